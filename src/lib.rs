@@ -1,1 +1,4 @@
-//! Admit
+//! Admit: edge entitlement checks for streaming services.
+
+pub mod ports;
+pub mod snapshot;

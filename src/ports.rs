@@ -1,0 +1,120 @@
+//! What the service needs from the platform it runs on. Implemented once for Workers (`worker/`) and once
+//! natively (tests, the `admit` command); everything else in this crate is the same code in both.
+
+use std::fmt;
+
+use jwt_compact::jwk::JsonWebKey;
+
+/// The signature algorithms that the platform verifies. HS* is not here: it is faster in our own code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SignatureAlgorithm {
+    /// Ed25519 (RFC 8037).
+    EdDsa,
+    /// ECDSA with P-256 and SHA-256; signatures are 64 bytes, `r || s` (RFC 7518 §3.4).
+    Es256,
+    /// RSASSA-PKCS1-v1_5 with SHA-256.
+    Rs256,
+    /// RSASSA-PKCS1-v1_5 with SHA-384.
+    Rs384,
+    /// RSASSA-PKCS1-v1_5 with SHA-512.
+    Rs512,
+    /// RSASSA-PSS with SHA-256; the salt is as long as the hash (RFC 7518 §3.5).
+    Ps256,
+    /// RSASSA-PSS with SHA-384.
+    Ps384,
+    /// RSASSA-PSS with SHA-512.
+    Ps512,
+}
+
+/// Verifies public-key signatures. Synchronous, so that a check needs no promise even when it verifies one.
+pub trait SignatureVerifier {
+    /// A public key, ready to verify with one algorithm.
+    type Key;
+
+    /// Makes a key ready.
+    ///
+    /// # Errors
+    /// When the key is not one for `algorithm`, or the platform refuses it.
+    fn import(
+        &self,
+        algorithm: SignatureAlgorithm,
+        key: &JsonWebKey<'_>,
+    ) -> Result<Self::Key, ImportKeyError>;
+
+    /// Whether `signature` is the key's signature of `message`. Anything wrong is `false`.
+    fn verify(&self, key: &Self::Key, message: &[u8], signature: &[u8]) -> bool;
+}
+
+/// A public key that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unusable key: {0}")]
+pub struct ImportKeyError(pub String);
+
+/// Keeps named objects: Workers KV, a directory, memory.
+pub trait ObjectStore {
+    /// The value of `key`, or `None` when there is none.
+    ///
+    /// # Errors
+    /// When the store did not answer; whether the key exists is then unknown.
+    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// Sets the value of `key`.
+    ///
+    /// # Errors
+    /// When the store did not confirm it; the value may or may not be set then.
+    async fn put(&self, key: &str, value: &[u8]) -> Result<(), StoreError>;
+}
+
+/// The store failed, or took longer than it may.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("object store: {0}")]
+pub struct StoreError(pub String);
+
+/// Fetches an issuer's JWKS document.
+pub trait KeySource {
+    /// The document at `url`, at most `limit_bytes` long.
+    ///
+    /// # Errors
+    /// On any answer but 200, on a longer document, on a time-out, when the host cannot be reached.
+    async fn fetch(&self, url: &str, limit_bytes: usize) -> Result<Vec<u8>, KeySourceError>;
+}
+
+/// The issuer's JWKS could not be fetched.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("key source: {0}")]
+pub struct KeySourceError(pub String);
+
+/// Takes log lines. They go to operators, never to clients; no token and no secret is ever part of one.
+pub trait Log {
+    /// One event, on one line.
+    fn log(&self, line: fmt::Arguments<'_>);
+}
+
+/// Random bytes for what must not be guessed. Only inside a request: Workers has none at start-up.
+pub trait Entropy {
+    /// 16 random bytes.
+    fn random(&self) -> [u8; 16];
+}
+
+/// Everything that [`App`](crate::app::App) needs from the platform.
+pub trait Platform {
+    /// Verifies signatures.
+    type Verifier: SignatureVerifier;
+    /// Keeps the snapshot.
+    type Store: ObjectStore;
+    /// Fetches issuers' keys.
+    type Keys: KeySource;
+
+    /// Verifies signatures.
+    fn verifier(&self) -> &Self::Verifier;
+    /// Keeps the snapshot.
+    fn store(&self) -> &Self::Store;
+    /// Fetches issuers' keys.
+    fn keys(&self) -> &Self::Keys;
+    /// Takes log lines.
+    fn log(&self) -> &dyn Log;
+    /// Random bytes.
+    fn entropy(&self) -> &dyn Entropy;
+    /// Milliseconds since the epoch. In Workers time stands still between I/O.
+    fn now_ms(&self) -> u64;
+}

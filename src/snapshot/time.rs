@@ -1,0 +1,174 @@
+//! The moments of the publish schema.
+
+use chrono::{DateTime, FixedOffset, SecondsFormat};
+use serde::{Deserialize, Serialize, Serializer, de};
+
+/// Unix seconds.
+pub type UnixSecs = i64;
+
+/// A moment in the publish schema. Written as unix seconds, as RFC 3339 text, or - for samples and
+/// tests - relative to the time of publishing: `now`, `now+1d`, `now-30d` (units `s`, `m`, `h`, `d`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Timestamp {
+    /// Unix seconds. Negative ones are legal: real data holds -62135596800.
+    At(UnixSecs),
+    /// Seconds from the time of publishing.
+    FromNow(i64),
+}
+
+impl Timestamp {
+    /// Unix seconds, where the data is published at `now`.
+    #[must_use]
+    pub fn resolve(self, now: UnixSecs) -> UnixSecs {
+        match self {
+            Self::At(secs) => secs,
+            Self::FromNow(offset_secs) => now.saturating_add(offset_secs),
+        }
+    }
+}
+
+/// A moment that keeps the UTC offset it was written with, because clients show it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ZonedTime {
+    /// The moment.
+    pub at: Timestamp,
+    /// Minutes east of UTC.
+    pub offset_mins: i16,
+}
+
+/// Renders a moment as `2020-10-23T09:35:28-07:00`. A moment that chrono cannot express gives the epoch.
+#[must_use]
+pub fn iso8601(at: UnixSecs, offset_mins: i16) -> String {
+    let utc = DateTime::from_timestamp(at, 0).unwrap_or_default();
+    match FixedOffset::east_opt(i32::from(offset_mins) * 60) {
+        Some(offset) => utc.with_timezone(&offset).to_rfc3339_opts(SecondsFormat::Secs, false),
+        None => utc.to_rfc3339_opts(SecondsFormat::Secs, false),
+    }
+}
+
+const EXPECTED: &str = "unix seconds, RFC 3339 text, or a moment relative to publishing such as \"now+1d\"";
+
+fn parse_relative(text: &str) -> Option<i64> {
+    let rest = text.strip_prefix("now")?;
+    if rest.is_empty() {
+        return Some(0);
+    }
+    let unit_secs = match rest.chars().last()? {
+        's' => 1,
+        'm' => 60,
+        'h' => 3_600,
+        'd' => 86_400,
+        _ => return None,
+    };
+    let count = rest.get(..rest.len() - 1)?;
+    if !count.starts_with(['+', '-']) {
+        return None;
+    }
+    count.parse::<i64>().ok()?.checked_mul(unit_secs)
+}
+
+fn parse_zoned(text: &str) -> Option<ZonedTime> {
+    if let Some(offset_secs) = parse_relative(text) {
+        return Some(ZonedTime { at: Timestamp::FromNow(offset_secs), offset_mins: 0 });
+    }
+    let parsed = DateTime::parse_from_rfc3339(text).ok()?;
+    let offset_mins = i16::try_from(parsed.offset().local_minus_utc() / 60).ok()?;
+    Some(ZonedTime { at: Timestamp::At(parsed.timestamp()), offset_mins })
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(ZonedTime::deserialize(deserializer)?.at)
+    }
+}
+
+impl<'de> Deserialize<'de> for ZonedTime {
+    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl de::Visitor<'_> for Visitor {
+            type Value = ZonedTime;
+
+            fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                formatter.write_str(EXPECTED)
+            }
+
+            fn visit_i64<E: de::Error>(self, secs: i64) -> Result<ZonedTime, E> {
+                Ok(ZonedTime { at: Timestamp::At(secs), offset_mins: 0 })
+            }
+
+            fn visit_u64<E: de::Error>(self, secs: u64) -> Result<ZonedTime, E> {
+                i64::try_from(secs)
+                    .map_err(|_| E::invalid_value(de::Unexpected::Unsigned(secs), &self))
+                    .and_then(|secs| self.visit_i64(secs))
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<ZonedTime, E> {
+                parse_zoned(text).ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::At(secs) => serializer.serialize_i64(*secs),
+            Self::FromNow(offset_secs) => serializer.collect_str(&format_args!("now{offset_secs:+}s")),
+        }
+    }
+}
+
+impl Serialize for ZonedTime {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.at {
+            Timestamp::At(secs) => serializer.serialize_str(&iso8601(secs, self.offset_mins)),
+            relative @ Timestamp::FromNow(_) => relative.serialize(serializer),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn zoned(json: &str) -> Result<ZonedTime, serde_json::Error> {
+        serde_json::from_str(json)
+    }
+
+    #[test]
+    fn the_three_ways_of_writing_a_moment() {
+        assert_eq!(zoned("-62135596800").unwrap().at, Timestamp::At(-62_135_596_800));
+        let offset = zoned("\"2020-10-23T09:35:28-07:00\"").unwrap();
+        assert_eq!(offset, ZonedTime { at: Timestamp::At(1_603_470_928), offset_mins: -420 });
+        assert_eq!(zoned("\"now+1d\"").unwrap().at.resolve(1_000), 87_400);
+        assert_eq!(zoned("\"now-30d\"").unwrap().at.resolve(0), -2_592_000);
+        assert_eq!(zoned("\"now\"").unwrap().at.resolve(7), 7);
+    }
+
+    #[test]
+    fn what_is_not_a_moment_is_said_to_be_none() {
+        for json in [
+            "\"tomorrow\"",
+            "\"now1d\"",
+            "\"now+d\"",
+            "\"now+1y\"",
+            "1.5",
+            "null",
+            "\"\"",
+            "18446744073709551615",
+        ] {
+            let message = zoned(json).unwrap_err().to_string();
+            assert!(message.contains("unix seconds"), "{json}: {message}");
+        }
+    }
+
+    #[test]
+    fn offsets_survive_and_round_trip() {
+        assert_eq!(iso8601(1_603_470_928, 0), "2020-10-23T16:35:28+00:00");
+        assert_eq!(iso8601(1_603_470_928, -420), "2020-10-23T09:35:28-07:00");
+        for json in ["\"2020-10-23T09:35:28-07:00\"", "\"2020-10-23T16:35:28+00:00\"", "\"now+60s\""] {
+            assert_eq!(serde_json::to_string(&zoned(json).unwrap()).unwrap(), json);
+        }
+    }
+}
