@@ -1,6 +1,11 @@
 //! What the service needs from the platform it runs on. Implemented once for Workers (`worker/`) and once
 //! natively (tests, the `admit` command); everything else in this crate is the same code in both.
 
+#![expect(
+    async_fn_in_trait,
+    reason = "an isolate has one thread: the futures are not Send, and no caller wants them to be"
+)]
+
 use std::fmt;
 
 use jwt_compact::jwk::JsonWebKey;

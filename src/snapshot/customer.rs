@@ -1,0 +1,423 @@
+//! A customer's record: who it is, its accesses and its licences.
+//!
+//! Layout: id, UUID, merchant id; the count of accesses, then the accesses in ascending order of item; the
+//! count of licences, then the licences. Integers are zigzag LEB128; item ids are written as differences
+//! from the one before, dates as differences from `created_at`, because both are small then.
+
+use uuid::Uuid;
+
+use super::{
+    object::FormatError,
+    schema::{IntervalUnit, LicenseType, RenewStatus, SubscriptionStatus},
+    time::{UnixSecs, iso8601},
+    wire::{Cursor, Put},
+};
+
+/// An access: a grant on an item or a package.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Access {
+    /// The access record's number.
+    pub id: i64,
+    /// The item or package.
+    pub item_id: i64,
+    /// When it was granted.
+    pub created_at: UnixSecs,
+    /// Not before this moment, if set.
+    pub starts_at: Option<UnixSecs>,
+    /// Not from this moment on, if set.
+    pub expires_at: Option<UnixSecs>,
+}
+
+/// A moment and the UTC offset that it is shown with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Zoned {
+    /// Unix seconds.
+    pub at: UnixSecs,
+    /// Minutes east of UTC.
+    pub offset_mins: i16,
+}
+
+impl std::fmt::Display for Zoned {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(&iso8601(self.at, self.offset_mins))
+    }
+}
+
+/// A customer's subscription to a licence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldLicense<'a> {
+    /// The licence's UUID; the directory has the licence.
+    pub license_id: u128,
+    /// Alone or part of a bundle.
+    pub license_type: LicenseType,
+    /// Whether it unlocks items.
+    pub status: SubscriptionStatus,
+    /// Whether it will be renewed.
+    pub renew_status: RenewStatus,
+    /// For people.
+    pub name: &'a str,
+    /// Unit of the interval.
+    pub interval_unit: IntervalUnit,
+    /// Length of the interval.
+    pub interval_length: u32,
+    /// Whether it began with a trial.
+    pub trial: bool,
+    /// When it was bought.
+    pub date_added: Zoned,
+    /// The next renewal.
+    pub renews_on: Option<Zoned>,
+    /// The moment that renewals are counted from.
+    pub billing_cycle_anchor: Option<Zoned>,
+    /// Days of trial.
+    pub trial_duration: Option<u32>,
+    /// Days until another trial is possible.
+    pub trial_reset: Option<u32>,
+    /// When it was cancelled.
+    pub cancelled_at: Option<UnixSecs>,
+    /// Unlocks nothing before this moment, if set.
+    pub starts_at: Option<UnixSecs>,
+    /// Unlocks nothing from this moment on, if set.
+    pub expires_at: Option<UnixSecs>,
+}
+
+/// A customer, read in place.
+#[derive(Clone, Copy, Debug)]
+pub struct CustomerRecord<'a> {
+    /// `customer_id` in answers.
+    pub id: i64,
+    /// `customer_uuid` in answers.
+    pub uuid: Uuid,
+    /// The merchant whose customer it is.
+    pub merchant_id: i64,
+    access_count: usize,
+    accesses: Cursor<'a>,
+}
+
+/// An access takes at least item, id, created_at and flags.
+const ACCESS_MIN_LEN: usize = 4;
+/// A licence takes at least its UUID.
+const LICENSE_MIN_LEN: usize = 16;
+
+impl<'a> CustomerRecord<'a> {
+    /// Reads the fixed part of a record.
+    ///
+    /// # Errors
+    /// When the bytes are no customer record.
+    pub fn new(record: &'a [u8]) -> Result<Self, FormatError> {
+        let mut cursor = Cursor::new(record);
+        let id = cursor.signed()?;
+        let uuid = Uuid::from_u128(cursor.uuid()?);
+        let merchant_id = cursor.signed()?;
+        let access_count = cursor.count(ACCESS_MIN_LEN)?;
+        Ok(Self { id, uuid, merchant_id, access_count, accesses: cursor })
+    }
+
+    /// The accesses, in ascending order of item.
+    pub fn accesses(&self) -> impl Iterator<Item = Result<Access, FormatError>> + use<'a> {
+        let mut reader = AccessReader { cursor: self.accesses, item_id: 0 };
+        // An error ends the iteration: what follows would be read from the wrong place.
+        let mut failed = false;
+        (0..self.access_count).map_while(move |_| {
+            if failed {
+                return None;
+            }
+            let next = reader.next();
+            failed = next.is_err();
+            Some(next)
+        })
+    }
+
+    /// The subscriptions to licences, in the publisher's order.
+    ///
+    /// # Errors
+    /// When the bytes are no customer record.
+    pub fn licenses(&self) -> Result<Vec<HeldLicense<'a>>, FormatError> {
+        let mut reader = AccessReader { cursor: self.accesses, item_id: 0 };
+        for _ in 0..self.access_count {
+            reader.next()?;
+        }
+        let mut cursor = reader.cursor;
+        let count = cursor.count(LICENSE_MIN_LEN)?;
+        (0..count).map(|_| read_license(&mut cursor)).collect()
+    }
+}
+
+struct AccessReader<'a> {
+    cursor: Cursor<'a>,
+    item_id: i64,
+}
+
+impl AccessReader<'_> {
+    fn next(&mut self) -> Result<Access, FormatError> {
+        self.item_id = self.item_id.wrapping_add(self.cursor.signed()?);
+        let id = self.cursor.signed()?;
+        let created_at = self.cursor.signed()?;
+        let flags = self.cursor.u8()?;
+        if flags & !0b11 != 0 {
+            return Err(FormatError::Invalid("access flags"));
+        }
+        let mut date = |bit: u8| -> Result<Option<UnixSecs>, FormatError> {
+            if flags & bit == 0 {
+                return Ok(None);
+            }
+            Ok(Some(created_at.wrapping_add(self.cursor.signed()?)))
+        };
+        let (starts_at, expires_at) = (date(0b01)?, date(0b10)?);
+        Ok(Access { id, item_id: self.item_id, created_at, starts_at, expires_at })
+    }
+}
+
+const BUNDLE: u8 = 1;
+const TRIAL: u8 = 1 << 1;
+const RENEW_CANCEL: u8 = 1 << 2;
+const STATUS_SHIFT: u8 = 3;
+const UNIT_SHIFT: u8 = 5;
+
+fn read_license<'a>(cursor: &mut Cursor<'a>) -> Result<HeldLicense<'a>, FormatError> {
+    let license_id = cursor.uuid()?;
+    let flags = cursor.u8()?;
+    let present = cursor.u8()?;
+    let status = match (flags >> STATUS_SHIFT) & 0b11 {
+        0 => SubscriptionStatus::Active,
+        1 => SubscriptionStatus::Overdue,
+        2 => SubscriptionStatus::Cancelled,
+        _ => return Err(FormatError::Invalid("licence status")),
+    };
+    let interval_unit = match (flags >> UNIT_SHIFT) & 0b11 {
+        0 => IntervalUnit::Days,
+        1 => IntervalUnit::Weeks,
+        2 => IntervalUnit::Months,
+        _ => IntervalUnit::Years,
+    };
+    let name = cursor.text()?;
+    let interval_length = read_u32(cursor)?;
+    let date_added = read_zoned(cursor)?;
+    let mut present = Present(present);
+    Ok(HeldLicense {
+        license_id,
+        license_type: if flags & BUNDLE == 0 { LicenseType::Single } else { LicenseType::Bundle },
+        status,
+        renew_status: if flags & RENEW_CANCEL == 0 { RenewStatus::Renew } else { RenewStatus::Cancel },
+        name,
+        interval_unit,
+        interval_length,
+        trial: flags & TRIAL != 0,
+        date_added,
+        renews_on: present.next(cursor, read_zoned)?,
+        billing_cycle_anchor: present.next(cursor, read_zoned)?,
+        trial_duration: present.next(cursor, read_u32)?,
+        trial_reset: present.next(cursor, read_u32)?,
+        cancelled_at: present.next(cursor, Cursor::signed)?,
+        starts_at: present.next(cursor, Cursor::signed)?,
+        expires_at: present.next(cursor, Cursor::signed)?,
+    })
+}
+
+/// Which optional fields follow, lowest bit first.
+struct Present(u8);
+
+impl Present {
+    fn next<'a, T>(
+        &mut self,
+        cursor: &mut Cursor<'a>,
+        read: impl FnOnce(&mut Cursor<'a>) -> Result<T, FormatError>,
+    ) -> Result<Option<T>, FormatError> {
+        let is_present = self.0 & 1 != 0;
+        self.0 >>= 1;
+        is_present.then(|| read(cursor)).transpose()
+    }
+}
+
+fn read_u32(cursor: &mut Cursor<'_>) -> Result<u32, FormatError> {
+    u32::try_from(cursor.varint()?).map_err(|_| FormatError::Invalid("number"))
+}
+
+fn read_zoned(cursor: &mut Cursor<'_>) -> Result<Zoned, FormatError> {
+    let at = cursor.signed()?;
+    let offset_mins = i16::try_from(cursor.signed()?).map_err(|_| FormatError::Invalid("offset"))?;
+    Ok(Zoned { at, offset_mins })
+}
+
+/// What a customer record is written from.
+#[derive(Clone, Debug, Default)]
+pub struct NewCustomer<'a> {
+    /// `customer_id` in answers.
+    pub id: i64,
+    /// `customer_uuid` in answers.
+    pub uuid: Uuid,
+    /// The merchant whose customer it is.
+    pub merchant_id: i64,
+    /// In any order.
+    pub accesses: Vec<Access>,
+    /// In the order in which they are listed.
+    pub licenses: Vec<HeldLicense<'a>>,
+}
+
+impl NewCustomer<'_> {
+    /// The record.
+    #[must_use]
+    pub fn encode(mut self) -> Vec<u8> {
+        self.accesses.sort_by_key(|access| (access.item_id, access.id));
+        let mut out = Vec::with_capacity(32 + 20 * self.accesses.len());
+        out.put_signed(self.id);
+        out.put_uuid(self.uuid.as_u128());
+        out.put_signed(self.merchant_id);
+        out.put_varint(self.accesses.len() as u64);
+        let mut item_id = 0_i64;
+        for access in &self.accesses {
+            out.put_signed(access.item_id.wrapping_sub(item_id));
+            item_id = access.item_id;
+            out.put_signed(access.id);
+            out.put_signed(access.created_at);
+            out.push(u8::from(access.starts_at.is_some()) | (u8::from(access.expires_at.is_some()) << 1));
+            for date in [access.starts_at, access.expires_at].into_iter().flatten() {
+                out.put_signed(date.wrapping_sub(access.created_at));
+            }
+        }
+        out.put_varint(self.licenses.len() as u64);
+        for license in &self.licenses {
+            write_license(&mut out, license);
+        }
+        out
+    }
+}
+
+fn write_license(out: &mut Vec<u8>, license: &HeldLicense<'_>) {
+    out.put_uuid(license.license_id);
+    let mut flags = match license.status {
+        SubscriptionStatus::Active => 0,
+        SubscriptionStatus::Overdue => 1,
+        SubscriptionStatus::Cancelled => 2,
+    } << STATUS_SHIFT;
+    flags |= match license.interval_unit {
+        IntervalUnit::Days => 0,
+        IntervalUnit::Weeks => 1,
+        IntervalUnit::Months => 2,
+        IntervalUnit::Years => 3,
+    } << UNIT_SHIFT;
+    if license.license_type == LicenseType::Bundle {
+        flags |= BUNDLE;
+    }
+    if license.renew_status == RenewStatus::Cancel {
+        flags |= RENEW_CANCEL;
+    }
+    if license.trial {
+        flags |= TRIAL;
+    }
+    out.push(flags);
+    let present = [
+        license.renews_on.is_some(),
+        license.billing_cycle_anchor.is_some(),
+        license.trial_duration.is_some(),
+        license.trial_reset.is_some(),
+        license.cancelled_at.is_some(),
+        license.starts_at.is_some(),
+        license.expires_at.is_some(),
+    ];
+    out.push(present.iter().rev().fold(0, |bits, present| (bits << 1) | u8::from(*present)));
+    out.put_text(license.name);
+    out.put_varint(u64::from(license.interval_length));
+    for zoned in
+        [Some(license.date_added), license.renews_on, license.billing_cycle_anchor].into_iter().flatten()
+    {
+        out.put_signed(zoned.at);
+        out.put_signed(i64::from(zoned.offset_mins));
+    }
+    for number in [license.trial_duration, license.trial_reset].into_iter().flatten() {
+        out.put_varint(u64::from(number));
+    }
+    for date in [license.cancelled_at, license.starts_at, license.expires_at].into_iter().flatten() {
+        out.put_signed(date);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, option, prelude::*};
+
+    use super::*;
+
+    const LICENSE: HeldLicense<'static> = HeldLicense {
+        license_id: 7,
+        license_type: LicenseType::Bundle,
+        status: SubscriptionStatus::Overdue,
+        renew_status: RenewStatus::Cancel,
+        name: "M",
+        interval_unit: IntervalUnit::Months,
+        interval_length: 1,
+        trial: true,
+        date_added: Zoned { at: 1, offset_mins: -420 },
+        renews_on: Some(Zoned { at: 2, offset_mins: 0 }),
+        billing_cycle_anchor: None,
+        trial_duration: Some(7),
+        trial_reset: None,
+        cancelled_at: None,
+        starts_at: None,
+        expires_at: Some(3),
+    };
+
+    /// Published data lies so: a change here is a change of the format and needs a migration plan.
+    #[test]
+    fn layout_is_pinned() {
+        let record = NewCustomer {
+            id: 33,
+            uuid: Uuid::from_u128(1),
+            merchant_id: 21,
+            accesses: vec![
+                Access { id: 2, item_id: 11, created_at: 100, starts_at: None, expires_at: Some(160) },
+                Access { id: 1, item_id: 10, created_at: 100, starts_at: Some(99), expires_at: None },
+            ],
+            licenses: vec![LICENSE],
+        }
+        .encode();
+        let mut expected = vec![66, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 42];
+        expected.extend([2, 20, 2, 200, 1, 1, 1]);
+        expected.extend([2, 4, 200, 1, 2, 120]);
+        expected.extend([1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 7]);
+        expected.extend([0b0100_1111, 0b0100_0101, 1, b'M', 1, 2, 0xc7, 6, 4, 0, 7, 6]);
+        assert_eq!(record, expected);
+    }
+
+    fn access() -> impl Strategy<Value = Access> {
+        let date = option::of(any::<i64>());
+        (any::<i64>(), any::<i64>(), any::<i64>(), date.clone(), date).prop_map(
+            |(id, item_id, created_at, starts_at, expires_at)| Access {
+                id,
+                item_id,
+                created_at,
+                starts_at,
+                expires_at,
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn records_round_trip(
+            id in any::<i64>(), uuid in any::<u128>(), merchant_id in any::<i64>(),
+            mut accesses in vec(access(), 0..12), dates in vec(option::of(any::<i64>()), 3), name in ".{0,12}",
+        ) {
+            let license = HeldLicense { name: &name, cancelled_at: dates[0], starts_at: dates[1], expires_at: dates[2], ..LICENSE };
+            let licenses = vec![LICENSE, license];
+            let uuid = Uuid::from_u128(uuid);
+            let record = NewCustomer { id, uuid, merchant_id, accesses: accesses.clone(), licenses: licenses.clone() }.encode();
+            let read = CustomerRecord::new(&record).unwrap();
+            prop_assert_eq!((read.id, read.uuid, read.merchant_id), (id, uuid, merchant_id));
+            accesses.sort_by_key(|access| (access.item_id, access.id));
+            prop_assert_eq!(read.accesses().collect::<Result<Vec<_>, _>>().unwrap(), accesses);
+            prop_assert_eq!(read.licenses().unwrap(), licenses);
+            for len in 0..record.len() {
+                let cut = CustomerRecord::new(&record[..len]);
+                prop_assert!(cut.is_err() || cut.unwrap().licenses().is_err());
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_read_without_panic(bytes in vec(any::<u8>(), 0..120)) {
+            if let Ok(customer) = CustomerRecord::new(&bytes) {
+                let _ = customer.accesses().count();
+                let _ = customer.licenses();
+            }
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! The directory: merchants, apps with their clients, licences. Small, and wholly in memory.
+//!
+//! Layout: the count of merchants - each id, UUID; the count of apps - each id, merchant id, plan id, the
+//! count of clients - each id and mode; the count of licences - each UUID, the app's position, rank, state,
+//! whether it is for tests, its name, its JSON object.
+
+use std::collections::BTreeMap;
+
+use uuid::Uuid;
+
+use super::{
+    object::{FormatError, ObjectKind, body},
+    schema::{ClientMode, LicenseState},
+    wire::{Cursor, Put},
+};
+
+/// Everything small that a check may need besides the item and the customer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Directory {
+    /// Merchants by id.
+    pub merchants: BTreeMap<i64, Uuid>,
+    /// Apps, in the publisher's order.
+    pub apps: Vec<AppEntry>,
+    /// Licences by UUID.
+    pub licenses: BTreeMap<u128, LicenseEntry>,
+    /// From `client_id` to the app's position in `apps`, and the mode.
+    clients: BTreeMap<String, (usize, ClientMode)>,
+}
+
+/// An app.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AppEntry {
+    /// The app's identifier.
+    pub id: String,
+    /// Owner.
+    pub merchant_id: i64,
+    /// `plan_id` in the answer of `/license`.
+    pub plan_id: String,
+    /// `client_id` and mode.
+    pub clients: Vec<(String, ClientMode)>,
+}
+
+/// A licence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LicenseEntry {
+    /// Position of its app in [`Directory::apps`].
+    pub app: usize,
+    /// Answers list licences by descending rank.
+    pub rank: i64,
+    /// Its own state.
+    pub state: LicenseState,
+    /// Seen by test-mode clients only.
+    pub is_test_mode: bool,
+    /// For people.
+    pub name: String,
+    /// The `license` object of answers, with its braces.
+    pub json: String,
+}
+
+/// A client of an app, as a token names it.
+#[derive(Clone, Copy, Debug)]
+pub struct ClientApp<'a> {
+    /// Position in [`Directory::apps`].
+    pub position: usize,
+    /// The app.
+    pub app: &'a AppEntry,
+    /// The client's mode.
+    pub mode: ClientMode,
+}
+
+impl Directory {
+    /// Sets the apps and makes their clients known.
+    ///
+    /// # Errors
+    /// With the client's id when two apps have the same client: which app it means would be chance.
+    pub fn set_apps(&mut self, apps: Vec<AppEntry>) -> Result<(), String> {
+        let mut clients = BTreeMap::new();
+        for (position, app) in apps.iter().enumerate() {
+            for (client_id, mode) in &app.clients {
+                if clients.insert(client_id.clone(), (position, *mode)).is_some() {
+                    return Err(client_id.clone());
+                }
+            }
+        }
+        self.apps = apps;
+        self.clients = clients;
+        Ok(())
+    }
+
+    /// The app and mode of a client.
+    #[must_use]
+    pub fn client(&self, client_id: &str) -> Option<ClientApp<'_>> {
+        let (position, mode) = *self.clients.get(client_id)?;
+        Some(ClientApp { position, app: self.apps.get(position)?, mode })
+    }
+
+    /// The directory of an object.
+    ///
+    /// # Errors
+    /// When the bytes are no directory.
+    pub fn decode(object: &[u8]) -> Result<Self, FormatError> {
+        let mut cursor = Cursor::new(body(ObjectKind::Directory, object)?);
+        let mut directory = Self::default();
+        for _ in 0..cursor.count(17)? {
+            let id = cursor.signed()?;
+            directory.merchants.insert(id, Uuid::from_u128(cursor.uuid()?));
+        }
+        let apps = (0..cursor.count(4)?).map(|_| read_app(&mut cursor)).collect::<Result<Vec<_>, _>>()?;
+        directory.set_apps(apps).map_err(|_| FormatError::Invalid("client of two apps"))?;
+        for _ in 0..cursor.count(16)? {
+            let id = cursor.uuid()?;
+            let license = read_license(&mut cursor)?;
+            if license.app >= directory.apps.len() {
+                return Err(FormatError::Invalid("app of a licence"));
+            }
+            directory.licenses.insert(id, license);
+        }
+        if cursor.rest().is_empty() {
+            Ok(directory)
+        } else {
+            Err(FormatError::Invalid("length of the directory"))
+        }
+    }
+
+    /// The object.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = ObjectKind::Directory.header().to_vec();
+        out.put_varint(self.merchants.len() as u64);
+        for (id, uuid) in &self.merchants {
+            out.put_signed(*id);
+            out.put_uuid(uuid.as_u128());
+        }
+        out.put_varint(self.apps.len() as u64);
+        for app in &self.apps {
+            out.put_text(&app.id);
+            out.put_signed(app.merchant_id);
+            out.put_text(&app.plan_id);
+            out.put_varint(app.clients.len() as u64);
+            for (client_id, mode) in &app.clients {
+                out.put_text(client_id);
+                out.push(match mode {
+                    ClientMode::Live => 0,
+                    ClientMode::Test => 1,
+                });
+            }
+        }
+        out.put_varint(self.licenses.len() as u64);
+        for (id, license) in &self.licenses {
+            out.put_uuid(*id);
+            out.put_varint(license.app as u64);
+            out.put_signed(license.rank);
+            out.push(match license.state {
+                LicenseState::Draft => 0,
+                LicenseState::Pending => 1,
+                LicenseState::Live => 2,
+                LicenseState::Inactive => 3,
+            });
+            out.push(u8::from(license.is_test_mode));
+            out.put_text(&license.name);
+            out.put_text(&license.json);
+        }
+        out
+    }
+}
+
+fn read_app(cursor: &mut Cursor<'_>) -> Result<AppEntry, FormatError> {
+    Ok(AppEntry {
+        id: cursor.text()?.to_owned(),
+        merchant_id: cursor.signed()?,
+        plan_id: cursor.text()?.to_owned(),
+        clients: (0..cursor.count(2)?)
+            .map(|_| {
+                let client_id = cursor.text()?.to_owned();
+                let mode = match cursor.u8()? {
+                    0 => ClientMode::Live,
+                    1 => ClientMode::Test,
+                    _ => return Err(FormatError::Invalid("mode of a client")),
+                };
+                Ok((client_id, mode))
+            })
+            .collect::<Result<_, _>>()?,
+    })
+}
+
+fn read_license(cursor: &mut Cursor<'_>) -> Result<LicenseEntry, FormatError> {
+    Ok(LicenseEntry {
+        app: usize::try_from(cursor.varint()?).map_err(|_| FormatError::Invalid("app of a licence"))?,
+        rank: cursor.signed()?,
+        state: match cursor.u8()? {
+            0 => LicenseState::Draft,
+            1 => LicenseState::Pending,
+            2 => LicenseState::Live,
+            3 => LicenseState::Inactive,
+            _ => return Err(FormatError::Invalid("state of a licence")),
+        },
+        is_test_mode: cursor.u8()? != 0,
+        name: cursor.text()?.to_owned(),
+        json: cursor.text()?.to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn sample() -> Directory {
+        let mut directory = Directory::default();
+        directory.merchants.insert(21, Uuid::from_u128(1));
+        let clients = vec![("c".to_owned(), ClientMode::Live), ("t".to_owned(), ClientMode::Test)];
+        let app = AppEntry { id: "a".to_owned(), merchant_id: 21, plan_id: "p".to_owned(), clients };
+        directory.set_apps(vec![app]).unwrap();
+        let license = LicenseEntry {
+            app: 0,
+            rank: -1,
+            state: LicenseState::Pending,
+            is_test_mode: true,
+            name: "n".to_owned(),
+            json: "{}".to_owned(),
+        };
+        directory.licenses.insert(9, license);
+        directory
+    }
+
+    /// Published data lies so: a change here is a change of the format and needs a migration plan.
+    #[test]
+    fn layout_is_pinned() {
+        let mut expected = b"ADMR\x01\0\0\0".to_vec();
+        expected.extend([1, 42, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
+        expected.extend(b"\x01\x01a\x2a\x01p\x02\x01c\x00\x01t\x01");
+        expected.extend([1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9]);
+        expected.extend(b"\x00\x01\x01\x01\x01n\x02{}");
+        assert_eq!(sample().encode(), expected);
+        assert_eq!(Directory::decode(&expected), Ok(sample()));
+    }
+
+    #[test]
+    fn clients_lead_to_their_app() {
+        let directory = sample();
+        let client = directory.client("t").unwrap();
+        assert_eq!((client.position, client.app.merchant_id, client.mode), (0, 21, ClientMode::Test));
+        assert!(directory.client("x").is_none());
+    }
+
+    #[test]
+    fn a_client_of_two_apps_is_refused() {
+        let app = sample().apps[0].clone();
+        assert_eq!(Directory::default().set_apps(vec![app.clone(), app]), Err("c".to_owned()));
+    }
+
+    #[test]
+    fn every_truncation_and_a_tail_are_errors() {
+        let object = sample().encode();
+        for len in 0..object.len() {
+            assert!(Directory::decode(&object[..len]).is_err(), "{len}");
+        }
+        assert!(Directory::decode(&[object, vec![0]].concat()).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..120)) {
+            let _ = Directory::decode(&[ObjectKind::Directory.header().as_slice(), &bytes].concat());
+        }
+    }
+}

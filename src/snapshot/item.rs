@@ -1,0 +1,272 @@
+//! An item's record: what decisions need, and the item's JSON rendered beforehand.
+//!
+//! Layout: flags, id, merchant id; packages that hold the item; licences that unlock it; the JSON string
+//! `content`; the rest of the item's JSON object; fees; members, for a package. Every JSON is a fragment, so
+//! that one rendering serves the answers with `content`, without it, and inside fees:
+//! - `details` is an object without its opening brace: `"id":33,…}`
+//! - a fee is an object without its opening brace and without `item`: `"id":5,…}`
+
+use super::{
+    object::FormatError,
+    wire::{Cursor, Put},
+};
+
+const ACTIVE: u8 = 1;
+const FREE: u8 = 1 << 1;
+const PACKAGE: u8 = 1 << 2;
+
+const UUID_LEN: usize = 16;
+
+/// An item, read in place.
+#[derive(Clone, Copy, Debug)]
+pub struct ItemRecord<'a> {
+    /// The item's number.
+    pub id: i64,
+    /// Owner.
+    pub merchant_id: i64,
+    /// An inactive item is answered like one that does not exist.
+    pub is_active: bool,
+    /// Free for every signed-in customer of the merchant.
+    pub is_free: bool,
+    /// Whether it is a package.
+    pub is_package: bool,
+    /// Packages that hold the item, ascending.
+    pub packages: IdList<'a>,
+    /// UUIDs of the licences that unlock it, directly or through a package, ascending, big-endian.
+    pub licenses: &'a [[u8; 16]],
+    /// `content`, as a JSON string with its quotes.
+    pub content: &'a str,
+    /// The item's JSON object without `content` and without its opening brace.
+    pub details: &'a str,
+    tail: Cursor<'a>,
+}
+
+/// A fee, read in place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FeeRecord<'a> {
+    /// The fee's number.
+    pub id: i64,
+    /// The fee's JSON object without `item` and without its opening brace.
+    pub details: &'a str,
+}
+
+impl<'a> ItemRecord<'a> {
+    /// Reads a record up to what only some answers need.
+    ///
+    /// # Errors
+    /// When the bytes are no item record.
+    pub fn new(record: &'a [u8]) -> Result<Self, FormatError> {
+        let mut cursor = Cursor::new(record);
+        let flags = cursor.u8()?;
+        if flags & !(ACTIVE | FREE | PACKAGE) != 0 {
+            return Err(FormatError::Invalid("item flags"));
+        }
+        Ok(Self {
+            is_active: flags & ACTIVE != 0,
+            is_free: flags & FREE != 0,
+            is_package: flags & PACKAGE != 0,
+            id: cursor.signed()?,
+            merchant_id: cursor.signed()?,
+            packages: IdList::read(&mut cursor)?,
+            licenses: {
+                let count = cursor.count(UUID_LEN)?;
+                cursor.take(count.saturating_mul(UUID_LEN))?.as_chunks().0
+            },
+            content: cursor.text()?,
+            details: cursor.text()?,
+            tail: cursor,
+        })
+    }
+
+    /// Fees, in the publisher's order.
+    ///
+    /// # Errors
+    /// When the bytes are no item record.
+    pub fn fees(&self) -> Result<Vec<FeeRecord<'a>>, FormatError> {
+        read_fees(&mut self.tail.clone())
+    }
+
+    /// Members of a package, in the publisher's order.
+    ///
+    /// # Errors
+    /// When the bytes are no item record.
+    pub fn members(&self) -> Result<IdList<'a>, FormatError> {
+        let mut cursor = self.tail;
+        read_fees(&mut cursor)?;
+        IdList::read(&mut cursor)
+    }
+}
+
+fn read_fees<'a>(cursor: &mut Cursor<'a>) -> Result<Vec<FeeRecord<'a>>, FormatError> {
+    let count = cursor.count(2)?;
+    (0..count).map(|_| Ok(FeeRecord { id: cursor.signed()?, details: cursor.text()? })).collect()
+}
+
+/// Numbers, read in place.
+#[derive(Clone, Copy, Debug)]
+pub struct IdList<'a> {
+    count: usize,
+    cursor: Cursor<'a>,
+}
+
+impl<'a> IdList<'a> {
+    /// Reads the list through once, so that iterating cannot fail.
+    fn read(cursor: &mut Cursor<'a>) -> Result<Self, FormatError> {
+        let count = cursor.count(1)?;
+        let list = Self { count, cursor: *cursor };
+        for _ in 0..count {
+            cursor.varint()?;
+        }
+        Ok(list)
+    }
+
+    /// How many.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// The numbers in order.
+    pub fn iter(&self) -> impl Iterator<Item = i64> + use<'a> {
+        let mut cursor = self.cursor;
+        let mut id = 0_i64;
+        (0..self.count).map_while(move |_| {
+            id = id.wrapping_add(cursor.signed().ok()?);
+            Some(id)
+        })
+    }
+}
+
+/// What an item record is written from.
+#[derive(Clone, Debug, Default)]
+pub struct NewItem<'a> {
+    /// The item's number.
+    pub id: i64,
+    /// Owner.
+    pub merchant_id: i64,
+    /// Whether it is answered at all.
+    pub is_active: bool,
+    /// Free for every signed-in customer of the merchant.
+    pub is_free: bool,
+    /// Whether it is a package.
+    pub is_package: bool,
+    /// Packages that hold the item, ascending.
+    pub packages: Vec<i64>,
+    /// UUIDs of the licences that unlock it, ascending.
+    pub licenses: Vec<u128>,
+    /// `content`, as a JSON string with its quotes.
+    pub content: &'a str,
+    /// The item's JSON object without `content` and without its opening brace.
+    pub details: &'a str,
+    /// In the order in which they are listed.
+    pub fees: Vec<FeeRecord<'a>>,
+    /// In the order in which they are listed.
+    pub members: Vec<i64>,
+}
+
+impl NewItem<'_> {
+    /// The record.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(64 + self.content.len() + self.details.len());
+        let flag = |is_set: bool, bit: u8| if is_set { bit } else { 0 };
+        out.push(flag(self.is_active, ACTIVE) | flag(self.is_free, FREE) | flag(self.is_package, PACKAGE));
+        out.put_signed(self.id);
+        out.put_signed(self.merchant_id);
+        write_ids(&mut out, &self.packages);
+        out.put_varint(self.licenses.len() as u64);
+        for license in &self.licenses {
+            out.put_uuid(*license);
+        }
+        out.put_text(self.content);
+        out.put_text(self.details);
+        out.put_varint(self.fees.len() as u64);
+        for fee in &self.fees {
+            out.put_signed(fee.id);
+            out.put_text(fee.details);
+        }
+        write_ids(&mut out, &self.members);
+        out
+    }
+}
+
+fn write_ids(out: &mut Vec<u8>, ids: &[i64]) {
+    out.put_varint(ids.len() as u64);
+    let mut previous = 0_i64;
+    for id in ids {
+        out.put_signed(id.wrapping_sub(previous));
+        previous = *id;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*};
+
+    use super::*;
+
+    /// Published data lies so: a change here is a change of the format and needs a migration plan.
+    #[test]
+    fn layout_is_pinned() {
+        let record = NewItem {
+            id: 33,
+            merchant_id: 21,
+            is_active: true,
+            is_free: false,
+            is_package: true,
+            packages: vec![40, 41],
+            licenses: vec![9],
+            content: "\"c\"",
+            details: "\"id\":33}",
+            fees: vec![FeeRecord { id: 5, details: "\"id\":5}" }],
+            members: vec![3, 1],
+        }
+        .encode();
+        let mut expected = vec![0b101, 66, 42, 2, 80, 2, 1];
+        expected.extend([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9]);
+        expected.extend(b"\x03\"c\"\x08\"id\":33}\x01\x0a\x07\"id\":5}\x02\x06\x03");
+        assert_eq!(record, expected);
+    }
+
+    proptest! {
+        #[test]
+        fn records_round_trip(
+            numbers in any::<[i64; 2]>(), flags in any::<[bool; 3]>(), packages in vec(any::<i64>(), 0..5),
+            licenses in vec(any::<u128>(), 0..4), texts in any::<[String; 3]>(), fees in vec(any::<i64>(), 0..4),
+            members in vec(any::<i64>(), 0..5),
+        ) {
+            let item = NewItem {
+                id: numbers[0], merchant_id: numbers[1], is_active: flags[0], is_free: flags[1], is_package: flags[2],
+                packages, licenses, content: &texts[0], details: &texts[1],
+                fees: fees.into_iter().map(|id| FeeRecord { id, details: &texts[2] }).collect(), members,
+            };
+            let record = item.encode();
+            let read = ItemRecord::new(&record).unwrap();
+            prop_assert_eq!((read.id, read.merchant_id), (item.id, item.merchant_id));
+            prop_assert_eq!([read.is_active, read.is_free, read.is_package], flags);
+            prop_assert_eq!(read.packages.iter().collect::<Vec<_>>(), item.packages);
+            prop_assert_eq!(read.licenses.iter().map(|id| u128::from_be_bytes(*id)).collect::<Vec<_>>(), item.licenses);
+            prop_assert_eq!((read.content, read.details), (item.content, item.details));
+            prop_assert_eq!(read.fees().unwrap(), item.fees);
+            prop_assert_eq!(read.members().unwrap().iter().collect::<Vec<_>>(), item.members);
+            for len in 0..record.len() {
+                let cut = ItemRecord::new(&record[..len]);
+                prop_assert!(cut.is_err() || cut.unwrap().members().is_err());
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_read_without_panic(bytes in vec(any::<u8>(), 0..120)) {
+            if let Ok(item) = ItemRecord::new(&bytes) {
+                let _ = item.fees();
+                let _ = item.members().map(|ids| ids.iter().count());
+            }
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! The primitives of the byte format: little-endian words, LEB128 integers, length-prefixed bytes.
+//! Reading never panics and never allocates.
+
+use super::object::FormatError;
+
+/// Reads primitives from the front of a slice.
+#[derive(Clone, Copy, Debug)]
+pub struct Cursor<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Cursor<'a> {
+    /// Starts at the front of `bytes`.
+    #[must_use]
+    pub const fn new(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes }
+    }
+
+    /// What has not been read yet.
+    #[must_use]
+    pub const fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
+    /// The next `N` bytes.
+    ///
+    /// # Errors
+    /// `Truncated` when there are fewer.
+    pub fn array<const N: usize>(&mut self) -> Result<[u8; N], FormatError> {
+        let (head, rest) = self.rest.split_first_chunk::<N>().ok_or(FormatError::Truncated)?;
+        self.rest = rest;
+        Ok(*head)
+    }
+
+    /// The next `len` bytes.
+    ///
+    /// # Errors
+    /// `Truncated` when there are fewer.
+    pub fn take(&mut self, len: usize) -> Result<&'a [u8], FormatError> {
+        let (head, rest) = self.rest.split_at_checked(len).ok_or(FormatError::Truncated)?;
+        self.rest = rest;
+        Ok(head)
+    }
+
+    /// One byte.
+    ///
+    /// # Errors
+    /// `Truncated` when there is none.
+    pub fn u8(&mut self) -> Result<u8, FormatError> {
+        self.array::<1>().map(|[byte]| byte)
+    }
+
+    /// A 32-bit word, little-endian, as a length or an offset.
+    ///
+    /// # Errors
+    /// `Truncated`.
+    pub fn word(&mut self) -> Result<usize, FormatError> {
+        let word = u32::from_le_bytes(self.array()?);
+        usize::try_from(word).map_err(|_| FormatError::Invalid("word"))
+    }
+
+    /// An unsigned LEB128 integer of at most ten bytes.
+    ///
+    /// # Errors
+    /// `Truncated`, or `Invalid` for one that does not fit 64 bits.
+    pub fn varint(&mut self) -> Result<u64, FormatError> {
+        let mut value = 0_u64;
+        for shift in (0..64).step_by(7) {
+            let byte = self.u8()?;
+            let bits = u64::from(byte & 0x7f);
+            if shift == 63 && bits > 1 {
+                return Err(FormatError::Invalid("varint"));
+            }
+            value |= bits << shift;
+            if byte & 0x80 == 0 {
+                return Ok(value);
+            }
+        }
+        Err(FormatError::Invalid("varint"))
+    }
+
+    /// A signed integer: zigzag, then LEB128.
+    ///
+    /// # Errors
+    /// As [`Self::varint`].
+    pub fn signed(&mut self) -> Result<i64, FormatError> {
+        let zigzag = self.varint()?;
+        Ok((zigzag >> 1).cast_signed() ^ -((zigzag & 1).cast_signed()))
+    }
+
+    /// The count of elements that follow, each at least `min_len` bytes long, so that a corrupt count cannot
+    /// make a reader reserve memory.
+    ///
+    /// # Errors
+    /// As [`Self::varint`]; `Truncated` when that many elements cannot follow.
+    pub fn count(&mut self, min_len: usize) -> Result<usize, FormatError> {
+        let count = usize::try_from(self.varint()?).map_err(|_| FormatError::Truncated)?;
+        if count.saturating_mul(min_len.max(1)) > self.rest.len() {
+            return Err(FormatError::Truncated);
+        }
+        Ok(count)
+    }
+
+    /// UTF-8 text behind its length.
+    ///
+    /// # Errors
+    /// `Truncated`, or `Invalid` when it is not UTF-8.
+    pub fn text(&mut self) -> Result<&'a str, FormatError> {
+        let len = self.count(1)?;
+        std::str::from_utf8(self.take(len)?).map_err(|_| FormatError::Invalid("text"))
+    }
+
+    /// 16 bytes, big-endian: a UUID.
+    ///
+    /// # Errors
+    /// `Truncated`.
+    pub fn uuid(&mut self) -> Result<u128, FormatError> {
+        self.array().map(u128::from_be_bytes)
+    }
+}
+
+/// Writes primitives to the end of a vector.
+pub trait Put {
+    /// An unsigned LEB128 integer.
+    fn put_varint(&mut self, value: u64);
+    /// A signed integer: zigzag, then LEB128.
+    fn put_signed(&mut self, value: i64);
+    /// UTF-8 text behind its length.
+    fn put_text(&mut self, text: &str);
+    /// 16 bytes, big-endian: a UUID.
+    fn put_uuid(&mut self, uuid: u128);
+}
+
+impl Put for Vec<u8> {
+    fn put_varint(&mut self, mut value: u64) {
+        while value >= 0x80 {
+            self.push(value.to_le_bytes()[0] | 0x80);
+            value >>= 7;
+        }
+        self.push(value.to_le_bytes()[0]);
+    }
+
+    fn put_signed(&mut self, value: i64) {
+        self.put_varint(((value << 1) ^ (value >> 63)).cast_unsigned());
+    }
+
+    fn put_text(&mut self, text: &str) {
+        self.put_varint(text.len() as u64);
+        self.extend_from_slice(text.as_bytes());
+    }
+
+    fn put_uuid(&mut self, uuid: u128) {
+        self.extend_from_slice(&uuid.to_be_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn encodings_are_pinned() {
+        let mut out = Vec::new();
+        out.put_varint(300);
+        out.put_signed(-2);
+        out.put_signed(63);
+        out.put_text("ab");
+        out.put_uuid(1);
+        assert_eq!(
+            out,
+            [0xac, 0x02, 0x03, 0x7e, 2, b'a', b'b', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]
+        );
+    }
+
+    #[test]
+    fn over_long_and_truncated_integers_are_errors() {
+        assert_eq!(Cursor::new(&[0x80]).varint(), Err(FormatError::Truncated));
+        assert_eq!(Cursor::new(&[0xff; 11]).varint(), Err(FormatError::Invalid("varint")));
+        let mut max = vec![0xff; 9];
+        max.push(1);
+        assert_eq!(Cursor::new(&max).varint(), Ok(u64::MAX));
+        max[9] = 2;
+        assert_eq!(Cursor::new(&max).varint(), Err(FormatError::Invalid("varint")));
+    }
+
+    #[test]
+    fn a_count_that_cannot_follow_is_an_error() {
+        assert_eq!(Cursor::new(&[5, 0, 0, 0, 0]).count(1), Err(FormatError::Truncated));
+        assert_eq!(Cursor::new(&[2, 0, 0, 0, 0]).count(2), Ok(2));
+    }
+
+    proptest! {
+        #[test]
+        fn integers_and_texts_round_trip(signed in any::<i64>(), unsigned in any::<u64>(), text in any::<String>(), uuid in any::<u128>()) {
+            let mut out = Vec::new();
+            out.put_signed(signed);
+            out.put_varint(unsigned);
+            out.put_text(&text);
+            out.put_uuid(uuid);
+            let mut cursor = Cursor::new(&out);
+            prop_assert_eq!(cursor.signed(), Ok(signed));
+            prop_assert_eq!(cursor.varint(), Ok(unsigned));
+            prop_assert_eq!(cursor.text(), Ok(text.as_str()));
+            prop_assert_eq!(cursor.uuid(), Ok(uuid));
+            prop_assert!(cursor.rest().is_empty());
+        }
+    }
+}
