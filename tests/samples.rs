@@ -176,6 +176,17 @@ fn numbers_and_client_ids_are_unique() {
 }
 
 #[test]
+fn uuids_are_written_as_answers_show_them() {
+    let all = Catalogue::read();
+    let merchants = all.merchants.values().map(|merchant| &merchant.uuid);
+    let customers = all.customers.values().map(|customer| &customer.uuid);
+    let plans = all.apps.values().map(|app| &app.plan_id);
+    for uuid in merchants.chain(customers).chain(plans).chain(all.licenses.keys()) {
+        assert_eq!(uuid::Uuid::parse_str(uuid).unwrap().to_string(), *uuid);
+    }
+}
+
+#[test]
 fn merchants_apps_and_items_are_many_and_varied() {
     let all = Catalogue::read();
     assert_eq!(all.merchants.len(), 2);
