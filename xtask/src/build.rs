@@ -1,0 +1,139 @@
+//! `cargo xtask build`: the Worker's release build.
+
+use std::{
+    collections::hash_map::DefaultHasher,
+    fs,
+    hash::{Hash, Hasher},
+    path::{Path, PathBuf},
+    process::{Command, ExitCode},
+};
+
+use anyhow::{Context, Result, bail};
+
+use crate::{
+    node,
+    paths::Paths,
+    rust::WasmRust,
+    setup,
+    size::Size,
+    step::Step,
+    tools::{WASM_BINDGEN, WORKER_BUILD},
+};
+
+/// What the Worker is compiled from. The native command lives in `src/bin` and is left out.
+const INPUTS: [&str; 4] = ["src", "Cargo.toml", "Cargo.lock", ".cargo"];
+const NOT_INPUTS: [&str; 1] = ["src/bin"];
+
+/// Arguments of `cargo xtask build`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// For wrangler's build command: say nothing unless it fails, and leave the size alone
+    #[arg(long)]
+    for_wrangler: bool,
+    /// Build even if nothing has changed
+    #[arg(long)]
+    force: bool,
+}
+
+/// Runs `cargo xtask build`.
+///
+/// # Errors
+/// Set-up or the build fails, or the Wasm is above its budget.
+pub fn run(args: &Args) -> Result<ExitCode> {
+    let paths = Paths::find()?;
+    let rust = setup::build_tools(&paths)?;
+    let built = worker(&paths, &rust, args.force, args.for_wrangler)?;
+    if !args.for_wrangler {
+        let wasm = wasm(&paths);
+        let size = Size::of(&wasm)?;
+        let state = if built { "" } else { " (unchanged)" };
+        println!("{}: {}{state}", paths.shown(&wasm), size.describe());
+        size.check()?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The Worker's Wasm module.
+pub fn wasm(paths: &Paths) -> PathBuf {
+    paths.in_root("build/index_bg.wasm")
+}
+
+/// Builds the Worker unless it is up to date; says whether it did.
+///
+/// # Errors
+/// The build fails.
+pub fn worker(paths: &Paths, rust: &WasmRust, force: bool, quiet: bool) -> Result<bool> {
+    rust.clean_if_changed(paths)?;
+    let stamp = paths.target.join("xtask").join("worker.stamp");
+    let inputs = fingerprint(paths, rust)?;
+    if !force && wasm(paths).exists() && fs::read_to_string(&stamp).ok().as_ref() == Some(&inputs) {
+        return Ok(false);
+    }
+    let _absent = fs::remove_file(&stamp);
+    let mut command = Command::new(WORKER_BUILD.path(paths));
+    let dirs = node::path_dirs(paths);
+    let dirs: Vec<_> = dirs.iter().map(PathBuf::as_path).collect();
+    rust.apply(&mut command, &dirs)?;
+    command
+        .arg("--release")
+        .current_dir(&paths.root)
+        .env("WASM_BINDGEN_BIN", WASM_BINDGEN.path(paths))
+        .env("WASM_OPT_BIN", node::bin(paths, "wasm-opt"))
+        .env("ESBUILD_BIN", node::esbuild(paths))
+        .env("CARGO_TARGET_DIR", &paths.target);
+    // Cargo tells its children about the package it runs, which is xtask and not the Worker.
+    for variable in ["CARGO_MANIFEST_DIR", "CARGO_MANIFEST_PATH", "CARGO"] {
+        command.env_remove(variable);
+    }
+    Step::new(paths, "worker-build", "building the Worker", "a minute at first, then seconds")
+        .quietly(quiet)
+        .run(&mut command)?;
+    if !wasm(paths).exists() {
+        bail!("worker-build left no {}", wasm(paths).display());
+    }
+    strip_debug(paths, quiet)?;
+    fs::write(&stamp, inputs).with_context(|| format!("cannot write {}", stamp.display()))?;
+    Ok(true)
+}
+
+/// Function names are a tenth of the module. `strip` in the profile would break worker-build, which
+/// reads them, so they go last.
+fn strip_debug(paths: &Paths, quiet: bool) -> Result<()> {
+    let mut wasm_opt = Command::new(node::bin(paths, "wasm-opt"));
+    node::apply(paths, &mut wasm_opt)?;
+    wasm_opt.arg("--strip-debug").arg("--all-features").arg("-o").args([wasm(paths), wasm(paths)]);
+    Step::new(paths, "wasm-opt", "dropping names from the Wasm", "seconds").quietly(quiet).run(&mut wasm_opt)
+}
+
+/// Stands for everything that goes into the Worker: contents, not times, which a checkout changes.
+fn fingerprint(paths: &Paths, rust: &WasmRust) -> Result<String> {
+    let mut files = Vec::new();
+    for input in INPUTS {
+        collect(&paths.in_root(input), &NOT_INPUTS.map(|path| paths.in_root(path)), &mut files)?;
+    }
+    files.sort();
+    let mut hasher = DefaultHasher::new();
+    (rust.describe(), WORKER_BUILD.version, WASM_BINDGEN.version).hash(&mut hasher);
+    for package in ["binaryen", "esbuild"] {
+        node::package_version(paths, package).hash(&mut hasher);
+    }
+    for file in files {
+        let bytes = fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
+        (file, bytes).hash(&mut hasher);
+    }
+    Ok(format!("{:016x}", hasher.finish()))
+}
+
+fn collect(path: &Path, except: &[PathBuf], files: &mut Vec<PathBuf>) -> Result<()> {
+    if except.iter().any(|excluded| excluded == path) {
+        return Ok(());
+    }
+    if path.is_dir() {
+        for entry in fs::read_dir(path)? {
+            collect(&entry?.path(), except, files)?;
+        }
+    } else if path.exists() {
+        files.push(path.to_owned());
+    }
+    Ok(())
+}

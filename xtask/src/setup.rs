@@ -1,0 +1,29 @@
+//! Everything that the other commands need, got without a person.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use crate::{node, paths::Paths, rust::WasmRust, tools};
+
+/// What a build needs. Quick when all of it is there.
+///
+/// # Errors
+/// Something cannot be got; the message says what to do.
+pub fn build_tools(paths: &Paths) -> Result<WasmRust> {
+    let rust = WasmRust::ensure(paths)?;
+    node::ensure(paths)?;
+    tools::ensure(paths)?;
+    Ok(rust)
+}
+
+/// Runs `cargo xtask setup`.
+///
+/// # Errors
+/// Something cannot be got; the message says what to do.
+pub fn run() -> Result<ExitCode> {
+    let paths = Paths::find()?;
+    build_tools(&paths)?;
+    println!("All set: `cargo xtask dev` runs the Worker, and so does `npx wrangler dev`.");
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,75 @@
+//! The size of the Worker's Wasm, which every cold start pays for.
+
+use std::{fs, io::Write, path::Path};
+
+use anyhow::{Context, Result, bail};
+use flate2::{Compression, write::GzEncoder};
+
+/// The most that the Wasm may weigh gzipped, in bytes: 200 KiB.
+///
+/// A workers-rs hello world gzips to 40 KB, so the service itself may have four times that. Isolates
+/// come and go all the time, and each compiles the whole module before its first answer. The
+/// platform's own limit, 3 MB, is far too wide to notice a dependency that slips in.
+pub const BUDGET_BYTES: usize = 204_800;
+
+/// Sizes of one file.
+#[derive(Clone, Copy, Debug)]
+pub struct Size {
+    /// As it is, in bytes.
+    pub raw: usize,
+    /// Gzipped at the level that uploads use, in bytes.
+    pub gzipped: usize,
+}
+
+impl Size {
+    /// Measures the file at `path`.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn of(path: &Path) -> Result<Self> {
+        let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+        encoder.write_all(&bytes)?;
+        Ok(Self { raw: bytes.len(), gzipped: encoder.finish()?.len() })
+    }
+
+    /// Fails if the size is above the budget.
+    ///
+    /// # Errors
+    /// It is.
+    pub fn check(self) -> Result<()> {
+        if self.gzipped > BUDGET_BYTES {
+            bail!(
+                "the Wasm is {} bytes gzipped, {} above its budget of {BUDGET_BYTES}: \
+                 see what grew with `cargo tree --target wasm32-unknown-unknown -e normal`",
+                self.gzipped,
+                self.gzipped - BUDGET_BYTES
+            );
+        }
+        Ok(())
+    }
+
+    /// One line for people.
+    pub fn describe(self) -> String {
+        let kib = |bytes: usize| format!("{}.{} KiB", bytes / 1024, bytes % 1024 * 10 / 1024);
+        let percent = self.gzipped * 100 / BUDGET_BYTES;
+        format!("{} raw, {} gzipped ({percent} % of the budget)", kib(self.raw), kib(self.gzipped))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_budget_itself_passes_and_one_more_byte_fails() {
+        assert!(Size { raw: 0, gzipped: BUDGET_BYTES }.check().is_ok());
+        assert!(Size { raw: 0, gzipped: BUDGET_BYTES + 1 }.check().is_err());
+    }
+
+    #[test]
+    fn sizes_read_well() {
+        let size = Size { raw: 1536, gzipped: 102_400 };
+        assert_eq!(size.describe(), "1.5 KiB raw, 100.0 KiB gzipped (50 % of the budget)");
+    }
+}

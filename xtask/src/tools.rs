@@ -1,0 +1,83 @@
+//! Command-line tools that Cargo compiles once per user and version.
+
+use std::{fs, path::PathBuf, process::Command};
+
+use anyhow::{Context, Result};
+
+use crate::{paths::Paths, step::Step};
+
+/// A tool from crates.io at an exact version.
+#[derive(Clone, Copy, Debug)]
+pub struct Tool {
+    /// The crate.
+    pub package: &'static str,
+    /// The program that it installs.
+    pub program: &'static str,
+    /// Its version; a new one gets a new directory.
+    pub version: &'static str,
+    expected: &'static str,
+}
+
+/// Drives Cargo, wasm-bindgen, wasm-opt and esbuild. Its version must be that of the `worker` crate.
+pub const WORKER_BUILD: Tool = Tool {
+    package: "worker-build",
+    program: "worker-build",
+    version: "0.8.7",
+    expected: "about 4 minutes, once",
+};
+
+/// Makes the JavaScript glue. Its version must be that of the `wasm-bindgen` crate, exactly.
+pub const WASM_BINDGEN: Tool = Tool {
+    package: "wasm-bindgen-cli",
+    program: "wasm-bindgen",
+    version: "0.2.129",
+    expected: "about 2 minutes, once",
+};
+
+/// Every tool that the build needs.
+pub const ALL: [Tool; 2] = [WORKER_BUILD, WASM_BINDGEN];
+
+impl Tool {
+    fn dir(&self, paths: &Paths) -> PathBuf {
+        paths.cache.join("tools").join(format!("{}-{}", self.package, self.version))
+    }
+
+    /// Where the program is, installed or not.
+    pub fn path(&self, paths: &Paths) -> PathBuf {
+        self.dir(paths).join("bin").join(self.program)
+    }
+
+    fn install(&self, paths: &Paths) -> Result<()> {
+        let about = format!("compiling {} {}", self.package, self.version);
+        let mut cargo = Command::new("cargo");
+        cargo
+            .args(["install", "--locked", "--version", self.version, self.package, "--root"])
+            .arg(self.dir(paths))
+            // The tools share many dependencies, so they share what is compiled on the way.
+            .env("CARGO_TARGET_DIR", build_dir(paths))
+            .current_dir(&paths.root);
+        Step::new(paths, self.package, &about, self.expected)
+            .run(&mut cargo)
+            .with_context(|| format!("cannot install {} {}", self.package, self.version))
+    }
+}
+
+fn build_dir(paths: &Paths) -> PathBuf {
+    paths.cache.join("tools").join("build")
+}
+
+/// Installs what is missing.
+///
+/// # Errors
+/// Cargo cannot download or compile a tool.
+pub fn ensure(paths: &Paths) -> Result<()> {
+    let missing: Vec<_> = ALL.iter().filter(|tool| !tool.path(paths).exists()).collect();
+    for tool in &missing {
+        tool.install(paths)?;
+    }
+    if !missing.is_empty() {
+        // Several hundred megabytes that nothing needs any more.
+        let _kept = fs::remove_dir_all(build_dir(paths));
+    }
+    Ok(())
+}
