@@ -1,0 +1,65 @@
+//! Every number that bounds the service, each with its reason. An isolate has 128 MB of memory in all.
+
+/// Longest token: 16 KiB, the size that workerd and most proxies grant a whole header section. Real tokens
+/// are 0.3 to 4 KiB.
+pub const TOKEN_MAX_BYTES: usize = 16 * 1024;
+
+/// Longest value of the claim that names the customer. Real ones are UUIDs and e-mail addresses (254 bytes).
+pub const CUSTOMER_MAX_BYTES: usize = 256;
+
+/// Leeway when an issuer's configuration names none: what most issuers' clocks need.
+pub const LEEWAY_DEFAULT_SECS: u32 = 60;
+
+/// Most leeway that may be configured. More would mean honouring tokens long after they expired.
+pub const LEEWAY_MAX_SECS: u32 = 300;
+
+/// Most issuers. A token's issuer is found by comparing with each, about 10 ns apiece.
+pub const ISSUERS_MAX: usize = 64;
+
+/// Longest JWKS document. Public ones have 2 to 10 keys of 0.4 to 2.5 KiB (with `x5c`); 32 keys of 2 KiB fit.
+pub const JWKS_MAX_BYTES: usize = 64 * 1024;
+
+/// Most keys in a JWKS: a bound for the work of importing them (about 50 us each) and of finding one.
+pub const JWKS_MAX_KEYS: usize = 32;
+
+/// Age from which a fetched JWKS is refreshed behind the requests it still serves. A revoked key is honoured
+/// for about this long; Cognito, Auth0 and Okta ask to cache for 5 minutes to a day.
+pub const JWKS_FRESH_SECS: i64 = 600;
+
+/// Pause after a successful fetch before an unknown `kid` may cause another: whoever sends made-up `kid`s
+/// causes at most two fetches a minute for each isolate.
+pub const JWKS_COOLDOWN_SECS: i64 = 30;
+
+/// Pause after a failed fetch. Shorter, because players are refused meanwhile if there are no keys yet.
+pub const JWKS_FAILURE_COOLDOWN_SECS: i64 = 10;
+
+/// A fetch that has not ended after this long is taken for lost: its request may have been cancelled.
+pub const JWKS_FETCH_LOST_SECS: i64 = 10;
+
+/// Requests that may fetch one issuer's keys at the same time. A Worker's request cannot wait for another's
+/// fetch, so a single one would turn all the others away; without a bound each of thousands would fetch.
+pub const JWKS_FETCHES_AT_ONCE: u8 = 4;
+
+/// Shortest RSA modulus: RFC 7518 §3.3 and §3.5 demand it.
+pub const RSA_MIN_BITS: usize = 2048;
+
+/// Longest RSA modulus: what the pure implementation verifies, so that tests and Worker agree.
+pub const RSA_MAX_BITS: usize = 4096;
+
+/// Verified tokens in one of the cache's two generations. 2 x 4,096 x about 1.6 KiB (a token of 1 KiB and
+/// what it says) = 13 MiB.
+pub const VERIFIED_MAX_TOKENS: usize = 4096;
+
+/// Bytes in one of the cache's two generations, whatever the tokens' lengths: 2 x 8 MiB = 16 MiB of the
+/// isolate's 128 MB.
+pub const VERIFIED_MAX_BYTES: usize = 8 * 1024 * 1024;
+
+/// What a remembered token costs beyond its own text and the strings of its principal: map slot, `Rc`,
+/// struct, allocator.
+pub const VERIFIED_OVERHEAD_BYTES: usize = 512;
+
+/// Tokens remembered for their bad signature: 256 x 24 bytes = 6 KiB, scanned in about 0.1 us.
+pub const REJECTED_MAX_TOKENS: usize = 256;
+
+/// How long a bad signature is remembered: a client that retries one bad token costs a signature every 10 s.
+pub const REJECTED_SECS: i64 = 10;

@@ -1,0 +1,128 @@
+//! Remembers verified tokens, so that a player that polls pays for one signature only.
+
+use std::{
+    collections::HashMap,
+    hash::{BuildHasherDefault, Hasher},
+    mem,
+    rc::Rc,
+};
+
+use siphasher::sip::SipHasher13;
+
+use super::principal::VerifiedToken;
+use crate::{
+    limits::{VERIFIED_MAX_BYTES, VERIFIED_MAX_TOKENS, VERIFIED_OVERHEAD_BYTES},
+    ports::Entropy,
+};
+
+/// Hashes tokens under a key that nobody else knows, so that nobody can make tokens that collide. The key is
+/// drawn at first use: Workers has no randomness outside a request.
+#[derive(Default)]
+pub(super) struct Fingerprinter(Option<SipHasher13>);
+
+impl Fingerprinter {
+    pub fn of(&mut self, token: &str, entropy: &dyn Entropy) -> u64 {
+        self.0.get_or_insert_with(|| SipHasher13::new_with_key(&entropy.random())).hash(token.as_bytes())
+    }
+}
+
+/// Fingerprints are uniform already.
+#[derive(Default)]
+struct Uniform(u64);
+
+impl Hasher for Uniform {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        // Only `write_u64` is called for a `u64`; this is right for any other key, too.
+        for &byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(byte);
+        }
+    }
+
+    fn write_u64(&mut self, fingerprint: u64) {
+        self.0 = fingerprint;
+    }
+}
+
+struct Entry {
+    token: Box<str>,
+    verified: Rc<VerifiedToken>,
+}
+
+impl Entry {
+    fn size_bytes(&self) -> usize {
+        // What a principal says came out of the token, so its strings are never longer than the token.
+        2 * self.token.len() + VERIFIED_OVERHEAD_BYTES
+    }
+}
+
+#[derive(Default)]
+struct Generation {
+    entries: HashMap<u64, Entry, BuildHasherDefault<Uniform>>,
+    size_bytes: usize,
+}
+
+/// Two generations: a full young one becomes the old one, whose tokens are dropped unless they were used
+/// since. A hit costs one look-up, an eviction nothing.
+#[derive(Default)]
+pub(super) struct VerifiedTokens {
+    young: Generation,
+    old: Generation,
+}
+
+impl VerifiedTokens {
+    /// What `token` said when it was verified. Its times have to be checked again.
+    pub fn get(&mut self, fingerprint: u64, token: &str) -> Option<Rc<VerifiedToken>> {
+        if let Some(entry) = self.young.entries.get(&fingerprint) {
+            return (*entry.token == *token).then(|| Rc::clone(&entry.verified));
+        }
+        // The text is compared in full: a fingerprint alone is no proof.
+        if *self.old.entries.get(&fingerprint)?.token != *token {
+            return None;
+        }
+        let entry = self.old.remove(fingerprint)?;
+        let verified = Rc::clone(&entry.verified);
+        self.keep(fingerprint, entry);
+        Some(verified)
+    }
+
+    pub fn insert(&mut self, fingerprint: u64, token: &str, verified: Rc<VerifiedToken>) {
+        self.remove(fingerprint);
+        self.keep(fingerprint, Entry { token: token.into(), verified });
+    }
+
+    pub fn remove(&mut self, fingerprint: u64) {
+        self.young.remove(fingerprint);
+        self.old.remove(fingerprint);
+    }
+
+    /// Drops every token of an issuer whose keys have changed.
+    pub fn forget_issuer(&mut self, issuer: usize) {
+        for generation in [&mut self.young, &mut self.old] {
+            generation.entries.retain(|_, entry| entry.verified.issuer != issuer);
+            generation.size_bytes = generation.entries.values().map(Entry::size_bytes).sum();
+        }
+    }
+
+    fn keep(&mut self, fingerprint: u64, entry: Entry) {
+        let size_bytes = entry.size_bytes();
+        let full = self.young.entries.len() >= VERIFIED_MAX_TOKENS
+            || self.young.size_bytes + size_bytes > VERIFIED_MAX_BYTES;
+        if full {
+            self.old = mem::take(&mut self.young);
+        }
+        self.young.size_bytes += size_bytes;
+        self.young.entries.insert(fingerprint, entry);
+    }
+}
+
+impl Generation {
+    fn remove(&mut self, fingerprint: u64) -> Option<Entry> {
+        let entry = self.entries.remove(&fingerprint)?;
+        self.size_bytes -= entry.size_bytes();
+        Some(entry)
+    }
+}

@@ -1,0 +1,240 @@
+//! The `ISSUERS` variable: whose tokens are accepted, and what they must say.
+
+use std::fmt;
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::algorithm::{HmacAlgorithm, JoseAlgorithm};
+use crate::limits::{ISSUERS_MAX, LEEWAY_DEFAULT_SECS, LEEWAY_MAX_SECS};
+
+/// A value of the configuration that cannot be used, and where it is.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {problem}")]
+pub struct ConfigError {
+    /// The variable, and the place within it: `ISSUERS[0].audience`.
+    pub field: String,
+    /// What is wrong, without any secret.
+    pub problem: String,
+}
+
+impl ConfigError {
+    pub(super) fn new(field: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self { field: field.into(), problem: problem.into() }
+    }
+}
+
+/// A value that must not be shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    pub(super) const fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(_)")
+    }
+}
+
+/// Which `aud` is accepted.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AudienceRule {
+    /// At least one of these must be among the token's.
+    AnyOf(Vec<String>),
+    /// The issuer's tokens are for this service alone, or (Cognito's access tokens) name no audience.
+    NoneRequired,
+}
+
+/// Where an issuer's keys come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeysConfig {
+    /// A JWKS within the configuration, as JSON. It may hold symmetric keys, therefore a secret.
+    Jwks(Secret),
+    /// The address of a JWKS.
+    JwksUrl(String),
+    /// The text of a secret binding.
+    Secret {
+        /// The binding's name, for errors.
+        name: String,
+        /// Its value.
+        secret: Secret,
+        /// The only algorithm that it verifies.
+        algorithm: HmacAlgorithm,
+    },
+}
+
+/// Whose tokens are accepted, and what they must say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IssuerConfig {
+    /// What `iss` must be, exactly.
+    pub issuer: String,
+    /// Customers are found by namespace and claim, so that two issuers' customer 123 are two people.
+    pub namespace: String,
+    /// Which `aud` is accepted.
+    pub audience: AudienceRule,
+    /// The claim that names the customer.
+    pub customer_claim: String,
+    /// How far the issuer's clock may be off, in seconds.
+    pub leeway_secs: u32,
+    /// Where the keys come from.
+    pub keys: KeysConfig,
+    /// Whether tokens with scope `snapshot:publish` may publish.
+    pub may_publish: bool,
+    /// Whether tokens without `iss` are this issuer's. At most one issuer may.
+    pub accept_missing_iss: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawIssuer {
+    issuer: String,
+    namespace: String,
+    audience: AudienceRule,
+    #[serde(default = "sub")]
+    customer_claim: String,
+    #[serde(default = "default_leeway")]
+    leeway_secs: u32,
+    keys: RawKeys,
+    #[serde(default)]
+    may_publish: bool,
+    #[serde(default)]
+    accept_missing_iss: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawKeys {
+    jwks: Option<Map<String, Value>>,
+    jwks_url: Option<String>,
+    secret: Option<String>,
+    alg: Option<String>,
+}
+
+fn sub() -> String {
+    "sub".to_owned()
+}
+
+const fn default_leeway() -> u32 {
+    LEEWAY_DEFAULT_SECS
+}
+
+/// Reads the `ISSUERS` variable, a JSON array. `secret` looks up a secret binding.
+///
+/// # Errors
+/// Malformed JSON, an unknown, missing or wrong member, a secret that is not bound or too short, or two
+/// issuers with the same `iss`.
+pub fn parse_issuers(
+    json: &str,
+    secret: &dyn Fn(&str) -> Option<String>,
+) -> Result<Vec<IssuerConfig>, ConfigError> {
+    let values: Vec<Value> = serde_json::from_str(json)
+        .map_err(|error| ConfigError::new("ISSUERS", format!("not a JSON array: {error}")))?;
+    if values.is_empty() || values.len() > ISSUERS_MAX {
+        return Err(ConfigError::new("ISSUERS", format!("1 to {ISSUERS_MAX} issuers are needed")));
+    }
+    let mut issuers: Vec<IssuerConfig> = Vec::with_capacity(values.len());
+    for (index, value) in values.into_iter().enumerate() {
+        let at = format!("ISSUERS[{index}]");
+        let raw = serde_json::from_value(value).map_err(|error| ConfigError::new(&at, error.to_string()))?;
+        let issuer = check(raw, &at, secret)?;
+        if issuers.iter().any(|other| other.issuer == issuer.issuer) {
+            return Err(ConfigError::new(format!("{at}.issuer"), "another issuer has the same"));
+        }
+        if issuer.accept_missing_iss && issuers.iter().any(|other| other.accept_missing_iss) {
+            return Err(ConfigError::new(
+                format!("{at}.accept_missing_iss"),
+                "another issuer accepts tokens without iss",
+            ));
+        }
+        issuers.push(issuer);
+    }
+    Ok(issuers)
+}
+
+fn check(
+    raw: RawIssuer,
+    at: &str,
+    secret: &dyn Fn(&str) -> Option<String>,
+) -> Result<IssuerConfig, ConfigError> {
+    let wrong = |member: &str, problem: &str| Err(ConfigError::new(format!("{at}.{member}"), problem));
+    if raw.issuer.is_empty() {
+        return wrong("issuer", "must not be empty");
+    }
+    if raw.namespace.is_empty() || raw.namespace.contains('\0') {
+        return wrong("namespace", "must not be empty nor contain a zero byte");
+    }
+    if let AudienceRule::AnyOf(allowed) = &raw.audience
+        && (allowed.is_empty() || allowed.iter().any(String::is_empty))
+    {
+        return wrong("audience.any_of", "must name at least one audience, none of them empty");
+    }
+    if ["", "iss", "aud", "exp", "nbf", "iat"].contains(&raw.customer_claim.as_str()) {
+        return wrong("customer_claim", "names no customer");
+    }
+    if raw.leeway_secs > LEEWAY_MAX_SECS {
+        return wrong("leeway_secs", &format!("must be at most {LEEWAY_MAX_SECS}"));
+    }
+    let keys = match raw.keys {
+        RawKeys { jwks: Some(jwks), jwks_url: None, secret: None, alg: None } => {
+            KeysConfig::Jwks(Secret(Value::Object(jwks).to_string()))
+        }
+        RawKeys { jwks: None, jwks_url: Some(url), secret: None, alg: None } => {
+            if let Err(problem) = check_url(&url) {
+                return wrong("keys.jwks_url", problem);
+            }
+            KeysConfig::JwksUrl(url)
+        }
+        RawKeys { jwks: None, jwks_url: None, secret: Some(name), alg: Some(alg) } => {
+            let Some(JoseAlgorithm::Hmac(algorithm)) = JoseAlgorithm::from_name(&alg) else {
+                return wrong("keys.alg", "must be HS256, HS384 or HS512");
+            };
+            let Some(value) = secret(&name) else {
+                return Err(ConfigError::new(name, format!("{at}.keys names this secret; it is not bound")));
+            };
+            if value.len() < algorithm.secret_min_bytes() {
+                let least = algorithm.secret_min_bytes();
+                return Err(ConfigError::new(
+                    name,
+                    format!("{alg} needs at least {least} bytes (RFC 7518 section 3.2)"),
+                ));
+            }
+            KeysConfig::Secret { name, secret: Secret(value), algorithm }
+        }
+        _ => return wrong("keys", "must be one of jwks, jwks_url, or secret with alg"),
+    };
+    Ok(IssuerConfig {
+        issuer: raw.issuer,
+        namespace: raw.namespace,
+        audience: raw.audience,
+        customer_claim: raw.customer_claim,
+        leeway_secs: raw.leeway_secs,
+        keys,
+        may_publish: raw.may_publish,
+        accept_missing_iss: raw.accept_missing_iss,
+    })
+}
+
+/// Whoever can change the answer makes any token valid, so it must come over TLS or from this machine.
+fn check_url(url: &str) -> Result<(), &'static str> {
+    const PROBLEM: &str = "must be an https URL (http only for localhost)";
+    let odd = |c: char| !c.is_ascii_graphic() || matches!(c, '\\' | '@' | '"' | '<' | '>' | '#');
+    if url.contains(odd) {
+        return Err(PROBLEM);
+    }
+    let (scheme, rest) = url.split_once("://").ok_or(PROBLEM)?;
+    let authority = rest.split(['/', '?']).next().unwrap_or_default();
+    let host = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        _ => authority,
+    };
+    match scheme {
+        "https" if !host.is_empty() => Ok(()),
+        "http" if matches!(host, "localhost" | "127.0.0.1" | "[::1]") => Ok(()),
+        _ => Err(PROBLEM),
+    }
+}

@@ -1,0 +1,141 @@
+//! Compact JWS (RFC 7515): parsed, then verified with the one key that fits.
+
+use std::marker::PhantomData;
+
+use base64ct::{Base64UrlUnpadded, Encoding};
+use jwt_compact::{
+    AlgorithmExt, Claims, Empty, ParseError, UntrustedToken, ValidationError,
+    alg::{Hs256, Hs384, Hs512},
+};
+use serde::{Deserialize, Deserializer, de::DeserializeOwned};
+
+use super::{
+    algorithm::{AnyLength, JoseAlgorithm, PlatformAlgorithm, SignatureBytes},
+    error::JwsError,
+    keys::{Key, KeySet, Material},
+    unique::HeaderExtensions,
+};
+use crate::{
+    limits::TOKEN_MAX_BYTES,
+    ports::{SignatureAlgorithm, SignatureVerifier},
+};
+
+/// A token whose signature nobody has checked: it can only say where its key is to be found.
+pub(super) struct UnverifiedToken<'a> {
+    token: UntrustedToken<'a, HeaderExtensions>,
+    algorithm: JoseAlgorithm,
+}
+
+#[derive(Deserialize)]
+struct IssuerClaim {
+    #[serde(default, deserialize_with = "text")]
+    iss: Option<String>,
+}
+
+/// A member that is present must be text; `null` is not.
+fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    String::deserialize(deserializer).map(Some)
+}
+
+impl<'a> UnverifiedToken<'a> {
+    /// Parses the header and finds the segments.
+    pub fn parse(jws: &'a str) -> Result<Self, JwsError> {
+        if jws.len() > TOKEN_MAX_BYTES {
+            return Err(JwsError::TooLong);
+        }
+        let token = UntrustedToken::<HeaderExtensions>::try_from(jws).map_err(|error| match error {
+            ParseError::UnsupportedContentType(_) => JwsError::Extension,
+            _ => JwsError::Malformed,
+        })?;
+        if token.header().other_fields.unsupported {
+            return Err(JwsError::Extension);
+        }
+        let algorithm = JoseAlgorithm::from_name(token.algorithm()).ok_or(JwsError::UnsupportedAlgorithm)?;
+        Ok(Self { token, algorithm })
+    }
+
+    /// The algorithm that the header names.
+    pub const fn algorithm(&self) -> JoseAlgorithm {
+        self.algorithm
+    }
+
+    /// The name of the key, if the header has one.
+    pub fn key_id(&self) -> Option<&str> {
+        self.token.header().key_id.as_deref()
+    }
+
+    /// The kind of token, if the header names one.
+    pub fn token_type(&self) -> Option<&str> {
+        self.token.header().token_type.as_deref()
+    }
+
+    /// Who claims to have issued it.
+    pub fn issuer(&self) -> Result<Option<String>, JwsError> {
+        let claims = self.token.deserialize_claims_unchecked::<IssuerClaim>();
+        Ok(claims.map_err(|_| JwsError::Payload)?.custom.iss)
+    }
+
+    /// The claims, once the signature has proved to be `key`'s.
+    pub fn verify<V: SignatureVerifier, T: DeserializeOwned>(
+        &self,
+        key: &Key<V>,
+        platform: &V,
+    ) -> Result<Claims<T>, JwsError> {
+        let verified = match &key.material {
+            Material::Hs256(key) => Hs256.validator::<T>(key).validate(&self.token),
+            Material::Hs384(key) => Hs384.validator::<T>(key).validate(&self.token),
+            Material::Hs512(key) => Hs512.validator::<T>(key).validate(&self.token),
+            Material::Signature(algorithm, key) => match algorithm {
+                // RFC 7518 §3.4 and RFC 8032 §5.1.6: exactly 64 bytes.
+                SignatureAlgorithm::EdDsa | SignatureAlgorithm::Es256 => {
+                    platform_algorithm::<V, SignatureBytes<64>>(*algorithm, platform)
+                        .validator::<T>(key)
+                        .validate(&self.token)
+                }
+                _ => platform_algorithm::<V, AnyLength>(*algorithm, platform)
+                    .validator::<T>(key)
+                    .validate(&self.token),
+            },
+        };
+        match verified {
+            Ok(token) => Ok(token.into_parts().1),
+            Err(ValidationError::AlgorithmMismatch { .. }) => Err(JwsError::AlgorithmMismatch),
+            Err(
+                ValidationError::InvalidSignature
+                | ValidationError::InvalidSignatureLen { .. }
+                | ValidationError::MalformedSignature(_),
+            ) => Err(JwsError::BadSignature),
+            Err(_) => Err(JwsError::Payload),
+        }
+    }
+}
+
+const fn platform_algorithm<V, S>(
+    algorithm: SignatureAlgorithm,
+    verifier: &V,
+) -> PlatformAlgorithm<'_, V, S> {
+    PlatformAlgorithm { algorithm, verifier, signature: PhantomData }
+}
+
+/// The payload of a compact JWS that one of `keys` signed and whose `typ` is exactly `typ`, so that no other
+/// kind of token that the same key signs passes for it. No claim is required.
+///
+/// # Errors
+/// It is malformed, another kind of token, signed by none of the keys, or its payload is no `T`.
+pub fn verify_jws<T: DeserializeOwned, V: SignatureVerifier>(
+    jws: &str,
+    keys: &KeySet<V>,
+    typ: &str,
+    platform: &V,
+) -> Result<T, JwsError> {
+    let token = UnverifiedToken::parse(jws)?;
+    if token.token_type() != Some(typ) {
+        return Err(JwsError::WrongType);
+    }
+    let key = keys.select(token.algorithm(), token.key_id())?;
+    token.verify::<V, Empty>(key, platform)?;
+    // Decoded again, because jwt-compact hands out claims only through its own struct, whose `flatten` would
+    // take `exp` from `T` and void its `deny_unknown_fields`.
+    let payload = jws.split('.').nth(1).and_then(|segment| Base64UrlUnpadded::decode_vec(segment).ok());
+    serde_json::from_slice(&payload.ok_or(JwsError::Malformed)?).map_err(|_| JwsError::Payload)
+}

@@ -1,0 +1,35 @@
+//! From an `Authorization` header to a [`Principal`]: tokens parsed, their signatures and claims checked.
+//!
+//! No I/O and no clock: `now` is passed in as unix seconds, and when keys have to be fetched
+//! [`TokenVerifier::verify`] says so and is called again once the caller has handed them in. jwt-compact
+//! parses and validates; the *key* decides the algorithm, never the token's header. HS* is computed here, the
+//! other algorithms by the platform's [`SignatureVerifier`](crate::ports::SignatureVerifier).
+
+mod algorithm;
+mod bearer;
+mod cache;
+mod claims;
+mod config;
+mod error;
+mod fetched;
+mod jwk;
+mod jws;
+mod keys;
+#[cfg(not(target_arch = "wasm32"))]
+mod native;
+mod principal;
+mod rejected;
+mod unique;
+mod verify;
+
+pub use algorithm::{HmacAlgorithm, JoseAlgorithm};
+pub use bearer::BearerToken;
+pub use config::{AudienceRule, ConfigError, IssuerConfig, KeysConfig, Secret, parse_issuers};
+pub use error::{BearerError, ClaimsError, JwsError, TokenError, VerifyError};
+pub use jwk::UnusableKey;
+pub use jws::verify_jws;
+pub use keys::{KeySet, KeySetError};
+#[cfg(not(target_arch = "wasm32"))]
+pub use native::NativeVerifier;
+pub use principal::{Principal, Roles, VerifiedToken};
+pub use verify::{KeysFetched, TokenVerifier};

@@ -1,0 +1,63 @@
+//! Signatures verified by pure Rust, for tests and the native command. The Worker uses its platform's.
+
+use jwt_compact::{
+    Algorithm, AlgorithmSignature,
+    alg::{Ed25519, Es256, Rsa, RsaPublicKey},
+    jwk::{JsonWebKey, JwkError},
+};
+
+use crate::ports::{ImportKeyError, SignatureAlgorithm, SignatureVerifier};
+
+/// jwt-compact's own implementations of every algorithm.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NativeVerifier;
+
+/// A public key for [`NativeVerifier`].
+#[derive(Clone, Debug)]
+pub struct NativeKey(Inner);
+
+#[derive(Clone, Debug)]
+enum Inner {
+    EdDsa(<Ed25519 as Algorithm>::VerifyingKey),
+    Es256(<Es256 as Algorithm>::VerifyingKey),
+    Rsa(Rsa, RsaPublicKey),
+}
+
+impl SignatureVerifier for NativeVerifier {
+    type Key = NativeKey;
+
+    fn import(
+        &self,
+        algorithm: SignatureAlgorithm,
+        key: &JsonWebKey<'_>,
+    ) -> Result<NativeKey, ImportKeyError> {
+        let rsa = |rsa: Rsa| key.try_into().map(|key| Inner::Rsa(rsa, key));
+        let inner = match algorithm {
+            SignatureAlgorithm::EdDsa => key.try_into().map(Inner::EdDsa),
+            SignatureAlgorithm::Es256 => key.try_into().map(Inner::Es256),
+            SignatureAlgorithm::Rs256 => rsa(Rsa::rs256()),
+            SignatureAlgorithm::Rs384 => rsa(Rsa::rs384()),
+            SignatureAlgorithm::Rs512 => rsa(Rsa::rs512()),
+            SignatureAlgorithm::Ps256 => rsa(Rsa::ps256()),
+            SignatureAlgorithm::Ps384 => rsa(Rsa::ps384()),
+            SignatureAlgorithm::Ps512 => rsa(Rsa::ps512()),
+        };
+        inner.map(NativeKey).map_err(|error: JwkError| ImportKeyError(error.to_string()))
+    }
+
+    fn verify(&self, key: &NativeKey, message: &[u8], signature: &[u8]) -> bool {
+        match &key.0 {
+            Inner::EdDsa(key) => verify(&Ed25519, key, message, signature),
+            Inner::Es256(key) => verify(&Es256, key, message, signature),
+            Inner::Rsa(rsa, key) => verify(rsa, key, message, signature),
+        }
+    }
+}
+
+fn verify<A: Algorithm>(algorithm: &A, key: &A::VerifyingKey, message: &[u8], signature: &[u8]) -> bool {
+    if A::Signature::LENGTH.is_some_and(|length| length.get() != signature.len()) {
+        return false;
+    }
+    A::Signature::try_from_slice(signature)
+        .is_ok_and(|signature| algorithm.verify_signature(&signature, key, message))
+}

@@ -1,0 +1,69 @@
+//! Who asks, as a verified token says.
+
+use std::rc::Rc;
+
+use super::error::ClaimsError;
+use crate::snapshot::key::EntryKey;
+
+/// What a token said when its signature was right.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VerifiedToken {
+    /// Its issuer's place in the configuration.
+    pub issuer: usize,
+    /// Who asks.
+    pub principal: Principal,
+    /// The later of `nbf` and `iat`, unix seconds; nothing when the token has neither.
+    pub not_before: Option<i64>,
+    /// `exp`, unix seconds.
+    pub expires_at: i64,
+}
+
+impl VerifiedToken {
+    /// Whether the token is in force at `now`, give or take `leeway_secs`.
+    ///
+    /// # Errors
+    /// It has expired (RFC 7519 §4.1.4: *on* `exp` it has), or its time has not come.
+    pub(super) fn check_times(&self, now: i64, leeway_secs: u32) -> Result<(), ClaimsError> {
+        if now >= self.expires_at.saturating_add(leeway_secs.into()) {
+            return Err(ClaimsError::Expired);
+        }
+        if self.not_before.is_some_and(|start| start > now.saturating_add(leeway_secs.into())) {
+            return Err(ClaimsError::NotYetValid);
+        }
+        Ok(())
+    }
+}
+
+/// Who asks, and in which roles.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Principal {
+    /// The namespace of the issuer's customers.
+    pub namespace: Rc<str>,
+    /// The value of the claim that names the customer.
+    pub subject: String,
+    /// Where the customer is found in the snapshot: namespace and subject.
+    pub customer_key: EntryKey,
+    /// The OAuth client: `client_id`, else `azp`, else the only `aud`.
+    pub client_id: Option<String>,
+    /// `mid`.
+    pub merchant_id: Option<i64>,
+    /// `mui`.
+    pub merchant_uuid: Option<String>,
+    /// `aid`.
+    pub account_id: Option<i64>,
+    /// `ctx`.
+    pub roles: Roles,
+    /// `scope`.
+    pub scopes: Vec<String>,
+    /// Whether the token may publish snapshots: the issuer may, and the scope says so.
+    pub may_publish: bool,
+}
+
+/// The roles that `ctx` names. None unless it does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Roles {
+    /// Buys and watches.
+    pub consumer: bool,
+    /// Sells.
+    pub merchant: bool,
+}

@@ -1,0 +1,85 @@
+//! Remembers, for a moment, tokens with a bad signature, so that a flood of one costs one signature.
+
+use std::collections::VecDeque;
+
+use crate::limits::{REJECTED_MAX_TOKENS, REJECTED_SECS};
+
+/// Fingerprints alone, without the tokens: that a good token shares one of 256 has a chance of 2^-56, nobody
+/// can make it likelier without the fingerprints' key, and it would last ten seconds.
+#[derive(Default)]
+pub(super) struct RejectedTokens(VecDeque<Rejected>);
+
+struct Rejected {
+    fingerprint: u64,
+    issuer: usize,
+    until: i64,
+}
+
+impl RejectedTokens {
+    pub fn contains(&self, fingerprint: u64, now: i64) -> bool {
+        self.0.iter().any(|rejected| rejected.fingerprint == fingerprint && now < rejected.until)
+    }
+
+    pub fn insert(&mut self, fingerprint: u64, issuer: usize, now: i64) {
+        while self.0.front().is_some_and(|oldest| oldest.until <= now) || self.0.len() >= REJECTED_MAX_TOKENS
+        {
+            self.0.pop_front();
+        }
+        self.0.push_back(Rejected { fingerprint, issuer, until: now.saturating_add(REJECTED_SECS) });
+    }
+
+    /// The issuer's keys were fetched: what was wrong may be right now.
+    pub fn forget_issuer(&mut self, issuer: usize) {
+        self.0.retain(|rejected| rejected.issuer != issuer);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: i64 = 1_700_000_000;
+
+    #[test]
+    fn remembered_for_ten_seconds() {
+        let mut rejected = RejectedTokens::default();
+        assert!(!rejected.contains(7, NOW));
+        rejected.insert(7, 0, NOW);
+        assert!(rejected.contains(7, NOW));
+        assert!(rejected.contains(7, NOW + REJECTED_SECS - 1));
+        assert!(!rejected.contains(7, NOW + REJECTED_SECS));
+        assert!(!rejected.contains(8, NOW));
+    }
+
+    #[test]
+    fn bounded_the_oldest_goes_first() {
+        let mut rejected = RejectedTokens::default();
+        for fingerprint in 0..1000 {
+            rejected.insert(fingerprint, 0, NOW);
+        }
+        assert_eq!(rejected.0.len(), REJECTED_MAX_TOKENS);
+        assert!(rejected.contains(999, NOW));
+        assert!(!rejected.contains(0, NOW));
+        rejected.insert(1000, 0, NOW + REJECTED_SECS);
+        assert_eq!(rejected.0.len(), 1);
+    }
+
+    #[test]
+    fn forgotten_with_the_issuers_keys() {
+        let mut rejected = RejectedTokens::default();
+        rejected.insert(7, 0, NOW);
+        rejected.insert(8, 1, NOW);
+        rejected.forget_issuer(0);
+        assert!(!rejected.contains(7, NOW));
+        assert!(rejected.contains(8, NOW));
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_does_no_harm() {
+        let mut rejected = RejectedTokens::default();
+        rejected.insert(7, 0, i64::MAX);
+        rejected.insert(8, 0, i64::MIN);
+        assert!(rejected.contains(7, NOW));
+        assert!(!rejected.contains(8, NOW));
+    }
+}

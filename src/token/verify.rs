@@ -1,0 +1,230 @@
+//! The whole check of a token, with the memory that makes it cheap.
+
+use std::rc::Rc;
+
+use super::{
+    bearer::BearerToken,
+    cache::{Fingerprinter, VerifiedTokens},
+    claims,
+    config::{ConfigError, IssuerConfig, KeysConfig},
+    error::{JwsError, TokenError, VerifyError},
+    fetched::FetchedKeys,
+    jws::UnverifiedToken,
+    keys::{KeySet, KeySetError},
+    principal::VerifiedToken,
+    rejected::RejectedTokens,
+    unique::ClaimSet,
+};
+use crate::ports::{Entropy, SignatureVerifier};
+
+/// Verifies tokens of the configured issuers. Plain data and synchronous: nothing waits, nothing is fetched.
+pub struct TokenVerifier<V: SignatureVerifier> {
+    issuers: Vec<Issuer<V>>,
+    fingerprinter: Fingerprinter,
+    verified: VerifiedTokens,
+    rejected: RejectedTokens,
+}
+
+struct Issuer<V: SignatureVerifier> {
+    config: IssuerConfig,
+    keys: Keys<V>,
+}
+
+enum Keys<V: SignatureVerifier> {
+    Fixed(KeySet<V>),
+    Fetched(FetchedKeys<V>),
+}
+
+/// What a fetch of keys came to, for a log line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeysFetched {
+    /// The issuer's keys are the document's now; its tokens have to be verified again.
+    Changed {
+        /// Keys that verify.
+        usable: usize,
+        /// Keys that cannot be used.
+        skipped: usize,
+    },
+    /// The same document as before.
+    Unchanged,
+    /// The last good keys stay, because there was no document, or none that can be used.
+    Kept(Option<KeySetError>),
+}
+
+impl<V: SignatureVerifier> TokenVerifier<V> {
+    /// Makes the issuers' configured keys ready.
+    ///
+    /// # Errors
+    /// An inline JWKS or a secret cannot be used.
+    pub fn new(issuers: Vec<IssuerConfig>, platform: &V) -> Result<Self, ConfigError> {
+        let issuers = issuers.into_iter().enumerate().map(|(index, config)| {
+            let keys = match &config.keys {
+                KeysConfig::Jwks(json) => {
+                    KeySet::from_inline_jwks(json.as_str(), platform).map(Keys::Fixed).map_err(|error| {
+                        ConfigError::new(format!("ISSUERS[{index}].keys.jwks"), error.to_string())
+                    })?
+                }
+                KeysConfig::JwksUrl(url) => Keys::Fetched(FetchedKeys::new(url.clone())),
+                KeysConfig::Secret { name, secret, algorithm } => {
+                    KeySet::from_secret(*algorithm, secret.as_str().as_bytes())
+                        .map(Keys::Fixed)
+                        .map_err(|error| ConfigError::new(name, error.to_string()))?
+                }
+            };
+            Ok(Issuer { config, keys })
+        });
+        Ok(Self {
+            issuers: issuers.collect::<Result<_, ConfigError>>()?,
+            fingerprinter: Fingerprinter::default(),
+            verified: VerifiedTokens::default(),
+            rejected: RejectedTokens::default(),
+        })
+    }
+
+    /// Verifies the token in `authorization`, the header's value, at `now`, unix seconds.
+    ///
+    /// # Errors
+    /// The token is refused, or keys have to be fetched first, or cannot be fetched.
+    pub fn verify(
+        &mut self,
+        authorization: &str,
+        now: i64,
+        platform: &V,
+        entropy: &dyn Entropy,
+    ) -> Result<Rc<VerifiedToken>, VerifyError> {
+        let token = BearerToken::parse(authorization)?.as_str();
+        let fingerprint = self.fingerprinter.of(token, entropy);
+        if let Some(known) = self.verified.get(fingerprint, token) {
+            let leeway_secs = self.issuers.get(known.issuer).map_or(0, |issuer| issuer.config.leeway_secs);
+            return match known.check_times(now, leeway_secs) {
+                Ok(()) => Ok(known),
+                Err(error) => {
+                    self.verified.remove(fingerprint);
+                    Err(error.into())
+                }
+            };
+        }
+        if self.rejected.contains(fingerprint, now) {
+            return Err(JwsError::BadSignature.into());
+        }
+        let unverified = UnverifiedToken::parse(token)?;
+        check_type(unverified.token_type())?;
+        let (index, issuer) = issuer_of(&mut self.issuers, unverified.issuer()?.as_deref())?;
+        let key = issuer.keys.select(&unverified, index, now)?;
+        let claims = match unverified.verify::<V, ClaimSet>(key, platform) {
+            Ok(claims) => claims,
+            Err(error) => {
+                if error == JwsError::BadSignature {
+                    self.rejected.insert(fingerprint, index, now);
+                }
+                return Err(error.into());
+            }
+        };
+        let verified = Rc::new(claims::check(&claims, index, &issuer.config, now)?);
+        self.verified.insert(fingerprint, token, Rc::clone(&verified));
+        Ok(verified)
+    }
+
+    /// Where an issuer's keys are to be fetched, if they are.
+    #[must_use]
+    pub fn jwks_url(&self, issuer: usize) -> Option<&str> {
+        match &self.issuers.get(issuer)?.keys {
+            Keys::Fetched(fetched) => Some(&fetched.url),
+            Keys::Fixed(_) => None,
+        }
+    }
+
+    /// What `iss` an issuer's tokens have, for logs.
+    #[must_use]
+    pub fn issuer(&self, issuer: usize) -> Option<&str> {
+        self.issuers.get(issuer).map(|issuer| issuer.config.issuer.as_str())
+    }
+
+    /// An issuer whose keys should be fetched behind the request, because they are old. Each is named once:
+    /// until [`keys_fetched`](Self::keys_fetched) reports, or the fetch is taken for lost.
+    pub fn keys_refresh_due(&mut self, now: i64) -> Option<usize> {
+        self.issuers.iter_mut().position(|issuer| match &mut issuer.keys {
+            Keys::Fetched(fetched) => fetched.begin_refresh(now),
+            Keys::Fixed(_) => false,
+        })
+    }
+
+    /// Takes the document at an issuer's [`jwks_url`](Self::jwks_url), or `None` when it could not be
+    /// fetched. A document that cannot be used changes nothing.
+    pub fn keys_fetched(
+        &mut self,
+        issuer: usize,
+        document: Option<&[u8]>,
+        now: i64,
+        platform: &V,
+    ) -> KeysFetched {
+        let Some(Issuer { keys: Keys::Fetched(fetched), .. }) = self.issuers.get_mut(issuer) else {
+            return KeysFetched::Kept(None);
+        };
+        let installed = match fetched.ended(document, now, platform) {
+            Ok(Some(installed)) => installed,
+            Ok(None) => return KeysFetched::Kept(None),
+            Err(error) => return KeysFetched::Kept(Some(error)),
+        };
+        self.rejected.forget_issuer(issuer);
+        if !installed.changed {
+            return KeysFetched::Unchanged;
+        }
+        self.verified.forget_issuer(issuer);
+        KeysFetched::Changed { usable: installed.usable, skipped: installed.skipped }
+    }
+}
+
+impl<V: SignatureVerifier> Keys<V> {
+    fn select(
+        &mut self,
+        token: &UnverifiedToken<'_>,
+        index: usize,
+        now: i64,
+    ) -> Result<&super::keys::Key<V>, VerifyError> {
+        match self {
+            Self::Fixed(keys) => Ok(keys.select(token.algorithm(), token.key_id())?),
+            Self::Fetched(fetched) => {
+                let problem = match fetched.keys().map(|keys| keys.select(token.algorithm(), token.key_id()))
+                {
+                    None => return Err(fetched.missing(index, now)),
+                    Some(Ok(_)) => None,
+                    Some(Err(JwsError::UnknownKey)) => fetched.unknown_key(index, now),
+                    Some(Err(error)) => return Err(error.into()),
+                };
+                // Selected again: the borrow checker cannot see that the set is not changed in between.
+                match (problem, fetched.keys()) {
+                    (Some(problem), _) => Err(problem),
+                    (None, Some(keys)) => Ok(keys.select(token.algorithm(), token.key_id())?),
+                    (None, None) => Err(JwsError::UnknownKey.into()),
+                }
+            }
+        }
+    }
+}
+
+/// The issuer that `iss` names; without one, the issuer that takes such tokens.
+fn issuer_of<'i, V: SignatureVerifier>(
+    issuers: &'i mut [Issuer<V>],
+    iss: Option<&str>,
+) -> Result<(usize, &'i mut Issuer<V>), TokenError> {
+    issuers
+        .iter_mut()
+        .enumerate()
+        .find(|(_, issuer)| match iss {
+            Some(iss) => issuer.config.issuer == iss,
+            None => issuer.config.accept_missing_iss,
+        })
+        .ok_or(TokenError::UnknownIssuer)
+}
+
+/// A token that names its kind must be one for access: an issuer's key signs others, too (RFC 8725 §3.11).
+fn check_type(typ: Option<&str>) -> Result<(), JwsError> {
+    let Some(typ) = typ else { return Ok(()) };
+    // RFC 7515 §4.1.9: the prefix is optional, and media types have no case.
+    let typ = typ.to_ascii_lowercase();
+    match typ.strip_prefix("application/").unwrap_or(&typ) {
+        "jwt" | "at+jwt" => Ok(()),
+        _ => Err(JwsError::WrongType),
+    }
+}
