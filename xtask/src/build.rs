@@ -81,10 +81,6 @@ pub fn worker(paths: &Paths, rust: &WasmRust, force: bool, quiet: bool) -> Resul
         .env("WASM_OPT_BIN", node::bin(paths, "wasm-opt"))
         .env("ESBUILD_BIN", node::esbuild(paths))
         .env("CARGO_TARGET_DIR", &paths.target);
-    // Cargo tells its children about the package it runs, which is xtask and not the Worker.
-    for variable in ["CARGO_MANIFEST_DIR", "CARGO_MANIFEST_PATH", "CARGO"] {
-        command.env_remove(variable);
-    }
     Step::new(paths, "worker-build", "building the Worker", "a minute at first, then seconds")
         .quietly(quiet)
         .run(&mut command)?;

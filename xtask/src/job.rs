@@ -70,7 +70,7 @@ impl Job {
     /// # Errors
     /// The program does not exist or cannot be run.
     pub fn spawn(command: &mut Command) -> Result<Self> {
-        let child = command.process_group(0).spawn();
+        let child = forget_cargo(command).process_group(0).spawn();
         let child = child.with_context(|| format!("cannot run {}", command.get_program().display()))?;
         Ok(Self { child, ended: false })
     }
@@ -138,13 +138,26 @@ impl Drop for Job {
     }
 }
 
+/// Removes what `cargo run` tells us about the package xtask: a nested Cargo would hand it on to build
+/// scripts, and those that watch it (ring's does) would be built again at every change of caller.
+fn forget_cargo(command: &mut Command) -> &mut Command {
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        let about_us = ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|prefix| text.starts_with(prefix));
+        if about_us || text == "CARGO" {
+            command.env_remove(&name);
+        }
+    }
+    command
+}
+
 /// Standard output of a quick command.
 ///
 /// # Errors
 /// It cannot be run or fails; the message holds what it said.
 pub fn stdout(command: &mut Command) -> Result<String> {
     let program = command.get_program().display().to_string();
-    let output = command.stdin(Stdio::null()).output();
+    let output = forget_cargo(command).stdin(Stdio::null()).output();
     let output = output.with_context(|| format!("cannot run {program}"))?;
     if !output.status.success() {
         bail!("{program} failed: {}", String::from_utf8_lossy(&output.stderr).trim());

@@ -2,13 +2,20 @@
 
 mod build;
 mod debian;
+mod dev;
+mod doctor;
 mod job;
+mod keys;
 mod node;
 mod paths;
+mod personas;
 mod rust;
+mod server;
 mod setup;
 mod size;
 mod step;
+mod suite;
+mod tally;
 mod tools;
 
 use std::process::ExitCode;
@@ -25,16 +32,29 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Run the Worker locally with the sample catalogue, and print curl lines that work
+    Dev(dev::Args),
+    /// Check formatting and lints, run every test natively and against the Worker
+    Test(suite::Args),
     /// Build the Worker for release and check its size
     Build(build::Args),
     /// Get what the other commands need: Wasm target, tools, npm packages, development keys
     Setup,
+    /// Say what is installed, what is missing and how `setup` would get it
+    Doctor,
+    /// Run a command, and end it and all its children when standard input closes
+    #[command(hide = true)]
+    Guard(server::GuardArgs),
 }
 
 fn main() -> ExitCode {
     let outcome = job::watch_signals().and_then(|()| match Cli::parse().command {
+        Command::Dev(args) => dev::run(&args),
+        Command::Test(args) => suite::run(&args),
         Command::Build(args) => build::run(&args),
         Command::Setup => setup::run(),
+        Command::Doctor => doctor::run(),
+        Command::Guard(args) => server::guard(&args),
     });
     match outcome {
         Ok(code) => code,

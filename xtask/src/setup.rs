@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use crate::{node, paths::Paths, rust::WasmRust, tools};
+use crate::{keys, node, paths::Paths, rust::WasmRust, tools};
 
 /// What a build needs. Quick when all of it is there.
 ///
@@ -24,6 +24,7 @@ pub fn build_tools(paths: &Paths) -> Result<WasmRust> {
 pub fn run() -> Result<ExitCode> {
     let paths = Paths::find()?;
     build_tools(&paths)?;
+    keys::ensure(&paths)?;
     println!("All set: `cargo xtask dev` runs the Worker, and so does `npx wrangler dev`.");
     Ok(ExitCode::SUCCESS)
 }

@@ -68,9 +68,7 @@ pub struct PrivateKey {
 impl fmt::Debug for PrivateKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The secret stays out of logs and panics.
-        f.debug_struct("PrivateKey")
-            .field("kid", &self.kid)
-            .finish_non_exhaustive()
+        f.debug_struct("PrivateKey").field("kid", &self.kid).finish_non_exhaustive()
     }
 }
 
@@ -80,8 +78,8 @@ impl PrivateKey {
     /// # Errors
     /// The file cannot be read, is no JWK, lacks `kid` or `alg`, or holds no private key.
     pub fn read(path: &Path) -> Result<Self> {
-        let text = fs::read_to_string(path)
-            .with_context(|| format!("cannot read the key {}", path.display()))?;
+        let text =
+            fs::read_to_string(path).with_context(|| format!("cannot read the key {}", path.display()))?;
         Self::from_jwk(&text).with_context(|| format!("{} is no private JWK", path.display()))
     }
 
@@ -125,10 +123,7 @@ impl PrivateKey {
         let signature = match &self.secret {
             Secret::EdDsa(key) => Ed25519.sign(key, jws.as_bytes()).as_bytes().into_owned(),
             Secret::Es256(key) => Es256.sign(key, jws.as_bytes()).as_bytes().into_owned(),
-            Secret::Rs256(key) => Rsa::rs256()
-                .sign(key, jws.as_bytes())
-                .as_bytes()
-                .into_owned(),
+            Secret::Rs256(key) => Rsa::rs256().sign(key, jws.as_bytes()).as_bytes().into_owned(),
             Secret::Hs256(key) => Hs256.sign(key, jws.as_bytes()).as_bytes().into_owned(),
         };
         jws.push('.');
@@ -148,8 +143,6 @@ pub fn public_members(jwk: &Map<String, Value>) -> Result<Map<String, Value>> {
         bail!("a symmetric key has no public half: bind its text, which --secret prints");
     }
     const PUBLIC: [&str; 9] = ["kty", "kid", "alg", "use", "crv", "x", "y", "n", "e"];
-    let members = PUBLIC
-        .iter()
-        .filter_map(|&name| Some((name.to_owned(), jwk.get(name)?.clone())));
+    let members = PUBLIC.iter().filter_map(|&name| Some((name.to_owned(), jwk.get(name)?.clone())));
     Ok(members.collect())
 }

@@ -22,9 +22,9 @@ pub struct Args {
     /// Claims as a JSON object; `iat` and `exp` are added unless they are given
     #[arg(long, value_name = "JSON", default_value = "{}")]
     claims: String,
-    /// Seconds from now until the token expires
-    #[arg(long, value_name = "N", default_value_t = 3600)]
-    ttl_secs: u32,
+    /// Seconds from now until the token expires; less than 0 makes one that has expired
+    #[arg(long, value_name = "N", default_value_t = 3600, allow_negative_numbers = true)]
+    ttl_secs: i64,
 }
 
 /// Runs `admit token`.
@@ -42,16 +42,11 @@ pub fn run(args: &Args) -> Result<()> {
 ///
 /// # Errors
 /// The claims cannot be serialised.
-pub fn mint(
-    key: &PrivateKey,
-    mut claims: Map<String, Value>,
-    ttl_secs: u32,
-    now: u64,
-) -> Result<String> {
-    claims.entry("iat").or_insert_with(|| now.into());
-    claims
-        .entry("exp")
-        .or_insert_with(|| now.saturating_add(ttl_secs.into()).into());
+pub fn mint(key: &PrivateKey, mut claims: Map<String, Value>, ttl_secs: i64, now: i64) -> Result<String> {
+    let exp = now.saturating_add(ttl_secs);
+    claims.entry("exp").or_insert_with(|| exp.into());
+    // A token that has expired was issued before, not after.
+    claims.entry("iat").or_insert_with(|| now.min(exp).into());
     key.sign("JWT", &serde_json::to_vec(&claims)?)
 }
 
@@ -59,13 +54,8 @@ pub fn mint(
 ///
 /// # Errors
 /// The machine's clock stands before 1970.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a native command has a clock; the service is given one"
-)]
-pub fn now_unix_secs() -> Result<u64> {
+#[expect(clippy::disallowed_methods, reason = "a native command has a clock; the service is given one")]
+pub fn now_unix_secs() -> Result<i64> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    Ok(now
-        .context("the clock of this machine stands before 1970")?
-        .as_secs())
+    Ok(now.context("the clock of this machine stands before 1970")?.as_secs())
 }

@@ -1,0 +1,172 @@
+//! The development issuers' keys, tokens and the variables by which the local Worker knows them.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result, anyhow, bail};
+use serde_json::{Map, Value, json};
+
+use crate::{job, paths::Paths, step::Step};
+
+/// The first line of the `.dev.vars` that we may overwrite.
+const MARK: &str = "# Written by `cargo xtask`; to keep your own, delete this line.";
+
+/// The key that signs the snapshot's head. No issuer uses it: publishing and signing in are apart.
+const SNAPSHOT_KID: &str = "snapshot-1";
+
+/// The `admit` command and the keys that it made.
+#[derive(Debug)]
+pub struct DevKeys {
+    admit: PathBuf,
+    dir: PathBuf,
+    issuers: Vec<Issuer>,
+}
+
+#[derive(Debug)]
+struct Issuer {
+    name: String,
+    alg: String,
+    kid: String,
+    /// The variable that holds a symmetric key; others are known by their public half.
+    secret: Option<String>,
+    config: Map<String, Value>,
+    claims: Map<String, Value>,
+}
+
+/// Builds `admit`, makes missing keys and writes `.dev.vars`.
+///
+/// # Errors
+/// `admit` does not build, `samples/issuers.json` is wrong, or a file cannot be written.
+pub fn ensure(paths: &Paths) -> Result<DevKeys> {
+    let mut cargo = Command::new("cargo");
+    cargo.args(["build", "--locked", "--bin", "admit"]).current_dir(&paths.root);
+    cargo.env("CARGO_TARGET_DIR", &paths.target);
+    Step::new(paths, "admit", "building the admit command", "a minute at first, then seconds")
+        .run(&mut cargo)?;
+    let keys = DevKeys {
+        admit: paths.target.join("debug/admit"),
+        dir: paths.dev().join("keys"),
+        issuers: read_issuers(&paths.in_root("samples/issuers.json"))?,
+    };
+    fs::create_dir_all(&keys.dir)?;
+    keys.make_key("snapshot", "EdDSA", SNAPSHOT_KID)?;
+    for issuer in &keys.issuers {
+        keys.make_key(&issuer.name, &issuer.alg, &issuer.kid)?;
+    }
+    keys.write_vars(&paths.in_root(".dev.vars"))?;
+    Ok(keys)
+}
+
+fn read_issuers(path: &Path) -> Result<Vec<Issuer>> {
+    let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let issuers: Vec<Value> = serde_json::from_str(&text)?;
+    let read = issuers.iter().map(read_issuer).collect::<Option<Vec<_>>>();
+    read.ok_or_else(|| anyhow!("{}: each issuer needs name, key {{alg, kid}} and config", path.display()))
+}
+
+fn read_issuer(value: &Value) -> Option<Issuer> {
+    let key = value.get("key")?;
+    let text = |object: &Value, name| Some(object.get(name)?.as_str()?.to_owned());
+    Some(Issuer {
+        name: text(value, "name")?,
+        alg: text(key, "alg")?,
+        kid: text(key, "kid")?,
+        secret: text(key, "secret"),
+        config: value.get("config")?.as_object()?.clone(),
+        claims: value.get("claims").and_then(Value::as_object).cloned().unwrap_or_default(),
+    })
+}
+
+impl DevKeys {
+    /// A command line of `admit`, to be completed.
+    pub fn admit(&self) -> Command {
+        Command::new(&self.admit)
+    }
+
+    /// The private key that signs the snapshot's head.
+    pub fn snapshot_key(&self) -> PathBuf {
+        self.key_path("snapshot")
+    }
+
+    fn key_path(&self, name: &str) -> PathBuf {
+        self.dir.join(format!("{name}.jwk"))
+    }
+
+    fn make_key(&self, name: &str, alg: &str, kid: &str) -> Result<()> {
+        let path = self.key_path(name);
+        if path.exists() {
+            return Ok(());
+        }
+        let mut keygen = self.admit();
+        keygen.args(["keygen", "--alg", alg, "--kid", kid, "--out"]).arg(&path);
+        job::stdout(&mut keygen).map(drop)
+    }
+
+    fn show_key(&self, name: &str, how: &str) -> Result<String> {
+        job::stdout(self.admit().args(["keygen", how]).arg(self.key_path(name)))
+    }
+
+    /// A token of the issuer called `name`, with `claims` on top of the issuer's own.
+    ///
+    /// # Errors
+    /// There is no such issuer, or `admit` refuses.
+    pub fn token(&self, name: &str, claims: &Map<String, Value>, ttl_secs: i64) -> Result<String> {
+        let issuer = self.issuers.iter().find(|issuer| issuer.name == name);
+        let issuer = issuer.with_context(|| format!("samples/issuers.json has no issuer {name:?}"))?;
+        let mut all = issuer.claims.clone();
+        if let Some(iss) = issuer.config.get("issuer") {
+            all.insert("iss".into(), iss.clone());
+        }
+        all.extend(claims.clone());
+        let mut token = self.admit();
+        token.args(["token", "--key"]).arg(self.key_path(name));
+        token.args(["--claims", &Value::Object(all).to_string(), &format!("--ttl-secs={ttl_secs}")]);
+        job::stdout(&mut token)
+    }
+
+    /// A token that may publish snapshots.
+    ///
+    /// # Errors
+    /// As [`Self::token`].
+    pub fn publisher_token(&self) -> Result<String> {
+        let claims = json!({ "sub": "dev-sync", "scope": "snapshot:publish" });
+        let claims = claims.as_object().cloned().unwrap_or_default();
+        // A day: longer than any development session that publishes.
+        self.token("publisher", &claims, 86_400)
+    }
+
+    fn write_vars(&self, path: &Path) -> Result<()> {
+        let old = fs::read_to_string(path).unwrap_or_default();
+        if !old.is_empty() && !old.starts_with(MARK) {
+            bail!("{} is your own; move it away, the development keys go there", path.display());
+        }
+        let mut vars = vec![MARK.to_owned()];
+        let mut entries = Vec::new();
+        for issuer in &self.issuers {
+            let mut entry = issuer.config.clone();
+            let keys = match &issuer.secret {
+                Some(variable) => {
+                    vars.push(format!("{variable}='{}'", self.show_key(&issuer.name, "--secret")?));
+                    json!({ "secret": variable, "alg": issuer.alg })
+                }
+                None => {
+                    let jwks: Value = serde_json::from_str(&self.show_key(&issuer.name, "--public")?)?;
+                    json!({ "jwks": jwks })
+                }
+            };
+            entry.insert("keys".into(), keys);
+            entries.push(Value::Object(entry));
+        }
+        vars.push(format!("ISSUERS='{}'", Value::Array(entries)));
+        vars.push(format!("SNAPSHOT_KEYS='{}'", self.show_key("snapshot", "--public")?));
+        let new = vars.join("\n") + "\n";
+        // wrangler restarts the Worker when the file changes, so leave it alone if it does not.
+        if new == old {
+            return Ok(());
+        }
+        fs::write(path, new).with_context(|| format!("cannot write {}", path.display()))
+    }
+}

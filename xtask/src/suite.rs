@@ -1,0 +1,216 @@
+//! `cargo xtask test`: every check there is, one summary.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, ExitCode},
+};
+
+use anyhow::{Result, bail};
+
+use crate::{
+    build, dev,
+    job::{self, Stopwatch},
+    keys, node,
+    paths::Paths,
+    personas,
+    rust::{WASM_TARGET, WasmRust},
+    server, setup,
+    size::Size,
+    tally::{self, Tally},
+};
+
+/// Arguments of `cargo xtask test`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Only what needs neither the Wasm toolchain nor Node.js
+    #[arg(long)]
+    native: bool,
+}
+
+/// What became of one part.
+enum Outcome {
+    Ran { ok: bool, tally: Tally },
+    Skipped(&'static str),
+}
+
+struct Part {
+    name: &'static str,
+    outcome: Outcome,
+    secs: f32,
+}
+
+/// Runs `cargo xtask test`.
+///
+/// # Errors
+/// We are interrupted, or the set-up fails.
+pub fn run(args: &Args) -> Result<ExitCode> {
+    let paths = Paths::find()?;
+    let rust = if args.native { None } else { Some(setup::build_tools(&paths)?) };
+    let mut suite = Suite { paths: &paths, parts: Vec::new() };
+    suite.native()?;
+    if let Some(rust) = &rust {
+        suite.worker(rust)?;
+    }
+    Ok(suite.summary())
+}
+
+struct Suite<'a> {
+    paths: &'a Paths,
+    parts: Vec<Part>,
+}
+
+impl Suite<'_> {
+    fn native(&mut self) -> Result<()> {
+        self.command("format", self.cargo(&["fmt", "--all", "--check"]))?;
+        let clippy = ["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"];
+        self.command("lints", self.cargo(&clippy))?;
+        self.command("native tests", self.cargo(&["test", "--locked", "--workspace", "--no-fail-fast"]))?;
+        if job::stdout(Command::new("cargo").args(["deny", "--version"])).is_err() {
+            self.skip("dependencies", "cargo-deny is not installed");
+            return Ok(());
+        }
+        // Advisories need a download; CI services have jobs of their own for them.
+        let deny = ["deny", "--offline", "check", "bans", "licenses", "sources"];
+        self.command("dependencies", self.cargo(&deny))
+    }
+
+    fn worker(&mut self, rust: &WasmRust) -> Result<()> {
+        if rust.has_clippy() {
+            let lib = ["clippy", "--locked", "--lib", "--target", WASM_TARGET, "--", "-D", "warnings"];
+            let mut clippy = self.cargo(&lib);
+            rust.apply(&mut clippy, &[])?;
+            self.command("lints for Wasm", clippy)?;
+        } else {
+            self.skip("lints for Wasm", "the Wasm compiler has no clippy");
+        }
+        let paths = self.paths;
+        let built = self.part("Worker build", || {
+            build::worker(paths, rust, false, false)?;
+            let size = Size::of(&build::wasm(paths))?;
+            println!("{}", size.describe());
+            size.check()?;
+            Ok(Tally::default())
+        })?;
+        if !built {
+            self.skip("Worker tests", "there is no Worker");
+            return Ok(());
+        }
+        let mut started = None;
+        self.part("Worker start", || {
+            let keys = keys::ensure(paths)?;
+            let state = paths.dev().join("test-state");
+            // From nothing each time: a first publish is part of what is tested.
+            let _absent = std::fs::remove_dir_all(&state);
+            let running = dev::start(paths, &keys, server::free_port(0)?, &state)?;
+            let file = personas::write(paths, &running.personas)?;
+            started = Some((running, file));
+            Ok(Tally::default())
+        })?;
+        let Some((running, file)) = started else {
+            self.skip("Worker tests", "the Worker does not run");
+            return Ok(());
+        };
+        self.part("personas", || {
+            let (passed, failed) = personas::check(&running.server, &running.personas)?;
+            Ok(Tally { passed, failed })
+        })?;
+        let base_url = &running.server.base_url;
+        if paths.in_root("tests/worker_suite.rs").exists() {
+            let tests = self.cargo(&["test", "--locked", "--test", "worker_suite"]);
+            self.command("black-box tests", with_worker(tests, base_url, &file))?;
+        } else {
+            self.skip("black-box tests", "tests/worker_suite.rs does not exist");
+        }
+        let sdk = test_files(&paths.in_root("tests/sdk"));
+        if sdk.is_empty() {
+            self.skip("SDK tests", "tests/sdk has no tests");
+            return Ok(());
+        }
+        let (program, _) = node::runtime(paths)?;
+        let mut tests = Command::new(program);
+        node::apply(paths, &mut tests)?;
+        tests.arg("--test").args(sdk).current_dir(&paths.root);
+        self.command("SDK tests", with_worker(tests, base_url, &file))
+    }
+
+    fn cargo(&self, args: &[&str]) -> Command {
+        let mut cargo = Command::new("cargo");
+        cargo.args(args).current_dir(&self.paths.root).env("CARGO_TARGET_DIR", &self.paths.target);
+        cargo
+    }
+
+    fn command(&mut self, name: &'static str, mut command: Command) -> Result<()> {
+        self.timed(name, || tally::run(&mut command)).map(drop)
+    }
+
+    fn part(&mut self, name: &'static str, work: impl FnOnce() -> Result<Tally>) -> Result<bool> {
+        self.timed(name, || {
+            work().map(|tally| (tally.failed == 0, tally)).or_else(|error| {
+                eprintln!("{error:#}");
+                Ok((false, Tally::default()))
+            })
+        })
+    }
+
+    fn timed(&mut self, name: &'static str, work: impl FnOnce() -> Result<(bool, Tally)>) -> Result<bool> {
+        println!("\n== {name}");
+        let watch = Stopwatch::start();
+        let (ok, mut tally) = work().unwrap_or_else(|error| {
+            eprintln!("{error:#}");
+            (false, Tally::default())
+        });
+        if job::interrupted() {
+            bail!("interrupted");
+        }
+        if !ok && tally.failed == 0 {
+            // A part that fails without counting, such as a lint, must show in the sum.
+            tally.failed = 1;
+        }
+        let secs = watch.elapsed().as_secs_f32();
+        self.parts.push(Part { name, outcome: Outcome::Ran { ok, tally }, secs });
+        Ok(ok)
+    }
+
+    fn skip(&mut self, name: &'static str, why: &'static str) {
+        self.parts.push(Part { name, outcome: Outcome::Skipped(why), secs: 0.0 });
+    }
+
+    fn summary(&self) -> ExitCode {
+        println!("\n== summary");
+        let mut sum = Tally::default();
+        let mut all_ok = true;
+        for part in &self.parts {
+            let line = match &part.outcome {
+                Outcome::Skipped(why) => format!("skipped: {why}"),
+                Outcome::Ran { ok, tally } => {
+                    sum = sum.plus(*tally);
+                    all_ok &= ok;
+                    let verdict = if *ok { "ok" } else { "FAILED" };
+                    format!("{verdict:<7}{:>6} passed{:>5} failed", tally.passed, tally.failed)
+                }
+            };
+            println!("{:<16}{:>7.1} s  {line}", part.name, part.secs);
+        }
+        println!("\n{} passed, {} failed", sum.passed, sum.failed);
+        if all_ok { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    }
+}
+
+fn with_worker(mut tests: Command, base_url: &str, personas: &Path) -> Command {
+    tests.env("ADMIT_BASE_URL", base_url).env("ADMIT_PERSONAS", personas);
+    tests
+}
+
+/// The test files in `dir`, by Node's own convention for their names.
+fn test_files(dir: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let mut files: Vec<_> = entries
+        .map(|entry| entry.path())
+        .filter(|path| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            [".test.mjs", ".test.js", ".test.cjs"].iter().any(|end| name.ends_with(end))
+        })
+        .collect();
+    files.sort();
+    files
+}
