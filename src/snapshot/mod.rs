@@ -1,14 +1,22 @@
 //! The entitlement snapshot: its data model, its byte format, the reader and the builder.
 //! `docs/storage-schema.md` pins every byte.
 
+#[cfg(not(target_arch = "wasm32"))]
+pub mod build;
 pub mod customer;
 pub mod delta;
 pub mod directory;
+pub mod head;
 pub mod index;
 pub mod item;
 pub mod key;
 pub mod object;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod render;
 pub mod schema;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod source;
 pub mod table;
 pub mod time;
+pub mod version;
 pub mod wire;

@@ -208,6 +208,14 @@ pub struct Item {
     pub updated_at: Timestamp,
 }
 
+impl Item {
+    /// Whether the item is a package of other items.
+    #[must_use]
+    pub fn is_package(&self) -> bool {
+        self.item_type.name == "package"
+    }
+}
+
 /// How access to an item is controlled.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -57,5 +57,5 @@ pub fn mint(key: &PrivateKey, mut claims: Map<String, Value>, ttl_secs: i64, now
 #[expect(clippy::disallowed_methods, reason = "a native command has a clock; the service is given one")]
 pub fn now_unix_secs() -> Result<i64> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    Ok(now.context("the clock of this machine stands before 1970")?.as_secs())
+    Ok(now.context("the clock of this machine stands before 1970")?.as_secs().cast_signed())
 }

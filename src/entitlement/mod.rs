@@ -1,0 +1,227 @@
+//! May this viewer play this item? Pure: plain data and the moment in, a [`Decision`] out.
+//!
+//! An item is playable through a grant on itself, a grant on a package that holds it, a licence that unlocks
+//! it, or because it is free. Start and expiry are judged at the moment of the check. Of several grants the
+//! one that lasts longest answers.
+
+mod licenses;
+
+use crate::{
+    snapshot::{
+        customer::{Access, CustomerRecord},
+        directory::{ClientApp, Directory},
+        item::ItemRecord,
+        object::FormatError,
+        schema::ClientMode,
+        time::UnixSecs,
+    },
+    token::Principal,
+};
+
+pub use licenses::{HeldEntry, listed_licenses};
+
+/// No vendor value for "never expires" is known. 9999-12-31T23:59:59Z makes a client that compares it with
+/// its clock right.
+pub const NEVER_EXPIRES: UnixSecs = 253_402_300_799;
+
+/// What a check decides on.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    /// Who asks, as the token says.
+    pub principal: &'a Principal,
+    /// What the snapshot knows of the customer, if anything.
+    pub customer: Option<&'a CustomerRecord<'a>>,
+    /// The item.
+    pub item: &'a ItemRecord<'a>,
+    /// Apps and licences.
+    pub directory: &'a Directory,
+    /// The moment of the check, unix seconds.
+    pub now: UnixSecs,
+}
+
+/// The answer to a check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// The viewer may play it.
+    Allow(Grant),
+    /// The viewer may not.
+    Deny(Reason),
+}
+
+/// Why a check is granted, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// What it comes from.
+    pub reason: Reason,
+    /// The access record's number; 0 when the grant is no access record (free item, licence).
+    pub access_id: i64,
+    /// When it was granted; the moment of the check, when the grant is no record.
+    pub created_at: UnixSecs,
+    /// When it began or begins to count, if it has such a date.
+    pub starts_at: Option<UnixSecs>,
+    /// When it ends; [`NEVER_EXPIRES`] if it does not.
+    pub expires_at: UnixSecs,
+}
+
+/// Why a check was granted or denied. Logs show it; clients do not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reason {
+    /// Nothing that the customer holds leads to the item.
+    NoGrant,
+    /// The snapshot knows no such customer.
+    UnknownCustomer,
+    /// A licence leads to the item, but it is cancelled.
+    LicenseCancelled,
+    /// A licence leads to the item, but it is itself not available to this client.
+    LicenseUnavailable,
+    /// A grant leads to the item, but it is over.
+    Expired,
+    /// A grant leads to the item, but it has not begun.
+    NotStarted,
+    /// The item belongs to another merchant.
+    OtherMerchant,
+    /// The item is inactive; it is answered like one that does not exist.
+    ItemInactive,
+    /// The item is free.
+    FreeItem,
+    /// A grant on the item.
+    ItemAccess,
+    /// A grant on a package that holds the item.
+    PackageAccess,
+    /// A licence that unlocks the item.
+    License,
+    /// A pending test-mode licence, for a test-mode client.
+    TestLicense,
+}
+
+impl Reason {
+    /// A stable name for logs.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::NoGrant => "no_grant",
+            Self::UnknownCustomer => "unknown_customer",
+            Self::LicenseCancelled => "license_cancelled",
+            Self::LicenseUnavailable => "license_unavailable",
+            Self::Expired => "expired",
+            Self::NotStarted => "not_started",
+            Self::OtherMerchant => "other_merchant",
+            Self::ItemInactive => "item_inactive",
+            Self::FreeItem => "free_item",
+            Self::ItemAccess => "item_access",
+            Self::PackageAccess => "package_access",
+            Self::License => "license",
+            Self::TestLicense => "test_license",
+        }
+    }
+}
+
+/// Keeps the grant that lasts longest, or, while there is none, the most telling reason to deny: the last in
+/// the order of [`Reason`].
+#[derive(Debug)]
+struct Best {
+    grant: Option<Grant>,
+    denial: Reason,
+}
+
+impl Best {
+    fn offer(&mut self, grant: Grant, now: UnixSecs) {
+        if grant.expires_at <= now {
+            self.deny(Reason::Expired);
+        } else if grant.starts_at.is_some_and(|starts_at| now < starts_at) {
+            self.deny(Reason::NotStarted);
+        } else if self.grant.is_none_or(|best| rank(&grant) > rank(&best)) {
+            self.grant = Some(grant);
+        }
+    }
+
+    fn deny(&mut self, reason: Reason) {
+        self.denial = self.denial.max(reason);
+    }
+}
+
+/// Longest first; of equals the one on the item itself; of those the older record, so that the answer does
+/// not change from one check to the next.
+const fn rank(grant: &Grant) -> (UnixSecs, u8, i64) {
+    let closeness = match grant.reason {
+        Reason::ItemAccess => 3,
+        Reason::PackageAccess => 2,
+        Reason::License | Reason::TestLicense => 1,
+        _ => 0,
+    };
+    (grant.expires_at, closeness, -grant.access_id)
+}
+
+/// Decides a check.
+///
+/// # Errors
+/// When a record of the snapshot is corrupt. That is neither a grant nor a denial.
+pub fn decide(question: &Question<'_>) -> Result<Decision, FormatError> {
+    let Question { principal, customer, item, directory, now } = *question;
+    if !item.is_active {
+        return Ok(Decision::Deny(Reason::ItemInactive));
+    }
+    if customer_merchant(principal, customer, directory).is_some_and(|merchant| merchant != item.merchant_id)
+    {
+        return Ok(Decision::Deny(Reason::OtherMerchant));
+    }
+    let mut best = Best { grant: None, denial: Reason::NoGrant };
+    if item.is_free {
+        best.grant = Some(Grant {
+            reason: Reason::FreeItem,
+            access_id: 0,
+            created_at: now,
+            starts_at: None,
+            expires_at: NEVER_EXPIRES,
+        });
+    }
+    match customer {
+        Some(customer) => {
+            for access in customer.accesses() {
+                if let Some(grant) = access_grant(&access?, item) {
+                    best.offer(grant, now);
+                }
+            }
+        }
+        None => best.deny(Reason::UnknownCustomer),
+    }
+    licenses::offer(&mut best, question)?;
+    Ok(best.grant.map_or(Decision::Deny(best.denial), Decision::Allow))
+}
+
+/// The merchant whose customer asks: the snapshot's word before the token's.
+fn customer_merchant(
+    principal: &Principal,
+    customer: Option<&CustomerRecord<'_>>,
+    directory: &Directory,
+) -> Option<i64> {
+    customer
+        .map(|customer| customer.merchant_id)
+        .or(principal.merchant_id)
+        .or_else(|| client_app(principal, directory).map(|client| client.app.merchant_id))
+}
+
+fn client_app<'a>(principal: &Principal, directory: &'a Directory) -> Option<ClientApp<'a>> {
+    directory.client(principal.client_id.as_deref()?)
+}
+
+fn access_grant(access: &Access, item: &ItemRecord<'_>) -> Option<Grant> {
+    let reason = if access.item_id == item.id {
+        Reason::ItemAccess
+    } else if item.packages.iter().any(|package| package == access.item_id) {
+        Reason::PackageAccess
+    } else {
+        return None;
+    };
+    Some(Grant {
+        reason,
+        access_id: access.id,
+        created_at: access.created_at,
+        starts_at: access.starts_at,
+        expires_at: access.expires_at.unwrap_or(NEVER_EXPIRES),
+    })
+}
+
+const fn is_test(client: &ClientApp<'_>) -> bool {
+    matches!(client.mode, ClientMode::Test)
+}

@@ -1,0 +1,116 @@
+//! The head: the one mutable object. A compact JWS (EdDSA) by which the publisher names everything else.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    object::{Digest, FORMAT_VERSION},
+    time::UnixSecs,
+};
+
+/// `typ` of the head's JWS header, so that no other token of the publisher's key passes for a head.
+pub const HEAD_TYPE: &str = "admit-head";
+
+/// What the head says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Head {
+    /// Version of the byte format of everything that the head names.
+    pub format: u8,
+    /// The origin's count of committed changes. Never falls.
+    pub seq: u64,
+    /// When the data was true at the origin.
+    pub as_of: UnixSecs,
+    /// The index.
+    pub index: Digest,
+    /// The directory.
+    pub directory: Digest,
+    /// What changed since the shards were written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delta: Option<Digest>,
+    /// Number of customers.
+    pub customers: u64,
+    /// Number of items.
+    pub items: u64,
+}
+
+impl Head {
+    /// Whether this head may take the place of `current` at `now`.
+    ///
+    /// # Errors
+    /// When it may not: the current one stays.
+    pub fn may_follow(&self, current: Option<&Self>, now: UnixSecs, skew_secs: i64) -> Result<(), HeadError> {
+        if self.format != FORMAT_VERSION {
+            return Err(HeadError::Format(self.format));
+        }
+        if self.as_of > now.saturating_add(skew_secs) {
+            return Err(HeadError::FromTheFuture);
+        }
+        match current {
+            // Of equal seq is what a compaction publishes: the same data in other objects, later.
+            Some(current) if (self.seq, self.as_of) < (current.seq, current.as_of) => {
+                Err(HeadError::Older { seq: self.seq, current: current.seq })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A head that may not be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HeadError {
+    /// Another version of the byte format.
+    #[error("format {0} of the snapshot is not format {FORMAT_VERSION}")]
+    Format(u8),
+    /// Its data would be true only later.
+    #[error("as_of lies in the future")]
+    FromTheFuture,
+    /// Older than the one in use: a stale read, or somebody who replays an old head.
+    #[error("seq {seq} is older than the current seq {current}")]
+    Older {
+        /// Its seq.
+        seq: u64,
+        /// The one in use.
+        current: u64,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(seq: u64, as_of: UnixSecs) -> Head {
+        let digest = Digest([0; 32]);
+        Head { format: 1, seq, as_of, index: digest, directory: digest, delta: None, customers: 1, items: 2 }
+    }
+
+    #[test]
+    fn seq_never_falls() {
+        let current = head(5, 100);
+        assert_eq!(head(6, 90).may_follow(Some(&current), 200, 0), Ok(()));
+        assert_eq!(head(5, 101).may_follow(Some(&current), 200, 0), Ok(()));
+        let older = Err(HeadError::Older { seq: 5, current: 5 });
+        assert_eq!(head(5, 99).may_follow(Some(&current), 200, 0), older);
+        let older = Err(HeadError::Older { seq: 4, current: 5 });
+        assert_eq!(head(4, 150).may_follow(Some(&current), 200, 0), older);
+        assert_eq!(head(1, 150).may_follow(None, 200, 0), Ok(()));
+    }
+
+    #[test]
+    fn a_head_from_the_future_or_of_another_format_is_refused() {
+        assert_eq!(head(1, 300).may_follow(None, 200, 100), Ok(()));
+        assert_eq!(head(1, 301).may_follow(None, 200, 100), Err(HeadError::FromTheFuture));
+        let other = Head { format: 2, ..head(1, 1) };
+        assert_eq!(other.may_follow(None, 200, 0), Err(HeadError::Format(2)));
+    }
+
+    /// Published heads are written so: a change here is a change of the format and needs a migration plan.
+    #[test]
+    fn json_is_pinned() {
+        let zeros = "0".repeat(64);
+        let json = format!(
+            r#"{{"format":1,"seq":5,"as_of":100,"index":"{zeros}","directory":"{zeros}","customers":1,"items":2}}"#
+        );
+        assert_eq!(serde_json::to_string(&head(5, 100)).unwrap(), json);
+        assert_eq!(serde_json::from_str::<Head>(&json).unwrap(), head(5, 100));
+        assert!(serde_json::from_str::<Head>(&json.replace("000\"", "00x\"")).is_err());
+    }
+}
