@@ -50,8 +50,10 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     build::worker(&paths, &rust, false, false)?;
     let keys = keys::ensure(&paths)?;
     let port = choose_port(args.port)?;
-    let mut running = start(&paths, &keys, port, &paths.dev().join("state"))?;
-    let file = personas::write(&paths, &running.personas)?;
+    // Two Workers must not share one store, so each further port has a directory of its own.
+    let dir = if port == PORT { paths.dev() } else { paths.dev().join(format!("port-{port}")) };
+    let mut running = start(&paths, &keys, port, &dir)?;
+    let file = personas::write(&dir, &running.personas)?;
     if args.check {
         let (_, wrong) = personas::check(&running.server, &running.personas)?;
         return Ok(if wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE });
@@ -81,13 +83,13 @@ fn choose_port(asked: Option<u16>) -> Result<u16> {
     Ok(free)
 }
 
-/// Starts the Worker, publishes the samples and mints the personas' tokens.
+/// Starts the Worker in `dir`, publishes the samples and mints the personas' tokens.
 ///
 /// # Errors
 /// One of these fails.
-pub fn start(paths: &Paths, keys: &DevKeys, port: u16, state: &Path) -> Result<Running> {
+pub fn start(paths: &Paths, keys: &DevKeys, port: u16, dir: &Path) -> Result<Running> {
     eprintln!("  starting the Worker on port {port} (a few seconds) ...");
-    let mut server = Server::start(paths, port, state)?;
+    let mut server = Server::start(paths, port, dir)?;
     let mut publish = keys.admit();
     publish
         .args(["publish", "--from", "samples/catalogue", "--to", &server.base_url, "--key"])

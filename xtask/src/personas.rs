@@ -1,6 +1,9 @@
 //! The sample viewers: tokens for them, curl lines, and what the Worker must answer them.
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result};
 use serde_json::{Map, Value, json};
@@ -53,12 +56,12 @@ pub fn mint(paths: &Paths, keys: &DevKeys, base_url: &str) -> Result<Vec<Persona
     samples.iter().map(mint).collect()
 }
 
-/// Writes the personas as JSON for tests and other programs.
+/// Writes the personas as JSON into `dir`, for tests and other programs.
 ///
 /// # Errors
 /// The file cannot be written.
-pub fn write(paths: &Paths, personas: &[Persona]) -> Result<PathBuf> {
-    let path = paths.dev().join("personas.json");
+pub fn write(dir: &Path, personas: &[Persona]) -> Result<PathBuf> {
+    let path = dir.join("personas.json");
     let all: Vec<_> = personas.iter().map(Persona::to_json).collect();
     let text = serde_json::to_string_pretty(&all)? + "\n";
     fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;

@@ -45,13 +45,13 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts the Worker on `port`, its state in `state`, and waits until it answers.
+    /// Starts the Worker on `port`, its state and logs in `dir`, and waits until it answers.
     ///
     /// # Errors
     /// It ends or does not answer in time; the message holds the end of its log.
-    pub fn start(paths: &Paths, port: u16, state: &Path) -> Result<Self> {
-        fs::create_dir_all(paths.dev())?;
-        let log = paths.dev().join("wrangler.log");
+    pub fn start(paths: &Paths, port: u16, dir: &Path) -> Result<Self> {
+        fs::create_dir_all(dir)?;
+        let log = dir.join("wrangler.log");
         let output = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
         // The guard's standard input is a pipe from us. However we end, even killed, it closes, and
         // the guard ends wrangler and the workerd that wrangler started.
@@ -63,13 +63,13 @@ impl Server {
             "--show-interactive-dev-session=false",
             &format!("--port={port}"),
         ]);
-        command.arg("--persist-to").arg(state);
+        command.arg("--persist-to").arg(dir.join("state"));
         node::apply(paths, &mut command)?;
         command
             .current_dir(&paths.root)
             .env("CARGO_TARGET_DIR", &paths.target)
-            .env("WRANGLER_LOG_PATH", paths.dev().join("wrangler-logs"))
-            .env("WRANGLER_REGISTRY_PATH", paths.dev().join("registry"))
+            .env("WRANGLER_LOG_PATH", dir.join("wrangler-logs"))
+            .env("WRANGLER_REGISTRY_PATH", dir.join("registry"))
             .stdin(Stdio::piped())
             .stdout(output.try_clone()?)
             .stderr(output);

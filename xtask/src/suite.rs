@@ -98,11 +98,11 @@ impl Suite<'_> {
         let mut started = None;
         self.part("Worker start", || {
             let keys = keys::ensure(paths)?;
-            let state = paths.dev().join("test-state");
+            let dir = paths.target.join("test-worker");
             // From nothing each time: a first publish is part of what is tested.
-            let _absent = std::fs::remove_dir_all(&state);
-            let running = dev::start(paths, &keys, server::free_port(0)?, &state)?;
-            let file = personas::write(paths, &running.personas)?;
+            let _absent = std::fs::remove_dir_all(&dir);
+            let running = dev::start(paths, &keys, server::free_port(0)?, &dir)?;
+            let file = personas::write(&dir, &running.personas)?;
             started = Some((running, file));
             Ok(Tally::default())
         })?;
