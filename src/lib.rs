@@ -1,5 +1,6 @@
 //! Admit: edge entitlement checks for streaming services.
 
+pub mod api;
 pub mod entitlement;
 pub mod limits;
 pub mod ports;

@@ -63,3 +63,52 @@ pub const REJECTED_MAX_TOKENS: usize = 256;
 
 /// How long a bad signature is remembered: a client that retries one bad token costs a signature every 10 s.
 pub const REJECTED_SECS: i64 = 10;
+
+/// Age up to which a head is used as it is: KV keeps what an edge has read for at least 30 s anyway.
+pub const HEAD_FRESH_SECS: i64 = 30;
+
+/// Age from which the head is read again before a request is answered: an isolate that slept. In between it
+/// is read behind a request. With 60 s at most here, 60 s for KV to be read everywhere anew, and a publisher
+/// that publishes every few seconds, a revocation reaches every edge in about 120 s.
+pub const HEAD_STALE_SECS: i64 = 60;
+
+/// Pause after a head that could not be read or used, so that a store that fails is not asked at each request.
+pub const HEAD_RETRY_SECS: i64 = 5;
+
+/// The same while there is no head at all, when nothing can be answered without one.
+pub const HEAD_MISSING_RETRY_SECS: i64 = 1;
+
+/// How far the publisher's clock may run ahead of the edge's.
+pub const HEAD_SKEW_SECS: i64 = 300;
+
+/// A refresh that has not ended after this long is taken for lost: its request may have been cancelled.
+pub const REFRESH_LOST_SECS: i64 = 10;
+
+/// How long an object that could not be read is not asked for again. Short: KV shows new objects within
+/// seconds mostly, and until then the version before answers.
+pub const UNREADABLE_SECS: i64 = 5;
+
+/// Objects remembered as unreadable. More than that means that the store is down; forgetting some is harmless.
+pub const UNREADABLE_MAX: usize = 1024;
+
+/// Shards and pages in memory: 512 shards of 64 KiB, a quarter of the isolate's 128 MB.
+pub const OBJECT_CACHE_BYTES: usize = 32 * 1024 * 1024;
+
+/// Longest object that is read or published: far above a shard, a page or a delta (64 KiB to 2 MiB), below
+/// KV's 25 MiB, and small beside the isolate's memory.
+pub const OBJECT_MAX_BYTES: usize = 8 * 1024 * 1024;
+
+/// Longest head: about 700 bytes of claims and signature in base64url.
+pub const HEAD_MAX_BYTES: usize = 4096;
+
+/// Rounds of loading for one request. The longest way is head, keys, a page and a shard for each tree, and
+/// the members of a package: six.
+pub const LOAD_ROUNDS_MAX: usize = 8;
+
+/// `Retry-After` of a 503.
+pub const RETRY_AFTER_SECS: u32 = 2;
+
+/// Items on a page of a package when the client names no limit, and at most.
+pub const PAGE_DEFAULT_ITEMS: usize = 25;
+/// At most 100: each item may lie in another shard.
+pub const PAGE_MAX_ITEMS: usize = 100;

@@ -1,0 +1,7 @@
+//! The wire contract: routes, bodies, errors, CORS.
+
+pub mod bodies;
+pub mod cors;
+pub mod error;
+pub mod reply;
+pub mod route;

@@ -1,0 +1,135 @@
+//! Requests and replies as the service sees them: plain data, no platform.
+
+use std::borrow::Cow;
+
+use super::error::ApiError;
+
+/// What the service reads of a request.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Request<'a> {
+    /// In capitals.
+    pub method: &'a str,
+    /// As it was sent, without the query.
+    pub path: &'a str,
+    /// What follows `?`, without it.
+    pub query: &'a str,
+    /// The header of that name, empty when there is none.
+    pub authorization: &'a str,
+    /// The header of that name, empty when there is none.
+    pub origin: &'a str,
+    /// The viewer's address, as the platform says.
+    pub ip_address: &'a str,
+    /// The viewer's country, ISO 3166-1 alpha-2, as the platform says.
+    pub country: &'a str,
+}
+
+/// How long an answer may be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Caching {
+    /// It depends on the token.
+    Private,
+    /// It is the same for everybody, and as fresh as a head may be (30 s).
+    Public,
+}
+
+impl Caching {
+    /// The value of `Cache-Control`.
+    #[must_use]
+    pub const fn header(self) -> &'static str {
+        match self {
+            Self::Private => "private, no-store",
+            Self::Public => "public, max-age=30",
+        }
+    }
+}
+
+/// An answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// The HTTP status.
+    pub status: u16,
+    /// The body; none for 204.
+    pub body: Body,
+    /// How long it may be kept.
+    pub caching: Caching,
+    /// Headers beyond those that every answer has.
+    pub headers: Vec<(&'static str, Cow<'static, str>)>,
+    /// Why, for logs only.
+    pub reason: Cow<'static, str>,
+}
+
+/// The body of an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// None at all.
+    Empty,
+    /// JSON text.
+    Json(String),
+    /// An object of the snapshot.
+    Bytes(Vec<u8>),
+}
+
+impl Body {
+    /// The bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Empty => &[],
+            Self::Json(text) => text.as_bytes(),
+            Self::Bytes(bytes) => bytes,
+        }
+    }
+
+    /// The value of `Content-Type`.
+    #[must_use]
+    pub const fn content_type(&self) -> Option<&'static str> {
+        match self {
+            Self::Empty => None,
+            Self::Json(_) => Some("application/json"),
+            Self::Bytes(_) => Some("application/octet-stream"),
+        }
+    }
+}
+
+impl Reply {
+    /// 200 with JSON.
+    #[must_use]
+    pub const fn ok(json: String, caching: Caching) -> Self {
+        Self {
+            status: 200,
+            body: Body::Json(json),
+            caching,
+            headers: Vec::new(),
+            reason: Cow::Borrowed("ok"),
+        }
+    }
+
+    /// An error's answer. `reason` is for logs only.
+    #[must_use]
+    pub fn error(error: ApiError, reason: impl Into<Cow<'static, str>>) -> Self {
+        let headers = match error {
+            ApiError::InvalidToken => {
+                vec![("www-authenticate", Cow::Borrowed(r#"Bearer error="invalid_token""#))]
+            }
+            ApiError::MethodNotAllowed(allow) => vec![("allow", Cow::Borrowed(allow))],
+            ApiError::Unavailable { retry_after_secs } => {
+                vec![("retry-after", Cow::Owned(retry_after_secs.to_string()))]
+            }
+            _ => Vec::new(),
+        };
+        let body = Body::Json(error.body());
+        Self { status: error.status(), body, caching: Caching::Private, headers, reason: reason.into() }
+    }
+
+    /// The value of a header beyond those that every answer has.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_ref())
+    }
+}
+
+impl From<ApiError> for Reply {
+    fn from(error: ApiError) -> Self {
+        Self::error(error, error.message())
+    }
+}

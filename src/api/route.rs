@@ -1,0 +1,191 @@
+//! From a path to a route. Paths are compared as they are sent: no percent-decoding, no folding of slashes,
+//! so that what is checked is what was asked for.
+
+use uuid::Uuid;
+
+use crate::snapshot::object::{HEAD_KEY, ObjectName};
+
+/// What a request asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Route<'a> {
+    /// `/items/{id}/access`
+    Access(Id<'a>),
+    /// `/license`
+    License,
+    /// `/items/{id}`
+    Item(Id<'a>),
+    /// `/items/{merchant_uuid}/{id}` and `/v2/items/{merchant_uuid}/{id}`
+    MerchantItem(Uuid, Id<'a>),
+    /// `/items/{id}/access-fees` and `/v2/items/{id}/access-fees`
+    Fees(Id<'a>),
+    /// `/v2/items/{id}/access-fees/{fee_id}`
+    Fee(Id<'a>, Id<'a>),
+    /// `/items/packages/{id}`
+    Package(Id<'a>),
+    /// `/items/packages/{id}/items`
+    PackageItems(Id<'a>),
+    /// `/healthz`
+    Health,
+    /// `/snapshot/head`
+    SnapshotHead,
+    /// `/snapshot/{kind}/{digest}`
+    SnapshotObject(ObjectName),
+}
+
+/// A number in a path, as it is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Id<'a>(&'a str);
+
+impl Id<'_> {
+    /// The number: 1 to 2^63-1, in decimal digits.
+    #[must_use]
+    pub fn number(self) -> Option<i64> {
+        // `parse` alone would take a sign.
+        if !self.0.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        self.0.parse().ok().filter(|id| *id > 0)
+    }
+}
+
+impl<'a> Route<'a> {
+    /// The route of a path, or `None` when there is no such route.
+    #[must_use]
+    pub fn parse(path: &'a str) -> Option<Self> {
+        if path.contains("//") || path.ends_with('/') {
+            return None;
+        }
+        let mut segments = path.strip_prefix('/')?.split('/');
+        // The longest route has five segments; a sixth makes it none.
+        let [first, second, third, fourth, fifth, sixth] = std::array::from_fn(|_| segments.next());
+        if sixth.is_some() {
+            return None;
+        }
+        Some(match (first?, second, third, fourth, fifth) {
+            ("items", Some("packages"), Some(id), None, None) => Self::Package(Id(id)),
+            ("items", Some("packages"), Some(id), Some("items"), None) => Self::PackageItems(Id(id)),
+            ("items", Some(id), Some("access"), None, None) => Self::Access(Id(id)),
+            ("items", Some(id), Some("access-fees"), None, None)
+            | ("v2", Some("items"), Some(id), Some("access-fees"), None) => Self::Fees(Id(id)),
+            ("v2", Some("items"), Some(id), Some("access-fees"), Some(fee)) => Self::Fee(Id(id), Id(fee)),
+            ("items", Some(merchant), Some(id), None, None)
+            | ("v2", Some("items"), Some(merchant), Some(id), None) => {
+                Self::MerchantItem(uuid(merchant)?, Id(id))
+            }
+            ("items", Some(id), None, None, None) if id != "packages" => Self::Item(Id(id)),
+            ("license", None, None, None, None) => Self::License,
+            ("healthz", None, None, None, None) => Self::Health,
+            ("snapshot", Some(HEAD_KEY), None, None, None) => Self::SnapshotHead,
+            ("snapshot", Some(_), Some(_), None, None) => {
+                Self::SnapshotObject(ObjectName::parse(path.strip_prefix("/snapshot/")?)?)
+            }
+            _ => return None,
+        })
+    }
+
+    /// The methods that the route has, as `Allow` lists them.
+    #[must_use]
+    pub const fn allow(self) -> &'static str {
+        match self {
+            Self::SnapshotHead | Self::SnapshotObject(_) => "GET, HEAD, PUT, OPTIONS",
+            _ => "GET, HEAD, OPTIONS",
+        }
+    }
+}
+
+/// A UUID with its hyphens, in either case: 36 characters, so that a number never passes for one.
+fn uuid(text: &str) -> Option<Uuid> {
+    Uuid::try_parse(text).ok().filter(|_| text.len() == 36)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const MERCHANT: &str = "e5ac2013-8d10-42ba-abb5-291c5201cea8";
+
+    #[test]
+    fn every_route_of_the_contract() {
+        let merchant = Uuid::try_parse(MERCHANT).unwrap();
+        let digest = "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881";
+        let object = format!("shard/{digest}");
+        let object_path = format!("/snapshot/{object}");
+        let [v1, v2] = [format!("/items/{MERCHANT}/33"), format!("/v2/items/{MERCHANT}/33")];
+        let cases = [
+            ("/items/33/access", Route::Access(Id("33"))),
+            ("/license", Route::License),
+            ("/items/33", Route::Item(Id("33"))),
+            (&v1, Route::MerchantItem(merchant, Id("33"))),
+            (&v2, Route::MerchantItem(merchant, Id("33"))),
+            ("/items/33/access-fees", Route::Fees(Id("33"))),
+            ("/v2/items/33/access-fees", Route::Fees(Id("33"))),
+            ("/v2/items/33/access-fees/5", Route::Fee(Id("33"), Id("5"))),
+            ("/items/packages/33", Route::Package(Id("33"))),
+            ("/items/packages/33/items", Route::PackageItems(Id("33"))),
+            ("/healthz", Route::Health),
+            ("/snapshot/head", Route::SnapshotHead),
+            (&object_path, Route::SnapshotObject(ObjectName::parse(&object).unwrap())),
+        ];
+        for (path, route) in cases {
+            assert_eq!(Route::parse(path), Some(route), "{path}");
+        }
+    }
+
+    #[test]
+    fn odd_paths_are_no_route() {
+        for path in [
+            "",
+            "/",
+            "//",
+            "items/33",
+            "/items",
+            "/items/",
+            "/items//access",
+            "/items/33/",
+            "//items/33",
+            "/items/33//access",
+            "/items/33/access/",
+            "/items/33/Access",
+            "/ITEMS/33",
+            "/items/33/foo",
+            "/items/packages",
+            "/items/packages/1/items/2",
+            "/v2/items/33",
+            "/v2/items/33/access",
+            "/v2/items/33/access-fees/5/6",
+            "/license/",
+            "/license/1",
+            "/snapshot",
+            "/snapshot/",
+            "/snapshot/shard/zz",
+            "/snapshot/head/x",
+            "/healthz/x",
+            "/%69tems/33",
+            "/items/33/access%00",
+        ] {
+            assert_eq!(Route::parse(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_decimal_positive_and_fit() {
+        assert_eq!(Id("33").number(), Some(33));
+        assert_eq!(Id("007").number(), Some(7));
+        assert_eq!(Id("9223372036854775807").number(), Some(i64::MAX));
+        for id in
+            ["", "0", "-1", "+1", "1.0", "1e3", "0x1", " 1", "1 ", "٣", "%31", "9223372036854775808", "abc"]
+        {
+            assert_eq!(Id(id).number(), None, "{id}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_path_is_read_without_panic(path in any::<String>()) {
+            let _ = Route::parse(&path);
+            let _ = Route::parse(&format!("/items/{path}/access"));
+        }
+    }
+}
