@@ -1,0 +1,48 @@
+// `GET /license` from a page. The SDK has no call for it; apps ask by themselves.
+
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+
+import { described, personas } from './support/environment.mjs';
+import { withPage } from './support/page.mjs';
+
+const STATUSES = ['ACTIVE', 'OVERDUE', 'CANCELLED'];
+const asked = personas.filter(({ expect }) => Number.isInteger(expect.license));
+
+describe('the licences of every sample viewer', () => {
+  test('there is somebody who has them', () => {
+    assert.ok(
+      asked.some(({ expect }) => expect.license === 200),
+      'ADMIT_PERSONAS: nobody has expect.license 200',
+    );
+  });
+
+  for (const persona of asked) {
+    test(`${persona.expect.license}: ${described(persona)}`, async () => {
+      const answer = await withPage({}, (page) =>
+        page.request('/license', { headers: { Authorization: `Bearer ${persona.token}` } }),
+      );
+      assert.equal(answer.status, persona.expect.license, `${persona.name}: ${answer.text}`);
+      assert.match(answer.header('content-type'), /^application\/json\b/);
+      const body = answer.json();
+      if (answer.status !== 200) {
+        assert.equal(body.code, answer.status, persona.name);
+        return;
+      }
+      assert.equal(typeof body.plan_id, 'string', `${persona.name}: plan_id`);
+      assert.equal(typeof body.client_id, 'string', `${persona.name}: client_id`);
+      assert.ok(Array.isArray(body.items), `${persona.name}: items`);
+      for (const { item, license } of body.items) {
+        assert.ok(STATUSES.includes(item.status), `${persona.name}: status ${item.status}`);
+        assert.equal(typeof license.id, 'string', `${persona.name}: license.id`);
+        assert.ok(Array.isArray(license.locales), `${persona.name}: license.locales`);
+      }
+      const ranks = body.items.map(({ license }) => license.rank);
+      assert.deepEqual(
+        ranks,
+        [...ranks].sort((left, right) => right - left),
+        `${persona.name}: ranks`,
+      );
+    });
+  }
+});

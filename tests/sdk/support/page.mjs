@@ -1,0 +1,107 @@
+// A web page on another origin than the Worker's, with the vendor's SDK in it. jsdom's
+// XMLHttpRequest enforces CORS, preflights included, so an answer without the right headers
+// reaches the SDK as a "Network Error", as it does in a browser.
+
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+
+import { JSDOM, VirtualConsole } from 'jsdom';
+
+import { baseUrl } from './environment.mjs';
+
+const require = createRequire(import.meta.url);
+
+/** The package's only build: it puts `InPlayer` on the page's `window`. */
+const bundle = readFileSync(require.resolve('@inplayer-org/inplayer.js'), 'utf8');
+
+export const PAGE_ORIGIN = 'https://player.example';
+const TIMEOUT_MS = 20_000;
+const A_DAY_SECS = 86_400;
+
+/** Header names in small letters, from undici's list of names and values or from an object. */
+function headerMap(headers) {
+  const pairs = [];
+  if (Array.isArray(headers)) {
+    for (let at = 0; at < headers.length; at += 2) pairs.push([headers[at], headers[at + 1]]);
+  } else {
+    pairs.push(...Object.entries(headers ?? {}));
+  }
+  return Object.fromEntries(pairs.map(([name, value]) => [String(name).toLowerCase(), String(value)]));
+}
+
+/**
+ * Opens a page with the SDK pointed at the Worker. `token` signs the viewer in; `sent` has every
+ * request that left the page, preflights too.
+ */
+export function openPage({ token } = {}) {
+  const sent = [];
+  const record = (dispatch) => (options, handler) => {
+    sent.push({
+      method: options.method,
+      path: options.path,
+      headers: headerMap(options.headers),
+    });
+    return dispatch(options, handler);
+  };
+  const { window } = new JSDOM('<!doctype html><title>Player</title>', {
+    url: `${PAGE_ORIGIN}/watch`,
+    runScripts: 'outside-only',
+    resources: { interceptors: [record] },
+    // Without a console: a CORS failure is an assertion here, not a line on the terminal.
+    virtualConsole: new VirtualConsole(),
+  });
+  window.eval(bundle);
+  const sdk = window.InPlayer;
+  // The second argument is axios configuration; its baseURL replaces the environment's.
+  sdk.setConfig('production', { baseURL: baseUrl, timeout: TIMEOUT_MS });
+
+  const page = {
+    sdk,
+    sent,
+    window,
+    /** The expiry is the SDK's own note, not the token's: it is not sent anywhere. */
+    signIn(newToken, expiresAt = Math.floor(Date.now() / 1000) + A_DAY_SECS) {
+      sdk.Account.setToken(newToken, '', expiresAt);
+    },
+    /** A request of the page's own script, past the SDK. */
+    request(path, { method = 'GET', headers = {} } = {}) {
+      return new Promise((resolve, reject) => {
+        const xhr = new window.XMLHttpRequest();
+        xhr.open(method, `${baseUrl}${path}`);
+        xhr.timeout = TIMEOUT_MS;
+        for (const [name, value] of Object.entries(headers)) xhr.setRequestHeader(name, value);
+        xhr.onload = () =>
+          resolve({
+            status: xhr.status,
+            text: xhr.responseText,
+            header: (name) => xhr.getResponseHeader(name),
+            json: () => JSON.parse(xhr.responseText),
+          });
+        xhr.ontimeout = () => reject(new Error(`${method} ${path}: no answer in time`));
+        xhr.onerror = () =>
+          reject(new Error(`${method} ${path}: Network Error (no answer, or not let through by CORS)`));
+        xhr.send();
+      });
+    },
+    close() {
+      window.close();
+    },
+  };
+  if (token !== undefined) page.signIn(token);
+  return page;
+}
+
+/** Opens a page, hands it to `use` and closes it whatever happens. */
+export async function withPage(options, use) {
+  const page = openPage(options);
+  try {
+    return await use(page);
+  } finally {
+    page.close();
+  }
+}
+
+/** Plain data of this realm: what the page parsed has the page's own `Array` and `Object`. */
+export function plain(data) {
+  return data === undefined ? undefined : JSON.parse(JSON.stringify(data));
+}
