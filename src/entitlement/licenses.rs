@@ -13,7 +13,7 @@ use crate::{
     token::Principal,
 };
 
-use super::{Best, Grant, NEVER_EXPIRES, Question, Reason, client_app, is_test};
+use super::{Best, Grant, Question, Reason, client_app, end, is_test};
 
 /// Cancelled licences are listed for twelve months, counted as 365 days.
 const CANCELLED_LISTED_SECS: i64 = 365 * 86_400;
@@ -24,25 +24,21 @@ pub(super) fn offer(best: &mut Best, question: &Question<'_>) -> Result<(), Form
     if item.licenses.is_empty() {
         return Ok(());
     }
-    if let Some(client) = client_app(principal, directory).filter(is_test) {
-        if pending_test_licenses(directory, client.position).any(|(id, _)| unlocks(item, id)) {
-            let reason = Reason::TestLicense;
-            best.offer(
-                Grant { reason, access_id: 0, created_at: now, starts_at: None, expires_at: NEVER_EXPIRES },
-                now,
-            );
-        }
-        return Ok(());
+    let test_client = client_app(principal, directory).filter(is_test);
+    if let Some(client) = &test_client
+        && pending_test_licenses(directory, client.position).any(|(id, _)| unlocks(item, id))
+    {
+        best.offer(Grant::unrecorded(Reason::TestLicense, now), now);
     }
     let Some(customer) = customer else { return Ok(()) };
     for held in customer.licenses()? {
         if !unlocks(item, held.license_id) {
             continue;
         }
+        let license = directory.licenses.get(&held.license_id);
         if held.status == SubscriptionStatus::Cancelled {
             best.deny(Reason::LicenseCancelled);
-        } else if directory.licenses.get(&held.license_id).is_none_or(|license| !is_for_live_holders(license))
-        {
+        } else if test_client.is_some() || license.is_none_or(|license| !is_for_live_holders(license)) {
             best.deny(Reason::LicenseUnavailable);
         } else {
             let grant = Grant {
@@ -50,7 +46,7 @@ pub(super) fn offer(best: &mut Best, question: &Question<'_>) -> Result<(), Form
                 access_id: 0,
                 created_at: held.date_added.at,
                 starts_at: held.starts_at,
-                expires_at: held.expires_at.unwrap_or(NEVER_EXPIRES),
+                expires_at: end(held.expires_at),
             };
             best.offer(grant, now);
         }
@@ -61,7 +57,8 @@ pub(super) fn offer(best: &mut Best, question: &Question<'_>) -> Result<(), Form
 /// One entry of the answer of `/license`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HeldEntry<'a> {
-    /// A licence that the customer holds or held.
+    /// A licence that the customer holds or held. One that is over says that it is cancelled, whatever the
+    /// origin last said: clients take `ACTIVE` and `OVERDUE` for access.
     Held(HeldLicense<'a>, &'a LicenseEntry),
     /// A pending test-mode licence, shown to a test-mode client as active.
     Test(&'a LicenseEntry),
@@ -75,8 +72,8 @@ impl HeldEntry<'_> {
     }
 }
 
-/// What `/license` lists, by descending rank; of equal rank in the publisher's order. Empty when the token
-/// names no client that the snapshot knows.
+/// What `/license` lists, by descending rank; of equal rank in the publisher's order, test-mode ones by UUID.
+/// Empty when the token names no client that the snapshot knows.
 ///
 /// # Errors
 /// When the customer's record is corrupt.
@@ -97,7 +94,7 @@ pub fn listed_licenses<'a>(
             .transpose()?
             .unwrap_or_default()
             .into_iter()
-            .filter(|held| is_listed(held, now))
+            .filter_map(|held| listed(held, now))
             .filter_map(|held| Some((directory.licenses.get(&held.license_id)?, held)))
             .filter(|(license, _)| license.app == client.position && is_for_live_holders(license))
             .map(|(license, held)| HeldEntry::Held(held, license))
@@ -107,14 +104,25 @@ pub fn listed_licenses<'a>(
     Ok(entries)
 }
 
-fn is_listed(held: &HeldLicense<'_>, now: UnixSecs) -> bool {
+/// The subscription as it is shown at `now`, if it is. One that has not begun is not shown: clients would
+/// take it for access.
+fn listed(held: HeldLicense<'_>, now: UnixSecs) -> Option<HeldLicense<'_>> {
+    let Some(ended_at) = ended_at(&held, now) else {
+        return held.starts_at.is_none_or(|starts_at| starts_at <= now).then_some(held);
+    };
+    (now.saturating_sub(ended_at) < CANCELLED_LISTED_SECS)
+        .then_some(HeldLicense { status: SubscriptionStatus::Cancelled, ..held })
+}
+
+/// When the subscription ceased to unlock anything, as far as the origin said; nothing while it has not.
+fn ended_at(held: &HeldLicense<'_>, now: UnixSecs) -> Option<UnixSecs> {
+    let expired_at = held.expires_at.filter(|expires_at| *expires_at <= now);
     if held.status != SubscriptionStatus::Cancelled {
-        return true;
+        return expired_at;
     }
-    // As far as the origin said; a licence cannot have been cancelled before it was bought.
+    // The end of what was paid comes close; at worst it was cancelled no earlier than it was bought.
     let renews_on = held.renews_on.map(|renews_on| renews_on.at);
-    let cancelled_at = held.cancelled_at.or(renews_on).unwrap_or(held.date_added.at);
-    now.saturating_sub(cancelled_at) < CANCELLED_LISTED_SECS
+    held.cancelled_at.or(expired_at).or(renews_on).or(Some(held.date_added.at))
 }
 
 /// Live licences are available; inactive ones only to those who hold them, as these do.

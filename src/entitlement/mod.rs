@@ -5,6 +5,12 @@
 //! one that lasts longest answers.
 
 mod licenses;
+#[cfg(test)]
+mod tests;
+
+use std::cmp::Reverse;
+
+use uuid::Uuid;
 
 use crate::{
     snapshot::{
@@ -21,7 +27,8 @@ use crate::{
 pub use licenses::{HeldEntry, listed_licenses};
 
 /// No vendor value for "never expires" is known. 9999-12-31T23:59:59Z makes a client that compares it with
-/// its clock right.
+/// its clock right. Later moments count as this one: JavaScript's dates end in the year 275760, and a client
+/// that makes one of them from a larger number compares with NaN.
 pub const NEVER_EXPIRES: UnixSecs = 253_402_300_799;
 
 /// What a check decides on.
@@ -63,6 +70,13 @@ pub struct Grant {
     pub expires_at: UnixSecs,
 }
 
+impl Grant {
+    /// A grant for ever that no record says.
+    const fn unrecorded(reason: Reason, now: UnixSecs) -> Self {
+        Self { reason, access_id: 0, created_at: now, starts_at: None, expires_at: NEVER_EXPIRES }
+    }
+}
+
 /// Why a check was granted or denied. Logs show it; clients do not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reason {
@@ -72,7 +86,7 @@ pub enum Reason {
     UnknownCustomer,
     /// A licence leads to the item, but it is cancelled.
     LicenseCancelled,
-    /// A licence leads to the item, but it is itself not available to this client.
+    /// A licence that the customer holds leads to the item, but it is itself not available to this client.
     LicenseUnavailable,
     /// A grant leads to the item, but it is over.
     Expired,
@@ -141,15 +155,15 @@ impl Best {
 }
 
 /// Longest first; of equals the one on the item itself; of those the older record, so that the answer does
-/// not change from one check to the next.
-const fn rank(grant: &Grant) -> (UnixSecs, u8, i64) {
+/// not change from one check to the next. (A smaller number is an older record.)
+const fn rank(grant: &Grant) -> (UnixSecs, u8, Reverse<i64>) {
     let closeness = match grant.reason {
         Reason::ItemAccess => 3,
         Reason::PackageAccess => 2,
         Reason::License | Reason::TestLicense => 1,
         _ => 0,
     };
-    (grant.expires_at, closeness, -grant.access_id)
+    (grant.expires_at, closeness, Reverse(grant.access_id))
 }
 
 /// Decides a check.
@@ -157,23 +171,16 @@ const fn rank(grant: &Grant) -> (UnixSecs, u8, i64) {
 /// # Errors
 /// When a record of the snapshot is corrupt. That is neither a grant nor a denial.
 pub fn decide(question: &Question<'_>) -> Result<Decision, FormatError> {
-    let Question { principal, customer, item, directory, now } = *question;
+    let Question { customer, item, now, .. } = *question;
     if !item.is_active {
         return Ok(Decision::Deny(Reason::ItemInactive));
     }
-    if customer_merchant(principal, customer, directory).is_some_and(|merchant| merchant != item.merchant_id)
-    {
+    if is_of_another_merchant(question) {
         return Ok(Decision::Deny(Reason::OtherMerchant));
     }
     let mut best = Best { grant: None, denial: Reason::NoGrant };
     if item.is_free {
-        best.grant = Some(Grant {
-            reason: Reason::FreeItem,
-            access_id: 0,
-            created_at: now,
-            starts_at: None,
-            expires_at: NEVER_EXPIRES,
-        });
+        best.offer(Grant::unrecorded(Reason::FreeItem, now), now);
     }
     match customer {
         Some(customer) => {
@@ -189,16 +196,18 @@ pub fn decide(question: &Question<'_>) -> Result<Decision, FormatError> {
     Ok(best.grant.map_or(Decision::Deny(best.denial), Decision::Allow))
 }
 
-/// The merchant whose customer asks: the snapshot's word before the token's.
-fn customer_merchant(
-    principal: &Principal,
-    customer: Option<&CustomerRecord<'_>>,
-    directory: &Directory,
-) -> Option<i64> {
-    customer
-        .map(|customer| customer.merchant_id)
-        .or(principal.merchant_id)
-        .or_else(|| client_app(principal, directory).map(|client| client.app.merchant_id))
+/// Whether another merchant's customer asks: the snapshot's word before the token's. A token that names
+/// neither a merchant nor a known client may be anybody's; without a record it gets free items only.
+fn is_of_another_merchant(question: &Question<'_>) -> bool {
+    let Question { principal, customer, item, directory, .. } = *question;
+    if let Some(merchant_id) = customer.map(|customer| customer.merchant_id).or(principal.merchant_id) {
+        return merchant_id != item.merchant_id;
+    }
+    if let Some(uuid) = &principal.merchant_uuid {
+        let owner = directory.merchants.get(&item.merchant_id);
+        return owner.is_none_or(|owner| Uuid::try_parse(uuid) != Ok(*owner));
+    }
+    client_app(principal, directory).is_some_and(|client| client.app.merchant_id != item.merchant_id)
 }
 
 fn client_app<'a>(principal: &Principal, directory: &'a Directory) -> Option<ClientApp<'a>> {
@@ -218,8 +227,12 @@ fn access_grant(access: &Access, item: &ItemRecord<'_>) -> Option<Grant> {
         access_id: access.id,
         created_at: access.created_at,
         starts_at: access.starts_at,
-        expires_at: access.expires_at.unwrap_or(NEVER_EXPIRES),
+        expires_at: end(access.expires_at),
     })
+}
+
+fn end(expires_at: Option<UnixSecs>) -> UnixSecs {
+    expires_at.map_or(NEVER_EXPIRES, |expires_at| expires_at.min(NEVER_EXPIRES))
 }
 
 const fn is_test(client: &ClientApp<'_>) -> bool {

@@ -172,11 +172,16 @@ const TRIAL: u8 = 1 << 1;
 const RENEW_CANCEL: u8 = 1 << 2;
 const STATUS_SHIFT: u8 = 3;
 const UNIT_SHIFT: u8 = 5;
+/// In both bytes of flags. Set, it would mean something that this reader does not know.
+const UNUSED: u8 = 1 << 7;
 
 fn read_license<'a>(cursor: &mut Cursor<'a>) -> Result<HeldLicense<'a>, FormatError> {
     let license_id = cursor.uuid()?;
     let flags = cursor.u8()?;
     let present = cursor.u8()?;
+    if (flags | present) & UNUSED != 0 {
+        return Err(FormatError::Invalid("licence flags"));
+    }
     let status = match (flags >> STATUS_SHIFT) & 0b11 {
         0 => SubscriptionStatus::Active,
         1 => SubscriptionStatus::Overdue,

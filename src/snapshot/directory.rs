@@ -194,7 +194,11 @@ fn read_license(cursor: &mut Cursor<'_>) -> Result<LicenseEntry, FormatError> {
             3 => LicenseState::Inactive,
             _ => return Err(FormatError::Invalid("state of a licence")),
         },
-        is_test_mode: cursor.u8()? != 0,
+        is_test_mode: match cursor.u8()? {
+            0 => false,
+            1 => true,
+            _ => return Err(FormatError::Invalid("test mode of a licence")),
+        },
         name: cursor.text()?.to_owned(),
         json: cursor.text()?.to_owned(),
     })

@@ -84,7 +84,8 @@ impl Index {
         let items = Shape { shard_bits: *i_shard, page_bits: *i_page };
         customers.check()?;
         items.check()?;
-        if digests.len() != (customers.top_len() + items.top_len()) * DIGEST_LEN {
+        // Saturating: 2^31 digests are more bytes than 32 bits can count.
+        if digests.len() != (customers.top_len() + items.top_len()).saturating_mul(DIGEST_LEN) {
             return Err(FormatError::Truncated);
         }
         Ok(Self { customers, items, object })
