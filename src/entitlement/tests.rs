@@ -2,6 +2,8 @@
 
 mod checks;
 mod listing;
+#[cfg(not(target_arch = "wasm32"))]
+mod model;
 mod properties;
 
 use uuid::Uuid;

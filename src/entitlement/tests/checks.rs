@@ -2,8 +2,10 @@
 
 use super::*;
 
-/// Windows around now, and what a grant with such a window makes of a check.
-const WINDOWS: [(Option<i64>, Option<i64>, Result<UnixSecs, Reason>); 18] = [
+/// Start, end, and until when a grant with this window allows, or why it denies.
+type Window = (Option<i64>, Option<i64>, Result<UnixSecs, Reason>);
+
+const WINDOWS: [Window; 18] = [
     (None, None, Ok(NEVER_EXPIRES)),
     (Some(NOW), None, Ok(NEVER_EXPIRES)),
     (Some(NOW - 1), None, Ok(NEVER_EXPIRES)),
