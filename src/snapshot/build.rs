@@ -14,7 +14,7 @@ use super::{
     render,
     schema::{Customer, CustomerLicense, Item},
     source::{Lines, Located},
-    table::write_table,
+    table::{ENTRY_LEN, write_table},
     time::{UnixSecs, ZonedTime},
 };
 
@@ -126,7 +126,7 @@ impl Links {
 
 fn build_directory(lines: &Lines) -> Result<Directory, BuildError> {
     let mut directory = Directory::default();
-    directory.merchants.extend(lines.merchants.iter().map(|(id, merchant)| (*id, merchant.uuid)));
+    directory.merchants.extend(lines.merchants.iter().map(|(id, merchant)| (*id, merchant.value.uuid)));
     let apps = lines.apps.values().map(|app| AppEntry {
         id: app.value.id.clone(),
         merchant_id: app.value.merchant_id,
@@ -158,14 +158,15 @@ fn encode_item(
 ) -> Result<Vec<u8>, BuildError> {
     let item = &located.value;
     let merchant = lines.merchants.get(&item.merchant_id).ok_or(BuildError::Unresolved("merchant"))?;
-    let details = render::item_details(item, merchant.uuid, now)?;
+    let details = render::item_details(item, merchant.value.uuid, now)?;
     let content = serde_json::to_string(&item.content)?;
     let fees = item
         .fees
         .iter()
         .map(|fee| {
-            let details = render::fee_details(fee, item, &lines.access_types, now);
-            Ok((fee.id, details.ok_or(BuildError::Unresolved("access type"))??))
+            let access_type = lines.access_types.get(&fee.access_type_id);
+            let access_type = access_type.ok_or(BuildError::Unresolved("access type"))?;
+            Ok((fee.id, render::fee_details(fee, item, &access_type.value, now)?))
         })
         .collect::<Result<Vec<_>, BuildError>>()?;
     Ok(NewItem {
@@ -234,7 +235,7 @@ fn build_tree(
     objects: &mut Vec<(ObjectName, Vec<u8>)>,
 ) -> Result<NewTree, BuildError> {
     entries.sort_unstable_by_key(|(key, _)| *key);
-    let total_bytes: usize = entries.iter().map(|(_, record)| record.len()).sum();
+    let total_bytes: usize = entries.iter().map(|(_, record)| ENTRY_LEN + record.len()).sum();
     let shard_count = total_bytes.div_ceil(SHARD_TARGET_BYTES).next_power_of_two();
     let bits =
         u8::try_from(shard_count.trailing_zeros()).map_err(|_| FormatError::Invalid("number of shards"))?;

@@ -1,7 +1,5 @@
 //! The JSON that is rendered when the snapshot is built, so that no answer has to serialise it.
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -87,18 +85,17 @@ struct AccessTypeDetails<'a> {
     updated_at: UnixSecs,
 }
 
-/// Renders a fee's `details` (see [`super::item`]). `None` when its access type is not in `access_types`.
+/// Renders a fee's `details` (see [`super::item`]).
 ///
 /// # Errors
 /// Never for data that was read from JSON.
 pub fn fee_details(
     fee: &AccessFee,
     item: &Item,
-    access_types: &BTreeMap<i64, AccessType>,
+    access_type: &AccessType,
     now: UnixSecs,
-) -> Option<Result<String, serde_json::Error>> {
-    let access_type = access_types.get(&fee.access_type_id)?;
-    Some(fragment(&FeeDetails {
+) -> Result<String, serde_json::Error> {
+    fragment(&FeeDetails {
         id: fee.id,
         merchant_id: item.merchant_id,
         amount: &fee.amount,
@@ -122,7 +119,7 @@ pub fn fee_details(
         plan_switch_enabled: fee.plan_switch_enabled,
         created_at: fee.created_at.resolve(now),
         updated_at: fee.updated_at.resolve(now),
-    }))
+    })
 }
 
 #[derive(Serialize)]

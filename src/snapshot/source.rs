@@ -1,21 +1,29 @@
 //! Reads lines of the publish schema and checks that they belong together.
 
-use std::{collections::BTreeMap, fmt, io::BufRead, rc::Rc};
+mod check;
+mod explain;
 
-use serde::de::DeserializeOwned;
-use serde_json::Value;
-use uuid::Uuid;
-
-use super::schema::{
-    AccessType, App, Client, Customer, CustomerLicense, GeoRestriction, Item, License, Line, Merchant,
-    SnapshotLine,
+use std::{
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
+    fmt,
+    io::{BufRead, Read},
+    rc::Rc,
 };
 
-/// Longest namespace and subject. Tokens with longer ones are refused as well.
-pub const SUBJECT_LIMIT_BYTES: usize = 256;
+use uuid::Uuid;
+
+use super::schema::{AccessType, App, Customer, Item, License, Line, Merchant, SnapshotLine};
+use crate::limits::CUSTOMER_MAX_BYTES;
+
+/// Longest line: a customer with some 150,000 accesses of 100 bytes each. Without a bound, a file without
+/// line ends would be read into memory whole.
+pub const LINE_MAX_BYTES: usize = 16 * 1024 * 1024;
+
+/// U+FEFF in UTF-8, which some editors and spreadsheets put before the text.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Where a line stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Location {
     /// The file's name as it was given.
     pub file: Rc<str>,
@@ -39,10 +47,25 @@ pub struct Located<T> {
 }
 
 /// A merchant whose UUID has been read.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct KnownMerchant {
     /// `merchant_uuid` in answers.
     pub uuid: Uuid,
+}
+
+/// Something wrong with a field of a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The field, as a path such as `fees[0].amount`; empty when it is the line as a whole.
+    pub field: String,
+    /// What was found or expected.
+    pub message: String,
+}
+
+impl Problem {
+    fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { field: field.into(), message: message.into() }
+    }
 }
 
 /// Something wrong with a line.
@@ -50,29 +73,43 @@ pub struct KnownMerchant {
 pub struct LineError {
     /// Which line.
     pub at: Location,
-    /// Which field and what was expected.
-    pub message: String,
+    /// Which field, and what is wrong with it.
+    pub problem: Problem,
 }
 
 impl fmt::Display for LineError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}: {}", self.at, self.message)
+        let Self { at, problem: Problem { field, message } } = self;
+        if field.is_empty() {
+            write!(formatter, "{at}: {message}")
+        } else {
+            write!(formatter, "{at}: {field}: {message}")
+        }
     }
+}
+
+/// When to stop reading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Strictness {
+    /// At the end, so that all errors are reported together.
+    ReadOn,
+    /// At the first line that is wrong.
+    StopAtFirst,
 }
 
 /// The lines of a publish, in no particular order, and everything that is wrong with them.
 #[derive(Debug, Default)]
 pub struct Lines {
     /// Where the data stands in the origin's history.
-    pub snapshot: Option<SnapshotLine>,
+    pub snapshot: Option<Located<SnapshotLine>>,
     /// By id.
-    pub merchants: BTreeMap<i64, KnownMerchant>,
+    pub merchants: BTreeMap<i64, Located<KnownMerchant>>,
     /// By id.
     pub apps: BTreeMap<String, Located<App>>,
     /// By UUID.
     pub licenses: BTreeMap<Uuid, Located<License>>,
     /// By id.
-    pub access_types: BTreeMap<i64, AccessType>,
+    pub access_types: BTreeMap<i64, Located<AccessType>>,
     /// By id.
     pub items: BTreeMap<i64, Located<Item>>,
     /// By namespace and subject.
@@ -81,6 +118,8 @@ pub struct Lines {
     pub errors: Vec<LineError>,
     /// What is odd but harmless.
     pub warnings: Vec<LineError>,
+    /// Type and id of lines that could not be read: references to them are not errors on top.
+    unreadable: BTreeSet<(String, String)>,
 }
 
 impl Lines {
@@ -88,237 +127,113 @@ impl Lines {
     ///
     /// # Errors
     /// When the file itself cannot be read.
-    pub fn read(&mut self, file: &str, mut reader: impl BufRead) -> std::io::Result<()> {
+    pub fn read(
+        &mut self,
+        file: &str,
+        mut reader: impl BufRead,
+        strictness: Strictness,
+    ) -> std::io::Result<()> {
         let file: Rc<str> = file.into();
         let mut bytes = Vec::new();
         for line in 1.. {
             bytes.clear();
-            if reader.read_until(b'\n', &mut bytes)? == 0 {
+            // One byte more than is allowed, to tell a line that is too long from one that just fits.
+            if reader.by_ref().take(LINE_MAX_BYTES as u64 + 1).read_until(b'\n', &mut bytes)? == 0 {
                 break;
             }
             let at = Location { file: Rc::clone(&file), line };
-            if bytes.trim_ascii().is_empty() {
-                continue;
-            }
-            match serde_json::from_slice(&bytes) {
-                Ok(line) => self.add(line, at),
-                Err(error) => self.errors.push(LineError { at, message: explain(&bytes, &error) }),
+            let is_too_long = bytes.len() > LINE_MAX_BYTES && bytes.last() != Some(&b'\n');
+            let outcome = if is_too_long {
+                reader.skip_until(b'\n')?;
+                Err(Problem::new("", format!("expected at most {LINE_MAX_BYTES} bytes in a line")))
+            } else if line == 1 && bytes.starts_with(BYTE_ORDER_MARK) {
+                Err(Problem::new("", "expected UTF-8 without a byte order mark"))
+            } else {
+                self.read_line(&bytes, &at)
+            };
+            if let Err(problem) = outcome {
+                self.errors.push(LineError { at, problem });
+                if strictness == Strictness::StopAtFirst {
+                    break;
+                }
             }
         }
         Ok(())
     }
 
-    fn add(&mut self, line: Line, at: Location) {
-        let error = match line {
-            Line::Snapshot(snapshot) => {
-                self.snapshot.replace(snapshot).map(|_| "a second snapshot line".to_owned())
+    fn read_line(&mut self, bytes: &[u8], at: &Location) -> Result<(), Problem> {
+        if bytes.trim_ascii().is_empty() {
+            return Ok(());
+        }
+        match serde_json::from_slice(bytes) {
+            Ok(line) => self.add(line, at),
+            Err(error) => {
+                let explained = explain::explain(bytes, &error);
+                self.unreadable.extend(explained.identity);
+                Err(explained.problem)
             }
-            Line::Merchant(merchant) => self.add_merchant(&merchant),
-            Line::App(app) => {
-                let duplicate = format!("duplicate app {}", app.id);
-                let previous = self.apps.insert(app.id.clone(), Located { value: app, at: at.clone() });
-                previous.map(|_| duplicate)
-            }
-            Line::License(license) => match Uuid::try_parse(&license.id) {
-                Err(_) => Some(format!("id: expected a UUID, found {:?}", license.id)),
-                Ok(id) => {
-                    let previous = self.licenses.insert(id, Located { value: license, at: at.clone() });
-                    previous.map(|_| format!("duplicate licence {id}"))
+        }
+    }
+
+    fn add(&mut self, line: Line, at: &Location) -> Result<(), Problem> {
+        match line {
+            Line::Snapshot(snapshot) => match &self.snapshot {
+                Some(first) => Err(Problem::new("type", format!("a second snapshot line; first: {}", first.at))),
+                None => {
+                    self.snapshot = Some(Located { value: snapshot, at: at.clone() });
+                    Ok(())
                 }
             },
-            Line::AccessType(access_type) => {
-                let id = access_type.id;
-                self.access_types.insert(id, access_type).map(|_| format!("duplicate access type {id}"))
+            Line::Merchant(Merchant { id, uuid, .. }) => {
+                let uuid = parse_uuid("uuid", &uuid).inspect_err(|_| self.remember("merchant", id))?;
+                insert(&mut self.merchants, "id", id, KnownMerchant { uuid }, at)
             }
-            Line::Item(item) => {
-                let id = item.id;
-                let previous = self.items.insert(id, Located { value: item, at: at.clone() });
-                previous.map(|_| format!("duplicate item {id}"))
+            Line::App(app) => insert(&mut self.apps, "id", app.id.clone(), app, at),
+            Line::License(license) => {
+                insert(&mut self.licenses, "id", parse_uuid("id", &license.id)?, license, at)
             }
-            Line::Customer(customer) => self.add_customer(customer, &at),
-        };
-        self.errors.extend(error.map(|message| LineError { at, message }));
-    }
-
-    fn add_merchant(&mut self, merchant: &Merchant) -> Option<String> {
-        let Ok(uuid) = Uuid::try_parse(&merchant.uuid) else {
-            return Some(format!("uuid: expected a UUID, found {:?}", merchant.uuid));
-        };
-        let previous = self.merchants.insert(merchant.id, KnownMerchant { uuid });
-        previous.map(|_| format!("duplicate merchant {}", merchant.id))
-    }
-
-    fn add_customer(&mut self, customer: Customer, at: &Location) -> Option<String> {
-        for (field, value) in [("namespace", &customer.namespace), ("subject", &customer.subject)] {
-            if value.is_empty() || value.len() > SUBJECT_LIMIT_BYTES || value.contains('\0') {
-                return Some(format!(
-                    "{field}: expected 1 to {SUBJECT_LIMIT_BYTES} bytes, none of them zero"
-                ));
-            }
-        }
-        if Uuid::try_parse(&customer.uuid).is_err() {
-            return Some(format!("uuid: expected a UUID, found {:?}", customer.uuid));
-        }
-        let key = (customer.namespace.clone(), customer.subject.clone());
-        let duplicate = format!("duplicate customer {:?} in namespace {:?}", key.1, key.0);
-        let previous = self.customers.insert(key, Located { value: customer, at: at.clone() });
-        previous.map(|_| duplicate)
-    }
-
-    /// Checks every reference from line to line. Call it once, after the last file.
-    pub fn check(&mut self) {
-        let mut report = Report::default();
-        let mut clients = BTreeMap::new();
-        for app in self.apps.values() {
-            report.merchant(self, app.value.merchant_id, &app.at);
-            for Client { client_id, .. } in &app.value.clients {
-                if clients.insert(client_id, ()).is_some() {
-                    report.error(&app.at, format!("clients: {client_id:?} belongs to another app too"));
+            Line::AccessType(access_type) => insert(&mut self.access_types, "id", access_type.id, access_type, at),
+            Line::Item(item) => insert(&mut self.items, "id", item.id, item, at),
+            Line::Customer(customer) => {
+                for (field, value) in [("namespace", &customer.namespace), ("subject", &customer.subject)] {
+                    // As of tokens: a longer value, or one with a zero byte, names nobody.
+                    if value.is_empty() || value.len() > CUSTOMER_MAX_BYTES || value.contains('\0') {
+                        let expected = format!("expected 1 to {CUSTOMER_MAX_BYTES} bytes, none of them zero");
+                        return Err(Problem::new(field, expected));
+                    }
                 }
-            }
-        }
-        for license in self.licenses.values() {
-            self.check_license(license, &mut report);
-        }
-        for item in self.items.values() {
-            self.check_item(item, &mut report);
-        }
-        for customer in self.customers.values() {
-            self.check_customer(customer, &mut report);
-        }
-        self.errors.extend(report.errors);
-        self.warnings.extend(report.warnings);
-    }
-
-    fn check_license(&self, license: &Located<License>, report: &mut Report) {
-        let Some(app) = self.apps.get(&license.value.app_id) else {
-            return report.error(&license.at, format!("app_id: no app {:?}", license.value.app_id));
-        };
-        for item_id in &license.value.item_ids {
-            match self.items.get(item_id) {
-                None => report.error(&license.at, format!("item_ids: no item {item_id}")),
-                Some(item) if item.value.merchant_id != app.value.merchant_id => {
-                    report.error(&license.at, format!("item_ids: item {item_id} is another merchant's"));
-                }
-                Some(_) => {}
+                parse_uuid("uuid", &customer.uuid)?;
+                let key = (customer.namespace.clone(), customer.subject.clone());
+                insert(&mut self.customers, "subject", key, customer, at)
             }
         }
     }
 
-    fn check_item(&self, item: &Located<Item>, report: &mut Report) {
-        let Located { value: item, at } = item;
-        report.merchant(self, item.merchant_id, at);
-        if !item.is_package() && !item.item_ids.is_empty() {
-            report.error(
-                at,
-                format!("item_ids: only a package has members, this is a {}", item.item_type.name),
-            );
-        }
-        for member in &item.item_ids {
-            match self.items.get(member) {
-                None => report.error(at, format!("item_ids: no item {member}")),
-                Some(found) if found.value.merchant_id != item.merchant_id => {
-                    report.error(at, format!("item_ids: item {member} is another merchant's"));
-                }
-                Some(found) if found.value.is_package() => {
-                    report.error(at, format!("item_ids: item {member} is a package itself"));
-                }
-                Some(_) => {}
-            }
-        }
-        let mut fee_ids = BTreeMap::new();
-        for fee in &item.fees {
-            if fee_ids.insert(fee.id, ()).is_some() {
-                report.error(at, format!("fees: duplicate fee {}", fee.id));
-            }
-            if !self.access_types.contains_key(&fee.access_type_id) {
-                report.error(at, format!("fees: fee {}: no access type {}", fee.id, fee.access_type_id));
-            }
-            if let Some(GeoRestriction { country_iso, country_set_id, .. }) = &fee.geo_restriction
-                && country_iso.is_some() == country_set_id.is_some()
-            {
-                let expected = "expected either country_iso or country_set_id";
-                report.error(at, format!("fees: fee {}: geo_restriction: {expected}", fee.id));
-            }
-        }
+    fn remember(&mut self, kind: &str, id: impl ToString) {
+        self.unreadable.insert((kind.to_owned(), id.to_string()));
     }
+}
 
-    fn check_customer(&self, customer: &Located<Customer>, report: &mut Report) {
-        let Located { value: customer, at } = customer;
-        report.merchant(self, customer.merchant_id, at);
-        for access in &customer.accesses {
-            match self.items.get(&access.item_id) {
-                None => report.warn(at, format!("accesses: no item {}: this grants nothing", access.item_id)),
-                Some(item) if item.value.merchant_id != customer.merchant_id => {
-                    let id = access.item_id;
-                    report
-                        .warn(at, format!("accesses: item {id} is another merchant's: this grants nothing"));
-                }
-                Some(_) => {}
-            }
+fn parse_uuid(field: &str, text: &str) -> Result<Uuid, Problem> {
+    Uuid::try_parse(text).map_err(|_| Problem::new(field, format!("expected a UUID, found {text:?}")))
+}
+
+/// Keeps the first of two with the same key: which of them is meant would be chance.
+fn insert<K: Ord + fmt::Debug, T>(
+    map: &mut BTreeMap<K, Located<T>>,
+    field: &str,
+    key: K,
+    value: T,
+    at: &Location,
+) -> Result<(), Problem> {
+    match map.entry(key) {
+        Entry::Vacant(vacant) => {
+            vacant.insert(Located { value, at: at.clone() });
+            Ok(())
         }
-        for CustomerLicense { license_id, .. } in &customer.licenses {
-            match Uuid::try_parse(license_id) {
-                Err(_) => {
-                    report.error(at, format!("licenses: license_id: expected a UUID, found {license_id:?}"))
-                }
-                Ok(id) if !self.licenses.contains_key(&id) => {
-                    report.warn(at, format!("licenses: no licence {id}: this grants nothing"));
-                }
-                Ok(_) => {}
-            }
+        Entry::Occupied(first) => {
+            Err(Problem::new(field, format!("{:?} again; first: {}", first.key(), first.get().at)))
         }
     }
 }
 
-#[derive(Default)]
-struct Report {
-    errors: Vec<LineError>,
-    warnings: Vec<LineError>,
-}
-
-impl Report {
-    fn error(&mut self, at: &Location, message: String) {
-        self.errors.push(LineError { at: at.clone(), message });
-    }
-
-    fn warn(&mut self, at: &Location, message: String) {
-        self.warnings.push(LineError { at: at.clone(), message });
-    }
-
-    fn merchant(&mut self, lines: &Lines, id: i64, at: &Location) {
-        if !lines.merchants.contains_key(&id) {
-            self.error(at, format!("merchant_id: no merchant {id}"));
-        }
-    }
-}
-
-/// Says which field of a line is wrong. The fast way of reading lines cannot; a line that failed is read
-/// again, slowly.
-fn explain(bytes: &[u8], error: &serde_json::Error) -> String {
-    let Ok(Value::Object(mut line)) = serde_json::from_slice(bytes) else {
-        return format!("not a JSON object: {error}");
-    };
-    let kind = line.remove("type");
-    let line = Value::Object(line);
-    let explained = match kind.as_ref().and_then(Value::as_str) {
-        None => return "type: expected a string".to_owned(),
-        Some("snapshot") => explain_as::<SnapshotLine>(line),
-        Some("merchant") => explain_as::<Merchant>(line),
-        Some("app") => explain_as::<App>(line),
-        Some("license") => explain_as::<License>(line),
-        Some("access_type") => explain_as::<AccessType>(line),
-        Some("item") => explain_as::<Item>(line),
-        Some("customer") => explain_as::<Customer>(line),
-        Some(_) => None,
-    };
-    explained.unwrap_or_else(|| error.to_string())
-}
-
-fn explain_as<T: DeserializeOwned>(line: Value) -> Option<String> {
-    let error = serde_path_to_error::deserialize::<_, T>(line).err()?;
-    Some(match error.path().to_string().as_str() {
-        "." => error.inner().to_string(),
-        path => format!("{path}: {}", error.inner()),
-    })
-}

@@ -11,7 +11,9 @@ use super::{
 };
 
 const COUNT_LEN: usize = 4;
-const ENTRY_LEN: usize = 24;
+
+/// What an entry takes besides its record.
+pub const ENTRY_LEN: usize = 24;
 
 /// What a table says of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
