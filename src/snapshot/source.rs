@@ -178,7 +178,9 @@ impl Lines {
     fn add(&mut self, line: Line, at: &Location) -> Result<(), Problem> {
         match line {
             Line::Snapshot(snapshot) => match &self.snapshot {
-                Some(first) => Err(Problem::new("type", format!("a second snapshot line; first: {}", first.at))),
+                Some(first) => {
+                    Err(Problem::new("type", format!("a second snapshot line; first: {}", first.at)))
+                }
                 None => {
                     self.snapshot = Some(Located { value: snapshot, at: at.clone() });
                     Ok(())
@@ -192,7 +194,9 @@ impl Lines {
             Line::License(license) => {
                 insert(&mut self.licenses, "id", parse_uuid("id", &license.id)?, license, at)
             }
-            Line::AccessType(access_type) => insert(&mut self.access_types, "id", access_type.id, access_type, at),
+            Line::AccessType(access_type) => {
+                insert(&mut self.access_types, "id", access_type.id, access_type, at)
+            }
             Line::Item(item) => insert(&mut self.items, "id", item.id, item, at),
             Line::Customer(customer) => {
                 for (field, value) in [("namespace", &customer.namespace), ("subject", &customer.subject)] {
@@ -236,4 +240,3 @@ fn insert<K: Ord + fmt::Debug, T>(
         }
     }
 }
-

@@ -1,7 +1,11 @@
-//! `admit`: the native command that makes keys and tokens.
+//! `admit`: the native command that makes keys and tokens, and publishes snapshots.
 
+mod edge;
+mod head;
 mod key;
 mod keygen;
+mod parallel;
+mod publish;
 mod token;
 
 use std::process::ExitCode;
@@ -22,15 +26,18 @@ enum Command {
     Keygen(keygen::Args),
     /// Print a signed JSON Web Token
     Token(token::Args),
+    /// Check NDJSON, build a snapshot, upload what the edge lacks and make it the one that is served
+    Publish(publish::Args),
 }
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
-        Command::Keygen(args) => keygen::run(&args),
-        Command::Token(args) => token::run(&args),
+        Command::Keygen(args) => keygen::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Token(args) => token::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Publish(args) => publish::run(&args),
     };
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             // `{:#}` prints the whole chain on one line: what was tried, then why it failed.
             eprintln!("admit: {error:#}");

@@ -125,11 +125,7 @@ impl<'a> Report<'a> {
     }
 
     /// Reports values that a list has twice.
-    fn unique<T: Ord + Debug>(
-        &mut self,
-        values: impl Iterator<Item = (&'a str, &'a str, T)>,
-        at: &Location,
-    ) {
+    fn unique<T: Ord + Debug>(&mut self, values: impl Iterator<Item = (&'a str, &'a str, T)>, at: &Location) {
         let mut seen = BTreeSet::new();
         for (position, (list, field, value)) in values.enumerate() {
             let twice = format!("{value:?} again in the same list");

@@ -10,6 +10,8 @@ use crate::snapshot::schema::{AccessType, App, Customer, Item, License, Merchant
 /// The types of lines, as an error lists them.
 const TYPES: &str = "snapshot, merchant, app, license, access_type, item or customer";
 
+const MISSING: &str = "expected this field, it is missing";
+
 /// A line that cannot be read.
 pub(super) struct Explained {
     /// What is wrong with it.
@@ -20,10 +22,8 @@ pub(super) struct Explained {
 
 /// Explains why `bytes`, a line, gave `error`.
 pub(super) fn explain(bytes: &[u8], error: &serde_json::Error) -> Explained {
-    let unidentified = |field: &str, message: String| Explained {
-        problem: Problem::new(field, message),
-        identity: None,
-    };
+    let unidentified =
+        |field: &str, message: String| Explained { problem: Problem::new(field, message), identity: None };
     if let Err(error) = std::str::from_utf8(bytes) {
         return unidentified("", format!("expected UTF-8 text, byte {} is none", error.valid_up_to() + 1));
     }
@@ -62,8 +62,14 @@ pub(super) fn explain(bytes: &[u8], error: &serde_json::Error) -> Explained {
 fn explain_as<T: DeserializeOwned>(line: Value) -> Option<Problem> {
     let error = serde_path_to_error::deserialize::<_, T>(line).err()?;
     let path = error.path().to_string();
-    let field = if path == "." { "" } else { &path };
-    Some(Problem::new(field, without_place(error.inner())))
+    let path = if path == "." { "" } else { &path };
+    let message = without_place(error.inner());
+    // The path of a missing field is that of the object that lacks it.
+    match message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
+        Some(name) if path.is_empty() => Some(Problem::new(name, MISSING)),
+        Some(name) => Some(Problem::new(format!("{path}.{name}"), MISSING)),
+        None => Some(Problem::new(path, message)),
+    }
 }
 
 /// The error's text without its place: every line is line 1 to the parser.

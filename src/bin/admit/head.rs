@@ -1,0 +1,57 @@
+//! The published head, as far as a key at hand can vouch for it.
+
+use std::{fs, path::Path};
+
+use admit::{
+    snapshot::head::{HEAD_TYPE, Head},
+    token::{JwsError, KeySet, NativeVerifier, verify_jws},
+};
+use anyhow::{Context, Result, anyhow};
+use base64ct::{Base64UrlUnpadded, Encoding};
+use serde_json::{Map, Value, json};
+
+use crate::key::public_members;
+
+/// A published head.
+#[derive(Debug)]
+pub enum Published {
+    /// Signed by the key.
+    Verified(Head),
+    /// There was no key to verify it with.
+    Unverified(Head),
+    /// Names another key, which is not at hand.
+    OtherKey(Head),
+    /// No head, or not signed by the key that it names.
+    Broken(String),
+}
+
+/// Reads a published head and verifies it with the public half of the JWK in `key`, if there is one.
+///
+/// # Errors
+/// The key cannot be read.
+pub fn published(jws: &str, key: Option<&Path>) -> Result<Published> {
+    let Some(key) = key else { return Ok(unverified(jws).map_or_else(broken, Published::Unverified)) };
+    let verified = verify_jws::<Head, _>(jws, &public_half(key)?, HEAD_TYPE, &NativeVerifier);
+    Ok(match verified {
+        Ok(head) => Published::Verified(head),
+        Err(JwsError::UnknownKey) => unverified(jws).map_or_else(broken, Published::OtherKey),
+        Err(error) => broken(error.into()),
+    })
+}
+
+fn broken(error: anyhow::Error) -> Published {
+    Published::Broken(format!("{error:#}"))
+}
+
+fn public_half(path: &Path) -> Result<KeySet<NativeVerifier>> {
+    let text = fs::read_to_string(path).with_context(|| format!("cannot read the key {}", path.display()))?;
+    let members: Map<String, Value> = serde_json::from_str(&text)?;
+    let jwks = json!({ "keys": [public_members(&members)?] }).to_string();
+    KeySet::from_inline_jwks(&jwks, &NativeVerifier).with_context(|| path.display().to_string())
+}
+
+fn unverified(jws: &str) -> Result<Head> {
+    let payload = jws.split('.').nth(1).ok_or_else(|| anyhow!("it is no JWS"))?;
+    let payload = Base64UrlUnpadded::decode_vec(payload).map_err(|_| anyhow!("it is no JWS"))?;
+    serde_json::from_slice(&payload).context("its payload is no head")
+}

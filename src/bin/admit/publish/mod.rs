@@ -1,0 +1,192 @@
+//! `admit publish`: from lines of the publish schema to a snapshot that the edge serves.
+
+mod input;
+mod progress;
+mod seq;
+mod upload;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use admit::snapshot::{
+    build::{Built, build},
+    head::{HEAD_TYPE, Head},
+    object::FORMAT_VERSION,
+    source::Strictness,
+    time::{UnixSecs, iso8601},
+};
+use anyhow::{Context, Result, bail};
+use indicatif::{HumanBytes, HumanCount};
+
+use self::{
+    progress::{Progress, now},
+    seq::Wanted,
+    upload::{Mode, Uploaded, upload},
+};
+use crate::{
+    edge::Edge,
+    head::{Published, published},
+    key::{Alg, PrivateKey},
+    token::now_unix_secs,
+};
+
+/// How far a clock may be off before data from the future is no accident. Edges allow as much.
+const SKEW_SECS: i64 = 60;
+
+/// The exit code when the data is wrong, so that a job can tell it from a network that is down.
+const EXIT_DATA: u8 = 2;
+
+/// Arguments of `admit publish`.
+#[derive(clap::Args)]
+#[command(after_help = "\
+The data is the whole truth: what it leaves out is gone from the edge once it is published. All of it is
+checked first; if anything is wrong, every error is printed with file, line and field, nothing is published,
+and the exit code is 2. Only objects that the edge lacks are uploaded, each is read back, and the signed head
+comes last: interrupted anywhere, the edge serves what it served before, and the next run goes on from there.
+
+Examples:
+  admit publish --from catalogue/ --to https://api.example.com --key publisher.jwk
+  export-job | admit publish --from - --to https://api.example.com --key publisher.jwk
+  admit publish --from catalogue/ --dry-run       # only check and build; needs neither key nor Worker
+
+ADMIT_TOKEN keeps the token off the command line, which every user of the machine can read:
+  ADMIT_TOKEN=$(admit token --key issuer.jwk --claims '{\"iss\":\"https://publisher.example\",\\
+    \"aud\":\"admit\",\"sub\":\"sync\",\"scope\":\"snapshot:publish\"}') admit publish ...")]
+pub struct Args {
+    /// NDJSON file, directory whose *.ndjson files are read in the order of their names, or - for stdin
+    #[arg(long, value_name = "PATH")]
+    from: PathBuf,
+    /// Address of the Worker, such as http://127.0.0.1:8787
+    #[arg(long, value_name = "URL", required_unless_present = "dry_run")]
+    to: Option<String>,
+    /// Private JWK (EdDSA) that signs the head, made by `admit keygen`
+    #[arg(long, value_name = "FILE", required_unless_present = "dry_run")]
+    key: Option<PathBuf>,
+    /// Bearer token with the scope snapshot:publish
+    #[arg(long, value_name = "JWT", env = "ADMIT_TOKEN", hide_env_values = true)]
+    token: Option<String>,
+    /// Write nothing; with --to, say what would be uploaded
+    #[arg(long)]
+    dry_run: bool,
+    /// Stop at the first error instead of listing all
+    #[arg(long)]
+    strict: bool,
+    /// The origin's count of changes [default: the snapshot line's, else the published one plus 1]
+    #[arg(long, value_name = "N")]
+    seq: Option<u64>,
+}
+
+/// Runs `admit publish`.
+///
+/// # Errors
+/// The input or the key cannot be read, or the edge does not answer or refuses.
+pub fn run(args: &Args) -> Result<ExitCode> {
+    let started = now();
+    let published_at = now_unix_secs()?;
+    let key = args.key.as_deref().map(PrivateKey::read).transpose()?;
+    if key.as_ref().is_some_and(|key| key.alg() != Alg::EdDsa) {
+        bail!("--key: a head is signed with EdDSA (Ed25519): admit keygen --alg EdDSA");
+    }
+    let edge = args.to.as_deref().map(|to| connect(to, args.token.as_deref())).transpose()?;
+    let strictness = if args.strict { Strictness::StopAtFirst } else { Strictness::ReadOn };
+    let lines = input::read(&args.from, strictness, published_at)?;
+    if !input::report(&lines, strictness) {
+        return Ok(ExitCode::from(EXIT_DATA));
+    }
+    if lines.merchants.is_empty() {
+        bail!("{} holds no merchant: publishing it would take everything away", args.from.display());
+    }
+    let snapshot = lines.snapshot.as_ref().map(|line| &line.value);
+    let as_of =
+        snapshot.and_then(|line| line.as_of).map_or(published_at, |as_of| as_of.resolve(published_at));
+    if as_of > published_at.saturating_add(SKEW_SECS) {
+        bail!("as_of {} lies in the future: edges would refuse it", iso8601(as_of, 0));
+    }
+    let built = build(&lines, published_at)?;
+    let Some(edge) = edge else {
+        println!("{}", contents(&built));
+        println!("Dry run: nothing was published.");
+        return Ok(ExitCode::SUCCESS);
+    };
+    let current = published_head(&edge, args)?;
+    let wanted = Wanted { asked: args.seq, from_file: snapshot.map(|line| line.seq), as_of };
+    let seq = seq::choose(wanted, current.as_ref())?;
+    let mode = if args.dry_run { Mode::DryRun } else { Mode::Upload };
+    let bytes_total = built.objects.iter().map(|(_, object)| object.len() as u64).sum();
+    let progress = Progress::new(built.objects.len(), bytes_total);
+    let uploaded = upload(&edge, &built.objects, mode, &progress);
+    progress.finish();
+    let uploaded = uploaded?;
+    if let (Mode::Upload, Some(key)) = (mode, &key) {
+        edge.put_head(&sign(key, &built, seq, as_of)?)?;
+        println!("Published seq {seq}, as of {}", iso8601(as_of, 0));
+    } else {
+        println!("Would publish seq {seq}, as of {}", iso8601(as_of, 0));
+    }
+    println!("{}", contents(&built));
+    println!("{}", transfer(&uploaded, mode));
+    println!("  time       {:.1} s", started.elapsed().as_secs_f64());
+    if mode == Mode::DryRun {
+        println!("Dry run: nothing was published.");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn connect(to: &str, token: Option<&str>) -> Result<Edge> {
+    let token = token.context("a token is needed: --token or ADMIT_TOKEN")?;
+    Edge::new(to, token).context("--to")
+}
+
+/// The head that the edge serves, for its `seq`.
+fn published_head(edge: &Edge, args: &Args) -> Result<Option<Head>> {
+    let Some(jws) = edge.head()? else { return Ok(None) };
+    match published(&jws, args.key.as_deref())? {
+        Published::Verified(head) => Ok(Some(head)),
+        Published::Unverified(head) => Ok(Some(head)),
+        Published::OtherKey(head) => {
+            eprintln!("warning: the published head is signed by another key than --key; seq goes on from it");
+            Ok(Some(head))
+        }
+        Published::Broken(reason) if args.seq.is_some() => {
+            eprintln!("warning: the published head is passed over: {reason}");
+            Ok(None)
+        }
+        Published::Broken(reason) => {
+            bail!("the published head cannot be trusted: {reason}. To publish over it, say which --seq")
+        }
+    }
+}
+
+fn sign(key: &PrivateKey, built: &Built, seq: u64, as_of: UnixSecs) -> Result<String> {
+    let head = Head {
+        format: FORMAT_VERSION,
+        seq,
+        as_of,
+        index: built.index,
+        directory: built.directory,
+        delta: None,
+        customers: built.customers,
+        items: built.items,
+    };
+    key.sign(HEAD_TYPE, &serde_json::to_vec(&head)?)
+}
+
+fn contents(built: &Built) -> String {
+    let bytes = built.objects.iter().map(|(_, object)| object.len() as u64).sum();
+    format!(
+        "  customers  {}\n  items      {}\n  objects    {} ({})",
+        HumanCount(built.customers),
+        HumanCount(built.items),
+        HumanCount(built.objects.len() as u64),
+        HumanBytes(bytes)
+    )
+}
+
+fn transfer(uploaded: &Uploaded, mode: Mode) -> String {
+    let label = if mode == Mode::DryRun { "missing " } else { "uploaded" };
+    format!(
+        "  {label}   {} ({}), {} were there already",
+        HumanCount(uploaded.objects as u64),
+        HumanBytes(uploaded.bytes),
+        HumanCount(uploaded.skipped as u64)
+    )
+}
