@@ -126,3 +126,119 @@ impl Generation {
         Some(entry)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        snapshot::key::EntryKey,
+        token::{Principal, Roles, ValidTimes},
+    };
+
+    struct Fixed(u8);
+
+    impl Entropy for Fixed {
+        fn random(&self) -> [u8; 16] {
+            [self.0; 16]
+        }
+    }
+
+    fn verified(issuer: usize) -> Rc<VerifiedToken> {
+        let principal = Principal {
+            namespace: "vendor".into(),
+            subject: "customer".into(),
+            customer_key: EntryKey([0; 16]),
+            client_id: None,
+            merchant_id: None,
+            merchant_uuid: None,
+            account_id: None,
+            roles: Roles::default(),
+            scopes: Vec::new(),
+            may_publish: false,
+        };
+        let times = ValidTimes { not_before: None, expires_at: 0 };
+        Rc::new(VerifiedToken { issuer, principal, times })
+    }
+
+    fn size_bytes(tokens: &VerifiedTokens) -> usize {
+        tokens.young.size_bytes + tokens.old.size_bytes
+    }
+
+    fn count(tokens: &VerifiedTokens) -> usize {
+        tokens.young.entries.len() + tokens.old.entries.len()
+    }
+
+    #[test]
+    fn the_key_is_drawn_once_and_decides() {
+        let mut one = Fingerprinter::default();
+        let first = one.of("token", &Fixed(1));
+        assert_eq!(one.of("token", &Fixed(2)), first);
+        assert_ne!(one.of("tokem", &Fixed(1)), first);
+        assert_ne!(Fingerprinter::default().of("token", &Fixed(2)), first);
+    }
+
+    #[test]
+    fn a_colliding_fingerprint_is_no_hit() {
+        let mut tokens = VerifiedTokens::default();
+        tokens.insert(7, "alice", verified(0));
+        assert!(tokens.get(7, "alice").is_some());
+        assert!(tokens.get(7, "mallory").is_none());
+        tokens.old = mem::take(&mut tokens.young);
+        assert!(tokens.get(7, "mallory").is_none());
+        assert!(tokens.get(7, "alice").is_some());
+        tokens.insert(7, "mallory", verified(0));
+        assert!(tokens.get(7, "alice").is_none(), "the later one replaces it");
+    }
+
+    #[test]
+    fn bounded_in_number() {
+        let mut tokens = VerifiedTokens::default();
+        for fingerprint in 0..50_000 {
+            tokens.insert(fingerprint, "token", verified(0));
+            assert!(count(&tokens) <= 2 * VERIFIED_MAX_TOKENS);
+        }
+        assert!(tokens.get(49_999, "token").is_some());
+        assert!(tokens.get(0, "token").is_none());
+    }
+
+    #[test]
+    fn bounded_in_bytes() {
+        let mut tokens = VerifiedTokens::default();
+        let longest = "x".repeat(crate::limits::TOKEN_MAX_BYTES);
+        for fingerprint in 0..2_000 {
+            tokens.insert(fingerprint, &longest, verified(0));
+            assert!(size_bytes(&tokens) <= 2 * VERIFIED_MAX_BYTES);
+        }
+        assert!(tokens.get(1_999, &longest).is_some());
+    }
+
+    #[test]
+    fn what_is_used_stays() {
+        let mut tokens = VerifiedTokens::default();
+        tokens.insert(u64::MAX, "used", verified(0));
+        for fingerprint in 0..50_000 {
+            tokens.insert(fingerprint, "token", verified(0));
+            if fingerprint % 1000 == 0 {
+                assert!(tokens.get(u64::MAX, "used").is_some(), "{fingerprint}");
+            }
+        }
+    }
+
+    #[test]
+    fn sizes_add_up_however_tokens_come_and_go() {
+        let mut tokens = VerifiedTokens::default();
+        for round in 0..3_u64 {
+            for fingerprint in 0..3_000 {
+                tokens.insert(fingerprint, "token", verified(usize::from(fingerprint % 2 == 0)));
+                tokens.get((fingerprint * 7) % 3_000, "token");
+                tokens.remove((fingerprint * 13 + round) % 3_000);
+            }
+        }
+        assert_eq!(size_bytes(&tokens), count(&tokens) * (2 * "token".len() + VERIFIED_OVERHEAD_BYTES));
+        tokens.forget_issuer(0);
+        assert_eq!(size_bytes(&tokens), count(&tokens) * (2 * "token".len() + VERIFIED_OVERHEAD_BYTES));
+        assert!(count(&tokens) > 0);
+        tokens.forget_issuer(1);
+        assert_eq!((size_bytes(&tokens), count(&tokens)), (0, 0));
+    }
+}

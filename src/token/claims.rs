@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::{
     config::{AudienceRule, IssuerConfig},
     error::ClaimsError,
-    principal::{Principal, Roles, VerifiedToken},
+    principal::{Principal, Roles, ValidTimes, VerifiedToken},
     unique::ClaimSet,
 };
 use crate::{limits::CUSTOMER_MAX_BYTES, snapshot::key::EntryKey};
@@ -25,13 +25,15 @@ pub(super) fn check(
     issuer: &IssuerConfig,
     now: i64,
 ) -> Result<VerifiedToken, ClaimsError> {
-    let leeway = i64::from(issuer.leeway_secs);
-    let expires_at = claims.expiration.ok_or(ClaimsError::NoExpiry)?.timestamp();
-    let not_before = claims.not_before.map(|time| time.timestamp());
     let issued_at = claims.issued_at.map(|time| time.timestamp());
-    if issued_at.is_some_and(|time| time > now.saturating_add(leeway)) {
+    let times = ValidTimes {
+        not_before: claims.not_before.map(|time| time.timestamp()).max(issued_at),
+        expires_at: claims.expiration.ok_or(ClaimsError::NoExpiry)?.timestamp(),
+    };
+    if issued_at.is_some_and(|time| time > now.saturating_add(issuer.leeway_secs.into())) {
         return Err(ClaimsError::IssuedInFuture);
     }
+    times.check(now, issuer.leeway_secs)?;
     let set = &claims.custom.0;
     let audience = texts(set, "aud", |text| vec![text.to_owned()])?;
     if let AudienceRule::AnyOf(allowed) = &issuer.audience
@@ -39,14 +41,7 @@ pub(super) fn check(
     {
         return Err(ClaimsError::Audience);
     }
-    let token = VerifiedToken {
-        issuer: index,
-        principal: principal(set, issuer, audience)?,
-        not_before: not_before.max(issued_at),
-        expires_at,
-    };
-    token.check_times(now, issuer.leeway_secs)?;
-    Ok(token)
+    Ok(VerifiedToken { issuer: index, principal: principal(set, issuer, audience)?, times })
 }
 
 fn principal(

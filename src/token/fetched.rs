@@ -64,7 +64,7 @@ struct Loaded<V: SignatureVerifier> {
     fetched_at: i64,
 }
 
-/// Why the set at hand stays, or what replaced it.
+/// What a document that can be used came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Installed {
     pub changed: bool,

@@ -12,18 +12,25 @@ pub struct VerifiedToken {
     pub issuer: usize,
     /// Who asks.
     pub principal: Principal,
-    /// The later of `nbf` and `iat`, unix seconds; nothing when the token has neither.
+    /// When it is in force.
+    pub times: ValidTimes,
+}
+
+/// When a token is in force, in unix seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ValidTimes {
+    /// The later of `nbf` and `iat`; nothing when the token has neither.
     pub not_before: Option<i64>,
-    /// `exp`, unix seconds.
+    /// `exp`.
     pub expires_at: i64,
 }
 
-impl VerifiedToken {
+impl ValidTimes {
     /// Whether the token is in force at `now`, give or take `leeway_secs`.
     ///
     /// # Errors
     /// It has expired (RFC 7519 §4.1.4: *on* `exp` it has), or its time has not come.
-    pub(super) fn check_times(&self, now: i64, leeway_secs: u32) -> Result<(), ClaimsError> {
+    pub(super) fn check(self, now: i64, leeway_secs: u32) -> Result<(), ClaimsError> {
         if now >= self.expires_at.saturating_add(leeway_secs.into()) {
             return Err(ClaimsError::Expired);
         }

@@ -8,7 +8,7 @@ use super::{
     claims,
     config::{ConfigError, IssuerConfig, KeysConfig},
     error::{JwsError, TokenError, VerifyError},
-    fetched::FetchedKeys,
+    fetched::{FetchedKeys, Installed},
     jws::UnverifiedToken,
     keys::{KeySet, KeySetError},
     principal::VerifiedToken,
@@ -96,7 +96,7 @@ impl<V: SignatureVerifier> TokenVerifier<V> {
         let fingerprint = self.fingerprinter.of(token, entropy);
         if let Some(known) = self.verified.get(fingerprint, token) {
             let leeway_secs = self.issuers.get(known.issuer).map_or(0, |issuer| issuer.config.leeway_secs);
-            return match known.check_times(now, leeway_secs) {
+            return match known.times.check(now, leeway_secs) {
                 Ok(()) => Ok(known),
                 Err(error) => {
                     self.verified.remove(fingerprint);
@@ -161,11 +161,33 @@ impl<V: SignatureVerifier> TokenVerifier<V> {
         let Some(Issuer { keys: Keys::Fetched(fetched), .. }) = self.issuers.get_mut(issuer) else {
             return KeysFetched::Kept(None);
         };
-        let installed = match fetched.ended(document, now, platform) {
-            Ok(Some(installed)) => installed,
-            Ok(None) => return KeysFetched::Kept(None),
-            Err(error) => return KeysFetched::Kept(Some(error)),
+        match fetched.ended(document, now, platform) {
+            Ok(Some(installed)) => self.installed(issuer, installed),
+            Ok(None) => KeysFetched::Kept(None),
+            Err(error) => KeysFetched::Kept(Some(error)),
+        }
+    }
+
+    /// Takes a document that was fetched at `fetched_at` by someone else, from a cache that isolates share. It
+    /// is no fetch: a token that it does not help asks for one at once. Documents older than the one at hand
+    /// change nothing.
+    pub fn keys_cached(
+        &mut self,
+        issuer: usize,
+        document: &[u8],
+        fetched_at: i64,
+        platform: &V,
+    ) -> KeysFetched {
+        let Some(Issuer { keys: Keys::Fetched(fetched), .. }) = self.issuers.get_mut(issuer) else {
+            return KeysFetched::Kept(None);
         };
+        match fetched.install(document, fetched_at, platform) {
+            Ok(installed) => self.installed(issuer, installed),
+            Err(error) => KeysFetched::Kept(Some(error)),
+        }
+    }
+
+    fn installed(&mut self, issuer: usize, installed: Installed) -> KeysFetched {
         self.rejected.forget_issuer(issuer);
         if !installed.changed {
             return KeysFetched::Unchanged;
