@@ -1,0 +1,221 @@
+//! A stand-in for the Worker's publish API: it enforces the same rules, remembers what it was asked, and fails
+//! on cue.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
+
+use admit::{
+    snapshot::{
+        head::{HEAD_TYPE, Head},
+        object::{ObjectKind, ObjectName},
+    },
+    token::{KeySet, NativeVerifier, verify_jws},
+};
+use tiny_http::{Header, Method, Request, Response, Server};
+
+/// The token that it lets in.
+pub const TOKEN: &str = "let-me-in";
+
+/// What happens to a request instead of its answer.
+#[derive(Clone, Debug)]
+pub enum Mishap {
+    /// This status, with a `Retry-After` if there is one.
+    Status(u16, Option<&'static str>),
+    /// No answer at all, until the double is dropped.
+    Hang,
+    /// An answer whose bytes are not what was stored.
+    Corrupt,
+}
+
+/// For so many requests that begin so, after so many that went well.
+#[derive(Clone, Debug)]
+pub struct Cue {
+    /// Method and the beginning of the path, such as `PUT /snapshot/shard`.
+    pub on: &'static str,
+    /// How many such requests are answered first.
+    pub after: usize,
+    /// How many suffer.
+    pub times: usize,
+    /// What happens to them.
+    pub mishap: Mishap,
+}
+
+/// What the double holds.
+#[derive(Default)]
+pub struct State {
+    /// By path under `/snapshot/`.
+    pub objects: BTreeMap<String, Vec<u8>>,
+    /// The published head.
+    pub head: Option<String>,
+    /// Every request: method, path, status; a mishap's status, or 0 for none.
+    pub requests: Vec<(String, u16)>,
+    cues: Vec<Cue>,
+    keys: String,
+    hanging: Vec<Request>,
+}
+
+impl State {
+    /// The published head's payload.
+    pub fn published(&self) -> Option<Head> {
+        let keys = KeySet::from_inline_jwks(&self.keys, &NativeVerifier).unwrap();
+        verify_jws(self.head.as_deref()?, &keys, HEAD_TYPE, &NativeVerifier).ok()
+    }
+
+    /// How many requests began so.
+    pub fn count(&self, beginning: &str) -> usize {
+        self.requests.iter().filter(|(request, _)| request.starts_with(beginning)).count()
+    }
+}
+
+/// A running double.
+pub struct Double {
+    /// Where it answers.
+    pub url: String,
+    server: Arc<Server>,
+    state: Arc<Mutex<State>>,
+}
+
+impl Double {
+    /// Starts one that takes heads signed by `keys`, a JWKS.
+    pub fn start(keys: &str) -> Self {
+        let server = Arc::new(Server::http("127.0.0.1:0").unwrap());
+        let state = Arc::new(Mutex::new(State { keys: keys.to_owned(), ..State::default() }));
+        for _ in 0..6 {
+            let (server, state) = (Arc::clone(&server), Arc::clone(&state));
+            std::thread::spawn(move || {
+                while let Ok(request) = server.recv() {
+                    answer(request, &state);
+                }
+            });
+        }
+        Self { url: format!("http://{}", server.server_addr()), server, state }
+    }
+
+    /// Its state.
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    /// Makes it fail on this cue, and on no other.
+    pub fn fail(&self, on: &'static str, after: usize, times: usize, mishap: Mishap) {
+        self.state().cues = vec![Cue { on, after, times, mishap }];
+    }
+
+    /// Forgets cues and requests, not what it holds.
+    pub fn recover(&self) {
+        let mut state = self.state();
+        state.cues.clear();
+        state.requests.clear();
+    }
+
+    /// Waits until a request hangs.
+    pub fn wait_for_hang(&self) {
+        for _ in 0..1_000 {
+            if !self.state().hanging.is_empty() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        panic!("no request hangs");
+    }
+}
+
+impl Drop for Double {
+    fn drop(&mut self) {
+        (0..6).for_each(|_| self.server.unblock());
+    }
+}
+
+type Answer = (u16, Vec<u8>);
+
+fn answer(mut request: Request, state: &Mutex<State>) {
+    let mut body = Vec::new();
+    request.as_reader().read_to_end(&mut body).unwrap();
+    let name = format!("{} {}", request.method(), request.url());
+    let mut state = state.lock().unwrap();
+    let mishap = state.cues.iter_mut().find(|cue| name.starts_with(cue.on)).and_then(|cue| {
+        if cue.after > 0 {
+            cue.after -= 1;
+            return None;
+        }
+        cue.times = cue.times.checked_sub(1)?;
+        Some(cue.mishap.clone())
+    });
+    let (status, mut bytes) = match mishap {
+        Some(Mishap::Hang) => {
+            state.requests.push((name, 0));
+            state.hanging.push(request);
+            return;
+        }
+        Some(Mishap::Status(status, _)) => error(status, "On cue"),
+        Some(Mishap::Corrupt) | None => respond(&request, body, &mut state),
+    };
+    if let Some(Mishap::Corrupt) = mishap {
+        bytes.push(0);
+    }
+    state.requests.push((name, status));
+    drop(state);
+    let mut response = Response::from_data(bytes).with_status_code(status);
+    if let Some(Mishap::Status(_, Some(secs))) = mishap {
+        response.add_header(Header::from_bytes("Retry-After", secs).unwrap());
+    }
+    // Whoever asked may be gone: that is one of the things to be tested.
+    let _ = request.respond(response);
+}
+
+fn error(status: u16, message: &str) -> Answer {
+    let body = format!(r#"{{"code":{status},"message":"{message}","errors":{{"{status}":"{message}"}}}}"#);
+    (status, body.into_bytes())
+}
+
+fn respond(request: &Request, body: Vec<u8>, state: &mut State) -> Answer {
+    let expected = format!("Bearer {TOKEN}");
+    let is_let_in = request
+        .headers()
+        .iter()
+        .any(|header| header.field.equiv("authorization") && header.value.as_str() == expected);
+    if !is_let_in {
+        return error(401, "Invalid auth token");
+    }
+    let Some(path) = request.url().strip_prefix("/snapshot/") else { return error(404, "Not found") };
+    match (request.method(), path) {
+        (Method::Get, "head") => match &state.head {
+            Some(head) => (200, head.clone().into_bytes()),
+            None => error(404, "No snapshot"),
+        },
+        (Method::Put, "head") => put_head(String::from_utf8(body).unwrap(), state),
+        (Method::Get | Method::Head, path) => match state.objects.get(path) {
+            Some(bytes) => (200, bytes.clone()),
+            None => error(404, "No such object"),
+        },
+        (Method::Put, path) => match ObjectName::parse(path).map(|name| name.check(&body)) {
+            Some(Ok(())) => {
+                state.objects.insert(path.to_owned(), body);
+                (201, Vec::new())
+            }
+            _ => error(422, "The bytes are not what the name says"),
+        },
+        _ => error(405, "Method not allowed"),
+    }
+}
+
+fn put_head(jws: String, state: &mut State) -> Answer {
+    let keys = KeySet::from_inline_jwks(&state.keys, &NativeVerifier).unwrap();
+    let Ok(head) = verify_jws::<Head, _>(&jws, &keys, HEAD_TYPE, &NativeVerifier) else {
+        return error(422, "The head is signed by no known key");
+    };
+    if head.may_follow(state.published().as_ref(), i64::MAX, 0).is_err() {
+        return error(409, "The head is older than the published one");
+    }
+    let named = [(ObjectKind::Index, head.index), (ObjectKind::Directory, head.directory)];
+    for (kind, digest) in named {
+        if !state.objects.contains_key(&ObjectName { kind, digest }.to_string()) {
+            return error(422, "An object that the head names is missing");
+        }
+    }
+    state.head = Some(jws);
+    (201, Vec::new())
+}

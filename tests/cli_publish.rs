@@ -1,0 +1,263 @@
+//! `admit publish` as it is used: the built command against a stand-in for the Worker.
+
+#![cfg(not(target_arch = "wasm32"))]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "the helpers of a test may fail loudly too: clippy.toml excuses only the tests themselves"
+)]
+
+#[path = "cli/bench.rs"]
+mod bench;
+#[path = "cli/double.rs"]
+mod double;
+
+use std::{io::Write, process::Stdio};
+
+use bench::{Bench, Ended, catalogue, samples};
+use double::{Double, Mishap};
+
+fn set_up(test: &str) -> (Bench, Double) {
+    let bench = Bench::new(test);
+    let double = Double::start(&bench.jwks("publisher"));
+    (bench, double)
+}
+
+#[test]
+fn the_samples_are_published_from_nothing() {
+    let (bench, double) = set_up("samples");
+    let ended = bench.publish(&samples(), &double.url, &[]).ok();
+    assert!(ended.stdout.contains("Published seq 1, as of "), "{}", ended.stdout);
+    assert!(ended.stdout.contains("customers  32") && ended.stdout.contains("items      60"));
+    let state = double.state();
+    let head = state.published().unwrap();
+    assert_eq!((head.seq, head.customers, head.items), (1, 32, 60));
+    assert!(state.objects.contains_key(&format!("index/{}", head.index)));
+    let (last, status) = state.requests.last().unwrap();
+    assert_eq!((last.as_str(), *status), ("PUT /snapshot/head", 201), "the head comes last");
+}
+
+#[test]
+fn an_unchanged_catalogue_uploads_nothing_but_the_head() {
+    let (bench, double) = set_up("unchanged");
+    bench.write("all.ndjson", catalogue(50));
+    bench.publish("all.ndjson", &double.url, &[]).ok();
+    double.recover();
+    let ended = bench.publish("all.ndjson", &double.url, &[]).ok();
+    assert!(ended.stdout.contains("Published seq 2") && ended.stdout.contains("uploaded   0 (0 B)"));
+    let state = double.state();
+    assert_eq!((state.count("PUT "), state.count("PUT /snapshot/head")), (1, 1));
+    assert_eq!(state.published().unwrap().seq, 2);
+}
+
+#[test]
+fn one_more_customer_changes_only_some_objects() {
+    let (bench, double) = set_up("changed");
+    bench.write("all.ndjson", catalogue(3_000));
+    bench.publish("all.ndjson", &double.url, &[]).ok();
+    let total = double.state().objects.len();
+    double.recover();
+    bench.write("all.ndjson", catalogue(3_001));
+    bench.publish("all.ndjson", &double.url, &[]).ok();
+    assert!(total > 5);
+    assert_eq!(double.state().count("PUT "), 3, "one shard, the index, the head");
+}
+
+#[test]
+fn interrupted_it_leaves_the_old_version_and_the_next_run_goes_on() {
+    let (bench, double) = set_up("interrupted");
+    bench.write("old.ndjson", catalogue(1));
+    bench.publish("old.ndjson", &double.url, &[]).ok();
+    let old = double.state().head.clone();
+    bench.write("new.ndjson", catalogue(4_000));
+    // Killed at every step of the upload in turn: after so many objects the next request hangs.
+    for (on, after) in [("PUT /snapshot/shard", 0), ("PUT /snapshot/shard", 2), ("PUT /snapshot/index", 0)] {
+        double.recover();
+        double.fail(on, after, usize::MAX, Mishap::Hang);
+        let args = ["publish", "--from", "new.ndjson", "--to", &double.url, "--key", "publisher.jwk"];
+        let mut child = bench.command(&args).spawn().unwrap();
+        double.wait_for_hang();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(double.state().head, old);
+    }
+    double.fail("PUT /snapshot/head", 0, 1, Mishap::Status(403, None));
+    bench.publish("new.ndjson", &double.url, &[]).failed(1, "403");
+    assert_eq!(double.state().head, old);
+    double.recover();
+    let ended = bench.publish("new.ndjson", &double.url, &[]).ok();
+    assert!(ended.stdout.contains("uploaded   0 (0 B)"), "{}", ended.stdout);
+    let state = double.state();
+    assert_eq!(state.published().unwrap().customers, 4_000);
+    assert_eq!(state.count("PUT "), 1);
+}
+
+#[test]
+fn server_errors_are_tried_again() {
+    let (bench, double) = set_up("retried");
+    bench.write("all.ndjson", catalogue(1));
+    double.fail("PUT /snapshot/index", 0, 3, Mishap::Status(500, None));
+    bench.publish("all.ndjson", &double.url, &[]).ok();
+    assert_eq!(double.state().count("PUT /snapshot/index"), 4);
+    double.recover();
+    double.fail("PUT /snapshot/head", 0, 1, Mishap::Status(429, Some("1")));
+    bench.publish("all.ndjson", &double.url, &[]).ok();
+    assert_eq!(double.state().count("PUT /snapshot/head"), 2);
+}
+
+#[test]
+fn a_worker_that_stays_down_ends_the_run_with_its_words() {
+    let (bench, double) = set_up("down");
+    bench.write("all.ndjson", catalogue(1));
+    double.fail("GET /snapshot/head", 0, usize::MAX, Mishap::Status(503, Some("0")));
+    let ended = bench.publish("all.ndjson", &double.url, &[]);
+    let ended = ended.failed(1, "gave up after 6 attempts");
+    assert!(ended.stderr.contains("503 Service Unavailable: On cue"), "{}", ended.stderr);
+    assert_eq!(double.state().requests.len(), 6);
+}
+
+#[test]
+fn refusals_are_not_tried_again() {
+    let (bench, double) = set_up("refused");
+    bench.write("all.ndjson", catalogue(1));
+    let ended = bench.publish("all.ndjson", &double.url, &["--token", "wrong-token"]);
+    let ended = ended.failed(1, "401 Unauthorized: Invalid auth token");
+    assert!(!ended.stderr.contains("wrong-token"));
+    assert_eq!(double.state().requests.len(), 1);
+    double.recover();
+    double.fail("PUT /snapshot/index", 0, usize::MAX, Mishap::Status(413, None));
+    bench.publish("all.ndjson", &double.url, &[]).failed(1, "413 Payload Too Large: On cue");
+    assert_eq!(double.state().count("PUT /snapshot/index"), 1);
+    assert!(double.state().head.is_none());
+}
+
+#[test]
+fn what_was_uploaded_is_read_back() {
+    let (bench, double) = set_up("read-back");
+    bench.write("all.ndjson", catalogue(1));
+    // The store does not show it at once.
+    double.fail("GET /snapshot/directory", 0, 2, Mishap::Status(404, None));
+    bench.publish("all.ndjson", &double.url, &[]).ok();
+    assert_eq!(double.state().count("GET /snapshot/directory"), 3);
+    // The store shows something else.
+    double.fail("GET /snapshot/index", 0, 1, Mishap::Corrupt);
+    bench.write("all.ndjson", catalogue(2));
+    bench.publish("all.ndjson", &double.url, &[]).failed(1, "do not have the digest");
+    assert_eq!(double.state().published().unwrap().customers, 1);
+}
+
+#[test]
+fn seq_never_falls() {
+    let (bench, double) = set_up("seq");
+    bench.write("all.ndjson", catalogue(1));
+    bench.publish("all.ndjson", &double.url, &["--seq", "10"]).ok();
+    bench.publish("all.ndjson", &double.url, &["--seq", "9"]).failed(1, "--seq says 9, but seq 10");
+    let line = "{\"type\":\"snapshot\",\"seq\":9,\"as_of\":1700000000}\n";
+    bench.write("line.ndjson", format!("{line}{}", catalogue(1)));
+    bench.publish("line.ndjson", &double.url, &[]).failed(1, "the snapshot line says 9");
+    bench.publish("line.ndjson", &double.url, &["--seq", "10"]).failed(1, "as_of must be later");
+    bench.publish("line.ndjson", &double.url, &["--seq", "11"]).ok();
+    let head = double.state().published().unwrap();
+    assert_eq!((head.seq, head.as_of), (11, 1_700_000_000));
+    bench.publish("all.ndjson", &double.url, &["--seq", "11"]).ok();
+    // Somebody else was faster: the Worker has the last word.
+    double.fail("PUT /snapshot/head", 0, 1, Mishap::Status(409, None));
+    bench.publish("all.ndjson", &double.url, &[]).failed(1, "another publisher was faster");
+}
+
+#[test]
+fn as_of_in_the_future_is_refused() {
+    let (bench, double) = set_up("future");
+    let line = "{\"type\":\"snapshot\",\"seq\":1,\"as_of\":\"now+1h\"}\n";
+    bench.write("all.ndjson", format!("{line}{}", catalogue(1)));
+    bench.publish("all.ndjson", &double.url, &[]).failed(1, "lies in the future");
+    assert!(double.state().requests.is_empty());
+}
+
+#[test]
+fn keys_that_the_worker_does_not_know_and_heads_by_other_keys() {
+    let (bench, double) = set_up("keys");
+    bench.keygen("other");
+    bench.write("all.ndjson", catalogue(1));
+    let by_other = ["publish", "--from", "all.ndjson", "--to", &double.url, "--key", "other.jwk"];
+    bench.run(&by_other).failed(1, "signed by no known key");
+    bench.publish("all.ndjson", &double.url, &[]).ok();
+    // The publisher's key was changed, and the Worker knows the new one already.
+    let other = Double::start(&bench.jwks("other"));
+    other.state().head.clone_from(&double.state().head);
+    let by_other = ["publish", "--from", "all.ndjson", "--to", &other.url, "--key", "other.jwk"];
+    let ended = bench.run(&by_other).ok();
+    assert!(ended.stderr.contains("signed by another key"), "{}", ended.stderr);
+    assert_eq!(other.state().published().unwrap().seq, 2);
+    // What claims to be a head and is none: only an explicit seq goes over it.
+    other.state().head = Some("e30.e30.AAAA".to_owned());
+    bench.run(&by_other).failed(1, "cannot be trusted");
+    bench.run(&[by_other.as_slice(), &["--seq", "3"]].concat()).ok();
+    bench.run(&["keygen", "--alg", "HS256", "--kid", "hs", "--out", "hs.jwk"]).ok();
+    let symmetric = ["publish", "--from", "all.ndjson", "--to", &other.url, "--key", "hs.jwk"];
+    bench.run(&symmetric).failed(1, "signed with EdDSA");
+}
+
+#[test]
+fn wrong_data_is_listed_and_not_published() {
+    let (bench, double) = set_up("wrong");
+    bench.write("a.ndjson", catalogue(1));
+    bench.write("b.ndjson", "{\"type\":\"item\"\n\n{\"type\":\"merchant\",\"id\":\"x\"}\n");
+    bench.write("c.txt", "not read");
+    let ended = bench.publish(".", &double.url, &[]).failed(2, "2 errors, 0 warnings");
+    assert!(ended.stderr.contains("b.ndjson:1: expected a JSON object"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("b.ndjson:3: id: invalid type: string \"x\", expected i64"));
+    let ended = bench.publish(".", &double.url, &["--strict"]).failed(2, "stopped at the first error");
+    assert!(!ended.stderr.contains("b.ndjson:3"));
+    assert!(double.state().requests.is_empty());
+    bench.write("b.ndjson", "{}\n".repeat(70));
+    let ended = bench.publish(".", &double.url, &[]).failed(2, "error: ... and 20 more errors");
+    assert_eq!(ended.stderr.matches("b.ndjson:").count(), 50);
+}
+
+#[test]
+fn warnings_do_not_stop_it() {
+    let (bench, double) = set_up("warnings");
+    bench.write("all.ndjson", catalogue(1).replace("\"item_id\":33", "\"item_id\":99"));
+    let ended = bench.publish("all.ndjson", &double.url, &[]).ok();
+    let warning = "warning: all.ndjson:3: accesses[0].item_id: there is no item 99: this grants nothing";
+    assert!(ended.stderr.contains(warning), "{}", ended.stderr);
+}
+
+#[test]
+fn a_dry_run_writes_nothing() {
+    let (bench, double) = set_up("dry");
+    bench.write("all.ndjson", catalogue(5));
+    let ended = bench.publish("all.ndjson", &double.url, &["--dry-run"]).ok();
+    assert!(ended.stdout.contains("Would publish seq 1") && ended.stdout.contains("missing    4"));
+    assert_eq!(double.state().count("PUT "), 0);
+    let ended = bench.run(&["publish", "--from", "all.ndjson", "--dry-run"]).ok();
+    assert!(ended.stdout.contains("customers  5"), "{}", ended.stdout);
+}
+
+#[test]
+fn standard_input_is_read_and_nothing_is_not_published() {
+    let (bench, double) = set_up("stdin");
+    let publish = |input: &str| -> Ended {
+        let args = ["publish", "--from", "-", "--to", &double.url, "--key", "publisher.jwk"];
+        let mut child = bench.command(&args).stdin(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        child.wait_with_output().unwrap().into()
+    };
+    publish(&catalogue(2)).ok();
+    assert_eq!(double.state().published().unwrap().customers, 2);
+    publish("").failed(1, "no merchant");
+    publish("x").failed(2, "<stdin>:1: expected a JSON object");
+}
+
+#[test]
+fn what_is_missing_is_said() {
+    let bench = Bench::new("usage");
+    bench.run(&["publish", "--from", "x"]).failed(2, "--to <URL>");
+    bench.publish("nowhere", "http://127.0.0.1:9", &[]).failed(1, "cannot read nowhere");
+    bench.publish(".", "http://127.0.0.1:9", &[]).failed(1, "no *.ndjson files");
+    bench.publish(".", "localhost", &[]).failed(1, "no address of a Worker");
+    let mut command =
+        bench.command(&["publish", "--from", ".", "--to", "http://127.0.0.1:9", "--key", "publisher.jwk"]);
+    Ended::from(command.env_remove("ADMIT_TOKEN").output().unwrap()).failed(1, "--token or ADMIT_TOKEN");
+}
