@@ -1,8 +1,12 @@
 //! Admit: edge entitlement checks for streaming services.
 
 pub mod api;
+pub mod app;
+pub mod config;
 pub mod entitlement;
 pub mod limits;
 pub mod ports;
 pub mod snapshot;
 pub mod token;
+#[cfg(target_arch = "wasm32")]
+mod worker;

@@ -112,3 +112,16 @@ pub const RETRY_AFTER_SECS: u32 = 2;
 pub const PAGE_DEFAULT_ITEMS: usize = 25;
 /// At most 100: each item may lie in another shard.
 pub const PAGE_MAX_ITEMS: usize = 100;
+
+/// How long KV may answer a head from an edge's own cache: KV's minimum.
+pub const HEAD_CACHE_TTL_SECS: u64 = 30;
+
+/// How long KV may keep an object at an edge. Objects never change, but KV keeps "not found" as long, and an
+/// object that was asked for before it arrived must not stay away: five minutes of the version before, at worst.
+pub const OBJECT_CACHE_TTL_SECS: u64 = 300;
+
+/// How long a read of KV may take. Cold ones take up to a few hundred milliseconds.
+pub const STORE_TIMEOUT_MS: u64 = 3_000;
+
+/// How long an issuer may take to send its JWKS.
+pub const JWKS_FETCH_TIMEOUT_MS: u64 = 3_000;

@@ -36,6 +36,12 @@ pub enum Route<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Id<'a>(&'a str);
 
+impl<'a> From<&'a str> for Id<'a> {
+    fn from(text: &'a str) -> Self {
+        Self(text)
+    }
+}
+
 impl Id<'_> {
     /// The number: 1 to 2^63-1, in decimal digits.
     #[must_use]

@@ -180,7 +180,7 @@ fn encode_item(
         content: &content,
         details: &details,
         fees: fees.iter().map(|(id, details)| FeeRecord { id: *id, details }).collect(),
-        members: item.item_ids.clone(),
+        members: item.item_ids.iter().copied().filter(|member| lines.is_active(*member)).collect(),
     }
     .encode())
 }

@@ -161,6 +161,12 @@ impl Lines {
         Ok(())
     }
 
+    /// Whether there is an item of this number and it is active.
+    #[must_use]
+    pub fn is_active(&self, item_id: i64) -> bool {
+        self.items.get(&item_id).is_some_and(|item| item.value.is_active)
+    }
+
     fn read_line(&mut self, bytes: &[u8], at: &Location) -> Result<(), Problem> {
         if bytes.trim_ascii().is_empty() {
             return Ok(());

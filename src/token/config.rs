@@ -29,7 +29,13 @@ impl ConfigError {
 pub struct Secret(String);
 
 impl Secret {
-    pub(super) const fn as_str(&self) -> &str {
+    /// A value that must not be shown.
+    #[must_use]
+    pub const fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    pub(crate) const fn as_str(&self) -> &str {
         self.0.as_str()
     }
 }

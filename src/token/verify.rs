@@ -134,6 +134,15 @@ impl<V: SignatureVerifier> TokenVerifier<V> {
         }
     }
 
+    /// Whether an issuer's tokens can be verified now, or its keys have yet to be fetched.
+    #[must_use]
+    pub fn has_keys(&self, issuer: usize) -> bool {
+        self.issuers.get(issuer).is_some_and(|issuer| match &issuer.keys {
+            Keys::Fetched(fetched) => fetched.keys().is_some(),
+            Keys::Fixed(_) => true,
+        })
+    }
+
     /// What `iss` an issuer's tokens have, for logs.
     #[must_use]
     pub fn issuer(&self, issuer: usize) -> Option<&str> {

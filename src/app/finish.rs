@@ -1,0 +1,87 @@
+//! The headers that every answer has, and the log line.
+
+use std::borrow::Cow;
+
+use super::App;
+use crate::{
+    api::reply::{Reply, Request},
+    config::LogChecks,
+    ports::Platform,
+};
+
+/// Where the time went, for `Server-Timing`. Time stands still in a Worker while it computes, so what did
+/// not wait has no duration.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Timing {
+    /// Answered from memory.
+    Memory,
+    /// Something was awaited, for so long in all.
+    Loaded { dur_ms: u64 },
+}
+
+impl<P: Platform> App<P> {
+    pub(super) fn finish(&self, request: &Request<'_>, mut reply: Reply, timing: Timing) -> Reply {
+        let request_id = self.request_id();
+        self.log_request(request, &reply, &request_id);
+        let headers = &mut reply.headers;
+        if let Some(content_type) = reply.body.content_type() {
+            headers.push(("content-type", Cow::Borrowed(content_type)));
+        }
+        headers.push((
+            "cache-control",
+            Cow::Borrowed(match reply.status {
+                200 => reply.caching.header(),
+                _ => "private, no-store",
+            }),
+        ));
+        headers.push(("x-content-type-options", Cow::Borrowed("nosniff")));
+        headers.push((
+            "server-timing",
+            match timing {
+                Timing::Memory => Cow::Borrowed("memory;desc=\"hit\""),
+                Timing::Loaded { dur_ms } => Cow::Owned(format!("load;dur={dur_ms}")),
+            },
+        ));
+        headers.push(("x-request-id", Cow::Owned(request_id)));
+        headers.extend(self.config.cors.headers(request.origin));
+        reply
+    }
+
+    /// Names a request in logs and in its answer: random for each isolate, counted within it. A client's own
+    /// value is not taken: it would let clients write into the log.
+    fn request_id(&self) -> String {
+        let prefix = self.request_prefix.get().unwrap_or_else(|| {
+            let random = self.platform.entropy().random();
+            let prefix = random.first_chunk().copied().map_or(0, u64::from_be_bytes);
+            self.request_prefix.set(Some(prefix));
+            prefix
+        });
+        let count = self.requests.get().wrapping_add(1);
+        self.requests.set(count);
+        format!("{prefix:016x}-{count:08x}")
+    }
+
+    fn log_request(&self, request: &Request<'_>, reply: &Reply, request_id: &str) {
+        let is_logged = match self.config.log_checks {
+            LogChecks::All => true,
+            LogChecks::Denied => matches!(reply.status, 401..=403 | 500..),
+            LogChecks::None => reply.status >= 500,
+        };
+        if is_logged {
+            let Reply { status, reason, .. } = reply;
+            // The path is the client's: as JSON text it cannot forge a second line.
+            let path = serde_json::Value::from(request.path);
+            self.platform.log().log(format_args!(
+                r#"{{"event":"request","request_id":"{request_id}","method":"{}","path":{path},"status":{status},"reason":"{reason}"}}"#,
+                known_method(request.method),
+            ));
+        }
+    }
+}
+
+fn known_method(method: &str) -> &str {
+    match method {
+        "GET" | "HEAD" | "OPTIONS" | "PUT" | "POST" | "PATCH" | "DELETE" => method,
+        _ => "OTHER",
+    }
+}

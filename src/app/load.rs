@@ -1,0 +1,176 @@
+//! Fetches what [`App::answer`] needs: the head, objects of the snapshot, issuers' keys.
+
+use std::rc::Rc;
+
+use futures_util::future::join_all;
+
+use super::{App, State};
+use crate::{
+    limits::{HEAD_MAX_BYTES, HEAD_SKEW_SECS, JWKS_MAX_BYTES, OBJECT_MAX_BYTES},
+    ports::{KeySource, ObjectStore, Platform, StoreError},
+    snapshot::{
+        directory::Directory,
+        head::{HEAD_TYPE, Head, HeadError},
+        index::Index,
+        object::{FormatError, HEAD_KEY, ObjectKind, ObjectName},
+        version::Version,
+    },
+    token::{JwsError, KeysFetched, verify_jws},
+};
+
+/// Why an object of the snapshot could not be read.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum LoadError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The store does not have it, or not yet.
+    #[error("not found")]
+    NotFound,
+    /// Longer than anything that is published.
+    #[error("too large")]
+    TooLarge,
+    /// Not what its name says.
+    #[error(transparent)]
+    Format(#[from] FormatError),
+    /// Not the publisher's.
+    #[error("head: {0}")]
+    Signature(#[from] JwsError),
+    /// May not follow the one in use.
+    #[error("head: {0}")]
+    Head(#[from] HeadError),
+}
+
+impl<P: Platform> App<P> {
+    /// Reads the head and, if it is new, what a version needs in memory. Whatever fails, the version in use
+    /// stays.
+    pub(super) async fn refresh_head(&self) {
+        self.state.borrow_mut().snapshots.refresh_begins(self.now());
+        let outcome = self.load_version().await;
+        let now = self.now();
+        let State { snapshots, .. } = &mut *self.state.borrow_mut();
+        match outcome {
+            Ok(None) => snapshots.confirmed(now),
+            Ok(Some(version)) => {
+                let Head { seq, customers, items, .. } = version.head;
+                snapshots.install(version, now);
+                self.platform.log().log(format_args!(
+                    r#"{{"event":"snapshot","seq":{seq},"customers":{customers},"items":{items}}}"#
+                ));
+            }
+            Err(error) => {
+                snapshots.refresh_failed(now);
+                self.platform.log().log(format_args!(r#"{{"event":"refresh_failed","error":"{error}"}}"#));
+            }
+        }
+    }
+
+    /// The version that the stored head names; `None` when it is the one in use.
+    async fn load_version(&self) -> Result<Option<Version>, LoadError> {
+        let jws = self.platform.store().get(HEAD_KEY).await?.ok_or(LoadError::NotFound)?;
+        let head = self.verify_head(&jws)?;
+        let current = self.state.borrow().snapshots.current().cloned();
+        head.may_follow(current.as_ref().map(|current| &current.head), self.now(), HEAD_SKEW_SECS)?;
+        if current.as_ref().is_some_and(|current| current.head == head) {
+            return Ok(None);
+        }
+        // Small and needed at every check; shards come when they are asked for.
+        let index = self.read_object(ObjectName { kind: ObjectKind::Index, digest: head.index }).await?;
+        let directory = ObjectName { kind: ObjectKind::Directory, digest: head.directory };
+        let directory = self.read_object(directory).await?;
+        let delta = match head.delta {
+            Some(digest) => {
+                Some(self.read_object(ObjectName { kind: ObjectKind::Delta, digest }).await?.into())
+            }
+            None => None,
+        };
+        let (index, directory) = (Index::decode(index)?, Directory::decode(&directory)?);
+        Ok(Some(Version { head, index, directory, delta }))
+    }
+
+    /// What a head says, if the publisher signed it.
+    pub(super) fn verify_head(&self, jws: &[u8]) -> Result<Head, LoadError> {
+        if jws.len() > HEAD_MAX_BYTES {
+            return Err(LoadError::TooLarge);
+        }
+        let jws = std::str::from_utf8(jws).map_err(|_| JwsError::Malformed)?;
+        Ok(verify_jws(jws, &self.head_keys, HEAD_TYPE, self.platform.verifier())?)
+    }
+
+    pub(super) async fn read_object(&self, name: ObjectName) -> Result<Vec<u8>, LoadError> {
+        let object = self.platform.store().get(&name.to_string()).await?.ok_or(LoadError::NotFound)?;
+        if object.len() > OBJECT_MAX_BYTES {
+            return Err(LoadError::TooLarge);
+        }
+        name.check(&object)?;
+        Ok(object)
+    }
+
+    /// Loads shards and pages, all at once.
+    pub(super) async fn load_objects(&self, names: &[ObjectName]) {
+        let objects = join_all(names.iter().map(|name| self.read_object(*name))).await;
+        let now = self.now();
+        let State { snapshots, .. } = &mut *self.state.borrow_mut();
+        for (name, object) in names.iter().zip(objects) {
+            match object {
+                Ok(object) => snapshots.objects.insert(*name, Rc::from(object)),
+                Err(error) => {
+                    snapshots.mark_unreadable(*name, now);
+                    self.platform
+                        .log()
+                        .log(format_args!(r#"{{"event":"unreadable","object":"{name}","error":"{error}"}}"#));
+                }
+            }
+        }
+    }
+
+    /// Fetches an issuer's keys, or takes them from the store.
+    pub(super) async fn fetch_keys(&self, issuer: usize) {
+        let Some(url) = self.state.borrow().tokens.jwks_url(issuer).map(str::to_owned) else { return };
+        if !self.state.borrow().tokens.has_keys(issuer)
+            && let Some(stored) = self.stored_keys(&url).await
+        {
+            let verifier = self.platform.verifier();
+            let outcome = self.state.borrow_mut().tokens.keys_cached(
+                issuer,
+                &stored.document,
+                stored.fetched_at,
+                verifier,
+            );
+            self.log_keys(issuer, &outcome);
+            // Old ones serve while nothing better can be had; whoever needs newer ones comes again.
+            if self.state.borrow().tokens.has_keys(issuer) && stored.is_fresh(self.now()) {
+                return;
+            }
+        }
+        let fetched = self.platform.keys().fetch(&url, JWKS_MAX_BYTES).await;
+        if let Err(error) = &fetched {
+            let error = serde_json::Value::from(error.to_string());
+            self.platform
+                .log()
+                .log(format_args!(r#"{{"event":"keys_unavailable","issuer":{issuer},"error":{error}}}"#));
+        }
+        let document = fetched.as_deref().ok();
+        let now = self.now();
+        let outcome =
+            self.state.borrow_mut().tokens.keys_fetched(issuer, document, now, self.platform.verifier());
+        self.log_keys(issuer, &outcome);
+        if let (Some(document), KeysFetched::Changed { .. } | KeysFetched::Unchanged) = (document, &outcome) {
+            self.store_keys(&url, document).await;
+        }
+    }
+
+    fn log_keys(&self, issuer: usize, outcome: &KeysFetched) {
+        let log = self.platform.log();
+        match outcome {
+            KeysFetched::Unchanged => {}
+            KeysFetched::Changed { usable, skipped } => log.log(format_args!(
+                r#"{{"event":"keys","issuer":{issuer},"usable":{usable},"skipped":{skipped}}}"#
+            )),
+            KeysFetched::Kept(problem) => {
+                let problem = serde_json::Value::from(problem.as_ref().map(ToString::to_string));
+                log.log(format_args!(r#"{{"event":"keys_kept","issuer":{issuer},"problem":{problem}}}"#));
+            }
+        }
+    }
+}

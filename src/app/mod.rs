@@ -1,0 +1,150 @@
+//! The whole service, with no platform in it.
+//!
+//! [`App::answer`] is synchronous and does no I/O: it answers from what is in memory, or says what it
+//! [`Need`]s. [`App::handle`] fetches that and asks again. The cheapest check - token, head and shards in
+//! memory - is thus one plain call, and it is the same code as every other check.
+
+mod answer;
+mod finish;
+mod jwks_cache;
+mod load;
+mod publish;
+mod snapshots;
+
+use std::cell::{Cell, RefCell};
+
+use crate::{
+    api::{
+        error::ApiError,
+        reply::{Reply, Request},
+    },
+    config::{Config, ConfigError},
+    limits::{LOAD_ROUNDS_MAX, RETRY_AFTER_SECS},
+    ports::{Platform, SignatureVerifier},
+    snapshot::{object::ObjectName, time::UnixSecs},
+    token::{KeySet, TokenVerifier},
+};
+
+use publish::Transfer;
+pub use publish::{BodyError, RequestBody};
+use snapshots::Snapshots;
+
+/// The service. One for each isolate.
+pub struct App<P: Platform> {
+    platform: P,
+    config: Config,
+    head_keys: KeySet<P::Verifier>,
+    // Borrowed for the length of a synchronous call only, never across an await.
+    state: RefCell<State<P::Verifier>>,
+    requests: Cell<u32>,
+    request_prefix: Cell<Option<u64>>,
+}
+
+struct State<V: SignatureVerifier> {
+    tokens: TokenVerifier<V>,
+    snapshots: Snapshots,
+}
+
+/// What has to be fetched before a request can be answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// The head.
+    Head,
+    /// Objects of the snapshot.
+    Objects(Vec<ObjectName>),
+    /// The keys of an issuer.
+    Keys(usize),
+    /// An object of the snapshot is to be sent or stored; its sender may publish.
+    Transfer(Transfer),
+}
+
+impl<P: Platform> App<P> {
+    /// Makes the configured keys ready.
+    ///
+    /// # Errors
+    /// When a key of the configuration cannot be used.
+    pub fn new(platform: P, config: Config) -> Result<Self, ConfigError> {
+        let head_keys = KeySet::from_inline_jwks(&config.snapshot_keys, platform.verifier())
+            .map_err(|error| ConfigError::new("SNAPSHOT_KEYS", error.to_string()))?;
+        let tokens = TokenVerifier::new(config.issuers.clone(), platform.verifier())?;
+        Ok(Self {
+            state: RefCell::new(State { tokens, snapshots: Snapshots::default() }),
+            platform,
+            config,
+            head_keys,
+            requests: Cell::new(0),
+            request_prefix: Cell::new(None),
+        })
+    }
+
+    /// The configuration.
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The platform.
+    pub const fn platform(&self) -> &P {
+        &self.platform
+    }
+
+    /// Answers a request from memory. The reply is complete: every header is set.
+    ///
+    /// # Errors
+    /// With what has to be fetched first.
+    pub fn answer(&self, request: &Request<'_>) -> Result<Reply, Need> {
+        let now_ms = self.platform.now_ms();
+        self.answer_at(request, now_ms).map(|reply| self.finish(request, reply, finish::Timing::Memory))
+    }
+
+    /// Answers a request, fetching what it needs. The reply is complete: every header is set.
+    pub async fn handle(&self, request: &Request<'_>, body: impl RequestBody) -> Reply {
+        let start_ms = self.platform.now_ms();
+        let reply = self.handle_unfinished(request, body).await;
+        let dur_ms = self.platform.now_ms().saturating_sub(start_ms);
+        self.finish(request, reply, finish::Timing::Loaded { dur_ms })
+    }
+
+    async fn handle_unfinished(&self, request: &Request<'_>, body: impl RequestBody) -> Reply {
+        for _ in 0..LOAD_ROUNDS_MAX {
+            match self.answer_at(request, self.platform.now_ms()) {
+                Ok(reply) => return reply,
+                Err(Need::Head) => self.refresh_head().await,
+                Err(Need::Objects(names)) => self.load_objects(&names).await,
+                Err(Need::Keys(issuer)) => self.fetch_keys(issuer).await,
+                Err(Need::Transfer(transfer)) => return self.transfer(transfer, body).await,
+            }
+        }
+        Reply::error(unavailable(), "load_rounds")
+    }
+
+    /// Whether something is to be refreshed behind a request. The platform then runs [`Self::background`]
+    /// after it has answered.
+    pub fn background_due(&self) -> bool {
+        let now = self.now();
+        let state = self.state.borrow();
+        state.snapshots.refresh_due(now)
+    }
+
+    /// Refreshes the head and issuers' keys where they are due.
+    pub async fn background(&self) {
+        if self.background_due() {
+            self.refresh_head().await;
+        }
+        let due = self.state.borrow_mut().tokens.keys_refresh_due(self.now());
+        if let Some(issuer) = due {
+            self.fetch_keys(issuer).await;
+        }
+    }
+
+    fn now(&self) -> UnixSecs {
+        seconds(self.platform.now_ms())
+    }
+}
+
+fn seconds(ms: u64) -> UnixSecs {
+    UnixSecs::try_from(ms / 1_000).unwrap_or(UnixSecs::MAX)
+}
+
+const fn unavailable() -> ApiError {
+    ApiError::Unavailable { retry_after_secs: RETRY_AFTER_SECS }
+}

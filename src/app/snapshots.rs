@@ -1,0 +1,248 @@
+//! Which version of the snapshot answers, and when the head is to be read again.
+
+use std::{collections::BTreeMap, rc::Rc};
+
+use crate::{
+    limits::{
+        HEAD_FRESH_SECS, HEAD_MISSING_RETRY_SECS, HEAD_RETRY_SECS, HEAD_STALE_SECS, OBJECT_CACHE_BYTES,
+        REFRESH_LOST_SECS, UNREADABLE_MAX, UNREADABLE_SECS,
+    },
+    snapshot::{
+        object::ObjectName,
+        time::UnixSecs,
+        version::{ObjectCache, Version},
+    },
+};
+
+/// What to do about the head before a request is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeadState {
+    /// Answer.
+    Fresh,
+    /// Answer, and read the head again behind the request.
+    Stale,
+    /// Read the head first; if that fails, answer from the old one.
+    Expired,
+    /// There is none yet: read it first.
+    Missing,
+    /// There is none, and reading it failed a moment ago.
+    Unavailable,
+}
+
+/// The versions that an isolate holds, and what it knows of the store.
+#[derive(Debug)]
+pub struct Snapshots {
+    current: Option<Rc<Version>>,
+    /// The version before. It answers while objects of the current one cannot be read.
+    previous: Option<Rc<Version>>,
+    /// When the head was last known to be the newest.
+    checked_at: UnixSecs,
+    /// No further attempt before this moment, after one that failed.
+    retry_at: UnixSecs,
+    /// When a refresh began that has not ended.
+    refreshing_since: Option<UnixSecs>,
+    unreadable: BTreeMap<ObjectName, UnixSecs>,
+    /// Shards and pages of all versions.
+    pub objects: ObjectCache,
+}
+
+impl Default for Snapshots {
+    fn default() -> Self {
+        Self {
+            current: None,
+            previous: None,
+            checked_at: UnixSecs::MIN,
+            retry_at: UnixSecs::MIN,
+            refreshing_since: None,
+            unreadable: BTreeMap::new(),
+            objects: ObjectCache::new(OBJECT_CACHE_BYTES),
+        }
+    }
+}
+
+impl Snapshots {
+    /// The newest version.
+    #[must_use]
+    pub const fn current(&self) -> Option<&Rc<Version>> {
+        self.current.as_ref()
+    }
+
+    /// The versions that may answer, newest first.
+    pub fn versions(&self) -> impl Iterator<Item = Rc<Version>> + use<> {
+        [self.current.clone(), self.previous.clone()].into_iter().flatten()
+    }
+
+    /// What to do about the head at `now`.
+    #[must_use]
+    pub fn head_state(&self, now: UnixSecs) -> HeadState {
+        let is_waiting = now < self.retry_at;
+        if self.current.is_none() {
+            return if is_waiting { HeadState::Unavailable } else { HeadState::Missing };
+        }
+        let age_secs = now.saturating_sub(self.checked_at);
+        if age_secs < HEAD_FRESH_SECS || is_waiting {
+            HeadState::Fresh
+        } else if age_secs < HEAD_STALE_SECS {
+            HeadState::Stale
+        } else {
+            HeadState::Expired
+        }
+    }
+
+    /// Whether the head is to be read behind the request, and nobody does so already.
+    #[must_use]
+    pub fn refresh_due(&self, now: UnixSecs) -> bool {
+        self.head_state(now) == HeadState::Stale
+            && self.refreshing_since.is_none_or(|since| now.saturating_sub(since) >= REFRESH_LOST_SECS)
+    }
+
+    /// A refresh begins.
+    pub const fn refresh_begins(&mut self, now: UnixSecs) {
+        self.refreshing_since = Some(now);
+    }
+
+    /// The head was read and is the one in use.
+    pub const fn confirmed(&mut self, now: UnixSecs) {
+        self.refreshing_since = None;
+        self.checked_at = now;
+    }
+
+    /// The head could not be read, or names what cannot be read yet: the version in use stays.
+    pub const fn refresh_failed(&mut self, now: UnixSecs) {
+        self.refreshing_since = None;
+        let pause_secs = if self.current.is_some() { HEAD_RETRY_SECS } else { HEAD_MISSING_RETRY_SECS };
+        self.retry_at = now.saturating_add(pause_secs);
+    }
+
+    /// A newer version takes over, unless a refresh that began later has been quicker.
+    pub fn install(&mut self, version: Version, now: UnixSecs) {
+        self.confirmed(now);
+        let newest = self.current.as_ref().map(|current| (current.head.seq, current.head.as_of));
+        if newest.is_some_and(|newest| newest > (version.head.seq, version.head.as_of)) {
+            return;
+        }
+        self.previous = self.current.replace(Rc::new(version));
+    }
+
+    /// The head is to be read before the next answer, because this isolate has just seen it change.
+    pub const fn expire(&mut self) {
+        self.checked_at = UnixSecs::MIN;
+        self.retry_at = UnixSecs::MIN;
+    }
+
+    /// An object could not be read.
+    pub fn mark_unreadable(&mut self, name: ObjectName, now: UnixSecs) {
+        if self.unreadable.len() >= UNREADABLE_MAX {
+            self.unreadable.clear();
+        }
+        self.unreadable.insert(name, now.saturating_add(UNREADABLE_SECS));
+    }
+
+    /// Whether an object could not be read a moment ago.
+    pub fn is_unreadable(&mut self, name: ObjectName, now: UnixSecs) -> bool {
+        match self.unreadable.get(&name) {
+            Some(until) if now < *until => true,
+            Some(_) => {
+                self.unreadable.remove(&name);
+                false
+            }
+            None => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::snapshot::{
+        directory::Directory,
+        head::Head,
+        index::{Index, NewTree, encode_index},
+        object::{Digest, ObjectKind},
+    };
+
+    fn version(seq: u64) -> Version {
+        let tree = NewTree::new(vec![None]).unwrap();
+        let index = Index::decode(encode_index(&tree, &tree, 4).unwrap().0).unwrap();
+        let digest = Digest([0; 32]);
+        let head = Head {
+            format: 1,
+            seq,
+            as_of: 0,
+            index: digest,
+            directory: digest,
+            delta: None,
+            customers: 0,
+            items: 0,
+        };
+        Version { head, index, directory: Directory::default(), delta: None }
+    }
+
+    fn seqs(snapshots: &Snapshots) -> Vec<u64> {
+        snapshots.versions().map(|version| version.head.seq).collect()
+    }
+
+    #[test]
+    fn the_three_ages_of_a_head() {
+        let mut snapshots = Snapshots::default();
+        assert_eq!(snapshots.head_state(1_000), HeadState::Missing);
+        snapshots.install(version(1), 1_000);
+        for (now, state) in [
+            (1_000, HeadState::Fresh),
+            (1_029, HeadState::Fresh),
+            (1_030, HeadState::Stale),
+            (1_059, HeadState::Stale),
+            (1_060, HeadState::Expired),
+            (9_000, HeadState::Expired),
+        ] {
+            assert_eq!(snapshots.head_state(now), state, "{now}");
+        }
+        snapshots.confirmed(1_040);
+        assert_eq!(snapshots.head_state(1_069), HeadState::Fresh);
+    }
+
+    #[test]
+    fn a_store_that_fails_is_left_alone_for_a_while() {
+        let mut snapshots = Snapshots::default();
+        snapshots.refresh_failed(1_000);
+        assert_eq!(snapshots.head_state(1_000), HeadState::Unavailable);
+        assert_eq!(snapshots.head_state(1_001), HeadState::Missing);
+        snapshots.install(version(1), 1_001);
+        snapshots.refresh_failed(1_100);
+        assert_eq!(snapshots.head_state(1_104), HeadState::Fresh);
+        assert_eq!(snapshots.head_state(1_105), HeadState::Expired);
+    }
+
+    #[test]
+    fn one_refresh_at_a_time_until_it_is_lost() {
+        let mut snapshots = Snapshots::default();
+        snapshots.install(version(1), 1_000);
+        assert!(!snapshots.refresh_due(1_020));
+        assert!(snapshots.refresh_due(1_031));
+        snapshots.refresh_begins(1_031);
+        assert!(!snapshots.refresh_due(1_032));
+        assert!(snapshots.refresh_due(1_041));
+        snapshots.confirmed(1_041);
+        assert!(!snapshots.refresh_due(1_042));
+    }
+
+    #[test]
+    fn the_version_before_is_kept_and_an_older_one_never_takes_over() {
+        let mut snapshots = Snapshots::default();
+        snapshots.install(version(1), 0);
+        snapshots.install(version(3), 0);
+        assert_eq!(seqs(&snapshots), [3, 1]);
+        snapshots.install(version(2), 0);
+        assert_eq!(seqs(&snapshots), [3, 1]);
+    }
+
+    #[test]
+    fn unreadable_objects_are_asked_for_again_after_a_while() {
+        let mut snapshots = Snapshots::default();
+        let name = |byte| ObjectName { kind: ObjectKind::Shard, digest: Digest([byte; 32]) };
+        snapshots.mark_unreadable(name(1), 1_000);
+        assert!(snapshots.is_unreadable(name(1), 1_004));
+        assert!(!snapshots.is_unreadable(name(2), 1_004));
+        assert!(!snapshots.is_unreadable(name(1), 1_005));
+    }
+}

@@ -1,0 +1,179 @@
+//! The configuration, read from bindings once for each isolate. `docs/configuration.md` has the table.
+//!
+//! A value that cannot be used makes the whole configuration unusable: a Worker that ignores a misspelt
+//! issuer would lock its customers out, and one that ignores a misspelt audience would let strangers in.
+
+use crate::{
+    api::cors::Cors,
+    token::{self, IssuerConfig, parse_issuers},
+};
+
+/// The configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `ISSUERS`: whose tokens are accepted.
+    pub issuers: Vec<IssuerConfig>,
+    /// `SNAPSHOT_KEYS`: a JWKS of the publisher's public keys.
+    pub snapshot_keys: String,
+    /// `CORS_ORIGINS`: which web pages may read answers.
+    pub cors: Cors,
+    /// `TRUSTED_COUNTRY_HEADER`: a header that a CDN in front sets, in lower case.
+    pub country_header: Option<String>,
+    /// `TRUSTED_ADDRESS_HEADER`: a header that a CDN in front sets, in lower case.
+    pub address_header: Option<String>,
+    /// `LOG_CHECKS`: which checks are logged.
+    pub log_checks: LogChecks,
+    /// `JWKS_CACHE_SECRET`: when set, fetched JWKS are kept in the store under a MAC by this secret.
+    pub jwks_cache_secret: Option<token::Secret>,
+}
+
+/// Which checks are logged, with the reason for their outcome.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogChecks {
+    /// None of them; errors still are.
+    None,
+    /// Those that are not granted.
+    #[default]
+    Denied,
+    /// All of them.
+    All,
+}
+
+/// A variable that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{variable}: {problem}")]
+pub struct ConfigError {
+    /// Its name, and the place within it.
+    pub variable: String,
+    /// What is wrong, without any secret.
+    pub problem: String,
+}
+
+impl ConfigError {
+    /// What is wrong with a variable.
+    pub fn new(variable: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self { variable: variable.into(), problem: problem.into() }
+    }
+}
+
+impl From<token::ConfigError> for ConfigError {
+    fn from(error: token::ConfigError) -> Self {
+        Self { variable: error.field, problem: error.problem }
+    }
+}
+
+/// Shortest secret that a MAC is computed with: the length of its output (RFC 2104 §3).
+const MAC_SECRET_MIN_BYTES: usize = 32;
+
+impl Config {
+    /// Reads the configuration. `binding` gives the text of a variable or a secret.
+    ///
+    /// # Errors
+    /// With the first variable that is missing or wrong.
+    pub fn parse(binding: &dyn Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let required = |name: &str| {
+            binding(name)
+                .ok_or_else(|| ConfigError::new(name, "not set; docs/configuration.md says what it holds"))
+        };
+        let cors = binding("CORS_ORIGINS").unwrap_or_else(|| "*".to_owned());
+        let log_checks = match binding("LOG_CHECKS").as_deref() {
+            None => LogChecks::default(),
+            Some("none") => LogChecks::None,
+            Some("denied") => LogChecks::Denied,
+            Some("all") => LogChecks::All,
+            Some(other) => {
+                return Err(ConfigError::new(
+                    "LOG_CHECKS",
+                    format!("expected none, denied or all, found {other:?}"),
+                ));
+            }
+        };
+        let jwks_cache_secret = match binding("JWKS_CACHE_SECRET") {
+            Some(secret) if secret.len() < MAC_SECRET_MIN_BYTES => {
+                let problem = format!("expected at least {MAC_SECRET_MIN_BYTES} bytes");
+                return Err(ConfigError::new("JWKS_CACHE_SECRET", problem));
+            }
+            secret => secret.map(token::Secret::new),
+        };
+        Ok(Self {
+            issuers: parse_issuers(&required("ISSUERS")?, binding)?,
+            snapshot_keys: required("SNAPSHOT_KEYS")?,
+            cors: Cors::parse(&cors).map_err(|problem| ConfigError::new("CORS_ORIGINS", problem))?,
+            country_header: header_name(binding, "TRUSTED_COUNTRY_HEADER")?,
+            address_header: header_name(binding, "TRUSTED_ADDRESS_HEADER")?,
+            log_checks,
+            jwks_cache_secret,
+        })
+    }
+}
+
+fn header_name(
+    binding: &dyn Fn(&str) -> Option<String>,
+    variable: &str,
+) -> Result<Option<String>, ConfigError> {
+    let Some(name) = binding(variable) else { return Ok(None) };
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if name.is_empty() || !name.bytes().all(is_token) {
+        return Err(ConfigError::new(variable, format!("expected the name of a header, found {name:?}")));
+    }
+    Ok(Some(name.to_ascii_lowercase()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ISSUER: &str = r#"[{"issuer":"https://i.example","namespace":"n","audience":"none_required","keys":{"jwks_url":"https://i.example/jwks"}}]"#;
+
+    fn parse(overrides: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        let lookup = |name: &str| {
+            let set =
+                overrides.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+            set.or_else(|| match name {
+                "ISSUERS" => Some(ISSUER.to_owned()),
+                "SNAPSHOT_KEYS" => Some(r#"{"keys":[]}"#.to_owned()),
+                _ => None,
+            })
+        };
+        Config::parse(&lookup)
+    }
+
+    #[test]
+    fn defaults() {
+        let config = parse(&[]).unwrap();
+        assert_eq!((config.cors, config.log_checks), (Cors::Any, LogChecks::Denied));
+        assert_eq!((config.country_header, config.address_header), (None, None));
+    }
+
+    #[test]
+    fn every_wrong_value_names_its_variable() {
+        let cases = [
+            ("ISSUERS", "{"),
+            ("ISSUERS", "[]"),
+            ("CORS_ORIGINS", "tv.example.com"),
+            ("TRUSTED_COUNTRY_HEADER", "x country"),
+            ("TRUSTED_ADDRESS_HEADER", ""),
+            ("LOG_CHECKS", "yes"),
+            ("JWKS_CACHE_SECRET", "short"),
+        ];
+        for (variable, value) in cases {
+            let error = parse(&[(variable, value)]).unwrap_err();
+            assert!(error.variable.starts_with(variable), "{variable}: {error}");
+        }
+        let error = Config::parse(&|_| None).unwrap_err();
+        assert_eq!(error.variable, "ISSUERS");
+    }
+
+    #[test]
+    fn secrets_stay_out_of_debug_output() {
+        let secret = "0123456789abcdef0123456789abcdef";
+        let config = parse(&[("JWKS_CACHE_SECRET", secret)]).unwrap();
+        assert!(!format!("{config:?}").contains(secret));
+    }
+
+    #[test]
+    fn header_names_are_lowered() {
+        let config = parse(&[("TRUSTED_COUNTRY_HEADER", "X-Country-Code")]).unwrap();
+        assert_eq!(config.country_header.as_deref(), Some("x-country-code"));
+    }
+}

@@ -1,0 +1,66 @@
+//! The Worker: the only place that names `worker::`, `web_sys` or `js_sys`. It turns requests into what the
+//! service reads, replies into responses, and bindings into ports; it decides nothing.
+
+mod platform;
+mod request;
+mod response;
+mod verifier;
+
+use std::{cell::RefCell, rc::Rc};
+
+use worker::{Context, Env, event};
+
+use crate::{
+    api::{cors::Cors, error::ApiError, reply::Reply},
+    app::App,
+    config::{Config, ConfigError},
+};
+use platform::WorkerPlatform;
+use request::Incoming;
+
+/// The service of this isolate.
+type Service = App<WorkerPlatform>;
+
+thread_local! {
+    /// Made at the first request, because bindings come with requests; kept, whatever it was: a wrong
+    /// configuration does not mend itself.
+    static SERVICE: RefCell<Option<Result<Rc<Service>, ConfigError>>> = const { RefCell::new(None) };
+}
+
+#[event(fetch)]
+async fn fetch(request: web_sys::Request, env: Env, context: Context) -> worker::Result<web_sys::Response> {
+    let service = match service(&env) {
+        Ok(service) => service,
+        Err(error) => {
+            let problem = serde_json::Value::from(error.to_string());
+            worker::console_error!(r#"{{"event":"configuration","error":{}}}"#, problem);
+            return response::unconfigured(&request);
+        }
+    };
+    let incoming = Incoming::new(&request, service.config());
+    // Most checks need no I/O: they are answered without a promise of their own.
+    let reply = match service.answer(&incoming.view()) {
+        Ok(reply) => reply,
+        Err(_) => service.handle(&incoming.view(), incoming.body()).await,
+    };
+    if service.background_due() {
+        context.wait_until(async move { service.background().await });
+    }
+    response::from_reply(&reply, incoming.is_head())
+}
+
+fn service(env: &Env) -> Result<Rc<Service>, ConfigError> {
+    SERVICE.with_borrow_mut(|service| service.get_or_insert_with(|| make_service(env).map(Rc::new)).clone())
+}
+
+fn make_service(env: &Env) -> Result<Service, ConfigError> {
+    let config = Config::parse(&|name| platform::text_binding(env, name))?;
+    App::new(WorkerPlatform::new(env)?, config)
+}
+
+/// What a Worker answers that cannot read its configuration: a fixed body, whatever was asked.
+fn unconfigured_reply() -> Reply {
+    let mut reply = Reply::from(ApiError::Internal);
+    reply.headers.extend(Cors::Any.headers(""));
+    reply
+}

@@ -1,0 +1,173 @@
+//! Bindings as ports: Workers KV, fetch, the console, the runtime's random numbers and clock.
+
+use std::{fmt, future::Future, pin::pin, time::Duration};
+
+use futures_util::{
+    StreamExt as _,
+    future::{Either, select},
+};
+use wasm_bindgen::JsValue;
+use worker::{
+    AbortController, CfProperties, Delay, Env, Fetch, Request, RequestInit, RequestRedirect, Url, kv::KvStore,
+};
+
+use super::verifier::NodeVerifier;
+use crate::{
+    config::ConfigError,
+    limits::{HEAD_CACHE_TTL_SECS, JWKS_FETCH_TIMEOUT_MS, OBJECT_CACHE_TTL_SECS, STORE_TIMEOUT_MS},
+    ports::{Entropy, KeySource, KeySourceError, Log, ObjectStore, Platform, StoreError},
+    snapshot::object::ObjectName,
+};
+
+/// The KV namespace of the snapshot.
+const KV_BINDING: &str = "SNAPSHOT";
+
+/// The platform that Workers is.
+pub(super) struct WorkerPlatform {
+    verifier: NodeVerifier,
+    store: Kv,
+}
+
+impl WorkerPlatform {
+    pub fn new(env: &Env) -> Result<Self, ConfigError> {
+        let kv = env
+            .kv(KV_BINDING)
+            .map_err(|_| ConfigError::new(KV_BINDING, "no KV namespace is bound to this name"))?;
+        let verifier = NodeVerifier::new().ok_or_else(|| {
+            ConfigError::new(
+                "compatibility_flags",
+                "nodejs_compat is needed: node:crypto verifies signatures",
+            )
+        })?;
+        Ok(Self { verifier, store: Kv(kv) })
+    }
+}
+
+/// The text of a variable or a secret. A variable that wrangler.toml holds as an object is given as JSON.
+pub(super) fn text_binding(env: &Env, name: &str) -> Option<String> {
+    let value = js_sys::Reflect::get(env.as_ref(), &JsValue::from_str(name)).ok()?;
+    if value.is_undefined() || value.is_null() {
+        return None;
+    }
+    value.as_string().or_else(|| js_sys::JSON::stringify(&value).ok()?.as_string())
+}
+
+impl Platform for WorkerPlatform {
+    type Verifier = NodeVerifier;
+    type Store = Kv;
+    type Keys = IssuerFetch;
+
+    fn verifier(&self) -> &NodeVerifier {
+        &self.verifier
+    }
+
+    fn store(&self) -> &Kv {
+        &self.store
+    }
+
+    fn keys(&self) -> &IssuerFetch {
+        &IssuerFetch
+    }
+
+    fn log(&self) -> &dyn Log {
+        &Console
+    }
+
+    fn entropy(&self) -> &dyn Entropy {
+        &Random
+    }
+
+    fn now_ms(&self) -> u64 {
+        worker::Date::now().as_millis()
+    }
+}
+
+/// A KV namespace.
+pub(super) struct Kv(KvStore);
+
+impl ObjectStore for Kv {
+    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let cache_ttl_secs =
+            if ObjectName::parse(key).is_some() { OBJECT_CACHE_TTL_SECS } else { HEAD_CACHE_TTL_SECS };
+        let reading = self.0.get(key).cache_ttl(cache_ttl_secs).bytes();
+        match in_time(reading, STORE_TIMEOUT_MS).await {
+            Some(read) => read.map_err(|error| StoreError(error.to_string())),
+            None => Err(StoreError(format!("no answer in {STORE_TIMEOUT_MS} ms"))),
+        }
+    }
+
+    async fn put(&self, key: &str, value: &[u8]) -> Result<(), StoreError> {
+        let put = self.0.put_bytes(key, value).map_err(|error| StoreError(error.to_string()))?;
+        put.execute().await.map_err(|error| StoreError(error.to_string()))
+    }
+}
+
+/// `work`, unless it takes longer than `limit_ms`.
+async fn in_time<T>(work: impl Future<Output = T>, limit_ms: u64) -> Option<T> {
+    match select(pin!(work), pin!(Delay::from(Duration::from_millis(limit_ms)))).await {
+        Either::Left((done, _)) => Some(done),
+        Either::Right(_) => None,
+    }
+}
+
+/// Fetches issuers' JWKS.
+pub(super) struct IssuerFetch;
+
+impl KeySource for IssuerFetch {
+    async fn fetch(&self, url: &str, limit_bytes: usize) -> Result<Vec<u8>, KeySourceError> {
+        let abort = AbortController::default();
+        let signal = abort.signal();
+        let fetched = in_time(fetch_document(url, limit_bytes, &signal), JWKS_FETCH_TIMEOUT_MS).await;
+        fetched.unwrap_or_else(|| {
+            abort.abort();
+            Err(KeySourceError(format!("no answer in {JWKS_FETCH_TIMEOUT_MS} ms")))
+        })
+    }
+}
+
+async fn fetch_document(
+    url: &str,
+    limit_bytes: usize,
+    signal: &worker::AbortSignal,
+) -> Result<Vec<u8>, KeySourceError> {
+    let failed = |error: worker::Error| KeySourceError(error.to_string());
+    let _: Url = url.parse().map_err(|_| KeySourceError("not a URL".to_owned()))?;
+    let mut init = RequestInit::new();
+    // A redirect would let somebody who controls a path of the issuer's host choose the keys.
+    init.with_redirect(RequestRedirect::Manual).with_cf_properties(CfProperties::default());
+    let request = Request::new_with_init(url, &init).map_err(failed)?;
+    let mut response = Fetch::Request(request).send_with_signal(signal).await.map_err(failed)?;
+    if response.status_code() != 200 {
+        return Err(KeySourceError(format!("status {}", response.status_code())));
+    }
+    let mut stream = response.stream().map_err(failed)?;
+    let mut document = Vec::new();
+    while let Some(chunk) = stream.next().await {
+        document.extend(chunk.map_err(failed)?);
+        if document.len() > limit_bytes {
+            return Err(KeySourceError(format!("longer than {limit_bytes} bytes")));
+        }
+    }
+    Ok(document)
+}
+
+struct Console;
+
+impl Log for Console {
+    fn log(&self, line: fmt::Arguments<'_>) {
+        worker::console_log!("{line}");
+    }
+}
+
+struct Random;
+
+impl Entropy for Random {
+    fn random(&self) -> [u8; 16] {
+        let mut bytes = [0; 16];
+        // The runtime refuses random numbers only outside a request, and there is none without one.
+        if getrandom::fill(&mut bytes).is_err() {
+            worker::console_error!(r#"{{"event":"no_entropy"}}"#);
+        }
+        bytes
+    }
+}

@@ -1,0 +1,107 @@
+//! Requests: copies what the service reads, and reads the body when it is wanted.
+
+use futures_util::StreamExt as _;
+use wasm_bindgen::JsValue;
+
+use crate::{
+    api::reply::Request,
+    app::{BodyError, RequestBody},
+    config::Config,
+};
+
+/// Where Cloudflare puts the viewer's address. It overwrites what a client sends under this name.
+const ADDRESS_HEADER: &str = "cf-connecting-ip";
+
+/// A request, as far as the service reads it.
+pub(super) struct Incoming {
+    request: web_sys::Request,
+    method: String,
+    url: String,
+    authorization: String,
+    origin: String,
+    ip_address: String,
+    country: String,
+}
+
+impl Incoming {
+    pub fn new(request: &web_sys::Request, config: &Config) -> Self {
+        let headers = request.headers();
+        let header = |name: &str| headers.get(name).ok().flatten().unwrap_or_default();
+        Self {
+            method: request.method(),
+            url: request.url(),
+            authorization: header("authorization"),
+            origin: if config.cors.needs_origin() { header("origin") } else { String::new() },
+            ip_address: header(config.address_header.as_deref().unwrap_or(ADDRESS_HEADER)),
+            country: match &config.country_header {
+                Some(name) => header(name),
+                None => country(request),
+            },
+            // Not `request.clone()`, which is the fetch API's and would copy the body.
+            request: Clone::clone(request),
+        }
+    }
+
+    pub fn view(&self) -> Request<'_> {
+        let (path, query) = path_and_query(&self.url);
+        Request {
+            method: &self.method,
+            path,
+            query,
+            authorization: &self.authorization,
+            origin: &self.origin,
+            ip_address: &self.ip_address,
+            country: &self.country,
+        }
+    }
+
+    pub fn is_head(&self) -> bool {
+        self.method == "HEAD"
+    }
+
+    pub fn body(&self) -> Body<'_> {
+        Body(&self.request)
+    }
+}
+
+/// The country that Cloudflare found for the viewer. No header: clients can send those.
+fn country(request: &web_sys::Request) -> String {
+    let field = |object: &JsValue, name: &str| js_sys::Reflect::get(object, &JsValue::from_str(name)).ok();
+    field(request, "cf")
+        .filter(JsValue::is_object)
+        .and_then(|cf| field(&cf, "country"))
+        .and_then(|country| country.as_string())
+        .unwrap_or_default()
+}
+
+/// Path and query of an absolute URL. The runtime has normalised it, so nothing but cutting is left.
+fn path_and_query(url: &str) -> (&str, &str) {
+    let after_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let target = after_scheme.find('/').and_then(|start| after_scheme.get(start..)).unwrap_or("/");
+    let target = target.split_once('#').map_or(target, |(target, _)| target);
+    target.split_once('?').unwrap_or((target, ""))
+}
+
+/// The body of a request.
+pub(super) struct Body<'a>(&'a web_sys::Request);
+
+impl RequestBody for Body<'_> {
+    async fn read(self, limit_bytes: usize) -> Result<Vec<u8>, BodyError> {
+        let declared = self.0.headers().get("content-length").ok().flatten();
+        if declared.and_then(|len| len.parse::<usize>().ok()).is_some_and(|len| len > limit_bytes) {
+            return Err(BodyError::TooLarge);
+        }
+        let mut request = worker::Request::from(Clone::clone(self.0));
+        // No stream is an empty body.
+        let Ok(mut stream) = request.stream() else { return Ok(Vec::new()) };
+        let mut body = Vec::new();
+        while let Some(chunk) = stream.next().await {
+            let chunk = chunk.map_err(|_| BodyError::Interrupted)?;
+            if body.len() + chunk.len() > limit_bytes {
+                return Err(BodyError::TooLarge);
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
+    }
+}
