@@ -1,6 +1,12 @@
 //! `admit keygen` and `admit token` as a person runs them: the tokens they make are taken by the service, and
 //! the private halves stay private.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that fails loudly has done its work"
+)]
+
 use std::{
     fs,
     os::unix::fs::PermissionsExt,

@@ -17,7 +17,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use rustix::process::{Signal, kill_current_process_group};
+use rustix::process::{Signal, kill_current_process_group, setpgid};
 
 use crate::{
     job::{self, Job, Stopwatch},
@@ -181,6 +181,8 @@ pub struct GuardArgs {
 /// The command cannot be started.
 pub fn guard(args: &GuardArgs) -> Result<ExitCode> {
     let (program, rest) = args.command.split_first().context("no command to guard")?;
+    // The group that is killed at the end must be ours alone, whoever started us.
+    setpgid(None, None)?;
     let closed = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&closed);
     thread::spawn(move || {
