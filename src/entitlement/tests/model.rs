@@ -11,7 +11,7 @@ use crate::snapshot::{
     index::{Index, Tree},
     object::ObjectKind,
     schema::{self, Line},
-    source::Lines,
+    source::{Lines, Strictness},
     time::Timestamp,
     version::{Found, ObjectCache, Record, Version},
 };
@@ -185,8 +185,8 @@ impl Catalogue {
             .map(|line| serde_json::to_string(&line).unwrap())
             .collect();
         let mut lines = Lines::default();
-        lines.read("catalogue", text.join("\n").as_bytes()).unwrap();
-        lines.check();
+        lines.read("catalogue", text.join("\n").as_bytes(), Strictness::ReadOn).unwrap();
+        lines.check(NOW);
         assert_eq!(lines.errors, []);
         let built = build(&lines, NOW).unwrap();
         let mut objects = ObjectCache::new(usize::MAX);
