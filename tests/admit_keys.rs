@@ -1,11 +1,7 @@
 //! `admit keygen` and `admit token` as a person runs them: the tokens they make are taken by the service, and
 //! the private halves stay private.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test that fails loudly has done its work"
-)]
+#![expect(clippy::unwrap_used, reason = "a test that fails loudly has done its work")]
 
 use std::{
     fs,
