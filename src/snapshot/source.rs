@@ -246,3 +246,6 @@ fn insert<K: Ord + fmt::Debug, T>(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! What one line cannot show: references from line to line, and what must be unique over all of them.
 //!
-//! A reference of a customer that leads nowhere is a warning, because it grants nothing and one stale record
-//! must not keep every other customer's news from the edge. All others are errors.
+//! What is odd about a customer's accesses and licences is a warning: it grants nothing, or nothing more, and
+//! one stale record must not keep every other customer's news from the edge. All else is an error.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -51,7 +51,7 @@ struct Report<'a> {
     warnings: Vec<LineError>,
 }
 
-impl<'a> Report<'a> {
+impl Report<'_> {
     fn error(&mut self, at: &Location, field: impl Into<String>, message: impl Into<String>) {
         self.errors.push(LineError { at: at.clone(), problem: Problem::new(field, message) });
     }
@@ -71,9 +71,10 @@ impl<'a> Report<'a> {
         }
     }
 
-    /// The merchant of an app.
+    /// The merchant of an app, if both are there.
     fn app_merchant(&self, app_id: &str) -> Option<i64> {
-        self.lines.apps.get(app_id).map(|app| app.value.merchant_id)
+        let merchant_id = self.lines.apps.get(app_id)?.value.merchant_id;
+        self.lines.merchants.contains_key(&merchant_id).then_some(merchant_id)
     }
 
     fn check_merchants(&mut self) {
@@ -105,7 +106,7 @@ impl<'a> Report<'a> {
 
     /// References to items from a list, all of which must be the same merchant's.
     fn check_item_ids(&mut self, item_ids: &[i64], merchant_id: Option<i64>, at: &Location) {
-        self.unique(item_ids.iter().map(|id| ("item_ids", "", id)), at);
+        self.unique(item_ids.iter(), |position| format!("item_ids[{position}]"), at);
         for (position, id) in item_ids.iter().enumerate() {
             let field = format!("item_ids[{position}]");
             match self.lines.items.get(id) {
@@ -124,27 +125,28 @@ impl<'a> Report<'a> {
         }
     }
 
-    /// Reports values that a list has twice.
-    fn unique<T: Ord + Debug>(&mut self, values: impl Iterator<Item = (&'a str, &'a str, T)>, at: &Location) {
-        let mut seen = BTreeSet::new();
-        for (position, (list, field, value)) in values.enumerate() {
-            let twice = format!("{value:?} again in the same list");
-            if !seen.insert(value) {
-                self.error(at, format!("{list}[{position}]{field}"), twice);
-            }
+    /// Reports values that a list has twice. `place` makes the field of a position.
+    fn unique<T: Ord + Debug>(
+        &mut self,
+        values: impl Iterator<Item = T>,
+        place: impl Fn(usize) -> String,
+        at: &Location,
+    ) {
+        for (position, message) in repeated(values) {
+            self.error(at, place(position), message);
         }
     }
 
     fn check_license(&mut self, license: &Located<License>) {
         let Located { value: License { app_id, item_ids, .. }, at } = license;
         let merchant_id = self.app_merchant(app_id);
-        if merchant_id.is_none() && !self.is_unreadable("app", &app_id.to_ascii_lowercase()) {
+        if !self.lines.apps.contains_key(app_id) && !self.is_unreadable("app", &app_id.to_ascii_lowercase()) {
             self.error(at, "app_id", format!("expected an app's id, there is no app {app_id:?}"));
         }
         self.check_item_ids(item_ids, merchant_id, at);
     }
 
-    fn check_item(&mut self, located: &'a Located<Item>) {
+    fn check_item(&mut self, located: &Located<Item>) {
         let Located { value: item, at } = located;
         self.merchant("merchant_id", item.merchant_id, at);
         if !item.is_package() && !item.item_ids.is_empty() {
@@ -158,7 +160,7 @@ impl<'a> Report<'a> {
                 self.error(at, field, format!("expected an item that is no package, item {id} is one"));
             }
         }
-        self.unique(item.fees.iter().map(|fee| ("fees", ".id", fee.id)), at);
+        self.unique(item.fees.iter().map(|fee| fee.id), |position| format!("fees[{position}].id"), at);
         for (position, fee) in item.fees.iter().enumerate() {
             self.check_fee(fee, &format!("fees[{position}]"), item, at);
         }
@@ -191,10 +193,12 @@ impl<'a> Report<'a> {
         self.period(fee.starts_at, fee.expires_at, path, "is never sold", at);
     }
 
-    fn check_customer(&mut self, located: &'a Located<Customer>) {
+    fn check_customer(&mut self, located: &Located<Customer>) {
         let Located { value: customer, at } = located;
         self.merchant("merchant_id", customer.merchant_id, at);
-        self.unique(customer.accesses.iter().map(|access| ("accesses", ".id", access.id)), at);
+        for (position, message) in repeated(customer.accesses.iter().map(|access| access.id)) {
+            self.warn(at, format!("accesses[{position}].id"), message);
+        }
         for (position, access) in customer.accesses.iter().enumerate() {
             self.check_access(access, &format!("accesses[{position}]"), customer.merchant_id, at);
         }
@@ -258,6 +262,20 @@ impl<'a> Report<'a> {
             self.warn(at, format!("{path}.expires_at"), message);
         }
     }
+}
+
+/// The positions of values that came before, and what to say of each.
+fn repeated<T: Ord + Debug>(values: impl Iterator<Item = T>) -> Vec<(usize, String)> {
+    let mut seen = BTreeSet::new();
+    let mut repeated = Vec::new();
+    for (position, value) in values.enumerate() {
+        if seen.contains(&value) {
+            repeated.push((position, format!("{value:?} again in the same list")));
+        } else {
+            seen.insert(value);
+        }
+    }
+    repeated
 }
 
 /// Whether answers can show the moment: RFC 3339 has four digits for the year.
