@@ -19,16 +19,17 @@ use super::{Best, Grant, Question, Reason, client_app, end, is_test};
 const CANCELLED_LISTED_SECS: i64 = 365 * 86_400;
 
 /// Offers what the customer's licences, or a test-mode client's, make of the item.
-pub(super) fn offer(best: &mut Best, question: &Question<'_>) -> Result<(), FormatError> {
+pub(super) fn offer(best: &mut Best<'_>, question: &Question<'_>) -> Result<(), FormatError> {
     let Question { principal, customer, item, directory, now } = *question;
     if item.licenses.is_empty() {
         return Ok(());
     }
     let test_client = client_app(principal, directory).filter(is_test);
     if let Some(client) = &test_client
-        && pending_test_licenses(directory, client.position).any(|(id, _)| unlocks(item, id))
+        && let Some((id, _)) =
+            pending_test_licenses(directory, client.position).find(|(id, _)| unlocks(item, *id))
     {
-        best.offer(Grant::unrecorded(Reason::TestLicense, now), now);
+        best.offer(Grant::unrecorded(Reason::TestLicense, now), Some(id), now);
     }
     let Some(customer) = customer else { return Ok(()) };
     for held in customer.licenses()? {
@@ -36,19 +37,20 @@ pub(super) fn offer(best: &mut Best, question: &Question<'_>) -> Result<(), Form
             continue;
         }
         let license = directory.licenses.get(&held.license_id);
+        let grant = Grant {
+            reason: Reason::License,
+            access_id: 0,
+            created_at: held.date_added.at,
+            starts_at: held.starts_at,
+            expires_at: end(held.expires_at),
+        };
+        let id = Some(held.license_id);
         if held.status == SubscriptionStatus::Cancelled {
-            best.deny(Reason::LicenseCancelled);
+            best.refuse(grant, id, Reason::LicenseCancelled);
         } else if test_client.is_some() || license.is_none_or(|license| !is_for_live_holders(license)) {
-            best.deny(Reason::LicenseUnavailable);
+            best.refuse(grant, id, Reason::LicenseUnavailable);
         } else {
-            let grant = Grant {
-                reason: Reason::License,
-                access_id: 0,
-                created_at: held.date_added.at,
-                starts_at: held.starts_at,
-                expires_at: end(held.expires_at),
-            };
-            best.offer(grant, now);
+            best.offer(grant, id, now);
         }
     }
     Ok(())

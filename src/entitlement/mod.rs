@@ -130,22 +130,49 @@ impl Reason {
     }
 }
 
+/// Something that leads to the item, and what became of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Considered {
+    /// What it would grant.
+    pub grant: Grant,
+    /// The licence that it comes from, if it does.
+    pub license_id: Option<u128>,
+    /// Why it does not grant; nothing when it does.
+    pub obstacle: Option<Reason>,
+}
+
 /// Keeps the grant that lasts longest, or, while there is none, the most telling reason to deny: the last in
 /// the order of [`Reason`].
 #[derive(Debug)]
-struct Best {
+struct Best<'s> {
     grant: Option<Grant>,
     denial: Reason,
+    /// For those who want to know all that was looked at; a check does not.
+    seen: Option<&'s mut Vec<Considered>>,
 }
 
-impl Best {
-    fn offer(&mut self, grant: Grant, now: UnixSecs) {
+impl Best<'_> {
+    fn offer(&mut self, grant: Grant, license_id: Option<u128>, now: UnixSecs) {
         if grant.expires_at <= now {
-            self.deny(Reason::Expired);
+            self.refuse(grant, license_id, Reason::Expired);
         } else if grant.starts_at.is_some_and(|starts_at| now < starts_at) {
-            self.deny(Reason::NotStarted);
-        } else if self.grant.is_none_or(|best| rank(&grant) > rank(&best)) {
-            self.grant = Some(grant);
+            self.refuse(grant, license_id, Reason::NotStarted);
+        } else {
+            self.see(Considered { grant, license_id, obstacle: None });
+            if self.grant.is_none_or(|best| rank(&grant) > rank(&best)) {
+                self.grant = Some(grant);
+            }
+        }
+    }
+
+    fn refuse(&mut self, grant: Grant, license_id: Option<u128>, obstacle: Reason) {
+        self.see(Considered { grant, license_id, obstacle: Some(obstacle) });
+        self.deny(obstacle);
+    }
+
+    fn see(&mut self, considered: Considered) {
+        if let Some(seen) = &mut self.seen {
+            seen.push(considered);
         }
     }
 
@@ -171,6 +198,20 @@ const fn rank(grant: &Grant) -> (UnixSecs, u8, Reverse<i64>) {
 /// # Errors
 /// When a record of the snapshot is corrupt. That is neither a grant nor a denial.
 pub fn decide(question: &Question<'_>) -> Result<Decision, FormatError> {
+    weigh(question, None)
+}
+
+/// Decides a check, and says what was looked at. For people who ask why.
+///
+/// # Errors
+/// As [`decide`].
+pub fn explain(question: &Question<'_>) -> Result<(Decision, Vec<Considered>), FormatError> {
+    let mut seen = Vec::new();
+    let decision = weigh(question, Some(&mut seen))?;
+    Ok((decision, seen))
+}
+
+fn weigh(question: &Question<'_>, seen: Option<&mut Vec<Considered>>) -> Result<Decision, FormatError> {
     let Question { customer, item, now, .. } = *question;
     if !item.is_active {
         return Ok(Decision::Deny(Reason::ItemInactive));
@@ -178,15 +219,15 @@ pub fn decide(question: &Question<'_>) -> Result<Decision, FormatError> {
     if is_of_another_merchant(question) {
         return Ok(Decision::Deny(Reason::OtherMerchant));
     }
-    let mut best = Best { grant: None, denial: Reason::NoGrant };
+    let mut best = Best { grant: None, denial: Reason::NoGrant, seen };
     if item.is_free {
-        best.offer(Grant::unrecorded(Reason::FreeItem, now), now);
+        best.offer(Grant::unrecorded(Reason::FreeItem, now), None, now);
     }
     match customer {
         Some(customer) => {
             for access in customer.accesses() {
                 if let Some(grant) = access_grant(&access?, item) {
-                    best.offer(grant, now);
+                    best.offer(grant, None, now);
                 }
             }
         }

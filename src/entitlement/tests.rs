@@ -1,6 +1,7 @@
 //! Fixtures: records are encoded and read back, so that decisions are tested on what is published.
 
 mod checks;
+mod explained;
 mod listing;
 #[cfg(not(target_arch = "wasm32"))]
 mod model;
@@ -140,6 +141,11 @@ fn scene() -> Scene {
 
 impl Scene {
     fn decide(&self) -> Decision {
+        self.explain().0
+    }
+
+    /// The decision and what was looked at. Whoever asks why gets the same decision as whoever does not.
+    fn explain(&self) -> (Decision, Vec<Considered>) {
         let customer = self.customer.clone().map(NewCustomer::encode);
         let customer = customer.as_ref().map(|record| CustomerRecord::new(record).unwrap());
         let item = self.item.encode();
@@ -150,7 +156,9 @@ impl Scene {
             directory: &self.directory,
             now: self.now,
         };
-        decide(&question).unwrap()
+        let explained = explain(&question).unwrap();
+        assert_eq!(decide(&question), Ok(explained.0));
+        explained
     }
 
     fn client(mut self, client_id: &str) -> Self {
