@@ -14,7 +14,7 @@ fn every_lead_is_listed_with_what_became_of_it() {
         .access(access(2, ELSEWHERE, None, None))
         .access(access(3, PACKAGE, Some(NOW + DAY), None))
         .access(access(4, PACKAGE, None, Some(NOW + DAY)))
-        .unlocked_by(&[LIVE, DRAFT, INACTIVE])
+        .unlocked_by(&[LIVE, INACTIVE, DRAFT])
         .holds(held(LIVE, SubscriptionStatus::Cancelled))
         .holds(held(DRAFT, SubscriptionStatus::Active))
         .holds(held(INACTIVE, SubscriptionStatus::Overdue))
