@@ -27,6 +27,18 @@ extern "C" {
         key: &JsValue,
         signature: &[u8],
     ) -> Result<bool, JsValue>;
+
+    #[wasm_bindgen(method, js_name = createVerify, catch)]
+    fn create_verify(this: &NodeCrypto, digest: &JsValue) -> Result<NodeVerify, JsValue>;
+
+    /// A signature check in steps.
+    type NodeVerify;
+
+    #[wasm_bindgen(method, catch)]
+    fn update(this: &NodeVerify, data: &[u8]) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(method, catch, js_name = verify)]
+    fn finish(this: &NodeVerify, key: &JsValue, signature: &[u8]) -> Result<bool, JsValue>;
 }
 
 /// RSA_PKCS1_PSS_PADDING of `node:crypto`'s constants.
@@ -41,8 +53,11 @@ pub(super) struct NodeVerifier {
 pub(super) struct NodeKey {
     /// The name of the digest; null for Ed25519, which has its own.
     digest: JsValue,
-    /// The key object and how signatures are encoded.
-    options: JsValue,
+    /// The key object. How signatures are encoded is set on the object itself: workerd refuses Node's usual
+    /// `{key: object, ...options}`, and reads the options from whatever it is given as the key.
+    key: JsValue,
+    /// Whether the padding is PSS, which workerd heeds only in a check in steps.
+    is_pss: bool,
 }
 
 impl NodeVerifier {
@@ -65,28 +80,39 @@ impl SignatureVerifier for NodeVerifier {
         set(&input, "key", &js_sys::JSON::parse(&jwk).map_err(refused)?);
         set(&input, "format", &"jwk".into());
         let key_object = self.crypto.create_public_key(&input).map_err(refused)?;
-        let options = js_sys::Object::new();
-        set(&options, "key", &key_object);
+        let options: &js_sys::Object = key_object.unchecked_ref();
         let digest = match algorithm {
             SignatureAlgorithm::EdDsa => JsValue::NULL,
             SignatureAlgorithm::Es256 => {
                 // `r || s` as JOSE has it, not DER.
-                set(&options, "dsaEncoding", &"ieee-p1363".into());
+                set(options, "dsaEncoding", &"ieee-p1363".into());
                 "sha256".into()
             }
             SignatureAlgorithm::Rs256 => "sha256".into(),
             SignatureAlgorithm::Rs384 => "sha384".into(),
             SignatureAlgorithm::Rs512 => "sha512".into(),
-            SignatureAlgorithm::Ps256 => pss(&options, 32, "sha256"),
-            SignatureAlgorithm::Ps384 => pss(&options, 48, "sha384"),
-            SignatureAlgorithm::Ps512 => pss(&options, 64, "sha512"),
+            SignatureAlgorithm::Ps256 => pss(options, 32, "sha256"),
+            SignatureAlgorithm::Ps384 => pss(options, 48, "sha384"),
+            SignatureAlgorithm::Ps512 => pss(options, 64, "sha512"),
         };
-        Ok(NodeKey { digest, options: options.into() })
+        let is_pss = matches!(
+            algorithm,
+            SignatureAlgorithm::Ps256 | SignatureAlgorithm::Ps384 | SignatureAlgorithm::Ps512
+        );
+        Ok(NodeKey { digest, key: key_object, is_pss })
     }
 
     fn verify(&self, key: &NodeKey, message: &[u8], signature: &[u8]) -> bool {
+        let verified = if key.is_pss {
+            self.crypto.create_verify(&key.digest).and_then(|steps| {
+                steps.update(message)?;
+                steps.finish(&key.key, signature)
+            })
+        } else {
+            self.crypto.verify(&key.digest, message, &key.key, signature)
+        };
         // It throws for signatures of an impossible form; those are as wrong as any other.
-        self.crypto.verify(&key.digest, message, &key.options, signature).unwrap_or(false)
+        verified.unwrap_or(false)
     }
 }
 
