@@ -7,9 +7,7 @@ use futures_util::{
     future::{Either, select},
 };
 use wasm_bindgen::JsValue;
-use worker::{
-    AbortController, Delay, Env, Fetch, Request, RequestInit, RequestRedirect, kv::KvStore,
-};
+use worker::{AbortController, Delay, Env, Fetch, Request, RequestInit, RequestRedirect, kv::KvStore};
 
 use super::verifier::NodeVerifier;
 use crate::{

@@ -178,7 +178,12 @@ impl Edge {
         };
         let retry_after = response.headers().get(http::header::RETRY_AFTER);
         let retry_after = retry_after.and_then(|secs| secs.to_str().ok()?.trim().parse().ok());
-        let body = response.body_mut().with_config().limit(OBJECT_MAX_BYTES + 1).read_to_vec()?;
+        // An answer to HEAD may name the encoding that GET would have, gzip among them, but has no body to decode.
+        let body = if method == Method::HEAD {
+            Vec::new()
+        } else {
+            response.body_mut().with_config().limit(OBJECT_MAX_BYTES + 1).read_to_vec()?
+        };
         Ok((Reply { status: response.status(), body }, retry_after.map(Duration::from_secs)))
     }
 }
