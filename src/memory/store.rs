@@ -1,0 +1,288 @@
+//! A store in memory that keeps KV's rules and breaks on cue.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+};
+
+use super::MemoryClock;
+use crate::ports::{ObjectStore, StoreError};
+
+/// Longest key that KV takes.
+pub const KEY_MAX_BYTES: usize = 512;
+
+/// Longest value that KV takes.
+pub const VALUE_MAX_BYTES: usize = 25 * 1024 * 1024;
+
+/// How long KV refuses a second write to a key.
+pub const WRITE_PAUSE_MS: u64 = 1_000;
+
+/// How a store misbehaves for some keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// A read fails.
+    Error,
+    /// A read finds nothing, as at an edge that has not seen the write yet.
+    Missing,
+    /// A read finds the value before the last one, or nothing if there was none.
+    Stale,
+    /// A read finds only the first so many bytes.
+    Truncated(usize),
+    /// A read finds the value with the lowest bit of the byte at this place flipped, counted round.
+    Flipped(usize),
+    /// A read never ends.
+    Hangs,
+    /// A write fails, and stores nothing.
+    PutError,
+    /// A write fails, but the value is stored.
+    PutUnconfirmed,
+}
+
+impl Fault {
+    const fn is_of_puts(self) -> bool {
+        matches!(self, Self::PutError | Self::PutUnconfirmed)
+    }
+}
+
+#[derive(Debug)]
+struct Broken {
+    prefix: String,
+    fault: Fault,
+    /// How many more times; `None` is until mended.
+    times: Option<u32>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Stored {
+    value: Vec<u8>,
+    before: Option<Vec<u8>>,
+    written_at_ms: u64,
+}
+
+/// Objects in memory, with KV's rules as far as they can be kept here.
+#[derive(Debug, Default)]
+pub struct MemoryStore {
+    clock: MemoryClock,
+    objects: RefCell<BTreeMap<String, Stored>>,
+    broken: RefCell<Vec<Broken>>,
+    reads: RefCell<Vec<String>>,
+    writes: RefCell<Vec<String>>,
+    limits_writes: Cell<bool>,
+    latency_ms: Cell<u64>,
+}
+
+impl MemoryStore {
+    /// An empty store that goes by `clock`.
+    #[must_use]
+    pub fn new(clock: MemoryClock) -> Self {
+        Self { clock, ..Self::default() }
+    }
+
+    /// Breaks every key that begins with `prefix`, until it is mended. The latest fault counts.
+    pub fn break_on(&self, prefix: &str, fault: Fault) {
+        self.broken.borrow_mut().push(Broken { prefix: prefix.to_owned(), fault, times: None });
+    }
+
+    /// The same for the next `times` operations only.
+    pub fn break_times(&self, prefix: &str, fault: Fault, times: u32) {
+        self.broken.borrow_mut().push(Broken { prefix: prefix.to_owned(), fault, times: Some(times) });
+    }
+
+    /// Ends all faults.
+    pub fn mend(&self) {
+        self.broken.borrow_mut().clear();
+    }
+
+    /// Whether a second write to a key within [`WRITE_PAUSE_MS`] fails, as KV's do (429).
+    pub fn limit_writes(&self, limits_writes: bool) {
+        self.limits_writes.set(limits_writes);
+    }
+
+    /// How far each operation moves the clock on.
+    pub fn set_latency_ms(&self, latency_ms: u64) {
+        self.latency_ms.set(latency_ms);
+    }
+
+    /// The keys that were asked for, in order.
+    #[must_use]
+    pub fn reads(&self) -> Vec<String> {
+        self.reads.borrow().clone()
+    }
+
+    /// The keys that were to be written, in order.
+    #[must_use]
+    pub fn writes(&self) -> Vec<String> {
+        self.writes.borrow().clone()
+    }
+
+    /// Forgets what was read and written.
+    pub fn forget_operations(&self) {
+        self.reads.borrow_mut().clear();
+        self.writes.borrow_mut().clear();
+    }
+
+    /// The keys that have a value.
+    #[must_use]
+    pub fn keys(&self) -> Vec<String> {
+        self.objects.borrow().keys().cloned().collect()
+    }
+
+    /// The value of `key`, whatever is broken. Not counted.
+    #[must_use]
+    pub fn peek(&self, key: &str) -> Option<Vec<u8>> {
+        self.objects.borrow().get(key).map(|stored| stored.value.clone())
+    }
+
+    /// Sets a value, whatever is broken. Not counted.
+    pub fn insert(&self, key: &str, value: &[u8]) {
+        let mut objects = self.objects.borrow_mut();
+        let before = objects.remove(key).map(|stored| stored.value);
+        let stored = Stored { value: value.to_vec(), before, written_at_ms: self.clock.now_ms() };
+        objects.insert(key.to_owned(), stored);
+    }
+
+    /// Removes a value. Not counted.
+    pub fn remove(&self, key: &str) {
+        self.objects.borrow_mut().remove(key);
+    }
+
+    fn fault(&self, key: &str, is_put: bool) -> Option<Fault> {
+        let mut broken = self.broken.borrow_mut();
+        let found = broken.iter_mut().rev().find(|broken| {
+            key.starts_with(&broken.prefix)
+                && broken.fault.is_of_puts() == is_put
+                && broken.times.is_none_or(|times| times > 0)
+        })?;
+        found.times = found.times.map(|times| times - 1);
+        Some(found.fault)
+    }
+
+    fn check_key(key: &str) -> Result<(), StoreError> {
+        if key.is_empty() || key == "." || key == ".." || key.len() > KEY_MAX_BYTES {
+            return Err(StoreError(format!("400: a key of {} bytes", key.len())));
+        }
+        Ok(())
+    }
+}
+
+impl ObjectStore for MemoryStore {
+    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.reads.borrow_mut().push(key.to_owned());
+        self.clock.advance_ms(self.latency_ms.get());
+        Self::check_key(key)?;
+        let stored = self.objects.borrow().get(key).cloned();
+        let value = stored.as_ref().map(|stored| stored.value.clone());
+        Ok(match self.fault(key, false) {
+            Some(Fault::Error) => return Err(StoreError("broken on cue".to_owned())),
+            Some(Fault::Hangs) => std::future::pending().await,
+            Some(Fault::Missing) => None,
+            Some(Fault::Stale) => stored.and_then(|stored| stored.before),
+            Some(Fault::Truncated(len)) => value.map(|mut value| {
+                value.truncate(len);
+                value
+            }),
+            Some(Fault::Flipped(place)) => value.map(|mut value| {
+                let place = place % value.len().max(1);
+                if let Some(byte) = value.get_mut(place) {
+                    *byte ^= 1;
+                }
+                value
+            }),
+            Some(Fault::PutError | Fault::PutUnconfirmed) | None => value,
+        })
+    }
+
+    async fn put(&self, key: &str, value: &[u8]) -> Result<(), StoreError> {
+        self.writes.borrow_mut().push(key.to_owned());
+        self.clock.advance_ms(self.latency_ms.get());
+        Self::check_key(key)?;
+        if value.len() > VALUE_MAX_BYTES {
+            return Err(StoreError(format!("413: a value of {} bytes", value.len())));
+        }
+        let written_at_ms = self.objects.borrow().get(key).map(|stored| stored.written_at_ms);
+        let is_too_soon = written_at_ms
+            .is_some_and(|written_at_ms| self.clock.now_ms() < written_at_ms.saturating_add(WRITE_PAUSE_MS));
+        if self.limits_writes.get() && is_too_soon {
+            return Err(StoreError("429: one write a second to a key".to_owned()));
+        }
+        match self.fault(key, true) {
+            Some(Fault::PutError) => Err(StoreError("broken on cue".to_owned())),
+            Some(Fault::PutUnconfirmed) => {
+                self.insert(key, value);
+                Err(StoreError("not confirmed, on cue".to_owned()))
+            }
+            _ => {
+                self.insert(key, value);
+                Ok(())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{block_on, poll_once},
+        *,
+    };
+
+    fn get(store: &MemoryStore, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        block_on(store.get(key))
+    }
+
+    #[test]
+    fn breaks_on_cue_and_mends() {
+        let store = MemoryStore::default();
+        block_on(store.put("a/1", b"old")).unwrap();
+        block_on(store.put("a/1", b"new")).unwrap();
+        block_on(store.put("b", b"b")).unwrap();
+        store.break_on("a/", Fault::Error);
+        assert!(get(&store, "a/1").is_err());
+        assert_eq!(get(&store, "b"), Ok(Some(b"b".to_vec())));
+        for (fault, expected) in [
+            (Fault::Missing, None),
+            (Fault::Stale, Some(&b"old"[..])),
+            (Fault::Truncated(2), Some(b"ne")),
+            (Fault::Flipped(0), Some(b"oew")),
+        ] {
+            store.break_times("a/", fault, 1);
+            assert_eq!(get(&store, "a/1"), Ok(expected.map(<[u8]>::to_vec)), "{fault:?}");
+        }
+        assert!(get(&store, "a/1").is_err(), "the lasting fault is back");
+        store.mend();
+        store.break_times("a/", Fault::PutError, 1);
+        assert!(block_on(store.put("a/1", b"newer")).is_err());
+        assert_eq!(get(&store, "a/1"), Ok(Some(b"new".to_vec())));
+        store.break_times("a/", Fault::PutUnconfirmed, 1);
+        assert!(block_on(store.put("a/1", b"newer")).is_err());
+        assert_eq!(get(&store, "a/1"), Ok(Some(b"newer".to_vec())));
+    }
+
+    #[test]
+    fn a_read_that_hangs_ends_with_its_future() {
+        let store = MemoryStore::default();
+        store.break_on("", Fault::Hangs);
+        let mut reading = Box::pin(store.get("a"));
+        assert!(poll_once(&mut reading).is_pending());
+        drop(reading);
+        store.mend();
+        assert_eq!(get(&store, "a"), Ok(None));
+        assert_eq!(store.reads(), ["a", "a"]);
+    }
+
+    #[test]
+    fn keeps_the_rules_of_kv() {
+        let clock = MemoryClock::at(5_000);
+        let store = MemoryStore::new(clock.clone());
+        store.limit_writes(true);
+        assert!(block_on(store.put("k", b"1")).is_ok());
+        clock.advance_ms(999);
+        assert!(block_on(store.put("k", b"2")).is_err());
+        clock.advance_ms(1);
+        assert!(block_on(store.put("k", b"2")).is_ok());
+        assert!(block_on(store.put(&"k".repeat(KEY_MAX_BYTES), b"")).is_ok());
+        assert!(block_on(store.put(&"k".repeat(KEY_MAX_BYTES + 1), b"")).is_err());
+        assert!(block_on(store.put("long", &vec![0; VALUE_MAX_BYTES + 1])).is_err());
+        assert!(get(&store, "").is_err());
+    }
+}
