@@ -1,4 +1,4 @@
-//! `admit publish` as it is used: the built command against a stand-in for the Worker.
+//! `admit publish` and `admit inspect` as they are used: the built command against a stand-in for the Worker.
 
 #![cfg(not(target_arch = "wasm32"))]
 #![expect(
@@ -11,6 +11,8 @@
 mod bench;
 #[path = "cli/double.rs"]
 mod double;
+#[path = "cli/inspect.rs"]
+mod inspect;
 
 use std::{io::Write, process::Stdio};
 

@@ -159,6 +159,10 @@ fn answer(mut request: Request, state: &Mutex<State>) {
     state.requests.push((name, status));
     drop(state);
     let mut response = Response::from_data(bytes).with_status_code(status);
+    if *request.method() == Method::Head {
+        // As real servers do: the encoding that GET would have.
+        response.add_header(Header::from_bytes("Content-Encoding", "gzip").unwrap());
+    }
     if let Some(Mishap::Status(_, Some(secs))) = mishap {
         response.add_header(Header::from_bytes("Retry-After", secs).unwrap());
     }

@@ -1,7 +1,8 @@
-//! `admit`: the native command that makes keys and tokens, and publishes snapshots.
+//! `admit`: the native command that makes keys and tokens, publishes snapshots and explains them.
 
 mod edge;
 mod head;
+mod inspect;
 mod key;
 mod keygen;
 mod parallel;
@@ -28,6 +29,8 @@ enum Command {
     Token(token::Args),
     /// Check NDJSON, build a snapshot, upload what the edge lacks and make it the one that is served
     Publish(publish::Args),
+    /// Show what is published, what is known of a customer, and why a check is granted or denied
+    Inspect(inspect::Args),
 }
 
 fn main() -> ExitCode {
@@ -35,6 +38,7 @@ fn main() -> ExitCode {
         Command::Keygen(args) => keygen::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Token(args) => token::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Publish(args) => publish::run(&args),
+        Command::Inspect(args) => inspect::run(&args).map(|()| ExitCode::SUCCESS),
     };
     match outcome {
         Ok(code) => code,

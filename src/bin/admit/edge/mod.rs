@@ -4,7 +4,10 @@ mod retry;
 
 use std::time::Duration;
 
-use admit::snapshot::object::{HEAD_KEY, ObjectName};
+use admit::{
+    limits::OBJECT_MAX_BYTES,
+    snapshot::object::{HEAD_KEY, ObjectName},
+};
 use anyhow::{Context, Result, anyhow, bail};
 use serde_json::{Map, Value};
 use ureq::{
@@ -14,13 +17,10 @@ use ureq::{
 
 pub use retry::Patience;
 
-/// The largest value that Workers KV keeps: 25 MiB. No object is larger.
-const OBJECT_MAX_BYTES: u64 = 25 * 1024 * 1024;
-
 /// A connection that is not there after this long will not be.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// One call in all: 25 MiB at 2 Mbit/s take 100 s.
+/// One call in all: the largest object, 8 MiB, takes 67 s at 1 Mbit/s.
 const CALL_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// A Worker, and the token that it lets in.
@@ -182,7 +182,7 @@ impl Edge {
         let body = if method == Method::HEAD {
             Vec::new()
         } else {
-            response.body_mut().with_config().limit(OBJECT_MAX_BYTES + 1).read_to_vec()?
+            response.body_mut().with_config().limit(OBJECT_MAX_BYTES as u64 + 1).read_to_vec()?
         };
         Ok((Reply { status: response.status(), body }, retry_after.map(Duration::from_secs)))
     }

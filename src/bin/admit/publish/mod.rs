@@ -7,12 +7,15 @@ mod upload;
 
 use std::{path::PathBuf, process::ExitCode};
 
-use admit::snapshot::{
-    build::{Built, build},
-    head::{HEAD_TYPE, Head},
-    object::FORMAT_VERSION,
-    source::Strictness,
-    time::{UnixSecs, iso8601},
+use admit::{
+    limits::HEAD_SKEW_SECS,
+    snapshot::{
+        build::{Built, build},
+        head::{HEAD_TYPE, Head},
+        object::FORMAT_VERSION,
+        source::Strictness,
+        time::{UnixSecs, iso8601},
+    },
 };
 use anyhow::{Context, Result, bail};
 use indicatif::{HumanBytes, HumanCount};
@@ -28,9 +31,6 @@ use crate::{
     key::{Alg, PrivateKey},
     token::now_unix_secs,
 };
-
-/// How far a clock may be off before data from the future is no accident. Edges allow as much.
-const SKEW_SECS: i64 = 60;
 
 /// The exit code when the data is wrong, so that a job can tell it from a network that is down.
 const EXIT_DATA: u8 = 2;
@@ -98,7 +98,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let snapshot = lines.snapshot.as_ref().map(|line| &line.value);
     let as_of =
         snapshot.and_then(|line| line.as_of).map_or(published_at, |as_of| as_of.resolve(published_at));
-    if as_of > published_at.saturating_add(SKEW_SECS) {
+    if as_of > published_at.saturating_add(HEAD_SKEW_SECS) {
         bail!("as_of {} lies in the future: edges would refuse it", iso8601(as_of, 0));
     }
     let built = build(&lines, published_at)?;

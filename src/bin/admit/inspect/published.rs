@@ -1,0 +1,177 @@
+//! The published snapshot, read object by object, each checked against its digest.
+
+use std::{collections::BTreeMap, path::Path, rc::Rc};
+
+use admit::{
+    limits::OBJECT_CACHE_BYTES,
+    snapshot::{
+        delta,
+        directory::Directory,
+        head::Head,
+        index::{Index, Tree},
+        key::EntryKey,
+        object::{ObjectKind, ObjectName},
+        table::Entry,
+        time::{UnixSecs, iso8601},
+        version::{Found, ObjectCache, Record, Version},
+    },
+};
+use anyhow::{Context, Result, bail};
+use serde::Serialize;
+
+use super::check::Viewer;
+use crate::{
+    edge::Edge,
+    head::{Published, published},
+};
+
+/// A published snapshot.
+pub struct Snapshot<'e> {
+    /// Where it is read from.
+    pub edge: &'e Edge,
+    /// Head, index, directory and delta.
+    pub version: Version,
+    /// Bytes of the directory.
+    pub directory_bytes: usize,
+    /// Bytes of the index.
+    pub index_bytes: usize,
+    signature: Signature,
+    objects: ObjectCache,
+}
+
+/// Whether the head is the publisher's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Signature {
+    /// Signed by the key at hand.
+    Verified,
+    /// There was no key to verify it with.
+    NotChecked,
+}
+
+/// What the head says.
+#[derive(Debug, Serialize)]
+pub struct HeadReport {
+    /// Version of the byte format.
+    pub format: u8,
+    /// The origin's count of committed changes.
+    pub seq: u64,
+    /// When the data was true, unix seconds.
+    pub as_of: UnixSecs,
+    /// The same for people.
+    pub as_of_iso: String,
+    /// How long ago that is.
+    pub age_secs: i64,
+    /// Number of customers.
+    pub customers: u64,
+    /// Number of items.
+    pub items: u64,
+    /// Whether the head is the publisher's.
+    pub signature: Signature,
+}
+
+/// A record and where it was found.
+pub struct Known {
+    /// The record.
+    pub record: Record,
+    /// `delta` or `shard`.
+    pub found_in: &'static str,
+}
+
+impl<'e> Snapshot<'e> {
+    /// Reads what is published.
+    ///
+    /// # Errors
+    /// The edge does not answer, nothing is published, or it is not what head and digests say.
+    pub fn load(edge: &'e Edge, key: Option<&Path>) -> Result<Self> {
+        let jws = edge.head()?.context("nothing is published yet: `admit publish` does that")?;
+        let (head, signature) = match published(&jws, key)? {
+            Published::Verified(head) => (head, Signature::Verified),
+            Published::Unverified(head) => (head, Signature::NotChecked),
+            Published::OtherKey(_) => bail!("the published head is signed by another key than --key"),
+            Published::Broken(reason) => bail!("the published head cannot be trusted: {reason}"),
+        };
+        let index = read(edge, ObjectName { kind: ObjectKind::Index, digest: head.index })?;
+        let directory = read(edge, ObjectName { kind: ObjectKind::Directory, digest: head.directory })?;
+        let delta = head.delta.map(|digest| ObjectName { kind: ObjectKind::Delta, digest });
+        let delta = delta.map(|name| read(edge, name)).transpose()?.map(Rc::from);
+        Ok(Self {
+            edge,
+            directory_bytes: directory.len(),
+            index_bytes: index.len(),
+            version: Version {
+                head,
+                index: Index::decode(index).context("index")?,
+                directory: Directory::decode(&directory).context("directory")?,
+                delta,
+            },
+            signature,
+            objects: ObjectCache::new(OBJECT_CACHE_BYTES),
+        })
+    }
+
+    /// What the head says, asked at `now`.
+    pub fn head_report(&self, now: UnixSecs) -> HeadReport {
+        let Head { format, seq, as_of, customers, items, .. } = self.version.head;
+        let (as_of_iso, age_secs) = (iso8601(as_of, 0), now.saturating_sub(as_of));
+        HeadReport { format, seq, as_of, as_of_iso, age_secs, customers, items, signature: self.signature }
+    }
+
+    /// The record of a customer, if there is one.
+    ///
+    /// # Errors
+    /// An object cannot be read.
+    pub fn customer(&mut self, viewer: &Viewer) -> Result<Option<Known>> {
+        self.find(Tree::Customers, EntryKey::customer(&viewer.namespace, &viewer.subject))
+    }
+
+    /// The record of an item, if there is one.
+    ///
+    /// # Errors
+    /// An object cannot be read.
+    pub fn item(&mut self, id: i64) -> Result<Option<Known>> {
+        self.find(Tree::Items, EntryKey::item(id))
+    }
+
+    fn find(&mut self, tree: Tree, key: EntryKey) -> Result<Option<Known>> {
+        let in_delta = match &self.version.delta {
+            Some(delta) => delta::look_up(delta, tree, key)? != Entry::Unknown,
+            None => false,
+        };
+        loop {
+            match self.version.look_up(tree, key, &mut self.objects)? {
+                Found::Record(record) => {
+                    return Ok(Some(Known { record, found_in: if in_delta { "delta" } else { "shard" } }));
+                }
+                Found::Absent => return Ok(None),
+                Found::Load(name) => self.load_object(name)?,
+            }
+        }
+    }
+
+    /// The shards of a tree that have entries.
+    ///
+    /// # Errors
+    /// A page cannot be read.
+    pub fn shards(&mut self, tree: Tree) -> Result<Vec<ObjectName>> {
+        let mut pages = BTreeMap::new();
+        for name in self.version.index.pages(tree)? {
+            pages.insert(name, read(self.edge, name)?);
+        }
+        Ok(self.version.index.shards(tree, |name| pages.get(&name))?)
+    }
+
+    fn load_object(&mut self, name: ObjectName) -> Result<()> {
+        let object = read(self.edge, name)?;
+        self.objects.insert(name, object.into());
+        Ok(())
+    }
+}
+
+/// An object that something published names.
+///
+/// # Errors
+/// It cannot be read, or is not what its name says.
+pub fn read(edge: &Edge, name: ObjectName) -> Result<Vec<u8>> {
+    edge.object(name)?.with_context(|| format!("{name} is named by what is published, but it is not there"))
+}
