@@ -1,4 +1,40 @@
 //! Admit: edge entitlement checks for streaming services.
+//!
+//! A Cloudflare Worker answers "may this viewer play this?" from a signed snapshot of entitlements in Workers
+//! KV; the `admit` command makes keys and tokens and publishes the snapshot.
+//!
+//! # In scope
+//!
+//! - Reads: access checks, licences, items, fees, packages ([`api::route`]), as players of two vendors' APIs
+//!   send them. `docs/api.md` has the answers.
+//! - Bearer tokens of configured issuers ([`token`]).
+//! - Taking snapshots in, checked by signature and digest, so that write access to the store alone grants
+//!   nobody anything ([`app`]).
+//!
+//! # Out of scope
+//!
+//! - Purchases, accounts, sign-in and every other write: they are the origin's, which publishes what it knows.
+//! - Enforcing prices, regions or ages: they are passed on to clients.
+//! - Delivering or encrypting video.
+//!
+//! # Modules
+//!
+//! Each uses those below it, never those above; [`ports`] and [`limits`] are for all.
+//!
+//! | module | what |
+//! | --- | --- |
+//! | `worker` | the Worker; the only place that names the platform. Wasm only |
+//! | [`app`] | the whole service over ports: answers from memory, or says what it needs |
+//! | [`config`] | the bindings, validated as a whole |
+//! | [`api`] | the wire: routes, bodies, errors, CORS |
+//! | [`entitlement`] | decides. Pure |
+//! | [`token`] | from an `Authorization` header to a principal |
+//! | [`snapshot`] | data model, byte format, reader; natively also the builder |
+//! | [`ports`] | what the service needs from a platform |
+//! | [`limits`] | every number that bounds the service, with its reason |
+//! | `memory` | a platform in memory, for tests. Native only |
+//!
+//! `ARCHITECTURE.md` draws it, with the life of a request and of a snapshot.
 
 pub mod api;
 pub mod app;
