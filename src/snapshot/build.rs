@@ -17,6 +17,7 @@ use super::{
     table::{ENTRY_LEN, write_table},
     time::{UnixSecs, ZonedTime},
 };
+use crate::limits::OBJECT_MAX_BYTES;
 
 /// A shard is about this large: small enough to load and hash in a fraction of a millisecond, large enough
 /// that hundreds of customers keep it hot.
@@ -70,6 +71,7 @@ pub fn build(lines: &Lines, now: UnixSecs) -> Result<Built, BuildError> {
     let index_name = ObjectName::of(ObjectKind::Index, &index);
     objects.push((index_name, index));
     objects.push((directory_name, directory));
+    objects.iter().try_for_each(|(name, object)| check_size(*name, object))?;
     Ok(Built {
         objects,
         index: index_name.digest,
@@ -91,6 +93,28 @@ pub enum BuildError {
     /// A reference that the checks of the lines let through: an error of ours.
     #[error("unresolved {0}")]
     Unresolved(&'static str),
+    /// An object that the edge would refuse.
+    #[error("a {kind} of {bytes} bytes, and an object has at most {OBJECT_MAX_BYTES}: {hint}")]
+    TooLarge {
+        /// What kind of object.
+        kind: &'static str,
+        /// How large it would be.
+        bytes: usize,
+        /// What makes it so.
+        hint: &'static str,
+    },
+}
+
+fn check_size(name: ObjectName, object: &[u8]) -> Result<(), BuildError> {
+    if object.len() <= OBJECT_MAX_BYTES {
+        return Ok(());
+    }
+    let hint = match name.kind {
+        ObjectKind::Shard => "a single customer or item is too large",
+        ObjectKind::Directory => "too many licences, or too long ones",
+        ObjectKind::Index | ObjectKind::Page | ObjectKind::Delta => "too many shards",
+    };
+    Err(BuildError::TooLarge { kind: name.kind.prefix(), bytes: object.len(), hint })
 }
 
 /// What points at an item: the packages that hold it and the licences that unlock it.
@@ -252,3 +276,6 @@ fn build_tree(
     }
     Ok(NewTree::new(shards)?)
 }
+
+#[cfg(test)]
+mod tests;
