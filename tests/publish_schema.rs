@@ -12,7 +12,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use admit::snapshot::schema::Line;
+use admit::snapshot::{
+    build::build,
+    schema::Line,
+    source::{Lines, Strictness},
+};
 use serde_json::Value;
 
 fn root() -> PathBuf {
@@ -55,11 +59,26 @@ fn the_reference_names_every_field() {
     }
 }
 
-#[test]
-fn the_example_of_the_reference_is_valid() {
+/// The complete example of the reference.
+fn example() -> String {
     let reference = reference();
     let (_, after) = reference.split_once("```ndjson\n").unwrap();
-    let (example, _) = after.split_once("```").unwrap();
+    after.split_once("```").unwrap().0.to_owned()
+}
+
+#[test]
+fn the_example_of_the_reference_can_be_published() {
+    let mut lines = Lines::default();
+    lines.read("example", example().as_bytes(), Strictness::ReadOn).unwrap();
+    lines.check(1_800_000_000);
+    assert!(lines.errors.is_empty() && lines.warnings.is_empty(), "{:?} {:?}", lines.errors, lines.warnings);
+    let built = build(&lines, 1_800_000_000).unwrap();
+    assert_eq!((built.customers, built.items), (1, 2));
+}
+
+#[test]
+fn the_example_of_the_reference_is_valid() {
+    let example = example();
     let mut types = BTreeSet::new();
     for json in example.lines() {
         serde_json::from_str::<Line>(json).unwrap_or_else(|error| panic!("{error}: {json}"));
