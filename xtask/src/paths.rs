@@ -18,6 +18,8 @@ pub struct Paths {
     pub root: PathBuf,
     /// Cargo's target directory, which `CARGO_TARGET_DIR` or Cargo's configuration may move.
     pub target: PathBuf,
+    /// This program. Asked once: a nested `cargo test` replaces the file, and then Linux calls it deleted.
+    pub exe: PathBuf,
     /// What is costly to make and shared by all clones: tools and the Wasm standard library.
     pub cache: PathBuf,
 }
@@ -28,6 +30,7 @@ impl Paths {
     /// # Errors
     /// Cargo cannot describe the workspace, or no cache directory is known.
     pub fn find() -> Result<Self> {
+        let exe = env::current_exe().context("this program does not know where it is")?;
         let manifest_dir = Path::new(env!("CARGO_MANIFEST_DIR"));
         let root = manifest_dir.parent().context("xtask has no parent directory")?.to_owned();
         let mut cargo = Command::new("cargo");
@@ -35,7 +38,7 @@ impl Paths {
         let metadata: Value = serde_json::from_str(&job::stdout(cargo.current_dir(&root))?)?;
         let target = metadata.get("target_directory").and_then(Value::as_str);
         let target = target.context("cargo metadata names no target directory")?.into();
-        Ok(Self { root, target, cache: cache_dir()? })
+        Ok(Self { root, target, exe, cache: cache_dir()? })
     }
 
     /// A file or directory in the repository.

@@ -1,7 +1,6 @@
 //! The local Worker: `wrangler dev` under a guard that never leaves it behind.
 
 use std::{
-    env,
     fs::{self, File},
     io::Read,
     net::TcpListener,
@@ -55,7 +54,7 @@ impl Server {
         let output = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
         // The guard's standard input is a pipe from us. However we end, even killed, it closes, and
         // the guard ends wrangler and the workerd that wrangler started.
-        let mut command = Command::new(env::current_exe()?);
+        let mut command = Command::new(&paths.exe);
         command.args(["guard", "--"]).arg(node::bin(paths, "wrangler")).args([
             "dev",
             "--ip=127.0.0.1",
