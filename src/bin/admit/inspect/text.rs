@@ -85,7 +85,7 @@ fn shards(label: &str, report: &ShardsReport) -> String {
     } else {
         String::new()
     };
-    line(&mut out, label, format_args!("{shards} shards with entries, of {places}{sample}"));
+    line(&mut out, label, format_args!("{shards} of {places} shards have entries{sample}"));
     if *measured == 0 {
         return out;
     }
@@ -239,6 +239,6 @@ mod tests {
         let text = shards("Customers", &report);
         let bars: Vec<usize> = text.lines().skip(3).map(|line| line.matches('#').count()).collect();
         assert_eq!(bars, [1, 40, 0]);
-        assert!(text.starts_with("Customers  1001 shards with entries, of 2048\n"));
+        assert!(text.starts_with("Customers  1001 of 2048 shards have entries\n"));
     }
 }
