@@ -1,0 +1,203 @@
+//! The examples of `docs/api.md` are what the service answers to the sample viewers.
+
+use std::fs;
+
+use admit::{
+    api::reply::{Reply, Request},
+    app::App,
+    config::Config,
+    memory::{MemoryBody, MemoryPlatform, block_on},
+    ports::Platform as _,
+    snapshot::{
+        build::build,
+        head::Head,
+        object::FORMAT_VERSION,
+        source::{Lines, Strictness},
+    },
+};
+use base64ct::{Base64UrlUnpadded, Encoding as _};
+use hmac::{Hmac, Mac as _};
+use serde_json::{Map, Value, json};
+
+use super::{read, root};
+
+const NOW: i64 = 1_795_321_313;
+const SECRET: &str = "a secret of the tests, long enough for HS256";
+/// Stands for what the document leaves out.
+const MORE: &str = "…";
+/// What depends on the moment of publishing or asking.
+const CHANGING: [&str; 8] = [
+    "created_at",
+    "expires_at",
+    "renews_on",
+    "seq",
+    "as_of",
+    "age_secs",
+    "objects_in_memory",
+    "bytes_in_memory",
+];
+
+fn sign(typ: &str, payload: &Value) -> String {
+    let encode = |bytes: &[u8]| Base64UrlUnpadded::encode_string(bytes);
+    let header = json!({ "alg": "HS256", "typ": typ }).to_string();
+    let input = format!("{}.{}", encode(header.as_bytes()), encode(payload.to_string().as_bytes()));
+    let mac = Hmac::<sha2::Sha256>::new_from_slice(SECRET.as_bytes()).unwrap().chain_update(&input);
+    format!("{input}.{}", encode(&mac.finalize().into_bytes()))
+}
+
+fn object(value: &Value, name: &str) -> Map<String, Value> {
+    value.get(name).and_then(Value::as_object).cloned().unwrap_or_default()
+}
+
+fn samples(path: &str) -> Vec<Value> {
+    serde_json::from_str(&read(path)).unwrap()
+}
+
+/// The samples' issuers, all with one secret: which algorithm they use is not what is tested here.
+fn config() -> Config {
+    let issuers = samples("samples/issuers.json").into_iter().map(|issuer| {
+        let mut config = object(&issuer, "config");
+        config.insert("keys".into(), json!({ "secret": "SECRET", "alg": "HS256" }));
+        Value::Object(config)
+    });
+    let issuers = Value::Array(issuers.collect()).to_string();
+    let key = Base64UrlUnpadded::encode_string(SECRET.as_bytes());
+    let binding = |name: &str| match name {
+        "ISSUERS" => Some(issuers.clone()),
+        "SNAPSHOT_KEYS" => Some(json!({ "keys": [{ "kty": "oct", "k": key }] }).to_string()),
+        "SECRET" => Some(SECRET.to_owned()),
+        _ => None,
+    };
+    Config::parse(&binding).unwrap()
+}
+
+/// The service with the sample catalogue published.
+fn service() -> App<MemoryPlatform> {
+    let mut lines = Lines::default();
+    let mut paths: Vec<_> =
+        fs::read_dir(root().join("samples/catalogue")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    for path in paths {
+        lines.read("samples", fs::read(path).unwrap().as_slice(), Strictness::ReadOn).unwrap();
+    }
+    lines.check(NOW);
+    let built = build(&lines, NOW).unwrap();
+    let platform = MemoryPlatform::at(u64::try_from(NOW).unwrap() * 1_000);
+    for (name, bytes) in &built.objects {
+        platform.store().insert(&name.to_string(), bytes);
+    }
+    let (index, directory, customers, items) = (built.index, built.directory, built.customers, built.items);
+    let head =
+        Head { format: FORMAT_VERSION, seq: 1, as_of: NOW, index, directory, delta: None, customers, items };
+    let jws = sign("admit-head", &serde_json::to_value(head).unwrap());
+    platform.store().insert("head", jws.as_bytes());
+    App::new(platform, config()).unwrap()
+}
+
+/// What a persona sends as `Authorization`.
+fn authorization(name: &str) -> String {
+    let personas = samples("samples/personas.json");
+    let persona = personas.iter().find(|persona| persona["name"] == name).unwrap();
+    let issuers = samples("samples/issuers.json");
+    let issuer = issuers.iter().find(|issuer| issuer["name"] == persona["issuer"]).unwrap();
+    let mut claims = object(issuer, "claims");
+    claims.insert("iss".into(), issuer.pointer("/config/issuer").unwrap().clone());
+    claims.insert("exp".into(), (NOW + 3600).into());
+    claims.extend(object(persona, "claims"));
+    format!("Bearer {}", sign("JWT", &claims.into()))
+}
+
+fn get(app: &App<MemoryPlatform>, target: &str, authorization: &str) -> Reply {
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let request = Request {
+        method: "GET",
+        path,
+        query,
+        authorization,
+        ip_address: "127.0.0.1",
+        country: "US",
+        ..Request::default()
+    };
+    block_on(app.handle(&request, MemoryBody::default()))
+}
+
+/// An example as JSON: `…` becomes a last element or a member.
+fn parsed(example: &str) -> Value {
+    let (mut json, mut open, mut in_text) = (String::new(), Vec::new(), false);
+    let mut last = ' ';
+    for c in example.chars() {
+        match c {
+            '"' if last != '\\' => in_text = !in_text,
+            '{' | '[' if !in_text => open.push(c),
+            '}' | ']' if !in_text => drop(open.pop()),
+            _ => {}
+        }
+        last = c;
+        match c {
+            '…' if open.last() == Some(&'{') => json += r#""…": "…""#,
+            '…' => json += r#""…""#,
+            _ => json.push(c),
+        }
+    }
+    serde_json::from_str(&json).unwrap_or_else(|error| panic!("{error}: {json}"))
+}
+
+fn assert_shows(example: &Value, answer: &Value, at: &str) {
+    match (example, answer) {
+        (Value::Object(shown), Value::Object(all)) => {
+            for (name, value) in shown.iter().filter(|(name, _)| *name != MORE) {
+                let at = format!("{at}.{name}");
+                let answer = all.get(name).unwrap_or_else(|| panic!("{at} is not answered"));
+                if CHANGING.contains(&name.as_str()) {
+                    assert_eq!(
+                        (value.is_i64(), value.is_string()),
+                        (answer.is_i64(), answer.is_string()),
+                        "{at}"
+                    );
+                } else {
+                    assert_shows(value, answer, &at);
+                }
+            }
+            let hidden = all.keys().find(|name| !shown.contains_key(*name));
+            assert!(hidden.is_none() || shown.contains_key(MORE), "{at}: {hidden:?} is not shown");
+        }
+        (Value::Array(shown), Value::Array(all)) => {
+            let is_cut = shown.last().is_some_and(|last| last == MORE);
+            let count = shown.len() - usize::from(is_cut);
+            assert!(count == all.len() || (is_cut && count < all.len()), "{at}: {count} of {}", all.len());
+            shown.iter().take(count).zip(all).for_each(|(shown, answer)| assert_shows(shown, answer, at));
+        }
+        _ => assert_eq!(example, answer, "{at}"),
+    }
+}
+
+#[test]
+fn examples_are_what_is_answered() {
+    const ADDRESS: &str = "http://127.0.0.1:8787";
+    let api = read("docs/api.md");
+    let app = service();
+    let mut asked = 0;
+    // Each command is followed by its answer, with no other JSON in between.
+    for rest in api.split("\n```sh\ncurl ").skip(1) {
+        let (command, rest) = rest.split_once("\n```\n").unwrap();
+        let (_, target) = command.trim_end_matches('\'').split_once(ADDRESS).unwrap();
+        let persona = command.split_once("$(token ").map(|(_, rest)| rest.split_once(')').unwrap().0);
+        let reply = get(&app, target, &persona.map(authorization).unwrap_or_default());
+        let example = rest.split_once("\n```json\n").unwrap().1.split_once("\n```").unwrap().0;
+        let answer = serde_json::from_slice(reply.body.as_bytes()).unwrap();
+        assert_shows(&parsed(example), &answer, target);
+        asked += 1;
+    }
+    assert!(asked > 6, "{asked}");
+}
+
+#[test]
+fn commands_of_the_readme_ask_what_they_say() {
+    let app = service();
+    for line in read("README.md").lines().filter(|line| line.starts_with("curl ") && line.contains("# ")) {
+        let (command, status) = line.split_once("# ").unwrap();
+        let persona = command.split_once("$(token ").unwrap().1.split_once(')').unwrap().0;
+        let target = command.split_once(":8787").unwrap().1.trim();
+        assert_eq!(get(&app, target, &authorization(persona)).status.to_string(), status, "{line}");
+    }
+}

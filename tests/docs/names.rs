@@ -1,0 +1,207 @@
+//! Routes, messages, variables, reasons and events are those of the code, all of them and no others.
+
+use std::{collections::BTreeSet, fs};
+
+use admit::{
+    api::{error::ApiError, route::Route},
+    limits,
+    token::parse_issuers,
+};
+
+use super::{blocks, codes, read, root, rows, section};
+
+/// The first code of each row's first cell.
+fn first_codes(text: &str) -> BTreeSet<&str> {
+    rows(text).iter().filter_map(|row| codes(row.first()?).first().copied()).collect()
+}
+
+/// What stands between `start` and the next `end`, wherever there is such a start.
+fn between<'t>(text: &'t str, start: &str, end: &str) -> BTreeSet<&'t str> {
+    text.split(start).skip(1).filter_map(|rest| Some(rest.split_once(end)?.0)).collect()
+}
+
+fn without_tests(source: &str) -> &str {
+    source.split_once("#[cfg(test)]").map_or(source, |(code, _)| code)
+}
+
+fn sources(dir: &str) -> String {
+    let mut all = String::new();
+    for entry in fs::read_dir(root().join(dir)).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            all += &sources(&path.to_string_lossy());
+        } else {
+            all += without_tests(&fs::read_to_string(path).unwrap());
+        }
+    }
+    all
+}
+
+#[test]
+fn routes_and_their_methods() {
+    let api = read("docs/api.md");
+    let head = api.split_once("\n## ").unwrap().0;
+    let mut known = BTreeSet::new();
+    for row in rows(head).into_iter().skip(2) {
+        let template = codes(row[0])[0];
+        let path = template
+            .replace("{id}", "33")
+            .replace("{fee_id}", "5")
+            .replace("{merchant_uuid}", "e5ac2013-8d10-42ba-abb5-291c5201cea8")
+            .replace("{kind}", "shard")
+            .replace("{digest}", &"0".repeat(64));
+        let route = Route::parse(&path).unwrap_or_else(|| panic!("{template} is no route"));
+        assert_eq!(format!("{}, OPTIONS", row[1]), route.allow(), "{template}");
+        known.insert(template);
+    }
+    let source = read("src/api/route.rs");
+    let templates: BTreeSet<_> =
+        source.lines().filter(|line| line.trim().starts_with("/// `/")).flat_map(codes).collect();
+    assert_eq!(known, templates);
+}
+
+#[test]
+fn statuses_and_messages() {
+    let api = read("docs/api.md");
+    let errors = section(&api, "Errors");
+    let documented: BTreeSet<(u16, &str)> = rows(errors)
+        .into_iter()
+        .filter_map(|row| Some((row.get(1)?.parse().ok()?, *codes(row.get(2)?).first()?)))
+        .collect();
+    let known = [
+        ApiError::InvalidToken,
+        ApiError::NoAccess,
+        ApiError::InvalidPrivileges,
+        ApiError::ItemNotFound,
+        ApiError::FeeNotFound,
+        ApiError::RouteNotFound,
+        ApiError::ObjectNotFound,
+        ApiError::MethodNotAllowed(""),
+        ApiError::InvalidIdOnAccess,
+        ApiError::OlderHead,
+        ApiError::BodyTooLarge(0),
+        ApiError::Unavailable { retry_after_secs: 0 },
+        ApiError::Internal,
+    ];
+    let mut expected: BTreeSet<_> = known.iter().map(|error| (error.status(), error.message())).collect();
+    let source = read("src/app/answer.rs");
+    let fields = between(&source, "InvalidField(\"", ")");
+    expected.extend(fields.iter().map(|field| (422, field.split('"').nth(2).unwrap())));
+    assert_eq!(documented, expected);
+
+    let publishing = section(&api, "Publishing");
+    let documented = first_codes(publishing.split_once("| 422 ").unwrap().1);
+    let source = read("src/app/publish.rs");
+    let messages = between(&source, "InvalidField(\"", ")");
+    assert_eq!(documented, messages.iter().map(|field| field.split('"').nth(2).unwrap()).collect());
+}
+
+#[test]
+fn variables() {
+    let configuration = read("docs/configuration.md");
+    let mut documented = first_codes(section(&configuration, "Bindings"));
+    // An example of a name that the operator chooses.
+    documented.remove("keys.secret");
+    let source = read("src/config.rs");
+    let is_variable =
+        |text: &&str| text.len() > 3 && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
+    let mut known: BTreeSet<_> = without_tests(&source).split('"').filter(is_variable).collect();
+    known.insert("SNAPSHOT");
+    assert!(read("src/worker/platform.rs").contains("const KV_BINDING: &str = \"SNAPSHOT\";"));
+    assert_eq!(documented, known);
+}
+
+#[test]
+fn members_of_issuers() {
+    let configuration = read("docs/configuration.md");
+    let documented: BTreeSet<_> = rows(section(&configuration, "`ISSUERS`"))
+        .iter()
+        .flat_map(|row| codes(row[0]))
+        .map(str::to_owned)
+        .collect();
+    let source = read("src/token/config.rs");
+    let fields = |name: &str| {
+        let body = source.split_once(&format!("struct {name} {{")).unwrap().1.split_once("\n}").unwrap().0;
+        let fields = body.lines().filter_map(|line| Some(line.trim().split_once(": ")?.0.to_owned()));
+        fields.collect::<Vec<_>>()
+    };
+    let mut known: BTreeSet<_> = fields("RawIssuer").into_iter().collect();
+    known.extend(fields("RawKeys").iter().map(|member| format!("keys.{member}")));
+    assert_eq!(documented, known);
+}
+
+#[test]
+fn examples_of_issuers_are_accepted() {
+    let configuration = read("docs/configuration.md");
+    let examples = blocks(section(&configuration, "Examples"), "json");
+    assert!(examples.len() > 3);
+    for example in examples {
+        parse_issuers(example, &|_| Some("s".repeat(64)))
+            .unwrap_or_else(|error| panic!("{error}: {example}"));
+    }
+}
+
+#[test]
+fn reasons() {
+    let configuration = read("docs/configuration.md");
+    let documented: BTreeSet<_> =
+        rows(section(&configuration, "Reasons")).into_iter().skip(1).flat_map(|row| codes(row[1])).collect();
+    let arm = |source: &str| -> BTreeSet<String> {
+        let code = source.split_once("fn code(").unwrap().1.split_once("\n    }\n").unwrap().0;
+        between(code, "=> \"", "\"").into_iter().map(str::to_owned).collect()
+    };
+    let mut known = arm(&read("src/entitlement/mod.rs"));
+    known.extend(arm(&read("src/token/error.rs")));
+    let app = sources("src/app");
+    let literals =
+        ["unavailable()", "InvalidPrivileges", "retry_after_secs }"].map(|error| format!("{error}, \""));
+    known.extend(literals.iter().flat_map(|start| between(&app, start, "\"")).map(str::to_owned));
+    known.insert("ok".to_owned());
+    let documented: BTreeSet<_> =
+        documented.into_iter().filter(|name| *name != "message").map(str::to_owned).collect();
+    assert_eq!(documented, known);
+}
+
+#[test]
+fn events() {
+    let configuration = read("docs/configuration.md");
+    let mut documented = first_codes(section(&configuration, "Log lines"));
+    documented.remove("event");
+    let source = sources("src/app") + &sources("src/worker");
+    assert_eq!(documented, between(&source, "\"event\":\"", "\""));
+}
+
+#[test]
+fn numbers() {
+    let architecture = read("ARCHITECTURE.md");
+    for text in [
+        format!("under {} s", limits::HEAD_FRESH_SECS),
+        format!("over {} s", limits::HEAD_STALE_SECS),
+        format!("tried again after {} s", limits::HEAD_RETRY_SECS),
+        format!("LRU of {} MiB", limits::OBJECT_CACHE_BYTES >> 20),
+        format!("good for {} minutes", limits::JWKS_FRESH_SECS / 60),
+    ] {
+        assert!(architecture.contains(&text), "{text}");
+    }
+    let configuration = read("docs/configuration.md");
+    for text in [
+        format!("An array of 1 to {} objects", limits::ISSUERS_MAX),
+        format!("int, 0 to {} | `{}`", limits::LEEWAY_MAX_SECS, limits::LEEWAY_DEFAULT_SECS),
+        format!("at most {} bytes", limits::CUSTOMER_MAX_BYTES),
+        format!("at most {} keys and {} KiB", limits::JWKS_MAX_KEYS, limits::JWKS_MAX_BYTES >> 10),
+        format!("{} to {} bits", limits::RSA_MIN_BITS, limits::RSA_MAX_BITS),
+        format!("earliest {} s after the last", limits::JWKS_COOLDOWN_SECS),
+    ] {
+        assert!(configuration.contains(&text), "{text}");
+    }
+    let api = read("docs/api.md");
+    for text in [
+        format!("at most {} KiB", limits::TOKEN_MAX_BYTES >> 10),
+        format!("1 to {}, {} by default", limits::PAGE_MAX_ITEMS, limits::PAGE_DEFAULT_ITEMS),
+        format!("object of up to {} MiB", limits::OBJECT_MAX_BYTES >> 20),
+        format!("head of up to {} KiB", limits::HEAD_MAX_BYTES >> 10),
+        format!("by more than {} s", limits::HEAD_SKEW_SECS),
+    ] {
+        assert!(api.contains(&text), "{text}");
+    }
+}
