@@ -63,6 +63,15 @@ pub trait ObjectStore {
     /// When the store did not answer; whether the key exists is then unknown.
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError>;
 
+    /// The value of `key` as the publisher needs it: not from a cache that could be minutes behind, if the
+    /// store has such a one.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    async fn get_recent(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.get(key).await
+    }
+
     /// Sets the value of `key`.
     ///
     /// # Errors

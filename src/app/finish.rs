@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use serde_json::Value;
+
 use super::App;
 use crate::{
     api::reply::{Reply, Request},
@@ -68,11 +70,11 @@ impl<P: Platform> App<P> {
             LogChecks::None => reply.status >= 500,
         };
         if is_logged {
-            let Reply { status, reason, .. } = reply;
+            let status = reply.status;
             // The path is the client's: as JSON text it cannot forge a second line.
-            let path = serde_json::Value::from(request.path);
+            let (path, reason) = (Value::from(request.path), Value::from(reply.reason.as_ref()));
             self.platform.log().log(format_args!(
-                r#"{{"event":"request","request_id":"{request_id}","method":"{}","path":{path},"status":{status},"reason":"{reason}"}}"#,
+                r#"{{"event":"request","request_id":"{request_id}","method":"{}","path":{path},"status":{status},"reason":{reason}}}"#,
                 known_method(request.method),
             ));
         }

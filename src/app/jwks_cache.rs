@@ -78,7 +78,8 @@ impl<P: Platform> App<P> {
         let Some(value) = StoredKeys::seal(document, self.now(), url, secret) else { return };
         // A store that refuses costs the next isolate a fetch, no more.
         if let Err(error) = self.platform.store().put(&key(url), &value).await {
-            self.platform.log().log(format_args!(r#"{{"event":"keys_not_stored","error":"{error}"}}"#));
+            let error = serde_json::Value::from(error.to_string());
+            self.platform.log().log(format_args!(r#"{{"event":"keys_not_stored","error":{error}}}"#));
         }
     }
 }

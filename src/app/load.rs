@@ -2,7 +2,8 @@
 
 use std::rc::Rc;
 
-use futures_util::future::join_all;
+use futures_util::future::{join_all, try_join3};
+use serde_json::Value;
 
 use super::{App, State};
 use crate::{
@@ -60,7 +61,8 @@ impl<P: Platform> App<P> {
             }
             Err(error) => {
                 snapshots.refresh_failed(now);
-                self.platform.log().log(format_args!(r#"{{"event":"refresh_failed","error":"{error}"}}"#));
+                let error = Value::from(error.to_string());
+                self.platform.log().log(format_args!(r#"{{"event":"refresh_failed","error":{error}}}"#));
             }
         }
     }
@@ -74,18 +76,49 @@ impl<P: Platform> App<P> {
         if current.as_ref().is_some_and(|current| current.head == head) {
             return Ok(None);
         }
-        // Small and needed at every check; shards come when they are asked for.
-        let index = self.read_object(ObjectName { kind: ObjectKind::Index, digest: head.index }).await?;
-        let directory = ObjectName { kind: ObjectKind::Directory, digest: head.directory };
-        let directory = self.read_object(directory).await?;
-        let delta = match head.delta {
-            Some(digest) => {
-                Some(self.read_object(ObjectName { kind: ObjectKind::Delta, digest }).await?.into())
-            }
-            None => None,
-        };
-        let (index, directory) = (Index::decode(index)?, Directory::decode(&directory)?);
+        // What every check needs. Shards come when they are asked for.
+        let current = current.as_deref();
+        let (index, directory, delta) = try_join3(
+            self.load_index(&head, current),
+            self.load_directory(&head, current),
+            self.load_delta(&head, current),
+        )
+        .await?;
         Ok(Some(Version { head, index, directory, delta }))
+    }
+
+    // A sync changes the delta mostly: what stays the same is taken from the version in use.
+
+    async fn load_index(&self, head: &Head, current: Option<&Version>) -> Result<Rc<Index>, LoadError> {
+        if let Some(current) = current.filter(|current| current.head.index == head.index) {
+            return Ok(Rc::clone(&current.index));
+        }
+        let object = self.read_object(ObjectName { kind: ObjectKind::Index, digest: head.index }).await?;
+        Ok(Rc::new(Index::decode(object)?))
+    }
+
+    async fn load_directory(
+        &self,
+        head: &Head,
+        current: Option<&Version>,
+    ) -> Result<Rc<Directory>, LoadError> {
+        if let Some(current) = current.filter(|current| current.head.directory == head.directory) {
+            return Ok(Rc::clone(&current.directory));
+        }
+        let name = ObjectName { kind: ObjectKind::Directory, digest: head.directory };
+        Ok(Rc::new(Directory::decode(&self.read_object(name).await?)?))
+    }
+
+    async fn load_delta(
+        &self,
+        head: &Head,
+        current: Option<&Version>,
+    ) -> Result<Option<Rc<[u8]>>, LoadError> {
+        let Some(digest) = head.delta else { return Ok(None) };
+        if let Some(current) = current.filter(|current| current.head.delta == head.delta) {
+            return Ok(current.delta.clone());
+        }
+        Ok(Some(self.read_object(ObjectName { kind: ObjectKind::Delta, digest }).await?.into()))
     }
 
     /// What a head says, if the publisher signed it.
@@ -97,13 +130,13 @@ impl<P: Platform> App<P> {
         Ok(verify_jws(jws, &self.head_keys, HEAD_TYPE, self.platform.verifier())?)
     }
 
-    pub(super) async fn read_object(&self, name: ObjectName) -> Result<Vec<u8>, LoadError> {
-        let object = self.platform.store().get(&name.to_string()).await?.ok_or(LoadError::NotFound)?;
-        if object.len() > OBJECT_MAX_BYTES {
-            return Err(LoadError::TooLarge);
-        }
-        name.check(&object)?;
-        Ok(object)
+    async fn read_object(&self, name: ObjectName) -> Result<Vec<u8>, LoadError> {
+        checked(name, self.platform.store().get(&name.to_string()).await?)
+    }
+
+    /// The same for the publisher, who has just stored it.
+    pub(super) async fn read_recent(&self, name: ObjectName) -> Result<Vec<u8>, LoadError> {
+        checked(name, self.platform.store().get_recent(&name.to_string()).await?)
     }
 
     /// Loads shards and pages, all at once.
@@ -116,9 +149,10 @@ impl<P: Platform> App<P> {
                 Ok(object) => snapshots.objects.insert(*name, Rc::from(object)),
                 Err(error) => {
                     snapshots.mark_unreadable(*name, now);
+                    let error = Value::from(error.to_string());
                     self.platform
                         .log()
-                        .log(format_args!(r#"{{"event":"unreadable","object":"{name}","error":"{error}"}}"#));
+                        .log(format_args!(r#"{{"event":"unreadable","object":"{name}","error":{error}}}"#));
                 }
             }
         }
@@ -145,7 +179,7 @@ impl<P: Platform> App<P> {
         }
         let fetched = self.platform.keys().fetch(&url, JWKS_MAX_BYTES).await;
         if let Err(error) = &fetched {
-            let error = serde_json::Value::from(error.to_string());
+            let error = Value::from(error.to_string());
             self.platform
                 .log()
                 .log(format_args!(r#"{{"event":"keys_unavailable","issuer":{issuer},"error":{error}}}"#));
@@ -168,9 +202,19 @@ impl<P: Platform> App<P> {
                 r#"{{"event":"keys","issuer":{issuer},"usable":{usable},"skipped":{skipped}}}"#
             )),
             KeysFetched::Kept(problem) => {
-                let problem = serde_json::Value::from(problem.as_ref().map(ToString::to_string));
+                let problem = Value::from(problem.as_ref().map(ToString::to_string));
                 log.log(format_args!(r#"{{"event":"keys_kept","issuer":{issuer},"problem":{problem}}}"#));
             }
         }
     }
+}
+
+/// What the store gave, if it is the object of that name.
+fn checked(name: ObjectName, object: Option<Vec<u8>>) -> Result<Vec<u8>, LoadError> {
+    let object = object.ok_or(LoadError::NotFound)?;
+    if object.len() > OBJECT_MAX_BYTES {
+        return Err(LoadError::TooLarge);
+    }
+    name.check(&object)?;
+    Ok(object)
 }

@@ -58,6 +58,16 @@ pub enum Need {
     Transfer(Transfer),
 }
 
+/// Something that is refreshed behind a request.
+#[derive(Debug)]
+pub struct Refresh(Refreshed);
+
+#[derive(Debug)]
+enum Refreshed {
+    Head,
+    Keys(usize),
+}
+
 impl<P: Platform> App<P> {
     /// Makes the configured keys ready.
     ///
@@ -117,22 +127,23 @@ impl<P: Platform> App<P> {
         Reply::error(unavailable(), "load_rounds")
     }
 
-    /// Whether something is to be refreshed behind a request. The platform then runs [`Self::background`]
-    /// after it has answered.
-    pub fn background_due(&self) -> bool {
+    /// What is to be refreshed behind a request, if anything. It counts as begun: the platform runs it with
+    /// [`Self::refresh`] once it has answered.
+    pub fn begin_refresh(&self) -> Option<Refresh> {
         let now = self.now();
-        let state = self.state.borrow();
-        state.snapshots.refresh_due(now)
+        let State { snapshots, tokens } = &mut *self.state.borrow_mut();
+        if snapshots.refresh_due(now) {
+            snapshots.refresh_begins(now);
+            return Some(Refresh(Refreshed::Head));
+        }
+        tokens.keys_refresh_due(now).map(|issuer| Refresh(Refreshed::Keys(issuer)))
     }
 
-    /// Refreshes the head and issuers' keys where they are due.
-    pub async fn background(&self) {
-        if self.background_due() {
-            self.refresh_head().await;
-        }
-        let due = self.state.borrow_mut().tokens.keys_refresh_due(self.now());
-        if let Some(issuer) = due {
-            self.fetch_keys(issuer).await;
+    /// Runs what [`Self::begin_refresh`] gave.
+    pub async fn refresh(&self, refresh: Refresh) {
+        match refresh.0 {
+            Refreshed::Head => self.refresh_head().await,
+            Refreshed::Keys(issuer) => self.fetch_keys(issuer).await,
         }
     }
 

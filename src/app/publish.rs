@@ -51,7 +51,7 @@ impl<P: Platform> App<P> {
     pub(super) async fn transfer(&self, transfer: Transfer, body: impl RequestBody) -> Reply {
         let key = transfer.name.map_or_else(|| HEAD_KEY.to_owned(), |name| name.to_string());
         if !transfer.is_upload {
-            return match self.platform.store().get(&key).await {
+            return match self.platform.store().get_recent(&key).await {
                 Ok(Some(value)) => {
                     let mut reply = Reply::ok(String::new(), Caching::Private);
                     reply.body = Body::Bytes(value);
@@ -90,7 +90,7 @@ impl<P: Platform> App<P> {
     /// Whether a head may be stored: signed, not older than the stored one, complete.
     async fn check_head(&self, jws: &[u8]) -> Result<(), Reply> {
         let head = self.verify_head(jws).map_err(|error| Reply::error(NOT_A_HEAD, error.to_string()))?;
-        let stored = match self.platform.store().get(HEAD_KEY).await {
+        let stored = match self.platform.store().get_recent(HEAD_KEY).await {
             Ok(stored) => stored,
             Err(error) => return Err(Reply::error(unavailable(), error.to_string())),
         };
@@ -113,7 +113,7 @@ impl<P: Platform> App<P> {
         let delta = head.delta.map(|digest| (ObjectKind::Delta, digest));
         let named = [(ObjectKind::Index, head.index), (ObjectKind::Directory, head.directory)];
         for (kind, digest) in named.into_iter().chain(delta) {
-            match self.read_object(ObjectName { kind, digest }).await {
+            match self.read_recent(ObjectName { kind, digest }).await {
                 Ok(_) => {}
                 Err(LoadError::Store(error)) => return Err(Reply::error(unavailable(), error.to_string())),
                 Err(error) => return Err(Reply::error(NOT_COMPLETE, error.to_string())),

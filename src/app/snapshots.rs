@@ -155,7 +155,6 @@ impl Snapshots {
 mod tests {
     use super::*;
     use crate::snapshot::{
-        directory::Directory,
         head::Head,
         index::{Index, NewTree, encode_index},
         object::{Digest, ObjectKind},
@@ -175,7 +174,7 @@ mod tests {
             customers: 0,
             items: 0,
         };
-        Version { head, index, directory: Directory::default(), delta: None }
+        Version { head, index: Rc::new(index), directory: Rc::default(), delta: None }
     }
 
     fn seqs(snapshots: &Snapshots) -> Vec<u64> {

@@ -21,9 +21,9 @@ pub struct Version {
     /// What the publisher signed.
     pub head: Head,
     /// Where shards are.
-    pub index: Index,
+    pub index: Rc<Index>,
     /// Merchants, apps, clients, licences.
-    pub directory: Directory,
+    pub directory: Rc<Directory>,
     /// What changed since the shards were written.
     pub delta: Option<Rc<[u8]>>,
 }
@@ -178,8 +178,8 @@ mod tests {
             customers: 1,
             items: 0,
         };
-        let index = Index::decode(index).unwrap();
-        (Version { head, index, directory: Directory::default(), delta: delta.map(Into::into) }, pages)
+        let index = Rc::new(Index::decode(index).unwrap());
+        (Version { head, index, directory: Rc::default(), delta: delta.map(Into::into) }, pages)
     }
 
     fn bytes(found: Found) -> Option<Vec<u8>> {

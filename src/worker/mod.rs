@@ -43,8 +43,8 @@ async fn fetch(request: web_sys::Request, env: Env, context: Context) -> worker:
         Ok(reply) => reply,
         Err(_) => service.handle(&incoming.view(), incoming.body()).await,
     };
-    if service.background_due() {
-        context.wait_until(async move { service.background().await });
+    if let Some(refresh) = service.begin_refresh() {
+        context.wait_until(async move { service.refresh(refresh).await });
     }
     response::from_reply(&reply, incoming.is_head())
 }

@@ -83,15 +83,24 @@ impl Platform for WorkerPlatform {
 /// A KV namespace.
 pub(super) struct Kv(KvStore);
 
-impl ObjectStore for Kv {
-    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        let cache_ttl_secs =
-            if ObjectName::parse(key).is_some() { OBJECT_CACHE_TTL_SECS } else { HEAD_CACHE_TTL_SECS };
+impl Kv {
+    async fn read(&self, key: &str, cache_ttl_secs: u64) -> Result<Option<Vec<u8>>, StoreError> {
         let reading = self.0.get(key).cache_ttl(cache_ttl_secs).bytes();
         match in_time(reading, STORE_TIMEOUT_MS).await {
             Some(read) => read.map_err(|error| StoreError(error.to_string())),
             None => Err(StoreError(format!("no answer in {STORE_TIMEOUT_MS} ms"))),
         }
+    }
+}
+
+impl ObjectStore for Kv {
+    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let is_object = ObjectName::parse(key).is_some();
+        self.read(key, if is_object { OBJECT_CACHE_TTL_SECS } else { HEAD_CACHE_TTL_SECS }).await
+    }
+
+    async fn get_recent(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.read(key, HEAD_CACHE_TTL_SECS).await
     }
 
     async fn put(&self, key: &str, value: &[u8]) -> Result<(), StoreError> {

@@ -211,7 +211,7 @@ impl Catalogue {
             customers: built.customers,
             items: built.items,
         };
-        (Version { head, index, directory, delta: None }, objects)
+        (Version { head, index: index.into(), directory: directory.into(), delta: None }, objects)
     }
 }
 

@@ -48,7 +48,7 @@ impl Edge {
         };
         let index = Index::decode(object(ObjectKind::Index, head.index)).unwrap();
         let directory = Directory::decode(&object(ObjectKind::Directory, head.directory)).unwrap();
-        let version = Version { head, index, directory, delta: None };
+        let version = Version { head, index: index.into(), directory: directory.into(), delta: None };
         Self { version, objects, cache: ObjectCache::new(OBJECT_CACHE_BYTES) }
     }
 

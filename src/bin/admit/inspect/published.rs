@@ -101,8 +101,8 @@ impl<'e> Snapshot<'e> {
             index_bytes: index.len(),
             version: Version {
                 head,
-                index: Index::decode(index).context("index")?,
-                directory: Directory::decode(&directory).context("directory")?,
+                index: Index::decode(index).context("index")?.into(),
+                directory: Directory::decode(&directory).context("directory")?.into(),
                 delta,
             },
             signature,

@@ -1,0 +1,212 @@
+//! A small business, published into a store in memory, and edges that answer from it.
+
+use admit::{
+    api::reply::{Reply, Request},
+    app::App,
+    config::Config,
+    memory::{MemoryBody, MemoryPlatform, block_on},
+    ports::Platform as _,
+    snapshot::{
+        build::build,
+        head::{HEAD_TYPE, Head},
+        object::ObjectName,
+        source::{Lines, Strictness},
+    },
+};
+use base64ct::{Base64UrlUnpadded, Encoding as _};
+use jwt_compact::{
+    Algorithm, AlgorithmSignature as _,
+    alg::{Ed25519, Hs256, Hs256Key},
+    jwk::JsonWebKey,
+};
+use serde_json::{Value, json};
+
+/// When the tests begin, unix seconds.
+pub const START: i64 = 1_800_000_000;
+
+/// The customers of every business here.
+pub const CUSTOMER: &str = "alice";
+
+pub const JWKS_URL: &str = "https://i.example/jwks";
+
+const SECRET: &str = "a secret of thirty-two bytes or more";
+const CACHE_SECRET: &str = "another secret of thirty-two bytes";
+
+/// RFC 8032 §7.1, tests 1 and 2: the publisher's key and somebody else's.
+const KEYS: [(&str, &str); 2] = [
+    ("nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A", "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"),
+    ("TM0Imyj_ltqdtsNG7BFOD1uKMZ81q6Yk2oz27U-4pvs", "PUAXw-hDiVqStwqnTRt-vJyYLM8uxJaMwM1V8Sr0Zgw"),
+];
+
+/// Who signs.
+#[derive(Clone, Copy)]
+pub enum Signer {
+    Publisher,
+    Stranger,
+}
+
+impl Signer {
+    fn jwk(self, with_secret: bool) -> Value {
+        let (d, x) = KEYS[self as usize];
+        let mut jwk = json!({"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "kid": "k", "x": x});
+        if with_secret {
+            jwk["d"] = d.into();
+        }
+        jwk
+    }
+
+    pub fn jwks(self) -> String {
+        json!({"keys": [self.jwk(false)]}).to_string()
+    }
+
+    pub fn sign(self, typ: &str, payload: &Value) -> String {
+        let jwk: JsonWebKey<'_> = serde_json::from_value(self.jwk(true)).unwrap();
+        let key = <Ed25519 as Algorithm>::SigningKey::try_from(&jwk).unwrap();
+        let header = json!({"alg": "EdDSA", "kid": "k", "typ": typ});
+        jws(&header, payload, |message| Ed25519.sign(&key, message).as_bytes().into_owned())
+    }
+}
+
+fn jws(header: &Value, payload: &Value, sign: impl Fn(&[u8]) -> Vec<u8>) -> String {
+    let encode = |value: &Value| Base64UrlUnpadded::encode_string(value.to_string().as_bytes());
+    let message = format!("{}.{}", encode(header), encode(payload));
+    let signature = Base64UrlUnpadded::encode_string(&sign(message.as_bytes()));
+    format!("{message}.{signature}")
+}
+
+/// A viewer's token from the issuer with the shared secret.
+pub fn viewer() -> String {
+    let key = Hs256Key::new(SECRET);
+    let claims = json!({"iss": "https://v.example", "sub": CUSTOMER, "exp": START + 100_000});
+    jws(&json!({"alg": "HS256"}), &claims, |message| Hs256.sign(&key, message).as_bytes().into_owned())
+}
+
+/// A viewer's token from the issuer whose keys are fetched.
+pub fn fetched_viewer() -> String {
+    let claims = json!({"iss": "https://i.example", "sub": CUSTOMER, "exp": START + 100_000});
+    Signer::Publisher.sign("JWT", &claims)
+}
+
+/// A business: item 1 belongs to the customer until `expires_at`, item 2 to nobody.
+pub struct Business {
+    pub head: Head,
+    pub objects: Vec<(ObjectName, Vec<u8>)>,
+}
+
+impl Business {
+    pub fn new(seq: u64, expires_at: Option<i64>) -> Self {
+        let item = |id: i64| {
+            json!({
+                "type": "item", "id": id, "merchant_id": 7, "title": "t", "is_active": true,
+                "access_control_type": {"id": 4, "name": "Paid", "auth": true},
+                "item_type": {"id": 44, "name": "jw_asset", "content_type": "ovp", "host": "h", "description": "d"},
+                "content": "c", "created_at": 1, "updated_at": 1,
+            })
+        };
+        let uuid = "11a7ed90-65d3-4ee2-9d91-4e1409678576";
+        let accesses = expires_at.map(|at| json!({"id": 5, "item_id": 1, "created_at": 1, "expires_at": at}));
+        let customer = |namespace: &str| {
+            json!({
+                "type": "customer", "namespace": namespace, "subject": CUSTOMER, "id": 9, "uuid": uuid, "merchant_id": 7,
+                "accesses": accesses.as_slice(),
+            })
+        };
+        let merchant = json!({"type": "merchant", "id": 7, "uuid": uuid});
+        let ndjson: Vec<_> =
+            [merchant, item(1), item(2), customer("v"), customer("i")].iter().map(Value::to_string).collect();
+        let mut lines = Lines::default();
+        lines.read("business", ndjson.join("\n").as_bytes(), Strictness::ReadOn).unwrap();
+        lines.check(START);
+        assert!(lines.errors.is_empty(), "{:?}", lines.errors);
+        let built = build(&lines, START).unwrap();
+        let head = Head {
+            format: 1,
+            seq,
+            as_of: START,
+            index: built.index,
+            directory: built.directory,
+            delta: None,
+            customers: built.customers,
+            items: built.items,
+        };
+        Self { head, objects: built.objects }
+    }
+
+    pub fn jws(&self, signer: Signer) -> String {
+        signer.sign(HEAD_TYPE, &serde_json::to_value(&self.head).unwrap())
+    }
+
+    /// Puts the objects, then the head, straight into the store.
+    pub fn publish(&self, platform: &MemoryPlatform) {
+        self.publish_objects(platform);
+        platform.store().insert("head", self.jws(Signer::Publisher).as_bytes());
+    }
+
+    pub fn publish_objects(&self, platform: &MemoryPlatform) {
+        for (name, object) in &self.objects {
+            platform.store().insert(&name.to_string(), object);
+        }
+    }
+}
+
+/// An isolate.
+pub struct Edge {
+    pub app: App<MemoryPlatform>,
+}
+
+impl Edge {
+    pub fn new(platform: MemoryPlatform) -> Self {
+        let issuers = json!([
+            {"issuer": "https://v.example", "namespace": "v", "audience": "none_required",
+             "keys": {"secret": "SECRET", "alg": "HS256"}},
+            {"issuer": "https://i.example", "namespace": "i", "audience": "none_required", "may_publish": true,
+             "keys": {"jwks_url": JWKS_URL}},
+        ]);
+        let config = Config::parse(&|name| match name {
+            "ISSUERS" => Some(issuers.to_string()),
+            "SNAPSHOT_KEYS" => Some(Signer::Publisher.jwks()),
+            "SECRET" => Some(SECRET.to_owned()),
+            "JWKS_CACHE_SECRET" => Some(CACHE_SECRET.to_owned()),
+            _ => None,
+        });
+        Self { app: App::new(platform, config.unwrap()).unwrap() }
+    }
+
+    pub fn started() -> Self {
+        Self::new(MemoryPlatform::at(u64::try_from(START).unwrap() * 1_000))
+    }
+
+    /// An isolate with the same store, clock and issuers.
+    pub fn beside(&self) -> Self {
+        Self::new(self.platform().beside())
+    }
+
+    pub fn platform(&self) -> &MemoryPlatform {
+        self.app.platform()
+    }
+
+    pub fn advance_secs(&self, secs: u64) {
+        self.platform().clock().advance_secs(secs);
+    }
+
+    pub fn get(&self, path: &str, token: &str) -> Reply {
+        let authorization = format!("Bearer {token}");
+        let request = Request { method: "GET", path, authorization: &authorization, ..Request::default() };
+        block_on(self.app.handle(&request, MemoryBody::default()))
+    }
+
+    /// The status of a check of item 1.
+    pub fn check(&self) -> u16 {
+        self.get("/items/1/access", &viewer()).status
+    }
+
+    /// What the platform does after an answer.
+    pub fn refresh_behind(&self) -> bool {
+        let refresh = self.app.begin_refresh();
+        let is_due = refresh.is_some();
+        if let Some(refresh) = refresh {
+            block_on(self.app.refresh(refresh));
+        }
+        is_due
+    }
+}

@@ -1,0 +1,89 @@
+//! Issuers that are down, slow to add keys, or whose stored keys somebody has touched.
+
+use admit::ports::Platform as _;
+
+use crate::edge::{Business, Edge, JWKS_URL, START, Signer, fetched_viewer};
+
+fn edge() -> Edge {
+    let edge = Edge::started();
+    Business::new(1, Some(START + 1_000_000)).publish(edge.platform());
+    edge
+}
+
+fn check(edge: &Edge) -> u16 {
+    edge.get("/items/1/access", &fetched_viewer()).status
+}
+
+fn stored_key(edge: &Edge) -> String {
+    edge.platform().store().keys().into_iter().find(|key| key.starts_with("jwks/")).unwrap()
+}
+
+#[test]
+fn an_issuer_that_is_down_is_unavailable_and_logs_nobody_out() {
+    let edge = edge();
+    edge.platform().keys().fail(JWKS_URL, "status 500");
+    let reply = edge.get("/items/1/access", &fetched_viewer());
+    assert_eq!(reply.status, 503);
+    assert!(reply.header("retry-after").is_some());
+    for _ in 0..10 {
+        assert_eq!(check(&edge), 503);
+    }
+    assert_eq!(edge.platform().keys().fetches().len(), 1);
+    edge.platform().keys().serve(JWKS_URL, Signer::Publisher.jwks().as_bytes());
+    edge.advance_secs(10);
+    assert_eq!(check(&edge), 200);
+}
+
+#[test]
+fn the_last_good_keys_serve_while_the_issuer_is_down() {
+    let edge = edge();
+    edge.platform().keys().serve(JWKS_URL, Signer::Publisher.jwks().as_bytes());
+    assert_eq!(check(&edge), 200);
+    edge.platform().keys().fail(JWKS_URL, "status 500");
+    edge.advance_secs(50_000);
+    assert_eq!(check(&edge), 200);
+    // They are refreshed behind an answer when they are old.
+    while edge.refresh_behind() {}
+    assert_eq!(edge.platform().keys().fetches().len(), 2);
+    assert_eq!(check(&edge), 200);
+}
+
+#[test]
+fn another_isolate_takes_the_stored_keys() {
+    let first = edge();
+    first.platform().keys().serve(JWKS_URL, Signer::Publisher.jwks().as_bytes());
+    assert_eq!(check(&first), 200);
+    first.platform().keys().fail(JWKS_URL, "status 500");
+    assert_eq!(check(&first.beside()), 200);
+    assert_eq!(first.platform().keys().fetches().len(), 1);
+    // Old ones too, while nothing better can be had.
+    first.advance_secs(50_000);
+    assert_eq!(check(&first.beside()), 200);
+    assert_eq!(first.platform().keys().fetches().len(), 2);
+}
+
+#[test]
+fn stored_keys_that_somebody_has_touched_are_not_used() {
+    let first = edge();
+    first.platform().keys().serve(JWKS_URL, Signer::Stranger.jwks().as_bytes());
+    // The stranger's document is fetched and refuses the token; what it leaves in the store is sealed.
+    assert_eq!(check(&first), 401);
+    let key = stored_key(&first);
+    let sealed = first.platform().store().peek(&key).unwrap();
+    let forged = [&sealed[..40], Signer::Publisher.jwks().as_bytes()].concat();
+    first.platform().store().insert(&key, &forged);
+    first.platform().keys().fail(JWKS_URL, "status 500");
+    assert_eq!(check(&first.beside()), 503);
+}
+
+#[test]
+fn a_new_key_of_the_issuer_is_found_after_the_cooldown() {
+    let edge = edge();
+    let other_kid = Signer::Publisher.jwks().replace(r#""kid":"k""#, r#""kid":"old""#);
+    edge.platform().keys().serve(JWKS_URL, other_kid.as_bytes());
+    assert_eq!(check(&edge), 401);
+    edge.platform().keys().serve(JWKS_URL, Signer::Publisher.jwks().as_bytes());
+    assert_eq!(check(&edge), 401);
+    edge.advance_secs(30);
+    assert_eq!(check(&edge), 200);
+}

@@ -1,0 +1,7 @@
+//! What an edge does when its store, its publisher's head or an issuer's keys are not as they should be.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that fails says why")]
+
+mod edge;
+mod head;
+mod keys;
+mod objects;

@@ -1,0 +1,72 @@
+//! Shards that are missing, damaged or late.
+
+use admit::{memory::Fault, ports::Platform as _};
+
+use crate::edge::{Business, Edge, START, viewer};
+
+const FOREVER: Option<i64> = Some(START + 1_000_000);
+
+#[test]
+fn a_shard_that_cannot_be_read_is_unavailable_never_denied() {
+    for fault in [Fault::Error, Fault::Missing, Fault::Truncated(100), Fault::Flipped(1_000)] {
+        let edge = Edge::started();
+        Business::new(1, FOREVER).publish(edge.platform());
+        edge.platform().store().break_on("shard/", fault);
+        let reply = edge.get("/items/1/access", &viewer());
+        assert_eq!((reply.status, reply.header("retry-after")), (503, Some("2")), "{fault:?}");
+        assert_eq!(edge.get("/items/1", "").status, 503, "{fault:?}");
+        edge.platform().store().mend();
+        edge.advance_secs(5);
+        assert_eq!(edge.check(), 200, "{fault:?}");
+    }
+}
+
+#[test]
+fn while_a_shard_has_not_arrived_the_version_before_answers_whole() {
+    let edge = Edge::started();
+    Business::new(1, FOREVER).publish(edge.platform());
+    assert_eq!(edge.check(), 200);
+    // Customers changed, items did not: only the customers' shard is new, and it is late.
+    let next = Business::new(2, None);
+    next.publish(edge.platform());
+    let known: Vec<String> =
+        Business::new(1, FOREVER).objects.iter().map(|(name, _)| name.to_string()).collect();
+    let late: Vec<String> = next.objects.iter().map(|(name, _)| name.to_string()).collect();
+    let late = late.iter().find(|name| name.starts_with("shard/") && !known.contains(name)).unwrap();
+    edge.platform().store().break_on(late, Fault::Missing);
+    edge.advance_secs(61);
+    assert_eq!(edge.check(), 200);
+    let reads = edge.platform().store().reads().iter().filter(|key| *key == late).count();
+    for _ in 0..5 {
+        assert_eq!(edge.check(), 200);
+    }
+    assert_eq!(edge.platform().store().reads().iter().filter(|key| *key == late).count(), reads);
+    edge.platform().store().mend();
+    edge.advance_secs(5);
+    assert_eq!(edge.check(), 402);
+}
+
+#[test]
+fn a_valid_object_under_another_name_is_refused() {
+    let edge = Edge::started();
+    let business = Business::new(1, FOREVER);
+    business.publish(edge.platform());
+    let shards: Vec<_> =
+        business.objects.iter().filter(|(name, _)| name.to_string().starts_with("shard/")).collect();
+    let [(first, first_object), (second, second_object)] = shards.as_slice() else { panic!("two shards") };
+    edge.platform().store().insert(&first.to_string(), second_object);
+    edge.platform().store().insert(&second.to_string(), first_object);
+    assert_eq!(edge.check(), 503);
+}
+
+#[test]
+fn what_is_in_memory_needs_no_store() {
+    let edge = Edge::started();
+    Business::new(1, FOREVER).publish(edge.platform());
+    assert_eq!(edge.check(), 200);
+    let reads = edge.platform().store().reads().len();
+    for _ in 0..100 {
+        assert_eq!(edge.check(), 200);
+    }
+    assert_eq!(edge.platform().store().reads().len(), reads);
+}
