@@ -30,6 +30,15 @@ function headerMap(headers) {
 }
 
 /**
+ * Asks for answers as they are. jsdom unpacks gzip in answers below 400 only, and hands pages the packed
+ * bytes of an error, which no browser does.
+ */
+const uncompressed = (dispatch) => (options, handler) => {
+  const headers = { ...headerMap(options.headers), 'accept-encoding': 'identity' };
+  return dispatch({ ...options, headers }, handler);
+};
+
+/**
  * Opens a page with the SDK pointed at the Worker. `token` signs the viewer in; `sent` has every
  * request that left the page, preflights too.
  */
@@ -46,7 +55,7 @@ export function openPage({ token } = {}) {
   const { window } = new JSDOM('<!doctype html><title>Player</title>', {
     url: `${PAGE_ORIGIN}/watch`,
     runScripts: 'outside-only',
-    resources: { interceptors: [record] },
+    resources: { interceptors: [record, uncompressed] },
     // Without a console: a CORS failure is an assertion here, not a line on the terminal.
     virtualConsole: new VirtualConsole(),
   });
