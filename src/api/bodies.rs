@@ -72,7 +72,7 @@ pub fn fee(item: &ItemRecord<'_>, fee: &FeeRecord<'_>) -> String {
 
 /// A page of a package's items, rendered without `content`.
 #[must_use]
-pub fn package_items(total: usize, page: usize, offset: usize, limit: usize, items: &[String]) -> String {
+pub fn package_items(total: usize, page: u32, offset: u64, limit: usize, items: &[String]) -> String {
     let collection = items.join(",");
     format!(
         r#"{{"total":{total},"page":{page},"offset":{offset},"limit":{limit},"collection":[{collection}]}}"#

@@ -52,7 +52,7 @@ enum Read {
     Fees { item_id: i64 },
     Fee { item_id: i64, fee_id: i64 },
     Package { item_id: i64 },
-    PackageItems { item_id: i64, page: usize, limit: usize },
+    PackageItems { item_id: i64, page: u32, limit: usize },
     Health,
 }
 
@@ -198,14 +198,18 @@ fn item_id(id: Id<'_>) -> Result<i64, ApiError> {
 }
 
 /// `page` (from 1) and `limit`. Parameters with other names are ignored: native SDKs send some.
-fn page_and_limit(query: &str) -> Result<(usize, usize), ApiError> {
+fn page_and_limit(query: &str) -> Result<(u32, usize), ApiError> {
     let (mut page, mut limit) = (1, PAGE_DEFAULT_ITEMS);
     for pair in query.split('&') {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let number = || Id::from(value).number().and_then(|number| usize::try_from(number).ok());
+        // Not as `usize`, which the Worker has 32 bits of and other machines 64.
+        let number = || Id::from(value).number().and_then(|number| u32::try_from(number).ok());
         match name {
             "page" => page = number().ok_or(INVALID_PAGE)?,
-            "limit" => limit = number().filter(|limit| *limit <= PAGE_MAX_ITEMS).ok_or(INVALID_LIMIT)?,
+            "limit" => {
+                let number = number().and_then(|number| usize::try_from(number).ok());
+                limit = number.filter(|limit| *limit <= PAGE_MAX_ITEMS).ok_or(INVALID_LIMIT)?;
+            }
             _ => {}
         }
     }
@@ -359,7 +363,7 @@ fn license(look_ups: &mut LookUps<'_>, principal: &Principal, now: UnixSecs) -> 
 fn package_items(
     look_ups: &mut LookUps<'_>,
     item_id: i64,
-    page: usize,
+    page: u32,
     limit: usize,
 ) -> Result<Reply, Missing> {
     let Some(record) = look_ups.item(item_id)? else { return Ok(ApiError::ItemNotFound.into()) };
@@ -368,9 +372,10 @@ fn package_items(
         return Ok(ApiError::ItemNotFound.into());
     }
     let members = package.members()?;
-    let offset = (page - 1).saturating_mul(limit);
+    // At most 100 a page: the product fits.
+    let offset = u64::from(page - 1) * limit as u64;
     let mut records = Vec::with_capacity(limit.min(members.len()));
-    for member in members.iter().skip(offset).take(limit) {
+    for member in members.iter().skip(usize::try_from(offset).unwrap_or(usize::MAX)).take(limit) {
         records.extend(look_ups.ask(Tree::Items, EntryKey::item(member))?);
     }
     look_ups.complete()?;

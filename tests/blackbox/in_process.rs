@@ -1,0 +1,102 @@
+//! The service in this process.
+
+use admit::{
+    api::reply::Request,
+    app::App,
+    config::{Config, ConfigError},
+    memory::{MemoryBody, MemoryPlatform, block_on},
+};
+
+use crate::blackbox::{
+    subject::Subject,
+    wire::{Answer, Payload, Wire},
+};
+
+/// [`App`] over a platform in memory, with what the Worker's glue and its runtime do around it.
+pub struct InProcess {
+    pub app: App<MemoryPlatform>,
+}
+
+/// Any moment will do; this one is in 2027.
+pub const START_SECS: u64 = 1_800_000_000;
+
+impl InProcess {
+    pub fn new(variables: &[(String, String)]) -> Result<Self, ConfigError> {
+        Self::on(MemoryPlatform::at(START_SECS * 1_000), variables)
+    }
+
+    pub fn on(platform: MemoryPlatform, variables: &[(String, String)]) -> Result<Self, ConfigError> {
+        let lookup =
+            |name: &str| variables.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
+        let app = App::new(platform, Config::parse(&lookup)?)?;
+        Ok(Self { app })
+    }
+}
+
+impl Subject for InProcess {
+    fn send(&self, wire: &Wire) -> Answer {
+        let config = self.app.config();
+        // The runtime joins what is sent several times.
+        let header = |wanted: &str| {
+            let values = wire.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case(wanted));
+            let values: Vec<_> =
+                values.map(|(_, value)| String::from_utf8_lossy(value).trim().to_owned()).collect();
+            values.join(", ")
+        };
+        let target = wire.seen.clone().unwrap_or_else(|| String::from_utf8_lossy(&wire.target).into_owned());
+        let (path, query) = target.split_once('?').unwrap_or((&target, ""));
+        let country = match &config.country_header {
+            Some(name) => header(name),
+            None => wire.country.clone().unwrap_or_default(),
+        };
+        let address = header(config.address_header.as_deref().unwrap_or("cf-connecting-ip"));
+        let (authorization, origin) = (header("authorization"), header("origin"));
+        let request = Request {
+            method: &wire.method,
+            path,
+            query,
+            authorization: &authorization,
+            origin: &origin,
+            ip_address: &address,
+            country: &country,
+        };
+        let body = match &wire.body {
+            Payload::None => MemoryBody::default(),
+            Payload::Whole(bytes) | Payload::Chunked(bytes) => bytes.clone().into(),
+            Payload::Interrupted(bytes) => MemoryBody { bytes: bytes.clone(), is_interrupted: true },
+        };
+        let reply = match self.app.answer(&request) {
+            Ok(reply) => reply,
+            Err(_) => block_on(self.app.handle(&request, body)),
+        };
+        if self.app.background_due() {
+            block_on(self.app.background());
+        }
+        let mut headers: Vec<(String, String)> =
+            reply.headers.iter().map(|(name, value)| ((*name).to_owned(), value.to_string())).collect();
+        let body = reply.body.as_bytes();
+        if reply.status != 204 {
+            headers.push(("content-length".to_owned(), body.len().to_string()));
+        }
+        let body = if wire.method == "HEAD" { Vec::new() } else { body.to_vec() };
+        Answer { status: reply.status, headers, body }
+    }
+
+    fn now(&self) -> i64 {
+        let clock = self.app.platform().clock();
+        i64::try_from(clock.now_ms() / 1_000).unwrap()
+    }
+
+    fn takes_raw_requests(&self) -> bool {
+        true
+    }
+
+    fn has_runtime(&self) -> bool {
+        false
+    }
+
+    fn pass_secs(&self, secs: u64) -> bool {
+        self.app.platform().clock().advance_secs(secs);
+        true
+    }
+}

@@ -1,0 +1,150 @@
+//! The sample issuers with keys for tests, and tokens by them. The keys are published or made anew: none is
+//! worth anything.
+
+use std::{fs, sync::LazyLock};
+
+use admit::snapshot::{build::Built, head::HEAD_TYPE, head::Head, object::FORMAT_VERSION};
+use base64ct::{Base64UrlUnpadded, Encoding};
+use jwt_compact::{
+    Algorithm, AlgorithmSignature,
+    alg::{Ed25519, Hs256, Hs256Key, ModulusBits, Rsa, RsaPrivateKey},
+    jwk::JsonWebKey,
+};
+use serde_json::{Map, Value, json};
+
+/// RFC 8032 §7.1, TEST 1 and TEST 2: the publisher's issuer, and the head.
+const PUBLISHER: (&str, &str) =
+    ("nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A", "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo");
+const SNAPSHOT: (&str, &str) =
+    ("TM0Imyj_ltqdtsNG7BFOD1uKMZ81q6Yk2oz27U-4pvs", "PUAXw-hDiVqStwqnTRt-vJyYLM8uxJaMwM1V8Sr0Zgw");
+const VENDOR_SECRET: &str = "black-box-tests-vendor-secret-0123456789";
+/// The name that `samples/issuers.json` gives the secret.
+pub const VENDOR_SECRET_NAME: &str = "VENDOR_JWT_SECRET";
+
+static RSA: LazyLock<RsaPrivateKey> =
+    LazyLock::new(|| Rsa::generate(&mut rand_core::OsRng, ModulusBits::TwoKibibytes).unwrap().0.into_inner());
+
+pub fn b64(bytes: impl AsRef<[u8]>) -> String {
+    Base64UrlUnpadded::encode_string(bytes.as_ref())
+}
+
+fn ed25519(pair: (&str, &str), kid: &str) -> (Value, Value) {
+    let public =
+        json!({ "kty": "OKP", "crv": "Ed25519", "x": pair.1, "kid": kid, "alg": "EdDSA", "use": "sig" });
+    let private = json!({ "kty": "OKP", "crv": "Ed25519", "x": pair.1, "d": pair.0 });
+    (private, public)
+}
+
+fn signed_by_ed25519(pair: (&str, &str), header: &Value, payload: &[u8]) -> String {
+    let jwk: JsonWebKey<'_> = serde_json::from_value(ed25519(pair, "").0).unwrap();
+    let key: <Ed25519 as Algorithm>::SigningKey = (&jwk).try_into().unwrap();
+    compact(header, payload, |input| Ed25519.sign(&key, input).as_bytes().into_owned())
+}
+
+fn compact(header: &Value, payload: &[u8], sign: impl Fn(&[u8]) -> Vec<u8>) -> String {
+    let input = format!("{}.{}", b64(header.to_string()), b64(payload));
+    let signature = sign(input.as_bytes());
+    format!("{input}.{}", b64(signature))
+}
+
+fn samples() -> Vec<Value> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/samples/issuers.json");
+    serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// The variables of a Worker that knows the sample issuers.
+pub fn variables() -> Vec<(String, String)> {
+    let issuers: Vec<Value> = samples().iter().map(issuer).collect();
+    let snapshot_keys = json!({ "keys": [ed25519(SNAPSHOT, "snapshot-1").1] });
+    [
+        ("ISSUERS", Value::from(issuers).to_string()),
+        ("SNAPSHOT_KEYS", snapshot_keys.to_string()),
+        (VENDOR_SECRET_NAME, VENDOR_SECRET.to_owned()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .to_vec()
+}
+
+fn issuer(sample: &Value) -> Value {
+    let key = &sample["key"];
+    let kid = key["kid"].as_str().unwrap();
+    let keys = match key["alg"].as_str().unwrap() {
+        "HS256" => json!({ "secret": key["secret"], "alg": "HS256" }),
+        "EdDSA" => json!({ "jwks": { "keys": [ed25519(PUBLISHER, kid).1] } }),
+        _ => {
+            let public = RSA.to_public_key();
+            let mut jwk = serde_json::to_value(JsonWebKey::from(&public)).unwrap();
+            jwk["kid"] = kid.into();
+            jwk["alg"] = "RS256".into();
+            json!({ "jwks": { "keys": [jwk] } })
+        }
+    };
+    let mut config = sample["config"].clone();
+    config["keys"] = keys;
+    config
+}
+
+/// A token of the sample issuer called `name`, with `claims` on top of its own.
+pub fn token(name: &str, claims: &Map<String, Value>, expires_at: i64) -> String {
+    let samples = samples();
+    let sample = samples.iter().find(|sample| sample["name"] == name).unwrap();
+    let mut all = sample["claims"].as_object().cloned().unwrap_or_default();
+    all.insert("iss".to_owned(), sample["config"]["issuer"].clone());
+    all.insert("exp".to_owned(), expires_at.into());
+    all.extend(claims.clone());
+    let payload = Value::Object(all).to_string().into_bytes();
+    let header = json!({ "alg": sample["key"]["alg"], "kid": sample["key"]["kid"], "typ": "JWT" });
+    match name {
+        "vendor" => compact(&header, &payload, |input| {
+            Hs256.sign(&Hs256Key::new(VENDOR_SECRET.as_bytes()), input).as_bytes().into_owned()
+        }),
+        "cognito" => {
+            compact(&header, &payload, |input| Rsa::rs256().sign(&RSA, input).as_bytes().into_owned())
+        }
+        _ => signed_by_ed25519(PUBLISHER, &header, &payload),
+    }
+}
+
+/// A token that may publish.
+pub fn publisher_token(expires_at: i64) -> String {
+    let claims = json!({ "sub": "sync", "scope": "snapshot:publish" });
+    token("publisher", claims.as_object().unwrap(), expires_at)
+}
+
+/// Whose key signs a head.
+#[derive(Clone, Copy, Debug)]
+pub enum Signer {
+    Publisher,
+    /// Another key, under the publisher's `kid`.
+    Impostor,
+    /// Another key under its own `kid`.
+    Stranger,
+}
+
+/// A head over what was built.
+pub fn head(built: &Built, seq: u64, as_of: i64) -> Head {
+    Head {
+        format: FORMAT_VERSION,
+        seq,
+        as_of,
+        index: built.index,
+        directory: built.directory,
+        delta: None,
+        customers: built.customers,
+        items: built.items,
+    }
+}
+
+pub fn sign_head(head: &Head, signer: Signer) -> String {
+    sign_head_as(head, signer, HEAD_TYPE)
+}
+
+pub fn sign_head_as(head: &Head, signer: Signer, typ: &str) -> String {
+    let payload = serde_json::to_vec(head).unwrap();
+    let (pair, kid) = match signer {
+        Signer::Publisher => (SNAPSHOT, "snapshot-1"),
+        Signer::Impostor => (PUBLISHER, "snapshot-1"),
+        Signer::Stranger => (PUBLISHER, "publisher-1"),
+    };
+    signed_by_ed25519(pair, &json!({ "alg": "EdDSA", "kid": kid, "typ": typ }), &payload)
+}

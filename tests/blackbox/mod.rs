@@ -1,0 +1,11 @@
+//! The black-box suite: the same requests and the same expectations for the service in this process and for
+//! the Worker in workerd.
+
+pub mod cases;
+pub mod catalogue;
+pub mod check;
+pub mod issuers;
+pub mod personas;
+pub mod routes;
+pub mod subject;
+pub mod wire;

@@ -1,0 +1,144 @@
+//! Every route by every method, and preflights.
+
+use super::{
+    check::{Pages, error_body, problems},
+    issuers,
+    subject::Subject,
+    wire::Wire,
+};
+
+const READ: &str = "GET, HEAD, OPTIONS";
+const STORE: &str = "GET, HEAD, PUT, OPTIONS";
+const DIGEST: &str = "/snapshot/shard/0000000000000000000000000000000000000000000000000000000000000000";
+
+/// Every route, and what it allows.
+const ROUTES: [(&str, &str); 13] = [
+    ("/items/5101/access", READ),
+    ("/license", READ),
+    ("/items/5101", READ),
+    ("/items/3f1c7a52-9be4-4d0a-8a6f-52c0d7e1b934/5101", READ),
+    ("/v2/items/3f1c7a52-9be4-4d0a-8a6f-52c0d7e1b934/5101", READ),
+    ("/items/5001/access-fees", READ),
+    ("/v2/items/5001/access-fees", READ),
+    ("/v2/items/5001/access-fees/7001", READ),
+    ("/items/packages/5001", READ),
+    ("/items/packages/5001/items", READ),
+    ("/healthz", READ),
+    ("/snapshot/head", STORE),
+    (DIGEST, STORE),
+];
+
+/// Methods that no read route has. TRACE, PROPFIND and QUERY stand for all that the runtime passes on.
+const OTHERS: [&str; 8] = ["POST", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND", "QUERY", "PURGE"];
+
+/// Sends a request and compares status, message and headers.
+type Expect<'a> = dyn FnMut(&Wire, u16, Option<&str>, &[(&str, Option<&str>)]) + 'a;
+
+/// Returns how many requests were sent.
+pub fn run(subject: &dyn Subject) -> usize {
+    let mut sent = 0;
+    let mut expect = |wire: &Wire, status: u16, message: Option<&str>, headers: &[(&str, Option<&str>)]| {
+        sent += 1;
+        let answer = subject.send(wire);
+        let at = format!("{} -> {} {}", wire.describe(), answer.status, answer.text());
+        assert_eq!(answer.status, status, "{at}");
+        assert_eq!(problems(wire, &answer, Pages::All), [""; 0], "{at}");
+        if let Some(message) = message {
+            assert_eq!(answer.json(), error_body(status, message, None), "{at}");
+        }
+        for (name, expected) in headers {
+            assert_eq!(answer.header(name), *expected, "{name} of {at}");
+        }
+    };
+    for (path, allow) in ROUTES {
+        for method in OTHERS.into_iter().filter(|method| !allow.contains(method)) {
+            let not_allowed = [("allow", Some(allow))];
+            expect(&Wire::new(method, path), 405, Some("Method not allowed"), &not_allowed);
+            // The same with a good token, and with a body: nothing of it is looked at.
+            let mut wire = Wire::new(method, path).bearer(&subject.token("subscriber"));
+            if !["TRACE", "PROPFIND", "PURGE"].contains(&method) {
+                wire.body = super::wire::Payload::Whole(b"title=x".to_vec());
+            }
+            expect(&wire, 405, Some("Method not allowed"), &not_allowed);
+        }
+        preflight(path, Some(allow), &mut expect);
+    }
+    for path in ["/", "/nope", "/items", "/items/5101/access/", "/v2/items", "/accounts/authenticate"] {
+        for method in OTHERS {
+            expect(&Wire::new(method, path), 404, Some("Route not found"), &[]);
+        }
+        preflight(path, None, &mut expect);
+    }
+    let good = Wire::get("/items/5101/access").bearer(&subject.token("subscriber"));
+    expect(&good, 200, None, &[]);
+    sent
+}
+
+/// A preflight carries no token, whatever the request after it will carry, and no path is refused one.
+fn preflight(path: &str, allow: Option<&str>, expect: &mut Expect<'_>) {
+    let headers = [
+        ("access-control-allow-origin", Some("*")),
+        ("access-control-allow-methods", Some("GET, HEAD, POST, PUT, PATCH, DELETE")),
+        ("access-control-allow-headers", Some("authorization, content-type")),
+        ("access-control-max-age", Some("86400")),
+        ("allow", allow),
+    ];
+    for method in ["GET", "PUT", "PATCH", "DELETE"] {
+        let wire = Wire::new("OPTIONS", path)
+            .header("Origin", "https://tv.example")
+            .header("Access-Control-Request-Method", method)
+            .header("Access-Control-Request-Headers", "authorization,content-type");
+        expect(&wire, 204, None, &headers);
+    }
+    // No preflight, but answered like one; a bad token is not looked at.
+    expect(&Wire::new("OPTIONS", path), 204, None, &headers);
+    expect(&Wire::new("OPTIONS", path).bearer("nonsense"), 204, None, &headers);
+}
+
+/// The routes by which a snapshot is published, for those who may not.
+pub fn run_without_publishing(subject: &dyn Subject) -> usize {
+    let paths = ["/snapshot/head", DIGEST];
+    let mut sent = 0;
+    for path in paths {
+        for method in ["GET", "HEAD", "PUT"] {
+            let with = |wire: Wire| Wire { method: method.to_owned(), ..wire };
+            for (wire, status, message) in [
+                (with(Wire::put(path, b"x".to_vec())), 401, "Invalid auth token"),
+                (with(Wire::put(path, b"x".to_vec())).bearer("x"), 401, "Invalid auth token"),
+                (
+                    with(Wire::put(path, b"x".to_vec())).bearer(&subject.token("subscriber")),
+                    403,
+                    "Invalid privileges",
+                ),
+                (
+                    with(Wire::put(path, b"x".to_vec())).bearer(&subject.token("merchant")),
+                    403,
+                    "Invalid privileges",
+                ),
+                (
+                    with(Wire::put(path, b"x".to_vec())).bearer(&scoped(subject.now())),
+                    403,
+                    "Invalid privileges",
+                ),
+            ] {
+                let wire =
+                    if method == "PUT" { wire } else { Wire { body: super::wire::Payload::None, ..wire } };
+                sent += 1;
+                let answer = subject.send(&wire);
+                let at = format!("{} -> {} {}", wire.describe(), answer.status, answer.text());
+                assert_eq!(answer.status, status, "{at}");
+                assert_eq!(problems(&wire, &answer, Pages::All), [""; 0], "{at}");
+                if method != "HEAD" {
+                    assert_eq!(answer.json(), error_body(status, message, None), "{at}");
+                }
+            }
+        }
+    }
+    sent
+}
+
+/// The scope that publishes, by an issuer that may not let anybody publish.
+fn scoped(now: i64) -> String {
+    let claims = serde_json::json!({ "sub": "sync", "mid": 2101, "scope": "snapshot:publish" });
+    issuers::token("vendor", claims.as_object().unwrap(), now + 3_600)
+}

@@ -1,0 +1,305 @@
+//! The Worker in workerd, with whatever configuration a test wants, and behind `wrangler dev`.
+
+use std::{
+    env, fs,
+    io::{BufRead, BufReader},
+    net::{SocketAddr, ToSocketAddrs},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
+    thread,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use serde_json::Value;
+
+use crate::blackbox::{
+    subject::Subject,
+    wire::{Answer, Wire},
+};
+
+use crate::client;
+
+/// workerd starts in a fraction of a second; a busy machine gets this long.
+const START_LIMIT: Duration = Duration::from_secs(60);
+
+/// The request header that workerd is told to take `request.cf` from. Clients of Cloudflare have none.
+const CF_HEADER: &str = "x-tests-cf";
+
+/// The KV namespace: a service that speaks KV's HTTP form. A second port of workerd leads to it, so that
+/// tests can look at values, change them, and break what begins with a prefix.
+const KV: &str = r#"
+const values = new Map();
+let broken = null;
+export default {
+  async fetch(request) {
+    const url = new URL(request.url);
+    const key = decodeURIComponent(url.pathname.slice(1));
+    if (key === "tests/break") { broken = await request.text() || null; return new Response(null, { status: 204 }); }
+    if (broken !== null && key.startsWith(broken)) return new Response("broken on cue", { status: 500 });
+    if (request.method === "PUT") { values.set(key, await request.arrayBuffer()); return new Response(null, { status: 204 }); }
+    if (request.method === "DELETE") { values.delete(key); return new Response(null, { status: 204 }); }
+    return values.has(key) ? new Response(values.get(key)) : new Response("not found", { status: 404 });
+  }
+};
+"#;
+
+fn now_secs() -> i64 {
+    #[expect(clippy::disallowed_methods, reason = "the Worker goes by the real clock, and so does its test")]
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    i64::try_from(now.as_secs()).unwrap()
+}
+
+/// Whether the Worker's tests are to run. `cargo xtask test` says so; a plain `cargo test` may find the
+/// Worker of another day in `build/`, or none.
+pub fn is_wanted() -> bool {
+    let is_wanted = env::var_os("ADMIT_BASE_URL").is_some() || env::var_os("ADMIT_WORKERD").is_some();
+    if !is_wanted {
+        eprintln!("skipped: `cargo xtask test` builds the Worker and runs these tests");
+    }
+    is_wanted
+}
+
+/// The binary: `ADMIT_WORKERD`, or the one that npm installed for this machine.
+fn program() -> PathBuf {
+    if let Some(path) = env::var_os("ADMIT_WORKERD").filter(|path| !path.is_empty()) {
+        return path.into();
+    }
+    let packages = Path::new(env!("CARGO_MANIFEST_DIR")).join("node_modules/@cloudflare");
+    let found = fs::read_dir(&packages)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .find(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("workerd-")));
+    found.expect("node_modules has no workerd; ADMIT_WORKERD may name one").join("bin/workerd")
+}
+
+/// A workerd of our own, which ends with this value.
+pub struct Workerd {
+    child: Child,
+    address: SocketAddr,
+    kv: SocketAddr,
+    output: Arc<Mutex<String>>,
+    dir: PathBuf,
+}
+
+impl Workerd {
+    /// Starts the Worker with these variables and an empty KV namespace.
+    pub fn start(variables: &[(String, String)]) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let dir =
+            Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("workerd-{}-{count}", std::process::id()));
+        fs::create_dir_all(&dir).unwrap();
+        let build = Path::new(env!("CARGO_MANIFEST_DIR")).join("build");
+        for file in ["index.js", "index_bg.wasm"] {
+            fs::copy(build.join(file), dir.join(file))
+                .unwrap_or_else(|error| panic!("build/{file}: {error}"));
+        }
+        fs::write(dir.join("kv.js"), KV).unwrap();
+        let mut bindings = String::new();
+        for (index, (name, value)) in variables.iter().enumerate() {
+            // A file of its own, so that no value has to be escaped.
+            fs::write(dir.join(format!("variable-{index}")), value).unwrap();
+            bindings += &format!("(name = \"{name}\", text = embed \"variable-{index}\"), ");
+        }
+        fs::write(dir.join("config.capnp"), config(&bindings)).unwrap();
+        let mut command = Command::new(program());
+        command.args(["serve", "config.capnp", "--control-fd=1"]).current_dir(&dir);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("workerd runs");
+        let output = Arc::new(Mutex::new(String::new()));
+        collect(child.stdout.take().unwrap(), &output);
+        collect(child.stderr.take().unwrap(), &output);
+        let mut started =
+            Self { child, address: ([127, 0, 0, 1], 0).into(), kv: ([127, 0, 0, 1], 0).into(), output, dir };
+        started.address = started.socket("http");
+        started.kv = started.socket("kv");
+        started
+    }
+
+    fn socket(&mut self, name: &str) -> SocketAddr {
+        let wanted = format!(r#"{{"event":"listen","socket":"{name}","port":"#);
+        #[expect(clippy::disallowed_methods, reason = "a limit, not a measurement")]
+        let start = Instant::now();
+        while start.elapsed() < START_LIMIT {
+            let output = self.output();
+            let port =
+                output.lines().find_map(|line| line.strip_prefix(&wanted)?.strip_suffix('}')?.parse().ok());
+            if let Some(port) = port {
+                return SocketAddr::from(([127, 0, 0, 1], port));
+            }
+            assert!(self.child.try_wait().unwrap().is_none(), "workerd ended: {}", self.output());
+            thread::sleep(Duration::from_millis(10));
+        }
+        panic!("workerd does not listen: {}", self.output());
+    }
+
+    /// Everything that it wrote, the Worker's log lines among it.
+    pub fn output(&self) -> String {
+        self.output.lock().unwrap().clone()
+    }
+
+    /// The first line that holds all of `parts`, which may take a moment to arrive.
+    pub fn log_line(&self, parts: &[&str]) -> Option<String> {
+        for _ in 0..500 {
+            let output = self.output();
+            if let Some(line) = output.lines().find(|line| parts.iter().all(|part| line.contains(part))) {
+                return Some(line.to_owned());
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        None
+    }
+
+    fn kv(&self, wire: &Wire) -> Answer {
+        client::send(self.kv, "kv", wire, None).expect("the KV service answers")
+    }
+
+    /// Sets a value behind the Worker's back.
+    pub fn kv_put(&self, key: &str, value: &[u8]) {
+        assert_eq!(self.kv(&Wire::put(&format!("/{key}"), value.to_vec())).status, 204);
+    }
+
+    /// A value, if there is one.
+    pub fn kv_get(&self, key: &str) -> Option<Vec<u8>> {
+        let answer = self.kv(&Wire::get(&format!("/{key}")));
+        (answer.status == 200).then_some(answer.body)
+    }
+
+    /// Makes every operation on keys that begin with `prefix` fail; nothing fails after `None`.
+    pub fn kv_break(&self, prefix: Option<&str>) {
+        let wire = Wire::put("/tests/break", prefix.unwrap_or_default().as_bytes().to_vec());
+        assert_eq!(self.kv(&wire).status, 204);
+    }
+}
+
+impl Drop for Workerd {
+    fn drop(&mut self) {
+        let _ended = self.child.kill();
+        let _ended = self.child.wait();
+        if !thread::panicking() {
+            let _removed = fs::remove_dir_all(&self.dir);
+        }
+    }
+}
+
+fn config(bindings: &str) -> String {
+    let (date, flags) = compatibility();
+    format!(
+        r#"using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (
+  services = [(name = "main", worker = .main), (name = "kv", worker = .kv)],
+  sockets = [
+    (name = "http", address = "127.0.0.1:0", http = (cfBlobHeader = "{CF_HEADER}"), service = "main"),
+    (name = "kv", address = "127.0.0.1:0", http = (), service = "kv")
+  ]
+);
+const main :Workerd.Worker = (
+  modules = [
+    (name = "index.js", esModule = embed "index.js"),
+    (name = "./index_bg.wasm", wasm = embed "index_bg.wasm")
+  ],
+  compatibilityDate = {date},
+  compatibilityFlags = {flags},
+  bindings = [{bindings}(name = "SNAPSHOT", kvNamespace = "kv")]
+);
+const kv :Workerd.Worker = (
+  modules = [(name = "kv.js", esModule = embed "kv.js")],
+  compatibilityDate = {date}
+);
+"#
+    )
+}
+
+/// As wrangler.toml says, so that the tests run what is deployed.
+fn compatibility() -> (String, String) {
+    let toml = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/wrangler.toml")).unwrap();
+    let value = |name: &str| {
+        let line = toml.lines().find_map(|line| line.strip_prefix(name)?.trim().strip_prefix('='));
+        line.unwrap_or_else(|| panic!("wrangler.toml has no {name}")).trim().to_owned()
+    };
+    (value("compatibility_date"), value("compatibility_flags"))
+}
+
+fn collect(stream: impl std::io::Read + Send + 'static, output: &Arc<Mutex<String>>) {
+    let output = Arc::clone(output);
+    thread::spawn(move || {
+        for line in BufReader::new(stream).lines().map_while(Result::ok) {
+            *output.lock().unwrap() += &(line + "\n");
+        }
+    });
+}
+
+impl Subject for Workerd {
+    fn send(&self, wire: &Wire) -> Answer {
+        client::send(self.address, "edge.example", wire, Some(CF_HEADER))
+            .unwrap_or_else(|error| panic!("{}: {error}\n{}", wire.describe(), self.output()))
+    }
+
+    fn now(&self) -> i64 {
+        now_secs()
+    }
+
+    fn takes_raw_requests(&self) -> bool {
+        true
+    }
+
+    fn has_runtime(&self) -> bool {
+        true
+    }
+}
+
+/// The `wrangler dev` that `cargo xtask test` started, with its own keys and tokens.
+pub struct DevServer {
+    address: SocketAddr,
+    host: String,
+    personas: Vec<Value>,
+}
+
+impl DevServer {
+    /// The server, if there is one.
+    pub fn running() -> Option<Self> {
+        let base_url = env::var("ADMIT_BASE_URL").ok()?;
+        let host =
+            base_url.strip_prefix("http://").expect("an http address").trim_end_matches('/').to_owned();
+        let address = host.to_socket_addrs().unwrap().next().unwrap();
+        let path = env::var_os("ADMIT_PERSONAS").expect("ADMIT_PERSONAS names the personas' file");
+        let personas = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+        Some(Self { address, host, personas })
+    }
+}
+
+impl Subject for DevServer {
+    fn send(&self, wire: &Wire) -> Answer {
+        let answer = client::send(self.address, &self.host, wire, None);
+        answer.unwrap_or_else(|error| panic!("{}: {error}", wire.describe()))
+    }
+
+    fn now(&self) -> i64 {
+        now_secs()
+    }
+
+    fn token(&self, persona: &str) -> String {
+        let found = self.personas.iter().find(|known| known["name"] == persona);
+        found.unwrap_or_else(|| panic!("no persona {persona}"))["token"].as_str().unwrap().to_owned()
+    }
+
+    fn takes_raw_requests(&self) -> bool {
+        // wrangler's server and miniflare stand before the Worker and change what they pass on.
+        false
+    }
+
+    fn has_runtime(&self) -> bool {
+        false
+    }
+
+    fn default_country(&self) -> Option<&'static str> {
+        // wrangler makes one up.
+        None
+    }
+}
