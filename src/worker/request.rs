@@ -74,7 +74,8 @@ fn country(request: &web_sys::Request) -> String {
         .unwrap_or_default()
 }
 
-/// Path and query of an absolute URL. The runtime has normalised it, so nothing but cutting is left.
+/// Path and query of an absolute URL. The runtime makes it absolute and resolves and decodes nothing, so
+/// that what is cut out is what was sent.
 fn path_and_query(url: &str) -> (&str, &str) {
     let after_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
     let target = after_scheme.find('/').and_then(|start| after_scheme.get(start..)).unwrap_or("/");
