@@ -69,8 +69,8 @@ impl Subject for InProcess {
             Ok(reply) => reply,
             Err(_) => block_on(self.app.handle(&request, body)),
         };
-        if self.app.background_due() {
-            block_on(self.app.background());
+        if let Some(refresh) = self.app.begin_refresh() {
+            block_on(self.app.refresh(refresh));
         }
         let mut headers: Vec<(String, String)> =
             reply.headers.iter().map(|(name, value)| ((*name).to_owned(), value.to_string())).collect();
