@@ -105,6 +105,17 @@ pub fn token(name: &str, claims: &Map<String, Value>, expires_at: i64) -> String
     }
 }
 
+/// The JWKS of an issuer whose keys are fetched.
+pub fn fetched_jwks() -> String {
+    json!({ "keys": [ed25519(PUBLISHER, "fetched-1").1] }).to_string()
+}
+
+/// A token with exactly these claims, by an issuer that has [`fetched_jwks`].
+pub fn fetched_token(claims: &Value) -> String {
+    let header = json!({ "alg": "EdDSA", "kid": "fetched-1", "typ": "JWT" });
+    signed_by_ed25519(PUBLISHER, &header, claims.to_string().as_bytes())
+}
+
 /// A token that may publish.
 pub fn publisher_token(expires_at: i64) -> String {
     let claims = json!({ "sub": "sync", "scope": "snapshot:publish" });

@@ -193,7 +193,11 @@ fn config(bindings: &str) -> String {
     format!(
         r#"using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
-  services = [(name = "main", worker = .main), (name = "kv", worker = .kv)],
+  services = [
+    (name = "main", worker = .main),
+    (name = "kv", worker = .kv),
+    (name = "internet", network = (allow = ["public", "private"]))
+  ],
   sockets = [
     (name = "http", address = "127.0.0.1:0", http = (cfBlobHeader = "{CF_HEADER}"), service = "main"),
     (name = "kv", address = "127.0.0.1:0", http = (), service = "kv")

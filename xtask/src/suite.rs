@@ -119,7 +119,7 @@ impl Suite<'_> {
         })?;
         let base_url = &running.server.base_url;
         if paths.in_root("tests/worker_suite.rs").exists() {
-            let tests = self.cargo(&["test", "--locked", "--test", "worker_suite"]);
+            let tests = self.cargo(&["test", "--locked", "--no-fail-fast", "--test", "worker_*"]);
             self.command("black-box tests", with_worker(tests, base_url, &file))?;
         } else {
             self.skip("black-box tests", "tests/worker_suite.rs does not exist");
