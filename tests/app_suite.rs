@@ -14,7 +14,10 @@ mod blackbox;
 #[path = "blackbox/in_process.rs"]
 mod in_process;
 
-use blackbox::{cases, catalogue, issuers, routes};
+use blackbox::{
+    cases, catalogue, configured, issuers, matrix::Matrix, oracle::Oracle, publishing, routes,
+    subject::Subject as _, wire::Wire,
+};
 use in_process::InProcess;
 
 fn service() -> InProcess {
@@ -33,4 +36,63 @@ fn every_route_by_every_method() {
     let service = service();
     catalogue::publish(&service, 1);
     println!("{} requests", routes::run(&service) + routes::run_without_publishing(&service));
+}
+
+#[test]
+fn every_viewer_by_every_item_and_route() {
+    let service = service();
+    let published = catalogue::publish(&service, 1);
+    let oracle = Oracle { lines: &published.lines, at: published.at };
+    println!("{} requests", Matrix { subject: &service, oracle, is_exact: true, sent: 0 }.run());
+}
+
+#[test]
+fn publishing_refuses_what_nobody_signed() {
+    let service = service();
+    let published = catalogue::publish(&service, 1);
+    println!("{} requests", publishing::run(&service, &published));
+}
+
+fn configured(changes: &[(&str, &str)]) -> InProcess {
+    InProcess::new(&configured::variables(changes)).unwrap()
+}
+
+#[test]
+fn without_a_snapshot_nothing_is_denied() {
+    configured::no_snapshot(&service());
+}
+
+#[test]
+fn pages_of_a_list() {
+    configured::listed_pages(&configured(configured::ORIGINS));
+}
+
+#[test]
+fn headers_of_another_cdn() {
+    configured::trusted_headers(&configured(configured::TRUSTED));
+}
+
+#[test]
+fn a_wrong_configuration_is_none() {
+    for (changes, variable) in configured::WRONG {
+        let error = InProcess::new(&configured::variables(changes)).err().unwrap();
+        assert!(error.variable.starts_with(variable), "{changes:?}: {error}");
+    }
+}
+
+#[test]
+fn checks_are_logged_with_their_reason() {
+    let service = configured(&[("LOG_CHECKS", "all")]);
+    catalogue::publish(&service, 1);
+    for (persona, status, reason) in
+        [("subscriber", 200, "license"), ("never-bought", 402, "no_grant"), ("expired-token", 401, "expired")]
+    {
+        let token = service.token(persona);
+        service.send(&Wire::get("/items/5101/access").bearer(&token));
+        let lines = service.app.platform().memory_log().take();
+        let line = lines.iter().find(|line| line.contains(&format!(r#""status":{status},"#)));
+        let line = line.unwrap_or_else(|| panic!("{persona}: {lines:?}"));
+        assert!(line.contains(&format!(r#""reason":"{reason}""#)), "{persona}: {line}");
+        assert!(!lines.concat().contains(&token), "{persona}: a token in the log");
+    }
 }

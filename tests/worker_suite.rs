@@ -14,17 +14,26 @@ mod blackbox;
 #[path = "blackbox/client.rs"]
 mod client;
 #[path = "blackbox/workerd.rs"]
-#[expect(dead_code, reason = "for suites to come")]
 mod workerd;
 
-use blackbox::{cases, catalogue, issuers, routes};
+use blackbox::{
+    cases,
+    catalogue::{self, Published},
+    check::error_body,
+    configured, issuers,
+    matrix::Matrix,
+    oracle::Oracle,
+    publishing, routes,
+    subject::Subject as _,
+    wire::Wire,
+};
 use workerd::{DevServer, Workerd};
 
 /// A Worker that has the sample catalogue.
-fn published() -> Workerd {
+fn published() -> (Workerd, Published) {
     let worker = Workerd::start(&issuers::variables());
-    catalogue::publish(&worker, 1);
-    worker
+    let published = catalogue::publish(&worker, 1);
+    (worker, published)
 }
 
 #[test]
@@ -32,7 +41,7 @@ fn every_case() {
     if !workerd::is_wanted() {
         return;
     }
-    let worker = published();
+    let (worker, _) = published();
     println!("{} requests", cases::run(&worker));
 }
 
@@ -41,7 +50,7 @@ fn every_route_by_every_method() {
     if !workerd::is_wanted() {
         return;
     }
-    let worker = published();
+    let (worker, _) = published();
     println!("{} requests", routes::run(&worker) + routes::run_without_publishing(&worker));
 }
 
@@ -49,4 +58,152 @@ fn every_route_by_every_method() {
 fn every_case_behind_wrangler() {
     let Some(server) = DevServer::running() else { return };
     println!("{} requests", cases::run(&server));
+}
+
+#[test]
+fn every_viewer_by_every_item_and_route() {
+    if !workerd::is_wanted() {
+        return;
+    }
+    let (worker, published) = published();
+    let oracle = Oracle { lines: &published.lines, at: published.at };
+    println!("{} requests", Matrix { subject: &worker, oracle, is_exact: true, sent: 0 }.run());
+}
+
+#[test]
+fn every_viewer_by_every_item_and_route_behind_wrangler() {
+    let Some(server) = DevServer::running() else { return };
+    let now = server.now();
+    let lines = catalogue::lines(now);
+    let oracle = Oracle { lines: &lines, at: now };
+    println!("{} requests", Matrix { subject: &server, oracle, is_exact: false, sent: 0 }.run());
+}
+
+#[test]
+fn publishing_refuses_what_nobody_signed() {
+    if !workerd::is_wanted() {
+        return;
+    }
+    let (worker, published) = published();
+    println!("{} requests", publishing::run(&worker, &published));
+}
+
+fn configured(changes: &[(&str, &str)]) -> Workerd {
+    Workerd::start(&configured::variables(changes))
+}
+
+#[test]
+fn without_a_snapshot_nothing_is_denied() {
+    if workerd::is_wanted() {
+        configured::no_snapshot(&configured(&[]));
+    }
+}
+
+#[test]
+fn pages_of_a_list() {
+    if workerd::is_wanted() {
+        configured::listed_pages(&configured(configured::ORIGINS));
+    }
+}
+
+#[test]
+fn headers_of_another_cdn() {
+    if workerd::is_wanted() {
+        configured::trusted_headers(&configured(configured::TRUSTED));
+    }
+}
+
+/// Never a half-working Worker: a fixed body whatever is asked, and a log line that names the variable.
+#[test]
+fn a_wrong_configuration_is_a_fixed_answer() {
+    if !workerd::is_wanted() {
+        return;
+    }
+    for (changes, variable) in configured::WRONG {
+        let worker = configured(changes);
+        for wire in [
+            Wire::get("/items/5101/access"),
+            Wire::get("/items/5101/access").bearer(&worker.token("subscriber")),
+            Wire::get("/healthz"),
+            Wire::get("/nope"),
+            Wire::new("HEAD", "/license"),
+            Wire::new("OPTIONS", "/license"),
+            Wire::put("/snapshot/head", b"x".to_vec()),
+        ] {
+            let answer = worker.send(&wire);
+            let at = format!("{changes:?}: {}", wire.describe());
+            assert_eq!(answer.status, 500, "{at}");
+            assert_eq!(answer.header("access-control-allow-origin"), Some("*"), "{at}");
+            assert_eq!(answer.header("cache-control"), Some("private, no-store"), "{at}");
+            assert_eq!(answer.header("content-type"), Some("application/json"), "{at}");
+            if wire.method == "HEAD" {
+                assert!(answer.body.is_empty(), "{at}");
+            } else {
+                assert_eq!(answer.json(), error_body(500, "Internal error", None), "{at}");
+            }
+        }
+        let line = worker.log_line(&[r#""event":"configuration""#, variable]);
+        let line = line.unwrap_or_else(|| panic!("{changes:?}: {}", worker.output()));
+        let secret = issuers::variables().into_iter().find(|(name, _)| name == issuers::VENDOR_SECRET_NAME);
+        assert!(!line.contains(&secret.unwrap().1), "a secret in the log");
+    }
+}
+
+#[test]
+fn checks_are_logged_with_their_reason() {
+    if !workerd::is_wanted() {
+        return;
+    }
+    let worker = configured(&[("LOG_CHECKS", "all")]);
+    catalogue::publish(&worker, 1);
+    for (persona, status, reason) in
+        [("subscriber", 200, "license"), ("never-bought", 402, "no_grant"), ("expired-token", 401, "expired")]
+    {
+        let token = worker.token(persona);
+        worker.send(&Wire::get("/items/5101/access").bearer(&token));
+        let status = format!(r#""status":{status},"#);
+        let line = worker.log_line(&["/items/5101/access", &status, &format!(r#""reason":"{reason}""#)]);
+        assert!(line.is_some(), "{persona}: {}", worker.output());
+        assert!(!worker.output().contains(&token), "{persona}: a token in the log");
+    }
+}
+
+/// The store fails: what is in memory goes on to answer, and what is not is no denial.
+#[test]
+fn a_store_that_fails_denies_nobody() {
+    if !workerd::is_wanted() {
+        return;
+    }
+    let (worker, _) = published();
+    let access = |persona: &str, id: i64| {
+        let wire = Wire::get(&format!("/items/{id}/access")).bearer(&worker.token(persona));
+        worker.send(&wire).status
+    };
+    assert_eq!(access("subscriber", 5101), 200);
+    worker.kv_break(Some(""));
+    assert_eq!(access("subscriber", 5101), 200, "what is in memory");
+    for persona in ["lifetime", "cognito-viewer", "package-owner"] {
+        for id in [5101, 5105, 5130, 5120] {
+            assert!([200, 402, 503].contains(&access(persona, id)), "{persona} on {id}");
+        }
+    }
+    worker.kv_break(None);
+    assert_eq!(access("subscriber", 5101), 200);
+
+    // A Worker that cannot read its first head: 503, never 402, and it comes round by itself.
+    let cold = configured(&[]);
+    cold.kv_break(Some("head"));
+    let wire = Wire::get("/items/5101/access").bearer(&cold.token("subscriber"));
+    assert_eq!(cold.send(&wire).status, 503);
+    cold.kv_break(None);
+    catalogue::publish(&cold, 1);
+    assert_eq!(cold.send(&wire).status, 200);
+
+    // Write access to the store is not enough to grant access.
+    let forged = configured(&[]);
+    forged.kv_put("head", b"eyJhbGciOiJub25lIn0.e30.");
+    assert_eq!(forged.send(&wire).status, 503);
+    assert_eq!(forged.kv_get("head").as_deref(), Some(&b"eyJhbGciOiJub25lIn0.e30."[..]));
+    catalogue::publish(&forged, 1);
+    assert_eq!(forged.send(&wire).status, 200, "a head that nobody signed keeps no good one out");
 }

@@ -4,8 +4,12 @@
 pub mod cases;
 pub mod catalogue;
 pub mod check;
+pub mod configured;
 pub mod issuers;
+pub mod matrix;
+pub mod oracle;
 pub mod personas;
+pub mod publishing;
 pub mod routes;
 pub mod subject;
 pub mod wire;

@@ -1,0 +1,147 @@
+//! Cases under another configuration. `start` makes a subject with these variables on top of the usual ones,
+//! an empty value standing for none.
+
+use serde_json::json;
+
+use super::{
+    catalogue,
+    check::{Pages, error_body, problems},
+    issuers,
+    subject::Subject,
+    wire::Wire,
+};
+
+/// The usual variables with changes.
+pub fn variables(changes: &[(&str, &str)]) -> Vec<(String, String)> {
+    let mut variables = issuers::variables();
+    variables.retain(|(name, _)| !changes.iter().any(|(changed, _)| changed == name));
+    let set = changes.iter().filter(|(_, value)| !value.is_empty());
+    variables.extend(set.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+    variables
+}
+
+/// Values that make the configuration unusable, and the variable that the log must name.
+pub const WRONG: [(&[(&str, &str)], &str); 15] = [
+    (&[("ISSUERS", "")], "ISSUERS"),
+    (&[("ISSUERS", "{")], "ISSUERS"),
+    (&[("ISSUERS", "[]")], "ISSUERS"),
+    (&[("ISSUERS", "[{\"issuer\":\"https://i.example\"}]")], "ISSUERS[0]"),
+    (
+        &[(
+            "ISSUERS",
+            r#"[{"issuer":"i","namespace":"n","audience":"any","keys":{"jwks_url":"https://i.example/j"}}]"#,
+        )],
+        "ISSUERS[0]",
+    ),
+    (
+        &[(
+            "ISSUERS",
+            r#"[{"issuer":"i","namespace":"n","audience":"none_required","keys":{"jwks_url":"http://i.example/j"}}]"#,
+        )],
+        "ISSUERS[0].keys.jwks_url",
+    ),
+    (&[("VENDOR_JWT_SECRET", "")], "VENDOR_JWT_SECRET"),
+    (&[("VENDOR_JWT_SECRET", "short")], "VENDOR_JWT_SECRET"),
+    (&[("SNAPSHOT_KEYS", "")], "SNAPSHOT_KEYS"),
+    (&[("SNAPSHOT_KEYS", "no JSON")], "SNAPSHOT_KEYS"),
+    (&[("CORS_ORIGINS", "tv.example")], "CORS_ORIGINS"),
+    (&[("CORS_ORIGINS", "https://tv.example/")], "CORS_ORIGINS"),
+    (&[("LOG_CHECKS", "yes")], "LOG_CHECKS"),
+    (&[("TRUSTED_COUNTRY_HEADER", "x country")], "TRUSTED_COUNTRY_HEADER"),
+    (&[("JWKS_CACHE_SECRET", "short")], "JWKS_CACHE_SECRET"),
+];
+
+/// Nothing is published yet: every read says so, and none of them is a denial.
+pub fn no_snapshot(subject: &dyn Subject) {
+    let unavailable = error_body(503, "Service unavailable", None);
+    for path in ["/items/5101/access", "/license", "/items/5101", "/items/5001/access-fees", "/healthz"] {
+        for method in ["GET", "HEAD"] {
+            let wire = Wire::new(method, path).bearer(&subject.token("subscriber"));
+            let answer = subject.send(&wire);
+            assert_eq!(answer.status, 503, "{path}");
+            assert!(
+                answer.header("retry-after").is_some_and(|after| after.parse::<u32>().unwrap() >= 1),
+                "{path}"
+            );
+            assert_eq!(problems(&wire, &answer, Pages::All), [""; 0], "{path}");
+            assert!(method == "HEAD" || answer.json() == unavailable, "{path}: {}", answer.text());
+        }
+    }
+    // What needs no snapshot is answered as ever.
+    for (wire, status) in [
+        (Wire::get("/items/5101/access"), 401),
+        (Wire::get("/items/x/access").bearer(&subject.token("subscriber")), 422),
+        (Wire::get("/nope"), 404),
+        (Wire::new("POST", "/license"), 405),
+        (Wire::new("OPTIONS", "/license"), 204),
+    ] {
+        assert_eq!(subject.send(&wire).status, status, "{}", wire.describe());
+    }
+    // The first publish is seen at once by the isolate that took it.
+    catalogue::publish(subject, 1);
+    let wire = Wire::get("/items/5101/access").bearer(&subject.token("subscriber"));
+    assert_eq!(subject.send(&wire).status, 200);
+}
+
+/// `CORS_ORIGINS` is `https://tv.example, https://www.tv.example`.
+pub const ORIGINS: &[(&str, &str)] = &[("CORS_ORIGINS", "https://tv.example, https://www.tv.example")];
+
+pub fn listed_pages(subject: &dyn Subject) {
+    catalogue::publish(subject, 1);
+    let wires = [
+        (Wire::get("/items/5101"), 200),
+        (Wire::get("/items/5101/access"), 401),
+        (Wire::get("/items/5101/access").bearer(&subject.token("never-bought")), 402),
+        (Wire::get("/items/5999"), 404),
+        (Wire::get("/nope"), 404),
+        (Wire::new("DELETE", "/license"), 405),
+        (Wire::get("/items/x"), 422),
+        (Wire::new("OPTIONS", "/items/5101/access"), 204),
+        (Wire::new("HEAD", "/items/5101"), 200),
+    ];
+    for (wire, status) in wires {
+        for (origin, pages) in [
+            (Some("https://tv.example"), Pages::Listed("https://tv.example")),
+            (Some("https://www.tv.example"), Pages::Listed("https://www.tv.example")),
+            (Some("https://evil.example"), Pages::NotListed),
+            (Some("https://tv.example.evil.example"), Pages::NotListed),
+            (Some("http://tv.example"), Pages::NotListed),
+            (Some("https://tv.example:8443"), Pages::NotListed),
+            (Some("null"), Pages::NotListed),
+            (Some("*"), Pages::NotListed),
+            (Some("https://tv.example, https://www.tv.example"), Pages::NotListed),
+            (Some(""), Pages::NotListed),
+            (None, Pages::NotListed),
+        ] {
+            let wire = match origin {
+                Some(origin) => wire.clone().header("Origin", origin),
+                None => wire.clone(),
+            };
+            let answer = subject.send(&wire);
+            let at = format!("{} for {origin:?}", wire.describe());
+            assert_eq!(answer.status, status, "{at}");
+            assert_eq!(problems(&wire, &answer, pages), [""; 0], "{at}");
+        }
+    }
+}
+
+/// Behind another CDN, which sets these headers.
+pub const TRUSTED: &[(&str, &str)] =
+    &[("TRUSTED_COUNTRY_HEADER", "X-CDN-Country"), ("TRUSTED_ADDRESS_HEADER", "X-CDN-Address")];
+
+pub fn trusted_headers(subject: &dyn Subject) {
+    catalogue::publish(subject, 1);
+    let ask = |wire: Wire| {
+        let answer = subject.send(&wire.bearer(&subject.token("subscriber")));
+        let body = answer.json();
+        json!([body["country_code"], body["ip_address"]])
+    };
+    let access = || Wire::get("/items/5101/access").country("US").header("CF-Connecting-IP", "198.51.100.1");
+    assert_eq!(ask(access()), json!(["XX", "0.0.0.0"]), "the header counts, and nothing else");
+    let wire = access().header("x-cdn-country", "GB").header("x-cdn-address", "203.0.113.9");
+    assert_eq!(ask(wire), json!(["GB", "203.0.113.9"]));
+    let wire = access().header("X-CDN-Country", "GB\",\"id\":1,\"a\":\"").header("X-CDN-Address", "a, b");
+    assert_eq!(ask(wire), json!(["XX", "0.0.0.0"]), "what is no country and no address is not shown");
+    let wire = access().header("X-CDN-Country", "GB").header("X-CDN-Country", "SE");
+    assert_eq!(ask(wire), json!(["XX", "0.0.0.0"]), "a client's beside the CDN's");
+}

@@ -1,0 +1,184 @@
+//! The routes by which a snapshot is published: what they refuse, and that nothing refused has any effect.
+
+use admit::snapshot::{
+    head::Head,
+    object::{Digest, ObjectKind, ObjectName},
+};
+
+use super::{
+    catalogue::Published,
+    check::{Pages, error_body, problems},
+    issuers::{self, Signer},
+    subject::Subject,
+    wire::{Answer, Payload, Wire},
+};
+
+const OBJECT_LIMIT: usize = 8 * 1024 * 1024;
+const HEAD_LIMIT: usize = 4096;
+const NOT_THE_NAME: &str = "The body does not have the digest and the header that its name says";
+const NOT_A_HEAD: &str = "The body is not a head that a key of SNAPSHOT_KEYS has signed";
+const NOT_COMPLETE: &str = "An object that the head names is not stored";
+
+struct Publisher<'a> {
+    subject: &'a dyn Subject,
+    token: String,
+    sent: usize,
+}
+
+impl Publisher<'_> {
+    fn send(&mut self, wire: Wire) -> Answer {
+        self.sent += 1;
+        let wire = wire.bearer(&self.token);
+        let answer = self.subject.send(&wire);
+        let at = format!("{} -> {} {}", wire.describe(), answer.status, answer.text());
+        assert_eq!(problems(&wire, &answer, Pages::All), [""; 0], "{at}");
+        answer
+    }
+
+    fn refused(&mut self, wire: Wire, status: u16, message: &str, field: Option<&str>) {
+        let at = wire.describe();
+        let answer = self.send(wire);
+        let expected = error_body(status, message, field);
+        assert_eq!((answer.status, answer.json()), (status, expected), "{at}");
+        self.still_serves();
+    }
+
+    fn still_serves(&mut self) {
+        self.sent += 1;
+        let wire = Wire::get("/items/5101/access").bearer(&self.subject.token("subscriber"));
+        assert_eq!(self.subject.send(&wire).status, 200, "a refused upload has an effect");
+    }
+
+    fn put_head(&self, head: &Head) -> Wire {
+        let _ = self;
+        Wire::put("/snapshot/head", issuers::sign_head(head, Signer::Publisher).into_bytes())
+    }
+}
+
+/// Returns how many requests were sent. The subject holds `published` with `seq` 1.
+pub fn run(subject: &dyn Subject, published: &Published) -> usize {
+    let token = issuers::publisher_token(subject.now() + 86_400);
+    let mut publisher = Publisher { subject, token, sent: 0 };
+    objects(&mut publisher, published);
+    too_large(&mut publisher);
+    heads(&mut publisher, published);
+    publisher.sent
+}
+
+fn objects(publisher: &mut Publisher<'_>, published: &Published) {
+    let (name, object) = &published.built.objects[0];
+    let path = format!("/snapshot/{name}");
+    // What is stored is sent back as it is, and may be stored again.
+    for wire in [Wire::get(&path), Wire::put(&path, object.clone()), Wire::get(&path)] {
+        let is_put = wire.method == "PUT";
+        let answer = publisher.send(wire);
+        if is_put {
+            let body = serde_json::json!({ "stored": name.to_string() });
+            assert_eq!((answer.status, answer.json()), (201, body));
+        } else {
+            assert_eq!((answer.status, &answer.body), (200, object));
+            assert_eq!(answer.header("content-type"), Some("application/octet-stream"));
+        }
+    }
+    let head = publisher.send(Wire::new("HEAD", &path));
+    assert_eq!(head.header("content-length"), Some(object.len().to_string().as_str()));
+    let unknown = ObjectName { kind: ObjectKind::Shard, digest: Digest([7; 32]) };
+    let unknown = format!("/snapshot/{unknown}");
+    publisher.refused(Wire::get(&unknown), 404, "Object not found", None);
+    let wrong = |publisher: &mut Publisher<'_>, path: &str, body: Vec<u8>| {
+        publisher.refused(Wire::put(path, body), 422, NOT_THE_NAME, Some("body"));
+    };
+    wrong(publisher, &unknown, object.clone());
+    wrong(publisher, &path, object[..object.len() - 1].to_vec());
+    wrong(publisher, &path, [object.as_slice(), &[0]].concat());
+    wrong(publisher, &path, Vec::new());
+    let mut flipped = object.clone();
+    flipped[object.len() / 2] ^= 1;
+    wrong(publisher, &path, flipped);
+    let other = ObjectKind::ALL.into_iter().find(|kind| *kind != name.kind).unwrap();
+    let other = ObjectName { kind: other, digest: name.digest };
+    wrong(publisher, &format!("/snapshot/{other}"), object.clone());
+    // The digest is right, the header is not.
+    let text = b"no object at all";
+    wrong(publisher, &format!("/snapshot/{}", ObjectName::of(ObjectKind::Delta, text)), text.to_vec());
+    // Nothing of a refused upload is stored.
+    publisher.refused(Wire::get(&unknown), 404, "Object not found", None);
+    let chunked = Wire { body: Payload::Chunked(object.clone()), ..Wire::new("PUT", &path) };
+    assert_eq!(publisher.send(chunked).status, 201);
+    // No body at all.
+    publisher.refused(Wire::new("PUT", &path), 422, NOT_THE_NAME, Some("body"));
+}
+
+fn too_large(publisher: &mut Publisher<'_>) {
+    let path = format!("/snapshot/{}", ObjectName { kind: ObjectKind::Shard, digest: Digest([8; 32]) });
+    for body in [Payload::Whole(vec![0; OBJECT_LIMIT + 1]), Payload::Chunked(vec![0; OBJECT_LIMIT + 1])] {
+        let wire = Wire { body, ..Wire::new("PUT", &path) };
+        publisher.refused(wire, 413, "Body too large", None);
+    }
+    // As long as may be: refused for what it says, not for its length.
+    publisher.refused(Wire::put(&path, vec![0; OBJECT_LIMIT]), 422, NOT_THE_NAME, Some("body"));
+    for body in [Payload::Whole(vec![b'a'; HEAD_LIMIT + 1]), Payload::Chunked(vec![b'a'; HEAD_LIMIT + 1])] {
+        let wire = Wire { body, ..Wire::new("PUT", "/snapshot/head") };
+        publisher.refused(wire, 413, "Body too large", None);
+    }
+    let wire = Wire::put("/snapshot/head", vec![b'a'; HEAD_LIMIT]);
+    publisher.refused(wire, 422, NOT_A_HEAD, Some("body"));
+}
+
+fn heads(publisher: &mut Publisher<'_>, published: &Published) {
+    let now = published.at;
+    let good = issuers::head(&published.built, 5, now);
+    let not_a_head = |publisher: &mut Publisher<'_>, body: String| {
+        let wire = Wire::put("/snapshot/head", body.into_bytes());
+        publisher.refused(wire, 422, NOT_A_HEAD, Some("body"));
+    };
+    not_a_head(publisher, String::new());
+    not_a_head(publisher, serde_json::to_string(&good).unwrap());
+    not_a_head(publisher, "a.b.c".to_owned());
+    not_a_head(publisher, "\u{fffd}".to_owned());
+    not_a_head(publisher, issuers::sign_head(&good, Signer::Impostor));
+    not_a_head(publisher, issuers::sign_head(&good, Signer::Stranger));
+    // The publisher's key signs tokens of other types too; none of them is a head.
+    not_a_head(publisher, issuers::sign_head_as(&good, Signer::Publisher, "JWT"));
+    let signed = issuers::sign_head(&good, Signer::Publisher);
+    not_a_head(publisher, signed[..signed.len() - 1].to_owned());
+    not_a_head(publisher, format!("{signed}\n"));
+    let (input, _) = signed.rsplit_once('.').unwrap();
+    not_a_head(publisher, format!("{input}."));
+    let none = issuers::b64(r#"{"alg":"none","typ":"admit-head"}"#);
+    let payload = issuers::b64(serde_json::to_vec(&good).unwrap());
+    not_a_head(publisher, format!("{none}.{payload}."));
+
+    let wire = publisher.put_head(&Head { as_of: now + 3_600, ..good.clone() });
+    publisher.refused(wire, 422, "The head's as_of lies in the future", Some("as_of"));
+    let wire = publisher.put_head(&Head { format: 2, ..good.clone() });
+    publisher.refused(wire, 422, "The head names another format", Some("format"));
+    for incomplete in [
+        Head { index: Digest([9; 32]), ..good.clone() },
+        Head { directory: Digest([9; 32]), ..good.clone() },
+        Head { delta: Some(Digest([9; 32])), ..good.clone() },
+        // Objects of another kind are none.
+        Head { index: good.directory, directory: good.index, ..good.clone() },
+    ] {
+        let wire = publisher.put_head(&incomplete);
+        publisher.refused(wire, 422, NOT_COMPLETE, Some("body"));
+    }
+    let wire = publisher.put_head(&good);
+    assert_eq!(publisher.send(wire).status, 201);
+    publisher.still_serves();
+    for older in [Head { seq: 4, ..good.clone() }, Head { as_of: now - 1, ..good.clone() }] {
+        let wire = publisher.put_head(&older);
+        publisher.refused(wire, 409, "A newer head is published", None);
+    }
+    // The same again is no harm, and a compaction is the same seq at a later time.
+    for head in [good.clone(), Head { as_of: now + 1, ..good.clone() }] {
+        let wire = publisher.put_head(&head);
+        assert_eq!(publisher.send(wire).status, 201);
+        let stored = publisher.send(Wire::get("/snapshot/head"));
+        assert_eq!(stored.text(), issuers::sign_head(&head, Signer::Publisher));
+    }
+    let health = publisher.subject.send(&Wire::get("/healthz")).json();
+    assert_eq!((&health["seq"], &health["items"]), (&5.into(), &good.items.into()), "{health}");
+    // Whoever published it: the next isolate reads it too, which `/healthz` of this one has just done.
+    publisher.still_serves();
+}
