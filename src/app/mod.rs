@@ -1,7 +1,7 @@
 //! The whole service, with no platform in it.
 //!
 //! [`App::answer`] is synchronous and does no I/O: it answers from what is in memory, or says what it
-//! [`Need`]s. [`App::handle`] fetches that and asks again. The cheapest check - token, head and shards in
+//! [`Need`]s. [`App::resume`] fetches that and asks again. The cheapest check - token, head and shards in
 //! memory - is thus one plain call, and it is the same code as every other check.
 
 mod answer;
@@ -108,21 +108,34 @@ impl<P: Platform> App<P> {
 
     /// Answers a request, fetching what it needs. The reply is complete: every header is set.
     pub async fn handle(&self, request: &Request<'_>, body: impl RequestBody) -> Reply {
+        match self.answer(request) {
+            Ok(reply) => reply,
+            Err(need) => self.resume(request, need, body).await,
+        }
+    }
+
+    /// Fetches what [`Self::answer`] needs for a request, and answers it. The reply is complete: every header
+    /// is set. The need has to be the request's own: keys that are to be fetched count as being fetched.
+    pub async fn resume(&self, request: &Request<'_>, need: Need, body: impl RequestBody) -> Reply {
         let start_ms = self.platform.now_ms();
-        let reply = self.handle_unfinished(request, body).await;
+        let reply = self.resume_unfinished(request, need, body).await;
         let dur_ms = self.platform.now_ms().saturating_sub(start_ms);
         self.finish(request, reply, finish::Timing::Loaded { dur_ms })
     }
 
-    async fn handle_unfinished(&self, request: &Request<'_>, body: impl RequestBody) -> Reply {
+    async fn resume_unfinished(&self, request: &Request<'_>, need: Need, body: impl RequestBody) -> Reply {
+        let mut need = need;
         for _ in 0..LOAD_ROUNDS_MAX {
-            match self.answer_at(request, self.platform.now_ms()) {
-                Ok(reply) => return reply,
-                Err(Need::Head) => self.refresh_head().await,
-                Err(Need::Objects(names)) => self.load_objects(&names).await,
-                Err(Need::Keys(issuer)) => self.fetch_keys(issuer).await,
-                Err(Need::Transfer(transfer)) => return self.transfer(transfer, body).await,
+            match need {
+                Need::Head => self.refresh_head().await,
+                Need::Objects(names) => self.load_objects(&names).await,
+                Need::Keys(issuer) => self.fetch_keys(issuer).await,
+                Need::Transfer(transfer) => return self.transfer(transfer, body).await,
             }
+            need = match self.answer_at(request, self.platform.now_ms()) {
+                Ok(reply) => return reply,
+                Err(need) => need,
+            };
         }
         Reply::error(unavailable(), "load_rounds")
     }

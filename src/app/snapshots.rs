@@ -114,11 +114,15 @@ impl Snapshots {
         self.retry_at = now.saturating_add(pause_secs);
     }
 
-    /// A newer version takes over, unless a refresh that began later has been quicker.
+    /// A newer version takes over, unless another refresh has been quicker: with a newer one still, or with
+    /// the same, which must not push out the version before.
     pub fn install(&mut self, version: Version, now: UnixSecs) {
         self.confirmed(now);
-        let newest = self.current.as_ref().map(|current| (current.head.seq, current.head.as_of));
-        if newest.is_some_and(|newest| newest > (version.head.seq, version.head.as_of)) {
+        let is_newer = |current: &Rc<Version>| {
+            (version.head.seq, version.head.as_of) >= (current.head.seq, current.head.as_of)
+                && version.head != current.head
+        };
+        if !self.current.as_ref().is_none_or(is_newer) {
             return;
         }
         self.previous = self.current.replace(Rc::new(version));
@@ -232,6 +236,9 @@ mod tests {
         snapshots.install(version(3), 0);
         assert_eq!(seqs(&snapshots), [3, 1]);
         snapshots.install(version(2), 0);
+        assert_eq!(seqs(&snapshots), [3, 1]);
+        // Two requests that read the same new head at the same time.
+        snapshots.install(version(3), 0);
         assert_eq!(seqs(&snapshots), [3, 1]);
     }
 

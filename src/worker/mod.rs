@@ -41,7 +41,7 @@ async fn fetch(request: web_sys::Request, env: Env, context: Context) -> worker:
     // Most checks need no I/O: they are answered without a promise of their own.
     let reply = match service.answer(&incoming.view()) {
         Ok(reply) => reply,
-        Err(_) => service.handle(&incoming.view(), incoming.body()).await,
+        Err(need) => service.resume(&incoming.view(), need, incoming.body()).await,
     };
     if let Some(refresh) = service.begin_refresh() {
         context.wait_until(async move { service.refresh(refresh).await });

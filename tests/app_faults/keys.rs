@@ -1,6 +1,11 @@
 //! Issuers that are down, slow to add keys, or whose stored keys somebody has touched.
 
-use admit::ports::Platform as _;
+use admit::{
+    api::reply::Request,
+    limits::JWKS_FETCHES_AT_ONCE,
+    memory::{MemoryBody, block_on},
+    ports::Platform as _,
+};
 
 use crate::edge::{Business, Edge, JWKS_URL, START, Signer, fetched_viewer};
 
@@ -86,4 +91,23 @@ fn a_new_key_of_the_issuer_is_found_after_the_cooldown() {
     assert_eq!(check(&edge), 401);
     edge.advance_secs(30);
     assert_eq!(check(&edge), 200);
+}
+
+#[test]
+fn each_request_counts_once_among_those_that_fetch_keys() {
+    let edge = edge();
+    edge.platform().keys().serve(JWKS_URL, Signer::Publisher.jwks().as_bytes());
+    let authorization = fetched_viewer();
+    let request = Request {
+        method: "GET",
+        path: "/items/1/access",
+        authorization: &authorization,
+        ..Request::default()
+    };
+    // As many as may fetch at once, each of which has asked before any of them has fetched.
+    let needs: Vec<_> = (0..JWKS_FETCHES_AT_ONCE).map(|_| edge.app.answer(&request).unwrap_err()).collect();
+    for need in needs {
+        let reply = block_on(edge.app.resume(&request, need, MemoryBody::default()));
+        assert_eq!(reply.status, 200);
+    }
 }
