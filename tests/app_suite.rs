@@ -16,7 +16,7 @@ mod in_process;
 
 use blackbox::{
     cases, catalogue, configured, issuers, matrix::Matrix, oracle::Oracle, publishing, routes,
-    subject::Subject as _, wire::Wire,
+    subject::Subject as _, tokens, wire::Wire,
 };
 use in_process::InProcess;
 
@@ -95,4 +95,9 @@ fn checks_are_logged_with_their_reason() {
         assert!(line.contains(&format!(r#""reason":"{reason}""#)), "{persona}: {line}");
         assert!(!lines.concat().contains(&token), "{persona}: a token in the log");
     }
+}
+
+#[test]
+fn tokens_of_every_algorithm() {
+    println!("{} tokens", tokens::run(&InProcess::new(&tokens::variables()).unwrap()));
 }

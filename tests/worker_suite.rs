@@ -25,6 +25,7 @@ use blackbox::{
     oracle::Oracle,
     publishing, routes,
     subject::Subject as _,
+    tokens,
     wire::Wire,
 };
 use workerd::{DevServer, Workerd};
@@ -206,4 +207,11 @@ fn a_store_that_fails_denies_nobody() {
     assert_eq!(forged.kv_get("head").as_deref(), Some(&b"eyJhbGciOiJub25lIn0.e30."[..]));
     catalogue::publish(&forged, 1);
     assert_eq!(forged.send(&wire).status, 200, "a head that nobody signed keeps no good one out");
+}
+
+#[test]
+fn tokens_of_every_algorithm() {
+    if workerd::is_wanted() {
+        println!("{} tokens", tokens::run(&Workerd::start(&tokens::variables())));
+    }
 }

@@ -12,4 +12,5 @@ pub mod personas;
 pub mod publishing;
 pub mod routes;
 pub mod subject;
+pub mod tokens;
 pub mod wire;

@@ -1,0 +1,92 @@
+//! Tokens of every algorithm, good and bad: `tests/vectors/tokens.json`, made by OpenSSL, and what comes of
+//! flipping bits of the good ones. Pure Rust and the Worker's platform must agree on each of them.
+
+use std::fs;
+
+use base64ct::{Base64UrlUnpadded, Encoding};
+use serde_json::Value;
+
+use super::{
+    catalogue,
+    check::{Pages, error_body, problems},
+    issuers,
+    subject::Subject,
+    wire::Wire,
+};
+
+fn vectors() -> Value {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/tokens.json");
+    serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// The usual variables, and the issuer of the vectors.
+pub fn variables() -> Vec<(String, String)> {
+    let mut variables = issuers::variables();
+    let (_, value) = variables.iter_mut().find(|(name, _)| name == "ISSUERS").unwrap();
+    let mut all: Vec<Value> = serde_json::from_str(value).unwrap();
+    all.push(vectors()["issuer"].clone());
+    *value = Value::from(all).to_string();
+    variables
+}
+
+/// Returns how many tokens were sent.
+pub fn run(subject: &dyn Subject) -> usize {
+    catalogue::publish(subject, 1);
+    let vectors = vectors();
+    let (mut failures, mut sent) = (Vec::new(), 0);
+    let mut ask = |at: &str, token: &str, expected: u64| {
+        sent += 1;
+        let wire = Wire::get("/license").bearer(token);
+        let answer = subject.send(&wire);
+        if u64::from(answer.status) != expected {
+            failures.push(format!("{at}: expected {expected}, answered {}", answer.status));
+        }
+        let is_right = answer.status != 401 || answer.json() == error_body(401, "Invalid auth token", None);
+        if !is_right || !problems(&wire, &answer, Pages::All).is_empty() {
+            failures.push(format!("{at}: {}", answer.text()));
+        }
+    };
+    for vector in vectors["tokens"].as_array().unwrap() {
+        let text = |name: &str| vector[name].as_str().unwrap();
+        let (name, alg, token) = (text("name"), text("alg"), text("token"));
+        let at = format!("{alg}: {name}");
+        ask(&at, token, vector["status"].as_u64().unwrap());
+        if name != "good" {
+            continue;
+        }
+        let (input, signature) = token.rsplit_once('.').unwrap();
+        let signature = Base64UrlUnpadded::decode_vec(signature).unwrap();
+        for bit in flips(signature.len()) {
+            let mut flipped = signature.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            let flipped = Base64UrlUnpadded::encode_string(&flipped);
+            ask(&format!("{at}, bit {bit} flipped"), &format!("{input}.{flipped}"), 401);
+        }
+        // Another spelling of the same bytes: the unused bits of the last letter set.
+        if let Some(spelling) = other_spelling(token) {
+            ask(&format!("{at}, another spelling"), &spelling, 401);
+        }
+        // Remembered or not, a good one stays good.
+        ask(&format!("{at}, again"), token, 200);
+    }
+    assert!(failures.is_empty(), "{} of {sent}:\n{}", failures.len(), failures.join("\n"));
+    sent
+}
+
+/// All bits of the first and the last byte, and 64 or more between them.
+fn flips(len: usize) -> impl Iterator<Item = usize> {
+    let step = (len * 8 / 64).max(1);
+    (0..len * 8).filter(move |bit| *bit < 8 || *bit >= len * 8 - 8 || bit.is_multiple_of(step))
+}
+
+fn other_spelling(token: &str) -> Option<String> {
+    const LETTERS: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let signature = token.rsplit('.').next()?;
+    // Without unused bits there is no other spelling.
+    if signature.len().is_multiple_of(4) {
+        return None;
+    }
+    let place = LETTERS.find(token.chars().last()?)?;
+    let other = LETTERS.get(place + 1..place + 2)?;
+    Some(format!("{}{other}", &token[..token.len() - 1]))
+}

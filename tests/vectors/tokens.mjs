@@ -1,0 +1,129 @@
+// Makes tokens.json: an issuer with a key for every algorithm, and tokens that are good until 2100, or are not.
+// The same file is asked of the service in process (pure Rust) and of the Worker (node:crypto in workerd).
+// Run: node tokens.mjs > tokens.json
+// { issuer: an entry of ISSUERS, tokens: [{ name, alg, token, status: 200 or 401 of /license }] }
+import { constants, createHmac, generateKeyPairSync, sign } from "node:crypto";
+
+const b64 = (data) => Buffer.from(data).toString("base64url");
+const algs = ["EdDSA", "ES256", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "HS256", "HS384", "HS512"];
+const issuer = "https://vectors.example";
+const claims = { iss: issuer, sub: "customer-1", exp: 4102444800, client_id: "none" };
+const secret = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+const rsa = generateKeyPairSync("rsa", { modulusLength: 2048 });
+const rsaOther = generateKeyPairSync("rsa", { modulusLength: 2048 });
+const ec = generateKeyPairSync("ec", { namedCurve: "P-256" });
+const ed = generateKeyPairSync("ed25519");
+const hash = (alg) => (alg === "EdDSA" ? null : `sha${alg.slice(2)}`);
+const pairOf = (alg) => (alg === "EdDSA" ? ed : alg === "ES256" ? ec : rsa);
+const jwk = (alg) => ({
+  ...(alg.startsWith("HS") ? { kty: "oct", k: b64(secret) } : pairOf(alg).publicKey.export({ format: "jwk" })),
+  kid: `key-${alg}`, alg, use: "sig",
+});
+
+function signature(alg, input, { saltLength, dsaEncoding = "ieee-p1363", pair = pairOf(alg) } = {}) {
+  if (alg.startsWith("HS")) return createHmac(hash(alg), secret).update(input).digest();
+  const key = pair.privateKey;
+  if (alg.startsWith("PS")) {
+    const padding = constants.RSA_PKCS1_PSS_PADDING;
+    return sign(hash(alg), input, { key, padding, saltLength: saltLength ?? constants.RSA_PSS_SALTLEN_DIGEST });
+  }
+  return sign(hash(alg), input, alg === "ES256" ? { key, dsaEncoding } : key);
+}
+const inputOf = (header, payload = claims) => Buffer.from(`${b64(JSON.stringify(header))}.${b64(JSON.stringify(payload))}`);
+const headerOf = (alg) => ({ alg, kid: `key-${alg}`, typ: "JWT" });
+
+const tokens = [];
+const add = (name, alg, input, bytes, status) => tokens.push({ name, alg, token: `${input}.${b64(bytes)}`, status });
+for (const alg of algs) {
+  const input = inputOf(headerOf(alg));
+  const good = signature(alg, input);
+  add("good", alg, input, good, 200);
+  add("no signature", alg, input, "", 401);
+  add("zeros", alg, input, Buffer.alloc(good.length), 401);
+  add("one byte less", alg, input, good.subarray(0, -1), 401);
+  add("one byte less in front", alg, input, good.subarray(1), 401);
+  add("a zero behind", alg, input, Buffer.concat([good, Buffer.from([0])]), 401);
+  add("a zero in front", alg, input, Buffer.concat([Buffer.from([0]), good]), 401);
+  add("twice", alg, input, Buffer.concat([good, good]), 401);
+  add("of another payload", alg, inputOf(headerOf(alg), { ...claims, sub: "customer-2" }), good, 401);
+  const signed = (name, header, status, payload = claims) => {
+    const other = inputOf(header, payload);
+    add(name, alg, other, signature(alg, other), status);
+  };
+  signed("typ at+jwt", { ...headerOf(alg), typ: "at+jwt" }, 200);
+  signed("no typ", { alg, kid: `key-${alg}` }, 200);
+  signed("typ of a head", { ...headerOf(alg), typ: "admit-head" }, 401);
+  signed("typ dpop+jwt", { ...headerOf(alg), typ: "dpop+jwt" }, 401);
+  signed("crit", { ...headerOf(alg), crit: ["exp"] }, 401);
+  signed("another kid", { ...headerOf(alg), kid: "nobody" }, 401);
+  signed("alg none", { ...headerOf(alg), alg: "none" }, 401);
+  signed("alg None", { ...headerOf(alg), alg: "None" }, 401);
+  signed("alg in lower case", { ...headerOf(alg), alg: alg.toLowerCase() }, alg === alg.toLowerCase() ? 200 : 401);
+  signed("no exp", headerOf(alg), 401, { ...claims, exp: undefined });
+  signed("expired", headerOf(alg), 401, { ...claims, exp: 1700000000 });
+  signed("another issuer", headerOf(alg), 401, { ...claims, iss: "https://other.example" });
+  for (const as of algs.filter((as) => as !== alg)) {
+    // The header says another algorithm than the key it names; signed as the header says.
+    const confused = inputOf({ ...headerOf(alg), alg: as });
+    add(`says ${as}`, alg, confused, signature(as, confused), 401);
+  }
+}
+// A public key is no secret: taken for one, in every form that libraries have taken, it verifies nothing.
+for (const alg of ["RS256", "PS256", "ES256", "EdDSA"]) {
+  const key = pairOf(alg).publicKey;
+  const forms = {
+    PEM: key.export({ type: "spki", format: "pem" }),
+    "PEM without its last line end": key.export({ type: "spki", format: "pem" }).trim(),
+    DER: key.export({ type: "spki", format: "der" }),
+    JWK: JSON.stringify(key.export({ format: "jwk" })),
+  };
+  for (const [form, bytes] of Object.entries(forms)) {
+    const input = inputOf({ ...headerOf(alg), alg: "HS256" });
+    add(`its ${form} as the secret of HS256`, alg, input, createHmac("sha256", bytes).update(input).digest(), 401);
+  }
+}
+for (const alg of ["RS256", "RS512", "PS256", "PS512"]) {
+  const input = inputOf(headerOf(alg));
+  add("by another key", alg, input, signature(alg, input, { pair: rsaOther }), 401);
+}
+for (const alg of ["PS256", "PS384", "PS512"]) {
+  const input = inputOf(headerOf(alg));
+  for (const saltLength of [0, 20, 31, 33]) {
+    add(`salt of ${saltLength} bytes`, alg, input, signature(alg, input, { saltLength }), 401);
+  }
+}
+const big = (bytes) => BigInt(`0x${Buffer.from(bytes).toString("hex")}`);
+const bytes = (number, length) => Buffer.from(number.toString(16).padStart(2 * length, "0"), "hex");
+const order = BigInt("0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551");
+const input = inputOf(headerOf("ES256"));
+const es = signature("ES256", input);
+const [r, s] = [big(es.subarray(0, 32)), big(es.subarray(32))];
+const ec256 = (name, a, b, status) => add(name, "ES256", input, Buffer.concat([bytes(a, 32), bytes(b, 32)]), status);
+add("in DER", "ES256", input, signature("ES256", input, { dsaEncoding: "der" }), 401);
+ec256("the other s", r, order - s, 200);
+ec256("r is zero", 0n, s, 401);
+ec256("s is zero", r, 0n, 401);
+ec256("r is the order", order, s, 401);
+ec256("s is the order", r, order, 401);
+ec256("s above the order", r, (1n << 256n) - 1n, 401);
+ec256("r and s swapped", s, r, 401);
+// RFC 8032 §5.1.7 and RFC 8017 §8.2.2 want numbers below the order and below the modulus.
+const edInput = inputOf(headerOf("EdDSA"));
+const eddsa = signature("EdDSA", edInput);
+const S = big(Buffer.from(eddsa.subarray(32)).reverse()) + (1n << 252n) + 27742317777372353535851937790883648493n;
+add("S above the order", "EdDSA", edInput, Buffer.concat([eddsa.subarray(0, 32), bytes(S, 32).reverse()]), 401);
+const n = big(Buffer.from(jwk("RS256").n, "base64url"));
+for (const alg of ["RS256", "PS256"]) {
+  for (let tries = 0; tries < 256; tries += 1) {
+    const input = inputOf(headerOf(alg), { ...claims, try: tries });
+    const above = big(signature(alg, input)) + n;
+    if (above < 1n << 2048n) {
+      add("above the modulus", alg, input, bytes(above, 256), 401);
+      break;
+    }
+  }
+}
+
+const entry = { issuer, namespace: "vectors", audience: "none_required", keys: { jwks: { keys: algs.map(jwk) } } };
+const lines = tokens.map((one) => JSON.stringify(one)).join(",\n");
+process.stdout.write(`{"issuer":${JSON.stringify(entry)},\n"tokens":[\n${lines}\n]}\n`);
