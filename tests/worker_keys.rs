@@ -36,12 +36,15 @@ use workerd::Workerd;
 /// How issuers' hosts behave, by the path of their JWKS.
 const BEHAVIOURS: [&str; 8] = ["good", "status", "redirect", "huge", "no-json", "no-keys", "cut", "hangs"];
 
+/// The path of each request and the names of its headers.
+type Requests = Arc<Mutex<Vec<(String, Vec<String>)>>>;
+
 /// An issuer's host on this machine.
 struct IssuerHost {
     port: u16,
     /// Whether every path behaves well from now on.
     is_mended: Arc<AtomicBool>,
-    requests: Arc<Mutex<Vec<(String, Vec<String>)>>>,
+    requests: Requests,
 }
 
 impl IssuerHost {
@@ -49,7 +52,7 @@ impl IssuerHost {
         let server = Server::http("127.0.0.1:0").unwrap();
         let port = server.server_addr().to_ip().unwrap().port();
         let is_mended = Arc::new(AtomicBool::new(false));
-        let requests = Arc::new(Mutex::new(Vec::new()));
+        let requests = Requests::default();
         let host = Self { port, is_mended: is_mended.clone(), requests: requests.clone() };
         thread::spawn(move || {
             for request in server.incoming_requests() {
