@@ -105,6 +105,9 @@ pub const HEAD_MAX_BYTES: usize = 4096;
 /// the members of a package: six.
 pub const LOAD_ROUNDS_MAX: usize = 8;
 
+/// How much of a path stands in a log line. The longest of a route has 84 bytes; anybody can send 16 KiB.
+pub const LOGGED_PATH_MAX_BYTES: usize = 128;
+
 /// `Retry-After` of a 503.
 pub const RETRY_AFTER_SECS: u32 = 2;
 

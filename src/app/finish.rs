@@ -8,6 +8,7 @@ use super::App;
 use crate::{
     api::reply::{Reply, Request},
     config::LogChecks,
+    limits::LOGGED_PATH_MAX_BYTES,
     ports::Platform,
 };
 
@@ -72,7 +73,9 @@ impl<P: Platform> App<P> {
         if is_logged {
             let status = reply.status;
             // The path is the client's: as JSON text it cannot forge a second line.
-            let (path, reason) = (Value::from(request.path), Value::from(reply.reason.as_ref()));
+            let end = request.path.floor_char_boundary(LOGGED_PATH_MAX_BYTES);
+            let path = Value::from(request.path.get(..end).unwrap_or_default());
+            let reason = Value::from(reply.reason.as_ref());
             self.platform.log().log(format_args!(
                 r#"{{"event":"request","request_id":"{request_id}","method":"{}","path":{path},"status":{status},"reason":{reason}}}"#,
                 known_method(request.method),

@@ -139,14 +139,14 @@ pub fn parse_issuers(
     secret: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Vec<IssuerConfig>, ConfigError> {
     let values: Vec<Value> = serde_json::from_str(json)
-        .map_err(|error| ConfigError::new("ISSUERS", format!("not a JSON array: {error}")))?;
+        .map_err(|error| ConfigError::new("ISSUERS", format!("not a JSON array: {}", described(&error))))?;
     if values.is_empty() || values.len() > ISSUERS_MAX {
         return Err(ConfigError::new("ISSUERS", format!("1 to {ISSUERS_MAX} issuers are needed")));
     }
     let mut issuers: Vec<IssuerConfig> = Vec::with_capacity(values.len());
     for (index, value) in values.into_iter().enumerate() {
         let at = format!("ISSUERS[{index}]");
-        let raw = serde_json::from_value(value).map_err(|error| ConfigError::new(&at, error.to_string()))?;
+        let raw = serde_json::from_value(value).map_err(|error| ConfigError::new(&at, described(&error)))?;
         let issuer = check(raw, &at, secret)?;
         if issuers.iter().any(|other| other.issuer == issuer.issuer) {
             return Err(ConfigError::new(format!("{at}.issuer"), "another issuer has the same"));
@@ -200,6 +200,13 @@ fn check(
                 return wrong("keys.alg", "must be HS256, HS384 or HS512");
             };
             let Some(value) = secret(&name) else {
+                // What is no name may be the secret itself.
+                if !is_binding_name(&name) {
+                    return wrong(
+                        "keys.secret",
+                        "must be the name of a secret that is bound; not shown, it may be the secret itself",
+                    );
+                }
                 return Err(ConfigError::new(name, format!("{at}.keys names this secret; it is not bound")));
             };
             if value.len() < algorithm.secret_min_bytes() {
@@ -223,6 +230,19 @@ fn check(
         may_publish: raw.may_publish,
         accept_missing_iss: raw.accept_missing_iss,
     })
+}
+
+/// What serde says, without the text that it found: that may be a secret in the wrong place.
+fn described(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    match (text.split_once('"'), text.rsplit_once('"')) {
+        (Some((before, _)), Some((_, after))) => format!("{before}\"...\"{after}"),
+        _ => text,
+    }
+}
+
+fn is_binding_name(name: &str) -> bool {
+    name.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
 }
 
 /// Whoever can change the answer makes any token valid, so it must come over TLS or from this machine.

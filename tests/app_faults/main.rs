@@ -4,4 +4,5 @@
 mod edge;
 mod head;
 mod keys;
+mod log;
 mod objects;

@@ -108,6 +108,24 @@ fn wrong_values_name_the_field() {
 }
 
 #[test]
+fn a_secret_in_the_wrong_place_is_not_shown() {
+    let jwks = json!({"keys": [{"kty": "oct", "k": "c2VjcmV0"}]}).to_string();
+    for (keys, expected) in [
+        (json!({"jwks": jwks}), "ISSUERS[0]: invalid type: string \"...\", expected a map"),
+        (json!(jwks), "ISSUERS[0]: invalid type: string \"...\", expected struct"),
+        // The secret itself instead of the name of its binding.
+        (json!({"secret": "c2VjcmV0-of-the-vendor", "alg": "HS256"}), "ISSUERS[0].keys.secret: "),
+    ] {
+        let issuers = json!([issuer_with(&json!({"keys": keys}))]);
+        let error = error(&issuers);
+        assert!(error.starts_with(expected), "{error}");
+        assert!(!error.contains("c2VjcmV0"), "{error}");
+        let error = parse_issuers(&json!(issuers.to_string()).to_string(), &secret).unwrap_err().to_string();
+        assert!(error.starts_with("ISSUERS: not a JSON array") && !error.contains("c2VjcmV0"), "{error}");
+    }
+}
+
+#[test]
 fn wrong_lists() {
     let one = issuer_with(&json!({}));
     assert!(error(&json!({})).starts_with("ISSUERS: not a JSON array"));
