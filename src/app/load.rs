@@ -174,6 +174,7 @@ impl<P: Platform> App<P> {
             self.log_keys(issuer, &outcome);
             // Old ones serve while nothing better can be had; whoever needs newer ones comes again.
             if self.state.borrow().tokens.has_keys(issuer) && stored.is_fresh(self.now()) {
+                self.state.borrow_mut().tokens.keys_not_fetched(issuer);
                 return;
             }
         }

@@ -42,6 +42,14 @@ impl Fetches {
         Ok(())
     }
 
+    /// One that began is not made after all.
+    const fn forgo(&mut self) {
+        self.running = match self.running {
+            Some((since, count)) if count > 1 => Some((since, count - 1)),
+            _ => None,
+        };
+    }
+
     fn end(&mut self, now: i64, failed: bool) {
         let pause = if failed { JWKS_FAILURE_COOLDOWN_SECS } else { JWKS_COOLDOWN_SECS };
         self.running = None;
@@ -105,6 +113,11 @@ impl<V: SignatureVerifier> FetchedKeys<V> {
     pub fn begin_refresh(&mut self, now: i64) -> bool {
         let old = self.set.as_ref().is_some_and(|set| now >= set.fetched_at.saturating_add(JWKS_FRESH_SECS));
         old && self.fetches.begin(now, 1).is_ok()
+    }
+
+    /// Takes back a fetch that the caller was told to begin.
+    pub const fn forgo(&mut self) {
+        self.fetches.forgo();
     }
 
     /// Takes what a fetch brought; `None` when it failed.

@@ -196,6 +196,13 @@ impl<V: SignatureVerifier> TokenVerifier<V> {
         }
     }
 
+    /// Takes back that an issuer's keys are being fetched, because [`keys_cached`](Self::keys_cached) will do.
+    pub fn keys_not_fetched(&mut self, issuer: usize) {
+        if let Some(Issuer { keys: Keys::Fetched(fetched), .. }) = self.issuers.get_mut(issuer) {
+            fetched.forgo();
+        }
+    }
+
     fn installed(&mut self, issuer: usize, installed: Installed) -> KeysFetched {
         self.rejected.forget_issuer(issuer);
         if !installed.changed {

@@ -93,10 +93,8 @@ fn a_new_key_of_the_issuer_is_found_after_the_cooldown() {
     assert_eq!(check(&edge), 200);
 }
 
-#[test]
-fn each_request_counts_once_among_those_that_fetch_keys() {
-    let edge = edge();
-    edge.platform().keys().serve(JWKS_URL, Signer::Publisher.jwks().as_bytes());
+/// The statuses of as many checks as may fetch keys at once, each of which has asked before any has fetched.
+fn at_once(edge: &Edge) -> Vec<u16> {
     let authorization = fetched_viewer();
     let request = Request {
         method: "GET",
@@ -104,10 +102,25 @@ fn each_request_counts_once_among_those_that_fetch_keys() {
         authorization: &authorization,
         ..Request::default()
     };
-    // As many as may fetch at once, each of which has asked before any of them has fetched.
     let needs: Vec<_> = (0..JWKS_FETCHES_AT_ONCE).map(|_| edge.app.answer(&request).unwrap_err()).collect();
-    for need in needs {
-        let reply = block_on(edge.app.resume(&request, need, MemoryBody::default()));
-        assert_eq!(reply.status, 200);
-    }
+    let resume = |need| block_on(edge.app.resume(&request, need, MemoryBody::default())).status;
+    needs.into_iter().map(resume).collect()
+}
+
+#[test]
+fn each_request_counts_once_among_those_that_fetch_keys() {
+    let edge = edge();
+    edge.platform().keys().serve(JWKS_URL, Signer::Publisher.jwks().as_bytes());
+    assert_eq!(at_once(&edge), vec![200; usize::from(JWKS_FETCHES_AT_ONCE)]);
+}
+
+#[test]
+fn stored_keys_that_lack_a_new_one_do_not_stand_in_for_a_fetch() {
+    let first = edge();
+    let other_kid = Signer::Publisher.jwks().replace(r#""kid":"k""#, r#""kid":"old""#);
+    first.platform().keys().serve(JWKS_URL, other_kid.as_bytes());
+    assert_eq!(check(&first), 401);
+    first.platform().keys().serve(JWKS_URL, Signer::Publisher.jwks().as_bytes());
+    // An isolate that begins with several requests, all of which find the stored keys first.
+    assert_eq!(at_once(&first.beside()), vec![200; usize::from(JWKS_FETCHES_AT_ONCE)]);
 }
