@@ -14,9 +14,15 @@ mod blackbox;
 #[path = "blackbox/in_process.rs"]
 mod in_process;
 
+use admit::ports::Platform as _;
 use blackbox::{
-    cases, catalogue, configured, issuers, matrix::Matrix, oracle::Oracle, publishing, routes,
-    subject::Subject as _, tokens, wire::Wire,
+    cases, catalogue, configured, issuers,
+    matrix::Matrix,
+    oracle::Oracle,
+    publishing, routes,
+    subject::Subject as _,
+    tokens,
+    wire::{Payload, Wire},
 };
 use in_process::InProcess;
 
@@ -100,4 +106,17 @@ fn checks_are_logged_with_their_reason() {
 #[test]
 fn tokens_of_every_algorithm() {
     println!("{} tokens", tokens::run(&InProcess::new(&tokens::variables()).unwrap()));
+}
+
+#[test]
+fn an_upload_that_breaks_off_is_not_stored() {
+    let service = service();
+    let published = catalogue::publish(&service, 1);
+    let (name, object) = &published.built.objects[0];
+    let store = service.app.platform().store();
+    store.remove(&name.to_string());
+    let wire =
+        Wire { body: Payload::Interrupted(object.clone()), ..Wire::new("PUT", &format!("/snapshot/{name}")) };
+    let answer = service.send(&wire.bearer(&issuers::publisher_token(service.now() + 60)));
+    assert_eq!((answer.status, store.peek(&name.to_string())), (422, None));
 }

@@ -15,7 +15,8 @@ use super::{
 pub struct Matrix<'a> {
     pub subject: &'a dyn Subject,
     pub oracle: Oracle<'a>,
-    /// Whether the moment of publishing is known to the second, so that every time can be compared.
+    /// Whether the moment of publishing is known to the second, so that every time can be compared. Where it
+    /// is not, behind `wrangler dev`, an answer takes 15 ms, and a sample of the matrix must do.
     pub is_exact: bool,
     pub sent: usize,
 }
@@ -24,8 +25,10 @@ impl Matrix<'_> {
     pub fn run(mut self) -> usize {
         for persona in personas::all() {
             self.license(persona);
-            let ids: Vec<i64> =
-                self.oracle.lines.items.keys().copied().chain([persona.item_id, 5_999]).collect();
+            let mut ids = vec![persona.item_id];
+            if self.is_exact {
+                ids.extend(self.oracle.lines.items.keys().chain(&[5_999]));
+            }
             for id in ids {
                 self.access(persona, id);
             }
@@ -132,7 +135,7 @@ impl Matrix<'_> {
     /// What can be read without a token, of every item.
     fn items(&mut self) {
         let items: Vec<_> = self.oracle.lines.items.values().map(|item| item.value.clone()).collect();
-        for item in &items {
+        for item in items.iter().step_by(if self.is_exact { 1 } else { 10 }) {
             let id = item.id;
             let merchant = self.oracle.lines.merchants[&item.merchant_id].value.uuid;
             let details = self.oracle.item_json(item);
