@@ -27,7 +27,7 @@ pub const JWKS_MAX_KEYS: usize = 32;
 pub const JWKS_FRESH_SECS: i64 = 600;
 
 /// Pause after a successful fetch before an unknown `kid` may cause another: whoever sends made-up `kid`s
-/// causes at most two fetches a minute for each isolate.
+/// causes fetches twice a minute for each isolate, each time at most [`JWKS_FETCHES_AT_ONCE`].
 pub const JWKS_COOLDOWN_SECS: i64 = 30;
 
 /// Pause after a failed fetch. Shorter, because players are refused meanwhile if there are no keys yet.

@@ -124,11 +124,14 @@ impl KeySource for IssuerFetch {
     async fn fetch(&self, url: &str, limit_bytes: usize) -> Result<Vec<u8>, KeySourceError> {
         let abort = AbortController::default();
         let signal = abort.signal();
-        let fetched = in_time(fetch_document(url, limit_bytes, &signal), JWKS_FETCH_TIMEOUT_MS).await;
-        fetched.unwrap_or_else(|| {
+        let fetched = in_time(fetch_document(url, limit_bytes, &signal), JWKS_FETCH_TIMEOUT_MS)
+            .await
+            .unwrap_or_else(|| Err(KeySourceError(format!("no answer in {JWKS_FETCH_TIMEOUT_MS} ms"))));
+        if fetched.is_err() {
+            // The body of a refused answer, unread, would hold one of the request's six connections.
             abort.abort();
-            Err(KeySourceError(format!("no answer in {JWKS_FETCH_TIMEOUT_MS} ms")))
-        })
+        }
+        fetched
     }
 }
 
