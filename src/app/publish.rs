@@ -9,8 +9,11 @@ use crate::{
     limits::{HEAD_MAX_BYTES, HEAD_SKEW_SECS, OBJECT_MAX_BYTES},
     ports::{ObjectStore, Platform},
     snapshot::{
+        delta,
+        directory::Directory,
         head::{Head, HeadError},
-        object::{HEAD_KEY, ObjectKind, ObjectName},
+        index::Index,
+        object::{FormatError, HEAD_KEY, ObjectKind, ObjectName},
     },
 };
 
@@ -108,17 +111,29 @@ impl<P: Platform> App<P> {
         self.check_complete(&head).await
     }
 
-    /// Whether what every check needs is there. The publisher has verified the shards.
+    /// Whether what every check needs is there and can be decoded: an isolate that starts with a head of other
+    /// objects could answer nothing. The publisher has verified the shards.
     async fn check_complete(&self, head: &Head) -> Result<(), Reply> {
         let delta = head.delta.map(|digest| (ObjectKind::Delta, digest));
         let named = [(ObjectKind::Index, head.index), (ObjectKind::Directory, head.directory)];
         for (kind, digest) in named.into_iter().chain(delta) {
-            match self.read_recent(ObjectName { kind, digest }).await {
-                Ok(_) => {}
+            let object = self.read_recent(ObjectName { kind, digest }).await;
+            match object.and_then(|object| Ok(decodes(kind, object)?)) {
+                Ok(()) => {}
                 Err(LoadError::Store(error)) => return Err(Reply::error(unavailable(), error.to_string())),
                 Err(error) => return Err(Reply::error(NOT_COMPLETE, error.to_string())),
             }
         }
         Ok(())
+    }
+}
+
+fn decodes(kind: ObjectKind, object: Vec<u8>) -> Result<(), FormatError> {
+    match kind {
+        ObjectKind::Index => Index::decode(object).map(drop),
+        ObjectKind::Directory => Directory::decode(&object).map(drop),
+        ObjectKind::Delta => delta::tables(&object).map(drop),
+        // Read in place, when they are asked for.
+        ObjectKind::Shard | ObjectKind::Page => Ok(()),
     }
 }

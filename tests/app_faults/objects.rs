@@ -1,8 +1,14 @@
 //! Shards that are missing, damaged or late.
 
-use admit::{memory::Fault, ports::Platform as _};
+use admit::{
+    api::reply::Request,
+    memory::{Fault, MemoryBody, block_on},
+    ports::Platform as _,
+    snapshot::object::{ObjectKind, ObjectName},
+};
+use serde_json::json;
 
-use crate::edge::{Business, Edge, START, viewer};
+use crate::edge::{Business, Edge, JWKS_URL, START, Signer, viewer};
 
 const FOREVER: Option<i64> = Some(START + 1_000_000);
 
@@ -69,4 +75,38 @@ fn what_is_in_memory_needs_no_store() {
         assert_eq!(edge.check(), 200);
     }
     assert_eq!(edge.platform().store().reads().len(), reads);
+}
+
+#[test]
+fn a_head_is_not_stored_whose_objects_make_no_sense() {
+    let edge = Edge::started();
+    edge.platform().keys().serve(JWKS_URL, Signer::Publisher.jwks().as_bytes());
+    let claims =
+        json!({"iss": "https://i.example", "sub": "s", "exp": START + 9, "scope": "snapshot:publish"});
+    let authorization = Signer::Publisher.sign("JWT", &claims);
+    let put_head = |business: &Business| {
+        let request = Request {
+            method: "PUT",
+            path: "/snapshot/head",
+            authorization: &authorization,
+            ..Request::default()
+        };
+        let jws = MemoryBody::from(business.jws(Signer::Publisher).into_bytes());
+        block_on(edge.app.handle(&request, jws)).status
+    };
+    let good = Business::new(1, FOREVER);
+    good.publish_objects(edge.platform());
+    for kind in [ObjectKind::Index, ObjectKind::Directory, ObjectKind::Delta] {
+        let object = [kind.header().as_slice(), b"\xff"].concat();
+        let name = ObjectName::of(kind, &object);
+        edge.platform().store().insert(&name.to_string(), &object);
+        let mut bad = Business::new(2, FOREVER);
+        match kind {
+            ObjectKind::Index => bad.head.index = name.digest,
+            ObjectKind::Directory => bad.head.directory = name.digest,
+            _ => bad.head.delta = Some(name.digest),
+        }
+        assert_eq!(put_head(&bad), 422, "{kind:?}");
+    }
+    assert_eq!(put_head(&good), 201);
 }
