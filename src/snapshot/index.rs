@@ -143,26 +143,45 @@ impl Index {
         tree: Tree,
         mut page: impl FnMut(ObjectName) -> Option<P>,
     ) -> Result<Vec<ObjectName>, FormatError> {
-        let shape = self.shape(tree);
-        let mut shards = Vec::new();
-        let mut push = |digest| {
-            if let Place::Shard(name) = shard_place(digest) {
-                shards.push(name);
-            }
-        };
-        if shape.page_bits == 0 {
-            for position in 0..shape.top_len() {
-                push(self.top(tree, position)?);
-            }
+        if self.shape(tree).page_bits == 0 {
+            return Ok(self.top_shards(tree)?.into_iter().map(|(_, name)| name).collect());
         }
-        for name in self.pages(tree)? {
+        let mut shards = Vec::new();
+        for (position, name) in self.pages(tree)?.into_iter().enumerate() {
             let object = page(name).ok_or(FormatError::Truncated)?;
-            let digests = body(ObjectKind::Page, object.as_ref())?;
-            for position in 0..1 << (shape.shard_bits - shape.page_bits) {
-                push(digest_at(digests, position)?);
-            }
+            shards
+                .extend(self.page_shards(tree, position, object.as_ref())?.into_iter().map(|(_, name)| name));
         }
         Ok(shards)
+    }
+
+    /// The shards with entries that the index itself lists, each with its number; none of a tree with pages.
+    ///
+    /// # Errors
+    /// When the index ends too early.
+    pub fn top_shards(&self, tree: Tree) -> Result<Vec<(usize, ObjectName)>, FormatError> {
+        let shape = self.shape(tree);
+        let count = if shape.page_bits == 0 { shape.top_len() } else { 0 };
+        numbered_shards(0, (0..count).map(|position| self.top(tree, position)))
+    }
+
+    /// The shards with entries that the page at `position` of a tree lists, each with its number.
+    ///
+    /// # Errors
+    /// When `page` is no page, or one of another length.
+    pub fn page_shards(
+        &self,
+        tree: Tree,
+        position: usize,
+        page: &[u8],
+    ) -> Result<Vec<(usize, ObjectName)>, FormatError> {
+        let shape = self.shape(tree);
+        let (digests, rest) = body(ObjectKind::Page, page)?.as_chunks::<DIGEST_LEN>();
+        if digests.len() != 1 << (shape.shard_bits - shape.page_bits) || !rest.is_empty() {
+            return Err(FormatError::Truncated);
+        }
+        let first = position.saturating_mul(digests.len());
+        numbered_shards(first, digests.iter().map(|digest| Ok(Digest(*digest))))
     }
 
     const fn shape(&self, tree: Tree) -> Shape {
@@ -180,6 +199,20 @@ impl Index {
         let digests = self.object.get(HEADER_LEN + SHAPE_LEN..).ok_or(FormatError::Truncated)?;
         digest_at(digests, skipped + position)
     }
+}
+
+/// The shards with entries among consecutive ones, with their numbers from `first` on.
+fn numbered_shards(
+    first: usize,
+    digests: impl Iterator<Item = Result<Digest, FormatError>>,
+) -> Result<Vec<(usize, ObjectName)>, FormatError> {
+    let mut shards = Vec::new();
+    for (position, digest) in digests.enumerate() {
+        if let Place::Shard(name) = shard_place(digest?) {
+            shards.push((first + position, name));
+        }
+    }
+    Ok(shards)
 }
 
 const fn shard_place(digest: Digest) -> Place {
@@ -304,6 +337,14 @@ mod tests {
                 }
             }
             assert_eq!(index.shards(Tree::Customers, page).unwrap().len(), 6);
+            let mut numbers: Vec<_> = index.top_shards(Tree::Customers).unwrap();
+            for (position, page) in pages.iter().enumerate().take(index.pages(Tree::Customers).unwrap().len())
+            {
+                numbers.extend(index.page_shards(Tree::Customers, position, page).unwrap());
+                assert!(index.page_shards(Tree::Customers, position, &page[..page.len() - 32]).is_err());
+            }
+            let numbers: Vec<_> = numbers.into_iter().map(|(number, _)| number).collect();
+            assert_eq!(numbers, [0, 1, 3, 4, 6, 7]);
             assert_eq!(index.shards(Tree::Items, page).unwrap().len(), 2);
             assert_eq!(index.shard_count(Tree::Items), 2);
         }

@@ -85,10 +85,21 @@ impl<'a> Table<'a> {
         self.entries.iter().map(move |entry| (entry_key(entry), table.record(entry)))
     }
 
+    /// Whether the records lie in the order of their keys, without gaps, to the end.
+    #[must_use]
+    pub fn is_gapless(&self) -> bool {
+        let mut end = 0_usize;
+        for entry in self.entries {
+            match span(entry) {
+                Ok((offset, len)) if offset == end => end = end.saturating_add(len),
+                _ => return false,
+            }
+        }
+        end == self.records.len()
+    }
+
     fn record(&self, entry: &[u8; ENTRY_LEN]) -> Result<Entry<'a>, FormatError> {
-        let mut cursor = Cursor::new(entry);
-        cursor.take(16)?;
-        let (offset, len) = (cursor.word()?, cursor.word()?);
+        let (offset, len) = span(entry)?;
         if len == 0 {
             return Ok(Entry::Removed);
         }
@@ -99,6 +110,13 @@ impl<'a> Table<'a> {
 
 fn entry_key(entry: &[u8; ENTRY_LEN]) -> EntryKey {
     EntryKey(entry.first_chunk::<16>().copied().unwrap_or_default())
+}
+
+/// Where the record of an entry lies: its offset and its length.
+fn span(entry: &[u8; ENTRY_LEN]) -> Result<(usize, usize), FormatError> {
+    let mut cursor = Cursor::new(entry);
+    cursor.take(16)?;
+    Ok((cursor.word()?, cursor.word()?))
 }
 
 /// Appends a table of `entries`, which the caller gives in strictly ascending order of key. An empty record
@@ -166,6 +184,21 @@ mod tests {
         assert_eq!(table.get(EntryKey([1; 16])), Ok(Entry::Record(b"abc")));
         assert_eq!(table.get(EntryKey([2; 16])), Ok(Entry::Removed));
         assert_eq!(table.get(EntryKey([3; 16])), Ok(Entry::Unknown));
+    }
+
+    #[test]
+    fn gaps_overlaps_and_tails_are_seen() {
+        let bytes =
+            table(&[(EntryKey([1; 16]), b"abc"), (EntryKey([2; 16]), b""), (EntryKey([3; 16]), b"d")]);
+        assert!(Table::new(&bytes).unwrap().is_gapless());
+        let tail = [bytes.as_slice(), b"x"].concat();
+        assert!(!Table::new(&tail).unwrap().is_gapless());
+        let overlap_at = COUNT_LEN + 2 * ENTRY_LEN + 16;
+        for offset in [2, 4] {
+            let mut moved = bytes.clone();
+            moved[overlap_at] = offset;
+            assert!(!Table::new(&moved).unwrap().is_gapless(), "{offset}");
+        }
     }
 
     #[test]

@@ -6,8 +6,10 @@ mod inspect;
 mod key;
 mod keygen;
 mod parallel;
+mod progress;
 mod publish;
 mod token;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -31,6 +33,8 @@ enum Command {
     Publish(publish::Args),
     /// Show what is published, what is known of a customer, and why a check is granted or denied
     Inspect(inspect::Args),
+    /// Read everything that is published and check every hash, order, record and count
+    Verify(verify::Args),
 }
 
 fn main() -> ExitCode {
@@ -39,6 +43,7 @@ fn main() -> ExitCode {
         Command::Token(args) => token::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Publish(args) => publish::run(&args),
         Command::Inspect(args) => inspect::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Verify(args) => verify::run(&args),
     };
     match outcome {
         Ok(code) => code,

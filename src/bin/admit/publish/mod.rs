@@ -1,7 +1,6 @@
 //! `admit publish`: from lines of the publish schema to a snapshot that the edge serves.
 
 mod input;
-mod progress;
 mod seq;
 mod upload;
 
@@ -21,7 +20,6 @@ use anyhow::{Context, Result, bail};
 use indicatif::{HumanBytes, HumanCount};
 
 use self::{
-    progress::{Progress, now},
     seq::Wanted,
     upload::{Mode, Uploaded, upload},
 };
@@ -29,6 +27,7 @@ use crate::{
     edge::Edge,
     head::{Published, published},
     key::{Alg, PrivateKey},
+    progress::{Progress, now},
     token::now_unix_secs,
 };
 

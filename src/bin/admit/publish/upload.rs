@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use admit::snapshot::object::ObjectName;
 use anyhow::{Context, Result, bail};
 
-use super::progress::Progress;
 use crate::{
     edge::{Edge, Patience},
     parallel,
+    progress::Progress,
 };
 
 /// Calls at the same time: enough to hide the way to the edge, few enough for any rate limit.

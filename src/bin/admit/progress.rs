@@ -1,4 +1,4 @@
-//! How far an upload is: a bar on a terminal, a line every few seconds elsewhere.
+//! How far an upload or a walk is: a bar on a terminal, a line every few seconds elsewhere.
 
 use std::{
     io::IsTerminal,
@@ -8,26 +8,36 @@ use std::{
 
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 
-/// Between two lines where there is no terminal: a log of an hour's upload stays readable.
+/// Between two lines where there is no terminal: the log of an hour's work stays readable.
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
-/// How far an upload is.
+/// How far the work is.
 pub struct Progress {
     started: Instant,
     bar: Option<ProgressBar>,
     objects_total: u64,
-    bytes_total: u64,
+    bytes_total: Option<u64>,
     objects: AtomicU64,
     bytes: AtomicU64,
     lines: AtomicU64,
 }
 
 impl Progress {
-    /// Nothing of `objects_total` is done.
+    /// Nothing of `objects_total` and `bytes_total` is done.
     pub fn new(objects_total: usize, bytes_total: u64) -> Self {
+        let template = "{bar:30} {msg} objects, {bytes}/{total_bytes}, {bytes_per_sec}, {eta} left";
+        Self::with(objects_total as u64, Some(bytes_total), template)
+    }
+
+    /// Nothing of `objects_total`, whose sizes are not known, is done.
+    pub fn of_objects(objects_total: usize) -> Self {
+        let template = "{bar:30} {pos}/{len} objects, {msg}, {per_sec}, {eta} left";
+        Self::with(objects_total as u64, None, template)
+    }
+
+    fn with(objects_total: u64, bytes_total: Option<u64>, template: &str) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
-            let template = "{bar:30} {msg} objects, {bytes}/{total_bytes}, {bytes_per_sec}, {eta} left";
-            let bar = ProgressBar::new(bytes_total);
+            let bar = ProgressBar::new(bytes_total.unwrap_or(objects_total));
             match ProgressStyle::with_template(template) {
                 Ok(style) => bar.with_style(style),
                 Err(_) => bar,
@@ -36,7 +46,7 @@ impl Progress {
         Self {
             started: now(),
             bar,
-            objects_total: objects_total as u64,
+            objects_total,
             bytes_total,
             objects: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
@@ -49,14 +59,20 @@ impl Progress {
         let objects = self.objects.fetch_add(1, Ordering::Relaxed) + 1;
         let bytes = self.bytes.fetch_add(object_bytes, Ordering::Relaxed) + object_bytes;
         if let Some(bar) = &self.bar {
-            bar.set_message(format!("{objects}/{}", self.objects_total));
-            bar.set_position(bytes);
+            if self.bytes_total.is_some() {
+                bar.set_message(format!("{objects}/{}", self.objects_total));
+                bar.set_position(bytes);
+            } else {
+                bar.set_message(HumanBytes(bytes).to_string());
+                bar.set_position(objects);
+            }
             return;
         }
         let line = self.started.elapsed().as_secs() / LINE_EVERY.as_secs();
         if self.lines.fetch_max(line, Ordering::Relaxed) < line {
-            let (bytes, bytes_total) = (HumanBytes(bytes), HumanBytes(self.bytes_total));
-            eprintln!("  {objects} of {} objects, {bytes} of {bytes_total}", self.objects_total);
+            let of_bytes =
+                self.bytes_total.map_or_else(String::new, |total| format!(" of {}", HumanBytes(total)));
+            eprintln!("  {objects} of {} objects, {}{of_bytes}", self.objects_total, HumanBytes(bytes));
         }
     }
 

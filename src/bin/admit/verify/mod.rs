@@ -1,0 +1,64 @@
+//! `admit verify`: reads everything that the head reaches and says what is wrong with it.
+
+mod record;
+mod report;
+mod walk;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::{Context, Result};
+
+use crate::{edge::Edge, progress::now, token::now_unix_secs};
+
+/// Arguments of `admit verify`.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Reads the index, its pages, every shard, the delta and the directory through the publish API, several at a
+time, and checks the head's signature, each object's hash and header, the order of keys, that every key lies
+in the shard where the edge looks for it, that every record can be read, the JSON of items, their references
+to merchants and licences, and the head's counts. It writes nothing. The exit code is 0 when nothing is
+wrong, and 1 when something is, or when not all could be read.
+
+Examples:
+  admit verify --from https://api.example.com --key publisher.jwk
+  admit verify --from https://api.example.com --key publisher.jwk --json | jq '.problems[].what'")]
+pub struct Args {
+    /// Address of the Worker, such as http://127.0.0.1:8787
+    #[arg(long, value_name = "URL")]
+    from: String,
+    /// The publisher's JWK, public or private, to verify the head's signature with
+    #[arg(long, value_name = "FILE")]
+    key: PathBuf,
+    /// Bearer token with the scope snapshot:publish
+    #[arg(long, value_name = "JWT", env = "ADMIT_TOKEN", hide_env_values = true)]
+    token: Option<String>,
+    /// Print JSON for programs
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs `admit verify`.
+///
+/// # Errors
+/// The key cannot be read, the edge does not answer or refuses, or nothing is published.
+pub fn run(args: &Args) -> Result<ExitCode> {
+    let started = now();
+    let token = args.token.as_deref().context("a token is needed: --token or ADMIT_TOKEN")?;
+    let edge = Edge::new(&args.from, token).context("--from")?;
+    let (mut report, outcome) = walk::walk(&edge, &args.key, now_unix_secs()?);
+    report.elapsed_secs = started.elapsed().as_secs_f64();
+    if report.head.is_some() || report.problems_total > 0 {
+        if args.json {
+            println!("{}", serde_json::to_string_pretty(&report)?);
+        } else {
+            print!("{report}");
+        }
+    }
+    outcome?;
+    if report.problems_total == 0 {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let noun = if report.problems_total == 1 { "problem" } else { "problems" };
+    eprintln!("admit: {} {noun}", report.problems_total);
+    Ok(ExitCode::FAILURE)
+}
