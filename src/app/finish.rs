@@ -6,7 +6,11 @@ use serde_json::Value;
 
 use super::App;
 use crate::{
-    api::reply::{Reply, Request},
+    api::{
+        cors::Cors,
+        error::ApiError,
+        reply::{Body, Caching, Reply, Request},
+    },
     config::LogChecks,
     limits::LOGGED_PATH_MAX_BYTES,
     ports::Platform,
@@ -26,18 +30,8 @@ impl<P: Platform> App<P> {
     pub(super) fn finish(&self, request: &Request<'_>, mut reply: Reply, timing: Timing) -> Reply {
         let request_id = self.request_id();
         self.log_request(request, &reply, &request_id);
+        describe_body(&mut reply);
         let headers = &mut reply.headers;
-        if let Some(content_type) = reply.body.content_type() {
-            headers.push(("content-type", Cow::Borrowed(content_type)));
-        }
-        headers.push((
-            "cache-control",
-            Cow::Borrowed(match reply.status {
-                200 => reply.caching.header(),
-                _ => "private, no-store",
-            }),
-        ));
-        headers.push(("x-content-type-options", Cow::Borrowed("nosniff")));
         headers.push((
             "server-timing",
             match timing {
@@ -84,9 +78,60 @@ impl<P: Platform> App<P> {
     }
 }
 
+/// What a service answers that cannot read its configuration: whatever was asked, a fixed body that any page
+/// may read, and the preflight without which no page could.
+#[must_use]
+pub fn unconfigured(method: &str) -> Reply {
+    let mut reply = if method == "OPTIONS" { preflight() } else { Reply::from(ApiError::Internal) };
+    describe_body(&mut reply);
+    reply.headers.extend(Cors::Any.headers(""));
+    reply
+}
+
+/// The answer to a preflight, or to whoever asks for the methods.
+pub(super) fn preflight() -> Reply {
+    let headers = Cors::preflight_headers().to_vec();
+    Reply {
+        status: 204,
+        body: Body::Empty,
+        caching: Caching::Private,
+        headers,
+        reason: Cow::Borrowed("preflight"),
+    }
+}
+
+fn describe_body(reply: &mut Reply) {
+    let caching = if reply.status == 200 { reply.caching } else { Caching::Private };
+    if let Some(content_type) = reply.body.content_type() {
+        reply.headers.push(("content-type", Cow::Borrowed(content_type)));
+    }
+    reply.headers.push(("cache-control", Cow::Borrowed(caching.header())));
+    reply.headers.push(("x-content-type-options", Cow::Borrowed("nosniff")));
+}
+
 fn known_method(method: &str) -> &str {
     match method {
         "GET" | "HEAD" | "OPTIONS" | "PUT" | "POST" | "PATCH" | "DELETE" => method,
         _ => "OTHER",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_configuration_is_a_fixed_500_that_pages_can_read() {
+        for method in ["GET", "HEAD", "PUT", "BREW"] {
+            let reply = unconfigured(method);
+            assert_eq!(reply.status, 500);
+            let body = r#"{"code":500,"message":"Internal error","errors":{"500":"Internal error"}}"#;
+            assert_eq!(reply.body.as_bytes(), body.as_bytes());
+            assert_eq!(reply.header("access-control-allow-origin"), Some("*"));
+            assert_eq!(reply.header("cache-control"), Some("private, no-store"));
+        }
+        let preflight = unconfigured("OPTIONS");
+        assert_eq!((preflight.status, preflight.body.as_bytes().len()), (204, 0));
+        assert!(preflight.header("access-control-allow-headers").is_some());
     }
 }

@@ -46,7 +46,11 @@ impl<P: Platform> App<P> {
     /// Reads the head and, if it is new, what a version needs in memory. Whatever fails, the version in use
     /// stays.
     pub(super) async fn refresh_head(&self) {
-        self.state.borrow_mut().snapshots.refresh_begins(self.now());
+        let generation = {
+            let snapshots = &mut self.state.borrow_mut().snapshots;
+            snapshots.refresh_begins(self.now());
+            snapshots.generation()
+        };
         let outcome = self.load_version().await;
         let now = self.now();
         let State { snapshots, .. } = &mut *self.state.borrow_mut();
@@ -64,6 +68,10 @@ impl<P: Platform> App<P> {
                 let error = Value::from(error.to_string());
                 self.platform.log().log(format_args!(r#"{{"event":"refresh_failed","error":{error}}}"#));
             }
+        }
+        if snapshots.generation() != generation {
+            // A head was stored meanwhile; what was read may be the one before it.
+            snapshots.expire();
         }
     }
 

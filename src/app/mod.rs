@@ -9,6 +9,7 @@ mod finish;
 mod jwks_cache;
 mod load;
 mod publish;
+mod read;
 mod snapshots;
 
 use std::cell::{Cell, RefCell};
@@ -20,11 +21,12 @@ use crate::{
     },
     config::{Config, ConfigError},
     limits::{LOAD_ROUNDS_MAX, RETRY_AFTER_SECS},
-    ports::{Platform, SignatureVerifier},
+    ports::{Platform, SignatureAlgorithm, SignatureVerifier},
     snapshot::{object::ObjectName, time::UnixSecs},
-    token::{KeySet, TokenVerifier},
+    token::{JoseAlgorithm, KeySet, TokenVerifier},
 };
 
+pub use finish::unconfigured;
 use publish::Transfer;
 pub use publish::{BodyError, RequestBody};
 use snapshots::Snapshots;
@@ -76,6 +78,10 @@ impl<P: Platform> App<P> {
     pub fn new(platform: P, config: Config) -> Result<Self, ConfigError> {
         let head_keys = KeySet::from_inline_jwks(&config.snapshot_keys, platform.verifier())
             .map_err(|error| ConfigError::new("SNAPSHOT_KEYS", error.to_string()))?;
+        // A key that verifies by a secret would let whoever reads the configuration sign heads.
+        if !head_keys.is_all(JoseAlgorithm::Signature(SignatureAlgorithm::EdDsa)) {
+            return Err(ConfigError::new("SNAPSHOT_KEYS", "every key must be an Ed25519 key (EdDSA)"));
+        }
         let tokens = TokenVerifier::new(config.issuers.clone(), platform.verifier())?;
         Ok(Self {
             state: RefCell::new(State { tokens, snapshots: Snapshots::default() }),

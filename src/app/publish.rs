@@ -99,8 +99,11 @@ impl<P: Platform> App<P> {
         };
         // A stored head that nobody signed is no head: it must not keep a good one out.
         let stored = stored.and_then(|jws| self.verify_head(&jws).ok());
+        // The store may show an old head for a while; the one in use here may be newer.
+        let in_use = self.state.borrow().snapshots.current().map(|current| current.head.clone());
+        let newest = stored.into_iter().chain(in_use).max_by_key(|head| (head.seq, head.as_of));
         let now = seconds(self.platform.now_ms());
-        head.may_follow(stored.as_ref(), now, HEAD_SKEW_SECS).map_err(|error| {
+        head.may_follow(newest.as_ref(), now, HEAD_SKEW_SECS).map_err(|error| {
             let refusal = match error {
                 HeadError::Older { .. } => ApiError::OlderHead,
                 HeadError::FromTheFuture => FROM_THE_FUTURE,

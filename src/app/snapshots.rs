@@ -37,8 +37,12 @@ pub struct Snapshots {
     previous: Option<Rc<Version>>,
     /// When the head was last known to be the newest.
     checked_at: UnixSecs,
+    /// When an attempt to read the head failed last.
+    failed_at: UnixSecs,
     /// No further attempt before this moment, after one that failed.
     retry_at: UnixSecs,
+    /// Counts how often the head was made to expire: what was read before that confirms nothing.
+    generation: u32,
     /// When a refresh began that has not ended.
     refreshing_since: Option<UnixSecs>,
     unreadable: BTreeMap<ObjectName, UnixSecs>,
@@ -52,7 +56,9 @@ impl Default for Snapshots {
             current: None,
             previous: None,
             checked_at: UnixSecs::MIN,
+            failed_at: UnixSecs::MIN,
             retry_at: UnixSecs::MIN,
+            generation: 0,
             refreshing_since: None,
             unreadable: BTreeMap::new(),
             objects: ObjectCache::new(OBJECT_CACHE_BYTES),
@@ -82,7 +88,8 @@ impl Snapshots {
         let age_secs = now.saturating_sub(self.checked_at);
         if age_secs < HEAD_FRESH_SECS || is_waiting {
             HeadState::Fresh
-        } else if age_secs < HEAD_STALE_SECS {
+        } else if age_secs < HEAD_STALE_SECS || now.saturating_sub(self.failed_at) < HEAD_STALE_SECS {
+            // A store that has just failed keeps no further request waiting.
             HeadState::Stale
         } else {
             HeadState::Expired
@@ -110,6 +117,7 @@ impl Snapshots {
     /// The head could not be read, or names what cannot be read yet: the version in use stays.
     pub const fn refresh_failed(&mut self, now: UnixSecs) {
         self.refreshing_since = None;
+        self.failed_at = now;
         let pause_secs = if self.current.is_some() { HEAD_RETRY_SECS } else { HEAD_MISSING_RETRY_SECS };
         self.retry_at = now.saturating_add(pause_secs);
     }
@@ -131,7 +139,15 @@ impl Snapshots {
     /// The head is to be read before the next answer, because this isolate has just seen it change.
     pub const fn expire(&mut self) {
         self.checked_at = UnixSecs::MIN;
+        self.failed_at = UnixSecs::MIN;
         self.retry_at = UnixSecs::MIN;
+        self.generation = self.generation.wrapping_add(1);
+    }
+
+    /// Changes with each [`Self::expire`]: a head that was read before one is not the newest for certain.
+    #[must_use]
+    pub const fn generation(&self) -> u32 {
+        self.generation
     }
 
     /// An object could not be read.
@@ -213,7 +229,20 @@ mod tests {
         snapshots.install(version(1), 1_001);
         snapshots.refresh_failed(1_100);
         assert_eq!(snapshots.head_state(1_104), HeadState::Fresh);
-        assert_eq!(snapshots.head_state(1_105), HeadState::Expired);
+        // Tried again, but behind the answers.
+        assert_eq!(snapshots.head_state(1_105), HeadState::Stale);
+        assert_eq!(snapshots.head_state(1_160), HeadState::Expired);
+    }
+
+    #[test]
+    fn a_head_that_was_seen_to_change_is_read_first_whatever_failed_before() {
+        let mut snapshots = Snapshots::default();
+        snapshots.install(version(1), 1_000);
+        snapshots.refresh_failed(1_010);
+        let generation = snapshots.generation();
+        snapshots.expire();
+        assert_eq!(snapshots.head_state(1_011), HeadState::Expired);
+        assert_ne!(snapshots.generation(), generation);
     }
 
     #[test]

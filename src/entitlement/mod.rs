@@ -241,6 +241,9 @@ fn weigh(question: &Question<'_>, seen: Option<&mut Vec<Considered>>) -> Result<
 /// neither a merchant nor a known client may be anybody's; without a record it gets free items only.
 fn is_of_another_merchant(question: &Question<'_>) -> bool {
     let Question { principal, customer, item, directory, .. } = *question;
+    if !principal.is_heard_by(item.merchant_id) {
+        return true;
+    }
     if let Some(merchant_id) = customer.map(|customer| customer.merchant_id).or(principal.merchant_id) {
         return merchant_id != item.merchant_id;
     }
@@ -251,8 +254,11 @@ fn is_of_another_merchant(question: &Question<'_>) -> bool {
     client_app(principal, directory).is_some_and(|client| client.app.merchant_id != item.merchant_id)
 }
 
-fn client_app<'a>(principal: &Principal, directory: &'a Directory) -> Option<ClientApp<'a>> {
-    directory.client(principal.client_id.as_deref()?)
+/// The app of the client that the token names, unless its issuer has no say in that app.
+#[must_use]
+pub fn client_app<'a>(principal: &Principal, directory: &'a Directory) -> Option<ClientApp<'a>> {
+    let client = directory.client(principal.client_id.as_deref()?)?;
+    principal.is_heard_by(client.app.merchant_id).then_some(client)
 }
 
 fn access_grant(access: &Access, item: &ItemRecord<'_>) -> Option<Grant> {

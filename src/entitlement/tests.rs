@@ -110,6 +110,7 @@ fn principal() -> Principal {
         account_id: None,
         roles: Roles::default(),
         scopes: Vec::new(),
+        merchants: None,
         may_publish: false,
     }
 }

@@ -154,6 +154,7 @@ mod tests {
             account_id: None,
             roles: Roles::default(),
             scopes: Vec::new(),
+            merchants: None,
             may_publish: false,
         };
         let times = ValidTimes { not_before: None, expires_at: 0 };

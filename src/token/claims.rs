@@ -72,6 +72,7 @@ fn principal(
         },
         may_publish: issuer.may_publish && scopes.iter().any(|scope| scope == PUBLISH_SCOPE),
         scopes,
+        merchants: issuer.merchants.clone(),
     })
 }
 

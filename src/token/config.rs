@@ -1,6 +1,6 @@
 //! The `ISSUERS` variable: whose tokens are accepted, and what they must say.
 
-use std::fmt;
+use std::{fmt, rc::Rc};
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -89,6 +89,8 @@ pub struct IssuerConfig {
     pub leeway_secs: u32,
     /// Where the keys come from.
     pub keys: KeysConfig,
+    /// The merchants whom the issuer speaks for; all of them when there is no such list.
+    pub merchants: Option<Rc<[i64]>>,
     /// Whether tokens with scope `snapshot:publish` may publish.
     pub may_publish: bool,
     /// Whether tokens without `iss` are this issuer's. At most one issuer may.
@@ -106,6 +108,8 @@ struct RawIssuer {
     #[serde(default = "default_leeway")]
     leeway_secs: u32,
     keys: RawKeys,
+    #[serde(default)]
+    merchants: Option<Vec<i64>>,
     #[serde(default)]
     may_publish: bool,
     #[serde(default)]
@@ -227,6 +231,7 @@ fn check(
         customer_claim: raw.customer_claim,
         leeway_secs: raw.leeway_secs,
         keys,
+        merchants: raw.merchants.map(Rc::from),
         may_publish: raw.may_publish,
         accept_missing_iss: raw.accept_missing_iss,
     })

@@ -95,6 +95,12 @@ impl<V: SignatureVerifier> KeySet<V> {
         Self::parse(json.as_bytes(), KeySource::Inline, platform)
     }
 
+    /// Whether every key is one for this algorithm.
+    #[must_use]
+    pub fn is_all(&self, algorithm: JoseAlgorithm) -> bool {
+        self.keys.iter().all(|key| key.algorithm() == algorithm)
+    }
+
     /// The keys of a JWKS that was fetched from an issuer. Keys that cannot be used are left out, symmetric
     /// ones among them: whoever can read the document could sign with them.
     ///

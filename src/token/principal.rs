@@ -62,8 +62,18 @@ pub struct Principal {
     pub roles: Roles,
     /// `scope`.
     pub scopes: Vec<String>,
+    /// The merchants whom the issuer speaks for; all of them when its configuration names none.
+    pub merchants: Option<Rc<[i64]>>,
     /// Whether the token may publish snapshots: the issuer may, and the scope says so.
     pub may_publish: bool,
+}
+
+impl Principal {
+    /// Whether the issuer speaks for this merchant. What a token says of another one is not heard.
+    #[must_use]
+    pub fn is_heard_by(&self, merchant_id: i64) -> bool {
+        self.merchants.as_ref().is_none_or(|merchants| merchants.contains(&merchant_id))
+    }
 }
 
 /// The roles that `ctx` names. None unless it does.

@@ -11,8 +11,7 @@ use std::{cell::RefCell, rc::Rc};
 use worker::{Context, Env, event};
 
 use crate::{
-    api::{cors::Cors, error::ApiError, reply::Reply},
-    app::App,
+    app::{self, App},
     config::{Config, ConfigError},
 };
 use platform::WorkerPlatform;
@@ -34,7 +33,8 @@ async fn fetch(request: web_sys::Request, env: Env, context: Context) -> worker:
         Err(error) => {
             let problem = serde_json::Value::from(error.to_string());
             worker::console_error!(r#"{{"event":"configuration","error":{}}}"#, problem);
-            return response::unconfigured(&request);
+            let method = request.method();
+            return response::from_reply(&app::unconfigured(&method), method == "HEAD");
         }
     };
     let incoming = Incoming::new(&request, service.config());
@@ -56,11 +56,4 @@ fn service(env: &Env) -> Result<Rc<Service>, ConfigError> {
 fn make_service(env: &Env) -> Result<Service, ConfigError> {
     let config = Config::parse(&|name| platform::text_binding(env, name))?;
     App::new(WorkerPlatform::new(env)?, config)
-}
-
-/// What a Worker answers that cannot read its configuration: a fixed body, whatever was asked.
-fn unconfigured_reply() -> Reply {
-    let mut reply = Reply::from(ApiError::Internal);
-    reply.headers.extend(Cors::Any.headers(""));
-    reply
 }

@@ -1,9 +1,8 @@
 //! Responses from replies.
 
-use web_sys::{Headers, Request, Response, ResponseInit};
+use web_sys::{Headers, Response, ResponseInit};
 use worker::Result;
 
-use super::unconfigured_reply;
 use crate::api::reply::{Body, Reply};
 
 pub(super) fn from_reply(reply: &Reply, is_head: bool) -> Result<Response> {
@@ -26,12 +25,4 @@ pub(super) fn from_reply(reply: &Reply, is_head: bool) -> Result<Response> {
             Response::new_with_opt_js_u8_array_and_init(Some(&array), &init)?
         }
     })
-}
-
-pub(super) fn unconfigured(request: &Request) -> Result<Response> {
-    let reply = unconfigured_reply();
-    let response = from_reply(&reply, request.method() == "HEAD")?;
-    response.headers().set("content-type", "application/json")?;
-    response.headers().set("cache-control", "private, no-store")?;
-    Ok(response)
 }

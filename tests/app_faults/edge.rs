@@ -195,6 +195,19 @@ impl Edge {
         block_on(self.app.handle(&request, MemoryBody::default()))
     }
 
+    /// Puts a head by the publish API, as the issuer that may.
+    pub fn put_head(&self, business: &Business) -> u16 {
+        self.platform().keys().serve(JWKS_URL, Signer::Publisher.jwks().as_bytes());
+        let claims = json!({
+            "iss": "https://i.example", "sub": "sync", "scope": "snapshot:publish", "exp": START + 100_000,
+        });
+        let authorization = format!("Bearer {}", Signer::Publisher.sign("JWT", &claims));
+        let path = "/snapshot/head";
+        let request = Request { method: "PUT", path, authorization: &authorization, ..Request::default() };
+        let body = MemoryBody::from(business.jws(Signer::Publisher).into_bytes());
+        block_on(self.app.handle(&request, body)).status
+    }
+
     /// The status of a check of item 1.
     pub fn check(&self) -> u16 {
         self.get("/items/1/access", &viewer()).status

@@ -66,8 +66,22 @@ fn a_store_that_fails_leaves_the_old_head_and_is_not_pestered() {
         edge.platform().store().mend();
         Business::new(2, None).publish(edge.platform());
         edge.advance_secs(5);
+        // A store that has just failed keeps nobody waiting: it is tried again behind an answer.
+        assert_eq!((edge.check(), edge.refresh_behind()), (200, true));
         assert_eq!(edge.check(), 402);
     }
+}
+
+#[test]
+fn a_head_older_than_the_one_in_use_is_not_stored_even_if_the_store_shows_none() {
+    let edge = Edge::started();
+    Business::new(2, FOREVER).publish(edge.platform());
+    assert_eq!(edge.check(), 200);
+    let older = Business::new(1, None);
+    older.publish_objects(edge.platform());
+    edge.platform().store().break_times("head", Fault::Missing, 1);
+    assert_eq!(edge.put_head(&older), 409);
+    assert_eq!(edge.check(), 200);
 }
 
 #[test]

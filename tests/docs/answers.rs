@@ -17,6 +17,7 @@ use admit::{
 };
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use hmac::{Hmac, Mac as _};
+use jwt_compact::{Algorithm, AlgorithmSignature as _, alg::Ed25519, jwk::JsonWebKey};
 use serde_json::{Map, Value, json};
 
 use super::{read, root};
@@ -37,12 +38,28 @@ const CHANGING: [&str; 8] = [
     "bytes_in_memory",
 ];
 
-fn sign(typ: &str, payload: &Value) -> String {
+fn sign_token(payload: &Value) -> String {
     let encode = |bytes: &[u8]| Base64UrlUnpadded::encode_string(bytes);
-    let header = json!({ "alg": "HS256", "typ": typ }).to_string();
+    let header = json!({ "alg": "HS256", "typ": "JWT" }).to_string();
     let input = format!("{}.{}", encode(header.as_bytes()), encode(payload.to_string().as_bytes()));
     let mac = Hmac::<sha2::Sha256>::new_from_slice(SECRET.as_bytes()).unwrap().chain_update(&input);
     format!("{input}.{}", encode(&mac.finalize().into_bytes()))
+}
+
+/// RFC 8037, appendix A.1: the publisher's key.
+const PUBLISHER: [&str; 2] =
+    ["nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A", "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"];
+
+fn sign_head(head: &Value) -> String {
+    let [d, x] = PUBLISHER;
+    let jwk: JsonWebKey<'_> =
+        serde_json::from_value(json!({ "kty": "OKP", "crv": "Ed25519", "d": d, "x": x })).unwrap();
+    let key = <Ed25519 as Algorithm>::SigningKey::try_from(&jwk).unwrap();
+    let encode = |bytes: &[u8]| Base64UrlUnpadded::encode_string(bytes);
+    let header = json!({ "alg": "EdDSA", "kid": "k", "typ": "admit-head" }).to_string();
+    let input = format!("{}.{}", encode(header.as_bytes()), encode(head.to_string().as_bytes()));
+    let signature = Ed25519.sign(&key, input.as_bytes());
+    format!("{input}.{}", encode(&signature.as_bytes()))
 }
 
 fn object(value: &Value, name: &str) -> Map<String, Value> {
@@ -61,10 +78,10 @@ fn config() -> Config {
         Value::Object(config)
     });
     let issuers = Value::Array(issuers.collect()).to_string();
-    let key = Base64UrlUnpadded::encode_string(SECRET.as_bytes());
+    let key = json!({ "kty": "OKP", "crv": "Ed25519", "kid": "k", "x": PUBLISHER[1] });
     let binding = |name: &str| match name {
         "ISSUERS" => Some(issuers.clone()),
-        "SNAPSHOT_KEYS" => Some(json!({ "keys": [{ "kty": "oct", "k": key }] }).to_string()),
+        "SNAPSHOT_KEYS" => Some(json!({ "keys": [key] }).to_string()),
         "SECRET" => Some(SECRET.to_owned()),
         _ => None,
     };
@@ -89,7 +106,7 @@ fn service() -> App<MemoryPlatform> {
     let (index, directory, customers, items) = (built.index, built.directory, built.customers, built.items);
     let head =
         Head { format: FORMAT_VERSION, seq: 1, as_of: NOW, index, directory, delta: None, customers, items };
-    let jws = sign("admit-head", &serde_json::to_value(head).unwrap());
+    let jws = sign_head(&serde_json::to_value(head).unwrap());
     platform.store().insert("head", jws.as_bytes());
     App::new(platform, config()).unwrap()
 }
@@ -104,7 +121,7 @@ fn authorization(name: &str) -> String {
     claims.insert("iss".into(), issuer.pointer("/config/issuer").unwrap().clone());
     claims.insert("exp".into(), (NOW + 3600).into());
     claims.extend(object(persona, "claims"));
-    format!("Bearer {}", sign("JWT", &claims.into()))
+    format!("Bearer {}", sign_token(&claims.into()))
 }
 
 fn get(app: &App<MemoryPlatform>, target: &str, authorization: &str) -> Reply {

@@ -423,3 +423,26 @@ fn a_corrupt_record_is_an_error() {
         assert_eq!(ask(&record), Err(FormatError::Invalid(message)));
     }
 }
+
+#[test]
+fn an_issuer_opens_nothing_of_merchants_for_whom_it_does_not_speak() {
+    let speaks_for = |merchants: &[i64]| Some(std::rc::Rc::from(merchants));
+    let free = NewItem { is_free: true, ..scene().item };
+    let free = Scene { item: free, ..scene() };
+    for (merchants, allowed) in [
+        (None, true),
+        (speaks_for(&[MERCHANT]), true),
+        (speaks_for(&[MERCHANT + 1, MERCHANT]), true),
+        (speaks_for(&[MERCHANT + 1]), false),
+        (speaks_for(&[]), false),
+    ] {
+        let principal = Principal { merchants, merchant_id: Some(MERCHANT), ..principal() };
+        let decision = Scene { principal, ..free.clone() }.decide();
+        let expected = if allowed { Reason::FreeItem } else { Reason::OtherMerchant };
+        let reason = match decision {
+            Decision::Allow(grant) => grant.reason,
+            Decision::Deny(reason) => reason,
+        };
+        assert_eq!(reason, expected);
+    }
+}

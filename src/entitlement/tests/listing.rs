@@ -164,3 +164,14 @@ fn a_corrupt_record_is_an_error_and_no_empty_list() {
     let found = listed_licenses(&scene.principal, Some(&record), &scene.directory, NOW);
     assert_eq!(found, Err(FormatError::Truncated));
 }
+
+#[test]
+fn a_client_of_a_merchant_for_whom_the_issuer_does_not_speak_is_no_client() {
+    for client in [LIVE_CLIENT, TEST_CLIENT] {
+        let mut scene = subscriber().client(client);
+        scene.principal.merchants = Some([MERCHANT].into());
+        assert!(!ids(&scene).is_empty(), "{client}");
+        scene.principal.merchants = Some([MERCHANT + 1].into());
+        assert!(ids(&scene).is_empty(), "{client}");
+    }
+}

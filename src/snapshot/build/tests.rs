@@ -94,6 +94,7 @@ impl Edge {
             account_id: None,
             roles: Roles::default(),
             scopes: Vec::new(),
+            merchants: None,
             may_publish: false,
         };
         decide(&Question {

@@ -148,6 +148,7 @@ impl Report<'_> {
 
     fn check_item(&mut self, located: &Located<Item>) {
         let Located { value: item, at } = located;
+        self.path_id("id", item.id, at);
         self.merchant("merchant_id", item.merchant_id, at);
         if !item.is_package() && !item.item_ids.is_empty() {
             let name = &item.item_type.name;
@@ -162,7 +163,16 @@ impl Report<'_> {
         }
         self.unique(item.fees.iter().map(|fee| fee.id), |position| format!("fees[{position}].id"), at);
         for (position, fee) in item.fees.iter().enumerate() {
+            self.path_id(&format!("fees[{position}].id"), fee.id, at);
             self.check_fee(fee, &format!("fees[{position}]"), item, at);
+        }
+    }
+
+    /// Checks a number by which clients ask. No path leads to 0 or less, and JavaScript rounds what is larger.
+    fn path_id(&mut self, field: &str, id: i64, at: &Location) {
+        const LARGEST_JS_INTEGER: i64 = (1 << 53) - 1;
+        if !(1..=LARGEST_JS_INTEGER).contains(&id) {
+            self.error(at, field, format!("expected a number from 1 to {LARGEST_JS_INTEGER}, found {id}"));
         }
     }
 

@@ -175,6 +175,13 @@ fn the_field_that_is_wrong_is_named() {
             "f:8: licenses[0].date_added: expected a moment of the years 1 to 9999",
         ),
         (CUSTOMER, UUID, "x", "f:8: uuid: expected a UUID, found \"x\""),
+        (PACKAGE, "\"id\":40", "\"id\":0", "f:7: id: expected a number from 1 to 9007199254740991, found 0"),
+        (
+            ITEM,
+            "\"id\":7",
+            "\"id\":9007199254740992",
+            "f:6: fees[0].id: expected a number from 1 to 9007199254740991, found 9007199254740992",
+        ),
         (
             CUSTOMER,
             "b90831a7",

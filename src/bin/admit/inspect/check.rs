@@ -45,6 +45,7 @@ impl Viewer {
             account_id: None,
             roles: Roles::default(),
             scopes: Vec::new(),
+            merchants: None,
             may_publish: false,
         }
     }

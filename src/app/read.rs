@@ -1,0 +1,238 @@
+//! Reads, answered from one version of the snapshot.
+
+use std::{borrow::Cow, rc::Rc};
+
+use crate::{
+    api::{
+        bodies::{self, Viewer},
+        error::ApiError,
+        reply::{Caching, Reply, Request},
+    },
+    entitlement::{Decision, Question, Reason, client_app, decide, listed_licenses},
+    snapshot::{
+        customer::CustomerRecord,
+        index::Tree,
+        item::ItemRecord,
+        key::EntryKey,
+        object::{FormatError, ObjectName},
+        time::UnixSecs,
+        version::{Found, ObjectCache, Record, Version},
+    },
+    token::{Principal, VerifiedToken},
+};
+
+/// Why a version of the snapshot did not answer.
+pub(super) enum Missing {
+    /// Objects that are not in memory.
+    Objects(Vec<ObjectName>),
+    /// An object that was read and makes no sense.
+    Corrupt(FormatError),
+}
+
+impl From<FormatError> for Missing {
+    fn from(error: FormatError) -> Self {
+        Self::Corrupt(error)
+    }
+}
+
+/// A read, checked as far as it can be without the snapshot.
+pub(super) enum Read {
+    Access { token: Rc<VerifiedToken>, item_id: i64 },
+    License { token: Rc<VerifiedToken> },
+    Item { item_id: i64, merchant: Option<uuid::Uuid> },
+    Fees { item_id: i64 },
+    Fee { item_id: i64, fee_id: i64 },
+    Package { item_id: i64 },
+    PackageItems { item_id: i64, page: u32, limit: usize },
+    Health,
+}
+
+/// Look-ups in one version, which collect everything that is not in memory before they give up, so that it
+/// can be loaded at once.
+struct LookUps<'a> {
+    version: &'a Version,
+    objects: &'a mut ObjectCache,
+    missing: Vec<ObjectName>,
+}
+
+impl LookUps<'_> {
+    fn ask(&mut self, tree: Tree, key: EntryKey) -> Result<Option<Record>, FormatError> {
+        Ok(match self.version.look_up(tree, key, self.objects)? {
+            Found::Record(record) => Some(record),
+            Found::Absent => None,
+            Found::Load(name) => {
+                if !self.missing.contains(&name) {
+                    self.missing.push(name);
+                }
+                None
+            }
+        })
+    }
+
+    /// Gives up if anything that was asked for is missing.
+    fn complete(&mut self) -> Result<(), Missing> {
+        if self.missing.is_empty() {
+            Ok(())
+        } else {
+            Err(Missing::Objects(std::mem::take(&mut self.missing)))
+        }
+    }
+
+    fn item(&mut self, id: i64) -> Result<Option<Record>, Missing> {
+        let record = self.ask(Tree::Items, EntryKey::item(id))?;
+        self.complete()?;
+        Ok(record)
+    }
+}
+
+impl Read {
+    /// Answers from `version` and the objects in memory.
+    ///
+    /// # Errors
+    /// With what is not in memory, or what makes no sense.
+    pub fn answer(
+        &self,
+        version: &Version,
+        objects: &mut ObjectCache,
+        request: &Request<'_>,
+        now: UnixSecs,
+    ) -> Result<Reply, Missing> {
+        let look_ups = &mut LookUps { version, objects, missing: Vec::new() };
+        match self {
+            Self::Access { token, item_id } => access(look_ups, &token.principal, *item_id, request, now),
+            Self::License { token } => license(look_ups, &token.principal, now),
+            Self::Health => Ok(health(look_ups.version, look_ups.objects, now)),
+            Self::Item { item_id, merchant } => public_item(look_ups, *item_id, |item, version| {
+                let owner = version.directory.merchants.get(&item.merchant_id);
+                if merchant.is_some_and(|merchant| owner != Some(&merchant)) {
+                    return Ok(ApiError::ItemNotFound.into());
+                }
+                Ok(public(bodies::item(item)))
+            }),
+            Self::Fees { item_id } => public_item(look_ups, *item_id, |item, _| {
+                let fees: Vec<_> = item.fees()?.iter().map(|fee| bodies::fee(item, fee)).collect();
+                Ok(public(format!("[{}]", fees.join(","))))
+            }),
+            Self::Fee { item_id, fee_id } => public_item(look_ups, *item_id, |item, _| {
+                let fee = item.fees()?.into_iter().find(|fee| fee.id == *fee_id);
+                Ok(fee.map_or_else(|| ApiError::FeeNotFound.into(), |fee| public(bodies::fee(item, &fee))))
+            }),
+            Self::Package { item_id } => public_item(look_ups, *item_id, |item, _| {
+                Ok(if item.is_package { public(bodies::item(item)) } else { ApiError::ItemNotFound.into() })
+            }),
+            Self::PackageItems { item_id, page, limit } => package_items(look_ups, *item_id, *page, *limit),
+        }
+    }
+}
+
+const fn public(json: String) -> Reply {
+    Reply::ok(json, Caching::Public)
+}
+
+fn public_item(
+    look_ups: &mut LookUps<'_>,
+    item_id: i64,
+    answer: impl FnOnce(&ItemRecord<'_>, &Version) -> Result<Reply, FormatError>,
+) -> Result<Reply, Missing> {
+    let Some(record) = look_ups.item(item_id)? else { return Ok(ApiError::ItemNotFound.into()) };
+    let item = ItemRecord::new(record.bytes())?;
+    if !item.is_active {
+        return Ok(Reply::error(ApiError::ItemNotFound, Reason::ItemInactive.code()));
+    }
+    Ok(answer(&item, look_ups.version)?)
+}
+
+fn access(
+    look_ups: &mut LookUps<'_>,
+    principal: &Principal,
+    item_id: i64,
+    request: &Request<'_>,
+    now: UnixSecs,
+) -> Result<Reply, Missing> {
+    let item = look_ups.ask(Tree::Items, EntryKey::item(item_id))?;
+    let customer = look_ups.ask(Tree::Customers, principal.customer_key)?;
+    look_ups.complete()?;
+    let Some(item) = item else { return Ok(ApiError::ItemNotFound.into()) };
+    let item = ItemRecord::new(item.bytes())?;
+    let customer = customer.as_ref().map(|customer| CustomerRecord::new(customer.bytes())).transpose()?;
+    let directory = &look_ups.version.directory;
+    let question = Question { principal, customer: customer.as_ref(), item: &item, directory, now };
+    let grant = match decide(&question)? {
+        Decision::Allow(grant) => grant,
+        Decision::Deny(reason @ Reason::ItemInactive) => {
+            return Ok(Reply::error(ApiError::ItemNotFound, reason.code()));
+        }
+        Decision::Deny(reason) => return Ok(Reply::error(ApiError::NoAccess, reason.code())),
+    };
+    let uuid = customer.map(|customer| customer.uuid.hyphenated());
+    let mut uuid_text = uuid::Uuid::encode_buffer();
+    let viewer = Viewer {
+        // A free item is granted to customers whom the snapshot does not know yet: the token names them.
+        customer_id: customer.map_or_else(|| principal.account_id.unwrap_or(0), |customer| customer.id),
+        customer_uuid: match &uuid {
+            Some(uuid) => uuid.encode_lower(&mut uuid_text),
+            None => &principal.subject,
+        },
+        ip_address: request.ip_address,
+        country: request.country,
+    };
+    let mut reply = Reply::ok(bodies::access(&grant, &viewer, &item), Caching::Private);
+    reply.reason = Cow::Borrowed(grant.reason.code());
+    Ok(reply)
+}
+
+fn license(look_ups: &mut LookUps<'_>, principal: &Principal, now: UnixSecs) -> Result<Reply, Missing> {
+    let customer = look_ups.ask(Tree::Customers, principal.customer_key)?;
+    look_ups.complete()?;
+    let customer = customer.as_ref().map(|customer| CustomerRecord::new(customer.bytes())).transpose()?;
+    let directory = &look_ups.version.directory;
+    let entries = listed_licenses(principal, customer.as_ref(), directory, now)?;
+    let client_id = principal.client_id.as_deref();
+    let app = client_app(principal, directory).map(|client| client.app);
+    let body = bodies::license(app, client_id, &entries, now).map_err(|_| FormatError::Invalid("licence"))?;
+    Ok(Reply::ok(body, Caching::Private))
+}
+
+fn package_items(
+    look_ups: &mut LookUps<'_>,
+    item_id: i64,
+    page: u32,
+    limit: usize,
+) -> Result<Reply, Missing> {
+    let Some(record) = look_ups.item(item_id)? else { return Ok(ApiError::ItemNotFound.into()) };
+    let package = ItemRecord::new(record.bytes())?;
+    if !package.is_package || !package.is_active {
+        return Ok(ApiError::ItemNotFound.into());
+    }
+    let members = package.members()?;
+    // At most 100 a page: the product fits.
+    let offset = u64::from(page - 1) * limit as u64;
+    let mut records = Vec::with_capacity(limit.min(members.len()));
+    for member in members.iter().skip(usize::try_from(offset).unwrap_or(usize::MAX)).take(limit) {
+        records.extend(look_ups.ask(Tree::Items, EntryKey::item(member))?);
+    }
+    look_ups.complete()?;
+    let mut items = Vec::with_capacity(records.len());
+    for record in &records {
+        let item = ItemRecord::new(record.bytes())?;
+        if item.is_active {
+            items.push(bodies::item(&item));
+        }
+    }
+    Ok(public(bodies::package_items(members.len(), page, offset, limit, &items)))
+}
+
+fn health(version: &Version, objects: &ObjectCache, now: UnixSecs) -> Reply {
+    let head = &version.head;
+    let body = serde_json::json!({
+        "status": "ok",
+        "seq": head.seq,
+        "as_of": head.as_of,
+        "age_secs": now.saturating_sub(head.as_of),
+        "customers": head.customers,
+        "items": head.items,
+        "objects_in_memory": objects.len(),
+        "bytes_in_memory": objects.size_bytes(),
+    });
+    Reply::ok(body.to_string(), Caching::Private)
+}
