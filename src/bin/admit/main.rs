@@ -1,6 +1,7 @@
 //! `admit`: the native command that makes keys and tokens, publishes snapshots and explains them.
 
 mod edge;
+mod generate;
 mod head;
 mod inspect;
 mod key;
@@ -35,6 +36,8 @@ enum Command {
     Inspect(inspect::Args),
     /// Read everything that is published and check every hash, order, record and count
     Verify(verify::Args),
+    /// Print a made-up business of any size, for tests and benchmarks
+    Generate(generate::Args),
 }
 
 fn main() -> ExitCode {
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
         Command::Publish(args) => publish::run(&args),
         Command::Inspect(args) => inspect::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Verify(args) => verify::run(&args),
+        Command::Generate(args) => generate::run(&args).map(|()| ExitCode::SUCCESS),
     };
     match outcome {
         Ok(code) => code,
