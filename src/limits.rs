@@ -108,6 +108,14 @@ pub const LOAD_ROUNDS_MAX: usize = 8;
 /// How much of a path stands in a log line. The longest of a route has 84 bytes; anybody can send 16 KiB.
 pub const LOGGED_PATH_MAX_BYTES: usize = 128;
 
+/// How long a request waits before it looks whether another has loaded what it needs. A Worker's request
+/// cannot wait for another's I/O; without this a hundred requests at a new isolate would each load head,
+/// index, directory and the same hot shard: 100 x 1 MiB and more, of 128 MB.
+pub const LOAD_WAIT_MS: u64 = 20;
+
+/// After so many waits (3 s, as long as a read of the store may take) a request loads it itself.
+pub const LOAD_WAITS_MAX: u32 = 150;
+
 /// `Retry-After` of a 503.
 pub const RETRY_AFTER_SECS: u32 = 2;
 

@@ -192,6 +192,25 @@ impl Platform for MemoryPlatform {
     fn now_ms(&self) -> u64 {
         self.clock.now_ms()
     }
+
+    async fn sleep(&self, ms: u64) {
+        self.clock.advance_ms(ms);
+        yield_once().await;
+    }
+}
+
+/// Is polled twice, so that other futures have their turn.
+pub(crate) async fn yield_once() {
+    let mut is_second = false;
+    std::future::poll_fn(|context| {
+        if std::mem::replace(&mut is_second, true) {
+            return Poll::Ready(());
+        }
+        // Joined futures are polled again only if they ask for it.
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// The body of a request, whole or broken off.
@@ -218,9 +237,7 @@ impl RequestBody for MemoryBody {
     }
 }
 
-/// Polls a future once, for tests that hold several at the same time.
-///
-/// Nothing here wakes anybody: whoever holds the future polls it again.
+/// Polls a future once, for tests that hold several at the same time. Whoever holds it polls it again.
 pub fn poll_once<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
     pin!(future).poll(&mut Context::from_waker(Waker::noop()))
 }

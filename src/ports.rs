@@ -131,4 +131,6 @@ pub trait Platform {
     fn entropy(&self) -> &dyn Entropy;
     /// Milliseconds since the epoch. In Workers time stands still between I/O.
     fn now_ms(&self) -> u64;
+    /// Lets `ms` milliseconds pass, in which other requests go on.
+    async fn sleep(&self, ms: u64);
 }

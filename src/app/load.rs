@@ -43,6 +43,27 @@ pub(super) enum LoadError {
 }
 
 impl<P: Platform> App<P> {
+    /// Reads the head, unless another request does so already and this one may wait for it: then `false`.
+    pub(super) async fn load_head(&self, may_wait: bool) -> bool {
+        if may_wait && self.state.borrow().snapshots.is_refreshing(self.now()) {
+            return false;
+        }
+        self.refresh_head().await;
+        true
+    }
+
+    /// Loads those objects that no other request is loading; `false` when there are none and this one may
+    /// wait for the others.
+    pub(super) async fn load_missing(&self, names: &[ObjectName], may_wait: bool) -> bool {
+        let now = self.now();
+        let mine = self.state.borrow_mut().snapshots.begin_loading(names, now);
+        if mine.is_empty() && may_wait {
+            return false;
+        }
+        self.load_objects(if mine.is_empty() { names } else { &mine }).await;
+        true
+    }
+
     /// Reads the head and, if it is new, what a version needs in memory. Whatever fails, the version in use
     /// stays.
     pub(super) async fn refresh_head(&self) {
@@ -148,11 +169,12 @@ impl<P: Platform> App<P> {
     }
 
     /// Loads shards and pages, all at once.
-    pub(super) async fn load_objects(&self, names: &[ObjectName]) {
+    async fn load_objects(&self, names: &[ObjectName]) {
         let objects = join_all(names.iter().map(|name| self.read_object(*name))).await;
         let now = self.now();
         let State { snapshots, .. } = &mut *self.state.borrow_mut();
         for (name, object) in names.iter().zip(objects) {
+            snapshots.end_loading(*name);
             match object {
                 Ok(object) => snapshots.objects.insert(*name, Rc::from(object)),
                 Err(error) => {

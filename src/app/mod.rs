@@ -20,7 +20,7 @@ use crate::{
         reply::{Reply, Request},
     },
     config::{Config, ConfigError},
-    limits::{LOAD_ROUNDS_MAX, RETRY_AFTER_SECS},
+    limits::{LOAD_ROUNDS_MAX, LOAD_WAIT_MS, LOAD_WAITS_MAX, RETRY_AFTER_SECS},
     ports::{Platform, SignatureAlgorithm, SignatureVerifier},
     snapshot::{object::ObjectName, time::UnixSecs},
     token::{JoseAlgorithm, KeySet, TokenVerifier},
@@ -131,12 +131,23 @@ impl<P: Platform> App<P> {
 
     async fn resume_unfinished(&self, request: &Request<'_>, need: Need, body: impl RequestBody) -> Reply {
         let mut need = need;
-        for _ in 0..LOAD_ROUNDS_MAX {
-            match need {
-                Need::Head => self.refresh_head().await,
-                Need::Objects(names) => self.load_objects(&names).await,
-                Need::Keys(issuer) => self.fetch_keys(issuer).await,
+        let (mut loads, mut waits) = (0, 0);
+        while loads < LOAD_ROUNDS_MAX {
+            let may_wait = waits < LOAD_WAITS_MAX;
+            let has_loaded = match need {
+                Need::Head => self.load_head(may_wait).await,
+                Need::Objects(names) => self.load_missing(&names, may_wait).await,
+                Need::Keys(issuer) => {
+                    self.fetch_keys(issuer).await;
+                    true
+                }
                 Need::Transfer(transfer) => return self.transfer(transfer, body).await,
+            };
+            if has_loaded {
+                loads += 1;
+            } else {
+                waits += 1;
+                self.platform.sleep(LOAD_WAIT_MS).await;
             }
             need = match self.answer_at(request, self.platform.now_ms()) {
                 Ok(reply) => return reply,

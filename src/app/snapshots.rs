@@ -45,6 +45,8 @@ pub struct Snapshots {
     generation: u32,
     /// When a refresh began that has not ended.
     refreshing_since: Option<UnixSecs>,
+    /// Objects that a request is loading, and since when.
+    loading: BTreeMap<ObjectName, UnixSecs>,
     unreadable: BTreeMap<ObjectName, UnixSecs>,
     /// Shards and pages of all versions.
     pub objects: ObjectCache,
@@ -60,6 +62,7 @@ impl Default for Snapshots {
             retry_at: UnixSecs::MIN,
             generation: 0,
             refreshing_since: None,
+            loading: BTreeMap::new(),
             unreadable: BTreeMap::new(),
             objects: ObjectCache::new(OBJECT_CACHE_BYTES),
         }
@@ -99,8 +102,24 @@ impl Snapshots {
     /// Whether the head is to be read behind the request, and nobody does so already.
     #[must_use]
     pub fn refresh_due(&self, now: UnixSecs) -> bool {
-        self.head_state(now) == HeadState::Stale
-            && self.refreshing_since.is_none_or(|since| now.saturating_sub(since) >= REFRESH_LOST_SECS)
+        self.head_state(now) == HeadState::Stale && !self.is_refreshing(now)
+    }
+
+    /// Whether somebody is reading the head, and has not been lost.
+    #[must_use]
+    pub fn is_refreshing(&self, now: UnixSecs) -> bool {
+        self.refreshing_since.is_some_and(|since| !is_lost(since, now))
+    }
+
+    /// Which of `names` nobody is loading. They count as being loaded from now on.
+    pub fn begin_loading(&mut self, names: &[ObjectName], now: UnixSecs) -> Vec<ObjectName> {
+        self.loading.retain(|_, since| !is_lost(*since, now));
+        names.iter().copied().filter(|name| self.loading.insert(*name, now).is_none()).collect()
+    }
+
+    /// An object was loaded, or could not be.
+    pub fn end_loading(&mut self, name: ObjectName) {
+        self.loading.remove(&name);
     }
 
     /// A refresh begins.
@@ -169,6 +188,11 @@ impl Snapshots {
             None => false,
         }
     }
+}
+
+/// Whether what began at `since` will not end: its request may have been cancelled.
+const fn is_lost(since: UnixSecs, now: UnixSecs) -> bool {
+    now.saturating_sub(since) >= REFRESH_LOST_SECS
 }
 
 #[cfg(test)]

@@ -168,6 +168,8 @@ impl MemoryStore {
 impl ObjectStore for MemoryStore {
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
         self.reads.borrow_mut().push(key.to_owned());
+        // As at a real store, others have their turn before the value is there.
+        super::yield_once().await;
         self.clock.advance_ms(self.latency_ms.get());
         Self::check_key(key)?;
         let stored = self.objects.borrow().get(key).cloned();

@@ -78,6 +78,10 @@ impl Platform for WorkerPlatform {
     fn now_ms(&self) -> u64 {
         worker::Date::now().as_millis()
     }
+
+    async fn sleep(&self, ms: u64) {
+        Delay::from(Duration::from_millis(ms)).await;
+    }
 }
 
 /// A KV namespace.

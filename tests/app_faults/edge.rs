@@ -4,7 +4,7 @@ use admit::{
     api::reply::{Reply, Request},
     app::App,
     config::Config,
-    memory::{MemoryBody, MemoryPlatform, block_on},
+    memory::{MemoryBody, MemoryPlatform, block_on, poll_once},
     ports::Platform as _,
     snapshot::{
         build::build,
@@ -14,6 +14,7 @@ use admit::{
     },
 };
 use base64ct::{Base64UrlUnpadded, Encoding as _};
+use futures_util::future::join_all;
 use jwt_compact::{
     Algorithm, AlgorithmSignature as _,
     alg::{Ed25519, Hs256, Hs256Key},
@@ -85,6 +86,10 @@ pub fn viewer() -> String {
 pub fn fetched_viewer() -> String {
     let claims = json!({"iss": "https://i.example", "sub": CUSTOMER, "exp": START + 100_000});
     Signer::Publisher.sign("JWT", &claims)
+}
+
+fn check_request(authorization: &str) -> Request<'_> {
+    Request { method: "GET", path: "/items/1/access", authorization, ..Request::default() }
 }
 
 /// A business: item 1 belongs to the customer until `expires_at`, item 2 to nobody.
@@ -206,6 +211,26 @@ impl Edge {
         let request = Request { method: "PUT", path, authorization: &authorization, ..Request::default() };
         let body = MemoryBody::from(business.jws(Signer::Publisher).into_bytes());
         block_on(self.app.handle(&request, body)).status
+    }
+
+    /// Checks of item 1 by so many viewers at the same time.
+    pub fn check_at_once(&self, count: usize) -> Vec<u16> {
+        let authorization = format!("Bearer {}", viewer());
+        let request = check_request(&authorization);
+        let checks = (0..count).map(|_| self.app.handle(&request, MemoryBody::default()));
+        block_on(join_all(checks)).into_iter().map(|reply| reply.status).collect()
+    }
+
+    /// Two checks of item 1 after one that is still under way and never ends.
+    pub fn check_behind_one_that_hangs(&self) -> Vec<u16> {
+        let authorization = format!("Bearer {}", viewer());
+        let request = check_request(&authorization);
+        let mut hanging = Box::pin(self.app.handle(&request, MemoryBody::default()));
+        for _ in 0..20 {
+            assert!(poll_once(&mut hanging).is_pending());
+        }
+        let checks = (0..2).map(|_| self.app.handle(&request, MemoryBody::default()));
+        block_on(join_all(checks)).into_iter().map(|reply| reply.status).collect()
     }
 
     /// The status of a check of item 1.

@@ -66,6 +66,30 @@ fn a_valid_object_under_another_name_is_refused() {
 }
 
 #[test]
+fn a_hundred_requests_at_a_new_isolate_load_everything_once() {
+    let edge = Edge::started();
+    Business::new(1, FOREVER).publish(edge.platform());
+    let statuses = edge.check_at_once(100);
+    assert!(statuses.iter().all(|status| *status == 200), "{statuses:?}");
+    let mut reads = edge.platform().store().reads();
+    let count = reads.len();
+    reads.sort();
+    reads.dedup();
+    assert_eq!(reads.len(), count, "{reads:?}");
+}
+
+#[test]
+fn whoever_waits_for_a_request_that_never_ends_loads_it_after_a_while() {
+    for prefix in ["head", "shard/"] {
+        let edge = Edge::started();
+        Business::new(1, FOREVER).publish(edge.platform());
+        edge.platform().store().break_times(prefix, Fault::Hangs, 1);
+        let statuses = edge.check_behind_one_that_hangs();
+        assert_eq!(statuses, [200, 200], "{prefix}");
+    }
+}
+
+#[test]
 fn what_is_in_memory_needs_no_store() {
     let edge = Edge::started();
     Business::new(1, FOREVER).publish(edge.platform());
