@@ -11,15 +11,15 @@ pub struct BearerToken<'a>(&'a str);
 
 impl<'a> BearerToken<'a> {
     /// Takes the token out of an `Authorization` header's value: `Bearer <token>`, the scheme in any case
-    /// (RFC 7235 §2.1) and one space, or the bare token, as some vendors' samples send it.
+    /// and any number of spaces (RFC 7235 §2.1: `1*SP`), or the bare token, as some vendors' samples send it.
     ///
     /// # Errors
     /// The value holds no token, another scheme, more than one token, or one that is too long.
     pub fn parse(header: &'a str) -> Result<Self, BearerError> {
         let token = match header.split_once(' ') {
-            Some((scheme, token)) if is_bearer(scheme) => token,
-            // RFC 7235's "token68" follows one space; React Native sends the scheme alone, `fetch` trims it.
+            Some((scheme, token)) if is_bearer(scheme) => token.trim_start_matches(' '),
             Some(_) => return Err(BearerError::Scheme),
+            // React Native sends the scheme alone; `fetch` trims the space behind it.
             None if is_bearer(header) => return Err(BearerError::Missing),
             None => header,
         };
@@ -73,7 +73,7 @@ mod tests {
             (" a.b.c", Err(BearerError::Scheme)),
             ("a.b.c ", Err(BearerError::Scheme)),
             ("a.b.c, Bearer d.e.f", Err(BearerError::Scheme)),
-            ("Bearer  a.b.c", Err(BearerError::Characters)),
+            ("Bearer  a.b.c", Ok("a.b.c")),
             ("Bearer a.b.c ", Err(BearerError::Characters)),
             ("Bearer a.b.c d.e.f", Err(BearerError::Characters)),
             ("Bearer a.b\t.c", Err(BearerError::Characters)),
