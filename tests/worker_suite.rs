@@ -128,7 +128,6 @@ fn a_wrong_configuration_is_a_fixed_answer() {
             Wire::get("/healthz"),
             Wire::get("/nope"),
             Wire::new("HEAD", "/license"),
-            Wire::new("OPTIONS", "/license"),
             Wire::put("/snapshot/head", b"x".to_vec()),
         ] {
             let answer = worker.send(&wire);
@@ -143,6 +142,10 @@ fn a_wrong_configuration_is_a_fixed_answer() {
                 assert_eq!(answer.json(), error_body(500, "Internal error", None), "{at}");
             }
         }
+        // Without an answer to its preflight a page would not even see the 500.
+        let preflight = worker.send(&Wire::new("OPTIONS", "/license"));
+        assert_eq!(preflight.status, 204, "{changes:?}");
+        assert_eq!(preflight.header("access-control-allow-origin"), Some("*"), "{changes:?}");
         let line = worker.log_line(&[r#""event":"configuration""#, variable]);
         let line = line.unwrap_or_else(|| panic!("{changes:?}: {}", worker.output()));
         let secret = issuers::variables().into_iter().find(|(name, _)| name == issuers::VENDOR_SECRET_NAME);

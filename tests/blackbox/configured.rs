@@ -21,7 +21,15 @@ pub fn variables(changes: &[(&str, &str)]) -> Vec<(String, String)> {
 }
 
 /// Values that make the configuration unusable, and the variable that the log must name.
-pub const WRONG: [(&[(&str, &str)], &str); 15] = [
+pub const WRONG: [(&[(&str, &str)], &str); 16] = [
+    // A secret that verifies heads would sign them as well.
+    (
+        &[(
+            "SNAPSHOT_KEYS",
+            r#"{"keys":[{"kty":"oct","k":"c2l4dGVlbiBieXRlcyBhbmQgc2l4dGVlbiBtb3JlIG9mIHRoZW0"}]}"#,
+        )],
+        "SNAPSHOT_KEYS",
+    ),
     (&[("ISSUERS", "")], "ISSUERS"),
     (&[("ISSUERS", "{")], "ISSUERS"),
     (&[("ISSUERS", "[]")], "ISSUERS"),
