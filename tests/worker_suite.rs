@@ -218,3 +218,19 @@ fn tokens_of_every_algorithm() {
         println!("{} tokens", tokens::run(&Workerd::start(&tokens::variables())));
     }
 }
+
+/// Nothing but the configuration is in memory yet: each waits for what another loads.
+#[test]
+fn many_viewers_at_once_at_a_new_isolate() {
+    if !workerd::is_wanted() {
+        return;
+    }
+    let (worker, _) = published();
+    let token = worker.token("subscriber");
+    let statuses: Vec<u16> = std::thread::scope(|scope| {
+        let check = || worker.send(&Wire::get("/items/5101/access").bearer(&token)).status;
+        let viewers: Vec<_> = (0..48).map(|_| scope.spawn(check)).collect();
+        viewers.into_iter().map(|viewer| viewer.join().unwrap()).collect()
+    });
+    assert!(statuses.iter().all(|status| *status == 200), "{statuses:?}\n{}", worker.output());
+}
