@@ -144,6 +144,7 @@ impl From<VerifyError> for Refusal {
         match error {
             VerifyError::Rejected(error) => Self::Reply(Reply::error(ApiError::InvalidToken, error.code())),
             VerifyError::NeedKeys(issuer) => Self::Need(Need::Keys(issuer)),
+            VerifyError::KeysUnavailable { is_being_fetched: true, .. } => Self::Need(Need::KeysOfOthers),
             VerifyError::KeysUnavailable { retry_after_secs, .. } => {
                 Self::Reply(Reply::error(ApiError::Unavailable { retry_after_secs }, "keys_unavailable"))
             }

@@ -56,6 +56,8 @@ pub enum Need {
     Objects(Vec<ObjectName>),
     /// The keys of an issuer.
     Keys(usize),
+    /// The keys of an issuer that enough other requests are fetching.
+    KeysOfOthers,
     /// An object of the snapshot is to be sent or stored; its sender may publish.
     Transfer(Transfer),
 }
@@ -141,6 +143,8 @@ impl<P: Platform> App<P> {
                     self.fetch_keys(issuer).await;
                     true
                 }
+                Need::KeysOfOthers if may_wait => false,
+                Need::KeysOfOthers => return Reply::error(unavailable(), "keys_unavailable"),
                 Need::Transfer(transfer) => return self.transfer(transfer, body).await,
             };
             if has_loaded {

@@ -143,6 +143,8 @@ pub enum VerifyError {
         issuer: usize,
         /// When it is worth asking again.
         retry_after_secs: u32,
+        /// Whether enough others are fetching them at this moment: they may be there before that.
+        is_being_fetched: bool,
     },
 }
 

@@ -93,7 +93,7 @@ impl<V: SignatureVerifier> FetchedKeys<V> {
     pub fn missing(&mut self, issuer: usize, now: i64) -> VerifyError {
         match self.fetches.begin(now, JWKS_FETCHES_AT_ONCE) {
             Ok(()) => VerifyError::NeedKeys(issuer),
-            Err(retry_after_secs) => VerifyError::KeysUnavailable { issuer, retry_after_secs },
+            Err(retry_after_secs) => self.unavailable(issuer, retry_after_secs),
         }
     }
 
@@ -103,10 +103,15 @@ impl<V: SignatureVerifier> FetchedKeys<V> {
             Ok(()) => Some(VerifyError::NeedKeys(issuer)),
             // The key may be one that the issuer added since.
             Err(retry_after_secs) if self.fetches.failed || self.fetches.running.is_some() => {
-                Some(VerifyError::KeysUnavailable { issuer, retry_after_secs })
+                Some(self.unavailable(issuer, retry_after_secs))
             }
             Err(_) => None,
         }
+    }
+
+    const fn unavailable(&self, issuer: usize, retry_after_secs: u32) -> VerifyError {
+        let is_being_fetched = self.fetches.running.is_some();
+        VerifyError::KeysUnavailable { issuer, retry_after_secs, is_being_fetched }
     }
 
     /// Begins a refresh if the keys are old and no other fetch is under way.

@@ -214,8 +214,8 @@ impl Edge {
     }
 
     /// Checks of item 1 by so many viewers at the same time.
-    pub fn check_at_once(&self, count: usize) -> Vec<u16> {
-        let authorization = format!("Bearer {}", viewer());
+    pub fn check_at_once(&self, token: &str, count: usize) -> Vec<u16> {
+        let authorization = format!("Bearer {token}");
         let request = check_request(&authorization);
         let checks = (0..count).map(|_| self.app.handle(&request, MemoryBody::default()));
         block_on(join_all(checks)).into_iter().map(|reply| reply.status).collect()

@@ -124,3 +124,19 @@ fn stored_keys_that_lack_a_new_one_do_not_stand_in_for_a_fetch() {
     // An isolate that begins with several requests, all of which find the stored keys first.
     assert_eq!(at_once(&first.beside()), vec![200; usize::from(JWKS_FETCHES_AT_ONCE)]);
 }
+
+#[test]
+fn a_hundred_requests_at_a_new_isolate_wait_for_the_few_that_fetch_keys() {
+    let edge = edge();
+    edge.platform().keys().serve(JWKS_URL, Signer::Publisher.jwks().as_bytes());
+    assert_eq!(edge.check_at_once(&fetched_viewer(), 100), [200; 100]);
+    assert_eq!(edge.platform().keys().fetches().len(), usize::from(JWKS_FETCHES_AT_ONCE));
+}
+
+#[test]
+fn a_hundred_requests_at_an_issuer_that_is_down_are_all_told_to_come_again() {
+    let edge = edge();
+    edge.platform().keys().fail(JWKS_URL, "status 500");
+    assert_eq!(edge.check_at_once(&fetched_viewer(), 100), [503; 100]);
+    assert_eq!(edge.platform().keys().fetches().len(), usize::from(JWKS_FETCHES_AT_ONCE));
+}

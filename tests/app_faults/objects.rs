@@ -69,7 +69,7 @@ fn a_valid_object_under_another_name_is_refused() {
 fn a_hundred_requests_at_a_new_isolate_load_everything_once() {
     let edge = Edge::started();
     Business::new(1, FOREVER).publish(edge.platform());
-    let statuses = edge.check_at_once(100);
+    let statuses = edge.check_at_once(&viewer(), 100);
     assert!(statuses.iter().all(|status| *status == 200), "{statuses:?}");
     let mut reads = edge.platform().store().reads();
     let count = reads.len();

@@ -58,7 +58,9 @@ fn a_dead_issuer_is_asked_once_per_cooldown() {
     let mut world = world();
     assert_eq!(world.code(&token(ONE, "1")), "need_keys");
     assert_eq!(world.fetch_failed(NOW), KeysFetched::Kept(None));
-    let unavailable = |retry_after_secs| Err(VerifyError::KeysUnavailable { issuer: 0, retry_after_secs });
+    let unavailable = |retry_after_secs| {
+        Err(VerifyError::KeysUnavailable { issuer: 0, retry_after_secs, is_being_fetched: false })
+    };
     assert_eq!(world.verify(&token(ONE, "1"), NOW), unavailable(10));
     assert_eq!(world.verify(&token(ONE, "1"), NOW + 9), unavailable(1));
     assert_eq!(world.code_at(&token(ONE, "1"), NOW + 10), "need_keys");
