@@ -36,8 +36,9 @@ pub const JWKS_FAILURE_COOLDOWN_SECS: i64 = 10;
 /// A fetch that has not ended after this long is taken for lost: its request may have been cancelled.
 pub const JWKS_FETCH_LOST_SECS: i64 = 10;
 
-/// Requests that may fetch one issuer's keys at the same time. A Worker's request cannot wait for another's
-/// fetch, so a single one would turn all the others away; without a bound each of thousands would fetch.
+/// Requests that may fetch one issuer's keys at the same time; the others look again every [`LOAD_WAIT_MS`].
+/// More than one, so that a request that is cancelled keeps nobody waiting for [`JWKS_FETCH_LOST_SECS`];
+/// without a bound each of thousands would fetch.
 pub const JWKS_FETCHES_AT_ONCE: u8 = 4;
 
 /// Shortest RSA modulus: RFC 7518 §3.3 and §3.5 demand it.
