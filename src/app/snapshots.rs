@@ -208,16 +208,7 @@ mod tests {
         let tree = NewTree::new(vec![None]).unwrap();
         let index = Index::decode(encode_index(&tree, &tree, 4).unwrap().0).unwrap();
         let digest = Digest([0; 32]);
-        let head = Head {
-            format: 1,
-            seq,
-            as_of: 0,
-            index: digest,
-            directory: digest,
-            delta: None,
-            customers: 0,
-            items: 0,
-        };
+        let head = Head::new(seq, 0, digest, digest);
         Version { head, index: Rc::new(index), directory: Rc::default(), delta: None }
     }
 

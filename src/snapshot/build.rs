@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::{
     customer::{self, NewCustomer, Zoned},
     directory::{AppEntry, Directory, LicenseEntry},
+    head::Head,
     index::{NewTree, encode_index},
     item::{FeeRecord, NewItem},
     key::EntryKey,
@@ -39,6 +40,15 @@ pub struct Built {
     pub customers: u64,
     /// Number of items.
     pub items: u64,
+}
+
+impl Built {
+    /// The head that names this snapshot.
+    #[must_use]
+    pub const fn head(&self, seq: u64, as_of: UnixSecs) -> Head {
+        let head = Head::new(seq, as_of, self.index, self.directory);
+        Head { customers: self.customers, items: self.items, ..head }
+    }
 }
 
 /// Builds the snapshot that `lines` describe, published at `now`.

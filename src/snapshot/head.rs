@@ -15,10 +15,18 @@ pub const HEAD_TYPE: &str = "admit-head";
 pub struct Head {
     /// Version of the byte format of everything that the head names.
     pub format: u8,
-    /// The origin's count of committed changes. Never falls.
+    /// The version: the origin's count of committed changes, or more than that. Never falls.
     pub seq: u64,
+    /// The origin's count of committed changes that the content reflects, where that is not `seq`: after a
+    /// rollback the content is older than its version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin_seq: Option<u64>,
     /// When the data was true at the origin.
     pub as_of: UnixSecs,
+    /// When it was published, by the publisher's clock. For people and for the collection of garbage; edges do
+    /// not judge by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published_at: Option<UnixSecs>,
     /// The index.
     pub index: Digest,
     /// The directory.
@@ -33,6 +41,29 @@ pub struct Head {
 }
 
 impl Head {
+    /// The head of a snapshot without customers and items, which the caller fills in.
+    #[must_use]
+    pub const fn new(seq: u64, as_of: UnixSecs, index: Digest, directory: Digest) -> Self {
+        Self {
+            format: FORMAT_VERSION,
+            seq,
+            origin_seq: None,
+            as_of,
+            published_at: None,
+            index,
+            directory,
+            delta: None,
+            customers: 0,
+            items: 0,
+        }
+    }
+
+    /// The origin's count of committed changes that the content reflects.
+    #[must_use]
+    pub fn origin_seq(&self) -> u64 {
+        self.origin_seq.unwrap_or(self.seq)
+    }
+
     /// Whether this head may take the place of `current` at `now`.
     ///
     /// # Errors
@@ -79,7 +110,7 @@ mod tests {
 
     fn head(seq: u64, as_of: UnixSecs) -> Head {
         let digest = Digest([0; 32]);
-        Head { format: 1, seq, as_of, index: digest, directory: digest, delta: None, customers: 1, items: 2 }
+        Head { customers: 1, items: 2, ..Head::new(seq, as_of, digest, digest) }
     }
 
     #[test]
@@ -112,5 +143,10 @@ mod tests {
         assert_eq!(serde_json::to_string(&head(5, 100)).unwrap(), json);
         assert_eq!(serde_json::from_str::<Head>(&json).unwrap(), head(5, 100));
         assert!(serde_json::from_str::<Head>(&json.replace("000\"", "00x\"")).is_err());
+        let rolled_back = Head { origin_seq: Some(3), published_at: Some(120), ..head(5, 100) };
+        let more = json.replace(r#""as_of":100"#, r#""origin_seq":3,"as_of":100,"published_at":120"#);
+        assert_eq!(serde_json::to_string(&rolled_back).unwrap(), more);
+        assert_eq!(serde_json::from_str::<Head>(&more).unwrap(), rolled_back);
+        assert_eq!((head(5, 100).origin_seq(), rolled_back.origin_seq()), (5, 3));
     }
 }

@@ -168,16 +168,7 @@ mod tests {
         let items = NewTree::new(vec![None]).unwrap();
         let (index, pages) = encode_index(&NewTree::new(shards).unwrap(), &items, page_above_bits).unwrap();
         let digest = Digest::of(&index);
-        let head = Head {
-            format: 1,
-            seq: 1,
-            as_of: 1,
-            index: digest,
-            directory: digest,
-            delta: None,
-            customers: 1,
-            items: 0,
-        };
+        let head = Head { customers: 1, ..Head::new(1, 1, digest, digest) };
         let index = Rc::new(Index::decode(index).unwrap());
         (Version { head, index, directory: Rc::default(), delta: delta.map(Into::into) }, pages)
     }

@@ -124,16 +124,7 @@ impl Business {
         lines.check(START);
         assert!(lines.errors.is_empty(), "{:?}", lines.errors);
         let built = build(&lines, START).unwrap();
-        let head = Head {
-            format: 1,
-            seq,
-            as_of: START,
-            index: built.index,
-            directory: built.directory,
-            delta: None,
-            customers: built.customers,
-            items: built.items,
-        };
+        let head = built.head(seq, START);
         Self { head, objects: built.objects }
     }
 

@@ -3,7 +3,7 @@
 
 use std::{fs, sync::LazyLock};
 
-use admit::snapshot::{build::Built, head::HEAD_TYPE, head::Head, object::FORMAT_VERSION};
+use admit::snapshot::{build::Built, head::HEAD_TYPE, head::Head};
 use base64ct::{Base64UrlUnpadded, Encoding};
 use jwt_compact::{
     Algorithm, AlgorithmSignature,
@@ -134,16 +134,7 @@ pub enum Signer {
 
 /// A head over what was built.
 pub fn head(built: &Built, seq: u64, as_of: i64) -> Head {
-    Head {
-        format: FORMAT_VERSION,
-        seq,
-        as_of,
-        index: built.index,
-        directory: built.directory,
-        delta: None,
-        customers: built.customers,
-        items: built.items,
-    }
+    built.head(seq, as_of)
 }
 
 pub fn sign_head(head: &Head, signer: Signer) -> String {

@@ -10,8 +10,6 @@ use admit::{
     ports::Platform as _,
     snapshot::{
         build::build,
-        head::Head,
-        object::FORMAT_VERSION,
         source::{Lines, Strictness},
     },
 };
@@ -103,9 +101,7 @@ fn service() -> App<MemoryPlatform> {
     for (name, bytes) in &built.objects {
         platform.store().insert(&name.to_string(), bytes);
     }
-    let (index, directory, customers, items) = (built.index, built.directory, built.customers, built.items);
-    let head =
-        Head { format: FORMAT_VERSION, seq: 1, as_of: NOW, index, directory, delta: None, customers, items };
+    let head = built.head(1, NOW);
     let jws = sign_head(&serde_json::to_value(head).unwrap());
     platform.store().insert("head", jws.as_bytes());
     App::new(platform, config()).unwrap()

@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 use super::*;
 use crate::snapshot::{
     build::build,
-    head::Head,
     index::{Index, Tree},
     object::ObjectKind,
     schema::{self, Line},
@@ -201,16 +200,7 @@ impl Catalogue {
             name.check(object).unwrap();
             objects.insert(*name, object.clone().into());
         }
-        let head = Head {
-            format: 1,
-            seq: 1,
-            as_of: NOW,
-            index: built.index,
-            directory: built.directory,
-            delta: None,
-            customers: built.customers,
-            items: built.items,
-        };
+        let head = built.head(1, NOW);
         (Version { head, index: index.into(), directory: directory.into(), delta: None }, objects)
     }
 }

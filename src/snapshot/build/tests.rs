@@ -12,10 +12,8 @@ use crate::{
     limits::OBJECT_CACHE_BYTES,
     snapshot::{
         customer::{Access, CustomerRecord},
-        head::Head,
         index::{Index, Tree},
         item::ItemRecord,
-        object::FORMAT_VERSION,
         source::Strictness,
         table::Table,
         version::{Found, ObjectCache, Record, Version},
@@ -34,18 +32,9 @@ struct Edge {
 
 impl Edge {
     fn of(built: Built) -> Self {
+        let head = built.head(1, NOW);
         let objects: BTreeMap<_, _> = built.objects.into_iter().collect();
         let object = |kind, digest| objects[&ObjectName { kind, digest }].clone();
-        let head = Head {
-            format: FORMAT_VERSION,
-            seq: 1,
-            as_of: NOW,
-            index: built.index,
-            directory: built.directory,
-            delta: None,
-            customers: built.customers,
-            items: built.items,
-        };
         let index = Index::decode(object(ObjectKind::Index, head.index)).unwrap();
         let directory = Directory::decode(&object(ObjectKind::Directory, head.directory)).unwrap();
         let version = Version { head, index: index.into(), directory: directory.into(), delta: None };

@@ -11,7 +11,6 @@ use admit::{
     snapshot::{
         build::{Built, build},
         head::{HEAD_TYPE, Head},
-        object::FORMAT_VERSION,
         source::Strictness,
         time::{UnixSecs, iso8601},
     },
@@ -156,16 +155,7 @@ fn published_head(edge: &Edge, args: &Args) -> Result<Option<Head>> {
 }
 
 fn sign(key: &PrivateKey, built: &Built, seq: u64, as_of: UnixSecs) -> Result<String> {
-    let head = Head {
-        format: FORMAT_VERSION,
-        seq,
-        as_of,
-        index: built.index,
-        directory: built.directory,
-        delta: None,
-        customers: built.customers,
-        items: built.items,
-    };
+    let head = built.head(seq, as_of);
     key.sign(HEAD_TYPE, &serde_json::to_vec(&head)?)
 }
 

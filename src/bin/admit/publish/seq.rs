@@ -47,7 +47,7 @@ mod tests {
 
     fn head(seq: u64, as_of: UnixSecs) -> Head {
         let digest = Digest([0; 32]);
-        Head { format: 1, seq, as_of, index: digest, directory: digest, delta: None, customers: 0, items: 0 }
+        Head::new(seq, as_of, digest, digest)
     }
 
     const fn wanted(asked: Option<u64>, from_file: Option<u64>) -> Wanted {
