@@ -1,6 +1,5 @@
 //! `admit`: the native command that makes keys and tokens, publishes snapshots and explains them.
 
-mod edge;
 mod generate;
 mod head;
 mod inspect;
@@ -9,6 +8,7 @@ mod keygen;
 mod parallel;
 mod progress;
 mod publish;
+mod store;
 mod token;
 mod verify;
 

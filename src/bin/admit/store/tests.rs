@@ -1,0 +1,1 @@
+//! Leases and heads in a directory, with a clock that is set.
