@@ -29,6 +29,10 @@ pub enum Mishap {
     Corrupt,
     /// An answer as if nothing of what was asked for was there.
     Unseen,
+    /// The answer, but before it somebody takes the lease over.
+    TakenOver,
+    /// The answer, but before it somebody has published this head.
+    Published(String),
 }
 
 /// For so many requests that begin so, after so many that went well.
@@ -170,6 +174,16 @@ fn answer(mut request: Request, state: &Mutex<State>) {
         Some(Mishap::Status(status, _)) => error(status, "On cue"),
         Some(Mishap::Unseen) => routes::unseen(&request, &body),
         Some(Mishap::Corrupt) | None => routes::respond(&request, body, &mut state),
+        Some(Mishap::TakenOver) => {
+            let (holder, until) = ("f".repeat(32), routes::now() + 100);
+            let lease = format!(r#"{{"holder":"{holder}","host":"rival:1","until":{until}}}"#);
+            state.values.insert("lease".to_owned(), lease.into_bytes());
+            routes::respond(&request, body, &mut state)
+        }
+        Some(Mishap::Published(ref head)) => {
+            state.head = Some(head.clone());
+            routes::respond(&request, body, &mut state)
+        }
     };
     if let Some(Mishap::Corrupt) = mishap {
         match state.stored_last().filter(|_| name.starts_with('P')) {
