@@ -83,6 +83,18 @@ impl PrivateKey {
         Self::from_jwk(&text).with_context(|| format!("{} is no private JWK", path.display()))
     }
 
+    /// The same for a key that is to sign heads.
+    ///
+    /// # Errors
+    /// As [`Self::read`], or the key is for another algorithm than EdDSA.
+    pub fn read_for_heads(path: &Path) -> Result<Self> {
+        let key = Self::read(path)?;
+        if key.alg() != Alg::EdDsa {
+            bail!("--key: a head is signed with EdDSA (Ed25519): admit keygen --alg EdDSA");
+        }
+        Ok(key)
+    }
+
     fn from_jwk(text: &str) -> Result<Self> {
         let members: Map<String, Value> = serde_json::from_str(text)?;
         let member = |name: &str| {

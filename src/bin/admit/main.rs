@@ -1,5 +1,6 @@
 //! `admit`: the native command that makes keys and tokens, publishes snapshots and explains them.
 
+mod gc;
 mod generate;
 mod head;
 mod inspect;
@@ -8,6 +9,7 @@ mod keygen;
 mod parallel;
 mod progress;
 mod publish;
+mod rollback;
 mod store;
 mod token;
 mod verify;
@@ -34,8 +36,12 @@ enum Command {
     Publish(publish::Args),
     /// Show what is published, what is known of a customer, and why a check is granted or denied
     Inspect(inspect::Args),
+    /// Publish the content of an older version under a new seq
+    Rollback(rollback::Args),
     /// Read everything that is published and check every hash, order, record and count
     Verify(verify::Args),
+    /// Delete objects that no version needs any more
+    Gc(gc::Args),
     /// Print a made-up business of any size, for tests and benchmarks
     Generate(generate::Args),
 }
@@ -46,7 +52,9 @@ fn main() -> ExitCode {
         Command::Token(args) => token::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Publish(args) => publish::run(&args),
         Command::Inspect(args) => inspect::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Rollback(args) => rollback::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Verify(args) => verify::run(&args),
+        Command::Gc(args) => gc::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Generate(args) => generate::run(&args).map(|()| ExitCode::SUCCESS),
     };
     match outcome {

@@ -2,7 +2,7 @@
 
 mod input;
 mod seq;
-mod upload;
+pub mod upload;
 
 use std::{collections::HashSet, path::PathBuf, process::ExitCode};
 
@@ -25,7 +25,7 @@ use self::{
 };
 use crate::{
     head::{Published, published},
-    key::{Alg, PrivateKey},
+    key::PrivateKey,
     progress::now,
     store::{NewHead, Store, reach::reach},
     token::now_unix_secs,
@@ -87,10 +87,7 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<ExitCode> {
     let started = now();
     let published_at = now_unix_secs()?;
-    let key = args.key.as_deref().map(PrivateKey::read).transpose()?;
-    if key.as_ref().is_some_and(|key| key.alg() != Alg::EdDsa) {
-        bail!("--key: a head is signed with EdDSA (Ed25519): admit keygen --alg EdDSA");
-    }
+    let key = args.key.as_deref().map(PrivateKey::read_for_heads).transpose()?;
     let open = |to| Store::open(to, args.token.as_deref()).context("--to");
     let store = args.to.as_deref().map(open).transpose()?;
     let strictness = if args.strict { Strictness::StopAtFirst } else { Strictness::ReadOn };

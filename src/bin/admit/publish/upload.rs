@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail};
 use crate::{
     parallel,
     progress::Progress,
-    store::{Batch, Checked, Object, Store, garbage::unmark, retry::Patience},
+    store::{Batch, Checked, Object, Store, garbage::forget, retry::Patience},
 };
 
 /// Batches that travel at the same time: enough to hide the way to the edge, few enough for any rate limit.
@@ -99,17 +99,24 @@ pub fn upload(
     mode: Mode,
 ) -> Result<Uploaded> {
     let all = objects.names();
-    let wanted: Vec<_> = all.iter().copied().filter(|(name, _)| !reached.contains(name)).collect();
-    let found =
-        if is_worth_a_list(wanted.len(), reached.len()) { look_up(store, &wanted)? } else { HashSet::new() };
-    let mut missing: HashSet<_> =
-        wanted.iter().map(|(name, _)| *name).filter(|name| !found.contains(name)).collect();
+    let mut missing = HashSet::new();
+    if mode == Mode::Upload {
+        // Before the first of them is there: nobody may take them for garbage from now on.
+        missing = forget(store, &all.iter().map(|(name, _)| *name).collect())?;
+    }
+    let is_wanted = |name: &ObjectName| !reached.contains(name) || missing.contains(name);
+    let wanted: Vec<_> = all.iter().copied().filter(|(name, _)| is_wanted(name)).collect();
+    let mut found = HashSet::new();
+    if is_worth_a_list(wanted.len(), reached.len()) {
+        found = look_up(store, &wanted)?;
+        // Whatever the store shows: they may be on their way out.
+        found.retain(|name| !missing.contains(name));
+    }
+    missing.extend(wanted.iter().map(|(name, _)| *name).filter(|name| !found.contains(name)));
     if mode == Mode::Upload {
         let found: Vec<_> = found.into_iter().collect();
         let Checked { missing: gone, broken } = store.check(&found, &|_| ())?;
         missing.extend(gone.into_iter().chain(broken));
-        // Before the first of them is there: nobody may take them for garbage from now on.
-        unmark(store, &all.iter().map(|(name, _)| *name).collect())?;
     }
     let missing: Vec<_> = wanted.into_iter().filter(|(name, _)| missing.contains(name)).collect();
     let bytes = missing.iter().map(|(_, bytes)| bytes).sum();

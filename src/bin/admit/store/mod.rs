@@ -2,6 +2,8 @@
 
 mod backend;
 mod dir;
+#[cfg(test)]
+mod faulty;
 pub mod garbage;
 mod http;
 mod kv;
@@ -89,7 +91,13 @@ impl Store {
     /// A directory whose clock is set.
     #[cfg(test)]
     pub fn in_dir(path: &Path, clock: Clock) -> Self {
-        Self::with(Box::new(Dir::new(path)), clock)
+        Self::with(Box::new(Dir::unsynced(path)), clock)
+    }
+
+    /// The same, which stops after so many writes.
+    #[cfg(test)]
+    pub fn killed_after(writes: usize, path: &Path, clock: Clock) -> Self {
+        Self::with(Box::new(faulty::Faulty::new(Dir::unsynced(path), writes)), clock)
     }
 
     /// The moment, by the clock that leases go by.
