@@ -25,3 +25,5 @@ mod double;
 mod kv;
 #[path = "cli/leases.rs"]
 mod leases;
+#[path = "cli/versions.rs"]
+mod versions;

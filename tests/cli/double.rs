@@ -125,11 +125,12 @@ impl Double {
         self.state().cues = vec![Cue { on, after, times, mishap }];
     }
 
-    /// Forgets cues and requests, not what it holds.
+    /// Forgets cues and requests, those that hang among them, not what it holds.
     pub fn recover(&self) {
         let mut state = self.state();
         state.cues.clear();
         state.requests.clear();
+        state.hanging.clear();
     }
 
     /// Waits until a request hangs.

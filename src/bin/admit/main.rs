@@ -1,5 +1,6 @@
 //! `admit`: the native command that makes keys and tokens, publishes snapshots and explains them.
 
+mod diff;
 mod gc;
 mod generate;
 mod head;
@@ -40,6 +41,8 @@ enum Command {
     Rollback(rollback::Args),
     /// Read everything that is published and check every hash, order, record and count
     Verify(verify::Args),
+    /// Show what changed between two versions
+    Diff(diff::Args),
     /// Delete objects that no version needs any more
     Gc(gc::Args),
     /// Print a made-up business of any size, for tests and benchmarks
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
         Command::Inspect(args) => inspect::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Rollback(args) => rollback::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Verify(args) => verify::run(&args),
+        Command::Diff(args) => diff::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Gc(args) => gc::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Generate(args) => generate::run(&args).map(|()| ExitCode::SUCCESS),
     };

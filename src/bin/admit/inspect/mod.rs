@@ -12,6 +12,7 @@ use admit::snapshot::time::{Timestamp, UnixSecs};
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
+pub use self::customer::title;
 use self::{
     check::{CheckReport, Viewer},
     customer::CustomerReport,
