@@ -13,9 +13,9 @@ use std::{
 };
 
 use admit::snapshot::{
-    build::build,
+    build::{MemorySink, Outcome},
     schema::Line,
-    source::{Lines, Strictness},
+    source::{Source, SpillPlan, Strictness},
 };
 use serde_json::Value;
 
@@ -68,11 +68,11 @@ fn example() -> String {
 
 #[test]
 fn the_example_of_the_reference_can_be_published() {
-    let mut lines = Lines::default();
-    lines.read("example", example().as_bytes(), Strictness::ReadOn).unwrap();
-    lines.check(1_800_000_000);
-    assert!(lines.errors.is_empty() && lines.warnings.is_empty(), "{:?} {:?}", lines.errors, lines.warnings);
-    let built = build(&lines, 1_800_000_000).unwrap();
+    let mut source = Source::new(1_800_000_000, Strictness::ReadOn, SpillPlan::default());
+    source.read("example", example().as_bytes()).unwrap();
+    let Outcome { built, problems, .. } = source.build(None, &MemorySink::default()).unwrap();
+    assert!(problems.warnings.is_empty(), "{problems:?}");
+    let built = built.unwrap_or_else(|| panic!("{problems:?}"));
     assert_eq!((built.customers, built.items), (1, 2));
 }
 

@@ -9,9 +9,9 @@ use std::{path::PathBuf, process::ExitCode};
 use admit::{
     limits::HEAD_SKEW_SECS,
     snapshot::{
-        build::{Built, build},
+        build::{Built, MemorySink, Outcome},
         head::{HEAD_TYPE, Head},
-        source::Strictness,
+        source::{SpillPlan, Strictness},
         time::{UnixSecs, iso8601},
     },
 };
@@ -86,20 +86,20 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     }
     let edge = args.to.as_deref().map(|to| connect(to, args.token.as_deref())).transpose()?;
     let strictness = if args.strict { Strictness::StopAtFirst } else { Strictness::ReadOn };
-    let lines = input::read(&args.from, strictness, published_at)?;
-    if !input::report(&lines, strictness) {
-        return Ok(ExitCode::from(EXIT_DATA));
-    }
-    if lines.merchants.is_empty() {
+    let source = input::read(&args.from, strictness, published_at, SpillPlan::default())?;
+    let sink = MemorySink::default();
+    let Outcome { built, problems, catalogue, .. } = source.build(None, &sink)?;
+    let is_sound = input::report(&problems, strictness);
+    let Some(built) = built.filter(|_| is_sound) else { return Ok(ExitCode::from(EXIT_DATA)) };
+    if catalogue.merchants.is_empty() {
         bail!("{} holds no merchant: publishing it would take everything away", args.from.display());
     }
-    let snapshot = lines.snapshot.as_ref().map(|line| &line.value);
+    let snapshot = catalogue.snapshot.as_ref().map(|line| &line.value);
     let as_of =
         snapshot.and_then(|line| line.as_of).map_or(published_at, |as_of| as_of.resolve(published_at));
     if as_of > published_at.saturating_add(HEAD_SKEW_SECS) {
         bail!("as_of {} lies in the future: edges would refuse it", iso8601(as_of, 0));
     }
-    let built = build(&lines, published_at)?;
     let Some(edge) = edge else {
         println!("{}", contents(&built));
         println!("Dry run: nothing was published.");
@@ -109,9 +109,11 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let wanted = Wanted { asked: args.seq, from_file: snapshot.map(|line| line.seq), as_of };
     let seq = seq::choose(wanted, current.as_ref())?;
     let mode = if args.dry_run { Mode::DryRun } else { Mode::Upload };
-    let bytes_total = built.objects.iter().map(|(_, object)| object.len() as u64).sum();
+    let bytes_total = built.objects.iter().map(|(_, bytes)| bytes).sum();
     let progress = Progress::new(built.objects.len(), bytes_total);
-    let uploaded = upload(&edge, &built.objects, mode, &progress);
+    let objects: Vec<_> =
+        built.objects.iter().map(|(name, _)| (*name, sink.take(*name).unwrap_or_default())).collect();
+    let uploaded = upload(&edge, &objects, mode, &progress);
     progress.finish();
     let uploaded = uploaded?;
     if let (Mode::Upload, Some(key)) = (mode, &key) {
@@ -154,13 +156,13 @@ fn published_head(edge: &Edge, args: &Args) -> Result<Option<Head>> {
     }
 }
 
-fn sign(key: &PrivateKey, built: &Built, seq: u64, as_of: UnixSecs) -> Result<String> {
+fn sign(key: &PrivateKey, built: &Built<u64>, seq: u64, as_of: UnixSecs) -> Result<String> {
     let head = built.head(seq, as_of);
     key.sign(HEAD_TYPE, &serde_json::to_vec(&head)?)
 }
 
-fn contents(built: &Built) -> String {
-    let bytes = built.objects.iter().map(|(_, object)| object.len() as u64).sum();
+fn contents(built: &Built<u64>) -> String {
+    let bytes = built.objects.iter().map(|(_, bytes)| bytes).sum();
     format!(
         "  customers  {}\n  items      {}\n  objects    {} ({})",
         HumanCount(built.customers),
