@@ -1,7 +1,7 @@
 //! Reads lines of the publish schema and checks that they belong together.
 
 mod check;
-mod explain;
+pub(super) mod explain;
 
 use std::{
     collections::{BTreeMap, BTreeSet, btree_map::Entry},
@@ -63,7 +63,7 @@ pub struct Problem {
 }
 
 impl Problem {
-    fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
+    pub(super) fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
         Self { field: field.into(), message: message.into() }
     }
 }
@@ -224,7 +224,7 @@ impl Lines {
     }
 }
 
-fn parse_uuid(field: &str, text: &str) -> Result<Uuid, Problem> {
+pub(super) fn parse_uuid(field: &str, text: &str) -> Result<Uuid, Problem> {
     Uuid::try_parse(text).map_err(|_| Problem::new(field, format!("expected a UUID, found {text:?}")))
 }
 
