@@ -104,7 +104,7 @@ fn explain(line: &[u8], error: &serde_json::Error) -> Problem {
     };
     let (put, remove) = (elements("put"), elements("remove"));
     explain_as::<Change>(Value::Object(object))
-        .or_else(|| explain_elements("put", put, |kind, record| explain_record(kind, record)))
+        .or_else(|| explain_elements("put", put, explain_record))
         .or_else(|| explain_elements("remove", remove, explain_removal))
         // A field that comes twice is lost when the line is read into a map.
         .unwrap_or_else(|| Problem::new("", without_place(error)))

@@ -36,7 +36,7 @@ fn generate<T: JsonSchema>(title: &str) -> Schema {
     schema
 }
 
-/// Says the range of an integer in numbers: `format` is a remark to most validators.
+/// Says the range of an integer in numbers, in place of a `format` that the draft does not have.
 fn bound_integers(schema: &mut Schema) {
     let (minimum, maximum) = match schema.get("format").and_then(|format| format.as_str()) {
         Some("int64") => (json!(i64::MIN), json!(i64::MAX)),
@@ -45,6 +45,7 @@ fn bound_integers(schema: &mut Schema) {
         _ => return,
     };
     let schema = schema.ensure_object();
+    schema.remove("format");
     schema.entry("minimum").or_insert(minimum);
     schema.entry("maximum").or_insert(maximum);
 }
