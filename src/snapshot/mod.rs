@@ -3,6 +3,8 @@
 
 #[cfg(not(target_arch = "wasm32"))]
 pub mod build;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod change;
 pub mod customer;
 pub mod delta;
 pub mod directory;

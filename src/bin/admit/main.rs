@@ -9,6 +9,7 @@ mod keygen;
 mod parallel;
 mod progress;
 mod publish;
+mod schema;
 mod token;
 mod verify;
 
@@ -38,6 +39,8 @@ enum Command {
     Verify(verify::Args),
     /// Print a made-up business of any size, for tests and benchmarks
     Generate(generate::Args),
+    /// Print the JSON Schema of publish files or of change feeds
+    Schema(schema::Args),
 }
 
 fn main() -> ExitCode {
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
         Command::Inspect(args) => inspect::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Verify(args) => verify::run(&args),
         Command::Generate(args) => generate::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Schema(args) => schema::run(&args).map(|()| ExitCode::SUCCESS),
     };
     match outcome {
         Ok(code) => code,

@@ -114,7 +114,7 @@ fn resolve_item(item: &mut Item, now: UnixSecs) {
 }
 
 /// A UUID, or what is wrong with the field.
-pub(super) fn parse_uuid(field: &str, text: &str) -> Result<Uuid, Problem> {
+pub(in crate::snapshot) fn parse_uuid(field: &str, text: &str) -> Result<Uuid, Problem> {
     Uuid::try_parse(text).map_err(|_| Problem::new(field, format!("expected a UUID, found {text:?}")))
 }
 

@@ -38,7 +38,7 @@ pub fn encode(
     problems: &mut Problems,
     out: &mut Vec<u8>,
 ) -> Result<EntryKey, Problem> {
-    let key = key("", &customer.namespace, &customer.subject)?;
+    let key = key(&customer.namespace, &customer.subject)?;
     let uuid = parse_uuid("uuid", &customer.uuid)?;
     check_accesses(&customer.accesses, at, now, problems);
     let mut licenses = Vec::with_capacity(customer.licenses.len());
@@ -67,15 +67,15 @@ pub fn encode(
     Ok(key)
 }
 
-/// The key of a customer. `path` leads to the object that names it.
+/// The key of a customer.
 ///
 /// # Errors
 /// Such a namespace or subject names nobody, as in tokens.
-pub fn key(path: &str, namespace: &str, subject: &str) -> Result<EntryKey, Problem> {
+pub fn key(namespace: &str, subject: &str) -> Result<EntryKey, Problem> {
     for (field, value) in [("namespace", namespace), ("subject", subject)] {
         if value.is_empty() || value.len() > CUSTOMER_MAX_BYTES || value.contains('\0') {
             let expected = format!("expected 1 to {CUSTOMER_MAX_BYTES} bytes, none of them zero");
-            return Err(Problem::new(format!("{path}{field}"), expected));
+            return Err(Problem::new(field, expected));
         }
     }
     Ok(EntryKey::customer(namespace, subject))

@@ -8,7 +8,7 @@ mod catalogue;
 mod check;
 mod chunks;
 mod customer;
-mod explain;
+pub(super) mod explain;
 mod problems;
 pub(super) mod spill;
 
@@ -23,6 +23,7 @@ use std::{
     thread,
 };
 
+pub(super) use self::catalogue::parse_uuid;
 pub use self::{
     catalogue::{Catalogue, KnownMerchant, Taken},
     chunks::LINE_MAX_BYTES,
