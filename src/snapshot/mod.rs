@@ -20,5 +20,7 @@ pub mod schema;
 pub mod source;
 pub mod table;
 pub mod time;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod update;
 pub mod version;
 pub mod wire;

@@ -9,7 +9,7 @@ use std::io;
 pub use self::{
     catalogue::Rendered,
     sink::{MemorySink, ObjectSink},
-    tree::{SHARD_TARGET_BYTES, ShardBits, write_shard},
+    tree::{SHARD_TARGET_BYTES, ShardBits, shard_bits, write_shard},
 };
 use super::{
     head::Head,
