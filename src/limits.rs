@@ -102,6 +102,40 @@ pub const OBJECT_MAX_BYTES: usize = 8 * 1024 * 1024;
 /// Longest head: about 700 bytes of claims and signature in base64url.
 pub const HEAD_MAX_BYTES: usize = 4096;
 
+/// Longest pack of objects: some 60 shards of 64 KiB would fit, forty are let in. The isolate holds it once,
+/// and JavaScript's memory a copy of it while it is stored.
+pub const PACK_MAX_BYTES: usize = 4 * 1024 * 1024;
+
+/// Most objects in a pack. Each is an operation of KV, of which the smallest plan allows 50 in one invocation;
+/// the rest is for issuers' keys.
+pub const PACK_MAX_OBJECTS: usize = 40;
+
+/// Most names that are checked in one request, for the same reason.
+pub const CHECK_MAX_OBJECTS: usize = 40;
+
+/// Longest list of names to check: 40 lines of at most 75 bytes.
+pub const CHECK_MAX_BYTES: usize = 4096;
+
+/// Objects that are read at the same time to be checked: 4 of at most 8 MiB, twice while they are copied out
+/// of JavaScript's memory, are half of the isolate's.
+pub const CHECKS_AT_ONCE: usize = 4;
+
+/// Objects that are stored at the same time: a Worker has six connections, and the others would wait for them.
+pub const STORES_AT_ONCE: usize = 6;
+
+/// How far ahead a lease may end. A publisher that dies keeps others away for so long at most; one that takes
+/// it for 300 s may have a clock that is 300 s wrong, which is also [`HEAD_SKEW_SECS`].
+pub const LEASE_MAX_SECS: i64 = 600;
+
+/// Longest lease: 32 digits, the name of a host (253 bytes), and a time.
+pub const LEASE_MAX_BYTES: usize = 1024;
+
+/// Longest list of what `admit gc` found: about 110,000 names.
+pub const GARBAGE_MAX_BYTES: usize = 8 * 1024 * 1024;
+
+/// Longest cursor of a list of keys. KV's have some hundred bytes: the last key, encoded.
+pub const CURSOR_MAX_BYTES: usize = 1024;
+
 /// Rounds of loading for one request. The longest way is head, keys, a page and a shard for each tree, and
 /// the members of a package: six.
 pub const LOAD_ROUNDS_MAX: usize = 8;

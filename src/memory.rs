@@ -19,7 +19,7 @@ use crate::{
     token::NativeVerifier,
 };
 
-pub use store::{Fault, KEY_MAX_BYTES, MemoryStore, VALUE_MAX_BYTES, WRITE_PAUSE_MS};
+pub use store::{Fault, KEY_MAX_BYTES, LIST_MAX_KEYS, MemoryStore, VALUE_MAX_BYTES, WRITE_PAUSE_MS};
 
 /// A moment in time that only moves when it is told to. Clones show the same moment.
 #[derive(Clone, Debug, Default)]

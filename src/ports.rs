@@ -77,6 +77,28 @@ pub trait ObjectStore {
     /// # Errors
     /// When the store did not confirm it; the value may or may not be set then.
     async fn put(&self, key: &str, value: &[u8]) -> Result<(), StoreError>;
+
+    /// Removes `key`, whether it has a value or not.
+    ///
+    /// # Errors
+    /// When the store did not confirm it; the value may or may not be there then.
+    async fn delete(&self, key: &str) -> Result<(), StoreError>;
+
+    /// Some of the keys that begin with `prefix`, in ascending order: the first ones, or those behind a page
+    /// that ended with `cursor`. What was written or removed a moment ago may still be missing or listed.
+    ///
+    /// # Errors
+    /// When the store did not answer, or does not know the cursor.
+    async fn list(&self, prefix: &str, cursor: Option<&str>) -> Result<KeyPage, StoreError>;
+}
+
+/// A part of a store's keys.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyPage {
+    /// The keys.
+    pub keys: Vec<String>,
+    /// Where the next page begins; `None` on the last one. A page may be empty and not the last.
+    pub cursor: Option<String>,
 }
 
 /// The store failed, or took longer than it may.

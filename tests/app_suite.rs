@@ -55,6 +55,7 @@ fn every_viewer_by_every_item_and_route() {
 #[test]
 fn publishing_refuses_what_nobody_signed() {
     let service = service();
+    service.app.platform().store().limit_lists(2);
     let published = catalogue::publish(&service, 1);
     println!("{} requests", publishing::run(&service, &published));
 }

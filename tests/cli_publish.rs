@@ -35,8 +35,19 @@ fn the_samples_are_published_from_nothing() {
     let head = state.published().unwrap();
     assert_eq!((head.seq, head.customers, head.items), (1, 32, 60));
     assert!(state.objects.contains_key(&format!("index/{}", head.index)));
-    let (last, status) = state.requests.last().unwrap();
-    assert_eq!((last.as_str(), *status), ("PUT /snapshot/head", 201), "the head comes last");
+    let writes = state.requests.iter().filter(|(request, _)| !request.starts_with("GET"));
+    let writes: Vec<_> = writes.map(|(request, status)| (request.as_str(), *status)).collect();
+    let expected = [
+        ("PUT /snapshot/lease", 201),
+        ("POST /snapshot/pack", 201),
+        ("POST /snapshot/check", 200),
+        ("PUT /snapshot/version/1", 201),
+        ("PUT /snapshot/head", 201),
+        ("DELETE /snapshot/lease", 204),
+    ];
+    assert_eq!(writes, expected, "the head comes last");
+    assert_eq!(state.values["version/1"], state.head.as_ref().unwrap().as_bytes());
+    assert!(head.published_at.unwrap() >= head.as_of);
 }
 
 #[test]
@@ -48,7 +59,8 @@ fn an_unchanged_catalogue_uploads_nothing_but_the_head() {
     let ended = bench.publish("all.ndjson", &double.url, &[]).ok();
     assert!(ended.stdout.contains("Published seq 2") && ended.stdout.contains("uploaded   0 (0 B)"));
     let state = double.state();
-    assert_eq!((state.count("PUT "), state.count("PUT /snapshot/head")), (1, 1));
+    let counts = ["PUT /snapshot/head", "PUT /snapshot/version", "PUT ", "POST "].map(|it| state.count(it));
+    assert_eq!(counts, [1, 1, 3, 0], "lease, version and head");
     assert_eq!(state.published().unwrap().seq, 2);
 }
 
@@ -62,45 +74,98 @@ fn one_more_customer_changes_only_some_objects() {
     bench.write("all.ndjson", catalogue(3_001));
     bench.publish("all.ndjson", &double.url, &[]).ok();
     assert!(total > 5);
-    assert_eq!(double.state().count("PUT "), 3, "one shard, the index, the head");
+    assert_eq!(double.state().count("POST /snapshot/pack"), 1);
+    assert_eq!(double.state().objects.len(), total + 2, "one shard and the index");
+}
+
+/// Starts publishing, and kills it when a request hangs.
+fn publish_until_it_hangs(bench: &Bench, double: &Double, from: &str) {
+    let args = ["publish", "--from", from, "--to", &double.url, "--key", "publisher.jwk", "--force"];
+    let mut child = bench.command(&args).spawn().unwrap();
+    double.wait_for_hang();
+    child.kill().unwrap();
+    child.wait().unwrap();
 }
 
 #[test]
-fn interrupted_it_leaves_the_old_version_and_the_next_run_goes_on() {
-    let (bench, double) = set_up("interrupted");
+fn killed_anywhere_it_leaves_a_version_that_is_whole_and_the_next_run_completes() {
+    let (bench, double) = set_up("killed");
+    bench.write("old.ndjson", catalogue(1));
+    bench.write("new.ndjson", catalogue(900));
+    bench.publish("old.ndjson", &double.url, &[]).ok();
+    double.recover();
+    bench.publish("new.ndjson", &double.url, &[]).ok();
+    let requests: Vec<_> = double.state().requests.iter().map(|(request, _)| request.clone()).collect();
+    assert!(requests.len() > 8 && requests.contains(&"POST /snapshot/pack".to_owned()), "{requests:?}");
+    for (after, request) in requests.iter().enumerate() {
+        let double = Double::start(&bench.jwks("publisher"));
+        bench.publish("old.ndjson", &double.url, &[]).ok();
+        let old = double.state().head.clone();
+        double.recover();
+        double.fail("", after, usize::MAX, Mishap::Hang);
+        publish_until_it_hangs(&bench, &double, "new.ndjson");
+        double.recover();
+        // After the head only the lease is left.
+        let customers = if request == "DELETE /snapshot/lease" { 900 } else { 1 };
+        assert_eq!(double.state().published().unwrap().customers, customers, "{request}");
+        assert_eq!(double.state().head == old, customers == 1, "{request}");
+        bench.run(&["verify", "--from", &double.url, "--key", "publisher.jwk"]).ok();
+        bench.publish("new.ndjson", &double.url, &["--force"]).ok();
+        assert_eq!(double.state().published().unwrap().customers, 900, "{request}");
+        bench.run(&["verify", "--from", &double.url, "--key", "publisher.jwk"]).ok();
+    }
+}
+
+#[test]
+fn what_an_interrupted_run_has_uploaded_is_checked_and_not_sent_again() {
+    let (bench, double) = set_up("resumed");
     bench.write("old.ndjson", catalogue(1));
     bench.publish("old.ndjson", &double.url, &[]).ok();
-    let old = double.state().head.clone();
-    bench.write("new.ndjson", catalogue(4_000));
-    // Killed at every step of the upload in turn: after so many objects the next request hangs.
-    for (on, after) in [("PUT /snapshot/shard", 0), ("PUT /snapshot/shard", 2), ("PUT /snapshot/index", 0)] {
-        double.recover();
-        double.fail(on, after, usize::MAX, Mishap::Hang);
-        let args = ["publish", "--from", "new.ndjson", "--to", &double.url, "--key", "publisher.jwk"];
-        let mut child = bench.command(&args).spawn().unwrap();
-        double.wait_for_hang();
-        child.kill().unwrap();
-        child.wait().unwrap();
-        assert_eq!(double.state().head, old);
-    }
-    double.fail("PUT /snapshot/head", 0, 1, Mishap::Status(403, None));
-    bench.publish("new.ndjson", &double.url, &[]).failed(1, "403");
-    assert_eq!(double.state().head, old);
+    let before = double.state().objects.len();
+    // Enough for several packs.
+    bench.write("new.ndjson", catalogue(50_000));
     double.recover();
-    let ended = bench.publish("new.ndjson", &double.url, &[]).ok();
-    assert!(ended.stdout.contains("uploaded   0 (0 B)"), "{}", ended.stdout);
+    double.fail("POST /snapshot/pack", 1, usize::MAX, Mishap::Hang);
+    publish_until_it_hangs(&bench, &double, "new.ndjson");
+    let sent = double.state().objects.len() - before;
+    assert!((1..=40).contains(&sent), "one pack of {sent}");
+    double.recover();
+    // One of them does not stay what it was.
+    let spoilt = double.state().stored_last().unwrap();
+    double.state().objects.get_mut(&spoilt).unwrap().push(0);
+    let ended = bench.publish("new.ndjson", &double.url, &["--force"]).ok();
+    let total = double.state().objects.len() - before;
+    let uploaded = format!("uploaded   {} (", total - sent + 1);
+    assert!(ended.stdout.contains(&uploaded), "{uploaded}: {}", ended.stdout);
     let state = double.state();
-    assert_eq!(state.published().unwrap().customers, 4_000);
-    assert_eq!(state.count("PUT "), 1);
+    assert_eq!(state.published().unwrap().customers, 50_000);
+    let checks = state.count("POST /snapshot/check");
+    assert!(checks > total.div_ceil(40), "what was there and what was sent: {checks} checks");
+    assert!(state.count("GET /snapshot/keys?prefix=shard") > 1, "page by page");
+}
+
+#[test]
+fn repair_uploads_what_is_broken_of_the_published_version() {
+    let (bench, double) = set_up("repair");
+    bench.write("all.ndjson", catalogue(5_000));
+    bench.publish("all.ndjson", &double.url, &[]).ok();
+    let shard = double.state().objects.keys().find(|key| key.starts_with("shard/")).unwrap().clone();
+    double.state().objects.get_mut(&shard).unwrap().pop();
+    bench.publish("all.ndjson", &double.url, &[]).ok();
+    let verify = ["verify", "--from", &double.url, "--key", "publisher.jwk"];
+    bench.run(&verify).failed(1, "1 problem");
+    let ended = bench.publish("all.ndjson", &double.url, &["--repair"]).ok();
+    assert!(ended.stdout.contains("uploaded   1 ("), "{}", ended.stdout);
+    bench.run(&verify).ok();
 }
 
 #[test]
 fn server_errors_are_tried_again() {
     let (bench, double) = set_up("retried");
     bench.write("all.ndjson", catalogue(1));
-    double.fail("PUT /snapshot/index", 0, 3, Mishap::Status(500, None));
+    double.fail("POST /snapshot/pack", 0, 3, Mishap::Status(500, None));
     bench.publish("all.ndjson", &double.url, &[]).ok();
-    assert_eq!(double.state().count("PUT /snapshot/index"), 4);
+    assert_eq!(double.state().count("POST /snapshot/pack"), 4);
     double.recover();
     double.fail("PUT /snapshot/head", 0, 1, Mishap::Status(429, Some("1")));
     bench.publish("all.ndjson", &double.url, &[]).ok();
@@ -115,7 +180,8 @@ fn a_worker_that_stays_down_ends_the_run_with_its_words() {
     let ended = bench.publish("all.ndjson", &double.url, &[]);
     let ended = ended.failed(1, "gave up after 6 attempts");
     assert!(ended.stderr.contains("503 Service Unavailable: On cue"), "{}", ended.stderr);
-    assert_eq!(double.state().requests.len(), 6);
+    assert_eq!(double.state().count("GET /snapshot/head"), 6);
+    assert!(!double.state().values.contains_key("lease"), "it is given back all the same");
 }
 
 #[test]
@@ -127,24 +193,24 @@ fn refusals_are_not_tried_again() {
     assert!(!ended.stderr.contains("wrong-token"));
     assert_eq!(double.state().requests.len(), 1);
     double.recover();
-    double.fail("PUT /snapshot/index", 0, usize::MAX, Mishap::Status(413, None));
+    double.fail("POST /snapshot/pack", 0, usize::MAX, Mishap::Status(413, None));
     bench.publish("all.ndjson", &double.url, &[]).failed(1, "413 Payload Too Large: On cue");
-    assert_eq!(double.state().count("PUT /snapshot/index"), 1);
+    assert_eq!(double.state().count("POST /snapshot/pack"), 1);
     assert!(double.state().head.is_none());
 }
 
 #[test]
-fn what_was_uploaded_is_read_back() {
-    let (bench, double) = set_up("read-back");
+fn what_was_uploaded_is_checked() {
+    let (bench, double) = set_up("checked");
     bench.write("all.ndjson", catalogue(1));
     // The store does not show it at once.
-    double.fail("GET /snapshot/directory", 0, 2, Mishap::Status(404, None));
+    double.fail("POST /snapshot/check", 0, 2, Mishap::Unseen);
     bench.publish("all.ndjson", &double.url, &[]).ok();
-    assert_eq!(double.state().count("GET /snapshot/directory"), 3);
+    assert_eq!(double.state().count("POST /snapshot/check"), 3);
     // The store shows something else.
-    double.fail("GET /snapshot/index", 0, 1, Mishap::Corrupt);
+    double.fail("POST /snapshot/pack", 0, 1, Mishap::Corrupt);
     bench.write("all.ndjson", catalogue(2));
-    bench.publish("all.ndjson", &double.url, &[]).failed(1, "do not have the digest");
+    bench.publish("all.ndjson", &double.url, &[]).failed(1, "is not what its digest says");
     assert_eq!(double.state().published().unwrap().customers, 1);
 }
 
@@ -232,7 +298,7 @@ fn a_dry_run_writes_nothing() {
     bench.write("all.ndjson", catalogue(5));
     let ended = bench.publish("all.ndjson", &double.url, &["--dry-run"]).ok();
     assert!(ended.stdout.contains("Would publish seq 1") && ended.stdout.contains("missing    4"));
-    assert_eq!(double.state().count("PUT "), 0);
+    assert!(double.state().requests.iter().all(|(request, _)| request.starts_with("GET ")));
     let ended = bench.run(&["publish", "--from", "all.ndjson", "--dry-run"]).ok();
     assert!(ended.stdout.contains("customers  5"), "{}", ended.stdout);
 }
@@ -255,10 +321,10 @@ fn standard_input_is_read_and_nothing_is_not_published() {
 #[test]
 fn what_is_missing_is_said() {
     let bench = Bench::new("usage");
-    bench.run(&["publish", "--from", "x"]).failed(2, "--to <URL>");
+    bench.run(&["publish", "--from", "x"]).failed(2, "--to <STORE>");
     bench.publish("nowhere", "http://127.0.0.1:9", &[]).failed(1, "cannot read nowhere");
     bench.publish(".", "http://127.0.0.1:9", &[]).failed(1, "no *.ndjson files");
-    bench.publish(".", "localhost", &[]).failed(1, "no address of a Worker");
+    bench.publish(".", "localhost", &[]).failed(1, "kv:<account>/<namespace>");
     let mut command =
         bench.command(&["publish", "--from", ".", "--to", "http://127.0.0.1:9", "--key", "publisher.jwk"]);
     Ended::from(command.env_remove("ADMIT_TOKEN").output().unwrap()).failed(1, "--token or ADMIT_TOKEN");

@@ -25,8 +25,14 @@ pub enum ApiError {
     InvalidField(&'static str, &'static str),
     /// 409: a head that is older than the published one.
     OlderHead,
+    /// 409: somebody else may publish now. The answer says who, and until when.
+    LeaseHeld,
+    /// 409: an object that may not go, because the published head names it.
+    ObjectNeeded,
     /// 413, with the limit in bytes.
     BodyTooLarge(usize),
+    /// 413: more than [`PACK_MAX_OBJECTS`](crate::limits::PACK_MAX_OBJECTS) objects, or as many names.
+    TooManyObjects,
     /// 503: nothing can be said yet. Never a 402.
     Unavailable {
         /// When it is worth asking again.
@@ -46,8 +52,8 @@ impl ApiError {
             Self::InvalidPrivileges => 403,
             Self::ItemNotFound | Self::FeeNotFound | Self::RouteNotFound | Self::ObjectNotFound => 404,
             Self::MethodNotAllowed(_) => 405,
-            Self::OlderHead => 409,
-            Self::BodyTooLarge(_) => 413,
+            Self::OlderHead | Self::LeaseHeld | Self::ObjectNeeded => 409,
+            Self::BodyTooLarge(_) | Self::TooManyObjects => 413,
             Self::InvalidIdOnAccess | Self::InvalidField(..) => 422,
             Self::Internal => 500,
             Self::Unavailable { .. } => 503,
@@ -68,7 +74,10 @@ impl ApiError {
             Self::MethodNotAllowed(_) => "Method not allowed",
             Self::InvalidField(_, problem) => problem,
             Self::OlderHead => "A newer head is published",
+            Self::LeaseHeld => "Another publisher holds the lease",
+            Self::ObjectNeeded => "The published head names this object: publish another head first",
             Self::BodyTooLarge(_) => "Body too large",
+            Self::TooManyObjects => "More than 40 objects: send the others in another request",
             Self::Unavailable { .. } => "Service unavailable",
             Self::Internal => "Internal error",
         }
@@ -77,13 +86,24 @@ impl ApiError {
     /// The body: `errors` is always an object of strings, keyed by the field or by the status.
     #[must_use]
     pub fn body(self) -> String {
-        let (status, message) = (self.status(), self.message());
         // Every part is a constant of ours without quotes or backslashes: nothing needs an escape.
+        self.render(&["\"", self.message(), "\""].concat())
+    }
+
+    /// The same with another message, whatever is in it.
+    #[must_use]
+    pub fn body_with(self, message: &str) -> String {
+        self.render(&serde_json::Value::from(message).to_string())
+    }
+
+    /// `message` is JSON.
+    fn render(self, message: &str) -> String {
+        let status = self.status();
         match self {
             Self::InvalidField(field, _) => {
-                format!(r#"{{"code":{status},"message":"{message}","errors":{{"{field}":"{message}"}}}}"#)
+                format!(r#"{{"code":{status},"message":{message},"errors":{{"{field}":{message}}}}}"#)
             }
-            _ => format!(r#"{{"code":{status},"message":"{message}","errors":{{"{status}":"{message}"}}}}"#),
+            _ => format!(r#"{{"code":{status},"message":{message},"errors":{{"{status}":{message}}}}}"#),
         }
     }
 }
@@ -103,6 +123,22 @@ mod tests {
             field.body(),
             r#"{"code":422,"message":"The id must be a positive integer","errors":{"id":"The id must be a positive integer"}}"#
         );
+    }
+
+    #[test]
+    fn details_are_escaped() {
+        let body: serde_json::Value =
+            serde_json::from_str(&ApiError::LeaseHeld.body_with("a\"b\\\n{}")).unwrap();
+        assert_eq!((&body["code"], &body["message"]), (&409.into(), &"a\"b\\\n{}".into()));
+        assert_eq!(body["errors"]["409"], body["message"]);
+    }
+
+    #[test]
+    fn limits_in_messages_are_those_of_the_service() {
+        use crate::limits::{CHECK_MAX_OBJECTS, PACK_MAX_OBJECTS};
+        for limit in [PACK_MAX_OBJECTS, CHECK_MAX_OBJECTS] {
+            assert!(ApiError::TooManyObjects.message().starts_with(&format!("More than {limit} objects")));
+        }
     }
 
     #[test]

@@ -21,6 +21,8 @@ pub struct Request<'a> {
     pub ip_address: &'a str,
     /// The viewer's country, ISO 3166-1 alpha-2, as the platform says.
     pub country: &'a str,
+    /// The header `Admit-Holder`, empty when there is none. Read of requests that change something only.
+    pub holder: &'a str,
 }
 
 /// How long an answer may be kept.
@@ -119,6 +121,14 @@ impl Reply {
         };
         let body = Body::Json(error.body());
         Self { status: error.status(), body, caching: Caching::Private, headers, reason: reason.into() }
+    }
+
+    /// The same, with a message that goes on with `detail`: no secret, whoever sent the request reads it.
+    #[must_use]
+    pub fn detailed(error: ApiError, detail: &str) -> Self {
+        let message = [error.message(), ": ", detail].concat();
+        let body = Body::Json(error.body_with(&message));
+        Self { body, ..Self::error(error, message) }
     }
 
     /// The value of a header beyond those that every answer has.

@@ -3,7 +3,7 @@
 
 use uuid::Uuid;
 
-use crate::snapshot::object::{HEAD_KEY, ObjectName};
+use crate::snapshot::store_key::StoreKey;
 
 /// What a request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,10 +26,19 @@ pub enum Route<'a> {
     PackageItems(Id<'a>),
     /// `/healthz`
     Health,
+    /// A value of the store:
     /// `/snapshot/head`
-    SnapshotHead,
     /// `/snapshot/{kind}/{digest}`
-    SnapshotObject(ObjectName),
+    /// `/snapshot/version/{seq}`
+    /// `/snapshot/lease`
+    /// `/snapshot/garbage`
+    Stored(StoreKey),
+    /// `/snapshot/pack`
+    Pack,
+    /// `/snapshot/check`
+    Check,
+    /// `/snapshot/keys`
+    Keys,
 }
 
 /// A number in a path, as it is written.
@@ -81,9 +90,11 @@ impl<'a> Route<'a> {
             ("items", Some(id), None, None, None) if id != "packages" => Self::Item(Id(id)),
             ("license", None, None, None, None) => Self::License,
             ("healthz", None, None, None, None) => Self::Health,
-            ("snapshot", Some(HEAD_KEY), None, None, None) => Self::SnapshotHead,
-            ("snapshot", Some(_), Some(_), None, None) => {
-                Self::SnapshotObject(ObjectName::parse(path.strip_prefix("/snapshot/")?)?)
+            ("snapshot", Some("pack"), None, None, None) => Self::Pack,
+            ("snapshot", Some("check"), None, None, None) => Self::Check,
+            ("snapshot", Some("keys"), None, None, None) => Self::Keys,
+            ("snapshot", Some(_), _, None, None) => {
+                Self::Stored(StoreKey::parse(path.strip_prefix("/snapshot/")?)?)
             }
             _ => return None,
         })
@@ -93,9 +104,19 @@ impl<'a> Route<'a> {
     #[must_use]
     pub const fn allow(self) -> &'static str {
         match self {
-            Self::SnapshotHead | Self::SnapshotObject(_) => "GET, HEAD, PUT, OPTIONS",
+            Self::Stored(StoreKey::Head | StoreKey::Garbage) => "GET, HEAD, PUT, OPTIONS",
+            Self::Stored(StoreKey::Object(_) | StoreKey::Version(_) | StoreKey::Lease) => {
+                "GET, HEAD, PUT, DELETE, OPTIONS"
+            }
+            Self::Pack | Self::Check => "POST, OPTIONS",
             _ => "GET, HEAD, OPTIONS",
         }
+    }
+
+    /// Whether the route has `method`.
+    #[must_use]
+    pub fn allows(self, method: &str) -> bool {
+        self.allow().split(", ").any(|allowed| allowed == method)
     }
 }
 
@@ -109,6 +130,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::snapshot::object::ObjectName;
 
     const MERCHANT: &str = "e5ac2013-8d10-42ba-abb5-291c5201cea8";
 
@@ -131,8 +153,14 @@ mod tests {
             ("/items/packages/33", Route::Package(Id("33"))),
             ("/items/packages/33/items", Route::PackageItems(Id("33"))),
             ("/healthz", Route::Health),
-            ("/snapshot/head", Route::SnapshotHead),
-            (&object_path, Route::SnapshotObject(ObjectName::parse(&object).unwrap())),
+            ("/snapshot/head", Route::Stored(StoreKey::Head)),
+            (&object_path, Route::Stored(StoreKey::Object(ObjectName::parse(&object).unwrap()))),
+            ("/snapshot/version/7", Route::Stored(StoreKey::Version(7))),
+            ("/snapshot/lease", Route::Stored(StoreKey::Lease)),
+            ("/snapshot/garbage", Route::Stored(StoreKey::Garbage)),
+            ("/snapshot/pack", Route::Pack),
+            ("/snapshot/check", Route::Check),
+            ("/snapshot/keys", Route::Keys),
         ];
         for (path, route) in cases {
             assert_eq!(Route::parse(path), Some(route), "{path}");
@@ -167,12 +195,36 @@ mod tests {
             "/snapshot/",
             "/snapshot/shard/zz",
             "/snapshot/head/x",
+            "/snapshot/version",
+            "/snapshot/version/07",
+            "/snapshot/version/7/8",
+            "/snapshot/lease/x",
+            "/snapshot/leases",
+            "/snapshot/pack/shard",
+            "/snapshot/packs",
+            "/snapshot/keys/shard",
+            "/snapshot/jwks/x",
+            "/v2/snapshot/head",
             "/healthz/x",
             "/%69tems/33",
             "/items/33/access%00",
         ] {
             assert_eq!(Route::parse(path), None, "{path}");
         }
+    }
+
+    #[test]
+    fn methods_are_compared_whole() {
+        let allowed = |route: Route<'_>| {
+            let methods =
+                ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "", "E", "GET, HEAD", "get", "PUTS"];
+            methods.into_iter().filter(|method| route.allows(method)).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(allowed(Route::License), "GET HEAD");
+        assert_eq!(allowed(Route::Pack), "POST");
+        assert_eq!(allowed(Route::Stored(StoreKey::Head)), "GET HEAD PUT");
+        assert_eq!(allowed(Route::Stored(StoreKey::Lease)), "GET HEAD PUT DELETE");
+        assert_eq!(allowed(Route::Keys), "GET HEAD");
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::{
     },
     limits::{PAGE_DEFAULT_ITEMS, PAGE_MAX_ITEMS},
     ports::Platform,
-    snapshot::{object::ObjectName, time::UnixSecs},
+    snapshot::time::UnixSecs,
     token::{VerifiedToken, VerifyError},
 };
 
@@ -34,9 +34,7 @@ impl<P: Platform> App<P> {
             return Ok(preflight(request));
         }
         let Some(route) = Route::parse(request.path) else { return Ok(ApiError::RouteNotFound.into()) };
-        let is_read = matches!(request.method, "GET" | "HEAD");
-        let is_upload = request.method == "PUT" && route.allow().contains("PUT");
-        if !is_read && !is_upload {
+        if !route.allows(request.method) {
             return Ok(ApiError::MethodNotAllowed(route.allow()).into());
         }
         let read = match self.checked(request, route, now) {
@@ -69,8 +67,17 @@ impl<P: Platform> App<P> {
                 Read::PackageItems { item_id: item_id(id)?, page, limit }
             }
             Route::Health => Read::Health,
-            Route::SnapshotHead => return Err(self.transfer_need(request, None, now)?),
-            Route::SnapshotObject(name) => return Err(self.transfer_need(request, Some(name), now)?),
+            Route::Stored(key) => {
+                let transfer = match request.method {
+                    "PUT" => Transfer::Store(key),
+                    "DELETE" => Transfer::Delete(key),
+                    _ => Transfer::Send(key),
+                };
+                return Err(self.transfer_need(request, transfer, now)?);
+            }
+            Route::Pack => return Err(self.transfer_need(request, Transfer::Pack, now)?),
+            Route::Check => return Err(self.transfer_need(request, Transfer::Check, now)?),
+            Route::Keys => return Err(self.transfer_need(request, Transfer::Keys, now)?),
         })
     }
 
@@ -83,14 +90,13 @@ impl<P: Platform> App<P> {
     fn transfer_need(
         &self,
         request: &Request<'_>,
-        name: Option<ObjectName>,
+        transfer: Transfer,
         now: UnixSecs,
     ) -> Result<Refusal, Refusal> {
         if !self.token(request, now)?.principal.may_publish {
             return Err(Reply::error(ApiError::InvalidPrivileges, "may_not_publish").into());
         }
-        let is_upload = request.method == "PUT";
-        Ok(Refusal::Need(Need::Transfer(Transfer { name, is_upload })))
+        Ok(Refusal::Need(Need::Transfer(transfer)))
     }
 
     fn answer_read(&self, read: &Read, request: &Request<'_>, now: UnixSecs) -> Result<Reply, Need> {

@@ -2,7 +2,10 @@
 
 use std::rc::Rc;
 
-use futures_util::future::{join_all, try_join3};
+use futures_util::{
+    FutureExt as _,
+    future::{JoinAll, LocalBoxFuture, join_all, try_join3},
+};
 use serde_json::Value;
 
 use super::{App, State};
@@ -170,7 +173,7 @@ impl<P: Platform> App<P> {
 
     /// Loads shards and pages, all at once.
     async fn load_objects(&self, names: &[ObjectName]) {
-        let objects = join_all(names.iter().map(|name| self.read_object(*name))).await;
+        let objects = all(names.iter().map(|name| self.read_object(*name).boxed_local()).collect()).await;
         let now = self.now();
         let State { snapshots, .. } = &mut *self.state.borrow_mut();
         for (name, object) in names.iter().zip(objects) {
@@ -238,6 +241,13 @@ impl<P: Platform> App<P> {
             }
         }
     }
+}
+
+/// All at once. Boxed, so that the machinery is compiled for one type only.
+pub(super) fn all(
+    objects: Vec<LocalBoxFuture<'_, Result<Vec<u8>, LoadError>>>,
+) -> JoinAll<LocalBoxFuture<'_, Result<Vec<u8>, LoadError>>> {
+    join_all(objects)
 }
 
 /// What the store gave, if it is the object of that name.

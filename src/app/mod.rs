@@ -58,7 +58,7 @@ pub enum Need {
     Keys(usize),
     /// The keys of an issuer that enough other requests are fetching.
     KeysOfOthers,
-    /// An object of the snapshot is to be sent or stored; its sender may publish.
+    /// Something of the publisher, who may publish.
     Transfer(Transfer),
 }
 
@@ -145,7 +145,7 @@ impl<P: Platform> App<P> {
                 }
                 Need::KeysOfOthers if may_wait => false,
                 Need::KeysOfOthers => return Reply::error(unavailable(), "keys_unavailable"),
-                Need::Transfer(transfer) => return self.transfer(transfer, body).await,
+                Need::Transfer(transfer) => return self.transfer(transfer, request, body).await,
             };
             if has_loaded {
                 loads += 1;

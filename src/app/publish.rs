@@ -1,27 +1,40 @@
-//! Publishing: objects come in one by one, checked against their names; the head comes last.
+//! Publishing: objects come in one by one or in packs, checked against their names; the head comes last.
+//! Who asks may publish: `answer.rs` has seen to that before a body is read.
 
-use super::{App, load::LoadError, seconds, unavailable};
+mod head;
+mod keys;
+mod lease;
+mod objects;
+
+use super::{App, unavailable};
 use crate::{
     api::{
         error::ApiError,
-        reply::{Body, Caching, Reply},
+        reply::{Body, Caching, Reply, Request},
+        route::Route,
     },
-    limits::{HEAD_MAX_BYTES, HEAD_SKEW_SECS, OBJECT_MAX_BYTES},
-    ports::{ObjectStore, Platform},
-    snapshot::{
-        delta,
-        directory::Directory,
-        head::{Head, HeadError},
-        index::Index,
-        object::{FormatError, HEAD_KEY, ObjectKind, ObjectName},
+    limits::{
+        CHECK_MAX_BYTES, GARBAGE_MAX_BYTES, HEAD_MAX_BYTES, LEASE_MAX_BYTES, OBJECT_MAX_BYTES, PACK_MAX_BYTES,
     },
+    ports::{ObjectStore, Platform, StoreError},
+    snapshot::store_key::StoreKey,
 };
 
-/// An object on its way in or out. `None` names the head.
+/// What a publisher wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Transfer {
-    pub(super) name: Option<ObjectName>,
-    pub(super) is_upload: bool,
+pub enum Transfer {
+    /// A value is to be sent.
+    Send(StoreKey),
+    /// A value is to be stored.
+    Store(StoreKey),
+    /// A value is to be removed.
+    Delete(StoreKey),
+    /// Several objects are to be stored.
+    Pack,
+    /// Stored objects are to be checked.
+    Check,
+    /// Keys are to be listed.
+    Keys,
 }
 
 /// The body of a request, read when and as far as it is wanted.
@@ -42,101 +55,121 @@ pub enum BodyError {
     Interrupted,
 }
 
-const NOT_THE_NAME: ApiError =
-    ApiError::InvalidField("body", "The body does not have the digest and the header that its name says");
-const NOT_A_HEAD: ApiError =
-    ApiError::InvalidField("body", "The body is not a head that a key of SNAPSHOT_KEYS has signed");
-const NOT_COMPLETE: ApiError = ApiError::InvalidField("body", "An object that the head names is not stored");
-const FROM_THE_FUTURE: ApiError = ApiError::InvalidField("as_of", "The head's as_of lies in the future");
-const OTHER_FORMAT: ApiError = ApiError::InvalidField("format", "The head names another format");
+const ENDED_EARLY: ApiError = ApiError::InvalidField("body", "The body ended early");
 
 impl<P: Platform> App<P> {
-    pub(super) async fn transfer(&self, transfer: Transfer, body: impl RequestBody) -> Reply {
-        let key = transfer.name.map_or_else(|| HEAD_KEY.to_owned(), |name| name.to_string());
-        if !transfer.is_upload {
-            return match self.platform.store().get_recent(&key).await {
-                Ok(Some(value)) => {
-                    let mut reply = Reply::ok(String::new(), Caching::Private);
-                    reply.body = Body::Bytes(value);
-                    reply
-                }
-                Ok(None) => ApiError::ObjectNotFound.into(),
-                Err(error) => Reply::error(unavailable(), error.to_string()),
+    pub(super) async fn transfer(
+        &self,
+        transfer: Transfer,
+        request: &Request<'_>,
+        body: impl RequestBody,
+    ) -> Reply {
+        let holder = Some(request.holder).filter(|holder| !holder.is_empty());
+        let answered = async {
+            if transfer.is_for_the_holder() {
+                self.check_holder(holder).await?;
+            }
+            let body = match transfer.body_max_bytes() {
+                Some(limit_bytes) => read(body, limit_bytes).await?,
+                None => Vec::new(),
             };
-        }
-        let limit_bytes = if transfer.name.is_some() { OBJECT_MAX_BYTES } else { HEAD_MAX_BYTES };
-        let value = match body.read(limit_bytes).await {
-            Ok(value) => value,
-            Err(BodyError::TooLarge) => return ApiError::BodyTooLarge(limit_bytes).into(),
-            Err(BodyError::Interrupted) => {
-                return ApiError::InvalidField("body", "The body ended early").into();
+            match transfer {
+                Transfer::Send(key) => self.send(key).await,
+                Transfer::Store(key) => self.store(key, &body).await,
+                Transfer::Delete(key) => self.delete(key, holder).await,
+                Transfer::Pack => self.store_pack(&body).await,
+                Transfer::Check => self.check_objects(&body).await,
+                Transfer::Keys => self.list_keys(request.query).await,
             }
         };
-        let checked = match transfer.name {
-            Some(name) => name.check(&value).map_err(|error| Reply::error(NOT_THE_NAME, error.to_string())),
-            None => self.check_head(&value).await,
-        };
-        if let Err(reply) = checked {
-            return reply;
+        answered.await.unwrap_or_else(|refusal| refusal)
+    }
+
+    async fn send(&self, key: StoreKey) -> Result<Reply, Reply> {
+        let value = self.platform.store().get_recent(&key.to_string()).await.map_err(store_failed)?;
+        let mut reply = Reply::ok(String::new(), Caching::Private);
+        reply.body = Body::Bytes(value.ok_or(ApiError::ObjectNotFound)?);
+        Ok(reply)
+    }
+
+    async fn store(&self, key: StoreKey, value: &[u8]) -> Result<Reply, Reply> {
+        match key {
+            StoreKey::Head => self.check_head(value).await?,
+            StoreKey::Version(seq) => self.check_version(seq, value)?,
+            StoreKey::Object(name) => objects::check(name, value)?,
+            StoreKey::Lease => self.check_lease(value).await?,
+            // Only `admit gc` reads it, and trusts it no further than it can check.
+            StoreKey::Garbage => {}
         }
-        if let Err(error) = self.platform.store().put(&key, &value).await {
-            return Reply::error(unavailable(), error.to_string());
-        }
-        if transfer.name.is_none() {
+        let key_text = key.to_string();
+        self.platform.store().put(&key_text, value).await.map_err(store_failed)?;
+        if key == StoreKey::Head {
             self.state.borrow_mut().snapshots.expire();
         }
-        let mut reply = Reply::ok(format!(r#"{{"stored":"{key}"}}"#), Caching::Private);
-        reply.status = 201;
-        reply
+        Ok(stored(&["\"", &key_text, "\""].concat()))
     }
 
-    /// Whether a head may be stored: signed, not older than the stored one, complete.
-    async fn check_head(&self, jws: &[u8]) -> Result<(), Reply> {
-        let head = self.verify_head(jws).map_err(|error| Reply::error(NOT_A_HEAD, error.to_string()))?;
-        let stored = match self.platform.store().get_recent(HEAD_KEY).await {
-            Ok(stored) => stored,
-            Err(error) => return Err(Reply::error(unavailable(), error.to_string())),
-        };
-        // A stored head that nobody signed is no head: it must not keep a good one out.
-        let stored = stored.and_then(|jws| self.verify_head(&jws).ok());
-        // The store may show an old head for a while; the one in use here may be newer.
-        let in_use = self.state.borrow().snapshots.current().map(|current| current.head.clone());
-        let newest = stored.into_iter().chain(in_use).max_by_key(|head| (head.seq, head.as_of));
-        let now = seconds(self.platform.now_ms());
-        head.may_follow(newest.as_ref(), now, HEAD_SKEW_SECS).map_err(|error| {
-            let refusal = match error {
-                HeadError::Older { .. } => ApiError::OlderHead,
-                HeadError::FromTheFuture => FROM_THE_FUTURE,
-                HeadError::Format(_) => OTHER_FORMAT,
-            };
-            Reply::error(refusal, error.to_string())
-        })?;
-        self.check_complete(&head).await
-    }
-
-    /// Whether what every check needs is there and can be decoded: an isolate that starts with a head of other
-    /// objects could answer nothing. The publisher has verified the shards.
-    async fn check_complete(&self, head: &Head) -> Result<(), Reply> {
-        let delta = head.delta.map(|digest| (ObjectKind::Delta, digest));
-        let named = [(ObjectKind::Index, head.index), (ObjectKind::Directory, head.directory)];
-        for (kind, digest) in named.into_iter().chain(delta) {
-            let object = self.read_recent(ObjectName { kind, digest }).await;
-            match object.and_then(|object| Ok(decodes(kind, object)?)) {
-                Ok(()) => {}
-                Err(LoadError::Store(error)) => return Err(Reply::error(unavailable(), error.to_string())),
-                Err(error) => return Err(Reply::error(NOT_COMPLETE, error.to_string())),
+    async fn delete(&self, key: StoreKey, holder: Option<&str>) -> Result<Reply, Reply> {
+        let may_go = match key {
+            StoreKey::Object(name) => {
+                self.check_unneeded(name).await?;
+                true
             }
+            StoreKey::Version(_) => true,
+            StoreKey::Lease => self.may_release(holder).await?,
+            StoreKey::Head | StoreKey::Garbage => {
+                return Err(ApiError::MethodNotAllowed(Route::Stored(key).allow()).into());
+            }
+        };
+        if may_go {
+            self.platform.store().delete(&key.to_string()).await.map_err(store_failed)?;
         }
-        Ok(())
+        let mut reply = Reply::ok(String::new(), Caching::Private);
+        (reply.status, reply.body) = (204, Body::Empty);
+        Ok(reply)
     }
 }
 
-fn decodes(kind: ObjectKind, object: Vec<u8>) -> Result<(), FormatError> {
-    match kind {
-        ObjectKind::Index => Index::decode(object).map(drop),
-        ObjectKind::Directory => Directory::decode(&object).map(drop),
-        ObjectKind::Delta => delta::tables(&object).map(drop),
-        // Read in place, when they are asked for.
-        ObjectKind::Shard | ObjectKind::Page => Ok(()),
+impl Transfer {
+    /// Whether it changes what is published, or could: while somebody holds the lease, only the holder may.
+    /// Objects that are stored change nothing until a head leads to them.
+    const fn is_for_the_holder(self) -> bool {
+        matches!(
+            self,
+            Self::Store(StoreKey::Head | StoreKey::Version(_))
+                | Self::Delete(StoreKey::Object(_) | StoreKey::Version(_))
+        )
     }
+
+    /// How long its body may be, if it has one.
+    const fn body_max_bytes(self) -> Option<usize> {
+        Some(match self {
+            Self::Store(StoreKey::Head | StoreKey::Version(_)) => HEAD_MAX_BYTES,
+            Self::Store(StoreKey::Object(_)) => OBJECT_MAX_BYTES,
+            Self::Store(StoreKey::Lease) => LEASE_MAX_BYTES,
+            Self::Store(StoreKey::Garbage) => GARBAGE_MAX_BYTES,
+            Self::Pack => PACK_MAX_BYTES,
+            Self::Check => CHECK_MAX_BYTES,
+            Self::Send(_) | Self::Delete(_) | Self::Keys => return None,
+        })
+    }
+}
+
+async fn read(body: impl RequestBody, limit_bytes: usize) -> Result<Vec<u8>, Reply> {
+    body.read(limit_bytes).await.map_err(|error| match error {
+        BodyError::TooLarge => ApiError::BodyTooLarge(limit_bytes).into(),
+        BodyError::Interrupted => ENDED_EARLY.into(),
+    })
+}
+
+/// 201. `what` is JSON.
+fn stored(what: &str) -> Reply {
+    let mut reply = Reply::ok([r#"{"stored":"#, what, "}"].concat(), Caching::Private);
+    reply.status = 201;
+    reply
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it maps errors")]
+fn store_failed(error: StoreError) -> Reply {
+    Reply::error(unavailable(), error.to_string())
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::MemoryClock;
-use crate::ports::{ObjectStore, StoreError};
+use crate::ports::{KeyPage, ObjectStore, StoreError};
 
 /// Longest key that KV takes.
 pub const KEY_MAX_BYTES: usize = 512;
@@ -17,12 +17,15 @@ pub const VALUE_MAX_BYTES: usize = 25 * 1024 * 1024;
 /// How long KV refuses a second write to a key.
 pub const WRITE_PAUSE_MS: u64 = 1_000;
 
+/// Most keys that KV lists at once.
+pub const LIST_MAX_KEYS: usize = 1_000;
+
 /// How a store misbehaves for some keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// A read fails.
+    /// A read fails, and so does a list of keys that begin alike.
     Error,
-    /// A read finds nothing, as at an edge that has not seen the write yet.
+    /// A read finds nothing, as at an edge that has not seen the write yet, nor is the key listed.
     Missing,
     /// A read finds the value before the last one, or nothing if there was none.
     Stale,
@@ -32,9 +35,9 @@ pub enum Fault {
     Flipped(usize),
     /// A read never ends.
     Hangs,
-    /// A write fails, and stores nothing.
+    /// A write or a removal fails, and changes nothing.
     PutError,
-    /// A write fails, but the value is stored.
+    /// A write or a removal fails, but is done.
     PutUnconfirmed,
 }
 
@@ -56,7 +59,6 @@ struct Broken {
 struct Stored {
     value: Vec<u8>,
     before: Option<Vec<u8>>,
-    written_at_ms: u64,
 }
 
 /// Objects in memory, with KV's rules as far as they can be kept here.
@@ -67,6 +69,9 @@ pub struct MemoryStore {
     broken: RefCell<Vec<Broken>>,
     reads: RefCell<Vec<String>>,
     writes: RefCell<Vec<String>>,
+    /// When a key was last written or removed.
+    written_at_ms: RefCell<BTreeMap<String, u64>>,
+    list_max_keys: Cell<Option<usize>>,
     limits_writes: Cell<bool>,
     latency_ms: Cell<u64>,
 }
@@ -98,18 +103,23 @@ impl MemoryStore {
         self.limits_writes.set(limits_writes);
     }
 
+    /// Lists so few keys at once, instead of [`LIST_MAX_KEYS`].
+    pub fn limit_lists(&self, max_keys: usize) {
+        self.list_max_keys.set(Some(max_keys));
+    }
+
     /// How far each operation moves the clock on.
     pub fn set_latency_ms(&self, latency_ms: u64) {
         self.latency_ms.set(latency_ms);
     }
 
-    /// The keys that were asked for, in order.
+    /// The keys that were asked for, in order, and the prefixes that were listed.
     #[must_use]
     pub fn reads(&self) -> Vec<String> {
         self.reads.borrow().clone()
     }
 
-    /// The keys that were to be written, in order.
+    /// The keys that were to be written or removed, in order.
     #[must_use]
     pub fn writes(&self) -> Vec<String> {
         self.writes.borrow().clone()
@@ -137,8 +147,9 @@ impl MemoryStore {
     pub fn insert(&self, key: &str, value: &[u8]) {
         let mut objects = self.objects.borrow_mut();
         let before = objects.remove(key).map(|stored| stored.value);
-        let stored = Stored { value: value.to_vec(), before, written_at_ms: self.clock.now_ms() };
+        let stored = Stored { value: value.to_vec(), before };
         objects.insert(key.to_owned(), stored);
+        self.written_at_ms.borrow_mut().insert(key.to_owned(), self.clock.now_ms());
     }
 
     /// Removes a value. Not counted.
@@ -155,6 +166,26 @@ impl MemoryStore {
         })?;
         found.times = found.times.map(|times| times - 1);
         Some(found.fault)
+    }
+
+    /// What happens to a write or a removal, before it is done: whether it is done, and what is answered.
+    fn begin_write(&self, key: &str) -> (bool, Result<(), StoreError>) {
+        self.writes.borrow_mut().push(key.to_owned());
+        self.clock.advance_ms(self.latency_ms.get());
+        if let Err(error) = Self::check_key(key) {
+            return (false, Err(error));
+        }
+        let written_at_ms = self.written_at_ms.borrow().get(key).copied();
+        let is_too_soon = written_at_ms
+            .is_some_and(|written_at_ms| self.clock.now_ms() < written_at_ms.saturating_add(WRITE_PAUSE_MS));
+        if self.limits_writes.get() && is_too_soon {
+            return (false, Err(StoreError("429: one write a second to a key".to_owned())));
+        }
+        match self.fault(key, true) {
+            Some(Fault::PutError) => (false, Err(StoreError("broken on cue".to_owned()))),
+            Some(Fault::PutUnconfirmed) => (true, Err(StoreError("not confirmed, on cue".to_owned()))),
+            _ => (true, Ok(())),
+        }
     }
 
     fn check_key(key: &str) -> Result<(), StoreError> {
@@ -195,29 +226,45 @@ impl ObjectStore for MemoryStore {
     }
 
     async fn put(&self, key: &str, value: &[u8]) -> Result<(), StoreError> {
-        self.writes.borrow_mut().push(key.to_owned());
-        self.clock.advance_ms(self.latency_ms.get());
-        Self::check_key(key)?;
         if value.len() > VALUE_MAX_BYTES {
             return Err(StoreError(format!("413: a value of {} bytes", value.len())));
         }
-        let written_at_ms = self.objects.borrow().get(key).map(|stored| stored.written_at_ms);
-        let is_too_soon = written_at_ms
-            .is_some_and(|written_at_ms| self.clock.now_ms() < written_at_ms.saturating_add(WRITE_PAUSE_MS));
-        if self.limits_writes.get() && is_too_soon {
-            return Err(StoreError("429: one write a second to a key".to_owned()));
+        let (is_done, answer) = self.begin_write(key);
+        if is_done {
+            self.insert(key, value);
         }
-        match self.fault(key, true) {
-            Some(Fault::PutError) => Err(StoreError("broken on cue".to_owned())),
-            Some(Fault::PutUnconfirmed) => {
-                self.insert(key, value);
-                Err(StoreError("not confirmed, on cue".to_owned()))
-            }
-            _ => {
-                self.insert(key, value);
-                Ok(())
-            }
+        answer
+    }
+
+    async fn delete(&self, key: &str) -> Result<(), StoreError> {
+        let (is_done, answer) = self.begin_write(key);
+        if is_done {
+            self.remove(key);
+            self.written_at_ms.borrow_mut().insert(key.to_owned(), self.clock.now_ms());
         }
+        answer
+    }
+
+    async fn list(&self, prefix: &str, cursor: Option<&str>) -> Result<KeyPage, StoreError> {
+        self.reads.borrow_mut().push(prefix.to_owned());
+        super::yield_once().await;
+        self.clock.advance_ms(self.latency_ms.get());
+        match self.fault(prefix, false) {
+            Some(Fault::Error) => return Err(StoreError("broken on cue".to_owned())),
+            Some(Fault::Hangs) => std::future::pending().await,
+            _ => {}
+        }
+        let known = self.keys();
+        let mut keys: Vec<String> = known
+            .into_iter()
+            .filter(|key| key.starts_with(prefix) && cursor.is_none_or(|cursor| key.as_str() > cursor))
+            .filter(|key| self.fault(key, false) != Some(Fault::Missing))
+            .collect();
+        let max_keys = self.list_max_keys.get().unwrap_or(LIST_MAX_KEYS);
+        let is_last = keys.len() <= max_keys;
+        keys.truncate(max_keys);
+        let cursor = keys.last().filter(|_| !is_last).cloned();
+        Ok(KeyPage { keys, cursor })
     }
 }
 
@@ -286,5 +333,39 @@ mod tests {
         assert!(block_on(store.put(&"k".repeat(KEY_MAX_BYTES + 1), b"")).is_err());
         assert!(block_on(store.put("long", &vec![0; VALUE_MAX_BYTES + 1])).is_err());
         assert!(get(&store, "").is_err());
+        // A removal is a write.
+        assert!(block_on(store.delete("k")).is_err());
+        clock.advance_ms(1_000);
+        assert!(block_on(store.delete("k")).is_ok());
+        assert!(block_on(store.put("k", b"3")).is_err());
+        assert_eq!(get(&store, "k"), Ok(None));
+    }
+
+    #[test]
+    fn lists_in_pages_what_it_shows() {
+        let store = MemoryStore::default();
+        for key in ["a/1", "a/2", "a/3", "b/1", "a"] {
+            store.insert(key, b"");
+        }
+        store.limit_lists(2);
+        let list = |cursor| block_on(store.list("a/", cursor));
+        let page = |keys: &[&str], cursor: Option<&str>| {
+            let keys = keys.iter().map(|key| (*key).to_owned()).collect();
+            Ok(KeyPage { keys, cursor: cursor.map(str::to_owned) })
+        };
+        assert_eq!(list(None), page(&["a/1", "a/2"], Some("a/2")));
+        assert_eq!(list(Some("a/2")), page(&["a/3"], None));
+        block_on(store.delete("a/2")).unwrap();
+        store.break_on("a/3", Fault::Missing);
+        assert_eq!(list(None), page(&["a/1"], None));
+        store.break_times("a/", Fault::PutError, 1);
+        assert!(block_on(store.delete("a/1")).is_err());
+        assert_eq!(store.peek("a/1"), Some(Vec::new()));
+        store.break_times("a/", Fault::PutUnconfirmed, 1);
+        assert!(block_on(store.delete("a/1")).is_err());
+        assert_eq!(store.peek("a/1"), None);
+        store.break_times("a/", Fault::Error, 1);
+        assert!(list(None).is_err());
+        assert_eq!(store.writes(), ["a/2", "a/1", "a/1"]);
     }
 }

@@ -12,12 +12,15 @@ pub mod head;
 pub mod index;
 pub mod item;
 pub mod key;
+pub mod lease;
 pub mod object;
+pub mod pack;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod render;
 pub mod schema;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod source;
+pub mod store_key;
 pub mod table;
 pub mod time;
 #[cfg(not(target_arch = "wasm32"))]

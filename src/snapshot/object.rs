@@ -141,6 +141,16 @@ impl ObjectName {
         Self { kind, digest: Digest::of(bytes) }
     }
 
+    /// The name that `bytes` have by themselves: the kind stands in their header.
+    ///
+    /// # Errors
+    /// When the header is that of no kind, or of another version.
+    pub fn of_object(bytes: &[u8]) -> Result<Self, FormatError> {
+        let header = bytes.first_chunk::<HEADER_LEN>().ok_or(FormatError::Truncated)?;
+        let kind = ObjectKind::ALL.into_iter().find(|kind| kind.header() == *header);
+        Ok(Self::of(kind.ok_or(FormatError::WrongHeader)?, bytes))
+    }
+
     /// The name written as a key, `shard/<64 hexadecimal digits>`.
     #[must_use]
     pub fn parse(key: &str) -> Option<Self> {
@@ -206,6 +216,13 @@ mod tests {
             let name = ObjectName::of(kind, b"x");
             assert_eq!(ObjectName::parse(&name.to_string()), Some(name));
         }
+        for kind in ObjectKind::ALL {
+            let object = [kind.header().as_slice(), b"x"].concat();
+            assert_eq!(ObjectName::of_object(&object), Ok(ObjectName::of(kind, &object)));
+        }
+        assert_eq!(ObjectName::of_object(b"ADMS\x02\0\0\0"), Err(FormatError::WrongHeader));
+        assert_eq!(ObjectName::of_object(b"ADMX\x01\0\0\0"), Err(FormatError::WrongHeader));
+        assert_eq!(ObjectName::of_object(b"ADMS\x01\0\0"), Err(FormatError::Truncated));
         let hex = "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881";
         assert_eq!(ObjectName::of(ObjectKind::Shard, b"x").to_string(), format!("shard/{hex}"));
     }

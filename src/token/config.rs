@@ -142,8 +142,12 @@ pub fn parse_issuers(
     json: &str,
     secret: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Vec<IssuerConfig>, ConfigError> {
-    let values: Vec<Value> = serde_json::from_str(json)
+    // Everything is read as a `Value` first: one deserialiser for all, and for the Worker one to compile.
+    let values: Value = serde_json::from_str(json)
         .map_err(|error| ConfigError::new("ISSUERS", format!("not a JSON array: {}", described(&error))))?;
+    let Value::Array(values) = values else {
+        return Err(ConfigError::new("ISSUERS", "not a JSON array"));
+    };
     if values.is_empty() || values.len() > ISSUERS_MAX {
         return Err(ConfigError::new("ISSUERS", format!("1 to {ISSUERS_MAX} issuers are needed")));
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use jwt_compact::alg::{Hs256Key, Hs384Key, Hs512Key};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::{
     algorithm::{HmacAlgorithm, JoseAlgorithm},
@@ -120,8 +120,8 @@ impl<V: SignatureVerifier> KeySet<V> {
         if json.len() > JWKS_MAX_BYTES {
             return Err(KeySetError::TooLong);
         }
-        let document: Map<String, Value> =
-            serde_json::from_slice(json).map_err(|_| KeySetError::Malformed)?;
+        let document = std::str::from_utf8(json).map_err(|_| KeySetError::Malformed)?;
+        let document: Value = serde_json::from_str(document).map_err(|_| KeySetError::Malformed)?;
         let jwks = document.get("keys").and_then(Value::as_array).ok_or(KeySetError::Malformed)?;
         if jwks.len() > JWKS_MAX_KEYS {
             return Err(KeySetError::TooManyKeys);

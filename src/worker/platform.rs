@@ -1,4 +1,4 @@
-//! Bindings as ports: Workers KV, fetch, the console, the runtime's random numbers and clock.
+//! Bindings as ports: fetch, the console, the runtime's random numbers and clock.
 
 use std::{fmt, future::Future, pin::pin, time::Duration};
 
@@ -6,15 +6,15 @@ use futures_util::{
     StreamExt as _,
     future::{Either, select},
 };
-use wasm_bindgen::JsValue;
-use worker::{AbortController, Delay, Env, Fetch, Request, RequestInit, RequestRedirect, kv::KvStore};
+use wasm_bindgen::{JsCast as _, JsValue};
+use web_sys::{RequestInit, RequestRedirect};
+use worker::{AbortController, Delay, Env, Fetch};
 
-use super::verifier::NodeVerifier;
+use super::{kv::Kv, verifier::NodeVerifier};
 use crate::{
     config::ConfigError,
-    limits::{HEAD_CACHE_TTL_SECS, JWKS_FETCH_TIMEOUT_MS, OBJECT_CACHE_TTL_SECS, STORE_TIMEOUT_MS},
-    ports::{Entropy, KeySource, KeySourceError, Log, ObjectStore, Platform, StoreError},
-    snapshot::object::ObjectName,
+    limits::JWKS_FETCH_TIMEOUT_MS,
+    ports::{Entropy, KeySource, KeySourceError, Log, Platform},
 };
 
 /// The KV namespace of the snapshot.
@@ -28,16 +28,17 @@ pub(super) struct WorkerPlatform {
 
 impl WorkerPlatform {
     pub fn new(env: &Env) -> Result<Self, ConfigError> {
-        let kv = env
-            .kv(KV_BINDING)
-            .map_err(|_| ConfigError::new(KV_BINDING, "no KV namespace is bound to this name"))?;
+        let namespace = js_sys::Reflect::get(env.as_ref(), &JsValue::from_str(KV_BINDING))
+            .ok()
+            .filter(JsValue::is_object)
+            .ok_or_else(|| ConfigError::new(KV_BINDING, "no KV namespace is bound to this name"))?;
         let verifier = NodeVerifier::new().ok_or_else(|| {
             ConfigError::new(
                 "compatibility_flags",
                 "nodejs_compat is needed: node:crypto verifies signatures",
             )
         })?;
-        Ok(Self { verifier, store: Kv(kv) })
+        Ok(Self { verifier, store: Kv(namespace.unchecked_into()) })
     }
 }
 
@@ -84,37 +85,8 @@ impl Platform for WorkerPlatform {
     }
 }
 
-/// A KV namespace.
-pub(super) struct Kv(KvStore);
-
-impl Kv {
-    async fn read(&self, key: &str, cache_ttl_secs: u64) -> Result<Option<Vec<u8>>, StoreError> {
-        let reading = self.0.get(key).cache_ttl(cache_ttl_secs).bytes();
-        match in_time(reading, STORE_TIMEOUT_MS).await {
-            Some(read) => read.map_err(|error| StoreError(error.to_string())),
-            None => Err(StoreError(format!("no answer in {STORE_TIMEOUT_MS} ms"))),
-        }
-    }
-}
-
-impl ObjectStore for Kv {
-    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        let is_object = ObjectName::parse(key).is_some();
-        self.read(key, if is_object { OBJECT_CACHE_TTL_SECS } else { HEAD_CACHE_TTL_SECS }).await
-    }
-
-    async fn get_recent(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        self.read(key, HEAD_CACHE_TTL_SECS).await
-    }
-
-    async fn put(&self, key: &str, value: &[u8]) -> Result<(), StoreError> {
-        let put = self.0.put_bytes(key, value).map_err(|error| StoreError(error.to_string()))?;
-        put.execute().await.map_err(|error| StoreError(error.to_string()))
-    }
-}
-
 /// `work`, unless it takes longer than `limit_ms`.
-async fn in_time<T>(work: impl Future<Output = T>, limit_ms: u64) -> Option<T> {
+pub(super) async fn in_time<T>(work: impl Future<Output = T>, limit_ms: u64) -> Option<T> {
     match select(pin!(work), pin!(Delay::from(Duration::from_millis(limit_ms)))).await {
         Either::Left((done, _)) => Some(done),
         Either::Right(_) => None,
@@ -145,11 +117,13 @@ async fn fetch_document(
     signal: &worker::AbortSignal,
 ) -> Result<Vec<u8>, KeySourceError> {
     let failed = |error: worker::Error| KeySourceError(error.to_string());
-    let mut init = RequestInit::new();
+    // The crate's own options bring code for every one that Cloudflare has.
+    let init = RequestInit::new();
     // A redirect would let somebody who controls a path of the issuer's host choose the keys.
-    init.with_redirect(RequestRedirect::Manual);
-    let request = Request::new_with_init(url, &init).map_err(failed)?;
-    let mut response = Fetch::Request(request).send_with_signal(signal).await.map_err(failed)?;
+    init.set_redirect(RequestRedirect::Manual);
+    let request = web_sys::Request::new_with_str_and_init(url, &init);
+    let request = request.map_err(|_| KeySourceError("no request can be made of the URL".to_owned()))?;
+    let mut response = Fetch::Request(request.into()).send_with_signal(signal).await.map_err(failed)?;
     if response.status_code() != 200 {
         return Err(KeySourceError(format!("status {}", response.status_code())));
     }

@@ -7,6 +7,7 @@ use crate::{
     api::reply::Request,
     app::{BodyError, RequestBody},
     config::Config,
+    snapshot::lease::HOLDER_HEADER,
 };
 
 /// Where Cloudflare puts the viewer's address. It overwrites what a client sends under this name.
@@ -21,14 +22,19 @@ pub(super) struct Incoming {
     origin: String,
     ip_address: String,
     country: String,
+    holder: String,
 }
 
 impl Incoming {
     pub fn new(request: &web_sys::Request, config: &Config) -> Self {
         let headers = request.headers();
         let header = |name: &str| headers.get(name).ok().flatten().unwrap_or_default();
+        let method = request.method();
+        let is_read = matches!(method.as_str(), "GET" | "HEAD");
         Self {
-            method: request.method(),
+            // Each header costs a call into JavaScript, and checks are reads.
+            holder: if is_read { String::new() } else { header(HOLDER_HEADER) },
+            method,
             url: request.url(),
             authorization: header("authorization"),
             origin: if config.cors.needs_origin() { header("origin") } else { String::new() },
@@ -52,6 +58,7 @@ impl Incoming {
             origin: &self.origin,
             ip_address: &self.ip_address,
             country: &self.country,
+            holder: &self.holder,
         }
     }
 

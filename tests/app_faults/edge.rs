@@ -186,17 +186,22 @@ impl Edge {
         block_on(self.app.handle(&request, MemoryBody::default()))
     }
 
-    /// Puts a head by the publish API, as the issuer that may.
-    pub fn put_head(&self, business: &Business) -> u16 {
+    /// Asks the publish API, as the issuer that may. `target` may have a query.
+    pub fn publish(&self, method: &str, target: &str, holder: &str, body: impl Into<MemoryBody>) -> Reply {
         self.platform().keys().serve(JWKS_URL, Signer::Publisher.jwks().as_bytes());
         let claims = json!({
             "iss": "https://i.example", "sub": "sync", "scope": "snapshot:publish", "exp": START + 100_000,
         });
         let authorization = format!("Bearer {}", Signer::Publisher.sign("JWT", &claims));
-        let path = "/snapshot/head";
-        let request = Request { method: "PUT", path, authorization: &authorization, ..Request::default() };
-        let body = MemoryBody::from(business.jws(Signer::Publisher).into_bytes());
-        block_on(self.app.handle(&request, body)).status
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let request =
+            Request { method, path, query, holder, authorization: &authorization, ..Request::default() };
+        block_on(self.app.handle(&request, body.into()))
+    }
+
+    /// Puts a head by the publish API.
+    pub fn put_head(&self, business: &Business) -> u16 {
+        self.publish("PUT", "/snapshot/head", "", business.jws(Signer::Publisher).into_bytes()).status
     }
 
     /// Checks of item 1 by so many viewers at the same time.

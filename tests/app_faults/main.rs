@@ -4,5 +4,7 @@
 mod edge;
 mod head;
 mod keys;
+mod lease;
 mod log;
 mod objects;
+mod publisher;

@@ -51,6 +51,7 @@ impl Subject for InProcess {
         };
         let address = header(config.address_header.as_deref().unwrap_or("cf-connecting-ip"));
         let (authorization, origin) = (header("authorization"), header("origin"));
+        let holder = header("admit-holder");
         let request = Request {
             method: &wire.method,
             path,
@@ -59,6 +60,7 @@ impl Subject for InProcess {
             origin: &origin,
             ip_address: &address,
             country: &country,
+            holder: &holder,
         };
         let body = match &wire.body {
             Payload::None => MemoryBody::default(),

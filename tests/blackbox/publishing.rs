@@ -9,6 +9,7 @@ use super::{
     catalogue::Published,
     check::{Pages, error_body, problems},
     issuers::{self, Signer},
+    leases, packs,
     subject::Subject,
     wire::{Answer, Payload, Wire},
 };
@@ -19,14 +20,15 @@ const NOT_THE_NAME: &str = "The body does not have the digest and the header tha
 const NOT_A_HEAD: &str = "The body is not a head that a key of SNAPSHOT_KEYS has signed";
 const NOT_COMPLETE: &str = "An object that the head names is not stored";
 
-struct Publisher<'a> {
-    subject: &'a dyn Subject,
+/// Who may publish.
+pub struct Publisher<'a> {
+    pub subject: &'a dyn Subject,
     token: String,
     sent: usize,
 }
 
 impl Publisher<'_> {
-    fn send(&mut self, wire: Wire) -> Answer {
+    pub fn send(&mut self, wire: Wire) -> Answer {
         self.sent += 1;
         let wire = wire.bearer(&self.token);
         let answer = self.subject.send(&wire);
@@ -35,7 +37,7 @@ impl Publisher<'_> {
         answer
     }
 
-    fn refused(&mut self, wire: Wire, status: u16, message: &str, field: Option<&str>) {
+    pub fn refused(&mut self, wire: Wire, status: u16, message: &str, field: Option<&str>) {
         let at = wire.describe();
         let answer = self.send(wire);
         let expected = error_body(status, message, field);
@@ -49,7 +51,7 @@ impl Publisher<'_> {
         assert_eq!(self.subject.send(&wire).status, 200, "a refused upload has an effect");
     }
 
-    fn put_head(&self, head: &Head) -> Wire {
+    pub fn put_head(&self, head: &Head) -> Wire {
         let _ = self;
         Wire::put("/snapshot/head", issuers::sign_head(head, Signer::Publisher).into_bytes())
     }
@@ -61,7 +63,9 @@ pub fn run(subject: &dyn Subject, published: &Published) -> usize {
     let mut publisher = Publisher { subject, token, sent: 0 };
     objects(&mut publisher, published);
     too_large(&mut publisher);
+    packs::run(&mut publisher, published);
     heads(&mut publisher, published);
+    leases::run(&mut publisher, published);
     publisher.sent
 }
 

@@ -9,10 +9,12 @@ use super::{
 
 const READ: &str = "GET, HEAD, OPTIONS";
 const STORE: &str = "GET, HEAD, PUT, OPTIONS";
+const REMOVE: &str = "GET, HEAD, PUT, DELETE, OPTIONS";
+const SEND: &str = "POST, OPTIONS";
 const DIGEST: &str = "/snapshot/shard/0000000000000000000000000000000000000000000000000000000000000000";
 
 /// Every route, and what it allows.
-const ROUTES: [(&str, &str); 13] = [
+const ROUTES: [(&str, &str); 19] = [
     ("/items/5101/access", READ),
     ("/license", READ),
     ("/items/5101", READ),
@@ -25,11 +27,26 @@ const ROUTES: [(&str, &str); 13] = [
     ("/items/packages/5001/items", READ),
     ("/healthz", READ),
     ("/snapshot/head", STORE),
-    (DIGEST, STORE),
+    (DIGEST, REMOVE),
+    ("/snapshot/version/7", REMOVE),
+    ("/snapshot/lease", REMOVE),
+    ("/snapshot/garbage", STORE),
+    ("/snapshot/pack", SEND),
+    ("/snapshot/check", SEND),
+    ("/snapshot/keys", READ),
 ];
 
 /// Methods that no read route has. TRACE, PROPFIND and QUERY stand for all that the runtime passes on.
 const OTHERS: [&str; 8] = ["POST", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND", "QUERY", "PURGE"];
+
+/// Methods that a route does not have.
+fn others(allow: &str) -> impl Iterator<Item = &'static str> {
+    let allowed: Vec<_> = allow.split(", ").map(str::to_owned).collect();
+    ["GET", "HEAD"]
+        .into_iter()
+        .chain(OTHERS)
+        .filter(move |method| !allowed.iter().any(|known| known == method))
+}
 
 /// Sends a request and compares status, message and headers.
 type Expect<'a> = dyn FnMut(&Wire, u16, Option<&str>, &[(&str, Option<&str>)]) + 'a;
@@ -51,15 +68,16 @@ pub fn run(subject: &dyn Subject) -> usize {
         }
     };
     for (path, allow) in ROUTES {
-        for method in OTHERS.into_iter().filter(|method| !allow.contains(method)) {
+        for method in others(allow) {
             let not_allowed = [("allow", Some(allow))];
-            expect(&Wire::new(method, path), 405, Some("Method not allowed"), &not_allowed);
+            let message = Some("Method not allowed").filter(|_| method != "HEAD");
+            expect(&Wire::new(method, path), 405, message, &not_allowed);
             // The same with a good token, and with a body: nothing of it is looked at.
             let mut wire = Wire::new(method, path).bearer(&subject.token("subscriber"));
-            if !["TRACE", "PROPFIND", "PURGE"].contains(&method) {
+            if !["GET", "HEAD", "TRACE", "PROPFIND", "PURGE"].contains(&method) {
                 wire.body = super::wire::Payload::Whole(b"title=x".to_vec());
             }
-            expect(&wire, 405, Some("Method not allowed"), &not_allowed);
+            expect(&wire, 405, message, &not_allowed);
         }
         preflight(path, Some(allow), &mut expect);
     }
@@ -97,10 +115,9 @@ fn preflight(path: &str, allow: Option<&str>, expect: &mut Expect<'_>) {
 
 /// The routes by which a snapshot is published, for those who may not.
 pub fn run_without_publishing(subject: &dyn Subject) -> usize {
-    let paths = ["/snapshot/head", DIGEST];
     let mut sent = 0;
-    for path in paths {
-        for method in ["GET", "HEAD", "PUT"] {
+    for (path, allow) in ROUTES.into_iter().filter(|(path, _)| path.starts_with("/snapshot/")) {
+        for method in allow.split(", ").filter(|method| *method != "OPTIONS") {
             let with = |wire: Wire| Wire { method: method.to_owned(), ..wire };
             for (wire, status, message) in [
                 (with(Wire::put(path, b"x".to_vec())), 401, "Invalid auth token"),
@@ -121,8 +138,11 @@ pub fn run_without_publishing(subject: &dyn Subject) -> usize {
                     "Invalid privileges",
                 ),
             ] {
-                let wire =
-                    if method == "PUT" { wire } else { Wire { body: super::wire::Payload::None, ..wire } };
+                let wire = if ["PUT", "POST"].contains(&method) {
+                    wire
+                } else {
+                    Wire { body: super::wire::Payload::None, ..wire }
+                };
                 sent += 1;
                 let answer = subject.send(&wire);
                 let at = format!("{} -> {} {}", wire.describe(), answer.status, answer.text());

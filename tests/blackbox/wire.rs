@@ -40,6 +40,10 @@ impl Wire {
         Self { body: Payload::Whole(body), ..Self::new("PUT", target) }
     }
 
+    pub fn post(target: &str, body: Vec<u8>) -> Self {
+        Self { body: Payload::Whole(body), ..Self::new("POST", target) }
+    }
+
     pub fn header(mut self, name: &str, value: impl Into<Vec<u8>>) -> Self {
         self.headers.push((name.to_owned(), value.into()));
         self

@@ -30,7 +30,7 @@ const START_LIMIT: Duration = Duration::from_secs(60);
 const CF_HEADER: &str = "x-tests-cf";
 
 /// The KV namespace: a service that speaks KV's HTTP form. A second port of workerd leads to it, so that
-/// tests can look at values, change them, and break what begins with a prefix.
+/// tests can look at values, change them, and break what begins with a prefix. Lists are in pages of two keys.
 const KV: &str = r#"
 const values = new Map();
 let broken = null;
@@ -40,6 +40,13 @@ export default {
     const key = decodeURIComponent(url.pathname.slice(1));
     if (key === "tests/break") { broken = await request.text() || null; return new Response(null, { status: 204 }); }
     if (broken !== null && key.startsWith(broken)) return new Response("broken on cue", { status: 500 });
+    if (key === "") {
+      const prefix = url.searchParams.get("prefix") ?? "", after = atob(url.searchParams.get("cursor") ?? "");
+      if (broken !== null && prefix.startsWith(broken)) return new Response("broken on cue", { status: 500 });
+      const keys = [...values.keys()].filter(name => name.startsWith(prefix) && name > after).sort();
+      const page = keys.slice(0, 2).map(name => ({ name })), list_complete = keys.length <= 2;
+      return Response.json(list_complete ? { keys: page, list_complete } : { keys: page, list_complete, cursor: btoa(page[1].name) });
+    }
     if (request.method === "PUT") { values.set(key, await request.arrayBuffer()); return new Response(null, { status: 204 }); }
     if (request.method === "DELETE") { values.delete(key); return new Response(null, { status: 204 }); }
     return values.has(key) ? new Response(values.get(key)) : new Response("not found", { status: 404 });

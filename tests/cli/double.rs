@@ -1,6 +1,8 @@
 //! A stand-in for the Worker's publish API: it enforces the same rules, remembers what it was asked, and fails
 //! on cue.
 
+mod routes;
+
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard},
@@ -8,10 +10,7 @@ use std::{
 };
 
 use admit::{
-    snapshot::{
-        head::{HEAD_TYPE, Head},
-        object::{ObjectKind, ObjectName},
-    },
+    snapshot::head::{HEAD_TYPE, Head},
     token::{KeySet, NativeVerifier, verify_jws},
 };
 use tiny_http::{Header, Method, Request, Response, Server};
@@ -26,8 +25,14 @@ pub enum Mishap {
     Status(u16, Option<&'static str>),
     /// No answer at all, until the double is dropped.
     Hang,
-    /// An answer whose bytes are not what was stored.
+    /// An answer whose bytes are not what was stored; of a pack, its last object is stored with another byte.
     Corrupt,
+    /// An answer as if nothing of what was asked for was there.
+    Unseen,
+    /// The answer, but before it somebody takes the lease over.
+    TakenOver,
+    /// The answer, but before it somebody has published this head.
+    Published(String),
 }
 
 /// For so many requests that begin so, after so many that went well.
@@ -46,14 +51,17 @@ pub struct Cue {
 /// What the double holds.
 #[derive(Default)]
 pub struct State {
-    /// By path under `/snapshot/`.
+    /// Objects by their keys.
     pub objects: BTreeMap<String, Vec<u8>>,
+    /// Everything else but the head by its key: versions, the lease, the garbage.
+    pub values: BTreeMap<String, Vec<u8>>,
     /// The published head.
     pub head: Option<String>,
     /// Every request: method, path, status; a mishap's status, or 0 for none.
     pub requests: Vec<(String, u16)>,
     cues: Vec<Cue>,
     keys: String,
+    stored_last: Option<String>,
     hanging: Vec<Request>,
 }
 
@@ -62,6 +70,19 @@ impl State {
     pub fn published(&self) -> Option<Head> {
         let keys = KeySet::from_inline_jwks(&self.keys, &NativeVerifier).unwrap();
         verify_jws(self.head.as_deref()?, &keys, HEAD_TYPE, &NativeVerifier).ok()
+    }
+
+    /// The `seq` of the versions that are kept.
+    pub fn versions(&self) -> Vec<u64> {
+        let mut versions: Vec<_> =
+            self.values.keys().filter_map(|key| key.strip_prefix("version/")?.parse().ok()).collect();
+        versions.sort_unstable();
+        versions
+    }
+
+    /// The key of the object that was stored last.
+    pub fn stored_last(&self) -> Option<String> {
+        self.stored_last.clone()
     }
 
     /// How many requests began so.
@@ -151,10 +172,24 @@ fn answer(mut request: Request, state: &Mutex<State>) {
             return;
         }
         Some(Mishap::Status(status, _)) => error(status, "On cue"),
-        Some(Mishap::Corrupt) | None => respond(&request, body, &mut state),
+        Some(Mishap::Unseen) => routes::unseen(&request, &body),
+        Some(Mishap::Corrupt) | None => routes::respond(&request, body, &mut state),
+        Some(Mishap::TakenOver) => {
+            let (holder, until) = ("f".repeat(32), routes::now() + 100);
+            let lease = format!(r#"{{"holder":"{holder}","host":"rival:1","until":{until}}}"#);
+            state.values.insert("lease".to_owned(), lease.into_bytes());
+            routes::respond(&request, body, &mut state)
+        }
+        Some(Mishap::Published(ref head)) => {
+            state.head = Some(head.clone());
+            routes::respond(&request, body, &mut state)
+        }
     };
     if let Some(Mishap::Corrupt) = mishap {
-        bytes.push(0);
+        match state.stored_last().filter(|_| name.starts_with('P')) {
+            Some(key) => state.objects.get_mut(&key).unwrap().push(0),
+            None => bytes.push(0),
+        }
     }
     state.requests.push((name, status));
     drop(state);
@@ -173,53 +208,4 @@ fn answer(mut request: Request, state: &Mutex<State>) {
 fn error(status: u16, message: &str) -> Answer {
     let body = format!(r#"{{"code":{status},"message":"{message}","errors":{{"{status}":"{message}"}}}}"#);
     (status, body.into_bytes())
-}
-
-fn respond(request: &Request, body: Vec<u8>, state: &mut State) -> Answer {
-    let expected = format!("Bearer {TOKEN}");
-    let is_let_in = request
-        .headers()
-        .iter()
-        .any(|header| header.field.equiv("authorization") && header.value.as_str() == expected);
-    if !is_let_in {
-        return error(401, "Invalid auth token");
-    }
-    let Some(path) = request.url().strip_prefix("/snapshot/") else { return error(404, "Not found") };
-    match (request.method(), path) {
-        (Method::Get, "head") => match &state.head {
-            Some(head) => (200, head.clone().into_bytes()),
-            None => error(404, "No snapshot"),
-        },
-        (Method::Put, "head") => put_head(String::from_utf8(body).unwrap(), state),
-        (Method::Get | Method::Head, path) => match state.objects.get(path) {
-            Some(bytes) => (200, bytes.clone()),
-            None => error(404, "No such object"),
-        },
-        (Method::Put, path) => match ObjectName::parse(path).map(|name| name.check(&body)) {
-            Some(Ok(())) => {
-                state.objects.insert(path.to_owned(), body);
-                (201, Vec::new())
-            }
-            _ => error(422, "The bytes are not what the name says"),
-        },
-        _ => error(405, "Method not allowed"),
-    }
-}
-
-fn put_head(jws: String, state: &mut State) -> Answer {
-    let keys = KeySet::from_inline_jwks(&state.keys, &NativeVerifier).unwrap();
-    let Ok(head) = verify_jws::<Head, _>(&jws, &keys, HEAD_TYPE, &NativeVerifier) else {
-        return error(422, "The head is signed by no known key");
-    };
-    if head.may_follow(state.published().as_ref(), i64::MAX, 0).is_err() {
-        return error(409, "The head is older than the published one");
-    }
-    let named = [(ObjectKind::Index, head.index), (ObjectKind::Directory, head.directory)];
-    for (kind, digest) in named {
-        if !state.objects.contains_key(&ObjectName { kind, digest }.to_string()) {
-            return error(422, "An object that the head names is missing");
-        }
-    }
-    state.head = Some(jws);
-    (201, Vec::new())
 }

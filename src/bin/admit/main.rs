@@ -1,6 +1,5 @@
 //! `admit`: the native command that makes keys and tokens, publishes snapshots and explains them.
 
-mod edge;
 mod generate;
 mod head;
 mod inspect;
@@ -10,6 +9,7 @@ mod parallel;
 mod progress;
 mod publish;
 mod schema;
+mod store;
 mod token;
 mod verify;
 

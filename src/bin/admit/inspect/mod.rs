@@ -18,7 +18,7 @@ use self::{
     published::{HeadReport, Snapshot},
     sizes::ObjectsReport,
 };
-use crate::{edge::Edge, token::now_unix_secs};
+use crate::{store::Store, token::now_unix_secs};
 
 /// Arguments of `admit inspect`.
 #[derive(clap::Args)]
@@ -32,8 +32,8 @@ Examples:
   admit inspect --from https://api.example.com --customer vendor:11a7ed90-65d3-4ee2-9d91-4e1409678576 \\
     --check 33 --at 2026-07-01T00:00:00Z --country CH")]
 pub struct Args {
-    /// Address of the Worker, such as http://127.0.0.1:8787
-    #[arg(long, value_name = "URL")]
+    /// Where it is published: https://… (a Worker), kv:<account>/<namespace>, or dir:<path>
+    #[arg(long, value_name = "STORE")]
     from: String,
     /// Bearer token with the scope snapshot:publish
     #[arg(long, value_name = "JWT", env = "ADMIT_TOKEN", hide_env_values = true)]
@@ -87,11 +87,10 @@ struct Report {
 /// # Errors
 /// The edge does not answer or refuses, nothing is published, or what is published is not sound.
 pub fn run(args: &Args) -> Result<()> {
-    let token = args.token.as_deref().context("a token is needed: --token or ADMIT_TOKEN")?;
-    let edge = Edge::new(&args.from, token).context("--from")?;
+    let store = Store::open(&args.from, args.token.as_deref()).context("--from")?;
     let now = now_unix_secs()?;
     let at = args.at.map_or(now, |at| at.resolve(now));
-    let mut snapshot = Snapshot::load(&edge, args.key.as_deref())?;
+    let mut snapshot = Snapshot::load(&store, args.key.as_deref())?;
     let mut report = Report { head: snapshot.head_report(now), objects: None, customer: None, check: None };
     match &args.customer {
         None => report.objects = Some(sizes::measure(&mut snapshot, args.all)?),

@@ -21,14 +21,14 @@ use serde::Serialize;
 
 use super::check::Viewer;
 use crate::{
-    edge::Edge,
     head::{Published, published},
+    store::{Store, reach::read},
 };
 
 /// A published snapshot.
-pub struct Snapshot<'e> {
+pub struct Snapshot<'s> {
     /// Where it is read from.
-    pub edge: &'e Edge,
+    pub store: &'s Store,
     /// Head, index, directory and delta.
     pub version: Version,
     /// Bytes of the directory.
@@ -78,25 +78,25 @@ pub struct Known {
     pub found_in: &'static str,
 }
 
-impl<'e> Snapshot<'e> {
+impl<'s> Snapshot<'s> {
     /// Reads what is published.
     ///
     /// # Errors
-    /// The edge does not answer, nothing is published, or it is not what head and digests say.
-    pub fn load(edge: &'e Edge, key: Option<&Path>) -> Result<Self> {
-        let jws = edge.head()?.context("nothing is published yet: `admit publish` does that")?;
+    /// The store does not answer, nothing is published, or it is not what head and digests say.
+    pub fn load(store: &'s Store, key: Option<&Path>) -> Result<Self> {
+        let jws = store.head()?.context("nothing is published yet: `admit publish` does that")?;
         let (head, signature) = match published(&jws, key)? {
             Published::Verified(head) => (head, Signature::Verified),
             Published::Unverified(head) => (head, Signature::NotChecked),
             Published::OtherKey(_) => bail!("the published head is signed by another key than --key"),
             Published::Broken(reason) => bail!("the published head cannot be trusted: {reason}"),
         };
-        let index = read(edge, ObjectName { kind: ObjectKind::Index, digest: head.index })?;
-        let directory = read(edge, ObjectName { kind: ObjectKind::Directory, digest: head.directory })?;
+        let index = read(store, ObjectName { kind: ObjectKind::Index, digest: head.index })?;
+        let directory = read(store, ObjectName { kind: ObjectKind::Directory, digest: head.directory })?;
         let delta = head.delta.map(|digest| ObjectName { kind: ObjectKind::Delta, digest });
-        let delta = delta.map(|name| read(edge, name)).transpose()?.map(Rc::from);
+        let delta = delta.map(|name| read(store, name)).transpose()?.map(Rc::from);
         Ok(Self {
-            edge,
+            store,
             directory_bytes: directory.len(),
             index_bytes: index.len(),
             version: Version {
@@ -156,22 +156,14 @@ impl<'e> Snapshot<'e> {
     pub fn shards(&mut self, tree: Tree) -> Result<Vec<ObjectName>> {
         let mut pages = BTreeMap::new();
         for name in self.version.index.pages(tree)? {
-            pages.insert(name, read(self.edge, name)?);
+            pages.insert(name, read(self.store, name)?);
         }
         Ok(self.version.index.shards(tree, |name| pages.get(&name))?)
     }
 
     fn load_object(&mut self, name: ObjectName) -> Result<()> {
-        let object = read(self.edge, name)?;
+        let object = read(self.store, name)?;
         self.objects.insert(name, object.into());
         Ok(())
     }
-}
-
-/// An object that something published names.
-///
-/// # Errors
-/// It cannot be read, or is not what its name says.
-pub fn read(edge: &Edge, name: ObjectName) -> Result<Vec<u8>> {
-    edge.object(name)?.with_context(|| format!("{name} is named by what is published, but it is not there"))
 }

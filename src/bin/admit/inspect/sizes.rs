@@ -9,8 +9,8 @@ use admit::snapshot::{index::Tree, object::ObjectName, table::Table};
 use anyhow::{Context, Result};
 use serde::Serialize;
 
-use super::published::{Snapshot, read};
-use crate::parallel;
+use super::published::Snapshot;
+use crate::{parallel, store::reach::read};
 
 /// Shards that are measured, of each tree, unless all are asked for: 256 of 64 KiB are 16 MiB to read.
 const SAMPLE_MAX: usize = 256;
@@ -103,9 +103,9 @@ fn measure_tree(snapshot: &mut Snapshot<'_>, tree: Tree, all: bool) -> Result<Sh
     let step = if all { 1 } else { shards.len().div_ceil(SAMPLE_MAX).max(1) };
     let sample: Vec<ObjectName> = shards.iter().step_by(step).copied().collect();
     let measured = Mutex::new(Vec::with_capacity(sample.len()));
-    let edge = snapshot.edge;
+    let store = snapshot.store;
     parallel::for_each(&sample, THREADS, |name| {
-        let object = read(edge, *name)?;
+        let object = read(store, *name)?;
         let entries = Table::of_shard(&object).with_context(|| name.to_string())?.len();
         measured.lock().unwrap_or_else(PoisonError::into_inner).push((object.len(), entries));
         Ok(())

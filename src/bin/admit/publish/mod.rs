@@ -4,13 +4,14 @@ mod input;
 mod seq;
 mod upload;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{collections::HashSet, path::PathBuf, process::ExitCode};
 
 use admit::{
     limits::HEAD_SKEW_SECS,
     snapshot::{
         build::{Built, MemorySink, Outcome},
         head::{HEAD_TYPE, Head},
+        object::ObjectName,
         source::{SpillPlan, Strictness},
         time::{UnixSecs, iso8601},
     },
@@ -20,13 +21,13 @@ use indicatif::{HumanBytes, HumanCount};
 
 use self::{
     seq::Wanted,
-    upload::{Mode, Uploaded, upload},
+    upload::{InMemory, Mode, Uploaded, upload},
 };
 use crate::{
-    edge::Edge,
     head::{Published, published},
     key::{Alg, PrivateKey},
-    progress::{Progress, now},
+    progress::now,
+    store::{NewHead, Store, reach::reach},
     token::now_unix_secs,
 };
 
@@ -53,8 +54,8 @@ pub struct Args {
     /// NDJSON file, directory whose *.ndjson files are read in the order of their names, or - for stdin
     #[arg(long, value_name = "PATH")]
     from: PathBuf,
-    /// Address of the Worker, such as http://127.0.0.1:8787
-    #[arg(long, value_name = "URL", required_unless_present = "dry_run")]
+    /// Where to publish: https://… (a Worker), kv:<account>/<namespace>, or dir:<path>
+    #[arg(long, value_name = "STORE", required_unless_present = "dry_run")]
     to: Option<String>,
     /// Private JWK (EdDSA) that signs the head, made by `admit keygen`
     #[arg(long, value_name = "FILE", required_unless_present = "dry_run")]
@@ -71,6 +72,12 @@ pub struct Args {
     /// The origin's count of changes [default: the snapshot line's, else the published one plus 1]
     #[arg(long, value_name = "N")]
     seq: Option<u64>,
+    /// Take the lease over from another publisher, which must be gone
+    #[arg(long)]
+    force: bool,
+    /// Trust nothing that is there already: check every object of the new version, upload those that are broken
+    #[arg(long)]
+    repair: bool,
 }
 
 /// Runs `admit publish`.
@@ -84,7 +91,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     if key.as_ref().is_some_and(|key| key.alg() != Alg::EdDsa) {
         bail!("--key: a head is signed with EdDSA (Ed25519): admit keygen --alg EdDSA");
     }
-    let edge = args.to.as_deref().map(|to| connect(to, args.token.as_deref())).transpose()?;
+    let open = |to| Store::open(to, args.token.as_deref()).context("--to");
+    let store = args.to.as_deref().map(open).transpose()?;
     let strictness = if args.strict { Strictness::StopAtFirst } else { Strictness::ReadOn };
     let source = input::read(&args.from, strictness, published_at, SpillPlan::default())?;
     let sink = MemorySink::default();
@@ -100,24 +108,26 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     if as_of > published_at.saturating_add(HEAD_SKEW_SECS) {
         bail!("as_of {} lies in the future: edges would refuse it", iso8601(as_of, 0));
     }
-    let Some(edge) = edge else {
+    let Some(store) = store else {
         println!("{}", contents(&built));
         println!("Dry run: nothing was published.");
         return Ok(ExitCode::SUCCESS);
     };
-    let current = published_head(&edge, args)?;
+    let mode = if args.dry_run { Mode::DryRun } else { Mode::Upload };
+    let lease = if mode == Mode::Upload { Some(store.lock(args.force)?) } else { None };
+    let current = published_head(&store, args)?;
     let wanted = Wanted { asked: args.seq, from_file: snapshot.map(|line| line.seq), as_of };
     let seq = seq::choose(wanted, current.as_ref())?;
-    let mode = if args.dry_run { Mode::DryRun } else { Mode::Upload };
-    let bytes_total = built.objects.iter().map(|(_, bytes)| bytes).sum();
-    let progress = Progress::new(built.objects.len(), bytes_total);
+    let reached = if args.repair { HashSet::new() } else { reached(&store, current.as_ref()) };
     let objects: Vec<_> =
         built.objects.iter().map(|(name, _)| (*name, sink.take(*name).unwrap_or_default())).collect();
-    let uploaded = upload(&edge, &objects, mode, &progress);
-    progress.finish();
-    let uploaded = uploaded?;
+    let uploaded = upload(&store, &InMemory::new(&objects), &reached, mode)?;
     if let (Mode::Upload, Some(key)) = (mode, &key) {
-        edge.put_head(&sign(key, &built, seq, as_of)?)?;
+        let jws = sign(key, &built, seq, as_of)?;
+        store.put_version(seq, &jws)?;
+        let key = args.key.as_deref().context("--key")?;
+        store.put_head(NewHead { jws: &jws, follows: current.as_ref(), key })?;
+        drop(lease);
         println!("Published seq {seq}, as of {}", iso8601(as_of, 0));
     } else {
         println!("Would publish seq {seq}, as of {}", iso8601(as_of, 0));
@@ -131,14 +141,18 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn connect(to: &str, token: Option<&str>) -> Result<Edge> {
-    let token = token.context("a token is needed: --token or ADMIT_TOKEN")?;
-    Edge::new(to, token).context("--to")
+/// What the published head leads to, which need not be uploaded. If that cannot be told, nothing is.
+fn reached(store: &Store, head: Option<&Head>) -> HashSet<ObjectName> {
+    let Some(head) = head else { return HashSet::new() };
+    reach(store, head).unwrap_or_else(|error| {
+        eprintln!("warning: what is published is not sound, and every object is checked: {error:#}");
+        HashSet::new()
+    })
 }
 
-/// The head that the edge serves, for its `seq`.
-fn published_head(edge: &Edge, args: &Args) -> Result<Option<Head>> {
-    let Some(jws) = edge.head()? else { return Ok(None) };
+/// The head that is published, for its `seq`.
+fn published_head(store: &Store, args: &Args) -> Result<Option<Head>> {
+    let Some(jws) = store.head()? else { return Ok(None) };
     match published(&jws, args.key.as_deref())? {
         Published::Verified(head) => Ok(Some(head)),
         Published::Unverified(head) => Ok(Some(head)),
@@ -157,7 +171,8 @@ fn published_head(edge: &Edge, args: &Args) -> Result<Option<Head>> {
 }
 
 fn sign(key: &PrivateKey, built: &Built<u64>, seq: u64, as_of: UnixSecs) -> Result<String> {
-    let head = built.head(seq, as_of);
+    let mut head = built.head(seq, as_of);
+    head.published_at = Some(now_unix_secs()?);
     key.sign(HEAD_TYPE, &serde_json::to_vec(&head)?)
 }
 

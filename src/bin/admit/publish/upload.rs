@@ -1,27 +1,79 @@
-//! Uploads the objects that the edge lacks, and makes sure of each that it can be read.
+//! Uploads the objects that the store lacks, and makes sure of each that it is there.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::{
+    collections::{HashMap, HashSet},
+    thread::sleep,
+};
 
 use admit::snapshot::object::ObjectName;
 use anyhow::{Context, Result, bail};
 
 use crate::{
-    edge::{Edge, Patience},
     parallel,
     progress::Progress,
+    store::{Batch, Checked, Object, Store, garbage::unmark, retry::Patience},
 };
 
-/// Calls at the same time: enough to hide the way to the edge, few enough for any rate limit.
+/// Batches that travel at the same time: enough to hide the way to the edge, few enough for any rate limit.
 const THREADS: usize = 4;
 
+/// Objects that are uploaded without asking whether they are there already: a pack takes no longer than a
+/// list.
+const UNASKED_MAX: usize = 8;
+
+/// Keys in one answer of a list, over objects in one pack: when fewer objects than this part of the store's
+/// are wanted, to upload those that are there already takes less than to list all of it.
+const LIST_GAIN: usize = 1_000 / 40;
+
+/// Objects that are to be published, in memory or on disk.
+pub trait Objects: Sync {
+    /// Their names and sizes in bytes, each once, in the order in which they are to be uploaded.
+    fn names(&self) -> &[(ObjectName, u64)];
+
+    /// The bytes of one of them.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    fn read(&self, name: ObjectName) -> Result<Vec<u8>>;
+}
+
+/// Objects in memory.
+pub struct InMemory<'a> {
+    names: Vec<(ObjectName, u64)>,
+    objects: HashMap<ObjectName, &'a [u8]>,
+}
+
+impl<'a> InMemory<'a> {
+    /// These objects; of equal ones one.
+    pub fn new(objects: &'a [Object]) -> Self {
+        let mut all = Self { names: Vec::with_capacity(objects.len()), objects: HashMap::new() };
+        for (name, object) in objects {
+            if all.objects.insert(*name, object).is_none() {
+                all.names.push((*name, object.len() as u64));
+            }
+        }
+        all
+    }
+}
+
+impl Objects for InMemory<'_> {
+    fn names(&self) -> &[(ObjectName, u64)] {
+        &self.names
+    }
+
+    fn read(&self, name: ObjectName) -> Result<Vec<u8>> {
+        Ok(self.objects.get(&name).with_context(|| format!("{name} was not built"))?.to_vec())
+    }
+}
+
 /// What an upload came to.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Uploaded {
-    /// Objects that the edge lacked.
+    /// Objects that the store lacked.
     pub objects: usize,
     /// Their bytes.
     pub bytes: u64,
-    /// Objects that the edge had.
+    /// Objects that the store had.
     pub skipped: usize,
 }
 
@@ -34,43 +86,148 @@ pub enum Mode {
     DryRun,
 }
 
-/// Uploads what the edge lacks of `objects`, and reads it back.
+/// Uploads what the store lacks of `objects`, and makes sure that it is there. What the published head reaches
+/// (`reached`) is taken for granted; what else there is, such as what an interrupted run has left, is looked up
+/// and checked as if it had been uploaded now. Nothing reached at all means that everything is checked.
 ///
 /// # Errors
-/// The edge does not answer, refuses, or does not have what it was given.
+/// An object cannot be read, or the store does not answer, refuses, or does not have what it was given.
 pub fn upload(
-    edge: &Edge,
-    objects: &[(ObjectName, Vec<u8>)],
+    store: &Store,
+    objects: &dyn Objects,
+    reached: &HashSet<ObjectName>,
     mode: Mode,
-    progress: &Progress,
 ) -> Result<Uploaded> {
-    let (count, bytes) = (AtomicUsize::new(0), AtomicU64::new(0));
-    parallel::for_each(objects, THREADS, |(name, object)| {
-        if !edge.has_object(*name)? {
-            if mode == Mode::Upload {
-                edge.put_object(*name, object)?;
-                verify(edge, *name)?;
-            }
-            count.fetch_add(1, Ordering::Relaxed);
-            bytes.fetch_add(object.len() as u64, Ordering::Relaxed);
-        }
-        progress.advance(object.len() as u64);
-        Ok(())
-    })?;
-    let uploaded = count.into_inner();
-    Ok(Uploaded { objects: uploaded, bytes: bytes.into_inner(), skipped: objects.len() - uploaded })
+    let all = objects.names();
+    let wanted: Vec<_> = all.iter().copied().filter(|(name, _)| !reached.contains(name)).collect();
+    let found =
+        if is_worth_a_list(wanted.len(), reached.len()) { look_up(store, &wanted)? } else { HashSet::new() };
+    let mut missing: HashSet<_> =
+        wanted.iter().map(|(name, _)| *name).filter(|name| !found.contains(name)).collect();
+    if mode == Mode::Upload {
+        let found: Vec<_> = found.into_iter().collect();
+        let Checked { missing: gone, broken } = store.check(&found, &|_| ())?;
+        missing.extend(gone.into_iter().chain(broken));
+        // Before the first of them is there: nobody may take them for garbage from now on.
+        unmark(store, &all.iter().map(|(name, _)| *name).collect())?;
+    }
+    let missing: Vec<_> = wanted.into_iter().filter(|(name, _)| missing.contains(name)).collect();
+    let bytes = missing.iter().map(|(_, bytes)| bytes).sum();
+    if mode == Mode::Upload {
+        let progress = Progress::new(missing.len(), bytes);
+        let sent = parallel::for_each(&batches(&missing, store.batch()), THREADS, |batch| {
+            send(store, objects, batch, &progress)
+        });
+        progress.finish();
+        sent?;
+        let names: Vec<_> = missing.iter().map(|(name, _)| *name).collect();
+        await_all(store, &names)?;
+    }
+    Ok(Uploaded { objects: missing.len(), bytes, skipped: all.len() - missing.len() })
 }
 
-/// Reads an object back, until it is there: the store may know for a while that it was not.
-fn verify(edge: &Edge, name: ObjectName) -> Result<()> {
+const fn is_worth_a_list(wanted: usize, reached: usize) -> bool {
+    wanted > UNASKED_MAX && wanted.saturating_mul(LIST_GAIN) > reached
+}
+
+/// Those objects that the store lists. It is not asked for each: KV would remember of those that are not there
+/// that they are not, beyond the moment when they are.
+fn look_up(store: &Store, wanted: &[(ObjectName, u64)]) -> Result<HashSet<ObjectName>> {
+    let kinds: HashSet<_> = wanted.iter().map(|(name, _)| name.kind).collect();
+    let mut there = HashSet::new();
+    for kind in kinds {
+        there.extend(store.objects(kind)?);
+    }
+    Ok(wanted.iter().map(|(name, _)| *name).filter(|name| there.contains(name)).collect())
+}
+
+/// Cuts a list into parts that travel together.
+fn batches(objects: &[(ObjectName, u64)], batch: Batch) -> Vec<Vec<(ObjectName, u64)>> {
+    let mut batches: Vec<Vec<_>> = Vec::new();
+    let mut room = 0;
+    for (name, bytes) in objects {
+        let cost = batch.cost(*bytes);
+        match batches.last_mut().filter(|last| last.len() < batch.objects && cost <= room) {
+            Some(last) => {
+                last.push((*name, *bytes));
+                room -= cost;
+            }
+            None => {
+                batches.push(vec![(*name, *bytes)]);
+                room = batch.bytes.saturating_sub(cost);
+            }
+        }
+    }
+    batches
+}
+
+fn send(
+    store: &Store,
+    objects: &dyn Objects,
+    batch: &[(ObjectName, u64)],
+    progress: &Progress,
+) -> Result<()> {
+    let read = batch.iter().map(|(name, _)| Ok((*name, objects.read(*name)?)));
+    store.put_objects(&read.collect::<Result<Vec<Object>>>()?)?;
+    batch.iter().for_each(|(_, bytes)| progress.advance(*bytes));
+    Ok(())
+}
+
+/// Checks what was uploaded, until all of it is there: the store may know for a while that it was not.
+fn await_all(store: &Store, names: &[ObjectName]) -> Result<()> {
     let mut patience = Patience::for_objects();
+    let mut left = names.to_vec();
     loop {
-        if edge.object(name).context("an uploaded object cannot be read back")?.is_some() {
-            return Ok(());
+        let Checked { missing, broken } = store.check(&left, &|_| ())?;
+        if let Some(name) = broken.first() {
+            bail!(
+                "{name} was uploaded, but what the store has is not what its digest says; {} in all",
+                broken.len()
+            );
         }
+        let Some(name) = missing.first() else { return Ok(()) };
         match patience.next(None) {
-            Some(pause) => std::thread::sleep(pause),
-            None => bail!("{name} was uploaded, but the Worker still does not have it"),
+            Some(pause) => sleep(pause),
+            None => {
+                bail!("{name} was uploaded, but the store still does not have it; {} in all", missing.len())
+            }
         }
+        left = missing;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use admit::snapshot::object::{Digest, ObjectKind};
+
+    use super::*;
+
+    fn sizes(sizes: &[u64], batch: Batch) -> Vec<Vec<u64>> {
+        let name = ObjectName { kind: ObjectKind::Shard, digest: Digest([0; 32]) };
+        let objects: Vec<_> = sizes.iter().map(|bytes| (name, *bytes)).collect();
+        let batches = batches(&objects, batch);
+        batches.into_iter().map(|batch| batch.into_iter().map(|(_, bytes)| bytes).collect()).collect()
+    }
+
+    #[test]
+    fn batches_are_bounded_and_in_order() {
+        let batch = Batch { objects: 3, bytes: 100, overhead: 4, bytes_of_three: 3 };
+        assert_eq!(sizes(&[], batch), [[0; 0]; 0]);
+        assert_eq!(sizes(&[3, 3, 3, 3], batch), [vec![3, 3, 3], vec![3]]);
+        assert_eq!(sizes(&[60, 30, 3], batch), [vec![60, 30], vec![3]]);
+        assert_eq!(sizes(&[60, 33, 3], batch), [vec![60], vec![33, 3]]);
+        // What is larger than a batch travels alone.
+        assert_eq!(sizes(&[3, 300, 3], batch), [[3], [300], [3]]);
+        let base64 = Batch { bytes_of_three: 4, ..batch };
+        assert_eq!(sizes(&[33, 33], base64), [vec![33, 33]]);
+        assert_eq!(sizes(&[36, 36], base64), [[36], [36]]);
+    }
+
+    #[test]
+    fn a_long_list_is_not_read_for_a_few_objects() {
+        assert!(is_worth_a_list(9, 0));
+        assert!(is_worth_a_list(5_000, 60_000));
+        assert!(!is_worth_a_list(8, 0));
+        assert!(!is_worth_a_list(1_000, 60_000));
     }
 }

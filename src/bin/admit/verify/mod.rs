@@ -8,7 +8,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, Result};
 
-use crate::{edge::Edge, progress::now, token::now_unix_secs};
+use crate::{progress::now, store::Store, token::now_unix_secs};
 
 /// Arguments of `admit verify`.
 #[derive(clap::Args)]
@@ -23,8 +23,8 @@ Examples:
   admit verify --from https://api.example.com --key publisher.jwk
   admit verify --from https://api.example.com --key publisher.jwk --json | jq '.problems[].what'")]
 pub struct Args {
-    /// Address of the Worker, such as http://127.0.0.1:8787
-    #[arg(long, value_name = "URL")]
+    /// Where it is published: https://… (a Worker), kv:<account>/<namespace>, or dir:<path>
+    #[arg(long, value_name = "STORE")]
     from: String,
     /// The publisher's JWK, public or private, to verify the head's signature with
     #[arg(long, value_name = "FILE")]
@@ -43,9 +43,8 @@ pub struct Args {
 /// The key cannot be read, the edge does not answer or refuses, or nothing is published.
 pub fn run(args: &Args) -> Result<ExitCode> {
     let started = now();
-    let token = args.token.as_deref().context("a token is needed: --token or ADMIT_TOKEN")?;
-    let edge = Edge::new(&args.from, token).context("--from")?;
-    let (mut report, outcome) = walk::walk(&edge, &args.key, now_unix_secs()?);
+    let store = Store::open(&args.from, args.token.as_deref()).context("--from")?;
+    let (mut report, outcome) = walk::walk(&store, &args.key, now_unix_secs()?);
     report.elapsed_secs = started.elapsed().as_secs_f64();
     if report.head.is_some() || report.problems_total > 0 {
         if args.json {

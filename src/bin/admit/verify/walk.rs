@@ -29,27 +29,27 @@ use super::{
     report::{HeadReport, Report},
 };
 use crate::{
-    edge::Edge,
     head::{Published, published},
     parallel,
     progress::Progress,
+    store::Store,
 };
 
 /// Objects that are read at the same time, 64 KiB each as a rule and 8 MiB at most.
 const THREADS: usize = 8;
 
-/// Reads everything at `edge` and checks it, the head with `key`, at `now`. What was found is there even if
+/// Reads everything in `store` and checks it, the head with `key`, at `now`. What was found is there even if
 /// the walk could not be completed.
-pub fn walk(edge: &Edge, key: &Path, now: UnixSecs) -> (Report, Result<()>) {
-    let walk = Walk { edge, report: Mutex::default() };
+pub fn walk(store: &Store, key: &Path, now: UnixSecs) -> (Report, Result<()>) {
+    let walk = Walk { store, report: Mutex::default() };
     let outcome = walk.run(key, now);
     let mut report = walk.report.into_inner().unwrap_or_else(PoisonError::into_inner);
     report.finish(outcome.is_ok());
     (report, outcome)
 }
 
-struct Walk<'e> {
-    edge: &'e Edge,
+struct Walk<'s> {
+    store: &'s Store,
     report: Mutex<Report>,
 }
 
@@ -67,7 +67,7 @@ impl Walk<'_> {
     }
 
     fn run(&self, key: &Path, now: UnixSecs) -> Result<()> {
-        let jws = self.edge.head()?.context("nothing is published yet")?;
+        let jws = self.store.head()?.context("nothing is published yet")?;
         let Some(head) = self.head(&jws, key, now)? else { return Ok(()) };
         let name = |kind, digest| ObjectName { kind, digest };
         let directory = self.directory(name(ObjectKind::Directory, head.directory))?;
@@ -126,7 +126,7 @@ impl Walk<'_> {
 
     /// An object, if it is there and is what its name says; otherwise that is noted.
     fn object(&self, name: ObjectName) -> Result<Option<Vec<u8>>> {
-        match self.edge.object(name) {
+        match self.store.object(name) {
             Ok(Some(object)) => {
                 self.report().count(name.kind, object.len());
                 Ok(Some(object))

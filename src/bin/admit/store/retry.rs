@@ -6,8 +6,9 @@ use std::time::Duration;
 /// replaced; a longer outage is for whoever runs the command to judge.
 const ATTEMPTS: u32 = 6;
 
-/// The longest pause that a `Retry-After` may ask for: what a rate limit of a minute needs.
-const ASKED_MAX: Duration = Duration::from_secs(60);
+/// The longest pause that a `Retry-After` may ask for: Cloudflare's API turns away everything for five minutes
+/// after too many calls.
+const ASKED_MAX: Duration = Duration::from_secs(300);
 
 /// Pauses that double, each shortened at random, so that several publishers do not come back together.
 #[derive(Debug)]

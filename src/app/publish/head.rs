@@ -1,0 +1,112 @@
+//! Which heads may be stored, and which objects a head needs.
+
+use super::{App, store_failed};
+use crate::{
+    api::{error::ApiError, reply::Reply},
+    app::{load::LoadError, seconds, unavailable},
+    limits::HEAD_SKEW_SECS,
+    ports::{ObjectStore, Platform},
+    snapshot::{
+        delta,
+        directory::Directory,
+        head::{Head, HeadError},
+        index::Index,
+        object::{Digest, FormatError, HEAD_KEY, ObjectKind, ObjectName},
+    },
+};
+
+const NOT_A_HEAD: ApiError =
+    ApiError::InvalidField("body", "The body is not a head that a key of SNAPSHOT_KEYS has signed");
+const NOT_COMPLETE: ApiError = ApiError::InvalidField("body", "An object that the head names is not stored");
+const FROM_THE_FUTURE: ApiError = ApiError::InvalidField("as_of", "The head's as_of lies in the future");
+const OTHER_FORMAT: ApiError = ApiError::InvalidField("format", "The head names another format");
+const OTHER_SEQ: ApiError = ApiError::InvalidField("seq", "The head has another seq than its key");
+
+impl<P: Platform> App<P> {
+    /// Whether a head may be stored: signed, not older than the stored one, complete.
+    pub(super) async fn check_head(&self, jws: &[u8]) -> Result<(), Reply> {
+        let head = self.signed_head(jws)?;
+        // A stored head that nobody signed is no head: it must not keep a good one out.
+        let stored = self.stored_head().await?.and_then(Result::ok);
+        self.check_follows(&head, self.newest(stored).as_ref())?;
+        self.check_complete(&head).await
+    }
+
+    /// Whether a head may be kept as the one by which `seq` was published. Its objects are not looked for: the
+    /// head itself follows at once, and is not stored without them.
+    pub(super) fn check_version(&self, seq: u64, jws: &[u8]) -> Result<(), Reply> {
+        let head = self.signed_head(jws)?;
+        self.check_follows(&head, None)?;
+        if head.seq == seq { Ok(()) } else { Err(OTHER_SEQ.into()) }
+    }
+
+    /// Whether an object may go: the published head does not name it. What its index leads to is for the
+    /// publisher to know.
+    pub(super) async fn check_unneeded(&self, name: ObjectName) -> Result<(), Reply> {
+        let needed = |reason: String| Reply::error(ApiError::ObjectNeeded, reason);
+        // A head that cannot be read may name anything.
+        let stored = self.stored_head().await?.transpose().map_err(|error| needed(error.to_string()))?;
+        match self.newest(stored) {
+            Some(head) if named(&head).any(|needed| needed == name) => Err(needed(name.to_string())),
+            _ => Ok(()),
+        }
+    }
+
+    fn signed_head(&self, jws: &[u8]) -> Result<Head, Reply> {
+        self.verify_head(jws).map_err(|error| Reply::error(NOT_A_HEAD, error.to_string()))
+    }
+
+    async fn stored_head(&self) -> Result<Option<Result<Head, LoadError>>, Reply> {
+        let stored = self.platform.store().get_recent(HEAD_KEY).await.map_err(store_failed)?;
+        Ok(stored.map(|jws| self.verify_head(&jws)))
+    }
+
+    /// The store may show an old head for a while; the one in use here may be newer.
+    fn newest(&self, stored: Option<Head>) -> Option<Head> {
+        let in_use = self.state.borrow().snapshots.current().map(|current| current.head.clone());
+        stored.into_iter().chain(in_use).max_by_key(|head| (head.seq, head.as_of))
+    }
+
+    fn check_follows(&self, head: &Head, newest: Option<&Head>) -> Result<(), Reply> {
+        let now = seconds(self.platform.now_ms());
+        head.may_follow(newest, now, HEAD_SKEW_SECS).map_err(|error| {
+            let refusal = match error {
+                HeadError::Older { .. } => ApiError::OlderHead,
+                HeadError::FromTheFuture => FROM_THE_FUTURE,
+                HeadError::Format(_) => OTHER_FORMAT,
+            };
+            Reply::error(refusal, error.to_string())
+        })
+    }
+
+    /// Whether what every check needs is there and can be decoded: an isolate that starts with a head of other
+    /// objects could answer nothing. The publisher has verified the shards.
+    async fn check_complete(&self, head: &Head) -> Result<(), Reply> {
+        for name in named(head) {
+            let object = self.read_recent(name).await;
+            match object.and_then(|object| Ok(decodes(name.kind, object)?)) {
+                Ok(()) => {}
+                Err(LoadError::Store(error)) => return Err(Reply::error(unavailable(), error.to_string())),
+                Err(error) => return Err(Reply::error(NOT_COMPLETE, error.to_string())),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The objects that a head names itself.
+fn named(head: &Head) -> impl Iterator<Item = ObjectName> + use<> {
+    let of = |kind: ObjectKind| move |digest: Digest| ObjectName { kind, digest };
+    let delta = head.delta.map(of(ObjectKind::Delta));
+    [of(ObjectKind::Index)(head.index), of(ObjectKind::Directory)(head.directory)].into_iter().chain(delta)
+}
+
+fn decodes(kind: ObjectKind, object: Vec<u8>) -> Result<(), FormatError> {
+    match kind {
+        ObjectKind::Index => Index::decode(object).map(drop),
+        ObjectKind::Directory => Directory::decode(&object).map(drop),
+        ObjectKind::Delta => delta::tables(&object).map(drop),
+        // Read in place, when they are asked for.
+        ObjectKind::Shard | ObjectKind::Page => Ok(()),
+    }
+}

@@ -1,0 +1,144 @@
+//! Which keys there are, for whoever looks for what nothing refers to any more.
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+
+use super::{App, store_failed};
+use crate::{
+    api::{
+        error::ApiError,
+        reply::{Caching, Reply},
+    },
+    limits::CURSOR_MAX_BYTES,
+    ports::{KeyPage, ObjectStore, Platform},
+    snapshot::{object::ObjectKind, store_key::VERSION_PREFIX},
+};
+
+const INVALID_PREFIX: ApiError = ApiError::InvalidField(
+    "prefix",
+    "The prefix must be shard/, page/, index/, delta/, directory/ or version/, with or without digits after it",
+);
+const INVALID_CURSOR: ApiError =
+    ApiError::InvalidField("cursor", "The cursor must be one that this route has answered");
+
+impl<P: Platform> App<P> {
+    /// A page of the keys that begin with a prefix.
+    pub(super) async fn list_keys(&self, query: &str) -> Result<Reply, Reply> {
+        let (prefix, cursor) = prefix_and_cursor(query)?;
+        let page = self.platform.store().list(&prefix, cursor.as_deref()).await.map_err(store_failed)?;
+        let KeyPage { keys, cursor } = page;
+        let (keys, cursor) = (Value::from(keys), Value::from(cursor));
+        Ok(Reply::ok(format!(r#"{{"keys":{keys},"cursor":{cursor}}}"#), Caching::Private))
+    }
+}
+
+/// `prefix`, and `cursor` unless it is the first page. An empty cursor is none.
+fn prefix_and_cursor(query: &str) -> Result<(Cow<'_, str>, Option<Cow<'_, str>>), ApiError> {
+    let (mut prefix, mut cursor) = (None, None);
+    for pair in query.split('&') {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        match name {
+            "prefix" => prefix = Some(decoded(value).ok_or(INVALID_PREFIX)?),
+            "cursor" => cursor = Some(decoded(value).ok_or(INVALID_CURSOR)?).filter(|text| !text.is_empty()),
+            _ => {}
+        }
+    }
+    let prefix = prefix.filter(|prefix| is_prefix(prefix)).ok_or(INVALID_PREFIX)?;
+    match &cursor {
+        Some(cursor) if cursor.len() > CURSOR_MAX_BYTES => Err(INVALID_CURSOR),
+        _ => Ok((prefix, cursor)),
+    }
+}
+
+/// Whether only keys of the snapshot begin with `text`: others in the namespace are nobody's business.
+fn is_prefix(text: &str) -> bool {
+    let digits = ObjectKind::ALL
+        .into_iter()
+        .find_map(|kind| text.strip_prefix(kind.prefix())?.strip_prefix('/'))
+        .or_else(|| text.strip_prefix(VERSION_PREFIX));
+    digits.is_some_and(|digits| {
+        digits.len() <= 64 && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    })
+}
+
+/// Text of a query: `%2F` is a slash, and everything else is itself. `None` when it is no UTF-8, or a percent
+/// sign stands alone.
+fn decoded(text: &str) -> Option<Cow<'_, str>> {
+    if !text.contains('%') {
+        return Some(Cow::Borrowed(text));
+    }
+    let mut parts = text.split('%');
+    let mut bytes = parts.next()?.as_bytes().to_vec();
+    for part in parts {
+        let (digits, rest) = part.split_at_checked(2)?;
+        // `from_str_radix` alone would take a sign.
+        if !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return None;
+        }
+        bytes.push(u8::from_str_radix(digits, 16).ok()?);
+        bytes.extend_from_slice(rest.as_bytes());
+    }
+    String::from_utf8(bytes).ok().map(Cow::Owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn prefixes_are_those_of_the_snapshot() {
+        for (query, prefix, cursor) in [
+            ("prefix=shard/", "shard/", None),
+            ("prefix=shard%2F0a", "shard/0a", None),
+            ("prefix=version/1&cursor=", "version/1", None),
+            ("cursor=a%2Bb%3d%3D&x=%&prefix=delta/", "delta/", Some("a+b==")),
+            ("prefix=page/&cursor=a+b", "page/", Some("a+b")),
+        ] {
+            let (found, next) = prefix_and_cursor(query).unwrap();
+            assert_eq!((found.as_ref(), next.as_deref()), (prefix, cursor), "{query}");
+        }
+        let long = format!("prefix=shard/{}", "0".repeat(65));
+        for query in [
+            "",
+            "prefix",
+            "prefix=",
+            "prefix=shard",
+            "prefix=jwks/",
+            "prefix=s",
+            "prefix=head",
+            "prefix=lease",
+            "prefix=shard//",
+            "prefix=shard/%2e%2e",
+            "prefix=shard/A",
+            "prefix=%73hards/",
+            "prefix=shard%2",
+            "prefix=shard%+2",
+            "prefix=%ff",
+            "Prefix=shard/",
+            &long,
+        ] {
+            assert_eq!(prefix_and_cursor(query), Err(INVALID_PREFIX), "{query}");
+        }
+        for cursor in ["%", "%zz", "%80", &"c".repeat(CURSOR_MAX_BYTES + 1)] {
+            let query = format!("prefix=shard/&cursor={cursor}");
+            assert_eq!(prefix_and_cursor(&query), Err(INVALID_CURSOR), "{cursor}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_query_is_read_without_panic(query in any::<String>()) {
+            let _ = prefix_and_cursor(&query);
+            let _ = prefix_and_cursor(&format!("prefix={query}"));
+        }
+
+        #[test]
+        fn what_is_encoded_is_decoded(text in any::<String>()) {
+            let encoded: String = text.bytes().map(|byte| format!("%{byte:02X}")).collect();
+            prop_assert_eq!(decoded(&encoded), Some(Cow::Borrowed(text.as_str())));
+        }
+    }
+}

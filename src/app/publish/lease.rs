@@ -1,0 +1,65 @@
+//! Who may publish, as far as a store without compare-and-swap can say.
+
+use super::{App, store_failed};
+use crate::{
+    api::{error::ApiError, reply::Reply},
+    ports::{ObjectStore, Platform},
+    snapshot::{
+        lease::{Lease, LeaseError},
+        store_key::LEASE_KEY,
+    },
+};
+
+const NOT_A_LEASE: ApiError = ApiError::InvalidField("body", "The body is not a lease");
+const WRONG_END: ApiError =
+    ApiError::InvalidField("until", "A lease must end within 600 s from now, by the clock of this service");
+
+impl<P: Platform> App<P> {
+    /// Whether `holder` may change what is published: nobody else holds the lease.
+    pub(super) async fn check_holder(&self, holder: Option<&str>) -> Result<(), Reply> {
+        match self.stored_lease().await? {
+            Some(lease) if lease.excludes(holder, self.now()) => Err(held(&lease)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether a lease may be taken or renewed.
+    pub(super) async fn check_lease(&self, json: &[u8]) -> Result<(), Reply> {
+        let lease = Lease::parse(json).map_err(|error| Reply::detailed(NOT_A_LEASE, &error.to_string()))?;
+        lease.check(self.now()).map_err(|error: LeaseError| Reply::error(WRONG_END, error.to_string()))?;
+        self.check_holder(Some(&lease.holder)).await
+    }
+
+    /// Whether `holder` may end the stored lease. `false` is a lease of somebody else that has ended: it may be
+    /// renewed at this moment, and is in nobody's way.
+    pub(super) async fn may_release(&self, holder: Option<&str>) -> Result<bool, Reply> {
+        match self.stored_lease().await? {
+            Some(lease) if lease.excludes(holder, self.now()) => Err(held(&lease)),
+            Some(lease) => Ok(holder == Some(lease.holder.as_str())),
+            None => Ok(true),
+        }
+    }
+
+    /// The stored lease. Whoever can write to the store may leave anything there: what is no lease keeps nobody
+    /// away.
+    async fn stored_lease(&self) -> Result<Option<Lease>, Reply> {
+        let stored = self.platform.store().get_recent(LEASE_KEY).await.map_err(store_failed)?;
+        Ok(stored.and_then(|json| Lease::parse(&json).ok()))
+    }
+}
+
+fn held(lease: &Lease) -> Reply {
+    let Lease { host, until, .. } = lease;
+    Reply::detailed(ApiError::LeaseHeld, &format!("{host}, until {until}. Try again then"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::LEASE_MAX_SECS;
+
+    #[test]
+    fn the_limit_in_the_message_is_that_of_leases() {
+        assert!(WRONG_END.message().contains(&format!("within {LEASE_MAX_SECS} s")));
+    }
+}

@@ -1,0 +1,251 @@
+//! The publisher's own lease: taken before the first write, renewed behind the work, given back at the end.
+
+use std::{
+    fmt,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use admit::snapshot::{
+    lease::{HOST_MAX_BYTES, Lease},
+    store_key::StoreKey,
+    time::{UnixSecs, iso8601},
+};
+use anyhow::{Context, Result, anyhow};
+
+use super::{Shared, retry::Patience};
+
+/// How long a lease lasts unless it is renewed: how long a publisher that was killed keeps others away. KV may
+/// show a lease as it was a minute ago, so that it has to last a minute longer than the time between two
+/// renewals, and the rest is for clocks that differ.
+pub const LEASE_SECS: i64 = 120;
+
+/// Between two renewals.
+const RENEW_EVERY: Duration = Duration::from_secs(LEASE_SECS.unsigned_abs() / 3);
+
+/// Somebody else may publish now.
+#[derive(Debug)]
+pub struct LeaseHeld {
+    host: String,
+    until: UnixSecs,
+    now: UnixSecs,
+}
+
+impl LeaseHeld {
+    /// Somebody else's lease, as it stands at `now`.
+    pub fn new(lease: &Lease, now: UnixSecs) -> Self {
+        Self { host: lease.host.clone(), until: lease.until, now }
+    }
+}
+
+impl fmt::Display for LeaseHeld {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (host, until, left) = (&self.host, iso8601(self.until, 0), self.until - self.now);
+        write!(
+            formatter,
+            "another publisher, {host}, holds the lease until {until}, {left} s from now, and longer if it renews \
+             it. If it is gone, wait until then, or take over with --force"
+        )
+    }
+}
+
+impl std::error::Error for LeaseHeld {}
+
+/// A lease as long as it is wanted.
+pub struct Tenure {
+    holder: String,
+    host: String,
+    state: Mutex<State>,
+    is_over: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    until: UnixSecs,
+    /// Why it could not be renewed the last time.
+    failure: Option<anyhow::Error>,
+    /// Somebody else has it.
+    lost_to: Option<String>,
+    is_over: bool,
+}
+
+impl Tenure {
+    /// Who holds it, for the store.
+    pub fn holder(&self) -> &str {
+        &self.holder
+    }
+
+    /// Whether a write may still be made at `now`.
+    ///
+    /// # Errors
+    /// Somebody else has taken the lease, or it could not be renewed in time.
+    pub fn check(&self, now: UnixSecs) -> Result<()> {
+        let state = self.state();
+        if let Some(other) = &state.lost_to {
+            return Err(anyhow!("this publisher has lost its lease, so it writes nothing more: {other}"));
+        }
+        if now < state.until {
+            return Ok(());
+        }
+        let ended = iso8601(state.until, 0);
+        let why = match &state.failure {
+            Some(failure) => format!(": {failure:#}"),
+            None => ", as if this machine had slept".to_owned(),
+        };
+        Err(anyhow!(
+            "this publisher's lease ended at {ended} without being renewed{why}. Others may publish now, so it \
+             writes nothing more; run it again"
+        ))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Renews the lease, or notes why that did not go.
+    fn renew(&self, shared: &Shared) {
+        let renewed = (shared.clock)().and_then(|now| {
+            // Too late is too late: somebody may have had it, and given it back, in between.
+            self.check(now)?;
+            let until = now.saturating_add(LEASE_SECS);
+            shared.write_lease(&self.lease(until), now).map(|()| until)
+        });
+        let mut state = self.state();
+        match renewed {
+            Ok(until) => (state.until, state.failure) = (until, None),
+            Err(error) if error.is::<LeaseHeld>() => state.lost_to = Some(error.to_string()),
+            Err(error) => state.failure = Some(error),
+        }
+    }
+
+    fn lease(&self, until: UnixSecs) -> Lease {
+        Lease { holder: self.holder.clone(), host: self.host.clone(), until }
+    }
+}
+
+/// The lease of this run. Given back when it is dropped.
+pub struct Guard {
+    shared: Arc<Shared>,
+    tenure: Arc<Tenure>,
+    renewal: Option<JoinHandle<()>>,
+}
+
+impl Guard {
+    /// Takes the lease; with `force` from whoever holds it.
+    ///
+    /// # Errors
+    /// Somebody else holds it, or the store does not answer.
+    pub fn take(shared: Arc<Shared>, force: bool) -> Result<Self> {
+        let mut random = [0; 16];
+        getrandom::fill(&mut random).context("cannot make up who holds the lease")?;
+        let tenure = Tenure {
+            holder: format!("{:032x}", u128::from_le_bytes(random)),
+            host: host(),
+            state: Mutex::default(),
+            is_over: Condvar::new(),
+        };
+        let mut patience = Patience::for_objects();
+        let until = loop {
+            let now = (shared.clock)()?;
+            let until = now.saturating_add(LEASE_SECS);
+            let error = match shared.write_lease(&tenure.lease(until), now) {
+                Ok(()) => break until,
+                Err(error) => error,
+            };
+            if !(force && error.is::<LeaseHeld>()) {
+                return Err(error);
+            }
+            // Who shows the other's name may end the other's lease.
+            if let Some(lease) = shared.lease()? {
+                eprintln!("warning: taking over the lease of {}", lease.host);
+                shared.backend.delete(StoreKey::Lease, Some(&lease.holder))?;
+            }
+            // KV may go on showing it for a minute.
+            match patience.next(None) {
+                Some(pause) if shared.backend.has_rules() => std::thread::sleep(pause),
+                Some(_) => {}
+                None => return Err(error),
+            }
+        };
+        tenure.state().until = until;
+        let tenure = Arc::new(tenure);
+        shared.set_tenure(Some(Arc::clone(&tenure)));
+        let renewal = {
+            let (shared, tenure) = (Arc::clone(&shared), Arc::clone(&tenure));
+            std::thread::spawn(move || renew_until_it_is_over(&shared, &tenure))
+        };
+        Ok(Self { shared, tenure, renewal: Some(renewal) })
+    }
+
+    /// Gives the lease back. A failure is only a warning: the lease ends by itself.
+    pub fn release(self) {
+        drop(self);
+    }
+
+    fn end(&mut self) -> Result<()> {
+        self.tenure.state().is_over = true;
+        self.tenure.is_over.notify_all();
+        if let Some(renewal) = self.renewal.take() {
+            // A thread that panicked has said so itself.
+            let _ = renewal.join();
+        }
+        self.shared.set_tenure(None);
+        if self.tenure.check((self.shared.clock)()?).is_err() {
+            return Ok(());
+        }
+        self.shared.end_lease(self.tenure.holder())
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if let Err(error) = self.end() {
+            eprintln!("warning: the lease could not be given back, and ends in {LEASE_SECS} s: {error:#}");
+        }
+    }
+}
+
+fn renew_until_it_is_over(shared: &Shared, tenure: &Tenure) {
+    let mut state = tenure.state();
+    while !state.is_over && state.lost_to.is_none() {
+        let waited = tenure.is_over.wait_timeout(state, RENEW_EVERY);
+        let (woken, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+        state = woken;
+        if timeout.timed_out() && !state.is_over {
+            drop(state);
+            tenure.renew(shared);
+            state = tenure.state();
+        }
+    }
+}
+
+/// This machine and this process, as a lease names them: visible ASCII.
+fn host() -> String {
+    let name = gethostname::gethostname();
+    let name: String = name.to_string_lossy().chars().filter(char::is_ascii_graphic).collect();
+    let name = if name.is_empty() { "unknown" } else { &name };
+    let process = format!(":{}", std::process::id());
+    // ASCII only, so that any place is one to cut at.
+    let kept = name.get(..HOST_MAX_BYTES - process.len()).unwrap_or(name);
+    format!("{kept}{process}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_machine_has_a_name_that_a_lease_may_have() {
+        let lease = Lease { holder: "0".repeat(32), host: host(), until: 1 };
+        assert_eq!(Lease::parse(&serde_json::to_vec(&lease).unwrap()), Ok(lease));
+    }
+
+    #[test]
+    fn who_is_in_the_way_and_how_long_is_said() {
+        let lease = Lease { holder: "0".repeat(32), host: "build-7:4711".to_owned(), until: 1_700_000_060 };
+        let text = LeaseHeld::new(&lease, 1_700_000_013).to_string();
+        assert!(text.contains("build-7:4711") && text.contains("47 s from now"), "{text}");
+        assert!(text.contains("2023-11-14T22:14:20+00:00") && text.contains("--force"), "{text}");
+    }
+}

@@ -1,0 +1,334 @@
+//! Where snapshots are published to and read from: a Worker, a KV namespace, or a directory.
+
+mod backend;
+mod dir;
+pub mod garbage;
+mod http;
+mod kv;
+mod lease;
+pub mod reach;
+pub mod retry;
+mod rules;
+mod worker;
+
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use admit::snapshot::{
+    head::Head,
+    lease::Lease,
+    object::{ObjectKind, ObjectName},
+    store_key::{StoreKey, VERSION_PREFIX},
+    time::UnixSecs,
+};
+use anyhow::{Context, Result, bail};
+
+use self::{backend::Backend, dir::Dir, garbage::Garbage, kv::Kv, lease::Tenure, worker::Worker};
+pub use self::{
+    backend::{Batch, Checked, Object},
+    lease::Guard,
+};
+use crate::token::now_unix_secs;
+
+/// The clock by which leases and garbage are judged.
+pub type Clock = Arc<dyn Fn() -> Result<UnixSecs> + Send + Sync>;
+
+/// A place where snapshots are published.
+#[derive(Clone)]
+pub struct Store(Arc<Shared>);
+
+/// What a store and the renewal of its lease have in common.
+pub struct Shared {
+    backend: Box<dyn Backend>,
+    clock: Clock,
+    tenure: Mutex<Option<Arc<Tenure>>>,
+}
+
+/// A head on its way.
+#[derive(Clone, Copy, Debug)]
+pub struct NewHead<'a> {
+    /// The head as it is signed.
+    pub jws: &'a str,
+    /// The head that was published when the work began: nobody may have published since.
+    pub follows: Option<&'a Head>,
+    /// The publisher's JWK.
+    pub key: &'a Path,
+}
+
+impl Store {
+    /// The store at `place`, `https://…` or `http://…`, `kv:<account>/<namespace>` or `dir:<path>`; a Worker is asked
+    /// with `token`.
+    ///
+    /// # Errors
+    /// `place` is none, or what it needs to be asked with is missing.
+    pub fn open(place: &str, token: Option<&str>) -> Result<Self> {
+        let backend: Box<dyn Backend> = match place.split_once(':') {
+            Some(("dir", "")) => bail!("dir: names no directory"),
+            Some(("dir", path)) => Box::new(Dir::new(Path::new(path))),
+            Some(("kv", place)) => {
+                let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+                let token = variable("CLOUDFLARE_API_TOKEN")
+                    .context("an API token is needed in CLOUDFLARE_API_TOKEN to reach Workers KV")?;
+                Box::new(Kv::new(place, &token, variable("CLOUDFLARE_API_BASE_URL").as_deref())?)
+            }
+            Some(("http" | "https", _)) => {
+                let token = token.context("a token is needed: --token or ADMIT_TOKEN")?;
+                Box::new(Worker::new(place, token)?)
+            }
+            _ => bail!("{place:?} is none of https://… (a Worker), kv:<account>/<namespace> and dir:<path>"),
+        };
+        Ok(Self::with(backend, Arc::new(now_unix_secs)))
+    }
+
+    fn with(backend: Box<dyn Backend>, clock: Clock) -> Self {
+        Self(Arc::new(Shared { backend, clock, tenure: Mutex::default() }))
+    }
+
+    /// A directory whose clock is set.
+    #[cfg(test)]
+    pub fn in_dir(path: &Path, clock: Clock) -> Self {
+        Self::with(Box::new(Dir::new(path)), clock)
+    }
+
+    /// The moment, by the clock that leases go by.
+    ///
+    /// # Errors
+    /// The machine's clock stands before 1970.
+    pub fn now(&self) -> Result<UnixSecs> {
+        (self.0.clock)()
+    }
+
+    /// Takes the lease; with `force` from whoever holds it. While it is held, every write is made as its holder
+    /// and refused once it is lost. It is renewed behind the work, and given back when the guard is dropped.
+    ///
+    /// # Errors
+    /// Somebody else holds it, or the store does not answer.
+    pub fn lock(&self, force: bool) -> Result<Guard> {
+        Guard::take(Arc::clone(&self.0), force)
+    }
+
+    /// Who may publish, as far as the store shows it.
+    ///
+    /// # Errors
+    /// The store does not answer, or refuses.
+    pub fn lease(&self) -> Result<Option<Lease>> {
+        self.0.lease()
+    }
+
+    /// The published head, if there is one.
+    ///
+    /// # Errors
+    /// The store does not answer, or refuses.
+    pub fn head(&self) -> Result<Option<String>> {
+        self.text(StoreKey::Head)
+    }
+
+    /// Publishes a head.
+    ///
+    /// # Errors
+    /// The lease is lost or somebody else's, somebody has published since, the head is older than the published
+    /// one, an object that it names is missing, or the store does not answer or refuses.
+    pub fn put_head(&self, head: NewHead<'_>) -> Result<()> {
+        let holder = self.0.holder()?;
+        let _lock = self.0.backend.exclusive()?;
+        rules::check_head(&self.0, head, holder.as_deref(), self.now()?)?;
+        self.0.backend.put(StoreKey::Head, head.jws.as_bytes(), holder.as_deref())
+    }
+
+    /// The `seq` of every version that is kept, in ascending order.
+    ///
+    /// # Errors
+    /// The store does not answer, or refuses.
+    pub fn versions(&self) -> Result<Vec<u64>> {
+        let keys = self.0.backend.keys(VERSION_PREFIX)?;
+        let seq = |key: &String| match StoreKey::parse(key) {
+            Some(StoreKey::Version(seq)) => Some(seq),
+            _ => None,
+        };
+        let mut versions: Vec<_> = keys.iter().filter_map(seq).collect();
+        versions.sort_unstable();
+        versions.dedup();
+        Ok(versions)
+    }
+
+    /// The head by which a version was published, if it is kept.
+    ///
+    /// # Errors
+    /// The store does not answer, or refuses.
+    pub fn version(&self, seq: u64) -> Result<Option<String>> {
+        self.text(StoreKey::Version(seq))
+    }
+
+    /// Keeps the head of a version that is about to be published, so that it can be returned to.
+    ///
+    /// # Errors
+    /// The lease is lost or somebody else's, or the store does not answer or refuses.
+    pub fn put_version(&self, seq: u64, jws: &str) -> Result<()> {
+        self.0.put_as_holder(StoreKey::Version(seq), jws.as_bytes())
+    }
+
+    /// Keeps the head of a version no longer.
+    ///
+    /// # Errors
+    /// The lease is lost or somebody else's, or the store does not answer or refuses.
+    pub fn delete_version(&self, seq: u64) -> Result<()> {
+        let holder = self.0.holder()?;
+        let _lock = self.0.backend.exclusive()?;
+        self.0.check_lease(holder.as_deref())?;
+        self.0.backend.delete(StoreKey::Version(seq), holder.as_deref())
+    }
+
+    /// An object, whose bytes are what its name says, if it is there.
+    ///
+    /// # Errors
+    /// The store does not answer, or refuses, or what it has is not this object.
+    pub fn object(&self, name: ObjectName) -> Result<Option<Vec<u8>>> {
+        let Some(bytes) = self.0.backend.get(StoreKey::Object(name))? else { return Ok(None) };
+        name.check(&bytes).with_context(|| format!("what is stored as {name}"))?;
+        Ok(Some(bytes))
+    }
+
+    /// All objects of a kind. Keys that are no object's are passed over.
+    ///
+    /// # Errors
+    /// The store does not answer, or refuses.
+    pub fn objects(&self, kind: ObjectKind) -> Result<Vec<ObjectName>> {
+        let keys = self.0.backend.keys(&format!("{}/", kind.prefix()))?;
+        Ok(keys.iter().filter_map(|key| ObjectName::parse(key)).collect())
+    }
+
+    /// How many objects [`Self::put_objects`] takes at once.
+    pub fn batch(&self) -> Batch {
+        self.0.backend.batch()
+    }
+
+    /// Stores objects that fit into a batch, each of which must be what its name says.
+    ///
+    /// # Errors
+    /// The lease is lost, an object is not what its name says, or the store does not answer or refuses.
+    pub fn put_objects(&self, objects: &[Object]) -> Result<()> {
+        for (name, object) in objects {
+            name.check(object).with_context(|| format!("{name} was spoilt before it was sent"))?;
+        }
+        self.0.backend.put_objects(objects, self.0.holder()?.as_deref())
+    }
+
+    /// Deletes objects, any number, and says after each part how many that were.
+    ///
+    /// # Errors
+    /// The lease is lost or somebody else's, or the store does not answer or refuses.
+    pub fn delete_objects(&self, names: &[ObjectName], deleted: &(dyn Fn(usize) + Sync)) -> Result<()> {
+        // Parts, so that a lease that is lost ends it soon.
+        for names in names.chunks(1_000) {
+            let holder = self.0.holder()?;
+            let _lock = self.0.backend.exclusive()?;
+            self.0.check_lease(holder.as_deref())?;
+            self.0.backend.delete_objects(names, holder.as_deref(), deleted)?;
+        }
+        Ok(())
+    }
+
+    /// Which of these objects are missing or broken, any number of them; says after each part how many were
+    /// looked at. A KV namespace looks into a sample of many.
+    ///
+    /// # Errors
+    /// The store does not answer, or refuses.
+    pub fn check(&self, names: &[ObjectName], checked: &(dyn Fn(usize) + Sync)) -> Result<Checked> {
+        self.0.backend.check(names, checked)
+    }
+
+    /// What the last collection found unreferenced.
+    ///
+    /// # Errors
+    /// The store does not answer, or refuses, or what it has is no such list.
+    pub fn garbage(&self) -> Result<Garbage> {
+        match self.0.backend.get(StoreKey::Garbage)? {
+            Some(json) => Garbage::parse(&json),
+            None => Ok(Garbage::default()),
+        }
+    }
+
+    /// Keeps what was found unreferenced.
+    ///
+    /// # Errors
+    /// The lease is lost or somebody else's, or the store does not answer or refuses.
+    pub fn put_garbage(&self, garbage: &Garbage) -> Result<()> {
+        self.0.put_as_holder(StoreKey::Garbage, &garbage.to_json()?)
+    }
+
+    fn text(&self, key: StoreKey) -> Result<Option<String>> {
+        let Some(value) = self.0.backend.get(key)? else { return Ok(None) };
+        let text = String::from_utf8(value).with_context(|| format!("the published {key} is no text"))?;
+        Ok(Some(text.trim().to_owned()))
+    }
+}
+
+impl Shared {
+    fn set_tenure(&self, tenure: Option<Arc<Tenure>>) {
+        *self.tenure.lock().unwrap_or_else(PoisonError::into_inner) = tenure;
+    }
+
+    /// Who writes: the holder of this run's lease, if it has taken one and has not lost it.
+    fn holder(&self) -> Result<Option<String>> {
+        let tenure = self.tenure.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some(tenure) = tenure else { return Ok(None) };
+        tenure.check((self.clock)()?)?;
+        Ok(Some(tenure.holder().to_owned()))
+    }
+
+    fn lease(&self) -> Result<Option<Lease>> {
+        // A lease that is none keeps nobody away.
+        Ok(self.backend.get(StoreKey::Lease)?.and_then(|json| Lease::parse(&json).ok()))
+    }
+
+    /// Takes or renews a lease.
+    fn write_lease(&self, lease: &Lease, now: UnixSecs) -> Result<()> {
+        let json = serde_json::to_vec(lease)?;
+        let _lock = self.backend.exclusive()?;
+        if !self.backend.has_rules() {
+            rules::check_lease(self.lease()?.as_ref(), Some(&lease.holder), now)?;
+        }
+        self.backend.put(StoreKey::Lease, &json, Some(&lease.holder))
+    }
+
+    /// Gives the holder's lease back, if it is still the holder's.
+    fn end_lease(&self, holder: &str) -> Result<()> {
+        let _lock = self.backend.exclusive()?;
+        if !self.backend.has_rules() && self.lease()?.is_none_or(|lease| lease.holder != holder) {
+            return Ok(());
+        }
+        self.backend.delete(StoreKey::Lease, Some(holder))
+    }
+
+    /// Whether somebody else's lease is in the way, where the store does not see to that.
+    fn check_lease(&self, holder: Option<&str>) -> Result<()> {
+        if self.backend.has_rules() {
+            return Ok(());
+        }
+        rules::check_lease(self.lease()?.as_ref(), holder, (self.clock)()?)
+    }
+
+    fn put_as_holder(&self, key: StoreKey, value: &[u8]) -> Result<()> {
+        let holder = self.holder()?;
+        let _lock = self.backend.exclusive()?;
+        self.check_lease(holder.as_deref())?;
+        self.backend.put(key, value, holder.as_deref())
+    }
+}
+
+/// Everything but letters, digits, `-` and `_` in the percent-encoding of RFC 3986.
+fn percent_encoded(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' => encoded.push(char::from(byte)),
+            _ => encoded.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests;

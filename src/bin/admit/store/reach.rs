@@ -1,0 +1,47 @@
+//! What a head leads to.
+
+use std::collections::{BTreeMap, HashSet};
+
+use admit::snapshot::{
+    head::Head,
+    index::{Index, Tree},
+    object::{ObjectKind, ObjectName},
+};
+use anyhow::{Context, Result};
+
+use super::Store;
+
+/// Everything that `head` leads to, itself and what is read on the way there included: the index and its pages
+/// are read, shards are not.
+///
+/// # Errors
+/// The index or a page cannot be read, is not there, or is not what its name says.
+pub fn reach(store: &Store, head: &Head) -> Result<HashSet<ObjectName>> {
+    let mut reached: HashSet<_> = named(head).into_iter().collect();
+    let index_name = ObjectName { kind: ObjectKind::Index, digest: head.index };
+    let index = Index::decode(read(store, index_name)?).with_context(|| index_name.to_string())?;
+    for tree in [Tree::Customers, Tree::Items] {
+        let mut pages = BTreeMap::new();
+        for name in index.pages(tree)? {
+            pages.insert(name, read(store, name)?);
+        }
+        reached.extend(index.shards(tree, |name| pages.get(&name))?);
+        reached.extend(pages.into_keys());
+    }
+    Ok(reached)
+}
+
+/// The objects that `head` itself names.
+pub fn named(head: &Head) -> Vec<ObjectName> {
+    let delta = head.delta.map(|digest| (ObjectKind::Delta, digest));
+    let named = [(ObjectKind::Index, head.index), (ObjectKind::Directory, head.directory)];
+    named.into_iter().chain(delta).map(|(kind, digest)| ObjectName { kind, digest }).collect()
+}
+
+/// An object that something published names.
+///
+/// # Errors
+/// It cannot be read, or is not what its name says.
+pub fn read(store: &Store, name: ObjectName) -> Result<Vec<u8>> {
+    store.object(name)?.with_context(|| format!("{name} is named by what is published, but it is not there"))
+}

@@ -1,0 +1,91 @@
+//! What a Worker enforces, enforced by the publisher itself where there is no Worker in between.
+
+use admit::{
+    limits::HEAD_SKEW_SECS,
+    snapshot::{
+        delta,
+        directory::Directory,
+        head::Head,
+        index::Index,
+        lease::Lease,
+        object::{FormatError, ObjectKind, ObjectName},
+        store_key::StoreKey,
+        time::UnixSecs,
+    },
+};
+use anyhow::{Context, Result, bail};
+
+use super::{NewHead, Shared, backend::Backend, lease::LeaseHeld};
+use crate::head::{Published, published};
+
+/// Whether `holder` may write at `now`.
+///
+/// # Errors
+/// Somebody else holds the lease.
+pub fn check_lease(lease: Option<&Lease>, holder: Option<&str>, now: UnixSecs) -> Result<()> {
+    match lease.filter(|lease| lease.excludes(holder, now)) {
+        Some(lease) => Err(LeaseHeld::new(lease, now).into()),
+        None => Ok(()),
+    }
+}
+
+/// Whether a head may be published at `now`: nobody has published since the work began, and, where no Worker
+/// sees to it, nobody else holds the lease, the head may follow the published one, and what it names is there.
+///
+/// # Errors
+/// It may not.
+pub fn check_head(shared: &Shared, head: NewHead<'_>, holder: Option<&str>, now: UnixSecs) -> Result<()> {
+    let backend = &*shared.backend;
+    let stored = backend.get(StoreKey::Head)?;
+    // A stored head that nobody signed is no head: it must not keep a good one out.
+    let stored = stored.and_then(|jws| String::from_utf8(jws).ok());
+    let stored = match stored.map(|jws| published(jws.trim(), Some(head.key))).transpose()? {
+        Some(Published::Verified(stored) | Published::Unverified(stored) | Published::OtherKey(stored)) => {
+            Some(stored)
+        }
+        Some(Published::Broken(_)) | None => None,
+    };
+    // KV may show an older one than was published: that tells nothing.
+    let order = |head: &Head| (head.seq, head.as_of);
+    let has_moved = stored.as_ref().zip(head.follows).is_some_and(|(it, was)| order(it) > order(was));
+    if let Some(stored) = stored.as_ref().filter(|_| has_moved) {
+        bail!(
+            "another publisher was faster: seq {} is published by now. Nothing was changed; run it again",
+            stored.seq
+        );
+    }
+    if backend.has_rules() {
+        return Ok(());
+    }
+    shared.check_lease(holder)?;
+    let new = match published(head.jws, Some(head.key))? {
+        Published::Verified(new) => new,
+        _ => bail!("the new head is not signed by --key"),
+    };
+    new.may_follow(stored.as_ref(), now, HEAD_SKEW_SECS).context("the new head")?;
+    check_complete(backend, &new)
+}
+
+/// Whether what every check at the edge needs is there and can be decoded. The shards have been checked when
+/// they were uploaded.
+fn check_complete(backend: &dyn Backend, head: &Head) -> Result<()> {
+    let delta = head.delta.map(|digest| (ObjectKind::Delta, digest));
+    let named = [(ObjectKind::Index, head.index), (ObjectKind::Directory, head.directory)];
+    for (kind, digest) in named.into_iter().chain(delta) {
+        let name = ObjectName { kind, digest };
+        let object = backend.get(StoreKey::Object(name))?;
+        let object =
+            object.with_context(|| format!("{name} is named by the new head, but it is not there"))?;
+        name.check(&object).and_then(|()| decodes(kind, object)).with_context(|| name.to_string())?;
+    }
+    Ok(())
+}
+
+fn decodes(kind: ObjectKind, object: Vec<u8>) -> Result<(), FormatError> {
+    match kind {
+        ObjectKind::Index => Index::decode(object).map(drop),
+        ObjectKind::Directory => Directory::decode(&object).map(drop),
+        ObjectKind::Delta => delta::tables(&object).map(drop),
+        ObjectKind::Shard | ObjectKind::Page => Ok(()),
+    }
+}

@@ -1,0 +1,92 @@
+//! Leases and heads in a directory, with a clock that is set.
+
+use std::{
+    fs,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+};
+
+use super::*;
+
+const START: UnixSecs = 1_700_000_000;
+
+/// A directory and a clock that is set.
+struct Place {
+    path: PathBuf,
+    now: Arc<AtomicI64>,
+}
+
+impl Place {
+    fn new(test: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("admit-store-{test}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&path);
+        Self { path, now: Arc::new(AtomicI64::new(START)) }
+    }
+
+    fn store(&self) -> Store {
+        let now = Arc::clone(&self.now);
+        Store::in_dir(&self.path, Arc::new(move || Ok(now.load(Ordering::Relaxed))))
+    }
+
+    fn pass(&self, secs: i64) {
+        self.now.fetch_add(secs, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.path);
+    }
+}
+
+#[test]
+fn one_publisher_at_a_time() {
+    let place = Place::new("one");
+    let (first, second) = (place.store(), place.store());
+    let lease = first.lock(false).unwrap();
+    first.put_version(1, "x").unwrap();
+    for error in [second.lock(false).err(), second.put_version(2, "y").err(), second.delete_version(1).err()]
+    {
+        assert!(
+            error.unwrap().to_string().contains("holds the lease until 2023-11-14T22:15:20+00:00, 120 s")
+        );
+    }
+    drop(lease);
+    assert_eq!(first.lease().unwrap(), None);
+    let _lease = second.lock(false).unwrap();
+    second.put_version(2, "y").unwrap();
+    assert_eq!(second.versions().unwrap(), [1, 2]);
+}
+
+#[test]
+fn a_lease_that_was_not_renewed_in_time_is_lost() {
+    let place = Place::new("slept");
+    let (first, second) = (place.store(), place.store());
+    let lease = first.lock(false).unwrap();
+    place.pass(lease::LEASE_SECS - 1);
+    first.put_version(1, "x").unwrap();
+    place.pass(1);
+    let error = first.put_version(2, "x").unwrap_err().to_string();
+    assert!(error.contains("ended at 2023-11-14T22:15:20+00:00 without being renewed"), "{error}");
+    // The other needs no --force, and the first one does not take away what is the other's now.
+    let _other = second.lock(false).unwrap();
+    drop(lease);
+    second.put_version(2, "y").unwrap();
+}
+
+#[test]
+fn a_lease_that_was_taken_over_is_noticed_at_the_next_write() {
+    let place = Place::new("forced");
+    let (first, second) = (place.store(), place.store());
+    let lease = first.lock(false).unwrap();
+    let other = second.lock(true).unwrap();
+    let error = first.put_version(1, "x").unwrap_err().to_string();
+    assert!(error.contains("another publisher"), "{error}");
+    drop(lease);
+    assert!(second.lease().unwrap().is_some(), "it was not the first one's to give back");
+    drop(other);
+    assert_eq!(second.lease().unwrap(), None);
+}

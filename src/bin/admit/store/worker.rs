@@ -1,0 +1,224 @@
+//! A Worker as a destination: its publish API.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use admit::{
+    limits::{CHECK_MAX_OBJECTS, PACK_MAX_BYTES, PACK_MAX_OBJECTS},
+    snapshot::{lease::Lease, object::ObjectName, pack::Pack, store_key::StoreKey},
+};
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+use ureq::http::{Method, StatusCode};
+
+use super::{
+    backend::{Backend, Batch, Checked, Object},
+    http::{Call, Http, Reply, Service},
+    lease::LeaseHeld,
+    percent_encoded,
+};
+use crate::{parallel, token::now_unix_secs};
+
+/// Calls at the same time: enough to hide the way to the edge, few enough for any rate limit.
+const THREADS: usize = 4;
+
+const SERVICE: Service = Service {
+    name: "the Worker",
+    example: "https://api.example.com",
+    // The largest object, 8 MiB, takes 67 s at 1 Mbit/s.
+    call_timeout: Duration::from_secs(120),
+    hint,
+};
+
+fn hint(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::UNAUTHORIZED => " (the token is missing, wrong or expired: `admit token` makes one)",
+        StatusCode::FORBIDDEN => {
+            " (the token needs the scope snapshot:publish, and an issuer that may publish)"
+        }
+        StatusCode::CONFLICT => " (another publisher was faster, or --seq is too low)",
+        StatusCode::NOT_FOUND => " (is this the address of an Admit Worker of this release?)",
+        _ => "",
+    }
+}
+
+/// A Worker.
+pub struct Worker {
+    http: Http,
+}
+
+impl Worker {
+    /// The Worker at `base_url`, asked with `token`.
+    ///
+    /// # Errors
+    /// `base_url` is no HTTP address, or the token cannot stand in a header.
+    pub fn new(base_url: &str, token: &str) -> Result<Self> {
+        Ok(Self { http: Http::new(base_url, token, SERVICE)? })
+    }
+
+    /// A call whose answer is a success, or an error.
+    fn expect(&self, call: Call<'_>) -> Result<Reply> {
+        let reply = self.http.call(call)?;
+        if reply.status.is_success() {
+            return Ok(reply);
+        }
+        if reply.status == StatusCode::CONFLICT
+            && let Some(held) = self.lease_that_excludes(call.holder)
+        {
+            return Err(held.into());
+        }
+        Err(self.http.refusal(call, &reply))
+    }
+
+    /// Who is in the way, if it is a lease.
+    fn lease_that_excludes(&self, holder: Option<&str>) -> Option<LeaseHeld> {
+        let lease = Lease::parse(&self.get(StoreKey::Lease).ok()??).ok()?;
+        let now = now_unix_secs().ok()?;
+        lease.excludes(holder, now).then(|| LeaseHeld::new(&lease, now))
+    }
+
+    fn post<T: for<'de> Deserialize<'de>>(
+        &self,
+        path: &str,
+        body: &[u8],
+        media_type: &'static str,
+    ) -> Result<T> {
+        let call =
+            Call { method: Some(&Method::POST), path, body: Some((body, media_type)), ..Call::default() };
+        let reply = self.expect(call)?;
+        serde_json::from_slice(&reply.body).with_context(|| format!("POST {path}: the Worker's answer"))
+    }
+}
+
+#[derive(Deserialize)]
+struct StoredPack {
+    stored: usize,
+}
+
+#[derive(Deserialize)]
+struct CheckedNames {
+    missing: Vec<String>,
+    broken: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct KeysPage {
+    keys: Vec<String>,
+    cursor: Option<String>,
+}
+
+impl Backend for Worker {
+    fn get(&self, key: StoreKey) -> Result<Option<Vec<u8>>> {
+        let path = path(key);
+        let call = Call { path: &path, ..Call::default() };
+        let reply = self.http.call(call)?;
+        match reply.status {
+            StatusCode::OK => Ok(Some(reply.body)),
+            StatusCode::NOT_FOUND => Ok(None),
+            _ => Err(self.http.refusal(call, &reply)),
+        }
+    }
+
+    fn put(&self, key: StoreKey, value: &[u8], holder: Option<&str>) -> Result<()> {
+        let path = path(key);
+        let body = Some((value, media_type(key)));
+        self.expect(Call { method: Some(&Method::PUT), path: &path, body, holder }).map(drop)
+    }
+
+    fn delete(&self, key: StoreKey, holder: Option<&str>) -> Result<()> {
+        let path = path(key);
+        self.expect(Call { method: Some(&Method::DELETE), path: &path, holder, body: None }).map(drop)
+    }
+
+    fn batch(&self) -> Batch {
+        // Each object stands behind its length.
+        Batch { objects: PACK_MAX_OBJECTS, bytes: PACK_MAX_BYTES as u64, overhead: 4 + 2, bytes_of_three: 3 }
+    }
+
+    fn put_objects(&self, objects: &[Object], holder: Option<&str>) -> Result<()> {
+        if let [(name, object)] = objects {
+            return self.put(StoreKey::Object(*name), object, holder);
+        }
+        let mut pack = Pack::default();
+        for (name, object) in objects {
+            if !pack.push(object) {
+                bail!("{name} does not fit into its pack");
+            }
+        }
+        let stored: StoredPack =
+            self.post("/snapshot/pack", &pack.into_bytes(), "application/octet-stream")?;
+        if stored.stored != objects.len() {
+            bail!("the Worker stored {} of a pack of {} objects", stored.stored, objects.len());
+        }
+        Ok(())
+    }
+
+    fn delete_objects(
+        &self,
+        names: &[ObjectName],
+        holder: Option<&str>,
+        deleted: &(dyn Fn(usize) + Sync),
+    ) -> Result<()> {
+        parallel::for_each(names, THREADS, |name| {
+            self.delete(StoreKey::Object(*name), holder)?;
+            deleted(1);
+            Ok(())
+        })
+    }
+
+    fn keys(&self, prefix: &str) -> Result<Vec<String>> {
+        let mut keys = Vec::new();
+        let mut cursor: Option<String> = None;
+        loop {
+            let mut path = format!("/snapshot/keys?prefix={}", percent_encoded(prefix));
+            if let Some(cursor) = &cursor {
+                path.push_str("&cursor=");
+                path.push_str(&percent_encoded(cursor));
+            }
+            let reply = self.expect(Call { path: &path, ..Call::default() })?;
+            let page: KeysPage = serde_json::from_slice(&reply.body).context("the Worker's list of keys")?;
+            keys.extend(page.keys);
+            if page.cursor.is_none() {
+                return Ok(keys);
+            }
+            if page.cursor == cursor {
+                bail!("GET {path}: the Worker's list of keys does not end");
+            }
+            cursor = page.cursor;
+        }
+    }
+
+    fn check(&self, names: &[ObjectName], checked: &(dyn Fn(usize) + Sync)) -> Result<Checked> {
+        let all = Mutex::new(Checked::default());
+        let parts: Vec<_> = names.chunks(CHECK_MAX_OBJECTS).collect();
+        parallel::for_each(&parts, THREADS, |names| {
+            let body: String = names.iter().map(|name| format!("{name}\n")).collect();
+            let part: CheckedNames =
+                self.post("/snapshot/check", body.trim_end().as_bytes(), "text/plain")?;
+            let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+            all.missing.extend(part.missing.iter().filter_map(|name| ObjectName::parse(name)));
+            all.broken.extend(part.broken.iter().filter_map(|name| ObjectName::parse(name)));
+            checked(names.len());
+            Ok(())
+        })?;
+        Ok(all.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn has_rules(&self) -> bool {
+        true
+    }
+}
+
+fn path(key: StoreKey) -> String {
+    format!("/snapshot/{key}")
+}
+
+const fn media_type(key: StoreKey) -> &'static str {
+    match key {
+        StoreKey::Head | StoreKey::Version(_) => "application/jose",
+        StoreKey::Object(_) => "application/octet-stream",
+        StoreKey::Lease | StoreKey::Garbage => "application/json",
+    }
+}

@@ -1,0 +1,176 @@
+//! The lease: who may publish, until when. Stores without compare-and-swap cannot make it exclusive: it keeps
+//! two publishers that run by mistake from working against each other. What protects the data is that heads
+//! never go back and that objects are named by what they hold.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::time::UnixSecs;
+use crate::limits::{HEAD_SKEW_SECS, LEASE_MAX_BYTES, LEASE_MAX_SECS};
+
+/// The request header by which a publisher says which lease it holds, in lower case.
+pub const HOLDER_HEADER: &str = "admit-holder";
+
+/// Digits of a holder: 128 random bits.
+pub const HOLDER_DIGITS: usize = 32;
+
+/// Longest name of a host, that of DNS.
+pub const HOST_MAX_BYTES: usize = 253;
+
+/// Who may publish.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lease {
+    /// Who holds it: [`HOLDER_DIGITS`] lower-case hexadecimal digits, made up for each run.
+    pub holder: String,
+    /// Where the holder runs, for people. No secret: it is shown to other publishers.
+    pub host: String,
+    /// When it ends. Workers go by their own clock.
+    pub until: UnixSecs,
+}
+
+/// A lease that may not be taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LeaseError {
+    /// No lease at all.
+    #[error("not a lease")]
+    Malformed,
+    /// The holder is not what one looks like.
+    #[error("a holder is {HOLDER_DIGITS} lower-case hexadecimal digits")]
+    Holder,
+    /// The host's name is missing, long, or holds what no name does.
+    #[error("a host is named by 1 to {HOST_MAX_BYTES} visible ASCII characters")]
+    Host,
+    /// It has ended already, or would end too late.
+    #[error("a lease ends within {LEASE_MAX_SECS} s from now")]
+    Until,
+}
+
+impl Lease {
+    /// Reads a stored lease, or one that a publisher sends.
+    ///
+    /// # Errors
+    /// When it is not JSON with the three members, or the holder or the host is none.
+    pub fn parse(json: &[u8]) -> Result<Self, LeaseError> {
+        if json.len() > LEASE_MAX_BYTES {
+            return Err(LeaseError::Malformed);
+        }
+        let lease = Self::from_members(json).ok_or(LeaseError::Malformed)?;
+        if !is_holder(&lease.holder) {
+            return Err(LeaseError::Holder);
+        }
+        let is_host = matches!(lease.host.len(), 1..=HOST_MAX_BYTES)
+            && lease.host.bytes().all(|byte| byte.is_ascii_graphic());
+        if is_host { Ok(lease) } else { Err(LeaseError::Host) }
+    }
+
+    /// By way of `Value`, which the Worker can read anyway: what serde makes of one more struct is more code.
+    fn from_members(json: &[u8]) -> Option<Self> {
+        let lease: Value = serde_json::from_str(std::str::from_utf8(json).ok()?).ok()?;
+        let text = |name: &str| Some(lease.get(name)?.as_str()?.to_owned());
+        Some(Self { holder: text("holder")?, host: text("host")?, until: lease.get("until")?.as_i64()? })
+    }
+
+    /// Whether it may be taken or renewed at `now`.
+    ///
+    /// # Errors
+    /// When it has ended, or ends more than [`LEASE_MAX_SECS`] later.
+    pub const fn check(&self, now: UnixSecs) -> Result<(), LeaseError> {
+        if self.until > now && self.until <= now.saturating_add(LEASE_MAX_SECS) {
+            Ok(())
+        } else {
+            Err(LeaseError::Until)
+        }
+    }
+
+    /// Whether it keeps others away at `now`. One that ends later than any that can have been taken, by however
+    /// wrong a clock is tolerated, was not taken by a publisher.
+    #[must_use]
+    pub const fn is_held(&self, now: UnixSecs) -> bool {
+        self.until > now && self.until <= now.saturating_add(LEASE_MAX_SECS + HEAD_SKEW_SECS)
+    }
+
+    /// Whether it keeps `holder` away at `now`; `None` is somebody who holds no lease.
+    #[must_use]
+    pub fn excludes(&self, holder: Option<&str>, now: UnixSecs) -> bool {
+        self.is_held(now) && holder != Some(self.holder.as_str())
+    }
+}
+
+/// Whether `text` is what a holder looks like.
+#[must_use]
+pub fn is_holder(text: &str) -> bool {
+    text.len() == HOLDER_DIGITS && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const HOLDER: &str = "0123456789abcdef0123456789abcdef";
+
+    fn lease(until: UnixSecs) -> Lease {
+        Lease { holder: HOLDER.to_owned(), host: "build-7".to_owned(), until }
+    }
+
+    /// Leases are written so: a change here is a change of the format.
+    #[test]
+    fn json_is_pinned() {
+        let json = format!(r#"{{"holder":"{HOLDER}","host":"build-7","until":1000}}"#);
+        assert_eq!(serde_json::to_string(&lease(1_000)).unwrap(), json);
+        assert_eq!(Lease::parse(json.as_bytes()), Ok(lease(1_000)));
+    }
+
+    #[test]
+    fn what_is_no_lease_is_refused() {
+        let with = |holder: &str, host: &str, until: &str| {
+            Lease::parse(format!(r#"{{"holder":"{holder}","host":"{host}","until":{until}}}"#).as_bytes())
+        };
+        assert!(with(HOLDER, "h", "1").is_ok());
+        for holder in ["", "me", &HOLDER[1..], &HOLDER.to_uppercase(), &format!("{HOLDER}0")] {
+            assert_eq!(with(holder, "h", "1"), Err(LeaseError::Holder), "{holder}");
+        }
+        for host in ["", "a b", "é", r"a\nb", &"h".repeat(HOST_MAX_BYTES + 1)] {
+            assert_eq!(with(HOLDER, host, "1"), Err(LeaseError::Host), "{host}");
+        }
+        for until in ["null", "1.5", "\"1\"", "9223372036854775808"] {
+            assert_eq!(with(HOLDER, "h", until), Err(LeaseError::Malformed), "{until}");
+        }
+        for text in [&b""[..], b"{}", b"[]", b"null", b"\xff", &[b' '; LEASE_MAX_BYTES + 1]] {
+            assert_eq!(Lease::parse(text), Err(LeaseError::Malformed));
+        }
+    }
+
+    #[test]
+    fn taken_for_ten_minutes_at_most() {
+        for (until, is_right) in [(1_000, false), (1_001, true), (1_600, true), (1_601, false)] {
+            assert_eq!(lease(until).check(1_000).is_ok(), is_right, "{until}");
+        }
+    }
+
+    #[test]
+    fn others_are_kept_away_until_it_ends() {
+        let other = "f".repeat(HOLDER_DIGITS);
+        for (now, is_held) in [(99, false), (100, true), (999, true), (1_000, false), (1_001, false)] {
+            let lease = lease(1_000);
+            assert_eq!(lease.is_held(now), is_held, "{now}");
+            assert_eq!(lease.excludes(None, now), is_held, "{now}");
+            assert_eq!(lease.excludes(Some(&other), now), is_held, "{now}");
+            assert!(!lease.excludes(Some(HOLDER), now), "{now}");
+        }
+        assert!(!lease(UnixSecs::MAX).is_held(1_000));
+        assert!(!lease(UnixSecs::MIN).is_held(1_000));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), now in any::<i64>()) {
+            if let Ok(lease) = Lease::parse(&bytes) {
+                let _ = lease.check(now);
+            }
+            let _ = lease(now).is_held(now);
+            let _ = lease(i64::MAX).check(now);
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Workers KV as the object store.
+//!
+//! Bound by hand: the crate's `KvStore` brings a serialiser for options and a deserialiser for lists and their
+//! metadata, and the budget of the Wasm (`cargo xtask build`) is too narrow for them.
+
+use futures_util::{FutureExt as _, future::LocalBoxFuture};
+use js_sys::{ArrayBuffer, Uint8Array};
+use serde_json::Value;
+use wasm_bindgen::prelude::*;
+
+use super::platform::in_time;
+use crate::{
+    limits::{HEAD_CACHE_TTL_SECS, OBJECT_CACHE_TTL_SECS, STORE_TIMEOUT_MS},
+    ports::{KeyPage, ObjectStore, StoreError},
+    snapshot::object::ObjectName,
+};
+
+#[wasm_bindgen]
+extern "C" {
+    /// A KV namespace, as it is bound.
+    pub(super) type Namespace;
+
+    #[wasm_bindgen(method, catch)]
+    async fn get(this: &Namespace, key: &str, options: &JsValue) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(method, catch)]
+    async fn put(this: &Namespace, key: &str, value: &Uint8Array) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(method, catch)]
+    async fn delete(this: &Namespace, key: &str) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(method, catch)]
+    async fn list(this: &Namespace, options: &JsValue) -> Result<JsValue, JsValue>;
+}
+
+/// A KV namespace.
+pub(super) struct Kv(pub(super) Namespace);
+
+impl Kv {
+    // Boxed, so that the code is there once and not in everything that waits for it. A read takes milliseconds.
+    fn read<'a>(
+        &'a self,
+        key: &'a str,
+        cache_ttl_secs: u64,
+    ) -> LocalBoxFuture<'a, Result<Option<Vec<u8>>, StoreError>> {
+        async move {
+            let options = options(&format!(r#"{{"type":"arrayBuffer","cacheTtl":{cache_ttl_secs}}}"#))?;
+            match in_time(self.0.get(key, &options), STORE_TIMEOUT_MS).await {
+                Some(Ok(value)) => {
+                    // `null` is a key without a value.
+                    Ok(value.dyn_ref::<ArrayBuffer>().map(|buffer| Uint8Array::new(buffer).to_vec()))
+                }
+                Some(Err(error)) => Err(failed(&error)),
+                None => Err(StoreError(format!("no answer in {STORE_TIMEOUT_MS} ms"))),
+            }
+        }
+        .boxed_local()
+    }
+
+    fn write<'a>(&'a self, key: &'a str, value: &'a [u8]) -> LocalBoxFuture<'a, Result<(), StoreError>> {
+        async move {
+            let value = Uint8Array::from(value);
+            self.0.put(key, &value).await.map(drop).map_err(|error| failed(&error))
+        }
+        .boxed_local()
+    }
+}
+
+impl ObjectStore for Kv {
+    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let is_object = ObjectName::parse(key).is_some();
+        self.read(key, if is_object { OBJECT_CACHE_TTL_SECS } else { HEAD_CACHE_TTL_SECS }).await
+    }
+
+    async fn get_recent(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.read(key, HEAD_CACHE_TTL_SECS).await
+    }
+
+    async fn put(&self, key: &str, value: &[u8]) -> Result<(), StoreError> {
+        self.write(key, value).await
+    }
+
+    async fn delete(&self, key: &str) -> Result<(), StoreError> {
+        self.0.delete(key).await.map(drop).map_err(|error| failed(&error))
+    }
+
+    async fn list(&self, prefix: &str, cursor: Option<&str>) -> Result<KeyPage, StoreError> {
+        // No cursor is none: the runtime may take `null` for a text.
+        let cursor =
+            cursor.map_or_else(String::new, |cursor| format!(r#","cursor":{}"#, Value::from(cursor)));
+        let options = options(&format!(r#"{{"prefix":{}{cursor}}}"#, Value::from(prefix)))?;
+        let listed = self.0.list(&options).await.map_err(|error| failed(&error))?;
+        // As text, a thousand keys cross in one call.
+        let listed = js_sys::JSON::stringify(&listed).map_err(|error| failed(&error))?;
+        let listed: Value = serde_json::from_str(&String::from(listed)).unwrap_or_default();
+        page(&listed).ok_or_else(|| StoreError("a list without keys".to_owned()))
+    }
+}
+
+fn page(listed: &Value) -> Option<KeyPage> {
+    let keys = listed.get("keys")?.as_array()?.iter();
+    let keys = keys.map(|key| Some(key.get("name")?.as_str()?.to_owned())).collect::<Option<_>>()?;
+    let is_complete = listed.get("list_complete").and_then(Value::as_bool) == Some(true);
+    let cursor = listed.get("cursor").and_then(Value::as_str).filter(|_| !is_complete);
+    Some(KeyPage { keys, cursor: cursor.map(str::to_owned) })
+}
+
+fn options(json: &str) -> Result<JsValue, StoreError> {
+    js_sys::JSON::parse(json).map_err(|error| failed(&error))
+}
+
+fn failed(error: &JsValue) -> StoreError {
+    let message = error.dyn_ref::<js_sys::Error>().map(|error| String::from(error.message()));
+    StoreError(message.unwrap_or_else(|| "failed".to_owned()))
+}
