@@ -5,6 +5,7 @@ mod head;
 mod inspect;
 mod key;
 mod keygen;
+mod origin;
 mod parallel;
 mod progress;
 mod publish;

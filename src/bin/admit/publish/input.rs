@@ -12,20 +12,31 @@ use admit::snapshot::{
 };
 use anyhow::{Context, Result, bail};
 
+use crate::origin::{Origin, is_url};
+
 /// Errors and warnings that are shown, of each. More would hide the first ones.
 const SHOWN_MAX: usize = 50;
 
-/// Reads a file, a directory's `*.ndjson` files in the order of their names, or, for `-`, standard input, as
-/// published at `now`.
+/// Reads a file, a directory's `*.ndjson` files in the order of their names, standard input for `-`, or an
+/// origin's export, as published at `now`.
 ///
 /// # Errors
 /// It cannot be read. What is wrong with its lines is in the source.
-pub fn read(from: &Path, strictness: Strictness, now: UnixSecs, plan: SpillPlan) -> Result<Source> {
+pub fn read(
+    from: &str,
+    origin_token: Option<&str>,
+    strictness: Strictness,
+    now: UnixSecs,
+    plan: SpillPlan,
+) -> Result<Source> {
     let mut source = Source::new(now, strictness, plan);
-    if from == Path::new("-") {
+    if from == "-" {
         source.read("<stdin>", io::stdin().lock()).context("cannot read standard input")?;
+    } else if is_url(from) {
+        let export = Origin::new(from, origin_token)?.export()?;
+        source.read(from, export).with_context(|| format!("cannot read {from}"))?;
     } else {
-        for path in files(from)? {
+        for path in files(Path::new(from))? {
             let context = || format!("cannot read {}", path.display());
             let file = File::open(&path).with_context(context)?;
             let name = path.display().to_string();
@@ -68,6 +79,11 @@ pub fn report(problems: &Problems, strictness: Strictness) -> bool {
         ),
     }
     false
+}
+
+/// Shows what is odd about changes.
+pub fn warn(problems: &Problems) {
+    show("warning", &problems.warnings, SHOWN_MAX);
 }
 
 fn show(kind: &str, listed: &Listed, shown_max: usize) {
