@@ -6,6 +6,12 @@
     clippy::panic,
     reason = "the helpers of a test may fail loudly too: clippy.toml excuses only the tests themselves"
 )]
+// Shared with the other command suites, which use all of it.
+#![allow(
+    dead_code,
+    clippy::allow_attributes,
+    reason = "what one suite uses of its helpers, another does not"
+)]
 
 #[path = "cli/bench.rs"]
 mod bench;
@@ -288,7 +294,7 @@ fn warnings_do_not_stop_it() {
     let (bench, double) = set_up("warnings");
     bench.write("all.ndjson", catalogue(1).replace("\"item_id\":33", "\"item_id\":99"));
     let ended = bench.publish("all.ndjson", &double.url, &[]).ok();
-    let warning = "warning: all.ndjson:3: accesses[0].item_id: there is no item 99: this grants nothing";
+    let warning = "warning: all.ndjson:3: accesses[].item_id: there is no item 99: access 1 grants nothing";
     assert!(ended.stderr.contains(warning), "{}", ended.stderr);
 }
 

@@ -13,7 +13,7 @@ use std::{fs, path::Path};
 
 use admit::{
     snapshot::{
-        build::{Built, build},
+        build::{Built, build_ndjson},
         customer::CustomerRecord,
         delta::{self, encode_delta},
         directory::Directory,
@@ -22,7 +22,6 @@ use admit::{
         item::ItemRecord,
         key::EntryKey,
         object::{Digest, HEADER_LEN, ObjectKind, ObjectName},
-        source::{Lines, Strictness},
         table::{Entry, Table},
     },
     token::{KeySet, NativeVerifier, verify_jws},
@@ -83,16 +82,8 @@ fn bytes_of(dump: &str) -> Vec<u8> {
     bytes
 }
 
-fn lines(ndjson: &str) -> Lines {
-    let mut lines = Lines::default();
-    lines.read("example", ndjson.as_bytes(), Strictness::ReadOn).unwrap();
-    lines.check(NOW);
-    assert_eq!(lines.errors, []);
-    lines
-}
-
 fn example() -> Built {
-    build(&lines(&only(&document(), "ndjson")), NOW).unwrap()
+    build_ndjson(only(&document(), "ndjson").as_bytes(), NOW).unwrap()
 }
 
 fn of_kind(built: &Built, kind: ObjectKind) -> Vec<&[u8]> {
@@ -189,7 +180,7 @@ const PINNED: [&str; 4] = [
 fn the_order_of_lines_decides_nothing() {
     let ndjson = only(&document(), "ndjson");
     let reversed: Vec<_> = ndjson.lines().rev().collect();
-    assert_eq!(build(&lines(&reversed.join("\n")), NOW).unwrap().objects, example().objects);
+    assert_eq!(build_ndjson(reversed.join("\n").as_bytes(), NOW).unwrap().objects, example().objects);
 }
 
 #[test]

@@ -75,7 +75,7 @@ fn every_viewer_by_every_item_and_route() {
 fn every_viewer_by_every_item_and_route_behind_wrangler() {
     let Some(server) = DevServer::running() else { return };
     let now = server.now();
-    let lines = catalogue::lines(now);
+    let lines = catalogue::Lines::of_samples();
     let oracle = Oracle { lines: &lines, at: now };
     println!("{} requests", Matrix { subject: &server, oracle, is_exact: false, sent: 0 }.run());
 }

@@ -261,9 +261,15 @@ pub struct NewCustomer<'a> {
 impl NewCustomer<'_> {
     /// The record.
     #[must_use]
-    pub fn encode(mut self) -> Vec<u8> {
-        self.accesses.sort_by_key(|access| (access.item_id, access.id));
+    pub fn encode(self) -> Vec<u8> {
         let mut out = Vec::with_capacity(32 + 20 * self.accesses.len());
+        self.encode_into(&mut out);
+        out
+    }
+
+    /// Appends the record to `out`.
+    pub fn encode_into(mut self, out: &mut Vec<u8>) {
+        self.accesses.sort_by_key(|access| (access.item_id, access.id));
         out.put_signed(self.id);
         out.put_uuid(self.uuid.as_u128());
         out.put_signed(self.merchant_id);
@@ -281,9 +287,8 @@ impl NewCustomer<'_> {
         }
         out.put_varint(self.licenses.len() as u64);
         for license in &self.licenses {
-            write_license(&mut out, license);
+            write_license(out, license);
         }
-        out
     }
 }
 

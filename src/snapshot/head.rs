@@ -34,9 +34,9 @@ pub struct Head {
     /// What changed since the shards were written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delta: Option<Digest>,
-    /// Number of customers.
+    /// Number of customers in the shards; a delta may add some and take some away.
     pub customers: u64,
-    /// Number of items.
+    /// Number of items in the shards.
     pub items: u64,
 }
 

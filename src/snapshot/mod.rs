@@ -3,6 +3,8 @@
 
 #[cfg(not(target_arch = "wasm32"))]
 pub mod build;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod change;
 pub mod customer;
 pub mod delta;
 pub mod directory;
@@ -21,5 +23,7 @@ pub mod source;
 pub mod store_key;
 pub mod table;
 pub mod time;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod update;
 pub mod version;
 pub mod wire;

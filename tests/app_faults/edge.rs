@@ -7,10 +7,9 @@ use admit::{
     memory::{MemoryBody, MemoryPlatform, block_on, poll_once},
     ports::Platform as _,
     snapshot::{
-        build::build,
+        build::build_ndjson,
         head::{HEAD_TYPE, Head},
         object::ObjectName,
-        source::{Lines, Strictness},
     },
 };
 use base64ct::{Base64UrlUnpadded, Encoding as _};
@@ -119,11 +118,7 @@ impl Business {
         let merchant = json!({"type": "merchant", "id": 7, "uuid": uuid});
         let ndjson: Vec<_> =
             [merchant, item(1), item(2), customer("v"), customer("i")].iter().map(Value::to_string).collect();
-        let mut lines = Lines::default();
-        lines.read("business", ndjson.join("\n").as_bytes(), Strictness::ReadOn).unwrap();
-        lines.check(START);
-        assert!(lines.errors.is_empty(), "{:?}", lines.errors);
-        let built = build(&lines, START).unwrap();
+        let built = build_ndjson(ndjson.join("\n").as_bytes(), START).unwrap();
         let head = built.head(seq, START);
         Self { head, objects: built.objects }
     }

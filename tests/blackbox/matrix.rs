@@ -134,10 +134,10 @@ impl Matrix<'_> {
 
     /// What can be read without a token, of every item.
     fn items(&mut self) {
-        let items: Vec<_> = self.oracle.lines.items.values().map(|item| item.value.clone()).collect();
+        let items: Vec<_> = self.oracle.lines.items.values().cloned().collect();
         for item in items.iter().step_by(if self.is_exact { 1 } else { 10 }) {
             let id = item.id;
-            let merchant = self.oracle.lines.merchants[&item.merchant_id].value.uuid;
+            let merchant = self.oracle.lines.merchants[&item.merchant_id].uuid.clone();
             let details = self.oracle.item_json(item);
             for path in [
                 format!("/items/{id}"),

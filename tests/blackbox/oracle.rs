@@ -6,12 +6,11 @@ use admit::snapshot::{
         AccessFee, Client, ClientMode, Customer, CustomerLicense, Item, License, LicenseState,
         SubscriptionStatus,
     },
-    source::Lines,
     time::Timestamp,
 };
 use serde_json::{Map, Value, json};
 
-use super::personas::Persona;
+use super::{catalogue::Lines, personas::Persona};
 
 /// Shown where a grant never ends.
 const NEVER: i64 = 253_402_300_799;
@@ -42,25 +41,25 @@ impl Oracle<'_> {
     }
 
     pub fn item(&self, id: i64) -> Option<&Item> {
-        self.lines.items.get(&id).map(|item| &item.value)
+        self.lines.items.get(&id)
     }
 
     pub fn customer(&self, persona: &Persona) -> Option<&Customer> {
         let key = (persona.issuer.clone(), persona.claim("sub")?.to_owned());
-        self.lines.customers.get(&key).map(|customer| &customer.value)
+        self.lines.customers.get(&key)
     }
 
     /// The client that the token names, with its app and the app's merchant.
     fn client(&self, persona: &Persona) -> Option<(&Client, &str, i64)> {
         let id = persona.claim("client_id").or_else(|| persona.claim("azp"))?;
-        self.lines.apps.values().find_map(|app| {
-            let client = app.value.clients.iter().find(|client| client.client_id == id)?;
-            Some((client, app.value.id.as_str(), app.value.merchant_id))
+        self.lines.apps.iter().find_map(|app| {
+            let client = app.clients.iter().find(|client| client.client_id == id)?;
+            Some((client, app.id.as_str(), app.merchant_id))
         })
     }
 
     fn license(&self, id: &str) -> Option<&License> {
-        self.lines.licenses.values().map(|license| &license.value).find(|license| license.id == id)
+        self.lines.licenses.iter().find(|license| license.id == id)
     }
 
     /// Whether having `id` means having the item: it is the item, or a package that holds it.
@@ -108,7 +107,7 @@ impl Oracle<'_> {
                     && license.status == LicenseState::Pending
                     && self.unlocks(license, item)
             };
-            if self.lines.licenses.values().any(|license| is_granted(&license.value)) {
+            if self.lines.licenses.iter().any(is_granted) {
                 ends.push(NEVER);
             }
         } else {
@@ -132,7 +131,7 @@ impl Oracle<'_> {
         const YEAR_SECS: i64 = 365 * 86_400;
         let Some((client, app, _)) = self.client(persona) else { return Vec::new() };
         let mut listed: Vec<(String, i64)> = if client.mode == ClientMode::Test {
-            let all = self.lines.licenses.values().map(|license| &license.value);
+            let all = self.lines.licenses.iter();
             let pending =
                 all.filter(|it| it.app_id == app && it.test_mode && it.status == LicenseState::Pending);
             pending.map(|license| (license.id.clone(), license.rank)).collect()
@@ -166,7 +165,7 @@ impl Oracle<'_> {
         json!({
             "id": item.id,
             "merchant_id": item.merchant_id,
-            "merchant_uuid": self.lines.merchants[&item.merchant_id].value.uuid.to_string(),
+            "merchant_uuid": self.lines.merchants[&item.merchant_id].uuid.to_string(),
             "title": item.title,
             "is_active": item.is_active,
             "active": item.is_active,
@@ -182,7 +181,7 @@ impl Oracle<'_> {
     }
 
     pub fn fee_json(&self, item: &Item, fee: &AccessFee) -> Value {
-        let access_type = &self.lines.access_types[&fee.access_type_id].value;
+        let access_type = &self.lines.access_types[&fee.access_type_id];
         json!({
             "id": fee.id,
             "merchant_id": item.merchant_id,

@@ -8,10 +8,7 @@ use admit::{
     config::Config,
     memory::{MemoryBody, MemoryPlatform, block_on},
     ports::Platform as _,
-    snapshot::{
-        build::build,
-        source::{Lines, Strictness},
-    },
+    snapshot::build::build_ndjson,
 };
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use hmac::{Hmac, Mac as _};
@@ -88,15 +85,14 @@ fn config() -> Config {
 
 /// The service with the sample catalogue published.
 fn service() -> App<MemoryPlatform> {
-    let mut lines = Lines::default();
+    let mut lines = Vec::new();
     let mut paths: Vec<_> =
         fs::read_dir(root().join("samples/catalogue")).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.sort();
     for path in paths {
-        lines.read("samples", fs::read(path).unwrap().as_slice(), Strictness::ReadOn).unwrap();
+        lines.extend(fs::read(path).unwrap());
     }
-    lines.check(NOW);
-    let built = build(&lines, NOW).unwrap();
+    let built = build_ndjson(&lines, NOW).unwrap();
     let platform = MemoryPlatform::at(u64::try_from(NOW).unwrap() * 1_000);
     for (name, bytes) in &built.objects {
         platform.store().insert(&name.to_string(), bytes);

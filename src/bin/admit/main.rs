@@ -7,10 +7,12 @@ mod head;
 mod inspect;
 mod key;
 mod keygen;
+mod origin;
 mod parallel;
 mod progress;
 mod publish;
 mod rollback;
+mod schema;
 mod store;
 mod token;
 mod verify;
@@ -47,6 +49,8 @@ enum Command {
     Gc(gc::Args),
     /// Print a made-up business of any size, for tests and benchmarks
     Generate(generate::Args),
+    /// Print the JSON Schema of publish files or of change feeds
+    Schema(schema::Args),
 }
 
 fn main() -> ExitCode {
@@ -60,6 +64,7 @@ fn main() -> ExitCode {
         Command::Diff(args) => diff::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Gc(args) => gc::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Generate(args) => generate::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Schema(args) => schema::run(&args).map(|()| ExitCode::SUCCESS),
     };
     match outcome {
         Ok(code) => code,

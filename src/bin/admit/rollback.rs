@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use admit::snapshot::{
     head::{HEAD_TYPE, Head},
-    object::ObjectName,
     time::iso8601,
 };
 use anyhow::{Context, Result, bail};
@@ -14,11 +13,7 @@ use crate::{
     head::{Published, published},
     key::PrivateKey,
     progress::Progress,
-    store::{
-        Checked, NewHead, Object, Store,
-        garbage::forget,
-        reach::{reach, read},
-    },
+    store::{Checked, NewHead, Store, garbage::revive, reach::reach},
 };
 
 /// Arguments of `admit rollback`.
@@ -128,11 +123,7 @@ pub fn prepare(store: &Store, to: u64, key: &Path) -> Result<(Head, Head)> {
 /// # Errors
 /// The lease is lost, somebody has published since, or the store does not answer or refuses.
 pub fn publish(store: &Store, key: &Path, current: &Head, head: &Head, jws: &str) -> Result<()> {
-    let forgotten: Vec<ObjectName> = forget(store, &reach(store, head)?)?.into_iter().collect();
-    for name in &forgotten {
-        // They may be on their way out, whatever the store shows.
-        store.put_objects(&[Object::from((*name, read(store, *name)?))])?;
-    }
+    revive(store, &reach(store, head)?)?;
     store.put_version(head.seq, jws)?;
     store.put_head(NewHead { jws, follows: Some(current), key })
 }

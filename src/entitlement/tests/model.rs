@@ -6,11 +6,10 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::snapshot::{
-    build::build,
+    build::build_ndjson,
     index::{Index, Tree},
     object::ObjectKind,
     schema::{self, Line},
-    source::{Lines, Strictness},
     time::Timestamp,
     version::{Found, ObjectCache, Record, Version},
 };
@@ -184,11 +183,7 @@ impl Catalogue {
             .chain(self.customer.iter().cloned().map(Line::Customer))
             .map(|line| serde_json::to_string(&line).unwrap())
             .collect();
-        let mut lines = Lines::default();
-        lines.read("catalogue", text.join("\n").as_bytes(), Strictness::ReadOn).unwrap();
-        lines.check(NOW);
-        assert_eq!(lines.errors, []);
-        let built = build(&lines, NOW).unwrap();
+        let built = build_ndjson(text.join("\n").as_bytes(), NOW).unwrap();
         let mut objects = ObjectCache::new(usize::MAX);
         let of_kind = |kind| {
             let found = built.objects.iter().find(|(name, _)| name.kind == kind).unwrap();

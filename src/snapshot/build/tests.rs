@@ -5,6 +5,7 @@ mod properties;
 use std::{collections::BTreeMap, fs, path::Path, rc::Rc};
 
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::*;
 use crate::{
@@ -12,9 +13,11 @@ use crate::{
     limits::OBJECT_CACHE_BYTES,
     snapshot::{
         customer::{Access, CustomerRecord},
+        directory::Directory,
         index::{Index, Tree},
         item::ItemRecord,
-        source::Strictness,
+        key::EntryKey,
+        schema::Line,
         table::Table,
         version::{Found, ObjectCache, Record, Version},
     },
@@ -97,16 +100,8 @@ impl Edge {
     }
 }
 
-fn lines_of(text: &str) -> Lines {
-    let mut lines = Lines::default();
-    lines.read("f", text.as_bytes(), Strictness::ReadOn).unwrap();
-    lines.check(NOW);
-    assert_eq!(lines.errors, []);
-    lines
-}
-
 fn build_text(text: &str) -> Built {
-    build(&lines_of(text), NOW).unwrap()
+    build_ndjson(text.as_bytes(), NOW).unwrap()
 }
 
 fn text_of(lines: &[Value]) -> String {
@@ -167,12 +162,13 @@ fn linked() -> Vec<Value> {
 #[test]
 fn every_line_of_the_samples_is_found_again() {
     let text = samples();
-    let lines = lines_of(&text);
-    let mut edge = Edge::of(build(&lines, NOW).unwrap());
-    for (key, located) in &lines.customers {
-        let record = edge.customer(&key.0, &key.1).unwrap();
+    let lines: Vec<Line> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let mut edge = Edge::of(build_text(&text));
+    let customers =
+        lines.iter().filter_map(|line| if let Line::Customer(one) = line { Some(one) } else { None });
+    for written in customers {
+        let record = edge.customer(&written.namespace, &written.subject).unwrap();
         let found = CustomerRecord::new(record.bytes()).unwrap();
-        let written = &located.value;
         assert_eq!((found.id, found.merchant_id), (written.id, written.merchant_id));
         assert_eq!(found.uuid.to_string(), written.uuid.to_lowercase());
         assert_eq!(found.accesses().count(), written.accesses.len());
@@ -180,13 +176,13 @@ fn every_line_of_the_samples_is_found_again() {
         let names: Vec<_> = names.iter().map(|license| license.name).collect();
         assert_eq!(names, written.licenses.iter().map(|license| license.name.as_str()).collect::<Vec<_>>());
     }
-    for (id, located) in &lines.items {
-        let record = edge.item(*id).unwrap();
+    let items = lines.iter().filter_map(|line| if let Line::Item(one) = line { Some(one) } else { None });
+    for written in items {
+        let record = edge.item(written.id).unwrap();
         let found = ItemRecord::new(record.bytes()).unwrap();
-        let written = &located.value;
         assert_eq!(
             (found.id, found.is_active, found.is_package),
-            (*id, written.is_active, written.is_package())
+            (written.id, written.is_active, written.is_package())
         );
         let content: String = serde_json::from_str(found.content).unwrap();
         assert_eq!(content, written.content);
@@ -198,7 +194,10 @@ fn every_line_of_the_samples_is_found_again() {
     }
     assert!(edge.customer("vendor", "nobody").is_none() && edge.item(-1).is_none());
     let counts = (edge.version.head.customers, edge.version.head.items);
-    assert_eq!(counts, (lines.customers.len() as u64, lines.items.len() as u64));
+    let count = |is: fn(&Line) -> bool| lines.iter().filter(|line| is(line)).count() as u64;
+    let written =
+        (count(|line| matches!(line, Line::Customer(_))), count(|line| matches!(line, Line::Item(_))));
+    assert_eq!(counts, written);
 }
 
 #[test]
@@ -366,7 +365,7 @@ fn one_change_touches_one_shard_and_the_index() {
 fn what_the_store_would_refuse_is_an_error_before_it_is_uploaded() {
     let mut lines = linked();
     lines[2]["content"] = json!("x".repeat(OBJECT_MAX_BYTES));
-    let error = build(&lines_of(&text_of(&lines)), NOW).unwrap_err().to_string();
+    let error = build_ndjson(text_of(&lines).as_bytes(), NOW).unwrap_err().to_string();
     assert!(error.contains("a shard of 83") && error.contains("8388608"), "{error}");
 }
 
@@ -376,9 +375,9 @@ fn unchecked_lines_are_not_built() {
     for (without, expected) in [(0, "merchant"), (1, "app")] {
         let mut lines = linked();
         lines.remove(without);
-        let mut unchecked = Lines::default();
-        unchecked.read("f", text_of(&lines).as_bytes(), Strictness::ReadOn).unwrap();
-        let error = build(&unchecked, NOW).unwrap_err().to_string();
+        let mut unchecked = Source::new(NOW, Strictness::ReadOn, SpillPlan::default());
+        unchecked.read("f", text_of(&lines).as_bytes()).unwrap();
+        let error = Rendered::of(&unchecked.catalogue).unwrap_err().to_string();
         assert_eq!(error, format!("unresolved {expected}"));
     }
 }

@@ -2,7 +2,7 @@
 //! again, slowly.
 
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::Problem;
 use crate::snapshot::schema::{AccessType, App, Customer, Item, License, Merchant, SnapshotLine};
@@ -22,22 +22,13 @@ pub(super) struct Explained {
 
 /// Explains why `bytes`, a line, gave `error`.
 pub(super) fn explain(bytes: &[u8], error: &serde_json::Error) -> Explained {
-    let unidentified =
-        |field: &str, message: String| Explained { problem: Problem::new(field, message), identity: None };
-    if let Err(error) = std::str::from_utf8(bytes) {
-        return unidentified("", format!("expected UTF-8 text, byte {} is none", error.valid_up_to() + 1));
-    }
-    let mut line = match serde_json::from_slice(bytes) {
-        Ok(Value::Object(line)) => line,
-        Ok(_) => return unidentified("", "expected a JSON object".to_owned()),
-        Err(error) => {
-            let (message, column) = (without_place(&error), error.column());
-            return unidentified("", format!("expected a JSON object; column {column}: {message}"));
-        }
+    let mut line = match read_object(bytes) {
+        Ok(line) => line,
+        Err(problem) => return Explained { problem, identity: None },
     };
-    let kind = match line.remove("type") {
-        Some(Value::String(kind)) => kind,
-        Some(_) | None => return unidentified("type", format!("expected {TYPES}")),
+    let kind = match take_kind(&mut line, TYPES) {
+        Ok(kind) => kind,
+        Err(problem) => return Explained { problem, identity: None },
     };
     let identity = match line.get("id") {
         Some(Value::String(id)) => Some((kind.clone(), id.to_ascii_lowercase())),
@@ -47,19 +38,64 @@ pub(super) fn explain(bytes: &[u8], error: &serde_json::Error) -> Explained {
     let line = Value::Object(line);
     let explained = match kind.as_str() {
         "snapshot" => explain_as::<SnapshotLine>(line),
-        "merchant" => explain_as::<Merchant>(line),
-        "app" => explain_as::<App>(line),
-        "license" => explain_as::<License>(line),
-        "access_type" => explain_as::<AccessType>(line),
-        "item" => explain_as::<Item>(line),
-        "customer" => explain_as::<Customer>(line),
-        _ => return unidentified("type", format!("expected {TYPES}, found {kind:?}")),
+        _ => match explain_record(&kind, line) {
+            Some(explained) => explained,
+            None => return Explained { problem: unknown_kind(&kind, TYPES), identity: None },
+        },
     };
     // A field that comes twice is lost when the line is read into a map.
     Explained { problem: explained.unwrap_or_else(|| Problem::new("", without_place(error))), identity }
 }
 
-fn explain_as<T: DeserializeOwned>(line: Value) -> Option<Problem> {
+/// Reads `bytes`, a line, into a map.
+pub(in crate::snapshot) fn read_object(bytes: &[u8]) -> Result<Map<String, Value>, Problem> {
+    if let Err(error) = std::str::from_utf8(bytes) {
+        return Err(Problem::new(
+            "",
+            format!("expected UTF-8 text, byte {} is none", error.valid_up_to() + 1),
+        ));
+    }
+    match serde_json::from_slice(bytes) {
+        Ok(Value::Object(object)) => Ok(object),
+        Ok(_) => Err(Problem::new("", "expected a JSON object")),
+        Err(error) => {
+            let (message, column) = (without_place(&error), error.column());
+            Err(Problem::new("", format!("expected a JSON object; column {column}: {message}")))
+        }
+    }
+}
+
+/// Takes `type` out of `object`. `expected` lists the types that may stand there.
+pub(in crate::snapshot) fn take_kind(
+    object: &mut Map<String, Value>,
+    expected: &str,
+) -> Result<String, Problem> {
+    match object.remove("type") {
+        Some(Value::String(kind)) => Ok(kind),
+        Some(_) | None => Err(Problem::new("type", format!("expected {expected}"))),
+    }
+}
+
+/// Says that there is no such type.
+pub(in crate::snapshot) fn unknown_kind(kind: &str, expected: &str) -> Problem {
+    Problem::new("type", format!("expected {expected}, found {kind:?}"))
+}
+
+/// What is wrong with a record without its `type`, if anything is; `None` if there are no records of `kind`.
+pub(in crate::snapshot) fn explain_record(kind: &str, record: Value) -> Option<Option<Problem>> {
+    Some(match kind {
+        "merchant" => explain_as::<Merchant>(record),
+        "app" => explain_as::<App>(record),
+        "license" => explain_as::<License>(record),
+        "access_type" => explain_as::<AccessType>(record),
+        "item" => explain_as::<Item>(record),
+        "customer" => explain_as::<Customer>(record),
+        _ => return None,
+    })
+}
+
+/// What is wrong with a value that should be a `T`, if anything is.
+pub(in crate::snapshot) fn explain_as<T: DeserializeOwned>(line: Value) -> Option<Problem> {
     let error = serde_path_to_error::deserialize::<_, T>(line).err()?;
     let path = error.path().to_string();
     let path = if path == "." { "" } else { &path };
@@ -73,7 +109,7 @@ fn explain_as<T: DeserializeOwned>(line: Value) -> Option<Problem> {
 }
 
 /// The error's text without its place: every line is line 1 to the parser.
-fn without_place(error: &serde_json::Error) -> String {
+pub(in crate::snapshot) fn without_place(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());
     text.strip_suffix(&place).unwrap_or(&text).to_owned()

@@ -1,6 +1,5 @@
-use std::io::{BufReader, Cursor};
-
 use super::*;
+use crate::snapshot::build::{MemorySink, Outcome};
 
 const NOW: i64 = 1_800_000_000;
 const UUID: &str = "e5ac2013-8d10-42ba-abb5-291c5201cea8";
@@ -15,11 +14,37 @@ const PACKAGE: &str = r#"{"type":"item","id":40,"merchant_id":21,"title":"t","is
 const CUSTOMER: &str = r#"{"type":"customer","namespace":"v","subject":"s","id":1,"uuid":"e5ac2013-8d10-42ba-abb5-291c5201cea8","merchant_id":21,"accesses":[{"id":1,"item_id":33,"created_at":0}],"licenses":[{"license_id":"b90831a7-2f6d-4c3e-8a41-0d5e7f9b6c12","license_type":"SINGLE","name":"n","status":"ACTIVE","renew_status":"RENEW","interval_length":1,"interval_unit":"MONTHS","date_added":0}]}"#;
 const ALL: [&str; 8] = [MERCHANT, OTHER_MERCHANT, APP, LICENSE, ACCESS_TYPE, ITEM, PACKAGE, CUSTOMER];
 
-fn read(bytes: impl AsRef<[u8]>) -> Lines {
-    let mut lines = Lines::default();
-    lines.read("f", Cursor::new(bytes), Strictness::ReadOn).unwrap();
-    lines.check(NOW);
-    lines
+/// Everything that was found in lines.
+struct Found {
+    catalogue: Catalogue,
+    customers: u64,
+    errors: Vec<LineError>,
+    warnings: Vec<LineError>,
+}
+
+fn source(strictness: Strictness) -> Source {
+    Source::new(NOW, strictness, SpillPlan::default())
+}
+
+fn found(source: Source) -> Found {
+    let customers: usize = (0..256).map(|bucket| entry_count(&source, bucket)).sum();
+    let Outcome { problems, catalogue, .. } = source.build(None, &MemorySink::default()).unwrap();
+    Found {
+        catalogue,
+        customers: customers as u64,
+        errors: problems.errors.kept().to_vec(),
+        warnings: problems.warnings.kept().to_vec(),
+    }
+}
+
+fn entry_count(source: &Source, bucket: usize) -> usize {
+    spill::entries(&source.customers.bucket(bucket).unwrap()).count()
+}
+
+fn read(bytes: impl AsRef<[u8]>) -> Found {
+    let mut source = source(Strictness::ReadOn);
+    source.read("f", bytes.as_ref()).unwrap();
+    found(source)
 }
 
 /// What is wrong with the whole catalogue when in the line that begins like `of`, `from` is written `to`.
@@ -48,10 +73,14 @@ fn a_whole_catalogue_is_read_in_any_order() {
     for lines in [ALL.join("\n"), ALL.iter().rev().copied().collect::<Vec<_>>().join("\n")] {
         let lines = read(lines);
         assert_eq!((lines.errors.as_slice(), lines.warnings.as_slice()), (&[][..], &[][..]));
-        let counts =
-            (lines.merchants.len(), lines.apps.len(), lines.licenses.len(), lines.access_types.len());
-        assert_eq!((counts, lines.items.len(), lines.customers.len()), ((2, 1, 1, 1), 2, 1));
-        assert!(lines.snapshot.is_none());
+        let counts = (
+            lines.catalogue.merchants.len(),
+            lines.catalogue.apps.len(),
+            lines.catalogue.licenses.len(),
+            lines.catalogue.access_types.len(),
+        );
+        assert_eq!((counts, lines.catalogue.items.len(), lines.customers), ((2, 1, 1, 1), 2, 1));
+        assert!(lines.catalogue.snapshot.is_none());
     }
 }
 
@@ -63,11 +92,11 @@ fn files_of_other_systems_are_read_too() {
         format!("  {MERCHANT}  \n{OTHER_MERCHANT}\n\n\n"),
     ] {
         let lines = read(&text);
-        assert_eq!((lines.errors.len(), lines.merchants.len()), (0, 2), "{text:?}");
+        assert_eq!((lines.errors.len(), lines.catalogue.merchants.len()), (0, 2), "{text:?}");
     }
     let lines = read("");
-    assert!(lines.errors.is_empty() && lines.merchants.is_empty());
-    assert_eq!(read(format!("\n\r\n{MERCHANT}")).merchants[&21].at.to_string(), "f:3");
+    assert!(lines.errors.is_empty() && lines.catalogue.merchants.is_empty());
+    assert_eq!(read(format!("\n\r\n{MERCHANT}")).catalogue.merchants[&21].at.to_string(), "f:3");
 }
 
 #[test]
@@ -103,23 +132,27 @@ fn lines_that_are_no_lines() {
 fn every_error_has_its_line_and_strict_stops_at_the_first() {
     let text = format!("{{}}\n{MERCHANT}\n[]\n\n{OTHER_MERCHANT}\nx");
     let lines = read(&text);
-    let at: Vec<usize> = lines.errors.iter().map(|error| error.at.line).collect();
-    assert_eq!((at, lines.merchants.len()), (vec![1, 3, 6], 2));
-    let mut strict = Lines::default();
-    strict.read("f", Cursor::new(&text), Strictness::StopAtFirst).unwrap();
-    assert_eq!((strict.errors.len(), strict.merchants.len()), (1, 0));
+    let at: Vec<u64> = lines.errors.iter().map(|error| error.at.line).collect();
+    assert_eq!((at, lines.catalogue.merchants.len()), (vec![1, 3, 6], 2));
+    let mut strict = source(Strictness::StopAtFirst);
+    strict.read("f", text.as_bytes()).unwrap();
+    strict.read("g", text.as_bytes()).unwrap();
+    assert!(strict.is_stopped());
+    let strict = found(strict);
+    assert_eq!((strict.errors.len(), strict.catalogue.merchants.len()), (1, 0));
 }
 
 #[test]
 fn a_line_without_end_is_not_kept() {
-    let head = format!("{MERCHANT}\n").into_bytes();
+    let head = format!("{MERCHANT}\n");
+    let head = head.as_bytes();
     let tail = format!("\n{OTHER_MERCHANT}\n").into_bytes();
-    let endless = std::io::repeat(b' ').take(LINE_MAX_BYTES as u64 * 3);
-    let mut lines = Lines::default();
-    let reader = Cursor::new(head).chain(endless).chain(Cursor::new(tail));
-    lines.read("f", BufReader::new(reader), Strictness::ReadOn).unwrap();
+    let endless = io::repeat(b' ').take(LINE_MAX_BYTES as u64 * 3);
+    let mut lines = source(Strictness::ReadOn);
+    lines.read("f", head.chain(endless).chain(tail.as_slice())).unwrap();
+    let lines = found(lines);
     assert_eq!(lines.errors[0].to_string(), "f:2: expected at most 16777216 bytes in a line");
-    assert_eq!((lines.errors.len(), lines.merchants.len()), (1, 2));
+    assert_eq!((lines.errors.len(), lines.catalogue.merchants.len()), (1, 2));
     // As long as is allowed, with and without its end.
     let longest = format!("{MERCHANT}{}", " ".repeat(LINE_MAX_BYTES - MERCHANT.len()));
     assert!(read(&longest).errors.is_empty());
@@ -131,11 +164,11 @@ fn a_line_without_end_is_not_kept() {
 fn a_reader_that_fails_is_an_error_of_the_file() {
     struct Failing;
     impl Read for Failing {
-        fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
-            Err(std::io::Error::other("disk"))
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Err(io::Error::other("disk"))
         }
     }
-    let outcome = Lines::default().read("f", BufReader::new(Failing), Strictness::ReadOn);
+    let outcome = source(Strictness::ReadOn).read("f", Failing);
     assert_eq!(outcome.unwrap_err().to_string(), "disk");
 }
 
@@ -279,7 +312,7 @@ fn what_grants_nothing_is_a_warning() {
             CUSTOMER,
             "\"item_id\":33",
             "\"item_id\":9",
-            "f:8: accesses[0].item_id: there is no item 9: this grants nothing",
+            "f:8: accesses[].item_id: there is no item 9: access 1 grants nothing",
         ),
         (
             CUSTOMER,
@@ -316,7 +349,10 @@ fn what_grants_nothing_is_a_warning() {
     }
     let (errors, warnings) = after(CUSTOMER, "\"merchant_id\":21", "\"merchant_id\":22");
     assert!(errors.is_empty());
-    assert_eq!(warnings[0], "f:8: accesses[0].item_id: item 33 is another merchant's: this grants nothing");
+    assert_eq!(
+        warnings[0],
+        "f:8: accesses[].item_id: item 33 is another merchant's: access 1 grants nothing"
+    );
     assert!(warnings[1].contains("is another merchant's"), "{warnings:?}");
     let (errors, warnings) = after(CUSTOMER, "33,", "33,\"starts_at\":8,\"expires_at\":9,");
     assert!(errors.is_empty() && warnings.is_empty());
@@ -364,6 +400,62 @@ fn a_wrong_line_makes_no_other_line_wrong() {
 #[test]
 fn errors_are_in_the_order_of_lines() {
     let text = [CUSTOMER, PACKAGE, "x", LICENSE, "y"].join("\n");
-    let at: Vec<usize> = read(text).errors.iter().map(|error| error.at.line).collect();
+    let at: Vec<u64> = read(text).errors.iter().map(|error| error.at.line).collect();
     assert_eq!(at, [1, 2, 2, 3, 4, 4, 5]);
+}
+
+/// Both ways of reading a customer's line say the same of it.
+#[test]
+fn a_customer_is_read_alike_in_whatever_order_its_fields_are() {
+    let moved = CUSTOMER.replace("{\"type\":\"customer\",", "{").replace("]}", "],\"type\":\"customer\"}");
+    let spaced = CUSTOMER.replace("{\"type\":\"customer\",", "{ \"type\": \"customer\", ");
+    let records = |line: &str| {
+        let mut source = source(Strictness::ReadOn);
+        source.read("f", line.as_bytes()).unwrap();
+        assert!(source.problems.errors.is_empty(), "{line}");
+        (0..256).map(|bucket| source.customers.bucket(bucket).unwrap()).collect::<Vec<_>>()
+    };
+    let expected = records(CUSTOMER);
+    assert_eq!(expected.iter().filter(|bucket| !bucket.is_empty()).count(), 1);
+    assert_eq!(records(&moved), expected);
+    assert_eq!(records(&spaced), expected);
+    for (from, to) in [
+        ("\"id\":1,\"uuid\"", "\"uuid\""),
+        ("\"id\":1", "\"id\":\"x\""),
+        ("\"subject\":\"s\"", "\"subject\":\"\""),
+    ] {
+        let error = |line: &str| read(line.replace(from, to)).errors[0].to_string();
+        assert_eq!(error(CUSTOMER), error(&moved), "{from}");
+    }
+}
+
+/// Many customers on several threads, most of them on disk: nothing is lost, and of two with the same name the
+/// first line counts.
+#[test]
+fn what_does_not_fit_into_memory_is_the_same() {
+    let customers: String = (0..4_000)
+        .map(|number| format!("{}\n", CUSTOMER.replace("\"s\"", &format!("\"s{}\"", number % 3_999))))
+        .collect();
+    let text = format!("{}\n{customers}", ALL[..7].join("\n"));
+    let outcome = |memory_bytes| {
+        let plan = SpillPlan { memory_bytes, ..SpillPlan::default() };
+        let mut source = Source::new(NOW, Strictness::ReadOn, plan);
+        source.read("f", text.as_bytes()).unwrap();
+        source.build(None, &MemorySink::default()).unwrap()
+    };
+    let (kept, spilled) = (outcome(usize::MAX), outcome(10_000));
+    assert_eq!(kept.spilled_bytes, 0);
+    assert!(spilled.spilled_bytes > 300_000, "{}", spilled.spilled_bytes);
+    for outcome in [kept, spilled] {
+        let errors: Vec<_> = outcome.problems.errors.kept().iter().map(ToString::to_string).collect();
+        assert_eq!(errors, ["f:4007: subject: this customer again; first: f:8"]);
+        assert!(outcome.built.is_none());
+    }
+}
+
+#[test]
+fn a_temporary_file_that_cannot_be_made_is_an_error() {
+    let plan = SpillPlan { dir: "/nowhere/at/all".into(), memory_bytes: 0 };
+    let error = Source::new(NOW, Strictness::ReadOn, plan).read("f", CUSTOMER.as_bytes()).unwrap_err();
+    assert!(error.to_string().contains("temporary file in /nowhere/at/all"), "{error}");
 }

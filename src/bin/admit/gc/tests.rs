@@ -2,7 +2,7 @@
 //! set: whatever an edge may hold must stay readable.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     fs,
     path::PathBuf,
     sync::{
@@ -28,7 +28,7 @@ use super::*;
 use crate::{
     head::{Published, published},
     key::PrivateKey,
-    publish::upload::{InMemory, Mode, upload},
+    publish::upload::{Mode, Objects, upload},
     rollback,
     store::{NewHead, Object, garbage::forget, reach::named, reach::reach},
 };
@@ -40,6 +40,35 @@ const OPTIONS: Options = Options { grace_secs: collect::GRACE_MIN_SECS, keep: 2,
 /// The key pair of RFC 8037, appendix A.1.
 const JWK: &str = r#"{"kty":"OKP","crv":"Ed25519","kid":"publisher","alg":"EdDSA",
     "d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+
+/// Objects in memory.
+struct InMemory<'a> {
+    names: Vec<(ObjectName, u64)>,
+    objects: HashMap<ObjectName, &'a [u8]>,
+}
+
+impl<'a> InMemory<'a> {
+    /// These objects; of equal ones one.
+    fn new(objects: &'a [Object]) -> Self {
+        let mut all = Self { names: Vec::with_capacity(objects.len()), objects: HashMap::new() };
+        for (name, object) in objects {
+            if all.objects.insert(*name, object).is_none() {
+                all.names.push((*name, object.len() as u64));
+            }
+        }
+        all
+    }
+}
+
+impl Objects for InMemory<'_> {
+    fn names(&self) -> &[(ObjectName, u64)] {
+        &self.names
+    }
+
+    fn read(&self, name: ObjectName) -> Result<Vec<u8>> {
+        Ok(self.objects.get(&name).with_context(|| format!("{name} was not built"))?.to_vec())
+    }
+}
 
 /// What somebody does. Each may be killed after so many writes.
 #[derive(Clone, Debug)]

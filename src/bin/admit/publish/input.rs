@@ -1,45 +1,49 @@
 //! Reads what is to be published, and shows everything that is wrong with it.
 
 use std::{
-    fmt::Display,
     fs::{self, File},
-    io::{self, BufReader},
+    io,
     path::{Path, PathBuf},
 };
 
 use admit::snapshot::{
-    source::{Lines, Strictness},
+    source::{Listed, Problems, Source, SpillPlan, Strictness},
     time::UnixSecs,
 };
 use anyhow::{Context, Result, bail};
 
+use crate::origin::{Origin, is_url};
+
 /// Errors and warnings that are shown, of each. More would hide the first ones.
 const SHOWN_MAX: usize = 50;
 
-/// Reads a file, a directory's `*.ndjson` files in the order of their names, or, for `-`, standard input; and
-/// checks it as published at `now`.
+/// Reads a file, a directory's `*.ndjson` files in the order of their names, standard input for `-`, or an
+/// origin's export, as published at `now`.
 ///
 /// # Errors
-/// It cannot be read. What is wrong with its lines is in the lines.
-pub fn read(from: &Path, strictness: Strictness, now: UnixSecs) -> Result<Lines> {
-    let mut lines = Lines::default();
-    if from == Path::new("-") {
-        lines.read("<stdin>", io::stdin().lock(), strictness).context("cannot read standard input")?;
+/// It cannot be read. What is wrong with its lines is in the source.
+pub fn read(
+    from: &str,
+    origin_token: Option<&str>,
+    strictness: Strictness,
+    now: UnixSecs,
+    plan: SpillPlan,
+) -> Result<Source> {
+    let mut source = Source::new(now, strictness, plan);
+    if from == "-" {
+        source.read("<stdin>", io::stdin().lock()).context("cannot read standard input")?;
+    } else if is_url(from) {
+        let export = Origin::new(from, origin_token)?.export()?;
+        source.read(from, export).with_context(|| format!("cannot read {from}"))?;
     } else {
-        for path in files(from)? {
+        for path in files(Path::new(from))? {
             let context = || format!("cannot read {}", path.display());
             let file = File::open(&path).with_context(context)?;
             let name = path.display().to_string();
-            lines.read(&name, BufReader::new(file), strictness).with_context(context)?;
-            if strictness == Strictness::StopAtFirst && !lines.errors.is_empty() {
-                break;
-            }
+            source.read(&name, file).with_context(context)?;
         }
     }
-    if strictness == Strictness::ReadOn || lines.errors.is_empty() {
-        lines.check(now);
-    }
-    Ok(lines)
+    Ok(source)
 }
 
 fn files(from: &Path) -> Result<Vec<PathBuf>> {
@@ -59,34 +63,40 @@ fn files(from: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// Shows warnings and errors on standard error. Whether there are no errors.
-pub fn report(lines: &Lines, strictness: Strictness) -> bool {
-    show("warning", &lines.warnings, SHOWN_MAX);
+pub fn report(problems: &Problems, strictness: Strictness) -> bool {
+    show("warning", &problems.warnings, SHOWN_MAX);
     let errors_max = if strictness == Strictness::StopAtFirst { 1 } else { SHOWN_MAX };
-    show("error", &lines.errors, errors_max);
-    if lines.errors.is_empty() {
+    show("error", &problems.errors, errors_max);
+    if problems.errors.is_empty() {
         return true;
     }
     match strictness {
         Strictness::StopAtFirst => eprintln!("admit: stopped at the first error; nothing was published"),
         Strictness::ReadOn => eprintln!(
             "admit: {}, {}; nothing was published",
-            count(lines.errors.len(), "error"),
-            count(lines.warnings.len(), "warning")
+            count(problems.errors.total(), "error"),
+            count(problems.warnings.total(), "warning")
         ),
     }
     false
 }
 
-fn show(kind: &str, all: &[impl Display], shown_max: usize) {
-    for one in all.iter().take(shown_max) {
+/// Shows what is odd about changes.
+pub fn warn(problems: &Problems) {
+    show("warning", &problems.warnings, SHOWN_MAX);
+}
+
+fn show(kind: &str, listed: &Listed, shown_max: usize) {
+    for one in listed.kept().iter().take(shown_max) {
         eprintln!("{kind}: {one}");
     }
     // When one is to be shown only, the reading stopped there, and the rest is not known.
-    if shown_max > 1 && all.len() > shown_max {
-        eprintln!("{kind}: ... and {}", count(all.len() - shown_max, &format!("more {kind}")));
+    let unshown = listed.total().saturating_sub(shown_max as u64);
+    if shown_max > 1 && unshown > 0 {
+        eprintln!("{kind}: ... and {}", count(unshown, &format!("more {kind}")));
     }
 }
 
-fn count(number: usize, noun: &str) -> String {
+fn count(number: u64, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }

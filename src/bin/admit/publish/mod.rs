@@ -1,34 +1,30 @@
-//! `admit publish`: from lines of the publish schema to a snapshot that the edge serves.
+//! `admit publish`: what the origin knows becomes the snapshot that edges serve - as a whole, as changes of what
+//! is published, or on and on.
 
+mod changes;
+mod compaction;
+mod follow;
 mod input;
+mod kept;
+mod publisher;
 mod seq;
 pub mod upload;
+mod whole;
 
-use std::{collections::HashSet, path::PathBuf, process::ExitCode};
-
-use admit::{
-    limits::HEAD_SKEW_SECS,
-    snapshot::{
-        build::{Built, build},
-        head::{HEAD_TYPE, Head},
-        object::ObjectName,
-        source::Strictness,
-        time::{UnixSecs, iso8601},
-    },
+use std::{
+    path::PathBuf,
+    process::ExitCode,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
+
+use admit::snapshot::source::Strictness;
 use anyhow::{Context, Result, bail};
-use indicatif::{HumanBytes, HumanCount};
 
-use self::{
-    seq::Wanted,
-    upload::{InMemory, Mode, Uploaded, upload},
-};
+use self::{publisher::Publisher, whole::Ended};
 use crate::{
-    head::{Published, published},
-    key::PrivateKey,
-    progress::now,
-    store::{NewHead, Store, reach::reach},
-    token::now_unix_secs,
+    origin::is_url,
+    store::{Guard, Store},
 };
 
 /// The exit code when the data is wrong, so that a job can tell it from a network that is down.
@@ -37,23 +33,39 @@ const EXIT_DATA: u8 = 2;
 /// Arguments of `admit publish`.
 #[derive(clap::Args)]
 #[command(after_help = "\
-The data is the whole truth: what it leaves out is gone from the edge once it is published. All of it is
-checked first; if anything is wrong, every error is printed with file, line and field, nothing is published,
-and the exit code is 2. Only objects that the edge lacks are uploaded, each is read back, and the signed head
-comes last: interrupted anywhere, the edge serves what it served before, and the next run goes on from there.
+--from is the whole truth: what it leaves out is gone from the edge once it is published. All of it is checked
+first; if anything is wrong, every error is printed with file, line and field, nothing is published, and the
+exit code is 2. Only objects that the edge lacks are uploaded, each is checked there, and the signed head comes
+last: interrupted anywhere, the edge serves what it served before, and the next run goes on from there.
+
+--changes applies lines of a change feed to what is published, two writes however many there are; alone it can
+change customers only. --follow publishes --from, then what changes, until it is stopped; it asks the origin for
+<from>?after=<seq>, or for --changes, if that is given.
 
 Examples:
   admit publish --from catalogue/ --to https://api.example.com --key publisher.jwk
   export-job | admit publish --from - --to https://api.example.com --key publisher.jwk
+  admit publish --from https://origin.example.com/export --follow --to https://api.example.com --key publisher.jwk
+  admit publish --changes changes.ndjson --to https://api.example.com --key publisher.jwk
   admit publish --from catalogue/ --dry-run       # only check and build; needs neither key nor Worker
 
 ADMIT_TOKEN keeps the token off the command line, which every user of the machine can read:
   ADMIT_TOKEN=$(admit token --key issuer.jwk --claims '{\"iss\":\"https://publisher.example\",\\
     \"aud\":\"admit\",\"sub\":\"sync\",\"scope\":\"snapshot:publish\"}') admit publish ...")]
 pub struct Args {
-    /// NDJSON file, directory whose *.ndjson files are read in the order of their names, or - for stdin
-    #[arg(long, value_name = "PATH")]
-    from: PathBuf,
+    /// NDJSON file, directory whose *.ndjson files are read in the order of their names, - for stdin, or the URL
+    /// of the origin's export
+    #[arg(long, value_name = "PATH|URL", required_unless_present = "changes")]
+    from: Option<String>,
+    /// Changes to apply to what is published: a file, - for stdin, or a URL; with --follow the URL to go on asking
+    #[arg(long, value_name = "PATH|URL")]
+    changes: Option<String>,
+    /// Go on publishing what the origin's change feed brings
+    #[arg(long, requires = "from", conflicts_with = "dry_run")]
+    follow: bool,
+    /// Least time between two publishes while following, in seconds
+    #[arg(long, value_name = "SECS", default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    every: u64,
     /// Where to publish: https://… (a Worker), kv:<account>/<namespace>, or dir:<path>
     #[arg(long, value_name = "STORE", required_unless_present = "dry_run")]
     to: Option<String>,
@@ -63,6 +75,9 @@ pub struct Args {
     /// Bearer token with the scope snapshot:publish
     #[arg(long, value_name = "JWT", env = "ADMIT_TOKEN", hide_env_values = true)]
     token: Option<String>,
+    /// Bearer token for the origin, where --from or --changes is a URL
+    #[arg(long, value_name = "TOKEN", env = "ADMIT_ORIGIN_TOKEN", hide_env_values = true)]
+    origin_token: Option<String>,
     /// Write nothing; with --to, say what would be uploaded
     #[arg(long)]
     dry_run: bool,
@@ -70,124 +85,112 @@ pub struct Args {
     #[arg(long)]
     strict: bool,
     /// The origin's count of changes [default: the snapshot line's, else the published one plus 1]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", conflicts_with_all = ["changes", "follow"])]
     seq: Option<u64>,
+    /// Where temporary files go: as much as the new snapshot takes, at most
+    #[arg(long, value_name = "DIR")]
+    temp_dir: Option<PathBuf>,
+    /// Publish although more than half of the customers or items would be gone
+    #[arg(long)]
+    allow_loss: bool,
     /// Take the lease over from another publisher, which must be gone
     #[arg(long)]
     force: bool,
     /// Trust nothing that is there already: check every object of the new version, upload those that are broken
-    #[arg(long)]
+    #[arg(long, conflicts_with = "changes")]
     repair: bool,
+}
+
+impl Args {
+    const fn strictness(&self) -> Strictness {
+        if self.strict { Strictness::StopAtFirst } else { Strictness::ReadOn }
+    }
+
+    fn temp_dir(&self) -> PathBuf {
+        self.temp_dir.clone().unwrap_or_else(std::env::temp_dir)
+    }
+
+    /// Where the origin tells what changed.
+    fn feed(&self) -> Result<&str> {
+        match (&self.changes, &self.from) {
+            (Some(url), _) | (None, Some(url)) if is_url(url) => Ok(url),
+            _ => bail!("--follow: the origin's URL is needed, in --from or in --changes"),
+        }
+    }
 }
 
 /// Runs `admit publish`.
 ///
 /// # Errors
-/// The input or the key cannot be read, or the edge does not answer or refuses.
+/// The input or the key cannot be read, or the store does not answer or refuses.
 pub fn run(args: &Args) -> Result<ExitCode> {
-    let started = now();
-    let published_at = now_unix_secs()?;
-    let key = args.key.as_deref().map(PrivateKey::read_for_heads).transpose()?;
+    if args.follow {
+        args.feed()?;
+    }
     let open = |to| Store::open(to, args.token.as_deref()).context("--to");
     let store = args.to.as_deref().map(open).transpose()?;
-    let strictness = if args.strict { Strictness::StopAtFirst } else { Strictness::ReadOn };
-    let lines = input::read(&args.from, strictness, published_at)?;
-    if !input::report(&lines, strictness) {
-        return Ok(ExitCode::from(EXIT_DATA));
-    }
-    if lines.merchants.is_empty() {
-        bail!("{} holds no merchant: publishing it would take everything away", args.from.display());
-    }
-    let snapshot = lines.snapshot.as_ref().map(|line| &line.value);
-    let as_of =
-        snapshot.and_then(|line| line.as_of).map_or(published_at, |as_of| as_of.resolve(published_at));
-    if as_of > published_at.saturating_add(HEAD_SKEW_SECS) {
-        bail!("as_of {} lies in the future: edges would refuse it", iso8601(as_of, 0));
-    }
-    let built = build(&lines, published_at)?;
-    let Some(store) = store else {
-        println!("{}", contents(&built));
-        println!("Dry run: nothing was published.");
-        return Ok(ExitCode::SUCCESS);
+    let publisher = match store {
+        Some(store) => Some(Publisher::new(store, args.key.as_deref())?),
+        None => None,
     };
-    let mode = if args.dry_run { Mode::DryRun } else { Mode::Upload };
-    let lease = if mode == Mode::Upload { Some(store.lock(args.force)?) } else { None };
-    let current = published_head(&store, args)?;
-    let wanted = Wanted { asked: args.seq, from_file: snapshot.map(|line| line.seq), as_of };
-    let seq = seq::choose(wanted, current.as_ref())?;
-    let reached = if args.repair { HashSet::new() } else { reached(&store, current.as_ref()) };
-    let uploaded = upload(&store, &InMemory::new(&built.objects), &reached, mode)?;
-    if let (Mode::Upload, Some(key)) = (mode, &key) {
-        let jws = sign(key, &built, seq, as_of)?;
-        store.put_version(seq, &jws)?;
-        let key = args.key.as_deref().context("--key")?;
-        store.put_head(NewHead { jws: &jws, follows: current.as_ref(), key })?;
-        drop(lease);
-        println!("Published seq {seq}, as of {}", iso8601(as_of, 0));
-    } else {
-        println!("Would publish seq {seq}, as of {}", iso8601(as_of, 0));
-    }
-    println!("{}", contents(&built));
-    println!("{}", transfer(&uploaded, mode));
-    println!("  time       {:.1} s", started.elapsed().as_secs_f64());
-    if mode == Mode::DryRun {
-        println!("Dry run: nothing was published.");
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-/// What the published head leads to, which need not be uploaded. If that cannot be told, nothing is.
-fn reached(store: &Store, head: Option<&Head>) -> HashSet<ObjectName> {
-    let Some(head) = head else { return HashSet::new() };
-    reach(store, head).unwrap_or_else(|error| {
-        eprintln!("warning: what is published is not sound, and every object is checked: {error:#}");
-        HashSet::new()
-    })
-}
-
-/// The head that is published, for its `seq`.
-fn published_head(store: &Store, args: &Args) -> Result<Option<Head>> {
-    let Some(jws) = store.head()? else { return Ok(None) };
-    match published(&jws, args.key.as_deref())? {
-        Published::Verified(head) => Ok(Some(head)),
-        Published::Unverified(head) => Ok(Some(head)),
-        Published::OtherKey(head) => {
-            eprintln!("warning: the published head is signed by another key than --key; seq goes on from it");
-            Ok(Some(head))
-        }
-        Published::Broken(reason) if args.seq.is_some() => {
-            eprintln!("warning: the published head is passed over: {reason}");
-            Ok(None)
-        }
-        Published::Broken(reason) => {
-            bail!("the published head cannot be trusted: {reason}. To publish over it, say which --seq")
-        }
+    let Some(from) = &args.from else {
+        let publisher = publisher.context("--to: what is published is needed to change it")?;
+        return changes::run(args, &publisher);
+    };
+    let Some(publisher) = publisher else { return whole::check(args, from) };
+    let lease = Lease::default();
+    match whole::run(args, from, &publisher, &lease)? {
+        Ended::Wrong => Ok(ExitCode::from(EXIT_DATA)),
+        Ended::Done => Ok(ExitCode::SUCCESS),
+        Ended::Published(published) if args.follow => follow::run(args, publisher, *published, &lease),
+        Ended::Published(_) => Ok(ExitCode::SUCCESS),
     }
 }
 
-fn sign(key: &PrivateKey, built: &Built, seq: u64, as_of: UnixSecs) -> Result<String> {
-    let mut head = built.head(seq, as_of);
-    head.published_at = Some(now_unix_secs()?);
-    key.sign(HEAD_TYPE, &serde_json::to_vec(&head)?)
+/// The lease of this run, if it has taken one. A signal gives it back before it ends the run.
+#[derive(Default)]
+pub struct Lease(Arc<Mutex<Option<Guard>>>);
+
+impl Lease {
+    /// Takes the lease, unless this run has it.
+    ///
+    /// # Errors
+    /// Somebody else holds it, or the store does not answer.
+    pub fn take(&self, store: &Store, force: bool) -> Result<()> {
+        let mut guard = self.guard();
+        if guard.is_none() {
+            *guard = Some(store.lock(force)?);
+            drop(guard);
+            self.give_back_on_signal()?;
+        }
+        Ok(())
+    }
+
+    fn guard(&self) -> std::sync::MutexGuard<'_, Option<Guard>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whatever is interrupted leaves the edge with what it served, so that this may happen at any moment; but
+    /// the next publisher should not have to wait for the lease to end.
+    fn give_back_on_signal(&self) -> Result<()> {
+        use signal_hook::{consts::TERM_SIGNALS, iterator::Signals, low_level::emulate_default_handler};
+        let mut signals = Signals::new(TERM_SIGNALS).context("cannot wait for signals")?;
+        let lease = Arc::downgrade(&self.0);
+        std::thread::spawn(move || {
+            if let Some(signal) = signals.forever().next() {
+                eprintln!("admit: stopping");
+                if let Some(lease) = lease.upgrade() {
+                    drop(lease.lock().unwrap_or_else(PoisonError::into_inner).take());
+                }
+                // As if there had been no handler: whoever started this sees what ended it.
+                let _ = emulate_default_handler(signal);
+            }
+        });
+        Ok(())
+    }
 }
 
-fn contents(built: &Built) -> String {
-    let bytes = built.objects.iter().map(|(_, object)| object.len() as u64).sum();
-    format!(
-        "  customers  {}\n  items      {}\n  objects    {} ({})",
-        HumanCount(built.customers),
-        HumanCount(built.items),
-        HumanCount(built.objects.len() as u64),
-        HumanBytes(bytes)
-    )
-}
-
-fn transfer(uploaded: &Uploaded, mode: Mode) -> String {
-    let label = if mode == Mode::DryRun { "missing " } else { "uploaded" };
-    format!(
-        "  {label}   {} ({}), {} were there already",
-        HumanCount(uploaded.objects as u64),
-        HumanBytes(uploaded.bytes),
-        HumanCount(uploaded.skipped as u64)
-    )
+/// How long something took, for people.
+fn secs(duration: Duration) -> String {
+    format!("{:.1} s", duration.as_secs_f64())
 }

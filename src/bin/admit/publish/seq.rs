@@ -1,4 +1,5 @@
-//! Which `seq` a publish has. It never falls: an edge does not accept an older snapshot than it has.
+//! Which `seq` a publish has, and which count of the origin's it stands for. Neither falls: an edge does not
+//! accept an older version than it has, and an export that is older than what is published would undo changes.
 
 use admit::snapshot::{head::Head, time::UnixSecs};
 use anyhow::{Result, bail};
@@ -14,29 +15,60 @@ pub struct Wanted {
     pub as_of: UnixSecs,
 }
 
-/// The `seq` to publish under.
+/// What a head says of where it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seq {
+    /// The version.
+    pub version: u64,
+    /// The origin's count of changes.
+    pub origin: u64,
+}
+
+impl Seq {
+    /// Writes it into a head.
+    #[must_use]
+    pub fn of(self, head: Head) -> Head {
+        Head { seq: self.version, origin_seq: (self.origin != self.version).then_some(self.origin), ..head }
+    }
+
+    /// What comes after `published` and stands for the origin's count `origin`.
+    #[must_use]
+    pub fn after(published: &Head, origin: u64) -> Self {
+        // As a rule the version is the origin's count; after a rollback it has run ahead.
+        Self { version: origin.max(published.seq.saturating_add(1)), origin }
+    }
+}
+
+/// The `seq` to publish the whole under.
 ///
 /// # Errors
 /// It would not come after the published one.
-pub fn choose(wanted: Wanted, published: Option<&Head>) -> Result<u64> {
+pub fn choose(wanted: Wanted, published: Option<&Head>) -> Result<Seq> {
     let Wanted { asked, from_file, as_of } = wanted;
-    let seq = match (asked.or(from_file), published) {
-        (Some(seq), _) => seq,
-        (None, Some(published)) => published.seq.saturating_add(1),
-        (None, None) => 1,
+    let Some(published) = published else {
+        let seq = asked.or(from_file).unwrap_or(1);
+        return Ok(Seq { version: seq, origin: seq });
     };
-    let Some(published) = published else { return Ok(seq) };
-    let origin = if asked.is_some() { "--seq" } else { "the snapshot line" };
-    if seq < published.seq {
-        bail!("{origin} says {seq}, but seq {} is published, and seq never falls", published.seq);
+    let Some(origin) = asked.or(from_file) else {
+        let seq = published.seq.saturating_add(1);
+        return Ok(Seq { version: seq, origin: seq });
+    };
+    let says = if asked.is_some() { "--seq" } else { "the snapshot line" };
+    let reflected = published.origin_seq();
+    if origin < reflected {
+        bail!("{says} says {origin}, but seq {reflected} is published, and seq never falls");
     }
-    if seq == published.seq && as_of <= published.as_of {
+    if origin > reflected || published.seq > reflected {
+        return Ok(Seq::after(published, origin));
+    }
+    // The same again, such as after a mistake in the export: later, so that edges take it.
+    if as_of <= published.as_of {
         bail!(
-            "seq {seq} is published already, as of {}; to publish it again, as_of must be later, and it is {as_of}",
+            "seq {origin} is published already, as of {}; to publish it again, as_of must be later, and it is {as_of}",
             published.as_of
         );
     }
-    Ok(seq)
+    Ok(Seq { version: published.seq, origin })
 }
 
 #[cfg(test)]
@@ -54,21 +86,41 @@ mod tests {
         Wanted { asked, from_file, as_of: 100 }
     }
 
-    #[test]
-    fn the_option_comes_before_the_file_and_the_file_before_counting() {
-        assert_eq!(choose(wanted(None, None), None).unwrap(), 1);
-        assert_eq!(choose(wanted(None, None), Some(&head(7, 50))).unwrap(), 8);
-        assert_eq!(choose(wanted(None, Some(20)), Some(&head(7, 50))).unwrap(), 20);
-        assert_eq!(choose(wanted(Some(30), Some(20)), Some(&head(7, 50))).unwrap(), 30);
-        assert_eq!(choose(wanted(Some(0), None), None).unwrap(), 0);
+    const fn same(seq: u64) -> Seq {
+        Seq { version: seq, origin: seq }
     }
 
     #[test]
-    fn seq_never_falls_and_repeats_only_for_later_data() {
-        let refused = |wanted, published: Head| choose(wanted, Some(&published)).unwrap_err().to_string();
-        assert!(refused(wanted(Some(6), None), head(7, 50)).contains("--seq says 6, but seq 7"));
-        assert!(refused(wanted(None, Some(6)), head(7, 50)).contains("the snapshot line says 6"));
-        assert!(refused(wanted(Some(7), None), head(7, 100)).contains("as_of must be later"));
-        assert_eq!(choose(wanted(Some(7), None), Some(&head(7, 99))).unwrap(), 7);
+    fn the_option_comes_before_the_file_and_the_file_before_counting() {
+        assert_eq!(choose(wanted(None, None), None).unwrap(), same(1));
+        assert_eq!(choose(wanted(None, None), Some(&head(7, 50))).unwrap(), same(8));
+        assert_eq!(choose(wanted(None, Some(20)), Some(&head(7, 50))).unwrap(), same(20));
+        assert_eq!(choose(wanted(Some(30), Some(20)), Some(&head(7, 50))).unwrap(), same(30));
+        assert_eq!(choose(wanted(None, Some(20)), None).unwrap(), same(20));
+    }
+
+    #[test]
+    fn it_never_falls_and_the_same_again_must_be_later() {
+        let error = choose(wanted(None, Some(6)), Some(&head(7, 50))).unwrap_err().to_string();
+        assert!(error.contains("the snapshot line says 6, but seq 7"), "{error}");
+        let error = choose(wanted(Some(7), None), Some(&head(7, 100))).unwrap_err().to_string();
+        assert!(error.contains("as_of must be later"), "{error}");
+        assert_eq!(choose(wanted(Some(7), None), Some(&head(7, 99))).unwrap(), same(7));
+    }
+
+    /// Rolled back to what the origin's change 3 left, under version 9: the origin goes on from where it is.
+    #[test]
+    fn after_a_rollback_the_version_runs_ahead_of_the_origin() {
+        let published = Head { origin_seq: Some(3), ..head(9, 50) };
+        let error = choose(wanted(None, Some(2)), Some(&published)).unwrap_err().to_string();
+        assert!(error.contains("says 2, but seq 3"), "{error}");
+        for (origin, version) in [(3, 10), (8, 10), (9, 10), (11, 11)] {
+            let seq = choose(wanted(None, Some(origin)), Some(&published)).unwrap();
+            assert_eq!(seq, Seq { version, origin });
+            let next = seq.of(published.clone());
+            assert_eq!((next.seq, next.origin_seq()), (version, origin));
+            assert_eq!(next.origin_seq.is_none(), version == origin);
+        }
+        assert_eq!(Seq::after(&published, 4), Seq { version: 10, origin: 4 });
     }
 }

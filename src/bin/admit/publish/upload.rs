@@ -1,12 +1,9 @@
 //! Uploads the objects that the store lacks, and makes sure of each that it is there.
 
-use std::{
-    collections::{HashMap, HashSet},
-    thread::sleep,
-};
+use std::{collections::HashSet, thread::sleep};
 
 use admit::snapshot::object::ObjectName;
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
 use crate::{
     parallel,
@@ -35,35 +32,6 @@ pub trait Objects: Sync {
     /// # Errors
     /// It cannot be read.
     fn read(&self, name: ObjectName) -> Result<Vec<u8>>;
-}
-
-/// Objects in memory.
-pub struct InMemory<'a> {
-    names: Vec<(ObjectName, u64)>,
-    objects: HashMap<ObjectName, &'a [u8]>,
-}
-
-impl<'a> InMemory<'a> {
-    /// These objects; of equal ones one.
-    pub fn new(objects: &'a [Object]) -> Self {
-        let mut all = Self { names: Vec::with_capacity(objects.len()), objects: HashMap::new() };
-        for (name, object) in objects {
-            if all.objects.insert(*name, object).is_none() {
-                all.names.push((*name, object.len() as u64));
-            }
-        }
-        all
-    }
-}
-
-impl Objects for InMemory<'_> {
-    fn names(&self) -> &[(ObjectName, u64)] {
-        &self.names
-    }
-
-    fn read(&self, name: ObjectName) -> Result<Vec<u8>> {
-        Ok(self.objects.get(&name).with_context(|| format!("{name} was not built"))?.to_vec())
-    }
 }
 
 /// What an upload came to.

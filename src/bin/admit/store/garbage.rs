@@ -16,7 +16,7 @@ use admit::{
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
-use super::Store;
+use super::{Store, reach::read};
 
 /// Objects in the list at most: about 75 bytes each, in [`GARBAGE_MAX_BYTES`]. What exceeds it is found again by
 /// a later run.
@@ -152,6 +152,17 @@ pub fn forget(store: &Store, names: &HashSet<ObjectName>) -> Result<HashSet<Obje
         store.put_garbage(&garbage)?;
     }
     Ok(forgotten)
+}
+
+/// Takes objects that are there out of the list, as [`forget`] does, and stores those that were in it again.
+///
+/// # Errors
+/// One of them is not there any more, the lease is lost, or the store does not answer or refuses.
+pub fn revive(store: &Store, names: &HashSet<ObjectName>) -> Result<()> {
+    for name in forget(store, names)? {
+        store.put_objects(&[(name, read(store, name)?)])?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

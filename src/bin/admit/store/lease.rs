@@ -124,7 +124,7 @@ impl Tenure {
     }
 }
 
-/// The lease of this run. Given back when it is dropped.
+/// The lease of this run. Given back when it is dropped; if that fails it ends by itself.
 pub struct Guard {
     shared: Arc<Shared>,
     tenure: Arc<Tenure>,
@@ -176,11 +176,6 @@ impl Guard {
             std::thread::spawn(move || renew_until_it_is_over(&shared, &tenure))
         };
         Ok(Self { shared, tenure, renewal: Some(renewal) })
-    }
-
-    /// Gives the lease back. A failure is only a warning: the lease ends by itself.
-    pub fn release(self) {
-        drop(self);
     }
 
     fn end(&mut self) -> Result<()> {

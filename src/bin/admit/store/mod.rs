@@ -117,6 +117,14 @@ impl Store {
         Guard::take(Arc::clone(&self.0), force)
     }
 
+    /// Whether this run may still write.
+    ///
+    /// # Errors
+    /// It has lost its lease.
+    pub fn check_tenure(&self) -> Result<()> {
+        self.0.holder().map(drop)
+    }
+
     /// Who may publish, as far as the store shows it.
     ///
     /// # Errors

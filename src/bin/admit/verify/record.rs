@@ -19,8 +19,6 @@ pub struct Scope<'a> {
     pub tree: Tree,
     /// For a shard: its number, and the leading bits of a key that choose it.
     pub shard: Option<(usize, u8)>,
-    /// For a shard: what the delta says, in place of the shard.
-    pub delta: Option<Table<'a>>,
     /// What records refer to. Without it, references are not checked.
     pub directory: Option<&'a Directory>,
 }
@@ -28,7 +26,7 @@ pub struct Scope<'a> {
 /// What a table holds and what is wrong with it.
 #[derive(Debug, Default)]
 pub struct Checked {
-    /// Records that a look-up finds: those that the delta does not replace.
+    /// How many records it has.
     pub found: u64,
     /// What is wrong, with the key where it is one entry's problem.
     pub problems: Vec<(Option<EntryKey>, String)>,
@@ -58,8 +56,7 @@ pub fn check_table(table: &Table<'_>, scope: Scope<'_>) -> Checked {
                     Ok(problems) => problems.into_iter().for_each(problem),
                     Err(error) => problem(format!("its record cannot be read: {error}")),
                 }
-                let in_delta = scope.delta.map(|delta| delta.get(key));
-                checked.found += u64::from(matches!(in_delta, None | Some(Ok(Entry::Unknown))));
+                checked.found += 1;
             }
             Ok(Entry::Removed | Entry::Unknown) => {}
             Err(error) => problem(format!("its record cannot be read: {error}")),
@@ -200,7 +197,7 @@ mod tests {
         let mut bytes = Vec::new();
         write_table(&mut bytes, entries).unwrap();
         let directory = directory();
-        let scope = Scope { tree, shard, delta: None, directory: Some(&directory) };
+        let scope = Scope { tree, shard, directory: Some(&directory) };
         let checked = check_table(&Table::new(&bytes).unwrap(), scope);
         checked.problems.into_iter().map(|(_, what)| what).collect()
     }
@@ -262,27 +259,12 @@ mod tests {
         // The first key, made larger than the second.
         bytes[4] = 3;
         bytes.push(0);
-        let scope = Scope { tree: Tree::Customers, shard: None, delta: None, directory: None };
+        let scope = Scope { tree: Tree::Customers, shard: None, directory: None };
         let checked = check_table(&Table::new(&bytes).unwrap(), scope);
         let told: Vec<_> = checked.problems.iter().map(|(_, what)| what.as_str()).collect();
         assert_eq!(
             told,
             ["the records do not lie in order and without gaps", "its key is not after the key before"]
         );
-    }
-
-    #[test]
-    fn what_the_delta_replaces_is_not_counted_twice() {
-        let record = NewCustomer { merchant_id: 21, ..NewCustomer::default() }.encode();
-        let keys = [EntryKey([1; 16]), EntryKey([2; 16]), EntryKey([3; 16])];
-        let (mut shard, mut delta) = (Vec::new(), Vec::new());
-        write_table(&mut shard, &keys.map(|key| (key, record.clone()))).unwrap();
-        write_table(&mut delta, &[(keys[0], record.clone()), (keys[2], Vec::new())]).unwrap();
-        let delta = Table::new(&delta).unwrap();
-        let scope = Scope { tree: Tree::Customers, shard: None, delta: None, directory: None };
-        let table = Table::new(&shard).unwrap();
-        assert_eq!(check_table(&table, scope).found, 3);
-        assert_eq!(check_table(&table, Scope { delta: Some(delta), ..scope }).found, 1);
-        assert_eq!(check_table(&delta, scope).found, 1);
     }
 }

@@ -23,7 +23,7 @@ pub struct Report {
     pub head: Option<HeadReport>,
     /// Objects that were read, by kind.
     pub objects: BTreeMap<&'static str, Volume>,
-    /// Customers that were found, the delta taken into account; none when not all could be read.
+    /// Customers that the shards have; none when not all could be read.
     pub customers: Option<u64>,
     /// Items that were found, likewise.
     pub items: Option<u64>,

@@ -57,7 +57,6 @@ struct Walk<'s> {
 struct Base<'a> {
     index: &'a Index,
     directory: Option<&'a Directory>,
-    delta: Option<Tables<'a>>,
     progress: &'a Progress,
 }
 
@@ -77,23 +76,22 @@ impl Walk<'_> {
             (Some(object), Some(name)) => self.decoded(name, tables(object)),
             _ => None,
         };
-        let found_in_delta =
-            delta_name.zip(delta).map(|(name, delta)| self.check_delta(name, delta, directory.as_ref()));
+        if let Some((name, delta)) = delta_name.zip(delta) {
+            self.check_delta(name, delta, directory.as_ref());
+        }
         let index_name = name(ObjectKind::Index, head.index);
         let Some(index) = self.object(index_name)? else { return Ok(()) };
         let Some(index) = self.decoded(index_name, Index::decode(index)) else { return Ok(()) };
         let shards = index.shard_count(Tree::Customers) + index.shard_count(Tree::Items);
         let pages = index.pages(Tree::Customers)?.len() + index.pages(Tree::Items)?.len();
         let progress = Progress::of_objects(shards + pages);
-        let base = Base { index: &index, directory: directory.as_ref(), delta, progress: &progress };
+        let base = Base { index: &index, directory: directory.as_ref(), progress: &progress };
         let customers = self.tree(Tree::Customers, &base);
         let items = customers.and_then(|customers| Ok((customers, self.tree(Tree::Items, &base)?)));
         progress.finish();
         let (customers, items) = items?;
         let mut report = self.report();
         if report.unread == 0 {
-            let (more_customers, more_items) = found_in_delta.unwrap_or_default();
-            let (customers, items) = (customers + more_customers, items + more_items);
             (report.customers, report.items) = (Some(customers), Some(items));
             report.compare("customers", head.customers, customers);
             report.compare("items", head.items, items);
@@ -172,13 +170,11 @@ impl Walk<'_> {
         Ok(Some(directory))
     }
 
-    /// Notes what is wrong with a delta; how many customers and items it has.
-    fn check_delta(&self, name: ObjectName, delta: Tables<'_>, directory: Option<&Directory>) -> (u64, u64) {
-        let check = |tree| {
-            let scope = Scope { tree, shard: None, delta: None, directory };
-            self.note(name, tree, check_table(&delta.of(tree), scope))
-        };
-        (check(Tree::Customers), check(Tree::Items))
+    /// Notes what is wrong with a delta.
+    fn check_delta(&self, name: ObjectName, delta: Tables<'_>, directory: Option<&Directory>) {
+        for tree in [Tree::Customers, Tree::Items] {
+            self.note(name, tree, check_table(&delta.of(tree), Scope { tree, shard: None, directory }));
+        }
     }
 
     fn note(&self, name: ObjectName, tree: Tree, checked: Checked) -> u64 {
@@ -189,7 +185,7 @@ impl Walk<'_> {
         checked.found
     }
 
-    /// Reads a tree's shards, page by page where there are pages; how many entries they add to the delta's.
+    /// Reads a tree's shards, page by page where there are pages; how many records they have.
     fn tree(&self, tree: Tree, base: &Base<'_>) -> Result<u64> {
         let mut found = self.shards(tree, &base.index.top_shards(tree)?, base)?;
         for (position, name) in base.index.pages(tree)?.into_iter().enumerate() {
@@ -208,8 +204,7 @@ impl Walk<'_> {
         parallel::for_each(shards, THREADS, |(number, name)| {
             let Some(object) = self.object(*name)? else { return Ok(()) };
             if let Some(table) = self.decoded(*name, Table::of_shard(&object)) {
-                let delta = base.delta.map(|delta| delta.of(tree));
-                let scope = Scope { tree, shard: Some((*number, bits)), delta, directory: base.directory };
+                let scope = Scope { tree, shard: Some((*number, bits)), directory: base.directory };
                 found.fetch_add(self.note(*name, tree, check_table(&table, scope)), Ordering::Relaxed);
             }
             base.progress.advance(object.len() as u64);

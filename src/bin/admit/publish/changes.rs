@@ -1,0 +1,282 @@
+//! Publishes changes of what is published: a delta and a head, however many changes there are.
+
+use std::{fs::File, io, process::ExitCode, sync::Arc};
+
+use admit::{
+    limits::DELTA_BUDGET_BYTES,
+    snapshot::{
+        build::check_size,
+        change::Feed,
+        head::Head,
+        index::Index,
+        object::{Digest, ObjectKind, ObjectName},
+        schema::Change,
+        source::{LineError, Problems},
+        time::{UnixSecs, iso8601},
+        update::{Content, Delta, UpdateError},
+    },
+};
+use anyhow::{Context, Result, bail};
+use indicatif::{HumanBytes, HumanCount};
+
+use super::{
+    Args, EXIT_DATA, Lease,
+    compaction::{Compaction, Done},
+    input,
+    publisher::{Broken, Publisher},
+    secs,
+    seq::Seq,
+};
+use crate::{
+    origin::{self, Answer, Origin, is_url},
+    progress::now,
+    token::now_unix_secs,
+};
+
+/// Changes that are applied together at most: what a batch takes in memory.
+pub const BATCH_MAX: usize = 20_000;
+
+/// Changes in the order of the origin's counts, each following the one before.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// The changes.
+    pub changes: Vec<Change>,
+    /// How many were published before, and are passed over.
+    pub repeated: u64,
+    /// What comes after them and cannot be taken.
+    pub end: Option<End>,
+}
+
+/// Why a feed cannot be read on.
+#[derive(Debug)]
+pub enum End {
+    /// A change is missing, or comes too late.
+    Gap {
+        /// The count that should have come.
+        expected: u64,
+        /// The one that came.
+        found: u64,
+    },
+    /// A line is no change.
+    NoChange(LineError),
+    /// A change does not fit what it is to change.
+    Wrong {
+        /// The origin's count of it.
+        seq: u64,
+        /// What is wrong, at the line of the record or, for what the feed brought, at the change that did.
+        error: LineError,
+    },
+}
+
+impl std::fmt::Display for End {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Gap { expected, found } => write!(
+                formatter,
+                "expected change {expected}, found {found}: without what lies between, changes would be lost"
+            ),
+            Self::NoChange(error) => error.fmt(formatter),
+            Self::Wrong { seq, error } => write!(formatter, "change {seq}: {error}"),
+        }
+    }
+}
+
+/// Reads what follows the origin's count `after`, at most [`BATCH_MAX`] changes.
+///
+/// # Errors
+/// The feed cannot be read on. What was read before that is lost, and can be read again.
+pub fn read(feed: &mut Feed<impl io::BufRead>, after: u64) -> io::Result<Batch> {
+    let (mut batch, mut last) = (Batch::default(), after);
+    while batch.changes.len() < BATCH_MAX {
+        match feed.next_change()? {
+            None => break,
+            Some(Err(error)) => {
+                batch.end = Some(End::NoChange(error));
+                break;
+            }
+            // A feed that repeats itself says nothing new.
+            Some(Ok(change)) if change.seq <= last => batch.repeated += 1,
+            Some(Ok(change)) if change.seq == last.saturating_add(1) => {
+                last = change.seq;
+                batch.changes.push(change);
+            }
+            Some(Ok(change)) => {
+                let (expected, found) = (last.saturating_add(1), change.seq);
+                batch.end = Some(End::Gap { expected, found });
+                break;
+            }
+        }
+    }
+    Ok(batch)
+}
+
+/// Applies the changes of a batch; if one of them is wrong, those before it.
+///
+/// # Errors
+/// The catalogue cannot be rendered.
+pub fn apply(content: &mut Content, batch: &mut Batch, feed: &str, now: UnixSecs) -> Result<()> {
+    let mut problems = Problems::default();
+    let outcome = content.apply(&batch.changes, feed, now, &mut problems);
+    if let Err(UpdateError::Change(_)) = outcome {
+        // One by one, to find which of them it is.
+        for (position, change) in batch.changes.iter().enumerate() {
+            match content.apply(std::slice::from_ref(change), feed, now, &mut problems) {
+                Ok(()) => {}
+                Err(UpdateError::Build(error)) => return Err(error.into()),
+                Err(UpdateError::Change(error)) => {
+                    batch.end = Some(End::Wrong { seq: change.seq, error });
+                    batch.changes.truncate(position);
+                    break;
+                }
+            }
+        }
+    } else if let Err(UpdateError::Build(error)) = outcome {
+        return Err(error.into());
+    }
+    input::warn(&problems);
+    Ok(())
+}
+
+/// The objects and the head by which edges learn of `content`, the origin's change `origin_seq`.
+///
+/// # Errors
+/// The delta is larger than edges take.
+pub fn next_head(
+    content: &Content,
+    current: &Head,
+    index: Digest,
+    origin_seq: u64,
+    as_of: UnixSecs,
+) -> Result<(Head, Vec<(ObjectName, Vec<u8>)>)> {
+    let mut objects = Vec::new();
+    let mut name = |kind, object: Vec<u8>| -> Result<Digest> {
+        check_size(kind, &object)?;
+        let name = ObjectName::of(kind, &object);
+        objects.push((name, object));
+        Ok(name.digest)
+    };
+    let delta = content.delta().encode()?.map(|delta| name(ObjectKind::Delta, delta)).transpose()?;
+    let directory = match Digest::of(content.directory()) {
+        same if same == current.directory => same,
+        _ => name(ObjectKind::Directory, content.directory().to_vec())?,
+    };
+    let seq = Seq::after(current, origin_seq);
+    Ok((seq.of(Head { as_of, index, directory, delta, ..current.clone() }), objects))
+}
+
+/// The head after a compaction.
+pub fn compacted_head(current: &Head, done: &Done) -> Head {
+    let (customers, items) = (done.compacted.customers, done.compacted.items);
+    Head {
+        customers: current.customers.saturating_add_signed(customers),
+        items: current.items.saturating_add_signed(items),
+        ..current.clone()
+    }
+}
+
+/// Applies the changes of `--changes` to what is published.
+///
+/// # Errors
+/// They cannot be read, nothing is published, a change is missing, or the store does not answer or refuses.
+pub fn run(args: &Args, publisher: &Publisher) -> Result<ExitCode> {
+    let started = now();
+    let place = args.changes.as_deref().context("--changes")?;
+    let lease = Lease::default();
+    if !args.dry_run {
+        lease.take(&publisher.store, args.force)?;
+    }
+    let head = publisher.head(Broken::Refuse)?;
+    let head =
+        head.context("nothing is published yet that could be changed: publish the whole with --from")?;
+    let index = Arc::new(Index::decode(publisher.object(ObjectKind::Index, head.index)?).context("index")?);
+    let directory = publisher.object(ObjectKind::Directory, head.directory)?;
+    let delta = match head.delta {
+        Some(digest) => Delta::decode(&publisher.object(ObjectKind::Delta, digest)?).context("delta")?,
+        None => Delta::default(),
+    };
+    let mut content = Content::published(directory, delta)?;
+    let applied = apply_all(args, place, &mut content, head.origin_seq())?;
+    if let Some(end) = &applied.end {
+        eprintln!("error: {end}");
+        eprintln!("admit: nothing was published");
+        return Ok(ExitCode::from(EXIT_DATA));
+    }
+    let Some(last) = applied.last else {
+        println!("Nothing new: seq {} is published, as of {}", head.seq, iso8601(head.as_of, 0));
+        return Ok(ExitCode::SUCCESS);
+    };
+    let as_of = applied.as_of.unwrap_or(now_unix_secs()?);
+    let bytes = content.delta().size_bytes();
+    if args.dry_run {
+        println!("Would publish seq {}, as of {}", Seq::after(&head, last).version, iso8601(as_of, 0));
+    } else if bytes > DELTA_BUDGET_BYTES {
+        let done = Compaction::begin(publisher, &index, &content, &args.temp_dir()).wait(publisher)?;
+        content.compacted(&done.then);
+        let base = compacted_head(&head, &done);
+        let (next, objects) = next_head(&content, &base, done.compacted.index, last, as_of)?;
+        publisher.put_all(objects)?;
+        let next = publisher.publish_base(next, Some(&head))?;
+        println!("Published seq {}, as of {}", next.seq, iso8601(as_of, 0));
+        println!("  compacted  {} objects, the delta is empty", done.compacted.objects.len());
+    } else {
+        let (next, objects) = next_head(&content, &head, head.index, last, as_of)?;
+        let writes = objects.len() + 1;
+        let next = publisher.publish_delta(next, objects, &head)?;
+        println!("Published seq {}, as of {}", next.seq, iso8601(as_of, 0));
+        println!("  writes     {writes}");
+    }
+    println!("  changes    {} ({} were published before)", HumanCount(applied.count), applied.repeated);
+    println!("  delta      {} of {}", HumanBytes(bytes as u64), HumanBytes(DELTA_BUDGET_BYTES as u64));
+    println!("  time       {}", secs(started.elapsed()));
+    if args.dry_run {
+        println!("Dry run: nothing was published.");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+#[derive(Default)]
+struct Applied {
+    last: Option<u64>,
+    as_of: Option<UnixSecs>,
+    count: u64,
+    repeated: u64,
+    end: Option<End>,
+}
+
+/// Applies everything that there is.
+fn apply_all(args: &Args, place: &str, content: &mut Content, after: u64) -> Result<Applied> {
+    let now = now_unix_secs()?;
+    let mut feed = Feed::new(place, open(args, place, after)?);
+    let mut applied = Applied::default();
+    loop {
+        let mut batch = read(&mut feed, applied.last.unwrap_or(after)).with_context(|| place.to_owned())?;
+        apply(content, &mut batch, place, now)?;
+        applied.count += batch.changes.len() as u64;
+        applied.repeated += batch.repeated;
+        if let Some(last) = batch.changes.last() {
+            applied.last = Some(last.seq);
+            applied.as_of = last.as_of.map(|as_of| as_of.resolve(now));
+        }
+        applied.end = batch.end;
+        if applied.end.is_some() || batch.changes.len() < BATCH_MAX {
+            return Ok(applied);
+        }
+    }
+}
+
+fn open(args: &Args, place: &str, after: u64) -> Result<Box<dyn io::BufRead>> {
+    if place == "-" {
+        return Ok(Box::new(io::stdin().lock()));
+    }
+    if !is_url(place) {
+        let file = File::open(place).with_context(|| format!("cannot read {place}"))?;
+        return Ok(Box::new(io::BufReader::new(file)));
+    }
+    match Origin::new(place, args.origin_token.as_deref())?.changes(after)? {
+        Answer::Changes(body) => Ok(Box::new(origin::lines(body))),
+        Answer::Gone => {
+            bail!("the origin no longer has the changes after {after}: publish the whole with --from")
+        }
+        Answer::Unavailable(error, _) => Err(error),
+    }
+}

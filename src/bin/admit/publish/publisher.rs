@@ -1,0 +1,137 @@
+//! Publishes heads: signed, and only after everything that they name is there.
+
+use std::{collections::HashSet, path::Path};
+
+use admit::snapshot::{
+    head::{HEAD_TYPE, Head},
+    object::{Digest, ObjectKind, ObjectName},
+};
+use anyhow::{Context, Result, bail};
+
+use crate::{
+    head::{Published, published},
+    key::PrivateKey,
+    store::{
+        NewHead, Store,
+        garbage::revive,
+        reach::{named, reach, read},
+    },
+};
+
+/// A store, and the key that signs what is published there.
+pub struct Publisher {
+    /// Where it is published.
+    pub store: Store,
+    key: Option<Signer>,
+}
+
+struct Signer {
+    key: PrivateKey,
+    path: Box<Path>,
+}
+
+/// What to do about a published head that cannot be trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Broken {
+    /// Stop.
+    Refuse,
+    /// Publish over it.
+    PassOver,
+}
+
+impl Publisher {
+    /// Publishes in `store` with the JWK in `key`. Without a key nothing can be published.
+    ///
+    /// # Errors
+    /// The key cannot be read, or is of another kind.
+    pub fn new(store: Store, key: Option<&Path>) -> Result<Self> {
+        let signer = |path: &Path| -> Result<Signer> {
+            Ok(Signer { key: PrivateKey::read_for_heads(path)?, path: path.into() })
+        };
+        Ok(Self { store, key: key.map(signer).transpose()? })
+    }
+
+    /// The published head, if there is one.
+    ///
+    /// # Errors
+    /// The store does not answer, or what is published is no head.
+    pub fn head(&self, broken: Broken) -> Result<Option<Head>> {
+        let Some(jws) = self.store.head()? else { return Ok(None) };
+        match published(&jws, self.key.as_ref().map(|signer| &*signer.path))? {
+            Published::Verified(head) | Published::Unverified(head) => Ok(Some(head)),
+            Published::OtherKey(head) => {
+                eprintln!(
+                    "warning: the published head is signed by another key than --key; seq goes on from it"
+                );
+                Ok(Some(head))
+            }
+            Published::Broken(reason) if broken == Broken::PassOver => {
+                eprintln!("warning: the published head is passed over: {reason}");
+                Ok(None)
+            }
+            Published::Broken(reason) => {
+                bail!("the published head cannot be trusted: {reason}. To publish over it, say which --seq")
+            }
+        }
+    }
+
+    /// What the published head leads to, which need not be uploaded. If that cannot be told, nothing is.
+    pub fn reached(&self, head: Option<&Head>) -> HashSet<ObjectName> {
+        let Some(head) = head else { return HashSet::new() };
+        reach(&self.store, head).unwrap_or_else(|error| {
+            eprintln!("warning: what is published is not sound, and every object is checked: {error:#}");
+            HashSet::new()
+        })
+    }
+
+    /// Publishes a version of which everything is uploaded, and keeps its head for `admit rollback`.
+    ///
+    /// # Errors
+    /// The store refuses, or somebody has published since `follows`.
+    pub fn publish_base(&self, head: Head, follows: Option<&Head>) -> Result<Head> {
+        self.publish(head, follows, true)
+    }
+
+    /// Publishes a change of the published version: its delta, and the head. Two writes, unless the directory
+    /// has changed too.
+    ///
+    /// # Errors
+    /// As [`Self::publish_base`].
+    pub fn publish_delta(
+        &self,
+        head: Head,
+        objects: Vec<(ObjectName, Vec<u8>)>,
+        follows: &Head,
+    ) -> Result<Head> {
+        self.put_all(objects)?;
+        self.publish(head, Some(follows), false)
+    }
+
+    /// Stores objects that a head is about to name.
+    ///
+    /// # Errors
+    /// The store refuses.
+    pub fn put_all(&self, objects: Vec<(ObjectName, Vec<u8>)>) -> Result<()> {
+        objects.into_iter().try_for_each(|object| self.store.put_objects(&[object]))
+    }
+
+    fn publish(&self, mut head: Head, follows: Option<&Head>, is_kept: bool) -> Result<Head> {
+        let Signer { key, path } = self.key.as_ref().context("a key is needed: --key")?;
+        revive(&self.store, &named(&head).into_iter().collect())?;
+        head.published_at = Some(self.store.now()?);
+        let jws = key.sign(HEAD_TYPE, &serde_json::to_vec(&head)?)?;
+        if is_kept {
+            self.store.put_version(head.seq, &jws)?;
+        }
+        self.store.put_head(NewHead { jws: &jws, follows, key: path })?;
+        Ok(head)
+    }
+
+    /// An object that a published head leads to.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn object(&self, kind: ObjectKind, digest: Digest) -> Result<Vec<u8>> {
+        read(&self.store, ObjectName { kind, digest })
+    }
+}

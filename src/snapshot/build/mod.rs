@@ -1,0 +1,190 @@
+//! Builds a snapshot's objects from lines of the publish schema. Native only: the Worker never builds one.
+
+mod catalogue;
+mod sink;
+mod tree;
+
+use std::io;
+
+pub use self::{
+    catalogue::Rendered,
+    sink::{MemorySink, ObjectSink},
+    tree::{SHARD_TARGET_BYTES, ShardBits, shard_bits, write_shard},
+};
+use super::{
+    head::Head,
+    index::encode_index,
+    object::{Digest, FormatError, ObjectKind, ObjectName},
+    source::{Catalogue, Problems, Source, SpillPlan, Strictness},
+    time::UnixSecs,
+};
+use crate::limits::OBJECT_MAX_BYTES;
+
+/// An index of more shards than this has pages of this many digests: 2^15 × 32 bytes is 1 MiB.
+pub const PAGE_ABOVE_BITS: u8 = 15;
+
+/// A snapshot, ready to be uploaded and named by a head. `T` is what is known of an object: its bytes, or only
+/// how many they are.
+#[derive(Clone, Debug)]
+pub struct Built<T = Vec<u8>> {
+    /// Every object, each before those that refer to it.
+    pub objects: Vec<(ObjectName, T)>,
+    /// The index.
+    pub index: Digest,
+    /// The directory.
+    pub directory: Digest,
+    /// Number of customers.
+    pub customers: u64,
+    /// Number of items.
+    pub items: u64,
+}
+
+impl<T> Built<T> {
+    /// The head that names this snapshot.
+    #[must_use]
+    pub const fn head(&self, seq: u64, as_of: UnixSecs) -> Head {
+        let head = Head::new(seq, as_of, self.index, self.directory);
+        Head { customers: self.customers, items: self.items, ..head }
+    }
+}
+
+/// What became of lines.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The snapshot, whose objects the sink has; none when there are errors.
+    pub built: Option<Built<u64>>,
+    /// All that is wrong or odd, in the order of lines.
+    pub problems: Problems,
+    /// All but customers.
+    pub catalogue: Catalogue,
+    /// What was written to the temporary file meanwhile, in bytes.
+    pub spilled_bytes: u64,
+}
+
+/// Data that the format cannot express, or that cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// Not expressible in the byte format.
+    #[error(transparent)]
+    Format(#[from] FormatError),
+    /// Not expressible as JSON.
+    #[error("cannot be rendered as JSON: {0}")]
+    Render(#[from] serde_json::Error),
+    /// A reference that the checks of the lines let through: an error of ours.
+    #[error("unresolved {0}")]
+    Unresolved(&'static str),
+    /// An object that the edge would refuse.
+    #[error("a {kind} of {bytes} bytes, and an object has at most {OBJECT_MAX_BYTES}: {hint}")]
+    TooLarge {
+        /// What kind of object.
+        kind: &'static str,
+        /// How large it would be.
+        bytes: usize,
+        /// What makes it so.
+        hint: &'static str,
+    },
+    /// The lines, the temporary file or the objects' destination failed.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// The lines are wrong.
+    #[error("{} of the lines are wrong", .0.errors.total())]
+    Lines(Box<Problems>),
+}
+
+impl Source {
+    /// Checks what customers refer to and builds the snapshot. The objects go to `sink` as they are made, also
+    /// when it turns out at the end that lines are wrong. `published` is how many shards the published snapshot
+    /// has, if there is one: as long as that number fits, it stays.
+    ///
+    /// # Errors
+    /// When the data cannot be expressed in the format, or reading or writing fails. What is wrong with the
+    /// lines is in the outcome.
+    pub fn build(
+        mut self,
+        published: Option<ShardBits>,
+        sink: &impl ObjectSink,
+    ) -> Result<Outcome, BuildError> {
+        if self.is_stopped() {
+            // Whatever was not read cannot be referred to.
+            self.problems.settle();
+            return Ok(Outcome {
+                built: None,
+                problems: self.problems,
+                catalogue: self.catalogue,
+                spilled_bytes: 0,
+            });
+        }
+        self.catalogue.check(&mut self.problems);
+        let mut objects = Vec::new();
+        let customers =
+            tree::build_customers(&self, published.map(|bits| bits.customers), sink, &mut objects)?;
+        self.problems.append(customers.problems);
+        self.problems.settle();
+        let spilled_bytes = self.customers.spilled_bytes();
+        let built = if self.problems.errors.is_empty() {
+            let mut store = |kind, object| store(kind, object, sink, &mut objects);
+            let Rendered { directory, items } = Rendered::of(&self.catalogue)?;
+            let item_count = items.len() as u64;
+            let item_tree = tree::build_items(&items, published.map(|bits| bits.items), &mut store)?;
+            let (index, pages) = encode_index(&customers.tree, &item_tree, PAGE_ABOVE_BITS)?;
+            for page in pages {
+                store(ObjectKind::Page, page)?;
+            }
+            let index = store(ObjectKind::Index, index)?;
+            let directory = store(ObjectKind::Directory, directory)?;
+            Some(Built { objects, index, directory, customers: customers.count, items: item_count })
+        } else {
+            None
+        };
+        Ok(Outcome { built, problems: self.problems, catalogue: self.catalogue, spilled_bytes })
+    }
+}
+
+/// Names an object, checks that edges would take it, and gives it to `sink`.
+fn store(
+    kind: ObjectKind,
+    object: Vec<u8>,
+    sink: &impl ObjectSink,
+    objects: &mut Vec<(ObjectName, u64)>,
+) -> Result<Digest, BuildError> {
+    check_size(kind, &object)?;
+    let name = ObjectName::of(kind, &object);
+    objects.push((name, object.len() as u64));
+    sink.store(name, object)?;
+    Ok(name.digest)
+}
+
+/// Builds a small snapshot in memory from NDJSON, published at `now`.
+///
+/// # Errors
+/// As [`Source::build`], and when lines are wrong.
+pub fn build_ndjson(ndjson: &[u8], now: UnixSecs) -> Result<Built, BuildError> {
+    let mut source = Source::new(now, Strictness::ReadOn, SpillPlan::default());
+    source.read("lines", ndjson)?;
+    let sink = MemorySink::default();
+    let Outcome { built, problems, .. } = source.build(None, &sink)?;
+    let Some(Built { objects, index, directory, customers, items }) = built else {
+        return Err(BuildError::Lines(Box::new(problems)));
+    };
+    let objects = objects.into_iter().map(|(name, _)| (name, sink.take(name).unwrap_or_default())).collect();
+    Ok(Built { objects, index, directory, customers, items })
+}
+
+/// Checks that an edge would take an object.
+///
+/// # Errors
+/// `TooLarge`, with what makes it so.
+pub fn check_size(kind: ObjectKind, object: &[u8]) -> Result<(), BuildError> {
+    if object.len() <= OBJECT_MAX_BYTES {
+        return Ok(());
+    }
+    let hint = match kind {
+        ObjectKind::Shard => "a single customer or item is too large",
+        ObjectKind::Directory => "too many licences, or too long ones",
+        ObjectKind::Index | ObjectKind::Page | ObjectKind::Delta => "too many shards",
+    };
+    Err(BuildError::TooLarge { kind: kind.prefix(), bytes: object.len(), hint })
+}
+
+#[cfg(test)]
+mod tests;

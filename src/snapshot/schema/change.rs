@@ -1,0 +1,117 @@
+//! The change feed: one JSON object a line, one line for each change that the origin committed.
+
+use serde::{Deserialize, Serialize};
+
+#[cfg(not(target_arch = "wasm32"))]
+use super::json;
+use super::{AccessType, App, Customer, Item, License, Line, Merchant};
+use crate::snapshot::time::Timestamp;
+
+/// A change that the origin committed: everything that it touched, as it is afterwards.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Change {
+    /// The origin's count of committed changes after this one: one more than in the line before.
+    pub seq: u64,
+    /// When it was committed. The time of publishing when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub as_of: Option<Timestamp>,
+    /// Records that are new or have changed, each whole: it replaces the one with the same id.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub put: Vec<Record>,
+    /// Records that are gone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remove: Vec<Removal>,
+}
+
+/// A record: a line of a publish file that is not its `snapshot` line.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Record {
+    /// A merchant: the owner of items and customers.
+    Merchant(Merchant),
+    /// An app of a merchant, with its OAuth clients.
+    App(App),
+    /// A licence that customers of an app can hold.
+    License(License),
+    /// A kind of access that fees sell.
+    AccessType(AccessType),
+    /// An item, with its fees. A package is an item whose type is `package`.
+    Item(Item),
+    /// A customer, with accesses and licences.
+    Customer(Customer),
+}
+
+impl From<Record> for Line {
+    fn from(record: Record) -> Self {
+        match record {
+            Record::Merchant(merchant) => Self::Merchant(merchant),
+            Record::App(app) => Self::App(app),
+            Record::License(license) => Self::License(license),
+            Record::AccessType(access_type) => Self::AccessType(access_type),
+            Record::Item(item) => Self::Item(item),
+            Record::Customer(customer) => Self::Customer(customer),
+        }
+    }
+}
+
+impl Record {
+    /// What names the record, in the form in which a removal does.
+    #[must_use]
+    pub fn name(&self) -> Removal {
+        match self {
+            Self::Merchant(merchant) => Removal::Merchant { id: merchant.id },
+            Self::App(app) => Removal::App { id: app.id.clone() },
+            Self::License(license) => Removal::License { id: license.id.clone() },
+            Self::AccessType(access_type) => Removal::AccessType { id: access_type.id },
+            Self::Item(item) => Removal::Item { id: item.id },
+            Self::Customer(Customer { namespace, subject, .. }) => {
+                Removal::Customer { namespace: namespace.clone(), subject: subject.clone() }
+            }
+        }
+    }
+}
+
+/// Names a record that is gone. Removing one that is not there is no error.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(not(target_arch = "wasm32"), derive(schemars::JsonSchema))]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Removal {
+    /// A customer: from now on somebody who owns nothing.
+    Customer {
+        /// As in the customer's line.
+        #[cfg_attr(not(target_arch = "wasm32"), schemars(with = "json::NamePart"))]
+        namespace: String,
+        /// As in the customer's line.
+        #[cfg_attr(not(target_arch = "wasm32"), schemars(with = "json::NamePart"))]
+        subject: String,
+    },
+    /// An item or a package.
+    Item {
+        /// The item's number.
+        id: i64,
+    },
+    /// A merchant.
+    Merchant {
+        /// The merchant's account number.
+        id: i64,
+    },
+    /// An app.
+    App {
+        /// The app's identifier.
+        id: String,
+    },
+    /// A licence.
+    License {
+        /// UUID.
+        #[cfg_attr(not(target_arch = "wasm32"), schemars(with = "json::UuidText"))]
+        id: String,
+    },
+    /// A kind of access.
+    AccessType {
+        /// As fees name it.
+        id: i64,
+    },
+}

@@ -1,0 +1,141 @@
+//! The catalogue: all that is published but customers. Small enough to be held whole.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
+    fmt,
+};
+
+use uuid::Uuid;
+
+use super::problems::{Located, Location, Problem};
+use crate::snapshot::{
+    schema::{AccessType, App, Customer, Item, License, Line, Merchant, SnapshotLine},
+    time::{Timestamp, UnixSecs},
+};
+
+/// A merchant whose UUID has been read.
+#[derive(Clone, Copy, Debug)]
+pub struct KnownMerchant {
+    /// `merchant_uuid` in answers.
+    pub uuid: Uuid,
+}
+
+/// Merchants, apps, licences, access types and items, each with the place where it was written.
+#[derive(Clone, Debug, Default)]
+pub struct Catalogue {
+    /// Where the data stands in the origin's history.
+    pub snapshot: Option<Located<SnapshotLine>>,
+    /// By id.
+    pub merchants: BTreeMap<i64, Located<KnownMerchant>>,
+    /// By id.
+    pub apps: BTreeMap<String, Located<App>>,
+    /// By UUID.
+    pub licenses: BTreeMap<Uuid, Located<License>>,
+    /// By id.
+    pub access_types: BTreeMap<i64, Located<AccessType>>,
+    /// By id.
+    pub items: BTreeMap<i64, Located<Item>>,
+    /// Type and id of lines that could not be read: references to them are not errors on top.
+    pub(super) unreadable: BTreeSet<(String, String)>,
+}
+
+/// What to do with a line whose id is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// An error, and the first stays: which of the two is meant would be chance.
+    Refuse,
+    /// It replaces the one that is there: a change.
+    Replace,
+}
+
+impl Catalogue {
+    /// Adds a line, whose relative times are resolved at `now`. Customers are no part of the catalogue: one is
+    /// given back.
+    ///
+    /// # Errors
+    /// What is wrong with the line.
+    pub fn add(
+        &mut self,
+        line: Line,
+        at: &Location,
+        now: UnixSecs,
+        taken: Taken,
+    ) -> Result<Option<Customer>, Problem> {
+        match line {
+            Line::Snapshot(snapshot) => match &self.snapshot {
+                Some(first) => {
+                    return Err(Problem::new("type", format!("a second snapshot line; first: {}", first.at)));
+                }
+                None => self.snapshot = Some(Located { value: snapshot, at: at.clone() }),
+            },
+            Line::Merchant(Merchant { id, uuid, .. }) => {
+                let uuid = parse_uuid("uuid", &uuid).inspect_err(|_| {
+                    self.unreadable.insert(("merchant".to_owned(), id.to_string()));
+                })?;
+                insert(&mut self.merchants, id, KnownMerchant { uuid }, at, taken)?;
+            }
+            Line::App(app) => insert(&mut self.apps, app.id.clone(), app, at, taken)?,
+            Line::License(license) => {
+                insert(&mut self.licenses, parse_uuid("id", &license.id)?, license, at, taken)?;
+            }
+            Line::AccessType(mut access_type) => {
+                let times = [&mut access_type.created_at, &mut access_type.updated_at];
+                times.into_iter().for_each(|time| resolve(time, now));
+                insert(&mut self.access_types, access_type.id, access_type, at, taken)?;
+            }
+            Line::Item(mut item) => {
+                resolve_item(&mut item, now);
+                insert(&mut self.items, item.id, item, at, taken)?;
+            }
+            Line::Customer(customer) => return Ok(Some(customer)),
+        }
+        Ok(None)
+    }
+
+    /// Whether there is an item of this number and it is active.
+    #[must_use]
+    pub fn is_active(&self, item_id: i64) -> bool {
+        self.items.get(&item_id).is_some_and(|item| item.value.is_active)
+    }
+}
+
+/// The catalogue is rendered again when something in it changes: what is relative must mean the same then.
+fn resolve(time: &mut Timestamp, now: UnixSecs) {
+    *time = Timestamp::At(time.resolve(now));
+}
+
+fn resolve_item(item: &mut Item, now: UnixSecs) {
+    resolve(&mut item.created_at, now);
+    resolve(&mut item.updated_at, now);
+    for fee in &mut item.fees {
+        let optional = [&mut fee.starts_at, &mut fee.expires_at].into_iter().flatten();
+        optional.chain([&mut fee.created_at, &mut fee.updated_at]).for_each(|time| resolve(time, now));
+    }
+}
+
+/// A UUID, or what is wrong with the field.
+pub(in crate::snapshot) fn parse_uuid(field: &str, text: &str) -> Result<Uuid, Problem> {
+    Uuid::try_parse(text).map_err(|_| Problem::new(field, format!("expected a UUID, found {text:?}")))
+}
+
+fn insert<K: Ord + fmt::Debug, T>(
+    map: &mut BTreeMap<K, Located<T>>,
+    key: K,
+    value: T,
+    at: &Location,
+    taken: Taken,
+) -> Result<(), Problem> {
+    let located = Located { value, at: at.clone() };
+    match map.entry(key) {
+        Entry::Vacant(vacant) => {
+            vacant.insert(located);
+        }
+        Entry::Occupied(mut first) if taken == Taken::Replace => {
+            first.insert(located);
+        }
+        Entry::Occupied(first) => {
+            return Err(Problem::new("id", format!("{:?} again; first: {}", first.key(), first.get().at)));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,263 @@
+//! Applies changes of the origin to what is published.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use super::delta::{Delta, Records, difference};
+use crate::snapshot::{
+    build::{BuildError, Rendered},
+    directory::Directory,
+    schema::{Change, Customer, Line, Record, Removal},
+    source::{
+        Catalogue, LineError, Location, Problem, Problems, References, Taken, customer_key, encode_customer,
+        parse_uuid,
+    },
+    time::UnixSecs,
+};
+
+/// What is published, as far as the next change needs to know it. The customers' shards stay where they are.
+#[derive(Clone, Debug)]
+pub struct Content {
+    known: Known,
+    customers: Records,
+}
+
+/// What is known of the catalogue.
+#[derive(Clone, Debug)]
+enum Known {
+    /// All of it: changes of it can be rendered.
+    Lines {
+        catalogue: Box<Catalogue>,
+        rendered: Rendered,
+        /// The items as they are in the shards.
+        in_shards: Records,
+    },
+    /// What edges read of it: only customers can be changed.
+    Published { merchants: BTreeSet<i64>, directory: Vec<u8>, changed_items: Records },
+}
+
+/// A change that cannot be applied. What was there before it stays.
+#[derive(Debug, thiserror::Error)]
+pub enum UpdateError {
+    /// What is wrong with it.
+    #[error("{0}")]
+    Change(LineError),
+    /// The catalogue cannot be rendered with it.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+}
+
+impl Content {
+    /// What has just been built, all of it in shards.
+    ///
+    /// # Errors
+    /// When the catalogue cannot be rendered.
+    pub fn built(catalogue: Catalogue) -> Result<Self, BuildError> {
+        let rendered = Rendered::of(&catalogue)?;
+        let in_shards = rendered.items.clone();
+        let known = Known::Lines { catalogue: Box::new(catalogue), rendered, in_shards };
+        Ok(Self { known, customers: Records::new() })
+    }
+
+    /// What an edge has: its directory object and its delta. The lines of the catalogue are not known, so that
+    /// only customers can be changed.
+    ///
+    /// # Errors
+    /// When the directory is none.
+    pub fn published(directory: Vec<u8>, delta: Delta) -> Result<Self, BuildError> {
+        let merchants = Directory::decode(&directory)?.merchants.into_keys().collect();
+        let Delta { customers, items } = delta;
+        Ok(Self { known: Known::Published { merchants, directory, changed_items: items }, customers })
+    }
+
+    /// The directory object.
+    #[must_use]
+    pub fn directory(&self) -> &[u8] {
+        match &self.known {
+            Known::Lines { rendered, .. } => &rendered.directory,
+            Known::Published { directory, .. } => directory,
+        }
+    }
+
+    /// What changed since the shards were written.
+    #[must_use]
+    pub fn delta(&self) -> Delta {
+        let items = match &self.known {
+            Known::Lines { rendered, in_shards, .. } => difference(in_shards, &rendered.items),
+            Known::Published { changed_items, .. } => changed_items.clone(),
+        };
+        Delta { customers: self.customers.clone(), items }
+    }
+
+    /// Applies changes in order, their relative times resolved at `now`, or none of them. `feed` names the feed
+    /// in messages, where a change has its `seq` for a line. What is odd is added to `problems`.
+    ///
+    /// # Errors
+    /// What is wrong with the first change that is wrong.
+    pub fn apply(
+        &mut self,
+        changes: &[Change],
+        feed: &str,
+        now: UnixSecs,
+        problems: &mut Problems,
+    ) -> Result<(), UpdateError> {
+        let feed: Arc<str> = feed.into();
+        let at = |change: &Change| Location { file: Arc::clone(&feed), line: change.seq };
+        // A copy, so that a change that is wrong leaves nothing behind. Most syncs change customers only.
+        let changed = match changes.iter().find(|change| changes_catalogue(change)) {
+            Some(first) => Some(self.changed_catalogue(changes, &at, &at(first), now)?),
+            None => None,
+        };
+        let merchants = match (&changed, &self.known) {
+            (Some((catalogue, _)), _) => Merchants::Lines(References::new(catalogue)),
+            (None, Known::Lines { catalogue, .. }) => Merchants::Lines(References::new(catalogue)),
+            (None, Known::Published { merchants, .. }) => Merchants::Known(merchants),
+        };
+        let mut customers = Records::new();
+        for change in changes {
+            change_customers(&mut customers, &merchants, change, &at(change), now, problems)?;
+        }
+        self.customers.append(&mut customers);
+        if let (Some((changed, rendered_anew)), Known::Lines { catalogue, rendered, .. }) =
+            (changed, &mut self.known)
+        {
+            **catalogue = changed;
+            *rendered = rendered_anew;
+        }
+        Ok(())
+    }
+
+    /// The catalogue after `changes`, and how edges read it.
+    fn changed_catalogue(
+        &self,
+        changes: &[Change],
+        at: &impl Fn(&Change) -> Location,
+        first: &Location,
+        now: UnixSecs,
+    ) -> Result<(Catalogue, Rendered), UpdateError> {
+        let Known::Lines { catalogue, .. } = &self.known else {
+            let message =
+                "expected changes of customers only: for others the whole catalogue is needed (--from)";
+            return Err(wrong(first, Problem::new("", message)));
+        };
+        let mut catalogue = Catalogue::clone(catalogue);
+        for change in changes {
+            let at = at(change);
+            change_catalogue(&mut catalogue, change, &at, now).map_err(|problem| wrong(&at, problem))?;
+        }
+        let mut problems = Problems::default();
+        catalogue.check(&mut problems);
+        first_error(&mut problems)?;
+        let rendered = Rendered::of(&catalogue)?;
+        Ok((catalogue, rendered))
+    }
+
+    /// The shards now hold what the content was when it was `then`: what has changed since stays in the delta.
+    pub fn compacted(&mut self, then: &Self) {
+        match (&mut self.known, &then.known) {
+            (Known::Lines { in_shards, .. }, Known::Lines { rendered, .. }) => {
+                in_shards.clone_from(&rendered.items);
+            }
+            (Known::Published { changed_items, .. }, Known::Published { changed_items: written, .. }) => {
+                changed_items.retain(|key, record| written.get(key) != Some(record));
+            }
+            _ => {}
+        }
+        self.customers.retain(|key, record| then.customers.get(key) != Some(record));
+    }
+}
+
+fn wrong(at: &Location, problem: Problem) -> UpdateError {
+    UpdateError::Change(LineError { at: at.clone(), problem })
+}
+
+/// Whom customers may belong to, and what else they may refer to as far as that is known.
+enum Merchants<'a> {
+    Lines(References<'a>),
+    Known(&'a BTreeSet<i64>),
+}
+
+impl Merchants<'_> {
+    fn check(
+        &self,
+        customer: &Customer,
+        record: &[u8],
+        at: &Location,
+        problems: &mut Problems,
+    ) -> Result<(), BuildError> {
+        let id = customer.merchant_id;
+        match self {
+            Self::Lines(references) => references.check(record, at, problems)?,
+            Self::Known(merchants) if merchants.contains(&id) => {}
+            Self::Known(_) => {
+                let message = format!("expected a merchant's id, there is no merchant {id}");
+                problems.error(at, Problem::new("merchant_id", message));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn changes_catalogue(change: &Change) -> bool {
+    change.put.iter().any(|record| !matches!(record, Record::Customer(_)))
+        || change.remove.iter().any(|removal| !matches!(removal, Removal::Customer { .. }))
+}
+
+fn first_error(problems: &mut Problems) -> Result<(), UpdateError> {
+    problems.settle();
+    match problems.errors.kept().first() {
+        Some(error) => Err(UpdateError::Change(error.clone())),
+        None => Ok(()),
+    }
+}
+
+fn change_catalogue(
+    catalogue: &mut Catalogue,
+    change: &Change,
+    at: &Location,
+    now: UnixSecs,
+) -> Result<(), Problem> {
+    for record in &change.put {
+        if !matches!(record, Record::Customer(_)) {
+            catalogue.add(Line::from(record.clone()), at, now, Taken::Replace)?;
+        }
+    }
+    for removal in &change.remove {
+        // What is not there need not go: a feed may repeat itself.
+        match removal {
+            Removal::Customer { .. } => {}
+            Removal::Item { id } => drop(catalogue.items.remove(id)),
+            Removal::Merchant { id } => drop(catalogue.merchants.remove(id)),
+            Removal::App { id } => drop(catalogue.apps.remove(id)),
+            Removal::License { id } => drop(catalogue.licenses.remove(&parse_uuid("id", id)?)),
+            Removal::AccessType { id } => drop(catalogue.access_types.remove(id)),
+        }
+    }
+    Ok(())
+}
+
+fn change_customers(
+    customers: &mut Records,
+    merchants: &Merchants<'_>,
+    change: &Change,
+    at: &Location,
+    now: UnixSecs,
+    problems: &mut Problems,
+) -> Result<(), UpdateError> {
+    for record in &change.put {
+        let Record::Customer(customer) = record else { continue };
+        let (mut record, mut found) = (Vec::new(), Problems::default());
+        let key = encode_customer(customer, at, now, &mut found, &mut record)
+            .map_err(|problem| wrong(at, problem))?;
+        merchants.check(customer, &record, at, &mut found)?;
+        first_error(&mut found)?;
+        problems.append(found);
+        customers.insert(key, record);
+    }
+    for removal in &change.remove {
+        if let Removal::Customer { namespace, subject } = removal {
+            let key = customer_key(namespace, subject).map_err(|problem| wrong(at, problem))?;
+            customers.insert(key, Vec::new());
+        }
+    }
+    Ok(())
+}

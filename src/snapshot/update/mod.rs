@@ -1,0 +1,15 @@
+//! Changes a published snapshot without building it anew: changes become a delta, and a delta that has grown
+//! becomes new shards. Native only: the Worker only reads what comes of it.
+
+mod changes;
+mod compact;
+mod delta;
+
+pub use self::{
+    changes::{Content, UpdateError},
+    compact::{Compacted, compact},
+    delta::Delta,
+};
+
+#[cfg(test)]
+mod tests;
