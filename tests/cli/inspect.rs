@@ -43,6 +43,36 @@ fn the_head_and_the_shards_are_shown() {
 }
 
 #[test]
+fn versions_and_who_may_publish_are_shown() {
+    let (bench, double) = set_up("inspect-history");
+    bench.write("all.ndjson", catalogue(3));
+    bench.publish("all.ndjson", &double.url, &["--seq", "7"]).ok();
+    bench.publish("all.ndjson", &double.url, &["--seq", "9"]).ok();
+    bench
+        .run(&["rollback", "--to", "7", "--from", &double.url, "--key", "publisher.jwk"])
+        .failed(1, "is published");
+    bench.write("all.ndjson", catalogue(4));
+    bench.publish("all.ndjson", &double.url, &["--seq", "11"]).ok();
+    bench.run(&["rollback", "--to", "9", "--from", &double.url, "--key", "publisher.jwk"]).ok();
+    let report = inspect(&bench, &double, &["--key", "publisher.jwk"]);
+    let versions = report["history"]["versions"].as_array().unwrap();
+    let seqs: Vec<_> = versions.iter().map(|version| version["seq"].as_u64().unwrap()).collect();
+    assert_eq!((seqs, report["history"]["versions_total"].as_u64()), (vec![12, 11, 9, 7], Some(4)));
+    assert_eq!((&versions[0]["origin_seq"], &versions[0]["customers"]), (&9.into(), &3.into()));
+    assert_eq!(report["head"]["origin_seq"], 9);
+    assert_eq!(report["head"]["published_at"], versions[0]["published_at"]);
+    assert!(report["history"]["lease"].is_null());
+    double.fail("POST /snapshot/pack", 0, 1, Mishap::TakenOver);
+    bench.write("all.ndjson", catalogue(5));
+    bench.publish("all.ndjson", &double.url, &[]).failed(1, "rival:1");
+    let report = inspect(&bench, &double, &[]);
+    assert_eq!(report["history"]["lease"]["host"], "rival:1");
+    let text = bench.run(&["inspect", "--from", &double.url]).ok().stdout;
+    assert!(text.contains("the origin's change 9, published 20"), "{text}");
+    assert!(text.contains("Versions   12, as of 20") && text.contains("held by rival:1 until 20"), "{text}");
+}
+
+#[test]
 fn a_customer_is_shown_with_dates_and_states() {
     let (bench, double) = sample_catalogue("inspect-customer");
     let report = inspect(&bench, &double, &["--customer", BUYER]);

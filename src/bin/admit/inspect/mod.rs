@@ -2,6 +2,7 @@
 
 mod check;
 mod customer;
+mod history;
 mod published;
 mod sizes;
 mod text;
@@ -16,6 +17,7 @@ pub use self::customer::title;
 use self::{
     check::{CheckReport, Viewer},
     customer::CustomerReport,
+    history::HistoryReport,
     published::{HeadReport, Snapshot},
     sizes::ObjectsReport,
 };
@@ -24,8 +26,9 @@ use crate::{store::Store, token::now_unix_secs};
 /// Arguments of `admit inspect`.
 #[derive(clap::Args)]
 #[command(after_help = "\
-Reads through the publish API, past what the service holds in memory, and checks each object against the
-digest that names it. Without --customer it shows the head, the objects and how the shards are filled.
+Reads the store, past what the service holds in memory, and checks each object against the
+digest that names it. Without --customer it shows the head, the objects, how the shards and the delta are
+filled, the versions that can be rolled back to, and who holds the lease.
 
 Examples:
   admit inspect --from https://api.example.com --key publisher.jwk
@@ -78,6 +81,8 @@ struct Report {
     #[serde(skip_serializing_if = "Option::is_none")]
     objects: Option<ObjectsReport>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    history: Option<HistoryReport>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     customer: Option<CustomerReport>,
     #[serde(skip_serializing_if = "Option::is_none")]
     check: Option<CheckReport>,
@@ -92,9 +97,13 @@ pub fn run(args: &Args) -> Result<()> {
     let now = now_unix_secs()?;
     let at = args.at.map_or(now, |at| at.resolve(now));
     let mut snapshot = Snapshot::load(&store, args.key.as_deref())?;
-    let mut report = Report { head: snapshot.head_report(now), objects: None, customer: None, check: None };
+    let head = snapshot.head_report(now);
+    let mut report = Report { head, objects: None, history: None, customer: None, check: None };
     match &args.customer {
-        None => report.objects = Some(sizes::measure(&mut snapshot, args.all)?),
+        None => {
+            report.objects = Some(sizes::measure(&mut snapshot, args.all)?);
+            report.history = Some(HistoryReport::read(&store, args.key.as_deref(), now)?);
+        }
         Some(customer) => {
             let viewer = viewer(customer, args)?;
             let record = snapshot.customer(&viewer)?;

@@ -54,14 +54,18 @@ pub enum Signature {
 pub struct HeadReport {
     /// Version of the byte format.
     pub format: u8,
-    /// The origin's count of committed changes.
+    /// The version.
     pub seq: u64,
+    /// The origin's count of committed changes that the content reflects.
+    pub origin_seq: u64,
     /// When the data was true, unix seconds.
     pub as_of: UnixSecs,
     /// The same for people.
     pub as_of_iso: String,
     /// How long ago that is.
     pub age_secs: i64,
+    /// When it was published, unix seconds.
+    pub published_at: Option<UnixSecs>,
     /// Number of customers.
     pub customers: u64,
     /// Number of items.
@@ -112,9 +116,19 @@ impl<'s> Snapshot<'s> {
 
     /// What the head says, asked at `now`.
     pub fn head_report(&self, now: UnixSecs) -> HeadReport {
-        let Head { format, seq, as_of, customers, items, .. } = self.version.head;
-        let (as_of_iso, age_secs) = (iso8601(as_of, 0), now.saturating_sub(as_of));
-        HeadReport { format, seq, as_of, as_of_iso, age_secs, customers, items, signature: self.signature }
+        let Head { format, seq, as_of, published_at, customers, items, .. } = self.version.head;
+        HeadReport {
+            format,
+            seq,
+            origin_seq: self.version.head.origin_seq(),
+            as_of,
+            as_of_iso: iso8601(as_of, 0),
+            age_secs: now.saturating_sub(as_of),
+            published_at,
+            customers,
+            items,
+            signature: self.signature,
+        }
     }
 
     /// The record of a customer, if there is one.

@@ -5,7 +5,10 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use admit::snapshot::{index::Tree, object::ObjectName, table::Table};
+use admit::{
+    limits::DELTA_BUDGET_BYTES,
+    snapshot::{delta, index::Tree, object::ObjectName, table::Table},
+};
 use anyhow::{Context, Result};
 use serde::Serialize;
 
@@ -26,7 +29,7 @@ pub struct ObjectsReport {
     /// The directory.
     pub directory: ObjectReport,
     /// The delta, if there is one.
-    pub delta: Option<ObjectReport>,
+    pub delta: Option<DeltaReport>,
     /// Pages of the index.
     pub pages: usize,
     /// Shards of customers.
@@ -42,6 +45,21 @@ pub struct ObjectReport {
     pub name: String,
     /// Its size.
     pub bytes: usize,
+}
+
+/// The delta.
+#[derive(Debug, Serialize)]
+pub struct DeltaReport {
+    /// Its name.
+    pub name: String,
+    /// Its size.
+    pub bytes: usize,
+    /// The size beyond which it is written into the shards.
+    pub budget_bytes: usize,
+    /// How many customers are in it, those that are gone included.
+    pub customers: usize,
+    /// How many items are in it, those that are gone included.
+    pub items: usize,
 }
 
 /// The shards of a tree.
@@ -86,11 +104,21 @@ pub fn measure(snapshot: &mut Snapshot<'_>, all: bool) -> Result<ObjectsReport> 
         |kind: &str, digest: &dyn Display, bytes| ObjectReport { name: format!("{kind}/{digest}"), bytes };
     let index = &snapshot.version.index;
     let pages = index.pages(Tree::Customers)?.len() + index.pages(Tree::Items)?.len();
-    let delta_bytes = snapshot.version.delta.as_ref().map(|delta| delta.len());
+    let delta = head.delta.zip(snapshot.version.delta.as_ref());
+    let delta = delta.map(|(digest, delta)| -> Result<DeltaReport> {
+        let tables = delta::tables(delta).context("delta")?;
+        Ok(DeltaReport {
+            name: format!("delta/{digest}"),
+            bytes: delta.len(),
+            budget_bytes: DELTA_BUDGET_BYTES,
+            customers: tables.customers.len(),
+            items: tables.items.len(),
+        })
+    });
     Ok(ObjectsReport {
         index: report("index", &head.index, snapshot.index_bytes),
         directory: report("directory", &head.directory, snapshot.directory_bytes),
-        delta: head.delta.zip(delta_bytes).map(|(digest, bytes)| report("delta", &digest, bytes)),
+        delta: delta.transpose()?,
         pages,
         customers: measure_tree(snapshot, Tree::Customers, all)?,
         items: measure_tree(snapshot, Tree::Items, all)?,

@@ -2,12 +2,14 @@
 
 use std::fmt::{Display, Write};
 
+use admit::snapshot::time::iso8601;
 use indicatif::{HumanBytes, HumanCount};
 
 use super::{
     Report,
     check::{CheckReport, FeeReport, GrantReport},
     customer::{AccessReport, CustomerReport, LicenseReport},
+    history::{HistoryReport, LeaseReport, VersionReport},
     published::{HeadReport, Signature},
     sizes::{ObjectsReport, ShardsReport},
 };
@@ -20,6 +22,9 @@ pub fn render(report: &Report) -> String {
     let mut out = head(&report.head);
     if let Some(report) = &report.objects {
         out.push_str(&objects(report));
+    }
+    if let Some(report) = &report.history {
+        out.push_str(&history(report));
     }
     if let Some(report) = &report.customer {
         out.push_str(&customer(report));
@@ -44,8 +49,47 @@ fn head(head: &HeadReport) -> String {
         Signature::NotChecked => "signature not checked (--key FILE does)",
     };
     line(&mut out, "", format_args!("format {}, {signature}", head.format));
+    let published =
+        head.published_at.map_or_else(String::new, |at| format!(", published {}", iso8601(at, 0)));
+    line(&mut out, "", format_args!("the origin's change {}{published}", head.origin_seq));
     let (customers, items) = (HumanCount(head.customers), HumanCount(head.items));
     line(&mut out, "", format_args!("{customers} customers, {items} items"));
+    out
+}
+
+fn history(report: &HistoryReport) -> String {
+    let mut out = String::new();
+    let mut label = "Versions";
+    if report.versions.is_empty() {
+        line(&mut out, label, "none is kept: nothing can be rolled back to");
+    }
+    for version in &report.versions {
+        let VersionReport { seq, as_of, customers, items, .. } = version;
+        let published =
+            version.published_at.map_or_else(String::new, |at| format!(", published {}", iso8601(at, 0)));
+        let (customers, items) = (HumanCount(*customers), HumanCount(*items));
+        let as_of = iso8601(*as_of, 0);
+        line(
+            &mut out,
+            label,
+            format_args!("{seq}, as of {as_of}{published}, {customers} customers, {items} items"),
+        );
+        label = "";
+    }
+    let unlisted = report.versions_total.saturating_sub(report.versions.len());
+    if unlisted > 0 {
+        line(&mut out, "", format_args!("... and {unlisted} older ones (`admit gc` drops old versions)"));
+    }
+    match &report.lease {
+        Some(LeaseReport { host, until, secs_left }) => {
+            line(
+                &mut out,
+                "Lease",
+                format_args!("held by {host} until {until} ({secs_left} s), unless it is renewed"),
+            );
+        }
+        None => line(&mut out, "Lease", "held by nobody"),
+    }
     out
 }
 
@@ -63,10 +107,16 @@ fn age(secs: i64) -> String {
 fn objects(report: &ObjectsReport) -> String {
     let mut out = String::new();
     let mut label = "Objects";
-    for object in [Some(&report.index), Some(&report.directory), report.delta.as_ref()].into_iter().flatten()
-    {
+    for object in [&report.index, &report.directory] {
         line(&mut out, label, format_args!("{}  {}", object.name, HumanBytes(object.bytes as u64)));
         label = "";
+    }
+    if let Some(delta) = &report.delta {
+        let percent = delta.bytes * 100 / delta.budget_bytes;
+        let (bytes, budget) = (HumanBytes(delta.bytes as u64), HumanBytes(delta.budget_bytes as u64));
+        line(&mut out, "", format_args!("{}  {bytes}, {percent} % of {budget}", delta.name));
+        let (customers, items) = (HumanCount(delta.customers as u64), HumanCount(delta.items as u64));
+        line(&mut out, "", format_args!("{customers} customers and {items} items are in the delta"));
     }
     if report.pages > 0 {
         line(&mut out, "", format_args!("{} pages of the index", report.pages));
