@@ -275,6 +275,7 @@ fn versions_are_heads_under_their_own_seq() {
     other_format.head.format = 2;
     for (seq, body) in [
         ("8", jws.clone()),
+        ("6", jws.clone()),
         ("7", business.jws(Signer::Stranger)),
         ("7", Signer::Publisher.sign("JWT", &serde_json::to_value(&business.head).unwrap())),
         ("7", serde_json::to_string(&business.head).unwrap()),
