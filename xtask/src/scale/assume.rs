@@ -37,8 +37,9 @@ pub const POPS: usize = 100;
 pub const HOURLY_PER_MILLE: [u32; 24] =
     [25, 12, 7, 5, 4, 6, 10, 18, 24, 28, 32, 36, 42, 44, 42, 42, 46, 56, 76, 102, 118, 110, 73, 42];
 
-/// Fewest isolates of the Worker in a point of presence: requests arrive at several machines.
-pub const ISOLATES_MIN: f64 = 4.0;
+/// Fewest isolates of the Worker in a point of presence: requests arrive at several machines, of which
+/// Cloudflare lets few answer for a Worker that is not busy.
+pub const ISOLATES_MIN: f64 = 2.0;
 
 /// Checks per second in the peak from which a point of presence runs one more isolate.
 pub const CHECKS_PER_ISOLATE: f64 = 100.0;
@@ -89,8 +90,15 @@ pub const KV_OPERATIONS: u64 = 1_000;
 /// Objects in a pack that a publisher uploads: `PACK_MAX_OBJECTS`.
 pub const PACK_OBJECTS: u64 = 40;
 
-/// Seconds after which an isolate reads the head again: `HEAD_FRESH_SECS`.
+/// Seconds after which an isolate reads the head again, behind the next request: `HEAD_FRESH_SECS`. KV keeps
+/// a head as long: `HEAD_CACHE_TTL_SECS`.
 pub const HEAD_SECS: f64 = 30.0;
+
+/// Seconds after which a request waits for the head: `HEAD_STALE_SECS`.
+pub const HEAD_STALE_SECS: f64 = 60.0;
+
+/// Bytes of a delta on average: it grows from nothing to its limit, over and over.
+pub const MEAN_DELTA_BYTES: f64 = (DELTA_BYTES / 2) as f64;
 
 /// Bytes of a digest in an index or a page.
 pub const DIGEST_BYTES: u64 = 32;
@@ -142,3 +150,26 @@ pub const DAY_SECS: f64 = 86_400.0;
 
 /// The seed of all randomness.
 pub const SEED: u64 = 1;
+
+#[cfg(test)]
+#[path = "../../../src/limits.rs"]
+#[expect(dead_code, reason = "the Worker's own numbers, of which some are compared")]
+mod limits;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The model is one of Admit as it is.
+    #[test]
+    fn numbers_of_the_worker_are_the_workers() {
+        assert_eq!(OBJECT_CACHE_BYTES, limits::OBJECT_CACHE_BYTES as u64);
+        assert_eq!(OBJECT_MAX_BYTES, limits::OBJECT_MAX_BYTES as u64);
+        assert_eq!(TOKEN_CACHE_BYTES, 2 * limits::VERIFIED_MAX_BYTES as u64);
+        let [today, ..] = CACHE_TTLS;
+        assert_eq!(today as u64, limits::OBJECT_CACHE_TTL_SECS);
+        assert_eq!(HEAD_SECS as u64, limits::HEAD_CACHE_TTL_SECS);
+        assert_eq!(HEAD_SECS as i64, limits::HEAD_FRESH_SECS);
+        assert_eq!(HEAD_STALE_SECS as i64, limits::HEAD_STALE_SECS);
+    }
+}

@@ -8,7 +8,9 @@
 //! fetch, solved over the hours of a day.
 
 use super::{
-    assume::{CHECKS_PER_DAY, DAY_SECS, ISOLATE_LIFE_SECS, OBJECT_CACHE_BYTES, SEED},
+    assume::{
+        CHECKS_PER_DAY, DAY_SECS, HEAD_SECS, HEAD_STALE_SECS, ISOLATE_LIFE_SECS, OBJECT_CACHE_BYTES, SEED,
+    },
     random::Random,
     shape::Shape,
     tiers::Tiers,
@@ -167,7 +169,8 @@ impl<'a> Model<'a> {
             let parts = parts(class.reads_per_day, self.shard_changes, &self.shards);
             objects.iter_mut().zip(parts).for_each(|(sum, part)| *sum += weight * part);
         }
-        Tiers::of_parts(pages, objects)
+        let heads = if shape.immutable { head_parts(shape, pop) } else { [1.0, 0.0, 0.0] };
+        Tiers::of_parts(heads, pages, objects)
     }
 }
 
@@ -257,6 +260,36 @@ fn memory_ratio(uses_per_day: f64, lost_per_day: f64, drop_days: f64) -> f64 {
         busy / 24.0 * used_within(uses_per_day * busy, lost_per_day, drop_days / busy)
     });
     hours.sum()
+}
+
+/// Checks that wait for no head, for one that KV has at the point of presence, and for one that it has not.
+///
+/// An isolate that has read the head answers from it for [`HEAD_SECS`]. The next request reads it anew: behind
+/// itself if it comes before [`HEAD_STALE_SECS`], else before its answer. On average `rate × HEAD_SECS + 1`
+/// requests come from one reading to the next.
+fn head_parts(shape: &Shape, pop: Pop) -> [f64; 3] {
+    let isolates = pop.isolates(shape.customers);
+    let per_sec = pop.checks_per_day(shape.customers) / isolates / DAY_SECS;
+    let mut parts = [0.0; 3];
+    for hour in 0..24_u32 {
+        let busy = intensity(f64::from(hour) * 3_600.0);
+        let rate = per_sec * busy;
+        let waits = libm::exp(-rate * (HEAD_STALE_SECS - HEAD_SECS)) / (1.0 + rate * HEAD_SECS);
+        // A new isolate has none.
+        let new = (1.0 / (per_sec * ISOLATE_LIFE_SECS)).min(1.0);
+        let waits = waits + (1.0 - waits) * new;
+        let others = HEAD_SECS * (isolates - 1.0) * head_reads(rate);
+        let hot = waits * others / (1.0 + others);
+        for (sum, part) in parts.iter_mut().zip([1.0 - waits, hot, waits - hot]) {
+            *sum += busy / 24.0 * part;
+        }
+    }
+    parts
+}
+
+/// How often an isolate reads the head, per second, that gets so many requests per second.
+pub fn head_reads(rate: f64) -> f64 {
+    if rate > 0.0 { 1.0 / (HEAD_SECS + 1.0 / rate) } else { 0.0 }
 }
 
 #[cfg(test)]

@@ -2,12 +2,13 @@
 
 use super::{
     assume::{
-        CHECKS_PER_DAY, DAY_SECS, DELTA_BYTES, HEAD_SECS, MONTH_DAYS, READ_DOLLARS, READS_INCLUDED,
-        STORED_DOLLARS, STORED_INCLUDED, SYNC_SECS, UPLOAD_BYTES_PER_SEC, WRITE_DOLLARS, WRITES_INCLUDED,
+        CHECKS_PER_DAY, DAY_SECS, MEAN_DELTA_BYTES, MONTH_DAYS, READ_DOLLARS, READS_INCLUDED, STORED_DOLLARS,
+        STORED_INCLUDED, SYNC_SECS, UPLOAD_BYTES_PER_SEC, WRITE_DOLLARS, WRITES_INCLUDED,
     },
+    compute::head_reads,
     shape::{Shape, delta_customers},
     tiers::Tiers,
-    traffic::Pop,
+    traffic::{Pop, intensity},
 };
 
 /// How changes reach KV.
@@ -55,12 +56,10 @@ pub fn written(shape: &Shape, method: Method, change_rate: f64) -> Written {
         Method::Deltas => {
             let compactions = shape.compactions_per_day(change_rate);
             let each = compaction(shape);
-            // A delta grows from nothing to its limit, over and over.
-            let delta_bytes = busy_syncs * DELTA_BYTES as f64 / 2.0;
             Written {
                 keys: 2.0 * busy_syncs + compactions * each.keys,
                 superseded: busy_syncs + compactions * each.superseded,
-                bytes: delta_bytes + compactions * each.bytes,
+                bytes: busy_syncs * MEAN_DELTA_BYTES + compactions * each.bytes,
             }
         }
     }
@@ -99,8 +98,16 @@ pub fn reads(shape: &Shape, tiers: &Tiers) -> f64 {
     if !shape.immutable {
         return checks;
     }
-    let isolates: f64 = Pop::all().into_iter().map(|pop| pop.isolates(shape.customers)).sum();
-    checks + isolates * 2.0 * DAY_SECS / HEAD_SECS * MONTH_DAYS
+    // A head and a delta each time.
+    let heads = Pop::all().into_iter().flat_map(|pop| {
+        let isolates = pop.isolates(shape.customers);
+        let per_sec = pop.checks_per_day(shape.customers) / isolates / DAY_SECS;
+        (0..24_u32).map(move |hour| {
+            let rate = per_sec * intensity(f64::from(hour) * 3_600.0);
+            2.0 * 3_600.0 * isolates * head_reads(rate)
+        })
+    });
+    checks + heads.sum::<f64>() * MONTH_DAYS
 }
 
 /// A month's bill for KV, in dollars.

@@ -53,6 +53,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
             println!("{relative}");
         } else if fs::read_to_string(&path).with_context(|| format!("cannot read {relative}"))? != content {
             bail!("{relative} is not what `cargo xtask scale` writes: run it");
+        } else {
+            println!("{relative} is current");
         }
     }
     eprintln!("{:>6.1} s", watch.elapsed().as_secs_f32());

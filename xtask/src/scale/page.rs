@@ -42,7 +42,8 @@ Each of these moves the numbers; none of them is known well enough to be modelle
 - **A customer asks at one point of presence**, and all live in one time zone. Points of presence of other time zones would have their peaks at other hours, which changes little here: neither cache is limited by its peak.
 - **Changes are independent of checks.** In truth who has just bought is who checks, and finds the purchase in the delta, in memory. That helps shards, and is left out.
 - **Items** are a few thousand records that every check shares: always in memory, left out. So is what a request to a Worker costs, which is the same in all layouts.
-- **Isolates** are taken to be used evenly, and to end at random moments.
+- **Isolates** are taken to be used evenly, and to end at random moments. A new one also loads index and directory before its first answer, which is left out.
+- **Every head that an isolate reads names a new delta.** A quiet origin changes less often than that.
 - **The formulas** know nothing of what the two caches have in common at one moment; the comparison above shows how little that matters.
 - **Prices** are list prices without the subscription of $5 a month. A billion customers would come with a contract.
 ";

@@ -6,11 +6,13 @@
 use std::thread;
 
 use super::{
-    assume::{CHECKS_PER_DAY, DAY_SECS, ISOLATE_LIFE_SECS, OBJECT_CACHE_BYTES, SEED},
+    assume::{
+        CHECKS_PER_DAY, DAY_SECS, HEAD_SECS, HEAD_STALE_SECS, ISOLATE_LIFE_SECS, OBJECT_CACHE_BYTES, SEED,
+    },
     cache::{Expiring, Memory},
     random::{Random, mix},
     shape::Shape,
-    tiers::{Source, Tiers},
+    tiers::{Source, Tiers, Way},
     traffic::{Pop, activity, intensity},
 };
 
@@ -48,6 +50,7 @@ fn at<const N: usize>(shape: &Shape, ttls_secs: [f64; N], pop: Pop) -> [Tiers; N
     // Keys are numbered here, since customers ask at one place only; shards are the same everywhere.
     let objects = if shape.immutable { shape.objects } else { customers };
     let mut kv = ttls_secs.map(|ttl_secs| Expiring::new((objects + shape.pages) as usize, ttl_secs));
+    let mut heads = Expiring::new(1, HEAD_SECS);
     let mut isolates: Vec<_> =
         (0..pop.isolates(shape.customers) as u64).map(|_| Isolate::new(&mut random)).collect();
     let per_sec = customers as f64 * CHECKS_PER_DAY / DAY_SECS;
@@ -66,11 +69,12 @@ fn at<const N: usize>(shape: &Shape, ttls_secs: [f64; N], pop: Pop) -> [Tiers; N
         let chosen = random.below(isolates.len() as u64) as usize;
         let Some(isolate) = isolates.get_mut(chosen) else { break };
         isolate.live_until(now, &mut random);
-        let (mut page, mut object) = (None, Some(customer));
+        let (mut head, mut page, mut object) = (Source::Memory, None, Some(customer));
         if shape.immutable {
+            head = isolate.head(now, &mut heads);
             let shard = shard_of(customer, pop, shape.objects);
-            if shape.pages > 0 {
-                let number = shape.objects + shard / (shape.objects / shape.pages);
+            if let Some(per_page) = shape.objects.checked_div(shape.pages) {
+                let number = shape.objects + shard / per_page;
                 page = (!isolate.memory.use_object(number, shape.page_bytes)).then_some(number);
             }
             object = (!isolate.memory.use_object(shard, shape.object_bytes)).then_some(shard);
@@ -81,9 +85,9 @@ fn at<const N: usize>(shape: &Shape, ttls_secs: [f64; N], pop: Pop) -> [Tiers; N
                 Some(number) if kv.read(number as usize, now) => Source::Hot,
                 Some(_) => Source::Cold,
             };
-            let (page, object) = (source(page), source(object));
+            let way = Way { head, page: source(page), object: source(object) };
             if now >= WARM_UP_DAYS * DAY_SECS {
-                tiers.count(page, object);
+                tiers.count(way);
             }
         }
     }
@@ -98,18 +102,38 @@ const fn shard_of(customer: u64, pop: Pop, shards: u64) -> u64 {
 struct Isolate {
     memory: Memory,
     ends_at: f64,
+    /// When it read the head.
+    head_at: f64,
 }
 
 impl Isolate {
     fn new(random: &mut Random) -> Self {
         let ends_at = random.exponential(1.0 / ISOLATE_LIFE_SECS);
-        Self { memory: Memory::new(OBJECT_CACHE_BYTES as f64), ends_at }
+        Self { memory: Memory::new(OBJECT_CACHE_BYTES as f64), ends_at, head_at: f64::NEG_INFINITY }
     }
 
     fn live_until(&mut self, now: f64, random: &mut Random) {
         while self.ends_at <= now {
             self.ends_at += random.exponential(1.0 / ISOLATE_LIFE_SECS);
             self.memory.clear();
+            self.head_at = f64::NEG_INFINITY;
+        }
+    }
+
+    /// Where the head came from that a request waited for. Whoever reads a head that is hot finds its delta
+    /// hot as well, because somebody has read both.
+    fn head(&mut self, now: f64, heads: &mut Expiring) -> Source {
+        let age = now - self.head_at;
+        if age < HEAD_SECS {
+            return Source::Memory;
+        }
+        self.head_at = now;
+        let is_hot = heads.read(0, now);
+        match (age < HEAD_STALE_SECS, is_hot) {
+            // Read behind the request.
+            (true, _) => Source::Memory,
+            (false, true) => Source::Hot,
+            (false, false) => Source::Cold,
         }
     }
 }
@@ -135,8 +159,27 @@ mod tests {
     fn values_that_are_kept_longer_are_cold_less_often() {
         let shape = Shape::new(100_000, Layout::Shards(64 << 10));
         let [short, long] = day(&shape, [300.0, DAY_SECS]);
-        assert!(long.cold_reads() < short.cold_reads() / 2.0, "{short:?} {long:?}");
-        let [keys] = day(&Shape::new(100_000, Layout::KeyPerCustomer), [DAY_SECS]);
-        assert!(long.cold_reads() < keys.cold_reads() / 2.0, "{keys:?}");
+        assert!(long.hit_ratio() > short.hit_ratio() + 0.1, "{short:?} {long:?}");
+        // The head is another matter.
+        assert!((long.head_ratio() - short.head_ratio()).abs() < 1e-9);
+        assert!((long.memory_ratio() - short.memory_ratio()).abs() < 1e-9);
+    }
+
+    #[test]
+    fn the_three_ages_of_a_head() {
+        let mut random = Random::new(1, 1);
+        let (mut isolate, mut heads) = (Isolate::new(&mut random), Expiring::new(1, HEAD_SECS));
+        for (now, source) in [
+            (1_000.0, Source::Cold),
+            (1_029.0, Source::Memory),
+            // Read behind the request, so that the next 30 s begin here.
+            (1_031.0, Source::Memory),
+            (1_060.0, Source::Memory),
+            (1_091.0, Source::Cold),
+        ] {
+            assert_eq!(isolate.head(now, &mut heads), source, "{now}");
+        }
+        // Another isolate of the same place, which KV has it for.
+        assert_eq!(Isolate::new(&mut random).head(1_120.0, &mut heads), Source::Hot);
     }
 }

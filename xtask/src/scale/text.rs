@@ -56,8 +56,11 @@ pub fn dollars(amount: f64) -> String {
 
 /// `12 %`, `0.3 %`.
 pub fn percent(part: f64) -> String {
-    let percent = 100.0 * part;
-    if percent >= 9.95 || percent == 0.0 { format!("{percent:.0} %") } else { format!("{percent:.1} %") }
+    match 100.0 * part {
+        percent if percent > 0.0 && percent < 0.05 => "<0.1 %".to_owned(),
+        percent if percent >= 9.95 => format!("{percent:.0} %"),
+        percent => format!("{} %", short(percent)),
+    }
 }
 
 /// `5 min`, `1 day`.
@@ -73,15 +76,21 @@ pub fn duration(secs: f64) -> String {
     format!("{number} {unit}{plural}")
 }
 
-/// A table: the first row is the head.
+/// A table: the first row is the head. Columns of numbers are aligned to the right.
 pub fn table(rows: &[Vec<String>]) -> String {
     let mut text = String::new();
     for (position, row) in rows.iter().enumerate() {
         text.push_str(&format!("| {} |\n", row.join(" | ")));
         if position == 0 {
-            let rules: Vec<_> =
-                (0..row.len()).map(|column| if column == 0 { "---" } else { "---:" }).collect();
-            text.push_str(&format!("| {} |\n", rules.join(" | ")));
+            let rules = (0..row.len()).map(|column| {
+                let first = rows.get(1).and_then(|row| row.get(column)).map_or("", String::as_str);
+                if first.starts_with(|c: char| c.is_ascii_digit() || "$<".contains(c)) {
+                    "---:"
+                } else {
+                    "---"
+                }
+            });
+            text.push_str(&format!("| {} |\n", rules.collect::<Vec<_>>().join(" | ")));
         }
     }
     text
@@ -109,6 +118,8 @@ mod tests {
         assert_eq!(dollars(1_234_567.2), "$1,234,567");
         assert_eq!(percent(0.054), "5.4 %");
         assert_eq!(percent(0.92), "92 %");
+        assert_eq!(percent(0.01), "1 %");
+        assert_eq!(percent(0.0001), "<0.1 %");
         assert_eq!(duration(300.0), "5 min");
         assert_eq!(duration(86_400.0), "1 day");
         assert_eq!(duration(604_800.0), "7 days");
@@ -117,7 +128,7 @@ mod tests {
 
     #[test]
     fn tables_have_a_rule_under_their_head() {
-        let rows = [cells(["a", "b"]), cells(["1", "2"])];
-        assert_eq!(table(&rows), "| a | b |\n| --- | ---: |\n| 1 | 2 |\n");
+        let rows = [cells(["a", "b"]), cells(["x", "2"])];
+        assert_eq!(table(&rows), "| a | b |\n| --- | ---: |\n| x | 2 |\n");
     }
 }

@@ -1,7 +1,7 @@
 //! How checks were answered: from an isolate's memory, from the point of presence, or from far away.
 
 use super::{
-    assume::{COLD_MS, HOT_MS, LOAD_MS_PER_BYTE},
+    assume::{COLD_MS, HOT_MS, LOAD_MS_PER_BYTE, MEAN_DELTA_BYTES},
     shape::Shape,
 };
 
@@ -28,92 +28,131 @@ impl Source {
     }
 }
 
-/// Checks, or parts of all checks, by where the page and the customer's object came from.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+/// What a check waited for, one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Way {
+    /// The head and, after it, the delta that it names.
+    pub head: Source,
+    /// The page of the index.
+    pub page: Source,
+    /// The shard, or the customer's key.
+    pub object: Source,
+}
+
+impl Way {
+    fn all() -> impl Iterator<Item = Self> {
+        let pairs = Source::ALL.into_iter().flat_map(|head| Source::ALL.map(|page| (head, page)));
+        pairs.flat_map(|(head, page)| Source::ALL.map(|object| Self { head, page, object }))
+    }
+
+    const fn position(self) -> usize {
+        (self.head as usize * 3 + self.page as usize) * 3 + self.object as usize
+    }
+
+    fn ms(self, shape: &Shape) -> f64 {
+        let head = self.head.ms(0.0) + self.head.ms(MEAN_DELTA_BYTES);
+        head + self.page.ms(shape.page_bytes) + self.object.ms(shape.object_bytes)
+    }
+}
+
+/// Checks, or parts of all checks, by the way that they went.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Tiers {
-    cells: [[f64; 3]; 3],
+    cells: [f64; 27],
+}
+
+impl Default for Tiers {
+    fn default() -> Self {
+        Self { cells: [0.0; 27] }
+    }
 }
 
 impl Tiers {
     /// From the parts of memory, hot and cold of each, as if they had nothing to do with each other.
-    pub fn of_parts(pages: [f64; 3], objects: [f64; 3]) -> Self {
-        Self { cells: pages.map(|page| objects.map(|object| page * object)) }
+    pub fn of_parts(heads: [f64; 3], pages: [f64; 3], objects: [f64; 3]) -> Self {
+        let mut tiers = Self::default();
+        let part = |parts: [f64; 3], source: Source| parts.get(source as usize).copied().unwrap_or(0.0);
+        for way in Way::all() {
+            tiers.add_at(way, part(heads, way.head) * part(pages, way.page) * part(objects, way.object));
+        }
+        tiers
     }
 
     /// Counts a check.
-    pub fn count(&mut self, page: Source, object: Source) {
-        if let Some(cell) = self.cells.get_mut(page as usize).and_then(|row| row.get_mut(object as usize)) {
-            *cell += 1.0;
+    pub fn count(&mut self, way: Way) {
+        self.add_at(way, 1.0);
+    }
+
+    fn add_at(&mut self, way: Way, weight: f64) {
+        if let Some(cell) = self.cells.get_mut(way.position()) {
+            *cell += weight;
         }
     }
 
     /// Adds others with a weight.
     pub fn add(&mut self, other: &Self, weight: f64) {
-        for (to, from) in self.cells.as_flattened_mut().iter_mut().zip(other.cells.as_flattened()) {
-            *to += weight * from;
-        }
+        self.cells.iter_mut().zip(other.cells).for_each(|(to, from)| *to += weight * from);
     }
 
-    fn mean(&self, of: impl Fn(Source, Source) -> f64) -> f64 {
+    fn mean(&self, of: impl Fn(Way) -> f64) -> f64 {
         let (mut sum, mut total) = (0.0, 0.0);
-        for (page, object, weight) in self.outcomes() {
-            sum += weight * of(page, object);
+        for (way, weight) in Way::all().zip(self.cells) {
+            sum += weight * of(way);
             total += weight;
         }
         if total > 0.0 { sum / total } else { 0.0 }
     }
 
-    fn outcomes(&self) -> impl Iterator<Item = (Source, Source, f64)> {
-        let pairs = Source::ALL.into_iter().flat_map(|page| Source::ALL.map(|object| (page, object)));
-        pairs.zip(self.cells.as_flattened()).map(|((page, object), weight)| (page, object, *weight))
-    }
-
     /// All checks that were counted.
     #[cfg(test)]
     pub fn total(&self) -> f64 {
-        self.cells.as_flattened().iter().sum()
+        self.cells.iter().sum()
     }
 
     /// Checks that waited for nothing far away, as a part of all.
     pub fn hit_ratio(&self) -> f64 {
-        self.mean(|page, object| f64::from(page != Source::Cold && object != Source::Cold))
+        self.mean(|way| f64::from([way.head, way.page, way.object].iter().all(|it| *it != Source::Cold)))
     }
 
-    /// Checks that needed no read at all, as a part of all.
+    /// Checks whose customer was in memory, as a part of all.
     pub fn memory_ratio(&self) -> f64 {
-        self.mean(|page, object| f64::from(page == Source::Memory && object == Source::Memory))
+        self.mean(|way| f64::from(way.page == Source::Memory && way.object == Source::Memory))
     }
 
-    /// Reads from far away for each check.
+    /// Checks that waited for the head, as a part of all.
+    pub fn head_ratio(&self) -> f64 {
+        self.mean(|way| f64::from(way.head != Source::Memory))
+    }
+
+    /// Reads from far away for each check. A head is followed by a delta.
     pub fn cold_reads(&self) -> f64 {
-        self.mean(|page, object| f64::from(page == Source::Cold) + f64::from(object == Source::Cold))
+        let cold = |source: Source| f64::from(source == Source::Cold);
+        self.mean(|way| 2.0 * cold(way.head) + cold(way.page) + cold(way.object))
     }
 
-    /// Reads of KV for each check: both kinds are paid for.
+    /// Reads of pages and customers for each check, hot or cold: both are paid for.
     pub fn reads(&self) -> f64 {
-        self.mean(|page, object| f64::from(page != Source::Memory) + f64::from(object != Source::Memory))
+        let read = |source: Source| f64::from(source != Source::Memory);
+        self.mean(|way| read(way.page) + read(way.object))
     }
 
     /// What a check waits for, on average, in milliseconds.
     pub fn mean_ms(&self, shape: &Shape) -> f64 {
-        self.mean(|page, object| page.ms(shape.page_bytes) + object.ms(shape.object_bytes))
+        self.mean(|way| way.ms(shape))
     }
 
     /// The wait that a fraction of checks do not exceed, in milliseconds.
     pub fn percentile_ms(&self, fraction: f64, shape: &Shape) -> f64 {
-        let ms = |page: Source, object: Source| page.ms(shape.page_bytes) + object.ms(shape.object_bytes);
-        let mut waits: Vec<_> =
-            self.outcomes().map(|(page, object, weight)| (ms(page, object), weight)).collect();
+        let mut waits: Vec<_> = Way::all().map(|way| way.ms(shape)).zip(self.cells).collect();
+        waits.retain(|(_, weight)| *weight > 0.0);
         waits.sort_by(|left, right| left.0.total_cmp(&right.0));
         let wanted = fraction * waits.iter().map(|(_, weight)| weight).sum::<f64>();
         let mut sum = 0.0;
-        for (ms, weight) in &waits {
+        let reached = waits.iter().find(|(_, weight)| {
             sum += weight;
-            if sum >= wanted && *weight > 0.0 {
-                return *ms;
-            }
-        }
-        0.0
+            sum >= wanted
+        });
+        reached.or(waits.last()).map_or(0.0, |(ms, _)| *ms)
     }
 }
 
@@ -125,8 +164,9 @@ mod tests {
     #[test]
     fn a_hand_made_mixture() {
         let shape = Shape::new(1_000_000, Layout::KeyPerCustomer);
-        // 30 % in memory, 60 % hot, 10 % cold; no pages.
-        let tiers = Tiers::of_parts([1.0, 0.0, 0.0], [0.3, 0.6, 0.1]);
+        // 30 % in memory, 60 % hot, 10 % cold; no pages, no head.
+        let none = [1.0, 0.0, 0.0];
+        let tiers = Tiers::of_parts(none, none, [0.3, 0.6, 0.1]);
         assert!((tiers.hit_ratio() - 0.9).abs() < 1e-12);
         assert!((tiers.memory_ratio() - 0.3).abs() < 1e-12);
         assert!((tiers.reads() - 0.7).abs() < 1e-12);
@@ -137,11 +177,17 @@ mod tests {
     }
 
     #[test]
-    fn a_cold_page_and_a_cold_shard_are_waited_for_one_after_the_other() {
+    fn what_is_cold_is_waited_for_one_after_the_other() {
         let shape = Shape::new(1_000_000_000, Layout::Shards(64 << 10));
         let mut tiers = Tiers::default();
-        tiers.count(Source::Cold, Source::Cold);
+        tiers.count(Way { head: Source::Memory, page: Source::Cold, object: Source::Cold });
         assert!((tiers.cold_reads() - 2.0).abs() < 1e-12);
-        assert!(tiers.percentile_ms(0.5, &shape) > 160.0);
+        // Two reads, and 1 MiB and 43.5 KiB to load.
+        assert!((tiers.percentile_ms(0.5, &shape) - 165.0).abs() < 0.1);
+        tiers.count(Way { head: Source::Cold, page: Source::Memory, object: Source::Memory });
+        assert!((tiers.cold_reads() - 2.0).abs() < 1e-12);
+        assert!((tiers.head_ratio() - 0.5).abs() < 1e-12);
+        // Head, then a delta of 2 MiB.
+        assert!((tiers.percentile_ms(1.0, &shape) - 169.6).abs() < 0.1);
     }
 }

@@ -72,7 +72,7 @@ mod tests {
     #[test]
     fn busy_places_run_more_isolates() {
         let pops = Pop::all();
-        assert!((pops[99].isolates(1_000_000) - 4.0).abs() < 1e-9);
+        assert!((pops[99].isolates(1_000_000) - 2.0).abs() < 1e-9);
         // 1 billion: 19.3 % of 500 million, 11.8 % of it in an hour: 3,159 per second.
         assert!((pops[0].isolates(1_000_000_000) - 32.0).abs() < 1e-9);
     }

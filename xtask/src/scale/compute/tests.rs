@@ -83,6 +83,7 @@ fn formulas_and_simulation_agree() {
             let computed = day(&shape, ttl_secs, 0.0);
             for (name, left, right) in [
                 ("hit", simulated.hit_ratio(), computed.hit_ratio()),
+                ("head", simulated.head_ratio(), computed.head_ratio()),
                 ("memory", simulated.memory_ratio(), computed.memory_ratio()),
             ] {
                 assert!((left - right).abs() < 0.015, "{layout:?} {ttl_secs} {name}: {left} {right}");

@@ -74,6 +74,15 @@ pub fn section() -> String {
             &percent(CHANGE_RATE),
             &format!("a day, where nothing else is said; also {}", CHANGE_RATES.map(percent).join(", ")),
         ]),
+        cells([
+            "a head is used for",
+            &duration(HEAD_SECS),
+            &format!(
+                "then read again behind a request; after {} of silence before it. A delta comes with it, of {} on average",
+                duration(HEAD_STALE_SECS),
+                binary(MEAN_DELTA_BYTES)
+            ),
+        ]),
         cells(["largest delta", &binary(DELTA_BYTES as f64), "compacted when it is fuller"]),
         cells(["upload", &format!("{} MB/s", UPLOAD_BYTES_PER_SEC / 1e6), "from the publisher to KV"]),
     ];

@@ -16,7 +16,7 @@ pub fn section(results: &Results) -> String {
 The whole bill for KV in a month, with {} of customers changing a day; shards of 64 KiB with deltas against a key per customer:
 
 {}
-Reads are checks that memory does not answer, and each isolate's look at the head and the new delta every 30 s. They cost about the same in both layouts, because memory answers few checks and KV charges for hot reads too. A page of the index is one more read.
+Reads are checks that memory does not answer, and each isolate's look at the head and the new delta every 30 s while it is asked. They cost about the same in both layouts, because memory answers few checks and KV charges for hot reads too; it is the pages of the index that make a difference at the end.
 ",
         writing(),
         percent(CHANGE_RATE),
@@ -62,7 +62,7 @@ pub fn writing() -> String {
         "Writing, with shards of 64 KiB and a sync every {}. *Deltas* is what `admit publish --follow` does: each sync writes the delta and the head, and a full delta is compacted into the shards that it touches. *No deltas* would write those shards, the index and the head at each sync. Dollars are for writes, and deletes of what they supersede.
 
 {}
-What a delta saves is time and bytes first: a sync is two writes, whatever changed, and edges load one small object instead of an index and cold shards. Writes it saves only where a full delta hits the same shard often: up to some ten million customers. Beyond that each changed customer costs about one write in any layout, and a second for the delete of what was there before, which a key that is overwritten does not need. That is the price of content-addressed objects.
+What a delta saves is time and bytes first: a sync is two writes, whatever changed, and edges load one small object instead of an index and cold shards. Writes it saves only where a full delta hits the same shard several times: up to some ten million customers. Beyond that each changed customer costs about one write in any layout, and a second for the delete of what was there before, which a key that is overwritten does not need. That is the price of content-addressed objects.
 ",
         duration(crate::scale::assume::SYNC_SECS),
         table(&rows)

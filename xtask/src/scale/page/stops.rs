@@ -3,7 +3,7 @@
 use crate::scale::{
     assume::*,
     cost::{Bill, Written, compaction, compaction_load},
-    results::Results,
+    results::{Results, Row},
     shape::{Layout, Shape, delta_customers},
     text::{binary, cells, count, decimal, dollars, duration, percent, short, table},
 };
@@ -30,16 +30,16 @@ By size, with shards of 64 KiB:
 {}
 An isolate's memory is the sum of {base} before anything is loaded (assumed), the caches of shards and tokens, two versions' indexes, and three deltas: the current version's, the one before, and one that is being read. The platform ends an isolate at {limit}. What is left serves requests.
 
-Each isolate reads the head every {head}, and with it a new delta of {mean_delta} on average: {rate} per isolate, and {cpu} of CPU time for the hash. At a point of presence that read is cold each time, but behind the requests: nobody waits for it.
+A busy isolate reads the head every {head}, and with it a new delta of {mean_delta} on average: {rate}/s, and {cpu} ms of CPU time each time for the hash. Unless an isolate nearby was first, that is cold, but it happens behind the requests: nobody waits for it.
 ",
         limits(),
         sizes(),
         base = binary(ISOLATE_BASE_BYTES as f64),
         limit = decimal(ISOLATE_BYTES as f64),
         head = duration(HEAD_SECS),
-        mean_delta = binary(DELTA_BYTES as f64 / 2.0),
-        rate = format!("{}/s", decimal(DELTA_BYTES as f64 / 2.0 / HEAD_SECS)),
-        cpu = format!("{} ms", short(DELTA_BYTES as f64 / 2.0 * LOAD_MS_PER_BYTE)),
+        mean_delta = binary(MEAN_DELTA_BYTES),
+        rate = decimal(MEAN_DELTA_BYTES / HEAD_SECS),
+        cpu = short(MEAN_DELTA_BYTES * LOAD_MS_PER_BYTE),
     )
 }
 
@@ -60,7 +60,7 @@ fn limits() -> String {
         cells([
             "writes to one key",
             &format!("{KV_WRITES_PER_KEY} a second"),
-            &format!("only `head` is written twice, once in {}", duration(SYNC_SECS)),
+            &format!("`head`, every {} at most; objects are written once", duration(SYNC_SECS)),
         ]),
         cells([
             "operations in one invocation",
@@ -127,52 +127,84 @@ fn sizes() -> String {
 
 fn remedies(results: &Results) -> String {
     let usual = |customers| results.row(customers, Layout::Shards(SHARD_TARGET));
-    let billion = 1_000_000_000;
+    let [_, ten, hundred, billion] = CUSTOMERS;
     let shape = Shape::new(billion, Layout::Shards(SHARD_TARGET));
-    let mut rows = vec![cells(["customers", "pages", "index", "reads per check", "mean ms", "p99 ms"])];
-    for small in &results.small_pages {
-        for row in usual(small.shape.customers).into_iter().chain([small]) {
-            rows.push(vec![
-                count(row.shape.customers as f64),
-                format!("{} of {}", count(row.shape.pages as f64), binary(row.shape.page_bytes)),
-                binary(row.shape.index_bytes as f64),
-                format!("{:.2}", row.day().reads()),
-                short(row.day().mean_ms(&row.shape)),
-                format!("{:.0}", row.day().percentile_ms(0.99, &row.shape)),
-            ]);
-        }
-    }
+    let pages_ms = shape.page_bytes * LOAD_MS_PER_BYTE;
     format!(
         "What breaks first, in this order:
 
-1. **The five minutes, at any size.** Today the Worker lets KV keep objects for {today}, although they never change, because KV keeps \"not found\" as long, and an object that an edge asked for before it arrived would stay away. At {ten} customers that costs {cold_today} cold reads per check instead of {cold_day}. The remedy is small: ask for a day, and only when KV says \"not found\" ask again with the shortest time, which KV then keeps to. Before that, larger shards are the only help.
-2. **Compaction, from some ten million customers with many changes.** A full delta holds {delta_customers} customers, however large the business. At {hundred} customers with 10 % changing a day a compaction comes every {hundred_every}; at {billion_name} every {billion_every}, which takes {load} of the publisher's time: it does not keep up. Each one also makes the shards that it touches cold. A larger delta is no remedy, because every isolate loads it anew every {head}. A second level is: deltas for groups of shards, loaded like shards when they are asked for, with the small one above them.
-3. **The pages of the index, between {hundred} and {billion_name} customers.** Pages of 1 MiB share the memory with shards. At {billion_name} they are {pages} MiB, four times what there is, so that most checks read a page of 1 MiB to find one digest. The format allows smaller pages, and readers take any size; only the builder has to choose another (`PAGE_ABOVE_BITS`). With pages of {small_digests} digests:
+1. **The five minutes, at any size.** Today the Worker lets KV keep objects for {today}, although they never change, because KV keeps \"not found\" as long, and an object that an edge asked for before it arrived would stay away. At {ten} customers that costs {cold_today} cold reads per check instead of {cold_day}. The remedy is small: ask for a day, and only when KV says \"not found\" ask again with the shortest time, which by Cloudflare's documentation is then the one that counts.
+2. **The head, where it is quiet.** The promise that a revocation arrives in about two minutes makes an isolate that slept read the head first. The fewer checks, the more of them wait: {head_one} at {one} customers, {head_ten} at {ten}. Nothing but a longer `HEAD_STALE_SECS` and later revocations would change that, or more customers.
+3. **Shards of 64 KiB, up to {ten} customers.** Once KV keeps shards for a day, larger ones are hotter. But a compaction rewrites them whole, and a check loads them whole. With a day in KV and {change} of customers changing:
 
-{small_pages}
-4. **The bill.** Writes grow with changes, and KV has no cheaper ones: at {billion_name} customers and 10 % a day, no layout is cheap. There it is time for a store that charges by the byte, or for one snapshot for each market, each with its own head, publisher and Worker. That works today without any change, and makes a business of {billion_name} customers ten of {hundred}.
+{variants}
+   256 KiB (`SHARD_TARGET_BYTES`) is better up to {ten} customers. 1 MiB is better still there, and risks the isolate's memory when many checks load at once. Beyond, the size makes no difference to checks, because compactions make shards cold before KV drops them, and larger ones cost the publisher more.
+4. **Compaction, from {hundred} customers on.** A full delta holds {delta_customers} customers, however large the business. At {hundred} customers with 10 % changing a day a compaction comes every {hundred_every}; at {billion} every {billion_every}, which takes {load} of the publisher's time: it does not keep up. Each one also makes the shards that it touches cold. A larger delta is no remedy, because every isolate loads it anew every {head}. A second level of deltas, for groups of shards, would let several changes of a shard collect before it is rewritten, at the price of one more object in each check. It is not designed yet.
+5. **The pages of the index, between {hundred} and {billion} customers.** Pages of 1 MiB share the memory with shards. At {billion} they are {pages} MiB, four times what there is, so that most checks read a page, and load it in {pages_ms} ms, to find one digest. Smaller pages, which the format allows, are no remedy: the table's last lines show that they are colder. Fewer and larger shards need fewer pages, but the publisher cannot keep up with them.
+6. **The bill.** Writes grow with changes, and KV has no cheaper ones: at {billion} customers and 10 % a day no layout is cheap. There it is time for a store that charges by the byte.
 
-So: **{ten} customers are what the design is made for**, and it is comfortable there once the time in KV is raised. **{hundred} work**, with a steady stream of compactions. **{billion_name} need** smaller pages, a second level of deltas, and few changes, or several snapshots.
+What works today without any change is **one snapshot for each market**, each with its own head, publisher and Worker: ten of {hundred} customers instead of one of {billion}. Each is as far from the limits as its own size says. The bill stays the same.
+
+So: **{ten} customers are what the design is made for**, once KV keeps shards for a day: two checks in three then wait for nothing cold, and more with larger shards. **{hundred} work** nearly as well, with a steady stream of compactions. **{billion} do not** in one snapshot, unless hardly anybody changes.
 ",
         today = duration(CACHE_TTLS.first().copied().unwrap_or_default()),
-        ten = count(10e6),
-        hundred = count(100e6),
-        billion_name = count(1e9),
-        cold_today = cold(usual(10_000_000).map(|row| row.today().cold_reads())),
-        cold_day = cold(usual(10_000_000).map(|row| row.day().cold_reads())),
+        one = count(1e6),
+        ten = count(ten as f64),
+        hundred = count(hundred as f64),
+        billion = count(billion as f64),
+        change = percent(CHANGE_RATE),
+        cold_today = usual(ten).map_or_else(String::new, |row| format!("{:.2}", row.today().cold_reads())),
+        cold_day = usual(ten).map_or_else(String::new, |row| format!("{:.2}", row.day().cold_reads())),
+        head_one = usual(1_000_000).map_or_else(String::new, |row| percent(row.day().head_ratio())),
+        head_ten = usual(ten).map_or_else(String::new, |row| percent(row.day().head_ratio())),
+        variants = variants(results),
         delta_customers = count(delta_customers()),
-        hundred_every = every(100_000_000),
+        hundred_every = every(hundred),
         billion_every = every(billion),
         load = percent(compaction_load(&shape, 0.1)),
         head = duration(HEAD_SECS),
         pages = short(shape.pages as f64 * shape.page_bytes / 1_048_576.0),
-        small_digests = count(f64::from(1 << SMALL_PAGE_BITS)),
-        small_pages = table(&rows),
+        pages_ms = short(pages_ms),
     )
 }
 
-fn cold(cold_reads: Option<f64>) -> String {
-    cold_reads.map_or_else(String::new, |reads| format!("{reads:.2}"))
+/// Other sizes of shards and pages.
+fn variants(results: &Results) -> String {
+    let mut rows = vec![cells([
+        "customers",
+        "layout",
+        "pages",
+        "in memory",
+        "cold reads",
+        "mean ms",
+        "p50, p99 ms",
+        "publisher's time",
+    ])];
+    let large = results.rows.iter().filter(|row| {
+        let is_shown = matches!(row.layout, Layout::Shards(target) if target >= SHARD_TARGET);
+        is_shown && row.shape.customers >= 10_000_000
+    });
+    for row in large.chain(&results.small_pages) {
+        let Row { layout, shape, .. } = row;
+        let tiers = row.day();
+        let pages = if shape.pages == 0 {
+            "0".to_owned()
+        } else {
+            format!("{} of {}", count(shape.pages as f64), binary(shape.page_bytes))
+        };
+        rows.push(vec![
+            count(shape.customers as f64),
+            layout.name(),
+            pages,
+            percent(tiers.memory_ratio()),
+            format!("{:.2}", tiers.cold_reads()),
+            short(tiers.mean_ms(shape)),
+            format!("{:.0}, {:.0}", tiers.percentile_ms(0.5, shape), tiers.percentile_ms(0.99, shape)),
+            percent(compaction_load(shape, CHANGE_RATE)),
+        ]);
+    }
+    // Within an item of a list.
+    table(&rows).lines().map(|line| format!("   {line}\n")).collect()
 }
 
 fn every(customers: u64) -> String {
@@ -200,6 +232,8 @@ mod tests {
             assert!(compaction_load(shape, 0.1) < 1.0, "keeps up");
         }
         assert!(compaction_load(&billion, 0.1) > 1.0, "does not keep up");
+        let larger = Shape::new(1_000_000_000, Layout::Shards(256 << 10));
+        assert!(compaction_load(&larger, CHANGE_RATE) > 1.0, "cannot keep up with larger shards");
         assert!([one, ten, hundred, billion].iter().all(|s| isolate_bytes(s) < ISOLATE_BYTES as f64));
     }
 }
