@@ -10,6 +10,7 @@ mod node;
 mod paths;
 mod personas;
 mod rust;
+mod scale;
 mod server;
 mod setup;
 mod size;
@@ -42,6 +43,8 @@ enum Command {
     Setup,
     /// Say what is installed, what is missing and how `setup` would get it
     Doctor,
+    /// Simulate how far the design carries, and write docs/scale.md
+    Scale(scale::Args),
     /// Run a command, and end it and all its children when standard input closes
     #[command(hide = true)]
     Guard(server::GuardArgs),
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
         Command::Build(args) => build::run(&args),
         Command::Setup => setup::run(),
         Command::Doctor => doctor::run(),
+        Command::Scale(args) => scale::run(&args),
         Command::Guard(args) => server::guard(&args),
     });
     match outcome {
