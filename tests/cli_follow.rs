@@ -69,7 +69,7 @@ impl Bench {
         let customer = format!("vendor:c{id}");
         let ended = self.run(&["inspect", "--from", url, "--customer", &customer, "--json"]).ok();
         let report: Value = serde_json::from_str(&ended.stdout).unwrap();
-        let customer = &report["customer"];
+        let customer = &report["customer"]["record"];
         let accesses = customer["accesses"].as_array()?.len();
         let found_in = customer["found_in"].as_str()?.to_owned();
         Some((accesses, found_in))
@@ -205,7 +205,7 @@ fn a_delta_that_is_full_becomes_shards() {
     let shards = double.state().count("POST /snapshot/pack");
     assert!(shards > 0);
     let changes: String =
-        (0..20_000).map(|n| format!("{{\"seq\":{},{}}}\n", n + 2, put(&[customer(n + 1, 15)]))).collect();
+        (0..20_000).map(|n| format!("{{\"seq\":{},{}}}\n", n + 2, put(&[customer(n + 1, 30)]))).collect();
     bench.write("many.ndjson", changes);
     let ended = bench.changes("many.ndjson", &double.url, &[]).ok();
     assert!(ended.stdout.contains("the delta is empty"), "{}", ended.stdout);
@@ -213,7 +213,7 @@ fn a_delta_that_is_full_becomes_shards() {
     assert_eq!((head.seq, head.delta, head.customers), (20_001, None, 20_000));
     assert_eq!(double.state().versions(), [1, 20_001]);
     for id in [1, 9_999, 20_000] {
-        assert_eq!(bench.accesses(&double.url, id), Some((15, "shard".to_owned())));
+        assert_eq!(bench.accesses(&double.url, id), Some((30, "shard".to_owned())));
     }
     bench.verify(&double.url);
 }

@@ -1,12 +1,12 @@
 //! A stand-in for an origin: an export, a change feed, and both as they should not be.
 
 use std::{
-    io::Cursor,
+    collections::BTreeMap,
+    io::{self, BufRead, BufReader, Write},
+    net::{TcpListener, TcpStream},
     sync::{Arc, Mutex, MutexGuard},
     time::{Duration, Instant},
 };
-
-use tiny_http::{Header, Response, Server, StatusCode};
 
 /// The token that it lets in.
 pub const ORIGIN_TOKEN: &str = "sync-job";
@@ -48,47 +48,27 @@ pub struct State {
 pub struct FeedDouble {
     /// Where it answers.
     pub url: String,
-    server: Arc<Server>,
     state: Arc<Mutex<State>>,
 }
 
 impl FeedDouble {
-    /// Starts one whose export has `lines`, and stands at `seq`.
+    /// Starts one whose export has `lines`, and stands at `seq`. It answers until the tests end.
     pub fn start(seq: u64, lines: &str) -> Self {
-        let server = Arc::new(Server::http("127.0.0.1:0").unwrap());
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
         let state = State { export: (seq, lines.to_owned()), ..State::default() };
         let state = Arc::new(Mutex::new(state));
-        for _ in 0..3 {
-            let (server, state) = (Arc::clone(&server), Arc::clone(&state));
-            std::thread::spawn(move || {
-                while let Ok(request) = server.recv() {
-                    let header = |name: &'static str| {
-                        let header = request.headers().iter().find(|header| header.field.equiv(name));
-                        header.map_or(String::new(), |header| header.value.to_string())
-                    };
-                    let (url, token, prefer) =
-                        (request.url().to_owned(), header("authorization"), header("prefer"));
-                    let mut state = state.lock().unwrap();
-                    state.requests.push((url.clone(), prefer));
-                    if token != format!("Bearer {ORIGIN_TOKEN}") {
-                        state.strangers += 1;
-                    }
-                    let (status, body, is_broken_off) = answer(&url, &mut state);
-                    drop(state);
-                    let type_ = Header::from_bytes("Content-Type", "application/x-ndjson").unwrap();
-                    let promised = body.len() + usize::from(is_broken_off);
-                    let response = Response::new(
-                        StatusCode(status),
-                        vec![type_],
-                        Cursor::new(body),
-                        Some(promised),
-                        None,
-                    );
-                    let _ = request.respond(response);
-                }
-            });
-        }
-        Self { url: format!("http://{}", server.server_addr()), server, state }
+        let served = Arc::clone(&state);
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let state = Arc::clone(&served);
+                std::thread::spawn(move || {
+                    // A client that goes away is not this double's problem.
+                    let _ = serve(&stream.unwrap(), &state);
+                });
+            }
+        });
+        Self { url, state }
     }
 
     /// Where its export is, and by default its feed.
@@ -115,12 +95,33 @@ impl FeedDouble {
     }
 }
 
-impl Drop for FeedDouble {
-    fn drop(&mut self) {
-        for _ in 0..3 {
-            self.server.unblock();
-        }
+/// Answers one request, and ends the connection: that is how a body can break off.
+fn serve(stream: &TcpStream, state: &Mutex<State>) -> io::Result<()> {
+    let mut lines = BufReader::new(stream).lines();
+    let request = lines.next().transpose()?.unwrap_or_default();
+    let url = request.split(' ').nth(1).unwrap_or_default().to_owned();
+    let mut headers = BTreeMap::new();
+    for line in lines {
+        let line = line?;
+        let Some((name, value)) = line.split_once(':') else { break };
+        headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
     }
+    let (status, body, is_broken_off) = {
+        let mut state = state.lock().unwrap();
+        state.requests.push((url.clone(), headers.get("prefer").cloned().unwrap_or_default()));
+        if headers.get("authorization") != Some(&format!("Bearer {ORIGIN_TOKEN}")) {
+            state.strangers += 1;
+        }
+        answer(&url, &mut state)
+    };
+    let promised = body.len() + usize::from(is_broken_off);
+    let mut stream = stream;
+    write!(
+        stream,
+        "HTTP/1.1 {status} Said\r\nContent-Type: application/x-ndjson\r\nContent-Length: {promised}\r\nConnection: close\r\n\r\n"
+    )?;
+    stream.write_all(&body)?;
+    stream.flush()
 }
 
 fn answer(url: &str, state: &mut State) -> (u16, Vec<u8>, bool) {
@@ -129,11 +130,9 @@ fn answer(url: &str, state: &mut State) -> (u16, Vec<u8>, bool) {
         return (200, format!("{{\"type\":\"snapshot\",\"seq\":{seq}}}\n{lines}\n").into_bytes(), false);
     };
     let after: u64 = after.parse().unwrap();
-    let due = |after: u64| -> Vec<String> {
-        state.changes.iter().filter(|(seq, _)| *seq > after).map(|(_, line)| format!("{line}\n")).collect()
-    };
+    let is_due = state.changes.iter().any(|(seq, _)| *seq > after);
     let quirk = match state.quirks.last_mut() {
-        Some((quirk, times)) if *times > 0 && !due(after).is_empty() => {
+        Some((quirk, times)) if *times > 0 && is_due => {
             let quirk = quirk.clone();
             *times -= 1;
             if *times == 0 {
