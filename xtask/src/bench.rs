@@ -46,6 +46,9 @@ struct SnapshotArgs {
     /// Sizes to build, smallest first [default: 1000000,10000000]
     #[arg(long, value_name = "N,N", value_delimiter = ',', conflicts_with = "quick")]
     customers: Vec<u64>,
+    /// Only whether it works: the smallest of everything, unoptimised, without the Wasm half
+    #[arg(long, hide = true, exclusive = true)]
+    smoke: bool,
     /// Also write the figures as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -61,6 +64,10 @@ struct SnapshotArgs {
 pub fn run(args: &Args) -> Result<ExitCode> {
     let What::Snapshot(args) = &args.what;
     let paths = Paths::find()?;
+    if args.smoke {
+        smoke(&paths)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let (customers, command) = if args.quick {
         (vec![100_000], "cargo xtask bench snapshot --quick".to_owned())
     } else if args.customers.is_empty() {

@@ -138,6 +138,9 @@ fn native(dir: &Path, in_delta: &str, rounds: &str, millis: &str) -> Result<Valu
     }
     let load = |times| (0..times).try_for_each(|_| subject.load(shard.clone()).map(drop).map_err(Into::into));
     measured.insert("load".to_owned(), samples(rounds, slice, load)?);
+    let open =
+        |times| (0..times).try_for_each(|_| Subject::open(shard.clone()).map(drop).map_err(Into::into));
+    measured.insert("open".to_owned(), samples(rounds, slice, open)?);
     let json = read("customers.json")?;
     let parse = |times| {
         (0..times)

@@ -55,3 +55,16 @@ pub fn load(shard: &Uint8Array, times: u32) -> Result<u32, JsError> {
         Ok(u32::try_from(entries).unwrap_or(u32::MAX))
     })
 }
+
+/// The same without the digest.
+///
+/// # Errors
+/// When it is no shard.
+#[wasm_bindgen]
+pub fn open(shard: &Uint8Array, times: u32) -> Result<u32, JsError> {
+    let mut entries = 0_usize;
+    for _ in 0..times {
+        entries = Subject::open(shard.to_vec())?;
+    }
+    Ok(u32::try_from(entries).unwrap_or(u32::MAX))
+}

@@ -8,14 +8,11 @@ const config :Workerd.Config = (
 
 const bench :Workerd.Worker = (
   modules = [
-    (name = "main.js", esModule = embed "main.js"),
-    (name = "bench.js", esModule = embed "bench.js"),
-    (name = "numbers.js", esModule = embed "numbers.js"),
+    (name = "worker.js", esModule = embed "worker.js"),
     (name = "bench_bg.wasm", wasm = embed "bench_bg.wasm"),
     (name = "pack.bin", data = embed "pack.bin"),
     (name = "names.txt", text = embed "names.txt"),
     (name = "customers.json", text = embed "customers.json"),
   ],
   compatibilityDate = "2026-11-17",
-  compatibilityFlags = ["nodejs_compat"],
 );

@@ -75,7 +75,7 @@ fn whole(value: f64) -> u64 {
 
 /// Three digits of those that matter.
 fn digits(value: f64) -> String {
-    if value >= 99.95 {
+    if value >= 99.95 || value == 0.0 {
         count(whole(value))
     } else if value >= 9.995 {
         format!("{value:.1}")
@@ -137,7 +137,10 @@ mod tests {
             nanos,
             ["0.40 ns", "34.3 ns", "999 ns", "1.00 µs", "28.0 µs", "1.50 ms", "2.34 s", "123 s"]
         );
-        assert_eq!(Unit::Secs.show(0.25), "250 ms");
+        assert_eq!(
+            (Unit::Secs.show(0.25), Unit::Bytes.show(0.0)),
+            ("250 ms".to_owned(), "0 bytes".to_owned())
+        );
         let sizes = [25.3, 1_023.0, 1_024.0, 65_536.0, 1_048_576.0 * 1.5, 2_147_483_648.0];
         let sizes = sizes.map(|size| Unit::Bytes.show(size));
         assert_eq!(sizes, ["25.3 bytes", "1,023 bytes", "1.00 KiB", "64.0 KiB", "1.50 MiB", "2.00 GiB"]);

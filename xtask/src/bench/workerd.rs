@@ -41,11 +41,12 @@ impl Workerd {
     /// It cannot be built, or does not start.
     pub fn start(paths: &Paths, dir: &Path, in_delta: u64) -> Result<Self> {
         build(paths, dir)?;
+        fs::write(dir.join("numbers.js"), format!("export const IN_DELTA = {in_delta};\n"))?;
         for file in ["main.js", "config.capnp"] {
             fs::copy(paths.in_root("bench/snapshot/worker").join(file), dir.join(file))
                 .with_context(|| format!("cannot copy {file}"))?;
         }
-        fs::write(dir.join("numbers.js"), format!("export const IN_DELTA = {in_delta};\n"))?;
+        bundle(paths, dir)?;
         let port = server::free_port(0)?;
         let log = paths.logs().join("bench-workerd.log");
         let output = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
@@ -120,4 +121,16 @@ fn build(paths: &Paths, dir: &Path) -> Result<()> {
     node::apply(paths, &mut wasm_opt)?;
     wasm_opt.args(["-O", "--all-features", "-o"]).args([&wasm, &wasm]);
     Step::new(paths, "bench-wasm-opt", "optimising it", "seconds").run(&mut wasm_opt)
+}
+
+/// The glue comes in several files, of which the `worker` crate names some; workerd gets one, as of worker-build.
+fn bundle(paths: &Paths, dir: &Path) -> Result<()> {
+    let mut esbuild = Command::new(node::esbuild(paths));
+    node::apply(paths, &mut esbuild)?;
+    esbuild.args(["main.js", "--bundle", "--format=esm", "--outfile=worker.js", "--log-level=warning"]);
+    esbuild.args(
+        ["*.wasm", "*.bin", "*.txt", "*.json", "cloudflare:*", "node:*"]
+            .map(|outside| format!("--external:{outside}")),
+    );
+    Step::new(paths, "bench-esbuild", "bundling it", "seconds").run(esbuild.current_dir(dir))
 }
