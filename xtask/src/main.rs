@@ -1,5 +1,6 @@
 //! `cargo xtask`: sets up, builds, runs and tests Admit. Each command does all of its own set-up.
 
+mod bench;
 mod build;
 mod debian;
 mod dev;
@@ -39,6 +40,8 @@ enum Command {
     Test(suite::Args),
     /// Build the Worker for release and check its size
     Build(build::Args),
+    /// Measure what things cost on this machine
+    Bench(bench::Args),
     /// Get what the other commands need: Wasm target, tools, npm packages, development keys
     Setup,
     /// Say what is installed, what is missing and how `setup` would get it
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
         Command::Dev(args) => dev::run(&args),
         Command::Test(args) => suite::run(&args),
         Command::Build(args) => build::run(&args),
+        Command::Bench(args) => bench::run(&args),
         Command::Setup => setup::run(),
         Command::Doctor => doctor::run(),
         Command::Scale(args) => scale::run(&args),
