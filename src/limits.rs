@@ -173,5 +173,8 @@ pub const OBJECT_CACHE_TTL_SECS: u64 = 300;
 /// How long a read of KV may take. Cold ones take up to a few hundred milliseconds.
 pub const STORE_TIMEOUT_MS: u64 = 3_000;
 
+/// How long a write, a removal or a list may take: 8 MiB travel far, and nobody but a publisher waits for it.
+pub const STORE_WRITE_TIMEOUT_MS: u64 = 20_000;
+
 /// How long an issuer may take to send its JWKS.
 pub const JWKS_FETCH_TIMEOUT_MS: u64 = 3_000;

@@ -149,9 +149,35 @@ fn the_service_is_compiled_alike_everywhere() {
     let may = |file: &str| {
         ["worker/", "bin/", "memory/"].iter().any(|dir| file.starts_with(dir))
             || ["lib.rs", "token/mod.rs", "snapshot/mod.rs"].contains(&file)
+            || is_schema(file)
             || file.split(['/', '.']).any(|part| part == "tests")
     };
     assert_eq!(trespasses(&["target_arch", "target_pointer_width", "debug_assertions"], may), [""; 0]);
+}
+
+/// The types of the publish schema.
+fn is_schema(file: &str) -> bool {
+    file == "snapshot/schema.rs" || file.starts_with("snapshot/schema/")
+}
+
+/// The Worker does without the JSON Schema of what it reads, and without nothing else.
+#[test]
+fn only_the_json_schema_is_left_out_of_types() {
+    let mut seen = 0;
+    for (file, text) in sources().into_iter().filter(|(file, _)| is_schema(file)) {
+        let lines: Vec<_> = text.lines().map(str::trim).collect();
+        for (position, line) in lines.iter().enumerate().filter(|(_, line)| line.contains("target_arch")) {
+            let rest = line.strip_prefix("#[cfg_attr(not(target_arch = \"wasm32\"), ");
+            let is_attribute = rest.is_some_and(|rest| {
+                ["derive(schemars::JsonSchema))]", "schemars("].iter().any(|start| rest.starts_with(start))
+            });
+            let is_module = *line == "#[cfg(not(target_arch = \"wasm32\"))]"
+                && ["pub mod json;", "use super::json;"].contains(&lines[position + 1]);
+            assert!(is_attribute || is_module, "src/{file}:{}: {line}", position + 1);
+            seen += 1;
+        }
+    }
+    assert!(seen > 30, "{seen}");
 }
 
 #[test]

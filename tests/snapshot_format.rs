@@ -149,6 +149,9 @@ fn the_document_names_the_limits() {
     for wanted in [
         format!("{} MiB (`OBJECT_MAX_BYTES`)", admit::limits::OBJECT_MAX_BYTES >> 20),
         format!("{} KiB (`HEAD_MAX_BYTES`)", admit::limits::HEAD_MAX_BYTES >> 10),
+        format!("{} KiB (`LEASE_MAX_BYTES`)", admit::limits::LEASE_MAX_BYTES >> 10),
+        format!("{} MiB (`GARBAGE_MAX_BYTES`)", admit::limits::GARBAGE_MAX_BYTES >> 20),
+        format!("{} s (`LEASE_MAX_SECS`)", admit::limits::LEASE_MAX_SECS),
         format!("{} s (`HEAD_SKEW_SECS`)", admit::limits::HEAD_SKEW_SECS),
         format!("about {} KiB of records", admit::snapshot::build::SHARD_TARGET_BYTES >> 10),
         format!("more than 2^{} shards", admit::snapshot::build::PAGE_ABOVE_BITS),

@@ -16,6 +16,7 @@ mod client;
 #[path = "blackbox/workerd.rs"]
 mod workerd;
 
+use admit::snapshot::pack::Pack;
 use blackbox::{
     cases,
     catalogue::{self, Published},
@@ -210,6 +211,37 @@ fn a_store_that_fails_denies_nobody() {
     assert_eq!(forged.kv_get("head").as_deref(), Some(&b"eyJhbGciOiJub25lIn0.e30."[..]));
     catalogue::publish(&forged, 1);
     assert_eq!(forged.send(&wire).status, 200, "a head that nobody signed keeps no good one out");
+}
+
+/// What KV refuses is 503 for the publisher, whichever way it was asked, and the log says why.
+#[test]
+fn a_store_that_fails_is_unavailable_to_the_publisher() {
+    if !workerd::is_wanted() {
+        return;
+    }
+    let (worker, published) = published();
+    let token = issuers::publisher_token(worker.now() + 3_600);
+    let (name, object) = &published.built.objects[0];
+    let mut pack = Pack::default();
+    assert!(pack.push(object));
+    let requests = [
+        Wire::post("/snapshot/pack", pack.into_bytes()),
+        Wire::post("/snapshot/check", name.to_string().into_bytes()),
+        Wire::get("/snapshot/keys?prefix=shard/"),
+        Wire::new("DELETE", &format!("/snapshot/{name}")),
+        Wire::get("/snapshot/lease"),
+        Wire::new("DELETE", "/snapshot/lease"),
+    ];
+    worker.kv_break(Some(""));
+    for wire in &requests {
+        let answer = worker.send(&wire.clone().bearer(&token));
+        assert_eq!(answer.status, 503, "{} -> {}", wire.describe(), answer.text());
+    }
+    worker.kv_break(None);
+    let line = worker.log_line(&["\"path\":\"/snapshot/pack\"", "\"status\":503"]).unwrap();
+    assert!(line.contains("500"), "{line}");
+    let statuses = requests.map(|wire| worker.send(&wire.bearer(&token)).status);
+    assert_eq!(statuses, [201, 200, 200, 204, 404, 204]);
 }
 
 #[test]

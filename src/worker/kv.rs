@@ -4,13 +4,14 @@
 //! metadata, and the budget of the Wasm (`cargo xtask build`) is too narrow for them.
 
 use futures_util::{FutureExt as _, future::LocalBoxFuture};
-use js_sys::{ArrayBuffer, Uint8Array};
+use js_sys::{ArrayBuffer, Promise, Uint8Array};
 use serde_json::Value;
 use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
 
 use super::platform::in_time;
 use crate::{
-    limits::{HEAD_CACHE_TTL_SECS, OBJECT_CACHE_TTL_SECS, STORE_TIMEOUT_MS},
+    limits::{HEAD_CACHE_TTL_SECS, OBJECT_CACHE_TTL_SECS, STORE_TIMEOUT_MS, STORE_WRITE_TIMEOUT_MS},
     ports::{KeyPage, ObjectStore, StoreError},
     snapshot::object::ObjectName,
 };
@@ -21,48 +22,42 @@ extern "C" {
     pub(super) type Namespace;
 
     #[wasm_bindgen(method, catch)]
-    async fn get(this: &Namespace, key: &str, options: &JsValue) -> Result<JsValue, JsValue>;
+    fn get(this: &Namespace, key: &str, options: &JsValue) -> Result<Promise, JsValue>;
 
     #[wasm_bindgen(method, catch)]
-    async fn put(this: &Namespace, key: &str, value: &Uint8Array) -> Result<JsValue, JsValue>;
+    fn put(this: &Namespace, key: &str, value: &Uint8Array) -> Result<Promise, JsValue>;
 
     #[wasm_bindgen(method, catch)]
-    async fn delete(this: &Namespace, key: &str) -> Result<JsValue, JsValue>;
+    fn delete(this: &Namespace, key: &str) -> Result<Promise, JsValue>;
 
     #[wasm_bindgen(method, catch)]
-    async fn list(this: &Namespace, options: &JsValue) -> Result<JsValue, JsValue>;
+    fn list(this: &Namespace, options: &JsValue) -> Result<Promise, JsValue>;
 }
 
 /// A KV namespace.
 pub(super) struct Kv(pub(super) Namespace);
 
-impl Kv {
-    // Boxed, so that the code is there once and not in everything that waits for it. A read takes milliseconds.
-    fn read<'a>(
-        &'a self,
-        key: &'a str,
-        cache_ttl_secs: u64,
-    ) -> LocalBoxFuture<'a, Result<Option<Vec<u8>>, StoreError>> {
-        async move {
-            let options = options(&format!(r#"{{"type":"arrayBuffer","cacheTtl":{cache_ttl_secs}}}"#))?;
-            match in_time(self.0.get(key, &options), STORE_TIMEOUT_MS).await {
-                Some(Ok(value)) => {
-                    // `null` is a key without a value.
-                    Ok(value.dyn_ref::<ArrayBuffer>().map(|buffer| Uint8Array::new(buffer).to_vec()))
-                }
-                Some(Err(error)) => Err(failed(&error)),
-                None => Err(StoreError(format!("no answer in {STORE_TIMEOUT_MS} ms"))),
-            }
+/// What `asked` becomes. Boxed, so that the code is there once and not in everything that waits for KV.
+fn settled(
+    asked: Result<Promise, JsValue>,
+    limit_ms: u64,
+) -> LocalBoxFuture<'static, Result<JsValue, StoreError>> {
+    async move {
+        let asked = asked.map_err(|error| failed(&error))?;
+        match in_time(JsFuture::from(asked), limit_ms).await {
+            Some(settled) => settled.map_err(|error| failed(&error)),
+            None => Err(StoreError(format!("no answer in {limit_ms} ms"))),
         }
-        .boxed_local()
     }
+    .boxed_local()
+}
 
-    fn write<'a>(&'a self, key: &'a str, value: &'a [u8]) -> LocalBoxFuture<'a, Result<(), StoreError>> {
-        async move {
-            let value = Uint8Array::from(value);
-            self.0.put(key, &value).await.map(drop).map_err(|error| failed(&error))
-        }
-        .boxed_local()
+impl Kv {
+    async fn read(&self, key: &str, cache_ttl_secs: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        let options = options(&format!(r#"{{"type":"arrayBuffer","cacheTtl":{cache_ttl_secs}}}"#))?;
+        let value = settled(self.0.get(key, &options), STORE_TIMEOUT_MS).await?;
+        // `null` is a key without a value.
+        Ok(value.dyn_ref::<ArrayBuffer>().map(|buffer| Uint8Array::new(buffer).to_vec()))
     }
 }
 
@@ -77,11 +72,12 @@ impl ObjectStore for Kv {
     }
 
     async fn put(&self, key: &str, value: &[u8]) -> Result<(), StoreError> {
-        self.write(key, value).await
+        let value = Uint8Array::from(value);
+        settled(self.0.put(key, &value), STORE_WRITE_TIMEOUT_MS).await.map(drop)
     }
 
     async fn delete(&self, key: &str) -> Result<(), StoreError> {
-        self.0.delete(key).await.map(drop).map_err(|error| failed(&error))
+        settled(self.0.delete(key), STORE_WRITE_TIMEOUT_MS).await.map(drop)
     }
 
     async fn list(&self, prefix: &str, cursor: Option<&str>) -> Result<KeyPage, StoreError> {
@@ -89,7 +85,7 @@ impl ObjectStore for Kv {
         let cursor =
             cursor.map_or_else(String::new, |cursor| format!(r#","cursor":{}"#, Value::from(cursor)));
         let options = options(&format!(r#"{{"prefix":{}{cursor}}}"#, Value::from(prefix)))?;
-        let listed = self.0.list(&options).await.map_err(|error| failed(&error))?;
+        let listed = settled(self.0.list(&options), STORE_WRITE_TIMEOUT_MS).await?;
         // As text, a thousand keys cross in one call.
         let listed = js_sys::JSON::stringify(&listed).map_err(|error| failed(&error))?;
         let listed: Value = serde_json::from_str(&String::from(listed)).unwrap_or_default();

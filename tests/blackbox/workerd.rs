@@ -38,7 +38,9 @@ export default {
   async fetch(request) {
     const url = new URL(request.url);
     const key = decodeURIComponent(url.pathname.slice(1));
-    if (key === "tests/break") { broken = await request.text() || null; return new Response(null, { status: 204 }); }
+    // Read whatever comes of it: an answer before the end of the body would leave the writer waiting.
+    const body = await request.arrayBuffer();
+    if (key === "tests/break") { broken = request.method === "PUT" ? new TextDecoder().decode(body) : null; return new Response(null, { status: 204 }); }
     if (broken !== null && key.startsWith(broken)) return new Response("broken on cue", { status: 500 });
     if (key === "") {
       const prefix = url.searchParams.get("prefix") ?? "", after = atob(url.searchParams.get("cursor") ?? "");
@@ -47,7 +49,7 @@ export default {
       const page = keys.slice(0, 2).map(name => ({ name })), list_complete = keys.length <= 2;
       return Response.json(list_complete ? { keys: page, list_complete } : { keys: page, list_complete, cursor: btoa(page[1].name) });
     }
-    if (request.method === "PUT") { values.set(key, await request.arrayBuffer()); return new Response(null, { status: 204 }); }
+    if (request.method === "PUT") { values.set(key, body); return new Response(null, { status: 204 }); }
     if (request.method === "DELETE") { values.delete(key); return new Response(null, { status: 204 }); }
     return values.has(key) ? new Response(values.get(key)) : new Response("not found", { status: 404 });
   }
@@ -180,7 +182,10 @@ impl Workerd {
 
     /// Makes every operation on keys that begin with `prefix` fail; nothing fails after `None`.
     pub fn kv_break(&self, prefix: Option<&str>) {
-        let wire = Wire::put("/tests/break", prefix.unwrap_or_default().as_bytes().to_vec());
+        let wire = match prefix {
+            Some(prefix) => Wire::put("/tests/break", prefix.as_bytes().to_vec()),
+            None => Wire::new("DELETE", "/tests/break"),
+        };
         assert_eq!(self.kv(&wire).status, 204);
     }
 }

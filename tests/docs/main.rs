@@ -10,6 +10,7 @@
 mod answers;
 mod links;
 mod names;
+mod scale;
 
 use std::{
     fs,

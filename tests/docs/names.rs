@@ -49,7 +49,8 @@ fn routes_and_their_methods() {
             .replace("{fee_id}", "5")
             .replace("{merchant_uuid}", "e5ac2013-8d10-42ba-abb5-291c5201cea8")
             .replace("{kind}", "shard")
-            .replace("{digest}", &"0".repeat(64));
+            .replace("{digest}", &"0".repeat(64))
+            .replace("{seq}", "7");
         let route = Route::parse(&path).unwrap_or_else(|| panic!("{template} is no route"));
         assert_eq!(format!("{}, OPTIONS", row[1]), route.allow(), "{template}");
         known.insert(template);
@@ -79,7 +80,10 @@ fn statuses_and_messages() {
         ApiError::MethodNotAllowed(""),
         ApiError::InvalidIdOnAccess,
         ApiError::OlderHead,
+        ApiError::LeaseHeld,
+        ApiError::ObjectNeeded,
         ApiError::BodyTooLarge(0),
+        ApiError::TooManyObjects,
         ApiError::Unavailable { retry_after_secs: 0 },
         ApiError::Internal,
     ];
@@ -91,7 +95,9 @@ fn statuses_and_messages() {
 
     let publishing = section(&api, "Publishing");
     let documented = first_codes(publishing.split_once("| 422 ").unwrap().1);
-    let source = read("src/app/publish.rs");
+    let source = read("src/app/publish.rs") + &sources("src/app/publish");
+    // Long ones are broken over several lines.
+    let source = source.split_whitespace().collect::<Vec<_>>().join(" ").replace("( \"", "(\"");
     let messages = between(&source, "InvalidField(\"", ")");
     assert_eq!(documented, messages.iter().map(|field| field.split('"').nth(2).unwrap()).collect());
 }
@@ -201,6 +207,11 @@ fn numbers() {
         format!("object of up to {} MiB", limits::OBJECT_MAX_BYTES >> 20),
         format!("head of up to {} KiB", limits::HEAD_MAX_BYTES >> 10),
         format!("by more than {} s", limits::HEAD_SKEW_SECS),
+        format!("lease of up to {} KiB", limits::LEASE_MAX_BYTES >> 10),
+        format!("garbage of up to {} MiB", limits::GARBAGE_MAX_BYTES >> 20),
+        format!("at most {} s ahead of the Worker's clock", limits::LEASE_MAX_SECS),
+        format!("up to {} objects, {} MiB", limits::PACK_MAX_OBJECTS, limits::PACK_MAX_BYTES >> 20),
+        format!("reads up to {} objects", limits::CHECK_MAX_OBJECTS),
     ] {
         assert!(api.contains(&text), "{text}");
     }

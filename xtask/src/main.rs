@@ -1,5 +1,6 @@
 //! `cargo xtask`: sets up, builds, runs and tests Admit. Each command does all of its own set-up.
 
+mod bench;
 mod build;
 mod debian;
 mod dev;
@@ -10,6 +11,7 @@ mod node;
 mod paths;
 mod personas;
 mod rust;
+mod scale;
 mod server;
 mod setup;
 mod size;
@@ -38,10 +40,14 @@ enum Command {
     Test(suite::Args),
     /// Build the Worker for release and check its size
     Build(build::Args),
+    /// Measure what things cost on this machine
+    Bench(bench::Args),
     /// Get what the other commands need: Wasm target, tools, npm packages, development keys
     Setup,
     /// Say what is installed, what is missing and how `setup` would get it
     Doctor,
+    /// Simulate how far the design carries, and write docs/scale.md
+    Scale(scale::Args),
     /// Run a command, and end it and all its children when standard input closes
     #[command(hide = true)]
     Guard(server::GuardArgs),
@@ -52,8 +58,10 @@ fn main() -> ExitCode {
         Command::Dev(args) => dev::run(&args),
         Command::Test(args) => suite::run(&args),
         Command::Build(args) => build::run(&args),
+        Command::Bench(args) => bench::run(&args),
         Command::Setup => setup::run(),
         Command::Doctor => doctor::run(),
+        Command::Scale(args) => scale::run(&args),
         Command::Guard(args) => server::guard(&args),
     });
     match outcome {

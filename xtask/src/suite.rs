@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Result, bail};
 
 use crate::{
-    build, dev,
+    bench, build, dev,
     job::{self, Stopwatch},
     keys, node,
     paths::Paths,
@@ -65,6 +65,9 @@ impl Suite<'_> {
         let clippy = ["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"];
         self.command("lints", self.cargo(&clippy))?;
         self.command("native tests", self.cargo(&["test", "--locked", "--workspace", "--no-fail-fast"]))?;
+        let paths = self.paths;
+        // That they work at all; what they measure is nobody's test.
+        self.part("benchmarks", || bench::smoke(paths).map(|()| Tally::default()))?;
         if job::stdout(Command::new("cargo").args(["deny", "--version"])).is_err() {
             self.skip("dependencies", "cargo-deny is not installed");
             return Ok(());
@@ -76,8 +79,10 @@ impl Suite<'_> {
 
     fn worker(&mut self, rust: &WasmRust) -> Result<()> {
         if rust.has_clippy() {
-            let lib = ["clippy", "--locked", "--lib", "--target", WASM_TARGET, "--", "-D", "warnings"];
+            let packages = ["--package", "admit", "--package", "snapshot-bench"];
+            let lib = ["clippy", "--locked", "--lib", "--target", WASM_TARGET];
             let mut clippy = self.cargo(&lib);
+            clippy.args(packages).args(["--", "-D", "warnings"]);
             rust.apply(&mut clippy, &[])?;
             self.command("lints for Wasm", clippy)?;
         } else {

@@ -1,0 +1,172 @@
+//! What reading a snapshot costs: the same code is timed natively (`main.rs`) and in workerd (`wasm.rs`).
+//! It goes through [`Version`], as the Worker does.
+
+pub mod pack;
+#[cfg(target_arch = "wasm32")]
+mod wasm;
+
+use std::{hint::black_box, rc::Rc};
+
+use admit::{
+    limits::OBJECT_CACHE_BYTES,
+    snapshot::{
+        directory::Directory,
+        head::Head,
+        index::{Index, Tree},
+        key::EntryKey,
+        object::{Digest, FormatError, ObjectKind, ObjectName},
+        table::Table,
+        version::{Found, ObjectCache, Version},
+    },
+};
+
+/// What is done over and over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// Nothing but the loop.
+    Empty,
+    /// From a customer's name to the key.
+    Key,
+    /// From a key to the record in a loaded shard; there is no delta.
+    Shard,
+    /// From a key to the record in the delta.
+    Delta,
+    /// From a key that the delta does not have to the record in a loaded shard.
+    ShardBehindDelta,
+}
+
+impl Work {
+    /// All of them, with the names that requests and results have for them.
+    pub const ALL: [(&'static str, Self); 5] = [
+        ("empty", Self::Empty),
+        ("key", Self::Key),
+        ("shard", Self::Shard),
+        ("delta", Self::Delta),
+        ("shard_behind_delta", Self::ShardBehindDelta),
+    ];
+
+    /// The work of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(own, _)| *own == name).map(|(_, work)| *work)
+    }
+}
+
+/// A loaded snapshot, and who is looked up in it.
+#[derive(Debug)]
+pub struct Subject {
+    plain: Version,
+    with_delta: Version,
+    objects: ObjectCache,
+    names: Vec<(String, String)>,
+    keys: Vec<EntryKey>,
+    /// So many of the first keys are in the delta.
+    in_delta: usize,
+    largest: (ObjectName, Rc<[u8]>),
+}
+
+impl Subject {
+    /// Loads `pack` ([`pack`]). `names` has a customer on each line, namespace and subject apart by a tab, the
+    /// `in_delta` first of whom are in the delta.
+    ///
+    /// # Errors
+    /// When they are not what `prepare` wrote.
+    pub fn new(pack: &[u8], names: &str, in_delta: usize) -> Result<Self, FormatError> {
+        let mut parts = pack::Parts::new(pack);
+        let mut part = || parts.next().ok_or(FormatError::Truncated);
+        let (index, directory, delta) = (part()?, part()?, part()?);
+        let head = Head::new(1, 0, Digest::of(index), Digest::of(directory));
+        let plain = Version {
+            head,
+            index: Rc::new(Index::decode(index.to_vec())?),
+            directory: Rc::new(Directory::decode(directory)?),
+            delta: None,
+        };
+        let with_delta = Version {
+            head: plain.head.clone(),
+            index: Rc::clone(&plain.index),
+            directory: Rc::clone(&plain.directory),
+            delta: Some(Rc::from(delta)),
+        };
+        let mut objects = ObjectCache::new(OBJECT_CACHE_BYTES);
+        let mut largest: Option<(ObjectName, Rc<[u8]>)> = None;
+        let mut is_of_customers = true;
+        for shard in parts {
+            if shard.is_empty() {
+                is_of_customers = false;
+                continue;
+            }
+            let (name, shard) = (ObjectName::of(ObjectKind::Shard, shard), Rc::<[u8]>::from(shard));
+            if is_of_customers && largest.as_ref().is_none_or(|(_, largest)| largest.len() < shard.len()) {
+                largest = Some((name, Rc::clone(&shard)));
+            }
+            objects.insert(name, shard);
+        }
+        let names: Vec<_> = names
+            .lines()
+            .filter_map(|line| line.split_once('\t'))
+            .map(|(namespace, subject)| (namespace.to_owned(), subject.to_owned()))
+            .collect();
+        let keys = names.iter().map(|(namespace, subject)| EntryKey::customer(namespace, subject)).collect();
+        let largest = largest.ok_or(FormatError::Truncated)?;
+        Ok(Self { plain, with_delta, objects, names, keys, in_delta, largest })
+    }
+
+    /// The largest shard of customers: what [`Self::load`] takes.
+    #[must_use]
+    pub fn largest(&self) -> &[u8] {
+        &self.largest.1
+    }
+
+    /// Does `work` so many times, with another customer each time. Every look-up must find a record; what is
+    /// returned is the sum of their lengths.
+    ///
+    /// # Errors
+    /// When one finds none.
+    pub fn repeat(&mut self, work: Work, times: u32) -> Result<u64, FormatError> {
+        let Self { plain, with_delta, objects, names, keys, in_delta, .. } = self;
+        let (first, rest) = keys.split_at(*in_delta);
+        let mut sum = 0_u64;
+        let mut look_up = |version: &Version, keys: &[EntryKey]| {
+            for key in keys.iter().cycle().take(times as usize) {
+                match version.look_up(Tree::Customers, black_box(*key), objects)? {
+                    Found::Record(record) => sum += record.bytes().len() as u64,
+                    Found::Absent | Found::Load(_) => return Err(FormatError::Invalid("look-up")),
+                }
+            }
+            Ok(())
+        };
+        match work {
+            Work::Empty => keys.iter().cycle().take(times as usize).for_each(|key| {
+                black_box(*key);
+            }),
+            Work::Key => names.iter().cycle().take(times as usize).for_each(|(namespace, subject)| {
+                black_box(EntryKey::customer(namespace, subject));
+            }),
+            Work::Shard => look_up(plain, keys)?,
+            Work::Delta => look_up(with_delta, first)?,
+            Work::ShardBehindDelta => look_up(with_delta, rest)?,
+        }
+        Ok(sum)
+    }
+
+    /// What the Worker does with a shard that the store gave: checks header and digest, keeps it, and finds the
+    /// table in it.
+    ///
+    /// # Errors
+    /// When it is another one.
+    pub fn load(&self, object: Vec<u8>) -> Result<usize, FormatError> {
+        self.largest.0.check(&object)?;
+        Self::open(object)
+    }
+
+    /// The same without the digest.
+    ///
+    /// # Errors
+    /// When it is no shard.
+    pub fn open(object: Vec<u8>) -> Result<usize, FormatError> {
+        // Whoever sees that only a few bytes of it are read need not make it.
+        let object: Rc<[u8]> = black_box(Rc::from(black_box(object)));
+        Ok(Table::of_shard(&object)?.len())
+    }
+}

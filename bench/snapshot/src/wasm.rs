@@ -1,0 +1,70 @@
+//! What `worker/main.js` calls.
+
+use std::cell::RefCell;
+
+use js_sys::Uint8Array;
+use wasm_bindgen::prelude::*;
+
+use crate::{Subject, Work};
+
+thread_local! {
+    static SUBJECT: RefCell<Option<Subject>> = const { RefCell::new(None) };
+}
+
+fn with_subject<T>(work: impl FnOnce(&mut Subject) -> Result<T, JsError>) -> Result<T, JsError> {
+    SUBJECT.with_borrow_mut(|subject| match subject {
+        Some(subject) => work(subject),
+        None => Err(JsError::new("nothing was prepared")),
+    })
+}
+
+/// Loads a pack; gives the largest shard back, as the store would give it.
+///
+/// # Errors
+/// When the data is not what `prepare` wrote.
+#[wasm_bindgen]
+pub fn prepare(pack: &[u8], names: &str, in_delta: u32) -> Result<Uint8Array, JsError> {
+    let subject = Subject::new(pack, names, in_delta as usize)?;
+    let shard = Uint8Array::from(subject.largest());
+    SUBJECT.set(Some(subject));
+    Ok(shard)
+}
+
+/// Does the work of that name so many times.
+///
+/// # Errors
+/// When there is no such work, or a look-up finds nothing.
+#[wasm_bindgen]
+pub fn repeat(work: &str, times: u32) -> Result<f64, JsError> {
+    let work = Work::named(work).ok_or_else(|| JsError::new("no such work"))?;
+    #[expect(clippy::cast_precision_loss, reason = "only to be seen")]
+    with_subject(|subject| Ok(subject.repeat(work, times)? as f64))
+}
+
+/// Loads a shard from JavaScript so many times: each time copied in, hashed, checked.
+///
+/// # Errors
+/// When it is another one.
+#[wasm_bindgen]
+pub fn load(shard: &Uint8Array, times: u32) -> Result<u32, JsError> {
+    with_subject(|subject| {
+        let mut entries = 0_usize;
+        for _ in 0..times {
+            entries = subject.load(shard.to_vec())?;
+        }
+        Ok(u32::try_from(entries).unwrap_or(u32::MAX))
+    })
+}
+
+/// The same without the digest.
+///
+/// # Errors
+/// When it is no shard.
+#[wasm_bindgen]
+pub fn open(shard: &Uint8Array, times: u32) -> Result<u32, JsError> {
+    let mut entries = 0_usize;
+    for _ in 0..times {
+        entries = Subject::open(shard.to_vec())?;
+    }
+    Ok(u32::try_from(entries).unwrap_or(u32::MAX))
+}

@@ -1,0 +1,180 @@
+//! A stand-in for an origin: an export, a change feed, and both as they should not be.
+
+use std::{
+    collections::BTreeMap,
+    io::{self, BufRead, BufReader, Write},
+    net::{TcpListener, TcpStream},
+    sync::{Arc, Mutex, MutexGuard},
+    time::{Duration, Instant},
+};
+
+/// The token that it lets in.
+pub const ORIGIN_TOKEN: &str = "sync-job";
+
+/// What it answers instead of what was asked for, to so many requests for changes.
+#[derive(Clone, Debug)]
+pub enum Quirk {
+    /// This status.
+    Status(u16),
+    /// All changes from the first on, as if nobody had said where to begin.
+    Everything,
+    /// Without the first change that is due.
+    Skipped,
+    /// In the opposite order.
+    Reversed,
+    /// The last line breaks off.
+    Cut,
+    /// This, as it is.
+    Body(&'static str),
+    /// The connection ends before the body does.
+    BrokenOff,
+}
+
+/// What the origin knows.
+#[derive(Default)]
+pub struct State {
+    /// The export: its count, and its lines without the `snapshot` line.
+    pub export: (u64, String),
+    /// Changes by their counts.
+    pub changes: Vec<(u64, String)>,
+    /// Every request: its URL, and its `Prefer`.
+    pub requests: Vec<(String, String)>,
+    /// Requests that came without the token.
+    pub strangers: usize,
+    quirks: Vec<(Quirk, usize)>,
+}
+
+/// A running origin.
+pub struct FeedDouble {
+    /// Where it answers.
+    pub url: String,
+    state: Arc<Mutex<State>>,
+}
+
+impl FeedDouble {
+    /// Starts one whose export has `lines`, and stands at `seq`. It answers until the tests end.
+    pub fn start(seq: u64, lines: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let state = State { export: (seq, lines.to_owned()), ..State::default() };
+        let state = Arc::new(Mutex::new(state));
+        let served = Arc::clone(&state);
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let state = Arc::clone(&served);
+                std::thread::spawn(move || {
+                    // A client that goes away is not this double's problem.
+                    let _ = serve(&stream.unwrap(), &state);
+                });
+            }
+        });
+        Self { url, state }
+    }
+
+    /// Where its export is, and by default its feed.
+    pub fn export_url(&self) -> String {
+        format!("{}/export", self.url)
+    }
+
+    /// What it knows.
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    /// Commits a change: the fields of its line besides `seq`.
+    pub fn commit(&self, fields: &str) -> u64 {
+        let mut state = self.state();
+        let seq = state.changes.last().map_or(state.export.0, |(seq, _)| *seq) + 1;
+        state.changes.push((seq, format!("{{\"seq\":{seq},{fields}}}")));
+        seq
+    }
+
+    /// Answers so to the next `times` requests for changes.
+    pub fn misbehave(&self, quirk: Quirk, times: usize) {
+        self.state().quirks.insert(0, (quirk, times));
+    }
+}
+
+/// Answers one request, and ends the connection: that is how a body can break off.
+fn serve(stream: &TcpStream, state: &Mutex<State>) -> io::Result<()> {
+    let mut lines = BufReader::new(stream).lines();
+    let request = lines.next().transpose()?.unwrap_or_default();
+    let url = request.split(' ').nth(1).unwrap_or_default().to_owned();
+    let mut headers = BTreeMap::new();
+    for line in lines {
+        let line = line?;
+        let Some((name, value)) = line.split_once(':') else { break };
+        headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
+    }
+    let (status, body, is_broken_off) = {
+        let mut state = state.lock().unwrap();
+        state.requests.push((url.clone(), headers.get("prefer").cloned().unwrap_or_default()));
+        if headers.get("authorization") != Some(&format!("Bearer {ORIGIN_TOKEN}")) {
+            state.strangers += 1;
+        }
+        answer(&url, &mut state)
+    };
+    let promised = body.len() + usize::from(is_broken_off);
+    let mut stream = stream;
+    write!(
+        stream,
+        "HTTP/1.1 {status} Said\r\nContent-Type: application/x-ndjson\r\nContent-Length: {promised}\r\nConnection: close\r\n\r\n"
+    )?;
+    stream.write_all(&body)?;
+    stream.flush()
+}
+
+fn answer(url: &str, state: &mut State) -> (u16, Vec<u8>, bool) {
+    let Some((_, after)) = url.split_once("after=") else {
+        let (seq, lines) = &state.export;
+        return (200, format!("{{\"type\":\"snapshot\",\"seq\":{seq}}}\n{lines}\n").into_bytes(), false);
+    };
+    let after: u64 = after.parse().unwrap();
+    let is_due = state.changes.iter().any(|(seq, _)| *seq > after);
+    let quirk = match state.quirks.last_mut() {
+        Some((quirk, times)) if *times > 0 && is_due => {
+            let quirk = quirk.clone();
+            *times -= 1;
+            if *times == 0 {
+                state.quirks.pop();
+            }
+            Some(quirk)
+        }
+        _ => None,
+    };
+    let due = |after: u64| -> Vec<String> {
+        state.changes.iter().filter(|(seq, _)| *seq > after).map(|(_, line)| format!("{line}\n")).collect()
+    };
+    match quirk {
+        None => (200, due(after).concat().into_bytes(), false),
+        Some(Quirk::Status(status)) => (status, b"{}".to_vec(), false),
+        Some(Quirk::Everything) => (200, due(0).concat().into_bytes(), false),
+        Some(Quirk::Skipped) => (200, due(after + 1).concat().into_bytes(), false),
+        Some(Quirk::Reversed) => {
+            let mut lines = due(after);
+            lines.reverse();
+            (200, lines.concat().into_bytes(), false)
+        }
+        Some(Quirk::Cut) => {
+            let mut lines = due(after).concat().into_bytes();
+            lines.truncate(lines.len() - 10);
+            (200, lines, false)
+        }
+        Some(Quirk::Body(body)) => (200, body.into(), false),
+        Some(Quirk::BrokenOff) => (200, due(after).concat().into_bytes(), true),
+    }
+}
+
+/// Waits until something is so.
+pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let began = now();
+    while !is_so() {
+        assert!(began.elapsed() < Duration::from_secs(60), "in vain: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test waits for other processes")]
+fn now() -> Instant {
+    Instant::now()
+}

@@ -1,0 +1,204 @@
+//! Look-ups and loads, natively and in workerd; and how large it all is, against JSON.
+
+use std::{collections::BTreeMap, fs, path::Path, process::Command};
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use super::{
+    Programs, generate,
+    numbers::{Unit, count, median},
+    report::{Figure, Section, Target},
+    workerd::Workerd,
+};
+use crate::{job, paths::Paths};
+
+/// Customers that are looked up: some 64 shards of 64 KiB, as many as an isolate holds easily.
+const CUSTOMERS: u64 = 20_000;
+const CUSTOMERS_OF_SMOKE: u64 = 200;
+
+/// Measurements of each kind of work, of which the median counts, and how long each is at least.
+const ROUNDS: u32 = 15;
+const SLICE_MILLIS: u32 = 100;
+
+/// Nanoseconds by kind of work.
+type Nanos = BTreeMap<String, f64>;
+
+/// Measures all of it.
+///
+/// # Errors
+/// Something cannot be built or run.
+pub fn run(paths: &Paths, programs: &Programs, scratch: &Path, is_smoke: bool) -> Result<Vec<Section>> {
+    let customers = if is_smoke { CUSTOMERS_OF_SMOKE } else { CUSTOMERS };
+    let (rounds, slice) = if is_smoke { (2, 1) } else { (ROUNDS, SLICE_MILLIS) };
+    let (lines, dir) = (scratch.join("read.ndjson"), scratch.join("read"));
+    generate(paths, &programs.admit, customers, &lines, &[])?;
+    let mut prepare = Command::new(&programs.bench);
+    let facts: Value = serde_json::from_str(&job::stdout(prepare.arg("prepare").arg(&lines).arg(&dir))?)?;
+    let fact = |name: &str| facts.get(name).and_then(Value::as_f64).with_context(|| format!("no {name}"));
+    let in_delta = facts.get("in_delta").and_then(Value::as_u64).context("no in_delta")?;
+    eprintln!("  timing it natively ...");
+    let mut native = Command::new(&programs.bench);
+    native
+        .arg("native")
+        .arg(&dir)
+        .args([in_delta, rounds.into(), slice.into()].map(|number: u64| number.to_string()));
+    let native = medians(&serde_json::from_str(&job::stdout(&mut native)?)?)?;
+    let wasm = if is_smoke { None } else { Some(in_workerd(paths, &dir, in_delta)?) };
+    fs::remove_file(&lines)?;
+    fs::remove_dir_all(&dir)?;
+    let reading = Section {
+        title: "Reading",
+        method: method(customers, in_delta, fact("shard_bytes")?, fact("shard_customers")?),
+        figures: times(&native, wasm.as_ref(), in_delta, fact("shard_bytes")?),
+    };
+    Ok(vec![reading, sizes(customers, fact("grants")?, fact("customer_bytes")?, fact("json_bytes")?)])
+}
+
+fn method(customers: u64, in_delta: u64, shard_bytes: f64, shard_customers: f64) -> String {
+    format!(
+        "{} customers in shards of about 64 KiB, all loaded, asked for in an order that has nothing to do with \
+         where they lie, through the code that the Worker runs (`Version::look_up`). Wasm as the Worker's is \
+         built, run by `workerd serve`; natively the same code. Time stands still in workerd while code runs, so \
+         requests are timed from outside: each repeats the work for at least {SLICE_MILLIS} ms, an empty loop of \
+         the same length is subtracted, and the median of {ROUNDS} such measurements counts. \"Loading\" copies a \
+         shard of {} ({shard_customers} customers) from JavaScript's memory, hashes it, compares the digest and \
+         finds the table; `JSON.parse` reads the same customers from a string in memory, without copy or check. \
+         The delta holds {} customers.",
+        count(customers),
+        Unit::Bytes.show(shard_bytes),
+        count(in_delta),
+    )
+}
+
+fn times(native: &Nanos, wasm: Option<&Nanos>, in_delta: u64, shard_bytes: f64) -> Vec<Figure> {
+    let shard = Unit::Bytes.show(shard_bytes);
+    let behind = format!("look-up in a shard, after a delta of {} that lacks it", count(in_delta));
+    let kinds = [
+        ("shard", "look-up in a shard", 1_000.0),
+        ("delta", "look-up in a delta", 1_000.0),
+        ("shard_behind_delta", &behind, 2_000.0),
+        ("key", "from namespace and subject to a key", f64::INFINITY),
+        ("load", &format!("loading a shard of {shard}"), 300_000.0),
+        ("open", "the same without the hash", f64::INFINITY),
+        ("json", "`JSON.parse` of the same customers", f64::INFINITY),
+    ];
+    let mut figures = Vec::new();
+    for (id, what, most) in kinds {
+        let target = if most.is_finite() { Target::AtMost(most) } else { Target::None };
+        let value = wasm.and_then(|nanos| nanos.get(id)).copied();
+        figures.push(
+            Figure::new(format!("wasm_{id}"), format!("Wasm: {what}"), Unit::Nanos, value)
+                .with_target(target),
+        );
+    }
+    let ratio = |to: &str| wasm.and_then(|nanos| Some(nanos.get("json")? / nanos.get(to)?));
+    figures.extend([
+        Figure::new("wasm_json_to_load", "`JSON.parse` against loading", Unit::Times, ratio("load")),
+        // JSON would have to be hashed too, so this is the same work.
+        Figure::new(
+            "wasm_json_to_open",
+            "`JSON.parse` against loading without the hash",
+            Unit::Times,
+            ratio("open"),
+        )
+        .with_target(Target::AtLeast(100.0)),
+    ]);
+    for (id, what, _) in kinds {
+        let what = what.replace("`JSON.parse`", "`serde_json`");
+        let value = native.get(id).copied();
+        figures.push(Figure::new(format!("native_{id}"), format!("natively: {what}"), Unit::Nanos, value));
+    }
+    figures
+}
+
+#[expect(clippy::cast_precision_loss, reason = "for people to read")]
+fn sizes(customers: u64, grants: f64, bytes: f64, json_bytes: f64) -> Section {
+    let grants_each = grants / customers as f64;
+    Section {
+        title: "Size",
+        method: format!(
+            "The customers' shards, keys and all, against their lines in a publish file. A grant is an access or \
+             a subscription to a licence; a customer has {grants_each:.1} on average."
+        ),
+        figures: vec![
+            Figure::new("bytes_per_grant", "snapshot, for each grant", Unit::Bytes, bytes / grants),
+            Figure::new("json_bytes_per_grant", "JSON, for each grant", Unit::Bytes, json_bytes / grants),
+            Figure::new(
+                "bytes_per_customer",
+                "snapshot, for each customer",
+                Unit::Bytes,
+                bytes / customers as f64,
+            ),
+            Figure::new("json_to_snapshot", "JSON against snapshot", Unit::Times, json_bytes / bytes),
+        ],
+    }
+}
+
+fn in_workerd(paths: &Paths, dir: &Path, in_delta: u64) -> Result<Nanos> {
+    let workerd = Workerd::start(paths, dir, in_delta)?;
+    eprintln!("  timing it in workerd ...");
+    let slice = f64::from(SLICE_MILLIS) / 1e3;
+    let mut nanos = Nanos::new();
+    for work in ["shard", "delta", "shard_behind_delta", "key", "load", "open", "json"] {
+        let mut times = 1;
+        while workerd.secs(work, times)? < slice && times < u32::MAX / 2 {
+            times *= 2;
+        }
+        let mut samples = Vec::new();
+        for _ in 0..ROUNDS {
+            if job::interrupted() {
+                bail!("interrupted");
+            }
+            let (empty, full) = (workerd.secs("empty", times)?, workerd.secs(work, times)?);
+            samples.push(nanos_each(full, empty, times));
+        }
+        nanos.insert(work.to_owned(), median(&samples).context("no samples")?);
+    }
+    Ok(nanos)
+}
+
+/// Nanoseconds for one of `times`, of which `empty` seconds are the request's and the loop's.
+fn nanos_each(full: f64, empty: f64, times: u32) -> f64 {
+    (full - empty).max(0.0) * 1e9 / f64::from(times.max(1))
+}
+
+/// The median of each kind of work, less that of the empty loop.
+fn medians(samples: &Value) -> Result<Nanos> {
+    let mut nanos = Nanos::new();
+    for (work, samples) in samples.as_object().context("no samples")? {
+        let samples: Vec<f64> = samples.as_array().into_iter().flatten().filter_map(Value::as_f64).collect();
+        nanos.insert(work.clone(), median(&samples).with_context(|| format!("no samples of {work}"))?);
+    }
+    let empty = nanos.remove("empty").context("no samples of the empty loop")?;
+    Ok(nanos.into_iter().map(|(work, value)| (work, (value - empty).max(0.0))).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_empty_loop_is_subtracted() {
+        let nanos =
+            medians(&json!({ "empty": [1.0, 2.0, 9.0], "shard": [50.0, 32.0, 31.0], "key": [1.0] })).unwrap();
+        assert_eq!(nanos, Nanos::from([("shard".to_owned(), 30.0), ("key".to_owned(), 0.0)]));
+        assert!(medians(&json!({ "shard": [1.0] })).is_err() && medians(&json!({ "empty": [] })).is_err());
+        assert_eq!(nanos_each(0.25, 0.05, 1_000_000), 200.0);
+        assert_eq!(nanos_each(0.05, 0.25, 10), 0.0);
+    }
+
+    #[test]
+    fn ratios_are_the_right_way_round() {
+        let figures = sizes(10, 80.0, 1_600.0, 16_000.0).figures;
+        let values: Vec<_> = figures.iter().filter_map(|figure| figure.value).collect();
+        assert_eq!(values, [20.0, 200.0, 160.0, 10.0]);
+        let wasm =
+            Nanos::from([("json".to_owned(), 2_000.0), ("load".to_owned(), 10.0), ("open".to_owned(), 5.0)]);
+        let figures = times(&Nanos::new(), Some(&wasm), 1, 65_536.0);
+        let value = |id: &str| figures.iter().find(|figure| figure.id == id).unwrap().value;
+        assert_eq!((value("wasm_json_to_load"), value("wasm_json_to_open")), (Some(200.0), Some(400.0)));
+    }
+}

@@ -1,0 +1,144 @@
+//! The plot: cold reads per check over the number of customers, one panel for each of two times in KV.
+
+use std::fmt::Write as _;
+
+use super::{
+    assume::{CACHE_TTLS, CHANGE_RATE, CUSTOMERS},
+    results::{Results, layouts},
+    text::{count, duration, percent},
+};
+
+const WIDTH: f64 = 920.0;
+const HEIGHT: f64 = 470.0;
+const PANEL_WIDTH: f64 = 360.0;
+const PANEL_HEIGHT: f64 = 300.0;
+const TOP: f64 = 70.0;
+const LEFTS: [f64; 2] = [70.0, 490.0];
+
+/// The ends of the vertical axis: one cold read in twenty checks, and two in each.
+const LOWEST: f64 = 0.05;
+const HIGHEST: f64 = 2.0;
+
+/// Lines that can be told apart in colour, in grey, on white and on black: colour, dashes, marker's radius.
+const LINES: [(&str, &str, f64); 6] = [
+    ("#e0574f", "9 5", 4.5),
+    ("#c98a1b", "2 4", 3.0),
+    ("#8f9a2c", "6 3 2 3", 3.0),
+    ("#1f9d8b", "", 4.5),
+    ("#3f8fdc", "12 4", 3.0),
+    ("#a06bd8", "4 2", 3.0),
+];
+
+/// The plot as SVG.
+pub fn svg(results: &Results) -> String {
+    let mut svg = String::new();
+    let _ = write!(
+        svg,
+        r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" role="img" aria-labelledby="title">
+<title id="title">Cold reads of KV per check, by number of customers, layout and the time that KV keeps a value</title>
+<style>
+text {{ font: 13px system-ui, sans-serif; fill: #2a2f36 }}
+.head {{ font-size: 15px; font-weight: 600 }}
+.back {{ fill: #ffffff }}
+.grid {{ stroke: #8a929c; stroke-opacity: .35; fill: none }}
+.axis {{ stroke: #8a929c; fill: none }}
+.line {{ fill: none; stroke-width: 2.2 }}
+@media (prefers-color-scheme: dark) {{ text {{ fill: #dfe3e8 }} .back {{ fill: #14181d }} }}
+</style>
+<rect class="back" width="{WIDTH}" height="{HEIGHT}" rx="6"/>
+<text class="head" x="20" y="28">Cold reads of KV per check (less is better), {change} of customers changing a day</text>
+"##,
+        change = percent(CHANGE_RATE)
+    );
+    for (panel, left) in LEFTS.into_iter().enumerate() {
+        let ttl = CACHE_TTLS.get(panel).copied().unwrap_or_default();
+        let note = if panel == 0 { ", as today" } else { "" };
+        let _ = writeln!(
+            svg,
+            r#"<text x="{left}" y="{y}">KV keeps a value for {ttl}{note}</text>"#,
+            y = TOP - 14.0,
+            ttl = duration(ttl)
+        );
+        axes(&mut svg, left);
+        for (layout, line) in layouts().into_iter().zip(LINES) {
+            let points = CUSTOMERS.into_iter().filter_map(|customers| {
+                let tiers = results.row(customers, layout)?.tiers.get(panel)?.cold_reads();
+                Some((left + across(customers), down(tiers)))
+            });
+            draw(&mut svg, &points.collect::<Vec<_>>(), line);
+        }
+    }
+    for (position, (layout, line)) in layouts().into_iter().zip(LINES).enumerate() {
+        let x = 70.0 + 270.0 * (position % 3) as f64;
+        let y = HEIGHT - 42.0 + 24.0 * (position / 3) as f64;
+        draw(&mut svg, &[(x, y), (x + 44.0, y)], line);
+        let _ = writeln!(svg, r#"<text x="{}" y="{}">{}</text>"#, x + 54.0, y + 4.5, layout.name());
+    }
+    svg.push_str("</svg>\n");
+    svg
+}
+
+fn axes(svg: &mut String, left: f64) {
+    for value in [0.05, 0.1, 0.2, 0.5, 1.0, 2.0] {
+        let y = down(value);
+        let _ = writeln!(
+            svg,
+            r#"<path class="grid" d="M{left} {y:.1}h{PANEL_WIDTH}"/><text x="{x}" y="{ty:.1}" text-anchor="end">{value}</text>"#,
+            x = left - 8.0,
+            ty = y + 4.5
+        );
+    }
+    let bottom = TOP + PANEL_HEIGHT;
+    for customers in CUSTOMERS {
+        let x = left + across(customers);
+        let _ = writeln!(
+            svg,
+            r#"<path class="grid" d="M{x:.1} {TOP}v{PANEL_HEIGHT}"/><text x="{x:.1}" y="{y}" text-anchor="middle">{label}</text>"#,
+            y = bottom + 20.0,
+            label = count(customers as f64)
+        );
+    }
+    let _ = writeln!(
+        svg,
+        r#"<path class="axis" d="M{left} {TOP}v{PANEL_HEIGHT}h{PANEL_WIDTH}"/><text x="{x}" y="{y}" text-anchor="middle">customers</text>"#,
+        x = left + PANEL_WIDTH / 2.0,
+        y = bottom + 38.0
+    );
+}
+
+fn draw(svg: &mut String, points: &[(f64, f64)], (colour, dashes, radius): (&str, &str, f64)) {
+    let path: Vec<_> = points.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
+    let _ = writeln!(
+        svg,
+        r#"<polyline class="line" stroke="{colour}" stroke-dasharray="{dashes}" points="{}"/>"#,
+        path.join(" ")
+    );
+    for (x, y) in points {
+        let _ = writeln!(svg, r#"<circle cx="{x:.1}" cy="{y:.1}" r="{radius}" fill="{colour}"/>"#);
+    }
+}
+
+/// From the left edge of a panel: the logarithm, with a little room at both sides.
+fn across(customers: u64) -> f64 {
+    let decades = libm::log10(customers as f64) - 6.0;
+    PANEL_WIDTH * (0.06 + 0.88 * decades / 3.0)
+}
+
+fn down(cold_reads: f64) -> f64 {
+    let part = libm::log10(cold_reads.clamp(LOWEST, HIGHEST) / LOWEST) / libm::log10(HIGHEST / LOWEST);
+    TOP + PANEL_HEIGHT * (1.0 - part)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn axes_are_logarithmic() {
+        assert!((down(LOWEST) - (TOP + PANEL_HEIGHT)).abs() < 1e-9);
+        assert!((down(HIGHEST) - TOP).abs() < 1e-9);
+        assert!((down(0.1) - down(0.2) - (down(0.5) - down(1.0))).abs() < 1e-9);
+        let step = across(10_000_000) - across(1_000_000);
+        assert!((across(1_000_000_000) - across(100_000_000) - step).abs() < 1e-9);
+    }
+}
