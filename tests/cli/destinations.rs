@@ -191,3 +191,59 @@ fn refusals_are_explained() {
     run(&bench, &kv, &["inspect", "--from", PLACE]).failed(1, "gave up after 6 attempts");
     assert_eq!(kv.state().requests.len() - requests, 6);
 }
+
+#[test]
+fn versions_of_a_namespace_are_listed_compared_rolled_back_and_collected() {
+    let (bench, kv) = (Bench::new("kv-versions"), Kv::start());
+    for customers in [10, 5_000, 20] {
+        bench.write("all.ndjson", catalogue(customers));
+        publish(&bench, &kv, "all.ndjson", &["--allow-loss"]).ok();
+    }
+    let json = |args: &[&str]| -> Value {
+        serde_json::from_str(&run(&bench, &kv, &[args, &["--from", PLACE, "--json"]].concat()).ok().stdout)
+            .unwrap()
+    };
+    let shown = json(&["inspect"]);
+    assert_eq!(shown["history"]["versions_total"], 3);
+    assert_eq!(json(&["diff", "1", "2"])["customers"]["added"], 4_990);
+    let report = json(&["gc", "--keep", "1", "--grace", "10m"]);
+    assert_eq!(
+        (&report["versions_kept"].as_array().unwrap().len(), &report["newly_marked"]),
+        (&3, &0.into())
+    );
+    let roll_back = ["rollback", "--to", "2", "--from", PLACE, "--key", "publisher.jwk"];
+    run(&bench, &kv, &roll_back).ok();
+    verify(&bench, &kv).ok();
+    // What an interrupted run left, marked long ago.
+    let stray = admit::snapshot::object::ObjectName::of(admit::snapshot::object::ObjectKind::Shard, b"left");
+    kv.state().values.insert(stray.to_string(), b"left".to_vec());
+    let garbage = format!(r#"{{"marked":[{{"at":1700000000,"objects":["{stray}"]}}]}}"#);
+    kv.state().values.insert("garbage".to_owned(), garbage.into_bytes());
+    kv.state().half_done = 1;
+    assert_eq!(json(&["gc"])["deleted"], 1);
+    assert!(!kv.state().values.contains_key(&stray.to_string()));
+    assert_eq!(kv.state().count("POST bulk/delete"), 2, "what was left undone is asked for again");
+    verify(&bench, &kv).ok();
+    // Somebody takes a record away.
+    kv.state().values.remove("version/1");
+    let ended = run(&bench, &kv, &["rollback", "--to", "1", "--from", PLACE, "--key", "publisher.jwk"]);
+    ended.failed(1, "there are 2, 3, 4");
+}
+
+#[test]
+fn two_publishers_of_a_namespace_keep_out_of_each_others_way() {
+    let (bench, kv) = (Bench::new("kv-lease"), Kv::start());
+    bench.write("all.ndjson", catalogue(1));
+    publish(&bench, &kv, "all.ndjson", &[]).ok();
+    let until = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs() + 100;
+    let lease = format!(r#"{{"holder":"{}","host":"other:1","until":{until}}}"#, "0".repeat(32));
+    kv.state().values.insert("lease".to_owned(), lease.into_bytes());
+    let head = kv.state().values["head"].clone();
+    publish(&bench, &kv, "all.ndjson", &[]).failed(1, "another publisher, other:1, holds the lease");
+    run(&bench, &kv, &["gc", "--from", PLACE]).failed(1, "other:1");
+    let args = ["rollback", "--to", "1", "--from", PLACE, "--key", "publisher.jwk"];
+    run(&bench, &kv, &args).failed(1, "other:1");
+    assert_eq!(kv.state().values["head"], head);
+    publish(&bench, &kv, "all.ndjson", &["--force"]).ok();
+    assert!(!kv.state().values.contains_key("lease"));
+}

@@ -254,3 +254,42 @@ fn a_collection_waits_for_publishers_and_is_killed_without_harm() {
         bench.run(&["gc", "--from", &double.url, wrong[0], wrong[1]]).failed(2, "invalid value");
     }
 }
+
+/// A delta in the way of versions: it belongs to the head only.
+#[test]
+fn a_delta_is_compared_measured_and_rolled_back() {
+    let bench = Bench::new("delta");
+    let line = "{\"type\":\"snapshot\",\"seq\":7,\"as_of\":1700000000}\n";
+    publish(&bench, "dir:store", &format!("{line}{}", catalogue(5_000)), &[]);
+    let put = catalogue(6_000).lines().last().unwrap().to_owned();
+    let remove = r#"{"type":"customer","namespace":"vendor","subject":"c17"}"#;
+    bench.write("changes.ndjson", format!("{{\"seq\":8,\"put\":[{put}],\"remove\":[{remove}]}}\n"));
+    let changes = ["publish", "--changes", "changes.ndjson", "--to", "dir:store", "--key", "publisher.jwk"];
+    bench.run(&changes).ok();
+    let report = json(&bench, &["inspect", "--from", "dir:store"]);
+    let delta = &report["objects"]["delta"];
+    assert_eq!((delta["customers"].as_u64(), delta["items"].as_u64()), (Some(2), Some(0)));
+    assert_eq!(delta["budget_bytes"].as_u64(), Some(admit::limits::DELTA_BUDGET_BYTES as u64));
+    assert_eq!((&report["head"]["seq"], &report["history"]["versions_total"]), (&8.into(), &1.into()));
+    let text = bench.run(&["inspect", "--from", "dir:store"]).ok().stdout;
+    assert!(
+        text.contains("0 % of 4.00 MiB") && text.contains("2 customers and 0 items are in the delta"),
+        "{text}"
+    );
+    let report = json(&bench, &["diff", "7", "head", "--from", "dir:store"]);
+    let customers = &report["customers"];
+    let counts = ["added", "removed", "changed"].map(|name| customers[name].as_u64().unwrap());
+    assert_eq!((counts, customers["shards_shared"].as_u64()), ([1, 1, 0], Some(8)));
+    assert_eq!(
+        json(&bench, &["diff", "7", "8", "--from", "dir:store"]),
+        report,
+        "the head's seq names it too"
+    );
+    // Without its delta the version is what is published, and yet it can be rolled back to.
+    roll_back(&bench, "dir:store", "7", &[]).ok();
+    let report = json(&bench, &["inspect", "--from", "dir:store"]);
+    assert!(report["objects"]["delta"].is_null());
+    assert_eq!((&report["head"]["seq"], &report["head"]["origin_seq"]), (&9.into(), &7.into()));
+    let report = json(&bench, &["gc", "--from", "dir:store"]);
+    assert_eq!((&report["newly_marked"], &report["deleted"]), (&1.into(), &0.into()), "the delta");
+}
