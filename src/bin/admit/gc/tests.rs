@@ -11,14 +11,17 @@ use std::{
     },
 };
 
-use admit::snapshot::{
-    delta::encode_delta,
-    directory::Directory,
-    head::{HEAD_TYPE, Head},
-    index::{NewTree, encode_index},
-    key::EntryKey,
-    object::{Digest, ObjectKind, ObjectName},
-    table::write_table,
+use admit::{
+    limits,
+    snapshot::{
+        delta::encode_delta,
+        directory::Directory,
+        head::{HEAD_TYPE, Head},
+        index::{NewTree, encode_index},
+        key::EntryKey,
+        object::{Digest, ObjectKind, ObjectName},
+        table::write_table,
+    },
 };
 use anyhow::{Context, Result};
 use proptest::prelude::*;
@@ -362,6 +365,15 @@ fn what_cannot_be_read_stops_it_before_anything_is_written() {
     }
     let error = collect(&model.store(0), None, OPTIONS).unwrap_err().to_string();
     assert!(error.contains("cannot be read: nothing was deleted"), "{error}");
+}
+
+#[test]
+fn the_least_grace_is_longer_than_an_edge_holds_a_replaced_head() {
+    // What an edge's KV cache holds, until an isolate looks for a new head, and that KV itself shows it; then an
+    // object of the new version that it does not see yet, and the answer before which it looks again.
+    let secs = limits::HEAD_CACHE_TTL_SECS + limits::OBJECT_CACHE_TTL_SECS;
+    let held = secs.cast_signed() + limits::HEAD_STALE_SECS + 60 + limits::UNREADABLE_SECS;
+    assert!(held < collect::GRACE_MIN_SECS, "{held}");
 }
 
 #[test]

@@ -1,7 +1,6 @@
 //! The publisher's own lease: taken before the first write, renewed behind the work, given back at the end.
 
 use std::{
-    fmt,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread::JoinHandle,
     time::Duration,
@@ -24,33 +23,26 @@ pub const LEASE_SECS: i64 = 120;
 /// Between two renewals.
 const RENEW_EVERY: Duration = Duration::from_secs(LEASE_SECS.unsigned_abs() / 3);
 
-/// Somebody else may publish now.
-#[derive(Debug)]
-pub struct LeaseHeld {
-    host: String,
-    until: UnixSecs,
-    now: UnixSecs,
-}
+/// Somebody else may publish now. What is said of it, for people.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct LeaseHeld(String);
 
 impl LeaseHeld {
     /// Somebody else's lease, as it stands at `now`.
     pub fn new(lease: &Lease, now: UnixSecs) -> Self {
-        Self { host: lease.host.clone(), until: lease.until, now }
+        let (host, until, left) = (&lease.host, iso8601(lease.until, 0), lease.until.saturating_sub(now));
+        Self(format!(
+            "another publisher, {host}, holds the lease until {until}, {left} s from now, and longer if it \
+             renews it. If it is gone, wait until then, or take over with --force"
+        ))
+    }
+
+    /// A store's own words.
+    pub fn refused(error: &anyhow::Error) -> Self {
+        Self(format!("{error:#}"))
     }
 }
-
-impl fmt::Display for LeaseHeld {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (host, until, left) = (&self.host, iso8601(self.until, 0), self.until - self.now);
-        write!(
-            formatter,
-            "another publisher, {host}, holds the lease until {until}, {left} s from now, and longer if it renews \
-             it. If it is gone, wait until then, or take over with --force"
-        )
-    }
-}
-
-impl std::error::Error for LeaseHeld {}
 
 /// A lease as long as it is wanted.
 pub struct Tenure {
@@ -176,6 +168,12 @@ impl Guard {
             std::thread::spawn(move || renew_until_it_is_over(&shared, &tenure))
         };
         Ok(Self { shared, tenure, renewal: Some(renewal) })
+    }
+
+    /// Renews it now, as is done every [`RENEW_EVERY`].
+    #[cfg(test)]
+    pub fn renew(&self) {
+        self.tenure.renew(&self.shared);
     }
 
     fn end(&mut self) -> Result<()> {

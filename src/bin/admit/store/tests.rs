@@ -78,6 +78,37 @@ fn a_lease_that_was_not_renewed_in_time_is_lost() {
 }
 
 #[test]
+fn a_lease_lasts_as_long_as_it_is_renewed() {
+    let place = Place::new("renewed");
+    let (first, second) = (place.store(), place.store());
+    let lease = first.lock(false).unwrap();
+    for _ in 0..5 {
+        place.pass(100);
+        lease.renew();
+        assert_eq!(second.lease().unwrap().unwrap().until, first.now().unwrap() + lease::LEASE_SECS);
+        assert!(second.lock(false).is_err());
+        first.put_version(1, "x").unwrap();
+    }
+    // Too late is too late, although nobody has taken it.
+    place.pass(lease::LEASE_SECS);
+    lease.renew();
+    let error = first.put_version(2, "x").unwrap_err().to_string();
+    assert!(error.contains("without being renewed"), "{error}");
+}
+
+#[test]
+fn a_renewal_that_is_refused_ends_the_writing() {
+    let place = Place::new("refused");
+    let first = place.store();
+    let lease = first.lock(false).unwrap();
+    let other = place.store();
+    let _other = other.lock(true).unwrap();
+    lease.renew();
+    let error = first.put_objects(&[]).unwrap_err().to_string();
+    assert!(error.contains("has lost its lease") && error.contains("writes nothing more"), "{error}");
+}
+
+#[test]
 fn a_lease_that_was_taken_over_is_noticed_at_the_next_write() {
     let place = Place::new("forced");
     let (first, second) = (place.store(), place.store());

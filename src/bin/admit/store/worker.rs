@@ -69,7 +69,12 @@ impl Worker {
         {
             return Err(held.into());
         }
-        Err(self.http.refusal(call, &reply))
+        let refusal = self.http.refusal(call, &reply);
+        if reply.status == StatusCode::CONFLICT && call.path == path(StoreKey::Lease) {
+            // The Worker's reading of the lease and ours may come from two caches.
+            return Err(LeaseHeld::refused(&refusal).into());
+        }
+        Err(refusal)
     }
 
     /// Who is in the way, if it is a lease.
