@@ -145,7 +145,7 @@ fn parts(
         before: before.remove(&number).unwrap_or_default(),
         after: after.remove(&number).unwrap_or_default(),
     };
-    let parts = numbers.into_iter().map(|number| part(number));
+    let parts = numbers.into_iter().map(&mut part);
     parts.filter(|part| part.before != part.after || is_touched(part.number)).collect()
 }
 
