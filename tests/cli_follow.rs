@@ -4,8 +4,15 @@
 #![cfg(not(target_arch = "wasm32"))]
 #![expect(
     clippy::unwrap_used,
-    clippy::panic,
+    clippy::indexing_slicing,
     reason = "the helpers of a test may fail loudly too: clippy.toml excuses only the tests themselves"
+)]
+// Shared with the other command suites, which use all of it.
+#![allow(
+    dead_code,
+    clippy::allow_attributes,
+    clippy::panic,
+    reason = "what one suite uses of its helpers, another does not"
 )]
 
 #[path = "cli/bench.rs"]
@@ -264,6 +271,26 @@ fn what_the_origin_commits_is_published_while_it_is_followed() {
 }
 
 #[test]
+fn what_a_follower_supersedes_is_marked_as_garbage_and_never_what_is_in_use() {
+    let (bench, double, feed) = set_up("collected", 50);
+    let follower = bench.follow(&feed, &double.url, &["--gc-every", "1"]);
+    wait_until("the whole is published", || seq(&double) == 1);
+    for accesses in 1..=3 {
+        let seq_wanted = feed.commit(&put(&[customer(7, accesses)]));
+        wait_until("the change is published", || seq(&double) == seq_wanted);
+    }
+    let current = format!("delta/{}", double.state().published().unwrap().delta.unwrap());
+    wait_until("superseded deltas are marked", || {
+        let state = double.state();
+        let marks = state.values.get("garbage").map(|json| String::from_utf8_lossy(json).into_owned());
+        let mut deltas = state.objects.keys().filter(|key| key.starts_with("delta/") && **key != current);
+        marks.is_some_and(|marks| !marks.contains(&current) && deltas.all(|key| marks.contains(key)))
+    });
+    drop(follower);
+    bench.verify(&double.url);
+}
+
+#[test]
 fn a_feed_that_repeats_skips_reorders_or_breaks_off_loses_nothing() {
     for (quirk, times) in [
         (Quirk::Everything, 3),
@@ -399,7 +426,7 @@ fn killed_anywhere_a_follower_leaves_a_version_that_is_whole_and_the_next_one_co
     let requests: Vec<_> = double.state().requests.iter().map(|(request, _)| request.clone()).collect();
     let steps = requests.iter().position(|request| request == "PUT /snapshot/head").unwrap() + 1;
     assert!(steps >= 2, "{requests:?}");
-    for step in 0..steps {
+    for (step, request) in requests.iter().enumerate().take(steps) {
         let double = Double::start(&bench.jwks("publisher"));
         let feed = FeedDouble::start(1, &before);
         let follower = bench.follow(&feed, &double.url, &[]);
@@ -410,7 +437,7 @@ fn killed_anywhere_a_follower_leaves_a_version_that_is_whole_and_the_next_one_co
         double.wait_for_hang();
         follower.kill();
         double.recover();
-        assert_eq!(seq(&double), 1, "{}", requests[step]);
+        assert_eq!(seq(&double), 1, "{request}");
         bench.verify(&double.url);
         assert_eq!(bench.accesses(&double.url, 1).unwrap().0, 1);
         feed.state().export = (2, after.clone());

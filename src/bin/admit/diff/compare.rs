@@ -140,12 +140,12 @@ fn parts(
         .copied()
         .collect();
     let is_touched = |number: usize| overlay_before.get(&number) != overlay_after.get(&number);
-    let mut part = |number| Part {
+    let part = |number| Part {
         number,
         before: before.remove(&number).unwrap_or_default(),
         after: after.remove(&number).unwrap_or_default(),
     };
-    let parts = numbers.into_iter().map(&mut part);
+    let parts = numbers.into_iter().map(part);
     parts.filter(|part| part.before != part.after || is_touched(part.number)).collect()
 }
 

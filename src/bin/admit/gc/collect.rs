@@ -35,6 +35,9 @@ pub const GRACE_MIN_SECS: i64 = 600;
 /// How many versions are kept unless another number is asked for.
 pub const KEEP_DEFAULT: usize = 10;
 
+/// How long an object stays unless another time is asked for.
+pub const GRACE_DEFAULT_SECS: i64 = 3_600;
+
 /// How to collect.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
@@ -44,6 +47,12 @@ pub struct Options {
     pub keep: usize,
     /// Whether nothing is written.
     pub is_dry_run: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { grace_secs: GRACE_DEFAULT_SECS, keep: KEEP_DEFAULT, is_dry_run: false }
+    }
 }
 
 /// What was done, or would be.

@@ -30,6 +30,7 @@ use super::{
 use crate::{
     origin::{self, Answer, Origin, is_url},
     progress::now,
+    store::Object,
     token::now_unix_secs,
 };
 
@@ -147,7 +148,7 @@ pub fn next_head(
     index: Digest,
     origin_seq: u64,
     as_of: UnixSecs,
-) -> Result<(Head, Vec<(ObjectName, Vec<u8>)>)> {
+) -> Result<(Head, Vec<Object>)> {
     let mut objects = Vec::new();
     let mut name = |kind, object: Vec<u8>| -> Result<Digest> {
         check_size(kind, &object)?;

@@ -62,6 +62,7 @@ struct Follower<'a> {
     content: Content,
     compaction: Option<Compaction>,
     published_at: Instant,
+    collected_at: Instant,
     /// How often in a row something was missing.
     gaps: u32,
     /// How often in a row the origin did not answer.
@@ -82,6 +83,7 @@ impl<'a> Follower<'a> {
             content: Content::built(version.catalogue)?,
             compaction: None,
             published_at: now(),
+            collected_at: now(),
             gaps: 0,
             failures: 0,
             whole_at: None,
@@ -93,6 +95,7 @@ impl<'a> Follower<'a> {
         if self.compaction.as_ref().is_some_and(Compaction::is_ended) {
             self.install_compaction()?;
         }
+        self.collect_garbage();
         let asked_at = now();
         let after = self.head.origin_seq();
         let read = match origin.changes(after)? {
@@ -128,6 +131,24 @@ impl<'a> Follower<'a> {
             }
         }
         Ok(None)
+    }
+
+    /// Deltas that are superseded every few seconds would fill the store.
+    fn collect_garbage(&mut self) {
+        let every = Duration::from_secs(self.args.gc_every);
+        // What a compaction has written is in use although nothing leads to it yet.
+        if every.is_zero() || self.compaction.is_some() || self.collected_at.elapsed() < every {
+            return;
+        }
+        self.collected_at = now();
+        match self.publisher.collect_garbage() {
+            Ok(report) => println!(
+                "Collected garbage: {} objects deleted, {} marked",
+                HumanCount(report.deleted as u64),
+                HumanCount(report.marked as u64)
+            ),
+            Err(error) => eprintln!("warning: garbage could not be collected: {error:#}"),
+        }
     }
 
     const fn every(&self) -> Duration {

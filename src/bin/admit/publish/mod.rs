@@ -66,6 +66,9 @@ pub struct Args {
     /// Least time between two publishes while following, in seconds
     #[arg(long, value_name = "SECS", default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=3_600))]
     every: u64,
+    /// While following, delete what no version needs any more so often, as `admit gc` does; 0 for never
+    #[arg(long, value_name = "SECS", default_value_t = 3_600)]
+    gc_every: u64,
     /// Where to publish: https://… (a Worker), kv:<account>/<namespace>, or dir:<path>
     #[arg(long, value_name = "STORE", required_unless_present = "dry_run")]
     to: Option<String>,

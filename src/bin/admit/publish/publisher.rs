@@ -9,10 +9,11 @@ use admit::snapshot::{
 use anyhow::{Context, Result, bail};
 
 use crate::{
+    gc,
     head::{Published, published},
     key::PrivateKey,
     store::{
-        NewHead, Store,
+        NewHead, Object, Store,
         garbage::revive,
         reach::{named, reach, read},
     },
@@ -97,12 +98,7 @@ impl Publisher {
     ///
     /// # Errors
     /// As [`Self::publish_base`].
-    pub fn publish_delta(
-        &self,
-        head: Head,
-        objects: Vec<(ObjectName, Vec<u8>)>,
-        follows: &Head,
-    ) -> Result<Head> {
+    pub fn publish_delta(&self, head: Head, objects: Vec<Object>, follows: &Head) -> Result<Head> {
         self.put_all(objects)?;
         self.publish(head, Some(follows), false)
     }
@@ -111,7 +107,7 @@ impl Publisher {
     ///
     /// # Errors
     /// The store refuses.
-    pub fn put_all(&self, objects: Vec<(ObjectName, Vec<u8>)>) -> Result<()> {
+    pub fn put_all(&self, objects: Vec<Object>) -> Result<()> {
         objects.into_iter().try_for_each(|object| self.store.put_objects(&[object]))
     }
 
@@ -125,6 +121,14 @@ impl Publisher {
         }
         self.store.put_head(NewHead { jws: &jws, follows, key: path })?;
         Ok(head)
+    }
+
+    /// Deletes what no version needs any more, as `admit gc` does.
+    ///
+    /// # Errors
+    /// What is kept cannot be read, or the store does not answer or refuses.
+    pub fn collect_garbage(&self) -> Result<gc::Report> {
+        gc::collect(&self.store, self.key.as_ref().map(|signer| &*signer.path), gc::Options::default())
     }
 
     /// An object that a published head leads to.
