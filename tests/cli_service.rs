@@ -1,0 +1,154 @@
+//! Every command against the service itself: what the publisher and the Worker make of each other's answers.
+
+#![cfg(not(target_arch = "wasm32"))]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "the helpers of a test may fail loudly too: clippy.toml excuses only the tests themselves"
+)]
+// Shared with the other command suites, which use all of it.
+#![allow(
+    dead_code,
+    clippy::allow_attributes,
+    reason = "what one suite uses of its helpers, another does not"
+)]
+
+#[path = "cli/bench.rs"]
+mod bench;
+#[path = "cli/double.rs"]
+mod double;
+#[path = "cli/service.rs"]
+mod service;
+
+use admit::snapshot::object::{ObjectKind, ObjectName};
+use bench::{Bench, Ended, catalogue};
+use serde_json::Value;
+use service::Service;
+
+struct Subject {
+    bench: Bench,
+    service: Service,
+    token: String,
+}
+
+impl Subject {
+    fn new(test: &str) -> Self {
+        Self::on(test, Service::start)
+    }
+
+    fn on(test: &str, start: impl FnOnce(&Bench) -> Service) -> Self {
+        let bench = Bench::new(test);
+        let service = start(&bench);
+        let token = Service::token(&bench, "publisher", "sync");
+        Self { bench, service, token }
+    }
+
+    fn run(&self, args: &[&str]) -> Ended {
+        self.bench.command(args).env("ADMIT_TOKEN", &self.token).output().unwrap().into()
+    }
+
+    fn publish(&self, text: &str, more: &[&str]) -> Ended {
+        self.bench.write("all.ndjson", text);
+        let args = ["publish", "--from", "all.ndjson", "--to", &self.service.url, "--key", "publisher.jwk"];
+        self.run(&[&args, more].concat())
+    }
+
+    fn json(&self, args: &[&str]) -> Value {
+        let ended = self.run(&[args, &["--from", &self.service.url, "--json"]].concat()).ok();
+        serde_json::from_str(&ended.stdout).unwrap()
+    }
+
+    /// The status of a check by a customer, as a player sees it.
+    fn check(&self, subject: &str) -> u16 {
+        let token = Service::token(&self.bench, "id", subject);
+        self.request("GET", "/items/33/access", &token, &[]).0
+    }
+
+    fn request(&self, method: &str, path: &str, token: &str, body: &[u8]) -> (u16, Vec<u8>) {
+        let config = ureq::Agent::config_builder().http_status_as_error(false).build();
+        let agent: ureq::Agent = config.into();
+        let request = ureq::http::Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.service.url))
+            .header("authorization", format!("Bearer {token}"))
+            .body(body)
+            .unwrap();
+        let mut response = agent.run(request).unwrap();
+        (response.status().as_u16(), response.body_mut().read_to_vec().unwrap())
+    }
+}
+
+#[test]
+fn versions_come_and_go() {
+    let subject = Subject::new("service");
+    subject.publish(&catalogue(3), &[]).ok();
+    assert_eq!(["c1", "c3", "c4"].map(|customer| subject.check(customer)), [200, 200, 402]);
+    let ended = subject.publish(&catalogue(5_000), &[]).ok();
+    assert!(ended.stdout.contains("Published seq 2"), "{}", ended.stdout);
+    assert_eq!(["c4", "c5000", "c5001"].map(|customer| subject.check(customer)), [200, 200, 402]);
+    let ended = subject.run(&["verify", "--from", &subject.service.url, "--key", "publisher.jwk"]).ok();
+    assert!(ended.stdout.contains("Customers  5,000"), "{}", ended.stdout);
+    let shown = subject.json(&["inspect", "--key", "publisher.jwk"]);
+    assert_eq!((&shown["history"]["versions_total"], &shown["history"]["lease"]), (&2.into(), &Value::Null));
+    assert_eq!(subject.json(&["diff", "1", "head"])["customers"]["added"], 4_997);
+    let roll_back = ["rollback", "--to", "1", "--from", &subject.service.url, "--key", "publisher.jwk"];
+    subject.run(&roll_back).ok();
+    assert_eq!(["c1", "c4"].map(|customer| subject.check(customer)), [200, 402]);
+    subject.run(&roll_back).failed(1, "is what is published, as seq 3");
+    let report = subject.json(&["gc"]);
+    assert_eq!((&report["newly_marked"], &report["versions_dropped"]), (&0.into(), &Value::Array(vec![])));
+}
+
+#[test]
+fn many_objects_go_in_packs_and_are_checked_and_listed() {
+    let subject = Subject::new("service-packs");
+    subject.publish(&catalogue(50_000), &[]).ok();
+    assert_eq!(["c1", "c50000", "c50001"].map(|customer| subject.check(customer)), [200, 200, 402]);
+    subject.run(&["verify", "--from", &subject.service.url, "--key", "publisher.jwk"]).ok();
+    // All of them are there, and are found so, page by page.
+    let ended = subject.publish(&catalogue(50_000), &["--repair"]).ok();
+    assert!(ended.stdout.contains("uploaded   0 ("), "{}", ended.stdout);
+}
+
+/// The lease is taken and given back within a second, and so is the head of the second publish put.
+#[test]
+fn a_store_that_takes_one_write_a_second_is_waited_for() {
+    let subject = Subject::on("service-second", Service::with_limited_writes);
+    subject.publish(&catalogue(3), &[]).ok();
+    subject.publish(&catalogue(4), &[]).ok();
+    assert_eq!(subject.check("c4"), 200);
+    assert_eq!(subject.request("GET", "/snapshot/lease", &subject.token, &[]).0, 404);
+}
+
+#[test]
+fn strays_are_collected() {
+    let subject = Subject::new("service-gc");
+    subject.publish(&catalogue(3), &[]).ok();
+    let stray = ObjectKind::Delta.header();
+    let stray_name = ObjectName::of(ObjectKind::Delta, &stray);
+    let path = format!("/snapshot/{stray_name}");
+    let ask = |method: &str, path: &str, body: &[u8]| subject.request(method, path, &subject.token, body).0;
+    assert_eq!(ask("PUT", &path, &stray), 201);
+    let garbage = format!(r#"{{"marked":[{{"at":1700000000,"objects":["{stray_name}"]}}]}}"#);
+    assert_eq!(ask("PUT", "/snapshot/garbage", garbage.as_bytes()), 201);
+    let report = subject.json(&["gc"]);
+    assert_eq!((&report["deleted"], &report["marked"]), (&1.into(), &0.into()));
+    assert_eq!(ask("GET", &path, &[]), 404);
+    subject.run(&["verify", "--from", &subject.service.url, "--key", "publisher.jwk"]).ok();
+}
+
+#[test]
+fn leases_keep_publishers_apart() {
+    let subject = Subject::new("service-lease");
+    subject.publish(&catalogue(3), &[]).ok();
+    let until = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs() + 100;
+    let lease = format!(r#"{{"holder":"{}","host":"other:1","until":{until}}}"#, "0".repeat(32));
+    assert_eq!(subject.request("PUT", "/snapshot/lease", &subject.token, lease.as_bytes()).0, 201);
+    subject.publish(&catalogue(4), &[]).failed(1, "another publisher, other:1, holds the lease until 20");
+    subject.run(&["gc", "--from", &subject.service.url]).failed(1, "other:1");
+    assert_eq!(subject.check("c4"), 402);
+    let ended = subject.publish(&catalogue(4), &["--force"]).ok();
+    assert!(ended.stderr.contains("warning: taking over the lease of other:1"), "{}", ended.stderr);
+    assert_eq!(subject.check("c4"), 200);
+    assert_eq!(subject.request("GET", "/snapshot/lease", &subject.token, &[]).0, 404, "it was given back");
+}
