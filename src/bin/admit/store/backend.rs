@@ -1,6 +1,6 @@
 //! What a destination has to be able to do.
 
-use std::fs::File;
+use std::{fs::File, time::Duration};
 
 use admit::snapshot::{object::ObjectName, store_key::StoreKey};
 use anyhow::Result;
@@ -45,6 +45,15 @@ impl Checked {
             Some(false) => self.broken.push(name),
             Some(true) => {}
         }
+    }
+}
+
+/// How long it may take to delete a key. A lease that is not given back ends by itself: whoever stops this
+/// command should not have to wait for a store that does not answer.
+pub const fn deletion_deadline(key: StoreKey) -> Option<Duration> {
+    match key {
+        StoreKey::Lease => Some(Duration::from_secs(10)),
+        _ => None,
     }
 }
 

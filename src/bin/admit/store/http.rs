@@ -11,6 +11,7 @@ use ureq::{
 };
 
 use super::retry::Patience;
+use crate::progress::now;
 
 /// A connection that is not there after this long will not be.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -47,6 +48,8 @@ pub struct Call<'a> {
     pub body: Option<(&'a [u8], &'static str)>,
     /// Who holds the lease: the header `Admit-Holder`.
     pub holder: Option<&'a str>,
+    /// How long all attempts together may take, unless as long as they need.
+    pub deadline: Option<Duration>,
 }
 
 impl Call<'_> {
@@ -87,7 +90,6 @@ impl Http {
             .max_redirects(0)
             .max_redirects_will_error(false)
             .timeout_connect(Some(CONNECT_TIMEOUT))
-            .timeout_global(Some(service.call_timeout))
             .user_agent(concat!("admit/", env!("CARGO_PKG_VERSION")))
             .build();
         let base_url = base_url.trim_end_matches('/').to_owned();
@@ -100,9 +102,11 @@ impl Http {
     /// The service does not answer, or goes on failing.
     pub fn call(&self, call: Call<'_>) -> Result<Reply> {
         let mut patience = Patience::for_calls();
+        let started = now();
         loop {
+            let time_left = call.deadline.map(|deadline| deadline.saturating_sub(started.elapsed()));
             let address = || format!("{} {}{}", call.method(), self.base_url, call.path);
-            let (pause, failure) = match self.try_call(call) {
+            let (pause, failure) = match self.try_call(call, time_left) {
                 Ok((reply, retry_after)) => {
                     let status = reply.status;
                     if !status.is_server_error() && status != StatusCode::TOO_MANY_REQUESTS {
@@ -115,7 +119,8 @@ impl Http {
                 }
                 Err(error) => return Err(error).with_context(address),
             };
-            let Some(pause) = pause else {
+            let Some(pause) = pause.filter(|pause| time_left.is_none_or(|time_left| *pause < time_left))
+            else {
                 return Err(failure.context(format!("gave up after {} attempts", patience.attempts())));
             };
             std::thread::sleep(pause);
@@ -129,7 +134,22 @@ impl Http {
         anyhow!("{} {}: {name} answered {}{said}{hint}", call.method(), call.path, reply.status)
     }
 
-    fn try_call(&self, call: Call<'_>) -> Result<(Reply, Option<Duration>), ureq::Error> {
+    fn run<B: ureq::AsSendBody>(
+        &self,
+        request: http::Request<B>,
+        timeout: Duration,
+    ) -> Result<http::Response<ureq::Body>, ureq::Error> {
+        let request = self.agent.configure_request(request).timeout_global(Some(timeout)).build();
+        self.agent.run(request)
+    }
+
+    fn try_call(
+        &self,
+        call: Call<'_>,
+        time_left: Option<Duration>,
+    ) -> Result<(Reply, Option<Duration>), ureq::Error> {
+        let call_timeout = self.service.call_timeout;
+        let timeout = time_left.map_or(call_timeout, |time_left| time_left.min(call_timeout));
         let method = call.method();
         let mut request = http::Request::builder()
             .method(method)
@@ -141,9 +161,9 @@ impl Http {
         let mut response = match call.body {
             Some((bytes, media_type)) => {
                 let request = request.header(http::header::CONTENT_TYPE, media_type);
-                self.agent.run(request.body(bytes)?)?
+                self.run(request.body(bytes)?, timeout)?
             }
-            None => self.agent.run(request.body(())?)?,
+            None => self.run(request.body(())?, timeout)?,
         };
         let retry_after = response.headers().get(http::header::RETRY_AFTER);
         let retry_after = retry_after.and_then(|secs| secs.to_str().ok()?.trim().parse().ok());
@@ -193,7 +213,7 @@ mod tests {
     const SERVICE: Service = Service {
         name: "a Worker",
         example: "https://api.example.com",
-        call_timeout: Duration::from_secs(1),
+        call_timeout: Duration::from_secs(10),
         hint: |_| "",
     };
 
@@ -211,6 +231,33 @@ mod tests {
     fn a_token_that_cannot_be_sent_is_refused_and_not_shown() {
         let error = Http::new("http://127.0.0.1", "se\ncret", SERVICE).err().unwrap();
         assert!(!format!("{error:#}").contains("cret"));
+    }
+
+    /// How many calls a service that answers `status` gets.
+    fn attempts(status: u16, call: Call<'_>) -> usize {
+        let server = std::sync::Arc::new(tiny_http::Server::http("127.0.0.1:0").unwrap());
+        let answering = {
+            let server = std::sync::Arc::clone(&server);
+            std::thread::spawn(move || {
+                let answer = |request: tiny_http::Request| {
+                    request.respond(tiny_http::Response::empty(status)).unwrap();
+                };
+                server.incoming_requests().map(answer).count()
+            })
+        };
+        let http = Http::new(&format!("http://{}", server.server_addr()), "t", SERVICE).unwrap();
+        let _ = http.call(call);
+        server.unblock();
+        answering.join().unwrap()
+    }
+
+    #[test]
+    fn what_may_not_take_long_is_not_tried_again() {
+        let call = Call { path: "/x", ..Call::default() };
+        assert_eq!(attempts(404, call), 1);
+        // The first pause alone would be longer.
+        assert_eq!(attempts(503, Call { deadline: Some(Duration::from_millis(100)), ..call }), 1);
+        assert_eq!(attempts(503, Call { deadline: Some(Duration::from_millis(500)), ..call }), 2);
     }
 
     #[test]

@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use ureq::http::{Method, StatusCode};
 
 use super::{
-    backend::{Backend, Batch, Checked, Object},
+    backend::{Backend, Batch, Checked, Object, deletion_deadline},
     http::{Call, Http, Reply, Service},
     percent_encoded,
     retry::Patience,
@@ -118,7 +118,7 @@ impl Kv {
             let body = body(&left)?;
             let body = Some((body.as_slice(), "application/json"));
             let answer: Answer<BulkResult> =
-                self.call(Call { method: Some(method), path, body, holder: None })?;
+                self.call(Call { method: Some(method), path, body, ..Call::default() })?;
             left = answer.result.unwrap_or_default().unsuccessful_keys.into_iter().collect();
             if left.is_empty() {
                 return Ok(());
@@ -213,13 +213,14 @@ impl Backend for Kv {
     fn put(&self, key: StoreKey, value: &[u8], _: Option<&str>) -> Result<()> {
         let path = path(key);
         let body = Some((value, "application/octet-stream"));
-        let call = Call { method: Some(&Method::PUT), path: &path, body, holder: None };
+        let call = Call { method: Some(&Method::PUT), path: &path, body, ..Call::default() };
         self.call::<serde::de::IgnoredAny>(call).map(drop)
     }
 
     fn delete(&self, key: StoreKey, _: Option<&str>) -> Result<()> {
         let path = path(key);
-        let call = Call { method: Some(&Method::DELETE), path: &path, ..Call::default() };
+        let deadline = deletion_deadline(key);
+        let call = Call { method: Some(&Method::DELETE), path: &path, deadline, ..Call::default() };
         let reply = self.http.call(call)?;
         if reply.status.is_success() || is_key_not_found(&reply) {
             return Ok(());

@@ -11,9 +11,10 @@ use admit::snapshot::{
     store_key::StoreKey,
     time::{UnixSecs, iso8601},
 };
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 
 use super::{Shared, retry::Patience};
+use crate::progress::now;
 
 /// How long a lease lasts unless it is renewed: how long a publisher that was killed keeps others away. KV may
 /// show a lease as it was a minute ago, so that it has to last a minute longer than the time between two
@@ -22,6 +23,10 @@ pub const LEASE_SECS: i64 = 120;
 
 /// Between two renewals.
 const RENEW_EVERY: Duration = Duration::from_secs(LEASE_SECS.unsigned_abs() / 3);
+
+/// How long a renewal that is under way is waited for before the lease is given back. One that came after that
+/// would take it again.
+const RENEWAL_WAIT: Duration = Duration::from_secs(5);
 
 /// Somebody else may publish now. What is said of it, for people.
 #[derive(Debug, thiserror::Error)]
@@ -179,11 +184,16 @@ impl Guard {
     fn end(&mut self) -> Result<()> {
         self.tenure.state().is_over = true;
         self.tenure.is_over.notify_all();
-        if let Some(renewal) = self.renewal.take() {
-            // A thread that panicked has said so itself.
-            let _ = renewal.join();
-        }
         self.shared.set_tenure(None);
+        if let Some(renewal) = self.renewal.take() {
+            let started = now();
+            while !renewal.is_finished() {
+                if started.elapsed() > RENEWAL_WAIT {
+                    bail!("the store does not answer its renewal");
+                }
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
         if self.tenure.check((self.shared.clock)()?).is_err() {
             return Ok(());
         }

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use ureq::http::{Method, StatusCode};
 
 use super::{
-    backend::{Backend, Batch, Checked, Object},
+    backend::{Backend, Batch, Checked, Object, deletion_deadline},
     http::{Call, Http, Reply, Service},
     lease::LeaseHeld,
     percent_encoded,
@@ -129,12 +129,15 @@ impl Backend for Worker {
     fn put(&self, key: StoreKey, value: &[u8], holder: Option<&str>) -> Result<()> {
         let path = path(key);
         let body = Some((value, media_type(key)));
-        self.expect(Call { method: Some(&Method::PUT), path: &path, body, holder }).map(drop)
+        let call = Call { method: Some(&Method::PUT), path: &path, body, holder, ..Call::default() };
+        self.expect(call).map(drop)
     }
 
     fn delete(&self, key: StoreKey, holder: Option<&str>) -> Result<()> {
         let path = path(key);
-        self.expect(Call { method: Some(&Method::DELETE), path: &path, holder, body: None }).map(drop)
+        let deadline = deletion_deadline(key);
+        let call = Call { method: Some(&Method::DELETE), path: &path, holder, deadline, ..Call::default() };
+        self.expect(call).map(drop)
     }
 
     fn batch(&self) -> Batch {
