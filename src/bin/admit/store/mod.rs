@@ -2,6 +2,7 @@
 
 mod backend;
 mod dir;
+mod edge;
 #[cfg(test)]
 mod faulty;
 pub mod garbage;
@@ -11,7 +12,6 @@ mod lease;
 pub mod reach;
 pub mod retry;
 mod rules;
-mod worker;
 
 use std::{
     path::Path,
@@ -27,7 +27,7 @@ use admit::snapshot::{
 };
 use anyhow::{Context, Result, bail};
 
-use self::{backend::Backend, dir::Dir, garbage::Garbage, kv::Kv, lease::Tenure, worker::Worker};
+use self::{backend::Backend, dir::Dir, edge::Worker, garbage::Garbage, kv::Kv, lease::Tenure};
 pub use self::{
     backend::{Batch, Checked, Object},
     lease::Guard,
