@@ -381,6 +381,14 @@ fn a_follower_that_cannot_go_on_says_why() {
     feed.commit(&removed(1));
     follower.wait().failed(1, "");
     assert_eq!(double.state().published().unwrap().customers, 2);
+    // Somebody has taken the lease over, and may publish any moment.
+    let (bench, double, feed) = set_up("taken-over", 10);
+    let follower = bench.follow(&feed, &double.url, &[]);
+    wait_until("the whole is published", || seq(&double) == 1);
+    double.fail("PUT /snapshot/delta", 0, 1, Mishap::TakenOver);
+    feed.commit(&removed(1));
+    follower.wait().failed(1, "holds the lease until");
+    assert_eq!(seq(&double), 1);
     // No URL to follow.
     let args =
         ["publish", "--from", "other.ndjson", "--follow", "--to", &double.url, "--key", "publisher.jwk"];

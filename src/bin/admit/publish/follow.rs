@@ -25,6 +25,7 @@ use super::{
 use crate::{
     origin::{self, Answer, Origin},
     progress::now,
+    store::LeaseHeld,
     token::now_unix_secs,
 };
 
@@ -43,11 +44,11 @@ const PAUSE_MAX: Duration = Duration::from_secs(30);
 /// The origin or the store refuses: trying again would not help.
 pub fn run(args: &Args, publisher: Publisher, version: Version, lease: &Lease) -> Result<ExitCode> {
     let origin = Origin::new(args.feed()?, args.origin_token.as_deref())?;
-    let mut follower = Follower::new(args, publisher, version)?;
+    let mut follower = Follower::new(args, lease, publisher, version)?;
     println!("Following {} from {}", origin.url(), follower.head.origin_seq());
     loop {
         if let Some(reason) = follower.step(&origin)?
-            && !follower.publish_whole(&reason, lease)?
+            && !follower.publish_whole(&reason)?
         {
             return Ok(ExitCode::from(EXIT_DATA));
         }
@@ -56,6 +57,7 @@ pub fn run(args: &Args, publisher: Publisher, version: Version, lease: &Lease) -
 
 struct Follower<'a> {
     args: &'a Args,
+    lease: &'a Lease,
     publisher: Publisher,
     head: Head,
     index: Arc<Index>,
@@ -72,11 +74,12 @@ struct Follower<'a> {
 }
 
 impl<'a> Follower<'a> {
-    fn new(args: &'a Args, publisher: Publisher, version: Version) -> Result<Self> {
+    fn new(args: &'a Args, lease: &'a Lease, publisher: Publisher, version: Version) -> Result<Self> {
         let index =
             Index::decode(publisher.object(ObjectKind::Index, version.head.index)?).context("index")?;
         Ok(Self {
             args,
+            lease,
             publisher,
             head: version.head,
             index: Arc::new(index),
@@ -173,8 +176,7 @@ impl<'a> Follower<'a> {
     fn publish(&mut self, batch: &Batch) -> Result<()> {
         let mut failures = 0;
         while let Err(error) = self.try_publish(batch) {
-            self.publisher.store.check_tenure()?;
-            if !self.is_head_ours().unwrap_or(true) {
+            if error.is::<LeaseHeld>() || !self.is_head_ours().unwrap_or(true) {
                 return Err(error);
             }
             let pause = Duration::from_secs(1 << failures.min(5)).min(PAUSE_MAX);
@@ -185,6 +187,14 @@ impl<'a> Follower<'a> {
         Ok(())
     }
 
+    /// The store was away for longer than a lease lasts. If nobody else has taken it meanwhile, this follower
+    /// goes on; what a compaction has written may have been collected since, so that it begins anew.
+    fn take_lease_again(&mut self) -> Result<()> {
+        self.lease.take_again(&self.publisher.store)?;
+        self.compaction = None;
+        Ok(())
+    }
+
     /// Whether the published head is the last one of this follower.
     fn is_head_ours(&self) -> Result<bool> {
         Ok(self.publisher.head(Broken::PassOver)?.is_none_or(|head| head.seq <= self.head.seq))
@@ -192,6 +202,9 @@ impl<'a> Follower<'a> {
 
     fn try_publish(&mut self, batch: &Batch) -> Result<()> {
         let Some(last) = batch.changes.last() else { return Ok(()) };
+        if self.lease.check(&self.publisher.store).is_err() {
+            self.take_lease_again()?;
+        }
         sleep(self.every().saturating_sub(self.published_at.elapsed()));
         let started = now();
         let moment = now_unix_secs()?;
@@ -275,7 +288,7 @@ impl<'a> Follower<'a> {
     }
 
     /// Publishes the whole, because the feed cannot be used. Whether that was possible.
-    fn publish_whole(&mut self, reason: &str, lease: &Lease) -> Result<bool> {
+    fn publish_whole(&mut self, reason: &str) -> Result<bool> {
         let at = self.head.origin_seq();
         if self.whole_at == Some(at) {
             bail!("{reason}, and publishing the whole did not help");
@@ -286,7 +299,7 @@ impl<'a> Follower<'a> {
             let _ = compaction.wait(&self.publisher);
         }
         let from = self.args.from.as_deref().context("--from")?;
-        match whole::run(self.args, from, &self.publisher, lease)? {
+        match whole::run(self.args, from, &self.publisher, self.lease)? {
             Ended::Published(version) => {
                 self.whole_at = Some(version.head.origin_seq());
                 self.index = Arc::new(

@@ -169,6 +169,29 @@ impl Lease {
         Ok(())
     }
 
+    /// Takes the lease again after it could not be renewed in time, unless somebody else has it now.
+    ///
+    /// # Errors
+    /// Somebody else holds it, or the store does not answer.
+    pub fn take_again(&self, store: &Store) -> Result<()> {
+        let mut guard = self.guard();
+        // Ended, it is nobody's: there is nothing to give back.
+        drop(guard.take());
+        *guard = Some(store.lock(false)?);
+        Ok(())
+    }
+
+    /// Whether this run may write.
+    ///
+    /// # Errors
+    /// It has no lease, or has lost it.
+    pub fn check(&self, store: &Store) -> Result<()> {
+        if self.guard().is_none() {
+            bail!("this publisher has no lease");
+        }
+        store.check_tenure()
+    }
+
     fn guard(&self) -> std::sync::MutexGuard<'_, Option<Guard>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -196,4 +219,40 @@ impl Lease {
 /// How long something took, for people.
 fn secs(duration: Duration) -> String {
     format!("{:.1} s", duration.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicI64, Ordering};
+
+    use super::*;
+    use crate::store::LeaseHeld;
+
+    #[test]
+    fn a_lease_that_ended_is_taken_again_unless_somebody_else_has_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let moment = Arc::new(AtomicI64::new(1_800_000_000));
+        let store = || {
+            let moment = Arc::clone(&moment);
+            Store::in_dir(dir.path(), Arc::new(move || Ok(moment.load(Ordering::Relaxed))))
+        };
+        let (ours, theirs) = (store(), store());
+        let lease = Lease::default();
+        assert!(lease.check(&ours).is_err());
+        lease.take(&ours, false).unwrap();
+        lease.check(&ours).unwrap();
+        // The store was away, and the lease could not be renewed.
+        moment.fetch_add(1_000, Ordering::Relaxed);
+        assert!(lease.check(&ours).is_err());
+        lease.take_again(&ours).unwrap();
+        lease.check(&ours).unwrap();
+        moment.fetch_add(1_000, Ordering::Relaxed);
+        let other = theirs.lock(false).unwrap();
+        let error = lease.take_again(&ours).unwrap_err();
+        assert!(error.is::<LeaseHeld>(), "{error:#}");
+        assert!(lease.check(&ours).is_err(), "without a lease nothing is written");
+        drop(other);
+        lease.take_again(&ours).unwrap();
+        lease.check(&ours).unwrap();
+    }
 }

@@ -30,7 +30,7 @@ use anyhow::{Context, Result, bail};
 use self::{backend::Backend, dir::Dir, edge::Worker, garbage::Garbage, kv::Kv, lease::Tenure};
 pub use self::{
     backend::{Batch, Checked, Object},
-    lease::Guard,
+    lease::{Guard, LeaseHeld},
 };
 use crate::token::now_unix_secs;
 
