@@ -61,6 +61,11 @@ impl Kv {
     }
 }
 
+/// How old what a data centre has cached may be is said by each read, in its `cacheTtl`. "Not found" is cached
+/// like a value (<https://developers.cloudflare.com/kv/concepts/how-kv-works/>), and a later read with a lower
+/// `cacheTtl` "would check for newer data to respect the provided `cacheTtl`"
+/// (<https://developers.cloudflare.com/kv/api/read-key-value-pairs/#cachettl-parameter>). No page says in so
+/// many words that this holds for a cached "not found" too; it follows from both together.
 impl ObjectStore for Kv {
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
         let is_object = ObjectName::parse(key).is_some();
