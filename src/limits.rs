@@ -82,7 +82,8 @@ pub const HEAD_MISSING_RETRY_SECS: i64 = 1;
 /// How far the publisher's clock may run ahead of the edge's.
 pub const HEAD_SKEW_SECS: i64 = 300;
 
-/// A refresh that has not ended after this long is taken for lost: its request may have been cancelled.
+/// A refresh that has not ended after this long is taken for lost: its request may have been cancelled. A head
+/// and an object that is asked for twice take 3 x [`STORE_TIMEOUT_MS`] at most.
 pub const REFRESH_LOST_SECS: i64 = 10;
 
 /// How long an object that could not be read is not asked for again. Short: KV shows new objects within

@@ -183,11 +183,6 @@ impl Workerd {
         (answer.status == 200).then_some(answer.body)
     }
 
-    /// Removes a value behind the Worker's back.
-    pub fn kv_delete(&self, key: &str) {
-        assert_eq!(self.kv(&Wire::new("DELETE", &format!("/{key}"))).status, 204);
-    }
-
     /// What was read since the last call, in order: key and `cacheTtl` in seconds, 0 for none.
     pub fn kv_take_reads(&self) -> Vec<(String, u64)> {
         let answer = self.kv(&Wire::get("/tests/reads"));
