@@ -57,14 +57,16 @@ pub struct ImportKeyError(pub String);
 
 /// Keeps named objects: Workers KV, a directory, memory.
 pub trait ObjectStore {
-    /// The value of `key`, or `None` when there is none.
+    /// The value of `key`, or `None` when there is none. For an object that its digest names, both may come
+    /// from a cache of any age: whoever finds none, or not the object, asks [`Self::get_recent`] before
+    /// believing it. For any other key this is as recent as that.
     ///
     /// # Errors
     /// When the store did not answer; whether the key exists is then unknown.
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError>;
 
-    /// The value of `key` as the publisher needs it: not from a cache that could be minutes behind, if the
-    /// store has such a one.
+    /// The value of `key`, or `None` when there is none, from no cache that is older than the store's shortest
+    /// time: what the publisher needs, and whoever doubts what [`Self::get`] said.
     ///
     /// # Errors
     /// As [`Self::get`].

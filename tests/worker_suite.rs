@@ -16,7 +16,7 @@ mod client;
 #[path = "blackbox/workerd.rs"]
 mod workerd;
 
-use admit::snapshot::pack::Pack;
+use admit::snapshot::{object::ObjectKind, pack::Pack};
 use blackbox::{
     cases,
     catalogue::{self, Published},
@@ -211,6 +211,47 @@ fn a_store_that_fails_denies_nobody() {
     assert_eq!(forged.kv_get("head").as_deref(), Some(&b"eyJhbGciOiJub25lIn0.e30."[..]));
     catalogue::publish(&forged, 1);
     assert_eq!(forged.send(&wire).status, 200, "a head that nobody signed keeps no good one out");
+}
+
+/// KV may answer with what it has cached for a day, but only for an object, and if it has none of that name,
+/// the Worker asks again at once for what is cached for the shortest time.
+#[test]
+fn only_objects_are_read_from_old_caches_and_their_absence_is_asked_again() {
+    const DAY_SECS: u64 = 86_400;
+    const SHORTEST_SECS: u64 = 30;
+    if !workerd::is_wanted() {
+        return;
+    }
+    let (worker, published) = published();
+    let cold = configured(&[]);
+    let (shards, others): (Vec<_>, Vec<_>) =
+        published.built.objects.iter().partition(|(name, _)| name.kind == ObjectKind::Shard);
+    for (name, object) in &others {
+        cold.kv_put(&name.to_string(), object);
+    }
+    cold.kv_put("head", &worker.kv_get("head").unwrap());
+    let check = Wire::get("/items/5101/access").bearer(&cold.token("subscriber"));
+    assert_eq!(cold.send(&check).status, 503);
+    let reads = cold.kv_take_reads();
+    let ttls_of = |key: &str| -> Vec<u64> {
+        reads.iter().filter(|(read, _)| read == key).map(|(_, ttl_secs)| *ttl_secs).collect()
+    };
+    assert_eq!(ttls_of("head"), [SHORTEST_SECS]);
+    for (name, _) in &others {
+        assert_eq!(ttls_of(&name.to_string()), [DAY_SECS], "{name}: {reads:?}");
+    }
+    let asked = shards.iter().map(|(name, _)| ttls_of(&name.to_string()));
+    let asked: Vec<_> = asked.filter(|ttls| !ttls.is_empty()).collect();
+    assert!(asked.iter().all(|ttls| *ttls == [DAY_SECS, SHORTEST_SECS]), "{reads:?}");
+    assert!(asked.len() >= 2, "the customer's shard and the item's: {reads:?}");
+
+    // The publisher wants to know what there is now.
+    let (name, object) = &shards[0];
+    cold.kv_put(&name.to_string(), object);
+    let get = Wire::get(&format!("/snapshot/{name}"));
+    let token = issuers::publisher_token(cold.now() + 3_600);
+    assert_eq!(cold.send(&get.bearer(&token)).body, *object);
+    assert_eq!(cold.kv_take_reads(), [(name.to_string(), SHORTEST_SECS)]);
 }
 
 /// What KV refuses is 503 for the publisher, whichever way it was asked, and the log says why.

@@ -162,11 +162,17 @@ impl<P: Platform> App<P> {
         Ok(verify_jws(jws, &self.head_keys, HEAD_TYPE, self.platform.verifier())?)
     }
 
+    /// An object of the snapshot. What the store's caches remember of it may be a day old: a value that has its
+    /// digest is right at any age, but "not found", or bytes that somebody has put right since, must not last
+    /// as long. One recent read more tells.
     async fn read_object(&self, name: ObjectName) -> Result<Vec<u8>, LoadError> {
-        checked(name, self.platform.store().get(&name.to_string()).await?)
+        match checked(name, self.platform.store().get(&name.to_string()).await?) {
+            Err(_) => self.read_recent(name).await,
+            object => object,
+        }
     }
 
-    /// The same for the publisher, who has just stored it.
+    /// The same from no old cache, also for the publisher, who has just stored it.
     pub(super) async fn read_recent(&self, name: ObjectName) -> Result<Vec<u8>, LoadError> {
         checked(name, self.platform.store().get_recent(&name.to_string()).await?)
     }

@@ -27,6 +27,8 @@ pub enum Fault {
     Error,
     /// A read finds nothing, as at an edge that has not seen the write yet, nor is the key listed.
     Missing,
+    /// A read finds nothing unless it is to be recent, as at an edge that remembers it from before the write.
+    MissingInCache,
     /// A read finds the value before the last one, or nothing if there was none.
     Stale,
     /// A read finds only the first so many bytes.
@@ -194,10 +196,8 @@ impl MemoryStore {
         }
         Ok(())
     }
-}
 
-impl ObjectStore for MemoryStore {
-    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+    async fn read(&self, key: &str, is_recent: bool) -> Result<Option<Vec<u8>>, StoreError> {
         self.reads.borrow_mut().push(key.to_owned());
         // As at a real store, others have their turn before the value is there.
         super::yield_once().await;
@@ -209,6 +209,7 @@ impl ObjectStore for MemoryStore {
             Some(Fault::Error) => return Err(StoreError("broken on cue".to_owned())),
             Some(Fault::Hangs) => std::future::pending().await,
             Some(Fault::Missing) => None,
+            Some(Fault::MissingInCache) if !is_recent => None,
             Some(Fault::Stale) => stored.and_then(|stored| stored.before),
             Some(Fault::Truncated(len)) => value.map(|mut value| {
                 value.truncate(len);
@@ -221,8 +222,18 @@ impl ObjectStore for MemoryStore {
                 }
                 value
             }),
-            Some(Fault::PutError | Fault::PutUnconfirmed) | None => value,
+            Some(Fault::MissingInCache | Fault::PutError | Fault::PutUnconfirmed) | None => value,
         })
+    }
+}
+
+impl ObjectStore for MemoryStore {
+    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.read(key, false).await
+    }
+
+    async fn get_recent(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.read(key, true).await
     }
 
     async fn put(&self, key: &str, value: &[u8]) -> Result<(), StoreError> {
@@ -290,6 +301,7 @@ mod tests {
         assert_eq!(get(&store, "b"), Ok(Some(b"b".to_vec())));
         for (fault, expected) in [
             (Fault::Missing, None),
+            (Fault::MissingInCache, None),
             (Fault::Stale, Some(&b"old"[..])),
             (Fault::Truncated(2), Some(b"ne")),
             (Fault::Flipped(0), Some(b"oew")),
@@ -298,6 +310,10 @@ mod tests {
             assert_eq!(get(&store, "a/1"), Ok(expected.map(<[u8]>::to_vec)), "{fault:?}");
         }
         assert!(get(&store, "a/1").is_err(), "the lasting fault is back");
+        store.mend();
+        store.break_on("a/", Fault::MissingInCache);
+        assert_eq!(get(&store, "a/1"), Ok(None));
+        assert_eq!(block_on(store.get_recent("a/1")), Ok(Some(b"new".to_vec())));
         store.mend();
         store.break_times("a/", Fault::PutError, 1);
         assert!(block_on(store.put("a/1", b"newer")).is_err());

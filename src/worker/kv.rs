@@ -61,6 +61,11 @@ impl Kv {
     }
 }
 
+/// How old what a data centre has cached may be is said by each read, in its `cacheTtl`. By Cloudflare's page
+/// <https://developers.cloudflare.com/kv/api/read-key-value-pairs/#cachettl-parameter>, "non-existent key-value
+/// pairs" are cached like others, and reading "an already cached item" in the same place with a lower `cacheTtl`
+/// "would check for newer data to respect the provided `cacheTtl`". It follows, though no page says so in one
+/// sentence, that a cached "not found" does not outlast the shorter time of a second read.
 impl ObjectStore for Kv {
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
         let is_object = ObjectName::parse(key).is_some();

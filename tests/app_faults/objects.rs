@@ -52,6 +52,52 @@ fn while_a_shard_has_not_arrived_the_version_before_answers_whole() {
     assert_eq!(edge.check(), 402);
 }
 
+/// What the store's cache remembers of an object is asked again, recently, before it is believed.
+#[test]
+fn an_absence_that_a_cache_remembers_keeps_no_object_away() {
+    let edge = Edge::started();
+    let business = Business::new(1, FOREVER);
+    business.publish(edge.platform());
+    let store = edge.platform().store();
+    store.break_on("head", Fault::Missing);
+    assert_eq!(edge.check(), 503, "a head is read recently the first time, and once");
+    assert_eq!(store.reads(), ["head"]);
+    store.mend();
+    for kind in ["index/", "directory/", "shard/"] {
+        store.break_on(kind, Fault::MissingInCache);
+    }
+    store.forget_operations();
+    edge.advance_secs(1);
+    assert_eq!(edge.check(), 200);
+    let reads = store.reads();
+    let count = |kind: &str| reads.iter().filter(|key| key.starts_with(kind)).count();
+    // The customer's shard and the item's; each object twice.
+    assert_eq!(["head", "index/", "directory/", "shard/"].map(count), [1, 2, 2, 4], "{reads:?}");
+    assert!(edge.platform().memory_log().lines().iter().all(|line| !line.contains("unreadable")));
+}
+
+#[test]
+fn bytes_that_were_put_right_are_not_waited_for() {
+    for fault in [Fault::Truncated(100), Fault::Flipped(1_000)] {
+        let edge = Edge::started();
+        Business::new(1, FOREVER).publish(edge.platform());
+        // The cache has the wrong bytes of two shards; the second read of each is another.
+        edge.platform().store().break_times("shard/", fault, 2);
+        assert_eq!(edge.check(), 200, "{fault:?}");
+    }
+}
+
+/// A store that fails is not asked twice: each of its failures may take seconds.
+#[test]
+fn a_read_that_fails_is_not_repeated_at_once() {
+    let edge = Edge::started();
+    Business::new(1, FOREVER).publish(edge.platform());
+    edge.platform().store().break_on("shard/", Fault::Error);
+    assert_eq!(edge.check(), 503);
+    let reads = edge.platform().store().reads();
+    assert_eq!(reads.iter().filter(|key| key.starts_with("shard/")).count(), 2, "{reads:?}");
+}
+
 #[test]
 fn a_valid_object_under_another_name_is_refused() {
     let edge = Edge::started();

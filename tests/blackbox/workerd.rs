@@ -30,10 +30,11 @@ const START_LIMIT: Duration = Duration::from_secs(60);
 const CF_HEADER: &str = "x-tests-cf";
 
 /// The KV namespace: a service that speaks KV's HTTP form. A second port of workerd leads to it, so that
-/// tests can look at values, change them, and break what begins with a prefix. Lists are in pages of two keys.
+/// tests can look at values, change them, break what begins with a prefix, and see what was read with which
+/// `cacheTtl`. Lists are in pages of two keys.
 const KV: &str = r#"
 const values = new Map();
-let broken = null;
+let broken = null, reads = [];
 export default {
   async fetch(request) {
     const url = new URL(request.url);
@@ -41,6 +42,7 @@ export default {
     // Read whatever comes of it: an answer before the end of the body would leave the writer waiting.
     const body = await request.arrayBuffer();
     if (key === "tests/break") { broken = request.method === "PUT" ? new TextDecoder().decode(body) : null; return new Response(null, { status: 204 }); }
+    if (key === "tests/reads") { const taken = reads; reads = []; return Response.json(taken); }
     if (broken !== null && key.startsWith(broken)) return new Response("broken on cue", { status: 500 });
     if (key === "") {
       const prefix = url.searchParams.get("prefix") ?? "", after = atob(url.searchParams.get("cursor") ?? "");
@@ -51,6 +53,7 @@ export default {
     }
     if (request.method === "PUT") { values.set(key, body); return new Response(null, { status: 204 }); }
     if (request.method === "DELETE") { values.delete(key); return new Response(null, { status: 204 }); }
+    reads.push([key, Number(url.searchParams.get("cache_ttl"))]);
     return values.has(key) ? new Response(values.get(key)) : new Response("not found", { status: 404 });
   }
 };
@@ -178,6 +181,12 @@ impl Workerd {
     pub fn kv_get(&self, key: &str) -> Option<Vec<u8>> {
         let answer = self.kv(&Wire::get(&format!("/{key}")));
         (answer.status == 200).then_some(answer.body)
+    }
+
+    /// What was read since the last call, in order: key and `cacheTtl` in seconds, 0 for none.
+    pub fn kv_take_reads(&self) -> Vec<(String, u64)> {
+        let answer = self.kv(&Wire::get("/tests/reads"));
+        serde_json::from_slice(&answer.body).unwrap()
     }
 
     /// Makes every operation on keys that begin with `prefix` fail; nothing fails after `None`.

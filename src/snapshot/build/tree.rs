@@ -19,8 +19,10 @@ use crate::snapshot::{
     table::{ENTRY_LEN, write_table},
 };
 
-/// A shard is about this large: small enough to load and hash in a fraction of a millisecond, large enough
-/// that hundreds of customers keep it hot.
+/// A shard is about this large: small enough to load and hash in a fraction of a millisecond, and for hundreds
+/// of requests at once to load one each when KV is slow. Its few hundred customers do not keep it in an
+/// isolate's memory, nor, at most points of presence, in KV's cache for longer than some hours:
+/// `docs/scale.md` has the numbers, and what 256 KiB would change.
 pub const SHARD_TARGET_BYTES: usize = 64 * 1024;
 
 /// How many shards a snapshot has, as powers of two.

@@ -47,8 +47,8 @@ pub const CHECKS_PER_ISOLATE: f64 = 100.0;
 /// How long an isolate lives on average before the platform ends it, in seconds. Its memory is gone then.
 pub const ISOLATE_LIFE_SECS: f64 = 6.0 * 3600.0;
 
-/// How long KV keeps a value at a point of presence (`cacheTtl`), in seconds. The first is what the Worker
-/// asks for today: `OBJECT_CACHE_TTL_SECS`.
+/// How long KV keeps a value at a point of presence (`cacheTtl`), in seconds. The second is what the Worker
+/// asks for: `OBJECT_CACHE_TTL_SECS`.
 pub const CACHE_TTLS: [f64; 3] = [300.0, DAY_SECS, 7.0 * DAY_SECS];
 
 /// Fractions of all customers that change in a day.
@@ -60,7 +60,7 @@ pub const CHANGE_RATE: f64 = 0.01;
 /// Seconds between two syncs.
 pub const SYNC_SECS: f64 = 5.0;
 
-/// Largest delta, in bytes. A fuller one is compacted.
+/// Largest delta, in bytes: `DELTA_BUDGET_BYTES`. A fuller one is compacted.
 pub const DELTA_BYTES: u64 = 4 << 20;
 
 /// An isolate's memory for shards and pages: `OBJECT_CACHE_BYTES`.
@@ -108,6 +108,9 @@ pub const PAGE_ABOVE_BITS: u32 = 15;
 
 /// The same for smaller pages, as one of the remedies: 2^10 digests are 32 KiB.
 pub const SMALL_PAGE_BITS: u32 = 10;
+
+/// How long a check waits for KV at most, in seconds: `STORE_TIMEOUT_MS`.
+pub const STORE_TIMEOUT_SECS: f64 = 3.0;
 
 /// A read that the point of presence has cached, in milliseconds.
 pub const HOT_MS: f64 = 2.0;
@@ -166,8 +169,11 @@ mod tests {
         assert_eq!(OBJECT_CACHE_BYTES, limits::OBJECT_CACHE_BYTES as u64);
         assert_eq!(OBJECT_MAX_BYTES, limits::OBJECT_MAX_BYTES as u64);
         assert_eq!(TOKEN_CACHE_BYTES, 2 * limits::VERIFIED_MAX_BYTES as u64);
-        let [today, ..] = CACHE_TTLS;
-        assert_eq!(today as u64, limits::OBJECT_CACHE_TTL_SECS);
+        let [_, asked, _] = CACHE_TTLS;
+        assert_eq!(asked as u64, limits::OBJECT_CACHE_TTL_SECS);
+        assert_eq!(PACK_OBJECTS, limits::PACK_MAX_OBJECTS as u64);
+        assert_eq!(DELTA_BYTES, limits::DELTA_BUDGET_BYTES as u64);
+        assert_eq!((STORE_TIMEOUT_SECS * 1_000.0) as u64, limits::STORE_TIMEOUT_MS);
         assert_eq!(HEAD_SECS as u64, limits::HEAD_CACHE_TTL_SECS);
         assert_eq!(HEAD_SECS as i64, limits::HEAD_FRESH_SECS);
         assert_eq!(HEAD_STALE_SECS as i64, limits::HEAD_STALE_SECS);

@@ -36,7 +36,7 @@ const SIMPLIFIED: &str = "\
 
 Each of these moves the numbers; none of them is known well enough to be modelled.
 
-- **KV at a point of presence** is taken to keep a value for exactly `cacheTtl` from its fetch. In truth KV refreshes what is read often before it runs out, which makes hot values hotter, and the data centre may drop what is read rarely sooner, which makes the week's column a best case. How many points of presence share a cache is Cloudflare's to know.
+- **KV at a point of presence** is taken to keep a value for exactly `cacheTtl` from its fetch. In truth KV refreshes what is read often before it runs out, which makes hot values hotter, and the data centre may drop what is read rarely sooner, which makes the columns of a day and a week best cases. How many points of presence share a cache is Cloudflare's to know.
 - **A cold read has one price.** In truth KV asks a regional data centre first, and only then the central stores. Shards are shared by all points of presence of a region, keys of customers are not, so that this favours shards.
 - **One check for each viewing session.** Further checks of the same session find everything in memory or hot in any layout.
 - **A customer asks at one point of presence**, and all live in one time zone. Points of presence of other time zones would have their peaks at other hours, which changes little here: neither cache is limited by its peak.

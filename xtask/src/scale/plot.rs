@@ -52,7 +52,7 @@ text {{ font: 13px system-ui, sans-serif; fill: #2a2f36 }}
     );
     for (panel, left) in LEFTS.into_iter().enumerate() {
         let ttl = CACHE_TTLS.get(panel).copied().unwrap_or_default();
-        let note = if panel == 0 { ", as today" } else { "" };
+        let note = if panel == 1 { ", as Admit asks" } else { "" };
         let _ = writeln!(
             svg,
             r#"<text x="{left}" y="{y}">KV keeps a value for {ttl}{note}</text>"#,

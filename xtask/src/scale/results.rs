@@ -14,7 +14,7 @@ use super::{
     traffic::Pop,
 };
 
-/// How long KV keeps a value in what is shown for one time only: a day.
+/// How long KV keeps a value in what is shown for one time only: a day, as the Worker asks.
 pub const TTL: f64 = DAY_SECS;
 
 /// The places whose hit ratios are shown, by size.
@@ -40,16 +40,22 @@ impl Row {
         Self { layout, shape, tiers: CACHE_TTLS.map(|ttl| compute::day(&shape, ttl, CHANGE_RATE)) }
     }
 
-    /// With a day in KV.
+    /// With five minutes in KV.
+    pub const fn minutes(&self) -> &Tiers {
+        let [minutes, _, _] = &self.tiers;
+        minutes
+    }
+
+    /// With a day in KV, which is what the Worker asks for.
     pub const fn day(&self) -> &Tiers {
         let [_, day, _] = &self.tiers;
         day
     }
 
-    /// With what the Worker asks for today.
-    pub const fn today(&self) -> &Tiers {
-        let [today, _, _] = &self.tiers;
-        today
+    /// With a week in KV.
+    pub const fn week(&self) -> &Tiers {
+        let [_, _, week] = &self.tiers;
+        week
     }
 }
 

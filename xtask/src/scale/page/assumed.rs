@@ -59,10 +59,15 @@ pub fn section() -> String {
         cells([
             "KV keeps a value",
             &CACHE_TTLS.map(duration).join(", "),
-            "`cacheTtl`; the first is what the Worker asks for today, `OBJECT_CACHE_TTL_SECS`",
+            "`cacheTtl`; the day is what the Worker asks for, `OBJECT_CACHE_TTL_SECS`",
         ]),
         cells(["a hot read", &format!("{HOT_MS} ms"), "the point of presence has the value"]),
         cells(["a cold read", &format!("{COLD_MS} ms"), "it has not"]),
+        cells([
+            "a read takes at most",
+            &duration(STORE_TIMEOUT_SECS),
+            "`STORE_TIMEOUT_MS`; then the version before answers",
+        ]),
         cells([
             "to load 64 KiB",
             &format!("{:.1} ms", LOAD_MS_PER_BYTE * 65_536.0),

@@ -23,8 +23,8 @@ The lines of shards bend at both ends: on the left it is quiet, and checks wait 
 
 What the table says:
 
-- **A key per customer is cold nearly always, and at any size.** A customer comes back the next evening, long after KV has dropped the key. Keeping it for a day or a week would help, but a key that changes must not be kept: a revocation would take as long to be seen. A shard never changes, so that how long it is kept costs nothing.
-- **A shard is only hot if its customers come more often than it is dropped.** A shard of 64 KiB holds a few hundred customers, of whom each point of presence sees its own part. In five minutes that is mostly nobody.
+- **A key per customer is cold nearly always, and at any size.** A customer comes back the next evening, long after KV has dropped the key. Keeping it for a day or a week would help, but a key that changes must not be kept: a revocation would take as long to be seen. A shard never changes, and may be kept for as long as anybody likes.
+- **A shard is only hot if its customers come more often than it is dropped.** A shard of 64 KiB holds a few hundred customers, of whom each point of presence sees its own part. In five minutes that is mostly nobody, in a day it is somebody at the busier ones.
 - **Larger shards are hotter but heavier.** A shard of 1 MiB takes some {mib_ms} ms to load and hash, each time that it is not in memory, and memory holds 16 times fewer of them. A few dozen checks at once, each with a shard of its own, would fill an isolate.
 - **More customers make no shard busier.** Twice the customers make twice the shards. They only keep the head fresh.
 
