@@ -8,6 +8,8 @@ mod answer;
 mod finish;
 mod jwks_cache;
 mod load;
+#[cfg(not(target_arch = "wasm32"))]
+mod local;
 mod publish;
 mod read;
 mod snapshots;

@@ -1,0 +1,73 @@
+//! The service for an origin, which answers from its own data at this moment: the same routes, tokens,
+//! decisions and bodies, but no published snapshot, no store and nothing to wait for.
+
+use std::rc::Rc;
+
+use super::{
+    App,
+    answer::Refusal,
+    finish::Timing,
+    read::{Missing, Read},
+    seconds, unavailable,
+};
+use crate::{
+    api::{
+        error::ApiError,
+        reply::{Reply, Request},
+        route::Route,
+    },
+    ports::Platform,
+    snapshot::{
+        time::UnixSecs,
+        version::{ObjectCache, Version},
+    },
+    token::VerifiedToken,
+};
+
+impl<P: Platform> App<P> {
+    /// Verifies the request's token.
+    ///
+    /// # Errors
+    /// With the answer to a request whose token is refused, or cannot be verified now. It is not complete:
+    /// see [`Self::complete`].
+    pub fn verify(&self, request: &Request<'_>) -> Result<Rc<VerifiedToken>, Reply> {
+        self.token(request, self.now()).map_err(Reply::from)
+    }
+
+    /// Answers a read from `version`, all of whose objects are in `objects`. The answer is not complete: see
+    /// [`Self::complete`].
+    pub fn answer_from(&self, request: &Request<'_>, version: &Version, objects: &mut ObjectCache) -> Reply {
+        let now = seconds(self.platform.now_ms());
+        let read = match self.read(request, now) {
+            Ok(read) => read,
+            Err(refusal) => return refusal.into(),
+        };
+        match read.answer(version, objects, request, now) {
+            Ok(reply) => reply,
+            Err(Missing::Objects(_)) => Reply::error(ApiError::Internal, "incomplete_version"),
+            Err(Missing::Corrupt(error)) => Reply::error(ApiError::Internal, error.to_string()),
+        }
+    }
+
+    /// Adds the headers that every answer has, and writes the log line.
+    pub fn complete(&self, request: &Request<'_>, reply: Reply) -> Reply {
+        self.finish(request, reply, Timing::Memory)
+    }
+
+    fn read(&self, request: &Request<'_>, now: UnixSecs) -> Result<Read, Refusal> {
+        let route = Route::parse(request.path).ok_or(ApiError::RouteNotFound)?;
+        if !matches!(request.method, "GET" | "HEAD") {
+            return Err(ApiError::MethodNotAllowed(route.allow()).into());
+        }
+        self.checked(request, route, now)
+    }
+}
+
+impl From<Refusal> for Reply {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Reply(reply) => reply,
+            Refusal::Need(_) => Self::error(unavailable(), "not_at_hand"),
+        }
+    }
+}
