@@ -48,7 +48,12 @@ impl<P: Platform> App<P> {
     }
 
     /// The token and the parameters, before the snapshot is asked.
-    pub(super) fn checked(&self, request: &Request<'_>, route: Route<'_>, now: UnixSecs) -> Result<Read, Refusal> {
+    pub(super) fn checked(
+        &self,
+        request: &Request<'_>,
+        route: Route<'_>,
+        now: UnixSecs,
+    ) -> Result<Read, Refusal> {
         Ok(match route {
             Route::Access(id) => {
                 let token = self.token(request, now)?;

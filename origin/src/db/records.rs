@@ -76,9 +76,8 @@ impl Ref {
 /// When the database cannot be read.
 pub fn merchant(connection: &Connection, id: i64) -> Result<Option<Merchant>, DbError> {
     let mut statement = connection.prepare_cached("SELECT id, uuid, name FROM merchants WHERE id = ?1")?;
-    let row = statement.query_row([id], |row| {
-        Ok(Merchant { id: row.get(0)?, uuid: row.get(1)?, name: row.get(2)? })
-    });
+    let row = statement
+        .query_row([id], |row| Ok(Merchant { id: row.get(0)?, uuid: row.get(1)?, name: row.get(2)? }));
     Ok(row.optional()?)
 }
 
@@ -123,7 +122,11 @@ pub fn license(connection: &Connection, id: &str) -> Result<Option<License>, DbE
         test_mode: row.get(7)?,
         locales: json_at(row, 8)?,
         price_tier: from_json_or_null(row.get(9)?)?,
-        item_ids: ids(connection, "SELECT item_id FROM license_items WHERE license_id = ?1 ORDER BY position", id)?,
+        item_ids: ids(
+            connection,
+            "SELECT item_id FROM license_items WHERE license_id = ?1 ORDER BY position",
+            id,
+        )?,
     }))
 }
 
@@ -170,7 +173,11 @@ pub fn item(connection: &Connection, id: i64) -> Result<Option<Item>, DbError> {
         metadata: json_at(row, 7)?,
         content: row.get(8)?,
         plan_switch_enabled: row.get(9)?,
-        item_ids: ids(connection, "SELECT item_id FROM package_items WHERE package_id = ?1 ORDER BY position", id)?,
+        item_ids: ids(
+            connection,
+            "SELECT item_id FROM package_items WHERE package_id = ?1 ORDER BY position",
+            id,
+        )?,
         fees: fees(connection, id)?,
         created_at: at(row, 10)?,
         updated_at: at(row, 11)?,
@@ -212,11 +219,7 @@ pub fn fees(connection: &Connection, item_id: i64) -> Result<Vec<AccessFee>, DbE
 ///
 /// # Errors
 /// When the database cannot be read.
-pub fn customer_key(
-    connection: &Connection,
-    namespace: &str,
-    subject: &str,
-) -> Result<Option<i64>, DbError> {
+pub fn customer_key(connection: &Connection, namespace: &str, subject: &str) -> Result<Option<i64>, DbError> {
     let sql = "SELECT key FROM customers WHERE namespace = ?1 AND subject = ?2";
     let row = connection.prepare_cached(sql)?.query_row([namespace, subject], |row| row.get(0));
     Ok(row.optional()?)

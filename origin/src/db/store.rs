@@ -199,11 +199,7 @@ pub fn set_members(connection: &Connection, package_id: i64, members: &[i64]) ->
 ///
 /// # Errors
 /// When the database refuses it.
-pub fn insert_customer(
-    connection: &Connection,
-    customer: &Customer,
-    now: UnixSecs,
-) -> Result<i64, DbError> {
+pub fn insert_customer(connection: &Connection, customer: &Customer, now: UnixSecs) -> Result<i64, DbError> {
     let sql = "INSERT INTO customers (namespace, subject, id, uuid, merchant_id) VALUES (?1, ?2, ?3, ?4, ?5)";
     connection.prepare_cached(sql)?.execute(params![
         customer.namespace,
@@ -253,11 +249,7 @@ pub struct NewAccess {
 ///
 /// # Errors
 /// When the database refuses it.
-pub fn insert_access(
-    connection: &Connection,
-    customer_key: i64,
-    access: &NewAccess,
-) -> Result<(), DbError> {
+pub fn insert_access(connection: &Connection, customer_key: i64, access: &NewAccess) -> Result<(), DbError> {
     let sql = "INSERT INTO accesses (customer_key, id, item_id, fee_id, starts_at, expires_at, created_at)
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
     let NewAccess { id, item_id, fee_id, starts_at, expires_at, created_at } = access;
