@@ -5,6 +5,10 @@ use std::time::Duration;
 /// Longest body of a write. The largest is a bulk change of fees: 1,000 of 500 bytes.
 pub const BODY_MAX_BYTES: usize = 512 * 1024;
 
+/// How much of a body that is too long is read all the same: a client that is still sending when the connection
+/// ends learns of a broken connection, not of the 413. More than that nobody sends by mistake.
+pub const BODY_DRAINED_BYTES: usize = 8 * 1024 * 1024;
+
 /// How long a client may take to send a body.
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 

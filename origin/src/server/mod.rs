@@ -23,7 +23,7 @@ use tokio_stream::StreamExt as _;
 use self::{feed::Exports, pool::Pool};
 use crate::{
     db,
-    limits::{BODY_MAX_BYTES, BODY_TIMEOUT, RETRY_AFTER_SECS, SIGN_IN_WORKERS, WORKERS},
+    limits::{BODY_DRAINED_BYTES, BODY_MAX_BYTES, BODY_TIMEOUT, RETRY_AFTER_SECS, SIGN_IN_WORKERS, WORKERS},
     service::{Incoming, Outcome, Shared, route::Endpoint},
     settings::Settings,
     tokens::keys::Signer,
@@ -102,7 +102,7 @@ impl Server {
                 .or_else(|| Some(peer?.0.ip().to_string()))
                 .unwrap_or_default(),
             country: named(&self.country_header).unwrap_or_default(),
-            body: read_body(headers, body).await,
+            body: read_body(body).await,
         }
     }
 }
@@ -112,21 +112,19 @@ fn text(headers: &HeaderMap, name: &str) -> String {
     headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
 }
 
-async fn read_body(headers: &HeaderMap, body: Body) -> wire::Body {
-    let length = text(headers, "content-length").parse::<usize>();
-    if length.is_ok_and(|length| length > BODY_MAX_BYTES) {
-        return wire::Body::TooLarge;
-    }
+async fn read_body(body: Body) -> wire::Body {
     let read = async {
-        let (mut chunks, mut bytes) = (body.into_data_stream(), Vec::new());
+        let (mut chunks, mut bytes, mut size_bytes) = (body.into_data_stream(), Vec::new(), 0_usize);
         while let Some(chunk) = chunks.next().await {
             let Ok(chunk) = chunk else { return wire::Body::Interrupted };
-            if bytes.len().saturating_add(chunk.len()) > BODY_MAX_BYTES {
-                return wire::Body::TooLarge;
+            size_bytes = size_bytes.saturating_add(chunk.len());
+            if size_bytes > BODY_DRAINED_BYTES {
+                break;
+            } else if size_bytes <= BODY_MAX_BYTES {
+                bytes.extend_from_slice(&chunk);
             }
-            bytes.extend_from_slice(&chunk);
         }
-        wire::Body::Whole(bytes)
+        if size_bytes > BODY_MAX_BYTES { wire::Body::TooLarge } else { wire::Body::Whole(bytes) }
     };
     tokio::time::timeout(BODY_TIMEOUT, read).await.unwrap_or(wire::Body::Interrupted)
 }

@@ -232,7 +232,7 @@ mod tests {
 
     #[test]
     fn the_example_of_rfc_7636() {
-        let challenge = "E9Melhoa2OwvFrEMTJeguCHaoeK1t8URWbuGJSstw-cM";
+        let challenge = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
         assert!(is_verifier("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk", challenge));
         assert!(!is_verifier("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXl", challenge));
         assert!(!is_verifier("", challenge));

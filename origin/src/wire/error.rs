@@ -6,7 +6,7 @@ use admit::api::{
     error::ApiError,
     reply::{Body, Caching, Reply},
 };
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::{db::DbError, limits::RETRY_AFTER_SECS};
 
@@ -90,10 +90,15 @@ fn fields_reply(status: u16, problems: BTreeMap<String, String>) -> Reply {
 }
 
 fn reply(status: u16, message: &str, errors: Map<String, Value>, reason: &'static str) -> Reply {
-    let body = json!({"code": status, "message": message, "errors": errors});
+    // Members in the order of the edge's own errors.
+    let body = format!(
+        r#"{{"code":{status},"message":{},"errors":{}}}"#,
+        Value::from(message),
+        Value::Object(errors)
+    );
     Reply {
         status,
-        body: Body::Json(body.to_string()),
+        body: Body::Json(body),
         caching: Caching::Private,
         headers: Vec::new(),
         reason: Cow::Borrowed(reason),
@@ -102,6 +107,8 @@ fn reply(status: u16, message: &str, errors: Map<String, Value>, reason: &'stati
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn body(refused: Refused) -> Value {

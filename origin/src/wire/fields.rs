@@ -95,7 +95,7 @@ impl<'a> Fields<'a> {
         match self.value(name)? {
             Value::Number(number) => Some(number.clone()),
             // Parsed as JSON: no sign `+`, no `inf`, no blanks, no hexadecimals.
-            Value::String(text) => serde_json::from_str(text).ok(),
+            Value::String(text) if text.trim() == text => serde_json::from_str(text).ok(),
             _ => None,
         }
     }
