@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::{CODE_TTL_SECS, identity, oauth::keep_code, refresh::Remembered, secret};
 use crate::{
-    db::{DbError, from_json},
+    db::from_json,
     limits::TEXT_MAX_BYTES,
     service::{Incoming, Shared},
     wire::{self, Fields, Refused, form},
@@ -95,8 +95,7 @@ fn read(
     let sql = "SELECT redirect_uris_json FROM clients WHERE client_id = ?1";
     let registered: Option<String> =
         connection.prepare_cached(sql)?.query_row([&client_id], |row| row.get(0)).optional()?;
-    let registered: Vec<String> =
-        registered.as_deref().map(from_json).transpose().map_err(DbError::from)?.unwrap_or_default();
+    let registered: Vec<String> = registered.as_deref().map(from_json).transpose()?.unwrap_or_default();
     if !registered.contains(&redirect_uri) {
         return Ok(Err(page(400, "<p>This app is not known, or may not be returned to.</p>")));
     }
