@@ -82,6 +82,8 @@ CREATE TABLE license_items (
     item_id    INTEGER NOT NULL REFERENCES items,
     PRIMARY KEY (license_id, item_id)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX licenses_of_item ON license_items (item_id);
+CREATE INDEX licenses_of_app ON licenses (app_id);
 
 -- A fee's number is unique within its item, as the publish schema has it.
 CREATE TABLE fees (

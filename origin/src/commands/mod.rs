@@ -1,6 +1,7 @@
 //! The sub-commands.
 
 mod accounts;
+mod customers;
 mod serve;
 
 use std::path::PathBuf;
@@ -25,6 +26,9 @@ pub enum Command {
     /// Keys that sign tokens
     #[command(subcommand)]
     Keys(Keys),
+    /// Customers, who come and go
+    #[command(subcommand)]
+    Customer(customers::Customer),
     /// Accounts that sign in with a password
     #[command(subcommand)]
     Account(accounts::Account),
@@ -66,6 +70,7 @@ impl Command {
                 println!("{}", keys::rotate(&mut connection, Clock::system().now(), access_ttl_secs)?);
                 Ok(())
             }
+            Self::Customer(customer) => customer.run(),
             Self::Account(account) => account.run(),
             Self::Client(client) => client.run(),
         }

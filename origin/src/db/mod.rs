@@ -1,6 +1,7 @@
 //! The database: SQLite in one file, with a write-ahead log, so that readers never wait for the writer.
 
 pub mod changes;
+pub mod customers;
 pub mod export;
 pub mod import;
 pub mod numbers;

@@ -2,12 +2,12 @@
 //! one read transaction, made into a snapshot of just that by the publisher's own builder, and answered by the
 //! edge's own code. Edge and origin thus cannot differ but by what they know.
 
-use std::rc::Rc;
+use std::{collections::BTreeSet, rc::Rc};
 
 use admit::{
     api::{
         reply::{Reply, Request},
-        route::{Id, Route},
+        route::Route,
     },
     app::App,
     snapshot::{
@@ -21,10 +21,10 @@ use admit::{
         version::{ObjectCache, Version},
     },
 };
-use rusqlite::Connection;
+use rusqlite::{Connection, ToSql, types::FromSql};
 
 use super::platform::OriginPlatform;
-use crate::db::{self, DbError, records, records::Ref};
+use crate::db::{self, DbError, records::Ref};
 
 /// Why a read cannot be answered. None of it is the client's fault.
 #[derive(Debug, thiserror::Error)]
@@ -78,76 +78,92 @@ pub fn answer(
     Ok((app.answer_from(request, &version, &mut objects), seq))
 }
 
-/// What a read can concern: all that has a say in any decision, the item, what leads to it, the customer.
+/// What a read can concern: the item and what leads to it, the customer, the token's client.
 fn concerned(
     app: &App<OriginPlatform>,
     connection: &Connection,
     request: &Request<'_>,
-) -> Result<Vec<Ref>, DbError> {
-    let mut concerned = Vec::new();
-    names(connection, "SELECT id FROM merchants", Ref::Merchant, &mut concerned)?;
-    names(connection, "SELECT id FROM apps", Ref::App, &mut concerned)?;
-    names(connection, "SELECT id FROM access_types", Ref::AccessType, &mut concerned)?;
-    names(connection, "SELECT id FROM licenses", Ref::License, &mut concerned)?;
-    let others = match Route::parse(request.path) {
+) -> Result<BTreeSet<Ref>, DbError> {
+    let mut concerned = Concerned { connection, records: BTreeSet::new() };
+    match Route::parse(request.path) {
         Some(Route::Access(id)) => {
-            customer(app, request, &mut concerned);
-            others(connection, "SELECT package_id FROM package_items WHERE item_id = ?1", id, &mut concerned)?
+            let id = id.number();
+            concerned.items(PACKAGES_OF, id)?;
+            let sql = "SELECT license_id FROM license_items WHERE item_id = ?1 UNION SELECT license_id
+                       FROM license_items JOIN package_items ON package_id = license_items.item_id
+                       WHERE package_items.item_id = ?1";
+            concerned.licenses(sql, id)?;
+            concerned.token(app, request)?;
         }
         Some(Route::License) => {
-            customer(app, request, &mut concerned);
-            Vec::new()
+            if let Some(client_id) = concerned.token(app, request)? {
+                let sql = "SELECT id FROM licenses WHERE app_id =
+                           (SELECT app_id FROM clients WHERE client_id = ?1)";
+                concerned.licenses(sql, &client_id)?;
+            }
         }
-        Some(Route::PackageItems(id)) => {
-            others(connection, "SELECT item_id FROM package_items WHERE package_id = ?1", id, &mut concerned)?
-        }
+        Some(Route::PackageItems(id)) => concerned.items(MEMBERS_OF, id.number())?,
         Some(
             Route::Item(id)
             | Route::MerchantItem(_, id)
             | Route::Fees(id)
             | Route::Fee(id, _)
             | Route::Package(id),
-        ) => {
-            concerned.extend(id.number().map(Ref::Item));
-            Vec::new()
-        }
-        _ => Vec::new(),
-    };
-    concerned.extend(others.into_iter().map(Ref::Item));
-    Ok(concerned)
-}
-
-fn names<Id: rusqlite::types::FromSql>(
-    connection: &Connection,
-    sql: &str,
-    name: fn(Id) -> Ref,
-    concerned: &mut Vec<Ref>,
-) -> Result<(), DbError> {
-    let mut statement = connection.prepare_cached(sql)?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        concerned.push(name(row.get(0)?));
+        ) => concerned.items(NO_OTHERS, id.number())?,
+        _ => {}
     }
-    Ok(())
+    Ok(concerned.records)
 }
 
-/// An item, and the items that `sql` finds beside it.
-fn others(
-    connection: &Connection,
-    sql: &str,
-    id: Id<'_>,
-    concerned: &mut Vec<Ref>,
-) -> Result<Vec<i64>, DbError> {
-    let Some(id) = id.number() else { return Ok(Vec::new()) };
-    concerned.push(Ref::Item(id));
-    records::ids(connection, sql, id)
+const PACKAGES_OF: &str = "SELECT package_id FROM package_items WHERE item_id = ?1";
+const MEMBERS_OF: &str = "SELECT item_id FROM package_items WHERE package_id = ?1";
+const NO_OTHERS: &str = "SELECT id FROM items WHERE id = ?1";
+
+struct Concerned<'c> {
+    connection: &'c Connection,
+    records: BTreeSet<Ref>,
 }
 
-/// Whom the token names. One that is refused is answered by the service: nobody is concerned.
-fn customer(app: &App<OriginPlatform>, request: &Request<'_>, concerned: &mut Vec<Ref>) {
-    if let Ok(token) = app.verify(request) {
-        let (namespace, subject) = (token.principal.namespace.to_string(), token.principal.subject.clone());
-        concerned.push(Ref::Customer { namespace, subject });
+impl Concerned<'_> {
+    /// Adds what `sql` finds.
+    fn add<Id: FromSql>(&mut self, sql: &str, of: impl ToSql, name: fn(Id) -> Ref) -> Result<(), DbError> {
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut rows = statement.query([of])?;
+        while let Some(row) = rows.next()? {
+            self.records.insert(name(row.get(0)?));
+        }
+        Ok(())
+    }
+
+    /// Adds an item, the items that `sql` finds beside it, and what their fees sell.
+    fn items(&mut self, sql: &str, id: Option<i64>) -> Result<(), DbError> {
+        let Some(id) = id else { return Ok(()) };
+        self.records.insert(Ref::Item(id));
+        self.add(sql, id, Ref::Item)?;
+        // All of them are one merchant's.
+        self.add("SELECT merchant_id FROM items WHERE id = ?1", id, Ref::Merchant)?;
+        let sql =
+            "SELECT id FROM access_types WHERE account_id = (SELECT merchant_id FROM items WHERE id = ?1)";
+        self.add(sql, id, Ref::AccessType)
+    }
+
+    /// Adds the licences that `sql` finds, and their apps.
+    fn licenses(&mut self, sql: &str, of: impl ToSql + Copy) -> Result<(), DbError> {
+        self.add(sql, of, Ref::License)?;
+        self.add(&format!("SELECT app_id FROM licenses WHERE id IN ({sql})"), of, Ref::App)
+    }
+
+    /// Adds whom and what the token names; its client. One that is refused is answered by the service: it
+    /// concerns nobody.
+    fn token(&mut self, app: &App<OriginPlatform>, request: &Request<'_>) -> Result<Option<String>, DbError> {
+        let Ok(token) = app.verify(request) else { return Ok(None) };
+        let principal = &token.principal;
+        let (namespace, subject) = (principal.namespace.to_string(), principal.subject.clone());
+        self.records.insert(Ref::Customer { namespace, subject });
+        if let Some(client_id) = &principal.client_id {
+            self.add("SELECT app_id FROM clients WHERE client_id = ?1", client_id, Ref::App)?;
+        }
+        Ok(principal.client_id.clone())
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, thread};
 
+use origin::db::customers;
 use serde_json::json;
 
 use crate::support::Origin;
@@ -35,14 +36,10 @@ fn a_hundred_buyers_in_a_row_and_at_once_with_not_one_stale_denial() {
             scope.spawn(move || {
                 for number in part * 25..(part + 1) * 25 {
                     let subject = format!("buyer-{number}");
-                    let id = 500_000 + number;
-                    origin
-                        .connection()
-                        .execute(
-                            "INSERT INTO customers (namespace, subject, id, uuid, merchant_id) VALUES ('vendor', ?1, ?2, ?3, 2101)",
-                            rusqlite::params![subject, id, uuid::Uuid::new_v4().to_string()],
-                        )
-                        .unwrap();
+                    let mut connection = origin.connection();
+                    let customer =
+                        customers::add(&mut connection, 2101, "vendor", &subject, origin.now()).unwrap();
+                    let id = customer.id;
                     let token = origin.token(json!({"sub": subject, "mid": 2101}));
                     let check = || origin.ask("GET", "/items/5101/access").bearer(&token).send();
                     check().refused(402, "No access");

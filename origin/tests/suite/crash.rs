@@ -2,7 +2,6 @@
 //! answer is there wholly or not at all, and `seq`, change log and data agree.
 
 use std::{
-    collections::BTreeMap,
     io::{BufRead, BufReader},
     process::{Child, Command, Stdio},
     sync::Mutex,
@@ -58,7 +57,7 @@ fn merchant() -> String {
 }
 
 /// Grants until the origin is gone. What it said of each: `seq` and number.
-fn grant_until_it_ends(url: &str, answered: &Mutex<BTreeMap<u64, i64>>) {
+fn grant_until_it_ends(url: &str, answered: &Mutex<Vec<(u64, i64)>>) {
     let form = format!("item_id=5101&consumer_id={CUSTOMER}&expires_at=2100-01-01T00:00:00Z");
     loop {
         let url = format!("{url}/items/access");
@@ -67,17 +66,17 @@ fn grant_until_it_ends(url: &str, answered: &Mutex<BTreeMap<u64, i64>>) {
         if answer.status != 201 {
             return;
         }
-        answered.lock().unwrap().insert(answer.seq(), answer.json()["id"].as_i64().unwrap());
+        answered.lock().unwrap().push((answer.seq(), answer.json()["id"].as_i64().unwrap()));
     }
 }
 
 #[test]
 fn killed_in_the_middle_of_writes_everything_agrees() {
     let dir = Dir::new();
-    let mut all_answered = BTreeMap::new();
+    let mut all_answered = Vec::new();
     for round in 0..5_u64 {
         let process = Process::start(&dir);
-        let answered = Mutex::new(BTreeMap::new());
+        let answered = Mutex::new(Vec::new());
         let url = process.url.clone();
         thread::scope(|scope| {
             for _ in 0..3 {

@@ -10,7 +10,10 @@ use std::{
 use origin::{db, db::changes};
 use serde_json::json;
 
-use crate::support::{Ask, CUSTOMER_SUBJECT, FEED_SECRET, Origin};
+use crate::{
+    support::{Ask, CUSTOMER_SUBJECT, FEED_SECRET, Origin},
+    tokens::command,
+};
 
 #[test]
 fn who_may_read_it() {
@@ -206,4 +209,27 @@ fn an_export_is_of_one_moment_while_others_write() {
         }
     });
     assert_eq!(db::seq(&origin.connection()).unwrap(), 31);
+}
+
+#[test]
+fn customers_come_and_go() {
+    let origin = Origin::start();
+    let seq = origin.seq();
+    let name = ["--customer", "vendor:5b1d0a9e-7a30-4f3c-9a3e-2f0f6d3f8a11"];
+    let id = command(&origin, &[&["customer", "add", "--merchant", "2101"], &name[..]].concat(), "").unwrap();
+    assert!(command(&origin, &[&["customer", "add", "--merchant", "2101"], &name[..]].concat(), "").is_err());
+    assert!(command(&origin, &["customer", "add", "--merchant", "1", "--customer", "vendor:x"], "").is_err());
+    assert!(
+        command(&origin, &["customer", "add", "--merchant", "2101", "--customer", "vendor:"], "").is_err()
+    );
+    let grant = format!("item_id=5101&consumer_id={id}&expires_at=2100-01-01T00:00:00Z");
+    origin.write("POST", "/items/access", &grant).expect(201);
+    command(&origin, &[&["customer", "remove"], &name[..]].concat(), "").unwrap();
+    assert!(command(&origin, &[&["customer", "remove"], &name[..]].concat(), "").is_err());
+    let changes = origin.feed(&format!("/changes?after={seq}")).expect(200).lines();
+    let subject = "5b1d0a9e-7a30-4f3c-9a3e-2f0f6d3f8a11";
+    assert_eq!((changes.len(), &changes[0]["put"][0]["uuid"]), (3, &json!(subject)));
+    let gone = json!([{"type": "customer", "namespace": "vendor", "subject": subject}]);
+    assert_eq!((&changes[2]["put"], &changes[2]["remove"]), (&json!([]), &gone));
+    origin.write("POST", "/items/access", &grant).invalid(&["consumer_id"]);
 }

@@ -33,13 +33,22 @@ fn the_same_again_gets_the_same_answer_and_changes_nothing() {
 fn the_key_of_another_request_is_refused() {
     let origin = Origin::start();
     grant(&origin, "a", 5101).expect(201);
-    let seq = origin.seq();
+    let seq = origin.seq() + 1;
     grant(&origin, "a", 5102).invalid(&["Idempotency-Key"]);
     let ask = |method, path: &str, form: &str| {
         origin.ask(method, path).bearer(&origin.merchant()).header("idempotency-key", "a").form(form).send()
     };
     ask("PATCH", "/v2/items/5101", "title=x").invalid(&["Idempotency-Key"]);
     ask("DELETE", "/v2/items/5101", "").invalid(&["Idempotency-Key"]);
+    // The same but for the path, the method, or the query.
+    let other = |method, path: &str| {
+        let ask = origin.ask(method, path).bearer(&origin.merchant()).header("idempotency-key", "b");
+        ask.form("item_type=brightcove_asset&title=x").send()
+    };
+    other("PATCH", "/v2/items/5101").expect(201);
+    other("PATCH", "/v2/items/5102").invalid(&["Idempotency-Key"]);
+    other("PUT", "/v2/items/5101").invalid(&["Idempotency-Key"]);
+    other("PATCH", "/v2/items/5101?x=y").invalid(&["Idempotency-Key"]);
     assert_eq!(origin.seq(), seq);
     // Keys are the callers' own.
     let other = origin.ask("PATCH", "/v2/items/6201").bearer(&origin.other_merchant());

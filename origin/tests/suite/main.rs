@@ -1,4 +1,10 @@
 //! The origin, asked over HTTP: a real server on a real database, a client of its own.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "the helpers of a test may fail loudly too: clippy.toml excuses only the tests themselves"
+)]
 
 mod concurrency;
 mod crash;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use origin::db::customers;
 use proptest::{prelude::*, strategy::ValueTree as _, test_runner::TestRunner};
 use serde_json::Value;
 
@@ -82,23 +83,13 @@ fn make(origin: &Origin, made: &mut Vec<i64>, write: &Write) {
     }
 }
 
-/// A customer goes, as no route of the API has it.
+/// A customer goes, or comes back with nothing.
 fn forget(origin: &Origin, id: i64) {
     let mut connection = origin.connection();
-    let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate).unwrap();
-    let names: Vec<(String, String)> = transaction
-        .prepare("DELETE FROM customers WHERE id = ?1 RETURNING namespace, subject")
-        .unwrap()
-        .query_map([id], |row| Ok((row.get(0)?, row.get(1)?)))
-        .unwrap()
-        .collect::<Result<_, _>>()
-        .unwrap();
-    let mut change = origin::db::changes::Change::default();
-    for (namespace, subject) in names {
-        change.touch(origin::db::records::Ref::Customer { namespace, subject });
+    let subject = format!("come-and-go-{id}");
+    if !customers::remove(&mut connection, "vendor", &subject, origin.now()).unwrap() {
+        customers::add(&mut connection, 2101, "vendor", &subject, origin.now()).unwrap();
     }
-    change.log(&transaction, origin.now()).unwrap();
-    transaction.commit().unwrap();
 }
 
 /// What a follower has: records by type and name.
