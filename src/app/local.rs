@@ -44,8 +44,15 @@ impl<P: Platform> App<P> {
         };
         match read.answer(version, objects, request, now) {
             Ok(reply) => reply,
-            Err(Missing::Objects(_)) => Reply::error(ApiError::Internal, "incomplete_version"),
-            Err(Missing::Corrupt(error)) => Reply::error(ApiError::Internal, error.to_string()),
+            Err(Missing::Objects(_)) => Reply::error(unavailable(), "unreadable"),
+            Err(Missing::Corrupt(error)) => {
+                let log = self.platform.log();
+                log.log(format_args!(
+                    r#"{{"event":"corrupt","seq":{},"error":"{error}"}}"#,
+                    version.head.seq
+                ));
+                Reply::error(unavailable(), "unreadable")
+            }
         }
     }
 
@@ -63,11 +70,12 @@ impl<P: Platform> App<P> {
     }
 }
 
+/// An origin has its issuers' keys at hand: nothing else has to be fetched for a read.
 impl From<Refusal> for Reply {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::Reply(reply) => reply,
-            Refusal::Need(_) => Self::error(unavailable(), "not_at_hand"),
+            Refusal::Need(_) => Self::error(unavailable(), "keys_unavailable"),
         }
     }
 }

@@ -8,7 +8,6 @@ mod answer;
 mod finish;
 mod jwks_cache;
 mod load;
-#[cfg(not(target_arch = "wasm32"))]
 mod local;
 mod publish;
 mod read;
