@@ -72,3 +72,28 @@ pub const KEEP_CHANGES_DEFAULT: u64 = 1_000_000;
 
 /// The log is cut every so many changes.
 pub const CUT_EVERY: u64 = 1_000;
+
+/// Connections at the same time. Each may have a request in the queue or wait for changes; a descriptor each.
+pub const CONNECTIONS_MAX: usize = 800;
+
+/// How long a client may take to send a request's headers, and be silent between two requests.
+pub const HEADERS_TIMEOUT: Duration = Duration::from_secs(75);
+
+/// Pause after a connection that could not be accepted.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long a server that is to end goes on answering what it has begun.
+pub const END_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Accesses of one customer. At some 120 bytes each they make a line of 1.2 MB, of the 16 MiB that a publisher
+/// reads: one customer's must never keep everybody else's news from the edge.
+pub const ACCESSES_MAX: usize = 10_000;
+
+/// Members of one package: some 900 KB of a line.
+pub const MEMBERS_MAX: usize = 100_000;
+
+/// Fees of one item. Their JSON lies in the item's record, at some 600 bytes each.
+pub const FEES_MAX: usize = 1_000;
+
+/// Keys that verify at the same time. The edge takes 32 of an issuer.
+pub const KEYS_MAX: i64 = 16;

@@ -35,6 +35,9 @@ pub enum DbError {
     /// A column holds what no version of this program writes.
     #[error("a record cannot be read: {0}")]
     Json(#[from] serde_json::Error),
+    /// Keys were rotated too often.
+    #[error("too many keys still verify: wait until the tokens of the oldest have ended")]
+    TooManyKeys,
     /// The data cannot be what it is.
     #[error("the database is inconsistent: {0}")]
     Inconsistent(&'static str),

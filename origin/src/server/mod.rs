@@ -1,5 +1,6 @@
 //! HTTP: requests are read as far as the service reads them, answers are written as it gives them.
 
+mod accept;
 mod feed;
 mod pool;
 
@@ -54,13 +55,13 @@ pub async fn serve(
 ) -> Result<()> {
     let (is_ending, ending) = watch::channel(false);
     let server = Arc::new(Server::start(settings, ending)?);
-    let service =
-        Router::new().fallback(handle).with_state(server).into_make_service_with_connect_info::<SocketAddr>();
+    let router = Router::new().fallback(handle).with_state(server);
     let end = async move {
         end.await;
         let _ = is_ending.send(true);
     };
-    Ok(axum::serve(listener, service).with_graceful_shutdown(end).await?)
+    accept::serve(listener, router, end).await;
+    Ok(())
 }
 
 impl Server {
@@ -107,9 +108,12 @@ impl Server {
     }
 }
 
-/// The header's value; empty when there is none, or it is no text.
+/// The header's value; empty when there is none. One that was sent twice is joined, as the edge sees it: then no
+/// token passes for the token, and no two readers pick different ones. One that is no text is a mark that means
+/// nothing.
 fn text(headers: &HeaderMap, name: &str) -> String {
-    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
+    let values = headers.get_all(name).iter().map(|value| value.to_str().unwrap_or("\u{fffd}"));
+    values.collect::<Vec<_>>().join(", ")
 }
 
 async fn read_body(body: Body) -> wire::Body {

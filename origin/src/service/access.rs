@@ -19,6 +19,7 @@ use crate::{
         records::{self, Ref},
         store::{self, NewAccess},
     },
+    limits::ACCESSES_MAX,
     wire::{Fields, Refused},
 };
 
@@ -58,6 +59,10 @@ pub fn grant(job: &mut Job<'_>) -> Result<Answer, Refused> {
     let Some((_, customer)) = customers.first() else {
         return Err(Refused::field("consumer_id", "The consumer_id must name a customer of yours"));
     };
+    if customers.iter().any(|(_, customer)| customer.accesses.len() >= ACCESSES_MAX) {
+        let problem = format!("The consumer_id has {ACCESSES_MAX} accesses already");
+        return Err(Refused::field("consumer_id", &problem));
+    }
     let access = NewAccess {
         id: job.number(Kind::Access)?,
         item_id,

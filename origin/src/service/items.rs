@@ -19,7 +19,7 @@ use crate::{
         records::{self, Ref},
         store,
     },
-    limits::{CONTENT_MAX_BYTES, TEXT_MAX_BYTES},
+    limits::{CONTENT_MAX_BYTES, MEMBERS_MAX, TEXT_MAX_BYTES},
     wire::{Fields, Refused},
 };
 
@@ -216,6 +216,9 @@ pub fn change_members(job: &mut Job<'_>, id: i64) -> Result<Answer, Refused> {
         } else if !members.contains(&item_id) {
             members.push(item_id);
         }
+    }
+    if members.len() > MEMBERS_MAX {
+        fields.wrong("add_asset_ids", &format!("must not make a package of more than {MEMBERS_MAX}"));
     }
     fields.finish()?;
     members.retain(|member| !removed.contains(member));

@@ -27,6 +27,7 @@ use crate::{
         records::{self, Ref},
         store,
     },
+    limits::FEES_MAX,
     wire::Refused,
 };
 
@@ -88,10 +89,13 @@ impl Job<'_> {
     /// Stores an item and its fees. Members of packages stay as they are.
     ///
     /// # Errors
-    /// When the database cannot be written.
-    pub fn put_item(&mut self, item: &Item) -> Result<(), DbError> {
+    /// 422 when it has too many fees, or when the database cannot be written.
+    pub fn put_item(&mut self, item: &Item) -> Result<(), Refused> {
+        if item.fees.len() > FEES_MAX {
+            return Err(Refused::field("id", &format!("An item has at most {FEES_MAX} fees")));
+        }
         self.change.touch(Ref::Item(item.id));
-        store::put_item(self.db, item, self.now)
+        Ok(store::put_item(self.db, item, self.now)?)
     }
 
     /// The item as answers show it, without `content`.

@@ -7,7 +7,10 @@ use jwt_compact::{Algorithm, AlgorithmSignature, alg::Es256, jwk::JsonWebKey};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::{Map, Value, json};
 
-use crate::db::{DbError, from_json};
+use crate::{
+    db::{DbError, from_json},
+    limits::KEYS_MAX,
+};
 
 type Key = <Es256 as Algorithm>::SigningKey;
 
@@ -61,6 +64,10 @@ pub fn rotate(connection: &mut Connection, now: UnixSecs, ttl_secs: i64) -> Resu
     let until = now.saturating_add(ttl_secs).saturating_add(60);
     transaction.execute("UPDATE signing_keys SET verify_until = ?1 WHERE verify_until IS NULL", [until])?;
     transaction.execute("DELETE FROM signing_keys WHERE verify_until < ?1", [now])?;
+    let count: i64 = transaction.query_row("SELECT count(*) FROM signing_keys", [], |row| row.get(0))?;
+    if count >= KEYS_MAX {
+        return Err(DbError::TooManyKeys);
+    }
     let signer = make(&transaction, now)?;
     transaction.commit()?;
     Ok(signer.kid)

@@ -6,9 +6,12 @@
     reason = "the helpers of a test may fail loudly too: clippy.toml excuses only the tests themselves"
 )]
 
+mod catalogue;
 mod concurrency;
 mod crash;
+mod documents;
 mod feed;
+mod grants;
 mod idempotency;
 mod oauth;
 mod protocol;

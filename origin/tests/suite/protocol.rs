@@ -85,6 +85,20 @@ fn tokens_come_with_and_without_a_scheme() {
     }
 }
 
+#[test]
+fn a_header_that_was_sent_twice_is_neither() {
+    let origin = Origin::start();
+    let write = |first: &str, second: &str| {
+        let ask = origin.ask("PATCH", "/v2/items/5101").bearer(first).bearer(second);
+        ask.form("title=x").send()
+    };
+    write(&origin.merchant(), &origin.customer()).refused(401, "Invalid auth token");
+    write(&origin.customer(), &origin.merchant()).refused(401, "Invalid auth token");
+    let ask =
+        origin.ask("PATCH", "/v2/items/5101").bearer(&origin.merchant()).header("content-type", "text/plain");
+    ask.form("title=x").send().refused(415, "Unsupported media type");
+}
+
 /// Bytes of the test's own on a connection of their own; what comes back.
 fn raw(origin: &Origin, request: &str) -> String {
     let mut stream = TcpStream::connect(origin.url.strip_prefix("http://").unwrap()).unwrap();

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use admit::snapshot::source::{Lines, Strictness};
 use origin::db::customers;
 use proptest::{prelude::*, strategy::ValueTree as _, test_runner::TestRunner};
 use serde_json::Value;
@@ -133,6 +134,12 @@ fn an_export_and_the_changes_after_it_give_the_next_export() {
             }
         }
         assert_eq!((seq, state), exported(&origin), "{writes:?}");
+        // Whatever was written, a publisher takes it.
+        let export = origin.feed("/export").expect(200).text;
+        let mut lines = Lines::default();
+        lines.read("export", export.as_bytes(), Strictness::ReadOn).unwrap();
+        lines.check(origin.now());
+        assert!(lines.errors.is_empty(), "{:?}", lines.errors);
     }
     assert!(removed > 0, "some customers went");
 }

@@ -6,6 +6,7 @@ use std::{
 };
 
 use base64ct::{Base64UrlUnpadded, Encoding};
+use origin::tokens::keys;
 use serde_json::{Value, json};
 
 use crate::support::{Answer, CUSTOMER, CUSTOMER_SUBJECT, MERCHANT, MERCHANT_UUID, Origin};
@@ -247,6 +248,21 @@ fn keys_are_rotated_while_it_serves() {
     assert_eq!(jwks(), [kid]);
     let new = sign_in()["access_token"].clone();
     check(&origin, &new).refused(402, "No access");
+}
+
+#[test]
+fn keys_are_not_rotated_more_often_than_an_edge_can_follow() {
+    let origin = Origin::start();
+    // It answers: it has made its first key.
+    origin.ask("GET", "/healthz").send().expect(200);
+    let mut connection = origin.connection();
+    for _ in 1..16 {
+        keys::rotate(&mut connection, origin.now(), 3_600).unwrap();
+    }
+    assert!(keys::rotate(&mut connection, origin.now(), 3_600).is_err());
+    // A token of any of them still verifies.
+    origin.grant(5101).expect(201);
+    keys::rotate(&mut connection, origin.now() + 3_700, 3_600).unwrap();
 }
 
 #[test]
