@@ -73,6 +73,10 @@ pub const KEEP_CHANGES_DEFAULT: u64 = 1_000_000;
 /// The log is cut every so many changes.
 pub const CUT_EVERY: u64 = 1_000;
 
+/// How long an issuer may take to send its keys. A thread waits for it; while the issuer is down, each asks once
+/// in 10 s at most.
+pub const JWKS_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// Connections at the same time. Each may have a request in the queue or wait for changes; a descriptor each.
 pub const CONNECTIONS_MAX: usize = 800;
 

@@ -2,8 +2,8 @@
 
 use std::{collections::BTreeMap, fmt, path::PathBuf};
 
-use admit::{config::Config, snapshot::time::UnixSecs, token::KeysConfig};
-use anyhow::{Context, Result, bail};
+use admit::{config::Config, snapshot::time::UnixSecs};
+use anyhow::{Context, Result};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
@@ -76,23 +76,20 @@ impl Settings {
             "audience": {"any_of": [self.audience]},
             "keys": {"jwks": keys::public_set(connection, now)?},
         });
-        let mut issuers = vec![own];
+        let mut issuers = vec![own.clone()];
         if let Some(others) = self.variables.get("ISSUERS") {
             let others: Vec<Value> = serde_json::from_str(others).context("ISSUERS is no JSON array")?;
-            issuers.extend(others);
+            // The edge's list has this origin, too; its keys are at hand here.
+            issuers.extend(others.into_iter().filter(|other| other.get("issuer") != own.get("issuer")));
         }
         let issuers = Value::Array(issuers).to_string();
         let config = Config::parse(&|name| match name {
             "ISSUERS" => Some(issuers.clone()),
             "SNAPSHOT_KEYS" => Some(NO_SNAPSHOT_KEY.to_owned()),
+            // There is no store to keep fetched keys in.
+            "JWKS_CACHE_SECRET" => None,
             _ => self.variables.get(name).cloned(),
         })?;
-        // An origin that asked other hosts at each unknown key would wait for them with its database open.
-        if let Some(issuer) =
-            config.issuers.iter().find(|issuer| matches!(issuer.keys, KeysConfig::JwksUrl(_)))
-        {
-            bail!("ISSUERS: {}: give its keys as jwks or secret, none are fetched here", issuer.issuer);
-        }
         Ok(config)
     }
 }

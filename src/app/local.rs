@@ -4,7 +4,7 @@
 use std::rc::Rc;
 
 use super::{
-    App,
+    App, Need,
     answer::Refusal,
     finish::Timing,
     read::{Missing, Read},
@@ -25,13 +25,21 @@ use crate::{
 };
 
 impl<P: Platform> App<P> {
-    /// Verifies the request's token.
+    /// Verifies the request's token, with its issuer's keys fetched if they have to be. Reads by the same token
+    /// find it verified.
     ///
     /// # Errors
     /// With the answer to a request whose token is refused, or cannot be verified now. It is not complete:
     /// see [`Self::complete`].
-    pub fn verify(&self, request: &Request<'_>) -> Result<Rc<VerifiedToken>, Reply> {
-        self.token(request, self.now()).map_err(Reply::from)
+    pub async fn verify(&self, request: &Request<'_>) -> Result<Rc<VerifiedToken>, Reply> {
+        let verified = match self.token(request, self.now()) {
+            Err(Refusal::Need(Need::Keys(issuer))) => {
+                self.fetch_keys(issuer).await;
+                self.token(request, self.now())
+            }
+            verified => verified,
+        };
+        verified.map_err(Reply::from)
     }
 
     /// Answers a read from `version`, all of whose objects are in `objects`. The answer is not complete: see
@@ -70,7 +78,7 @@ impl<P: Platform> App<P> {
     }
 }
 
-/// An origin has its issuers' keys at hand: nothing else has to be fetched for a read.
+/// Nothing but an issuer's keys has to be fetched for a read at hand.
 impl From<Refusal> for Reply {
     fn from(refusal: Refusal) -> Self {
         match refusal {

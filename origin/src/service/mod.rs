@@ -13,6 +13,7 @@ mod write;
 
 use std::{
     borrow::Cow,
+    rc::Rc,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -27,6 +28,7 @@ use admit::{
     token::{BearerToken, VerifiedToken},
 };
 use anyhow::Result;
+use futures_util::FutureExt as _;
 use rusqlite::Connection;
 use serde_json::json;
 use subtle::ConstantTimeEq;
@@ -38,7 +40,7 @@ use crate::{
         self, DbError,
         changes::{self, Feed},
     },
-    limits::{FEED_MAX_BYTES, FEED_MAX_CHANGES},
+    limits::{FEED_MAX_BYTES, FEED_MAX_CHANGES, RETRY_AFTER_SECS},
     settings::Settings,
     tokens::{self, keys},
     wire::{self, Refused},
@@ -148,6 +150,10 @@ impl Engine {
             }
             Outcome::Reply(refused.reply())
         });
+        if let Some(refresh) = self.app.begin_refresh() {
+            // Keys of an issuer that are due.
+            self.app.refresh(refresh).now_or_never();
+        }
         let request = incoming.request();
         match outcome {
             Outcome::Reply(reply) => Outcome::Reply(self.app.complete(&request, reply)),
@@ -198,7 +204,7 @@ impl Engine {
             )?)),
             _ if matches!(request.method, "GET" | "HEAD") => Ok(Outcome::Reply(self.read(request, now)?)),
             _ => {
-                let token = match self.app.verify(request) {
+                let token = match verify(&self.app, request) {
                     Ok(token) => token,
                     Err(reply) => return Ok(Outcome::Reply(reply)),
                 };
@@ -250,7 +256,7 @@ impl Engine {
         if secret.zip(bearer).is_some_and(|(secret, bearer)| is_secret(secret, bearer.as_str())) {
             return then(reply);
         }
-        let token = match self.app.verify(request) {
+        let token = match verify(&self.app, request) {
             Ok(token) => token,
             Err(reply) => return Ok(Outcome::Reply(reply)),
         };
@@ -283,6 +289,16 @@ impl Engine {
     fn now(&self) -> UnixSecs {
         self.shared.settings.clock.now()
     }
+}
+
+/// Verifies the request's token.
+///
+/// # Errors
+/// With the answer to one that is refused, or cannot be verified now.
+fn verify(app: &App<OriginPlatform>, request: &Request<'_>) -> Result<Rc<VerifiedToken>, Reply> {
+    // Nothing in it waits but for what the thread waits for itself.
+    let unavailable = ApiError::Unavailable { retry_after_secs: RETRY_AFTER_SECS };
+    app.verify(request).now_or_never().unwrap_or_else(|| Err(unavailable.into()))
 }
 
 fn app(settings: &Settings, connection: &Connection) -> Result<App<OriginPlatform>> {

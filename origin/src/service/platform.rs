@@ -1,29 +1,36 @@
-//! What the edge's service needs of its platform, as far as an origin has it: no store, no issuer to ask.
+//! What the edge's service needs of its platform, as far as an origin has it: no store, and an issuer is asked
+//! while the thread waits.
 
-use std::fmt;
+use std::{fmt, io::Read as _};
 
 use admit::{
     ports::{Entropy, KeySource, KeySourceError, Log, ObjectStore, Platform, StoreError},
     token::NativeVerifier,
 };
 
-use crate::clock::Clock;
+use crate::{clock::Clock, limits::JWKS_TIMEOUT};
 
 /// The platform of a thread that answers.
 #[derive(Debug)]
 pub struct OriginPlatform {
     clock: Clock,
+    issuers: Issuers,
 }
 
 impl OriginPlatform {
     /// A platform with this clock.
     #[must_use]
-    pub const fn new(clock: Clock) -> Self {
-        Self { clock }
+    pub fn new(clock: Clock) -> Self {
+        let config = ureq::Agent::config_builder()
+            .timeout_global(Some(JWKS_TIMEOUT))
+            // Whoever can change the answer makes any token valid: it comes from where it was looked for.
+            .max_redirects(0)
+            .build();
+        Self { clock, issuers: Issuers(ureq::Agent::new_with_config(config)) }
     }
 }
 
-/// Nothing is stored and nothing is fetched.
+/// Nothing is stored.
 #[derive(Clone, Copy, Debug)]
 pub struct Nowhere;
 
@@ -37,9 +44,26 @@ impl ObjectStore for Nowhere {
     }
 }
 
-impl KeySource for Nowhere {
-    async fn fetch(&self, _: &str, _: usize) -> Result<Vec<u8>, KeySourceError> {
-        Err(KeySourceError("an origin fetches no keys".to_owned()))
+/// Issuers, asked over HTTP. The futures are ready at once: the thread has waited.
+#[derive(Debug)]
+pub struct Issuers(ureq::Agent);
+
+impl KeySource for Issuers {
+    async fn fetch(&self, url: &str, limit_bytes: usize) -> Result<Vec<u8>, KeySourceError> {
+        let failed = |error: &dyn fmt::Display| KeySourceError(error.to_string());
+        let mut response = self.0.get(url).call().map_err(|error| failed(&error))?;
+        if response.status() != 200 {
+            return Err(KeySourceError(format!("status {}", response.status())));
+        }
+        let mut document = Vec::new();
+        // A byte more than is allowed, to tell a document that is too long from one that just fits.
+        let limit = u64::try_from(limit_bytes).unwrap_or(u64::MAX).saturating_add(1);
+        let reader = response.body_mut().as_reader().take(limit);
+        std::io::copy(&mut { reader }, &mut document).map_err(|error| failed(&error))?;
+        if document.len() > limit_bytes {
+            return Err(KeySourceError(format!("longer than {limit_bytes} bytes")));
+        }
+        Ok(document)
     }
 }
 
@@ -66,7 +90,7 @@ impl Entropy for SystemEntropy {
 impl Platform for OriginPlatform {
     type Verifier = NativeVerifier;
     type Store = Nowhere;
-    type Keys = Nowhere;
+    type Keys = Issuers;
 
     fn verifier(&self) -> &NativeVerifier {
         &NativeVerifier
@@ -76,8 +100,8 @@ impl Platform for OriginPlatform {
         &Nowhere
     }
 
-    fn keys(&self) -> &Nowhere {
-        &Nowhere
+    fn keys(&self) -> &Issuers {
+        &self.issuers
     }
 
     fn log(&self) -> &dyn Log {

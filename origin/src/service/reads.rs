@@ -23,7 +23,7 @@ use admit::{
 };
 use rusqlite::{Connection, ToSql, types::FromSql};
 
-use super::platform::OriginPlatform;
+use super::{platform::OriginPlatform, verify};
 use crate::db::{self, DbError, records::Ref};
 
 /// Why a read cannot be answered. None of it is the client's fault.
@@ -156,7 +156,7 @@ impl Concerned<'_> {
     /// Adds whom and what the token names; its client. One that is refused is answered by the service: it
     /// concerns nobody.
     fn token(&mut self, app: &App<OriginPlatform>, request: &Request<'_>) -> Result<Option<String>, DbError> {
-        let Ok(token) = app.verify(request) else { return Ok(None) };
+        let Ok(token) = verify(app, request) else { return Ok(None) };
         let principal = &token.principal;
         let (namespace, subject) = (principal.namespace.to_string(), principal.subject.clone());
         self.records.insert(Ref::Customer { namespace, subject });

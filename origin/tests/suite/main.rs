@@ -13,6 +13,7 @@ mod documents;
 mod feed;
 mod grants;
 mod idempotency;
+mod issuers;
 mod oauth;
 mod protocol;
 mod reads;
