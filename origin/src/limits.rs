@@ -64,6 +64,10 @@ pub const FEED_MAX_BYTES: usize = 16 * 1024 * 1024;
 /// Bytes of an export that are sent at once.
 pub const EXPORT_CHUNK_BYTES: usize = 64 * 1024;
 
+/// How long the reader of an export may take nothing before it is given up: its read transaction keeps the
+/// write-ahead log growing.
+pub const EXPORT_STALL: Duration = Duration::from_secs(60);
+
 /// Exports at the same time. Each holds a read transaction, which keeps the write-ahead log from shrinking.
 pub const EXPORTS_MAX: usize = 4;
 

@@ -11,15 +11,16 @@ use admit::api::reply::Reply;
 use axum::{body::Body, response::Response};
 use serde_json::json;
 use tokio::{
+    runtime::Handle,
     sync::{Semaphore, mpsc},
-    time::{Instant, sleep_until},
+    time::{Instant, sleep_until, timeout},
 };
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::{Server, overloaded, plain, pool::Overloaded, set_headers};
 use crate::{
     db::{self, changes::Feed, export},
-    limits::{EXPORT_CHUNK_BYTES, EXPORTS_MAX, FEED_POLL, WAIT_MAX_SECS},
+    limits::{EXPORT_CHUNK_BYTES, EXPORT_STALL, EXPORTS_MAX, FEED_POLL, WAIT_MAX_SECS},
     settings::Settings,
     wire::Refused,
 };
@@ -89,13 +90,13 @@ impl Exports {
     pub async fn stream(&self, settings: &Settings, reply: Reply) -> Response {
         let Ok(permit) = Arc::clone(&self.0).try_acquire_owned() else { return overloaded() };
         let (chunks, receiver) = mpsc::channel(4);
-        let settings = settings.clone();
+        let (settings, runtime) = (settings.clone(), Handle::current());
         let spawned = thread::Builder::new().name("export".to_owned()).spawn(move || {
             let _permit = permit;
-            let mut out = Chunks { chunks, buffer: Vec::with_capacity(EXPORT_CHUNK_BYTES) };
+            let mut out = Chunks { chunks, runtime, buffer: Vec::with_capacity(EXPORT_CHUNK_BYTES) };
             if let Err(error) = write(&settings, &mut out) {
                 eprintln!("{}", json!({"event": "export", "error": error}));
-                let _ = out.chunks.blocking_send(Err(io::Error::other("broken off")));
+                let _ = out.send(Err(io::Error::other("broken off")));
             }
         });
         if spawned.is_err() {
@@ -114,6 +115,7 @@ fn write(settings: &Settings, out: &mut Chunks) -> Result<(), String> {
 /// Sends what is written, in chunks, as fast as they are taken.
 struct Chunks {
     chunks: mpsc::Sender<io::Result<Vec<u8>>>,
+    runtime: Handle,
     buffer: Vec<u8>,
 }
 
@@ -131,6 +133,17 @@ impl Write for Chunks {
             return Ok(());
         }
         let chunk = std::mem::replace(&mut self.buffer, Vec::with_capacity(EXPORT_CHUNK_BYTES));
-        self.chunks.blocking_send(Ok(chunk)).map_err(|_| io::ErrorKind::BrokenPipe.into())
+        self.send(Ok(chunk))
+    }
+}
+
+impl Chunks {
+    fn send(&self, chunk: io::Result<Vec<u8>>) -> io::Result<()> {
+        // A timer is made within the runtime only.
+        match self.runtime.block_on(async { timeout(EXPORT_STALL, self.chunks.send(chunk)).await }) {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(io::ErrorKind::BrokenPipe.into()),
+            Err(_) => Err(io::ErrorKind::TimedOut.into()),
+        }
     }
 }

@@ -183,8 +183,7 @@ impl Engine {
         self.follow_keys()?;
         let now = self.now();
         match endpoint {
-            Endpoint::Export => Ok(self.feed(request, |reply| Ok(Outcome::Export(reply)))?),
-            Endpoint::Changes => self.feed(request, |reply| {
+            Endpoint::Feed => self.feed(request, |reply| {
                 Ok(match after(request.query)? {
                     Some(after) => Outcome::Changes(after, reply),
                     None => Outcome::Export(reply),

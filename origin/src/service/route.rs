@@ -36,10 +36,8 @@ pub enum Endpoint<'a> {
     Discovery,
     /// `/healthz`
     Health,
-    /// `/export`
-    Export,
-    /// `/changes`
-    Changes,
+    /// `/export`, `/changes`: the export, or with `after` what changed since
+    Feed,
 }
 
 impl<'a> Endpoint<'a> {
@@ -55,8 +53,7 @@ impl<'a> Endpoint<'a> {
             "/.well-known/jwks.json" => return Some(Self::Jwks),
             "/.well-known/openid-configuration" => return Some(Self::Discovery),
             "/healthz" => return Some(Self::Health),
-            "/export" => return Some(Self::Export),
-            "/changes" => return Some(Self::Changes),
+            "/export" | "/changes" => return Some(Self::Feed),
             _ => {}
         }
         let package = path.strip_prefix("/v2/items/packages/").and_then(|rest| rest.strip_suffix("/bulk"));
@@ -80,7 +77,7 @@ impl<'a> Endpoint<'a> {
     #[must_use]
     pub const fn allow(self) -> &'static str {
         match self {
-            Self::Export | Self::Changes => "GET, OPTIONS",
+            Self::Feed => "GET, OPTIONS",
             Self::Read | Self::Jwks | Self::Discovery | Self::Health => "GET, HEAD, OPTIONS",
             Self::Access(_) => "GET, HEAD, DELETE, OPTIONS",
             Self::Grant | Self::Fees(_) => "GET, HEAD, POST, OPTIONS",

@@ -74,6 +74,8 @@ fn changes_come_in_order_each_once() {
         (&json!("item"), &json!("Changed"))
     );
     assert_eq!((&lines[0]["remove"], &lines[0]["as_of"]), (&json!([]), &json!(origin.now())));
+    // One address serves a follower for both.
+    assert_eq!(origin.feed(&format!("/export?after={first}")).expect(200).text, answer.text);
     let rest = origin.feed(&format!("/changes?after={}", first + 1)).expect(200).lines();
     assert_eq!(rest, lines[1..]);
     for after in ["-1", "x", "", "1.5"] {
