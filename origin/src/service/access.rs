@@ -4,7 +4,7 @@ use admit::{
     api::error::ApiError,
     entitlement::{Grant, NEVER_EXPIRES, Reason},
     snapshot::{
-        schema::{AccessType, Customer, Item},
+        schema::{AccessFee, AccessType, Customer},
         time::UnixSecs,
     },
 };
@@ -46,13 +46,14 @@ pub fn grant(job: &mut Job<'_>) -> Result<Answer, Refused> {
         return Err(Refused::field("item_id", "The item_id is required"));
     };
     let item = job.item(item_id)?;
-    let end = match (until, fee_id) {
-        (until, Some(fee_id)) => {
-            let end = end_by_fee(job, &item, fee_id, starts_at.unwrap_or(job.now).max(job.now))?;
-            // A merchant may give less or more than the fee sells.
-            until.unwrap_or(end)
-        }
-        (Some(until), None) => until,
+    let fee = match fee_id {
+        Some(fee_id) => Some(item.fees.iter().find(|fee| fee.id == fee_id).ok_or(ApiError::FeeNotFound)?),
+        None => None,
+    };
+    let end = match (until, fee) {
+        // A merchant may give less or more than the fee sells.
+        (Some(until), _) => until,
+        (None, Some(fee)) => end_by_fee(job, fee, starts_at.unwrap_or(job.now).max(job.now))?,
         (None, None) => return Err(Refused::field("expires_at", "The expires_at is required")),
     };
     let customers = customers(job, consumer_id)?;
@@ -133,8 +134,7 @@ fn customers(job: &Job<'_>, id: i64) -> Result<Vec<(i64, Customer)>, DbError> {
 }
 
 /// When an access that begins at `start` ends, as the fee sells it.
-fn end_by_fee(job: &Job<'_>, item: &Item, fee_id: i64, start: UnixSecs) -> Result<UnixSecs, Refused> {
-    let fee = item.fees.iter().find(|fee| fee.id == fee_id).ok_or(ApiError::FeeNotFound)?;
+fn end_by_fee(job: &Job<'_>, fee: &AccessFee, start: UnixSecs) -> Result<UnixSecs, Refused> {
     let access_type = records::access_type(job.db, fee.access_type_id)?;
     let access_type = access_type.ok_or(DbError::Inconsistent("a fee without its access type"))?;
     // A period that is not understood must not become access for ever.

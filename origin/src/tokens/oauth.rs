@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use admit::api::reply::{Body, Caching, Reply};
 use base64ct::{Base64UrlUnpadded, Encoding};
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -21,6 +21,7 @@ use crate::{
     db::DbError,
     limits::TEXT_MAX_BYTES,
     service::{Incoming, Shared},
+    settings::Settings,
     wire::{self, Fields, Refused},
 };
 
@@ -43,21 +44,15 @@ pub fn token(
     let Some(client_id) = text("client_id") else {
         return Ok(error(400, "invalid_request", "client_id is required"));
     };
-    let granted = match text("grant_type").as_deref() {
-        Some("authorization_code") => {
-            let parts = (text("code"), text("code_verifier"), text("redirect_uri"));
-            let (Some(code), Some(verifier), redirect_uri) = parts else {
-                return Ok(error(400, "invalid_request", "code and code_verifier are required"));
-            };
-            redeemed(shared, connection, &client_id, &code, &verifier, redirect_uri.as_deref(), now)?
-        }
-        Some("refresh_token") => {
-            let Some(token) = text("refresh_token") else {
-                return Ok(error(400, "invalid_request", "refresh_token is required"));
-            };
-            refreshed(shared, connection, &token, &client_id, now)?
-                .map(|(identity, remembered)| (identity, remembered, None))
-        }
+    let grant = match text("grant_type").as_deref() {
+        Some("authorization_code") => match (text("code"), text("code_verifier")) {
+            (Some(code), Some(verifier)) => Grant::Code(code, verifier, text("redirect_uri")),
+            _ => return Ok(error(400, "invalid_request", "code and code_verifier are required")),
+        },
+        Some("refresh_token") => match text("refresh_token") {
+            Some(token) => Grant::Refresh(token),
+            None => return Ok(error(400, "invalid_request", "refresh_token is required")),
+        },
         Some("client_credentials") => {
             let secret = text("client_secret").unwrap_or_default();
             let Some(identity) = identity::by_secret(connection, &client_id, &secret)? else {
@@ -68,12 +63,22 @@ pub fn token(
         Some(_) => return Ok(error(400, "unsupported_grant_type", "The grant_type is not supported")),
         None => return Ok(error(400, "invalid_request", "grant_type is required")),
     };
-    let Some((identity, remembered, nonce)) = granted else {
-        return Ok(error(400, "invalid_grant", "The grant is not valid, has expired or was used"));
-    };
     let settings = &shared.settings;
     let _writing = shared.lock();
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let granted = match &grant {
+        Grant::Code(code, verifier, redirect_uri) => {
+            let sent = Sent { client_id: &client_id, verifier, redirect_uri: redirect_uri.as_deref() };
+            redeemed(settings, &transaction, code, &sent, now)?
+        }
+        Grant::Refresh(token) => refreshed(settings, &transaction, token, &client_id, now)?
+            .map(|(identity, remembered)| (identity, remembered, None)),
+    };
+    let Some((identity, remembered, nonce)) = granted else {
+        // What was used before has ended its family.
+        transaction.commit()?;
+        return Ok(error(400, "invalid_grant", "The grant is not valid, has expired or was used"));
+    };
     let signer = Signer::current(&transaction, now)?;
     let is_of_app = identity::client(&transaction, &client_id)?.is_some_and(|client| client.is_of_app);
     let named = is_of_app.then_some(client_id.as_str());
@@ -113,18 +118,32 @@ fn program(
     Ok(Reply::ok(body.to_string(), Caching::Private))
 }
 
+/// What a token is asked for with.
+enum Grant {
+    /// Code, verifier, address.
+    Code(String, String, Option<String>),
+    /// A refresh token.
+    Refresh(String),
+}
+
+/// What comes with a code, to be what it was made for.
+struct Sent<'a> {
+    client_id: &'a str,
+    verifier: &'a str,
+    redirect_uri: Option<&'a str>,
+}
+
 type Redeemed = Option<(Identity, Remembered, Option<String>)>;
 
-/// Uses an authorization code up. One that comes back ends what was made from it (RFC 6749 §4.1.2).
+/// Uses an authorization code up. One that comes back ends what was made from it (RFC 6749 §4.1.2). The
+/// transaction is to be committed in any case.
 fn redeemed(
-    shared: &Shared,
-    connection: &mut Connection,
-    client_id: &str,
+    settings: &Settings,
+    transaction: &Transaction<'_>,
     code: &str,
-    verifier: &str,
-    redirect_uri: Option<&str>,
+    sent: &Sent<'_>,
     now: i64,
-) -> Result<Redeemed, Refused> {
+) -> Result<Redeemed, DbError> {
     struct Code {
         remembered: Remembered,
         redirect_uri: String,
@@ -134,8 +153,6 @@ fn redeemed(
         used_at: Option<i64>,
     }
     let hash = secret::hash(code);
-    let _writing = shared.lock();
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let sql = "SELECT family, account_id, client_id, scope, redirect_uri, code_challenge, nonce, expires_at, used_at
                FROM authorization_codes WHERE hash = ?1";
     let found = transaction
@@ -155,23 +172,21 @@ fn redeemed(
         .optional()?;
     let Some(code) = found else { return Ok(None) };
     if code.used_at.is_some() {
-        refresh::end(&transaction, &code.remembered.family)?;
-        transaction.commit()?;
+        refresh::end(transaction, &code.remembered.family)?;
         return Ok(None);
     }
     // Whoever fails has not the code's verifier: it is used up all the same.
     let sql = "UPDATE authorization_codes SET used_at = ?2 WHERE hash = ?1";
     transaction.prepare_cached(sql)?.execute(params![hash, now])?;
     let is_right = code.expires_at > now
-        && code.remembered.client_id == client_id
+        && code.remembered.client_id == sent.client_id
         // OAuth 2.1 no longer asks for it; sent, it must be the same.
-        && redirect_uri.is_none_or(|redirect_uri| redirect_uri == code.redirect_uri)
-        && is_verifier(verifier, &code.challenge);
+        && sent.redirect_uri.is_none_or(|redirect_uri| redirect_uri == code.redirect_uri)
+        && is_verifier(sent.verifier, &code.challenge);
     let identity = match is_right {
-        true => identity::again(&shared.settings, &transaction, &code.remembered.of)?,
+        true => identity::again(settings, transaction, &code.remembered.of)?,
         false => None,
     };
-    transaction.commit()?;
     Ok(identity.map(|identity| (identity, code.remembered, code.nonce)))
 }
 

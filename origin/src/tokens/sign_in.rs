@@ -1,7 +1,7 @@
 //! `POST /accounts/authenticate`: sign-in as the older SDKs do it.
 
 use admit::api::reply::{Caching, Reply};
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 use serde_json::json;
 
 use super::{
@@ -11,8 +11,10 @@ use super::{
     refresh::{self, Remembered},
 };
 use crate::{
+    db::DbError,
     limits::TEXT_MAX_BYTES,
     service::{Incoming, Shared},
+    settings::Settings,
     wire::{self, Fields, Refused},
 };
 
@@ -35,30 +37,36 @@ pub fn authenticate(
     };
     let settings = &shared.settings;
     // Passwords are checked before the lock is taken: it takes long.
-    let (identity, family) = match &grant {
+    let identity = match &grant {
         Grant::Password { username, password } => {
             let client = identity::client(connection, &client_id)?;
             let identity = identity::by_password(settings, connection, client.as_ref(), username, password)?;
-            (identity.ok_or(INVALID_CREDENTIALS)?, None)
+            Some(identity.ok_or(INVALID_CREDENTIALS)?)
         }
         Grant::ClientCredentials { client_secret } => {
             let identity = identity::by_secret(connection, &client_id, client_secret)?;
-            (identity.ok_or(INVALID_CREDENTIALS)?, None)
+            Some(identity.ok_or(INVALID_CREDENTIALS)?)
         }
-        Grant::RefreshToken { refresh_token } => {
-            let (identity, remembered) = refreshed(shared, connection, refresh_token, &client_id, now)?
-                .ok_or(Refused::Status(401, "Invalid refresh token"))?;
-            (identity, Some(remembered))
-        }
+        Grant::RefreshToken { .. } => None,
     };
     let _writing = shared.lock();
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let remembered = family.unwrap_or_else(|| Remembered {
-        family: uuid::Uuid::new_v4().to_string(),
-        of: identity.of.clone(),
-        client_id: client_id.clone(),
-        scope: issue::granted(None, &identity),
-    });
+    let signed_in = match (identity, &grant) {
+        (Some(identity), _) => {
+            let (of, scope) = (identity.of.clone(), issue::granted(None, &identity));
+            let family = uuid::Uuid::new_v4().to_string();
+            Some((identity, Remembered { family, of, client_id: client_id.clone(), scope }))
+        }
+        (None, Grant::RefreshToken { refresh_token }) => {
+            refreshed(settings, &transaction, refresh_token, &client_id, now)?
+        }
+        (None, _) => None,
+    };
+    let Some((identity, remembered)) = signed_in else {
+        // A used token has ended its family.
+        transaction.commit()?;
+        return Err(Refused::Status(401, "Invalid refresh token"));
+    };
     let signer = Signer::current(&transaction, now)?;
     let is_of_app = identity::client(&transaction, &client_id)?.is_some_and(|client| client.is_of_app);
     let named = is_of_app.then_some(client_id.as_str());
@@ -103,24 +111,20 @@ fn read(fields: &Fields<'_>) -> Option<(String, Grant)> {
     Some((client_id?, grant))
 }
 
-/// Uses a refresh token up, and says who it stands for.
+/// Uses a refresh token up, and says who it stands for. The transaction is to be committed in any case.
 ///
 /// # Errors
 /// When the database cannot be read or written.
 pub fn refreshed(
-    shared: &Shared,
-    connection: &mut Connection,
+    settings: &Settings,
+    transaction: &Transaction<'_>,
     refresh_token: &str,
     client_id: &str,
     now: i64,
-) -> Result<Option<(Identity, Remembered)>, Refused> {
-    let _writing = shared.lock();
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let remembered = refresh::take(&transaction, refresh_token, client_id, now)?;
-    let identity = match &remembered {
-        Some(remembered) => identity::again(&shared.settings, &transaction, &remembered.of)?,
-        None => None,
+) -> Result<Option<(Identity, Remembered)>, DbError> {
+    let Some(remembered) = refresh::take(transaction, refresh_token, client_id, now)? else {
+        return Ok(None);
     };
-    transaction.commit()?;
-    Ok(identity.zip(remembered))
+    let identity = identity::again(settings, transaction, &remembered.of)?;
+    Ok(identity.map(|identity| (identity, remembered)))
 }

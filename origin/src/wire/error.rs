@@ -130,6 +130,15 @@ mod tests {
     }
 
     #[test]
+    fn a_database_that_is_busy_is_asked_again() {
+        let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);
+        let reply = Refused::from(rusqlite::Error::SqliteFailure(code, None)).reply();
+        assert_eq!((reply.status, reply.header("retry-after")), (503, Some("1")));
+        let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
+        assert_eq!(Refused::from(rusqlite::Error::SqliteFailure(code, None)).reply().status, 500);
+    }
+
+    #[test]
     fn what_the_database_says_is_not_shown() {
         let reply = Refused::from(DbError::Inconsistent("secret")).reply();
         assert_eq!(reply.status, 500);

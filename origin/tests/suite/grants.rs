@@ -119,6 +119,17 @@ fn one_person_by_two_issuers_gets_it_for_both() {
 }
 
 #[test]
+fn a_fee_that_sells_a_period_nobody_knows_grants_nothing_for_ever() {
+    let origin = Origin::start();
+    origin.connection().execute("UPDATE access_types SET period = 'eon' WHERE id = 101", []).unwrap();
+    let grant = format!("item_id={ITEM}&consumer_id={CUSTOMER}&access_fee_id={FEE}");
+    origin.write("POST", "/items/access", &grant).invalid(&["access_fee_id"]);
+    let until = origin.now() + 60;
+    let access = origin.write("POST", "/items/access", &format!("{grant}&expires_at={until}")).expect(201);
+    assert_eq!(access.json()["expires_at"], until);
+}
+
+#[test]
 fn one_customers_line_stays_one_that_publishers_read() {
     let origin = Origin::start();
     let sql = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)

@@ -3,6 +3,7 @@
 use std::{
     io::Write as _,
     process::{Command, Stdio},
+    thread,
 };
 
 use base64ct::{Base64UrlUnpadded, Encoding};
@@ -199,6 +200,21 @@ fn a_refresh_token_is_used_once() {
 }
 
 #[test]
+fn a_refresh_token_that_many_use_at_once_serves_one_at_most() {
+    let origin = with_account();
+    let first = authenticate(&origin, &by_password(CLIENT, "ada@example.com", PASSWORD)).expect(200).json();
+    let answers: Vec<_> = thread::scope(|scope| {
+        let threads: Vec<_> =
+            (0..6).map(|_| scope.spawn(|| refresh(&origin, CLIENT, &first["refresh_token"]))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    let served: Vec<_> = answers.iter().filter(|answer| answer.status == 200).collect();
+    assert_eq!(served.len(), 1);
+    // The others have ended the family.
+    refresh(&origin, CLIENT, &served[0].json()["refresh_token"]).refused(401, "Invalid refresh token");
+}
+
+#[test]
 fn a_refresh_token_is_one_clients_and_ends() {
     let origin = with_account();
     let sign_in =
@@ -294,6 +310,18 @@ fn accounts_that_cannot_be() {
     authenticate(&origin, &by_password(CLIENT, "ada@example.com", PASSWORD))
         .refused(401, "Invalid credentials");
     authenticate(&origin, &by_password(CLIENT, "ada@example.com", "changed")).expect(200);
+}
+
+#[test]
+fn a_customer_of_another_issuer_does_not_sign_in_here() {
+    // A token of this origin would name somebody else of the same subject.
+    let origin = Origin::start();
+    let customer = "cognito:687701d2-7eef-4ae9-a1be-cd432fc3af69";
+    let account =
+        ["account", "set", "--merchant", "2101", "--username", "ada@example.com", "--customer", customer];
+    command(&origin, &account, PASSWORD).unwrap();
+    authenticate(&origin, &by_password(CLIENT, "ada@example.com", PASSWORD))
+        .refused(401, "Invalid credentials");
 }
 
 #[test]

@@ -89,6 +89,19 @@ fn who_may_write() {
 }
 
 #[test]
+fn an_issuer_speaks_for_its_merchants_only() {
+    let origin = Origin::with(|settings| {
+        let issuers = settings.variables["ISSUERS"].clone();
+        let mut issuers: serde_json::Value = serde_json::from_str(&issuers).unwrap();
+        issuers[0]["merchants"] = json!([3407]);
+        settings.variables.insert("ISSUERS".to_owned(), issuers.to_string());
+    });
+    origin.write("PATCH", "/v2/items/5101", "title=x").refused(403, "Invalid privileges");
+    let other = origin.ask("PATCH", "/v2/items/6201").bearer(&origin.other_merchant());
+    other.form("title=x").send().expect(201);
+}
+
+#[test]
 fn a_merchant_is_named_by_uuid_too_and_writes_its_own_only() {
     let origin = Origin::start();
     let by_uuid = origin.token(json!({"sub": "m", "mui": MERCHANT_UUID.to_uppercase(), "ctx": "merchant"}));
