@@ -46,7 +46,12 @@ impl<P: Platform> App<P> {
     }
 
     /// The token and the parameters, before the snapshot is asked.
-    fn checked(&self, request: &Request<'_>, route: Route<'_>, now: UnixSecs) -> Result<Read, Refusal> {
+    pub(super) fn checked(
+        &self,
+        request: &Request<'_>,
+        route: Route<'_>,
+        now: UnixSecs,
+    ) -> Result<Read, Refusal> {
         Ok(match route {
             Route::Access(id) => {
                 let token = self.token(request, now)?;
@@ -81,7 +86,7 @@ impl<P: Platform> App<P> {
         })
     }
 
-    fn token(&self, request: &Request<'_>, now: UnixSecs) -> Result<Rc<VerifiedToken>, Refusal> {
+    pub(super) fn token(&self, request: &Request<'_>, now: UnixSecs) -> Result<Rc<VerifiedToken>, Refusal> {
         let State { tokens, .. } = &mut *self.state.borrow_mut();
         let (verifier, entropy) = (self.platform.verifier(), self.platform.entropy());
         Ok(tokens.verify(request.authorization, now, verifier, entropy)?)
@@ -128,7 +133,7 @@ impl<P: Platform> App<P> {
 }
 
 /// A request that is answered, or has to wait, before the snapshot is asked.
-enum Refusal {
+pub(super) enum Refusal {
     Reply(Reply),
     Need(Need),
 }

@@ -8,6 +8,7 @@ mod answer;
 mod finish;
 mod jwks_cache;
 mod load;
+mod local;
 mod publish;
 mod read;
 mod snapshots;

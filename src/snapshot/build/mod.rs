@@ -4,7 +4,7 @@ mod catalogue;
 mod sink;
 mod tree;
 
-use std::io;
+use std::{collections::BTreeMap, io};
 
 pub use self::{
     catalogue::Rendered,
@@ -15,7 +15,8 @@ use super::{
     head::Head,
     index::encode_index,
     object::{Digest, FormatError, ObjectKind, ObjectName},
-    source::{Catalogue, Problems, Source, SpillPlan, Strictness},
+    schema::Line,
+    source::{Catalogue, Location, Problems, Source, SpillPlan, Strictness, Taken, encode_customer},
     time::UnixSecs,
 };
 use crate::limits::OBJECT_MAX_BYTES;
@@ -125,7 +126,7 @@ impl Source {
             let mut store = |kind, object| store(kind, object, sink, &mut objects);
             let Rendered { directory, items } = Rendered::of(&self.catalogue)?;
             let item_count = items.len() as u64;
-            let item_tree = tree::build_items(&items, published.map(|bits| bits.items), &mut store)?;
+            let item_tree = tree::build_records(&items, published.map(|bits| bits.items), &mut store)?;
             let (index, pages) = encode_index(&customers.tree, &item_tree, PAGE_ABOVE_BITS)?;
             for page in pages {
                 store(ObjectKind::Page, page)?;
@@ -168,6 +169,46 @@ pub fn build_ndjson(ndjson: &[u8], now: UnixSecs) -> Result<Built, BuildError> {
     };
     let objects = objects.into_iter().map(|(name, _)| (name, sink.take(name).unwrap_or_default())).collect();
     Ok(Built { objects, index, directory, customers, items })
+}
+
+/// Builds a snapshot in memory from a few lines, as published at `now`. They may be a part of what belongs
+/// together: what they refer to is not looked for, except what rendering needs.
+///
+/// # Errors
+/// When something that rendering needs is not there, or a line cannot be expressed in the format.
+pub fn build_part(lines: impl IntoIterator<Item = Line>, now: UnixSecs) -> Result<Built, BuildError> {
+    let at = Location { file: "lines".into(), line: 0 };
+    let (mut catalogue, mut customers) = (Catalogue::default(), BTreeMap::new());
+    let mut problems = Problems::default();
+    for line in lines {
+        let mut record = Vec::new();
+        let added = catalogue.add(line, &at, now, Taken::Replace).and_then(|customer| {
+            let Some(customer) = customer else { return Ok(()) };
+            let key = encode_customer(&customer, &at, now, &mut problems, &mut record)?;
+            customers.insert(key, record);
+            Ok(())
+        });
+        added.unwrap_or_else(|problem| problems.error(&at, problem));
+    }
+    if !problems.errors.is_empty() {
+        return Err(BuildError::Lines(Box::new(problems)));
+    }
+    let mut objects = Vec::new();
+    let mut store = |kind, object: Vec<u8>| {
+        check_size(kind, &object)?;
+        let name = ObjectName::of(kind, &object);
+        objects.push((name, object));
+        Ok(name.digest)
+    };
+    let Rendered { directory, items } = Rendered::of(&catalogue)?;
+    let customer_tree = tree::build_records(&customers, None, &mut store)?;
+    let item_tree = tree::build_records(&items, None, &mut store)?;
+    let (index, pages) = encode_index(&customer_tree, &item_tree, PAGE_ABOVE_BITS)?;
+    for page in pages {
+        store(ObjectKind::Page, page)?;
+    }
+    let (index, directory) = (store(ObjectKind::Index, index)?, store(ObjectKind::Directory, directory)?);
+    Ok(Built { objects, index, directory, customers: customers.len() as u64, items: items.len() as u64 })
 }
 
 /// Checks that an edge would take an object.

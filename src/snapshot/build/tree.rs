@@ -74,15 +74,15 @@ pub fn write_shard(
     Ok(Some((ObjectName::of(ObjectKind::Shard, &object), object)))
 }
 
-/// The tree of items.
-pub(super) fn build_items(
-    items: &BTreeMap<EntryKey, Vec<u8>>,
+/// The tree of records that are in memory.
+pub(super) fn build_records(
+    records: &BTreeMap<EntryKey, Vec<u8>>,
     published: Option<u8>,
     store: &mut impl FnMut(ObjectKind, Vec<u8>) -> Result<Digest, BuildError>,
 ) -> Result<NewTree, BuildError> {
-    let total_bytes: usize = items.values().map(|record| ENTRY_LEN + record.len()).sum();
+    let total_bytes: usize = records.values().map(|record| ENTRY_LEN + record.len()).sum();
     let bits = shard_bits(total_bytes as u64, published)?;
-    let entries: Vec<_> = items.iter().map(|(key, record)| (*key, record)).collect();
+    let entries: Vec<_> = records.iter().map(|(key, record)| (*key, record)).collect();
     let mut shards = vec![None; 1 << bits];
     for part in entries.chunk_by(|(left, _), (right, _)| left.shard(bits) == right.shard(bits)) {
         let Some((_, object)) = write_shard(part)? else { continue };

@@ -1,0 +1,187 @@
+//! `origin account`, `origin client`
+
+use std::{io::Read as _, path::PathBuf};
+
+use anyhow::{Context, Result, anyhow, bail};
+use clap::ValueEnum;
+use origin::{
+    clock::Clock,
+    db,
+    db::records,
+    tokens::{password, secret},
+};
+use rusqlite::params;
+
+/// What is to be done about accounts.
+#[derive(clap::Subcommand)]
+pub enum Account {
+    /// Add an account, or give it another password, which is read from standard input
+    Set(AccountArgs),
+}
+
+/// Arguments of `origin account set`.
+#[derive(clap::Args)]
+#[command(after_help = "Example:
+  printf %s 'correct horse' | origin account set --db origin.db --merchant 2101 --username ada@example.com \\
+    --customer vendor:6fa04b30-448d-48ce-9362-f5f6039d98b4")]
+pub struct AccountArgs {
+    /// The database
+    #[arg(long, value_name = "FILE", env = "ORIGIN_DB")]
+    db: PathBuf,
+    /// The merchant's number
+    #[arg(long, value_name = "N")]
+    merchant: i64,
+    /// What the person types; mostly an e-mail address
+    #[arg(long, value_name = "TEXT")]
+    username: String,
+    /// For people
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    name: String,
+    /// The customer, as namespace:subject; without one the account is one of the merchant's own
+    #[arg(long, value_name = "NAMESPACE:SUBJECT")]
+    customer: Option<String>,
+}
+
+impl Account {
+    /// Runs it.
+    ///
+    /// # Errors
+    /// With what went wrong, for people.
+    pub fn run(self) -> Result<()> {
+        let Self::Set(args) = self;
+        let connection = db::open(&args.db).with_context(|| args.db.display().to_string())?;
+        let mut typed = String::new();
+        std::io::stdin().read_to_string(&mut typed)?;
+        let typed = typed.trim_end_matches(['\r', '\n']);
+        if typed.is_empty() {
+            bail!("the password is expected on standard input");
+        }
+        let customer_key = match &args.customer {
+            None => None,
+            Some(name) => {
+                let (namespace, subject) =
+                    name.split_once(':').ok_or_else(|| anyhow!("--customer: expected namespace:subject"))?;
+                let key = records::customer_key(&connection, namespace, subject)?;
+                Some(key.ok_or_else(|| anyhow!("there is no customer {name}"))?)
+            }
+        };
+        if let Some(key) = customer_key
+            && records::customer(&connection, key)?
+                .is_none_or(|customer| customer.merchant_id != args.merchant)
+        {
+            bail!("the customer is another merchant's");
+        }
+        let hash = password::hash(typed).map_err(|error| anyhow!("{error}"))?;
+        let role = if customer_key.is_some() { "consumer" } else { "merchant" };
+        let sql =
+            "INSERT INTO accounts (merchant_id, username, password_hash, role, customer_key, uuid, full_name,
+                   created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+                   ON CONFLICT (merchant_id, username) DO UPDATE SET password_hash = excluded.password_hash
+                   WHERE role = excluded.role AND customer_key IS excluded.customer_key";
+        let uuid = uuid::Uuid::new_v4().to_string();
+        let now = Clock::system().now();
+        let values = params![args.merchant, args.username, hash, role, customer_key, uuid, args.name, now];
+        if connection.execute(sql, values).context("the account cannot be stored")? == 0 {
+            bail!("the account is there already, and somebody else's");
+        }
+        println!("{role} {}", args.username);
+        Ok(())
+    }
+}
+
+/// What is to be done about clients.
+#[derive(clap::Subcommand)]
+pub enum Client {
+    /// Add a program, or give it another secret, which is printed
+    Set(ClientArgs),
+    /// Allow an app to be returned to at an address after sign-in
+    Redirect {
+        /// The database
+        #[arg(long, value_name = "FILE", env = "ORIGIN_DB")]
+        db: PathBuf,
+        /// The app's OAuth client
+        #[arg(long, value_name = "TEXT")]
+        client_id: String,
+        /// The address, exactly as the app sends it
+        #[arg(long, value_name = "URL")]
+        uri: String,
+    },
+}
+
+/// Arguments of `origin client set`.
+#[derive(clap::Args)]
+pub struct ClientArgs {
+    /// The database
+    #[arg(long, value_name = "FILE", env = "ORIGIN_DB")]
+    db: PathBuf,
+    /// The program's name
+    #[arg(long, value_name = "TEXT")]
+    client_id: String,
+    /// The merchant's number
+    #[arg(long, value_name = "N")]
+    merchant: i64,
+    /// What it may do beside that
+    #[arg(long, value_enum, default_value = "none")]
+    role: Role,
+    /// A scope that it may have, such as feed:read
+    #[arg(long, value_name = "TEXT")]
+    scope: Vec<String>,
+}
+
+/// The role of a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Role {
+    /// None: its scopes only.
+    None,
+    /// It writes in the merchant's name.
+    Merchant,
+}
+
+impl Client {
+    /// Runs it.
+    ///
+    /// # Errors
+    /// With what went wrong, for people.
+    pub fn run(self) -> Result<()> {
+        match self {
+            Self::Set(args) => set(&args),
+            Self::Redirect { db, client_id, uri } => redirect(&db, &client_id, &uri),
+        }
+    }
+}
+
+fn set(args: &ClientArgs) -> Result<()> {
+    let connection = db::open(&args.db).with_context(|| args.db.display().to_string())?;
+    let text = secret::random()?;
+    let sql = "INSERT INTO machines (client_id, merchant_id, secret_hash, is_merchant, scopes, created_at)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+               ON CONFLICT (client_id) DO UPDATE SET merchant_id = excluded.merchant_id,
+               secret_hash = excluded.secret_hash, is_merchant = excluded.is_merchant, scopes = excluded.scopes";
+    let is_merchant = args.role == Role::Merchant;
+    let (hash, scopes, now) = (secret::hash(&text), args.scope.join(" "), Clock::system().now());
+    connection
+        .execute(sql, params![args.client_id, args.merchant, hash, is_merchant, scopes, now])
+        .context("the client cannot be stored")?;
+    println!("{text}");
+    Ok(())
+}
+
+fn redirect(db: &std::path::Path, client_id: &str, uri: &str) -> Result<()> {
+    // RFC 6749 §3.1.2: absolute, without a fragment.
+    let (scheme, rest) = uri.split_once(':').unwrap_or_default();
+    if scheme.is_empty() || rest.is_empty() || uri.contains('#') || scheme.eq_ignore_ascii_case("javascript")
+    {
+        bail!("--uri: expected an absolute address without a fragment");
+    }
+    let connection = db::open(db).with_context(|| db.display().to_string())?;
+    let sql = "UPDATE clients SET redirect_uris_json = json_insert(redirect_uris_json, '$[#]', ?2)
+               WHERE client_id = ?1
+               AND NOT EXISTS (SELECT 1 FROM json_each(redirect_uris_json) WHERE value = ?2)";
+    connection.execute(sql, [client_id, uri])?;
+    let known: bool = connection.query_row(
+        "SELECT EXISTS (SELECT 1 FROM clients WHERE client_id = ?1)",
+        [client_id],
+        |row| row.get(0),
+    )?;
+    if known { Ok(()) } else { bail!("no app has the client {client_id:?}") }
+}

@@ -1,0 +1,65 @@
+//! `origin customer`
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, anyhow, bail};
+use origin::{
+    clock::Clock,
+    db,
+    db::customers::{add, remove},
+};
+
+/// What is to be done about customers.
+#[derive(clap::Subcommand)]
+pub enum Customer {
+    /// Add a customer who holds nothing; prints the number
+    Add {
+        #[command(flatten)]
+        name: Name,
+        /// The merchant's number
+        #[arg(long, value_name = "N")]
+        merchant: i64,
+    },
+    /// Remove a customer with all that they hold, their account and its tokens
+    Remove {
+        #[command(flatten)]
+        name: Name,
+    },
+}
+
+/// Which customer, and where.
+#[derive(clap::Args)]
+pub struct Name {
+    /// The database
+    #[arg(long, value_name = "FILE", env = "ORIGIN_DB")]
+    db: PathBuf,
+    /// What tokens name
+    #[arg(long, value_name = "NAMESPACE:SUBJECT")]
+    customer: String,
+}
+
+impl Customer {
+    /// Runs it.
+    ///
+    /// # Errors
+    /// With what went wrong, for people.
+    pub fn run(self) -> Result<()> {
+        let (Self::Add { name: Name { db, customer }, .. } | Self::Remove { name: Name { db, customer } }) =
+            &self;
+        let (namespace, subject) =
+            customer.split_once(':').ok_or_else(|| anyhow!("--customer: expected namespace:subject"))?;
+        let mut connection = db::open(db).with_context(|| db.display().to_string())?;
+        let now = Clock::system().now();
+        match self {
+            Self::Add { merchant, .. } => {
+                println!("{}", add(&mut connection, merchant, namespace, subject, now)?.id);
+            }
+            Self::Remove { .. } => {
+                if !remove(&mut connection, namespace, subject, now)? {
+                    bail!("there is no customer {customer}");
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,109 @@
+//! `origin serve`
+
+use std::{env, net::SocketAddr, path::PathBuf};
+
+use anyhow::{Context, Result, bail};
+use origin::{
+    db,
+    db::import::{import, is_empty},
+    limits::KEEP_CHANGES_DEFAULT,
+    server,
+    settings::Settings,
+};
+use tokio::{net::TcpListener, signal};
+
+/// Arguments of `origin serve`.
+#[derive(clap::Args)]
+#[command(
+    after_help = "Variables, as the Worker has them: ISSUERS and the secrets that it names, CORS_ORIGINS, \
+TRUSTED_COUNTRY_HEADER, TRUSTED_ADDRESS_HEADER, LOG_CHECKS.
+
+Example:
+  origin serve --db origin.db --listen 127.0.0.1:8790 --seed samples/catalogue"
+)]
+pub struct Args {
+    /// The database; made if it is not there
+    #[arg(long, value_name = "FILE", env = "ORIGIN_DB")]
+    db: PathBuf,
+    /// Where to listen; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8790")]
+    listen: SocketAddr,
+    /// Import this catalogue if the database is new
+    #[arg(long, value_name = "PATH")]
+    seed: Option<PathBuf>,
+    /// `iss` of the tokens that are issued here [default: http:// and where it listens]
+    #[arg(long, value_name = "URL")]
+    issuer: Option<String>,
+    /// `aud` of the tokens that are issued here
+    #[arg(long, value_name = "TEXT", default_value = "admit")]
+    audience: String,
+    /// Namespace of the customers who sign in here, as the Worker's ISSUERS names it
+    #[arg(long, value_name = "TEXT", default_value = "vendor")]
+    namespace: String,
+    /// Seconds that an access token lives
+    #[arg(long, value_name = "N", default_value_t = 3_600, value_parser = clap::value_parser!(i64).range(60..=2_592_000))]
+    access_ttl_secs: i64,
+    /// Seconds that a refresh token lives
+    #[arg(long, value_name = "N", default_value_t = 2_592_000, value_parser = clap::value_parser!(i64).range(60..=31_536_000))]
+    refresh_ttl_secs: i64,
+    /// Changes that the log keeps
+    #[arg(long, value_name = "N", default_value_t = KEEP_CHANGES_DEFAULT)]
+    keep_changes: u64,
+    /// A bearer that may read export and changes, beside tokens with the scope feed:read
+    #[arg(long, value_name = "TEXT", env = "ORIGIN_FEED_SECRET", hide_env_values = true)]
+    feed_secret: Option<String>,
+}
+
+/// Shortest secret that is taken: 128 bits in hexadecimal digits.
+const SECRET_MIN_BYTES: usize = 32;
+
+/// Runs `origin serve`.
+///
+/// # Errors
+/// When it cannot listen, the database cannot be opened, or a setting is wrong.
+pub fn run(args: &Args) -> Result<()> {
+    if args.feed_secret.as_ref().is_some_and(|secret| secret.len() < SECRET_MIN_BYTES) {
+        bail!("--feed-secret: expected at least {SECRET_MIN_BYTES} bytes");
+    }
+    let mut connection = db::open(&args.db).with_context(|| args.db.display().to_string())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(async {
+        let listener = TcpListener::bind(args.listen)
+            .await
+            .with_context(|| format!("cannot listen on {}", args.listen))?;
+        let url = format!("http://{}", listener.local_addr()?);
+        let mut settings = Settings::new(args.db.clone(), args.issuer.clone().unwrap_or_else(|| url.clone()));
+        settings.audience.clone_from(&args.audience);
+        settings.namespace.clone_from(&args.namespace);
+        settings.access_ttl_secs = args.access_ttl_secs;
+        settings.refresh_ttl_secs = args.refresh_ttl_secs;
+        settings.keep_changes = args.keep_changes;
+        settings.feed_secret.clone_from(&args.feed_secret);
+        settings.variables = env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        if let Some(seed) = args.seed.as_ref().filter(|_| is_empty(&connection).unwrap_or(false)) {
+            let imported = import(&mut connection, seed, settings.clock.now())?;
+            eprintln!("origin: {} items, {} customers imported", imported.items, imported.customers);
+        }
+        drop(connection);
+        println!("{url}");
+        server::serve(settings, listener, ended()).await
+    })
+}
+
+/// Until the process is asked to end.
+async fn ended() {
+    #[cfg(unix)]
+    {
+        let terminate = signal::unix::signal(signal::unix::SignalKind::terminate());
+        if let Ok(mut terminate) = terminate {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = signal::ctrl_c() => {}
+            }
+            return;
+        }
+    }
+    let _ = signal::ctrl_c().await;
+}

@@ -1,0 +1,110 @@
+//! Customers come and go. No route of the API has that: whoever signs people up calls it, or an operator.
+
+use admit::{
+    limits::CUSTOMER_MAX_BYTES,
+    snapshot::{schema::Customer, time::UnixSecs},
+};
+use rusqlite::{Connection, TransactionBehavior, params};
+use uuid::Uuid;
+
+use super::{
+    DbError,
+    changes::Change,
+    numbers::{self, Kind},
+    records::{self, Ref},
+    store,
+};
+
+/// Why a customer was not added.
+#[derive(Debug, thiserror::Error)]
+pub enum AddError {
+    /// Tokens could not name such a customer.
+    #[error("namespace and subject: expected 1 to {CUSTOMER_MAX_BYTES} bytes, none of them zero")]
+    Name,
+    /// There is one of that name.
+    #[error("the customer is there already")]
+    There,
+    /// There is no such merchant.
+    #[error("there is no merchant {0}")]
+    Merchant(i64),
+    /// The database cannot be written.
+    #[error(transparent)]
+    Db(#[from] DbError),
+}
+
+impl From<rusqlite::Error> for AddError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Db(error.into())
+    }
+}
+
+/// Adds a customer who holds nothing, as one change. The customer.
+///
+/// # Errors
+/// When there is one already, or the name or the merchant is none.
+pub fn add(
+    connection: &mut Connection,
+    merchant_id: i64,
+    namespace: &str,
+    subject: &str,
+    now: UnixSecs,
+) -> Result<Customer, AddError> {
+    if [namespace, subject].iter().any(|name| !is_name(name)) {
+        return Err(AddError::Name);
+    }
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    if records::merchant(&transaction, merchant_id)?.is_none() {
+        return Err(AddError::Merchant(merchant_id));
+    }
+    if records::customer_key(&transaction, namespace, subject)?.is_some() {
+        return Err(AddError::There);
+    }
+    let customer = Customer {
+        namespace: namespace.to_owned(),
+        subject: subject.to_owned(),
+        id: numbers::next(&transaction, Kind::Customer)?,
+        uuid: Uuid::try_parse(subject).unwrap_or_else(|_| Uuid::new_v4()).to_string(),
+        merchant_id,
+        accesses: Vec::new(),
+        licenses: Vec::new(),
+    };
+    store::insert_customer(&transaction, &customer, now)?;
+    log(&transaction, namespace, subject, now)?;
+    transaction.commit().map_err(DbError::from)?;
+    Ok(customer)
+}
+
+/// Removes a customer with all that they hold and their account, as one change. Whether there was one.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn remove(
+    connection: &mut Connection,
+    namespace: &str,
+    subject: &str,
+    now: UnixSecs,
+) -> Result<bool, DbError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let sql = "DELETE FROM customers WHERE namespace = ?1 AND subject = ?2";
+    if transaction.execute(sql, params![namespace, subject])? == 0 {
+        return Ok(false);
+    }
+    log(&transaction, namespace, subject, now)?;
+    transaction.commit()?;
+    Ok(true)
+}
+
+fn log(
+    transaction: &rusqlite::Transaction<'_>,
+    namespace: &str,
+    subject: &str,
+    now: UnixSecs,
+) -> Result<(), DbError> {
+    let mut change = Change::default();
+    change.touch(Ref::Customer { namespace: namespace.to_owned(), subject: subject.to_owned() });
+    change.log(transaction, now).map(drop)
+}
+
+fn is_name(text: &str) -> bool {
+    (1..=CUSTOMER_MAX_BYTES).contains(&text.len()) && !text.contains('\0')
+}

@@ -1,0 +1,179 @@
+//! Import of a catalogue in the publish schema into an empty database.
+
+use std::{
+    fs::File,
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+};
+
+use admit::snapshot::{
+    build::{BuildError, MemorySink, Outcome},
+    schema::Line,
+    source::{Source, SpillPlan, Strictness},
+    time::UnixSecs,
+};
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::{
+    DbError,
+    numbers::{self, Kind},
+    store,
+};
+
+/// Why nothing was imported.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// A file cannot be read.
+    #[error("{path}: {error}")]
+    Read {
+        /// Which file.
+        path: String,
+        /// Why not.
+        error: std::io::Error,
+    },
+    /// There is nothing to import.
+    #[error("{0} has no *.ndjson files")]
+    NoFiles(String),
+    /// Lines are wrong.
+    #[error("{first} (of {count} errors in all)")]
+    Lines {
+        /// The first of them.
+        first: String,
+        /// How many there are.
+        count: u64,
+    },
+    /// The lines cannot be published.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// The database holds something already: an import is for a new one.
+    #[error("the database is not empty")]
+    NotEmpty,
+    /// The database refused it.
+    #[error(transparent)]
+    Db(#[from] DbError),
+}
+
+impl From<rusqlite::Error> for ImportError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Db(error.into())
+    }
+}
+
+/// What was imported.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Imported {
+    /// The origin's count of changes now.
+    pub seq: u64,
+    /// Items, packages among them.
+    pub items: usize,
+    /// Customers.
+    pub customers: usize,
+}
+
+/// Whether nothing has ever been imported.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn is_empty(connection: &Connection) -> Result<bool, DbError> {
+    Ok(connection.query_row("SELECT NOT EXISTS (SELECT 1 FROM merchants)", [], |row| row.get(0))?)
+}
+
+/// Imports the catalogue at `from`, a file or a directory of `*.ndjson` files, as one change at `now`. It is
+/// checked first as a publisher checks it. Moments that are relative to publishing become fixed. The change is
+/// not in the log: readers of the feed begin with an export.
+///
+/// # Errors
+/// When it cannot be read, a line is wrong, the database is not empty or refuses a record.
+pub fn import(connection: &mut Connection, from: &Path, now: UnixSecs) -> Result<Imported, ImportError> {
+    let paths = files(from)?;
+    check(&paths, now)?;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    if !is_empty(&transaction)? {
+        return Err(ImportError::NotEmpty);
+    }
+    // Lines come in any order: what they refer to is there at the end.
+    transaction.pragma_update(None, "defer_foreign_keys", true)?;
+    let mut imported = Imported::default();
+    for path in &paths {
+        for line in open(path)?.lines() {
+            let line = line.map_err(failed(path))?;
+            if !line.trim_ascii().is_empty() {
+                insert(&transaction, &line, now, &mut imported)?;
+            }
+        }
+    }
+    // The export of another origin goes on where that one was.
+    let sql = "UPDATE state SET seq = max(seq + 1, ?1), history_from = max(seq + 1, ?1) RETURNING seq";
+    imported.seq = transaction.query_row(sql, [imported.seq], |row| row.get(0))?;
+    transaction.commit()?;
+    Ok(imported)
+}
+
+fn insert(
+    connection: &Connection,
+    line: &str,
+    now: UnixSecs,
+    imported: &mut Imported,
+) -> Result<(), DbError> {
+    match super::from_json(line)? {
+        Line::Snapshot(snapshot) => imported.seq = snapshot.seq,
+        Line::Merchant(merchant) => store::insert_merchant(connection, &merchant)?,
+        Line::App(app) => store::insert_app(connection, &app)?,
+        Line::License(license) => store::insert_license(connection, &license)?,
+        Line::AccessType(access_type) => store::insert_access_type(connection, &access_type, now)?,
+        Line::Item(item) => {
+            store::put_item(connection, &item, now)?;
+            store::set_members(connection, item.id, &item.item_ids)?;
+            store::see_numbers(connection, &item)?;
+            imported.items += 1;
+        }
+        Line::Customer(customer) => {
+            store::insert_customer(connection, &customer, now)?;
+            numbers::seen(connection, Kind::Customer, customer.id)?;
+            for access in &customer.accesses {
+                numbers::seen(connection, Kind::Access, access.id)?;
+            }
+            imported.customers += 1;
+        }
+    }
+    Ok(())
+}
+
+fn files(from: &Path) -> Result<Vec<PathBuf>, ImportError> {
+    if !from.is_dir() {
+        return Ok(vec![from.to_owned()]);
+    }
+    let entries = std::fs::read_dir(from).map_err(failed(from))?;
+    let mut paths = entries
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(failed(from))?;
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "ndjson"));
+    paths.sort();
+    if paths.is_empty() {
+        return Err(ImportError::NoFiles(from.display().to_string()));
+    }
+    Ok(paths)
+}
+
+fn check(paths: &[PathBuf], now: UnixSecs) -> Result<(), ImportError> {
+    let mut source = Source::new(now, Strictness::ReadOn, SpillPlan::default());
+    for path in paths {
+        let name = path.display().to_string();
+        source.read(&name, open(path)?).map_err(failed(path))?;
+    }
+    let Outcome { problems, .. } = source.build(None, &MemorySink::default())?;
+    match problems.errors.kept().first() {
+        Some(first) => Err(ImportError::Lines { first: first.to_string(), count: problems.errors.total() }),
+        None => Ok(()),
+    }
+}
+
+fn open(path: &Path) -> Result<BufReader<File>, ImportError> {
+    File::open(path).map(BufReader::new).map_err(failed(path))
+}
+
+fn failed(path: &Path) -> impl FnOnce(std::io::Error) -> ImportError + use<> {
+    let path = path.display().to_string();
+    move |error| ImportError::Read { path, error }
+}

@@ -1,0 +1,127 @@
+//! The database: SQLite in one file, with a write-ahead log, so that readers never wait for the writer.
+
+pub mod changes;
+pub mod customers;
+pub mod export;
+pub mod import;
+pub mod numbers;
+pub mod records;
+pub mod store;
+
+use std::{path::Path, sync::LazyLock};
+
+use rusqlite::{Connection, OpenFlags};
+use rusqlite_migration::{M, Migrations};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::limits::BUSY_TIMEOUT;
+
+static MIGRATIONS: LazyLock<Migrations<'static>> = LazyLock::new(|| {
+    Migrations::new(vec![
+        M::up(include_str!("../../migrations/01-catalogue.sql")),
+        M::up(include_str!("../../migrations/02-tokens.sql")),
+    ])
+});
+
+/// What goes wrong with the database. None of it is the client's fault.
+#[derive(Debug, thiserror::Error)]
+pub enum DbError {
+    /// SQLite failed.
+    #[error("database: {0}")]
+    Sqlite(#[from] rusqlite::Error),
+    /// The schema could not be brought up to date.
+    #[error("migration: {0}")]
+    Migration(#[from] rusqlite_migration::Error),
+    /// A column holds what no version of this program writes.
+    #[error("a record cannot be read: {0}")]
+    Json(#[from] serde_json::Error),
+    /// Keys were rotated too often.
+    #[error("too many keys still verify: wait until the tokens of the oldest have ended")]
+    TooManyKeys,
+    /// The data cannot be what it is.
+    #[error("the database is inconsistent: {0}")]
+    Inconsistent(&'static str),
+}
+
+impl DbError {
+    /// Whether another process holds the database: nothing was written, and it may be tried again.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        let Self::Sqlite(rusqlite::Error::SqliteFailure(error, _)) = self else { return false };
+        matches!(error.code, rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked)
+    }
+}
+
+/// Opens the database and brings its schema up to date. The file is made if it is not there.
+///
+/// # Errors
+/// When the file is no database of ours, or cannot be read or written.
+pub fn open(path: &Path) -> Result<Connection, DbError> {
+    let mut connection = connect(path, OpenFlags::SQLITE_OPEN_CREATE)?;
+    MIGRATIONS.to_latest(&mut connection)?;
+    Ok(connection)
+}
+
+/// Opens another connection to a database that [`open`] has prepared.
+///
+/// # Errors
+/// As [`open`].
+pub fn connect_to(path: &Path) -> Result<Connection, DbError> {
+    connect(path, OpenFlags::empty())
+}
+
+fn connect(path: &Path, more: OpenFlags) -> Result<Connection, DbError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | more;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    // A write that was answered survives a loss of power: edges may have its `seq` already, which may not
+    // be given to another change.
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.set_prepared_statement_cache_capacity(128);
+    Ok(connection)
+}
+
+/// The count of committed changes.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn seq(connection: &Connection) -> Result<u64, DbError> {
+    Ok(connection.prepare_cached("SELECT seq FROM state")?.query_row([], |row| row.get(0))?)
+}
+
+/// Text for a `_json` column.
+pub(crate) fn to_json(value: &impl Serialize) -> Result<String, DbError> {
+    Ok(serde_json::to_string(value)?)
+}
+
+/// The value of a `_json` column.
+pub(crate) fn from_json<T: DeserializeOwned>(text: &str) -> Result<T, DbError> {
+    Ok(serde_json::from_str(text)?)
+}
+
+/// The value of a `_json` column that may be null.
+pub(crate) fn from_json_or_null<T: DeserializeOwned>(text: Option<String>) -> Result<Option<T>, DbError> {
+    text.as_deref().map(from_json).transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn migrations_are_valid_and_run_once() {
+        MIGRATIONS.validate().unwrap();
+        let dir = std::env::temp_dir().join(format!("origin-db-{}", uuid::Uuid::new_v4()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let path = dir.join("origin.db");
+        assert!(connect_to(&path).is_err(), "only open makes the file");
+        open(&path).unwrap();
+        let connection = open(&path).unwrap();
+        assert_eq!(seq(&connection).unwrap(), 0);
+        let mode: String = connection.query_row("PRAGMA journal_mode", [], |row| row.get(0)).unwrap();
+        assert_eq!(mode, "wal");
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
+}

@@ -1,0 +1,59 @@
+//! Numbers for new records.
+
+use rusqlite::{Connection, params};
+
+use super::DbError;
+
+/// What a number is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Items and packages.
+    Item,
+    /// Fees, over all items.
+    Fee,
+    /// Access records, over all customers.
+    Access,
+    /// Customers, over all merchants.
+    Customer,
+    /// Entries of items' metadata.
+    Metadata,
+    /// Set-up fees.
+    SetupFee,
+    /// Geographical restrictions.
+    GeoRestriction,
+}
+
+impl Kind {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Item => "item",
+            Self::Fee => "fee",
+            Self::Access => "access",
+            Self::Customer => "customer",
+            Self::Metadata => "metadata",
+            Self::SetupFee => "setup_fee",
+            Self::GeoRestriction => "geo_restriction",
+        }
+    }
+}
+
+/// A number that nothing of its kind has had. Never given out again, unless the transaction is rolled back.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn next(connection: &Connection, kind: Kind) -> Result<i64, DbError> {
+    let sql = "INSERT INTO numbers (kind, last) VALUES (?1, 1)
+               ON CONFLICT (kind) DO UPDATE SET last = last + 1 RETURNING last";
+    Ok(connection.prepare_cached(sql)?.query_row([kind.name()], |row| row.get(0))?)
+}
+
+/// Takes note of a number that came from elsewhere.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn seen(connection: &Connection, kind: Kind, number: i64) -> Result<(), DbError> {
+    let sql = "INSERT INTO numbers (kind, last) VALUES (?1, ?2)
+               ON CONFLICT (kind) DO UPDATE SET last = max(last, excluded.last)";
+    connection.prepare_cached(sql)?.execute(params![kind.name(), number])?;
+    Ok(())
+}

@@ -1,0 +1,296 @@
+//! Records of the publish schema, read from the tables. What is exported, what the change feed says and what
+//! reads answer from comes from here, and from nowhere else.
+
+use admit::snapshot::{
+    schema::{
+        Access, AccessFee, AccessType, App, Client, Customer, CustomerLicense, Item, License, Line, Merchant,
+    },
+    time::Timestamp,
+};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::{DbError, from_json, from_json_or_null};
+
+/// Names a record of the publish schema.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Ref {
+    /// By number.
+    Merchant(i64),
+    /// By identifier.
+    App(String),
+    /// By UUID.
+    License(String),
+    /// By number.
+    AccessType(i64),
+    /// By number.
+    Item(i64),
+    /// By what tokens name.
+    Customer {
+        /// The issuer's namespace.
+        namespace: String,
+        /// The claim's value.
+        subject: String,
+    },
+}
+
+impl Ref {
+    /// The record as it is now, if there is one.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn load(&self, connection: &Connection) -> Result<Option<Line>, DbError> {
+        Ok(match self {
+            Self::Merchant(id) => merchant(connection, *id)?.map(Line::Merchant),
+            Self::App(id) => app(connection, id)?.map(Line::App),
+            Self::License(id) => license(connection, id)?.map(Line::License),
+            Self::AccessType(id) => access_type(connection, *id)?.map(Line::AccessType),
+            Self::Item(id) => item(connection, *id)?.map(Line::Item),
+            Self::Customer { namespace, subject } => {
+                let key = customer_key(connection, namespace, subject)?;
+                key.map(|key| customer(connection, key)).transpose()?.flatten().map(Line::Customer)
+            }
+        })
+    }
+
+    /// As the change feed names a record that is gone.
+    #[must_use]
+    pub fn name(&self) -> Value {
+        match self {
+            Self::Merchant(id) => json!({"type": "merchant", "id": id}),
+            Self::App(id) => json!({"type": "app", "id": id}),
+            Self::License(id) => json!({"type": "license", "id": id}),
+            Self::AccessType(id) => json!({"type": "access_type", "id": id}),
+            Self::Item(id) => json!({"type": "item", "id": id}),
+            Self::Customer { namespace, subject } => {
+                json!({"type": "customer", "namespace": namespace, "subject": subject})
+            }
+        }
+    }
+}
+
+/// A merchant.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn merchant(connection: &Connection, id: i64) -> Result<Option<Merchant>, DbError> {
+    let mut statement = connection.prepare_cached("SELECT id, uuid, name FROM merchants WHERE id = ?1")?;
+    let row = statement
+        .query_row([id], |row| Ok(Merchant { id: row.get(0)?, uuid: row.get(1)?, name: row.get(2)? }));
+    Ok(row.optional()?)
+}
+
+/// An app with its clients.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn app(connection: &Connection, id: &str) -> Result<Option<App>, DbError> {
+    let sql = "SELECT id, merchant_id, name, plan_id FROM apps WHERE id = ?1";
+    let row = connection.prepare_cached(sql)?.query_row([id], |row| {
+        let (id, merchant_id) = (row.get(0)?, row.get(1)?);
+        Ok(App { id, merchant_id, name: row.get(2)?, plan_id: row.get(3)?, clients: Vec::new() })
+    });
+    let Some(mut app) = row.optional()? else { return Ok(None) };
+    let sql = "SELECT client_id, mode FROM clients WHERE app_id = ?1 ORDER BY position";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query([id])?;
+    while let Some(row) = rows.next()? {
+        app.clients.push(Client { client_id: row.get(0)?, mode: word(row, 1)? });
+    }
+    Ok(Some(app))
+}
+
+/// A licence.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn license(connection: &Connection, id: &str) -> Result<Option<License>, DbError> {
+    let sql = "SELECT id, internal_id, app_id, name, description, rank, status, test_mode, locales_json,
+               price_tier_json FROM licenses WHERE id = ?1";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query([id])?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    Ok(Some(License {
+        id: row.get(0)?,
+        internal_id: row.get(1)?,
+        app_id: row.get(2)?,
+        name: row.get(3)?,
+        description: row.get(4)?,
+        rank: row.get(5)?,
+        status: word(row, 6)?,
+        test_mode: row.get(7)?,
+        locales: json_at(row, 8)?,
+        price_tier: from_json_or_null(row.get(9)?)?,
+        item_ids: ids(
+            connection,
+            "SELECT item_id FROM license_items WHERE license_id = ?1 ORDER BY position",
+            id,
+        )?,
+    }))
+}
+
+/// A kind of access.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn access_type(connection: &Connection, id: i64) -> Result<Option<AccessType>, DbError> {
+    let sql = "SELECT id, account_id, name, quantity, period, created_at, updated_at FROM access_types
+               WHERE id = ?1";
+    let row = connection.prepare_cached(sql)?.query_row([id], |row| {
+        Ok(AccessType {
+            id: row.get(0)?,
+            account_id: row.get(1)?,
+            name: row.get(2)?,
+            quantity: row.get(3)?,
+            period: row.get(4)?,
+            created_at: at(row, 5)?,
+            updated_at: at(row, 6)?,
+        })
+    });
+    Ok(row.optional()?)
+}
+
+/// An item with its members and fees.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn item(connection: &Connection, id: i64) -> Result<Option<Item>, DbError> {
+    let sql = "SELECT id, merchant_id, title, is_active, access_control_type_json, item_type_json,
+               age_restriction_json, metadata_json, content, plan_switch_enabled, created_at, updated_at
+               FROM items WHERE id = ?1";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query([id])?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    Ok(Some(Item {
+        id: row.get(0)?,
+        merchant_id: row.get(1)?,
+        title: row.get(2)?,
+        is_active: row.get(3)?,
+        access_control_type: json_at(row, 4)?,
+        item_type: json_at(row, 5)?,
+        age_restriction: from_json_or_null(row.get(6)?)?,
+        metadata: json_at(row, 7)?,
+        content: row.get(8)?,
+        plan_switch_enabled: row.get(9)?,
+        item_ids: ids(
+            connection,
+            "SELECT item_id FROM package_items WHERE package_id = ?1 ORDER BY position",
+            id,
+        )?,
+        fees: fees(connection, id)?,
+        created_at: at(row, 10)?,
+        updated_at: at(row, 11)?,
+    }))
+}
+
+/// The fees of an item, in their order.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn fees(connection: &Connection, item_id: i64) -> Result<Vec<AccessFee>, DbError> {
+    let sql = "SELECT id, amount, currency, description, access_type_id, trial_period_json, setup_fee_json,
+               geo_restriction_json, starts_at, expires_at, plan_switch_enabled, created_at, updated_at
+               FROM fees WHERE item_id = ?1 ORDER BY position";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query([item_id])?;
+    let mut fees = Vec::new();
+    while let Some(row) = rows.next()? {
+        fees.push(AccessFee {
+            id: row.get(0)?,
+            amount: json_at(row, 1)?,
+            currency: row.get(2)?,
+            description: row.get(3)?,
+            access_type_id: row.get(4)?,
+            trial_period: from_json_or_null(row.get(5)?)?,
+            setup_fee: from_json_or_null(row.get(6)?)?,
+            geo_restriction: from_json_or_null(row.get(7)?)?,
+            starts_at: at_or_null(row, 8)?,
+            expires_at: at_or_null(row, 9)?,
+            plan_switch_enabled: row.get(10)?,
+            created_at: at(row, 11)?,
+            updated_at: at(row, 12)?,
+        });
+    }
+    Ok(fees)
+}
+
+/// The row of a customer.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn customer_key(connection: &Connection, namespace: &str, subject: &str) -> Result<Option<i64>, DbError> {
+    let sql = "SELECT key FROM customers WHERE namespace = ?1 AND subject = ?2";
+    let row = connection.prepare_cached(sql)?.query_row([namespace, subject], |row| row.get(0));
+    Ok(row.optional()?)
+}
+
+/// A customer with accesses and licences.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn customer(connection: &Connection, key: i64) -> Result<Option<Customer>, DbError> {
+    let sql = "SELECT namespace, subject, id, uuid, merchant_id FROM customers WHERE key = ?1";
+    let row = connection.prepare_cached(sql)?.query_row([key], |row| {
+        Ok(Customer {
+            namespace: row.get(0)?,
+            subject: row.get(1)?,
+            id: row.get(2)?,
+            uuid: row.get(3)?,
+            merchant_id: row.get(4)?,
+            accesses: Vec::new(),
+            licenses: Vec::new(),
+        })
+    });
+    let Some(mut customer) = row.optional()? else { return Ok(None) };
+    let sql = "SELECT id, item_id, starts_at, expires_at, created_at FROM accesses WHERE customer_key = ?1
+               ORDER BY key";
+    let accesses = connection
+        .prepare_cached(sql)?
+        .query_map([key], |row| {
+            Ok(Access {
+                id: row.get(0)?,
+                item_id: row.get(1)?,
+                starts_at: at_or_null(row, 2)?,
+                expires_at: at_or_null(row, 3)?,
+                created_at: at(row, 4)?,
+            })
+        })?
+        .collect::<Result<_, _>>()?;
+    customer.accesses = accesses;
+    let sql = "SELECT license_json FROM customer_licenses WHERE customer_key = ?1 ORDER BY position";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query([key])?;
+    while let Some(row) = rows.next()? {
+        customer.licenses.push(json_at::<CustomerLicense>(row, 0)?);
+    }
+    Ok(Some(customer))
+}
+
+/// Numbers in order, of one owner.
+pub(crate) fn ids(
+    connection: &Connection,
+    sql: &str,
+    owner: impl rusqlite::ToSql,
+) -> Result<Vec<i64>, DbError> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let ids = statement.query_map(params![owner], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    Ok(ids)
+}
+
+fn json_at<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> Result<T, DbError> {
+    from_json(row.get_ref(column)?.as_str().map_err(rusqlite::Error::from)?)
+}
+
+/// A word of an enumeration, as the publish schema spells it.
+fn word<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> Result<T, DbError> {
+    Ok(serde_json::from_value(Value::String(row.get(column)?))?)
+}
+
+fn at(row: &Row<'_>, column: usize) -> rusqlite::Result<Timestamp> {
+    row.get(column).map(Timestamp::At)
+}
+
+fn at_or_null(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Timestamp>> {
+    Ok(row.get::<_, Option<i64>>(column)?.map(Timestamp::At))
+}

@@ -1,0 +1,290 @@
+//! Records of the publish schema, written to the tables.
+
+use admit::snapshot::{
+    schema::{AccessFee, AccessType, App, Customer, CustomerLicense, Item, License, Merchant},
+    time::{Timestamp, UnixSecs, ZonedTime},
+};
+use rusqlite::{Connection, params};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{
+    DbError,
+    numbers::{self, Kind},
+    to_json,
+};
+
+/// Adds a merchant.
+///
+/// # Errors
+/// When the database refuses it.
+pub fn insert_merchant(connection: &Connection, merchant: &Merchant) -> Result<(), DbError> {
+    let sql = "INSERT INTO merchants (id, uuid, name) VALUES (?1, ?2, ?3)";
+    connection.prepare_cached(sql)?.execute(params![
+        merchant.id,
+        merchant.uuid.to_ascii_lowercase(),
+        merchant.name
+    ])?;
+    Ok(())
+}
+
+/// Adds an app and its clients.
+///
+/// # Errors
+/// When the database refuses it.
+pub fn insert_app(connection: &Connection, app: &App) -> Result<(), DbError> {
+    let sql = "INSERT INTO apps (id, merchant_id, name, plan_id) VALUES (?1, ?2, ?3, ?4)";
+    connection.prepare_cached(sql)?.execute(params![app.id, app.merchant_id, app.name, app.plan_id])?;
+    let sql = "INSERT INTO clients (client_id, app_id, position, mode) VALUES (?1, ?2, ?3, ?4)";
+    let mut statement = connection.prepare_cached(sql)?;
+    for (position, client) in (0_i64..).zip(&app.clients) {
+        statement.execute(params![client.client_id, app.id, position, word(&client.mode)?])?;
+    }
+    Ok(())
+}
+
+/// Adds a licence; the items that it unlocks have to be there.
+///
+/// # Errors
+/// When the database refuses it.
+pub fn insert_license(connection: &Connection, license: &License) -> Result<(), DbError> {
+    let sql = "INSERT INTO licenses (id, app_id, internal_id, name, description, rank, status, test_mode,
+               locales_json, price_tier_json) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+    let id = license.id.to_ascii_lowercase();
+    connection.prepare_cached(sql)?.execute(params![
+        id,
+        license.app_id,
+        license.internal_id,
+        license.name,
+        license.description,
+        license.rank,
+        word(&license.status)?,
+        license.test_mode,
+        to_json(&license.locales)?,
+        license.price_tier.as_ref().map(to_json).transpose()?,
+    ])?;
+    let sql = "INSERT INTO license_items (license_id, position, item_id) VALUES (?1, ?2, ?3)";
+    let mut statement = connection.prepare_cached(sql)?;
+    for (position, item_id) in (0_i64..).zip(&license.item_ids) {
+        statement.execute(params![id, position, item_id])?;
+    }
+    Ok(())
+}
+
+/// Adds a kind of access.
+///
+/// # Errors
+/// When the database refuses it.
+pub fn insert_access_type(
+    connection: &Connection,
+    access_type: &AccessType,
+    now: UnixSecs,
+) -> Result<(), DbError> {
+    let sql = "INSERT INTO access_types (id, account_id, name, quantity, period, created_at, updated_at)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    connection.prepare_cached(sql)?.execute(params![
+        access_type.id,
+        access_type.account_id,
+        access_type.name,
+        access_type.quantity,
+        access_type.period,
+        access_type.created_at.resolve(now),
+        access_type.updated_at.resolve(now),
+    ])?;
+    Ok(())
+}
+
+/// Adds an item without its members, or replaces all of it but them, its fees included.
+///
+/// # Errors
+/// When the database refuses it.
+pub fn put_item(connection: &Connection, item: &Item, now: UnixSecs) -> Result<(), DbError> {
+    let sql = "INSERT INTO items (id, merchant_id, title, is_active, is_package, access_control_type_json,
+               item_type_json, age_restriction_json, metadata_json, content, plan_switch_enabled, created_at,
+               updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+               ON CONFLICT (id) DO UPDATE SET title = excluded.title, is_active = excluded.is_active,
+               is_package = excluded.is_package, access_control_type_json = excluded.access_control_type_json,
+               item_type_json = excluded.item_type_json, age_restriction_json = excluded.age_restriction_json,
+               metadata_json = excluded.metadata_json, content = excluded.content,
+               plan_switch_enabled = excluded.plan_switch_enabled, updated_at = excluded.updated_at";
+    connection.prepare_cached(sql)?.execute(params![
+        item.id,
+        item.merchant_id,
+        item.title,
+        item.is_active,
+        item.is_package(),
+        to_json(&item.access_control_type)?,
+        to_json(&item.item_type)?,
+        item.age_restriction.as_ref().map(to_json).transpose()?,
+        to_json(&item.metadata)?,
+        item.content,
+        item.plan_switch_enabled,
+        item.created_at.resolve(now),
+        item.updated_at.resolve(now),
+    ])?;
+    connection.prepare_cached("DELETE FROM fees WHERE item_id = ?1")?.execute([item.id])?;
+    for (position, fee) in (0_i64..).zip(&item.fees) {
+        insert_fee(connection, item.id, position, fee, now)?;
+    }
+    Ok(())
+}
+
+fn insert_fee(
+    connection: &Connection,
+    item_id: i64,
+    position: i64,
+    fee: &AccessFee,
+    now: UnixSecs,
+) -> Result<(), DbError> {
+    let sql = "INSERT INTO fees (item_id, id, position, amount, currency, description, access_type_id,
+               trial_period_json, setup_fee_json, geo_restriction_json, starts_at, expires_at,
+               plan_switch_enabled, created_at, updated_at)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
+    connection.prepare_cached(sql)?.execute(params![
+        item_id,
+        fee.id,
+        position,
+        to_json(&fee.amount)?,
+        fee.currency,
+        fee.description,
+        fee.access_type_id,
+        fee.trial_period.as_ref().map(to_json).transpose()?,
+        fee.setup_fee.as_ref().map(to_json).transpose()?,
+        fee.geo_restriction.as_ref().map(to_json).transpose()?,
+        fee.starts_at.map(|moment| moment.resolve(now)),
+        fee.expires_at.map(|moment| moment.resolve(now)),
+        fee.plan_switch_enabled,
+        fee.created_at.resolve(now),
+        fee.updated_at.resolve(now),
+    ])?;
+    Ok(())
+}
+
+/// Takes note of the numbers that an item and what belongs to it have.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn see_numbers(connection: &Connection, item: &Item) -> Result<(), DbError> {
+    numbers::seen(connection, Kind::Item, item.id)?;
+    for entry in &item.metadata {
+        numbers::seen(connection, Kind::Metadata, entry.id)?;
+    }
+    for fee in &item.fees {
+        numbers::seen(connection, Kind::Fee, fee.id)?;
+        if let Some(setup_fee) = &fee.setup_fee {
+            numbers::seen(connection, Kind::SetupFee, setup_fee.id)?;
+        }
+        if let Some(restriction) = &fee.geo_restriction {
+            numbers::seen(connection, Kind::GeoRestriction, restriction.id)?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes `members` all that a package holds.
+///
+/// # Errors
+/// When the database refuses it.
+pub fn set_members(connection: &Connection, package_id: i64, members: &[i64]) -> Result<(), DbError> {
+    connection.prepare_cached("DELETE FROM package_items WHERE package_id = ?1")?.execute([package_id])?;
+    let sql = "INSERT INTO package_items (package_id, position, item_id) VALUES (?1, ?2, ?3)";
+    let mut statement = connection.prepare_cached(sql)?;
+    for (position, item_id) in (0_i64..).zip(members) {
+        statement.execute(params![package_id, position, item_id])?;
+    }
+    Ok(())
+}
+
+/// Adds a customer with all that they hold. The row's key.
+///
+/// # Errors
+/// When the database refuses it.
+pub fn insert_customer(connection: &Connection, customer: &Customer, now: UnixSecs) -> Result<i64, DbError> {
+    let sql = "INSERT INTO customers (namespace, subject, id, uuid, merchant_id) VALUES (?1, ?2, ?3, ?4, ?5)";
+    connection.prepare_cached(sql)?.execute(params![
+        customer.namespace,
+        customer.subject,
+        customer.id,
+        customer.uuid.to_ascii_lowercase(),
+        customer.merchant_id,
+    ])?;
+    let key = connection.last_insert_rowid();
+    for access in &customer.accesses {
+        let access = NewAccess {
+            id: access.id,
+            item_id: access.item_id,
+            fee_id: None,
+            starts_at: access.starts_at.map(|moment| moment.resolve(now)),
+            expires_at: access.expires_at.map(|moment| moment.resolve(now)),
+            created_at: access.created_at.resolve(now),
+        };
+        insert_access(connection, key, &access)?;
+    }
+    let sql = "INSERT INTO customer_licenses (customer_key, position, license_json) VALUES (?1, ?2, ?3)";
+    let mut statement = connection.prepare_cached(sql)?;
+    for (position, license) in (0_i64..).zip(&customer.licenses) {
+        statement.execute(params![key, position, to_json(&resolved(license, now))?])?;
+    }
+    Ok(key)
+}
+
+/// A grant that is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NewAccess {
+    /// The access record's number.
+    pub id: i64,
+    /// The item or package.
+    pub item_id: i64,
+    /// The fee that was paid, if the grant named one.
+    pub fee_id: Option<i64>,
+    /// Not before this moment, if set.
+    pub starts_at: Option<UnixSecs>,
+    /// Not from this moment on, if set; for ever otherwise.
+    pub expires_at: Option<UnixSecs>,
+    /// When it was granted.
+    pub created_at: UnixSecs,
+}
+
+/// Adds a grant to a customer.
+///
+/// # Errors
+/// When the database refuses it.
+pub fn insert_access(connection: &Connection, customer_key: i64, access: &NewAccess) -> Result<(), DbError> {
+    let sql = "INSERT INTO accesses (customer_key, id, item_id, fee_id, starts_at, expires_at, created_at)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    let NewAccess { id, item_id, fee_id, starts_at, expires_at, created_at } = access;
+    connection.prepare_cached(sql)?.execute(params![
+        customer_key,
+        id,
+        item_id,
+        fee_id,
+        starts_at,
+        expires_at,
+        created_at
+    ])?;
+    Ok(())
+}
+
+/// A subscription whose moments no longer depend on when it was imported.
+fn resolved(license: &CustomerLicense, now: UnixSecs) -> CustomerLicense {
+    let fixed = |moment: Timestamp| Timestamp::At(moment.resolve(now));
+    let zoned = |moment: ZonedTime| ZonedTime { at: fixed(moment.at), ..moment };
+    CustomerLicense {
+        license_id: license.license_id.to_ascii_lowercase(),
+        renews_on: license.renews_on.map(zoned),
+        billing_cycle_anchor: license.billing_cycle_anchor.map(zoned),
+        date_added: zoned(license.date_added),
+        cancelled_at: license.cancelled_at.map(fixed),
+        starts_at: license.starts_at.map(fixed),
+        expires_at: license.expires_at.map(fixed),
+        ..license.clone()
+    }
+}
+
+/// A word of an enumeration, as the publish schema spells it.
+fn word(value: &impl Serialize) -> Result<String, DbError> {
+    match serde_json::to_value(value)? {
+        Value::String(word) => Ok(word),
+        _ => Err(DbError::Inconsistent("an enumeration that is no word")),
+    }
+}

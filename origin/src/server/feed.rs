@@ -1,0 +1,149 @@
+//! The export and the change feed, as they go out.
+
+use std::{
+    io::{self, Write},
+    sync::Arc,
+    thread,
+    time::Duration,
+};
+
+use admit::api::reply::Reply;
+use axum::{body::Body, response::Response};
+use serde_json::json;
+use tokio::{
+    runtime::Handle,
+    sync::{Semaphore, mpsc},
+    time::{Instant, sleep_until, timeout},
+};
+use tokio_stream::wrappers::ReceiverStream;
+
+use super::{Server, overloaded, plain, pool::Overloaded, set_headers};
+use crate::{
+    db::{self, changes::Feed, export},
+    limits::{EXPORT_CHUNK_BYTES, EXPORT_STALL, EXPORTS_MAX, FEED_POLL, WAIT_MAX_SECS},
+    settings::Settings,
+    wire::Refused,
+};
+
+const NDJSON: &str = "application/x-ndjson";
+
+/// What a reader is told whose history is gone.
+pub const GONE: Refused = Refused::Status(410, "The history before is gone: read the export");
+
+/// Sends the changes after `after`; waits for the first if the reader wants that.
+pub async fn changes(server: &Server, after: u64, wait: Option<Duration>, reply: Reply) -> Response {
+    let (mut committed, mut ending) = (server.shared.seq.subscribe(), server.ending.clone());
+    let wait = wait.map(|wait| wait.min(Duration::from_secs(WAIT_MAX_SECS)));
+    let until = Instant::now() + wait.unwrap_or_default();
+    let lines = loop {
+        committed.mark_unchanged();
+        match server.workers.changes(after).await {
+            Ok(Ok(Feed::Lines(lines))) => {
+                if !lines.is_empty() || Instant::now() >= until || *ending.borrow() {
+                    break lines;
+                }
+            }
+            Ok(Ok(Feed::Gone)) => return plain(GONE.reply()),
+            Ok(Err(error)) => {
+                eprintln!("{}", json!({"event": "database", "error": error.to_string()}));
+                return plain(Refused::Db(error).reply());
+            }
+            Err(Overloaded) => return overloaded(),
+        }
+        tokio::select! {
+            _ = committed.changed() => {}
+            _ = ending.changed() => {}
+            // Other processes change the database, too.
+            () = sleep_until(until.min(Instant::now() + FEED_POLL)) => {}
+        }
+    };
+    let mut answer = ndjson(reply, Body::from(lines));
+    if let Some(wait) = wait
+        && let Ok(applied) = format!("wait={}", wait.as_secs()).parse()
+    {
+        answer.headers_mut().insert("preference-applied", applied);
+    }
+    answer
+}
+
+fn ndjson(mut reply: Reply, body: Body) -> Response {
+    // Each line has its own.
+    reply.headers.retain(|(name, _)| *name != "entitlement-seq");
+    reply.headers.insert(0, ("content-type", NDJSON.into()));
+    let mut answer = Response::new(body);
+    set_headers(&mut answer, &reply.headers);
+    answer
+}
+
+/// Exports that are being sent.
+#[derive(Debug)]
+pub struct Exports(Arc<Semaphore>);
+
+impl Default for Exports {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(EXPORTS_MAX)))
+    }
+}
+
+impl Exports {
+    /// Streams the export. One that cannot be completed is broken off, so that nobody takes it for whole.
+    pub async fn stream(&self, settings: &Settings, reply: Reply) -> Response {
+        let Ok(permit) = Arc::clone(&self.0).try_acquire_owned() else { return overloaded() };
+        let (chunks, receiver) = mpsc::channel(4);
+        let (settings, runtime) = (settings.clone(), Handle::current());
+        let spawned = thread::Builder::new().name("export".to_owned()).spawn(move || {
+            let _permit = permit;
+            let mut out = Chunks { chunks, runtime, buffer: Vec::with_capacity(EXPORT_CHUNK_BYTES) };
+            if let Err(error) = write(&settings, &mut out) {
+                eprintln!("{}", json!({"event": "export", "error": error}));
+                let _ = out.send(Err(io::Error::other("broken off")));
+            }
+        });
+        if spawned.is_err() {
+            return overloaded();
+        }
+        ndjson(reply, Body::from_stream(ReceiverStream::new(receiver)))
+    }
+}
+
+fn write(settings: &Settings, out: &mut Chunks) -> Result<(), String> {
+    let connection = db::connect_to(&settings.db).map_err(|error| error.to_string())?;
+    export::export(&connection, settings.clock.now(), out).map_err(|error| error.to_string())?;
+    out.flush().map_err(|error| error.to_string())
+}
+
+/// Sends what is written, in chunks, as fast as they are taken.
+struct Chunks {
+    chunks: mpsc::Sender<io::Result<Vec<u8>>>,
+    runtime: Handle,
+    buffer: Vec<u8>,
+}
+
+impl Write for Chunks {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.buffer.extend_from_slice(bytes);
+        if self.buffer.len() >= EXPORT_CHUNK_BYTES {
+            self.flush()?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        let chunk = std::mem::replace(&mut self.buffer, Vec::with_capacity(EXPORT_CHUNK_BYTES));
+        self.send(Ok(chunk))
+    }
+}
+
+impl Chunks {
+    fn send(&self, chunk: io::Result<Vec<u8>>) -> io::Result<()> {
+        // A timer is made within the runtime only.
+        match self.runtime.block_on(async { timeout(EXPORT_STALL, self.chunks.send(chunk)).await }) {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(io::ErrorKind::BrokenPipe.into()),
+            Err(_) => Err(io::ErrorKind::TimedOut.into()),
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! The threads that answer. A request waits for the first that is free.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{self, Receiver, SyncSender, TrySendError},
+    },
+    thread,
+};
+
+use anyhow::{Result, anyhow};
+use tokio::sync::oneshot;
+
+use crate::{
+    db::{DbError, changes::Feed},
+    limits::QUEUE_MAX,
+    service::{Engine, Incoming, Outcome, Shared},
+};
+
+enum Job {
+    Answer(Box<Incoming>, oneshot::Sender<Outcome>),
+    Changes(u64, oneshot::Sender<Result<Feed, DbError>>),
+}
+
+/// Threads that answer. They end when the pool is dropped.
+#[derive(Clone, Debug)]
+pub struct Pool {
+    jobs: SyncSender<Job>,
+}
+
+/// Too many requests are waiting, or the threads have ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Overloaded;
+
+impl Pool {
+    /// Starts `threads` threads called `name`.
+    ///
+    /// # Errors
+    /// When one of them cannot open the database.
+    pub fn start(shared: &Arc<Shared>, name: &str, threads: usize) -> Result<Self> {
+        let (jobs, receiver) = mpsc::sync_channel(QUEUE_MAX);
+        let receiver = Arc::new(Mutex::new(receiver));
+        for number in 0..threads {
+            let (shared, receiver) = (Arc::clone(shared), Arc::clone(&receiver));
+            let (ready, is_ready) = mpsc::channel();
+            thread::Builder::new().name(format!("{name}-{number}")).spawn(move || {
+                // An engine belongs to its thread: it is made there.
+                match Engine::new(shared) {
+                    Ok(engine) => {
+                        let _ = ready.send(Ok(()));
+                        work(engine, &receiver);
+                    }
+                    Err(error) => {
+                        let _ = ready.send(Err(error));
+                    }
+                }
+            })?;
+            is_ready.recv().map_err(|_| anyhow!("a thread ended at its start"))??;
+        }
+        Ok(Self { jobs })
+    }
+
+    /// What is to be done about a request.
+    ///
+    /// # Errors
+    /// When too many are waiting.
+    pub async fn answer(&self, incoming: Incoming) -> Result<Outcome, Overloaded> {
+        let (sender, answer) = oneshot::channel();
+        self.send(Job::Answer(Box::new(incoming), sender))?;
+        answer.await.map_err(|_| Overloaded)
+    }
+
+    /// The changes after `after`.
+    ///
+    /// # Errors
+    /// When too many are waiting.
+    pub async fn changes(&self, after: u64) -> Result<Result<Feed, DbError>, Overloaded> {
+        let (sender, answer) = oneshot::channel();
+        self.send(Job::Changes(after, sender))?;
+        answer.await.map_err(|_| Overloaded)
+    }
+
+    fn send(&self, job: Job) -> Result<(), Overloaded> {
+        self.jobs.try_send(job).map_err(|error| match error {
+            TrySendError::Full(_) | TrySendError::Disconnected(_) => Overloaded,
+        })
+    }
+}
+
+fn work(mut engine: Engine, jobs: &Mutex<Receiver<Job>>) {
+    loop {
+        // The lock is held while waiting for a job, and by one thread only.
+        let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        match job {
+            // Whoever asked may have gone: a write is made all the same.
+            Ok(Job::Answer(incoming, answer)) => drop(answer.send(engine.answer(&incoming))),
+            Ok(Job::Changes(after, answer)) => drop(answer.send(engine.changes(after))),
+            Err(_) => return,
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! Granting and revoking access.
+
+use admit::{
+    api::error::ApiError,
+    entitlement::{Grant, NEVER_EXPIRES, Reason},
+    snapshot::{
+        schema::{AccessFee, AccessType, Customer},
+        time::UnixSecs,
+    },
+};
+use chrono::{DateTime, Months};
+use rusqlite::params;
+
+use super::job::{Answer, Job};
+use crate::{
+    db::{
+        DbError,
+        numbers::Kind,
+        records::{self, Ref},
+        store::{self, NewAccess},
+    },
+    limits::ACCESSES_MAX,
+    wire::{Fields, Refused},
+};
+
+/// `POST /items/access`: grants access to an item or package until a moment, or for as long as a fee sells. A
+/// person who signs in by several issuers gets it for each.
+///
+/// # Errors
+/// 404, 422.
+pub fn grant(job: &mut Job<'_>) -> Result<Answer, Refused> {
+    let fields = Fields::new(job.fields);
+    let item_id = fields.required_integer("item_id");
+    let consumer_id = fields.required_integer("consumer_id");
+    let starts_at = fields.moment("starts_at");
+    let until = fields.moment("expires_at");
+    let fee_id = fields.integer("access_fee_id");
+    if until.is_none() && fee_id.is_none() {
+        fields.wrong("expires_at", "or access_fee_id is required");
+    }
+    if until.is_some_and(|until| until <= starts_at.unwrap_or(job.now).max(job.now)) {
+        fields.wrong("expires_at", "must be in the future, and after the starts_at");
+    }
+    fields.finish()?;
+    let (Some(item_id), Some(consumer_id)) = (item_id, consumer_id) else {
+        return Err(Refused::field("item_id", "The item_id is required"));
+    };
+    let item = job.item(item_id)?;
+    let fee = match fee_id {
+        Some(fee_id) => Some(item.fees.iter().find(|fee| fee.id == fee_id).ok_or(ApiError::FeeNotFound)?),
+        None => None,
+    };
+    let end = match (until, fee) {
+        // A merchant may give less or more than the fee sells.
+        (Some(until), _) => until,
+        (None, Some(fee)) => end_by_fee(job, fee, starts_at.unwrap_or(job.now).max(job.now))?,
+        (None, None) => return Err(Refused::field("expires_at", "The expires_at is required")),
+    };
+    let customers = customers(job, consumer_id)?;
+    let Some((_, customer)) = customers.first() else {
+        return Err(Refused::field("consumer_id", "The consumer_id must name a customer of yours"));
+    };
+    if customers.iter().any(|(_, customer)| customer.accesses.len() >= ACCESSES_MAX) {
+        let problem = format!("The consumer_id has {ACCESSES_MAX} accesses already");
+        return Err(Refused::field("consumer_id", &problem));
+    }
+    let access = NewAccess {
+        id: job.number(Kind::Access)?,
+        item_id,
+        fee_id,
+        starts_at,
+        expires_at: Some(end),
+        created_at: job.now,
+    };
+    for (key, customer) in &customers {
+        store::insert_access(job.db, *key, &access)?;
+        touch(job, customer);
+    }
+    let grant = Grant {
+        reason: if item.is_package() { Reason::PackageAccess } else { Reason::ItemAccess },
+        access_id: access.id,
+        created_at: access.created_at,
+        starts_at,
+        expires_at: end.min(NEVER_EXPIRES),
+    };
+    Ok(Answer::Created(job.access_json(&item, &grant, (customer.id, &customer.uuid))?))
+}
+
+/// `DELETE /items/{id}/access?consumer_id=`: takes away every access on the item itself. What comes from a
+/// package or a licence stays.
+///
+/// # Errors
+/// 400 when there is nothing to take away.
+pub fn revoke(job: &mut Job<'_>, item_id: i64) -> Result<Answer, Refused> {
+    const FAILED: Refused = Refused::Status(400, "Failed to remove item access");
+    let consumer_id = form_urlencoded::parse(job.request.query.as_bytes())
+        .find(|(name, _)| name == "consumer_id")
+        .and_then(|(_, value)| value.parse().ok());
+    let Some(consumer_id) = consumer_id else { return Err(FAILED) };
+    // The item may be inactive: what was sold can be taken back.
+    let item = records::item(job.db, item_id)?;
+    if item.is_none_or(|item| item.merchant_id != job.caller.merchant_id) {
+        return Err(FAILED);
+    }
+    let mut removed = 0;
+    for (key, customer) in customers(job, consumer_id)? {
+        let sql = "DELETE FROM accesses WHERE customer_key = ?1 AND item_id = ?2";
+        let count = job.db.prepare_cached(sql)?.execute([key, item_id])?;
+        if count > 0 {
+            touch(job, &customer);
+        }
+        removed += count;
+    }
+    if removed == 0 { Err(FAILED) } else { Ok(Answer::Done) }
+}
+
+fn touch(job: &mut Job<'_>, customer: &Customer) {
+    let (namespace, subject) = (customer.namespace.clone(), customer.subject.clone());
+    job.change.touch(Ref::Customer { namespace, subject });
+}
+
+/// The merchant's customers of this number: one person, by each issuer.
+fn customers(job: &Job<'_>, id: i64) -> Result<Vec<(i64, Customer)>, DbError> {
+    let sql = "SELECT key FROM customers WHERE merchant_id = ?1 AND id = ?2 ORDER BY key";
+    let mut statement = job.db.prepare_cached(sql)?;
+    let keys: Vec<i64> = statement
+        .query_map(params![job.caller.merchant_id, id], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    let mut customers = Vec::with_capacity(keys.len());
+    for key in keys {
+        customers.extend(records::customer(job.db, key)?.map(|customer| (key, customer)));
+    }
+    Ok(customers)
+}
+
+/// When an access that begins at `start` ends, as the fee sells it.
+fn end_by_fee(job: &Job<'_>, fee: &AccessFee, start: UnixSecs) -> Result<UnixSecs, Refused> {
+    let access_type = records::access_type(job.db, fee.access_type_id)?;
+    let access_type = access_type.ok_or(DbError::Inconsistent("a fee without its access type"))?;
+    // A period that is not understood must not become access for ever.
+    end_of(&access_type, start).filter(|end| *end > start).ok_or_else(|| {
+        let problem = "The access_fee_id sells a period that is not known here: send expires_at";
+        Refused::field("access_fee_id", problem)
+    })
+}
+
+/// `quantity` periods after `start`; nothing when the period is not known. A month later is the
+/// same day of the month, or its last one.
+fn end_of(access_type: &AccessType, start: UnixSecs) -> Option<UnixSecs> {
+    let count = access_type.quantity;
+    let secs = |unit: i64| start.saturating_add(count.saturating_mul(unit));
+    let months = |unit: i64| {
+        let months = u32::try_from(count.saturating_mul(unit)).ok()?;
+        let end = DateTime::from_timestamp(start, 0)?.checked_add_months(Months::new(months))?;
+        Some(end.timestamp())
+    };
+    match access_type.period.as_str() {
+        "hour" => Some(secs(3_600)),
+        "day" => Some(secs(86_400)),
+        "week" => Some(secs(7 * 86_400)),
+        "month" => months(1),
+        "year" => months(12),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use admit::snapshot::time::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn periods() {
+        // 2024-01-31T12:00:00Z
+        const START: UnixSecs = 1_706_702_400;
+        let table = [
+            (48, "hour", Some(START + 48 * 3_600)),
+            (3, "day", Some(START + 3 * 86_400)),
+            (2, "week", Some(START + 14 * 86_400)),
+            // The last day of February in a leap year.
+            (1, "month", Some(1_709_208_000)),
+            (1, "year", Some(1_738_324_800)),
+            (1, "lifetime", None),
+            (i64::MAX, "month", None),
+        ];
+        for (quantity, period, expected) in table {
+            let (created_at, updated_at) = (Timestamp::At(0), Timestamp::At(0));
+            let (name, period) = ("ppv".to_owned(), period.to_owned());
+            let access_type =
+                AccessType { id: 1, account_id: 1, name, quantity, period, created_at, updated_at };
+            assert_eq!(end_of(&access_type, START), expected, "{quantity} {}", access_type.period);
+        }
+    }
+}

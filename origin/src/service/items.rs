@@ -1,0 +1,228 @@
+//! Items and packages: making, changing and deleting them, and what packages hold.
+
+use admit::{
+    api::error::ApiError,
+    snapshot::{
+        schema::{Item, ItemType, MetadataEntry},
+        time::Timestamp,
+    },
+};
+use rusqlite::params;
+
+use super::{
+    job::{Answer, Job},
+    kinds::{ITEM_TYPES, PAID, access_control_type, item_type},
+};
+use crate::{
+    db::{
+        numbers::Kind,
+        records::{self, Ref},
+        store,
+    },
+    limits::{CONTENT_MAX_BYTES, MEMBERS_MAX, TEXT_MAX_BYTES},
+    wire::{Fields, Refused},
+};
+
+/// What a body says of an item. What it does not say is nothing.
+struct Said {
+    item_type: Option<ItemType>,
+    title: Option<String>,
+    content: Option<String>,
+    access_control_type: Option<admit::snapshot::schema::AccessControlType>,
+    metadata: Option<Vec<(String, String)>>,
+    external_asset_id: Option<Option<String>>,
+}
+
+/// Whether a body has to say all that is needed for an item, or only what is to be changed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    Whole,
+    Part,
+}
+
+fn read(job: &Job<'_>, extent: Extent) -> Result<Said, Refused> {
+    let fields = Fields::new(job.fields);
+    let types: Vec<_> = ITEM_TYPES.iter().map(|kind| (kind.0, kind)).collect();
+    let is_whole = extent == Extent::Whole;
+    // An empty title is no title; left out of a change it stays.
+    let title =
+        if is_whole || fields.has("title") { fields.required_text("title", TEXT_MAX_BYTES) } else { None };
+    if (is_whole || fields.has("item_type")) && fields.text("item_type", TEXT_MAX_BYTES).is_none() {
+        fields.wrong("item_type", "is required");
+    }
+    let access_control_type = fields.integer("access_control_type_id").and_then(|id| {
+        access_control_type(id).or_else(|| {
+            fields.wrong("access_control_type_id", "must be 1 (Free) or 4 (Paid)");
+            None
+        })
+    });
+    let said = Said {
+        item_type: fields.word("item_type", &types).map(item_type),
+        title,
+        content: fields.has("content").then(|| fields.text("content", CONTENT_MAX_BYTES).unwrap_or_default()),
+        access_control_type,
+        metadata: fields.texts("metadata", CONTENT_MAX_BYTES),
+        external_asset_id: fields
+            .has("external_asset_id")
+            .then(|| fields.text("external_asset_id", TEXT_MAX_BYTES)),
+    };
+    fields.finish()?;
+    Ok(said)
+}
+
+/// `POST /v2/items`
+///
+/// # Errors
+/// 422.
+pub fn create(job: &mut Job<'_>) -> Result<Answer, Refused> {
+    let said = read(job, Extent::Whole)?;
+    let now = Timestamp::At(job.now);
+    let (Some(title), Some(item_type), Some(paid)) =
+        (said.title.clone(), said.item_type.clone(), access_control_type(PAID))
+    else {
+        return Err(Refused::field("title", "The title is required"));
+    };
+    let item = Item {
+        id: job.number(Kind::Item)?,
+        merchant_id: job.caller.merchant_id,
+        title,
+        is_active: true,
+        access_control_type: paid,
+        item_type,
+        age_restriction: None,
+        metadata: Vec::new(),
+        content: String::new(),
+        plan_switch_enabled: false,
+        item_ids: Vec::new(),
+        fees: Vec::new(),
+        created_at: now,
+        updated_at: now,
+    };
+    save(job, item, said)
+}
+
+/// `PUT /v2/items/{id}`: all that a body can say is replaced. Fees and members stay.
+///
+/// # Errors
+/// 404, 422.
+pub fn replace(job: &mut Job<'_>, id: i64) -> Result<Answer, Refused> {
+    let mut said = read(job, Extent::Whole)?;
+    let item = job.item(id)?;
+    said.content.get_or_insert_default();
+    said.metadata.get_or_insert_default();
+    said.external_asset_id.get_or_insert_default();
+    said.access_control_type = said.access_control_type.or_else(|| access_control_type(PAID));
+    save(job, item, said)
+}
+
+/// `PATCH /v2/items/{id}`: what the body says is changed. Metadata is changed as a whole.
+///
+/// # Errors
+/// 404, 422.
+pub fn change(job: &mut Job<'_>, id: i64) -> Result<Answer, Refused> {
+    let said = read(job, Extent::Part)?;
+    let item = job.item(id)?;
+    save(job, item, said)
+}
+
+fn save(job: &mut Job<'_>, mut item: Item, said: Said) -> Result<Answer, Refused> {
+    if let Some(item_type) = said.item_type {
+        if item.is_package() != (item_type.name == "package") {
+            let problem = "The item_type cannot make a package of an item, or an item of a package";
+            return Err(Refused::field("item_type", problem));
+        }
+        item.item_type = item_type;
+    }
+    if let Some(title) = said.title {
+        item.title = title;
+    }
+    if let Some(content) = said.content {
+        item.content = content;
+    }
+    if let Some(access_control_type) = said.access_control_type {
+        item.access_control_type = access_control_type;
+    }
+    if let Some(metadata) = said.metadata {
+        item.metadata = numbered(job, &item.metadata, metadata)?;
+    }
+    item.updated_at = Timestamp::At(job.now);
+    job.put_item(&item)?;
+    if let Some(external_asset_id) = said.external_asset_id {
+        let sql = "UPDATE items SET external_asset_id = ?2 WHERE id = ?1";
+        job.db.prepare_cached(sql)?.execute(params![item.id, external_asset_id])?;
+    }
+    Ok(Answer::Created(job.item_json(&item)?))
+}
+
+/// Metadata with numbers: an entry that was there before keeps its own.
+fn numbered(
+    job: &Job<'_>,
+    before: &[MetadataEntry],
+    metadata: Vec<(String, String)>,
+) -> Result<Vec<MetadataEntry>, Refused> {
+    metadata
+        .into_iter()
+        .map(|(name, value)| {
+            let id = match before.iter().find(|entry| entry.name == name) {
+                Some(entry) => entry.id,
+                None => job.number(Kind::Metadata)?,
+            };
+            Ok(MetadataEntry { id, name, value })
+        })
+        .collect()
+}
+
+/// `DELETE /v2/items/{id}`: the item is inactive from now on, for everybody. What referred to it stays.
+///
+/// # Errors
+/// 400 when there is no such item.
+pub fn delete(job: &mut Job<'_>, id: i64) -> Result<Answer, Refused> {
+    let mut item = match job.item(id) {
+        Err(Refused::Api(ApiError::ItemNotFound)) => return Err(Refused::Status(400, "Item not found")),
+        item => item?,
+    };
+    item.is_active = false;
+    item.updated_at = Timestamp::At(job.now);
+    job.put_item(&item)?;
+    job.db.prepare_cached("UPDATE items SET deleted_at = ?2 WHERE id = ?1")?.execute([id, job.now])?;
+    Ok(Answer::Created(job.item_json(&item)?))
+}
+
+/// `PATCH /v2/items/packages/{id}/bulk`: adds and removes members. Adding what is there and removing what is
+/// not changes nothing.
+///
+/// # Errors
+/// 404, 422.
+pub fn change_members(job: &mut Job<'_>, id: i64) -> Result<Answer, Refused> {
+    let fields = Fields::new(job.fields);
+    let added = fields.integers("add_asset_ids").unwrap_or_default();
+    let removed = fields.integers("remove_asset_ids").unwrap_or_default();
+    if added.is_empty() && removed.is_empty() {
+        fields.wrong("add_asset_ids", "or remove_asset_ids is required");
+    }
+    fields.finish()?;
+    let package = job.item(id)?;
+    if !package.is_package() {
+        return Err(ApiError::ItemNotFound.into());
+    }
+    let mut members = records::ids(
+        job.db,
+        "SELECT item_id FROM package_items WHERE package_id = ?1 ORDER BY position",
+        id,
+    )?;
+    for item_id in added {
+        if !job.item(item_id).is_ok_and(|item| !item.is_package()) {
+            fields.wrong("add_asset_ids", &format!("must name items of yours, {item_id} is none"));
+        } else if !members.contains(&item_id) {
+            members.push(item_id);
+        }
+    }
+    if members.len() > MEMBERS_MAX {
+        fields.wrong("add_asset_ids", &format!("must not make a package of more than {MEMBERS_MAX}"));
+    }
+    fields.finish()?;
+    members.retain(|member| !removed.contains(member));
+    store::set_members(job.db, id, &members)?;
+    job.change.touch(Ref::Item(id));
+    Ok(Answer::Created(job.item_json(&package)?))
+}

@@ -1,0 +1,332 @@
+//! What the origin answers, without HTTP in it: plain requests in, plain replies out, one after another. Each
+//! thread has an [`Engine`] with a connection of its own.
+
+mod access;
+mod fees;
+mod items;
+mod job;
+pub mod kinds;
+pub mod platform;
+pub mod reads;
+pub mod route;
+mod write;
+
+use std::{
+    borrow::Cow,
+    rc::Rc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use admit::{
+    api::{
+        cors::Cors,
+        error::ApiError,
+        reply::{Body, Caching, Reply, Request},
+    },
+    app::App,
+    snapshot::time::UnixSecs,
+    token::{BearerToken, VerifiedToken},
+};
+use anyhow::Result;
+use futures_util::FutureExt as _;
+use rusqlite::Connection;
+use serde_json::json;
+use subtle::ConstantTimeEq;
+use tokio::sync::watch;
+
+use self::{platform::OriginPlatform, route::Endpoint, write::Written};
+use crate::{
+    db::{
+        self, DbError,
+        changes::{self, Feed},
+    },
+    limits::{FEED_MAX_BYTES, FEED_MAX_CHANGES, RETRY_AFTER_SECS},
+    settings::Settings,
+    tokens::{self, keys},
+    wire::{self, Refused},
+};
+
+/// A request, as far as it is read.
+#[derive(Clone, Debug)]
+pub struct Incoming {
+    /// In capitals.
+    pub method: String,
+    /// As it was sent, without the query.
+    pub path: String,
+    /// What follows `?`.
+    pub query: String,
+    /// The header of that name, empty when there is none.
+    pub authorization: String,
+    /// The header of that name, empty when there is none.
+    pub origin: String,
+    /// The header of that name, empty when there is none.
+    pub content_type: String,
+    /// The header of that name.
+    pub idempotency_key: Option<String>,
+    /// The viewer's address.
+    pub ip_address: String,
+    /// The viewer's country.
+    pub country: String,
+    /// The body.
+    pub body: wire::Body,
+}
+
+impl Incoming {
+    /// As the edge's service reads it.
+    #[must_use]
+    pub fn request(&self) -> Request<'_> {
+        Request {
+            method: &self.method,
+            path: &self.path,
+            query: &self.query,
+            authorization: &self.authorization,
+            // Nobody publishes to an origin.
+            holder: "",
+            origin: &self.origin,
+            ip_address: &self.ip_address,
+            country: &self.country,
+        }
+    }
+}
+
+/// What is to be done about a request.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// This is the answer.
+    Reply(Reply),
+    /// The export is to be streamed.
+    Export(Reply),
+    /// The changes after this one are to be sent; the reply has the headers.
+    Changes(u64, Reply),
+}
+
+/// What all threads share.
+#[derive(Debug)]
+pub struct Shared {
+    /// How the origin is set up.
+    pub settings: Settings,
+    /// The last change that was committed here.
+    pub seq: watch::Sender<u64>,
+    /// Held while writing: SQLite's own lock is polled, and who polls may wait long.
+    writing: Mutex<()>,
+}
+
+impl Shared {
+    /// For an origin that is set up like this.
+    #[must_use]
+    pub fn new(settings: Settings) -> Arc<Self> {
+        Arc::new(Self { settings, seq: watch::Sender::new(0), writing: Mutex::default() })
+    }
+
+    /// To be held while writing.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, ()> {
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Answers requests, one at a time.
+pub struct Engine {
+    shared: Arc<Shared>,
+    connection: Connection,
+    app: App<OriginPlatform>,
+    keys_version: i64,
+}
+
+impl Engine {
+    /// An engine on the database, which has been prepared.
+    ///
+    /// # Errors
+    /// When the database cannot be read, or a setting is wrong.
+    pub fn new(shared: Arc<Shared>) -> Result<Self> {
+        let connection = db::connect_to(&shared.settings.db)?;
+        let keys_version = keys::version(&connection)?;
+        let app = app(&shared.settings, &connection)?;
+        Ok(Self { shared, connection, app, keys_version })
+    }
+
+    /// What is to be done about a request. Replies are complete: every header is set.
+    pub fn answer(&mut self, incoming: &Incoming) -> Outcome {
+        let outcome = self.outcome(incoming).unwrap_or_else(|refused| {
+            if let Refused::Db(error) = &refused {
+                eprintln!("{}", json!({"event": "database", "error": error.to_string()}));
+            }
+            Outcome::Reply(refused.reply())
+        });
+        if let Some(refresh) = self.app.begin_refresh() {
+            // Keys of an issuer that are due.
+            self.app.refresh(refresh).now_or_never();
+        }
+        let request = incoming.request();
+        match outcome {
+            Outcome::Reply(reply) => Outcome::Reply(self.app.complete(&request, reply)),
+            Outcome::Export(reply) => Outcome::Export(self.app.complete(&request, reply)),
+            Outcome::Changes(after, reply) => Outcome::Changes(after, self.app.complete(&request, reply)),
+        }
+    }
+
+    /// The changes after `after`, as lines.
+    ///
+    /// # Errors
+    /// When the database cannot be read.
+    pub fn changes(&mut self, after: u64) -> Result<Feed, DbError> {
+        changes::after(&self.connection, after, FEED_MAX_CHANGES, FEED_MAX_BYTES)
+    }
+
+    fn outcome(&mut self, incoming: &Incoming) -> Result<Outcome, Refused> {
+        let request = &incoming.request();
+        let endpoint = Endpoint::parse(request.path);
+        if request.method == "OPTIONS" {
+            return Ok(Outcome::Reply(preflight(endpoint)));
+        }
+        let endpoint = endpoint.ok_or(ApiError::RouteNotFound)?;
+        if !endpoint.has(request.method) {
+            return Err(ApiError::MethodNotAllowed(endpoint.allow()).into());
+        }
+        self.follow_keys()?;
+        let now = self.now();
+        match endpoint {
+            Endpoint::Feed => self.feed(request, |reply| {
+                Ok(match after(request.query)? {
+                    Some(after) => Outcome::Changes(after, reply),
+                    None => Outcome::Export(reply),
+                })
+            }),
+            Endpoint::Health => Ok(Outcome::Reply(self.health()?)),
+            Endpoint::Authenticate
+            | Endpoint::Authorize
+            | Endpoint::Token
+            | Endpoint::Jwks
+            | Endpoint::Discovery => Ok(Outcome::Reply(tokens::answer(
+                &self.shared,
+                &mut self.connection,
+                endpoint,
+                incoming,
+                now,
+            )?)),
+            _ if matches!(request.method, "GET" | "HEAD") => Ok(Outcome::Reply(self.read(request, now)?)),
+            _ => {
+                let token = match verify(&self.app, request) {
+                    Ok(token) => token,
+                    Err(reply) => return Ok(Outcome::Reply(reply)),
+                };
+                Ok(Outcome::Reply(self.write(&token, endpoint, incoming, now)?))
+            }
+        }
+    }
+
+    fn read(&self, request: &Request<'_>, now: UnixSecs) -> Result<Reply, Refused> {
+        match reads::answer(&self.app, &self.connection, request, now) {
+            Ok((reply, seq)) => Ok(with_seq(reply, seq)),
+            Err(reads::ReadError::Db(error)) => Err(error.into()),
+            Err(reads::ReadError::Build(problem)) => {
+                eprintln!("{}", json!({"event": "unreadable", "error": problem}));
+                Err(ApiError::Internal.into())
+            }
+        }
+    }
+
+    fn write(
+        &mut self,
+        token: &VerifiedToken,
+        endpoint: Endpoint<'_>,
+        incoming: &Incoming,
+        now: UnixSecs,
+    ) -> Result<Reply, Refused> {
+        let _writing = self.shared.lock();
+        let keep_changes = self.shared.settings.keep_changes;
+        let Written { reply, seq } =
+            write::write(&mut self.connection, token, endpoint, incoming, now, keep_changes)?;
+        self.shared.seq.send_if_modified(|known| {
+            let is_newer = seq > *known;
+            *known = seq.max(*known);
+            is_newer
+        });
+        Ok(with_seq(reply, seq))
+    }
+
+    /// Lets those pass who may read the feed.
+    fn feed(
+        &self,
+        request: &Request<'_>,
+        then: impl FnOnce(Reply) -> Result<Outcome, Refused>,
+    ) -> Result<Outcome, Refused> {
+        let reply = with_seq(Reply::ok(String::new(), Caching::Private), db::seq(&self.connection)?);
+        let secret = self.shared.settings.feed_secret.as_deref();
+        let bearer = BearerToken::parse(request.authorization).ok();
+        let is_secret = |secret: &str, bearer: &str| secret.as_bytes().ct_eq(bearer.as_bytes()).into();
+        if secret.zip(bearer).is_some_and(|(secret, bearer)| is_secret(secret, bearer.as_str())) {
+            return then(reply);
+        }
+        let token = match verify(&self.app, request) {
+            Ok(token) => token,
+            Err(reply) => return Ok(Outcome::Reply(reply)),
+        };
+        let is_trusted = token.issuer == 0
+            || self.app.config().issuers.get(token.issuer).is_some_and(|issuer| issuer.may_publish);
+        if !is_trusted || !token.principal.scopes.iter().any(|scope| scope == tokens::FEED_SCOPE) {
+            return Err(ApiError::InvalidPrivileges.into());
+        }
+        then(reply)
+    }
+
+    fn health(&self) -> Result<Reply, DbError> {
+        let body = json!({"status": "ok", "seq": db::seq(&self.connection)?});
+        Ok(Reply::ok(body.to_string(), Caching::Private))
+    }
+
+    /// Takes note of keys that were rotated, by whatever process.
+    fn follow_keys(&mut self) -> Result<(), Refused> {
+        let version = keys::version(&self.connection)?;
+        if version == self.keys_version {
+            return Ok(());
+        }
+        match app(&self.shared.settings, &self.connection) {
+            Ok(app) => (self.app, self.keys_version) = (app, version),
+            Err(error) => eprintln!("{}", json!({"event": "keys", "error": format!("{error:#}")})),
+        }
+        Ok(())
+    }
+
+    fn now(&self) -> UnixSecs {
+        self.shared.settings.clock.now()
+    }
+}
+
+/// Verifies the request's token.
+///
+/// # Errors
+/// With the answer to one that is refused, or cannot be verified now.
+fn verify(app: &App<OriginPlatform>, request: &Request<'_>) -> Result<Rc<VerifiedToken>, Reply> {
+    // Nothing in it waits but for what the thread waits for itself.
+    let unavailable = ApiError::Unavailable { retry_after_secs: RETRY_AFTER_SECS };
+    app.verify(request).now_or_never().unwrap_or_else(|| Err(unavailable.into()))
+}
+
+fn app(settings: &Settings, connection: &Connection) -> Result<App<OriginPlatform>> {
+    let config = settings.config(connection, settings.clock.now())?;
+    Ok(App::new(OriginPlatform::new(settings.clock.clone()), config)?)
+}
+
+fn with_seq(mut reply: Reply, seq: u64) -> Reply {
+    reply.headers.push(("entitlement-seq", Cow::Owned(seq.to_string())));
+    reply
+}
+
+/// The answer to a preflight, or to whoever asks for the methods.
+fn preflight(endpoint: Option<Endpoint<'_>>) -> Reply {
+    let mut headers = Cors::preflight_headers().to_vec();
+    if let Some(endpoint) = endpoint {
+        headers.push(("allow", Cow::Borrowed(endpoint.allow())));
+    }
+    let reason = Cow::Borrowed("preflight");
+    Reply { status: 204, body: Body::Empty, caching: Caching::Private, headers, reason }
+}
+
+/// The parameter `after`, if it is there.
+fn after(query: &str) -> Result<Option<u64>, Refused> {
+    let after = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "after");
+    after
+        .map(|(_, value)| value.parse())
+        .transpose()
+        .map_err(|_| Refused::field("after", "The after must be the seq of a change"))
+}

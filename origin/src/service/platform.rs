@@ -1,0 +1,132 @@
+//! What the edge's service needs of its platform, as far as an origin has it: no store, and an issuer is asked
+//! while the thread waits.
+
+use std::{fmt, io::Read as _};
+
+use admit::{
+    ports::{Entropy, KeyPage, KeySource, KeySourceError, Log, ObjectStore, Platform, StoreError},
+    token::NativeVerifier,
+};
+
+use crate::{clock::Clock, limits::JWKS_TIMEOUT};
+
+/// The platform of a thread that answers.
+#[derive(Debug)]
+pub struct OriginPlatform {
+    clock: Clock,
+    issuers: Issuers,
+}
+
+impl OriginPlatform {
+    /// A platform with this clock.
+    #[must_use]
+    pub fn new(clock: Clock) -> Self {
+        let config = ureq::Agent::config_builder()
+            .timeout_global(Some(JWKS_TIMEOUT))
+            // Whoever can change the answer makes any token valid: it comes from where it was looked for.
+            .max_redirects(0)
+            .build();
+        Self { clock, issuers: Issuers(ureq::Agent::new_with_config(config)) }
+    }
+}
+
+/// Nothing is stored.
+#[derive(Clone, Copy, Debug)]
+pub struct Nowhere;
+
+impl ObjectStore for Nowhere {
+    async fn get(&self, _: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(None)
+    }
+
+    async fn put(&self, _: &str, _: &[u8]) -> Result<(), StoreError> {
+        Err(nothing_is_stored())
+    }
+
+    async fn delete(&self, _: &str) -> Result<(), StoreError> {
+        Err(nothing_is_stored())
+    }
+
+    async fn list(&self, _: &str, _: Option<&str>) -> Result<KeyPage, StoreError> {
+        Err(nothing_is_stored())
+    }
+}
+
+fn nothing_is_stored() -> StoreError {
+    StoreError("an origin stores no snapshot".to_owned())
+}
+
+/// Issuers, asked over HTTP. The futures are ready at once: the thread has waited.
+#[derive(Debug)]
+pub struct Issuers(ureq::Agent);
+
+impl KeySource for Issuers {
+    async fn fetch(&self, url: &str, limit_bytes: usize) -> Result<Vec<u8>, KeySourceError> {
+        let failed = |error: &dyn fmt::Display| KeySourceError(error.to_string());
+        let mut response = self.0.get(url).call().map_err(|error| failed(&error))?;
+        if response.status() != 200 {
+            return Err(KeySourceError(format!("status {}", response.status())));
+        }
+        let mut document = Vec::new();
+        // A byte more than is allowed, to tell a document that is too long from one that just fits.
+        let limit = u64::try_from(limit_bytes).unwrap_or(u64::MAX).saturating_add(1);
+        let reader = response.body_mut().as_reader().take(limit);
+        std::io::copy(&mut { reader }, &mut document).map_err(|error| failed(&error))?;
+        if document.len() > limit_bytes {
+            return Err(KeySourceError(format!("longer than {limit_bytes} bytes")));
+        }
+        Ok(document)
+    }
+}
+
+/// Standard error, a line for each event.
+#[derive(Clone, Copy, Debug)]
+pub struct StandardError;
+
+impl Log for StandardError {
+    fn log(&self, line: fmt::Arguments<'_>) {
+        eprintln!("{line}");
+    }
+}
+
+/// The system's random numbers.
+#[derive(Clone, Copy, Debug)]
+pub struct SystemEntropy;
+
+impl Entropy for SystemEntropy {
+    fn random(&self) -> [u8; 16] {
+        *uuid::Uuid::new_v4().as_bytes()
+    }
+}
+
+impl Platform for OriginPlatform {
+    type Verifier = NativeVerifier;
+    type Store = Nowhere;
+    type Keys = Issuers;
+
+    fn verifier(&self) -> &NativeVerifier {
+        &NativeVerifier
+    }
+
+    fn store(&self) -> &Nowhere {
+        &Nowhere
+    }
+
+    fn keys(&self) -> &Issuers {
+        &self.issuers
+    }
+
+    fn log(&self) -> &dyn Log {
+        &StandardError
+    }
+
+    fn entropy(&self) -> &dyn Entropy {
+        &SystemEntropy
+    }
+
+    fn now_ms(&self) -> u64 {
+        self.clock.now_ms()
+    }
+
+    async fn sleep(&self, _: u64) {}
+}

@@ -1,0 +1,156 @@
+//! From a path to what answers it. Reads are the edge's own routes; the rest is here. Paths are compared as
+//! they are sent, as at the edge.
+
+use admit::api::route::{Id, Route};
+
+/// What a path leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Endpoint<'a> {
+    /// A read of the edge that has no write beside it.
+    Read,
+    /// `/items/access`: grants.
+    Grant,
+    /// `/items/{id}/access`: the check, and revocation.
+    Access(Id<'a>),
+    /// `/v2/items`
+    Items,
+    /// `/v2/items/{id}`
+    Item(Id<'a>),
+    /// `/v2/items/{id}/access-fees`
+    Fees(Id<'a>),
+    /// `/v2/items/{id}/access-fees/{fee_id}`
+    Fee(Id<'a>, Id<'a>),
+    /// `/v2/items/{id}/access-fees/bulk`
+    BulkFees(Id<'a>),
+    /// `/v2/items/packages/{id}/bulk`
+    BulkPackage(Id<'a>),
+    /// `/accounts/authenticate`, `/v2/accounts/authenticate`
+    Authenticate,
+    /// `/oauth2/authorize`
+    Authorize,
+    /// `/oauth2/token`, `/oauth2/authorization`
+    Token,
+    /// `/.well-known/jwks.json`
+    Jwks,
+    /// `/.well-known/openid-configuration`
+    Discovery,
+    /// `/healthz`
+    Health,
+    /// `/export`, `/changes`: the export, or with `after` what changed since
+    Feed,
+}
+
+impl<'a> Endpoint<'a> {
+    /// What the path leads to, or `None` when there is nothing.
+    #[must_use]
+    pub fn parse(path: &'a str) -> Option<Self> {
+        match path {
+            "/items/access" => return Some(Self::Grant),
+            "/v2/items" => return Some(Self::Items),
+            "/accounts/authenticate" | "/v2/accounts/authenticate" => return Some(Self::Authenticate),
+            "/oauth2/authorize" => return Some(Self::Authorize),
+            "/oauth2/token" | "/oauth2/authorization" => return Some(Self::Token),
+            "/.well-known/jwks.json" => return Some(Self::Jwks),
+            "/.well-known/openid-configuration" => return Some(Self::Discovery),
+            "/healthz" => return Some(Self::Health),
+            "/export" | "/changes" => return Some(Self::Feed),
+            _ => {}
+        }
+        let package = path.strip_prefix("/v2/items/packages/").and_then(|rest| rest.strip_suffix("/bulk"));
+        if let Some(id) = package.filter(|id| is_segment(id)) {
+            return Some(Self::BulkPackage(id.into()));
+        }
+        if let Some(id) = path.strip_prefix("/v2/items/").filter(|id| is_segment(id)) {
+            return Some(Self::Item(id.into()));
+        }
+        match Route::parse(path)? {
+            Route::Stored(_) | Route::Pack | Route::Check | Route::Keys => None,
+            Route::Access(id) => Some(Self::Access(id)),
+            Route::Fees(id) if path.starts_with("/v2/") => Some(Self::Fees(id)),
+            Route::Fee(id, fee_id) if fee_id == "bulk".into() => Some(Self::BulkFees(id)),
+            Route::Fee(id, fee_id) => Some(Self::Fee(id, fee_id)),
+            _ => Some(Self::Read),
+        }
+    }
+
+    /// The methods that it has, as `Allow` lists them.
+    #[must_use]
+    pub const fn allow(self) -> &'static str {
+        match self {
+            Self::Feed => "GET, OPTIONS",
+            Self::Read | Self::Jwks | Self::Discovery | Self::Health => "GET, HEAD, OPTIONS",
+            Self::Access(_) => "GET, HEAD, DELETE, OPTIONS",
+            Self::Grant | Self::Fees(_) => "GET, HEAD, POST, OPTIONS",
+            Self::Fee(..) => "GET, HEAD, PUT, DELETE, OPTIONS",
+            // The edge reads it as a fee whose number is wrong.
+            Self::BulkFees(_) => "GET, HEAD, PATCH, OPTIONS",
+            Self::Items | Self::Authenticate | Self::Token => "POST, OPTIONS",
+            Self::Item(_) => "PUT, PATCH, DELETE, OPTIONS",
+            Self::BulkPackage(_) => "PATCH, OPTIONS",
+            Self::Authorize => "GET, HEAD, POST, OPTIONS",
+        }
+    }
+
+    /// Whether it has the method.
+    #[must_use]
+    pub fn has(self, method: &str) -> bool {
+        self.allow().split(", ").any(|allowed| allowed == method)
+    }
+}
+
+fn is_segment(text: &str) -> bool {
+    !text.is_empty() && !text.contains('/')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_write_of_the_contract() {
+        let id = Id::from("33");
+        let table = [
+            ("POST", "/v2/items", Endpoint::Items),
+            ("PUT", "/v2/items/33", Endpoint::Item(id)),
+            ("PATCH", "/v2/items/33", Endpoint::Item(id)),
+            ("DELETE", "/v2/items/33", Endpoint::Item(id)),
+            ("POST", "/v2/items/33/access-fees", Endpoint::Fees(id)),
+            ("PUT", "/v2/items/33/access-fees/5", Endpoint::Fee(id, "5".into())),
+            ("DELETE", "/v2/items/33/access-fees/5", Endpoint::Fee(id, "5".into())),
+            ("PATCH", "/v2/items/33/access-fees/bulk", Endpoint::BulkFees(id)),
+            ("PATCH", "/v2/items/packages/33/bulk", Endpoint::BulkPackage(id)),
+            ("POST", "/items/access", Endpoint::Grant),
+            ("DELETE", "/items/33/access", Endpoint::Access(id)),
+            ("GET", "/items/33/access", Endpoint::Access(id)),
+            ("GET", "/license", Endpoint::Read),
+            ("GET", "/items/33/access-fees", Endpoint::Read),
+            ("GET", "/v2/items/33/access-fees", Endpoint::Fees(id)),
+            ("POST", "/oauth2/authorization", Endpoint::Token),
+        ];
+        for (method, path, endpoint) in table {
+            assert_eq!(Endpoint::parse(path), Some(endpoint), "{path}");
+            assert!(endpoint.has(method), "{method} {path}");
+        }
+        assert!(!Endpoint::Read.has("POST"));
+        assert!(!Endpoint::Items.has("GET, POST"));
+    }
+
+    #[test]
+    fn odd_paths_lead_nowhere() {
+        for path in [
+            "",
+            "/",
+            "/v2/items/",
+            "/v2/items//access-fees",
+            "/v2/items/packages//bulk",
+            "/v2/items/packages/1/2/bulk",
+            "/snapshot/head",
+            "/changes/",
+            "/Export",
+            "/v2/items/33/access",
+            "/items/access/",
+        ] {
+            assert_eq!(Endpoint::parse(path), None, "{path}");
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! How an origin is set up.
+
+use std::{collections::BTreeMap, fmt, path::PathBuf};
+
+use admit::{config::Config, snapshot::time::UnixSecs};
+use anyhow::{Context, Result};
+use rusqlite::Connection;
+use serde_json::{Value, json};
+
+use crate::{clock::Clock, limits::KEEP_CHANGES_DEFAULT, tokens::keys};
+
+/// How an origin is set up. The same for all of its threads.
+#[derive(Clone)]
+pub struct Settings {
+    /// The database.
+    pub db: PathBuf,
+    /// `iss` of the tokens that this origin issues, and where clients find it.
+    pub issuer: String,
+    /// `aud` of the tokens that this origin issues.
+    pub audience: String,
+    /// The namespace of customers who sign in here.
+    pub namespace: String,
+    /// How long an access token lives.
+    pub access_ttl_secs: i64,
+    /// How long a refresh token lives.
+    pub refresh_ttl_secs: i64,
+    /// How many changes the log keeps.
+    pub keep_changes: u64,
+    /// A bearer that may read the feed, beside tokens with the scope `feed:read`.
+    pub feed_secret: Option<String>,
+    /// The Worker's variables that mean the same here: `ISSUERS` and the secrets that it names,
+    /// `CORS_ORIGINS`, `TRUSTED_COUNTRY_HEADER`, `TRUSTED_ADDRESS_HEADER`, `LOG_CHECKS`.
+    pub variables: BTreeMap<String, String>,
+    /// The time.
+    pub clock: Clock,
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Variables and the feed's bearer are secrets.
+        f.debug_struct("Settings").field("db", &self.db).field("issuer", &self.issuer).finish_non_exhaustive()
+    }
+}
+
+/// No head is ever read here, but a service cannot be made without a key for heads. This one is the example
+/// of RFC 8037, whose private half everybody knows.
+const NO_SNAPSHOT_KEY: &str = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","alg":"EdDSA","kid":"none","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+
+impl Settings {
+    /// An origin on this database that tells its own issuer's tokens apart by `issuer`; all else as usual.
+    #[must_use]
+    pub fn new(db: PathBuf, issuer: String) -> Self {
+        Self {
+            db,
+            issuer,
+            audience: "admit".to_owned(),
+            namespace: "vendor".to_owned(),
+            access_ttl_secs: 3_600,
+            refresh_ttl_secs: 30 * 86_400,
+            keep_changes: KEEP_CHANGES_DEFAULT,
+            feed_secret: None,
+            variables: BTreeMap::new(),
+            clock: Clock::system(),
+        }
+    }
+
+    /// The configuration of the edge's service for this origin: its own issuer, with the keys that are in
+    /// force at `now`, then those of `ISSUERS`.
+    ///
+    /// # Errors
+    /// When a variable is wrong, or the database cannot be read.
+    pub fn config(&self, connection: &Connection, now: UnixSecs) -> Result<Config> {
+        let own = json!({
+            "issuer": self.issuer,
+            "namespace": self.namespace,
+            "audience": {"any_of": [self.audience]},
+            "keys": {"jwks": keys::public_set(connection, now)?},
+        });
+        let mut issuers = vec![own.clone()];
+        if let Some(others) = self.variables.get("ISSUERS") {
+            let others: Vec<Value> = serde_json::from_str(others).context("ISSUERS is no JSON array")?;
+            // The edge's list has this origin, too; its keys are at hand here.
+            issuers.extend(others.into_iter().filter(|other| other.get("issuer") != own.get("issuer")));
+        }
+        let issuers = Value::Array(issuers).to_string();
+        let config = Config::parse(&|name| match name {
+            "ISSUERS" => Some(issuers.clone()),
+            "SNAPSHOT_KEYS" => Some(NO_SNAPSHOT_KEY.to_owned()),
+            // There is no store to keep fetched keys in.
+            "JWKS_CACHE_SECRET" => None,
+            _ => self.variables.get(name).cloned(),
+        })?;
+        Ok(config)
+    }
+}

@@ -1,0 +1,197 @@
+//! `/oauth2/authorize`: a sign-in page that sends an authorization code to the client. There are no sessions:
+//! who signs in types the password, so that no other page can do so in their name.
+
+use std::borrow::Cow;
+
+use admit::api::reply::{Body, Caching, Reply};
+use form_urlencoded::Serializer;
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
+use serde_json::{Map, Value};
+
+use super::{CODE_TTL_SECS, identity, oauth::keep_code, refresh::Remembered, secret};
+use crate::{
+    db::from_json,
+    limits::TEXT_MAX_BYTES,
+    service::{Incoming, Shared},
+    wire::{self, Fields, Refused, form},
+};
+
+/// What a client asks for (RFC 6749 §4.1.1, RFC 7636 §4.3).
+pub struct AuthorizationRequest {
+    client_id: String,
+    /// Where the code goes: one that is registered, exactly.
+    pub redirect_uri: String,
+    /// Made from the verifier by SHA-256.
+    pub code_challenge: String,
+    scope: String,
+    state: Option<String>,
+    /// Comes back in the `id_token`.
+    pub nonce: Option<String>,
+}
+
+/// Answers `/oauth2/authorize`.
+///
+/// # Errors
+/// When the database fails, or a body cannot be read.
+pub fn answer(
+    shared: &Shared,
+    connection: &mut Connection,
+    incoming: &Incoming,
+    now: i64,
+) -> Result<Reply, Refused> {
+    let is_post = incoming.method == "POST";
+    let parameters = match is_post {
+        true => wire::read(&incoming.content_type, &incoming.body)?,
+        false => form::parse(incoming.query.as_bytes())?,
+    };
+    let request = match read(connection, &parameters)? {
+        Ok(request) => request,
+        Err(refusal) => return Ok(refusal),
+    };
+    if !is_post {
+        return Ok(page(200, &sign_in_form(&parameters, None)));
+    }
+    let fields = Fields::new(&parameters);
+    let text = |name| fields.text(name, TEXT_MAX_BYTES).unwrap_or_default();
+    let client = identity::client(connection, &request.client_id)?;
+    let (username, password) = (text("username"), text("password"));
+    let identity =
+        identity::by_password(&shared.settings, connection, client.as_ref(), &username, &password)?;
+    let Some(identity::Identity { of: of @ identity::Of::Account(account_id), .. }) = identity else {
+        return Ok(page(401, &sign_in_form(&parameters, Some("Wrong user name or password."))));
+    };
+    let code = secret::random()?;
+    let remembered = Remembered {
+        family: uuid::Uuid::new_v4().to_string(),
+        of,
+        client_id: request.client_id.clone(),
+        scope: request.scope.clone(),
+    };
+    let _writing = shared.lock();
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    // A used code is kept for as long as what was made from it may live, to be known when it comes back.
+    let kept = now.saturating_sub(shared.settings.refresh_ttl_secs);
+    transaction.execute("DELETE FROM authorization_codes WHERE expires_at <= ?1", [kept])?;
+    let expires_at = now.saturating_add(CODE_TTL_SECS);
+    keep_code(&transaction, &code, &remembered, account_id, &request, expires_at)?;
+    transaction.commit()?;
+    let mut answer = vec![("code", code.as_str())];
+    answer.extend(request.state.as_deref().map(|state| ("state", state)));
+    // RFC 9207: which server it comes from.
+    answer.push(("iss", &shared.settings.issuer));
+    Ok(redirect(&request.redirect_uri, &answer))
+}
+
+/// Reads and checks what a client asks for. What is wrong with client or address is shown to the person and
+/// goes nowhere; the rest is told to the client.
+fn read(
+    connection: &Connection,
+    parameters: &Map<String, Value>,
+) -> Result<Result<AuthorizationRequest, Reply>, Refused> {
+    let fields = Fields::new(parameters);
+    let text = |name| fields.text(name, TEXT_MAX_BYTES);
+    let client_id = text("client_id").unwrap_or_default();
+    let redirect_uri = text("redirect_uri").unwrap_or_default();
+    let sql = "SELECT redirect_uris_json FROM clients WHERE client_id = ?1";
+    let registered: Option<String> =
+        connection.prepare_cached(sql)?.query_row([&client_id], |row| row.get(0)).optional()?;
+    let registered: Vec<String> = registered.as_deref().map(from_json).transpose()?.unwrap_or_default();
+    if !registered.contains(&redirect_uri) {
+        return Ok(Err(page(400, "<p>This app is not known, or may not be returned to.</p>")));
+    }
+    let state = text("state");
+    let wrong = |error, description| {
+        let mut answer = vec![("error", error), ("error_description", description)];
+        answer.extend(state.as_deref().map(|state| ("state", state)));
+        Ok(Err(redirect(&redirect_uri, &answer)))
+    };
+    if text("response_type").as_deref() != Some("code") {
+        return wrong("unsupported_response_type", "response_type must be code");
+    }
+    let challenge = text("code_challenge").filter(|challenge| challenge.len() == 43);
+    let (Some(code_challenge), Some("S256")) = (challenge, text("code_challenge_method").as_deref()) else {
+        return wrong("invalid_request", "code_challenge with code_challenge_method S256 is required");
+    };
+    let scope = text("scope").unwrap_or_default();
+    let nonce = text("nonce");
+    Ok(Ok(AuthorizationRequest { client_id, redirect_uri, code_challenge, scope, state, nonce }))
+}
+
+fn redirect(to: &str, answer: &[(&str, &str)]) -> Reply {
+    let mut query = Serializer::new(String::new());
+    query.extend_pairs(answer);
+    let separator = if to.contains('?') { '&' } else { '?' };
+    let location = format!("{to}{separator}{}", query.finish());
+    Reply {
+        status: 302,
+        body: Body::Empty,
+        caching: Caching::Private,
+        headers: vec![("location", Cow::Owned(location)), ("referrer-policy", Cow::Borrowed("no-referrer"))],
+        reason: Cow::Borrowed("redirect"),
+    }
+}
+
+/// The page's form, which sends along all that the client asked for.
+fn sign_in_form(parameters: &Map<String, Value>, problem: Option<&str>) -> String {
+    const SENT_ALONG: [&str; 8] = [
+        "response_type",
+        "client_id",
+        "redirect_uri",
+        "code_challenge",
+        "code_challenge_method",
+        "scope",
+        "state",
+        "nonce",
+    ];
+    let mut form = problem.map(|problem| format!("<p role=\"alert\">{problem}</p>")).unwrap_or_default();
+    form.push_str("<form method=\"post\">");
+    for name in SENT_ALONG {
+        if let Some(value) = parameters.get(name).and_then(Value::as_str) {
+            let value = escaped(value);
+            form.push_str(&format!("<input type=\"hidden\" name=\"{name}\" value=\"{value}\">"));
+        }
+    }
+    form.push_str(
+        "<p><label>User name <input name=\"username\" autocomplete=\"username\" required></label></p>\
+         <p><label>Password <input name=\"password\" type=\"password\" autocomplete=\"current-password\" required></label></p>\
+         <p><button>Sign in</button></p></form>",
+    );
+    form
+}
+
+fn page(status: u16, content: &str) -> Reply {
+    let html = format!(
+        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>Sign in</title>\
+         <meta name=\"viewport\" content=\"width=device-width\"></head><body><h1>Sign in</h1>{content}</body></html>"
+    );
+    Reply {
+        status,
+        body: Body::Bytes(html.into_bytes()),
+        caching: Caching::Private,
+        headers: vec![
+            ("content-type", Cow::Borrowed("text/html; charset=utf-8")),
+            // No form-action: it would also forbid the redirect to the client.
+            (
+                "content-security-policy",
+                Cow::Borrowed("default-src 'none'; frame-ancestors 'none'; base-uri 'none'"),
+            ),
+            ("referrer-policy", Cow::Borrowed("no-referrer")),
+        ],
+        reason: Cow::Borrowed("page"),
+    }
+}
+
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            other => escaped.push(other),
+        }
+    }
+    escaped
+}

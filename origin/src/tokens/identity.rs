@@ -1,0 +1,181 @@
+//! Who signs in: a customer, a merchant's user, or a program.
+
+use rusqlite::{Connection, OptionalExtension, Row};
+use serde_json::{Value, json};
+use subtle::ConstantTimeEq;
+
+use super::{password, secret};
+use crate::{db::DbError, settings::Settings};
+
+/// Somebody who has shown who they are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// What a refresh token remembers.
+    pub of: Of,
+    /// `sub`.
+    pub subject: String,
+    /// `mid`.
+    pub merchant_id: i64,
+    /// `mui`.
+    pub merchant_uuid: String,
+    /// `aid`.
+    pub account_id: i64,
+    /// `ctx`, if it has one.
+    pub role: Option<&'static str>,
+    /// The scopes that it may have.
+    pub scopes: Vec<String>,
+    /// As clients see it.
+    pub account: Value,
+}
+
+/// An account, or a program by its client id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Of {
+    /// By its row.
+    Account(i64),
+    /// By its client id.
+    Machine(String),
+}
+
+/// A client, as far as sign-in needs it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Client {
+    /// Whose customers it signs in.
+    pub merchant_id: i64,
+    /// Whether it is an OAuth client of an app, which tokens name; else it is the merchant's own UUID.
+    pub is_of_app: bool,
+}
+
+/// The client that `client_id` names: an OAuth client, or - as the older SDKs send it - a merchant's UUID.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn client(connection: &Connection, client_id: &str) -> Result<Option<Client>, DbError> {
+    let sql = "SELECT merchant_id, 1 FROM clients JOIN apps ON apps.id = app_id WHERE client_id = ?1
+               UNION ALL SELECT id, 0 FROM merchants WHERE uuid = lower(?1) LIMIT 1";
+    let row = connection
+        .prepare_cached(sql)?
+        .query_row([client_id], |row| Ok(Client { merchant_id: row.get(0)?, is_of_app: row.get(1)? }));
+    Ok(row.optional()?)
+}
+
+/// Signs in with a password.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn by_password(
+    settings: &Settings,
+    connection: &Connection,
+    client: Option<&Client>,
+    username: &str,
+    password: &str,
+) -> Result<Option<Identity>, DbError> {
+    let sql = "SELECT id, password_hash FROM accounts WHERE merchant_id = ?1 AND username = ?2";
+    let found = connection
+        .prepare_cached(sql)?
+        .query_row((client.map(|client| client.merchant_id), username), |row| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?))
+        })
+        .optional()?;
+    let is_right = password::verify(password, found.as_ref().map(|(_, hash)| hash.as_str()));
+    match found.filter(|_| is_right) {
+        Some((id, _)) => account(settings, connection, id),
+        None => Ok(None),
+    }
+}
+
+/// Signs in a program.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn by_secret(
+    connection: &Connection,
+    client_id: &str,
+    client_secret: &str,
+) -> Result<Option<Identity>, DbError> {
+    let sql = "SELECT secret_hash FROM machines WHERE client_id = ?1";
+    let hash: Option<Vec<u8>> =
+        connection.prepare_cached(sql)?.query_row([client_id], |row| row.get(0)).optional()?;
+    let given = secret::hash(client_secret);
+    match hash {
+        Some(hash) if bool::from(hash.ct_eq(&given)) => machine(connection, client_id),
+        _ => Ok(None),
+    }
+}
+
+/// Who it is now: an account may have gone since.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn again(settings: &Settings, connection: &Connection, of: &Of) -> Result<Option<Identity>, DbError> {
+    match of {
+        Of::Account(id) => account(settings, connection, *id),
+        Of::Machine(client_id) => machine(connection, client_id),
+    }
+}
+
+fn account(settings: &Settings, connection: &Connection, id: i64) -> Result<Option<Identity>, DbError> {
+    let sql =
+        "SELECT accounts.id, accounts.merchant_id, merchants.uuid, username, full_name, accounts.created_at,
+               accounts.uuid, customers.id, customers.uuid, customers.subject
+               FROM accounts JOIN merchants ON merchants.id = accounts.merchant_id
+               LEFT JOIN customers ON customers.key = customer_key
+               WHERE accounts.id = ?1 AND (customer_key IS NULL OR namespace = ?2)";
+    let read = |row: &Row<'_>| {
+        let (merchant_id, merchant_uuid): (i64, String) = (row.get(1)?, row.get(2)?);
+        let customer: Option<i64> = row.get(7)?;
+        let is_consumer = customer.is_some();
+        let role = if is_consumer { "consumer" } else { "merchant" };
+        let uuid: String = row.get(if is_consumer { 8 } else { 6 })?;
+        let subject: String = row.get(if is_consumer { 9 } else { 6 })?;
+        let account_id = customer.unwrap_or(merchant_id);
+        let account = json!({
+            "id": account_id,
+            "uuid": uuid,
+            "email": row.get::<_, String>(3)?,
+            "full_name": row.get::<_, String>(4)?,
+            "merchant_id": merchant_id,
+            "merchant_uuid": merchant_uuid,
+            "roles": [role],
+            "completed": true,
+            "metadata": {},
+            "created_at": row.get::<_, i64>(5)?,
+        });
+        let of = Of::Account(row.get(0)?);
+        let (role, scopes) = (Some(role), Vec::new());
+        Ok(Identity { of, subject, merchant_id, merchant_uuid, account_id, role, scopes, account })
+    };
+    Ok(connection.prepare_cached(sql)?.query_row((id, &settings.namespace), read).optional()?)
+}
+
+fn machine(connection: &Connection, client_id: &str) -> Result<Option<Identity>, DbError> {
+    let sql = "SELECT merchant_id, uuid, name, is_merchant, scopes, created_at FROM machines
+               JOIN merchants ON merchants.id = merchant_id WHERE client_id = ?1";
+    let read = |row: &Row<'_>| {
+        let (merchant_id, merchant_uuid): (i64, String) = (row.get(0)?, row.get(1)?);
+        let role = row.get::<_, bool>(3)?.then_some("merchant");
+        let account = json!({
+            "id": merchant_id,
+            "uuid": merchant_uuid,
+            "email": "",
+            "full_name": row.get::<_, String>(2)?,
+            "merchant_id": merchant_id,
+            "merchant_uuid": merchant_uuid,
+            "roles": role.as_slice(),
+            "completed": true,
+            "metadata": {},
+            "created_at": row.get::<_, i64>(5)?,
+        });
+        Ok(Identity {
+            of: Of::Machine(client_id.to_owned()),
+            subject: client_id.to_owned(),
+            merchant_id,
+            merchant_uuid,
+            account_id: merchant_id,
+            role,
+            scopes: row.get::<_, String>(4)?.split_ascii_whitespace().map(str::to_owned).collect(),
+            account,
+        })
+    };
+    Ok(connection.prepare_cached(sql)?.query_row([client_id], read).optional()?)
+}

@@ -1,0 +1,121 @@
+//! The keys that sign tokens: ES256, made here, rotated by `origin keys rotate`. A retired key verifies until
+//! the last token that it signed has ended.
+
+use admit::snapshot::time::UnixSecs;
+use base64ct::{Base64UrlUnpadded, Encoding};
+use jwt_compact::{Algorithm, AlgorithmSignature, alg::Es256, jwk::JsonWebKey};
+use rusqlite::{Connection, OptionalExtension, params};
+use serde_json::{Map, Value, json};
+
+use crate::{
+    db::{DbError, from_json},
+    limits::KEYS_MAX,
+};
+
+type Key = <Es256 as Algorithm>::SigningKey;
+
+/// The key that signs.
+pub struct Signer {
+    kid: String,
+    key: Key,
+}
+
+impl Signer {
+    /// The key in use, made if there is none yet.
+    ///
+    /// # Errors
+    /// When the database cannot be read or written.
+    pub fn current(connection: &Connection, now: UnixSecs) -> Result<Self, DbError> {
+        let sql = "SELECT kid, jwk_json FROM signing_keys WHERE verify_until IS NULL
+                   ORDER BY created_at DESC, rowid DESC LIMIT 1";
+        let row = connection
+            .prepare_cached(sql)?
+            .query_row([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))
+            .optional()?;
+        let Some((kid, jwk)) = row else { return make(connection, now) };
+        let jwk: JsonWebKey<'_> = serde_json::from_str(&jwk)?;
+        let key = Key::try_from(&jwk).map_err(|_| DbError::Inconsistent("a signing key"))?;
+        Ok(Self { kid, key })
+    }
+
+    /// A compact JWS (RFC 7515 §7.1) over the claims.
+    ///
+    /// # Errors
+    /// None in practice.
+    pub fn sign(&self, typ: &str, claims: &Map<String, Value>) -> Result<String, DbError> {
+        let header = json!({"alg": "ES256", "kid": self.kid, "typ": typ});
+        let mut jws = Base64UrlUnpadded::encode_string(header.to_string().as_bytes());
+        jws.push('.');
+        jws.push_str(&Base64UrlUnpadded::encode_string(&serde_json::to_vec(claims)?));
+        let signature = Es256.sign(&self.key, jws.as_bytes());
+        jws.push('.');
+        jws.push_str(&Base64UrlUnpadded::encode_string(&signature.as_bytes()));
+        Ok(jws)
+    }
+}
+
+/// Retires the key in use: from now on another one signs. Tokens live for `ttl_secs` at most.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn rotate(connection: &mut Connection, now: UnixSecs, ttl_secs: i64) -> Result<String, DbError> {
+    let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    // A minute more, for a token that another thread is signing at this moment.
+    let until = now.saturating_add(ttl_secs).saturating_add(60);
+    transaction.execute("UPDATE signing_keys SET verify_until = ?1 WHERE verify_until IS NULL", [until])?;
+    transaction.execute("DELETE FROM signing_keys WHERE verify_until < ?1", [now])?;
+    let count: i64 = transaction.query_row("SELECT count(*) FROM signing_keys", [], |row| row.get(0))?;
+    if count >= KEYS_MAX {
+        return Err(DbError::TooManyKeys);
+    }
+    let signer = make(&transaction, now)?;
+    transaction.commit()?;
+    Ok(signer.kid)
+}
+
+/// A count that changes with the keys.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn version(connection: &Connection) -> Result<i64, DbError> {
+    Ok(connection.prepare_cached("SELECT keys_version FROM state")?.query_row([], |row| row.get(0))?)
+}
+
+/// The public halves of all keys whose tokens may still be in force, as a JWK set.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn public_set(connection: &Connection, now: UnixSecs) -> Result<Value, DbError> {
+    // An allow list: a private member must not leak through.
+    const PUBLIC: [&str; 7] = ["kty", "kid", "alg", "use", "crv", "x", "y"];
+    let sql = "SELECT jwk_json FROM signing_keys WHERE verify_until IS NULL OR verify_until >= ?1
+               ORDER BY created_at DESC, rowid DESC";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query([now])?;
+    let mut keys = Vec::new();
+    while let Some(row) = rows.next()? {
+        let mut jwk: Map<String, Value> = from_json(&row.get::<_, String>(0)?)?;
+        jwk.retain(|name, _| PUBLIC.contains(&name.as_str()));
+        keys.push(Value::Object(jwk));
+    }
+    Ok(json!({"keys": keys}))
+}
+
+fn make(connection: &Connection, now: UnixSecs) -> Result<Signer, DbError> {
+    let no_key = |_| DbError::Inconsistent("no random numbers");
+    let mut scalar = [0_u8; 32];
+    getrandom::fill(&mut scalar).map_err(|_| DbError::Inconsistent("no random numbers"))?;
+    // A random number is no valid scalar about once in 2^32 times; it is then an error, and tried again.
+    let key = Key::from_slice(&scalar).map_err(no_key)?;
+    let Value::Object(mut jwk) = serde_json::to_value(JsonWebKey::from(&key))? else {
+        return Err(DbError::Inconsistent("a key that is no object"));
+    };
+    let kid = uuid::Uuid::new_v4().simple().to_string();
+    for (name, value) in [("kid", kid.as_str()), ("alg", "ES256"), ("use", "sig")] {
+        jwk.insert(name.to_owned(), value.into());
+    }
+    let sql = "INSERT INTO signing_keys (kid, jwk_json, created_at) VALUES (?1, ?2, ?3)";
+    connection.execute(sql, params![kid, Value::Object(jwk).to_string(), now])?;
+    connection.execute("UPDATE state SET keys_version = keys_version + 1", [])?;
+    Ok(Signer { kid, key })
+}

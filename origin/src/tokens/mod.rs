@@ -1,0 +1,51 @@
+//! Sign-in and tokens.
+
+mod authorize;
+mod discovery;
+mod identity;
+mod issue;
+pub mod keys;
+mod oauth;
+pub mod password;
+mod refresh;
+pub mod secret;
+mod sign_in;
+
+use admit::api::{
+    error::ApiError,
+    reply::{Caching, Reply},
+};
+use rusqlite::Connection;
+
+use crate::{
+    service::{Incoming, Shared, route::Endpoint},
+    wire::Refused,
+};
+
+/// The scope of tokens that may read the export and the change feed.
+pub const FEED_SCOPE: &str = "feed:read";
+
+/// How long an authorization code may be on its way: a redirect and a request.
+const CODE_TTL_SECS: i64 = 60;
+
+/// Answers what has to do with tokens.
+///
+/// # Errors
+/// When it is refused.
+pub fn answer(
+    shared: &Shared,
+    connection: &mut Connection,
+    endpoint: Endpoint<'_>,
+    incoming: &Incoming,
+    now: i64,
+) -> Result<Reply, Refused> {
+    let settings = &shared.settings;
+    match endpoint {
+        Endpoint::Jwks => Ok(Reply::ok(keys::public_set(connection, now)?.to_string(), Caching::Public)),
+        Endpoint::Discovery => Ok(Reply::ok(discovery::document(settings).to_string(), Caching::Public)),
+        Endpoint::Authenticate => sign_in::authenticate(shared, connection, incoming, now),
+        Endpoint::Token => oauth::token(shared, connection, incoming, now),
+        Endpoint::Authorize => authorize::answer(shared, connection, incoming, now),
+        _ => Err(ApiError::RouteNotFound.into()),
+    }
+}

@@ -1,0 +1,255 @@
+//! `POST /oauth2/token`: OAuth 2 as RFC 6749 has it, with PKCE (RFC 7636).
+
+use std::borrow::Cow;
+
+use admit::api::reply::{Body, Caching, Reply};
+use base64ct::{Base64UrlUnpadded, Encoding};
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use super::{
+    identity::{self, Identity},
+    issue,
+    keys::Signer,
+    refresh::{self, Remembered},
+    secret,
+    sign_in::refreshed,
+};
+use crate::{
+    db::DbError,
+    limits::TEXT_MAX_BYTES,
+    service::{Incoming, Shared},
+    settings::Settings,
+    wire::{self, Fields, Refused},
+};
+
+/// Answers `POST /oauth2/token`. Errors of OAuth's own have OAuth's own bodies (RFC 6749 §5.2).
+///
+/// # Errors
+/// 413, 415, or when the database fails.
+pub fn token(
+    shared: &Shared,
+    connection: &mut Connection,
+    incoming: &Incoming,
+    now: i64,
+) -> Result<Reply, Refused> {
+    let body = match wire::read(&incoming.content_type, &incoming.body) {
+        Err(Refused::Fields(_)) => return Ok(error(400, "invalid_request", "The body cannot be read")),
+        body => body?,
+    };
+    let fields = Fields::new(&body);
+    let text = |name| fields.text(name, TEXT_MAX_BYTES);
+    let Some(client_id) = text("client_id") else {
+        return Ok(error(400, "invalid_request", "client_id is required"));
+    };
+    let grant = match text("grant_type").as_deref() {
+        Some("authorization_code") => match (text("code"), text("code_verifier")) {
+            (Some(code), Some(verifier)) => Grant::Code(code, verifier, text("redirect_uri")),
+            _ => return Ok(error(400, "invalid_request", "code and code_verifier are required")),
+        },
+        Some("refresh_token") => match text("refresh_token") {
+            Some(token) => Grant::Refresh(token),
+            None => return Ok(error(400, "invalid_request", "refresh_token is required")),
+        },
+        Some("client_credentials") => {
+            let secret = text("client_secret").unwrap_or_default();
+            let Some(identity) = identity::by_secret(connection, &client_id, &secret)? else {
+                return Ok(error(401, "invalid_client", "The client is not known, or its secret is wrong"));
+            };
+            return program(shared, connection, &identity, text("scope").as_deref(), now);
+        }
+        Some(_) => return Ok(error(400, "unsupported_grant_type", "The grant_type is not supported")),
+        None => return Ok(error(400, "invalid_request", "grant_type is required")),
+    };
+    let settings = &shared.settings;
+    let _writing = shared.lock();
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let granted = match &grant {
+        Grant::Code(code, verifier, redirect_uri) => {
+            let sent = Sent { client_id: &client_id, verifier, redirect_uri: redirect_uri.as_deref() };
+            redeemed(settings, &transaction, code, &sent, now)?
+        }
+        Grant::Refresh(token) => refreshed(settings, &transaction, token, &client_id, now)?
+            .map(|(identity, remembered)| (identity, remembered, None)),
+    };
+    let Some((identity, remembered, nonce)) = granted else {
+        // What was used before has ended its family.
+        transaction.commit()?;
+        return Ok(error(400, "invalid_grant", "The grant is not valid, has expired or was used"));
+    };
+    let signer = Signer::current(&transaction, now)?;
+    let is_of_app = identity::client(&transaction, &client_id)?.is_some_and(|client| client.is_of_app);
+    let named = is_of_app.then_some(client_id.as_str());
+    let scope = issue::granted(Some(&remembered.scope), &identity);
+    let refresh_token = refresh::make(settings, &transaction, &remembered, now)?;
+    let body = json!({
+        "access_token": issue::access_token(settings, &signer, &identity, named, &scope, now)?,
+        "id_token": issue::id_token(settings, &signer, &identity, &client_id, nonce.as_deref(), now)?,
+        "refresh_token": refresh_token,
+        "token_type": "Bearer",
+        "expires_in": settings.access_ttl_secs,
+    });
+    transaction.commit()?;
+    Ok(Reply::ok(body.to_string(), Caching::Private))
+}
+
+/// A program's token: no refresh token, because it has its secret (RFC 6749 §4.4.3).
+fn program(
+    shared: &Shared,
+    connection: &mut Connection,
+    identity: &Identity,
+    asked: Option<&str>,
+    now: i64,
+) -> Result<Reply, Refused> {
+    let scope = issue::granted(asked, identity);
+    let settings = &shared.settings;
+    let _writing = shared.lock();
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let signer = Signer::current(&transaction, now)?;
+    transaction.commit()?;
+    let body = json!({
+        "access_token": issue::access_token(settings, &signer, identity, None, &scope, now)?,
+        "token_type": "Bearer",
+        "expires_in": settings.access_ttl_secs,
+        "scope": scope,
+    });
+    Ok(Reply::ok(body.to_string(), Caching::Private))
+}
+
+/// What a token is asked for with.
+enum Grant {
+    /// Code, verifier, address.
+    Code(String, String, Option<String>),
+    /// A refresh token.
+    Refresh(String),
+}
+
+/// What comes with a code, to be what it was made for.
+struct Sent<'a> {
+    client_id: &'a str,
+    verifier: &'a str,
+    redirect_uri: Option<&'a str>,
+}
+
+type Redeemed = Option<(Identity, Remembered, Option<String>)>;
+
+/// Uses an authorization code up. One that comes back ends what was made from it (RFC 6749 §4.1.2). The
+/// transaction is to be committed in any case.
+fn redeemed(
+    settings: &Settings,
+    transaction: &Transaction<'_>,
+    code: &str,
+    sent: &Sent<'_>,
+    now: i64,
+) -> Result<Redeemed, DbError> {
+    struct Code {
+        remembered: Remembered,
+        redirect_uri: String,
+        challenge: String,
+        nonce: Option<String>,
+        expires_at: i64,
+        used_at: Option<i64>,
+    }
+    let hash = secret::hash(code);
+    let sql = "SELECT family, account_id, client_id, scope, redirect_uri, code_challenge, nonce, expires_at, used_at
+               FROM authorization_codes WHERE hash = ?1";
+    let found = transaction
+        .prepare_cached(sql)?
+        .query_row([&hash], |row| {
+            let of = identity::Of::Account(row.get(1)?);
+            let (family, client_id, scope) = (row.get(0)?, row.get(2)?, row.get(3)?);
+            Ok(Code {
+                remembered: Remembered { family, of, client_id, scope },
+                redirect_uri: row.get(4)?,
+                challenge: row.get(5)?,
+                nonce: row.get(6)?,
+                expires_at: row.get(7)?,
+                used_at: row.get(8)?,
+            })
+        })
+        .optional()?;
+    let Some(code) = found else { return Ok(None) };
+    if code.used_at.is_some() {
+        refresh::end(transaction, &code.remembered.family)?;
+        return Ok(None);
+    }
+    // Whoever fails has not the code's verifier: it is used up all the same.
+    let sql = "UPDATE authorization_codes SET used_at = ?2 WHERE hash = ?1";
+    transaction.prepare_cached(sql)?.execute(params![hash, now])?;
+    let is_right = code.expires_at > now
+        && code.remembered.client_id == sent.client_id
+        // OAuth 2.1 no longer asks for it; sent, it must be the same.
+        && sent.redirect_uri.is_none_or(|redirect_uri| redirect_uri == code.redirect_uri)
+        && is_verifier(sent.verifier, &code.challenge);
+    let identity = match is_right {
+        true => identity::again(settings, transaction, &code.remembered.of)?,
+        false => None,
+    };
+    Ok(identity.map(|identity| (identity, code.remembered, code.nonce)))
+}
+
+/// Whether the challenge was made from the verifier (RFC 7636 §4.6, S256).
+fn is_verifier(verifier: &str, challenge: &str) -> bool {
+    let is_verifier = (43..=128).contains(&verifier.len());
+    let computed = Base64UrlUnpadded::encode_string(&Sha256::digest(verifier.as_bytes()));
+    is_verifier && bool::from(computed.as_bytes().ct_eq(challenge.as_bytes()))
+}
+
+/// An error as RFC 6749 §5.2 has it.
+pub fn error(status: u16, error: &'static str, description: &str) -> Reply {
+    let members = Map::from_iter([
+        ("error".to_owned(), Value::from(error)),
+        ("error_description".to_owned(), description.into()),
+    ]);
+    Reply {
+        status,
+        body: Body::Json(Value::Object(members).to_string()),
+        caching: Caching::Private,
+        headers: Vec::new(),
+        reason: Cow::Borrowed(error),
+    }
+}
+
+/// Keeps an authorization code.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn keep_code(
+    connection: &Connection,
+    code: &str,
+    remembered: &Remembered,
+    account_id: i64,
+    request: &super::authorize::AuthorizationRequest,
+    expires_at: i64,
+) -> Result<(), DbError> {
+    let sql =
+        "INSERT INTO authorization_codes (hash, family, client_id, account_id, redirect_uri, code_challenge,
+               scope, nonce, expires_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+    connection.prepare_cached(sql)?.execute(params![
+        secret::hash(code),
+        remembered.family,
+        remembered.client_id,
+        account_id,
+        request.redirect_uri,
+        request.code_challenge,
+        remembered.scope,
+        request.nonce,
+        expires_at
+    ])?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_example_of_rfc_7636() {
+        let challenge = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+        assert!(is_verifier("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk", challenge));
+        assert!(!is_verifier("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXl", challenge));
+        assert!(!is_verifier("", challenge));
+    }
+}

@@ -1,0 +1,130 @@
+//! `POST /accounts/authenticate`: sign-in as the older SDKs do it.
+
+use admit::api::reply::{Caching, Reply};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+use serde_json::json;
+
+use super::{
+    identity::{self, Identity},
+    issue,
+    keys::Signer,
+    refresh::{self, Remembered},
+};
+use crate::{
+    db::DbError,
+    limits::TEXT_MAX_BYTES,
+    service::{Incoming, Shared},
+    settings::Settings,
+    wire::{self, Fields, Refused},
+};
+
+/// Answers `POST /accounts/authenticate`.
+///
+/// # Errors
+/// 400 when the form is wrong, 401 when the credentials are.
+pub fn authenticate(
+    shared: &Shared,
+    connection: &mut Connection,
+    incoming: &Incoming,
+    now: i64,
+) -> Result<Reply, Refused> {
+    let body = wire::read(&incoming.content_type, &incoming.body)?;
+    let fields = Fields::new(&body);
+    let said = read(&fields);
+    fields.finish().map_err(Refused::into_bad_request)?;
+    let Some((client_id, grant)) = said else {
+        return Err(Refused::field("grant_type", "The grant_type is required").into_bad_request());
+    };
+    let settings = &shared.settings;
+    // Passwords are checked before the lock is taken: it takes long.
+    let identity = match &grant {
+        Grant::Password { username, password } => {
+            let client = identity::client(connection, &client_id)?;
+            let identity = identity::by_password(settings, connection, client.as_ref(), username, password)?;
+            Some(identity.ok_or(INVALID_CREDENTIALS)?)
+        }
+        Grant::ClientCredentials { client_secret } => {
+            let identity = identity::by_secret(connection, &client_id, client_secret)?;
+            Some(identity.ok_or(INVALID_CREDENTIALS)?)
+        }
+        Grant::RefreshToken { .. } => None,
+    };
+    let _writing = shared.lock();
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let signed_in = match (identity, &grant) {
+        (Some(identity), _) => {
+            let (of, scope) = (identity.of.clone(), issue::granted(None, &identity));
+            let family = uuid::Uuid::new_v4().to_string();
+            Some((identity, Remembered { family, of, client_id: client_id.clone(), scope }))
+        }
+        (None, Grant::RefreshToken { refresh_token }) => {
+            refreshed(settings, &transaction, refresh_token, &client_id, now)?
+        }
+        (None, _) => None,
+    };
+    let Some((identity, remembered)) = signed_in else {
+        // A used token has ended its family.
+        transaction.commit()?;
+        return Err(Refused::Status(401, "Invalid refresh token"));
+    };
+    let signer = Signer::current(&transaction, now)?;
+    let is_of_app = identity::client(&transaction, &client_id)?.is_some_and(|client| client.is_of_app);
+    let named = is_of_app.then_some(client_id.as_str());
+    let scope = issue::granted(Some(&remembered.scope), &identity);
+    let access_token = issue::access_token(settings, &signer, &identity, named, &scope, now)?;
+    let refresh_token = refresh::make(settings, &transaction, &remembered, now)?;
+    transaction.commit()?;
+    let body = json!({
+        "access_token": access_token,
+        "refresh_token": refresh_token,
+        "expires": now.saturating_add(settings.access_ttl_secs),
+        "account": identity.account,
+    });
+    Ok(Reply::ok(body.to_string(), Caching::Private))
+}
+
+const INVALID_CREDENTIALS: Refused = Refused::Status(401, "Invalid credentials");
+
+enum Grant {
+    Password { username: String, password: String },
+    ClientCredentials { client_secret: String },
+    RefreshToken { refresh_token: String },
+}
+
+/// Nothing when a field is missing; the problems are noted.
+fn read(fields: &Fields<'_>) -> Option<(String, Grant)> {
+    let client_id = fields.required_text("client_id", TEXT_MAX_BYTES);
+    let grant_type = fields.required_text("grant_type", TEXT_MAX_BYTES)?;
+    let required = |name| fields.required_text(name, TEXT_MAX_BYTES);
+    let grant = match grant_type.as_str() {
+        "password" => {
+            let (username, password) = (required("username"), required("password"));
+            Grant::Password { username: username?, password: password? }
+        }
+        "client_credentials" => Grant::ClientCredentials { client_secret: required("client_secret")? },
+        "refresh_token" => Grant::RefreshToken { refresh_token: required("refresh_token")? },
+        _ => {
+            fields.wrong("grant_type", "must be password, client_credentials or refresh_token");
+            return None;
+        }
+    };
+    Some((client_id?, grant))
+}
+
+/// Uses a refresh token up, and says who it stands for. The transaction is to be committed in any case.
+///
+/// # Errors
+/// When the database cannot be read or written.
+pub fn refreshed(
+    settings: &Settings,
+    transaction: &Transaction<'_>,
+    refresh_token: &str,
+    client_id: &str,
+    now: i64,
+) -> Result<Option<(Identity, Remembered)>, DbError> {
+    let Some(remembered) = refresh::take(transaction, refresh_token, client_id, now)? else {
+        return Ok(None);
+    };
+    let identity = identity::again(settings, transaction, &remembered.of)?;
+    Ok(identity.map(|identity| (identity, remembered)))
+}

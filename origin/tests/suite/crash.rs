@@ -1,0 +1,120 @@
+//! The origin is killed in the middle of writes. What it answered is there when it comes back, what it did not
+//! answer is there wholly or not at all, and `seq`, change log and data agree.
+
+use std::{
+    io::{BufRead, BufReader},
+    process::{Child, Command, Stdio},
+    sync::Mutex,
+    thread,
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+
+use crate::support::{
+    Ask, CUSTOMER, CUSTOMER_SUBJECT, Dir, FEED_SECRET, MERCHANT, samples, signed, variables,
+};
+
+struct Process {
+    child: Child,
+    url: String,
+}
+
+impl Process {
+    fn start(dir: &Dir) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_origin"))
+            .args(["serve", "--listen", "127.0.0.1:0", "--db"])
+            .arg(dir.db())
+            .arg("--seed")
+            .arg(samples("catalogue"))
+            .envs(variables())
+            .env("ORIGIN_FEED_SECRET", FEED_SECRET)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut url = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut url).unwrap();
+        Self { child, url: url.trim().to_owned() }
+    }
+
+    fn kill(mut self) {
+        // SIGKILL: nothing is flushed, nothing is closed.
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    fn feed(&self, path: &str) -> Vec<Value> {
+        Ask::new("GET", format!("{}{path}", self.url)).bearer(FEED_SECRET).send().expect(200).lines()
+    }
+}
+
+fn merchant() -> String {
+    signed(&json!({
+        "iss": "https://vendor.dev.admit.example", "aud": "admit-dev", "sub": "m", "mid": MERCHANT, "ctx": ["merchant"],
+        "exp": 4_000_000_000_u32,
+    }))
+}
+
+/// Grants until the origin is gone. What it said of each: `seq` and number.
+fn grant_until_it_ends(url: &str, answered: &Mutex<Vec<(u64, i64)>>) {
+    let form = format!("item_id=5101&consumer_id={CUSTOMER}&expires_at=2100-01-01T00:00:00Z");
+    loop {
+        let url = format!("{url}/items/access");
+        let sent = std::panic::catch_unwind(|| Ask::new("POST", url).bearer(&merchant()).form(&form).send());
+        let Ok(answer) = sent else { return };
+        if answer.status != 201 {
+            return;
+        }
+        answered.lock().unwrap().push((answer.seq(), answer.json()["id"].as_i64().unwrap()));
+    }
+}
+
+#[test]
+fn killed_in_the_middle_of_writes_everything_agrees() {
+    let dir = Dir::new();
+    let mut all_answered = Vec::new();
+    for round in 0..5_u64 {
+        let process = Process::start(&dir);
+        let answered = Mutex::new(Vec::new());
+        let url = process.url.clone();
+        thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| grant_until_it_ends(&url, &answered));
+            }
+            // Some writes in, at a moment that differs from round to round.
+            while answered.lock().unwrap().len() < 5 {
+                thread::yield_now();
+            }
+            thread::sleep(Duration::from_millis(7 * round));
+            process.kill();
+        });
+        all_answered.extend(answered.into_inner().unwrap());
+    }
+    let process = Process::start(&dir);
+    let export = process.feed("/export");
+    let seq = export[0]["seq"].as_u64().unwrap();
+    let changes = process.feed("/changes?after=1");
+    let seqs: Vec<_> = changes.iter().map(|change| change["seq"].as_u64().unwrap()).collect();
+    assert_eq!(seqs, (2..=seq).collect::<Vec<_>>(), "one line for each change");
+    let customer = export.iter().find(|line| line["subject"] == CUSTOMER_SUBJECT).unwrap();
+    let ids = |customer: &Value| -> Vec<i64> {
+        customer["accesses"].as_array().unwrap().iter().map(|access| access["id"].as_i64().unwrap()).collect()
+    };
+    let held = ids(customer);
+    assert_eq!(held.len() as u64, seq - 1, "one access for each change");
+    // Each change says what was there after it.
+    for (count, change) in (1..).zip(&changes) {
+        assert_eq!(ids(&change["put"][0]), held[..count]);
+    }
+    assert_eq!(changes.last().unwrap()["put"][0], *customer);
+    // Nothing that was answered is lost, and every answer said the truth.
+    assert!(all_answered.len() >= 25, "{}", all_answered.len());
+    for (seq, id) in all_answered {
+        assert_eq!(held[usize::try_from(seq).unwrap() - 2], id, "{seq}");
+    }
+    process.kill();
+    let connection = origin::db::open(&dir.db()).unwrap();
+    let check: String = connection.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+    assert_eq!(check, "ok");
+}

@@ -1,0 +1,82 @@
+//! `docs/origin.md` is true: its walk-through works, its routes are those that there are.
+
+use std::{fs, path::Path, process::Command};
+
+use origin::service::route::Endpoint;
+
+use crate::support::{FEED_SECRET, Origin};
+
+fn document() -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/origin.md")).unwrap()
+}
+
+/// The part under a heading.
+fn section<'d>(document: &'d str, heading: &str) -> &'d str {
+    let (_, rest) = document.split_once(&format!("\n## {heading}\n")).unwrap();
+    rest.split_once("\n## ").map_or(rest, |(section, _)| section)
+}
+
+#[test]
+fn the_walk_through_does_what_it_says() {
+    let document = document();
+    let (_, rest) = section(&document, "Buy something").split_once("```sh\n").unwrap();
+    let script = rest.split_once("\n```").unwrap().0;
+    let expected: Vec<_> = script
+        .lines()
+        .filter_map(|line| line.rsplit_once("# ")?.1.parse::<u16>().ok())
+        .map(|status| format!("HTTP/1.1 {status} "))
+        .collect();
+    assert_eq!(expected.len(), 5);
+    let origin = Origin::start();
+    let bin = Path::new(env!("CARGO_BIN_EXE_origin")).parent().unwrap();
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+    let output = Command::new("bash")
+        .args(["-euo", "pipefail", "-c", &script.replace("http://127.0.0.1:8790", &origin.url)])
+        .env("PATH", path)
+        .env("ORIGIN_DB", &origin.settings.db)
+        .env("ORIGIN_FEED_SECRET", FEED_SECRET)
+        .output()
+        .expect("bash and curl, as the document uses them");
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{printed}{}", String::from_utf8_lossy(&output.stderr));
+    let statuses = printed.split("HTTP/1.1 ").skip(1).map(|rest| format!("HTTP/1.1 {}", &rest[..4]));
+    assert_eq!(statuses.collect::<Vec<_>>(), expected, "{printed}");
+    assert_eq!(printed.matches("{\"seq\":").count(), 2, "the feed's two changes: {printed}");
+}
+
+#[test]
+fn every_write_of_the_table_is_one() {
+    let document = document();
+    let rows =
+        section(&document, "Writes").lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+    let mut count = 0;
+    for (route, _) in rows {
+        let (method, path) = route.split_once(' ').unwrap();
+        let path = path.replace("{id}", "1").replace("{fee_id}", "2");
+        let endpoint = Endpoint::parse(path.split('?').next().unwrap()).unwrap();
+        assert!(endpoint.has(method), "{route}");
+        count += 1;
+    }
+    assert_eq!(count, 11);
+}
+
+#[test]
+fn messages_are_those_of_the_code() {
+    let sources =
+        ["wire/mod.rs", "service/access.rs", "service/fees.rs", "service/items.rs", "server/feed.rs"];
+    let source = |path: &&str| {
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(path)).unwrap()
+    };
+    let own: String = sources.iter().map(source).collect();
+    let edge = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../src/api/error.rs")).unwrap();
+    let document = document();
+    let rows = section(&document, "Errors").lines().filter(|line| line.starts_with("| ")).skip(2);
+    for message in
+        rows.flat_map(|row| row.rsplit('|').nth(1).unwrap().split('`').skip(1).step_by(2).collect::<Vec<_>>())
+    {
+        if message != "errors" && !message.contains('[') {
+            let quoted = format!("\"{message}\"");
+            assert!(own.contains(&quoted) || edge.contains(&quoted), "{message}");
+        }
+    }
+}

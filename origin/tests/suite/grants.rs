@@ -1,0 +1,143 @@
+//! Granting, revoking, packages: what it means for the next check.
+
+use serde_json::json;
+
+use crate::support::{CUSTOMER, CUSTOMER_SUBJECT, MERCHANT, Origin};
+
+const ITEM: i64 = 5101;
+const FEE: i64 = 7013;
+/// A package that does not hold it.
+const PACKAGE: i64 = 5005;
+/// Another merchant's item.
+const FOREIGN: i64 = 6201;
+
+#[test]
+fn a_fee_that_is_in_use_stays() {
+    let origin = Origin::start();
+    let fee = format!("/v2/items/{ITEM}/access-fees/{FEE}");
+    let grant = format!("item_id={ITEM}&consumer_id={CUSTOMER}&access_fee_id={FEE}");
+    let access = origin.write("POST", "/items/access", &grant).expect(201).json();
+    // 48 hours of pay-per-view.
+    assert_eq!(access["expires_at"], origin.now() + 48 * 3_600);
+    origin.write("DELETE", &fee, "").refused(412, "Access fee is in use");
+    let other_kind = "access_type_id=103&amount=1&currency=EUR&description=x";
+    origin.write("PUT", &fee, other_kind).refused(412, "Access fee is in use");
+    let other_price = "access_type_id=101&amount=1&currency=EUR&description=x";
+    origin.write("PUT", &fee, other_price).expect(201);
+    origin.advance(48 * 3_600);
+    origin.write("DELETE", &fee, "").expect(204);
+}
+
+#[test]
+fn a_purchase_opens_the_item_at_the_next_check_and_a_revocation_closes_it() {
+    let origin = Origin::start();
+    origin.check(ITEM).refused(402, "No access");
+    let granted = origin.grant(ITEM).expect(201);
+    let check = origin.check(ITEM).expect(200);
+    assert_eq!(check.seq(), granted.seq());
+    // The same body, but for the viewer's address.
+    assert_eq!(check.json(), granted.json());
+    assert_eq!(granted.json()["customer_id"], CUSTOMER);
+    origin.write("DELETE", &format!("/items/{ITEM}/access?consumer_id={CUSTOMER}"), "").expect(204);
+    origin.check(ITEM).refused(402, "No access");
+    let again = origin.write("DELETE", &format!("/items/{ITEM}/access?consumer_id={CUSTOMER}"), "");
+    again.refused(400, "Failed to remove item access");
+    // Expiry is judged at the moment of the check.
+    origin.grant(ITEM).expect(201);
+    origin.advance(3_599);
+    origin.check(ITEM).expect(200);
+    origin.advance(1);
+    origin.check(ITEM).refused(402, "No access");
+}
+
+#[test]
+fn grants_are_validated_field_by_field() {
+    let origin = Origin::start();
+    let before = origin.seq();
+    let grant = |form: &str| origin.write("POST", "/items/access", form);
+    grant("").invalid(&["consumer_id", "expires_at", "item_id"]);
+    grant(&format!("item_id=x&consumer_id={CUSTOMER}&expires_at=soon")).invalid(&["expires_at", "item_id"]);
+    let (now, until) = (origin.now(), origin.now() + 60);
+    grant(&format!("item_id={ITEM}&consumer_id={CUSTOMER}&expires_at={now}")).invalid(&["expires_at"]);
+    grant(&format!("item_id={ITEM}&consumer_id={CUSTOMER}&expires_at={until}&starts_at={until}"))
+        .invalid(&["expires_at"]);
+    grant(&format!("item_id={ITEM}&consumer_id=1&expires_at={until}")).invalid(&["consumer_id"]);
+    // A customer of another merchant.
+    grant(&format!("item_id={ITEM}&consumer_id=88022&expires_at={until}")).invalid(&["consumer_id"]);
+    grant(&format!("item_id={FOREIGN}&consumer_id={CUSTOMER}&expires_at={until}"))
+        .refused(404, "Item not found");
+    let fee = format!("item_id={ITEM}&consumer_id={CUSTOMER}&access_fee_id=1");
+    grant(&fee).refused(404, "Access fee not found");
+    for query in ["", "?consumer_id=", "?consumer_id=x", "?consumer_id=1", "?consumer_id=88022"] {
+        let path = format!("/items/{ITEM}/access{query}");
+        origin.write("DELETE", &path, "").refused(400, "Failed to remove item access");
+    }
+    assert_eq!(origin.seq(), before);
+}
+
+#[test]
+fn a_package_opens_its_members_and_only_those() {
+    let origin = Origin::start();
+    let member = origin.ask("GET", &format!("/items/packages/{PACKAGE}/items")).send().json();
+    let member = member["collection"][0]["id"].as_i64().unwrap();
+    origin.grant(PACKAGE).expect(201);
+    origin.check(member).expect(200);
+    origin.check(ITEM).refused(402, "No access");
+    let path = format!("/v2/items/packages/{PACKAGE}/bulk");
+    let form = format!(
+        "add_asset_ids[0]={ITEM}&add_asset_ids[1]={ITEM}&remove_asset_ids[0]={member}&remove_asset_ids[1]=77"
+    );
+    let package = origin.write("PATCH", &path, &form).expect(201).json();
+    assert_eq!(package["id"], PACKAGE);
+    origin.check(member).refused(402, "No access");
+    origin.check(ITEM).expect(200);
+    let before = origin.seq();
+    origin.write("PATCH", &path, "").invalid(&["add_asset_ids"]);
+    origin.write("PATCH", &path, "add_asset_ids[0]=x").invalid(&["add_asset_ids"]);
+    for id in [FOREIGN, 5001, 999_999] {
+        origin.write("PATCH", &path, &format!("add_asset_ids[0]={id}")).invalid(&["add_asset_ids"]);
+    }
+    assert_eq!(origin.seq(), before);
+}
+
+#[test]
+fn one_person_by_two_issuers_gets_it_for_both() {
+    let origin = Origin::start();
+    origin
+        .connection()
+        .execute(
+            "INSERT INTO customers (namespace, subject, id, uuid, merchant_id) VALUES ('cognito', 'same', ?1, ?2, ?3)",
+            rusqlite::params![CUSTOMER, CUSTOMER_SUBJECT, MERCHANT],
+        )
+        .unwrap();
+    let before = origin.seq();
+    origin.grant(ITEM).expect(201);
+    let change = origin.feed(&format!("/changes?after={before}")).lines().remove(0);
+    assert_eq!(change["put"].as_array().unwrap().len(), 2);
+    let token = origin.token_of("https://cognito.dev.admit.example/pool", json!({"sub": "same"}));
+    origin.ask("GET", &format!("/items/{ITEM}/access")).bearer(&token).send().expect(200);
+}
+
+#[test]
+fn a_fee_that_sells_a_period_nobody_knows_grants_nothing_for_ever() {
+    let origin = Origin::start();
+    origin.connection().execute("UPDATE access_types SET period = 'eon' WHERE id = 101", []).unwrap();
+    let grant = format!("item_id={ITEM}&consumer_id={CUSTOMER}&access_fee_id={FEE}");
+    origin.write("POST", "/items/access", &grant).invalid(&["access_fee_id"]);
+    let until = origin.now() + 60;
+    let access = origin.write("POST", "/items/access", &format!("{grant}&expires_at={until}")).expect(201);
+    assert_eq!(access.json()["expires_at"], until);
+}
+
+#[test]
+fn one_customers_line_stays_one_that_publishers_read() {
+    let origin = Origin::start();
+    let sql = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)
+               INSERT INTO accesses (customer_key, id, item_id, created_at)
+               SELECT key, 900000 + i, 5102, 0 FROM customers, n WHERE id = ?2";
+    origin.connection().execute(sql, [9_999, CUSTOMER]).unwrap();
+    origin.grant(ITEM).expect(201);
+    origin.grant(ITEM).invalid(&["consumer_id"]);
+    origin.write("DELETE", &format!("/items/5102/access?consumer_id={CUSTOMER}"), "").expect(204);
+    origin.grant(ITEM).expect(201);
+}

@@ -1,0 +1,23 @@
+//! The origin, asked over HTTP: a real server on a real database, a client of its own.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "the helpers of a test may fail loudly too: clippy.toml excuses only the tests themselves"
+)]
+
+mod catalogue;
+mod concurrency;
+mod crash;
+mod documents;
+mod feed;
+mod grants;
+mod idempotency;
+mod issuers;
+mod oauth;
+mod protocol;
+mod reads;
+mod replay;
+mod support;
+mod tokens;
+mod writes;

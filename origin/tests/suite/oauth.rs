@@ -1,0 +1,195 @@
+//! OAuth 2: authorization code with PKCE, refresh, and what goes wrong.
+
+use base64ct::{Base64UrlUnpadded, Encoding};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    support::{Answer, CUSTOMER_SUBJECT, Origin},
+    tokens::{CLIENT, PASSWORD, command, part, with_account},
+};
+
+const REDIRECT: &str = "https://tv.example/return";
+const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+
+fn origin() -> Origin {
+    let origin = with_account();
+    command(&origin, &["client", "redirect", "--client-id", CLIENT, "--uri", REDIRECT], "").unwrap();
+    origin
+}
+
+fn challenge() -> String {
+    Base64UrlUnpadded::encode_string(&Sha256::digest(VERIFIER.as_bytes()))
+}
+
+fn request() -> String {
+    format!(
+        "response_type=code&client_id={CLIENT}&redirect_uri={REDIRECT}&code_challenge={}&code_challenge_method=S256\
+         &scope=openid&state=a%26b&nonce=n-1",
+        challenge()
+    )
+}
+
+fn sign_in(origin: &Origin, request: &str, password: &str) -> Answer {
+    let form = format!("{request}&username=ada@example.com&password={}", password.replace(' ', "+"));
+    origin.ask("POST", "/oauth2/authorize").form(&form).send()
+}
+
+/// The code that comes back in the address.
+fn code(answer: &Answer) -> String {
+    let location = answer.header("location").unwrap();
+    let query = location.strip_prefix(&format!("{REDIRECT}?")).unwrap();
+    let find = |name: &str| {
+        form_urlencoded::parse(query.as_bytes()).find(|(known, _)| known == name).unwrap().1.into_owned()
+    };
+    assert_eq!((find("state"), find("iss")), ("a&b".to_owned(), "https://origin.example".to_owned()));
+    find("code")
+}
+
+fn redeem(origin: &Origin, code: &str, verifier: &str) -> Answer {
+    let form = format!(
+        "grant_type=authorization_code&client_id={CLIENT}&code={code}&code_verifier={verifier}&redirect_uri={REDIRECT}"
+    );
+    origin.ask("POST", "/oauth2/token").form(&form).send()
+}
+
+fn refresh(origin: &Origin, path: &str, token: &Value) -> Answer {
+    let token = token.as_str().unwrap();
+    let form = format!("grant_type=refresh_token&client_id={CLIENT}&refresh_token={token}");
+    origin.ask("POST", path).form(&form).send()
+}
+
+#[track_caller]
+fn refused(answer: Answer, status: u16, error: &str) {
+    let answer = answer.expect(status);
+    assert_eq!(answer.json()["error"], error);
+    assert!(answer.json()["error_description"].is_string());
+    assert_eq!(answer.header("cache-control"), Some("private, no-store"));
+}
+
+#[test]
+fn from_the_page_to_a_token_and_on() {
+    let origin = origin();
+    let page = origin.ask("GET", &format!("/oauth2/authorize?{}", request())).send().expect(200);
+    assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
+    assert!(page.header("content-security-policy").unwrap().contains("frame-ancestors 'none'"));
+    assert!(page.text.contains(r#"name="state" value="a&amp;b""#), "{}", page.text);
+    let answer = sign_in(&origin, &request(), PASSWORD).expect(302);
+    let tokens = redeem(&origin, &code(&answer), VERIFIER).expect(200).json();
+    assert_eq!((&tokens["token_type"], &tokens["expires_in"]), (&json!("Bearer"), &json!(3_600)));
+    let claims = part(&tokens["id_token"], 1);
+    assert_eq!(
+        (&claims["aud"], &claims["sub"], &claims["nonce"]),
+        (&json!(CLIENT), &json!(CUSTOMER_SUBJECT), &json!("n-1"))
+    );
+    assert_eq!(part(&tokens["access_token"], 1)["client_id"], CLIENT);
+    let check =
+        |token: &Value| origin.ask("GET", "/items/5101/access").bearer(token.as_str().unwrap()).send();
+    check(&tokens["access_token"]).refused(402, "No access");
+    // An id_token is for the client, not for an API.
+    check(&tokens["id_token"]).refused(401, "Invalid auth token");
+    let second = refresh(&origin, "/oauth2/token", &tokens["refresh_token"]).expect(200).json();
+    let third = refresh(&origin, "/oauth2/authorization", &second["refresh_token"]).expect(200).json();
+    check(&third["access_token"]).refused(402, "No access");
+    refused(refresh(&origin, "/oauth2/token", &second["refresh_token"]), 400, "invalid_grant");
+    refused(refresh(&origin, "/oauth2/token", &third["refresh_token"]), 400, "invalid_grant");
+}
+
+#[test]
+fn a_code_is_used_once_and_soon_and_by_whom_it_was_made_for() {
+    let origin = origin();
+    let new_code = || code(&sign_in(&origin, &request(), PASSWORD).expect(302));
+    let used = new_code();
+    let tokens = redeem(&origin, &used, VERIFIER).expect(200).json();
+    refused(redeem(&origin, &used, VERIFIER), 400, "invalid_grant");
+    // It came back: what was made from it is worth nothing either.
+    refused(refresh(&origin, "/oauth2/token", &tokens["refresh_token"]), 400, "invalid_grant");
+    let wrong = new_code();
+    refused(redeem(&origin, &wrong, &VERIFIER.replace('d', "e")), 400, "invalid_grant");
+    refused(redeem(&origin, &wrong, VERIFIER), 400, "invalid_grant");
+    let form = format!(
+        "grant_type=authorization_code&client_id=5hq2v8mfernhollowtv0049x&code={}&code_verifier={VERIFIER}",
+        new_code()
+    );
+    refused(origin.ask("POST", "/oauth2/token").form(&form).send(), 400, "invalid_grant");
+    let form = format!(
+        "grant_type=authorization_code&client_id={CLIENT}&code={}&code_verifier={VERIFIER}&redirect_uri=https://evil.example",
+        new_code()
+    );
+    refused(origin.ask("POST", "/oauth2/token").form(&form).send(), 400, "invalid_grant");
+    let late = new_code();
+    origin.advance(60);
+    refused(redeem(&origin, &late, VERIFIER), 400, "invalid_grant");
+    refused(redeem(&origin, "made-up", VERIFIER), 400, "invalid_grant");
+}
+
+#[test]
+fn the_page_sends_nobody_where_nobody_may_go() {
+    let origin = origin();
+    for request in [
+        request().replace(REDIRECT, "https://evil.example/return"),
+        request().replace(REDIRECT, "https://tv.example/return/"),
+        request().replace(CLIENT, "none"),
+        request().replace(CLIENT, "5hq2v8mfernhollowtv0049x"),
+        String::new(),
+    ] {
+        let page = origin.ask("GET", &format!("/oauth2/authorize?{request}")).send().expect(400);
+        assert_eq!((page.header("location"), page.text.contains("<form")), (None, false));
+        assert_eq!(sign_in(&origin, &request, PASSWORD).expect(400).header("location"), None);
+    }
+    let wrong = sign_in(&origin, &request(), "wrong").expect(401);
+    assert!(wrong.text.contains("Wrong user name or password") && wrong.header("location").is_none());
+    for (from, to, error) in [
+        ("response_type=code", "response_type=token", "unsupported_response_type"),
+        ("code_challenge_method=S256", "code_challenge_method=plain", "invalid_request"),
+        ("code_challenge=", "x=", "invalid_request"),
+    ] {
+        let answer = origin
+            .ask("GET", &format!("/oauth2/authorize?{}", request().replace(from, to)))
+            .send()
+            .expect(302);
+        let location = answer.header("location").unwrap();
+        assert!(
+            location.starts_with(&format!("{REDIRECT}?error={error}&")) && location.ends_with("&state=a%26b")
+        );
+    }
+}
+
+#[test]
+fn what_a_client_sends_cannot_become_part_of_the_page() {
+    let origin = origin();
+    let request = request().replace("n-1", "%22%3E%3Cscript%3E%27");
+    let page = origin.ask("GET", &format!("/oauth2/authorize?{request}")).send().expect(200);
+    assert!(page.text.contains("&quot;&gt;&lt;script&gt;&#39;") && !page.text.contains("<script"));
+}
+
+#[test]
+fn requests_for_tokens_that_are_none() {
+    let origin = origin();
+    let ask = |form: &str| origin.ask("POST", "/oauth2/token").form(form).send();
+    for (form, status, error) in [
+        ("", 400, "invalid_request"),
+        ("client_id=x", 400, "invalid_request"),
+        ("client_id=x&grant_type=password", 400, "unsupported_grant_type"),
+        ("client_id=x&grant_type=authorization_code&code=y", 400, "invalid_request"),
+        ("client_id=x&grant_type=refresh_token", 400, "invalid_request"),
+        ("client_id=x&grant_type=client_credentials&client_secret=y", 401, "invalid_client"),
+        ("client_id=x&grant_type=client_credentials", 401, "invalid_client"),
+    ] {
+        refused(ask(form), status, error);
+    }
+    origin.ask("POST", "/oauth2/token").body("text/plain", "x").send().refused(415, "Unsupported media type");
+}
+
+#[test]
+fn addresses_that_no_app_may_be_returned_to() {
+    let origin = Origin::start();
+    let add = |client: &str, uri: &str| {
+        command(&origin, &["client", "redirect", "--client-id", client, "--uri", uri], "")
+    };
+    for uri in ["/return", "https://tv.example/#x", "javascript:alert(1)", "tv"] {
+        assert!(add(CLIENT, uri).is_err(), "{uri}");
+    }
+    assert!(add("none", REDIRECT).unwrap_err().contains("no app"));
+    add(CLIENT, "com.example.tv:/return").unwrap();
+}

@@ -1,0 +1,337 @@
+//! Sign-in by `/accounts/authenticate`, refresh tokens, keys.
+
+use std::{
+    io::Write as _,
+    process::{Command, Stdio},
+    thread,
+};
+
+use base64ct::{Base64UrlUnpadded, Encoding};
+use origin::tokens::keys;
+use serde_json::{Value, json};
+
+use crate::support::{Answer, CUSTOMER, CUSTOMER_SUBJECT, MERCHANT, MERCHANT_UUID, Origin};
+
+pub const CLIENT: &str = "5hq2v8mfernhollowweb71c0";
+pub const PASSWORD: &str = "correct horse battery staple";
+
+/// Runs a sub-command beside the server; what it prints.
+pub fn command(origin: &Origin, arguments: &[&str], typed: &str) -> Result<String, String> {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_origin"))
+        .args(arguments)
+        .args(["--db", origin.dir.db().to_str().unwrap()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A command that fails at once may not read it.
+    let _ = child.stdin.take().unwrap().write_all(typed.as_bytes());
+    let output = child.wait_with_output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap().trim().to_owned();
+    if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
+}
+
+pub fn with_account() -> Origin {
+    let origin = Origin::start();
+    let customer = format!("vendor:{CUSTOMER_SUBJECT}");
+    let account = ["account", "set", "--merchant", "2101", "--username", "ada@example.com", "--name", "Ada"];
+    let added = command(&origin, &[&account[..], &["--customer", &customer]].concat(), PASSWORD).unwrap();
+    assert_eq!(added, "consumer ada@example.com");
+    origin
+}
+
+fn authenticate(origin: &Origin, form: &str) -> Answer {
+    origin.ask("POST", "/v2/accounts/authenticate").form(form).send()
+}
+
+fn by_password(client_id: &str, username: &str, password: &str) -> String {
+    format!(
+        "client_id={client_id}&grant_type=password&username={username}&password={}",
+        password.replace(' ', "+")
+    )
+}
+
+fn refresh(origin: &Origin, client_id: &str, token: &Value) -> Answer {
+    let token = token.as_str().unwrap();
+    authenticate(origin, &format!("client_id={client_id}&grant_type=refresh_token&refresh_token={token}"))
+}
+
+/// What a token says, whoever signed it.
+pub fn part(token: &Value, index: usize) -> Value {
+    let part = token.as_str().unwrap().split('.').nth(index).unwrap();
+    serde_json::from_slice(&Base64UrlUnpadded::decode_vec(part).unwrap()).unwrap()
+}
+
+fn check(origin: &Origin, token: &Value) -> Answer {
+    origin.ask("GET", "/items/5101/access").bearer(token.as_str().unwrap()).send()
+}
+
+#[test]
+fn a_customer_signs_in_buys_and_plays() {
+    let origin = with_account();
+    let answer = authenticate(&origin, &by_password(CLIENT, "ADA@example.com", PASSWORD)).expect(200);
+    assert_eq!(answer.header("cache-control"), Some("private, no-store"));
+    let signed_in = answer.json();
+    assert_eq!(signed_in["expires"], origin.now() + 3_600);
+    let account = &signed_in["account"];
+    assert_eq!((&account["id"], &account["email"]), (&json!(CUSTOMER), &json!("ada@example.com")));
+    assert_eq!((&account["uuid"], &account["roles"]), (&json!(CUSTOMER_SUBJECT), &json!(["consumer"])));
+    let header = part(&signed_in["access_token"], 0);
+    assert_eq!((&header["alg"], &header["typ"]), (&json!("ES256"), &json!("at+jwt")));
+    let claims = part(&signed_in["access_token"], 1);
+    let expected = json!({
+        "iss": "https://origin.example", "aud": "admit", "sub": CUSTOMER_SUBJECT, "iat": origin.now(),
+        "exp": origin.now() + 3_600, "jti": claims["jti"], "mid": MERCHANT, "mui": MERCHANT_UUID, "aid": CUSTOMER,
+        "ctx": ["consumer"], "client_id": CLIENT,
+    });
+    assert_eq!(claims, expected);
+    check(&origin, &signed_in["access_token"]).refused(402, "No access");
+    origin.grant(5101).expect(201);
+    check(&origin, &signed_in["access_token"]).expect(200);
+    let license = origin.ask("GET", "/license").bearer(signed_in["access_token"].as_str().unwrap()).send();
+    assert_eq!(license.expect(200).json()["client_id"], CLIENT);
+    // A customer is no merchant.
+    let write = origin.ask("PATCH", "/v2/items/5101").bearer(signed_in["access_token"].as_str().unwrap());
+    write.form("title=x").send().refused(403, "Invalid privileges");
+    origin.advance(3_600 + 60);
+    check(&origin, &signed_in["access_token"]).refused(401, "Invalid auth token");
+}
+
+#[test]
+fn the_older_path_takes_the_merchants_uuid_as_client_and_json() {
+    let origin = with_account();
+    let json = json!({
+        "client_id": MERCHANT_UUID.to_uppercase(), "grant_type": "password", "username": "ada@example.com",
+        "password": PASSWORD,
+    });
+    let signed_in = origin.ask("POST", "/accounts/authenticate").json(&json).send().expect(200).json();
+    assert_eq!(part(&signed_in["access_token"], 1).get("client_id"), None);
+}
+
+#[test]
+fn credentials_that_are_wrong_tell_nothing() {
+    let origin = with_account();
+    for form in [
+        by_password(CLIENT, "ada@example.com", "wrong"),
+        by_password(CLIENT, "ada@example.com", &format!("{PASSWORD}!")),
+        by_password(CLIENT, "nobody@example.com", PASSWORD),
+        // Another merchant's client, and one that is none.
+        by_password("1tg0r4ptidegatelive8820z", "ada@example.com", PASSWORD),
+        by_password("none", "ada@example.com", PASSWORD),
+        "client_id=none&grant_type=client_credentials&client_secret=x".to_owned(),
+    ] {
+        authenticate(&origin, &form).refused(401, "Invalid credentials");
+    }
+    let form = format!("client_id={CLIENT}&grant_type=refresh_token&refresh_token=x");
+    authenticate(&origin, &form).refused(401, "Invalid refresh token");
+}
+
+#[test]
+fn forms_that_are_wrong_name_their_fields() {
+    let origin = Origin::start();
+    for (form, fields) in [
+        ("", vec!["client_id", "grant_type"]),
+        ("client_id=x&grant_type=magic", vec!["grant_type"]),
+        ("client_id=x&grant_type=password", vec!["password", "username"]),
+        ("client_id=x&grant_type=client_credentials", vec!["client_secret"]),
+        ("grant_type=refresh_token", vec!["client_id", "refresh_token"]),
+    ] {
+        let errors = authenticate(&origin, form).expect(400).json()["errors"].clone();
+        let named: Vec<_> = errors.as_object().unwrap().keys().cloned().collect();
+        // A field that is missing hides those that depend on it.
+        assert!(fields.iter().any(|field| named.iter().any(|name| name == field)), "{form}: {named:?}");
+        assert!(named.iter().all(|name| fields.contains(&name.as_str())), "{form}: {named:?}");
+    }
+    let ask = origin.ask("POST", "/accounts/authenticate");
+    ask.body("text/plain", "x").send().refused(415, "Unsupported media type");
+}
+
+#[test]
+fn a_program_signs_in_by_its_secret() {
+    let origin = Origin::start();
+    let set = |id: &str, more: &[&str]| {
+        command(&origin, &[&["client", "set", "--client-id", id, "--merchant", "2101"], more].concat(), "")
+            .unwrap()
+    };
+    let secret = set("shop", &["--role", "merchant"]);
+    let form = |secret: &str| format!("client_id=shop&grant_type=client_credentials&client_secret={secret}");
+    authenticate(&origin, &form("wrong")).refused(401, "Invalid credentials");
+    let signed_in = authenticate(&origin, &form(&secret)).expect(200).json();
+    assert_eq!(part(&signed_in["access_token"], 1)["ctx"], json!(["merchant"]));
+    let patch = |token: &Value| {
+        origin.ask("PATCH", "/v2/items/5101").bearer(token.as_str().unwrap()).form("title=x").send()
+    };
+    patch(&signed_in["access_token"]).expect(201);
+    let again = refresh(&origin, "shop", &signed_in["refresh_token"]).expect(200).json();
+    patch(&again["access_token"]).expect(201);
+    // Another secret: the old one is worth nothing.
+    let other = set("shop", &["--role", "merchant"]);
+    authenticate(&origin, &form(&secret)).refused(401, "Invalid credentials");
+    authenticate(&origin, &form(&other)).expect(200);
+    // One for the feed, by OAuth's own route.
+    let secret = set("sync", &["--scope", "feed:read"]);
+    let token = |more: &str| {
+        let form = format!("client_id=sync&grant_type=client_credentials&client_secret={secret}{more}");
+        origin.ask("POST", "/oauth2/token").form(&form).send().expect(200).json()
+    };
+    let feed = |token: &Value| origin.ask("GET", "/export").bearer(token.as_str().unwrap()).send();
+    assert_eq!(token("")["scope"], "feed:read");
+    feed(&token("")["access_token"]).expect(200);
+    feed(&token("&scope=snapshot:publish")["access_token"]).refused(403, "Invalid privileges");
+    patch(&token("")["access_token"]).refused(403, "Invalid privileges");
+}
+
+#[test]
+fn a_refresh_token_is_used_once() {
+    let origin = with_account();
+    let first = authenticate(&origin, &by_password(CLIENT, "ada@example.com", PASSWORD)).expect(200).json();
+    origin.advance(7_200);
+    check(&origin, &first["access_token"]).refused(401, "Invalid auth token");
+    let second = refresh(&origin, CLIENT, &first["refresh_token"]).expect(200).json();
+    assert_eq!(second["account"], first["account"]);
+    check(&origin, &second["access_token"]).refused(402, "No access");
+    // Another sign-in of the same person is a family of its own.
+    let other = authenticate(&origin, &by_password(CLIENT, "ada@example.com", PASSWORD)).expect(200).json();
+    refresh(&origin, CLIENT, &first["refresh_token"]).refused(401, "Invalid refresh token");
+    // It came back: whoever has the newer one has lost it as well.
+    refresh(&origin, CLIENT, &second["refresh_token"]).refused(401, "Invalid refresh token");
+    refresh(&origin, CLIENT, &other["refresh_token"]).expect(200);
+}
+
+#[test]
+fn a_refresh_token_that_many_use_at_once_serves_one_at_most() {
+    let origin = with_account();
+    let first = authenticate(&origin, &by_password(CLIENT, "ada@example.com", PASSWORD)).expect(200).json();
+    let answers: Vec<_> = thread::scope(|scope| {
+        let threads: Vec<_> =
+            (0..6).map(|_| scope.spawn(|| refresh(&origin, CLIENT, &first["refresh_token"]))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    let served: Vec<_> = answers.iter().filter(|answer| answer.status == 200).collect();
+    assert_eq!(served.len(), 1);
+    // The others have ended the family.
+    refresh(&origin, CLIENT, &served[0].json()["refresh_token"]).refused(401, "Invalid refresh token");
+}
+
+#[test]
+fn a_refresh_token_is_one_clients_and_ends() {
+    let origin = with_account();
+    let sign_in =
+        || authenticate(&origin, &by_password(CLIENT, "ada@example.com", PASSWORD)).expect(200).json();
+    let token = sign_in()["refresh_token"].clone();
+    refresh(&origin, "5hq2v8mfernhollowtv0049x", &token).refused(401, "Invalid refresh token");
+    origin.advance(30 * 86_400 - 1);
+    let next = refresh(&origin, CLIENT, &token).expect(200).json()["refresh_token"].clone();
+    origin.advance(30 * 86_400);
+    refresh(&origin, CLIENT, &next).refused(401, "Invalid refresh token");
+    // An account that has gone.
+    let token = sign_in()["refresh_token"].clone();
+    origin.connection().execute("DELETE FROM accounts", []).unwrap();
+    refresh(&origin, CLIENT, &token).refused(401, "Invalid refresh token");
+    let stored: Vec<u8> = origin
+        .connection()
+        .query_row("SELECT coalesce(max(hash), x'00') FROM refresh_tokens", [], |row| row.get(0))
+        .unwrap();
+    assert!(!stored.is_empty() && stored != token.as_str().unwrap().as_bytes());
+}
+
+#[test]
+fn keys_are_rotated_while_it_serves() {
+    let origin = with_account();
+    let sign_in =
+        || authenticate(&origin, &by_password(CLIENT, "ada@example.com", PASSWORD)).expect(200).json();
+    let jwks = || {
+        let set = origin.ask("GET", "/.well-known/jwks.json").send().expect(200).json();
+        let kids = set["keys"].as_array().unwrap().iter().map(|key| {
+            assert_eq!((&key["kty"], &key["crv"], key.get("d")), (&json!("EC"), &json!("P-256"), None));
+            key["kid"].as_str().unwrap().to_owned()
+        });
+        kids.collect::<Vec<_>>()
+    };
+    let old = sign_in()["access_token"].clone();
+    let old_kid = part(&old, 0)["kid"].as_str().unwrap().to_owned();
+    assert_eq!(jwks(), std::slice::from_ref(&old_kid));
+    let kid = command(&origin, &["keys", "rotate"], "").unwrap();
+    assert_eq!(jwks(), [kid.clone(), old_kid]);
+    let new = sign_in()["access_token"].clone();
+    assert_eq!(part(&new, 0)["kid"], json!(kid));
+    // Both verify, and go on doing so until the old one has ended.
+    check(&origin, &old).refused(402, "No access");
+    check(&origin, &new).refused(402, "No access");
+    // A minute more than a token lives, and another for the command's clock, which is the machine's.
+    origin.advance(3_600 + 120);
+    assert_eq!(jwks(), [kid]);
+    let new = sign_in()["access_token"].clone();
+    check(&origin, &new).refused(402, "No access");
+}
+
+#[test]
+fn keys_are_not_rotated_more_often_than_an_edge_can_follow() {
+    let origin = Origin::start();
+    // It answers: it has made its first key.
+    origin.ask("GET", "/healthz").send().expect(200);
+    let mut connection = origin.connection();
+    for _ in 1..16 {
+        keys::rotate(&mut connection, origin.now(), 3_600).unwrap();
+    }
+    assert!(keys::rotate(&mut connection, origin.now(), 3_600).is_err());
+    // A token of any of them still verifies.
+    origin.grant(5101).expect(201);
+    keys::rotate(&mut connection, origin.now() + 3_700, 3_600).unwrap();
+}
+
+#[test]
+fn what_clients_look_up() {
+    let origin = Origin::start();
+    let document = origin.ask("GET", "/.well-known/openid-configuration").send().expect(200).json();
+    assert_eq!(document["issuer"], "https://origin.example");
+    assert_eq!(document["jwks_uri"], "https://origin.example/.well-known/jwks.json");
+    assert_eq!(document["code_challenge_methods_supported"], json!(["S256"]));
+}
+
+#[test]
+fn accounts_that_cannot_be() {
+    let origin = with_account();
+    let set = |more: &[&str], typed: &str| {
+        command(&origin, &[&["account", "set", "--username", "ada@example.com"], more].concat(), typed)
+    };
+    assert!(set(&["--merchant", "2101"], "").unwrap_err().contains("standard input"));
+    assert!(
+        set(&["--merchant", "2101", "--customer", "vendor:nobody"], "x").unwrap_err().contains("no customer")
+    );
+    let customer = format!("vendor:{CUSTOMER_SUBJECT}");
+    assert!(
+        set(&["--merchant", "3407", "--customer", &customer], "x").unwrap_err().contains("another merchant")
+    );
+    assert!(set(&["--merchant", "2101"], "x").unwrap_err().contains("somebody else's"));
+    // The same again is another password.
+    set(&["--merchant", "2101", "--customer", &customer], "changed\n").unwrap();
+    authenticate(&origin, &by_password(CLIENT, "ada@example.com", PASSWORD))
+        .refused(401, "Invalid credentials");
+    authenticate(&origin, &by_password(CLIENT, "ada@example.com", "changed")).expect(200);
+}
+
+#[test]
+fn a_customer_of_another_issuer_does_not_sign_in_here() {
+    // A token of this origin would name somebody else of the same subject.
+    let origin = Origin::start();
+    let customer = "cognito:687701d2-7eef-4ae9-a1be-cd432fc3af69";
+    let account =
+        ["account", "set", "--merchant", "2101", "--username", "ada@example.com", "--customer", customer];
+    command(&origin, &account, PASSWORD).unwrap();
+    authenticate(&origin, &by_password(CLIENT, "ada@example.com", PASSWORD))
+        .refused(401, "Invalid credentials");
+}
+
+#[test]
+fn secrets_are_not_in_the_database_as_they_are() {
+    let origin = with_account();
+    let token = authenticate(&origin, &by_password(CLIENT, "ada@example.com", PASSWORD)).expect(200).json();
+    let secret = command(&origin, &["client", "set", "--client-id", "x", "--merchant", "2101"], "").unwrap();
+    origin.connection().execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
+    let bytes = std::fs::read(origin.dir.db()).unwrap();
+    for text in [PASSWORD, token["refresh_token"].as_str().unwrap(), &secret] {
+        assert!(!bytes.windows(text.len()).any(|window| window == text.as_bytes()), "{text}");
+    }
+}
