@@ -1,24 +1,31 @@
-//! `cargo xtask dev`: the Worker on this machine with the sample catalogue and viewers.
+//! `cargo xtask dev`: the whole on this machine - origin, publisher, Worker - with a catalogue and viewers.
 
 use std::{
-    path::Path,
-    process::{Command, ExitCode},
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    thread,
 };
 
 use anyhow::{Result, bail};
 
 use crate::{
     build,
+    guarded::Guarded,
+    job,
     keys::{self, DevKeys},
+    origin::{self, Origin},
     paths::Paths,
     personas::{self, Persona},
     server::{self, Server},
     setup,
-    step::Step,
 };
 
 /// wrangler's own default.
 const PORT: u16 = 8787;
+
+/// The origin's port is the Worker's and this, unless it is busy: 8790.
+const ORIGIN_PORT_OFFSET: u16 = 3;
 
 /// Arguments of `cargo xtask dev`.
 #[derive(clap::Args)]
@@ -26,16 +33,23 @@ pub struct Args {
     /// Port to answer on [default: 8787, or the next free one]
     #[arg(long)]
     port: Option<u16>,
+    /// Go on with the data of the last run, instead of the sample catalogue as it is new
+    #[arg(long)]
+    keep: bool,
     /// Ask what every persona expects, print a table and stop; the exit code says whether all held
     #[arg(long)]
     check: bool,
 }
 
-/// A local Worker with the sample snapshot published.
+/// A local Worker, the origin behind it, and the publisher between them. Stopped in this order, the publisher
+/// gives its lease back first.
 #[derive(Debug)]
 pub struct Running {
+    publisher: Guarded,
     /// The Worker.
     pub server: Server,
+    /// The origin.
+    pub origin: Origin,
     /// The sample viewers.
     pub personas: Vec<Persona>,
 }
@@ -43,7 +57,7 @@ pub struct Running {
 /// Runs `cargo xtask dev`.
 ///
 /// # Errors
-/// Set-up, build, start or publishing fails, or the Worker ends by itself.
+/// Set-up, build, start or publishing fails, or one of the servers ends by itself.
 pub fn run(args: &Args) -> Result<ExitCode> {
     let paths = Paths::find()?;
     let rust = setup::build_tools(&paths)?;
@@ -52,6 +66,9 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let port = choose_port(args.port)?;
     // Two Workers must not share one store, so each further port has a directory of its own.
     let dir = if port == PORT { paths.dev() } else { paths.dev().join(format!("port-{port}")) };
+    if !args.keep {
+        forget(&dir)?;
+    }
     let mut running = start(&paths, &keys, port, &dir)?;
     let file = personas::write(&dir, &running.personas)?;
     if args.check {
@@ -62,12 +79,41 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         println!("{}", persona.describe());
     }
     println!("\nThe Worker answers at {}", running.server.base_url);
+    println!("The origin answers at {}", running.origin.base_url);
+    println!("The origin's database: {}", running.origin.database.display());
     println!("Personas as JSON:     {}", file.display());
     println!("The Worker's log:     {}", running.server.log().display());
+    println!("The origin's log:     {}", running.origin.log().display());
+    println!("The publisher's log:  {}", running.publisher.log().display());
     println!("Ctrl-C stops it all.");
-    running.server.stay()?;
+    running.stay()?;
     eprintln!("\nStopping ...");
     Ok(ExitCode::SUCCESS)
+}
+
+impl Running {
+    /// Stays until we are asked to stop.
+    fn stay(&mut self) -> Result<()> {
+        while !job::interrupted() {
+            self.server.check_alive()?;
+            self.origin.check_alive()?;
+            self.publisher.check_alive()?;
+            thread::sleep(job::POLL);
+        }
+        Ok(())
+    }
+}
+
+/// Removes what an earlier run has stored: the samples' moments count from now, so that data of yesterday would
+/// not answer as the viewers' descriptions say.
+fn forget(dir: &Path) -> Result<()> {
+    let state = dir.join("state");
+    if state.exists() {
+        fs::remove_dir_all(&state)?;
+    }
+    let files = ["origin.db", "origin.db-wal", "origin.db-shm"].map(|name| dir.join(name));
+    files.iter().filter(|file: &&PathBuf| file.exists()).try_for_each(fs::remove_file)?;
+    Ok(())
 }
 
 fn choose_port(asked: Option<u16>) -> Result<u16> {
@@ -83,26 +129,17 @@ fn choose_port(asked: Option<u16>) -> Result<u16> {
     Ok(free)
 }
 
-/// Starts the Worker in `dir`, publishes the samples and mints the personas' tokens.
+/// Starts origin, Worker and publisher in `dir`, and mints the personas' tokens.
 ///
 /// # Errors
 /// One of these fails.
 pub fn start(paths: &Paths, keys: &DevKeys, port: u16, dir: &Path) -> Result<Running> {
+    let origin_port = server::free_port(port.saturating_add(ORIGIN_PORT_OFFSET))?;
+    let origin = Origin::start(paths, keys, origin_port, dir)?;
     eprintln!("  starting the Worker on port {port} (a few seconds) ...");
-    let mut server = Server::start(paths, port, dir)?;
-    let mut publish = keys.admit();
-    publish
-        .args(["publish", "--from", "samples/catalogue", "--to", &server.base_url, "--key"])
-        .arg(keys.snapshot_key())
-        // By the environment: a command line can be read by every user of the machine.
-        .env("ADMIT_TOKEN", keys.publisher_token()?)
-        .current_dir(&paths.root);
-    publish_step(paths, &mut publish)?;
+    let mut server = Server::start(paths, port, dir, &origin.vars(keys)?)?;
+    let publisher = origin::follow(paths, keys, &origin, &server.base_url, dir)?;
     server.wait_for(&[200])?;
     let personas = personas::mint(paths, keys, &server.base_url)?;
-    Ok(Running { server, personas })
-}
-
-fn publish_step(paths: &Paths, publish: &mut Command) -> Result<()> {
-    Step::new(paths, "publish", "publishing the sample catalogue", "seconds").run(publish)
+    Ok(Running { publisher, server, origin, personas })
 }

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::Read,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -138,31 +139,65 @@ impl DevKeys {
         self.token("publisher", &claims, 86_400)
     }
 
-    fn write_vars(&self, path: &Path) -> Result<()> {
-        let old = fs::read_to_string(path).unwrap_or_default();
-        if !old.is_empty() && !old.starts_with(MARK) {
-            bail!("{} is your own; move it away, the development keys go there", path.display());
-        }
-        let mut vars = vec![MARK.to_owned()];
-        let mut entries = Vec::new();
+    /// The variables by which a Worker on this machine knows issuers and publisher.
+    ///
+    /// # Errors
+    /// `admit` refuses a key.
+    pub fn vars(&self) -> Result<Vec<(String, String)>> {
+        let mut vars = Vec::new();
         for issuer in &self.issuers {
+            if let Some(variable) = &issuer.secret {
+                vars.push((variable.clone(), self.show_key(&issuer.name, "--secret")?));
+            }
+        }
+        vars.push(("ISSUERS".to_owned(), Value::Array(self.issuer_entries()?).to_string()));
+        vars.push(("SNAPSHOT_KEYS".to_owned(), self.show_key("snapshot", "--public")?));
+        Ok(vars)
+    }
+
+    /// What `ISSUERS` holds.
+    ///
+    /// # Errors
+    /// `admit` refuses a key.
+    pub fn issuer_entries(&self) -> Result<Vec<Value>> {
+        let entry = |issuer: &Issuer| -> Result<Value> {
             let mut entry = issuer.config.clone();
             let keys = match &issuer.secret {
-                Some(variable) => {
-                    vars.push(format!("{variable}='{}'", self.show_key(&issuer.name, "--secret")?));
-                    json!({ "secret": variable, "alg": issuer.alg })
-                }
+                Some(variable) => json!({ "secret": variable, "alg": issuer.alg }),
                 None => {
                     let jwks: Value = serde_json::from_str(&self.show_key(&issuer.name, "--public")?)?;
                     json!({ "jwks": jwks })
                 }
             };
             entry.insert("keys".into(), keys);
-            entries.push(Value::Object(entry));
+            Ok(Value::Object(entry))
+        };
+        self.issuers.iter().map(entry).collect()
+    }
+
+    /// The bearer that lets the publisher read the local origin's export and feed, made at first use.
+    ///
+    /// # Errors
+    /// It cannot be made or read.
+    pub fn feed_secret(&self) -> Result<String> {
+        let path = self.dir.join("feed-secret");
+        if let Ok(secret) = fs::read_to_string(&path) {
+            return Ok(secret);
         }
-        vars.push(format!("ISSUERS='{}'", Value::Array(entries)));
-        vars.push(format!("SNAPSHOT_KEYS='{}'", self.show_key("snapshot", "--public")?));
-        let new = vars.join("\n") + "\n";
+        let mut random = [0; 32];
+        fs::File::open("/dev/urandom")?.read_exact(&mut random)?;
+        let secret: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+        fs::write(&path, &secret).with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(secret)
+    }
+
+    fn write_vars(&self, path: &Path) -> Result<()> {
+        let old = fs::read_to_string(path).unwrap_or_default();
+        if !old.is_empty() && !old.starts_with(MARK) {
+            bail!("{} is your own; move it away, the development keys go there", path.display());
+        }
+        let lines = self.vars()?.into_iter().map(|(name, value)| format!("{name}='{value}'"));
+        let new = std::iter::once(MARK.to_owned()).chain(lines).collect::<Vec<_>>().join("\n") + "\n";
         // wrangler restarts the Worker when the file changes, so leave it alone if it does not.
         if new == old {
             return Ok(());

@@ -5,9 +5,11 @@ mod build;
 mod debian;
 mod dev;
 mod doctor;
+mod guarded;
 mod job;
 mod keys;
 mod node;
+mod origin;
 mod paths;
 mod personas;
 mod rust;
@@ -50,7 +52,7 @@ enum Command {
     Scale(scale::Args),
     /// Run a command, and end it and all its children when standard input closes
     #[command(hide = true)]
-    Guard(server::GuardArgs),
+    Guard(guarded::GuardArgs),
 }
 
 fn main() -> ExitCode {
@@ -62,7 +64,7 @@ fn main() -> ExitCode {
         Command::Setup => setup::run(),
         Command::Doctor => doctor::run(),
         Command::Scale(args) => scale::run(&args),
-        Command::Guard(args) => server::guard(&args),
+        Command::Guard(args) => guarded::guard(&args),
     });
     match outcome {
         Ok(code) => code,

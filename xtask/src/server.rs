@@ -1,32 +1,10 @@
-//! The local Worker: `wrangler dev` under a guard that never leaves it behind.
+//! The local Worker: `wrangler dev`.
 
-use std::{
-    fs::{self, File},
-    io::Read,
-    net::TcpListener,
-    os::unix::process::ExitStatusExt,
-    path::{Path, PathBuf},
-    process::{Command, ExitCode, Stdio},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread,
-    time::Duration,
-};
+use std::{net::TcpListener, path::Path, time::Duration};
 
-use anyhow::{Context, Result, bail};
-use rustix::process::{Signal, kill_current_process_group, setpgid};
+use anyhow::{Context, Result};
 
-use crate::{
-    job::{self, Job, Stopwatch},
-    node,
-    paths::Paths,
-    step,
-};
-
-/// wrangler starts in 3 s on an idle machine; a busy one gets much more before we call it stuck.
-const START_LIMIT: Duration = Duration::from_secs(120);
+use crate::{guarded::Guarded, node, paths::Paths};
 
 /// An answer takes milliseconds; this bounds a Worker that hangs.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
@@ -37,43 +15,39 @@ const PORTS_TRIED: u16 = 20;
 /// A running `wrangler dev`. Dropping it stops it.
 #[derive(Debug)]
 pub struct Server {
-    job: Job,
-    log: PathBuf,
+    wrangler: Guarded,
     /// Where it answers, without a slash at the end.
     pub base_url: String,
 }
 
 impl Server {
-    /// Starts the Worker on `port`, its state and logs in `dir`, and waits until it answers.
+    /// Starts the Worker on `port`, its state and logs in `dir`, with `vars` on top of those of `.dev.vars`, and
+    /// waits until it answers.
     ///
     /// # Errors
     /// It ends or does not answer in time; the message holds the end of its log.
-    pub fn start(paths: &Paths, port: u16, dir: &Path) -> Result<Self> {
-        fs::create_dir_all(dir)?;
-        let log = dir.join("wrangler.log");
-        let output = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
-        // The guard's standard input is a pipe from us. However we end, even killed, it closes, and
-        // the guard ends wrangler and the workerd that wrangler started.
-        let mut command = Command::new(&paths.exe);
-        command.args(["guard", "--"]).arg(node::bin(paths, "wrangler")).args([
-            "dev",
-            "--ip=127.0.0.1",
-            "--inspector-port=0",
-            "--show-interactive-dev-session=false",
-            &format!("--port={port}"),
-        ]);
-        command.arg("--persist-to").arg(dir.join("state"));
-        node::apply(paths, &mut command)?;
-        command
-            .current_dir(&paths.root)
-            .env("CARGO_TARGET_DIR", &paths.target)
-            .env("WRANGLER_LOG_PATH", dir.join("wrangler-logs"))
-            .env("WRANGLER_REGISTRY_PATH", dir.join("registry"))
-            .stdin(Stdio::piped())
-            .stdout(output.try_clone()?)
-            .stderr(output);
-        let job = Job::spawn(&mut command)?;
-        let mut server = Self { job, log, base_url: format!("http://127.0.0.1:{port}") };
+    pub fn start(paths: &Paths, port: u16, dir: &Path, vars: &[(String, String)]) -> Result<Self> {
+        let program = node::bin(paths, "wrangler");
+        let wrangler = Guarded::start(paths, "wrangler", &program, dir.join("wrangler.log"), |command| {
+            command.args([
+                "dev",
+                "--ip=127.0.0.1",
+                "--inspector-port=0",
+                "--show-interactive-dev-session=false",
+                &format!("--port={port}"),
+            ]);
+            command.arg("--persist-to").arg(dir.join("state"));
+            for (name, value) in vars {
+                command.arg("--var").arg(format!("{name}:{value}"));
+            }
+            node::apply(paths, command)?;
+            command
+                .env("CARGO_TARGET_DIR", &paths.target)
+                .env("WRANGLER_LOG_PATH", dir.join("wrangler-logs"))
+                .env("WRANGLER_REGISTRY_PATH", dir.join("registry"));
+            Ok(())
+        })?;
+        let mut server = Self { wrangler, base_url: format!("http://127.0.0.1:{port}") };
         server.wait_for(&[200, 503])?;
         Ok(server)
     }
@@ -83,55 +57,32 @@ impl Server {
     /// # Errors
     /// The Worker ends, does not do so in time, or we are interrupted.
     pub fn wait_for(&mut self, statuses: &[u16]) -> Result<()> {
-        let watch = Stopwatch::start();
-        let mut last = "nothing".to_owned();
-        while watch.elapsed() < START_LIMIT {
-            self.check_alive()?;
-            match get(&format!("{}/healthz", self.base_url), None) {
-                Ok(status) if statuses.contains(&status) => return Ok(()),
-                Ok(status) => last = format!("status {status}"),
-                Err(error) => last = format!("{error:#}"),
-            }
-            thread::sleep(job::POLL);
-        }
-        bail!(
-            "the Worker's /healthz should answer {statuses:?}, but after {} s: {last}. {}",
-            START_LIMIT.as_secs(),
-            self.log_tail()
-        )
+        let url = format!("{}/healthz", self.base_url);
+        self.wrangler.wait_until(&format!("the Worker's /healthz should answer {statuses:?}"), || {
+            answers(&url, statuses)
+        })
     }
 
-    /// Stays until we are asked to stop.
+    /// Whether it still runs.
     ///
     /// # Errors
-    /// The Worker ended before.
-    pub fn stay(&mut self) -> Result<()> {
-        while !job::interrupted() {
-            if self.job.try_wait()?.is_some() {
-                bail!("wrangler ended by itself. {}", self.log_tail());
-            }
-            thread::sleep(job::POLL);
-        }
-        Ok(())
-    }
-
-    fn check_alive(&mut self) -> Result<()> {
-        if job::interrupted() {
-            bail!("interrupted");
-        }
-        if self.job.try_wait()?.is_some() {
-            bail!("wrangler ended by itself. {}", self.log_tail());
-        }
-        Ok(())
-    }
-
-    fn log_tail(&self) -> String {
-        format!("The end of {}:\n\n{}", self.log.display(), step::tail(&self.log, 30))
+    /// It has ended.
+    pub fn check_alive(&mut self) -> Result<()> {
+        self.wrangler.check_alive()
     }
 
     /// The log that wrangler and the Worker write.
     pub fn log(&self) -> &Path {
-        &self.log
+        self.wrangler.log()
+    }
+}
+
+/// Whether a GET of `url` is answered with one of `statuses`; otherwise what happens instead.
+pub fn answers(url: &str, statuses: &[u16]) -> Result<(), String> {
+    match get(url, None) {
+        Ok(status) if statuses.contains(&status) => Ok(()),
+        Ok(status) => Err(format!("status {status}")),
+        Err(error) => Err(format!("{error:#}")),
     }
 }
 
@@ -165,53 +116,4 @@ pub fn free_port(asked: u16) -> Result<u16> {
         format!("ports {asked} to {} are all busy; choose another with --port", asked + PORTS_TRIED)
     })?;
     Ok(free.port())
-}
-
-/// Arguments of the hidden `guard` command.
-#[derive(clap::Args)]
-pub struct GuardArgs {
-    #[arg(last = true, required = true)]
-    command: Vec<String>,
-}
-
-/// Runs a command until it ends or our standard input closes, then ends the whole process group.
-///
-/// # Errors
-/// The command cannot be started.
-pub fn guard(args: &GuardArgs) -> Result<ExitCode> {
-    let (program, rest) = args.command.split_first().context("no command to guard")?;
-    // The group that is killed at the end must be ours alone, whoever started us.
-    setpgid(None, None)?;
-    let closed = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&closed);
-    thread::spawn(move || {
-        let mut sink = [0; 64];
-        while matches!(std::io::stdin().read(&mut sink), Ok(1..)) {}
-        flag.store(true, Ordering::Relaxed);
-    });
-    let mut child = Command::new(program)
-        .args(rest)
-        .stdin(Stdio::null())
-        .spawn()
-        .with_context(|| format!("cannot run {program}"))?;
-    let status = loop {
-        if let Some(status) = child.try_wait()? {
-            break Some(status);
-        }
-        if closed.load(Ordering::Relaxed) || job::interrupted() {
-            break None;
-        }
-        thread::sleep(job::POLL);
-    };
-    // TERM only sets a flag in us; it ends wrangler, which ends its workerd.
-    kill_current_process_group(Signal::TERM)?;
-    let watch = Stopwatch::start();
-    while status.is_none() && watch.elapsed() < Duration::from_secs(2) && child.try_wait()?.is_none() {
-        thread::sleep(job::POLL);
-    }
-    let code = status.map(|status| status.code().unwrap_or(128 + status.signal().unwrap_or(0)));
-    eprintln!("guard: {program} ended, code {code:?}");
-    // Whatever is left, ourselves included.
-    kill_current_process_group(Signal::KILL)?;
-    Ok(ExitCode::FAILURE)
 }

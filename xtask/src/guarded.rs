@@ -1,0 +1,151 @@
+//! Servers that run beside us, under a guard that never leaves them behind.
+
+use std::{
+    fs::{self, File},
+    io::Read,
+    os::unix::process::ExitStatusExt,
+    path::{Path, PathBuf},
+    process::{Command, ExitCode, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail};
+use rustix::process::{Signal, kill_current_process_group, setpgid};
+
+use crate::{
+    job::{self, Job, Stopwatch},
+    paths::Paths,
+    step,
+};
+
+/// A server starts in seconds on an idle machine; a busy one gets much more before we call it stuck.
+const START_LIMIT: Duration = Duration::from_secs(120);
+
+/// A running server and its log. Dropping it stops it, and all that it has started.
+#[derive(Debug)]
+pub struct Guarded {
+    job: Job,
+    name: &'static str,
+    log: PathBuf,
+}
+
+impl Guarded {
+    /// Starts `program`, whose arguments and environment `complete` adds, with its output in `log`.
+    ///
+    /// # Errors
+    /// The log cannot be written, or the guard cannot be started.
+    pub fn start(
+        paths: &Paths,
+        name: &'static str,
+        program: &Path,
+        log: PathBuf,
+        complete: impl FnOnce(&mut Command) -> Result<()>,
+    ) -> Result<Self> {
+        if let Some(dir) = log.parent() {
+            fs::create_dir_all(dir)?;
+        }
+        let output = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
+        // The guard's standard input is a pipe from us. However we end, even killed, it closes, and
+        // the guard ends the server and what that has started.
+        let mut command = Command::new(&paths.exe);
+        command.args(["guard", "--"]).arg(program);
+        complete(&mut command)?;
+        command.current_dir(&paths.root).stdin(Stdio::piped()).stdout(output.try_clone()?).stderr(output);
+        Ok(Self { job: Job::spawn(&mut command)?, name, log })
+    }
+
+    /// Waits until `is_ready` says so; otherwise it says what it saw last.
+    ///
+    /// # Errors
+    /// The server ends, does not get ready in time, or we are interrupted.
+    pub fn wait_until(&mut self, what: &str, mut is_ready: impl FnMut() -> Result<(), String>) -> Result<()> {
+        let watch = Stopwatch::start();
+        let mut last = "nothing".to_owned();
+        while watch.elapsed() < START_LIMIT {
+            if job::interrupted() {
+                bail!("interrupted");
+            }
+            self.check_alive()?;
+            match is_ready() {
+                Ok(()) => return Ok(()),
+                Err(seen) => last = seen,
+            }
+            thread::sleep(job::POLL);
+        }
+        bail!("{what}, but after {} s: {last}. {}", START_LIMIT.as_secs(), self.log_tail())
+    }
+
+    /// Whether it still runs.
+    ///
+    /// # Errors
+    /// It has ended; the message holds the end of its log.
+    pub fn check_alive(&mut self) -> Result<()> {
+        if self.job.try_wait()?.is_some() {
+            bail!("{} ended by itself. {}", self.name, self.log_tail());
+        }
+        Ok(())
+    }
+
+    fn log_tail(&self) -> String {
+        format!("The end of {}:\n\n{}", self.log.display(), step::tail(&self.log, 30))
+    }
+
+    /// The log that it writes.
+    pub fn log(&self) -> &Path {
+        &self.log
+    }
+}
+
+/// Arguments of the hidden `guard` command.
+#[derive(clap::Args)]
+pub struct GuardArgs {
+    #[arg(last = true, required = true)]
+    command: Vec<String>,
+}
+
+/// Runs a command until it ends or our standard input closes, then ends the whole process group.
+///
+/// # Errors
+/// The command cannot be started.
+pub fn guard(args: &GuardArgs) -> Result<ExitCode> {
+    let (program, rest) = args.command.split_first().context("no command to guard")?;
+    // The group that is killed at the end must be ours alone, whoever started us.
+    setpgid(None, None)?;
+    let closed = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&closed);
+    thread::spawn(move || {
+        let mut sink = [0; 64];
+        while matches!(std::io::stdin().read(&mut sink), Ok(1..)) {}
+        flag.store(true, Ordering::Relaxed);
+    });
+    let mut child = Command::new(program)
+        .args(rest)
+        .stdin(Stdio::null())
+        .spawn()
+        .with_context(|| format!("cannot run {program}"))?;
+    let status = loop {
+        if let Some(status) = child.try_wait()? {
+            break Some(status);
+        }
+        if closed.load(Ordering::Relaxed) || job::interrupted() {
+            break None;
+        }
+        thread::sleep(job::POLL);
+    };
+    // TERM only sets a flag in us; it ends wrangler, which ends its workerd.
+    kill_current_process_group(Signal::TERM)?;
+    let watch = Stopwatch::start();
+    while status.is_none() && watch.elapsed() < Duration::from_secs(2) && child.try_wait()?.is_none() {
+        thread::sleep(job::POLL);
+    }
+    let code = status.map(|status| status.code().unwrap_or(128 + status.signal().unwrap_or(0)));
+    eprintln!("guard: {program} ended, code {code:?}");
+    // Whatever is left, ourselves included.
+    kill_current_process_group(Signal::KILL)?;
+    Ok(ExitCode::FAILURE)
+}
