@@ -24,6 +24,9 @@ use crate::{
 const INPUTS: [&str; 4] = ["src", "Cargo.toml", "Cargo.lock", ".cargo"];
 const NOT_INPUTS: [&str; 1] = ["src/bin"];
 
+/// The profile of `Cargo.toml` that everything for Wasm is built with.
+pub const PROFILE: &str = "worker";
+
 /// Arguments of `cargo xtask build`.
 #[derive(clap::Args)]
 pub struct Args {
@@ -75,7 +78,7 @@ pub fn worker(paths: &Paths, rust: &WasmRust, force: bool, quiet: bool) -> Resul
     let dirs: Vec<_> = dirs.iter().map(PathBuf::as_path).collect();
     rust.apply(&mut command, &dirs)?;
     command
-        .arg("--release")
+        .args(["--profile", PROFILE])
         .current_dir(&paths.root)
         .env("WASM_BINDGEN_BIN", WASM_BINDGEN.path(paths))
         .env("WASM_OPT_BIN", node::bin(paths, "wasm-opt"))
