@@ -2,17 +2,19 @@
 // every exported function to other Workers as a method; docs/adr/0007 has the reasons and the numbers.
 import Generated from "./generated.js";
 
-const { answer, inputs } = Generated.prototype;
-delete Generated.prototype.answer;
-delete Generated.prototype.inputs;
+const { answer, inputs, is_ready } = Generated.prototype;
+for (const name of ["answer", "inputs", "is_ready"]) delete Generated.prototype[name];
 
 const state = globalThis.__worker_init_state;
 let names;
 
 export default {
   fetch(request, env, ctx) {
-    // Before the first request, and after a panic or a trap, the generated code makes an instance.
-    if (!state.criticalError && (names ??= inputs()) !== undefined) {
+    // Asked each time, and before `answer`: after a trap, wasm-bindgen's glue makes a new instance at the next call,
+    // but only when the call's texts are in the memory of the old one. The first request of an instance, and the one
+    // after a panic, are the generated code's.
+    if (!state.criticalError && is_ready()) {
+      names ??= inputs();
       const { headers } = request;
       const answered = answer(
         request,

@@ -7,10 +7,17 @@ use wasm_bindgen_futures::future_to_promise;
 use worker::{Context, worker_sys};
 
 use super::{
-    refresh_behind,
+    SERVICE, refresh_behind,
     request::{ADDRESS_HEADER, Incoming},
     response, service_made,
 };
+
+/// Whether this instance has a service: an earlier request made it.
+#[wasm_bindgen]
+#[must_use]
+pub fn is_ready() -> bool {
+    SERVICE.with_borrow(|service| matches!(service, Some(Ok(_))))
+}
 
 /// What `entry.js` reads of requests beside `Authorization`: the names of the headers `address` and `country`, and
 /// whether `origin` matters. Undefined as long as there is no service.
