@@ -1,9 +1,13 @@
-//! The algorithms, by their JOSE names, and the platform's signatures as algorithms of jwt-compact.
+//! The algorithms, by their JOSE names, and as one algorithm of jwt-compact.
 
-use std::{borrow::Cow, convert::Infallible, marker::PhantomData, num::NonZeroUsize};
+use std::{borrow::Cow, convert::Infallible};
 
-use jwt_compact::{Algorithm, AlgorithmSignature};
+use jwt_compact::{
+    Algorithm, AlgorithmSignature,
+    alg::{Hs256, Hs384, Hs512},
+};
 
+use super::keys::Material;
 use crate::ports::{SignatureAlgorithm, SignatureVerifier};
 
 /// HMAC with SHA-2: a secret that both sides hold.
@@ -72,6 +76,17 @@ impl JoseAlgorithm {
         }
     }
 
+    /// How many bytes a signature has; `None` if that depends on the key. RSA signatures are as long as the
+    /// modulus; the verifier compares.
+    pub(super) const fn signature_bytes(self) -> Option<usize> {
+        match self {
+            Self::Hmac(algorithm) => Some(algorithm.secret_min_bytes()),
+            // RFC 7518 §3.4 and RFC 8032 §5.1.6.
+            Self::Signature(SignatureAlgorithm::EdDsa | SignatureAlgorithm::Es256) => Some(64),
+            Self::Signature(_) => None,
+        }
+    }
+
     /// The algorithm with exactly this name. `none`, in any case, is not one.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
@@ -79,15 +94,10 @@ impl JoseAlgorithm {
     }
 }
 
-/// Signature bytes as jwt-compact hands them to an [`Algorithm`]; `LENGTH` 0 stands for any length.
-pub(super) struct SignatureBytes<const LENGTH: usize>(Vec<u8>);
+/// Signature bytes as jwt-compact hands them to an [`Algorithm`]. How long they have to be is looked at before.
+pub(super) struct SignatureBytes(Vec<u8>);
 
-/// RSA signatures are as long as the modulus; the verifier compares.
-pub(super) type AnyLength = SignatureBytes<0>;
-
-impl<const LENGTH: usize> AlgorithmSignature for SignatureBytes<LENGTH> {
-    const LENGTH: Option<NonZeroUsize> = NonZeroUsize::new(LENGTH);
-
+impl AlgorithmSignature for SignatureBytes {
     fn try_from_slice(bytes: &[u8]) -> anyhow::Result<Self> {
         Ok(Self(bytes.to_vec()))
     }
@@ -97,29 +107,48 @@ impl<const LENGTH: usize> AlgorithmSignature for SignatureBytes<LENGTH> {
     }
 }
 
-/// A platform's algorithm, so that jwt-compact stays the validator. It cannot sign.
-pub(super) struct PlatformAlgorithm<'v, V, S> {
-    pub algorithm: SignatureAlgorithm,
+/// The algorithm of a key, so that jwt-compact stays the validator. One type for all of them: the validator and
+/// the parser of claims in it are then compiled once, not for each algorithm. It cannot sign.
+pub(super) struct KeyAlgorithm<'v, V> {
+    pub algorithm: JoseAlgorithm,
     pub verifier: &'v V,
-    pub signature: PhantomData<S>,
 }
 
-impl<V: SignatureVerifier, S: AlgorithmSignature> Algorithm for PlatformAlgorithm<'_, V, S> {
+impl<V: SignatureVerifier> Algorithm for KeyAlgorithm<'_, V> {
     type SigningKey = Infallible;
-    type VerifyingKey = V::Key;
-    type Signature = S;
+    type VerifyingKey = Material<V>;
+    type Signature = SignatureBytes;
 
     fn name(&self) -> Cow<'static, str> {
-        Cow::Borrowed(JoseAlgorithm::Signature(self.algorithm).name())
+        Cow::Borrowed(self.algorithm.name())
     }
 
-    fn sign(&self, signing_key: &Infallible, _message: &[u8]) -> S {
+    fn sign(&self, signing_key: &Infallible, _message: &[u8]) -> SignatureBytes {
         match *signing_key {}
     }
 
-    fn verify_signature(&self, signature: &S, verifying_key: &V::Key, message: &[u8]) -> bool {
-        self.verifier.verify(verifying_key, message, &signature.as_bytes())
+    fn verify_signature(&self, signature: &SignatureBytes, key: &Material<V>, message: &[u8]) -> bool {
+        match key {
+            Material::Hs256(key) => verify_bytes(&Hs256, key, message, &signature.0),
+            Material::Hs384(key) => verify_bytes(&Hs384, key, message, &signature.0),
+            Material::Hs512(key) => verify_bytes(&Hs512, key, message, &signature.0),
+            Material::Signature(_, key) => self.verifier.verify(key, message, &signature.0),
+        }
     }
+}
+
+/// Verifies a signature that may have any length.
+pub(super) fn verify_bytes<A: Algorithm>(
+    algorithm: &A,
+    key: &A::VerifyingKey,
+    message: &[u8],
+    signature: &[u8],
+) -> bool {
+    if A::Signature::LENGTH.is_some_and(|length| length.get() != signature.len()) {
+        return false;
+    }
+    A::Signature::try_from_slice(signature)
+        .is_ok_and(|signature| algorithm.verify_signature(&signature, key, message))
 }
 
 #[cfg(test)]

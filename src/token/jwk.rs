@@ -1,5 +1,6 @@
 //! One JSON Web Key (RFC 7517), made ready to verify.
 
+use base64ct::{Base64UrlUnpadded, Encoding as _};
 use jwt_compact::{
     alg::{Hs256Key, Hs384Key, Hs512Key},
     jwk::JsonWebKey,
@@ -32,9 +33,6 @@ pub enum UnusableKey {
     Malformed,
 }
 
-/// The members that make a public key; private ones never get into memory that is kept.
-const MEMBERS: [&str; 7] = ["kty", "crv", "x", "y", "n", "e", "k"];
-
 pub(super) fn import<V: SignatureVerifier>(
     jwk: &Map<String, Value>,
     source: KeySource,
@@ -56,22 +54,45 @@ pub(super) fn import<V: SignatureVerifier>(
     }
     let algorithm = algorithm(text("kty")?, text("crv")?, text("alg")?)?;
     let kid = text("kid")?.map(str::to_owned);
-    let members = MEMBERS.iter().filter_map(|&name| Some((name.to_owned(), jwk.get(name)?.clone())));
-    let key: JsonWebKey<'static> =
-        serde_json::from_value(Value::Object(members.collect())).map_err(|_| UnusableKey::Malformed)?;
+    let bytes = |name: &str| {
+        let encoded = text(name)?.ok_or(UnusableKey::Malformed)?;
+        Base64UrlUnpadded::decode_vec(encoded).map_err(|_| UnusableKey::Malformed)
+    };
     let material = match algorithm {
         JoseAlgorithm::Hmac(_) if source == KeySource::Fetched => return Err(UnusableKey::PublicSecret),
-        JoseAlgorithm::Hmac(algorithm) => match &key {
-            JsonWebKey::Symmetric { secret } => hmac(algorithm, secret.as_ref())?,
-            _ => return Err(UnusableKey::Malformed),
-        },
+        JoseAlgorithm::Hmac(algorithm) => hmac(algorithm, &bytes("k")?)?,
         JoseAlgorithm::Signature(algorithm) => {
+            let key = public_key(algorithm, &bytes)?;
             check_size(&key)?;
             let key = platform.import(algorithm, &key).map_err(|_| UnusableKey::Malformed)?;
             Material::Signature(algorithm, key)
         }
     };
     Ok(Key { kid, material })
+}
+
+/// The public half of a key; a private one never gets into memory that is kept. By hand, because `JsonWebKey`'s
+/// deserialiser, with a tag and flattened members, would be the largest function of the Worker.
+fn public_key(
+    algorithm: SignatureAlgorithm,
+    bytes: &dyn Fn(&str) -> Result<Vec<u8>, UnusableKey>,
+) -> Result<JsonWebKey<'static>, UnusableKey> {
+    Ok(match algorithm {
+        SignatureAlgorithm::EdDsa => {
+            JsonWebKey::KeyPair { curve: "Ed25519".into(), x: bytes("x")?.into(), secret: None }
+        }
+        SignatureAlgorithm::Es256 => JsonWebKey::EllipticCurve {
+            curve: "P-256".into(),
+            x: bytes("x")?.into(),
+            y: bytes("y")?.into(),
+            secret: None,
+        },
+        _ => JsonWebKey::Rsa {
+            modulus: bytes("n")?.into(),
+            public_exponent: bytes("e")?.into(),
+            private_parts: None,
+        },
+    })
 }
 
 /// A key is for one algorithm. Where it does not say which, RSA keys are for RS256 and symmetric ones for

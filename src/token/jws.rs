@@ -1,24 +1,16 @@
 //! Compact JWS (RFC 7515): parsed, then verified with the one key that fits.
 
-use std::marker::PhantomData;
-
 use base64ct::{Base64UrlUnpadded, Encoding};
-use jwt_compact::{
-    AlgorithmExt, Claims, Empty, ParseError, UntrustedToken, ValidationError,
-    alg::{Hs256, Hs384, Hs512},
-};
+use jwt_compact::{AlgorithmExt, Claims, ParseError, UntrustedToken, ValidationError};
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 
 use super::{
-    algorithm::{AnyLength, JoseAlgorithm, PlatformAlgorithm, SignatureBytes},
+    algorithm::{JoseAlgorithm, KeyAlgorithm},
     error::JwsError,
-    keys::{Key, KeySet, Material},
-    unique::HeaderExtensions,
+    keys::{Key, KeySet},
+    unique::{ClaimSet, HeaderExtensions},
 };
-use crate::{
-    limits::TOKEN_MAX_BYTES,
-    ports::{SignatureAlgorithm, SignatureVerifier},
-};
+use crate::{limits::TOKEN_MAX_BYTES, ports::SignatureVerifier};
 
 /// A token whose signature nobody has checked: it can only say where its key is to be found.
 pub(super) struct UnverifiedToken<'a> {
@@ -76,28 +68,18 @@ impl<'a> UnverifiedToken<'a> {
     }
 
     /// The claims, once the signature has proved to be `key`'s.
-    pub fn verify<V: SignatureVerifier, T: DeserializeOwned>(
+    pub fn verify<V: SignatureVerifier>(
         &self,
         key: &Key<V>,
         platform: &V,
-    ) -> Result<Claims<T>, JwsError> {
-        let verified = match &key.material {
-            Material::Hs256(key) => Hs256.validator::<T>(key).validate(&self.token),
-            Material::Hs384(key) => Hs384.validator::<T>(key).validate(&self.token),
-            Material::Hs512(key) => Hs512.validator::<T>(key).validate(&self.token),
-            Material::Signature(algorithm, key) => match algorithm {
-                // RFC 7518 §3.4 and RFC 8032 §5.1.6: exactly 64 bytes.
-                SignatureAlgorithm::EdDsa | SignatureAlgorithm::Es256 => {
-                    platform_algorithm::<V, SignatureBytes<64>>(*algorithm, platform)
-                        .validator::<T>(key)
-                        .validate(&self.token)
-                }
-                _ => platform_algorithm::<V, AnyLength>(*algorithm, platform)
-                    .validator::<T>(key)
-                    .validate(&self.token),
-            },
-        };
-        match verified {
+    ) -> Result<Claims<ClaimSet>, JwsError> {
+        let algorithm = key.algorithm();
+        let signature_len = self.token.signature_bytes().len();
+        if algorithm.signature_bytes().is_some_and(|len| len != signature_len) {
+            return Err(JwsError::BadSignature);
+        }
+        let algorithm = KeyAlgorithm { algorithm, verifier: platform };
+        match algorithm.validator::<ClaimSet>(&key.material).validate(&self.token) {
             Ok(token) => Ok(token.into_parts().1),
             Err(ValidationError::AlgorithmMismatch { .. }) => Err(JwsError::AlgorithmMismatch),
             Err(
@@ -108,13 +90,6 @@ impl<'a> UnverifiedToken<'a> {
             Err(_) => Err(JwsError::Payload),
         }
     }
-}
-
-const fn platform_algorithm<V, S>(
-    algorithm: SignatureAlgorithm,
-    verifier: &V,
-) -> PlatformAlgorithm<'_, V, S> {
-    PlatformAlgorithm { algorithm, verifier, signature: PhantomData }
 }
 
 /// The payload of a compact JWS that one of `keys` signed and whose `typ` is exactly `typ`, so that no other
@@ -133,7 +108,7 @@ pub fn verify_jws<T: DeserializeOwned, V: SignatureVerifier>(
         return Err(JwsError::WrongType);
     }
     let key = keys.select(token.algorithm(), token.key_id())?;
-    token.verify::<V, Empty>(key, platform)?;
+    token.verify(key, platform)?;
     // Decoded again, because jwt-compact hands out claims only through its own struct, whose `flatten` would
     // take `exp` from `T` and void its `deny_unknown_fields`.
     let payload = jws.split('.').nth(1).and_then(|segment| Base64UrlUnpadded::decode_vec(segment).ok());

@@ -29,7 +29,7 @@ pub(super) enum Material<V: SignatureVerifier> {
 }
 
 impl<V: SignatureVerifier> Key<V> {
-    const fn algorithm(&self) -> JoseAlgorithm {
+    pub const fn algorithm(&self) -> JoseAlgorithm {
         match self.material {
             Material::Hs256(_) => JoseAlgorithm::Hmac(HmacAlgorithm::Hs256),
             Material::Hs384(_) => JoseAlgorithm::Hmac(HmacAlgorithm::Hs384),

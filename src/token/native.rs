@@ -1,11 +1,12 @@
 //! Signatures verified by pure Rust, for tests and the native command. The Worker uses its platform's.
 
 use jwt_compact::{
-    Algorithm, AlgorithmSignature,
+    Algorithm,
     alg::{Ed25519, Es256, Rsa, RsaPublicKey},
     jwk::{JsonWebKey, JwkError},
 };
 
+use super::algorithm::verify_bytes;
 use crate::ports::{ImportKeyError, SignatureAlgorithm, SignatureVerifier};
 
 /// jwt-compact's own implementations of every algorithm.
@@ -56,23 +57,15 @@ impl SignatureVerifier for NativeVerifier {
 
     fn verify(&self, key: &NativeKey, message: &[u8], signature: &[u8]) -> bool {
         match &key.0 {
-            Inner::EdDsa(key) => verify(&Ed25519, key, message, signature),
-            Inner::Es256(key) => verify(&Es256, key, message, signature),
+            Inner::EdDsa(key) => verify_bytes(&Ed25519, key, message, signature),
+            Inner::Es256(key) => verify_bytes(&Es256, key, message, signature),
             // RFC 8017 §5.2.2 step 1: a signature is a number below the modulus. rsa 0.9 does not look at that
             // for PSS, so that one signature would have two spellings. Equal lengths compare as numbers do.
             Inner::Rsa(rsa, key, modulus) => {
                 signature.len() == modulus.len()
                     && signature < modulus.as_slice()
-                    && verify(rsa, key, message, signature)
+                    && verify_bytes(rsa, key, message, signature)
             }
         }
     }
-}
-
-fn verify<A: Algorithm>(algorithm: &A, key: &A::VerifyingKey, message: &[u8], signature: &[u8]) -> bool {
-    if A::Signature::LENGTH.is_some_and(|length| length.get() != signature.len()) {
-        return false;
-    }
-    A::Signature::try_from_slice(signature)
-        .is_ok_and(|signature| algorithm.verify_signature(&signature, key, message))
 }

@@ -13,7 +13,6 @@ use super::{
     keys::{KeySet, KeySetError},
     principal::VerifiedToken,
     rejected::RejectedTokens,
-    unique::ClaimSet,
 };
 use crate::ports::{Entropy, SignatureVerifier};
 
@@ -111,7 +110,7 @@ impl<V: SignatureVerifier> TokenVerifier<V> {
         check_type(unverified.token_type())?;
         let (index, issuer) = issuer_of(&mut self.issuers, unverified.issuer()?.as_deref())?;
         let key = issuer.keys.select(&unverified, index, now)?;
-        let claims = match unverified.verify::<V, ClaimSet>(key, platform) {
+        let claims = match unverified.verify(key, platform) {
             Ok(claims) => claims,
             Err(error) => {
                 if error == JwsError::BadSignature {

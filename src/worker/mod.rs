@@ -1,6 +1,7 @@
 //! The Worker: the only place that names `worker::`, `web_sys` or `js_sys`. It turns requests into what the
 //! service reads, replies into responses, and bindings into ports; it decides nothing.
 
+mod hot;
 mod kv;
 mod platform;
 mod request;
@@ -27,6 +28,7 @@ thread_local! {
     static SERVICE: RefCell<Option<Result<Rc<Service>, ConfigError>>> = const { RefCell::new(None) };
 }
 
+/// Every request that `hot` does not answer: the first of an instance, above all.
 #[event(fetch)]
 async fn fetch(request: web_sys::Request, env: Env, context: Context) -> worker::Result<web_sys::Response> {
     let service = match service(&env) {
@@ -44,14 +46,24 @@ async fn fetch(request: web_sys::Request, env: Env, context: Context) -> worker:
         Ok(reply) => reply,
         Err(need) => service.resume(&incoming.view(), need, incoming.body()).await,
     };
+    refresh_behind(service, &context);
+    response::from_reply(&reply, incoming.is_head())
+}
+
+/// Refreshes what is due, behind the answer.
+fn refresh_behind(service: Rc<Service>, context: &Context) {
     if let Some(refresh) = service.begin_refresh() {
         context.wait_until(async move { service.refresh(refresh).await });
     }
-    response::from_reply(&reply, incoming.is_head())
 }
 
 fn service(env: &Env) -> Result<Rc<Service>, ConfigError> {
     SERVICE.with_borrow_mut(|service| service.get_or_insert_with(|| make_service(env).map(Rc::new)).clone())
+}
+
+/// The service, if an earlier request made one.
+fn service_made() -> Option<Rc<Service>> {
+    SERVICE.with_borrow(|service| service.as_ref()?.as_ref().ok().cloned())
 }
 
 fn make_service(env: &Env) -> Result<Service, ConfigError> {

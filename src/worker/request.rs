@@ -11,18 +11,18 @@ use crate::{
 };
 
 /// Where Cloudflare puts the viewer's address. It overwrites what a client sends under this name.
-const ADDRESS_HEADER: &str = "cf-connecting-ip";
+pub(super) const ADDRESS_HEADER: &str = "cf-connecting-ip";
 
 /// A request, as far as the service reads it.
 pub(super) struct Incoming {
-    request: web_sys::Request,
-    method: String,
-    url: String,
-    authorization: String,
-    origin: String,
-    ip_address: String,
-    country: String,
-    holder: String,
+    pub(super) request: web_sys::Request,
+    pub(super) method: String,
+    pub(super) url: String,
+    pub(super) authorization: String,
+    pub(super) origin: String,
+    pub(super) ip_address: String,
+    pub(super) country: String,
+    pub(super) holder: String,
 }
 
 impl Incoming {

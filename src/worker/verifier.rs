@@ -5,6 +5,7 @@
 //! bare, never within options, so that signatures of P-256 have to be DER; and with PSS padding it is always
 //! false, while a `Verify` object is right.
 
+use base64ct::{Base64UrlUnpadded, Encoding as _};
 use jwt_compact::jwk::JsonWebKey;
 use wasm_bindgen::prelude::*;
 
@@ -92,12 +93,9 @@ impl SignatureVerifier for NodeVerifier {
 
     fn import(&self, algorithm: SignatureAlgorithm, key: &JsonWebKey<'_>) -> Result<NodeKey, ImportKeyError> {
         use SignatureAlgorithm::{EdDsa, Es256, Ps256, Ps384, Ps512, Rs256, Rs384, Rs512};
-        check_type(algorithm, key)?;
         let refused = |_| ImportKeyError("the platform refuses it".to_owned());
-        let jwk = serde_json::to_string(&key.to_verifying_key())
-            .map_err(|error| ImportKeyError(error.to_string()))?;
         let options = js_sys::Object::new();
-        set(&options, "key", &js_sys::JSON::parse(&jwk).map_err(refused)?);
+        set(&options, "key", &public_jwk(algorithm, key)?);
         set(&options, "format", &"jwk".into());
         // For PSS as well, so that a key that cannot be used is refused here.
         let key_object = self.crypto.create_public_key(&options).map_err(refused)?;
@@ -142,14 +140,31 @@ fn set(object: &js_sys::Object, name: &str, value: &JsValue) {
     let _ = js_sys::Reflect::set(object, &name.into(), value);
 }
 
-/// Whether the key is one for the algorithm; `node:crypto` would take any.
-fn check_type(algorithm: SignatureAlgorithm, key: &JsonWebKey<'_>) -> Result<(), ImportKeyError> {
-    let is_right = match (algorithm, key) {
-        (SignatureAlgorithm::EdDsa, JsonWebKey::KeyPair { curve, .. }) => curve == "Ed25519",
-        (SignatureAlgorithm::Es256, JsonWebKey::EllipticCurve { curve, .. }) => curve == "P-256",
-        (SignatureAlgorithm::EdDsa | SignatureAlgorithm::Es256, _) => false,
-        (_, JsonWebKey::Rsa { .. }) => true,
-        _ => false,
-    };
-    if is_right { Ok(()) } else { Err(ImportKeyError("not a key for this algorithm".to_owned())) }
+/// The public key as a JWK, if it is one for the algorithm: `node:crypto` would take any.
+fn public_jwk(algorithm: SignatureAlgorithm, key: &JsonWebKey<'_>) -> Result<JsValue, ImportKeyError> {
+    use SignatureAlgorithm::{EdDsa, Es256};
+    let jwk = js_sys::Object::new();
+    let text = |name: &str, value: &str| set(&jwk, name, &value.into());
+    let bytes = |name: &str, value: &[u8]| text(name, &Base64UrlUnpadded::encode_string(value));
+    match (algorithm, key) {
+        (EdDsa, JsonWebKey::KeyPair { curve, x, .. }) if curve == "Ed25519" => {
+            text("kty", "OKP");
+            text("crv", curve);
+            bytes("x", x);
+        }
+        (Es256, JsonWebKey::EllipticCurve { curve, x, y, .. }) if curve == "P-256" => {
+            text("kty", "EC");
+            text("crv", curve);
+            bytes("x", x);
+            bytes("y", y);
+        }
+        (EdDsa | Es256, _) => return Err(ImportKeyError("not a key for this algorithm".to_owned())),
+        (_, JsonWebKey::Rsa { modulus, public_exponent, .. }) => {
+            text("kty", "RSA");
+            bytes("n", modulus);
+            bytes("e", public_exponent);
+        }
+        _ => return Err(ImportKeyError("not a key for this algorithm".to_owned())),
+    }
+    Ok(jwk.into())
 }

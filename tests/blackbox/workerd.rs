@@ -59,6 +59,20 @@ export default {
 };
 "#;
 
+/// Another Worker that is bound to this one: it calls the method that its path names.
+const CALLER: &str = r#"
+export default {
+  async fetch(request, env) {
+    const method = new URL(request.url).pathname.slice(1);
+    try { return new Response(`called: ${await env.MAIN[method]()}`); }
+    catch (error) { return new Response(`refused: ${error.message}`); }
+  }
+};
+"#;
+
+/// The Worker's own entry.
+const ENTRY: &str = r#"export { default } from "./index.js";"#;
+
 fn now_secs() -> i64 {
     #[expect(clippy::disallowed_methods, reason = "the Worker goes by the real clock, and so does its test")]
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
@@ -95,6 +109,7 @@ pub struct Workerd {
     child: Child,
     address: SocketAddr,
     kv: SocketAddr,
+    caller: SocketAddr,
     output: Arc<Mutex<String>>,
     dir: PathBuf,
 }
@@ -102,17 +117,24 @@ pub struct Workerd {
 impl Workerd {
     /// Starts the Worker with these variables and an empty KV namespace.
     pub fn start(variables: &[(String, String)]) -> Self {
+        Self::start_behind(ENTRY, variables)
+    }
+
+    /// The same behind another entry, a module that imports the Worker's as `./index.js`.
+    pub fn start_behind(entry: &str, variables: &[(String, String)]) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let dir =
             Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("workerd-{}-{count}", std::process::id()));
         fs::create_dir_all(&dir).unwrap();
         let build = Path::new(env!("CARGO_MANIFEST_DIR")).join("build");
-        for file in ["index.js", "index_bg.wasm"] {
+        for file in ["index.js", "generated.js", "index_bg.wasm"] {
             fs::copy(build.join(file), dir.join(file))
                 .unwrap_or_else(|error| panic!("build/{file}: {error}"));
         }
+        fs::write(dir.join("entry.js"), entry).unwrap();
         fs::write(dir.join("kv.js"), KV).unwrap();
+        fs::write(dir.join("caller.js"), CALLER).unwrap();
         let mut bindings = String::new();
         for (index, (name, value)) in variables.iter().enumerate() {
             // A file of its own, so that no value has to be escaped.
@@ -127,10 +149,11 @@ impl Workerd {
         let output = Arc::new(Mutex::new(String::new()));
         collect(child.stdout.take().unwrap(), &output);
         collect(child.stderr.take().unwrap(), &output);
-        let mut started =
-            Self { child, address: ([127, 0, 0, 1], 0).into(), kv: ([127, 0, 0, 1], 0).into(), output, dir };
+        let none = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut started = Self { child, address: none, kv: none, caller: none, output, dir };
         started.address = started.socket("http");
         started.kv = started.socket("kv");
+        started.caller = started.socket("caller");
         started
     }
 
@@ -170,6 +193,12 @@ impl Workerd {
 
     fn kv(&self, wire: &Wire) -> Answer {
         client::send(self.kv, "kv", wire, None).expect("the KV service answers")
+    }
+
+    /// What another Worker learns that calls a method of this one.
+    pub fn call(&self, method: &str) -> String {
+        let wire = Wire::get(&format!("/{method}"));
+        client::send(self.caller, "caller", &wire, None).expect("the caller answers").text()
     }
 
     /// Sets a value behind the Worker's back.
@@ -217,21 +246,30 @@ const config :Workerd.Config = (
   services = [
     (name = "main", worker = .main),
     (name = "kv", worker = .kv),
+    (name = "caller", worker = .caller),
     (name = "internet", network = (allow = ["public", "private"]))
   ],
   sockets = [
     (name = "http", address = "127.0.0.1:0", http = (cfBlobHeader = "{CF_HEADER}"), service = "main"),
-    (name = "kv", address = "127.0.0.1:0", http = (), service = "kv")
+    (name = "kv", address = "127.0.0.1:0", http = (), service = "kv"),
+    (name = "caller", address = "127.0.0.1:0", http = (), service = "caller")
   ]
 );
 const main :Workerd.Worker = (
   modules = [
+    (name = "entry.js", esModule = embed "entry.js"),
     (name = "index.js", esModule = embed "index.js"),
+    (name = "generated.js", esModule = embed "generated.js"),
     (name = "./index_bg.wasm", wasm = embed "index_bg.wasm")
   ],
   compatibilityDate = {date},
   compatibilityFlags = {flags},
   bindings = [{bindings}(name = "SNAPSHOT", kvNamespace = "kv")]
+);
+const caller :Workerd.Worker = (
+  modules = [(name = "caller.js", esModule = embed "caller.js")],
+  compatibilityDate = {date},
+  bindings = [(name = "MAIN", service = "main")]
 );
 const kv :Workerd.Worker = (
   modules = [(name = "kv.js", esModule = embed "kv.js")],

@@ -24,6 +24,12 @@ use crate::{
 const INPUTS: [&str; 4] = ["src", "Cargo.toml", "Cargo.lock", ".cargo"];
 const NOT_INPUTS: [&str; 1] = ["src/bin"];
 
+/// The module that worker-build makes.
+const GENERATED: &str = "build/generated.js";
+
+/// The profile of `Cargo.toml` that everything for Wasm is built with.
+pub const PROFILE: &str = "worker";
+
 /// Arguments of `cargo xtask build`.
 #[derive(clap::Args)]
 pub struct Args {
@@ -66,7 +72,8 @@ pub fn worker(paths: &Paths, rust: &WasmRust, force: bool, quiet: bool) -> Resul
     rust.clean_if_changed(paths)?;
     let stamp = paths.target.join("xtask").join("worker.stamp");
     let inputs = fingerprint(paths, rust)?;
-    if !force && wasm(paths).exists() && fs::read_to_string(&stamp).ok().as_ref() == Some(&inputs) {
+    let exists = wasm(paths).exists() && paths.in_root(GENERATED).exists();
+    if !force && exists && fs::read_to_string(&stamp).ok().as_ref() == Some(&inputs) {
         return Ok(false);
     }
     let _absent = fs::remove_file(&stamp);
@@ -75,7 +82,7 @@ pub fn worker(paths: &Paths, rust: &WasmRust, force: bool, quiet: bool) -> Resul
     let dirs: Vec<_> = dirs.iter().map(PathBuf::as_path).collect();
     rust.apply(&mut command, &dirs)?;
     command
-        .arg("--release")
+        .args(["--profile", PROFILE])
         .current_dir(&paths.root)
         .env("WASM_BINDGEN_BIN", WASM_BINDGEN.path(paths))
         .env("WASM_OPT_BIN", node::bin(paths, "wasm-opt"))
@@ -88,8 +95,17 @@ pub fn worker(paths: &Paths, rust: &WasmRust, force: bool, quiet: bool) -> Resul
         bail!("worker-build left no {}", wasm(paths).display());
     }
     strip_debug(paths, quiet)?;
+    put_entry(paths)?;
     fs::write(&stamp, inputs).with_context(|| format!("cannot write {}", stamp.display()))?;
     Ok(true)
+}
+
+/// Puts our entry in the place of the generated one, which it imports (docs/adr/0007).
+fn put_entry(paths: &Paths) -> Result<()> {
+    let entry = paths.in_root("build/index.js");
+    fs::rename(&entry, paths.in_root(GENERATED)).context("cannot rename what worker-build made")?;
+    fs::copy(paths.in_root("src/worker/entry.js"), &entry).context("cannot copy the entry")?;
+    Ok(())
 }
 
 /// Function names are a tenth of the module. `strip` in the profile would break worker-build, which

@@ -12,6 +12,7 @@ use anyhow::{Context, Result, bail};
 
 use super::wasm_tools;
 use crate::{
+    build::PROFILE,
     job::{self, Job, Stopwatch},
     node,
     paths::Paths,
@@ -100,7 +101,8 @@ fn build(paths: &Paths, dir: &Path) -> Result<()> {
     cargo.args([
         "build",
         "--locked",
-        "--release",
+        "--profile",
+        PROFILE,
         "--lib",
         "--package",
         "snapshot-bench",
@@ -109,7 +111,7 @@ fn build(paths: &Paths, dir: &Path) -> Result<()> {
     ]);
     cargo.current_dir(&paths.root).env("CARGO_TARGET_DIR", &paths.target);
     Step::new(paths, "bench-wasm", "building the benchmark for Wasm", "a minute at first").run(&mut cargo)?;
-    let wasm = paths.target.join(WASM_TARGET).join("release").join("snapshot_bench.wasm");
+    let wasm = paths.target.join(WASM_TARGET).join(PROFILE).join("snapshot_bench.wasm");
     let mut bindgen = Command::new(WASM_BINDGEN.path(paths));
     bindgen
         .args(["--target", "web", "--no-typescript", "--out-name", "bench", "--out-dir"])

@@ -1,0 +1,84 @@
+//! The short way: one synchronous call for what can be answered from memory. `entry.js` calls it with the texts
+//! that the service reads, and takes the generated way where it gives nothing (docs/adr/0007).
+
+use js_sys::{Object, Reflect};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::future_to_promise;
+use worker::{Context, worker_sys};
+
+use super::{
+    SERVICE, refresh_behind,
+    request::{ADDRESS_HEADER, Incoming},
+    response, service_made,
+};
+
+/// Whether this instance has a service: an earlier request made it.
+#[wasm_bindgen]
+#[must_use]
+pub fn is_ready() -> bool {
+    SERVICE.with_borrow(|service| matches!(service, Some(Ok(_))))
+}
+
+/// What `entry.js` reads of requests beside `Authorization`: the names of the headers `address` and `country`, and
+/// whether `origin` matters. Undefined as long as there is no service.
+#[wasm_bindgen]
+#[must_use]
+pub fn inputs() -> JsValue {
+    let Some(service) = service_made() else { return JsValue::UNDEFINED };
+    let config = service.config();
+    let names = Object::new();
+    let set = |name: &str, value: JsValue| {
+        // Setting a property of an object that was just made cannot fail.
+        let _ = Reflect::set(&names, &name.into(), &value);
+    };
+    set("address", config.address_header.as_deref().unwrap_or(ADDRESS_HEADER).into());
+    set("country", config.country_header.as_deref().map_or(JsValue::UNDEFINED, JsValue::from));
+    set("origin", config.cors.needs_origin().into());
+    names.into()
+}
+
+/// A response if the answer is in memory, the promise of one if something has to be loaded. Undefined, and nothing
+/// has happened, if the request is not a read or there is no service.
+///
+/// # Errors
+/// The runtime refuses the response.
+#[wasm_bindgen]
+#[expect(clippy::too_many_arguments, reason = "an object would cost a call into JavaScript for each member")]
+pub fn answer(
+    request: web_sys::Request,
+    context: worker_sys::Context,
+    method: String,
+    url: String,
+    authorization: Option<String>,
+    ip_address: Option<String>,
+    country: Option<String>,
+    origin: Option<String>,
+) -> Result<JsValue, JsValue> {
+    if !matches!(method.as_str(), "GET" | "HEAD") {
+        return Ok(JsValue::UNDEFINED);
+    }
+    let Some(service) = service_made() else { return Ok(JsValue::UNDEFINED) };
+    let incoming = Incoming {
+        request,
+        method,
+        url,
+        authorization: authorization.unwrap_or_default(),
+        origin: origin.unwrap_or_default(),
+        ip_address: ip_address.unwrap_or_default(),
+        country: country.unwrap_or_default(),
+        holder: String::new(),
+    };
+    let context = Context::new(context);
+    match service.answer(&incoming.view()) {
+        Ok(reply) => {
+            refresh_behind(service, &context);
+            Ok(response::from_reply(&reply, incoming.is_head())?.into())
+        }
+        Err(need) => Ok(future_to_promise(async move {
+            let reply = service.resume(&incoming.view(), need, incoming.body()).await;
+            refresh_behind(service, &context);
+            Ok(response::from_reply(&reply, incoming.is_head())?.into())
+        })
+        .into()),
+    }
+}
