@@ -297,7 +297,8 @@ fn a_feed_that_repeats_skips_reorders_or_breaks_off_loses_nothing() {
         (Quirk::Skipped, 2),
         (Quirk::Reversed, 2),
         (Quirk::Cut, 2),
-        (Quirk::BrokenOff, 1),
+        // What has arrived counts: an origin that never comes to the end of its answer is followed too.
+        (Quirk::BrokenOff, 100),
         (Quirk::Status(500), 1),
         (Quirk::Status(429), 1),
     ] {
@@ -393,6 +394,48 @@ fn a_follower_that_cannot_go_on_says_why() {
     let args =
         ["publish", "--from", "other.ndjson", "--follow", "--to", &double.url, "--key", "publisher.jwk"];
     bench.run(&args).failed(1, "the origin's URL is needed");
+    // Nobody knows which changes the export has.
+    let (bench, double, feed) = set_up("no-count", 10);
+    let args =
+        ["publish", "--from", &feed.lines_url(), "--follow", "--to", &double.url, "--key", "publisher.jwk"];
+    bench.run(&args).failed(1, "has no snapshot line");
+    assert!(double.state().requests.is_empty(), "it has not even taken the lease");
+    // The token has expired.
+    let (bench, double, feed) = set_up("expired", 10);
+    let follower = bench.follow(&feed, &double.url, &[]);
+    wait_until("the whole is published", || seq(&double) == 1);
+    double.fail("PUT /snapshot/delta", 0, 1, Mishap::Status(401, None));
+    feed.commit(&removed(1));
+    follower.wait().failed(1, "the token is missing, wrong or expired");
+}
+
+#[test]
+fn a_head_whose_answer_is_lost_is_published_once() {
+    let (bench, double, feed) = set_up("unheard", 10);
+    let follower = bench.follow(&feed, &double.url, &[]);
+    wait_until("the whole is published", || seq(&double) == 1);
+    double.recover();
+    // As often as one call is tried.
+    double.fail("PUT /snapshot/head", 0, 6, Mishap::Unheard(503));
+    feed.commit(&put(&[customer(1, 5)]));
+    wait_until("the change is published", || seq(&double) == 2);
+    feed.commit(&put(&[customer(1, 6)]));
+    wait_until("it goes on", || seq(&double) == 3);
+    assert_eq!(double.state().count("PUT /snapshot/head"), 7);
+    assert_eq!(bench.accesses(&double.url, 1), Some((6, "delta".to_owned())));
+    drop(follower);
+}
+
+#[test]
+fn a_clock_of_the_origin_that_runs_ahead_keeps_nothing_from_edges() {
+    let (bench, double, feed) = set_up("ahead", 10);
+    let follower = bench.follow(&feed, &double.url, &[]);
+    wait_until("the whole is published", || seq(&double) == 1);
+    feed.commit(&format!("\"as_of\":4000000000,{}", removed(1)));
+    wait_until("the change is published", || seq(&double) == 2);
+    let head = double.state().published().unwrap();
+    assert!(head.as_of <= head.published_at.unwrap(), "{head:?}");
+    drop(follower);
 }
 
 #[test]
@@ -463,6 +506,8 @@ fn while_a_full_delta_is_written_into_the_shards_changes_go_on() {
     let (bench, double, feed) = set_up("compacted", 3_000);
     let follower = bench.follow(&feed, &double.url, &[]);
     wait_until("the whole is published", || seq(&double) == 1);
+    // Once the shards are written the store is away: as often as one call is tried, and once more.
+    double.fail("PUT /snapshot/version", 0, 7, Mishap::Status(500, Some("0")));
     for part in 0..3 {
         let customers: Vec<_> = (part * 1_000..(part + 1) * 1_000).map(|id| customer(id + 1, 160)).collect();
         feed.commit(&put(&customers));
