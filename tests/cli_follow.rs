@@ -119,6 +119,16 @@ impl Drop for Follower {
     }
 }
 
+/// Does something with each of several cases, all at the same time: most of it is waiting.
+fn for_each<T: Sync>(cases: &[T], test: impl Fn(usize, &T) + Sync) {
+    std::thread::scope(|scope| {
+        for (number, case) in cases.iter().enumerate() {
+            let test = &test;
+            scope.spawn(move || test(number, case));
+        }
+    });
+}
+
 fn seq(double: &Double) -> u64 {
     double.state().published().map_or(0, |head| head.seq)
 }
@@ -292,7 +302,7 @@ fn what_a_follower_supersedes_is_marked_as_garbage_and_never_what_is_in_use() {
 
 #[test]
 fn a_feed_that_repeats_skips_reorders_or_breaks_off_loses_nothing() {
-    for (quirk, times) in [
+    let cases = [
         (Quirk::Everything, 3),
         (Quirk::Skipped, 2),
         (Quirk::Reversed, 2),
@@ -301,11 +311,12 @@ fn a_feed_that_repeats_skips_reorders_or_breaks_off_loses_nothing() {
         (Quirk::BrokenOff, 100),
         (Quirk::Status(500), 1),
         (Quirk::Status(429), 1),
-    ] {
-        let (bench, double, feed) = set_up("quirks", 10);
+    ];
+    for_each(&cases, |number, (quirk, times)| {
+        let (bench, double, feed) = set_up(&format!("quirks-{number}"), 10);
         let follower = bench.follow(&feed, &double.url, &[]);
         wait_until("the whole is published", || seq(&double) == 1);
-        feed.misbehave(quirk.clone(), times);
+        feed.misbehave(quirk.clone(), *times);
         for id in 1..=3 {
             feed.commit(&put(&[customer(id, 5)]));
         }
@@ -315,12 +326,12 @@ fn a_feed_that_repeats_skips_reorders_or_breaks_off_loses_nothing() {
         assert_eq!(found, [6, 5, 5, 1], "{quirk:?}");
         assert_eq!(feed.state().requests.iter().filter(|(url, _)| url == "/export").count(), 1, "{quirk:?}");
         drop(follower);
-    }
+    });
 }
 
 #[test]
 fn where_the_feed_does_not_help_the_whole_is_published() {
-    for (quirk, times, said) in [
+    let cases = [
         (Quirk::Status(410), 1, "no longer has the changes after 1"),
         (Quirk::Skipped, 100, "goes on leaving something out"),
         (Quirk::Reversed, 100, "goes on leaving something out"),
@@ -330,11 +341,12 @@ fn where_the_feed_does_not_help_the_whole_is_published() {
             1,
             "there is no merchant 21",
         ),
-    ] {
-        let (bench, double, feed) = set_up("whole", 10);
+    ];
+    for_each(&cases, |number, (quirk, times, said)| {
+        let (bench, double, feed) = set_up(&format!("whole-{number}"), 10);
         let follower = bench.follow(&feed, &double.url, &[]);
         wait_until("the whole is published", || seq(&double) == 1);
-        feed.misbehave(quirk.clone(), times);
+        feed.misbehave(quirk.clone(), *times);
         feed.commit(&put(&[customer(1, 5)]));
         feed.commit(&put(&[customer(2, 5)]));
         feed.state().export = (
@@ -345,7 +357,7 @@ fn where_the_feed_does_not_help_the_whole_is_published() {
         assert_eq!(bench.accesses(&double.url, 2).unwrap().0, 9, "{quirk:?}");
         let ended = follower.kill();
         assert!(ended.stderr.contains(said), "{quirk:?}: {}", ended.stderr);
-    }
+    });
 }
 
 #[test]
@@ -477,7 +489,7 @@ fn killed_anywhere_a_follower_leaves_a_version_that_is_whole_and_the_next_one_co
     let requests: Vec<_> = double.state().requests.iter().map(|(request, _)| request.clone()).collect();
     let steps = requests.iter().position(|request| request == "PUT /snapshot/head").unwrap() + 1;
     assert!(steps >= 2, "{requests:?}");
-    for (step, request) in requests.iter().enumerate().take(steps) {
+    for_each(&requests[..steps], |step, request| {
         let double = Double::start(&bench.jwks("publisher"));
         let feed = FeedDouble::start(1, &before);
         let follower = bench.follow(&feed, &double.url, &[]);
@@ -497,7 +509,7 @@ fn killed_anywhere_a_follower_leaves_a_version_that_is_whole_and_the_next_one_co
         assert_eq!(bench.accesses(&double.url, 1).unwrap().0, 5);
         bench.verify(&double.url);
         drop(follower);
-    }
+    });
 }
 
 /// More changes than a delta holds, some of which come while the delta is written into the shards.

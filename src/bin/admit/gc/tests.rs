@@ -33,7 +33,7 @@ use crate::{
     key::PrivateKey,
     publish::upload::{Mode, Objects, upload},
     rollback,
-    store::{NewHead, Object, garbage::forget, reach::named, reach::reach},
+    store::{NewHead, Object, garbage::forget, reach::reach},
 };
 
 const START: i64 = 1_700_000_000;
@@ -196,7 +196,7 @@ impl Model {
         let name = ObjectName::of(ObjectKind::Delta, &delta);
         let (seq, published_at) = (current.seq + 1, Some(self.now()));
         let head = Head { seq, published_at, delta: Some(name.digest), ..current.clone() };
-        forget(store, &named(&head).into_iter().collect())?;
+        forget(store, &head.named().collect())?;
         store.put_objects(&[(name, delta)])?;
         store.put_head(NewHead { jws: &self.sign(&head)?, follows: Some(&current), key: &self.key() })
     }
