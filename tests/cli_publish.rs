@@ -347,6 +347,19 @@ fn a_reader_that_has_seen_enough_stops_nothing() {
     assert!(double.state().head.is_some());
 }
 
+/// As KV may show it for a minute: a list from before the object was wanted again.
+#[test]
+fn what_is_published_may_stand_in_the_list_of_garbage() {
+    let (bench, double) = set_up("stale-garbage");
+    bench.write("all.ndjson", catalogue(3));
+    bench.publish("all.ndjson", &double.url, &[]).ok();
+    let shard = double.state().objects.keys().find(|key| key.starts_with("shard/")).unwrap().clone();
+    let garbage = format!(r#"{{"marked":[{{"at":1700000000,"objects":["{shard}"]}}]}}"#);
+    double.state().values.insert("garbage".to_owned(), garbage.into_bytes());
+    let ended = bench.publish("all.ndjson", &double.url, &[]).ok();
+    assert!(ended.stdout.contains("uploaded   1 ("), "{}", ended.stdout);
+}
+
 /// What a program reads must not end early without a sign.
 #[cfg(target_os = "linux")]
 #[test]

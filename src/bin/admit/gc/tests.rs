@@ -370,8 +370,9 @@ fn what_cannot_be_read_stops_it_before_anything_is_written() {
 #[test]
 fn the_least_grace_is_longer_than_an_edge_holds_a_replaced_head() {
     // What an edge's KV cache holds, until an isolate looks for a new head, and that KV itself shows it; then an
-    // object of the new version that it does not see yet, and the answer before which it looks again.
-    let secs = limits::HEAD_CACHE_TTL_SECS + limits::OBJECT_CACHE_TTL_SECS;
+    // object of the new version that a cache says is not there - what it has of objects may be a day old, but
+    // such an answer is asked for again -, and the answer before which the isolate looks again.
+    let secs = limits::HEAD_CACHE_TTL_SECS + limits::HEAD_CACHE_TTL_SECS;
     let held = secs.cast_signed() + limits::HEAD_STALE_SECS + 60 + limits::UNREADABLE_SECS;
     assert!(held < collect::GRACE_MIN_SECS, "{held}");
 }
