@@ -119,6 +119,16 @@ impl Drop for Follower {
     }
 }
 
+/// Does something with each of several cases, all at the same time: most of it is waiting.
+fn for_each<T: Sync>(cases: &[T], test: impl Fn(usize, &T) + Sync) {
+    std::thread::scope(|scope| {
+        for (number, case) in cases.iter().enumerate() {
+            let test = &test;
+            scope.spawn(move || test(number, case));
+        }
+    });
+}
+
 fn seq(double: &Double) -> u64 {
     double.state().published().map_or(0, |head| head.seq)
 }
@@ -292,19 +302,21 @@ fn what_a_follower_supersedes_is_marked_as_garbage_and_never_what_is_in_use() {
 
 #[test]
 fn a_feed_that_repeats_skips_reorders_or_breaks_off_loses_nothing() {
-    for (quirk, times) in [
+    let cases = [
         (Quirk::Everything, 3),
         (Quirk::Skipped, 2),
         (Quirk::Reversed, 2),
         (Quirk::Cut, 2),
-        (Quirk::BrokenOff, 1),
+        // What has arrived counts: an origin that never comes to the end of its answer is followed too.
+        (Quirk::BrokenOff, 100),
         (Quirk::Status(500), 1),
         (Quirk::Status(429), 1),
-    ] {
-        let (bench, double, feed) = set_up("quirks", 10);
+    ];
+    for_each(&cases, |number, (quirk, times)| {
+        let (bench, double, feed) = set_up(&format!("quirks-{number}"), 10);
         let follower = bench.follow(&feed, &double.url, &[]);
         wait_until("the whole is published", || seq(&double) == 1);
-        feed.misbehave(quirk.clone(), times);
+        feed.misbehave(quirk.clone(), *times);
         for id in 1..=3 {
             feed.commit(&put(&[customer(id, 5)]));
         }
@@ -314,12 +326,12 @@ fn a_feed_that_repeats_skips_reorders_or_breaks_off_loses_nothing() {
         assert_eq!(found, [6, 5, 5, 1], "{quirk:?}");
         assert_eq!(feed.state().requests.iter().filter(|(url, _)| url == "/export").count(), 1, "{quirk:?}");
         drop(follower);
-    }
+    });
 }
 
 #[test]
 fn where_the_feed_does_not_help_the_whole_is_published() {
-    for (quirk, times, said) in [
+    let cases = [
         (Quirk::Status(410), 1, "no longer has the changes after 1"),
         (Quirk::Skipped, 100, "goes on leaving something out"),
         (Quirk::Reversed, 100, "goes on leaving something out"),
@@ -329,11 +341,12 @@ fn where_the_feed_does_not_help_the_whole_is_published() {
             1,
             "there is no merchant 21",
         ),
-    ] {
-        let (bench, double, feed) = set_up("whole", 10);
+    ];
+    for_each(&cases, |number, (quirk, times, said)| {
+        let (bench, double, feed) = set_up(&format!("whole-{number}"), 10);
         let follower = bench.follow(&feed, &double.url, &[]);
         wait_until("the whole is published", || seq(&double) == 1);
-        feed.misbehave(quirk.clone(), times);
+        feed.misbehave(quirk.clone(), *times);
         feed.commit(&put(&[customer(1, 5)]));
         feed.commit(&put(&[customer(2, 5)]));
         feed.state().export = (
@@ -344,7 +357,7 @@ fn where_the_feed_does_not_help_the_whole_is_published() {
         assert_eq!(bench.accesses(&double.url, 2).unwrap().0, 9, "{quirk:?}");
         let ended = follower.kill();
         assert!(ended.stderr.contains(said), "{quirk:?}: {}", ended.stderr);
-    }
+    });
 }
 
 #[test]
@@ -393,6 +406,48 @@ fn a_follower_that_cannot_go_on_says_why() {
     let args =
         ["publish", "--from", "other.ndjson", "--follow", "--to", &double.url, "--key", "publisher.jwk"];
     bench.run(&args).failed(1, "the origin's URL is needed");
+    // Nobody knows which changes the export has.
+    let (bench, double, feed) = set_up("no-count", 10);
+    let args =
+        ["publish", "--from", &feed.lines_url(), "--follow", "--to", &double.url, "--key", "publisher.jwk"];
+    bench.run(&args).failed(1, "has no snapshot line");
+    assert!(double.state().requests.is_empty(), "it has not even taken the lease");
+    // The token has expired.
+    let (bench, double, feed) = set_up("expired", 10);
+    let follower = bench.follow(&feed, &double.url, &[]);
+    wait_until("the whole is published", || seq(&double) == 1);
+    double.fail("PUT /snapshot/delta", 0, 1, Mishap::Status(401, None));
+    feed.commit(&removed(1));
+    follower.wait().failed(1, "the token is missing, wrong or expired");
+}
+
+#[test]
+fn a_head_whose_answer_is_lost_is_published_once() {
+    let (bench, double, feed) = set_up("unheard", 10);
+    let follower = bench.follow(&feed, &double.url, &[]);
+    wait_until("the whole is published", || seq(&double) == 1);
+    double.recover();
+    // As often as one call is tried.
+    double.fail("PUT /snapshot/head", 0, 6, Mishap::Unheard(503));
+    feed.commit(&put(&[customer(1, 5)]));
+    wait_until("the change is published", || seq(&double) == 2);
+    feed.commit(&put(&[customer(1, 6)]));
+    wait_until("it goes on", || seq(&double) == 3);
+    assert_eq!(double.state().count("PUT /snapshot/head"), 7);
+    assert_eq!(bench.accesses(&double.url, 1), Some((6, "delta".to_owned())));
+    drop(follower);
+}
+
+#[test]
+fn a_clock_of_the_origin_that_runs_ahead_keeps_nothing_from_edges() {
+    let (bench, double, feed) = set_up("ahead", 10);
+    let follower = bench.follow(&feed, &double.url, &[]);
+    wait_until("the whole is published", || seq(&double) == 1);
+    feed.commit(&format!("\"as_of\":4000000000,{}", removed(1)));
+    wait_until("the change is published", || seq(&double) == 2);
+    let head = double.state().published().unwrap();
+    assert!(head.as_of <= head.published_at.unwrap(), "{head:?}");
+    drop(follower);
 }
 
 #[test]
@@ -434,7 +489,7 @@ fn killed_anywhere_a_follower_leaves_a_version_that_is_whole_and_the_next_one_co
     let requests: Vec<_> = double.state().requests.iter().map(|(request, _)| request.clone()).collect();
     let steps = requests.iter().position(|request| request == "PUT /snapshot/head").unwrap() + 1;
     assert!(steps >= 2, "{requests:?}");
-    for (step, request) in requests.iter().enumerate().take(steps) {
+    for_each(&requests[..steps], |step, request| {
         let double = Double::start(&bench.jwks("publisher"));
         let feed = FeedDouble::start(1, &before);
         let follower = bench.follow(&feed, &double.url, &[]);
@@ -454,7 +509,7 @@ fn killed_anywhere_a_follower_leaves_a_version_that_is_whole_and_the_next_one_co
         assert_eq!(bench.accesses(&double.url, 1).unwrap().0, 5);
         bench.verify(&double.url);
         drop(follower);
-    }
+    });
 }
 
 /// More changes than a delta holds, some of which come while the delta is written into the shards.
@@ -463,6 +518,8 @@ fn while_a_full_delta_is_written_into_the_shards_changes_go_on() {
     let (bench, double, feed) = set_up("compacted", 3_000);
     let follower = bench.follow(&feed, &double.url, &[]);
     wait_until("the whole is published", || seq(&double) == 1);
+    // Once the shards are written the store is away: as often as one call is tried, and once more.
+    double.fail("PUT /snapshot/version", 0, 7, Mishap::Status(500, Some("0")));
     for part in 0..3 {
         let customers: Vec<_> = (part * 1_000..(part + 1) * 1_000).map(|id| customer(id + 1, 160)).collect();
         feed.commit(&put(&customers));

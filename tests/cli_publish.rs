@@ -335,3 +335,40 @@ fn what_is_missing_is_said() {
         bench.command(&["publish", "--from", ".", "--to", "http://127.0.0.1:9", "--key", "publisher.jwk"]);
     Ended::from(command.env_remove("ADMIT_TOKEN").output().unwrap()).failed(1, "--token or ADMIT_TOKEN");
 }
+
+#[test]
+fn a_reader_that_has_seen_enough_stops_nothing() {
+    let (bench, double) = set_up("seen-enough");
+    bench.write("all.ndjson", catalogue(3));
+    let args = ["publish", "--from", "all.ndjson", "--to", &double.url, "--key", "publisher.jwk"];
+    let mut child = bench.command(&args).spawn().unwrap();
+    drop((child.stdout.take(), child.stderr.take()));
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert!(double.state().head.is_some());
+}
+
+/// As KV may show it for a minute: a list from before the object was wanted again.
+#[test]
+fn what_is_published_may_stand_in_the_list_of_garbage() {
+    let (bench, double) = set_up("stale-garbage");
+    bench.write("all.ndjson", catalogue(3));
+    bench.publish("all.ndjson", &double.url, &[]).ok();
+    let shard = double.state().objects.keys().find(|key| key.starts_with("shard/")).unwrap().clone();
+    let garbage = format!(r#"{{"marked":[{{"at":1700000000,"objects":["{shard}"]}}]}}"#);
+    double.state().values.insert("garbage".to_owned(), garbage.into_bytes());
+    let ended = bench.publish("all.ndjson", &double.url, &[]).ok();
+    assert!(ended.stdout.contains("uploaded   1 ("), "{}", ended.stdout);
+}
+
+/// What a program reads must not end early without a sign.
+#[cfg(target_os = "linux")]
+#[test]
+fn output_that_is_lost_is_told() {
+    let (bench, double) = set_up("lost-output");
+    bench.write("all.ndjson", catalogue(3));
+    bench.publish("all.ndjson", &double.url, &[]).ok();
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let ended: Ended =
+        bench.command(&["inspect", "--from", &double.url, "--json"]).stdout(full).output().unwrap().into();
+    ended.failed(1, "standard output could not be written");
+}

@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    object::{Digest, FORMAT_VERSION},
+    delta,
+    directory::Directory,
+    index::Index,
+    object::{Digest, FORMAT_VERSION, FormatError, ObjectKind, ObjectName},
     time::UnixSecs,
 };
 
@@ -64,6 +67,13 @@ impl Head {
         self.origin_seq.unwrap_or(self.seq)
     }
 
+    /// The objects that the head names itself: what every check needs.
+    pub fn named(&self) -> impl Iterator<Item = ObjectName> + use<> {
+        let delta = self.delta.map(|digest| (ObjectKind::Delta, digest));
+        let named = [(ObjectKind::Index, self.index), (ObjectKind::Directory, self.directory)];
+        named.into_iter().chain(delta).map(|(kind, digest)| ObjectName { kind, digest })
+    }
+
     /// Whether this head may take the place of `current` at `now`.
     ///
     /// # Errors
@@ -82,6 +92,19 @@ impl Head {
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// Whether an object that a head names can be used. Shards and pages are read in place, when they are asked for.
+///
+/// # Errors
+/// When it cannot.
+pub fn check_named(kind: ObjectKind, object: Vec<u8>) -> Result<(), FormatError> {
+    match kind {
+        ObjectKind::Index => Index::decode(object).map(drop),
+        ObjectKind::Directory => Directory::decode(&object).map(drop),
+        ObjectKind::Delta => delta::tables(&object).map(drop),
+        ObjectKind::Shard | ObjectKind::Page => Ok(()),
     }
 }
 

@@ -230,6 +230,25 @@ fn versions_of_a_namespace_are_listed_compared_rolled_back_and_collected() {
     ended.failed(1, "there are 2, 3, 4");
 }
 
+/// 1,200 calls in five minutes are let in: those that follow publish every two seconds, and renew the lease.
+#[test]
+fn a_sync_takes_few_calls() {
+    let (bench, kv) = (Bench::new("kv-sync"), Kv::start());
+    bench.write("all.ndjson", catalogue(3));
+    publish(&bench, &kv, "all.ndjson", &[]).ok();
+    bench.write(
+        "changes.ndjson",
+        r#"{"seq":2,"remove":[{"type":"customer","namespace":"vendor","subject":"c1"}]}"#,
+    );
+    kv.state().requests.clear();
+    run(&bench, &kv, &["publish", "--changes", "changes.ndjson", "--to", PLACE, "--key", "publisher.jwk"])
+        .ok();
+    let requests = kv.state().requests.clone();
+    let calls = |url: &str| requests.iter().filter(|(request, _)| request.contains(url)).count();
+    // Each once by the command as it begins; while it follows, that is in memory.
+    assert_eq!((calls("GET ") > 0, calls("index"), calls("directory")), (true, 1, 1), "{requests:?}");
+}
+
 #[test]
 fn two_publishers_of_a_namespace_keep_out_of_each_others_way() {
     let (bench, kv) = (Bench::new("kv-lease"), Kv::start());

@@ -23,6 +23,8 @@ pub const TOKEN: &str = "let-me-in";
 pub enum Mishap {
     /// This status, with a `Retry-After` if there is one.
     Status(u16, Option<&'static str>),
+    /// It is done, but whoever asked for it does not learn that: the answer is this status.
+    Unheard(u16),
     /// No answer at all, until the double is dropped.
     Hang,
     /// An answer whose bytes are not what was stored; of a pack, its last object is stored with another byte.
@@ -173,6 +175,10 @@ fn answer(mut request: Request, state: &Mutex<State>) {
             return;
         }
         Some(Mishap::Status(status, _)) => error(status, "On cue"),
+        Some(Mishap::Unheard(status)) => {
+            routes::respond(&request, body, &mut state);
+            error(status, "On cue")
+        }
         Some(Mishap::Unseen) => routes::unseen(&request, &body),
         Some(Mishap::Corrupt) | None => routes::respond(&request, body, &mut state),
         Some(Mishap::TakenOver) => {
@@ -199,7 +205,12 @@ fn answer(mut request: Request, state: &Mutex<State>) {
         // As real servers do: the encoding that GET would have.
         response.add_header(Header::from_bytes("Content-Encoding", "gzip").unwrap());
     }
-    if let Some(Mishap::Status(_, Some(secs))) = mishap {
+    let retry_after = match mishap {
+        Some(Mishap::Status(_, secs)) => secs,
+        Some(Mishap::Unheard(_)) => Some("0"),
+        _ => None,
+    };
+    if let Some(secs) = retry_after {
         response.add_header(Header::from_bytes("Retry-After", secs).unwrap());
     }
     // Whoever asked may be gone: that is one of the things to be tested.

@@ -76,6 +76,11 @@ impl FeedDouble {
         format!("{}/export", self.url)
     }
 
+    /// Where its export is without the line that says where it stands.
+    pub fn lines_url(&self) -> String {
+        format!("{}/lines", self.url)
+    }
+
     /// What it knows.
     pub fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
@@ -127,6 +132,9 @@ fn serve(stream: &TcpStream, state: &Mutex<State>) -> io::Result<()> {
 fn answer(url: &str, state: &mut State) -> (u16, Vec<u8>, bool) {
     let Some((_, after)) = url.split_once("after=") else {
         let (seq, lines) = &state.export;
+        if url == "/lines" {
+            return (200, lines.clone().into_bytes(), false);
+        }
         return (200, format!("{{\"type\":\"snapshot\",\"seq\":{seq}}}\n{lines}\n").into_bytes(), false);
     };
     let after: u64 = after.parse().unwrap();

@@ -7,11 +7,8 @@ use crate::{
     limits::HEAD_SKEW_SECS,
     ports::{ObjectStore, Platform},
     snapshot::{
-        delta,
-        directory::Directory,
-        head::{Head, HeadError},
-        index::Index,
-        object::{Digest, FormatError, HEAD_KEY, ObjectKind, ObjectName},
+        head::{Head, HeadError, check_named},
+        object::{HEAD_KEY, ObjectName},
     },
 };
 
@@ -47,7 +44,7 @@ impl<P: Platform> App<P> {
         // A head that cannot be read may name anything.
         let stored = self.stored_head().await?.transpose().map_err(|error| needed(error.to_string()))?;
         match self.newest(stored) {
-            Some(head) if named(&head).any(|needed| needed == name) => Err(needed(name.to_string())),
+            Some(head) if head.named().any(|needed| needed == name) => Err(needed(name.to_string())),
             _ => Ok(()),
         }
     }
@@ -82,31 +79,14 @@ impl<P: Platform> App<P> {
     /// Whether what every check needs is there and can be decoded: an isolate that starts with a head of other
     /// objects could answer nothing. The publisher has verified the shards.
     async fn check_complete(&self, head: &Head) -> Result<(), Reply> {
-        for name in named(head) {
+        for name in head.named() {
             let object = self.read_recent(name).await;
-            match object.and_then(|object| Ok(decodes(name.kind, object)?)) {
+            match object.and_then(|object| Ok(check_named(name.kind, object)?)) {
                 Ok(()) => {}
                 Err(LoadError::Store(error)) => return Err(Reply::error(unavailable(), error.to_string())),
                 Err(error) => return Err(Reply::error(NOT_COMPLETE, error.to_string())),
             }
         }
         Ok(())
-    }
-}
-
-/// The objects that a head names itself.
-fn named(head: &Head) -> impl Iterator<Item = ObjectName> + use<> {
-    let of = |kind: ObjectKind| move |digest: Digest| ObjectName { kind, digest };
-    let delta = head.delta.map(of(ObjectKind::Delta));
-    [of(ObjectKind::Index)(head.index), of(ObjectKind::Directory)(head.directory)].into_iter().chain(delta)
-}
-
-fn decodes(kind: ObjectKind, object: Vec<u8>) -> Result<(), FormatError> {
-    match kind {
-        ObjectKind::Index => Index::decode(object).map(drop),
-        ObjectKind::Directory => Directory::decode(&object).map(drop),
-        ObjectKind::Delta => delta::tables(&object).map(drop),
-        // Read in place, when they are asked for.
-        ObjectKind::Shard | ObjectKind::Page => Ok(()),
     }
 }

@@ -1,5 +1,9 @@
 //! `admit`: the native command that makes keys and tokens, publishes snapshots and explains them.
 
+// First, because its macros are used in all others.
+#[macro_use]
+mod output;
+
 mod diff;
 mod gc;
 mod generate;
@@ -67,7 +71,7 @@ fn main() -> ExitCode {
         Command::Schema(args) => schema::run(&args).map(|()| ExitCode::SUCCESS),
     };
     match outcome {
-        Ok(code) => code,
+        Ok(code) => output::exit_code(code),
         Err(error) => {
             // `{:#}` prints the whole chain on one line: what was tried, then why it failed.
             eprintln!("admit: {error:#}");

@@ -92,8 +92,11 @@ fn compact_tree(
     let numbers: Vec<usize> = touched.keys().copied().collect();
     let written = merge.all(&numbers, bits)?;
     let written_bytes: u64 = written.iter().flat_map(|shard| &shard.parts).map(|(_, _, bytes)| bytes).sum();
-    // The average of those that were touched stands for all.
-    let estimated_bytes = written_bytes * shards.len() as u64 / (numbers.len() as u64).max(1);
+    // For those that were not touched stands the average of what the others were before: what one customer has
+    // brought must not be counted for every shard.
+    let old_bytes: u64 = written.iter().map(|shard| shard.old_bytes).sum();
+    let untouched = (shards.len() - numbers.len()) as u64;
+    let estimated_bytes = written_bytes + old_bytes * untouched / (numbers.len() as u64).max(1);
     let wanted_bits = shard_bits(estimated_bytes, Some(bits))?;
     let (written, new_bits) = if wanted_bits > bits {
         (merge.all(&(0..shards.len()).collect::<Vec<_>>(), wanted_bits)?, wanted_bits)
@@ -145,6 +148,8 @@ struct Merged {
     number: usize,
     /// The shards that it was written to: number, name, size in bytes.
     parts: Vec<(usize, ObjectName, u64)>,
+    /// What it was before, in bytes.
+    old_bytes: u64,
     grown: i64,
 }
 
@@ -213,6 +218,7 @@ impl<R: Fn(ObjectName) -> io::Result<Vec<u8>> + Sync, S: ObjectSink> Merge<'_, R
             parts.push((number, name, object.len() as u64));
             self.sink.store(name, object)?;
         }
-        Ok(Merged { number, parts, grown })
+        let old_bytes = object.as_ref().map_or(0, Vec::len) as u64;
+        Ok(Merged { number, parts, old_bytes, grown })
     }
 }

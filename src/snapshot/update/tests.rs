@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::snapshot::{
-    build::{MemorySink, ObjectSink, ShardBits, build_ndjson},
+    build::{MemorySink, ObjectSink, SHARD_TARGET_BYTES, ShardBits, build_ndjson},
     change,
     directory::Directory,
     head::Head,
@@ -326,6 +326,27 @@ fn shards_that_have_grown_are_cut_and_every_customer_is_found_again() {
     let whole = build_ndjson(text.as_bytes(), NOW).unwrap();
     assert!(ShardBits::of(&edge.index()).customers >= 4);
     assert_eq!(edge.head.index, whole.index, "as a publish of the whole, to the byte");
+    edge.assert_is(&lines);
+}
+
+#[test]
+fn one_large_customer_does_not_cut_every_shard() {
+    let mut lines = fixed();
+    lines.push(item(1, "t", &[]));
+    lines.extend((0..9_000).map(|number| customer(number, 5, 4)));
+    let (mut edge, mut content) = Edge::of(&lines);
+    let before = ShardBits::of(&edge.index());
+    assert!(before.customers >= 4);
+    let large = customer(9_000, 5, 60_000);
+    content.apply(&[parsed(2, &[&large], &[])], "feed", NOW, &mut Problems::default()).unwrap();
+    let bytes = content.delta().size_bytes();
+    assert!(bytes > 4 * SHARD_TARGET_BYTES, "{bytes}");
+    let then = content.clone();
+    let compacted = edge.compact(&mut content, &then);
+    assert_eq!(ShardBits::of(&edge.index()), before);
+    let shards = compacted.objects.iter().filter(|(name, _)| name.kind == ObjectKind::Shard).count();
+    assert_eq!(shards, 1);
+    lines.push(large);
     edge.assert_is(&lines);
 }
 

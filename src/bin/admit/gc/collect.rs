@@ -21,15 +21,12 @@ use serde::Serialize;
 use crate::{
     head::{Published, published},
     progress::Progress,
-    store::{
-        Store,
-        reach::{named, reach},
-    },
+    store::{Store, reach::reach},
 };
 
 /// How long an edge may go on answering from a version that was replaced, and some more: KV shows a new head
 /// everywhere in about a minute, an isolate looks for it within another, and where KV remembers of a new
-/// object that it is not there, for five minutes, the version before goes on answering.
+/// object that it is not there, for half a minute, the version before goes on answering.
 pub const GRACE_MIN_SECS: i64 = 600;
 
 /// How many versions are kept unless another number is asked for.
@@ -183,7 +180,7 @@ fn live<'h>(store: &Store, head: &Head, kept: impl Iterator<Item = &'h Head>) ->
         let index = ObjectName { kind: ObjectKind::Index, digest: version.index };
         // Of versions with one index the shards are the same.
         if live.contains(&index) {
-            live.extend(named(version));
+            live.extend(version.named());
         } else {
             live.extend(reach(store, version).with_context(|| {
                 format!("version {} is kept, but cannot be read: nothing was deleted", version.seq)

@@ -33,7 +33,7 @@ use crate::{
     key::PrivateKey,
     publish::upload::{Mode, Objects, upload},
     rollback,
-    store::{NewHead, Object, garbage::forget, reach::named, reach::reach},
+    store::{NewHead, Object, garbage::forget, reach::reach},
 };
 
 const START: i64 = 1_700_000_000;
@@ -196,7 +196,7 @@ impl Model {
         let name = ObjectName::of(ObjectKind::Delta, &delta);
         let (seq, published_at) = (current.seq + 1, Some(self.now()));
         let head = Head { seq, published_at, delta: Some(name.digest), ..current.clone() };
-        forget(store, &named(&head).into_iter().collect())?;
+        forget(store, &head.named().collect())?;
         store.put_objects(&[(name, delta)])?;
         store.put_head(NewHead { jws: &self.sign(&head)?, follows: Some(&current), key: &self.key() })
     }
@@ -370,8 +370,9 @@ fn what_cannot_be_read_stops_it_before_anything_is_written() {
 #[test]
 fn the_least_grace_is_longer_than_an_edge_holds_a_replaced_head() {
     // What an edge's KV cache holds, until an isolate looks for a new head, and that KV itself shows it; then an
-    // object of the new version that it does not see yet, and the answer before which it looks again.
-    let secs = limits::HEAD_CACHE_TTL_SECS + limits::OBJECT_CACHE_TTL_SECS;
+    // object of the new version that a cache says is not there - what it has of objects may be a day old, but
+    // such an answer is asked for again -, and the answer before which the isolate looks again.
+    let secs = limits::HEAD_CACHE_TTL_SECS + limits::HEAD_CACHE_TTL_SECS;
     let held = secs.cast_signed() + limits::HEAD_STALE_SECS + 60 + limits::UNREADABLE_SECS;
     assert!(held < collect::GRACE_MIN_SECS, "{held}");
 }

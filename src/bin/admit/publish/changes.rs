@@ -58,6 +58,8 @@ pub enum End {
         /// The one that came.
         found: u64,
     },
+    /// The connection broke off.
+    BrokenOff(io::Error),
     /// A line is no change.
     NoChange(LineError),
     /// A change does not fit what it is to change.
@@ -76,6 +78,7 @@ impl std::fmt::Display for End {
                 formatter,
                 "expected change {expected}, found {found}: without what lies between, changes would be lost"
             ),
+            Self::BrokenOff(error) => error.fmt(formatter),
             Self::NoChange(error) => error.fmt(formatter),
             Self::Wrong { seq, error } => write!(formatter, "change {seq}: {error}"),
         }
@@ -85,11 +88,19 @@ impl std::fmt::Display for End {
 /// Reads what follows the origin's count `after`, at most [`BATCH_MAX`] changes.
 ///
 /// # Errors
-/// The feed cannot be read on. What was read before that is lost, and can be read again.
+/// Not even one change can be read.
 pub fn read(feed: &mut Feed<impl io::BufRead>, after: u64) -> io::Result<Batch> {
     let (mut batch, mut last) = (Batch::default(), after);
     while batch.changes.len() < BATCH_MAX {
-        match feed.next_change()? {
+        let next = match feed.next_change() {
+            Err(error) if batch.changes.is_empty() => return Err(error),
+            Err(error) => {
+                batch.end = Some(End::BrokenOff(error));
+                break;
+            }
+            Ok(next) => next,
+        };
+        match next {
             None => break,
             Some(Err(error)) => {
                 batch.end = Some(End::NoChange(error));
@@ -163,6 +174,12 @@ pub fn next_head(
     };
     let seq = Seq::after(current, origin_seq);
     Ok((seq.of(Head { as_of, index, directory, delta, ..current.clone() }), objects))
+}
+
+/// When the data was true, as of a change that is published at `now`. An origin whose clock runs ahead must not
+/// keep its changes from edges, which take nothing from the future.
+pub fn as_of(last: &Change, now: UnixSecs) -> UnixSecs {
+    last.as_of.map_or(now, |as_of| as_of.resolve(now).min(now))
 }
 
 /// The head after a compaction.
@@ -256,7 +273,10 @@ fn apply_all(args: &Args, place: &str, content: &mut Content, after: u64) -> Res
         applied.repeated += batch.repeated;
         if let Some(last) = batch.changes.last() {
             applied.last = Some(last.seq);
-            applied.as_of = last.as_of.map(|as_of| as_of.resolve(now));
+            applied.as_of = Some(as_of(last, now));
+        }
+        if let Some(End::BrokenOff(error)) = batch.end {
+            return Err(error).with_context(|| place.to_owned());
         }
         applied.end = batch.end;
         if applied.end.is_some() || batch.changes.len() < BATCH_MAX {

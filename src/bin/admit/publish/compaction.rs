@@ -71,8 +71,8 @@ impl Compaction {
 }
 
 fn write(store: &Store, kept: &Kept, compacted: &Compacted) -> Result<()> {
-    // A shard may have become what it was in an older version, and be there: that is not looked up, because
-    // there are few.
+    // Nothing is taken for granted: a shard may have become what it was in an older version, or lie there since
+    // an attempt that failed. If there are more than a few, they are looked up as those of the whole are.
     upload(store, &kept.objects(&compacted.objects), kept.published(), Mode::Upload)?;
     Ok(())
 }

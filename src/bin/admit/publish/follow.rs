@@ -16,8 +16,8 @@ use indicatif::{HumanBytes, HumanCount};
 
 use super::{
     Args, EXIT_DATA, Lease,
-    changes::{Batch, End, apply, compacted_head, next_head, read},
-    compaction::Compaction,
+    changes::{Batch, End, apply, as_of, compacted_head, next_head, read},
+    compaction::{Compaction, Done},
     publisher::{Broken, Publisher},
     seq::Seq,
     whole::{self, Ended, Version},
@@ -25,7 +25,7 @@ use super::{
 use crate::{
     origin::{self, Answer, Origin},
     progress::now,
-    store::LeaseHeld,
+    store::{LeaseHeld, Object, is_shut_out},
     token::now_unix_secs,
 };
 
@@ -71,6 +71,12 @@ struct Follower<'a> {
     failures: u32,
     /// Where the origin stood when the whole was published because the feed could not be used.
     whole_at: Option<u64>,
+    /// The shards of a compaction are in use here, but no published head names them yet.
+    is_base_due: bool,
+    /// The head that was sent last, unless it is known to be published.
+    attempted: Option<Head>,
+    /// Writes of the last attempt.
+    writes: usize,
 }
 
 impl<'a> Follower<'a> {
@@ -90,6 +96,9 @@ impl<'a> Follower<'a> {
             gaps: 0,
             failures: 0,
             whole_at: None,
+            is_base_due: false,
+            attempted: None,
+            writes: 0,
         })
     }
 
@@ -123,6 +132,9 @@ impl<'a> Follower<'a> {
                     return Ok(Some("the feed goes on leaving something out".to_owned()));
                 }
                 sleep(Duration::from_secs(1));
+            }
+            Some(End::BrokenOff(error)) => {
+                return self.pause(&Error::new(error).context(origin.url().to_owned()), None);
             }
             Some(end) => return Ok(Some(end.to_string())),
             None => {
@@ -172,74 +184,17 @@ impl<'a> Follower<'a> {
     /// what is published stays right as far as it goes.
     ///
     /// # Errors
-    /// Somebody else publishes now.
+    /// Somebody else publishes now, or the store no longer lets this publisher in.
     fn publish(&mut self, batch: &Batch) -> Result<()> {
-        let mut failures = 0;
-        while let Err(error) = self.try_publish(batch) {
-            if error.is::<LeaseHeld>() || !self.is_head_ours().unwrap_or(true) {
-                return Err(error);
-            }
-            let pause = Duration::from_secs(1 << failures.min(5)).min(PAUSE_MAX);
-            failures += 1;
-            eprintln!("warning: {error:#}; publishing again in {} s", pause.as_secs());
-            sleep(pause);
-        }
-        Ok(())
-    }
-
-    /// The store was away for longer than a lease lasts. If nobody else has taken it meanwhile, this follower
-    /// goes on; what a compaction has written may have been collected since, so that it begins anew.
-    fn take_lease_again(&mut self) -> Result<()> {
-        self.lease.take_again(&self.publisher.store)?;
-        self.compaction = None;
-        Ok(())
-    }
-
-    /// Whether the published head is the last one of this follower.
-    fn is_head_ours(&self) -> Result<bool> {
-        Ok(self.publisher.head(Broken::PassOver)?.is_none_or(|head| head.seq <= self.head.seq))
-    }
-
-    fn try_publish(&mut self, batch: &Batch) -> Result<()> {
-        let Some(last) = batch.changes.last() else { return Ok(()) };
-        if self.lease.check(&self.publisher.store).is_err() {
-            self.take_lease_again()?;
-        }
-        sleep(self.every().saturating_sub(self.published_at.elapsed()));
         let started = now();
-        let moment = now_unix_secs()?;
-        let as_of = last.as_of.map_or(moment, |as_of| as_of.resolve(moment));
-        let mut bytes = self.content.delta().size_bytes();
-        let mut is_base = false;
-        while bytes > DELTA_MAX_BYTES {
-            // Too much for a delta: the shards have to be written first.
-            let done = match self.compaction.take() {
-                Some(compaction) => compaction,
-                None => self.begin_compaction(),
-            };
-            let done = done.wait(&self.publisher)?;
-            self.content.compacted(&done.then);
-            self.head = compacted_head(&self.head, &done);
-            self.index = done.index;
-            self.head.index = done.compacted.index;
-            bytes = self.content.delta().size_bytes();
-            is_base = true;
-        }
-        let current = self.head.clone();
-        let (next, objects) = next_head(&self.content, &current, current.index, last.seq, as_of)?;
-        let writes = objects.len() + 1;
-        self.head = if is_base {
-            self.publisher.put_all(objects)?;
-            self.publisher.publish_base(next, Some(&current))?
-        } else {
-            self.publisher.publish_delta(next, objects, &current)?
-        };
-        self.published_at = now();
+        self.until_published(|follower| follower.try_publish(batch))?;
+        let bytes = self.content.delta().size_bytes();
         println!(
-            "Published seq {}, as of {}: {} changes, {writes} writes, delta {}, {:.3} s",
+            "Published seq {}, as of {}: {} changes, {} writes, delta {}, {:.3} s",
             self.head.seq,
-            iso8601(as_of, 0),
+            iso8601(self.head.as_of, 0),
             HumanCount(batch.changes.len() as u64),
+            self.writes,
             HumanBytes(bytes as u64),
             started.elapsed().as_secs_f64()
         );
@@ -248,6 +203,92 @@ impl<'a> Follower<'a> {
             self.compaction = Some(self.begin_compaction());
         }
         Ok(())
+    }
+
+    /// Publishes by `attempt`, again and again while the store does not answer.
+    fn until_published(&mut self, attempt: impl Fn(&mut Self) -> Result<()>) -> Result<()> {
+        let mut failures = 0;
+        loop {
+            let Err(error) = self.hold_lease().and_then(|()| attempt(self)) else { return Ok(()) };
+            if error.is::<LeaseHeld>() || is_shut_out(&error) {
+                return Err(error);
+            }
+            // It may have been published although the answer was lost.
+            if let Ok(Some(head)) = self.publisher.head(Broken::PassOver) {
+                if self.attempted.as_ref().is_some_and(|attempted| says_the_same(attempted, &head)) {
+                    self.have_published(head);
+                    return Ok(());
+                }
+                if head.seq > self.head.seq {
+                    return Err(error);
+                }
+            }
+            let pause = Duration::from_secs(1 << failures.min(5)).min(PAUSE_MAX);
+            failures += 1;
+            eprintln!("warning: {error:#}; publishing again in {} s", pause.as_secs());
+            sleep(pause);
+        }
+    }
+
+    /// If the store was away for longer than a lease lasts and nobody else has taken it meanwhile, this
+    /// follower takes it again and goes on. What a compaction has written may have been collected since, so
+    /// that it begins anew.
+    fn hold_lease(&mut self) -> Result<()> {
+        if self.lease.check(&self.publisher.store).is_ok() {
+            return Ok(());
+        }
+        self.lease.take_again(&self.publisher.store)?;
+        self.compaction = None;
+        if self.is_base_due {
+            return Err(LeaseHeld::new_shards_may_be_gone().into());
+        }
+        Ok(())
+    }
+
+    fn try_publish(&mut self, batch: &Batch) -> Result<()> {
+        let Some(last) = batch.changes.last() else { return Ok(()) };
+        sleep(self.every().saturating_sub(self.published_at.elapsed()));
+        let moment = now_unix_secs()?;
+        while self.content.delta().size_bytes() > DELTA_MAX_BYTES {
+            // Too much for a delta: the shards have to be written first.
+            let compaction = match self.compaction.take() {
+                Some(compaction) => compaction,
+                None => self.begin_compaction(),
+            };
+            let done = compaction.wait(&self.publisher)?;
+            self.have_compacted(done);
+        }
+        let as_of = as_of(last, moment);
+        let (next, objects) = next_head(&self.content, &self.head, self.head.index, last.seq, as_of)?;
+        self.put(next, objects)
+    }
+
+    fn put(&mut self, next: Head, objects: Vec<Object>) -> Result<()> {
+        self.writes = objects.len() + 1;
+        self.attempted = Some(next.clone());
+        let published = if self.is_base_due {
+            self.publisher.put_all(objects)?;
+            self.publisher.publish_base(next, Some(&self.head))?
+        } else {
+            self.publisher.publish_delta(next, objects, &self.head)?
+        };
+        self.have_published(published);
+        Ok(())
+    }
+
+    fn have_published(&mut self, head: Head) {
+        self.head = head;
+        self.attempted = None;
+        self.is_base_due = false;
+        self.published_at = now();
+    }
+
+    /// Goes on from shards that a compaction has written. Until a head names them, nothing else may be published.
+    fn have_compacted(&mut self, done: Done) {
+        self.content.compacted(&done.then);
+        self.head = Head { index: done.compacted.index, ..compacted_head(&self.head, &done) };
+        self.index = done.index;
+        self.is_base_due = true;
     }
 
     fn begin_compaction(&self) -> Compaction {
@@ -265,26 +306,25 @@ impl<'a> Follower<'a> {
                 return Ok(());
             }
         };
-        self.content.compacted(&done.then);
-        let current = self.head.clone();
-        let base = compacted_head(&current, &done);
-        sleep(self.every().saturating_sub(self.published_at.elapsed()));
-        // The same data in other objects: the same seq, later.
-        let as_of = current.as_of.saturating_add(1);
-        let (next, objects) =
-            next_head(&self.content, &base, done.compacted.index, current.origin_seq(), as_of)?;
-        let seq = Seq { version: current.seq, origin: current.origin_seq() };
-        self.publisher.put_all(objects)?;
-        self.head = self.publisher.publish_base(seq.of(next), Some(&current))?;
-        self.index = done.index;
-        self.published_at = now();
+        let objects = done.compacted.objects.len();
+        self.have_compacted(done);
+        self.until_published(Self::try_publish_shards)?;
         println!(
             "Published seq {} with new shards: {} objects, delta {}",
             self.head.seq,
-            HumanCount(done.compacted.objects.len() as u64),
+            HumanCount(objects as u64),
             HumanBytes(self.content.delta().size_bytes() as u64)
         );
         Ok(())
+    }
+
+    fn try_publish_shards(&mut self) -> Result<()> {
+        sleep(self.every().saturating_sub(self.published_at.elapsed()));
+        // The same data in other objects: the same seq, later.
+        let (seq, origin) = (self.head.seq, self.head.origin_seq());
+        let as_of = self.head.as_of.saturating_add(1);
+        let (next, objects) = next_head(&self.content, &self.head, self.head.index, origin, as_of)?;
+        self.put(Seq { version: seq, origin }.of(next), objects)
     }
 
     /// Publishes the whole, because the feed cannot be used. Whether that was possible.
@@ -307,11 +347,17 @@ impl<'a> Follower<'a> {
                         .context("index")?,
                 );
                 self.content = Content::built(version.catalogue)?;
-                self.head = version.head;
+                self.have_published(version.head);
                 self.gaps = 0;
                 Ok(true)
             }
             Ended::Wrong | Ended::Done => Ok(false),
         }
     }
+}
+
+/// Whether two heads say the same of the data, whenever they were signed.
+fn says_the_same(left: &Head, right: &Head) -> bool {
+    let said = |head: &Head| (head.seq, head.origin_seq(), head.index, head.directory, head.delta);
+    said(left) == said(right)
 }

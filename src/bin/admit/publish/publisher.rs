@@ -15,7 +15,7 @@ use crate::{
     store::{
         NewHead, Object, Store,
         garbage::revive,
-        reach::{named, reach, read},
+        reach::{reach, read},
     },
 };
 
@@ -113,7 +113,7 @@ impl Publisher {
 
     fn publish(&self, mut head: Head, follows: Option<&Head>, is_kept: bool) -> Result<Head> {
         let Signer { key, path } = self.key.as_ref().context("a key is needed: --key")?;
-        revive(&self.store, &named(&head).into_iter().collect())?;
+        revive(&self.store, &head.named().collect())?;
         head.published_at = Some(self.store.now()?);
         let jws = key.sign(HEAD_TYPE, &serde_json::to_vec(&head)?)?;
         if is_kept {

@@ -8,7 +8,7 @@ use anyhow::{Result, bail};
 use crate::{
     parallel,
     progress::Progress,
-    store::{Batch, Checked, Object, Store, garbage::forget, retry::Patience},
+    store::{Batch, Checked, Object, Store, garbage::forget, reach::read, retry::Patience},
 };
 
 /// Batches that travel at the same time: enough to hide the way to the edge, few enough for any rate limit.
@@ -91,7 +91,7 @@ pub fn upload(
     if mode == Mode::Upload {
         let progress = Progress::new(missing.len(), bytes);
         let sent = parallel::for_each(&batches(&missing, store.batch()), THREADS, |batch| {
-            send(store, objects, batch, &progress)
+            send(store, objects, reached, batch, &progress)
         });
         progress.finish();
         sent?;
@@ -139,10 +139,13 @@ fn batches(objects: &[(ObjectName, u64)], batch: Batch) -> Vec<Vec<(ObjectName, 
 fn send(
     store: &Store,
     objects: &dyn Objects,
+    reached: &HashSet<ObjectName>,
     batch: &[(ObjectName, u64)],
     progress: &Progress,
 ) -> Result<()> {
-    let read = batch.iter().map(|(name, _)| Ok((*name, objects.read(*name)?)));
+    // What is published was not kept, and is stored again from where it is: the list of garbage has it in error.
+    let bytes = |name| if reached.contains(&name) { read(store, name) } else { objects.read(name) };
+    let read = batch.iter().map(|(name, _)| Ok((*name, bytes(*name)?)));
     store.put_objects(&read.collect::<Result<Vec<Object>>>()?)?;
     batch.iter().for_each(|(_, bytes)| progress.advance(*bytes));
     Ok(())

@@ -87,6 +87,12 @@ pub fn run(args: &Args, from: &str, publisher: &Publisher, lease: &Lease) -> Res
         build(args, from, source, None, &Forgotten)?;
         return Ok(Ended::Wrong);
     }
+    if args.follow && from_file.is_none() {
+        bail!(
+            "--follow: {from} has no snapshot line, so that nobody knows from which change on to follow; its \
+             seq says up to which change the export is complete"
+        );
+    }
     let mode = if args.dry_run { Mode::DryRun } else { Mode::Upload };
     if mode == Mode::Upload {
         lease.take(&publisher.store, args.force)?;

@@ -22,7 +22,7 @@ use super::{Store, reach::read};
 /// a later run.
 pub const LISTED_MAX: usize = 100_000;
 
-/// How long a deleted object is remembered: KV shows it for a minute, its caches at an edge for five.
+/// How long a deleted object is remembered: to publishers KV may go on showing it for a minute or two.
 const DELETED_SECS: i64 = 600;
 
 /// Objects that nothing referred to, or that are gone, and since when.

@@ -66,6 +66,21 @@ pub struct Reply {
     pub body: Vec<u8>,
 }
 
+/// What a service said when it did not do as asked.
+#[derive(Debug, thiserror::Error)]
+#[error("{text}")]
+struct Refusal {
+    status: StatusCode,
+    text: String,
+}
+
+/// Whether the token is not, or no longer, let in: that does not pass by waiting.
+pub fn is_shut_out(error: &anyhow::Error) -> bool {
+    error
+        .downcast_ref::<Refusal>()
+        .is_some_and(|refusal| matches!(refusal.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN))
+}
+
 impl Http {
     /// The service at `base_url`, asked with `token`.
     ///
@@ -131,7 +146,8 @@ impl Http {
     pub fn refusal(&self, call: Call<'_>, reply: &Reply) -> anyhow::Error {
         let said = said(&reply.body).unwrap_or_default();
         let (name, hint) = (self.service.name, (self.service.hint)(reply.status));
-        anyhow!("{} {}: {name} answered {}{said}{hint}", call.method(), call.path, reply.status)
+        let text = format!("{} {}: {name} answered {}{said}{hint}", call.method(), call.path, reply.status);
+        Refusal { status: reply.status, text }.into()
     }
 
     fn run<B: ureq::AsSendBody>(

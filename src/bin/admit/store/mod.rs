@@ -30,6 +30,7 @@ use anyhow::{Context, Result, bail};
 use self::{backend::Backend, dir::Dir, edge::Worker, garbage::Garbage, kv::Kv, lease::Tenure};
 pub use self::{
     backend::{Batch, Checked, Object},
+    http::is_shut_out,
     lease::{Guard, LeaseHeld},
 };
 use crate::token::now_unix_secs;

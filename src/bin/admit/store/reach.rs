@@ -17,7 +17,7 @@ use super::Store;
 /// # Errors
 /// The index or a page cannot be read, is not there, or is not what its name says.
 pub fn reach(store: &Store, head: &Head) -> Result<HashSet<ObjectName>> {
-    let mut reached: HashSet<_> = named(head).into_iter().collect();
+    let mut reached: HashSet<_> = head.named().collect();
     let index_name = ObjectName { kind: ObjectKind::Index, digest: head.index };
     let index = Index::decode(read(store, index_name)?).with_context(|| index_name.to_string())?;
     for tree in [Tree::Customers, Tree::Items] {
@@ -29,13 +29,6 @@ pub fn reach(store: &Store, head: &Head) -> Result<HashSet<ObjectName>> {
         reached.extend(pages.into_keys());
     }
     Ok(reached)
-}
-
-/// The objects that `head` itself names.
-pub fn named(head: &Head) -> Vec<ObjectName> {
-    let delta = head.delta.map(|digest| (ObjectKind::Delta, digest));
-    let named = [(ObjectKind::Index, head.index), (ObjectKind::Directory, head.directory)];
-    named.into_iter().chain(delta).map(|(kind, digest)| ObjectName { kind, digest }).collect()
 }
 
 /// An object that something published names.
