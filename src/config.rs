@@ -242,7 +242,7 @@ mod tests {
         };
         let defaults = origin(&[]);
         assert_eq!(defaults.url, "https://origin.example/api");
-        assert_eq!((defaults.timeout_ms, defaults.confirms_per_sec), (10_000, 20));
+        assert_eq!((defaults.timeout_ms, defaults.confirms_per_sec), (10_000, 100));
         let changed = origin(&[("CONFIRM_GRANTED_SECS", "0"), ("CONFIRM_TIMEOUT_MS", "500")]);
         assert_eq!(changed, OriginConfig { granted_secs: 0, confirm_timeout_ms: 500, ..defaults });
         let local = parse(&[("ORIGIN_URL", "http://127.0.0.1:8790")]).unwrap().origin.unwrap();

@@ -208,8 +208,9 @@ pub const CONFIRM_DENIALS: u8 = 2;
 pub const CONFIRM_GRANTED_SECS: u64 = 30;
 
 /// Denials that an isolate has confirmed in a second, unless the configuration says otherwise; twice as many at
-/// once. A hundred isolates that are flooded ask 2,000 times a second, which one SQLite answers.
-pub const CONFIRMS_PER_SEC: u32 = 20;
+/// once. A hundred isolates that are flooded ask 10,000 times a second in all. An origin for which that is too much
+/// sets less, or says so: 429, 503 and answers that take too long make each isolate leave it alone.
+pub const CONFIRMS_PER_SEC: u32 = 100;
 
 /// Denials of one customer that an isolate has confirmed at once: a page that checks all items of its list.
 pub const CUSTOMER_CONFIRMS: u32 = 20;
