@@ -221,11 +221,11 @@ pub const CUSTOMER_CONFIRMS_PER_SEC: u32 = 2;
 /// How long an origin that could not tell is not asked the same again: those who waited for its answer have none.
 pub const CONFIRM_UNKNOWN_MS: u64 = 1_000;
 
-/// What is remembered of the origin's answers, and how many of each customer: 4,096 x some 150 bytes = 0.6 MiB.
-pub const CONFIRMED_MAX: usize = 4_096;
+/// Places for what the origin said, and for customers: 1,024 x 72 bytes and 1,024 x 40, 112 KiB.
+pub const CONFIRMED_SLOTS: usize = 1_024;
 
-/// Bodies of remembered grants in all, some 3 KiB each.
-pub const CONFIRMED_MAX_BYTES: usize = 4 * 1024 * 1024;
+/// Longest body of a grant that is remembered, some 3 KiB each; longer ones are asked for again. 8 MiB in all.
+pub const CONFIRMED_BODY_MAX_BYTES: usize = 8 * 1024;
 
 /// Failures in a row that make the edge leave the origin alone.
 pub const BREAKER_FAILURES: u32 = 5;

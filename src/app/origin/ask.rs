@@ -15,8 +15,8 @@ use crate::{
     app::{App, seconds},
     config::OriginConfig,
     entitlement::Reason,
-    limits::{ORIGIN_ANSWER_MAX_BYTES, ORIGIN_LOST_MS, ORIGIN_RETRY_MS},
-    ports::{Origin as _, OriginAnswer, OriginBody, OriginError, OriginRequest, Platform},
+    limits::{ORIGIN_ANSWER_MAX_BYTES, ORIGIN_LOST_MS},
+    ports::{OriginAnswer, OriginBody, OriginError, OriginRequest, Platform},
     snapshot::time::UnixSecs,
 };
 
@@ -82,8 +82,8 @@ impl<P: Platform> App<P> {
 
     fn next_step(&self, question: &Question, request: &Request<'_>, config: &OriginConfig) -> Step {
         let now_ms = self.platform.now_ms();
-        let OriginState { reads, checks_budget, reads_budget, memory, .. } =
-            &mut self.state.borrow_mut().origin;
+        let origin = &mut self.state.borrow_mut().origin;
+        let OriginState { reads, checks_budget, reads_budget, memory, .. } = origin;
         if let Some(check) = question.check {
             if let Some(verdict) = memory.get(check, now_ms).filter(|_| !question.insists) {
                 return Step::Answer(check_reply(verdict, question, request));
@@ -115,36 +115,21 @@ impl<P: Platform> App<P> {
         request: &Request<'_>,
         config: &OriginConfig,
     ) -> (Result<OriginAnswer, OriginError>, Option<String>) {
-        let url = sent::url(config, request);
         let id = self.request_id();
         let mut headers = sent::headers(request, &id, true);
         headers.push(("accept", Cow::Borrowed("application/json")));
-        let start_ms = self.platform.now_ms();
-        let mut is_first = true;
-        let answer = loop {
-            let spent_ms = self.platform.now_ms().saturating_sub(start_ms);
-            let asked = OriginRequest {
-                method: "GET",
-                url: &url,
-                headers: &headers,
-                timeout_ms: config.confirm_timeout_ms.saturating_sub(spent_ms).max(1),
-                limit_bytes: ORIGIN_ANSWER_MAX_BYTES,
-            };
-            let answer = self.platform.origin().send(&asked, OriginBody::Empty).await;
-            let broke = matches!(answer, Err(OriginError::Broken(_) | OriginError::Unreachable(_)));
-            let is_late = self.platform.now_ms().saturating_sub(start_ms) + ORIGIN_RETRY_MS
-                > config.confirm_timeout_ms / 2;
-            if !is_first || !broke || is_late {
-                break answer;
-            }
-            is_first = false;
-            self.platform.sleep(ORIGIN_RETRY_MS).await;
+        let asked = OriginRequest {
+            method: "GET",
+            url: &sent::url(config, request),
+            headers: &headers,
+            timeout_ms: config.confirm_timeout_ms,
+            limit_bytes: ORIGIN_ANSWER_MAX_BYTES,
         };
-        let problem = match &answer {
-            Err(error) => Some(error.to_string()),
-            Ok(answer) => (!sent::is_of_the_api(answer) || answer.status >= 500)
-                .then(|| format!("an answer that is none: status {}", answer.status)),
-        };
+        let answer = self.send_in_turn(asked, OriginBody::Empty, Some(OriginBody::Empty)).await;
+        let problem = sent::problem(&answer).or_else(|| match &answer {
+            Ok(OriginAnswer { status: status @ 500.., .. }) => Some(format!("status {status}")),
+            _ => None,
+        });
         (answer, problem)
     }
 }
@@ -170,7 +155,9 @@ fn settle(
 /// of it must let nobody in, a 404 turn nobody away, and what it thinks of the token, which is good here, must
 /// log nobody out.
 fn verdict(answer: &OriginAnswer, item_id: i64, now: UnixSecs) -> Verdict {
-    let json = || serde_json::from_slice::<Value>(&answer.body).unwrap_or_default();
+    // As text: the other reader of serde_json would be there for this alone.
+    let text = std::str::from_utf8(&answer.body).unwrap_or_default();
+    let json = || serde_json::from_str::<Value>(text).unwrap_or_default();
     let is_json = is_json(answer.header("content-type"));
     match answer.status {
         200 if is_json => {

@@ -3,6 +3,8 @@
 
 use std::borrow::Cow;
 
+use futures_util::{FutureExt as _, future::LocalBoxFuture};
+
 use super::sent;
 use crate::{
     api::{
@@ -84,50 +86,54 @@ impl<P: Platform> App<P> {
         held: &Held,
         body: &mut impl RequestBody<Stream = StreamOf<P>>,
     ) -> Result<OriginAnswer, OriginError> {
-        let url = sent::url(config, request);
-        let headers = sent::headers(request, request_id, is_signed);
         let may_repeat = !request.passed("idempotency-key").is_empty();
-        let start_ms = self.platform.now_ms();
-        let mut is_first = true;
-        loop {
+        let mut payload = |keep| match held {
+            Held::Empty => Some(OriginBody::Empty),
+            Held::Whole(bytes) => Some(OriginBody::Whole(bytes)),
+            Held::Arriving => body.stream(keep).map(OriginBody::Stream),
+        };
+        let Some(first) = payload(may_repeat) else {
+            return Err(OriginError::Unreachable("the body cannot be sent".to_owned()));
+        };
+        let second = if may_repeat { payload(false) } else { None };
+        let sent = OriginRequest {
+            method: request.method,
+            url: &sent::url(config, request),
+            headers: &sent::headers(request, request_id, is_signed),
+            timeout_ms: config.timeout_ms,
+            limit_bytes: ORIGIN_ANSWER_MAX_BYTES,
+        };
+        self.send_in_turn(sent, first, second).await
+    }
+
+    /// Sends a request; with a second body, once more if the connection broke early enough.
+    pub(super) fn send_in_turn<'a>(
+        &'a self,
+        mut request: OriginRequest<'a>,
+        first: OriginBody<'a, StreamOf<P>>,
+        second: Option<OriginBody<'a, StreamOf<P>>>,
+    ) -> LocalBoxFuture<'a, Result<OriginAnswer, OriginError>> {
+        async move {
+            let start_ms = self.platform.now_ms();
+            let answer = self.platform.origin().send(&request, first).await;
             let spent_ms = self.platform.now_ms().saturating_sub(start_ms);
-            let sent = OriginRequest {
-                method: request.method,
-                url: &url,
-                headers: &headers,
-                timeout_ms: config.timeout_ms.saturating_sub(spent_ms).max(1),
-                limit_bytes: ORIGIN_ANSWER_MAX_BYTES,
-            };
-            let payload = match held {
-                Held::Empty => OriginBody::Empty,
-                Held::Whole(bytes) => OriginBody::Whole(bytes),
-                Held::Arriving => match body.stream(may_repeat && is_first) {
-                    Some(stream) => OriginBody::Stream(stream),
-                    None => return Err(OriginError::Unreachable("the body cannot be sent".to_owned())),
-                },
-            };
-            let answer = self.platform.origin().send(&sent, payload).await;
             let broke = matches!(answer, Err(OriginError::Broken(_) | OriginError::Unreachable(_)));
-            let is_late = self.platform.now_ms().saturating_sub(start_ms) > config.timeout_ms / 2;
-            if !may_repeat || !is_first || !broke || is_late {
+            let (true, Some(second)) = (broke && spent_ms < request.timeout_ms / 2, second) else {
                 return answer;
-            }
-            is_first = false;
+            };
             let jitter_ms = self.platform.entropy().random().first().copied().unwrap_or_default();
             self.platform.sleep(ORIGIN_RETRY_MS + u64::from(jitter_ms)).await;
+            let spent_ms = self.platform.now_ms().saturating_sub(start_ms);
+            request.timeout_ms = request.timeout_ms.saturating_sub(spent_ms).max(1);
+            self.platform.origin().send(&request, second).await
         }
+        .boxed_local()
     }
 
     fn write_reply(&self, answer: Result<OriginAnswer, OriginError>) -> Reply {
         let now_ms = self.platform.now_ms();
         let origin = &mut self.state.borrow_mut().origin;
-        let problem = match &answer {
-            Ok(answer) if !sent::is_of_the_api(answer) => {
-                Some(format!("an answer that is none: status {}", answer.status))
-            }
-            Ok(_) => None,
-            Err(error) => Some(error.to_string()),
-        };
+        let problem = sent::problem(&answer);
         let is_failure = problem.is_some() || matches!(&answer, Ok(answer) if is_of_a_gateway(answer.status));
         if is_failure {
             origin.writes.failed(now_ms);

@@ -1,17 +1,15 @@
 //! What the origin said a moment ago, who is asking, and who has asked how often.
 
-use std::{collections::BTreeMap, rc::Rc};
-
-use lru::LruCache;
+use std::rc::Rc;
 
 use super::bucket::Bucket;
 use crate::{
     config::OriginConfig,
     limits::{
-        CONFIRM_DENIALS, CONFIRM_UNKNOWN_MS, CONFIRMED_MAX, CONFIRMED_MAX_BYTES, CUSTOMER_CONFIRMS,
+        CONFIRM_DENIALS, CONFIRM_UNKNOWN_MS, CONFIRMED_BODY_MAX_BYTES, CONFIRMED_SLOTS, CUSTOMER_CONFIRMS,
         CUSTOMER_CONFIRMS_PER_SEC,
     },
-    snapshot::key::EntryKey,
+    snapshot::key::{EntryKey, mix},
 };
 
 /// A check: the customer, and the item.
@@ -31,53 +29,72 @@ pub enum Verdict {
 }
 
 #[derive(Clone, Debug)]
-enum Entry {
-    Verdict {
-        verdict: Verdict,
-        /// How often it was given in a row.
-        times: u8,
-        until_ms: u64,
-    },
-    Customer(Bucket),
+struct Said {
+    check: Check,
+    verdict: Verdict,
+    /// How often in a row.
+    times: u8,
+    until_ms: u64,
 }
 
-/// The memory of an isolate. Plain data, bounded.
-#[derive(Debug)]
+/// The memory of an isolate. Every check has one place, where the next one that has the same place takes over:
+/// whatever is forgotten is asked again.
+#[derive(Debug, Default)]
 pub struct Memory {
-    // Customers' buckets lie under item 0, which there is none of.
-    entries: LruCache<Check, Entry>,
-    bodies_bytes: usize,
-    /// Checks that a request is asking, and when it is given up.
-    asking: BTreeMap<Check, u64>,
+    said: Slots<Said>,
+    customers: Slots<(EntryKey, Bucket)>,
+    /// Checks that a request is asking, and when it is given up. No more than may be asked in their time.
+    asking: Vec<(Check, u64)>,
     /// Counts how often everything was forgotten: what was asked before that may not be true any more.
     generation: u32,
 }
 
-impl Default for Memory {
+#[derive(Debug)]
+struct Slots<T>(Vec<Option<T>>);
+
+impl<T> Default for Slots<T> {
     fn default() -> Self {
-        Self {
-            entries: LruCache::unbounded(),
-            bodies_bytes: 0,
-            asking: BTreeMap::new(),
-            generation: 0,
+        Self(Vec::new())
+    }
+}
+
+impl<T> Slots<T> {
+    fn get(&self, (customer, item): Check) -> Option<&T> {
+        self.0.get(place(customer, item))?.as_ref()
+    }
+
+    fn set(&mut self, (customer, item): Check, value: T) {
+        // Nothing until the first denial.
+        if self.0.is_empty() {
+            self.0.resize_with(CONFIRMED_SLOTS, || None);
+        }
+        if let Some(slot) = self.0.get_mut(place(customer, item)) {
+            *slot = Some(value);
         }
     }
+}
+
+/// A customer's key is a part of a SHA-256: any bytes of it are as good as others.
+fn place(EntryKey(customer): EntryKey, item: i64) -> usize {
+    let customer = customer.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+    let mixed = mix(customer ^ item.cast_unsigned());
+    usize::try_from(mixed % CONFIRMED_SLOTS as u64).unwrap_or(0)
 }
 
 impl Memory {
     /// What need not be asked again. A denial only if the origin has given it twice: the first may have been
     /// asked for before this check's customer bought.
-    pub fn get(&mut self, check: Check, now_ms: u64) -> Option<Verdict> {
-        match self.entries.get(&check)? {
-            Entry::Verdict { verdict, times, until_ms } if now_ms < *until_ms => {
-                let is_enough = match verdict {
-                    Verdict::Denied | Verdict::NoItem => *times >= CONFIRM_DENIALS,
-                    Verdict::Granted(..) | Verdict::Unknown => true,
-                };
-                is_enough.then(|| verdict.clone())
-            }
-            _ => None,
-        }
+    pub fn get(&self, check: Check, now_ms: u64) -> Option<Verdict> {
+        let said = self.said(check, now_ms)?;
+        let is_enough = match said.verdict {
+            Verdict::Denied | Verdict::NoItem => said.times >= CONFIRM_DENIALS,
+            Verdict::Granted(..) | Verdict::Unknown => true,
+        };
+        is_enough.then(|| said.verdict.clone())
+    }
+
+    fn said(&self, check: Check, now_ms: u64) -> Option<&Said> {
+        self.said.get(check).filter(|said| said.check == check && now_ms < said.until_ms)
     }
 
     /// Remembers what the origin said, unless everything was forgotten since it was asked.
@@ -92,36 +109,25 @@ impl Memory {
         if generation != self.generation {
             return;
         }
-        let until_ms = match &verdict {
+        let for_ms = match &verdict {
+            Verdict::Granted(body, _) if body.len() > CONFIRMED_BODY_MAX_BYTES => return,
             Verdict::Granted(_, expires_at) => {
                 let end_ms = u64::try_from(*expires_at).unwrap_or(0).saturating_mul(1_000);
-                end_ms.min(now_ms.saturating_add(config.granted_secs.saturating_mul(1_000)))
+                end_ms.saturating_sub(now_ms).min(config.granted_secs.saturating_mul(1_000))
             }
-            Verdict::Denied | Verdict::NoItem => now_ms.saturating_add(config.denied_ms),
-            Verdict::Unknown => now_ms.saturating_add(CONFIRM_UNKNOWN_MS),
+            Verdict::Denied | Verdict::NoItem => config.denied_ms,
+            Verdict::Unknown => CONFIRM_UNKNOWN_MS,
         };
-        let times = match self.entries.peek(&check) {
-            Some(Entry::Verdict { verdict: before, times, until_ms })
-                if *before == verdict && now_ms < *until_ms =>
-            {
-                times.saturating_add(1)
-            }
-            _ => 1,
-        };
-        self.put(check, Entry::Verdict { verdict, times, until_ms });
+        let before = self.said(check, now_ms).filter(|said| said.verdict == verdict);
+        let times = before.map_or(1, |said| said.times.saturating_add(1));
+        self.said.set(check, Said { check, verdict, times, until_ms: now_ms.saturating_add(for_ms) });
     }
 
-    /// Something was written: what was remembered may not be true any more.
+    /// Something was written: what was remembered may not be true any more. Who has asked how often stays: a
+    /// write is no way round the budget.
     pub fn forget(&mut self) {
         self.generation = self.generation.wrapping_add(1);
-        let customers = std::mem::replace(&mut self.entries, LruCache::unbounded());
-        self.bodies_bytes = 0;
-        // A write is no way round the budget.
-        for (check, entry) in customers {
-            if matches!(entry, Entry::Customer(_)) {
-                self.entries.put(check, entry);
-            }
-        }
+        self.said = Slots::default();
     }
 
     /// Changes with each [`Self::forget`].
@@ -131,47 +137,27 @@ impl Memory {
 
     /// Whether a customer may ask now; that counts as having asked.
     pub fn may_ask(&mut self, customer: EntryKey, now_ms: u64) -> bool {
-        let key = (customer, 0);
-        let mut bucket = match self.entries.get(&key) {
-            Some(Entry::Customer(bucket)) => *bucket,
-            _ => Bucket::default(),
-        };
+        let known = self.customers.get((customer, 0)).filter(|(known, _)| *known == customer);
+        let mut bucket = known.map(|(_, bucket)| *bucket).unwrap_or_default();
         let may = bucket.take(now_ms, CUSTOMER_CONFIRMS_PER_SEC.into(), CUSTOMER_CONFIRMS.into());
-        self.put(key, Entry::Customer(bucket));
+        self.customers.set((customer, 0), (customer, bucket));
         may
     }
 
     /// Whether a request is asking this already, and has not been lost.
     pub fn is_asking(&self, check: Check, now_ms: u64) -> bool {
-        self.asking.get(&check).is_some_and(|until_ms| now_ms < *until_ms)
+        self.asking.iter().any(|(asked, until_ms)| *asked == check && now_ms < *until_ms)
     }
 
     /// A request asks this, until `until_ms` at the latest.
     pub fn begin(&mut self, check: Check, now_ms: u64, until_ms: u64) {
-        self.asking.retain(|_, until_ms| now_ms < *until_ms);
-        self.asking.insert(check, until_ms);
+        self.asking.retain(|(_, until_ms)| now_ms < *until_ms);
+        self.asking.push((check, until_ms));
     }
 
     /// A request has asked this.
     pub fn end(&mut self, check: Check) {
-        self.asking.remove(&check);
-    }
-
-    fn put(&mut self, check: Check, entry: Entry) {
-        self.bodies_bytes += size_bytes(&entry);
-        let before = self.entries.put(check, entry);
-        self.bodies_bytes -= before.as_ref().map_or(0, size_bytes);
-        while self.entries.len() > CONFIRMED_MAX || self.bodies_bytes > CONFIRMED_MAX_BYTES {
-            let Some((_, oldest)) = self.entries.pop_lru() else { break };
-            self.bodies_bytes -= size_bytes(&oldest);
-        }
-    }
-}
-
-fn size_bytes(entry: &Entry) -> usize {
-    match entry {
-        Entry::Verdict { verdict: Verdict::Granted(body, _), .. } => body.len(),
-        _ => 0,
+        self.asking.retain(|(asked, _)| *asked != check);
     }
 }
 
@@ -261,19 +247,15 @@ mod tests {
     #[test]
     fn bounded_in_number_and_in_bytes() {
         let mut memory = Memory::default();
-        let body: Rc<str> = "x".repeat(64 * 1024).into();
+        let body: Rc<str> = "x".repeat(CONFIRMED_BODY_MAX_BYTES).into();
         for id in 1..10_000 {
-            let verdict = if id % 3 == 0 {
-                Verdict::Granted(Rc::clone(&body), i64::MAX)
-            } else {
-                Verdict::Denied
-            };
-            insert(&mut memory, (ALICE, id), &verdict, 1_000);
-            memory.may_ask(EntryKey([u8::try_from(id % 200).unwrap(); 16]), 1_000);
-            assert!(memory.entries.len() <= CONFIRMED_MAX && memory.bodies_bytes <= CONFIRMED_MAX_BYTES);
+            insert(&mut memory, (ALICE, id), &Verdict::Granted(Rc::clone(&body), i64::MAX), 1_000);
+            assert!(memory.get((ALICE, id), 1_000).is_some());
         }
-        assert!(memory.get((ALICE, 9_999), 1_000).is_some());
-        memory.forget();
-        assert_eq!(memory.bodies_bytes, 0);
+        let known = (1..10_000).filter(|id| memory.get((ALICE, *id), 1_000).is_some()).count();
+        assert_eq!(known, CONFIRMED_SLOTS, "every place is used");
+        let longer: Rc<str> = "x".repeat(CONFIRMED_BODY_MAX_BYTES + 1).into();
+        insert(&mut memory, (BOB, 1), &Verdict::Granted(longer, i64::MAX), 1_000);
+        assert_eq!(memory.get((BOB, 1), 1_000), None);
     }
 }

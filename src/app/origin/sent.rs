@@ -8,7 +8,7 @@ use crate::{
         write::{PASSED_HEADERS, is_json},
     },
     config::OriginConfig,
-    ports::OriginAnswer,
+    ports::{OriginAnswer, OriginError},
     token::BearerToken,
 };
 
@@ -69,6 +69,15 @@ pub fn is_of_the_api(answer: &OriginAnswer) -> bool {
     (is_success || answer.status >= 400)
         && is_json(answer.header("content-type"))
         && std::str::from_utf8(&answer.body).is_ok()
+}
+
+/// What is wrong with what came of a request, for logs.
+pub fn problem(answer: &Result<OriginAnswer, OriginError>) -> Option<String> {
+    match answer {
+        Err(error) => Some(error.to_string()),
+        Ok(answer) if is_of_the_api(answer) => None,
+        Ok(answer) => Some(format!("no answer of the API: status {}", answer.status)),
+    }
 }
 
 #[cfg(test)]
