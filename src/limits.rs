@@ -179,9 +179,13 @@ pub const STORE_WRITE_TIMEOUT_MS: u64 = 20_000;
 /// How long an issuer may take to send its JWKS.
 pub const JWKS_FETCH_TIMEOUT_MS: u64 = 3_000;
 
-/// Longest body of a write: five hundred fees in one bulk request. It is passed on as it arrives; only one whose
-/// length nobody said is held in memory.
+/// Longest body of a write: five hundred fees in one bulk request.
 pub const WRITE_MAX_BYTES: usize = 512 * 1024;
+
+/// Longest body that is read before the origin is bothered with it: all but bulk requests. A client that stalls or
+/// goes away in the middle holds no connection of the origin's then, and what fails is surely the origin's fault.
+/// Longer ones are passed on as they arrive.
+pub const WRITE_HELD_MAX_BYTES: usize = 16 * 1024;
 
 /// Longest answer of the origin: a page of a hundred items is some 200 KiB. What is longer is an error page.
 pub const ORIGIN_ANSWER_MAX_BYTES: usize = 1024 * 1024;

@@ -46,6 +46,11 @@ impl Breaker {
         is_open
     }
 
+    /// Nothing was learnt of the origin.
+    pub fn unknown(&mut self) {
+        self.probe_until_ms = 0;
+    }
+
     /// The origin asks to be left alone for so long.
     pub fn pause(&mut self, now_ms: u64, secs: u64) {
         let pause_ms = secs.min(BREAKER_PAUSE_MAX_SECS).saturating_mul(1_000);
@@ -98,6 +103,8 @@ mod tests {
         let mut breaker = opened();
         assert_eq!(breaker.admit(6_000, 8_000), Ok(()));
         assert_eq!(breaker.admit(8_000, 10_000), Ok(()));
+        breaker.unknown();
+        assert_eq!(breaker.admit(8_001, 10_001), Ok(()), "nor one that taught nothing");
     }
 
     #[test]

@@ -15,7 +15,8 @@ use crate::{
     app::{App, RequestBody, publish::read},
     config::OriginConfig,
     limits::{
-        ORIGIN_ANSWER_MAX_BYTES, ORIGIN_LOST_MS, ORIGIN_RETRY_MS, RETRY_AFTER_SECS, WRITE_MAX_BYTES,
+        ORIGIN_ANSWER_MAX_BYTES, ORIGIN_LOST_MS, ORIGIN_RETRY_MS, RETRY_AFTER_SECS, WRITE_HELD_MAX_BYTES,
+        WRITE_MAX_BYTES,
     },
     ports::{Origin, OriginAnswer, OriginBody, OriginError, OriginRequest, Platform},
 };
@@ -53,8 +54,8 @@ impl<P: Platform> App<P> {
             Some(declared) if declared > WRITE_MAX_BYTES => {
                 return ApiError::BodyTooLarge(WRITE_MAX_BYTES).into();
             }
-            Some(_) => Held::Arriving,
-            None => match read(&mut body, WRITE_MAX_BYTES).await {
+            Some(declared) if declared > WRITE_HELD_MAX_BYTES => Held::Arriving,
+            _ => match read(&mut body, WRITE_MAX_BYTES).await {
                 Ok(bytes) => Held::Whole(bytes),
                 Err(refusal) => return refusal,
             },
@@ -68,7 +69,7 @@ impl<P: Platform> App<P> {
         }
         let request_id = self.request_id();
         let answer = self.send_write(request, is_signed, &request_id, config, &held, &mut body).await;
-        let mut reply = self.write_reply(answer);
+        let mut reply = self.write_reply(answer, matches!(held, Held::Arriving));
         // The origin's log and ours name it alike.
         reply.headers.push(("x-request-id", Cow::Owned(request_id)));
         reply
@@ -130,12 +131,16 @@ impl<P: Platform> App<P> {
         .boxed_local()
     }
 
-    fn write_reply(&self, answer: Result<OriginAnswer, OriginError>) -> Reply {
+    /// The answer to a write of which this came. `has_streamed` is whether the client may have broken it off.
+    fn write_reply(&self, answer: Result<OriginAnswer, OriginError>, has_streamed: bool) -> Reply {
         let now_ms = self.platform.now_ms();
         let origin = &mut self.state.borrow_mut().origin;
         let problem = sent::problem(&answer);
         let is_failure = problem.is_some() || matches!(&answer, Ok(answer) if is_of_a_gateway(answer.status));
-        if is_failure {
+        if has_streamed && answer.is_err() {
+            // Otherwise anybody who sends half of a body could keep everybody from writing.
+            origin.writes.unknown();
+        } else if is_failure {
             origin.writes.failed(now_ms);
         } else {
             origin.writes.succeeded();
