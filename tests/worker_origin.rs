@@ -275,9 +275,8 @@ fn an_origin_that_nobody_runs() {
     let url = format!("http://127.0.0.1:{port}");
     let worker = Workerd::start(&configured::variables(&[("ORIGIN_URL", &url)]));
     // Nothing is published, either: what nobody knows is no denial.
-    let check = |name: &str| {
-        worker.send(&Wire::get("/items/5101/access").bearer(&customer(&worker, name))).status
-    };
+    let check =
+        |name: &str| worker.send(&Wire::get("/items/5101/access").bearer(&customer(&worker, name))).status;
     assert_eq!(check("ada"), 503);
     catalogue::publish(&worker, 1);
     assert_eq!(check("ada"), 402);
@@ -298,9 +297,8 @@ fn without_a_snapshot() {
     let url = format!("http://{}", origin.address);
     let worker = Workerd::start(&configured::variables(&[("ORIGIN_URL", &url)]));
     origin.origin.grant("ada", 5101);
-    let check = |name: &str| {
-        worker.send(&Wire::get("/items/5101/access").bearer(&customer(&worker, name))).status
-    };
+    let check =
+        |name: &str| worker.send(&Wire::get("/items/5101/access").bearer(&customer(&worker, name))).status;
     assert_eq!((check("ada"), check("mallory")), (200, 402));
 }
 

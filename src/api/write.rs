@@ -95,9 +95,11 @@ impl<'a> WriteRoute<'a> {
     pub fn check(self) -> Result<(), ApiError> {
         let (id, fee_id) = match self {
             Self::Grant | Self::Items | Self::SignIn => return Ok(()),
-            Self::Access(id) | Self::Item(id) | Self::Fees(id) | Self::BulkFees(id) | Self::BulkPackage(id) => {
-                (id, None)
-            }
+            Self::Access(id)
+            | Self::Item(id)
+            | Self::Fees(id)
+            | Self::BulkFees(id)
+            | Self::BulkPackage(id) => (id, None),
             Self::Fee(id, fee_id) => (id, Some(fee_id)),
         };
         id.number().ok_or(ApiError::INVALID_ID)?;

@@ -130,11 +130,7 @@ impl<P: Platform> App<P> {
     }
 
     /// Answers a request, fetching what it needs. The reply is complete: every header is set.
-    pub async fn handle(
-        &self,
-        request: &Request<'_>,
-        body: impl RequestBody<Stream = StreamOf<P>>,
-    ) -> Reply {
+    pub async fn handle(&self, request: &Request<'_>, body: impl RequestBody<Stream = StreamOf<P>>) -> Reply {
         match self.answer(request) {
             Ok(reply) => reply,
             Err(need) => self.resume(request, need, body).await,

@@ -117,7 +117,9 @@ impl MemoryOrigin {
 
     fn answer(&self, seen: SeenRequest) -> Option<OriginAnswer> {
         let key = seen.header("idempotency-key").to_owned();
-        if let Some((_, answer)) = self.keys.borrow().iter().find(|(known, _)| !key.is_empty() && *known == key) {
+        if let Some((_, answer)) =
+            self.keys.borrow().iter().find(|(known, _)| !key.is_empty() && *known == key)
+        {
             return Some(answer.clone());
         }
         let answer = self.service.borrow().as_ref().map(|service| service(&seen))?;

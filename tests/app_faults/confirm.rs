@@ -36,6 +36,7 @@ fn the_first_check_after_a_purchase_is_granted() {
     let seen = pair.origin().seen().pop().unwrap();
     assert_eq!(seen.url, "https://origin.example/api/items/1/access");
     assert_eq!(seen.header("authorization"), format!("Bearer {}", customer(CUSTOMER)));
+    assert_eq!(Some(seen.header("x-request-id")), reply.header("x-request-id"));
 }
 
 #[test]
@@ -267,8 +268,12 @@ fn a_purchase_while_another_check_is_being_asked_is_seen() {
     let pair = Pair::new(&[]);
     assert_eq!(pair.status(2), 402, "everything is in memory");
     let authorization = format!("Bearer {}", customer(CUSTOMER));
-    let request =
-        Request { method: "GET", path: "/items/1/access", authorization: &authorization, ..Request::default() };
+    let request = Request {
+        method: "GET",
+        path: "/items/1/access",
+        authorization: &authorization,
+        ..Request::default()
+    };
     let mut first = Box::pin(pair.edge.app.handle(&request, MemoryBody::default()));
     // It has sent its question; the second one finds it being asked, and waits.
     assert!(poll_once(&mut first).is_pending());
@@ -287,8 +292,12 @@ fn one_whose_client_went_away_keeps_nobody_waiting_for_long() {
     assert_eq!(pair.status(2), 402);
     pair.origin().break_times(OriginFault::Never, 1);
     let authorization = format!("Bearer {}", customer(CUSTOMER));
-    let request =
-        Request { method: "GET", path: "/items/1/access", authorization: &authorization, ..Request::default() };
+    let request = Request {
+        method: "GET",
+        path: "/items/1/access",
+        authorization: &authorization,
+        ..Request::default()
+    };
     let mut lost = Box::pin(pair.edge.app.handle(&request, MemoryBody::default()));
     for _ in 0..10 {
         assert!(poll_once(&mut lost).is_pending());

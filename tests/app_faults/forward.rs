@@ -262,8 +262,7 @@ fn the_origin_sees_only_what_it_should() {
     ]
     .map(|(name, value)| (name, value.to_owned()))
     .into();
-    let reply =
-        pair.write_as(&merchant(), "POST", "/v2/items", b"title=x".to_vec().into(), &passed);
+    let reply = pair.write_as(&merchant(), "POST", "/v2/items", b"title=x".to_vec().into(), &passed);
     assert_eq!(reply.status, 201);
     let seen = pair.origin().seen().pop().unwrap();
     let mut headers: Vec<_> = seen.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();

@@ -57,10 +57,8 @@ fn measured(denied_ms: u64, checks_at_ms: &[u64]) -> String {
 
 #[test]
 fn the_table_of_the_decision() {
-    let adr = fs::read_to_string(concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/docs/adr/0007-denials-are-confirmed.md"
-    ));
+    let adr =
+        fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/adr/0007-denials-are-confirmed.md"));
     let adr = adr.unwrap();
     let mut missing = Vec::new();
     for denied_ms in [0, 500, 1_000, 2_000, 5_000] {

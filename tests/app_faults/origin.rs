@@ -165,7 +165,13 @@ impl Pair {
             all.retain(|(known, _)| known != name);
             all.push((name, (*value).to_owned()));
         }
-        self.write_as(&format!("Bearer {}", merchant()), method, target, body.as_bytes().to_vec().into(), &all)
+        self.write_as(
+            &format!("Bearer {}", merchant()),
+            method,
+            target,
+            body.as_bytes().to_vec().into(),
+            &all,
+        )
     }
 
     pub fn write_as(

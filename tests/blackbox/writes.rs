@@ -167,7 +167,8 @@ pub fn run(subject: &dyn Subject, origin: &Origin) -> usize {
         let form = with_token(write(method, target, FORM, "item_id=33&consumer_id=9"));
 
         // Right: the answer is the origin's, and the origin saw what was sent.
-        let (answer, seen) = run.passed(&form.clone().header("Idempotency-Key", format!("{method} {target}")), status);
+        let (answer, seen) =
+            run.passed(&form.clone().header("Idempotency-Key", format!("{method} {target}")), status);
         assert_eq!(seen.header("authorization"), bearer.as_deref(), "{method} {target}");
         assert_eq!(seen.header("idempotency-key"), Some(&*format!("{method} {target}")));
         assert!(answer.header("entitlement-seq").is_some(), "{method} {target}");
@@ -261,9 +262,9 @@ fn methods(run: &mut Run<'_>, target: &str) {
     assert_eq!(answer.status, 204, "{path}");
     for method in ["POST", "PUT", "PATCH", "DELETE", "PURGE"] {
         let is_allowed = allow.split(", ").any(|allowed| allowed == method);
-        let is_write = WRITES.iter().any(|(known, target, _)| {
-            *known == method && target.split('?').next() == Some(path)
-        });
+        let is_write = WRITES
+            .iter()
+            .any(|(known, target, _)| *known == method && target.split('?').next() == Some(path));
         assert_eq!(is_allowed, is_write, "{method} {path}: {allow}");
         if !is_allowed {
             let wire = Wire::new(method, path).bearer(&merchant(run.subject));
@@ -309,7 +310,11 @@ pub fn spoofing(subject: &dyn Subject, origin: &Origin) {
     let merchant = merchant(subject);
     let wire = || write("POST", "/v2/items", FORM, "title=x").bearer(&merchant);
     let spoofs: [&[(&str, &str)]; 12] = [
-        &[("X-Forwarded-For", "1.1.1.1"), ("X-Forwarded-Host", "evil.example"), ("X-Forwarded-Proto", "http")],
+        &[
+            ("X-Forwarded-For", "1.1.1.1"),
+            ("X-Forwarded-Host", "evil.example"),
+            ("X-Forwarded-Proto", "http"),
+        ],
         &[("Forwarded", "for=1.1.1.1"), ("X-Real-IP", "1.1.1.1"), ("Via", "1.1 evil")],
         &[("CF-IPCountry", "XX"), ("CF-Ray", "x"), ("CF-Worker", "evil"), ("CDN-Loop", "x")],
         &[("Admit-Viewer-Address", "1.1.1.1"), ("Admit-Viewer-Country", "US"), ("Admit-Holder", "x")],

@@ -4,7 +4,7 @@ use std::{borrow::Cow, rc::Rc};
 
 use serde_json::Value;
 
-use super::{Check, OriginState, Verdict, sent};
+use super::{ANSWERED_BY_ORIGIN, Check, OriginState, Verdict, sent};
 use crate::{
     api::{
         bodies::{shown_address, shown_country},
@@ -56,7 +56,8 @@ impl<P: Platform> App<P> {
             Step::Wait => return Some(question.otherwise.clone()),
             Step::Ask(generation) => generation,
         };
-        let (answer, problem) = self.ask_origin(request, config).await;
+        let id = self.request_id();
+        let (answer, problem) = self.ask_origin(request, &id, config).await;
         let now_ms = self.platform.now_ms();
         let now = seconds(now_ms);
         if let Some(problem) = &problem {
@@ -64,19 +65,25 @@ impl<P: Platform> App<P> {
         }
         let origin = &mut self.state.borrow_mut().origin;
         settle(origin, &answer, problem.is_some(), now_ms);
-        let Some((check, item_id)) = question.check.map(|check| (check, check.1)) else {
-            let reply = answer.ok().as_ref().and_then(read_reply);
-            return Some(reply.unwrap_or_else(|| question.otherwise.clone()));
+        let mut reply = match question.check {
+            None => {
+                let reply = answer.as_ref().ok().and_then(read_reply);
+                reply.unwrap_or_else(|| question.otherwise.clone())
+            }
+            Some(check) => {
+                let verdict =
+                    answer.as_ref().map_or(Verdict::Unknown, |answer| verdict(answer, check.1, now));
+                origin.memory.end(check);
+                origin.memory.insert(check, verdict.clone(), generation, now_ms, config);
+                check_reply(verdict, question, request)
+            }
         };
-        let verdict = answer.as_ref().map_or(Verdict::Unknown, |answer| verdict(answer, item_id, now));
-        origin.memory.end(check);
-        origin.memory.insert(check, verdict.clone(), generation, now_ms, config);
-        let mut reply = check_reply(verdict, question, request);
-        if let Ok(answer) = &answer
-            && !answer.header("entitlement-seq").is_empty()
-        {
-            reply.headers.push(("entitlement-seq", Cow::Owned(answer.header("entitlement-seq").to_owned())));
+        let seq = answer.as_ref().map_or("", |answer| answer.header("entitlement-seq"));
+        if !seq.is_empty() {
+            reply.headers.push(("entitlement-seq", Cow::Owned(seq.to_owned())));
         }
+        // The origin's log and ours name it alike.
+        reply.headers.push(("x-request-id", Cow::Owned(id)));
         Some(reply)
     }
 
@@ -113,10 +120,10 @@ impl<P: Platform> App<P> {
     async fn ask_origin(
         &self,
         request: &Request<'_>,
+        id: &str,
         config: &OriginConfig,
     ) -> (Result<OriginAnswer, OriginError>, Option<String>) {
-        let id = self.request_id();
-        let mut headers = sent::headers(request, &id, true);
+        let mut headers = sent::headers(request, id, true);
         headers.push(("accept", Cow::Borrowed("application/json")));
         let asked = OriginRequest {
             method: "GET",
@@ -198,12 +205,9 @@ fn granted(body: &str, request: &Request<'_>) -> Reply {
         members.insert("country_code".to_owned(), shown_country(request.country).into());
     }
     let mut reply = Reply::ok(body.to_string(), Caching::Private);
-    reply.reason = Cow::Borrowed(GRANTED_BY_ORIGIN);
+    reply.reason = Cow::Borrowed(ANSWERED_BY_ORIGIN);
     reply
 }
-
-/// The reason of a check that the origin granted.
-pub(in crate::app) const GRANTED_BY_ORIGIN: &str = "origin";
 
 /// What the origin says of another read, if it is surely its own word.
 fn read_reply(answer: &OriginAnswer) -> Option<Reply> {
@@ -214,7 +218,7 @@ fn read_reply(answer: &OriginAnswer) -> Option<Reply> {
     match answer.status {
         200 => {
             let mut reply = Reply::ok(body.to_owned(), Caching::Private);
-            reply.reason = Cow::Borrowed(GRANTED_BY_ORIGIN);
+            reply.reason = Cow::Borrowed(ANSWERED_BY_ORIGIN);
             Some(reply)
         }
         404 => {

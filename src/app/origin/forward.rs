@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use futures_util::{FutureExt as _, future::LocalBoxFuture};
 
-use super::sent;
+use super::{ANSWERED_BY_ORIGIN, sent};
 use crate::{
     api::{
         error::ApiError,
@@ -193,7 +193,7 @@ fn passed_back(answer: OriginAnswer) -> Reply {
     let text = String::from_utf8(body).unwrap_or_default();
     let mut reply = Reply::ok(text, Caching::Private);
     reply.status = status;
-    reply.reason = Cow::Borrowed("origin");
+    reply.reason = Cow::Borrowed(ANSWERED_BY_ORIGIN);
     if reply.body.as_bytes().is_empty() {
         // Limiters may say that it was too much, and no more.
         reply.body = if status == 429 { Body::Json(ApiError::TooManyRequests.body()) } else { Body::Empty };

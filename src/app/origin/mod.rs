@@ -14,6 +14,9 @@ pub use ask::Question;
 pub(super) use forward::StreamOf;
 pub use memory::{Check, Memory, Verdict};
 
+/// The reason of what the origin granted or answered, for logs.
+const ANSWERED_BY_ORIGIN: &str = "origin";
+
 /// Two breakers, because writes and checks fail apart, and two budgets, because reads that no token is needed for
 /// must not use up that of checks.
 #[derive(Debug, Default)]

@@ -48,9 +48,11 @@ pub fn headers<'r>(
             headers.push((*name, Cow::Borrowed(value.as_str())));
         }
     }
-    for (name, value) in
-        [(ADDRESS_HEADER, request.ip_address), (COUNTRY_HEADER, request.country), ("x-request-id", request_id)]
-    {
+    for (name, value) in [
+        (ADDRESS_HEADER, request.ip_address),
+        (COUNTRY_HEADER, request.country),
+        ("x-request-id", request_id),
+    ] {
         if !value.is_empty() {
             headers.push((name, Cow::Borrowed(value)));
         }
