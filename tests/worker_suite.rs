@@ -14,6 +14,7 @@ mod blackbox;
 #[path = "blackbox/client.rs"]
 mod client;
 #[path = "blackbox/workerd.rs"]
+#[expect(dead_code, reason = "each suite uses a part of it")]
 mod workerd;
 
 use admit::snapshot::pack::Pack;

@@ -113,17 +113,18 @@ impl<'a> WriteRoute<'a> {
 /// Whether a body of this type can be a write's: a form or JSON, whatever its parameters.
 #[must_use]
 pub fn is_form_or_json(content_type: &str) -> bool {
-    let media_type = content_type.split(';').next().unwrap_or_default().trim();
-    ["application/x-www-form-urlencoded", "application/json"]
-        .iter()
-        .any(|known| media_type.eq_ignore_ascii_case(known))
+    is_json(content_type) || is(content_type, "application/x-www-form-urlencoded")
 }
 
 /// Whether a body of this type is JSON.
 #[must_use]
 pub fn is_json(content_type: &str) -> bool {
-    let media_type = content_type.split(';').next().unwrap_or_default().trim();
-    media_type.eq_ignore_ascii_case("application/json")
+    is(content_type, "application/json")
+}
+
+fn is(content_type: &str, media_type: &str) -> bool {
+    let named = content_type.split_once(';').map_or(content_type, |(named, _)| named);
+    named.trim_ascii().eq_ignore_ascii_case(media_type)
 }
 
 #[cfg(test)]

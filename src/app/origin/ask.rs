@@ -178,9 +178,7 @@ fn verdict(answer: &OriginAnswer, item_id: i64, now: UnixSecs) -> Verdict {
             }
         }
         402 if is_json => Verdict::Denied,
-        404 if is_json && json().get("message") == Some(&ApiError::ItemNotFound.message().into()) => {
-            Verdict::NoItem
-        }
+        404 if is_json && message_of(&json()) == ApiError::ItemNotFound.message() => Verdict::NoItem,
         _ => Verdict::Unknown,
     }
 }
@@ -223,12 +221,15 @@ fn read_reply(answer: &OriginAnswer) -> Option<Reply> {
         }
         404 => {
             let body: Value = serde_json::from_str(body).ok()?;
-            let message = body.get("message")?.as_str()?;
             [ApiError::ItemNotFound, ApiError::FeeNotFound]
                 .into_iter()
-                .find(|error| error.message() == message)
+                .find(|error| error.message() == message_of(&body))
                 .map(Reply::from)
         }
         _ => None,
     }
+}
+
+fn message_of(body: &Value) -> &str {
+    body.get("message").and_then(Value::as_str).unwrap_or_default()
 }
