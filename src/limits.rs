@@ -216,11 +216,12 @@ pub const CONFIRM_GRANTED_SECS: u64 = 30;
 /// sets less, or says so: 429, 503 and answers that take too long make each isolate leave it alone.
 pub const CONFIRMS_PER_SEC: u32 = 100;
 
-/// Denials of one customer that an isolate has confirmed at once: a page that checks all items of its list.
-pub const CUSTOMER_CONFIRMS: u32 = 20;
+/// Denials of one customer that an isolate has confirmed at once: a page that checks all items of its list, and
+/// then a purchase.
+pub const CUSTOMER_CONFIRMS: u32 = 100;
 
-/// And in a second from then on, so that one customer leaves the others something of the budget.
-pub const CUSTOMER_CONFIRMS_PER_SEC: u32 = 2;
+/// And in a second from then on, so that one customer leaves the others nine tenths of the budget.
+pub const CUSTOMER_CONFIRMS_PER_SEC: u32 = 10;
 
 /// How long an origin that could not tell is not asked the same again: those who waited for its answer have none.
 pub const CONFIRM_UNKNOWN_MS: u64 = 1_000;
