@@ -184,7 +184,9 @@ impl<P: Platform> App<P> {
         if self.config.origin.is_none() || !(read.is_open(&reply) || (insists && read.is_of_the_snapshot())) {
             return Ok(reply);
         }
-        Err(Need::Origin(Box::new(Question { check: read.check(), insists, otherwise: reply })))
+        let question =
+            Question { check: read.check(), token: read.token().cloned(), insists, otherwise: reply };
+        Err(Need::Origin(Box::new(question)))
     }
 }
 

@@ -98,6 +98,14 @@ impl Read {
         }
     }
 
+    /// Who asks, if it takes a token.
+    pub const fn token(&self) -> Option<&Rc<VerifiedToken>> {
+        match self {
+            Self::Access { token, .. } | Self::License { token } => Some(token),
+            _ => None,
+        }
+    }
+
     /// Whether it is answered from what is published.
     pub const fn is_of_the_snapshot(&self) -> bool {
         !matches!(self, Self::Health)
@@ -108,9 +116,12 @@ impl Read {
     pub fn is_open(&self, reply: &Reply) -> bool {
         match self {
             Self::Health => false,
-            Self::Access { .. } => {
-                matches!(reply.status, 402 | 503) || (reply.status == 404 && reply.reason == UNKNOWN_ITEM)
-            }
+            Self::Access { .. } => match reply.status {
+                // No purchase makes an item another merchant's.
+                402 => reply.reason != Reason::OtherMerchant.code(),
+                404 => reply.reason == UNKNOWN_ITEM,
+                status => status == 503,
+            },
             _ => reply.status == 503,
         }
     }

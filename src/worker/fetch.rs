@@ -42,6 +42,8 @@ impl Origin for OriginFetch {
         let unsent = |_| OriginError::Unreachable("no request can be made of it".to_owned());
         let init = RequestInit::new();
         init.set_method(request.method);
+        // A cache in front of the origin would answer from before a purchase.
+        let _set = js_sys::Reflect::set(&init, &"cache".into(), &"no-store".into());
         let headers = web_sys::Headers::new().map_err(unsent)?;
         for (name, value) in request.headers {
             headers.set(name, value).map_err(unsent)?;

@@ -10,7 +10,7 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use crate::{
-    edge::{Business, CUSTOMER, START},
+    edge::{Business, CUSTOMER, Edge, START},
     origin::{Pair, UNTIL, access, customer},
 };
 
@@ -240,6 +240,27 @@ fn a_flood_of_denials_is_none_at_the_origin() {
     assert_eq!(pair.asked(), burst);
     pair.bought(CUSTOMER, 1);
     assert_eq!(pair.status(1), 200);
+}
+
+/// An issuer that speaks for some merchants opens nothing of others, whatever the origin makes of its tokens.
+#[test]
+fn an_issuer_opens_nothing_of_other_merchants() {
+    for (merchants, item_id, status, asked) in [
+        // The snapshot knows whose item it is.
+        (json!([8]), 1, 402, 0),
+        // The origin alone does.
+        (json!([8]), 50, 404, 1),
+        (json!([7]), 50, 200, 1),
+    ] {
+        let issuers = json!([{"issuer": "https://v.example", "namespace": "v", "audience": "none_required",
+            "merchants": merchants, "keys": {"secret": "SECRET", "alg": "HS256"}}])
+        .to_string();
+        let pair = Pair::new(&[]);
+        pair.bought(CUSTOMER, item_id);
+        let edge = Edge::restricted(pair.edge.platform().beside(), &issuers, crate::origin::ORIGIN_URL);
+        let pair = Pair { edge, truth: pair.truth };
+        assert_eq!((pair.status(item_id), pair.asked()), (status, asked), "{merchants} {item_id}");
+    }
 }
 
 #[test]

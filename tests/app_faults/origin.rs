@@ -51,7 +51,7 @@ pub fn denial(status: u16, message: &str) -> OriginAnswer {
 /// The origin's answer to a check that it grants.
 pub fn access(item_id: i64) -> Value {
     json!({"id": 44, "account_id": 7, "customer_id": 9, "customer_uuid": "u", "ip_address": "10.0.0.1",
-           "country_code": "ZZ", "created_at": 1, "expires_at": UNTIL, "item": {"id": item_id, "content": "c"}})
+           "country_code": "ZZ", "created_at": 1, "expires_at": UNTIL, "item": {"id": item_id, "merchant_id": 7, "content": "c"}})
 }
 
 fn subject_of(seen: &SeenRequest) -> String {

@@ -46,7 +46,16 @@ const ALLOWED: [&str; 9] = [
     "user-agent",
     "x-request-id",
 ];
-const FRAMING: [&str; 5] = ["host", "content-length", "transfer-encoding", "connection", "accept-encoding"];
+const FRAMING: [&str; 7] = [
+    "host",
+    "content-length",
+    "transfer-encoding",
+    "connection",
+    "accept-encoding",
+    // The runtime's, so that no cache answers.
+    "cache-control",
+    "pragma",
+];
 
 pub fn token(subject: &dyn Subject, claims: &Value) -> String {
     let claims: &Map<String, Value> = claims.as_object().unwrap();

@@ -4,7 +4,10 @@ use std::{borrow::Cow, rc::Rc};
 
 use serde_json::Value;
 
-use super::{ANSWERED_BY_ORIGIN, Check, OriginState, Verdict, sent};
+use super::{
+    ANSWERED_BY_ORIGIN, Check, OriginState, Verdict,
+    sent::{self, Sender},
+};
 use crate::{
     api::{
         bodies::{shown_address, shown_country},
@@ -18,6 +21,7 @@ use crate::{
     limits::{ORIGIN_ANSWER_MAX_BYTES, ORIGIN_LOST_MS},
     ports::{OriginAnswer, OriginBody, OriginError, OriginRequest, Platform},
     snapshot::time::UnixSecs,
+    token::{Principal, VerifiedToken},
 };
 
 /// A read that the origin is to be asked.
@@ -25,6 +29,8 @@ use crate::{
 pub struct Question {
     /// The check; nothing for other reads.
     pub(in crate::app) check: Option<Check>,
+    /// Who asks, if the read needs a token.
+    pub(in crate::app) token: Option<Rc<VerifiedToken>>,
     /// Whether the client wants what is newer than the snapshot: what is remembered will not do.
     pub(in crate::app) insists: bool,
     /// The answer if the origin does not know better.
@@ -57,7 +63,8 @@ impl<P: Platform> App<P> {
             Step::Ask(generation) => generation,
         };
         let id = self.request_id();
-        let (answer, problem) = self.ask_origin(request, &id, config).await;
+        let sender = if question.token.is_some() { Sender::Verified } else { Sender::Anybody };
+        let (answer, problem) = self.ask_origin(request, &id, sender, config).await;
         let now_ms = self.platform.now_ms();
         let now = seconds(now_ms);
         if let Some(problem) = &problem {
@@ -71,8 +78,10 @@ impl<P: Platform> App<P> {
                 reply.unwrap_or_else(|| question.otherwise.clone())
             }
             Some(check) => {
-                let verdict =
-                    answer.as_ref().map_or(Verdict::Unknown, |answer| verdict(answer, check.1, now));
+                let principal = question.token.as_ref().map(|token| &token.principal);
+                let verdict = answer
+                    .as_ref()
+                    .map_or(Verdict::Unknown, |answer| verdict(answer, check.1, principal, now));
                 origin.memory.end(check);
                 origin.memory.insert(check, verdict.clone(), generation, now_ms, config);
                 check_reply(verdict, question, request)
@@ -121,9 +130,10 @@ impl<P: Platform> App<P> {
         &self,
         request: &Request<'_>,
         id: &str,
+        sender: Sender,
         config: &OriginConfig,
     ) -> (Result<OriginAnswer, OriginError>, Option<String>) {
-        let mut headers = sent::headers(request, id, true);
+        let mut headers = sent::headers(request, id, sender);
         headers.push(("accept", Cow::Borrowed("application/json")));
         let asked = OriginRequest {
             method: "GET",
@@ -161,7 +171,7 @@ fn settle(
 /// What the origin says of a check. Only what is surely its own word counts: a 200 from whatever stands in front
 /// of it must let nobody in, a 404 turn nobody away, and what it thinks of the token, which is good here, must
 /// log nobody out.
-fn verdict(answer: &OriginAnswer, item_id: i64, now: UnixSecs) -> Verdict {
+fn verdict(answer: &OriginAnswer, item_id: i64, principal: Option<&Principal>, now: UnixSecs) -> Verdict {
     // As text: the other reader of serde_json would be there for this alone.
     let text = std::str::from_utf8(&answer.body).unwrap_or_default();
     let json = || serde_json::from_str::<Value>(text).unwrap_or_default();
@@ -170,8 +180,13 @@ fn verdict(answer: &OriginAnswer, item_id: i64, now: UnixSecs) -> Verdict {
         200 if is_json => {
             let body = json();
             let expires_at = body.get("expires_at").and_then(Value::as_i64).unwrap_or(i64::MIN);
-            let id = body.get("item").and_then(|item| item.get("id")).and_then(Value::as_i64);
-            if id == Some(item_id) && expires_at > now {
+            let of_item = |name: &str| body.get("item")?.get(name)?.as_i64();
+            // An issuer that speaks for some merchants opens nothing of others, here as in the snapshot.
+            let is_heard = principal.is_some_and(|principal| {
+                principal.merchants.is_none()
+                    || of_item("merchant_id").is_some_and(|merchant| principal.is_heard_by(merchant))
+            });
+            if of_item("id") == Some(item_id) && expires_at > now && is_heard {
                 Verdict::Granted(Rc::from(body.to_string()), expires_at)
             } else {
                 Verdict::Unknown

@@ -5,7 +5,10 @@ use std::borrow::Cow;
 
 use futures_util::{FutureExt as _, future::LocalBoxFuture};
 
-use super::{ANSWERED_BY_ORIGIN, sent};
+use super::{
+    ANSWERED_BY_ORIGIN,
+    sent::{self, Sender},
+};
 use crate::{
     api::{
         error::ApiError,
@@ -69,7 +72,7 @@ impl<P: Platform> App<P> {
         }
         let request_id = self.request_id();
         let answer = self.send_write(request, is_signed, &request_id, config, &held, &mut body).await;
-        let mut reply = self.write_reply(answer, matches!(held, Held::Arriving));
+        let mut reply = self.write_reply(answer, is_signed, matches!(held, Held::Arriving));
         // The origin's log and ours name it alike.
         reply.headers.push(("x-request-id", Cow::Owned(request_id)));
         reply
@@ -97,10 +100,11 @@ impl<P: Platform> App<P> {
             return Err(OriginError::Unreachable("the body cannot be sent".to_owned()));
         };
         let second = if may_repeat { payload(false) } else { None };
+        let sender = if is_signed { Sender::Verified } else { Sender::SigningIn };
         let sent = OriginRequest {
             method: request.method,
             url: &sent::url(config, request),
-            headers: &sent::headers(request, request_id, is_signed),
+            headers: &sent::headers(request, request_id, sender),
             timeout_ms: config.timeout_ms,
             limit_bytes: ORIGIN_ANSWER_MAX_BYTES,
         };
@@ -132,7 +136,12 @@ impl<P: Platform> App<P> {
     }
 
     /// The answer to a write of which this came. `has_streamed` is whether the client may have broken it off.
-    fn write_reply(&self, answer: Result<OriginAnswer, OriginError>, has_streamed: bool) -> Reply {
+    fn write_reply(
+        &self,
+        answer: Result<OriginAnswer, OriginError>,
+        is_signed: bool,
+        has_streamed: bool,
+    ) -> Reply {
         let now_ms = self.platform.now_ms();
         let origin = &mut self.state.borrow_mut().origin;
         let problem = sent::problem(&answer);
@@ -145,8 +154,10 @@ impl<P: Platform> App<P> {
         } else {
             origin.writes.succeeded();
         }
-        // Whatever may have been changed is not remembered as it was.
-        if !matches!(&answer, Ok(answer) if problem.is_none() && (400..500).contains(&answer.status)) {
+        // Whatever may have been changed is not remembered as it was. Signing in changes nothing.
+        if is_signed
+            && !matches!(&answer, Ok(answer) if problem.is_none() && (400..500).contains(&answer.status))
+        {
             origin.memory.forget();
         }
         if let Some(problem) = &problem {

@@ -26,21 +26,35 @@ pub fn url(config: &OriginConfig, request: &Request<'_>) -> String {
     }
 }
 
-/// All that the origin sees of the headers: the token, those of a write that may pass, and ours. `is_signed` is
-/// whether the token has been verified; without that, only what OAuth clients sign in with is passed on.
+/// Who sends a request, as far as the edge knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sender {
+    /// The one whom a verified token names.
+    Verified,
+    /// Somebody who signs in: a client may say who it is in its own way (RFC 6749 §2.3.1).
+    SigningIn,
+    /// Nobody: what needs no token has none.
+    Anybody,
+}
+
+/// All that the origin sees of the headers: the token if it was verified, those of a write that may pass, and
+/// ours.
 pub fn headers<'r>(
     request: &'r Request<'_>,
     request_id: &'r str,
-    is_signed: bool,
+    sender: Sender,
 ) -> Vec<(&'static str, Cow<'r, str>)> {
     let mut headers = Vec::with_capacity(9);
-    if is_signed {
+    let authorization = request.authorization;
+    match (sender, BearerToken::parse(authorization)) {
         // As one form, however it was sent, so that the origin reads the token that was verified.
-        if let Ok(token) = BearerToken::parse(request.authorization) {
+        (Sender::Verified, Ok(token)) => {
             headers.push(("authorization", Cow::Owned(["Bearer ", token.as_str()].concat())));
         }
-    } else if request.authorization.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case("basic ")) {
-        headers.push(("authorization", Cow::Borrowed(request.authorization)));
+        (Sender::SigningIn, _) if is_basic(authorization) => {
+            headers.push(("authorization", Cow::Borrowed(authorization)));
+        }
+        _ => {}
     }
     for (name, value) in request.passed {
         // Whoever made the request made the list; only what is on ours is passed on.
@@ -58,6 +72,10 @@ pub fn headers<'r>(
         }
     }
     headers
+}
+
+fn is_basic(authorization: &str) -> bool {
+    authorization.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case("basic "))
 }
 
 /// Whether an answer is one that the API gives: JSON, or a success without a body. Anything else is somebody's
@@ -99,7 +117,7 @@ mod tests {
             passed: &passed,
             ..Request::default()
         };
-        let sent = headers(&request, "id-1", true);
+        let sent = headers(&request, "id-1", Sender::Verified);
         let sent: Vec<_> = sent.iter().map(|(name, value)| (*name, value.as_ref())).collect();
         let expected = [
             ("authorization", "Bearer a.b.c"),
@@ -111,12 +129,16 @@ mod tests {
     }
 
     #[test]
-    fn who_signs_in_sends_no_token_but_may_be_a_client() {
-        let authorization = |authorization| {
+    fn who_signs_in_sends_no_token_but_may_be_a_client_and_others_send_nothing() {
+        let of = |sender, authorization| {
             let request = Request { authorization, ..Request::default() };
-            let sent = headers(&request, "", false);
+            let sent = headers(&request, "", sender);
             sent.first().map(|(_, value)| value.to_string())
         };
+        let authorization = |authorization| of(Sender::SigningIn, authorization);
+        assert_eq!(of(Sender::Anybody, "Bearer a.b.c"), None);
+        assert_eq!(of(Sender::Anybody, "Basic dTpw"), None);
+        assert_eq!(of(Sender::Verified, "Basic dTpw"), None);
         assert_eq!(authorization("Bearer a.b.c"), None);
         assert_eq!(authorization("a.b.c"), None);
         assert_eq!(authorization("Basic dTpw").as_deref(), Some("Basic dTpw"));

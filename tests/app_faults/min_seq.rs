@@ -25,6 +25,10 @@ fn what_is_newer_than_the_snapshot_is_asked_of_the_origin() {
     assert_eq!(license(3), (200, json!({"of": "the origin"})));
     let public = pair.check_with_min_seq("/items/1", 3);
     assert_eq!(public.header("cache-control"), Some("private, no-store"));
+    // What needs no token has none there, whoever sends one along; the others had theirs.
+    let mut seen = pair.origin().seen();
+    assert_eq!(seen.pop().unwrap().header("authorization"), "");
+    assert!(seen.pop().unwrap().header("authorization").starts_with("Bearer "));
     // Once the snapshot has caught up, nobody is asked.
     Business::new(3, None).publish(pair.edge.platform());
     pair.edge.advance_secs(61);
