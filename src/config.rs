@@ -3,9 +3,14 @@
 //! A value that cannot be used makes the whole configuration unusable: a Worker that ignores a misspelt
 //! issuer would lock its customers out, and one that ignores a misspelt audience would let strangers in.
 
+use std::ops::RangeInclusive;
+
 use crate::{
     api::cors::Cors,
-    token::{self, IssuerConfig, parse_issuers},
+    limits::{
+        CONFIRM_DENIED_MS, CONFIRM_GRANTED_SECS, CONFIRM_TIMEOUT_MS, CONFIRMS_PER_SEC, ORIGIN_TIMEOUT_MS,
+    },
+    token::{self, IssuerConfig, check_url, parse_issuers},
 };
 
 /// The configuration.
@@ -25,6 +30,25 @@ pub struct Config {
     pub log_checks: LogChecks,
     /// `JWKS_CACHE_SECRET`: when set, fetched JWKS are kept in the store under a MAC by this secret.
     pub jwks_cache_secret: Option<token::Secret>,
+    /// `ORIGIN_URL` and what belongs to it; without it this edge reads only.
+    pub origin: Option<OriginConfig>,
+}
+
+/// The origin, and how it is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OriginConfig {
+    /// `ORIGIN_URL`, without a slash at its end.
+    pub url: String,
+    /// `ORIGIN_TIMEOUT_MS`: how long a write may take.
+    pub timeout_ms: u64,
+    /// `CONFIRM_TIMEOUT_MS`: how long it may take to confirm a denial.
+    pub confirm_timeout_ms: u64,
+    /// `CONFIRM_DENIED_MS`: how long confirmed denials are remembered.
+    pub denied_ms: u64,
+    /// `CONFIRM_GRANTED_SECS`: how long a grant that the snapshot does not know is remembered.
+    pub granted_secs: u64,
+    /// `CONFIRMS_PER_SEC`: how many denials an isolate has confirmed; none when it is 0.
+    pub confirms_per_sec: u64,
 }
 
 /// Which checks are logged, with the reason for their outcome.
@@ -103,7 +127,34 @@ impl Config {
             address_header: header_name(binding, "TRUSTED_ADDRESS_HEADER")?,
             log_checks,
             jwks_cache_secret,
+            origin: OriginConfig::parse(binding)?,
         })
+    }
+}
+
+impl OriginConfig {
+    fn parse(binding: &dyn Fn(&str) -> Option<String>) -> Result<Option<Self>, ConfigError> {
+        let number = |name: &str, default, range: RangeInclusive<u64>| match binding(name) {
+            None => Ok(default),
+            Some(text) => text.parse().ok().filter(|number| range.contains(number)).ok_or_else(|| {
+                let (least, most) = (range.start(), range.end());
+                ConfigError::new(name, format!("expected a number from {least} to {most}, found {text:?}"))
+            }),
+        };
+        let numbers = Self {
+            url: String::new(),
+            timeout_ms: number("ORIGIN_TIMEOUT_MS", ORIGIN_TIMEOUT_MS, 100..=60_000)?,
+            confirm_timeout_ms: number("CONFIRM_TIMEOUT_MS", CONFIRM_TIMEOUT_MS, 100..=10_000)?,
+            denied_ms: number("CONFIRM_DENIED_MS", CONFIRM_DENIED_MS, 0..=60_000)?,
+            granted_secs: number("CONFIRM_GRANTED_SECS", CONFIRM_GRANTED_SECS, 0..=120)?,
+            confirms_per_sec: number("CONFIRMS_PER_SEC", CONFIRMS_PER_SEC.into(), 0..=10_000)?,
+        };
+        let Some(url) = binding("ORIGIN_URL") else { return Ok(None) };
+        check_url(&url).map_err(|problem| ConfigError::new("ORIGIN_URL", problem))?;
+        if url.contains('?') {
+            return Err(ConfigError::new("ORIGIN_URL", "must have no query: paths are put behind it"));
+        }
+        Ok(Some(Self { url: url.trim_end_matches('/').to_owned(), ..numbers }))
     }
 }
 
@@ -155,6 +206,17 @@ mod tests {
             ("TRUSTED_ADDRESS_HEADER", ""),
             ("LOG_CHECKS", "yes"),
             ("JWKS_CACHE_SECRET", "short"),
+            ("ORIGIN_URL", ""),
+            ("ORIGIN_URL", "http://origin.example"),
+            ("ORIGIN_URL", "https://"),
+            ("ORIGIN_URL", "https://user@origin.example"),
+            ("ORIGIN_URL", "https://origin.example/?a=b"),
+            ("ORIGIN_URL", "https://origin.example/#a"),
+            ("ORIGIN_TIMEOUT_MS", "99"),
+            ("CONFIRM_TIMEOUT_MS", "10001"),
+            ("CONFIRM_DENIED_MS", "-1"),
+            ("CONFIRM_GRANTED_SECS", "a minute"),
+            ("CONFIRMS_PER_SEC", ""),
         ];
         for (variable, value) in cases {
             let error = parse(&[(variable, value)]).unwrap_err();
@@ -169,6 +231,22 @@ mod tests {
         let secret = "0123456789abcdef0123456789abcdef";
         let config = parse(&[("JWKS_CACHE_SECRET", secret)]).unwrap();
         assert!(!format!("{config:?}").contains(secret));
+    }
+
+    #[test]
+    fn an_origin_is_a_url_and_numbers() {
+        assert_eq!(parse(&[("CONFIRM_DENIED_MS", "0")]).unwrap().origin, None);
+        let origin = |more: &[(&str, &str)]| {
+            let variables = [&[("ORIGIN_URL", "https://origin.example/api/")], more].concat();
+            parse(&variables).unwrap().origin.unwrap()
+        };
+        let defaults = origin(&[]);
+        assert_eq!(defaults.url, "https://origin.example/api");
+        assert_eq!((defaults.timeout_ms, defaults.confirms_per_sec), (10_000, 100));
+        let changed = origin(&[("CONFIRM_GRANTED_SECS", "0"), ("CONFIRM_TIMEOUT_MS", "500")]);
+        assert_eq!(changed, OriginConfig { granted_secs: 0, confirm_timeout_ms: 500, ..defaults });
+        let local = parse(&[("ORIGIN_URL", "http://127.0.0.1:8790")]).unwrap().origin.unwrap();
+        assert_eq!(local.url, "http://127.0.0.1:8790");
     }
 
     #[test]

@@ -7,13 +7,15 @@
 //!
 //! - Reads: access checks, licences, items, fees, packages ([`api::route`]), as players of two vendors' APIs
 //!   send them. `docs/api.md` has the answers.
+//! - Writes, passed on to the origin once token, role, type and length are right, and the origin's word before a
+//!   check is denied, so that who has just bought is let in.
 //! - Bearer tokens of configured issuers ([`token`]).
 //! - Taking snapshots in, checked by signature and digest, so that write access to the store alone grants
 //!   nobody anything ([`app`]).
 //!
 //! # Out of scope
 //!
-//! - Purchases, accounts, sign-in and every other write: they are the origin's, which publishes what it knows.
+//! - Doing what writes ask for: that is the origin's, which publishes what it knows.
 //! - Enforcing prices, regions or ages: they are passed on to clients.
 //! - Delivering or encrypting video.
 //!

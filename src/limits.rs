@@ -187,3 +187,72 @@ pub const STORE_WRITE_TIMEOUT_MS: u64 = 20_000;
 
 /// How long an issuer may take to send its JWKS.
 pub const JWKS_FETCH_TIMEOUT_MS: u64 = 3_000;
+
+/// Longest body of a write: five hundred fees in one bulk request.
+pub const WRITE_MAX_BYTES: usize = 512 * 1024;
+
+/// Longest body that is read before the origin is bothered with it: all but bulk requests. A client that stalls or
+/// goes away in the middle holds no connection of the origin's then, and what fails is surely the origin's fault.
+/// Longer ones are passed on as they arrive.
+pub const WRITE_HELD_MAX_BYTES: usize = 16 * 1024;
+
+/// Longest answer of the origin: a page of a hundred items is some 200 KiB. What is longer is an error page.
+pub const ORIGIN_ANSWER_MAX_BYTES: usize = 1024 * 1024;
+
+/// How long the origin may take for a write, unless the configuration says otherwise. A person waits for it, and
+/// a payment provider behind it may take seconds; clients give up after 10 to 60 s.
+pub const ORIGIN_TIMEOUT_MS: u64 = 10_000;
+
+/// How long the origin may take to confirm a denial, unless the configuration says otherwise. Longer than a
+/// distant origin's slowest answers, shorter than the 3 s between the polls of a player that waits for a purchase.
+pub const CONFIRM_TIMEOUT_MS: u64 = 2_000;
+
+/// How long two denials that the origin confirmed one after the other answer for it, unless the configuration
+/// says otherwise. Known players poll every second at most: none of their polls falls into it
+/// (docs/adr/0007 has the measurement).
+pub const CONFIRM_DENIED_MS: u64 = 1_000;
+
+/// How many confirmed denials within that time it takes. One is no proof for the next check: a purchase may lie
+/// between the two.
+pub const CONFIRM_DENIALS: u8 = 2;
+
+/// How long a grant of the origin answers, unless the configuration says otherwise: the age of a head, so that a
+/// revocation is seen no later than without it.
+pub const CONFIRM_GRANTED_SECS: u64 = 30;
+
+/// Denials that an isolate has confirmed in a second, unless the configuration says otherwise; twice as many at
+/// once. A hundred isolates that are flooded ask 10,000 times a second in all. An origin for which that is too much
+/// sets less, or says so: 429, 503 and answers that take too long make each isolate leave it alone.
+pub const CONFIRMS_PER_SEC: u32 = 100;
+
+/// Denials of one customer that an isolate has confirmed at once: a page that checks all items of its list, and
+/// then a purchase.
+pub const CUSTOMER_CONFIRMS: u32 = 100;
+
+/// And in a second from then on, so that one customer leaves the others nine tenths of the budget.
+pub const CUSTOMER_CONFIRMS_PER_SEC: u32 = 10;
+
+/// How long an origin that could not tell is not asked the same again: those who waited for its answer have none.
+pub const CONFIRM_UNKNOWN_MS: u64 = 1_000;
+
+/// Places for what the origin said, and for customers: 1,024 x 72 bytes and 1,024 x 40, 112 KiB.
+pub const CONFIRMED_SLOTS: usize = 1_024;
+
+/// Longest body of a grant that is remembered, some 3 KiB each; longer ones are asked for again. 8 MiB in all.
+pub const CONFIRMED_BODY_MAX_BYTES: usize = 8 * 1024;
+
+/// Failures in a row that make the edge leave the origin alone.
+pub const BREAKER_FAILURES: u32 = 5;
+
+/// For how long; then one request tries whether it is back.
+pub const BREAKER_OPEN_MS: u64 = 5_000;
+
+/// The longest that an origin's `Retry-After` is heeded, in seconds.
+pub const BREAKER_PAUSE_MAX_SECS: u64 = 30;
+
+/// How much later than its deadline a request to the origin is taken for lost: its client may have gone.
+pub const ORIGIN_LOST_MS: u64 = 500;
+
+/// Pause before a request is sent to the origin a second time, and up to 255 ms more, so that those whose
+/// connections broke together do not come back together.
+pub const ORIGIN_RETRY_MS: u64 = 100;

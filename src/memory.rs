@@ -2,6 +2,7 @@
 //!
 //! Native only. Several platforms may share one [`MemoryStore`], as edges share a KV namespace.
 
+mod origin;
 mod store;
 
 use std::{
@@ -19,6 +20,7 @@ use crate::{
     token::NativeVerifier,
 };
 
+pub use origin::{MemoryOrigin, OriginFault, SeenRequest};
 pub use store::{Fault, KEY_MAX_BYTES, LIST_MAX_KEYS, MemoryStore, VALUE_MAX_BYTES, WRITE_PAUSE_MS};
 
 /// A moment in time that only moves when it is told to. Clones show the same moment.
@@ -135,6 +137,7 @@ pub struct MemoryPlatform {
     clock: MemoryClock,
     store: Rc<MemoryStore>,
     keys: Rc<MemoryKeys>,
+    origin: Rc<MemoryOrigin>,
     log: MemoryLog,
     entropy: FixedEntropy,
     verifier: NativeVerifier,
@@ -145,14 +148,25 @@ impl MemoryPlatform {
     #[must_use]
     pub fn at(now_ms: u64) -> Self {
         let clock = MemoryClock::at(now_ms);
-        Self { store: Rc::new(MemoryStore::new(clock.clone())), clock, ..Self::default() }
+        Self {
+            store: Rc::new(MemoryStore::new(clock.clone())),
+            origin: Rc::new(MemoryOrigin::new(clock.clone())),
+            clock,
+            ..Self::default()
+        }
     }
 
-    /// Another platform with the same clock, store and issuers, as a second isolate has them.
+    /// Another platform with the same clock, store, issuers and origin, as a second isolate has them.
     #[must_use]
     pub fn beside(&self) -> Self {
-        let Self { clock, store, keys, .. } = self;
-        Self { clock: clock.clone(), store: store.clone(), keys: keys.clone(), ..Self::default() }
+        let Self { clock, store, keys, origin, .. } = self;
+        Self {
+            clock: clock.clone(),
+            store: store.clone(),
+            keys: keys.clone(),
+            origin: origin.clone(),
+            ..Self::default()
+        }
     }
 
     /// The clock.
@@ -170,6 +184,7 @@ impl Platform for MemoryPlatform {
     type Verifier = NativeVerifier;
     type Store = MemoryStore;
     type Keys = MemoryKeys;
+    type Origin = MemoryOrigin;
 
     fn verifier(&self) -> &NativeVerifier {
         &self.verifier
@@ -181,6 +196,10 @@ impl Platform for MemoryPlatform {
 
     fn keys(&self) -> &MemoryKeys {
         &self.keys
+    }
+
+    fn origin(&self) -> &MemoryOrigin {
+        &self.origin
     }
 
     fn log(&self) -> &dyn Log {
@@ -222,20 +241,33 @@ pub struct MemoryBody {
     pub bytes: Vec<u8>,
     /// Whether the client goes away after that.
     pub is_interrupted: bool,
+    /// Whether the client did not say how long it is.
+    pub is_chunked: bool,
 }
 
 impl From<Vec<u8>> for MemoryBody {
     fn from(bytes: Vec<u8>) -> Self {
-        Self { bytes, is_interrupted: false }
+        Self { bytes, ..Self::default() }
     }
 }
 
 impl RequestBody for MemoryBody {
-    async fn read(self, limit_bytes: usize) -> Result<Vec<u8>, BodyError> {
+    type Stream = Self;
+
+    async fn read(&mut self, limit_bytes: usize) -> Result<Vec<u8>, BodyError> {
         if self.bytes.len() > limit_bytes {
             return Err(BodyError::TooLarge);
         }
-        if self.is_interrupted { Err(BodyError::Interrupted) } else { Ok(self.bytes) }
+        if self.is_interrupted { Err(BodyError::Interrupted) } else { Ok(std::mem::take(&mut self.bytes)) }
+    }
+
+    fn declared_bytes(&self) -> Option<usize> {
+        // One that breaks off said that it would be longer.
+        Some(self.bytes.len() + usize::from(self.is_interrupted)).filter(|_| !self.is_chunked)
+    }
+
+    fn stream(&mut self, keep: bool) -> Option<Self> {
+        Some(if keep { self.clone() } else { std::mem::take(self) })
     }
 }
 

@@ -6,7 +6,7 @@
     reason = "an isolate has one thread: the futures are not Send, and no caller wants them to be"
 )]
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use jwt_compact::jwk::JsonWebKey;
 
@@ -122,6 +122,101 @@ pub trait KeySource {
 #[error("key source: {0}")]
 pub struct KeySourceError(pub String);
 
+/// The origin: where writes go, and who knows what the snapshot does not know yet.
+pub trait Origin {
+    /// The body of a client's request, passed on as it arrives.
+    type Stream;
+
+    /// Sends a request once and reads the whole answer. A redirect is an answer: it is not followed.
+    ///
+    /// # Errors
+    /// When there is no complete answer within the request's limits.
+    async fn send(
+        &self,
+        request: &OriginRequest<'_>,
+        body: OriginBody<'_, Self::Stream>,
+    ) -> Result<OriginAnswer, OriginError>;
+}
+
+/// A request to the origin.
+#[derive(Clone, Copy, Debug)]
+pub struct OriginRequest<'a> {
+    /// In capitals.
+    pub method: &'a str,
+    /// Absolute.
+    pub url: &'a str,
+    /// All headers that the origin is to see, beyond those of the connection.
+    pub headers: &'a [(&'static str, Cow<'a, str>)],
+    /// From the first byte sent to the last one received, milliseconds.
+    pub timeout_ms: u64,
+    /// Longest body of an answer.
+    pub limit_bytes: usize,
+}
+
+/// The body of a request to the origin.
+#[derive(Clone, Copy, Debug)]
+pub enum OriginBody<'a, S> {
+    /// None.
+    Empty,
+    /// All of it.
+    Whole(&'a [u8]),
+    /// As it arrives.
+    Stream(S),
+}
+
+/// What is read of the headers of an origin's answer. Nothing else comes further: no cookies, no places of the
+/// origin's own, nothing of its connection.
+pub const ANSWER_HEADERS: [&str; 6] =
+    ["content-type", "retry-after", "entitlement-seq", "idempotency-replayed", "www-authenticate", "allow"];
+
+/// A complete answer of the origin.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OriginAnswer {
+    /// The HTTP status.
+    pub status: u16,
+    /// Those of [`ANSWER_HEADERS`] that it has.
+    pub headers: Vec<(&'static str, String)>,
+    /// The whole body.
+    pub body: Vec<u8>,
+}
+
+impl OriginAnswer {
+    /// The value of a header, empty when there is none.
+    #[must_use]
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.iter().find(|(known, _)| *known == name).map_or("", |(_, value)| value)
+    }
+}
+
+/// There was no complete answer. Unless it says so, the origin may have done what it was asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OriginError {
+    /// No connection was made: the origin has not seen the request.
+    #[error("origin: unreachable: {0}")]
+    Unreachable(String),
+    /// The connection broke.
+    #[error("origin: {0}")]
+    Broken(String),
+    /// It took longer than it may.
+    #[error("origin: no answer in time")]
+    TimedOut,
+    /// The answer is longer than it may be.
+    #[error("origin: the answer is too long")]
+    TooLarge,
+}
+
+/// For platforms that have no origin: it cannot be reached.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoOrigin;
+
+impl Origin for NoOrigin {
+    type Stream = ();
+
+    async fn send(&self, _: &OriginRequest<'_>, _: OriginBody<'_, ()>) -> Result<OriginAnswer, OriginError> {
+        Err(OriginError::Unreachable("there is none".to_owned()))
+    }
+}
+
 /// Takes log lines. They go to operators, never to clients; no token and no secret is ever part of one.
 pub trait Log {
     /// One event, on one line.
@@ -142,6 +237,8 @@ pub trait Platform {
     type Store: ObjectStore;
     /// Fetches issuers' keys.
     type Keys: KeySource;
+    /// Takes writes.
+    type Origin: Origin;
 
     /// Verifies signatures.
     fn verifier(&self) -> &Self::Verifier;
@@ -149,6 +246,8 @@ pub trait Platform {
     fn store(&self) -> &Self::Store;
     /// Fetches issuers' keys.
     fn keys(&self) -> &Self::Keys;
+    /// Takes writes.
+    fn origin(&self) -> &Self::Origin;
     /// Takes log lines.
     fn log(&self) -> &dyn Log;
     /// Random bytes.

@@ -14,17 +14,58 @@ mod blackbox;
 #[path = "blackbox/in_process.rs"]
 mod in_process;
 
-use admit::ports::Platform as _;
+use admit::ports::{ANSWER_HEADERS, OriginAnswer, Platform as _};
 use blackbox::{
     cases, catalogue, configured, issuers,
     matrix::Matrix,
     oracle::Oracle,
+    origin::{Origin, Seen},
     publishing, routes,
     subject::Subject as _,
     tokens,
     wire::{Payload, Wire},
+    writes,
 };
 use in_process::InProcess;
+
+/// The service with an origin behind it, and the sample catalogue.
+fn with_origin() -> (InProcess, Origin) {
+    let service = configured(&[("ORIGIN_URL", "https://origin.example")]);
+    let origin = Origin::default();
+    let served = origin.clone();
+    service.app.platform().origin().serve(move |seen| {
+        let given = served.answer(&Seen {
+            method: seen.method.clone(),
+            target: seen.url.strip_prefix("https://origin.example").unwrap().to_owned(),
+            headers: seen.headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
+            body: seen.body.clone(),
+        });
+        // As the platform reads it.
+        let wanted = |name: &&str| ANSWER_HEADERS.contains(name);
+        let headers = given.headers.into_iter().filter(|(name, _)| wanted(name)).collect();
+        OriginAnswer { status: given.status, headers, body: given.body }
+    });
+    catalogue::publish(&service, 1);
+    (service, origin)
+}
+
+#[test]
+fn every_write_right_and_wrong() {
+    let (service, origin) = with_origin();
+    println!("{} requests", writes::run(&service, &origin));
+}
+
+#[test]
+fn nobody_is_taken_for_somebody_else() {
+    let (service, origin) = with_origin();
+    writes::spoofing(&service, &origin);
+}
+
+#[test]
+fn a_hundred_buyers_in_a_row() {
+    let (service, origin) = with_origin();
+    writes::buyers(&service, &origin);
+}
 
 fn service() -> InProcess {
     InProcess::new(&issuers::variables()).unwrap()

@@ -42,9 +42,9 @@ pub fn access(grant: &Grant, viewer: &Viewer<'_>, item: &ItemRecord<'_>) -> Stri
     body.push_str(r#","customer_uuid":"#);
     push_text(&mut body, viewer.customer_uuid);
     body.push_str(r#","ip_address":""#);
-    body.push_str(if is_address(viewer.ip_address) { viewer.ip_address } else { UNKNOWN_ADDRESS });
+    body.push_str(shown_address(viewer.ip_address));
     body.push_str(r#"","country_code":""#);
-    body.push_str(if is_country(viewer.country) { viewer.country } else { UNKNOWN_COUNTRY });
+    body.push_str(shown_country(viewer.country));
     push(&mut body, r#"","created_at":"#, grant.created_at);
     push(&mut body, r#","expires_at":"#, grant.expires_at);
     if let Some(starts_at) = grant.starts_at {
@@ -179,6 +179,18 @@ fn push_text(body: &mut String, text: &str) {
     } else {
         body.push_str(&serde_json::Value::from(text).to_string());
     }
+}
+
+/// The address as an answer shows it.
+#[must_use]
+pub fn shown_address(address: &str) -> &str {
+    if is_address(address) { address } else { UNKNOWN_ADDRESS }
+}
+
+/// The country as an answer shows it.
+#[must_use]
+pub fn shown_country(country: &str) -> &str {
+    if is_country(country) { country } else { UNKNOWN_COUNTRY }
 }
 
 /// Addresses come from a header; only what can be one reaches a body.

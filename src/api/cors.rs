@@ -13,8 +13,9 @@ pub enum Cors {
 }
 
 const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE";
-const REQUEST_HEADERS: &str = "authorization, content-type";
-const RESPONSE_HEADERS: &str = "x-request-id, server-timing, retry-after";
+const REQUEST_HEADERS: &str = "authorization, content-type, idempotency-key, entitlement-min-seq";
+const RESPONSE_HEADERS: &str =
+    "x-request-id, server-timing, retry-after, entitlement-seq, idempotency-replayed";
 /// A day; Chromium keeps a preflight for two hours at most, Firefox for a day.
 const MAX_AGE_SECS: &str = "86400";
 

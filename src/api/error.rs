@@ -33,6 +33,30 @@ pub enum ApiError {
     BodyTooLarge(usize),
     /// 413: more than [`PACK_MAX_OBJECTS`](crate::limits::PACK_MAX_OBJECTS) objects, or as many names.
     TooManyObjects,
+    /// 415: a write whose body is neither a form nor JSON.
+    UnsupportedMediaType,
+    /// 429: of an origin that says no more than that.
+    TooManyRequests,
+    /// 502: no connection to the origin could be made.
+    OriginUnreachable {
+        /// When it is worth trying again.
+        retry_after_secs: u32,
+    },
+    /// 502: the origin gave no answer, or none that can be used.
+    OriginFailed {
+        /// When it is worth looking what became of it.
+        retry_after_secs: u32,
+    },
+    /// 503: the origin failed again and again and is left alone for a while.
+    OriginPaused {
+        /// When it is worth trying again.
+        retry_after_secs: u32,
+    },
+    /// 504: the origin took too long.
+    OriginTimedOut {
+        /// When it is worth looking what became of it.
+        retry_after_secs: u32,
+    },
     /// 503: nothing can be said yet. Never a 402.
     Unavailable {
         /// When it is worth asking again.
@@ -43,6 +67,11 @@ pub enum ApiError {
 }
 
 impl ApiError {
+    /// An `{id}` that is no number.
+    pub const INVALID_ID: Self = Self::InvalidField("id", "The id must be a positive integer");
+    /// A `{fee_id}` that is no number.
+    pub const INVALID_FEE_ID: Self = Self::InvalidField("fee_id", "The fee_id must be a positive integer");
+
     /// The HTTP status, which is also the body's `code`.
     #[must_use]
     pub const fn status(self) -> u16 {
@@ -54,9 +83,13 @@ impl ApiError {
             Self::MethodNotAllowed(_) => 405,
             Self::OlderHead | Self::LeaseHeld | Self::ObjectNeeded => 409,
             Self::BodyTooLarge(_) | Self::TooManyObjects => 413,
+            Self::UnsupportedMediaType => 415,
             Self::InvalidIdOnAccess | Self::InvalidField(..) => 422,
+            Self::TooManyRequests => 429,
             Self::Internal => 500,
-            Self::Unavailable { .. } => 503,
+            Self::OriginUnreachable { .. } | Self::OriginFailed { .. } => 502,
+            Self::Unavailable { .. } | Self::OriginPaused { .. } => 503,
+            Self::OriginTimedOut { .. } => 504,
         }
     }
 
@@ -78,6 +111,14 @@ impl ApiError {
             Self::ObjectNeeded => "The published head names this object: publish another head first",
             Self::BodyTooLarge(_) => "Body too large",
             Self::TooManyObjects => "More than 40 objects: send the others in another request",
+            Self::UnsupportedMediaType => "Unsupported media type",
+            Self::TooManyRequests => "Too many requests",
+            Self::OriginUnreachable { .. } => "The origin cannot be reached: the write was not applied",
+            Self::OriginFailed { .. } => "The origin gave no usable answer: the write may have been applied",
+            Self::OriginPaused { .. } => "The origin does not answer at present: the write was not applied",
+            Self::OriginTimedOut { .. } => {
+                "The origin did not answer in time: the write may have been applied"
+            }
             Self::Unavailable { .. } => "Service unavailable",
             Self::Internal => "Internal error",
         }

@@ -5,3 +5,4 @@ pub mod cors;
 pub mod error;
 pub mod reply;
 pub mod route;
+pub mod write;

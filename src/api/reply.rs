@@ -23,6 +23,19 @@ pub struct Request<'a> {
     pub country: &'a str,
     /// The header `Admit-Holder`, empty when there is none. Read of requests that change something only.
     pub holder: &'a str,
+    /// The header `Entitlement-Min-Seq`, 0 when there is none: how many of the origin's changes the answer has to
+    /// reflect at least.
+    pub min_seq: u64,
+    /// Those of [`PASSED_HEADERS`](super::write::PASSED_HEADERS) that a write has.
+    pub passed: &'a [(&'static str, String)],
+}
+
+impl Request<'_> {
+    /// A header of a write, empty when there is none.
+    #[must_use]
+    pub fn passed(&self, name: &str) -> &str {
+        self.passed.iter().find(|(known, _)| *known == name).map_or("", |(_, value)| value)
+    }
 }
 
 /// How long an answer may be kept.
@@ -114,7 +127,11 @@ impl Reply {
                 vec![("www-authenticate", Cow::Borrowed(r#"Bearer error="invalid_token""#))]
             }
             ApiError::MethodNotAllowed(allow) => vec![("allow", Cow::Borrowed(allow))],
-            ApiError::Unavailable { retry_after_secs } => {
+            ApiError::Unavailable { retry_after_secs }
+            | ApiError::OriginUnreachable { retry_after_secs }
+            | ApiError::OriginFailed { retry_after_secs }
+            | ApiError::OriginPaused { retry_after_secs }
+            | ApiError::OriginTimedOut { retry_after_secs } => {
                 vec![("retry-after", Cow::Owned(retry_after_secs.to_string()))]
             }
             _ => Vec::new(),
@@ -129,6 +146,12 @@ impl Reply {
         let message = [error.message(), ": ", detail].concat();
         let body = Body::Json(error.body_with(&message));
         Self { body, ..Self::error(error, message) }
+    }
+
+    /// Takes a header out.
+    pub fn take_header(&mut self, name: &str) -> Option<String> {
+        let position = self.headers.iter().position(|(known, _)| *known == name)?;
+        Some(self.headers.swap_remove(position).1.into_owned())
     }
 
     /// The value of a header beyond those that every answer has.

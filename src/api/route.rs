@@ -67,15 +67,7 @@ impl<'a> Route<'a> {
     /// The route of a path, or `None` when there is no such route.
     #[must_use]
     pub fn parse(path: &'a str) -> Option<Self> {
-        if path.contains("//") || path.ends_with('/') {
-            return None;
-        }
-        let mut segments = path.strip_prefix('/')?.split('/');
-        // The longest route has five segments; a sixth makes it none.
-        let [first, second, third, fourth, fifth, sixth] = std::array::from_fn(|_| segments.next());
-        if sixth.is_some() {
-            return None;
-        }
+        let [first, second, third, fourth, fifth] = segments(path)?;
         Some(match (first?, second, third, fourth, fifth) {
             ("items", Some("packages"), Some(id), None, None) => Self::Package(Id(id)),
             ("items", Some("packages"), Some(id), Some("items"), None) => Self::PackageItems(Id(id)),
@@ -118,6 +110,16 @@ impl<'a> Route<'a> {
     pub fn allows(self, method: &str) -> bool {
         self.allow().split(", ").any(|allowed| allowed == method)
     }
+}
+
+/// The segments of a path. The longest route has five; a sixth makes it none.
+pub(super) fn segments(path: &str) -> Option<[Option<&str>; 5]> {
+    if path.contains("//") || path.ends_with('/') {
+        return None;
+    }
+    let mut segments = path.strip_prefix('/')?.split('/');
+    let all = std::array::from_fn(|_| segments.next());
+    segments.next().is_none().then_some(all)
 }
 
 /// A UUID with its hyphens, in either case: 36 characters, so that a number never passes for one.

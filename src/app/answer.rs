@@ -4,6 +4,7 @@ use std::{borrow::Cow, rc::Rc};
 
 use super::{
     App, Need, State, Transfer, finish,
+    origin::Question,
     read::{Missing, Read},
     seconds,
     snapshots::HeadState,
@@ -14,15 +15,14 @@ use crate::{
         error::ApiError,
         reply::{Reply, Request},
         route::{Id, Route},
+        write::WriteRoute,
     },
     limits::{PAGE_DEFAULT_ITEMS, PAGE_MAX_ITEMS},
     ports::Platform,
     snapshot::time::UnixSecs,
-    token::{VerifiedToken, VerifyError},
+    token::{Principal, VerifiedToken, VerifyError},
 };
 
-const INVALID_ID: ApiError = ApiError::InvalidField("id", "The id must be a positive integer");
-const INVALID_FEE_ID: ApiError = ApiError::InvalidField("fee_id", "The fee_id must be a positive integer");
 const INVALID_PAGE: ApiError = ApiError::InvalidField("page", "The page must be a positive integer");
 const INVALID_LIMIT: ApiError = ApiError::InvalidField("limit", "The limit must be an integer from 1 to 100");
 
@@ -31,18 +31,65 @@ impl<P: Platform> App<P> {
         let now = seconds(now_ms);
         // A preflight carries no token, and its page must learn of a 404 as well: every path has one.
         if request.method == "OPTIONS" {
-            return Ok(preflight(request));
+            return Ok(self.preflight(request));
         }
-        let Some(route) = Route::parse(request.path) else { return Ok(ApiError::RouteNotFound.into()) };
-        if !route.allows(request.method) {
-            return Ok(ApiError::MethodNotAllowed(route.allow()).into());
-        }
+        let route = match Route::parse(request.path) {
+            Some(route) if route.allows(request.method) => route,
+            route => {
+                return match self.checked_write(request, route, now) {
+                    Ok(need) | Err(Refusal::Need(need)) => Err(need),
+                    Err(Refusal::Reply(reply)) => Ok(reply),
+                };
+            }
+        };
         let read = match self.checked(request, route, now) {
             Ok(read) => read,
             Err(Refusal::Reply(reply)) => return Ok(reply),
             Err(Refusal::Need(need)) => return Err(need),
         };
         self.answer_read(&read, request, now)
+    }
+
+    /// The route, the token, the role and the numbers of a write, before it is passed on. Without an origin there
+    /// are no writes, and so no such routes.
+    fn checked_write(
+        &self,
+        request: &Request<'_>,
+        route: Option<Route<'_>>,
+        now: UnixSecs,
+    ) -> Result<Need, Refusal> {
+        let Some(write) = self.write_route(request) else {
+            return Err(match route {
+                Some(route) => ApiError::MethodNotAllowed(route.allow()).into(),
+                None => ApiError::RouteNotFound.into(),
+            });
+        };
+        if !write.takes(request.method) {
+            return Err(ApiError::MethodNotAllowed(write.allow()).into());
+        }
+        if write.is_for_merchants() {
+            let token = self.token(request, now)?;
+            let Principal { roles, merchant_id, .. } = &token.principal;
+            let is_heard = merchant_id.is_none_or(|id| token.principal.is_heard_by(id));
+            if !roles.merchant || !is_heard {
+                return Err(Reply::error(ApiError::InvalidPrivileges, "not_a_merchant").into());
+            }
+        }
+        write.check()?;
+        Ok(Need::Forward { is_signed: write.is_for_merchants() })
+    }
+
+    fn write_route<'r>(&self, request: &Request<'r>) -> Option<WriteRoute<'r>> {
+        self.config.origin.as_ref().and_then(|_| WriteRoute::parse(request.path))
+    }
+
+    fn preflight(&self, request: &Request<'_>) -> Reply {
+        let mut reply = finish::preflight();
+        let write = self.write_route(request).map(WriteRoute::allow);
+        if let Some(allow) = write.or_else(|| Route::parse(request.path).map(Route::allow)) {
+            reply.headers.push(("allow", Cow::Borrowed(allow)));
+        }
+        reply
     }
 
     /// The token and the parameters, before the snapshot is asked.
@@ -64,7 +111,7 @@ impl<P: Platform> App<P> {
             }
             Route::Fees(id) => Read::Fees { item_id: item_id(id)? },
             Route::Fee(id, fee_id) => {
-                Read::Fee { item_id: item_id(id)?, fee_id: fee_id.number().ok_or(INVALID_FEE_ID)? }
+                Read::Fee { item_id: item_id(id)?, fee_id: fee_id.number().ok_or(ApiError::INVALID_FEE_ID)? }
             }
             Route::Package(id) => Read::Package { item_id: item_id(id)? },
             Route::PackageItems(id) => {
@@ -108,12 +155,14 @@ impl<P: Platform> App<P> {
         let State { snapshots, .. } = &mut *self.state.borrow_mut();
         match snapshots.head_state(now) {
             HeadState::Missing | HeadState::Expired => return Err(Need::Head),
-            HeadState::Unavailable => return Ok(Reply::error(unavailable(), "no_snapshot")),
+            HeadState::Unavailable => {
+                return self.or_ask(read, Reply::error(unavailable(), "no_snapshot"), 0, request);
+            }
             HeadState::Fresh | HeadState::Stale => {}
         }
         for version in snapshots.versions() {
             match read.answer(&version, &mut snapshots.objects, request, now) {
-                Ok(reply) => return Ok(reply),
+                Ok(reply) => return self.or_ask(read, reply, version.head.origin_seq(), request),
                 Err(Missing::Objects(names)) => {
                     // An object that the store does not have yet leaves the answer to the version before.
                     if !names.iter().any(|name| snapshots.is_unreadable(*name, now)) {
@@ -128,7 +177,21 @@ impl<P: Platform> App<P> {
                 }
             }
         }
-        Ok(Reply::error(unavailable(), "unreadable"))
+        self.or_ask(read, Reply::error(unavailable(), "unreadable"), 0, request)
+    }
+
+    /// The snapshot's answer, which reflects the origin's first `seq` changes, unless the origin is to be asked.
+    fn or_ask(&self, read: &Read, reply: Reply, seq: u64, request: &Request<'_>) -> Result<Reply, Need> {
+        let insists = request.min_seq > seq;
+        if reply.status == 200 && !insists {
+            return Ok(reply);
+        }
+        if self.config.origin.is_none() || !(read.is_open(&reply) || (insists && read.is_of_the_snapshot())) {
+            return Ok(reply);
+        }
+        let question =
+            Question { check: read.check(), token: read.token().cloned(), insists, otherwise: reply };
+        Err(Need::Origin(Box::new(question)))
     }
 }
 
@@ -163,16 +226,8 @@ impl From<VerifyError> for Refusal {
     }
 }
 
-fn preflight(request: &Request<'_>) -> Reply {
-    let mut reply = finish::preflight();
-    if let Some(route) = Route::parse(request.path) {
-        reply.headers.push(("allow", Cow::Borrowed(route.allow())));
-    }
-    reply
-}
-
 fn item_id(id: Id<'_>) -> Result<i64, ApiError> {
-    id.number().ok_or(INVALID_ID)
+    id.number().ok_or(ApiError::INVALID_ID)
 }
 
 /// `page` (from 1) and `limit`. Parameters with other names are ignored: native SDKs send some.

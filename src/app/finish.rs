@@ -28,7 +28,8 @@ pub(super) enum Timing {
 
 impl<P: Platform> App<P> {
     pub(super) fn finish(&self, request: &Request<'_>, mut reply: Reply, timing: Timing) -> Reply {
-        let request_id = self.request_id();
+        // What was passed on to the origin has its id already.
+        let request_id = reply.take_header("x-request-id").unwrap_or_else(|| self.request_id());
         self.log_request(request, &reply, &request_id);
         describe_body(&mut reply);
         let headers = &mut reply.headers;
@@ -46,7 +47,7 @@ impl<P: Platform> App<P> {
 
     /// Names a request in logs and in its answer: random for each isolate, counted within it. A client's own
     /// value is not taken: it would let clients write into the log.
-    fn request_id(&self) -> String {
+    pub(super) fn request_id(&self) -> String {
         let prefix = self.request_prefix.get().unwrap_or_else(|| {
             let random = self.platform.entropy().random();
             let prefix = random.first_chunk().copied().map_or(0, u64::from_be_bytes);

@@ -9,6 +9,7 @@ mod finish;
 mod jwks_cache;
 mod load;
 mod local;
+mod origin;
 mod publish;
 mod read;
 mod snapshots;
@@ -28,6 +29,8 @@ use crate::{
 };
 
 pub use finish::unconfigured;
+pub use origin::Question;
+use origin::{OriginState, StreamOf};
 use publish::Transfer;
 pub use publish::{BodyError, RequestBody};
 use snapshots::Snapshots;
@@ -46,6 +49,7 @@ pub struct App<P: Platform> {
 struct State<V: SignatureVerifier> {
     tokens: TokenVerifier<V>,
     snapshots: Snapshots,
+    origin: OriginState,
 }
 
 /// What has to be fetched before a request can be answered.
@@ -61,6 +65,13 @@ pub enum Need {
     KeysOfOthers,
     /// Something of the publisher, who may publish.
     Transfer(Transfer),
+    /// The origin's word on what the snapshot does not grant.
+    Origin(Box<Question>),
+    /// The origin, to which a write is to be passed on.
+    Forward {
+        /// Whether the token was verified, because the write needs one.
+        is_signed: bool,
+    },
 }
 
 /// Something that is refreshed behind a request.
@@ -87,7 +98,11 @@ impl<P: Platform> App<P> {
         }
         let tokens = TokenVerifier::new(config.issuers.clone(), platform.verifier())?;
         Ok(Self {
-            state: RefCell::new(State { tokens, snapshots: Snapshots::default() }),
+            state: RefCell::new(State {
+                tokens,
+                snapshots: Snapshots::default(),
+                origin: OriginState::default(),
+            }),
             platform,
             config,
             head_keys,
@@ -116,7 +131,7 @@ impl<P: Platform> App<P> {
     }
 
     /// Answers a request, fetching what it needs. The reply is complete: every header is set.
-    pub async fn handle(&self, request: &Request<'_>, body: impl RequestBody) -> Reply {
+    pub async fn handle(&self, request: &Request<'_>, body: impl RequestBody<Stream = StreamOf<P>>) -> Reply {
         match self.answer(request) {
             Ok(reply) => reply,
             Err(need) => self.resume(request, need, body).await,
@@ -125,14 +140,24 @@ impl<P: Platform> App<P> {
 
     /// Fetches what [`Self::answer`] needs for a request, and answers it. The reply is complete: every header
     /// is set. The need has to be the request's own: keys that are to be fetched count as being fetched.
-    pub async fn resume(&self, request: &Request<'_>, need: Need, body: impl RequestBody) -> Reply {
+    pub async fn resume(
+        &self,
+        request: &Request<'_>,
+        need: Need,
+        body: impl RequestBody<Stream = StreamOf<P>>,
+    ) -> Reply {
         let start_ms = self.platform.now_ms();
         let reply = self.resume_unfinished(request, need, body).await;
         let dur_ms = self.platform.now_ms().saturating_sub(start_ms);
         self.finish(request, reply, finish::Timing::Loaded { dur_ms })
     }
 
-    async fn resume_unfinished(&self, request: &Request<'_>, need: Need, body: impl RequestBody) -> Reply {
+    async fn resume_unfinished(
+        &self,
+        request: &Request<'_>,
+        need: Need,
+        body: impl RequestBody<Stream = StreamOf<P>>,
+    ) -> Reply {
         let mut need = need;
         let (mut loads, mut waits) = (0, 0);
         while loads < LOAD_ROUNDS_MAX {
@@ -147,6 +172,11 @@ impl<P: Platform> App<P> {
                 Need::KeysOfOthers if may_wait => false,
                 Need::KeysOfOthers => return Reply::error(unavailable(), "keys_unavailable"),
                 Need::Transfer(transfer) => return self.transfer(transfer, request, body).await,
+                Need::Forward { is_signed } => return self.forward(request, is_signed, body).await,
+                Need::Origin(question) => match self.ask(&question, request, may_wait).await {
+                    Some(reply) => return reply,
+                    None => false,
+                },
             };
             if has_loaded {
                 loads += 1;
@@ -166,7 +196,7 @@ impl<P: Platform> App<P> {
     /// [`Self::refresh`] once it has answered.
     pub fn begin_refresh(&self) -> Option<Refresh> {
         let now = self.now();
-        let State { snapshots, tokens } = &mut *self.state.borrow_mut();
+        let State { snapshots, tokens, .. } = &mut *self.state.borrow_mut();
         if snapshots.refresh_due(now) {
             snapshots.refresh_begins(now);
             return Some(Refresh(Refreshed::Head));

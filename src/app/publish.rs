@@ -39,11 +39,20 @@ pub enum Transfer {
 
 /// The body of a request, read when and as far as it is wanted.
 pub trait RequestBody {
+    /// What passes it on as it arrives.
+    type Stream;
+
     /// The whole body.
     ///
     /// # Errors
     /// When it is longer than `limit_bytes`, or the client went away.
-    fn read(self, limit_bytes: usize) -> impl Future<Output = Result<Vec<u8>, BodyError>>;
+    fn read(&mut self, limit_bytes: usize) -> impl Future<Output = Result<Vec<u8>, BodyError>>;
+
+    /// How long it is, as far as the client said: `Some(0)` is no body, `None` a body of unknown length.
+    fn declared_bytes(&self) -> Option<usize>;
+
+    /// The body as it arrives. With `keep`, it may be taken once more.
+    fn stream(&mut self, keep: bool) -> Option<Self::Stream>;
 }
 
 /// A body that could not be read.
@@ -62,7 +71,7 @@ impl<P: Platform> App<P> {
         &self,
         transfer: Transfer,
         request: &Request<'_>,
-        body: impl RequestBody,
+        mut body: impl RequestBody,
     ) -> Reply {
         let holder = Some(request.holder).filter(|holder| !holder.is_empty());
         let answered = async {
@@ -70,7 +79,7 @@ impl<P: Platform> App<P> {
                 self.check_holder(holder).await?;
             }
             let body = match transfer.body_max_bytes() {
-                Some(limit_bytes) => read(body, limit_bytes).await?,
+                Some(limit_bytes) => read(&mut body, limit_bytes).await?,
                 None => Vec::new(),
             };
             match transfer {
@@ -155,7 +164,7 @@ impl Transfer {
     }
 }
 
-async fn read(body: impl RequestBody, limit_bytes: usize) -> Result<Vec<u8>, Reply> {
+pub(super) async fn read(body: &mut impl RequestBody, limit_bytes: usize) -> Result<Vec<u8>, Reply> {
     body.read(limit_bytes).await.map_err(|error| match error {
         BodyError::TooLarge => ApiError::BodyTooLarge(limit_bytes).into(),
         BodyError::Interrupted => ENDED_EARLY.into(),

@@ -2,6 +2,7 @@
 
 use std::{borrow::Cow, rc::Rc};
 
+use super::origin::Check;
 use crate::{
     api::{
         bodies::{self, Viewer},
@@ -20,6 +21,9 @@ use crate::{
     },
     token::{Principal, VerifiedToken},
 };
+
+/// The reason of a check of an item that the snapshot does not know, and the origin may.
+const UNKNOWN_ITEM: &str = "unknown_item";
 
 /// Why a version of the snapshot did not answer.
 pub(super) enum Missing {
@@ -86,6 +90,42 @@ impl LookUps<'_> {
 }
 
 impl Read {
+    /// The check that this is, if it is one.
+    pub fn check(&self) -> Option<Check> {
+        match self {
+            Self::Access { token, item_id } => Some((token.principal.customer_key, *item_id)),
+            _ => None,
+        }
+    }
+
+    /// Who asks, if it takes a token.
+    pub const fn token(&self) -> Option<&Rc<VerifiedToken>> {
+        match self {
+            Self::Access { token, .. } | Self::License { token } => Some(token),
+            _ => None,
+        }
+    }
+
+    /// Whether it is answered from what is published.
+    pub const fn is_of_the_snapshot(&self) -> bool {
+        !matches!(self, Self::Health)
+    }
+
+    /// Whether the origin may know better than a snapshot that gives this answer: it does not grant, or there is
+    /// no snapshot.
+    pub fn is_open(&self, reply: &Reply) -> bool {
+        match self {
+            Self::Health => false,
+            Self::Access { .. } => match reply.status {
+                // No purchase makes an item another merchant's.
+                402 => reply.reason != Reason::OtherMerchant.code(),
+                404 => reply.reason == UNKNOWN_ITEM,
+                status => status == 503,
+            },
+            _ => reply.status == 503,
+        }
+    }
+
     /// Answers from `version` and the objects in memory.
     ///
     /// # Errors
@@ -152,7 +192,7 @@ fn access(
     let item = look_ups.ask(Tree::Items, EntryKey::item(item_id))?;
     let customer = look_ups.ask(Tree::Customers, principal.customer_key)?;
     look_ups.complete()?;
-    let Some(item) = item else { return Ok(ApiError::ItemNotFound.into()) };
+    let Some(item) = item else { return Ok(Reply::error(ApiError::ItemNotFound, UNKNOWN_ITEM)) };
     let item = ItemRecord::new(item.bytes())?;
     let customer = customer.as_ref().map(|customer| CustomerRecord::new(customer.bytes())).transpose()?;
     let directory = &look_ups.version.directory;

@@ -255,7 +255,7 @@ fn is_binding_name(name: &str) -> bool {
 }
 
 /// Whoever can change the answer makes any token valid, so it must come over TLS or from this machine.
-fn check_url(url: &str) -> Result<(), &'static str> {
+pub(crate) fn check_url(url: &str) -> Result<(), &'static str> {
     const PROBLEM: &str = "must be an https URL (http only for localhost)";
     let odd = |c: char| !c.is_ascii_graphic() || matches!(c, '\\' | '@' | '"' | '<' | '>' | '#');
     if url.contains(odd) {

@@ -25,6 +25,7 @@ export default {
         headers.get(names.address),
         names.country === undefined ? request.cf?.country : headers.get(names.country),
         names.origin ? headers.get("origin") : undefined,
+        names.min_seq === undefined ? undefined : headers.get(names.min_seq),
       );
       if (answered !== undefined) return answered;
     }

@@ -8,7 +8,7 @@ use worker::{Context, worker_sys};
 
 use super::{
     SERVICE, refresh_behind,
-    request::{ADDRESS_HEADER, Incoming},
+    request::{ADDRESS_HEADER, Incoming, MIN_SEQ_HEADER, seq_of},
     response, service_made,
 };
 
@@ -19,8 +19,8 @@ pub fn is_ready() -> bool {
     SERVICE.with_borrow(|service| matches!(service, Some(Ok(_))))
 }
 
-/// What `entry.js` reads of requests beside `Authorization`: the names of the headers `address` and `country`, and
-/// whether `origin` matters. Undefined as long as there is no service.
+/// What `entry.js` reads of requests beside `Authorization`: the names of the headers `address`, `country` and
+/// `min_seq`, and whether `origin` matters. Undefined as long as there is no service.
 #[wasm_bindgen]
 #[must_use]
 pub fn inputs() -> JsValue {
@@ -34,6 +34,7 @@ pub fn inputs() -> JsValue {
     set("address", config.address_header.as_deref().unwrap_or(ADDRESS_HEADER).into());
     set("country", config.country_header.as_deref().map_or(JsValue::UNDEFINED, JsValue::from));
     set("origin", config.cors.needs_origin().into());
+    set("min_seq", if config.origin.is_some() { MIN_SEQ_HEADER.into() } else { JsValue::UNDEFINED });
     names.into()
 }
 
@@ -53,6 +54,7 @@ pub fn answer(
     ip_address: Option<String>,
     country: Option<String>,
     origin: Option<String>,
+    min_seq: Option<String>,
 ) -> Result<JsValue, JsValue> {
     if !matches!(method.as_str(), "GET" | "HEAD") {
         return Ok(JsValue::UNDEFINED);
@@ -67,6 +69,8 @@ pub fn answer(
         ip_address: ip_address.unwrap_or_default(),
         country: country.unwrap_or_default(),
         holder: String::new(),
+        min_seq: min_seq.as_deref().map_or(0, seq_of),
+        passed: Vec::new(),
     };
     let context = Context::new(context);
     match service.answer(&incoming.view()) {

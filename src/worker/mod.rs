@@ -1,6 +1,7 @@
 //! The Worker: the only place that names `worker::`, `web_sys` or `js_sys`. It turns requests into what the
 //! service reads, replies into responses, and bindings into ports; it decides nothing.
 
+mod fetch;
 mod hot;
 mod kv;
 mod platform;

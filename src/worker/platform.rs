@@ -1,20 +1,19 @@
-//! Bindings as ports: fetch, the console, the runtime's random numbers and clock.
+//! Bindings as ports: the console, the runtime's random numbers and clock.
 
 use std::{fmt, future::Future, pin::pin, time::Duration};
 
-use futures_util::{
-    StreamExt as _,
-    future::{Either, select},
-};
+use futures_util::future::{Either, select};
 use wasm_bindgen::{JsCast as _, JsValue};
-use web_sys::{RequestInit, RequestRedirect};
-use worker::{AbortController, Delay, Env, Fetch};
+use worker::{Delay, Env};
 
-use super::{kv::Kv, verifier::NodeVerifier};
+use super::{
+    fetch::{IssuerFetch, OriginFetch},
+    kv::Kv,
+    verifier::NodeVerifier,
+};
 use crate::{
     config::ConfigError,
-    limits::JWKS_FETCH_TIMEOUT_MS,
-    ports::{Entropy, KeySource, KeySourceError, Log, Platform},
+    ports::{Entropy, Log, Platform},
 };
 
 /// The KV namespace of the snapshot.
@@ -55,6 +54,7 @@ impl Platform for WorkerPlatform {
     type Verifier = NodeVerifier;
     type Store = Kv;
     type Keys = IssuerFetch;
+    type Origin = OriginFetch;
 
     fn verifier(&self) -> &NodeVerifier {
         &self.verifier
@@ -66,6 +66,10 @@ impl Platform for WorkerPlatform {
 
     fn keys(&self) -> &IssuerFetch {
         &IssuerFetch
+    }
+
+    fn origin(&self) -> &OriginFetch {
+        &OriginFetch
     }
 
     fn log(&self) -> &dyn Log {
@@ -91,51 +95,6 @@ pub(super) async fn in_time<T>(work: impl Future<Output = T>, limit_ms: u64) -> 
         Either::Left((done, _)) => Some(done),
         Either::Right(_) => None,
     }
-}
-
-/// Fetches issuers' JWKS.
-pub(super) struct IssuerFetch;
-
-impl KeySource for IssuerFetch {
-    async fn fetch(&self, url: &str, limit_bytes: usize) -> Result<Vec<u8>, KeySourceError> {
-        let abort = AbortController::default();
-        let signal = abort.signal();
-        let fetched = in_time(fetch_document(url, limit_bytes, &signal), JWKS_FETCH_TIMEOUT_MS)
-            .await
-            .unwrap_or_else(|| Err(KeySourceError(format!("no answer in {JWKS_FETCH_TIMEOUT_MS} ms"))));
-        if fetched.is_err() {
-            // The body of a refused answer, unread, would hold one of the request's six connections.
-            abort.abort();
-        }
-        fetched
-    }
-}
-
-async fn fetch_document(
-    url: &str,
-    limit_bytes: usize,
-    signal: &worker::AbortSignal,
-) -> Result<Vec<u8>, KeySourceError> {
-    let failed = |error: worker::Error| KeySourceError(error.to_string());
-    // The crate's own options bring code for every one that Cloudflare has.
-    let init = RequestInit::new();
-    // A redirect would let somebody who controls a path of the issuer's host choose the keys.
-    init.set_redirect(RequestRedirect::Manual);
-    let request = web_sys::Request::new_with_str_and_init(url, &init);
-    let request = request.map_err(|_| KeySourceError("no request can be made of the URL".to_owned()))?;
-    let mut response = Fetch::Request(request.into()).send_with_signal(signal).await.map_err(failed)?;
-    if response.status_code() != 200 {
-        return Err(KeySourceError(format!("status {}", response.status_code())));
-    }
-    let mut stream = response.stream().map_err(failed)?;
-    let mut document = Vec::new();
-    while let Some(chunk) = stream.next().await {
-        document.extend(chunk.map_err(failed)?);
-        if document.len() > limit_bytes {
-            return Err(KeySourceError(format!("longer than {limit_bytes} bytes")));
-        }
-    }
-    Ok(document)
 }
 
 struct Console;

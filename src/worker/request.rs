@@ -4,7 +4,7 @@ use futures_util::StreamExt as _;
 use wasm_bindgen::JsValue;
 
 use crate::{
-    api::reply::Request,
+    api::{reply::Request, write::PASSED_HEADERS},
     app::{BodyError, RequestBody},
     config::Config,
     snapshot::lease::HOLDER_HEADER,
@@ -12,6 +12,9 @@ use crate::{
 
 /// Where Cloudflare puts the viewer's address. It overwrites what a client sends under this name.
 pub(super) const ADDRESS_HEADER: &str = "cf-connecting-ip";
+
+/// How many of the origin's changes an answer has to reflect at least.
+pub(super) const MIN_SEQ_HEADER: &str = "entitlement-min-seq";
 
 /// A request, as far as the service reads it.
 pub(super) struct Incoming {
@@ -23,6 +26,8 @@ pub(super) struct Incoming {
     pub(super) ip_address: String,
     pub(super) country: String,
     pub(super) holder: String,
+    pub(super) min_seq: u64,
+    pub(super) passed: Vec<(&'static str, String)>,
 }
 
 impl Incoming {
@@ -31,7 +36,17 @@ impl Incoming {
         let header = |name: &str| headers.get(name).ok().flatten().unwrap_or_default();
         let method = request.method();
         let is_read = matches!(method.as_str(), "GET" | "HEAD");
+        let (mut min_seq, mut passed) = (0, Vec::new());
+        if config.origin.is_some() {
+            if is_read {
+                min_seq = seq_of(&header(MIN_SEQ_HEADER));
+            } else {
+                passed.extend(PASSED_HEADERS.into_iter().map(|name| (name, header(name))));
+            }
+        }
         Self {
+            min_seq,
+            passed,
             // Each header costs a call into JavaScript, and checks are reads.
             holder: if is_read { String::new() } else { header(HOLDER_HEADER) },
             method,
@@ -59,6 +74,8 @@ impl Incoming {
             ip_address: &self.ip_address,
             country: &self.country,
             holder: &self.holder,
+            min_seq: self.min_seq,
+            passed: &self.passed,
         }
     }
 
@@ -69,6 +86,11 @@ impl Incoming {
     pub fn body(&self) -> Body<'_> {
         Body(&self.request)
     }
+}
+
+/// The number of [`MIN_SEQ_HEADER`]. What is none asks for nothing.
+pub(super) fn seq_of(text: &str) -> u64 {
+    text.parse().unwrap_or(0)
 }
 
 /// The country that Cloudflare found for the viewer. No header: clients can send those.
@@ -94,9 +116,10 @@ fn path_and_query(url: &str) -> (&str, &str) {
 pub(super) struct Body<'a>(&'a web_sys::Request);
 
 impl RequestBody for Body<'_> {
-    async fn read(self, limit_bytes: usize) -> Result<Vec<u8>, BodyError> {
-        let declared = self.0.headers().get("content-length").ok().flatten();
-        if declared.and_then(|len| len.parse::<usize>().ok()).is_some_and(|len| len > limit_bytes) {
+    type Stream = JsValue;
+
+    async fn read(&mut self, limit_bytes: usize) -> Result<Vec<u8>, BodyError> {
+        if self.declared_bytes().is_some_and(|len| len > limit_bytes) {
             return Err(BodyError::TooLarge);
         }
         let mut request = worker::Request::from(Clone::clone(self.0));
@@ -112,4 +135,26 @@ impl RequestBody for Body<'_> {
         }
         Ok(body)
     }
+
+    fn declared_bytes(&self) -> Option<usize> {
+        if body_of(self.0).is_none() {
+            return Some(0);
+        }
+        // The runtime has held the body to what was declared.
+        self.0.headers().get("content-length").ok().flatten()?.parse().ok()
+    }
+
+    fn stream(&mut self, keep: bool) -> Option<JsValue> {
+        if keep {
+            // The runtime keeps what the first one reads for the second.
+            return body_of(&self.0.clone().ok()?);
+        }
+        body_of(self.0)
+    }
+}
+
+/// The stream of a request's body, if it has one.
+fn body_of(request: &web_sys::Request) -> Option<JsValue> {
+    let body = js_sys::Reflect::get(request, &JsValue::from_str("body")).ok()?;
+    body.is_object().then_some(body)
 }

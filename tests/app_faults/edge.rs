@@ -76,9 +76,15 @@ fn jws(header: &Value, payload: &Value, sign: impl Fn(&[u8]) -> Vec<u8>) -> Stri
 
 /// A viewer's token from the issuer with the shared secret.
 pub fn viewer() -> String {
+    token(&json!({"sub": CUSTOMER}))
+}
+
+/// A token with these claims from the issuer with the shared secret.
+pub fn token(claims: &Value) -> String {
     let key = Hs256Key::new(SECRET);
-    let claims = json!({"iss": "https://v.example", "sub": CUSTOMER, "exp": START + 100_000});
-    jws(&json!({"alg": "HS256"}), &claims, |message| Hs256.sign(&key, message).as_bytes().into_owned())
+    let mut all = json!({"iss": "https://v.example", "exp": START + 100_000});
+    all.as_object_mut().unwrap().extend(claims.as_object().unwrap().clone());
+    jws(&json!({"alg": "HS256"}), &all, |message| Hs256.sign(&key, message).as_bytes().into_owned())
 }
 
 /// A viewer's token from the issuer whose keys are fetched.
@@ -147,6 +153,11 @@ pub struct Edge {
 
 impl Edge {
     pub fn new(platform: MemoryPlatform) -> Self {
+        Self::configured(platform, &[])
+    }
+
+    /// With variables beside the usual ones.
+    pub fn configured(platform: MemoryPlatform, variables: &[(&str, &str)]) -> Self {
         let issuers = json!([
             {"issuer": "https://v.example", "namespace": "v", "audience": "none_required",
              "keys": {"secret": "SECRET", "alg": "HS256"}},
@@ -158,6 +169,21 @@ impl Edge {
             "SNAPSHOT_KEYS" => Some(Signer::Publisher.jwks()),
             "SECRET" => Some(SECRET.to_owned()),
             "JWKS_CACHE_SECRET" => Some(CACHE_SECRET.to_owned()),
+            _ => {
+                let found = variables.iter().find(|(known, _)| *known == name);
+                found.map(|(_, value)| (*value).to_owned())
+            }
+        });
+        Self { app: App::new(platform, config.unwrap()).unwrap() }
+    }
+
+    /// With other issuers than the usual ones.
+    pub fn restricted(platform: MemoryPlatform, issuers: &str, origin_url: &str) -> Self {
+        let config = Config::parse(&|name| match name {
+            "ISSUERS" => Some(issuers.to_owned()),
+            "SNAPSHOT_KEYS" => Some(Signer::Publisher.jwks()),
+            "SECRET" => Some(SECRET.to_owned()),
+            "ORIGIN_URL" => Some(origin_url.to_owned()),
             _ => None,
         });
         Self { app: App::new(platform, config.unwrap()).unwrap() }

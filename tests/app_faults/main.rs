@@ -1,10 +1,15 @@
 //! What an edge does when its store, its publisher's head or an issuer's keys are not as they should be.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that fails says why")]
 
+mod confirm;
 mod edge;
+mod forward;
 mod head;
 mod keys;
 mod lease;
 mod log;
+mod measured;
+mod min_seq;
 mod objects;
+mod origin;
 mod publisher;

@@ -74,7 +74,7 @@ fn a_pack_that_is_cut_off_stores_nothing() {
         let reply = edge.publish("POST", "/snapshot/pack", "", whole[..cut].to_vec());
         assert_eq!(reply.status, 422, "{cut}");
     }
-    let interrupted = MemoryBody { bytes: whole.clone(), is_interrupted: true };
+    let interrupted = MemoryBody { bytes: whole.clone(), is_interrupted: true, ..MemoryBody::default() };
     assert_eq!(edge.publish("POST", "/snapshot/pack", "", interrupted).status, 422);
     // A length that leads far beyond the body reserves nothing.
     let reply = edge.publish("POST", "/snapshot/pack", "", [0xff; 4].to_vec());
@@ -301,9 +301,20 @@ fn versions_are_heads_under_their_own_seq() {
 struct Watched<'a>(&'a Cell<bool>);
 
 impl RequestBody for Watched<'_> {
-    async fn read(self, _limit_bytes: usize) -> Result<Vec<u8>, BodyError> {
+    type Stream = MemoryBody;
+
+    async fn read(&mut self, _limit_bytes: usize) -> Result<Vec<u8>, BodyError> {
         self.0.set(true);
         Ok(Vec::new())
+    }
+
+    fn declared_bytes(&self) -> Option<usize> {
+        None
+    }
+
+    fn stream(&mut self, _keep: bool) -> Option<MemoryBody> {
+        self.0.set(true);
+        None
     }
 }
 

@@ -74,6 +74,9 @@ fn parse(received: &[u8], is_head: bool) -> Option<Answer> {
     let head = String::from_utf8_lossy(&received[..end]).into_owned();
     let mut lines = head.split("\r\n");
     let status: u16 = lines.next()?.split(' ').nth(1)?.parse().ok()?;
+    if status == 100 {
+        return parse(&received[end + 4..], is_head);
+    }
     let headers: Vec<(String, String)> = lines
         .filter_map(|line| line.split_once(':'))
         .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))

@@ -21,7 +21,7 @@ pub fn variables(changes: &[(&str, &str)]) -> Vec<(String, String)> {
 }
 
 /// Values that make the configuration unusable, and the variable that the log must name.
-pub const WRONG: [(&[(&str, &str)], &str); 16] = [
+pub const WRONG: [(&[(&str, &str)], &str); 20] = [
     // A secret that verifies heads would sign them as well.
     (
         &[(
@@ -57,6 +57,10 @@ pub const WRONG: [(&[(&str, &str)], &str); 16] = [
     (&[("LOG_CHECKS", "yes")], "LOG_CHECKS"),
     (&[("TRUSTED_COUNTRY_HEADER", "x country")], "TRUSTED_COUNTRY_HEADER"),
     (&[("JWKS_CACHE_SECRET", "short")], "JWKS_CACHE_SECRET"),
+    (&[("ORIGIN_URL", "http://origin.example")], "ORIGIN_URL"),
+    (&[("ORIGIN_URL", "https://origin.example/?a=b")], "ORIGIN_URL"),
+    (&[("ORIGIN_URL", "https://origin.example"), ("ORIGIN_TIMEOUT_MS", "0")], "ORIGIN_TIMEOUT_MS"),
+    (&[("CONFIRMS_PER_SEC", "many")], "CONFIRMS_PER_SEC"),
 ];
 
 /// Nothing is published yet: every read says so, and none of them is a denial.

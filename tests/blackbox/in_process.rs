@@ -1,7 +1,7 @@
 //! The service in this process.
 
 use admit::{
-    api::reply::Request,
+    api::{reply::Request, write::PASSED_HEADERS},
     app::App,
     config::{Config, ConfigError},
     memory::{MemoryBody, MemoryPlatform, block_on},
@@ -52,6 +52,8 @@ impl Subject for InProcess {
         let address = header(config.address_header.as_deref().unwrap_or("cf-connecting-ip"));
         let (authorization, origin) = (header("authorization"), header("origin"));
         let holder = header("admit-holder");
+        let has_origin = config.origin.is_some();
+        let passed = PASSED_HEADERS.map(|name| (name, header(name)));
         let request = Request {
             method: &wire.method,
             path,
@@ -61,11 +63,18 @@ impl Subject for InProcess {
             ip_address: &address,
             country: &country,
             holder: &holder,
+            min_seq: if has_origin { header("entitlement-min-seq").parse().unwrap_or(0) } else { 0 },
+            passed: &passed,
         };
         let body = match &wire.body {
             Payload::None => MemoryBody::default(),
-            Payload::Whole(bytes) | Payload::Chunked(bytes) => bytes.clone().into(),
-            Payload::Interrupted(bytes) => MemoryBody { bytes: bytes.clone(), is_interrupted: true },
+            Payload::Whole(bytes) => bytes.clone().into(),
+            Payload::Chunked(bytes) => {
+                MemoryBody { bytes: bytes.clone(), is_chunked: true, ..MemoryBody::default() }
+            }
+            Payload::Interrupted(bytes) => {
+                MemoryBody { bytes: bytes.clone(), is_interrupted: true, ..MemoryBody::default() }
+            }
         };
         let reply = match self.app.answer(&request) {
             Ok(reply) => reply,

@@ -97,7 +97,10 @@ fn preflight(path: &str, allow: Option<&str>, expect: &mut Expect<'_>) {
     let headers = [
         ("access-control-allow-origin", Some("*")),
         ("access-control-allow-methods", Some("GET, HEAD, POST, PUT, PATCH, DELETE")),
-        ("access-control-allow-headers", Some("authorization, content-type")),
+        (
+            "access-control-allow-headers",
+            Some("authorization, content-type, idempotency-key, entitlement-min-seq"),
+        ),
         ("access-control-max-age", Some("86400")),
         ("allow", allow),
     ];

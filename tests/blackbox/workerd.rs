@@ -191,6 +191,21 @@ impl Workerd {
         None
     }
 
+    /// Sends bytes as they are, and waits for the end of whatever comes back.
+    pub fn send_raw(&self, bytes: &[u8]) {
+        use std::io::{Read as _, Write as _};
+        let mut stream = std::net::TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let _sent = stream.write_all(bytes);
+        let _ended = stream.shutdown(std::net::Shutdown::Write);
+        let _answer = stream.read_to_end(&mut Vec::new());
+    }
+
+    /// Sends a request that may not be answered.
+    pub fn try_send(&self, wire: &Wire) {
+        let _answer = client::send(self.address, "edge.example", wire, Some(CF_HEADER));
+    }
+
     fn kv(&self, wire: &Wire) -> Answer {
         client::send(self.kv, "kv", wire, None).expect("the KV service answers")
     }

@@ -122,6 +122,8 @@ fn serve(server: &Server, app: &App<MemoryPlatform>) {
             ip_address: "",
             country: "",
             holder: &holder,
+            min_seq: 0,
+            passed: &[],
         };
         let reply = match app.answer(&request) {
             Ok(reply) => reply,

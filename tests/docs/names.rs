@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs};
 
 use admit::{
-    api::{error::ApiError, route::Route},
+    api::{error::ApiError, route::Route, write::WriteRoute},
     limits,
     token::parse_issuers,
 };
@@ -62,6 +62,26 @@ fn routes_and_their_methods() {
 }
 
 #[test]
+fn writes_and_their_methods() {
+    let api = read("docs/api.md");
+    let mut known = BTreeSet::new();
+    for row in rows(section(&api, "Writes")).into_iter().skip(2).filter(|row| row[0].starts_with("`/")) {
+        let template = codes(row[0])[0];
+        let path = template.replace("{id}", "33").replace("{fee_id}", "5");
+        let route = WriteRoute::parse(&path).unwrap_or_else(|| panic!("{template} is no route"));
+        let methods: Vec<_> =
+            ["POST", "PUT", "PATCH", "DELETE"].into_iter().filter(|method| route.takes(method)).collect();
+        assert_eq!(row[1], methods.join(", "), "{template}");
+        assert_eq!(row[2] == "merchant's", route.is_for_merchants(), "{template}");
+        known.insert(template);
+    }
+    let source = read("src/api/write.rs");
+    let templates: BTreeSet<_> =
+        source.lines().filter(|line| line.trim().starts_with("/// `/")).flat_map(codes).collect();
+    assert_eq!(known, templates);
+}
+
+#[test]
 fn statuses_and_messages() {
     let api = read("docs/api.md");
     let errors = section(&api, "Errors");
@@ -84,11 +104,17 @@ fn statuses_and_messages() {
         ApiError::ObjectNeeded,
         ApiError::BodyTooLarge(0),
         ApiError::TooManyObjects,
+        ApiError::UnsupportedMediaType,
+        ApiError::TooManyRequests,
+        ApiError::OriginUnreachable { retry_after_secs: 0 },
+        ApiError::OriginFailed { retry_after_secs: 0 },
+        ApiError::OriginPaused { retry_after_secs: 0 },
+        ApiError::OriginTimedOut { retry_after_secs: 0 },
         ApiError::Unavailable { retry_after_secs: 0 },
         ApiError::Internal,
     ];
     let mut expected: BTreeSet<_> = known.iter().map(|error| (error.status(), error.message())).collect();
-    let source = read("src/app/answer.rs");
+    let source = read("src/app/answer.rs") + without_tests(&read("src/api/error.rs"));
     let fields = between(&source, "InvalidField(\"", ")");
     expected.extend(fields.iter().map(|field| (422, field.split('"').nth(2).unwrap())));
     assert_eq!(documented, expected);
@@ -163,6 +189,10 @@ fn reasons() {
         ["unavailable()", "InvalidPrivileges", "retry_after_secs }"].map(|error| format!("{error}, \""));
     known.extend(literals.iter().flat_map(|start| between(&app, start, "\"")).map(str::to_owned));
     known.insert("ok".to_owned());
+    for reason in ["unknown_item", "origin"] {
+        assert!(app.contains(&format!(": &str = \"{reason}\";")), "{reason}");
+        known.insert(reason.to_owned());
+    }
     let documented: BTreeSet<_> =
         documented.into_iter().filter(|name| *name != "message").map(str::to_owned).collect();
     assert_eq!(documented, known);
@@ -200,6 +230,16 @@ fn numbers() {
     ] {
         assert!(configuration.contains(&text), "{text}");
     }
+    for (variable, default) in [
+        ("ORIGIN_TIMEOUT_MS", limits::ORIGIN_TIMEOUT_MS),
+        ("CONFIRM_TIMEOUT_MS", limits::CONFIRM_TIMEOUT_MS),
+        ("CONFIRM_DENIED_MS", limits::CONFIRM_DENIED_MS),
+        ("CONFIRM_GRANTED_SECS", limits::CONFIRM_GRANTED_SECS),
+        ("CONFIRMS_PER_SEC", limits::CONFIRMS_PER_SEC.into()),
+    ] {
+        let row = rows(&configuration).into_iter().find(|row| row[0] == format!("`{variable}`")).unwrap();
+        assert_eq!(row[2], format!("`{default}`"), "{variable}");
+    }
     let api = read("docs/api.md");
     for text in [
         format!("at most {} KiB", limits::TOKEN_MAX_BYTES >> 10),
@@ -212,6 +252,17 @@ fn numbers() {
         format!("at most {} s ahead of the Worker's clock", limits::LEASE_MAX_SECS),
         format!("up to {} objects, {} MiB", limits::PACK_MAX_OBJECTS, limits::PACK_MAX_BYTES >> 20),
         format!("reads up to {} objects", limits::CHECK_MAX_OBJECTS),
+        format!("its length ({} KiB)", limits::WRITE_MAX_BYTES >> 10),
+        format!("Bodies of more than {} KiB", limits::WRITE_HELD_MAX_BYTES >> 10),
+        format!("a body of more than {} MiB", limits::ORIGIN_ANSWER_MAX_BYTES >> 20),
+        format!("within {} s, the snapshot's", limits::CONFIRM_TIMEOUT_MS / 1_000),
+        format!("remembered for {} s at most", limits::CONFIRM_GRANTED_SECS),
+        format!(
+            "{} checks confirmed at once, and {} a second",
+            limits::CUSTOMER_CONFIRMS,
+            limits::CUSTOMER_CONFIRMS_PER_SEC
+        ),
+        format!("less than {} s ago", limits::BREAKER_OPEN_MS / 1_000),
     ] {
         assert!(api.contains(&text), "{text}");
     }

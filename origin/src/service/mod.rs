@@ -82,6 +82,9 @@ impl Incoming {
             authorization: &self.authorization,
             // Nobody publishes to an origin.
             holder: "",
+            // What is answered here is the newest there is, and nothing is passed on.
+            min_seq: 0,
+            passed: &[],
             origin: &self.origin,
             ip_address: &self.ip_address,
             country: &self.country,

@@ -4,7 +4,7 @@
 use std::{fmt, io::Read as _};
 
 use admit::{
-    ports::{Entropy, KeyPage, KeySource, KeySourceError, Log, ObjectStore, Platform, StoreError},
+    ports::{Entropy, KeyPage, KeySource, KeySourceError, Log, NoOrigin, ObjectStore, Platform, StoreError},
     token::NativeVerifier,
 };
 
@@ -103,6 +103,7 @@ impl Platform for OriginPlatform {
     type Verifier = NativeVerifier;
     type Store = Nowhere;
     type Keys = Issuers;
+    type Origin = NoOrigin;
 
     fn verifier(&self) -> &NativeVerifier {
         &NativeVerifier
@@ -114,6 +115,10 @@ impl Platform for OriginPlatform {
 
     fn keys(&self) -> &Issuers {
         &self.issuers
+    }
+
+    fn origin(&self) -> &NoOrigin {
+        &NoOrigin
     }
 
     fn log(&self) -> &dyn Log {

@@ -1,0 +1,227 @@
+//! Writes: what is passed on to the origin, and what has to be right before it is.
+
+use super::{
+    error::ApiError,
+    route::{Id, segments},
+};
+
+/// The headers of a client's write that the origin sees, beside the token. A list of what may pass, not of what
+/// may not: whatever else a client sends, `X-Forwarded-*`, `CF-*` or our own names among it, stays here, and no
+/// `Connection` can name any of it.
+pub const PASSED_HEADERS: [&str; 5] =
+    ["accept", "accept-language", "content-type", "idempotency-key", "user-agent"];
+
+/// A path that writes go to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WriteRoute<'a> {
+    /// `/items/access`: grants.
+    Grant,
+    /// `/items/{id}/access`: revokes.
+    Access(Id<'a>),
+    /// `/v2/items`
+    Items,
+    /// `/v2/items/{id}`
+    Item(Id<'a>),
+    /// `/v2/items/{id}/access-fees`
+    Fees(Id<'a>),
+    /// `/v2/items/{id}/access-fees/{fee_id}`
+    Fee(Id<'a>, Id<'a>),
+    /// `/v2/items/{id}/access-fees/bulk`
+    BulkFees(Id<'a>),
+    /// `/v2/items/packages/{id}/bulk`
+    BulkPackage(Id<'a>),
+    /// Signs in:
+    /// `/accounts/authenticate`
+    /// `/v2/accounts/authenticate`
+    /// `/oauth2/token`
+    /// `/oauth2/authorization`
+    SignIn,
+}
+
+impl<'a> WriteRoute<'a> {
+    /// The route of a path, or `None` when nothing can be written there.
+    #[must_use]
+    pub fn parse(path: &'a str) -> Option<Self> {
+        let [first, second, third, fourth, fifth] = segments(path)?;
+        Some(match (first?, second?, third, fourth, fifth) {
+            ("items", "access", None, None, None) => Self::Grant,
+            ("items", id, Some("access"), None, None) => Self::Access(id.into()),
+            ("v2", "items", None, None, None) => Self::Items,
+            ("v2", "items", Some(id), None, None) => Self::Item(id.into()),
+            ("v2", "items", Some("packages"), Some(id), Some("bulk")) => Self::BulkPackage(id.into()),
+            ("v2", "items", Some(id), Some("access-fees"), None) => Self::Fees(id.into()),
+            ("v2", "items", Some(id), Some("access-fees"), Some("bulk")) => Self::BulkFees(id.into()),
+            ("v2", "items", Some(id), Some("access-fees"), Some(fee)) => Self::Fee(id.into(), fee.into()),
+            ("accounts", "authenticate", None, None, None)
+            | ("v2", "accounts", Some("authenticate"), None, None)
+            | ("oauth2", "token" | "authorization", None, None, None) => Self::SignIn,
+            _ => return None,
+        })
+    }
+
+    /// The methods that the path has with an origin behind it, as `Allow` lists them: the reads of
+    /// [`Route`](super::route::Route) among them.
+    #[must_use]
+    pub const fn allow(self) -> &'static str {
+        match self {
+            Self::Items | Self::SignIn => "POST, OPTIONS",
+            Self::Item(_) => "PUT, PATCH, DELETE, OPTIONS",
+            Self::BulkPackage(_) => "PATCH, OPTIONS",
+            Self::Access(_) => "GET, HEAD, DELETE, OPTIONS",
+            // Read as an item whose number is wrong, as the next but one is as such a fee.
+            Self::Grant | Self::Fees(_) => "GET, HEAD, POST, OPTIONS",
+            Self::Fee(..) => "GET, HEAD, PUT, DELETE, OPTIONS",
+            Self::BulkFees(_) => "GET, HEAD, PATCH, OPTIONS",
+        }
+    }
+
+    /// Whether `method` writes here.
+    #[must_use]
+    pub fn takes(self, method: &str) -> bool {
+        matches!(method, "POST" | "PUT" | "PATCH" | "DELETE")
+            && self.allow().split(", ").any(|allowed| allowed == method)
+    }
+
+    /// Whether a merchant's token is needed. Who signs in has none yet.
+    #[must_use]
+    pub const fn is_for_merchants(self) -> bool {
+        !matches!(self, Self::SignIn)
+    }
+
+    /// Whether the numbers in the path are numbers: what the origin gets to see holds nothing else.
+    ///
+    /// # Errors
+    /// Which one is not.
+    pub fn check(self) -> Result<(), ApiError> {
+        let (id, fee_id) = match self {
+            Self::Grant | Self::Items | Self::SignIn => return Ok(()),
+            Self::Access(id)
+            | Self::Item(id)
+            | Self::Fees(id)
+            | Self::BulkFees(id)
+            | Self::BulkPackage(id) => (id, None),
+            Self::Fee(id, fee_id) => (id, Some(fee_id)),
+        };
+        id.number().ok_or(ApiError::INVALID_ID)?;
+        if let Some(fee_id) = fee_id {
+            fee_id.number().ok_or(ApiError::INVALID_FEE_ID)?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether a body of this type can be a write's: a form or JSON, whatever its parameters.
+#[must_use]
+pub fn is_form_or_json(content_type: &str) -> bool {
+    is_json(content_type) || is(content_type, "application/x-www-form-urlencoded")
+}
+
+/// Whether a body of this type is JSON.
+#[must_use]
+pub fn is_json(content_type: &str) -> bool {
+    is(content_type, "application/json")
+}
+
+fn is(content_type: &str, media_type: &str) -> bool {
+    let named = content_type.split_once(';').map_or(content_type, |(named, _)| named);
+    named.trim_ascii().eq_ignore_ascii_case(media_type)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::route::Route;
+
+    #[test]
+    fn every_write_of_the_contract() {
+        let id = Id::from("33");
+        let table = [
+            ("POST", "/v2/items", WriteRoute::Items),
+            ("PUT", "/v2/items/33", WriteRoute::Item(id)),
+            ("PATCH", "/v2/items/33", WriteRoute::Item(id)),
+            ("DELETE", "/v2/items/33", WriteRoute::Item(id)),
+            ("POST", "/v2/items/33/access-fees", WriteRoute::Fees(id)),
+            ("PUT", "/v2/items/33/access-fees/5", WriteRoute::Fee(id, "5".into())),
+            ("DELETE", "/v2/items/33/access-fees/5", WriteRoute::Fee(id, "5".into())),
+            ("PATCH", "/v2/items/33/access-fees/bulk", WriteRoute::BulkFees(id)),
+            ("PATCH", "/v2/items/packages/33/bulk", WriteRoute::BulkPackage(id)),
+            ("POST", "/items/access", WriteRoute::Grant),
+            ("DELETE", "/items/33/access", WriteRoute::Access(id)),
+            ("POST", "/accounts/authenticate", WriteRoute::SignIn),
+            ("POST", "/v2/accounts/authenticate", WriteRoute::SignIn),
+            ("POST", "/oauth2/token", WriteRoute::SignIn),
+            ("POST", "/oauth2/authorization", WriteRoute::SignIn),
+        ];
+        for (method, path, route) in table {
+            assert_eq!(WriteRoute::parse(path), Some(route), "{path}");
+            assert!(route.takes(method), "{method} {path}");
+            assert_eq!(route.check(), Ok(()), "{path}");
+            assert_eq!(route.is_for_merchants(), !path.contains("auth"), "{path}");
+            for other in ["GET", "HEAD", "OPTIONS", "TRACE", "", "POST, OPTIONS", "post"] {
+                assert!(!route.takes(other), "{other} {path}");
+            }
+            // The path is listed with the reads that it has.
+            let reads = Route::parse(path).map_or("", |route| route.allow());
+            assert_eq!(route.allow().starts_with("GET, HEAD"), reads.starts_with("GET, HEAD"), "{path}");
+        }
+    }
+
+    #[test]
+    fn other_paths_are_not_written() {
+        for path in [
+            "",
+            "/",
+            "/items",
+            "/v2/items/",
+            "/v2//items",
+            "/v2/items/33/access",
+            "/v2/items/33/access-fees/5/6",
+            "/items/33",
+            "/items/33/access-fees",
+            "/items/packages/33/bulk",
+            "/oauth2",
+            "/oauth2/authorize",
+            "/v2/oauth2/token",
+            "/accounts/authenticate/x",
+            "/changes",
+            "/export",
+        ] {
+            assert_eq!(WriteRoute::parse(path), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_number_is_refused() {
+        for path in [
+            "/v2/items/..",
+            "/v2/items/%2e%2e",
+            "/v2/items/1%2F2",
+            "/v2/items/x/access-fees",
+            "/items/0/access",
+            "/v2/items/packages/-1/bulk",
+            "/v2/items/1;2",
+        ] {
+            let route = WriteRoute::parse(path).unwrap();
+            assert_eq!(route.check(), Err(ApiError::INVALID_ID), "{path}");
+        }
+        let fee = WriteRoute::parse("/v2/items/1/access-fees/..").unwrap();
+        assert_eq!(fee.check(), Err(ApiError::INVALID_FEE_ID));
+    }
+
+    #[test]
+    fn media_types() {
+        for (content_type, is_right) in [
+            ("application/x-www-form-urlencoded", true),
+            ("Application/JSON; charset=utf-8", true),
+            ("application/json;", true),
+            ("text/plain", false),
+            ("application/jsonx", false),
+            ("text/html; application/json", false),
+            ("multipart/form-data; boundary=x", false),
+            ("", false),
+        ] {
+            assert_eq!(is_form_or_json(content_type), is_right, "{content_type}");
+        }
+        assert!(is_json("application/json; charset=utf-8") && !is_json("text/html"));
+    }
+}

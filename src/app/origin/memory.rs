@@ -1,0 +1,261 @@
+//! What the origin said a moment ago, who is asking, and who has asked how often.
+
+use std::rc::Rc;
+
+use super::bucket::Bucket;
+use crate::{
+    config::OriginConfig,
+    limits::{
+        CONFIRM_DENIALS, CONFIRM_UNKNOWN_MS, CONFIRMED_BODY_MAX_BYTES, CONFIRMED_SLOTS, CUSTOMER_CONFIRMS,
+        CUSTOMER_CONFIRMS_PER_SEC,
+    },
+    snapshot::key::{EntryKey, mix},
+};
+
+/// A check: the customer, and the item.
+pub type Check = (EntryKey, i64);
+
+/// What the origin said of a check.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// May play it: the answer's body, and when the access ends, unix seconds.
+    Granted(Rc<str>, i64),
+    /// May not.
+    Denied,
+    /// There is no such item.
+    NoItem,
+    /// It could not tell.
+    Unknown,
+}
+
+#[derive(Clone, Debug)]
+struct Said {
+    check: Check,
+    verdict: Verdict,
+    /// How often in a row.
+    times: u8,
+    until_ms: u64,
+}
+
+/// The memory of an isolate. Every check has one place, where the next one that has the same place takes over:
+/// whatever is forgotten is asked again.
+#[derive(Debug, Default)]
+pub struct Memory {
+    said: Slots<Said>,
+    customers: Slots<(EntryKey, Bucket)>,
+    /// Checks that a request is asking, and when it is given up. No more than may be asked in their time.
+    asking: Vec<(Check, u64)>,
+    /// Counts how often everything was forgotten: what was asked before that may not be true any more.
+    generation: u32,
+}
+
+#[derive(Debug)]
+struct Slots<T>(Vec<Option<T>>);
+
+impl<T> Default for Slots<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T> Slots<T> {
+    fn get(&self, (customer, item): Check) -> Option<&T> {
+        self.0.get(place(customer, item))?.as_ref()
+    }
+
+    fn set(&mut self, (customer, item): Check, value: T) {
+        // Nothing until the first denial.
+        if self.0.is_empty() {
+            self.0.resize_with(CONFIRMED_SLOTS, || None);
+        }
+        if let Some(slot) = self.0.get_mut(place(customer, item)) {
+            *slot = Some(value);
+        }
+    }
+}
+
+/// A customer's key is a part of a SHA-256: any bytes of it are as good as others.
+fn place(EntryKey(customer): EntryKey, item: i64) -> usize {
+    let customer = customer.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+    let mixed = mix(customer ^ item.cast_unsigned());
+    usize::try_from(mixed % CONFIRMED_SLOTS as u64).unwrap_or(0)
+}
+
+impl Memory {
+    /// What need not be asked again. A denial only if the origin has given it twice: the first may have been
+    /// asked for before this check's customer bought.
+    pub fn get(&self, check: Check, now_ms: u64) -> Option<Verdict> {
+        let said = self.said(check, now_ms)?;
+        let is_enough = match said.verdict {
+            Verdict::Denied | Verdict::NoItem => said.times >= CONFIRM_DENIALS,
+            Verdict::Granted(..) | Verdict::Unknown => true,
+        };
+        is_enough.then(|| said.verdict.clone())
+    }
+
+    fn said(&self, check: Check, now_ms: u64) -> Option<&Said> {
+        self.said.get(check).filter(|said| said.check == check && now_ms < said.until_ms)
+    }
+
+    /// Remembers what the origin said, unless everything was forgotten since it was asked.
+    pub fn insert(
+        &mut self,
+        check: Check,
+        verdict: Verdict,
+        generation: u32,
+        now_ms: u64,
+        config: &OriginConfig,
+    ) {
+        if generation != self.generation {
+            return;
+        }
+        let for_ms = match &verdict {
+            Verdict::Granted(body, _) if body.len() > CONFIRMED_BODY_MAX_BYTES => return,
+            Verdict::Granted(_, expires_at) => {
+                let end_ms = u64::try_from(*expires_at).unwrap_or(0).saturating_mul(1_000);
+                end_ms.saturating_sub(now_ms).min(config.granted_secs.saturating_mul(1_000))
+            }
+            Verdict::Denied | Verdict::NoItem => config.denied_ms,
+            Verdict::Unknown => CONFIRM_UNKNOWN_MS,
+        };
+        let before = self.said(check, now_ms).filter(|said| said.verdict == verdict);
+        let times = before.map_or(1, |said| said.times.saturating_add(1));
+        self.said.set(check, Said { check, verdict, times, until_ms: now_ms.saturating_add(for_ms) });
+    }
+
+    /// Something was written: what was remembered may not be true any more. Who has asked how often stays: a
+    /// write is no way round the budget.
+    pub fn forget(&mut self) {
+        self.generation = self.generation.wrapping_add(1);
+        self.said = Slots::default();
+    }
+
+    /// Changes with each [`Self::forget`].
+    pub const fn generation(&self) -> u32 {
+        self.generation
+    }
+
+    /// Whether a customer may ask now; that counts as having asked.
+    pub fn may_ask(&mut self, customer: EntryKey, now_ms: u64) -> bool {
+        let known = self.customers.get((customer, 0)).filter(|(known, _)| *known == customer);
+        let mut bucket = known.map(|(_, bucket)| *bucket).unwrap_or_default();
+        let may = bucket.take(now_ms, CUSTOMER_CONFIRMS_PER_SEC.into(), CUSTOMER_CONFIRMS.into());
+        self.customers.set((customer, 0), (customer, bucket));
+        may
+    }
+
+    /// Whether a request is asking this already, and has not been lost.
+    pub fn is_asking(&self, check: Check, now_ms: u64) -> bool {
+        self.asking.iter().any(|(asked, until_ms)| *asked == check && now_ms < *until_ms)
+    }
+
+    /// A request asks this, until `until_ms` at the latest.
+    pub fn begin(&mut self, check: Check, now_ms: u64, until_ms: u64) {
+        self.asking.retain(|(_, until_ms)| now_ms < *until_ms);
+        self.asking.push((check, until_ms));
+    }
+
+    /// A request has asked this.
+    pub fn end(&mut self, check: Check) {
+        self.asking.retain(|(asked, _)| *asked != check);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    const ALICE: EntryKey = EntryKey([1; 16]);
+    const BOB: EntryKey = EntryKey([2; 16]);
+
+    fn config() -> OriginConfig {
+        let issuer = r#"[{"issuer":"i","namespace":"n","audience":"none_required","keys":{"jwks_url":"https://i.example/j"}}]"#;
+        let config = Config::parse(&|name| match name {
+            "ISSUERS" => Some(issuer.to_owned()),
+            "SNAPSHOT_KEYS" => Some(r#"{"keys":[]}"#.to_owned()),
+            "ORIGIN_URL" => Some("https://o.example".to_owned()),
+            _ => None,
+        });
+        config.unwrap().origin.unwrap()
+    }
+
+    fn insert(memory: &mut Memory, check: Check, verdict: &Verdict, now_ms: u64) {
+        let generation = memory.generation();
+        memory.insert(check, verdict.clone(), generation, now_ms, &config());
+    }
+
+    #[test]
+    fn two_denials_within_a_second_answer_one_does_not() {
+        let mut memory = Memory::default();
+        insert(&mut memory, (ALICE, 1), &Verdict::Denied, 1_000);
+        assert_eq!(memory.get((ALICE, 1), 1_000), None);
+        insert(&mut memory, (ALICE, 1), &Verdict::Denied, 1_500);
+        assert_eq!(memory.get((ALICE, 1), 2_499), Some(Verdict::Denied));
+        assert_eq!((memory.get((ALICE, 2), 2_499), memory.get((BOB, 1), 2_499)), (None, None));
+        assert_eq!(memory.get((ALICE, 1), 2_500), None);
+        // Another second, another count.
+        insert(&mut memory, (ALICE, 1), &Verdict::Denied, 2_500);
+        assert_eq!(memory.get((ALICE, 1), 2_600), None);
+        insert(&mut memory, (ALICE, 1), &Verdict::NoItem, 2_600);
+        assert_eq!(memory.get((ALICE, 1), 2_700), None, "another verdict");
+    }
+
+    #[test]
+    fn a_grant_answers_at_once_but_not_beyond_its_end() {
+        let mut memory = Memory::default();
+        let body: Rc<str> = "{}".into();
+        insert(&mut memory, (ALICE, 1), &Verdict::Granted(Rc::clone(&body), 1_000), 1_000);
+        assert!(memory.get((ALICE, 1), 30_999).is_some());
+        assert_eq!(memory.get((ALICE, 1), 31_000), None);
+        insert(&mut memory, (ALICE, 1), &Verdict::Granted(body, 5), 1_000);
+        assert!(memory.get((ALICE, 1), 4_999).is_some());
+        assert_eq!(memory.get((ALICE, 1), 5_000), None);
+    }
+
+    #[test]
+    fn a_write_ends_what_was_remembered_and_what_was_being_asked() {
+        let mut memory = Memory::default();
+        let before = memory.generation();
+        for _ in 0..2 {
+            insert(&mut memory, (ALICE, 1), &Verdict::Denied, 1_000);
+        }
+        while memory.may_ask(ALICE, 1_000) {}
+        memory.forget();
+        assert_eq!(memory.get((ALICE, 1), 1_000), None);
+        for _ in 0..2 {
+            memory.insert((ALICE, 1), Verdict::Denied, before, 1_000, &config());
+        }
+        assert_eq!(memory.get((ALICE, 1), 1_000), None);
+        assert!(!memory.may_ask(ALICE, 1_000), "the budget is what it was");
+        assert!(memory.may_ask(BOB, 1_000));
+    }
+
+    #[test]
+    fn one_asks_until_it_is_lost() {
+        let mut memory = Memory::default();
+        memory.begin((ALICE, 1), 1_000, 3_500);
+        assert!(memory.is_asking((ALICE, 1), 3_499));
+        assert!(!memory.is_asking((ALICE, 2), 1_000));
+        assert!(!memory.is_asking((ALICE, 1), 3_500));
+        memory.begin((BOB, 1), 4_000, 6_500);
+        assert_eq!(memory.asking.len(), 1, "what was lost is not kept");
+        memory.end((BOB, 1));
+        assert!(!memory.is_asking((BOB, 1), 4_001));
+    }
+
+    #[test]
+    fn bounded_in_number_and_in_bytes() {
+        let mut memory = Memory::default();
+        let body: Rc<str> = "x".repeat(CONFIRMED_BODY_MAX_BYTES).into();
+        for id in 1..10_000 {
+            insert(&mut memory, (ALICE, id), &Verdict::Granted(Rc::clone(&body), i64::MAX), 1_000);
+            assert!(memory.get((ALICE, id), 1_000).is_some());
+        }
+        let known = (1..10_000).filter(|id| memory.get((ALICE, *id), 1_000).is_some()).count();
+        assert_eq!(known, CONFIRMED_SLOTS, "every place is used");
+        let longer: Rc<str> = "x".repeat(CONFIRMED_BODY_MAX_BYTES + 1).into();
+        insert(&mut memory, (BOB, 1), &Verdict::Granted(longer, i64::MAX), 1_000);
+        assert_eq!(memory.get((BOB, 1), 1_000), None);
+    }
+}

@@ -1,0 +1,160 @@
+//! An origin as the tests want it: what it answers, and what it remembers of what reached it. In memory or behind
+//! a socket, the same.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex},
+};
+
+use base64ct::{Base64UrlUnpadded, Encoding as _};
+use serde_json::{Value, json};
+
+/// A request as it reached the origin.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    pub method: String,
+    /// Path and query.
+    pub target: String,
+    /// Names in lower case.
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+impl Seen {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// What the origin answers.
+#[derive(Clone, Debug, Default)]
+pub struct Given {
+    pub status: u16,
+    pub headers: Vec<(&'static str, String)>,
+    pub body: Vec<u8>,
+}
+
+impl Given {
+    pub fn json(status: u16, body: &Value) -> Self {
+        let mut given = Self { status, body: body.to_string().into_bytes(), ..Self::default() };
+        given.headers.push(("content-type", "application/json".to_owned()));
+        given
+    }
+}
+
+/// What the origin knows and has seen.
+#[derive(Default)]
+pub struct Known {
+    pub seen: Vec<Seen>,
+    /// Writes that were done, once for each key.
+    pub done: Vec<Seen>,
+    keys: Vec<String>,
+    granted: BTreeSet<(String, String)>,
+}
+
+/// The origin's state, shared by who serves it and who asks about it.
+#[derive(Clone, Default)]
+pub struct Origin(pub Arc<Mutex<Known>>);
+
+impl Origin {
+    pub fn seen(&self) -> Vec<Seen> {
+        self.0.lock().unwrap().seen.clone()
+    }
+
+    /// What reached it since the last time.
+    pub fn take_seen(&self) -> Vec<Seen> {
+        std::mem::take(&mut self.0.lock().unwrap().seen)
+    }
+
+    pub fn done(&self) -> usize {
+        self.0.lock().unwrap().done.len()
+    }
+
+    /// From now on a customer may play an item.
+    pub fn grant(&self, subject: &str, item_id: i64) {
+        self.0.lock().unwrap().granted.insert((subject.to_owned(), item_id.to_string()));
+    }
+
+    pub fn revoke_all(&self) {
+        self.0.lock().unwrap().granted.clear();
+    }
+
+    /// Does what a request asks for, once for each key, and answers.
+    pub fn answer(&self, seen: &Seen) -> Given {
+        let mut known = self.0.lock().unwrap();
+        known.seen.push(seen.clone());
+        if seen.method != "GET" {
+            let key = seen.header("idempotency-key").unwrap_or_default().to_owned();
+            let is_new = key.is_empty() || !known.keys.contains(&key);
+            if is_new {
+                known.done.push(seen.clone());
+                known.keys.push(key);
+            }
+        }
+        let seq = known.done.len();
+        let mut given = known.answer(seen);
+        given.headers.extend([
+            ("entitlement-seq", seq.to_string()),
+            // Nothing of this is for clients.
+            ("set-cookie", "session=of-the-origin".to_owned()),
+            ("location", "https://internal.example/items/33".to_owned()),
+            ("x-powered-by", "the origin".to_owned()),
+            ("cache-control", "public, max-age=9999".to_owned()),
+            ("access-control-allow-origin", "https://internal.example".to_owned()),
+        ]);
+        given
+    }
+}
+
+impl Known {
+    fn answer(&mut self, seen: &Seen) -> Given {
+        let path = seen.target.split('?').next().unwrap_or_default();
+        let segments: Vec<_> = path.split('/').skip(1).collect();
+        match (seen.method.as_str(), segments.as_slice()) {
+            ("GET", ["items", id, "access"]) => {
+                let subject = subject_of(seen.header("authorization").unwrap_or_default());
+                if self.granted.contains(&(subject, (*id).to_owned())) {
+                    Given::json(200, &access(id.parse().unwrap()))
+                } else {
+                    denial(402, "No access")
+                }
+            }
+            ("GET", _) => denial(404, "Item not found"),
+            ("DELETE", ["items", _, "access"] | ["v2", "items", _, "access-fees", _]) => {
+                Given { status: 204, ..Given::default() }
+            }
+            ("POST", ["items", "access"]) => {
+                let form = String::from_utf8_lossy(&seen.body).into_owned();
+                let field = |name: &str| {
+                    let found = form.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
+                    found.unwrap_or_default().to_owned()
+                };
+                self.granted.insert((field("consumer_id"), field("item_id")));
+                Given::json(201, &json!({"id": 44}))
+            }
+            _ if seen.body == b"title=refused" => denial(422, "The title is taken"),
+            (_, ["accounts" | "oauth2", ..] | ["v2", "accounts", ..]) => {
+                Given::json(200, &json!({"access_token": "a.b.c", "refresh_token": "r"}))
+            }
+            _ => Given::json(201, &json!({"id": 33, "title": "Ünïcode “quotes”"})),
+        }
+    }
+}
+
+pub fn denial(status: u16, message: &str) -> Given {
+    Given::json(status, &super::check::error_body(status, message, None))
+}
+
+/// The origin's answer to a check that it grants.
+pub fn access(item_id: i64) -> Value {
+    json!({"id": 44, "account_id": 7, "customer_id": 9, "customer_uuid": "u", "ip_address": "10.0.0.1",
+           "country_code": "ZZ", "created_at": 1, "expires_at": 4_000_000_000_i64,
+           "item": {"id": item_id, "content": "of the origin"}})
+}
+
+fn subject_of(authorization: &str) -> String {
+    let payload = authorization.split('.').nth(1).unwrap_or_default();
+    let payload = Base64UrlUnpadded::decode_vec(payload).unwrap_or_default();
+    let claims: Value = serde_json::from_slice(&payload).unwrap_or_default();
+    claims["sub"].as_str().unwrap_or_default().to_owned()
+}

@@ -1,0 +1,292 @@
+//! An origin behind a socket, byte by byte, that misbehaves as it is told. Libraries refuse to.
+
+use std::{
+    io::{ErrorKind, Read, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use serde_json::json;
+
+use crate::blackbox::origin::{Given, Origin, Seen, access};
+
+/// How it answers. What was asked is done before it misbehaves, unless it says otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    Good,
+    /// The connection is reset before anything is read: nothing is done.
+    ResetAtOnce,
+    /// The connection is reset once the request is read.
+    ResetBefore,
+    ResetInHeaders,
+    ResetInBody,
+    /// It ends without a reset, in the middle of the body.
+    CutInBody,
+    /// A byte every 20 ms.
+    Slow,
+    /// Nothing until the other side gives up.
+    Hung,
+    Status(u16),
+    /// 429 with `Retry-After: 7`.
+    TooMany,
+    /// A page with this status.
+    Page(u16),
+    /// A page of 10 MB with status 500.
+    HugePage,
+    /// To another host, which would grant everything.
+    Redirect,
+    /// The answer, and behind it one that nobody asked for.
+    Leftover,
+}
+
+/// The origin. It ends with the test's process.
+pub struct StandIn {
+    pub address: SocketAddr,
+    pub origin: Origin,
+    mode: Arc<Mutex<Mode>>,
+    /// How many connections it took.
+    pub connections: Arc<AtomicUsize>,
+    /// Whether a request was not the only thing on its connection, or no request at all.
+    pub is_confused: Arc<AtomicBool>,
+    /// Whether somebody followed the redirect.
+    pub is_followed: Arc<AtomicBool>,
+}
+
+impl StandIn {
+    pub fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let elsewhere = TcpListener::bind("127.0.0.1:0").unwrap();
+        let stand_in = Self {
+            address: listener.local_addr().unwrap(),
+            origin: Origin::default(),
+            mode: Arc::new(Mutex::new(Mode::Good)),
+            connections: Arc::default(),
+            is_confused: Arc::default(),
+            is_followed: Arc::default(),
+        };
+        let is_followed = stand_in.is_followed.clone();
+        let elsewhere_address = elsewhere.local_addr().unwrap();
+        thread::spawn(move || {
+            for stream in elsewhere.incoming() {
+                is_followed.store(true, Ordering::Relaxed);
+                if let Ok(mut stream) = stream {
+                    let _sent = stream.write_all(&message(&Given::json(200, &access(5101))));
+                }
+            }
+        });
+        let (origin, mode) = (stand_in.origin.clone(), stand_in.mode.clone());
+        let (connections, is_confused) = (stand_in.connections.clone(), stand_in.is_confused.clone());
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                connections.fetch_add(1, Ordering::Relaxed);
+                let connection = Connection {
+                    stream,
+                    origin: origin.clone(),
+                    mode: mode.clone(),
+                    is_confused: is_confused.clone(),
+                    elsewhere: elsewhere_address,
+                    is_unread: false,
+                };
+                thread::spawn(move || connection.serve());
+            }
+        });
+        stand_in
+    }
+
+    pub fn set(&self, mode: Mode) {
+        *self.mode.lock().unwrap() = mode;
+    }
+}
+
+struct Connection {
+    stream: TcpStream,
+    origin: Origin,
+    mode: Arc<Mutex<Mode>>,
+    is_confused: Arc<AtomicBool>,
+    elsewhere: SocketAddr,
+    is_unread: bool,
+}
+
+impl Connection {
+    fn serve(mut self) {
+        let mut received = Vec::new();
+        loop {
+            if *self.mode.lock().unwrap() == Mode::ResetAtOnce {
+                // Once there is something that is not read.
+                let _there = self.stream.peek(&mut [0]);
+                return;
+            }
+            let Some(seen) = self.read(&mut received) else { return };
+            let mode = *self.mode.lock().unwrap();
+            let given = self.origin.answer(&seen);
+            if !self.answer(mode, &given) {
+                return;
+            }
+        }
+    }
+
+    /// The next request; nothing when the connection ends.
+    fn read(&mut self, received: &mut Vec<u8>) -> Option<Seen> {
+        loop {
+            if let Some((seen, len)) = parse(received) {
+                received.drain(..len);
+                return Some(seen);
+            }
+            let mut chunk = [0; 64 * 1024];
+            match self.stream.peek(&mut chunk) {
+                Ok(0) | Err(_) => {
+                    // A request that breaks off is no request; anything else that is left should not be here.
+                    if !received.is_empty() && !is_beginning(received) {
+                        self.is_confused.store(true, Ordering::Relaxed);
+                    }
+                    return None;
+                }
+                Ok(len) => {
+                    let is_whole = parse(&[received, &chunk[..len]].concat()).is_some();
+                    // The last byte stays: a connection that is dropped with something unread is reset.
+                    let taken = len - usize::from(is_whole);
+                    self.stream.read_exact(&mut chunk[..taken]).ok()?;
+                    received.extend(&chunk[..len]);
+                    self.is_unread = is_whole;
+                }
+            }
+        }
+    }
+
+    /// Answers; `false` when the connection ends.
+    fn answer(&mut self, mode: Mode, given: &Given) -> bool {
+        let whole = message(given);
+        let is_reset =
+            matches!(mode, Mode::ResetAtOnce | Mode::ResetBefore | Mode::ResetInHeaders | Mode::ResetInBody);
+        if std::mem::take(&mut self.is_unread) && !is_reset {
+            let _read = self.stream.read_exact(&mut [0]);
+        }
+        let stream = &mut self.stream;
+        let (bytes, goes_on) = match mode {
+            Mode::Good => (whole, true),
+            Mode::ResetAtOnce | Mode::ResetBefore => return false,
+            Mode::ResetInHeaders => {
+                let _sent = stream.write_all(&whole[..20]);
+                thread::sleep(Duration::from_millis(20));
+                return false;
+            }
+            Mode::ResetInBody | Mode::CutInBody => {
+                let mut longer = given.clone();
+                longer.body.extend([b' '; 1_000]);
+                let bytes = message(&longer);
+                let _sent = stream.write_all(&bytes[..bytes.len() - 900]);
+                thread::sleep(Duration::from_millis(20));
+                return false;
+            }
+            Mode::Slow => {
+                for byte in whole {
+                    if stream.write_all(&[byte]).is_err() {
+                        return false;
+                    }
+                    thread::sleep(Duration::from_millis(20));
+                }
+                return true;
+            }
+            Mode::Hung => {
+                // Until the other side gives up.
+                let _ended = stream.read(&mut [0]);
+                return false;
+            }
+            Mode::Status(status) => {
+                (message(&super::blackbox::origin::denial(status, "As it was told")), true)
+            }
+            Mode::TooMany => {
+                let mut given = super::blackbox::origin::denial(429, "Slow down");
+                given.headers.push(("retry-after", "7".to_owned()));
+                (message(&given), true)
+            }
+            Mode::Page(status) => (page(status, "<html>welcome to the hotel's network</html>".into()), true),
+            Mode::HugePage => (page(500, "<html>".repeat(10_000_000 / 6)), false),
+            Mode::Redirect => {
+                let mut given = Given::json(302, &json!({}));
+                given.headers.push(("location", format!("http://{}/items/5101/access", self.elsewhere)));
+                (message(&given), true)
+            }
+            Mode::Leftover => ([whole, message(&Given::json(200, &access(5101)))].concat(), true),
+        };
+        match stream.write_all(&bytes).and_then(|()| stream.flush()) {
+            Ok(()) => goes_on,
+            Err(error) => {
+                assert!(
+                    matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset),
+                    "{error}"
+                );
+                false
+            }
+        }
+    }
+}
+
+fn page(status: u16, html: String) -> Vec<u8> {
+    let headers = vec![("content-type", "text/html".to_owned())];
+    message(&Given { status, headers, body: html.into_bytes() })
+}
+
+fn message(given: &Given) -> Vec<u8> {
+    let mut bytes = format!("HTTP/1.1 {} x\r\n", given.status).into_bytes();
+    for (name, value) in &given.headers {
+        bytes.extend(format!("{name}: {value}\r\n").into_bytes());
+    }
+    if given.status != 204 {
+        bytes.extend(format!("content-length: {}\r\n", given.body.len()).into_bytes());
+    }
+    bytes.extend(b"\r\n");
+    bytes.extend(&given.body);
+    bytes
+}
+
+fn is_beginning(received: &[u8]) -> bool {
+    ["GET ", "POST ", "PUT ", "PATCH ", "DELETE "].iter().any(|method| {
+        let len = method.len().min(received.len());
+        received[..len] == method.as_bytes()[..len]
+    })
+}
+
+/// The request at the beginning of `received`, and how long it is.
+fn parse(received: &[u8]) -> Option<(Seen, usize)> {
+    let end = received.windows(4).position(|window| window == b"\r\n\r\n")?;
+    let head = String::from_utf8_lossy(&received[..end]).into_owned();
+    let mut lines = head.split("\r\n");
+    let mut first = lines.next()?.split(' ');
+    let (method, target) = (first.next()?.to_owned(), first.next()?.to_owned());
+    let headers: Vec<(String, String)> = lines
+        .filter_map(|line| line.split_once(':'))
+        .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
+        .collect();
+    let mut seen = Seen { method, target, headers, body: Vec::new() };
+    let rest = &received[end + 4..];
+    if seen.header("transfer-encoding").is_some() {
+        assert!(seen.header("content-length").is_none(), "both framings: {head}");
+        let (body, len) = unchunked(rest)?;
+        seen.body = body;
+        return Some((seen, end + 4 + len));
+    }
+    let len = seen.header("content-length").map_or(0, |len| len.parse().unwrap());
+    seen.body = rest.get(..len)?.to_vec();
+    Some((seen, end + 4 + len))
+}
+
+fn unchunked(bytes: &[u8]) -> Option<(Vec<u8>, usize)> {
+    let (mut body, mut place) = (Vec::new(), 0);
+    loop {
+        let rest = bytes.get(place..)?;
+        let end = rest.windows(2).position(|window| window == b"\r\n")?;
+        let size = usize::from_str_radix(std::str::from_utf8(&rest[..end]).ok()?, 16).ok()?;
+        body.extend(rest.get(end + 2..end + 2 + size)?);
+        rest.get(..end + 2 + size + 2)?;
+        place += end + 2 + size + 2;
+        if size == 0 {
+            return Some((body, place));
+        }
+    }
+}

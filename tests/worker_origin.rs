@@ -1,0 +1,354 @@
+//! The Worker in workerd with an origin behind it that behaves, and that does not. `cargo xtask test` runs it.
+
+#![cfg(not(target_arch = "wasm32"))]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "the helpers of a test may fail loudly too: clippy.toml excuses only the tests themselves"
+)]
+
+#[expect(dead_code, reason = "each suite uses a part of it")]
+mod blackbox;
+#[path = "blackbox/client.rs"]
+mod client;
+#[path = "blackbox/stand_in.rs"]
+mod stand_in;
+#[path = "blackbox/workerd.rs"]
+#[expect(dead_code, reason = "each suite uses a part of it")]
+mod workerd;
+
+use std::{sync::atomic::Ordering, thread, time::Duration};
+
+use blackbox::{
+    catalogue, configured,
+    subject::Subject as _,
+    wire::{Answer, Payload, Wire},
+    writes::{self, FORM, customer, merchant, write},
+};
+use stand_in::{Mode, StandIn};
+use workerd::Workerd;
+
+const MAYBE: &str = "The origin gave no usable answer: the write may have been applied";
+const LATE: &str = "The origin did not answer in time: the write may have been applied";
+const PAUSED: &str = "The origin does not answer at present: the write was not applied";
+
+struct Pair {
+    worker: Workerd,
+    origin: StandIn,
+}
+
+impl Pair {
+    fn start(variables: &[(&str, &str)]) -> Self {
+        let origin = StandIn::start();
+        let url = format!("http://{}", origin.address);
+        let variables = [&[("ORIGIN_URL", url.as_str())], variables].concat();
+        let worker = Workerd::start(&configured::variables(&variables));
+        catalogue::publish(&worker, 1);
+        // Everything is in memory.
+        let pair = Self { worker, origin };
+        assert_eq!(pair.granted(), 200);
+        pair
+    }
+
+    /// One that gives up soon.
+    fn impatient() -> Self {
+        Self::start(&[("ORIGIN_TIMEOUT_MS", "700"), ("CONFIRM_TIMEOUT_MS", "400")])
+    }
+
+    /// A check that the snapshot grants.
+    fn granted(&self) -> u16 {
+        let wire = Wire::get("/items/5101/access").bearer(&self.worker.token("subscriber"));
+        self.worker.send(&wire).status
+    }
+
+    /// A check that the snapshot denies.
+    fn check(&self, name: &str) -> Answer {
+        self.worker.send(&Wire::get("/items/5101/access").bearer(&customer(&self.worker, name)))
+    }
+
+    fn write(&self, key: &str) -> Answer {
+        let wire = write("POST", "/v2/items", FORM, "title=x").bearer(&merchant(&self.worker));
+        let wire = if key.is_empty() { wire } else { wire.header("Idempotency-Key", key) };
+        let answer = self.worker.send(&wire);
+        assert_eq!(writes::problems(&answer), [""; 0], "{}", answer.text());
+        answer
+    }
+}
+
+fn message(answer: &Answer) -> String {
+    answer.json()["message"].as_str().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn every_write_right_and_wrong() {
+    if workerd::is_wanted() {
+        let pair = Pair::start(&[]);
+        println!("{} requests", writes::run(&pair.worker, &pair.origin.origin));
+        assert!(!pair.origin.is_confused.load(Ordering::Relaxed));
+    }
+}
+
+#[test]
+fn nobody_is_taken_for_somebody_else() {
+    if workerd::is_wanted() {
+        let pair = Pair::start(&[]);
+        writes::spoofing(&pair.worker, &pair.origin.origin);
+        smuggling(&pair);
+        assert!(!pair.origin.is_confused.load(Ordering::Relaxed));
+    }
+}
+
+/// Requests in requests: whatever the runtime makes of them, the origin sees whole ones only, and none that was
+/// not checked.
+fn smuggling(pair: &Pair) {
+    let hidden = "DELETE /items/5101/access?consumer_id=9 HTTP/1.1\r\nHost: x\r\n\r\n";
+    let bearer = format!("Bearer {}", merchant(&pair.worker));
+    let chunked = format!("0\r\n\r\n{hidden}");
+    for (headers, body) in [
+        (vec![("Content-Length", "5"), ("Transfer-Encoding", "chunked")], chunked.as_str()),
+        (vec![("Transfer-Encoding", "chunked"), ("Content-Length", "5")], chunked.as_str()),
+        (vec![("Transfer-Encoding", "chunked, identity")], chunked.as_str()),
+        (vec![("Transfer-Encoding", "identity"), ("Transfer-Encoding", "chunked")], chunked.as_str()),
+        (vec![("Transfer-Encoding", "xchunked"), ("Content-Length", "7")], hidden),
+        (vec![("Content-Length", "7"), ("Content-Length", "9")], hidden),
+        (vec![("Content-Length", "+7")], hidden),
+        (vec![("Content-Length", "7, 7")], hidden),
+        (vec![("Content-Length", "0")], hidden),
+    ] {
+        pair.origin.origin.take_seen();
+        let mut raw = format!("POST /v2/items HTTP/1.1\r\nHost: e\r\nAuthorization: {bearer}\r\n");
+        raw += &format!("Content-Type: {FORM}\r\nConnection: close\r\n");
+        for (name, value) in &headers {
+            raw += &format!("{name}: {value}\r\n");
+        }
+        pair.worker.send_raw(format!("{raw}\r\n{body}").as_bytes());
+        for seen in pair.origin.origin.take_seen() {
+            assert_eq!(seen.method, "POST", "{headers:?}: {seen:?}");
+            assert_eq!(writes::spoofed(&seen), [""; 0], "{headers:?}");
+        }
+        assert_eq!(pair.granted(), 200, "{headers:?}");
+    }
+    // Paths that lead elsewhere.
+    for target in ["/v2/items/../../export", "/v2/items/%2e%2e/%2e%2e/export", "/v2/items/..%2f..%2fexport"] {
+        let wire = write("PUT", target, FORM, "title=x").header("Authorization", bearer.as_str());
+        let answer = pair.worker.send(&wire);
+        assert!(matches!(answer.status, 404 | 422), "{target}: {}", answer.status);
+        assert_eq!(pair.origin.origin.take_seen(), [], "{target}");
+    }
+}
+
+#[test]
+fn a_hundred_buyers_in_a_row() {
+    if workerd::is_wanted() {
+        let pair = Pair::start(&[]);
+        writes::buyers(&pair.worker, &pair.origin.origin);
+    }
+}
+
+/// What each fault does: to a write without a key, and how often that is done; to one with a key; to a check that
+/// the origin would grant. A check that the snapshot grants is 200 in each.
+#[test]
+fn whatever_the_origin_does() {
+    if !workerd::is_wanted() {
+        return;
+    }
+    for (mode, told, done, with_key, check) in [
+        (Mode::ResetAtOnce, (502, MAYBE), 0, 502, 402),
+        (Mode::ResetBefore, (502, MAYBE), 1, 502, 402),
+        (Mode::ResetInHeaders, (502, MAYBE), 1, 502, 402),
+        (Mode::ResetInBody, (502, MAYBE), 1, 502, 402),
+        (Mode::CutInBody, (502, MAYBE), 1, 502, 402),
+        (Mode::Slow, (504, LATE), 1, 504, 402),
+        (Mode::Hung, (504, LATE), 1, 504, 402),
+        (Mode::Status(500), (500, "As it was told"), 1, 500, 402),
+        (Mode::Status(503), (503, "As it was told"), 1, 503, 402),
+        (Mode::TooMany, (429, "Slow down"), 1, 429, 402),
+        (Mode::Page(200), (502, MAYBE), 1, 502, 402),
+        (Mode::Page(403), (502, MAYBE), 1, 502, 402),
+        (Mode::Page(502), (502, MAYBE), 1, 502, 402),
+        (Mode::HugePage, (502, MAYBE), 1, 502, 402),
+        (Mode::Redirect, (502, MAYBE), 1, 502, 402),
+        (Mode::Leftover, (201, ""), 1, 201, 200),
+    ] {
+        let pair = Pair::impatient();
+        let origin = &pair.origin.origin;
+        origin.grant("ada", 5101);
+        pair.origin.set(mode);
+        assert_eq!(pair.granted(), 200, "{mode:?}");
+        let answer = pair.write("");
+        let shown = if told.1.is_empty() { String::new() } else { message(&answer) };
+        assert_eq!((answer.status, shown.as_str()), told, "{mode:?}: {}", answer.text());
+        assert_eq!(origin.done(), done, "{mode:?}");
+        assert_eq!(pair.granted(), 200, "{mode:?}");
+        assert_eq!(pair.write("a key").status, with_key, "{mode:?}");
+        let answer = pair.check("ada");
+        assert_eq!(answer.status, check, "{mode:?}: {}", answer.text());
+        // Who was never granted anything is let in by nothing.
+        assert_eq!(pair.check("mallory").status, 402, "{mode:?}");
+        assert_eq!(pair.check("mallory").status, 402, "{mode:?}");
+        assert_eq!(pair.granted(), 200, "{mode:?}");
+        // It is well again: the client repeats by its key, and it was done once in all.
+        pair.origin.set(Mode::Good);
+        let answer = pair.write("a key");
+        assert_eq!(answer.status, 201, "{mode:?}: {}", answer.text());
+        assert_eq!(origin.done(), done + 1, "{mode:?}");
+        let granted = (0..100).find(|_| {
+            // 429 asked for some seconds.
+            let is_granted = pair.check("ada").status == 200;
+            if !is_granted {
+                thread::sleep(Duration::from_millis(100));
+            }
+            is_granted
+        });
+        assert!(granted.is_some(), "{mode:?}");
+        assert_eq!(pair.check("mallory").status, 402, "{mode:?}");
+        assert!(!pair.origin.is_followed.load(Ordering::Relaxed), "{mode:?}");
+        assert!(!pair.origin.is_confused.load(Ordering::Relaxed), "{mode:?}");
+    }
+}
+
+/// A connection that breaks once costs nobody anything who named his write, nor a buyer.
+#[test]
+fn a_connection_that_breaks_once() {
+    if !workerd::is_wanted() {
+        return;
+    }
+    for mode in [Mode::ResetAtOnce, Mode::ResetBefore, Mode::ResetInHeaders] {
+        let pair = Pair::start(&[]);
+        pair.origin.origin.grant("ada", 5101);
+        thread::scope(|scope| {
+            pair.origin.set(mode);
+            let before = pair.origin.connections.load(Ordering::Relaxed);
+            // The first attempt is over once there was a connection, and the second comes 100 ms later at least.
+            let pair = &pair;
+            scope.spawn(move || {
+                while pair.origin.connections.load(Ordering::Relaxed) == before {
+                    thread::sleep(Duration::from_millis(5));
+                }
+                thread::sleep(Duration::from_millis(50));
+                pair.origin.set(Mode::Good);
+            });
+            assert_eq!(pair.write("a key").status, 201, "{mode:?}");
+        });
+        assert_eq!(pair.origin.origin.done(), 1, "{mode:?}");
+    }
+}
+
+/// Nobody listens; and then somebody does. No restart.
+#[test]
+fn an_origin_that_is_down_and_comes_back() {
+    if !workerd::is_wanted() {
+        return;
+    }
+    let pair = Pair::impatient();
+    pair.origin.set(Mode::ResetAtOnce);
+    pair.origin.origin.grant("ada", 5101);
+    for _ in 0..5 {
+        assert_eq!(pair.write("").status, 502);
+        assert_eq!(pair.granted(), 200);
+    }
+    let answer = pair.write("");
+    assert_eq!((answer.status, message(&answer).as_str()), (503, PAUSED));
+    assert_eq!(answer.header("retry-after"), Some("5"));
+    let sign_in = write("POST", "/accounts/authenticate", FORM, "grant_type=password");
+    assert_eq!(pair.worker.send(&sign_in).status, 503);
+    assert_eq!(pair.origin.origin.done(), 0);
+    pair.origin.set(Mode::Good);
+    let is_back = (0..200).any(|_| {
+        thread::sleep(Duration::from_millis(50));
+        pair.write("").status == 201
+    });
+    assert!(is_back, "{}", pair.worker.output());
+    assert_eq!(pair.check("ada").status, 200);
+    assert_eq!(pair.worker.send(&sign_in).status, 200);
+}
+
+#[test]
+fn an_origin_that_nobody_runs() {
+    if !workerd::is_wanted() {
+        return;
+    }
+    // A port that was free a moment ago.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let url = format!("http://127.0.0.1:{port}");
+    let worker = Workerd::start(&configured::variables(&[("ORIGIN_URL", &url)]));
+    // Nothing is published, either: what nobody knows is no denial.
+    let check =
+        |name: &str| worker.send(&Wire::get("/items/5101/access").bearer(&customer(&worker, name))).status;
+    assert_eq!(check("ada"), 503);
+    catalogue::publish(&worker, 1);
+    assert_eq!(check("ada"), 402);
+    let wire = Wire::get("/items/5101/access").bearer(&worker.token("subscriber"));
+    assert_eq!(worker.send(&wire).status, 200);
+    let answer = worker.send(&write("POST", "/v2/items", FORM, "title=x").bearer(&merchant(&worker)));
+    assert_eq!(answer.status, 502, "{}", answer.text());
+    assert!(worker.log_line(&[r#""event":"origin""#]).is_some());
+}
+
+/// Before the first publish the origin answers what it can.
+#[test]
+fn without_a_snapshot() {
+    if !workerd::is_wanted() {
+        return;
+    }
+    let origin = StandIn::start();
+    let url = format!("http://{}", origin.address);
+    let worker = Workerd::start(&configured::variables(&[("ORIGIN_URL", &url)]));
+    origin.origin.grant("ada", 5101);
+    let check =
+        |name: &str| worker.send(&Wire::get("/items/5101/access").bearer(&customer(&worker, name))).status;
+    assert_eq!((check("ada"), check("mallory")), (200, 402));
+}
+
+#[test]
+fn who_knows_of_a_change_is_not_answered_from_before_it() {
+    if !workerd::is_wanted() {
+        return;
+    }
+    let pair = Pair::start(&[]);
+    let check = |min_seq: &str| {
+        let wire = Wire::get("/items/5101/access").bearer(&pair.worker.token("subscriber"));
+        pair.worker.send(&wire.header("Entitlement-Min-Seq", min_seq)).status
+    };
+    assert_eq!((check("1"), check("0"), check("x"), check("-5")), (200, 200, 200, 200));
+    assert_eq!(pair.origin.origin.take_seen(), []);
+    // The origin of these tests has granted this customer nothing.
+    assert_eq!(check("2"), 402);
+}
+
+#[test]
+fn many_who_are_denied_at_once() {
+    if !workerd::is_wanted() {
+        return;
+    }
+    let pair = Pair::start(&[]);
+    let token = customer(&pair.worker, "ada");
+    pair.origin.origin.take_seen();
+    let statuses: Vec<u16> = thread::scope(|scope| {
+        let check = || pair.worker.send(&Wire::get("/items/5101/access").bearer(&token)).status;
+        let viewers: Vec<_> = (0..48).map(|_| scope.spawn(check)).collect();
+        viewers.into_iter().map(|viewer| viewer.join().unwrap()).collect()
+    });
+    assert!(statuses.iter().all(|status| *status == 402), "{statuses:?}");
+    let asked = pair.origin.origin.take_seen().len();
+    assert!((1..=20).contains(&asked), "{asked}: one after another, until two within a second have said so");
+}
+
+/// A client that goes away in the middle of its body has written nothing, and holds up nobody.
+#[test]
+fn a_client_that_goes_away() {
+    if !workerd::is_wanted() {
+        return;
+    }
+    let pair = Pair::start(&[]);
+    for _ in 0..8 {
+        let wire = write("POST", "/v2/items", FORM, "").bearer(&merchant(&pair.worker));
+        pair.worker.try_send(&Wire { body: Payload::Interrupted(b"title=x".to_vec()), ..wire });
+    }
+    assert_eq!(pair.origin.origin.done(), 0);
+    // Nor does it count against the origin.
+    assert_eq!(pair.write("").status, 201, "{}", pair.worker.output());
+    assert_eq!(pair.granted(), 200);
+}
