@@ -127,25 +127,31 @@ pub fn read(feed: &mut Feed<impl io::BufRead>, after: u64) -> io::Result<Batch> 
 /// # Errors
 /// The catalogue cannot be rendered.
 pub fn apply(content: &mut Content, batch: &mut Batch, feed: &str, now: UnixSecs) -> Result<()> {
-    let mut problems = Problems::default();
-    let outcome = content.apply(&batch.changes, feed, now, &mut problems);
-    if let Err(UpdateError::Change(_)) = outcome {
-        // One by one, to find which of them it is.
-        for (position, change) in batch.changes.iter().enumerate() {
-            match content.apply(std::slice::from_ref(change), feed, now, &mut problems) {
-                Ok(()) => {}
-                Err(UpdateError::Build(error)) => return Err(error.into()),
-                Err(UpdateError::Change(error)) => {
-                    batch.end = Some(End::Wrong { seq: change.seq, error });
-                    batch.changes.truncate(position);
+    let mut applied = 0;
+    // Up to where is to be applied next, and after that. Halves of what is wrong, to find which of them it is: to
+    // apply each by itself would copy the catalogue as often.
+    let mut ends = vec![batch.changes.len()];
+    while let Some(end) = ends.last().copied() {
+        let mut problems = Problems::default();
+        let changes = batch.changes.get(applied..end).unwrap_or_default();
+        match content.apply(changes, feed, now, &mut problems) {
+            Ok(()) => {
+                input::warn(&problems);
+                applied = end;
+                ends.pop();
+            }
+            Err(UpdateError::Build(error)) => return Err(error.into()),
+            Err(UpdateError::Change(error)) => match changes {
+                [] | [_] => {
+                    let seq = changes.first().map_or(0, |change| change.seq);
+                    batch.end = Some(End::Wrong { seq, error });
+                    batch.changes.truncate(applied);
                     break;
                 }
-            }
+                _ => ends.push(applied + changes.len() / 2),
+            },
         }
-    } else if let Err(UpdateError::Build(error)) = outcome {
-        return Err(error.into());
     }
-    input::warn(&problems);
     Ok(())
 }
 
@@ -299,5 +305,55 @@ fn open(args: &Args, place: &str, after: u64) -> Result<Box<dyn io::BufRead>> {
             bail!("the origin no longer has the changes after {after}: publish the whole with --from")
         }
         Answer::Unavailable(error, _) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use admit::snapshot::{
+        change::parse,
+        source::{Source, SpillPlan, Strictness},
+    };
+
+    use super::*;
+
+    const NOW: UnixSecs = 1_700_000_000;
+
+    fn batch(changes: u64, wrong: u64) -> Batch {
+        let change = |seq| {
+            let merchant = if seq == wrong { 99 } else { 21 };
+            let line = format!(
+                r#"{{"seq":{seq},"put":[{{"type":"customer","namespace":"v","subject":"s{seq}","id":{seq},"uuid":"11a7ed90-65d3-4ee2-9d91-4e1409678576","merchant_id":{merchant}}},{{"type":"app","id":"a{seq}","merchant_id":21,"plan_id":"p"}}]}}"#
+            );
+            parse(line.as_bytes()).unwrap()
+        };
+        Batch { changes: (1..=changes).map(change).collect(), ..Batch::default() }
+    }
+
+    fn content() -> Content {
+        let merchant = r#"{"type":"merchant","id":21,"uuid":"11a7ed90-65d3-4ee2-9d91-000000000021"}"#;
+        let mut source = Source::new(NOW, Strictness::ReadOn, SpillPlan::default());
+        source.read("f", merchant.as_bytes()).unwrap();
+        Content::built(source.catalogue).unwrap()
+    }
+
+    #[test]
+    fn what_comes_before_a_wrong_change_is_applied_and_nothing_else() {
+        for changes in 0..8 {
+            for wrong in 1..=changes + 1 {
+                let (mut content, mut read) = (content(), batch(changes, wrong));
+                apply(&mut content, &mut read, "feed", NOW).unwrap();
+                let before = wrong.min(changes + 1) - 1;
+                assert_eq!(read.changes.len() as u64, before, "{wrong} of {changes}");
+                match read.end {
+                    Some(End::Wrong { seq, .. }) => assert_eq!(seq, wrong),
+                    end => assert!(end.is_none() && wrong > changes, "{wrong} of {changes}: {end:?}"),
+                }
+                assert_eq!(content.delta().customers.len() as u64, before);
+                let mut only = self::content();
+                apply(&mut only, &mut batch(before, 0), "feed", NOW).unwrap();
+                assert_eq!((content.directory(), content.delta()), (only.directory(), only.delta()));
+            }
+        }
     }
 }
