@@ -1,5 +1,6 @@
 //! `admit`: the native command that makes keys and tokens, publishes snapshots and explains them.
 
+mod check_origin;
 mod diff;
 mod gc;
 mod generate;
@@ -47,6 +48,8 @@ enum Command {
     Diff(diff::Args),
     /// Delete objects that no version needs any more
     Gc(gc::Args),
+    /// Tell whether an origin of your own can stand behind the edge
+    CheckOrigin(check_origin::Args),
     /// Print a made-up business of any size, for tests and benchmarks
     Generate(generate::Args),
     /// Print the JSON Schema of publish files or of change feeds
@@ -63,6 +66,7 @@ fn main() -> ExitCode {
         Command::Verify(args) => verify::run(&args),
         Command::Diff(args) => diff::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Gc(args) => gc::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::CheckOrigin(args) => check_origin::run(&args),
         Command::Generate(args) => generate::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Schema(args) => schema::run(&args).map(|()| ExitCode::SUCCESS),
     };
