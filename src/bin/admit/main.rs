@@ -1,5 +1,6 @@
 //! `admit`: the native command that makes keys and tokens, publishes snapshots and explains them.
 
+mod check_origin;
 // First, because its macros are used in all others.
 #[macro_use]
 mod output;
@@ -51,6 +52,8 @@ enum Command {
     Diff(diff::Args),
     /// Delete objects that no version needs any more
     Gc(gc::Args),
+    /// Tell whether an origin of your own can stand behind the edge
+    CheckOrigin(check_origin::Args),
     /// Print a made-up business of any size, for tests and benchmarks
     Generate(generate::Args),
     /// Print the JSON Schema of publish files or of change feeds
@@ -67,6 +70,7 @@ fn main() -> ExitCode {
         Command::Verify(args) => verify::run(&args),
         Command::Diff(args) => diff::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Gc(args) => gc::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::CheckOrigin(args) => check_origin::run(&args),
         Command::Generate(args) => generate::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Schema(args) => schema::run(&args).map(|()| ExitCode::SUCCESS),
     };

@@ -145,7 +145,7 @@ impl Origin {
 }
 
 /// Whether the end of a body can be told from a connection that broke off.
-fn has_end(headers: &HeaderMap) -> bool {
+pub fn has_end(headers: &HeaderMap) -> bool {
     headers.contains_key(header::CONTENT_LENGTH) || headers.contains_key(header::TRANSFER_ENCODING)
 }
 

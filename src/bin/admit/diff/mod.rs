@@ -1,8 +1,8 @@
 //! `admit diff`: what changed between two versions. Reads only the shards that differ.
 
-mod compare;
-mod report;
-mod side;
+pub mod compare;
+pub mod report;
+pub mod side;
 
 use std::{path::PathBuf, str::FromStr};
 

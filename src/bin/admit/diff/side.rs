@@ -48,7 +48,11 @@ impl Side {
         Self::of(store, head).with_context(|| format!("{name} cannot be read"))
     }
 
-    fn of(store: &Store, head: Head) -> Result<Self> {
+    /// Reads the version that `head` names.
+    ///
+    /// # Errors
+    /// Something of it cannot be read.
+    pub fn of(store: &Store, head: Head) -> Result<Self> {
         let object = |kind, digest| read(store, ObjectName { kind, digest });
         let index = object(ObjectKind::Index, head.index)?;
         let directory = object(ObjectKind::Directory, head.directory)?;

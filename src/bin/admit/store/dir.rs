@@ -27,7 +27,7 @@ const LOCK: &str = ".lock";
 /// A directory.
 pub struct Dir {
     path: PathBuf,
-    /// Whether everything has to survive a power cut: always, but in tests.
+    /// Whether everything has to survive a power cut: always, but where it is only for this run.
     is_synced: bool,
     /// Directories whose entries have to reach the disk before a head does.
     unsynced: Mutex<BTreeSet<PathBuf>>,
@@ -39,8 +39,7 @@ impl Dir {
         Self { path: path.to_owned(), is_synced: true, unsynced: Mutex::default() }
     }
 
-    /// The same, for tests, which cut no power.
-    #[cfg(test)]
+    /// The same, for what nobody needs after this run: it does not wait for the disk.
     pub fn unsynced(path: &Path) -> Self {
         Self { is_synced: false, ..Self::new(path) }
     }

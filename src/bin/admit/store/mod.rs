@@ -89,6 +89,11 @@ impl Store {
         Self(Arc::new(Shared { backend, clock, tenure: Mutex::default() }))
     }
 
+    /// A directory for what nobody needs after this run.
+    pub fn scratch(path: &Path) -> Self {
+        Self::with(Box::new(Dir::unsynced(path)), Arc::new(now_unix_secs))
+    }
+
     /// A directory whose clock is set.
     #[cfg(test)]
     pub fn in_dir(path: &Path, clock: Clock) -> Self {

@@ -1,0 +1,143 @@
+//! Access checks, as the edge asks them: with the customer's own bearer.
+
+use super::{
+    body::{access_problem, error_problem},
+    checks::{
+        ACCESS_BAD_TOKEN, ACCESS_BODY, ACCESS_CACHING, ACCESS_DENIED, ACCESS_GRANTED, ACCESS_NO_TOKEN,
+        ACCESS_UNKNOWN, Check, ERRORS_BODY,
+    },
+    client::{Answer, Ask, Client},
+    log::Log,
+    report::Report,
+    strangers::GARBAGE,
+};
+
+/// An item that no origin has: the largest number that 32 bits hold.
+const NO_ITEM: i64 = 2_147_483_647;
+
+/// What clients ask the origin for.
+pub struct Api<'a> {
+    /// Who asks.
+    pub client: &'a Client,
+    /// The origin.
+    pub base: &'a str,
+    /// The moment of the run.
+    pub now: i64,
+    errors: Log,
+    caching: Log,
+}
+
+/// Somebody who asks for an item.
+#[derive(Clone, Debug)]
+pub struct Asker {
+    /// The bearer.
+    pub token: String,
+    /// The item.
+    pub item: i64,
+}
+
+impl<'a> Api<'a> {
+    /// The API of the origin at `base`.
+    pub fn new(client: &'a Client, base: &'a str, now: i64) -> Self {
+        Self { client, base, now, errors: Log::default(), caching: Log::default() }
+    }
+
+    /// Sends a request, and looks at the body if it is an error.
+    ///
+    /// # Errors
+    /// There is no answer.
+    pub fn send(&mut self, ask: Ask<'_>, what: &str) -> Result<Answer, String> {
+        let answer = self.client.send(ask)?;
+        if (400..500).contains(&answer.status) {
+            self.errors.seen(1);
+            if let Some(problem) = error_problem(&answer) {
+                self.errors.problem(format!("{} to {what}: {problem}", answer.status));
+            }
+        }
+        Ok(answer)
+    }
+
+    /// Whether whoever has `token` may play `item`.
+    ///
+    /// # Errors
+    /// There is no answer.
+    pub fn access(&mut self, token: Option<&str>, item: i64) -> Result<Answer, String> {
+        let url = format!("{}/items/{item}/access", self.base.trim_end_matches('/'));
+        let what = format!("GET /items/{item}/access");
+        let answer = self.send(Ask::get(&url).bearer(token), &what)?;
+        self.caching.seen(1);
+        if let Some(problem) = caching_problem(&answer) {
+            self.caching.problem(format!("{} to {what}: {problem}", answer.status));
+        }
+        Ok(answer)
+    }
+
+    /// Reports whether an access check is answered with `status`.
+    pub fn expect(&mut self, report: &mut Report, check: &Check, asker: (Option<&str>, i64), status: u16) {
+        let (token, item) = asker;
+        match self.access(token, item) {
+            Err(problem) => report.fail(check, problem),
+            Ok(answer) => {
+                let problem = answer.other_than(&[status]).map(|found| format!("item {item}: {found}"));
+                report.judge(check, problem, format!("item {item}: {status}"));
+            }
+        }
+    }
+
+    /// Makes the checks of the access check. `any_item` is one that is there.
+    pub fn check(&mut self, report: &mut Report, granted: &[Asker], denied: &[Asker], any_item: Option<i64>) {
+        for asker in granted {
+            self.check_granted(report, asker);
+        }
+        if granted.is_empty() {
+            report.skip(&ACCESS_GRANTED, "no --granted TOKEN ITEM");
+        }
+        report.skip_rest("access.body", "no access was granted");
+        for asker in denied {
+            self.expect(report, &ACCESS_DENIED, (Some(&asker.token), asker.item), 402);
+        }
+        if denied.is_empty() {
+            report.skip(&ACCESS_DENIED, "no --denied TOKEN ITEM");
+        }
+        match granted.iter().chain(denied).next() {
+            Some(asker) => {
+                self.expect(report, &ACCESS_UNKNOWN, (Some(&asker.token), NO_ITEM), 404);
+            }
+            None => report.skip(&ACCESS_UNKNOWN, "neither --granted nor --denied"),
+        }
+        match granted.iter().chain(denied).map(|asker| asker.item).next().or(any_item) {
+            Some(item) => {
+                self.expect(report, &ACCESS_NO_TOKEN, (None, item), 401);
+                self.expect(report, &ACCESS_BAD_TOKEN, (Some(GARBAGE), item), 401);
+            }
+            None => report.skip_rest("access.", "no item is known: name one with --granted or --denied"),
+        }
+    }
+
+    fn check_granted(&mut self, report: &mut Report, Asker { token, item }: &Asker) {
+        let answer = match self.access(Some(token), *item) {
+            Ok(answer) => answer,
+            Err(problem) => return report.fail(&ACCESS_GRANTED, problem),
+        };
+        match answer.other_than(&[200]) {
+            Some(problem) => report.fail(&ACCESS_GRANTED, format!("item {item}: {problem}")),
+            None => {
+                report.pass(&ACCESS_GRANTED, format!("item {item}: 200"));
+                let problem = access_problem(&answer, *item, self.now);
+                report.judge(&ACCESS_BODY, problem, format!("item {item}: all fields"));
+            }
+        }
+    }
+
+    /// What all answers came to.
+    pub fn conclude(&self, report: &mut Report) {
+        self.caching.conclude(report, &ACCESS_CACHING, "answers", "no access was checked");
+        self.errors.conclude(report, &ERRORS_BODY, "errors", "there was no error");
+    }
+}
+
+fn caching_problem(answer: &Answer) -> Option<String> {
+    let header = answer.header("cache-control").unwrap_or_default();
+    let has = |name: &str| header.split(',').any(|directive| directive.trim().eq_ignore_ascii_case(name));
+    (!has("private") || !has("no-store")).then(|| format!("Cache-Control is {header:?}"))
+}

@@ -1,0 +1,270 @@
+//! The change feed: every answer that is got, whatever for, is looked at line by line.
+
+use std::time::Duration;
+
+use admit::snapshot::{change::parse, schema::Change, source::Problems, update::Content};
+use anyhow::Result;
+
+use super::{
+    checks::{
+        FEED_ACCESS, FEED_AHEAD, FEED_ANSWER, FEED_END, FEED_LINES, FEED_ORDER, FEED_PAST, FEED_REPLAY,
+        FEED_WAIT,
+    },
+    client::{Answer, Ask, Client, with_parameter},
+    export::{Export, Taken, differences},
+    log::Log,
+    report::Report,
+    strangers,
+};
+
+/// How long the origin is asked to wait.
+const WAIT_SECS: u64 = 2;
+
+/// Later than this after the wait an answer is late.
+const LATE: Duration = Duration::from_secs(3);
+
+/// How far ahead of the origin a reader pretends to be.
+const AHEAD: u64 = 1_000_000_000;
+
+/// How far back changes are asked for, so that there are lines to look at.
+const RECENT: u64 = 10;
+
+/// Changes that are replayed at most.
+const REPLAYED_MAX: usize = 100_000;
+
+/// The change feed of an origin.
+pub struct Feed<'a> {
+    /// Who asks.
+    client: &'a Client,
+    /// Its address.
+    url: &'a str,
+    /// The bearer that may read it.
+    token: Option<&'a str>,
+    lines: Log,
+    order: Log,
+    end: Log,
+}
+
+/// An answer of the feed.
+pub struct Page {
+    /// As it came.
+    pub answer: Answer,
+    /// The changes that could be read.
+    pub changes: Vec<Change>,
+}
+
+impl<'a> Feed<'a> {
+    /// The feed at `url`.
+    pub fn new(client: &'a Client, url: &'a str, token: Option<&'a str>) -> Self {
+        let (lines, order, end) = Default::default();
+        Self { client, url, token, lines, order, end }
+    }
+
+    /// Makes the checks that need nothing but the `seq` of an export.
+    pub fn check(&mut self, report: &mut Report, seq: u64) {
+        let url = with_parameter(self.url, "after", seq);
+        strangers::check(report, &FEED_ACCESS, self.client, &url, self.token);
+        let Some(last) = self.check_answer(report, seq) else {
+            return report.skip_rest("feed.", "changes are not answered");
+        };
+        self.check_past(report, seq);
+        self.check_ahead(report, last);
+        self.check_wait(report, last);
+    }
+
+    /// Where the feed stands after `seq`.
+    fn check_answer(&mut self, report: &mut Report, seq: u64) -> Option<u64> {
+        let problem = match self.changes(seq, None) {
+            Ok(changes) => {
+                report.pass(&FEED_ANSWER, format!("200, {} changes since the export", changes.len()));
+                return Some(changes.last().map_or(seq, |change| change.seq));
+            }
+            Err(problem) => problem,
+        };
+        report.fail(&FEED_ANSWER, problem);
+        None
+    }
+
+    fn check_past(&mut self, report: &mut Report, seq: u64) {
+        if seq == 0 {
+            return report.skip(&FEED_PAST, "the origin has no past: its seq is 0");
+        }
+        match self.ask(0, None) {
+            Err(problem) => report.fail(&FEED_PAST, problem),
+            Ok(page) => match (page.answer.status, page.answer.body.trim_ascii().is_empty()) {
+                (410, _) => {
+                    report.pass(&FEED_PAST, "410");
+                    // For lines to look at; what is wrong with them is in the logs.
+                    if seq > RECENT {
+                        let _ = self.ask(seq - RECENT, None);
+                    }
+                }
+                (200, false) => report.pass(&FEED_PAST, format!("200, {} changes", page.changes.len())),
+                (200, true) => report.fail(&FEED_PAST, format!("200 and nothing, though the seq is {seq}")),
+                _ => report.fail(&FEED_PAST, page.answer.describe()),
+            },
+        }
+    }
+
+    fn check_ahead(&mut self, report: &mut Report, last: u64) {
+        match self.ask(last.saturating_add(AHEAD), None) {
+            Err(problem) => report.fail(&FEED_AHEAD, problem),
+            Ok(page) => report.judge(&FEED_AHEAD, page.answer.other_than(&[410]), "410"),
+        }
+    }
+
+    fn check_wait(&mut self, report: &mut Report, last: u64) {
+        let page = match self.ask(last, Some(WAIT_SECS)) {
+            Err(problem) => return report.fail(&FEED_WAIT, problem),
+            Ok(page) => page,
+        };
+        let (elapsed, wait) = (page.answer.elapsed, Duration::from_secs(WAIT_SECS));
+        let took = format!("{:.1} s", elapsed.as_secs_f64());
+        if let Some(problem) = page.answer.other_than(&[200, 204]) {
+            report.fail(&FEED_WAIT, problem);
+        } else if elapsed > wait + LATE {
+            report.fail(&FEED_WAIT, format!("it answered after {took}"));
+        } else if !page.changes.is_empty() {
+            report.pass(&FEED_WAIT, format!("a change came after {took}"));
+        } else if elapsed < wait / 2 {
+            report.skip(
+                &FEED_WAIT,
+                "it answers at once, which is allowed: edges learn of changes when they ask again",
+            );
+        } else {
+            report.pass(&FEED_WAIT, format!("it answered after {took}"));
+        }
+    }
+
+    /// What all answers came to.
+    pub fn conclude(&self, report: &mut Report) {
+        self.lines.conclude(report, &FEED_LINES, "lines", "no answer had a line");
+        self.order.conclude(report, &FEED_ORDER, "lines", "no answer had a line");
+        self.end.conclude(report, &FEED_END, "answers", "there was no answer");
+    }
+
+    /// The export, and what has changed since, beside a new export.
+    pub fn check_replay(&mut self, report: &mut Report, export: &Export<'_>, first: Taken) {
+        match self.replay(export, first) {
+            Ok(Replay::Nothing) => report.skip(
+                &FEED_REPLAY,
+                "nothing changed meanwhile: make changes while this runs, or have it make some with --writes",
+            ),
+            Ok(Replay::TooMuch) => report.skip(&FEED_REPLAY, format!("more than {REPLAYED_MAX} changes")),
+            Ok(Replay::Same(count)) => report.pass(&FEED_REPLAY, format!("{count} changes were replayed")),
+            Ok(Replay::Differs(what)) => report.fail(&FEED_REPLAY, what),
+            Err(error) => report.fail(&FEED_REPLAY, format!("{error:#}")),
+        }
+    }
+
+    fn replay(&mut self, export: &Export<'_>, first: Taken) -> Result<Replay> {
+        let second = export.take_again().map_err(anyhow::Error::msg)?;
+        let (from, to) = (first.head.seq, second.head.seq);
+        if to <= from {
+            return Ok(Replay::Nothing);
+        }
+        let mut changes: Vec<Change> = Vec::new();
+        loop {
+            let after = changes.last().map_or(from, |change| change.seq);
+            if after >= to {
+                break;
+            }
+            let page = self.changes(after, None).map_err(anyhow::Error::msg)?;
+            if page.last().is_none_or(|last| last.seq <= after) {
+                return Ok(Replay::Differs(format!("the export has seq {to}, the changes end with {after}")));
+            }
+            changes.extend(page.into_iter().filter(|change| change.seq <= to));
+            if changes.len() > REPLAYED_MAX {
+                return Ok(Replay::TooMuch);
+            }
+        }
+        let mut content = Content::built(first.catalogue.clone())?;
+        let applied = content.apply(&changes, "change", export.now, &mut Problems::default());
+        if let Err(error) = applied {
+            return Ok(Replay::Differs(format!("the changes cannot be applied to the export: {error}")));
+        }
+        let delta = content.delta().encode()?;
+        let replayed = first.with(export.store, content.directory().to_vec(), delta)?;
+        Ok(match differences(export.store, &replayed, &second)? {
+            None => Replay::Same(changes.len()),
+            Some(differences) => Replay::Differs(format!("in the new export, {differences}")),
+        })
+    }
+
+    /// The changes after `after` of an answer that is as it should be.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn changes(&mut self, after: u64, wait: Option<u64>) -> Result<Vec<Change>, String> {
+        let page = self.ask(after, wait)?;
+        match page.answer.other_than(&[200, 204]) {
+            None => Ok(page.changes),
+            Some(problem) => Err(problem),
+        }
+    }
+
+    /// Asks for changes, and looks at every line that comes.
+    fn ask(&mut self, after: u64, wait: Option<u64>) -> Result<Page, String> {
+        let url = with_parameter(self.url, "after", after);
+        let ask = Ask::get(&url).bearer(self.token);
+        let answer = self.client.send(match wait {
+            Some(secs) => ask.wait(secs),
+            None => ask,
+        })?;
+        let changes = if answer.status == 200 { self.look_at(after, &answer) } else { Vec::new() };
+        Ok(Page { answer, changes })
+    }
+
+    fn look_at(&mut self, after: u64, answer: &Answer) -> Vec<Change> {
+        self.end.seen(1);
+        if let Some(broken) = &answer.broken {
+            self.end.problem(format!("after={after}: it breaks off: {broken}"));
+        }
+        let mut changes = Vec::new();
+        let mut expected = Some(after.saturating_add(1));
+        for (number, line) in (1..).zip(answer.body.split_inclusive(|byte| *byte == b'\n')) {
+            let text = line.trim_ascii();
+            if text.is_empty() {
+                continue;
+            }
+            let at = format!("after={after}, line {number}");
+            let change = match parse(text) {
+                Ok(change) => change,
+                // A line without an end that cannot be read is one that breaks off.
+                Err(_) if !line.ends_with(b"\n") => {
+                    if answer.broken.is_none() {
+                        self.end.problem(format!("{at}: it breaks off, and the answer is complete"));
+                    }
+                    continue;
+                }
+                Err(problem) => {
+                    let separator = if problem.field.is_empty() { "" } else { ": " };
+                    self.lines.seen(1);
+                    self.lines.problem(format!("{at}: {}{separator}{}", problem.field, problem.message));
+                    expected = None;
+                    continue;
+                }
+            };
+            self.lines.seen(1);
+            self.order.seen(1);
+            if let Some(expected) = expected.filter(|expected| *expected != change.seq) {
+                self.order.problem(format!("{at}: expected seq {expected}, found {}", change.seq));
+            }
+            expected = Some(change.seq.saturating_add(1));
+            changes.push(change);
+        }
+        changes
+    }
+}
+
+/// What a replay came to.
+enum Replay {
+    /// There was nothing to replay.
+    Nothing,
+    /// There was more than is replayed here.
+    TooMuch,
+    /// The same, after so many changes.
+    Same(usize),
+    /// Something else.
+    Differs(String),
+}

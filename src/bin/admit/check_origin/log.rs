@@ -1,0 +1,43 @@
+//! What is looked at in many answers, and reported once.
+
+use super::{checks::Check, report::Report};
+
+/// Problems that are shown.
+const SHOWN_MAX: usize = 3;
+
+/// How much was looked at, and what was wrong with it.
+#[derive(Debug, Default)]
+pub struct Log {
+    seen: usize,
+    problems: Vec<String>,
+    more: usize,
+}
+
+impl Log {
+    /// So much more was looked at.
+    pub const fn seen(&mut self, count: usize) {
+        self.seen += count;
+    }
+
+    /// Something is wrong.
+    pub fn problem(&mut self, problem: String) {
+        if self.problems.len() < SHOWN_MAX {
+            self.problems.push(problem);
+        } else {
+            self.more += 1;
+        }
+    }
+
+    /// Reports all of it as one check.
+    pub fn conclude(&self, report: &mut Report, check: &Check, noun: &str, none: &str) {
+        if self.seen == 0 {
+            return report.skip(check, none);
+        }
+        let mut shown = self.problems.clone();
+        if self.more > 0 {
+            shown.push(format!("and {} more", self.more));
+        }
+        let problem = (!shown.is_empty()).then(|| shown.join("; "));
+        report.judge(check, problem, format!("{} {noun}", self.seen));
+    }
+}

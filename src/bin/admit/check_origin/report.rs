@@ -1,0 +1,161 @@
+//! What was found.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::checks::{ALL, Check};
+
+/// How a check ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// It is as it should be.
+    Pass,
+    /// It is not.
+    Fail,
+    /// It could not be told, or was not asked for.
+    Skip,
+}
+
+/// What a check found.
+#[derive(Debug, Serialize)]
+pub struct Finding {
+    /// Which check.
+    pub id: &'static str,
+    /// The check's name for people.
+    pub name: &'static str,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What an origin has to answer.
+    pub expected: &'static str,
+    /// What this one answered; why the check was skipped.
+    pub found: String,
+    /// What to change at the origin, if the check failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub change: Option<&'static str>,
+}
+
+/// Everything that was found.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// The origin.
+    pub origin: String,
+    /// Whether no check failed.
+    pub conforms: bool,
+    /// How many checks passed.
+    pub passed: usize,
+    /// How many failed.
+    pub failed: usize,
+    /// How many were skipped.
+    pub skipped: usize,
+    /// What they found, in the order of the checks.
+    pub checks: Vec<Finding>,
+}
+
+impl Report {
+    /// Nothing has been checked of `origin`.
+    pub fn new(origin: &str) -> Self {
+        let origin = origin.to_owned();
+        Self { origin, conforms: true, passed: 0, failed: 0, skipped: 0, checks: Vec::new() }
+    }
+
+    /// The check passed.
+    pub fn pass(&mut self, check: &Check, found: impl Into<String>) {
+        self.add(check, Outcome::Pass, found.into());
+    }
+
+    /// The check failed.
+    pub fn fail(&mut self, check: &Check, found: impl Into<String>) {
+        self.add(check, Outcome::Fail, found.into());
+    }
+
+    /// The check failed if there is a problem, and found `well` otherwise.
+    pub fn judge(&mut self, check: &Check, problem: Option<String>, well: impl Into<String>) {
+        match problem {
+            Some(problem) => self.fail(check, problem),
+            None => self.pass(check, well),
+        }
+    }
+
+    /// The check was not made.
+    pub fn skip(&mut self, check: &Check, why: impl Into<String>) {
+        self.add(check, Outcome::Skip, why.into());
+    }
+
+    /// Whether a check has failed.
+    pub fn has_failed(&self, id: &str) -> bool {
+        self.checks.iter().any(|finding| finding.id == id && finding.outcome == Outcome::Fail)
+    }
+
+    /// None of the checks whose names begin so is made any more.
+    pub fn skip_rest(&mut self, prefix: &str, why: &str) {
+        for check in ALL.iter().filter(|check| check.id.starts_with(prefix)) {
+            if !self.checks.iter().any(|finding| finding.id == check.id) {
+                self.skip(check, why);
+            }
+        }
+    }
+
+    /// Counts, and puts the findings in order.
+    pub fn finish(&mut self) {
+        self.skip_rest("", "not reached: something that it needs failed");
+        let place = |finding: &Finding| ALL.iter().position(|check| check.id == finding.id);
+        self.checks.sort_by_key(place);
+        let count = |outcome| self.checks.iter().filter(|finding| finding.outcome == outcome).count();
+        (self.passed, self.failed, self.skipped) =
+            (count(Outcome::Pass), count(Outcome::Fail), count(Outcome::Skip));
+        self.conforms = self.failed == 0;
+    }
+
+    fn add(&mut self, check: &Check, outcome: Outcome, found: String) {
+        let change = (outcome == Outcome::Fail).then_some(check.change);
+        let Check { id, name, expected, .. } = *check;
+        self.checks.push(Finding { id, name, outcome, expected, found, change });
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let width = ALL.iter().map(|check| check.id.len()).max().unwrap_or_default();
+        for Finding { id, name, outcome, expected, found, change } in &self.checks {
+            let outcome = match outcome {
+                Outcome::Pass => "pass",
+                Outcome::Fail => "FAIL",
+                Outcome::Skip => "skip",
+            };
+            match change {
+                None => writeln!(formatter, "{outcome}  {id:<width$}  {name}: {found}")?,
+                Some(change) => {
+                    writeln!(formatter, "{outcome}  {id:<width$}  {name}")?;
+                    for (label, text) in [("expected", *expected), ("found", found), ("change", change)] {
+                        writeln!(formatter, "      {label:<width$}  {text}")?;
+                    }
+                }
+            }
+        }
+        let Self { origin, passed, failed, skipped, .. } = self;
+        writeln!(formatter, "{origin}: {passed} passed, {failed} failed, {skipped} skipped")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check_origin::checks;
+
+    #[test]
+    fn failures_say_what_to_change_and_nothing_is_left_out() {
+        let mut report = Report::new("https://o.example");
+        report.fail(&checks::FEED_AHEAD, "200");
+        report.pass(&checks::EXPORT_ANSWER, "200");
+        report.skip_rest("feed.", "no feed");
+        report.finish();
+        assert_eq!(report.checks.len(), ALL.len());
+        assert_eq!((report.passed, report.failed, report.conforms), (1, 1, false));
+        let text = report.to_string();
+        assert!(text.starts_with("pass  export.answer"), "{text}");
+        assert!(text.contains("FAIL  feed.ahead") && text.contains(checks::FEED_AHEAD.change), "{text}");
+        assert!(text.ends_with(&format!("1 passed, 1 failed, {} skipped\n", ALL.len() - 2)), "{text}");
+    }
+}

@@ -1,0 +1,27 @@
+//! Whether what only publishers may read is kept from others.
+
+use super::{
+    checks::Check,
+    client::{Ask, Client},
+    report::Report,
+};
+
+/// A bearer that nobody has given out. It is no JWT either.
+pub const GARBAGE: &str = "admit-check-origin-is-no-token";
+
+/// Asks for `url` without a token and with a wrong one.
+pub fn check(report: &mut Report, check: &Check, client: &Client, url: &str, token: Option<&str>) {
+    if token.is_none() {
+        return report.skip(check, "no --origin-token: whoever reaches this address reads every customer");
+    }
+    for (who, token) in [("without a token", None), ("with a wrong token", Some(GARBAGE))] {
+        let problem = match client.send(Ask::get(url).bearer(token)) {
+            Ok(answer) => answer.other_than(&[401, 403]),
+            Err(problem) => Some(problem),
+        };
+        if let Some(problem) = problem {
+            return report.fail(check, format!("{who}: {problem}"));
+        }
+    }
+    report.pass(check, "they are refused");
+}
