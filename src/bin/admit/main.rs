@@ -1,10 +1,10 @@
 //! `admit`: the native command that makes keys and tokens, publishes snapshots and explains them.
 
-mod check_origin;
 // First, because its macros are used in all others.
 #[macro_use]
 mod output;
 
+mod check_origin;
 mod diff;
 mod gc;
 mod generate;
