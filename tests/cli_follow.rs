@@ -187,6 +187,9 @@ fn changes_that_cannot_be_applied_publish_nothing() {
     bench.write("good.ndjson", format!("{{\"seq\":2,{}}}\n", put(&[customer(1, 2)])));
     bench.changes("good.ndjson", &double.url, &[]).failed(1, "nothing is published yet");
     bench.publish("all.ndjson", &double.url, &[]).ok();
+    // Nobody has said where in the origin's changes that stands.
+    bench.changes("good.ndjson", &double.url, &[]).failed(1, "which of the origin's changes it reflects");
+    bench.publish("all.ndjson", &double.url, &["--seq", "1"]).ok();
     let published = double.state().head.clone();
     let stranger = customer(1, 2).replace("\"merchant_id\":21", "\"merchant_id\":22");
     for (lines, code, said) in [
@@ -211,7 +214,7 @@ fn changes_that_cannot_be_applied_publish_nothing() {
     bench.changes("nowhere.ndjson", &double.url, &[]).failed(1, "cannot read nowhere.ndjson");
     double.recover();
     let ended = bench.changes("good.ndjson", &double.url, &["--dry-run"]).ok();
-    assert!(ended.stdout.contains("Would publish seq 2"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("Would publish seq 3"), "{}", ended.stdout);
     assert!(writes(&double).is_empty());
 }
 

@@ -4,6 +4,7 @@
 #[macro_use]
 mod output;
 
+mod bearer;
 mod check_origin;
 mod diff;
 mod gc;

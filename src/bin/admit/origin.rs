@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use crate::bearer::Bearer;
 use anyhow::{Context, Result, anyhow, bail};
 use ureq::{
     Agent,
@@ -32,7 +33,7 @@ pub const WAIT_SECS: u64 = 20;
 pub struct Origin {
     agent: Agent,
     url: String,
-    authorization: Option<String>,
+    bearer: Option<Bearer>,
 }
 
 /// What an origin's change feed answered.
@@ -60,10 +61,7 @@ impl Origin {
         if !is_url(url) || parsed.host().is_none() {
             bail!("{url:?} is no URL of an origin, such as https://origin.example.com/export");
         }
-        let authorization = token.map(|token| format!("Bearer {}", token.trim()));
-        if authorization.as_ref().is_some_and(|value| header::HeaderValue::from_str(value).is_err()) {
-            bail!("the origin's token has characters that no token has");
-        }
+        let bearer = token.map(Bearer::new).transpose().context("the origin's token")?;
         let config = Agent::config_builder()
             .http_status_as_error(false)
             // The token is meant for this host only.
@@ -73,7 +71,7 @@ impl Origin {
             .timeout_recv_response(Some(ANSWER_TIMEOUT))
             .user_agent(concat!("admit/", env!("CARGO_PKG_VERSION")))
             .build();
-        Ok(Self { agent: config.into(), url: url.to_owned(), authorization })
+        Ok(Self { agent: config.into(), url: url.to_owned(), bearer })
     }
 
     /// Its URL.
@@ -133,7 +131,8 @@ impl Origin {
 
     fn get(&self, url: &str, timeout: Duration, prefer: Option<&str>) -> Result<Response<ureq::Body>> {
         let mut request = self.agent.get(url).header(header::ACCEPT, "application/x-ndjson");
-        if let Some(authorization) = &self.authorization {
+        if let Some(bearer) = &self.bearer {
+            let authorization = bearer.header().context("the origin's token")?;
             request = request.header(header::AUTHORIZATION, authorization);
         }
         if let Some(prefer) = prefer {

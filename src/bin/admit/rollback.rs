@@ -36,7 +36,7 @@ pub struct Args {
     /// Private JWK (EdDSA) that signs the head; it must have signed the old one too
     #[arg(long, value_name = "FILE")]
     key: PathBuf,
-    /// Bearer token with the scope snapshot:publish
+    /// Bearer token with the scope snapshot:publish, or @FILE: a file that is read at each call
     #[arg(long, value_name = "JWT", env = "ADMIT_TOKEN", hide_env_values = true)]
     token: Option<String>,
     /// Check everything, publish nothing

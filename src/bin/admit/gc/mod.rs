@@ -29,7 +29,7 @@ pub struct Args {
     /// Where to collect: https://… (a Worker), kv:<account>/<namespace>, or dir:<path>
     #[arg(long, value_name = "STORE")]
     from: String,
-    /// Bearer token with the scope snapshot:publish
+    /// Bearer token with the scope snapshot:publish, or @FILE: a file that is read at each call
     #[arg(long, value_name = "JWT", env = "ADMIT_TOKEN", hide_env_values = true)]
     token: Option<String>,
     /// The publisher's JWK, public or private: collect only below heads that it has signed

@@ -51,7 +51,11 @@ fn head(head: &HeadReport) -> String {
     line(&mut out, "", format_args!("format {}, {signature}", head.format));
     let published =
         head.published_at.map_or_else(String::new, |at| format!(", published {}", iso8601(at, 0)));
-    line(&mut out, "", format_args!("the origin's change {}{published}", head.origin_seq));
+    let reflects = match head.origin_seq {
+        0 if head.seq > 0 => "without the origin's count of changes".to_owned(),
+        seq => format!("the origin's change {seq}"),
+    };
+    line(&mut out, "", format_args!("{reflects}{published}"));
     let (customers, items) = (HumanCount(head.customers), HumanCount(head.items));
     line(&mut out, "", format_args!("{customers} customers, {items} items"));
     out

@@ -25,7 +25,7 @@ use super::{
     input,
     publisher::{Broken, Publisher},
     secs,
-    seq::Seq,
+    seq::{NO_COUNT, Seq},
 };
 use crate::{
     origin::{self, Answer, Origin, is_url},
@@ -212,6 +212,12 @@ pub fn run(args: &Args, publisher: &Publisher) -> Result<ExitCode> {
     let head = publisher.head(Broken::Refuse)?;
     let head =
         head.context("nothing is published yet that could be changed: publish the whole with --from")?;
+    if head.origin_seq == Some(NO_COUNT) {
+        bail!(
+            "what is published does not say which of the origin's changes it reflects: publish the whole with a \
+             snapshot line or --seq first"
+        );
+    }
     let index = Arc::new(Index::decode(publisher.object(ObjectKind::Index, head.index)?).context("index")?);
     let directory = publisher.object(ObjectKind::Directory, head.directory)?;
     let delta = match head.delta {

@@ -75,10 +75,10 @@ pub struct Args {
     /// Private JWK (EdDSA) that signs the head, made by `admit keygen`
     #[arg(long, value_name = "FILE", required_unless_present = "dry_run")]
     key: Option<PathBuf>,
-    /// Bearer token with the scope snapshot:publish
+    /// Bearer token with the scope snapshot:publish, or @FILE: a file that is read at each call
     #[arg(long, value_name = "JWT", env = "ADMIT_TOKEN", hide_env_values = true)]
     token: Option<String>,
-    /// Bearer token for the origin, where --from or --changes is a URL
+    /// Bearer token for the origin, where --from or --changes is a URL, or @FILE
     #[arg(long, value_name = "TOKEN", env = "ADMIT_ORIGIN_TOKEN", hide_env_values = true)]
     origin_token: Option<String>,
     /// Write nothing; with --to, say what would be uploaded

@@ -20,9 +20,13 @@ pub struct Wanted {
 pub struct Seq {
     /// The version.
     pub version: u64,
-    /// The origin's count of changes.
+    /// The origin's count of changes; [`NO_COUNT`] if nobody said it.
     pub origin: u64,
 }
+
+/// What a version stands for that was published without the origin's count. A number that was made up would
+/// pass for the origin's one day, and changes would be taken for published.
+pub const NO_COUNT: u64 = 0;
 
 impl Seq {
     /// Writes it into a head.
@@ -45,18 +49,18 @@ impl Seq {
 /// It would not come after the published one.
 pub fn choose(wanted: Wanted, published: Option<&Head>) -> Result<Seq> {
     let Wanted { asked, from_file, as_of } = wanted;
-    let Some(published) = published else {
-        let seq = asked.or(from_file).unwrap_or(1);
-        return Ok(Seq { version: seq, origin: seq });
-    };
     let Some(origin) = asked.or(from_file) else {
-        let seq = published.seq.saturating_add(1);
-        return Ok(Seq { version: seq, origin: seq });
+        let version = published.map_or(1, |published| published.seq.saturating_add(1));
+        return Ok(Seq { version, origin: NO_COUNT });
     };
+    let Some(published) = published else { return Ok(Seq { version: origin, origin }) };
     let says = if asked.is_some() { "--seq" } else { "the snapshot line" };
     let reflected = published.origin_seq();
     if origin < reflected {
-        bail!("{says} says {origin}, but seq {reflected} is published, and seq never falls");
+        bail!(
+            "{says} says {origin}, but what is published reflects the origin's change {reflected} already: an \
+             older export would undo changes. If it comes from a cache or a replica, wait until it has caught up"
+        );
     }
     if origin > reflected || published.seq > reflected {
         return Ok(Seq::after(published, origin));
@@ -92,8 +96,12 @@ mod tests {
 
     #[test]
     fn the_option_comes_before_the_file_and_the_file_before_counting() {
-        assert_eq!(choose(wanted(None, None), None).unwrap(), same(1));
-        assert_eq!(choose(wanted(None, None), Some(&head(7, 50))).unwrap(), same(8));
+        assert_eq!(choose(wanted(None, None), None).unwrap(), Seq { version: 1, origin: NO_COUNT });
+        let uncounted = Seq { version: 8, origin: NO_COUNT };
+        assert_eq!(choose(wanted(None, None), Some(&head(7, 50))).unwrap(), uncounted);
+        // Whatever the origin's count is, it can be followed from there.
+        let published = uncounted.of(head(7, 50));
+        assert_eq!(choose(wanted(None, Some(3)), Some(&published)).unwrap(), Seq { version: 9, origin: 3 });
         assert_eq!(choose(wanted(None, Some(20)), Some(&head(7, 50))).unwrap(), same(20));
         assert_eq!(choose(wanted(Some(30), Some(20)), Some(&head(7, 50))).unwrap(), same(30));
         assert_eq!(choose(wanted(None, Some(20)), None).unwrap(), same(20));
@@ -102,7 +110,10 @@ mod tests {
     #[test]
     fn it_never_falls_and_the_same_again_must_be_later() {
         let error = choose(wanted(None, Some(6)), Some(&head(7, 50))).unwrap_err().to_string();
-        assert!(error.contains("the snapshot line says 6, but seq 7"), "{error}");
+        assert!(
+            error.contains("the snapshot line says 6, but what is published reflects the origin's change 7"),
+            "{error}"
+        );
         let error = choose(wanted(Some(7), None), Some(&head(7, 100))).unwrap_err().to_string();
         assert!(error.contains("as_of must be later"), "{error}");
         assert_eq!(choose(wanted(Some(7), None), Some(&head(7, 99))).unwrap(), same(7));
@@ -113,7 +124,7 @@ mod tests {
     fn after_a_rollback_the_version_runs_ahead_of_the_origin() {
         let published = Head { origin_seq: Some(3), ..head(9, 50) };
         let error = choose(wanted(None, Some(2)), Some(&published)).unwrap_err().to_string();
-        assert!(error.contains("says 2, but seq 3"), "{error}");
+        assert!(error.contains("says 2, but what is published reflects the origin's change 3"), "{error}");
         for (origin, version) in [(3, 10), (8, 10), (9, 10), (11, 11)] {
             let seq = choose(wanted(None, Some(origin)), Some(&published)).unwrap();
             assert_eq!(seq, Seq { version, origin });

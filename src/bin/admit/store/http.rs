@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use admit::limits::OBJECT_MAX_BYTES;
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow};
 use serde_json::{Map, Value};
 use ureq::{
     Agent,
@@ -11,6 +11,7 @@ use ureq::{
 };
 
 use super::retry::Patience;
+use crate::bearer::Bearer;
 use crate::progress::now;
 
 /// A connection that is not there after this long will not be.
@@ -20,7 +21,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct Http {
     agent: Agent,
     base_url: String,
-    authorization: String,
+    bearer: Bearer,
     service: Service,
 }
 
@@ -95,10 +96,7 @@ impl Http {
         {
             return Err(wrong());
         }
-        let authorization = format!("Bearer {}", token.trim());
-        if http::HeaderValue::from_str(&authorization).is_err() {
-            bail!("the token has characters that no token has");
-        }
+        let bearer = Bearer::new(token)?;
         let config = Agent::config_builder()
             .http_status_as_error(false)
             // The token is meant for this host only.
@@ -108,7 +106,7 @@ impl Http {
             .user_agent(concat!("admit/", env!("CARGO_PKG_VERSION")))
             .build();
         let base_url = base_url.trim_end_matches('/').to_owned();
-        Ok(Self { agent: config.into(), base_url, authorization, service })
+        Ok(Self { agent: config.into(), base_url, bearer, service })
     }
 
     /// Makes a call, again and again while that may help.
@@ -170,7 +168,7 @@ impl Http {
         let mut request = http::Request::builder()
             .method(method)
             .uri(format!("{}{}", self.base_url, call.path))
-            .header(http::header::AUTHORIZATION, &self.authorization);
+            .header(http::header::AUTHORIZATION, self.bearer.header()?);
         if let Some(holder) = call.holder {
             request = request.header("Admit-Holder", holder);
         }

@@ -15,7 +15,7 @@ mod rules;
 
 use std::{
     path::Path,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use admit::snapshot::{
@@ -47,6 +47,8 @@ pub struct Shared {
     backend: Box<dyn Backend>,
     clock: Clock,
     tenure: Mutex<Option<Arc<Tenure>>>,
+    /// The list of garbage, as long as this run holds the lease: nobody else changes it then.
+    garbage: Mutex<Option<Garbage>>,
 }
 
 /// A head on its way.
@@ -86,7 +88,7 @@ impl Store {
     }
 
     fn with(backend: Box<dyn Backend>, clock: Clock) -> Self {
-        Self(Arc::new(Shared { backend, clock, tenure: Mutex::default() }))
+        Self(Arc::new(Shared { backend, clock, tenure: Mutex::default(), garbage: Mutex::default() }))
     }
 
     /// A directory for what nobody needs after this run.
@@ -266,10 +268,18 @@ impl Store {
     /// # Errors
     /// The store does not answer, or refuses, or what it has is no such list.
     pub fn garbage(&self) -> Result<Garbage> {
-        match self.0.backend.get(StoreKey::Garbage)? {
-            Some(json) => Garbage::parse(&json),
-            None => Ok(Garbage::default()),
+        let mut known = self.0.known_garbage();
+        if let Some(garbage) = &*known {
+            return Ok(garbage.clone());
         }
+        let garbage = match self.0.backend.get(StoreKey::Garbage)? {
+            Some(json) => Garbage::parse(&json)?,
+            None => Garbage::default(),
+        };
+        if self.0.holder()?.is_some() {
+            *known = Some(garbage.clone());
+        }
+        Ok(garbage)
     }
 
     /// Keeps what was found unreferenced.
@@ -277,7 +287,14 @@ impl Store {
     /// # Errors
     /// The lease is lost or somebody else's, or the store does not answer or refuses.
     pub fn put_garbage(&self, garbage: &Garbage) -> Result<()> {
-        self.0.put_as_holder(StoreKey::Garbage, &garbage.to_json()?)
+        let mut known = self.0.known_garbage();
+        // Until it is confirmed, nobody knows which of the two is stored.
+        *known = None;
+        self.0.put_as_holder(StoreKey::Garbage, &garbage.to_json()?)?;
+        if self.0.holder()?.is_some() {
+            *known = Some(garbage.clone());
+        }
+        Ok(())
     }
 
     fn text(&self, key: StoreKey) -> Result<Option<String>> {
@@ -289,7 +306,12 @@ impl Store {
 
 impl Shared {
     fn set_tenure(&self, tenure: Option<Arc<Tenure>>) {
+        *self.known_garbage() = None;
         *self.tenure.lock().unwrap_or_else(PoisonError::into_inner) = tenure;
+    }
+
+    fn known_garbage(&self) -> MutexGuard<'_, Option<Garbage>> {
+        self.garbage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Who writes: the holder of this run's lease, if it has taken one and has not lost it.
