@@ -5,7 +5,7 @@ use std::{
     net::{SocketAddr, TcpListener, TcpStream},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     thread,
     time::Duration,
@@ -48,9 +48,7 @@ pub enum Mode {
 pub struct StandIn {
     pub address: SocketAddr,
     pub origin: Origin,
-    mode: Arc<Mutex<Mode>>,
-    /// How many connections it took.
-    pub connections: Arc<AtomicUsize>,
+    mode: Arc<Mutex<(Mode, usize)>>,
     /// Whether a request was not the only thing on its connection, or no request at all.
     pub is_confused: Arc<AtomicBool>,
     /// Whether somebody followed the redirect.
@@ -64,8 +62,7 @@ impl StandIn {
         let stand_in = Self {
             address: listener.local_addr().unwrap(),
             origin: Origin::default(),
-            mode: Arc::new(Mutex::new(Mode::Good)),
-            connections: Arc::default(),
+            mode: Arc::new(Mutex::new((Mode::Good, 0))),
             is_confused: Arc::default(),
             is_followed: Arc::default(),
         };
@@ -80,10 +77,9 @@ impl StandIn {
             }
         });
         let (origin, mode) = (stand_in.origin.clone(), stand_in.mode.clone());
-        let (connections, is_confused) = (stand_in.connections.clone(), stand_in.is_confused.clone());
+        let is_confused = stand_in.is_confused.clone();
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                connections.fetch_add(1, Ordering::Relaxed);
                 let connection = Connection {
                     stream,
                     origin: origin.clone(),
@@ -98,15 +94,21 @@ impl StandIn {
         stand_in
     }
 
+    /// How it answers from now on.
     pub fn set(&self, mode: Mode) {
-        *self.mode.lock().unwrap() = mode;
+        *self.mode.lock().unwrap() = (mode, usize::MAX);
+    }
+
+    /// How it answers the next request only.
+    pub fn set_once(&self, mode: Mode) {
+        *self.mode.lock().unwrap() = (mode, 1);
     }
 }
 
 struct Connection {
     stream: TcpStream,
     origin: Origin,
-    mode: Arc<Mutex<Mode>>,
+    mode: Arc<Mutex<(Mode, usize)>>,
     is_confused: Arc<AtomicBool>,
     elsewhere: SocketAddr,
     is_unread: bool,
@@ -116,18 +118,30 @@ impl Connection {
     fn serve(mut self) {
         let mut received = Vec::new();
         loop {
-            if *self.mode.lock().unwrap() == Mode::ResetAtOnce {
-                // Once there is something that is not read.
-                let _there = self.stream.peek(&mut [0]);
+            // Once there is something to leave unread.
+            let _there = self.stream.peek(&mut [0]);
+            if self.mode.lock().unwrap().0 == Mode::ResetAtOnce {
+                self.next_mode();
                 return;
             }
             let Some(seen) = self.read(&mut received) else { return };
-            let mode = *self.mode.lock().unwrap();
+            let mode = self.next_mode();
             let given = self.origin.answer(&seen);
             if !self.answer(mode, &given) {
                 return;
             }
         }
+    }
+
+    fn next_mode(&self) -> Mode {
+        let mut mode = self.mode.lock().unwrap();
+        let (now, times) = *mode;
+        *mode = if times > 1 {
+            (now, times.saturating_sub(usize::from(times < usize::MAX)))
+        } else {
+            (Mode::Good, 0)
+        };
+        now
     }
 
     /// The next request; nothing when the connection ends.

@@ -254,6 +254,8 @@ mod tests {
         }
         let known = (1..10_000).filter(|id| memory.get((ALICE, *id), 1_000).is_some()).count();
         assert_eq!(known, CONFIRMED_SLOTS, "every place is used");
+        // As the limits reckon.
+        assert!(size_of::<Option<Said>>() <= 72 && size_of::<Option<(EntryKey, Bucket)>>() <= 40);
         let longer: Rc<str> = "x".repeat(CONFIRMED_BODY_MAX_BYTES + 1).into();
         insert(&mut memory, (BOB, 1), &Verdict::Granted(longer, i64::MAX), 1_000);
         assert_eq!(memory.get((BOB, 1), 1_000), None);
