@@ -1,5 +1,5 @@
 // The Worker's entry. worker-build's own, which it wraps, makes two proxies and a promise for each request and offers
-// every exported function to other Workers as a method; docs/adr/0007 has the reasons and the numbers.
+// every exported function to other Workers as a method; docs/adr/0010 has the reasons and the numbers.
 import Generated from "./generated.js";
 
 const { answer, inputs, is_ready } = Generated.prototype;

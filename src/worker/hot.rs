@@ -1,5 +1,5 @@
 //! The short way: one synchronous call for what can be answered from memory. `entry.js` calls it with the texts
-//! that the service reads, and takes the generated way where it gives nothing (docs/adr/0007).
+//! that the service reads, and takes the generated way where it gives nothing (docs/adr/0010).
 
 use js_sys::{Object, Reflect};
 use wasm_bindgen::prelude::*;

@@ -100,7 +100,7 @@ pub fn worker(paths: &Paths, rust: &WasmRust, force: bool, quiet: bool) -> Resul
     Ok(true)
 }
 
-/// Puts our entry in the place of the generated one, which it imports (docs/adr/0007).
+/// Puts our entry in the place of the generated one, which it imports (docs/adr/0010).
 fn put_entry(paths: &Paths) -> Result<()> {
     let entry = paths.in_root("build/index.js");
     fs::rename(&entry, paths.in_root(GENERATED)).context("cannot rename what worker-build made")?;
