@@ -3,6 +3,7 @@
 mod build;
 mod child;
 mod docs;
+mod load;
 mod machine;
 mod numbers;
 mod read;
@@ -23,9 +24,12 @@ use crate::{paths::Paths, setup, step::Step};
 
 /// Arguments of `cargo xtask bench`.
 #[derive(clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Args {
     #[command(subcommand)]
-    what: What,
+    what: Option<What>,
+    #[command(flatten)]
+    load: load::Args,
 }
 
 #[derive(clap::Subcommand)]
@@ -62,7 +66,7 @@ struct SnapshotArgs {
 /// # Errors
 /// Something cannot be built or run, or the disk is too small.
 pub fn run(args: &Args) -> Result<ExitCode> {
-    let What::Snapshot(args) = &args.what;
+    let Some(What::Snapshot(args)) = &args.what else { return load::run(&args.load) };
     let paths = Paths::find()?;
     if args.smoke {
         smoke(&paths)?;
@@ -98,6 +102,14 @@ pub fn smoke(paths: &Paths) -> Result<()> {
     let report = snapshot(paths, &plan)?;
     println!("{}", report.markdown());
     Ok(())
+}
+
+/// The same for the check, side by side with others in workerd. The Worker has to be built.
+///
+/// # Errors
+/// It does not work, or a subject answers wrongly.
+pub fn smoke_load(paths: &Paths) -> Result<()> {
+    load::smoke(paths)
 }
 
 /// What is to be measured.
