@@ -29,7 +29,7 @@ pub struct Args {
     #[command(subcommand)]
     what: Option<What>,
     #[command(flatten)]
-    load: load::Args,
+    load: load::LoadArgs,
 }
 
 #[derive(clap::Subcommand)]

@@ -29,7 +29,7 @@ use crate::{build, node, paths::Paths, setup, step::Step};
 #[command(after_help = "\
 The full run takes some 25 minutes. Nothing else should run meanwhile: one core is workerd's, another one the load's.
 The first run builds the Worker, and a peer that is written in Rust, which takes some minutes more.")]
-pub struct Args {
+pub struct LoadArgs {
     /// Fewer rounds and customers: under two minutes, for a first look
     #[arg(long)]
     quick: bool,
@@ -51,7 +51,7 @@ pub struct Args {
 ///
 /// # Errors
 /// Something cannot be built or run, or an answer is wrong.
-pub fn run(args: &Args) -> Result<ExitCode> {
+pub fn run(args: &LoadArgs) -> Result<ExitCode> {
     let paths = Paths::find()?;
     let scale = if args.smoke {
         Scale::SMOKE
