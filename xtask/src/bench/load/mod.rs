@@ -36,6 +36,9 @@ pub struct LoadArgs {
     /// Only these scenarios, by their names
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     only: Vec<String>,
+    /// Turns of each subject, for more certainty or less time
+    #[arg(long, value_name = "N")]
+    rounds: Option<u64>,
     /// Also write the figures as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -53,19 +56,23 @@ pub struct LoadArgs {
 /// Something cannot be built or run, or an answer is wrong.
 pub fn run(args: &LoadArgs) -> Result<ExitCode> {
     let paths = Paths::find()?;
-    let scale = if args.smoke {
+    let mut scale = if args.smoke {
         Scale::SMOKE
     } else if args.quick {
         Scale::QUICK
     } else {
         Scale::FULL
     };
+    scale.rounds = args.rounds.unwrap_or(scale.rounds);
     let mut command = "cargo xtask bench".to_owned();
     if args.quick {
         command += " --quick";
     }
     if !args.only.is_empty() {
         command += &format!(" --only {}", args.only.join(","));
+    }
+    if let Some(rounds) = args.rounds {
+        command += &format!(" --rounds {rounds}");
     }
     let report = measure(&paths, scale, &args.only, command)?;
     println!("{}", report.markdown());
