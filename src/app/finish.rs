@@ -136,7 +136,9 @@ mod tests {
 
     #[test]
     fn hexadecimal_digits() {
-        for (number, digits) in [(0, 8), (0xabc, 8), (u64::MAX, 16), (0x0123_4567_89ab_cdef, 16), (1 << 60, 16)] {
+        for (number, digits) in
+            [(0, 8), (0xabc, 8), (u64::MAX, 16), (0x0123_4567_89ab_cdef, 16), (1 << 60, 16)]
+        {
             let mut text = String::new();
             push_hex(&mut text, number, digits);
             assert_eq!(text, format!("{number:0width$x}", width = digits as usize));

@@ -21,8 +21,7 @@ pub fn ratio(mut ratios: Vec<f64>) -> Option<Ratio> {
     let off = 0.98 / count.sqrt();
     let [median, low, high] = [0.5, 0.25, 0.75].map(|share| quantile(&mut ratios, share));
     let between = |share: f64| share.clamp(0.0, 1.0);
-    let error =
-        (quantile(&mut ratios, between(0.5 + off)) - quantile(&mut ratios, between(0.5 - off))) / 2.0;
+    let error = (quantile(&mut ratios, between(0.5 + off)) - quantile(&mut ratios, between(0.5 - off))) / 2.0;
     Some(Ratio { median, low, high, error })
 }
 

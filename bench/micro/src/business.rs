@@ -96,7 +96,9 @@ fn lines() -> Result<String> {
     let mut lines = String::new();
     let mut line = |value: Value| writeln!(lines, "{value}");
     line(json!({ "type": "snapshot", "seq": 1 }))?;
-    line(json!({ "type": "merchant", "id": 2_101, "uuid": "3f1c7a52-9be4-4d0a-8a6f-52c0d7e1b934", "name": "F" }))?;
+    line(
+        json!({ "type": "merchant", "id": 2_101, "uuid": "3f1c7a52-9be4-4d0a-8a6f-52c0d7e1b934", "name": "F" }),
+    )?;
     for id in 5_001..5_001 + ITEMS {
         line(json!({
             "type": "item", "id": id, "merchant_id": 2_101, "title": format!("Film {id}"), "is_active": true,

@@ -184,14 +184,17 @@ impl Subject {
             }
             Step::UnknownIssuer => {
                 for _ in 0..times {
-                    let refused = self.tokens.verify(black_box(&self.stranger), NOW, &NativeVerifier, entropy);
+                    let refused =
+                        self.tokens.verify(black_box(&self.stranger), NOW, &NativeVerifier, entropy);
                     sum += usize::from(refused.is_err());
                 }
             }
             Step::NewToken => {
                 // More than the cache holds, so that none of them is known when its turn comes again.
                 for authorization in self.authorizations.iter().cycle().skip(1).take(times) {
-                    sum += self.tokens.verify(black_box(authorization), NOW, &NativeVerifier, entropy)?.issuer + 1;
+                    sum +=
+                        self.tokens.verify(black_box(authorization), NOW, &NativeVerifier, entropy)?.issuer
+                            + 1;
                 }
             }
             Step::KnownToken => {
@@ -202,7 +205,12 @@ impl Subject {
             }
             Step::Shard => sum = look_up(&self.plain, &self.keys, times, &mut self.objects)?,
             Step::Delta => {
-                sum = look_up(&self.with_delta, self.keys.get(..1_000).unwrap_or_default(), times, &mut self.objects)?;
+                sum = look_up(
+                    &self.with_delta,
+                    self.keys.get(..1_000).unwrap_or_default(),
+                    times,
+                    &mut self.objects,
+                )?;
             }
             Step::Decide | Step::Body => return self.decide(step, times),
             Step::Answer => {

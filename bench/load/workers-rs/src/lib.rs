@@ -72,14 +72,18 @@ async fn access(request: Request, context: RouteContext<()>) -> Result<Response>
     let authorization = request.headers().get("authorization")?.unwrap_or_default();
     let token = authorization.strip_prefix("Bearer ").unwrap_or_default();
     let Some(claims) = verify(token, &context.var("JWKS")?.to_string()) else {
-        let invalid = json!({ "code": 401, "message": "Invalid token", "errors": { "401": "Invalid token" } });
+        let invalid =
+            json!({ "code": 401, "message": "Invalid token", "errors": { "401": "Invalid token" } });
         return Ok(Response::from_json(&invalid)?.with_status(401));
     };
     let item_id = context.param("id").map(String::as_str).unwrap_or_default();
     let customer = context.kv("CUSTOMERS")?.get(&claims.sub).json::<Customer>().await?;
     let now = i64::try_from(Date::now().as_millis() / 1_000).unwrap_or(i64::MAX);
     let access = customer.as_ref().and_then(|customer| {
-        customer.accesses.iter().find(|access| access.item_id.to_string() == item_id && access.expires_at > now)
+        customer
+            .accesses
+            .iter()
+            .find(|access| access.item_id.to_string() == item_id && access.expires_at > now)
     });
     let (Some(customer), Some(access)) = (&customer, access) else {
         let denied = json!({ "code": 402, "message": "No access", "errors": { "402": "No access" } });

@@ -28,7 +28,8 @@ pub fn run(paths: &Paths, dir: &Path, subjects: &[Subject], times: usize) -> Res
             let server = Server::start(paths, dir, std::slice::from_ref(subject), Latency::None)?;
             let url = format!("http://127.0.0.1:{}{path}", server.port(subject.name)?);
             let request = ureq::get(&url).header("authorization", format!("Bearer {token}"));
-            let answer = request.header("cf-connecting-ip", "203.0.113.7").call()?.body_mut().read_to_string()?;
+            let answer =
+                request.header("cf-connecting-ip", "203.0.113.7").call()?.body_mut().read_to_string()?;
             millis.push(watch.elapsed().as_secs_f64() * 1e3);
             if !subject.is_floor() && answer != body {
                 bail!("{} answered {answer}", subject.name);
@@ -52,7 +53,8 @@ pub fn run(paths: &Paths, dir: &Path, subjects: &[Subject], times: usize) -> Res
 
 fn first_request(dir: &Path) -> Result<(String, String, String)> {
     let lists = std::fs::read_dir(dir)?.flatten().map(|entry| entry.path());
-    let mut lists: Vec<_> = lists.filter(|path| path.extension().is_some_and(|ending| ending == "tsv")).collect();
+    let mut lists: Vec<_> =
+        lists.filter(|path| path.extension().is_some_and(|ending| ending == "tsv")).collect();
     lists.sort();
     for list in lists {
         let text = std::fs::read_to_string(list)?;

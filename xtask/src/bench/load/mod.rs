@@ -153,7 +153,8 @@ impl Programs {
             let mut cargo = Command::new("cargo");
             cargo.args(["build", "--locked", "--bins", "--package", package, "--profile", profile]);
             cargo.current_dir(&paths.root).env("CARGO_TARGET_DIR", &paths.target);
-            Step::new(paths, "bench-build", &format!("building {package}"), "minutes at first").run(&mut cargo)?;
+            Step::new(paths, "bench-build", &format!("building {package}"), "minutes at first")
+                .run(&mut cargo)?;
         }
         Ok(Self { admit: paths.target.join("debug/admit"), load: paths.target.join("release/load-bench") })
     }
@@ -173,7 +174,8 @@ fn publish(paths: &Paths, admit: &Path, dir: &Path) -> Result<()> {
     let mut keygen = Command::new(admit);
     keygen.args(["keygen", "--alg", "EdDSA", "--kid", "bench", "--out"]).arg(dir.join("snapshot.jwk"));
     Step::new(paths, "bench-key", "making the snapshot's key", "seconds").run(&mut keygen)?;
-    let public = crate::job::stdout(Command::new(admit).args(["keygen", "--public"]).arg(dir.join("snapshot.jwk")))?;
+    let public =
+        crate::job::stdout(Command::new(admit).args(["keygen", "--public"]).arg(dir.join("snapshot.jwk")))?;
     fs::write(dir.join("snapshot-keys.json"), public)?;
     fs::create_dir_all(dir.join("store"))?;
     let mut publish = Command::new(admit);
@@ -190,7 +192,8 @@ fn drive(load: &Path, dir: &Path, server: &Server, scenario: &Scenario) -> Resul
         .iter()
         .map(|(name, subject)| {
             let fixed = subject.is_floor().then(|| fs::read_to_string(dir.join("constant.json")));
-            let fixed: Option<String> = fixed.transpose()?.map(|text| serde_json::from_str(&text)).transpose()?;
+            let fixed: Option<String> =
+                fixed.transpose()?.map(|text| serde_json::from_str(&text)).transpose()?;
             Ok(serde_json::json!({ "name": name, "port": server.port(subject.name)?, "fixed_body": fixed }))
         })
         .collect::<Result<_>>()?;

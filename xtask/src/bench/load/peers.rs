@@ -94,11 +94,19 @@ fn bundle(paths: &Paths, dir: &Path, module: &str) -> Result<()> {
     let mut esbuild = Command::new(node::esbuild(paths));
     node::apply(paths, &mut esbuild)?;
     esbuild.arg(dir.join("subjects").join(format!("{module}.js")));
-    esbuild.args(["--bundle", "--format=esm", "--minify", "--log-level=warning", "--conditions=workerd,worker"]);
+    esbuild.args([
+        "--bundle",
+        "--format=esm",
+        "--minify",
+        "--log-level=warning",
+        "--conditions=workerd,worker",
+    ]);
     esbuild.arg("--loader:.json=text");
     esbuild.arg(format!("--outfile={}", dir.join(module).join("index.js").display()));
     esbuild.env("NODE_PATH", paths.in_root("node_modules"));
-    Step::new(paths, "bench-esbuild", &format!("bundling {module}"), "seconds").quietly(true).run(&mut esbuild)
+    Step::new(paths, "bench-esbuild", &format!("bundling {module}"), "seconds")
+        .quietly(true)
+        .run(&mut esbuild)
 }
 
 /// The peer in Rust, by worker-build as its documentation says, in Admit's profile.
@@ -115,7 +123,8 @@ fn workers_rs(paths: &Paths, rust: &WasmRust, dir: &Path) -> Result<()> {
         .env("WASM_OPT_BIN", node::bin(paths, "wasm-opt"))
         .env("ESBUILD_BIN", node::esbuild(paths))
         .env("CARGO_TARGET_DIR", &paths.target);
-    Step::new(paths, "bench-workers-rs", "building the peer in Rust", "a minute at first").run(&mut command)?;
+    Step::new(paths, "bench-workers-rs", "building the peer in Rust", "a minute at first")
+        .run(&mut command)?;
     for file in ["index.js", "index_bg.wasm"] {
         copy(&source.join("build").join(file), &dir.join("workers-rs").join(file))?;
     }

@@ -124,9 +124,12 @@ pub fn feed(load: &Path, plan: &Value) -> Result<Value> {
 /// workerd's own program: the command that npm makes is a script that starts it, in a process of its own.
 fn workerd(paths: &Paths) -> Result<PathBuf> {
     let packages = paths.in_root("node_modules/@cloudflare");
-    let found = fs::read_dir(&packages).into_iter().flatten().flatten().map(|entry| entry.path()).find(|path| {
-        path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("workerd-"))
-    });
+    let found = fs::read_dir(&packages)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .find(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("workerd-")));
     Ok(found.context("npm installed no workerd for this machine")?.join("bin/workerd"))
 }
 
@@ -152,7 +155,10 @@ fn config(paths: &Paths, dir: &Path, subjects: &[Subject], latency: Latency) -> 
     for Subject { name, kv, .. } in subjects {
         let id = name.replace('-', "");
         write!(services, "    (name = \"{name}\", worker = .{id}),\n")?;
-        write!(sockets, "    (name = \"{name}\", address = \"127.0.0.1:0\", http = (), service = \"{name}\"),\n")?;
+        write!(
+            sockets,
+            "    (name = \"{name}\", address = \"127.0.0.1:0\", http = (), service = \"{name}\"),\n"
+        )?;
         let mut modules = Vec::new();
         for entry in fs::read_dir(dir.join(name))? {
             let file = entry?.file_name().to_string_lossy().into_owned();
@@ -214,7 +220,8 @@ mod tests {
 
     #[test]
     fn ports_are_read_from_what_workerd_says() {
-        let log = "starting\n{\"event\":\"listen\",\"socket\":\"admit\",\"port\":4711}\n{\"event\":\"other\"}\n";
+        let log =
+            "starting\n{\"event\":\"listen\",\"socket\":\"admit\",\"port\":4711}\n{\"event\":\"other\"}\n";
         assert_eq!(ports(log), HashMap::from([("admit".to_owned(), 4711)]));
     }
 }
