@@ -49,16 +49,16 @@ mod tests {
 
     #[test]
     fn ratios_that_agree_have_no_error() {
-        let ratio = ratio(vec![0.9; 50]).unwrap();
-        assert_eq!((ratio.median, ratio.low, ratio.high, ratio.error), (0.9, 0.9, 0.9, 0.0));
-        assert!(super::ratio(vec![f64::NAN]).is_none());
+        let agreed = ratio(vec![0.9; 50]).unwrap();
+        assert_eq!((agreed.median, agreed.low, agreed.high, agreed.error), (0.9, 0.9, 0.9, 0.0));
+        assert!(ratio(vec![f64::NAN]).is_none());
     }
 
     #[test]
     fn more_rounds_make_the_median_surer() {
         let spread = |count: usize| {
             let ratios = (0..count).map(|at| index_float(at * 7 % count) / index_float(count)).collect();
-            super::ratio(ratios).unwrap().error
+            ratio(ratios).unwrap().error
         };
         assert!(spread(400) < spread(100) && spread(100) < spread(20));
     }

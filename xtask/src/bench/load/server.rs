@@ -154,10 +154,10 @@ fn config(paths: &Paths, dir: &Path, subjects: &[Subject], latency: Latency) -> 
     let (mut services, mut sockets, mut workers) = (String::new(), String::new(), String::new());
     for Subject { name, kv, .. } in subjects {
         let id = name.replace('-', "");
-        write!(services, "    (name = \"{name}\", worker = .{id}),\n")?;
-        write!(
+        writeln!(services, "    (name = \"{name}\", worker = .{id}),")?;
+        writeln!(
             sockets,
-            "    (name = \"{name}\", address = \"127.0.0.1:0\", http = (), service = \"{name}\"),\n"
+            "    (name = \"{name}\", address = \"127.0.0.1:0\", http = (), service = \"{name}\"),"
         )?;
         let mut modules = Vec::new();
         for entry in fs::read_dir(dir.join(name))? {
@@ -188,7 +188,7 @@ fn config(paths: &Paths, dir: &Path, subjects: &[Subject], latency: Latency) -> 
             let service = if direct { (*files).to_owned() } else { format!("{name}-kv") };
             bindings.push(format!("(name = \"{binding}\", kvNamespace = \"{service}\")"));
             if !direct {
-                write!(services, "    (name = \"{service}\", worker = .{id}Kv),\n")?;
+                writeln!(services, "    (name = \"{service}\", worker = .{id}Kv),")?;
                 write!(
                     workers,
                     "const {id}Kv :Workerd.Worker = (\n  modules = [(name = \"index.js\", esModule = embed \
@@ -206,7 +206,7 @@ fn config(paths: &Paths, dir: &Path, subjects: &[Subject], latency: Latency) -> 
     }
     for files in ["store", "documents"] {
         let path = dir.join(files);
-        write!(services, "    (name = \"{files}\", disk = (path = \"{}\")),\n", path.display())?;
+        writeln!(services, "    (name = \"{files}\", disk = (path = \"{}\")),", path.display())?;
     }
     Ok(format!(
         "using Workerd = import \"/workerd/workerd.capnp\";\n\nconst config :Workerd.Config = (\n  services = \
