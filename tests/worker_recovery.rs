@@ -31,7 +31,7 @@ const FAULTS: &str = r#"
 import admit from "./index.js";
 
 const { getRandomValues } = crypto;
-const { getTime } = Date.prototype;
+const { now } = Date;
 
 export default {
   fetch(request, env, ctx) {
@@ -44,8 +44,8 @@ export default {
       };
     }
     if (fault === "exception") {
-      Date.prototype.getTime = () => {
-        Date.prototype.getTime = getTime;
+      Date.now = () => {
+        Date.now = now;
         throw new Error("a broken clock");
       };
     }

@@ -31,6 +31,8 @@ impl<P: Platform> App<P> {
         // What was passed on to the origin has its id already.
         let request_id = reply.take_header("x-request-id").unwrap_or_else(|| self.request_id());
         self.log_request(request, &reply, &request_id);
+        // As many as any answer has: growing would cost more than filling.
+        reply.headers.reserve(9);
         describe_body(&mut reply);
         let headers = &mut reply.headers;
         headers.push((
@@ -56,7 +58,11 @@ impl<P: Platform> App<P> {
         });
         let count = self.requests.get().wrapping_add(1);
         self.requests.set(count);
-        format!("{prefix:016x}-{count:08x}")
+        let mut id = String::with_capacity(16 + 1 + 8);
+        push_hex(&mut id, prefix, 16);
+        id.push('-');
+        push_hex(&mut id, count.into(), 8);
+        id
     }
 
     fn log_request(&self, request: &Request<'_>, reply: &Reply, request_id: &str) {
@@ -76,6 +82,14 @@ impl<P: Platform> App<P> {
                 known_method(request.method),
             ));
         }
+    }
+}
+
+/// The last `digits` hexadecimal digits. By hand: formatting machinery would cost a tenth of a check.
+fn push_hex(text: &mut String, number: u64, digits: u32) {
+    for digit in (0..digits).rev() {
+        let nibble = (number >> (4 * digit)) & 0xf;
+        text.push(u32::try_from(nibble).ok().and_then(|nibble| char::from_digit(nibble, 16)).unwrap_or('0'));
     }
 }
 
@@ -120,6 +134,17 @@ fn known_method(method: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn hexadecimal_digits() {
+        for (number, digits) in
+            [(0, 8), (0xabc, 8), (u64::MAX, 16), (0x0123_4567_89ab_cdef, 16), (1 << 60, 16)]
+        {
+            let mut text = String::new();
+            push_hex(&mut text, number, digits);
+            assert_eq!(text, format!("{number:0width$x}", width = digits as usize));
+        }
+    }
 
     #[test]
     fn a_wrong_configuration_is_a_fixed_500_that_pages_can_read() {

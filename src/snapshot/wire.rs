@@ -64,6 +64,13 @@ impl<'a> Cursor<'a> {
     /// # Errors
     /// `Truncated`, or `Invalid` for one that does not fit 64 bits.
     pub fn varint(&mut self) -> Result<u64, FormatError> {
+        // Most are small, and a record is a sequence of them.
+        if let Some((&byte, rest)) = self.rest.split_first()
+            && byte < 0x80
+        {
+            self.rest = rest;
+            return Ok(u64::from(byte));
+        }
         let mut value = 0_u64;
         for shift in (0..64).step_by(7) {
             let byte = self.u8()?;

@@ -16,6 +16,14 @@ impl<'a> BearerToken<'a> {
     /// # Errors
     /// The value holds no token, another scheme, more than one token, or one that is too long.
     pub fn parse(header: &'a str) -> Result<Self, BearerError> {
+        let token = Self::find(header)?;
+        token.check()?;
+        Ok(token)
+    }
+
+    /// The same without a look at each of its characters: a token that is compared with one that was verified needs
+    /// none.
+    pub(super) fn find(header: &'a str) -> Result<Self, BearerError> {
         let token = match header.split_once(' ') {
             Some((scheme, token)) if is_bearer(scheme) => token.trim_start_matches(' '),
             Some(_) => return Err(BearerError::Scheme),
@@ -29,10 +37,12 @@ impl<'a> BearerToken<'a> {
         if token.len() > TOKEN_MAX_BYTES {
             return Err(BearerError::TooLong);
         }
-        if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(BearerError::Characters);
-        }
         Ok(Self(token))
+    }
+
+    /// The rest of [`Self::parse`].
+    pub(super) fn check(self) -> Result<(), BearerError> {
+        if self.0.bytes().all(|byte| byte.is_ascii_graphic()) { Ok(()) } else { Err(BearerError::Characters) }
     }
 
     /// The token.

@@ -91,7 +91,8 @@ impl<V: SignatureVerifier> TokenVerifier<V> {
         platform: &V,
         entropy: &dyn Entropy,
     ) -> Result<Rc<VerifiedToken>, VerifyError> {
-        let token = BearerToken::parse(authorization)?.as_str();
+        let bearer = BearerToken::find(authorization)?;
+        let token = bearer.as_str();
         let fingerprint = self.fingerprinter.of(token, entropy);
         if let Some(known) = self.verified.get(fingerprint, token) {
             let leeway_secs = self.issuers.get(known.issuer).map_or(0, |issuer| issuer.config.leeway_secs);
@@ -103,6 +104,7 @@ impl<V: SignatureVerifier> TokenVerifier<V> {
                 }
             };
         }
+        bearer.check()?;
         if self.rejected.contains(fingerprint, now) {
             return Err(JwsError::BadSignature.into());
         }

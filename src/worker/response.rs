@@ -2,7 +2,6 @@
 
 use std::{borrow::Cow, cell::RefCell};
 
-use js_sys::{Object, Reflect};
 use wasm_bindgen::prelude::*;
 use web_sys::{Headers, Response, ResponseInit};
 use worker::Result;
@@ -41,13 +40,8 @@ pub(super) fn from_reply(reply: &Reply, is_head: bool) -> Result<Response> {
     {
         return Ok(response?);
     }
-    let headers = Headers::new()?;
-    for (name, value) in &reply.headers {
-        headers.set(name, value)?;
-    }
-    let init = ResponseInit::new();
-    init.set_status(reply.status);
-    init.set_headers(&headers);
+    let headers = headers_of(reply)?;
+    let init = init_of(reply, &headers);
     if is_head && reply.status != 204 {
         headers.set("content-length", &reply.body.as_bytes().len().to_string())?;
         return Ok(Response::new_with_opt_str_and_init(None, &init)?);
@@ -60,6 +54,21 @@ pub(super) fn from_reply(reply: &Reply, is_head: bool) -> Result<Response> {
             Response::new_with_opt_js_u8_array_and_init(Some(&array), &init)?
         }
     })
+}
+
+fn headers_of(reply: &Reply) -> std::result::Result<Headers, JsValue> {
+    let headers = Headers::new()?;
+    for (name, value) in &reply.headers {
+        headers.set(name, value)?;
+    }
+    Ok(headers)
+}
+
+fn init_of(reply: &Reply, headers: &Headers) -> ResponseInit {
+    let init = ResponseInit::new();
+    init.set_status(reply.status);
+    init.set_headers(headers);
+    init
 }
 
 /// `None` if the headers are none to keep.
@@ -86,13 +95,7 @@ fn is_common(reply: &Reply) -> bool {
 
 impl Known {
     fn new(reply: &Reply) -> Option<Self> {
-        let headers = Object::new();
-        for (name, value) in &reply.headers {
-            Reflect::set(&headers, &(*name).into(), &value.as_ref().into()).ok()?;
-        }
-        let init = ResponseInit::new();
-        init.set_status(reply.status);
-        init.set_headers(&headers);
+        let init = init_of(reply, &headers_of(reply).ok()?);
         Some(Self { status: reply.status, headers: reply.headers.clone(), init })
     }
 

@@ -3,10 +3,12 @@
 mod build;
 mod child;
 mod docs;
+mod load;
 mod machine;
 mod numbers;
 mod read;
 mod report;
+mod steps;
 mod sync;
 mod workerd;
 
@@ -23,15 +25,31 @@ use crate::{paths::Paths, setup, step::Step};
 
 /// Arguments of `cargo xtask bench`.
 #[derive(clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Args {
     #[command(subcommand)]
-    what: What,
+    what: Option<What>,
+    #[command(flatten)]
+    load: load::LoadArgs,
 }
 
 #[derive(clap::Subcommand)]
 enum What {
     /// Build, read and sync a snapshot
     Snapshot(SnapshotArgs),
+    /// Count the instructions of each step of a check, natively, under valgrind
+    Steps(StepsArgs),
+}
+
+/// Arguments of `cargo xtask bench steps`.
+#[derive(clap::Args)]
+struct StepsArgs {
+    /// Also write the figures as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Put the table into docs/performance.md
+    #[arg(long)]
+    write_docs: bool,
 }
 
 /// Arguments of `cargo xtask bench snapshot`.
@@ -62,8 +80,15 @@ struct SnapshotArgs {
 /// # Errors
 /// Something cannot be built or run, or the disk is too small.
 pub fn run(args: &Args) -> Result<ExitCode> {
-    let What::Snapshot(args) = &args.what;
     let paths = Paths::find()?;
+    let args = match &args.what {
+        None => return load::run(&args.load),
+        Some(What::Steps(args)) => {
+            publish(&paths, "steps", &steps::run(&paths)?, args.json.as_deref(), args.write_docs)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Some(What::Snapshot(args)) => args,
+    };
     if args.smoke {
         smoke(&paths)?;
         return Ok(ExitCode::SUCCESS);
@@ -77,15 +102,21 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         (args.customers.clone(), format!("cargo xtask bench snapshot --customers {}", list.join(",")))
     };
     let report = snapshot(&paths, &Plan { customers, command, is_smoke: false })?;
+    publish(&paths, "snapshot", &report, args.json.as_deref(), args.write_docs)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints a report, and writes it where it is wanted.
+fn publish(paths: &Paths, name: &str, report: &Report, json: Option<&Path>, in_docs: bool) -> Result<()> {
     println!("{}", report.markdown());
-    if let Some(path) = &args.json {
+    if let Some(path) = json {
         let text = serde_json::to_string_pretty(&report.json())?;
         fs::write(path, text + "\n").with_context(|| format!("cannot write {}", path.display()))?;
     }
-    if args.write_docs {
-        docs::write(&paths.in_root("docs/performance.md"), "snapshot", &report.markdown())?;
+    if in_docs {
+        docs::write(&paths.in_root("docs/performance.md"), name, &report.markdown())?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 /// Whether the benchmark works at all: the smallest of everything, unoptimised, without the Wasm half. Says
@@ -98,6 +129,14 @@ pub fn smoke(paths: &Paths) -> Result<()> {
     let report = snapshot(paths, &plan)?;
     println!("{}", report.markdown());
     Ok(())
+}
+
+/// The same for the check, side by side with others in workerd. The Worker has to be built.
+///
+/// # Errors
+/// It does not work, or a subject answers wrongly.
+pub fn smoke_load(paths: &Paths) -> Result<()> {
+    load::smoke(paths)
 }
 
 /// What is to be measured.

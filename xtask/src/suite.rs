@@ -79,7 +79,8 @@ impl Suite<'_> {
 
     fn worker(&mut self, rust: &WasmRust) -> Result<()> {
         if rust.has_clippy() {
-            let packages = ["--package", "admit", "--package", "snapshot-bench"];
+            let packages =
+                ["--package", "admit", "--package", "snapshot-bench", "--package", "workers-rs-peer"];
             let lib = ["clippy", "--locked", "--lib", "--target", WASM_TARGET];
             let mut clippy = self.cargo(&lib);
             clippy.args(packages).args(["--", "-D", "warnings"]);
@@ -103,6 +104,8 @@ impl Suite<'_> {
             println!("{}", size.describe());
             size.check().map(|()| Tally::default())
         })?;
+        // That every subject answers what it should; what it takes is nobody's test.
+        self.part("load benchmark", || bench::smoke_load(paths).map(|()| Tally::default()))?;
         let mut started = None;
         self.part("Worker start", || {
             let keys = keys::ensure(paths)?;

@@ -47,6 +47,8 @@ mod tests {
     fn the_document_has_the_markers() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/performance.md");
         let document = fs::read_to_string(path).unwrap();
-        assert!(replaced(&document, "snapshot", "").is_some());
+        for name in ["load", "steps", "snapshot"] {
+            assert!(replaced(&document, name, "").is_some(), "{name}");
+        }
     }
 }

@@ -1,0 +1,137 @@
+// Makes what the subjects are asked and answer from: customers in the publish schema and as a JSON document each,
+// keys, tokens, and lists of requests with the only right answers. Usage: node make.mjs DIR '{"customers":…}'
+import { createHmac, generateKeyPairSync, randomBytes, sign } from "node:crypto";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+const [dir, settings] = process.argv.slice(2);
+// customers: how many. lists: name -> { alg, tokens, denied: share }. now: unix seconds.
+const { customers, lists } = JSON.parse(settings);
+const NOW = Math.floor(Date.now() / 1000);
+const EXP = NOW + 86_400;
+const [MERCHANT, MERCHANT_UUID] = [2101, "3f1c7a52-9be4-4d0a-8a6f-52c0d7e1b934"];
+const [ITEMS, GRANTS, FIRST_ITEM] = [64, 8, 5001];
+const ISSUER = "https://id.example.com";
+const AUDIENCE = "tv";
+
+const base64 = (value) => Buffer.from(value).toString("base64url");
+
+function makeKeys() {
+  const pair = (type, options) => generateKeyPairSync(type, options);
+  const jwk = (key, kid, alg) => ({ ...key.export({ format: "jwk" }), kid, alg, use: "sig" });
+  const secret = randomBytes(32);
+  const rsa = pair("rsa", { modulusLength: 2048 });
+  const ec = pair("ec", { namedCurve: "P-256" });
+  const ed = pair("ed25519");
+  return {
+    jwks: [
+      { kty: "oct", k: base64(secret), kid: "hs", alg: "HS256" },
+      jwk(rsa.publicKey, "rs", "RS256"),
+      jwk(ec.publicKey, "es", "ES256"),
+      jwk(ed.publicKey, "ed", "EdDSA"),
+    ],
+    signers: {
+      HS256: ["hs", (data) => createHmac("sha256", secret).update(data).digest()],
+      RS256: ["rs", (data) => sign("sha256", Buffer.from(data), rsa.privateKey)],
+      ES256: ["es", (data) => sign("sha256", Buffer.from(data), { key: ec.privateKey, dsaEncoding: "ieee-p1363" })],
+      EdDSA: ["ed", (data) => sign(null, Buffer.from(data), ed.privateKey)],
+    },
+  };
+}
+
+const uuid = (n) => `00000000-0000-4000-8000-${n.toString(16).padStart(12, "0")}`;
+const itemOf = (customer, grant) => FIRST_ITEM + ((customer * 5 + grant * 7) % ITEMS);
+const createdAt = (customer, grant) => NOW - 1_000_000 - ((customer * 31 + grant) % 500_000);
+const accessId = (customer, grant) => customer * GRANTS + grant + 1;
+
+const TYPES = {
+  access_control_type: { id: 4, name: "Paid", auth: true },
+  item_type: { id: 44, name: "brightcove_asset", content_type: "ovp", host: "inplayer", description: "OVP asset" },
+};
+const CREATED = 1_700_000_000;
+
+function itemLine(id) {
+  const content = JSON.stringify({ video_id: `v${id}` });
+  return { type: "item", id, merchant_id: MERCHANT, title: `Film ${id}`, is_active: true, ...TYPES, metadata: [], plan_switch_enabled: false, content, created_at: CREATED, updated_at: CREATED };
+}
+
+/** An item within an answer, member by member as the service writes it. */
+function itemAnswer(id) {
+  const { title, is_active, content } = itemLine(id);
+  return {
+    content, id, merchant_id: MERCHANT, merchant_uuid: MERCHANT_UUID, title, is_active, active: is_active, ...TYPES,
+    age_restriction: null, metadata: [], metahash: {}, plan_switch_enabled: false, created_at: CREATED, updated_at: CREATED,
+  };
+}
+
+const items = Object.fromEntries(Array.from({ length: ITEMS }, (_, n) => [FIRST_ITEM + n, itemAnswer(FIRST_ITEM + n)]));
+
+function accesses(customer) {
+  const held = [];
+  for (let grant = 0; grant < GRANTS; grant += 1) {
+    held.push({ id: accessId(customer, grant), item_id: itemOf(customer, grant), created_at: createdAt(customer, grant), expires_at: EXP });
+  }
+  return held;
+}
+
+function granted(customer, grant) {
+  return JSON.stringify({
+    id: accessId(customer, grant), account_id: MERCHANT, customer_id: customer, customer_uuid: uuid(customer),
+    ip_address: "203.0.113.7", country_code: "XX", created_at: createdAt(customer, grant), expires_at: EXP,
+    item: items[itemOf(customer, grant)],
+  });
+}
+
+const DENIED = '{"code":402,"message":"No access","errors":{"402":"No access"}}';
+
+function notHeld(customer) {
+  const held = new Set(Array.from({ length: GRANTS }, (_, grant) => itemOf(customer, grant)));
+  return Object.keys(items).find((id) => !held.has(Number(id)));
+}
+
+const { jwks, signers } = makeKeys();
+
+function token(alg, customer, n) {
+  const [kid, signer] = signers[alg];
+  const header = base64(JSON.stringify({ alg, typ: "JWT", kid }));
+  const claims = { iss: ISSUER, aud: AUDIENCE, sub: `c${customer}`, mid: MERCHANT, iat: NOW, exp: EXP, jti: `${n}` };
+  const data = `${header}.${base64(JSON.stringify(claims))}`;
+  return `${data}.${base64(signer(data))}`;
+}
+
+function lines(count, line) {
+  const parts = [];
+  for (let n = 0; n < count; n += 1) parts.push(line(n), "\n");
+  return parts.join("");
+}
+
+mkdirSync(join(dir, "documents"), { recursive: true });
+const put = (name, text) => writeFileSync(join(dir, name), text);
+
+put("catalogue.ndjson", [
+  { type: "snapshot", seq: 1 },
+  { type: "merchant", id: MERCHANT, uuid: MERCHANT_UUID, name: "Fernhollow" },
+  ...Object.keys(items).map((id) => itemLine(Number(id))),
+].map((line) => `${JSON.stringify(line)}\n`).join("") + lines(customers, (n) => JSON.stringify({
+  type: "customer", namespace: "bench", subject: `c${n}`, id: n, uuid: uuid(n), merchant_id: MERCHANT, accesses: accesses(n),
+})));
+for (let n = 0; n < customers; n += 1) {
+  put(`documents/c${n}`, JSON.stringify({ id: n, uuid: uuid(n), merchant_id: MERCHANT, accesses: accesses(n) }));
+}
+put("items.json", JSON.stringify(items));
+put("jwks.json", JSON.stringify({ keys: jwks }));
+put("issuers.json", JSON.stringify([
+  { issuer: ISSUER, namespace: "bench", audience: { any_of: [AUDIENCE] }, customer_claim: "sub", keys: { jwks: { keys: jwks } } },
+]));
+for (const [name, { alg, tokens, denied = 0 }] of Object.entries(lists)) {
+  // Every customer before any a second time, in an order that follows no shard.
+  put(`${name}.tsv`, lines(tokens, (n) => {
+    const customer = (n * 7919) % customers;
+    const grant = n % GRANTS;
+    const isDenied = denied > 0 && (n * denied) % 1 + denied >= 1;
+    const item = isDenied ? notHeld(customer) : itemOf(customer, grant);
+    return [`/items/${item}/access`, isDenied ? 402 : 200, token(alg, customer, n), isDenied ? DENIED : granted(customer, grant)].join("\t");
+  }));
+}
+const answer = granted(0, 0);
+put("constant.json", JSON.stringify(answer));
