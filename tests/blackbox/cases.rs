@@ -44,6 +44,10 @@ enum Only {
     Raw,
     /// The runtime, which answers by itself: only the status is looked at.
     Runtime,
+    /// Those without an origin: there are no writes.
+    Reads,
+    /// Those with an origin.
+    Writes,
 }
 
 fn get() -> String {
@@ -75,6 +79,8 @@ impl Case {
         match self.only {
             Some(Only::Raw) if !subject.takes_raw_requests() => return 0,
             Some(Only::Runtime) if !subject.has_runtime() => return 0,
+            Some(Only::Reads) if subject.has_origin() => return 0,
+            Some(Only::Writes) if !subject.has_origin() => return 0,
             _ => {}
         }
         let wire = self.wire(subject);

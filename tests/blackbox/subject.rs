@@ -17,6 +17,10 @@ pub trait Subject {
     fn takes_raw_requests(&self) -> bool;
     /// Whether the runtime that answers malformed requests itself is part of it.
     fn has_runtime(&self) -> bool;
+    /// Whether an origin is behind it.
+    fn has_origin(&self) -> bool {
+        false
+    }
     /// What `country_code` says of a request to which the test gave no country.
     fn default_country(&self) -> Option<&'static str> {
         Some("XX")

@@ -376,6 +376,10 @@ impl Subject for DevServer {
         false
     }
 
+    fn has_origin(&self) -> bool {
+        env::var_os("ADMIT_ORIGIN_URL").is_some()
+    }
+
     fn default_country(&self) -> Option<&'static str> {
         // wrangler makes one up.
         None

@@ -86,18 +86,24 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     println!("The origin's log:     {}", running.origin.log().display());
     println!("The publisher's log:  {}", running.publisher.log().display());
     println!("Ctrl-C stops it all.");
-    running.stay()?;
+    running.stay(&paths, &dir)?;
     eprintln!("\nStopping ...");
     Ok(ExitCode::SUCCESS)
 }
 
 impl Running {
-    /// Stays until we are asked to stop.
-    fn stay(&mut self) -> Result<()> {
+    /// Stays until we are asked to stop. An origin that ends is news, but no reason to end: what the edge does
+    /// without one is worth a look.
+    fn stay(&mut self, paths: &Paths, dir: &Path) -> Result<()> {
+        let mut has_origin = true;
         while !job::interrupted() {
             self.server.check_alive()?;
-            self.origin.check_alive()?;
             self.publisher.check_alive()?;
+            if has_origin && let Err(error) = self.origin.check_alive() {
+                has_origin = false;
+                eprintln!("\n{error:#}\n\nThe Worker goes on without it. Start it again with");
+                eprintln!("  cargo xtask origin --dir {}", paths.shown(dir));
+            }
             thread::sleep(job::POLL);
         }
         Ok(())

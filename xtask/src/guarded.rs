@@ -95,6 +95,11 @@ impl Guarded {
         format!("The end of {}:\n\n{}", self.log.display(), step::tail(&self.log, 30))
     }
 
+    /// The guard's process, which a signal ends together with the server.
+    pub fn id(&mut self) -> u32 {
+        self.job.child().id()
+    }
+
     /// The log that it writes.
     pub fn log(&self) -> &Path {
         &self.log

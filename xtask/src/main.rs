@@ -38,6 +38,8 @@ struct Cli {
 enum Command {
     /// Run the Worker locally with the sample catalogue, and print curl lines that work
     Dev(dev::Args),
+    /// Start the origin of a running `dev` again, after it was killed
+    Origin(origin::Args),
     /// Check formatting and lints, run every test natively and against the Worker
     Test(suite::Args),
     /// Build the Worker for release and check its size
@@ -58,6 +60,7 @@ enum Command {
 fn main() -> ExitCode {
     let outcome = job::watch_signals().and_then(|()| match Cli::parse().command {
         Command::Dev(args) => dev::run(&args),
+        Command::Origin(args) => origin::run(&args),
         Command::Test(args) => suite::run(&args),
         Command::Build(args) => build::run(&args),
         Command::Bench(args) => bench::run(&args),

@@ -3,21 +3,68 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, ExitCode},
+    thread,
 };
 
-use anyhow::Result;
+use anyhow::{Context, Result, bail};
 use serde_json::json;
 
-use crate::{guarded::Guarded, keys::DevKeys, paths::Paths, server, step::Step};
+use crate::{
+    guarded::Guarded,
+    job,
+    keys::{self, DevKeys},
+    paths::Paths,
+    server,
+    step::Step,
+};
 
 /// The `iss` of the local origin's tokens: the same whatever port it answers on.
 const ISSUER: &str = "https://origin.dev.admit.example";
+
+/// Where the origin of a directory answers, for those who start it again.
+const ADDRESS_FILE: &str = "origin.url";
+
+/// Whom to send a signal that ends it.
+const PID_FILE: &str = "origin.pid";
+
+/// Arguments of `cargo xtask origin`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// The directory of that `cargo xtask dev` [default: target/dev]
+    #[arg(long)]
+    dir: Option<PathBuf>,
+}
+
+/// Runs `cargo xtask origin`: the origin of a `dev` that goes on without it, where it was and with what it knew.
+///
+/// # Errors
+/// `dev` has not run in that directory, its origin runs still, or this one does not start or ends by itself.
+pub fn run(args: &Args) -> Result<ExitCode> {
+    let paths = Paths::find()?;
+    let dir = args.dir.clone().map_or_else(|| Ok(paths.dev()), std::path::absolute)?;
+    let url = fs::read_to_string(dir.join(ADDRESS_FILE))
+        .with_context(|| format!("`cargo xtask dev` has not run in {}", dir.display()))?;
+    let port = url.trim().rsplit(':').next().and_then(|port| port.parse().ok());
+    let port = port.with_context(|| format!("{ADDRESS_FILE} holds no address: {url}"))?;
+    if server::free_port(port)? != port {
+        bail!("something answers at {url} already");
+    }
+    let mut origin = Origin::start(&paths, &keys::ensure(&paths)?, port, &dir)?;
+    println!("The origin answers at {} again. Ctrl-C stops it.", origin.base_url);
+    while !job::interrupted() {
+        origin.check_alive()?;
+        thread::sleep(job::POLL);
+    }
+    Ok(ExitCode::SUCCESS)
+}
 
 /// A running reference origin with the sample catalogue. Dropping it stops it.
 #[derive(Debug)]
 pub struct Origin {
     process: Guarded,
+    /// The program.
+    pub program: PathBuf,
     /// Where it answers, without a slash at the end.
     pub base_url: String,
     /// Its database.
@@ -41,7 +88,10 @@ impl Origin {
             command.envs(keys.vars()?).env("ORIGIN_FEED_SECRET", keys.feed_secret()?);
             Ok(())
         })?;
-        let mut origin = Self { process, base_url, database };
+        let mut origin = Self { process, program, base_url, database };
+        fs::write(dir.join(ADDRESS_FILE), &origin.base_url)?;
+        // The guard's: it ends the origin and itself.
+        fs::write(dir.join(PID_FILE), origin.process.id().to_string())?;
         let url = format!("{}/healthz", origin.base_url);
         origin
             .process

@@ -8,7 +8,8 @@ use std::{
 use anyhow::{Result, bail};
 
 use crate::{
-    bench, build, dev,
+    bench, build,
+    dev::{self, Running},
     job::{self, Stopwatch},
     keys, node,
     paths::Paths,
@@ -114,10 +115,10 @@ impl Suite<'_> {
             let _absent = std::fs::remove_dir_all(&dir);
             let running = dev::start(paths, &keys, server::free_port(0)?, &dir)?;
             let file = personas::write(&dir, &running.personas)?;
-            started = Some((running, file));
+            started = Some((running, file, dir));
             Ok(Tally::default())
         })?;
-        let Some((running, file)) = started else {
+        let Some((running, file, dir)) = started else {
             self.skip("Worker tests", "the Worker does not run");
             return Ok(());
         };
@@ -125,23 +126,27 @@ impl Suite<'_> {
             let (passed, failed) = personas::check(&running.server, &running.personas)?;
             Ok(Tally { passed, failed })
         })?;
-        let base_url = &running.server.base_url;
+        let with_worker = |tests| with_worker(tests, &running, &file);
         if paths.in_root("tests/worker_suite.rs").exists() {
             let tests = self.cargo(&["test", "--locked", "--no-fail-fast", "--test", "worker_*"]);
-            self.command("black-box tests", with_worker(tests, base_url, &file))?;
+            self.command("black-box tests", with_worker(tests))?;
         } else {
             self.skip("black-box tests", "tests/worker_suite.rs does not exist");
         }
         let sdk = test_files(&paths.in_root("tests/sdk"));
         if sdk.is_empty() {
             self.skip("SDK tests", "tests/sdk has no tests");
-            return Ok(());
+        } else {
+            let (program, _) = node::runtime(paths)?;
+            let mut tests = Command::new(program);
+            node::apply(paths, &mut tests)?;
+            tests.arg("--test").args(sdk).current_dir(&paths.root);
+            self.command("SDK tests", with_worker(tests))?;
         }
-        let (program, _) = node::runtime(paths)?;
-        let mut tests = Command::new(program);
-        node::apply(paths, &mut tests)?;
-        tests.arg("--test").args(sdk).current_dir(&paths.root);
-        self.command("SDK tests", with_worker(tests, base_url, &file))
+        // Last: it kills the origin.
+        let mut tests = self.cargo(&["test", "--locked", "--test", "readme"]);
+        tests.env("ADMIT_DEV_DIR", &dir).env("ADMIT_XTASK", &paths.exe);
+        self.command("walk-through", with_worker(tests))
     }
 
     fn cargo(&self, args: &[&str]) -> Command {
@@ -207,8 +212,12 @@ impl Suite<'_> {
     }
 }
 
-fn with_worker(mut tests: Command, base_url: &str, personas: &Path) -> Command {
-    tests.env("ADMIT_BASE_URL", base_url).env("ADMIT_PERSONAS", personas);
+/// Tells tests where the Worker is, who its viewers are, and what is behind it.
+fn with_worker(mut tests: Command, running: &Running, personas: &Path) -> Command {
+    tests.env("ADMIT_BASE_URL", &running.server.base_url).env("ADMIT_PERSONAS", personas);
+    let origin = &running.origin;
+    tests.env("ADMIT_ORIGIN", &origin.program).env("ADMIT_ORIGIN_DB", &origin.database);
+    tests.env("ADMIT_ORIGIN_URL", &origin.base_url);
     tests
 }
 

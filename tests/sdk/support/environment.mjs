@@ -7,7 +7,8 @@ import { fileURLToPath } from 'node:url';
 
 const repository = fileURLToPath(new URL('../../..', import.meta.url));
 
-function required(name, meaning) {
+/** A variable's value; none is a failure. */
+export function required(name, meaning) {
   const value = process.env[name];
   if (!value) {
     throw new Error(

@@ -73,7 +73,7 @@ export function openPage({ token } = {}) {
       sdk.Account.setToken(newToken, '', expiresAt);
     },
     /** A request of the page's own script, past the SDK. */
-    request(path, { method = 'GET', headers = {} } = {}) {
+    request(path, { method = 'GET', headers = {}, body } = {}) {
       return new Promise((resolve, reject) => {
         const xhr = new window.XMLHttpRequest();
         xhr.open(method, `${baseUrl}${path}`);
@@ -89,7 +89,7 @@ export function openPage({ token } = {}) {
         xhr.ontimeout = () => reject(new Error(`${method} ${path}: no answer in time`));
         xhr.onerror = () =>
           reject(new Error(`${method} ${path}: Network Error (no answer, or not let through by CORS)`));
-        xhr.send();
+        xhr.send(body);
       });
     },
     close() {

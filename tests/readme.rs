@@ -1,0 +1,149 @@
+//! The README's purchase, command by command in a shell, against the Worker and the origin that `cargo xtask test`
+//! started. It kills that origin.
+
+#![cfg(not(target_arch = "wasm32"))]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "the helpers of a test may fail loudly too: clippy.toml excuses only the tests themselves"
+)]
+
+use std::{
+    env, fs,
+    net::TcpStream,
+    process::{Child, Command, Stdio},
+    thread,
+    time::Duration,
+};
+
+use serde_json::Value;
+
+const SECTION: &str = "## Buy something";
+
+/// Starts the origin again; stays in its terminal.
+const ORIGIN_AGAIN: &str = "cargo xtask origin";
+
+/// How often and with what pause something is looked at that takes its time. Two minutes: what a revocation may take.
+const LOOKS: u32 = 1_200;
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Ends the origin that the walk-through started, and its guard.
+struct Again(Child);
+
+impl Drop for Again {
+    fn drop(&mut self) {
+        // Its standard input is a pipe of ours, but it is the signal that a terminal would send that it waits for.
+        let _ended = Command::new("kill").arg(self.0.id().to_string()).status();
+        let _ended = self.0.wait();
+    }
+}
+
+fn variable(name: &str) -> String {
+    env::var(name).unwrap_or_else(|_| panic!("{name} is not set: `cargo xtask test` sets it"))
+}
+
+/// The shell's lines of a text: those of its `sh` blocks, continued ones joined.
+fn lines(text: &str) -> Vec<String> {
+    let blocks = text.split("\n```sh\n").skip(1).map(|rest| rest.split_once("\n```").unwrap().0);
+    let joined = blocks.collect::<Vec<_>>().join("\n").replace("\\\n", " ");
+    joined.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect()
+}
+
+fn is_definition(line: &str) -> bool {
+    line.starts_with("edge=") || line.split_once("() {").is_some_and(|(name, _)| !name.contains(' '))
+}
+
+/// What a command prints; one that does not end in time is ended.
+fn run(script: &str) -> String {
+    let mut command = Command::new("bash");
+    command.args(["-uc", script]).current_dir(env!("CARGO_MANIFEST_DIR"));
+    command.env("no_proxy", "*").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("bash runs");
+    let ended = (0..LOOKS * 10).any(|_| {
+        let ended = child.try_wait().unwrap().is_some();
+        if !ended {
+            thread::sleep(PAUSE / 10);
+        }
+        ended
+    });
+    if !ended {
+        child.kill().unwrap();
+    }
+    let output = child.wait_with_output().unwrap();
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(ended && output.status.success(), "{script}\n{}\n{printed}{said}", output.status);
+    printed
+}
+
+fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+    let is_so = (0..LOOKS).any(|_| {
+        let is_so = is_so();
+        if !is_so {
+            thread::sleep(PAUSE);
+        }
+        is_so
+    });
+    assert!(is_so, "{what}");
+}
+
+/// Of how many changes a server knows.
+fn seq(base_url: &str) -> u64 {
+    let health: Value = serde_json::from_str(&run(&format!("curl -sS {base_url}/healthz"))).unwrap();
+    health.get("seq").and_then(Value::as_u64).unwrap()
+}
+
+#[test]
+fn the_purchase_of_the_readme_goes_as_it_says() {
+    let Some(dir) = env::var_os("ADMIT_DEV_DIR") else {
+        eprintln!("skipped: `cargo xtask test` starts what it needs");
+        return;
+    };
+    let dir = dir.into_string().unwrap();
+    let edge = variable("ADMIT_BASE_URL");
+    let origin = variable("ADMIT_ORIGIN_URL");
+    let is_up = || TcpStream::connect(origin.trim_start_matches("http://")).is_ok();
+    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let (before, rest) = readme.split_once(&format!("\n{SECTION}\n")).expect(SECTION);
+    let section = rest.split("\n## ").next().unwrap();
+    // Where this run keeps its things.
+    let here = |line: String| line.replace("http://127.0.0.1:8787", &edge).replace("target/dev", &dir);
+
+    let (defined, _) = lines(before).into_iter().partition::<Vec<_>, _>(|line| is_definition(line));
+    let mut shell = defined;
+    let (mut again, mut asked) = (None, Vec::new());
+    for line in lines(section) {
+        if is_definition(&line) {
+            shell.push(line);
+        } else if line == ORIGIN_AGAIN {
+            let mut command = Command::new(variable("ADMIT_XTASK"));
+            command.args(["origin", "--dir", &dir]).stdin(Stdio::null());
+            again = Some(Again(command.spawn().expect("xtask runs")));
+            wait_until("the origin is back", is_up);
+        } else {
+            let (command, status) = line.split_once("  # ").unwrap_or((&line, ""));
+            let is_kill = command.starts_with("kill ");
+            if is_kill {
+                // Nobody types that fast: what the origin alone knows is not known while it is down.
+                let known = seq(&origin);
+                wait_until("what the origin knows is published", || seq(&edge) >= known);
+            }
+            let script = shell.iter().map(String::as_str).chain([command]).collect::<Vec<_>>().join("\n");
+            let printed = run(&here(script));
+            println!("$ {command}\n{printed}");
+            if is_kill {
+                wait_until("the origin is down", || !is_up());
+                continue;
+            }
+            assert_eq!(printed.lines().last().unwrap_or_default(), status, "{command}\n{printed}");
+            if command.contains(" -i ") {
+                assert!(printed.to_lowercase().contains("\nretry-after: "), "{command}\n{printed}");
+            }
+            asked.push(status.to_owned());
+        }
+    }
+    assert!(again.is_some(), "the origin comes back");
+    let expected = ["402", "201", "200", "204", "402", "200", "402", "502", "201", "200"];
+    assert_eq!(asked, expected, "denied, bought, granted, revoked, denied; without the origin; and with it again");
+}
