@@ -100,8 +100,13 @@ impl Shared {
     /// An error.
     pub fn error(&self, status: u16, field: &str, message: &str) -> Answer {
         let code = if self.is("code-is-text") { json!(status.to_string()) } else { json!(status) };
-        let errors = if self.is("errors-are-a-list") { json!([message]) } else { json!({field: message}) };
-        if self.is("errors-are-pages") {
+        let is_denial = status == 402;
+        let errors = if self.is("denials-are-lists") && is_denial {
+            json!([message])
+        } else {
+            json!({field: message})
+        };
+        if self.is("denials-are-pages") && is_denial {
             return Answer::new(status, "text/html", "<h1>No</h1>");
         }
         Answer::json(status, &json!({"code": code, "message": message, "errors": errors}))
