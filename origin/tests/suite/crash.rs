@@ -15,13 +15,14 @@ use crate::support::{
     Ask, CUSTOMER, CUSTOMER_SUBJECT, Dir, FEED_SECRET, MERCHANT, samples, signed, variables,
 };
 
-struct Process {
+/// The origin as a process of its own.
+pub struct Process {
     child: Child,
-    url: String,
+    pub url: String,
 }
 
 impl Process {
-    fn start(dir: &Dir) -> Self {
+    pub fn start(dir: &Dir) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_origin"))
             .args(["serve", "--listen", "127.0.0.1:0", "--db"])
             .arg(dir.db())
@@ -38,7 +39,7 @@ impl Process {
         Self { child, url: url.trim().to_owned() }
     }
 
-    fn kill(mut self) {
+    pub fn kill(mut self) {
         // SIGKILL: nothing is flushed, nothing is closed.
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -49,7 +50,7 @@ impl Process {
     }
 }
 
-fn merchant() -> String {
+pub fn merchant() -> String {
     signed(&json!({
         "iss": "https://vendor.dev.admit.example", "aud": "admit-dev", "sub": "m", "mid": MERCHANT, "ctx": ["merchant"],
         "exp": 4_000_000_000_u32,

@@ -6,12 +6,12 @@ use origin::service::route::Endpoint;
 
 use crate::support::{FEED_SECRET, Origin};
 
-fn document() -> String {
+pub fn document() -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/origin.md")).unwrap()
 }
 
 /// The part under a heading.
-fn section<'d>(document: &'d str, heading: &str) -> &'d str {
+pub fn section<'d>(document: &'d str, heading: &str) -> &'d str {
     let (_, rest) = document.split_once(&format!("\n## {heading}\n")).unwrap();
     rest.split_once("\n## ").map_or(rest, |(section, _)| section)
 }

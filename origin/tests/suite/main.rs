@@ -8,6 +8,7 @@
 
 mod catalogue;
 mod concurrency;
+mod conformance;
 mod crash;
 mod documents;
 mod feed;

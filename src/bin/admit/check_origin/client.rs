@@ -108,9 +108,9 @@ impl Answer {
         text
     }
 
-    /// What is wrong with the status, if it is none of `statuses`.
+    /// What is wrong with the answer, if its status is none of `statuses` or it never ended.
     pub fn other_than(&self, statuses: &[u16]) -> Option<String> {
-        (!statuses.contains(&self.status)).then(|| self.describe())
+        (!statuses.contains(&self.status) || self.broken.is_some()).then(|| self.describe())
     }
 }
 
@@ -131,8 +131,8 @@ impl Client {
     /// The whole answer, or why there is none.
     pub fn send(&self, ask: Ask<'_>) -> Result<Answer, String> {
         let began = now();
-        let timeout = self.timeout + Duration::from_secs(ask.wait_secs.unwrap_or_default());
-        let response = self.call(ask, timeout)?;
+        let patience = self.patience(&ask);
+        let response = self.call(ask, patience)?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let mut body = Vec::new();
         let mut reader = response.into_body().into_reader().take(ANSWER_MAX_BYTES);
@@ -140,25 +140,36 @@ impl Client {
         Ok(Answer { status, headers, body, broken, elapsed: began.elapsed() })
     }
 
-    /// The answer as it comes, which may take `timeout` in all, or why there is none.
-    pub fn call(&self, ask: Ask<'_>, timeout: Duration) -> Result<Response<Body>, String> {
+    /// How long the origin may think about a request.
+    fn patience(&self, ask: &Ask<'_>) -> Duration {
+        self.timeout + Duration::from_secs(ask.wait_secs.unwrap_or_default())
+    }
+
+    /// The answer as it comes, which may take `total` to its end, or why there is none.
+    pub fn call(&self, ask: Ask<'_>, total: Duration) -> Result<Response<Body>, String> {
+        let patience = self.patience(&ask);
         let what = format!("{} {}", ask.method, ask.url);
         if self.unanswered.get() >= UNANSWERED_MAX {
             return Err(format!("{what} was not sent: {UNANSWERED_MAX} requests before it had no answer"));
         }
-        match self.try_call(ask, timeout) {
+        match self.try_call(ask, patience, total) {
             Ok(response) => {
                 self.unanswered.set(0);
                 Ok(response)
             }
             Err(error) => {
                 self.unanswered.set(self.unanswered.get() + 1);
-                Err(format!("{what} had no answer: {}", reason(&error, timeout)))
+                Err(format!("{what} had no answer: {}", reason(&error, patience)))
             }
         }
     }
 
-    fn try_call(&self, ask: Ask<'_>, timeout: Duration) -> Result<Response<Body>, ureq::Error> {
+    fn try_call(
+        &self,
+        ask: Ask<'_>,
+        patience: Duration,
+        total: Duration,
+    ) -> Result<Response<Body>, ureq::Error> {
         let mut request = http::Request::builder().method(ask.method).uri(ask.url);
         if let Some(token) = ask.token {
             request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
@@ -169,15 +180,19 @@ impl Client {
         if let Some(key) = ask.idempotency_key {
             request = request.header("idempotency-key", key);
         }
+        // However long an answer may be, its beginning comes soon.
+        let patience = Some(patience);
         match ask.body {
             None => {
                 let request = request.body(())?;
-                let request = self.agent.configure_request(request).timeout_global(Some(timeout)).build();
+                let config = self.agent.configure_request(request).timeout_recv_response(patience);
+                let request = config.timeout_global(Some(total)).build();
                 self.agent.run(request)
             }
             Some((content_type, body)) => {
                 let request = request.header(header::CONTENT_TYPE, content_type).body(body)?;
-                let request = self.agent.configure_request(request).timeout_global(Some(timeout)).build();
+                let config = self.agent.configure_request(request).timeout_recv_response(patience);
+                let request = config.timeout_global(Some(total)).build();
                 self.agent.run(request)
             }
         }

@@ -155,14 +155,18 @@ fn check(args: &Args, base: &str, report: &mut Report) -> Result<()> {
         let run = run_name()?;
         let writes =
             Writes { merchant_token, consumer_token, consumer, item, fee: args.access_fee, run: &run };
-        writes.check(report, &mut api, feed.as_mut().filter(|_| seq.is_some()), seq);
+        let is_answered = seq.is_some() && !report.has_failed("feed.answer");
+        writes.check(report, &mut api, feed.as_mut().filter(|_| is_answered), seq);
     }
+    report.skip_rest("access.body", "no access was granted");
     report.skip_rest("write.", "no --writes: it grants and revokes an access");
     if let (Some(feed), Some(taken)) = (&mut feed, taken) {
-        if !report.has_failed("feed.answer") {
+        if report.has_failed("feed.answer") {
+            report.skip_rest("feed.", "changes are not answered");
+        } else {
             feed.check_replay(report, &export, taken);
+            feed.conclude(report);
         }
-        feed.conclude(report);
     }
     api.conclude(report);
     match issuer {

@@ -115,16 +115,37 @@ impl Report {
     }
 }
 
+impl Finding {
+    /// Whether both were skipped, for the same reason, among the same checks.
+    fn is_skipped_like(&self, other: &Self) -> bool {
+        let are_skipped = self.outcome == Outcome::Skip && other.outcome == Outcome::Skip;
+        are_skipped && self.found == other.found && group(self.id) == group(other.id)
+    }
+}
+
+/// What is looked at, without what about it.
+fn group(id: &str) -> &str {
+    id.split_once('.').map_or(id, |(group, _)| group)
+}
+
 impl fmt::Display for Report {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let width = ALL.iter().map(|check| check.id.len()).max().unwrap_or_default();
-        for Finding { id, name, outcome, expected, found, change } in &self.checks {
+        // What was skipped for one reason stands on one line.
+        for findings in self.checks.chunk_by(Finding::is_skipped_like) {
+            let Some(Finding { id, name, outcome, expected, found, change }) = findings.first() else {
+                continue;
+            };
             let outcome = match outcome {
                 Outcome::Pass => "pass",
                 Outcome::Fail => "FAIL",
                 Outcome::Skip => "skip",
             };
             match change {
+                None if findings.len() > 1 => {
+                    let group = format!("{}.* ({})", group(id), findings.len());
+                    writeln!(formatter, "{outcome}  {group:<width$}  {found}")?;
+                }
                 None => writeln!(formatter, "{outcome}  {id:<width$}  {name}: {found}")?,
                 Some(change) => {
                     writeln!(formatter, "{outcome}  {id:<width$}  {name}")?;
@@ -155,6 +176,7 @@ mod tests {
         assert_eq!((report.passed, report.failed, report.conforms), (1, 1, false));
         let text = report.to_string();
         assert!(text.starts_with("pass  export.answer"), "{text}");
+        assert!(text.contains("skip  feed.* (4)") && text.contains("  no feed\n"), "{text}");
         assert!(text.contains("FAIL  feed.ahead") && text.contains(checks::FEED_AHEAD.change), "{text}");
         assert!(text.ends_with(&format!("1 passed, 1 failed, {} skipped\n", ALL.len() - 2)), "{text}");
     }

@@ -112,7 +112,7 @@ impl Writes<'_> {
             return None;
         }
         report.pass(&WRITE_GRANT, "201");
-        api.expect(report, &WRITE_VISIBLE, (Some(self.consumer_token), self.item), 200);
+        api.expect_granted(report, &WRITE_VISIBLE, self.consumer_token, self.item);
         let again = match api.send(ask(&form), "the same grant") {
             Err(problem) => Some(problem),
             Ok(again) => difference(&first, &again),

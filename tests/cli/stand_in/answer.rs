@@ -1,0 +1,238 @@
+//! What it answers to those who read.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::{
+    BUYER, BUYER_ID, FEED_TOKEN, ITEM, OWNER, STRANGER, Shared, State,
+    world::{access, buyer, customer, item},
+};
+
+/// A request.
+pub struct Request {
+    pub method: String,
+    pub target: String,
+    pub headers: BTreeMap<String, String>,
+    pub body: String,
+}
+
+impl Request {
+    pub fn token(&self) -> Option<&str> {
+        self.headers.get("authorization")?.strip_prefix("Bearer ")
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", String::as_str)
+    }
+}
+
+/// How an answer ends.
+#[derive(Clone, Copy, Debug)]
+pub enum End {
+    /// Where `Content-Length` says.
+    Told,
+    /// With the connection.
+    Untold,
+    /// With the connection, before it should.
+    BreaksOff,
+    /// It does not even begin.
+    Never,
+}
+
+/// An answer.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: Vec<(&'static str, String)>,
+    pub body: String,
+    pub end: End,
+}
+
+impl Answer {
+    fn new(status: u16, content_type: &str, body: impl Into<String>) -> Self {
+        let headers = vec![("Content-Type", content_type.to_owned())];
+        Self { status, headers, body: body.into(), end: End::Told }
+    }
+
+    pub fn json(status: u16, body: &Value) -> Self {
+        Self::new(status, "application/json", body.to_string())
+    }
+
+    fn lines(body: impl Into<String>) -> Self {
+        Self::new(200, "application/x-ndjson", body)
+    }
+
+    pub fn with(mut self, name: &'static str, value: impl ToString) -> Self {
+        self.headers.push((name, value.to_string()));
+        self
+    }
+}
+
+impl Shared {
+    /// The answer to a request.
+    pub fn answer(&self, request: &Request) -> Answer {
+        let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
+        let state = &mut *self.state();
+        match (request.method.as_str(), path) {
+            ("GET", "/export") => match query.strip_prefix("after=") {
+                None => self.export(state, request),
+                Some(after) => self.changes(state, request, after.parse().unwrap()),
+            },
+            ("GET", "/.well-known/openid-configuration") => {
+                let issuer = if self.is("issuer-other") { "https://id.example" } else { &self.url };
+                Answer::json(200, &json!({"issuer": issuer, "jwks_uri": format!("{}/jwks", self.url)}))
+            }
+            ("GET", "/jwks") => self.keys(),
+            ("POST", "/items/access") => self.grant(state, request),
+            (method, path) => {
+                let id = path.strip_prefix("/items/").and_then(|path| path.strip_suffix("/access"));
+                let id = id.and_then(|id| id.parse().ok()).unwrap_or_default();
+                let caching = if self.is("cached") { "private, max-age=60" } else { "private, no-store" };
+                match method {
+                    "DELETE" => self.revoke(state, id, query),
+                    _ => self.access(state, request, id).with("Cache-Control", caching),
+                }
+            }
+        }
+    }
+
+    /// An error.
+    pub fn error(&self, status: u16, field: &str, message: &str) -> Answer {
+        let code = if self.is("code-is-text") { json!(status.to_string()) } else { json!(status) };
+        let is_denial = status == 402;
+        let errors = if self.is("denials-are-lists") && is_denial {
+            json!([message])
+        } else {
+            json!({field: message})
+        };
+        if self.is("denials-are-pages") && is_denial {
+            return Answer::new(status, "text/html", "<h1>No</h1>");
+        }
+        Answer::json(status, &json!({"code": code, "message": message, "errors": errors}))
+    }
+
+    fn export(&self, state: &mut State, request: &Request) -> Answer {
+        if request.token() != Some(FEED_TOKEN) {
+            let for_all = self.is("export-for-all");
+            return if for_all { Answer::lines("") } else { self.error(401, "401", "Invalid auth token") };
+        }
+        state.exports += 1;
+        let is_second = state.exports == 2;
+        let mut item = item(if self.is("export-drifts") && is_second { "Ebb" } else { "Slack Water" });
+        item["type"] = json!("item");
+        let owned = json!({"id": 1, "item_id": ITEM, "created_at": 1_700_000_000});
+        let seq = state.changes.len() - usize::from(self.is("export-seq-falls") && is_second);
+        let mut lines = vec![
+            json!({"type": "snapshot", "seq": seq}),
+            json!({"type": "merchant", "id": 21, "uuid": "e5ac2013-8d10-42ba-abb5-291c5201cea8"}),
+            item,
+            customer("owner", 1, vec![owned]),
+            customer("stranger", 2, vec![]),
+            buyer(state.bought),
+        ];
+        match self.flaw {
+            "export-without-snapshot" => drop(lines.remove(0)),
+            "export-wrong-line" => lines[2]["title"] = json!(7),
+            "export-dangling" => lines[2]["merchant_id"] = json!(22),
+            "export-empty" => lines.truncate(1),
+            _ => {}
+        }
+        let answer = Answer::lines(lines.iter().map(|line| format!("{line}\n")).collect::<String>());
+        match self.flaw {
+            "export-down" => self.error(500, "500", "Oh"),
+            "export-moved" => Answer::json(301, &json!({})).with("Location", "https://elsewhere.example/"),
+            "export-is-a-page" => Answer { headers: vec![("Content-Type", "text/html".into())], ..answer },
+            "export-end-untold" => Answer { end: End::Untold, ..answer },
+            "export-breaks-off" => Answer { end: End::BreaksOff, ..answer },
+            _ => answer,
+        }
+    }
+
+    fn changes(&self, state: &State, request: &Request, after: usize) -> Answer {
+        if request.token() != Some(FEED_TOKEN) && !self.is("feed-for-all") {
+            return self.error(403, "403", "Invalid privileges");
+        }
+        let is_past = after == 0;
+        match self.flaw {
+            "feed-down" => return self.error(500, "500", "Oh"),
+            "feed-past-unknown" if is_past => return self.error(404, "404", "Not found"),
+            "feed-past-forgotten" if is_past => return Answer::lines(""),
+            "feed-wait-hangs" if request.headers.contains_key("prefer") => {
+                return Answer { end: End::Never, ..Answer::lines("") };
+            }
+            _ => {}
+        }
+        if after > state.changes.len() && !self.is("feed-ahead-is-new") {
+            return self.error(410, "410", "The history before is gone");
+        }
+        let mut lines: Vec<_> = state.changes.iter().skip(after).cloned().collect();
+        match self.flaw {
+            "feed-gap" if is_past => drop(lines.remove(1)),
+            "feed-wrong-line" if is_past => r#"{"seq":2,"puts":[]}"#.clone_into(&mut lines[1]),
+            // The revocation is the fifth change.
+            "feed-lags" => lines.truncate(4_usize.saturating_sub(after)),
+            _ => {}
+        }
+        let mut body: String = lines.iter().map(|line| format!("{line}\n")).collect();
+        if self.is("feed-cut") && is_past {
+            body.truncate(body.len() - 3);
+        }
+        let end = if self.is("feed-breaks-off") && is_past { End::BreaksOff } else { End::Told };
+        Answer { end, ..Answer::lines(body) }
+    }
+
+    fn access(&self, state: &mut State, request: &Request, id: i64) -> Answer {
+        let customer_id = match request.token() {
+            None if self.is("no-token-is-forbidden") => return self.error(403, "403", "Invalid privileges"),
+            Some(OWNER) => 1,
+            Some(STRANGER) => 2,
+            Some(BUYER) => BUYER_ID,
+            Some(_) if self.is("any-token-is-known") => 2,
+            _ => return self.error(401, "401", "Invalid auth token"),
+        };
+        let denied = self.error(402, "402", "No access");
+        if id != ITEM {
+            return if self.is("unknown-is-denied") {
+                denied
+            } else {
+                self.error(404, "404", "Item not found")
+            };
+        }
+        let mut holds = match customer_id {
+            1 => !self.is("owner-is-denied"),
+            2 if self.is("stranger-is-forbidden") => return self.error(403, "403", "Not entitled"),
+            2 => self.is("stranger-is-granted"),
+            _ => state.bought > 0 || self.is("buyer-has-it"),
+        };
+        if customer_id == BUYER_ID && std::mem::take(&mut state.lags) {
+            holds = !holds;
+        }
+        if !holds {
+            return denied;
+        }
+        let mut body = access(customer_id);
+        if self.is("numbers-are-text") {
+            body["customer_id"] = json!(customer_id.to_string());
+        }
+        Answer::json(200, &body)
+    }
+
+    fn keys(&self) -> Answer {
+        let mut jwks: Value = serde_json::from_str(&self.jwks).unwrap();
+        let key = jwks["keys"][0].clone();
+        let keys = jwks["keys"].as_array_mut().unwrap();
+        match self.flaw {
+            "keys-are-gone" => return self.error(404, "404", "Not found"),
+            "key-is-secret" => keys.push(json!({"kty": "oct", "k": "c2VjcmV0", "kid": "s"})),
+            "key-is-unknown" => {
+                keys.push(json!({"kty": "EC", "crv": "P-384", "alg": "ES384", "kid": "p"}));
+            }
+            "key-is-nameless" => drop(keys[0].as_object_mut().unwrap().remove("kid")),
+            "key-is-there-twice" => keys.push(key),
+            // Not for signatures: nobody's problem.
+            _ => keys.push(json!({"kty": "RSA", "use": "enc", "alg": "RSA-OAEP", "kid": "e"})),
+        }
+        Answer::json(200, &jwks)
+    }
+}

@@ -1,0 +1,89 @@
+//! What it does for those who write.
+
+use serde_json::json;
+
+use super::{
+    BUYER, BUYER_ID, ITEM, MERCHANT, Shared, State,
+    answer::{Answer, Request},
+    world::buyer,
+};
+
+impl Shared {
+    /// Grants the buyer an access.
+    pub(super) fn grant(&self, state: &mut State, request: &Request) -> Answer {
+        state.writes += 1;
+        match request.token() {
+            Some(MERCHANT) => {}
+            Some(BUYER) => {
+                state.bought += u32::from(self.is("refused-is-done"));
+                let status = if self.is("customers-are-unknown") { 404 } else { 403 };
+                return self.error(status, "403", "Invalid privileges");
+            }
+            _ if self.is("write-without-token-is-forbidden") => {
+                return self.error(403, "403", "Invalid privileges");
+            }
+            _ => return self.error(401, "401", "Invalid auth token"),
+        }
+        let is_form = request.header("content-type") == "application/x-www-form-urlencoded";
+        if !is_form && !self.is("any-type-is-read") {
+            let status = if self.is("other-types-are-wrong") { 400 } else { 415 };
+            return self.error(status, "415", "Unsupported media type");
+        }
+        if !request.body.contains("item_id=") {
+            let field = if self.is("fields-are-unnamed") { "422" } else { "item_id" };
+            return self.error(422, field, "The item_id is required");
+        }
+        let key = request.header("idempotency-key");
+        if let Some((sent, answer)) = state.keys.get(key).cloned() {
+            let is_same = sent == request.body;
+            if is_same && self.is("key-makes-another-change") {
+                let put = buyer(state.bought);
+                self.commit(state, &format!("\"put\":[{put}]"));
+            }
+            if self.is("key-takes-anything") || is_same && !self.is("key-is-made-again") {
+                return answer;
+            }
+            if !is_same {
+                return self.error(422, "Idempotency-Key", "Used for another request");
+            }
+        }
+        state.bought += 1;
+        state.last_access += 1;
+        let put = buyer(state.bought).to_string();
+        let put = if self.is("grant-is-not-in-the-feed") { "" } else { &put };
+        let seq = self.commit(state, &format!("\"put\":[{put}]"));
+        state.lags = self.is("grant-lags");
+        let status = if self.is("grant-is-200") { 200 } else { 201 };
+        let answer = Answer::json(status, &json!({"id": 700 + state.last_access}));
+        let answer = if self.is("seq-is-kept-back") { answer } else { answer.with("Entitlement-Seq", seq) };
+        if !key.is_empty() {
+            state.keys.insert(key.to_owned(), (request.body.clone(), answer.clone()));
+        }
+        answer
+    }
+
+    /// Takes the buyer's accesses away.
+    pub(super) fn revoke(&self, state: &mut State, id: i64, query: &str) -> Answer {
+        state.writes += 1;
+        let is_known = id == ITEM && query == format!("consumer_id={BUYER_ID}");
+        if (!is_known || state.bought == 0) && !self.is("nothing-is-taken-away") {
+            return self.error(400, "400", "Failed to remove item access");
+        }
+        state.bought = 0;
+        let mut put = buyer(u32::from(self.is("revocation-says-what-was")));
+        if self.is("revocation-cannot-be-applied") {
+            put["merchant_id"] = json!(22);
+        }
+        let seq = self.commit(state, &format!("\"put\":[{put}]"));
+        state.lags = self.is("revocation-lags");
+        let seq = if self.is("seq-stands-still") { seq - 1 } else { seq };
+        let status = if self.is("revocation-is-200") { 200 } else { 204 };
+        Answer::json(status, &json!({})).with("Entitlement-Seq", seq)
+    }
+
+    fn commit(&self, state: &mut State, fields: &str) -> usize {
+        let seq = state.changes.len() + 1;
+        state.changes.push(format!("{{\"seq\":{seq},{fields}}}"));
+        seq
+    }
+}
