@@ -233,6 +233,8 @@ fn the_document_lists_every_check() {
     let document = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/origin.md")).unwrap();
     let (_, section) = document.split_once("\n### Check it\n").unwrap();
     let rows = section.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
-    let listed: BTreeSet<_> = rows.map(|(id, _)| id).collect();
+    // Options and variables stand in tables of the section too.
+    let is_id = |id: &&str| id.contains('.') && !id.contains(' ');
+    let listed: BTreeSet<_> = rows.map(|(id, _)| id).filter(is_id).collect();
     assert_eq!(listed, known);
 }

@@ -176,7 +176,7 @@ mod tests {
         assert_eq!((report.passed, report.failed, report.conforms), (1, 1, false));
         let text = report.to_string();
         assert!(text.starts_with("pass  export.answer"), "{text}");
-        assert!(text.contains("skip  feed.* (4)") && text.contains("  no feed\n"), "{text}");
+        assert!(text.contains("skip  feed.* (6)") && text.contains("  no feed\n"), "{text}");
         assert!(text.contains("FAIL  feed.ahead") && text.contains(checks::FEED_AHEAD.change), "{text}");
         assert!(text.ends_with(&format!("1 passed, 1 failed, {} skipped\n", ALL.len() - 2)), "{text}");
     }
