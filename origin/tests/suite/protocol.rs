@@ -53,7 +53,10 @@ fn preflights_need_no_token_and_name_every_method() {
             answer.header("access-control-allow-methods"),
             Some("GET, HEAD, POST, PUT, PATCH, DELETE")
         );
-        assert_eq!(answer.header("access-control-allow-headers"), Some("authorization, content-type"));
+        assert_eq!(
+            answer.header("access-control-allow-headers"),
+            Some("authorization, content-type, idempotency-key, entitlement-min-seq")
+        );
         assert!(answer.header("access-control-max-age").is_some());
         assert_eq!(answer.header("allow").is_some(), path != "/nowhere");
     }
