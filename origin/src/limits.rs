@@ -37,6 +37,10 @@ pub const SIGN_IN_WORKERS: usize = 1;
 /// Requests that wait for a thread. More are refused with 503: whoever waits longer has gone.
 pub const QUEUE_MAX: usize = 512;
 
+/// The same for sign-ins. Each takes tens of milliseconds, one after another: the last of them waits for a few
+/// seconds, of the ten that the edge gives it.
+pub const SIGN_IN_QUEUE_MAX: usize = 64;
+
 /// `Retry-After` of a 503.
 pub const RETRY_AFTER_SECS: u32 = 1;
 

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, rc::Rc};
 
-use super::origin::Check;
+use super::origin::{Check, asker};
 use crate::{
     api::{
         bodies::{self, Viewer},
@@ -93,7 +93,7 @@ impl Read {
     /// The check that this is, if it is one.
     pub fn check(&self) -> Option<Check> {
         match self {
-            Self::Access { token, item_id } => Some((token.principal.customer_key, *item_id)),
+            Self::Access { token, item_id } => Some((asker(token), *item_id)),
             _ => None,
         }
     }

@@ -206,9 +206,12 @@ impl Edge {
         self.platform().clock().advance_secs(secs);
     }
 
-    pub fn get(&self, path: &str, token: &str) -> Reply {
+    /// `target` may have a query.
+    pub fn get(&self, target: &str, token: &str) -> Reply {
         let authorization = format!("Bearer {token}");
-        let request = Request { method: "GET", path, authorization: &authorization, ..Request::default() };
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let request =
+            Request { method: "GET", path, query, authorization: &authorization, ..Request::default() };
         block_on(self.app.handle(&request, MemoryBody::default()))
     }
 

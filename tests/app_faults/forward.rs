@@ -304,6 +304,10 @@ fn no_write_is_said_to_be_done_that_was_not_and_none_is_done_twice() {
         (OriginFault::TooLong, "k", 502, MAYBE, 1),
     ] {
         for (method, path) in WRITES.into_iter().filter(|(method, _)| *method != "DELETE") {
+            // A sign-in has no use for a key.
+            if path.contains("auth") && !key.is_empty() {
+                continue;
+            }
             let pair = Pair::new(&[]);
             pair.origin().break_times(fault, 1);
             let headers = [("idempotency-key", key)];

@@ -13,3 +13,4 @@ mod min_seq;
 mod objects;
 mod origin;
 mod publisher;
+mod strangers;

@@ -10,12 +10,12 @@ use origin::{
     db::records,
     tokens::{password, secret},
 };
-use rusqlite::params;
+use rusqlite::{TransactionBehavior, params};
 
 /// What is to be done about accounts.
 #[derive(clap::Subcommand)]
 pub enum Account {
-    /// Add an account, or give it another password, which is read from standard input
+    /// Add an account, or give it another password, read from standard input, which ends its sign-ins
     Set(AccountArgs),
 }
 
@@ -49,7 +49,7 @@ impl Account {
     /// With what went wrong, for people.
     pub fn run(self) -> Result<()> {
         let Self::Set(args) = self;
-        let connection = db::open(&args.db).with_context(|| args.db.display().to_string())?;
+        let mut connection = db::open(&args.db).with_context(|| args.db.display().to_string())?;
         let mut typed = String::new();
         std::io::stdin().read_to_string(&mut typed)?;
         let typed = typed.trim_end_matches(['\r', '\n']);
@@ -81,9 +81,19 @@ impl Account {
         let uuid = uuid::Uuid::new_v4().to_string();
         let now = Clock::system().now();
         let values = params![args.merchant, args.username, hash, role, customer_key, uuid, args.name, now];
-        if connection.execute(sql, values).context("the account cannot be stored")? == 0 {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        if transaction.execute(sql, values).context("the account cannot be stored")? == 0 {
             bail!("the account is there already, and somebody else's");
         }
+        // Another password is what one gives an account that somebody else has got into.
+        for table in ["refresh_tokens", "authorization_codes"] {
+            let sql = format!(
+                "DELETE FROM {table} WHERE account_id =
+                 (SELECT id FROM accounts WHERE merchant_id = ?1 AND username = ?2)"
+            );
+            transaction.execute(&sql, params![args.merchant, args.username])?;
+        }
+        transaction.commit()?;
         println!("{role} {}", args.username);
         Ok(())
     }
@@ -92,7 +102,7 @@ impl Account {
 /// What is to be done about clients.
 #[derive(clap::Subcommand)]
 pub enum Client {
-    /// Add a program, or give it another secret, which is printed
+    /// Add a program, or give it another secret, which is printed, and end its sign-ins
     Set(ClientArgs),
     /// Allow an app to be returned to at an address after sign-in
     Redirect {
@@ -151,7 +161,7 @@ impl Client {
 }
 
 fn set(args: &ClientArgs) -> Result<()> {
-    let connection = db::open(&args.db).with_context(|| args.db.display().to_string())?;
+    let mut connection = db::open(&args.db).with_context(|| args.db.display().to_string())?;
     let text = secret::random()?;
     let sql = "INSERT INTO machines (client_id, merchant_id, secret_hash, is_merchant, scopes, created_at)
                VALUES (?1, ?2, ?3, ?4, ?5, ?6)
@@ -159,9 +169,13 @@ fn set(args: &ClientArgs) -> Result<()> {
                secret_hash = excluded.secret_hash, is_merchant = excluded.is_merchant, scopes = excluded.scopes";
     let is_merchant = args.role == Role::Merchant;
     let (hash, scopes, now) = (secret::hash(&text), args.scope.join(" "), Clock::system().now());
-    connection
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    transaction
         .execute(sql, params![args.client_id, args.merchant, hash, is_merchant, scopes, now])
         .context("the client cannot be stored")?;
+    // Whoever had the secret before may have signed in by it.
+    transaction.execute("DELETE FROM refresh_tokens WHERE machine = ?1", [&args.client_id])?;
+    transaction.commit()?;
     println!("{text}");
     Ok(())
 }

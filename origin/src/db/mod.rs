@@ -57,9 +57,20 @@ impl DbError {
 /// # Errors
 /// When the file is no database of ours, or cannot be read or written.
 pub fn open(path: &Path) -> Result<Connection, DbError> {
+    make_private(path);
     let mut connection = connect(path, OpenFlags::SQLITE_OPEN_CREATE)?;
     MIGRATIONS.to_latest(&mut connection)?;
     Ok(connection)
+}
+
+/// Makes the file, if it is not there, so that nobody else on the machine can read it: the keys that sign tokens
+/// are in it. SQLite gives its other files the same mode. What goes wrong here goes wrong when it is opened, too.
+fn make_private(path: &Path) {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let _ = options.open(path);
 }
 
 /// Opens another connection to a database that [`open`] has prepared.
@@ -122,6 +133,12 @@ mod tests {
         assert_eq!(seq(&connection).unwrap(), 0);
         let mode: String = connection.query_row("PRAGMA journal_mode", [], |row| row.get(0)).unwrap();
         assert_eq!(mode, "wal");
+        #[cfg(unix)]
+        for name in ["origin.db", "origin.db-wal"] {
+            let metadata = std::fs::metadata(dir.join(name)).unwrap();
+            let mode = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions());
+            assert_eq!(mode & 0o077, 0, "{name}: nobody else's");
+        }
         std::fs::remove_dir_all(&dir).unwrap();
     }
 }

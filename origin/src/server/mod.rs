@@ -24,7 +24,10 @@ use tokio_stream::StreamExt as _;
 use self::{feed::Exports, pool::Pool};
 use crate::{
     db,
-    limits::{BODY_DRAINED_BYTES, BODY_MAX_BYTES, BODY_TIMEOUT, RETRY_AFTER_SECS, SIGN_IN_WORKERS, WORKERS},
+    limits::{
+        BODY_DRAINED_BYTES, BODY_MAX_BYTES, BODY_TIMEOUT, QUEUE_MAX, RETRY_AFTER_SECS, SIGN_IN_QUEUE_MAX,
+        SIGN_IN_WORKERS, WORKERS,
+    },
     service::{Incoming, Outcome, Shared, route::Endpoint},
     settings::Settings,
     tokens::keys::Signer,
@@ -73,8 +76,8 @@ impl Server {
         let shared = Shared::new(settings);
         shared.seq.send_replace(db::seq(&connection)?);
         Ok(Self {
-            workers: Pool::start(&shared, "worker", WORKERS)?,
-            sign_in: Pool::start(&shared, "sign-in", SIGN_IN_WORKERS)?,
+            workers: Pool::start(&shared, "worker", WORKERS, QUEUE_MAX)?,
+            sign_in: Pool::start(&shared, "sign-in", SIGN_IN_WORKERS, SIGN_IN_QUEUE_MAX)?,
             exports: Exports::default(),
             shared,
             country_header,
@@ -137,7 +140,8 @@ async fn handle(State(server): State<Arc<Server>>, request: Request) -> Response
     let wait = wanted_wait(&text(request.headers(), "prefer"));
     let incoming = server.read(request).await;
     let pool = match Endpoint::parse(&incoming.path) {
-        Some(Endpoint::Authenticate | Endpoint::Token | Endpoint::Authorize) => &server.sign_in,
+        // No password comes to the token endpoint: who guesses them keeps nobody from refreshing.
+        Some(Endpoint::Authenticate | Endpoint::Authorize) => &server.sign_in,
         _ => &server.workers,
     };
     match pool.answer(incoming).await {

@@ -13,7 +13,6 @@ use tokio::sync::oneshot;
 
 use crate::{
     db::{DbError, changes::Feed},
-    limits::QUEUE_MAX,
     service::{Engine, Incoming, Outcome, Shared},
 };
 
@@ -33,12 +32,12 @@ pub struct Pool {
 pub struct Overloaded;
 
 impl Pool {
-    /// Starts `threads` threads called `name`.
+    /// Starts `threads` threads called `name`, for which `queue_max` requests may wait.
     ///
     /// # Errors
     /// When one of them cannot open the database.
-    pub fn start(shared: &Arc<Shared>, name: &str, threads: usize) -> Result<Self> {
-        let (jobs, receiver) = mpsc::sync_channel(QUEUE_MAX);
+    pub fn start(shared: &Arc<Shared>, name: &str, threads: usize, queue_max: usize) -> Result<Self> {
+        let (jobs, receiver) = mpsc::sync_channel(queue_max);
         let receiver = Arc::new(Mutex::new(receiver));
         for number in 0..threads {
             let (shared, receiver) = (Arc::clone(shared), Arc::clone(&receiver));

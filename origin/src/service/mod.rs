@@ -133,6 +133,8 @@ pub struct Engine {
     connection: Connection,
     app: App<OriginPlatform>,
     keys_version: i64,
+    /// When a key ends that verifies now.
+    keys_until: UnixSecs,
 }
 
 impl Engine {
@@ -143,8 +145,9 @@ impl Engine {
     pub fn new(shared: Arc<Shared>) -> Result<Self> {
         let connection = db::connect_to(&shared.settings.db)?;
         let keys_version = keys::version(&connection)?;
+        let keys_until = keys::until(&connection, shared.settings.clock.now())?;
         let app = app(&shared.settings, &connection)?;
-        Ok(Self { shared, connection, app, keys_version })
+        Ok(Self { shared, connection, app, keys_version, keys_until })
     }
 
     /// What is to be done about a request. Replies are complete: every header is set.
@@ -185,8 +188,8 @@ impl Engine {
         if !endpoint.has(request.method) {
             return Err(ApiError::MethodNotAllowed(endpoint.allow()).into());
         }
-        self.follow_keys()?;
         let now = self.now();
+        self.follow_keys(now)?;
         match endpoint {
             Endpoint::Feed => self.feed(request, |reply| {
                 Ok(match after(request.query)? {
@@ -277,14 +280,15 @@ impl Engine {
         Ok(Reply::ok(body.to_string(), Caching::Private))
     }
 
-    /// Takes note of keys that were rotated, by whatever process.
-    fn follow_keys(&mut self) -> Result<(), Refused> {
+    /// Takes note of keys that were rotated, by whatever process, and of those that have ended.
+    fn follow_keys(&mut self, now: UnixSecs) -> Result<(), Refused> {
         let version = keys::version(&self.connection)?;
-        if version == self.keys_version {
+        if version == self.keys_version && now <= self.keys_until {
             return Ok(());
         }
+        let until = keys::until(&self.connection, now)?;
         match app(&self.shared.settings, &self.connection) {
-            Ok(app) => (self.app, self.keys_version) = (app, version),
+            Ok(app) => (self.app, self.keys_version, self.keys_until) = (app, version, until),
             Err(error) => eprintln!("{}", json!({"event": "keys", "error": format!("{error:#}")})),
         }
         Ok(())

@@ -81,6 +81,16 @@ pub fn version(connection: &Connection) -> Result<i64, DbError> {
     Ok(connection.prepare_cached("SELECT keys_version FROM state")?.query_row([], |row| row.get(0))?)
 }
 
+/// The last moment at which all keys verify that verify at `now`.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn until(connection: &Connection, now: UnixSecs) -> Result<UnixSecs, DbError> {
+    let sql = "SELECT min(verify_until) FROM signing_keys WHERE verify_until >= ?1";
+    let until: Option<UnixSecs> = connection.prepare_cached(sql)?.query_row([now], |row| row.get(0))?;
+    Ok(until.unwrap_or(UnixSecs::MAX))
+}
+
 /// The public halves of all keys whose tokens may still be in force, as a JWK set.
 ///
 /// # Errors

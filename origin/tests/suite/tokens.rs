@@ -266,6 +266,41 @@ fn keys_are_rotated_while_it_serves() {
     check(&origin, &new).refused(402, "No access");
 }
 
+/// A key that somebody else has got hold of signs whatever they like, for as long as they like. The edge forgets it
+/// with the JWKS; so does the origin, by itself.
+#[test]
+fn a_key_that_has_ended_verifies_nothing_any_more() {
+    let origin = with_account();
+    let form = by_password(CLIENT, "ada@example.com", PASSWORD);
+    let token = authenticate(&origin, &form).expect(200).json()["access_token"].clone();
+    // As if its tokens lived for a minute; this one lives for an hour.
+    keys::rotate(&mut origin.connection(), origin.now(), 60).unwrap();
+    check(&origin, &token).refused(402, "No access");
+    origin.advance(121);
+    for _ in 0..8 {
+        check(&origin, &token).refused(401, "Invalid auth token");
+    }
+}
+
+#[test]
+fn another_password_or_secret_ends_what_came_from_the_one_before() {
+    let origin = with_account();
+    let set = ["client", "set", "--client-id", "shop", "--merchant", "2101", "--role", "merchant"];
+    let secret = command(&origin, &set, "").unwrap();
+    let form = format!("client_id=shop&grant_type=client_credentials&client_secret={secret}");
+    let machine = authenticate(&origin, &form).expect(200).json();
+    let machine = refresh(&origin, "shop", &machine["refresh_token"]).expect(200).json();
+    let form = by_password(CLIENT, "ada@example.com", PASSWORD);
+    let person = authenticate(&origin, &form).expect(200).json();
+    command(&origin, &set, "").unwrap();
+    refresh(&origin, "shop", &machine["refresh_token"]).refused(401, "Invalid refresh token");
+    let person = refresh(&origin, CLIENT, &person["refresh_token"]).expect(200).json();
+    let customer = format!("vendor:{CUSTOMER_SUBJECT}");
+    let set = ["account", "set", "--merchant", "2101", "--username", "ada@example.com"];
+    command(&origin, &[&set[..], &["--customer", &customer]].concat(), "changed").unwrap();
+    refresh(&origin, CLIENT, &person["refresh_token"]).refused(401, "Invalid refresh token");
+}
+
 #[test]
 fn keys_are_not_rotated_more_often_than_an_edge_can_follow() {
     let origin = Origin::start();

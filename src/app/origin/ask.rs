@@ -71,7 +71,7 @@ impl<P: Platform> App<P> {
             self.log_origin_problem(problem);
         }
         let origin = &mut self.state.borrow_mut().origin;
-        settle(origin, &answer, problem.is_some(), now_ms);
+        settle(origin, &answer, problem.is_some(), question.token.is_some(), now_ms);
         let mut reply = match question.check {
             None => {
                 let reply = answer.as_ref().ok().and_then(read_reply);
@@ -109,11 +109,12 @@ impl<P: Platform> App<P> {
             }
         }
         let deadline_ms = now_ms.saturating_add(config.confirm_timeout_ms + ORIGIN_LOST_MS);
+        let customer = question.check.and(question.token.as_ref()).map(|token| token.principal.customer_key);
         let per_sec = config.confirms_per_sec;
         let budget = if question.check.is_some() { checks_budget } else { reads_budget };
         // The breaker last: it counts on whom it lets through.
         let may_ask = per_sec > 0
-            && question.check.is_none_or(|(customer, _)| memory.may_ask(customer, now_ms))
+            && customer.is_none_or(|customer| memory.may_ask(customer, now_ms))
             && budget.take(now_ms, per_sec, per_sec.saturating_mul(2))
             && reads.admit(now_ms, deadline_ms).is_ok();
         if !may_ask {
@@ -135,9 +136,11 @@ impl<P: Platform> App<P> {
     ) -> (Result<OriginAnswer, OriginError>, Option<String>) {
         let mut headers = sent::headers(request, id, sender);
         headers.push(("accept", Cow::Borrowed("application/json")));
+        // Checks take no parameters: what is remembered of one answers whatever query is sent along.
+        let query = if sender == Sender::Verified { "" } else { request.query };
         let asked = OriginRequest {
             method: "GET",
-            url: &sent::url(config, request),
+            url: &sent::url(config, request.path, query),
             headers: &headers,
             timeout_ms: config.confirm_timeout_ms,
             limit_bytes: ORIGIN_ANSWER_MAX_BYTES,
@@ -155,12 +158,16 @@ fn settle(
     origin: &mut OriginState,
     answer: &Result<OriginAnswer, OriginError>,
     is_failure: bool,
+    has_token: bool,
     now_ms: u64,
 ) {
     match answer {
         Ok(answer) if answer.status == 429 => {
             origin.reads.pause(now_ms, answer.header("retry-after").parse().unwrap_or(1));
         }
+        // What a firewall takes for an attack, and what needs no token: otherwise anybody could keep denials from
+        // being confirmed.
+        _ if is_failure && (!has_token || sent::is_refused(answer)) => origin.reads.unknown(),
         _ if is_failure => {
             origin.reads.failed(now_ms);
         }

@@ -65,7 +65,7 @@ impl<P: Platform> App<P> {
         };
         let now_ms = self.platform.now_ms();
         let deadline_ms = now_ms.saturating_add(config.timeout_ms + ORIGIN_LOST_MS);
-        let admitted = self.state.borrow_mut().origin.writes.admit(now_ms, deadline_ms);
+        let admitted = self.state.borrow_mut().origin.breaker(is_signed).admit(now_ms, deadline_ms);
         if let Err(wait_ms) = admitted {
             let retry_after_secs = u32::try_from(wait_ms.div_ceil(1_000)).unwrap_or(RETRY_AFTER_SECS);
             return ApiError::OriginPaused { retry_after_secs }.into();
@@ -80,7 +80,8 @@ impl<P: Platform> App<P> {
 
     /// Sends a write; once more if the connection broke and the client named it by a key, by which the origin
     /// knows it again. Others are not repeated, not even where HTTP would allow it: a second `DELETE` is answered
-    /// that there is nothing, and a second `PUT` is a second change.
+    /// that there is nothing, and a second `PUT` is a second change. Nor is a sign-in, key or not: a refresh token
+    /// or a code that comes twice is taken for stolen, and ends the session.
     async fn send_write(
         &self,
         request: &Request<'_>,
@@ -90,7 +91,7 @@ impl<P: Platform> App<P> {
         held: &Held,
         body: &mut impl RequestBody<Stream = StreamOf<P>>,
     ) -> Result<OriginAnswer, OriginError> {
-        let may_repeat = !request.passed("idempotency-key").is_empty();
+        let may_repeat = is_signed && !request.passed("idempotency-key").is_empty();
         let mut payload = |keep| match held {
             Held::Empty => Some(OriginBody::Empty),
             Held::Whole(bytes) => Some(OriginBody::Whole(bytes)),
@@ -103,7 +104,7 @@ impl<P: Platform> App<P> {
         let sender = if is_signed { Sender::Verified } else { Sender::SigningIn };
         let sent = OriginRequest {
             method: request.method,
-            url: &sent::url(config, request),
+            url: &sent::url(config, request.path, request.query),
             headers: &sent::headers(request, request_id, sender),
             timeout_ms: config.timeout_ms,
             limit_bytes: ORIGIN_ANSWER_MAX_BYTES,
@@ -146,13 +147,15 @@ impl<P: Platform> App<P> {
         let origin = &mut self.state.borrow_mut().origin;
         let problem = sent::problem(&answer);
         let is_failure = problem.is_some() || matches!(&answer, Ok(answer) if is_of_a_gateway(answer.status));
-        if has_streamed && answer.is_err() {
-            // Otherwise anybody who sends half of a body could keep everybody from writing.
-            origin.writes.unknown();
+        let breaker = origin.breaker(is_signed);
+        if (has_streamed && answer.is_err()) || (problem.is_some() && sent::is_refused(&answer)) {
+            // Otherwise anybody who sends half of a body, or what a firewall takes for an attack, could keep
+            // everybody from writing.
+            breaker.unknown();
         } else if is_failure {
-            origin.writes.failed(now_ms);
+            breaker.failed(now_ms);
         } else {
-            origin.writes.succeeded();
+            breaker.succeeded();
         }
         // Whatever may have been changed is not remembered as it was. Signing in changes nothing.
         if is_signed

@@ -2,6 +2,8 @@
 
 use std::rc::Rc;
 
+use sha2::{Digest as _, Sha256};
+
 use super::bucket::Bucket;
 use crate::{
     config::OriginConfig,
@@ -10,10 +12,24 @@ use crate::{
         CUSTOMER_CONFIRMS_PER_SEC,
     },
     snapshot::key::{EntryKey, mix},
+    token::VerifiedToken,
 };
 
-/// A check: the customer, and the item.
+/// A check: who asks, and the item.
 pub type Check = (EntryKey, i64);
+
+/// Who asks, as far as it makes a difference to the answer: the customer, the issuer, which may speak for some
+/// merchants only, and the client, which has its app's licences.
+pub fn asker(token: &VerifiedToken) -> EntryKey {
+    let principal = &token.principal;
+    let client_id = principal.client_id.as_deref().unwrap_or_default();
+    let digest = Sha256::new()
+        .chain_update(principal.customer_key.0)
+        .chain_update((token.issuer as u64).to_le_bytes())
+        .chain_update(client_id.as_bytes())
+        .finalize();
+    EntryKey(digest.first_chunk().copied().unwrap_or(principal.customer_key.0))
+}
 
 /// What the origin said of a check.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,25 +75,25 @@ impl<T> Default for Slots<T> {
 }
 
 impl<T> Slots<T> {
-    fn get(&self, (customer, item): Check) -> Option<&T> {
-        self.0.get(place(customer, item))?.as_ref()
+    fn get(&self, (asker, item): Check) -> Option<&T> {
+        self.0.get(place(asker, item))?.as_ref()
     }
 
-    fn set(&mut self, (customer, item): Check, value: T) {
+    fn set(&mut self, (asker, item): Check, value: T) {
         // Nothing until the first denial.
         if self.0.is_empty() {
             self.0.resize_with(CONFIRMED_SLOTS, || None);
         }
-        if let Some(slot) = self.0.get_mut(place(customer, item)) {
+        if let Some(slot) = self.0.get_mut(place(asker, item)) {
             *slot = Some(value);
         }
     }
 }
 
-/// A customer's key is a part of a SHA-256: any bytes of it are as good as others.
-fn place(EntryKey(customer): EntryKey, item: i64) -> usize {
-    let customer = customer.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
-    let mixed = mix(customer ^ item.cast_unsigned());
+/// The key is a part of a SHA-256: any bytes of it are as good as others.
+fn place(EntryKey(asker): EntryKey, item: i64) -> usize {
+    let asker = asker.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+    let mixed = mix(asker ^ item.cast_unsigned());
     usize::try_from(mixed % CONFIRMED_SLOTS as u64).unwrap_or(0)
 }
 

@@ -12,17 +12,19 @@ use bucket::Bucket;
 
 pub use ask::Question;
 pub(super) use forward::StreamOf;
-pub use memory::{Check, Memory, Verdict};
+pub use memory::{Check, Memory, Verdict, asker};
 
 /// The reason of what the origin granted or answered, for logs.
 const ANSWERED_BY_ORIGIN: &str = "origin";
 
-/// Two breakers, because writes and checks fail apart, and two budgets, because reads that no token is needed for
-/// must not use up that of checks.
+/// Breakers, because writes, sign-ins and checks fail apart, and two budgets. What no token is needed for must
+/// neither keep merchants from writing nor use up what checks may ask.
 #[derive(Debug, Default)]
 pub struct OriginState {
-    /// Of writes.
+    /// Of writes by merchants.
     pub writes: Breaker,
+    /// Of sign-ins.
+    pub sign_ins: Breaker,
     /// Of reads.
     pub reads: Breaker,
     /// Of checks.
@@ -31,4 +33,11 @@ pub struct OriginState {
     pub reads_budget: Bucket,
     /// What it said.
     pub memory: Memory,
+}
+
+impl OriginState {
+    /// The breaker of what is passed on. `is_signed` is whether it needed a token.
+    pub const fn breaker(&mut self, is_signed: bool) -> &mut Breaker {
+        if is_signed { &mut self.writes } else { &mut self.sign_ins }
+    }
 }

@@ -18,12 +18,8 @@ const ADDRESS_HEADER: &str = "admit-viewer-address";
 const COUNTRY_HEADER: &str = "admit-viewer-country";
 
 /// Where a request goes. The path has been found to be a route: known words, numbers and UUIDs.
-pub fn url(config: &OriginConfig, request: &Request<'_>) -> String {
-    if request.query.is_empty() {
-        [&config.url, request.path].concat()
-    } else {
-        [&config.url, request.path, "?", request.query].concat()
-    }
+pub fn url(config: &OriginConfig, path: &str, query: &str) -> String {
+    if query.is_empty() { [&config.url, path].concat() } else { [&config.url, path, "?", query].concat() }
 }
 
 /// Who sends a request, as far as the edge knows.
@@ -89,6 +85,11 @@ pub fn is_of_the_api(answer: &OriginAnswer) -> bool {
     (is_success || answer.status >= 400)
         && is_json(answer.header("content-type"))
         && std::str::from_utf8(&answer.body).is_ok()
+}
+
+/// Whether something refused the request as such: a firewall's page, say. That proves nothing about the origin.
+pub fn is_refused(answer: &Result<OriginAnswer, OriginError>) -> bool {
+    matches!(answer, Ok(OriginAnswer { status: 400..=499, .. }))
 }
 
 /// What is wrong with what came of a request, for logs.
