@@ -1,7 +1,11 @@
 //! One version of the snapshot, as an isolate holds it: head, index, directory and delta in memory, shards
 //! and pages from a cache that all versions share.
 
-use std::{ops::Range, rc::Rc};
+use std::{
+    hash::{BuildHasherDefault, Hasher},
+    ops::Range,
+    rc::Rc,
+};
 
 use lru::LruCache;
 
@@ -90,10 +94,30 @@ impl Version {
     }
 }
 
+/// Digests are uniform already, and whoever may choose them is the publisher.
+#[derive(Debug, Default)]
+struct OfDigest(u64);
+
+impl Hasher for OfDigest {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(8) {
+            let mut word = [0; 8];
+            for (to, from) in word.iter_mut().zip(chunk) {
+                *to = *from;
+            }
+            self.0 = self.0.rotate_left(8) ^ u64::from_le_bytes(word);
+        }
+    }
+}
+
 /// Shards and pages, least recently used out first, bounded by their bytes.
 #[derive(Debug)]
 pub struct ObjectCache {
-    objects: LruCache<ObjectName, Rc<[u8]>>,
+    objects: LruCache<ObjectName, Rc<[u8]>, BuildHasherDefault<OfDigest>>,
     size_bytes: usize,
     limit_bytes: usize,
 }
@@ -102,7 +126,11 @@ impl ObjectCache {
     /// An empty cache of at most `limit_bytes`.
     #[must_use]
     pub fn new(limit_bytes: usize) -> Self {
-        Self { objects: LruCache::unbounded(), size_bytes: 0, limit_bytes }
+        Self {
+            objects: LruCache::unbounded_with_hasher(BuildHasherDefault::default()),
+            size_bytes: 0,
+            limit_bytes,
+        }
     }
 
     /// An object, which counts as used now.

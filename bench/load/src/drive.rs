@@ -15,11 +15,15 @@ use crate::{
 /// A subject that does not answer for so long hangs.
 const ANSWER_LIMIT: Duration = Duration::from_secs(20);
 
+/// workerd closes what has been idle for 5 s.
+const IDLE_LIMIT: Duration = Duration::from_secs(2);
+
 /// A subject with its connections.
 struct Driven<'a> {
     subject: &'a Subject,
     connections: Vec<Connection>,
     poll: Poll,
+    used: Instant,
     next: usize,
     random: u64,
     /// Answers a second and CPU nanoseconds for an answer, by round; none where it had no turn.
@@ -61,18 +65,12 @@ pub fn run(plan: &Plan) -> Result<Vec<Measured>> {
 
 impl<'a> Driven<'a> {
     fn new(subject: &'a Subject, plan: &Plan) -> Result<Self> {
-        let poll = Poll::new()?;
-        let mut connections = Vec::new();
-        for index in 0..plan.connections {
-            let mut connection = Connection::open(subject.port)?;
-            let interest = Interest::READABLE | Interest::WRITABLE;
-            poll.registry().register(&mut connection.stream, Token(index), interest)?;
-            connections.push(connection);
-        }
+        let (connections, poll) = connect(subject, plan)?;
         Ok(Self {
             subject,
             connections,
             poll,
+            used: now(),
             next: 0,
             random: 0x9e37_79b9_7f4a_7c15,
             slices: Vec::new(),
@@ -82,6 +80,15 @@ impl<'a> Driven<'a> {
 
     /// One turn; `None` when the list has ended.
     fn slice(&mut self, plan: &Plan, requests: &[Request]) -> Result<Option<Slice>> {
+        if self.used.elapsed() > IDLE_LIMIT {
+            (self.connections, self.poll) = connect(self.subject, plan)?;
+        }
+        let slice = self.drive(plan, requests);
+        self.used = now();
+        slice
+    }
+
+    fn drive(&mut self, plan: &Plan, requests: &[Request]) -> Result<Option<Slice>> {
         let length = Duration::from_millis(plan.slice_ms);
         let cpu_before = cpu::nanos(plan.pid);
         let start = now();
@@ -192,6 +199,18 @@ impl<'a> Driven<'a> {
             cpu_ratio,
         }
     }
+}
+
+fn connect(subject: &Subject, plan: &Plan) -> Result<(Vec<Connection>, Poll)> {
+    let poll = Poll::new()?;
+    let mut connections = Vec::new();
+    for index in 0..plan.connections {
+        let mut connection = Connection::open(subject.port)?;
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        poll.registry().register(&mut connection.stream, Token(index), interest)?;
+        connections.push(connection);
+    }
+    Ok((connections, poll))
 }
 
 impl Subject {

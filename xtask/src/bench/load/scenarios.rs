@@ -43,12 +43,12 @@ impl Scale {
     /// A first look.
     pub const QUICK: Self = Self {
         customers: 2_000,
-        rounds: 14,
-        slice_ms: 60,
-        new_tokens: 4_000,
+        rounds: 12,
+        slice_ms: 50,
+        new_tokens: 3_000,
         many_tokens: 10_000,
-        first_checks: 1_000,
-        cold_starts: 5,
+        first_checks: 500,
+        cold_starts: 3,
         is_smoke: false,
     };
     /// What the documents show.
