@@ -145,5 +145,8 @@ fn the_purchase_of_the_readme_goes_as_it_says() {
     }
     assert!(again.is_some(), "the origin comes back");
     let expected = ["402", "201", "200", "204", "402", "200", "402", "502", "201", "200"];
-    assert_eq!(asked, expected, "denied, bought, granted, revoked, denied; without the origin; and with it again");
+    assert_eq!(
+        asked, expected,
+        "denied, bought, granted, revoked, denied; without the origin; and with it again"
+    );
 }
