@@ -158,7 +158,8 @@ fn somebody_signs_in_buys_watches_and_loses_it_again() {
         assert_eq!(at_edge.status, persona.access, "{}", persona.name);
         let stable = |answer: &Answer| match answer.json() {
             Value::Object(mut body) if answer.status == 200 => {
-                // Moments that are relative to the import, and the request's own address.
+                // Moments that may be relative to the import, which was not in the same second, and the request's
+                // own address.
                 for name in ["created_at", "expires_at", "starts_at", "country_code", "ip_address"] {
                     body.remove(name);
                 }

@@ -1,11 +1,6 @@
 //! What those without a token, and those with another one, can do to others: nothing.
 
-use admit::{
-    api::reply::Reply,
-    limits::BREAKER_FAILURES,
-    memory::OriginFault,
-    ports::{OriginAnswer, Platform as _},
-};
+use admit::{api::reply::Reply, limits::BREAKER_FAILURES, memory::OriginFault, ports::OriginAnswer};
 use serde_json::json;
 
 use crate::{

@@ -25,6 +25,25 @@ const ROUTES = [
   `/items/packages/${id}/items`,
 ];
 
+/** Every write, and the sign-ins, which need no token. */
+const WRITES = [
+  ['POST', '/items/access'],
+  ['DELETE', `/items/${id}/access?consumer_id=1`],
+  ['POST', '/v2/items'],
+  ['PUT', `/v2/items/${id}`],
+  ['PATCH', `/v2/items/${id}`],
+  ['DELETE', `/v2/items/${id}`],
+  ['POST', `/v2/items/${id}/access-fees`],
+  ['PUT', `/v2/items/${id}/access-fees/1`],
+  ['DELETE', `/v2/items/${id}/access-fees/1`],
+  ['PATCH', `/v2/items/${id}/access-fees/bulk`],
+  ['PATCH', `/v2/items/packages/${id}/bulk`],
+  ['POST', '/accounts/authenticate'],
+  ['POST', '/v2/accounts/authenticate'],
+  ['POST', '/oauth2/token'],
+  ['POST', '/oauth2/authorization'],
+];
+
 const tokens = (value) => (value ?? '').split(',').map((token) => token.trim().toLowerCase());
 
 function assertOriginAllowed(headers, who) {
@@ -54,6 +73,24 @@ describe('preflights', () => {
         assert.ok(methods.includes(method.toLowerCase()), `${path}: ${method} must be allowed`);
       }
       assert.match(headers['access-control-max-age'] ?? '', /^[1-9]\d*$/, `${path}: max age`);
+    });
+  }
+
+  for (const [method, path] of WRITES) {
+    test(`OPTIONS ${path} before a ${method}`, async () => {
+      const wanted = ['authorization', 'content-type', 'idempotency-key'];
+      const { status, headers, text } = await send('OPTIONS', path, {
+        Origin: PAGE_ORIGIN,
+        'Access-Control-Request-Method': method,
+        'Access-Control-Request-Headers': wanted.join(','),
+      });
+      assert.ok(status >= 200 && status < 300, `a preflight must be 2xx: ${status} ${text}`);
+      assertOriginAllowed(headers, path);
+      const names = tokens(headers['access-control-allow-headers']);
+      for (const name of wanted) assert.ok(names.includes(name), `${path}: ${name} must be allowed`);
+      const methods = tokens(headers['access-control-allow-methods']);
+      assert.ok(methods.includes(method.toLowerCase()), `${path}: ${method} must be allowed`);
+      assert.ok(tokens(headers.allow).includes(method.toLowerCase()), `${path}: no ${method}: ${headers.allow}`);
     });
   }
 
