@@ -19,6 +19,7 @@ use crate::{
     personas::{self, Persona},
     server::{self, Server},
     setup,
+    step::Step,
 };
 
 /// wrangler's own default.
@@ -36,6 +37,9 @@ pub struct Args {
     /// Go on with the data of the last run, instead of the sample catalogue as it is new
     #[arg(long)]
     keep: bool,
+    /// Only the Worker, with the sample catalogue published once: you publish what you like
+    #[arg(long)]
+    edge_only: bool,
     /// Ask what every persona expects, print a table and stop; the exit code says whether all held
     #[arg(long)]
     check: bool,
@@ -45,11 +49,11 @@ pub struct Args {
 /// gives its lease back first.
 #[derive(Debug)]
 pub struct Running {
-    publisher: Guarded,
+    publisher: Option<Guarded>,
     /// The Worker.
     pub server: Server,
-    /// The origin.
-    pub origin: Origin,
+    /// The origin, if there is one.
+    pub origin: Option<Origin>,
     /// The sample viewers.
     pub personas: Vec<Persona>,
 }
@@ -69,7 +73,11 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     if !args.keep {
         forget(&dir)?;
     }
-    let mut running = start(&paths, &keys, port, &dir)?;
+    let mut running = if args.edge_only {
+        start_edge(&paths, &keys, port, &dir)?
+    } else {
+        start(&paths, &keys, port, &dir)?
+    };
     let file = personas::write(&dir, &running.personas)?;
     if args.check {
         let (_, wrong) = personas::check(&running.server, &running.personas)?;
@@ -79,12 +87,16 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         println!("{}", persona.describe());
     }
     println!("\nThe Worker answers at {}", running.server.base_url);
-    println!("The origin answers at {}", running.origin.base_url);
-    println!("The origin's database: {}", running.origin.database.display());
+    if let Some(origin) = &running.origin {
+        println!("The origin answers at {}", origin.base_url);
+        println!("The origin's database: {}", origin.database.display());
+        println!("The origin's log:     {}", origin.log().display());
+    }
+    if let Some(publisher) = &running.publisher {
+        println!("The publisher's log:  {}", publisher.log().display());
+    }
     println!("Personas as JSON:     {}", file.display());
     println!("The Worker's log:     {}", running.server.log().display());
-    println!("The origin's log:     {}", running.origin.log().display());
-    println!("The publisher's log:  {}", running.publisher.log().display());
     println!("Ctrl-C stops it all.");
     running.stay(&paths, &dir)?;
     eprintln!("\nStopping ...");
@@ -98,8 +110,13 @@ impl Running {
         let mut has_origin = true;
         while !job::interrupted() {
             self.server.check_alive()?;
-            self.publisher.check_alive()?;
-            if has_origin && let Err(error) = self.origin.check_alive() {
+            if let Some(publisher) = &mut self.publisher {
+                publisher.check_alive()?;
+            }
+            if has_origin
+                && let Some(origin) = &mut self.origin
+                && let Err(error) = origin.check_alive()
+            {
                 has_origin = false;
                 eprintln!("\n{error:#}\n\nThe Worker goes on without it. Start it again with");
                 eprintln!("  cargo xtask origin --dir {}", paths.shown(dir));
@@ -147,5 +164,21 @@ pub fn start(paths: &Paths, keys: &DevKeys, port: u16, dir: &Path) -> Result<Run
     let publisher = origin::follow(paths, keys, &origin, &server.base_url, dir)?;
     server.wait_for(&[200])?;
     let personas = personas::mint(paths, keys, &server.base_url)?;
-    Ok(Running { publisher, server, origin, personas })
+    Ok(Running { publisher: Some(publisher), server, origin: Some(origin), personas })
+}
+
+/// Starts the Worker alone and publishes the sample catalogue, once.
+fn start_edge(paths: &Paths, keys: &DevKeys, port: u16, dir: &Path) -> Result<Running> {
+    eprintln!("  starting the Worker on port {port} (a few seconds) ...");
+    let mut server = Server::start(paths, port, dir, &[])?;
+    let mut publish = keys.admit();
+    publish
+        .args(["publish", "--from", "samples/catalogue", "--to", &server.base_url, "--key"])
+        .arg(keys.snapshot_key())
+        .env("ADMIT_TOKEN", keys.publisher_token()?)
+        .current_dir(&paths.root);
+    Step::new(paths, "publish", "publishing the sample catalogue", "seconds").run(&mut publish)?;
+    server.wait_for(&[200])?;
+    let personas = personas::mint(paths, keys, &server.base_url)?;
+    Ok(Running { publisher: None, server, origin: None, personas })
 }

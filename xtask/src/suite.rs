@@ -215,9 +215,10 @@ impl Suite<'_> {
 /// Tells tests where the Worker is, who its viewers are, and what is behind it.
 fn with_worker(mut tests: Command, running: &Running, personas: &Path) -> Command {
     tests.env("ADMIT_BASE_URL", &running.server.base_url).env("ADMIT_PERSONAS", personas);
-    let origin = &running.origin;
-    tests.env("ADMIT_ORIGIN", &origin.program).env("ADMIT_ORIGIN_DB", &origin.database);
-    tests.env("ADMIT_ORIGIN_URL", &origin.base_url);
+    if let Some(origin) = &running.origin {
+        tests.env("ADMIT_ORIGIN", &origin.program).env("ADMIT_ORIGIN_DB", &origin.database);
+        tests.env("ADMIT_ORIGIN_URL", &origin.base_url);
+    }
     tests
 }
 
