@@ -1,11 +1,6 @@
 //! What those without a token, and those with another one, can do to others: nothing.
 
-use admit::{
-    api::reply::Reply,
-    limits::BREAKER_FAILURES,
-    memory::OriginFault,
-    ports::{OriginAnswer, Platform as _},
-};
+use admit::{api::reply::Reply, limits::BREAKER_FAILURES, memory::OriginFault, ports::OriginAnswer};
 use serde_json::json;
 
 use crate::{
@@ -91,6 +86,18 @@ fn what_is_remembered_of_one_token_answers_no_other_kind() {
     assert_eq!(check(json!({"sub": CUSTOMER, "client_id": "tv", "iss": "https://w.example"})), 404);
     assert_eq!(check(json!({"sub": CUSTOMER, "client_id": "test"})), 200);
     assert_eq!(pair.asked(), 3, "each was asked for itself");
+}
+
+/// A runtime refuses to make a request of them, which is no failure of the origin either.
+#[test]
+fn headers_that_are_no_ascii_stay_here() {
+    let pair = Pair::new(&[]);
+    let headers = [("user-agent", "プレーヤー"), ("accept-language", "sv")];
+    assert_eq!(pair.write("POST", "/v2/items", "title=x", &headers).status, 201);
+    let seen = pair.origin().seen().pop().unwrap();
+    assert_eq!((seen.header("user-agent"), seen.header("accept-language")), ("", "sv"));
+    let reply = pair.write("POST", "/v2/items", "title=x", &[("idempotency-key", "ключ")]);
+    assert_eq!((reply.status, pair.origin().done().len()), (422, 1), "not without its key");
 }
 
 /// What is remembered of a check answers whatever is sent along, so none of it is passed on.
