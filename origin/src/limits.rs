@@ -107,5 +107,9 @@ pub const MEMBERS_MAX: usize = 100_000;
 /// Fees of one item. Their JSON lies in the item's record, at some 600 bytes each.
 pub const FEES_MAX: usize = 1_000;
 
+/// An item and its fees as JSON, its members left out. A publisher reads lines of 16 MiB, and makes objects of 8 MiB
+/// in which metadata stand twice: no merchant's item may keep everybody else's news from the edge.
+pub const ITEM_MAX_BYTES: usize = 2 * 1024 * 1024;
+
 /// Keys that verify at the same time. The edge takes 32 of an issuer.
 pub const KEYS_MAX: i64 = 16;

@@ -88,6 +88,18 @@ fn what_is_remembered_of_one_token_answers_no_other_kind() {
     assert_eq!(pair.asked(), 3, "each was asked for itself");
 }
 
+/// A runtime refuses to make a request of them, which is no failure of the origin either.
+#[test]
+fn headers_that_are_no_ascii_stay_here() {
+    let pair = Pair::new(&[]);
+    let headers = [("user-agent", "プレーヤー"), ("accept-language", "sv")];
+    assert_eq!(pair.write("POST", "/v2/items", "title=x", &headers).status, 201);
+    let seen = pair.origin().seen().pop().unwrap();
+    assert_eq!((seen.header("user-agent"), seen.header("accept-language")), ("", "sv"));
+    let reply = pair.write("POST", "/v2/items", "title=x", &[("idempotency-key", "ключ")]);
+    assert_eq!((reply.status, pair.origin().done().len()), (422, 1), "not without its key");
+}
+
 /// What is remembered of a check answers whatever is sent along, so none of it is passed on.
 #[test]
 fn the_origin_sees_no_query_of_a_check() {

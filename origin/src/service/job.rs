@@ -27,7 +27,7 @@ use crate::{
         records::{self, Ref},
         store,
     },
-    limits::FEES_MAX,
+    limits::{FEES_MAX, ITEM_MAX_BYTES},
     wire::Refused,
 };
 
@@ -89,10 +89,17 @@ impl Job<'_> {
     /// Stores an item and its fees. Members of packages stay as they are.
     ///
     /// # Errors
-    /// 422 when it has too many fees, or when the database cannot be written.
+    /// 422 when it is too long or has too many fees, or when the database cannot be written.
     pub fn put_item(&mut self, item: &Item) -> Result<(), Refused> {
         if item.fees.len() > FEES_MAX {
             return Err(Refused::field("id", &format!("An item has at most {FEES_MAX} fees")));
+        }
+        let text = Item { item_ids: Vec::new(), ..item.clone() };
+        if serde_json::to_string(&text)?.len() > ITEM_MAX_BYTES {
+            return Err(Refused::field(
+                "body",
+                &format!("An item has at most {ITEM_MAX_BYTES} bytes of JSON"),
+            ));
         }
         self.change.touch(Ref::Item(item.id));
         Ok(store::put_item(self.db, item, self.now)?)

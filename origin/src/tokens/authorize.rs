@@ -114,6 +114,10 @@ fn read(
     };
     let scope = text("scope").unwrap_or_default();
     let nonce = text("nonce");
+    // A state that is left out would look to the client like somebody else's answer.
+    if fields.finish().is_err() {
+        return wrong("invalid_request", "A parameter is too long, or no text");
+    }
     Ok(Ok(AuthorizationRequest { client_id, redirect_uri, code_challenge, scope, state, nonce }))
 }
 

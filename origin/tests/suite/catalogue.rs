@@ -184,3 +184,14 @@ fn an_item_has_no_more_fees_than_an_edge_takes() {
     bulk(999).expect(201);
     bulk(1).invalid(&["id"]);
 }
+
+/// Half a megabyte of control characters is three of JSON, and twice that in what a publisher makes of it.
+#[test]
+fn an_item_is_no_longer_than_a_publisher_takes() {
+    let origin = Origin::start();
+    let entries: Vec<_> = (0..8).map(|n| format!("metadata[n{n}]={}", "\u{1}".repeat(60_000))).collect();
+    let path = format!("/v2/items/{ITEM}");
+    let answer = origin.write("PATCH", &path, &entries.join("&")).expect(422);
+    assert!(answer.json()["errors"]["body"].as_str().unwrap().contains("2097152"), "{}", answer.json());
+    origin.write("PATCH", &path, &entries[..4].join("&")).expect(201);
+}

@@ -193,3 +193,15 @@ fn addresses_that_no_app_may_be_returned_to() {
     assert!(add("none", REDIRECT).unwrap_err().contains("no app"));
     add(CLIENT, "com.example.tv:/return").unwrap();
 }
+
+#[test]
+fn a_state_that_is_too_long_is_not_left_out() {
+    let origin = origin();
+    let request = request().replace("state=a%26b", &format!("state={}", "x".repeat(2_001)));
+    let answer = origin.ask("GET", &format!("/oauth2/authorize?{request}")).send().expect(302);
+    assert!(
+        answer.header("location").unwrap().contains("error=invalid_request"),
+        "{:?}",
+        answer.header("location")
+    );
+}

@@ -24,6 +24,9 @@ use crate::{
     ports::{Origin, OriginAnswer, OriginBody, OriginError, OriginRequest, Platform},
 };
 
+const INVALID_KEY: ApiError =
+    ApiError::InvalidField("Idempotency-Key", "The Idempotency-Key must have visible ASCII characters only");
+
 /// The stream of a platform's request bodies.
 pub(in crate::app) type StreamOf<P> = <<P as Platform>::Origin as Origin>::Stream;
 
@@ -49,6 +52,10 @@ impl<P: Platform> App<P> {
             && !is_form_or_json(request.passed("content-type"))
         {
             return ApiError::UnsupportedMediaType.into();
+        }
+        // It could not be passed on, and the write must not go without it.
+        if !request.passed("idempotency-key").is_ascii() {
+            return INVALID_KEY.into();
         }
         // Nobody's DELETE has a body, and what has none cannot hold a second request.
         let held = match body.declared_bytes() {

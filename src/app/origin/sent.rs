@@ -53,8 +53,9 @@ pub fn headers<'r>(
         _ => {}
     }
     for (name, value) in request.passed {
-        // Whoever made the request made the list; only what is on ours is passed on.
-        if PASSED_HEADERS.contains(name) && !value.is_empty() {
+        // Whoever made the request made the list; only what is on ours is passed on, and only what any runtime takes
+        // for a header's value: one that it refuses would look like an origin that cannot be reached.
+        if PASSED_HEADERS.contains(name) && !value.is_empty() && value.is_ascii() {
             headers.push((*name, Cow::Borrowed(value.as_str())));
         }
     }
