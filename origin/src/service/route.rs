@@ -104,6 +104,9 @@ fn is_segment(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use admit::api::write::WriteRoute;
+    use proptest::{collection::vec, prelude::*, sample::select};
+
     use super::*;
 
     #[test]
@@ -151,6 +154,27 @@ mod tests {
             "/items/access/",
         ] {
             assert_eq!(Endpoint::parse(path), None, "{path}");
+        }
+    }
+
+    proptest! {
+        /// What the edge passes on is what it has checked: no path is one thing there and another one here.
+        #[test]
+        fn the_edge_and_the_origin_read_a_path_alike(
+            segments in vec(select(&[
+                "v2", "items", "33", "5", "access", "access-fees", "packages", "bulk", "accounts", "authenticate",
+                "oauth2", "token", "authorization", "license", "", "..", "%2e%2e", "ITEMS", "a%2Fb",
+                "3f1c7a52-9be4-4d0a-8a6f-52c0d7e1b934",
+            ][..]), 1..7),
+            is_of_items in any::<bool>(),
+        ) {
+            let prefix = if is_of_items { "/v2/items/" } else { "/" };
+            let path = format!("{prefix}{}", segments.join("/"));
+            let here = Endpoint::parse(&path).map(Endpoint::allow);
+            match WriteRoute::parse(&path) {
+                Some(write) => prop_assert_eq!(here, Some(write.allow()), "{}", path),
+                None => prop_assert_eq!(here, Route::parse(&path).map(Route::allow), "{}", path),
+            }
         }
     }
 }

@@ -30,9 +30,10 @@ impl Breaker {
         Ok(())
     }
 
-    /// The origin answered.
-    pub fn succeeded(&mut self) {
-        *self = Self::default();
+    /// The origin answered. A pause that it asked for goes on: this answer may be to what was sent before.
+    pub const fn succeeded(&mut self) {
+        self.failures = 0;
+        self.probe_until_ms = 0;
     }
 
     /// The origin did not answer, or not as an origin does. `true` when that opens the circuit.
@@ -112,6 +113,8 @@ mod tests {
         let mut breaker = Breaker::default();
         breaker.pause(1_000, 3);
         assert_eq!(breaker.admit(1_000, 0), Err(3_000));
+        breaker.succeeded();
+        assert_eq!(breaker.admit(3_999, 0), Err(1), "what was under way succeeds, and ends no pause");
         assert_eq!(breaker.admit(4_000, 0), Ok(()));
         breaker.pause(5_000, u64::MAX);
         assert_eq!(breaker.admit(5_000, 0), Err(BREAKER_PAUSE_MAX_SECS * 1_000));
