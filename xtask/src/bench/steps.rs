@@ -55,8 +55,8 @@ pub fn run(paths: &Paths) -> Result<Report> {
     }
     let section = Section {
         title: "Instructions",
-        method: "Native code of the release build on x86-64 or whatever the machine is, counted by callgrind: the \
-                 difference between two runs by the number of steps that they differ by."
+        method: "Native code of the release build, counted by callgrind: what two runs differ by, divided by the number of \
+                 steps that they differ by."
             .to_owned(),
         figures,
     };
