@@ -484,7 +484,7 @@ fn killed_anywhere_a_follower_leaves_a_version_that_is_whole_and_the_next_one_co
     };
     // What a sync asks for, from the first request after the whole is published.
     let follower = bench.follow(&feed, &double.url, &[]);
-    wait_until("the whole is published", || seq(&double) == 1);
+    wait_until("it follows", || feed.is_followed());
     double.recover();
     feed.commit(&put(&more));
     wait_until("the change is published", || seq(&double) == 2);
@@ -496,7 +496,7 @@ fn killed_anywhere_a_follower_leaves_a_version_that_is_whole_and_the_next_one_co
         let double = Double::start(&bench.jwks("publisher"));
         let feed = FeedDouble::start(1, &before);
         let follower = bench.follow(&feed, &double.url, &[]);
-        wait_until("the whole is published", || seq(&double) == 1);
+        wait_until("it follows", || feed.is_followed());
         double.recover();
         double.fail("", step, usize::MAX, Mishap::Hang);
         feed.commit(&put(&more));

@@ -81,6 +81,11 @@ impl FeedDouble {
         format!("{}/lines", self.url)
     }
 
+    /// Whether somebody has asked for changes: the whole is published then, and all that belongs to it is done.
+    pub fn is_followed(&self) -> bool {
+        self.state().requests.iter().any(|(url, _)| url.contains("after="))
+    }
+
     /// What it knows.
     pub fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
