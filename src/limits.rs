@@ -59,6 +59,13 @@ pub const VERIFIED_MAX_BYTES: usize = 8 * 1024 * 1024;
 /// struct, allocator.
 pub const VERIFIED_OVERHEAD_BYTES: usize = 512;
 
+/// Answers in one of the two generations that are kept to be given again: as many as verified tokens.
+pub const ANSWERS_MAX: u32 = 4096;
+
+/// Characters of tokens, URLs and bodies in one of them, a byte each but for those that Latin-1 lacks: 2 x 4 MiB of
+/// the isolate's 128 MB.
+pub const ANSWERS_MAX_CHARS: u32 = 4 * 1024 * 1024;
+
 /// Tokens remembered for their bad signature: 256 x 24 bytes = 6 KiB, scanned in about 0.1 us.
 pub const REJECTED_MAX_TOKENS: usize = 256;
 

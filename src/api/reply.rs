@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::error::ApiError;
+use crate::snapshot::time::UnixSecs;
 
 /// What the service reads of a request.
 #[derive(Clone, Copy, Debug, Default)]
@@ -58,6 +59,17 @@ impl Caching {
     }
 }
 
+/// When an answer is the right one to the same question again: the same method, URL and headers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Validity {
+    /// What the service knew. It changes with the version of the snapshot and with issuers' keys.
+    pub epoch: u32,
+    /// From this moment on, unix seconds.
+    pub since: UnixSecs,
+    /// Until before this moment, unix seconds.
+    pub until: UnixSecs,
+}
+
 /// An answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
@@ -71,6 +83,8 @@ pub struct Reply {
     pub headers: Vec<(&'static str, Cow<'static, str>)>,
     /// Why, for logs only.
     pub reason: Cow<'static, str>,
+    /// When the same question has the same answer, if that is known. Only the id of the request differs.
+    pub validity: Option<Validity>,
 }
 
 /// The body of an answer.
@@ -116,6 +130,7 @@ impl Reply {
             caching,
             headers: Vec::new(),
             reason: Cow::Borrowed("ok"),
+            validity: None,
         }
     }
 
@@ -137,7 +152,8 @@ impl Reply {
             _ => Vec::new(),
         };
         let body = Body::Json(error.body());
-        Self { status: error.status(), body, caching: Caching::Private, headers, reason: reason.into() }
+        let (status, caching) = (error.status(), Caching::Private);
+        Self { status, body, caching, headers, reason: reason.into(), validity: None }
     }
 
     /// The same, with a message that goes on with `detail`: no secret, whoever sent the request reads it.

@@ -3,9 +3,9 @@
 use std::{borrow::Cow, rc::Rc};
 
 use super::{
-    App, Need, State, Transfer, finish,
+    App, Need, State, Transfer, epoch, finish,
     origin::Question,
-    read::{Missing, Read},
+    read::{Known, Missing, Read},
     seconds,
     snapshots::HeadState,
     unavailable,
@@ -20,7 +20,7 @@ use crate::{
     limits::{PAGE_DEFAULT_ITEMS, PAGE_MAX_ITEMS},
     ports::Platform,
     snapshot::time::UnixSecs,
-    token::{Principal, VerifiedToken, VerifyError},
+    token::{Principal, Verified, VerifiedToken, VerifyError},
 };
 
 const INVALID_PAGE: ApiError = ApiError::InvalidField("page", "The page must be a positive integer");
@@ -101,8 +101,9 @@ impl<P: Platform> App<P> {
     ) -> Result<Read, Refusal> {
         Ok(match route {
             Route::Access(id) => {
-                let token = self.token(request, now)?;
-                Read::Access { token, item_id: id.number().ok_or(ApiError::InvalidIdOnAccess)? }
+                let Verified { token, is_known } = self.verified(request, now)?;
+                let item_id = id.number().ok_or(ApiError::InvalidIdOnAccess)?;
+                Read::Access { token, is_known, item_id }
             }
             Route::License => Read::License { token: self.token(request, now)? },
             Route::Item(id) => Read::Item { item_id: item_id(id)?, merchant: None },
@@ -134,6 +135,10 @@ impl<P: Platform> App<P> {
     }
 
     pub(super) fn token(&self, request: &Request<'_>, now: UnixSecs) -> Result<Rc<VerifiedToken>, Refusal> {
+        Ok(self.verified(request, now)?.token)
+    }
+
+    fn verified(&self, request: &Request<'_>, now: UnixSecs) -> Result<Verified, Refusal> {
         let State { tokens, .. } = &mut *self.state.borrow_mut();
         let (verifier, entropy) = (self.platform.verifier(), self.platform.entropy());
         Ok(tokens.verify(request.authorization, now, verifier, entropy)?)
@@ -152,7 +157,7 @@ impl<P: Platform> App<P> {
     }
 
     fn answer_read(&self, read: &Read, request: &Request<'_>, now: UnixSecs) -> Result<Reply, Need> {
-        let State { snapshots, .. } = &mut *self.state.borrow_mut();
+        let State { snapshots, tokens, .. } = &mut *self.state.borrow_mut();
         match snapshots.head_state(now) {
             HeadState::Missing | HeadState::Expired => return Err(Need::Head),
             HeadState::Unavailable => {
@@ -160,8 +165,11 @@ impl<P: Platform> App<P> {
             }
             HeadState::Fresh | HeadState::Stale => {}
         }
+        let mut epoch = Some(epoch(snapshots, tokens));
         for version in snapshots.versions() {
-            match read.answer(&version, &mut snapshots.objects, request, now) {
+            // The version before answers for the moment only.
+            let known = Known { version: &version, epoch: epoch.take() };
+            match read.answer(known, &mut snapshots.objects, request, now) {
                 Ok(reply) => return self.or_ask(read, reply, version.head.origin_seq(), request),
                 Err(Missing::Objects(names)) => {
                     // An object that the store does not have yet leaves the answer to the version before.

@@ -30,7 +30,10 @@ impl<P: Platform> App<P> {
     pub(super) fn finish(&self, request: &Request<'_>, mut reply: Reply, timing: Timing) -> Reply {
         // What was passed on to the origin has its id already.
         let request_id = reply.take_header("x-request-id").unwrap_or_else(|| self.request_id());
-        self.log_request(request, &reply, &request_id);
+        if self.log_request(request, &reply, &request_id) {
+            // The next one is to be logged as well.
+            reply.validity = None;
+        }
         // As many as any answer has: growing would cost more than filling.
         reply.headers.reserve(9);
         describe_body(&mut reply);
@@ -56,8 +59,7 @@ impl<P: Platform> App<P> {
             self.request_prefix.set(Some(prefix));
             prefix
         });
-        let count = self.requests.get().wrapping_add(1);
-        self.requests.set(count);
+        let count = self.count_request();
         let mut id = String::with_capacity(16 + 1 + 8);
         push_hex(&mut id, prefix, 16);
         id.push('-');
@@ -65,7 +67,15 @@ impl<P: Platform> App<P> {
         id
     }
 
-    fn log_request(&self, request: &Request<'_>, reply: &Reply, request_id: &str) {
+    /// The number of one more request. Never 0.
+    pub(super) fn count_request(&self) -> u32 {
+        let count = self.requests.get().wrapping_add(1).max(1);
+        self.requests.set(count);
+        count
+    }
+
+    /// Says whether it logged anything.
+    fn log_request(&self, request: &Request<'_>, reply: &Reply, request_id: &str) -> bool {
         let is_logged = match self.config.log_checks {
             LogChecks::All => true,
             LogChecks::Denied => matches!(reply.status, 401..=403 | 500..),
@@ -82,6 +92,7 @@ impl<P: Platform> App<P> {
                 known_method(request.method),
             ));
         }
+        is_logged
     }
 }
 
@@ -112,6 +123,7 @@ pub(super) fn preflight() -> Reply {
         caching: Caching::Private,
         headers,
         reason: Cow::Borrowed("preflight"),
+        validity: None,
     }
 }
 

@@ -7,7 +7,7 @@ use super::{
     App, Need,
     answer::Refusal,
     finish::Timing,
-    read::{Missing, Read},
+    read::{Known, Missing, Read},
     seconds, unavailable,
 };
 use crate::{
@@ -50,7 +50,7 @@ impl<P: Platform> App<P> {
             Ok(read) => read,
             Err(refusal) => return refusal.into(),
         };
-        match read.answer(version, objects, request, now) {
+        match read.answer(Known { version, epoch: None }, objects, request, now) {
             Ok(reply) => reply,
             Err(Missing::Objects(_)) => Reply::error(unavailable(), "unreadable"),
             Err(Missing::Corrupt(error)) => {

@@ -19,7 +19,7 @@ use std::cell::{Cell, RefCell};
 use crate::{
     api::{
         error::ApiError,
-        reply::{Reply, Request},
+        reply::{Reply, Request, Validity},
     },
     config::{Config, ConfigError},
     limits::{LOAD_ROUNDS_MAX, LOAD_WAIT_MS, LOAD_WAITS_MAX, RETRY_AFTER_SECS},
@@ -130,6 +130,20 @@ impl<P: Platform> App<P> {
         self.answer_at(request, now_ms).map(|reply| self.finish(request, reply, finish::Timing::Memory))
     }
 
+    /// Whether the answer that had this [`Reply::validity`] is the right one to the same question again: then the
+    /// number of this request, for the end of its id; never 0. It costs a comparison or two, so that whoever keeps
+    /// answers need not judge them.
+    pub fn repeat(&self, validity: &Validity) -> Option<u32> {
+        let now = self.now();
+        let State { snapshots, tokens, .. } = &*self.state.borrow();
+        let is_known =
+            validity.epoch == epoch(snapshots, tokens) && validity.since <= now && now < validity.until;
+        // What is due is left to an ordinary answer, which begins it.
+        let is_quiet =
+            snapshots.may_answer(now) && !snapshots.refresh_due(now) && !tokens.is_refresh_due(now);
+        (is_known && is_quiet).then(|| self.count_request())
+    }
+
     /// Answers a request, fetching what it needs. The reply is complete: every header is set.
     pub async fn handle(&self, request: &Request<'_>, body: impl RequestBody<Stream = StreamOf<P>>) -> Reply {
         match self.answer(request) {
@@ -215,6 +229,12 @@ impl<P: Platform> App<P> {
     fn now(&self) -> UnixSecs {
         seconds(self.platform.now_ms())
     }
+}
+
+/// Stands for all that answers depend on beside the question and the moment.
+const fn epoch<V: SignatureVerifier>(snapshots: &Snapshots, tokens: &TokenVerifier<V>) -> u32 {
+    // Neither ever goes back, so that no two states have the same sum.
+    snapshots.epoch().wrapping_add(tokens.epoch())
 }
 
 fn seconds(ms: u64) -> UnixSecs {

@@ -7,9 +7,9 @@ use crate::{
     api::{
         bodies::{self, Viewer},
         error::ApiError,
-        reply::{Caching, Reply, Request},
+        reply::{Caching, Reply, Request, Validity},
     },
-    entitlement::{Decision, Question, Reason, client_app, decide, listed_licenses},
+    entitlement::{Decided, Decision, Question, Reason, client_app, decide, listed_licenses},
     snapshot::{
         customer::CustomerRecord,
         index::Tree,
@@ -41,7 +41,7 @@ impl From<FormatError> for Missing {
 
 /// A read, checked as far as it can be without the snapshot.
 pub(super) enum Read {
-    Access { token: Rc<VerifiedToken>, item_id: i64 },
+    Access { token: Rc<VerifiedToken>, is_known: bool, item_id: i64 },
     License { token: Rc<VerifiedToken> },
     Item { item_id: i64, merchant: Option<uuid::Uuid> },
     Fees { item_id: i64 },
@@ -49,6 +49,15 @@ pub(super) enum Read {
     Package { item_id: i64 },
     PackageItems { item_id: i64, page: u32, limit: usize },
     Health,
+}
+
+/// What a read is answered from.
+#[derive(Clone, Copy)]
+pub(super) struct Known<'a> {
+    /// The version of the snapshot.
+    pub version: &'a Version,
+    /// What the service knows, as [`Validity::epoch`]; nothing if the answer is not to be given again.
+    pub epoch: Option<u32>,
 }
 
 /// Look-ups in one version, which collect everything that is not in memory before they give up, so that it
@@ -93,7 +102,7 @@ impl Read {
     /// The check that this is, if it is one.
     pub fn check(&self) -> Option<Check> {
         match self {
-            Self::Access { token, item_id } => Some((asker(token), *item_id)),
+            Self::Access { token, item_id, .. } => Some((asker(token), *item_id)),
             _ => None,
         }
     }
@@ -126,20 +135,28 @@ impl Read {
         }
     }
 
-    /// Answers from `version` and the objects in memory.
+    /// Answers from what is known and the objects in memory.
     ///
     /// # Errors
     /// With what is not in memory, or what makes no sense.
     pub fn answer(
         &self,
-        version: &Version,
+        known: Known<'_>,
         objects: &mut ObjectCache,
         request: &Request<'_>,
         now: UnixSecs,
     ) -> Result<Reply, Missing> {
-        let look_ups = &mut LookUps { version, objects, missing: Vec::new() };
+        let look_ups = &mut LookUps { version: known.version, objects, missing: Vec::new() };
         match self {
-            Self::Access { token, item_id } => access(look_ups, &token.principal, *item_id, request, now),
+            Self::Access { token, is_known, item_id } => {
+                let (mut reply, until) = access(look_ups, &token.principal, *item_id, request, now)?;
+                // Few tokens come again, and keeping answers costs something: the second request shows which.
+                if let (Some(epoch), true) = (known.epoch, *is_known) {
+                    let until = until.min(token.times.expires_at);
+                    reply.validity = Some(Validity { epoch, since: now, until });
+                }
+                Ok(reply)
+            }
             Self::License { token } => license(look_ups, &token.principal, now),
             Self::Health => Ok(health(look_ups.version, look_ups.objects, now)),
             Self::Item { item_id, merchant } => public_item(look_ups, *item_id, |item, version| {
@@ -182,27 +199,32 @@ fn public_item(
     Ok(answer(&item, look_ups.version)?)
 }
 
+/// The answer to a check, and the moment before which time does not change it.
 fn access(
     look_ups: &mut LookUps<'_>,
     principal: &Principal,
     item_id: i64,
     request: &Request<'_>,
     now: UnixSecs,
-) -> Result<Reply, Missing> {
+) -> Result<(Reply, UnixSecs), Missing> {
     let item = look_ups.ask(Tree::Items, EntryKey::item(item_id))?;
     let customer = look_ups.ask(Tree::Customers, principal.customer_key)?;
     look_ups.complete()?;
-    let Some(item) = item else { return Ok(Reply::error(ApiError::ItemNotFound, UNKNOWN_ITEM)) };
+    let Some(item) = item else {
+        return Ok((Reply::error(ApiError::ItemNotFound, UNKNOWN_ITEM), UnixSecs::MAX));
+    };
     let item = ItemRecord::new(item.bytes())?;
     let customer = customer.as_ref().map(|customer| CustomerRecord::new(customer.bytes())).transpose()?;
     let directory = &look_ups.version.directory;
     let question = Question { principal, customer: customer.as_ref(), item: &item, directory, now };
-    let grant = match decide(&question)? {
+    let Decided { decision, until } = decide(&question)?;
+    let grant = match decision {
         Decision::Allow(grant) => grant,
-        Decision::Deny(reason @ Reason::ItemInactive) => {
-            return Ok(Reply::error(ApiError::ItemNotFound, reason.code()));
+        Decision::Deny(reason) => {
+            let error =
+                if reason == Reason::ItemInactive { ApiError::ItemNotFound } else { ApiError::NoAccess };
+            return Ok((Reply::error(error, reason.code()), until));
         }
-        Decision::Deny(reason) => return Ok(Reply::error(ApiError::NoAccess, reason.code())),
     };
     let uuid = customer.map(|customer| customer.uuid.hyphenated());
     let mut uuid_text = uuid::Uuid::encode_buffer();
@@ -218,7 +240,7 @@ fn access(
     };
     let mut reply = Reply::ok(bodies::access(&grant, &viewer, &item), Caching::Private);
     reply.reason = Cow::Borrowed(grant.reason.code());
-    Ok(reply)
+    Ok((reply, until))
 }
 
 fn license(look_ups: &mut LookUps<'_>, principal: &Principal, now: UnixSecs) -> Result<Reply, Missing> {

@@ -43,6 +43,8 @@ pub struct Snapshots {
     retry_at: UnixSecs,
     /// Counts how often the head was made to expire: what was read before that confirms nothing.
     generation: u32,
+    /// Counts the versions that took over.
+    epoch: u32,
     /// When a refresh began that has not ended.
     refreshing_since: Option<UnixSecs>,
     /// Objects that a request is loading, and since when.
@@ -61,6 +63,7 @@ impl Default for Snapshots {
             failed_at: UnixSecs::MIN,
             retry_at: UnixSecs::MIN,
             generation: 0,
+            epoch: 0,
             refreshing_since: None,
             loading: BTreeMap::new(),
             unreadable: BTreeMap::new(),
@@ -97,6 +100,18 @@ impl Snapshots {
         } else {
             HeadState::Expired
         }
+    }
+
+    /// Whether the versions at hand answer, without a look at the store first.
+    #[must_use]
+    pub fn may_answer(&self, now: UnixSecs) -> bool {
+        matches!(self.head_state(now), HeadState::Fresh | HeadState::Stale)
+    }
+
+    /// Changes with each version that takes over.
+    #[must_use]
+    pub const fn epoch(&self) -> u32 {
+        self.epoch
     }
 
     /// Whether the head is to be read behind the request, and nobody does so already.
@@ -152,6 +167,7 @@ impl Snapshots {
         if !self.current.as_ref().is_none_or(is_newer) {
             return;
         }
+        self.epoch = self.epoch.wrapping_add(1);
         self.previous = self.current.replace(Rc::new(version));
     }
 

@@ -29,7 +29,7 @@ pub(super) fn offer(best: &mut Best<'_>, question: &Question<'_>) -> Result<(), 
         && let Some((id, _)) =
             pending_test_licenses(directory, client.position).find(|(id, _)| unlocks(item, *id))
     {
-        best.offer(Grant::unrecorded(Reason::TestLicense, now), Some(id), now);
+        best.offer_unrecorded(Reason::TestLicense, Some(id), now);
     }
     let Some(customer) = customer else { return Ok(()) };
     for held in customer.licenses()? {

@@ -55,6 +55,22 @@ pub enum Decision {
     Deny(Reason),
 }
 
+/// A decision, and for how long it is one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Decided {
+    /// The decision.
+    pub decision: Decision,
+    /// The same question has the same answer until before this moment, unix seconds, from the same records.
+    pub until: UnixSecs,
+}
+
+impl Decided {
+    /// One that time does not change.
+    const fn for_ever(decision: Decision) -> Self {
+        Self { decision, until: UnixSecs::MAX }
+    }
+}
+
 /// Why a check is granted, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Grant {
@@ -68,13 +84,6 @@ pub struct Grant {
     pub starts_at: Option<UnixSecs>,
     /// When it ends; [`NEVER_EXPIRES`] if it does not.
     pub expires_at: UnixSecs,
-}
-
-impl Grant {
-    /// A grant for ever that no record says.
-    const fn unrecorded(reason: Reason, now: UnixSecs) -> Self {
-        Self { reason, access_id: 0, created_at: now, starts_at: None, expires_at: NEVER_EXPIRES }
-    }
 }
 
 /// Why a check was granted or denied. Logs show it; clients do not.
@@ -147,6 +156,8 @@ pub struct Considered {
 struct Best<'s> {
     grant: Option<Grant>,
     denial: Reason,
+    /// When the first of what was looked at will begin or end.
+    until: UnixSecs,
     /// For those who want to know all that was looked at; a check does not.
     seen: Option<&'s mut Vec<Considered>>,
 }
@@ -154,8 +165,11 @@ struct Best<'s> {
 impl Best<'_> {
     fn offer(&mut self, grant: Grant, license_id: Option<u128>, now: UnixSecs) {
         if grant.expires_at <= now {
-            self.refuse(grant, license_id, Reason::Expired);
-        } else if grant.starts_at.is_some_and(|starts_at| now < starts_at) {
+            return self.refuse(grant, license_id, Reason::Expired);
+        }
+        self.until = self.until.min(grant.expires_at);
+        if let Some(starts_at) = grant.starts_at.filter(|starts_at| now < *starts_at) {
+            self.until = self.until.min(starts_at);
             self.refuse(grant, license_id, Reason::NotStarted);
         } else {
             self.see(Considered { grant, license_id, obstacle: None });
@@ -163,6 +177,17 @@ impl Best<'_> {
                 self.grant = Some(grant);
             }
         }
+    }
+
+    /// A grant for ever that no record says. It shows the moment of the check, which is another one a second later.
+    fn offer_unrecorded(&mut self, reason: Reason, license_id: Option<u128>, now: UnixSecs) {
+        self.until = self.until.min(now.saturating_add(1));
+        let expires_at = NEVER_EXPIRES;
+        self.offer(
+            Grant { reason, access_id: 0, created_at: now, starts_at: None, expires_at },
+            license_id,
+            now,
+        );
     }
 
     fn refuse(&mut self, grant: Grant, license_id: Option<u128>, obstacle: Reason) {
@@ -197,7 +222,7 @@ const fn rank(grant: &Grant) -> (UnixSecs, u8, Reverse<i64>) {
 ///
 /// # Errors
 /// When a record of the snapshot is corrupt. That is neither a grant nor a denial.
-pub fn decide(question: &Question<'_>) -> Result<Decision, FormatError> {
+pub fn decide(question: &Question<'_>) -> Result<Decided, FormatError> {
     weigh(question, None)
 }
 
@@ -207,21 +232,21 @@ pub fn decide(question: &Question<'_>) -> Result<Decision, FormatError> {
 /// As [`decide`].
 pub fn explain(question: &Question<'_>) -> Result<(Decision, Vec<Considered>), FormatError> {
     let mut seen = Vec::new();
-    let decision = weigh(question, Some(&mut seen))?;
-    Ok((decision, seen))
+    let decided = weigh(question, Some(&mut seen))?;
+    Ok((decided.decision, seen))
 }
 
-fn weigh(question: &Question<'_>, seen: Option<&mut Vec<Considered>>) -> Result<Decision, FormatError> {
+fn weigh(question: &Question<'_>, seen: Option<&mut Vec<Considered>>) -> Result<Decided, FormatError> {
     let Question { customer, item, now, .. } = *question;
     if !item.is_active {
-        return Ok(Decision::Deny(Reason::ItemInactive));
+        return Ok(Decided::for_ever(Decision::Deny(Reason::ItemInactive)));
     }
     if is_of_another_merchant(question) {
-        return Ok(Decision::Deny(Reason::OtherMerchant));
+        return Ok(Decided::for_ever(Decision::Deny(Reason::OtherMerchant)));
     }
-    let mut best = Best { grant: None, denial: Reason::NoGrant, seen };
+    let mut best = Best { grant: None, denial: Reason::NoGrant, until: UnixSecs::MAX, seen };
     if item.is_free {
-        best.offer(Grant::unrecorded(Reason::FreeItem, now), None, now);
+        best.offer_unrecorded(Reason::FreeItem, None, now);
     }
     match customer {
         Some(customer) => {
@@ -234,7 +259,8 @@ fn weigh(question: &Question<'_>, seen: Option<&mut Vec<Considered>>) -> Result<
         None => best.deny(Reason::UnknownCustomer),
     }
     licenses::offer(&mut best, question)?;
-    Ok(best.grant.map_or(Decision::Deny(best.denial), Decision::Allow))
+    let decision = best.grant.map_or(Decision::Deny(best.denial), Decision::Allow);
+    Ok(Decided { decision, until: best.until })
 }
 
 /// Whether another merchant's customer asks: the snapshot's word before the token's. A token that names

@@ -145,8 +145,19 @@ impl Scene {
         self.explain().0
     }
 
-    /// The decision and what was looked at. Whoever asks why gets the same decision as whoever does not.
+    /// Until when the decision is this one.
+    fn until(&self) -> UnixSecs {
+        self.judge().0.until
+    }
+
+    /// The decision and what was looked at.
     fn explain(&self) -> (Decision, Vec<Considered>) {
+        let (decided, considered) = self.judge();
+        (decided.decision, considered)
+    }
+
+    /// Whoever asks why gets the same decision as whoever does not.
+    fn judge(&self) -> (Decided, Vec<Considered>) {
         let customer = self.customer.clone().map(NewCustomer::encode);
         let customer = customer.as_ref().map(|record| CustomerRecord::new(record).unwrap());
         let item = self.item.encode();
@@ -157,9 +168,10 @@ impl Scene {
             directory: &self.directory,
             now: self.now,
         };
-        let explained = explain(&question).unwrap();
-        assert_eq!(decide(&question), Ok(explained.0));
-        explained
+        let (decision, considered) = explain(&question).unwrap();
+        let decided = decide(&question).unwrap();
+        assert_eq!(decided.decision, decision);
+        (decided, considered)
     }
 
     fn client(mut self, client_id: &str) -> Self {

@@ -26,6 +26,13 @@ struct Fetches {
 impl Fetches {
     /// Begins one, or says after how many seconds to ask again.
     fn begin(&mut self, now: i64, at_once: u8) -> Result<(), u32> {
+        let others = self.others(now, at_once)?;
+        self.running = Some((now, others.saturating_add(1)));
+        Ok(())
+    }
+
+    /// How many are under way if one more may begin, or after how many seconds to ask again.
+    fn others(&self, now: i64, at_once: u8) -> Result<u8, u32> {
         if let Some(until) = self.cooldown_until
             && now < until
         {
@@ -35,11 +42,7 @@ impl Fetches {
             Some((since, count)) if now < since.saturating_add(JWKS_FETCH_LOST_SECS) => count,
             _ => 0,
         };
-        if others >= at_once {
-            return Err(1);
-        }
-        self.running = Some((now, others.saturating_add(1)));
-        Ok(())
+        if others < at_once { Ok(others) } else { Err(1) }
     }
 
     /// One that began is not made after all.
@@ -114,10 +117,15 @@ impl<V: SignatureVerifier> FetchedKeys<V> {
         VerifyError::KeysUnavailable { issuer, retry_after_secs, is_being_fetched }
     }
 
-    /// Begins a refresh if the keys are old and no other fetch is under way.
+    /// Begins a refresh if it is due.
     pub fn begin_refresh(&mut self, now: i64) -> bool {
+        self.is_refresh_due(now) && self.fetches.begin(now, 1).is_ok()
+    }
+
+    /// Whether the keys are old and no other fetch is under way.
+    pub fn is_refresh_due(&self, now: i64) -> bool {
         let old = self.set.as_ref().is_some_and(|set| now >= set.fetched_at.saturating_add(JWKS_FRESH_SECS));
-        old && self.fetches.begin(now, 1).is_ok()
+        old && self.fetches.others(now, 1).is_ok()
     }
 
     /// Takes back a fetch that the caller was told to begin.

@@ -35,4 +35,4 @@ pub use keys::{KeySet, KeySetError};
 #[cfg(not(target_arch = "wasm32"))]
 pub use native::NativeVerifier;
 pub use principal::{Principal, Roles, ValidTimes, VerifiedToken};
-pub use verify::{KeysFetched, TokenVerifier};
+pub use verify::{KeysFetched, TokenVerifier, Verified};

@@ -22,6 +22,17 @@ pub struct TokenVerifier<V: SignatureVerifier> {
     fingerprinter: Fingerprinter,
     verified: VerifiedTokens,
     rejected: RejectedTokens,
+    /// Counts changes of issuers' keys.
+    epoch: u32,
+}
+
+/// Who asks, and whether that was known before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verified {
+    /// Who asks.
+    pub token: Rc<VerifiedToken>,
+    /// Whether the token had been verified earlier: another request had it.
+    pub is_known: bool,
 }
 
 struct Issuer<V: SignatureVerifier> {
@@ -77,6 +88,7 @@ impl<V: SignatureVerifier> TokenVerifier<V> {
             fingerprinter: Fingerprinter::default(),
             verified: VerifiedTokens::default(),
             rejected: RejectedTokens::default(),
+            epoch: 0,
         })
     }
 
@@ -90,14 +102,14 @@ impl<V: SignatureVerifier> TokenVerifier<V> {
         now: i64,
         platform: &V,
         entropy: &dyn Entropy,
-    ) -> Result<Rc<VerifiedToken>, VerifyError> {
+    ) -> Result<Verified, VerifyError> {
         let bearer = BearerToken::find(authorization)?;
         let token = bearer.as_str();
         let fingerprint = self.fingerprinter.of(token, entropy);
         if let Some(known) = self.verified.get(fingerprint, token) {
             let leeway_secs = self.issuers.get(known.issuer).map_or(0, |issuer| issuer.config.leeway_secs);
             return match known.times.check(now, leeway_secs) {
-                Ok(()) => Ok(known),
+                Ok(()) => Ok(Verified { token: known, is_known: true }),
                 Err(error) => {
                     self.verified.remove(fingerprint);
                     Err(error.into())
@@ -123,7 +135,7 @@ impl<V: SignatureVerifier> TokenVerifier<V> {
         };
         let verified = Rc::new(claims::check(&claims, index, &issuer.config, now)?);
         self.verified.insert(fingerprint, token, Rc::clone(&verified));
-        Ok(verified)
+        Ok(Verified { token: verified, is_known: false })
     }
 
     /// Where an issuer's keys are to be fetched, if they are.
@@ -148,6 +160,21 @@ impl<V: SignatureVerifier> TokenVerifier<V> {
     #[must_use]
     pub fn issuer(&self, issuer: usize) -> Option<&str> {
         self.issuers.get(issuer).map(|issuer| issuer.config.issuer.as_str())
+    }
+
+    /// Changes with each change of an issuer's keys.
+    #[must_use]
+    pub const fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
+    /// Whether [`keys_refresh_due`](Self::keys_refresh_due) would name an issuer.
+    #[must_use]
+    pub fn is_refresh_due(&self, now: i64) -> bool {
+        self.issuers.iter().any(|issuer| match &issuer.keys {
+            Keys::Fetched(fetched) => fetched.is_refresh_due(now),
+            Keys::Fixed(_) => false,
+        })
     }
 
     /// An issuer whose keys should be fetched behind the request, because they are old. Each is named once:
@@ -210,6 +237,7 @@ impl<V: SignatureVerifier> TokenVerifier<V> {
             return KeysFetched::Unchanged;
         }
         self.verified.forget_issuer(issuer);
+        self.epoch = self.epoch.wrapping_add(1);
         KeysFetched::Changed { usable: installed.usable, skipped: installed.skipped }
     }
 }

@@ -6,6 +6,11 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::future_to_promise;
 use worker::{Context, worker_sys};
 
+use crate::{
+    api::reply::Validity,
+    limits::{ANSWERS_MAX, ANSWERS_MAX_CHARS},
+};
+
 use super::{
     SERVICE, refresh_behind,
     request::{ADDRESS_HEADER, Incoming, MIN_SEQ_HEADER, seq_of},
@@ -20,7 +25,8 @@ pub fn is_ready() -> bool {
 }
 
 /// What `entry.js` reads of requests beside `Authorization`: the names of the headers `address`, `country` and
-/// `min_seq`, and whether `origin` matters. Undefined as long as there is no service.
+/// `min_seq`, and whether `origin` matters; and how many answers it keeps, of how many characters. Undefined as long as
+/// there is no service.
 #[wasm_bindgen]
 #[must_use]
 pub fn inputs() -> JsValue {
@@ -35,11 +41,22 @@ pub fn inputs() -> JsValue {
     set("country", config.country_header.as_deref().map_or(JsValue::UNDEFINED, JsValue::from));
     set("origin", config.cors.needs_origin().into());
     set("min_seq", if config.origin.is_some() { MIN_SEQ_HEADER.into() } else { JsValue::UNDEFINED });
+    set("answers_max", ANSWERS_MAX.into());
+    set("answers_max_chars", ANSWERS_MAX_CHARS.into());
     names.into()
 }
 
+/// Whether an answer with this validity may be given again, as [`App::repeat`](crate::app::App::repeat); 0 if not.
+#[wasm_bindgen]
+#[must_use]
+pub fn repeat(epoch: u32, since: f64, until: f64) -> u32 {
+    let validity = Validity { epoch, since: since as i64, until: until as i64 };
+    service_made().and_then(|service| service.repeat(&validity)).unwrap_or(0)
+}
+
 /// A response if the answer is in memory, the promise of one if something has to be loaded. Undefined, and nothing
-/// has happened, if the request is not a read or there is no service.
+/// has happened, if the request is not a read or there is no service. `asked` gets what is needed to give the answer
+/// again, if that may be.
 ///
 /// # Errors
 /// The runtime refuses the response.
@@ -48,6 +65,7 @@ pub fn inputs() -> JsValue {
 pub fn answer(
     request: web_sys::Request,
     context: worker_sys::Context,
+    asked: Object,
     method: String,
     url: String,
     authorization: Option<String>,
@@ -76,12 +94,12 @@ pub fn answer(
     match service.answer(&incoming.view()) {
         Ok(reply) => {
             refresh_behind(service, &context);
-            Ok(response::from_reply(&reply, incoming.is_head())?.into())
+            Ok(response::from_reply(&reply, incoming.is_head(), Some(&asked))?.into())
         }
         Err(need) => Ok(future_to_promise(async move {
             let reply = service.resume(&incoming.view(), need, incoming.body()).await;
             refresh_behind(service, &context);
-            Ok(response::from_reply(&reply, incoming.is_head())?.into())
+            Ok(response::from_reply(&reply, incoming.is_head(), None)?.into())
         })
         .into()),
     }

@@ -38,7 +38,7 @@ async fn fetch(request: web_sys::Request, env: Env, context: Context) -> worker:
             let problem = serde_json::Value::from(error.to_string());
             worker::console_error!(r#"{{"event":"configuration","error":{}}}"#, problem);
             let method = request.method();
-            return response::from_reply(&app::unconfigured(&method), method == "HEAD");
+            return response::from_reply(&app::unconfigured(&method), method == "HEAD", None);
         }
     };
     let incoming = Incoming::new(&request, service.config());
@@ -48,7 +48,7 @@ async fn fetch(request: web_sys::Request, env: Env, context: Context) -> worker:
         Err(need) => service.resume(&incoming.view(), need, incoming.body()).await,
     };
     refresh_behind(service, &context);
-    response::from_reply(&reply, incoming.is_head())
+    response::from_reply(&reply, incoming.is_head(), None)
 }
 
 /// Refreshes what is due, behind the answer.

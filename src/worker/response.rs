@@ -2,11 +2,12 @@
 
 use std::{borrow::Cow, cell::RefCell};
 
+use js_sys::Object;
 use wasm_bindgen::prelude::*;
 use web_sys::{Headers, Response, ResponseInit};
 use worker::Result;
 
-use crate::api::reply::{Body, Reply};
+use crate::api::reply::{Body, Reply, Validity};
 
 /// The header that differs from answer to answer.
 const REQUEST_ID: &str = "x-request-id";
@@ -18,6 +19,17 @@ const KNOWN_MAX: usize = 16;
 extern "C" {
     #[wasm_bindgen(catch)]
     fn respond(init: &ResponseInit, id: &str, body: &str) -> std::result::Result<Response, JsValue>;
+
+    #[wasm_bindgen(catch)]
+    fn respond_and_keep(
+        asked: &Object,
+        init: &ResponseInit,
+        id: &str,
+        body: &str,
+        epoch: u32,
+        since: f64,
+        until: f64,
+    ) -> std::result::Result<Response, JsValue>;
 }
 
 thread_local! {
@@ -34,9 +46,10 @@ struct Known {
     init: ResponseInit,
 }
 
-pub(super) fn from_reply(reply: &Reply, is_head: bool) -> Result<Response> {
+/// The response. `asked` gets what is needed to give it again, if that may be.
+pub(super) fn from_reply(reply: &Reply, is_head: bool, asked: Option<&Object>) -> Result<Response> {
     if let (Body::Json(text), false, Some(id)) = (&reply.body, is_head, reply.header(REQUEST_ID))
-        && let Some(response) = from_known(reply, id, text)
+        && let Some(response) = from_known(reply, id, text, asked)
     {
         return Ok(response?);
     }
@@ -72,7 +85,12 @@ fn init_of(reply: &Reply, headers: &Headers) -> ResponseInit {
 }
 
 /// `None` if the headers are none to keep.
-fn from_known(reply: &Reply, id: &str, body: &str) -> Option<std::result::Result<Response, JsValue>> {
+fn from_known(
+    reply: &Reply,
+    id: &str,
+    body: &str,
+    asked: Option<&Object>,
+) -> Option<std::result::Result<Response, JsValue>> {
     KNOWN.with_borrow_mut(|known| {
         let found = match known.iter().position(|known| known.is_of(reply)) {
             Some(found) => found,
@@ -82,7 +100,13 @@ fn from_known(reply: &Reply, id: &str, body: &str) -> Option<std::result::Result
             }
             None => return None,
         };
-        known.get(found).map(|known| respond(&known.init, id, body))
+        let init = &known.get(found)?.init;
+        Some(match asked.zip(reply.validity) {
+            Some((asked, Validity { epoch, since, until })) => {
+                respond_and_keep(asked, init, id, body, epoch, since as f64, until as f64)
+            }
+            None => respond(init, id, body),
+        })
     })
 }
 

@@ -131,7 +131,7 @@ impl Subject {
         let entropy = MemoryPlatform::at(0);
         let authorizations = business.authorizations();
         let first = authorizations.first().context("no tokens")?;
-        let principal = tokens.verify(first, NOW, &NativeVerifier, entropy.entropy())?;
+        let principal = tokens.verify(first, NOW, &NativeVerifier, entropy.entropy())?.token;
         let app = App::new(platform, config)?;
         let path = format!("/items/{}/access", business::item_of(0));
         let subject = Self {
@@ -192,15 +192,19 @@ impl Subject {
             Step::NewToken => {
                 // More than the cache holds, so that none of them is known when its turn comes again.
                 for authorization in self.authorizations.iter().cycle().skip(1).take(times) {
-                    sum +=
-                        self.tokens.verify(black_box(authorization), NOW, &NativeVerifier, entropy)?.issuer
-                            + 1;
+                    sum += self
+                        .tokens
+                        .verify(black_box(authorization), NOW, &NativeVerifier, entropy)?
+                        .token
+                        .issuer
+                        + 1;
                 }
             }
             Step::KnownToken => {
                 let known = self.authorizations.first().context("no tokens")?;
                 for _ in 0..times {
-                    sum += self.tokens.verify(black_box(known), NOW, &NativeVerifier, entropy)?.issuer + 1;
+                    sum +=
+                        self.tokens.verify(black_box(known), NOW, &NativeVerifier, entropy)?.token.issuer + 1;
                 }
             }
             Step::Shard => sum = look_up(&self.plain, &self.keys, times, &mut self.objects)?,
@@ -238,14 +242,14 @@ impl Subject {
         for _ in 0..times {
             let customer = CustomerRecord::new(black_box(customer.bytes()))?;
             let item = ItemRecord::new(black_box(item.bytes()))?;
-            let decision = decide(&Question {
+            let decided = decide(&Question {
                 principal: &self.principal.principal,
                 customer: Some(&customer),
                 item: &item,
                 directory: &self.plain.directory,
                 now: NOW,
             })?;
-            let Decision::Allow(grant) = decision else { bail!("denied") };
+            let Decision::Allow(grant) = decided.decision else { bail!("denied") };
             sum += 1;
             if step == Step::Body {
                 let viewer =

@@ -402,7 +402,7 @@ fn a_corrupt_record_is_an_error() {
         decide(&question)
     };
     let record = scene.customer.clone().unwrap().encode();
-    assert!(matches!(ask(&record), Ok(Decision::Allow(_))));
+    assert!(matches!(ask(&record), Ok(Decided { decision: Decision::Allow(_), .. })));
     // Without the count of licences.
     assert_eq!(ask(&record[..record.len() - 1]), Err(FormatError::Truncated));
     // A flag of the last access that no reader knows.

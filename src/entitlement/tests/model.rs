@@ -230,7 +230,7 @@ proptest! {
                     directory: &version.directory,
                     now: NOW,
                 };
-                let decided = match decide(&question).unwrap() {
+                let decided = match decide(&question).unwrap().decision {
                     Decision::Allow(grant) => Some(grant.expires_at),
                     Decision::Deny(_) => None,
                 };

@@ -98,6 +98,22 @@ proptest! {
     }
 
     #[test]
+    fn until_the_moment_that_is_named_nothing_changes(scene in any_scene(), far in 0.0..1.0_f64) {
+        let until = scene.until();
+        prop_assert!(scene.now < until || scene.now == UnixSecs::MAX);
+        let span = until.saturating_sub(scene.now);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "any moment between will do")]
+        let somewhere = (span as f64 * far) as i64;
+        // The moments around now, where grants begin and end, and any other one.
+        for secs in [0, 1, 2, 3, 4, 5, 6, 7, span.saturating_sub(1), somewhere] {
+            let later = scene.now.saturating_add(secs);
+            if later < until {
+                prop_assert_eq!(Scene { now: later, ..scene.clone() }.decide(), scene.decide(), "{} s later", secs);
+            }
+        }
+    }
+
+    #[test]
     fn inactive_items_and_other_merchants_items_are_never_granted(scene in any_scene()) {
         let merchant = scene.customer.as_ref().map(|customer| customer.merchant_id).or(scene.principal.merchant_id);
         let decision = scene.decide();

@@ -97,6 +97,7 @@ impl Edge {
             now: NOW,
         })
         .unwrap()
+        .decision
     }
 }
 
