@@ -30,8 +30,9 @@ impl<P: Platform> App<P> {
     pub(super) fn finish(&self, request: &Request<'_>, mut reply: Reply, timing: Timing) -> Reply {
         // What was passed on to the origin has its id already.
         let request_id = reply.take_header("x-request-id").unwrap_or_else(|| self.request_id());
-        if self.log_request(request, &reply, &request_id) {
-            // The next one is to be logged as well.
+        let is_logged = self.log_request(request, &reply, &request_id);
+        // The next request is to be logged as well, and waits for nothing.
+        if is_logged || matches!(timing, Timing::Loaded { .. }) {
             reply.validity = None;
         }
         // As many as any answer has: growing would cost more than filling.

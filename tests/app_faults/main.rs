@@ -13,4 +13,5 @@ mod min_seq;
 mod objects;
 mod origin;
 mod publisher;
+mod repeat;
 mod strangers;
