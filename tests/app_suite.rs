@@ -20,7 +20,7 @@ use blackbox::{
     matrix::Matrix,
     oracle::Oracle,
     origin::{Origin, Seen},
-    publishing, routes,
+    publishing, repeated, routes,
     subject::Subject as _,
     tokens,
     wire::{Payload, Wire},
@@ -91,6 +91,16 @@ fn every_viewer_by_every_item_and_route() {
     let published = catalogue::publish(&service, 1);
     let oracle = Oracle { lines: &published.lines, at: published.at };
     println!("{} requests", Matrix { subject: &service, oracle, is_exact: true, sent: 0 }.run());
+}
+
+#[test]
+fn the_same_questions_again() {
+    println!("{} requests", repeated::run(&service(), repeated::any_page));
+}
+
+#[test]
+fn the_same_questions_of_pages_of_a_list() {
+    println!("{} requests", repeated::run(&configured(configured::ORIGINS), repeated::listed));
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! What becomes of the Worker in workerd when its Wasm panics or is left by an exception, and what it offers to
-//! other Workers. `cargo xtask test` runs it.
+//! What becomes of the Worker in workerd when its Wasm panics or is left by an exception, which answers it keeps, and
+//! what it offers to other Workers. `cargo xtask test` runs it.
 
 #![cfg(not(target_arch = "wasm32"))]
 #![expect(
@@ -50,6 +50,35 @@ export default {
       };
     }
     return admit.fetch(request, env, ctx);
+  }
+};
+"#;
+
+/// Counts the texts that come out of Wasm for an answer: what was kept is none.
+const COUNTED: &str = r#"
+import admit from "./index.js";
+
+const { decode } = TextDecoder.prototype;
+const { now } = Date;
+let count = 0;
+TextDecoder.prototype.decode = function (...bytes) {
+  count += 1;
+  return decode.apply(this, bytes);
+};
+
+export default {
+  async fetch(request, env, ctx) {
+    if (request.headers.get("x-tests-fault") === "exception") {
+      Date.now = () => {
+        Date.now = now;
+        throw new Error("a broken clock");
+      };
+    }
+    count = 0;
+    const answer = await admit.fetch(request, env, ctx);
+    const response = new Response(answer.body, answer);
+    response.headers.set("x-tests-texts", String(count));
+    return response;
   }
 };
 "#;
@@ -128,12 +157,43 @@ fn a_panic_of_a_new_instance_costs_one_request() {
 }
 
 #[test]
+fn an_answer_is_kept_and_forgotten_with_the_instance() {
+    if !workerd::is_wanted() {
+        return;
+    }
+    let worker = Workerd::start_behind(COUNTED, &issuers::variables());
+    catalogue::publish(&worker, 1);
+    let check =
+        |item: i64, persona: &str| Wire::get(&format!("/items/{item}/access")).bearer(&worker.token(persona));
+    let is_kept = |wire: Wire| {
+        let answer = worker.send(&wire);
+        assert_eq!(answer.status, 200, "{}", wire.describe());
+        answer.header("x-tests-texts") == Some("0")
+    };
+    let subscriber = || check(5101, "subscriber");
+    let asked = |wire: fn(Wire) -> Wire| wire(subscriber());
+    // The first request loads, the second one is the first from memory.
+    assert_eq!([0; 4].map(|_| is_kept(subscriber())), [false, false, true, true]);
+    // Somebody else's, or another question, is not it; one answer is kept for each token.
+    assert!(!is_kept(check(5110, "item-buyer")));
+    assert!(is_kept(subscriber()));
+    assert!(!is_kept(asked(|wire| wire.country("SE"))));
+    assert!(!is_kept(asked(|wire| wire.header("CF-Connecting-IP", "198.51.100.1"))));
+    assert!(!is_kept(asked(|wire| wire.head())));
+    assert_eq!([0; 2].map(|_| is_kept(subscriber())), [false, true]);
+    // A new instance knows nothing of what the one before said.
+    let fault = subscriber().header(FAULT, "exception");
+    assert_eq!(worker.send(&fault).status, 500);
+    assert_eq!([0; 3].map(|_| is_kept(subscriber())), [false, false, true]);
+}
+
+#[test]
 fn other_workers_may_call_nothing_but_fetch() {
     if !workerd::is_wanted() {
         return;
     }
     let worker = Workerd::start(&issuers::variables());
-    for method in ["answer", "inputs", "is_ready", "__wbg_reset_state", "nothing"] {
+    for method in ["answer", "inputs", "is_ready", "repeat", "__wbg_reset_state", "nothing"] {
         let told = worker.call(method);
         assert!(told.starts_with("refused:"), "{method}: {told}");
     }

@@ -25,7 +25,7 @@ use blackbox::{
     configured, issuers,
     matrix::Matrix,
     oracle::Oracle,
-    publishing, routes,
+    publishing, repeated, routes,
     subject::Subject as _,
     tokens,
     wire::Wire,
@@ -80,6 +80,22 @@ fn every_viewer_by_every_item_and_route_behind_wrangler() {
     let lines = catalogue::Lines::of_samples();
     let oracle = Oracle { lines: &lines, at: now };
     println!("{} requests", Matrix { subject: &server, oracle, is_exact: false, sent: 0 }.run());
+}
+
+#[test]
+fn the_same_questions_again() {
+    if !workerd::is_wanted() {
+        return;
+    }
+    println!("{} requests", repeated::run(&configured(&[]), repeated::any_page));
+}
+
+#[test]
+fn the_same_questions_of_pages_of_a_list() {
+    if !workerd::is_wanted() {
+        return;
+    }
+    println!("{} requests", repeated::run(&configured(configured::ORIGINS), repeated::listed));
 }
 
 #[test]

@@ -22,7 +22,14 @@ fn ask(edge: &Edge, token: &str) -> Reply {
 }
 
 fn request<'a>(path: &'a str, authorization: &'a str) -> Request<'a> {
-    Request { method: "GET", path, authorization, ip_address: "192.0.2.1", country: "DE", ..Request::default() }
+    Request {
+        method: "GET",
+        path,
+        authorization,
+        ip_address: "192.0.2.1",
+        country: "DE",
+        ..Request::default()
+    }
 }
 
 /// An edge that has answered `token` often enough, and when that answer may be given again.

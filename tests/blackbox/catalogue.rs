@@ -65,9 +65,19 @@ pub struct Published {
 
 /// Publishes the sample catalogue by the service's own routes, as `admit publish` does.
 pub fn publish(subject: &dyn Subject, seq: u64) -> Published {
+    publish_lines(subject, seq, &samples())
+}
+
+/// Publishes the sample catalogue as if nobody had ever bought anything.
+pub fn publish_without_customers(subject: &dyn Subject, seq: u64) -> Published {
+    let samples = samples();
+    let lines = samples.lines().filter(|line| !line.contains(r#""type": "customer""#));
+    publish_lines(subject, seq, &lines.map(|line| format!("{line}\n")).collect::<String>())
+}
+
+fn publish_lines(subject: &dyn Subject, seq: u64, ndjson: &str) -> Published {
     let at = subject.now();
-    let ndjson = samples();
-    let (lines, built) = (Lines::of(&ndjson), build_ndjson(ndjson.as_bytes(), at).unwrap());
+    let (lines, built) = (Lines::of(ndjson), build_ndjson(ndjson.as_bytes(), at).unwrap());
     let token = issuers::publisher_token(at + 86_400);
     for (name, object) in &built.objects {
         let stored = subject.send(&Wire::put(&format!("/snapshot/{name}"), object.clone()).bearer(&token));

@@ -13,6 +13,7 @@ pub mod origin;
 pub mod packs;
 pub mod personas;
 pub mod publishing;
+pub mod repeated;
 pub mod routes;
 pub mod subject;
 pub mod tokens;

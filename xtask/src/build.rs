@@ -27,6 +27,13 @@ const NOT_INPUTS: [&str; 1] = ["src/bin"];
 /// The module that worker-build makes.
 const GENERATED: &str = "build/generated.js";
 
+/// Our modules: where they are, and their names beside it.
+const MODULES: [(&str, &str); 2] =
+    [("src/worker/entry.js", "build/index.js"), ("src/worker/kept.mjs", "build/kept.mjs")];
+
+/// All that is deployed, in `build`.
+pub const DEPLOYED: [&str; 4] = ["index.js", "generated.js", "kept.mjs", "index_bg.wasm"];
+
 /// The profile of `Cargo.toml` that everything for Wasm is built with.
 pub const PROFILE: &str = "worker";
 
@@ -72,7 +79,7 @@ pub fn worker(paths: &Paths, rust: &WasmRust, force: bool, quiet: bool) -> Resul
     rust.clean_if_changed(paths)?;
     let stamp = paths.target.join("xtask").join("worker.stamp");
     let inputs = fingerprint(paths, rust)?;
-    let exists = wasm(paths).exists() && paths.in_root(GENERATED).exists();
+    let exists = DEPLOYED.iter().all(|file| paths.in_root("build").join(file).exists());
     if !force && exists && fs::read_to_string(&stamp).ok().as_ref() == Some(&inputs) {
         return Ok(false);
     }
@@ -102,9 +109,11 @@ pub fn worker(paths: &Paths, rust: &WasmRust, force: bool, quiet: bool) -> Resul
 
 /// Puts our entry in the place of the generated one, which it imports (docs/adr/0010).
 fn put_entry(paths: &Paths) -> Result<()> {
-    let entry = paths.in_root("build/index.js");
-    fs::rename(&entry, paths.in_root(GENERATED)).context("cannot rename what worker-build made")?;
-    fs::copy(paths.in_root("src/worker/entry.js"), &entry).context("cannot copy the entry")?;
+    fs::rename(paths.in_root("build/index.js"), paths.in_root(GENERATED))
+        .context("cannot rename what worker-build made")?;
+    for (from, to) in MODULES {
+        fs::copy(paths.in_root(from), paths.in_root(to)).with_context(|| format!("cannot copy {from}"))?;
+    }
     Ok(())
 }
 

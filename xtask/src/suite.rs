@@ -133,15 +133,17 @@ impl Suite<'_> {
         } else {
             self.skip("black-box tests", "tests/worker_suite.rs does not exist");
         }
-        let sdk = test_files(&paths.in_root("tests/sdk"));
-        if sdk.is_empty() {
-            self.skip("SDK tests", "tests/sdk has no tests");
-        } else {
+        for (name, dir) in [("SDK tests", "tests/sdk"), ("entry tests", "tests/entry")] {
+            let files = test_files(&paths.in_root(dir));
+            if files.is_empty() {
+                self.skip(name, "there are none");
+                continue;
+            }
             let (program, _) = node::runtime(paths)?;
             let mut tests = Command::new(program);
             node::apply(paths, &mut tests)?;
-            tests.arg("--test").args(sdk).current_dir(&paths.root);
-            self.command("SDK tests", with_worker(tests))?;
+            tests.arg("--test").args(files).current_dir(&paths.root);
+            self.command(name, with_worker(tests))?;
         }
         // Last: it kills the origin.
         let mut tests = self.cargo(&["test", "--locked", "--test", "readme"]);

@@ -4,7 +4,14 @@ use std::{fs, path::Path, process::Command};
 
 use anyhow::{Context, Result};
 
-use crate::{build::PROFILE, node, paths::Paths, rust::WasmRust, step::Step, tools};
+use crate::{
+    build::{DEPLOYED, PROFILE},
+    node,
+    paths::Paths,
+    rust::WasmRust,
+    step::Step,
+    tools,
+};
 
 /// A Worker to be driven.
 #[derive(Clone, Copy, Debug)]
@@ -64,7 +71,7 @@ impl Bundles {
         for module in ["constant", "floor", "plain-cached", "hono-cached", "hono", "kv"] {
             bundle(paths, dir, module)?;
         }
-        for file in ["index.js", "generated.js", "index_bg.wasm"] {
+        for file in DEPLOYED {
             copy(&paths.in_root("build").join(file), &dir.join("admit").join(file))?;
         }
         let mut subjects = SUBJECTS.to_vec();
