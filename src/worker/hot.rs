@@ -50,7 +50,7 @@ pub fn inputs() -> JsValue {
 #[wasm_bindgen]
 #[must_use]
 pub fn repeat(epoch: u32, since: f64, until: f64) -> u32 {
-    // `i64` would be a BigInt. Up to the year 287 million seconds are exact; "for ever" comes back as such.
+    // `i64` would be a BigInt. Seconds are exact in `f64` for 285 million years, and "for ever" comes back as such.
     let validity = Validity { epoch, since: since as i64, until: until as i64 };
     service_made().and_then(|service| service.repeat(&validity)).unwrap_or(0)
 }
