@@ -15,17 +15,20 @@ function generated(request, env, ctx) {
   return new Generated(ctx, env).fetch(request);
 }
 
+/** What an instance said of its answers, another one does not know. */
+function forget(request, env, ctx) {
+  kept = undefined;
+  return generated(request, env, ctx);
+}
+
 export default {
   fetch(request, env, ctx) {
-    // Asked each time, and before `answer`: after a trap, wasm-bindgen's glue makes a new instance at the next call,
-    // but only when the call's texts are in the memory of the old one. The first request of an instance, and the one
-    // after a panic, are the generated code's. What an instance says of its answers, another one does not know.
-    if (state.criticalError || !is_ready()) {
-      kept = undefined;
-      return generated(request, env, ctx);
+    if (kept === undefined || state.criticalError) {
+      // The first request of an instance, and the one after a panic, are the generated code's.
+      if (state.criticalError || !is_ready()) return forget(request, env, ctx);
+      names ??= inputs();
+      kept = new Kept(names.answers_max, names.answers_max_chars);
     }
-    names ??= inputs();
-    kept ??= new Kept(names.answers_max, names.answers_max_chars);
     const { headers, method, url } = request;
     const authorization = headers.get("authorization");
     const address = headers.get(names.address);
@@ -49,9 +52,12 @@ export default {
         return new Response(last.body, last.init);
       }
     }
+    // Asked each time before `answer`: after a trap, wasm-bindgen's glue makes a new instance at the next call, but only
+    // when the call's texts are in the memory of the old one. Neither this call nor `repeat` has any.
+    if (!is_ready()) return forget(request, env, ctx);
     const asked = { authorization, url, address, country, origin, min_seq, init: undefined };
     const answered = answer(request, ctx, asked, method, url, authorization, address, country, origin, min_seq);
-    if (asked.init !== undefined) kept.keep(asked);
+    if (asked.init !== undefined) kept?.keep(asked);
     return answered ?? generated(request, env, ctx);
   },
 };
