@@ -55,11 +55,13 @@ pub enum Step {
     Body,
     /// All of it, as the Worker does it: from a request to a complete reply.
     Answer,
+    /// An answer that was given before is judged, and given again.
+    Again,
 }
 
 impl Step {
     /// All of them, with their names.
-    pub const ALL: [(&'static str, Self); 9] = [
+    pub const ALL: [(&'static str, Self); 10] = [
         ("parse", Self::Parse),
         ("unknown_issuer", Self::UnknownIssuer),
         ("new_token", Self::NewToken),
@@ -69,6 +71,7 @@ impl Step {
         ("decide", Self::Decide),
         ("body", Self::Body),
         ("answer", Self::Answer),
+        ("again", Self::Again),
     ];
 }
 
@@ -215,6 +218,14 @@ impl Subject {
                     times,
                     &mut self.objects,
                 )?;
+            }
+            Step::Again => {
+                let Ok(reply) = self.app.answer(&self.request()?) else { bail!("not in memory") };
+                let validity = reply.validity.context("an answer that may not be given again")?;
+                for _ in 0..times {
+                    let number = self.app.repeat(black_box(&validity)).context("no longer the answer")?;
+                    sum += usize::from(number > 0);
+                }
             }
             Step::Decide | Step::Body => return self.decide(step, times),
             Step::Answer => {

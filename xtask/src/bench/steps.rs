@@ -16,7 +16,7 @@ use super::{
 use crate::{job, paths::Paths, step::Step};
 
 /// Steps, by the names that `micro-bench` has for them, and what they are.
-const STEPS: [(&str, &str); 9] = [
+const STEPS: [(&str, &str); 10] = [
     ("parse", "The path and the header's form"),
     ("unknown_issuer", "A token of an unknown issuer, refused"),
     ("new_token", "A token that is new: HS256"),
@@ -26,6 +26,7 @@ const STEPS: [(&str, &str); 9] = [
     ("decide", "Records read, decided"),
     ("body", "The same, and the body written"),
     ("answer", "All of it: from a request to a reply"),
+    ("again", "An answer that was given before, judged"),
 ];
 
 /// What two runs differ by, in steps. Setting up takes millions of instructions that vary by some thousand.
