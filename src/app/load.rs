@@ -16,7 +16,7 @@ use crate::{
         directory::Directory,
         head::{HEAD_TYPE, Head, HeadError},
         index::Index,
-        object::{FormatError, HEAD_KEY, ObjectKind, ObjectName},
+        object::{Digest, FormatError, HEAD_KEY, ObjectKind, ObjectName},
         version::Version,
     },
     token::{JwsError, KeysFetched, verify_jws},
@@ -166,7 +166,7 @@ impl<P: Platform> App<P> {
     /// digest is right at any age, but "not found", or bytes that somebody has put right since, must not last
     /// as long. One recent read more tells.
     async fn read_object(&self, name: ObjectName) -> Result<Vec<u8>, LoadError> {
-        match checked(name, self.platform.store().get(&name.to_string()).await?) {
+        match self.checked_object(name, self.platform.store().get(&name.to_string()).await?) {
             Err(_) => self.read_recent(name).await,
             object => object,
         }
@@ -174,7 +174,22 @@ impl<P: Platform> App<P> {
 
     /// The same from no old cache, also for the publisher, who has just stored it.
     pub(super) async fn read_recent(&self, name: ObjectName) -> Result<Vec<u8>, LoadError> {
-        checked(name, self.platform.store().get_recent(&name.to_string()).await?)
+        self.checked_object(name, self.platform.store().get_recent(&name.to_string()).await?)
+    }
+
+    /// What the store gave, if it is the object of that name.
+    fn checked_object(&self, name: ObjectName, object: Option<Vec<u8>>) -> Result<Vec<u8>, LoadError> {
+        let object = object.ok_or(LoadError::NotFound)?;
+        if object.len() > OBJECT_MAX_BYTES {
+            return Err(LoadError::TooLarge);
+        }
+        name.check_by(&object, |bytes| self.digest_of(bytes))?;
+        Ok(object)
+    }
+
+    /// The digest of an object, by whoever computes it fastest.
+    pub(super) fn digest_of(&self, bytes: &[u8]) -> Digest {
+        Digest(self.platform.sha256(bytes))
     }
 
     /// Loads shards and pages, all at once.
@@ -254,14 +269,4 @@ pub(super) fn all(
     objects: Vec<LocalBoxFuture<'_, Result<Vec<u8>, LoadError>>>,
 ) -> JoinAll<LocalBoxFuture<'_, Result<Vec<u8>, LoadError>>> {
     join_all(objects)
-}
-
-/// What the store gave, if it is the object of that name.
-fn checked(name: ObjectName, object: Option<Vec<u8>>) -> Result<Vec<u8>, LoadError> {
-    let object = object.ok_or(LoadError::NotFound)?;
-    if object.len() > OBJECT_MAX_BYTES {
-        return Err(LoadError::TooLarge);
-    }
-    name.check(&object)?;
-    Ok(object)
 }
