@@ -4,12 +4,13 @@ use std::rc::Rc;
 
 use futures_util::{
     FutureExt as _,
-    future::{JoinAll, LocalBoxFuture, join_all, try_join3},
+    future::{JoinAll, LocalBoxFuture, join, join_all, try_join3},
 };
 use serde_json::Value;
 
-use super::{App, State};
+use super::{App, State, snapshots::HeadState};
 use crate::{
+    api::{reply::Request, route::Route},
     limits::{HEAD_MAX_BYTES, HEAD_SKEW_SECS, JWKS_MAX_BYTES, OBJECT_MAX_BYTES},
     ports::{KeySource, ObjectStore, Platform, StoreError},
     snapshot::{
@@ -209,6 +210,19 @@ impl<P: Platform> App<P> {
                         .log(format_args!(r#"{{"event":"unreadable","object":"{name}","error":{error}}}"#));
                 }
             }
+        }
+    }
+
+    /// Gets an issuer's keys for `request`. The first check of an isolate waits for the head as well, whatever
+    /// becomes of its token: both come at once. Reads that need no token load the head for anybody, so this is
+    /// nothing that a stranger could not ask for.
+    pub(super) async fn load_keys(&self, issuer: usize, request: &Request<'_>) {
+        let is_check = matches!(Route::parse(request.path), Some(Route::Access(_) | Route::License));
+        let head = self.state.borrow().snapshots.head_state(self.now());
+        if is_check && head == HeadState::Missing {
+            join(self.fetch_keys(issuer), self.load_head(true).boxed_local()).await;
+        } else {
+            self.fetch_keys(issuer).await;
         }
     }
 
