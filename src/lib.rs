@@ -49,4 +49,4 @@ pub mod ports;
 pub mod snapshot;
 pub mod token;
 #[cfg(target_arch = "wasm32")]
-mod worker;
+pub mod worker;

@@ -109,7 +109,7 @@ pub const OBJECT_CACHE_BYTES: usize = 32 * 1024 * 1024;
 pub const OBJECT_MAX_BYTES: usize = 8 * 1024 * 1024;
 
 /// A delta that has grown beyond this is written into the shards. Every isolate loads it again after each sync:
-/// 4 MiB are some 17,000 customers with eight accesses, and about 15 ms of hashing at most twice a minute.
+/// 4 MiB are some 17,000 customers with eight accesses, and a few milliseconds of hashing at most twice a minute.
 pub const DELTA_BUDGET_BYTES: usize = 4 * 1024 * 1024;
 
 /// Longest head: about 700 bytes of claims and signature in base64url.

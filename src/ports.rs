@@ -9,6 +9,7 @@
 use std::{borrow::Cow, fmt};
 
 use jwt_compact::jwk::JsonWebKey;
+use sha2::{Digest as _, Sha256};
 
 /// The signature algorithms that the platform verifies. HS* is not here: it is faster in our own code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -252,6 +253,11 @@ pub trait Platform {
     fn log(&self) -> &dyn Log;
     /// Random bytes.
     fn entropy(&self) -> &dyn Entropy;
+    /// SHA-256 of a whole object. What is hashed for a check is shorter than a call out of our own code is long, and
+    /// does not come here.
+    fn sha256(&self, bytes: &[u8]) -> [u8; 32] {
+        Sha256::digest(bytes).into()
+    }
     /// Milliseconds since the epoch. In Workers time stands still between I/O.
     fn now_ms(&self) -> u64;
     /// Lets `ms` milliseconds pass, in which other requests go on.

@@ -107,6 +107,34 @@ fn publishing_refuses_what_nobody_signed() {
     println!("{} requests", publishing::run(&worker, &published));
 }
 
+/// Long objects are hashed by `node:crypto`, short ones in Wasm. Whichever it is: what is read is refused unless it
+/// is what was named, natively.
+#[test]
+fn objects_of_any_length_are_what_their_names_say() {
+    if !workerd::is_wanted() {
+        return;
+    }
+    let worker = Workerd::start(&issuers::variables());
+    let token = issuers::publisher_token(worker.now() + 3_600);
+    for (name, object) in publishing::LENGTHS.map(publishing::shard_of) {
+        let name = name.to_string();
+        let is_broken = |stored: &[u8]| {
+            worker.kv_put(&name, stored);
+            let check = Wire::post("/snapshot/check", name.clone().into_bytes());
+            let answer = worker.send(&check.bearer(&token)).json();
+            assert_eq!(answer["missing"], serde_json::json!([]), "{name}");
+            answer["broken"] == serde_json::json!([name])
+        };
+        assert!(!is_broken(&object), "{} bytes", object.len());
+        for at in [0, object.len() / 2, object.len() - 1] {
+            let mut flipped = object.clone();
+            flipped[at] ^= 1;
+            assert!(is_broken(&flipped), "byte {at} of {}", object.len());
+        }
+        assert!(is_broken(&object[..object.len() - 1]) && is_broken(&[object.as_slice(), &[0]].concat()));
+    }
+}
+
 fn configured(changes: &[(&str, &str)]) -> Workerd {
     Workerd::start(&configured::variables(changes))
 }

@@ -4,19 +4,20 @@ use std::rc::Rc;
 
 use futures_util::{
     FutureExt as _,
-    future::{JoinAll, LocalBoxFuture, join_all, try_join3},
+    future::{JoinAll, LocalBoxFuture, join, join_all, try_join3},
 };
 use serde_json::Value;
 
-use super::{App, State};
+use super::{App, State, snapshots::HeadState};
 use crate::{
+    api::{reply::Request, route::Route},
     limits::{HEAD_MAX_BYTES, HEAD_SKEW_SECS, JWKS_MAX_BYTES, OBJECT_MAX_BYTES},
     ports::{KeySource, ObjectStore, Platform, StoreError},
     snapshot::{
         directory::Directory,
         head::{HEAD_TYPE, Head, HeadError},
         index::Index,
-        object::{FormatError, HEAD_KEY, ObjectKind, ObjectName},
+        object::{Digest, FormatError, HEAD_KEY, ObjectKind, ObjectName},
         version::Version,
     },
     token::{JwsError, KeysFetched, verify_jws},
@@ -166,7 +167,7 @@ impl<P: Platform> App<P> {
     /// digest is right at any age, but "not found", or bytes that somebody has put right since, must not last
     /// as long. One recent read more tells.
     async fn read_object(&self, name: ObjectName) -> Result<Vec<u8>, LoadError> {
-        match checked(name, self.platform.store().get(&name.to_string()).await?) {
+        match self.checked_object(name, self.platform.store().get(&name.to_string()).await?) {
             Err(_) => self.read_recent(name).await,
             object => object,
         }
@@ -174,7 +175,22 @@ impl<P: Platform> App<P> {
 
     /// The same from no old cache, also for the publisher, who has just stored it.
     pub(super) async fn read_recent(&self, name: ObjectName) -> Result<Vec<u8>, LoadError> {
-        checked(name, self.platform.store().get_recent(&name.to_string()).await?)
+        self.checked_object(name, self.platform.store().get_recent(&name.to_string()).await?)
+    }
+
+    /// What the store gave, if it is the object of that name.
+    fn checked_object(&self, name: ObjectName, object: Option<Vec<u8>>) -> Result<Vec<u8>, LoadError> {
+        let object = object.ok_or(LoadError::NotFound)?;
+        if object.len() > OBJECT_MAX_BYTES {
+            return Err(LoadError::TooLarge);
+        }
+        name.check_by(&object, |bytes| self.digest_of(bytes))?;
+        Ok(object)
+    }
+
+    /// The digest of an object, by whoever computes it fastest.
+    pub(super) fn digest_of(&self, bytes: &[u8]) -> Digest {
+        Digest(self.platform.sha256(bytes))
     }
 
     /// Loads shards and pages, all at once.
@@ -194,6 +210,19 @@ impl<P: Platform> App<P> {
                         .log(format_args!(r#"{{"event":"unreadable","object":"{name}","error":{error}}}"#));
                 }
             }
+        }
+    }
+
+    /// Gets an issuer's keys for `request`. The first check of an isolate waits for the head as well, whatever
+    /// becomes of its token: both come at once. Reads that need no token load the head for anybody, so this is
+    /// nothing that a stranger could not ask for.
+    pub(super) async fn load_keys(&self, issuer: usize, request: &Request<'_>) {
+        let is_check = matches!(Route::parse(request.path), Some(Route::Access(_) | Route::License));
+        let head = self.state.borrow().snapshots.head_state(self.now());
+        if is_check && head == HeadState::Missing {
+            join(self.fetch_keys(issuer), self.load_head(true).boxed_local()).await;
+        } else {
+            self.fetch_keys(issuer).await;
         }
     }
 
@@ -254,14 +283,4 @@ pub(super) fn all(
     objects: Vec<LocalBoxFuture<'_, Result<Vec<u8>, LoadError>>>,
 ) -> JoinAll<LocalBoxFuture<'_, Result<Vec<u8>, LoadError>>> {
     join_all(objects)
-}
-
-/// What the store gave, if it is the object of that name.
-fn checked(name: ObjectName, object: Option<Vec<u8>>) -> Result<Vec<u8>, LoadError> {
-    let object = object.ok_or(LoadError::NotFound)?;
-    if object.len() > OBJECT_MAX_BYTES {
-        return Err(LoadError::TooLarge);
-    }
-    name.check(&object)?;
-    Ok(object)
 }

@@ -180,7 +180,7 @@ impl<P: Platform> App<P> {
                 Need::Head => self.load_head(may_wait).await,
                 Need::Objects(names) => self.load_missing(&names, may_wait).await,
                 Need::Keys(issuer) => {
-                    self.fetch_keys(issuer).await;
+                    self.load_keys(issuer, request).await;
                     true
                 }
                 Need::KeysOfOthers if may_wait => false,

@@ -105,7 +105,7 @@ impl<P: Platform> App<P> {
         match key {
             StoreKey::Head => self.check_head(value).await?,
             StoreKey::Version(seq) => self.check_version(seq, value)?,
-            StoreKey::Object(name) => objects::check(name, value)?,
+            StoreKey::Object(name) => self.check_object(name, value)?,
             StoreKey::Lease => self.check_lease(value).await?,
             // Only `admit gc` reads it, and trusts it no further than it can check.
             StoreKey::Garbage => {}

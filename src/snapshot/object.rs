@@ -146,9 +146,17 @@ impl ObjectName {
     /// # Errors
     /// When the header is that of no kind, or of another version.
     pub fn of_object(bytes: &[u8]) -> Result<Self, FormatError> {
+        Self::of_object_by(bytes, Digest::of)
+    }
+
+    /// The same with the digest that `digest_of` gives.
+    ///
+    /// # Errors
+    /// As [`Self::of_object`].
+    pub fn of_object_by(bytes: &[u8], digest_of: impl FnOnce(&[u8]) -> Digest) -> Result<Self, FormatError> {
         let header = bytes.first_chunk::<HEADER_LEN>().ok_or(FormatError::Truncated)?;
         let kind = ObjectKind::ALL.into_iter().find(|kind| kind.header() == *header);
-        Ok(Self::of(kind.ok_or(FormatError::WrongHeader)?, bytes))
+        Ok(Self { kind: kind.ok_or(FormatError::WrongHeader)?, digest: digest_of(bytes) })
     }
 
     /// The name written as a key, `shard/<64 hexadecimal digits>`.
@@ -164,7 +172,15 @@ impl ObjectName {
     /// # Errors
     /// When the hash differs, or the header is that of another kind or version.
     pub fn check(&self, bytes: &[u8]) -> Result<(), FormatError> {
-        if Digest::of(bytes) != self.digest {
+        self.check_by(bytes, Digest::of)
+    }
+
+    /// The same by the digest that `digest_of` gives.
+    ///
+    /// # Errors
+    /// As [`Self::check`].
+    pub fn check_by(&self, bytes: &[u8], digest_of: impl FnOnce(&[u8]) -> Digest) -> Result<(), FormatError> {
+        if digest_of(bytes) != self.digest {
             return Err(FormatError::WrongDigest);
         }
         body(self.kind, bytes).map(|_| ())

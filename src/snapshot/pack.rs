@@ -2,7 +2,7 @@
 //! not sent: they are those of the bytes.
 
 use super::{
-    object::{FormatError, ObjectName},
+    object::{Digest, FormatError, ObjectName},
     wire::Cursor,
 };
 use crate::limits::{PACK_MAX_BYTES, PACK_MAX_OBJECTS};
@@ -81,6 +81,17 @@ pub enum PackError {
 /// # Errors
 /// When one of them is cut off or is no object, or there are too many.
 pub fn unpack(bytes: &[u8]) -> Result<Vec<(ObjectName, &[u8])>, PackError> {
+    unpack_by(bytes, Digest::of)
+}
+
+/// The same with the digests that `digest_of` gives.
+///
+/// # Errors
+/// As [`unpack`].
+pub fn unpack_by(
+    bytes: &[u8],
+    digest_of: impl Fn(&[u8]) -> Digest,
+) -> Result<Vec<(ObjectName, &[u8])>, PackError> {
     let mut cursor = Cursor::new(bytes);
     let mut objects = Vec::new();
     while !cursor.rest().is_empty() {
@@ -90,7 +101,7 @@ pub fn unpack(bytes: &[u8]) -> Result<Vec<(ObjectName, &[u8])>, PackError> {
         let named = cursor
             .word()
             .and_then(|len| cursor.take(len))
-            .and_then(|object| Ok((ObjectName::of_object(object)?, object)));
+            .and_then(|object| Ok((ObjectName::of_object_by(object, &digest_of)?, object)));
         let position = objects.len() + 1;
         objects.push(named.map_err(|problem| PackError::Object { position, problem })?);
     }

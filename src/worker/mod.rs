@@ -2,6 +2,7 @@
 //! service reads, replies into responses, and bindings into ports; it decides nothing.
 
 mod fetch;
+mod hash;
 mod hot;
 mod kv;
 mod platform;
@@ -17,6 +18,7 @@ use crate::{
     app::{self, App},
     config::{Config, ConfigError},
 };
+pub use hash::NodeHash;
 use platform::WorkerPlatform;
 use request::Incoming;
 

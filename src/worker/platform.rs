@@ -8,6 +8,7 @@ use worker::{Delay, Env};
 
 use super::{
     fetch::{IssuerFetch, OriginFetch},
+    hash::NodeHash,
     kv::Kv,
     verifier::NodeVerifier,
 };
@@ -22,6 +23,7 @@ const KV_BINDING: &str = "SNAPSHOT";
 /// The platform that Workers is.
 pub(super) struct WorkerPlatform {
     verifier: NodeVerifier,
+    hash: NodeHash,
     store: Kv,
 }
 
@@ -31,13 +33,13 @@ impl WorkerPlatform {
             .ok()
             .filter(JsValue::is_object)
             .ok_or_else(|| ConfigError::new(KV_BINDING, "no KV namespace is bound to this name"))?;
-        let verifier = NodeVerifier::new().ok_or_else(|| {
+        let (verifier, hash) = NodeVerifier::new().zip(NodeHash::new()).ok_or_else(|| {
             ConfigError::new(
                 "compatibility_flags",
                 "nodejs_compat is needed: node:crypto verifies signatures",
             )
         })?;
-        Ok(Self { verifier, store: Kv(namespace.unchecked_into()) })
+        Ok(Self { verifier, hash, store: Kv(namespace.unchecked_into()) })
     }
 }
 
@@ -78,6 +80,10 @@ impl Platform for WorkerPlatform {
 
     fn entropy(&self) -> &dyn Entropy {
         &Random
+    }
+
+    fn sha256(&self, bytes: &[u8]) -> [u8; 32] {
+        self.hash.sha256(bytes)
     }
 
     fn now_ms(&self) -> u64 {

@@ -19,7 +19,7 @@ extern "C" {
     /// `process.getBuiltinModule`: gives a built-in module without an import statement, of which the glue
     /// that wasm-bindgen generates has none.
     #[wasm_bindgen(js_namespace = process, js_name = getBuiltinModule, catch)]
-    fn get_builtin_module(name: &str) -> Result<JsValue, JsValue>;
+    pub(super) fn get_builtin_module(name: &str) -> Result<JsValue, JsValue>;
 
     /// The module `node:crypto`.
     type NodeCrypto;

@@ -3,7 +3,7 @@
 use admit::{
     api::reply::Request,
     limits::JWKS_FETCHES_AT_ONCE,
-    memory::{MemoryBody, block_on},
+    memory::{MemoryBody, block_on, poll_once},
     ports::Platform as _,
 };
 
@@ -37,6 +37,28 @@ fn an_issuer_that_is_down_is_unavailable_and_logs_nobody_out() {
     edge.platform().keys().serve(JWKS_URL, Signer::Publisher.jwks().as_bytes());
     edge.advance_secs(10);
     assert_eq!(check(&edge), 200);
+}
+
+/// A new isolate's first check needs both, and waits for them at the same time.
+#[test]
+fn keys_and_head_are_read_at_once() {
+    let edge = edge();
+    let store = edge.platform().store();
+    let reads = |kind: &str| store.reads().iter().filter(|key| key.starts_with(kind)).count();
+    let authorization = format!("Bearer {}", fetched_viewer());
+    let request = Request { method: "GET", authorization: &authorization, ..Request::default() };
+    // What is no check has no use for the head.
+    edge.platform().keys().fail(JWKS_URL, "status 500");
+    assert_eq!(edge.get("/snapshot/head", &fetched_viewer()).status, 503);
+    assert_eq!(["jwks/", "head"].map(reads), [1, 0]);
+    edge.advance_secs(10);
+    edge.platform().keys().serve(JWKS_URL, Signer::Publisher.jwks().as_bytes());
+    let check = Request { path: "/items/1/access", ..request };
+    let mut check = Box::pin(edge.app.handle(&check, MemoryBody::default()));
+    assert!(poll_once(&mut check).is_pending());
+    assert_eq!(["jwks/", "head"].map(reads), [2, 1]);
+    assert_eq!(block_on(check).status, 200);
+    assert_eq!(["jwks/", "head", "index/", "directory/", "shard/"].map(reads), [2, 1, 1, 1, 2]);
 }
 
 #[test]

@@ -62,6 +62,7 @@ pub fn run(subject: &dyn Subject, published: &Published) -> usize {
     let token = issuers::publisher_token(subject.now() + 86_400);
     let mut publisher = Publisher { subject, token, sent: 0 };
     objects(&mut publisher, published);
+    of_any_length(&mut publisher);
     too_large(&mut publisher);
     packs::run(&mut publisher, published);
     heads(&mut publisher, published);
@@ -111,6 +112,30 @@ fn objects(publisher: &mut Publisher<'_>, published: &Published) {
     assert_eq!(publisher.send(chunked).status, 201);
     // No body at all.
     publisher.refused(Wire::new("PUT", &path), 422, NOT_THE_NAME, Some("body"));
+}
+
+/// Lengths about the blocks of SHA-256, about where a platform may take over from our own code, and the longest.
+pub const LENGTHS: [usize; 14] =
+    [8, 9, 55, 56, 63, 64, 65, 2_047, 2_048, 2_049, 65_535, 65_536, 1 << 20, OBJECT_LIMIT];
+
+/// A shard, by its header, of that many bytes.
+pub fn shard_of(len: usize) -> (ObjectName, Vec<u8>) {
+    let header = ObjectKind::Shard.header();
+    let object: Vec<u8> = header.into_iter().chain((0..251).cycle()).take(len).collect();
+    (ObjectName::of(ObjectKind::Shard, &object), object)
+}
+
+fn of_any_length(publisher: &mut Publisher<'_>) {
+    for (name, object) in LENGTHS.map(shard_of) {
+        let path = format!("/snapshot/{name}");
+        for at in [0, object.len() / 2, object.len() - 1] {
+            let mut flipped = object.clone();
+            flipped[at] ^= 0x80;
+            publisher.refused(Wire::put(&path, flipped), 422, NOT_THE_NAME, Some("body"));
+        }
+        assert_eq!(publisher.send(Wire::put(&path, object.clone())).status, 201, "{} bytes", object.len());
+        assert!(publisher.send(Wire::get(&path)).body == object, "{} bytes", object.len());
+    }
 }
 
 fn too_large(publisher: &mut Publisher<'_>) {

@@ -155,8 +155,12 @@ impl Subject {
     ///
     /// # Errors
     /// When it is another one.
-    pub fn load(&self, object: Vec<u8>) -> Result<usize, FormatError> {
-        self.largest.0.check(&object)?;
+    pub fn load(
+        &self,
+        object: Vec<u8>,
+        digest_of: impl FnOnce(&[u8]) -> Digest,
+    ) -> Result<usize, FormatError> {
+        self.largest.0.check_by(&object, digest_of)?;
         Self::open(object)
     }
 

@@ -16,7 +16,7 @@ use admit::snapshot::{
     build::build_ndjson,
     delta::encode_delta,
     key::{EntryKey, mix},
-    object::ObjectKind,
+    object::{Digest, ObjectKind},
     schema::{Customer, Line},
     table::{Entry, Table},
 };
@@ -129,7 +129,9 @@ fn native(dir: &Path, in_delta: &str, rounds: &str, millis: &str) -> Result<Valu
         })?;
         measured.insert(name.to_owned(), rounds);
     }
-    let load = |times| (0..times).try_for_each(|_| subject.load(shard.clone()).map(drop).map_err(Into::into));
+    let load = |times| {
+        (0..times).try_for_each(|_| subject.load(shard.clone(), Digest::of).map(drop).map_err(Into::into))
+    };
     measured.insert("load".to_owned(), samples(rounds, slice, load)?);
     let open =
         |times| (0..times).try_for_each(|_| Subject::open(shard.clone()).map(drop).map_err(Into::into));

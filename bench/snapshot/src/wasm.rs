@@ -1,7 +1,8 @@
 //! What `worker/main.js` calls.
 
-use std::cell::RefCell;
+use std::{cell::RefCell, hint::black_box};
 
+use admit::{snapshot::object::Digest, worker::NodeHash};
 use js_sys::Uint8Array;
 use wasm_bindgen::prelude::*;
 
@@ -41,16 +42,30 @@ pub fn repeat(work: &str, times: u32) -> Result<f64, JsError> {
     with_subject(|subject| Ok(subject.repeat(work, times)? as f64))
 }
 
-/// Loads a shard from JavaScript so many times: each time copied in, hashed, checked.
+/// Loads a shard from JavaScript so many times as the Worker does: each time copied in, hashed, checked.
 ///
 /// # Errors
 /// When it is another one.
 #[wasm_bindgen]
 pub fn load(shard: &Uint8Array, times: u32) -> Result<u32, JsError> {
+    let platform = platform()?;
+    load_by(shard, times, |bytes| Digest(platform.sha256(bytes)))
+}
+
+/// The same, hashed in Wasm.
+///
+/// # Errors
+/// When it is another one.
+#[wasm_bindgen]
+pub fn load_wasm(shard: &Uint8Array, times: u32) -> Result<u32, JsError> {
+    load_by(shard, times, Digest::of)
+}
+
+fn load_by(shard: &Uint8Array, times: u32, digest_of: impl Fn(&[u8]) -> Digest) -> Result<u32, JsError> {
     with_subject(|subject| {
         let mut entries = 0_usize;
         for _ in 0..times {
-            entries = subject.load(shard.to_vec())?;
+            entries = subject.load(shard.to_vec(), &digest_of)?;
         }
         Ok(u32::try_from(entries).unwrap_or(u32::MAX))
     })
@@ -67,4 +82,30 @@ pub fn open(shard: &Uint8Array, times: u32) -> Result<u32, JsError> {
         entries = Subject::open(shard.to_vec())?;
     }
     Ok(u32::try_from(entries).unwrap_or(u32::MAX))
+}
+
+/// Hashes so many bytes so many times, in Wasm or by the platform. The first time, which is not measured, both must
+/// come to the same.
+///
+/// # Errors
+/// When they do not, or the platform cannot.
+#[wasm_bindgen]
+pub fn hash(len: usize, is_by_platform: bool, times: u32) -> Result<u32, JsError> {
+    let bytes: Vec<u8> = (0..=u8::MAX).cycle().take(len).collect();
+    let platform = platform()?;
+    let by_platform = |bytes: &[u8]| platform.by_platform(bytes).map(Digest);
+    if times == 1 && by_platform(&bytes) != Some(Digest::of(&bytes)) {
+        return Err(JsError::new("the platform's digest is another one"));
+    }
+    let mut hashed = 0;
+    for _ in 0..times {
+        let bytes = black_box(bytes.as_slice());
+        let digest = if is_by_platform { by_platform(bytes) } else { Some(Digest::of(bytes)) };
+        hashed += u32::from(black_box(digest).is_some());
+    }
+    Ok(hashed)
+}
+
+fn platform() -> Result<NodeHash, JsError> {
+    NodeHash::new().ok_or_else(|| JsError::new("no node:crypto"))
 }

@@ -1,6 +1,6 @@
 // Runs the benchmark in workerd. Time stands still there while code runs, so the caller measures: how long the
 // answer to /<work>?times=N takes.
-import { initSync, load, open, prepare, repeat } from "./bench.js";
+import { hash, initSync, load, load_wasm, open, prepare, repeat } from "./bench.js";
 import module from "./bench_bg.wasm";
 import customers from "./customers.json";
 import names from "./names.txt";
@@ -13,12 +13,15 @@ let shard;
 function run(work, times) {
   shard ??= prepare(new Uint8Array(pack), names, IN_DELTA);
   if (work === "load") return load(shard, times);
+  if (work === "load_wasm") return load_wasm(shard, times);
   if (work === "open") return open(shard, times);
   if (work === "json") {
     let length = 0;
     for (let i = 0; i < times; i += 1) length = JSON.parse(customers).length;
     return length;
   }
+  const [, by, bytes] = work.match(/^hash_(wasm|platform)_([0-9]+)$/) ?? [];
+  if (by) return hash(Number(bytes), by === "platform", times);
   return repeat(work, times);
 }
 

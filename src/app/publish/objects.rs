@@ -17,7 +17,7 @@ use crate::{
     ports::{ObjectStore, Platform},
     snapshot::{
         object::ObjectName,
-        pack::{PackError, unpack},
+        pack::{PackError, unpack_by},
     },
 };
 
@@ -26,16 +26,17 @@ const NOT_THE_NAME: ApiError =
 const NOT_A_PACK: ApiError = ApiError::InvalidField("body", "The body is not a pack of objects");
 const NOT_NAMES: ApiError = ApiError::InvalidField("body", "Every line must be the name of an object");
 
-/// Whether `object` is the one of that name.
-pub(super) fn check(name: ObjectName, object: &[u8]) -> Result<(), Reply> {
-    name.check(object).map_err(|error| Reply::error(NOT_THE_NAME, error.to_string()))
-}
-
 impl<P: Platform> App<P> {
+    /// Whether `object` is the one of that name.
+    pub(super) fn check_object(&self, name: ObjectName, object: &[u8]) -> Result<(), Reply> {
+        let checked = name.check_by(object, |bytes| self.digest_of(bytes));
+        checked.map_err(|error| Reply::error(NOT_THE_NAME, error.to_string()))
+    }
+
     /// Stores the objects of a pack, none unless all are good. What is stored when the store fails in between
     /// does no harm: nothing refers to it yet, and the same pack may come again.
     pub(super) async fn store_pack(&self, pack: &[u8]) -> Result<Reply, Reply> {
-        let objects = unpack(pack).map_err(|error| match error {
+        let objects = unpack_by(pack, |object| self.digest_of(object)).map_err(|error| match error {
             PackError::TooMany => ApiError::TooManyObjects.into(),
             PackError::Object { .. } => Reply::detailed(NOT_A_PACK, &error.to_string()),
         })?;

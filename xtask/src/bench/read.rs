@@ -21,6 +21,9 @@ const CUSTOMERS_OF_SMOKE: u64 = 200;
 const ROUNDS: u32 = 15;
 const SLICE_MILLIS: u32 = 100;
 
+/// Lengths that are hashed, bytes: about an object that is hardly worth a call, a shard, a delta.
+const HASHED: [u32; 6] = [1 << 10, 4 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20];
+
 /// Nanoseconds by kind of work.
 type Nanos = BTreeMap<String, f64>;
 
@@ -52,7 +55,8 @@ pub fn run(paths: &Paths, programs: &Programs, scratch: &Path, is_smoke: bool) -
         method: method(customers, in_delta, fact("shard_bytes")?, fact("shard_customers")?),
         figures: times(&native, wasm.as_ref(), in_delta, fact("shard_bytes")?),
     };
-    Ok(vec![reading, sizes(customers, fact("grants")?, fact("customer_bytes")?, fact("json_bytes")?)])
+    let sizes = sizes(customers, fact("grants")?, fact("customer_bytes")?, fact("json_bytes")?);
+    Ok(vec![reading, hashing(wasm.as_ref()), sizes])
 }
 
 fn method(customers: u64, in_delta: u64, shard_bytes: f64, shard_customers: f64) -> String {
@@ -62,8 +66,8 @@ fn method(customers: u64, in_delta: u64, shard_bytes: f64, shard_customers: f64)
          built, run by `workerd serve`; natively the same code. Time stands still in workerd while code runs, so \
          requests are timed from outside: each repeats the work for at least {SLICE_MILLIS} ms, an empty loop of \
          the same length is subtracted, and the median of {ROUNDS} such measurements counts. \"Loading\" copies a \
-         shard of {} ({shard_customers} customers) from JavaScript's memory, hashes it, compares the digest and \
-         finds the table; `JSON.parse` reads the same customers from a string in memory, without copy or check. \
+         shard of {} ({shard_customers} customers) from JavaScript's memory, hashes it as the Worker does, \
+         compares the digest and finds the table; `JSON.parse` reads the same customers from a string in memory, without copy or check. \
          The delta holds {} customers.",
         count(customers),
         Unit::Bytes.show(shard_bytes),
@@ -80,6 +84,7 @@ fn times(native: &Nanos, wasm: Option<&Nanos>, in_delta: u64, shard_bytes: f64) 
         ("shard_behind_delta", &behind, 2_000.0),
         ("key", "from namespace and subject to a key", f64::INFINITY),
         ("load", &format!("loading a shard of {shard}"), 300_000.0),
+        ("load_wasm", "the same, hashed in Wasm", f64::INFINITY),
         ("open", "the same without the hash", f64::INFINITY),
         ("json", "`JSON.parse` of the same customers", f64::INFINITY),
     ];
@@ -104,12 +109,41 @@ fn times(native: &Nanos, wasm: Option<&Nanos>, in_delta: u64, shard_bytes: f64) 
         )
         .with_target(Target::AtLeast(100.0)),
     ]);
-    for (id, what, _) in kinds {
+    for (id, what, _) in kinds.into_iter().filter(|(id, ..)| *id != "load_wasm") {
         let what = what.replace("`JSON.parse`", "`serde_json`");
         let value = native.get(id).copied();
         figures.push(Figure::new(format!("native_{id}"), format!("natively: {what}"), Unit::Nanos, value));
     }
     figures
+}
+
+fn hashing(wasm: Option<&Nanos>) -> Section {
+    let nanos = |by: &str, bytes: u32| wasm.and_then(|nanos| nanos.get(&hash_work(by, bytes)).copied());
+    let mut figures = Vec::new();
+    for bytes in HASHED {
+        let what = Unit::Bytes.show(f64::from(bytes));
+        let (own, platform) = (nanos("wasm", bytes), nanos("platform", bytes));
+        let figure = |id: &str, by: &str, value| {
+            Figure::new(format!("hash_{id}_{bytes}"), format!("{what}: {by}"), Unit::Nanos, value)
+        };
+        figures.extend([
+            figure("wasm", "in Wasm", own),
+            figure("platform", "by the platform, called from Wasm", platform),
+        ]);
+    }
+    Section {
+        title: "Hashing",
+        method: "SHA-256 of bytes in Wasm's memory, in the same run and in the same way: by the Worker's code, and \
+                 by `node:crypto`, as the Worker calls it (`src/worker/hash.rs`). Before it is measured, both \
+                 must come to the same digest."
+            .to_owned(),
+        figures,
+    }
+}
+
+/// The name that the benchmark's Worker has for it.
+fn hash_work(by: &str, bytes: u32) -> String {
+    format!("hash_{by}_{bytes}")
 }
 
 #[expect(clippy::cast_precision_loss, reason = "for people to read")]
@@ -140,7 +174,10 @@ fn in_workerd(paths: &Paths, dir: &Path, in_delta: u64) -> Result<Nanos> {
     eprintln!("  timing it in workerd ...");
     let slice = f64::from(SLICE_MILLIS) / 1e3;
     let mut nanos = Nanos::new();
-    for work in ["shard", "delta", "shard_behind_delta", "key", "load", "open", "json"] {
+    let works = ["shard", "delta", "shard_behind_delta", "key", "load", "load_wasm", "open", "json"];
+    let hashes = HASHED.into_iter().flat_map(|bytes| ["wasm", "platform"].map(|by| hash_work(by, bytes)));
+    for work in works.map(str::to_owned).into_iter().chain(hashes) {
+        let work = work.as_str();
         let mut times = 1;
         while workerd.secs(work, times)? < slice && times < u32::MAX / 2 {
             times *= 2;
