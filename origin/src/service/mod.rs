@@ -326,7 +326,7 @@ fn preflight(endpoint: Option<Endpoint<'_>>) -> Reply {
         headers.push(("allow", Cow::Borrowed(endpoint.allow())));
     }
     let reason = Cow::Borrowed("preflight");
-    Reply { status: 204, body: Body::Empty, caching: Caching::Private, headers, reason }
+    Reply { status: 204, body: Body::Empty, caching: Caching::Private, headers, reason, validity: None }
 }
 
 /// The parameter `after`, if it is there.

@@ -214,5 +214,12 @@ fn fingerprint(incoming: &Incoming) -> Vec<u8> {
 
 fn reply(status: u16, body: String) -> Reply {
     let body = if status == 204 { Body::Empty } else { Body::Json(body) };
-    Reply { status, body, caching: Caching::Private, headers: Vec::new(), reason: Cow::Borrowed("written") }
+    Reply {
+        status,
+        body,
+        caching: Caching::Private,
+        headers: Vec::new(),
+        reason: Cow::Borrowed("written"),
+        validity: None,
+    }
 }
