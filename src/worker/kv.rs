@@ -93,7 +93,7 @@ impl ObjectStore for Kv {
         let listed = settled(self.0.list(&options), STORE_WRITE_TIMEOUT_MS).await?;
         // As text, a thousand keys cross in one call.
         let listed = js_sys::JSON::stringify(&listed).map_err(|error| failed(&error))?;
-        let listed: Value = serde_json::from_str(&String::from(listed)).unwrap_or_default();
+        let listed: Value = serde_json::from_slice(String::from(listed).as_bytes()).unwrap_or_default();
         page(&listed).ok_or_else(|| StoreError("a list without keys".to_owned()))
     }
 }

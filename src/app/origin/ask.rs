@@ -179,9 +179,7 @@ fn settle(
 /// of it must let nobody in, a 404 turn nobody away, and what it thinks of the token, which is good here, must
 /// log nobody out.
 fn verdict(answer: &OriginAnswer, item_id: i64, principal: Option<&Principal>, now: UnixSecs) -> Verdict {
-    // As text: the other reader of serde_json would be there for this alone.
-    let text = std::str::from_utf8(&answer.body).unwrap_or_default();
-    let json = || serde_json::from_str::<Value>(text).unwrap_or_default();
+    let json = || serde_json::from_slice::<Value>(&answer.body).unwrap_or_default();
     let is_json = is_json(answer.header("content-type"));
     match answer.status {
         200 if is_json => {
@@ -219,7 +217,7 @@ fn check_reply(verdict: Verdict, question: &Question, request: &Request<'_>) -> 
 
 /// The origin's body, with the address and the country of this request: it may have been another one's.
 fn granted(body: &str, request: &Request<'_>) -> Reply {
-    let mut body: Value = serde_json::from_str(body).unwrap_or_default();
+    let mut body: Value = serde_json::from_slice(body.as_bytes()).unwrap_or_default();
     if let Some(members) = body.as_object_mut() {
         members.insert("ip_address".to_owned(), shown_address(request.ip_address).into());
         members.insert("country_code".to_owned(), shown_country(request.country).into());
@@ -234,15 +232,15 @@ fn read_reply(answer: &OriginAnswer) -> Option<Reply> {
     if !is_json(answer.header("content-type")) {
         return None;
     }
-    let body = std::str::from_utf8(&answer.body).ok()?;
     match answer.status {
         200 => {
+            let body = std::str::from_utf8(&answer.body).ok()?;
             let mut reply = Reply::ok(body.to_owned(), Caching::Private);
             reply.reason = Cow::Borrowed(ANSWERED_BY_ORIGIN);
             Some(reply)
         }
         404 => {
-            let body: Value = serde_json::from_str(body).ok()?;
+            let body: Value = serde_json::from_slice(&answer.body).ok()?;
             [ApiError::ItemNotFound, ApiError::FeeNotFound]
                 .into_iter()
                 .find(|error| error.message() == message_of(&body))
