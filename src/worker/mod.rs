@@ -17,6 +17,7 @@ use web_sys::{Response, ResponseInit};
 use worker::{Context, Env, event};
 
 use crate::{
+    api::json::json,
     app::{self, App},
     config::{Config, ConfigError},
 };
@@ -49,7 +50,7 @@ async fn answered(request: web_sys::Request, env: Env, context: Context) -> Resu
     let service = match service(&env) {
         Ok(service) => service,
         Err(error) => {
-            let problem = serde_json::Value::from(error.to_string());
+            let problem = json(&error.to_string());
             worker::console_error!(r#"{{"event":"configuration","error":{}}}"#, problem);
             let method = request.method();
             return response::from_reply(&app::unconfigured(&method), method == "HEAD");

@@ -12,6 +12,7 @@ use crate::{
     api::{
         bodies::{shown_address, shown_country},
         error::ApiError,
+        json::json,
         reply::{Caching, Reply, Request},
         write::is_json,
     },
@@ -179,11 +180,11 @@ fn settle(
 /// of it must let nobody in, a 404 turn nobody away, and what it thinks of the token, which is good here, must
 /// log nobody out.
 fn verdict(answer: &OriginAnswer, item_id: i64, principal: Option<&Principal>, now: UnixSecs) -> Verdict {
-    let json = || serde_json::from_slice::<Value>(&answer.body).unwrap_or_default();
+    let read = || serde_json::from_slice::<Value>(&answer.body).unwrap_or_default();
     let is_json = is_json(answer.header("content-type"));
     match answer.status {
         200 if is_json => {
-            let body = json();
+            let body = read();
             let expires_at = body.get("expires_at").and_then(Value::as_i64).unwrap_or(i64::MIN);
             let of_item = |name: &str| body.get("item")?.get(name)?.as_i64();
             // An issuer that speaks for some merchants opens nothing of others, here as in the snapshot.
@@ -192,13 +193,13 @@ fn verdict(answer: &OriginAnswer, item_id: i64, principal: Option<&Principal>, n
                     || of_item("merchant_id").is_some_and(|merchant| principal.is_heard_by(merchant))
             });
             if of_item("id") == Some(item_id) && expires_at > now && is_heard {
-                Verdict::Granted(Rc::from(body.to_string()), expires_at)
+                Verdict::Granted(Rc::from(json(&body)), expires_at)
             } else {
                 Verdict::Unknown
             }
         }
         402 if is_json => Verdict::Denied,
-        404 if is_json && message_of(&json()) == ApiError::ItemNotFound.message() => Verdict::NoItem,
+        404 if is_json && message_of(&read()) == ApiError::ItemNotFound.message() => Verdict::NoItem,
         _ => Verdict::Unknown,
     }
 }
@@ -222,7 +223,7 @@ fn granted(body: &str, request: &Request<'_>) -> Reply {
         members.insert("ip_address".to_owned(), shown_address(request.ip_address).into());
         members.insert("country_code".to_owned(), shown_country(request.country).into());
     }
-    let mut reply = Reply::ok(body.to_string(), Caching::Private);
+    let mut reply = Reply::ok(json(&body), Caching::Private);
     reply.reason = Cow::Borrowed(ANSWERED_BY_ORIGIN);
     reply
 }
