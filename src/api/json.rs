@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-/// `value` as JSON. By `serde_json::to_string`, because `Display` of its `Value` would bring two more writers along,
-/// the pretty one among them.
+/// `value` as JSON. Not by `Display` of `Value`, which would bring two more writers into the Worker, one of them for
+/// people.
 pub fn json<T: Serialize + ?Sized>(value: &T) -> String {
     // It fails only for maps with other keys than text, and there are none.
     serde_json::to_string(value).unwrap_or_default()

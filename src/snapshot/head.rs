@@ -219,4 +219,27 @@ mod tests {
         assert_eq!(serde_json::from_str::<Head>(&more).unwrap(), rolled_back);
         assert_eq!((head(5, 100).origin_seq(), rolled_back.origin_seq()), (5, 3));
     }
+
+    #[test]
+    fn members_that_are_missing_or_wrong_are_named() {
+        let json = serde_json::to_value(head(5, 100)).unwrap();
+        let with = |name: &str, value: Value| {
+            let mut changed = json.clone();
+            changed[name] = value;
+            Head::try_from(changed)
+        };
+        for name in ["format", "seq", "as_of", "index", "directory", "customers", "items"] {
+            assert_eq!(with(name, Value::Null), Err(name));
+            assert_eq!(with(name, "x".into()), Err(name));
+            assert_eq!(with(name, 1.5.into()), Err(name));
+        }
+        assert_eq!(with("format", 256.into()), Err("format"));
+        assert_eq!(with("seq", (-1).into()), Err("seq"));
+        for name in ["origin_seq", "published_at", "delta"] {
+            assert_eq!(with(name, Value::Null), Ok(head(5, 100)));
+            assert_eq!(with(name, "x".into()), Err(name));
+        }
+        assert_eq!(with("what", true.into()), Ok(head(5, 100)), "what a later version may say");
+        assert_eq!(Head::try_from(Value::Null), Err("format"));
+    }
 }

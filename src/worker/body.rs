@@ -1,5 +1,5 @@
-//! Bodies of requests and answers, read to their end. By hand, because workers-rs' streams bring its `Request`,
-//! its `Response` and its errors along, a fortieth of the module.
+//! Bodies of requests and answers, read to their end. By the platform's own reader, because workers-rs' streams
+//! bring its `Request`, its `Response` and the errors of every product into the module.
 
 use futures_util::{FutureExt as _, future::LocalBoxFuture};
 use js_sys::{IteratorNext, Uint8Array};

@@ -1,8 +1,8 @@
 // Writes the graph for wasm-metadce: the exports of the Wasm module in argv[2] that can be reached.
 //
-// Every class that a dependency exports to JavaScript brings its methods along, used or not: wasm-streams' and
-// workers-rs' come to a twentieth of our module. A class is out of reach if Rust never makes an object of it for
-// JavaScript, for which it would import the class's constructor.
+// Every class that a dependency exports to JavaScript, as wasm-streams and workers-rs do, brings its methods along,
+// used or not. A class is out of reach if Rust never makes an object of it for JavaScript, for which it would import
+// the class's constructor.
 import { readFileSync } from "node:fs";
 
 const module = new WebAssembly.Module(readFileSync(process.argv[2]));
