@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::json::json;
 use crate::{
     entitlement::{Grant, HeldEntry},
     snapshot::{
@@ -174,7 +175,7 @@ fn push_text(body: &mut String, text: &str) {
         body.push_str(text);
         body.push('"');
     } else {
-        body.push_str(&serde_json::Value::from(text).to_string());
+        body.push_str(&json(text));
     }
 }
 

@@ -1,5 +1,6 @@
 //! What goes wrong, as clients see it: one body for all of them, and a fixed message for each case.
 
+use super::json::json;
 /// An error with a wire form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ApiError {
@@ -134,7 +135,7 @@ impl ApiError {
     /// The same with another message, whatever is in it.
     #[must_use]
     pub fn body_with(self, message: &str) -> String {
-        self.render(&serde_json::Value::from(message).to_string())
+        self.render(&json(message))
     }
 
     /// `message` is JSON.

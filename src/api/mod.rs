@@ -3,6 +3,7 @@
 pub mod bodies;
 pub mod cors;
 pub mod error;
+pub(crate) mod json;
 pub mod reply;
 pub mod route;
 pub mod write;

@@ -2,13 +2,12 @@
 
 use std::borrow::Cow;
 
-use serde_json::Value;
-
 use super::App;
 use crate::{
     api::{
         cors::Cors,
         error::ApiError,
+        json::json,
         reply::{Body, Caching, Reply, Request},
     },
     config::LogChecks,
@@ -86,8 +85,8 @@ impl<P: Platform> App<P> {
             let status = reply.status;
             // The path is the client's: as JSON text it cannot forge a second line.
             let end = request.path.floor_char_boundary(LOGGED_PATH_MAX_BYTES);
-            let path = Value::from(request.path.get(..end).unwrap_or_default());
-            let reason = Value::from(reply.reason.as_ref());
+            let path = json(request.path.get(..end).unwrap_or_default());
+            let reason = json(reply.reason.as_ref());
             self.platform.log().log(format_args!(
                 r#"{{"event":"request","request_id":"{request_id}","method":"{}","path":{path},"status":{status},"reason":{reason}}}"#,
                 known_method(request.method),

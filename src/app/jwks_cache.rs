@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::App;
 use crate::{
+    api::json::json,
     limits::JWKS_FRESH_SECS,
     ports::{ObjectStore, Platform},
     snapshot::{object::Digest, time::UnixSecs},
@@ -78,7 +79,7 @@ impl<P: Platform> App<P> {
         let Some(value) = StoredKeys::seal(document, self.now(), url, secret) else { return };
         // A store that refuses costs the next isolate a fetch, no more.
         if let Err(error) = self.platform.store().put(&key(url), &value).await {
-            let error = serde_json::Value::from(error.to_string());
+            let error = json(&error.to_string());
             self.platform.log().log(format_args!(r#"{{"event":"keys_not_stored","error":{error}}}"#));
         }
     }

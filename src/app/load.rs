@@ -1,16 +1,15 @@
 //! Fetches what [`App::answer`] needs: the head, objects of the snapshot, issuers' keys.
 
-use std::rc::Rc;
+use std::{future::poll_fn, pin::Pin, rc::Rc, task::Poll};
 
 use futures_util::{
     FutureExt as _,
-    future::{JoinAll, LocalBoxFuture, join, join_all, try_join3},
+    future::{LocalBoxFuture, join, maybe_done, try_join3},
 };
-use serde_json::Value;
 
 use super::{App, State, snapshots::HeadState};
 use crate::{
-    api::{reply::Request, route::Route},
+    api::{json::json, reply::Request, route::Route},
     limits::{HEAD_MAX_BYTES, HEAD_SKEW_SECS, JWKS_MAX_BYTES, OBJECT_MAX_BYTES},
     ports::{KeySource, ObjectStore, Platform, StoreError},
     snapshot::{
@@ -90,7 +89,7 @@ impl<P: Platform> App<P> {
             }
             Err(error) => {
                 snapshots.refresh_failed(now);
-                let error = Value::from(error.to_string());
+                let error = json(&error.to_string());
                 self.platform.log().log(format_args!(r#"{{"event":"refresh_failed","error":{error}}}"#));
             }
         }
@@ -204,7 +203,7 @@ impl<P: Platform> App<P> {
                 Ok(object) => snapshots.objects.insert(*name, Rc::from(object)),
                 Err(error) => {
                     snapshots.mark_unreadable(*name, now);
-                    let error = Value::from(error.to_string());
+                    let error = json(&error.to_string());
                     self.platform
                         .log()
                         .log(format_args!(r#"{{"event":"unreadable","object":"{name}","error":{error}}}"#));
@@ -248,7 +247,7 @@ impl<P: Platform> App<P> {
         }
         let fetched = self.platform.keys().fetch(&url, JWKS_MAX_BYTES).await;
         if let Err(error) = &fetched {
-            let error = Value::from(error.to_string());
+            let error = json(&error.to_string());
             self.platform
                 .log()
                 .log(format_args!(r#"{{"event":"keys_unavailable","issuer":{issuer},"error":{error}}}"#));
@@ -271,16 +270,24 @@ impl<P: Platform> App<P> {
                 r#"{{"event":"keys","issuer":{issuer},"usable":{usable},"skipped":{skipped}}}"#
             )),
             KeysFetched::Kept(problem) => {
-                let problem = Value::from(problem.as_ref().map(ToString::to_string));
+                let problem = json(&problem.as_ref().map(ToString::to_string));
                 log.log(format_args!(r#"{{"event":"keys_kept","issuer":{issuer},"problem":{problem}}}"#));
             }
         }
     }
 }
 
-/// All at once. Boxed, so that the machinery is compiled for one type only.
-pub(super) fn all(
+/// All at once. Boxed, so that the machinery is compiled for one type only. They are few, so that each is asked
+/// whenever one goes on; what `join_all` has for many would be of no use.
+pub(super) async fn all(
     objects: Vec<LocalBoxFuture<'_, Result<Vec<u8>, LoadError>>>,
-) -> JoinAll<LocalBoxFuture<'_, Result<Vec<u8>, LoadError>>> {
-    join_all(objects)
+) -> Vec<Result<Vec<u8>, LoadError>> {
+    let mut objects: Vec<_> = objects.into_iter().map(maybe_done).collect();
+    poll_fn(|context| {
+        let pending =
+            objects.iter_mut().filter_map(|object| object.poll_unpin(context).is_pending().then_some(()));
+        if pending.count() == 0 { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    objects.iter_mut().filter_map(|object| Pin::new(object).take_output()).collect()
 }

@@ -12,6 +12,7 @@ use crate::{
     entitlement::{Decided, Decision, Question, Reason, client_app, decide, listed_licenses},
     snapshot::{
         customer::CustomerRecord,
+        head::Head,
         index::Tree,
         item::ItemRecord,
         key::EntryKey,
@@ -285,16 +286,11 @@ fn package_items(
 }
 
 fn health(version: &Version, objects: &ObjectCache, now: UnixSecs) -> Reply {
-    let head = &version.head;
-    let body = serde_json::json!({
-        "status": "ok",
-        "seq": head.seq,
-        "as_of": head.as_of,
-        "age_secs": now.saturating_sub(head.as_of),
-        "customers": head.customers,
-        "items": head.items,
-        "objects_in_memory": objects.len(),
-        "bytes_in_memory": objects.size_bytes(),
-    });
-    Reply::ok(body.to_string(), Caching::Private)
+    let Head { seq, as_of, customers, items, .. } = version.head;
+    let age_secs = now.saturating_sub(as_of);
+    let (objects_in_memory, bytes_in_memory) = (objects.len(), objects.size_bytes());
+    let body = format!(
+        r#"{{"age_secs":{age_secs},"as_of":{as_of},"bytes_in_memory":{bytes_in_memory},"customers":{customers},"items":{items},"objects_in_memory":{objects_in_memory},"seq":{seq},"status":"ok"}}"#
+    );
+    Reply::ok(body, Caching::Private)
 }

@@ -86,24 +86,31 @@ pub fn listed_licenses<'a>(
     now: UnixSecs,
 ) -> Result<Vec<HeldEntry<'a>>, FormatError> {
     let Some(client) = client_app(principal, directory) else { return Ok(Vec::new()) };
-    let mut entries: Vec<HeldEntry<'a>> = if is_test(&client) {
-        pending_test_licenses(directory, client.position)
-            .map(|(_, license)| HeldEntry::Test(license))
-            .collect()
-    } else {
-        customer
-            .map(CustomerRecord::licenses)
-            .transpose()?
-            .unwrap_or_default()
-            .into_iter()
-            .filter_map(|held| listed(held, now))
-            .filter_map(|held| Some((directory.licenses.get(&held.license_id)?, held)))
-            .filter(|(license, _)| license.app == client.position && is_for_live_holders(license))
-            .map(|(license, held)| HeldEntry::Held(held, license))
-            .collect()
-    };
-    entries.sort_by_key(|entry| std::cmp::Reverse(entry.license().rank));
+    let mut entries = Vec::new();
+    if is_test(&client) {
+        for (_, license) in pending_test_licenses(directory, client.position) {
+            insert(&mut entries, HeldEntry::Test(license));
+        }
+        return Ok(entries);
+    }
+    for held in customer.map(CustomerRecord::licenses).transpose()?.unwrap_or_default() {
+        if let Some(held) = listed(held, now)
+            && let Some(license) = directory.licenses.get(&held.license_id)
+            && license.app == client.position
+            && is_for_live_holders(license)
+        {
+            insert(&mut entries, HeldEntry::Held(held, license));
+        }
+    }
     Ok(entries)
+}
+
+/// Puts an entry behind those of its rank. One app has few licences; what the library sorts many by is more code
+/// than all of this.
+fn insert<'a>(entries: &mut Vec<HeldEntry<'a>>, entry: HeldEntry<'a>) {
+    let rank = entry.license().rank;
+    let place = entries.partition_point(|other| other.license().rank >= rank);
+    entries.insert(place, entry);
 }
 
 /// The subscription as it is shown at `now`, if it is. One that has not begun is not shown: clients would

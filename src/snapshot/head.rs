@@ -1,6 +1,7 @@
 //! The head: the one mutable object. A compact JWS (EdDSA) by which the publisher names everything else.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::{
     delta,
@@ -13,8 +14,10 @@ use super::{
 /// `typ` of the head's JWS header, so that no other token of the publisher's key passes for a head.
 pub const HEAD_TYPE: &str = "admit-head";
 
-/// What the head says.
+/// What the head says. Read by way of `Value`, which the Worker can read anyway: what serde makes of one more
+/// struct is more code.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Value")]
 pub struct Head {
     /// Version of the byte format of everything that the head names.
     pub format: u8,
@@ -22,20 +25,20 @@ pub struct Head {
     pub seq: u64,
     /// The origin's count of committed changes that the content reflects, where that is not `seq`: after a
     /// rollback the content is older than its version.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub origin_seq: Option<u64>,
     /// When the data was true at the origin.
     pub as_of: UnixSecs,
     /// When it was published, by the publisher's clock. For people and for the collection of garbage; edges do
     /// not judge by it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub published_at: Option<UnixSecs>,
     /// The index.
     pub index: Digest,
     /// The directory.
     pub directory: Digest,
     /// What changed since the shards were written.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub delta: Option<Digest>,
     /// Number of customers in the shards; a delta may add some and take some away.
     pub customers: u64,
@@ -93,6 +96,50 @@ impl Head {
             _ => Ok(()),
         }
     }
+}
+
+impl TryFrom<Value> for Head {
+    /// The member that is missing or wrong.
+    type Error = &'static str;
+
+    fn try_from(head: Value) -> Result<Self, Self::Error> {
+        let head = Members(&head);
+        Ok(Self {
+            format: head.required("format", |value| u8::try_from(value.as_u64()?).ok())?,
+            seq: head.required("seq", Value::as_u64)?,
+            origin_seq: head.optional("origin_seq", Value::as_u64)?,
+            as_of: head.required("as_of", Value::as_i64)?,
+            published_at: head.optional("published_at", Value::as_i64)?,
+            index: head.required("index", digest)?,
+            directory: head.required("directory", digest)?,
+            delta: head.optional("delta", digest)?,
+            customers: head.required("customers", Value::as_u64)?,
+            items: head.required("items", Value::as_u64)?,
+        })
+    }
+}
+
+/// The members of a JSON object.
+struct Members<'a>(&'a Value);
+
+impl Members<'_> {
+    fn required<T>(&self, name: &'static str, read: impl Fn(&Value) -> Option<T>) -> Result<T, &'static str> {
+        self.0.get(name).and_then(read).ok_or(name)
+    }
+
+    /// `null` is no member.
+    fn optional<T>(
+        &self,
+        name: &'static str,
+        read: impl Fn(&Value) -> Option<T>,
+    ) -> Result<Option<T>, &'static str> {
+        let present = self.0.get(name).filter(|value| !value.is_null());
+        present.map(|value| read(value).ok_or(name)).transpose()
+    }
+}
+
+fn digest(value: &Value) -> Option<Digest> {
+    Digest::parse(value.as_str()?)
 }
 
 /// Whether an object that a head names can be used. Shards and pages are read in place, when they are asked for.
@@ -171,5 +218,28 @@ mod tests {
         assert_eq!(serde_json::to_string(&rolled_back).unwrap(), more);
         assert_eq!(serde_json::from_str::<Head>(&more).unwrap(), rolled_back);
         assert_eq!((head(5, 100).origin_seq(), rolled_back.origin_seq()), (5, 3));
+    }
+
+    #[test]
+    fn members_that_are_missing_or_wrong_are_named() {
+        let json = serde_json::to_value(head(5, 100)).unwrap();
+        let with = |name: &str, value: Value| {
+            let mut changed = json.clone();
+            changed[name] = value;
+            Head::try_from(changed)
+        };
+        for name in ["format", "seq", "as_of", "index", "directory", "customers", "items"] {
+            assert_eq!(with(name, Value::Null), Err(name));
+            assert_eq!(with(name, "x".into()), Err(name));
+            assert_eq!(with(name, 1.5.into()), Err(name));
+        }
+        assert_eq!(with("format", 256.into()), Err("format"));
+        assert_eq!(with("seq", (-1).into()), Err("seq"));
+        for name in ["origin_seq", "published_at", "delta"] {
+            assert_eq!(with(name, Value::Null), Ok(head(5, 100)));
+            assert_eq!(with(name, "x".into()), Err(name));
+        }
+        assert_eq!(with("what", true.into()), Ok(head(5, 100)), "what a later version may say");
+        assert_eq!(Head::try_from(Value::Null), Err("format"));
     }
 }

@@ -65,7 +65,7 @@ impl Lease {
 
     /// By way of `Value`, which the Worker can read anyway: what serde makes of one more struct is more code.
     fn from_members(json: &[u8]) -> Option<Self> {
-        let lease: Value = serde_json::from_str(std::str::from_utf8(json).ok()?).ok()?;
+        let lease: Value = serde_json::from_slice(json).ok()?;
         let text = |name: &str| Some(lease.get(name)?.as_str()?.to_owned());
         Some(Self { holder: text("holder")?, host: text("host")?, until: lease.get("until")?.as_i64()? })
     }

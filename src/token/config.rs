@@ -2,11 +2,13 @@
 
 use std::{fmt, rc::Rc};
 
-use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::algorithm::{HmacAlgorithm, JoseAlgorithm};
-use crate::limits::{ISSUERS_MAX, LEEWAY_DEFAULT_SECS, LEEWAY_MAX_SECS};
+use super::{
+    algorithm::{HmacAlgorithm, JoseAlgorithm},
+    raw_issuer::{RawIssuer, RawKeys},
+};
+use crate::limits::{ISSUERS_MAX, LEEWAY_MAX_SECS};
 
 /// A value of the configuration that cannot be used, and where it is.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -47,8 +49,7 @@ impl fmt::Debug for Secret {
 }
 
 /// Which `aud` is accepted.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AudienceRule {
     /// At least one of these must be among the token's.
     AnyOf(Vec<String>),
@@ -97,42 +98,6 @@ pub struct IssuerConfig {
     pub accept_missing_iss: bool,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawIssuer {
-    issuer: String,
-    namespace: String,
-    audience: AudienceRule,
-    #[serde(default = "sub")]
-    customer_claim: String,
-    #[serde(default = "default_leeway")]
-    leeway_secs: u32,
-    keys: RawKeys,
-    #[serde(default)]
-    merchants: Option<Vec<i64>>,
-    #[serde(default)]
-    may_publish: bool,
-    #[serde(default)]
-    accept_missing_iss: bool,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawKeys {
-    jwks: Option<Map<String, Value>>,
-    jwks_url: Option<String>,
-    secret: Option<String>,
-    alg: Option<String>,
-}
-
-fn sub() -> String {
-    "sub".to_owned()
-}
-
-const fn default_leeway() -> u32 {
-    LEEWAY_DEFAULT_SECS
-}
-
 /// Reads the `ISSUERS` variable, a JSON array. `secret` looks up a secret binding.
 ///
 /// # Errors
@@ -143,8 +108,9 @@ pub fn parse_issuers(
     secret: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Vec<IssuerConfig>, ConfigError> {
     // Everything is read as a `Value` first: one deserialiser for all, and for the Worker one to compile.
-    let values: Value = serde_json::from_str(json)
-        .map_err(|error| ConfigError::new("ISSUERS", format!("not a JSON array: {}", described(&error))))?;
+    let values: Value = serde_json::from_slice(json.as_bytes()).map_err(|error| {
+        ConfigError::new("ISSUERS", format!("not a JSON array: {}", shown(error.to_string())))
+    })?;
     let Value::Array(values) = values else {
         return Err(ConfigError::new("ISSUERS", "not a JSON array"));
     };
@@ -154,7 +120,7 @@ pub fn parse_issuers(
     let mut issuers: Vec<IssuerConfig> = Vec::with_capacity(values.len());
     for (index, value) in values.into_iter().enumerate() {
         let at = format!("ISSUERS[{index}]");
-        let raw = serde_json::from_value(value).map_err(|error| ConfigError::new(&at, described(&error)))?;
+        let raw = RawIssuer::read(value).map_err(|problem| ConfigError::new(&at, shown(problem)))?;
         let issuer = check(raw, &at, secret)?;
         if issuers.iter().any(|other| other.issuer == issuer.issuer) {
             return Err(ConfigError::new(format!("{at}.issuer"), "another issuer has the same"));
@@ -195,7 +161,8 @@ fn check(
     }
     let keys = match raw.keys {
         RawKeys { jwks: Some(jwks), jwks_url: None, secret: None, alg: None } => {
-            KeysConfig::Jwks(Secret(Value::Object(jwks).to_string()))
+            // `Display` would bring another writer along.
+            KeysConfig::Jwks(Secret(serde_json::to_string(&jwks).unwrap_or_default()))
         }
         RawKeys { jwks: None, jwks_url: Some(url), secret: None, alg: None } => {
             if let Err(problem) = check_url(&url) {
@@ -241,12 +208,11 @@ fn check(
     })
 }
 
-/// What serde says, without the text that it found: that may be a secret in the wrong place.
-fn described(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    match (text.split_once('"'), text.rsplit_once('"')) {
+/// What is wrong, without the text that was found: that may be a secret in the wrong place.
+fn shown(problem: String) -> String {
+    match (problem.split_once('"'), problem.rsplit_once('"')) {
         (Some((before, _)), Some((_, after))) => format!("{before}\"...\"{after}"),
-        _ => text,
+        _ => problem,
     }
 }
 

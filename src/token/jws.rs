@@ -2,13 +2,13 @@
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use jwt_compact::{AlgorithmExt, Claims, ParseError, UntrustedToken, ValidationError};
-use serde::{Deserialize, Deserializer, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
 
 use super::{
     algorithm::{JoseAlgorithm, KeyAlgorithm},
     error::JwsError,
     keys::{Key, KeySet},
-    unique::{ClaimSet, HeaderExtensions},
+    unique::{ClaimSet, HeaderExtensions, IssuerClaim},
 };
 use crate::{limits::TOKEN_MAX_BYTES, ports::SignatureVerifier};
 
@@ -16,17 +16,7 @@ use crate::{limits::TOKEN_MAX_BYTES, ports::SignatureVerifier};
 pub(super) struct UnverifiedToken<'a> {
     token: UntrustedToken<'a, HeaderExtensions>,
     algorithm: JoseAlgorithm,
-}
-
-#[derive(Deserialize)]
-struct IssuerClaim {
-    #[serde(default, deserialize_with = "text")]
-    iss: Option<String>,
-}
-
-/// A member that is present must be text; `null` is not.
-fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    String::deserialize(deserializer).map(Some)
+    jws: &'a str,
 }
 
 impl<'a> UnverifiedToken<'a> {
@@ -43,7 +33,7 @@ impl<'a> UnverifiedToken<'a> {
             return Err(JwsError::Extension);
         }
         let algorithm = JoseAlgorithm::from_name(token.algorithm()).ok_or(JwsError::UnsupportedAlgorithm)?;
-        Ok(Self { token, algorithm })
+        Ok(Self { token, algorithm, jws })
     }
 
     /// The algorithm that the header names.
@@ -63,8 +53,17 @@ impl<'a> UnverifiedToken<'a> {
 
     /// Who claims to have issued it.
     pub fn issuer(&self) -> Result<Option<String>, JwsError> {
-        let claims = self.token.deserialize_claims_unchecked::<IssuerClaim>();
-        Ok(claims.map_err(|_| JwsError::Payload)?.custom.iss)
+        self.payload::<IssuerClaim>().map(|claim| claim.0)
+    }
+
+    /// The payload, decoded again, because jwt-compact hands out claims only through its own struct. Its `flatten`
+    /// would take `exp` from `T`, void a `deny_unknown_fields`, and copy all that `T` does not ask for.
+    fn payload<T: DeserializeOwned>(&self) -> Result<T, JwsError> {
+        let segment = self.jws.split('.').nth(1).ok_or(JwsError::Malformed)?;
+        let payload = Base64UrlUnpadded::decode_vec(segment).map_err(|_| JwsError::Malformed)?;
+        // What is not asked for has to be JSON as well, and serde_json does not look at the text within.
+        std::str::from_utf8(&payload).map_err(|_| JwsError::Payload)?;
+        serde_json::from_slice(&payload).map_err(|_| JwsError::Payload)
     }
 
     /// The claims, once the signature has proved to be `key`'s.
@@ -109,8 +108,5 @@ pub fn verify_jws<T: DeserializeOwned, V: SignatureVerifier>(
     }
     let key = keys.select(token.algorithm(), token.key_id())?;
     token.verify(key, platform)?;
-    // Decoded again, because jwt-compact hands out claims only through its own struct, whose `flatten` would
-    // take `exp` from `T` and void its `deny_unknown_fields`.
-    let payload = jws.split('.').nth(1).and_then(|segment| Base64UrlUnpadded::decode_vec(segment).ok());
-    serde_json::from_slice(&payload.ok_or(JwsError::Malformed)?).map_err(|_| JwsError::Payload)
+    token.payload()
 }

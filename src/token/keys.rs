@@ -120,8 +120,7 @@ impl<V: SignatureVerifier> KeySet<V> {
         if json.len() > JWKS_MAX_BYTES {
             return Err(KeySetError::TooLong);
         }
-        let document = std::str::from_utf8(json).map_err(|_| KeySetError::Malformed)?;
-        let document: Value = serde_json::from_str(document).map_err(|_| KeySetError::Malformed)?;
+        let document: Value = serde_json::from_slice(json).map_err(|_| KeySetError::Malformed)?;
         let jwks = document.get("keys").and_then(Value::as_array).ok_or(KeySetError::Malformed)?;
         if jwks.len() > JWKS_MAX_KEYS {
             return Err(KeySetError::TooManyKeys);

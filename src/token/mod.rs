@@ -19,6 +19,7 @@ mod keys;
 #[cfg(not(target_arch = "wasm32"))]
 mod native;
 mod principal;
+mod raw_issuer;
 mod rejected;
 mod unique;
 mod verify;

@@ -13,6 +13,9 @@ use serde_json::{Map, Value};
 #[derive(Clone, Debug, Default)]
 pub(super) struct ClaimSet(pub Map<String, Value>);
 
+/// The claim `iss`: text, if it is there.
+pub(super) struct IssuerClaim(pub Option<String>);
+
 /// The header members that jwt-compact does not read itself.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct HeaderExtensions {
@@ -40,6 +43,34 @@ impl<'de> Deserialize<'de> for ClaimSet {
                     }
                 }
                 Ok(ClaimSet(claims))
+            }
+        }
+
+        deserializer.deserialize_map(Claims)
+    }
+}
+
+impl<'de> Deserialize<'de> for IssuerClaim {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Claims;
+
+        impl<'de> Visitor<'de> for Claims {
+            type Value = IssuerClaim;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("claims")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<IssuerClaim, A::Error> {
+                let mut issuer = None;
+                while let Some(name) = map.next_key::<String>()? {
+                    if name != "iss" {
+                        map.next_value::<IgnoredAny>()?;
+                    } else if issuer.replace(map.next_value()?).is_some() {
+                        return Err(Error::custom("duplicate claim"));
+                    }
+                }
+                Ok(IssuerClaim(issuer))
             }
         }
 

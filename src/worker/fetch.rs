@@ -1,11 +1,15 @@
 //! The fetch API: issuers' keys and the origin.
 
-use futures_util::{FutureExt as _, StreamExt as _, future::LocalBoxFuture};
-use wasm_bindgen::JsValue;
-use web_sys::{RequestInit, RequestRedirect};
-use worker::{AbortController, AbortSignal, Fetch};
+use futures_util::{FutureExt as _, future::LocalBoxFuture};
+use js_sys::Promise;
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{AbortController, AbortSignal, Request, RequestInit, RequestRedirect, Response};
 
-use super::platform::in_time;
+use super::{
+    body::{self, Unread},
+    platform::{in_time, shown},
+};
 use crate::{
     limits::JWKS_FETCH_TIMEOUT_MS,
     ports::{
@@ -13,6 +17,11 @@ use crate::{
         OriginRequest,
     },
 };
+
+#[wasm_bindgen]
+extern "C" {
+    fn fetch(request: &Request, init: &RequestInit) -> Promise;
+}
 
 /// Fetches issuers' JWKS.
 pub(super) struct IssuerFetch;
@@ -67,7 +76,8 @@ fn answer_of(
     timeout_ms: u64,
 ) -> LocalBoxFuture<'static, Result<OriginAnswer, OriginError>> {
     async move {
-        let abort = AbortController::default();
+        let unsent = |_| OriginError::Unreachable("no request can be aborted".to_owned());
+        let abort = AbortController::new().map_err(unsent)?;
         let signal = abort.signal();
         let answer = in_time(fetched(&url, &init, limit_bytes, &signal), timeout_ms).await;
         let answer = answer.unwrap_or(Err(OriginError::TimedOut));
@@ -85,26 +95,22 @@ async fn fetched(
     limit_bytes: usize,
     signal: &AbortSignal,
 ) -> Result<OriginAnswer, OriginError> {
-    let failed = |error: worker::Error| OriginError::Broken(error.to_string());
+    let failed = |error| OriginError::Broken(shown(&error));
     // A redirect would let somebody who controls a path of the other host choose the answer.
     init.set_redirect(RequestRedirect::Manual);
-    let request = web_sys::Request::new_with_str_and_init(url, init)
+    let request = Request::new_with_str_and_init(url, init)
         .map_err(|_| OriginError::Unreachable("no request can be made of the URL".to_owned()))?;
-    let mut response = Fetch::Request(request.into()).send_with_signal(signal).await.map_err(failed)?;
-    let status = response.status_code();
-    let headers = ANSWER_HEADERS
-        .into_iter()
-        .filter_map(|name| Some((name, response.headers().get(name).ok().flatten()?)))
-        .collect();
-    let mut body = Vec::new();
-    // No stream is an empty body.
-    if let Ok(mut stream) = response.stream() {
-        while let Some(chunk) = stream.next().await {
-            body.extend(chunk.map_err(failed)?);
-            if body.len() > limit_bytes {
-                return Err(OriginError::TooLarge);
-            }
-        }
-    }
+    let may_end = RequestInit::new();
+    may_end.set_signal(Some(signal));
+    let response: Response =
+        JsFuture::from(fetch(&request, &may_end)).await.map_err(failed)?.unchecked_into();
+    let headers = response.headers();
+    let headers =
+        ANSWER_HEADERS.into_iter().filter_map(|name| Some((name, headers.get(name).ok().flatten()?)));
+    let (status, headers) = (response.status(), headers.collect());
+    let body = body::whole(response.body(), limit_bytes).await.map_err(|error| match error {
+        Unread::TooLong => OriginError::TooLarge,
+        Unread::Broken(error) => failed(error),
+    })?;
     Ok(OriginAnswer { status, headers, body })
 }

@@ -11,6 +11,7 @@ use wasm_bindgen_futures::JsFuture;
 
 use super::platform::in_time;
 use crate::{
+    api::json::json,
     limits::{HEAD_CACHE_TTL_SECS, OBJECT_CACHE_TTL_SECS, STORE_TIMEOUT_MS, STORE_WRITE_TIMEOUT_MS},
     ports::{KeyPage, ObjectStore, StoreError},
     snapshot::object::ObjectName,
@@ -87,13 +88,12 @@ impl ObjectStore for Kv {
 
     async fn list(&self, prefix: &str, cursor: Option<&str>) -> Result<KeyPage, StoreError> {
         // No cursor is none: the runtime may take `null` for a text.
-        let cursor =
-            cursor.map_or_else(String::new, |cursor| format!(r#","cursor":{}"#, Value::from(cursor)));
-        let options = options(&format!(r#"{{"prefix":{}{cursor}}}"#, Value::from(prefix)))?;
+        let cursor = cursor.map_or_else(String::new, |cursor| format!(r#","cursor":{}"#, json(cursor)));
+        let options = options(&format!(r#"{{"prefix":{}{cursor}}}"#, json(prefix)))?;
         let listed = settled(self.0.list(&options), STORE_WRITE_TIMEOUT_MS).await?;
         // As text, a thousand keys cross in one call.
         let listed = js_sys::JSON::stringify(&listed).map_err(|error| failed(&error))?;
-        let listed: Value = serde_json::from_str(&String::from(listed)).unwrap_or_default();
+        let listed: Value = serde_json::from_slice(String::from(listed).as_bytes()).unwrap_or_default();
         page(&listed).ok_or_else(|| StoreError("a list without keys".to_owned()))
     }
 }

@@ -1,6 +1,7 @@
 //! The Worker: the only place that names `worker::`, `web_sys` or `js_sys`. It turns requests into what the
 //! service reads, replies into responses, and bindings into ports; it decides nothing.
 
+mod body;
 mod fetch;
 mod hash;
 mod hot;
@@ -10,11 +11,14 @@ mod request;
 mod response;
 mod verifier;
 
-use std::{cell::RefCell, rc::Rc};
+use std::{cell::RefCell, convert::Infallible, rc::Rc};
 
+use wasm_bindgen::JsValue;
+use web_sys::{Response, ResponseInit};
 use worker::{Context, Env, event};
 
 use crate::{
+    api::json::json,
     app::{self, App},
     config::{Config, ConfigError},
 };
@@ -31,13 +35,24 @@ thread_local! {
     static SERVICE: RefCell<Option<Result<Rc<Service>, ConfigError>>> = const { RefCell::new(None) };
 }
 
-/// Every request that `hot` does not answer: the first of an instance, above all.
+/// Every request that `hot` does not answer: the first of an instance, above all. It fails by an answer of its own:
+/// workers-rs' would bring code for every error of every product along.
 #[event(fetch)]
-async fn fetch(request: web_sys::Request, env: Env, context: Context) -> worker::Result<web_sys::Response> {
+async fn fetch(request: web_sys::Request, env: Env, context: Context) -> Result<Response, Infallible> {
+    Ok(answered(request, env, context).await.unwrap_or_else(|error| {
+        worker::console_error!("{}", platform::shown(&error));
+        let init = ResponseInit::new();
+        init.set_status(500);
+        let failed = Response::new_with_opt_str_and_init(Some("INTERNAL SERVER ERROR"), &init);
+        failed.unwrap_or_else(|_| Response::error())
+    }))
+}
+
+async fn answered(request: web_sys::Request, env: Env, context: Context) -> Result<Response, JsValue> {
     let service = match service(&env) {
         Ok(service) => service,
         Err(error) => {
-            let problem = serde_json::Value::from(error.to_string());
+            let problem = json(&error.to_string());
             worker::console_error!(r#"{{"event":"configuration","error":{}}}"#, problem);
             let method = request.method();
             return response::from_reply(&app::unconfigured(&method), method == "HEAD", None);

@@ -101,6 +101,14 @@ const fn milliseconds(now: f64) -> u64 {
     now as u64
 }
 
+/// What JavaScript says of an error.
+pub(super) fn shown(error: &JsValue) -> String {
+    match error.dyn_ref::<js_sys::Error>() {
+        Some(error) => error.to_string().into(),
+        None => error.as_string().unwrap_or_else(|| "failed".to_owned()),
+    }
+}
+
 /// `work`, unless it takes longer than `limit_ms`.
 pub(super) async fn in_time<T>(work: impl Future<Output = T>, limit_ms: u64) -> Option<T> {
     match select(pin!(work), pin!(Delay::from(Duration::from_millis(limit_ms)))).await {

@@ -1,8 +1,8 @@
 //! Requests: copies what the service reads, and reads the body when it is wanted.
 
-use futures_util::StreamExt as _;
 use wasm_bindgen::JsValue;
 
+use super::body::{self, Unread};
 use crate::{
     api::{reply::Request, write::PASSED_HEADERS},
     app::{BodyError, RequestBody},
@@ -122,18 +122,10 @@ impl RequestBody for Body<'_> {
         if self.declared_bytes().is_some_and(|len| len > limit_bytes) {
             return Err(BodyError::TooLarge);
         }
-        let mut request = worker::Request::from(Clone::clone(self.0));
-        // No stream is an empty body.
-        let Ok(mut stream) = request.stream() else { return Ok(Vec::new()) };
-        let mut body = Vec::new();
-        while let Some(chunk) = stream.next().await {
-            let chunk = chunk.map_err(|_| BodyError::Interrupted)?;
-            if body.len() + chunk.len() > limit_bytes {
-                return Err(BodyError::TooLarge);
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(body)
+        body::whole(self.0.body(), limit_bytes).await.map_err(|error| match error {
+            Unread::TooLong => BodyError::TooLarge,
+            Unread::Broken(_) => BodyError::Interrupted,
+        })
     }
 
     fn declared_bytes(&self) -> Option<usize> {
@@ -155,6 +147,5 @@ impl RequestBody for Body<'_> {
 
 /// The stream of a request's body, if it has one.
 fn body_of(request: &web_sys::Request) -> Option<JsValue> {
-    let body = js_sys::Reflect::get(request, &JsValue::from_str("body")).ok()?;
-    body.is_object().then_some(body)
+    request.body().map(JsValue::from)
 }

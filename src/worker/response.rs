@@ -5,9 +5,11 @@ use std::{borrow::Cow, cell::RefCell};
 use js_sys::Object;
 use wasm_bindgen::prelude::*;
 use web_sys::{Headers, Response, ResponseInit};
-use worker::Result;
 
 use crate::api::reply::{Body, Reply, Validity};
+
+/// What the runtime refuses, it throws.
+type Result<T> = std::result::Result<T, JsValue>;
 
 /// The header that differs from answer to answer.
 const REQUEST_ID: &str = "x-request-id";
@@ -18,7 +20,7 @@ const KNOWN_MAX: usize = 16;
 #[wasm_bindgen(module = "/src/worker/respond.js")]
 extern "C" {
     #[wasm_bindgen(catch)]
-    fn respond(init: &ResponseInit, id: &str, body: &str) -> std::result::Result<Response, JsValue>;
+    fn respond(init: &ResponseInit, id: &str, body: &str) -> Result<Response>;
 
     #[wasm_bindgen(catch)]
     fn respond_and_keep(
@@ -29,7 +31,7 @@ extern "C" {
         epoch: u32,
         since: f64,
         until: f64,
-    ) -> std::result::Result<Response, JsValue>;
+    ) -> Result<Response>;
 }
 
 thread_local! {
@@ -51,25 +53,25 @@ pub(super) fn from_reply(reply: &Reply, is_head: bool, asked: Option<&Object>) -
     if let (Body::Json(text), false, Some(id)) = (&reply.body, is_head, reply.header(REQUEST_ID))
         && let Some(response) = from_known(reply, id, text, asked)
     {
-        return Ok(response?);
+        return response;
     }
     let headers = headers_of(reply)?;
     let init = init_of(reply, &headers);
     if is_head && reply.status != 204 {
         headers.set("content-length", &reply.body.as_bytes().len().to_string())?;
-        return Ok(Response::new_with_opt_str_and_init(None, &init)?);
+        return Response::new_with_opt_str_and_init(None, &init);
     }
-    Ok(match &reply.body {
-        Body::Empty => Response::new_with_opt_str_and_init(None, &init)?,
-        Body::Json(text) => Response::new_with_opt_str_and_init(Some(text), &init)?,
+    match &reply.body {
+        Body::Empty => Response::new_with_opt_str_and_init(None, &init),
+        Body::Json(text) => Response::new_with_opt_str_and_init(Some(text), &init),
         Body::Bytes(bytes) => {
             let array = js_sys::Uint8Array::from(bytes.as_slice());
-            Response::new_with_opt_js_u8_array_and_init(Some(&array), &init)?
+            Response::new_with_opt_js_u8_array_and_init(Some(&array), &init)
         }
-    })
+    }
 }
 
-fn headers_of(reply: &Reply) -> std::result::Result<Headers, JsValue> {
+fn headers_of(reply: &Reply) -> Result<Headers> {
     let headers = Headers::new()?;
     for (name, value) in &reply.headers {
         headers.set(name, value)?;
@@ -85,12 +87,7 @@ fn init_of(reply: &Reply, headers: &Headers) -> ResponseInit {
 }
 
 /// `None` if the headers are none to keep.
-fn from_known(
-    reply: &Reply,
-    id: &str,
-    body: &str,
-    asked: Option<&Object>,
-) -> Option<std::result::Result<Response, JsValue>> {
+fn from_known(reply: &Reply, id: &str, body: &str, asked: Option<&Object>) -> Option<Result<Response>> {
     KNOWN.with_borrow_mut(|known| {
         let found = match known.iter().position(|known| known.is_of(reply)) {
             Some(found) => found,

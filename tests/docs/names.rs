@@ -151,10 +151,11 @@ fn members_of_issuers() {
         .flat_map(|row| codes(row[0]))
         .map(str::to_owned)
         .collect();
-    let source = read("src/token/config.rs");
+    let source = read("src/token/raw_issuer.rs");
     let fields = |name: &str| {
         let body = source.split_once(&format!("struct {name} {{")).unwrap().1.split_once("\n}").unwrap().0;
-        let fields = body.lines().filter_map(|line| Some(line.trim().split_once(": ")?.0.to_owned()));
+        let fields = body.lines().filter_map(|line| line.trim().strip_prefix("pub ")?.split_once(": "));
+        let fields = fields.map(|(name, _)| name.to_owned());
         fields.collect::<Vec<_>>()
     };
     let mut known: BTreeSet<_> = fields("RawIssuer").into_iter().collect();

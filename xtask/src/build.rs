@@ -14,7 +14,7 @@ use crate::{
     node,
     paths::Paths,
     rust::WasmRust,
-    setup,
+    setup, shrink,
     size::Size,
     step::Step,
     tools::{WASM_BINDGEN, WORKER_BUILD},
@@ -101,7 +101,7 @@ pub fn worker(paths: &Paths, rust: &WasmRust, force: bool, quiet: bool) -> Resul
     if !wasm(paths).exists() {
         bail!("worker-build left no {}", wasm(paths).display());
     }
-    strip_debug(paths, quiet)?;
+    shrink::shrink(paths, &wasm(paths), quiet)?;
     put_entry(paths)?;
     fs::write(&stamp, inputs).with_context(|| format!("cannot write {}", stamp.display()))?;
     Ok(true)
@@ -117,15 +117,6 @@ fn put_entry(paths: &Paths) -> Result<()> {
     Ok(())
 }
 
-/// Function names are a tenth of the module. `strip` in the profile would break worker-build, which
-/// reads them, so they go last.
-fn strip_debug(paths: &Paths, quiet: bool) -> Result<()> {
-    let mut wasm_opt = Command::new(node::bin(paths, "wasm-opt"));
-    node::apply(paths, &mut wasm_opt)?;
-    wasm_opt.arg("--strip-debug").arg("--all-features").arg("-o").args([wasm(paths), wasm(paths)]);
-    Step::new(paths, "wasm-opt", "dropping names from the Wasm", "seconds").quietly(quiet).run(&mut wasm_opt)
-}
-
 /// Stands for everything that goes into the Worker: contents, not times, which a checkout changes.
 fn fingerprint(paths: &Paths, rust: &WasmRust) -> Result<String> {
     let mut files = Vec::new();
@@ -134,7 +125,7 @@ fn fingerprint(paths: &Paths, rust: &WasmRust) -> Result<String> {
     }
     files.sort();
     let mut hasher = DefaultHasher::new();
-    (rust.describe(), WORKER_BUILD.version, WASM_BINDGEN.version).hash(&mut hasher);
+    (rust.describe(), WORKER_BUILD.version, WASM_BINDGEN.version, shrink::describe()).hash(&mut hasher);
     for package in ["binaryen", "esbuild"] {
         node::package_version(paths, package).hash(&mut hasher);
     }

@@ -16,6 +16,7 @@ mod rust;
 mod scale;
 mod server;
 mod setup;
+mod shrink;
 mod size;
 mod step;
 mod suite;

@@ -12,6 +12,7 @@ use crate::{
     api::{
         bodies::{shown_address, shown_country},
         error::ApiError,
+        json::json,
         reply::{Caching, Reply, Request},
         write::is_json,
     },
@@ -179,13 +180,11 @@ fn settle(
 /// of it must let nobody in, a 404 turn nobody away, and what it thinks of the token, which is good here, must
 /// log nobody out.
 fn verdict(answer: &OriginAnswer, item_id: i64, principal: Option<&Principal>, now: UnixSecs) -> Verdict {
-    // As text: the other reader of serde_json would be there for this alone.
-    let text = std::str::from_utf8(&answer.body).unwrap_or_default();
-    let json = || serde_json::from_str::<Value>(text).unwrap_or_default();
+    let read = || serde_json::from_slice::<Value>(&answer.body).unwrap_or_default();
     let is_json = is_json(answer.header("content-type"));
     match answer.status {
         200 if is_json => {
-            let body = json();
+            let body = read();
             let expires_at = body.get("expires_at").and_then(Value::as_i64).unwrap_or(i64::MIN);
             let of_item = |name: &str| body.get("item")?.get(name)?.as_i64();
             // An issuer that speaks for some merchants opens nothing of others, here as in the snapshot.
@@ -194,13 +193,13 @@ fn verdict(answer: &OriginAnswer, item_id: i64, principal: Option<&Principal>, n
                     || of_item("merchant_id").is_some_and(|merchant| principal.is_heard_by(merchant))
             });
             if of_item("id") == Some(item_id) && expires_at > now && is_heard {
-                Verdict::Granted(Rc::from(body.to_string()), expires_at)
+                Verdict::Granted(Rc::from(json(&body)), expires_at)
             } else {
                 Verdict::Unknown
             }
         }
         402 if is_json => Verdict::Denied,
-        404 if is_json && message_of(&json()) == ApiError::ItemNotFound.message() => Verdict::NoItem,
+        404 if is_json && message_of(&read()) == ApiError::ItemNotFound.message() => Verdict::NoItem,
         _ => Verdict::Unknown,
     }
 }
@@ -219,12 +218,12 @@ fn check_reply(verdict: Verdict, question: &Question, request: &Request<'_>) -> 
 
 /// The origin's body, with the address and the country of this request: it may have been another one's.
 fn granted(body: &str, request: &Request<'_>) -> Reply {
-    let mut body: Value = serde_json::from_str(body).unwrap_or_default();
+    let mut body: Value = serde_json::from_slice(body.as_bytes()).unwrap_or_default();
     if let Some(members) = body.as_object_mut() {
         members.insert("ip_address".to_owned(), shown_address(request.ip_address).into());
         members.insert("country_code".to_owned(), shown_country(request.country).into());
     }
-    let mut reply = Reply::ok(body.to_string(), Caching::Private);
+    let mut reply = Reply::ok(json(&body), Caching::Private);
     reply.reason = Cow::Borrowed(ANSWERED_BY_ORIGIN);
     reply
 }
@@ -234,15 +233,15 @@ fn read_reply(answer: &OriginAnswer) -> Option<Reply> {
     if !is_json(answer.header("content-type")) {
         return None;
     }
-    let body = std::str::from_utf8(&answer.body).ok()?;
     match answer.status {
         200 => {
+            let body = std::str::from_utf8(&answer.body).ok()?;
             let mut reply = Reply::ok(body.to_owned(), Caching::Private);
             reply.reason = Cow::Borrowed(ANSWERED_BY_ORIGIN);
             Some(reply)
         }
         404 => {
-            let body: Value = serde_json::from_str(body).ok()?;
+            let body: Value = serde_json::from_slice(&answer.body).ok()?;
             [ApiError::ItemNotFound, ApiError::FeeNotFound]
                 .into_iter()
                 .find(|error| error.message() == message_of(&body))

@@ -12,6 +12,7 @@ use super::{
 use crate::{
     api::{
         error::ApiError,
+        json::json,
         reply::{Body, Caching, Reply, Request},
         write::is_form_or_json,
     },
@@ -192,7 +193,7 @@ impl<P: Platform> App<P> {
     }
 
     pub(super) fn log_origin_problem(&self, problem: &str) {
-        let problem = serde_json::Value::from(problem);
+        let problem = json(problem);
         self.platform.log().log(format_args!(r#"{{"event":"origin","problem":{problem}}}"#));
     }
 }

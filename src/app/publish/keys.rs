@@ -2,12 +2,11 @@
 
 use std::borrow::Cow;
 
-use serde_json::Value;
-
 use super::{App, store_failed};
 use crate::{
     api::{
         error::ApiError,
+        json::json,
         reply::{Caching, Reply},
     },
     limits::CURSOR_MAX_BYTES,
@@ -28,7 +27,7 @@ impl<P: Platform> App<P> {
         let (prefix, cursor) = prefix_and_cursor(query)?;
         let page = self.platform.store().list(&prefix, cursor.as_deref()).await.map_err(store_failed)?;
         let KeyPage { keys, cursor } = page;
-        let (keys, cursor) = (Value::from(keys), Value::from(cursor));
+        let (keys, cursor) = (json(&keys), json(&cursor));
         Ok(Reply::ok(format!(r#"{{"keys":{keys},"cursor":{cursor}}}"#), Caching::Private))
     }
 }

@@ -1,12 +1,12 @@
 //! Objects: stored by themselves or several at once, and checked where they are.
 
 use futures_util::FutureExt as _;
-use serde_json::Value;
 
 use super::{App, store_failed, stored};
 use crate::{
     api::{
         error::ApiError,
+        json::json,
         reply::{Caching, Reply},
     },
     app::{
@@ -76,7 +76,7 @@ impl<P: Platform> App<P> {
                 }
             }
         }
-        let (missing, broken) = (Value::from(missing), Value::from(broken));
+        let (missing, broken) = (json(&missing), json(&broken));
         Ok(Reply::ok(format!(r#"{{"missing":{missing},"broken":{broken}}}"#), Caching::Private))
     }
 }

@@ -1,0 +1,55 @@
+//! What makes the Worker's Wasm smaller once worker-build has made it.
+
+use std::{fs, path::Path, process::Command};
+
+use anyhow::{Context, Result};
+
+use crate::{job, node, paths::Paths, step::Step};
+
+/// Gives wasm-metadce the exports that can be reached.
+const USED_EXPORTS: &str = include_str!("used_exports.mjs");
+
+/// Those that worker-build allows. `--all-features` would let wasm-opt write encodings that are so new that not
+/// every runtime reads them.
+const FEATURES: [&str; 7] = [
+    "--enable-mutable-globals",
+    "--enable-sign-ext",
+    "--enable-nontrapping-float-to-int",
+    "--enable-bulk-memory",
+    "--enable-multivalue",
+    "--enable-reference-types",
+    "--enable-exception-handling",
+];
+
+/// Names are a tenth of the module; `strip` in the profile would break worker-build, which reads them, so they go
+/// last. Before, they put functions beside others of their kind, which gzip makes more of.
+const PASSES: [&str; 4] = ["-Os", "--reorder-functions-by-name", "--strip-debug", "--strip-target-features"];
+
+/// Changes when a module would come out differently.
+pub const fn describe() -> (&'static str, [&'static str; 4]) {
+    (USED_EXPORTS, PASSES)
+}
+
+/// Drops what cannot be reached from the module at `wasm`, and its names.
+///
+/// # Errors
+/// Node.js or a tool of binaryen fails.
+pub fn shrink(paths: &Paths, wasm: &Path, quiet: bool) -> Result<()> {
+    let dir = paths.target.join("xtask");
+    fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    let script = dir.join("used_exports.mjs");
+    fs::write(&script, USED_EXPORTS).with_context(|| format!("cannot write {}", script.display()))?;
+    let (program, _) = node::runtime(paths)?;
+    let graph = job::stdout(Command::new(program).arg(&script).arg(wasm)).context("cannot list exports")?;
+    let graph_file = script.with_extension("json");
+    fs::write(&graph_file, graph).with_context(|| format!("cannot write {}", graph_file.display()))?;
+    let run = |tool: &str, what: &str, args: &[&str]| {
+        let mut command = Command::new(node::bin(paths, tool));
+        node::apply(paths, &mut command)?;
+        command.arg(wasm).arg("-o").arg(wasm).args(FEATURES).args(args);
+        Step::new(paths, tool, what, "seconds").quietly(quiet).run(&mut command)
+    };
+    let graph_file = graph_file.to_str().context("the target directory's name is not UTF-8")?;
+    run("wasm-metadce", "dropping what cannot be reached", &["-g", "--graph-file", graph_file])?;
+    run("wasm-opt", "optimising what is left, dropping names", &PASSES)
+}
