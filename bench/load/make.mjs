@@ -115,13 +115,14 @@ function share(part, weight) {
 }
 
 /** Lines of method, path, token, body that is sent, and the status and body that are right. */
-function list({ alg, tokens: count, customers: among = customers, items: each = 1, denied = 0, written = 0, order }) {
+function list(name, { alg, tokens: count, customers: among = customers, items: each = 1, denied = 0, written = 0, order }) {
   // As the load draws them (`Driven::zipf`).
   const weight = order === "zipf" ? (n) => Math.log((n + 2) / (n + 1)) : () => 1;
   const [isWritten, isDenied] = [share(written, weight), share(denied, weight)];
   // Every customer before any a second time, in an order that follows no shard.
   const customerOf = (n) => (n * 7919) % among;
-  const tokens = Array.from({ length: count }, (_, n) => token(alg, `c${customerOf(n)}`, `${n}`));
+  // Each list's own: what one scenario leaves in memory makes no token of the next one an old one.
+  const tokens = Array.from({ length: count }, (_, n) => token(alg, `c${customerOf(n)}`, `${name}-${n}`));
   // The shop writes, not the viewer: grants are for merchants.
   const shop = token(alg, "shop", "shop", { ctx: ["merchant"] });
   return lines(count * each, (n) => {
@@ -168,6 +169,6 @@ put("jwks.json", JSON.stringify({ keys: jwks }));
 put("issuers.json", JSON.stringify([
   { issuer: ISSUER, namespace: "bench", audience: { any_of: [AUDIENCE] }, customer_claim: "sub", keys: { jwks: { keys: jwks } } },
 ]));
-for (const [name, settings] of Object.entries(lists)) put(`${name}.tsv`, list(settings));
+for (const [name, settings] of Object.entries(lists)) put(`${name}.tsv`, list(name, settings));
 put("written.json", WRITTEN);
 put("constant.json", JSON.stringify(granted(0, 0)));

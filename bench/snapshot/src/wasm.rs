@@ -18,16 +18,23 @@ fn with_subject<T>(work: impl FnOnce(&mut Subject) -> Result<T, JsError>) -> Res
     })
 }
 
-/// Loads a pack; gives the largest shard back, as the store would give it.
+/// Loads a pack.
 ///
 /// # Errors
 /// When the data is not what `prepare` wrote.
 #[wasm_bindgen]
-pub fn prepare(pack: &[u8], names: &str, in_delta: u32) -> Result<Uint8Array, JsError> {
-    let subject = Subject::new(pack, names, in_delta as usize)?;
-    let shard = Uint8Array::from(subject.largest());
-    SUBJECT.set(Some(subject));
-    Ok(shard)
+pub fn prepare(pack: &[u8], names: &str, in_delta: u32) -> Result<(), JsError> {
+    SUBJECT.set(Some(Subject::new(pack, names, in_delta as usize)?));
+    Ok(())
+}
+
+/// A shard as the store would give it: the largest one, and then one of each of the sizes.
+///
+/// # Errors
+/// When there is none of that number.
+#[wasm_bindgen]
+pub fn shard(which: u32) -> Result<Uint8Array, JsError> {
+    with_subject(|subject| Ok(Uint8Array::from(subject.shard(which as usize)?)))
 }
 
 /// Does the work of that name so many times.
@@ -46,11 +53,11 @@ pub fn repeat(work: &str, times: u32) -> Result<f64, JsError> {
 /// # Errors
 /// When it is another one.
 #[wasm_bindgen]
-pub fn load(shard: &Uint8Array, times: u32) -> Result<u32, JsError> {
+pub fn load(which: u32, shard: &Uint8Array, times: u32) -> Result<u32, JsError> {
     with_subject(|subject| {
         let mut entries = 0_usize;
         for _ in 0..times {
-            entries = subject.load(shard.to_vec())?;
+            entries = subject.load(which as usize, shard.to_vec())?;
         }
         Ok(u32::try_from(entries).unwrap_or(u32::MAX))
     })

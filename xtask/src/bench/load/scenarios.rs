@@ -245,11 +245,11 @@ fn growth(scale: Scale, hot: &Scenario) -> impl Iterator<Item = Scenario> {
     };
     let by_tokens =
         scale.growth_tokens.iter().map(move |count| point(Axis::Tokens, *count, *count, scale.customers));
-    // As many tokens over ever more customers, so that they lie in ever more shards. From the most, whose snapshot
-    // is that of the other scenarios.
-    let by_customers = scale.growth_customers.iter().rev().map(move |count| {
-        let tokens = scale.growth_customers.iter().copied().min().unwrap_or(1).min(1_000);
-        point(Axis::Customers, *count, tokens, *count)
+    // As many tokens over ever more customers, so that they lie in ever more shards, and those alone are loaded.
+    let tokens = scale.growth_customers.iter().copied().min().unwrap_or(1).min(1_000);
+    let by_customers = scale.growth_customers.iter().map(move |count| Scenario {
+        wants_new_process: true,
+        ..point(Axis::Customers, *count, tokens, *count)
     });
     by_tokens.chain(by_customers)
 }
