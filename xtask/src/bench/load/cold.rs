@@ -1,6 +1,6 @@
 //! From the start of a process to its first answer.
 
-use std::path::Path;
+use std::{fs, path::Path};
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
@@ -26,7 +26,7 @@ pub fn run(
     times: usize,
 ) -> Result<Outcome> {
     eprintln!("  {COLD} ...");
-    let (path, token, body) = first_request(dir)?;
+    let (path, token, body) = request(dir)?;
     let mut millis: Vec<Vec<f64>> = vec![Vec::new(); subjects.len()];
     for _ in 0..times {
         for (subject, millis) in subjects.iter().zip(&mut millis) {
@@ -58,18 +58,10 @@ pub fn run(
     Ok(Outcome { scenario: COLD.to_owned(), about, growth: None, measured })
 }
 
-fn first_request(dir: &Path) -> Result<(String, String, String)> {
-    let lists = std::fs::read_dir(dir)?.flatten().map(|entry| entry.path());
-    let mut lists: Vec<_> =
-        lists.filter(|path| path.extension().is_some_and(|ending| ending == "tsv")).collect();
-    lists.sort();
-    for list in lists {
-        let text = std::fs::read_to_string(list)?;
-        let line = text.lines().map(|line| line.splitn(6, '\t').collect::<Vec<_>>());
-        let granted = line.into_iter().find(|fields| fields.get(4) == Some(&"200"));
-        if let Some([_, path, token, _, _, body]) = granted.as_deref() {
-            return Ok(((*path).to_owned(), (*token).to_owned(), (*body).to_owned()));
-        }
-    }
-    bail!("no list has a request that is granted")
+/// Path, token and body of a check that is granted.
+fn request(dir: &Path) -> Result<(String, String, String)> {
+    let list = fs::read_to_string(dir.join(format!("{COLD}.tsv")))?;
+    let fields: Vec<_> = list.trim_end().splitn(6, '\t').collect();
+    let [_, path, token, _, _, body] = fields.as_slice() else { bail!("{COLD}.tsv has no request") };
+    Ok(((*path).to_owned(), (*token).to_owned(), (*body).to_owned()))
 }
