@@ -16,7 +16,7 @@ use admit::{
         index::{Index, Tree},
         key::EntryKey,
         object::{Digest, FormatError, ObjectKind, ObjectName},
-        table::{Entry, Table},
+        table::Table,
         version::{Found, ObjectCache, Version},
     },
 };
@@ -72,7 +72,7 @@ pub struct Subject {
     in_delta: usize,
     /// Shards to load: the largest, and a typical one of each of [`SIZES`].
     loadable: Vec<(ObjectName, Rc<[u8]>)>,
-    cuts: Vec<Cut>,
+    cuts: [Cut; SIZES.len()],
 }
 
 impl Subject {
@@ -100,21 +100,24 @@ impl Subject {
         };
         let mut objects = ObjectCache::new(OBJECT_CACHE_BYTES);
         let mut largest: Option<(ObjectName, Rc<[u8]>)> = None;
-        let mut of_customers: Vec<Rc<[u8]>> = Vec::new();
-        let mut is_of_customers = true;
+        let mut cuts = SIZES.map(|_| Cut::default());
+        let mut kind = 0_usize;
         for shard in parts {
             if shard.is_empty() {
-                is_of_customers = false;
+                kind += 1;
                 continue;
             }
             let (name, shard) = (ObjectName::of(ObjectKind::Shard, shard), Rc::<[u8]>::from(shard));
-            if is_of_customers && largest.as_ref().is_none_or(|(_, largest)| largest.len() < shard.len()) {
-                largest = Some((name, Rc::clone(&shard)));
+            match kind.checked_sub(2) {
+                Some(size) => cuts.get_mut(size).ok_or(FormatError::Invalid("pack"))?.push(name, shard),
+                None => {
+                    let is_larger = largest.as_ref().is_none_or(|(_, largest)| largest.len() < shard.len());
+                    if kind == 0 && is_larger {
+                        largest = Some((name, Rc::clone(&shard)));
+                    }
+                    objects.insert(name, shard);
+                }
             }
-            if is_of_customers {
-                of_customers.push(Rc::clone(&shard));
-            }
-            objects.insert(name, shard);
         }
         let names: Vec<_> = names
             .lines()
@@ -122,16 +125,6 @@ impl Subject {
             .map(|(namespace, subject)| (namespace.to_owned(), subject.to_owned()))
             .collect();
         let keys = names.iter().map(|(namespace, subject)| EntryKey::customer(namespace, subject)).collect();
-        let mut entries = Vec::new();
-        for shard in &of_customers {
-            for (key, entry) in Table::of_shard(shard)?.iter() {
-                if let Entry::Record(record) = entry? {
-                    entries.push((key, record));
-                }
-            }
-        }
-        entries.sort_unstable_by_key(|(key, _)| *key);
-        let cuts = SIZES.iter().map(|(_, size)| Cut::new(&entries, *size)).collect::<Result<Vec<_>, _>>()?;
         let mut loadable = vec![largest.ok_or(FormatError::Truncated)?];
         for cut in &cuts {
             loadable.push(cut.typical()?);

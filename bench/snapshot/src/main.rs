@@ -22,7 +22,11 @@ use admit::snapshot::{
 };
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
-use snapshot_bench::{Subject, Work, cut::SIZES, pack};
+use snapshot_bench::{
+    Subject, Work,
+    cut::{SIZES, cut},
+    pack,
+};
 
 /// Customers in the delta: as many as a sync of 10,000 changes brings.
 const IN_DELTA_MAX: usize = 10_000;
@@ -73,14 +77,15 @@ fn prepare(path: &Path, dir: &Path) -> Result<Value> {
         let key = Table::of_shard(shard).ok().and_then(|table| Some(table.iter().next()?.0));
         key.is_some_and(|key| customers.contains_key(&key))
     });
-    let mut entries = Vec::new();
+    let mut all = Vec::new();
     for shard in &of_customers {
-        for (key, entry) in Table::of_shard(shard)?.iter().filter(|(key, _)| changed.contains(key)) {
+        for (key, entry) in Table::of_shard(shard)?.iter() {
             let Entry::Record(record) = entry? else { bail!("a shard has a record that is gone") };
-            entries.push((key, record));
+            all.push((key, record));
         }
     }
-    entries.sort_unstable_by_key(|(key, _)| *key);
+    all.sort_unstable_by_key(|(key, _)| *key);
+    let entries: Vec<_> = all.iter().copied().filter(|(key, _)| changed.contains(key)).collect();
     let delta = encode_delta(&entries, &[] as &[(EntryKey, &[u8])])?;
 
     let mut pack = Vec::new();
@@ -88,6 +93,10 @@ fn prepare(path: &Path, dir: &Path) -> Result<Value> {
     let between = Vec::new();
     for part in parts.into_iter().chain(of_customers.iter().copied()).chain([&between]).chain(of_items) {
         pack::append(&mut pack, part);
+    }
+    for (_, size) in SIZES {
+        pack::append(&mut pack, &between);
+        cut(&all, size)?.iter().for_each(|shard| pack::append(&mut pack, shard));
     }
     let names: String = order
         .iter()

@@ -181,8 +181,7 @@ impl Programs {
 
 /// Customers, keys, tokens and lists of requests in `dir`.
 fn make_data(paths: &Paths, dir: &Path, scale: Scale, scenarios: &[Scenario]) -> Result<()> {
-    let mut lists: serde_json::Map<_, _> =
-        scenarios.iter().map(|it| (it.name.clone(), it.list())).collect();
+    let mut lists: serde_json::Map<_, _> = scenarios.iter().map(|it| (it.name.clone(), it.list())).collect();
     lists.insert(scenarios::COLD.to_owned(), serde_json::json!({ "alg": "HS256", "tokens": 1 }));
     let settings = serde_json::json!({ "catalogues": scale.growth_customers, "lists": lists });
     let (program, _) = node::runtime(paths)?;

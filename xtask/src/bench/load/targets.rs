@@ -54,26 +54,34 @@ pub fn rows(report: &Report) -> Vec<Vec<String>> {
 
 impl Target {
     fn row(&self, report: &Report) -> Option<Vec<String>> {
+        let ratio = |kind| self.ratio(report, kind);
         let (by_rate, by_cpu) = if self.is_time {
             let of = |subject| report.figure(self.scenario, subject, &["p50_micros"]);
-            (of(self.against)? / of(self.of)?, None)
+            ((of(self.against)? / of(self.of)?, 0.0), None)
         } else {
-            let ratio = |kind| {
-                let of = |subject| report.figure(self.scenario, subject, &[kind, "median"]);
-                Some(of(self.of)? / of(self.against)?)
-            };
             (ratio("rate_ratio")?, ratio("cpu_ratio"))
         };
-        let best = by_cpu.unwrap_or(by_rate).max(by_rate);
+        let (best, unsure) = by_cpu.filter(|by_cpu| by_cpu.0 > by_rate.0).unwrap_or(by_rate);
         Some(vec![
             self.what.to_owned(),
-            format!("{by_rate:.2}"),
-            by_cpu.map_or_else(String::new, |ratio| format!("{ratio:.2}")),
-            self.to_reach(best, report.unsure(self.scenario)),
+            format!("{:.2}", by_rate.0),
+            by_cpu.map_or_else(String::new, |(ratio, _)| format!("{ratio:.2}")),
+            self.to_reach(best, unsure.max(report.unsure(self.scenario))),
         ])
     }
 
-    /// `unsure` is how far apart equals may come out, as a share.
+    /// How many times, and how far the two medians that it is made of may be off, as a share.
+    fn ratio(&self, report: &Report, kind: &str) -> Option<(f64, f64)> {
+        let of = |subject| {
+            let figure = |name| report.figure(self.scenario, subject, &[kind, name]);
+            let median = figure("median")?;
+            Some((median, figure("error")? / median))
+        };
+        let (ours, theirs) = (of(self.of)?, of(self.against)?);
+        Some((ours.0 / theirs.0, ours.1 + theirs.1))
+    }
+
+    /// What is to be reached, and whether it is. `unsure` is by how much the figure may be off, as a share.
     fn to_reach(&self, reached: f64, unsure: f64) -> String {
         let Some(least) = self.least else { return String::new() };
         let verdict = if reached >= least {
