@@ -51,8 +51,8 @@ pub fn cpu_micros(outcome: &Outcome, subject: &str) -> Option<f64> {
     number(outcome.row(subject)?, &["cpu_micros"])
 }
 
-/// A section for each axis that was measured.
-pub fn markdown(outcomes: &[Outcome]) -> String {
+/// A section for each axis that was measured, in so many turns of each subject.
+pub fn markdown(outcomes: &[Outcome], turns: u64) -> String {
     let sections = Axis::ALL.into_iter().filter_map(|axis| {
         let points = points(outcomes, axis);
         if points.is_empty() {
@@ -67,7 +67,10 @@ pub fn markdown(outcomes: &[Outcome]) -> String {
             [count(size)].into_iter().chain(times).chain(["admit", "plain-cached"].map(ratio)).collect()
         });
         let table = table(&head.map(str::to_owned), &rows.collect::<Vec<Vec<_>>>());
-        Some(format!("\n#### {}\n\nCPU time of a check. `growth-{}-N`\n\n{table}", axis.about(), axis.name()))
+        let (about, name) = (axis.about(), axis.name());
+        Some(format!(
+            "\n#### {about}\n\n`growth-{name}-N`: CPU time of a check, the median of {turns} turns.\n\n{table}"
+        ))
     });
     sections.collect()
 }
@@ -100,7 +103,7 @@ pub mod tests {
             point(Axis::Customers, 7, 33.0),
             point(Axis::Tokens, 1, 31.25),
         ];
-        let text = markdown(&outcomes);
+        let text = markdown(&outcomes, 9);
         let (tokens, customers) = text.split_once("\n#### ").unwrap().1.split_once("\n#### ").unwrap();
         let rows: Vec<_> = tokens.lines().filter(|line| line.starts_with("| 1")).collect();
         assert_eq!(
@@ -115,7 +118,7 @@ pub mod tests {
 
     #[test]
     fn what_was_not_measured_is_not_there() {
-        assert_eq!(markdown(&[]), "");
-        assert!(!markdown(&[point(Axis::Tokens, 1, 30.0)]).contains("customers"));
+        assert_eq!(markdown(&[], 9), "");
+        assert!(!markdown(&[point(Axis::Tokens, 1, 30.0)], 9).contains("customers"));
     }
 }

@@ -66,7 +66,9 @@ pub fn run(args: &LoadArgs) -> Result<ExitCode> {
     } else {
         Scale::FULL
     };
-    scale.rounds = args.rounds.unwrap_or(scale.rounds);
+    if let Some(rounds) = args.rounds {
+        (scale.rounds, scale.growth_rounds) = (rounds, rounds);
+    }
     let mut command = "cargo xtask bench".to_owned();
     if args.quick {
         command += " --quick";

@@ -68,7 +68,7 @@ impl Report {
             out += "\n\n";
             out += &if outcome.scenario == COLD { outcome.cold_table() } else { outcome.table() };
         }
-        out + &growth::markdown(&self.outcomes)
+        out + &growth::markdown(&self.outcomes, scale.growth_rounds)
     }
 
     /// For programs.
