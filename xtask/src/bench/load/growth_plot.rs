@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 
 use super::{
-    super::numbers::count,
     growth::{self, Axis},
     report::{Report, about},
 };
@@ -47,7 +46,7 @@ pub fn svg(report: &Report) -> Option<String> {
             chart::level(&mut svg, (left, PANEL_WIDTH, down(value, most)), &value.to_string());
         }
         for size in &sizes {
-            chart::column(&mut svg, (across(*size), TOP, PANEL_HEIGHT), &count(*size));
+            chart::column(&mut svg, (across(*size), TOP, PANEL_HEIGHT), &short(*size));
         }
         for (subject, looks) in LINES {
             let line = points.iter().filter_map(|(size, outcome)| {
@@ -62,10 +61,15 @@ pub fn svg(report: &Report) -> Option<String> {
         chart::line(&mut svg, &[(x, y), (x + 44.0, y)], looks);
         let _infallible =
             writeln!(svg, r#"<text x="{}" y="{}">{}</text>"#, x + 54.0, y + 4.5, about(subject));
-        x += 290.0;
+        x += 305.0;
     }
     svg.push_str("</svg>\n");
     Some(svg)
+}
+
+/// A number that leaves room for its neighbour.
+fn short(size: u64) -> String {
+    if size >= 1_000 && size.is_multiple_of(1_000) { format!("{}k", size / 1_000) } else { size.to_string() }
 }
 
 const LEVELS: f64 = 4.0;
@@ -73,7 +77,7 @@ const LEVELS: f64 = 4.0;
 /// Microseconds from one level of the grid to the next, a round number, so that the last is above `most`.
 fn step(most: f64) -> f64 {
     let wanted = most / LEVELS;
-    let round = [1.0, 2.0, 5.0, 10.0, 20.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1_000.0];
+    let round = [1.0, 2.0, 5.0, 10.0, 15.0, 20.0, 25.0, 30.0, 40.0, 50.0, 75.0, 100.0, 250.0, 500.0, 1_000.0];
     round.into_iter().find(|step| *step >= wanted).unwrap_or(wanted)
 }
 
@@ -122,5 +126,6 @@ mod tests {
         let places = [1, 10, 100].map(|size| across(size, 1, 100));
         assert!((places[1] - places[0] - (places[2] - places[1])).abs() < 1e-9);
         assert!(across(5, 5, 5).is_finite());
+        assert_eq!([1, 100, 1_000, 1_500, 30_000].map(short), ["1", "100", "1k", "1500", "30k"]);
     }
 }
