@@ -86,7 +86,7 @@ async fn write(mut request: Request, context: RouteContext<()>) -> Result<Respon
     }
     let mut init = RequestInit::new();
     init.with_method(Method::Post).with_headers(headers).with_body(Some(request.text().await?.into()));
-    let url = format!("{}{}", context.var("ORIGIN_URL")?.to_string(), request.path());
+    let url = format!("{}{}", context.var("ORIGIN_URL")?, request.path());
     Fetch::Request(Request::new_with_init(&url, &init)?).send().await
 }
 

@@ -61,7 +61,7 @@ pub fn svg(report: &Report) -> Option<String> {
         chart::line(&mut svg, &[(x, y), (x + 44.0, y)], looks);
         let _infallible =
             writeln!(svg, r#"<text x="{}" y="{}">{}</text>"#, x + 54.0, y + 4.5, about(subject));
-        x += 305.0;
+        x += 325.0;
     }
     svg.push_str("</svg>\n");
     Some(svg)

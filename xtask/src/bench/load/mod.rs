@@ -36,10 +36,10 @@ pub struct LoadArgs {
     /// Fewer rounds and customers: under two minutes, for a first look
     #[arg(long)]
     quick: bool,
-    /// Only these scenarios, by their names
+    /// Only these scenarios, by their names; `growth` is all points of growth
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     only: Vec<String>,
-    /// Turns of each subject, for more certainty or less time
+    /// Turns of each subject in every scenario, for more certainty or less time
     #[arg(long, value_name = "N")]
     rounds: Option<u64>,
     /// Also write the figures as JSON

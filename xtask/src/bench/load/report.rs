@@ -74,7 +74,9 @@ impl Report {
     /// For programs.
     pub fn json(&self) -> Value {
         let outcomes = self.outcomes.iter().map(|outcome| {
-            json!({ "scenario": outcome.scenario, "about": outcome.about, "subjects": outcome.measured })
+            let growth = outcome.growth.map(|(axis, size)| json!({ "by": axis.name(), "size": size }));
+            json!({ "scenario": outcome.scenario, "about": outcome.about, "growth": growth,
+                "subjects": outcome.measured })
         });
         let outcomes = outcomes.collect::<Vec<_>>();
         json!({ "command": self.command, "machine": self.machine.json(), "customers": self.scale.customers,
