@@ -24,9 +24,9 @@ const fn ceiling(what: &'static str, scenario: &'static str) -> Target {
 
 const TARGETS: [Target; 14] = [
     target("cached check / floor that reads the same", "hot", "floor", 0.95),
-    target("the same, another item every time", "items", "floor", 0.95),
+    target("cached check of another item every time / floor", "items", "floor", 0.95),
     target("cached check / JS by hand with the same caches", "hot", "plain-cached", 1.0),
-    target("the same, another item every time", "items", "plain-cached", 1.0),
+    target("cached check of another item every time / JS by hand", "items", "plain-cached", 1.0),
     target("cached check / Hono + jose + KV: HS256", "hot", "hono", 4.5),
     ceiling("floor that checks nothing / Hono + jose + KV: HS256", "hot"),
     target("cached check / Hono + jose + KV: RS256", "hot-rs256", "hono", 4.5),
