@@ -5,8 +5,10 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 const [dir, settings] = process.argv.slice(2);
-// customers: how many. lists: name -> { alg, tokens, denied: share }. now: unix seconds.
-const { customers, lists } = JSON.parse(settings);
+// catalogues: of how many customers each, the largest first. lists: name -> { alg, tokens, customers: of whom they are,
+// items: asked for with each token, denied and written: shares, order }.
+const { catalogues, lists } = JSON.parse(settings);
+const customers = Math.max(...catalogues);
 const NOW = Math.floor(Date.now() / 1000);
 const EXP = NOW + 86_400;
 const [MERCHANT, MERCHANT_UUID] = [2101, "3f1c7a52-9be4-4d0a-8a6f-52c0d7e1b934"];
@@ -91,12 +93,53 @@ function notHeld(customer) {
 
 const { jwks, signers } = makeKeys();
 
-function token(alg, customer, n) {
+function token(alg, sub, jti, more = {}) {
   const [kid, signer] = signers[alg];
   const header = base64(JSON.stringify({ alg, typ: "JWT", kid }));
-  const claims = { iss: ISSUER, aud: AUDIENCE, sub: `c${customer}`, mid: MERCHANT, iat: NOW, exp: EXP, jti: `${n}` };
+  const claims = { iss: ISSUER, aud: AUDIENCE, sub, mid: MERCHANT, iat: NOW, exp: EXP, jti, ...more };
   const data = `${header}.${base64(JSON.stringify(claims))}`;
   return `${data}.${base64(signer(data))}`;
+}
+
+const WRITTEN = JSON.stringify({ id: 900_001, item_id: FIRST_ITEM, account_id: MERCHANT, created_at: NOW, expires_at: EXP });
+
+/** Which requests of a list belong to a share of those that are sent, when the n-th is sent as often as `weight` says. */
+function share(part, weight) {
+  let due = 0;
+  return (n) => {
+    due += part * weight(n);
+    if (part === 0 || due < weight(n)) return false;
+    due -= weight(n);
+    return true;
+  };
+}
+
+/** Lines of method, path, token, body that is sent, and the status and body that are right. */
+function list(name, { alg, tokens: count, customers: among = customers, items: each = 1, denied = 0, written = 0, order }) {
+  // As the load draws them (`Driven::zipf`).
+  const weight = order === "zipf" ? (n) => Math.log((n + 2) / (n + 1)) : () => 1;
+  const [isWritten, isDenied] = [share(written, weight), share(denied, weight)];
+  // Every customer before any a second time, in an order that follows no shard.
+  const customerOf = (n) => (n * 7919) % among;
+  // Each list's own: what one scenario leaves in memory makes no token of the next one an old one.
+  const tokens = Array.from({ length: count }, (_, n) => token(alg, `c${customerOf(n)}`, `${name}-${n}`));
+  // The shop writes, not the viewer: grants are for merchants.
+  const shop = token(alg, "shop", "shop", { ctx: ["merchant"] });
+  return lines(count * each, (n) => {
+    const bearer = tokens[n % count];
+    const customer = customerOf(n % count);
+    // Another item in each pass over the tokens.
+    const grant = ((n % count) + Math.floor(n / count)) % GRANTS;
+    if (isWritten(n)) {
+      const form = `item_id=${itemOf(customer, grant)}&consumer_id=${customer}&access_fee_id=7013`;
+      return ["POST", "/items/access", shop, form, 201, WRITTEN].join("\t");
+    }
+    if (isDenied(n)) {
+      return ["GET", `/items/${notHeld(customer)}/access`, bearer, "", 402, DENIED].join("\t");
+    }
+    const path = `/items/${itemOf(customer, grant)}/access`;
+    return ["GET", path, bearer, "", 200, granted(customer, grant)].join("\t");
+  });
 }
 
 function lines(count, line) {
@@ -108,13 +151,16 @@ function lines(count, line) {
 mkdirSync(join(dir, "documents"), { recursive: true });
 const put = (name, text) => writeFileSync(join(dir, name), text);
 
-put("catalogue.ndjson", [
+const heads = [
   { type: "snapshot", seq: 1 },
   { type: "merchant", id: MERCHANT, uuid: MERCHANT_UUID, name: "Fernhollow" },
   ...Object.keys(items).map((id) => itemLine(Number(id))),
-].map((line) => `${JSON.stringify(line)}\n`).join("") + lines(customers, (n) => JSON.stringify({
-  type: "customer", namespace: "bench", subject: `c${n}`, id: n, uuid: uuid(n), merchant_id: MERCHANT, accesses: accesses(n),
-})));
+].map((line) => `${JSON.stringify(line)}\n`).join("");
+for (const count of catalogues) {
+  put(`catalogue-${count}.ndjson`, heads + lines(count, (n) => JSON.stringify({
+    type: "customer", namespace: "bench", subject: `c${n}`, id: n, uuid: uuid(n), merchant_id: MERCHANT, accesses: accesses(n),
+  })));
+}
 for (let n = 0; n < customers; n += 1) {
   put(`documents/c${n}`, JSON.stringify({ id: n, uuid: uuid(n), merchant_id: MERCHANT, accesses: accesses(n) }));
 }
@@ -123,15 +169,6 @@ put("jwks.json", JSON.stringify({ keys: jwks }));
 put("issuers.json", JSON.stringify([
   { issuer: ISSUER, namespace: "bench", audience: { any_of: [AUDIENCE] }, customer_claim: "sub", keys: { jwks: { keys: jwks } } },
 ]));
-for (const [name, { alg, tokens, denied = 0 }] of Object.entries(lists)) {
-  // Every customer before any a second time, in an order that follows no shard.
-  put(`${name}.tsv`, lines(tokens, (n) => {
-    const customer = (n * 7919) % customers;
-    const grant = n % GRANTS;
-    const isDenied = denied > 0 && (n * denied) % 1 + denied >= 1;
-    const item = isDenied ? notHeld(customer) : itemOf(customer, grant);
-    return [`/items/${item}/access`, isDenied ? 402 : 200, token(alg, customer, n), isDenied ? DENIED : granted(customer, grant)].join("\t");
-  }));
-}
-const answer = granted(0, 0);
-put("constant.json", JSON.stringify(answer));
+for (const [name, settings] of Object.entries(lists)) put(`${name}.tsv`, list(name, settings));
+put("written.json", WRITTEN);
+put("constant.json", JSON.stringify(granted(0, 0)));

@@ -2,6 +2,7 @@
 
 mod bench;
 mod build;
+mod chart;
 mod debian;
 mod dev;
 mod doctor;

@@ -1,6 +1,9 @@
 //! Slices in rotation: each subject has its turn in every round, and another one begins each round.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result, bail};
 use mio::{Events, Interest, Poll, Token};
@@ -29,6 +32,7 @@ struct Driven<'a> {
     /// Answers a second and CPU nanoseconds for an answer, by round; none where it had no turn.
     slices: Vec<Option<Slice>>,
     micros: Vec<f64>,
+    by_status: BTreeMap<u16, u64>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -51,11 +55,13 @@ pub fn run(plan: &Plan) -> Result<Vec<Measured>> {
         for turn in 0..count {
             let Some(driven) = driven.get_mut((round + turn) % count) else { continue };
             let name = &driven.subject.name;
-            let slice = driven.slice(plan, &requests).with_context(|| format!("subject {name}"))?;
+            let at_least = if round == 0 && plan.warm_up > 0 { plan.warm_up_requests } else { 0 };
+            let slice = driven.slice(plan, &requests, at_least).with_context(|| format!("subject {name}"))?;
             if round >= plan.warm_up {
                 driven.slices.push(slice);
             } else {
                 driven.micros.clear();
+                driven.by_status.clear();
             }
         }
     }
@@ -75,20 +81,21 @@ impl<'a> Driven<'a> {
             random: 0x9e37_79b9_7f4a_7c15,
             slices: Vec::new(),
             micros: Vec::new(),
+            by_status: BTreeMap::new(),
         })
     }
 
-    /// One turn; `None` when the list has ended.
-    fn slice(&mut self, plan: &Plan, requests: &[Request]) -> Result<Option<Slice>> {
+    /// One turn, of `at_least` so many requests; `None` when the list has ended.
+    fn slice(&mut self, plan: &Plan, requests: &[Request], at_least: usize) -> Result<Option<Slice>> {
         if self.used.elapsed() > IDLE_LIMIT {
             (self.connections, self.poll) = connect(self.subject, plan)?;
         }
-        let slice = self.drive(plan, requests);
+        let slice = self.drive(plan, requests, at_least);
         self.used = now();
         slice
     }
 
-    fn drive(&mut self, plan: &Plan, requests: &[Request]) -> Result<Option<Slice>> {
+    fn drive(&mut self, plan: &Plan, requests: &[Request], at_least: usize) -> Result<Option<Slice>> {
         let length = Duration::from_millis(plan.slice_ms);
         let cpu_before = cpu::nanos(plan.pid);
         let start = now();
@@ -122,9 +129,10 @@ impl<'a> Driven<'a> {
                 answered += 1;
                 let Some(expected) = requests.get(request) else { continue };
                 self.subject.check(expected, answer.status, &answer.body)?;
+                *self.by_status.entry(expected.status).or_default() += 1;
                 *slot = None;
                 open -= 1;
-                if end - start >= length {
+                if end - start >= length && answered + open >= at_least {
                     continue;
                 }
                 if let Some(request) = self.take(plan.order, requests) {
@@ -191,6 +199,7 @@ impl<'a> Driven<'a> {
         Measured {
             name: self.subject.name.clone(),
             requests: slices.iter().map(|slice| slice.requests as u64).sum(),
+            by_status: self.by_status,
             per_second: quantile(&mut rates, 0.5),
             cpu_micros: (!cpu.is_empty()).then(|| quantile(&mut cpu, 0.5)),
             p50_micros: quantile(&mut self.micros, 0.5),

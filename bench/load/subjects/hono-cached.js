@@ -3,8 +3,9 @@ import { Hono } from "hono";
 import { cors } from "hono/cors";
 import { importJWK, jwtVerify } from "jose";
 import { AUDIENCE, DENIED, INVALID, ISSUER, check } from "./check.js";
+import { forward } from "./forward.js";
 
-const TOKENS_MAX = 4096;
+const TOKENS_MAX = 8192;
 const CUSTOMERS_MAX = 16_384;
 const CUSTOMER_MS = 30_000;
 
@@ -62,5 +63,6 @@ app.get("/items/:id/access", async (c) => {
   const answer = check(customer, Number(c.req.param("id")), ip, c.req.raw.cf?.country ?? "XX");
   return answer ? c.json(answer) : c.json(DENIED, 402);
 });
+app.post("/items/access", (c) => forward(c.req.raw, c.env.ORIGIN_URL));
 
 export default app;

@@ -1,8 +1,9 @@
 // By hand, without a framework: the same caches, and no promise where both of them hit.
 import { importJWK, jwtVerify } from "jose";
 import { AUDIENCE, DENIED, INVALID, ISSUER, check } from "./check.js";
+import { forward } from "./forward.js";
 
-const TOKENS_MAX = 4096;
+const TOKENS_MAX = 8192;
 const CUSTOMERS_MAX = 16_384;
 const CUSTOMER_MS = 30_000;
 
@@ -68,7 +69,10 @@ async function slow(request, env, token, itemId) {
 export default {
   fetch(request, env) {
     const found = /^https?:\/\/[^/]+\/items\/(\d+)\/access$/.exec(request.url);
-    if (request.method !== "GET" || !found) return respond(404, { code: 404 });
+    if (request.method !== "GET" || !found) {
+      const isWrite = request.method === "POST" && request.url.endsWith("/items/access");
+      return isWrite ? forward(request, env.ORIGIN_URL) : respond(404, { code: 404 });
+    }
     const itemId = Number(found[1]);
     const token = request.headers.get("authorization")?.slice(7) ?? "";
     const now = Date.now();

@@ -1,6 +1,7 @@
 //! What reading a snapshot costs: the same code is timed natively (`main.rs`) and in workerd (`wasm.rs`).
 //! It goes through [`Version`], as the Worker does.
 
+pub mod cut;
 pub mod pack;
 #[cfg(target_arch = "wasm32")]
 mod wasm;
@@ -20,6 +21,8 @@ use admit::{
     },
 };
 
+use cut::{Cut, SIZES};
+
 /// What is done over and over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Work {
@@ -33,16 +36,21 @@ pub enum Work {
     Delta,
     /// From a key that the delta does not have to the record in a loaded shard.
     ShardBehindDelta,
+    /// From a key to the record in a shard of another size: which of [`SIZES`].
+    ShardOf(usize),
 }
 
 impl Work {
     /// All of them, with the names that requests and results have for them.
-    pub const ALL: [(&'static str, Self); 5] = [
+    pub const ALL: [(&'static str, Self); 8] = [
         ("empty", Self::Empty),
         ("key", Self::Key),
         ("shard", Self::Shard),
         ("delta", Self::Delta),
         ("shard_behind_delta", Self::ShardBehindDelta),
+        ("shard_16k", Self::ShardOf(0)),
+        ("shard_64k", Self::ShardOf(1)),
+        ("shard_256k", Self::ShardOf(2)),
     ];
 
     /// The work of that name.
@@ -62,7 +70,9 @@ pub struct Subject {
     keys: Vec<EntryKey>,
     /// So many of the first keys are in the delta.
     in_delta: usize,
-    largest: (ObjectName, Rc<[u8]>),
+    /// Shards to load: the largest, and a typical one of each of [`SIZES`].
+    loadable: Vec<(ObjectName, Rc<[u8]>)>,
+    cuts: [Cut; SIZES.len()],
 }
 
 impl Subject {
@@ -90,17 +100,24 @@ impl Subject {
         };
         let mut objects = ObjectCache::new(OBJECT_CACHE_BYTES);
         let mut largest: Option<(ObjectName, Rc<[u8]>)> = None;
-        let mut is_of_customers = true;
+        let mut cuts = SIZES.map(|_| Cut::default());
+        let mut kind = 0_usize;
         for shard in parts {
             if shard.is_empty() {
-                is_of_customers = false;
+                kind += 1;
                 continue;
             }
             let (name, shard) = (ObjectName::of(ObjectKind::Shard, shard), Rc::<[u8]>::from(shard));
-            if is_of_customers && largest.as_ref().is_none_or(|(_, largest)| largest.len() < shard.len()) {
-                largest = Some((name, Rc::clone(&shard)));
+            match kind.checked_sub(2) {
+                Some(size) => cuts.get_mut(size).ok_or(FormatError::Invalid("pack"))?.push(name, shard),
+                None => {
+                    let is_larger = largest.as_ref().is_none_or(|(_, largest)| largest.len() < shard.len());
+                    if kind == 0 && is_larger {
+                        largest = Some((name, Rc::clone(&shard)));
+                    }
+                    objects.insert(name, shard);
+                }
             }
-            objects.insert(name, shard);
         }
         let names: Vec<_> = names
             .lines()
@@ -108,14 +125,19 @@ impl Subject {
             .map(|(namespace, subject)| (namespace.to_owned(), subject.to_owned()))
             .collect();
         let keys = names.iter().map(|(namespace, subject)| EntryKey::customer(namespace, subject)).collect();
-        let largest = largest.ok_or(FormatError::Truncated)?;
-        Ok(Self { plain, with_delta, objects, names, keys, in_delta, largest })
+        let mut loadable = vec![largest.ok_or(FormatError::Truncated)?];
+        for cut in &cuts {
+            loadable.push(cut.typical()?);
+        }
+        Ok(Self { plain, with_delta, objects, names, keys, in_delta, loadable, cuts })
     }
 
-    /// The largest shard of customers: what [`Self::load`] takes.
-    #[must_use]
-    pub fn largest(&self) -> &[u8] {
-        &self.largest.1
+    /// A shard of customers, which [`Self::load`] takes: the largest one, and then a typical one of each of [`SIZES`].
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn shard(&self, which: usize) -> Result<&[u8], FormatError> {
+        self.loadable.get(which).map(|(_, shard)| &**shard).ok_or(FormatError::Truncated)
     }
 
     /// Does `work` so many times, with another customer each time. Every look-up must find a record; what is
@@ -124,7 +146,7 @@ impl Subject {
     /// # Errors
     /// When one finds none.
     pub fn repeat(&mut self, work: Work, times: u32) -> Result<u64, FormatError> {
-        let Self { plain, with_delta, objects, names, keys, in_delta, .. } = self;
+        let Self { plain, with_delta, objects, names, keys, in_delta, cuts, .. } = self;
         let (first, rest) = keys.split_at(*in_delta);
         let mut sum = 0_u64;
         let mut look_up = |version: &Version, keys: &[EntryKey]| {
@@ -146,21 +168,29 @@ impl Subject {
             Work::Shard => look_up(plain, keys)?,
             Work::Delta => look_up(with_delta, first)?,
             Work::ShardBehindDelta => look_up(with_delta, rest)?,
+            Work::ShardOf(size) => {
+                let cut = cuts.get(size).ok_or(FormatError::Truncated)?;
+                for key in keys.iter().cycle().take(times as usize) {
+                    sum += cut.look_up(black_box(*key))? as u64;
+                }
+            }
         }
         Ok(sum)
     }
 
-    /// What the Worker does with a shard that the store gave: checks header and digest, keeps it, and finds the
+    /// What the Worker does with a shard that the store gave, [`Self::shard`]'s of that number: checks header and digest, keeps it, and finds the
     /// table in it.
     ///
     /// # Errors
     /// When it is another one.
     pub fn load(
         &self,
+        which: usize,
         object: Vec<u8>,
         digest_of: impl FnOnce(&[u8]) -> Digest,
     ) -> Result<usize, FormatError> {
-        self.largest.0.check_by(&object, digest_of)?;
+        let (name, _) = self.loadable.get(which).ok_or(FormatError::Truncated)?;
+        name.check_by(&object, digest_of)?;
         Self::open(object)
     }
 

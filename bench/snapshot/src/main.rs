@@ -22,7 +22,11 @@ use admit::snapshot::{
 };
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
-use snapshot_bench::{Subject, Work, pack};
+use snapshot_bench::{
+    Subject, Work,
+    cut::{SIZES, cut},
+    pack,
+};
 
 /// Customers in the delta: as many as a sync of 10,000 changes brings.
 const IN_DELTA_MAX: usize = 10_000;
@@ -73,14 +77,15 @@ fn prepare(path: &Path, dir: &Path) -> Result<Value> {
         let key = Table::of_shard(shard).ok().and_then(|table| Some(table.iter().next()?.0));
         key.is_some_and(|key| customers.contains_key(&key))
     });
-    let mut entries = Vec::new();
+    let mut all = Vec::new();
     for shard in &of_customers {
-        for (key, entry) in Table::of_shard(shard)?.iter().filter(|(key, _)| changed.contains(key)) {
+        for (key, entry) in Table::of_shard(shard)?.iter() {
             let Entry::Record(record) = entry? else { bail!("a shard has a record that is gone") };
-            entries.push((key, record));
+            all.push((key, record));
         }
     }
-    entries.sort_unstable_by_key(|(key, _)| *key);
+    all.sort_unstable_by_key(|(key, _)| *key);
+    let entries: Vec<_> = all.iter().copied().filter(|(key, _)| changed.contains(key)).collect();
     let delta = encode_delta(&entries, &[] as &[(EntryKey, &[u8])])?;
 
     let mut pack = Vec::new();
@@ -89,23 +94,32 @@ fn prepare(path: &Path, dir: &Path) -> Result<Value> {
     for part in parts.into_iter().chain(of_customers.iter().copied()).chain([&between]).chain(of_items) {
         pack::append(&mut pack, part);
     }
+    for (_, size) in SIZES {
+        pack::append(&mut pack, &between);
+        cut(&all, size)?.iter().for_each(|shard| pack::append(&mut pack, shard));
+    }
     let names: String = order
         .iter()
         .filter_map(|key| customers.get(key))
         .map(|customer| format!("{}\t{}\n", customer.namespace, customer.subject))
         .collect();
     let subject = Subject::new(&pack, &names, in_delta)?;
-    let largest = Table::of_shard(subject.largest())?;
+    let largest = Table::of_shard(subject.shard(0)?)?;
     let in_largest: Vec<_> = largest.iter().filter_map(|(key, _)| customers.get(&key)).collect();
 
     fs::create_dir_all(dir)?;
     fs::write(dir.join("customers.json"), serde_json::to_vec(&in_largest)?)?;
+    let mut cut_bytes = serde_json::Map::new();
+    for (which, (size, _)) in SIZES.iter().enumerate() {
+        cut_bytes.insert((*size).to_owned(), subject.shard(which + 1)?.len().into());
+    }
     let facts = json!({
+        "cut_bytes": cut_bytes,
         "customers": customers.len(),
         "grants": customers.values().map(|it| it.accesses.len() + it.licenses.len()).sum::<usize>(),
         "customer_bytes": of_customers.iter().map(|shard| shard.len()).sum::<usize>(),
         "json_bytes": customers.values().map(|it| Ok(serde_json::to_vec(it)?.len() + 1)).sum::<Result<usize>>()?,
-        "shard_bytes": subject.largest().len(),
+        "shard_bytes": subject.shard(0)?.len(),
         "shard_customers": in_largest.len(),
         "in_delta": in_delta,
         "delta_bytes": delta.len(),
@@ -119,7 +133,7 @@ fn native(dir: &Path, in_delta: &str, rounds: &str, millis: &str) -> Result<Valu
     let read = |name: &str| fs::read(dir.join(name)).with_context(|| format!("cannot read {name}"));
     let names = String::from_utf8(read("names.txt")?)?;
     let mut subject = Subject::new(&read("pack.bin")?, &names, in_delta.parse()?)?;
-    let shard = subject.largest().to_vec();
+    let shard = subject.shard(0)?.to_vec();
     let (rounds, slice) = (rounds.parse()?, Duration::from_millis(millis.parse()?));
     let mut measured = serde_json::Map::new();
     for (name, work) in Work::ALL {
@@ -129,10 +143,14 @@ fn native(dir: &Path, in_delta: &str, rounds: &str, millis: &str) -> Result<Valu
         })?;
         measured.insert(name.to_owned(), rounds);
     }
-    let load = |times| {
-        (0..times).try_for_each(|_| subject.load(shard.clone(), Digest::of).map(drop).map_err(Into::into))
-    };
-    measured.insert("load".to_owned(), samples(rounds, slice, load)?);
+    let sizes = SIZES.iter().map(|(size, _)| format!("load_{size}"));
+    for (which, name) in ["load".to_owned()].into_iter().chain(sizes).enumerate() {
+        let shard = subject.shard(which)?.to_vec();
+        let load = |times| {
+            (0..times).try_for_each(|_| Ok(subject.load(which, shard.clone(), Digest::of).map(drop)?))
+        };
+        measured.insert(name, samples(rounds, slice, load)?);
+    }
     let open =
         |times| (0..times).try_for_each(|_| Subject::open(shard.clone()).map(drop).map_err(Into::into));
     measured.insert("open".to_owned(), samples(rounds, slice, open)?);

@@ -1,5 +1,6 @@
 //! Objects in one file, each after its length (u32, little-endian): index, directory, delta, then the
-//! shards of customers, an empty one, and the shards of items.
+//! shards of customers and of items, and the customers' in each of the sizes ([`cut`](crate::cut)), with an empty object
+//! between two kinds.
 
 /// Appends an object.
 pub fn append(pack: &mut Vec<u8>, object: &[u8]) {

@@ -19,16 +19,23 @@ fn with_subject<T>(work: impl FnOnce(&mut Subject) -> Result<T, JsError>) -> Res
     })
 }
 
-/// Loads a pack; gives the largest shard back, as the store would give it.
+/// Loads a pack.
 ///
 /// # Errors
 /// When the data is not what `prepare` wrote.
 #[wasm_bindgen]
-pub fn prepare(pack: &[u8], names: &str, in_delta: u32) -> Result<Uint8Array, JsError> {
-    let subject = Subject::new(pack, names, in_delta as usize)?;
-    let shard = Uint8Array::from(subject.largest());
-    SUBJECT.set(Some(subject));
-    Ok(shard)
+pub fn prepare(pack: &[u8], names: &str, in_delta: u32) -> Result<(), JsError> {
+    SUBJECT.set(Some(Subject::new(pack, names, in_delta as usize)?));
+    Ok(())
+}
+
+/// A shard as the store would give it: the largest one, and then one of each of the sizes.
+///
+/// # Errors
+/// When there is none of that number.
+#[wasm_bindgen]
+pub fn shard(which: u32) -> Result<Uint8Array, JsError> {
+    with_subject(|subject| Ok(Uint8Array::from(subject.shard(which as usize)?)))
 }
 
 /// Does the work of that name so many times.
@@ -47,9 +54,9 @@ pub fn repeat(work: &str, times: u32) -> Result<f64, JsError> {
 /// # Errors
 /// When it is another one.
 #[wasm_bindgen]
-pub fn load(shard: &Uint8Array, times: u32) -> Result<u32, JsError> {
+pub fn load(which: u32, shard: &Uint8Array, times: u32) -> Result<u32, JsError> {
     let platform = platform()?;
-    load_by(shard, times, |bytes| Digest(platform.sha256(bytes)))
+    load_by(which, shard, times, |bytes| Digest(platform.sha256(bytes)))
 }
 
 /// The same, hashed in Wasm.
@@ -57,15 +64,20 @@ pub fn load(shard: &Uint8Array, times: u32) -> Result<u32, JsError> {
 /// # Errors
 /// When it is another one.
 #[wasm_bindgen]
-pub fn load_wasm(shard: &Uint8Array, times: u32) -> Result<u32, JsError> {
-    load_by(shard, times, Digest::of)
+pub fn load_wasm(which: u32, shard: &Uint8Array, times: u32) -> Result<u32, JsError> {
+    load_by(which, shard, times, Digest::of)
 }
 
-fn load_by(shard: &Uint8Array, times: u32, digest_of: impl Fn(&[u8]) -> Digest) -> Result<u32, JsError> {
+fn load_by(
+    which: u32,
+    shard: &Uint8Array,
+    times: u32,
+    digest_of: impl Fn(&[u8]) -> Digest,
+) -> Result<u32, JsError> {
     with_subject(|subject| {
         let mut entries = 0_usize;
         for _ in 0..times {
-            entries = subject.load(shard.to_vec(), &digest_of)?;
+            entries = subject.load(which as usize, shard.to_vec(), &digest_of)?;
         }
         Ok(u32::try_from(entries).unwrap_or(u32::MAX))
     })

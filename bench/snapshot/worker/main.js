@@ -1,6 +1,6 @@
 // Runs the benchmark in workerd. Time stands still there while code runs, so the caller measures: how long the
 // answer to /<work>?times=N takes.
-import { hash, initSync, load, load_wasm, open, prepare, repeat } from "./bench.js";
+import { hash, initSync, load, load_wasm, open, prepare, repeat, shard } from "./bench.js";
 import module from "./bench_bg.wasm";
 import customers from "./customers.json";
 import names from "./names.txt";
@@ -8,13 +8,19 @@ import pack from "./pack.bin";
 import { IN_DELTA } from "./numbers.js";
 
 initSync({ module });
-let shard;
+// The largest shard, and one of each size.
+const LOADS = ["load", "load_16k", "load_64k", "load_256k"];
+let shards;
 
 function run(work, times) {
-  shard ??= prepare(new Uint8Array(pack), names, IN_DELTA);
-  if (work === "load") return load(shard, times);
-  if (work === "load_wasm") return load_wasm(shard, times);
-  if (work === "open") return open(shard, times);
+  if (shards === undefined) {
+    prepare(new Uint8Array(pack), names, IN_DELTA);
+    shards = LOADS.map((_, which) => shard(which));
+  }
+  const which = LOADS.indexOf(work);
+  if (which >= 0) return load(which, shards[which], times);
+  if (work === "load_wasm") return load_wasm(0, shards[0], times);
+  if (work === "open") return open(shards[0], times);
   if (work === "json") {
     let length = 0;
     for (let i = 0; i < times; i += 1) length = JSON.parse(customers).length;

@@ -24,6 +24,9 @@ const SLICE_MILLIS: u32 = 100;
 /// Lengths that are hashed, bytes: about an object that is hardly worth a call, a shard, a delta.
 const HASHED: [u32; 6] = [1 << 10, 4 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20];
 
+/// Loading a shard whose hash Wasm computes: not what the Worker does.
+const HASHED_IN_WASM: &str = "load_wasm";
+
 /// Nanoseconds by kind of work.
 type Nanos = BTreeMap<String, f64>;
 
@@ -46,14 +49,16 @@ pub fn run(paths: &Paths, programs: &Programs, scratch: &Path, is_smoke: bool) -
         .arg("native")
         .arg(&dir)
         .args([in_delta, rounds.into(), slice.into()].map(|number: u64| number.to_string()));
+    let cut_bytes = facts.get("cut_bytes").context("no cut_bytes")?;
+    let kinds = kinds(in_delta, fact("shard_bytes")?, cut_bytes);
     let native = medians(&serde_json::from_str(&job::stdout(&mut native)?)?)?;
-    let wasm = if is_smoke { None } else { Some(in_workerd(paths, &dir, in_delta)?) };
+    let wasm = if is_smoke { None } else { Some(in_workerd(paths, &dir, in_delta, &kinds)?) };
     fs::remove_file(&lines)?;
     fs::remove_dir_all(&dir)?;
     let reading = Section {
         title: "Reading",
         method: method(customers, in_delta, fact("shard_bytes")?, fact("shard_customers")?),
-        figures: times(&native, wasm.as_ref(), in_delta, fact("shard_bytes")?),
+        figures: times(&native, wasm.as_ref(), &kinds),
     };
     let sizes = sizes(customers, fact("grants")?, fact("customer_bytes")?, fact("json_bytes")?);
     Ok(vec![reading, hashing(wasm.as_ref()), sizes])
@@ -67,30 +72,47 @@ fn method(customers: u64, in_delta: u64, shard_bytes: f64, shard_customers: f64)
          requests are timed from outside: each repeats the work for at least {SLICE_MILLIS} ms, an empty loop of \
          the same length is subtracted, and the median of {ROUNDS} such measurements counts. \"Loading\" copies a \
          shard of {} ({shard_customers} customers) from JavaScript's memory, hashes it as the Worker does, \
-         compares the digest and finds the table; `JSON.parse` reads the same customers from a string in memory, without copy or check. \
-         The delta holds {} customers.",
+         compares the digest and finds the table; `JSON.parse` reads the same customers from a string in memory, \
+         without copy or check. The delta holds {} customers. Shards of other sizes are the same customers cut \
+         anew, each size in as many shards as it takes, looked up without the index.",
         count(customers),
         Unit::Bytes.show(shard_bytes),
         count(in_delta),
     )
 }
 
-fn times(native: &Nanos, wasm: Option<&Nanos>, in_delta: u64, shard_bytes: f64) -> Vec<Figure> {
+/// Kinds of work with what they are and the most nanoseconds that they should take.
+fn kinds(in_delta: u64, shard_bytes: f64, cut_bytes: &Value) -> Vec<(String, String, f64)> {
+    let size = |name: &str| Unit::Bytes.show(cut_bytes.get(name).and_then(Value::as_f64).unwrap_or(f64::NAN));
     let shard = Unit::Bytes.show(shard_bytes);
     let behind = format!("look-up in a shard, after a delta of {} that lacks it", count(in_delta));
-    let kinds = [
-        ("shard", "look-up in a shard", 1_000.0),
-        ("delta", "look-up in a delta", 1_000.0),
-        ("shard_behind_delta", &behind, 2_000.0),
-        ("key", "from namespace and subject to a key", f64::INFINITY),
-        ("load", &format!("loading a shard of {shard}"), 300_000.0),
-        ("load_wasm", "the same, hashed in Wasm", f64::INFINITY),
-        ("open", "the same without the hash", f64::INFINITY),
-        ("json", "`JSON.parse` of the same customers", f64::INFINITY),
+    let untold = |id: &str, what: &str| (id.to_owned(), what.to_owned(), f64::INFINITY);
+    let mut kinds = vec![
+        ("shard".to_owned(), "look-up in a shard".to_owned(), 1_000.0),
+        ("delta".to_owned(), "look-up in a delta".to_owned(), 1_000.0),
+        ("shard_behind_delta".to_owned(), behind, 2_000.0),
+        untold("key", "from namespace and subject to a key"),
+        ("load".to_owned(), format!("loading a shard of {shard}"), 300_000.0),
+        untold(HASHED_IN_WASM, "the same, hashed in Wasm"),
+        untold("open", "the same without the hash"),
+        untold("json", "`JSON.parse` of the same customers"),
     ];
+    for name in SIZES {
+        kinds.push(untold(&format!("shard_{name}"), &format!("look-up in shards of some {}", size(name))));
+    }
+    for name in SIZES {
+        kinds.push(untold(&format!("load_{name}"), &format!("loading one of {}", size(name))));
+    }
+    kinds
+}
+
+/// Sizes of shards to compare, as the benchmark names them.
+const SIZES: [&str; 3] = ["16k", "64k", "256k"];
+
+fn times(native: &Nanos, wasm: Option<&Nanos>, kinds: &[(String, String, f64)]) -> Vec<Figure> {
     let mut figures = Vec::new();
     for (id, what, most) in kinds {
-        let target = if most.is_finite() { Target::AtMost(most) } else { Target::None };
+        let target = if most.is_finite() { Target::AtMost(*most) } else { Target::None };
         let value = wasm.and_then(|nanos| nanos.get(id)).copied();
         figures.push(
             Figure::new(format!("wasm_{id}"), format!("Wasm: {what}"), Unit::Nanos, value)
@@ -109,7 +131,7 @@ fn times(native: &Nanos, wasm: Option<&Nanos>, in_delta: u64, shard_bytes: f64) 
         )
         .with_target(Target::AtLeast(100.0)),
     ]);
-    for (id, what, _) in kinds.into_iter().filter(|(id, ..)| *id != "load_wasm") {
+    for (id, what, _) in kinds.iter().filter(|(id, ..)| id != HASHED_IN_WASM) {
         let what = what.replace("`JSON.parse`", "`serde_json`");
         let value = native.get(id).copied();
         figures.push(Figure::new(format!("native_{id}"), format!("natively: {what}"), Unit::Nanos, value));
@@ -169,14 +191,14 @@ fn sizes(customers: u64, grants: f64, bytes: f64, json_bytes: f64) -> Section {
     }
 }
 
-fn in_workerd(paths: &Paths, dir: &Path, in_delta: u64) -> Result<Nanos> {
+fn in_workerd(paths: &Paths, dir: &Path, in_delta: u64, kinds: &[(String, String, f64)]) -> Result<Nanos> {
     let workerd = Workerd::start(paths, dir, in_delta)?;
     eprintln!("  timing it in workerd ...");
     let slice = f64::from(SLICE_MILLIS) / 1e3;
     let mut nanos = Nanos::new();
-    let works = ["shard", "delta", "shard_behind_delta", "key", "load", "load_wasm", "open", "json"];
+    let works = kinds.iter().map(|(work, ..)| work.clone());
     let hashes = HASHED.into_iter().flat_map(|bytes| ["wasm", "platform"].map(|by| hash_work(by, bytes)));
-    for work in works.map(str::to_owned).into_iter().chain(hashes) {
+    for work in works.chain(hashes) {
         let work = work.as_str();
         let mut times = 1;
         while workerd.secs(work, times)? < slice && times < u32::MAX / 2 {
@@ -234,8 +256,10 @@ mod tests {
         assert_eq!(values, [20.0, 200.0, 160.0, 10.0]);
         let wasm =
             Nanos::from([("json".to_owned(), 2_000.0), ("load".to_owned(), 10.0), ("open".to_owned(), 5.0)]);
-        let figures = times(&Nanos::new(), Some(&wasm), 1, 65_536.0);
+        let figures = times(&Nanos::new(), Some(&wasm), &kinds(1, 65_536.0, &json!({ "16k": 15_000 })));
         let value = |id: &str| figures.iter().find(|figure| figure.id == id).unwrap().value;
+        let what = |id: &str| figures.iter().find(|figure| figure.id == id).unwrap().what.as_str();
+        assert_eq!(what("native_load_16k"), "natively: loading one of 14.6 KiB");
         assert_eq!((value("wasm_json_to_load"), value("wasm_json_to_open")), (Some(200.0), Some(400.0)));
     }
 }

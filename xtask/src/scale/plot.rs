@@ -7,6 +7,7 @@ use super::{
     results::{Results, layouts},
     text::{count, duration, percent},
 };
+use crate::chart::{self, Looks};
 
 const WIDTH: f64 = 920.0;
 const HEIGHT: f64 = 470.0;
@@ -19,8 +20,7 @@ const LEFTS: [f64; 2] = [70.0, 490.0];
 const LOWEST: f64 = 0.05;
 const HIGHEST: f64 = 2.0;
 
-/// Lines that can be told apart in colour, in grey, on white and on black: colour, dashes, marker's radius.
-const LINES: [(&str, &str, f64); 6] = [
+const LINES: [Looks; 6] = [
     ("#e0574f", "9 5", 4.5),
     ("#c98a1b", "2 4", 3.0),
     ("#8f9a2c", "6 3 2 3", 3.0),
@@ -31,23 +31,14 @@ const LINES: [(&str, &str, f64); 6] = [
 
 /// The plot as SVG.
 pub fn svg(results: &Results) -> String {
-    let mut svg = String::new();
-    let _ = write!(
+    let mut svg = chart::begin(
+        WIDTH,
+        HEIGHT,
+        "Cold reads of KV per check, by number of customers, layout and the time that KV keeps a value",
+    );
+    let _ = writeln!(
         svg,
-        r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" role="img" aria-labelledby="title">
-<title id="title">Cold reads of KV per check, by number of customers, layout and the time that KV keeps a value</title>
-<style>
-text {{ font: 13px system-ui, sans-serif; fill: #2a2f36 }}
-.head {{ font-size: 15px; font-weight: 600 }}
-.back {{ fill: #ffffff }}
-.grid {{ stroke: #8a929c; stroke-opacity: .35; fill: none }}
-.axis {{ stroke: #8a929c; fill: none }}
-.line {{ fill: none; stroke-width: 2.2 }}
-@media (prefers-color-scheme: dark) {{ text {{ fill: #dfe3e8 }} .back {{ fill: #14181d }} }}
-</style>
-<rect class="back" width="{WIDTH}" height="{HEIGHT}" rx="6"/>
-<text class="head" x="20" y="28">Cold reads of KV per check (less is better), {change} of customers changing a day</text>
-"##,
+        r#"<text class="head" x="20" y="28">Cold reads of KV per check (less is better), {change} of customers changing a day</text>"#,
         change = percent(CHANGE_RATE)
     );
     for (panel, left) in LEFTS.into_iter().enumerate() {
@@ -65,13 +56,13 @@ text {{ font: 13px system-ui, sans-serif; fill: #2a2f36 }}
                 let tiers = results.row(customers, layout)?.tiers.get(panel)?.cold_reads();
                 Some((left + across(customers), down(tiers)))
             });
-            draw(&mut svg, &points.collect::<Vec<_>>(), line);
+            chart::line(&mut svg, &points.collect::<Vec<_>>(), line);
         }
     }
     for (position, (layout, line)) in layouts().into_iter().zip(LINES).enumerate() {
         let x = 70.0 + 270.0 * (position % 3) as f64;
         let y = HEIGHT - 42.0 + 24.0 * (position / 3) as f64;
-        draw(&mut svg, &[(x, y), (x + 44.0, y)], line);
+        chart::line(&mut svg, &[(x, y), (x + 44.0, y)], line);
         let _ = writeln!(svg, r#"<text x="{}" y="{}">{}</text>"#, x + 54.0, y + 4.5, layout.name());
     }
     svg.push_str("</svg>\n");
@@ -80,23 +71,11 @@ text {{ font: 13px system-ui, sans-serif; fill: #2a2f36 }}
 
 fn axes(svg: &mut String, left: f64) {
     for value in [0.05, 0.1, 0.2, 0.5, 1.0, 2.0] {
-        let y = down(value);
-        let _ = writeln!(
-            svg,
-            r#"<path class="grid" d="M{left} {y:.1}h{PANEL_WIDTH}"/><text x="{x}" y="{ty:.1}" text-anchor="end">{value}</text>"#,
-            x = left - 8.0,
-            ty = y + 4.5
-        );
+        chart::level(svg, (left, PANEL_WIDTH, down(value)), &value.to_string());
     }
     let bottom = TOP + PANEL_HEIGHT;
     for customers in CUSTOMERS {
-        let x = left + across(customers);
-        let _ = writeln!(
-            svg,
-            r#"<path class="grid" d="M{x:.1} {TOP}v{PANEL_HEIGHT}"/><text x="{x:.1}" y="{y}" text-anchor="middle">{label}</text>"#,
-            y = bottom + 20.0,
-            label = count(customers as f64)
-        );
+        chart::column(svg, (left + across(customers), TOP, PANEL_HEIGHT), &count(customers as f64));
     }
     let _ = writeln!(
         svg,
@@ -104,18 +83,6 @@ fn axes(svg: &mut String, left: f64) {
         x = left + PANEL_WIDTH / 2.0,
         y = bottom + 38.0
     );
-}
-
-fn draw(svg: &mut String, points: &[(f64, f64)], (colour, dashes, radius): (&str, &str, f64)) {
-    let path: Vec<_> = points.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
-    let _ = writeln!(
-        svg,
-        r#"<polyline class="line" stroke="{colour}" stroke-dasharray="{dashes}" points="{}"/>"#,
-        path.join(" ")
-    );
-    for (x, y) in points {
-        let _ = writeln!(svg, r#"<circle cx="{x:.1}" cy="{y:.1}" r="{radius}" fill="{colour}"/>"#);
-    }
 }
 
 /// From the left edge of a panel: the logarithm, with a little room at both sides.

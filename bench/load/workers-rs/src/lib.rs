@@ -12,7 +12,10 @@ use jwt_compact::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use worker::{Context, Cors, Date, Env, Method, Request, Response, Result, RouteContext, Router, event};
+use worker::{
+    Context, Cors, Date, Env, Fetch, Headers, Method, Request, RequestInit, Response, Result, RouteContext,
+    Router, event,
+};
 
 #[derive(Deserialize)]
 struct Keys {
@@ -65,7 +68,26 @@ struct Answer<'a> {
 #[event(fetch)]
 async fn fetch(request: Request, env: Env, _context: Context) -> Result<Response> {
     let cors = Cors::new().with_origins(["*"]).with_methods([Method::Get, Method::Head]);
-    Router::new().get_async("/items/:id/access", access).run(request, env).await?.with_cors(&cors)
+    Router::new()
+        .get_async("/items/:id/access", access)
+        .post_async("/items/access", write)
+        .run(request, env)
+        .await?
+        .with_cors(&cors)
+}
+
+/// To the origin and back, as the other peers' `forward.js`.
+async fn write(mut request: Request, context: RouteContext<()>) -> Result<Response> {
+    let headers = Headers::new();
+    for name in ["authorization", "content-type", "idempotency-key"] {
+        if let Some(value) = request.headers().get(name)? {
+            headers.set(name, &value)?;
+        }
+    }
+    let mut init = RequestInit::new();
+    init.with_method(Method::Post).with_headers(headers).with_body(Some(request.text().await?.into()));
+    let url = format!("{}{}", context.var("ORIGIN_URL")?, request.path());
+    Fetch::Request(Request::new_with_init(&url, &init)?).send().await
 }
 
 async fn access(request: Request, context: RouteContext<()>) -> Result<Response> {

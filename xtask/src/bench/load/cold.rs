@@ -1,6 +1,6 @@
 //! From the start of a process to its first answer.
 
-use std::path::Path;
+use std::{fs, path::Path};
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ use super::{
     peers::Subject,
     report::Outcome,
     scenarios::COLD,
-    server::{Latency, Server},
+    server::{Server, Setting},
 };
 use crate::{job::Stopwatch, paths::Paths};
 
@@ -18,14 +18,20 @@ use crate::{job::Stopwatch, paths::Paths};
 ///
 /// # Errors
 /// One does not start, or does not answer.
-pub fn run(paths: &Paths, dir: &Path, subjects: &[Subject], times: usize) -> Result<Outcome> {
+pub fn run(
+    paths: &Paths,
+    dir: &Path,
+    subjects: &[Subject],
+    setting: Setting,
+    times: usize,
+) -> Result<Outcome> {
     eprintln!("  {COLD} ...");
-    let (path, token, body) = first_request(dir)?;
+    let (path, token, body) = request(dir)?;
     let mut millis: Vec<Vec<f64>> = vec![Vec::new(); subjects.len()];
     for _ in 0..times {
         for (subject, millis) in subjects.iter().zip(&mut millis) {
             let watch = Stopwatch::start();
-            let server = Server::start(paths, dir, std::slice::from_ref(subject), Latency::None)?;
+            let server = Server::start(paths, dir, std::slice::from_ref(subject), setting)?;
             let url = format!("http://127.0.0.1:{}{path}", server.port(subject.name)?);
             let request = ureq::get(&url).header("authorization", format!("Bearer {token}"));
             let answer =
@@ -48,21 +54,14 @@ pub fn run(paths: &Paths, dir: &Path, subjects: &[Subject], times: usize) -> Res
         }))
     });
     let measured = Value::Array(rows.collect());
-    Ok(Outcome { scenario: COLD, about: "From the start of workerd to the first answer", measured })
+    let about = "From the start of workerd to the first answer";
+    Ok(Outcome { scenario: COLD.to_owned(), about, growth: None, measured })
 }
 
-fn first_request(dir: &Path) -> Result<(String, String, String)> {
-    let lists = std::fs::read_dir(dir)?.flatten().map(|entry| entry.path());
-    let mut lists: Vec<_> =
-        lists.filter(|path| path.extension().is_some_and(|ending| ending == "tsv")).collect();
-    lists.sort();
-    for list in lists {
-        let text = std::fs::read_to_string(list)?;
-        let line = text.lines().map(|line| line.splitn(4, '\t').collect::<Vec<_>>());
-        let granted = line.into_iter().find(|fields| fields.get(1) == Some(&"200"));
-        if let Some([path, _, token, body]) = granted.as_deref() {
-            return Ok(((*path).to_owned(), (*token).to_owned(), (*body).to_owned()));
-        }
-    }
-    bail!("no list has a request that is granted")
+/// Path, token and body of a check that is granted.
+fn request(dir: &Path) -> Result<(String, String, String)> {
+    let list = fs::read_to_string(dir.join(format!("{COLD}.tsv")))?;
+    let fields: Vec<_> = list.trim_end().splitn(6, '\t').collect();
+    let [_, path, token, _, _, body] = fields.as_slice() else { bail!("{COLD}.tsv has no request") };
+    Ok(((*path).to_owned(), (*token).to_owned(), (*body).to_owned()))
 }

@@ -1,11 +1,14 @@
 //! `cargo xtask bench`: the check against floors and peers, side by side in one workerd.
 
 mod cold;
+mod growth;
+mod growth_plot;
 mod peers;
 mod plot;
 mod report;
 mod scenarios;
 mod server;
+mod targets;
 
 use std::{
     fs,
@@ -16,10 +19,10 @@ use std::{
 use anyhow::{Context, Result};
 
 use self::{
-    peers::{Bundles, Subject},
+    peers::Bundles,
     report::{Outcome, Report},
     scenarios::{Scale, Scenario},
-    server::{Latency, Server},
+    server::Server,
 };
 use super::{Scratch, docs, machine::Machine};
 use crate::{build, node, paths::Paths, setup, step::Step};
@@ -33,10 +36,10 @@ pub struct LoadArgs {
     /// Fewer rounds and customers: under two minutes, for a first look
     #[arg(long)]
     quick: bool,
-    /// Only these scenarios, by their names
+    /// Only these scenarios, by their names; `growth` is all points of growth
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     only: Vec<String>,
-    /// Turns of each subject, for more certainty or less time
+    /// Turns of each subject in every scenario, for more certainty or less time
     #[arg(long, value_name = "N")]
     rounds: Option<u64>,
     /// Also write the figures as JSON
@@ -63,7 +66,9 @@ pub fn run(args: &LoadArgs) -> Result<ExitCode> {
     } else {
         Scale::FULL
     };
-    scale.rounds = args.rounds.unwrap_or(scale.rounds);
+    if let Some(rounds) = args.rounds {
+        (scale.rounds, scale.growth_rounds) = (rounds, rounds);
+    }
     let mut command = "cargo xtask bench".to_owned();
     if args.quick {
         command += " --quick";
@@ -81,12 +86,24 @@ pub fn run(args: &LoadArgs) -> Result<ExitCode> {
         fs::write(path, text + "\n").with_context(|| format!("cannot write {}", path.display()))?;
     }
     if args.write_docs {
-        let page = paths.in_root("docs/performance.md");
-        docs::write(&page, "load", &format!("{}\n![The hot check](performance.svg)\n", report.markdown()))?;
-        let svg = paths.in_root("docs/performance.svg");
-        fs::write(&svg, plot::svg(&report)).with_context(|| format!("cannot write {}", svg.display()))?;
+        write_docs(&paths, &report)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Puts the tables and the plots into docs/.
+fn write_docs(paths: &Paths, report: &Report) -> Result<()> {
+    let mut text = format!("{}\n![The hot check](performance.svg)\n", report.markdown());
+    let mut plots = vec![("docs/performance.svg", plot::svg(report))];
+    if let Some(svg) = growth_plot::svg(report) {
+        text += "\n![How the cost of a check grows](performance-growth.svg)\n";
+        plots.push(("docs/performance-growth.svg", svg));
+    }
+    docs::write(&paths.in_root("docs/performance.md"), "load", &text)?;
+    for (relative, svg) in plots {
+        fs::write(paths.in_root(relative), svg).with_context(|| format!("cannot write {relative}"))?;
+    }
+    Ok(())
 }
 
 /// Whether it works at all, and whether every subject answers what it should. Says nothing about time.
@@ -107,33 +124,37 @@ fn measure(paths: &Paths, scale: Scale, only: &[String], command: String) -> Res
     let programs = Programs::build(paths)?;
     let scenarios = scenarios::chosen(scale, only)?;
     make_data(paths, dir, scale, &scenarios)?;
-    publish(paths, &programs.admit, dir)?;
+    publish(paths, &programs.admit, dir, scale)?;
     let bundles = Bundles::make(paths, &rust, dir, !scale.is_smoke)?;
     let mut outcomes = Vec::new();
-    for latency in [Latency::None, Latency::Edge] {
-        let wanted: Vec<_> = scenarios.iter().filter(|scenario| scenario.latency == latency).collect();
-        if wanted.is_empty() {
-            continue;
+    for group in groups(&scenarios) {
+        let Some(Scenario { setting, .. }) = group.first() else { continue };
+        let subjects = bundles.of(|subject| group.iter().any(|scenario| scenario.wants(subject)));
+        let server = Server::start(paths, dir, &subjects, *setting)?;
+        for scenario in group {
+            outcomes.push(drive(&programs.load, dir, &server, scenario)?);
         }
-        for group in groups(&wanted) {
-            let server = Server::start(paths, dir, &bundles.all(), latency)?;
-            for scenario in group {
-                outcomes.push(drive(&programs.load, dir, &server, scenario)?);
-            }
-        }
+        server.stop();
     }
     if scenarios::wants_cold(only) {
-        outcomes.push(cold::run(paths, dir, &bundles.all(), scale.cold_starts)?);
+        let setting = scenarios::usual_setting(scale);
+        let subjects = bundles.of(|subject| scenarios::EVERYBODY.contains(&subject.name));
+        outcomes.push(cold::run(paths, dir, &subjects, setting, scale.cold_starts)?);
     }
     Ok(Report { command, machine: Machine::here(), scale, outcomes })
 }
 
 /// Scenarios that may follow each other in one process: those that want it new come alone.
-fn groups<'a>(scenarios: &[&'a Scenario]) -> Vec<Vec<&'a Scenario>> {
+fn groups(scenarios: &[Scenario]) -> Vec<Vec<&Scenario>> {
     let mut groups: Vec<Vec<&Scenario>> = Vec::new();
     for scenario in scenarios {
         match groups.last_mut() {
-            Some(last) if !scenario.wants_new_process => last.push(scenario),
+            Some(last)
+                if !scenario.wants_new_process
+                    && last.first().is_some_and(|first| first.setting == scenario.setting) =>
+            {
+                last.push(scenario);
+            }
             _ => groups.push(vec![scenario]),
         }
     }
@@ -162,27 +183,33 @@ impl Programs {
 
 /// Customers, keys, tokens and lists of requests in `dir`.
 fn make_data(paths: &Paths, dir: &Path, scale: Scale, scenarios: &[Scenario]) -> Result<()> {
-    let lists: serde_json::Map<_, _> = scenarios.iter().map(|it| (it.name.to_owned(), it.list())).collect();
-    let settings = serde_json::json!({ "customers": scale.customers, "lists": lists });
+    let mut lists: serde_json::Map<_, _> = scenarios.iter().map(|it| (it.name.clone(), it.list())).collect();
+    lists.insert(scenarios::COLD.to_owned(), serde_json::json!({ "alg": "HS256", "tokens": 1 }));
+    let settings = serde_json::json!({ "catalogues": scale.growth_customers, "lists": lists });
     let (program, _) = node::runtime(paths)?;
     let mut make = Command::new(program);
     make.arg(paths.in_root("bench/load/make.mjs")).arg(dir).arg(settings.to_string());
     Step::new(paths, "bench-make", "making customers and tokens", "seconds").run(&mut make)
 }
 
-fn publish(paths: &Paths, admit: &Path, dir: &Path) -> Result<()> {
+/// A snapshot of each catalogue.
+fn publish(paths: &Paths, admit: &Path, dir: &Path, scale: Scale) -> Result<()> {
     let mut keygen = Command::new(admit);
     keygen.args(["keygen", "--alg", "EdDSA", "--kid", "bench", "--out"]).arg(dir.join("snapshot.jwk"));
     Step::new(paths, "bench-key", "making the snapshot's key", "seconds").run(&mut keygen)?;
     let public =
         crate::job::stdout(Command::new(admit).args(["keygen", "--public"]).arg(dir.join("snapshot.jwk")))?;
     fs::write(dir.join("snapshot-keys.json"), public)?;
-    fs::create_dir_all(dir.join("store"))?;
-    let mut publish = Command::new(admit);
-    publish.args(["publish", "--from"]).arg(dir.join("catalogue.ndjson"));
-    publish.arg("--to").arg(format!("dir:{}", dir.join("store").display()));
-    publish.arg("--key").arg(dir.join("snapshot.jwk"));
-    Step::new(paths, "bench-publish", "publishing the snapshot", "seconds").run(&mut publish)
+    for customers in scale.growth_customers {
+        let store = dir.join(server::store(*customers));
+        fs::create_dir_all(&store)?;
+        let mut publish = Command::new(admit);
+        publish.args(["publish", "--from"]).arg(dir.join(format!("catalogue-{customers}.ndjson")));
+        publish.arg("--to").arg(format!("dir:{}", store.display()));
+        publish.arg("--key").arg(dir.join("snapshot.jwk"));
+        Step::new(paths, "bench-publish", "publishing the snapshot", "seconds").run(&mut publish)?;
+    }
+    Ok(())
 }
 
 fn drive(load: &Path, dir: &Path, server: &Server, scenario: &Scenario) -> Result<Outcome> {
@@ -199,11 +226,5 @@ fn drive(load: &Path, dir: &Path, server: &Server, scenario: &Scenario) -> Resul
         .collect::<Result<_>>()?;
     let plan = scenario.plan(dir, server.pid(), &ports);
     let measured = server::feed(load, &plan)?;
-    Ok(Outcome { scenario: scenario.name, about: scenario.about, measured })
-}
-
-impl Subject {
-    fn is_floor(&self) -> bool {
-        matches!(self.name, "constant" | "floor")
-    }
+    Ok(Outcome { scenario: scenario.name.clone(), about: scenario.about, growth: scenario.growth, measured })
 }

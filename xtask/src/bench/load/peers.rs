@@ -16,35 +16,47 @@ use crate::{
 /// A Worker to be driven.
 #[derive(Clone, Copy, Debug)]
 pub struct Subject {
-    /// Its name, and that of its directory.
+    /// Its name.
     pub name: &'static str,
     /// For people.
     pub about: &'static str,
+    /// The directory of its modules.
+    pub modules: &'static str,
+    /// Variables beyond those that all have.
+    pub vars: &'static [(&'static str, &'static str)],
     /// Which of KV's contents it reads: `store`, the snapshot; `documents`, one for each customer.
     pub kv: Option<(&'static str, &'static str)>,
 }
 
+impl Subject {
+    const fn new(name: &'static str, about: &'static str, kv: Option<(&'static str, &'static str)>) -> Self {
+        Self { name, about, modules: name, vars: &[], kv }
+    }
+
+    /// Whether it answers the same whatever is asked.
+    pub fn is_floor(&self) -> bool {
+        matches!(self.name, "constant" | "floor")
+    }
+}
+
+/// The snapshot. There is one for each number of customers; the server knows of how many.
+const STORE: Option<(&str, &str)> = Some(("SNAPSHOT", "store"));
+const DOCUMENTS: Option<(&str, &str)> = Some(("CUSTOMERS", "documents"));
+
 /// Every subject, the base of comparisons first.
-pub const SUBJECTS: [Subject; 7] = [
-    Subject { name: "floor", about: "JS that reads the same, checks nothing", kv: None },
-    Subject { name: "constant", about: "JS that returns a constant", kv: None },
-    Subject { name: "admit", about: "Admit", kv: Some(("SNAPSHOT", "store")) },
+pub const SUBJECTS: [Subject; 8] = [
+    Subject::new("floor", "JS that reads the same, checks nothing", None),
+    Subject::new("constant", "JS that returns a constant", None),
+    Subject::new("admit", "Admit", STORE),
     Subject {
-        name: "plain-cached",
-        about: "JS by hand, jose, Admit's caches",
-        kv: Some(("CUSTOMERS", "documents")),
+        modules: "admit",
+        vars: &[("CONFIRMS_PER_SEC", "0")],
+        ..Subject::new("admit-unconfirmed", "Admit, the origin not asked about denials", STORE)
     },
-    Subject {
-        name: "hono-cached",
-        about: "Hono, jose, the same caches",
-        kv: Some(("CUSTOMERS", "documents")),
-    },
-    Subject { name: "hono", about: "Hono, jose, KV for each request", kv: Some(("CUSTOMERS", "documents")) },
-    Subject {
-        name: "workers-rs",
-        about: "workers-rs by its documentation",
-        kv: Some(("CUSTOMERS", "documents")),
-    },
+    Subject::new("plain-cached", "JS by hand, jose, Admit's caches", DOCUMENTS),
+    Subject::new("hono-cached", "Hono, jose, the same caches", DOCUMENTS),
+    Subject::new("hono", "Hono, jose, KV for each request", DOCUMENTS),
+    Subject::new("workers-rs", "workers-rs by its documentation", DOCUMENTS),
 ];
 
 /// What is ready to be served.
@@ -65,10 +77,10 @@ impl Bundles {
             }
         }
         // They import the data as files beside them.
-        for file in ["constant.json", "items.json"] {
+        for file in ["constant.json", "items.json", "written.json"] {
             copy(&dir.join(file), &dir.join("subjects").join(file))?;
         }
-        for module in ["constant", "floor", "plain-cached", "hono-cached", "hono", "kv"] {
+        for module in ["constant", "floor", "plain-cached", "hono-cached", "hono", "kv", "origin"] {
             bundle(paths, dir, module)?;
         }
         for file in DEPLOYED {
@@ -83,9 +95,9 @@ impl Bundles {
         Ok(Self(subjects))
     }
 
-    /// All of them.
-    pub fn all(&self) -> Vec<Subject> {
-        self.0.clone()
+    /// Those that `is_wanted`.
+    pub fn of(&self, is_wanted: impl Fn(&Subject) -> bool) -> Vec<Subject> {
+        self.0.iter().filter(|subject| is_wanted(subject)).copied().collect()
     }
 }
 

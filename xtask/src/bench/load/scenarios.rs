@@ -5,7 +5,11 @@ use std::path::Path;
 use anyhow::{Result, bail};
 use serde_json::{Value, json};
 
-use super::{peers::Subject, server::Latency};
+use super::{
+    growth::Axis,
+    peers::Subject,
+    server::{Latency, Setting},
+};
 
 /// How much of everything.
 #[derive(Clone, Copy, Debug)]
@@ -22,8 +26,16 @@ pub struct Scale {
     pub many_tokens: u64,
     /// First checks of viewers, each of another one.
     pub first_checks: u64,
+    /// Numbers of tokens to see growth by.
+    pub growth_tokens: &'static [u64],
+    /// Numbers of customers to see growth by, each a snapshot of its own, the last as many as there are.
+    pub growth_customers: &'static [u64],
+    /// Turns of each subject at each point of growth.
+    pub growth_rounds: u64,
     /// Processes that are started to see how long they take.
     pub cold_starts: usize,
+    /// Whether it is too short to be relied upon.
+    pub is_a_first_look: bool,
     /// Only whether it works.
     pub is_smoke: bool,
 }
@@ -37,18 +49,26 @@ impl Scale {
         new_tokens: 60,
         many_tokens: 500,
         first_checks: 100,
+        growth_tokens: &[1, 100],
+        growth_customers: &[100, 200],
+        growth_rounds: 2,
         cold_starts: 1,
+        is_a_first_look: true,
         is_smoke: true,
     };
     /// A first look.
     pub const QUICK: Self = Self {
-        customers: 2_000,
-        rounds: 12,
-        slice_ms: 50,
+        customers: 10_000,
+        rounds: 10,
+        slice_ms: 40,
         new_tokens: 3_000,
-        many_tokens: 10_000,
+        many_tokens: 20_000,
         first_checks: 500,
+        growth_tokens: &[1, 10, 100, 1_000, 8_000, 30_000],
+        growth_customers: &[1_000, 10_000],
+        growth_rounds: 6,
         cold_starts: 3,
+        is_a_first_look: true,
         is_smoke: false,
     };
     /// What the documents show.
@@ -59,31 +79,54 @@ impl Scale {
         new_tokens: 30_000,
         many_tokens: 100_000,
         first_checks: 4_000,
+        growth_tokens: &[1, 10, 100, 1_000, 8_000, 30_000],
+        growth_customers: &[1_000, 10_000, 100_000],
+        growth_rounds: 40,
         cold_starts: 21,
+        is_a_first_look: false,
         is_smoke: false,
     };
 }
+
+/// Tokens that are verified before anything is measured: what Admit's cache of them may hold, and the peers'.
+const WARM_TOKENS_MAX: u64 = 8_192;
+
+/// Everybody whom every scenario can do with. Whoever is first is what others are compared with.
+pub const EVERYBODY: &[&str] =
+    &["floor", "constant", "admit", "plain-cached", "hono-cached", "hono", "workers-rs"];
+const WITH_ORIGIN: &[&str] =
+    &["floor", "constant", "admit", "admit-unconfirmed", "plain-cached", "hono-cached", "hono", "workers-rs"];
+const WITHOUT_FLOORS: &[&str] = &["admit", "plain-cached", "hono-cached", "hono", "workers-rs"];
+const OF_ALGORITHM: &[&str] = &["floor", "admit", "plain-cached", "hono"];
+const OF_GROWTH: &[&str] = &["floor", "admit", "plain-cached"];
 
 /// A scenario.
 #[derive(Clone, Debug)]
 pub struct Scenario {
     /// Its name.
-    pub name: &'static str,
+    pub name: String,
     /// For people.
     pub about: &'static str,
-    /// How long KV takes.
-    pub latency: Latency,
+    /// What the server has to be like.
+    pub setting: Setting,
     /// Whether nothing may be in memory at the beginning.
     pub wants_new_process: bool,
+    /// Of which growth it is a point.
+    pub growth: Option<(Axis, u64)>,
     alg: &'static str,
     tokens: u64,
+    /// Items that each token is asked for, in turn.
+    items: u64,
     denied: f64,
+    written: f64,
     order: &'static str,
     rounds: u64,
     slice_ms: u64,
-    /// Whether floors and their duplicate take part.
-    with_floors: bool,
+    subjects: &'static [&'static str],
 }
+
+/// What `--only` calls all points of growth.
+const GROWTH: &str = "growth";
 
 /// The scenarios with these names; all of them if none is named.
 ///
@@ -91,11 +134,15 @@ pub struct Scenario {
 /// There is none of a name.
 pub fn chosen(scale: Scale, only: &[String]) -> Result<Vec<Scenario>> {
     let all = all(scale);
-    if let Some(unknown) = only.iter().find(|name| *name != COLD && !all.iter().any(|it| it.name == **name)) {
-        let names: Vec<_> = all.iter().map(|scenario| scenario.name).chain([COLD]).collect();
+    let is_of = |scenario: &Scenario, name: &String| {
+        scenario.name == *name || (name == GROWTH && scenario.growth.is_some())
+    };
+    if let Some(unknown) = only.iter().find(|name| *name != COLD && !all.iter().any(|it| is_of(it, name))) {
+        let names = all.iter().filter(|it| it.growth.is_none()).map(|scenario| scenario.name.as_str());
+        let names: Vec<_> = names.chain([GROWTH, COLD]).collect();
         bail!("no scenario {unknown:?}: there are {}", names.join(", "));
     }
-    Ok(all.into_iter().filter(|it| only.is_empty() || only.iter().any(|name| name == it.name)).collect())
+    Ok(all.into_iter().filter(|it| only.is_empty() || only.iter().any(|name| is_of(it, name))).collect())
 }
 
 /// The scenario that no load is needed for.
@@ -106,86 +153,127 @@ pub fn wants_cold(only: &[String]) -> bool {
     only.is_empty() || only.iter().any(|name| name == COLD)
 }
 
+/// What the server is like unless a scenario wants another.
+pub const fn usual_setting(scale: Scale) -> Setting {
+    Setting { latency: Latency::None, has_origin: false, customers: scale.customers }
+}
+
 fn all(scale: Scale) -> Vec<Scenario> {
     let hot = Scenario {
-        name: "hot",
+        name: "hot".to_owned(),
         about: "One token, granted: a player that polls",
-        latency: Latency::None,
+        setting: usual_setting(scale),
         wants_new_process: false,
+        growth: None,
         alg: "HS256",
         tokens: 1,
+        items: 1,
         denied: 0.0,
+        written: 0.0,
         order: "cycle",
         rounds: scale.rounds,
         slice_ms: scale.slice_ms,
-        with_floors: true,
+        subjects: EVERYBODY,
     };
-    let new = Scenario { tokens: scale.new_tokens, order: "once", ..hot.clone() };
-    vec![
+    let named = |name: &str, about: &'static str| Scenario { name: name.to_owned(), about, ..hot.clone() };
+    let thousand = scale.customers.min(1_000);
+    let of = |alg: &'static str, scenario: Scenario| Scenario { alg, subjects: OF_ALGORITHM, ..scenario };
+    let new = |alg: &'static str, name: &str, about: &'static str| Scenario {
+        alg,
+        tokens: scale.new_tokens,
+        order: "once",
+        ..named(name, about)
+    };
+    let mut scenarios = vec![
         hot.clone(),
+        of("RS256", named("hot-rs256", "The same, the token's algorithm RS256")),
+        of("ES256", named("hot-es256", "The same, the token's algorithm ES256")),
+        Scenario { tokens: thousand, ..named("thousand", "1,000 tokens in turn, granted") },
         Scenario {
-            name: "thousand",
-            about: "1,000 tokens in turn, granted",
-            tokens: scale.customers.min(1_000),
-            ..hot.clone()
+            tokens: thousand,
+            items: 8,
+            ..named("items", "1,000 tokens in turn, each for another one of its 8 items every time")
         },
+        Scenario { tokens: scale.many_tokens, ..named("many", "More tokens in turn than any cache holds") },
         Scenario {
-            name: "many",
-            about: "More tokens in turn than any cache holds",
-            tokens: scale.many_tokens,
-            ..hot.clone()
-        },
-        Scenario {
-            name: "denied",
-            about: "1,000 tokens in turn, none of them granted",
-            tokens: scale.customers.min(1_000),
+            tokens: thousand,
             denied: 1.0,
-            ..hot.clone()
+            ..named("denied", "1,000 tokens in turn, none of them granted")
         },
+        new("HS256", "new-hs256", "Each token new: HS256"),
+        new("RS256", "new-rs256", "Each token new: RS256"),
+        new("ES256", "new-es256", "Each token new: ES256"),
+        new("EdDSA", "new-eddsa", "Each token new: EdDSA"),
+    ];
+    scenarios.extend(growth(scale, &hot));
+    scenarios.extend([
         Scenario {
-            name: "evening",
-            about: "Viewers by Zipf's law, 5 % of them denied",
+            setting: Setting { has_origin: true, ..hot.setting },
             tokens: scale.new_tokens,
             denied: 0.05,
+            written: 0.01,
             order: "zipf",
-            ..hot.clone()
+            subjects: WITH_ORIGIN,
+            ..named("evening", "An evening: viewers by Zipf's law, 5 % denied, 1 % writes, an origin behind")
         },
-        Scenario { name: "new-hs256", about: "Each token new: HS256", ..new.clone() },
-        Scenario { name: "new-rs256", about: "Each token new: RS256", alg: "RS256", ..new.clone() },
-        Scenario { name: "new-es256", about: "Each token new: ES256", alg: "ES256", ..new.clone() },
-        Scenario { name: "new-eddsa", about: "Each token new: EdDSA", alg: "EdDSA", ..new },
         Scenario {
-            name: "first-check",
-            about: "Viewers' first checks, KV at 2 ms hot and 80 ms cold",
-            latency: Latency::Edge,
+            setting: Setting { latency: Latency::Edge, ..hot.setting },
             wants_new_process: true,
             tokens: scale.first_checks,
             order: "once",
             // Long enough for all: what is compared is the time to the answer.
             slice_ms: 600_000,
             rounds: 1,
-            with_floors: false,
-            ..hot
+            subjects: WITHOUT_FLOORS,
+            ..named("first-check", "Viewers' first checks, KV at 2 ms hot and 80 ms cold")
         },
-    ]
+    ]);
+    scenarios
+}
+
+/// The points of growth.
+fn growth(scale: Scale, hot: &Scenario) -> impl Iterator<Item = Scenario> {
+    let point = move |axis: Axis, count: u64, tokens: u64, customers: u64| Scenario {
+        name: format!("{GROWTH}-{}-{count}", axis.name()),
+        about: axis.about(),
+        growth: Some((axis, count)),
+        setting: Setting { customers, ..hot.setting },
+        tokens,
+        rounds: scale.growth_rounds,
+        subjects: OF_GROWTH,
+        ..hot.clone()
+    };
+    let by_tokens =
+        scale.growth_tokens.iter().map(move |count| point(Axis::Tokens, *count, *count, scale.customers));
+    // As many tokens over ever more customers, so that they lie in ever more shards, and those alone are loaded.
+    let tokens = scale.growth_customers.iter().copied().min().unwrap_or(1).min(1_000);
+    let by_customers = scale.growth_customers.iter().map(move |count| Scenario {
+        wants_new_process: true,
+        ..point(Axis::Customers, *count, tokens, *count)
+    });
+    by_tokens.chain(by_customers)
 }
 
 impl Scenario {
     /// What makes the list of its requests.
     pub fn list(&self) -> Value {
-        json!({ "alg": self.alg, "tokens": self.tokens, "denied": self.denied })
+        json!({
+            "alg": self.alg, "tokens": self.tokens, "customers": self.setting.customers, "items": self.items,
+            "denied": self.denied, "written": self.written, "order": self.order,
+        })
     }
 
-    /// Who takes part, under which names. The duplicate of the first one says how far apart equals come out.
+    /// Whether a subject takes part.
+    pub fn wants(&self, subject: &Subject) -> bool {
+        self.subjects.contains(&subject.name)
+    }
+
+    /// Who takes part, under which names. The duplicate of the floor says how far apart equals come out.
     pub fn subjects(&self, all: &[Subject]) -> Vec<(String, Subject)> {
-        let mut chosen = Vec::new();
-        for subject in all {
-            if subject.kv.is_some() || self.with_floors {
-                chosen.push((subject.name.to_owned(), *subject));
-            }
-        }
-        if let (true, Some((name, first))) = (self.with_floors, chosen.first().cloned()) {
-            chosen.insert(1, (format!("{name} again"), first));
+        let chosen = all.iter().filter(|subject| self.wants(subject));
+        let mut chosen: Vec<_> = chosen.map(|subject| (subject.name.to_owned(), *subject)).collect();
+        if let Some((name, floor)) = chosen.first().filter(|(_, first)| first.is_floor()).cloned() {
+            chosen.insert(1, (format!("{name} again"), floor));
         }
         chosen
     }
@@ -193,9 +281,62 @@ impl Scenario {
     /// What the load reads.
     pub fn plan(&self, dir: &Path, pid: u32, subjects: &[Value]) -> Value {
         let warm_up = if self.order == "once" { 0 } else { 2 };
+        // Where all of them are remembered, all of them are, before it begins.
+        let is_warm = self.order == "cycle" && self.tokens <= WARM_TOKENS_MAX;
+        let warm_up_requests = if is_warm { self.tokens } else { 0 };
         json!({
             "pid": pid, "connections": 16, "slice_ms": self.slice_ms, "rounds": self.rounds, "warm_up": warm_up,
-            "requests": dir.join(format!("{}.tsv", self.name)), "order": self.order, "subjects": subjects,
+            "warm_up_requests": warm_up_requests, "requests": dir.join(format!("{}.tsv", self.name)),
+            "order": self.order, "subjects": subjects,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::peers::SUBJECTS, *};
+
+    fn names(scale: Scale, only: &[&str]) -> Vec<String> {
+        let only: Vec<_> = only.iter().map(|name| (*name).to_owned()).collect();
+        chosen(scale, &only).unwrap().into_iter().map(|scenario| scenario.name).collect()
+    }
+
+    #[test]
+    fn growth_is_chosen_as_a_whole_and_others_by_name() {
+        assert_eq!(names(Scale::FULL, &["items", "hot"]), ["hot", "items"]);
+        let growth = names(Scale::FULL, &["growth"]);
+        assert!(growth.iter().all(|name| name.starts_with("growth-")), "{growth:?}");
+        assert!(growth.contains(&"growth-tokens-8000".to_owned()), "{growth:?}");
+        assert!(growth.contains(&"growth-customers-100000".to_owned()), "{growth:?}");
+        assert_eq!(names(Scale::FULL, &["growth-tokens-1"]), ["growth-tokens-1"]);
+        assert!(names(Scale::FULL, &["cold"]).is_empty());
+        let error = chosen(Scale::FULL, &["hat".to_owned()]).unwrap_err().to_string();
+        assert!(error.contains("hot, hot-rs256") && error.contains("growth, cold"), "{error}");
+    }
+
+    #[test]
+    fn every_scenario_has_subjects_that_there_are_and_no_more_customers_than_there_are() {
+        for scale in [Scale::SMOKE, Scale::QUICK, Scale::FULL] {
+            assert_eq!(scale.growth_customers.last(), Some(&scale.customers));
+            for scenario in all(scale) {
+                for name in scenario.subjects {
+                    assert!(SUBJECTS.iter().any(|it| it.name == *name), "{}: {name}", scenario.name);
+                }
+                assert!(scenario.setting.customers <= scale.customers, "{}", scenario.name);
+            }
+        }
+    }
+
+    #[test]
+    fn the_floor_takes_part_twice_where_there_is_one() {
+        let of = |name: &str| {
+            let scenario = all(Scale::FULL).into_iter().find(|scenario| scenario.name == name).unwrap();
+            let names = scenario.subjects(&SUBJECTS).into_iter().map(|(name, _)| name);
+            names.collect::<Vec<_>>()
+        };
+        assert_eq!(of("hot-es256"), ["floor", "floor again", "admit", "plain-cached", "hono"]);
+        assert_eq!(of("first-check").first().map(String::as_str), Some("admit"));
+        assert!(of("evening").contains(&"admit-unconfirmed".to_owned()));
+        assert!(!of("denied").contains(&"admit-unconfirmed".to_owned()));
     }
 }

@@ -41,6 +41,22 @@ impl Latency {
     }
 }
 
+/// What a server is like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// How long KV takes.
+    pub latency: Latency,
+    /// Whether there is an origin behind the subjects.
+    pub has_origin: bool,
+    /// How many customers the snapshot has.
+    pub customers: u64,
+}
+
+/// The directory of the snapshot of so many customers.
+pub fn store(customers: u64) -> String {
+    format!("store-{customers}")
+}
+
 /// A running workerd.
 pub struct Server {
     job: Job,
@@ -54,8 +70,8 @@ impl Server {
     ///
     /// # Errors
     /// It does not start.
-    pub fn start(paths: &Paths, dir: &Path, subjects: &[Subject], latency: Latency) -> Result<Self> {
-        fs::write(dir.join("config.capnp"), config(paths, dir, subjects, latency)?)?;
+    pub fn start(paths: &Paths, dir: &Path, subjects: &[Subject], setting: Setting) -> Result<Self> {
+        fs::write(dir.join("config.capnp"), config(paths, dir, subjects, setting)?)?;
         fs::create_dir_all(paths.logs())?;
         let log = paths.logs().join("bench-load-workerd.log");
         let output = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
@@ -146,13 +162,13 @@ fn ports(log: &str) -> HashMap<String, u16> {
     ports.collect()
 }
 
-fn config(paths: &Paths, dir: &Path, subjects: &[Subject], latency: Latency) -> Result<String> {
+fn config(paths: &Paths, dir: &Path, subjects: &[Subject], setting: Setting) -> Result<String> {
     let toml = fs::read_to_string(paths.in_root("wrangler.toml"))?;
     let date = toml.lines().find_map(|line| line.strip_prefix("compatibility_date = "));
     let date = date.context("wrangler.toml has no compatibility_date")?;
-    let (hot, cold) = latency.millis();
+    let (hot, cold) = setting.latency.millis();
     let (mut services, mut sockets, mut workers) = (String::new(), String::new(), String::new());
-    for Subject { name, kv, .. } in subjects {
+    for Subject { name, modules: from, vars, kv, .. } in subjects {
         let id = name.replace('-', "");
         writeln!(services, "    (name = \"{name}\", worker = .{id}),")?;
         writeln!(
@@ -160,14 +176,14 @@ fn config(paths: &Paths, dir: &Path, subjects: &[Subject], latency: Latency) -> 
             "    (name = \"{name}\", address = \"127.0.0.1:0\", http = (), service = \"{name}\"),"
         )?;
         let mut modules = Vec::new();
-        for entry in fs::read_dir(dir.join(name))? {
+        for entry in fs::read_dir(dir.join(from))? {
             let file = entry?.file_name().to_string_lossy().into_owned();
             let kind = match file.rsplit_once('.') {
                 Some((_, "wasm")) => "wasm",
                 Some((_, "json")) => continue,
                 _ => "esModule",
             };
-            modules.push(format!("(name = \"{file}\", {kind} = embed \"{name}/{file}\")"));
+            modules.push(format!("(name = \"{file}\", {kind} = embed \"{from}/{file}\")"));
         }
         // The first is the entry; the others' names begin with another letter than `index.js`, or are longer.
         modules.sort_by_key(|module| !module.contains("\"index.js\""));
@@ -181,10 +197,18 @@ fn config(paths: &Paths, dir: &Path, subjects: &[Subject], latency: Latency) -> 
         if *name == "workers-rs" {
             bindings.push("(name = \"ITEMS\", text = embed \"items.json\")".to_owned());
         }
+        bindings.extend(vars.iter().map(|(name, text)| format!("(name = \"{name}\", text = \"{text}\")")));
+        // Whatever a subject fetches, the origin gets: no connection, and nothing that leaves the process.
+        let outbound = if setting.has_origin {
+            bindings.push("(name = \"ORIGIN_URL\", text = \"http://localhost\")".to_owned());
+            ",\n  globalOutbound = \"origin\""
+        } else {
+            ""
+        };
         if let Some((binding, files)) = kv {
             // Straight from the directory where nothing has to be waited for; a snapshot's keys have a slash, which
             // the directory's service does not take in a name.
-            let direct = latency == Latency::None && *files == "documents";
+            let direct = setting.latency == Latency::None && *files == "documents";
             let service = if direct { (*files).to_owned() } else { format!("{name}-kv") };
             bindings.push(format!("(name = \"{binding}\", kvNamespace = \"{service}\")"));
             if !direct {
@@ -199,13 +223,21 @@ fn config(paths: &Paths, dir: &Path, subjects: &[Subject], latency: Latency) -> 
         }
         write!(
             workers,
-            "const {id} :Workerd.Worker = (\n  modules = [{}],\n  compatibilityDate = {date},\n  bindings = [{}],\n);\n",
+            "const {id} :Workerd.Worker = (\n  modules = [{}],\n  compatibilityDate = {date},\n  bindings = [{}]{outbound},\n);\n",
             modules.join(", "),
             bindings.join(", ")
         )?;
     }
-    for files in ["store", "documents"] {
-        let path = dir.join(files);
+    if setting.has_origin {
+        services += "    (name = \"origin\", worker = .origin),\n";
+        write!(
+            workers,
+            "const origin :Workerd.Worker = (\n  modules = [(name = \"index.js\", esModule = embed \
+             \"origin/index.js\")],\n  compatibilityDate = {date},\n);\n"
+        )?;
+    }
+    for (files, place) in [("store", store(setting.customers)), ("documents", "documents".to_owned())] {
+        let path = dir.join(place);
         writeln!(services, "    (name = \"{files}\", disk = (path = \"{}\")),", path.display())?;
     }
     Ok(format!(
