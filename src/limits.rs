@@ -47,24 +47,22 @@ pub const RSA_MIN_BITS: usize = 2048;
 /// Longest RSA modulus: what the pure implementation verifies, so that tests and Worker agree.
 pub const RSA_MAX_BITS: usize = 4096;
 
-/// Verified tokens in one of the cache's two generations. 2 x 4,096 x about 1.6 KiB (a token of 1 KiB and
-/// what it says) = 13 MiB.
-pub const VERIFIED_MAX_TOKENS: usize = 4096;
+/// Verified tokens in memory: 8,192 x about 1.6 KiB (a token of 1 KiB and what it says) = 13 MiB.
+pub const VERIFIED_MAX_TOKENS: usize = 8192;
 
-/// Bytes in one of the cache's two generations, whatever the tokens' lengths: 2 x 8 MiB = 16 MiB of the
-/// isolate's 128 MB.
-pub const VERIFIED_MAX_BYTES: usize = 8 * 1024 * 1024;
+/// Their bytes, whatever the tokens' lengths: 16 MiB of the isolate's 128 MB.
+pub const VERIFIED_MAX_BYTES: usize = 16 * 1024 * 1024;
 
 /// What a remembered token costs beyond its own text and the strings of its principal: map slot, `Rc`,
 /// struct, allocator.
 pub const VERIFIED_OVERHEAD_BYTES: usize = 512;
 
-/// Answers in one of the two generations that are kept to be given again: as many as verified tokens.
-pub const ANSWERS_MAX: u32 = 4096;
+/// Values of `Authorization` whose answers are kept to be given again: as many as verified tokens.
+pub const ANSWERS_MAX: u32 = 8192;
 
-/// Characters of tokens, URLs and bodies in one of them, a byte each but for those that Latin-1 lacks: 2 x 4 MiB of
-/// the isolate's 128 MB.
-pub const ANSWERS_MAX_CHARS: u32 = 4 * 1024 * 1024;
+/// Characters of the tokens, URLs and bodies that are kept, a byte each but for those that Latin-1 lacks: 8 MiB of the
+/// isolate's 128 MB.
+pub const ANSWERS_MAX_CHARS: u32 = 8 * 1024 * 1024;
 
 /// Tokens remembered for their bad signature: 256 x 24 bytes = 6 KiB, scanned in about 0.1 us.
 pub const REJECTED_MAX_TOKENS: usize = 256;

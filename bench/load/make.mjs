@@ -6,7 +6,7 @@ import { join } from "node:path";
 
 const [dir, settings] = process.argv.slice(2);
 // catalogues: of how many customers each, the largest first. lists: name -> { alg, tokens, customers: of whom they are,
-// items: asked for with each token, denied and written: shares, order }.
+// items: asked for with each token, unlike: whether no two URLs are the same, denied and written: shares, order }.
 const { catalogues, lists } = JSON.parse(settings);
 const customers = Math.max(...catalogues);
 const NOW = Math.floor(Date.now() / 1000);
@@ -115,7 +115,7 @@ function share(part, weight) {
 }
 
 /** Lines of method, path, token, body that is sent, and the status and body that are right. */
-function list(name, { alg, tokens: count, customers: among = customers, items: each = 1, denied = 0, written = 0, order }) {
+function list(name, { alg, tokens: count, customers: among = customers, items: each = 1, unlike = false, denied = 0, written = 0, order }) {
   // As the load draws them (`Driven::zipf`).
   const weight = order === "zipf" ? (n) => Math.log((n + 2) / (n + 1)) : () => 1;
   const [isWritten, isDenied] = [share(written, weight), share(denied, weight)];
@@ -137,7 +137,7 @@ function list(name, { alg, tokens: count, customers: among = customers, items: e
     if (isDenied(n)) {
       return ["GET", `/items/${notHeld(customer)}/access`, bearer, "", 402, DENIED].join("\t");
     }
-    const path = `/items/${itemOf(customer, grant)}/access`;
+    const path = `/items/${itemOf(customer, grant)}/access${unlike ? `?_=${n}` : ""}`;
     return ["GET", path, bearer, "", 200, granted(customer, grant)].join("\t");
   });
 }

@@ -1,12 +1,11 @@
 //! Remembers verified tokens, so that a player that polls pays for one signature only.
 
 use std::{
-    collections::HashMap,
     hash::{BuildHasherDefault, Hasher},
-    mem,
     rc::Rc,
 };
 
+use lru::LruCache;
 use siphasher::sip::SipHasher13;
 
 use super::principal::VerifiedToken;
@@ -59,71 +58,51 @@ impl Entry {
     }
 }
 
-#[derive(Default)]
-struct Generation {
-    entries: HashMap<u64, Entry, BuildHasherDefault<Uniform>>,
+/// The tokens that were used last, bounded in number and in bytes.
+pub(super) struct VerifiedTokens {
+    tokens: LruCache<u64, Entry, BuildHasherDefault<Uniform>>,
     size_bytes: usize,
 }
 
-/// Two generations: a full young one becomes the old one, whose tokens are dropped unless they were used
-/// since. A hit costs one look-up, an eviction nothing.
-#[derive(Default)]
-pub(super) struct VerifiedTokens {
-    young: Generation,
-    old: Generation,
+impl Default for VerifiedTokens {
+    fn default() -> Self {
+        Self { tokens: LruCache::unbounded_with_hasher(BuildHasherDefault::default()), size_bytes: 0 }
+    }
 }
 
 impl VerifiedTokens {
     /// What `token` said when it was verified. Its times have to be checked again.
     pub fn get(&mut self, fingerprint: u64, token: &str) -> Option<Rc<VerifiedToken>> {
-        if let Some(entry) = self.young.entries.get(&fingerprint) {
-            return (*entry.token == *token).then(|| Rc::clone(&entry.verified));
-        }
         // The text is compared in full: a fingerprint alone is no proof.
-        if *self.old.entries.get(&fingerprint)?.token != *token {
-            return None;
-        }
-        let entry = self.old.remove(fingerprint)?;
-        let verified = Rc::clone(&entry.verified);
-        self.keep(fingerprint, entry);
-        Some(verified)
+        let entry = self.tokens.get(&fingerprint).filter(|entry| *entry.token == *token)?;
+        Some(Rc::clone(&entry.verified))
     }
 
     pub fn insert(&mut self, fingerprint: u64, token: &str, verified: Rc<VerifiedToken>) {
-        self.remove(fingerprint);
-        self.keep(fingerprint, Entry { token: token.into(), verified });
+        let entry = Entry { token: token.into(), verified };
+        self.size_bytes += entry.size_bytes();
+        if let Some(previous) = self.tokens.put(fingerprint, entry) {
+            self.size_bytes -= previous.size_bytes();
+        }
+        while self.tokens.len() > VERIFIED_MAX_TOKENS || self.size_bytes > VERIFIED_MAX_BYTES {
+            let Some((_, oldest)) = self.tokens.pop_lru() else { break };
+            self.size_bytes -= oldest.size_bytes();
+        }
     }
 
     pub fn remove(&mut self, fingerprint: u64) {
-        self.young.remove(fingerprint);
-        self.old.remove(fingerprint);
+        if let Some(entry) = self.tokens.pop(&fingerprint) {
+            self.size_bytes -= entry.size_bytes();
+        }
     }
 
     /// Drops every token of an issuer whose keys have changed.
     pub fn forget_issuer(&mut self, issuer: usize) {
-        for generation in [&mut self.young, &mut self.old] {
-            generation.entries.retain(|_, entry| entry.verified.issuer != issuer);
-            generation.size_bytes = generation.entries.values().map(Entry::size_bytes).sum();
+        let of_issuer = self.tokens.iter().filter(|(_, entry)| entry.verified.issuer == issuer);
+        let fingerprints: Vec<_> = of_issuer.map(|(fingerprint, _)| *fingerprint).collect();
+        for fingerprint in fingerprints {
+            self.remove(fingerprint);
         }
-    }
-
-    fn keep(&mut self, fingerprint: u64, entry: Entry) {
-        let size_bytes = entry.size_bytes();
-        let full = self.young.entries.len() >= VERIFIED_MAX_TOKENS
-            || self.young.size_bytes + size_bytes > VERIFIED_MAX_BYTES;
-        if full {
-            self.old = mem::take(&mut self.young);
-        }
-        self.young.size_bytes += size_bytes;
-        self.young.entries.insert(fingerprint, entry);
-    }
-}
-
-impl Generation {
-    fn remove(&mut self, fingerprint: u64) -> Option<Entry> {
-        let entry = self.entries.remove(&fingerprint)?;
-        self.size_bytes -= entry.size_bytes();
-        Some(entry)
     }
 }
 
@@ -161,14 +140,6 @@ mod tests {
         Rc::new(VerifiedToken { issuer, principal, times })
     }
 
-    fn size_bytes(tokens: &VerifiedTokens) -> usize {
-        tokens.young.size_bytes + tokens.old.size_bytes
-    }
-
-    fn count(tokens: &VerifiedTokens) -> usize {
-        tokens.young.entries.len() + tokens.old.entries.len()
-    }
-
     #[test]
     fn the_key_is_drawn_once_and_decides() {
         let mut one = Fingerprinter::default();
@@ -184,9 +155,6 @@ mod tests {
         tokens.insert(7, "alice", verified(0));
         assert!(tokens.get(7, "alice").is_some());
         assert!(tokens.get(7, "mallory").is_none());
-        tokens.old = mem::take(&mut tokens.young);
-        assert!(tokens.get(7, "mallory").is_none());
-        assert!(tokens.get(7, "alice").is_some());
         tokens.insert(7, "mallory", verified(0));
         assert!(tokens.get(7, "alice").is_none(), "the later one replaces it");
     }
@@ -196,7 +164,7 @@ mod tests {
         let mut tokens = VerifiedTokens::default();
         for fingerprint in 0..50_000 {
             tokens.insert(fingerprint, "token", verified(0));
-            assert!(count(&tokens) <= 2 * VERIFIED_MAX_TOKENS);
+            assert!(tokens.tokens.len() <= VERIFIED_MAX_TOKENS);
         }
         assert!(tokens.get(49_999, "token").is_some());
         assert!(tokens.get(0, "token").is_none());
@@ -208,7 +176,7 @@ mod tests {
         let longest = "x".repeat(crate::limits::TOKEN_MAX_BYTES);
         for fingerprint in 0..2_000 {
             tokens.insert(fingerprint, &longest, verified(0));
-            assert!(size_bytes(&tokens) <= 2 * VERIFIED_MAX_BYTES);
+            assert!(tokens.size_bytes <= VERIFIED_MAX_BYTES);
         }
         assert!(tokens.get(1_999, &longest).is_some());
     }
@@ -226,8 +194,22 @@ mod tests {
     }
 
     #[test]
+    fn as_many_in_turn_as_there_is_room_for_all_stay() {
+        let mut tokens = VerifiedTokens::default();
+        let count = u64::try_from(VERIFIED_MAX_TOKENS).unwrap();
+        for round in 0..3 {
+            for fingerprint in 0..count {
+                assert_eq!(tokens.get(fingerprint, "token").is_some(), round > 0, "{fingerprint}");
+                tokens.insert(fingerprint, "token", verified(0));
+            }
+        }
+    }
+
+    #[test]
     fn sizes_add_up_however_tokens_come_and_go() {
         let mut tokens = VerifiedTokens::default();
+        let sum =
+            |tokens: &VerifiedTokens| tokens.tokens.len() * (2 * "token".len() + VERIFIED_OVERHEAD_BYTES);
         for round in 0..3_u64 {
             for fingerprint in 0..3_000 {
                 tokens.insert(fingerprint, "token", verified(usize::from(fingerprint % 2 == 0)));
@@ -235,11 +217,11 @@ mod tests {
                 tokens.remove((fingerprint * 13 + round) % 3_000);
             }
         }
-        assert_eq!(size_bytes(&tokens), count(&tokens) * (2 * "token".len() + VERIFIED_OVERHEAD_BYTES));
+        assert_eq!(tokens.size_bytes, sum(&tokens));
         tokens.forget_issuer(0);
-        assert_eq!(size_bytes(&tokens), count(&tokens) * (2 * "token".len() + VERIFIED_OVERHEAD_BYTES));
-        assert!(count(&tokens) > 0);
+        assert_eq!(tokens.size_bytes, sum(&tokens));
+        assert!(!tokens.tokens.is_empty());
         tokens.forget_issuer(1);
-        assert_eq!((size_bytes(&tokens), count(&tokens)), (0, 0));
+        assert_eq!((tokens.size_bytes, tokens.tokens.len()), (0, 0));
     }
 }

@@ -35,27 +35,17 @@ export default {
     const country = names.country === undefined ? request.cf?.country : headers.get(names.country);
     const origin = names.origin ? headers.get("origin") : undefined;
     const min_seq = names.min_seq === undefined ? undefined : headers.get(names.min_seq);
+    const asked = { authorization, url, address, country, origin, min_seq, init: undefined };
 
-    const last = kept.get(authorization);
-    if (
-      last !== undefined &&
-      method === "GET" &&
-      last.url === url &&
-      last.address === address &&
-      last.country === country &&
-      last.origin === origin &&
-      last.min_seq === min_seq
-    ) {
-      const number = repeat(last.epoch, last.since, last.until);
-      if (number !== 0) {
-        last.init.headers.set("x-request-id", last.id_prefix + number.toString(16).padStart(8, "0"));
-        return new Response(last.body, last.init);
-      }
+    const known = method === "GET" ? kept.find(asked) : undefined;
+    const number = known === undefined ? 0 : repeat(known.epoch, known.since, known.until);
+    if (number !== 0) {
+      known.init.headers.set("x-request-id", known.id_prefix + number.toString(16).padStart(8, "0"));
+      return new Response(known.body, known.init);
     }
     // Asked each time before `answer`: after a trap, wasm-bindgen's glue makes a new instance at the next call, but only
     // when the call's texts are in the memory of the old one. Neither this call nor `repeat` has any.
     if (!is_ready()) return forget(request, env, ctx);
-    const asked = { authorization, url, address, country, origin, min_seq, init: undefined };
     const answered = answer(request, ctx, asked, method, url, authorization, address, country, origin, min_seq);
     if (asked.init !== undefined) kept?.keep(asked);
     return answered ?? generated(request, env, ctx);

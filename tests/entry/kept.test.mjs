@@ -1,49 +1,78 @@
-// What the Worker's entry keeps of answers: bounded in number and in characters, the last one to each header.
+// What the Worker's entry keeps of answers: the last few of each header, bounded in number and in characters.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Kept } from "../../src/worker/kept.mjs";
 
-const answer = (authorization, body = "{}", url = "https://edge.example/items/1/access") => ({ authorization, url, body });
+const asked = (authorization, url = "https://edge.example/items/1/access") => ({
+  authorization,
+  url,
+  address: "192.0.2.1",
+  country: "DE",
+  origin: undefined,
+  min_seq: undefined,
+});
+const answer = (authorization, body = "{}", url) => ({ ...asked(authorization, url), body });
+const item = (n) => `https://edge.example/items/${n}/access`;
 
-test("the last answer to each header", () => {
+test("the answer to the same question", () => {
   const kept = new Kept(10, 10_000);
-  assert.equal(kept.get("a"), undefined);
-  assert.equal(kept.get(null), undefined);
+  assert.equal(kept.find(asked("a")), undefined);
+  assert.equal(kept.find(asked(null)), undefined);
   const [first, second, other] = [answer("a"), answer("a", "[]"), answer("b")];
   for (const one of [first, other, second]) kept.keep(one);
-  assert.equal(kept.get("a"), second);
-  assert.equal(kept.get("b"), other);
+  assert.equal(kept.find(asked("a")), second);
+  assert.equal(kept.find(asked("b")), other);
   assert.equal(kept.size, 2);
+  for (const [name, value] of Object.entries({ url: item(2), address: null, country: "SE", origin: "x", min_seq: "1" })) {
+    assert.equal(kept.find({ ...asked("a"), [name]: value }), undefined, name);
+  }
 });
 
-test("bounded in number", () => {
+test("the last few of each header", () => {
+  const kept = new Kept(10, 1e9);
+  for (let n = 0; n < 20; n += 1) kept.keep(answer("a", "{}", item(n)));
+  const known = (n) => kept.find(asked("a", item(n))) !== undefined;
+  assert.deepEqual([0, 11, 12, 19].map(known), [false, false, true, true]);
+  // One that is kept again takes nobody's place.
+  for (let n = 0; n < 20; n += 1) kept.keep(answer("a", "[]", item(15)));
+  assert.deepEqual([11, 12, 19].map(known), [false, true, true]);
+  assert.equal(kept.find(asked("a", item(15))).body, "[]");
+});
+
+test("bounded in number, the first that came is the first to go", () => {
   const kept = new Kept(100, 1e9);
-  for (let n = 0; n < 10_000; n += 1) {
+  for (let n = 0; n < 1_050; n += 1) {
     kept.keep(answer(`t${n}`));
-    assert.ok(kept.size <= 200);
+    kept.keep(answer(`t${n}`, "{}", item(2)));
+    assert.equal(kept.size, Math.min(n + 1, 100));
+    assert.equal(kept.find(asked(`t${n - 99}`)) !== undefined, n >= 99);
+    assert.equal(kept.find(asked(`t${n - 100}`)), undefined);
   }
-  assert.ok(kept.get("t9999"));
-  assert.equal(kept.get("t0"), undefined);
+});
+
+test("as many in turn as there is room for are all kept", () => {
+  const kept = new Kept(100, 1e9);
+  for (let round = 0; round < 5; round += 1) {
+    for (let n = 0; n < 100; n += 1) {
+      assert.equal(kept.find(asked(`t${n}`)) !== undefined, round > 0);
+      kept.keep(answer(`t${n}`));
+    }
+  }
 });
 
 test("bounded in characters, however often an answer is replaced", () => {
-  const kept = new Kept(1e9, 10_000);
+  const one = answer("a", "x".repeat(900));
+  const size = one.authorization.length + one.url.length + one.body.length;
+  const kept = new Kept(1_000, 10 * size);
   for (let n = 0; n < 1_000; n += 1) {
-    kept.keep(answer(`t${n}`, "x".repeat(900)));
-    assert.ok(kept.size <= 24, `${kept.size}`);
+    kept.keep(answer(String(n % 10), "x".repeat(900)));
+    assert.equal(kept.size, Math.min(n + 1, 10));
   }
-  const small = new Kept(1e9, 1_000);
-  small.keep(answer("other"));
-  for (let n = 0; n < 1_000; n += 1) small.keep(answer("a", "x".repeat(n % 100)));
-  assert.ok(small.get("other"), "what is replaced no longer counts");
-});
-
-test("what is used stays", () => {
-  const kept = new Kept(50, 1e9);
-  kept.keep(answer("used"));
-  for (let n = 0; n < 5_000; n += 1) {
-    kept.keep(answer(`t${n}`));
-    if (n % 40 === 0) assert.ok(kept.get("used"), `${n}`);
-  }
-  assert.equal(kept.get("t0"), undefined);
+  kept.keep(answer("b", "x".repeat(901)));
+  assert.equal(kept.size, 9);
+  assert.ok(kept.find(asked("b")));
+  kept.keep(answer("c", "x".repeat(11 * size)));
+  assert.equal(kept.size, 0, "longer than all that may be kept");
+  kept.keep(answer("d"));
+  assert.ok(kept.find(asked("d")));
 });

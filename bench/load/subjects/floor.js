@@ -25,7 +25,8 @@ export default {
         "server-timing": 'memory;desc="hit"',
         "x-request-id": `0123456789abcdef-${count.toString(16).padStart(8, "0")}`,
         "access-control-allow-origin": "*",
-        "access-control-expose-headers": "x-request-id, server-timing, retry-after",
+        "access-control-expose-headers": 
+          "x-request-id, server-timing, retry-after, entitlement-seq, idempotency-replayed",
       },
     });
   },

@@ -53,8 +53,8 @@ pub const SUBJECTS: [Subject; 8] = [
         vars: &[("CONFIRMS_PER_SEC", "0")],
         ..Subject::new("admit-unconfirmed", "Admit, the origin not asked about denials", STORE)
     },
-    Subject::new("plain-cached", "JS by hand, jose, Admit's caches", DOCUMENTS),
-    Subject::new("hono-cached", "Hono, jose, the same caches", DOCUMENTS),
+    Subject::new("plain-cached", "JS by hand, jose, all that Admit keeps", DOCUMENTS),
+    Subject::new("hono-cached", "Hono, jose, tokens and customers kept", DOCUMENTS),
     Subject::new("hono", "Hono, jose, KV for each request", DOCUMENTS),
     Subject::new("workers-rs", "workers-rs by its documentation", DOCUMENTS),
 ];

@@ -117,6 +117,8 @@ pub struct Scenario {
     tokens: u64,
     /// Items that each token is asked for, in turn.
     items: u64,
+    /// Whether no two of its URLs are the same.
+    unlike: bool,
     denied: f64,
     written: f64,
     order: &'static str,
@@ -168,6 +170,7 @@ fn all(scale: Scale) -> Vec<Scenario> {
         alg: "HS256",
         tokens: 1,
         items: 1,
+        unlike: false,
         denied: 0.0,
         written: 0.0,
         order: "cycle",
@@ -193,6 +196,12 @@ fn all(scale: Scale) -> Vec<Scenario> {
             tokens: thousand,
             items: 8,
             ..named("items", "1,000 tokens in turn, each for another one of its 8 items every time")
+        },
+        Scenario {
+            tokens: thousand,
+            items: 30,
+            unlike: true,
+            ..named("unrepeated", "1,000 tokens in turn, no question the same as one before")
         },
         Scenario { tokens: scale.many_tokens, ..named("many", "More tokens in turn than any cache holds") },
         Scenario {
@@ -258,7 +267,7 @@ impl Scenario {
     /// What makes the list of its requests.
     pub fn list(&self) -> Value {
         json!({
-            "alg": self.alg, "tokens": self.tokens, "customers": self.setting.customers, "items": self.items,
+            "alg": self.alg, "tokens": self.tokens, "customers": self.setting.customers, "items": self.items, "unlike": self.unlike,
             "denied": self.denied, "written": self.written, "order": self.order,
         })
     }
