@@ -57,6 +57,10 @@ pub const VERIFIED_MAX_BYTES: usize = 16 * 1024 * 1024;
 /// struct, allocator.
 pub const VERIFIED_OVERHEAD_BYTES: usize = 512;
 
+/// Answers that are kept of a token, and questions that it is known to have asked: what is on a screen, not what is in
+/// a catalogue.
+pub const ANSWERS_PER_TOKEN: usize = 8;
+
 /// Values of `Authorization` whose answers are kept to be given again: as many as verified tokens.
 pub const ANSWERS_MAX: u32 = 8192;
 

@@ -20,7 +20,7 @@ use crate::{
     limits::{PAGE_DEFAULT_ITEMS, PAGE_MAX_ITEMS},
     ports::Platform,
     snapshot::time::UnixSecs,
-    token::{Principal, Verified, VerifiedToken, VerifyError},
+    token::{Principal, VerifiedToken, VerifyError},
 };
 
 const INVALID_PAGE: ApiError = ApiError::InvalidField("page", "The page must be a positive integer");
@@ -101,9 +101,8 @@ impl<P: Platform> App<P> {
     ) -> Result<Read, Refusal> {
         Ok(match route {
             Route::Access(id) => {
-                let Verified { token, is_known } = self.verified(request, now)?;
-                let item_id = id.number().ok_or(ApiError::InvalidIdOnAccess)?;
-                Read::Access { token, is_known, item_id }
+                let token = self.token(request, now)?;
+                Read::Access { token, item_id: id.number().ok_or(ApiError::InvalidIdOnAccess)? }
             }
             Route::License => Read::License { token: self.token(request, now)? },
             Route::Item(id) => Read::Item { item_id: item_id(id)?, merchant: None },
@@ -135,10 +134,6 @@ impl<P: Platform> App<P> {
     }
 
     pub(super) fn token(&self, request: &Request<'_>, now: UnixSecs) -> Result<Rc<VerifiedToken>, Refusal> {
-        Ok(self.verified(request, now)?.token)
-    }
-
-    fn verified(&self, request: &Request<'_>, now: UnixSecs) -> Result<Verified, Refusal> {
         let State { tokens, .. } = &mut *self.state.borrow_mut();
         let (verifier, entropy) = (self.platform.verifier(), self.platform.entropy());
         Ok(tokens.verify(request.authorization, now, verifier, entropy)?)

@@ -42,7 +42,7 @@ impl From<FormatError> for Missing {
 
 /// A read, checked as far as it can be without the snapshot.
 pub(super) enum Read {
-    Access { token: Rc<VerifiedToken>, is_known: bool, item_id: i64 },
+    Access { token: Rc<VerifiedToken>, item_id: i64 },
     License { token: Rc<VerifiedToken> },
     Item { item_id: i64, merchant: Option<uuid::Uuid> },
     Fees { item_id: i64 },
@@ -103,7 +103,7 @@ impl Read {
     /// The check that this is, if it is one.
     pub fn check(&self) -> Option<Check> {
         match self {
-            Self::Access { token, item_id, .. } => Some((asker(token), *item_id)),
+            Self::Access { token, item_id } => Some((asker(token), *item_id)),
             _ => None,
         }
     }
@@ -149,10 +149,12 @@ impl Read {
     ) -> Result<Reply, Missing> {
         let look_ups = &mut LookUps { version: known.version, objects, missing: Vec::new() };
         match self {
-            Self::Access { token, is_known, item_id } => {
+            Self::Access { token, item_id } => {
                 let (mut reply, until) = access(look_ups, &token.principal, *item_id, request, now)?;
-                // Few tokens come again, and keeping answers costs something: the second request shows which.
-                if let (Some(epoch), true) = (known.epoch, *is_known) {
+                // Few questions come again, and keeping answers costs something: the second time shows which.
+                if let Some(epoch) = known.epoch
+                    && token.asked.again(stand_in(*item_id, request.query))
+                {
                     let until = until.min(token.times.expires_at);
                     reply.validity = Some(Validity { epoch, since: now, until });
                 }
@@ -181,6 +183,12 @@ impl Read {
             Self::PackageItems { item_id, page, limit } => package_items(look_ups, *item_id, *page, *limit),
         }
     }
+}
+
+/// Stands for a question of a token (FNV-1a). Two that have the same one are kept needlessly, and not mixed up.
+fn stand_in(item_id: i64, query: &str) -> u64 {
+    let hash = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    query.as_bytes().iter().fold(item_id.cast_unsigned().wrapping_add(1), hash)
 }
 
 const fn public(json: String) -> Reply {

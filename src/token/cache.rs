@@ -111,7 +111,7 @@ mod tests {
     use super::*;
     use crate::{
         snapshot::key::EntryKey,
-        token::{Principal, Roles, ValidTimes},
+        token::{Asked, Principal, Roles, ValidTimes},
     };
 
     struct Fixed(u8);
@@ -137,7 +137,7 @@ mod tests {
             may_publish: false,
         };
         let times = ValidTimes { not_before: None, expires_at: 0 };
-        Rc::new(VerifiedToken { issuer, principal, times })
+        Rc::new(VerifiedToken { issuer, principal, times, asked: Asked::default() })
     }
 
     #[test]

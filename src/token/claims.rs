@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::{
     config::{AudienceRule, IssuerConfig},
     error::ClaimsError,
-    principal::{Principal, Roles, ValidTimes, VerifiedToken},
+    principal::{Asked, Principal, Roles, ValidTimes, VerifiedToken},
     unique::ClaimSet,
 };
 use crate::{limits::CUSTOMER_MAX_BYTES, snapshot::key::EntryKey};
@@ -41,7 +41,8 @@ pub(super) fn check(
     {
         return Err(ClaimsError::Audience);
     }
-    Ok(VerifiedToken { issuer: index, principal: principal(set, issuer, audience)?, times })
+    let principal = principal(set, issuer, audience)?;
+    Ok(VerifiedToken { issuer: index, principal, times, asked: Asked::default() })
 }
 
 fn principal(

@@ -35,5 +35,5 @@ pub use jws::verify_jws;
 pub use keys::{KeySet, KeySetError};
 #[cfg(not(target_arch = "wasm32"))]
 pub use native::NativeVerifier;
-pub use principal::{Principal, Roles, ValidTimes, VerifiedToken};
-pub use verify::{KeysFetched, TokenVerifier, Verified};
+pub use principal::{Asked, Principal, Roles, ValidTimes, VerifiedToken};
+pub use verify::{KeysFetched, TokenVerifier};

@@ -1,9 +1,9 @@
 //! Who asks, as a verified token says.
 
-use std::rc::Rc;
+use std::{cell::Cell, rc::Rc};
 
 use super::error::ClaimsError;
-use crate::snapshot::key::EntryKey;
+use crate::{limits::ANSWERS_PER_TOKEN, snapshot::key::EntryKey};
 
 /// What a token said when its signature was right.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +14,28 @@ pub struct VerifiedToken {
     pub principal: Principal,
     /// When it is in force.
     pub times: ValidTimes,
+    /// What was asked with it lately.
+    pub asked: Asked,
+}
+
+/// The last few questions that a token came with, as numbers that stand for them. 0 stands for none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Asked(Cell<[u64; ANSWERS_PER_TOKEN]>);
+
+impl Asked {
+    /// Whether `question` is one of the last; it is from now on.
+    pub fn again(&self, question: u64) -> bool {
+        let mut last = self.0.get();
+        if last.contains(&question) {
+            return true;
+        }
+        last.rotate_right(1);
+        if let Some(first) = last.first_mut() {
+            *first = question;
+        }
+        self.0.set(last);
+        false
+    }
 }
 
 /// When a token is in force, in unix seconds.

@@ -26,15 +26,6 @@ pub struct TokenVerifier<V: SignatureVerifier> {
     epoch: u32,
 }
 
-/// Who asks, and whether that was known before.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Verified {
-    /// Who asks.
-    pub token: Rc<VerifiedToken>,
-    /// Whether the token had been verified earlier: another request had it.
-    pub is_known: bool,
-}
-
 struct Issuer<V: SignatureVerifier> {
     config: IssuerConfig,
     keys: Keys<V>,
@@ -102,14 +93,14 @@ impl<V: SignatureVerifier> TokenVerifier<V> {
         now: i64,
         platform: &V,
         entropy: &dyn Entropy,
-    ) -> Result<Verified, VerifyError> {
+    ) -> Result<Rc<VerifiedToken>, VerifyError> {
         let bearer = BearerToken::find(authorization)?;
         let token = bearer.as_str();
         let fingerprint = self.fingerprinter.of(token, entropy);
         if let Some(known) = self.verified.get(fingerprint, token) {
             let leeway_secs = self.issuers.get(known.issuer).map_or(0, |issuer| issuer.config.leeway_secs);
             return match known.times.check(now, leeway_secs) {
-                Ok(()) => Ok(Verified { token: known, is_known: true }),
+                Ok(()) => Ok(known),
                 Err(error) => {
                     self.verified.remove(fingerprint);
                     Err(error.into())
@@ -135,7 +126,7 @@ impl<V: SignatureVerifier> TokenVerifier<V> {
         };
         let verified = Rc::new(claims::check(&claims, index, &issuer.config, now)?);
         self.verified.insert(fingerprint, token, Rc::clone(&verified));
-        Ok(Verified { token: verified, is_known: false })
+        Ok(verified)
     }
 
     /// Where an issuer's keys are to be fetched, if they are.

@@ -8,7 +8,7 @@ use worker::{Context, worker_sys};
 
 use crate::{
     api::reply::Validity,
-    limits::{ANSWERS_MAX, ANSWERS_MAX_CHARS},
+    limits::{ANSWERS_MAX, ANSWERS_MAX_CHARS, ANSWERS_PER_TOKEN},
 };
 
 use super::{
@@ -43,6 +43,7 @@ pub fn inputs() -> JsValue {
     set("min_seq", if config.origin.is_some() { MIN_SEQ_HEADER.into() } else { JsValue::UNDEFINED });
     set("answers_max", ANSWERS_MAX.into());
     set("answers_max_chars", ANSWERS_MAX_CHARS.into());
+    set("answers_per_token", u32::try_from(ANSWERS_PER_TOKEN).unwrap_or(u32::MAX).into());
     names.into()
 }
 

@@ -44,6 +44,27 @@ fn warm(business: &Business, variables: &[(&str, &str)], token: &str) -> (Edge, 
 }
 
 #[test]
+fn only_what_is_asked_again_is_worth_keeping() {
+    let edge = Edge::started();
+    Business::new(1, FOREVER).publish(edge.platform());
+    let authorization = format!("Bearer {}", viewer());
+    let validity = |target: &str| {
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let request = Request { query, ..request(path, &authorization) };
+        block_on(edge.app.handle(&request, MemoryBody::default())).validity
+    };
+    assert_eq!(validity("/items/1/access"), None, "loaded");
+    assert_eq!(validity("/items/2/access"), None, "for the first time");
+    assert!(validity("/items/2/access").is_some());
+    for n in 0..20 {
+        assert_eq!(validity(&format!("/items/2/access?_={n}")), None);
+    }
+    assert_eq!(validity("/items/2/access"), None, "too long ago");
+    assert!(validity("/items/2/access").is_some());
+    assert!(validity("/items/2/access?_=19").is_some());
+}
+
+#[test]
 fn an_answer_ends_with_the_grant() {
     let (edge, validity) = warm(&Business::new(1, Some(START + 20)), &[], &viewer());
     let validity = validity.unwrap();

@@ -15,7 +15,7 @@ const answer = (authorization, body = "{}", url) => ({ ...asked(authorization, u
 const item = (n) => `https://edge.example/items/${n}/access`;
 
 test("the answer to the same question", () => {
-  const kept = new Kept(10, 10_000);
+  const kept = new Kept(10, 8, 10_000);
   assert.equal(kept.find(asked("a")), undefined);
   assert.equal(kept.find(asked(null)), undefined);
   const [first, second, other] = [answer("a"), answer("a", "[]"), answer("b")];
@@ -29,7 +29,7 @@ test("the answer to the same question", () => {
 });
 
 test("the last few of each header", () => {
-  const kept = new Kept(10, 1e9);
+  const kept = new Kept(10, 8, 1e9);
   for (let n = 0; n < 20; n += 1) kept.keep(answer("a", "{}", item(n)));
   const known = (n) => kept.find(asked("a", item(n))) !== undefined;
   assert.deepEqual([0, 11, 12, 19].map(known), [false, false, true, true]);
@@ -40,7 +40,7 @@ test("the last few of each header", () => {
 });
 
 test("bounded in number, the first that came is the first to go", () => {
-  const kept = new Kept(100, 1e9);
+  const kept = new Kept(100, 8, 1e9);
   for (let n = 0; n < 1_050; n += 1) {
     kept.keep(answer(`t${n}`));
     kept.keep(answer(`t${n}`, "{}", item(2)));
@@ -51,7 +51,7 @@ test("bounded in number, the first that came is the first to go", () => {
 });
 
 test("as many in turn as there is room for are all kept", () => {
-  const kept = new Kept(100, 1e9);
+  const kept = new Kept(100, 8, 1e9);
   for (let round = 0; round < 5; round += 1) {
     for (let n = 0; n < 100; n += 1) {
       assert.equal(kept.find(asked(`t${n}`)) !== undefined, round > 0);
@@ -63,7 +63,7 @@ test("as many in turn as there is room for are all kept", () => {
 test("bounded in characters, however often an answer is replaced", () => {
   const one = answer("a", "x".repeat(900));
   const size = one.authorization.length + one.url.length + one.body.length;
-  const kept = new Kept(1_000, 10 * size);
+  const kept = new Kept(1_000, 8, 10 * size);
   for (let n = 0; n < 1_000; n += 1) {
     kept.keep(answer(String(n % 10), "x".repeat(900)));
     assert.equal(kept.size, Math.min(n + 1, 10));

@@ -134,7 +134,7 @@ impl Subject {
         let entropy = MemoryPlatform::at(0);
         let authorizations = business.authorizations();
         let first = authorizations.first().context("no tokens")?;
-        let principal = tokens.verify(first, NOW, &NativeVerifier, entropy.entropy())?.token;
+        let principal = tokens.verify(first, NOW, &NativeVerifier, entropy.entropy())?;
         let app = App::new(platform, config)?;
         let path = format!("/items/{}/access", business::item_of(0));
         let subject = Self {
@@ -195,19 +195,15 @@ impl Subject {
             Step::NewToken => {
                 // More than the cache holds, so that none of them is known when its turn comes again.
                 for authorization in self.authorizations.iter().cycle().skip(1).take(times) {
-                    sum += self
-                        .tokens
-                        .verify(black_box(authorization), NOW, &NativeVerifier, entropy)?
-                        .token
-                        .issuer
-                        + 1;
+                    sum +=
+                        self.tokens.verify(black_box(authorization), NOW, &NativeVerifier, entropy)?.issuer
+                            + 1;
                 }
             }
             Step::KnownToken => {
                 let known = self.authorizations.first().context("no tokens")?;
                 for _ in 0..times {
-                    sum +=
-                        self.tokens.verify(black_box(known), NOW, &NativeVerifier, entropy)?.token.issuer + 1;
+                    sum += self.tokens.verify(black_box(known), NOW, &NativeVerifier, entropy)?.issuer + 1;
                 }
             }
             Step::Shard => sum = look_up(&self.plain, &self.keys, times, &mut self.objects)?,
