@@ -174,15 +174,17 @@ fn an_answer_is_kept_and_forgotten_with_the_instance() {
     let asked = |wire: fn(Wire) -> Wire| wire(subscriber());
     // The first request loads, the second one is the first from memory.
     assert_eq!([0; 4].map(|_| is_kept(subscriber())), [false, false, true, true]);
-    // Somebody else's, or another question, is not it; a few are kept for each token.
+    // Somebody else's, or another question, is not it; of each token a few are kept, one for each URL.
     assert!(!is_kept(check(5110, "item-buyer")));
+    assert_eq!([0; 3].map(|_| is_kept(check(5102, "subscriber"))), [false, false, true]);
     assert!(is_kept(subscriber()));
     assert!(!is_kept(asked(|wire| wire.country("SE"))));
-    assert!(!is_kept(asked(|wire| wire.header("CF-Connecting-IP", "198.51.100.1"))));
-    assert!(!is_kept(asked(|wire| wire.head())));
-    assert!(is_kept(subscriber()));
     assert!(is_kept(asked(|wire| wire.country("SE"))));
+    assert!(!is_kept(asked(|wire| wire.header("CF-Connecting-IP", "198.51.100.1"))));
+    assert!(!is_kept(subscriber()), "its URL is another viewer's now");
+    assert!(is_kept(subscriber()));
     assert!(!is_kept(asked(|wire| wire.head())), "only GET");
+    assert!(is_kept(subscriber()));
     // A new instance knows nothing of what the one before said.
     let fault = subscriber().header(FAULT, "exception");
     assert_eq!(worker.send(&fault).status, 500);
