@@ -39,6 +39,8 @@ enum What {
     Snapshot(SnapshotArgs),
     /// Count the instructions of each step of a check, natively, under valgrind
     Steps(StepsArgs),
+    /// Sample where the time of a check goes, in workerd, under perf: two minutes
+    Profile(load::ProfileArgs),
 }
 
 /// Arguments of `cargo xtask bench steps`.
@@ -85,6 +87,10 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         None => return load::run(&args.load),
         Some(What::Steps(args)) => {
             publish(&paths, "steps", &steps::run(&paths)?, args.json.as_deref(), args.write_docs)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Some(What::Profile(args)) => {
+            load::profile(args)?;
             return Ok(ExitCode::SUCCESS);
         }
         Some(What::Snapshot(args)) => args,

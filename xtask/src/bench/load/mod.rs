@@ -5,6 +5,7 @@ mod growth;
 mod growth_plot;
 mod peers;
 mod plot;
+mod profile;
 mod report;
 mod scenarios;
 mod server;
@@ -19,13 +20,15 @@ use std::{
 use anyhow::{Context, Result};
 
 use self::{
-    peers::Bundles,
+    peers::{Bundles, Subject},
     report::{Outcome, Report},
     scenarios::{Scale, Scenario},
     server::Server,
 };
 use super::{Scratch, docs, machine::Machine};
 use crate::{build, node, paths::Paths, setup, step::Step};
+
+pub use profile::{ProfileArgs, run as profile};
 
 /// Arguments of `cargo xtask bench`.
 #[derive(clap::Args)]
@@ -212,18 +215,18 @@ fn publish(paths: &Paths, admit: &Path, dir: &Path, scale: Scale) -> Result<()> 
     Ok(())
 }
 
+/// What the load has to know of a subject.
+fn driven(dir: &Path, server: &Server, name: &str, subject: &Subject) -> Result<serde_json::Value> {
+    let fixed = subject.is_floor().then(|| fs::read_to_string(dir.join("constant.json")));
+    let fixed: Option<String> = fixed.transpose()?.map(|text| serde_json::from_str(&text)).transpose()?;
+    Ok(serde_json::json!({ "name": name, "port": server.port(subject.name)?, "fixed_body": fixed }))
+}
+
 fn drive(load: &Path, dir: &Path, server: &Server, scenario: &Scenario) -> Result<Outcome> {
     eprintln!("  {} ...", scenario.name);
     let subjects = scenario.subjects(server.subjects());
-    let ports: Vec<_> = subjects
-        .iter()
-        .map(|(name, subject)| {
-            let fixed = subject.is_floor().then(|| fs::read_to_string(dir.join("constant.json")));
-            let fixed: Option<String> =
-                fixed.transpose()?.map(|text| serde_json::from_str(&text)).transpose()?;
-            Ok(serde_json::json!({ "name": name, "port": server.port(subject.name)?, "fixed_body": fixed }))
-        })
-        .collect::<Result<_>>()?;
+    let ports: Vec<_> =
+        subjects.iter().map(|(name, subject)| driven(dir, server, name, subject)).collect::<Result<_>>()?;
     let plan = scenario.plan(dir, server.pid(), &ports);
     let measured = server::feed(load, &plan)?;
     Ok(Outcome { scenario: scenario.name.clone(), about: scenario.about, growth: scenario.growth, measured })

@@ -1,6 +1,6 @@
 //! What is asked, how often, and of whom.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use anyhow::{Result, bail};
 use serde_json::{Value, json};
@@ -287,9 +287,19 @@ impl Scenario {
         chosen
     }
 
+    /// What the load reads to drive one subject for so long, which warms it up as well.
+    pub fn plan_alone(&self, dir: &Path, pid: u32, subject: &Value, time: Duration) -> Value {
+        let slice_ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let alone = Self { slice_ms, rounds: 1, ..self.clone() };
+        alone.plan_with(dir, pid, std::slice::from_ref(subject), 0)
+    }
+
     /// What the load reads.
     pub fn plan(&self, dir: &Path, pid: u32, subjects: &[Value]) -> Value {
-        let warm_up = if self.order == "once" { 0 } else { 2 };
+        self.plan_with(dir, pid, subjects, if self.order == "once" { 0 } else { 2 })
+    }
+
+    fn plan_with(&self, dir: &Path, pid: u32, subjects: &[Value], warm_up: u32) -> Value {
         // Where all of them are remembered, all of them are, before it begins.
         let is_warm = self.order == "cycle" && self.tokens <= WARM_TOKENS_MAX;
         let warm_up_requests = if is_warm { self.tokens } else { 0 };

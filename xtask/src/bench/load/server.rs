@@ -71,7 +71,22 @@ impl Server {
     /// # Errors
     /// It does not start.
     pub fn start(paths: &Paths, dir: &Path, subjects: &[Subject], setting: Setting) -> Result<Self> {
-        fs::write(dir.join("config.capnp"), config(paths, dir, subjects, setting)?)?;
+        Self::start_with(paths, dir, subjects, &config(paths, dir, subjects, setting)?)
+    }
+
+    /// The same with V8 telling `perf` what it compiles.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn start_profiled(paths: &Paths, dir: &Path, subjects: &[Subject], setting: Setting) -> Result<Self> {
+        let config = config(paths, dir, subjects, setting)?;
+        let flags = "const config :Workerd.Config = (\n  v8Flags = [\"--perf-basic-prof\"],";
+        let config = config.replacen("const config :Workerd.Config = (", flags, 1);
+        Self::start_with(paths, dir, subjects, &config)
+    }
+
+    fn start_with(paths: &Paths, dir: &Path, subjects: &[Subject], config: &str) -> Result<Self> {
+        fs::write(dir.join("config.capnp"), config)?;
         fs::create_dir_all(paths.logs())?;
         let log = paths.logs().join("bench-load-workerd.log");
         let output = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
