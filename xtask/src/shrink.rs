@@ -26,8 +26,8 @@ const FEATURES: [&str; 7] = [
 const PASSES: [&str; 4] = ["-Os", "--reorder-functions-by-name", "--strip-debug", "--strip-target-features"];
 
 /// Changes when a module would come out differently.
-pub const fn describe() -> (&'static str, [&'static str; 4]) {
-    (USED_EXPORTS, PASSES)
+pub const fn describe() -> (&'static str, [&'static str; 7], [&'static str; 4]) {
+    (USED_EXPORTS, FEATURES, PASSES)
 }
 
 /// Drops what cannot be reached from the module at `wasm`, and its names.

@@ -4,6 +4,18 @@ import answer from "./constant.json";
 
 const body = JSON.parse(answer);
 let count = 0;
+// Kept `Headers` are copied faster than an object's members.
+const init = {
+  status: 200,
+  headers: new Headers({
+    "content-type": "application/json",
+    "cache-control": "private, no-store",
+    "x-content-type-options": "nosniff",
+    "server-timing": 'memory;desc="hit"',
+    "access-control-allow-origin": "*",
+    "access-control-expose-headers": "x-request-id, server-timing, retry-after, entitlement-seq, idempotency-replayed",
+  }),
+};
 
 export default {
   fetch(request) {
@@ -16,18 +28,7 @@ export default {
       request.cf?.country,
     ];
     count += read[1].length > 0 ? 1 : 0;
-    return new Response(body, {
-      status: 200,
-      headers: {
-        "content-type": "application/json",
-        "cache-control": "private, no-store",
-        "x-content-type-options": "nosniff",
-        "server-timing": 'memory;desc="hit"',
-        "x-request-id": `0123456789abcdef-${count.toString(16).padStart(8, "0")}`,
-        "access-control-allow-origin": "*",
-        "access-control-expose-headers": 
-          "x-request-id, server-timing, retry-after, entitlement-seq, idempotency-replayed",
-      },
-    });
+    init.headers.set("x-request-id", `0123456789abcdef-${count.toString(16).padStart(8, "0")}`);
+    return new Response(body, init);
   },
 };

@@ -23,7 +23,7 @@ async function keyFor(env, { kid, alg }) {
 }
 
 function remember(map, max, key, value) {
-  if (map.size >= max) map.delete(map.keys().next().value);
+  if (map.size >= max && !map.has(key)) map.delete(map.keys().next().value);
   map.set(key, value);
   return value;
 }

@@ -27,7 +27,7 @@ async function keyFor(env, { kid, alg }) {
 }
 
 function remember(map, max, key, value) {
-  if (map.size >= max) map.delete(map.keys().next().value);
+  if (map.size >= max && !map.has(key)) map.delete(map.keys().next().value);
   map.set(key, value);
   return value;
 }
@@ -56,19 +56,21 @@ function decide(customer, itemId, ip, country) {
   return { status, body: JSON.stringify(answer ?? DENIED), ends: answer ? answer.expires_at * 1000 : Infinity };
 }
 
-async function slow(request, env, authorization, itemId, ip, country) {
-  let claims;
-  try {
-    const verified = await jwtVerify(authorization.slice(7), (header) => keyFor(env, header), {
-      issuer: ISSUER,
-      audience: AUDIENCE,
-      algorithms: ["HS256", "RS256", "ES256", "EdDSA"],
-    });
-    claims = verified.payload;
-  } catch {
-    return respond(401, JSON.stringify(INVALID));
+async function slow(env, authorization, known, itemId, ip, country) {
+  let claims = known?.claims;
+  if (claims === undefined) {
+    try {
+      const verified = await jwtVerify(authorization.slice(7), (header) => keyFor(env, header), {
+        issuer: ISSUER,
+        audience: AUDIENCE,
+        algorithms: ["HS256", "RS256", "ES256", "EdDSA"],
+      });
+      claims = verified.payload;
+    } catch {
+      return respond(401, JSON.stringify(INVALID));
+    }
+    remember(tokens, TOKENS_MAX, authorization, { claims, answers: new Map() });
   }
-  remember(tokens, TOKENS_MAX, authorization, { claims, answers: new Map() });
   const customer = await env.CUSTOMERS.get(claims.sub, "json");
   remember(customers, CUSTOMERS_MAX, claims.sub, { customer, until: Date.now() + CUSTOMER_MS });
   const { status, body } = decide(customer, itemId, ip, country);
@@ -93,8 +95,9 @@ export default {
       return isWrite ? forward(request, env.ORIGIN_URL) : respond(404, '{"code":404}');
     }
     const itemId = Number(found[1]);
-    const known = token !== undefined && token.claims.exp > now / 1000 ? customers.get(token.claims.sub) : undefined;
-    if (known === undefined || known.until <= now) return slow(request, env, authorization, itemId, ip, country);
+    const valid = token !== undefined && token.claims.exp > now / 1000 ? token : undefined;
+    const known = valid && customers.get(valid.claims.sub);
+    if (known === undefined || known.until <= now) return slow(env, authorization, valid, itemId, ip, country);
     const { status, body, ends } = decide(known.customer, itemId, ip, country);
     if (token.answers.size >= ANSWERS_MAX) token.answers.clear();
     token.answers.set(url, { status, body, ip, country, until: Math.min(known.until, token.claims.exp * 1000, ends) });

@@ -22,6 +22,8 @@ pub struct Scale {
     pub slice_ms: u64,
     /// Tokens of scenarios in which each is new.
     pub new_tokens: u64,
+    /// Tokens that each ask for several items.
+    pub item_tokens: u64,
     /// Tokens of the scenario with more than the caches hold.
     pub many_tokens: u64,
     /// First checks of viewers, each of another one.
@@ -47,6 +49,7 @@ impl Scale {
         rounds: 2,
         slice_ms: 10,
         new_tokens: 60,
+        item_tokens: 20,
         many_tokens: 500,
         first_checks: 100,
         growth_tokens: &[1, 100],
@@ -62,6 +65,7 @@ impl Scale {
         rounds: 10,
         slice_ms: 40,
         new_tokens: 3_000,
+        item_tokens: 200,
         many_tokens: 20_000,
         first_checks: 500,
         growth_tokens: &[1, 10, 100, 1_000, 8_000, 30_000],
@@ -77,6 +81,7 @@ impl Scale {
         rounds: 150,
         slice_ms: 70,
         new_tokens: 30_000,
+        item_tokens: 1_000,
         many_tokens: 100_000,
         first_checks: 4_000,
         growth_tokens: &[1, 10, 100, 1_000, 8_000, 30_000],
@@ -88,7 +93,7 @@ impl Scale {
     };
 }
 
-/// Tokens that are verified before anything is measured: what Admit's cache of them may hold, and the peers'.
+/// Tokens that are all verified before anything is measured: what Admit's cache of them may hold, and the peers'.
 const WARM_TOKENS_MAX: u64 = 8_192;
 
 /// Everybody whom every scenario can do with. Whoever is first is what others are compared with.
@@ -193,15 +198,15 @@ fn all(scale: Scale) -> Vec<Scenario> {
         of("ES256", named("hot-es256", "The same, the token's algorithm ES256")),
         Scenario { tokens: thousand, ..named("thousand", "1,000 tokens in turn, granted") },
         Scenario {
-            tokens: thousand,
+            tokens: scale.item_tokens,
             items: 8,
-            ..named("items", "1,000 tokens in turn, each for another one of its 8 items every time")
+            ..named("items", "Tokens in turn, each for another one of its 8 items every time")
         },
         Scenario {
-            tokens: thousand,
+            tokens: scale.item_tokens,
             items: 30,
             unlike: true,
-            ..named("unrepeated", "1,000 tokens in turn, no question the same as one before")
+            ..named("unrepeated", "Tokens in turn, no question the same as one before")
         },
         Scenario { tokens: scale.many_tokens, ..named("many", "More tokens in turn than any cache holds") },
         Scenario {
@@ -256,8 +261,11 @@ fn growth(scale: Scale, hot: &Scenario) -> impl Iterator<Item = Scenario> {
         scale.growth_tokens.iter().map(move |count| point(Axis::Tokens, *count, *count, scale.customers));
     // As many tokens over ever more customers, so that they lie in ever more shards, and those alone are loaded.
     let tokens = scale.growth_customers.iter().copied().min().unwrap_or(1).min(1_000);
+    // What is looked up each time: answers that are kept know nothing of customers.
     let by_customers = scale.growth_customers.iter().map(move |count| Scenario {
         wants_new_process: true,
+        items: 12,
+        unlike: true,
         ..point(Axis::Customers, *count, tokens, *count)
     });
     by_tokens.chain(by_customers)
@@ -302,7 +310,9 @@ impl Scenario {
     fn plan_with(&self, dir: &Path, pid: u32, subjects: &[Value], warm_up: u32) -> Value {
         // Where all of them are remembered, all of them are, before it begins.
         let is_warm = self.order == "cycle" && self.tokens <= WARM_TOKENS_MAX;
-        let warm_up_requests = if is_warm { self.tokens } else { 0 };
+        // Answers are kept at the second time.
+        let times = if self.unlike { 1 } else { 2 * self.items };
+        let warm_up_requests = if is_warm { times * self.tokens } else { 0 };
         json!({
             "pid": pid, "connections": 16, "slice_ms": self.slice_ms, "rounds": self.rounds, "warm_up": warm_up,
             "warm_up_requests": warm_up_requests, "requests": dir.join(format!("{}.tsv", self.name)),
