@@ -18,7 +18,7 @@ mod client;
 #[expect(dead_code, reason = "each suite uses a part of it")]
 mod workerd;
 
-use blackbox::{catalogue, issuers, subject::Subject as _, wire::Wire};
+use blackbox::{catalogue, configured, issuers, subject::Subject as _, wire::Wire};
 use workerd::Workerd;
 
 /// The header that asks for a fault.
@@ -189,6 +189,132 @@ fn an_answer_is_kept_and_forgotten_with_the_instance() {
     let fault = subscriber().header(FAULT, "exception");
     assert_eq!(worker.send(&fault).status, 500);
     assert_eq!([0; 3].map(|_| is_kept(subscriber())), [false, false, true]);
+}
+
+/// Review: anybody, without a token, fills the sixteen sets of headers for as long as the isolate lives. The `Origin` that
+/// is echoed is the client's spelling of it, and each spelling is a set of its own.
+#[test]
+fn strangers_cannot_end_the_keeping_of_answers() {
+    if !workerd::is_wanted() {
+        return;
+    }
+    let worker = Workerd::start_behind(COUNTED, &configured::variables(configured::ORIGINS));
+    catalogue::publish(&worker, 1);
+    for n in 0..32_u32 {
+        let letters = "tvexa".chars().enumerate();
+        let spelt: String = letters
+            .map(|(bit, letter)| if n >> bit & 1 == 1 { letter.to_ascii_uppercase() } else { letter })
+            .collect();
+        let origin = format!("https://{}.{}mple", &spelt[..2], &spelt[2..]);
+        assert_eq!(worker.send(&Wire::get("/nowhere").header("Origin", origin)).status, 404);
+    }
+    let check = Wire::get("/items/5101/access").bearer(&worker.token("subscriber")).header("Origin", "https://tv.example");
+    let is_kept = [0; 4].map(|_| worker.send(&check).header("x-tests-texts") == Some("0"));
+    assert_eq!(is_kept, [false, false, true, true]);
+}
+
+/// Review: what a client sends in a header is kept, however long, and not counted.
+#[test]
+fn long_headers_are_not_kept() {
+    if !workerd::is_wanted() {
+        return;
+    }
+    let worker = Workerd::start_behind(COUNTED, &configured::variables(&[("ORIGIN_URL", "http://127.0.0.1:9")]));
+    catalogue::publish(&worker, 1);
+    let mut longest = 0;
+    for length in [100, 4_000, 16_000, 60_000, 120_000] {
+        let check = Wire::get("/items/5101/access")
+            .bearer(&worker.token("subscriber"))
+            .header("Entitlement-Min-Seq", "x".repeat(length));
+        let kept = [0; 4].map(|_| {
+            let answer = worker.send(&check);
+            (answer.status, answer.header("x-tests-texts") == Some("0"))
+        });
+        println!("{length}: {kept:?}");
+        if kept.contains(&(200, true)) {
+            longest = length;
+        }
+    }
+    // Or whatever bound is chosen.
+    assert!(longest < 1_000, "{longest} characters more are kept, and not counted");
+}
+
+/// Review: what it comes to in memory. One viewer, one token.
+#[test]
+#[ignore = "prints memory"]
+fn what_one_viewer_can_make_an_isolate_hold() {
+    let worker = Workerd::start_behind(COUNTED, &configured::variables(&[("ORIGIN_URL", "http://127.0.0.1:9")]));
+    catalogue::publish(&worker, 1);
+    let rss = || {
+        let me = std::process::id().to_string();
+        let mut told = Vec::new();
+        for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+            let Ok(status) = std::fs::read_to_string(entry.path().join("status")) else { continue };
+            let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or("").trim().to_owned();
+            if field("PPid:") == me {
+                told.push(field("VmRSS:"));
+            }
+        }
+        told
+    };
+    let token = worker.token("subscriber");
+    let header = std::env::var("REVIEW_HEADER").unwrap_or_else(|_| "Entitlement-Min-Seq".to_owned());
+    println!("before: {:?}", rss());
+    for spaces in 1..=300_usize {
+        for n in 0..8 {
+            let check = Wire::get(&format!("/items/5101/access?{n}"))
+                .header("Authorization", format!("Bearer{}{token}", " ".repeat(spaces)))
+                .header(&header, "x".repeat(60_000));
+            assert_eq!(worker.send(&check).status, 200);
+        }
+        if spaces % 50 == 0 {
+            println!("{} requests: {:?}", spaces * 8, rss());
+        }
+    }
+}
+
+/// A trap while another request waits for the store: what was waited for arrives before the next request does.
+const MEANWHILE: &str = r#"
+import admit from "./index.js";
+
+const { now } = Date;
+
+export default {
+  async fetch(request, env, ctx) {
+    if (request.headers.get("x-tests-fault") !== "meanwhile") return admit.fetch(request, env, ctx);
+    const waiting = Promise.resolve(admit.fetch(request.clone(), env, ctx)).then((a) => `a ${a.status}`, (e) => `e ${e}`);
+    Date.now = () => {
+      Date.now = now;
+      throw new Error("a broken clock");
+    };
+    let told;
+    try { told = (await admit.fetch(new Request(request.url.replace(/items.*/, "items/5101"), request), env, ctx)).status; }
+    catch (error) { told = String(error); }
+    const late = await Promise.race([waiting, new Promise((done) => setTimeout(() => done("hangs"), 500))]);
+    return new Response(`${told} / ${late}`);
+  }
+};
+"#;
+
+/// Review: prints what becomes of it.
+#[test]
+#[ignore = "prints"]
+fn a_trap_while_others_wait() {
+    let worker = Workerd::start_behind(MEANWHILE, &issuers::variables());
+    catalogue::publish(&worker, 1);
+    let subscriber = || Wire::get("/items/5101/access").bearer(&worker.token("subscriber"));
+    let before = worker.send(&subscriber());
+    for (round, target) in ["/items/5110/access", "/items/5102/access", "/license"].iter().enumerate() {
+        // A new version, so that something is to be loaded.
+        let wire = Wire::get(target).bearer(&worker.token("item-buyer"));
+        let told = worker.send(&wire.header(FAULT, "meanwhile"));
+        println!("{round}: {} {}", told.status, told.text());
+        for _ in 0..4 {
+            let after = worker.send(&subscriber());
+            println!("   {} {}", after.status, after.text() == before.text());
+        }
+    }
+    println!("{}", worker.output());
 }
 
 #[test]

@@ -76,3 +76,15 @@ test("bounded in characters, however often an answer is replaced", () => {
   kept.keep(answer("d"));
   assert.ok(kept.find(asked("d")));
 });
+
+// Review: `Entitlement-Min-Seq` and `Origin` are the client's, as long as the runtime lets them be, and kept.
+test("bounded in characters, whatever a client makes long", () => {
+  for (const name of ["min_seq", "origin"]) {
+    const kept = new Kept(8192, 8, 8 * 2 ** 20);
+    for (let n = 0; n < 2_000; n += 1) {
+      for (let i = 0; i < 8; i += 1) kept.keep({ ...answer(`t${n}`, "{}", item(i)), [name]: "x".repeat(16_000) });
+    }
+    const retained = kept.size * 8 * 16_000;
+    assert.ok(retained <= 8 * 2 ** 20, `${name}: ${retained} characters are kept`);
+  }
+});
