@@ -279,6 +279,43 @@ fn what_one_viewer_can_make_an_isolate_hold() {
     }
 }
 
+/// A clock that is so many seconds off.
+const OFF: &str = r#"
+import admit from "./index.js";
+
+const { now } = Date;
+
+export default {
+  fetch(request, env, ctx) {
+    Date.now = () => now() + 1000 * Number(request.headers.get("x-tests-off") ?? 0);
+    return admit.fetch(request, env, ctx);
+  }
+};
+"#;
+
+/// Review: the moments of an answer survive the border, in both directions. A free item shows the moment of the check.
+#[test]
+fn what_is_kept_for_a_second_is_given_for_a_second() {
+    if !workerd::is_wanted() {
+        return;
+    }
+    let worker = Workerd::start_behind(OFF, &issuers::variables());
+    catalogue::publish(&worker, 1);
+    let created_at = |off: i64| {
+        let wire = Wire::get("/items/5140/access").bearer(&worker.token("subscriber"));
+        let answer = worker.send(&wire.header("x-tests-off", off.to_string()));
+        assert_eq!(answer.status, 200);
+        answer.json()["created_at"].as_i64().unwrap()
+    };
+    let start = [0; 4].map(|_| created_at(0))[3];
+    for off in [10, -10, 10, 20, 0] {
+        for _ in 0..3 {
+            let shown = created_at(off) - start - off;
+            assert!((0..5).contains(&shown), "{off} s off: {shown}");
+        }
+    }
+}
+
 /// A panic of an instance that has kept answers: while it logs a version that takes over, its state is borrowed.
 const PANICS: &str = r#"
 import admit from "./index.js";
