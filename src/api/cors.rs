@@ -54,10 +54,11 @@ impl Cors {
             Self::Any => headers.push(("access-control-allow-origin", Cow::Borrowed("*"))),
             Self::Origins(origins) => {
                 headers.push(("vary", Cow::Borrowed("Origin")));
-                if !origins.iter().any(|known| known.eq_ignore_ascii_case(origin)) {
+                // As it is configured, which is as browsers spell it: what clients can vary would be many sets of headers.
+                let Some(known) = origins.iter().find(|known| known.eq_ignore_ascii_case(origin)) else {
                     return headers;
-                }
-                headers.push(("access-control-allow-origin", Cow::Owned(origin.to_owned())));
+                };
+                headers.push(("access-control-allow-origin", Cow::Owned(known.clone())));
             }
         }
         headers.push(("access-control-expose-headers", Cow::Borrowed(RESPONSE_HEADERS)));
@@ -109,6 +110,7 @@ mod tests {
                 .map(|(_, value)| value.into_owned())
         };
         assert_eq!(allowed("https://b.example").as_deref(), Some("https://b.example"));
+        assert_eq!(allowed("https://B.Example").as_deref(), Some("https://b.example"));
         assert_eq!(allowed("https://c.example"), None);
         assert_eq!(allowed(""), None);
         assert_eq!(Cors::Any.headers("https://c.example")[0].1, "*");

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, rc::Rc};
 
 use super::{
-    App, Need, State, Transfer, epoch, finish,
+    App, Need, State, Transfer, finish,
     origin::Question,
     read::{Known, Missing, Read},
     seconds,
@@ -160,7 +160,7 @@ impl<P: Platform> App<P> {
             }
             HeadState::Fresh | HeadState::Stale => {}
         }
-        let mut epoch = Some(epoch(snapshots, tokens));
+        let mut epoch = Some(self.epoch(snapshots, tokens));
         for version in snapshots.versions() {
             // The version before answers for the moment only.
             let known = Known { version: &version, epoch: epoch.take() };

@@ -53,18 +53,23 @@ impl<P: Platform> App<P> {
     /// Names a request in logs and in its answer: random for each isolate, counted within it. A client's own
     /// value is not taken: it would let clients write into the log.
     pub(super) fn request_id(&self) -> String {
-        let prefix = self.request_prefix.get().unwrap_or_else(|| {
-            let random = self.platform.entropy().random();
-            let prefix = random.first_chunk().copied().map_or(0, u64::from_be_bytes);
-            self.request_prefix.set(Some(prefix));
-            prefix
-        });
+        let prefix = self.request_prefix();
         let count = self.count_request();
         let mut id = String::with_capacity(16 + 1 + 8);
         push_hex(&mut id, prefix, 16);
         id.push('-');
         push_hex(&mut id, count.into(), 8);
         id
+    }
+
+    /// Random for each instance.
+    pub(super) fn request_prefix(&self) -> u64 {
+        self.request_prefix.get().unwrap_or_else(|| {
+            let random = self.platform.entropy().random();
+            let prefix = random.first_chunk().copied().map_or(0, u64::from_be_bytes);
+            self.request_prefix.set(Some(prefix));
+            prefix
+        })
     }
 
     /// The number of one more request. Never 0.

@@ -137,7 +137,7 @@ impl<P: Platform> App<P> {
         let now = self.now();
         let State { snapshots, tokens, .. } = &*self.state.borrow();
         let is_known =
-            validity.epoch == epoch(snapshots, tokens) && validity.since <= now && now < validity.until;
+            validity.epoch == self.epoch(snapshots, tokens) && validity.since <= now && now < validity.until;
         // What is due is left to an ordinary answer, which begins it.
         let is_quiet =
             snapshots.may_answer(now) && !snapshots.refresh_due(now) && !tokens.is_refresh_due(now);
@@ -226,15 +226,17 @@ impl<P: Platform> App<P> {
         }
     }
 
+    /// Stands for all that answers depend on beside the question and the moment.
+    fn epoch(&self, snapshots: &Snapshots, tokens: &TokenVerifier<P::Verifier>) -> u32 {
+        // Neither count ever goes back, so that no two states have the same sum; and each instance begins somewhere else,
+        // so that what one before it said of its answers does not fit.
+        let [.., a, b, c, d] = self.request_prefix().to_be_bytes();
+        u32::from_be_bytes([a, b, c, d]).wrapping_add(snapshots.epoch()).wrapping_add(tokens.epoch())
+    }
+
     fn now(&self) -> UnixSecs {
         seconds(self.platform.now_ms())
     }
-}
-
-/// Stands for all that answers depend on beside the question and the moment.
-const fn epoch<V: SignatureVerifier>(snapshots: &Snapshots, tokens: &TokenVerifier<V>) -> u32 {
-    // Neither ever goes back, so that no two states have the same sum.
-    snapshots.epoch().wrapping_add(tokens.epoch())
 }
 
 fn seconds(ms: u64) -> UnixSecs {

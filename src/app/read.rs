@@ -152,10 +152,11 @@ impl Read {
             Self::Access { token, item_id } => {
                 let (mut reply, until) = access(look_ups, &token.principal, *item_id, request, now)?;
                 // Few questions come again, and keeping answers costs something: the second time shows which.
+                let until = until.min(token.times.expires_at);
                 if let Some(epoch) = known.epoch
+                    && until > now.saturating_add(1)
                     && token.asked.again(stand_in(*item_id, request.query))
                 {
-                    let until = until.min(token.times.expires_at);
                     reply.validity = Some(Validity { epoch, since: now, until });
                 }
                 Ok(reply)

@@ -1,6 +1,12 @@
 // Answers that are kept to be given again: the last few to each `Authorization`, because players ask the same things
 // until they stop. Which are worth it, and whether one may still be given, is not known here.
 
+/** What an answer takes beside its texts, in characters: its object, its place in the maps. */
+const OVERHEAD = 300;
+
+/** An answer that takes more than this share of all that may be kept is not worth the others. */
+const SHARE_MAX = 1 / 128;
+
 export class Kept {
   // By `Authorization`, then by URL.
   #answers = new Map();
@@ -25,9 +31,10 @@ export class Kept {
     return answer !== undefined && is_same(answer, asked) ? answer : undefined;
   }
 
-  /** Keeps an answer, in the place of an earlier one to the same URL. */
+  /** Keeps an answer, in the place of an earlier one to the same URL, unless it is very long. */
   keep(answer) {
     const { authorization, url } = answer;
+    if (chars(answer) > this.#max_chars * SHARE_MAX) return;
     let answers = this.#answers.get(authorization);
     if (answers === undefined) {
       if (this.#answers.size >= this.#max) this.#drop_first();
@@ -73,6 +80,9 @@ function is_same(answer, asked) {
   );
 }
 
-function chars({ authorization, url, body }) {
-  return authorization.length + url.length + body.length;
+// Every text, whoever it comes from: clients can make some of them long.
+function chars({ authorization, url, address, country, origin, min_seq, body }) {
+  let sum = OVERHEAD;
+  for (const text of [authorization, url, address, country, origin, min_seq, body]) sum += text?.length ?? 0;
+  return sum;
 }

@@ -91,7 +91,11 @@ fn from_known(reply: &Reply, id: &str, body: &str, asked: Option<&Object>) -> Op
     KNOWN.with_borrow_mut(|known| {
         let found = match known.iter().position(|known| known.is_of(reply)) {
             Some(found) => found,
-            None if known.len() < KNOWN_MAX && is_common(reply) => {
+            None if is_common(reply) => {
+                if known.len() >= KNOWN_MAX {
+                    // The first that came: those that are in use come again.
+                    known.remove(0);
+                }
                 known.push(Known::new(reply)?);
                 known.len() - 1
             }

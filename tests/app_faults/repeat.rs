@@ -140,26 +140,33 @@ fn an_answer_ends_with_the_issuers_keys() {
     let (edge, validity) = warm(&Business::new(1, FOREVER), &[], &fetched_viewer());
     let validity = validity.unwrap();
     edge.platform().keys().serve(JWKS_URL, Signer::Stranger.jwks().as_bytes());
-    edge.advance_secs(601);
-    assert_eq!(edge.app.repeat(&validity), None);
-    while edge.refresh_behind() {}
+    until_keys_are_old(&edge);
+    let refresh = edge.app.begin_refresh().unwrap();
+    assert!(edge.app.repeat(&validity).is_some(), "while it is under way");
+    block_on(edge.app.refresh(refresh));
+    assert!(edge.app.begin_refresh().is_none(), "nothing else is due");
     assert_eq!(edge.app.repeat(&validity), None);
     assert_eq!(ask(&edge, &fetched_viewer()).status, 401);
+}
+
+/// Until keys that were fetched at the start are to be fetched again, and the head is fresh.
+fn until_keys_are_old(edge: &Edge) {
+    for secs in [45].into_iter().chain([30; 18]) {
+        edge.advance_secs(secs);
+        assert!(edge.refresh_behind());
+    }
+    edge.advance_secs(15);
 }
 
 #[test]
 fn old_keys_are_refreshed_by_an_ordinary_answer() {
     let (edge, validity) = warm(&Business::new(1, FOREVER), &[], &fetched_viewer());
     let validity = validity.unwrap();
-    // So that the head is fresh when the keys are old.
-    for secs in [45].into_iter().chain([30; 18]) {
-        edge.advance_secs(secs);
-        assert!(edge.refresh_behind());
-    }
-    edge.advance_secs(14);
-    assert!(edge.app.repeat(&validity).is_some());
-    edge.advance_secs(1);
+    until_keys_are_old(&edge);
     assert_eq!(edge.app.repeat(&validity), None);
+    edge.platform().clock().set_ms(edge.platform().clock().now_ms() - 1_000);
+    assert!(edge.app.repeat(&validity).is_some(), "a second before");
+    edge.advance_secs(1);
     let refresh = edge.app.begin_refresh().unwrap();
     assert!(edge.app.repeat(&validity).is_some(), "while it is under way");
     block_on(edge.app.refresh(refresh));
