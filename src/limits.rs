@@ -64,9 +64,8 @@ pub const ANSWERS_PER_TOKEN: usize = 8;
 /// Values of `Authorization` whose answers are kept to be given again: as many as verified tokens.
 pub const ANSWERS_MAX: u32 = 8192;
 
-/// Characters of their tokens, URLs, headers and bodies, and what they take beside: 8 MiB of the isolate's 128 MB, or 16
-/// if every text has a character that Latin-1 lacks.
-pub const ANSWERS_MAX_CHARS: u32 = 8 * 1024 * 1024;
+/// Bytes of their texts, and of what they take beside: 16 MiB of the isolate's 128 MB.
+pub const ANSWERS_MAX_BYTES: u32 = 16 * 1024 * 1024;
 
 /// Tokens remembered for their bad signature: 256 x 24 bytes = 6 KiB, scanned in about 0.1 us.
 pub const REJECTED_MAX_TOKENS: usize = 256;

@@ -27,7 +27,7 @@ export default {
       // The first request of an instance, and the one after a panic, are the generated code's.
       if (state.criticalError || !is_ready()) return forget(request, env, ctx);
       names ??= inputs();
-      kept = new Kept(names.answers_max, names.answers_per_token, names.answers_max_chars);
+      kept = new Kept(names.answers_max, names.answers_per_token, names.answers_max_bytes);
     }
     const { headers, method, url } = request;
     const authorization = headers.get("authorization");

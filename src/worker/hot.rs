@@ -8,7 +8,7 @@ use worker::{Context, worker_sys};
 
 use crate::{
     api::reply::Validity,
-    limits::{ANSWERS_MAX, ANSWERS_MAX_CHARS, ANSWERS_PER_TOKEN},
+    limits::{ANSWERS_MAX, ANSWERS_MAX_BYTES, ANSWERS_PER_TOKEN},
 };
 
 use super::{
@@ -25,7 +25,7 @@ pub fn is_ready() -> bool {
 }
 
 /// What `entry.js` reads of requests beside `Authorization`: the names of the headers `address`, `country` and
-/// `min_seq`, and whether `origin` matters; and how many answers it keeps, of how many characters. Undefined as long as
+/// `min_seq`, and whether `origin` matters; and how many answers it keeps, of how many bytes. Undefined as long as
 /// there is no service.
 #[wasm_bindgen]
 #[must_use]
@@ -42,7 +42,7 @@ pub fn inputs() -> JsValue {
     set("origin", config.cors.needs_origin().into());
     set("min_seq", if config.origin.is_some() { MIN_SEQ_HEADER.into() } else { JsValue::UNDEFINED });
     set("answers_max", ANSWERS_MAX.into());
-    set("answers_max_chars", ANSWERS_MAX_CHARS.into());
+    set("answers_max_bytes", ANSWERS_MAX_BYTES.into());
     set("answers_per_token", u32::try_from(ANSWERS_PER_TOKEN).unwrap_or(u32::MAX).into());
     names.into()
 }
