@@ -66,8 +66,11 @@ pub const DELTA_BYTES: u64 = 4 << 20;
 /// An isolate's memory for shards and pages: `OBJECT_CACHE_BYTES`.
 pub const OBJECT_CACHE_BYTES: u64 = 32 << 20;
 
-/// An isolate's memory for verified tokens: twice `VERIFIED_MAX_BYTES`.
-pub const TOKEN_CACHE_BYTES: u64 = 16 << 20;
+/// An isolate's memory for verified tokens: `VERIFIED_MAX_BYTES`.
+pub const TOKEN_CACHE_BYTES: u64 = 12 << 20;
+
+/// An isolate's memory for answers that may be given again: `ANSWERS_MAX_BYTES`.
+pub const ANSWERS_BYTES: u64 = 12 << 20;
 
 /// An isolate's memory before anything is loaded: the runtime, the module, its stack and heap.
 pub const ISOLATE_BASE_BYTES: u64 = 12 << 20;
@@ -168,7 +171,8 @@ mod tests {
     fn numbers_of_the_worker_are_the_workers() {
         assert_eq!(OBJECT_CACHE_BYTES, limits::OBJECT_CACHE_BYTES as u64);
         assert_eq!(OBJECT_MAX_BYTES, limits::OBJECT_MAX_BYTES as u64);
-        assert_eq!(TOKEN_CACHE_BYTES, 2 * limits::VERIFIED_MAX_BYTES as u64);
+        assert_eq!(TOKEN_CACHE_BYTES, limits::VERIFIED_MAX_BYTES as u64);
+        assert_eq!(ANSWERS_BYTES, u64::from(limits::ANSWERS_MAX_BYTES));
         let [_, asked, _] = CACHE_TTLS;
         assert_eq!(asked as u64, limits::OBJECT_CACHE_TTL_SECS);
         assert_eq!(PACK_OBJECTS, limits::PACK_MAX_OBJECTS as u64);

@@ -85,7 +85,7 @@ fn limits() -> String {
 
 /// An isolate's memory with everything loaded.
 pub fn isolate_bytes(shape: &Shape) -> f64 {
-    let fixed = ISOLATE_BASE_BYTES + OBJECT_CACHE_BYTES + TOKEN_CACHE_BYTES;
+    let fixed = ISOLATE_BASE_BYTES + OBJECT_CACHE_BYTES + TOKEN_CACHE_BYTES + ANSWERS_BYTES;
     (fixed + 2 * shape.index_bytes + 3 * DELTA_BYTES) as f64
 }
 
