@@ -43,7 +43,7 @@ pub fn shard(which: u32) -> Result<Uint8Array, JsError> {
 /// # Errors
 /// When there is no such work, or a look-up finds nothing.
 #[wasm_bindgen]
-pub fn repeat(work: &str, times: u32) -> Result<f64, JsError> {
+pub fn do_work(work: &str, times: u32) -> Result<f64, JsError> {
     let work = Work::named(work).ok_or_else(|| JsError::new("no such work"))?;
     #[expect(clippy::cast_precision_loss, reason = "only to be seen")]
     with_subject(|subject| Ok(subject.repeat(work, times)? as f64))
