@@ -21,7 +21,7 @@
 //!
 //! # Modules
 //!
-//! Each uses those below it, never those above; [`ports`] and [`limits`] are for all.
+//! Each uses those below it, never those above; [`ports`], [`limits`], [`instant`] and [`number`] are for all.
 //!
 //! | module | what |
 //! | --- | --- |
@@ -33,6 +33,7 @@
 //! | [`token`] | from an `Authorization` header to a principal |
 //! | [`snapshot`] | data model, byte format, reader; natively also the builder |
 //! | [`ports`] | what the service needs from a platform |
+//! | [`instant`], [`number`] | how moments and whole numbers of peers are read |
 //! | [`limits`] | every number that bounds the service, with its reason |
 //! | `memory` | a platform in memory, for tests. Native only |
 //!
@@ -42,9 +43,11 @@ pub mod api;
 pub mod app;
 pub mod config;
 pub mod entitlement;
+pub mod instant;
 pub mod limits;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod memory;
+pub mod number;
 pub mod ports;
 pub mod snapshot;
 pub mod token;

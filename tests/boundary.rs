@@ -103,9 +103,12 @@ fn layers_look_down_only() {
         })
     };
     let inner = ["crate::app", "crate::api", "crate::worker", "crate::memory", "crate::config"];
-    assert_eq!(above(&["token", "entitlement", "snapshot", "ports", "limits"], &inner), [""; 0]);
+    assert_eq!(
+        above(&["token", "entitlement", "snapshot", "ports", "limits", "instant", "number"], &inner),
+        [""; 0]
+    );
     let data = ["crate::token", "crate::entitlement"];
-    assert_eq!(above(&["snapshot", "limits"], &data), [""; 0]);
+    assert_eq!(above(&["snapshot", "limits", "instant", "number"], &data), [""; 0]);
     assert_eq!(above(&["api"], &["crate::app", "crate::worker", "crate::memory", "crate::ports"]), [""; 0]);
     // The service is the same in tests and in the Worker only if it knows neither.
     assert_eq!(above(&["app", "api", "config"], &["crate::worker", "NativeVerifier"]), [""; 0]);

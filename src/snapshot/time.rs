@@ -2,12 +2,13 @@
 
 use chrono::{DateTime, FixedOffset, SecondsFormat};
 use serde::{Deserialize, Serialize, Serializer, de};
+use serde_json::Number;
 
-/// Unix seconds.
-pub type UnixSecs = i64;
+pub use crate::instant::UnixSecs;
+use crate::instant::{self, EARLIEST, InstantError, LATEST, Zoned};
 
-/// A moment in the publish schema. Written as unix seconds, as RFC 3339 text, or - for samples and
-/// tests - relative to the time of publishing: `now`, `now+1d`, `now-30d` (units `s`, `m`, `h`, `d`).
+/// A moment in the publish schema: any that [`instant`] reads, or - for samples and tests - one relative to the
+/// time of publishing: `now`, `now+1d`, `now-30d` (units `s`, `m`, `h`, `d`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Timestamp {
     /// Unix seconds. Negative ones are legal: real data holds -62135596800.
@@ -17,12 +18,12 @@ pub enum Timestamp {
 }
 
 impl Timestamp {
-    /// Unix seconds, where the data is published at `now`.
+    /// Unix seconds, where the data is published at `now`. A relative moment stops at [`EARLIEST`] and [`LATEST`].
     #[must_use]
     pub fn resolve(self, now: UnixSecs) -> UnixSecs {
         match self {
             Self::At(secs) => secs,
-            Self::FromNow(offset_secs) => now.saturating_add(offset_secs),
+            Self::FromNow(offset_secs) => now.saturating_add(offset_secs).clamp(EARLIEST, LATEST),
         }
     }
 }
@@ -46,7 +47,8 @@ pub fn iso8601(at: UnixSecs, offset_mins: i16) -> String {
     }
 }
 
-const EXPECTED: &str = "unix seconds, RFC 3339 text, or a moment relative to publishing such as \"now+1d\"";
+const EXPECTED: &str =
+    "unix seconds, a time such as 2030-01-03T00:00:00Z, or one relative to publishing such as \"now+1d\"";
 
 fn parse_relative(text: &str) -> Option<i64> {
     let rest = text.strip_prefix("now")?;
@@ -67,13 +69,17 @@ fn parse_relative(text: &str) -> Option<i64> {
     count.parse::<i64>().ok()?.checked_mul(unit_secs)
 }
 
-fn parse_zoned(text: &str) -> Option<ZonedTime> {
-    if let Some(offset_secs) = parse_relative(text) {
-        return Some(ZonedTime { at: Timestamp::FromNow(offset_secs), offset_mins: 0 });
+fn parse_zoned(text: &str) -> Result<ZonedTime, InstantError> {
+    match parse_relative(text) {
+        Some(offset_secs) => Ok(ZonedTime { at: Timestamp::FromNow(offset_secs), offset_mins: 0 }),
+        None => instant::from_text(text).map(ZonedTime::from),
     }
-    let parsed = DateTime::parse_from_rfc3339(text).ok()?;
-    let offset_mins = i16::try_from(parsed.offset().local_minus_utc() / 60).ok()?;
-    Some(ZonedTime { at: Timestamp::At(parsed.timestamp()), offset_mins })
+}
+
+impl From<Zoned> for ZonedTime {
+    fn from(Zoned { at, offset_mins }: Zoned) -> Self {
+        Self { at: Timestamp::At(at), offset_mins }
+    }
 }
 
 impl<'de> Deserialize<'de> for Timestamp {
@@ -93,17 +99,33 @@ impl<'de> Deserialize<'de> for ZonedTime {
             }
 
             fn visit_i64<E: de::Error>(self, secs: i64) -> Result<ZonedTime, E> {
-                Ok(ZonedTime { at: Timestamp::At(secs), offset_mins: 0 })
+                self.number(Number::from(secs))
             }
 
             fn visit_u64<E: de::Error>(self, secs: u64) -> Result<ZonedTime, E> {
-                i64::try_from(secs)
-                    .map_err(|_| E::invalid_value(de::Unexpected::Unsigned(secs), &self))
-                    .and_then(|secs| self.visit_i64(secs))
+                self.number(Number::from(secs))
+            }
+
+            fn visit_f64<E: de::Error>(self, secs: f64) -> Result<ZonedTime, E> {
+                Number::from_f64(secs)
+                    .ok_or_else(|| E::invalid_value(de::Unexpected::Float(secs), &self))
+                    .and_then(|secs| self.number(secs))
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<ZonedTime, E> {
-                parse_zoned(text).ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
+                parse_zoned(text).map_err(|error| match error {
+                    // The publish schema also knows relative moments, which the error has to name.
+                    InstantError::NotRfc3339(_) => E::invalid_value(de::Unexpected::Str(text), &self),
+                    error => E::custom(format_args!("the time {error}")),
+                })
+            }
+        }
+
+        impl Visitor {
+            fn number<E: de::Error>(self, secs: Number) -> Result<ZonedTime, E> {
+                instant::from_number(&secs)
+                    .map(|at| Zoned::utc(at).into())
+                    .map_err(|error| E::custom(format_args!("the time {error}")))
             }
         }
         deserializer.deserialize_any(Visitor)
@@ -161,6 +183,22 @@ mod tests {
             let message = zoned(json).unwrap_err().to_string();
             assert!(message.contains("unix seconds"), "{json}: {message}");
         }
+    }
+
+    #[test]
+    fn moments_that_cannot_be_meant_are_refused() {
+        for (json, expected) in [
+            ("1893628800000", "the time looks like milliseconds (1893628800000)"),
+            ("\"1893628800000\"", "the time looks like milliseconds"),
+            ("\"2030-01-03T00:00:00\"", "the time has no time zone"),
+            ("253402300800", "milliseconds"),
+            ("1e300", "the time is too large"),
+        ] {
+            let message = zoned(json).unwrap_err().to_string();
+            assert!(message.contains(expected), "{json}: {message}");
+        }
+        assert_eq!(Timestamp::FromNow(i64::MAX).resolve(1_000), LATEST);
+        assert_eq!(Timestamp::FromNow(i64::MIN).resolve(1_000), EARLIEST);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use proptest::{
 };
 
 use super::*;
+use crate::instant::{EARLIEST, LATEST};
 
 /// Accesses of customers by subject, packages of items by package: what the edge has to give back.
 #[derive(Clone, Debug)]
@@ -21,13 +22,13 @@ fn catalogue() -> impl Strategy<Value = Catalogue> {
         let items: Vec<i64> = items.into_iter().collect();
         let members = proptest::sample::subsequence(items.clone(), 0..=items.len());
         let packages = btree_map(2_000_000_i64..3_000_000, members, 0..5);
-        let date = || option::of(-62_135_596_800_i64..253_402_300_799);
-        let access = (any::<i64>(), proptest::sample::select(items.clone()), any::<i64>(), date(), date());
+        let moment = || EARLIEST..=LATEST;
+        let date = || option::of(moment());
+        let access = (any::<i64>(), proptest::sample::select(items.clone()), moment(), date(), date());
         let access = access.prop_map(|(id, item_id, created_at, starts_at, expires_at)| Access {
             id,
             item_id,
-            // Dates are written as differences from it.
-            created_at: created_at % 1_000_000_000_000,
+            created_at,
             starts_at,
             expires_at,
         });
