@@ -13,6 +13,7 @@ use serde_json::json;
 
 use super::{Change, Line};
 use crate::{
+    instant::{EARLIEST, LATEST},
     limits::CUSTOMER_MAX_BYTES,
     snapshot::time::{Timestamp, ZonedTime},
 };
@@ -112,23 +113,30 @@ impl JsonSchema for NamePart {
     }
 }
 
-/// The three ways of writing a moment.
+/// The ways of writing a moment, as [`instant`](crate::instant) reads them.
 fn moment(description: &str) -> Schema {
     const DATE: &str = "[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])";
-    const TIME: &str = "([01][0-9]|2[0-3]):[0-5][0-9]:([0-5][0-9]|60)(\\.[0-9]+)?";
-    const OFFSET: &str = "([Zz]|[+-]([01][0-9]|2[0-3]):[0-5][0-9])";
+    const TIME: &str = "([01][0-9]|2[0-3]):[0-5][0-9](:([0-5][0-9]|60)([.,][0-9]+)?)?";
+    const OFFSET: &str = " *([Zz]|[Uu][Tt][Cc]|[Gg][Mm][Tt]|[+-]([01][0-9]|2[0-3])(:?[0-5][0-9])?)";
     json_schema!({
         "description": description,
         "anyOf": [
             {
                 "description": "Unix seconds.",
                 "type": "integer",
-                "format": "int64",
+                "minimum": EARLIEST,
+                "maximum": LATEST,
             },
             {
-                "description": "RFC 3339, such as 2026-01-31T12:00:00Z. Fractions of a second are dropped.",
+                "description": "Unix seconds in quotes.",
                 "type": "string",
-                "pattern": format!("^{DATE}[Tt ]{TIME}{OFFSET}$"),
+                "pattern": "^-?[0-9]{1,12}$",
+            },
+            {
+                "description":
+                    "RFC 3339, such as 2026-01-31T12:00:00Z. Fractions of a second are dropped; a date alone is midnight UTC.",
+                "type": "string",
+                "pattern": format!("^{DATE}([Tt ]{TIME}{OFFSET})?$"),
             },
             {
                 "description": "Relative to publishing, such as now, now+1d, now-90m: s, m, h or d.",
