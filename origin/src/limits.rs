@@ -27,6 +27,13 @@ pub const CONTENT_MAX_BYTES: usize = 64 * 1024;
 /// Fees in one bulk change, members in one change of a package, entries of metadata.
 pub const LIST_MAX: usize = 1_000;
 
+/// Names of fields in one line of the log: a bulk change may have thousands that are wrong, for one reason mostly.
+pub const LOGGED_NAMES_MAX: usize = 8;
+
+/// Longest name of a field in the log. The API's own have up to 48 bytes
+/// (`access_fees[999][trial_period_description]`).
+pub const LOGGED_NAME_MAX_BYTES: usize = 64;
+
 /// Threads that answer. Each has a connection to the database; only one at a time writes.
 pub const WORKERS: usize = 4;
 
@@ -110,6 +117,10 @@ pub const FEES_MAX: usize = 1_000;
 /// An item and its fees as JSON, its members left out. A publisher reads lines of 16 MiB, and makes objects of 8 MiB
 /// in which metadata stand twice: no merchant's item may keep everybody else's news from the edge.
 pub const ITEM_MAX_BYTES: usize = 2 * 1024 * 1024;
+
+/// Longest period that a fee or a trial sells. Vendors sell "for ever" as 99 or 999 years; a longer one is a mistake in
+/// the unit, and the end of any purchase before the year 8999 is one that times can express.
+pub const PERIOD_MAX_YEARS: i64 = 1_000;
 
 /// Keys that verify at the same time. The edge takes 32 of an issuer.
 pub const KEYS_MAX: i64 = 16;

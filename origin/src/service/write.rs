@@ -53,7 +53,7 @@ pub fn write(
     let fields = match request.method {
         // Whatever a client sends along says nothing.
         "DELETE" => serde_json::Map::new(),
-        _ => wire::read(&incoming.content_type, &incoming.body)?,
+        _ => incoming.payload.read()?,
     };
     let key = idempotency_key(incoming)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -202,11 +202,11 @@ fn earlier(
 /// What makes two requests the same.
 fn fingerprint(incoming: &Incoming) -> Vec<u8> {
     let mut hash = Sha256::new();
-    for part in [&incoming.method, &incoming.path, &incoming.query, &incoming.content_type] {
+    for part in [&incoming.method, &incoming.path, &incoming.query, &incoming.payload.content_type] {
         hash.update(part.as_bytes());
         hash.update([0]);
     }
-    if let wire::Body::Whole(body) = &incoming.body {
+    if let wire::Body::Whole(body) = &incoming.payload.body {
         hash.update(body);
     }
     hash.finalize().to_vec()

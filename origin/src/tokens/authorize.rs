@@ -13,7 +13,7 @@ use crate::{
     db::from_json,
     limits::TEXT_MAX_BYTES,
     service::{Incoming, Shared},
-    wire::{self, Fields, Refused, form},
+    wire::{Fields, Refused, form},
 };
 
 /// What a client asks for (RFC 6749 §4.1.1, RFC 7636 §4.3).
@@ -41,7 +41,7 @@ pub fn answer(
 ) -> Result<Reply, Refused> {
     let is_post = incoming.method == "POST";
     let parameters = match is_post {
-        true => wire::read(&incoming.content_type, &incoming.body)?,
+        true => incoming.payload.read()?,
         false => form::parse(incoming.query.as_bytes())?,
     };
     let request = match read(connection, &parameters)? {

@@ -22,7 +22,7 @@ use crate::{
     limits::TEXT_MAX_BYTES,
     service::{Incoming, Shared},
     settings::Settings,
-    wire::{self, Fields, Refused},
+    wire::{Fields, Refused},
 };
 
 /// Answers `POST /oauth2/token`. Errors of OAuth's own have OAuth's own bodies (RFC 6749 §5.2).
@@ -35,7 +35,7 @@ pub fn token(
     incoming: &Incoming,
     now: i64,
 ) -> Result<Reply, Refused> {
-    let body = match wire::read(&incoming.content_type, &incoming.body) {
+    let body = match incoming.payload.read() {
         Err(Refused::Fields(_)) => return Ok(error(400, "invalid_request", "The body cannot be read")),
         body => body?,
     };

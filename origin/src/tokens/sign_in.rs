@@ -15,7 +15,7 @@ use crate::{
     limits::TEXT_MAX_BYTES,
     service::{Incoming, Shared},
     settings::Settings,
-    wire::{self, Fields, Refused},
+    wire::{Fields, Refused},
 };
 
 /// Answers `POST /accounts/authenticate`.
@@ -28,7 +28,7 @@ pub fn authenticate(
     incoming: &Incoming,
     now: i64,
 ) -> Result<Reply, Refused> {
-    let body = wire::read(&incoming.content_type, &incoming.body)?;
+    let body = incoming.payload.read()?;
     let fields = Fields::new(&body);
     let said = read(&fields);
     fields.finish().map_err(Refused::into_bad_request)?;
