@@ -3,6 +3,7 @@
 
 mod access;
 mod fees;
+mod idempotency;
 mod items;
 mod job;
 pub mod kinds;
