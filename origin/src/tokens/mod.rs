@@ -7,6 +7,7 @@ mod issue;
 pub mod keys;
 mod oauth;
 pub mod password;
+mod redirect;
 mod refresh;
 pub mod secret;
 mod sign_in;
