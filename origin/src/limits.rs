@@ -60,6 +60,11 @@ pub const IDEMPOTENCY_SECS: i64 = 72 * 3_600;
 /// Longest `Idempotency-Key`. A UUID has 36 bytes.
 pub const IDEMPOTENCY_KEY_MAX_BYTES: usize = 255;
 
+/// How long a refresh token that was used gives the same successor once more: two tabs that refresh at once, and a
+/// client that did not get the answer and asks again, do so within seconds. A thief gains as little as 30 seconds in
+/// which the theft is not noticed.
+pub const REFRESH_GRACE_SECS: i64 = 30;
+
 /// Longest wait that `Prefer: wait=` may ask for: below the idle time-outs of proxies (60 s mostly).
 pub const WAIT_MAX_SECS: u64 = 55;
 

@@ -20,6 +20,7 @@ static MIGRATIONS: LazyLock<Migrations<'static>> = LazyLock::new(|| {
     Migrations::new(vec![
         M::up(include_str!("../../migrations/01-catalogue.sql")),
         M::up(include_str!("../../migrations/02-tokens.sql")),
+        M::up(include_str!("../../migrations/03-refresh.sql")),
     ])
 });
 

@@ -71,6 +71,12 @@ pub fn parameters(query: &str) -> BTreeMap<Vec<u8>, Vec<u8>> {
     pairs(query.as_bytes()).map(|(name, value)| (unescaped(name), unescaped(value))).collect()
 }
 
+/// A text that was escaped as a form's values are. Nothing when it is not UTF-8.
+#[must_use]
+pub fn text(escaped: &str) -> Option<String> {
+    decoded(escaped.as_bytes()).ok().map(Cow::into_owned)
+}
+
 /// The position that a name in brackets stands for, if it is one: decimal digits without leading zeros.
 #[must_use]
 pub fn position(name: &str) -> Option<u32> {
