@@ -238,7 +238,7 @@ fn parse(job: &Job<'_>, fields: &Fields<'_>) -> Result<Option<Said>, Refused> {
 /// An amount, if there is one: a number that is not negative.
 fn amount(fields: &Fields<'_>, name: &str) -> Result<Option<Number>, Refused> {
     let Some(sent) = fields.text(name, TEXT_MAX_BYTES) else { return Ok(None) };
-    let amount = fields.number(name).filter(|amount| amount.as_f64().is_some_and(|amount| amount >= 0.0));
+    let amount = fields.number(name).filter(|amount| amount.as_f64().is_some_and(f64::is_sign_positive));
     amount.map(Some).ok_or_else(|| {
         let name = fields.name_of(name);
         Refused::Named {
@@ -263,6 +263,9 @@ fn trial_period(fields: &Fields<'_>) -> Option<TrialPeriod> {
         Ok(_) => {}
         Err(PeriodError::Unit(found)) => {
             fields.wrong("trial_period_period", &format!("must be one of {UNITS}, not {found}"));
+            if let Some(quantity) = quantity.filter(|quantity| *quantity < 1) {
+                fields.wrong("trial_period_quantity", &format!("must be at least 1, not {quantity}"));
+            }
         }
         Err(error @ PeriodError::Quantity { .. }) => {
             fields.wrong("trial_period_quantity", &format!("cannot be sold ({error})"));

@@ -86,6 +86,8 @@ impl Refused {
     #[must_use]
     pub fn reply(self) -> Reply {
         match self {
+            // Clients of `/access` know only one message; the log knows better.
+            Self::Api(error @ ApiError::InvalidIdOnAccess) => Reply::error(error, "invalid: id"),
             Self::Api(error) => error.into(),
             Self::Fields(problems) => fields_reply(422, problems),
             Self::BadRequest(problems) => fields_reply(400, problems),
