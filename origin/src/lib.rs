@@ -7,12 +7,14 @@
 //! | [`tokens`] | sign-in, tokens, keys |
 //! | [`wire`] | bodies that clients send, errors that they get |
 //! | [`db`] | tables, change log, import, export |
+//! | [`period`] | how long a fee sells access for |
 //!
 //! Reads are answered by the edge's own code over the database as it is at that moment ([`service::reads`]).
 
 pub mod clock;
 pub mod db;
 pub mod limits;
+pub mod period;
 pub mod server;
 pub mod service;
 pub mod settings;

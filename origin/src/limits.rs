@@ -27,6 +27,13 @@ pub const CONTENT_MAX_BYTES: usize = 64 * 1024;
 /// Fees in one bulk change, members in one change of a package, entries of metadata.
 pub const LIST_MAX: usize = 1_000;
 
+/// Names of fields in one line of the log: a bulk change may have thousands that are wrong, for one reason mostly.
+pub const LOGGED_NAMES_MAX: usize = 8;
+
+/// Longest name of a field in the log. The API's own have up to 48 bytes
+/// (`access_fees[999][trial_period_description]`).
+pub const LOGGED_NAME_MAX_BYTES: usize = 64;
+
 /// Threads that answer. Each has a connection to the database; only one at a time writes.
 pub const WORKERS: usize = 4;
 
@@ -52,6 +59,11 @@ pub const IDEMPOTENCY_SECS: i64 = 72 * 3_600;
 
 /// Longest `Idempotency-Key`. A UUID has 36 bytes.
 pub const IDEMPOTENCY_KEY_MAX_BYTES: usize = 255;
+
+/// How long a refresh token that was used gives the same successor once more: two tabs that refresh at once, and a
+/// client that did not get the answer and asks again, do so within seconds. A thief gains as little as 30 seconds in
+/// which the theft is not noticed.
+pub const REFRESH_GRACE_SECS: i64 = 30;
 
 /// Longest wait that `Prefer: wait=` may ask for: below the idle time-outs of proxies (60 s mostly).
 pub const WAIT_MAX_SECS: u64 = 55;
@@ -110,6 +122,10 @@ pub const FEES_MAX: usize = 1_000;
 /// An item and its fees as JSON, its members left out. A publisher reads lines of 16 MiB, and makes objects of 8 MiB
 /// in which metadata stand twice: no merchant's item may keep everybody else's news from the edge.
 pub const ITEM_MAX_BYTES: usize = 2 * 1024 * 1024;
+
+/// Longest period that a fee or a trial sells. Vendors sell "for ever" as 99 or 999 years; a longer one is a mistake in
+/// the unit, and the end of any purchase before the year 8999 is one that times can express.
+pub const PERIOD_MAX_YEARS: i64 = 1_000;
 
 /// Keys that verify at the same time. The edge takes 32 of an issuer.
 pub const KEYS_MAX: i64 = 16;

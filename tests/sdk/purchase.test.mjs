@@ -109,25 +109,29 @@ describe('signing in', () => {
     }
   });
 
-  test('a refresh token gives the next tokens once; used again it ends all of them', async () => {
+  test('a refresh token gives one successor, also to a second tab; an older one ends the session', async () => {
     const viewer = newcomer();
     await withPage({}, async (page) => {
+      const refresh = (tokens) => {
+        page.sdk.Account.setToken(tokens.access_token, tokens.refresh_token, tokens.expires);
+        return outcome(page.sdk.Account.refreshToken(CLIENT_ID));
+      };
       await page.sdk.Account.signIn(credentials(viewer));
-      const first = { ...page.sdk.Account.getToken() };
+      const { token, refreshToken } = { ...page.sdk.Account.getToken() };
       const next = assertGranted(await outcome(page.sdk.Account.refreshToken(CLIENT_ID)), 'refresh');
-      assert.notEqual(next.access_token, first.token);
-      assert.notEqual(next.refresh_token, first.refreshToken);
+      assert.notEqual(next.access_token, token);
+      assert.notEqual(next.refresh_token, refreshToken);
       // The SDK leaves it to the page to keep them.
-      assert.equal(page.sdk.Account.getToken().token, first.token);
+      assert.equal(page.sdk.Account.getToken().token, token);
       page.sdk.Account.setToken(next.access_token, next.refresh_token, next.expires);
       assertRejected(await check(page, paidItems[0].id), 402, 'No access', 'with the new token');
 
-      page.sdk.Account.setToken(first.token, first.refreshToken, next.expires);
-      const again = await outcome(page.sdk.Account.refreshToken(CLIENT_ID));
-      assertRejected(again, 401, 'Invalid refresh token', 'the used one');
-      page.sdk.Account.setToken(next.access_token, next.refresh_token, next.expires);
-      const ended = await outcome(page.sdk.Account.refreshToken(CLIENT_ID));
-      assertRejected(ended, 401, 'Invalid refresh token', 'its successor');
+      const first = { access_token: token, refresh_token: refreshToken, expires: next.expires };
+      const again = assertGranted(await refresh(first), 'the second tab');
+      assert.equal(again.refresh_token, next.refresh_token);
+      const third = assertGranted(await refresh(next), 'its successor');
+      assertRejected(await refresh(first), 401, 'Invalid refresh token', 'an older one');
+      assertRejected(await refresh(third), 401, 'Invalid refresh token', 'the last one');
     });
   });
 });

@@ -19,6 +19,7 @@ use super::{
     numbers::{self, Kind},
     store,
 };
+use crate::period::{Period, PeriodError};
 
 /// Why nothing was imported.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +42,16 @@ pub enum ImportError {
         first: String,
         /// How many there are.
         count: u64,
+    },
+    /// A period that no purchase can be made for: it would be refused after somebody has paid.
+    #[error("{place}: {record}: {error}")]
+    Period {
+        /// File and line.
+        place: String,
+        /// The access type, or the fee with the trial.
+        record: String,
+        /// Why not.
+        error: PeriodError,
     },
     /// The lines cannot be published.
     #[error(transparent)]
@@ -95,10 +106,15 @@ pub fn import(connection: &mut Connection, from: &Path, now: UnixSecs) -> Result
     transaction.pragma_update(None, "defer_foreign_keys", true)?;
     let mut imported = Imported::default();
     for path in &paths {
-        for line in open(path)?.lines() {
+        for (number, line) in (1_u64..).zip(open(path)?.lines()) {
             let line = line.map_err(failed(path))?;
             if !line.trim_ascii().is_empty() {
-                insert(&transaction, &line, now, &mut imported)?;
+                let line = super::from_json(&line)?;
+                check_periods(&line).map_err(|(record, error)| {
+                    let place = format!("{}:{number}", path.display());
+                    ImportError::Period { place, record, error }
+                })?;
+                insert(&transaction, line, now, &mut imported)?;
             }
         }
     }
@@ -111,11 +127,11 @@ pub fn import(connection: &mut Connection, from: &Path, now: UnixSecs) -> Result
 
 fn insert(
     connection: &Connection,
-    line: &str,
+    line: Line,
     now: UnixSecs,
     imported: &mut Imported,
 ) -> Result<(), DbError> {
-    match super::from_json(line)? {
+    match line {
         Line::Snapshot(snapshot) => imported.seq = snapshot.seq,
         Line::Merchant(merchant) => store::insert_merchant(connection, &merchant)?,
         Line::App(app) => store::insert_app(connection, &app)?,
@@ -137,6 +153,21 @@ fn insert(
         }
     }
     Ok(())
+}
+
+/// Makes sure that what is sold can be bought. The record that cannot be sold, and why.
+fn check_periods(line: &Line) -> Result<(), (String, PeriodError)> {
+    match line {
+        Line::AccessType(access_type) => Period::of(access_type)
+            .map(drop)
+            .map_err(|error| (format!("access type {}", access_type.id), error)),
+        Line::Item(item) => item.fees.iter().try_for_each(|fee| {
+            let Some(trial) = &fee.trial_period else { return Ok(()) };
+            let record = || format!("item {}, fee {}, trial_period", item.id, fee.id);
+            Period::new(trial.quantity, &trial.period).map(drop).map_err(|error| (record(), error))
+        }),
+        _ => Ok(()),
+    }
 }
 
 fn files(from: &Path) -> Result<Vec<PathBuf>, ImportError> {

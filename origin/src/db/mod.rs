@@ -20,6 +20,7 @@ static MIGRATIONS: LazyLock<Migrations<'static>> = LazyLock::new(|| {
     Migrations::new(vec![
         M::up(include_str!("../../migrations/01-catalogue.sql")),
         M::up(include_str!("../../migrations/02-tokens.sql")),
+        M::up(include_str!("../../migrations/03-refresh.sql")),
     ])
 });
 
@@ -120,6 +121,13 @@ pub(crate) fn from_json_or_null<T: DeserializeOwned>(text: Option<String>) -> Re
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// SQLite 3.7.0 to 3.51.2 can corrupt a database with a write-ahead log that several processes use, as the
+    /// sub-commands do beside the server.
+    #[test]
+    fn sqlite_has_the_fix_of_the_write_ahead_log() {
+        assert!(rusqlite::version_number() >= 3_051_003, "SQLite {}", rusqlite::version());
+    }
 
     #[test]
     fn migrations_are_valid_and_run_once() {

@@ -31,7 +31,7 @@ use crate::{
     service::{Incoming, Outcome, Shared, route::Endpoint},
     settings::Settings,
     tokens::keys::Signer,
-    wire,
+    wire::{self, Payload},
 };
 
 /// What every request needs.
@@ -97,7 +97,6 @@ impl Server {
             query: parts.uri.query().unwrap_or_default().to_owned(),
             authorization: text(headers, "authorization"),
             origin: text(headers, "origin"),
-            content_type: text(headers, "content-type"),
             idempotency_key: headers
                 .contains_key("idempotency-key")
                 .then(|| text(headers, "idempotency-key")),
@@ -106,7 +105,11 @@ impl Server {
                 .or_else(|| Some(peer?.0.ip().to_string()))
                 .unwrap_or_default(),
             country: named(&self.country_header).unwrap_or_default(),
-            body: read_body(body).await,
+            payload: Payload {
+                content_type: text(headers, "content-type"),
+                content_encoding: text(headers, "content-encoding"),
+                body: read_body(body).await,
+            },
         }
     }
 }
@@ -154,9 +157,11 @@ async fn handle(State(server): State<Arc<Server>>, request: Request) -> Response
 
 /// The seconds of `Prefer: wait=` (RFC 7240 §4.3), if it is there.
 fn wanted_wait(prefer: &str) -> Option<Duration> {
-    let wait = prefer.split(',').find_map(|preference| preference.trim().strip_prefix("wait="));
-    let secs = wait?.trim_matches('"').parse().ok()?;
-    Some(Duration::from_secs(secs))
+    let wait = prefer.split(',').find_map(|preference| {
+        let (name, value) = preference.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("wait").then_some(value.trim())
+    });
+    Some(Duration::from_secs(wait?.trim_matches('"').parse().ok()?))
 }
 
 fn overloaded() -> Response {
@@ -208,6 +213,7 @@ mod tests {
             ("wait=20", Some(20)),
             ("respond-async, wait=5", Some(5)),
             ("wait=\"7\"", Some(7)),
+            ("Wait = 7", Some(7)),
             ("", None),
             ("wait=soon", None),
             ("await=3", None),

@@ -3,12 +3,10 @@
 use admit::{
     api::error::ApiError,
     entitlement::{Grant, NEVER_EXPIRES, Reason},
-    snapshot::{
-        schema::{AccessFee, AccessType, Customer},
-        time::UnixSecs,
-    },
+    instant::UnixSecs,
+    number,
+    snapshot::schema::{AccessFee, Customer},
 };
-use chrono::{DateTime, Months};
 use rusqlite::params;
 
 use super::job::{Answer, Job};
@@ -20,7 +18,8 @@ use crate::{
         store::{self, NewAccess},
     },
     limits::ACCESSES_MAX,
-    wire::{Fields, Refused},
+    period::Period,
+    wire::{Fields, Refused, form, shown},
 };
 
 /// `POST /items/access`: grants access to an item or package until a moment, or for as long as a fee sells. A
@@ -90,13 +89,15 @@ pub fn grant(job: &mut Job<'_>) -> Result<Answer, Refused> {
 /// package or a licence stays.
 ///
 /// # Errors
-/// 400 when there is nothing to take away.
+/// 422 when the query does not say whose, 400 when there is nothing to take away.
 pub fn revoke(job: &mut Job<'_>, item_id: i64) -> Result<Answer, Refused> {
     const FAILED: Refused = Refused::Status(400, "Failed to remove item access");
-    let consumer_id = form_urlencoded::parse(job.request.query.as_bytes())
-        .find(|(name, _)| name == "consumer_id")
-        .and_then(|(_, value)| value.parse().ok());
-    let Some(consumer_id) = consumer_id else { return Err(FAILED) };
+    let consumer_id = match form::parameter(job.request.query, "consumer_id")?.as_deref() {
+        None | Some("") => Err("The consumer_id is required in the query".to_owned()),
+        Some(text) => number::whole_text(text)
+            .ok_or_else(|| format!("The consumer_id must be an integer, not {}", shown(text))),
+    };
+    let consumer_id = consumer_id.map_err(|problem| Refused::field("consumer_id", &problem))?;
     // The item may be inactive: what was sold can be taken back.
     let item = records::item(job.db, item_id)?;
     if item.is_none_or(|item| item.merchant_id != job.caller.merchant_id) {
@@ -137,59 +138,14 @@ fn customers(job: &Job<'_>, id: i64) -> Result<Vec<(i64, Customer)>, DbError> {
 fn end_by_fee(job: &Job<'_>, fee: &AccessFee, start: UnixSecs) -> Result<UnixSecs, Refused> {
     let access_type = records::access_type(job.db, fee.access_type_id)?;
     let access_type = access_type.ok_or(DbError::Inconsistent("a fee without its access type"))?;
-    // A period that is not understood must not become access for ever.
-    end_of(&access_type, start).filter(|end| *end > start).ok_or_else(|| {
-        let problem = "The access_fee_id sells a period that is not known here: send expires_at";
-        Refused::field("access_fee_id", problem)
+    // A period that is not understood must not become access for ever. No such fee can be made any more.
+    let period = Period::of(&access_type).map_err(|error| {
+        let problem =
+            format!("The access_fee_id sells a period that is not known here: send expires_at ({error})");
+        Refused::field("access_fee_id", &problem)
+    })?;
+    period.end(start).ok_or_else(|| {
+        let problem = "The starts_at makes the access end after the year 9999";
+        Refused::field("starts_at", problem)
     })
-}
-
-/// `quantity` periods after `start`; nothing when the period is not known. A month later is the
-/// same day of the month, or its last one.
-fn end_of(access_type: &AccessType, start: UnixSecs) -> Option<UnixSecs> {
-    let count = access_type.quantity;
-    let secs = |unit: i64| start.saturating_add(count.saturating_mul(unit));
-    let months = |unit: i64| {
-        let months = u32::try_from(count.saturating_mul(unit)).ok()?;
-        let end = DateTime::from_timestamp(start, 0)?.checked_add_months(Months::new(months))?;
-        Some(end.timestamp())
-    };
-    match access_type.period.as_str() {
-        "hour" => Some(secs(3_600)),
-        "day" => Some(secs(86_400)),
-        "week" => Some(secs(7 * 86_400)),
-        "month" => months(1),
-        "year" => months(12),
-        _ => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use admit::snapshot::time::Timestamp;
-
-    use super::*;
-
-    #[test]
-    fn periods() {
-        // 2024-01-31T12:00:00Z
-        const START: UnixSecs = 1_706_702_400;
-        let table = [
-            (48, "hour", Some(START + 48 * 3_600)),
-            (3, "day", Some(START + 3 * 86_400)),
-            (2, "week", Some(START + 14 * 86_400)),
-            // The last day of February in a leap year.
-            (1, "month", Some(1_709_208_000)),
-            (1, "year", Some(1_738_324_800)),
-            (1, "lifetime", None),
-            (i64::MAX, "month", None),
-        ];
-        for (quantity, period, expected) in table {
-            let (created_at, updated_at) = (Timestamp::At(0), Timestamp::At(0));
-            let (name, period) = ("ppv".to_owned(), period.to_owned());
-            let access_type =
-                AccessType { id: 1, account_id: 1, name, quantity, period, created_at, updated_at };
-            assert_eq!(end_of(&access_type, START), expected, "{quantity} {}", access_type.period);
-        }
-    }
 }

@@ -2,9 +2,10 @@
 
 use admit::{
     api::error::ApiError,
+    instant::UnixSecs,
     snapshot::{
         schema::{AccessFee, GeoRestriction, GeoRestrictionKind, Item, SetupFee, TrialPeriod},
-        time::{Timestamp, UnixSecs},
+        time::Timestamp,
     },
 };
 use serde_json::Number;
@@ -13,10 +14,9 @@ use super::job::{Answer, Job};
 use crate::{
     db::{DbError, numbers::Kind, records},
     limits::TEXT_MAX_BYTES,
-    wire::{Fields, Refused},
+    period::{Period, PeriodError, UNITS},
+    wire::{Fields, Refused, shown},
 };
-
-const INVALID_AMOUNT: Refused = Refused::Status(400, "Invalid fee amount");
 
 /// What a body says of a fee.
 struct Said {
@@ -187,13 +187,24 @@ fn parse(job: &Job<'_>, fields: &Fields<'_>) -> Result<Option<Said>, Refused> {
     let access_type_id = fields.required_integer("access_type_id");
     if let Some(id) = access_type_id {
         let access_type = records::access_type(job.db, id)?;
-        if access_type.is_none_or(|access_type| access_type.account_id != job.caller.merchant_id) {
-            fields.wrong("access_type_id", "must name an access type of yours");
+        let own = access_type.filter(|access_type| access_type.account_id == job.caller.merchant_id);
+        match own.as_ref().map(Period::of) {
+            None => fields.wrong("access_type_id", &format!("must name an access type of yours, not {id}")),
+            // A purchase by such a fee would be refused when it is paid.
+            Some(Err(error)) => {
+                fields
+                    .wrong("access_type_id", &format!("names an access type that cannot be sold ({error})"));
+            }
+            Some(Ok(_)) => {}
         }
     }
-    let currency = fields.required_text("currency", 3).map(|currency| currency.to_ascii_uppercase());
-    if currency.as_ref().is_some_and(|currency| !is_letters(currency, 3)) {
-        fields.wrong("currency", "must be a currency of ISO 4217");
+    let currency = fields.code("currency", TEXT_MAX_BYTES);
+    match &currency {
+        Some(currency) if !is_letters(currency, 3) => {
+            fields.wrong("currency", &format!("must be three letters of ISO 4217, not {}", shown(currency)));
+        }
+        Some(_) => {}
+        None => fields.wrong("currency", "is required"),
     }
     let description = fields.required_text("description", TEXT_MAX_BYTES);
     let (starts_at, expires_at) = (fields.moment("starts_at"), fields.moment("expires_at"));
@@ -226,11 +237,17 @@ fn parse(job: &Job<'_>, fields: &Fields<'_>) -> Result<Option<Said>, Refused> {
 
 /// An amount, if there is one: a number that is not negative.
 fn amount(fields: &Fields<'_>, name: &str) -> Result<Option<Number>, Refused> {
-    if fields.text(name, TEXT_MAX_BYTES).is_none() {
-        return Ok(None);
-    }
-    let amount = fields.number(name).filter(|amount| amount.as_f64().is_some_and(|amount| amount >= 0.0));
-    amount.map(Some).ok_or(INVALID_AMOUNT)
+    let Some(sent) = fields.text(name, TEXT_MAX_BYTES) else { return Ok(None) };
+    let amount = fields.number(name).filter(|amount| amount.as_f64().is_some_and(f64::is_sign_positive));
+    amount.map(Some).ok_or_else(|| {
+        let name = fields.name_of(name);
+        Refused::Named {
+            status: 400,
+            message: "Invalid fee amount".to_owned(),
+            problem: format!("The {name} must be a number from 0 on, such as 4.50, not {}", shown(&sent)),
+            name,
+        }
+    })
 }
 
 fn trial_period(fields: &Fields<'_>) -> Option<TrialPeriod> {
@@ -239,16 +256,24 @@ fn trial_period(fields: &Fields<'_>) -> Option<TrialPeriod> {
         return None;
     }
     let quantity = fields.required_integer("trial_period_quantity");
-    if quantity.is_some_and(|quantity| quantity < 1) {
-        fields.wrong("trial_period_quantity", "must be at least 1");
-    }
-    let periods = [("day", "day"), ("week", "week"), ("month", "month")];
-    if fields.text("trial_period_period", TEXT_MAX_BYTES).is_none() {
-        fields.wrong("trial_period_period", "is required");
+    let unit = fields.required_text("trial_period_period", TEXT_MAX_BYTES);
+    // Without a quantity, or a readable one, the unit is still judged.
+    let period = Period::new(quantity.unwrap_or(1), unit.as_deref().unwrap_or("day"));
+    match &period {
+        Ok(_) => {}
+        Err(PeriodError::Unit(found)) => {
+            fields.wrong("trial_period_period", &format!("must be one of {UNITS}, not {found}"));
+            if let Some(quantity) = quantity.filter(|quantity| *quantity < 1) {
+                fields.wrong("trial_period_quantity", &format!("must be at least 1, not {quantity}"));
+            }
+        }
+        Err(error @ PeriodError::Quantity { .. }) => {
+            fields.wrong("trial_period_quantity", &format!("cannot be sold ({error})"));
+        }
     }
     Some(TrialPeriod {
         quantity: quantity?,
-        period: fields.word("trial_period_period", &periods)?.to_owned(),
+        period: period.ok()?.unit().name().to_owned(),
         description: fields.text("trial_period_description", TEXT_MAX_BYTES).unwrap_or_default(),
     })
 }
@@ -263,9 +288,9 @@ fn setup_fee(fields: &Fields<'_>) -> Result<Option<(Number, String)>, Refused> {
 }
 
 fn restriction(fields: &Fields<'_>) -> Option<(GeoRestrictionKind, Option<String>, Option<i64>)> {
-    let country_iso = fields.text("country_iso", 2).map(|country| country.to_ascii_uppercase());
-    if country_iso.as_ref().is_some_and(|country| !is_letters(country, 2)) {
-        fields.wrong("country_iso", "must be a country of ISO 3166-1 alpha-2");
+    let country_iso = fields.code("country_iso", TEXT_MAX_BYTES);
+    if let Some(country) = country_iso.as_ref().filter(|country| !is_letters(country, 2)) {
+        fields.wrong("country_iso", &format!("must be two letters of ISO 3166-1, not {}", shown(country)));
     }
     let country_set_id = fields.integer("country_set_id");
     let kinds = [("blacklist", GeoRestrictionKind::Blacklist), ("whitelist", GeoRestrictionKind::Whitelist)];

@@ -3,6 +3,7 @@
 
 mod access;
 mod fees;
+mod idempotency;
 mod items;
 mod job;
 pub mod kinds;
@@ -43,7 +44,7 @@ use crate::{
     limits::{FEED_MAX_BYTES, FEED_MAX_CHANGES, RETRY_AFTER_SECS},
     settings::Settings,
     tokens::{self, keys},
-    wire::{self, Refused},
+    wire::{self, Payload, Refused, form},
 };
 
 /// A request, as far as it is read.
@@ -59,16 +60,14 @@ pub struct Incoming {
     pub authorization: String,
     /// The header of that name, empty when there is none.
     pub origin: String,
-    /// The header of that name, empty when there is none.
-    pub content_type: String,
     /// The header of that name.
     pub idempotency_key: Option<String>,
     /// The viewer's address.
     pub ip_address: String,
     /// The viewer's country.
     pub country: String,
-    /// The body.
-    pub body: wire::Body,
+    /// The body, with the headers that say how to read it.
+    pub payload: Payload,
 }
 
 impl Incoming {
@@ -331,9 +330,12 @@ fn preflight(endpoint: Option<Endpoint<'_>>) -> Reply {
 
 /// The parameter `after`, if it is there.
 fn after(query: &str) -> Result<Option<u64>, Refused> {
-    let after = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "after");
-    after
-        .map(|(_, value)| value.parse())
-        .transpose()
-        .map_err(|_| Refused::field("after", "The after must be the seq of a change"))
+    let Some(after) = form::parameter(query, "after")? else { return Ok(None) };
+    let is_number = !after.is_empty() && after.bytes().all(|byte| byte.is_ascii_digit());
+    after.parse().ok().filter(|_| is_number).map(Some).ok_or_else(|| {
+        Refused::field(
+            "after",
+            &format!("The after must be the seq of a change, not {}", wire::shown(&after)),
+        )
+    })
 }

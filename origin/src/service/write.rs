@@ -10,11 +10,12 @@ use admit::{
     token::{Principal, VerifiedToken},
 };
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
-use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::{
-    Incoming, access, fees, items,
+    Incoming, access, fees,
+    idempotency::{self, Kept},
+    items,
     job::{Answer, Caller, Job, fee_id, item_id},
     route::Endpoint,
 };
@@ -23,8 +24,7 @@ use crate::{
         DbError,
         changes::{self, Change},
     },
-    limits::{IDEMPOTENCY_KEY_MAX_BYTES, IDEMPOTENCY_SECS},
-    wire::{self, Refused},
+    wire::Refused,
 };
 
 /// A write that was made, or had been made before.
@@ -53,14 +53,17 @@ pub fn write(
     let fields = match request.method {
         // Whatever a client sends along says nothing.
         "DELETE" => serde_json::Map::new(),
-        _ => wire::read(&incoming.content_type, &incoming.body)?,
+        _ => incoming.payload.read()?,
     };
-    let key = idempotency_key(incoming)?;
+    let key = idempotency::key(incoming)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     if let Some(key) = key
-        && let Some(written) = earlier(&transaction, &caller, key, incoming, now)?
+        && let Some(kept) = idempotency::earlier(&transaction, &caller, key, incoming, &fields, now)?
     {
-        return Ok(written);
+        let Kept { status, body, seq } = kept;
+        let mut reply = reply(status, body);
+        reply.headers.push(("idempotency-replayed", Cow::Borrowed("true")));
+        return Ok(Written { reply, seq });
     }
     let mut job =
         Job { db: &transaction, now, caller: &caller, request, fields: &fields, change: Change::default() };
@@ -68,25 +71,16 @@ pub fn write(
     let change = job.change;
     let seq = change.log(&transaction, now)?;
     changes::cut(&transaction, seq, keep_changes)?;
-    let (status, body) = match &answer {
-        Answer::Created(json) => (201, json.as_str()),
-        Answer::Done => (204, ""),
+    let (status, body) = match answer {
+        Answer::Created(json) => (201, json),
+        Answer::Done => (204, String::new()),
     };
+    let kept = Kept { status, body, seq };
     if let Some(key) = key {
-        let sql = "INSERT INTO idempotency (caller, key, request, status, body, seq, created_at)
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-        transaction.prepare_cached(sql)?.execute(params![
-            caller.name,
-            key,
-            fingerprint(incoming),
-            status,
-            body,
-            seq,
-            now
-        ])?;
+        idempotency::keep(&transaction, &caller, key, incoming, &fields, &kept, now)?;
     }
     transaction.commit()?;
-    Ok(Written { reply: reply(status, body.to_owned()), seq })
+    Ok(Written { reply: reply(status, kept.body), seq })
 }
 
 /// The merchant in whose name the token writes.
@@ -157,59 +151,6 @@ impl Write {
             Self::ChangeMembers(id) => items::change_members(job, id),
         }
     }
-}
-
-fn idempotency_key(incoming: &Incoming) -> Result<Option<&str>, Refused> {
-    let Some(key) = &incoming.idempotency_key else { return Ok(None) };
-    let is_key = (1..=IDEMPOTENCY_KEY_MAX_BYTES).contains(&key.len())
-        && key.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
-    if is_key {
-        return Ok(Some(key));
-    }
-    let problem =
-        format!("The Idempotency-Key must have 1 to {IDEMPOTENCY_KEY_MAX_BYTES} visible characters");
-    Err(Refused::field("Idempotency-Key", &problem))
-}
-
-/// The answer that the same write had before. Only writes that were made are kept: what was refused changed
-/// nothing and is judged again.
-fn earlier(
-    transaction: &Connection,
-    caller: &Caller,
-    key: &str,
-    incoming: &Incoming,
-    now: i64,
-) -> Result<Option<Written>, Refused> {
-    let sql = "DELETE FROM idempotency WHERE created_at <= ?1";
-    transaction.prepare_cached(sql)?.execute([now.saturating_sub(IDEMPOTENCY_SECS)])?;
-    let sql = "SELECT request, status, body, seq FROM idempotency WHERE caller = ?1 AND key = ?2";
-    let kept = transaction
-        .prepare_cached(sql)?
-        .query_row([&caller.name, key], |row| {
-            Ok((row.get::<_, Vec<u8>>(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
-        })
-        .optional()?;
-    let Some((request, status, body, seq)) = kept else { return Ok(None) };
-    if request != fingerprint(incoming) {
-        let problem = "The Idempotency-Key was used for another request";
-        return Err(Refused::field("Idempotency-Key", problem));
-    }
-    let mut reply = reply(status, body);
-    reply.headers.push(("idempotency-replayed", Cow::Borrowed("true")));
-    Ok(Some(Written { reply, seq }))
-}
-
-/// What makes two requests the same.
-fn fingerprint(incoming: &Incoming) -> Vec<u8> {
-    let mut hash = Sha256::new();
-    for part in [&incoming.method, &incoming.path, &incoming.query, &incoming.content_type] {
-        hash.update(part.as_bytes());
-        hash.update([0]);
-    }
-    if let wire::Body::Whole(body) = &incoming.body {
-        hash.update(body);
-    }
-    hash.finalize().to_vec()
 }
 
 fn reply(status: u16, body: String) -> Reply {

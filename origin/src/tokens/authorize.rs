@@ -8,18 +8,18 @@ use form_urlencoded::Serializer;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use serde_json::{Map, Value};
 
-use super::{CODE_TTL_SECS, identity, oauth::keep_code, refresh::Remembered, secret};
+use super::{CODE_TTL_SECS, identity, oauth::keep_code, redirect, refresh::Remembered, secret};
 use crate::{
     db::from_json,
     limits::TEXT_MAX_BYTES,
     service::{Incoming, Shared},
-    wire::{self, Fields, Refused, form},
+    wire::{Fields, Refused, form},
 };
 
 /// What a client asks for (RFC 6749 §4.1.1, RFC 7636 §4.3).
 pub struct AuthorizationRequest {
     client_id: String,
-    /// Where the code goes: one that is registered, exactly.
+    /// Where the code goes: one that is [registered](redirect::is_registered).
     pub redirect_uri: String,
     /// Made from the verifier by SHA-256.
     pub code_challenge: String,
@@ -41,7 +41,7 @@ pub fn answer(
 ) -> Result<Reply, Refused> {
     let is_post = incoming.method == "POST";
     let parameters = match is_post {
-        true => wire::read(&incoming.content_type, &incoming.body)?,
+        true => incoming.payload.read()?,
         false => form::parse(incoming.query.as_bytes())?,
     };
     let request = match read(connection, &parameters)? {
@@ -79,7 +79,7 @@ pub fn answer(
     answer.extend(request.state.as_deref().map(|state| ("state", state)));
     // RFC 9207: which server it comes from.
     answer.push(("iss", &shared.settings.issuer));
-    Ok(redirect(&request.redirect_uri, &answer))
+    Ok(send_to(&request.redirect_uri, &answer))
 }
 
 /// Reads and checks what a client asks for. What is wrong with client or address is shown to the person and
@@ -96,14 +96,14 @@ fn read(
     let registered: Option<String> =
         connection.prepare_cached(sql)?.query_row([&client_id], |row| row.get(0)).optional()?;
     let registered: Vec<String> = registered.as_deref().map(from_json).transpose()?.unwrap_or_default();
-    if !registered.contains(&redirect_uri) {
+    if !redirect::is_registered(&registered, &redirect_uri) {
         return Ok(Err(page(400, "<p>This app is not known, or may not be returned to.</p>")));
     }
     let state = text("state");
     let wrong = |error, description| {
         let mut answer = vec![("error", error), ("error_description", description)];
         answer.extend(state.as_deref().map(|state| ("state", state)));
-        Ok(Err(redirect(&redirect_uri, &answer)))
+        Ok(Err(send_to(&redirect_uri, &answer)))
     };
     if text("response_type").as_deref() != Some("code") {
         return wrong("unsupported_response_type", "response_type must be code");
@@ -116,12 +116,12 @@ fn read(
     let nonce = text("nonce");
     // A state that is left out would look to the client like somebody else's answer.
     if fields.finish().is_err() {
-        return wrong("invalid_request", "A parameter is too long, or no text");
+        return wrong("invalid_request", "A parameter is too long, or not text");
     }
     Ok(Ok(AuthorizationRequest { client_id, redirect_uri, code_challenge, scope, state, nonce }))
 }
 
-fn redirect(to: &str, answer: &[(&str, &str)]) -> Reply {
+fn send_to(to: &str, answer: &[(&str, &str)]) -> Reply {
     let mut query = Serializer::new(String::new());
     query.extend_pairs(answer);
     let separator = if to.contains('?') { '&' } else { '?' };

@@ -19,7 +19,7 @@ pub fn document(settings: &Settings) -> Value {
         "code_challenge_methods_supported": ["S256"],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["ES256"],
-        "token_endpoint_auth_methods_supported": ["none", "client_secret_post"],
+        "token_endpoint_auth_methods_supported": ["none", "client_secret_basic", "client_secret_post"],
         "scopes_supported": ["openid"],
         "claims_supported": ["iss", "aud", "sub", "exp", "iat", "auth_time", "nonce", "mid", "mui"],
     })

@@ -1,18 +1,18 @@
 //! `POST /oauth2/token`: OAuth 2 as RFC 6749 has it, with PKCE (RFC 7636).
 
-use std::borrow::Cow;
-
-use admit::api::reply::{Body, Caching, Reply};
+use admit::api::reply::{Caching, Reply};
 use base64ct::{Base64UrlUnpadded, Encoding};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::{
+    client::{self, Presented},
     identity::{self, Identity},
     issue,
     keys::Signer,
+    oauth_error::{Failed, OAuthError},
     refresh::{self, Remembered},
     secret,
     sign_in::refreshed,
@@ -22,10 +22,10 @@ use crate::{
     limits::TEXT_MAX_BYTES,
     service::{Incoming, Shared},
     settings::Settings,
-    wire::{self, Fields, Refused},
+    wire::{Fields, Refused},
 };
 
-/// Answers `POST /oauth2/token`. Errors of OAuth's own have OAuth's own bodies (RFC 6749 §5.2).
+/// Answers `POST /oauth2/token`. Errors of OAuth's own have OAuth's own bodies.
 ///
 /// # Errors
 /// 413, 415, or when the database fails.
@@ -35,33 +35,46 @@ pub fn token(
     incoming: &Incoming,
     now: i64,
 ) -> Result<Reply, Refused> {
-    let body = match wire::read(&incoming.content_type, &incoming.body) {
-        Err(Refused::Fields(_)) => return Ok(error(400, "invalid_request", "The body cannot be read")),
+    match granted(shared, connection, incoming, now) {
+        Ok(body) => Ok(Reply::ok(body.to_string(), Caching::Private)),
+        Err(Failed::OAuth(error)) => Ok(error.reply()),
+        Err(Failed::Refused(refused)) => Err(refused),
+    }
+}
+
+fn granted(
+    shared: &Shared,
+    connection: &mut Connection,
+    incoming: &Incoming,
+    now: i64,
+) -> Result<Value, Failed> {
+    let body = match incoming.payload.read() {
+        Err(Refused::Fields(problems)) => return Err(OAuthError::unreadable(&problems).into()),
         body => body?,
     };
     let fields = Fields::new(&body);
     let text = |name| fields.text(name, TEXT_MAX_BYTES);
-    let Some(client_id) = text("client_id") else {
-        return Ok(error(400, "invalid_request", "client_id is required"));
-    };
-    let grant = match text("grant_type").as_deref() {
-        Some("authorization_code") => match (text("code"), text("code_verifier")) {
-            (Some(code), Some(verifier)) => Grant::Code(code, verifier, text("redirect_uri")),
-            _ => return Ok(error(400, "invalid_request", "code and code_verifier are required")),
-        },
-        Some("refresh_token") => match text("refresh_token") {
-            Some(token) => Grant::Refresh(token),
-            None => return Ok(error(400, "invalid_request", "refresh_token is required")),
-        },
-        Some("client_credentials") => {
-            let secret = text("client_secret").unwrap_or_default();
-            let Some(identity) = identity::by_secret(connection, &client_id, &secret)? else {
-                return Ok(error(401, "invalid_client", "The client is not known, or its secret is wrong"));
-            };
-            return program(shared, connection, &identity, text("scope").as_deref(), now);
+    let required = |name, description| text(name).ok_or_else(|| OAuthError::missing(&fields, description));
+    let Presented { client_id, secret } = client::presented(&incoming.authorization, &fields)?;
+    // A secret that is sent has to be right, also where none is needed (RFC 6749 §3.2.1).
+    let program = match &secret {
+        Some(secret) => {
+            let program = identity::by_secret(connection, &client_id, secret)?;
+            Some(program.ok_or_else(|| OAuthError::invalid_client(UNKNOWN_CLIENT))?)
         }
-        Some(_) => return Ok(error(400, "unsupported_grant_type", "The grant_type is not supported")),
-        None => return Ok(error(400, "invalid_request", "grant_type is required")),
+        None => None,
+    };
+    let grant = match required("grant_type", "grant_type is required")?.as_str() {
+        "authorization_code" => {
+            let code = required("code", "code is required")?;
+            Grant::Code(code, required("code_verifier", "code_verifier is required")?, text("redirect_uri"))
+        }
+        "refresh_token" => Grant::Refresh(required("refresh_token", "refresh_token is required")?),
+        "client_credentials" => {
+            let program = program.ok_or_else(|| OAuthError::invalid_client(UNKNOWN_CLIENT))?;
+            return program_token(shared, connection, &program, text("scope").as_deref(), now);
+        }
+        _ => return Err(OAuthError::unsupported_grant_type().into()),
     };
     let settings = &shared.settings;
     let _writing = shared.lock();
@@ -72,18 +85,17 @@ pub fn token(
             redeemed(settings, &transaction, code, &sent, now)?
         }
         Grant::Refresh(token) => refreshed(settings, &transaction, token, &client_id, now)?
-            .map(|(identity, remembered)| (identity, remembered, None)),
+            .map(|(identity, remembered, successor)| (identity, remembered, successor, None)),
     };
-    let Some((identity, remembered, nonce)) = granted else {
+    let Some((identity, remembered, refresh_token, nonce)) = granted else {
         // What was used before has ended its family.
         transaction.commit()?;
-        return Ok(error(400, "invalid_grant", "The grant is not valid, has expired or was used"));
+        return Err(OAuthError::invalid_grant().into());
     };
     let signer = Signer::current(&transaction, now)?;
     let is_of_app = identity::client(&transaction, &client_id)?.is_some_and(|client| client.is_of_app);
     let named = is_of_app.then_some(client_id.as_str());
     let scope = issue::granted(Some(&remembered.scope), &identity);
-    let refresh_token = refresh::make(settings, &transaction, &remembered, now)?;
     let body = json!({
         "access_token": issue::access_token(settings, &signer, &identity, named, &scope, now)?,
         "id_token": issue::id_token(settings, &signer, &identity, &client_id, nonce.as_deref(), now)?,
@@ -92,30 +104,31 @@ pub fn token(
         "expires_in": settings.access_ttl_secs,
     });
     transaction.commit()?;
-    Ok(Reply::ok(body.to_string(), Caching::Private))
+    Ok(body)
 }
 
+const UNKNOWN_CLIENT: &str = "The client is not known, or its secret is wrong";
+
 /// A program's token: no refresh token, because it has its secret (RFC 6749 §4.4.3).
-fn program(
+fn program_token(
     shared: &Shared,
     connection: &mut Connection,
     identity: &Identity,
     asked: Option<&str>,
     now: i64,
-) -> Result<Reply, Refused> {
+) -> Result<Value, Failed> {
     let scope = issue::granted(asked, identity);
     let settings = &shared.settings;
     let _writing = shared.lock();
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let signer = Signer::current(&transaction, now)?;
     transaction.commit()?;
-    let body = json!({
+    Ok(json!({
         "access_token": issue::access_token(settings, &signer, identity, None, &scope, now)?,
         "token_type": "Bearer",
         "expires_in": settings.access_ttl_secs,
         "scope": scope,
-    });
-    Ok(Reply::ok(body.to_string(), Caching::Private))
+    }))
 }
 
 /// What a token is asked for with.
@@ -133,7 +146,8 @@ struct Sent<'a> {
     redirect_uri: Option<&'a str>,
 }
 
-type Redeemed = Option<(Identity, Remembered, Option<String>)>;
+/// Whom a code stands for, the first refresh token of the sign-in, and the nonce.
+type Redeemed = Option<(Identity, Remembered, String, Option<String>)>;
 
 /// Uses an authorization code up. One that comes back ends what was made from it (RFC 6749 §4.1.2). The
 /// transaction is to be committed in any case.
@@ -143,7 +157,7 @@ fn redeemed(
     code: &str,
     sent: &Sent<'_>,
     now: i64,
-) -> Result<Redeemed, DbError> {
+) -> Result<Redeemed, Refused> {
     struct Code {
         remembered: Remembered,
         redirect_uri: String,
@@ -187,7 +201,9 @@ fn redeemed(
         true => identity::again(settings, transaction, &code.remembered.of)?,
         false => None,
     };
-    Ok(identity.map(|identity| (identity, code.remembered, code.nonce)))
+    let Some(identity) = identity else { return Ok(None) };
+    let refresh_token = refresh::start(settings, transaction, &code.remembered, now)?;
+    Ok(Some((identity, code.remembered, refresh_token, code.nonce)))
 }
 
 /// Whether the challenge was made from the verifier (RFC 7636 §4.6, S256).
@@ -195,22 +211,6 @@ fn is_verifier(verifier: &str, challenge: &str) -> bool {
     let is_verifier = (43..=128).contains(&verifier.len());
     let computed = Base64UrlUnpadded::encode_string(&Sha256::digest(verifier.as_bytes()));
     is_verifier && bool::from(computed.as_bytes().ct_eq(challenge.as_bytes()))
-}
-
-/// An error as RFC 6749 §5.2 has it.
-pub fn error(status: u16, error: &'static str, description: &str) -> Reply {
-    let members = Map::from_iter([
-        ("error".to_owned(), Value::from(error)),
-        ("error_description".to_owned(), description.into()),
-    ]);
-    Reply {
-        status,
-        body: Body::Json(Value::Object(members).to_string()),
-        caching: Caching::Private,
-        headers: Vec::new(),
-        reason: Cow::Borrowed(error),
-        validity: None,
-    }
 }
 
 /// Keeps an authorization code.

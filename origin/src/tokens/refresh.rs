@@ -1,10 +1,27 @@
-//! Refresh tokens: used once. When a used one comes back, it was stolen or its thief was quicker: all that came
-//! from the same sign-in ends (RFC 9700 §4.14.2).
+//! Refresh tokens: each is used once and gives its successor.
+//!
+//! ```text
+//! sign-in ─► P ──used──► S ──used──► T        one family; the last one is current
+//!            └─ again, within the grace and while S is unused: S once more
+//!            └─ again, later or after S was used: the family ends
+//! ```
+//!
+//! A token that comes back was stolen, or its thief was quicker: everything from that sign-in ends (RFC 9700 §4.14.2).
+//! The grace is for honest clients that send one token twice within seconds: two tabs that refresh at once, or an
+//! answer that was lost on its way. It gives both the same successor, so there is one session still, and a thief who is
+//! given it too is found out when the successor comes back in its turn.
+//!
+//! Successors are not stored. A successor is the HMAC of the token under a random salt, which is kept for as long as
+//! the grace lasts: whoever reads the database has no token, and whoever has an old token has no salt.
 
+use admit::instant::UnixSecs;
+use base64ct::{Base64UrlUnpadded, Encoding};
+use hmac::{Hmac, Mac as _};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use sha2::Sha256;
 
 use super::{identity::Of, secret};
-use crate::{db::DbError, settings::Settings, wire::Refused};
+use crate::{db::DbError, limits::REFRESH_GRACE_SECS, settings::Settings, wire::Refused};
 
 /// What a refresh token stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,74 +36,51 @@ pub struct Remembered {
     pub scope: String,
 }
 
-/// Makes a refresh token.
+/// Makes the first token of a family.
 ///
 /// # Errors
 /// When the database cannot be written.
-pub fn make(
+pub fn start(
     settings: &Settings,
     connection: &Connection,
     remembered: &Remembered,
-    now: i64,
+    now: UnixSecs,
 ) -> Result<String, Refused> {
-    let Remembered { family, of, client_id, scope } = remembered;
     let token = secret::random()?;
-    let (account_id, machine) = match of {
-        Of::Account(id) => (Some(id), None),
-        Of::Machine(client_id) => (None, Some(client_id)),
-    };
-    connection.prepare_cached("DELETE FROM refresh_tokens WHERE expires_at <= ?1")?.execute([now])?;
-    let sql = "INSERT INTO refresh_tokens (hash, family, client_id, account_id, machine, scope, expires_at)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
-    connection.prepare_cached(sql)?.execute(params![
-        secret::hash(&token),
-        family,
-        client_id,
-        account_id,
-        machine,
-        scope,
-        now.saturating_add(settings.refresh_ttl_secs)
-    ])?;
+    insert(settings, connection, &token, remembered, now)?;
     Ok(token)
 }
 
-/// Uses a refresh token up. Nothing when it is none, has expired, is another client's, or was used before; the
-/// transaction is to be committed in either case, because a used one ends its family.
+/// Uses a refresh token up: what it stands for, and its successor. Nothing when it is unknown, has expired, is another
+/// client's, or was used before; the transaction is to be committed in any case, because a used one ends its family.
 ///
 /// # Errors
 /// When the database cannot be read or written.
-pub fn take(
+pub fn rotate(
+    settings: &Settings,
     transaction: &Transaction<'_>,
     token: &str,
     client_id: &str,
-    now: i64,
-) -> Result<Option<Remembered>, DbError> {
-    let hash = secret::hash(token);
-    let sql = "SELECT family, client_id, account_id, machine, scope, expires_at, used_at FROM refresh_tokens
-               WHERE hash = ?1";
-    let found = transaction
-        .prepare_cached(sql)?
-        .query_row([&hash], |row| {
-            let of = match row.get::<_, Option<i64>>(2)? {
-                Some(id) => Of::Account(id),
-                None => Of::Machine(row.get(3)?),
-            };
-            let remembered =
-                Remembered { family: row.get(0)?, of, client_id: row.get(1)?, scope: row.get(4)? };
-            Ok((remembered, row.get::<_, i64>(5)?, row.get::<_, Option<i64>>(6)?))
-        })
-        .optional()?;
-    let Some((remembered, expires_at, used_at)) = found else { return Ok(None) };
-    if used_at.is_some() {
-        end(transaction, &remembered.family)?;
+    now: UnixSecs,
+) -> Result<Option<(Remembered, String)>, Refused> {
+    let Some(found) = Row::find(transaction, token)? else { return Ok(None) };
+    let is_this_clients = found.remembered.client_id == client_id;
+    if found.used_at.is_some() {
+        let again = if is_this_clients { found.successor_again(transaction, token, now)? } else { None };
+        if again.is_none() {
+            end(transaction, &found.remembered.family)?;
+        }
+        return Ok(again.map(|successor| (found.remembered, successor)));
+    }
+    if !is_this_clients || found.expires_at <= now {
         return Ok(None);
     }
-    if expires_at <= now || remembered.client_id != client_id {
-        return Ok(None);
-    }
-    let sql = "UPDATE refresh_tokens SET used_at = ?2 WHERE hash = ?1";
-    transaction.prepare_cached(sql)?.execute(params![hash, now])?;
-    Ok(Some(remembered))
+    let salt = secret::random_bytes()?;
+    let successor = successor(token, &salt)?;
+    let sql = "UPDATE refresh_tokens SET used_at = ?2, successor_salt = ?3 WHERE hash = ?1";
+    transaction.prepare_cached(sql)?.execute(params![secret::hash(token), now, salt])?;
+    insert(settings, transaction, &successor, &found.remembered, now)?;
+    Ok(Some((found.remembered, successor)))
 }
 
 /// Ends all that came from one sign-in.
@@ -96,4 +90,98 @@ pub fn take(
 pub fn end(connection: &Connection, family: &str) -> Result<(), DbError> {
     connection.prepare_cached("DELETE FROM refresh_tokens WHERE family = ?1")?.execute([family])?;
     Ok(())
+}
+
+struct Row {
+    remembered: Remembered,
+    expires_at: UnixSecs,
+    used_at: Option<UnixSecs>,
+    successor_salt: Option<Vec<u8>>,
+}
+
+impl Row {
+    fn find(connection: &Connection, token: &str) -> Result<Option<Self>, DbError> {
+        let sql = "SELECT family, client_id, account_id, machine, scope, expires_at, used_at, successor_salt
+                   FROM refresh_tokens WHERE hash = ?1";
+        let row = connection.prepare_cached(sql)?.query_row([secret::hash(token)], |row| {
+            let of = match row.get::<_, Option<i64>>(2)? {
+                Some(id) => Of::Account(id),
+                None => Of::Machine(row.get(3)?),
+            };
+            let remembered =
+                Remembered { family: row.get(0)?, of, client_id: row.get(1)?, scope: row.get(4)? };
+            let (expires_at, used_at, successor_salt) = (row.get(5)?, row.get(6)?, row.get(7)?);
+            Ok(Self { remembered, expires_at, used_at, successor_salt })
+        });
+        Ok(row.optional()?)
+    }
+
+    /// The successor of a token that was used before, if the grace lasts and nobody has used the successor.
+    fn successor_again(
+        &self,
+        connection: &Connection,
+        token: &str,
+        now: UnixSecs,
+    ) -> Result<Option<String>, Refused> {
+        let (Some(used_at), Some(salt)) = (self.used_at, &self.successor_salt) else { return Ok(None) };
+        if now.saturating_sub(used_at) >= REFRESH_GRACE_SECS {
+            return Ok(None);
+        }
+        let successor = successor(token, salt)?;
+        let is_current = Self::find(connection, &successor)?
+            .is_some_and(|next| next.used_at.is_none() && next.expires_at > now);
+        Ok(is_current.then_some(successor))
+    }
+}
+
+/// The token that follows `token`: 256 bits that nobody can tell without both token and salt.
+fn successor(token: &str, salt: &[u8]) -> Result<String, DbError> {
+    let mac = Hmac::<Sha256>::new_from_slice(salt).map_err(|_| DbError::Inconsistent("a salt"))?;
+    let bytes = mac.chain_update(token.as_bytes()).finalize().into_bytes();
+    Ok(Base64UrlUnpadded::encode_string(&bytes))
+}
+
+/// Stores a token that was not used, and removes what is over.
+fn insert(
+    settings: &Settings,
+    connection: &Connection,
+    token: &str,
+    remembered: &Remembered,
+    now: UnixSecs,
+) -> Result<(), DbError> {
+    let Remembered { family, of, client_id, scope } = remembered;
+    let (account_id, machine) = match of {
+        Of::Account(id) => (Some(id), None),
+        Of::Machine(client_id) => (None, Some(client_id)),
+    };
+    connection.prepare_cached("DELETE FROM refresh_tokens WHERE expires_at <= ?1")?.execute([now])?;
+    let sql = "UPDATE refresh_tokens SET successor_salt = NULL
+               WHERE successor_salt IS NOT NULL AND used_at <= ?1";
+    connection.prepare_cached(sql)?.execute([now.saturating_sub(REFRESH_GRACE_SECS)])?;
+    let sql = "INSERT INTO refresh_tokens (hash, family, client_id, account_id, machine, scope, expires_at)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    connection.prepare_cached(sql)?.execute(params![
+        secret::hash(token),
+        family,
+        client_id,
+        account_id,
+        machine,
+        scope,
+        now.saturating_add(settings.refresh_ttl_secs)
+    ])?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_successor_follows_from_token_and_salt() {
+        let one = successor("token", &[1; 32]).unwrap();
+        assert_eq!(one.len(), secret::random().unwrap().len());
+        assert_eq!(successor("token", &[1; 32]).unwrap(), one);
+        assert_ne!(successor("token", &[2; 32]).unwrap(), one);
+        assert_ne!(successor("tokem", &[1; 32]).unwrap(), one);
+    }
 }

@@ -11,9 +11,17 @@ use crate::{db::DbError, wire::Refused};
 /// # Errors
 /// When the system has no random numbers.
 pub fn random() -> Result<String, Refused> {
+    Ok(Base64UrlUnpadded::encode_string(&random_bytes()?))
+}
+
+/// 256 random bits.
+///
+/// # Errors
+/// When the system has no random numbers.
+pub fn random_bytes() -> Result<[u8; 32], DbError> {
     let mut bytes = [0_u8; 32];
     getrandom::fill(&mut bytes).map_err(|_| DbError::Inconsistent("no random numbers"))?;
-    Ok(Base64UrlUnpadded::encode_string(&bytes))
+    Ok(bytes)
 }
 
 /// What is stored of a secret.

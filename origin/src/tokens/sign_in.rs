@@ -11,11 +11,10 @@ use super::{
     refresh::{self, Remembered},
 };
 use crate::{
-    db::DbError,
     limits::TEXT_MAX_BYTES,
     service::{Incoming, Shared},
     settings::Settings,
-    wire::{self, Fields, Refused},
+    wire::{Fields, Refused},
 };
 
 /// Answers `POST /accounts/authenticate`.
@@ -28,7 +27,7 @@ pub fn authenticate(
     incoming: &Incoming,
     now: i64,
 ) -> Result<Reply, Refused> {
-    let body = wire::read(&incoming.content_type, &incoming.body)?;
+    let body = incoming.payload.read()?;
     let fields = Fields::new(&body);
     let said = read(&fields);
     fields.finish().map_err(Refused::into_bad_request)?;
@@ -55,14 +54,16 @@ pub fn authenticate(
         (Some(identity), _) => {
             let (of, scope) = (identity.of.clone(), issue::granted(None, &identity));
             let family = uuid::Uuid::new_v4().to_string();
-            Some((identity, Remembered { family, of, client_id: client_id.clone(), scope }))
+            let remembered = Remembered { family, of, client_id: client_id.clone(), scope };
+            let refresh_token = refresh::start(settings, &transaction, &remembered, now)?;
+            Some((identity, remembered, refresh_token))
         }
         (None, Grant::RefreshToken { refresh_token }) => {
             refreshed(settings, &transaction, refresh_token, &client_id, now)?
         }
         (None, _) => None,
     };
-    let Some((identity, remembered)) = signed_in else {
+    let Some((identity, remembered, refresh_token)) = signed_in else {
         // A used token has ended its family.
         transaction.commit()?;
         return Err(Refused::Status(401, "Invalid refresh token"));
@@ -72,7 +73,6 @@ pub fn authenticate(
     let named = is_of_app.then_some(client_id.as_str());
     let scope = issue::granted(Some(&remembered.scope), &identity);
     let access_token = issue::access_token(settings, &signer, &identity, named, &scope, now)?;
-    let refresh_token = refresh::make(settings, &transaction, &remembered, now)?;
     transaction.commit()?;
     let body = json!({
         "access_token": access_token,
@@ -111,7 +111,7 @@ fn read(fields: &Fields<'_>) -> Option<(String, Grant)> {
     Some((client_id?, grant))
 }
 
-/// Uses a refresh token up, and says who it stands for. The transaction is to be committed in any case.
+/// Uses a refresh token up: whom it stands for, and its successor. The transaction is to be committed in any case.
 ///
 /// # Errors
 /// When the database cannot be read or written.
@@ -121,10 +121,9 @@ pub fn refreshed(
     refresh_token: &str,
     client_id: &str,
     now: i64,
-) -> Result<Option<(Identity, Remembered)>, DbError> {
-    let Some(remembered) = refresh::take(transaction, refresh_token, client_id, now)? else {
-        return Ok(None);
-    };
+) -> Result<Option<(Identity, Remembered, String)>, Refused> {
+    let rotated = refresh::rotate(settings, transaction, refresh_token, client_id, now)?;
+    let Some((remembered, successor)) = rotated else { return Ok(None) };
     let identity = identity::again(settings, transaction, &remembered.of)?;
-    Ok(identity.map(|identity| (identity, remembered)))
+    Ok(identity.map(|identity| (identity, remembered, successor)))
 }

@@ -8,7 +8,11 @@ use admit::api::{
 };
 use serde_json::{Map, Value};
 
-use crate::{db::DbError, limits::RETRY_AFTER_SECS};
+use super::shown;
+use crate::{
+    db::DbError,
+    limits::{LOGGED_NAME_MAX_BYTES, LOGGED_NAMES_MAX, RETRY_AFTER_SECS},
+};
 
 /// Why a request is refused. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +26,18 @@ pub enum Refused {
     /// 400: the same, for those who expect it so.
     #[error("{} fields are wrong", .0.len())]
     BadRequest(BTreeMap<String, String>),
+    /// One field or header, for a status with a message of its own.
+    #[error("{problem}")]
+    Named {
+        /// The status.
+        status: u16,
+        /// The body's `message`.
+        message: String,
+        /// The field or header, as clients spell it.
+        name: String,
+        /// What was expected of it, and what was found.
+        problem: String,
+    },
     /// Another status, and its message.
     #[error("{1}")]
     Status(u16, &'static str),
@@ -37,6 +53,26 @@ impl Refused {
         Self::Fields(BTreeMap::from([(name.to_owned(), problem.to_owned())]))
     }
 
+    /// 415: a header that says that the body cannot be read.
+    #[must_use]
+    pub fn header(name: &str, problem: String) -> Self {
+        Self::Named { status: 415, message: problem.clone(), name: name.to_owned(), problem }
+    }
+
+    /// 415: a body of another type than those that are read. The message is the edge's.
+    #[must_use]
+    pub fn media_type(found: &str) -> Self {
+        let found = if found.is_empty() { "missing".to_owned() } else { shown(found) };
+        Self::Named {
+            status: 415,
+            message: ApiError::UnsupportedMediaType.message().to_owned(),
+            name: "Content-Type".to_owned(),
+            problem: format!(
+                "The Content-Type must be application/x-www-form-urlencoded or application/json, but is {found}"
+            ),
+        }
+    }
+
     /// Wrong fields as 400.
     #[must_use]
     pub fn into_bad_request(self) -> Self {
@@ -50,12 +86,21 @@ impl Refused {
     #[must_use]
     pub fn reply(self) -> Reply {
         match self {
+            // Clients of `/access` know only one message; the log knows better.
+            Self::Api(error @ ApiError::InvalidIdOnAccess) => Reply::error(error, "invalid: id"),
             Self::Api(error) => error.into(),
             Self::Fields(problems) => fields_reply(422, problems),
             Self::BadRequest(problems) => fields_reply(400, problems),
+            Self::Named { status, message, name, problem } => {
+                let reason = match message == problem {
+                    true => problem.clone(),
+                    false => format!("{message}: {}", logged([&name].into_iter())),
+                };
+                reply(status, &message, Map::from_iter([(name, problem.into())]), reason.into())
+            }
             Self::Status(status, message) => {
                 let errors = Map::from_iter([(status.to_string(), message.into())]);
-                reply(status, message, errors, message)
+                reply(status, message, errors, message.into())
             }
             Self::Db(error) if error.is_busy() => {
                 Reply::error(ApiError::Unavailable { retry_after_secs: RETRY_AFTER_SECS }, "busy")
@@ -85,11 +130,25 @@ impl From<serde_json::Error> for Refused {
 
 fn fields_reply(status: u16, problems: BTreeMap<String, String>) -> Reply {
     let message = problems.values().next().cloned().unwrap_or_default();
+    let reason = format!("invalid: {}", logged(problems.keys()));
     let errors = problems.into_iter().map(|(name, problem)| (name, problem.into())).collect();
-    reply(status, &message, errors, "invalid")
+    reply(status, &message, errors, reason.into())
 }
 
-fn reply(status: u16, message: &str, errors: Map<String, Value>, reason: &'static str) -> Reply {
+/// The names of fields as a log line has them: a few of them, none of them long. They are the client's text; the log
+/// writes them as JSON.
+fn logged<'n>(names: impl ExactSizeIterator<Item = &'n String>) -> String {
+    let count = names.len();
+    let short =
+        |name: &'n String| name.get(..name.floor_char_boundary(LOGGED_NAME_MAX_BYTES)).unwrap_or_default();
+    let shown = names.take(LOGGED_NAMES_MAX).map(short).collect::<Vec<_>>().join(", ");
+    match count.saturating_sub(LOGGED_NAMES_MAX) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
+fn reply(status: u16, message: &str, errors: Map<String, Value>, reason: Cow<'static, str>) -> Reply {
     // Members in the order of the edge's own errors.
     let body = format!(
         r#"{{"code":{status},"message":{},"errors":{}}}"#,
@@ -101,7 +160,7 @@ fn reply(status: u16, message: &str, errors: Map<String, Value>, reason: &'stati
         body: Body::Json(body),
         caching: Caching::Private,
         headers: Vec::new(),
-        reason: Cow::Borrowed(reason),
+        reason,
         validity: None,
     }
 }
@@ -128,6 +187,24 @@ mod tests {
             json!({"code": 422, "message": "first", "errors": {"a": "first", "b": "second"}})
         );
         assert_eq!(body(ApiError::ItemNotFound.into())["code"], 404);
+    }
+
+    #[test]
+    fn the_log_names_what_was_refused() {
+        let fields =
+            |count: usize| Refused::Fields((0..count).map(|n| (format!("f{n:02}"), "x".into())).collect());
+        assert_eq!(fields(2).reply().reason, "invalid: f00, f01");
+        assert_eq!(fields(12).reply().reason, "invalid: f00, f01, f02, f03, f04, f05, f06, f07 and 4 more");
+        let long = Refused::field(&"é".repeat(1_000), "x").reply().reason.len();
+        assert!(long < 100, "{long}");
+        let media_type = Refused::media_type("text/plain").reply();
+        assert_eq!(
+            (media_type.status, media_type.reason.as_ref()),
+            (415, "Unsupported media type: Content-Type")
+        );
+        let body = body(Refused::media_type("text/plain"));
+        assert_eq!(body["message"], "Unsupported media type");
+        assert!(body["errors"]["Content-Type"].as_str().unwrap().contains("\"text/plain\""), "{body}");
     }
 
     #[test]

@@ -1,12 +1,19 @@
 //! Fields of a body, read one by one; what is wrong with each is collected under its name, so that a client
 //! learns all of it at once.
+//!
+//! Form and JSON are read alike: a number may be text and text a number, blanks around numbers, times and words mean
+//! nothing, nor do capitals in words. What could mean two things, or would be stored as something else than was sent,
+//! is refused.
 
 use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 
-use admit::snapshot::time::{Timestamp, UnixSecs, ZonedTime};
+use admit::{
+    instant::{self, UnixSecs},
+    number,
+};
 use serde_json::{Map, Number, Value};
 
-use super::Refused;
+use super::{Refused, form::position, shown};
 use crate::limits::LIST_MAX;
 
 /// The fields of an object.
@@ -36,7 +43,7 @@ impl<'a> Fields<'a> {
 
     /// Notes what is wrong with a field.
     pub fn wrong(&self, name: &str, expected: &str) {
-        let field = self.field(name);
+        let field = self.name_of(name);
         let problem = format!("The {field} {expected}");
         self.problems.borrow_mut().entry(field).or_insert(problem);
     }
@@ -59,13 +66,16 @@ impl<'a> Fields<'a> {
         value
     }
 
-    /// Text of at most `max_bytes`.
+    /// Text of at most `max_bytes`, without zero bytes: those end a text for many who read it later.
     pub fn text(&self, name: &str, max_bytes: usize) -> Option<String> {
         match self.value(name)? {
+            Value::String(text) if text.contains('\0') => self.no(name, "must not contain a zero byte"),
             Value::String(text) if text.len() <= max_bytes => Some(text.clone()),
-            Value::String(_) => self.no(name, &format!("must have at most {max_bytes} bytes")),
+            Value::String(text) => {
+                self.no(name, &format!("must have at most {max_bytes} bytes, not {}", text.len()))
+            }
             Value::Number(number) => Some(number.to_string()),
-            _ => self.no(name, "must be text"),
+            other => self.no(name, &format!("must be text, not {}", found(other))),
         }
     }
 
@@ -74,14 +84,15 @@ impl<'a> Fields<'a> {
         self.required(name, self.text(name, max_bytes))
     }
 
+    /// A short text without the blanks around it, in capitals: a code of some standard.
+    pub fn code(&self, name: &str, max_bytes: usize) -> Option<String> {
+        Some(self.text(name, max_bytes)?.trim_ascii().to_ascii_uppercase())
+    }
+
     /// A whole number.
     pub fn integer(&self, name: &str) -> Option<i64> {
-        let number = match self.value(name)? {
-            Value::Number(number) => number.as_i64(),
-            Value::String(text) => text.parse().ok(),
-            _ => None,
-        };
-        number.or_else(|| self.no(name, "must be an integer"))
+        let value = self.value(name)?;
+        number::whole(value).or_else(|| self.no(name, &format!("must be an integer, not {}", found(value))))
     }
 
     /// A whole number that has to be there.
@@ -100,37 +111,22 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Yes or no.
-    pub fn boolean(&self, name: &str) -> Option<bool> {
-        match self.value(name)? {
-            Value::Bool(value) => Some(*value),
-            Value::String(text) if text == "true" || text == "1" => Some(true),
-            Value::String(text) if text == "false" || text == "0" => Some(false),
-            _ => self.no(name, "must be true or false"),
+    /// A moment: RFC 3339 or unix seconds, in any spelling that means one moment only.
+    pub fn moment(&self, name: &str) -> Option<UnixSecs> {
+        match instant::from_json(self.value(name)?) {
+            Ok(moment) => Some(moment.at),
+            Err(problem) => self.no(name, &problem.to_string()),
         }
     }
 
-    /// A moment: RFC 3339 or unix seconds.
-    pub fn moment(&self, name: &str) -> Option<UnixSecs> {
-        let value = self.value(name)?;
-        let moment = match value {
-            Value::String(text) if text.parse::<i64>().is_ok() => text.parse().ok(),
-            _ => match serde_json::from_value::<ZonedTime>(value.clone()) {
-                Ok(ZonedTime { at: Timestamp::At(secs), .. }) => Some(secs),
-                // Moments that are relative to publishing are for samples.
-                Ok(_) | Err(_) => None,
-            },
-        };
-        moment.or_else(|| self.no(name, "must be a time in RFC 3339 or unix seconds"))
-    }
-
-    /// One of these words.
+    /// One of these words, in capitals or not.
     pub fn word<T: Copy>(&self, name: &str, words: &[(&str, T)]) -> Option<T> {
         let value = self.value(name)?;
-        let found = words.iter().find(|(word, _)| value.as_str() == Some(*word));
-        found.map(|(_, value)| *value).or_else(|| {
+        let sent = value.as_str().unwrap_or_default().trim_ascii();
+        let known = words.iter().find(|(word, _)| sent.eq_ignore_ascii_case(word));
+        known.map(|(_, value)| *value).or_else(|| {
             let names: Vec<_> = words.iter().map(|(word, _)| *word).collect();
-            self.no(name, &format!("must be one of {}", names.join(", ")))
+            self.no(name, &format!("must be one of {}, not {}", names.join(", "), found(value)))
         })
     }
 
@@ -150,10 +146,13 @@ impl<'a> Fields<'a> {
             None => Some(Vec::new()),
             Some(Value::Object(object)) if object.len() <= LIST_MAX => {
                 let inner = self.inner(name, object);
-                object
-                    .keys()
-                    .map(|key| Some((key.clone(), inner.text(key, max_bytes).unwrap_or_default())))
-                    .collect()
+                let texts = object.keys().map(|key| {
+                    if key.contains('\0') {
+                        self.wrong(name, "must not have a name with a zero byte");
+                    }
+                    (key.clone(), inner.text(key, max_bytes).unwrap_or_default())
+                });
+                Some(texts.collect())
             }
             Some(_) => self.no(name, &format!("must have at most {LIST_MAX} names with values")),
         }
@@ -162,12 +161,18 @@ impl<'a> Fields<'a> {
     /// Whole numbers, in their order.
     pub fn integers(&self, name: &str) -> Option<Vec<i64>> {
         let values = self.list(name)?;
-        let numbers = values.iter().map(|(_, value)| match value {
-            Value::Number(number) => number.as_i64(),
-            Value::String(text) => text.parse().ok(),
-            _ => None,
-        });
-        numbers.collect::<Option<_>>().or_else(|| self.no(name, "must be a list of integers"))
+        let mut numbers = Vec::with_capacity(values.len());
+        for (position, value) in values {
+            match number::whole(value) {
+                Some(number) => numbers.push(number),
+                None => {
+                    let problem =
+                        format!("must be a list of integers, but has {} at {position}", found(value));
+                    return self.no(name, &problem);
+                }
+            }
+        }
+        Some(numbers)
     }
 
     /// Objects, in their order.
@@ -184,7 +189,7 @@ impl<'a> Fields<'a> {
         let list: Option<Vec<_>> = match self.value(name)? {
             Value::Array(values) => Some((0..).zip(values).collect()),
             Value::Object(object) => {
-                let entries = object.iter().map(|(name, value)| Some((name.parse().ok()?, value)));
+                let entries = object.iter().map(|(name, value)| Some((position(name)?, value)));
                 entries.collect::<Option<Vec<_>>>().map(|mut entries| {
                     entries.sort_by_key(|(position, _)| *position);
                     entries
@@ -197,10 +202,12 @@ impl<'a> Fields<'a> {
     }
 
     fn inner(&self, name: &str, object: &'a Map<String, Value>) -> Fields<'a> {
-        Fields { object, path: self.field(name), problems: Rc::clone(&self.problems) }
+        Fields { object, path: self.name_of(name), problems: Rc::clone(&self.problems) }
     }
 
-    fn field(&self, name: &str) -> String {
+    /// The field's name as it was sent: `access_fees[0][amount]`.
+    #[must_use]
+    pub fn name_of(&self, name: &str) -> String {
         match (self.path.is_empty(), name.split_once('[')) {
             (true, _) => name.to_owned(),
             (false, None) => format!("{}[{name}]", self.path),
@@ -211,6 +218,18 @@ impl<'a> Fields<'a> {
     fn no<T>(&self, name: &str, expected: &str) -> Option<T> {
         self.wrong(name, expected);
         None
+    }
+}
+
+/// A value as a message says what was found.
+fn found(value: &Value) -> String {
+    match value {
+        Value::Null => "null".to_owned(),
+        Value::Bool(value) => value.to_string(),
+        Value::Number(number) => number.to_string(),
+        Value::String(text) => shown(text),
+        Value::Array(_) => "a list".to_owned(),
+        Value::Object(_) => "an object".to_owned(),
     }
 }
 
@@ -231,19 +250,17 @@ mod tests {
 
     #[test]
     fn forms_and_json_say_the_same() {
-        let form = form::parse(
-            b"n=7&x=2.50&b=1&t=2026-01-31T12:00:00Z&u=-5&m[k]=v&l[1]=8&l[0]=7&o[0][n]=3&k=whitelist",
-        )
-        .unwrap();
+        let form =
+            form::parse(b"n=7&x=2.50&t=2026-01-31T12:00:00Z&u=-5&m[k]=v&l[1]=8&l[0]=7&o[0][n]=3&k=whitelist")
+                .unwrap();
         let json = json!({
-            "n": 7, "x": 2.50, "b": true, "t": "2026-01-31T14:00:00+02:00", "u": -5, "m": {"k": "v"}, "l": [7, 8],
+            "n": 7, "x": 2.50, "t": "2026-01-31T14:00:00+02:00", "u": -5, "m": {"k": "v"}, "l": [7, 8],
             "o": [{"n": 3}], "k": "whitelist",
         });
         for object in [&form, json.as_object().unwrap()] {
             let fields = Fields::new(object);
             assert_eq!(fields.integer("n"), Some(7));
             assert_eq!(fields.number("x").unwrap().as_f64(), Some(2.5));
-            assert_eq!(fields.boolean("b"), Some(true));
             assert_eq!(fields.moment("t"), Some(1_769_860_800));
             assert_eq!(fields.moment("u"), Some(-5));
             assert_eq!(fields.texts("m", 9), Some(vec![("k".into(), "v".into())]));
@@ -258,12 +275,13 @@ mod tests {
     #[test]
     fn everything_that_is_wrong_is_told_under_its_name() {
         let json = json!({
-            "n": 1.5, "b": "yes", "t": "now+1d", "l": ["a"], "s": "12345", "m": {"k": "12345"}, "e": "",
-            "o": [{}, {"n": "x"}], "k": "Whitelist",
+            "n": 1.5, "t": "now+1d", "l": ["a"], "s": "12345", "m": {"k": "12345"}, "e": "",
+            "o": [{}, {"n": "x"}], "k": "graylist", "z": "a\0b", "y": {"a\0b": ""},
         });
         let fields = Fields::new(json.as_object().unwrap());
         fields.integer("n");
-        fields.boolean("b");
+        fields.text("z", 9);
+        fields.texts("y", 9);
         fields.moment("t");
         fields.integers("l");
         fields.text("s", 4);
@@ -273,7 +291,53 @@ mod tests {
         for object in fields.objects("o").unwrap() {
             object.required_integer("n");
         }
-        let expected = ["b", "e", "k", "l", "m[k]", "n", "o[0][n]", "o[1][n]", "s", "t"];
+        let expected = ["e", "k", "l", "m[k]", "n", "o[0][n]", "o[1][n]", "s", "t", "y", "z"];
         assert_eq!(problems(&fields), expected);
+    }
+
+    #[test]
+    fn a_message_says_what_was_expected_and_what_was_found() {
+        type Read = fn(&Fields<'_>) -> bool;
+        let integer: Read = |fields| fields.integer("x").is_none();
+        let integers: Read = |fields| fields.integers("x").is_none();
+        let moment: Read = |fields| fields.moment("x").is_none();
+        let word: Read = |fields| fields.word("x", &[("a", 1), ("b", 2)]).is_none();
+        let text: Read = |fields| fields.text("x", 3).is_none();
+        let table = [
+            (integer, json!("7.5"), "The x must be an integer, not \"7.5\""),
+            (integer, json!({}), "The x must be an integer, not an object"),
+            (integers, json!([7, "8", "x"]), "The x must be a list of integers, but has \"x\" at 2"),
+            (integers, json!({"07": 1}), "The x must be a list of at most 1000"),
+            (moment, json!(1_893_628_800_000_i64), "The x looks like milliseconds (1893628800000)"),
+            (moment, json!("2030-01-03T00:00:00"), "The x has no time zone"),
+            (word, json!("c\u{7}"), "The x must be one of a, b, not \"c\\u{7}\""),
+            (text, json!("abcd"), "The x must have at most 3 bytes, not 4"),
+            (text, json!(true), "The x must be text, not true"),
+        ];
+        for (read, value, expected) in table {
+            let json = json!({"x": value});
+            let fields = Fields::new(json.as_object().unwrap());
+            assert!(read(&fields), "{json}");
+            let Err(Refused::Fields(problems)) = fields.finish() else { panic!("{json}") };
+            assert!(problems["x"].starts_with(expected), "{json}: {}", problems["x"]);
+        }
+    }
+
+    #[test]
+    fn what_can_mean_one_thing_only_is_read() {
+        let json = json!({
+            "a": "7", "b": 7.0, "c": " 7 ", "d": "2030-01-03", "e": "2030-01-03T02:00:00 02:00", "f": " Whitelist",
+            "g": " chf ", "h": ["7", 8.0],
+        });
+        let fields = Fields::new(json.as_object().unwrap());
+        for name in ["a", "b", "c"] {
+            assert_eq!(fields.integer(name), Some(7), "{name}");
+        }
+        assert_eq!(fields.moment("d"), Some(1_893_628_800));
+        assert_eq!(fields.moment("e"), Some(1_893_628_800));
+        assert_eq!(fields.word("f", &[("whitelist", 1)]), Some(1));
+        assert_eq!(fields.code("g", 9).as_deref(), Some("CHF"));
+        assert_eq!(fields.integers("h"), Some(vec![7, 8]));
+        assert_eq!(problems(&fields), [""; 0]);
     }
 }

@@ -1,28 +1,139 @@
 //! `application/x-www-form-urlencoded` with PHP's nesting: `metadata[foo]=bar`, `add_asset_ids[]=7`,
 //! `access_fees[0][amount]=2`. Every value is text; a list is an object whose names are its positions.
+//!
+//! Bodies and queries follow the same rules: names and values are UTF-8, and of several values of one name the last
+//! one counts, as in PHP. An escape that is not followed by two hexadecimal digits stands for itself. A field without
+//! a name is left out.
 
+use std::{borrow::Cow, collections::BTreeMap};
+
+use percent_encoding::percent_decode;
 use serde_json::{Map, Value};
 
-use super::Refused;
+use super::{Refused, UTF8_BOM};
 use crate::limits::{FORM_MAX_DEPTH, FORM_MAX_FIELDS};
 
-/// Reads a form. Of two values of the same name the last one counts, as in PHP.
+/// Reads a form.
 ///
 /// # Errors
-/// 422 when it has too many fields, or they are nested too deeply.
+/// 422 when the form has too many fields, when they are nested too deeply, or when a name or a value is not UTF-8.
 pub fn parse(bytes: &[u8]) -> Result<Map<String, Value>, Refused> {
-    let mut form = Map::new();
-    for (position, (name, value)) in form_urlencoded::parse(bytes).enumerate() {
+    let mut form = Entries::default();
+    let mut unreadable = BTreeMap::new();
+    for (position, (name, value)) in pairs(bytes).enumerate() {
         if position >= FORM_MAX_FIELDS {
-            return Err(Refused::field("body", "The body has too many fields"));
+            let problem = format!("The body has more than {FORM_MAX_FIELDS} fields");
+            return Err(Refused::field("body", &problem));
+        }
+        let (name, value) = match (decoded(name), decoded(value)) {
+            (Ok(name), Ok(value)) => (name, value),
+            (Err(invalid), _) => {
+                let name = invalid.shown();
+                let problem = format!("The name {name} is not UTF-8: {invalid}");
+                unreadable.entry(name).or_insert(problem);
+                continue;
+            }
+            (Ok(name), Err(invalid)) => {
+                let problem = not_utf8(&name, &invalid);
+                unreadable.entry(name.into_owned()).or_insert(problem);
+                continue;
+            }
+        };
+        if name.is_empty() {
+            continue;
         }
         let path = path(&name);
         if path.len() > FORM_MAX_DEPTH + 1 {
-            return Err(Refused::field("body", "The body is nested too deeply"));
+            let problem = format!("The body has a field with more than {FORM_MAX_DEPTH} brackets");
+            return Err(Refused::field("body", &problem));
         }
-        insert(&mut form, &path, value.into_owned());
+        form.insert(&path, value.into_owned());
     }
-    Ok(form)
+    if unreadable.is_empty() { Ok(form.into_map()) } else { Err(Refused::Fields(unreadable)) }
+}
+
+/// The value of a parameter in a query, if the query has it. Other parameters are not judged.
+///
+/// # Errors
+/// 422 when the value is not UTF-8.
+pub fn parameter(query: &str, name: &str) -> Result<Option<String>, Refused> {
+    let of_name = pairs(query.as_bytes()).filter(|(sent, _)| decoded(sent).is_ok_and(|sent| sent == name));
+    let Some((_, value)) = of_name.last() else { return Ok(None) };
+    match decoded(value) {
+        Ok(value) => Ok(Some(value.into_owned())),
+        Err(invalid) => Err(Refused::field(name, &not_utf8(name, &invalid))),
+    }
+}
+
+/// The parameters of a query as bytes: what two queries must have in common to mean the same.
+#[must_use]
+pub fn parameters(query: &str) -> BTreeMap<Vec<u8>, Vec<u8>> {
+    pairs(query.as_bytes()).map(|(name, value)| (unescaped(name), unescaped(value))).collect()
+}
+
+/// A text that was escaped as a form's values are. Nothing when it is not UTF-8.
+#[must_use]
+pub fn text(escaped: &str) -> Option<String> {
+    decoded(escaped.as_bytes()).ok().map(Cow::into_owned)
+}
+
+/// The position that a name in brackets stands for, if it is one: decimal digits without leading zeros.
+#[must_use]
+pub fn position(name: &str) -> Option<u32> {
+    let is_canonical = name == "0" || !name.starts_with(['0', '+']);
+    if is_canonical { name.parse().ok() } else { None }
+}
+
+fn pairs(bytes: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    let bytes = bytes.strip_prefix(UTF8_BOM).unwrap_or(bytes);
+    let fields = bytes.split(|byte| *byte == b'&').filter(|field| !field.is_empty());
+    fields.map(|field| match field.iter().position(|byte| *byte == b'=') {
+        Some(at) => (field.get(..at).unwrap_or_default(), field.get(at + 1..).unwrap_or_default()),
+        None => (field, &[][..]),
+    })
+}
+
+fn unescaped(bytes: &[u8]) -> Vec<u8> {
+    let blanks: Vec<u8> = bytes.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
+    percent_decode(&blanks).collect()
+}
+
+fn decoded(bytes: &[u8]) -> Result<Cow<'_, str>, Invalid> {
+    if !bytes.iter().any(|byte| matches!(byte, b'+' | b'%'))
+        && let Ok(text) = std::str::from_utf8(bytes)
+    {
+        return Ok(Cow::Borrowed(text));
+    }
+    String::from_utf8(unescaped(bytes))
+        .map(Cow::Owned)
+        .map_err(|error| Invalid { at: error.utf8_error().valid_up_to(), bytes: error.into_bytes() })
+}
+
+/// Bytes that are not UTF-8 from a place on.
+struct Invalid {
+    bytes: Vec<u8>,
+    at: usize,
+}
+
+impl Invalid {
+    /// How much of a name an answer repeats.
+    const SHOWN_MAX_BYTES: usize = 80;
+
+    fn shown(&self) -> String {
+        let shown = self.bytes.get(..Self::SHOWN_MAX_BYTES).unwrap_or(&self.bytes);
+        String::from_utf8_lossy(shown).into_owned()
+    }
+}
+
+impl std::fmt::Display for Invalid {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let byte = self.bytes.get(self.at).copied().unwrap_or_default();
+        write!(f, "byte {} is 0x{byte:02X}", self.at + 1)
+    }
+}
+
+fn not_utf8(name: &str, invalid: &Invalid) -> String {
+    format!("The {name} is not UTF-8: {invalid}")
 }
 
 /// `a[b][]` as `["a", "b", ""]`. A name whose brackets do not match is taken as it is.
@@ -43,26 +154,46 @@ fn path(name: &str) -> Vec<&str> {
     path
 }
 
-fn insert(object: &mut Map<String, Value>, path: &[&str], value: String) {
-    let Some((first, rest)) = path.split_first() else { return };
-    let name = if first.is_empty() { next_position(object) } else { (*first).to_owned() };
-    if rest.is_empty() {
-        object.insert(name, Value::String(value));
-        return;
-    }
-    let entry = object.entry(name).or_insert(Value::Null);
-    if !entry.is_object() {
-        *entry = Value::Object(Map::new());
-    }
-    if let Value::Object(inner) = entry {
-        insert(inner, rest, value);
-    }
+/// An object while it is read. It counts its positions, so that each `[]` costs the same however many came before.
+#[derive(Default)]
+struct Entries {
+    children: BTreeMap<String, Node>,
+    /// What `[]` stands for: one more than the largest position so far.
+    next: u64,
 }
 
-/// What `[]` stands for: one more than the largest position so far.
-fn next_position(object: &Map<String, Value>) -> String {
-    let largest = object.keys().filter_map(|name| name.parse::<u32>().ok()).max();
-    largest.map_or(0, |largest| u64::from(largest) + 1).to_string()
+enum Node {
+    Text(String),
+    Entries(Entries),
+}
+
+impl Entries {
+    fn insert(&mut self, path: &[&str], value: String) {
+        let Some((first, rest)) = path.split_first() else { return };
+        let name = if first.is_empty() { self.next.to_string() } else { (*first).to_owned() };
+        if let Some(position) = position(&name) {
+            self.next = self.next.max(u64::from(position) + 1);
+        }
+        if rest.is_empty() {
+            self.children.insert(name, Node::Text(value));
+            return;
+        }
+        let child = self.children.entry(name).or_insert_with(|| Node::Entries(Self::default()));
+        if let Node::Text(_) = child {
+            *child = Node::Entries(Self::default());
+        }
+        if let Node::Entries(entries) = child {
+            entries.insert(rest, value);
+        }
+    }
+
+    fn into_map(self) -> Map<String, Value> {
+        let value = |node| match node {
+            Node::Text(text) => Value::String(text),
+            Node::Entries(entries) => Value::Object(entries.into_map()),
+        };
+        self.children.into_iter().map(|(name, node)| (name, value(node))).collect()
+    }
 }
 
 #[cfg(test)]
@@ -76,6 +207,13 @@ mod tests {
         Value::Object(parse(text.as_bytes()).unwrap())
     }
 
+    fn problems(bytes: &[u8]) -> Vec<(String, String)> {
+        match parse(bytes).unwrap_err() {
+            Refused::Fields(problems) => problems.into_iter().collect(),
+            other => panic!("{other}"),
+        }
+    }
+
     #[test]
     fn nesting_as_php_has_it() {
         let table = [
@@ -84,6 +222,9 @@ mod tests {
             ("metadata[foo]=bar&metadata[x]=", json!({"metadata": {"foo": "bar", "x": ""}})),
             ("ids[0]=7&ids[1]=8", json!({"ids": {"0": "7", "1": "8"}})),
             ("ids[]=7&ids[]=8&ids[5]=9&ids[]=10", json!({"ids": {"0": "7", "1": "8", "5": "9", "6": "10"}})),
+            // Only decimal digits without leading zeros are positions.
+            ("ids[07]=7&ids[+3]=8&ids[]=9", json!({"ids": {"07": "7", " 3": "8", "0": "9"}})),
+            ("a[]=1&a=x&a[]=2", json!({"a": {"0": "2"}})),
             (
                 "access_fees%5B0%5D%5Bamount%5D=2&access_fees%5B0%5D%5Bcurrency%5D=EUR",
                 json!({"access_fees": {"0": {"amount": "2", "currency": "EUR"}}}),
@@ -94,10 +235,51 @@ mod tests {
             // Brackets that do not match are part of a name.
             ("a[b=1&]c=2&[d]=3&e[f]g=4", json!({"a[b": "1", "]c": "2", "[d]": "3", "e[f]g": "4"})),
             ("caf%C3%A9=%F0%9F%A6%89", json!({"café": "🦉"})),
+            ("\u{feff}title=x", json!({"title": "x"})),
+            ("&&a&b=&=c&d=1=2&", json!({"a": "", "b": "", "d": "1=2"})),
+            // An escape that is none stands for itself, as in browsers and PHP.
+            ("a=100%&b=%zz&c=%4", json!({"a": "100%", "b": "%zz", "c": "%4"})),
         ];
         for (text, expected) in table {
             assert_eq!(parsed(text), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn text_that_is_not_utf8_is_refused_under_its_name() {
+        let table: [(&[u8], &str, &str); 6] = [
+            (b"title=Caf%E9", "title", "The title is not UTF-8: byte 4 is 0xE9"),
+            (b"title=Caf\xe9&x=1", "title", "The title is not UTF-8: byte 4 is 0xE9"),
+            (
+                b"metadata[genre]=%C3%28",
+                "metadata[genre]",
+                "The metadata[genre] is not UTF-8: byte 1 is 0xC3",
+            ),
+            (b"a=%ED%A0%80", "a", "The a is not UTF-8: byte 1 is 0xED"),
+            (
+                b"metadata[Caf%E9]=x",
+                "metadata[Caf\u{fffd}]",
+                "The name metadata[Caf\u{fffd}] is not UTF-8: byte 13 is 0xE9",
+            ),
+            (b"%FF=x", "\u{fffd}", "The name \u{fffd} is not UTF-8: byte 1 is 0xFF"),
+        ];
+        for (bytes, name, problem) in table {
+            assert_eq!(problems(bytes), [(name.to_owned(), problem.to_owned())]);
+        }
+        let both = problems(b"title=%E9&content=%FF&item_type=x");
+        assert_eq!(both.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["content", "title"]);
+    }
+
+    #[test]
+    fn the_last_parameter_of_a_name_counts() {
+        let value = |query| parameter(query, "consumer_id").unwrap();
+        assert_eq!(value("consumer_id=1&x=2&consumer_id=3"), Some("3".to_owned()));
+        assert_eq!(value("consumer%5Fid=+7"), Some(" 7".to_owned()));
+        assert_eq!(value("consumer_id"), Some(String::new()));
+        assert_eq!(value("Consumer_id=1&x=%FF"), None);
+        assert!(matches!(parameter("consumer_id=%FF", "consumer_id"), Err(Refused::Fields(_))));
+        assert_eq!(parameters("b=1&a=+&b=2"), parameters("a=%20&b=2"));
+        assert_ne!(parameters("a=1"), parameters("a=1&b"));
     }
 
     #[test]
@@ -110,11 +292,29 @@ mod tests {
         assert!(parse(many.as_bytes()).is_err());
     }
 
+    #[test]
+    fn each_list_counts_its_own_positions() {
+        let form = "a[][]=1&a[][]=2&b[x][]=3&b[x][]=4&b[y][]=5";
+        let expected = json!({
+            "a": {"0": {"0": "1"}, "1": {"0": "2"}},
+            "b": {"x": {"0": "3", "1": "4"}, "y": {"0": "5"}},
+        });
+        assert_eq!(parsed(form), expected);
+        assert_eq!(parsed("a[4294967295]=1&a[]=2"), json!({"a": {"4294967295": "1", "4294967296": "2"}}));
+    }
+
     proptest! {
         #[test]
         fn any_bytes_are_read_without_panic(bytes in any::<Vec<u8>>(), text in "[a\\[\\]=&%0-9]{0,60}") {
             let _ = parse(&bytes);
             let _ = parse(text.as_bytes());
+        }
+
+        #[test]
+        fn what_was_escaped_comes_back(pairs in proptest::collection::btree_map("[a-zé]{1,5}", any::<String>(), 0..8)) {
+            let text = form_urlencoded::Serializer::new(String::new()).extend_pairs(&pairs).finish();
+            let expected: Map<_, _> = pairs.into_iter().map(|(name, value)| (name, value.into())).collect();
+            prop_assert_eq!(parse(text.as_bytes()).unwrap(), expected);
         }
     }
 }

@@ -3,13 +3,22 @@
 pub mod error;
 pub mod fields;
 pub mod form;
+mod media;
 
 pub use error::Refused;
 pub use fields::Fields;
 
-use crate::limits::BODY_MAX_BYTES;
 use admit::api::error::ApiError;
 use serde_json::{Map, Value};
+
+use self::media::Media;
+use crate::limits::BODY_MAX_BYTES;
+
+/// How much of a value an answer repeats.
+const SHOWN_MAX_CHARS: usize = 40;
+
+/// The byte order mark that some editors and serializers put before UTF-8.
+const UTF8_BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// The body of a request, as far as it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,27 +31,118 @@ pub enum Body {
     Interrupted,
 }
 
-/// Reads a body as an object: a form with PHP's nesting, or JSON. An empty body is an object without fields.
-///
-/// # Errors
-/// 413, 415, or 422 with what is wrong.
-pub fn read(content_type: &str, body: &Body) -> Result<Map<String, Value>, Refused> {
-    let bytes = match body {
-        Body::Whole(bytes) => bytes,
-        Body::TooLarge => return Err(ApiError::BodyTooLarge(BODY_MAX_BYTES).into()),
-        Body::Interrupted => return Err(Refused::Status(400, "The body broke off")),
-    };
-    if bytes.is_empty() {
-        return Ok(Map::new());
+/// A body with the headers that say how to read it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Payload {
+    /// The header `Content-Type`, empty when there is none.
+    pub content_type: String,
+    /// The header `Content-Encoding`, empty when there is none.
+    pub content_encoding: String,
+    /// The body.
+    pub body: Body,
+}
+
+impl Payload {
+    /// Reads the body as an object: a form with PHP's nesting, or JSON. An empty body is an object without fields.
+    ///
+    /// # Errors
+    /// 413, 415 naming the header, or 422 naming the fields that cannot be read.
+    pub fn read(&self) -> Result<Map<String, Value>, Refused> {
+        if self.body == Body::Whole(Vec::new()) {
+            return Ok(Map::new());
+        }
+        media::no_encoding(&self.content_encoding)?;
+        let media = Media::of(&self.content_type)?;
+        match &self.body {
+            Body::TooLarge => Err(ApiError::BodyTooLarge(BODY_MAX_BYTES).into()),
+            Body::Interrupted => Err(Refused::Status(400, "The body broke off")),
+            Body::Whole(bytes) => match media {
+                Media::Form => form::parse(bytes),
+                Media::Json => object(bytes),
+            },
+        }
     }
-    let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    match media_type.as_str() {
-        "application/x-www-form-urlencoded" => form::parse(bytes),
-        "application/json" => match serde_json::from_slice(bytes) {
-            Ok(Value::Object(object)) => Ok(object),
-            Ok(_) => Err(Refused::field("body", "The body must be a JSON object")),
-            Err(_) => Err(Refused::field("body", "The body must be JSON")),
-        },
-        _ => Err(Refused::Status(415, "Unsupported media type")),
+}
+
+/// A value as a message repeats it: in quotes, without control characters, and not all of a long one.
+#[must_use]
+pub fn shown(text: &str) -> String {
+    let end = text.char_indices().nth(SHOWN_MAX_CHARS).map_or(text.len(), |(end, _)| end);
+    let (start, rest) = text.split_at(end);
+    if rest.is_empty() { format!("{start:?}") } else { format!("{start:?}…") }
+}
+
+/// Reads a JSON object. Of several members of one name the last one counts, as in forms.
+fn object(bytes: &[u8]) -> Result<Map<String, Value>, Refused> {
+    let wrong = |problem: &str| Err(Refused::field("body", problem));
+    let text = match std::str::from_utf8(bytes.strip_prefix(UTF8_BOM).unwrap_or(bytes)) {
+        Ok(text) => text,
+        Err(error) => {
+            let at = error.valid_up_to();
+            let byte = bytes.get(at).copied().unwrap_or_default();
+            return wrong(&format!("The body is not UTF-8: byte {} is 0x{byte:02X}", at + 1));
+        }
+    };
+    match serde_json::from_str(text) {
+        Ok(Value::Object(object)) => Ok(object),
+        Ok(_) => wrong("The body must be a JSON object"),
+        Err(error) => wrong(&format!("The body is not valid JSON: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(content_type: &str, body: &[u8]) -> Result<Map<String, Value>, Refused> {
+        let body = Body::Whole(body.to_vec());
+        Payload { content_type: content_type.to_owned(), content_encoding: String::new(), body }.read()
+    }
+
+    fn problem(body: &[u8]) -> String {
+        match read("application/json", body).unwrap_err() {
+            Refused::Fields(problems) => problems["body"].clone(),
+            other => panic!("{other}"),
+        }
+    }
+
+    #[test]
+    fn json_may_have_a_byte_order_mark() {
+        let object = read("application/json", b"\xef\xbb\xbf{\"title\": \"x\"}").unwrap();
+        assert_eq!(object["title"], "x");
+        let last = read("application/json", br#"{"title": "x", "title": "y"}"#).unwrap();
+        assert_eq!(last["title"], "y");
+    }
+
+    #[test]
+    fn json_that_cannot_be_read_is_told_by_its_place() {
+        let table: [(&[u8], &str); 7] = [
+            (b"{\"title\": \"Caf\xe9\"}", "is not UTF-8: byte 15 is 0xE9"),
+            (b"\xff\xfe{\0}\0", "is not UTF-8: byte 1 is 0xFF"),
+            (b"{\"title\": \"\\ud83e\"}", "line 1 column"),
+            (b"{\"title\": \"\\udd89\\ud83e\"}", "line 1 column"),
+            (b"{\n  \"title\": x}", "line 2 column 12"),
+            (b"{", "EOF while parsing an object at line 1 column 1"),
+            (b"[1]", "must be a JSON object"),
+        ];
+        for (body, expected) in table {
+            let problem = problem(body);
+            assert!(problem.contains(expected), "{}: {problem}", String::from_utf8_lossy(body));
+        }
+    }
+
+    #[test]
+    fn headers_are_judged_before_the_length() {
+        let payload = |content_type: &str, content_encoding: &str| Payload {
+            content_type: content_type.to_owned(),
+            content_encoding: content_encoding.to_owned(),
+            body: Body::TooLarge,
+        };
+        let status = |payload: Payload| payload.read().unwrap_err().reply().status;
+        assert_eq!(status(payload("application/json", "")), 413);
+        assert_eq!(status(payload("text/plain", "")), 415);
+        assert_eq!(status(payload("application/json", "gzip")), 415);
+        let empty = Payload { body: Body::Whole(Vec::new()), ..payload("", "gzip") };
+        assert_eq!(empty.read().unwrap(), Map::new());
     }
 }

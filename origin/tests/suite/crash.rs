@@ -3,7 +3,7 @@
 
 use std::{
     io::{BufRead, BufReader},
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStderr, Command, Stdio},
     sync::Mutex,
     thread,
     time::Duration,
@@ -23,20 +23,31 @@ pub struct Process {
 
 impl Process {
     pub fn start(dir: &Dir) -> Self {
+        Self::with(dir, &[], Stdio::null())
+    }
+
+    /// With more variables, and somewhere to write its log.
+    pub fn with(dir: &Dir, more: &[(&str, &str)], log: Stdio) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_origin"))
             .args(["serve", "--listen", "127.0.0.1:0", "--db"])
             .arg(dir.db())
             .arg("--seed")
             .arg(samples("catalogue"))
             .envs(variables())
+            .envs(more.iter().copied())
             .env("ORIGIN_FEED_SECRET", FEED_SECRET)
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(log)
             .spawn()
             .unwrap();
         let mut url = String::new();
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut url).unwrap();
         Self { child, url: url.trim().to_owned() }
+    }
+
+    /// What it writes on standard error, if that was asked for.
+    pub fn stderr(&mut self) -> ChildStderr {
+        self.child.stderr.take().unwrap()
     }
 
     pub fn kill(mut self) {

@@ -68,9 +68,21 @@ fn grants_are_validated_field_by_field() {
         .refused(404, "Item not found");
     let fee = format!("item_id={ITEM}&consumer_id={CUSTOMER}&access_fee_id=1");
     grant(&fee).refused(404, "Access fee not found");
-    for query in ["", "?consumer_id=", "?consumer_id=x", "?consumer_id=1", "?consumer_id=88022"] {
-        let path = format!("/items/{ITEM}/access{query}");
-        origin.write("DELETE", &path, "").refused(400, "Failed to remove item access");
+    let revoke = |query: &str| origin.write("DELETE", &format!("/items/{ITEM}/access{query}"), "");
+    for query in ["?consumer_id=1", "?consumer_id=88022", "?consumer_id=-1", "?consumer_id=x&consumer_id=1"] {
+        revoke(query).refused(400, "Failed to remove item access");
+    }
+    // What cannot be read is not "nothing there": the access would live on.
+    for query in [
+        "",
+        "?consumer_id=",
+        "?consumer_id=x",
+        "?consumer_id=7.5",
+        "?consumer_id=%FF",
+        "?consumer_id[]=1",
+        "?Consumer_id=1",
+    ] {
+        revoke(query).invalid(&["consumer_id"]);
     }
     assert_eq!(origin.seq(), before);
 }

@@ -2,6 +2,8 @@
 
 use std::thread;
 
+use sha2::{Digest, Sha256};
+
 use crate::support::{Answer, CUSTOMER, Origin};
 
 fn grant(origin: &Origin, key: &str, item_id: i64) -> Answer {
@@ -53,6 +55,68 @@ fn the_key_of_another_request_is_refused() {
     // Keys are the callers' own.
     let other = origin.ask("PATCH", "/v2/items/6201").bearer(&origin.other_merchant());
     other.header("idempotency-key", "a").form("title=x").send().expect(201);
+}
+
+#[test]
+fn another_spelling_of_the_same_request_is_the_same_request() {
+    let origin = Origin::start();
+    let form = "application/x-www-form-urlencoded";
+    let send = |content_type: &str, query: &str, body: &str| {
+        let ask = origin.ask("POST", &format!("/items/access{query}")).bearer(&origin.merchant());
+        ask.header("idempotency-key", "order-1").body(content_type, body).send().expect(201)
+    };
+    let until = "2100-01-01T00:00:00Z";
+    let first = send(form, "", &format!("item_id=5101&consumer_id={CUSTOMER}&expires_at={until}"));
+    let seq = origin.seq();
+    for (content_type, query, body) in [
+        // Another charset parameter, another order, another escape.
+        (
+            "application/x-www-form-urlencoded; charset=UTF-8",
+            "",
+            format!("item_id=5101&consumer_id={CUSTOMER}&expires_at={until}"),
+        ),
+        (form, "?", format!("expires_at=2100-01-01T00%3A00%3A00Z&consumer_id={CUSTOMER}&item_id=5101")),
+        (form, "", format!("item_id=7&consumer_id={CUSTOMER}&expires_at={until}&item_id=5101")),
+        // JSON instead of a form, numbers as numbers or as text.
+        (
+            "application/json",
+            "",
+            format!(r#"{{"item_id": 5101, "consumer_id": "{CUSTOMER}", "expires_at": "{until}"}}"#),
+        ),
+        (
+            "application/json",
+            "",
+            format!(
+                "\u{feff}{{\"expires_at\": \"{until}\", \"item_id\": \"5101\", \"consumer_id\": {CUSTOMER}}}"
+            ),
+        ),
+    ] {
+        let again = send(content_type, query, &body);
+        assert_eq!(
+            (&again.text, again.header("idempotency-replayed")),
+            (&first.text, Some("true")),
+            "{body}"
+        );
+    }
+    assert_eq!(origin.seq(), seq);
+    // A field more, even an empty one, is another request.
+    let ask =
+        origin.ask("POST", "/items/access").bearer(&origin.merchant()).header("idempotency-key", "order-1");
+    let body = format!("item_id=5101&consumer_id={CUSTOMER}&expires_at={until}&starts_at=");
+    ask.form(&body).send().invalid(&["Idempotency-Key"]);
+}
+
+#[test]
+fn an_answer_that_an_earlier_version_kept_is_still_given() {
+    let origin = Origin::start();
+    let first = grant(&origin, "a", 5101).expect(201);
+    // What the earlier version kept of a request: a hash of its bytes.
+    let form = format!("item_id=5101&consumer_id={CUSTOMER}&expires_at=2100-01-01T00:00:00Z");
+    let sent = format!("POST\0/items/access\0\0application/x-www-form-urlencoded\0{form}");
+    let hash = Sha256::digest(sent.as_bytes()).to_vec();
+    assert_eq!(origin.connection().execute("UPDATE idempotency SET request = ?1", [hash]).unwrap(), 1);
+    assert_eq!(grant(&origin, "a", 5101).expect(201).text, first.text);
+    grant(&origin, "a", 5102).invalid(&["Idempotency-Key"]);
 }
 
 #[test]

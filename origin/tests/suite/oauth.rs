@@ -1,6 +1,6 @@
 //! OAuth 2: authorization code with PKCE, refresh, and what goes wrong.
 
-use base64ct::{Base64UrlUnpadded, Encoding};
+use base64ct::{Base64, Base64UrlUnpadded, Encoding};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -91,6 +91,10 @@ fn from_the_page_to_a_token_and_on() {
     let second = refresh(&origin, "/oauth2/token", &tokens["refresh_token"]).expect(200).json();
     let third = refresh(&origin, "/oauth2/authorization", &second["refresh_token"]).expect(200).json();
     check(&third["access_token"]).refused(402, "No access");
+    // An answer that was lost is asked for again.
+    let again = refresh(&origin, "/oauth2/token", &second["refresh_token"]).expect(200).json();
+    assert_eq!(again["refresh_token"], third["refresh_token"]);
+    origin.advance(30);
     refused(refresh(&origin, "/oauth2/token", &second["refresh_token"]), 400, "invalid_grant");
     refused(refresh(&origin, "/oauth2/token", &third["refresh_token"]), 400, "invalid_grant");
 }
@@ -179,6 +183,93 @@ fn requests_for_tokens_that_are_none() {
         refused(ask(form), status, error);
     }
     origin.ask("POST", "/oauth2/token").body("text/plain", "x").send().refused(415, "Unsupported media type");
+}
+
+/// RFC 6749 §2.3.1.
+#[test]
+fn a_program_shows_its_secret_in_the_header_or_in_the_body() {
+    let origin = Origin::start();
+    let set = ["client", "set", "--client-id", "sh:op 1", "--merchant", "2101", "--scope", "feed:read"];
+    let secret = command(&origin, &set, "").unwrap();
+    let basic = |text: &str| format!("Basic {}", Base64::encode_string(text.as_bytes()));
+    let ask = |authorization: &str, form: &str| {
+        let ask = origin.ask("POST", "/oauth2/token").header("authorization", authorization);
+        ask.form(&format!("grant_type=client_credentials{form}")).send()
+    };
+    let header = basic(&format!("sh%3Aop+1:{secret}"));
+    for (authorization, form) in [
+        (header.as_str(), ""),
+        (&header.replace("Basic", "basic"), "&scope=feed:read"),
+        (&header, "&client_id=sh:op+1"),
+        // The viewer's bearer, which some apps send with every request, is not for this endpoint.
+        ("Bearer x.y.z", &format!("&client_id=sh:op+1&client_secret={secret}")),
+    ] {
+        let token = ask(authorization, form).expect(200).json();
+        assert_eq!((&token["token_type"], &token["scope"]), (&json!("Bearer"), &json!("feed:read")));
+    }
+    for (authorization, form) in [
+        (basic(&format!("sh%3Aop+1:{secret}x")), ""),
+        (basic(&format!("other:{secret}")), ""),
+        (basic("sh%3Aop+1:"), ""),
+        (basic("sh%3Aop+1"), ""),
+        ("Basic ???".to_owned(), ""),
+        (String::new(), "&client_id=sh:op+1&client_secret=x"),
+    ] {
+        let answer = ask(&authorization, form).expect(401);
+        let challenge = answer.header("www-authenticate").unwrap();
+        assert!(challenge.starts_with("Basic realm="), "{challenge}");
+        refused(answer, 401, "invalid_client");
+    }
+    refused(ask(&header, &format!("&client_secret={secret}")), 400, "invalid_request");
+    refused(ask(&header, "&client_id=other"), 400, "invalid_request");
+    let methods = origin.ask("GET", "/.well-known/openid-configuration").send().expect(200).json();
+    let methods = methods["token_endpoint_auth_methods_supported"].as_array().unwrap().clone();
+    assert!(methods.contains(&json!("client_secret_basic")), "{methods:?}");
+}
+
+/// A secret that is sent has to be right, also with a grant that needs none.
+#[test]
+fn an_app_has_no_secret() {
+    let origin = origin();
+    let code = code(&sign_in(&origin, &request(), PASSWORD).expect(302));
+    let form = format!("grant_type=authorization_code&code={code}&code_verifier={VERIFIER}");
+    let ask = |text: &str| {
+        let value = format!("Basic {}", Base64::encode_string(text.as_bytes()));
+        origin.ask("POST", "/oauth2/token").header("authorization", &value).form(&form).send()
+    };
+    refused(ask(&format!("{CLIENT}:guessed")), 401, "invalid_client");
+    // The code was not looked at.
+    ask(&format!("{CLIENT}:")).expect(200);
+}
+
+/// RFC 8252 §7.3: an app on the viewer's machine listens on whatever port is free.
+#[test]
+fn a_native_app_is_returned_to_on_any_port_of_its_own_machine() {
+    let origin = origin();
+    let registered = "http://127.0.0.1/callback";
+    command(&origin, &["client", "redirect", "--client-id", CLIENT, "--uri", registered], "").unwrap();
+    let to = "http://127.0.0.1:53219/callback";
+    let answer = sign_in(&origin, &request().replace(REDIRECT, to), PASSWORD).expect(302);
+    let location = answer.header("location").unwrap();
+    let query = location.strip_prefix(&format!("{to}?")).unwrap();
+    let (_, code) = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "code").unwrap();
+    let redeem = |redirect_uri: &str| {
+        let form = format!(
+            "grant_type=authorization_code&client_id={CLIENT}&code={code}&code_verifier={VERIFIER}&redirect_uri={redirect_uri}"
+        );
+        origin.ask("POST", "/oauth2/token").form(&form).send()
+    };
+    redeem(to).expect(200);
+    for elsewhere in [
+        "http://127.0.0.1:53219@evil.example/callback",
+        "http://127.0.0.1.evil.example/callback",
+        "http://127.0.0.1:53219/other",
+        "http://localhost:53219/callback",
+    ] {
+        let request = request().replace(REDIRECT, elsewhere);
+        let page = origin.ask("GET", &format!("/oauth2/authorize?{request}")).send().expect(400);
+        assert_eq!(page.header("location"), None, "{elsewhere}");
+    }
 }
 
 #[test]

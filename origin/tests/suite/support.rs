@@ -239,6 +239,12 @@ impl<'a> Ask<'a> {
         self.header("content-type", content_type)
     }
 
+    /// Whatever the headers say of it.
+    pub fn bytes(mut self, body: &[u8]) -> Self {
+        self.body = body.to_vec();
+        self
+    }
+
     pub fn form(self, form: &str) -> Self {
         if form.is_empty() { self } else { self.body("application/x-www-form-urlencoded", form) }
     }

@@ -193,25 +193,87 @@ fn a_refresh_token_is_used_once() {
     check(&origin, &second["access_token"]).refused(402, "No access");
     // Another sign-in of the same person is a family of its own.
     let other = authenticate(&origin, &by_password(CLIENT, "ada@example.com", PASSWORD)).expect(200).json();
+    origin.advance(30);
     refresh(&origin, CLIENT, &first["refresh_token"]).refused(401, "Invalid refresh token");
     // It came back: whoever has the newer one has lost it as well.
     refresh(&origin, CLIENT, &second["refresh_token"]).refused(401, "Invalid refresh token");
     refresh(&origin, CLIENT, &other["refresh_token"]).expect(200);
 }
 
+/// Two tabs, or an answer that was lost: the client has done nothing wrong.
 #[test]
-fn a_refresh_token_that_many_use_at_once_serves_one_at_most() {
+fn a_refresh_token_that_comes_twice_within_seconds_gives_one_session() {
+    let origin = with_account();
+    let first = authenticate(&origin, &by_password(CLIENT, "ada@example.com", PASSWORD)).expect(200).json();
+    let second = refresh(&origin, CLIENT, &first["refresh_token"]).expect(200).json();
+    origin.advance(29);
+    let again = refresh(&origin, CLIENT, &first["refresh_token"]).expect(200).json();
+    assert_eq!(again["refresh_token"], second["refresh_token"], "the same successor");
+    assert_ne!(again["access_token"], second["access_token"]);
+    check(&origin, &again["access_token"]).refused(402, "No access");
+    // It is not used up by that.
+    let third = refresh(&origin, CLIENT, &second["refresh_token"]).expect(200).json();
+    refresh(&origin, CLIENT, &third["refresh_token"]).expect(200);
+}
+
+#[test]
+fn a_refresh_token_that_many_use_at_once_gives_one_session() {
     let origin = with_account();
     let first = authenticate(&origin, &by_password(CLIENT, "ada@example.com", PASSWORD)).expect(200).json();
     let answers: Vec<_> = thread::scope(|scope| {
         let threads: Vec<_> =
             (0..6).map(|_| scope.spawn(|| refresh(&origin, CLIENT, &first["refresh_token"]))).collect();
-        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        threads.into_iter().map(|thread| thread.join().unwrap().expect(200).json()).collect()
     });
-    let served: Vec<_> = answers.iter().filter(|answer| answer.status == 200).collect();
-    assert_eq!(served.len(), 1);
-    // The others have ended the family.
-    refresh(&origin, CLIENT, &served[0].json()["refresh_token"]).refused(401, "Invalid refresh token");
+    assert!(answers.iter().all(|answer| answer["refresh_token"] == answers[0]["refresh_token"]));
+    refresh(&origin, CLIENT, &answers[0]["refresh_token"]).expect(200);
+}
+
+#[test]
+fn the_grace_is_for_the_last_token_but_one_of_the_same_client() {
+    let origin = with_account();
+    let sign_in =
+        || authenticate(&origin, &by_password(CLIENT, "ada@example.com", PASSWORD)).expect(200).json();
+    let next = |token: &Value| refresh(&origin, CLIENT, token).expect(200).json()["refresh_token"].clone();
+    let ended = |token: &Value| drop(refresh(&origin, CLIENT, token).refused(401, "Invalid refresh token"));
+    // A thief has an older one. Within seconds or not, it is not the client's honest mistake.
+    let stolen = sign_in()["refresh_token"].clone();
+    let second = next(&stolen);
+    let third = next(&second);
+    ended(&stolen);
+    ended(&third);
+    ended(&second);
+    // Another client has it.
+    let stolen = sign_in()["refresh_token"].clone();
+    let second = next(&stolen);
+    refresh(&origin, "5hq2v8mfernhollowtv0049x", &stolen).refused(401, "Invalid refresh token");
+    ended(&second);
+    // The grace of a successor begins when it is used itself.
+    let first = sign_in()["refresh_token"].clone();
+    let second = next(&first);
+    origin.advance(3_600);
+    let third = next(&second);
+    assert_eq!(next(&second), third);
+    ended(&first);
+    ended(&third);
+}
+
+/// Whoever reads the database can use none of what is in it, also while a grace lasts.
+#[test]
+fn what_the_grace_needs_is_kept_no_longer_than_it_lasts() {
+    let origin = with_account();
+    let sign_in =
+        || authenticate(&origin, &by_password(CLIENT, "ada@example.com", PASSWORD)).expect(200).json();
+    let first = sign_in()["refresh_token"].clone();
+    refresh(&origin, CLIENT, &first).expect(200);
+    let salts = || -> i64 {
+        let sql = "SELECT count(successor_salt) FROM refresh_tokens";
+        origin.connection().query_row(sql, [], |row| row.get(0)).unwrap()
+    };
+    assert_eq!(salts(), 1);
+    origin.advance(30);
+    sign_in();
+    assert_eq!(salts(), 0);
 }
 
 #[test]
@@ -363,10 +425,14 @@ fn a_customer_of_another_issuer_does_not_sign_in_here() {
 fn secrets_are_not_in_the_database_as_they_are() {
     let origin = with_account();
     let token = authenticate(&origin, &by_password(CLIENT, "ada@example.com", PASSWORD)).expect(200).json();
+    let next = refresh(&origin, CLIENT, &token["refresh_token"]).expect(200).json();
     let secret = command(&origin, &["client", "set", "--client-id", "x", "--merchant", "2101"], "").unwrap();
     origin.connection().execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
     let bytes = std::fs::read(origin.dir.db()).unwrap();
-    for text in [PASSWORD, token["refresh_token"].as_str().unwrap(), &secret] {
+    let [token, next] = [&token, &next].map(|token| token["refresh_token"].as_str().unwrap());
+    let raw = Base64UrlUnpadded::decode_vec(next).unwrap();
+    assert!(!bytes.windows(raw.len()).any(|window| window == raw));
+    for text in [PASSWORD, token, next, &secret] {
         assert!(!bytes.windows(text.len()).any(|window| window == text.as_bytes()), "{text}");
     }
 }

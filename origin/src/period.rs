@@ -1,0 +1,235 @@
+//! How long a fee sells access for: a number of units of the calendar.
+//!
+//! The vendor's API spells units in several ways (`hour`, `HOURS`, `months`), so all of them are read. What a fee may
+//! sell is checked where access types and trials come from, not when somebody has paid.
+
+use admit::{
+    instant::{self, UnixSecs},
+    snapshot::schema::AccessType,
+};
+use chrono::{DateTime, Months};
+
+use crate::{limits::PERIOD_MAX_YEARS, wire::shown};
+
+/// A unit of a period.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// 60 seconds.
+    Minute,
+    /// 60 minutes.
+    Hour,
+    /// 24 hours.
+    Day,
+    /// 7 days.
+    Week,
+    /// The same day of a later month, or its last one.
+    Month,
+    /// 12 months.
+    Year,
+}
+
+/// What is said where a unit is not one.
+pub const UNITS: &str = "minute, hour, day, week, month, year";
+
+impl Unit {
+    const ALL: [Self; 6] = [Self::Minute, Self::Hour, Self::Day, Self::Week, Self::Month, Self::Year];
+
+    /// Reads a unit: its name or that name's plural, in capitals or not.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim_ascii();
+        let is_named = |unit: &Self| {
+            let (name, plural) = text.split_at_checked(unit.name().len()).unwrap_or_default();
+            name.eq_ignore_ascii_case(unit.name()) && (plural.is_empty() || plural.eq_ignore_ascii_case("s"))
+        };
+        Self::ALL.into_iter().find(is_named)
+    }
+
+    /// The name that clients know.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Minute => "minute",
+            Self::Hour => "hour",
+            Self::Day => "day",
+            Self::Week => "week",
+            Self::Month => "month",
+            Self::Year => "year",
+        }
+    }
+
+    /// How many of the unit make [`PERIOD_MAX_YEARS`], in whole units.
+    const fn quantity_max(self) -> i64 {
+        PERIOD_MAX_YEARS
+            * match self {
+                Self::Minute => 365 * 24 * 60,
+                Self::Hour => 365 * 24,
+                Self::Day => 365,
+                Self::Week => 52,
+                Self::Month => 12,
+                Self::Year => 1,
+            }
+    }
+}
+
+/// A number of units, from 1 to [`PERIOD_MAX_YEARS`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Period {
+    quantity: i64,
+    unit: Unit,
+}
+
+/// Why a period cannot be sold.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PeriodError {
+    /// Nobody can tell how long it lasts.
+    #[error("period: expected one of {UNITS}, found {0}")]
+    Unit(String),
+    /// It is over when it begins, or longer than anybody sells.
+    #[error("quantity: expected 1 to {max} for the unit {unit}, found {quantity}", max = unit.quantity_max(), unit = unit.name())]
+    Quantity {
+        /// Of what.
+        unit: Unit,
+        /// How many.
+        quantity: i64,
+    },
+}
+
+impl Period {
+    /// A period of `quantity` units, as it is written.
+    ///
+    /// # Errors
+    /// The unit is unknown, or there are too few or too many of it.
+    pub fn new(quantity: i64, unit: &str) -> Result<Self, PeriodError> {
+        let unit = Unit::parse(unit).ok_or_else(|| PeriodError::Unit(shown(unit)))?;
+        if !(1..=unit.quantity_max()).contains(&quantity) {
+            return Err(PeriodError::Quantity { unit, quantity });
+        }
+        Ok(Self { quantity, unit })
+    }
+
+    /// The period that an access type sells.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn of(access_type: &AccessType) -> Result<Self, PeriodError> {
+        Self::new(access_type.quantity, &access_type.period)
+    }
+
+    /// The unit.
+    #[must_use]
+    pub const fn unit(self) -> Unit {
+        self.unit
+    }
+
+    /// When a period that begins at `start` ends. `None` if that is after the year 9999. A month later is the same
+    /// day of the month, or its last one: from 31 January to 28 or 29 February.
+    #[must_use]
+    pub fn end(self, start: UnixSecs) -> Option<UnixSecs> {
+        let Self { quantity, unit } = self;
+        let secs = |unit_secs: i64| start.checked_add(quantity.checked_mul(unit_secs)?);
+        let months = |unit_months: i64| {
+            let months = u32::try_from(quantity.checked_mul(unit_months)?).ok()?;
+            Some(DateTime::from_timestamp(start, 0)?.checked_add_months(Months::new(months))?.timestamp())
+        };
+        let end = match unit {
+            Unit::Minute => secs(60),
+            Unit::Hour => secs(3_600),
+            Unit::Day => secs(86_400),
+            Unit::Week => secs(7 * 86_400),
+            Unit::Month => months(1),
+            Unit::Year => months(12),
+        };
+        end.filter(|end| *end <= instant::LATEST)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn secs(text: &str) -> UnixSecs {
+        instant::from_text(text).unwrap().at
+    }
+
+    #[test]
+    fn units_as_vendors_spell_them() {
+        for unit in Unit::ALL {
+            let name = unit.name();
+            let spellings = [
+                name.to_owned(),
+                format!("{name}s"),
+                name.to_uppercase(),
+                format!("{}S", name.to_uppercase()),
+                format!(" {}{} ", name[..1].to_uppercase(), &name[1..]),
+            ];
+            for spelling in spellings {
+                assert_eq!(Unit::parse(&spelling), Some(unit), "{spelling}");
+            }
+            assert!(UNITS.contains(name));
+        }
+        for text in ["", "s", "m", "mo", "lifetime", "eon", "dayss", "day s", "monthly", "hourß"] {
+            assert_eq!(Unit::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn ends_by_the_calendar() {
+        for (start, quantity, unit, end) in [
+            ("2024-01-31T12:00:00Z", 90, "minutes", "2024-01-31T13:30:00Z"),
+            ("2024-01-31T12:00:00Z", 48, "hour", "2024-02-02T12:00:00Z"),
+            ("2024-01-31T12:00:00Z", 3, "day", "2024-02-03T12:00:00Z"),
+            ("2024-01-31T12:00:00Z", 2, "week", "2024-02-14T12:00:00Z"),
+            // The last day of a month that is shorter.
+            ("2024-01-31T12:00:00Z", 1, "month", "2024-02-29T12:00:00Z"),
+            ("2023-01-31T12:00:00Z", 1, "MONTHS", "2023-02-28T12:00:00Z"),
+            ("2024-01-31T12:00:00Z", 3, "month", "2024-04-30T12:00:00Z"),
+            ("2024-02-29T12:00:00Z", 1, "year", "2025-02-28T12:00:00Z"),
+            ("2024-02-29T12:00:00Z", 4, "years", "2028-02-29T12:00:00Z"),
+            ("2024-11-30T00:00:00Z", 3, "month", "2025-02-28T00:00:00Z"),
+        ] {
+            let period = Period::new(quantity, unit).unwrap();
+            assert_eq!(period.end(secs(start)), Some(secs(end)), "{start} + {quantity} {unit}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_sold_is_told() {
+        for (quantity, unit, expected) in [
+            (
+                1,
+                "lifetime",
+                "period: expected one of minute, hour, day, week, month, year, found \"lifetime\"",
+            ),
+            (0, "day", "quantity: expected 1 to 365000 for the unit day, found 0"),
+            (-1, "hours", "quantity: expected 1 to 8760000 for the unit hour, found -1"),
+            (1_001, "Year", "quantity: expected 1 to 1000 for the unit year, found 1001"),
+            (
+                i64::MAX,
+                "month",
+                "quantity: expected 1 to 12000 for the unit month, found 9223372036854775807",
+            ),
+        ] {
+            assert_eq!(Period::new(quantity, unit).unwrap_err().to_string(), expected);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_period_ends_before_it_begins_or_after_9999(
+            start in instant::EARLIEST..=instant::LATEST, quantity in any::<i64>(), years in 1..=PERIOD_MAX_YEARS,
+            unit in proptest::sample::select(&Unit::ALL[..]),
+        ) {
+            for quantity in [quantity, years, unit.quantity_max()] {
+                let Ok(period) = Period::new(quantity, unit.name()) else { continue };
+                match period.end(start) {
+                    Some(end) => prop_assert!(start < end && end <= instant::LATEST),
+                    // Only what begins in the last of these years is too long.
+                    None => prop_assert!(start > secs("8998-12-31")),
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! `Idempotency-Key`: the answer of a write is kept, and given again when the same write comes with the same key.
+//!
+//! Two requests are the same when they mean the same: method, path, and the parameters of query and body. Spellings do
+//! not count: the order of fields, a form or JSON, `1` or `"1"`, parameters of the `Content-Type`. What is kept of a
+//! request is a hash of that meaning.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{Connection, OptionalExtension, params};
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+use super::{Incoming, job::Caller};
+use crate::{
+    db::DbError,
+    limits::{IDEMPOTENCY_KEY_MAX_BYTES, IDEMPOTENCY_SECS},
+    wire::{Body, Refused, form},
+};
+
+/// An answer that is kept.
+pub struct Kept {
+    /// 201 or 204.
+    pub status: u16,
+    /// Empty for a 204.
+    pub body: String,
+    /// The change that the write made.
+    pub seq: u64,
+}
+
+/// The request's key, if it has one.
+///
+/// # Errors
+/// 422 when it is empty, too long, or has characters that cannot be seen.
+pub fn key(incoming: &Incoming) -> Result<Option<&str>, Refused> {
+    let Some(key) = &incoming.idempotency_key else { return Ok(None) };
+    let is_key = (1..=IDEMPOTENCY_KEY_MAX_BYTES).contains(&key.len())
+        && key.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
+    if is_key {
+        return Ok(Some(key));
+    }
+    let problem =
+        format!("The Idempotency-Key must have 1 to {IDEMPOTENCY_KEY_MAX_BYTES} visible characters");
+    Err(Refused::field("Idempotency-Key", &problem))
+}
+
+/// The answer that the same write had before. Only writes that were made are kept: what was refused changed
+/// nothing and is judged again.
+///
+/// # Errors
+/// 422 when the key was used for another request.
+pub fn earlier(
+    transaction: &Connection,
+    caller: &Caller,
+    key: &str,
+    incoming: &Incoming,
+    fields: &Map<String, Value>,
+    now: i64,
+) -> Result<Option<Kept>, Refused> {
+    let sql = "DELETE FROM idempotency WHERE created_at <= ?1";
+    transaction.prepare_cached(sql)?.execute([now.saturating_sub(IDEMPOTENCY_SECS)])?;
+    let sql = "SELECT request, status, body, seq FROM idempotency WHERE caller = ?1 AND key = ?2";
+    let kept = transaction
+        .prepare_cached(sql)?
+        .query_row([&caller.name, key], |row| {
+            let kept = Kept { status: row.get(1)?, body: row.get(2)?, seq: row.get(3)? };
+            Ok((row.get::<_, Vec<u8>>(0)?, kept))
+        })
+        .optional()?;
+    let Some((request, kept)) = kept else { return Ok(None) };
+    let is_same = match request.first_chunk() {
+        Some(&[MEANING]) if request.len() == MEANING_BYTES => request == meaning(incoming, fields),
+        _ => request == bytes_sent(incoming),
+    };
+    if is_same {
+        return Ok(Some(kept));
+    }
+    let problem = "The Idempotency-Key was used for another request";
+    Err(Refused::field("Idempotency-Key", problem))
+}
+
+/// Keeps the answer to a write.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn keep(
+    transaction: &Connection,
+    caller: &Caller,
+    key: &str,
+    incoming: &Incoming,
+    fields: &Map<String, Value>,
+    kept: &Kept,
+    now: i64,
+) -> Result<(), DbError> {
+    let sql = "INSERT INTO idempotency (caller, key, request, status, body, seq, created_at)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    let Kept { status, body, seq } = kept;
+    let request = meaning(incoming, fields);
+    transaction.prepare_cached(sql)?.execute(params![caller.name, key, request, status, body, seq, now])?;
+    Ok(())
+}
+
+/// The first byte of what is kept of a request, where that is [`meaning`].
+const MEANING: u8 = 2;
+
+/// [`MEANING`] and a SHA-256.
+const MEANING_BYTES: usize = 33;
+
+/// A hash of what a request means.
+fn meaning(incoming: &Incoming, fields: &Map<String, Value>) -> Vec<u8> {
+    let mut meaning = Meaning(Sha256::new());
+    meaning.text(incoming.method.as_bytes());
+    meaning.text(incoming.path.as_bytes());
+    let parameters = form::parameters(&incoming.query);
+    meaning.count(parameters.len());
+    for (name, value) in parameters {
+        meaning.text(&name);
+        meaning.text(&value);
+    }
+    meaning.object(fields.iter().map(|(name, value)| (name.clone(), value)));
+    [&[MEANING][..], &meaning.0.finalize()].concat()
+}
+
+/// A hash over a value of JSON. Each part begins with its kind and length, so that two values have one hash only if
+/// they are read alike: as a form has it, where every value is text and a list is an object of positions.
+struct Meaning(Sha256);
+
+impl Meaning {
+    fn count(&mut self, count: usize) {
+        self.0.update(u64::try_from(count).unwrap_or(u64::MAX).to_be_bytes());
+    }
+
+    fn text(&mut self, text: &[u8]) {
+        self.0.update(b"t");
+        self.count(text.len());
+        self.0.update(text);
+    }
+
+    fn object<'v>(&mut self, members: impl Iterator<Item = (String, &'v Value)>) {
+        let members: BTreeMap<_, _> = members.collect();
+        self.0.update(b"o");
+        self.count(members.len());
+        for (name, value) in members {
+            self.text(name.as_bytes());
+            self.value(value);
+        }
+    }
+
+    fn value(&mut self, value: &Value) {
+        match value {
+            // Nothing is sent either way: see `Fields::value`.
+            Value::Null => self.text(b""),
+            Value::Bool(value) => self.text(value.to_string().as_bytes()),
+            Value::Number(number) => self.text(number.to_string().as_bytes()),
+            Value::String(text) => self.text(text.as_bytes()),
+            Value::Array(values) => {
+                self.object(values.iter().enumerate().map(|(position, value)| (position.to_string(), value)));
+            }
+            Value::Object(object) => {
+                self.object(object.iter().map(|(name, value)| (name.clone(), value)));
+            }
+        }
+    }
+}
+
+/// A hash of a request's bytes, as earlier versions of this program kept it. Rows live for [`IDEMPOTENCY_SECS`], so
+/// nothing needs it once a database has been served by this version for that long.
+fn bytes_sent(incoming: &Incoming) -> Vec<u8> {
+    let mut hash = Sha256::new();
+    for part in [&incoming.method, &incoming.path, &incoming.query, &incoming.payload.content_type] {
+        hash.update(part.as_bytes());
+        hash.update([0]);
+    }
+    if let Body::Whole(body) = &incoming.payload.body {
+        hash.update(body);
+    }
+    hash.finalize().to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::wire::Payload;
+
+    fn request(method: &str, path: &str, query: &str) -> Incoming {
+        Incoming {
+            method: method.to_owned(),
+            path: path.to_owned(),
+            query: query.to_owned(),
+            authorization: String::new(),
+            origin: String::new(),
+            idempotency_key: None,
+            ip_address: String::new(),
+            country: String::new(),
+            payload: Payload {
+                content_type: String::new(),
+                content_encoding: String::new(),
+                body: Body::Whole(Vec::new()),
+            },
+        }
+    }
+
+    fn of(fields: &Value) -> Vec<u8> {
+        meaning(&request("POST", "/items/access", ""), fields.as_object().unwrap())
+    }
+
+    fn of_form(form: &str) -> Vec<u8> {
+        of(&Value::Object(form::parse(form.as_bytes()).unwrap()))
+    }
+
+    #[test]
+    fn what_means_the_same_is_the_same() {
+        let expected = of(&json!({"a": 1, "b": "x", "l": [7, 8], "o": [{"n": 1.5}], "e": null, "t": true}));
+        for form in [
+            "a=1&b=x&l[]=7&l[]=8&o[0][n]=1.5&e=&t=true",
+            "t=true&l[1]=8&l[0]=7&e&o%5B0%5D%5Bn%5D=1.5&b=%78&a=9&a=1",
+        ] {
+            assert_eq!(of_form(form), expected, "{form}");
+        }
+        assert_eq!(
+            of(
+                &json!({"t": "true", "b": "x", "a": "1", "e": "", "l": {"0": "7", "1": 8}, "o": [{"n": "1.5"}]})
+            ),
+            expected
+        );
+        let by_query = |query| meaning(&request("DELETE", "/x", query), &Map::new());
+        assert_eq!(by_query("a=1&b=%20"), by_query("b=+&a=2&a=1"));
+    }
+
+    #[test]
+    fn what_may_mean_something_else_is_another_request() {
+        let requests = [
+            of_form("a=1"),
+            of_form("a=2"),
+            of_form("b=1"),
+            of_form("a=1&b="),
+            of_form("a[b]=1"),
+            of_form("a[0]=1"),
+            of_form("a[1]=1"),
+            of_form("a=1.0"),
+            of_form("a=01"),
+            of_form("a="),
+            of_form(""),
+            of_form("a[b][c]=1&d=2"),
+            of_form("a[b]=1&a[c]=2"),
+            of_form("a[b]=1&c=2"),
+            meaning(&request("PUT", "/items/access", ""), &Map::new()),
+            meaning(&request("POST", "/items/acces", ""), &Map::new()),
+            meaning(&request("POST", "/items/access", "a=1"), &Map::new()),
+            meaning(&request("POST", "/items/access", "a"), &Map::new()),
+        ];
+        for (position, one) in requests.iter().enumerate() {
+            assert_eq!((one.len(), one[0]), (MEANING_BYTES, MEANING));
+            for other in &requests[position + 1..] {
+                assert_ne!(one, other, "{position}");
+            }
+        }
+    }
+}

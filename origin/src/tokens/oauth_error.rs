@@ -1,0 +1,138 @@
+//! Errors of the token endpoint, as RFC 6749 §5.2 has them.
+
+use std::{borrow::Cow, collections::BTreeMap};
+
+use admit::api::reply::{Body, Caching, Reply};
+use serde_json::json;
+
+use crate::{
+    db::DbError,
+    wire::{Fields, Refused},
+};
+
+/// A request for a token that is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OAuthError {
+    status: u16,
+    /// The member `error`, one of the words of §5.2.
+    pub error: &'static str,
+    /// The member `error_description`, for people.
+    description: String,
+}
+
+impl OAuthError {
+    /// 400: a parameter is missing, repeated, or cannot be read.
+    #[must_use]
+    pub fn invalid_request(description: &str) -> Self {
+        Self::new(400, "invalid_request", description)
+    }
+
+    /// 400, where a field is not there: because it was not sent, or because it cannot be read, which is then said.
+    #[must_use]
+    pub fn missing(fields: &Fields<'_>, description: &str) -> Self {
+        match fields.finish() {
+            Err(Refused::Fields(problems)) => Self::unreadable(&problems),
+            _ => Self::invalid_request(description),
+        }
+    }
+
+    /// 400: fields that cannot be read. The first of them is told.
+    #[must_use]
+    pub fn unreadable(problems: &BTreeMap<String, String>) -> Self {
+        Self::invalid_request(problems.values().next().map_or("The body cannot be read", String::as_str))
+    }
+
+    /// 401: the client is unknown, or its secret is wrong. The answer names the scheme by which it may authenticate.
+    #[must_use]
+    pub fn invalid_client(description: &str) -> Self {
+        Self::new(401, "invalid_client", description)
+    }
+
+    /// 400: the code or refresh token is good for nothing.
+    #[must_use]
+    pub fn invalid_grant() -> Self {
+        Self::new(400, "invalid_grant", "The grant is not valid, has expired or was used")
+    }
+
+    /// 400: a way to get a token that is not offered.
+    #[must_use]
+    pub fn unsupported_grant_type() -> Self {
+        let description = "grant_type must be authorization_code, refresh_token or client_credentials";
+        Self::new(400, "unsupported_grant_type", description)
+    }
+
+    fn new(status: u16, error: &'static str, description: &str) -> Self {
+        // §5.2 allows printable ASCII without quotes and backslashes.
+        let allowed = |c: char| if matches!(c, ' '..='~') && c != '\\' { c } else { '?' };
+        let description = description.replace('"', "'").chars().map(allowed).collect();
+        Self { status, error, description }
+    }
+
+    /// The answer.
+    #[must_use]
+    pub fn reply(self) -> Reply {
+        let Self { status, error, description } = self;
+        let body = json!({"error": error, "error_description": description});
+        let challenge = ("www-authenticate", Cow::Borrowed(r#"Basic realm="oauth2", charset="UTF-8""#));
+        Reply {
+            status,
+            body: Body::Json(body.to_string()),
+            caching: Caching::Private,
+            headers: if status == 401 { vec![challenge] } else { Vec::new() },
+            reason: Cow::Owned(format!("{error}: {description}")),
+            validity: None,
+        }
+    }
+}
+
+/// Why there is no token.
+#[derive(Debug)]
+pub enum Failed {
+    /// For a reason of OAuth's own.
+    OAuth(OAuthError),
+    /// For a reason that any request may be refused for.
+    Refused(Refused),
+}
+
+impl From<OAuthError> for Failed {
+    fn from(error: OAuthError) -> Self {
+        Self::OAuth(error)
+    }
+}
+
+impl From<Refused> for Failed {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
+    }
+}
+
+impl From<DbError> for Failed {
+    fn from(error: DbError) -> Self {
+        Self::Refused(error.into())
+    }
+}
+
+impl From<rusqlite::Error> for Failed {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Refused(error.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_description_has_the_characters_of_the_rfc_only() {
+        let reply = OAuthError::invalid_request("The \"Caf\u{e9}\\\n\" is not UTF-8").reply();
+        assert_eq!(reply.reason, "invalid_request: The 'Caf???' is not UTF-8");
+        assert!(reply.headers.is_empty());
+    }
+
+    #[test]
+    fn a_client_that_is_not_known_learns_how_to_authenticate() {
+        let reply = OAuthError::invalid_client("x").reply();
+        assert_eq!(reply.status, 401);
+        assert!(reply.header("www-authenticate").unwrap().starts_with("Basic realm="));
+    }
+}
