@@ -145,7 +145,13 @@ impl<P: Platform> App<P> {
         transfer: Transfer,
         now: UnixSecs,
     ) -> Result<Refusal, Refusal> {
-        if !self.token(request, now)?.principal.may_publish {
+        let token = self.token(request, now)?;
+        let Principal { may_publish, may_read_snapshot, .. } = token.principal;
+        if transfer.only_reads() {
+            if !may_read_snapshot {
+                return Err(Reply::error(ApiError::InvalidPrivileges, "may_not_read_snapshot").into());
+            }
+        } else if !may_publish {
             return Err(Reply::error(ApiError::InvalidPrivileges, "may_not_publish").into());
         }
         Ok(Refusal::Need(Need::Transfer(transfer)))

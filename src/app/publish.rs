@@ -140,6 +140,12 @@ impl<P: Platform> App<P> {
 }
 
 impl Transfer {
+    /// Whether the scope `snapshot:read` is enough. A check of stored objects changes nothing either, but only
+    /// publishers need it, and it makes the Worker hash what the caller names.
+    pub(super) const fn only_reads(self) -> bool {
+        matches!(self, Self::Send(_) | Self::Keys)
+    }
+
     /// Whether it changes what is published, or could: while somebody holds the lease, only the holder may.
     /// Objects that are stored change nothing until a head leads to them.
     const fn is_for_the_holder(self) -> bool {

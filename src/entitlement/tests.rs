@@ -112,6 +112,7 @@ fn principal() -> Principal {
         scopes: Vec::new(),
         merchants: None,
         may_publish: false,
+        may_read_snapshot: false,
     }
 }
 

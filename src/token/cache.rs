@@ -135,6 +135,7 @@ mod tests {
             scopes: Vec::new(),
             merchants: None,
             may_publish: false,
+            may_read_snapshot: false,
         };
         let times = ValidTimes { not_before: None, expires_at: 0 };
         Rc::new(VerifiedToken { issuer, principal, times, asked: Asked::default() })

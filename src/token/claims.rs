@@ -17,6 +17,7 @@ use super::{
 use crate::{limits::CUSTOMER_MAX_BYTES, snapshot::key::EntryKey};
 
 const PUBLISH_SCOPE: &str = "snapshot:publish";
+const READ_SCOPE: &str = "snapshot:read";
 
 /// Judges the claims of a token whose signature is `issuer`'s.
 pub(super) fn check(
@@ -59,6 +60,8 @@ fn principal(
     let contexts = texts(claims, "ctx", |text| vec![text.to_owned()])?;
     // RFC 8693 §4.2: names with spaces between them.
     let scopes = texts(claims, "scope", |text| text.split_ascii_whitespace().map(str::to_owned).collect())?;
+    let has_scope = |name: &str| issuer.may_publish && scopes.iter().any(|scope| scope == name);
+    let may_publish = has_scope(PUBLISH_SCOPE);
     Ok(Principal {
         customer_key: EntryKey::customer(&issuer.namespace, &subject),
         namespace: Rc::from(issuer.namespace.as_str()),
@@ -71,7 +74,8 @@ fn principal(
             consumer: contexts.iter().any(|context| context == "consumer"),
             merchant: contexts.iter().any(|context| context == "merchant"),
         },
-        may_publish: issuer.may_publish && scopes.iter().any(|scope| scope == PUBLISH_SCOPE),
+        may_publish,
+        may_read_snapshot: may_publish || has_scope(READ_SCOPE),
         scopes,
         merchants: issuer.merchants.clone(),
     })

@@ -92,7 +92,7 @@ pub struct IssuerConfig {
     pub keys: KeysConfig,
     /// The merchants whom the issuer speaks for; all of them when there is no such list.
     pub merchants: Option<Rc<[i64]>>,
-    /// Whether tokens with scope `snapshot:publish` may publish.
+    /// Whether tokens with scope `snapshot:publish` may publish, and those with `snapshot:read` read the snapshot.
     pub may_publish: bool,
     /// Whether tokens without `iss` are this issuer's. At most one issuer may.
     pub accept_missing_iss: bool,

@@ -88,6 +88,9 @@ pub struct Principal {
     pub merchants: Option<Rc<[i64]>>,
     /// Whether the token may publish snapshots: the issuer may, and the scope says so.
     pub may_publish: bool,
+    /// Whether the token may read the snapshot's objects: whoever may publish may, and so does the scope
+    /// `snapshot:read` of an issuer that may publish.
+    pub may_read_snapshot: bool,
 }
 
 impl Principal {

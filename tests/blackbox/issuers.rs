@@ -118,8 +118,18 @@ pub fn fetched_token(claims: &Value) -> String {
 
 /// A token that may publish.
 pub fn publisher_token(expires_at: i64) -> String {
-    let claims = json!({ "sub": "sync", "scope": "snapshot:publish" });
-    token("publisher", claims.as_object().unwrap(), expires_at)
+    scoped_token("publisher", "snapshot:publish", expires_at)
+}
+
+/// A token that may read the snapshot, as support has it.
+pub fn reader_token(expires_at: i64) -> String {
+    scoped_token("publisher", "snapshot:read", expires_at)
+}
+
+/// A token with that `scope`, by the sample issuer called `name`.
+pub fn scoped_token(name: &str, scope: &str, expires_at: i64) -> String {
+    let claims = json!({ "sub": "sync", "mid": 2101, "scope": scope });
+    token(name, claims.as_object().unwrap(), expires_at)
 }
 
 /// Whose key signs a head.

@@ -62,6 +62,7 @@ pub fn run(subject: &dyn Subject, published: &Published) -> usize {
     let token = issuers::publisher_token(subject.now() + 86_400);
     let mut publisher = Publisher { subject, token, sent: 0 };
     objects(&mut publisher, published);
+    readers(&mut publisher, published);
     of_any_length(&mut publisher);
     too_large(&mut publisher);
     packs::run(&mut publisher, published);
@@ -112,6 +113,38 @@ fn objects(publisher: &mut Publisher<'_>, published: &Published) {
     assert_eq!(publisher.send(chunked).status, 201);
     // No body at all.
     publisher.refused(Wire::new("PUT", &path), 422, NOT_THE_NAME, Some("body"));
+}
+
+/// The scope `snapshot:read` reads what the scope `snapshot:publish` reads, and changes nothing.
+fn readers(publisher: &mut Publisher<'_>, published: &Published) {
+    let reader = issuers::reader_token(publisher.subject.now() + 3_600);
+    let (name, object) = &published.built.objects[0];
+    let path = format!("/snapshot/{name}");
+    let mut as_reader = |wire: Wire| {
+        publisher.sent += 1;
+        let wire = wire.bearer(&reader);
+        let answer = publisher.subject.send(&wire);
+        assert_eq!(problems(&wire, &answer, Pages::All), [""; 0], "{}", wire.describe());
+        answer
+    };
+    let answer = as_reader(Wire::get(&path));
+    assert_eq!((answer.status, &answer.body), (200, object));
+    assert_eq!(as_reader(Wire::new("HEAD", &path)).status, 200);
+    assert_eq!(as_reader(Wire::get("/snapshot/head")).status, 200);
+    assert_eq!(as_reader(Wire::get("/snapshot/version/99")).status, 404);
+    let keys = as_reader(Wire::get(&format!("/snapshot/keys?prefix={}/", name.kind.prefix())));
+    assert!(keys.text().contains(&name.to_string()), "{}", keys.text());
+    for wire in [
+        Wire::put(&path, object.clone()),
+        Wire::new("DELETE", &path),
+        Wire { method: "POST".to_owned(), ..Wire::put("/snapshot/check", format!("{name}").into_bytes()) },
+        Wire { method: "POST".to_owned(), ..Wire::put("/snapshot/pack", object.clone()) },
+    ] {
+        let answer = as_reader(wire.clone());
+        let refused = (403, error_body(403, "Invalid privileges", None));
+        assert_eq!((answer.status, answer.json()), refused, "{}", wire.describe());
+    }
+    publisher.still_serves();
 }
 
 /// Lengths about the blocks of SHA-256, about where a platform may take over from our own code, and the longest.

@@ -118,29 +118,31 @@ fn preflight(path: &str, allow: Option<&str>, expect: &mut Expect<'_>) {
 
 /// The routes by which a snapshot is published, for those who may not.
 pub fn run_without_publishing(subject: &dyn Subject) -> usize {
+    let until = subject.now() + 3_600;
+    let scoped = |issuer: &str, scope: &str| issuers::scoped_token(issuer, scope, until);
     let mut sent = 0;
     for (path, allow) in ROUTES.into_iter().filter(|(path, _)| path.starts_with("/snapshot/")) {
         for method in allow.split(", ").filter(|method| *method != "OPTIONS") {
             let with = |wire: Wire| Wire { method: method.to_owned(), ..wire };
-            for (wire, status, message) in [
-                (with(Wire::put(path, b"x".to_vec())), 401, "Invalid auth token"),
-                (with(Wire::put(path, b"x".to_vec())).bearer("x"), 401, "Invalid auth token"),
-                (
-                    with(Wire::put(path, b"x".to_vec())).bearer(&subject.token("subscriber")),
-                    403,
-                    "Invalid privileges",
-                ),
-                (
-                    with(Wire::put(path, b"x".to_vec())).bearer(&subject.token("merchant")),
-                    403,
-                    "Invalid privileges",
-                ),
-                (
-                    with(Wire::put(path, b"x".to_vec())).bearer(&scoped(subject.now())),
-                    403,
-                    "Invalid privileges",
-                ),
-            ] {
+            let put = || with(Wire::put(path, b"x".to_vec()));
+            let no_token = (401, "Invalid auth token");
+            let not_allowed = (403, "Invalid privileges");
+            let mut cases = vec![
+                (put(), no_token),
+                (put().bearer("x"), no_token),
+                (put().bearer(&subject.token("subscriber")), not_allowed),
+                (put().bearer(&subject.token("merchant")), not_allowed),
+                // The scopes, by an issuer that may let nobody publish.
+                (put().bearer(&scoped("vendor", "snapshot:publish")), not_allowed),
+                (put().bearer(&scoped("vendor", "snapshot:read")), not_allowed),
+                // The right issuer, and a scope that looks like one.
+                (put().bearer(&scoped("publisher", "snapshot:reader")), not_allowed),
+            ];
+            // What a reader may do is in `publishing.rs`.
+            if !["GET", "HEAD"].contains(&method) {
+                cases.push((put().bearer(&scoped("publisher", "snapshot:read")), not_allowed));
+            }
+            for (wire, (status, message)) in cases {
                 let wire = if ["PUT", "POST"].contains(&method) {
                     wire
                 } else {
@@ -158,10 +160,4 @@ pub fn run_without_publishing(subject: &dyn Subject) -> usize {
         }
     }
     sent
-}
-
-/// The scope that publishes, by an issuer that may not let anybody publish.
-fn scoped(now: i64) -> String {
-    let claims = serde_json::json!({ "sub": "sync", "mid": 2101, "scope": "snapshot:publish" });
-    issuers::token("vendor", claims.as_object().unwrap(), now + 3_600)
 }

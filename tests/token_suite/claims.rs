@@ -294,3 +294,21 @@ fn roles_and_scopes_in_all_their_forms() {
     let trusted_less = World::vendor().verify(&token(r#"{"scope":"snapshot:publish"}"#), NOW).unwrap();
     assert!(!trusted_less.principal.may_publish, "the issuer itself must be allowed to");
 }
+
+#[test]
+fn publishing_includes_reading_and_not_the_other_way_round() {
+    let mut world = World::new(&[issuer_with(&json!({"may_publish": true}))]);
+    for (scope, rights) in [
+        ("snapshot:publish", (true, true)),
+        ("snapshot:read", (false, true)),
+        ("snapshot:read snapshot:publish", (true, true)),
+        ("snapshot:reads", (false, false)),
+        ("", (false, false)),
+    ] {
+        let scope = token(&json!({ "scope": scope }).to_string());
+        let principal = world.verify(&scope, NOW).unwrap().principal.clone();
+        assert_eq!((principal.may_publish, principal.may_read_snapshot), rights, "{scope}");
+    }
+    let trusted_less = World::vendor().verify(&token(r#"{"scope":"snapshot:read"}"#), NOW).unwrap();
+    assert!(!trusted_less.principal.may_read_snapshot);
+}

@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 
 use crate::{
-    node,
+    deploy_check, node,
     paths::Paths,
     rust::WasmRust,
     setup, shrink,
@@ -43,6 +43,9 @@ pub struct Args {
     /// For wrangler's build command: say nothing unless it fails, and leave the size alone
     #[arg(long)]
     for_wrangler: bool,
+    /// The environment that is deployed, for `build.command` of [env.NAME]; its configuration is checked first
+    #[arg(long, value_name = "NAME", requires = "for_wrangler")]
+    env: Option<String>,
     /// Build even if nothing has changed
     #[arg(long)]
     force: bool,
@@ -54,6 +57,9 @@ pub struct Args {
 /// Set-up or the build fails, or the Wasm is above its budget.
 pub fn run(args: &Args) -> Result<ExitCode> {
     let paths = Paths::find()?;
+    if args.for_wrangler {
+        deploy_check::before_deploy(&paths, args.env.as_deref())?;
+    }
     let rust = setup::build_tools(&paths)?;
     let built = worker(&paths, &rust, args.force, args.for_wrangler)?;
     if !args.for_wrangler {

@@ -4,6 +4,7 @@ mod bench;
 mod build;
 mod chart;
 mod debian;
+mod deploy_check;
 mod dev;
 mod doctor;
 mod guarded;

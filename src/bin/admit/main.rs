@@ -5,6 +5,7 @@
 mod output;
 
 mod bearer;
+mod check_config;
 mod check_origin;
 mod diff;
 mod gc;
@@ -53,6 +54,8 @@ enum Command {
     Diff(diff::Args),
     /// Delete objects that no version needs any more
     Gc(gc::Args),
+    /// Tell before a deploy what is wrong with wrangler's configuration
+    CheckConfig(check_config::Args),
     /// Tell whether an origin of your own can stand behind the edge
     CheckOrigin(check_origin::Args),
     /// Print a made-up business of any size, for tests and benchmarks
@@ -71,6 +74,7 @@ fn main() -> ExitCode {
         Command::Verify(args) => verify::run(&args),
         Command::Diff(args) => diff::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Gc(args) => gc::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::CheckConfig(args) => check_config::run(&args),
         Command::CheckOrigin(args) => check_origin::run(&args),
         Command::Generate(args) => generate::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Schema(args) => schema::run(&args).map(|()| ExitCode::SUCCESS),

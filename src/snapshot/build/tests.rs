@@ -88,6 +88,7 @@ impl Edge {
             scopes: Vec::new(),
             merchants: None,
             may_publish: false,
+            may_read_snapshot: false,
         };
         decide(&Question {
             principal: &principal,

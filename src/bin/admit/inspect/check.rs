@@ -47,6 +47,7 @@ impl Viewer {
             scopes: Vec::new(),
             merchants: None,
             may_publish: false,
+            may_read_snapshot: false,
         }
     }
 }

@@ -39,7 +39,7 @@ pub struct Args {
     /// Where it is published: https://… (a Worker), kv:<account>/<namespace>, or dir:<path>
     #[arg(long, value_name = "STORE")]
     from: String,
-    /// Bearer token with the scope snapshot:publish, or @FILE: a file that is read at each call
+    /// Bearer token with the scope snapshot:read, or @FILE: a file that is read at each call
     #[arg(long, value_name = "JWT", env = "ADMIT_TOKEN", hide_env_values = true)]
     token: Option<String>,
     /// The publisher's JWK, public or private, to verify the head's signature with

@@ -36,7 +36,8 @@ fn hint(status: StatusCode) -> &'static str {
     match status {
         StatusCode::UNAUTHORIZED => " (the token is missing, wrong or expired: `admit token` makes one)",
         StatusCode::FORBIDDEN => {
-            " (the token needs the scope snapshot:publish, and an issuer that may publish)"
+            " (the token needs the scope snapshot:publish, for reading snapshot:read is enough, and an issuer \
+             that may publish)"
         }
         StatusCode::CONFLICT => " (another publisher was faster, or --seq is too low)",
         StatusCode::NOT_FOUND => " (is this the address of an Admit Worker of this release?)",

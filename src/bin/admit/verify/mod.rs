@@ -29,7 +29,7 @@ pub struct Args {
     /// The publisher's JWK, public or private, to verify the head's signature with
     #[arg(long, value_name = "FILE")]
     key: PathBuf,
-    /// Bearer token with the scope snapshot:publish, or @FILE: a file that is read at each call
+    /// Bearer token with the scope snapshot:read, or @FILE: a file that is read at each call
     #[arg(long, value_name = "JWT", env = "ADMIT_TOKEN", hide_env_values = true)]
     token: Option<String>,
     /// Print JSON for programs
