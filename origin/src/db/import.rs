@@ -19,7 +19,10 @@ use super::{
     numbers::{self, Kind},
     store,
 };
-use crate::period::{Period, PeriodError};
+use crate::{
+    period::{Period, PeriodError},
+    wire::UTF8_BOM,
+};
 
 /// Why nothing was imported.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +45,14 @@ pub enum ImportError {
         first: String,
         /// How many there are.
         count: u64,
+    },
+    /// One line cannot be stored. A publisher may repair such a line, or pass it over; an import takes all or nothing.
+    #[error("{place}: {error}")]
+    Line {
+        /// File and line.
+        place: String,
+        /// Why not.
+        error: DbError,
     },
     /// A period that no purchase can be made for: it would be refused after somebody has paid.
     #[error("{place}: {record}: {error}")]
@@ -106,16 +117,22 @@ pub fn import(connection: &mut Connection, from: &Path, now: UnixSecs) -> Result
     transaction.pragma_update(None, "defer_foreign_keys", true)?;
     let mut imported = Imported::default();
     for path in &paths {
-        for (number, line) in (1_u64..).zip(open(path)?.lines()) {
+        for (number, line) in (1_u64..).zip(open(path)?.split(b'\n')) {
             let line = line.map_err(failed(path))?;
-            if !line.trim_ascii().is_empty() {
-                let line = super::from_json(&line)?;
-                check_periods(&line).map_err(|(record, error)| {
-                    let place = format!("{}:{number}", path.display());
-                    ImportError::Period { place, record, error }
-                })?;
-                insert(&transaction, line, now, &mut imported)?;
+            let line = line.strip_prefix(UTF8_BOM).unwrap_or(&line).trim_ascii();
+            if line.is_empty() {
+                continue;
             }
+            let place = || format!("{}:{number}", path.display());
+            let line = serde_json::from_slice(line).map_err(DbError::from);
+            let line = line.map_err(|error| ImportError::Line { place: place(), error })?;
+            check_periods(&line).map_err(|(record, error)| ImportError::Period {
+                place: place(),
+                record,
+                error,
+            })?;
+            insert(&transaction, line, now, &mut imported)
+                .map_err(|error| ImportError::Line { place: place(), error })?;
         }
     }
     // The export of another origin goes on where that one was.

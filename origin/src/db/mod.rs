@@ -21,6 +21,7 @@ static MIGRATIONS: LazyLock<Migrations<'static>> = LazyLock::new(|| {
         M::up(include_str!("../../migrations/01-catalogue.sql")),
         M::up(include_str!("../../migrations/02-tokens.sql")),
         M::up(include_str!("../../migrations/03-refresh.sql")),
+        M::up(include_str!("../../migrations/04-moments.sql")),
     ])
 });
 
@@ -120,7 +121,47 @@ pub(crate) fn from_json_or_null<T: DeserializeOwned>(text: Option<String>) -> Re
 
 #[cfg(test)]
 mod tests {
+    use admit::instant::{EARLIEST, LATEST};
+
     use super::*;
+
+    /// Earlier versions took milliseconds for seconds. One such row must not keep a customer from edges.
+    #[test]
+    fn moments_of_earlier_versions_are_brought_within_bounds() {
+        const MILLIS: i64 = 1_893_628_800_000;
+        let mut connection = Connection::open_in_memory().unwrap();
+        MIGRATIONS.to_version(&mut connection, 3).unwrap();
+        let license = r#"{"starts_at":-99999999999999,"expires_at":1893628800000,"cancelled_at":null,"x":1}"#;
+        let good = r#"{"starts_at":null,"expires_at":1893628800,"x":"y"}"#;
+        connection
+            .execute_batch(&format!(
+                "INSERT INTO merchants VALUES (1, 'u', 'm');
+                 INSERT INTO customers VALUES (1, 'n', 's', 1, 'u', 1);
+                 INSERT INTO accesses VALUES (1, 1, 1, 9, NULL, NULL, {MILLIS}, -99999999999999),
+                                             (2, 1, 2, 9, NULL, 5, NULL, 6);
+                 INSERT INTO customer_licenses VALUES (1, 0, '{license}'), (1, 1, '{good}');"
+            ))
+            .unwrap();
+        MIGRATIONS.to_latest(&mut connection).unwrap();
+        let accesses: Vec<(Option<i64>, Option<i64>, i64)> = connection
+            .prepare("SELECT starts_at, expires_at, created_at FROM accesses ORDER BY key")
+            .unwrap()
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
+        assert_eq!(accesses, [(None, Some(LATEST), EARLIEST), (Some(5), None, 6)]);
+        let licenses: Vec<String> = connection
+            .prepare("SELECT license_json FROM customer_licenses ORDER BY position")
+            .unwrap()
+            .query_map([], |row| row.get(0))
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
+        let clamped =
+            format!(r#"{{"starts_at":{EARLIEST},"expires_at":{LATEST},"cancelled_at":null,"x":1}}"#);
+        assert_eq!(licenses, [clamped, good.to_owned()]);
+    }
 
     /// SQLite 3.7.0 to 3.51.2 can corrupt a database with a write-ahead log that several processes use, as the
     /// sub-commands do beside the server.

@@ -18,7 +18,7 @@ use crate::limits::BODY_MAX_BYTES;
 const SHOWN_MAX_CHARS: usize = 40;
 
 /// The byte order mark that some editors and serializers put before UTF-8.
-const UTF8_BOM: &[u8] = b"\xef\xbb\xbf";
+pub const UTF8_BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// The body of a request, as far as it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]

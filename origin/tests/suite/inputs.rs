@@ -288,6 +288,27 @@ fn a_fee_sells_every_unit_of_the_vendor() {
 }
 
 #[test]
+fn a_catalogue_is_imported_whole_or_the_line_is_told() {
+    let import = |lines: &[u8]| {
+        let dir = Dir::new();
+        let path = dir.0.join("catalogue.ndjson");
+        std::fs::write(&path, lines).unwrap();
+        let mut connection = origin::db::open(&dir.db()).unwrap();
+        let imported = origin::db::import::import(&mut connection, &path, DAY);
+        imported.map_err(|error| error.to_string())
+    };
+    let merchant = r#"{"type":"merchant","id":1,"uuid":"3f1c7a52-9be4-4d0a-8a6f-52c0d7e1b934","name":"Caf"}"#;
+    let (before, after) = merchant.split_once("Caf").unwrap();
+    let snapshot: &[u8] = b"{\"type\":\"snapshot\",\"seq\":1}\r\n\n";
+    let lines = |name: &[u8]| [snapshot, before.as_bytes(), name, after.as_bytes()].concat();
+    import(&lines("Café".as_bytes())).unwrap();
+    for name in [&b"Caf\xe9"[..], br"\ud83e"] {
+        let error = import(&lines(name)).unwrap_err();
+        assert!(error.contains("catalogue.ndjson:3: "), "{error}");
+    }
+}
+
+#[test]
 fn a_catalogue_of_milliseconds_is_refused() {
     let dir = Dir::new();
     let path = dir.0.join("catalogue.ndjson");
