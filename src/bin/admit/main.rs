@@ -28,6 +28,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+/// How the command names itself to the services that it asks.
+const USER_AGENT: &str = concat!("admit/", env!("CARGO_PKG_VERSION"));
+
 /// Edge entitlement checks: keys, tokens and the published snapshot.
 #[derive(Parser)]
 #[command(name = "admit", version, arg_required_else_help = true)]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use admit::limits::OBJECT_MAX_BYTES;
+use admit::{http_client, limits::OBJECT_MAX_BYTES};
 use anyhow::{Context, Result, anyhow};
 use serde_json::{Map, Value};
 use ureq::{
@@ -11,8 +11,8 @@ use ureq::{
 };
 
 use super::retry::Patience;
-use crate::bearer::Bearer;
 use crate::progress::now;
+use crate::{USER_AGENT, bearer::Bearer};
 
 /// A connection that is not there after this long will not be.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -97,14 +97,7 @@ impl Http {
             return Err(wrong());
         }
         let bearer = Bearer::new(token)?;
-        let config = Agent::config_builder()
-            .http_status_as_error(false)
-            // The token is meant for this host only.
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .timeout_connect(Some(CONNECT_TIMEOUT))
-            .user_agent(concat!("admit/", env!("CARGO_PKG_VERSION")))
-            .build();
+        let config = http_client::config(USER_AGENT)?.timeout_connect(Some(CONNECT_TIMEOUT)).build();
         let base_url = base_url.trim_end_matches('/').to_owned();
         Ok(Self { agent: config.into(), base_url, bearer, service })
     }
