@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context, Result, anyhow, bail};
 use serde_json::{Map, Value, json};
 
-use crate::{job, paths::Paths, step::Step};
+use crate::{job, native, paths::Paths};
 
 /// The first line of the `.dev.vars` that we may overwrite.
 const MARK: &str = "# Written by `cargo xtask`; to keep your own, delete this line.";
@@ -42,13 +42,9 @@ struct Issuer {
 /// # Errors
 /// `admit` does not build, `samples/issuers.json` is wrong, or a file cannot be written.
 pub fn ensure(paths: &Paths) -> Result<DevKeys> {
-    let mut cargo = Command::new("cargo");
-    cargo.args(["build", "--locked", "--bin", "admit"]).current_dir(&paths.root);
-    cargo.env("CARGO_TARGET_DIR", &paths.target);
-    Step::new(paths, "admit", "building the admit command", "a minute at first, then seconds")
-        .run(&mut cargo)?;
+    let [admit] = native::build(paths, "admit", "the admit command", &["--bin", "admit"], ["admit"])?;
     let keys = DevKeys {
-        admit: paths.target.join("debug/admit"),
+        admit,
         dir: paths.dev().join("keys"),
         issuers: read_issuers(&paths.in_root("samples/issuers.json"))?,
     };
@@ -82,6 +78,16 @@ fn read_issuer(value: &Value) -> Option<Issuer> {
 }
 
 impl DevKeys {
+    /// The `admit` program.
+    pub fn program(&self) -> &Path {
+        &self.admit
+    }
+
+    /// Where the keys are.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     /// A command line of `admit`, to be completed.
     pub fn admit(&self) -> Command {
         Command::new(&self.admit)

@@ -1,0 +1,259 @@
+//! Keeps a server running: notices that it ended or hangs, says why, and starts it again.
+//!
+//! A [`Part`] is a small state machine that [`Part::tick`] moves on; nothing in it waits, so that one loop looks
+//! after all parts.
+
+use std::{
+    mem,
+    path::PathBuf,
+    sync::mpsc::{self, Receiver, TryRecvError},
+    thread,
+    time::Duration,
+};
+
+use anyhow::{Result, bail};
+
+use crate::{
+    guarded::Guarded,
+    job::{self, Stopwatch},
+    server, step,
+};
+
+/// The pause before the first start after an end. It doubles with each further one.
+const PAUSE_MIN: Duration = Duration::from_secs(1);
+
+/// The longest pause: a part that cannot run must not fill its log and the terminal.
+const PAUSE_MAX: Duration = Duration::from_secs(30);
+
+/// A part that ran so long has recovered: the next pause is the shortest again.
+const STEADY: Duration = Duration::from_secs(60);
+
+/// A part starts in seconds on an idle machine; a busy one gets much more before it is called stuck.
+pub const START_LIMIT: Duration = Duration::from_secs(120);
+
+/// How often a running part is asked whether it still answers.
+const PROBE_EVERY: Duration = Duration::from_secs(5);
+
+/// So many probes in a row without an answer mean that a part hangs. One may fall into a moment of a busy machine.
+const MISSES_MAX: u32 = 2;
+
+/// Lines of its log that are shown of a part that ended.
+const TAIL_LINES: usize = 6;
+
+/// Of so many failures in a row they are shown; further ones are a line each.
+const TAILS_MAX: u32 = 2;
+
+type Start<'a> = Box<dyn Fn() -> Result<Guarded> + 'a>;
+
+/// A server that is kept running. Dropping it stops it.
+pub struct Part<'a> {
+    name: &'static str,
+    start: Start<'a>,
+    log: PathBuf,
+    health_url: Option<String>,
+    stopped_while: Option<PathBuf>,
+    state: State,
+    failures: u32,
+}
+
+enum State {
+    Starting {
+        process: Guarded,
+        since: Stopwatch,
+        probe: Probe,
+    },
+    Running {
+        process: Guarded,
+        since: Stopwatch,
+        probe: Probe,
+        misses: u32,
+    },
+    Pausing {
+        since: Stopwatch,
+        pause: Duration,
+    },
+    /// Somebody stopped it and will start it again.
+    Stopped,
+}
+
+impl State {
+    fn starting(process: Guarded) -> Self {
+        Self::Starting { process, since: Stopwatch::start(), probe: Probe::default() }
+    }
+
+    fn running(process: Guarded) -> Self {
+        Self::Running { process, since: Stopwatch::start(), probe: Probe::default(), misses: 0 }
+    }
+}
+
+impl<'a> Part<'a> {
+    /// Starts a part whose output goes to `log`.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub fn start(name: &'static str, log: PathBuf, start: impl Fn() -> Result<Guarded> + 'a) -> Result<Self> {
+        let state = State::starting(start()?);
+        let start = Box::new(start);
+        Ok(Self { name, start, log, health_url: None, stopped_while: None, state, failures: 0 })
+    }
+
+    /// It runs once a GET of `url` is answered, with whatever status, and hangs when that stops.
+    #[must_use]
+    pub fn answering_at(mut self, url: String) -> Self {
+        self.health_url = Some(url);
+        self
+    }
+
+    /// It is not started again while the file `marker` exists.
+    #[must_use]
+    pub fn stopped_while(mut self, marker: PathBuf) -> Self {
+        self.stopped_while = Some(marker);
+        self
+    }
+
+    /// Waits until it runs for the first time.
+    ///
+    /// # Errors
+    /// It ends, which is an error of the set-up, it does not answer in time, or we are interrupted.
+    pub fn wait(&mut self) -> Result<()> {
+        loop {
+            match &mut self.state {
+                State::Running { .. } => return Ok(()),
+                State::Starting { process, .. } => process.check_alive()?,
+                State::Pausing { .. } | State::Stopped => {
+                    bail!("{} does not start. {}", self.name, self.log_tail());
+                }
+            }
+            if job::interrupted() {
+                bail!("interrupted");
+            }
+            self.tick()?;
+            thread::sleep(job::POLL);
+        }
+    }
+
+    /// Looks at it once and does what is due. What happened is told on standard error.
+    ///
+    /// # Errors
+    /// The operating system lost the process.
+    pub fn tick(&mut self) -> Result<()> {
+        match &mut self.state {
+            State::Starting { process, since, probe } => {
+                if process.has_ended()? {
+                    self.has_failed("ended while it started");
+                } else if self.health_url.as_ref().is_none_or(|url| probe.poll(url, job::POLL) == Some(true))
+                {
+                    self.runs();
+                } else if since.elapsed() > START_LIMIT {
+                    self.has_failed("does not answer");
+                }
+            }
+            State::Running { process, since, probe, misses } => {
+                if since.elapsed() > STEADY {
+                    self.failures = 0;
+                }
+                if let Some(url) = &self.health_url
+                    && let Some(has_answered) = probe.poll(url, PROBE_EVERY)
+                {
+                    *misses = if has_answered { 0 } else { *misses + 1 };
+                }
+                if process.has_ended()? {
+                    self.has_failed("ended");
+                } else if *misses >= MISSES_MAX {
+                    self.has_failed("runs, but does not answer any more");
+                }
+            }
+            State::Pausing { since, pause } => {
+                if since.elapsed() >= *pause {
+                    self.start_again();
+                }
+            }
+            State::Stopped => {
+                if !self.is_to_stay_stopped() {
+                    self.start_again();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn runs(&mut self) {
+        let State::Starting { process, .. } = mem::replace(&mut self.state, State::Stopped) else { return };
+        self.state = State::running(process);
+        if self.failures > 0 {
+            let how = if self.health_url.is_some() { "answers again" } else { "was started again" };
+            eprintln!("[{}] {how}", self.name);
+        }
+    }
+
+    fn is_to_stay_stopped(&self) -> bool {
+        self.stopped_while.as_ref().is_some_and(|marker| marker.exists())
+    }
+
+    fn start_again(&mut self) {
+        match (self.start)() {
+            Ok(process) => self.state = State::starting(process),
+            Err(error) => self.has_failed(&format!("cannot be started: {error:#}")),
+        }
+    }
+
+    /// Ends what is left of it, and tells what happened and when it starts again.
+    fn has_failed(&mut self, how: &str) {
+        self.state = State::Stopped;
+        if self.is_to_stay_stopped() {
+            eprintln!("[{}] is stopped", self.name);
+            // What somebody asked for is not a failure, but the next start is worth a line.
+            self.failures = 1;
+            return;
+        }
+        let pause = PAUSE_MIN.saturating_mul(1 << self.failures.min(8)).min(PAUSE_MAX);
+        self.failures = self.failures.saturating_add(1);
+        if self.failures <= TAILS_MAX {
+            eprintln!("\n[{}] {how}. {}", self.name, self.log_tail());
+        } else {
+            eprintln!("[{}] {how}, {} times in a row: {}", self.name, self.failures, self.log.display());
+        }
+        eprintln!("[{}] starts again in {} s", self.name, pause.as_secs());
+        self.state = State::Pausing { since: Stopwatch::start(), pause };
+    }
+
+    fn log_tail(&self) -> String {
+        let tail = step::tail(&self.log, TAIL_LINES);
+        let lines: String = tail.lines().map(|line| format!("\n  {line}")).collect();
+        format!("The end of {}:{lines}", self.log.display())
+    }
+}
+
+/// Asks a server now and then whether it answers, without waiting for it.
+struct Probe {
+    since: Stopwatch,
+    asked: Option<Receiver<bool>>,
+}
+
+impl Default for Probe {
+    fn default() -> Self {
+        Self { since: Stopwatch::start(), asked: None }
+    }
+}
+
+impl Probe {
+    /// Whether `url` was answered, if a question has just ended. The next one begins `every` after the last.
+    fn poll(&mut self, url: &str, every: Duration) -> Option<bool> {
+        let Some(asked) = &self.asked else {
+            if self.since.elapsed() >= every {
+                let (sender, receiver) = mpsc::channel();
+                let url = url.to_owned();
+                thread::spawn(move || sender.send(server::get(&url, None).is_ok()));
+                (self.asked, self.since) = (Some(receiver), Stopwatch::start());
+            }
+            return None;
+        };
+        let has_answered = match asked.try_recv() {
+            Ok(has_answered) => has_answered,
+            Err(TryRecvError::Disconnected) => false,
+            Err(TryRecvError::Empty) => return None,
+        };
+        self.asked = None;
+        Some(has_answered)
+    }
+}
