@@ -4,7 +4,7 @@ use std::{
     fs,
     io::Read,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, ExitCode},
 };
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -43,11 +43,8 @@ struct Issuer {
 /// `admit` does not build, `samples/issuers.json` is wrong, or a file cannot be written.
 pub fn ensure(paths: &Paths) -> Result<DevKeys> {
     let [admit] = native::build(paths, "admit", "the admit command", &["--bin", "admit"], ["admit"])?;
-    let keys = DevKeys {
-        admit,
-        dir: paths.dev().join("keys"),
-        issuers: read_issuers(&paths.in_root("samples/issuers.json"))?,
-    };
+    let keys =
+        DevKeys { admit, dir: dir(paths), issuers: read_issuers(&paths.in_root("samples/issuers.json"))? };
     fs::create_dir_all(&keys.dir)?;
     keys.make_key("snapshot", "EdDSA", SNAPSHOT_KID)?;
     for issuer in &keys.issuers {
@@ -55,6 +52,23 @@ pub fn ensure(paths: &Paths) -> Result<DevKeys> {
     }
     keys.write_vars(&paths.in_root(".dev.vars"))?;
     Ok(keys)
+}
+
+/// Runs `cargo xtask keys`: prints where the development keys are.
+///
+/// # Errors
+/// There are none yet.
+pub fn print_dir() -> Result<ExitCode> {
+    let dir = dir(&Paths::find()?);
+    if !dir.exists() {
+        bail!("{} does not exist: `cargo xtask dev` makes the keys", dir.display());
+    }
+    println!("{}", dir.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn dir(paths: &Paths) -> PathBuf {
+    paths.dev().join("keys")
 }
 
 fn read_issuers(path: &Path) -> Result<Vec<Issuer>> {

@@ -48,6 +48,8 @@ enum Command {
     Token(personas::Args),
     /// Print the address of a running `dev`
     Url(run::UrlArgs),
+    /// Print the directory of the development keys
+    Keys,
     /// Stop the origin of a running `dev`, or start it again
     Origin(origin::Args),
     /// Check formatting and lints, run every test natively and against the Worker
@@ -72,6 +74,7 @@ fn main() -> ExitCode {
         Command::Dev(args) => dev::run(&args),
         Command::Token(args) => personas::run(&args),
         Command::Url(args) => run::print_url(&args),
+        Command::Keys => keys::print_dir(),
         Command::Origin(args) => origin::run(&args),
         Command::Test(args) => suite::run(&args),
         Command::Build(args) => build::run(&args),
