@@ -21,6 +21,10 @@ mod publish;
 mod rollback;
 mod schema;
 mod store;
+#[cfg(test)]
+#[path = "../../../tests/http/mod.rs"]
+#[expect(dead_code, reason = "each test uses a part of it")]
+mod test_server;
 mod token;
 mod verify;
 

@@ -216,6 +216,7 @@ fn said(body: &[u8]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::test_server::{Response, Server};
 
     const SERVICE: Service = Service {
         name: "a Worker",
@@ -242,22 +243,14 @@ mod tests {
 
     /// How many calls a service gets that fails and asks for a pause of so many seconds.
     fn attempts(pause_secs: &'static str, deadline: Option<Duration>) -> usize {
-        let server = std::sync::Arc::new(tiny_http::Server::http("127.0.0.1:0").unwrap());
-        let answering = {
-            let server = std::sync::Arc::clone(&server);
-            std::thread::spawn(move || {
-                let retry_after = tiny_http::Header::from_bytes("Retry-After", pause_secs).unwrap();
-                let answer = |request: tiny_http::Request| {
-                    let response = tiny_http::Response::empty(503).with_header(retry_after.clone());
-                    request.respond(response).unwrap();
-                };
-                server.incoming_requests().map(answer).count()
-            })
-        };
-        let http = Http::new(&format!("http://{}", server.server_addr()), "t", SERVICE).unwrap();
+        let (asked, questions) = std::sync::mpsc::channel();
+        let server = Server::start(move |request| {
+            asked.send(()).unwrap();
+            request.respond(&Response::new(503, "").header("Retry-After", pause_secs)).unwrap();
+        });
+        let http = Http::new(&format!("http://{}", server.address), "t", SERVICE).unwrap();
         assert!(http.call(Call { path: "/x", deadline, ..Call::default() }).is_err());
-        server.unblock();
-        answering.join().unwrap()
+        questions.try_iter().count()
     }
 
     #[test]
