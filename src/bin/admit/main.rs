@@ -15,7 +15,6 @@ mod inspect;
 mod key;
 mod keygen;
 mod origin;
-mod parallel;
 mod progress;
 mod publish;
 mod rollback;
@@ -30,6 +29,7 @@ mod verify;
 
 use std::process::ExitCode;
 
+use admit::parallel;
 use clap::{Parser, Subcommand};
 
 /// How the command names itself to the services that it asks.
