@@ -202,7 +202,7 @@ fn start<'a>(
     let vars = origin.map_or_else(|| Ok(Vec::new()), |origin| origin.vars(keys))?;
     let worker = move || server::start(paths, port, dir, &vars);
     let worker = Part::start("Worker", dir.join("wrangler.log"), worker)?;
-    parts.push(worker.answering_at(format!("{edge_url}/healthz")));
+    parts.push(worker.answering_at(format!("{edge_url}/healthz")).needing("workerd"));
     parts.iter_mut().try_for_each(Part::wait)?;
     if let Some(origin) = origin {
         parts.push(origin::follow(paths, keys, origin, edge_url.to_owned(), dir)?);

@@ -3,6 +3,7 @@
 mod bench;
 mod build;
 mod chart;
+mod crew;
 mod debian;
 mod deploy_check;
 mod dev;

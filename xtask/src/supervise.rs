@@ -14,6 +14,7 @@ use std::{
 use anyhow::{Result, bail};
 
 use crate::{
+    crew::Crew,
     guarded::Guarded,
     job::{self, Stopwatch},
     server, step,
@@ -34,8 +35,9 @@ pub const START_LIMIT: Duration = Duration::from_secs(120);
 /// How often a running part is asked whether it still answers.
 const PROBE_EVERY: Duration = Duration::from_secs(5);
 
-/// So many probes in a row without an answer mean that a part hangs. One may fall into a moment of a busy machine.
-const MISSES_MAX: u32 = 2;
+/// So many probes in a row without an answer, of 10 s each, mean that a part hangs: a machine that compiles on all
+/// processors may be that slow once.
+const MISSES_MAX: u32 = 3;
 
 /// Lines of its log that are shown of a part that ended.
 const TAIL_LINES: usize = 6;
@@ -52,6 +54,7 @@ pub struct Part<'a> {
     log: PathBuf,
     health_url: Option<String>,
     stopped_while: Option<PathBuf>,
+    crew: Option<&'static str>,
     state: State,
     failures: u32,
 }
@@ -81,8 +84,9 @@ impl State {
         Self::Starting { process, since: Stopwatch::start(), probe: Probe::default() }
     }
 
-    fn running(process: Guarded) -> Self {
-        Self::Running { process, since: Stopwatch::start(), probe: Probe::default(), misses: 0 }
+    fn running(process: Guarded, crew: Option<&'static str>) -> Self {
+        let crew = crew.map(Crew::new);
+        Self::Running { process, since: Stopwatch::start(), crew, probe: Probe::default(), misses: 0 }
     }
 }
 
@@ -94,13 +98,20 @@ impl<'a> Part<'a> {
     pub fn start(name: &'static str, log: PathBuf, start: impl Fn() -> Result<Guarded> + 'a) -> Result<Self> {
         let state = State::starting(start()?);
         let start = Box::new(start);
-        Ok(Self { name, start, log, health_url: None, stopped_while: None, state, failures: 0 })
+        Ok(Self { name, start, log, health_url: None, stopped_while: None, crew: None, state, failures: 0 })
     }
 
     /// It runs once a GET of `url` is answered, with whatever status, and hangs when that stops.
     #[must_use]
     pub fn answering_at(mut self, url: String) -> Self {
         self.health_url = Some(url);
+        self
+    }
+
+    /// It has failed when one of its own processes called `name` is gone.
+    #[must_use]
+    pub const fn needing(mut self, name: &'static str) -> Self {
+        self.crew = Some(name);
         self
     }
 
@@ -148,7 +159,7 @@ impl<'a> Part<'a> {
                     self.has_failed("does not answer");
                 }
             }
-            State::Running { process, since, probe, misses } => {
+            State::Running { process, since, crew, probe, misses } => {
                 if since.elapsed() > STEADY {
                     self.failures = 0;
                 }
@@ -159,6 +170,10 @@ impl<'a> Part<'a> {
                 }
                 if process.has_ended()? {
                     self.has_failed("ended");
+                } else if let Some(name) = self.crew
+                    && crew.as_mut().is_some_and(|crew| crew.has_lost(process.id()))
+                {
+                    self.has_failed(&format!("lost a process of its own, {name}"));
                 } else if *misses >= MISSES_MAX {
                     self.has_failed("runs, but does not answer any more");
                 }
@@ -179,7 +194,7 @@ impl<'a> Part<'a> {
 
     fn runs(&mut self) {
         let State::Starting { process, .. } = mem::replace(&mut self.state, State::Stopped) else { return };
-        self.state = State::running(process);
+        self.state = State::running(process, self.crew);
         if self.failures > 0 {
             let how = if self.health_url.is_some() { "answers again" } else { "was started again" };
             eprintln!("[{}] {how}", self.name);
@@ -255,5 +270,90 @@ impl Probe {
         };
         self.asked = None;
         Some(has_answered)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{cell::Cell, env, fs, os::unix::fs::PermissionsExt as _, path::Path, process};
+
+    use super::*;
+    use crate::paths::Paths;
+
+    /// Paths in an empty directory, with a guard that runs the command and nothing else.
+    fn paths(test: &str) -> Paths {
+        let root = env::temp_dir().join(format!("admit-xtask-{test}-{}", process::id()));
+        let _absent = fs::remove_dir_all(&root);
+        fs::create_dir_all(&root).unwrap();
+        let exe = root.join("guard");
+        fs::write(&exe, "#!/bin/sh\nshift 2\nexec \"$@\"\n").unwrap();
+        fs::set_permissions(&exe, fs::Permissions::from_mode(0o755)).unwrap();
+        Paths { target: root.join("target"), cache: root.join("cache"), exe, root }
+    }
+
+    /// A shell as a server, which runs the script of each start in turn, the last one again and again.
+    fn shell<'a>(paths: &'a Paths, starts: &'a Cell<usize>, scripts: &'a [&'a str]) -> Part<'a> {
+        let log = paths.root.join("part.log");
+        Part::start("shell", log.clone(), move || {
+            let script = scripts[starts.get().min(scripts.len() - 1)];
+            starts.set(starts.get() + 1);
+            Guarded::start(paths, "the shell", Path::new("/bin/sh"), log.clone(), |command| {
+                command.args(["-c", script]);
+                Ok(())
+            })
+        })
+        .unwrap()
+    }
+
+    /// Looks after a part until it is as it should be.
+    fn tick_until(part: &mut Part<'_>, mut is_so: impl FnMut(&State) -> bool) {
+        for _ in 0..1_200 {
+            part.tick().unwrap();
+            if is_so(&part.state) {
+                return;
+            }
+            thread::sleep(job::POLL);
+        }
+        panic!("it is not so after a minute");
+    }
+
+    #[test]
+    fn what_ends_is_started_again_after_growing_pauses() {
+        let (paths, starts) = (paths("restart"), Cell::new(0));
+        let mut part = shell(&paths, &starts, &["echo first; exit 3", "echo second; exit 3", "sleep 600"]);
+        let mut pauses = Vec::new();
+        tick_until(&mut part, |state| {
+            if let State::Pausing { pause, .. } = state
+                && pauses.last() != Some(pause)
+            {
+                pauses.push(*pause);
+            }
+            starts.get() == 3 && matches!(state, State::Running { .. })
+        });
+        assert_eq!(pauses, [PAUSE_MIN, PAUSE_MIN * 2]);
+        assert_eq!(
+            fs::read_to_string(&part.log).unwrap(),
+            "first\nsecond\n",
+            "the log of an earlier start is kept"
+        );
+        drop(part);
+        fs::remove_dir_all(&paths.root).unwrap();
+    }
+
+    #[test]
+    fn what_was_stopped_stays_so_until_it_may_start() {
+        let (paths, starts) = (paths("stopped"), Cell::new(0));
+        let marker = paths.root.join("stopped");
+        fs::write(&marker, "").unwrap();
+        let part = shell(&paths, &starts, &["exit 0", "sleep 600"]);
+        let mut part = part.stopped_while(marker.clone());
+        tick_until(&mut part, |state| matches!(state, State::Stopped));
+        part.tick().unwrap();
+        assert_eq!(starts.get(), 1);
+        fs::remove_file(&marker).unwrap();
+        tick_until(&mut part, |state| matches!(state, State::Running { .. }));
+        assert_eq!(starts.get(), 2);
+        drop(part);
+        fs::remove_dir_all(&paths.root).unwrap();
     }
 }
