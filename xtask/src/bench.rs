@@ -182,8 +182,8 @@ impl Programs {
     fn build(paths: &Paths, is_smoke: bool) -> Result<Self> {
         let profile = if is_smoke { "dev" } else { "release" };
         let args = ["--bins", "--package", "admit", "--package", "snapshot-bench", "--profile", profile];
-        let [admit, bench] =
-            native::build(paths, "bench-build", "the programs", &args, ["admit", "snapshot-bench"])?;
+        let step = Step::new(paths, "bench-build", "building the programs", native::EXPECTED);
+        let [admit, bench] = native::build(paths, &step, &args, ["admit", "snapshot-bench"])?;
         Ok(Self { admit, bench })
     }
 }

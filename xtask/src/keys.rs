@@ -42,7 +42,7 @@ struct Issuer {
 /// # Errors
 /// `admit` does not build, `samples/issuers.json` is wrong, or a file cannot be written.
 pub fn ensure(paths: &Paths) -> Result<DevKeys> {
-    let [admit] = native::build(paths, "admit", "the admit command", &["--bin", "admit"], ["admit"])?;
+    let admit = native::admit(paths, false)?;
     let keys =
         DevKeys { admit, dir: dir(paths), issuers: read_issuers(&paths.in_root("samples/issuers.json"))? };
     fs::create_dir_all(&keys.dir)?;

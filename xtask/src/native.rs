@@ -7,23 +7,23 @@ use serde_json::Value;
 
 use crate::{paths::Paths, step::Step};
 
-/// Builds with `cargo build` and `args`, and returns where the programs called `names` are. `about` says what is
-/// built; the log is called `log`.
+/// How long a build takes, for people.
+pub const EXPECTED: &str = "minutes at first, then seconds";
+
+/// Builds with `cargo build` and `args`, as `step`, and returns where the programs called `names` are.
 ///
 /// # Errors
 /// They do not build, or Cargo made no program of such a name.
 pub fn build<const N: usize>(
     paths: &Paths,
-    log: &str,
-    about: &str,
+    step: &Step<'_>,
     args: &[&str],
     names: [&str; N],
 ) -> Result<[PathBuf; N]> {
     let mut cargo = Command::new("cargo");
     cargo.args(["build", "--locked", "--message-format=json-render-diagnostics"]).args(args);
     cargo.current_dir(&paths.root).env("CARGO_TARGET_DIR", &paths.target);
-    let messages = Step::new(paths, log, &format!("building {about}"), "minutes at first, then seconds")
-        .output(&mut cargo)?;
+    let messages = step.output(&mut cargo)?;
     let found = names.map(|name| {
         executable(&messages, name).with_context(|| format!("cargo build made no program called {name}"))
     });
@@ -32,6 +32,15 @@ pub fn build<const N: usize>(
         programs.push(program?);
     }
     programs.try_into().map_err(|_| anyhow::anyhow!("cargo build made too few programs"))
+}
+
+/// Builds the `admit` command.
+///
+/// # Errors
+/// As [`build`].
+pub fn admit(paths: &Paths, quiet: bool) -> Result<PathBuf> {
+    let step = Step::new(paths, "admit", "building the admit command", EXPECTED).quietly(quiet);
+    build(paths, &step, &["--bin", "admit"], ["admit"]).map(|[admit]| admit)
 }
 
 /// Where Cargo says that it put the program: Cargo's configuration decides about the directory.

@@ -19,6 +19,7 @@ use crate::{
     paths::Paths,
     run::{Run, Selection},
     server,
+    step::Step,
     supervise::{Part, START_LIMIT},
 };
 
@@ -107,7 +108,8 @@ impl Origin {
     /// # Errors
     /// It does not build.
     pub fn reference(paths: &Paths, keys: &DevKeys, port: u16, dir: &Path) -> Result<Self> {
-        let [program] = native::build(paths, "origin", "the origin", &["--package", "origin"], ["origin"])?;
+        let step = Step::new(paths, "origin", "building the origin", native::EXPECTED);
+        let [program] = native::build(paths, &step, &["--package", "origin"], ["origin"])?;
         let url = format!("http://127.0.0.1:{port}");
         let issuer = json!({
             "issuer": ISSUER,

@@ -68,6 +68,7 @@ enum State {
     Running {
         process: Guarded,
         since: Stopwatch,
+        crew: Option<Crew>,
         probe: Probe,
         misses: u32,
     },

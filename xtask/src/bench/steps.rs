@@ -13,7 +13,7 @@ use super::{
     numbers::Unit,
     report::{Figure, Report, Section},
 };
-use crate::{job, native, paths::Paths};
+use crate::{job, native, paths::Paths, step::Step};
 
 /// Steps, by the names that `micro-bench` has for them, and what they are.
 const STEPS: [(&str, &str); 10] = [
@@ -42,7 +42,8 @@ pub fn run(paths: &Paths) -> Result<Report> {
         bail!("valgrind is needed: it is in every distribution; `cargo bench -p micro-bench` needs none");
     }
     let args = ["--release", "--package", "micro-bench"];
-    let [program] = native::build(paths, "bench-build", "the steps", &args, ["micro-bench"])?;
+    let step = Step::new(paths, "bench-build", "building the steps", native::EXPECTED);
+    let [program] = native::build(paths, &step, &args, ["micro-bench"])?;
     let mut figures = Vec::new();
     for (name, about) in STEPS {
         eprintln!("  {name} ...");

@@ -175,7 +175,9 @@ impl Programs {
         // `admit` as tests have it, which is there already more often than not; the load has to be fast.
         let build = |name, profile| {
             let args = ["--bins", "--package", name, "--profile", profile];
-            native::build(paths, "bench-build", name, &args, [name])
+            let about = format!("building {name}");
+            let step = Step::new(paths, "bench-build", &about, native::EXPECTED);
+            native::build(paths, &step, &args, [name])
         };
         let ([admit], [load]) = (build("admit", "dev")?, build("load-bench", "release")?);
         Ok(Self { admit, load })
