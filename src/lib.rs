@@ -36,6 +36,8 @@
 //! | [`instant`], [`number`] | how moments and whole numbers of peers are read |
 //! | [`limits`] | every number that bounds the service, with its reason |
 //! | `memory` | a platform in memory, for tests. Native only |
+//! | `parallel` | the same work on many things at a time. Native only |
+//! | `http_client` | what outgoing requests of the native programs share. Native only |
 //!
 //! `ARCHITECTURE.md` draws it, with the life of a request and of a snapshot.
 
@@ -43,11 +45,15 @@ pub mod api;
 pub mod app;
 pub mod config;
 pub mod entitlement;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod http_client;
 pub mod instant;
 pub mod limits;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod memory;
 pub mod number;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod parallel;
 pub mod ports;
 pub mod snapshot;
 pub mod token;

@@ -183,6 +183,28 @@ fn only_the_json_schema_is_left_out_of_types() {
     assert!(seen > 30, "{seen}");
 }
 
+/// A test that returns early counts as passed without having run. One that needs a Worker is ignored instead, which
+/// a plain `cargo test` reports, and `cargo xtask test` runs it.
+#[test]
+fn tests_that_need_the_worker_are_ignored_without_one() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let names = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
+    let needs_worker = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name == "readme.rs" || name.starts_with("worker_") && name.ends_with(".rs")
+    };
+    let mut seen = 0;
+    for path in names.filter(needs_worker) {
+        let text = fs::read_to_string(&path).unwrap();
+        let lines: Vec<_> = text.lines().map(str::trim).collect();
+        for (number, _) in lines.iter().enumerate().filter(|(_, line)| **line == "#[test]") {
+            assert!(lines[number + 1].starts_with("#[ignore = "), "{}:{}", path.display(), number + 1);
+            seen += 1;
+        }
+    }
+    assert!(seen > 30, "{seen}");
+}
+
 #[test]
 fn comments_and_text_name_what_they_like() {
     assert_eq!(code("let a = 1; // js_sys"), "let a = 1; ");

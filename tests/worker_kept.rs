@@ -70,10 +70,8 @@ fn is_kept(worker: &Workerd, wire: &Wire) -> bool {
 }
 
 #[test]
+#[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
 fn an_answer_is_kept_and_forgotten_with_the_instance() {
-    if !workerd::is_wanted() {
-        return;
-    }
     let worker = started(&[]);
     let check =
         |item: i64, persona: &str| Wire::get(&format!("/items/{item}/access")).bearer(&worker.token(persona));
@@ -101,10 +99,8 @@ fn an_answer_is_kept_and_forgotten_with_the_instance() {
 
 /// The moments of an answer survive the border, in both directions.
 #[test]
+#[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
 fn an_answer_is_kept_for_its_time() {
-    if !workerd::is_wanted() {
-        return;
-    }
     let worker = started(&[]);
     let persona = personas::all().iter().find(|persona| persona.name == "subscriber").unwrap();
     // Within the leeway such a token is still good, but its answers are not kept.
@@ -121,10 +117,8 @@ fn an_answer_is_kept_for_its_time() {
 
 /// Each spelling of a listed origin would be another set of headers.
 #[test]
+#[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
 fn strangers_cannot_end_the_keeping_of_answers() {
-    if !workerd::is_wanted() {
-        return;
-    }
     let worker = started(configured::ORIGINS);
     for n in 0..32_u32 {
         let letters = "tvexa".chars().enumerate();
@@ -141,10 +135,8 @@ fn strangers_cannot_end_the_keeping_of_answers() {
 
 /// What a client makes long may be kept as far as it is counted, and no further.
 #[test]
+#[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
 fn very_long_headers_are_not_kept() {
-    if !workerd::is_wanted() {
-        return;
-    }
     let worker = started(&[("ORIGIN_URL", "http://127.0.0.1:9")]);
     let token = worker.token("subscriber");
     for (length, kept) in [(20, true), (1_000, true), (100_000, false)] {
@@ -175,10 +167,8 @@ export default {
 
 /// A grant from before a revocation.
 #[test]
+#[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
 fn what_was_kept_before_a_panic_is_forgotten() {
-    if !workerd::is_wanted() {
-        return;
-    }
     let worker = Workerd::start_behind(PANICS, &issuers::variables());
     catalogue::publish(&worker, 1);
     let check = || Wire::get("/items/5101/access").bearer(&worker.token("subscriber"));

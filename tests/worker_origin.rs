@@ -83,22 +83,20 @@ fn message(answer: &Answer) -> String {
 }
 
 #[test]
+#[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
 fn every_write_right_and_wrong() {
-    if workerd::is_wanted() {
-        let pair = Pair::start(&[]);
-        println!("{} requests", writes::run(&pair.worker, &pair.origin.origin));
-        assert!(!pair.origin.is_confused.load(Ordering::Relaxed));
-    }
+    let pair = Pair::start(&[]);
+    println!("{} requests", writes::run(&pair.worker, &pair.origin.origin));
+    assert!(!pair.origin.is_confused.load(Ordering::Relaxed));
 }
 
 #[test]
+#[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
 fn nobody_is_taken_for_somebody_else() {
-    if workerd::is_wanted() {
-        let pair = Pair::start(&[]);
-        writes::spoofing(&pair.worker, &pair.origin.origin);
-        smuggling(&pair);
-        assert!(!pair.origin.is_confused.load(Ordering::Relaxed));
-    }
+    let pair = Pair::start(&[]);
+    writes::spoofing(&pair.worker, &pair.origin.origin);
+    smuggling(&pair);
+    assert!(!pair.origin.is_confused.load(Ordering::Relaxed));
 }
 
 /// Requests in requests: whatever the runtime makes of them, the origin sees whole ones only, and none that was
@@ -141,20 +139,17 @@ fn smuggling(pair: &Pair) {
 }
 
 #[test]
+#[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
 fn a_hundred_buyers_in_a_row() {
-    if workerd::is_wanted() {
-        let pair = Pair::start(&[]);
-        writes::buyers(&pair.worker, &pair.origin.origin);
-    }
+    let pair = Pair::start(&[]);
+    writes::buyers(&pair.worker, &pair.origin.origin);
 }
 
 /// What each fault does: to a write without a key, and how often that is done; to one with a key; to a check that
 /// the origin would grant. A check that the snapshot grants is 200 in each.
 #[test]
+#[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
 fn whatever_the_origin_does() {
-    if !workerd::is_wanted() {
-        return;
-    }
     for (mode, told, done, with_key, check) in [
         (Mode::ResetAtOnce, (502, MAYBE), 0, 502, 402),
         (Mode::ResetBefore, (502, MAYBE), 1, 502, 402),
@@ -212,10 +207,8 @@ fn whatever_the_origin_does() {
 
 /// A connection that breaks once costs nobody anything who named his write, nor a buyer.
 #[test]
+#[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
 fn a_connection_that_breaks_once() {
-    if !workerd::is_wanted() {
-        return;
-    }
     for mode in [Mode::ResetAtOnce, Mode::ResetBefore, Mode::ResetInHeaders] {
         let pair = Pair::start(&[]);
         let origin = &pair.origin.origin;
@@ -238,10 +231,8 @@ fn a_connection_that_breaks_once() {
 
 /// Nobody listens; and then somebody does. No restart.
 #[test]
+#[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
 fn an_origin_that_is_down_and_comes_back() {
-    if !workerd::is_wanted() {
-        return;
-    }
     let pair = Pair::start(&[]);
     pair.origin.set(Mode::ResetAtOnce);
     pair.origin.origin.grant("ada", 5101);
@@ -268,10 +259,8 @@ fn an_origin_that_is_down_and_comes_back() {
 }
 
 #[test]
+#[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
 fn an_origin_that_nobody_runs() {
-    if !workerd::is_wanted() {
-        return;
-    }
     // A port that was free a moment ago.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let url = format!("http://127.0.0.1:{port}");
@@ -291,10 +280,8 @@ fn an_origin_that_nobody_runs() {
 
 /// Before the first publish the origin answers what it can.
 #[test]
+#[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
 fn without_a_snapshot() {
-    if !workerd::is_wanted() {
-        return;
-    }
     let origin = StandIn::start();
     let url = format!("http://{}", origin.address);
     let worker = Workerd::start(&configured::variables(&[("ORIGIN_URL", &url)]));
@@ -305,10 +292,8 @@ fn without_a_snapshot() {
 }
 
 #[test]
+#[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
 fn who_knows_of_a_change_is_not_answered_from_before_it() {
-    if !workerd::is_wanted() {
-        return;
-    }
     let pair = Pair::start(&[]);
     let check = |min_seq: &str| {
         let wire = Wire::get("/items/5101/access").bearer(&pair.worker.token("subscriber"));
@@ -321,10 +306,8 @@ fn who_knows_of_a_change_is_not_answered_from_before_it() {
 }
 
 #[test]
+#[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
 fn many_who_are_denied_at_once() {
-    if !workerd::is_wanted() {
-        return;
-    }
     let pair = Pair::start(&[]);
     let token = customer(&pair.worker, "ada");
     pair.origin.origin.take_seen();
@@ -340,10 +323,8 @@ fn many_who_are_denied_at_once() {
 
 /// A client that goes away in the middle of its body has written nothing, and holds up nobody.
 #[test]
+#[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
 fn a_client_that_goes_away() {
-    if !workerd::is_wanted() {
-        return;
-    }
     let pair = Pair::start(&[]);
     for _ in 0..8 {
         let wire = write("POST", "/v2/items", FORM, "").bearer(&merchant(&pair.worker));

@@ -80,10 +80,8 @@ impl Faulty {
 }
 
 #[test]
+#[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
 fn an_exception_costs_one_request() {
-    if !workerd::is_wanted() {
-        return;
-    }
     let faulty = Faulty::start();
     let before = faulty.answer();
     assert_eq!(before.0, 200);
@@ -95,10 +93,8 @@ fn an_exception_costs_one_request() {
 }
 
 #[test]
+#[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
 fn a_panic_costs_one_request() {
-    if !workerd::is_wanted() {
-        return;
-    }
     let faulty = Faulty::start();
     let before = faulty.answer();
     assert_eq!(before.0, 200);
@@ -114,10 +110,8 @@ fn a_panic_costs_one_request() {
 }
 
 #[test]
+#[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
 fn a_panic_of_a_new_instance_costs_one_request() {
-    if !workerd::is_wanted() {
-        return;
-    }
     let faulty = Faulty::start();
     let before = faulty.answer();
     assert_eq!(faulty.fault("exception"), 500);
@@ -128,10 +122,8 @@ fn a_panic_of_a_new_instance_costs_one_request() {
 }
 
 #[test]
+#[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
 fn other_workers_may_call_nothing_but_fetch() {
-    if !workerd::is_wanted() {
-        return;
-    }
     let worker = Workerd::start(&issuers::variables());
     for method in ["answer", "inputs", "is_ready", "repeat", "__wbg_reset_state", "nothing"] {
         let told = worker.call(method);

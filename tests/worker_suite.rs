@@ -40,42 +40,38 @@ fn published() -> (Workerd, Published) {
 }
 
 #[test]
+#[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
 fn every_case() {
-    if !workerd::is_wanted() {
-        return;
-    }
     let (worker, _) = published();
     println!("{} requests", cases::run(&worker));
 }
 
 #[test]
+#[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
 fn every_route_by_every_method() {
-    if !workerd::is_wanted() {
-        return;
-    }
     let (worker, _) = published();
     println!("{} requests", routes::run(&worker) + routes::run_without_publishing(&worker));
 }
 
 #[test]
+#[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
 fn every_case_behind_wrangler() {
-    let Some(server) = DevServer::running() else { return };
+    let server = DevServer::running();
     println!("{} requests", cases::run(&server));
 }
 
 #[test]
+#[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
 fn every_viewer_by_every_item_and_route() {
-    if !workerd::is_wanted() {
-        return;
-    }
     let (worker, published) = published();
     let oracle = Oracle { lines: &published.lines, at: published.at };
     println!("{} requests", Matrix { subject: &worker, oracle, is_exact: true, sent: 0 }.run());
 }
 
 #[test]
+#[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
 fn every_viewer_by_every_item_and_route_behind_wrangler() {
-    let Some(server) = DevServer::running() else { return };
+    let server = DevServer::running();
     let now = server.now();
     let lines = catalogue::Lines::of_samples();
     let oracle = Oracle { lines: &lines, at: now };
@@ -83,26 +79,20 @@ fn every_viewer_by_every_item_and_route_behind_wrangler() {
 }
 
 #[test]
+#[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
 fn the_same_questions_again() {
-    if !workerd::is_wanted() {
-        return;
-    }
     println!("{} requests", repeated::run(&configured(&[]), repeated::any_page));
 }
 
 #[test]
+#[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
 fn the_same_questions_of_pages_of_a_list() {
-    if !workerd::is_wanted() {
-        return;
-    }
     println!("{} requests", repeated::run(&configured(configured::ORIGINS), repeated::listed));
 }
 
 #[test]
+#[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
 fn publishing_refuses_what_nobody_signed() {
-    if !workerd::is_wanted() {
-        return;
-    }
     let (worker, published) = published();
     println!("{} requests", publishing::run(&worker, &published));
 }
@@ -110,10 +100,8 @@ fn publishing_refuses_what_nobody_signed() {
 /// Long objects are hashed by `node:crypto`, short ones in Wasm. Whichever it is: what is read is refused unless it
 /// is what was named, natively.
 #[test]
+#[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
 fn objects_of_any_length_are_what_their_names_say() {
-    if !workerd::is_wanted() {
-        return;
-    }
     let worker = Workerd::start(&issuers::variables());
     let token = issuers::publisher_token(worker.now() + 3_600);
     for (name, object) in publishing::LENGTHS.map(publishing::shard_of) {
@@ -140,32 +128,27 @@ fn configured(changes: &[(&str, &str)]) -> Workerd {
 }
 
 #[test]
+#[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
 fn without_a_snapshot_nothing_is_denied() {
-    if workerd::is_wanted() {
-        configured::no_snapshot(&configured(&[]));
-    }
+    configured::no_snapshot(&configured(&[]));
 }
 
 #[test]
+#[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
 fn pages_of_a_list() {
-    if workerd::is_wanted() {
-        configured::listed_pages(&configured(configured::ORIGINS));
-    }
+    configured::listed_pages(&configured(configured::ORIGINS));
 }
 
 #[test]
+#[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
 fn headers_of_another_cdn() {
-    if workerd::is_wanted() {
-        configured::trusted_headers(&configured(configured::TRUSTED));
-    }
+    configured::trusted_headers(&configured(configured::TRUSTED));
 }
 
 /// Never a half-working Worker: a fixed body whatever is asked, and a log line that names the variable.
 #[test]
+#[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
 fn a_wrong_configuration_is_a_fixed_answer() {
-    if !workerd::is_wanted() {
-        return;
-    }
     for (changes, variable) in configured::WRONG {
         let worker = configured(changes);
         for wire in [
@@ -200,10 +183,8 @@ fn a_wrong_configuration_is_a_fixed_answer() {
 }
 
 #[test]
+#[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
 fn checks_are_logged_with_their_reason() {
-    if !workerd::is_wanted() {
-        return;
-    }
     let worker = configured(&[("LOG_CHECKS", "all")]);
     catalogue::publish(&worker, 1);
     for (persona, status, reason) in
@@ -220,10 +201,8 @@ fn checks_are_logged_with_their_reason() {
 
 /// The store fails: what is in memory goes on to answer, and what is not is no denial.
 #[test]
+#[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
 fn a_store_that_fails_denies_nobody() {
-    if !workerd::is_wanted() {
-        return;
-    }
     let (worker, _) = published();
     let access = |persona: &str, id: i64| {
         let wire = Wire::get(&format!("/items/{id}/access")).bearer(&worker.token(persona));
@@ -261,12 +240,10 @@ fn a_store_that_fails_denies_nobody() {
 /// KV may answer with what it has cached for a day, but only for an object, and if it has none of that name,
 /// the Worker asks again at once for what is cached for the shortest time.
 #[test]
+#[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
 fn only_objects_are_read_from_old_caches_and_their_absence_is_asked_again() {
     const DAY_SECS: u64 = 86_400;
     const SHORTEST_SECS: u64 = 30;
-    if !workerd::is_wanted() {
-        return;
-    }
     let (worker, published) = published();
     let cold = configured(&[]);
     let (shards, others): (Vec<_>, Vec<_>) =
@@ -301,10 +278,8 @@ fn only_objects_are_read_from_old_caches_and_their_absence_is_asked_again() {
 
 /// What KV refuses is 503 for the publisher, whichever way it was asked, and the log says why.
 #[test]
+#[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
 fn a_store_that_fails_is_unavailable_to_the_publisher() {
-    if !workerd::is_wanted() {
-        return;
-    }
     let (worker, published) = published();
     let token = issuers::publisher_token(worker.now() + 3_600);
     let (name, object) = &published.built.objects[0];
@@ -331,18 +306,15 @@ fn a_store_that_fails_is_unavailable_to_the_publisher() {
 }
 
 #[test]
+#[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
 fn tokens_of_every_algorithm() {
-    if workerd::is_wanted() {
-        println!("{} tokens", tokens::run(&Workerd::start(&tokens::variables())));
-    }
+    println!("{} tokens", tokens::run(&Workerd::start(&tokens::variables())));
 }
 
 /// Nothing but the configuration is in memory yet: each waits for what another loads.
 #[test]
+#[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
 fn many_viewers_at_once_at_a_new_isolate() {
-    if !workerd::is_wanted() {
-        return;
-    }
     let (worker, _) = published();
     let token = worker.token("subscriber");
     let statuses: Vec<u16> = std::thread::scope(|scope| {

@@ -79,16 +79,6 @@ fn now_secs() -> i64 {
     i64::try_from(now.as_secs()).unwrap()
 }
 
-/// Whether the Worker's tests are to run. `cargo xtask test` says so; a plain `cargo test` may find the
-/// Worker of another day in `build/`, or none.
-pub fn is_wanted() -> bool {
-    let is_wanted = env::var_os("ADMIT_BASE_URL").is_some() || env::var_os("ADMIT_WORKERD").is_some();
-    if !is_wanted {
-        eprintln!("skipped: `cargo xtask test` builds the Worker and runs these tests");
-    }
-    is_wanted
-}
-
 /// The binary: `ADMIT_WORKERD`, or the one that npm installed for this machine.
 fn program() -> PathBuf {
     if let Some(path) = env::var_os("ADMIT_WORKERD").filter(|path| !path.is_empty()) {
@@ -341,15 +331,15 @@ pub struct DevServer {
 }
 
 impl DevServer {
-    /// The server, if there is one.
-    pub fn running() -> Option<Self> {
-        let base_url = env::var("ADMIT_BASE_URL").ok()?;
+    /// The server.
+    pub fn running() -> Self {
+        let base_url = env::var("ADMIT_BASE_URL").expect("ADMIT_BASE_URL names the running Worker");
         let host =
             base_url.strip_prefix("http://").expect("an http address").trim_end_matches('/').to_owned();
         let address = host.to_socket_addrs().unwrap().next().unwrap();
         let path = env::var_os("ADMIT_PERSONAS").expect("ADMIT_PERSONAS names the personas' file");
         let personas = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
-        Some(Self { address, host, personas })
+        Self { address, host, personas }
     }
 }
 

@@ -1,6 +1,8 @@
 //! A stand-in for the Worker's publish API: it enforces the same rules, remembers what it was asked, and fails
 //! on cue.
 
+#[path = "../http/mod.rs"]
+pub mod http;
 mod routes;
 
 use std::{
@@ -13,7 +15,7 @@ use admit::{
     snapshot::head::{HEAD_TYPE, Head},
     token::{KeySet, NativeVerifier, verify_jws},
 };
-use tiny_http::{Header, Method, Request, Response, Server};
+use http::{Request, Response, Server};
 
 /// The token that it lets in.
 pub const TOKEN: &str = "let-me-in";
@@ -97,24 +99,17 @@ impl State {
 pub struct Double {
     /// Where it answers.
     pub url: String,
-    server: Arc<Server>,
+    _server: Server,
     state: Arc<Mutex<State>>,
 }
 
 impl Double {
     /// Starts one that takes heads signed by `keys`, a JWKS.
     pub fn start(keys: &str) -> Self {
-        let server = Arc::new(Server::http("127.0.0.1:0").unwrap());
         let state = Arc::new(Mutex::new(State { keys: keys.to_owned(), ..State::default() }));
-        for _ in 0..6 {
-            let (server, state) = (Arc::clone(&server), Arc::clone(&state));
-            std::thread::spawn(move || {
-                while let Ok(request) = server.recv() {
-                    answer(request, &state);
-                }
-            });
-        }
-        Self { url: format!("http://{}", server.server_addr()), server, state }
+        let shared = Arc::clone(&state);
+        let server = Server::start(move |request| answer(request, &shared));
+        Self { url: format!("http://{}", server.address), _server: server, state }
     }
 
     /// Its state.
@@ -149,16 +144,14 @@ impl Double {
 
 impl Drop for Double {
     fn drop(&mut self) {
-        (0..6).for_each(|_| self.server.unblock());
+        self.recover();
     }
 }
 
 type Answer = (u16, Vec<u8>);
 
-fn answer(mut request: Request, state: &Mutex<State>) {
-    let mut body = Vec::new();
-    request.as_reader().read_to_end(&mut body).unwrap();
-    let name = format!("{} {}", request.method(), request.url());
+fn answer(request: Request, state: &Mutex<State>) {
+    let name = format!("{} {}", request.method, request.target);
     let mut state = state.lock().unwrap();
     let mishap = state.cues.iter_mut().find(|cue| name.starts_with(cue.on)).and_then(|cue| {
         if cue.after > 0 {
@@ -176,20 +169,20 @@ fn answer(mut request: Request, state: &Mutex<State>) {
         }
         Some(Mishap::Status(status, _)) => error(status, "On cue"),
         Some(Mishap::Unheard(status)) => {
-            routes::respond(&request, body, &mut state);
+            routes::respond(&request, &mut state);
             error(status, "On cue")
         }
-        Some(Mishap::Unseen) => routes::unseen(&request, &body),
-        Some(Mishap::Corrupt) | None => routes::respond(&request, body, &mut state),
+        Some(Mishap::Unseen) => routes::unseen(&request),
+        Some(Mishap::Corrupt) | None => routes::respond(&request, &mut state),
         Some(Mishap::TakenOver) => {
             let (holder, until) = ("f".repeat(32), routes::now() + 100);
             let lease = format!(r#"{{"holder":"{holder}","host":"rival:1","until":{until}}}"#);
             state.values.insert("lease".to_owned(), lease.into_bytes());
-            routes::respond(&request, body, &mut state)
+            routes::respond(&request, &mut state)
         }
         Some(Mishap::Published(ref head)) => {
             state.head = Some(head.clone());
-            routes::respond(&request, body, &mut state)
+            routes::respond(&request, &mut state)
         }
     };
     if let Some(Mishap::Corrupt) = mishap {
@@ -200,10 +193,10 @@ fn answer(mut request: Request, state: &Mutex<State>) {
     }
     state.requests.push((name, status));
     drop(state);
-    let mut response = Response::from_data(bytes).with_status_code(status);
-    if *request.method() == Method::Head {
+    let mut response = Response::new(status, bytes);
+    if request.method == "HEAD" {
         // As real servers do: the encoding that GET would have.
-        response.add_header(Header::from_bytes("Content-Encoding", "gzip").unwrap());
+        response = response.header("Content-Encoding", "gzip");
     }
     let retry_after = match mishap {
         Some(Mishap::Status(_, secs)) => secs,
@@ -211,10 +204,10 @@ fn answer(mut request: Request, state: &Mutex<State>) {
         _ => None,
     };
     if let Some(secs) = retry_after {
-        response.add_header(Header::from_bytes("Retry-After", secs).unwrap());
+        response = response.header("Retry-After", secs);
     }
     // Whoever asked may be gone: that is one of the things to be tested.
-    let _ = request.respond(response);
+    let _ = request.respond(&response);
 }
 
 fn error(status: u16, message: &str) -> Answer {

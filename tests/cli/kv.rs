@@ -9,7 +9,8 @@ use std::{
 
 use base64ct::{Base64, Encoding};
 use serde_json::{Value, json};
-use tiny_http::{Header, Method, Request, Response, Server};
+
+use crate::double::http::{Request, Response, Server};
 
 /// The API token that it lets in.
 pub const API_TOKEN: &str = "kv-token";
@@ -52,24 +53,17 @@ impl State {
 pub struct Kv {
     /// For `CLOUDFLARE_API_BASE_URL`.
     pub api_url: String,
-    server: Arc<Server>,
+    _server: Server,
     state: Arc<Mutex<State>>,
 }
 
 impl Kv {
     /// Starts an empty one.
     pub fn start() -> Self {
-        let server = Arc::new(Server::http("127.0.0.1:0").unwrap());
         let state = Arc::new(Mutex::new(State::default()));
-        for _ in 0..6 {
-            let (server, state) = (Arc::clone(&server), Arc::clone(&state));
-            std::thread::spawn(move || {
-                while let Ok(request) = server.recv() {
-                    answer(request, &state);
-                }
-            });
-        }
-        Self { api_url: format!("http://{}/client/v4", server.server_addr()), server, state }
+        let shared = Arc::clone(&state);
+        let server = Server::start(move |request| answer(request, &shared));
+        Self { api_url: format!("http://{}/client/v4", server.address), _server: server, state }
     }
 
     /// Its state.
@@ -78,23 +72,14 @@ impl Kv {
     }
 }
 
-impl Drop for Kv {
-    fn drop(&mut self) {
-        (0..6).for_each(|_| self.server.unblock());
-    }
-}
-
 type Answer = (u16, Vec<u8>);
 
-fn answer(mut request: Request, state: &Mutex<State>) {
-    let mut body = Vec::new();
-    request.as_reader().read_to_end(&mut body).unwrap();
+fn answer(request: Request, state: &Mutex<State>) {
     let mut state = state.lock().unwrap();
     let path =
-        request.url().strip_prefix("/client/v4/accounts/acc0/storage/kv/namespaces/").map(str::to_owned);
+        request.target.strip_prefix("/client/v4/accounts/acc0/storage/kv/namespaces/").map(str::to_owned);
     let (namespace, path) = path.as_deref().and_then(|path| path.split_once('/')).unwrap_or_default();
-    let token = request.headers().iter().find(|header| header.field.equiv("authorization"));
-    let (status, bytes) = if token.is_none_or(|token| token.value.as_str() != format!("Bearer {API_TOKEN}")) {
+    let (status, bytes) = if request.header("authorization") != format!("Bearer {API_TOKEN}") {
         error(403, 10_000, "Authentication error")
     } else if namespace != "ns0" {
         error(404, 10_013, "namespace not found")
@@ -102,15 +87,15 @@ fn answer(mut request: Request, state: &Mutex<State>) {
         state.turned_away -= 1;
         error(429, 971, "Please wait and consider throttling your request speed")
     } else {
-        respond(request.method(), path, body, &mut state)
+        respond(&request.method, path, &request.body, &mut state)
     };
-    state.requests.push((format!("{} {path}", request.method()), status));
+    state.requests.push((format!("{} {path}", request.method), status));
     drop(state);
-    let mut response = Response::from_data(bytes).with_status_code(status);
+    let mut response = Response::new(status, bytes);
     if status == 429 {
-        response.add_header(Header::from_bytes("Retry-After", "1").unwrap());
+        response = response.header("Retry-After", "1");
     }
-    let _ = request.respond(response);
+    let _ = request.respond(&response);
 }
 
 fn error(status: u16, code: i64, message: &str) -> Answer {
@@ -128,8 +113,8 @@ fn success(result: &Value, cursor: Option<&str>) -> Answer {
     (200, body.to_string().into_bytes())
 }
 
-fn respond(method: &Method, path: &str, body: Vec<u8>, state: &mut State) -> Answer {
-    let is_seen = match state.unseen.checked_sub(1).filter(|_| *method == Method::Get) {
+fn respond(method: &str, path: &str, body: &[u8], state: &mut State) -> Answer {
+    let is_seen = match state.unseen.checked_sub(1).filter(|_| method == "GET") {
         Some(left) => {
             state.unseen = left;
             false
@@ -142,22 +127,22 @@ fn respond(method: &Method, path: &str, body: Vec<u8>, state: &mut State) -> Ans
     if let Some(key) = path.strip_prefix("values/") {
         let key = decoded(key);
         return match method {
-            Method::Get => match state.values.get(&key).filter(|_| is_seen) {
+            "GET" => match state.values.get(&key).filter(|_| is_seen) {
                 Some(value) => (200, value.clone()),
                 None => error(404, 10_009, "get: 'key not found'"),
             },
-            Method::Put => write(key, Some(body), state),
-            Method::Delete => write(key, None, state),
+            "PUT" => write(key, Some(body.to_vec()), state),
+            "DELETE" => write(key, None, state),
             _ => error(405, 10_405, "Method not allowed"),
         };
     }
     match (method, path) {
-        (Method::Put, "bulk") => {
+        ("PUT", "bulk") => {
             state.bulk_bytes.push(body.len());
             if body.len() > BULK_MAX_BYTES {
                 return error(413, 10_100, "Request body too large");
             }
-            let pairs: Vec<Value> = serde_json::from_slice(&body).unwrap();
+            let pairs: Vec<Value> = serde_json::from_slice(body).unwrap();
             let pairs = pairs.into_iter().map(|pair| {
                 assert_eq!(pair["base64"], true);
                 let value = Base64::decode_vec(pair["value"].as_str().unwrap()).unwrap();
@@ -165,8 +150,8 @@ fn respond(method: &Method, path: &str, body: Vec<u8>, state: &mut State) -> Ans
             });
             bulk(pairs.collect(), state)
         }
-        (Method::Post, "bulk/delete") => {
-            let keys: Vec<String> = serde_json::from_slice(&body).unwrap();
+        ("POST", "bulk/delete") => {
+            let keys: Vec<String> = serde_json::from_slice(body).unwrap();
             bulk(keys.into_iter().map(|key| (key, None)).collect(), state)
         }
         _ => error(404, 7_000, "No route for that URI"),

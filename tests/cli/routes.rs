@@ -14,9 +14,8 @@ use admit::{
     token::{KeySet, NativeVerifier, verify_jws},
 };
 use serde_json::json;
-use tiny_http::{Method, Request};
 
-use super::{Answer, State, TOKEN, error};
+use super::{Answer, State, TOKEN, error, http::Request};
 
 /// Keys in one answer of a list: few, so that a cursor is needed.
 const PAGE_KEYS: usize = 7;
@@ -26,39 +25,35 @@ pub fn now() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs().cast_signed()
 }
 
-fn header<'r>(request: &'r Request, name: &'static str) -> Option<&'r str> {
-    let headers = request.headers().iter();
-    headers.into_iter().find(|header| header.field.equiv(name)).map(|header| header.value.as_str())
-}
-
 /// What a store that has not seen them yet says of objects.
-pub fn unseen(request: &Request, body: &[u8]) -> Answer {
-    match request.url() {
+pub fn unseen(request: &Request) -> Answer {
+    match request.target.as_str() {
         "/snapshot/check" => {
-            let names: Vec<_> = std::str::from_utf8(body).unwrap().lines().collect();
+            let names: Vec<_> = std::str::from_utf8(&request.body).unwrap().lines().collect();
             (200, json!({"missing": names, "broken": []}).to_string().into_bytes())
         }
         _ => error(404, "Object not found"),
     }
 }
 
-pub fn respond(request: &Request, body: Vec<u8>, state: &mut State) -> Answer {
-    if header(request, "authorization") != Some(&format!("Bearer {TOKEN}")) {
+pub fn respond(request: &Request, state: &mut State) -> Answer {
+    if request.header("authorization") != format!("Bearer {TOKEN}") {
         return error(401, "Invalid auth token");
     }
-    let Some(path) = request.url().strip_prefix("/snapshot/") else { return error(404, "Not found") };
-    match (request.method(), path) {
-        (Method::Post, "pack") => pack(&body, state),
-        (Method::Post, "check") => check(std::str::from_utf8(&body).unwrap(), state),
-        (Method::Get, path) if path.starts_with("keys?") => keys(path, state),
+    let Some(path) = request.target.strip_prefix("/snapshot/") else { return error(404, "Not found") };
+    match (request.method.as_str(), path) {
+        ("POST", "pack") => pack(&request.body, state),
+        ("POST", "check") => check(std::str::from_utf8(&request.body).unwrap(), state),
+        ("GET", path) if path.starts_with("keys?") => keys(path, state),
         (method, path) => match StoreKey::parse(path) {
-            Some(key) => value(method, key, body, header(request, HOLDER_HEADER), state),
+            Some(key) => value(method, key, request.body.clone(), request.header(HOLDER_HEADER), state),
             None => error(404, "Not found"),
         },
     }
 }
 
-fn value(method: &Method, key: StoreKey, body: Vec<u8>, holder: Option<&str>, state: &mut State) -> Answer {
+fn value(method: &str, key: StoreKey, body: Vec<u8>, holder: &str, state: &mut State) -> Answer {
+    let holder = Some(holder).filter(|holder| !holder.is_empty());
     let name = key.to_string();
     let lease = state.values.get(LEASE_KEY).and_then(|json| Lease::parse(json).ok());
     let excluding = lease.filter(|lease| lease.excludes(holder, now()));
@@ -66,19 +61,17 @@ fn value(method: &Method, key: StoreKey, body: Vec<u8>, holder: Option<&str>, st
         error(409, &format!("Another publisher holds the lease: {}, until {}", lease.host, lease.until))
     });
     match (method, key) {
-        (Method::Get | Method::Head, StoreKey::Head) => found(state.head.as_ref().map(String::as_bytes)),
-        (Method::Get | Method::Head, StoreKey::Object(_)) => {
-            found(state.objects.get(&name).map(Vec::as_slice))
-        }
-        (Method::Get | Method::Head, _) => found(state.values.get(&name).map(Vec::as_slice)),
-        (Method::Put, StoreKey::Object(object)) => match object.check(&body) {
+        ("GET" | "HEAD", StoreKey::Head) => found(state.head.as_ref().map(String::as_bytes)),
+        ("GET" | "HEAD", StoreKey::Object(_)) => found(state.objects.get(&name).map(Vec::as_slice)),
+        ("GET" | "HEAD", _) => found(state.values.get(&name).map(Vec::as_slice)),
+        ("PUT", StoreKey::Object(object)) => match object.check(&body) {
             _ if body.len() > OBJECT_MAX_BYTES => error(413, "Body too large"),
             Ok(()) => store_object(object, &body, state),
             Err(_) => error(422, "The bytes are not what the name says"),
         },
-        (Method::Put, StoreKey::Garbage) if body.len() > GARBAGE_MAX_BYTES => error(413, "Body too large"),
-        (Method::Put, StoreKey::Garbage) => store(name, body, state),
-        (Method::Put, StoreKey::Lease) => {
+        ("PUT", StoreKey::Garbage) if body.len() > GARBAGE_MAX_BYTES => error(413, "Body too large"),
+        ("PUT", StoreKey::Garbage) => store(name, body, state),
+        ("PUT", StoreKey::Lease) => {
             match Lease::parse(&body).map(|lease| (lease.check(now()), lease)) {
                 // The body says who takes it.
                 Ok((Ok(()), lease)) => {
@@ -92,22 +85,22 @@ fn value(method: &Method, key: StoreKey, body: Vec<u8>, holder: Option<&str>, st
                 Ok((Err(problem), _)) | Err(problem) => error(422, &problem.to_string()),
             }
         }
-        (Method::Delete, StoreKey::Lease) => held.unwrap_or_else(|| delete(&name, state)),
-        (Method::Put | Method::Delete, _) if held.is_some() => held.unwrap(),
-        (Method::Put, StoreKey::Head) => put_head(String::from_utf8(body).unwrap(), state),
-        (Method::Put, StoreKey::Version(seq)) => match verified(std::str::from_utf8(&body).unwrap(), state) {
+        ("DELETE", StoreKey::Lease) => held.unwrap_or_else(|| delete(&name, state)),
+        ("PUT" | "DELETE", _) if held.is_some() => held.unwrap(),
+        ("PUT", StoreKey::Head) => put_head(String::from_utf8(body).unwrap(), state),
+        ("PUT", StoreKey::Version(seq)) => match verified(std::str::from_utf8(&body).unwrap(), state) {
             Some(head) if head.seq == seq => store(name, body, state),
             Some(_) => error(422, "Not a head of that seq"),
             None => error(422, "The head is signed by no known key"),
         },
-        (Method::Delete, StoreKey::Object(object)) => {
+        ("DELETE", StoreKey::Object(object)) => {
             let head = state.published();
             let is_needed = head.is_some_and(|head| {
                 [Some(head.index), Some(head.directory), head.delta].contains(&Some(object.digest))
             });
             if is_needed { error(409, "The head needs this object") } else { delete(&name, state) }
         }
-        (Method::Delete, StoreKey::Version(_)) => delete(&name, state),
+        ("DELETE", StoreKey::Version(_)) => delete(&name, state),
         _ => error(405, "Method not allowed"),
     }
 }

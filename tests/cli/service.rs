@@ -2,7 +2,7 @@
 //! in memory with KV's rules. The doubles say what they were asked; this one says what is true.
 
 use std::{
-    sync::{Arc, mpsc},
+    sync::mpsc::{self, Receiver},
     thread::JoinHandle,
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -15,9 +15,11 @@ use admit::{
     ports::Platform,
 };
 use serde_json::json;
-use tiny_http::{Header, Response, Server};
 
-use super::bench::Bench;
+use super::{
+    bench::Bench,
+    double::http::{self, Response, Server},
+};
 
 /// Keys in one answer of a list: so few that a cursor is needed.
 const LIST_MAX_KEYS: usize = 7;
@@ -26,7 +28,7 @@ const LIST_MAX_KEYS: usize = 7;
 pub struct Service {
     /// Where it answers.
     pub url: String,
-    server: Arc<Server>,
+    server: Option<Server>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -42,7 +44,9 @@ impl Service {
     }
 
     fn with(bench: &Bench, limits_writes: bool) -> Self {
-        let server = Arc::new(Server::http("127.0.0.1:0").unwrap());
+        let (sender, requests) = mpsc::channel();
+        // A service that panicked drops its requests, which closes their connections.
+        let server = Server::start(move |request| drop(sender.send(request)));
         let keys: serde_json::Value = serde_json::from_str(&bench.jwks("publisher")).unwrap();
         let issuer = |name: &str, namespace: &str, may_publish: bool| {
             json!({
@@ -54,7 +58,6 @@ impl Service {
             json!([issuer("publisher", "publisher", true), issuer("id", "vendor", false)]).to_string();
         let (started, is_started) = mpsc::channel();
         let thread = {
-            let server = Arc::clone(&server);
             // An isolate has one thread, and so has the App: it is made where it is used.
             std::thread::spawn(move || {
                 let lookup = |name: &str| match name {
@@ -67,11 +70,11 @@ impl Service {
                 platform.store().limit_writes(limits_writes);
                 let app = App::new(platform, Config::parse(&lookup).unwrap()).unwrap();
                 started.send(()).unwrap();
-                serve(&server, &app);
+                serve(&requests, &app);
             })
         };
         is_started.recv().unwrap();
-        Self { url: format!("http://{}", server.server_addr()), server, thread: Some(thread) }
+        Self { url: format!("http://{}", server.address), server: Some(server), thread: Some(thread) }
     }
 
     /// A token of one of its issuers.
@@ -86,7 +89,8 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
-        self.server.unblock();
+        // Its closure has the sender, without which the service ends.
+        drop(self.server.take());
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
             && !std::thread::panicking()
@@ -101,42 +105,34 @@ fn now_ms() -> u64 {
     u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
 }
 
-fn serve(server: &Server, app: &App<MemoryPlatform>) {
-    while let Ok(mut received) = server.recv() {
+fn serve(requests: &Receiver<http::Request>, app: &App<MemoryPlatform>) {
+    for received in requests {
         app.platform().clock().set_ms(now_ms());
-        let mut body = Vec::new();
-        received.as_reader().read_to_end(&mut body).unwrap();
-        let header = |name: &'static str| {
-            let found = received.headers().iter().find(|header| header.field.equiv(name));
-            found.map(|header| header.value.to_string()).unwrap_or_default()
-        };
-        let (authorization, holder) = (header("authorization"), header("admit-holder"));
-        let (method, target) = (received.method().to_string(), received.url().to_owned());
-        let (path, query) = target.split_once('?').unwrap_or((&target, ""));
+        let (path, query) = received.target.split_once('?').unwrap_or((&received.target, ""));
         let request = Request {
-            method: &method,
+            method: &received.method,
             path,
             query,
-            authorization: &authorization,
+            authorization: received.header("authorization"),
             origin: "",
             ip_address: "",
             country: "",
-            holder: &holder,
+            holder: received.header("admit-holder"),
             min_seq: 0,
             passed: &[],
         };
         let reply = match app.answer(&request) {
             Ok(reply) => reply,
-            Err(_) => block_on(app.handle(&request, MemoryBody::from(body))),
+            Err(_) => block_on(app.handle(&request, MemoryBody::from(received.body.clone()))),
         };
         if let Some(refresh) = app.begin_refresh() {
             block_on(app.refresh(refresh));
         }
-        let mut response = Response::from_data(reply.body.as_bytes().to_vec()).with_status_code(reply.status);
+        let mut response = Response::new(reply.status, reply.body.as_bytes());
         for (name, value) in &reply.headers {
-            response.add_header(Header::from_bytes(*name, value.to_string()).unwrap());
+            response = response.header(name, value.to_string());
         }
         // Whoever asked may be gone.
-        let _ = received.respond(response);
+        let _ = received.respond(&response);
     }
 }

@@ -21,7 +21,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 
 use self::{machine::Machine, report::Report};
-use crate::{paths::Paths, setup, step::Step};
+use crate::{native, paths::Paths, setup, step::Step};
 
 /// Arguments of `cargo xtask bench`.
 #[derive(clap::Args)]
@@ -180,16 +180,11 @@ struct Programs {
 
 impl Programs {
     fn build(paths: &Paths, is_smoke: bool) -> Result<Self> {
-        let profile = if is_smoke { "debug" } else { "release" };
-        let mut cargo = Command::new("cargo");
-        cargo.args(["build", "--locked", "--bins", "--package", "admit", "--package", "snapshot-bench"]);
-        if !is_smoke {
-            cargo.arg("--release");
-        }
-        cargo.current_dir(&paths.root).env("CARGO_TARGET_DIR", &paths.target);
-        Step::new(paths, "bench-build", "building the programs", "minutes at first").run(&mut cargo)?;
-        let program = |name: &str| paths.target.join(profile).join(name);
-        Ok(Self { admit: program("admit"), bench: program("snapshot-bench") })
+        let profile = if is_smoke { "dev" } else { "release" };
+        let args = ["--bins", "--package", "admit", "--package", "snapshot-bench", "--profile", profile];
+        let step = Step::new(paths, "bench-build", "building the programs", native::EXPECTED);
+        let [admit, bench] = native::build(paths, &step, &args, ["admit", "snapshot-bench"])?;
+        Ok(Self { admit, bench })
     }
 }
 

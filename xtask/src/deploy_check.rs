@@ -4,7 +4,7 @@ use std::{env, process::Command};
 
 use anyhow::{Result, bail};
 
-use crate::{paths::Paths, step::Step};
+use crate::{native, paths::Paths};
 
 /// The commands of wrangler that send a Worker to Cloudflare, as it names them to its build command.
 const DEPLOYS: [&str; 2] = ["deploy", "versions upload"];
@@ -19,13 +19,7 @@ pub fn before_deploy(paths: &Paths, environment: Option<&str>) -> Result<()> {
         return Ok(());
     }
     let environment = environment.map(str::to_owned).or_else(|| env::var("CLOUDFLARE_ENV").ok());
-    let mut cargo = Command::new("cargo");
-    cargo.args(["build", "--locked", "--bin", "admit"]).current_dir(&paths.root);
-    cargo.env("CARGO_TARGET_DIR", &paths.target);
-    Step::new(paths, "admit", "building the admit command", "a minute at first, then seconds")
-        .quietly(true)
-        .run(&mut cargo)?;
-    let mut check = Command::new(paths.target.join("debug/admit"));
+    let mut check = Command::new(native::admit(paths, true)?);
     check.args(["check-config", "--env", environment.as_deref().unwrap_or_default()]);
     check.current_dir(&paths.root);
     let status = check.status()?;

@@ -7,140 +7,145 @@ use std::{
     thread,
 };
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
 
 use crate::{
-    build,
-    guarded::Guarded,
-    job,
+    build, job,
+    job::Stopwatch,
     keys::{self, DevKeys},
     origin::{self, Origin},
     paths::Paths,
     personas::{self, Persona},
-    server::{self, Server},
-    setup,
+    run::{self, DEFAULT_PORT, Run, Selection},
+    server, setup,
     step::Step,
+    supervise::{Part, START_LIMIT},
 };
-
-/// wrangler's own default.
-const PORT: u16 = 8787;
 
 /// The origin's port is the Worker's and this, unless it is busy: 8790.
 const ORIGIN_PORT_OFFSET: u16 = 3;
 
+/// The viewers whose checks are printed: one who may play, and one who may not.
+const SHOWN: [&str; 2] = ["subscriber", "never-bought"];
+
+/// Files of an earlier run that would make this one answer otherwise.
+const DATA: [&str; 3] = ["origin.db", "origin.db-wal", "origin.db-shm"];
+
+/// Logs that begin anew with each run.
+const LOGS: [&str; 3] = ["origin.log", "publisher.log", "wrangler.log"];
+
 /// Arguments of `cargo xtask dev`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Port to answer on [default: 8787, or the next free one]
-    #[arg(long)]
-    port: Option<u16>,
+    // The port is 8787 or the next free one, unless it is asked for.
+    #[command(flatten)]
+    selection: Selection,
     /// Go on with the data of the last run, instead of the sample catalogue as it is new
     #[arg(long)]
     keep: bool,
     /// Only the Worker, with the sample catalogue published once: you publish what you like
     #[arg(long)]
     edge_only: bool,
-    /// Ask what every persona expects, print a table and stop; the exit code says whether all held
+    /// An origin of your own, instead of the reference origin; its export is at URL/export
+    #[arg(long, value_name = "URL", conflicts_with_all = ["edge_only", "check"])]
+    origin: Option<String>,
+    /// The bearer token with which that origin lets the publisher read its export
+    #[arg(long, value_name = "TOKEN", env = "ADMIT_ORIGIN_TOKEN", hide_env_values = true)]
+    origin_token: Option<String>,
+    /// A JSON file with a list of issuers that the Worker trusts too, written as in ISSUERS
+    #[arg(long, value_name = "FILE", requires = "origin")]
+    issuers: Option<PathBuf>,
+    /// Ask what every sample viewer expects, print a table and stop; the exit code says whether all held
     #[arg(long)]
     check: bool,
-}
-
-/// A local Worker, the origin behind it, and the publisher between them. Stopped in this order, the publisher
-/// gives its lease back first.
-#[derive(Debug)]
-pub struct Running {
-    publisher: Option<Guarded>,
-    /// The Worker.
-    pub server: Server,
-    /// The origin, if there is one.
-    pub origin: Option<Origin>,
-    /// The sample viewers.
-    pub personas: Vec<Persona>,
 }
 
 /// Runs `cargo xtask dev`.
 ///
 /// # Errors
-/// Set-up, build, start or publishing fails, or one of the servers ends by itself.
+/// Set-up, build, first start or publishing fails.
 pub fn run(args: &Args) -> Result<ExitCode> {
     let paths = Paths::find()?;
     let rust = setup::build_tools(&paths)?;
     build::worker(&paths, &rust, false, false)?;
     let keys = keys::ensure(&paths)?;
-    let port = choose_port(args.port)?;
-    // Two Workers must not share one store, so each further port has a directory of its own.
-    let dir = if port == PORT { paths.dev() } else { paths.dev().join(format!("port-{port}")) };
-    if !args.keep {
-        forget(&dir)?;
+    let port = choose_port(args.selection.port)?;
+    let dir = args.selection.dir(&paths, port)?;
+    let _lock = run::take(&dir)?;
+    forget(&dir, args.keep)?;
+    let origin = origin_of(args, &paths, &keys, port, &dir)?;
+    let edge_url = format!("http://127.0.0.1:{port}");
+    let mut parts = start(&paths, &keys, port, &edge_url, origin.as_ref(), &dir)?;
+    if origin.is_none() {
+        publish_once(&paths, &keys, &edge_url)?;
     }
-    let mut running = if args.edge_only {
-        start_edge(&paths, &keys, port, &dir)?
-    } else {
-        start(&paths, &keys, port, &dir)?
+    let is_published = wait_for_content(&mut parts, &edge_url, args.origin.is_none())?;
+    let personas = personas::mint(&paths, &keys, &edge_url)?;
+    personas::write(&dir, &personas)?;
+    let reference = origin.as_ref().and_then(|origin| origin.reference.as_ref());
+    let run = Run {
+        dir: dir.clone(),
+        edge_url,
+        origin_url: origin.as_ref().map(|origin| origin.url.clone()),
+        origin_program: reference.map(|reference| reference.program.clone()),
+        origin_database: reference.map(|reference| reference.database.clone()),
     };
-    let file = personas::write(&dir, &running.personas)?;
+    run.write()?;
     if args.check {
-        let (_, wrong) = personas::check(&running.server, &running.personas)?;
+        let (_, wrong) = personas::check(&personas)?;
         return Ok(if wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
-    for persona in &running.personas {
-        println!("{}", persona.describe());
+    println!("{}", describe(&paths, &run, &keys, &personas, port));
+    if !is_published {
+        println!("Nothing is published yet: the Worker answers 503 until the publisher has read the export.");
     }
-    println!("\nThe Worker answers at {}", running.server.base_url);
-    if let Some(origin) = &running.origin {
-        println!("The origin answers at {}", origin.base_url);
-        println!("The origin's database: {}", origin.database.display());
-        println!("The origin's log:     {}", origin.log().display());
+    while !job::interrupted() {
+        parts.iter_mut().try_for_each(Part::tick)?;
+        thread::sleep(job::POLL);
     }
-    if let Some(publisher) = &running.publisher {
-        println!("The publisher's log:  {}", publisher.log().display());
-    }
-    println!("Personas as JSON:     {}", file.display());
-    println!("The Worker's log:     {}", running.server.log().display());
-    println!("Ctrl-C stops it all.");
-    running.stay(&paths, &dir)?;
     eprintln!("\nStopping ...");
     Ok(ExitCode::SUCCESS)
 }
 
-impl Running {
-    /// Stays until we are asked to stop. An origin that ends is news, but no reason to end: what the edge does
-    /// without one is worth a look.
-    fn stay(&mut self, paths: &Paths, dir: &Path) -> Result<()> {
-        let mut has_origin = true;
-        while !job::interrupted() {
-            self.server.check_alive()?;
-            if let Some(publisher) = &mut self.publisher {
-                publisher.check_alive()?;
-            }
-            if has_origin
-                && let Some(origin) = &mut self.origin
-                && let Err(error) = origin.check_alive()
-            {
-                has_origin = false;
-                eprintln!("\n{error:#}\n\nThe Worker goes on without it. Start it again with");
-                eprintln!("  cargo xtask origin --dir {}", paths.shown(dir));
-            }
-            thread::sleep(job::POLL);
-        }
-        Ok(())
+/// What people need to go on, in a dozen lines; everything else is in files.
+fn describe(paths: &Paths, run: &Run, keys: &DevKeys, personas: &[Persona], port: u16) -> String {
+    let dir = paths.shown(&run.dir);
+    let mut text = format!("\nWorker   {}\n", run.edge_url);
+    if let Some(url) = &run.origin_url {
+        text += &format!("origin   {url}\n");
     }
+    text += &format!("keys     {}\n", paths.shown(keys.dir()));
+    text += &format!("command  {}\n", paths.shown(keys.program()));
+    text += &format!("files    {dir}: {}, state, {}\n\n", personas::FILE, LOGS.join(", "));
+    let port = if port == DEFAULT_PORT { String::new() } else { format!(" --port {port}") };
+    for persona in personas.iter().filter(|persona| SHOWN.contains(&persona.name())) {
+        text += &format!(
+            "curl -i -H \"Authorization: Bearer $(cargo xtask token {}{port})\" {}\n",
+            persona.name(),
+            persona.check_url()
+        );
+    }
+    text + "\n`cargo xtask token` lists the other viewers. Ctrl-C stops everything."
 }
 
-/// Removes what an earlier run has stored: the samples' moments count from now, so that data of yesterday would
-/// not answer as the viewers' descriptions say.
-fn forget(dir: &Path) -> Result<()> {
-    let state = dir.join("state");
-    if state.exists() {
-        fs::remove_dir_all(&state)?;
+/// Removes what an earlier run has stored, unless it is to be kept: the samples' moments count from now, so that
+/// data of yesterday would not answer as the viewers' descriptions say.
+fn forget(dir: &Path, keep: bool) -> Result<()> {
+    let mut files = LOGS.to_vec();
+    if !keep {
+        let state = dir.join("state");
+        if state.exists() {
+            fs::remove_dir_all(&state)?;
+        }
+        files.extend(DATA);
     }
-    let files = ["origin.db", "origin.db-wal", "origin.db-shm"].map(|name| dir.join(name));
-    files.iter().filter(|file: &&PathBuf| file.exists()).try_for_each(fs::remove_file)?;
-    Ok(())
+    let files = files.iter().map(|name| dir.join(name)).filter(|file| file.exists());
+    files.into_iter().try_for_each(fs::remove_file).context("cannot remove a file of the last run")
 }
 
 fn choose_port(asked: Option<u16>) -> Result<u16> {
-    let wanted = asked.unwrap_or(PORT);
+    let wanted = asked.unwrap_or(DEFAULT_PORT);
     let free = server::free_port(wanted)?;
     match asked {
         Some(asked) if asked != 0 && asked != free => {
@@ -152,33 +157,106 @@ fn choose_port(asked: Option<u16>) -> Result<u16> {
     Ok(free)
 }
 
-/// Starts origin, Worker and publisher in `dir`, and mints the personas' tokens.
-///
-/// # Errors
-/// One of these fails.
-pub fn start(paths: &Paths, keys: &DevKeys, port: u16, dir: &Path) -> Result<Running> {
-    let origin_port = server::free_port(port.saturating_add(ORIGIN_PORT_OFFSET))?;
-    let origin = Origin::start(paths, keys, origin_port, dir)?;
-    eprintln!("  starting the Worker on port {port} (a few seconds) ...");
-    let mut server = Server::start(paths, port, dir, &origin.vars(keys)?)?;
-    let publisher = origin::follow(paths, keys, &origin, &server.base_url, dir)?;
-    server.wait_for(&[200])?;
-    let personas = personas::mint(paths, keys, &server.base_url)?;
-    Ok(Running { publisher: Some(publisher), server, origin: Some(origin), personas })
+/// What stands behind the Worker, if anything does.
+fn origin_of(args: &Args, paths: &Paths, keys: &DevKeys, port: u16, dir: &Path) -> Result<Option<Origin>> {
+    if args.edge_only {
+        return Ok(None);
+    }
+    let Some(url) = &args.origin else {
+        let port = server::free_port(port.saturating_add(ORIGIN_PORT_OFFSET))?;
+        return Origin::reference(paths, keys, port, dir).map(Some);
+    };
+    if !url.starts_with("http://") && !url.starts_with("https://") {
+        bail!("--origin {url}: expected a URL, such as http://127.0.0.1:3000");
+    }
+    let issuers = match &args.issuers {
+        Some(file) => read_issuers(file).with_context(|| format!("--issuers {}", file.display()))?,
+        None => Vec::new(),
+    };
+    let url = url.trim_end_matches('/').to_owned();
+    Ok(Some(Origin { url, feed_token: args.origin_token.clone(), reference: None, issuers }))
 }
 
-/// Starts the Worker alone and publishes the sample catalogue, once.
-fn start_edge(paths: &Paths, keys: &DevKeys, port: u16, dir: &Path) -> Result<Running> {
+fn read_issuers(file: &Path) -> Result<Vec<Value>> {
+    let text = fs::read_to_string(file).context("cannot read it")?;
+    serde_json::from_str(&text).context("expected a JSON list of issuers")
+}
+
+/// Starts origin, Worker and publisher. They stop in the opposite order when they are dropped: the publisher gives
+/// its lease back first.
+fn start<'a>(
+    paths: &'a Paths,
+    keys: &'a DevKeys,
+    port: u16,
+    edge_url: &str,
+    origin: Option<&'a Origin>,
+    dir: &'a Path,
+) -> Result<Parts<'a>> {
+    let mut parts = Vec::new();
+    if let Some(origin) = origin
+        && let Some(reference) = &origin.reference
+    {
+        parts.push(origin::start(paths, keys, origin, reference, dir)?);
+    }
     eprintln!("  starting the Worker on port {port} (a few seconds) ...");
-    let mut server = Server::start(paths, port, dir, &[])?;
+    let vars = origin.map_or_else(|| Ok(Vec::new()), |origin| origin.vars(keys))?;
+    let worker = move || server::start(paths, port, dir, &vars);
+    let worker = Part::start("Worker", dir.join("wrangler.log"), worker)?;
+    parts.push(worker.answering_at(format!("{edge_url}/healthz")).needing("workerd"));
+    parts.iter_mut().try_for_each(Part::wait)?;
+    if let Some(origin) = origin {
+        parts.push(origin::follow(paths, keys, origin, edge_url.to_owned(), dir)?);
+    }
+    Ok(Parts(parts))
+}
+
+/// The parts in the order in which they were started; dropping them stops them in the opposite one.
+struct Parts<'a>(Vec<Part<'a>>);
+
+impl<'a> Parts<'a> {
+    fn iter_mut(&mut self) -> impl Iterator<Item = &mut Part<'a>> {
+        self.0.iter_mut()
+    }
+}
+
+impl Drop for Parts<'_> {
+    fn drop(&mut self) {
+        while self.0.pop().is_some() {}
+    }
+}
+
+/// Publishes the sample catalogue to a Worker that nobody else publishes to.
+fn publish_once(paths: &Paths, keys: &DevKeys, edge_url: &str) -> Result<()> {
     let mut publish = keys.admit();
     publish
-        .args(["publish", "--from", "samples/catalogue", "--to", &server.base_url, "--key"])
+        .args(["publish", "--from", "samples/catalogue", "--to", edge_url, "--key"])
         .arg(keys.snapshot_key())
         .env("ADMIT_TOKEN", keys.publisher_token()?)
         .current_dir(&paths.root);
-    Step::new(paths, "publish", "publishing the sample catalogue", "seconds").run(&mut publish)?;
-    server.wait_for(&[200])?;
-    let personas = personas::mint(paths, keys, &server.base_url)?;
-    Ok(Running { publisher: None, server, origin: None, personas })
+    Step::new(paths, "publish", "publishing the sample catalogue", "seconds").run(&mut publish)
+}
+
+/// Waits until something is published; says whether it is. The samples are there within seconds, which is what `must`
+/// demands; an origin of the developer's own may take its time or fail, and then the parts go on trying.
+fn wait_for_content(parts: &mut Parts<'_>, edge_url: &str, must: bool) -> Result<bool> {
+    let url = format!("{edge_url}/healthz");
+    let watch = Stopwatch::start();
+    let limit = if must { START_LIMIT } else { START_LIMIT / 12 };
+    while watch.elapsed() < limit {
+        parts.iter_mut().try_for_each(Part::tick)?;
+        if server::get(&url, None).is_ok_and(|status| status == 200) {
+            return Ok(true);
+        }
+        if job::interrupted() {
+            bail!("interrupted");
+        }
+        thread::sleep(job::POLL);
+    }
+    if must {
+        bail!(
+            "{url} should answer 200 once something is published, but did not within {} s",
+            limit.as_secs()
+        );
+    }
+    Ok(false)
 }

@@ -93,13 +93,14 @@ fn rows(paths: &Paths) -> Vec<Row> {
         let found = node::package_version(paths, package).filter(|_| fresh);
         rows.push(Row::new(format!("{package} (npm)"), found, npm_remedy()));
     }
-    for tool in tools::ALL {
+    for tool in tools::FOR_BUILD {
         let path = tool.path(paths);
         let found = path.exists().then(|| format!("{}, {}", tool.version, path.display()));
         rows.push(Row::new(tool.package, found, Remedy::Setup("cargo install, some minutes")));
     }
-    let deny = version("cargo-deny", "--version");
-    rows.push(Row::new("cargo-deny", deny, Remedy::Optional("checks licences and bans in `test`")));
+    let deny = tools::CARGO_DENY.path(paths);
+    let found = deny.exists().then(|| format!("{}, {}", tools::CARGO_DENY.version, deny.display()));
+    rows.push(Row::new("cargo-deny", found, Remedy::Optional("`test` installs it, in about a minute")));
     rows
 }
 

@@ -23,9 +23,6 @@ use crate::{
     step,
 };
 
-/// A server starts in seconds on an idle machine; a busy one gets much more before we call it stuck.
-const START_LIMIT: Duration = Duration::from_secs(120);
-
 /// A running server and its log. Dropping it stops it, and all that it has started.
 #[derive(Debug)]
 pub struct Guarded {
@@ -35,7 +32,7 @@ pub struct Guarded {
 }
 
 impl Guarded {
-    /// Starts `program`, whose arguments and environment `complete` adds, with its output in `log`.
+    /// Starts `program`, whose arguments and environment `complete` adds, with its output at the end of `log`.
     ///
     /// # Errors
     /// The log cannot be written, or the guard cannot be started.
@@ -49,7 +46,8 @@ impl Guarded {
         if let Some(dir) = log.parent() {
             fs::create_dir_all(dir)?;
         }
-        let output = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
+        let output = File::options().create(true).append(true).open(&log);
+        let output = output.with_context(|| format!("cannot write {}", log.display()))?;
         // The guard's standard input is a pipe from us. However we end, even killed, it closes, and
         // the guard ends the server and what that has started.
         let mut command = Command::new(&paths.exe);
@@ -59,14 +57,19 @@ impl Guarded {
         Ok(Self { job: Job::spawn(&mut command)?, name, log })
     }
 
-    /// Waits until `is_ready` says so; otherwise it says what it saw last.
+    /// Waits until `is_ready` says so; otherwise it says what it saw last. Asked often, so that it has to be quick.
     ///
     /// # Errors
     /// The server ends, does not get ready in time, or we are interrupted.
-    pub fn wait_until(&mut self, what: &str, mut is_ready: impl FnMut() -> Result<(), String>) -> Result<()> {
+    pub fn wait_until(
+        &mut self,
+        limit: Duration,
+        what: &str,
+        mut is_ready: impl FnMut() -> Result<(), String>,
+    ) -> Result<()> {
         let watch = Stopwatch::start();
         let mut last = "nothing".to_owned();
-        while watch.elapsed() < START_LIMIT {
+        while watch.elapsed() < limit {
             if job::interrupted() {
                 bail!("interrupted");
             }
@@ -77,7 +80,7 @@ impl Guarded {
             }
             thread::sleep(job::POLL);
         }
-        bail!("{what}, but after {} s: {last}. {}", START_LIMIT.as_secs(), self.log_tail())
+        bail!("{what}, but after {} s: {last}. {}", limit.as_secs(), self.log_tail())
     }
 
     /// Whether it still runs.
@@ -85,10 +88,18 @@ impl Guarded {
     /// # Errors
     /// It has ended; the message holds the end of its log.
     pub fn check_alive(&mut self) -> Result<()> {
-        if self.job.try_wait()?.is_some() {
+        if self.has_ended()? {
             bail!("{} ended by itself. {}", self.name, self.log_tail());
         }
         Ok(())
+    }
+
+    /// Whether it has ended.
+    ///
+    /// # Errors
+    /// The operating system lost the process.
+    pub fn has_ended(&mut self) -> Result<bool> {
+        Ok(self.job.try_wait()?.is_some())
     }
 
     fn log_tail(&self) -> String {
@@ -98,11 +109,6 @@ impl Guarded {
     /// The guard's process, which a signal ends together with the server.
     pub fn id(&mut self) -> u32 {
         self.job.child().id()
-    }
-
-    /// The log that it writes.
-    pub fn log(&self) -> &Path {
-        &self.log
     }
 }
 
@@ -148,8 +154,14 @@ pub fn guard(args: &GuardArgs) -> Result<ExitCode> {
     while status.is_none() && watch.elapsed() < Duration::from_secs(2) && child.try_wait()?.is_none() {
         thread::sleep(job::POLL);
     }
-    let code = status.map(|status| status.code().unwrap_or(128 + status.signal().unwrap_or(0)));
-    eprintln!("guard: {program} ended, code {code:?}");
+    let how = match status {
+        Some(status) => status.code().map_or_else(
+            || format!("was ended by signal {}", status.signal().unwrap_or(0)),
+            |code| format!("ended with exit code {code}"),
+        ),
+        None => "was stopped".to_owned(),
+    };
+    eprintln!("guard: {program} {how}");
     // Whatever is left, ourselves included.
     kill_current_process_group(Signal::KILL)?;
     Ok(ExitCode::FAILURE)

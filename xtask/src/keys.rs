@@ -4,13 +4,13 @@ use std::{
     fs,
     io::Read,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, ExitCode},
 };
 
 use anyhow::{Context, Result, anyhow, bail};
 use serde_json::{Map, Value, json};
 
-use crate::{job, paths::Paths, step::Step};
+use crate::{job, native, paths::Paths};
 
 /// The first line of the `.dev.vars` that we may overwrite.
 const MARK: &str = "# Written by `cargo xtask`; to keep your own, delete this line.";
@@ -42,16 +42,9 @@ struct Issuer {
 /// # Errors
 /// `admit` does not build, `samples/issuers.json` is wrong, or a file cannot be written.
 pub fn ensure(paths: &Paths) -> Result<DevKeys> {
-    let mut cargo = Command::new("cargo");
-    cargo.args(["build", "--locked", "--bin", "admit"]).current_dir(&paths.root);
-    cargo.env("CARGO_TARGET_DIR", &paths.target);
-    Step::new(paths, "admit", "building the admit command", "a minute at first, then seconds")
-        .run(&mut cargo)?;
-    let keys = DevKeys {
-        admit: paths.target.join("debug/admit"),
-        dir: paths.dev().join("keys"),
-        issuers: read_issuers(&paths.in_root("samples/issuers.json"))?,
-    };
+    let admit = native::admit(paths, false)?;
+    let keys =
+        DevKeys { admit, dir: dir(paths), issuers: read_issuers(&paths.in_root("samples/issuers.json"))? };
     fs::create_dir_all(&keys.dir)?;
     keys.make_key("snapshot", "EdDSA", SNAPSHOT_KID)?;
     for issuer in &keys.issuers {
@@ -59,6 +52,23 @@ pub fn ensure(paths: &Paths) -> Result<DevKeys> {
     }
     keys.write_vars(&paths.in_root(".dev.vars"))?;
     Ok(keys)
+}
+
+/// Runs `cargo xtask keys`: prints where the development keys are.
+///
+/// # Errors
+/// There are none yet.
+pub fn print_dir() -> Result<ExitCode> {
+    let dir = dir(&Paths::find()?);
+    if !dir.exists() {
+        bail!("{} does not exist: `cargo xtask dev` makes the keys", dir.display());
+    }
+    println!("{}", dir.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn dir(paths: &Paths) -> PathBuf {
+    paths.dev().join("keys")
 }
 
 fn read_issuers(path: &Path) -> Result<Vec<Issuer>> {
@@ -82,6 +92,16 @@ fn read_issuer(value: &Value) -> Option<Issuer> {
 }
 
 impl DevKeys {
+    /// The `admit` program.
+    pub fn program(&self) -> &Path {
+        &self.admit
+    }
+
+    /// Where the keys are.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     /// A command line of `admit`, to be completed.
     pub fn admit(&self) -> Command {
         Command::new(&self.admit)

@@ -3,6 +3,7 @@
 mod bench;
 mod build;
 mod chart;
+mod crew;
 mod debian;
 mod deploy_check;
 mod dev;
@@ -10,10 +11,12 @@ mod doctor;
 mod guarded;
 mod job;
 mod keys;
+mod native;
 mod node;
 mod origin;
 mod paths;
 mod personas;
+mod run;
 mod rust;
 mod scale;
 mod server;
@@ -22,6 +25,7 @@ mod shrink;
 mod size;
 mod step;
 mod suite;
+mod supervise;
 mod tally;
 mod tools;
 
@@ -39,9 +43,15 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run the Worker locally with the sample catalogue, and print curl lines that work
+    /// Run Worker, origin and publisher on this machine with the sample catalogue
     Dev(dev::Args),
-    /// Start the origin of a running `dev` again, after it was killed
+    /// Print the token of a sample viewer, or list the viewers
+    Token(personas::Args),
+    /// Print the address of a running `dev`
+    Url(run::UrlArgs),
+    /// Print the directory of the development keys
+    Keys,
+    /// Stop the origin of a running `dev`, or start it again
     Origin(origin::Args),
     /// Check formatting and lints, run every test natively and against the Worker
     Test(suite::Args),
@@ -63,6 +73,9 @@ enum Command {
 fn main() -> ExitCode {
     let outcome = job::watch_signals().and_then(|()| match Cli::parse().command {
         Command::Dev(args) => dev::run(&args),
+        Command::Token(args) => personas::run(&args),
+        Command::Url(args) => run::print_url(&args),
+        Command::Keys => keys::print_dir(),
         Command::Origin(args) => origin::run(&args),
         Command::Test(args) => suite::run(&args),
         Command::Build(args) => build::run(&args),

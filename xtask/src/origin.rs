@@ -1,102 +1,126 @@
-//! The local origin, and the publisher that follows it.
+//! The origin behind the local Worker: the reference origin, or one of the developer's own.
 
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::{Command, ExitCode},
+    process::ExitCode,
     thread,
 };
 
-use anyhow::{Context, Result, bail};
-use serde_json::json;
+use anyhow::{Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
 
 use crate::{
     guarded::Guarded,
-    job,
-    keys::{self, DevKeys},
+    job::{self, Stopwatch},
+    keys::DevKeys,
+    native,
     paths::Paths,
+    run::{Run, Selection},
     server,
     step::Step,
+    supervise::{Part, START_LIMIT},
 };
 
-/// The `iss` of the local origin's tokens: the same whatever port it answers on.
+/// The `iss` of the reference origin's tokens: the same whatever port it answers on.
 const ISSUER: &str = "https://origin.dev.admit.example";
 
-/// Where the origin of a directory answers, for those who start it again.
-const ADDRESS_FILE: &str = "origin.url";
+/// While this file is in a run's directory, its origin is not started again.
+const STOPPED_FILE: &str = "origin.stopped";
 
-/// Whom to send a signal that ends it.
+/// The process of the origin's guard: a signal to it ends the origin.
 const PID_FILE: &str = "origin.pid";
 
 /// Arguments of `cargo xtask origin`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// The directory of that `cargo xtask dev` [default: target/dev]
+    /// Stop the origin of a running `dev`, to see how the Worker goes on without it
     #[arg(long)]
-    dir: Option<PathBuf>,
+    stop: bool,
+    #[command(flatten)]
+    selection: Selection,
 }
 
-/// Runs `cargo xtask origin`: the origin of a `dev` that goes on without it, where it was and with what it knew.
+/// Runs `cargo xtask origin`: starts the origin of a running `dev` again, or stops it.
 ///
 /// # Errors
-/// `dev` has not run in that directory, its origin runs still, or this one does not start or ends by itself.
+/// No `dev` runs, it has no origin of ours, or the origin does not do so in time.
 pub fn run(args: &Args) -> Result<ExitCode> {
-    let paths = Paths::find()?;
-    let dir = args.dir.clone().map_or_else(|| Ok(paths.dev()), std::path::absolute)?;
-    let url = fs::read_to_string(dir.join(ADDRESS_FILE))
-        .with_context(|| format!("`cargo xtask dev` has not run in {}", dir.display()))?;
-    let port = url.trim().rsplit(':').next().and_then(|port| port.parse().ok());
-    let port = port.with_context(|| format!("{ADDRESS_FILE} holds no address: {url}"))?;
-    if server::free_port(port)? != port {
-        bail!("something answers at {url} already");
+    let run = Run::running(&Paths::find()?, &args.selection)?;
+    let Some(url) = run.origin_url.clone().filter(|_| run.origin_database.is_some()) else {
+        bail!("{} runs without the reference origin", run.dir.display());
+    };
+    let marker = run.dir.join(STOPPED_FILE);
+    if args.stop {
+        fs::write(&marker, "")?;
+        signal(&run.dir);
+    } else if marker.exists() {
+        fs::remove_file(&marker)?;
     }
-    let mut origin = Origin::start(&paths, &keys::ensure(&paths)?, port, &dir)?;
-    println!("The origin answers at {} again. Ctrl-C stops it.", origin.base_url);
-    while !job::interrupted() {
-        origin.check_alive()?;
+    let watch = Stopwatch::start();
+    while server::get(&format!("{url}/healthz"), None).is_ok() == args.stop {
+        if job::interrupted() || watch.elapsed() > START_LIMIT {
+            let what = if args.stop { "answers still" } else { "does not answer" };
+            bail!("the origin at {url} {what}: see {}", run.dir.join("origin.log").display());
+        }
         thread::sleep(job::POLL);
     }
+    println!("The origin at {url} {}.", if args.stop { "is stopped" } else { "answers" });
     Ok(ExitCode::SUCCESS)
 }
 
-/// A running reference origin with the sample catalogue. Dropping it stops it.
-#[derive(Debug)]
+/// Ends the origin of the run in `dir`, if there is one.
+fn signal(dir: &Path) {
+    let text = fs::read_to_string(dir.join(PID_FILE)).unwrap_or_default();
+    if let Some(process) = text.trim().parse().ok().and_then(Pid::from_raw) {
+        // It may have ended already.
+        let _gone = kill_process(process, Signal::TERM);
+    }
+}
+
+/// What stands behind the Worker.
+#[derive(Clone, Debug)]
 pub struct Origin {
-    process: Guarded,
+    /// Where it answers, without a slash at the end.
+    pub url: String,
+    /// The bearer by which it lets the publisher read its export and feed, if it wants one.
+    pub feed_token: Option<String>,
+    /// What it is run by, unless somebody else runs it.
+    pub reference: Option<Reference>,
+    /// The issuers that the Worker trusts because of it: entries of `ISSUERS`.
+    pub issuers: Vec<Value>,
+}
+
+/// The reference origin's program and database.
+#[derive(Clone, Debug)]
+pub struct Reference {
     /// The program.
     pub program: PathBuf,
-    /// Where it answers, without a slash at the end.
-    pub base_url: String,
-    /// Its database.
+    /// The database.
     pub database: PathBuf,
+    port: u16,
 }
 
 impl Origin {
-    /// Builds the origin and starts it on `port`, its database in `dir`. Moments of the samples that are relative
-    /// count from now on, if the database is new.
+    /// The reference origin on `port`, its database in `dir`. Builds it.
     ///
     /// # Errors
-    /// It does not build, ends, or does not answer in time.
-    pub fn start(paths: &Paths, keys: &DevKeys, port: u16, dir: &Path) -> Result<Self> {
-        let program = build(paths)?;
-        fs::create_dir_all(dir)?;
-        let database = dir.join("origin.db");
-        let base_url = format!("http://127.0.0.1:{port}");
-        let process = Guarded::start(paths, "the origin", &program, dir.join("origin.log"), |command| {
-            command.arg("serve").arg("--db").arg(&database).arg("--listen").arg(format!("127.0.0.1:{port}"));
-            command.args(["--seed", "samples/catalogue", "--issuer", ISSUER, "--audience", "admit-dev"]);
-            command.envs(keys.vars()?).env("ORIGIN_FEED_SECRET", keys.feed_secret()?);
-            Ok(())
-        })?;
-        let mut origin = Self { process, program, base_url, database };
-        fs::write(dir.join(ADDRESS_FILE), &origin.base_url)?;
-        // The guard's: it ends the origin and itself.
-        fs::write(dir.join(PID_FILE), origin.process.id().to_string())?;
-        let url = format!("{}/healthz", origin.base_url);
-        origin
-            .process
-            .wait_until("the origin's /healthz should answer 200", || server::answers(&url, &[200]))?;
-        Ok(origin)
+    /// It does not build.
+    pub fn reference(paths: &Paths, keys: &DevKeys, port: u16, dir: &Path) -> Result<Self> {
+        let step = Step::new(paths, "origin", "building the origin", native::EXPECTED);
+        let [program] = native::build(paths, &step, &["--package", "origin"], ["origin"])?;
+        let url = format!("http://127.0.0.1:{port}");
+        let issuer = json!({
+            "issuer": ISSUER,
+            "namespace": "vendor",
+            "audience": { "any_of": ["admit-dev"] },
+            "customer_claim": "sub",
+            "keys": { "jwks_url": format!("{url}/.well-known/jwks.json") },
+        });
+        let reference = Reference { program, database: dir.join("origin.db"), port };
+        let feed_token = Some(keys.feed_secret()?);
+        Ok(Self { url, feed_token, reference: Some(reference), issuers: vec![issuer] })
     }
 
     /// The variables by which a Worker on this machine knows the origin and its tokens.
@@ -105,55 +129,64 @@ impl Origin {
     /// `admit` refuses a key.
     pub fn vars(&self, keys: &DevKeys) -> Result<Vec<(String, String)>> {
         let mut issuers = keys.issuer_entries()?;
-        issuers.push(json!({
-            "issuer": ISSUER,
-            "namespace": "vendor",
-            "audience": { "any_of": ["admit-dev"] },
-            "customer_claim": "sub",
-            "keys": { "jwks_url": format!("{}/.well-known/jwks.json", self.base_url) },
-        }));
-        let issuers = serde_json::Value::Array(issuers).to_string();
-        Ok(vec![("ORIGIN_URL".to_owned(), self.base_url.clone()), ("ISSUERS".to_owned(), issuers)])
-    }
-
-    /// Whether it still runs.
-    ///
-    /// # Errors
-    /// It has ended.
-    pub fn check_alive(&mut self) -> Result<()> {
-        self.process.check_alive()
-    }
-
-    /// Its log.
-    pub fn log(&self) -> &Path {
-        self.process.log()
+        issuers.extend(self.issuers.iter().cloned());
+        let issuers = Value::Array(issuers).to_string();
+        Ok(vec![("ORIGIN_URL".to_owned(), self.url.clone()), ("ISSUERS".to_owned(), issuers)])
     }
 }
 
-/// Builds the reference origin.
+/// Starts the reference origin and keeps it running, unless `cargo xtask origin --stop` stops it. Moments of the
+/// samples that are relative count from now on, if the database is new.
 ///
 /// # Errors
-/// It does not build.
-pub fn build(paths: &Paths) -> Result<PathBuf> {
-    let mut cargo = Command::new("cargo");
-    cargo.args(["build", "--locked", "--package", "origin"]).current_dir(&paths.root);
-    cargo.env("CARGO_TARGET_DIR", &paths.target);
-    Step::new(paths, "origin", "building the origin", "a minute at first, then seconds").run(&mut cargo)?;
-    Ok(paths.target.join("debug/origin"))
+/// It ends, or does not answer in time.
+pub fn start<'a>(
+    paths: &'a Paths,
+    keys: &'a DevKeys,
+    origin: &'a Origin,
+    reference: &'a Reference,
+    dir: &'a Path,
+) -> Result<Part<'a>> {
+    let (log, marker) = (dir.join("origin.log"), dir.join(STOPPED_FILE));
+    let _absent = fs::remove_file(&marker);
+    let start = move || {
+        let mut process =
+            Guarded::start(paths, "the origin", &reference.program, dir.join("origin.log"), |command| {
+                command.arg("serve").arg("--db").arg(&reference.database);
+                command.args(["--listen", &format!("127.0.0.1:{}", reference.port)]);
+                command.args(["--seed", "samples/catalogue", "--issuer", ISSUER, "--audience", "admit-dev"]);
+                command.envs(keys.vars()?);
+                command.envs(origin.feed_token.as_ref().map(|token| ("ORIGIN_FEED_SECRET", token)));
+                Ok(())
+            })?;
+        fs::write(dir.join(PID_FILE), process.id().to_string())?;
+        Ok(process)
+    };
+    let part = Part::start("origin", log, start)?;
+    let mut part = part.answering_at(format!("{}/healthz", origin.url)).stopped_while(marker);
+    part.wait()?;
+    Ok(part)
 }
 
-/// Starts `admit publish --follow`, from the origin to the Worker at `edge_url`.
+/// Starts `admit publish --follow`, from the origin to the Worker at `edge_url`, and keeps it running.
 ///
 /// # Errors
 /// It cannot be started.
-pub fn follow(paths: &Paths, keys: &DevKeys, origin: &Origin, edge_url: &str, dir: &Path) -> Result<Guarded> {
-    let admit = keys.admit();
-    let program = Path::new(admit.get_program());
-    Guarded::start(paths, "the publisher", program, dir.join("publisher.log"), |command| {
-        command.args(["publish", "--from", &format!("{}/export", origin.base_url), "--follow", "--every=1"]);
-        command.args(["--to", edge_url, "--key"]).arg(keys.snapshot_key());
-        // By the environment: a command line can be read by every user of the machine.
-        command.env("ADMIT_TOKEN", keys.publisher_token()?).env("ADMIT_ORIGIN_TOKEN", keys.feed_secret()?);
-        Ok(())
+pub fn follow<'a>(
+    paths: &'a Paths,
+    keys: &'a DevKeys,
+    origin: &'a Origin,
+    edge_url: String,
+    dir: &'a Path,
+) -> Result<Part<'a>> {
+    Part::start("publisher", dir.join("publisher.log"), move || {
+        Guarded::start(paths, "the publisher", keys.program(), dir.join("publisher.log"), |command| {
+            command.args(["publish", "--from", &format!("{}/export", origin.url), "--follow", "--every=1"]);
+            command.args(["--to", &edge_url, "--key"]).arg(keys.snapshot_key());
+            // By the environment: a command line can be read by every user of the machine.
+            command.env("ADMIT_TOKEN", keys.publisher_token()?);
+            command.envs(origin.feed_token.as_ref().map(|token| ("ADMIT_ORIGIN_TOKEN", token)));
+            Ok(())
+        })
     })
 }

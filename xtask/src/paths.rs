@@ -1,7 +1,7 @@
 //! Where things are: the repository, its target directory and the user's cache.
 
 use std::{
-    env,
+    env, fs,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -28,11 +28,10 @@ impl Paths {
     /// Finds the directories.
     ///
     /// # Errors
-    /// Cargo cannot describe the workspace, or no cache directory is known.
+    /// We were not called inside a checkout, Cargo cannot describe the workspace, or no cache directory is known.
     pub fn find() -> Result<Self> {
         let exe = env::current_exe().context("this program does not know where it is")?;
-        let manifest_dir = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let root = manifest_dir.parent().context("xtask has no parent directory")?.to_owned();
+        let root = find_root()?;
         let mut cargo = Command::new("cargo");
         cargo.args(["metadata", "--format-version=1", "--no-deps", "--offline"]);
         let metadata: Value = serde_json::from_str(&job::stdout(cargo.current_dir(&root))?)?;
@@ -62,14 +61,51 @@ impl Paths {
     }
 }
 
+/// The checkout that we were called in: Cargo's, if Cargo runs us, else the one around the current directory. Not the
+/// one that we were compiled in, because a copied target directory holds the program of the other checkout.
+fn find_root() -> Result<PathBuf> {
+    // Set by `cargo run`; under a test or a script of another package it says nothing about us.
+    let is_ours = env::var_os("CARGO_PKG_NAME").is_some_and(|name| name == env!("CARGO_PKG_NAME"));
+    let manifest_dir = env::var_os("CARGO_MANIFEST_DIR").filter(|_| is_ours).map(PathBuf::from);
+    let start = manifest_dir.map_or_else(env::current_dir, Ok).context("there is no current directory")?;
+    root_above(&start).with_context(|| {
+        format!("{} is not inside a checkout of Admit: call `cargo xtask` in one", start.display())
+    })
+}
+
+/// The nearest directory at or above `dir` whose workspace has this package.
+fn root_above(dir: &Path) -> Option<PathBuf> {
+    let is_root = |dir: &Path| {
+        let manifest = fs::read_to_string(dir.join("Cargo.toml")).unwrap_or_default();
+        manifest.lines().any(|line| line.trim() == "[workspace]") && dir.join("xtask/Cargo.toml").is_file()
+    };
+    dir.ancestors().find(|dir| is_root(dir)).map(Path::to_owned)
+}
+
 fn cache_dir() -> Result<PathBuf> {
     // An empty variable counts as unset, as the XDG specification says.
     let var = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     if let Some(dir) = var("ADMIT_CACHE") {
-        return std::path::absolute(dir).context("ADMIT_CACHE is no usable path");
+        return std::path::absolute(dir).context("ADMIT_CACHE is not a usable path");
     }
     var("XDG_CACHE_HOME")
         .or_else(|| Some(var("HOME")?.join(".cache")))
         .map(|dir| dir.join("admit"))
         .ok_or_else(|| anyhow!("no cache directory: set ADMIT_CACHE or HOME"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_checkout_is_the_nearest_one_above() {
+        let here = env::current_dir().unwrap();
+        let root = root_above(&here).unwrap();
+        assert_eq!(root.join("xtask"), here, "Cargo runs tests in their package's directory");
+        assert_eq!(root_above(&here.join("src/bench")).as_ref(), Some(&root));
+        // The workspace's directory itself has both marks, a package in it has one of them.
+        assert_eq!(root_above(&root).as_ref(), Some(&root));
+        assert_eq!(root_above(Path::new("/")), None);
+    }
 }

@@ -1,21 +1,26 @@
-//! The sample viewers: tokens for them, curl lines, and what the Worker must answer them.
+//! The sample viewers: tokens for them, and what the Worker must answer them.
 
 use std::{
     fs,
     path::{Path, PathBuf},
+    process::ExitCode,
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value, json};
 
 use crate::{
     keys::DevKeys,
     paths::Paths,
-    server::{self, Server},
+    run::{DEFAULT_PORT, Run, Selection},
+    server,
 };
 
 /// How long a persona's token lives unless it says otherwise: 30 days, as the vendor's do.
 const TTL_SECS: i64 = 30 * 86_400;
+
+/// Where a run keeps its personas.
+pub const FILE: &str = "personas.json";
 
 /// One sample viewer with a token.
 #[derive(Debug)]
@@ -61,24 +66,48 @@ pub fn mint(paths: &Paths, keys: &DevKeys, base_url: &str) -> Result<Vec<Persona
 /// # Errors
 /// The file cannot be written.
 pub fn write(dir: &Path, personas: &[Persona]) -> Result<PathBuf> {
-    let path = dir.join("personas.json");
+    let path = dir.join(FILE);
     let all: Vec<_> = personas.iter().map(Persona::to_json).collect();
     let text = serde_json::to_string_pretty(&all)? + "\n";
     fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
     Ok(path)
 }
 
-/// Asks the Worker what every persona expects and prints a table; says how many answers were wrong.
+/// Reads what [`write`] wrote into `dir`.
+///
+/// # Errors
+/// No `cargo xtask dev` has run there.
+pub fn read(dir: &Path) -> Result<Vec<Persona>> {
+    let path = dir.join(FILE);
+    let text = fs::read_to_string(&path)
+        .with_context(|| format!("cannot read {}: `cargo xtask dev` writes it", path.display()))?;
+    let all: Vec<Value> = serde_json::from_str(&text)?;
+    let persona = |value: &Value| {
+        let text = |name: &str| Some(value.get(name)?.as_str()?.to_owned());
+        Some(Persona {
+            name: text("name")?,
+            why: text("why")?,
+            token: text("token")?,
+            base_url: text("base_url")?,
+            item_id: value.get("item_id")?.as_u64()?,
+            expect: value.get("expect")?.as_object()?.clone(),
+        })
+    };
+    let all = all.iter().map(persona).collect::<Option<_>>();
+    all.with_context(|| format!("{} is not a file of personas", path.display()))
+}
+
+/// Asks the Worker what every persona expects and prints a table; returns how many answers were right and wrong.
 ///
 /// # Errors
 /// The Worker does not answer at all.
-pub fn check(server: &Server, personas: &[Persona]) -> Result<(usize, usize)> {
+pub fn check(personas: &[Persona]) -> Result<(usize, usize)> {
     let (mut right, mut wrong) = (0, 0);
     println!("{:<30} {:<8} {:>8} {:>8}", "persona", "question", "expected", "answered");
     for persona in personas {
         for (question, expected) in &persona.expect {
             let Some(expected) = expected.as_u64() else { continue };
-            let url = format!("{}{}", server.base_url, persona.path(question));
+            let url = format!("{}{}", persona.base_url, persona.path(question));
             let answered = server::get(&url, Some(&persona.token))?;
             let verdict = if u64::from(answered) == expected { "ok" } else { "WRONG" };
             println!("{:<30} {question:<8} {expected:>8} {answered:>8}  {verdict}", persona.name);
@@ -90,6 +119,16 @@ pub fn check(server: &Server, personas: &[Persona]) -> Result<(usize, usize)> {
 }
 
 impl Persona {
+    /// The viewer's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The address that checks the viewer's item.
+    pub fn check_url(&self) -> String {
+        format!("{}{}", self.base_url, self.path("access"))
+    }
+
     fn path(&self, question: &str) -> String {
         match question {
             "access" => format!("/items/{}/access", self.item_id),
@@ -107,18 +146,48 @@ impl Persona {
             "expect": self.expect,
         })
     }
+}
 
-    /// Lines for people: who this is, and a command for each question that works by copy and paste.
-    pub fn describe(&self) -> String {
-        let mut text = format!("\n{}: {}", self.name, self.why);
-        for (question, expected) in &self.expect {
-            text += &format!(
-                "\n  {question} -> {expected}\n  curl -i -H 'Authorization: Bearer {}' {}{}",
-                self.token,
-                self.base_url,
-                self.path(question)
-            );
+/// Arguments of `cargo xtask token`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// The viewer; without one, all are listed
+    name: Option<String>,
+    #[command(flatten)]
+    selection: Selection,
+}
+
+/// Runs `cargo xtask token`: prints the token of a sample viewer, or lists the viewers.
+///
+/// # Errors
+/// No `cargo xtask dev` has run, or there is no viewer of that name.
+pub fn run(args: &Args) -> Result<ExitCode> {
+    let paths = Paths::find()?;
+    let dir = match Run::running(&paths, &args.selection) {
+        Ok(run) => run.dir,
+        // A token is good for days, so that of the last run will do.
+        Err(error) => {
+            let dir = args.selection.dir(&paths, args.selection.port.unwrap_or(DEFAULT_PORT))?;
+            if !dir.join(FILE).exists() {
+                return Err(error);
+            }
+            dir
         }
-        text
-    }
+    };
+    let personas = read(&dir)?;
+    let Some(name) = &args.name else {
+        println!("{}", list(&personas));
+        return Ok(ExitCode::SUCCESS);
+    };
+    let Some(persona) = personas.iter().find(|persona| persona.name == *name) else {
+        bail!("there is no sample viewer {name:?}: `cargo xtask token` lists them")
+    };
+    println!("{}", persona.token);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A line for each viewer: the name, and who that is.
+fn list(personas: &[Persona]) -> String {
+    let width = personas.iter().map(|persona| persona.name.len()).max().unwrap_or(0);
+    personas.iter().map(|it| format!("{:<width$}  {}", it.name, it.why)).collect::<Vec<_>>().join("\n")
 }

@@ -1,4 +1,4 @@
-//! The local Worker: `wrangler dev`.
+//! The local Worker, `wrangler dev`, and what is asked of servers on this machine.
 
 use std::{net::TcpListener, path::Path, time::Duration};
 
@@ -12,78 +12,31 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 /// How many ports after the asked-for one are tried.
 const PORTS_TRIED: u16 = 20;
 
-/// A running `wrangler dev`. Dropping it stops it.
-#[derive(Debug)]
-pub struct Server {
-    wrangler: Guarded,
-    /// Where it answers, without a slash at the end.
-    pub base_url: String,
-}
-
-impl Server {
-    /// Starts the Worker on `port`, its state and logs in `dir`, with `vars` on top of those of `.dev.vars`, and
-    /// waits until it answers.
-    ///
-    /// # Errors
-    /// It ends or does not answer in time; the message holds the end of its log.
-    pub fn start(paths: &Paths, port: u16, dir: &Path, vars: &[(String, String)]) -> Result<Self> {
-        let program = node::bin(paths, "wrangler");
-        let wrangler = Guarded::start(paths, "wrangler", &program, dir.join("wrangler.log"), |command| {
-            command.args([
-                "dev",
-                "--ip=127.0.0.1",
-                "--inspector-port=0",
-                "--show-interactive-dev-session=false",
-                &format!("--port={port}"),
-            ]);
-            command.arg("--persist-to").arg(dir.join("state"));
-            for (name, value) in vars {
-                command.arg("--var").arg(format!("{name}:{value}"));
-            }
-            node::apply(paths, command)?;
-            command
-                .env("CARGO_TARGET_DIR", &paths.target)
-                .env("WRANGLER_LOG_PATH", dir.join("wrangler-logs"))
-                .env("WRANGLER_REGISTRY_PATH", dir.join("registry"));
-            Ok(())
-        })?;
-        let mut server = Self { wrangler, base_url: format!("http://127.0.0.1:{port}") };
-        server.wait_for(&[200, 503])?;
-        Ok(server)
-    }
-
-    /// Waits until `/healthz` answers one of `statuses`.
-    ///
-    /// # Errors
-    /// The Worker ends, does not do so in time, or we are interrupted.
-    pub fn wait_for(&mut self, statuses: &[u16]) -> Result<()> {
-        let url = format!("{}/healthz", self.base_url);
-        self.wrangler.wait_until(&format!("the Worker's /healthz should answer {statuses:?}"), || {
-            answers(&url, statuses)
-        })
-    }
-
-    /// Whether it still runs.
-    ///
-    /// # Errors
-    /// It has ended.
-    pub fn check_alive(&mut self) -> Result<()> {
-        self.wrangler.check_alive()
-    }
-
-    /// The log that wrangler and the Worker write.
-    pub fn log(&self) -> &Path {
-        self.wrangler.log()
-    }
-}
-
-/// Whether a GET of `url` is answered with one of `statuses`; otherwise what happens instead.
-pub fn answers(url: &str, statuses: &[u16]) -> Result<(), String> {
-    match get(url, None) {
-        Ok(status) if statuses.contains(&status) => Ok(()),
-        Ok(status) => Err(format!("status {status}")),
-        Err(error) => Err(format!("{error:#}")),
-    }
+/// Starts `wrangler dev` on `port`, its state and logs in `dir`, with `vars` on top of those of `.dev.vars`.
+///
+/// # Errors
+/// It cannot be started.
+pub fn start(paths: &Paths, port: u16, dir: &Path, vars: &[(String, String)]) -> Result<Guarded> {
+    let program = node::bin(paths, "wrangler");
+    Guarded::start(paths, "the Worker", &program, dir.join("wrangler.log"), |command| {
+        command.args([
+            "dev",
+            "--ip=127.0.0.1",
+            "--inspector-port=0",
+            "--show-interactive-dev-session=false",
+            &format!("--port={port}"),
+        ]);
+        command.arg("--persist-to").arg(dir.join("state"));
+        for (name, value) in vars {
+            command.arg("--var").arg(format!("{name}:{value}"));
+        }
+        node::apply(paths, command)?;
+        command
+            .env("CARGO_TARGET_DIR", &paths.target)
+            .env("WRANGLER_LOG_PATH", dir.join("wrangler-logs"))
+            .env("WRANGLER_REGISTRY_PATH", dir.join("registry"));
+        Ok(())
+    })
 }
 
 /// The status of a GET with an optional bearer token.

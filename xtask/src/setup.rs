@@ -13,7 +13,7 @@ use crate::{keys, node, paths::Paths, rust::WasmRust, tools};
 pub fn build_tools(paths: &Paths) -> Result<WasmRust> {
     let rust = WasmRust::ensure(paths)?;
     node::ensure(paths)?;
-    tools::ensure(paths)?;
+    tools::ensure(paths, &tools::FOR_BUILD)?;
     Ok(rust)
 }
 

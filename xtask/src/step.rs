@@ -60,9 +60,25 @@ impl<'a> Step<'a> {
     /// # Errors
     /// It cannot be started, fails (with the end of its output), takes too long, or we are interrupted.
     pub fn run(&self, command: &mut Command) -> Result<()> {
+        self.run_into(command, None)
+    }
+
+    /// Runs `command` to its end and returns its standard output, which the log then lacks.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub fn output(&self, command: &mut Command) -> Result<String> {
+        let path = self.log_path()?.with_extension("out");
+        let output = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+        self.run_into(command, Some(output))?;
+        fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
+    }
+
+    fn run_into(&self, command: &mut Command, output: Option<File>) -> Result<()> {
         let log_path = self.log_path()?;
         let log = File::create(&log_path).with_context(|| format!("cannot write {}", log_path.display()))?;
-        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        let output = output.map_or_else(|| log.try_clone(), Ok)?;
+        command.stdin(Stdio::null()).stdout(output).stderr(log);
         let watch = Stopwatch::start();
         let mut progress = Progress::new(self);
         let mut job = Job::spawn(command)?;

@@ -1,24 +1,35 @@
 //! `cargo xtask test`: every check there is, one summary.
 
 use std::{
+    fs,
     path::{Path, PathBuf},
     process::{Command, ExitCode},
+    time::Duration,
 };
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use crate::{
     bench, build,
-    dev::{self, Running},
+    guarded::Guarded,
     job::{self, Stopwatch},
-    keys, node,
+    node,
     paths::Paths,
     personas,
+    run::{Run, Selection},
     rust::{WASM_TARGET, WasmRust},
     server, setup,
     size::Size,
+    step::Step,
     tally::{self, Tally},
+    tools,
 };
+
+/// The advisory database is some megabytes; a network that swallows packets must not hold up the tests.
+const FETCH_LIMIT: Duration = Duration::from_secs(60);
+
+/// `dev` starts in seconds, but builds the origin first.
+const DEV_LIMIT: Duration = Duration::from_secs(15 * 60);
 
 /// Arguments of `cargo xtask test`.
 #[derive(clap::Args)]
@@ -69,13 +80,35 @@ impl Suite<'_> {
         let paths = self.paths;
         // That they work at all; what they measure is nobody's test.
         self.part("benchmarks", || bench::smoke(paths).map(|()| Tally::default()))?;
-        if job::stdout(Command::new("cargo").args(["deny", "--version"])).is_err() {
-            self.skip("dependencies", "cargo-deny is not installed");
+        self.dependencies()
+    }
+
+    /// Licences, sources and bans always; known vulnerabilities where their database can be had.
+    fn dependencies(&mut self) -> Result<()> {
+        let paths = self.paths;
+        let installed = self.part("cargo-deny", || {
+            tools::ensure(paths, &[tools::CARGO_DENY])?;
+            Ok(Tally::default())
+        })?;
+        if !installed {
+            self.skip("dependencies", "cargo-deny cannot be installed");
             return Ok(());
         }
-        // Advisories need a download; CI services have jobs of their own for them.
-        let deny = ["deny", "--offline", "check", "bans", "licenses", "sources"];
-        self.command("dependencies", self.cargo(&deny))
+        let deny = |args: &[&str]| {
+            let mut deny = Command::new(tools::CARGO_DENY.path(paths));
+            deny.args(args).current_dir(&paths.root);
+            deny
+        };
+        self.command("dependencies", deny(&["--offline", "check", "bans", "licenses", "sources"]))?;
+        // It comes from GitHub, which not every network reaches.
+        let fetched = Step::new(paths, "advisories", "fetching the advisory database", "seconds")
+            .within(FETCH_LIMIT)
+            .run(&mut deny(&["fetch", "db"]));
+        if fetched.is_err() && !job::interrupted() {
+            self.skip("advisories", "their database cannot be fetched");
+            return Ok(());
+        }
+        self.command("advisories", deny(&["check", "--disable-fetch", "advisories"]))
     }
 
     fn worker(&mut self, rust: &WasmRust) -> Result<()> {
@@ -107,28 +140,27 @@ impl Suite<'_> {
         })?;
         // That every subject answers what it should; what it takes is nobody's test.
         self.part("load benchmark", || bench::smoke_load(paths).map(|()| Tally::default()))?;
+        let dir = paths.target.join("test-worker");
+        // From nothing each time: a first publish is part of what is tested.
+        let _absent = fs::remove_dir_all(&dir);
         let mut started = None;
-        self.part("Worker start", || {
-            let keys = keys::ensure(paths)?;
-            let dir = paths.target.join("test-worker");
-            // From nothing each time: a first publish is part of what is tested.
-            let _absent = std::fs::remove_dir_all(&dir);
-            let running = dev::start(paths, &keys, server::free_port(0)?, &dir)?;
-            let file = personas::write(&dir, &running.personas)?;
-            started = Some((running, file, dir));
+        self.part("dev", || {
+            started = Some(Dev::start(paths, &dir)?);
             Ok(Tally::default())
         })?;
-        let Some((running, file, dir)) = started else {
+        let Some(dev) = started else {
             self.skip("Worker tests", "the Worker does not run");
             return Ok(());
         };
         self.part("personas", || {
-            let (passed, failed) = personas::check(&running.server, &running.personas)?;
-            Ok(Tally { passed, failed })
+            let (passed, failed) = personas::check(&personas::read(&dir)?)?;
+            Ok(Tally { passed, failed, ignored: 0 })
         })?;
-        let with_worker = |tests| with_worker(tests, &running, &file);
+        let with_worker = |tests| with_worker(tests, &dev.run);
         if paths.in_root("tests/worker_suite.rs").exists() {
-            let tests = self.cargo(&["test", "--locked", "--no-fail-fast", "--test", "worker_*"]);
+            let tests =
+                ["test", "--locked", "--no-fail-fast", "--test", "worker_*", "--", "--include-ignored"];
+            let tests = self.cargo(&tests);
             self.command("black-box tests", with_worker(tests))?;
         } else {
             self.skip("black-box tests", "tests/worker_suite.rs does not exist");
@@ -145,10 +177,11 @@ impl Suite<'_> {
             tests.arg("--test").args(files).current_dir(&paths.root);
             self.command(name, with_worker(tests))?;
         }
-        // Last: it kills the origin.
-        let mut tests = self.cargo(&["test", "--locked", "--test", "readme"]);
-        tests.env("ADMIT_DEV_DIR", &dir).env("ADMIT_XTASK", &paths.exe);
-        self.command("walk-through", with_worker(tests))
+        // Last: it stops the origin.
+        let mut tests = self.cargo(&["test", "--locked", "--test", "readme", "--", "--include-ignored"]);
+        tests.env("ADMIT_XTASK", &paths.exe);
+        self.command("walk-through", with_worker(tests))?;
+        self.part("dev to its end", || dev.stop().map(|()| Tally::default())).map(drop)
     }
 
     fn cargo(&self, args: &[&str]) -> Command {
@@ -196,37 +229,84 @@ impl Suite<'_> {
     fn summary(&self) -> ExitCode {
         println!("\n== summary");
         let mut sum = Tally::default();
-        let mut all_ok = true;
+        let (mut all_ok, mut skipped) = (true, 0);
         for part in &self.parts {
             let line = match &part.outcome {
-                Outcome::Skipped(why) => format!("skipped: {why}"),
+                Outcome::Skipped(why) => {
+                    skipped += 1;
+                    format!("skipped: {why}")
+                }
                 Outcome::Ran { ok, tally } => {
                     sum = sum.plus(*tally);
                     all_ok &= ok;
                     let verdict = if *ok { "ok" } else { "FAILED" };
-                    format!("{verdict:<7}{:>6} passed{:>5} failed", tally.passed, tally.failed)
+                    let ignored = match tally.ignored {
+                        0 => String::new(),
+                        ignored => format!("{ignored:>5} not run here"),
+                    };
+                    format!("{verdict:<7}{:>6} passed{:>5} failed{ignored}", tally.passed, tally.failed)
                 }
             };
             println!("{:<16}{:>7.1} s  {line}", part.name, part.secs);
+        }
+        if skipped > 0 {
+            println!("\n{skipped} parts did not run, and count neither as passed nor as failed");
         }
         println!("\n{} passed, {} failed", sum.passed, sum.failed);
         if all_ok { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
 }
 
-/// Tells tests where the Worker is, who its viewers are, and what is behind it.
-fn with_worker(mut tests: Command, running: &Running, personas: &Path) -> Command {
-    tests.env("ADMIT_BASE_URL", &running.server.base_url).env("ADMIT_PERSONAS", personas);
-    if let Some(origin) = &running.origin {
-        tests.env("ADMIT_ORIGIN", &origin.program).env("ADMIT_ORIGIN_DB", &origin.database);
-        tests.env("ADMIT_ORIGIN_URL", &origin.base_url);
+/// The `cargo xtask dev` that the tests ask.
+struct Dev {
+    process: Guarded,
+    run: Run,
+    log: PathBuf,
+}
+
+impl Dev {
+    /// Starts it in `dir`, and waits until it has told where everything is.
+    fn start(paths: &Paths, dir: &Path) -> Result<Self> {
+        let selection = Selection { port: None, dir: Some(dir.to_owned()) };
+        let port = server::free_port(0)?.to_string();
+        let log = dir.join("dev.log");
+        let mut process = Guarded::start(paths, "cargo xtask dev", &paths.exe, log.clone(), |command| {
+            command.args(["dev", "--port", &port, "--dir"]).arg(dir);
+            Ok(())
+        })?;
+        let mut run = None;
+        process.wait_until(DEV_LIMIT, "`cargo xtask dev` should run", || {
+            run = Some(Run::running(paths, &selection).map_err(|error| error.to_string())?);
+            Ok(())
+        })?;
+        Ok(Self { process, run: run.context("the run has not told where it is")?, log })
     }
+
+    /// Ends it. That it starts what ended again must not hide that something ended.
+    fn stop(self) -> Result<()> {
+        drop(self.process);
+        let log = fs::read_to_string(&self.log)?;
+        let failures: Vec<_> = log.lines().filter(|line| line.contains("] starts again in ")).collect();
+        if !failures.is_empty() {
+            bail!("{}. See {}", failures.join("; "), self.log.display());
+        }
+        Ok(())
+    }
+}
+
+/// Tells tests where the Worker is, who its viewers are, and what is behind it.
+fn with_worker(mut tests: Command, run: &Run) -> Command {
+    tests.env("ADMIT_BASE_URL", &run.edge_url).env("ADMIT_PERSONAS", run.dir.join(personas::FILE));
+    tests.env("ADMIT_DEV_DIR", &run.dir);
+    tests.envs(run.origin_url.as_ref().map(|url| ("ADMIT_ORIGIN_URL", url)));
+    tests.envs(run.origin_program.as_ref().map(|program| ("ADMIT_ORIGIN", program)));
+    tests.envs(run.origin_database.as_ref().map(|database| ("ADMIT_ORIGIN_DB", database)));
     tests
 }
 
 /// The test files in `dir`, by Node's own convention for their names.
 fn test_files(dir: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
     let mut files: Vec<_> = entries
         .map(|entry| entry.path())
         .filter(|path| {

@@ -10,17 +10,19 @@ use anyhow::{Context, Result};
 
 use crate::job::Job;
 
-/// How many tests passed and failed.
+/// How many tests passed, failed, and did not run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Tests that passed.
     pub passed: usize,
     /// Tests that failed.
     pub failed: usize,
+    /// Tests that did not run: ignored or skipped ones.
+    pub ignored: usize,
 }
 
 impl Tally {
-    /// Adds what a line of a runner's output reports: Cargo's `test result:`, Node's `pass` and `fail`.
+    /// Adds what a line of a runner's output reports: Cargo's `test result:`, Node's `pass`, `fail` and `skipped`.
     fn read(&mut self, line: &str) {
         let words: Vec<_> = line.split_whitespace().collect();
         if line.starts_with("test result:") {
@@ -30,15 +32,25 @@ impl Tally {
             };
             self.passed += before("passed").unwrap_or(0);
             self.failed += before("failed").unwrap_or(0);
-        } else if let ["#" | "ℹ", kind @ ("pass" | "fail" | "cancelled"), number] = words.as_slice() {
+            self.ignored += before("ignored").unwrap_or(0);
+        } else if let ["#" | "ℹ", kind, number] = words.as_slice() {
             let number = number.parse().unwrap_or(0);
-            *(if *kind == "pass" { &mut self.passed } else { &mut self.failed }) += number;
+            match *kind {
+                "pass" => self.passed += number,
+                "fail" | "cancelled" => self.failed += number,
+                "skipped" | "todo" => self.ignored += number,
+                _ => {}
+            }
         }
     }
 
     /// The sum of both.
     pub const fn plus(self, other: Self) -> Self {
-        Self { passed: self.passed + other.passed, failed: self.failed + other.failed }
+        Self {
+            passed: self.passed + other.passed,
+            failed: self.failed + other.failed,
+            ignored: self.ignored + other.ignored,
+        }
     }
 }
 
@@ -87,13 +99,17 @@ mod tests {
     fn cargo_results_add_up() {
         let text = "test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out\n\
                     test result: FAILED. 3 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out";
-        assert_eq!(count(text), Tally { passed: 15, failed: 2 });
+        assert_eq!(count(text), Tally { passed: 15, failed: 2, ignored: 1 });
     }
 
     #[test]
     fn node_results_add_up_in_both_formats() {
-        assert_eq!(count("# tests 9\n# pass 8\n# fail 1\n# cancelled 0"), Tally { passed: 8, failed: 1 });
-        assert_eq!(count("ℹ tests 9\nℹ pass 7\nℹ fail 1\nℹ cancelled 1"), Tally { passed: 7, failed: 2 });
+        assert_eq!(
+            count("# tests 9\n# pass 8\n# fail 1\n# cancelled 0"),
+            Tally { passed: 8, failed: 1, ignored: 0 }
+        );
+        let text = "ℹ tests 12\nℹ pass 7\nℹ fail 1\nℹ cancelled 1\nℹ skipped 2\nℹ todo 1";
+        assert_eq!(count(text), Tally { passed: 7, failed: 2, ignored: 3 });
     }
 
     #[test]

@@ -310,7 +310,7 @@ fn verify(app: &App<OriginPlatform>, request: &Request<'_>) -> Result<Rc<Verifie
 
 fn app(settings: &Settings, connection: &Connection) -> Result<App<OriginPlatform>> {
     let config = settings.config(connection, settings.clock.now())?;
-    Ok(App::new(OriginPlatform::new(settings.clock.clone()), config)?)
+    Ok(App::new(OriginPlatform::new(settings.clock.clone())?, config)?)
 }
 
 fn with_seq(mut reply: Reply, seq: u64) -> Reply {

@@ -4,11 +4,15 @@
 use std::{fmt, io::Read as _};
 
 use admit::{
+    http_client::{self, RootsError},
     ports::{Entropy, KeyPage, KeySource, KeySourceError, Log, NoOrigin, ObjectStore, Platform, StoreError},
     token::NativeVerifier,
 };
 
 use crate::{clock::Clock, limits::JWKS_TIMEOUT};
+
+/// How the origin names itself to issuers.
+const USER_AGENT: &str = concat!("admit-origin/", env!("CARGO_PKG_VERSION"));
 
 /// The platform of a thread that answers.
 #[derive(Debug)]
@@ -20,13 +24,13 @@ pub struct OriginPlatform {
 impl OriginPlatform {
     /// A platform with this clock.
     #[must_use]
-    pub fn new(clock: Clock) -> Self {
-        let config = ureq::Agent::config_builder()
-            .timeout_global(Some(JWKS_TIMEOUT))
-            // Whoever can change the answer makes any token valid: it comes from where it was looked for.
-            .max_redirects(0)
-            .build();
-        Self { clock, issuers: Issuers(ureq::Agent::new_with_config(config)) }
+    ///
+    /// # Errors
+    /// The environment names root certificates that cannot be read.
+    pub fn new(clock: Clock) -> Result<Self, RootsError> {
+        // Redirects are not followed: whoever can change the answer makes any token valid.
+        let config = http_client::config(USER_AGENT)?.timeout_global(Some(JWKS_TIMEOUT)).build();
+        Ok(Self { clock, issuers: Issuers(config.into()) })
     }
 }
 

@@ -47,7 +47,7 @@ impl Edge {
         };
         let Settings { clock, .. } = &origin.settings;
         let config = origin.settings.config(&origin.connection(), origin.now()).unwrap();
-        Self { app: App::new(OriginPlatform::new(clock.clone()), config).unwrap(), version, objects }
+        Self { app: App::new(OriginPlatform::new(clock.clone()).unwrap(), config).unwrap(), version, objects }
     }
 
     fn ask(&mut self, path: &str, bearer: &str) -> (u16, String) {

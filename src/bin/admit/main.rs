@@ -15,18 +15,25 @@ mod inspect;
 mod key;
 mod keygen;
 mod origin;
-mod parallel;
 mod progress;
 mod publish;
 mod rollback;
 mod schema;
 mod store;
+#[cfg(test)]
+#[path = "../../../tests/http/mod.rs"]
+#[expect(dead_code, reason = "each test uses a part of it")]
+mod test_server;
 mod token;
 mod verify;
 
 use std::process::ExitCode;
 
+use admit::parallel;
 use clap::{Parser, Subcommand};
+
+/// How the command names itself to the services that it asks.
+const USER_AGENT: &str = concat!("admit/", env!("CARGO_PKG_VERSION"));
 
 /// Edge entitlement checks: keys, tokens and the published snapshot.
 #[derive(Parser)]

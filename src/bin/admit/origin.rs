@@ -5,12 +5,14 @@ use std::{
     time::Duration,
 };
 
-use crate::bearer::Bearer;
+use admit::http_client;
 use anyhow::{Context, Result, anyhow, bail};
 use ureq::{
     Agent,
     http::{HeaderMap, Response, StatusCode, header},
 };
+
+use crate::{USER_AGENT, bearer::Bearer};
 
 /// A connection that is not there after this long will not be.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -62,16 +64,10 @@ impl Origin {
             bail!("{url:?} is no URL of an origin, such as https://origin.example.com/export");
         }
         let bearer = token.map(Bearer::new).transpose().context("the origin's token")?;
-        let config = Agent::config_builder()
-            .http_status_as_error(false)
-            // The token is meant for this host only.
-            .max_redirects(0)
-            .max_redirects_will_error(false)
+        let config = http_client::config(USER_AGENT)?
             .timeout_connect(Some(CONNECT_TIMEOUT))
-            .timeout_recv_response(Some(ANSWER_TIMEOUT))
-            .user_agent(concat!("admit/", env!("CARGO_PKG_VERSION")))
-            .build();
-        Ok(Self { agent: config.into(), url: url.to_owned(), bearer })
+            .timeout_recv_response(Some(ANSWER_TIMEOUT));
+        Ok(Self { agent: config.build().into(), url: url.to_owned(), bearer })
     }
 
     /// Its URL.

@@ -1,22 +1,17 @@
 //! Cuts entries into shards, and the shards' digests into a tree.
 
-use std::{
-    collections::BTreeMap,
-    num::NonZero,
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
-    thread,
-};
+use std::{collections::BTreeMap, num::NonZero, thread};
 
 use super::{BuildError, ObjectSink, check_size};
-use crate::snapshot::{
-    index::{Index, NewTree, Tree},
-    key::EntryKey,
-    object::{Digest, FormatError, ObjectKind, ObjectName},
-    source::{Entry, Problem, Problems, References, Source, spill},
-    table::{ENTRY_LEN, write_table},
+use crate::{
+    parallel,
+    snapshot::{
+        index::{Index, NewTree, Tree},
+        key::EntryKey,
+        object::{Digest, FormatError, ObjectKind, ObjectName},
+        source::{Entry, Problem, Problems, References, Source, spill},
+        table::{ENTRY_LEN, write_table},
+    },
 };
 
 /// A shard is about this large: small enough to load and hash in a fraction of a millisecond, and for hundreds
@@ -112,28 +107,12 @@ pub(super) fn build_customers(
     let group_bits = bits.min(spill::BUCKET_BITS);
     let groups = 1 << group_bits;
     let build = Build { source, references: References::new(&source.catalogue), bits, group_bits, sink };
-    let next = AtomicUsize::new(0);
-    let done = Mutex::new(BTreeMap::new());
-    let work = || -> Result<(), BuildError> {
-        loop {
-            let group = next.fetch_add(1, Ordering::Relaxed);
-            if group >= groups {
-                return Ok(());
-            }
-            let outcome = build.group(group).inspect_err(|_| next.store(groups, Ordering::Relaxed))?;
-            done.lock().unwrap_or_else(PoisonError::into_inner).insert(group, outcome);
-        }
-    };
-    thread::scope(|scope| {
-        let workers = thread::available_parallelism().map_or(1, NonZero::get).min(groups);
-        let threads: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
-        threads
-            .into_iter()
-            .try_for_each(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-    })?;
+    let workers = thread::available_parallelism().map_or(1, NonZero::get);
+    let groups: Vec<usize> = (0..groups).collect();
+    let done = parallel::try_map(&groups, workers, |group| build.group(*group))?;
     let mut shards = vec![None; 1 << bits];
     let (mut count, mut problems) = (0, Problems::default());
-    for group in done.into_inner().unwrap_or_else(PoisonError::into_inner).into_values() {
+    for group in done {
         count += group.count;
         problems.append(group.problems);
         for (number, name, bytes) in group.shards {

@@ -1,22 +1,17 @@
 //! Writes a delta into the shards: those that it touches, and the index. The others stay as they are.
 
-use std::{
-    collections::BTreeMap,
-    io,
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
-    thread,
-};
+use std::{collections::BTreeMap, io};
 
 use super::delta::{Delta, Records};
-use crate::snapshot::{
-    build::{BuildError, ObjectSink, PAGE_ABOVE_BITS, check_size, shard_bits, write_shard},
-    index::{Index, NewTree, Tree, encode_index},
-    key::EntryKey,
-    object::{Digest, ObjectKind, ObjectName},
-    table::{Entry, Table},
+use crate::{
+    parallel,
+    snapshot::{
+        build::{BuildError, ObjectSink, PAGE_ABOVE_BITS, check_size, shard_bits, write_shard},
+        index::{Index, NewTree, Tree, encode_index},
+        key::EntryKey,
+        object::{Digest, ObjectKind, ObjectName},
+        table::{Entry, Table},
+    },
 };
 
 /// Shards that are read at the same time: the way to the store takes most of the time.
@@ -156,25 +151,7 @@ struct Merged {
 impl<R: Fn(ObjectName) -> io::Result<Vec<u8>> + Sync, S: ObjectSink> Merge<'_, R, S> {
     /// Merges shards with what changed, a few at a time; in the order of their numbers.
     fn all(&self, numbers: &[usize], new_bits: u8) -> Result<Vec<Merged>, BuildError> {
-        let next = AtomicUsize::new(0);
-        let done = Mutex::new(Vec::with_capacity(numbers.len()));
-        let work = || -> Result<(), BuildError> {
-            while let Some(number) = numbers.get(next.fetch_add(1, Ordering::Relaxed)) {
-                let merged = self.one(*number, new_bits);
-                let merged = merged.inspect_err(|_| next.store(numbers.len(), Ordering::Relaxed))?;
-                done.lock().unwrap_or_else(PoisonError::into_inner).push(merged);
-            }
-            Ok(())
-        };
-        thread::scope(|scope| {
-            let threads: Vec<_> = (0..THREADS.min(numbers.len())).map(|_| scope.spawn(work)).collect();
-            threads
-                .into_iter()
-                .try_for_each(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-        })?;
-        let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
-        done.sort_by_key(|merged| merged.number);
-        Ok(done)
+        parallel::try_map(numbers, THREADS, |number| self.one(*number, new_bits))
     }
 
     fn one(&self, number: usize, new_bits: u8) -> Result<Merged, BuildError> {

@@ -2,7 +2,7 @@
 //! the same again on a busy machine.
 
 use std::{
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Stdio},
 };
 
@@ -13,7 +13,7 @@ use super::{
     numbers::Unit,
     report::{Figure, Report, Section},
 };
-use crate::{job, paths::Paths, step::Step};
+use crate::{job, native, paths::Paths, step::Step};
 
 /// Steps, by the names that `micro-bench` has for them, and what they are.
 const STEPS: [(&str, &str); 10] = [
@@ -41,11 +41,9 @@ pub fn run(paths: &Paths) -> Result<Report> {
     if job::stdout(Command::new("valgrind").arg("--version")).is_err() {
         bail!("valgrind is needed: it is in every distribution; `cargo bench -p micro-bench` needs none");
     }
-    let mut cargo = Command::new("cargo");
-    cargo.args(["build", "--locked", "--release", "--package", "micro-bench"]);
-    cargo.current_dir(&paths.root).env("CARGO_TARGET_DIR", &paths.target);
-    Step::new(paths, "bench-build", "building the steps", "minutes at first").run(&mut cargo)?;
-    let program: PathBuf = paths.target.join("release/micro-bench");
+    let args = ["--release", "--package", "micro-bench"];
+    let step = Step::new(paths, "bench-build", "building the steps", native::EXPECTED);
+    let [program] = native::build(paths, &step, &args, ["micro-bench"])?;
     let mut figures = Vec::new();
     for (name, about) in STEPS {
         eprintln!("  {name} ...");

@@ -2,6 +2,7 @@
 
 use std::{cell::Cell, io::Read, time::Duration};
 
+use admit::http_client;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use ureq::{
@@ -10,6 +11,7 @@ use ureq::{
 };
 
 use crate::{
+    USER_AGENT,
     origin::{has_end, is_url},
     progress::now,
 };
@@ -116,16 +118,13 @@ impl Answer {
 
 impl Client {
     /// Gives each answer `timeout`.
-    pub fn new(timeout: Duration) -> Self {
-        let config = Agent::config_builder()
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .allow_non_standard_methods(true)
-            .timeout_connect(Some(timeout))
-            .user_agent(concat!("admit/", env!("CARGO_PKG_VERSION")))
-            .build();
-        Self { agent: config.into(), timeout, unanswered: Cell::new(0) }
+    ///
+    /// # Errors
+    /// The environment names root certificates that cannot be read.
+    pub fn new(timeout: Duration) -> Result<Self> {
+        let config =
+            http_client::config(USER_AGENT)?.allow_non_standard_methods(true).timeout_connect(Some(timeout));
+        Ok(Self { agent: config.build().into(), timeout, unanswered: Cell::new(0) })
     }
 
     /// The whole answer, or why there is none.

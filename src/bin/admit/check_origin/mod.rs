@@ -129,7 +129,7 @@ fn check(args: &Args, base: &str, report: &mut Report) -> Result<()> {
         (Some(merchant), Some(consumer)) => Some((token(merchant)?, token(consumer)?)),
         _ => None,
     };
-    let client = Client::new(Duration::from_secs(args.timeout_secs));
+    let client = Client::new(Duration::from_secs(args.timeout_secs))?;
     let now = now_unix_secs()?;
     let dir = args.temp_dir.clone().unwrap_or_else(std::env::temp_dir);
     let scratch =

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use admit::limits::OBJECT_MAX_BYTES;
+use admit::{http_client, limits::OBJECT_MAX_BYTES};
 use anyhow::{Context, Result, anyhow};
 use serde_json::{Map, Value};
 use ureq::{
@@ -11,8 +11,8 @@ use ureq::{
 };
 
 use super::retry::Patience;
-use crate::bearer::Bearer;
 use crate::progress::now;
+use crate::{USER_AGENT, bearer::Bearer};
 
 /// A connection that is not there after this long will not be.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -97,14 +97,7 @@ impl Http {
             return Err(wrong());
         }
         let bearer = Bearer::new(token)?;
-        let config = Agent::config_builder()
-            .http_status_as_error(false)
-            // The token is meant for this host only.
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .timeout_connect(Some(CONNECT_TIMEOUT))
-            .user_agent(concat!("admit/", env!("CARGO_PKG_VERSION")))
-            .build();
+        let config = http_client::config(USER_AGENT)?.timeout_connect(Some(CONNECT_TIMEOUT)).build();
         let base_url = base_url.trim_end_matches('/').to_owned();
         Ok(Self { agent: config.into(), base_url, bearer, service })
     }
@@ -223,6 +216,7 @@ fn said(body: &[u8]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::test_server::{Response, Server};
 
     const SERVICE: Service = Service {
         name: "a Worker",
@@ -249,22 +243,14 @@ mod tests {
 
     /// How many calls a service gets that fails and asks for a pause of so many seconds.
     fn attempts(pause_secs: &'static str, deadline: Option<Duration>) -> usize {
-        let server = std::sync::Arc::new(tiny_http::Server::http("127.0.0.1:0").unwrap());
-        let answering = {
-            let server = std::sync::Arc::clone(&server);
-            std::thread::spawn(move || {
-                let retry_after = tiny_http::Header::from_bytes("Retry-After", pause_secs).unwrap();
-                let answer = |request: tiny_http::Request| {
-                    let response = tiny_http::Response::empty(503).with_header(retry_after.clone());
-                    request.respond(response).unwrap();
-                };
-                server.incoming_requests().map(answer).count()
-            })
-        };
-        let http = Http::new(&format!("http://{}", server.server_addr()), "t", SERVICE).unwrap();
+        let (asked, questions) = std::sync::mpsc::channel();
+        let server = Server::start(move |request| {
+            asked.send(()).unwrap();
+            request.respond(&Response::new(503, "").header("Retry-After", pause_secs)).unwrap();
+        });
+        let http = Http::new(&format!("http://{}", server.address), "t", SERVICE).unwrap();
         assert!(http.call(Call { path: "/x", deadline, ..Call::default() }).is_err());
-        server.unblock();
-        answering.join().unwrap()
+        questions.try_iter().count()
     }
 
     #[test]

@@ -26,7 +26,7 @@ use self::{
     server::Server,
 };
 use super::{Scratch, docs, machine::Machine};
-use crate::{build, node, paths::Paths, setup, step::Step};
+use crate::{build, native, node, paths::Paths, setup, step::Step};
 
 pub use profile::{ProfileArgs, run as profile};
 
@@ -173,14 +173,14 @@ struct Programs {
 impl Programs {
     fn build(paths: &Paths) -> Result<Self> {
         // `admit` as tests have it, which is there already more often than not; the load has to be fast.
-        for (package, profile) in [("admit", "dev"), ("load-bench", "release")] {
-            let mut cargo = Command::new("cargo");
-            cargo.args(["build", "--locked", "--bins", "--package", package, "--profile", profile]);
-            cargo.current_dir(&paths.root).env("CARGO_TARGET_DIR", &paths.target);
-            Step::new(paths, "bench-build", &format!("building {package}"), "minutes at first")
-                .run(&mut cargo)?;
-        }
-        Ok(Self { admit: paths.target.join("debug/admit"), load: paths.target.join("release/load-bench") })
+        let build = |name, profile| {
+            let args = ["--bins", "--package", name, "--profile", profile];
+            let about = format!("building {name}");
+            let step = Step::new(paths, "bench-build", &about, native::EXPECTED);
+            native::build(paths, &step, &args, [name])
+        };
+        let ([admit], [load]) = (build("admit", "dev")?, build("load-bench", "release")?);
+        Ok(Self { admit, load })
     }
 }
 

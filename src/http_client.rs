@@ -1,0 +1,96 @@
+//! The settings that every outgoing request of the native programs shares. Native only.
+//!
+//! [`config`] returns them as a builder of `ureq`, to which a caller adds its timeouts:
+//!
+//! - TLS trusts the certificates of this machine, so that a private CA or a proxy that inspects TLS works. Where the
+//!   machine has none, as in an empty container, Mozilla's list is used, which is compiled in.
+//! - Redirects are not followed: a bearer token is meant for the host that it was configured for.
+//! - Any status is an answer, not an error.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! let config = admit::http_client::config("example/1.0")?;
+//! let agent: ureq::Agent = config.timeout_connect(Some(Duration::from_secs(10))).build().into();
+//! # Ok::<(), admit::http_client::RootsError>(())
+//! ```
+
+use std::{
+    env,
+    sync::{Arc, LazyLock},
+};
+
+use rustls_native_certs::CertificateResult;
+use ureq::{
+    Agent,
+    config::ConfigBuilder,
+    tls::{Certificate, RootCerts, TlsConfig},
+    typestate::AgentScope,
+};
+
+/// The variables that name other certificates than the machine's own, as in OpenSSL.
+const VARIABLES: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
+
+/// Read once: a store holds some hundred certificates.
+static ROOTS: LazyLock<Result<RootCerts, RootsError>> = LazyLock::new(|| {
+    let variable =
+        VARIABLES.into_iter().find(|name| env::var_os(name).is_some_and(|value| !value.is_empty()));
+    choose(rustls_native_certs::load_native_certs(), variable)
+});
+
+/// The certificates that the environment names cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{variable} names no usable certificate ({reason}): expected certificates in PEM form; \
+     unset {variable} to trust those of this machine"
+)]
+pub struct RootsError {
+    variable: &'static str,
+    reason: String,
+}
+
+/// Settings of a client that calls itself `user_agent`.
+///
+/// # Errors
+/// `SSL_CERT_FILE` or `SSL_CERT_DIR` is set, and names no certificate that can be read.
+pub fn config(user_agent: &str) -> Result<ConfigBuilder<AgentScope>, RootsError> {
+    let tls = TlsConfig::builder().root_certs(ROOTS.clone()?).build();
+    Ok(Agent::config_builder()
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .user_agent(user_agent)
+        .tls_config(tls))
+}
+
+/// The machine's certificates. Mozilla's stand in for a store that is missing, never for one that was asked for by
+/// `variable`.
+fn choose(loaded: CertificateResult, variable: Option<&'static str>) -> Result<RootCerts, RootsError> {
+    if !loaded.certs.is_empty() {
+        let certs = loaded.certs.iter().map(|cert| Certificate::from_der(cert).to_owned());
+        return Ok(RootCerts::Specific(Arc::new(certs.collect())));
+    }
+    let Some(variable) = variable else { return Ok(RootCerts::WebPki) };
+    let reason = loaded.errors.first().map_or_else(|| "it holds none".to_owned(), ToString::to_string);
+    Err(RootsError { variable, reason })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn loaded(certs: usize) -> CertificateResult {
+        let mut loaded = CertificateResult::default();
+        loaded.certs = vec![vec![0x30].into(); certs];
+        loaded
+    }
+
+    #[test]
+    fn the_bundled_roots_stand_in_for_a_missing_store_only() {
+        assert!(matches!(choose(loaded(2), None), Ok(RootCerts::Specific(certs)) if certs.len() == 2));
+        assert!(matches!(choose(loaded(2), Some("SSL_CERT_FILE")), Ok(RootCerts::Specific(_))));
+        assert!(matches!(choose(loaded(0), None), Ok(RootCerts::WebPki)));
+        let error = choose(loaded(0), Some("SSL_CERT_DIR")).unwrap_err().to_string();
+        assert!(error.starts_with("SSL_CERT_DIR names no usable certificate (it holds none)"), "{error}");
+    }
+}

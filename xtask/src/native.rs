@@ -1,0 +1,70 @@
+//! Our own programs, compiled for this machine.
+
+use std::{path::PathBuf, process::Command};
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use crate::{paths::Paths, step::Step};
+
+/// How long a build takes, for people.
+pub const EXPECTED: &str = "minutes at first, then seconds";
+
+/// Builds with `cargo build` and `args`, as `step`, and returns where the programs called `names` are.
+///
+/// # Errors
+/// They do not build, or Cargo made no program of such a name.
+pub fn build<const N: usize>(
+    paths: &Paths,
+    step: &Step<'_>,
+    args: &[&str],
+    names: [&str; N],
+) -> Result<[PathBuf; N]> {
+    let mut cargo = Command::new("cargo");
+    cargo.args(["build", "--locked", "--message-format=json-render-diagnostics"]).args(args);
+    cargo.current_dir(&paths.root).env("CARGO_TARGET_DIR", &paths.target);
+    let messages = step.output(&mut cargo)?;
+    let found = names.map(|name| {
+        executable(&messages, name).with_context(|| format!("cargo build made no program called {name}"))
+    });
+    let mut programs = Vec::with_capacity(N);
+    for program in found {
+        programs.push(program?);
+    }
+    programs.try_into().map_err(|_| anyhow::anyhow!("cargo build made too few programs"))
+}
+
+/// Builds the `admit` command.
+///
+/// # Errors
+/// As [`build`].
+pub fn admit(paths: &Paths, quiet: bool) -> Result<PathBuf> {
+    let step = Step::new(paths, "admit", "building the admit command", EXPECTED).quietly(quiet);
+    build(paths, &step, &["--bin", "admit"], ["admit"]).map(|[admit]| admit)
+}
+
+/// Where Cargo says that it put the program: Cargo's configuration decides about the directory.
+fn executable(messages: &str, name: &str) -> Option<PathBuf> {
+    messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).find_map(|message| {
+        let is_it = message.pointer("/target/name").and_then(Value::as_str) == Some(name);
+        let path = message.get("executable")?.as_str().filter(|_| is_it)?;
+        Some(path.into())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_are_where_cargo_says() {
+        let messages = r#"{"reason":"compiler-artifact","target":{"kind":["lib"],"name":"admit"},"executable":null}
+{"reason":"compiler-artifact","target":{"kind":["bin"],"name":"admit"},"executable":"/t/x86/debug/admit"}
+warning: not a message
+{"reason":"compiler-artifact","target":{"kind":["bin"],"name":"other"},"executable":"/t/x86/debug/other"}
+{"reason":"build-finished","success":true}"#;
+        assert_eq!(executable(messages, "admit"), Some("/t/x86/debug/admit".into()));
+        assert_eq!(executable(messages, "other"), Some("/t/x86/debug/other".into()));
+        assert_eq!(executable(messages, "load"), None);
+    }
+}
