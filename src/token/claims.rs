@@ -189,7 +189,7 @@ fn malformed(name: &'static str, value: &Value, expected: &str) -> Problem<Claim
 }
 
 /// What kind of value a claim has, for a log line, which does not show it.
-const fn kind(value: &Value) -> &'static str {
+fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "a boolean",

@@ -32,9 +32,10 @@ impl PendingTokens {
         self.find(fingerprint)?.problem
     }
 
-    /// Remembers a token that is seen after `begun` fetches began, unless it is remembered already. Those about which
-    /// one of the first `settled` fetches has decided make room, the oldest first; others do only for a token that
-    /// `must_stay`. So made-up tokens push out none that wait for a decision.
+    /// Remembers a token that is seen after `begun` fetches began, unless it is remembered already. Half of the room is
+    /// for tokens that wait for a decision: when it is full, only a token that `must_stay` comes in. The other half is
+    /// for those about which one of the first `settled` fetches has decided, and that have yet to hear of it: the oldest
+    /// go first. So made-up tokens push out neither before the next decision.
     pub fn remember(
         &mut self,
         fingerprint: u64,
@@ -47,11 +48,11 @@ impl PendingTokens {
             pending.problem = problem.or(pending.problem);
             return;
         }
+        let decided = self.0.partition_point(|pending| pending.seen_after < settled);
+        if self.0.len() - decided >= JWKS_PENDING_MAX_TOKENS / 2 && !must_stay {
+            return;
+        }
         if self.0.len() >= JWKS_PENDING_MAX_TOKENS {
-            let is_settled = self.0.front().is_some_and(|oldest| oldest.seen_after < settled);
-            if !is_settled && !must_stay {
-                return;
-            }
             self.0.pop_front();
         }
         self.0.push_back(Pending { fingerprint, seen_after: begun, problem });
@@ -100,20 +101,28 @@ mod tests {
         for made_up in 0..10_000 {
             tokens.remember(made_up, PROBLEM, 1, 1, false);
         }
+        assert_eq!(tokens.0.len(), JWKS_PENDING_MAX_TOKENS / 2);
+        // It hears of the decision, whatever comes in between.
+        for made_up in 20_000..30_000 {
+            tokens.remember(made_up, PROBLEM, 2, 2, false);
+        }
         assert_eq!(tokens.0.len(), JWKS_PENDING_MAX_TOKENS);
-        assert!(tokens.is_settled(u64::MAX, 2));
-        // Once they are decided about, the oldest make room.
-        tokens.remember(20_000, PROBLEM, 2, 2, false);
+        assert!(tokens.is_settled(u64::MAX, 2) && tokens.is_settled(20_000, 3));
+        // After the next one, the oldest make room.
+        tokens.remember(30_000, PROBLEM, 3, 3, false);
         assert_eq!(tokens.0.len(), JWKS_PENDING_MAX_TOKENS);
-        assert!(tokens.is_settled(20_000, 3) && !tokens.is_settled(u64::MAX, 3));
+        assert!(!tokens.is_settled(u64::MAX, 3) && tokens.is_settled(20_000, 3));
         // The one for which keys are fetched is always remembered.
         let mut tokens = PendingTokens::default();
         for made_up in 0..10_000 {
             tokens.remember(made_up, PROBLEM, 0, 0, false);
         }
         tokens.remember(u64::MAX, None, 0, 0, true);
-        assert_eq!(tokens.0.len(), JWKS_PENDING_MAX_TOKENS);
         assert!(tokens.is_settled(u64::MAX, 1));
+        for must_stay in 20_000..30_000 {
+            tokens.remember(must_stay, None, 0, 0, true);
+        }
+        assert_eq!(tokens.0.len(), JWKS_PENDING_MAX_TOKENS);
     }
 
     #[test]

@@ -209,6 +209,7 @@ pub fn error(status: u16, error: &'static str, description: &str) -> Reply {
         caching: Caching::Private,
         headers: Vec::new(),
         reason: Cow::Borrowed(error),
+        detail: String::new(),
         validity: None,
     }
 }

@@ -102,6 +102,7 @@ fn reply(status: u16, message: &str, errors: Map<String, Value>, reason: &'stati
         caching: Caching::Private,
         headers: Vec::new(),
         reason: Cow::Borrowed(reason),
+        detail: String::new(),
         validity: None,
     }
 }
