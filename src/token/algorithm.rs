@@ -1,6 +1,4 @@
-//! The algorithms, by their JOSE names, and as one algorithm of jwt-compact.
-
-use std::{borrow::Cow, convert::Infallible};
+//! The algorithms, by their JOSE names, and how a key verifies with its own.
 
 use jwt_compact::{
     Algorithm, AlgorithmSignature,
@@ -44,12 +42,14 @@ pub enum JoseAlgorithm {
 
 impl JoseAlgorithm {
     /// Every algorithm.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Hmac(HmacAlgorithm::Hs256),
         Self::Hmac(HmacAlgorithm::Hs384),
         Self::Hmac(HmacAlgorithm::Hs512),
         Self::Signature(SignatureAlgorithm::EdDsa),
         Self::Signature(SignatureAlgorithm::Es256),
+        Self::Signature(SignatureAlgorithm::Es384),
+        Self::Signature(SignatureAlgorithm::Es512),
         Self::Signature(SignatureAlgorithm::Rs256),
         Self::Signature(SignatureAlgorithm::Rs384),
         Self::Signature(SignatureAlgorithm::Rs512),
@@ -67,6 +67,8 @@ impl JoseAlgorithm {
             Self::Hmac(HmacAlgorithm::Hs512) => "HS512",
             Self::Signature(SignatureAlgorithm::EdDsa) => "EdDSA",
             Self::Signature(SignatureAlgorithm::Es256) => "ES256",
+            Self::Signature(SignatureAlgorithm::Es384) => "ES384",
+            Self::Signature(SignatureAlgorithm::Es512) => "ES512",
             Self::Signature(SignatureAlgorithm::Rs256) => "RS256",
             Self::Signature(SignatureAlgorithm::Rs384) => "RS384",
             Self::Signature(SignatureAlgorithm::Rs512) => "RS512",
@@ -83,56 +85,36 @@ impl JoseAlgorithm {
             Self::Hmac(algorithm) => Some(algorithm.secret_min_bytes()),
             // RFC 7518 §3.4 and RFC 8032 §5.1.6.
             Self::Signature(SignatureAlgorithm::EdDsa | SignatureAlgorithm::Es256) => Some(64),
+            Self::Signature(SignatureAlgorithm::Es384) => Some(96),
+            Self::Signature(SignatureAlgorithm::Es512) => Some(132),
             Self::Signature(_) => None,
         }
     }
 
-    /// The algorithm with exactly this name. `none`, in any case, is not one.
+    /// The algorithm with exactly this name. `none`, in any case, is not one. RFC 9864 calls EdDSA with Ed25519
+    /// "Ed25519".
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
+        let name = if name == "Ed25519" { "EdDSA" } else { name };
         Self::ALL.into_iter().find(|algorithm| algorithm.name() == name)
     }
 }
 
-/// Signature bytes as jwt-compact hands them to an [`Algorithm`]. How long they have to be is looked at before.
-pub(super) struct SignatureBytes(Vec<u8>);
-
-impl AlgorithmSignature for SignatureBytes {
-    fn try_from_slice(bytes: &[u8]) -> anyhow::Result<Self> {
-        Ok(Self(bytes.to_vec()))
-    }
-
-    fn as_bytes(&self) -> Cow<'_, [u8]> {
-        Cow::Borrowed(&self.0)
+impl SignatureAlgorithm {
+    /// Whether it takes RSA keys.
+    pub(super) const fn is_rsa(self) -> bool {
+        !matches!(self, Self::EdDsa | Self::Es256 | Self::Es384 | Self::Es512)
     }
 }
 
-/// The algorithm of a key, so that jwt-compact stays the validator. One type for all of them: the validator and
-/// the parser of claims in it are then compiled once, not for each algorithm. It cannot sign.
-pub(super) struct KeyAlgorithm<'v, V> {
-    pub algorithm: JoseAlgorithm,
-    pub verifier: &'v V,
-}
-
-impl<V: SignatureVerifier> Algorithm for KeyAlgorithm<'_, V> {
-    type SigningKey = Infallible;
-    type VerifyingKey = Material<V>;
-    type Signature = SignatureBytes;
-
-    fn name(&self) -> Cow<'static, str> {
-        Cow::Borrowed(self.algorithm.name())
-    }
-
-    fn sign(&self, signing_key: &Infallible, _message: &[u8]) -> SignatureBytes {
-        match *signing_key {}
-    }
-
-    fn verify_signature(&self, signature: &SignatureBytes, key: &Material<V>, message: &[u8]) -> bool {
-        match key {
-            Material::Hs256(key) => verify_bytes(&Hs256, key, message, &signature.0),
-            Material::Hs384(key) => verify_bytes(&Hs384, key, message, &signature.0),
-            Material::Hs512(key) => verify_bytes(&Hs512, key, message, &signature.0),
-            Material::Signature(_, key) => self.verifier.verify(key, message, &signature.0),
+impl<V: SignatureVerifier> Material<V> {
+    /// Whether `signature` is this key's signature of `message`.
+    pub(super) fn verify(&self, message: &[u8], signature: &[u8], platform: &V) -> bool {
+        match self {
+            Self::Hs256(key) => verify_bytes(&Hs256, key, message, signature),
+            Self::Hs384(key) => verify_bytes(&Hs384, key, message, signature),
+            Self::Hs512(key) => verify_bytes(&Hs512, key, message, signature),
+            Self::Signature(_, key) => platform.verify(key, message, signature),
         }
     }
 }
@@ -161,7 +143,7 @@ mod tests {
             assert_eq!(JoseAlgorithm::from_name(algorithm.name()), Some(algorithm));
             assert_eq!(JoseAlgorithm::from_name(&algorithm.name().to_lowercase()), None);
         }
-        for name in ["none", "None", "nOnE", "NONE", "", "ES512", "ES256K", "HS256 ", "RS1", "\0"] {
+        for name in ["none", "None", "nOnE", "NONE", "", "ES521", "ES256K", "HS256 ", "RS1", "\0"] {
             assert_eq!(JoseAlgorithm::from_name(name), None, "{name:?}");
         }
     }
