@@ -134,7 +134,7 @@ impl Reply {
         }
     }
 
-    /// An error's answer. `reason` is for logs only.
+    /// An error's answer. `reason` is for logs only; there it follows the field, parameter or header that is wrong.
     #[must_use]
     pub fn error(error: ApiError, reason: impl Into<Cow<'static, str>>) -> Self {
         let headers = match error {
@@ -142,8 +142,11 @@ impl Reply {
                 vec![("www-authenticate", Cow::Borrowed(r#"Bearer error="invalid_token""#))]
             }
             ApiError::MethodNotAllowed(allow) => vec![("allow", Cow::Borrowed(allow))],
+            // RFC 9110 §15.5.16: so that the client learns which codings there are.
+            ApiError::CONTENT_ENCODING => vec![("accept-encoding", Cow::Borrowed("identity"))],
             ApiError::Unavailable { retry_after_secs }
             | ApiError::OriginUnreachable { retry_after_secs }
+            | ApiError::OriginRefused { retry_after_secs }
             | ApiError::OriginFailed { retry_after_secs }
             | ApiError::OriginPaused { retry_after_secs }
             | ApiError::OriginTimedOut { retry_after_secs } => {
@@ -153,7 +156,12 @@ impl Reply {
         };
         let body = Body::Json(error.body());
         let (status, caching) = (error.status(), Caching::Private);
-        Self { status, body, caching, headers, reason: reason.into(), validity: None }
+        let reason = reason.into();
+        let reason = match error.field() {
+            Some(field) => Cow::Owned([field, ": ", &reason].concat()),
+            None => reason,
+        };
+        Self { status, body, caching, headers, reason, validity: None }
     }
 
     /// The same, with a message that goes on with `detail`: no secret, whoever sent the request reads it.

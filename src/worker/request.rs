@@ -4,7 +4,7 @@ use wasm_bindgen::JsValue;
 
 use super::body::{self, Unread};
 use crate::{
-    api::{reply::Request, write::PASSED_HEADERS},
+    api::{query, reply::Request, write::PASSED_HEADERS},
     app::{BodyError, RequestBody},
     config::Config,
     snapshot::lease::HOLDER_HEADER,
@@ -88,9 +88,9 @@ impl Incoming {
     }
 }
 
-/// The number of [`MIN_SEQ_HEADER`]. What is none asks for nothing.
+/// The number of [`MIN_SEQ_HEADER`]. A value that is not a number asks for nothing.
 pub(super) fn seq_of(text: &str) -> u64 {
-    text.parse().unwrap_or(0)
+    query::seq(text).unwrap_or(0)
 }
 
 /// The country that Cloudflare found for the viewer. No header: clients can send those.

@@ -1,7 +1,7 @@
 //! The service in this process.
 
 use admit::{
-    api::{reply::Request, write::PASSED_HEADERS},
+    api::{query, reply::Request, write::PASSED_HEADERS},
     app::App,
     config::{Config, ConfigError},
     memory::{MemoryBody, MemoryPlatform, block_on},
@@ -63,7 +63,7 @@ impl Subject for InProcess {
             ip_address: &address,
             country: &country,
             holder: &holder,
-            min_seq: if has_origin { header("entitlement-min-seq").parse().unwrap_or(0) } else { 0 },
+            min_seq: if has_origin { query::seq(&header("entitlement-min-seq")).unwrap_or(0) } else { 0 },
             passed: &passed,
         };
         let body = match &wire.body {
