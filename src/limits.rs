@@ -292,6 +292,9 @@ pub const BREAKER_PAUSE_MAX_SECS: u64 = 30;
 /// How much later than its deadline a request to the origin is taken for lost: its client may have gone.
 pub const ORIGIN_LOST_MS: u64 = 500;
 
+/// Longest list of headers that the answer to a preflight allows: ours, and dozens of a page's.
+pub const PREFLIGHT_HEADERS_MAX_BYTES: usize = 2 * 1024;
+
 /// How much of an error in plain text a client is shown: a sentence or two.
 pub const UPSTREAM_MESSAGE_MAX_BYTES: usize = 256;
 

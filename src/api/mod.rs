@@ -5,6 +5,8 @@ pub mod cors;
 pub mod error;
 pub(crate) mod json;
 pub mod media_type;
+pub mod page_origin;
+mod punycode;
 pub mod query;
 pub mod reply;
 pub mod retry_after;

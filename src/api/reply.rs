@@ -27,12 +27,13 @@ pub struct Request<'a> {
     /// The header `Entitlement-Min-Seq`, 0 when there is none: how many of the origin's changes the answer has to
     /// reflect at least.
     pub min_seq: u64,
-    /// Those of [`PASSED_HEADERS`](super::write::PASSED_HEADERS) that a write has.
+    /// Further headers of a request other than a read: those of [`PASSED_HEADERS`](super::write::PASSED_HEADERS) and
+    /// [`INSPECTED_HEADERS`](super::write::INSPECTED_HEADERS) that it has.
     pub passed: &'a [(&'static str, String)],
 }
 
 impl Request<'_> {
-    /// A header of a write, empty when there is none.
+    /// A further header of a request other than a read, empty when there is none.
     #[must_use]
     pub fn passed(&self, name: &str) -> &str {
         self.passed.iter().find(|(known, _)| *known == name).map_or("", |(_, value)| value)

@@ -12,6 +12,10 @@ use super::{
 pub const PASSED_HEADERS: [&str; 5] =
     ["accept", "accept-language", "content-type", "idempotency-key", "user-agent"];
 
+/// The headers of a request other than a read that the edge reads itself. None of them is passed on.
+pub const INSPECTED_HEADERS: [&str; 3] =
+    ["content-encoding", "access-control-request-headers", "access-control-request-private-network"];
+
 /// A path that writes go to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WriteRoute<'a> {

@@ -89,7 +89,7 @@ impl<P: Platform> App<P> {
     }
 
     fn preflight(&self, request: &Request<'_>) -> Reply {
-        let mut reply = finish::preflight();
+        let mut reply = finish::preflight(request);
         let write = self.write_route(request).map(WriteRoute::allow);
         if let Some(allow) = write.or_else(|| Route::parse(request.path).map(Route::allow)) {
             reply.headers.push(("allow", Cow::Borrowed(allow)));

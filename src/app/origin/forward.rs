@@ -23,8 +23,8 @@ use crate::{
     app::{App, RequestBody, publish::read, seconds},
     config::OriginConfig,
     limits::{
-        ORIGIN_ANSWER_MAX_BYTES, ORIGIN_LOST_MS, ORIGIN_RETRY_MS, RETRY_AFTER_SECS, WRITE_HELD_MAX_BYTES,
-        WRITE_MAX_BYTES,
+        LOGGED_PATH_MAX_BYTES, ORIGIN_ANSWER_MAX_BYTES, ORIGIN_LOST_MS, ORIGIN_RETRY_MS, RETRY_AFTER_SECS,
+        WRITE_HELD_MAX_BYTES, WRITE_MAX_BYTES,
     },
     ports::{Origin, OriginAnswer, OriginBody, OriginError, OriginRequest, Platform},
     snapshot::time::UnixSecs,
@@ -68,7 +68,9 @@ impl<P: Platform> App<P> {
         if has_body {
             let (content_type, coding) = (request.passed("content-type"), request.passed("content-encoding"));
             if let Err(error) = check_body_headers(content_type, coding) {
-                return Reply::error(error, format!("found {content_type:?} {coding:?}"));
+                let found = if error == ApiError::CONTENT_ENCODING { coding } else { content_type };
+                let found = found.get(..found.floor_char_boundary(LOGGED_PATH_MAX_BYTES));
+                return Reply::error(error, format!("found {:?}", found.unwrap_or_default()));
             }
         }
         // It could not be passed on, and the write must not go without it.
