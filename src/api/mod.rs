@@ -12,4 +12,5 @@ pub mod reply;
 pub mod retry_after;
 pub mod route;
 pub(crate) mod upstream_error;
+pub mod viewer;
 pub mod write;

@@ -11,12 +11,12 @@ use super::{
 };
 use crate::{
     api::{
-        bodies::{shown_address, shown_country},
         error::ApiError,
         json::json,
         query,
         reply::{Caching, Reply, Request},
         retry_after,
+        viewer::{shown_address, shown_country},
     },
     app::{App, seconds},
     config::OriginConfig,
@@ -213,8 +213,8 @@ fn check_reply(verdict: Verdict, question: &Question, request: &Request<'_>) -> 
 fn granted(body: &str, request: &Request<'_>) -> Reply {
     let mut body: Value = serde_json::from_slice(body.as_bytes()).unwrap_or_default();
     if let Some(members) = body.as_object_mut() {
-        members.insert("ip_address".to_owned(), shown_address(request.ip_address).into());
-        members.insert("country_code".to_owned(), shown_country(request.country).into());
+        members.insert("ip_address".to_owned(), shown_address(request.ip_address).as_ref().into());
+        members.insert("country_code".to_owned(), shown_country(request.country).as_ref().into());
     }
     answered_by_origin(json(&body))
 }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::{
-    api::{reply::Request, write::PASSED_HEADERS},
+    api::{reply::Request, viewer, write::PASSED_HEADERS},
     config::OriginConfig,
     token::BearerToken,
 };
@@ -55,14 +55,11 @@ pub fn headers<'r>(
             headers.push((*name, Cow::Borrowed(value.as_str())));
         }
     }
-    for (name, value) in [
-        (ADDRESS_HEADER, request.ip_address),
-        (COUNTRY_HEADER, request.country),
-        ("x-request-id", request_id),
-    ] {
-        if !value.is_empty() {
-            headers.push((name, Cow::Borrowed(value)));
-        }
+    // As answers show them; what is not known is left out.
+    headers.extend(viewer::address(request.ip_address).map(|address| (ADDRESS_HEADER, address)));
+    headers.extend(viewer::country(request.country).map(|country| (COUNTRY_HEADER, country)));
+    if !request_id.is_empty() {
+        headers.push(("x-request-id", Cow::Borrowed(request_id)));
     }
     headers
 }
