@@ -6,7 +6,7 @@
 use std::ops::RangeInclusive;
 
 use crate::{
-    api::cors::Cors,
+    api::{cors::Cors, media_type::is_token},
     limits::{
         CONFIRM_DENIED_MS, CONFIRM_GRANTED_SECS, CONFIRM_TIMEOUT_MS, CONFIRMS_PER_SEC, ORIGIN_TIMEOUT_MS,
     },
@@ -163,8 +163,7 @@ fn header_name(
     variable: &str,
 ) -> Result<Option<String>, ConfigError> {
     let Some(name) = binding(variable) else { return Ok(None) };
-    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    if name.is_empty() || !name.bytes().all(is_token) {
+    if !is_token(&name) {
         return Err(ConfigError::new(variable, format!("expected the name of a header, found {name:?}")));
     }
     Ok(Some(name.to_ascii_lowercase()))

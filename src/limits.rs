@@ -269,14 +269,43 @@ pub const CUSTOMER_CONFIRMS: u32 = 100;
 /// And in a second from then on, so that one customer leaves the others nine tenths of the budget.
 pub const CUSTOMER_CONFIRMS_PER_SEC: u32 = 10;
 
-/// How long an origin that could not tell is not asked the same again: those who waited for its answer have none.
+/// How long those who waited for an answer that the origin could not give share that, milliseconds: one of them after
+/// another would wait as long again. Whoever comes later asks for itself.
 pub const CONFIRM_UNKNOWN_MS: u64 = 1_000;
 
-/// Places for what the origin said, and for customers: 1,024 x 72 bytes and 1,024 x 40, 112 KiB.
+/// Places for what the origin said, and for customers: 1,024 x 80 bytes and 1,024 x 56, 136 KiB.
 pub const CONFIRMED_SLOTS: usize = 1_024;
 
 /// Longest body of a grant that is remembered, some 3 KiB each; longer ones are asked for again. 8 MiB in all.
 pub const CONFIRMED_BODY_MAX_BYTES: usize = 8 * 1024;
+
+/// How long after an answer a customer who was denied counts as asking again and again, milliseconds: less than the
+/// 3 s between the polls of a player that waits for a purchase.
+pub const CONFIRM_REPEAT_MS: u64 = 2_500;
+
+/// Those who ask again and again leave one in so many of the confirmations that may be asked at once to others.
+pub const CONFIRM_REPEAT_LEAVES: u64 = 4;
+
+/// How long a grant that the edge passed on is evidence, milliseconds: as long as a publish may take to reach every
+/// isolate. From then on the snapshot knows it.
+pub const GRANTED_MS: u64 = 120_000;
+
+/// How many answers a customer for whom something was granted is owed, beyond budgets and circuit: a player polls five
+/// times, and a page may look at some other items first.
+pub const GRANTED_ASKS: u8 = 16;
+
+/// Customers for whom something was granted whom an isolate keeps in mind, at 40 bytes each.
+pub const GRANTED_CUSTOMERS_MAX: usize = 1_024;
+
+/// Of them those of one merchant: an import must not displace other merchants' buyers.
+pub const GRANTED_PER_MERCHANT_MAX: usize = 256;
+
+/// Merchants for whom something was granted whom an isolate keeps in mind.
+pub const GRANTED_MERCHANTS_MAX: usize = 64;
+
+/// One in so many confirmations is reserved, beside the budget, for customers of a merchant for whom something was
+/// just granted.
+pub const RESERVED_SHARE: u64 = 5;
 
 /// Failures in a row that make the edge leave the origin alone.
 pub const BREAKER_FAILURES: u32 = 5;
@@ -289,6 +318,12 @@ pub const BREAKER_PAUSE_MAX_SECS: u64 = 30;
 
 /// How much later than its deadline a request to the origin is taken for lost: its client may have gone.
 pub const ORIGIN_LOST_MS: u64 = 500;
+
+/// Longest list of headers that the answer to a preflight allows: ours, and dozens of a page's.
+pub const PREFLIGHT_HEADERS_MAX_BYTES: usize = 2 * 1024;
+
+/// How much of an error in plain text a client is shown: a sentence or two.
+pub const UPSTREAM_MESSAGE_MAX_BYTES: usize = 256;
 
 /// Pause before a request is sent to the origin a second time, and up to 255 ms more, so that those whose
 /// connections broke together do not come back together.

@@ -171,8 +171,15 @@ pub enum OriginBody<'a, S> {
 
 /// What is read of the headers of an origin's answer. Nothing else comes further: no cookies, no places of the
 /// origin's own, nothing of its connection.
-pub const ANSWER_HEADERS: [&str; 6] =
-    ["content-type", "retry-after", "entitlement-seq", "idempotency-replayed", "www-authenticate", "allow"];
+pub const ANSWER_HEADERS: [&str; 7] = [
+    "content-type",
+    "content-encoding",
+    "retry-after",
+    "entitlement-seq",
+    "idempotency-replayed",
+    "www-authenticate",
+    "allow",
+];
 
 /// A complete answer of the origin.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -2,7 +2,10 @@
 
 use serde::Serialize;
 
-use super::json::json;
+use super::{
+    json::json,
+    viewer::{shown_address, shown_country},
+};
 use crate::{
     entitlement::{Grant, HeldEntry},
     snapshot::{
@@ -13,10 +16,6 @@ use crate::{
         time::{UnixSecs, iso8601},
     },
 };
-
-/// Shown for a viewer whose address or country the platform does not know.
-const UNKNOWN_ADDRESS: &str = "0.0.0.0";
-const UNKNOWN_COUNTRY: &str = "XX";
 
 /// Who is granted access, as the answer shows it.
 #[derive(Clone, Copy, Debug)]
@@ -41,9 +40,9 @@ pub fn access(grant: &Grant, viewer: &Viewer<'_>, item: &ItemRecord<'_>) -> Stri
     body.push_str(r#","customer_uuid":"#);
     push_text(&mut body, viewer.customer_uuid);
     body.push_str(r#","ip_address":""#);
-    body.push_str(shown_address(viewer.ip_address));
+    body.push_str(&shown_address(viewer.ip_address));
     body.push_str(r#"","country_code":""#);
-    body.push_str(shown_country(viewer.country));
+    body.push_str(&shown_country(viewer.country));
     push(&mut body, r#"","created_at":"#, grant.created_at);
     push(&mut body, r#","expires_at":"#, grant.expires_at);
     if let Some(starts_at) = grant.starts_at {
@@ -177,28 +176,6 @@ fn push_text(body: &mut String, text: &str) {
     } else {
         body.push_str(&json(text));
     }
-}
-
-/// The address as an answer shows it.
-#[must_use]
-pub fn shown_address(address: &str) -> &str {
-    if is_address(address) { address } else { UNKNOWN_ADDRESS }
-}
-
-/// The country as an answer shows it.
-#[must_use]
-pub fn shown_country(country: &str) -> &str {
-    if is_country(country) { country } else { UNKNOWN_COUNTRY }
-}
-
-/// Addresses come from a header; only what can be one reaches a body.
-fn is_address(text: &str) -> bool {
-    matches!(text.len(), 2..=45)
-        && text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b':' || byte == b'.')
-}
-
-fn is_country(text: &str) -> bool {
-    text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
 #[cfg(test)]

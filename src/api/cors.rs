@@ -3,13 +3,16 @@
 
 use std::borrow::Cow;
 
+use super::{media_type::is_token, page_origin::PageOrigin};
+use crate::limits::PREFLIGHT_HEADERS_MAX_BYTES;
+
 /// The `CORS_ORIGINS` variable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cors {
     /// Every page. Tokens travel in a header that a page must hold itself, so no page gains anything.
     Any,
     /// These origins only.
-    Origins(Vec<String>),
+    Origins(Vec<PageOrigin>),
 }
 
 const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE";
@@ -20,24 +23,33 @@ const RESPONSE_HEADERS: &str =
 const MAX_AGE_SECS: &str = "86400";
 
 impl Cors {
-    /// Reads `*` or origins separated by commas.
+    /// Reads `*`, or origins with commas or blanks between, or a JSON array of origins, which is what a list in
+    /// wrangler.toml arrives as.
     ///
     /// # Errors
-    /// With what is wrong.
+    /// With the value that is wrong, and why.
     pub fn parse(text: &str) -> Result<Self, String> {
-        if text.trim() == "*" {
+        let text = text.trim();
+        if text == "*" {
             return Ok(Self::Any);
         }
-        let origins = text.split(',').map(str::trim).map(|origin| {
-            let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
-            match host {
-                Some(host) if !host.is_empty() && !host.contains(['/', '*', ' ']) => {
-                    Ok(origin.to_ascii_lowercase())
-                }
-                _ => Err(format!("expected * or origins such as https://tv.example.com, found {origin:?}")),
+        let list: Vec<String> = if text.starts_with('[') {
+            serde_json::from_str(text).map_err(|error| format!("expected a list of origins: {error}"))?
+        } else {
+            let is_between = |c: char| c == ',' || c.is_whitespace();
+            text.split(is_between).filter(|part| !part.is_empty()).map(str::to_owned).collect()
+        };
+        let mut origins = Vec::with_capacity(list.len());
+        for value in &list {
+            let origin = PageOrigin::parse(value.trim()).map_err(|error| format!("{value:?} {error}"))?;
+            if !origins.contains(&origin) {
+                origins.push(origin);
             }
-        });
-        origins.collect::<Result<_, _>>().map(Self::Origins)
+        }
+        if origins.is_empty() {
+            return Err("expected * or origins such as https://tv.example.com, found none".to_owned());
+        }
+        Ok(Self::Origins(origins))
     }
 
     /// Whether answers depend on the `Origin` header.
@@ -55,25 +67,49 @@ impl Cors {
             Self::Origins(origins) => {
                 headers.push(("vary", Cow::Borrowed("Origin")));
                 // As it is configured, which is as browsers spell it: what clients can vary would be many sets of headers.
-                let Some(known) = origins.iter().find(|known| known.eq_ignore_ascii_case(origin)) else {
+                let Some(known) = origins.iter().find(|known| known.is(origin)) else {
                     return headers;
                 };
-                headers.push(("access-control-allow-origin", Cow::Owned(known.clone())));
+                headers.push(("access-control-allow-origin", Cow::Owned(known.as_str().to_owned())));
             }
         }
         headers.push(("access-control-expose-headers", Cow::Borrowed(RESPONSE_HEADERS)));
         headers
     }
 
-    /// Further headers for the answer to a preflight.
+    /// Further headers for the answer to a preflight that asks for the headers `requested`, separated by commas, as
+    /// `Access-Control-Request-Headers` has them. All of them are allowed: there are no cookies that a header could
+    /// be used against, and tracing libraries add headers of their own to every request.
     #[must_use]
-    pub fn preflight_headers() -> [(&'static str, Cow<'static, str>); 3] {
+    pub fn preflight_headers(requested: &str) -> [(&'static str, Cow<'static, str>); 3] {
         [
             ("access-control-allow-methods", Cow::Borrowed(METHODS)),
-            ("access-control-allow-headers", Cow::Borrowed(REQUEST_HEADERS)),
+            ("access-control-allow-headers", allowed_headers(requested)),
             ("access-control-max-age", Cow::Borrowed(MAX_AGE_SECS)),
         ]
     }
+
+    /// The header that lets a public page reach this service in a private network, where the preflight asks for that.
+    #[must_use]
+    pub fn private_network_header(requested: &str) -> Option<(&'static str, Cow<'static, str>)> {
+        let is_asked = requested.trim_ascii().eq_ignore_ascii_case("true");
+        is_asked.then_some(("access-control-allow-private-network", Cow::Borrowed("true")))
+    }
+}
+
+/// The headers that clients of the API send, and those of the requested ones that are names of headers.
+fn allowed_headers(requested: &str) -> Cow<'static, str> {
+    let mut allowed = Cow::Borrowed(REQUEST_HEADERS);
+    for name in requested.split(',').map(str::trim_ascii).filter(|name| is_token(name)) {
+        let is_known = allowed.split(", ").any(|known| known.eq_ignore_ascii_case(name));
+        if is_known || allowed.len() + name.len() > PREFLIGHT_HEADERS_MAX_BYTES {
+            continue;
+        }
+        let allowed = allowed.to_mut();
+        allowed.push_str(", ");
+        allowed.push_str(&name.to_ascii_lowercase());
+    }
+    allowed
 }
 
 #[cfg(test)]
@@ -83,19 +119,59 @@ mod tests {
     #[test]
     fn a_star_or_a_list() {
         assert_eq!(Cors::parse(" * "), Ok(Cors::Any));
-        let list = Cors::parse("https://a.example, http://localhost:3000").unwrap();
-        assert_eq!(list, Cors::Origins(vec!["https://a.example".into(), "http://localhost:3000".into()]));
-        for wrong in [
-            "",
-            "a.example",
-            "https://",
-            "https://a.example/",
-            "https://*.example",
-            "https://a.example,",
-            "*,https://a.example",
+        for text in [
+            "https://a.example,http://localhost:3000",
+            " https://A.example/ , http://localhost:3000, ",
+            "https://a.example:443\nhttp://localhost:3000\n",
+            "https://a.example, https://a.example/, http://localhost:3000",
+            r#"["https://a.example", "http://localhost:3000/"]"#,
         ] {
-            assert!(Cors::parse(wrong).is_err(), "{wrong}");
+            let Cors::Origins(list) = Cors::parse(text).unwrap() else { panic!("{text}") };
+            let list: Vec<_> = list.iter().map(PageOrigin::as_str).collect();
+            assert_eq!(list, ["https://a.example", "http://localhost:3000"], "{text}");
         }
+        for (wrong, told) in [
+            ("", "found none"),
+            (" , ", "found none"),
+            ("[]", "found none"),
+            ("[1]", "expected a list of origins"),
+            ("a.example", "\"a.example\" has no scheme"),
+            ("https://b.example, https://a.example/tv", "\"https://a.example/tv\" has a path"),
+            ("https://*.example", "\"https://*.example\" has a wildcard"),
+            ("*,https://a.example", "\"*\" has a wildcard"),
+        ] {
+            let error = Cors::parse(wrong).unwrap_err();
+            assert!(error.contains(told), "{wrong}: {error}");
+        }
+    }
+
+    #[test]
+    fn requested_headers_are_allowed() {
+        for (requested, added) in [
+            ("", ""),
+            ("authorization,content-type", ""),
+            ("traceparent,baggage", ", traceparent, baggage"),
+            ("Authorization, Sentry-Trace , X-Requested-With", ", sentry-trace, x-requested-with"),
+            ("x-a, x-a, X-A", ", x-a"),
+            ("x a, x-b\r\nx-c: 1, é, , *", ", *"),
+        ] {
+            let [_, (_, allowed), _] = Cors::preflight_headers(requested);
+            assert_eq!(allowed, format!("{REQUEST_HEADERS}{added}"), "{requested}");
+        }
+        let many: Vec<_> = (0..10_000).map(|number| format!("x-{number}")).collect();
+        let [_, (_, allowed), _] = Cors::preflight_headers(&many.join(","));
+        assert!(
+            allowed.len() <= PREFLIGHT_HEADERS_MAX_BYTES + 2
+                && allowed.ends_with(|c: char| c.is_ascii_digit())
+        );
+    }
+
+    #[test]
+    fn a_private_network_is_allowed_where_it_is_asked_for() {
+        assert!(Cors::private_network_header("true").is_some());
+        assert!(
+            Cors::private_network_header("").is_none() && Cors::private_network_header("false").is_none()
+        );
     }
 
     #[test]

@@ -36,10 +36,17 @@ pub enum ApiError {
     TooManyObjects,
     /// 415: a write whose body is neither a form nor JSON.
     UnsupportedMediaType,
+    /// 415 for another header of a body: its name, and what was expected.
+    UnsupportedHeader(&'static str, &'static str),
     /// 429: of an origin that says no more than that.
     TooManyRequests,
     /// 502: no connection to the origin could be made.
     OriginUnreachable {
+        /// When it is worth trying again.
+        retry_after_secs: u32,
+    },
+    /// 502: something in front of the origin refused the request, and does not say why in the API's own way.
+    OriginRefused {
         /// When it is worth trying again.
         retry_after_secs: u32,
     },
@@ -73,6 +80,27 @@ impl ApiError {
     /// A `{fee_id}` that is no number.
     pub const INVALID_FEE_ID: Self = Self::InvalidField("fee_id", "The fee_id must be a positive integer");
 
+    /// A body that is compressed, or coded in another way.
+    pub const CONTENT_ENCODING: Self = Self::UnsupportedHeader(
+        "Content-Encoding",
+        "The Content-Encoding must be identity: send the body as it is",
+    );
+    /// A body in another charset than UTF-8.
+    pub const CHARSET: Self =
+        Self::UnsupportedHeader("Content-Type", "The charset of the Content-Type must be UTF-8");
+
+    /// The field, parameter or header that is wrong, if it is one.
+    #[must_use]
+    pub const fn field(self) -> Option<&'static str> {
+        match self {
+            Self::InvalidField(field, _) | Self::UnsupportedHeader(field, _) => Some(field),
+            Self::UnsupportedMediaType => Some("Content-Type"),
+            Self::InvalidIdOnAccess => Some("id"),
+            Self::BodyTooLarge(_) => Some("body"),
+            _ => None,
+        }
+    }
+
     /// The HTTP status, which is also the body's `code`.
     #[must_use]
     pub const fn status(self) -> u16 {
@@ -84,11 +112,11 @@ impl ApiError {
             Self::MethodNotAllowed(_) => 405,
             Self::OlderHead | Self::LeaseHeld | Self::ObjectNeeded => 409,
             Self::BodyTooLarge(_) | Self::TooManyObjects => 413,
-            Self::UnsupportedMediaType => 415,
+            Self::UnsupportedMediaType | Self::UnsupportedHeader(..) => 415,
             Self::InvalidIdOnAccess | Self::InvalidField(..) => 422,
             Self::TooManyRequests => 429,
             Self::Internal => 500,
-            Self::OriginUnreachable { .. } | Self::OriginFailed { .. } => 502,
+            Self::OriginUnreachable { .. } | Self::OriginRefused { .. } | Self::OriginFailed { .. } => 502,
             Self::Unavailable { .. } | Self::OriginPaused { .. } => 503,
             Self::OriginTimedOut { .. } => 504,
         }
@@ -106,7 +134,7 @@ impl ApiError {
             Self::RouteNotFound => "Route not found",
             Self::ObjectNotFound => "Object not found",
             Self::MethodNotAllowed(_) => "Method not allowed",
-            Self::InvalidField(_, problem) => problem,
+            Self::InvalidField(_, problem) | Self::UnsupportedHeader(_, problem) => problem,
             Self::OlderHead => "A newer head is published",
             Self::LeaseHeld => "Another publisher holds the lease",
             Self::ObjectNeeded => "The published head names this object: publish another head first",
@@ -115,6 +143,9 @@ impl ApiError {
             Self::UnsupportedMediaType => "Unsupported media type",
             Self::TooManyRequests => "Too many requests",
             Self::OriginUnreachable { .. } => "The origin cannot be reached: the write was not applied",
+            Self::OriginRefused { .. } => {
+                "The request was refused on its way to the origin: the write was not applied"
+            }
             Self::OriginFailed { .. } => "The origin gave no usable answer: the write may have been applied",
             Self::OriginPaused { .. } => "The origin does not answer at present: the write was not applied",
             Self::OriginTimedOut { .. } => {
@@ -142,7 +173,7 @@ impl ApiError {
     fn render(self, message: &str) -> String {
         let status = self.status();
         match self {
-            Self::InvalidField(field, _) => {
+            Self::InvalidField(field, _) | Self::UnsupportedHeader(field, _) => {
                 format!(r#"{{"code":{status},"message":{message},"errors":{{"{field}":{message}}}}}"#)
             }
             _ => format!(r#"{{"code":{status},"message":{message},"errors":{{"{status}":{message}}}}}"#),

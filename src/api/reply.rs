@@ -27,12 +27,13 @@ pub struct Request<'a> {
     /// The header `Entitlement-Min-Seq`, 0 when there is none: how many of the origin's changes the answer has to
     /// reflect at least.
     pub min_seq: u64,
-    /// Those of [`PASSED_HEADERS`](super::write::PASSED_HEADERS) that a write has.
+    /// Further headers of a request other than a read: those of [`PASSED_HEADERS`](super::write::PASSED_HEADERS) and
+    /// [`INSPECTED_HEADERS`](super::write::INSPECTED_HEADERS) that it has.
     pub passed: &'a [(&'static str, String)],
 }
 
 impl Request<'_> {
-    /// A header of a write, empty when there is none.
+    /// A further header of a request other than a read, empty when there is none.
     #[must_use]
     pub fn passed(&self, name: &str) -> &str {
         self.passed.iter().find(|(known, _)| *known == name).map_or("", |(_, value)| value)
@@ -137,7 +138,7 @@ impl Reply {
         }
     }
 
-    /// An error's answer. `reason` is for logs only.
+    /// An error's answer. `reason` is for logs only; there it follows the field, parameter or header that is wrong.
     #[must_use]
     pub fn error(error: ApiError, reason: impl Into<Cow<'static, str>>) -> Self {
         let headers = match error {
@@ -145,8 +146,11 @@ impl Reply {
                 vec![("www-authenticate", Cow::Borrowed(r#"Bearer error="invalid_token""#))]
             }
             ApiError::MethodNotAllowed(allow) => vec![("allow", Cow::Borrowed(allow))],
+            // RFC 9110 §15.5.16: so that the client learns which codings there are.
+            ApiError::CONTENT_ENCODING => vec![("accept-encoding", Cow::Borrowed("identity"))],
             ApiError::Unavailable { retry_after_secs }
             | ApiError::OriginUnreachable { retry_after_secs }
+            | ApiError::OriginRefused { retry_after_secs }
             | ApiError::OriginFailed { retry_after_secs }
             | ApiError::OriginPaused { retry_after_secs }
             | ApiError::OriginTimedOut { retry_after_secs } => {
@@ -156,8 +160,12 @@ impl Reply {
         };
         let body = Body::Json(error.body());
         let (status, caching) = (error.status(), Caching::Private);
-        let (reason, detail) = (reason.into(), String::new());
-        Self { status, body, caching, headers, reason, detail, validity: None }
+        let reason = reason.into();
+        let reason = match error.field() {
+            Some(field) => Cow::Owned([field, ": ", &reason].concat()),
+            None => reason,
+        };
+        Self { status, body, caching, headers, reason, detail: String::new(), validity: None }
     }
 
     /// The same, with more for the log line.

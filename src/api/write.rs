@@ -2,6 +2,7 @@
 
 use super::{
     error::ApiError,
+    media_type::MediaType,
     route::{Id, segments},
 };
 
@@ -10,6 +11,10 @@ use super::{
 /// `Connection` can name any of it.
 pub const PASSED_HEADERS: [&str; 5] =
     ["accept", "accept-language", "content-type", "idempotency-key", "user-agent"];
+
+/// The headers of a request other than a read that the edge reads itself. None of them is passed on.
+pub const INSPECTED_HEADERS: [&str; 3] =
+    ["content-encoding", "access-control-request-headers", "access-control-request-private-network"];
 
 /// A path that writes go to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +41,17 @@ pub enum WriteRoute<'a> {
     /// `/oauth2/token`
     /// `/oauth2/authorization`
     SignIn,
+}
+
+/// What a write can open for viewers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Something is granted to the customer whom its body names.
+    Grants,
+    /// Something may be opened: an item becomes free or active, or joins a package.
+    MayOpen,
+    /// Nothing.
+    OpensNothing,
 }
 
 impl<'a> WriteRoute<'a> {
@@ -82,6 +98,17 @@ impl<'a> WriteRoute<'a> {
             && self.allow().split(", ").any(|allowed| allowed == method)
     }
 
+    /// What a write by `method` can open.
+    #[must_use]
+    pub fn effect(self, method: &str) -> Effect {
+        match self {
+            Self::Grant => Effect::Grants,
+            Self::Access(_) | Self::SignIn => Effect::OpensNothing,
+            _ if method == "DELETE" => Effect::OpensNothing,
+            _ => Effect::MayOpen,
+        }
+    }
+
     /// Whether a merchant's token is needed. Who signs in has none yet.
     #[must_use]
     pub const fn is_for_merchants(self) -> bool {
@@ -110,21 +137,28 @@ impl<'a> WriteRoute<'a> {
     }
 }
 
-/// Whether a body of this type can be a write's: a form or JSON, whatever its parameters.
-#[must_use]
-pub fn is_form_or_json(content_type: &str) -> bool {
-    is_json(content_type) || is(content_type, "application/x-www-form-urlencoded")
+/// Whether the body of a write is one that can be passed on, as far as its headers say: a form or JSON, in UTF-8,
+/// and sent as it is.
+///
+/// # Errors
+/// 415, naming the header.
+pub fn check_body_headers(content_type: &str, content_encoding: &str) -> Result<(), ApiError> {
+    check_content_encoding(content_encoding)?;
+    let media_type = MediaType::parse(content_type).filter(|found| found.is_form() || found.is_json());
+    if media_type.ok_or(ApiError::UnsupportedMediaType)?.is_utf8() { Ok(()) } else { Err(ApiError::CHARSET) }
 }
 
-/// Whether a body of this type is JSON.
-#[must_use]
-pub fn is_json(content_type: &str) -> bool {
-    is(content_type, "application/json")
-}
-
-fn is(content_type: &str, media_type: &str) -> bool {
-    let named = content_type.split_once(';').map_or(content_type, |(named, _)| named);
-    named.trim_ascii().eq_ignore_ascii_case(media_type)
+/// Whether a body is sent as it is. The edge decodes nothing: what it read would not be what it was sent.
+///
+/// # Errors
+/// 415, naming the header.
+pub fn check_content_encoding(content_encoding: &str) -> Result<(), ApiError> {
+    let is_plain = |coding: &str| coding.is_empty() || coding.eq_ignore_ascii_case("identity");
+    if content_encoding.split(',').map(str::trim_ascii).all(is_plain) {
+        Ok(())
+    } else {
+        Err(ApiError::CONTENT_ENCODING)
+    }
 }
 
 #[cfg(test)]
@@ -157,6 +191,13 @@ mod tests {
             assert!(route.takes(method), "{method} {path}");
             assert_eq!(route.check(), Ok(()), "{path}");
             assert_eq!(route.is_for_merchants(), !path.contains("auth"), "{path}");
+            let effect = match (method, path) {
+                (_, "/items/access") => Effect::Grants,
+                ("DELETE", _) => Effect::OpensNothing,
+                _ if path.contains("auth") => Effect::OpensNothing,
+                _ => Effect::MayOpen,
+            };
+            assert_eq!(route.effect(method), effect, "{method} {path}");
             for other in ["GET", "HEAD", "OPTIONS", "TRACE", "", "POST, OPTIONS", "post"] {
                 assert!(!route.takes(other), "{other} {path}");
             }
@@ -209,19 +250,26 @@ mod tests {
     }
 
     #[test]
-    fn media_types() {
-        for (content_type, is_right) in [
-            ("application/x-www-form-urlencoded", true),
-            ("Application/JSON; charset=utf-8", true),
-            ("application/json;", true),
-            ("text/plain", false),
-            ("application/jsonx", false),
-            ("text/html; application/json", false),
-            ("multipart/form-data; boundary=x", false),
-            ("", false),
+    fn headers_of_a_body() {
+        let media_type = Err(ApiError::UnsupportedMediaType);
+        for (content_type, content_encoding, expected) in [
+            ("application/x-www-form-urlencoded", "", Ok(())),
+            ("APPLICATION/JSON; Charset=\"UTF-8\"", "identity", Ok(())),
+            ("application/json;", " Identity , ", Ok(())),
+            ("application/vnd.api+json", "", Ok(())),
+            ("text/plain", "", media_type),
+            ("application/jsonx", "", media_type),
+            ("text/html; application/json", "", media_type),
+            ("multipart/form-data; boundary=x", "", media_type),
+            ("", "", media_type),
+            ("application/json; charset=ISO-8859-1", "", Err(ApiError::CHARSET)),
+            ("application/x-www-form-urlencoded;charset=latin1", "", Err(ApiError::CHARSET)),
+            ("application/json", "gzip", Err(ApiError::CONTENT_ENCODING)),
+            ("application/json", "identity, br", Err(ApiError::CONTENT_ENCODING)),
+            ("text/plain", "deflate", Err(ApiError::CONTENT_ENCODING)),
         ] {
-            assert_eq!(is_form_or_json(content_type), is_right, "{content_type}");
+            let checked = check_body_headers(content_type, content_encoding);
+            assert_eq!(checked, expected, "{content_type:?} {content_encoding:?}");
         }
-        assert!(is_json("application/json; charset=utf-8") && !is_json("text/html"));
     }
 }

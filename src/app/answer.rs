@@ -2,8 +2,10 @@
 
 use std::{borrow::Cow, rc::Rc};
 
+use uuid::Uuid;
+
 use super::{
-    App, Need, State, Transfer, finish,
+    App, Need, State, Transfer, Write, finish,
     origin::Question,
     read::{Known, Missing, Read},
     seconds,
@@ -13,6 +15,7 @@ use super::{
 use crate::{
     api::{
         error::ApiError,
+        query,
         reply::{Reply, Request},
         route::{Id, Route},
         write::WriteRoute,
@@ -67,16 +70,18 @@ impl<P: Platform> App<P> {
         if !write.takes(request.method) {
             return Err(ApiError::MethodNotAllowed(write.allow()).into());
         }
-        if write.is_for_merchants() {
+        let (is_signed, mut merchant_id) = (write.is_for_merchants(), None);
+        if is_signed {
             let token = self.token(request, now)?;
-            let Principal { roles, merchant_id, .. } = &token.principal;
-            let is_heard = merchant_id.is_none_or(|id| token.principal.is_heard_by(id));
-            if !roles.merchant || !is_heard {
+            let principal = &token.principal;
+            let is_heard = principal.merchant_id.is_none_or(|id| principal.is_heard_by(id));
+            if !principal.roles.merchant || !is_heard {
                 return Err(Reply::error(ApiError::InvalidPrivileges, "not_a_merchant").into());
             }
+            merchant_id = principal.merchant_id;
         }
         write.check()?;
-        Ok(Need::Forward { is_signed: write.is_for_merchants() })
+        Ok(Need::Forward(Write { is_signed, merchant_id, effect: write.effect(request.method) }))
     }
 
     fn write_route<'r>(&self, request: &Request<'r>) -> Option<WriteRoute<'r>> {
@@ -84,7 +89,7 @@ impl<P: Platform> App<P> {
     }
 
     fn preflight(&self, request: &Request<'_>) -> Reply {
-        let mut reply = finish::preflight();
+        let mut reply = finish::preflight(request);
         let write = self.write_route(request).map(WriteRoute::allow);
         if let Some(allow) = write.or_else(|| Route::parse(request.path).map(Route::allow)) {
             reply.headers.push(("allow", Cow::Borrowed(allow)));
@@ -158,11 +163,11 @@ impl<P: Platform> App<P> {
     }
 
     fn answer_read(&self, read: &Read, request: &Request<'_>, now: UnixSecs) -> Result<Reply, Need> {
-        let State { snapshots, tokens, .. } = &mut *self.state.borrow_mut();
+        let State { snapshots, tokens, origin } = &mut *self.state.borrow_mut();
         match snapshots.head_state(now) {
             HeadState::Missing | HeadState::Expired => return Err(Need::Head),
             HeadState::Unavailable => {
-                return self.or_ask(read, Reply::error(unavailable(), "no_snapshot"), 0, request);
+                return self.or_ask(read, Reply::error(unavailable(), "no_snapshot"), 0, request, || None);
             }
             HeadState::Fresh | HeadState::Stale => {}
         }
@@ -171,7 +176,14 @@ impl<P: Platform> App<P> {
             // The version before answers for the moment only.
             let known = Known { version: &version, epoch: epoch.take() };
             match read.answer(known, &mut snapshots.objects, request, now) {
-                Ok(reply) => return self.or_ask(read, reply, version.head.origin_seq(), request),
+                Ok(reply) => {
+                    // Names that only a grant of a moment ago is compared with.
+                    let published = || {
+                        let is_wanted = origin.evidence().is_any(self.platform.now_ms());
+                        is_wanted.then(|| read.customer(&version, &mut snapshots.objects)).flatten()
+                    };
+                    return self.or_ask(read, reply, version.head.origin_seq(), request, published);
+                }
                 Err(Missing::Objects(names)) => {
                     // An object that the store does not have yet leaves the answer to the version before.
                     if !names.iter().any(|name| snapshots.is_unreadable(*name, now)) {
@@ -186,11 +198,19 @@ impl<P: Platform> App<P> {
                 }
             }
         }
-        self.or_ask(read, Reply::error(unavailable(), "unreadable"), 0, request)
+        self.or_ask(read, Reply::error(unavailable(), "unreadable"), 0, request, || None)
     }
 
     /// The snapshot's answer, which reflects the origin's first `seq` changes, unless the origin is to be asked.
-    fn or_ask(&self, read: &Read, reply: Reply, seq: u64, request: &Request<'_>) -> Result<Reply, Need> {
+    /// `published` finds number and UUID of the customer who asks.
+    fn or_ask(
+        &self,
+        read: &Read,
+        reply: Reply,
+        seq: u64,
+        request: &Request<'_>,
+        published: impl FnOnce() -> Option<(i64, Uuid)>,
+    ) -> Result<Reply, Need> {
         let insists = request.min_seq > seq;
         if reply.status == 200 && !insists {
             return Ok(reply);
@@ -198,8 +218,8 @@ impl<P: Platform> App<P> {
         if self.config.origin.is_none() || !(read.is_open(&reply) || (insists && read.is_of_the_snapshot())) {
             return Ok(reply);
         }
-        let question =
-            Question { check: read.check(), token: read.token().cloned(), insists, otherwise: reply };
+        let (check, token) = (read.check(), read.token().cloned());
+        let question = Question { check, token, published: published(), insists, otherwise: reply };
         Err(Need::Origin(Box::new(question)))
     }
 }
@@ -247,19 +267,14 @@ fn item_id(id: Id<'_>) -> Result<i64, ApiError> {
 
 /// `page` (from 1) and `limit`. Parameters with other names are ignored: native SDKs send some.
 fn page_and_limit(query: &str) -> Result<(u32, usize), ApiError> {
-    let (mut page, mut limit) = (1, PAGE_DEFAULT_ITEMS);
-    for pair in query.split('&') {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+    let number = |name, error| match query::last(query, name) {
+        None => Ok(None),
         // Not as `usize`, which the Worker has 32 bits of and other machines 64.
-        let number = || Id::from(value).number().and_then(|number| u32::try_from(number).ok());
-        match name {
-            "page" => page = number().ok_or(INVALID_PAGE)?,
-            "limit" => {
-                let number = number().and_then(|number| usize::try_from(number).ok());
-                limit = number.filter(|limit| *limit <= PAGE_MAX_ITEMS).ok_or(INVALID_LIMIT)?;
-            }
-            _ => {}
-        }
-    }
-    Ok((page, limit))
+        Some(value) => value.and_then(|value| query::positive(&value)).map(Some).ok_or(error),
+    };
+    let page = number("page", INVALID_PAGE)?.unwrap_or(1);
+    let limit = number("limit", INVALID_LIMIT)?.map_or(Some(PAGE_DEFAULT_ITEMS), |limit| {
+        usize::try_from(limit).ok().filter(|limit| *limit <= PAGE_MAX_ITEMS)
+    });
+    Ok((page, limit.ok_or(INVALID_LIMIT)?))
 }

@@ -83,7 +83,8 @@ impl<P: Platform> App<P> {
     fn log_request(&self, request: &Request<'_>, reply: &Reply, request_id: &str) -> bool {
         let is_logged = match self.config.log_checks {
             LogChecks::All => true,
-            LogChecks::Denied => matches!(reply.status, 401..=403 | 500..),
+            // A refusal beside a denial is told as well: somebody integrates, and looks here for the reason.
+            LogChecks::Denied => matches!(reply.status, 400..=403 | 409 | 413 | 415 | 422 | 500..),
             LogChecks::None => reply.status >= 500,
         };
         if is_logged {
@@ -116,16 +117,19 @@ fn push_hex(text: &mut String, number: u64, digits: u32) {
 /// What a service answers that cannot read its configuration: whatever was asked, a fixed body that any page
 /// may read, and the preflight without which no page could.
 #[must_use]
-pub fn unconfigured(method: &str) -> Reply {
-    let mut reply = if method == "OPTIONS" { preflight() } else { Reply::from(ApiError::Internal) };
+pub fn unconfigured(request: &Request<'_>) -> Reply {
+    let mut reply =
+        if request.method == "OPTIONS" { preflight(request) } else { Reply::from(ApiError::Internal) };
     describe_body(&mut reply);
     reply.headers.extend(Cors::Any.headers(""));
     reply
 }
 
 /// The answer to a preflight, or to whoever asks for the methods.
-pub(super) fn preflight() -> Reply {
-    let headers = Cors::preflight_headers().to_vec();
+pub(super) fn preflight(request: &Request<'_>) -> Reply {
+    let mut headers = Cors::preflight_headers(request.passed("access-control-request-headers")).to_vec();
+    let private_network = request.passed("access-control-request-private-network");
+    headers.extend(Cors::private_network_header(private_network));
     Reply {
         status: 204,
         body: Body::Empty,
@@ -171,15 +175,16 @@ mod tests {
     #[test]
     fn a_wrong_configuration_is_a_fixed_500_that_pages_can_read() {
         for method in ["GET", "HEAD", "PUT", "BREW"] {
-            let reply = unconfigured(method);
+            let reply = unconfigured(&Request { method, ..Request::default() });
             assert_eq!(reply.status, 500);
             let body = r#"{"code":500,"message":"Internal error","errors":{"500":"Internal error"}}"#;
             assert_eq!(reply.body.as_bytes(), body.as_bytes());
             assert_eq!(reply.header("access-control-allow-origin"), Some("*"));
             assert_eq!(reply.header("cache-control"), Some("private, no-store"));
         }
-        let preflight = unconfigured("OPTIONS");
+        let passed = [("access-control-request-headers", "traceparent".to_owned())];
+        let preflight = unconfigured(&Request { method: "OPTIONS", passed: &passed, ..Request::default() });
         assert_eq!((preflight.status, preflight.body.as_bytes().len()), (204, 0));
-        assert!(preflight.header("access-control-allow-headers").is_some());
+        assert!(preflight.header("access-control-allow-headers").unwrap().ends_with(", traceparent"));
     }
 }

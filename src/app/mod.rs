@@ -29,8 +29,8 @@ use crate::{
 };
 
 pub use finish::unconfigured;
-pub use origin::Question;
-use origin::{OriginState, StreamOf};
+use origin::{OriginState, StreamOf, Turn};
+pub use origin::{Question, Write};
 use publish::Transfer;
 pub use publish::{BodyError, RequestBody};
 use snapshots::Snapshots;
@@ -68,10 +68,7 @@ pub enum Need {
     /// The origin's word on what the snapshot does not grant.
     Origin(Box<Question>),
     /// The origin, to which a write is to be passed on.
-    Forward {
-        /// Whether the token was verified, because the write needs one.
-        is_signed: bool,
-    },
+    Forward(Write),
 }
 
 /// Something that is refreshed behind a request.
@@ -179,6 +176,7 @@ impl<P: Platform> App<P> {
         body: impl RequestBody<Stream = StreamOf<P>>,
     ) -> Reply {
         let mut need = need;
+        let since_ms = self.platform.now_ms();
         let (mut loads, mut waits) = (0, 0);
         while loads < LOAD_ROUNDS_MAX {
             let may_wait = waits < LOAD_WAITS_MAX;
@@ -192,11 +190,13 @@ impl<P: Platform> App<P> {
                 Need::KeysOfOthers if may_wait => false,
                 Need::KeysOfOthers => return Reply::error(unavailable(), "keys_unavailable"),
                 Need::Transfer(transfer) => return self.transfer(transfer, request, body).await,
-                Need::Forward { is_signed } => return self.forward(request, is_signed, body).await,
-                Need::Origin(question) => match self.ask(&question, request, may_wait).await {
-                    Some(reply) => return reply,
-                    None => false,
-                },
+                Need::Forward(write) => return self.forward(request, write, body).await,
+                Need::Origin(question) => {
+                    match self.ask(&question, request, Turn { since_ms, may_wait }).await {
+                        Some(reply) => return reply,
+                        None => false,
+                    }
+                }
             };
             if has_loaded {
                 loads += 1;

@@ -12,6 +12,7 @@ use crate::{
         error::ApiError,
         reply::{Body, Caching, Reply, Request},
         route::Route,
+        write::check_content_encoding,
     },
     limits::{
         CHECK_MAX_BYTES, GARBAGE_MAX_BYTES, HEAD_MAX_BYTES, LEASE_MAX_BYTES, OBJECT_MAX_BYTES, PACK_MAX_BYTES,
@@ -79,7 +80,10 @@ impl<P: Platform> App<P> {
                 self.check_holder(holder).await?;
             }
             let body = match transfer.body_max_bytes() {
-                Some(limit_bytes) => read(&mut body, limit_bytes).await?,
+                Some(limit_bytes) => {
+                    check_content_encoding(request.passed("content-encoding"))?;
+                    read(&mut body, limit_bytes).await?
+                }
                 None => Vec::new(),
             };
             match transfer {

@@ -116,6 +116,14 @@ impl Read {
         }
     }
 
+    /// Number and UUID of the customer who asks, as far as they are published and in memory.
+    pub fn customer(&self, version: &Version, objects: &mut ObjectCache) -> Option<(i64, uuid::Uuid)> {
+        let key = self.token()?.principal.customer_key;
+        let Ok(Found::Record(record)) = version.look_up(Tree::Customers, key, objects) else { return None };
+        let customer = CustomerRecord::new(record.bytes()).ok()?;
+        Some((customer.id, customer.uuid))
+    }
+
     /// Whether it is answered from what is published.
     pub const fn is_of_the_snapshot(&self) -> bool {
         !matches!(self, Self::Health)

@@ -18,7 +18,7 @@ use web_sys::{Response, ResponseInit};
 use worker::{Context, Env, event};
 
 use crate::{
-    api::json::json,
+    api::{json::json, reply::Request},
     app::{self, App},
     config::{Config, ConfigError},
 };
@@ -55,7 +55,9 @@ async fn answered(request: web_sys::Request, env: Env, context: Context) -> Resu
             let problem = json(&error.to_string());
             worker::console_error!(r#"{{"event":"configuration","error":{}}}"#, problem);
             let method = request.method();
-            return response::from_reply(&app::unconfigured(&method), method == "HEAD", None);
+            let passed = request::preflight_headers(&request);
+            let asked = Request { method: &method, passed: &passed, ..Request::default() };
+            return response::from_reply(&app::unconfigured(&asked), method == "HEAD", None);
         }
     };
     let incoming = Incoming::new(&request, service.config());

@@ -4,7 +4,11 @@ use wasm_bindgen::JsValue;
 
 use super::body::{self, Unread};
 use crate::{
-    api::{reply::Request, write::PASSED_HEADERS},
+    api::{
+        query,
+        reply::Request,
+        write::{INSPECTED_HEADERS, PASSED_HEADERS},
+    },
     app::{BodyError, RequestBody},
     config::Config,
     snapshot::lease::HOLDER_HEADER,
@@ -36,18 +40,13 @@ impl Incoming {
         let header = |name: &str| headers.get(name).ok().flatten().unwrap_or_default();
         let method = request.method();
         let is_read = matches!(method.as_str(), "GET" | "HEAD");
-        let (mut min_seq, mut passed) = (0, Vec::new());
-        if config.origin.is_some() {
-            if is_read {
-                min_seq = seq_of(&header(MIN_SEQ_HEADER));
-            } else {
-                passed.extend(PASSED_HEADERS.into_iter().map(|name| (name, header(name))));
-            }
-        }
+        let has_origin = config.origin.is_some();
+        let min_seq = if is_read && has_origin { seq_of(&header(MIN_SEQ_HEADER)) } else { 0 };
+        // Each header costs a call into JavaScript, and checks are reads.
+        let passed = if is_read { Vec::new() } else { further_headers(&headers, has_origin) };
         Self {
             min_seq,
             passed,
-            // Each header costs a call into JavaScript, and checks are reads.
             holder: if is_read { String::new() } else { header(HOLDER_HEADER) },
             method,
             url: request.url(),
@@ -88,9 +87,22 @@ impl Incoming {
     }
 }
 
-/// The number of [`MIN_SEQ_HEADER`]. What is none asks for nothing.
+/// The headers of a request other than a read, as [`Request::passed`] has them. Those of writes are read only if there
+/// is an origin to pass them on to.
+fn further_headers(headers: &web_sys::Headers, has_origin: bool) -> Vec<(&'static str, String)> {
+    let passed = PASSED_HEADERS.into_iter().filter(|_| has_origin);
+    let names = INSPECTED_HEADERS.into_iter().chain(passed);
+    names.filter_map(|name| Some((name, headers.get(name).ok().flatten()?))).collect()
+}
+
+/// What a preflight asks for.
+pub(super) fn preflight_headers(request: &web_sys::Request) -> Vec<(&'static str, String)> {
+    further_headers(&request.headers(), false)
+}
+
+/// The number of [`MIN_SEQ_HEADER`]. A value that is not a number asks for nothing.
 pub(super) fn seq_of(text: &str) -> u64 {
-    text.parse().unwrap_or(0)
+    query::seq(text).unwrap_or(0)
 }
 
 /// The country that Cloudflare found for the viewer. No header: clients can send those.

@@ -3,6 +3,7 @@
 
 mod confirm;
 mod edge;
+mod evidence;
 mod forward;
 mod head;
 mod keys;

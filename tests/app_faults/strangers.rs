@@ -27,7 +27,7 @@ fn a_firewall_that_refuses_some_is_no_failure_of_the_origin() {
     };
     pair.origin().serve(granted);
     for _ in 0..3 * BREAKER_FAILURES {
-        assert_eq!(pair.write("POST", "/v2/items", "title=<script>", &[]).status, 502);
+        assert_eq!(pair.write("POST", "/v2/items", "title=<script>", &[]).status, 403);
         assert_eq!(pair.check_with_min_seq("/items/1/access-fees", 9).status, 200, "the snapshot's");
     }
     assert_eq!(pair.write("POST", "/v2/items", "title=x", &[]).status, 201);

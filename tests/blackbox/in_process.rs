@@ -1,7 +1,11 @@
 //! The service in this process.
 
 use admit::{
-    api::{reply::Request, write::PASSED_HEADERS},
+    api::{
+        query,
+        reply::Request,
+        write::{INSPECTED_HEADERS, PASSED_HEADERS},
+    },
     app::App,
     config::{Config, ConfigError},
     memory::{MemoryBody, MemoryPlatform, block_on},
@@ -53,7 +57,8 @@ impl Subject for InProcess {
         let (authorization, origin) = (header("authorization"), header("origin"));
         let holder = header("admit-holder");
         let has_origin = config.origin.is_some();
-        let passed = PASSED_HEADERS.map(|name| (name, header(name)));
+        let names = INSPECTED_HEADERS.into_iter().chain(PASSED_HEADERS);
+        let passed: Vec<_> = names.map(|name| (name, header(name))).collect();
         let request = Request {
             method: &wire.method,
             path,
@@ -63,7 +68,7 @@ impl Subject for InProcess {
             ip_address: &address,
             country: &country,
             holder: &holder,
-            min_seq: if has_origin { header("entitlement-min-seq").parse().unwrap_or(0) } else { 0 },
+            min_seq: if has_origin { query::seq(&header("entitlement-min-seq")).unwrap_or(0) } else { 0 },
             passed: &passed,
         };
         let body = match &wire.body {

@@ -320,7 +320,7 @@ fn with_seq(mut reply: Reply, seq: u64) -> Reply {
 
 /// The answer to a preflight, or to whoever asks for the methods.
 fn preflight(endpoint: Option<Endpoint<'_>>) -> Reply {
-    let mut headers = Cors::preflight_headers().to_vec();
+    let mut headers = Cors::preflight_headers("").to_vec();
     if let Some(endpoint) = endpoint {
         headers.push(("allow", Cow::Borrowed(endpoint.allow())));
     }

@@ -8,6 +8,8 @@ use crate::limits::{BREAKER_FAILURES, BREAKER_OPEN_MS, BREAKER_PAUSE_MAX_SECS};
 pub struct Breaker {
     failures: u32,
     open_until_ms: u64,
+    /// Until when the origin has asked to be left alone.
+    paused_until_ms: u64,
     /// When the request that tries is given up, if there is one.
     probe_until_ms: u64,
 }
@@ -18,8 +20,9 @@ impl Breaker {
     /// # Errors
     /// With the time until it is worth asking again, in milliseconds.
     pub fn admit(&mut self, now_ms: u64, deadline_ms: u64) -> Result<(), u64> {
-        if now_ms < self.open_until_ms {
-            return Err(self.open_until_ms - now_ms);
+        let closed_at_ms = self.open_until_ms.max(self.paused_until_ms);
+        if now_ms < closed_at_ms {
+            return Err(closed_at_ms - now_ms);
         }
         if self.failures >= BREAKER_FAILURES {
             if now_ms < self.probe_until_ms {
@@ -33,7 +36,14 @@ impl Breaker {
     /// The origin answered. A pause that it asked for goes on: this answer may be to what was sent before.
     pub const fn succeeded(&mut self) {
         self.failures = 0;
+        self.open_until_ms = 0;
         self.probe_until_ms = 0;
+    }
+
+    /// The origin answered a request of another kind. That is evidence that it is back: the next request may try,
+    /// whatever the circuit was open for.
+    pub const fn half_open(&mut self) {
+        self.open_until_ms = 0;
     }
 
     /// The origin did not answer, or not as an origin does. `true` when that opens the circuit.
@@ -55,7 +65,7 @@ impl Breaker {
     /// The origin asks to be left alone for so long.
     pub fn pause(&mut self, now_ms: u64, secs: u64) {
         let pause_ms = secs.min(BREAKER_PAUSE_MAX_SECS).saturating_mul(1_000);
-        self.open_until_ms = self.open_until_ms.max(now_ms.saturating_add(pause_ms));
+        self.paused_until_ms = self.paused_until_ms.max(now_ms.saturating_add(pause_ms));
         self.probe_until_ms = 0;
     }
 }
@@ -97,6 +107,24 @@ mod tests {
         assert_eq!(breaker.admit(11_100, 13_100), Ok(()));
         breaker.succeeded();
         assert_eq!((breaker.admit(11_200, 0), breaker.admit(11_200, 0)), (Ok(()), Ok(())));
+    }
+
+    #[test]
+    fn evidence_of_another_kind_lets_one_try_at_once() {
+        let mut breaker = opened();
+        breaker.half_open();
+        assert_eq!(breaker.admit(1_001, 3_001), Ok(()));
+        assert_eq!(breaker.admit(1_002, 3_002), Err(1_999), "one at a time");
+        assert!(breaker.failed(1_100), "it was not evidence of this kind");
+        assert_eq!(breaker.admit(1_101, 3_101), Err(4_999));
+        breaker.half_open();
+        assert_eq!(breaker.admit(1_102, 3_102), Ok(()));
+        breaker.succeeded();
+        assert_eq!((breaker.admit(1_103, 0), breaker.admit(1_103, 0)), (Ok(()), Ok(())));
+        // What the origin asked for holds.
+        breaker.pause(2_000, 3);
+        breaker.half_open();
+        assert_eq!(breaker.admit(2_001, 0), Err(2_999));
     }
 
     #[test]

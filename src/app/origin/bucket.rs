@@ -11,11 +11,16 @@ pub struct Bucket {
 impl Bucket {
     /// Takes one, if there is one: `per_sec` come back in a second, `burst` are there at most.
     pub fn take(&mut self, now_ms: u64, per_sec: u64, burst: u64) -> bool {
+        self.take_and_leave(now_ms, per_sec, burst, 0)
+    }
+
+    /// The same, if at least `left` remain for others.
+    pub fn take_and_leave(&mut self, now_ms: u64, per_sec: u64, burst: u64, left: u64) -> bool {
         let back = now_ms.saturating_sub(self.at_ms).saturating_mul(per_sec);
         self.spent = self.spent.saturating_sub(back);
         self.at_ms = now_ms;
         let spent = self.spent.saturating_add(1_000);
-        let is_there = spent <= burst.saturating_mul(1_000);
+        let is_there = spent <= burst.saturating_sub(left).saturating_mul(1_000);
         if is_there {
             self.spent = spent;
         }
@@ -38,6 +43,17 @@ mod tests {
         assert_eq!(taken(9_000_000), 40);
         // A clock that goes back gives nothing and takes nothing.
         assert_eq!(taken(1_000_000), 0);
+    }
+
+    #[test]
+    fn some_leave_what_others_may_take() {
+        let mut bucket = Bucket::default();
+        let taken = |bucket: &mut Bucket, left| {
+            (0..100).filter(|_| bucket.take_and_leave(1_000, 20, 40, left)).count()
+        };
+        assert_eq!((taken(&mut bucket, 10), taken(&mut bucket, 10)), (30, 0));
+        assert_eq!(taken(&mut bucket, 0), 10);
+        assert_eq!(taken(&mut Bucket::default(), 41), 0);
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Passes writes on to the origin. What it answers comes back as it is; that something was done is never said
-//! unless it did.
+//! Passes writes on to the origin. What it answers comes back; that something was done is never said unless the
+//! origin said so.
 
 use std::borrow::Cow;
 
@@ -7,22 +7,27 @@ use futures_util::{FutureExt as _, future::LocalBoxFuture};
 
 use super::{
     ANSWERED_BY_ORIGIN,
+    evidence::CustomerName,
+    received::{self, Written},
     sent::{self, Sender},
 };
 use crate::{
     api::{
         error::ApiError,
         json::json,
+        query,
         reply::{Body, Caching, Reply, Request},
-        write::is_form_or_json,
+        retry_after,
+        write::{Effect, check_body_headers},
     },
-    app::{App, RequestBody, publish::read},
+    app::{App, RequestBody, publish::read, seconds},
     config::OriginConfig,
     limits::{
-        ORIGIN_ANSWER_MAX_BYTES, ORIGIN_LOST_MS, ORIGIN_RETRY_MS, RETRY_AFTER_SECS, WRITE_HELD_MAX_BYTES,
-        WRITE_MAX_BYTES,
+        LOGGED_PATH_MAX_BYTES, ORIGIN_ANSWER_MAX_BYTES, ORIGIN_LOST_MS, ORIGIN_RETRY_MS, RETRY_AFTER_SECS,
+        WRITE_HELD_MAX_BYTES, WRITE_MAX_BYTES,
     },
     ports::{Origin, OriginAnswer, OriginBody, OriginError, OriginRequest, Platform},
+    snapshot::time::UnixSecs,
 };
 
 const INVALID_KEY: ApiError =
@@ -30,6 +35,17 @@ const INVALID_KEY: ApiError =
 
 /// The stream of a platform's request bodies.
 pub(in crate::app) type StreamOf<P> = <<P as Platform>::Origin as Origin>::Stream;
+
+/// A write that may be passed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Write {
+    /// Whether it needed a token, which was verified.
+    pub(in crate::app) is_signed: bool,
+    /// The merchant whom the token names.
+    pub(in crate::app) merchant_id: Option<i64>,
+    /// What it can open.
+    pub(in crate::app) effect: Effect,
+}
 
 /// The body of a write, as far as it is held.
 enum Held {
@@ -40,28 +56,30 @@ enum Held {
 }
 
 impl<P: Platform> App<P> {
-    /// Passes on a write whose token, role and path have been checked. `is_signed` is whether it needed a token.
+    /// Passes on a write whose token, role and path have been checked.
     pub(in crate::app) async fn forward(
         &self,
         request: &Request<'_>,
-        is_signed: bool,
+        write: Write,
         mut body: impl RequestBody<Stream = StreamOf<P>>,
     ) -> Reply {
         let Some(config) = &self.config.origin else { return ApiError::Internal.into() };
-        if body.declared_bytes() != Some(0)
-            && request.method != "DELETE"
-            && !is_form_or_json(request.passed("content-type"))
-        {
-            return ApiError::UnsupportedMediaType.into();
+        let has_body = body.declared_bytes() != Some(0) && request.method != "DELETE";
+        if has_body {
+            let (content_type, coding) = (request.passed("content-type"), request.passed("content-encoding"));
+            if let Err(error) = check_body_headers(content_type, coding) {
+                let found = if error == ApiError::CONTENT_ENCODING { coding } else { content_type };
+                let found = found.get(..found.floor_char_boundary(LOGGED_PATH_MAX_BYTES));
+                return Reply::error(error, format!("found {:?}", found.unwrap_or_default()));
+            }
         }
         // It could not be passed on, and the write must not go without it.
         if !request.passed("idempotency-key").is_ascii() {
             return INVALID_KEY.into();
         }
-        // Nobody's DELETE has a body, and what has none cannot hold a second request.
+        // No client of the API sends a body with DELETE, and without one it cannot hide a second request.
         let held = match body.declared_bytes() {
-            Some(0) => Held::Empty,
-            _ if request.method == "DELETE" => Held::Empty,
+            _ if !has_body => Held::Empty,
             Some(declared) if declared > WRITE_MAX_BYTES => {
                 return ApiError::BodyTooLarge(WRITE_MAX_BYTES).into();
             }
@@ -73,14 +91,18 @@ impl<P: Platform> App<P> {
         };
         let now_ms = self.platform.now_ms();
         let deadline_ms = now_ms.saturating_add(config.timeout_ms + ORIGIN_LOST_MS);
-        let admitted = self.state.borrow_mut().origin.breaker(is_signed).admit(now_ms, deadline_ms);
+        let admitted = self.state.borrow_mut().origin.breaker(write.is_signed).admit(now_ms, deadline_ms);
         if let Err(wait_ms) = admitted {
             let retry_after_secs = u32::try_from(wait_ms.div_ceil(1_000)).unwrap_or(RETRY_AFTER_SECS);
             return ApiError::OriginPaused { retry_after_secs }.into();
         }
         let request_id = self.request_id();
-        let answer = self.send_write(request, is_signed, &request_id, config, &held, &mut body).await;
-        let mut reply = self.write_reply(answer, is_signed, matches!(held, Held::Arriving));
+        let answer = self.send_write(request, write.is_signed, &request_id, config, &held, &mut body).await;
+        self.learn(request, write, &held, &answer);
+        let (mut reply, problem) = reply_of(answer, write.is_signed, seconds(self.platform.now_ms()));
+        if let Some(problem) = problem {
+            self.log_origin_problem(&request_id, &problem);
+        }
         // The origin's log and ours name it alike.
         reply.headers.push(("x-request-id", Cow::Owned(request_id)));
         reply
@@ -144,63 +166,92 @@ impl<P: Platform> App<P> {
         .boxed_local()
     }
 
-    /// The answer to a write of which this came. `has_streamed` is whether the client may have broken it off.
-    fn write_reply(
+    /// Learns from what came of a write: whether the origin works, and for whom something may have changed.
+    fn learn(
         &self,
-        answer: Result<OriginAnswer, OriginError>,
-        is_signed: bool,
-        has_streamed: bool,
-    ) -> Reply {
+        request: &Request<'_>,
+        write: Write,
+        held: &Held,
+        answer: &Result<OriginAnswer, OriginError>,
+    ) {
         let now_ms = self.platform.now_ms();
         let origin = &mut self.state.borrow_mut().origin;
-        let problem = sent::problem(&answer);
-        let is_failure = problem.is_some() || matches!(&answer, Ok(answer) if is_of_a_gateway(answer.status));
-        let breaker = origin.breaker(is_signed);
-        if (has_streamed && answer.is_err()) || (problem.is_some() && sent::is_refused(&answer)) {
-            // Otherwise anybody who sends half of a body, or what a firewall takes for an attack, could keep
-            // everybody from writing.
-            breaker.unknown();
-        } else if is_failure {
-            breaker.failed(now_ms);
-        } else {
-            breaker.succeeded();
+        let written =
+            answer.as_ref().map(|answer| (answer.status, received::written(answer, write.is_signed)));
+        let breaker = origin.breaker(write.is_signed);
+        match &written {
+            // Otherwise anybody who sends half of a body could keep everybody from writing.
+            Err(_) if matches!(held, Held::Arriving) => breaker.unknown(),
+            // So could anybody who sends what a firewall takes for an attack.
+            Ok((_, Written::Refused(..) | Written::Blocked(_))) => breaker.unknown(),
+            Ok((502..=504, _)) | Ok((_, Written::Unusable(_))) | Err(_) => {
+                breaker.failed(now_ms);
+            }
+            Ok((_, Written::Own(_))) => breaker.succeeded(),
         }
-        // Whatever may have been changed is not remembered as it was. Signing in changes nothing.
-        if is_signed
-            && !matches!(&answer, Ok(answer) if problem.is_none() && (400..500).contains(&answer.status))
-        {
-            origin.memory.forget();
+        if matches!(&written, Ok((200..=299, Written::Own(_)))) {
+            // The origin is back, whatever the circuit of confirmations was open for.
+            origin.reads.half_open();
         }
-        if let Some(problem) = &problem {
-            self.log_origin_problem(problem);
+        let is_refused =
+            matches!(&written, Ok((400..=499, _))) || matches!(&written, Ok((_, Written::Blocked(_))));
+        // Signing in changes nothing.
+        if !write.is_signed || is_refused {
+            return;
         }
-        let retry_after_secs = RETRY_AFTER_SECS;
-        match (answer, problem) {
-            (Ok(answer), None) => passed_back(answer),
-            (Ok(answer), Some(problem)) if never_arrived(answer.status) => {
-                Reply::error(ApiError::OriginUnreachable { retry_after_secs }, problem)
-            }
-            (Err(OriginError::Unreachable(_)), Some(problem)) => {
-                Reply::error(ApiError::OriginUnreachable { retry_after_secs }, problem)
-            }
-            (Err(OriginError::TimedOut), Some(problem)) => {
-                Reply::error(ApiError::OriginTimedOut { retry_after_secs }, problem)
-            }
-            (_, problem) => {
-                Reply::error(ApiError::OriginFailed { retry_after_secs }, problem.unwrap_or_default())
-            }
+        // Whatever may have been changed is not remembered as it was.
+        origin.memory.forget();
+        let was_sent = !matches!(answer, Err(OriginError::Unreachable(_)));
+        if write.effect != Effect::OpensNothing && was_sent {
+            let customer = match held {
+                Held::Whole(body) if write.effect == Effect::Grants && body.len() <= WRITE_HELD_MAX_BYTES => {
+                    CustomerName::of_grant(request.passed("content-type"), body)
+                }
+                _ => None,
+            };
+            origin.evidence.note(write.merchant_id, customer, now_ms);
         }
     }
 
-    pub(super) fn log_origin_problem(&self, problem: &str) {
+    pub(super) fn log_origin_problem(&self, request_id: &str, problem: &str) {
         let problem = json(problem);
-        self.platform.log().log(format_args!(r#"{{"event":"origin","problem":{problem}}}"#));
+        self.platform
+            .log()
+            .log(format_args!(r#"{{"event":"origin","request_id":"{request_id}","problem":{problem}}}"#));
     }
 }
 
-/// What a proxy in front of the origin says when it has no answer from it.
-const fn is_of_a_gateway(status: u16) -> bool {
-    matches!(status, 502..=504)
+/// The answer to a write of which this came, and what was wrong with it, for the log.
+fn reply_of(
+    answer: Result<OriginAnswer, OriginError>,
+    is_signed: bool,
+    now: UnixSecs,
+) -> (Reply, Option<String>) {
+    let retry_after_secs = RETRY_AFTER_SECS;
+    let (error, problem) = match answer {
+        Ok(answer) => match received::written(&answer, is_signed) {
+            Written::Own(body) => return (passed_back(&answer, body, now), None),
+            Written::Refused(body, problem) => {
+                // Its headers are not the API's either.
+                let own = OriginAnswer { status: answer.status, ..OriginAnswer::default() };
+                return (passed_back(&own, body, now), Some(problem.to_string()));
+            }
+            Written::Blocked(problem) => (ApiError::OriginRefused { retry_after_secs }, problem.to_string()),
+            Written::Unusable(problem) if never_arrived(answer.status) => {
+                (ApiError::OriginUnreachable { retry_after_secs }, problem.to_string())
+            }
+            Written::Unusable(problem) => (ApiError::OriginFailed { retry_after_secs }, problem.to_string()),
+        },
+        Err(error) => {
+            let told = match error {
+                OriginError::Unreachable(_) => ApiError::OriginUnreachable { retry_after_secs },
+                OriginError::TimedOut => ApiError::OriginTimedOut { retry_after_secs },
+                OriginError::Broken(_) | OriginError::TooLarge => ApiError::OriginFailed { retry_after_secs },
+            };
+            (told, error.to_string())
+        }
+    };
+    (Reply::error(error, problem.clone()), Some(problem))
 }
 
 /// What Cloudflare answers in the place of an origin to which it could make no connection: refused, unreachable,
@@ -209,23 +260,21 @@ const fn never_arrived(status: u16) -> bool {
     matches!(status, 521 | 523 | 525 | 526 | 530)
 }
 
-/// The origin's answer as it goes to the client.
-fn passed_back(answer: OriginAnswer) -> Reply {
-    let OriginAnswer { status, headers, body } = answer;
-    let text = String::from_utf8(body).unwrap_or_default();
-    let mut reply = Reply::ok(text, Caching::Private);
-    reply.status = status;
-    reply.reason = Cow::Borrowed(ANSWERED_BY_ORIGIN);
-    if reply.body.as_bytes().is_empty() {
-        // Limiters may say that it was too much, and no more.
-        reply.body = if status == 429 { Body::Json(ApiError::TooManyRequests.body()) } else { Body::Empty };
+/// The origin's answer as it goes to the client, with this body.
+fn passed_back(answer: &OriginAnswer, body: Body, now: UnixSecs) -> Reply {
+    let mut reply = Reply::ok(String::new(), Caching::Private);
+    (reply.status, reply.body, reply.reason) = (answer.status, body, Cow::Borrowed(ANSWERED_BY_ORIGIN));
+    for (name, value) in &answer.headers {
+        let value = match *name {
+            // The runtime has decoded the body, and its type is ours.
+            "content-type" | "content-encoding" => continue,
+            "retry-after" => retry_after::seconds(value, now).map(|secs| secs.to_string()),
+            "entitlement-seq" => query::seq(value).map(|seq| seq.to_string()),
+            _ => Some(value.clone()),
+        };
+        reply.headers.extend(value.map(|value| (*name, Cow::Owned(value))));
     }
-    for (name, value) in headers {
-        if name != "content-type" {
-            reply.headers.push((name, Cow::Owned(value)));
-        }
-    }
-    if matches!(status, 429 | 503) && reply.header("retry-after").is_none() {
+    if matches!(answer.status, 429 | 503) && reply.header("retry-after").is_none() {
         reply.headers.push(("retry-after", Cow::Owned(RETRY_AFTER_SECS.to_string())));
     }
     reply

@@ -40,8 +40,8 @@ pub enum Verdict {
     Denied,
     /// There is no such item.
     NoItem,
-    /// It could not tell.
-    Unknown,
+    /// It has not answered, or what it answered cannot be read. This is not a denial, and is not remembered as one.
+    CannotTell,
 }
 
 #[derive(Clone, Debug)]
@@ -50,6 +50,8 @@ struct Said {
     verdict: Verdict,
     /// How often in a row.
     times: u8,
+    /// When it was said.
+    at_ms: u64,
     until_ms: u64,
 }
 
@@ -58,11 +60,20 @@ struct Said {
 #[derive(Debug, Default)]
 pub struct Memory {
     said: Slots<Said>,
-    customers: Slots<(EntryKey, Bucket)>,
+    customers: Slots<Customer>,
     /// Checks that a request is asking, and when it is given up. No more than may be asked in their time.
     asking: Vec<(Check, u64)>,
     /// Counts how often everything was forgotten: what was asked before that may not be true any more.
     generation: u32,
+}
+
+/// How often a customer asks.
+#[derive(Clone, Copy, Debug)]
+struct Customer {
+    key: EntryKey,
+    bucket: Bucket,
+    /// When the origin last confirmed one of the customer's denials.
+    denied_at_ms: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -98,13 +109,15 @@ fn place(EntryKey(asker): EntryKey, item: i64) -> usize {
 }
 
 impl Memory {
-    /// What need not be asked again. A denial only if the origin has given it twice: the first may have been
-    /// asked for before this check's customer bought.
-    pub fn get(&self, check: Check, now_ms: u64) -> Option<Verdict> {
+    /// What a check that arrived at `since_ms` need not ask again. A denial only if the origin has given it twice: the
+    /// first may have been asked for before this check's customer bought. That the origin could not tell is known
+    /// only to those who waited for its answer.
+    pub fn get(&self, check: Check, since_ms: u64, now_ms: u64) -> Option<Verdict> {
         let said = self.said(check, now_ms)?;
         let is_enough = match said.verdict {
             Verdict::Denied | Verdict::NoItem => said.times >= CONFIRM_DENIALS,
-            Verdict::Granted(..) | Verdict::Unknown => true,
+            Verdict::Granted(..) => true,
+            Verdict::CannotTell => since_ms < said.at_ms,
         };
         is_enough.then(|| said.verdict.clone())
     }
@@ -132,11 +145,18 @@ impl Memory {
                 end_ms.saturating_sub(now_ms).min(config.granted_secs.saturating_mul(1_000))
             }
             Verdict::Denied | Verdict::NoItem => config.denied_ms,
-            Verdict::Unknown => CONFIRM_UNKNOWN_MS,
+            Verdict::CannotTell => CONFIRM_UNKNOWN_MS,
         };
-        let before = self.said(check, now_ms).filter(|said| said.verdict == verdict);
+        let before = self.said(check, now_ms);
+        if verdict == Verdict::CannotTell
+            && before.is_some_and(|said| matches!(said.verdict, Verdict::Granted(..)))
+        {
+            return;
+        }
+        let before = before.filter(|said| said.verdict == verdict);
         let times = before.map_or(1, |said| said.times.saturating_add(1));
-        self.said.set(check, Said { check, verdict, times, until_ms: now_ms.saturating_add(for_ms) });
+        let until_ms = now_ms.saturating_add(for_ms);
+        self.said.set(check, Said { check, verdict, times, at_ms: now_ms, until_ms });
     }
 
     /// Something was written: what was remembered may not be true any more. Who has asked how often stays: a
@@ -144,6 +164,8 @@ impl Memory {
     pub fn forget(&mut self) {
         self.generation = self.generation.wrapping_add(1);
         self.said = Slots::default();
+        // What comes of these is not remembered: whoever asks from now on asks for itself.
+        self.asking.clear();
     }
 
     /// Changes with each [`Self::forget`].
@@ -153,11 +175,25 @@ impl Memory {
 
     /// Whether a customer may ask now; that counts as having asked.
     pub fn may_ask(&mut self, customer: EntryKey, now_ms: u64) -> bool {
-        let known = self.customers.get((customer, 0)).filter(|(known, _)| *known == customer);
-        let mut bucket = known.map(|(_, bucket)| *bucket).unwrap_or_default();
-        let may = bucket.take(now_ms, CUSTOMER_CONFIRMS_PER_SEC.into(), CUSTOMER_CONFIRMS.into());
-        self.customers.set((customer, 0), (customer, bucket));
+        let mut known = self.customer(customer);
+        let may = known.bucket.take(now_ms, CUSTOMER_CONFIRMS_PER_SEC.into(), CUSTOMER_CONFIRMS.into());
+        self.customers.set((customer, 0), known);
         may
+    }
+
+    /// The origin has confirmed a denial of this customer.
+    pub fn denied(&mut self, customer: EntryKey, now_ms: u64) {
+        self.customers.set((customer, 0), Customer { denied_at_ms: Some(now_ms), ..self.customer(customer) });
+    }
+
+    /// When the origin last confirmed a denial of this customer, in milliseconds, as far as that is known.
+    pub fn denied_at_ms(&self, customer: EntryKey) -> Option<u64> {
+        self.customer(customer).denied_at_ms
+    }
+
+    fn customer(&self, key: EntryKey) -> Customer {
+        let known = self.customers.get((key, 0)).filter(|known| known.key == key).copied();
+        known.unwrap_or(Customer { key, bucket: Bucket::default(), denied_at_ms: None })
     }
 
     /// Whether a request is asking this already, and has not been lost.
@@ -205,16 +241,16 @@ mod tests {
     fn two_denials_within_a_second_answer_one_does_not() {
         let mut memory = Memory::default();
         insert(&mut memory, (ALICE, 1), &Verdict::Denied, 1_000);
-        assert_eq!(memory.get((ALICE, 1), 1_000), None);
+        assert_eq!(memory.get((ALICE, 1), 1_000, 1_000), None);
         insert(&mut memory, (ALICE, 1), &Verdict::Denied, 1_500);
-        assert_eq!(memory.get((ALICE, 1), 2_499), Some(Verdict::Denied));
-        assert_eq!((memory.get((ALICE, 2), 2_499), memory.get((BOB, 1), 2_499)), (None, None));
-        assert_eq!(memory.get((ALICE, 1), 2_500), None);
+        assert_eq!(memory.get((ALICE, 1), 2_499, 2_499), Some(Verdict::Denied));
+        assert_eq!((memory.get((ALICE, 2), 2_499, 2_499), memory.get((BOB, 1), 2_499, 2_499)), (None, None));
+        assert_eq!(memory.get((ALICE, 1), 2_500, 2_500), None);
         // Another second, another count.
         insert(&mut memory, (ALICE, 1), &Verdict::Denied, 2_500);
-        assert_eq!(memory.get((ALICE, 1), 2_600), None);
+        assert_eq!(memory.get((ALICE, 1), 2_600, 2_600), None);
         insert(&mut memory, (ALICE, 1), &Verdict::NoItem, 2_600);
-        assert_eq!(memory.get((ALICE, 1), 2_700), None, "another verdict");
+        assert_eq!(memory.get((ALICE, 1), 2_700, 2_700), None, "another verdict");
     }
 
     #[test]
@@ -222,11 +258,37 @@ mod tests {
         let mut memory = Memory::default();
         let body: Rc<str> = "{}".into();
         insert(&mut memory, (ALICE, 1), &Verdict::Granted(Rc::clone(&body), 1_000), 1_000);
-        assert!(memory.get((ALICE, 1), 30_999).is_some());
-        assert_eq!(memory.get((ALICE, 1), 31_000), None);
+        assert!(memory.get((ALICE, 1), 30_999, 30_999).is_some());
+        assert_eq!(memory.get((ALICE, 1), 31_000, 31_000), None);
         insert(&mut memory, (ALICE, 1), &Verdict::Granted(body, 5), 1_000);
-        assert!(memory.get((ALICE, 1), 4_999).is_some());
-        assert_eq!(memory.get((ALICE, 1), 5_000), None);
+        assert!(memory.get((ALICE, 1), 4_999, 4_999).is_some());
+        assert_eq!(memory.get((ALICE, 1), 5_000, 5_000), None);
+    }
+
+    #[test]
+    fn that_it_cannot_tell_is_known_to_those_who_waited_only() {
+        let mut memory = Memory::default();
+        insert(&mut memory, (ALICE, 1), &Verdict::CannotTell, 2_000);
+        assert_eq!(memory.get((ALICE, 1), 1_999, 2_000), Some(Verdict::CannotTell));
+        assert_eq!(memory.get((ALICE, 1), 2_000, 2_000), None);
+        assert_eq!(memory.get((ALICE, 1), 1_999, 3_000), None);
+        // A grant that is remembered outlives an answer that cannot be read.
+        let granted = Verdict::Granted("{}".into(), i64::MAX);
+        insert(&mut memory, (ALICE, 2), &granted, 2_000);
+        insert(&mut memory, (ALICE, 2), &Verdict::CannotTell, 2_001);
+        assert_eq!(memory.get((ALICE, 2), 2_002, 2_002), Some(granted));
+    }
+
+    #[test]
+    fn who_was_denied_is_known_beside_the_budget() {
+        let mut memory = Memory::default();
+        assert_eq!(memory.denied_at_ms(ALICE), None);
+        while memory.may_ask(ALICE, 1_000) {}
+        memory.denied(ALICE, 1_000);
+        assert_eq!((memory.denied_at_ms(ALICE), memory.denied_at_ms(BOB)), (Some(1_000), None));
+        assert!(!memory.may_ask(ALICE, 1_000));
+        memory.forget();
+        assert_eq!(memory.denied_at_ms(ALICE), Some(1_000));
     }
 
     #[test]
@@ -238,11 +300,11 @@ mod tests {
         }
         while memory.may_ask(ALICE, 1_000) {}
         memory.forget();
-        assert_eq!(memory.get((ALICE, 1), 1_000), None);
+        assert_eq!(memory.get((ALICE, 1), 1_000, 1_000), None);
         for _ in 0..2 {
             memory.insert((ALICE, 1), Verdict::Denied, before, 1_000, &config());
         }
-        assert_eq!(memory.get((ALICE, 1), 1_000), None);
+        assert_eq!(memory.get((ALICE, 1), 1_000, 1_000), None);
         assert!(!memory.may_ask(ALICE, 1_000), "the budget is what it was");
         assert!(memory.may_ask(BOB, 1_000));
     }
@@ -266,14 +328,14 @@ mod tests {
         let body: Rc<str> = "x".repeat(CONFIRMED_BODY_MAX_BYTES).into();
         for id in 1..10_000 {
             insert(&mut memory, (ALICE, id), &Verdict::Granted(Rc::clone(&body), i64::MAX), 1_000);
-            assert!(memory.get((ALICE, id), 1_000).is_some());
+            assert!(memory.get((ALICE, id), 1_000, 1_000).is_some());
         }
-        let known = (1..10_000).filter(|id| memory.get((ALICE, *id), 1_000).is_some()).count();
+        let known = (1..10_000).filter(|id| memory.get((ALICE, *id), 1_000, 1_000).is_some()).count();
         assert_eq!(known, CONFIRMED_SLOTS, "every place is used");
         // As the limits reckon.
-        assert!(size_of::<Option<Said>>() <= 72 && size_of::<Option<(EntryKey, Bucket)>>() <= 40);
+        assert!(size_of::<Option<Said>>() <= 80 && size_of::<Option<Customer>>() <= 56);
         let longer: Rc<str> = "x".repeat(CONFIRMED_BODY_MAX_BYTES + 1).into();
         insert(&mut memory, (BOB, 1), &Verdict::Granted(longer, i64::MAX), 1_000);
-        assert_eq!(memory.get((BOB, 1), 1_000), None);
+        assert_eq!(memory.get((BOB, 1), 1_000, 1_000), None);
     }
 }

@@ -1,17 +1,23 @@
 //! The origin: what an isolate knows of it, what it is asked, and what is passed on to it.
 
+mod admission;
 mod ask;
 mod breaker;
 mod bucket;
+mod evidence;
 mod forward;
 mod memory;
+mod received;
 mod sent;
 
 use breaker::Breaker;
 use bucket::Bucket;
+use evidence::Evidence;
 
 pub use ask::Question;
+pub(super) use ask::Turn;
 pub(super) use forward::StreamOf;
+pub use forward::Write;
 pub use memory::{Check, Memory, Verdict, asker};
 
 /// The reason of what the origin granted or answered, for logs.
@@ -33,6 +39,8 @@ pub struct OriginState {
     pub reads_budget: Bucket,
     /// What it said.
     pub memory: Memory,
+    /// What was granted through this edge a moment ago.
+    evidence: Evidence,
 }
 
 impl OriginState {

@@ -1,14 +1,10 @@
-//! What the origin gets to see, and which of its answers are its own.
+//! What the origin gets to see.
 
 use std::borrow::Cow;
 
 use crate::{
-    api::{
-        reply::Request,
-        write::{PASSED_HEADERS, is_json},
-    },
+    api::{reply::Request, viewer, write::PASSED_HEADERS},
     config::OriginConfig,
-    ports::{OriginAnswer, OriginError},
     token::BearerToken,
 };
 
@@ -59,47 +55,17 @@ pub fn headers<'r>(
             headers.push((*name, Cow::Borrowed(value.as_str())));
         }
     }
-    for (name, value) in [
-        (ADDRESS_HEADER, request.ip_address),
-        (COUNTRY_HEADER, request.country),
-        ("x-request-id", request_id),
-    ] {
-        if !value.is_empty() {
-            headers.push((name, Cow::Borrowed(value)));
-        }
+    // As answers show them; what is not known is left out.
+    headers.extend(viewer::address(request.ip_address).map(|address| (ADDRESS_HEADER, address)));
+    headers.extend(viewer::country(request.country).map(|country| (COUNTRY_HEADER, country)));
+    if !request_id.is_empty() {
+        headers.push(("x-request-id", Cow::Borrowed(request_id)));
     }
     headers
 }
 
 fn is_basic(authorization: &str) -> bool {
     authorization.get(..6).is_some_and(|scheme| scheme.eq_ignore_ascii_case("basic "))
-}
-
-/// Whether an answer is one that the API gives: JSON, or a success without a body. Anything else is somebody's
-/// who stands in front of the origin, an error page, or a redirect.
-pub fn is_of_the_api(answer: &OriginAnswer) -> bool {
-    let is_success = (200..300).contains(&answer.status);
-    if answer.body.is_empty() {
-        // Limiters need no body to say that it was too much.
-        return is_success || answer.status == 429;
-    }
-    (is_success || answer.status >= 400)
-        && is_json(answer.header("content-type"))
-        && std::str::from_utf8(&answer.body).is_ok()
-}
-
-/// Whether something refused the request as such: a firewall's page, say. That proves nothing about the origin.
-pub fn is_refused(answer: &Result<OriginAnswer, OriginError>) -> bool {
-    matches!(answer, Ok(OriginAnswer { status: 400..=499, .. }))
-}
-
-/// What is wrong with what came of a request, for logs.
-pub fn problem(answer: &Result<OriginAnswer, OriginError>) -> Option<String> {
-    match answer {
-        Err(error) => Some(error.to_string()),
-        Ok(answer) if is_of_the_api(answer) => None,
-        Ok(answer) => Some(format!("no answer of the API: status {}", answer.status)),
-    }
 }
 
 #[cfg(test)]
@@ -145,33 +111,5 @@ mod tests {
         assert_eq!(authorization("a.b.c"), None);
         assert_eq!(authorization("Basic dTpw").as_deref(), Some("Basic dTpw"));
         assert_eq!(authorization("Basic€"), None);
-    }
-
-    #[test]
-    fn answers_that_are_none() {
-        let answer = |status, content_type: &str, body: &str| OriginAnswer {
-            status,
-            headers: vec![("content-type", content_type.to_owned())],
-            body: body.as_bytes().to_vec(),
-        };
-        for (status, content_type, body, is_one) in [
-            (201, "application/json", "{}", true),
-            (422, "application/json; charset=utf-8", "{}", true),
-            (500, "application/json", "{}", true),
-            (204, "", "", true),
-            (429, "", "", true),
-            (200, "text/html", "<html>", false),
-            (403, "text/html", "<html>", false),
-            (403, "", "", false),
-            (502, "", "", false),
-            (302, "application/json", "{}", false),
-            (302, "", "", false),
-            (101, "", "", false),
-        ] {
-            let answer = answer(status, content_type, body);
-            assert_eq!(is_of_the_api(&answer), is_one, "{status} {content_type}");
-        }
-        let garbled = OriginAnswer { body: vec![0xff], ..answer(200, "application/json", "") };
-        assert!(!is_of_the_api(&garbled));
     }
 }

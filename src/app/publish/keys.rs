@@ -7,6 +7,7 @@ use crate::{
     api::{
         error::ApiError,
         json::json,
+        query,
         reply::{Caching, Reply},
     },
     limits::CURSOR_MAX_BYTES,
@@ -34,16 +35,10 @@ impl<P: Platform> App<P> {
 
 /// `prefix`, and `cursor` unless it is the first page. An empty cursor is none.
 fn prefix_and_cursor(query: &str) -> Result<(Cow<'_, str>, Option<Cow<'_, str>>), ApiError> {
-    let (mut prefix, mut cursor) = (None, None);
-    for pair in query.split('&') {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        match name {
-            "prefix" => prefix = Some(decoded(value).ok_or(INVALID_PREFIX)?),
-            "cursor" => cursor = Some(decoded(value).ok_or(INVALID_CURSOR)?).filter(|text| !text.is_empty()),
-            _ => {}
-        }
-    }
-    let prefix = prefix.filter(|prefix| is_prefix(prefix)).ok_or(INVALID_PREFIX)?;
+    let prefix = query::last(query, "prefix").flatten().filter(|prefix| is_prefix(prefix));
+    let prefix = prefix.ok_or(INVALID_PREFIX)?;
+    let cursor = query::last(query, "cursor").map(|cursor| cursor.ok_or(INVALID_CURSOR)).transpose()?;
+    let cursor = cursor.filter(|cursor| !cursor.is_empty());
     match &cursor {
         Some(cursor) if cursor.len() > CURSOR_MAX_BYTES => Err(INVALID_CURSOR),
         _ => Ok((prefix, cursor)),
@@ -59,26 +54,6 @@ fn is_prefix(text: &str) -> bool {
     digits.is_some_and(|digits| {
         digits.len() <= 64 && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
     })
-}
-
-/// Text of a query: `%2F` is a slash, and everything else is itself. `None` when it is no UTF-8, or a percent
-/// sign stands alone.
-fn decoded(text: &str) -> Option<Cow<'_, str>> {
-    if !text.contains('%') {
-        return Some(Cow::Borrowed(text));
-    }
-    let mut parts = text.split('%');
-    let mut bytes = parts.next()?.as_bytes().to_vec();
-    for part in parts {
-        let (digits, rest) = part.split_at_checked(2)?;
-        // `from_str_radix` alone would take a sign.
-        if !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return None;
-        }
-        bytes.push(u8::from_str_radix(digits, 16).ok()?);
-        bytes.extend_from_slice(rest.as_bytes());
-    }
-    String::from_utf8(bytes).ok().map(Cow::Owned)
 }
 
 #[cfg(test)]
@@ -132,12 +107,6 @@ mod tests {
         fn any_query_is_read_without_panic(query in any::<String>()) {
             let _ = prefix_and_cursor(&query);
             let _ = prefix_and_cursor(&format!("prefix={query}"));
-        }
-
-        #[test]
-        fn what_is_encoded_is_decoded(text in any::<String>()) {
-            let encoded: String = text.bytes().map(|byte| format!("%{byte:02X}")).collect();
-            prop_assert_eq!(decoded(&encoded), Some(Cow::Borrowed(text.as_str())));
         }
     }
 }

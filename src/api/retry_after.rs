@@ -1,0 +1,65 @@
+//! Reads `Retry-After` as servers write it (RFC 9110 §10.2.3).
+
+use chrono::DateTime;
+
+use crate::snapshot::time::UnixSecs;
+
+/// How many seconds to wait, seen from `now`: a number of seconds, rounded up if it has a fraction, or a date. A date
+/// that has passed is 0. `None` for any other value.
+#[must_use]
+pub fn seconds(value: &str, now: UnixSecs) -> Option<u64> {
+    // Runtimes join the values of a repeated header with commas, and a date has one, too.
+    let last = value.rsplit(',').next()?.trim_ascii();
+    let (whole, fraction) = last.split_once('.').unwrap_or((last, ""));
+    let is_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if !whole.is_empty() && is_digits(whole) && is_digits(fraction) {
+        // Longer than any wait that is heeded.
+        let whole = whole.parse().unwrap_or(u64::MAX);
+        let has_fraction = fraction.bytes().any(|digit| digit != b'0');
+        return Some(whole.saturating_add(has_fraction.into()));
+    }
+    let date = DateTime::parse_from_rfc2822(value.trim_ascii()).ok()?;
+    Some(u64::try_from(date.timestamp().saturating_sub(now)).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Sun, 06 Nov 1994 08:49:37 GMT.
+    const MOMENT: UnixSecs = 784_111_777;
+
+    #[test]
+    fn seconds_and_dates() {
+        for (value, expected) in [
+            ("0", Some(0)),
+            ("120", Some(120)),
+            (" 7 ", Some(7)),
+            ("1.0", Some(1)),
+            ("1.2", Some(2)),
+            ("0.001", Some(1)),
+            ("5, 7", Some(7)),
+            ("99999999999999999999", Some(u64::MAX)),
+            ("Sun, 06 Nov 1994 08:49:37 GMT", Some(7)),
+            ("Sun, 06 Nov 1994 09:49:37 +0100", Some(7)),
+            ("Sun, 06 Nov 1994 08:49:00 GMT", Some(0)),
+            ("", None),
+            (".5", None),
+            ("-1", None),
+            ("1e3", None),
+            ("soon", None),
+            ("Sun, 06 Nov 1994", None),
+        ] {
+            assert_eq!(seconds(value, MOMENT - 7), expected, "{value}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_without_panic(value in any::<String>(), now in any::<i64>()) {
+            let _ = seconds(&value, now);
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! Where a viewer is, as a platform or a CDN says: the address and the country that answers show. Both come from
+//! headers, so that only what can be one reaches a body, in one form. They decide nothing.
+
+use std::{
+    borrow::Cow,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+};
+
+/// Shown for a viewer whose address is not known.
+const UNKNOWN_ADDRESS: &str = "0.0.0.0";
+/// Shown for a viewer whose country is not known: ISO 3166-1 has left it to its users.
+const UNKNOWN_COUNTRY: &str = "XX";
+
+/// The address as an answer shows it.
+#[must_use]
+pub fn shown_address(header: &str) -> Cow<'_, str> {
+    address(header).unwrap_or(Cow::Borrowed(UNKNOWN_ADDRESS))
+}
+
+/// The country as an answer shows it.
+#[must_use]
+pub fn shown_country(header: &str) -> Cow<'_, str> {
+    country(header).unwrap_or(Cow::Borrowed(UNKNOWN_COUNTRY))
+}
+
+/// The address that a header names: of IPv4 or IPv6, in brackets or not, with or without a port or a zone. An IPv4
+/// address within IPv6 is that address. `None` for anything else, a list of different addresses among it: which of
+/// them is the viewer's, nothing says.
+#[must_use]
+pub fn address(header: &str) -> Option<Cow<'_, str>> {
+    // Most are written in their only form, and need not be written again.
+    if header.parse::<Ipv4Addr>().is_ok() || is_plain_ipv6(header) {
+        return Some(Cow::Borrowed(header));
+    }
+    let mut addresses = header.split(',').map(one_address);
+    let first = addresses.next()??;
+    addresses.all(|address| address == Some(first)).then(|| Cow::Owned(first.to_string()))
+}
+
+fn one_address(text: &str) -> Option<IpAddr> {
+    let text = text.trim_ascii().trim_matches('"');
+    let socket = text.parse::<SocketAddr>().map(|socket| socket.ip());
+    let address = socket.or_else(|_| {
+        let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+        bare.split_once('%').map_or(bare, |(address, _zone)| address).parse::<IpAddr>()
+    });
+    address.ok().map(|address| address.to_canonical())
+}
+
+/// Whether an address is IPv6 in the form of RFC 5952. Some that are say no, and are written again.
+fn is_plain_ipv6(text: &str) -> bool {
+    let is_plain = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f' | b':');
+    text.bytes().all(is_plain)
+        && !text.starts_with("0")
+        && !text.contains(":0")
+        && !text.starts_with("::ffff:")
+        && text.parse::<Ipv6Addr>().is_ok()
+}
+
+/// The country that a header names, ISO 3166-1 alpha-2 in capitals. `None` if it is unknown: Cloudflare writes `XX`
+/// for that, and `T1` for viewers who come through Tor.
+#[must_use]
+pub fn country(header: &str) -> Option<Cow<'_, str>> {
+    let code = header.trim_ascii();
+    let is_code = code.len() == 2 && code.bytes().all(|byte| byte.is_ascii_alphabetic());
+    if !is_code || code.eq_ignore_ascii_case(UNKNOWN_COUNTRY) {
+        return None;
+    }
+    let is_upper = code.bytes().all(|byte| byte.is_ascii_uppercase());
+    Some(if is_upper { Cow::Borrowed(code) } else { Cow::Owned(code.to_ascii_uppercase()) })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn addresses_are_shown_in_one_form() {
+        for (header, expected) in [
+            ("203.0.113.7", "203.0.113.7"),
+            ("203.0.113.7:51008", "203.0.113.7"),
+            (" 203.0.113.7 ", "203.0.113.7"),
+            ("2001:db8::7", "2001:db8::7"),
+            ("2001:DB8::7", "2001:db8::7"),
+            ("2001:0db8:0:0:0:0:0:7", "2001:db8::7"),
+            ("2001:db8:0:0:0:0:0:7", "2001:db8::7"),
+            ("0:0:0:0:0:0:0:1", "::1"),
+            ("[::1]:80", "::1"),
+            ("[2001:db8::7]", "2001:db8::7"),
+            ("\"[2001:db8::7]:4711\"", "2001:db8::7"),
+            ("fe80::1%eth0", "fe80::1"),
+            ("::ffff:203.0.113.7", "203.0.113.7"),
+            ("::ffff:cb00:7107", "203.0.113.7"),
+            ("203.0.113.7, 203.0.113.7:80", "203.0.113.7"),
+            ("", "0.0.0.0"),
+            ("abc", "0.0.0.0"),
+            ("abba", "0.0.0.0"),
+            ("::::", "0.0.0.0"),
+            ("1.2.3", "0.0.0.0"),
+            ("1.2.3.4.5", "0.0.0.0"),
+            ("203.0.113.256", "0.0.0.0"),
+            ("203.000.113.007", "0.0.0.0"),
+            ("unknown", "0.0.0.0"),
+            ("_hidden", "0.0.0.0"),
+            ("203.0.113.7, 10.0.0.1", "0.0.0.0"),
+            ("203.0.113.7,", "0.0.0.0"),
+            ("203.0.113.7:99999", "0.0.0.0"),
+            ("\",\"id\":1,\"x\":\"", "0.0.0.0"),
+        ] {
+            assert_eq!(shown_address(header), expected, "{header}");
+        }
+    }
+
+    #[test]
+    fn countries_are_shown_in_one_form() {
+        for (header, expected) in [
+            ("GB", "GB"),
+            ("gb", "GB"),
+            (" Gb ", "GB"),
+            ("UK", "UK"),
+            ("XX", "XX"),
+            ("xx", "XX"),
+            ("T1", "XX"),
+            ("A1", "XX"),
+            ("", "XX"),
+            ("G", "XX"),
+            ("GBR", "XX"),
+            ("en-GB", "XX"),
+            ("GB, US", "XX"),
+            ("G<", "XX"),
+            ("Ä", "XX"),
+        ] {
+            assert_eq!(shown_country(header), expected, "{header}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_address_is_shown_as_the_standard_writes_it(bits in any::<u128>(), few in 0_u128..1_000, v4 in any::<u32>()) {
+            for bits in [bits, few, bits << 64, (bits >> 64) << 64 | few] {
+                let address = Ipv6Addr::from_bits(bits);
+                let expected = IpAddr::V6(address).to_canonical().to_string();
+                let short = address.to_string();
+                prop_assert_eq!(shown_address(&short), expected.as_str());
+                let [a, b, c, d, e, f, g, h] = address.segments();
+                let long = format!("{a:04X}:{b:x}:{c:x}:{d:x}:{e:x}:{f:x}:{g:x}:{h:04x}");
+                prop_assert_eq!(shown_address(&long), expected.as_str());
+            }
+            let address = Ipv4Addr::from_bits(v4).to_string();
+            prop_assert_eq!(shown_address(&address), address.as_str());
+        }
+
+        #[test]
+        fn any_header_is_shown_without_breaking_a_body(header in any::<String>()) {
+            let is_plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".:".contains(&byte));
+            prop_assert!(is_plain(&shown_address(&header)) && is_plain(&shown_country(&header)));
+        }
+    }
+}

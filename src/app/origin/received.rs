@@ -1,0 +1,286 @@
+//! Reads what the upstream answered: which answers are the API's own, and what they say. What cannot be read is
+//! [`Unreadable`], with the place and the reason, and never taken for a denial.
+
+use std::{borrow::Cow, fmt, rc::Rc};
+
+use serde::de::IgnoredAny;
+use serde_json::{Map, Value};
+
+use super::Verdict;
+use crate::{
+    api::{error::ApiError, json::json, media_type::MediaType, reply::Body, upstream_error as error},
+    instant::{self, LATEST, UnixSecs},
+    number,
+    ports::OriginAnswer,
+    token::Principal,
+};
+
+/// Why an answer, or a part of it, cannot be used. Written as a sentence: "expires_at must be …, not a list".
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreadable {
+    /// The member of the body, the header, or `status`.
+    pub place: &'static str,
+    /// What was found and what was expected, as the rest of the sentence.
+    pub problem: Cow<'static, str>,
+}
+
+impl Unreadable {
+    fn new(place: &'static str, problem: impl Into<Cow<'static, str>>) -> Self {
+        Self { place, problem: problem.into() }
+    }
+
+    fn status(answer: &OriginAnswer) -> Self {
+        Self::new("status", format!("is {}", answer.status))
+    }
+}
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.place, self.problem)
+    }
+}
+
+/// The JSON text of an answer, without a byte order mark. The text has not been parsed.
+fn json_text(answer: &OriginAnswer) -> Result<&str, Unreadable> {
+    let content_type = answer.header("content-type");
+    // RFC 9110 §8.3: without a type, the receiver may look at the body.
+    let is_json = content_type.is_empty() || MediaType::parse(content_type).is_some_and(MediaType::is_json);
+    if !is_json {
+        return Err(Unreadable::new("Content-Type", format!("is {content_type:?}, which is not JSON")));
+    }
+    let text = std::str::from_utf8(&answer.body).map_err(|_| not_text(answer))?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    if content_type.is_empty() && !text.trim_start().starts_with(['{', '[']) {
+        return Err(Unreadable::new("Content-Type", "is missing"));
+    }
+    Ok(text)
+}
+
+/// Runtimes decode what they know of; other codings arrive as they were sent.
+fn not_text(answer: &OriginAnswer) -> Unreadable {
+    const GZIP: [u8; 2] = [0x1f, 0x8b];
+    let coding = answer.header("content-encoding");
+    if !coding.is_empty() {
+        return Unreadable::new(
+            "Content-Encoding",
+            format!("is {coding:?}, and the body could not be decoded"),
+        );
+    }
+    let problem = if answer.body.starts_with(&GZIP) {
+        "is compressed, and no Content-Encoding says so"
+    } else {
+        "is not UTF-8"
+    };
+    Unreadable::new("body", problem)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it maps errors")]
+fn not_json(error: serde_json::Error) -> Unreadable {
+    Unreadable::new("body", format!("is not JSON: {error}"))
+}
+
+fn json_value(answer: &OriginAnswer) -> Result<Value, Unreadable> {
+    serde_json::from_str(json_text(answer)?).map_err(not_json)
+}
+
+/// The JSON text of an answer, found to be whole.
+fn whole_json(answer: &OriginAnswer) -> Result<&str, Unreadable> {
+    let text = json_text(answer)?;
+    serde_json::from_str::<IgnoredAny>(text).map_err(not_json).map(|_| text)
+}
+
+/// Whether an answer to a read tells that the upstream works: it is the API's own, and not a failure.
+pub fn is_well(answer: &OriginAnswer) -> bool {
+    match answer.status {
+        // Limiters need no body to say that it was too much.
+        200..=299 | 429 => answer.body.is_empty() || json_text(answer).is_ok(),
+        400..=499 => !answer.body.is_empty() && json_text(answer).is_ok(),
+        _ => false,
+    }
+}
+
+/// What an answer to a check says. Only the API's own word counts: a 200 of a server in front of the upstream lets
+/// nobody in, a 404 of one turns nobody away, and a 401 logs nobody out, because the token is good here.
+///
+/// # Errors
+/// The answer says neither yes nor no.
+pub fn verdict(
+    answer: &OriginAnswer,
+    item_id: i64,
+    principal: &Principal,
+    now: UnixSecs,
+) -> Result<Verdict, Unreadable> {
+    match answer.status {
+        200 => granted(json_value(answer)?, item_id, principal, now),
+        402 => json_value(answer).map(|_| Verdict::Denied),
+        404 => match not_found(&json_value(answer)?)? {
+            ApiError::ItemNotFound => Ok(Verdict::NoItem),
+            _ => Err(Unreadable::status(answer)),
+        },
+        _ => Err(Unreadable::status(answer)),
+    }
+}
+
+/// Reads a granted access, and brings it into the form that clients decode: numbers where they expect numbers.
+fn granted(body: Value, item_id: i64, principal: &Principal, now: UnixSecs) -> Result<Verdict, Unreadable> {
+    let Value::Object(mut access) = body else {
+        return Err(Unreadable::new("body", "must be an object"));
+    };
+    let expires_at = match access.get("expires_at") {
+        None => return Err(Unreadable::new("expires_at", "is missing")),
+        Some(Value::Null) => LATEST,
+        Some(value) => moment("expires_at", value)?,
+    };
+    if expires_at <= now {
+        return Err(Unreadable::new("expires_at", format!("is over ({expires_at}): do the clocks differ?")));
+    }
+    match access.get("starts_at") {
+        None => {}
+        Some(Value::Null) => drop(access.remove("starts_at")),
+        Some(value) => {
+            let starts_at = moment("starts_at", value)?;
+            if starts_at > now {
+                let problem = format!("has not come ({starts_at}): do the clocks differ?");
+                return Err(Unreadable::new("starts_at", problem));
+            }
+            access.insert("starts_at".to_owned(), starts_at.into());
+        }
+    }
+    access.insert("expires_at".to_owned(), expires_at.into());
+    let item = access.get_mut("item").and_then(Value::as_object_mut);
+    let item = item.ok_or_else(|| Unreadable::new("item", "must be an object"))?;
+    let found = item.get("id").and_then(number::whole);
+    if found != Some(item_id) {
+        let found = item.get("id").map_or_else(|| "nothing".to_owned(), shown);
+        return Err(Unreadable::new("item.id", format!("must be {item_id}, not {found}")));
+    }
+    // An issuer that speaks for some merchants opens nothing of others, here as in the snapshot.
+    if principal.merchants.is_some() {
+        let merchant_id = item.get("merchant_id").and_then(number::whole);
+        if !merchant_id.is_some_and(|merchant| principal.is_heard_by(merchant)) {
+            let problem = "must be one of the merchants of the token's issuer";
+            return Err(Unreadable::new("item.merchant_id", problem));
+        }
+    }
+    rewrite(item, &["id", "merchant_id"], number::whole, 0);
+    rewrite(item, &["created_at", "updated_at"], moment_of, now);
+    // PHP writes a map without members as a list.
+    if let Some(metahash) = item.get_mut("metahash").filter(|value| **value == Value::Array(Vec::new())) {
+        *metahash = Value::Object(Map::new());
+    }
+    rewrite(&mut access, &["id", "account_id", "customer_id"], number::whole, 0);
+    rewrite(&mut access, &["created_at"], moment_of, now);
+    Ok(Verdict::Granted(Rc::from(json(&access)), expires_at))
+}
+
+/// Writes members that only inform as the numbers that clients decode; `otherwise` if one cannot be read.
+fn rewrite(
+    members: &mut Map<String, Value>,
+    names: &[&str],
+    read: fn(&Value) -> Option<i64>,
+    otherwise: i64,
+) {
+    for name in names {
+        if let Some(value) = members.get_mut(*name) {
+            *value = read(value).unwrap_or(otherwise).into();
+        }
+    }
+}
+
+fn moment_of(value: &Value) -> Option<UnixSecs> {
+    instant::from_json(value).ok().map(|moment| moment.at)
+}
+
+fn moment(place: &'static str, value: &Value) -> Result<UnixSecs, Unreadable> {
+    let moment = instant::from_json(value);
+    moment.map(|moment| moment.at).map_err(|error| Unreadable::new(place, error.to_string()))
+}
+
+/// A value for the log: a number as it is, others by their kind.
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Number(number) => number.to_string(),
+        Value::Null => "null".to_owned(),
+        Value::Bool(_) => "a boolean".to_owned(),
+        Value::String(_) => "text".to_owned(),
+        Value::Array(_) => "a list".to_owned(),
+        Value::Object(_) => "an object".to_owned(),
+    }
+}
+
+/// Which of the API's records an error says is not there.
+fn not_found(body: &Value) -> Result<ApiError, Unreadable> {
+    let message = error::message_of(body).unwrap_or_default();
+    let known = [ApiError::ItemNotFound, ApiError::FeeNotFound];
+    let found = known.into_iter().find(|error| error.message() == message);
+    found.ok_or_else(|| Unreadable::new("message", "is not one of the API's for the status 404"))
+}
+
+/// What an answer to another read says: the body, or what is not there.
+///
+/// # Errors
+/// The answer is not the API's own.
+pub fn read(answer: &OriginAnswer) -> Result<Result<String, ApiError>, Unreadable> {
+    match answer.status {
+        200 => whole_json(answer).map(|text| Ok(text.to_owned())),
+        404 => not_found(&json_value(answer)?).map(Err),
+        _ => Err(Unreadable::status(answer)),
+    }
+}
+
+/// What an answer to a write is for the client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// The API's own answer. An error that has another form than the API's is in the API's form now.
+    Own(Body),
+    /// A 4xx that is not JSON: the write was not applied, and whether the upstream or a server in front of it
+    /// refused it is not known. The body is in the API's form.
+    Refused(Body, Unreadable),
+    /// A refusal whose status would sign a person out, and which the API has not given: the write was not applied.
+    Blocked(Unreadable),
+    /// Not an answer of the API: the write may have been applied.
+    Unusable(Unreadable),
+}
+
+/// Reads the answer to a write. `is_signed` is whether the write needed a token.
+pub fn written(answer: &OriginAnswer, is_signed: bool) -> Written {
+    let status = answer.status;
+    match status {
+        200..=299 if answer.body.is_empty() => Written::Own(Body::Empty),
+        200..=299 => match whole_json(answer) {
+            Ok(text) => Written::Own(Body::Json(text.to_owned())),
+            Err(unreadable) => Written::Unusable(unreadable),
+        },
+        429 if answer.body.is_empty() => Written::Own(Body::Json(ApiError::TooManyRequests.body())),
+        400..=599 => match json_value(answer) {
+            Ok(error) => Written::Own(Body::Json(own_error(answer, &error, is_signed))),
+            Err(unreadable) if status >= 500 => Written::Unusable(with_status(status, &unreadable)),
+            // A person who signs in holds credentials that clients delete on these; 407 is for a proxy of the client.
+            Err(unreadable) if status == 407 || (!is_signed && matches!(status, 401 | 403)) => {
+                Written::Blocked(with_status(status, &unreadable))
+            }
+            Err(unreadable) => {
+                let is_plain =
+                    MediaType::parse(answer.header("content-type")).is_some_and(MediaType::is_plain_text);
+                let text = error::plain_text(is_plain, &answer.body);
+                let body = Body::Json(error::of_text(status, text.as_deref()));
+                Written::Refused(body, with_status(status, &unreadable))
+            }
+        },
+        _ => Written::Unusable(Unreadable::status(answer)),
+    }
+}
+
+fn with_status(status: u16, unreadable: &Unreadable) -> Unreadable {
+    Unreadable::new("status", format!("is {status}, and {unreadable}"))
+}
+
+/// An error of the API as clients decode it. Sign-ins have another form of error (RFC 6749 §5.2), which stays.
+fn own_error(answer: &OriginAnswer, error: &Value, is_signed: bool) -> String {
+    let is_oauth = !is_signed && error.get("error").is_some_and(Value::is_string);
+    let wrapped = if is_oauth { None } else { error::in_api_form(answer.status, error) };
+    wrapped.unwrap_or_else(|| json_text(answer).unwrap_or_default().to_owned())
+}
+
+#[cfg(test)]
+mod tests;
