@@ -112,7 +112,7 @@ pub enum Client {
         /// The app's OAuth client
         #[arg(long, value_name = "TEXT")]
         client_id: String,
-        /// The address, exactly as the app sends it
+        /// The address, exactly as the app sends it; with http://127.0.0.1 or http://[::1] the port does not count
         #[arg(long, value_name = "URL")]
         uri: String,
     },

@@ -5,7 +5,10 @@ use admit::{
     entitlement::{Grant, NEVER_EXPIRES, Reason},
     instant::UnixSecs,
     number,
-    snapshot::schema::{AccessFee, Customer},
+    snapshot::{
+        schema::{AccessFee, Customer},
+        time::iso8601,
+    },
 };
 use rusqlite::params;
 
@@ -37,8 +40,9 @@ pub fn grant(job: &mut Job<'_>) -> Result<Answer, Refused> {
     if until.is_none() && fee_id.is_none() {
         fields.wrong("expires_at", "or access_fee_id is required");
     }
-    if until.is_some_and(|until| until <= starts_at.unwrap_or(job.now).max(job.now)) {
-        fields.wrong("expires_at", "must be in the future, and after the starts_at");
+    if let Some(until) = until.filter(|until| *until <= starts_at.unwrap_or(job.now).max(job.now)) {
+        let problem = format!("must be in the future, and after the starts_at, not {}", iso8601(until, 0));
+        fields.wrong("expires_at", &problem);
     }
     fields.finish()?;
     let (Some(item_id), Some(consumer_id)) = (item_id, consumer_id) else {
@@ -57,7 +61,8 @@ pub fn grant(job: &mut Job<'_>) -> Result<Answer, Refused> {
     };
     let customers = customers(job, consumer_id)?;
     let Some((_, customer)) = customers.first() else {
-        return Err(Refused::field("consumer_id", "The consumer_id must name a customer of yours"));
+        let problem = format!("The consumer_id must name a customer of yours, not {consumer_id}");
+        return Err(Refused::field("consumer_id", &problem));
     };
     if customers.iter().any(|(_, customer)| customer.accesses.len() >= ACCESSES_MAX) {
         let problem = format!("The consumer_id has {ACCESSES_MAX} accesses already");

@@ -52,7 +52,7 @@ fn read(job: &Job<'_>, extent: Extent) -> Result<Said, Refused> {
     }
     let access_control_type = fields.integer("access_control_type_id").and_then(|id| {
         access_control_type(id).or_else(|| {
-            fields.wrong("access_control_type_id", "must be 1 (Free) or 4 (Paid)");
+            fields.wrong("access_control_type_id", &format!("must be 1 (Free) or 4 (Paid), not {id}"));
             None
         })
     });
@@ -212,7 +212,7 @@ pub fn change_members(job: &mut Job<'_>, id: i64) -> Result<Answer, Refused> {
     )?;
     for item_id in added {
         if !job.item(item_id).is_ok_and(|item| !item.is_package()) {
-            fields.wrong("add_asset_ids", &format!("must name items of yours, {item_id} is none"));
+            fields.wrong("add_asset_ids", &format!("must name items of yours, not {item_id}"));
         } else if !members.contains(&item_id) {
             members.push(item_id);
         }

@@ -27,7 +27,7 @@ pub fn authenticate(
     incoming: &Incoming,
     now: i64,
 ) -> Result<Reply, Refused> {
-    let body = incoming.payload.read()?;
+    let body = incoming.payload.read().map_err(Refused::into_bad_request)?;
     let fields = Fields::new(&body);
     let said = read(&fields);
     fields.finish().map_err(Refused::into_bad_request)?;

@@ -136,6 +136,7 @@ fn forms_that_are_wrong_name_their_fields() {
         ("client_id=x&grant_type=password", vec!["password", "username"]),
         ("client_id=x&grant_type=client_credentials", vec!["client_secret"]),
         ("grant_type=refresh_token", vec!["client_id", "refresh_token"]),
+        ("client_id=x&grant_type=password&username=ada&password=%FF", vec!["password"]),
     ] {
         let errors = authenticate(&origin, form).expect(400).json()["errors"].clone();
         let named: Vec<_> = errors.as_object().unwrap().keys().cloned().collect();
