@@ -119,6 +119,14 @@ pub(crate) fn from_json_or_null<T: DeserializeOwned>(text: Option<String>) -> Re
     text.as_deref().map(from_json).transpose()
 }
 
+/// A database in memory with its schema, for tests of what uses one connection.
+#[cfg(test)]
+pub(crate) fn in_memory() -> Connection {
+    let mut connection = Connection::open_in_memory().unwrap();
+    MIGRATIONS.to_latest(&mut connection).unwrap();
+    connection
+}
+
 #[cfg(test)]
 mod tests {
     use admit::instant::{EARLIEST, LATEST};

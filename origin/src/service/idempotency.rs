@@ -178,6 +178,10 @@ fn bytes_sent(incoming: &Incoming) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::{
+        collection::{btree_map, vec},
+        prelude::*,
+    };
     use serde_json::json;
 
     use super::*;
@@ -255,6 +259,50 @@ mod tests {
             for other in &requests[position + 1..] {
                 assert_ne!(one, other, "{position}");
             }
+        }
+    }
+
+    fn fields() -> impl Strategy<Value = Value> {
+        let text = any::<String>().prop_map(Value::String);
+        let values = prop_oneof![
+            text.clone(),
+            any::<i64>().prop_map(Value::from),
+            vec(text.clone(), 1..4).prop_map(Value::Array),
+            btree_map("[a-zé]{1,3}", text, 1..4).prop_map(|object| json!(object)),
+        ];
+        btree_map("[a-z_]{1,3}", values, 0..6).prop_map(|object| json!(object))
+    }
+
+    /// The fields of a form that means the same as the JSON.
+    fn pairs(value: &Value, name: &str, pairs: &mut Vec<(String, String)>) {
+        match value {
+            Value::Object(object) => {
+                for (inner, value) in object {
+                    let name = if name.is_empty() { inner.clone() } else { format!("{name}[{inner}]") };
+                    self::pairs(value, &name, pairs);
+                }
+            }
+            Value::Array(values) => {
+                for (position, value) in values.iter().enumerate() {
+                    self::pairs(value, &format!("{name}[{position}]"), pairs);
+                }
+            }
+            Value::String(text) => pairs.push((name.to_owned(), text.clone())),
+            other => pairs.push((name.to_owned(), other.to_string())),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_form_in_any_order_means_what_json_means(
+            (json, pairs) in fields().prop_flat_map(|json| {
+                let mut fields = Vec::new();
+                pairs(&json, "", &mut fields);
+                (Just(json), Just(fields).prop_shuffle())
+            }),
+        ) {
+            let form = form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
+            prop_assert_eq!(of_form(&form), of(&json), "{}", form);
         }
     }
 }

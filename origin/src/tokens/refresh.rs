@@ -174,7 +174,10 @@ fn insert(
 
 #[cfg(test)]
 mod tests {
+    use proptest::{collection::vec, prelude::*};
+
     use super::*;
+    use crate::db;
 
     #[test]
     fn a_successor_follows_from_token_and_salt() {
@@ -183,5 +186,71 @@ mod tests {
         assert_eq!(successor("token", &[1; 32]).unwrap(), one);
         assert_ne!(successor("token", &[2; 32]).unwrap(), one);
         assert_ne!(successor("tokem", &[1; 32]).unwrap(), one);
+    }
+
+    /// One sign-in as the module's text describes it: the tokens in their order, and when each was used.
+    struct Family {
+        tokens: Vec<String>,
+        used_at: Vec<UnixSecs>,
+        has_ended: bool,
+    }
+
+    impl Family {
+        /// Which token the use of one gives.
+        fn expected(&mut self, used: usize, now: UnixSecs) -> Option<usize> {
+            let current = self.tokens.len() - 1;
+            let is_in_grace =
+                used + 1 == current && self.used_at.last().is_some_and(|at| now - at < REFRESH_GRACE_SECS);
+            match used {
+                _ if self.has_ended => None,
+                _ if used == current => {
+                    self.used_at.push(now);
+                    Some(current + 1)
+                }
+                _ if is_in_grace => Some(current),
+                _ => {
+                    self.has_ended = true;
+                    None
+                }
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_used_when_there_is_one_session_or_none(
+            uses in vec((any::<prop::sample::Index>(), 0_i64..12, any::<bool>()), 1..24),
+        ) {
+            let settings = Settings::new("".into(), String::new());
+            let mut connection = db::in_memory();
+            connection.execute("INSERT INTO merchants VALUES (1, 'u', 'm')", []).unwrap();
+            connection.execute("INSERT INTO machines VALUES ('shop', 1, x'00', 0, '', 0)", []).unwrap();
+            let remembered = Remembered {
+                family: "f".to_owned(),
+                of: Of::Machine("shop".to_owned()),
+                client_id: "shop".to_owned(),
+                scope: String::new(),
+            };
+            let mut now = 1_000;
+            let first = start(&settings, &connection, &remembered, now).unwrap();
+            let mut family = Family { tokens: vec![first], used_at: Vec::new(), has_ended: false };
+            for (index, tens, is_recent) in uses {
+                now += tens * 5;
+                let count = family.tokens.len();
+                // Mostly one of the last two, which is where the rules differ.
+                let used = if is_recent { count - 1 - index.index(count.min(2)) } else { index.index(count) };
+                let transaction = connection.transaction().unwrap();
+                let given = rotate(&settings, &transaction, &family.tokens[used], "shop", now).unwrap();
+                transaction.commit().unwrap();
+                let given = given.map(|(_, token)| token);
+                match family.expected(used, now) {
+                    Some(next) if next == count => family.tokens.push(given.unwrap()),
+                    Some(next) => prop_assert_eq!(given.as_ref(), family.tokens.get(next)),
+                    None => prop_assert_eq!(given, None),
+                }
+            }
+            let distinct: std::collections::BTreeSet<_> = family.tokens.iter().collect();
+            prop_assert_eq!(distinct.len(), family.tokens.len());
+        }
     }
 }
