@@ -23,7 +23,6 @@ pub struct OriginPlatform {
 
 impl OriginPlatform {
     /// A platform with this clock.
-    #[must_use]
     ///
     /// # Errors
     /// The environment names root certificates that cannot be read.

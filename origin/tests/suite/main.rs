@@ -19,6 +19,7 @@ mod issuers;
 mod oauth;
 mod protocol;
 mod reads;
+mod refresh;
 mod refusals;
 mod replay;
 mod support;

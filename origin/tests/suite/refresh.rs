@@ -1,0 +1,145 @@
+//! Refresh tokens: used once, with a grace for honest clients, and ended by thieves.
+
+use std::thread;
+
+use serde_json::Value;
+
+use crate::{
+    support::CUSTOMER_SUBJECT,
+    tokens::{CLIENT, PASSWORD, authenticate, by_password, check, command, refresh, with_account},
+};
+
+#[test]
+fn a_refresh_token_is_used_once() {
+    let origin = with_account();
+    let first = authenticate(&origin, &by_password(CLIENT, "ada@example.com", PASSWORD)).expect(200).json();
+    origin.advance(7_200);
+    check(&origin, &first["access_token"]).refused(401, "Invalid auth token");
+    let second = refresh(&origin, CLIENT, &first["refresh_token"]).expect(200).json();
+    assert_eq!(second["account"], first["account"]);
+    check(&origin, &second["access_token"]).refused(402, "No access");
+    // Another sign-in of the same person is a family of its own.
+    let other = authenticate(&origin, &by_password(CLIENT, "ada@example.com", PASSWORD)).expect(200).json();
+    origin.advance(30);
+    refresh(&origin, CLIENT, &first["refresh_token"]).refused(401, "Invalid refresh token");
+    // It came back: whoever has the newer one has lost it as well.
+    refresh(&origin, CLIENT, &second["refresh_token"]).refused(401, "Invalid refresh token");
+    refresh(&origin, CLIENT, &other["refresh_token"]).expect(200);
+}
+
+/// Two tabs, or an answer that was lost: the client has done nothing wrong.
+#[test]
+fn a_refresh_token_that_comes_twice_within_seconds_gives_one_session() {
+    let origin = with_account();
+    let first = authenticate(&origin, &by_password(CLIENT, "ada@example.com", PASSWORD)).expect(200).json();
+    let second = refresh(&origin, CLIENT, &first["refresh_token"]).expect(200).json();
+    origin.advance(29);
+    let again = refresh(&origin, CLIENT, &first["refresh_token"]).expect(200).json();
+    assert_eq!(again["refresh_token"], second["refresh_token"], "the same successor");
+    assert_ne!(again["access_token"], second["access_token"]);
+    check(&origin, &again["access_token"]).refused(402, "No access");
+    // It is not used up by that.
+    let third = refresh(&origin, CLIENT, &second["refresh_token"]).expect(200).json();
+    refresh(&origin, CLIENT, &third["refresh_token"]).expect(200);
+}
+
+#[test]
+fn a_refresh_token_that_many_use_at_once_gives_one_session() {
+    let origin = with_account();
+    let first = authenticate(&origin, &by_password(CLIENT, "ada@example.com", PASSWORD)).expect(200).json();
+    let answers: Vec<_> = thread::scope(|scope| {
+        let threads: Vec<_> =
+            (0..6).map(|_| scope.spawn(|| refresh(&origin, CLIENT, &first["refresh_token"]))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap().expect(200).json()).collect()
+    });
+    assert!(answers.iter().all(|answer| answer["refresh_token"] == answers[0]["refresh_token"]));
+    refresh(&origin, CLIENT, &answers[0]["refresh_token"]).expect(200);
+}
+
+#[test]
+fn the_grace_is_for_the_last_token_but_one_of_the_same_client() {
+    let origin = with_account();
+    let sign_in =
+        || authenticate(&origin, &by_password(CLIENT, "ada@example.com", PASSWORD)).expect(200).json();
+    let next = |token: &Value| refresh(&origin, CLIENT, token).expect(200).json()["refresh_token"].clone();
+    let ended = |token: &Value| drop(refresh(&origin, CLIENT, token).refused(401, "Invalid refresh token"));
+    // A thief has an older one. Within seconds or not, it is not the client's honest mistake.
+    let stolen = sign_in()["refresh_token"].clone();
+    let second = next(&stolen);
+    let third = next(&second);
+    ended(&stolen);
+    ended(&third);
+    ended(&second);
+    // Another client has it.
+    let stolen = sign_in()["refresh_token"].clone();
+    let second = next(&stolen);
+    refresh(&origin, "5hq2v8mfernhollowtv0049x", &stolen).refused(401, "Invalid refresh token");
+    ended(&second);
+    // The grace of a successor begins when it is used itself.
+    let first = sign_in()["refresh_token"].clone();
+    let second = next(&first);
+    origin.advance(3_600);
+    let third = next(&second);
+    assert_eq!(next(&second), third);
+    ended(&first);
+    ended(&third);
+}
+
+/// Whoever reads the database can use none of what is in it, also while a grace lasts.
+#[test]
+fn what_the_grace_needs_is_kept_no_longer_than_it_lasts() {
+    let origin = with_account();
+    let sign_in =
+        || authenticate(&origin, &by_password(CLIENT, "ada@example.com", PASSWORD)).expect(200).json();
+    let first = sign_in()["refresh_token"].clone();
+    refresh(&origin, CLIENT, &first).expect(200);
+    let salts = || -> i64 {
+        let sql = "SELECT count(successor_salt) FROM refresh_tokens";
+        origin.connection().query_row(sql, [], |row| row.get(0)).unwrap()
+    };
+    assert_eq!(salts(), 1);
+    origin.advance(30);
+    sign_in();
+    assert_eq!(salts(), 0);
+}
+
+#[test]
+fn a_refresh_token_is_one_clients_and_ends() {
+    let origin = with_account();
+    let sign_in =
+        || authenticate(&origin, &by_password(CLIENT, "ada@example.com", PASSWORD)).expect(200).json();
+    let token = sign_in()["refresh_token"].clone();
+    refresh(&origin, "5hq2v8mfernhollowtv0049x", &token).refused(401, "Invalid refresh token");
+    origin.advance(30 * 86_400 - 1);
+    let next = refresh(&origin, CLIENT, &token).expect(200).json()["refresh_token"].clone();
+    origin.advance(30 * 86_400);
+    refresh(&origin, CLIENT, &next).refused(401, "Invalid refresh token");
+    // An account that has gone.
+    let token = sign_in()["refresh_token"].clone();
+    origin.connection().execute("DELETE FROM accounts", []).unwrap();
+    refresh(&origin, CLIENT, &token).refused(401, "Invalid refresh token");
+    let stored: Vec<u8> = origin
+        .connection()
+        .query_row("SELECT coalesce(max(hash), x'00') FROM refresh_tokens", [], |row| row.get(0))
+        .unwrap();
+    assert!(!stored.is_empty() && stored != token.as_str().unwrap().as_bytes());
+}
+
+#[test]
+fn another_password_or_secret_ends_what_came_from_the_one_before() {
+    let origin = with_account();
+    let set = ["client", "set", "--client-id", "shop", "--merchant", "2101", "--role", "merchant"];
+    let secret = command(&origin, &set, "").unwrap();
+    let form = format!("client_id=shop&grant_type=client_credentials&client_secret={secret}");
+    let machine = authenticate(&origin, &form).expect(200).json();
+    let machine = refresh(&origin, "shop", &machine["refresh_token"]).expect(200).json();
+    let form = by_password(CLIENT, "ada@example.com", PASSWORD);
+    let person = authenticate(&origin, &form).expect(200).json();
+    command(&origin, &set, "").unwrap();
+    refresh(&origin, "shop", &machine["refresh_token"]).refused(401, "Invalid refresh token");
+    let person = refresh(&origin, CLIENT, &person["refresh_token"]).expect(200).json();
+    let customer = format!("vendor:{CUSTOMER_SUBJECT}");
+    let set = ["account", "set", "--merchant", "2101", "--username", "ada@example.com"];
+    command(&origin, &[&set[..], &["--customer", &customer]].concat(), "changed").unwrap();
+    refresh(&origin, CLIENT, &person["refresh_token"]).refused(401, "Invalid refresh token");
+}
