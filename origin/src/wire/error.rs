@@ -8,7 +8,6 @@ use admit::api::{
 };
 use serde_json::{Map, Value};
 
-use super::shown;
 use crate::{
     db::DbError,
     limits::{LOGGED_NAME_MAX_BYTES, LOGGED_NAMES_MAX, RETRY_AFTER_SECS},
@@ -26,14 +25,17 @@ pub enum Refused {
     /// 400: the same, for those who expect it so.
     #[error("{} fields are wrong", .0.len())]
     BadRequest(BTreeMap<String, String>),
-    /// One field or header, for a status with a message of its own.
+    /// 415: the headers say that the body cannot be read. What the edge says of that, and what was found.
+    #[error("{}", .0.message())]
+    Unreadable(ApiError, String),
+    /// One field, for a status with a message of its own.
     #[error("{problem}")]
     Named {
         /// The status.
         status: u16,
         /// The body's `message`.
         message: String,
-        /// The field or header, as clients spell it.
+        /// The field, as clients spell it.
         name: String,
         /// What was expected of it, and what was found.
         problem: String,
@@ -53,26 +55,6 @@ impl Refused {
         Self::Fields(BTreeMap::from([(name.to_owned(), problem.to_owned())]))
     }
 
-    /// 415: a header that says that the body cannot be read.
-    #[must_use]
-    pub fn header(name: &str, problem: String) -> Self {
-        Self::Named { status: 415, message: problem.clone(), name: name.to_owned(), problem }
-    }
-
-    /// 415: a body of another type than those that are read. The message is the edge's.
-    #[must_use]
-    pub fn media_type(found: &str) -> Self {
-        let found = if found.is_empty() { "missing".to_owned() } else { shown(found) };
-        Self::Named {
-            status: 415,
-            message: ApiError::UnsupportedMediaType.message().to_owned(),
-            name: "Content-Type".to_owned(),
-            problem: format!(
-                "The Content-Type must be application/x-www-form-urlencoded or application/json, but is {found}"
-            ),
-        }
-    }
-
     /// Wrong fields as 400.
     #[must_use]
     pub fn into_bad_request(self) -> Self {
@@ -86,16 +68,12 @@ impl Refused {
     #[must_use]
     pub fn reply(self) -> Reply {
         match self {
-            // Clients of `/access` know only one message; the log knows better.
-            Self::Api(error @ ApiError::InvalidIdOnAccess) => Reply::error(error, "invalid: id"),
             Self::Api(error) => error.into(),
             Self::Fields(problems) => fields_reply(422, problems),
             Self::BadRequest(problems) => fields_reply(400, problems),
+            Self::Unreadable(error, found) => unreadable(error, &found),
             Self::Named { status, message, name, problem } => {
-                let reason = match message == problem {
-                    true => problem.clone(),
-                    false => format!("{message}: {}", logged([&name].into_iter())),
-                };
+                let reason = format!("{message}: {}", logged([&name].into_iter()));
                 reply(status, &message, Map::from_iter([(name, problem.into())]), reason.into())
             }
             Self::Status(status, message) => {
@@ -126,6 +104,15 @@ impl From<serde_json::Error> for Refused {
     fn from(error: serde_json::Error) -> Self {
         Self::Db(error.into())
     }
+}
+
+/// The edge's answer, which goes on with what was found. The message of an unsupported type is fixed.
+fn unreadable(error: ApiError, found: &str) -> Reply {
+    let name = error.field().unwrap_or("body").to_owned();
+    let problem = format!("{} (found {found})", error.message());
+    let message = if error == ApiError::UnsupportedMediaType { error.message() } else { &problem };
+    let body = reply(415, message, Map::from_iter([(name, problem.clone().into())]), "".into()).body;
+    Reply { body, ..Reply::error(error, format!("found {found}")) }
 }
 
 fn fields_reply(status: u16, problems: BTreeMap<String, String>) -> Reply {
@@ -198,14 +185,13 @@ mod tests {
         assert_eq!(fields(12).reply().reason, "invalid: f00, f01, f02, f03, f04, f05, f06, f07 and 4 more");
         let long = Refused::field(&"é".repeat(1_000), "x").reply().reason.len();
         assert!(long < 100, "{long}");
-        let media_type = Refused::media_type("text/plain").reply();
-        assert_eq!(
-            (media_type.status, media_type.reason.as_ref()),
-            (415, "Unsupported media type: Content-Type")
-        );
-        let body = body(Refused::media_type("text/plain"));
+        let unreadable = |error| Refused::Unreadable(error, "\"x\"".to_owned());
+        let encoded = unreadable(ApiError::CONTENT_ENCODING).reply();
+        assert_eq!((encoded.status, encoded.reason.as_ref()), (415, "Content-Encoding: found \"x\""));
+        assert_eq!(encoded.header("accept-encoding"), Some("identity"));
+        let body = body(unreadable(ApiError::UnsupportedMediaType));
         assert_eq!(body["message"], "Unsupported media type");
-        assert!(body["errors"]["Content-Type"].as_str().unwrap().contains("\"text/plain\""), "{body}");
+        assert_eq!(body["errors"]["Content-Type"], "Unsupported media type (found \"x\")");
     }
 
     #[test]

@@ -3,19 +3,17 @@
 pub mod error;
 pub mod fields;
 pub mod form;
-mod media;
 
 pub use error::Refused;
 pub use fields::Fields;
 
-use admit::api::error::ApiError;
+use admit::api::{error::ApiError, media_type::MediaType, write::check_body_headers};
 use serde_json::{Map, Value};
 
-use self::media::Media;
 use crate::limits::BODY_MAX_BYTES;
 
 /// How much of a value an answer repeats.
-const SHOWN_MAX_CHARS: usize = 40;
+const SHOWN_MAX_CHARS: usize = 60;
 
 /// The byte order mark that some editors and serializers put before UTF-8.
 pub const UTF8_BOM: &[u8] = b"\xef\xbb\xbf";
@@ -51,15 +49,18 @@ impl Payload {
         if self.body == Body::Whole(Vec::new()) {
             return Ok(Map::new());
         }
-        media::no_encoding(&self.content_encoding)?;
-        let media = Media::of(&self.content_type)?;
-        match &self.body {
+        let Self { content_type, content_encoding, body } = self;
+        check_body_headers(content_type, content_encoding).map_err(|error| {
+            let found = if error == ApiError::CONTENT_ENCODING { content_encoding } else { content_type };
+            Refused::Unreadable(error, if found.is_empty() { "none".to_owned() } else { shown(found) })
+        })?;
+        match body {
             Body::TooLarge => Err(ApiError::BodyTooLarge(BODY_MAX_BYTES).into()),
             Body::Interrupted => Err(Refused::Status(400, "The body broke off")),
-            Body::Whole(bytes) => match media {
-                Media::Form => form::parse(bytes),
-                Media::Json => object(bytes),
-            },
+            Body::Whole(bytes) if MediaType::parse(content_type).is_some_and(MediaType::is_form) => {
+                form::parse(bytes)
+            }
+            Body::Whole(bytes) => object(bytes),
         }
     }
 }
@@ -128,6 +129,33 @@ mod tests {
         for (body, expected) in table {
             let problem = problem(body);
             assert!(problem.contains(expected), "{}: {problem}", String::from_utf8_lossy(body));
+        }
+    }
+
+    /// The types that the edge passes on are those that are read here.
+    #[test]
+    fn bodies_by_their_type() {
+        for (content_type, is_form) in [
+            ("application/x-www-form-urlencoded", true),
+            ("Application/X-WWW-Form-Urlencoded;charset=UTF-8", true),
+            ("application/json; charset=\"utf8\"", false),
+            ("application/merge-patch+json", false),
+        ] {
+            let body: &[u8] = if is_form { b"title=x" } else { br#"{"title": "x"}"# };
+            assert_eq!(read(content_type, body).unwrap()["title"], "x", "{content_type}");
+        }
+        for (content_type, named) in [
+            ("", "none"),
+            ("text/plain", "\"text/plain\""),
+            ("application/json, text/plain", "text/plain"),
+            ("multipart/form-data; boundary=x", "multipart/form-data"),
+            ("application/json; charset=ISO-8859-1", "ISO-8859-1"),
+            ("application/x-www-form-urlencoded;charset=windows-1252", "windows-1252"),
+        ] {
+            let reply = read(content_type, b"x").unwrap_err().reply();
+            let body: Value = serde_json::from_slice(reply.body.as_bytes()).unwrap();
+            let problem = body["errors"]["Content-Type"].as_str().unwrap();
+            assert!(reply.status == 415 && problem.contains(named), "{content_type}: {body}");
         }
     }
 
