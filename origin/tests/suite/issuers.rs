@@ -100,6 +100,10 @@ fn keys_are_fetched_kept_and_fetched_again_when_one_is_new() {
     }
     let asked = issuer.asked();
     assert!((2..=8).contains(&asked), "{asked}");
+    // The issuer may have rotated since: only a fetch that begins later tells.
+    let answer = write(&origin, "1", &second).refused(503, "Service unavailable");
+    assert!(answer.header("retry-after").is_some());
+    origin.advance(30);
     write(&origin, "1", &second).refused(401, "Invalid auth token");
     issuer.answers(200, &jwks(&[("1", &first), ("2", &second)]));
     origin.advance(30);
