@@ -57,6 +57,7 @@ struct Part {
 /// We are interrupted, or the set-up fails.
 pub fn run(args: &Args) -> Result<ExitCode> {
     let paths = Paths::find()?;
+    paths.claim_target()?;
     let rust = if args.native { None } else { Some(setup::build_tools(&paths)?) };
     let mut suite = Suite { paths: &paths, parts: Vec::new() };
     suite.native()?;

@@ -48,15 +48,11 @@ fn the_checkout_that_cargo_names_is_meant() {
     let (root, other) = (checkout("named"), checkout("other"));
     let manifest_dir = root.join("xtask");
     // `cargo run --manifest-path` sets both; a test or build script of another package sets its own.
-    let said = complaint(
-        &other,
-        &[("CARGO_PKG_NAME", Path::new("xtask")), ("CARGO_MANIFEST_DIR", &manifest_dir)],
-    );
+    let said =
+        complaint(&other, &[("CARGO_PKG_NAME", Path::new("xtask")), ("CARGO_MANIFEST_DIR", &manifest_dir)]);
     assert!(said.contains(&root.display().to_string()), "{said}");
-    let said = complaint(
-        &other,
-        &[("CARGO_PKG_NAME", Path::new("admit")), ("CARGO_MANIFEST_DIR", &manifest_dir)],
-    );
+    let said =
+        complaint(&other, &[("CARGO_PKG_NAME", Path::new("admit")), ("CARGO_MANIFEST_DIR", &manifest_dir)]);
     assert!(said.contains(&other.display().to_string()), "{said}");
     fs::remove_dir_all(root).unwrap();
     fs::remove_dir_all(other).unwrap();
