@@ -97,7 +97,8 @@ impl Suite<'_> {
         }
         let deny = |args: &[&str]| {
             let mut deny = Command::new(tools::CARGO_DENY.path(paths));
-            deny.args(args).current_dir(&paths.root);
+            // All packages, not only what the one at the root needs.
+            deny.arg("--workspace").args(args).current_dir(&paths.root);
             deny
         };
         self.command("dependencies", deny(&["--offline", "check", "bans", "licenses", "sources"]))?;

@@ -246,10 +246,18 @@ impl<'a> Part<'a> {
         if self.failures <= TAILS_MAX {
             eprintln!("\n[{}] {how}. {}", self.name, self.log_tail());
         } else {
-            eprintln!("[{}] {how}, {} times in a row: {}", self.name, self.failures, self.log.display());
+            let (log, last) = (self.log.display(), self.last_words());
+            eprintln!("[{}] {how}, {} times in a row ({log}): {last}", self.name, self.failures);
         }
         eprintln!("[{}] starts again in {} s", self.name, pause.as_secs());
         self.state = State::Pausing { since: Stopwatch::start(), pause };
+    }
+
+    /// The last line of its own in its log.
+    fn last_words(&self) -> String {
+        let tail = step::tail(&self.log, TAIL_LINES);
+        let own = tail.lines().rfind(|line| !line.starts_with("guard: "));
+        own.unwrap_or_default().to_owned()
     }
 
     fn log_tail(&self) -> String {
