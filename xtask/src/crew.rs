@@ -1,41 +1,38 @@
-//! The processes that a server has started itself: wrangler needs its workerd, and does not notice when that is gone.
+//! The processes that a server has started itself. wrangler replaces a workerd that is gone, and then may answer or not.
 //!
-//! Read from `/proc`, so Linux only; elsewhere a part that lost one is noticed when it stops answering.
+//! Read from `/proc`, so Linux only. Elsewhere a part that lost one is noticed later, when it has stopped answering.
 
-use std::{fs, time::Duration};
+use std::{collections::BTreeSet, fs, time::Duration};
 
 use crate::job::Stopwatch;
 
-/// How often they are counted.
-const COUNT_EVERY: Duration = Duration::from_secs(1);
+/// How often they are looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// Fewer than before for so long is a loss: wrangler replaces its workerd when the Worker is built anew.
-const GRACE: Duration = Duration::from_secs(5);
-
-/// Counts the processes called `name` in a process group.
+/// The processes called `name` in a process group.
 #[derive(Debug)]
 pub struct Crew {
     name: &'static str,
-    counted: Stopwatch,
-    most: usize,
-    short_since: Option<Stopwatch>,
+    looked: Stopwatch,
+    seen: BTreeSet<u32>,
 }
 
 impl Crew {
-    /// Watches for the loss of a process called `name`.
+    /// Watches the processes called `name`.
     pub fn new(name: &'static str) -> Self {
-        Self { name, counted: Stopwatch::start(), most: 0, short_since: None }
+        Self { name, looked: Stopwatch::start(), seen: BTreeSet::new() }
     }
 
-    /// Whether one of the group's processes is gone for good.
-    pub fn has_lost(&mut self, group: u32) -> bool {
-        if self.counted.elapsed() >= COUNT_EVERY {
-            self.counted = Stopwatch::start();
-            let count = processes().filter(|stat| is_in(stat, group, self.name)).count();
-            self.most = self.most.max(count);
-            self.short_since = (count < self.most).then(|| self.short_since.unwrap_or_else(Stopwatch::start));
+    /// Whether one that was there is gone since the last look.
+    pub fn has_lost_one(&mut self, group: u32) -> bool {
+        if self.looked.elapsed() < LOOK_EVERY {
+            return false;
         }
-        self.short_since.is_some_and(|since| since.elapsed() >= GRACE)
+        self.looked = Stopwatch::start();
+        let now: BTreeSet<_> = processes().filter_map(|stat| member(&stat, group, self.name)).collect();
+        let has_lost_one = !self.seen.is_subset(&now);
+        self.seen = now;
+        has_lost_one
     }
 }
 
@@ -45,13 +42,15 @@ fn processes() -> impl Iterator<Item = String> {
     entries.filter_map(|entry| fs::read_to_string(entry.path().join("stat")).ok())
 }
 
-fn is_in(stat: &str, group: u32, name: &str) -> bool {
+/// The process, if it is called `name`, lives, and is in the group.
+fn member(stat: &str, group: u32, name: &str) -> Option<u32> {
     // The name may hold anything, parentheses among it.
-    let Some((before, after)) = stat.rsplit_once(") ") else { return false };
-    let is_called_so = before.split_once(" (").is_some_and(|(_, it)| it == name);
+    let (before, after) = stat.rsplit_once(") ")?;
+    let (process, called) = before.split_once(" (")?;
     let mut fields = after.split(' ');
-    let is_alive = fields.next() != Some("Z");
-    is_called_so && is_alive && fields.nth(1).and_then(|it| it.parse().ok()) == Some(group)
+    let is_alive = fields.next()? != "Z";
+    let is_in_group = fields.nth(1)?.parse() == Ok(group);
+    process.parse().ok().filter(|_| called == name && is_alive && is_in_group)
 }
 
 #[cfg(test)]
@@ -61,11 +60,11 @@ mod tests {
     #[test]
     fn processes_are_told_by_name_and_group() {
         let stat = "4711 (workerd) S 4700 4600 4600 0 -1 4194560";
-        assert!(is_in(stat, 4600, "workerd"));
-        assert!(!is_in(stat, 4700, "workerd"));
-        assert!(!is_in(stat, 4600, "node"));
-        assert!(is_in("1 (odd ) name) S 2 3 4", 3, "odd ) name"));
-        assert!(!is_in("4711 (workerd) Z 4700 4600 4600", 4600, "workerd"));
-        assert!(!is_in("", 1, ""));
+        assert_eq!(member(stat, 4600, "workerd"), Some(4711));
+        assert_eq!(member(stat, 4700, "workerd"), None);
+        assert_eq!(member(stat, 4600, "node"), None);
+        assert_eq!(member("1 (odd ) name) S 2 3 4", 3, "odd ) name"), Some(1));
+        assert_eq!(member("4711 (workerd) Z 4700 4600 4600", 4600, "workerd"), None);
+        assert_eq!(member("", 1, ""), None);
     }
 }

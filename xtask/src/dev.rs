@@ -244,7 +244,7 @@ fn wait_for_content(parts: &mut Parts<'_>, edge_url: &str, must: bool) -> Result
     let limit = if must { START_LIMIT } else { START_LIMIT / 12 };
     while watch.elapsed() < limit {
         parts.iter_mut().try_for_each(Part::tick)?;
-        if server::get(&url, None).is_ok_and(|status| status == 200) {
+        if server::get(&url, None, server::ANSWER_LIMIT).is_ok_and(|status| status == 200) {
             return Ok(true);
         }
         if job::interrupted() {

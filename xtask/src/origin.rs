@@ -59,7 +59,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         fs::remove_file(&marker)?;
     }
     let watch = Stopwatch::start();
-    while server::get(&format!("{url}/healthz"), None).is_ok() == args.stop {
+    while server::get(&format!("{url}/healthz"), None, server::ANSWER_LIMIT).is_ok() == args.stop {
         if job::interrupted() || watch.elapsed() > START_LIMIT {
             let what = if args.stop { "answers still" } else { "does not answer" };
             bail!("the origin at {url} {what}: see {}", run.dir.join("origin.log").display());

@@ -32,12 +32,38 @@ impl Paths {
     pub fn find() -> Result<Self> {
         let exe = env::current_exe().context("this program does not know where it is")?;
         let root = find_root()?;
-        let mut cargo = Command::new("cargo");
-        cargo.args(["metadata", "--format-version=1", "--no-deps", "--offline"]);
-        let metadata: Value = serde_json::from_str(&job::stdout(cargo.current_dir(&root))?)?;
+        let metadata = metadata(&root)?;
         let target = metadata.get("target_directory").and_then(Value::as_str);
         let target = target.context("cargo metadata names no target directory")?.into();
         Ok(Self { root, target, exe, cache: cache_dir()? })
+    }
+
+    /// Makes what another checkout has compiled in our target directory be compiled again: Cargo takes a copied
+    /// directory for fresh, and then tests read the files and run the programs of the checkout that it was copied from.
+    ///
+    /// # Errors
+    /// Cargo cannot clean the directory, or it cannot be written.
+    pub fn claim_target(&self) -> Result<()> {
+        let stamp = self.target.join("xtask").join("checkout");
+        let ours = self.root.display().to_string();
+        let owner = fs::read_to_string(&stamp).ok();
+        if owner.as_deref() == Some(ours.as_str()) {
+            return Ok(());
+        }
+        if owner.is_some() {
+            let metadata = metadata(&self.root)?;
+            let packages = metadata.get("packages").and_then(Value::as_array).into_iter().flatten();
+            let names = packages.filter_map(|package| package.get("name")?.as_str());
+            let mut clean = Command::new("cargo");
+            clean.arg("clean").current_dir(&self.root).env("CARGO_TARGET_DIR", &self.target);
+            // We run still, and our guards are to be started.
+            for name in names.filter(|name| *name != env!("CARGO_PKG_NAME")) {
+                clean.args(["--package", name]);
+            }
+            job::stdout(&mut clean)?;
+        }
+        fs::create_dir_all(self.target.join("xtask"))?;
+        fs::write(&stamp, ours).with_context(|| format!("cannot write {}", stamp.display()))
     }
 
     /// A file or directory in the repository.
@@ -59,6 +85,12 @@ impl Paths {
     pub fn shown(&self, path: &Path) -> String {
         path.strip_prefix(&self.root).unwrap_or(path).display().to_string()
     }
+}
+
+fn metadata(root: &Path) -> Result<Value> {
+    let mut cargo = Command::new("cargo");
+    cargo.args(["metadata", "--format-version=1", "--no-deps", "--offline"]);
+    Ok(serde_json::from_str(&job::stdout(cargo.current_dir(root))?)?)
 }
 
 /// The checkout that we were called in: Cargo's, if Cargo runs us, else the one around the current directory. Not the

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use crate::{guarded::Guarded, node, paths::Paths};
 
 /// An answer takes milliseconds; this bounds a Worker that hangs.
-const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+pub const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 
 /// How many ports after the asked-for one are tried.
 const PORTS_TRIED: u16 = 20;
@@ -42,11 +42,11 @@ pub fn start(paths: &Paths, port: u16, dir: &Path, vars: &[(String, String)]) ->
 /// The status of a GET with an optional bearer token.
 ///
 /// # Errors
-/// Nothing answers.
-pub fn get(url: &str, token: Option<&str>) -> Result<u16> {
+/// Nothing answers within `limit`.
+pub fn get(url: &str, token: Option<&str>, limit: Duration) -> Result<u16> {
     let config = ureq::Agent::config_builder()
         .http_status_as_error(false)
-        .timeout_global(Some(ANSWER_LIMIT))
+        .timeout_global(Some(limit))
         .proxy(None)
         .build();
     let mut request = ureq::Agent::new_with_config(config).get(url);

@@ -11,6 +11,7 @@ use crate::{keys, node, paths::Paths, rust::WasmRust, tools};
 /// # Errors
 /// Something cannot be got; the message says what to do.
 pub fn build_tools(paths: &Paths) -> Result<WasmRust> {
+    paths.claim_target()?;
     let rust = WasmRust::ensure(paths)?;
     node::ensure(paths)?;
     tools::ensure(paths, &tools::FOR_BUILD)?;

@@ -57,6 +57,7 @@ struct Part {
 /// We are interrupted, or the set-up fails.
 pub fn run(args: &Args) -> Result<ExitCode> {
     let paths = Paths::find()?;
+    paths.claim_target()?;
     let rust = if args.native { None } else { Some(setup::build_tools(&paths)?) };
     let mut suite = Suite { paths: &paths, parts: Vec::new() };
     suite.native()?;
@@ -96,7 +97,8 @@ impl Suite<'_> {
         }
         let deny = |args: &[&str]| {
             let mut deny = Command::new(tools::CARGO_DENY.path(paths));
-            deny.args(args).current_dir(&paths.root);
+            // All packages, not only what the one at the root needs.
+            deny.arg("--workspace").args(args).current_dir(&paths.root);
             deny
         };
         self.command("dependencies", deny(&["--offline", "check", "bans", "licenses", "sources"]))?;

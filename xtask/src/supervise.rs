@@ -32,11 +32,16 @@ const STEADY: Duration = Duration::from_secs(60);
 /// A part starts in seconds on an idle machine; a busy one gets much more before it is called stuck.
 pub const START_LIMIT: Duration = Duration::from_secs(120);
 
-/// How often a running part is asked whether it still answers.
-const PROBE_EVERY: Duration = Duration::from_secs(5);
+/// How often a part is asked whether it answers, and how long it may take: while it starts, while it runs, and for a
+/// while after it lost a process of its own. A machine that compiles on all processors may take seconds.
+const START_PROBES: (Duration, Duration) = (job::POLL, Duration::from_secs(10));
+const PROBES: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(10));
+const CLOSE_PROBES: (Duration, Duration) = (job::POLL, Duration::from_secs(3));
 
-/// So many probes in a row without an answer, of 10 s each, mean that a part hangs: a machine that compiles on all
-/// processors may be that slow once.
+/// How long after such a loss: wrangler replaces a workerd within seconds.
+const SUSPICION: Duration = Duration::from_secs(30);
+
+/// So many probes in a row without an answer mean that a part hangs.
 const MISSES_MAX: u32 = 3;
 
 /// Lines of its log that are shown of a part that ended.
@@ -69,6 +74,7 @@ enum State {
         process: Guarded,
         since: Stopwatch,
         crew: Option<Crew>,
+        suspected: Option<Stopwatch>,
         probe: Probe,
         misses: u32,
     },
@@ -86,8 +92,14 @@ impl State {
     }
 
     fn running(process: Guarded, crew: Option<&'static str>) -> Self {
-        let crew = crew.map(Crew::new);
-        Self::Running { process, since: Stopwatch::start(), crew, probe: Probe::default(), misses: 0 }
+        Self::Running {
+            process,
+            since: Stopwatch::start(),
+            crew: crew.map(Crew::new),
+            suspected: None,
+            probe: Probe::default(),
+            misses: 0,
+        }
     }
 }
 
@@ -109,7 +121,7 @@ impl<'a> Part<'a> {
         self
     }
 
-    /// It has failed when one of its own processes called `name` is gone.
+    /// It is looked at more closely when one of its own processes called `name` is gone.
     #[must_use]
     pub const fn needing(mut self, name: &'static str) -> Self {
         self.crew = Some(name);
@@ -153,34 +165,41 @@ impl<'a> Part<'a> {
             State::Starting { process, since, probe } => {
                 if process.has_ended()? {
                     self.has_failed("ended while it started");
-                } else if self.health_url.as_ref().is_none_or(|url| probe.poll(url, job::POLL) == Some(true))
+                } else if self
+                    .health_url
+                    .as_ref()
+                    .is_none_or(|url| probe.poll(url, START_PROBES.0, START_PROBES.1) == Some(true))
                 {
                     self.runs();
                 } else if since.elapsed() > START_LIMIT {
                     self.has_failed("does not answer");
                 }
             }
-            State::Running { process, since, crew, probe, misses } => {
+            State::Running { process, since, crew, suspected, probe, misses } => {
                 if since.elapsed() > STEADY {
                     self.failures = 0;
                 }
+                if crew.as_mut().is_some_and(|crew| crew.has_lost_one(process.id())) {
+                    *suspected = Some(Stopwatch::start());
+                }
+                let is_suspected = suspected.is_some_and(|since| since.elapsed() < SUSPICION);
+                let (every, limit) = if is_suspected { CLOSE_PROBES } else { PROBES };
                 if let Some(url) = &self.health_url
-                    && let Some(has_answered) = probe.poll(url, PROBE_EVERY)
+                    && let Some(has_answered) = probe.poll(url, every, limit)
                 {
                     *misses = if has_answered { 0 } else { *misses + 1 };
                 }
                 if process.has_ended()? {
                     self.has_failed("ended");
-                } else if let Some(name) = self.crew
-                    && crew.as_mut().is_some_and(|crew| crew.has_lost(process.id()))
-                {
-                    self.has_failed(&format!("lost a process of its own, {name}"));
                 } else if *misses >= MISSES_MAX {
                     self.has_failed("runs, but does not answer any more");
                 }
             }
             State::Pausing { since, pause } => {
-                if since.elapsed() >= *pause {
+                let is_over = since.elapsed() >= *pause;
+                if self.is_to_stay_stopped() {
+                    self.state = State::Stopped;
+                } else if is_over {
                     self.start_again();
                 }
             }
@@ -227,10 +246,18 @@ impl<'a> Part<'a> {
         if self.failures <= TAILS_MAX {
             eprintln!("\n[{}] {how}. {}", self.name, self.log_tail());
         } else {
-            eprintln!("[{}] {how}, {} times in a row: {}", self.name, self.failures, self.log.display());
+            let (log, last) = (self.log.display(), self.last_words());
+            eprintln!("[{}] {how}, {} times in a row ({log}): {last}", self.name, self.failures);
         }
         eprintln!("[{}] starts again in {} s", self.name, pause.as_secs());
         self.state = State::Pausing { since: Stopwatch::start(), pause };
+    }
+
+    /// The last line of its own in its log.
+    fn last_words(&self) -> String {
+        let tail = step::tail(&self.log, TAIL_LINES);
+        let own = tail.lines().rfind(|line| !line.starts_with("guard: "));
+        own.unwrap_or_default().to_owned()
     }
 
     fn log_tail(&self) -> String {
@@ -253,13 +280,14 @@ impl Default for Probe {
 }
 
 impl Probe {
-    /// Whether `url` was answered, if a question has just ended. The next one begins `every` after the last.
-    fn poll(&mut self, url: &str, every: Duration) -> Option<bool> {
+    /// Whether `url` was answered within `limit`, if a question has just ended. The next one begins `every` after the
+    /// last.
+    fn poll(&mut self, url: &str, every: Duration, limit: Duration) -> Option<bool> {
         let Some(asked) = &self.asked else {
             if self.since.elapsed() >= every {
                 let (sender, receiver) = mpsc::channel();
                 let url = url.to_owned();
-                thread::spawn(move || sender.send(server::get(&url, None).is_ok()));
+                thread::spawn(move || sender.send(server::get(&url, None, limit).is_ok()));
                 (self.asked, self.since) = (Some(receiver), Stopwatch::start());
             }
             return None;

@@ -26,6 +26,7 @@ use admit::snapshot::{
     time::UnixSecs,
 };
 use anyhow::{Context, Result, bail};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use self::{backend::Backend, dir::Dir, edge::Worker, garbage::Garbage, kv::Kv, lease::Tenure};
 pub use self::{
@@ -364,14 +365,8 @@ impl Shared {
 
 /// Everything but letters, digits, `-` and `_` in the percent-encoding of RFC 3986.
 fn percent_encoded(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' => encoded.push(char::from(byte)),
-            _ => encoded.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    encoded
+    const ENCODED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'_');
+    utf8_percent_encode(text, &ENCODED).to_string()
 }
 
 #[cfg(test)]
