@@ -18,6 +18,10 @@ pub enum SignatureAlgorithm {
     EdDsa,
     /// ECDSA with P-256 and SHA-256; signatures are 64 bytes, `r || s` (RFC 7518 §3.4).
     Es256,
+    /// ECDSA with P-384 and SHA-384; signatures are 96 bytes, `r || s`.
+    Es384,
+    /// ECDSA with P-521 and SHA-512; signatures are 132 bytes, `r || s`.
+    Es512,
     /// RSASSA-PKCS1-v1_5 with SHA-256.
     Rs256,
     /// RSASSA-PKCS1-v1_5 with SHA-384.

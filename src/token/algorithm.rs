@@ -44,12 +44,14 @@ pub enum JoseAlgorithm {
 
 impl JoseAlgorithm {
     /// Every algorithm.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::Hmac(HmacAlgorithm::Hs256),
         Self::Hmac(HmacAlgorithm::Hs384),
         Self::Hmac(HmacAlgorithm::Hs512),
         Self::Signature(SignatureAlgorithm::EdDsa),
         Self::Signature(SignatureAlgorithm::Es256),
+        Self::Signature(SignatureAlgorithm::Es384),
+        Self::Signature(SignatureAlgorithm::Es512),
         Self::Signature(SignatureAlgorithm::Rs256),
         Self::Signature(SignatureAlgorithm::Rs384),
         Self::Signature(SignatureAlgorithm::Rs512),
@@ -67,6 +69,8 @@ impl JoseAlgorithm {
             Self::Hmac(HmacAlgorithm::Hs512) => "HS512",
             Self::Signature(SignatureAlgorithm::EdDsa) => "EdDSA",
             Self::Signature(SignatureAlgorithm::Es256) => "ES256",
+            Self::Signature(SignatureAlgorithm::Es384) => "ES384",
+            Self::Signature(SignatureAlgorithm::Es512) => "ES512",
             Self::Signature(SignatureAlgorithm::Rs256) => "RS256",
             Self::Signature(SignatureAlgorithm::Rs384) => "RS384",
             Self::Signature(SignatureAlgorithm::Rs512) => "RS512",
@@ -83,6 +87,8 @@ impl JoseAlgorithm {
             Self::Hmac(algorithm) => Some(algorithm.secret_min_bytes()),
             // RFC 7518 §3.4 and RFC 8032 §5.1.6.
             Self::Signature(SignatureAlgorithm::EdDsa | SignatureAlgorithm::Es256) => Some(64),
+            Self::Signature(SignatureAlgorithm::Es384) => Some(96),
+            Self::Signature(SignatureAlgorithm::Es512) => Some(132),
             Self::Signature(_) => None,
         }
     }
@@ -161,7 +167,7 @@ mod tests {
             assert_eq!(JoseAlgorithm::from_name(algorithm.name()), Some(algorithm));
             assert_eq!(JoseAlgorithm::from_name(&algorithm.name().to_lowercase()), None);
         }
-        for name in ["none", "None", "nOnE", "NONE", "", "ES512", "ES256K", "HS256 ", "RS1", "\0"] {
+        for name in ["none", "None", "nOnE", "NONE", "", "ES521", "ES256K", "HS256 ", "RS1", "\0"] {
             assert_eq!(JoseAlgorithm::from_name(name), None, "{name:?}");
         }
     }

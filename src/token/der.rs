@@ -1,24 +1,34 @@
 //! ECDSA signatures as ASN.1 DER (X.690), for platforms that do not take JOSE's form.
 
-/// Length of a coordinate of P-256.
-const COORDINATE_LEN: usize = 32;
+/// Length of the longest coordinate: P-521's.
+const COORDINATE_MAX_LEN: usize = 66;
 
 const SEQUENCE: u8 = 0x30;
 const INTEGER: u8 = 0x02;
 
-/// `SEQUENCE { r INTEGER, s INTEGER }` from the 64 bytes `r || s` (RFC 7518 §3.4). `None` for another length.
+/// The first byte of a length of 128 to 255, which takes a second byte (X.690 §8.1.3.5).
+const LONG_LENGTH: u8 = 0x81;
+
+/// `SEQUENCE { r INTEGER, s INTEGER }` from `r || s` (RFC 7518 §3.4), each `coordinate_len` bytes long: 32 for
+/// P-256, 48 for P-384, 66 for P-521. `None` for a signature of another length.
 #[must_use]
-pub fn ecdsa_der(signature: &[u8]) -> Option<Vec<u8>> {
-    let (r, s) = signature.split_at_checked(COORDINATE_LEN)?;
-    if s.len() != COORDINATE_LEN {
+pub fn ecdsa_der(signature: &[u8], coordinate_len: usize) -> Option<Vec<u8>> {
+    let (r, s) = signature.split_at_checked(coordinate_len)?;
+    if s.len() != coordinate_len || coordinate_len > COORDINATE_MAX_LEN {
         return None;
     }
-    // Two integers of at most 2 + 33 bytes: every length fits one byte.
-    let mut content = Vec::with_capacity(2 * (2 + COORDINATE_LEN + 1));
+    // Two integers of at most 2 + 67 bytes.
+    let mut content = Vec::with_capacity(2 * (2 + coordinate_len + 1));
     push_integer(&mut content, r)?;
     push_integer(&mut content, s)?;
-    let mut der = Vec::with_capacity(2 + content.len());
-    der.extend([SEQUENCE, u8::try_from(content.len()).ok()?]);
+    let len = u8::try_from(content.len()).ok()?;
+    let mut der = Vec::with_capacity(3 + content.len());
+    der.push(SEQUENCE);
+    // Only P-521's are so long.
+    if len >= 0x80 {
+        der.push(LONG_LENGTH);
+    }
+    der.push(len);
     der.append(&mut content);
     Some(der)
 }
@@ -47,26 +57,39 @@ mod tests {
 
     #[test]
     fn integers_are_as_short_as_can_be() {
-        assert_eq!(ecdsa_der(&signature(&[1], &[2])).unwrap(), [0x30, 6, 2, 1, 1, 2, 1, 2]);
-        assert_eq!(ecdsa_der(&signature(&[0x80], &[0x7f])).unwrap(), [0x30, 7, 2, 2, 0, 0x80, 2, 1, 0x7f]);
-        assert_eq!(ecdsa_der(&signature(&[], &[])).unwrap(), [0x30, 6, 2, 1, 0, 2, 1, 0]);
-        let longest = ecdsa_der(&[0xff; 64]).unwrap();
-        assert_eq!(longest.len(), 72);
-        assert_eq!(longest[..5], [0x30, 70, 2, 33, 0]);
+        assert_eq!(ecdsa_der(&signature(&[1], &[2]), 32).unwrap(), [0x30, 6, 2, 1, 1, 2, 1, 2]);
+        assert_eq!(ecdsa_der(&signature(&[0x80], &[0x7f]), 32).unwrap(), [0x30, 7, 2, 2, 0, 0x80, 2, 1, 0x7f]);
+        assert_eq!(ecdsa_der(&signature(&[], &[]), 32).unwrap(), [0x30, 6, 2, 1, 0, 2, 1, 0]);
+        for (coordinate_len, beginning) in [
+            (32, &[0x30, 70, 2, 33, 0][..]),
+            (48, &[0x30, 102, 2, 49, 0]),
+            (66, &[0x30, 0x81, 138, 2, 67, 0]),
+        ] {
+            let longest = ecdsa_der(&vec![0xff; 2 * coordinate_len], coordinate_len).unwrap();
+            assert!(longest.starts_with(beginning), "{longest:x?}");
+        }
     }
 
     #[test]
     fn other_lengths_are_none() {
         for len in [0, 1, 31, 32, 63, 65, 72] {
-            assert_eq!(ecdsa_der(&vec![1; len]), None, "{len}");
+            assert_eq!(ecdsa_der(&vec![1; len], 32), None, "{len}");
         }
+        assert_eq!(ecdsa_der(&[1; 64], 48), None);
+        assert_eq!(ecdsa_der(&[1; 134], 67), None, "no curve has such coordinates");
     }
 
     #[test]
     fn another_implementation_reads_it() {
         let signature = signature(&[0x80, 3], &[5, 0, 9]);
-        let ours = ecdsa_der(&signature).unwrap();
         let theirs = p256::ecdsa::Signature::from_slice(&signature).unwrap().to_der();
-        assert_eq!(ours, theirs.as_bytes());
+        assert_eq!(ecdsa_der(&signature, 32).unwrap(), theirs.as_bytes());
+        let signature = [0x9a; 96];
+        let theirs = p384::ecdsa::Signature::from_slice(&signature).unwrap().to_der();
+        assert_eq!(ecdsa_der(&signature, 48).unwrap(), theirs.as_bytes());
+        let mut signature = [0x9a; 132];
+        (signature[0], signature[66]) = (1, 1);
+        let theirs = p521::ecdsa::Signature::from_slice(&signature).unwrap().to_der();
+        assert_eq!(ecdsa_der(&signature, 66).unwrap(), theirs.as_bytes());
     }
 }

@@ -2,7 +2,7 @@
 //! than wasm, and without a promise, so that even a check with a new token is one call (docs/adr/0002).
 //!
 //! Known quirks of workerd, which the vectors of the Worker's tests watch: `verify` takes a key object only
-//! bare, never within options, so that signatures of P-256 have to be DER; and with PSS padding it is always
+//! bare, never within options, so that ECDSA signatures have to be DER; and with PSS padding it is always
 //! false, while a `Verify` object is right.
 
 use base64ct::{Base64UrlUnpadded, Encoding as _};
@@ -70,7 +70,7 @@ pub(super) struct NodeKey {
 enum Method {
     Bare,
     /// Signatures are `r || s` in JOSE, DER here.
-    Ecdsa,
+    Ecdsa { coordinate_len: usize },
     Pss,
 }
 
@@ -92,7 +92,7 @@ impl SignatureVerifier for NodeVerifier {
     type Key = NodeKey;
 
     fn import(&self, algorithm: SignatureAlgorithm, key: &JsonWebKey<'_>) -> Result<NodeKey, ImportKeyError> {
-        use SignatureAlgorithm::{EdDsa, Es256, Ps256, Ps384, Ps512, Rs256, Rs384, Rs512};
+        use SignatureAlgorithm::{EdDsa, Es256, Es384, Es512, Ps256, Ps384, Ps512, Rs256, Rs384, Rs512};
         let refused = |_| ImportKeyError("the platform refuses it".to_owned());
         let options = js_sys::Object::new();
         set(&options, "key", &public_jwk(algorithm, key)?);
@@ -101,7 +101,9 @@ impl SignatureVerifier for NodeVerifier {
         let key_object = self.crypto.create_public_key(&options).map_err(refused)?;
         let (method, digest) = match algorithm {
             EdDsa => (Method::Bare, JsValue::NULL),
-            Es256 => (Method::Ecdsa, "sha256".into()),
+            Es256 => (Method::Ecdsa { coordinate_len: 32 }, "sha256".into()),
+            Es384 => (Method::Ecdsa { coordinate_len: 48 }, "sha384".into()),
+            Es512 => (Method::Ecdsa { coordinate_len: 66 }, "sha512".into()),
             Rs256 => (Method::Bare, "sha256".into()),
             Rs384 => (Method::Bare, "sha384".into()),
             Rs512 => (Method::Bare, "sha512".into()),
@@ -124,7 +126,7 @@ impl SignatureVerifier for NodeVerifier {
     fn verify(&self, key: &NodeKey, message: &[u8], signature: &[u8]) -> bool {
         let verified = match key.method {
             Method::Bare => self.crypto.verify(&key.digest, message, &key.key, signature),
-            Method::Ecdsa => match ecdsa_der(signature) {
+            Method::Ecdsa { coordinate_len } => match ecdsa_der(signature, coordinate_len) {
                 Some(der) => self.crypto.verify(&key.digest, message, &key.key, &der),
                 None => Ok(false),
             },
@@ -142,7 +144,12 @@ fn set(object: &js_sys::Object, name: &str, value: &JsValue) {
 
 /// The public key as a JWK, if it is one for the algorithm: `node:crypto` would take any.
 fn public_jwk(algorithm: SignatureAlgorithm, key: &JsonWebKey<'_>) -> Result<JsValue, ImportKeyError> {
-    use SignatureAlgorithm::{EdDsa, Es256};
+    use SignatureAlgorithm::{EdDsa, Es256, Es384, Es512};
+    let curve_of = |algorithm| match algorithm {
+        Es384 => "P-384",
+        Es512 => "P-521",
+        _ => "P-256",
+    };
     let jwk = js_sys::Object::new();
     let text = |name: &str, value: &str| set(&jwk, name, &value.into());
     let bytes = |name: &str, value: &[u8]| text(name, &Base64UrlUnpadded::encode_string(value));
@@ -152,13 +159,15 @@ fn public_jwk(algorithm: SignatureAlgorithm, key: &JsonWebKey<'_>) -> Result<JsV
             text("crv", curve);
             bytes("x", x);
         }
-        (Es256, JsonWebKey::EllipticCurve { curve, x, y, .. }) if curve == "P-256" => {
+        (Es256 | Es384 | Es512, JsonWebKey::EllipticCurve { curve, x, y, .. })
+            if curve == curve_of(algorithm) =>
+        {
             text("kty", "EC");
             text("crv", curve);
             bytes("x", x);
             bytes("y", y);
         }
-        (EdDsa | Es256, _) => return Err(ImportKeyError("not a key for this algorithm".to_owned())),
+        (EdDsa | Es256 | Es384 | Es512, _) => return Err(ImportKeyError("not a key for this algorithm".to_owned())),
         (_, JsonWebKey::Rsa { modulus, public_exponent, .. }) => {
             text("kty", "RSA");
             bytes("n", modulus);
