@@ -83,6 +83,8 @@ pub struct Reply {
     pub headers: Vec<(&'static str, Cow<'static, str>)>,
     /// Why, for logs only.
     pub reason: Cow<'static, str>,
+    /// More about it, for logs only: which header, key or claim, what was found and what was expected. May be empty.
+    pub detail: String,
     /// When the same question has the same answer, if that is known. Only the id of the request differs.
     pub validity: Option<Validity>,
 }
@@ -130,6 +132,7 @@ impl Reply {
             caching,
             headers: Vec::new(),
             reason: Cow::Borrowed("ok"),
+            detail: String::new(),
             validity: None,
         }
     }
@@ -153,7 +156,14 @@ impl Reply {
         };
         let body = Body::Json(error.body());
         let (status, caching) = (error.status(), Caching::Private);
-        Self { status, body, caching, headers, reason: reason.into(), validity: None }
+        let (reason, detail) = (reason.into(), String::new());
+        Self { status, body, caching, headers, reason, detail, validity: None }
+    }
+
+    /// The same, with more for the log line.
+    #[must_use]
+    pub fn with_detail(self, detail: String) -> Self {
+        Self { detail, ..self }
     }
 
     /// The same, with a message that goes on with `detail`: no secret, whoever sent the request reads it.

@@ -20,7 +20,7 @@ use crate::{
     limits::{PAGE_DEFAULT_ITEMS, PAGE_MAX_ITEMS},
     ports::Platform,
     snapshot::time::UnixSecs,
-    token::{Principal, VerifiedToken, VerifyError},
+    token::{Principal, Rejection, Undecided, VerifiedToken, VerifyError},
 };
 
 const INVALID_PAGE: ApiError = ApiError::InvalidField("page", "The page must be a positive integer");
@@ -225,12 +225,18 @@ impl From<ApiError> for Refusal {
 impl From<VerifyError> for Refusal {
     fn from(error: VerifyError) -> Self {
         match error {
-            VerifyError::Rejected(error) => Self::Reply(Reply::error(ApiError::InvalidToken, error.code())),
+            VerifyError::Rejected(Rejection { error, detail }) => {
+                Self::Reply(Reply::error(ApiError::InvalidToken, error.code()).with_detail(detail))
+            }
             VerifyError::NeedKeys(issuer) => Self::Need(Need::Keys(issuer)),
             VerifyError::KeysUnavailable { is_being_fetched: true, .. } => Self::Need(Need::KeysOfOthers),
-            VerifyError::KeysUnavailable { retry_after_secs, .. } => {
-                Self::Reply(Reply::error(ApiError::Unavailable { retry_after_secs }, "keys_unavailable"))
-            }
+            VerifyError::KeysUnavailable { retry_after_secs, issuer, .. } => Self::Reply(
+                Reply::error(ApiError::Unavailable { retry_after_secs }, "keys_unavailable")
+                    .with_detail(format!("ISSUERS[{issuer}].keys: the last fetch failed")),
+            ),
+            VerifyError::Undecided(Undecided { cause, retry_after_secs, detail }) => Self::Reply(
+                Reply::error(ApiError::Unavailable { retry_after_secs }, cause.code()).with_detail(detail),
+            ),
         }
     }
 }

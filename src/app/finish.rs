@@ -92,8 +92,12 @@ impl<P: Platform> App<P> {
             let end = request.path.floor_char_boundary(LOGGED_PATH_MAX_BYTES);
             let path = json(request.path.get(..end).unwrap_or_default());
             let reason = json(reply.reason.as_ref());
+            let detail = match reply.detail.as_str() {
+                "" => String::new(),
+                detail => [r#","detail":"#, &json(detail)].concat(),
+            };
             self.platform.log().log(format_args!(
-                r#"{{"event":"request","request_id":"{request_id}","method":"{}","path":{path},"status":{status},"reason":{reason}}}"#,
+                r#"{{"event":"request","request_id":"{request_id}","method":"{}","path":{path},"status":{status},"reason":{reason}{detail}}}"#,
                 known_method(request.method),
             ));
         }
@@ -128,6 +132,7 @@ pub(super) fn preflight() -> Reply {
         caching: Caching::Private,
         headers,
         reason: Cow::Borrowed("preflight"),
+        detail: String::new(),
         validity: None,
     }
 }

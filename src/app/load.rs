@@ -245,6 +245,7 @@ impl<P: Platform> App<P> {
                 return;
             }
         }
+        let Some(sent) = self.state.borrow_mut().tokens.fetch_sent(issuer) else { return };
         let fetched = self.platform.keys().fetch(&url, JWKS_MAX_BYTES).await;
         if let Err(error) = &fetched {
             let error = json(&error.to_string());
@@ -254,11 +255,22 @@ impl<P: Platform> App<P> {
         }
         let document = fetched.as_deref().ok();
         let now = self.now();
-        let outcome =
-            self.state.borrow_mut().tokens.keys_fetched(issuer, document, now, self.platform.verifier());
+        let verifier = self.platform.verifier();
+        let outcome = self.state.borrow_mut().tokens.keys_fetched(issuer, sent, document, now, verifier);
         self.log_keys(issuer, &outcome);
         if let (Some(document), KeysFetched::Changed { .. } | KeysFetched::Unchanged) = (document, &outcome) {
             self.store_keys(&url, document).await;
+        }
+    }
+
+    /// The keys of an issuer that cannot be used, if there are any: once for each change of its document.
+    pub(super) fn log_left_out(&self, issuer: usize) {
+        let State { tokens, .. } = &*self.state.borrow();
+        if let Some(keys) = tokens.left_out(issuer).filter(|keys| !keys.is_empty()) {
+            let keys = json(&keys.to_string());
+            self.platform
+                .log()
+                .log(format_args!(r#"{{"event":"keys_left_out","issuer":{issuer},"keys":{keys}}}"#));
         }
     }
 
@@ -266,9 +278,12 @@ impl<P: Platform> App<P> {
         let log = self.platform.log();
         match outcome {
             KeysFetched::Unchanged => {}
-            KeysFetched::Changed { usable, skipped } => log.log(format_args!(
-                r#"{{"event":"keys","issuer":{issuer},"usable":{usable},"skipped":{skipped}}}"#
-            )),
+            KeysFetched::Changed { usable, skipped } => {
+                log.log(format_args!(
+                    r#"{{"event":"keys","issuer":{issuer},"usable":{usable},"skipped":{skipped}}}"#
+                ));
+                self.log_left_out(issuer);
+            }
             KeysFetched::Kept(problem) => {
                 let problem = json(&problem.as_ref().map(ToString::to_string));
                 log.log(format_args!(r#"{{"event":"keys_kept","issuer":{issuer},"problem":{problem}}}"#));

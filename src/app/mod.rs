@@ -96,8 +96,12 @@ impl<P: Platform> App<P> {
         if !head_keys.is_all(JoseAlgorithm::Signature(SignatureAlgorithm::EdDsa)) {
             return Err(ConfigError::new("SNAPSHOT_KEYS", "every key must be an Ed25519 key (EdDSA)"));
         }
+        if !head_keys.left_out().is_empty() {
+            return Err(ConfigError::new("SNAPSHOT_KEYS", head_keys.left_out().to_string()));
+        }
         let tokens = TokenVerifier::new(config.issuers.clone(), platform.verifier())?;
-        Ok(Self {
+        let issuers = tokens.issuers();
+        let app = Self {
             state: RefCell::new(State {
                 tokens,
                 snapshots: Snapshots::default(),
@@ -108,7 +112,9 @@ impl<P: Platform> App<P> {
             head_keys,
             requests: Cell::new(0),
             request_prefix: Cell::new(None),
-        })
+        };
+        (0..issuers).for_each(|issuer| app.log_left_out(issuer));
+        Ok(app)
     }
 
     /// The configuration.

@@ -1,6 +1,4 @@
-//! The algorithms, by their JOSE names, and as one algorithm of jwt-compact.
-
-use std::{borrow::Cow, convert::Infallible};
+//! The algorithms, by their JOSE names, and how a key verifies with its own.
 
 use jwt_compact::{
     Algorithm, AlgorithmSignature,
@@ -93,52 +91,30 @@ impl JoseAlgorithm {
         }
     }
 
-    /// The algorithm with exactly this name. `none`, in any case, is not one.
+    /// The algorithm with exactly this name. `none`, in any case, is not one. RFC 9864 calls EdDSA with Ed25519
+    /// "Ed25519".
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
+        let name = if name == "Ed25519" { "EdDSA" } else { name };
         Self::ALL.into_iter().find(|algorithm| algorithm.name() == name)
     }
 }
 
-/// Signature bytes as jwt-compact hands them to an [`Algorithm`]. How long they have to be is looked at before.
-pub(super) struct SignatureBytes(Vec<u8>);
-
-impl AlgorithmSignature for SignatureBytes {
-    fn try_from_slice(bytes: &[u8]) -> anyhow::Result<Self> {
-        Ok(Self(bytes.to_vec()))
-    }
-
-    fn as_bytes(&self) -> Cow<'_, [u8]> {
-        Cow::Borrowed(&self.0)
+impl SignatureAlgorithm {
+    /// Whether it takes RSA keys.
+    pub(super) const fn is_rsa(self) -> bool {
+        !matches!(self, Self::EdDsa | Self::Es256 | Self::Es384 | Self::Es512)
     }
 }
 
-/// The algorithm of a key, so that jwt-compact stays the validator. One type for all of them: the validator and
-/// the parser of claims in it are then compiled once, not for each algorithm. It cannot sign.
-pub(super) struct KeyAlgorithm<'v, V> {
-    pub algorithm: JoseAlgorithm,
-    pub verifier: &'v V,
-}
-
-impl<V: SignatureVerifier> Algorithm for KeyAlgorithm<'_, V> {
-    type SigningKey = Infallible;
-    type VerifyingKey = Material<V>;
-    type Signature = SignatureBytes;
-
-    fn name(&self) -> Cow<'static, str> {
-        Cow::Borrowed(self.algorithm.name())
-    }
-
-    fn sign(&self, signing_key: &Infallible, _message: &[u8]) -> SignatureBytes {
-        match *signing_key {}
-    }
-
-    fn verify_signature(&self, signature: &SignatureBytes, key: &Material<V>, message: &[u8]) -> bool {
-        match key {
-            Material::Hs256(key) => verify_bytes(&Hs256, key, message, &signature.0),
-            Material::Hs384(key) => verify_bytes(&Hs384, key, message, &signature.0),
-            Material::Hs512(key) => verify_bytes(&Hs512, key, message, &signature.0),
-            Material::Signature(_, key) => self.verifier.verify(key, message, &signature.0),
+impl<V: SignatureVerifier> Material<V> {
+    /// Whether `signature` is this key's signature of `message`.
+    pub(super) fn verify(&self, message: &[u8], signature: &[u8], platform: &V) -> bool {
+        match self {
+            Self::Hs256(key) => verify_bytes(&Hs256, key, message, signature),
+            Self::Hs384(key) => verify_bytes(&Hs384, key, message, signature),
+            Self::Hs512(key) => verify_bytes(&Hs512, key, message, signature),
+            Self::Signature(_, key) => platform.verify(key, message, signature),
         }
     }
 }

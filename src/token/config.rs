@@ -8,7 +8,10 @@ use super::{
     algorithm::{HmacAlgorithm, JoseAlgorithm},
     raw_issuer::{RawIssuer, RawKeys},
 };
-use crate::limits::{ISSUERS_MAX, LEEWAY_MAX_SECS};
+use crate::{
+    limits::{ISSUERS_MAX, LEEWAY_MAX_SECS},
+    ports::SignatureAlgorithm,
+};
 
 /// A value of the configuration that cannot be used, and where it is.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -60,10 +63,20 @@ pub enum AudienceRule {
 /// Where an issuer's keys come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeysConfig {
-    /// A JWKS within the configuration, as JSON. It may hold symmetric keys, therefore a secret.
-    Jwks(Secret),
-    /// The address of a JWKS.
-    JwksUrl(String),
+    /// A JWKS within the configuration.
+    Jwks {
+        /// As JSON. It may hold symmetric keys, therefore a secret.
+        json: Secret,
+        /// What RSA keys without `alg` are for.
+        rsa_algorithm: SignatureAlgorithm,
+    },
+    /// A JWKS to fetch.
+    JwksUrl {
+        /// Its address.
+        url: String,
+        /// What RSA keys without `alg` are for.
+        rsa_algorithm: SignatureAlgorithm,
+    },
     /// The text of a secret binding.
     Secret {
         /// The binding's name, for errors.
@@ -160,15 +173,22 @@ fn check(
         return wrong("leeway_secs", &format!("must be at most {LEEWAY_MAX_SECS}"));
     }
     let keys = match raw.keys {
-        RawKeys { jwks: Some(jwks), jwks_url: None, secret: None, alg: None } => {
+        RawKeys { jwks: Some(jwks), jwks_url: None, secret: None, alg } => {
+            let Some(rsa_algorithm) = rsa_algorithm(alg.as_deref()) else {
+                return wrong("keys.alg", RSA_ALGORITHMS);
+            };
             // `Display` would bring another writer along.
-            KeysConfig::Jwks(Secret(serde_json::to_string(&jwks).unwrap_or_default()))
+            let json = Secret(serde_json::to_string(&jwks).unwrap_or_default());
+            KeysConfig::Jwks { json, rsa_algorithm }
         }
-        RawKeys { jwks: None, jwks_url: Some(url), secret: None, alg: None } => {
+        RawKeys { jwks: None, jwks_url: Some(url), secret: None, alg } => {
+            let Some(rsa_algorithm) = rsa_algorithm(alg.as_deref()) else {
+                return wrong("keys.alg", RSA_ALGORITHMS);
+            };
             if let Err(problem) = check_url(&url) {
                 return wrong("keys.jwks_url", problem);
             }
-            KeysConfig::JwksUrl(url)
+            KeysConfig::JwksUrl { url, rsa_algorithm }
         }
         RawKeys { jwks: None, jwks_url: None, secret: Some(name), alg: Some(alg) } => {
             let Some(JoseAlgorithm::Hmac(algorithm)) = JoseAlgorithm::from_name(&alg) else {
@@ -206,6 +226,18 @@ fn check(
         may_publish: raw.may_publish,
         accept_missing_iss: raw.accept_missing_iss,
     })
+}
+
+/// What is wrong with `keys.alg` beside `jwks` or `jwks_url`.
+const RSA_ALGORITHMS: &str = "must be RS256, RS384, RS512, PS256, PS384 or PS512: what RSA keys without alg are for";
+
+/// What RSA keys without `alg` are for: RS256, the commonest, unless the configuration says otherwise.
+fn rsa_algorithm(alg: Option<&str>) -> Option<SignatureAlgorithm> {
+    let Some(alg) = alg else { return Some(SignatureAlgorithm::Rs256) };
+    match JoseAlgorithm::from_name(alg)? {
+        JoseAlgorithm::Signature(algorithm) if algorithm.is_rsa() => Some(algorithm),
+        _ => None,
+    }
 }
 
 /// What is wrong, without the text that was found: that may be a secret in the wrong place.

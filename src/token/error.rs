@@ -1,5 +1,7 @@
-//! Why a token is refused. Rich for logs; on the wire all of it is the same 401. Nothing here ever holds a
-//! part of the token.
+//! Why a token is refused, or can be neither accepted nor refused. Rich for logs; on the wire a refusal is always the
+//! same 401.
+
+use crate::limits::TOKEN_MAX_BYTES;
 
 /// The `Authorization` header holds no token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -11,10 +13,10 @@ pub enum BearerError {
     #[error("the scheme is not Bearer")]
     Scheme,
     /// Spaces, control characters or non-ASCII in the token.
-    #[error("the header has characters that no token has")]
+    #[error("it has blanks, control characters or letters beyond ASCII, as no token has")]
     Characters,
     /// Longer than [`TOKEN_MAX_BYTES`](crate::limits::TOKEN_MAX_BYTES).
-    #[error("the token is too long")]
+    #[error("the token is longer than {TOKEN_MAX_BYTES} bytes")]
     TooLong,
 }
 
@@ -22,9 +24,9 @@ pub enum BearerError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum JwsError {
     /// Longer than [`TOKEN_MAX_BYTES`](crate::limits::TOKEN_MAX_BYTES).
-    #[error("too long")]
+    #[error("token: longer than {TOKEN_MAX_BYTES} bytes")]
     TooLong,
-    /// Not three base64url segments, or the first is no JSON object with distinct, well-typed members.
+    /// Not three base64url segments, or the first is not a JSON object with distinct, well-typed members.
     #[error("malformed")]
     Malformed,
     /// `crit`, `b64` or a nested content type: extensions that are not understood must be refused.
@@ -39,8 +41,8 @@ pub enum JwsError {
     /// No key has this `kid`.
     #[error("no key has this kid")]
     UnknownKey,
-    /// Several keys could verify it and nothing says which.
-    #[error("several keys match")]
+    /// More keys could have signed it than are tried.
+    #[error("more keys match than are tried")]
     AmbiguousKey,
     /// The key is for another algorithm than the header names.
     #[error("the key is for another algorithm")]
@@ -48,7 +50,7 @@ pub enum JwsError {
     /// The signature is not the key's.
     #[error("bad signature")]
     BadSignature,
-    /// The payload is no JSON object with distinct, well-typed members.
+    /// The payload is not a JSON object with distinct members.
     #[error("malformed payload")]
     Payload,
 }
@@ -57,7 +59,7 @@ pub enum JwsError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ClaimsError {
     /// There is no `exp`.
-    #[error("it never expires")]
+    #[error("exp is missing")]
     NoExpiry,
     /// `exp` has passed.
     #[error("expired")]
@@ -83,7 +85,7 @@ pub enum ClaimsError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
     /// The header holds no token.
-    #[error("authorization: {0}")]
+    #[error("header Authorization: {0}")]
     Bearer(#[from] BearerError),
     /// The token's form, key or signature is wrong.
     #[error("token: {0}")]
@@ -109,7 +111,7 @@ impl TokenError {
             Self::Jws(JwsError::UnsupportedAlgorithm) => "unsupported_algorithm",
             Self::Jws(JwsError::WrongType) => "wrong_type",
             Self::Jws(JwsError::UnknownKey) => "unknown_kid",
-            Self::Jws(JwsError::AmbiguousKey) => "ambiguous_key",
+            Self::Jws(JwsError::AmbiguousKey) => UndecidedCause::AmbiguousKey.code(),
             Self::Jws(JwsError::AlgorithmMismatch) => "algorithm_mismatch",
             Self::Jws(JwsError::BadSignature) => "bad_signature",
             Self::Jws(JwsError::Payload) => "malformed_claims",
@@ -125,18 +127,66 @@ impl TokenError {
     }
 }
 
+/// A token that is refused: 401. On the wire all of them are the same.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{detail}")]
+pub struct Rejection {
+    /// Why.
+    pub error: TokenError,
+    /// The same for a log line: it names the header, the member of the token's header, the key or the claim, what was
+    /// found and what was expected. Of claims it shows none but the values of `iss` and `aud`.
+    pub detail: String,
+}
+
+/// Why nobody can tell whether a token is good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UndecidedCause {
+    /// No key at hand verifies it, and the issuer may have published one since.
+    KeyPending,
+    /// The issuer publishes its key in a form that cannot be used.
+    KeyLeftOut,
+    /// More keys could have signed it than are tried.
+    AmbiguousKey,
+    /// It was issued in the future: the issuer's clock or ours is wrong.
+    ClockDiffers,
+}
+
+impl UndecidedCause {
+    /// A short name for logs and metrics, which stays the same between versions.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::KeyPending => "key_pending",
+            Self::KeyLeftOut => "key_left_out",
+            Self::AmbiguousKey => "ambiguous_key",
+            Self::ClockDiffers => "clock_differs",
+        }
+    }
+}
+
+/// A token that can be neither accepted nor refused: 503, never a 401, on which clients log their users out.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{detail}")]
+pub struct Undecided {
+    /// Why.
+    pub cause: UndecidedCause,
+    /// When it is worth asking again.
+    pub retry_after_secs: u32,
+    /// The same for a log line, as in [`Rejection::detail`].
+    pub detail: String,
+}
+
 /// Why [`TokenVerifier::verify`](super::TokenVerifier::verify) has no verified token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum VerifyError {
     /// The client's fault: 401.
     #[error(transparent)]
-    Rejected(TokenError),
+    Rejected(Rejection),
     /// Fetch the keys of this issuer, hand them to
     /// [`keys_fetched`](super::TokenVerifier::keys_fetched), then ask again.
     #[error("the keys of issuer {0} are needed")]
     NeedKeys(usize),
-    /// Nobody can tell whether the token is good, because its issuer's keys could not be fetched: 503, never
-    /// a 401, on which clients log their users out.
+    /// The issuer's keys could not be fetched: 503.
     #[error("the keys of issuer {issuer} are unavailable")]
     KeysUnavailable {
         /// Whose keys.
@@ -146,10 +196,41 @@ pub enum VerifyError {
         /// Whether enough others are fetching them at this moment: they may be there before that.
         is_being_fetched: bool,
     },
+    /// The answer may still change: 503.
+    #[error(transparent)]
+    Undecided(Undecided),
 }
 
-impl<E: Into<TokenError>> From<E> for VerifyError {
+/// An error with what a log line says of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Problem<E> {
+    pub error: E,
+    pub detail: String,
+}
+
+impl<E> Problem<E> {
+    pub const fn new(error: E, detail: String) -> Self {
+        Self { error, detail }
+    }
+}
+
+/// For errors that say all that there is to say.
+impl<E: ToString> From<E> for Problem<E> {
     fn from(error: E) -> Self {
-        Self::Rejected(error.into())
+        let detail = error.to_string();
+        Self { error, detail }
+    }
+}
+
+impl<E: Into<TokenError>> From<Problem<E>> for VerifyError {
+    fn from(Problem { error, detail }: Problem<E>) -> Self {
+        Self::Rejected(Rejection { error: error.into(), detail })
+    }
+}
+
+impl From<BearerError> for VerifyError {
+    fn from(error: BearerError) -> Self {
+        let error = TokenError::from(error);
+        Self::Rejected(Rejection { error, detail: error.to_string() })
     }
 }

@@ -1,17 +1,24 @@
 //! The life of a JWKS that is fetched: fresh, stale but serving, replaced, or not to be had.
+//!
+//! A token that no key at hand verifies may be signed by a key that the issuer has published since. It is refused only
+//! by the result of a fetch that began after the token was first seen; until there is one, nobody can tell
+//! (docs/adr/0013).
 
 use sha2::{Digest, Sha256};
 
 use super::{
-    error::VerifyError,
+    error::{JwsError, Undecided, UndecidedCause, VerifyError},
+    jwk::{KeySource, ReadRules},
+    jws::UnverifiedToken,
     keys::{KeySet, KeySetError},
+    pending::{FetchCount, PendingTokens},
 };
 use crate::{
     limits::{
         JWKS_COOLDOWN_SECS, JWKS_FAILURE_COOLDOWN_SECS, JWKS_FETCH_LOST_SECS, JWKS_FETCHES_AT_ONCE,
         JWKS_FRESH_SECS,
     },
-    ports::SignatureVerifier,
+    ports::{SignatureAlgorithm, SignatureVerifier},
 };
 
 /// Decides when keys may be fetched. A fetch begins when the caller is told to, and ends when it reports.
@@ -21,7 +28,15 @@ struct Fetches {
     running: Option<(i64, u8)>,
     cooldown_until: Option<i64>,
     failed: bool,
+    /// How many have been sent.
+    sent: FetchCount,
+    /// The last one sent of those that brought a document that can be used.
+    settled: FetchCount,
 }
+
+/// A fetch of an issuer's keys that has been sent: [`fetch_sent`](super::TokenVerifier::fetch_sent).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SentFetch(FetchCount);
 
 impl Fetches {
     /// Begins one, or says after how many seconds to ask again.
@@ -53,7 +68,15 @@ impl Fetches {
         };
     }
 
-    fn end(&mut self, now: i64, failed: bool) {
+    const fn send(&mut self) -> SentFetch {
+        self.sent = self.sent.saturating_add(1);
+        SentFetch(self.sent)
+    }
+
+    fn end(&mut self, SentFetch(fetch): SentFetch, now: i64, failed: bool) {
+        if !failed {
+            self.settled = self.settled.max(fetch);
+        }
         let pause = if failed { JWKS_FAILURE_COOLDOWN_SECS } else { JWKS_COOLDOWN_SECS };
         self.running = None;
         self.failed = failed;
@@ -65,14 +88,18 @@ impl Fetches {
 /// that is down for a day must not lock its customers out.
 pub(super) struct FetchedKeys<V: SignatureVerifier> {
     pub url: String,
+    rules: ReadRules,
     set: Option<Loaded<V>>,
     fetches: Fetches,
+    pending: PendingTokens,
 }
 
 struct Loaded<V: SignatureVerifier> {
     keys: KeySet<V>,
     digest: [u8; 32],
     fetched_at: i64,
+    /// Which fetch brought it; 0 when a cache did.
+    fetch: FetchCount,
 }
 
 /// What a document that can be used came to.
@@ -84,32 +111,93 @@ pub(super) struct Installed {
 }
 
 impl<V: SignatureVerifier> FetchedKeys<V> {
-    pub fn new(url: String) -> Self {
-        Self { url, set: None, fetches: Fetches::default() }
+    /// Keys at an address. RSA keys that do not say what they are for are for `rsa_algorithm`.
+    pub fn new(url: String, rsa_algorithm: SignatureAlgorithm) -> Self {
+        let rules = ReadRules { source: KeySource::Fetched, rsa_algorithm };
+        Self { url, rules, set: None, fetches: Fetches::default(), pending: PendingTokens::default() }
     }
 
     pub fn keys(&self) -> Option<&KeySet<V>> {
         self.set.as_ref().map(|loaded| &loaded.keys)
     }
 
+    /// Verifies a token's signature. `fingerprint` stands for the token.
+    ///
+    /// # Errors
+    /// The issuer's word against the token, or that its word is not known yet.
+    pub fn verify(
+        &mut self,
+        token: &UnverifiedToken<'_>,
+        fingerprint: u64,
+        issuer: usize,
+        now: i64,
+        platform: &V,
+    ) -> Result<(), VerifyError> {
+        let Some(set) = &self.set else { return Err(self.missing(fingerprint, issuer, now)) };
+        let verified = match self.pending.problem(fingerprint) {
+            Some(problem) => Err(problem),
+            None => set.keys.verify(token, platform),
+        };
+        match verified {
+            Ok(()) => {
+                self.pending.forget(fingerprint);
+                Ok(())
+            }
+            Err(problem) => {
+                let left_out = set.keys.left_out_for(token.key_id(), problem);
+                Err(self.unverified(token, fingerprint, (problem, left_out), issuer, now))
+            }
+        }
+    }
+
     /// What to answer to a token when there are no keys yet.
-    pub fn missing(&mut self, issuer: usize, now: i64) -> VerifyError {
+    fn missing(&mut self, fingerprint: u64, issuer: usize, now: i64) -> VerifyError {
         match self.fetches.begin(now, JWKS_FETCHES_AT_ONCE) {
-            Ok(()) => VerifyError::NeedKeys(issuer),
+            Ok(()) => {
+                self.remember(fingerprint, None, true);
+                VerifyError::NeedKeys(issuer)
+            }
             Err(retry_after_secs) => self.unavailable(issuer, retry_after_secs),
         }
     }
 
-    /// What to answer to a token whose key is not in the set; `None` when it really is unknown.
-    pub fn unknown_key(&mut self, issuer: usize, now: i64) -> Option<VerifyError> {
-        match self.fetches.begin(now, JWKS_FETCHES_AT_ONCE) {
-            Ok(()) => Some(VerifyError::NeedKeys(issuer)),
-            // The key may be one that the issuer added since.
-            Err(retry_after_secs) if self.fetches.failed || self.fetches.running.is_some() => {
-                Some(self.unavailable(issuer, retry_after_secs))
+    /// What to answer to a token that no key at hand verifies.
+    fn unverified(
+        &mut self,
+        token: &UnverifiedToken<'_>,
+        fingerprint: u64,
+        (problem, left_out): (JwsError, Option<String>),
+        issuer: usize,
+        now: i64,
+    ) -> VerifyError {
+        let retry_after_secs = match self.fetches.begin(now, JWKS_FETCHES_AT_ONCE) {
+            Ok(()) => {
+                self.remember(fingerprint, Some(problem), true);
+                return VerifyError::NeedKeys(issuer);
             }
-            Err(_) => None,
+            Err(retry_after_secs) => retry_after_secs,
+        };
+        self.remember(fingerprint, Some(problem), false);
+        if self.fetches.failed || self.fetches.running.is_some() {
+            return self.unavailable(issuer, retry_after_secs);
         }
+        let undecided = |cause, detail| {
+            VerifyError::Undecided(Undecided { cause, retry_after_secs, detail })
+        };
+        let is_settled = self.pending.is_settled(fingerprint, self.fetches.settled);
+        match (left_out, problem) {
+            (Some(left_out), _) => undecided(UndecidedCause::KeyLeftOut, left_out),
+            (None, JwsError::AmbiguousKey) => {
+                undecided(UndecidedCause::AmbiguousKey, token.problem(problem).detail)
+            }
+            (None, _) if is_settled => token.problem(problem).into(),
+            (None, _) => undecided(UndecidedCause::KeyPending, token.problem(problem).detail),
+        }
+    }
+
+    fn remember(&mut self, fingerprint: u64, problem: Option<JwsError>, must_stay: bool) {
+        let Fetches { sent, settled, .. } = self.fetches;
+        self.pending.remember(fingerprint, problem, sent, settled, must_stay);
     }
 
     const fn unavailable(&self, issuer: usize, retry_after_secs: u32) -> VerifyError {
@@ -133,35 +221,52 @@ impl<V: SignatureVerifier> FetchedKeys<V> {
         self.fetches.forgo();
     }
 
+    /// A fetch is being sent at this moment: its answer decides about every token that was seen before.
+    pub const fn send(&mut self) -> SentFetch {
+        self.fetches.send()
+    }
+
     /// Takes what a fetch brought; `None` when it failed.
     pub fn ended(
         &mut self,
+        fetch: SentFetch,
         document: Option<&[u8]>,
         now: i64,
         platform: &V,
     ) -> Result<Option<Installed>, KeySetError> {
-        let installed = document.map(|document| self.install(document, now, platform)).transpose();
-        self.fetches.end(now, !matches!(installed, Ok(Some(_))));
+        let installed = document.map(|document| self.install(document, now, Some(fetch), platform)).transpose();
+        self.fetches.end(fetch, now, !matches!(installed, Ok(Some(_))));
         installed
     }
 
-    /// Takes a document that was fetched at `fetched_at`, unless the one at hand is as new.
+    /// Takes a document that was fetched at `fetched_at`, by `fetch` or by someone else, unless the one at hand is as
+    /// new.
     pub fn install(
         &mut self,
         document: &[u8],
         fetched_at: i64,
+        fetch: Option<SentFetch>,
         platform: &V,
     ) -> Result<Installed, KeySetError> {
         let digest = Sha256::digest(document).into();
-        if let Some(set) = &mut self.set
-            && (set.digest == digest || set.fetched_at > fetched_at)
-        {
-            set.fetched_at = set.fetched_at.max(fetched_at);
-            return Ok(Installed { changed: false, usable: set.keys.len(), skipped: set.keys.skipped() });
+        if let Some(set) = &mut self.set {
+            // Answers overtake each other: the order in which they were asked for counts.
+            let is_newer = match fetch {
+                Some(SentFetch(fetch)) => set.fetch > fetch,
+                None => set.fetched_at > fetched_at,
+            };
+            if set.digest == digest || is_newer {
+                set.fetched_at = set.fetched_at.max(fetched_at);
+                set.fetch = set.fetch.max(fetch.map_or(0, |SentFetch(fetch)| fetch));
+                let (usable, skipped) = (set.keys.len(), set.keys.left_out().len());
+                return Ok(Installed { changed: false, usable, skipped });
+            }
         }
-        let keys = KeySet::from_fetched_jwks(document, platform)?;
-        let installed = Installed { changed: true, usable: keys.len(), skipped: keys.skipped() };
-        self.set = Some(Loaded { keys, digest, fetched_at });
+        let keys = KeySet::read(document, self.rules, platform)?;
+        let installed = Installed { changed: true, usable: keys.len(), skipped: keys.left_out().len() };
+        self.pending.forget_problems();
+        let fetch = fetch.map_or(0, |SentFetch(fetch)| fetch);
+        self.set = Some(Loaded { keys, digest, fetched_at, fetch });
         Ok(installed)
     }
 }

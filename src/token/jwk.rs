@@ -1,4 +1,8 @@
-//! One JSON Web Key (RFC 7517), made ready to verify.
+//! One JSON Web Key (RFC 7517), read as issuers write it and made ready to verify.
+//!
+//! A member that is `null` or empty text is absent. Octets may be in either alphabet of base64, with padding and
+//! with zeros in front. Members that are not asked for are ignored. Everything else that is odd leaves the key
+//! out, with the reason.
 
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use jwt_compact::{
@@ -9,128 +13,238 @@ use serde_json::{Map, Value};
 
 use super::{
     algorithm::{HmacAlgorithm, JoseAlgorithm},
-    keys::{Key, KeySource, Material},
+    keys::{Key, Material},
+    left_out::{UnusableKey, shortened},
+    lists,
 };
 use crate::{
     limits::{RSA_MAX_BITS, RSA_MIN_BITS},
     ports::{SignatureAlgorithm, SignatureVerifier},
 };
 
-/// Why a key of a set is not used.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum UnusableKey {
-    /// It is for encryption, or of a kind that is not implemented. Sets may hold such keys.
-    #[error("not a key for signatures of a supported kind")]
-    NotSupported,
-    /// A symmetric key where everyone can read it.
-    #[error("a symmetric key in a public document")]
-    PublicSecret,
-    /// Too short to be safe, or too long to be verified everywhere.
-    #[error("the key's length is not allowed")]
-    Length,
-    /// A member is missing or malformed, or the platform refuses the key.
-    #[error("malformed key")]
-    Malformed,
+/// Who wrote a JWKS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum KeySource {
+    /// The operator: symmetric keys are allowed.
+    Inline,
+    /// The issuer, in public: a symmetric key there is a secret that everybody knows.
+    Fetched,
 }
 
-pub(super) fn import<V: SignatureVerifier>(
-    jwk: &Map<String, Value>,
-    source: KeySource,
-    platform: &V,
-) -> Result<Key<V>, UnusableKey> {
-    let text = |name: &str| match jwk.get(name) {
-        None => Ok(None),
-        Some(Value::String(value)) => Ok(Some(value.as_str())),
-        Some(_) => Err(UnusableKey::Malformed),
-    };
-    if text("use")?.is_some_and(|usage| usage != "sig") {
-        return Err(UnusableKey::NotSupported);
-    }
-    if let Some(operations) = jwk.get("key_ops") {
-        let operations = operations.as_array().ok_or(UnusableKey::Malformed)?;
-        if !operations.iter().any(|operation| operation == "verify") {
-            return Err(UnusableKey::NotSupported);
-        }
-    }
-    let algorithm = algorithm(text("kty")?, text("crv")?, text("alg")?)?;
-    let kid = text("kid")?.map(str::to_owned);
-    let bytes = |name: &str| {
-        let encoded = text(name)?.ok_or(UnusableKey::Malformed)?;
-        Base64UrlUnpadded::decode_vec(encoded).map_err(|_| UnusableKey::Malformed)
-    };
-    let material = match algorithm {
-        JoseAlgorithm::Hmac(_) if source == KeySource::Fetched => return Err(UnusableKey::PublicSecret),
-        JoseAlgorithm::Hmac(algorithm) => hmac(algorithm, &bytes("k")?)?,
-        JoseAlgorithm::Signature(algorithm) => {
-            let key = public_key(algorithm, &bytes)?;
-            check_size(&key)?;
-            let key = platform.import(algorithm, &key).map_err(|_| UnusableKey::Malformed)?;
-            Material::Signature(algorithm, key)
-        }
-    };
-    Ok(Key { kid, material })
+/// How the entries of a JWKS are read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ReadRules {
+    /// Who wrote it.
+    pub source: KeySource,
+    /// What RSA keys without `alg` are for: `keys.alg` of the configuration, else RS256.
+    pub rsa_algorithm: SignatureAlgorithm,
 }
 
-/// The public half of a key; a private one never gets into memory that is kept. By hand, because `JsonWebKey`'s
-/// deserialiser, with a tag and flattened members, would be the largest function of the Worker.
-fn public_key(
-    algorithm: SignatureAlgorithm,
-    bytes: &dyn Fn(&str) -> Result<Vec<u8>, UnusableKey>,
-) -> Result<JsonWebKey<'static>, UnusableKey> {
-    Ok(match algorithm {
-        SignatureAlgorithm::EdDsa => {
-            JsonWebKey::KeyPair { curve: "Ed25519".into(), x: bytes("x")?.into(), secret: None }
+/// A key as it was read. Two that are equal are the same key listed twice.
+#[derive(PartialEq)]
+pub(super) struct Jwk {
+    kid: Option<String>,
+    parts: Parts,
+}
+
+/// What a key is for, and of what it is made.
+#[derive(PartialEq)]
+enum Parts {
+    Secret(HmacAlgorithm, Vec<u8>),
+    /// The public half, so that a private one never gets into memory that is kept.
+    Public(SignatureAlgorithm, JsonWebKey<'static>),
+}
+
+impl Jwk {
+    /// Reads an entry of a JWKS.
+    ///
+    /// # Errors
+    /// Why the entry cannot be used.
+    pub fn read(entry: &Value, rules: ReadRules) -> Result<Self, UnusableKey> {
+        let members = Members(entry.as_object().ok_or(UnusableKey::NotAnObject)?);
+        members.check_purpose()?;
+        let algorithm = algorithm(
+            members.text("kty")?,
+            members.text("crv")?,
+            members.text("alg")?,
+            rules.rsa_algorithm,
+        )?;
+        let parts = match algorithm {
+            JoseAlgorithm::Hmac(_) if rules.source == KeySource::Fetched => {
+                return Err(UnusableKey::PublicSecret);
+            }
+            JoseAlgorithm::Hmac(algorithm) => Parts::Secret(algorithm, members.octets("k")?),
+            JoseAlgorithm::Signature(algorithm) => Parts::Public(algorithm, members.public_key(algorithm)?),
+        };
+        Ok(Self { kid: kid(entry)?, parts })
+    }
+
+    /// Makes the key ready.
+    ///
+    /// # Errors
+    /// A secret is too short, or the platform refuses the key: a point that is not on its curve, for example.
+    pub fn import<V: SignatureVerifier>(&self, platform: &V) -> Result<Key<V>, UnusableKey> {
+        let material = match &self.parts {
+            Parts::Secret(algorithm, secret) => hmac(*algorithm, secret)?,
+            Parts::Public(algorithm, key) => {
+                let key = platform.import(*algorithm, key).map_err(|_| UnusableKey::Refused)?;
+                Material::Signature(*algorithm, key)
+            }
+        };
+        Ok(Key { kid: self.kid.clone(), material })
+    }
+}
+
+/// The name of an entry. An issuer whose names are numbers writes them without quotes.
+///
+/// # Errors
+/// The name is neither text nor an integer.
+pub(super) fn kid(entry: &Value) -> Result<Option<String>, UnusableKey> {
+    match entry.get("kid") {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(kid)) => Ok(Some(kid.clone()).filter(|kid| !kid.is_empty())),
+        Some(Value::Number(kid)) if !kid.is_f64() => Ok(Some(kid.to_string())),
+        Some(_) => Err(UnusableKey::Malformed { member: "kid", expected: "text" }),
+    }
+}
+
+/// The members of an entry.
+struct Members<'a>(&'a Map<String, Value>);
+
+impl<'a> Members<'a> {
+    fn text(&self, member: &'static str) -> Result<Option<&'a str>, UnusableKey> {
+        match self.0.get(member) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(value)) => Ok(Some(value.as_str()).filter(|value| !value.is_empty())),
+            Some(_) => Err(UnusableKey::Malformed { member, expected: "text" }),
         }
-        SignatureAlgorithm::Es256 => JsonWebKey::EllipticCurve {
-            curve: "P-256".into(),
-            x: bytes("x")?.into(),
-            y: bytes("y")?.into(),
-            secret: None,
-        },
-        _ => JsonWebKey::Rsa {
-            modulus: bytes("n")?.into(),
-            public_exponent: bytes("e")?.into(),
+    }
+
+    /// Whether the key is for signatures (RFC 7517 §4.2 and §4.3). Public halves of keys that were exported with their
+    /// `key_ops` say "sign" where "verify" is meant.
+    fn check_purpose(&self) -> Result<(), UnusableKey> {
+        if let Some(usage) = self.text("use")?
+            && !usage.eq_ignore_ascii_case("sig")
+        {
+            return Err(UnusableKey::OtherPurpose(format!("use {:?}", shortened(usage))));
+        }
+        let Some(operations) = self.0.get("key_ops") else { return Ok(()) };
+        let operations = lists::texts(operations)
+            .ok_or(UnusableKey::Malformed { member: "key_ops", expected: "a list of texts" })?;
+        if operations.is_empty() || operations.iter().any(|name| *name == "verify" || *name == "sign") {
+            return Ok(());
+        }
+        Err(UnusableKey::OtherPurpose("key_ops without \"verify\"".to_owned()))
+    }
+
+    fn octets(&self, member: &'static str) -> Result<Vec<u8>, UnusableKey> {
+        let encoded = self.text(member)?.ok_or(UnusableKey::Missing(member))?;
+        decode(encoded).ok_or(UnusableKey::Malformed { member, expected: "base64url" })
+    }
+
+    /// Octets of a big-endian number, without zeros in front: Java's big integers have one.
+    fn number(&self, member: &'static str) -> Result<Vec<u8>, UnusableKey> {
+        let octets = self.octets(member)?;
+        Ok(octets.into_iter().skip_while(|octet| *octet == 0).collect())
+    }
+
+    /// A coordinate of exactly `len` octets (RFC 7518 §6.2.1.2), however many zeros it was written with.
+    fn coordinate(&self, member: &'static str, len: usize) -> Result<Vec<u8>, UnusableKey> {
+        let mut number = self.number(member)?;
+        let missing = len
+            .checked_sub(number.len())
+            .ok_or(UnusableKey::Malformed { member, expected: "a coordinate of its curve" })?;
+        number.splice(0..0, std::iter::repeat_n(0, missing));
+        Ok(number)
+    }
+
+    /// The public half. By hand, because `JsonWebKey`'s deserialiser, with a tag and flattened members, would be the
+    /// largest function of the Worker.
+    fn public_key(&self, algorithm: SignatureAlgorithm) -> Result<JsonWebKey<'static>, UnusableKey> {
+        let elliptic = |curve: &'static str, len| {
+            let (x, y) = (self.coordinate("x", len)?.into(), self.coordinate("y", len)?.into());
+            Ok(JsonWebKey::EllipticCurve { curve: curve.into(), x, y, secret: None })
+        };
+        match algorithm {
+            SignatureAlgorithm::Es256 => elliptic("P-256", 32),
+            SignatureAlgorithm::Es384 => elliptic("P-384", 48),
+            SignatureAlgorithm::Es512 => elliptic("P-521", 66),
+            SignatureAlgorithm::EdDsa => {
+                let x = self.octets("x")?;
+                if x.len() != 32 {
+                    return Err(UnusableKey::Malformed { member: "x", expected: "32 octets" });
+                }
+                Ok(JsonWebKey::KeyPair { curve: "Ed25519".into(), x: x.into(), secret: None })
+            }
+            _ => self.rsa_key(),
+        }
+    }
+
+    fn rsa_key(&self) -> Result<JsonWebKey<'static>, UnusableKey> {
+        let (modulus, exponent) = (self.number("n")?, self.number("e")?);
+        let bits = bit_length(&modulus);
+        if !(RSA_MIN_BITS..=RSA_MAX_BITS).contains(&bits) {
+            return Err(UnusableKey::RsaLength { bits });
+        }
+        // Every platform must agree on these, so they are checked before one sees the key.
+        let is_odd = exponent.last().is_some_and(|octet| octet % 2 == 1);
+        if !is_odd || !(2..=32).contains(&bit_length(&exponent)) {
+            return Err(UnusableKey::Malformed { member: "e", expected: "an odd number from 3 to 2^32" });
+        }
+        Ok(JsonWebKey::Rsa {
+            modulus: modulus.into(),
+            public_exponent: exponent.into(),
             private_parts: None,
-        },
-    })
+        })
+    }
 }
 
-/// A key is for one algorithm. Where it does not say which, RSA keys are for RS256 and symmetric ones for
-/// HS256, the commonest of their kind: a key that took any would let a token choose.
+/// base64url as RFC 7515 §2 wants it, and as issuers write it: the ordinary alphabet, padding, line breaks.
+fn decode(encoded: &str) -> Option<Vec<u8>> {
+    let letters = encoded.chars().filter(|letter| !letter.is_ascii_whitespace());
+    let letters = letters.map(|letter| match letter {
+        '+' => '-',
+        '/' => '_',
+        other => other,
+    });
+    let letters: String = letters.collect();
+    Base64UrlUnpadded::decode_vec(letters.trim_end_matches('=')).ok()
+}
+
+/// A key is for one algorithm. Where it does not say which, RSA keys are for `rsa_algorithm` and symmetric ones for
+/// HS256; a curve has one. A key that took any would let a token choose.
 fn algorithm(
     kty: Option<&str>,
     curve: Option<&str>,
     alg: Option<&str>,
+    rsa_algorithm: SignatureAlgorithm,
 ) -> Result<JoseAlgorithm, UnusableKey> {
-    let named = match alg {
-        Some(name) => Some(JoseAlgorithm::from_name(name).ok_or(UnusableKey::NotSupported)?),
-        None => None,
+    use SignatureAlgorithm::{EdDsa, Es256, Es384, Es512};
+    let unsupported = |member, value: &str| {
+        Err(UnusableKey::NotSupported { member, value: shortened(value).to_owned() })
     };
-    let (default, fits): (_, fn(SignatureAlgorithm) -> bool) = match (kty, curve) {
-        (Some("RSA"), _) => (SignatureAlgorithm::Rs256, is_rsa),
-        (Some("EC"), Some("P-256")) => {
-            (SignatureAlgorithm::Es256, |algorithm| algorithm == SignatureAlgorithm::Es256)
-        }
-        (Some("OKP"), Some("Ed25519")) => {
-            (SignatureAlgorithm::EdDsa, |algorithm| algorithm == SignatureAlgorithm::EdDsa)
-        }
-        (Some("oct"), _) => {
-            return match named.unwrap_or(JoseAlgorithm::Hmac(HmacAlgorithm::Hs256)) {
-                hmac @ JoseAlgorithm::Hmac(_) => Ok(hmac),
-                JoseAlgorithm::Signature(_) => Err(UnusableKey::NotSupported),
-            };
-        }
-        (None, _) => return Err(UnusableKey::Malformed),
-        _ => return Err(UnusableKey::NotSupported),
+    let default = match (kty, curve) {
+        (None, _) => return Err(UnusableKey::Missing("kty")),
+        (Some("RSA"), _) => JoseAlgorithm::Signature(rsa_algorithm),
+        (Some("oct"), _) => JoseAlgorithm::Hmac(HmacAlgorithm::Hs256),
+        (Some("EC" | "OKP"), None) => return Err(UnusableKey::Missing("crv")),
+        (Some("EC"), Some("P-256")) => JoseAlgorithm::Signature(Es256),
+        (Some("EC"), Some("P-384")) => JoseAlgorithm::Signature(Es384),
+        (Some("EC"), Some("P-521")) => JoseAlgorithm::Signature(Es512),
+        (Some("OKP"), Some("Ed25519")) => JoseAlgorithm::Signature(EdDsa),
+        (Some("EC" | "OKP"), Some(curve)) => return unsupported("crv", curve),
+        (Some(other), _) => return unsupported("kty", other),
     };
-    match named.unwrap_or(JoseAlgorithm::Signature(default)) {
-        signature @ JoseAlgorithm::Signature(algorithm) if fits(algorithm) => Ok(signature),
-        _ => Err(UnusableKey::NotSupported),
-    }
-}
-
-const fn is_rsa(algorithm: SignatureAlgorithm) -> bool {
-    !matches!(algorithm, SignatureAlgorithm::EdDsa | SignatureAlgorithm::Es256)
+    let Some(alg) = alg else { return Ok(default) };
+    let Some(named) = JoseAlgorithm::from_name(alg) else { return unsupported("alg", alg) };
+    let fits = match (default, named) {
+        (JoseAlgorithm::Hmac(_), JoseAlgorithm::Hmac(_)) => true,
+        (JoseAlgorithm::Signature(default), JoseAlgorithm::Signature(named)) => {
+            default == named || (default.is_rsa() && named.is_rsa())
+        }
+        _ => false,
+    };
+    if fits { Ok(named) } else { Err(UnusableKey::OtherAlgorithm { alg: shortened(alg).to_owned() }) }
 }
 
 /// A secret's bytes as a key for `algorithm`.
@@ -138,8 +252,9 @@ pub(super) fn hmac<V: SignatureVerifier>(
     algorithm: HmacAlgorithm,
     secret: &[u8],
 ) -> Result<Material<V>, UnusableKey> {
-    if secret.len() < algorithm.secret_min_bytes() {
-        return Err(UnusableKey::Length);
+    let least_bytes = algorithm.secret_min_bytes();
+    if secret.len() < least_bytes {
+        return Err(UnusableKey::SecretLength { bytes: secret.len(), least_bytes });
     }
     Ok(match algorithm {
         HmacAlgorithm::Hs256 => Material::Hs256(Hs256Key::new(secret)),
@@ -148,31 +263,11 @@ pub(super) fn hmac<V: SignatureVerifier>(
     })
 }
 
-/// The lengths that every platform must agree on, checked before a platform sees the key.
-fn check_size(key: &JsonWebKey<'_>) -> Result<(), UnusableKey> {
-    let (allowed, problem) = match key {
-        JsonWebKey::Rsa { modulus, public_exponent, .. } => {
-            let bits = bit_length(modulus);
-            let exponent = bit_length(public_exponent);
-            let odd = public_exponent.last().is_some_and(|byte| byte % 2 == 1);
-            if !odd || !(2..=32).contains(&exponent) {
-                return Err(UnusableKey::Malformed);
-            }
-            ((RSA_MIN_BITS..=RSA_MAX_BITS).contains(&bits), UnusableKey::Length)
-        }
-        JsonWebKey::EllipticCurve { x, y, .. } => (x.len() == 32 && y.len() == 32, UnusableKey::Malformed),
-        JsonWebKey::KeyPair { x, .. } => (x.len() == 32, UnusableKey::Malformed),
-        _ => (false, UnusableKey::Malformed),
-    };
-    if allowed { Ok(()) } else { Err(problem) }
-}
-
-/// Bits of a big-endian number without its leading zeros.
+/// Bits of a big-endian number without zeros in front.
 fn bit_length(number: &[u8]) -> usize {
-    let mut bytes = number.iter().skip_while(|&&byte| byte == 0);
-    bytes.next().map_or(0, |first| {
+    number.first().map_or(0, |first| {
         let leading = usize::try_from(first.leading_zeros()).unwrap_or(0);
-        8 * (bytes.count() + 1) - leading
+        8 * number.len() - leading
     })
 }
 
@@ -182,8 +277,19 @@ mod tests {
 
     #[test]
     fn bit_lengths() {
-        for (number, bits) in [(&[][..], 0), (&[0, 0], 0), (&[1], 1), (&[0, 1, 0, 1], 17), (&[0x80, 0], 16)] {
+        for (number, bits) in [(&[][..], 0), (&[1], 1), (&[1, 0, 1], 17), (&[0x80, 0], 16)] {
             assert_eq!(bit_length(number), bits, "{number:?}");
+        }
+    }
+
+    #[test]
+    fn octets_in_every_spelling() {
+        let octets = vec![0xfb, 0xff, 0xfe, 1];
+        for encoded in ["-__-AQ", "-__-AQ==", "+//+AQ==", "+//+AQ", "-__-AQ=", "+//+\r\n AQ==\n"] {
+            assert_eq!(decode(encoded), Some(octets.clone()), "{encoded}");
+        }
+        for encoded in ["-__-AR", "-__-A", "-__-A=Q", "-__-AQ.", "é"] {
+            assert_eq!(decode(encoded), None, "{encoded}");
         }
     }
 
@@ -198,9 +304,16 @@ mod tests {
             (Some("EC"), Some("P-256"), None, Some("ES256")),
             (Some("EC"), Some("P-256"), Some("ES384"), None),
             (Some("EC"), Some("P-256"), Some("EdDSA"), None),
-            (Some("EC"), Some("P-384"), None, None),
+            (Some("EC"), Some("P-384"), None, Some("ES384")),
+            (Some("EC"), Some("P-384"), Some("ES384"), Some("ES384")),
+            (Some("EC"), Some("P-384"), Some("ES256"), None),
+            (Some("EC"), Some("P-521"), None, Some("ES512")),
+            (Some("EC"), Some("P-521"), Some("ES512"), Some("ES512")),
+            (Some("EC"), Some("P-512"), None, None),
+            (Some("EC"), Some("secp256k1"), Some("ES256K"), None),
             (Some("EC"), None, None, None),
             (Some("OKP"), Some("Ed25519"), Some("EdDSA"), Some("EdDSA")),
+            (Some("OKP"), Some("Ed25519"), Some("Ed25519"), Some("EdDSA")),
             (Some("OKP"), Some("X25519"), None, None),
             (Some("OKP"), Some("Ed448"), Some("EdDSA"), None),
             (Some("oct"), None, None, Some("HS256")),
@@ -212,8 +325,17 @@ mod tests {
             (None, None, Some("RS256"), None),
         ];
         for (kty, curve, alg, expected) in cases {
-            let algorithm = algorithm(kty, curve, alg).ok().map(JoseAlgorithm::name);
+            let algorithm =
+                algorithm(kty, curve, alg, SignatureAlgorithm::Rs256).ok().map(JoseAlgorithm::name);
             assert_eq!(algorithm, expected, "{kty:?} {curve:?} {alg:?}");
         }
+    }
+
+    #[test]
+    fn the_configuration_says_what_rsa_keys_without_alg_are_for() {
+        let of = |kty, curve, alg| algorithm(Some(kty), curve, alg, SignatureAlgorithm::Ps256).unwrap().name();
+        assert_eq!(of("RSA", None, None), "PS256");
+        assert_eq!(of("RSA", None, Some("RS512")), "RS512");
+        assert_eq!(of("EC", Some("P-256"), None), "ES256");
     }
 }

@@ -1,93 +1,160 @@
-//! Compact JWS (RFC 7515): parsed, then verified with the one key that fits.
+//! Compact JWS (RFC 7515): parsed, then verified with the keys that fit.
 
 use base64ct::{Base64UrlUnpadded, Encoding};
-use jwt_compact::{AlgorithmExt, Claims, ParseError, UntrustedToken, ValidationError};
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 
 use super::{
-    algorithm::{JoseAlgorithm, KeyAlgorithm},
-    error::JwsError,
+    algorithm::JoseAlgorithm,
+    error::{JwsError, Problem},
     keys::{Key, KeySet},
-    unique::{ClaimSet, HeaderExtensions, IssuerClaim},
+    left_out::shortened,
+    unique::unique_members,
 };
 use crate::{limits::TOKEN_MAX_BYTES, ports::SignatureVerifier};
 
+/// Header members that change what a token means, whatever they say: this service understands no extension, so that
+/// any `crit` is to be refused, even an empty or malformed one (RFC 7515 §4.1.11, RFC 7797).
+const EXTENSIONS: [&str; 2] = ["crit", "b64"];
+
 /// A token whose signature nobody has checked: it can only say where its key is to be found.
 pub(super) struct UnverifiedToken<'a> {
-    token: UntrustedToken<'a, HeaderExtensions>,
-    algorithm: JoseAlgorithm,
-    jws: &'a str,
+    /// `None` for a name that is not implemented.
+    algorithm: Option<JoseAlgorithm>,
+    alg: String,
+    key_id: Option<String>,
+    token_type: Option<String>,
+    /// What is signed: header and payload as they were sent.
+    message: &'a str,
+    payload: Vec<u8>,
+    signature: Vec<u8>,
 }
 
 impl<'a> UnverifiedToken<'a> {
-    /// Parses the header and finds the segments.
-    pub fn parse(jws: &'a str) -> Result<Self, JwsError> {
+    /// Parses the header and decodes the segments. `none` is refused here; other algorithms that are not implemented
+    /// are left to the issuer's keys, which may tell why.
+    pub fn parse(jws: &'a str) -> Result<Self, Problem<JwsError>> {
         if jws.len() > TOKEN_MAX_BYTES {
-            return Err(JwsError::TooLong);
+            return Err(JwsError::TooLong.into());
         }
-        let token = UntrustedToken::<HeaderExtensions>::try_from(jws).map_err(|error| match error {
-            ParseError::UnsupportedContentType(_) => JwsError::Extension,
-            _ => JwsError::Malformed,
+        let malformed = |detail: &str| Problem::new(JwsError::Malformed, format!("token: {detail}"));
+        let mut segments = jws.splitn(4, '.');
+        let (Some(header), Some(payload), Some(signature), None) =
+            (segments.next(), segments.next(), segments.next(), segments.next())
+        else {
+            return Err(malformed("not three segments with dots between them"));
+        };
+        let decoded = |name: &str, segment: &str| {
+            Base64UrlUnpadded::decode_vec(segment)
+                .map_err(|_| malformed(&format!("the {name} is not base64url")))
+        };
+        let (header, payload) = (decoded("header", header)?, decoded("payload", payload)?);
+        let signature = decoded("signature", signature)?;
+        let header = unique_members(&header).map_err(|problem| {
+            Problem::new(JwsError::Malformed, format!("header of the token: {problem}"))
         })?;
-        if token.header().other_fields.unsupported {
-            return Err(JwsError::Extension);
+        check_extensions(&header)?;
+        let alg = text(&header, "alg")?.ok_or_else(|| malformed("the header has no alg"))?;
+        if alg.eq_ignore_ascii_case("none") {
+            return Err(unsupported(&alg));
         }
-        let algorithm = JoseAlgorithm::from_name(token.algorithm()).ok_or(JwsError::UnsupportedAlgorithm)?;
-        Ok(Self { token, algorithm, jws })
+        Ok(Self {
+            algorithm: JoseAlgorithm::from_name(&alg),
+            alg,
+            key_id: key_id(&header)?,
+            token_type: text(&header, "typ")?,
+            message: jws.rsplit_once('.').map_or(jws, |(message, _)| message),
+            payload,
+            signature,
+        })
     }
 
-    /// The algorithm that the header names.
-    pub const fn algorithm(&self) -> JoseAlgorithm {
+    /// The algorithm that the header names, if it is implemented.
+    pub const fn algorithm(&self) -> Option<JoseAlgorithm> {
         self.algorithm
     }
 
     /// The name of the key, if the header has one.
     pub fn key_id(&self) -> Option<&str> {
-        self.token.header().key_id.as_deref()
+        self.key_id.as_deref()
     }
 
     /// The kind of token, if the header names one.
     pub fn token_type(&self) -> Option<&str> {
-        self.token.header().token_type.as_deref()
+        self.token_type.as_deref()
     }
 
-    /// Who claims to have issued it.
-    pub fn issuer(&self) -> Result<Option<String>, JwsError> {
-        self.payload::<IssuerClaim>().map(|claim| claim.0)
+    /// The claims. They are nobody's word before [`KeySet::verify`] has found the key that signed them.
+    pub fn claims(&self) -> Result<Map<String, Value>, Problem<JwsError>> {
+        unique_members(&self.payload)
+            .map_err(|problem| Problem::new(JwsError::Payload, format!("payload of the token: {problem}")))
     }
 
-    /// The payload, decoded again, because jwt-compact hands out claims only through its own struct. Its `flatten`
-    /// would take `exp` from `T`, void a `deny_unknown_fields`, and copy all that `T` does not ask for.
-    fn payload<T: DeserializeOwned>(&self) -> Result<T, JwsError> {
-        let segment = self.jws.split('.').nth(1).ok_or(JwsError::Malformed)?;
-        let payload = Base64UrlUnpadded::decode_vec(segment).map_err(|_| JwsError::Malformed)?;
-        // What is not asked for has to be JSON as well, and serde_json does not look at the text within.
-        std::str::from_utf8(&payload).map_err(|_| JwsError::Payload)?;
-        serde_json::from_slice(&payload).map_err(|_| JwsError::Payload)
+    /// Whether the key, which is one for the header's algorithm, made the signature.
+    pub fn is_signed_by<V: SignatureVerifier>(&self, key: &Key<V>, platform: &V) -> bool {
+        let len = key.algorithm().signature_bytes();
+        len.is_none_or(|len| len == self.signature.len())
+            && key.material.verify(self.message.as_bytes(), &self.signature, platform)
     }
 
-    /// The claims, once the signature has proved to be `key`'s.
-    pub fn verify<V: SignatureVerifier>(
-        &self,
-        key: &Key<V>,
-        platform: &V,
-    ) -> Result<Claims<ClaimSet>, JwsError> {
-        let algorithm = key.algorithm();
-        let signature_len = self.token.signature_bytes().len();
-        if algorithm.signature_bytes().is_some_and(|len| len != signature_len) {
-            return Err(JwsError::BadSignature);
+    /// What is wrong, with the header's values.
+    pub fn problem(&self, error: JwsError) -> Problem<JwsError> {
+        let key = match self.key_id() {
+            Some(kid) => format!("the key {:?}", shortened(kid)),
+            None => "any key of the issuer".to_owned(),
+        };
+        let detail = match (error, self.key_id()) {
+            (JwsError::UnsupportedAlgorithm, _) => return unsupported(&self.alg),
+            (JwsError::UnknownKey, Some(kid)) => {
+                format!("header kid: the issuer has no key {:?}", shortened(kid))
+            }
+            (JwsError::UnknownKey, None) => "header kid: missing, and the issuer has no such key".to_owned(),
+            (JwsError::AlgorithmMismatch, _) => {
+                format!("header alg: {:?} is not the algorithm of {key}", shortened(&self.alg))
+            }
+            (JwsError::BadSignature, _) => format!("signature: not made by {key}"),
+            (JwsError::AmbiguousKey, _) => {
+                "header kid: more keys could have made the signature than are tried".to_owned()
+            }
+            (error, _) => error.to_string(),
+        };
+        Problem::new(error, detail)
+    }
+}
+
+fn unsupported(alg: &str) -> Problem<JwsError> {
+    Problem::new(
+        JwsError::UnsupportedAlgorithm,
+        format!("header alg: {:?} is not supported", shortened(alg)),
+    )
+}
+
+fn check_extensions(header: &Map<String, Value>) -> Result<(), Problem<JwsError>> {
+    let extension = EXTENSIONS.into_iter().find(|name| header.contains_key(*name));
+    // RFC 7515 §4.1.10: a nested token, for example. Claims are JSON without being called so.
+    let nested = text(header, "cty")?.filter(|content_type| !content_type.eq_ignore_ascii_case("json"));
+    match extension.or_else(|| nested.map(|_| "cty")) {
+        Some(name) => {
+            Err(Problem::new(JwsError::Extension, format!("header {name}: this extension is not supported")))
         }
-        let algorithm = KeyAlgorithm { algorithm, verifier: platform };
-        match algorithm.validator::<ClaimSet>(&key.material).validate(&self.token) {
-            Ok(token) => Ok(token.into_parts().1),
-            Err(ValidationError::AlgorithmMismatch { .. }) => Err(JwsError::AlgorithmMismatch),
-            Err(
-                ValidationError::InvalidSignature
-                | ValidationError::InvalidSignatureLen { .. }
-                | ValidationError::MalformedSignature(_),
-            ) => Err(JwsError::BadSignature),
-            Err(_) => Err(JwsError::Payload),
-        }
+        None => Ok(()),
+    }
+}
+
+/// A member of the header; `null` is absent.
+fn text(header: &Map<String, Value>, name: &str) -> Result<Option<String>, Problem<JwsError>> {
+    match header.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.clone())),
+        Some(_) => Err(Problem::new(JwsError::Malformed, format!("header {name}: not text"))),
+    }
+}
+
+/// The name of the key. An issuer whose names are numbers writes them without quotes, in its JWKS as well.
+fn key_id(header: &Map<String, Value>) -> Result<Option<String>, Problem<JwsError>> {
+    match header.get("kid") {
+        Some(Value::Number(kid)) if !kid.is_f64() => Ok(Some(kid.to_string())),
+        _ => Ok(text(header, "kid")?.filter(|kid| !kid.is_empty())),
     }
 }
 
@@ -102,11 +169,12 @@ pub fn verify_jws<T: DeserializeOwned, V: SignatureVerifier>(
     typ: &str,
     platform: &V,
 ) -> Result<T, JwsError> {
-    let token = UnverifiedToken::parse(jws)?;
+    let token = UnverifiedToken::parse(jws).map_err(|problem| problem.error)?;
     if token.token_type() != Some(typ) {
         return Err(JwsError::WrongType);
     }
-    let key = keys.select(token.algorithm(), token.key_id())?;
-    token.verify(key, platform)?;
-    token.payload()
+    keys.verify(&token, platform)?;
+    // No member may occur twice, in whatever a `T` asks for.
+    token.claims().map_err(|problem| problem.error)?;
+    serde_json::from_slice(&token.payload).map_err(|_| JwsError::Payload)
 }

@@ -1,17 +1,19 @@
-//! The keys of an issuer, and which of them is a token's.
+//! The keys of an issuer, and which of them may have signed a token.
 
 use std::fmt;
 
 use jwt_compact::alg::{Hs256Key, Hs384Key, Hs512Key};
-use serde_json::Value;
 
 use super::{
     algorithm::{HmacAlgorithm, JoseAlgorithm},
     error::JwsError,
-    jwk::{self, UnusableKey},
+    jwk::{self, Jwk, KeySource, ReadRules},
+    jws::UnverifiedToken,
+    jwks,
+    left_out::{LeftOutKey, LeftOutKeys, UnusableKey, shortened},
 };
 use crate::{
-    limits::{JWKS_MAX_BYTES, JWKS_MAX_KEYS},
+    limits::{JWKS_IMPORTS_MAX, JWKS_MAX_BYTES, JWKS_MAX_KEYS, KEYS_TRIED_MAX},
     ports::{SignatureAlgorithm, SignatureVerifier},
 };
 
@@ -39,44 +41,31 @@ impl<V: SignatureVerifier> Key<V> {
     }
 }
 
-/// Who wrote a JWKS.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum KeySource {
-    /// The operator: symmetric keys are allowed, weak and malformed ones are errors.
-    Inline,
-    /// The issuer, in public: what cannot be used is left out.
-    Fetched,
-}
-
 /// Why a JWKS cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeySetError {
     /// Longer than [`JWKS_MAX_BYTES`].
-    #[error("the document is longer than {JWKS_MAX_BYTES} bytes")]
-    TooLong,
-    /// More keys than [`JWKS_MAX_KEYS`].
-    #[error("the document has more than {JWKS_MAX_KEYS} keys")]
-    TooManyKeys,
-    /// No JSON object whose `keys` is an array of objects.
-    #[error("the document is no JWK set")]
-    Malformed,
-    /// No key of the set can verify a signature.
-    #[error("no key of the set can be used")]
-    NoUsableKey,
-    /// A key of an inline set is wrong.
-    #[error("key {index}: {problem}")]
-    UnusableKey {
-        /// Its place in the array, from 0.
-        index: usize,
-        /// What is wrong with it.
-        problem: UnusableKey,
+    #[error("the document has {bytes} bytes: at most {JWKS_MAX_BYTES} are read")]
+    TooLong {
+        /// How long it is.
+        bytes: usize,
     },
+    /// Not a JSON object whose `keys` is an array.
+    #[error("the document is {0}")]
+    Malformed(&'static str),
+    /// No key of the set can verify a signature. It has these.
+    #[error("no key of the set can be used{}", left_out_list(.0))]
+    NoUsableKey(LeftOutKeys),
+}
+
+fn left_out_list(keys: &LeftOutKeys) -> String {
+    if keys.is_empty() { String::new() } else { format!(": {keys}") }
 }
 
 /// The keys of one issuer, ready to verify.
 pub struct KeySet<V: SignatureVerifier> {
     keys: Vec<Key<V>>,
-    skipped: usize,
+    left_out: LeftOutKeys,
 }
 
 impl<V: SignatureVerifier> fmt::Debug for KeySet<V> {
@@ -87,56 +76,64 @@ impl<V: SignatureVerifier> fmt::Debug for KeySet<V> {
 }
 
 impl<V: SignatureVerifier> KeySet<V> {
-    /// The keys of a JWKS that the operator wrote into the configuration. Symmetric keys are allowed.
+    /// The keys of a JWKS that the operator wrote into the configuration. Symmetric keys are allowed. What cannot be
+    /// used is [left out](Self::left_out).
     ///
     /// # Errors
-    /// No JWKS, too large, a weak or malformed key, or no usable one.
+    /// No JWKS, too large, or no usable key.
     pub fn from_inline_jwks(json: &str, platform: &V) -> Result<Self, KeySetError> {
-        Self::parse(json.as_bytes(), KeySource::Inline, platform)
+        let rules = ReadRules { source: KeySource::Inline, rsa_algorithm: SignatureAlgorithm::Rs256 };
+        Self::read(json.as_bytes(), rules, platform)
+    }
+
+    /// The keys of a JWKS that was fetched from an issuer. What cannot be used is [left out](Self::left_out),
+    /// symmetric keys among it: everyone who can read the document could sign with them.
+    ///
+    /// # Errors
+    /// No JWKS, too large, or no usable key.
+    pub fn from_fetched_jwks(json: &[u8], platform: &V) -> Result<Self, KeySetError> {
+        let rules = ReadRules { source: KeySource::Fetched, rsa_algorithm: SignatureAlgorithm::Rs256 };
+        Self::read(json, rules, platform)
+    }
+
+    /// The one key of an issuer with a shared secret. It takes any `kid`.
+    pub(super) fn from_secret(algorithm: HmacAlgorithm, secret: &[u8]) -> Result<Self, UnusableKey> {
+        let key = Key { kid: None, material: jwk::hmac(algorithm, secret)? };
+        Ok(Self { keys: vec![key], left_out: LeftOutKeys::default() })
+    }
+
+    /// Reads a document, each entry by itself.
+    ///
+    /// # Errors
+    /// No JWKS, too large, or no usable key.
+    pub(super) fn read(json: &[u8], rules: ReadRules, platform: &V) -> Result<Self, KeySetError> {
+        let (mut keys, mut left_out) = (Vec::new(), LeftOutKeys::default());
+        let mut imported: Vec<Jwk> = Vec::new();
+        for entry in jwks::entries(json)? {
+            let key = Jwk::read(&entry, rules).and_then(|jwk| {
+                // The same key twice, plain and with a certificate for example, is one key.
+                if imported.contains(&jwk) {
+                    return Ok(None);
+                }
+                if keys.len() >= JWKS_MAX_KEYS || imported.len() >= JWKS_IMPORTS_MAX {
+                    return Err(UnusableKey::TooMany);
+                }
+                let key = jwk.import(platform);
+                imported.push(jwk);
+                key.map(Some)
+            });
+            match key {
+                Ok(key) => keys.extend(key),
+                Err(problem) => left_out.push(jwk::kid(&entry).unwrap_or_default(), problem),
+            }
+        }
+        if keys.is_empty() { Err(KeySetError::NoUsableKey(left_out)) } else { Ok(Self { keys, left_out }) }
     }
 
     /// Whether every key is one for this algorithm.
     #[must_use]
     pub fn is_all(&self, algorithm: JoseAlgorithm) -> bool {
         self.keys.iter().all(|key| key.algorithm() == algorithm)
-    }
-
-    /// The keys of a JWKS that was fetched from an issuer. Keys that cannot be used are left out, symmetric
-    /// ones among them: whoever can read the document could sign with them.
-    ///
-    /// # Errors
-    /// No JWKS, too large, or no usable key.
-    pub fn from_fetched_jwks(json: &[u8], platform: &V) -> Result<Self, KeySetError> {
-        Self::parse(json, KeySource::Fetched, platform)
-    }
-
-    /// The one key of an issuer with a shared secret. It takes any `kid`.
-    pub(super) fn from_secret(algorithm: HmacAlgorithm, secret: &[u8]) -> Result<Self, UnusableKey> {
-        let key = Key { kid: None, material: jwk::hmac(algorithm, secret)? };
-        Ok(Self { keys: vec![key], skipped: 0 })
-    }
-
-    fn parse(json: &[u8], source: KeySource, platform: &V) -> Result<Self, KeySetError> {
-        if json.len() > JWKS_MAX_BYTES {
-            return Err(KeySetError::TooLong);
-        }
-        let document: Value = serde_json::from_slice(json).map_err(|_| KeySetError::Malformed)?;
-        let jwks = document.get("keys").and_then(Value::as_array).ok_or(KeySetError::Malformed)?;
-        if jwks.len() > JWKS_MAX_KEYS {
-            return Err(KeySetError::TooManyKeys);
-        }
-        let mut set = Self { keys: Vec::with_capacity(jwks.len()), skipped: 0 };
-        for (index, jwk) in jwks.iter().enumerate() {
-            let jwk = jwk.as_object().ok_or(KeySetError::Malformed)?;
-            match jwk::import(jwk, source, platform) {
-                Ok(key) => set.keys.push(key),
-                Err(problem) if source == KeySource::Fetched || problem == UnusableKey::NotSupported => {
-                    set.skipped += 1;
-                }
-                Err(problem) => return Err(KeySetError::UnusableKey { index, problem }),
-            }
-        }
-        if set.keys.is_empty() { Err(KeySetError::NoUsableKey) } else { Ok(set) }
     }
 
     /// How many keys can verify.
@@ -151,28 +148,62 @@ impl<V: SignatureVerifier> KeySet<V> {
         self.keys.is_empty()
     }
 
-    /// How many keys of the document cannot be used.
+    /// The keys of the document that cannot be used, and why.
     #[must_use]
-    pub const fn skipped(&self) -> usize {
-        self.skipped
+    pub const fn left_out(&self) -> &LeftOutKeys {
+        &self.left_out
     }
 
-    /// The key for a token. With a `kid`, the key of that name; sets that name no key at all take any `kid`.
-    /// Without one, the only key for the algorithm. Never a guess between two.
-    pub(super) fn select(&self, algorithm: JoseAlgorithm, kid: Option<&str>) -> Result<&Key<V>, JwsError> {
-        let nameless = self.keys.iter().all(|key| key.kid.is_none());
-        let named = self.keys.iter().filter(|key| kid.is_none() || nameless || key.kid.as_deref() == kid);
-        let mut other_algorithm = false;
-        let mut fitting = named.filter(|key| {
-            let fits = key.algorithm() == algorithm;
-            other_algorithm |= !fits;
-            fits
-        });
-        match (fitting.next(), fitting.next()) {
-            (Some(key), None) => Ok(key),
-            (Some(_), Some(_)) => Err(JwsError::AmbiguousKey),
-            (None, _) if other_algorithm => Err(JwsError::AlgorithmMismatch),
-            (None, _) => Err(JwsError::UnknownKey),
+    /// Verifies the signature of a token. The keys that may have made it are tried: those of its `kid` first, then
+    /// those without a name; all of the algorithm if the token names none. Trying a key is no guess: a signature is
+    /// right or wrong.
+    pub(super) fn verify(&self, token: &UnverifiedToken<'_>, platform: &V) -> Result<(), JwsError> {
+        let Some(algorithm) = token.algorithm() else { return Err(JwsError::UnsupportedAlgorithm) };
+        let kid = token.key_id();
+        let is_named = |key: &&Key<V>| kid.is_none() || key.kid.as_deref() == kid;
+        let named = self.keys.iter().filter(is_named);
+        let nameless = self.keys.iter().filter(|key| kid.is_some() && key.kid.is_none());
+        let (mut tried, mut is_other_algorithm) = (0, false);
+        for key in named.chain(nameless) {
+            if key.algorithm() != algorithm {
+                is_other_algorithm = true;
+                continue;
+            }
+            if tried >= KEYS_TRIED_MAX {
+                return Err(JwsError::AmbiguousKey);
+            }
+            tried += 1;
+            if token.is_signed_by(key, platform) {
+                return Ok(());
+            }
+        }
+        Err(match (tried, is_other_algorithm) {
+            (1.., _) => JwsError::BadSignature,
+            (0, true) => JwsError::AlgorithmMismatch,
+            (0, false) => JwsError::UnknownKey,
+        })
+    }
+
+    /// The key that was left out and may have signed a token that none of the others verifies because of `problem`:
+    /// its name and why it was left out.
+    pub(super) fn left_out_for(&self, kid: Option<&str>, problem: JwsError) -> Option<String> {
+        let kid = kid.map(shortened);
+        let was_tried = problem == JwsError::BadSignature;
+        let has_names = self.keys.iter().any(|key| key.kid.is_some());
+        let may_have_signed = |key: &&LeftOutKey| {
+            let is_of_other_purpose = matches!(key.problem, UnusableKey::OtherPurpose(_));
+            match (key.kid.as_deref(), kid) {
+                // Some issuers give their keys for signatures and for encryption one name.
+                (Some(left_out), Some(kid)) => left_out == kid && !(was_tried && is_of_other_purpose),
+                (None, Some(_)) => !was_tried && !has_names,
+                (_, None) => !was_tried && !is_of_other_purpose,
+            }
+        };
+        let unlisted = self.left_out.unlisted();
+        match self.left_out.listed().iter().find(may_have_signed) {
+            Some(key) => Some(key.to_string()),
+            None if unlisted > 0 && !was_tried => Some(format!("one of {unlisted} more keys left out")),
+            None => None,
         }
     }
 }

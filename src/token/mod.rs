@@ -1,9 +1,9 @@
 //! From an `Authorization` header to a [`Principal`]: tokens parsed, their signatures and claims checked.
 //!
 //! No I/O and no clock: `now` is passed in as unix seconds, and when keys have to be fetched
-//! [`TokenVerifier::verify`] says so and is called again once the caller has handed them in. jwt-compact
-//! parses and validates; the *key* decides the algorithm, never the token's header. HS* is computed here, the
-//! other algorithms by the platform's [`SignatureVerifier`](crate::ports::SignatureVerifier).
+//! [`TokenVerifier::verify`] says so and is called again once the caller has handed them in. The *key*
+//! decides the algorithm, never the token's header. jwt-compact computes HS*; the other algorithms are verified by
+//! the platform's [`SignatureVerifier`](crate::ports::SignatureVerifier).
 
 mod algorithm;
 mod bearer;
@@ -14,10 +14,14 @@ mod der;
 mod error;
 mod fetched;
 mod jwk;
+mod jwks;
 mod jws;
 mod keys;
+mod left_out;
+mod lists;
 #[cfg(not(target_arch = "wasm32"))]
 mod native;
+mod pending;
 mod principal;
 mod raw_issuer;
 mod rejected;
@@ -29,10 +33,13 @@ pub use bearer::BearerToken;
 pub(crate) use config::check_url;
 pub use config::{AudienceRule, ConfigError, IssuerConfig, KeysConfig, Secret, parse_issuers};
 pub use der::ecdsa_der;
-pub use error::{BearerError, ClaimsError, JwsError, TokenError, VerifyError};
-pub use jwk::UnusableKey;
+pub use error::{
+    BearerError, ClaimsError, JwsError, Rejection, TokenError, Undecided, UndecidedCause, VerifyError,
+};
+pub use fetched::SentFetch;
 pub use jws::verify_jws;
 pub use keys::{KeySet, KeySetError};
+pub use left_out::{LeftOutKey, LeftOutKeys, UnusableKey};
 #[cfg(not(target_arch = "wasm32"))]
 pub use native::NativeVerifier;
 pub use principal::{Asked, Principal, Roles, ValidTimes, VerifiedToken};

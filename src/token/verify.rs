@@ -2,19 +2,26 @@
 
 use std::rc::Rc;
 
+use serde_json::Value;
+
 use super::{
     bearer::BearerToken,
     cache::{Fingerprinter, VerifiedTokens},
     claims,
     config::{ConfigError, IssuerConfig, KeysConfig},
-    error::{JwsError, TokenError, VerifyError},
-    fetched::{FetchedKeys, Installed},
+    error::{JwsError, Problem, Rejection, TokenError, Undecided, UndecidedCause, VerifyError},
+    fetched::{FetchedKeys, Installed, SentFetch},
+    jwk::{KeySource, ReadRules},
     jws::UnverifiedToken,
     keys::{KeySet, KeySetError},
+    left_out::{LeftOutKeys, shortened},
     principal::VerifiedToken,
     rejected::RejectedTokens,
 };
-use crate::ports::{Entropy, SignatureVerifier};
+use crate::{
+    limits::JWKS_COOLDOWN_SECS,
+    ports::{Entropy, SignatureVerifier},
+};
 
 /// Verifies tokens of the configured issuers. Plain data and synchronous: nothing waits, nothing is fetched.
 pub struct TokenVerifier<V: SignatureVerifier> {
@@ -60,12 +67,15 @@ impl<V: SignatureVerifier> TokenVerifier<V> {
     pub fn new(issuers: Vec<IssuerConfig>, platform: &V) -> Result<Self, ConfigError> {
         let issuers = issuers.into_iter().enumerate().map(|(index, config)| {
             let keys = match &config.keys {
-                KeysConfig::Jwks(json) => {
-                    KeySet::from_inline_jwks(json.as_str(), platform).map(Keys::Fixed).map_err(|error| {
-                        ConfigError::new(format!("ISSUERS[{index}].keys.jwks"), error.to_string())
-                    })?
+                KeysConfig::Jwks { json, rsa_algorithm } => {
+                    let rules = ReadRules { source: KeySource::Inline, rsa_algorithm: *rsa_algorithm };
+                    KeySet::read(json.as_str().as_bytes(), rules, platform).map(Keys::Fixed).map_err(
+                        |error| ConfigError::new(format!("ISSUERS[{index}].keys.jwks"), error.to_string()),
+                    )?
                 }
-                KeysConfig::JwksUrl(url) => Keys::Fetched(FetchedKeys::new(url.clone())),
+                KeysConfig::JwksUrl { url, rsa_algorithm } => {
+                    Keys::Fetched(FetchedKeys::new(url.clone(), *rsa_algorithm))
+                }
                 KeysConfig::Secret { name, secret, algorithm } => {
                     KeySet::from_secret(*algorithm, secret.as_str().as_bytes())
                         .map(Keys::Fixed)
@@ -103,30 +113,49 @@ impl<V: SignatureVerifier> TokenVerifier<V> {
                 Ok(()) => Ok(known),
                 Err(error) => {
                     self.verified.remove(fingerprint);
-                    Err(error.into())
+                    Err(claims::times_error(error, known.times, now, leeway_secs))
                 }
             };
         }
         bearer.check()?;
         if self.rejected.contains(fingerprint, now) {
-            return Err(JwsError::BadSignature.into());
+            let detail = "signature: not made by a key of the issuer, as was found a moment ago".to_owned();
+            return Err(Problem::new(JwsError::BadSignature, detail).into());
         }
         let unverified = UnverifiedToken::parse(token)?;
         check_type(unverified.token_type())?;
-        let (index, issuer) = issuer_of(&mut self.issuers, unverified.issuer()?.as_deref())?;
-        let key = issuer.keys.select(&unverified, index, now)?;
-        let claims = match unverified.verify(key, platform) {
-            Ok(claims) => claims,
-            Err(error) => {
-                if error == JwsError::BadSignature {
-                    self.rejected.insert(fingerprint, index, now);
-                }
-                return Err(error.into());
-            }
+        let claims = unverified.claims()?;
+        let (index, issuer) = issuer_of(&mut self.issuers, claims.get("iss"))?;
+        let is_signed = match &mut issuer.keys {
+            Keys::Fixed(keys) => verify_fixed(keys, &unverified, platform),
+            Keys::Fetched(keys) => keys.verify(&unverified, fingerprint, index, now, platform),
         };
+        if let Err(error) = is_signed {
+            let bad_signature = TokenError::Jws(JwsError::BadSignature);
+            if matches!(&error, VerifyError::Rejected(Rejection { error, .. }) if *error == bad_signature) {
+                self.rejected.insert(fingerprint, index, now);
+            }
+            return Err(error);
+        }
         let verified = Rc::new(claims::check(&claims, index, &issuer.config, now)?);
         self.verified.insert(fingerprint, token, Rc::clone(&verified));
         Ok(verified)
+    }
+
+    /// The keys of an issuer's set that cannot be used; `None` while there is no set.
+    #[must_use]
+    pub fn left_out(&self, issuer: usize) -> Option<&LeftOutKeys> {
+        let keys = match &self.issuers.get(issuer)?.keys {
+            Keys::Fetched(fetched) => fetched.keys(),
+            Keys::Fixed(keys) => Some(keys),
+        };
+        keys.map(KeySet::left_out)
+    }
+
+    /// How many issuers are configured.
+    #[must_use]
+    pub const fn issuers(&self) -> usize {
+        self.issuers.len()
     }
 
     /// Where an issuer's keys are to be fetched, if they are.
@@ -177,11 +206,21 @@ impl<V: SignatureVerifier> TokenVerifier<V> {
         })
     }
 
-    /// Takes the document at an issuer's [`jwks_url`](Self::jwks_url), or `None` when it could not be
-    /// fetched. A document that cannot be used changes nothing.
+    /// An issuer's [`jwks_url`](Self::jwks_url) is being asked at this moment. Its answer goes to
+    /// [`keys_fetched`](Self::keys_fetched) and decides about every token that was seen before.
+    pub fn fetch_sent(&mut self, issuer: usize) -> Option<SentFetch> {
+        match &mut self.issuers.get_mut(issuer)?.keys {
+            Keys::Fetched(fetched) => Some(fetched.send()),
+            Keys::Fixed(_) => None,
+        }
+    }
+
+    /// Takes the document that a fetch brought, or `None` when it failed. A document that cannot be used changes
+    /// nothing.
     pub fn keys_fetched(
         &mut self,
         issuer: usize,
+        fetch: SentFetch,
         document: Option<&[u8]>,
         now: i64,
         platform: &V,
@@ -189,7 +228,7 @@ impl<V: SignatureVerifier> TokenVerifier<V> {
         let Some(Issuer { keys: Keys::Fetched(fetched), .. }) = self.issuers.get_mut(issuer) else {
             return KeysFetched::Kept(None);
         };
-        match fetched.ended(document, now, platform) {
+        match fetched.ended(fetch, document, now, platform) {
             Ok(Some(installed)) => self.installed(issuer, installed),
             Ok(None) => KeysFetched::Kept(None),
             Err(error) => KeysFetched::Kept(Some(error)),
@@ -209,7 +248,7 @@ impl<V: SignatureVerifier> TokenVerifier<V> {
         let Some(Issuer { keys: Keys::Fetched(fetched), .. }) = self.issuers.get_mut(issuer) else {
             return KeysFetched::Kept(None);
         };
-        match fetched.install(document, fetched_at, platform) {
+        match fetched.install(document, fetched_at, None, platform) {
             Ok(installed) => self.installed(issuer, installed),
             Err(error) => KeysFetched::Kept(Some(error)),
         }
@@ -233,39 +272,44 @@ impl<V: SignatureVerifier> TokenVerifier<V> {
     }
 }
 
-impl<V: SignatureVerifier> Keys<V> {
-    fn select(
-        &mut self,
-        token: &UnverifiedToken<'_>,
-        index: usize,
-        now: i64,
-    ) -> Result<&super::keys::Key<V>, VerifyError> {
-        match self {
-            Self::Fixed(keys) => Ok(keys.select(token.algorithm(), token.key_id())?),
-            Self::Fetched(fetched) => {
-                let problem = match fetched.keys().map(|keys| keys.select(token.algorithm(), token.key_id()))
-                {
-                    None => return Err(fetched.missing(index, now)),
-                    Some(Ok(_)) => None,
-                    Some(Err(JwsError::UnknownKey)) => fetched.unknown_key(index, now),
-                    Some(Err(error)) => return Err(error.into()),
-                };
-                // Selected again: the borrow checker cannot see that the set is not changed in between.
-                match (problem, fetched.keys()) {
-                    (Some(problem), _) => Err(problem),
-                    (None, Some(keys)) => Ok(keys.select(token.algorithm(), token.key_id())?),
-                    (None, None) => Err(JwsError::UnknownKey.into()),
-                }
-            }
+/// Verifies a signature by keys that never change. A token of a key that was left out can be neither accepted nor
+/// refused.
+fn verify_fixed<V: SignatureVerifier>(
+    keys: &KeySet<V>,
+    token: &UnverifiedToken<'_>,
+    platform: &V,
+) -> Result<(), VerifyError> {
+    let Err(error) = keys.verify(token, platform) else { return Ok(()) };
+    let undecided = |cause, detail| {
+        let retry_after_secs = u32::try_from(JWKS_COOLDOWN_SECS).unwrap_or(1);
+        Err(VerifyError::Undecided(Undecided { cause, retry_after_secs, detail }))
+    };
+    match (keys.left_out_for(token.key_id(), error), error) {
+        (Some(left_out), _) => undecided(UndecidedCause::KeyLeftOut, left_out),
+        (None, JwsError::AmbiguousKey) => {
+            undecided(UndecidedCause::AmbiguousKey, token.problem(error).detail)
         }
+        (None, error) => Err(token.problem(error).into()),
     }
 }
 
-/// The issuer that `iss` names; without one, the issuer that takes such tokens.
+/// The issuer that `iss` names; without one, or with `null`, the issuer that takes such tokens.
 fn issuer_of<'i, V: SignatureVerifier>(
     issuers: &'i mut [Issuer<V>],
-    iss: Option<&str>,
-) -> Result<(usize, &'i mut Issuer<V>), TokenError> {
+    iss: Option<&Value>,
+) -> Result<(usize, &'i mut Issuer<V>), Problem<TokenError>> {
+    let iss = match iss {
+        None | Some(Value::Null) => None,
+        Some(Value::String(iss)) => Some(iss.as_str()),
+        Some(_) => return Err(Problem::new(JwsError::Payload.into(), "claim iss: not text".to_owned())),
+    };
+    let unknown = || {
+        let detail = match iss {
+            Some(iss) => format!("claim iss: {:?} is not among ISSUERS", shortened(iss)),
+            None => "claim iss: missing, and no issuer has accept_missing_iss".to_owned(),
+        };
+        Problem::new(TokenError::UnknownIssuer, detail)
+    };
     issuers
         .iter_mut()
         .enumerate()
@@ -273,16 +317,19 @@ fn issuer_of<'i, V: SignatureVerifier>(
             Some(iss) => issuer.config.issuer == iss,
             None => issuer.config.accept_missing_iss,
         })
-        .ok_or(TokenError::UnknownIssuer)
+        .ok_or_else(unknown)
 }
 
 /// A token that names its kind must be one for access: an issuer's key signs others, too (RFC 8725 §3.11).
-fn check_type(typ: Option<&str>) -> Result<(), JwsError> {
+fn check_type(typ: Option<&str>) -> Result<(), Problem<JwsError>> {
     let Some(typ) = typ else { return Ok(()) };
     // RFC 7515 §4.1.9: the prefix is optional, and media types have no case.
-    let typ = typ.to_ascii_lowercase();
-    match typ.strip_prefix("application/").unwrap_or(&typ) {
+    let lower = typ.to_ascii_lowercase();
+    match lower.strip_prefix("application/").unwrap_or(&lower) {
         "jwt" | "at+jwt" => Ok(()),
-        _ => Err(JwsError::WrongType),
+        _ => {
+            let detail = format!("header typ: {:?}: JWT or at+jwt is expected", shortened(typ));
+            Err(Problem::new(JwsError::WrongType, detail))
+        }
     }
 }

@@ -40,37 +40,51 @@ fn the_boundaries_of_time() {
         (format!(r#"{{"exp":{}.999}}"#, now - leeway), "expired"),
         (r#"{"exp":1.8e9}"#.to_owned(), "ok"),
         (r#"{"exp":4102444800}"#.to_owned(), "ok"),
-        (r#"{"exp":8210266876799}"#.to_owned(), "ok"),
-        (r#"{"exp":8210266876800}"#.to_owned(), "malformed_claims"),
-        (r#"{"exp":1e30}"#.to_owned(), "malformed_claims"),
-        (r#"{"exp":-1e30}"#.to_owned(), "malformed_claims"),
-        (format!(r#"{{"exp":{}}}"#, i64::MAX), "malformed_claims"),
-        (format!(r#"{{"exp":{}}}"#, i64::MIN), "malformed_claims"),
-        (format!(r#"{{"exp":{}}}"#, u64::MAX), "malformed_claims"),
-        (r#"{"exp":99999999999999999999999}"#.to_owned(), "malformed_claims"),
-        (r#"{"exp":null}"#.to_owned(), "malformed_claims"),
-        (r#"{"exp":"4102444800"}"#.to_owned(), "malformed_claims"),
-        (r#"{"exp":[4102444800]}"#.to_owned(), "malformed_claims"),
-        (r#"{"exp":true}"#.to_owned(), "malformed_claims"),
+        (r#"{"exp":253402300799}"#.to_owned(), "ok"),
+        (r#"{"exp":253402300800}"#.to_owned(), "malformed_claim"),
+        (r#"{"exp":253402300799.5}"#.to_owned(), "ok"),
+        (r#"{"exp":1800000000000}"#.to_owned(), "malformed_claim"),
+        (r#"{"exp":1.8e12}"#.to_owned(), "malformed_claim"),
+        (r#"{"exp":"1800000000000"}"#.to_owned(), "malformed_claim"),
+        (r#"{"exp":1e30}"#.to_owned(), "malformed_claim"),
+        (r#"{"exp":-1e30}"#.to_owned(), "malformed_claim"),
+        (format!(r#"{{"exp":{}}}"#, i64::MAX), "malformed_claim"),
+        (format!(r#"{{"exp":{}}}"#, i64::MIN), "malformed_claim"),
+        (format!(r#"{{"exp":{}}}"#, u64::MAX), "malformed_claim"),
+        (r#"{"exp":99999999999999999999999}"#.to_owned(), "malformed_claim"),
+        (r#"{"exp":null}"#.to_owned(), "no_expiry"),
+        (r#"{"exp":""}"#.to_owned(), "no_expiry"),
+        (r#"{"exp":"4102444800"}"#.to_owned(), "ok"),
+        (r#"{"exp":"2100-01-01T00:00:00Z"}"#.to_owned(), "ok"),
+        (r#"{"exp":"never"}"#.to_owned(), "malformed_claim"),
+        (r#"{"exp":0.5}"#.to_owned(), "expired"),
+        (r#"{"exp":[4102444800]}"#.to_owned(), "malformed_claim"),
+        (r#"{"exp":true}"#.to_owned(), "malformed_claim"),
         // nbf
         (format!(r#"{{"nbf":{now}}}"#), "ok"),
         (format!(r#"{{"nbf":{}}}"#, now + leeway), "ok"),
-        (format!(r#"{{"nbf":{}}}"#, now + leeway + 1), "not_yet_valid"),
+        (format!(r#"{{"nbf":{}}}"#, now + leeway + 1), "clock_differs"),
         (format!(r#"{{"nbf":{}.5}}"#, now + leeway), "ok"),
         (r#"{"nbf":-1}"#.to_owned(), "ok"),
         (r#"{"nbf":4102444800}"#.to_owned(), "not_yet_valid"),
-        (r#"{"nbf":1e30}"#.to_owned(), "malformed_claims"),
-        (format!(r#"{{"nbf":{}}}"#, i64::MAX), "malformed_claims"),
-        (r#"{"nbf":null}"#.to_owned(), "malformed_claims"),
-        (r#"{"nbf":"0"}"#.to_owned(), "malformed_claims"),
+        (r#"{"nbf":1e30}"#.to_owned(), "malformed_claim"),
+        (format!(r#"{{"nbf":{}}}"#, i64::MAX), "malformed_claim"),
+        (r#"{"nbf":null}"#.to_owned(), "ok"),
+        (r#"{"nbf":"0"}"#.to_owned(), "ok"),
+        (r#"{"nbf":"x"}"#.to_owned(), "malformed_claim"),
+        (format!(r#"{{"nbf":{}}}"#, now * 1000), "malformed_claim"),
+        (format!(r#"{{"nbf":{},"iat":{now}}}"#, now + leeway + 1), "not_yet_valid"),
         // iat
         (format!(r#"{{"iat":{now}}}"#), "ok"),
         (format!(r#"{{"iat":{}}}"#, now + leeway), "ok"),
-        (format!(r#"{{"iat":{}}}"#, now + leeway + 1), "issued_in_future"),
+        (format!(r#"{{"iat":{}}}"#, now + leeway + 1), "clock_differs"),
         (r#"{"iat":0}"#.to_owned(), "ok"),
         (r#"{"iat":4102444800}"#.to_owned(), "issued_in_future"),
-        (r#"{"iat":null}"#.to_owned(), "malformed_claims"),
-        (r#"{"iat":1e30}"#.to_owned(), "malformed_claims"),
+        (r#"{"iat":null}"#.to_owned(), "ok"),
+        (format!(r#"{{"iat":{}}}"#, now * 1000), "malformed_claim"),
+        (format!(r#"{{"iat":{}}}"#, now + 86_400), "clock_differs"),
+        (format!(r#"{{"iat":{}}}"#, now + 86_401), "issued_in_future"),
+        (r#"{"iat":1e30}"#.to_owned(), "malformed_claim"),
         // The reason that is named first.
         (format!(r#"{{"exp":{},"nbf":{}}}"#, now - 100, now + 100), "expired"),
         (format!(r#"{{"exp":{},"aud":"x"}}"#, now - 100), "expired"),
@@ -89,9 +103,9 @@ fn without_leeway_the_boundaries_are_sharp() {
         (json!({"exp": NOW}), "expired"),
         (json!({"exp": NOW + 1}), "ok"),
         (json!({"nbf": NOW}), "ok"),
-        (json!({"nbf": NOW + 1}), "not_yet_valid"),
+        (json!({"nbf": NOW + 1}), "clock_differs"),
         (json!({"iat": NOW}), "ok"),
-        (json!({"iat": NOW + 1}), "issued_in_future"),
+        (json!({"iat": NOW + 1}), "clock_differs"),
     ] {
         assert_eq!(world.code(&token(&changes.to_string())), expected, "{changes}");
     }
@@ -104,7 +118,7 @@ fn clocks_at_the_ends_of_time_do_no_harm() {
     assert_eq!(world.code_at(&token, i64::MAX), "expired");
     assert_eq!(world.code_at(&token, i64::MIN), "issued_in_future");
     assert_eq!(world.code_at(&token, -LEEWAY), "ok");
-    assert_eq!(world.code_at(&token, -LEEWAY - 1), "not_yet_valid");
+    assert_eq!(world.code_at(&token, -LEEWAY - 1), "clock_differs");
 }
 
 #[test]
@@ -123,9 +137,13 @@ fn audiences() {
         (r#""""#, "wrong_audience", "ok"),
         ("[]", "wrong_audience", "ok"),
         ("null", "wrong_audience", "ok"),
-        ("1", "malformed_claim", "malformed_claim"),
+        ("1", "wrong_audience", "ok"),
+        (r#"{"0":"other","2":"admit"}"#, "ok", "ok"),
+        (r#"["admit",null]"#, "ok", "ok"),
         (r#"{"admit":true}"#, "malformed_claim", "malformed_claim"),
-        (r#"["admit",1]"#, "malformed_claim", "malformed_claim"),
+        (r#"["admit",1]"#, "ok", "ok"),
+        (r#"["admit",true]"#, "malformed_claim", "malformed_claim"),
+        ("true", "malformed_claim", "malformed_claim"),
         (r#"[["admit"]]"#, "malformed_claim", "malformed_claim"),
     ] {
         let token = token(&format!(r#"{{"aud":{aud}}}"#));
@@ -145,7 +163,6 @@ fn issuers_are_matched_exactly() {
         (r#""https://vendor.example/""#, "unknown_issuer"),
         (r#""HTTPS://vendor.example""#, "unknown_issuer"),
         (r#""""#, "unknown_issuer"),
-        ("null", "malformed_claims"),
         ("1", "malformed_claims"),
         (r#"["https://vendor.example"]"#, "malformed_claims"),
     ] {
@@ -153,8 +170,10 @@ fn issuers_are_matched_exactly() {
         assert_eq!(World::new(std::slice::from_ref(&strict)).code(&token), expected, "{iss}");
         assert_eq!(World::new(std::slice::from_ref(&lenient)).code(&token), expected, "{iss}");
     }
-    assert_eq!(World::new(&[strict]).code(&without("iss")), "unknown_issuer");
-    assert_eq!(World::new(&[lenient]).code(&without("iss")), "ok");
+    for token in [without("iss"), token(r#"{"iss":null}"#)] {
+        assert_eq!(World::new(std::slice::from_ref(&strict)).code(&token), "unknown_issuer");
+        assert_eq!(World::new(std::slice::from_ref(&lenient)).code(&token), "ok");
+    }
 }
 
 #[test]
@@ -172,6 +191,7 @@ fn the_customers_name() {
         (json!(too_long), None),
         (json!(""), None),
         (json!("a\0b"), None),
+        (json!(123.0), Some("123")),
         (json!(1.5), None),
         (json!(1e30), None),
         (json!(true), None),
@@ -259,24 +279,50 @@ fn the_client_is_client_id_else_azp_else_the_only_audience() {
 fn optional_claims_of_the_wrong_type_refuse_the_token() {
     let mut world = World::vendor();
     for changes in [
-        r#"{"client_id":1}"#,
+        r#"{"client_id":1.5}"#,
+        r#"{"client_id":true}"#,
         r#"{"azp":["a"]}"#,
         r#"{"mid":"x"}"#,
-        r#"{"mid":"21 "}"#,
+        r#"{"mid":"21.5"}"#,
+        r#"{"mid":"+21"}"#,
         r#"{"mid":1.5}"#,
         r#"{"mid":9223372036854775808}"#,
         r#"{"mid":true}"#,
         r#"{"mid":[21]}"#,
-        r#"{"mui":1}"#,
-        r#"{"aid":{}}"#,
-        r#"{"ctx":1}"#,
-        r#"{"ctx":["consumer",1]}"#,
+        r#"{"mui":["a"]}"#,
+        r#"{"aid":{"a":1}}"#,
+        r#"{"ctx":true}"#,
+        r#"{"ctx":["consumer",true]}"#,
         r#"{"ctx":{"merchant":true}}"#,
-        r#"{"scope":1}"#,
+        r#"{"scope":false}"#,
         r#"{"scope":[["a"]]}"#,
     ] {
         assert_eq!(world.code(&token(changes)), "malformed_claim", "{changes}");
     }
+}
+
+/// PHP writes `""` or `[]` where nothing was set, lists with a gap as objects, and numbers in quotes.
+#[test]
+fn claims_as_php_and_others_write_them() {
+    let mut world = World::new(&[issuer_with(&json!({"may_publish": true}))]);
+    let mut principal = |changes: &str| world.verify(&token(changes), NOW).unwrap().principal.clone();
+    for nothing in ["null", r#""""#, r#"" ""#, "[]", "{}"] {
+        let names = ["client_id", "azp", "mid", "mui", "aid", "ctx", "scope"];
+        let claims: Vec<_> = names.iter().map(|name| format!(r#""{name}":{nothing}"#)).collect();
+        let nobody = principal(&format!("{{{}}}", claims.join(",")));
+        assert_eq!(nobody.client_id.as_deref(), Some("admit"), "{nothing}");
+        assert_eq!((nobody.merchant_id, &nobody.merchant_uuid, nobody.account_id), (None, &None, None));
+        assert_eq!((nobody.roles, nobody.scopes.len()), (Roles::default(), 0), "{nothing}");
+    }
+    let gaps = principal(
+        r#"{"ctx":{"0":"consumer","2":"merchant"},"scope":{"1":"snapshot:publish"},"aud":{"3":"admit"}}"#,
+    );
+    assert_eq!(gaps.roles, Roles { consumer: true, merchant: true });
+    assert!(gaps.may_publish);
+    assert_eq!(gaps.client_id.as_deref(), Some("admit"));
+    let odd = principal(r#"{"mid":"21 ","aid":42.0,"mui":7,"client_id":12}"#);
+    assert_eq!((odd.merchant_id, odd.account_id), (Some(21), Some(42)));
+    assert_eq!((odd.merchant_uuid.as_deref(), odd.client_id.as_deref()), (Some("7"), Some("12")));
 }
 
 #[test]

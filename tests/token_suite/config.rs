@@ -96,6 +96,12 @@ fn wrong_values_name_the_field() {
         ),
         (json!({"keys": {"secret": "VENDOR_SECRET", "alg": "RS256"}}), "ISSUERS[0].keys.alg: "),
         (
+            json!({"keys": {"jwks_url": "https://a.example", "alg": "ES256"}}),
+            "ISSUERS[0].keys.alg: must be RS256, ",
+        ),
+        (json!({"keys": {"jwks": {"keys": []}, "alg": "HS256"}}), "ISSUERS[0].keys.alg: must be RS256, "),
+        (json!({"keys": {"alg": "RS256"}}), "ISSUERS[0].keys: must be one of"),
+        (
             json!({"keys": {"secret": "UNBOUND", "alg": "HS256"}}),
             "UNBOUND: ISSUERS[0].keys names this secret",
         ),
@@ -108,10 +114,10 @@ fn wrong_values_name_the_field() {
             "VENDOR_SECRET: HS512 needs at least 64",
         ),
         (json!({"keys": {"jwks": {"keys": []}}}), "ISSUERS[0].keys.jwks: no key of the set"),
-        (json!({"keys": {"jwks": {}}}), "ISSUERS[0].keys.jwks: the document is no JWK set"),
+        (json!({"keys": {"jwks": {}}}), "ISSUERS[0].keys.jwks: the document is not an object whose member keys"),
         (
             json!({"keys": {"jwks": {"keys": [{"kty": "oct", "k": "c2hvcnQ"}]}}}),
-            "ISSUERS[0].keys.jwks: key 0: the key's length is not allowed",
+            "ISSUERS[0].keys.jwks: no key of the set can be used: a key without kid: k has 5 bytes",
         ),
     ] {
         let error = error(&json!([issuer_with(&changes)]));

@@ -131,7 +131,11 @@ fn header_members() {
         (r#"{"alg":"HS256","\u0061lg":"none"}"#, "malformed"),
         (r#"{"alg":"HS256","kid":"a","kid":"b"}"#, "malformed"),
         (r#"{"alg":"HS256","x":1,"x":1}"#, "malformed"),
-        (r#"{"alg":"HS256","kid":1}"#, "malformed"),
+        (r#"{"alg":"HS256","kid":1}"#, "ok"),
+        (r#"{"alg":"HS256","kid":null,"typ":null,"cty":null}"#, "ok"),
+        (r#"{"alg":"HS256","kid":1.5}"#, "malformed"),
+        (r#"{"alg":"HS256","kid":["a"]}"#, "malformed"),
+        (r#"{"alg":"HS256","cty":1}"#, "malformed"),
         (r#"{"alg":"HS256"} x"#, "malformed"),
         (r#"{"alg":"HS256",}"#, "malformed"),
         ("\u{feff}{\"alg\":\"HS256\"}", "malformed"),
@@ -242,10 +246,21 @@ fn a_key_in_the_header_is_not_used() {
     }
 }
 
+/// A log line shows of a token the members of its header that tell keys apart, and `iss` and `aud`.
 #[test]
 fn errors_hold_nothing_of_the_token() {
     let mut world = World::new(&[issuer_with(&json!({"audience": {"any_of": ["other"]}}))]);
-    for token in [good(), signed(r#"{"alg":"customer-1"}"#), "customer-1.customer-1.customer-1".to_owned()] {
+    let long = format!(r#"{{"alg":"{}"}}"#, "x".repeat(10_000));
+    assert!(world.verify(&signed(&long), NOW).unwrap_err().to_string().len() < 200);
+    for token in [
+        good(),
+        VENDOR.token(None, &claims_with(&json!({"aud": "other", "mid": "customer-1"}))),
+        VENDOR.token(None, &claims_with(&json!({"aud": "other", "ctx": {"customer-1": true}}))),
+        "customer-1.customer-1.customer-1".to_owned(),
+        VENDOR.sign(r#""customer-1""#, "{}"),
+        VENDOR.sign(r#"{"alg":"HS256"}"#, r#""customer-1""#),
+        VENDOR.sign(r#"{"alg":"HS256","jwk":"customer-1","crit":["customer-1"]}"#, "{}"),
+    ] {
         let error = world.verify(&token, NOW).unwrap_err();
         for text in [format!("{error}"), format!("{error:?}")] {
             assert!(!text.contains("customer-1") && !text.contains("eyJ"), "{text}");

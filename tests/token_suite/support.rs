@@ -4,7 +4,7 @@ use std::{cell::Cell, rc::Rc};
 
 use admit::{
     ports::{Entropy, ImportKeyError, SignatureAlgorithm, SignatureVerifier},
-    token::{JwsError, NativeVerifier, TokenError, TokenVerifier, VerifiedToken, VerifyError, parse_issuers},
+    token::{NativeVerifier, TokenVerifier, VerifiedToken, VerifyError, parse_issuers},
 };
 use base64ct::{Base64UrlUnpadded, Encoding};
 use jwt_compact::{
@@ -197,12 +197,14 @@ impl World {
 pub fn code(result: &Result<Rc<VerifiedToken>, VerifyError>) -> &'static str {
     match result {
         Ok(_) => "ok",
-        Err(VerifyError::Rejected(error)) => error.code(),
+        Err(VerifyError::Rejected(rejection)) => rejection.error.code(),
+        Err(VerifyError::Undecided(undecided)) => undecided.cause.code(),
         Err(VerifyError::NeedKeys(_)) => "need_keys",
         Err(VerifyError::KeysUnavailable { .. }) => "keys_unavailable",
     }
 }
 
-pub fn rejected(error: JwsError) -> VerifyError {
-    VerifyError::Rejected(TokenError::Jws(error))
+/// What a log line says of it.
+pub fn detail(result: &Result<Rc<VerifiedToken>, VerifyError>) -> String {
+    result.as_ref().err().map(ToString::to_string).unwrap_or_default()
 }

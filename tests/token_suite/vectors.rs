@@ -2,7 +2,7 @@
 
 use admit::{
     ports::SignatureVerifier,
-    token::{HmacAlgorithm, JoseAlgorithm, JwsError, KeySet, NativeVerifier, verify_jws},
+    token::{HmacAlgorithm, JoseAlgorithm, KeySet, NativeVerifier, verify_jws},
 };
 use jwt_compact::{
     Algorithm, AlgorithmSignature,
@@ -12,7 +12,7 @@ use jwt_compact::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::support::{NOW, World, b64, issuer_with, rejected, unb64};
+use super::support::{World, b64, issuer_with, unb64};
 
 #[derive(Deserialize)]
 struct Vector {
@@ -90,7 +90,9 @@ fn every_flipped_bit_of_a_signature_is_refused() {
     for vector in vectors().into_iter().filter(|vector| vector.name.ends_with(": good")) {
         let (input, signature) = vector.jws.rsplit_once('.').unwrap();
         let signature = unb64(signature);
-        for bit in 0..8 * signature.len() {
+        // The pure implementations of the two larger curves take a millisecond for each.
+        let step = if matches!(&*vector.alg, "ES384" | "ES512") { 13 } else { 1 };
+        for bit in (0..8 * signature.len()).step_by(step) {
             let mut flipped = signature.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
             let token = format!("{input}.{}", b64(&flipped));
@@ -130,38 +132,11 @@ fn rfc7519_3_1_has_the_claims_that_it_prints() {
     assert_eq!(claims, json!({"iss": "joe", "exp": 1_300_819_380, "http://example.com/is_root": true}));
 }
 
-#[test]
-fn rfc7515_a4_es512_is_refused_as_unsupported() {
-    let mut world = openssl_world();
-    let token = "eyJhbGciOiJFUzUxMiJ9.UGF5bG9hZA.AdwMgeerwtHoh-l192l60hp9wAHZFVJbLfD_UxMi70cwnZOYaRI1bKPWROc-mZ\
-                 ZqwqT2SI-KGDKB34XO0aw_7XdtAG8GaSwFKdCAPZgoXD2YBJZCPEX3xKpRwcdOO8KpEHwJjyqOgzDO7iKvU8vcnwNrmxYb\
-                 SW9ERBXukOXolLzeO_Jn";
-    assert_eq!(world.verify(token, NOW).err(), Some(rejected(JwsError::UnsupportedAlgorithm)));
-}
-
 /// RFC 7515 A.5 and RFC 7519 §6.1 are the same token.
 #[test]
 fn rfc7515_a5_unsecured_is_refused() {
     let mut world = openssl_world();
     let claims = vector("RFC 7515 A.1").jws.split('.').nth(1).unwrap().to_owned();
     let token = format!("eyJhbGciOiJub25lIn0.{claims}.");
-    assert_eq!(world.verify(&token, NOW).err(), Some(rejected(JwsError::UnsupportedAlgorithm)));
-}
-
-#[test]
-fn rfc7520_4_3_es512_is_refused_as_unsupported() {
-    let key = json!({
-        "kty": "EC", "kid": "bilbo.baggins@hobbiton.example", "use": "sig", "crv": "P-521",
-        "x": "AHKZLLOsCOzz5cY97ewNUajB957y-C-U88c3v13nmGZx6sYl_oJXu9A5RkTKqjqvjyekWF-7ytDyRXYgCF5cj0Kt",
-        "y": "AdymlHvOiLxXkEhayXQnNCvDX4h9htZaCJN34kfmC6pV5OhQHiraVySsUdaQkAgDPrwQrJmbnX9cwlGfP-HqHZR1",
-    });
-    let keys = json!({"keys": [key]}).to_string();
-    assert!(KeySet::from_inline_jwks(&keys, &NativeVerifier).is_err());
-    let payload = vector("RFC 7520 4.1").jws.split('.').nth(1).unwrap().to_owned();
-    let token = format!(
-        "eyJhbGciOiJFUzUxMiIsImtpZCI6ImJpbGJvLmJhZ2dpbnNAaG9iYml0b24uZXhhbXBsZSJ9.{payload}.AE_R_YZCChjn4791jSQCr\
-         dPZCNYqHXCTZH0-JZGYNlaAjP2kqaluUIIUnC9qvbu9Plon7KRTzoNEuT4Va2cmL1eJAQy3mtPBu_u_sDDyYjnAMDxXPn7XrT0lw-kv\
-         AD890jl8e2puQens_IEKBpHABlsbEPX6sFY8OcGDqoRuBomu9xQ2"
-    );
-    assert_eq!(openssl_world().code(&token), "unsupported_algorithm");
+    assert_eq!(world.code(&token), "unsupported_algorithm");
 }

@@ -37,6 +37,14 @@ add("RFC 7515 A.2", "RS256", "RS256", rfc7515Rsa,
 add("RFC 7515 A.3", "ES256", "ES256",
   { kty: "EC", crv: "P-256", x: "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU", y: "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0" },
   `eyJhbGciOiJFUzI1NiJ9.${joe}.DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q`, true);
+const rfc7515Es512 = {
+  kty: "EC", crv: "P-521",
+  x: "AekpBQ8ST8a8VcfVOTNl353vSrDCLLJXmPk06wTjxrrjcBpXp5EOnYG_NjFZ6OvLFV1jSfS9tsz4qUxcWceqwQGk",
+  y: "ADSmRA43Z1DSNx_RvcLI87cdL07l6jQyyBXMoxVg_l2Th-x3S1WDhjDly79ajL4Kkd0AZMaZmh9ubmf63e3kyMj2",
+};
+add("RFC 7515 A.4", "ES512", "ES512", rfc7515Es512,
+  "eyJhbGciOiJFUzUxMiJ9.UGF5bG9hZA.AdwMgeerwtHoh-l192l60hp9wAHZFVJbLfD_UxMi70cwnZOYaRI1bKPWROc-mZZqwqT2SI-KGDKB34X"
+  + "O0aw_7XdtAG8GaSwFKdCAPZgoXD2YBJZCPEX3xKpRwcdOO8KpEHwJjyqOgzDO7iKvU8vcnwNrmxYbSW9ERBXukOXolLzeO_Jn", true);
 add("RFC 8037 A.4", "EdDSA", "EdDSA",
   { kty: "OKP", crv: "Ed25519", x: "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" },
   "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc."
@@ -53,6 +61,15 @@ add("RFC 7520 4.2", "PS384", "PS384", { ...rfc7520Rsa, alg: "PS384" },
   + "LPpcbUrhiUSMxbbXUvdvWXzg-UD8biiReQFlfz28zGWVsdiNAUf8ZnyPEgVFn442ZdNqiVJRmBqrYRXe8P_ijQ7p8Vdz0TTrxUeT3lm8d9s"
   + "hnr2lfJT8ImUjvAA2Xez2Mlp8cBE5awDzT0qI0n6uiP1aCN_2_jLAeQTlqRHtfa64QQSUmFAAjVKPbByi7xho0uTOcbH510a6GYmJUAfmWj"
   + "wZ6oD4ifKo8DYM-X72Eaw", true);
+add("RFC 7520 4.3", "ES512", "ES512",
+  {
+    kty: "EC", kid: "bilbo.baggins@hobbiton.example", use: "sig", crv: "P-521",
+    x: "AHKZLLOsCOzz5cY97ewNUajB957y-C-U88c3v13nmGZx6sYl_oJXu9A5RkTKqjqvjyekWF-7ytDyRXYgCF5cj0Kt",
+    y: "AdymlHvOiLxXkEhayXQnNCvDX4h9htZaCJN34kfmC6pV5OhQHiraVySsUdaQkAgDPrwQrJmbnX9cwlGfP-HqHZR1",
+  },
+  `eyJhbGciOiJFUzUxMiIsImtpZCI6ImJpbGJvLmJhZ2dpbnNAaG9iYml0b24uZXhhbXBsZSJ9.${road}.AE_R_YZCChjn4791jSQCrdPZCNYqHXCTZH`
+  + "0-JZGYNlaAjP2kqaluUIIUnC9qvbu9Plon7KRTzoNEuT4Va2cmL1eJAQy3mtPBu_u_sDDyYjnAMDxXPn7XrT0lw-kvAD890jl8e2puQens_IEKBp"
+  + "HABlsbEPX6sFY8OcGDqoRuBomu9xQ2", true);
 add("RFC 7520 4.4", "HS256", "HS256",
   { kty: "oct", kid: "018c0ae5-4d9b-471b-bfd6-eef314bc7037", use: "sig", alg: "HS256", k: "hJtXIZ2uSN5kbQfbtTNWbpdmhkV8FJG-Onbc6mxCcYg" },
   `eyJhbGciOiJIUzI1NiIsImtpZCI6IjAxOGMwYWU1LTRkOWItNDcxYi1iZmQ2LWVlZjMxNGJjNzAzNyJ9.${road}.s0h6KThzkfBBBkLspW1h84VsJZFTsPPqMDA7g1Md7p0`, true);
@@ -61,12 +78,18 @@ add("RFC 7520 4.4", "HS256", "HS256",
 const claims = b64(JSON.stringify({ iss: "https://issuer.example", aud: "admit", sub: "customer-1", exp: 4102444800 }));
 const rsa = generateKeyPairSync("rsa", { modulusLength: 2048 });
 const rsa3072 = generateKeyPairSync("rsa", { modulusLength: 3072 });
-const ec = generateKeyPairSync("ec", { namedCurve: "P-256" });
+// Curve, order, and octets of a coordinate (SEC 2; RFC 7518 §3.4).
+const curves = {
+  ES256: { name: "P-256", length: 32, order: 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n },
+  ES384: { name: "P-384", length: 48, order: 0xffffffffffffffffffffffffffffffffffffffffffffffffc7634d81f4372ddf581a0db248b0a77aecec196accc52973n },
+  ES512: { name: "P-521", length: 66, order: 0x01fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffa51868783bf2f966b7fcc0148f709a5d03bb5c9b8899c47aebb6fb71e91386409n },
+};
+const ecs = Object.fromEntries(Object.entries(curves).map(([alg, { name }]) => [alg, generateKeyPairSync("ec", { namedCurve: name })]));
 const ed = generateKeyPairSync("ed25519");
 const secret = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 const hash = (alg) => (alg === "EdDSA" ? null : `sha${alg.slice(2)}`);
 
-function signer(alg, { saltLength, dsaEncoding = "ieee-p1363", pair } = {}) {
+function signer(alg, { saltLength, dsaEncoding = "ieee-p1363", pair, as } = {}) {
   return (input) => {
     if (alg.startsWith("HS")) return createHmac(hash(alg), secret).update(input).digest();
     if (alg.startsWith("PS")) {
@@ -74,21 +97,21 @@ function signer(alg, { saltLength, dsaEncoding = "ieee-p1363", pair } = {}) {
       return sign(hash(alg), input, { key: (pair ?? rsa).privateKey, padding, saltLength: saltLength ?? constants.RSA_PSS_SALTLEN_DIGEST });
     }
     if (alg.startsWith("RS")) return sign(hash(alg), input, (pair ?? rsa).privateKey);
-    if (alg === "ES256") return sign(hash(alg), input, { key: ec.privateKey, dsaEncoding });
+    if (alg in ecs) return sign(hash(as ?? alg), input, { key: (pair ?? ecs[alg]).privateKey, dsaEncoding });
     return sign(null, input, ed.privateKey);
   };
 }
 function jwk(alg, pair) {
   const members = { kid: `key-${alg}`, alg, use: "sig" };
   if (alg.startsWith("HS")) return { kty: "oct", k: b64(secret), ...members };
-  const key = pair ?? (alg === "EdDSA" ? ed : alg === "ES256" ? ec : rsa);
+  const key = pair ?? (alg === "EdDSA" ? ed : ecs[alg] ?? rsa);
   return { ...key.publicKey.export({ format: "jwk" }), ...members };
 }
 const inputOf = (alg) => `${b64(JSON.stringify({ alg, kid: `key-${alg}`, typ: "JWT" }))}.${claims}`;
 const jwsOf = (alg, signature) => `${inputOf(alg)}.${b64(signature)}`;
 const by = (alg, options) => signer(alg, options)(Buffer.from(inputOf(alg)));
 
-const algs = ["HS256", "HS384", "HS512", "EdDSA", "ES256", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512"];
+const algs = ["HS256", "HS384", "HS512", "EdDSA", "ES256", "ES384", "ES512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512"];
 for (const alg of algs) {
   const good = by(alg);
   const made = (name, signature, valid) => add("OpenSSL", `${alg}: ${name}`, alg, jwk(alg), jwsOf(alg, signature), valid);
@@ -127,18 +150,29 @@ for (const alg of ["RS256", "PS256"]) {
   }
 }
 // ECDSA: DER is not JOSE's form; (r, order - s) is a signature as good as (r, s); zero and the order are not.
-const order = BigInt("0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551");
-const es = by("ES256");
-const [r, s] = [big(es.subarray(0, 32)), big(es.subarray(32))];
-const pair = (a, b) => Buffer.concat([bytes(a, 32), bytes(b, 32)]);
-const ec256 = (name, signature, valid) => add("OpenSSL", `ES256: ${name}`, "ES256", jwk("ES256"), jwsOf("ES256", signature), valid);
-ec256("in DER", by("ES256", { dsaEncoding: "der" }), false);
-ec256("the other s", pair(r, order - s), true);
-ec256("r is zero", pair(0n, s), false);
-ec256("s is zero", pair(r, 0n), false);
-ec256("r is the order", pair(order, s), false);
-ec256("s is the order", pair(r, order), false);
-ec256("r and s swapped", pair(s, r), false);
+for (const [alg, { length, order }] of Object.entries(curves)) {
+  const good = by(alg);
+  const [r, s] = [big(good.subarray(0, length)), big(good.subarray(length))];
+  const pair = (a, b, as = length) => Buffer.concat([bytes(a, as), bytes(b, as)]);
+  const es = (name, signature, valid) => add("OpenSSL", `${alg}: ${name}`, alg, jwk(alg), jwsOf(alg, signature), valid);
+  es("in DER", by(alg, { dsaEncoding: "der" }), false);
+  es("the other s", pair(r, order - s), true);
+  es("r is zero", pair(0n, s), false);
+  es("s is zero", pair(r, 0n), false);
+  es("both are zero", pair(0n, 0n), false);
+  es("both are one", pair(1n, 1n), false);
+  es("r is the order", pair(order, s), false);
+  es("s is the order", pair(r, order), false);
+  es("r is the order less one", pair(order - 1n, s), false);
+  es("s is above the order", pair(r, (1n << BigInt(8 * length)) - 1n), false);
+  es("r and s swapped", pair(s, r), false);
+  es("coordinates with a zero more in front", pair(r, s, length + 1), false);
+  es("by another key", signer(alg, { pair: generateKeyPairSync("ec", { namedCurve: curves[alg].name }) })(Buffer.from(inputOf(alg))), false);
+  for (const other of Object.keys(curves).filter((other) => other !== alg)) {
+    es(`hashed as ${other}`, by(alg, { as: other }), false);
+    es(`by a key of ${curves[other].name}`, signer(other, { as: alg })(Buffer.from(inputOf(alg))), false);
+  }
+}
 // Ed25519: S + L is the same number modulo L: RFC 8032 §5.1.7 step 1 wants it refused.
 const L = (1n << 252n) + 27742317777372353535851937790883648493n;
 const eddsa = by("EdDSA");

@@ -5,29 +5,35 @@
 import { constants, createHmac, generateKeyPairSync, sign } from "node:crypto";
 
 const b64 = (data) => Buffer.from(data).toString("base64url");
-const algs = ["EdDSA", "ES256", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "HS256", "HS384", "HS512"];
+const algs = ["EdDSA", "ES256", "ES384", "ES512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "HS256", "HS384", "HS512"];
 const issuer = "https://vectors.example";
 const claims = { iss: issuer, sub: "customer-1", exp: 4102444800, client_id: "none" };
 const secret = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 const rsa = generateKeyPairSync("rsa", { modulusLength: 2048 });
 const rsaOther = generateKeyPairSync("rsa", { modulusLength: 2048 });
-const ec = generateKeyPairSync("ec", { namedCurve: "P-256" });
+// Curve, order, and octets of a coordinate (SEC 2; RFC 7518 §3.4).
+const curves = {
+  ES256: { name: "P-256", length: 32, order: 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n },
+  ES384: { name: "P-384", length: 48, order: 0xffffffffffffffffffffffffffffffffffffffffffffffffc7634d81f4372ddf581a0db248b0a77aecec196accc52973n },
+  ES512: { name: "P-521", length: 66, order: 0x01fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffa51868783bf2f966b7fcc0148f709a5d03bb5c9b8899c47aebb6fb71e91386409n },
+};
+const ecs = Object.fromEntries(Object.entries(curves).map(([alg, { name }]) => [alg, generateKeyPairSync("ec", { namedCurve: name })]));
 const ed = generateKeyPairSync("ed25519");
 const hash = (alg) => (alg === "EdDSA" ? null : `sha${alg.slice(2)}`);
-const pairOf = (alg) => (alg === "EdDSA" ? ed : alg === "ES256" ? ec : rsa);
+const pairOf = (alg) => (alg === "EdDSA" ? ed : ecs[alg] ?? rsa);
 const jwk = (alg) => ({
   ...(alg.startsWith("HS") ? { kty: "oct", k: b64(secret) } : pairOf(alg).publicKey.export({ format: "jwk" })),
   kid: `key-${alg}`, alg, use: "sig",
 });
 
-function signature(alg, input, { saltLength, dsaEncoding = "ieee-p1363", pair = pairOf(alg) } = {}) {
+function signature(alg, input, { saltLength, dsaEncoding = "ieee-p1363", pair = pairOf(alg), as } = {}) {
   if (alg.startsWith("HS")) return createHmac(hash(alg), secret).update(input).digest();
   const key = pair.privateKey;
   if (alg.startsWith("PS")) {
     const padding = constants.RSA_PKCS1_PSS_PADDING;
     return sign(hash(alg), input, { key, padding, saltLength: saltLength ?? constants.RSA_PSS_SALTLEN_DIGEST });
   }
-  return sign(hash(alg), input, alg === "ES256" ? { key, dsaEncoding } : key);
+  return sign(hash(as ?? alg), input, alg in ecs ? { key, dsaEncoding } : key);
 }
 const inputOf = (header, payload = claims) => Buffer.from(`${b64(JSON.stringify(header))}.${b64(JSON.stringify(payload))}`);
 const headerOf = (alg) => ({ alg, kid: `key-${alg}`, typ: "JWT" });
@@ -69,7 +75,7 @@ for (const alg of algs) {
   }
 }
 // A public key is no secret: taken for one, in every form that libraries have taken, it verifies nothing.
-for (const alg of ["RS256", "PS256", "ES256", "EdDSA"]) {
+for (const alg of ["RS256", "PS256", "ES256", "ES384", "ES512", "EdDSA"]) {
   const key = pairOf(alg).publicKey;
   const forms = {
     PEM: key.export({ type: "spki", format: "pem" }),
@@ -94,19 +100,25 @@ for (const alg of ["PS256", "PS384", "PS512"]) {
 }
 const big = (bytes) => BigInt(`0x${Buffer.from(bytes).toString("hex")}`);
 const bytes = (number, length) => Buffer.from(number.toString(16).padStart(2 * length, "0"), "hex");
-const order = BigInt("0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551");
-const input = inputOf(headerOf("ES256"));
-const es = signature("ES256", input);
-const [r, s] = [big(es.subarray(0, 32)), big(es.subarray(32))];
-const ec256 = (name, a, b, status) => add(name, "ES256", input, Buffer.concat([bytes(a, 32), bytes(b, 32)]), status);
-add("in DER", "ES256", input, signature("ES256", input, { dsaEncoding: "der" }), 401);
-ec256("the other s", r, order - s, 200);
-ec256("r is zero", 0n, s, 401);
-ec256("s is zero", r, 0n, 401);
-ec256("r is the order", order, s, 401);
-ec256("s is the order", r, order, 401);
-ec256("s above the order", r, (1n << 256n) - 1n, 401);
-ec256("r and s swapped", s, r, 401);
+for (const [alg, { length, order }] of Object.entries(curves)) {
+  const input = inputOf(headerOf(alg));
+  const good = signature(alg, input);
+  const [r, s] = [big(good.subarray(0, length)), big(good.subarray(length))];
+  const es = (name, a, b, status) => add(name, alg, input, Buffer.concat([bytes(a, length), bytes(b, length)]), status);
+  add("in DER", alg, input, signature(alg, input, { dsaEncoding: "der" }), 401);
+  es("the other s", r, order - s, 200);
+  es("r is zero", 0n, s, 401);
+  es("s is zero", r, 0n, 401);
+  es("both are one", 1n, 1n, 401);
+  es("r is the order", order, s, 401);
+  es("s is the order", r, order, 401);
+  es("s above the order", r, (1n << BigInt(8 * length)) - 1n, 401);
+  es("r and s swapped", s, r, 401);
+  for (const other of Object.keys(curves).filter((other) => other !== alg)) {
+    add(`hashed as ${other}`, alg, input, signature(alg, input, { as: other }), 401);
+    add(`by a key of ${curves[other].name}`, alg, input, signature(other, input, { as: alg }), 401);
+  }
+}
 // RFC 8032 §5.1.7 and RFC 8017 §8.2.2 want numbers below the order and below the modulus.
 const edInput = inputOf(headerOf("EdDSA"));
 const eddsa = signature("EdDSA", edInput);

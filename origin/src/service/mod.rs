@@ -325,7 +325,8 @@ fn preflight(endpoint: Option<Endpoint<'_>>) -> Reply {
         headers.push(("allow", Cow::Borrowed(endpoint.allow())));
     }
     let reason = Cow::Borrowed("preflight");
-    Reply { status: 204, body: Body::Empty, caching: Caching::Private, headers, reason, validity: None }
+    let detail = String::new();
+    Reply { status: 204, body: Body::Empty, caching: Caching::Private, headers, reason, detail, validity: None }
 }
 
 /// The parameter `after`, if it is there.

@@ -161,6 +161,7 @@ fn reply(status: u16, body: String) -> Reply {
         caching: Caching::Private,
         headers: Vec::new(),
         reason: Cow::Borrowed("written"),
+        detail: String::new(),
         validity: None,
     }
 }

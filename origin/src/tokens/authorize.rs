@@ -132,6 +132,7 @@ fn send_to(to: &str, answer: &[(&str, &str)]) -> Reply {
         caching: Caching::Private,
         headers: vec![("location", Cow::Owned(location)), ("referrer-policy", Cow::Borrowed("no-referrer"))],
         reason: Cow::Borrowed("redirect"),
+        detail: String::new(),
         validity: None,
     }
 }
@@ -183,6 +184,7 @@ fn page(status: u16, content: &str) -> Reply {
             ("referrer-policy", Cow::Borrowed("no-referrer")),
         ],
         reason: Cow::Borrowed("page"),
+        detail: String::new(),
         validity: None,
     }
 }

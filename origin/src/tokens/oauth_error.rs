@@ -80,6 +80,7 @@ impl OAuthError {
             caching: Caching::Private,
             headers: if status == 401 { vec![challenge] } else { Vec::new() },
             reason: Cow::Owned(format!("{error}: {description}")),
+            detail: String::new(),
             validity: None,
         }
     }

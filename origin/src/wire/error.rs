@@ -161,6 +161,7 @@ fn reply(status: u16, message: &str, errors: Map<String, Value>, reason: Cow<'st
         caching: Caching::Private,
         headers: Vec::new(),
         reason,
+        detail: String::new(),
         validity: None,
     }
 }

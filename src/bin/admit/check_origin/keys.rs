@@ -85,7 +85,7 @@ fn check_keys(report: &mut Report, keys: &[Value]) {
         match KeySet::from_fetched_jwks(set.as_bytes(), &NativeVerifier) {
             Ok(_) => usable += 1,
             // Sets may hold keys for other purposes.
-            Err(KeySetError::NoUsableKey) if text("use").is_some_and(|usage| usage != "sig") => continue,
+            Err(KeySetError::NoUsableKey(_)) if text("use").is_some_and(|usage| usage != "sig") => continue,
             Err(_) => {
                 let describe = |name: &str| text(name).map(|value| format!("{name} {value}"));
                 let described: Vec<_> =
