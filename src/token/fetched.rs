@@ -190,7 +190,11 @@ impl<V: SignatureVerifier> FetchedKeys<V> {
             (None, JwsError::AmbiguousKey) => {
                 undecided(UndecidedCause::AmbiguousKey, token.problem(problem).detail)
             }
-            (None, _) if is_settled => token.problem(problem).into(),
+            (None, _) if is_settled => {
+                // Told once: by the next time the issuer may have published the key.
+                self.pending.forget(fingerprint);
+                token.problem(problem).into()
+            }
             (None, _) => undecided(UndecidedCause::KeyPending, token.problem(problem).detail),
         }
     }
