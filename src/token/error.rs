@@ -111,7 +111,7 @@ impl TokenError {
             Self::Jws(JwsError::UnsupportedAlgorithm) => "unsupported_algorithm",
             Self::Jws(JwsError::WrongType) => "wrong_type",
             Self::Jws(JwsError::UnknownKey) => "unknown_kid",
-            Self::Jws(JwsError::AmbiguousKey) => UndecidedCause::AmbiguousKey.code(),
+            Self::Jws(JwsError::AmbiguousKey) => "ambiguous_key",
             Self::Jws(JwsError::AlgorithmMismatch) => "algorithm_mismatch",
             Self::Jws(JwsError::BadSignature) => "bad_signature",
             Self::Jws(JwsError::Payload) => "malformed_claims",

@@ -130,7 +130,8 @@ impl<V: SignatureVerifier> TokenVerifier<V> {
             Keys::Fetched(keys) => keys.verify(&unverified, fingerprint, index, now, platform)?,
             Keys::Fixed(keys) => verify_fixed(keys, &unverified, platform).inspect_err(|error| {
                 let bad_signature = TokenError::Jws(JwsError::BadSignature);
-                if matches!(error, VerifyError::Rejected(Rejection { error, .. }) if *error == bad_signature) {
+                if matches!(error, VerifyError::Rejected(Rejection { error, .. }) if *error == bad_signature)
+                {
                     self.rejected.insert(fingerprint, now);
                 }
             })?,

@@ -38,7 +38,8 @@ fn good() -> impl Strategy<Value = Good> {
             entry["kid"] = json!(7);
         }
         if padded {
-            entry["x"] = format!("{}=", entry["x"].as_str().unwrap()).replace('-', "+").replace('_', "/").into();
+            entry["x"] =
+                format!("{}=", entry["x"].as_str().unwrap()).replace('-', "+").replace('_', "/").into();
         }
         for (name, value) in members {
             entry[name] = value;
@@ -57,12 +58,15 @@ fn odd() -> impl Strategy<Value = Value> {
         prop::sample::select(vec!["RSA", "EC", "OKP", "oct", "enc", "P-384", "RS256", "none"])
             .prop_map(Value::from),
     ];
-    let name = prop::sample::select(vec!["kty", "crv", "alg", "use", "key_ops", "kid", "n", "e", "x", "y", "k"]);
+    let name =
+        prop::sample::select(vec!["kty", "crv", "alg", "use", "key_ops", "kid", "n", "e", "x", "y", "k"]);
     let any_json = leaf.prop_recursive(3, 16, 4, move |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-            prop::collection::vec((name.clone(), inner), 0..6)
-                .prop_map(|members| members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()),
+            prop::collection::vec((name.clone(), inner), 0..6).prop_map(|members| members
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect()),
         ]
     });
     let name = prop::sample::select(vec!["kty", "crv", "alg", "use", "key_ops", "kid", "x", "y"]);
@@ -85,7 +89,8 @@ fn document(good: &[Good], odd: &[Value], places: &[Index], shape: u8) -> Value 
         0 => Value::Array(entries),
         // As PHP writes a list with gaps.
         1 => {
-            let numbered = entries.into_iter().enumerate().map(|(index, entry)| (format!("{}", 2 * index), entry));
+            let numbered =
+                entries.into_iter().enumerate().map(|(index, entry)| (format!("{}", 2 * index), entry));
             json!({"keys": numbered.collect::<serde_json::Map<_, _>>()})
         }
         _ => json!({"keys": entries, "x": [null]}),

@@ -16,20 +16,38 @@ const TOKENS: usize = 3;
 #[derive(Clone, Debug)]
 enum Event {
     /// A stranger sends a token that no key signed, under any name.
-    Stranger { kid: usize, number: usize },
+    Stranger {
+        kid: usize,
+        number: usize,
+    },
     /// A viewer sends a token of a key, be it published or not.
-    Viewer { key: usize, number: usize },
-    Publish { key: usize },
-    Withdraw { key: usize },
+    Viewer {
+        key: usize,
+        number: usize,
+    },
+    Publish {
+        key: usize,
+    },
+    Withdraw {
+        key: usize,
+    },
     /// A request that was told to fetch sends its fetch.
     Send,
     /// The answer of a fetch arrives, made when the fetch was sent or just now.
-    Arrive { which: prop::sample::Index, is_late: bool },
+    Arrive {
+        which: prop::sample::Index,
+        is_late: bool,
+    },
     /// A fetch fails, or brings a page of HTML.
-    Fail { which: prop::sample::Index, is_html: bool },
+    Fail {
+        which: prop::sample::Index,
+        is_html: bool,
+    },
     /// Old keys are refreshed behind a request.
     Refresh,
-    Pass { secs: i64 },
+    Pass {
+        secs: i64,
+    },
 }
 
 fn events() -> impl Strategy<Value = Vec<Event>> {
@@ -118,9 +136,8 @@ impl Model {
     }
 
     fn document(&self) -> Vec<u8> {
-        let jwk = |key: &usize| {
-            Signer::EdDsa(u8::try_from(*key + 1).unwrap()).jwk(self.names.of(*key).as_deref())
-        };
+        let jwk =
+            |key: &usize| Signer::EdDsa(u8::try_from(*key + 1).unwrap()).jwk(self.names.of(*key).as_deref());
         let keys: Vec<Value> = self.published.keys().map(jwk).collect();
         json!({"keys": keys}).to_string().into_bytes()
     }
