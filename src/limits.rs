@@ -222,6 +222,9 @@ pub const STORE_TIMEOUT_MS: u64 = 3_000;
 /// How long a write, a removal or a list may take: 8 MiB travel far, and nobody but a publisher waits for it.
 pub const STORE_WRITE_TIMEOUT_MS: u64 = 20_000;
 
+/// Redirects of an issuer's JWKS that are followed: to a new path, to a slash at its end, to a new version.
+pub const JWKS_REDIRECTS_MAX: usize = 3;
+
 /// How long an issuer may take to send its JWKS.
 pub const JWKS_FETCH_TIMEOUT_MS: u64 = 3_000;
 

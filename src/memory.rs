@@ -16,7 +16,7 @@ use std::{
 
 use crate::{
     app::{BodyError, RequestBody},
-    ports::{Entropy, KeySource, KeySourceError, Log, Platform},
+    ports::{Entropy, KeyAnswer, KeySource, KeySourceError, Log, Platform},
     token::NativeVerifier,
 };
 
@@ -59,14 +59,19 @@ impl MemoryClock {
 /// Issuers' JWKS documents by URL.
 #[derive(Debug, Default)]
 pub struct MemoryKeys {
-    documents: RefCell<HashMap<String, Result<Vec<u8>, String>>>,
+    documents: RefCell<HashMap<String, Result<KeyAnswer, String>>>,
     fetches: RefCell<Vec<String>>,
 }
 
 impl MemoryKeys {
     /// Answers `url` with `document` from now on.
     pub fn serve(&self, url: &str, document: &[u8]) {
-        self.documents.borrow_mut().insert(url.to_owned(), Ok(document.to_vec()));
+        self.documents.borrow_mut().insert(url.to_owned(), Ok(KeyAnswer::Document(document.to_vec())));
+    }
+
+    /// Redirects `url` from now on.
+    pub fn redirect(&self, url: &str, location: &str) {
+        self.documents.borrow_mut().insert(url.to_owned(), Ok(KeyAnswer::Redirect(location.to_owned())));
     }
 
     /// Fails for `url` from now on.
@@ -82,17 +87,17 @@ impl MemoryKeys {
 }
 
 impl KeySource for MemoryKeys {
-    async fn fetch(&self, url: &str, limit_bytes: usize) -> Result<Vec<u8>, KeySourceError> {
+    async fn fetch(&self, url: &str, limit_bytes: usize) -> Result<KeyAnswer, KeySourceError> {
         self.fetches.borrow_mut().push(url.to_owned());
         // Others have their turn before the answer is there.
         yield_once().await;
         match self.documents.borrow().get(url) {
             None => Err(KeySourceError("no such host".to_owned())),
             Some(Err(problem)) => Err(KeySourceError(problem.clone())),
-            Some(Ok(document)) if document.len() > limit_bytes => {
+            Some(Ok(KeyAnswer::Document(document))) if document.len() > limit_bytes => {
                 Err(KeySourceError(format!("longer than {limit_bytes} bytes")))
             }
-            Some(Ok(document)) => Ok(document.clone()),
+            Some(Ok(answer)) => Ok(answer.clone()),
         }
     }
 }
@@ -312,7 +317,10 @@ mod tests {
     fn issuers_answer_fail_and_are_counted() {
         let keys = MemoryKeys::default();
         keys.serve("https://i.example/jwks", b"{}");
-        assert_eq!(block_on(keys.fetch("https://i.example/jwks", 2)), Ok(b"{}".to_vec()));
+        assert_eq!(
+            block_on(keys.fetch("https://i.example/jwks", 2)),
+            Ok(KeyAnswer::Document(b"{}".to_vec()))
+        );
         assert!(block_on(keys.fetch("https://i.example/jwks", 1)).is_err());
         keys.fail("https://i.example/jwks", "status 500");
         assert!(block_on(keys.fetch("https://i.example/jwks", 2)).is_err());

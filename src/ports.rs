@@ -115,11 +115,29 @@ pub struct StoreError(pub String);
 
 /// Fetches an issuer's JWKS document.
 pub trait KeySource {
-    /// The document at `url`, at most `limit_bytes` long.
+    /// What `url` answers. A redirect is an answer: it is not followed.
     ///
     /// # Errors
-    /// On any answer but 200, on a longer document, on a time-out, when the host cannot be reached.
-    async fn fetch(&self, url: &str, limit_bytes: usize) -> Result<Vec<u8>, KeySourceError>;
+    /// On any answer but 200 and redirects, on a document that is longer than `limit_bytes`, on a time-out, when the
+    /// host cannot be reached.
+    async fn fetch(&self, url: &str, limit_bytes: usize) -> Result<KeyAnswer, KeySourceError>;
+}
+
+/// What a JWKS' address answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyAnswer {
+    /// 200: the document, with any content coding undone. Its `Content-Type` does not matter.
+    Document(Vec<u8>),
+    /// 301, 302, 303, 307 or 308, and the header `Location`, empty when there is none.
+    Redirect(String),
+}
+
+impl KeyAnswer {
+    /// Whether a status is one of a redirect.
+    #[must_use]
+    pub const fn is_redirect(status: u16) -> bool {
+        matches!(status, 301 | 302 | 303 | 307 | 308)
+    }
 }
 
 /// The issuer's JWKS could not be fetched.

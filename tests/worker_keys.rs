@@ -14,7 +14,6 @@
 mod blackbox;
 #[path = "blackbox/client.rs"]
 mod client;
-#[expect(dead_code, reason = "each suite uses a part of it")]
 mod http;
 #[path = "blackbox/workerd.rs"]
 #[expect(dead_code, reason = "each suite uses a part of it")]

@@ -10,8 +10,8 @@ use futures_util::{
 use super::{App, State, snapshots::HeadState};
 use crate::{
     api::{json::json, reply::Request, route::Route},
-    limits::{HEAD_MAX_BYTES, HEAD_SKEW_SECS, JWKS_MAX_BYTES, OBJECT_MAX_BYTES},
-    ports::{KeySource, ObjectStore, Platform, StoreError},
+    limits::{HEAD_MAX_BYTES, HEAD_SKEW_SECS, JWKS_MAX_BYTES, JWKS_REDIRECTS_MAX, OBJECT_MAX_BYTES},
+    ports::{KeyAnswer, KeySource, ObjectStore, Platform, StoreError},
     snapshot::{
         directory::Directory,
         head::{HEAD_TYPE, Head, HeadError},
@@ -19,7 +19,7 @@ use crate::{
         object::{Digest, FormatError, HEAD_KEY, ObjectKind, ObjectName},
         version::Version,
     },
-    token::{JwsError, KeysFetched, verify_jws},
+    token::{JwsError, KeysFetched, redirected, verify_jws},
 };
 
 /// Why an object of the snapshot could not be read.
@@ -246,9 +246,9 @@ impl<P: Platform> App<P> {
             }
         }
         let Some(sent) = self.state.borrow_mut().tokens.fetch_sent(issuer) else { return };
-        let fetched = self.platform.keys().fetch(&url, JWKS_MAX_BYTES).await;
+        let fetched = self.fetch_document(url.clone()).await;
         if let Err(error) = &fetched {
-            let error = json(&error.to_string());
+            let error = json(error);
             self.platform
                 .log()
                 .log(format_args!(r#"{{"event":"keys_unavailable","issuer":{issuer},"error":{error}}}"#));
@@ -261,6 +261,21 @@ impl<P: Platform> App<P> {
         if let (Some(document), KeysFetched::Changed { .. } | KeysFetched::Unchanged) = (document, &outcome) {
             self.store_keys(&url, document).await;
         }
+    }
+
+    /// The JWKS at an address, or at the one within its origin to which it redirects.
+    ///
+    /// # Errors
+    /// For a log line.
+    async fn fetch_document(&self, mut url: String) -> Result<Vec<u8>, String> {
+        for _ in 0..=JWKS_REDIRECTS_MAX {
+            let answer = self.platform.keys().fetch(&url, JWKS_MAX_BYTES).await;
+            match answer.map_err(|error| error.to_string())? {
+                KeyAnswer::Document(document) => return Ok(document),
+                KeyAnswer::Redirect(location) => url = redirected(&url, &location)?,
+            }
+        }
+        Err(format!("more than {JWKS_REDIRECTS_MAX} redirects"))
     }
 
     /// The keys of an issuer that cannot be used, if there are any: once for each change of its document.

@@ -181,16 +181,18 @@ impl<V: SignatureVerifier> FetchedKeys<V> {
         if self.fetches.failed || self.fetches.running.is_some() {
             return self.unavailable(issuer, retry_after_secs);
         }
-        let undecided = |cause, detail| {
-            VerifyError::Undecided(Undecided { cause, retry_after_secs, detail })
-        };
+        let undecided = |cause, detail| VerifyError::Undecided(Undecided { cause, retry_after_secs, detail });
         let is_settled = self.pending.is_settled(fingerprint, self.fetches.settled);
         match (left_out, problem) {
             (Some(left_out), _) => undecided(UndecidedCause::KeyLeftOut, left_out),
             (None, JwsError::AmbiguousKey) => {
                 undecided(UndecidedCause::AmbiguousKey, token.problem(problem).detail)
             }
-            (None, _) if is_settled => token.problem(problem).into(),
+            (None, _) if is_settled => {
+                // Told once: by the next time the issuer may have published the key.
+                self.pending.forget(fingerprint);
+                token.problem(problem).into()
+            }
             (None, _) => undecided(UndecidedCause::KeyPending, token.problem(problem).detail),
         }
     }
@@ -234,7 +236,8 @@ impl<V: SignatureVerifier> FetchedKeys<V> {
         now: i64,
         platform: &V,
     ) -> Result<Option<Installed>, KeySetError> {
-        let installed = document.map(|document| self.install(document, now, Some(fetch), platform)).transpose();
+        let installed =
+            document.map(|document| self.install(document, now, Some(fetch), platform)).transpose();
         self.fetches.end(fetch, now, !matches!(installed, Ok(Some(_))));
         installed
     }

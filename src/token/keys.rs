@@ -8,8 +8,8 @@ use super::{
     algorithm::{HmacAlgorithm, JoseAlgorithm},
     error::JwsError,
     jwk::{self, Jwk, KeySource, ReadRules},
-    jws::UnverifiedToken,
     jwks,
+    jws::UnverifiedToken,
     left_out::{LeftOutKey, LeftOutKeys, UnusableKey, shortened},
 };
 use crate::{
@@ -190,11 +190,12 @@ impl<V: SignatureVerifier> KeySet<V> {
         let kid = kid.map(shortened);
         let was_tried = problem == JwsError::BadSignature;
         let has_names = self.keys.iter().any(|key| key.kid.is_some());
+        let has_named = self.keys.iter().any(|key| key.kid.is_some() && key.kid.as_deref() == kid);
         let may_have_signed = |key: &&LeftOutKey| {
             let is_of_other_purpose = matches!(key.problem, UnusableKey::OtherPurpose(_));
             match (key.kid.as_deref(), kid) {
                 // Some issuers give their keys for signatures and for encryption one name.
-                (Some(left_out), Some(kid)) => left_out == kid && !(was_tried && is_of_other_purpose),
+                (Some(left_out), Some(kid)) => left_out == kid && !(has_named && is_of_other_purpose),
                 (None, Some(_)) => !was_tried && !has_names,
                 (_, None) => !was_tried && !is_of_other_purpose,
             }

@@ -24,6 +24,7 @@ mod native;
 mod pending;
 mod principal;
 mod raw_issuer;
+mod redirect;
 mod rejected;
 mod unique;
 mod verify;
@@ -43,4 +44,5 @@ pub use left_out::{LeftOutKey, LeftOutKeys, UnusableKey};
 #[cfg(not(target_arch = "wasm32"))]
 pub use native::NativeVerifier;
 pub use principal::{Asked, Principal, Roles, ValidTimes, VerifiedToken};
+pub use redirect::redirected;
 pub use verify::{KeysFetched, TokenVerifier};

@@ -1,4 +1,5 @@
-//! Remembers, for a moment, tokens with a bad signature, so that a flood of one costs one signature.
+//! Remembers, for a moment, tokens with a bad signature by keys that never change, so that a flood of one costs one
+//! signature.
 
 use std::collections::VecDeque;
 
@@ -11,7 +12,6 @@ pub(super) struct RejectedTokens(VecDeque<Rejected>);
 
 struct Rejected {
     fingerprint: u64,
-    issuer: usize,
     until: i64,
 }
 
@@ -20,17 +20,12 @@ impl RejectedTokens {
         self.0.iter().any(|rejected| rejected.fingerprint == fingerprint && now < rejected.until)
     }
 
-    pub fn insert(&mut self, fingerprint: u64, issuer: usize, now: i64) {
+    pub fn insert(&mut self, fingerprint: u64, now: i64) {
         while self.0.front().is_some_and(|oldest| oldest.until <= now) || self.0.len() >= REJECTED_MAX_TOKENS
         {
             self.0.pop_front();
         }
-        self.0.push_back(Rejected { fingerprint, issuer, until: now.saturating_add(REJECTED_SECS) });
-    }
-
-    /// The issuer's keys were fetched: what was wrong may be right now.
-    pub fn forget_issuer(&mut self, issuer: usize) {
-        self.0.retain(|rejected| rejected.issuer != issuer);
+        self.0.push_back(Rejected { fingerprint, until: now.saturating_add(REJECTED_SECS) });
     }
 }
 
@@ -44,7 +39,7 @@ mod tests {
     fn remembered_for_ten_seconds() {
         let mut rejected = RejectedTokens::default();
         assert!(!rejected.contains(7, NOW));
-        rejected.insert(7, 0, NOW);
+        rejected.insert(7, NOW);
         assert!(rejected.contains(7, NOW));
         assert!(rejected.contains(7, NOW + REJECTED_SECS - 1));
         assert!(!rejected.contains(7, NOW + REJECTED_SECS));
@@ -55,30 +50,20 @@ mod tests {
     fn bounded_the_oldest_goes_first() {
         let mut rejected = RejectedTokens::default();
         for fingerprint in 0..1000 {
-            rejected.insert(fingerprint, 0, NOW);
+            rejected.insert(fingerprint, NOW);
         }
         assert_eq!(rejected.0.len(), REJECTED_MAX_TOKENS);
         assert!(rejected.contains(999, NOW));
         assert!(!rejected.contains(0, NOW));
-        rejected.insert(1000, 0, NOW + REJECTED_SECS);
+        rejected.insert(1000, NOW + REJECTED_SECS);
         assert_eq!(rejected.0.len(), 1);
-    }
-
-    #[test]
-    fn forgotten_with_the_issuers_keys() {
-        let mut rejected = RejectedTokens::default();
-        rejected.insert(7, 0, NOW);
-        rejected.insert(8, 1, NOW);
-        rejected.forget_issuer(0);
-        assert!(!rejected.contains(7, NOW));
-        assert!(rejected.contains(8, NOW));
     }
 
     #[test]
     fn a_clock_that_goes_back_does_no_harm() {
         let mut rejected = RejectedTokens::default();
-        rejected.insert(7, 0, i64::MAX);
-        rejected.insert(8, 0, i64::MIN);
+        rejected.insert(7, i64::MAX);
+        rejected.insert(8, i64::MIN);
         assert!(rejected.contains(7, NOW));
         assert!(!rejected.contains(8, NOW));
     }

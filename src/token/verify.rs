@@ -126,16 +126,15 @@ impl<V: SignatureVerifier> TokenVerifier<V> {
         check_type(unverified.token_type())?;
         let claims = unverified.claims()?;
         let (index, issuer) = issuer_of(&mut self.issuers, claims.get("iss"))?;
-        let is_signed = match &mut issuer.keys {
-            Keys::Fixed(keys) => verify_fixed(keys, &unverified, platform),
-            Keys::Fetched(keys) => keys.verify(&unverified, fingerprint, index, now, platform),
-        };
-        if let Err(error) = is_signed {
-            let bad_signature = TokenError::Jws(JwsError::BadSignature);
-            if matches!(&error, VerifyError::Rejected(Rejection { error, .. }) if *error == bad_signature) {
-                self.rejected.insert(fingerprint, index, now);
-            }
-            return Err(error);
+        match &mut issuer.keys {
+            Keys::Fetched(keys) => keys.verify(&unverified, fingerprint, index, now, platform)?,
+            Keys::Fixed(keys) => verify_fixed(keys, &unverified, platform).inspect_err(|error| {
+                let bad_signature = TokenError::Jws(JwsError::BadSignature);
+                if matches!(error, VerifyError::Rejected(Rejection { error, .. }) if *error == bad_signature)
+                {
+                    self.rejected.insert(fingerprint, now);
+                }
+            })?,
         }
         let verified = Rc::new(claims::check(&claims, index, &issuer.config, now)?);
         self.verified.insert(fingerprint, token, Rc::clone(&verified));
@@ -262,7 +261,6 @@ impl<V: SignatureVerifier> TokenVerifier<V> {
     }
 
     fn installed(&mut self, issuer: usize, installed: Installed) -> KeysFetched {
-        self.rejected.forget_issuer(issuer);
         if !installed.changed {
             return KeysFetched::Unchanged;
         }

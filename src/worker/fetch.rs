@@ -13,7 +13,7 @@ use super::{
 use crate::{
     limits::JWKS_FETCH_TIMEOUT_MS,
     ports::{
-        ANSWER_HEADERS, KeySource, KeySourceError, Origin, OriginAnswer, OriginBody, OriginError,
+        ANSWER_HEADERS, KeyAnswer, KeySource, KeySourceError, Origin, OriginAnswer, OriginBody, OriginError,
         OriginRequest,
     },
 };
@@ -23,14 +23,26 @@ extern "C" {
     fn fetch(request: &Request, init: &RequestInit) -> Promise;
 }
 
+/// Who asks, for the logs of issuers and of the origin. A viewer's own name is passed on where there is one.
+const USER_AGENT: &str = concat!("Admit/", env!("CARGO_PKG_VERSION"), " (entitlement edge)");
+
 /// Fetches issuers' JWKS.
 pub(super) struct IssuerFetch;
 
 impl KeySource for IssuerFetch {
-    async fn fetch(&self, url: &str, limit_bytes: usize) -> Result<Vec<u8>, KeySourceError> {
-        let answer = answer_of(url.to_owned(), RequestInit::new(), limit_bytes, JWKS_FETCH_TIMEOUT_MS).await;
+    async fn fetch(&self, url: &str, limit_bytes: usize) -> Result<KeyAnswer, KeySourceError> {
+        let unsent = |_| KeySourceError("no request can be made of the URL".to_owned());
+        let init = RequestInit::new();
+        let headers = web_sys::Headers::new().map_err(unsent)?;
+        headers.set("accept", "application/jwk-set+json, application/json").map_err(unsent)?;
+        headers.set("user-agent", USER_AGENT).map_err(unsent)?;
+        init.set_headers(&headers);
+        let answer = answer_of(url.to_owned(), init, &["location"], limit_bytes, JWKS_FETCH_TIMEOUT_MS).await;
         match answer {
-            Ok(OriginAnswer { status: 200, body, .. }) => Ok(body),
+            Ok(OriginAnswer { status: 200, body, .. }) => Ok(KeyAnswer::Document(body)),
+            Ok(answer) if KeyAnswer::is_redirect(answer.status) => {
+                Ok(KeyAnswer::Redirect(answer.header("location").to_owned()))
+            }
             Ok(OriginAnswer { status, .. }) => Err(KeySourceError(format!("status {status}"))),
             Err(error) => Err(KeySourceError(error.to_string())),
         }
@@ -57,13 +69,17 @@ impl Origin for OriginFetch {
         for (name, value) in request.headers {
             headers.set(name, value).map_err(unsent)?;
         }
+        if !request.headers.iter().any(|(name, _)| *name == "user-agent") {
+            headers.set("user-agent", USER_AGENT).map_err(unsent)?;
+        }
         init.set_headers(&headers);
         match body {
             OriginBody::Empty => {}
             OriginBody::Whole(bytes) => init.set_body(&js_sys::Uint8Array::from(bytes)),
             OriginBody::Stream(stream) => init.set_body(&stream),
         }
-        answer_of(request.url.to_owned(), init, request.limit_bytes, request.timeout_ms).await
+        let (url, limit_bytes) = (request.url.to_owned(), request.limit_bytes);
+        answer_of(url, init, &ANSWER_HEADERS, limit_bytes, request.timeout_ms).await
     }
 }
 
@@ -72,6 +88,7 @@ impl Origin for OriginFetch {
 fn answer_of(
     url: String,
     init: RequestInit,
+    answer_headers: &'static [&'static str],
     limit_bytes: usize,
     timeout_ms: u64,
 ) -> LocalBoxFuture<'static, Result<OriginAnswer, OriginError>> {
@@ -79,7 +96,7 @@ fn answer_of(
         let unsent = |_| OriginError::Unreachable("no request can be aborted".to_owned());
         let abort = AbortController::new().map_err(unsent)?;
         let signal = abort.signal();
-        let answer = in_time(fetched(&url, &init, limit_bytes, &signal), timeout_ms).await;
+        let answer = in_time(fetched(&url, &init, answer_headers, limit_bytes, &signal), timeout_ms).await;
         let answer = answer.unwrap_or(Err(OriginError::TimedOut));
         if answer.is_err() {
             abort.abort();
@@ -92,11 +109,13 @@ fn answer_of(
 async fn fetched(
     url: &str,
     init: &RequestInit,
+    answer_headers: &'static [&'static str],
     limit_bytes: usize,
     signal: &AbortSignal,
 ) -> Result<OriginAnswer, OriginError> {
     let failed = |error| OriginError::Broken(shown(&error));
-    // A redirect would let somebody who controls a path of the other host choose the answer.
+    // A redirect would let somebody who controls a path of the other host choose the answer. Those of issuers are
+    // followed by the service, within their origin.
     init.set_redirect(RequestRedirect::Manual);
     let request = Request::new_with_str_and_init(url, init)
         .map_err(|_| OriginError::Unreachable("no request can be made of the URL".to_owned()))?;
@@ -105,8 +124,7 @@ async fn fetched(
     let response: Response =
         JsFuture::from(fetch(&request, &may_end)).await.map_err(failed)?.unchecked_into();
     let headers = response.headers();
-    let headers =
-        ANSWER_HEADERS.into_iter().filter_map(|name| Some((name, headers.get(name).ok().flatten()?)));
+    let headers = answer_headers.iter().filter_map(|name| Some((*name, headers.get(name).ok().flatten()?)));
     let (status, headers) = (response.status(), headers.collect());
     let body = body::whole(response.body(), limit_bytes).await.map_err(|error| match error {
         Unread::TooLong => OriginError::TooLarge,

@@ -110,9 +110,31 @@ fn a_new_key_of_the_issuer_is_found_after_the_cooldown() {
     edge.platform().keys().serve(JWKS_URL, other_kid.as_bytes());
     assert_eq!(check(&edge), 401);
     edge.platform().keys().serve(JWKS_URL, Signer::Publisher.jwks().as_bytes());
-    assert_eq!(check(&edge), 401);
+    assert_eq!(check(&edge), 503);
     edge.advance_secs(30);
     assert_eq!(check(&edge), 200);
+}
+
+/// Anybody can cause a fetch by an unsigned token, just before an issuer publishes a key.
+#[test]
+fn a_fetch_that_a_stranger_caused_logs_nobody_out() {
+    let edge = edge();
+    let old = Signer::Publisher.jwks().replace(r#""kid":"k""#, r#""kid":"old""#);
+    edge.platform().keys().serve(JWKS_URL, old.as_bytes());
+    let unsigned = fetched_viewer().rsplit_once('.').unwrap().0.to_owned() + ".AAAA";
+    assert_eq!(edge.get("/items/1/access", &unsigned).status, 401, "the fetch began after it had come");
+    edge.platform().keys().serve(JWKS_URL, Signer::Publisher.jwks().as_bytes());
+    for _ in 0..3 {
+        edge.advance_secs(9);
+        assert_eq!(edge.get("/items/1/access", &unsigned).status, 503);
+        let reply = edge.get("/items/1/access", &fetched_viewer());
+        assert_eq!((reply.status, reply.reason.as_ref()), (503, "key_pending"));
+        let retry_after: u64 = reply.header("retry-after").unwrap().parse().unwrap();
+        assert!((1..=21).contains(&retry_after), "{retry_after}");
+    }
+    edge.advance_secs(3);
+    assert_eq!(check(&edge), 200);
+    assert_eq!(edge.platform().keys().fetches().len(), 2);
 }
 
 /// The statuses of as many checks as may fetch keys at once, each of which has asked before any has fetched.

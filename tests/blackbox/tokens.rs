@@ -4,7 +4,7 @@
 use std::fs;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{
     catalogue,
@@ -41,7 +41,14 @@ pub fn run(subject: &dyn Subject) -> usize {
         if u64::from(answer.status) != expected {
             failures.push(format!("{at}: expected {expected}, answered {}", answer.status));
         }
-        let is_right = answer.status != 401 || answer.json() == error_body(401, "Invalid auth token", None);
+        let is_right = match answer.status {
+            401 => answer.json() == error_body(401, "Invalid auth token", None),
+            503 => {
+                let body = error_body(503, "Service unavailable", None);
+                answer.json() == body && answer.header("retry-after").is_some()
+            }
+            _ => true,
+        };
         if !is_right || !problems(&wire, &answer, Pages::All).is_empty() {
             failures.push(format!("{at}: {}", answer.text()));
         }
@@ -68,6 +75,20 @@ pub fn run(subject: &dyn Subject) -> usize {
         }
         // Remembered or not, a good one stays good.
         ask(&format!("{at}, again"), token, 200);
+    }
+    // A clock that is wrong, and what no clock explains.
+    let now = subject.now();
+    for (claims, expected) in [
+        (json!({"iat": now - 30}), 200),
+        (json!({"iat": now + 3_600}), 503),
+        (json!({"nbf": now + 3_600}), 503),
+        (json!({"nbf": now + 3_600, "iat": now - 30}), 401),
+        (json!({"iat": now + 2 * 86_400}), 401),
+    ] {
+        let mut all = claims.clone();
+        all["sub"] = "customer-1".into();
+        let token = issuers::token("vendor", all.as_object().unwrap(), now + 9_000);
+        ask(&claims.to_string(), &token, expected);
     }
     assert!(failures.is_empty(), "{} of {sent}:\n{}", failures.len(), failures.join("\n"));
     sent

@@ -180,8 +180,8 @@ fn reasons() {
     let documented: BTreeSet<_> =
         rows(section(&configuration, "Reasons")).into_iter().skip(1).flat_map(|row| codes(row[1])).collect();
     let arm = |source: &str| -> BTreeSet<String> {
-        let code = source.split_once("fn code(").unwrap().1.split_once("\n    }\n").unwrap().0;
-        between(code, "=> \"", "\"").into_iter().map(str::to_owned).collect()
+        let codes = source.split("fn code(").skip(1).map(|code| code.split_once("\n    }\n").unwrap().0);
+        codes.flat_map(|code| between(code, "=> \"", "\"")).map(str::to_owned).collect()
     };
     let mut known = arm(&read("src/entitlement/mod.rs"));
     known.extend(arm(&read("src/token/error.rs")));
@@ -225,7 +225,11 @@ fn numbers() {
         format!("An array of 1 to {} objects", limits::ISSUERS_MAX),
         format!("int, 0 to {} | `{}`", limits::LEEWAY_MAX_SECS, limits::LEEWAY_DEFAULT_SECS),
         format!("at most {} bytes", limits::CUSTOMER_MAX_BYTES),
-        format!("at most {} keys and {} KiB", limits::JWKS_MAX_KEYS, limits::JWKS_MAX_BYTES >> 10),
+        format!("At most {} keys are kept", limits::JWKS_MAX_KEYS),
+        format!("of at most {} KiB", limits::JWKS_MAX_BYTES >> 10),
+        format!("are tried, at most {}", limits::KEYS_TRIED_MAX),
+        format!("host and port, at most {}", limits::JWKS_REDIRECTS_MAX),
+        format!("shortened to {} bytes", limits::LOGGED_VALUE_MAX_BYTES),
         format!("{} to {} bits", limits::RSA_MIN_BITS, limits::RSA_MAX_BITS),
         format!("earliest {} s after the last", limits::JWKS_COOLDOWN_SECS),
     ] {

@@ -11,6 +11,8 @@ mod config;
 mod form;
 mod jwks;
 mod keys;
+mod mixtures;
 mod properties;
+mod rotation;
 mod support;
 mod vectors;

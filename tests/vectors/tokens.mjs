@@ -1,7 +1,7 @@
 // Makes tokens.json: an issuer with a key for every algorithm, and tokens that are good until 2100, or are not.
 // The same file is asked of the service in process (pure Rust) and of the Worker (node:crypto in workerd).
 // Run: node tokens.mjs > tokens.json
-// { issuer: an entry of ISSUERS, tokens: [{ name, alg, token, status: 200 or 401 of /license }] }
+// { issuer: an entry of ISSUERS, tokens: [{ name, alg, token, status: 200, 401 or 503 of /license }] }
 import { constants, createHmac, generateKeyPairSync, sign } from "node:crypto";
 
 const b64 = (data) => Buffer.from(data).toString("base64url");
@@ -136,6 +136,72 @@ for (const alg of ["RS256", "PS256"]) {
   }
 }
 
-const entry = { issuer, namespace: "vectors", audience: "none_required", keys: { jwks: { keys: algs.map(jwk) } } };
+// A JWKS as issuers write it: each key is spelt otherwise, and between them is what cannot be used.
+const spelt = (alg, change) => ({ ...jwk(alg), ...change });
+const padded = (text) => Buffer.from(text, "base64url").toString("base64");
+const zeros = (text) => b64(Buffer.concat([Buffer.alloc(2), Buffer.from(text, "base64url")]));
+const nulls = { use: null, key_ops: null, x5c: null };
+const shared = [generateKeyPairSync("ec", { namedCurve: "P-256" }), generateKeyPairSync("ec", { namedCurve: "P-256" })];
+const bare = (key) => key.publicKey.export({ format: "jwk" });
+const numbered = generateKeyPairSync("ed25519");
+const nameless = generateKeyPairSync("ec", { namedCurve: "P-384" });
+const [{ x }, { y }] = shared.map(bare);
+const keys = [
+  1, null, "key", {}, { kty: "AKP", alg: "ML-DSA-44", kid: "key-future" },
+  { ...bare(generateKeyPairSync("ec", { namedCurve: "secp256k1" })), kid: "key-odd" },
+  { kty: "EC", crv: "P-256", x, y, kid: "key-off-curve" },
+  { kty: "EC", crv: "P-521", x, y, kid: "key-off-curve" },
+  { ...bare(generateKeyPairSync("rsa", { modulusLength: 1024 })), kid: "key-short" },
+  { ...bare(rsaOther), kid: "key-RS256", use: "enc" },
+  ...algs.map((alg) => ({
+    EdDSA: spelt(alg, { key_ops: ["sign", "verify"] }),
+    ES256: spelt(alg, nulls),
+    ES384: spelt(alg, { ...nulls, alg: null, x: padded(jwk(alg).x ?? ""), y: padded(jwk(alg).y ?? "") }),
+    ES512: spelt(alg, { x: zeros(jwk(alg).x ?? ""), y: zeros(jwk(alg).y ?? "") }),
+    RS256: spelt(alg, { alg: undefined, x5c: ["MII"], x5t: 1 }),
+    RS384: spelt(alg, { n: padded(jwk(alg).n ?? ""), e: padded(jwk(alg).e ?? "") }),
+    RS512: spelt(alg, { n: zeros(jwk(alg).n ?? ""), e: zeros(jwk(alg).e ?? "") }),
+    PS256: spelt(alg, { key_ops: { 1: "verify" }, use: "" }),
+  })[alg] ?? jwk(alg)),
+  spelt("RS256", {}), spelt("PS384", { x5c: ["MII"] }),
+  ...shared.map((key) => ({ ...bare(key), kid: "key-shared" })),
+  { ...bare(numbered), kid: 7 },
+  { ...bare(nameless), kid: null },
+];
+const as = (name, alg, header, pair, status, payload = claims) => {
+  const input = inputOf({ alg, ...header }, payload);
+  add(name, alg, input, signature(alg, input, { pair }), status);
+};
+shared.forEach((pair, index) => as(`a shared kid, ${index}`, "ES256", { kid: "key-shared" }, pair, 200));
+as("a shared kid, by neither", "ES256", { kid: "key-shared" }, nameless, 401);
+as("a kid that is a number", "EdDSA", { kid: 7 }, numbered, 200);
+as("the same as text", "EdDSA", { kid: "7" }, numbered, 200);
+as("a key without a name", "ES384", {}, nameless, 200);
+as("the same under any name", "ES384", { kid: "any" }, nameless, 200);
+as("no kid", "ES256", {}, ecs.ES256, 200);
+as("no kid, by another key", "ES512", {}, generateKeyPairSync("ec", { namedCurve: "P-521" }), 401);
+as("alg Ed25519", "EdDSA", { alg: "Ed25519", kid: "key-EdDSA" }, ed, 200);
+for (const [name, alg, kid] of [["an odd curve", "ES256K", "key-odd"], ["a point off its curve", "ES256", "key-off-curve"],
+  ["a key that is too short", "RS256", "key-short"], ["an algorithm of later", "ML-DSA-44", "key-future"]]) {
+  add(`left out: ${name}`, alg, inputOf({ alg, kid }), Buffer.alloc(64), 503);
+}
+for (const [name, status, change] of [
+  ["nothing as PHP writes it", 200, { mid: "", aid: "", mui: [], ctx: {}, scope: null, azp: "" }],
+  ["lists with gaps", 200, { ctx: { 0: "consumer", 2: "x" }, aud: { 1: "tv" }, scope: { 3: "a" } }],
+  ["numbers in quotes", 200, { mid: "21", aid: " 7 ", exp: "4102444800", nbf: "0", iat: 0.5 }],
+  ["times that are null", 200, { nbf: null, iat: null }],
+  ["a fraction of a second", 200, { exp: 4102444799.5 }],
+  ["exp in milliseconds", 401, { exp: 4102444800000 }],
+  ["iat in milliseconds", 401, { iat: 1700000000000 }],
+  ["exp after 9999", 401, { exp: 253402300800 }],
+  ["exp null", 401, { exp: null }],
+  ["mid that is no number", 401, { mid: "x" }],
+  ["ctx with names", 401, { ctx: { merchant: true } }],
+  ["a customer with a fraction", 401, { sub: 1.5 }],
+]) {
+  as(`claims: ${name}`, "ES256", { kid: "key-ES256" }, ecs.ES256, status, { ...claims, ...change });
+}
+
+const entry = { issuer, namespace: "vectors", audience: "none_required", keys: { jwks: { keys } } };
 const lines = tokens.map((one) => JSON.stringify(one)).join(",\n");
 process.stdout.write(`{"issuer":${JSON.stringify(entry)},\n"tokens":[\n${lines}\n]}\n`);

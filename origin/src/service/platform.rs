@@ -5,7 +5,7 @@ use std::{fmt, io::Read as _};
 
 use admit::{
     http_client::{self, RootsError},
-    ports::{Entropy, KeyPage, KeySource, KeySourceError, Log, NoOrigin, ObjectStore, Platform, StoreError},
+    ports::{Entropy, KeyAnswer, KeyPage, KeySource, KeySourceError, Log, NoOrigin, ObjectStore, Platform, StoreError},
     token::NativeVerifier,
 };
 
@@ -27,7 +27,7 @@ impl OriginPlatform {
     /// # Errors
     /// The environment names root certificates that cannot be read.
     pub fn new(clock: Clock) -> Result<Self, RootsError> {
-        // Redirects are not followed: whoever can change the answer makes any token valid.
+        // The service follows redirects itself, within the issuer's origin.
         let config = http_client::config(USER_AGENT)?.timeout_global(Some(JWKS_TIMEOUT)).build();
         Ok(Self { clock, issuers: Issuers(config.into()) })
     }
@@ -64,9 +64,13 @@ fn nothing_is_stored() -> StoreError {
 pub struct Issuers(ureq::Agent);
 
 impl KeySource for Issuers {
-    async fn fetch(&self, url: &str, limit_bytes: usize) -> Result<Vec<u8>, KeySourceError> {
+    async fn fetch(&self, url: &str, limit_bytes: usize) -> Result<KeyAnswer, KeySourceError> {
         let failed = |error: &dyn fmt::Display| KeySourceError(error.to_string());
         let mut response = self.0.get(url).call().map_err(|error| failed(&error))?;
+        if KeyAnswer::is_redirect(response.status().as_u16()) {
+            let location = response.headers().get("location").and_then(|value| value.to_str().ok());
+            return Ok(KeyAnswer::Redirect(location.unwrap_or_default().to_owned()));
+        }
         if response.status() != 200 {
             return Err(KeySourceError(format!("status {}", response.status())));
         }
@@ -78,7 +82,7 @@ impl KeySource for Issuers {
         if document.len() > limit_bytes {
             return Err(KeySourceError(format!("longer than {limit_bytes} bytes")));
         }
-        Ok(document)
+        Ok(KeyAnswer::Document(document))
     }
 }
 
