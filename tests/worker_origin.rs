@@ -162,11 +162,13 @@ fn whatever_the_origin_does() {
         (Mode::Status(503), (503, "As it was told"), 1, 503, 402),
         (Mode::TooMany, (429, "Slow down"), 1, 429, 402),
         (Mode::Page(200), (502, MAYBE), 1, 502, 402),
-        (Mode::Page(403), (502, MAYBE), 1, 502, 402),
+        (Mode::Page(403), (403, "The origin refused the request"), 1, 403, 402),
         (Mode::Page(502), (502, MAYBE), 1, 502, 402),
         (Mode::HugePage, (502, MAYBE), 1, 502, 402),
         (Mode::Redirect, (502, MAYBE), 1, 502, 402),
         (Mode::Leftover, (201, ""), 1, 201, 200),
+        (Mode::Gzip, (201, ""), 1, 201, 200),
+        (Mode::UnknownCoding, (502, MAYBE), 1, 502, 402),
     ] {
         let pair = Pair::for_mode(mode);
         let origin = &pair.origin.origin;

@@ -176,11 +176,11 @@ fn types_and_lengths() {
             }
         }
         for (header, value, problem) in [
-            ("content-encoding", "gzip", "The Content-Encoding must be identity: send the body as it is"),
+            ("content-encoding", "gzip", "The body must be sent without a Content-Encoding: gzip"),
             (
                 "content-type",
                 "application/json; charset=latin1",
-                "The charset of the Content-Type must be UTF-8",
+                "The charset of the Content-Type must be UTF-8: application/json; charset=latin1",
             ),
         ] {
             let reply = pair.write(method, path, "{}", &[(header, value)]);

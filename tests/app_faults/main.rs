@@ -14,5 +14,6 @@ mod min_seq;
 mod objects;
 mod origin;
 mod publisher;
+mod refusals;
 mod repeat;
 mod strangers;

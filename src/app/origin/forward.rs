@@ -8,6 +8,7 @@ use futures_util::{FutureExt as _, future::LocalBoxFuture};
 use super::{
     ANSWERED_BY_ORIGIN,
     evidence::CustomerName,
+    problems::{Problem, Problems},
     received::{self, Written},
     sent::{self, Sender},
 };
@@ -20,11 +21,11 @@ use crate::{
         retry_after,
         write::{Effect, check_body_headers},
     },
-    app::{App, RequestBody, publish::read, seconds},
+    app::{App, RequestBody, publish::read, seconds, unsupported},
     config::OriginConfig,
     limits::{
-        LOGGED_PATH_MAX_BYTES, ORIGIN_ANSWER_MAX_BYTES, ORIGIN_LOST_MS, ORIGIN_RETRY_MS, RETRY_AFTER_SECS,
-        WRITE_HELD_MAX_BYTES, WRITE_MAX_BYTES,
+        ORIGIN_ANSWER_MAX_BYTES, ORIGIN_LOST_MS, ORIGIN_RETRY_MS, RETRY_AFTER_SECS, WRITE_HELD_MAX_BYTES,
+        WRITE_MAX_BYTES,
     },
     ports::{Origin, OriginAnswer, OriginBody, OriginError, OriginRequest, Platform},
     snapshot::time::UnixSecs,
@@ -67,10 +68,10 @@ impl<P: Platform> App<P> {
         let has_body = body.declared_bytes() != Some(0) && request.method != "DELETE";
         if has_body {
             let (content_type, coding) = (request.passed("content-type"), request.passed("content-encoding"));
-            if let Err(error) = check_body_headers(content_type, coding) {
-                let found = if error == ApiError::CONTENT_ENCODING { coding } else { content_type };
-                let found = found.get(..found.floor_char_boundary(LOGGED_PATH_MAX_BYTES));
-                return Reply::error(error, format!("found {:?}", found.unwrap_or_default()));
+            match check_body_headers(content_type, coding) {
+                Ok(()) => {}
+                Err(ApiError::CONTENT_ENCODING) => return unsupported(ApiError::CONTENT_ENCODING, coding),
+                Err(error) => return unsupported(error, content_type),
             }
         }
         // It could not be passed on, and the write must not go without it.
@@ -101,7 +102,7 @@ impl<P: Platform> App<P> {
         self.learn(request, write, &held, &answer);
         let (mut reply, problem) = reply_of(answer, write.is_signed, seconds(self.platform.now_ms()));
         if let Some(problem) = problem {
-            self.log_origin_problem(&request_id, &problem);
+            self.log_problem(&mut self.state.borrow_mut().origin.problems, &request_id, &problem);
         }
         // The origin's log and ours name it alike.
         reply.headers.push(("x-request-id", Cow::Owned(request_id)));
@@ -213,11 +214,13 @@ impl<P: Platform> App<P> {
         }
     }
 
-    pub(super) fn log_origin_problem(&self, request_id: &str, problem: &str) {
-        let problem = json(problem);
-        self.platform
-            .log()
-            .log(format_args!(r#"{{"event":"origin","request_id":"{request_id}","problem":{problem}}}"#));
+    /// Logs what is wrong with an answer, unless the same was logged a moment ago: then it is counted.
+    pub(super) fn log_problem(&self, problems: &mut Problems, request_id: &str, problem: &Problem) {
+        let Some(times) = problems.count(problem, self.platform.now_ms()) else { return };
+        let problem = json(&problem.text);
+        self.platform.log().log(format_args!(
+            r#"{{"event":"origin","request_id":"{request_id}","problem":{problem},"times":{times}}}"#
+        ));
     }
 }
 
@@ -226,7 +229,7 @@ fn reply_of(
     answer: Result<OriginAnswer, OriginError>,
     is_signed: bool,
     now: UnixSecs,
-) -> (Reply, Option<String>) {
+) -> (Reply, Option<Problem>) {
     let retry_after_secs = RETRY_AFTER_SECS;
     let (error, problem) = match answer {
         Ok(answer) => match received::written(&answer, is_signed) {
@@ -234,13 +237,13 @@ fn reply_of(
             Written::Refused(body, problem) => {
                 // Its headers are not the API's either.
                 let own = OriginAnswer { status: answer.status, ..OriginAnswer::default() };
-                return (passed_back(&own, body, now), Some(problem.to_string()));
+                return (passed_back(&own, body, now), Some(problem.into()));
             }
-            Written::Blocked(problem) => (ApiError::OriginRefused { retry_after_secs }, problem.to_string()),
+            Written::Blocked(problem) => (ApiError::OriginRefused { retry_after_secs }, problem.into()),
             Written::Unusable(problem) if never_arrived(answer.status) => {
-                (ApiError::OriginUnreachable { retry_after_secs }, problem.to_string())
+                (ApiError::OriginUnreachable { retry_after_secs }, problem.into())
             }
-            Written::Unusable(problem) => (ApiError::OriginFailed { retry_after_secs }, problem.to_string()),
+            Written::Unusable(problem) => (ApiError::OriginFailed { retry_after_secs }, problem.into()),
         },
         Err(error) => {
             let told = match error {
@@ -248,10 +251,10 @@ fn reply_of(
                 OriginError::TimedOut => ApiError::OriginTimedOut { retry_after_secs },
                 OriginError::Broken(_) | OriginError::TooLarge => ApiError::OriginFailed { retry_after_secs },
             };
-            (told, error.to_string())
+            (told, Problem::from(&error))
         }
     };
-    (Reply::error(error, problem.clone()), Some(problem))
+    (Reply::error(error, problem.text.clone()), Some(problem))
 }
 
 /// What Cloudflare answers in the place of an origin to which it could make no connection: refused, unreachable,
