@@ -70,6 +70,29 @@ fn an_origin_that_compresses() {
     );
 }
 
+/// What is unambiguous is read, and shown as clients decode it; what is not is logged, and is no denial.
+#[test]
+fn an_origin_that_writes_in_its_own_way() {
+    if !workerd::is_wanted() {
+        return;
+    }
+    let (worker, origin) = pair(Mode::Odd);
+    origin.origin.grant("ada", 5101);
+    origin.origin.grant("bob", 5101);
+    let check = |name: &str| worker.send(&Wire::get("/items/5101/access").bearer(&customer(&worker, name)));
+    let granted = check("ada");
+    assert_eq!(granted.status, 200, "{}", granted.text());
+    let body = granted.json();
+    assert_eq!((&body["expires_at"], &body["item"]["id"]), (&253_402_300_799_i64.into(), &5101.into()));
+    assert_eq!(check("mallory").status, 402);
+    origin.set(Mode::Milliseconds);
+    assert_eq!(check("bob").status, 402);
+    let told = "expires_at looks like milliseconds (4000000000000)";
+    assert!(worker.log_line(&[r#""event":"origin""#, told]).is_some(), "{}", worker.output());
+    origin.set(Mode::Good);
+    assert_eq!(check("bob").status, 200, "nothing is remembered");
+}
+
 /// 413 as soon as the length is known: nothing of the body is sent, and the connection is closed.
 #[test]
 fn a_body_that_is_announced_as_too_long() {

@@ -17,3 +17,5 @@ mod publisher;
 mod refusals;
 mod repeat;
 mod strangers;
+mod verdicts;
+mod written;

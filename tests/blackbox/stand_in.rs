@@ -46,6 +46,10 @@ pub enum Mode {
     Gzip,
     /// The answer in a coding that no runtime knows of.
     UnknownCoding,
+    /// The answer in another dress: a byte order mark, `+json`, numbers in quotes, `null` for no end.
+    Odd,
+    /// Moments in milliseconds.
+    Milliseconds,
 }
 
 /// The origin. It ends with the test's process.
@@ -235,6 +239,8 @@ impl Connection {
                 let coded_body = given.body.iter().map(|byte| !byte).collect();
                 (message(&coded(given, "x-unknown", coded_body)), true)
             }
+            Mode::Odd => (message(&odd(given)), true),
+            Mode::Milliseconds => (message(&in_milliseconds(given)), true),
             Mode::Leftover => ([whole, message(&Given::json(200, &access(5101)))].concat(), true),
         };
         match stream.write_all(&bytes).and_then(|()| stream.flush()) {
@@ -254,6 +260,26 @@ fn coded(given: &Given, coding: &str, body: Vec<u8>) -> Given {
     let mut coded = Given { body, ..given.clone() };
     coded.headers.push(("content-encoding", coding.to_owned()));
     coded
+}
+
+fn odd(given: &Given) -> Given {
+    let mut body: serde_json::Value = serde_json::from_slice(&given.body).unwrap_or_default();
+    if let Some(expires_at) = body.get_mut("expires_at") {
+        *expires_at = serde_json::Value::Null;
+        let id = body["item"]["id"].to_string();
+        body["item"]["id"] = id.into();
+    }
+    let headers = vec![("content-type", "Application/Problem+JSON; charset=\"utf-8\"".to_owned())];
+    let bom = "\u{feff}".as_bytes();
+    Given { status: given.status, headers, body: [bom, body.to_string().as_bytes()].concat() }
+}
+
+fn in_milliseconds(given: &Given) -> Given {
+    let mut body: serde_json::Value = serde_json::from_slice(&given.body).unwrap_or_default();
+    if let Some(expires_at) = body.get_mut("expires_at") {
+        *expires_at = (expires_at.as_i64().unwrap() * 1_000).into();
+    }
+    Given { body: body.to_string().into_bytes(), ..given.clone() }
 }
 
 /// A gzip member (RFC 1952) of one block that is stored as it is (RFC 1951 §3.2.4).
