@@ -257,7 +257,7 @@ const fn unavailable() -> ApiError {
 fn unsupported(error: ApiError, value: &str) -> Reply {
     let found = value.get(..value.floor_char_boundary(LOGGED_PATH_MAX_BYTES)).unwrap_or_default();
     match error {
-        ApiError::UnsupportedMediaType => Reply::error(error, format!("found {found:?}")),
+        ApiError::UnsupportedMediaType => Reply::from(error).with_detail(format!("found {found:?}")),
         _ => Reply::detailed(error, found),
     }
 }
