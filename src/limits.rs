@@ -325,6 +325,12 @@ pub const ORIGIN_LOST_MS: u64 = 500;
 /// Longest list of headers that the answer to a preflight allows: ours, and dozens of a page's.
 pub const PREFLIGHT_HEADERS_MAX_BYTES: usize = 2 * 1024;
 
+/// How long repetitions of a problem with the origin are counted before they are logged, as one line, milliseconds.
+pub const PROBLEM_REPEATS_MS: u64 = 10_000;
+
+/// Kinds of problems that are counted apart.
+pub const PROBLEMS_MAX: usize = 16;
+
 /// How much of an error in plain text a client is shown: a sentence or two.
 pub const UPSTREAM_MESSAGE_MAX_BYTES: usize = 256;
 

@@ -162,11 +162,15 @@ fn whatever_the_origin_does() {
         (Mode::Status(503), (503, "As it was told"), 1, 503, 402),
         (Mode::TooMany, (429, "Slow down"), 1, 429, 402),
         (Mode::Page(200), (502, MAYBE), 1, 502, 402),
-        (Mode::Page(403), (502, MAYBE), 1, 502, 402),
+        (Mode::Page(403), (403, "The origin refused the request"), 1, 403, 402),
         (Mode::Page(502), (502, MAYBE), 1, 502, 402),
         (Mode::HugePage, (502, MAYBE), 1, 502, 402),
         (Mode::Redirect, (502, MAYBE), 1, 502, 402),
         (Mode::Leftover, (201, ""), 1, 201, 200),
+        (Mode::Gzip, (201, ""), 1, 201, 200),
+        (Mode::UnknownCoding, (502, MAYBE), 1, 502, 402),
+        (Mode::Odd, (201, ""), 1, 201, 200),
+        (Mode::Milliseconds, (201, ""), 1, 201, 402),
     ] {
         let pair = Pair::for_mode(mode);
         let origin = &pair.origin.origin;
@@ -256,6 +260,32 @@ fn an_origin_that_is_down_and_comes_back() {
     assert!(is_back, "{}", pair.worker.output());
     assert_eq!(pair.check("ada").status, 200);
     assert_eq!(pair.worker.send(&sign_in).status, 200);
+}
+
+/// The first check after a purchase, while the circuit of confirmations is open, and once their budget is used up.
+#[test]
+fn the_first_check_after_a_grant() {
+    if !workerd::is_wanted() {
+        return;
+    }
+    let pair = Pair::start(&[("CONFIRMS_PER_SEC", "5")]);
+    let grant = |name: &str| {
+        let body = format!("item_id=5101&consumer_id={name}");
+        let wire = write("POST", "/items/access", FORM, &body).bearer(&merchant(&pair.worker));
+        assert_eq!(pair.worker.send(&wire).status, 201);
+    };
+    pair.origin.set(Mode::ResetAtOnce);
+    for viewer in 0..5 {
+        assert_eq!(pair.check(&format!("viewer-{viewer}")).status, 402);
+    }
+    pair.origin.set(Mode::Good);
+    grant("ada");
+    assert_eq!(pair.check("ada").status, 200, "{}", pair.worker.output());
+    for bot in 0..100 {
+        assert_eq!(pair.check(&format!("bot-{bot}")).status, 402);
+    }
+    grant("eve");
+    assert_eq!(pair.check("eve").status, 200, "{}", pair.worker.output());
 }
 
 #[test]

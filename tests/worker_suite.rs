@@ -172,8 +172,11 @@ fn a_wrong_configuration_is_a_fixed_answer() {
             }
         }
         // Without an answer to its preflight a page would not even see the 500.
-        let preflight = worker.send(&Wire::new("OPTIONS", "/license"));
-        assert_eq!(preflight.status, 204, "{changes:?}");
+        let preflight =
+            Wire::new("OPTIONS", "/license").header("Access-Control-Request-Headers", "traceparent");
+        let preflight = worker.send(&preflight);
+        let allowed = preflight.header("access-control-allow-headers").unwrap_or_default();
+        assert!(preflight.status == 204 && allowed.ends_with(", traceparent"), "{changes:?}: {allowed}");
         assert_eq!(preflight.header("access-control-allow-origin"), Some("*"), "{changes:?}");
         let line = worker.log_line(&[r#""event":"configuration""#, variable]);
         let line = line.unwrap_or_else(|| panic!("{changes:?}: {}", worker.output()));

@@ -81,10 +81,8 @@ impl ApiError {
     pub const INVALID_FEE_ID: Self = Self::InvalidField("fee_id", "The fee_id must be a positive integer");
 
     /// A body that is compressed, or coded in another way.
-    pub const CONTENT_ENCODING: Self = Self::UnsupportedHeader(
-        "Content-Encoding",
-        "The Content-Encoding must be identity: send the body as it is",
-    );
+    pub const CONTENT_ENCODING: Self =
+        Self::UnsupportedHeader("Content-Encoding", "The body must be sent without a Content-Encoding");
     /// A body in another charset than UTF-8.
     pub const CHARSET: Self =
         Self::UnsupportedHeader("Content-Type", "The charset of the Content-Type must be UTF-8");
@@ -96,7 +94,7 @@ impl ApiError {
             Self::InvalidField(field, _) | Self::UnsupportedHeader(field, _) => Some(field),
             Self::UnsupportedMediaType => Some("Content-Type"),
             Self::InvalidIdOnAccess => Some("id"),
-            Self::BodyTooLarge(_) => Some("body"),
+            Self::BodyTooLarge(_) | Self::TooManyObjects => Some("body"),
             _ => None,
         }
     }

@@ -95,7 +95,7 @@ fn is_utf8_label(value: &str) -> bool {
     // A quoted string may escape any character; none of these names needs it.
     let unescaped = value.replace('\\', "");
     let label = unescaped.trim_matches(|c: char| c.is_ascii_whitespace() || matches!(c, '"' | '\''));
-    ["utf-8", "utf8", "us-ascii", "ascii"].iter().any(|known| label.eq_ignore_ascii_case(known))
+    ["", "utf-8", "utf8", "us-ascii", "ascii"].iter().any(|known| label.eq_ignore_ascii_case(known))
 }
 
 /// `text` up to the first `separator` outside of a quoted string, and what follows it, if there is one.
@@ -182,6 +182,7 @@ mod tests {
             "; charset = utf-8 ",
             "; charset=\"u\\tf-8\"",
             "; charset=us-ascii",
+            "; charset=",
             "; boundary=\"a; charset=latin1\"",
             "; version=1; charset=utf-8; q=1",
         ] {
@@ -192,7 +193,6 @@ mod tests {
             "; charset=ISO-8859-1",
             "; charset=\"windows-1252\"",
             "; charset=utf-16",
-            "; charset=",
             "; q=\"a;b\\\"c\"; charset=latin1",
             "; charset=utf-8; charset=latin1",
         ] {

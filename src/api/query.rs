@@ -7,8 +7,9 @@ use std::borrow::Cow;
 /// A parameter without `=` has an empty value. A `+` stands for itself.
 #[must_use]
 pub fn last<'q>(query: &'q str, name: &str) -> Option<Option<Cow<'q, str>>> {
-    let pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-    pairs.filter(|(known, _)| *known == name).last().map(|(_, value)| decoded(value))
+    // The last one is the first from the end.
+    let mut pairs = query.rsplit('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    pairs.find(|(known, _)| *known == name).map(|(_, value)| decoded(value))
 }
 
 /// A positive whole number in decimal digits, with or without leading zeros, that fits into 32 bits.

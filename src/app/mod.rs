@@ -22,7 +22,7 @@ use crate::{
         reply::{Reply, Request, Validity},
     },
     config::{Config, ConfigError},
-    limits::{LOAD_ROUNDS_MAX, LOAD_WAIT_MS, LOAD_WAITS_MAX, RETRY_AFTER_SECS},
+    limits::{LOAD_ROUNDS_MAX, LOAD_WAIT_MS, LOAD_WAITS_MAX, LOGGED_PATH_MAX_BYTES, RETRY_AFTER_SECS},
     ports::{Platform, SignatureAlgorithm, SignatureVerifier},
     snapshot::{object::ObjectName, time::UnixSecs},
     token::{JoseAlgorithm, KeySet, TokenVerifier},
@@ -251,4 +251,13 @@ fn seconds(ms: u64) -> UnixSecs {
 
 const fn unavailable() -> ApiError {
     ApiError::Unavailable { retry_after_secs: RETRY_AFTER_SECS }
+}
+
+/// Refuses a body by the value of its header. The message goes on with that, except where clients know it as it is.
+fn unsupported(error: ApiError, value: &str) -> Reply {
+    let found = value.get(..value.floor_char_boundary(LOGGED_PATH_MAX_BYTES)).unwrap_or_default();
+    match error {
+        ApiError::UnsupportedMediaType => Reply::from(error).with_detail(format!("found {found:?}")),
+        _ => Reply::detailed(error, found),
+    }
 }

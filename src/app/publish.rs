@@ -6,7 +6,7 @@ mod keys;
 mod lease;
 mod objects;
 
-use super::{App, unavailable};
+use super::{App, unavailable, unsupported};
 use crate::{
     api::{
         error::ApiError,
@@ -81,7 +81,8 @@ impl<P: Platform> App<P> {
             }
             let body = match transfer.body_max_bytes() {
                 Some(limit_bytes) => {
-                    check_content_encoding(request.passed("content-encoding"))?;
+                    let coding = request.passed("content-encoding");
+                    check_content_encoding(coding).map_err(|error| unsupported(error, coding))?;
                     read(&mut body, limit_bytes).await?
                 }
                 None => Vec::new(),

@@ -145,7 +145,9 @@ impl RequestBody for Body<'_> {
             return Some(0);
         }
         // The runtime has held the body to what was declared.
-        self.0.headers().get("content-length").ok().flatten()?.parse().ok()
+        let declared: u64 = self.0.headers().get("content-length").ok().flatten()?.parse().ok()?;
+        // Longer than this machine can count is longer than anything that is read.
+        Some(usize::try_from(declared).unwrap_or(usize::MAX))
     }
 
     fn stream(&mut self, keep: bool) -> Option<JsValue> {

@@ -15,5 +15,8 @@ mod objects;
 mod origin;
 mod publisher;
 mod refusals;
+mod refused_requests;
 mod repeat;
 mod strangers;
+mod verdicts;
+mod written;

@@ -21,7 +21,7 @@ pub fn variables(changes: &[(&str, &str)]) -> Vec<(String, String)> {
 }
 
 /// Values that make the configuration unusable, and the variable that the log must name.
-pub const WRONG: [(&[(&str, &str)], &str); 20] = [
+pub const WRONG: [(&[(&str, &str)], &str); 21] = [
     // A secret that verifies heads would sign them as well.
     (
         &[(
@@ -53,7 +53,8 @@ pub const WRONG: [(&[(&str, &str)], &str); 20] = [
     (&[("SNAPSHOT_KEYS", "")], "SNAPSHOT_KEYS"),
     (&[("SNAPSHOT_KEYS", "no JSON")], "SNAPSHOT_KEYS"),
     (&[("CORS_ORIGINS", "tv.example")], "CORS_ORIGINS"),
-    (&[("CORS_ORIGINS", "https://tv.example/")], "CORS_ORIGINS"),
+    (&[("CORS_ORIGINS", "https://tv.example/live")], "CORS_ORIGINS"),
+    (&[("CORS_ORIGINS", "https://*.tv.example")], "CORS_ORIGINS"),
     (&[("LOG_CHECKS", "yes")], "LOG_CHECKS"),
     (&[("TRUSTED_COUNTRY_HEADER", "x country")], "TRUSTED_COUNTRY_HEADER"),
     (&[("JWKS_CACHE_SECRET", "short")], "JWKS_CACHE_SECRET"),
@@ -95,8 +96,9 @@ pub fn no_snapshot(subject: &dyn Subject) {
     assert_eq!(subject.send(&wire).status, 200);
 }
 
-/// `CORS_ORIGINS` is `https://tv.example, https://www.tv.example`.
-pub const ORIGINS: &[(&str, &str)] = &[("CORS_ORIGINS", "https://tv.example, https://www.tv.example")];
+/// Two pages and an app, as an operator may write them.
+pub const ORIGINS: &[(&str, &str)] =
+    &[("CORS_ORIGINS", "https://TV.example:443/, https://www.tv.example capacitor://localhost,")];
 
 pub fn listed_pages(subject: &dyn Subject) {
     catalogue::publish(subject, 1);
@@ -115,6 +117,8 @@ pub fn listed_pages(subject: &dyn Subject) {
         for (origin, pages) in [
             (Some("https://tv.example"), Pages::Listed("https://tv.example")),
             (Some("https://www.tv.example"), Pages::Listed("https://www.tv.example")),
+            (Some("capacitor://localhost"), Pages::Listed("capacitor://localhost")),
+            (Some("ionic://localhost"), Pages::NotListed),
             (Some("https://evil.example"), Pages::NotListed),
             (Some("https://tv.example.evil.example"), Pages::NotListed),
             (Some("http://tv.example"), Pages::NotListed),
@@ -154,6 +158,10 @@ pub fn trusted_headers(subject: &dyn Subject) {
     assert_eq!(ask(wire), json!(["GB", "203.0.113.9"]));
     let wire = access().header("X-CDN-Country", "GB\",\"id\":1,\"a\":\"").header("X-CDN-Address", "a, b");
     assert_eq!(ask(wire), json!(["XX", "0.0.0.0"]), "what is no country and no address is not shown");
+    let wire = access().header("X-CDN-Country", "gb").header("X-CDN-Address", "[2001:DB8::7]:51008");
+    assert_eq!(ask(wire), json!(["GB", "2001:db8::7"]), "in one form");
+    let wire = access().header("X-CDN-Country", "T1").header("X-CDN-Address", "203.0.113.9, 10.0.0.1");
+    assert_eq!(ask(wire), json!(["XX", "0.0.0.0"]), "neither says where the viewer is");
     let wire = access().header("X-CDN-Country", "GB").header("X-CDN-Country", "SE");
     assert_eq!(ask(wire), json!(["XX", "0.0.0.0"]), "a client's beside the CDN's");
 }

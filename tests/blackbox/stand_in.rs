@@ -42,6 +42,14 @@ pub enum Mode {
     Redirect,
     /// The answer, and behind it one that nobody asked for.
     Leftover,
+    /// The answer, compressed.
+    Gzip,
+    /// The answer in a coding that no runtime knows of.
+    UnknownCoding,
+    /// The answer in another dress: a byte order mark, `+json`, numbers in quotes, `null` for no end.
+    Odd,
+    /// Moments in milliseconds.
+    Milliseconds,
 }
 
 /// The origin. It ends with the test's process.
@@ -226,6 +234,13 @@ impl Connection {
                 given.headers.push(("location", format!("http://{}/items/5101/access", self.elsewhere)));
                 (message(&given), true)
             }
+            Mode::Gzip => (message(&coded(given, "gzip", gzip(&given.body))), true),
+            Mode::UnknownCoding => {
+                let coded_body = given.body.iter().map(|byte| !byte).collect();
+                (message(&coded(given, "x-unknown", coded_body)), true)
+            }
+            Mode::Odd => (message(&odd(given)), true),
+            Mode::Milliseconds => (message(&in_milliseconds(given)), true),
             Mode::Leftover => ([whole, message(&Given::json(200, &access(5101)))].concat(), true),
         };
         match stream.write_all(&bytes).and_then(|()| stream.flush()) {
@@ -239,6 +254,43 @@ impl Connection {
             }
         }
     }
+}
+
+fn coded(given: &Given, coding: &str, body: Vec<u8>) -> Given {
+    let mut coded = Given { body, ..given.clone() };
+    coded.headers.push(("content-encoding", coding.to_owned()));
+    coded
+}
+
+fn odd(given: &Given) -> Given {
+    let mut body: serde_json::Value = serde_json::from_slice(&given.body).unwrap_or_default();
+    if let Some(expires_at) = body.get_mut("expires_at") {
+        *expires_at = serde_json::Value::Null;
+        let id = body["item"]["id"].to_string();
+        body["item"]["id"] = id.into();
+    }
+    let headers = vec![("content-type", "Application/Problem+JSON; charset=\"utf-8\"".to_owned())];
+    let bom = "\u{feff}".as_bytes();
+    Given { status: given.status, headers, body: [bom, body.to_string().as_bytes()].concat() }
+}
+
+fn in_milliseconds(given: &Given) -> Given {
+    let mut body: serde_json::Value = serde_json::from_slice(&given.body).unwrap_or_default();
+    if let Some(expires_at) = body.get_mut("expires_at") {
+        *expires_at = (expires_at.as_i64().unwrap() * 1_000).into();
+    }
+    Given { body: body.to_string().into_bytes(), ..given.clone() }
+}
+
+/// A gzip member (RFC 1952) of one block that is stored as it is (RFC 1951 §3.2.4).
+fn gzip(body: &[u8]) -> Vec<u8> {
+    let len = u16::try_from(body.len()).unwrap();
+    let crc = body.iter().fold(u32::MAX, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| (crc >> 1) ^ (0xedb8_8320 * (crc & 1)))
+    });
+    let header = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
+    let ends = [(!crc).to_le_bytes(), u32::from(len).to_le_bytes()].concat();
+    [&header[..], &[1], &len.to_le_bytes(), &(!len).to_le_bytes(), body, &ends].concat()
 }
 
 fn page(status: u16, html: String) -> Vec<u8> {

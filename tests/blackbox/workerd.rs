@@ -191,6 +191,21 @@ impl Workerd {
         let _answer = stream.read_to_end(&mut Vec::new());
     }
 
+    /// Sends bytes as they are, keeps the connection open, and returns all that comes back until it is closed.
+    pub fn answer_raw(&self, bytes: &[u8]) -> String {
+        use std::io::{Read as _, Write as _};
+        let mut stream = std::net::TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream.write_all(bytes).unwrap();
+        let mut received = Vec::new();
+        let ended = stream.read_to_end(&mut received);
+        let received = String::from_utf8_lossy(&received).into_owned();
+        // A reset behind the answer closes as well.
+        let is_open = matches!(&ended, Err(error) if error.kind() == std::io::ErrorKind::WouldBlock);
+        assert!(!is_open, "the connection stays open: {received}");
+        received
+    }
+
     /// Sends a request that may not be answered.
     pub fn try_send(&self, wire: &Wire) {
         let _answer = client::send(self.address, "edge.example", wire, Some(CF_HEADER));

@@ -214,6 +214,23 @@ fn bodies(run: &mut Run<'_>, method: &str, target: &str, status: u16, with_token
         let wire = with_token(write(method, target, content_type, "title=x"));
         run.refused(&wire, 415, "Unsupported media type", None);
     }
+    let latin1 = with_token(write(method, target, "application/json; charset=ISO-8859-1", "{}"));
+    let told = "The charset of the Content-Type must be UTF-8: application/json; charset=ISO-8859-1";
+    run.refused(&latin1, 415, told, Some("Content-Type"));
+    for coding in ["gzip", "br", "deflate, identity"] {
+        let wire = with_token(write(method, target, FORM, "title=x").header("Content-Encoding", coding));
+        let told = format!("The body must be sent without a Content-Encoding: {coding}");
+        run.refused(&wire, 415, &told, Some("Content-Encoding"));
+    }
+    for content_type in ["APPLICATION/JSON; Charset=\"UTF-8\"", "application/vnd.api+json"] {
+        let wire =
+            with_token(write(method, target, content_type, "{}").header("Content-Encoding", "identity"));
+        let (_, seen) = run.passed(&wire, status);
+        assert_eq!(
+            (seen.header("content-type"), seen.header("content-encoding")),
+            (Some(content_type), None)
+        );
+    }
     let longest = "x".repeat(LIMIT_BYTES);
     let too_long = with_token(write(method, target, FORM, &(longest.clone() + "x")));
     run.refused(&too_long, 413, "Body too large", None);

@@ -6,7 +6,9 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::{
-    ANSWERED_BY_ORIGIN, Check, OriginState, Verdict, received,
+    ANSWERED_BY_ORIGIN, Check, OriginState, Verdict,
+    problems::Problem,
+    received,
     sent::{self, Sender},
 };
 use crate::{
@@ -82,17 +84,17 @@ impl<P: Platform> App<P> {
         let now = seconds(now_ms);
         let origin = &mut self.state.borrow_mut().origin;
         settle(origin, &answer, question.token.is_some(), now_ms);
-        let answered = answer.as_ref().map_err(OriginError::to_string);
+        let answered = answer.as_ref().map_err(Problem::from);
         let (mut reply, problem) = match question.check.zip(question.token.as_ref()) {
-            None => match answered.and_then(|answer| received::read(answer).map_err(|e| e.to_string())) {
+            None => match answered.and_then(|answer| Ok(received::read(answer)?)) {
                 Ok(Ok(body)) => (answered_by_origin(body), None),
                 Ok(Err(error)) => (error.into(), None),
                 Err(problem) => (question.otherwise.clone(), Some(problem)),
             },
             Some((check, token)) => {
-                let verdict = answered.and_then(|answer| {
-                    received::verdict(answer, check.1, &token.principal, now).map_err(|e| e.to_string())
-                });
+                let merchants = token.principal.merchants.as_deref();
+                let verdict =
+                    answered.and_then(|answer| Ok(received::verdict(answer, check.1, merchants, now)?));
                 let (verdict, problem) = match verdict {
                     Ok(verdict) => (verdict, None),
                     Err(problem) => (Verdict::CannotTell, Some(problem)),
@@ -106,7 +108,7 @@ impl<P: Platform> App<P> {
             }
         };
         if let Some(problem) = problem {
-            self.log_origin_problem(&id, &problem);
+            self.log_problem(&mut origin.problems, &id, &problem);
         }
         let seq = answer.as_ref().map_or("", |answer| answer.header("entitlement-seq"));
         if let Some(seq) = query::seq(seq) {

@@ -8,6 +8,7 @@ use futures_util::{FutureExt as _, future::LocalBoxFuture};
 use super::{
     ANSWERED_BY_ORIGIN,
     evidence::CustomerName,
+    problems::{Problem, Problems},
     received::{self, Written},
     sent::{self, Sender},
 };
@@ -20,11 +21,11 @@ use crate::{
         retry_after,
         write::{Effect, check_body_headers},
     },
-    app::{App, RequestBody, publish::read, seconds},
+    app::{App, RequestBody, publish::read, seconds, unsupported},
     config::OriginConfig,
     limits::{
-        LOGGED_PATH_MAX_BYTES, ORIGIN_ANSWER_MAX_BYTES, ORIGIN_LOST_MS, ORIGIN_RETRY_MS, RETRY_AFTER_SECS,
-        WRITE_HELD_MAX_BYTES, WRITE_MAX_BYTES,
+        ORIGIN_ANSWER_MAX_BYTES, ORIGIN_LOST_MS, ORIGIN_RETRY_MS, RETRY_AFTER_SECS, WRITE_HELD_MAX_BYTES,
+        WRITE_MAX_BYTES,
     },
     ports::{Origin, OriginAnswer, OriginBody, OriginError, OriginRequest, Platform},
     snapshot::time::UnixSecs,
@@ -55,6 +56,9 @@ enum Held {
     Arriving,
 }
 
+/// What came of a write: the answer, and what it is for the client.
+type Outcome = Result<(OriginAnswer, Written), OriginError>;
+
 impl<P: Platform> App<P> {
     /// Passes on a write whose token, role and path have been checked.
     pub(in crate::app) async fn forward(
@@ -67,10 +71,10 @@ impl<P: Platform> App<P> {
         let has_body = body.declared_bytes() != Some(0) && request.method != "DELETE";
         if has_body {
             let (content_type, coding) = (request.passed("content-type"), request.passed("content-encoding"));
-            if let Err(error) = check_body_headers(content_type, coding) {
-                let found = if error == ApiError::CONTENT_ENCODING { coding } else { content_type };
-                let found = found.get(..found.floor_char_boundary(LOGGED_PATH_MAX_BYTES));
-                return Reply::error(error, format!("found {:?}", found.unwrap_or_default()));
+            match check_body_headers(content_type, coding) {
+                Ok(()) => {}
+                Err(ApiError::CONTENT_ENCODING) => return unsupported(ApiError::CONTENT_ENCODING, coding),
+                Err(error) => return unsupported(error, content_type),
             }
         }
         // It could not be passed on, and the write must not go without it.
@@ -98,10 +102,14 @@ impl<P: Platform> App<P> {
         }
         let request_id = self.request_id();
         let answer = self.send_write(request, write.is_signed, &request_id, config, &held, &mut body).await;
-        self.learn(request, write, &held, &answer);
-        let (mut reply, problem) = reply_of(answer, write.is_signed, seconds(self.platform.now_ms()));
+        let outcome = answer.map(|answer| {
+            let written = received::written(&answer, write.is_signed);
+            (answer, written)
+        });
+        self.learn(request, write, &held, &outcome);
+        let (mut reply, problem) = reply_of(outcome, seconds(self.platform.now_ms()));
         if let Some(problem) = problem {
-            self.log_origin_problem(&request_id, &problem);
+            self.log_problem(&mut self.state.borrow_mut().origin.problems, &request_id, &problem);
         }
         // The origin's log and ours name it alike.
         reply.headers.push(("x-request-id", Cow::Owned(request_id)));
@@ -167,41 +175,32 @@ impl<P: Platform> App<P> {
     }
 
     /// Learns from what came of a write: whether the origin works, and for whom something may have changed.
-    fn learn(
-        &self,
-        request: &Request<'_>,
-        write: Write,
-        held: &Held,
-        answer: &Result<OriginAnswer, OriginError>,
-    ) {
+    fn learn(&self, request: &Request<'_>, write: Write, held: &Held, outcome: &Outcome) {
         let now_ms = self.platform.now_ms();
         let origin = &mut self.state.borrow_mut().origin;
-        let written =
-            answer.as_ref().map(|answer| (answer.status, received::written(answer, write.is_signed)));
         let breaker = origin.breaker(write.is_signed);
-        match &written {
+        match outcome {
             // Otherwise anybody who sends half of a body could keep everybody from writing.
             Err(_) if matches!(held, Held::Arriving) => breaker.unknown(),
             // So could anybody who sends what a firewall takes for an attack.
             Ok((_, Written::Refused(..) | Written::Blocked(_))) => breaker.unknown(),
-            Ok((502..=504, _)) | Ok((_, Written::Unusable(_))) | Err(_) => {
+            Ok((OriginAnswer { status: 502..=504, .. }, _) | (_, Written::Unusable(_))) | Err(_) => {
                 breaker.failed(now_ms);
             }
             Ok((_, Written::Own(_))) => breaker.succeeded(),
         }
-        if matches!(&written, Ok((200..=299, Written::Own(_)))) {
+        if matches!(outcome, Ok((OriginAnswer { status: 200..=299, .. }, Written::Own(_)))) {
             // The origin is back, whatever the circuit of confirmations was open for.
             origin.reads.half_open();
         }
-        let is_refused =
-            matches!(&written, Ok((400..=499, _))) || matches!(&written, Ok((_, Written::Blocked(_))));
+        let is_refused = matches!(outcome, Ok((OriginAnswer { status: 400..=499, .. }, _)));
         // Signing in changes nothing.
         if !write.is_signed || is_refused {
             return;
         }
         // Whatever may have been changed is not remembered as it was.
         origin.memory.forget();
-        let was_sent = !matches!(answer, Err(OriginError::Unreachable(_)));
+        let was_sent = !matches!(outcome, Err(OriginError::Unreachable(_)));
         if write.effect != Effect::OpensNothing && was_sent {
             let customer = match held {
                 Held::Whole(body) if write.effect == Effect::Grants && body.len() <= WRITE_HELD_MAX_BYTES => {
@@ -213,45 +212,41 @@ impl<P: Platform> App<P> {
         }
     }
 
-    pub(super) fn log_origin_problem(&self, request_id: &str, problem: &str) {
-        let problem = json(problem);
-        self.platform
-            .log()
-            .log(format_args!(r#"{{"event":"origin","request_id":"{request_id}","problem":{problem}}}"#));
+    /// Logs what is wrong with an answer, unless the same was logged a moment ago: then it is counted.
+    pub(super) fn log_problem(&self, problems: &mut Problems, request_id: &str, problem: &Problem) {
+        let Some(times) = problems.count(problem, self.platform.now_ms()) else { return };
+        let problem = json(&problem.text);
+        self.platform.log().log(format_args!(
+            r#"{{"event":"origin","request_id":"{request_id}","problem":{problem},"times":{times}}}"#
+        ));
     }
 }
 
 /// The answer to a write of which this came, and what was wrong with it, for the log.
-fn reply_of(
-    answer: Result<OriginAnswer, OriginError>,
-    is_signed: bool,
-    now: UnixSecs,
-) -> (Reply, Option<String>) {
+fn reply_of(outcome: Outcome, now: UnixSecs) -> (Reply, Option<Problem>) {
     let retry_after_secs = RETRY_AFTER_SECS;
-    let (error, problem) = match answer {
-        Ok(answer) => match received::written(&answer, is_signed) {
-            Written::Own(body) => return (passed_back(&answer, body, now), None),
-            Written::Refused(body, problem) => {
-                // Its headers are not the API's either.
-                let own = OriginAnswer { status: answer.status, ..OriginAnswer::default() };
-                return (passed_back(&own, body, now), Some(problem.to_string()));
-            }
-            Written::Blocked(problem) => (ApiError::OriginRefused { retry_after_secs }, problem.to_string()),
-            Written::Unusable(problem) if never_arrived(answer.status) => {
-                (ApiError::OriginUnreachable { retry_after_secs }, problem.to_string())
-            }
-            Written::Unusable(problem) => (ApiError::OriginFailed { retry_after_secs }, problem.to_string()),
-        },
+    let (error, problem) = match outcome {
+        Ok((answer, Written::Own(body))) => return (passed_back(&answer, body, now), None),
+        Ok((mut answer, Written::Refused(body, problem))) => {
+            // Whoever refused it may ask for patience, but not for credentials.
+            answer.headers.retain(|(name, _)| *name == "retry-after");
+            return (passed_back(&answer, body, now), Some(problem.into()));
+        }
+        Ok((_, Written::Blocked(problem))) => (ApiError::OriginRefused { retry_after_secs }, problem.into()),
+        Ok((answer, Written::Unusable(problem))) if never_arrived(answer.status) => {
+            (ApiError::OriginUnreachable { retry_after_secs }, problem.into())
+        }
+        Ok((_, Written::Unusable(problem))) => (ApiError::OriginFailed { retry_after_secs }, problem.into()),
         Err(error) => {
             let told = match error {
                 OriginError::Unreachable(_) => ApiError::OriginUnreachable { retry_after_secs },
                 OriginError::TimedOut => ApiError::OriginTimedOut { retry_after_secs },
                 OriginError::Broken(_) | OriginError::TooLarge => ApiError::OriginFailed { retry_after_secs },
             };
-            (told, error.to_string())
+            (told, Problem::from(&error))
         }
     };
-    (Reply::error(error, problem.clone()), Some(problem))
+    (Reply::error(error, problem.text.clone()), Some(problem))
 }
 
 /// What Cloudflare answers in the place of an origin to which it could make no connection: refused, unreachable,

@@ -7,12 +7,14 @@ mod bucket;
 mod evidence;
 mod forward;
 mod memory;
+mod problems;
 mod received;
 mod sent;
 
 use breaker::Breaker;
 use bucket::Bucket;
 use evidence::Evidence;
+use problems::Problems;
 
 pub use ask::Question;
 pub(super) use ask::Turn;
@@ -41,6 +43,8 @@ pub struct OriginState {
     pub memory: Memory,
     /// What was granted through this edge a moment ago.
     evidence: Evidence,
+    /// What went wrong with it a moment ago.
+    problems: Problems,
 }
 
 impl OriginState {

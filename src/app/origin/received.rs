@@ -12,7 +12,6 @@ use crate::{
     instant::{self, LATEST, UnixSecs},
     number,
     ports::OriginAnswer,
-    token::Principal,
 };
 
 /// Why an answer, or a part of it, cannot be used. Written as a sentence: "expires_at must be …, not a list".
@@ -100,18 +99,19 @@ pub fn is_well(answer: &OriginAnswer) -> bool {
 }
 
 /// What an answer to a check says. Only the API's own word counts: a 200 of a server in front of the upstream lets
-/// nobody in, a 404 of one turns nobody away, and a 401 logs nobody out, because the token is good here.
+/// nobody in, a 404 of one turns nobody away, and a 401 logs nobody out, because the token is good here. `merchants` are
+/// those whom the token's issuer speaks for, if its configuration names them.
 ///
 /// # Errors
 /// The answer says neither yes nor no.
 pub fn verdict(
     answer: &OriginAnswer,
     item_id: i64,
-    principal: &Principal,
+    merchants: Option<&[i64]>,
     now: UnixSecs,
 ) -> Result<Verdict, Unreadable> {
     match answer.status {
-        200 => granted(json_value(answer)?, item_id, principal, now),
+        200 => granted(json_value(answer)?, item_id, merchants, now),
         402 => json_value(answer).map(|_| Verdict::Denied),
         404 => match not_found(&json_value(answer)?)? {
             ApiError::ItemNotFound => Ok(Verdict::NoItem),
@@ -122,7 +122,12 @@ pub fn verdict(
 }
 
 /// Reads a granted access, and brings it into the form that clients decode: numbers where they expect numbers.
-fn granted(body: Value, item_id: i64, principal: &Principal, now: UnixSecs) -> Result<Verdict, Unreadable> {
+fn granted(
+    body: Value,
+    item_id: i64,
+    merchants: Option<&[i64]>,
+    now: UnixSecs,
+) -> Result<Verdict, Unreadable> {
     let Value::Object(mut access) = body else {
         return Err(Unreadable::new("body", "must be an object"));
     };
@@ -155,9 +160,9 @@ fn granted(body: Value, item_id: i64, principal: &Principal, now: UnixSecs) -> R
         return Err(Unreadable::new("item.id", format!("must be {item_id}, not {found}")));
     }
     // An issuer that speaks for some merchants opens nothing of others, here as in the snapshot.
-    if principal.merchants.is_some() {
+    if let Some(merchants) = merchants {
         let merchant_id = item.get("merchant_id").and_then(number::whole);
-        if !merchant_id.is_some_and(|merchant| principal.is_heard_by(merchant)) {
+        if !merchant_id.is_some_and(|merchant_id| merchants.contains(&merchant_id)) {
             let problem = "must be one of the merchants of the token's issuer";
             return Err(Unreadable::new("item.merchant_id", problem));
         }

@@ -2,27 +2,9 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::{snapshot::key::EntryKey, token::Roles};
 
 const NOW: UnixSecs = 1_800_000_000;
 const END: UnixSecs = NOW + 1_000;
-
-fn principal(merchants: Option<&[i64]>) -> Principal {
-    Principal {
-        namespace: "n".into(),
-        subject: "s".to_owned(),
-        customer_key: EntryKey([1; 16]),
-        client_id: None,
-        merchant_id: None,
-        merchant_uuid: None,
-        account_id: None,
-        roles: Roles::default(),
-        scopes: Vec::new(),
-        merchants: merchants.map(Rc::from),
-        may_read_snapshot: false,
-        may_publish: false,
-    }
-}
 
 fn answer(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> OriginAnswer {
     let headers = vec![("content-type", content_type.to_owned())];
@@ -47,7 +29,7 @@ fn with(changes: &Value) -> Value {
 }
 
 fn verdict_of(answer: &OriginAnswer) -> Result<Verdict, String> {
-    verdict(answer, 33, &principal(None), NOW).map_err(|unreadable| unreadable.to_string())
+    verdict(answer, 33, None, NOW).map_err(|unreadable| unreadable.to_string())
 }
 
 fn granted_by(body: &Value) -> (Value, UnixSecs) {
@@ -166,7 +148,7 @@ fn a_denial_is_the_api_s_own_word() {
 fn an_issuer_opens_nothing_of_other_merchants() {
     let granted = |merchants: &[i64], item: Value| {
         let answer = answer(200, "application/json", with(&json!({ "item": item })).to_string());
-        verdict(&answer, 33, &principal(Some(merchants)), NOW).map_err(|unreadable| unreadable.place)
+        verdict(&answer, 33, Some(merchants), NOW).map_err(|unreadable| unreadable.place)
     };
     assert!(granted(&[7], json!({"merchant_id": "7"})).is_ok());
     assert_eq!(granted(&[8], json!({})), Err("item.merchant_id"));

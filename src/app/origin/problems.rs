@@ -1,0 +1,87 @@
+//! What goes wrong with the upstream, for the log: the first time at once, repetitions as one line with a count.
+
+use super::received::Unreadable;
+use crate::{
+    limits::{PROBLEM_REPEATS_MS, PROBLEMS_MAX},
+    ports::OriginError,
+};
+
+/// Why an answer of the upstream was not used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// What is counted together: the text may name a value that differs each time.
+    kind: String,
+    /// What the log says.
+    pub text: String,
+}
+
+impl From<Unreadable> for Problem {
+    fn from(unreadable: Unreadable) -> Self {
+        let text = unreadable.to_string();
+        let kind = if unreadable.place == "status" { text.clone() } else { unreadable.place.to_owned() };
+        Self { kind, text }
+    }
+}
+
+impl From<&OriginError> for Problem {
+    fn from(error: &OriginError) -> Self {
+        let text = error.to_string();
+        Self { kind: text.clone(), text }
+    }
+}
+
+/// The problems of late.
+#[derive(Debug, Default)]
+pub struct Problems(Vec<Known>);
+
+#[derive(Debug)]
+struct Known {
+    kind: String,
+    logged_at_ms: u64,
+    /// How often it has come since it was logged.
+    unlogged: u32,
+}
+
+impl Problems {
+    /// Counts a problem. If it is to be logged now: how often it has come since the last line, this time among it.
+    pub fn count(&mut self, problem: &Problem, now_ms: u64) -> Option<u32> {
+        if let Some(known) = self.0.iter_mut().find(|known| known.kind == problem.kind) {
+            known.unlogged = known.unlogged.saturating_add(1);
+            if now_ms.saturating_sub(known.logged_at_ms) < PROBLEM_REPEATS_MS {
+                return None;
+            }
+            known.logged_at_ms = now_ms;
+            return Some(std::mem::take(&mut known.unlogged));
+        }
+        if self.0.len() >= PROBLEMS_MAX {
+            self.0.remove(0);
+        }
+        self.0.push(Known { kind: problem.kind.clone(), logged_at_ms: now_ms, unlogged: 0 });
+        Some(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem(kind: &str) -> Problem {
+        Problem { kind: kind.to_owned(), text: String::new() }
+    }
+
+    #[test]
+    fn repetitions_are_counted() {
+        let mut problems = Problems::default();
+        assert_eq!(problems.count(&problem("a"), 1_000), Some(1));
+        for _ in 0..500 {
+            assert_eq!(problems.count(&problem("a"), 1_000 + PROBLEM_REPEATS_MS - 1), None);
+        }
+        assert_eq!(problems.count(&problem("b"), 1_001), Some(1), "another is logged at once");
+        assert_eq!(problems.count(&problem("a"), 1_000 + PROBLEM_REPEATS_MS), Some(501));
+        assert_eq!(problems.count(&problem("a"), 1_001 + PROBLEM_REPEATS_MS), None);
+        for kind in 0..1_000 {
+            problems.count(&problem(&kind.to_string()), 1_000);
+        }
+        assert_eq!(problems.0.len(), PROBLEMS_MAX);
+    }
+}
