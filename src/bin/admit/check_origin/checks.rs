@@ -155,6 +155,10 @@ checks! {
         "Send that body with every error: code a number, message and every value of errors a string. Some players look \
          at the body only"
 
+    CLOCK "clock.agrees" "The origin's clock agrees with this machine's"
+        "a Date header at most 5 s away from the time here"
+        "Set both clocks by NTP: times in tokens and accesses are judged by the clock of whoever reads them"
+
     KEYS_DOCUMENT "keys.document" "The issuer's keys can be had"
         "200 and a JWK set of at most 32 keys and 64 KiB"
         "Serve the keys at jwks_uri of /.well-known/openid-configuration, or at /.well-known/jwks.json"

@@ -4,10 +4,12 @@ mod access;
 mod body;
 mod checks;
 mod client;
+mod clock;
 mod export;
 mod feed;
 mod keys;
 mod log;
+mod replay;
 mod report;
 mod strangers;
 mod writes;
@@ -164,11 +166,12 @@ fn check(args: &Args, base: &str, report: &mut Report) -> Result<()> {
         if report.has_failed("feed.answer") {
             report.skip_rest("feed.", "changes are not answered");
         } else {
-            feed.check_replay(report, &export, taken);
+            replay::check(report, feed, &export, &taken);
             feed.conclude(report);
         }
     }
     api.conclude(report);
+    client.clock.conclude(report);
     match issuer {
         Some(issuer) => keys::check(report, &client, issuer),
         None => report.skip_rest("keys.", "no --issuer"),

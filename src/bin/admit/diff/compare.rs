@@ -168,7 +168,7 @@ fn compare_part(
     for key in keys {
         let (old, new) = (before.get(key).copied(), after.get(key).copied());
         if old != new {
-            changes.push((*key, change(tree, old, new)?));
+            changes.push((*key, change(tree, *key, old, new)?));
         }
     }
     Ok(changes)
@@ -202,7 +202,7 @@ fn entries<'o>(
     Ok(entries)
 }
 
-fn change(tree: Tree, before: Option<&[u8]>, after: Option<&[u8]>) -> Result<Change> {
+fn change(tree: Tree, key: EntryKey, before: Option<&[u8]>, after: Option<&[u8]>) -> Result<Change> {
     let how = match (before, after) {
         (None, _) => How::Added,
         (_, None) => How::Removed,
@@ -215,6 +215,7 @@ fn change(tree: Tree, before: Option<&[u8]>, after: Option<&[u8]>) -> Result<Cha
             let holdings = |record: Option<&[u8]>| record.map(holdings).transpose();
             Change {
                 how,
+                key,
                 id: customer.id,
                 uuid: Some(customer.uuid),
                 title: None,
@@ -224,7 +225,7 @@ fn change(tree: Tree, before: Option<&[u8]>, after: Option<&[u8]>) -> Result<Cha
         }
         Tree::Items => {
             let item = ItemRecord::new(record)?;
-            Change { how, id: item.id, uuid: None, title: title(&item), before: None, after: None }
+            Change { how, key, id: item.id, uuid: None, title: title(&item), before: None, after: None }
         }
     })
 }

@@ -7,6 +7,7 @@ use std::{
 
 use admit::snapshot::{
     directory::Directory,
+    key::EntryKey,
     time::{UnixSecs, iso8601},
 };
 use indicatif::{HumanBytes, HumanCount};
@@ -109,6 +110,9 @@ pub enum How {
 pub struct Change {
     /// What happened to it.
     pub how: How,
+    /// Where it is found in the snapshot.
+    #[serde(skip)]
+    pub key: EntryKey,
     /// The customer's or the item's number.
     pub id: i64,
     /// The customer's UUID.
