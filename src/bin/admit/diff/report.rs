@@ -40,9 +40,9 @@ pub struct VersionReport {
     pub as_of: UnixSecs,
     /// When it was published, unix seconds.
     pub published_at: Option<UnixSecs>,
-    /// Number of customers.
+    /// Number of customers, those that only the delta has included.
     pub customers: u64,
-    /// Number of items.
+    /// Number of items, likewise.
     pub items: u64,
     /// Bytes of the index.
     pub index_bytes: usize,

@@ -13,6 +13,7 @@ use super::{
     published::{HeadReport, Signature},
     sizes::{ObjectsReport, ShardsReport},
 };
+use crate::overlay::Effect;
 
 /// The longest bar of a histogram.
 const BAR_MAX: usize = 40;
@@ -56,9 +57,20 @@ fn head(head: &HeadReport) -> String {
         seq => format!("the origin's change {seq}"),
     };
     line(&mut out, "", format_args!("{reflects}{published}"));
-    let (customers, items) = (HumanCount(head.customers), HumanCount(head.items));
-    line(&mut out, "", format_args!("{customers} customers, {items} items"));
+    let customers = counted(head.customers_in_shards, "customers", head.delta_customers);
+    let items = counted(head.items_in_shards, "items", head.delta_items);
+    line(&mut out, "", format_args!("{customers}, {items}"));
     out
+}
+
+fn counted(in_shards: u64, noun: &str, delta: Option<Effect>) -> String {
+    match delta {
+        Some(delta) => format!("{} {noun}{}", HumanCount(delta.total(in_shards)), delta.note()),
+        None => format!(
+            "{} {noun} in the shards (what the delta adds and removes is not counted; --all counts)",
+            HumanCount(in_shards)
+        ),
+    }
 }
 
 fn history(report: &HistoryReport) -> String {
