@@ -18,9 +18,9 @@ use std::{fs, path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::{Context, Result, bail};
 
+pub use self::client::{Answer, Ask, Client, address};
 use self::{
     access::{Api, Asker},
-    client::{Client, address},
     export::{Export, Taken},
     feed::Feed,
     report::Report,
@@ -194,7 +194,10 @@ fn askers(values: &[String]) -> Result<Vec<Asker>> {
 }
 
 /// A token as it is given, or from the file that is named.
-fn token(text: &str) -> Result<String> {
+///
+/// # Errors
+/// The file cannot be read, or the text has characters that no token has.
+pub fn token(text: &str) -> Result<String> {
     let token = match text.strip_prefix('@') {
         Some(path) => fs::read_to_string(path).with_context(|| format!("cannot read {path}"))?,
         None => text.to_owned(),

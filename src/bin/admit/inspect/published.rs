@@ -5,7 +5,7 @@ use std::{path::Path, rc::Rc};
 use admit::{
     limits::OBJECT_CACHE_BYTES,
     snapshot::{
-        delta,
+        delta::{self, Tables},
         directory::Directory,
         head::Head,
         index::{Index, Tree},
@@ -19,7 +19,6 @@ use admit::{
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
-use super::check::Viewer;
 use crate::{
     head::{Published, published},
     overlay::{self, Effect},
@@ -158,8 +157,16 @@ impl<'s> Snapshot<'s> {
     ///
     /// # Errors
     /// An object cannot be read.
-    pub fn customer(&mut self, viewer: &Viewer) -> Result<Option<Known>> {
-        self.find(Tree::Customers, EntryKey::customer(&viewer.namespace, &viewer.subject))
+    pub fn customer(&mut self, key: EntryKey) -> Result<Option<Known>> {
+        self.find(Tree::Customers, key)
+    }
+
+    /// The delta, if there is one.
+    ///
+    /// # Errors
+    /// It is not what its tables say.
+    pub fn delta(&self) -> Result<Option<Tables<'_>>> {
+        self.version.delta.as_deref().map(delta::tables).transpose().context("delta")
     }
 
     /// The record of an item, if there is one.
