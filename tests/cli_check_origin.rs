@@ -95,7 +95,7 @@ const FLAWS: &[(&str, &[&str])] = &[
     ("key-is-secret", &["keys.algorithms"]),
     ("key-is-unknown", &["keys.algorithms"]),
     ("key-is-nameless", &["keys.kids"]),
-    ("key-is-there-twice", &["keys.kids"]),
+    ("kid-names-two-keys", &["keys.kids"]),
 ];
 
 /// Runs every check.
@@ -205,6 +205,7 @@ fn what_the_edge_corrects_is_a_warning() {
             "customer_id: expected an integer, found \"1\"",
         ),
         ("clock-is-fast", &["clock.agrees"], "the clock differs by"),
+        ("key-is-listed-twice", &["keys.kids"], "is listed twice, with the same key"),
     ] {
         let origin = StandIn::start(flaw, &jwks);
         let found = report(&check(&bench, &origin.url, &["--json"]).ok());
@@ -262,8 +263,10 @@ fn tokens_come_from_files_and_are_never_shown() {
     assert!(ended.stdout.contains("item 33: 402"), "{}", ended.stdout);
     assert!(!ended.stdout.contains(FEED_TOKEN) && !ended.stdout.contains(OWNER), "{}", ended.stdout);
     bench.run(&["check-origin", &origin.url, "--granted", "se cret", "33"]).failed(1, "a token is empty");
-    bench.run(&["check-origin", &origin.url, "--granted", "t", "x"]).failed(1, "no number of an item");
-    bench.run(&["check-origin", "origin.example.com"]).failed(1, "is no URL");
+    bench
+        .run(&["check-origin", &origin.url, "--granted", "t", "x"])
+        .failed(1, "is not the number of an item");
+    bench.run(&["check-origin", "origin.example.com"]).failed(1, "is not a URL");
 }
 
 #[test]

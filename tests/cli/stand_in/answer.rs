@@ -248,7 +248,13 @@ impl Shared {
                 keys.push(json!({"kty": "EC", "crv": "P-384", "alg": "ES384", "kid": "p"}));
             }
             "key-is-nameless" => drop(keys[0].as_object_mut().unwrap().remove("kid")),
-            "key-is-there-twice" => keys.push(key),
+            "key-is-listed-twice" => keys.push(key),
+            "kid-names-two-keys" => {
+                // RFC 8032 §7.1, TEST 1.
+                let mut other = key;
+                other["x"] = json!("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo");
+                keys.push(other);
+            }
             // Not for signatures: nobody's problem.
             _ => keys.push(json!({"kty": "RSA", "use": "enc", "alg": "RSA-OAEP", "kid": "e"})),
         }

@@ -233,9 +233,9 @@ pub fn address(base: &str, place: &str) -> Result<String> {
         None if is_url(place) => place.to_owned(),
         None => bail!("{place:?} is neither a URL nor a path that begins with a slash"),
     };
-    let uri: http::Uri = address.parse().with_context(|| format!("{address:?} is no URL"))?;
+    let uri: http::Uri = address.parse().with_context(|| format!("{address:?} is not a URL"))?;
     if !is_url(&address) || uri.host().is_none() {
-        bail!("{address:?} is no URL, such as https://origin.example.com");
+        bail!("{address:?} is not a URL such as https://origin.example.com");
     }
     Ok(address)
 }

@@ -87,7 +87,7 @@ impl Export<'_> {
         if let Some(taken) = &taken {
             self.check_stable(report, taken);
         }
-        report.skip_rest("export.", "there is no export that could be looked at");
+        report.skip_rest("export.", "the export could not be read");
         taken
     }
 
@@ -204,7 +204,7 @@ impl Export<'_> {
             }
             before = Some(after);
         }
-        report.skip(&EXPORT_STABLE, "the origin's data changed each time: ask one that nobody writes to");
+        report.skip(&EXPORT_STABLE, "the origin's data changed each time: ask it while it is not written to");
     }
 
     /// The export once more, or what is wrong with it this time.

@@ -187,7 +187,7 @@ fn any_item(taken: &Taken) -> Option<i64> {
 fn askers(values: &[String]) -> Result<Vec<Asker>> {
     let pairs = values.as_chunks::<2>().0;
     let asker = |[text, item]: &[String; 2]| {
-        let item = item.parse().with_context(|| format!("{item:?} is no number of an item"))?;
+        let item = item.parse().with_context(|| format!("{item:?} is not the number of an item"))?;
         Ok(Asker { token: token(text)?, item })
     };
     pairs.iter().map(asker).collect()

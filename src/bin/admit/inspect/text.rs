@@ -108,7 +108,7 @@ fn history(report: &HistoryReport) -> String {
                 format_args!("held by {host} until {until} ({secs_left} s), unless it is renewed"),
             );
         }
-        None => line(&mut out, "Lease", "held by nobody"),
+        None => line(&mut out, "Lease", "not held"),
     }
     out
 }
@@ -192,7 +192,7 @@ fn customer(report: &CustomerReport) -> String {
         line(&mut out, "", note);
     }
     if let Some(token) = &report.token {
-        let issuer = token.issuer.as_deref().unwrap_or("nobody");
+        let issuer = token.issuer.as_deref().unwrap_or("an unnamed issuer");
         line(&mut out, "Token", format_args!("of {issuer}; its claims were read without verification"));
         match (&token.expires_at, token.is_expired) {
             (None, _) => line(&mut out, "", "it has no exp: the edge answers 401"),

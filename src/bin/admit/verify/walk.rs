@@ -156,12 +156,12 @@ impl Walk<'_> {
         for (id, license) in &directory.licenses {
             if let Err(error) = parse_object::<IgnoredAny>(&license.json) {
                 let id = Uuid::from_u128(*id);
-                report.problem(&name, None, &format!("licence {id} is no JSON object: {error}"));
+                report.problem(&name, None, &format!("licence {id} is not a JSON object: {error}"));
             }
         }
         for app in &directory.apps {
             if !directory.merchants.contains_key(&app.merchant_id) {
-                let what = format!("there is no merchant {} of app {:?}", app.merchant_id, app.id);
+                let what = format!("app {:?} names merchant {}, who is not there", app.id, app.merchant_id);
                 report.problem(&name, None, &what);
             }
         }
