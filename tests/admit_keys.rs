@@ -142,7 +142,9 @@ fn wrong_uses_are_refused_with_a_reason() {
     assert!(complaint(&["keygen", "--secret", &ed]).contains("not symmetric"));
     assert!(complaint(&["token", "--key", &odd]).contains("kid"));
     assert!(complaint(&["token", "--key", &scratch.path("none")]).contains("cannot read"));
-    assert!(complaint(&["token", "--key", &ed, "--claims", "[1]"]).contains("no JSON object"));
+    assert!(
+        complaint(&["token", "--key", &ed, "--claims", "[1]"]).contains("--claims must be a JSON object")
+    );
     assert!(
         complaint(&["keygen", "--alg", "none", "--kid", "k1", "--out", &odd]).contains("possible values")
     );

@@ -37,6 +37,7 @@ const FLAWS: &[(&str, &[&str])] = &[
     ("export-end-untold", &["export.end"]),
     ("export-breaks-off", &["export.end"]),
     ("export-wrong-line", &["export.lines"]),
+    ("export-in-milliseconds", &["export.lines"]),
     ("export-without-snapshot", &["export.snapshot"]),
     ("export-dangling", &["export.builds"]),
     ("export-empty", &["export.builds"]),
@@ -45,6 +46,7 @@ const FLAWS: &[(&str, &[&str])] = &[
     ("feed-for-all", &["feed.access"]),
     ("feed-down", &["feed.answer"]),
     ("feed-wrong-line", &["feed.lines"]),
+    ("feed-in-milliseconds", &["feed.lines"]),
     ("feed-gap", &["feed.order"]),
     ("feed-cut", &["feed.end"]),
     ("feed-breaks-off", &["feed.end"]),
@@ -56,7 +58,9 @@ const FLAWS: &[(&str, &[&str])] = &[
     ("revocation-says-what-was", &["feed.replay"]),
     ("revocation-cannot-be-applied", &["feed.replay"]),
     ("owner-is-denied", &["access.granted"]),
+    ("busy-and-wrong", &["feed.replay"]),
     ("numbers-are-text", &["access.body", "access.body"]),
+    ("access-in-milliseconds", &["access.body", "access.body"]),
     ("stranger-is-granted", &["access.denied"]),
     ("stranger-is-forbidden", &["access.denied"]),
     ("unknown-is-denied", &["access.unknown-item"]),
@@ -71,6 +75,7 @@ const FLAWS: &[(&str, &[&str])] = &[
     ("fields-are-unnamed", &["write.fields"]),
     ("refused-is-done", &["write.refused"]),
     ("grant-is-200", &["write.grant"]),
+    ("grant-in-milliseconds", &["write.grant"]),
     ("grant-lags", &["write.visible"]),
     ("key-is-made-again", &["write.again"]),
     ("key-makes-another-change", &["write.again"]),
@@ -84,12 +89,13 @@ const FLAWS: &[(&str, &[&str])] = &[
     ("code-is-text", &["errors.body"]),
     ("denials-are-lists", &["errors.body"]),
     ("denials-are-pages", &["errors.body"]),
+    ("clock-is-slow", &["clock.agrees"]),
     ("keys-are-gone", &["keys.document"]),
     ("issuer-other", &["keys.issuer"]),
     ("key-is-secret", &["keys.algorithms"]),
     ("key-is-unknown", &["keys.algorithms"]),
     ("key-is-nameless", &["keys.kids"]),
-    ("key-is-there-twice", &["keys.kids"]),
+    ("kid-names-two-keys", &["keys.kids"]),
 ];
 
 /// Runs every check.
@@ -155,6 +161,10 @@ fn each_flaw_fails_its_own_check() {
         for check in found["checks"].as_array().unwrap() {
             let has_advice = check["change"].as_str().is_some_and(|change| change.len() > 20);
             assert_eq!(has_advice, check["outcome"] == "fail", "{flaw}: {check}");
+            if flaw.ends_with("in-milliseconds") && check["outcome"] == "fail" {
+                let found = check["found"].as_str().unwrap();
+                assert!(found.contains("looks like milliseconds"), "{flaw}: {found}");
+            }
         }
         assert!(origin.is_clean(), "{flaw}: the buyer was left with an access");
         for id in *expected {
@@ -162,6 +172,55 @@ fn each_flaw_fails_its_own_check() {
         }
     }
     assert!(unseen.is_empty(), "checks that nothing makes fail: {unseen:?}");
+}
+
+/// Others write between any two requests, and the feed's lines have the records as they are when it is asked.
+#[test]
+fn a_feed_made_on_demand_while_others_write_passes() {
+    let bench = Bench::new("check-origin-busy");
+    let jwks = bench.jwks("publisher");
+    for (flaw, expected) in [
+        // The comparison is exact once they rest.
+        ("busy-at-first", "changes were replayed"),
+        ("busy", "customers left out because they changed again: 1"),
+    ] {
+        let origin = StandIn::start(flaw, &jwks);
+        let found = report(&check(&bench, &origin.url, &["--json"]).ok());
+        assert_eq!(ids(&found, "fail"), [""; 0], "{flaw}: {found:#}");
+        let checks = found["checks"].as_array().unwrap();
+        let replay = checks.iter().find(|check| check["id"] == "feed.replay").unwrap();
+        assert_eq!(replay["outcome"], "pass", "{flaw}: {replay}");
+        assert!(replay["found"].as_str().unwrap().ends_with(expected), "{flaw}: {replay}");
+    }
+}
+
+#[test]
+fn what_the_edge_corrects_is_a_warning() {
+    let bench = Bench::new("check-origin-warnings");
+    let jwks = bench.jwks("publisher");
+    for (flaw, warned, text) in [
+        (
+            "ids-are-text",
+            &["access.body", "access.body"][..],
+            "customer_id: expected an integer, found \"1\"",
+        ),
+        ("clock-is-fast", &["clock.agrees"], "the clock differs by"),
+        ("key-is-listed-twice", &["keys.kids"], "is listed twice, with the same key"),
+    ] {
+        let origin = StandIn::start(flaw, &jwks);
+        let found = report(&check(&bench, &origin.url, &["--json"]).ok());
+        assert_eq!((&found["conforms"], &found["warned"]), (&true.into(), &warned.len().into()), "{flaw}");
+        assert_eq!(ids(&found, "warn"), warned, "{flaw}: {found:#}");
+        assert!(found.to_string().contains(&text.replace('"', "\\\"")), "{flaw}: {found:#}");
+        let shown = check(&bench, &origin.url, &[]).ok().stdout;
+        assert!(
+            shown.contains(&format!("warn  {}", warned[0])) && shown.contains("with a warning, 0 failed"),
+            "{shown}"
+        );
+    }
+    let slow = StandIn::start("clock-is-slow", &jwks);
+    let shown = check(&bench, &slow.url, &[]).stdout;
+    assert!(shown.contains("the origin's is behind"), "{shown}");
 }
 
 #[test]
@@ -204,8 +263,10 @@ fn tokens_come_from_files_and_are_never_shown() {
     assert!(ended.stdout.contains("item 33: 402"), "{}", ended.stdout);
     assert!(!ended.stdout.contains(FEED_TOKEN) && !ended.stdout.contains(OWNER), "{}", ended.stdout);
     bench.run(&["check-origin", &origin.url, "--granted", "se cret", "33"]).failed(1, "a token is empty");
-    bench.run(&["check-origin", &origin.url, "--granted", "t", "x"]).failed(1, "no number of an item");
-    bench.run(&["check-origin", "origin.example.com"]).failed(1, "is no URL");
+    bench
+        .run(&["check-origin", &origin.url, "--granted", "t", "x"])
+        .failed(1, "is not the number of an item");
+    bench.run(&["check-origin", "origin.example.com"]).failed(1, "is not a URL");
 }
 
 #[test]

@@ -128,3 +128,20 @@ fn there_is_something_of_everything() {
     let shares = kinds.map(|kind| kind * 100 / accesses);
     assert!(matches!(shares, [23..=27, 28..=32, 3..=6, 37..=43]), "{shares:?}");
 }
+
+/// As in `admit generate | head -1`.
+#[test]
+fn a_reader_that_goes_ends_it_without_a_word() {
+    use std::io::Read;
+    let bench = Bench::new("generate-reader");
+    for args in [&["generate", "--customers", "1000000"][..], &["schema"]] {
+        let mut child = bench.command(args).spawn().unwrap();
+        let mut byte = [0];
+        child.stdout.take().unwrap().read_exact(&mut byte).unwrap();
+        let ended = child.wait_with_output().unwrap();
+        // What it prints may fit into the pipe.
+        let code = ended.status.code().unwrap();
+        assert!(code == 141 || (code == 0 && args == ["schema"]), "{args:?}: {code}");
+        assert_eq!(String::from_utf8_lossy(&ended.stderr), "", "{args:?}");
+    }
+}

@@ -15,6 +15,8 @@
 
 #[path = "cli/bench.rs"]
 mod bench;
+#[path = "cli/customers.rs"]
+mod customers;
 #[path = "cli/double.rs"]
 mod double;
 #[path = "cli/service.rs"]

@@ -167,12 +167,18 @@ fn counts_of_the_shards_are_compared_and_the_delta_is_read() {
     let delta = put(&double, ObjectKind::Delta, delta);
     forge(&bench, &double, |head| head.delta = Some(delta));
     let (report_, _) = report(&bench, &double, 0);
-    assert_eq!(report_["customers"], 3, "whatever the delta adds and takes away");
+    assert_eq!(report_["customers"], 4, "three in the shards, two only in the delta, one removed by it");
+    let effect = serde_json::json!({"added": 2, "changed": 1, "removed": 1});
+    assert_eq!((&report_["delta_customers"], &report_["delta_items"]["added"]), (&effect, &0.into()));
+    let text = bench.run(&["verify", "--from", &double.url, "--key", "publisher.jwk"]).ok().stdout;
+    assert!(text.contains("Customers  4 (the delta adds 2, changes 1, removes 1)\n"), "{text}");
     assert_eq!(report_["objects"]["delta"]["count"], 1);
     forge(&bench, &double, |head| (head.customers, head.items) = (4, 2));
     let problems = report(&bench, &double, 1).1;
-    let expected =
-        ["head: it counts 2 items, and 1 were found", "head: it counts 4 customers, and 3 were found"];
+    let expected = [
+        "head: it counts 2 items in the shards, and 1 were found",
+        "head: it counts 4 customers in the shards, and 3 were found",
+    ];
     assert_eq!(problems, expected);
     let delta = put(&double, ObjectKind::Delta, ObjectKind::Delta.header().to_vec());
     forge(&bench, &double, |head| head.delta = Some(delta));

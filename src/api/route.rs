@@ -39,6 +39,8 @@ pub enum Route<'a> {
     Check,
     /// `/snapshot/keys`
     Keys,
+    /// `/snapshot/issuers`
+    Issuers,
 }
 
 /// A number in a path, as it is written.
@@ -85,6 +87,7 @@ impl<'a> Route<'a> {
             ("snapshot", Some("pack"), None, None, None) => Self::Pack,
             ("snapshot", Some("check"), None, None, None) => Self::Check,
             ("snapshot", Some("keys"), None, None, None) => Self::Keys,
+            ("snapshot", Some("issuers"), None, None, None) => Self::Issuers,
             ("snapshot", Some(_), _, None, None) => {
                 Self::Stored(StoreKey::parse(path.strip_prefix("/snapshot/")?)?)
             }
@@ -163,6 +166,7 @@ mod tests {
             ("/snapshot/pack", Route::Pack),
             ("/snapshot/check", Route::Check),
             ("/snapshot/keys", Route::Keys),
+            ("/snapshot/issuers", Route::Issuers),
         ];
         for (path, route) in cases {
             assert_eq!(Route::parse(path), Some(route), "{path}");
@@ -205,6 +209,7 @@ mod tests {
             "/snapshot/pack/shard",
             "/snapshot/packs",
             "/snapshot/keys/shard",
+            "/snapshot/issuers/x",
             "/snapshot/jwks/x",
             "/v2/snapshot/head",
             "/healthz/x",

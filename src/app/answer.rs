@@ -135,6 +135,7 @@ impl<P: Platform> App<P> {
             Route::Pack => return Err(self.transfer_need(request, Transfer::Pack, now)?),
             Route::Check => return Err(self.transfer_need(request, Transfer::Check, now)?),
             Route::Keys => return Err(self.transfer_need(request, Transfer::Keys, now)?),
+            Route::Issuers => return Err(self.transfer_need(request, Transfer::Issuers, now)?),
         })
     }
 

@@ -2,6 +2,7 @@
 //! Who asks may publish: `answer.rs` has seen to that before a body is read.
 
 mod head;
+mod issuers;
 mod keys;
 mod lease;
 mod objects;
@@ -36,6 +37,8 @@ pub enum Transfer {
     Check,
     /// Keys are to be listed.
     Keys,
+    /// Issuers are to be listed.
+    Issuers,
 }
 
 /// The body of a request, read when and as far as it is wanted.
@@ -94,6 +97,7 @@ impl<P: Platform> App<P> {
                 Transfer::Pack => self.store_pack(&body).await,
                 Transfer::Check => self.check_objects(&body).await,
                 Transfer::Keys => self.list_keys(request.query).await,
+                Transfer::Issuers => Ok(self.list_issuers()),
             }
         };
         answered.await.unwrap_or_else(|refusal| refusal)
@@ -148,7 +152,7 @@ impl Transfer {
     /// Whether the scope `snapshot:read` is enough. A check of stored objects changes nothing either, but only
     /// publishers need it, and it makes the Worker hash what the caller names.
     pub(super) const fn only_reads(self) -> bool {
-        matches!(self, Self::Send(_) | Self::Keys)
+        matches!(self, Self::Send(_) | Self::Keys | Self::Issuers)
     }
 
     /// Whether it changes what is published, or could: while somebody holds the lease, only the holder may.
@@ -170,7 +174,7 @@ impl Transfer {
             Self::Store(StoreKey::Garbage) => GARBAGE_MAX_BYTES,
             Self::Pack => PACK_MAX_BYTES,
             Self::Check => CHECK_MAX_BYTES,
-            Self::Send(_) | Self::Delete(_) | Self::Keys => return None,
+            Self::Send(_) | Self::Delete(_) | Self::Keys | Self::Issuers => return None,
         })
     }
 }

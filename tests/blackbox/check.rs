@@ -107,7 +107,8 @@ fn is_read_publicly(wire: &Wire) -> bool {
 
 /// Whether the answer may be a value of the store, whose bytes nobody looks at.
 fn is_value(wire: &Wire) -> bool {
-    let is_list = wire.target.starts_with(b"/snapshot/keys");
+    let is_list =
+        [&b"/snapshot/keys"[..], b"/snapshot/issuers"].iter().any(|list| wire.target.starts_with(list));
     wire.target.starts_with(b"/snapshot/") && !is_list && ["GET", "HEAD"].contains(&wire.method.as_str())
 }
 

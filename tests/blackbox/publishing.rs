@@ -134,6 +134,16 @@ fn readers(publisher: &mut Publisher<'_>, published: &Published) {
     assert_eq!(as_reader(Wire::get("/snapshot/version/99")).status, 404);
     let keys = as_reader(Wire::get(&format!("/snapshot/keys?prefix={}/", name.kind.prefix())));
     assert!(keys.text().contains(&name.to_string()), "{}", keys.text());
+    let listed = as_reader(Wire::get("/snapshot/issuers"));
+    let (text, issuers) = (listed.text(), listed.json()["issuers"].clone());
+    assert_eq!(
+        issuers[0],
+        serde_json::json!({
+            "issuer": "https://vendor.dev.admit.example", "namespace": "vendor", "customer_claim": "sub", "merchants": null
+        })
+    );
+    assert_eq!(issuers.as_array().map(Vec::len), Some(3), "{text}");
+    assert!(!text.contains("keys") && !text.contains("secret"), "{text}");
     for wire in [
         Wire::put(&path, object.clone()),
         Wire::new("DELETE", &path),

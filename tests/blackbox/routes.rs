@@ -14,7 +14,7 @@ const SEND: &str = "POST, OPTIONS";
 const DIGEST: &str = "/snapshot/shard/0000000000000000000000000000000000000000000000000000000000000000";
 
 /// Every route, and what it allows.
-const ROUTES: [(&str, &str); 19] = [
+const ROUTES: [(&str, &str); 20] = [
     ("/items/5101/access", READ),
     ("/license", READ),
     ("/items/5101", READ),
@@ -34,6 +34,7 @@ const ROUTES: [(&str, &str); 19] = [
     ("/snapshot/pack", SEND),
     ("/snapshot/check", SEND),
     ("/snapshot/keys", READ),
+    ("/snapshot/issuers", READ),
 ];
 
 /// Methods that no read route has. TRACE, PROPFIND and QUERY stand for all that the runtime passes on.

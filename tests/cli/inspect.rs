@@ -87,7 +87,7 @@ fn a_customer_is_shown_with_dates_and_states() {
     assert_eq!(later["customer"]["record"]["accesses"][0]["state"], "expired");
     let nobody = inspect(&bench, &double, &["--customer", "vendor:nobody"]);
     assert!(nobody["customer"]["record"].is_null());
-    let other = inspect(&bench, &double, &["--customer", &BUYER.replace("vendor", "elsewhere")]);
+    let other = inspect(&bench, &double, &["--customer", &BUYER.replace("vendor", "publisher")]);
     assert!(other["customer"]["record"].is_null(), "the namespace is part of the customer");
     let text = bench.run(&["inspect", "--from", &double.url, "--customer", BUYER]).ok().stdout;
     assert!(text.contains("active       access 340001 on item 5110 ("), "{text}");
@@ -145,7 +145,7 @@ fn what_is_not_sound_is_not_shown() {
     bench.keygen("other");
     inspect(&["--key", "other.jwk"]).failed(1, "signed by another key");
     inspect(&["--token", "wrong"]).failed(1, "401 Unauthorized");
-    inspect(&["--customer", "vendor"]).failed(1, "expected NAMESPACE:SUBJECT");
+    inspect(&["--customer", "vendr:x"]).failed(1, "no namespace \"vendr\"; it has publisher, vendor");
     inspect(&["--check", "1"]).failed(2, "--customer");
     let jws = double.state().head.clone().unwrap();
     double.state().head = Some(jws[..jws.len() - 4].to_owned());

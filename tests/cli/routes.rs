@@ -45,6 +45,15 @@ pub fn respond(request: &Request, state: &mut State) -> Answer {
         ("POST", "pack") => pack(&request.body, state),
         ("POST", "check") => check(std::str::from_utf8(&request.body).unwrap(), state),
         ("GET", path) if path.starts_with("keys?") => keys(path, state),
+        ("GET", "issuers") => {
+            let issuer = |namespace: &str| {
+                json!({
+                    "issuer": format!("https://{namespace}.example"), "namespace": namespace, "customer_claim": "sub",
+                    "merchants": null
+                })
+            };
+            (200, json!({"issuers": [issuer("publisher"), issuer("vendor")]}).to_string().into_bytes())
+        }
         (method, path) => match StoreKey::parse(path) {
             Some(key) => value(method, key, request.body.clone(), request.header(HOLDER_HEADER), state),
             None => error(404, "Not found"),

@@ -79,9 +79,12 @@ impl Service {
 
     /// A token of one of its issuers.
     pub fn token(bench: &Bench, issuer: &str, subject: &str) -> String {
-        let claims = json!({
-            "iss": format!("https://{issuer}.example"), "aud": "admit", "sub": subject, "scope": "snapshot:publish"
-        });
+        Self::scoped(bench, issuer, subject, "snapshot:publish")
+    }
+
+    /// The same with another scope.
+    pub fn scoped(bench: &Bench, issuer: &str, subject: &str, scope: &str) -> String {
+        let claims = json!({ "iss": format!("https://{issuer}.example"), "aud": "admit", "sub": subject, "scope": scope });
         let args = ["token", "--key", "publisher.jwk", "--claims", &claims.to_string()];
         bench.run(&args).ok().stdout.trim().to_owned()
     }

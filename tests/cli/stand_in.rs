@@ -13,6 +13,7 @@ mod writes;
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use self::answer::Answer;
@@ -58,6 +59,8 @@ struct State {
     last_access: u32,
     /// Exports that were read.
     exports: u32,
+    /// Accesses that the stranger holds on another item, while others write.
+    others: u32,
     /// What was sent with keys of idempotency, and answered.
     keys: BTreeMap<String, (String, Answer)>,
     /// Whether the buyer's next check is answered as if the last write had not been made.
@@ -70,6 +73,19 @@ impl Shared {
     /// Whether this is its flaw.
     fn is(&self, flaw: &str) -> bool {
         self.flaw == flaw
+    }
+
+    /// The time by its clock, as HTTP writes it.
+    #[expect(clippy::disallowed_methods, reason = "a test has a clock")]
+    fn date(&self) -> String {
+        let ahead_secs = match self.flaw {
+            "clock-is-slow" => -3_600,
+            "clock-is-fast" => 30,
+            _ => 0,
+        };
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs().cast_signed();
+        let at = chrono::DateTime::from_timestamp(now + ahead_secs, 0).unwrap();
+        at.format("%a, %d %b %Y %H:%M:%S GMT").to_string()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -267,7 +267,12 @@ fn a_delta_is_compared_measured_and_rolled_back() {
     assert_eq!((delta["customers"].as_u64(), delta["items"].as_u64()), (Some(2), Some(0)));
     assert_eq!(delta["budget_bytes"].as_u64(), Some(admit::limits::DELTA_BUDGET_BYTES as u64));
     assert_eq!((&report["head"]["seq"], &report["history"]["versions_total"]), (&8.into(), &1.into()));
+    assert_eq!(
+        (&report["head"]["customers"], &report["head"]["customers_in_shards"]),
+        (&5_000.into(), &5_000.into())
+    );
     let text = bench.run(&["inspect", "--from", "dir:store"]).ok().stdout;
+    assert!(text.contains("5,000 customers (the delta adds 1, changes 0, removes 1), 1 items\n"), "{text}");
     assert!(
         text.contains("0 % of 4.00 MiB") && text.contains("2 customers and 0 items are in the delta"),
         "{text}"
@@ -281,11 +286,29 @@ fn a_delta_is_compared_measured_and_rolled_back() {
         report,
         "the head's seq names it too"
     );
+    // Another customer, who is in the delta only, is counted by all three.
+    let put = catalogue(6_001).lines().last().unwrap().to_owned();
+    bench.write("changes.ndjson", format!("{{\"seq\":9,\"put\":[{put}]}}\n"));
+    bench.run(&changes).ok();
+    let report = json(&bench, &["inspect", "--from", "dir:store"]);
+    assert_eq!(
+        (&report["head"]["customers"], &report["head"]["customers_in_shards"]),
+        (&5_001.into(), &5_000.into())
+    );
+    let report = json(&bench, &["diff", "7", "head", "--from", "dir:store"]);
+    assert_eq!(
+        (&report["before"]["customers"], &report["after"]["customers"]),
+        (&5_000.into(), &5_001.into())
+    );
+    let text = bench.run(&["diff", "7", "head", "--from", "dir:store"]).ok().stdout;
+    assert!(text.contains("Customers  5,000 before, 5,001 after: 2 added, 1 removed, 0 changed"), "{text}");
+    let report = json(&bench, &["verify", "--from", "dir:store", "--key", "publisher.jwk"]);
+    assert_eq!((&report["customers"], &report["items"]), (&5_001.into(), &1.into()));
     // Without its delta the version is what is published, and yet it can be rolled back to.
     roll_back(&bench, "dir:store", "7", &[]).ok();
     let report = json(&bench, &["inspect", "--from", "dir:store"]);
     assert!(report["objects"]["delta"].is_null());
-    assert_eq!((&report["head"]["seq"], &report["head"]["origin_seq"]), (&9.into(), &7.into()));
+    assert_eq!((&report["head"]["seq"], &report["head"]["origin_seq"]), (&10.into(), &7.into()));
     let report = json(&bench, &["gc", "--from", "dir:store"]);
-    assert_eq!((&report["newly_marked"], &report["deleted"]), (&1.into(), &0.into()), "the delta");
+    assert_eq!((&report["newly_marked"], &report["deleted"]), (&2.into(), &0.into()), "both deltas");
 }

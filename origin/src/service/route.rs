@@ -64,7 +64,7 @@ impl<'a> Endpoint<'a> {
             return Some(Self::Item(id.into()));
         }
         match Route::parse(path)? {
-            Route::Stored(_) | Route::Pack | Route::Check | Route::Keys => None,
+            Route::Stored(_) | Route::Pack | Route::Check | Route::Keys | Route::Issuers => None,
             Route::Access(id) => Some(Self::Access(id)),
             Route::Fees(id) if path.starts_with("/v2/") => Some(Self::Fees(id)),
             Route::Fee(id, fee_id) if fee_id == "bulk".into() => Some(Self::BulkFees(id)),

@@ -51,7 +51,7 @@ fn public_half(path: &Path) -> Result<KeySet<NativeVerifier>> {
 }
 
 fn unverified(jws: &str) -> Result<Head> {
-    let payload = jws.split('.').nth(1).ok_or_else(|| anyhow!("it is no JWS"))?;
-    let payload = Base64UrlUnpadded::decode_vec(payload).map_err(|_| anyhow!("it is no JWS"))?;
-    serde_json::from_slice(&payload).context("its payload is no head")
+    let payload = jws.split('.').nth(1).ok_or_else(|| anyhow!("it is not a JWS"))?;
+    let payload = Base64UrlUnpadded::decode_vec(payload).map_err(|_| anyhow!("it is not a JWS"))?;
+    serde_json::from_slice(&payload).context("its payload is not a head")
 }

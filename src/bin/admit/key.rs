@@ -80,7 +80,7 @@ impl PrivateKey {
     pub fn read(path: &Path) -> Result<Self> {
         let text =
             fs::read_to_string(path).with_context(|| format!("cannot read the key {}", path.display()))?;
-        Self::from_jwk(&text).with_context(|| format!("{} is no private JWK", path.display()))
+        Self::from_jwk(&text).with_context(|| format!("{} is not a private JSON Web Key", path.display()))
     }
 
     /// The same for a key that is to sign heads.

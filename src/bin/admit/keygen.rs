@@ -70,14 +70,15 @@ pub fn run(args: &Args) -> Result<()> {
 
 fn read_members(path: &Path) -> Result<Map<String, Value>> {
     let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    serde_json::from_str(&text).with_context(|| format!("{} is no JWK", path.display()))
+    serde_json::from_str(&text).with_context(|| format!("{} is not a JSON Web Key", path.display()))
 }
 
 /// The key of an HS256 binding is the bytes of its text, as vendors hand it out.
 fn secret_text(jwk: &Map<String, Value>) -> Result<String> {
     let encoded = jwk.get("k").and_then(Value::as_str);
     let encoded = encoded.ok_or_else(|| anyhow!("the key is not symmetric: use --public"))?;
-    let bytes = Base64UrlUnpadded::decode_vec(encoded).map_err(|_| anyhow!("\"k\" is no base64url"))?;
+    let bytes =
+        Base64UrlUnpadded::decode_vec(encoded).map_err(|_| anyhow!("the member \"k\" is not base64url"))?;
     String::from_utf8(bytes).map_err(|_| anyhow!("the key is not text and cannot be bound as one"))
 }
 

@@ -15,6 +15,7 @@ mod inspect;
 mod key;
 mod keygen;
 mod origin;
+mod overlay;
 mod progress;
 mod publish;
 mod rollback;
@@ -88,10 +89,6 @@ fn main() -> ExitCode {
     };
     match outcome {
         Ok(code) => output::exit_code(code),
-        Err(error) => {
-            // `{:#}` prints the whole chain on one line: what was tried, then why it failed.
-            eprintln!("admit: {error:#}");
-            ExitCode::FAILURE
-        }
+        Err(error) => output::failed(&error),
     }
 }

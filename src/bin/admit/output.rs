@@ -1,5 +1,8 @@
-//! What the command says. `println!` and `eprintln!` of the standard library end it when nobody reads any more,
-//! as in `admit inspect | head`, or when a service manager's log has gone: no reason to stop publishing.
+//! What the command says. `println!` and `eprintln!` of the standard library end it when the reader has gone, as
+//! in `admit inspect | head`, or when a service manager's log has gone: no reason to stop publishing.
+//!
+//! A command whose work is its output, such as `admit generate`, writes through [`Stdout`] and ends without a word
+//! when its reader has gone.
 
 use std::{
     fmt,
@@ -24,6 +27,41 @@ macro_rules! println {
 /// As in the standard library, but goes on when it cannot be written.
 macro_rules! eprintln {
     ($($arguments:tt)*) => { $crate::output::tell(format_args!("{}\n", format_args!($($arguments)*))) };
+}
+
+/// The reader of [`Stdout`] has gone, so that there is nothing left to do.
+static HAS_NO_READER: AtomicBool = AtomicBool::new(false);
+
+/// What shells report of a process that SIGPIPE ended: 128 + 13.
+const NO_READER_CODE: u8 = 141;
+
+/// Standard output, for commands whose work is what they print.
+pub struct Stdout;
+
+impl Write for Stdout {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        io::stdout().lock().write(bytes).inspect_err(note)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stdout().lock().flush().inspect_err(note)
+    }
+}
+
+fn note(error: &io::Error) {
+    if error.kind() == ErrorKind::BrokenPipe {
+        HAS_NO_READER.store(true, Ordering::Relaxed);
+    }
+}
+
+/// The exit code after an error, which is printed unless the reader's going is all that it says.
+pub fn failed(error: &anyhow::Error) -> ExitCode {
+    if HAS_NO_READER.load(Ordering::Relaxed) {
+        return ExitCode::from(NO_READER_CODE);
+    }
+    // `{:#}` prints the whole chain on one line: what was tried, then why it failed.
+    eprintln!("admit: {error:#}");
+    ExitCode::FAILURE
 }
 
 /// Writes to standard output.

@@ -1,9 +1,11 @@
 //! `admit schema`: the JSON Schema of what origins write.
 
-use std::io::{self, Write};
+use std::io::Write;
 
 use admit::snapshot::schema::json;
 use anyhow::{Context, Result};
+
+use crate::output::Stdout;
 
 /// Arguments of `admit schema`.
 #[derive(clap::Args)]
@@ -37,5 +39,5 @@ pub fn run(args: &Args) -> Result<()> {
         Of::Changes => json::changes(),
     };
     let text = serde_json::to_string_pretty(&schema)?;
-    writeln!(io::stdout().lock(), "{text}").context("cannot write")
+    writeln!(Stdout, "{text}").context("cannot write")
 }

@@ -30,10 +30,11 @@ pub struct Args {
 /// Runs `admit token`.
 ///
 /// # Errors
-/// The key cannot be read or the claims are no JSON object.
+/// The key cannot be read or the claims are not a JSON object.
 pub fn run(args: &Args) -> Result<()> {
     let key = PrivateKey::read(&args.key)?;
-    let claims = serde_json::from_str(&args.claims).context("--claims is no JSON object")?;
+    let claims = serde_json::from_str(&args.claims)
+        .context("--claims must be a JSON object, such as '{\"sub\":\"123\"}'")?;
     println!("{}", mint(&key, claims, args.ttl_secs, now_unix_secs()?)?);
     Ok(())
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     BUYER, BUYER_ID, FEED_TOKEN, ITEM, OWNER, STRANGER, Shared, State,
-    world::{access, buyer, customer, item},
+    world::{access, buyer, customer, item, stranger},
 };
 
 /// A request.
@@ -75,10 +75,14 @@ impl Shared {
         let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
         let state = &mut *self.state();
         match (request.method.as_str(), path) {
-            ("GET", "/export") => match query.strip_prefix("after=") {
-                None => self.export(state, request),
-                Some(after) => self.changes(state, request, after.parse().unwrap()),
-            },
+            ("GET", "/export") => {
+                let answer = match query.strip_prefix("after=") {
+                    None => self.export(state, request),
+                    Some(after) => self.changes(state, request, after.parse().unwrap()),
+                };
+                self.others_write(state);
+                answer
+            }
             ("GET", "/.well-known/openid-configuration") => {
                 let issuer = if self.is("issuer-other") { "https://id.example" } else { &self.url };
                 Answer::json(200, &json!({"issuer": issuer, "jwks_uri": format!("{}/jwks", self.url)}))
@@ -128,11 +132,12 @@ impl Shared {
             json!({"type": "merchant", "id": 21, "uuid": "e5ac2013-8d10-42ba-abb5-291c5201cea8"}),
             item,
             customer("owner", 1, vec![owned]),
-            customer("stranger", 2, vec![]),
+            stranger(state.others),
             buyer(state.bought),
         ];
         match self.flaw {
             "export-without-snapshot" => drop(lines.remove(0)),
+            "export-in-milliseconds" => lines[2]["updated_at"] = json!(1_700_000_000_000_i64),
             "export-wrong-line" => lines[2]["title"] = json!(7),
             "export-dangling" => lines[2]["merchant_id"] = json!(22),
             "export-empty" => lines.truncate(1),
@@ -167,7 +172,18 @@ impl Shared {
             return self.error(410, "410", "The history before is gone");
         }
         let mut lines: Vec<_> = state.changes.iter().skip(after).cloned().collect();
+        if self.is_busy() {
+            // Made when it is asked for: with the record as it is now.
+            for (seq, line) in (after + 1..).zip(&mut lines) {
+                if line.contains(r#""subject":"stranger""#) {
+                    *line = format!("{{\"seq\":{seq},\"put\":[{}]}}", stranger(state.others));
+                }
+            }
+        }
         match self.flaw {
+            "feed-in-milliseconds" if is_past => {
+                lines[1] = r#"{"seq":2,"as_of":1700000000000}"#.to_owned();
+            }
             "feed-gap" if is_past => drop(lines.remove(1)),
             "feed-wrong-line" if is_past => r#"{"seq":2,"puts":[]}"#.clone_into(&mut lines[1]),
             // The revocation is the fifth change.
@@ -212,8 +228,11 @@ impl Shared {
             return denied;
         }
         let mut body = access(customer_id);
-        if self.is("numbers-are-text") {
-            body["customer_id"] = json!(customer_id.to_string());
+        match self.flaw {
+            "numbers-are-text" => body["item"]["item_type"]["id"] = json!("44"),
+            "ids-are-text" => body["customer_id"] = json!(customer_id.to_string()),
+            "access-in-milliseconds" => body["expires_at"] = json!(1_893_456_000_000_i64),
+            _ => {}
         }
         Answer::json(200, &body)
     }
@@ -229,7 +248,13 @@ impl Shared {
                 keys.push(json!({"kty": "EC", "crv": "P-384", "alg": "ES384", "kid": "p"}));
             }
             "key-is-nameless" => drop(keys[0].as_object_mut().unwrap().remove("kid")),
-            "key-is-there-twice" => keys.push(key),
+            "key-is-listed-twice" => keys.push(key),
+            "kid-names-two-keys" => {
+                // RFC 8032 §7.1, TEST 1.
+                let mut other = key;
+                other["x"] = json!("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo");
+                keys.push(other);
+            }
             // Not for signatures: nobody's problem.
             _ => keys.push(json!({"kty": "RSA", "use": "enc", "alg": "RSA-OAEP", "kid": "e"})),
         }

@@ -61,7 +61,8 @@ fn answer(stream: &TcpStream, shared: &Shared) -> io::Result<()> {
             return Ok(());
         }
     };
-    let mut head = format!("HTTP/1.1 {status} Said\r\nConnection: close\r\n");
+    let date = shared.date();
+    let mut head = format!("HTTP/1.1 {status} Said\r\nConnection: close\r\nDate: {date}\r\n");
     for (name, value) in headers {
         head += &format!("{name}: {value}\r\n");
     }

@@ -10,6 +10,12 @@ pub fn buyer(accesses: u32) -> Value {
     customer("buyer", BUYER_ID, (1..=accesses).map(access).collect())
 }
 
+/// The stranger's line, with so many accesses to an item that the tests do not ask for.
+pub fn stranger(accesses: u32) -> Value {
+    let access = |id| json!({"id": 900 + id, "item_id": ITEM + 1, "created_at": 1_700_000_000});
+    customer("stranger", 2, (1..=accesses).map(access).collect())
+}
+
 /// The line of a customer.
 pub fn customer(subject: &str, id: i64, accesses: Vec<Value>) -> Value {
     json!({

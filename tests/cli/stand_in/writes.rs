@@ -5,7 +5,7 @@ use serde_json::json;
 use super::{
     BUYER, BUYER_ID, ITEM, MERCHANT, Shared, State,
     answer::{Answer, Request},
-    world::buyer,
+    world::{buyer, stranger},
 };
 
 impl Shared {
@@ -54,7 +54,11 @@ impl Shared {
         let seq = self.commit(state, &format!("\"put\":[{put}]"));
         state.lags = self.is("grant-lags");
         let status = if self.is("grant-is-200") { 200 } else { 201 };
-        let answer = Answer::json(status, &json!({"id": 700 + state.last_access}));
+        let mut body = json!({"id": 700 + state.last_access});
+        if self.is("grant-in-milliseconds") {
+            body["expires_at"] = json!(1_893_456_000_000_i64);
+        }
+        let answer = Answer::json(status, &body);
         let answer = if self.is("seq-is-kept-back") { answer } else { answer.with("Entitlement-Seq", seq) };
         if !key.is_empty() {
             state.keys.insert(key.to_owned(), (request.body.clone(), answer.clone()));
@@ -70,7 +74,8 @@ impl Shared {
             return self.error(400, "400", "Failed to remove item access");
         }
         state.bought = 0;
-        let mut put = buyer(u32::from(self.is("revocation-says-what-was")));
+        let says_what_was = self.is("revocation-says-what-was") || self.is("busy-and-wrong");
+        let mut put = buyer(u32::from(says_what_was));
         if self.is("revocation-cannot-be-applied") {
             put["merchant_id"] = json!(22);
         }
@@ -79,6 +84,20 @@ impl Shared {
         let seq = if self.is("seq-stands-still") { seq - 1 } else { seq };
         let status = if self.is("revocation-is-200") { 200 } else { 204 };
         Answer::json(status, &json!({})).with("Entitlement-Seq", seq)
+    }
+
+    /// Whether others write while it is asked.
+    pub(super) fn is_busy(&self) -> bool {
+        self.flaw.starts_with("busy")
+    }
+
+    /// What others write between two requests, if they do: always, or a few times.
+    pub(super) fn others_write(&self, state: &mut State) {
+        if self.is("busy") || self.is("busy-and-wrong") || self.is("busy-at-first") && state.others < 12 {
+            state.others += 1;
+            let put = stranger(state.others);
+            self.commit(state, &format!("\"put\":[{put}]"));
+        }
     }
 
     fn commit(&self, state: &mut State, fields: &str) -> usize {

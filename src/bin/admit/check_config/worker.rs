@@ -264,7 +264,7 @@ fn check_names(
             report.warn(
                 settings,
                 &place,
-                "a secret stands in the file: whoever reads it can make tokens or keys that the Worker believes",
+                "a secret stands in the file: everyone who reads the file can make tokens or keys that the Worker believes",
                 format!("take it out, and run `npx wrangler secret put {name}`"),
             );
         } else if !bindings.known.contains(name) {

@@ -10,14 +10,19 @@ use ureq::{
     http::{self, HeaderMap, Method, Response, header},
 };
 
+use super::clock::Clock;
 use crate::{
     USER_AGENT,
     origin::{has_end, is_url},
     progress::now,
+    token::now_unix_secs,
 };
 
 /// Longest answer that is read whole. An answer of the feed of the reference origin has 16 MiB and a line.
 const ANSWER_MAX_BYTES: u64 = 256 * 1024 * 1024;
+
+/// What some servers put before UTF-8 text.
+pub const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// After so many requests without an answer in a row the others are not made: each would take as long as it may.
 const UNANSWERED_MAX: u32 = 3;
@@ -27,6 +32,8 @@ pub struct Client {
     agent: Agent,
     timeout: Duration,
     unanswered: Cell<u32>,
+    /// What the answers say of the origin's clock.
+    pub clock: Clock,
 }
 
 /// One request.
@@ -93,9 +100,10 @@ impl Answer {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// The body, if it is JSON.
+    /// The body, if it is JSON. A byte order mark is skipped, as the edge skips it.
     pub fn json(&self) -> Option<Value> {
-        serde_json::from_slice(&self.body).ok()
+        let body = self.body.as_slice();
+        serde_json::from_slice(body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body)).ok()
     }
 
     /// The status, and what else tells people what was answered.
@@ -124,7 +132,7 @@ impl Client {
     pub fn new(timeout: Duration) -> Result<Self> {
         let config =
             http_client::config(USER_AGENT)?.allow_non_standard_methods(true).timeout_connect(Some(timeout));
-        Ok(Self { agent: config.build().into(), timeout, unanswered: Cell::new(0) })
+        Ok(Self { agent: config.build().into(), timeout, unanswered: Cell::new(0), clock: Clock::default() })
     }
 
     /// The whole answer, or why there is none.
@@ -151,9 +159,14 @@ impl Client {
         if self.unanswered.get() >= UNANSWERED_MAX {
             return Err(format!("{what} was not sent: {UNANSWERED_MAX} requests before it had no answer"));
         }
+        let began = now();
         match self.try_call(ask, patience, total) {
             Ok(response) => {
                 self.unanswered.set(0);
+                // Without a clock of its own this machine cannot judge another's.
+                if let Ok(now) = now_unix_secs() {
+                    self.clock.note(response.headers(), now, began.elapsed());
+                }
                 Ok(response)
             }
             Err(error) => {
@@ -220,9 +233,9 @@ pub fn address(base: &str, place: &str) -> Result<String> {
         None if is_url(place) => place.to_owned(),
         None => bail!("{place:?} is neither a URL nor a path that begins with a slash"),
     };
-    let uri: http::Uri = address.parse().with_context(|| format!("{address:?} is no URL"))?;
+    let uri: http::Uri = address.parse().with_context(|| format!("{address:?} is not a URL"))?;
     if !is_url(&address) || uri.host().is_none() {
-        bail!("{address:?} is no URL, such as https://origin.example.com");
+        bail!("{address:?} is not a URL such as https://origin.example.com");
     }
     Ok(address)
 }

@@ -6,6 +6,7 @@ use admit::snapshot::{
     build::{ObjectSink, Outcome},
     head::Head,
     index::Tree,
+    key::EntryKey,
     object::{ObjectKind, ObjectName},
     source::{Catalogue, Listed, Source, SpillPlan, Strictness},
     time::UnixSecs,
@@ -35,6 +36,9 @@ const MEMORY_BYTES: usize = 256 * 1024 * 1024;
 
 /// Wrong lines that are shown.
 const SHOWN_MAX: usize = 5;
+
+/// Customers that differ and are kept, to be compared with those that changed again.
+const LISTED_MAX: usize = 10_000;
 
 /// How often the export is asked for again when its seq has grown meanwhile.
 const ATTEMPTS_MAX: usize = 3;
@@ -83,7 +87,7 @@ impl Export<'_> {
         if let Some(taken) = &taken {
             self.check_stable(report, taken);
         }
-        report.skip_rest("export.", "there is no export that could be looked at");
+        report.skip_rest("export.", "the export could not be read");
         taken
     }
 
@@ -184,7 +188,13 @@ impl Export<'_> {
             let reference = before.as_ref().unwrap_or(first);
             if after.head.seq == reference.head.seq {
                 return match differences(self.store, reference, &after) {
-                    Ok(differences) => report.judge(&EXPORT_STABLE, differences, "it is"),
+                    Ok(differences) => {
+                        report.judge(
+                            &EXPORT_STABLE,
+                            differences.map(|differences| differences.text),
+                            "it is",
+                        );
+                    }
                     Err(error) => report.fail(&EXPORT_STABLE, format!("{error:#}")),
                 };
             }
@@ -194,7 +204,7 @@ impl Export<'_> {
             }
             before = Some(after);
         }
-        report.skip(&EXPORT_STABLE, "the origin's data changed each time: ask one that nobody writes to");
+        report.skip(&EXPORT_STABLE, "the origin's data changed each time: ask it while it is not written to");
     }
 
     /// The export once more, or what is wrong with it this time.
@@ -235,28 +245,50 @@ fn listed(problems: &Listed) -> Option<String> {
     Some(shown.join("; "))
 }
 
+/// What edges would read otherwise in one of two snapshots.
+#[derive(Debug)]
+pub struct Differences {
+    /// For people.
+    pub text: String,
+    /// Whether items, merchants, apps, clients or licences are among it.
+    pub in_catalogue: bool,
+    /// The customers, up to a bound.
+    pub customers: Vec<EntryKey>,
+    /// How many customers.
+    pub customers_total: u64,
+}
+
 /// How what edges would read differs between two snapshots, if it does.
 ///
 /// # Errors
 /// A temporary file cannot be read.
-pub fn differences(store: &Store, before: &Taken, after: &Taken) -> Result<Option<String>> {
-    let mut differences = Vec::new();
+pub fn differences(store: &Store, before: &Taken, after: &Taken) -> Result<Option<Differences>> {
+    let mut texts = Vec::new();
     if before.head.directory != after.head.directory {
-        differences.push("merchants, apps, clients or licences are others".to_owned());
+        texts.push("merchants, apps, clients or licences are others".to_owned());
     }
+    let (mut in_catalogue, mut customers, mut customers_total) = (!texts.is_empty(), Vec::new(), 0);
     for (tree, noun) in [(Tree::Customers, "customer"), (Tree::Items, "item")] {
-        let report = compare(store, tree, &before.side, &after.side, SHOWN_MAX)?;
+        let report = compare(store, tree, &before.side, &after.side, LISTED_MAX)?;
         let total = report.added + report.removed + report.changed;
-        if total > 0 {
-            let ids: Vec<_> = report.changes.iter().map(|change| change.id.to_string()).collect();
-            let (added, removed, changed) = (report.added, report.removed, report.changed);
-            differences.push(format!(
-                "{noun}s: {changed} are others, {added} came, {removed} went; the first: {noun} {}",
-                ids.join(", ")
-            ));
+        if total == 0 {
+            continue;
+        }
+        let ids: Vec<_> = report.changes.iter().take(SHOWN_MAX).map(|change| change.id.to_string()).collect();
+        let (added, removed, changed) = (report.added, report.removed, report.changed);
+        texts.push(format!(
+            "{noun}s: {changed} are others, {added} came, {removed} went; the first: {noun} {}",
+            ids.join(", ")
+        ));
+        if tree == Tree::Customers {
+            customers = report.changes.iter().map(|change| change.key).collect();
+            customers_total = total;
+        } else {
+            in_catalogue = true;
         }
     }
-    Ok((!differences.is_empty()).then(|| differences.join("; ")))
+    let text = texts.join("; ");
+    Ok((!text.is_empty()).then_some(Differences { text, in_catalogue, customers, customers_total }))
 }
 
 /// Where built objects go, for this run only.
@@ -273,7 +305,7 @@ impl Taken {
     ///
     /// # Errors
     /// A temporary file cannot be written or read.
-    pub fn with(self, store: &Store, directory: Vec<u8>, delta: Option<Vec<u8>>) -> Result<Self> {
+    pub fn with(&self, store: &Store, directory: Vec<u8>, delta: Option<Vec<u8>>) -> Result<Self> {
         let put = |kind, object: Vec<u8>| -> Result<_> {
             let name = ObjectName::of(kind, &object);
             store.put_objects(&[(name, object)])?;
@@ -281,7 +313,7 @@ impl Taken {
         };
         let directory = put(ObjectKind::Directory, directory)?;
         let delta = delta.map(|delta| put(ObjectKind::Delta, delta)).transpose()?;
-        let head = Head { directory, delta, ..self.head };
-        Ok(Self { side: Side::of(store, head.clone())?, head, catalogue: self.catalogue })
+        let head = Head { directory, delta, ..self.head.clone() };
+        Ok(Self { side: Side::of(store, head.clone())?, head, catalogue: self.catalogue.clone() })
     }
 }

@@ -2,16 +2,11 @@
 
 use std::time::Duration;
 
-use admit::snapshot::{change::parse, schema::Change, source::Problems, update::Content};
-use anyhow::Result;
+use admit::snapshot::{change::parse, schema::Change};
 
 use super::{
-    checks::{
-        FEED_ACCESS, FEED_AHEAD, FEED_ANSWER, FEED_END, FEED_LINES, FEED_ORDER, FEED_PAST, FEED_REPLAY,
-        FEED_WAIT,
-    },
+    checks::{FEED_ACCESS, FEED_AHEAD, FEED_ANSWER, FEED_END, FEED_LINES, FEED_ORDER, FEED_PAST, FEED_WAIT},
     client::{Answer, Ask, Client, with_parameter},
-    export::{Export, Taken, differences},
     log::Log,
     report::Report,
     strangers,
@@ -28,9 +23,6 @@ const AHEAD: u64 = 1_000_000_000;
 
 /// How far back changes are asked for, so that there are lines to look at.
 const RECENT: u64 = 10;
-
-/// Changes that are replayed at most.
-const REPLAYED_MAX: usize = 100_000;
 
 /// The change feed of an origin.
 pub struct Feed<'a> {
@@ -143,54 +135,6 @@ impl<'a> Feed<'a> {
         self.end.conclude(report, &FEED_END, "answers", "there was no answer");
     }
 
-    /// The export, and what has changed since, beside a new export.
-    pub fn check_replay(&mut self, report: &mut Report, export: &Export<'_>, first: Taken) {
-        match self.replay(export, first) {
-            Ok(Replay::Nothing) => report.skip(
-                &FEED_REPLAY,
-                "nothing changed meanwhile: make changes while this runs, or have it make some with --writes",
-            ),
-            Ok(Replay::TooMuch) => report.skip(&FEED_REPLAY, format!("more than {REPLAYED_MAX} changes")),
-            Ok(Replay::Same(count)) => report.pass(&FEED_REPLAY, format!("{count} changes were replayed")),
-            Ok(Replay::Differs(what)) => report.fail(&FEED_REPLAY, what),
-            Err(error) => report.fail(&FEED_REPLAY, format!("{error:#}")),
-        }
-    }
-
-    fn replay(&mut self, export: &Export<'_>, first: Taken) -> Result<Replay> {
-        let second = export.take_again().map_err(anyhow::Error::msg)?;
-        let (from, to) = (first.head.seq, second.head.seq);
-        if to <= from {
-            return Ok(Replay::Nothing);
-        }
-        let mut changes: Vec<Change> = Vec::new();
-        loop {
-            let after = changes.last().map_or(from, |change| change.seq);
-            if after >= to {
-                break;
-            }
-            let page = self.changes(after, None).map_err(anyhow::Error::msg)?;
-            if page.last().is_none_or(|last| last.seq <= after) {
-                return Ok(Replay::Differs(format!("the export has seq {to}, the changes end with {after}")));
-            }
-            changes.extend(page.into_iter().filter(|change| change.seq <= to));
-            if changes.len() > REPLAYED_MAX {
-                return Ok(Replay::TooMuch);
-            }
-        }
-        let mut content = Content::built(first.catalogue.clone())?;
-        let applied = content.apply(&changes, "change", export.now, &mut Problems::default());
-        if let Err(error) = applied {
-            return Ok(Replay::Differs(format!("the changes cannot be applied to the export: {error}")));
-        }
-        let delta = content.delta().encode()?;
-        let replayed = first.with(export.store, content.directory().to_vec(), delta)?;
-        Ok(match differences(export.store, &replayed, &second)? {
-            None => Replay::Same(changes.len()),
-            Some(differences) => Replay::Differs(format!("in the new export, {differences}")),
-        })
-    }
-
     /// The changes after `after` of an answer that is as it should be.
     ///
     /// # Errors
@@ -255,16 +199,4 @@ impl<'a> Feed<'a> {
         }
         changes
     }
-}
-
-/// What a replay came to.
-enum Replay {
-    /// There was nothing to replay.
-    Nothing,
-    /// There was more than is replayed here.
-    TooMuch,
-    /// The same, after so many changes.
-    Same(usize),
-    /// Something else.
-    Differs(String),
 }

@@ -1,9 +1,9 @@
 //! The keys by which the edge verifies the origin's tokens.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use admit::{
-    limits::{JWKS_MAX_BYTES, JWKS_MAX_KEYS},
+    limits::JWKS_MAX_KEYS,
     token::{KeySet, KeySetError, NativeVerifier},
 };
 use serde_json::{Value, json};
@@ -51,7 +51,8 @@ fn document_url(report: &mut Report, client: &Client, issuer: &str) -> Option<St
     let document = answer.json().unwrap_or_default();
     let text = |name: &str| document.get(name).and_then(Value::as_str);
     let (Some(named), Some(url)) = (text("issuer"), text("jwks_uri")) else {
-        let found = answer.other_than(&[200]).unwrap_or("no JSON object with issuer and jwks_uri".to_owned());
+        let found =
+            answer.other_than(&[200]).unwrap_or("expected a JSON object with issuer and jwks_uri".to_owned());
         report.fail(&KEYS_DOCUMENT, format!("{discovery}: {found}"));
         return None;
     };
@@ -65,20 +66,19 @@ fn keys_of(answer: &Answer) -> Result<Vec<Value>, String> {
     if let Some(problem) = answer.other_than(&[200]) {
         return Err(problem);
     }
-    if answer.body.len() > JWKS_MAX_BYTES {
-        return Err(format!("{} bytes", answer.body.len()));
+    // The edge's own reader says what is wrong with the document; each key is judged by itself below.
+    match KeySet::from_fetched_jwks(&answer.body, &NativeVerifier) {
+        Ok(_) | Err(KeySetError::NoUsableKey(_)) => {}
+        Err(error) => return Err(error.to_string()),
     }
     let keys = answer.json().and_then(|document| document.get("keys")?.as_array().cloned());
-    let keys = keys.ok_or("no JSON object whose keys is an array")?;
-    if keys.len() > JWKS_MAX_KEYS {
-        return Err(format!("{} keys", keys.len()));
-    }
-    Ok(keys)
+    keys.ok_or_else(|| "expected a JSON object whose keys is an array".to_owned())
 }
 
 fn check_keys(report: &mut Report, keys: &[Value]) {
-    let (mut usable, mut problems, mut unnamed, mut kids) = (0, Vec::new(), 0, BTreeSet::new());
-    let mut twice = Vec::new();
+    let (mut usable, mut problems, mut unnamed) = (0, Vec::new(), 0);
+    let mut named: BTreeMap<&str, &Value> = BTreeMap::new();
+    let (mut ambiguous, mut repeated) = (Vec::new(), Vec::new());
     for (position, key) in keys.iter().enumerate() {
         let text = |name: &str| key.get(name).and_then(Value::as_str);
         let set = json!({"keys": [key]}).to_string();
@@ -86,28 +86,46 @@ fn check_keys(report: &mut Report, keys: &[Value]) {
             Ok(_) => usable += 1,
             // Sets may hold keys for other purposes.
             Err(KeySetError::NoUsableKey(_)) if text("use").is_some_and(|usage| usage != "sig") => continue,
-            Err(_) => {
+            Err(error) => {
                 let describe = |name: &str| text(name).map(|value| format!("{name} {value}"));
                 let described: Vec<_> =
                     ["kid", "kty", "crv", "alg"].into_iter().filter_map(describe).collect();
-                problems.push(format!("key {position} cannot be used ({})", described.join(", ")));
+                problems.push(format!("key {position} cannot be used ({}): {error}", described.join(", ")));
                 continue;
             }
         }
         match text("kid") {
             None => unnamed += 1,
-            Some(kid) if !kids.insert(kid.to_owned()) => twice.push(format!("{kid:?} is there twice")),
-            Some(_) => {}
+            Some(kid) => match named.insert(kid, key) {
+                None => {}
+                Some(other) if material(other) == material(key) => {
+                    repeated.push(format!("{kid:?} is listed twice, with the same key"));
+                }
+                Some(_) => ambiguous.push(format!("{kid:?} names two keys")),
+            },
         }
     }
     if usable == 0 && problems.is_empty() {
         problems.push("no key for signatures".to_owned());
     }
+    if usable > JWKS_MAX_KEYS {
+        problems.push(format!("{usable} keys for signatures: the edge keeps {JWKS_MAX_KEYS}"));
+    }
     let problem = (!problems.is_empty()).then(|| problems.join("; "));
     report.judge(&KEYS_ALGORITHMS, problem, format!("{usable} of {} keys are for signatures", keys.len()));
     if unnamed > 0 {
-        twice.push(format!("{unnamed} without kid"));
+        ambiguous.push(format!("{unnamed} without kid"));
     }
-    let problem = (!twice.is_empty()).then(|| twice.join("; "));
-    report.judge(&KEYS_KIDS, problem, kids.into_iter().collect::<Vec<_>>().join(", "));
+    if !ambiguous.is_empty() {
+        report.fail(&KEYS_KIDS, ambiguous.join("; "));
+    } else if !repeated.is_empty() {
+        report.warn(&KEYS_KIDS, repeated.join("; "));
+    } else {
+        report.pass(&KEYS_KIDS, named.into_keys().collect::<Vec<_>>().join(", "));
+    }
+}
+
+/// The members that make a key the key that it is.
+fn material(key: &Value) -> Vec<Option<&Value>> {
+    ["kty", "crv", "n", "e", "x", "y"].map(|name| key.get(name)).to_vec()
 }

@@ -11,6 +11,7 @@ pub struct Log {
     seen: usize,
     problems: Vec<String>,
     more: usize,
+    oddity: Option<String>,
 }
 
 impl Log {
@@ -28,6 +29,11 @@ impl Log {
         }
     }
 
+    /// Something will do, but not for everybody. The first of these is kept.
+    pub fn oddity(&mut self, oddity: String) {
+        self.oddity.get_or_insert(oddity);
+    }
+
     /// Reports all of it as one check.
     pub fn conclude(&self, report: &mut Report, check: &Check, noun: &str, none: &str) {
         if self.seen == 0 {
@@ -37,7 +43,10 @@ impl Log {
         if self.more > 0 {
             shown.push(format!("and {} more", self.more));
         }
-        let problem = (!shown.is_empty()).then(|| shown.join("; "));
-        report.judge(check, problem, format!("{} {noun}", self.seen));
+        match (shown.is_empty(), &self.oddity) {
+            (false, _) => report.fail(check, shown.join("; ")),
+            (true, Some(oddity)) => report.warn(check, oddity.clone()),
+            (true, None) => report.pass(check, format!("{} {noun}", self.seen)),
+        }
     }
 }

@@ -4,10 +4,12 @@ mod access;
 mod body;
 mod checks;
 mod client;
+mod clock;
 mod export;
 mod feed;
 mod keys;
 mod log;
+mod replay;
 mod report;
 mod strangers;
 mod writes;
@@ -16,9 +18,9 @@ use std::{fs, path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::{Context, Result, bail};
 
+pub use self::client::{Answer, Ask, Client, address};
 use self::{
     access::{Api, Asker},
-    client::{Client, address},
     export::{Export, Taken},
     feed::Feed,
     report::Report,
@@ -164,11 +166,12 @@ fn check(args: &Args, base: &str, report: &mut Report) -> Result<()> {
         if report.has_failed("feed.answer") {
             report.skip_rest("feed.", "changes are not answered");
         } else {
-            feed.check_replay(report, &export, taken);
+            replay::check(report, feed, &export, &taken);
             feed.conclude(report);
         }
     }
     api.conclude(report);
+    client.clock.conclude(report);
     match issuer {
         Some(issuer) => keys::check(report, &client, issuer),
         None => report.skip_rest("keys.", "no --issuer"),
@@ -184,14 +187,17 @@ fn any_item(taken: &Taken) -> Option<i64> {
 fn askers(values: &[String]) -> Result<Vec<Asker>> {
     let pairs = values.as_chunks::<2>().0;
     let asker = |[text, item]: &[String; 2]| {
-        let item = item.parse().with_context(|| format!("{item:?} is no number of an item"))?;
+        let item = item.parse().with_context(|| format!("{item:?} is not the number of an item"))?;
         Ok(Asker { token: token(text)?, item })
     };
     pairs.iter().map(asker).collect()
 }
 
 /// A token as it is given, or from the file that is named.
-fn token(text: &str) -> Result<String> {
+///
+/// # Errors
+/// The file cannot be read, or the text has characters that no token has.
+pub fn token(text: &str) -> Result<String> {
     let token = match text.strip_prefix('@') {
         Some(path) => fs::read_to_string(path).with_context(|| format!("cannot read {path}"))?,
         None => text.to_owned(),

@@ -12,6 +12,8 @@ use super::checks::{ALL, Check};
 pub enum Outcome {
     /// It is as it should be.
     Pass,
+    /// It will do, but not for everybody.
+    Warn,
     /// It is not.
     Fail,
     /// It could not be told, or was not asked for.
@@ -31,7 +33,7 @@ pub struct Finding {
     pub expected: &'static str,
     /// What this one answered; why the check was skipped.
     pub found: String,
-    /// What to change at the origin, if the check failed.
+    /// What to change at the origin, if the check failed or warns.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub change: Option<&'static str>,
 }
@@ -45,6 +47,8 @@ pub struct Report {
     pub conforms: bool,
     /// How many checks passed.
     pub passed: usize,
+    /// How many passed with a warning.
+    pub warned: usize,
     /// How many failed.
     pub failed: usize,
     /// How many were skipped.
@@ -57,12 +61,17 @@ impl Report {
     /// Nothing has been checked of `origin`.
     pub fn new(origin: &str) -> Self {
         let origin = origin.to_owned();
-        Self { origin, conforms: true, passed: 0, failed: 0, skipped: 0, checks: Vec::new() }
+        Self { origin, conforms: true, passed: 0, warned: 0, failed: 0, skipped: 0, checks: Vec::new() }
     }
 
     /// The check passed.
     pub fn pass(&mut self, check: &Check, found: impl Into<String>) {
         self.add(check, Outcome::Pass, found.into());
+    }
+
+    /// The check passed, but something about it is worth a change.
+    pub fn warn(&mut self, check: &Check, found: impl Into<String>) {
+        self.add(check, Outcome::Warn, found.into());
     }
 
     /// The check failed.
@@ -103,13 +112,13 @@ impl Report {
         let place = |finding: &Finding| ALL.iter().position(|check| check.id == finding.id);
         self.checks.sort_by_key(place);
         let count = |outcome| self.checks.iter().filter(|finding| finding.outcome == outcome).count();
-        (self.passed, self.failed, self.skipped) =
-            (count(Outcome::Pass), count(Outcome::Fail), count(Outcome::Skip));
+        (self.passed, self.warned) = (count(Outcome::Pass), count(Outcome::Warn));
+        (self.failed, self.skipped) = (count(Outcome::Fail), count(Outcome::Skip));
         self.conforms = self.failed == 0;
     }
 
     fn add(&mut self, check: &Check, outcome: Outcome, found: String) {
-        let change = (outcome == Outcome::Fail).then_some(check.change);
+        let change = matches!(outcome, Outcome::Fail | Outcome::Warn).then_some(check.change);
         let Check { id, name, expected, .. } = *check;
         self.checks.push(Finding { id, name, outcome, expected, found, change });
     }
@@ -138,6 +147,7 @@ impl fmt::Display for Report {
             };
             let outcome = match outcome {
                 Outcome::Pass => "pass",
+                Outcome::Warn => "warn",
                 Outcome::Fail => "FAIL",
                 Outcome::Skip => "skip",
             };
@@ -155,8 +165,9 @@ impl fmt::Display for Report {
                 }
             }
         }
-        let Self { origin, passed, failed, skipped, .. } = self;
-        writeln!(formatter, "{origin}: {passed} passed, {failed} failed, {skipped} skipped")
+        let Self { origin, passed, warned, failed, skipped, .. } = self;
+        let warned = if *warned == 0 { String::new() } else { format!("{warned} with a warning, ") };
+        writeln!(formatter, "{origin}: {passed} passed, {warned}{failed} failed, {skipped} skipped")
     }
 }
 

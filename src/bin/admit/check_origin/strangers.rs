@@ -12,7 +12,8 @@ pub const GARBAGE: &str = "admit-check-origin-is-no-token";
 /// Asks for `url` without a token and with a wrong one.
 pub fn check(report: &mut Report, check: &Check, client: &Client, url: &str, token: Option<&str>) {
     if token.is_none() {
-        return report.skip(check, "no --origin-token: whoever reaches this address reads every customer");
+        return report
+            .skip(check, "no --origin-token: everyone who reaches this address can read every customer");
     }
     for (who, token) in [("without a token", None), ("with a wrong token", Some(GARBAGE))] {
         let problem = match client.send(Ask::get(url).bearer(token)) {

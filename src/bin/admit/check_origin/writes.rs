@@ -5,6 +5,7 @@ use ureq::http::Method;
 
 use super::{
     access::Api,
+    body::wrong_moments,
     checks::{
         Check, WRITE_AGAIN, WRITE_BEFORE, WRITE_FEED, WRITE_FIELDS, WRITE_GRANT, WRITE_KEY, WRITE_NO_TOKEN,
         WRITE_NOTHING, WRITE_REFUSED, WRITE_REVOKE, WRITE_REVOKED, WRITE_ROLE, WRITE_SEQ, WRITE_TYPE,
@@ -111,7 +112,9 @@ impl Writes<'_> {
             report.fail(&WRITE_GRANT, format!("{problem}: {}", excerpt(&first)));
             return None;
         }
-        report.pass(&WRITE_GRANT, "201");
+        let wrong = first.json().map(|body| wrong_moments(&body)).unwrap_or_default();
+        let wrong = (!wrong.is_empty()).then(|| format!("201: {}", wrong.join("; ")));
+        report.judge(&WRITE_GRANT, wrong, "201");
         api.expect_granted(report, &WRITE_VISIBLE, self.consumer_token, self.item);
         let again = match api.send(ask(&form), "the same grant") {
             Err(problem) => Some(problem),

@@ -12,7 +12,6 @@ use admit::snapshot::{
     item::ItemRecord,
     key::EntryKey,
     object::{FormatError, ObjectName},
-    table::{Entry, Table},
 };
 use anyhow::{Context, Result};
 
@@ -22,6 +21,7 @@ use super::{
 };
 use crate::{
     inspect::title,
+    overlay::Overlay,
     parallel,
     progress::Progress,
     store::{Store, reach::read},
@@ -36,9 +36,6 @@ struct Part {
     before: Vec<ObjectName>,
     after: Vec<ObjectName>,
 }
-
-/// What a delta says of keys, by part.
-type Overlay<'d> = BTreeMap<usize, BTreeMap<EntryKey, Entry<'d>>>;
 
 /// What has been found so far.
 #[derive(Default)]
@@ -79,7 +76,9 @@ pub fn compare(
 ) -> Result<TreeReport> {
     let bits = before.shard_bits(tree).min(after.shard_bits(tree));
     let (shards_before, shards_after) = (before.shards(store, tree)?, after.shards(store, tree)?);
-    let overlays = [overlay(before, tree, bits)?, overlay(after, tree, bits)?];
+    let [overlay_before, overlay_after] =
+        [before, after].map(|side| Overlay::new(side.delta(), tree, bits).context("delta"));
+    let overlays = [overlay_before?, overlay_after?];
     let parts = parts(
         by_part(&shards_before, before.shard_bits(tree).saturating_sub(bits)),
         by_part(&shards_after, after.shard_bits(tree).saturating_sub(bits)),
@@ -117,15 +116,6 @@ fn by_part(shards: &BTreeMap<usize, ObjectName>, shift: u8) -> BTreeMap<usize, V
     parts
 }
 
-fn overlay(side: &Side, tree: Tree, bits: u8) -> Result<Overlay<'_>> {
-    let mut overlay = Overlay::new();
-    let tables = side.delta();
-    for (key, entry) in tables.iter().flat_map(|tables| tables.of(tree).iter()) {
-        overlay.entry(key.shard(bits)).or_default().insert(key, entry.context("delta")?);
-    }
-    Ok(overlay)
-}
-
 /// The parts that may differ.
 fn parts(
     mut before: BTreeMap<usize, Vec<ObjectName>>,
@@ -135,11 +125,11 @@ fn parts(
     let numbers: BTreeSet<usize> = before
         .keys()
         .chain(after.keys())
-        .chain(overlay_before.keys())
-        .chain(overlay_after.keys())
         .copied()
+        .chain(overlay_before.parts())
+        .chain(overlay_after.parts())
         .collect();
-    let is_touched = |number: usize| overlay_before.get(&number) != overlay_after.get(&number);
+    let is_touched = |number: usize| overlay_before.part(number) != overlay_after.part(number);
     let part = |number| Part {
         number,
         before: before.remove(&number).unwrap_or_default(),
@@ -161,48 +151,24 @@ fn compare_part(
             objects.insert(*name, read(store, *name)?);
         }
     }
-    let before = entries(&part.before, &objects, overlay_before.get(&part.number))?;
-    let after = entries(&part.after, &objects, overlay_after.get(&part.number))?;
+    let of = |names: &[ObjectName]| -> Vec<_> {
+        let object = |name| objects.get(&name).map_or(&[][..], Vec::as_slice);
+        names.iter().map(|name| (*name, object(*name))).collect()
+    };
+    let before = overlay_before.records(part.number, of(&part.before))?;
+    let after = overlay_after.records(part.number, of(&part.after))?;
     let keys: BTreeSet<_> = before.keys().chain(after.keys()).collect();
     let mut changes = Vec::new();
     for key in keys {
         let (old, new) = (before.get(key).copied(), after.get(key).copied());
         if old != new {
-            changes.push((*key, change(tree, old, new)?));
+            changes.push((*key, change(tree, *key, old, new)?));
         }
     }
     Ok(changes)
 }
 
-/// All records of a part, those of the delta before those of the shards.
-fn entries<'o>(
-    names: &[ObjectName],
-    objects: &'o BTreeMap<ObjectName, Vec<u8>>,
-    overlay: Option<&BTreeMap<EntryKey, Entry<'o>>>,
-) -> Result<BTreeMap<EntryKey, &'o [u8]>> {
-    let mut entries = BTreeMap::new();
-    for name in names {
-        let object = objects.get(name).map(Vec::as_slice).unwrap_or_default();
-        for (key, entry) in Table::of_shard(object).with_context(|| name.to_string())?.iter() {
-            if let Entry::Record(record) = entry.with_context(|| name.to_string())? {
-                entries.insert(key, record);
-            }
-        }
-    }
-    for (key, entry) in overlay.into_iter().flatten() {
-        match entry {
-            Entry::Record(record) => {
-                entries.insert(*key, *record);
-            }
-            Entry::Removed | Entry::Unknown => {
-                entries.remove(key);
-            }
-        }
-    }
-    Ok(entries)
-}
-
-fn change(tree: Tree, before: Option<&[u8]>, after: Option<&[u8]>) -> Result<Change> {
+fn change(tree: Tree, key: EntryKey, before: Option<&[u8]>, after: Option<&[u8]>) -> Result<Change> {
     let how = match (before, after) {
         (None, _) => How::Added,
         (_, None) => How::Removed,
@@ -215,6 +181,7 @@ fn change(tree: Tree, before: Option<&[u8]>, after: Option<&[u8]>) -> Result<Cha
             let holdings = |record: Option<&[u8]>| record.map(holdings).transpose();
             Change {
                 how,
+                key,
                 id: customer.id,
                 uuid: Some(customer.uuid),
                 title: None,
@@ -224,7 +191,7 @@ fn change(tree: Tree, before: Option<&[u8]>, after: Option<&[u8]>) -> Result<Cha
         }
         Tree::Items => {
             let item = ItemRecord::new(record)?;
-            Change { how, id: item.id, uuid: None, title: title(&item), before: None, after: None }
+            Change { how, key, id: item.id, uuid: None, title: title(&item), before: None, after: None }
         }
     })
 }

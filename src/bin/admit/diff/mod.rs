@@ -81,8 +81,8 @@ pub fn run(args: &Args) -> Result<()> {
         customers: compare(&store, Tree::Customers, &before, &after, args.list)?,
         items: compare(&store, Tree::Items, &before, &after, args.list)?,
         directory: DirectoryReport::new(&before.directory, &after.directory),
-        before: before.report(),
-        after: after.report(),
+        before: before.report(&store)?,
+        after: after.report(&store)?,
     };
     if args.json {
         println!("{}", serde_json::to_string_pretty(&report)?);

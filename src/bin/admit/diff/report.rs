@@ -7,6 +7,7 @@ use std::{
 
 use admit::snapshot::{
     directory::Directory,
+    key::EntryKey,
     time::{UnixSecs, iso8601},
 };
 use indicatif::{HumanBytes, HumanCount};
@@ -39,9 +40,9 @@ pub struct VersionReport {
     pub as_of: UnixSecs,
     /// When it was published, unix seconds.
     pub published_at: Option<UnixSecs>,
-    /// Number of customers.
+    /// Number of customers, those that only the delta has included.
     pub customers: u64,
-    /// Number of items.
+    /// Number of items, likewise.
     pub items: u64,
     /// Bytes of the index.
     pub index_bytes: usize,
@@ -109,6 +110,9 @@ pub enum How {
 pub struct Change {
     /// What happened to it.
     pub how: How,
+    /// Where it is found in the snapshot.
+    #[serde(skip)]
+    pub key: EntryKey,
     /// The customer's or the item's number.
     pub id: i64,
     /// The customer's UUID.

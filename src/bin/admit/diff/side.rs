@@ -14,7 +14,11 @@ use anyhow::{Context, Result, anyhow, bail};
 use super::{Which, report::VersionReport};
 use crate::{
     head::{Published, published},
-    store::{Store, reach::read},
+    overlay,
+    store::{
+        Store,
+        reach::{read, shard_bits, shards},
+    },
 };
 
 /// A version: its head, and what every look-up needs.
@@ -72,24 +76,26 @@ impl Side {
     }
 
     /// What is said of the version as such.
-    pub fn report(&self) -> VersionReport {
-        VersionReport {
+    ///
+    /// # Errors
+    /// A shard that the delta touches cannot be read.
+    pub fn report(&self, store: &Store) -> Result<VersionReport> {
+        Ok(VersionReport {
             seq: self.head.seq,
             origin_seq: self.head.origin_seq(),
             as_of: self.head.as_of,
             published_at: self.head.published_at,
-            customers: self.head.customers,
-            items: self.head.items,
+            customers: self.total(store, Tree::Customers)?,
+            items: self.total(store, Tree::Items)?,
             index_bytes: self.index_bytes,
             directory_bytes: self.directory_bytes,
             delta_bytes: self.delta.as_ref().map_or(0, Vec::len),
-        }
+        })
     }
 
     /// How many places for shards a tree has, as a power of two.
     pub fn shard_bits(&self, tree: Tree) -> u8 {
-        // At most 30.
-        u8::try_from(self.index.shard_count(tree).trailing_zeros()).unwrap_or(u8::MAX)
+        shard_bits(&self.index, tree)
     }
 
     /// The delta, if there is one.
@@ -103,11 +109,20 @@ impl Side {
     /// # Errors
     /// A page cannot be read.
     pub fn shards(&self, store: &Store, tree: Tree) -> Result<BTreeMap<usize, ObjectName>> {
-        let mut shards: BTreeMap<_, _> = self.index.top_shards(tree)?.into_iter().collect();
-        for (position, name) in self.index.pages(tree)?.into_iter().enumerate() {
-            shards.extend(self.index.page_shards(tree, position, &read(store, name)?)?);
-        }
-        Ok(shards)
+        shards(store, &self.index, tree)
+    }
+
+    /// How many records a tree has, the delta included: without one, as the head says.
+    ///
+    /// # Errors
+    /// A shard that the delta touches cannot be read.
+    pub fn total(&self, store: &Store, tree: Tree) -> Result<u64> {
+        let in_shards = match tree {
+            Tree::Customers => self.head.customers,
+            Tree::Items => self.head.items,
+        };
+        let effect = overlay::count(store, &self.index, self.delta.as_deref(), tree, usize::MAX)?;
+        Ok(effect.unwrap_or_default().total(in_shards))
     }
 }
 

@@ -22,7 +22,7 @@ use self::{
     customer::{Customers, DAY_SECS},
     random::Zipf,
 };
-use crate::progress::now;
+use crate::{output::Stdout, progress::now};
 
 /// Most days: each costs every customer a few nanoseconds.
 const DAYS_MAX: u64 = 3_650;
@@ -117,7 +117,7 @@ pub fn run(args: &Args) -> Result<()> {
         Some(path) => {
             Box::new(File::create(path).with_context(|| format!("cannot write {}", path.display()))?)
         }
-        None => Box::new(io::stdout().lock()),
+        None => Box::new(Stdout),
     };
     let mut out = Counted { out: BufWriter::with_capacity(1 << 16, out), bytes: 0 };
     let snapshot = Line::Snapshot(SnapshotLine { seq, as_of });

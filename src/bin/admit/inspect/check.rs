@@ -20,35 +20,21 @@ use super::{
     published::{Known, Snapshot},
 };
 
-/// Who is asked about.
-#[derive(Clone, Debug)]
-pub struct Viewer {
-    /// The issuer's namespace.
-    pub namespace: String,
-    /// The value of its customer claim.
-    pub subject: String,
-    /// The OAuth client that the token names.
-    pub client_id: Option<String>,
-    /// Where the viewer is.
-    pub country: Option<String>,
-}
-
-impl Viewer {
-    fn principal(&self) -> Principal {
-        Principal {
-            namespace: self.namespace.as_str().into(),
-            subject: self.subject.clone(),
-            customer_key: EntryKey::customer(&self.namespace, &self.subject),
-            client_id: self.client_id.clone(),
-            merchant_id: None,
-            merchant_uuid: None,
-            account_id: None,
-            roles: Roles::default(),
-            scopes: Vec::new(),
-            merchants: None,
-            may_publish: false,
-            may_read_snapshot: false,
-        }
+/// A viewer of whom nothing is known.
+pub fn nobody() -> Principal {
+    Principal {
+        namespace: "".into(),
+        subject: String::new(),
+        customer_key: EntryKey([0; 16]),
+        client_id: None,
+        merchant_id: None,
+        merchant_uuid: None,
+        account_id: None,
+        roles: Roles::default(),
+        scopes: Vec::new(),
+        merchants: None,
+        may_publish: false,
+        may_read_snapshot: false,
     }
 }
 
@@ -114,7 +100,8 @@ pub struct FeeReport {
 /// An object cannot be read.
 pub fn check(
     snapshot: &mut Snapshot<'_>,
-    viewer: &Viewer,
+    viewer: &Principal,
+    country: Option<&str>,
     known: Option<&Known>,
     item_id: i64,
     at: UnixSecs,
@@ -134,7 +121,7 @@ pub fn check(
     let item = ItemRecord::new(found.record.bytes())?;
     let customer = known.map(|known| CustomerRecord::new(known.record.bytes())).transpose()?;
     let (decision, considered) = explain(&Question {
-        principal: &viewer.principal(),
+        principal: viewer,
         customer: customer.as_ref(),
         item: &item,
         directory: &snapshot.version.directory,
@@ -154,7 +141,6 @@ pub fn check(
         }
     };
     report.grants = considered.iter().map(|one| describe(one, chosen.as_ref())).collect();
-    let country = viewer.country.as_deref();
     for fee in item.fees()? {
         let details = object(fee.details).map(Value::Object).unwrap_or_default();
         let text = |name: &str| details.get(name).and_then(Value::as_str).unwrap_or_default();

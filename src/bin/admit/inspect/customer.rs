@@ -12,17 +12,28 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::{
-    check::Viewer,
+    find::Sought,
     published::{Known, Snapshot},
+    who::{TokenReport, Unverified},
 };
 
 /// What is known of a customer.
 #[derive(Debug, Serialize)]
 pub struct CustomerReport {
-    /// The issuer's namespace.
-    pub namespace: String,
-    /// The value of its customer claim.
-    pub subject: String,
+    /// How the customer was named.
+    pub asked: String,
+    /// How the customer was found: `name`, `subject`, `number`, `uuid` or `token`.
+    pub found_by: &'static str,
+    /// The issuer's namespace, as far as it is known: the snapshot holds a hash.
+    pub namespace: Option<String>,
+    /// The value of its customer claim, likewise.
+    pub subject: Option<String>,
+    /// What cannot be told, or where was looked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    /// The token, if the customer was named by one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token: Option<TokenReport>,
     /// The moment that dates are compared with.
     pub at: String,
     /// The record; nothing when there is none: such a customer owns nothing.
@@ -131,19 +142,29 @@ pub struct LicenseReport {
     pub state: State,
 }
 
-/// What is known of the viewer, with dates compared with `at`.
+/// What is known of a customer, with dates compared with `at`.
 ///
 /// # Errors
 /// An object cannot be read.
 pub fn describe(
     snapshot: &mut Snapshot<'_>,
-    viewer: &Viewer,
-    known: Option<&Known>,
+    asked: &str,
+    sought: &Sought,
+    token: Option<&Unverified>,
     at: UnixSecs,
 ) -> Result<CustomerReport> {
-    let record = known.map(|known| describe_record(snapshot, known, at)).transpose()?;
-    let Viewer { namespace, subject, .. } = viewer.clone();
-    Ok(CustomerReport { namespace, subject, at: iso8601(at, 0), record })
+    let record = sought.known.as_ref().map(|known| describe_record(snapshot, known, at)).transpose()?;
+    let (namespace, subject) = sought.name.clone().unzip();
+    Ok(CustomerReport {
+        asked: if token.is_some() { "a token".to_owned() } else { asked.to_owned() },
+        found_by: sought.found_by,
+        namespace,
+        subject,
+        note: sought.note.clone(),
+        token: token.map(|token| token.report(at)),
+        at: iso8601(at, 0),
+        record,
+    })
 }
 
 fn describe_record(snapshot: &mut Snapshot<'_>, known: &Known, at: UnixSecs) -> Result<RecordReport> {

@@ -1,11 +1,11 @@
 //! The published snapshot, read object by object, each checked against its digest.
 
-use std::{collections::BTreeMap, path::Path, rc::Rc};
+use std::{path::Path, rc::Rc};
 
 use admit::{
     limits::OBJECT_CACHE_BYTES,
     snapshot::{
-        delta,
+        delta::{self, Tables},
         directory::Directory,
         head::Head,
         index::{Index, Tree},
@@ -19,10 +19,13 @@ use admit::{
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
-use super::check::Viewer;
 use crate::{
     head::{Published, published},
-    store::{Store, reach::read},
+    overlay::{self, Effect},
+    store::{
+        Store,
+        reach::{read, shards},
+    },
 };
 
 /// A published snapshot.
@@ -66,10 +69,18 @@ pub struct HeadReport {
     pub age_secs: i64,
     /// When it was published, unix seconds.
     pub published_at: Option<UnixSecs>,
-    /// Number of customers.
-    pub customers: u64,
-    /// Number of items.
-    pub items: u64,
+    /// Number of customers, the delta included; nothing when the delta touches more shards than were read.
+    pub customers: Option<u64>,
+    /// Number of items, likewise.
+    pub items: Option<u64>,
+    /// Number of customers in the shards, as the head says.
+    pub customers_in_shards: u64,
+    /// Number of items in the shards.
+    pub items_in_shards: u64,
+    /// What the delta does to the customers of the shards.
+    pub delta_customers: Option<Effect>,
+    /// What it does to their items.
+    pub delta_items: Option<Effect>,
     /// Whether the head is the publisher's.
     pub signature: Signature,
 }
@@ -114,10 +125,17 @@ impl<'s> Snapshot<'s> {
         })
     }
 
-    /// What the head says, asked at `now`.
-    pub fn head_report(&self, now: UnixSecs) -> HeadReport {
+    /// What the head says, asked at `now`. Of the shards that the delta touches at most `shards_max` are read, to
+    /// count what it adds and removes.
+    ///
+    /// # Errors
+    /// One of these shards cannot be read.
+    pub fn head_report(&self, now: UnixSecs, shards_max: usize) -> Result<HeadReport> {
         let Head { format, seq, as_of, published_at, customers, items, .. } = self.version.head;
-        HeadReport {
+        let delta = self.version.delta.as_deref();
+        let count = |tree| overlay::count(self.store, &self.version.index, delta, tree, shards_max);
+        let (delta_customers, delta_items) = (count(Tree::Customers)?, count(Tree::Items)?);
+        Ok(HeadReport {
             format,
             seq,
             origin_seq: self.version.head.origin_seq(),
@@ -125,18 +143,30 @@ impl<'s> Snapshot<'s> {
             as_of_iso: iso8601(as_of, 0),
             age_secs: now.saturating_sub(as_of),
             published_at,
-            customers,
-            items,
+            customers: delta_customers.map(|effect| effect.total(customers)),
+            items: delta_items.map(|effect| effect.total(items)),
+            customers_in_shards: customers,
+            items_in_shards: items,
+            delta_customers,
+            delta_items,
             signature: self.signature,
-        }
+        })
     }
 
     /// The record of a customer, if there is one.
     ///
     /// # Errors
     /// An object cannot be read.
-    pub fn customer(&mut self, viewer: &Viewer) -> Result<Option<Known>> {
-        self.find(Tree::Customers, EntryKey::customer(&viewer.namespace, &viewer.subject))
+    pub fn customer(&mut self, key: EntryKey) -> Result<Option<Known>> {
+        self.find(Tree::Customers, key)
+    }
+
+    /// The delta, if there is one.
+    ///
+    /// # Errors
+    /// It is not what its tables say.
+    pub fn delta(&self) -> Result<Option<Tables<'_>>> {
+        self.version.delta.as_deref().map(delta::tables).transpose().context("delta")
     }
 
     /// The record of an item, if there is one.
@@ -167,12 +197,8 @@ impl<'s> Snapshot<'s> {
     ///
     /// # Errors
     /// A page cannot be read.
-    pub fn shards(&mut self, tree: Tree) -> Result<Vec<ObjectName>> {
-        let mut pages = BTreeMap::new();
-        for name in self.version.index.pages(tree)? {
-            pages.insert(name, read(self.store, name)?);
-        }
-        Ok(self.version.index.shards(tree, |name| pages.get(&name))?)
+    pub fn shards(&self, tree: Tree) -> Result<Vec<ObjectName>> {
+        Ok(shards(self.store, &self.version.index, tree)?.into_values().collect())
     }
 
     fn load_object(&mut self, name: ObjectName) -> Result<()> {

@@ -7,12 +7,14 @@ use indicatif::{HumanBytes, HumanCount};
 
 use super::{
     Report,
+    asked::OriginReport,
     check::{CheckReport, FeeReport, GrantReport},
     customer::{AccessReport, CustomerReport, LicenseReport},
     history::{HistoryReport, LeaseReport, VersionReport},
     published::{HeadReport, Signature},
     sizes::{ObjectsReport, ShardsReport},
 };
+use crate::overlay::Effect;
 
 /// The longest bar of a histogram.
 const BAR_MAX: usize = 40;
@@ -31,6 +33,9 @@ pub fn render(report: &Report) -> String {
     }
     if let Some(report) = &report.check {
         out.push_str(&check(report));
+    }
+    if let (Some(check), Some(report)) = (&report.check, &report.origin) {
+        out.push_str(&origin(check, report));
     }
     out
 }
@@ -56,9 +61,20 @@ fn head(head: &HeadReport) -> String {
         seq => format!("the origin's change {seq}"),
     };
     line(&mut out, "", format_args!("{reflects}{published}"));
-    let (customers, items) = (HumanCount(head.customers), HumanCount(head.items));
-    line(&mut out, "", format_args!("{customers} customers, {items} items"));
+    let customers = counted(head.customers_in_shards, "customers", head.delta_customers);
+    let items = counted(head.items_in_shards, "items", head.delta_items);
+    line(&mut out, "", format_args!("{customers}, {items}"));
     out
+}
+
+fn counted(in_shards: u64, noun: &str, delta: Option<Effect>) -> String {
+    match delta {
+        Some(delta) => format!("{} {noun}{}", HumanCount(delta.total(in_shards)), delta.note()),
+        None => format!(
+            "{} {noun} in the shards (what the delta adds and removes is not counted; --all counts)",
+            HumanCount(in_shards)
+        ),
+    }
 }
 
 fn history(report: &HistoryReport) -> String {
@@ -92,7 +108,7 @@ fn history(report: &HistoryReport) -> String {
                 format_args!("held by {host} until {until} ({secs_left} s), unless it is renewed"),
             );
         }
-        None => line(&mut out, "Lease", "held by nobody"),
+        None => line(&mut out, "Lease", "not held"),
     }
     out
 }
@@ -159,18 +175,32 @@ fn shards(label: &str, report: &ShardsReport) -> String {
 
 fn customer(report: &CustomerReport) -> String {
     let mut out = String::new();
-    let CustomerReport { namespace, subject, at, record } = report;
-    let Some(record) = record else {
-        line(
-            &mut out,
-            "Customer",
-            format_args!("{namespace}:{subject} is not in the snapshot: owns nothing"),
-        );
-        return out;
+    let CustomerReport { asked, namespace, subject, at, record, .. } = report;
+    let name = match (namespace, subject) {
+        (Some(namespace), Some(subject)) => format!("{namespace}:{subject}"),
+        _ => asked.clone(),
     };
-    line(&mut out, "Customer", format_args!("{namespace}:{subject}, from the {}", record.found_in));
-    let (id, uuid, merchant_id) = (record.id, record.uuid, record.merchant_id);
-    line(&mut out, "", format_args!("id {id}, uuid {uuid}, merchant {merchant_id}"));
+    match record {
+        Some(record) => {
+            line(&mut out, "Customer", format_args!("{name}, from the {}", record.found_in));
+            let (id, uuid, merchant_id) = (record.id, record.uuid, record.merchant_id);
+            line(&mut out, "", format_args!("id {id}, uuid {uuid}, merchant {merchant_id}"));
+        }
+        None => line(&mut out, "Customer", format_args!("{name} is not in the snapshot: owns nothing")),
+    }
+    if let Some(note) = &report.note {
+        line(&mut out, "", note);
+    }
+    if let Some(token) = &report.token {
+        let issuer = token.issuer.as_deref().unwrap_or("an unnamed issuer");
+        line(&mut out, "Token", format_args!("of {issuer}; its claims were read without verification"));
+        match (&token.expires_at, token.is_expired) {
+            (None, _) => line(&mut out, "", "it has no exp: the edge answers 401"),
+            (Some(end), true) => line(&mut out, "", format_args!("it ended at {end}: the edge answers 401")),
+            (Some(end), false) => line(&mut out, "", format_args!("it ends at {end}")),
+        }
+    }
+    let Some(record) = record else { return out };
     line(&mut out, "Accesses", format_args!("{}, judged at {at}", record.accesses.len()));
     for access in &record.accesses {
         line(&mut out, "", access_line(access));
@@ -228,6 +258,43 @@ fn check(report: &CheckReport) -> String {
     line(&mut out, "Fees", format_args!("{}", report.fees.len()));
     for fee in &report.fees {
         line(&mut out, "", fee_line(fee));
+    }
+    out
+}
+
+/// The answers of snapshot and origin, one above the other.
+fn origin(check: &CheckReport, origin: &OriginReport) -> String {
+    let mut out = String::new();
+    let until = |is_allowed: bool, end: Option<&String>| match (is_allowed, end) {
+        (false, _) => String::new(),
+        (true, Some(end)) => format!(", until {end}"),
+        (true, None) => ", for ever".to_owned(),
+    };
+    let verdict = |is_allowed| if is_allowed { "ALLOW" } else { "DENY" };
+    let snapshot = until(check.is_allowed, check.expires_at.as_ref());
+    let (status, reason) = (check.status, check.reason);
+    line(&mut out, "Snapshot", format_args!("{} ({status}), {reason}{snapshot}", verdict(check.is_allowed)));
+    let seq = origin.entitlement_seq.map_or_else(String::new, |seq| format!(", at its change {seq}"));
+    let status = origin.status.map_or_else(|| "no answer".to_owned(), |status| status.to_string());
+    let message = origin.message.as_ref().map_or_else(String::new, |message| format!(", {message}"));
+    match (origin.is_allowed, &origin.problem) {
+        (Some(is_allowed), _) => {
+            let until = until(is_allowed, origin.expires_at.as_ref());
+            let message = if is_allowed { "" } else { &message };
+            line(&mut out, "Origin", format_args!("{} ({status}){message}{until}{seq}", verdict(is_allowed)));
+        }
+        (None, problem) => {
+            let problem = problem.as_deref().unwrap_or_default();
+            line(&mut out, "Origin", format_args!("cannot be told ({status}{message}): {problem}"));
+        }
+    }
+    line(&mut out, "", format_args!("GET {}", origin.url));
+    if origin.agrees == Some(false) {
+        line(
+            &mut out,
+            "",
+            "they differ: the edge confirms a denial at the origin, and what the snapshot grants counts",
+        );
     }
     out
 }

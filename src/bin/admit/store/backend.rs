@@ -4,9 +4,23 @@ use std::{fs::File, time::Duration};
 
 use admit::snapshot::{object::ObjectName, store_key::StoreKey};
 use anyhow::Result;
+use serde::Deserialize;
 
 /// An object and its bytes.
 pub type Object = (ObjectName, Vec<u8>);
+
+/// An issuer of the edge.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Issuer {
+    /// What `iss` is in its tokens.
+    pub issuer: String,
+    /// The namespace of its customers.
+    pub namespace: String,
+    /// The claim that names the customer.
+    pub customer_claim: String,
+    /// The merchants for whom it speaks, if not for all.
+    pub merchants: Option<Vec<i64>>,
+}
 
 /// How many objects travel together.
 #[derive(Clone, Copy, Debug)]
@@ -109,6 +123,14 @@ pub trait Backend: Send + Sync {
     /// # Errors
     /// The store does not answer, or refuses.
     fn check(&self, names: &[ObjectName], checked: &(dyn Fn(usize) + Sync)) -> Result<Checked>;
+
+    /// The issuers of the edge behind the store; nothing where it cannot be asked.
+    ///
+    /// # Errors
+    /// The store does not answer, or refuses.
+    fn issuers(&self) -> Result<Option<Vec<Issuer>>> {
+        Ok(None)
+    }
 
     /// Whether the store itself enforces leases and the order of heads.
     fn has_rules(&self) -> bool {

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use ureq::http::{Method, StatusCode};
 
 use super::{
-    backend::{Backend, Batch, Checked, Object, deletion_deadline},
+    backend::{Backend, Batch, Checked, Issuer, Object, deletion_deadline},
     http::{Call, Http, Reply, Service},
     lease::LeaseHeld,
     percent_encoded,
@@ -115,6 +115,11 @@ struct KeysPage {
     cursor: Option<String>,
 }
 
+#[derive(Deserialize)]
+struct IssuerList {
+    issuers: Vec<Issuer>,
+}
+
 impl Backend for Worker {
     fn get(&self, key: StoreKey) -> Result<Option<Vec<u8>>> {
         let path = path(key);
@@ -213,6 +218,21 @@ impl Backend for Worker {
             Ok(())
         })?;
         Ok(all.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn issuers(&self) -> Result<Option<Vec<Issuer>>> {
+        let call = Call { path: "/snapshot/issuers", ..Call::default() };
+        let reply = self.http.call(call)?;
+        match reply.status {
+            StatusCode::OK => {
+                let list: IssuerList =
+                    serde_json::from_slice(&reply.body).context("the Worker's list of issuers")?;
+                Ok(Some(list.issuers))
+            }
+            // A Worker of an earlier release has no such route.
+            StatusCode::NOT_FOUND => Ok(None),
+            _ => Err(self.http.refusal(call, &reply)),
+        }
     }
 
     fn has_rules(&self) -> bool {

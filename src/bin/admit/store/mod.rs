@@ -30,7 +30,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use self::{backend::Backend, dir::Dir, edge::Worker, garbage::Garbage, kv::Kv, lease::Tenure};
 pub use self::{
-    backend::{Batch, Checked, Object},
+    backend::{Batch, Checked, Issuer, Object},
     http::is_shut_out,
     lease::{Guard, LeaseHeld},
 };
@@ -176,6 +176,14 @@ impl Store {
         versions.sort_unstable();
         versions.dedup();
         Ok(versions)
+    }
+
+    /// The issuers of the edge behind the store; nothing where it cannot be asked.
+    ///
+    /// # Errors
+    /// The store does not answer, or refuses.
+    pub fn issuers(&self) -> Result<Option<Vec<Issuer>>> {
+        self.0.backend.issuers()
     }
 
     /// The head by which a version was published, if it is kept.

@@ -31,6 +31,23 @@ pub fn reach(store: &Store, head: &Head) -> Result<HashSet<ObjectName>> {
     Ok(reached)
 }
 
+/// The shards of a tree that have entries, by their numbers.
+///
+/// # Errors
+/// A page cannot be read.
+pub fn shards(store: &Store, index: &Index, tree: Tree) -> Result<BTreeMap<usize, ObjectName>> {
+    let mut shards: BTreeMap<_, _> = index.top_shards(tree)?.into_iter().collect();
+    for (position, name) in index.pages(tree)?.into_iter().enumerate() {
+        shards.extend(index.page_shards(tree, position, &read(store, name)?)?);
+    }
+    Ok(shards)
+}
+
+/// How many places for shards a tree has, as a power of two: at most 30.
+pub fn shard_bits(index: &Index, tree: Tree) -> u8 {
+    u8::try_from(index.shard_count(tree).trailing_zeros()).unwrap_or(u8::MAX)
+}
+
 /// An object that something published names.
 ///
 /// # Errors

@@ -102,7 +102,7 @@ fn check_item(
     let (packages, fees) = (item.packages.iter().collect(), item.fees()?);
     let licenses: Vec<_> = item.licenses.iter().map(|license| u128::from_be_bytes(*license)).collect();
     if serde_json::from_str::<String>(content).is_err() {
-        problems.push("its content is no JSON string".to_owned());
+        problems.push("its content is not a JSON string".to_owned());
     }
     problems.extend(wrong_json("its details are", details, id));
     for fee in &fees {
@@ -150,7 +150,7 @@ fn wrong_json(subject: &str, fragment: &str, id: i64) -> Option<String> {
     match parse_object::<Identified>(&format!("{{{fragment}")) {
         Ok(object) if object.id == id => None,
         Ok(object) => Some(format!("{subject} those of {}", object.id)),
-        Err(error) => Some(format!("{subject} no JSON object with an id: {error}")),
+        Err(error) => Some(format!("{subject} not a JSON object with an id: {error}")),
     }
 }
 
@@ -217,11 +217,14 @@ mod tests {
             (item(|item| item.id = 34), "its record is that of item 34"),
             (item(|item| item.merchant_id = 22), "no merchant 22"),
             (item(|item| item.licenses = vec![10]), "no licence 00000000-0000-0000-0000-00000000000a"),
-            (item(|item| item.content = "{}"), "its content is no JSON string"),
-            (item(|item| item.details = "\"id\":33"), "its details are no JSON object"),
+            (item(|item| item.content = "{}"), "its content is not a JSON string"),
+            (item(|item| item.details = "\"id\":33"), "its details are not a JSON object"),
             (item(|item| item.details = "\"id\":34}"), "its details are those of 34"),
-            (item(|item| item.details = "\"id\":33}}"), "its details are no JSON object"),
-            (item(|item| item.fees[0].details = "}"), "the details of fee 5 are no JSON object with an id"),
+            (item(|item| item.details = "\"id\":33}}"), "its details are not a JSON object"),
+            (
+                item(|item| item.fees[0].details = "}"),
+                "the details of fee 5 are not a JSON object with an id",
+            ),
             ([item(|_| {}), vec![0]].concat(), NOT_CANONICAL),
             (item(|_| {})[..5].to_vec(), "its record cannot be read: the bytes end too early"),
         ];

@@ -11,6 +11,8 @@ use admit::snapshot::{
 use indicatif::{HumanBytes, HumanCount};
 use serde::Serialize;
 
+use crate::overlay::Effect;
+
 /// Problems that are kept, of about 200 bytes each. More are counted only: something is wrong with everything.
 const KEPT_MAX: usize = 10_000;
 
@@ -23,10 +25,14 @@ pub struct Report {
     pub head: Option<HeadReport>,
     /// Objects that were read, by kind.
     pub objects: BTreeMap<&'static str, Volume>,
-    /// Customers that the shards have; none when not all could be read.
+    /// Customers, those that only the delta has included; none when not all could be read.
     pub customers: Option<u64>,
-    /// Items that were found, likewise.
+    /// Items, likewise.
     pub items: Option<u64>,
+    /// What the delta does to the customers of the shards.
+    pub delta_customers: Effect,
+    /// What it does to their items.
+    pub delta_items: Effect,
     /// What is wrong, by object and key.
     pub problems: Vec<Problem>,
     /// How many problems there are, those that are not listed included.
@@ -102,7 +108,11 @@ impl Report {
     /// Compares a number of entries with what the head says.
     pub fn compare(&mut self, noun: &str, in_head: u64, found: u64) {
         if in_head != found {
-            self.problem(&"head", None, &format!("it counts {in_head} {noun}, and {found} were found"));
+            self.problem(
+                &"head",
+                None,
+                &format!("it counts {in_head} {noun} in the shards, and {found} were found"),
+            );
         }
     }
 
@@ -147,9 +157,11 @@ impl fmt::Display for Report {
         }
         let kinds = kinds.join(", ");
         writeln!(formatter, "Objects    {} ({}): {kinds}", HumanCount(count), HumanBytes(bytes))?;
-        for (label, found) in [("Customers", self.customers), ("Items", self.items)] {
+        for (label, found, delta) in
+            [("Customers", self.customers, self.delta_customers), ("Items", self.items, self.delta_items)]
+        {
             match found {
-                Some(found) => writeln!(formatter, "{label:<10} {}", HumanCount(found))?,
+                Some(found) => writeln!(formatter, "{label:<10} {}{}", HumanCount(found), delta.note())?,
                 None => writeln!(formatter, "{label:<10} not counted, because not all could be read")?,
             }
         }
@@ -189,6 +201,6 @@ mod tests {
         report.finish(true);
         assert!(report.is_sound && report.to_string().ends_with("Nothing is wrong.\n"));
         report.compare("items", 5, 4);
-        assert_eq!(report.problems[0].what, "it counts 5 items, and 4 were found");
+        assert_eq!(report.problems[0].what, "it counts 5 items in the shards, and 4 were found");
     }
 }

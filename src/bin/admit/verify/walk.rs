@@ -1,11 +1,9 @@
 //! Reads every object that the head reaches, a few at a time, one in memory for each.
 
 use std::{
+    collections::BTreeSet,
     path::Path,
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use admit::{
@@ -30,9 +28,10 @@ use super::{
 };
 use crate::{
     head::{Published, published},
+    overlay::{Effect, Overlay},
     parallel,
     progress::Progress,
-    store::Store,
+    store::{Store, reach::shard_bits},
 };
 
 /// Objects that are read at the same time, 64 KiB each as a rule and 8 MiB at most.
@@ -57,6 +56,7 @@ struct Walk<'s> {
 struct Base<'a> {
     index: &'a Index,
     directory: Option<&'a Directory>,
+    delta: Option<Tables<'a>>,
     progress: &'a Progress,
 }
 
@@ -85,16 +85,18 @@ impl Walk<'_> {
         let shards = index.shard_count(Tree::Customers) + index.shard_count(Tree::Items);
         let pages = index.pages(Tree::Customers)?.len() + index.pages(Tree::Items)?.len();
         let progress = Progress::of_objects(shards + pages);
-        let base = Base { index: &index, directory: directory.as_ref(), progress: &progress };
+        let base = Base { index: &index, directory: directory.as_ref(), delta, progress: &progress };
         let customers = self.tree(Tree::Customers, &base);
         let items = customers.and_then(|customers| Ok((customers, self.tree(Tree::Items, &base)?)));
         progress.finish();
         let (customers, items) = items?;
         let mut report = self.report();
         if report.unread == 0 {
-            (report.customers, report.items) = (Some(customers), Some(items));
-            report.compare("customers", head.customers, customers);
-            report.compare("items", head.items, items);
+            report.customers = Some(customers.delta.total(customers.in_shards));
+            report.items = Some(items.delta.total(items.in_shards));
+            (report.delta_customers, report.delta_items) = (customers.delta, items.delta);
+            report.compare("customers", head.customers, customers.in_shards);
+            report.compare("items", head.items, items.in_shards);
         }
         Ok(())
     }
@@ -154,12 +156,12 @@ impl Walk<'_> {
         for (id, license) in &directory.licenses {
             if let Err(error) = parse_object::<IgnoredAny>(&license.json) {
                 let id = Uuid::from_u128(*id);
-                report.problem(&name, None, &format!("licence {id} is no JSON object: {error}"));
+                report.problem(&name, None, &format!("licence {id} is not a JSON object: {error}"));
             }
         }
         for app in &directory.apps {
             if !directory.merchants.contains_key(&app.merchant_id) {
-                let what = format!("there is no merchant {} of app {:?}", app.merchant_id, app.id);
+                let what = format!("app {:?} names merchant {}, who is not there", app.id, app.merchant_id);
                 report.problem(&name, None, &what);
             }
         }
@@ -185,31 +187,71 @@ impl Walk<'_> {
         checked.found
     }
 
-    /// Reads a tree's shards, page by page where there are pages; how many records they have.
-    fn tree(&self, tree: Tree, base: &Base<'_>) -> Result<u64> {
-        let mut found = self.shards(tree, &base.index.top_shards(tree)?, base)?;
+    /// Reads a tree's shards, page by page where there are pages, and counts their records.
+    fn tree(&self, tree: Tree, base: &Base<'_>) -> Result<Found> {
+        let bits = shard_bits(base.index, tree);
+        let overlay = Overlay::new(base.delta, tree, bits).unwrap_or_else(|_| {
+            // What is wrong with the delta has been noted. Without it nothing can be counted.
+            self.report().unread += 1;
+            Overlay::default()
+        });
+        let shards = Shards { tree, bits, base, overlay: &overlay };
+        let mut found = Found::default();
+        let mut numbers = BTreeSet::new();
+        let mut read = |list: &[(usize, ObjectName)]| -> Result<()> {
+            numbers.extend(list.iter().map(|(number, _)| *number));
+            let more = self.shards(list, &shards)?;
+            found.in_shards += more.in_shards;
+            found.delta += more.delta;
+            Ok(())
+        };
+        read(&base.index.top_shards(tree)?)?;
         for (position, name) in base.index.pages(tree)?.into_iter().enumerate() {
             let Some(page) = self.object(name)? else { continue };
             base.progress.advance(page.len() as u64);
-            if let Some(shards) = self.decoded(name, base.index.page_shards(tree, position, &page)) {
-                found += self.shards(tree, &shards, base)?;
+            if let Some(list) = self.decoded(name, base.index.page_shards(tree, position, &page)) {
+                read(&list)?;
             }
+        }
+        // Where there is no shard, every record of the delta is new.
+        for number in overlay.parts().filter(|number| !numbers.contains(number)) {
+            found.delta += overlay.effect(number, None)?;
         }
         Ok(found)
     }
 
-    fn shards(&self, tree: Tree, shards: &[(usize, ObjectName)], base: &Base<'_>) -> Result<u64> {
-        let found = AtomicU64::new(0);
-        let bits = u8::try_from(base.index.shard_count(tree).trailing_zeros())?;
-        parallel::for_each(shards, THREADS, |(number, name)| {
+    fn shards(&self, list: &[(usize, ObjectName)], shards: &Shards<'_>) -> Result<Found> {
+        let Shards { tree, bits, base, overlay } = *shards;
+        let found = Mutex::new(Found::default());
+        parallel::for_each(list, THREADS, |(number, name)| {
             let Some(object) = self.object(*name)? else { return Ok(()) };
             if let Some(table) = self.decoded(*name, Table::of_shard(&object)) {
                 let scope = Scope { tree, shard: Some((*number, bits)), directory: base.directory };
-                found.fetch_add(self.note(*name, tree, check_table(&table, scope)), Ordering::Relaxed);
+                let in_shard = self.note(*name, tree, check_table(&table, scope));
+                let delta = overlay.effect(*number, Some(&table)).unwrap_or_default();
+                let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);
+                found.in_shards += in_shard;
+                found.delta += delta;
             }
             base.progress.advance(object.len() as u64);
             Ok(())
         })?;
-        Ok(found.into_inner())
+        Ok(found.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+/// How many records were found.
+#[derive(Clone, Copy, Debug, Default)]
+struct Found {
+    in_shards: u64,
+    delta: Effect,
+}
+
+/// A tree whose shards are read.
+#[derive(Clone, Copy)]
+struct Shards<'a> {
+    tree: Tree,
+    bits: u8,
+    base: &'a Base<'a>,
+    overlay: &'a Overlay<'a>,
 }
