@@ -21,7 +21,7 @@ use self::{
     published::{HeadReport, Snapshot},
     sizes::ObjectsReport,
 };
-use crate::{store::Store, token::now_unix_secs};
+use crate::{bearer::TokenArgs, store::Store, token::now_unix_secs};
 
 /// Arguments of `admit inspect`.
 #[derive(clap::Args)]
@@ -39,9 +39,8 @@ pub struct Args {
     /// Where it is published: https://… (a Worker), kv:<account>/<namespace>, or dir:<path>
     #[arg(long, value_name = "STORE")]
     from: String,
-    /// Bearer token with the scope snapshot:read, or @FILE: a file that is read at each call
-    #[arg(long, value_name = "JWT", env = "ADMIT_TOKEN", hide_env_values = true)]
-    token: Option<String>,
+    #[command(flatten)]
+    token: TokenArgs,
     /// The publisher's JWK, public or private, to verify the head's signature with
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
@@ -93,7 +92,7 @@ struct Report {
 /// # Errors
 /// The edge does not answer or refuses, nothing is published, or what is published is not sound.
 pub fn run(args: &Args) -> Result<()> {
-    let store = Store::open(&args.from, args.token.as_deref()).context("--from")?;
+    let store = Store::open(&args.from, &args.token).context("--from")?;
     let now = now_unix_secs()?;
     let at = args.at.map_or(now, |at| at.resolve(now));
     let mut snapshot = Snapshot::load(&store, args.key.as_deref())?;

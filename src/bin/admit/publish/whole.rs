@@ -142,7 +142,7 @@ pub fn run(args: &Args, from: &str, publisher: &Publisher, lease: &Lease) -> Res
 
 fn read(args: &Args, from: &str, now: UnixSecs) -> Result<Source> {
     let plan = SpillPlan { dir: args.temp_dir(), memory_bytes: MEMORY_BYTES };
-    input::read(from, args.origin_token.as_deref(), args.strictness(), now, plan)
+    input::read(from, |url| args.origin(url), args.strictness(), now, plan)
 }
 
 /// Builds a snapshot, or says what is wrong with the lines.
