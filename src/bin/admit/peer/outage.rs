@@ -101,11 +101,6 @@ impl Outage {
         *self = Self::with_pauses_up_to(self.pause_max);
         say
     }
-
-    /// Failures in a row.
-    pub const fn failures(&self) -> u32 {
-        self.failures
-    }
 }
 
 /// A time, for people.
@@ -163,6 +158,5 @@ mod tests {
         outage.failed("no", None, START + 100);
         let said = outage.ended("the origin", START + 130).unwrap();
         assert_eq!(said, "the origin answers as it should again, after 2 failures in 2 min");
-        assert_eq!(outage.failures(), 0);
     }
 }

@@ -60,7 +60,7 @@ fn files(from: &Path) -> Result<Vec<PathBuf>> {
         entries.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>().with_context(context)?;
     paths.retain(|path| is_named_as_lines(path) && path.is_file());
     if paths.is_empty() {
-        bail!("{} has no *.ndjson or *.ndjson.gz files", from.display());
+        bail!("{} has no *.ndjson files, nor *.ndjson.gz", from.display());
     }
     paths.sort();
     Ok(paths)

@@ -45,15 +45,6 @@ impl LeaseHeld {
         ))
     }
 
-    /// What lies in the store unreferenced may have been collected while this run had no lease.
-    pub fn new_shards_may_be_gone() -> Self {
-        Self(
-            "this publisher had no lease for a while, and others may have deleted the shards that it was about to \
-             publish. Nothing was changed; run it again"
-                .to_owned(),
-        )
-    }
-
     /// A store's own words.
     pub fn refused(error: &anyhow::Error) -> Self {
         Self(format!("{error:#}"))
