@@ -14,7 +14,7 @@ use ureq::http::HeaderValue;
 
 use crate::{
     key::PrivateKey,
-    peer::time::{Machine, Time},
+    peer::time::Time,
     token::mint,
 };
 
@@ -44,15 +44,15 @@ pub struct TokenArgs {
 }
 
 impl TokenArgs {
-    /// The bearer, if there is one. A key goes before a token, which the environment may hold for other commands.
+    /// The bearer, if there is one, whose tokens are good by the clock of `time`. A key goes before a token, which the environment may hold for other commands.
     ///
     /// # Errors
     /// The token cannot stand in a header, or the key or the claims cannot be used.
-    pub fn bearer(&self) -> Result<Option<Bearer>> {
+    pub fn bearer(&self, time: &Arc<dyn Time>) -> Result<Option<Bearer>> {
         match (&self.token_key, &self.token) {
             (Some(key), _) => {
                 let claims = self.token_claims.as_deref().context("--token-key: --token-claims is needed too")?;
-                Bearer::signing(key, claims, self.token_ttl_secs, Arc::new(Machine::new())).map(Some)
+                Bearer::signing(key, claims, self.token_ttl_secs, Arc::clone(time)).map(Some)
             }
             (None, Some(token)) => Bearer::new(token).map(Some),
             (None, None) => Ok(None),
@@ -177,6 +177,7 @@ mod tests {
     use base64ct::{Base64UrlUnpadded, Encoding};
 
     use super::*;
+    use crate::peer::time::Machine;
 
     #[test]
     fn a_token_in_a_file_is_read_each_time() {

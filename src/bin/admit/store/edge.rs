@@ -39,7 +39,7 @@ const SERVICE: Service = Service {
 fn is_own(expected: Expected, reply: &Reply) -> bool {
     match (reply.status, expected) {
         (StatusCode::NO_CONTENT, Expected::Report) => true,
-        (StatusCode::OK, Expected::Value) => !reply.is_page(),
+        (StatusCode::OK, Expected::Value) => reply.may_be_bytes() && !reply.is_page(),
         (StatusCode::CREATED, Expected::Report) if reply.body.is_empty() => true,
         (StatusCode::OK | StatusCode::CREATED, Expected::Report) => reply.object().is_some(),
         (status, _) if status.is_client_error() => reply.object().is_some_and(|error| {

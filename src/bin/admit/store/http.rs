@@ -93,6 +93,12 @@ impl Reply {
     pub fn is_page(&self) -> bool {
         is_page(&self.headers, &self.body)
     }
+
+    /// Whether it may be bytes as they are: of no type or of that of bytes, and in no coding, since none was asked for.
+    pub fn may_be_bytes(&self) -> bool {
+        let is = |name, wanted| self.headers.get(name).is_none_or(|value| value == wanted);
+        is(header::CONTENT_TYPE, "application/octet-stream") && is(header::CONTENT_ENCODING, "identity")
+    }
 }
 
 /// What a service itself said when it did not do as asked.
@@ -193,13 +199,13 @@ impl Http {
 
     /// What the service said when it did not do as asked.
     pub fn refusal(&self, call: Call<'_>, reply: &Reply) -> anyhow::Error {
-        let is_final = match reply.status {
-            StatusCode::FORBIDDEN => true,
+        let text = self.refusal_text(call, reply);
+        if reply.status == StatusCode::UNAUTHORIZED && self.bearer.is_renewed() {
             // The next token may be let in.
-            StatusCode::UNAUTHORIZED => !self.bearer.is_renewed(),
-            _ => false,
-        };
-        Refusal { text: self.refusal_text(call, reply), is_final }.into()
+            return Unheard::new(text).into();
+        }
+        let is_final = matches!(reply.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
+        Refusal { text, is_final }.into()
     }
 
     fn refusal_text(&self, call: Call<'_>, reply: &Reply) -> String {

@@ -92,7 +92,7 @@ impl Store {
                 Box::new(Kv::new(place, bearer, variable("CLOUDFLARE_API_BASE_URL").as_deref(), outside)?)
             }
             Some(("http" | "https", _)) => {
-                let bearer = token.bearer()?;
+                let bearer = token.bearer(&outside.time)?;
                 let bearer = bearer.context("a token is needed: --token, ADMIT_TOKEN or --token-key")?;
                 Box::new(Worker::new(place, bearer, outside)?)
             }

@@ -42,12 +42,10 @@ const GAPS_MAX: u32 = 3;
 /// The command line is wrong, another publisher is at work, or the store says that this one may not publish.
 pub fn run(args: &Args, from: &str, publisher: Publisher, lease: &Lease) -> Result<ExitCode> {
     let origin = args.origin(args.feed()?)?;
-    let version = match first_whole(args, from, &publisher, lease)? {
-        Ended::Wrong => return Ok(ExitCode::from(EXIT_DATA)),
-        Ended::Done => return Ok(ExitCode::SUCCESS),
-        Ended::Published(version) => *version,
+    let Some(whole) = first_whole(args, from, &publisher, lease)? else {
+        return Ok(ExitCode::from(EXIT_DATA));
     };
-    let mut follower = Follower::new(args, lease, publisher, version)?;
+    let mut follower = Follower::new(args, lease, publisher, whole)?;
     println!("Following {} from {}", origin.url(), follower.head.origin_seq());
     loop {
         if let Some(code) = follower.round(&origin)? {
@@ -56,13 +54,28 @@ pub fn run(args: &Args, from: &str, publisher: Publisher, lease: &Lease) -> Resu
     }
 }
 
+/// A whole that is published, to go on from.
+struct Whole {
+    version: Version,
+    index: Index,
+}
+
+impl Whole {
+    /// Publishes the whole; none if its data is wrong, which has been said.
+    fn publish(args: &Args, from: &str, publisher: &Publisher, lease: &Lease) -> Result<Option<Self>> {
+        let Ended::Published(version) = whole::run(args, from, publisher, lease)? else { return Ok(None) };
+        let index = Index::decode(publisher.object(ObjectKind::Index, version.head.index)?).context("index")?;
+        Ok(Some(Self { version: *version, index }))
+    }
+}
+
 /// Publishes the whole, as soon as origin and store are heard.
-fn first_whole(args: &Args, from: &str, publisher: &Publisher, lease: &Lease) -> Result<Ended> {
+fn first_whole(args: &Args, from: &str, publisher: &Publisher, lease: &Lease) -> Result<Option<Whole>> {
     let (time, mut outage) = (&args.outside.time, Outage::default());
     loop {
-        let error = match whole::run(args, from, publisher, lease) {
+        let error = match Whole::publish(args, from, publisher, lease) {
             Err(error) if unheard(&error).is_some() => error,
-            ended => return ended,
+            published => return published,
         };
         let asked = unheard(&error).and_then(|unheard| unheard.retry_after);
         let pause = outage.failed(&format!("{error:#}"), asked, time.unix_secs()?);
@@ -119,9 +132,8 @@ struct Follower<'a> {
 }
 
 impl<'a> Follower<'a> {
-    fn new(args: &'a Args, lease: &'a Lease, publisher: Publisher, version: Version) -> Result<Self> {
-        let index =
-            Index::decode(publisher.object(ObjectKind::Index, version.head.index)?).context("index")?;
+    fn new(args: &'a Args, lease: &'a Lease, publisher: Publisher, whole: Whole) -> Result<Self> {
+        let Whole { version, index } = whole;
         let now = args.outside.time.elapsed();
         Ok(Self {
             args,
@@ -184,7 +196,9 @@ impl<'a> Follower<'a> {
             Err(error) => return Ok(broken_off(error)),
         };
         let now = self.now()?;
-        apply(&mut self.content, &mut batch, origin.url(), now)?;
+        if let Err(error) = apply(&mut self.content, &mut batch, origin.url(), now) {
+            return Ok(Next::Whole(format!("the changes after {after} cannot be applied: {error:#}")));
+        }
         if !batch.changes.is_empty() {
             self.origin_is_heard()?;
             self.publish(&batch)?;
@@ -240,10 +254,10 @@ impl<'a> Follower<'a> {
             let _ = compaction.wait(&self.publisher);
         }
         let from = self.args.from.as_deref().context("--from")?;
-        let version = match whole::run(self.args, from, &self.publisher, self.lease) {
-            Ok(Ended::Published(version)) => *version,
-            Ok(Ended::Wrong) if self.args.strict => return Ok(Some(ExitCode::from(EXIT_DATA))),
-            Ok(Ended::Wrong | Ended::Done) => {
+        let Whole { version, index } = match Whole::publish(self.args, from, &self.publisher, self.lease) {
+            Ok(Some(whole)) => whole,
+            Ok(None) if self.args.strict => return Ok(Some(ExitCode::from(EXIT_DATA))),
+            Ok(None) => {
                 self.pause_before_whole("the whole was to be published, but it has errors", None)?;
                 return Ok(None);
             }
@@ -255,8 +269,7 @@ impl<'a> Follower<'a> {
             }
         };
         self.whole_at = Some(version.head.origin_seq());
-        let index = self.publisher.object(ObjectKind::Index, version.head.index)?;
-        self.index = Arc::new(Index::decode(index).context("index")?);
+        self.index = Arc::new(index);
         self.content = Content::built(version.catalogue)?;
         self.have_published(version.head);
         self.gaps = 0;
