@@ -260,6 +260,23 @@ fn while_the_origin_is_not_heard_the_head_grows_old() {
     drop(follower);
 }
 
+/// An old head is signed too: edges that start would serve what was revoked since.
+#[test]
+fn a_head_that_somebody_put_back_or_deleted_is_mended_while_the_origin_is_quiet() {
+    let (bench, double, feed) = set_up("put-back", 10);
+    let follower = bench.follow(&feed, &double.url, &["--heartbeat", "1"]);
+    wait_until("the whole is published", || seq(&double) == 1);
+    let old = double.state().head.clone();
+    feed.commit(&removed(1));
+    wait_until("the revocation is published", || seq(&double) == 2);
+    for head in [old, None] {
+        double.state().head = head;
+        wait_until("the right one is back", || seq(&double) == 2);
+    }
+    assert_eq!(bench.accesses(&double.url, 1), None);
+    drop(follower);
+}
+
 /// Killed, it has published what it had; started again on the same machine it goes on at once.
 #[test]
 fn a_follower_that_was_killed_is_followed_by_the_next_one_at_once() {

@@ -27,7 +27,8 @@ const SUBJECT: &str = "admit";
 /// How a command that talks to a Worker is let in.
 #[derive(clap::Args, Clone, Debug, Default)]
 pub struct TokenArgs {
-    /// Bearer token with the scope snapshot:publish, or @FILE: a file that is read at each call
+    /// Bearer token with the scope snapshot:publish - snapshot:read where nothing is written - or @FILE: a file that is
+    /// read at each call
     #[arg(long, value_name = "JWT", env = "ADMIT_TOKEN", hide_env_values = true)]
     token: Option<String>,
     /// Private JWK of an issuer that may publish, instead of --token: short tokens are signed with it, each before

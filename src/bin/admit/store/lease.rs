@@ -30,24 +30,30 @@ const RENEWAL_WAIT: Duration = Duration::from_secs(5);
 /// A colon and the longest number of a process.
 const PID_MAX_BYTES: usize = 11;
 
-/// Somebody else may publish now. What is said of it, for people.
+/// Another publisher may publish now.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct LeaseHeld(String);
+#[error("{text}")]
+pub struct LeaseHeld {
+    text: String,
+    /// How many seconds from then the lease ends unless it is renewed, if that is known.
+    pub ends_in_secs: Option<u64>,
+}
 
 impl LeaseHeld {
     /// Somebody else's lease, as it stands at `now`.
     pub fn new(lease: &Lease, now: UnixSecs) -> Self {
         let (host, until, left) = (&lease.host, iso8601(lease.until, 0), lease.until.saturating_sub(now));
-        Self(format!(
+        let ends_in_secs = u64::try_from(left).ok();
+        let text = format!(
             "another publisher, {host}, holds the lease until {until}, {left} s from now, and longer if it \
              renews it. If it has ended, wait until then, or take over with --force"
-        ))
+        );
+        Self { text, ends_in_secs }
     }
 
     /// A store's own words.
     pub fn refused(error: &anyhow::Error) -> Self {
-        Self(format!("{error:#}"))
+        Self { text: format!("{error:#}"), ends_in_secs: None }
     }
 }
 

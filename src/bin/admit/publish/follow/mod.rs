@@ -36,6 +36,9 @@ use crate::{
 /// published instead.
 const GAPS_MAX: u32 = 3;
 
+/// A lease that ends within this many seconds is waited for: as long as those of earlier versions of this command.
+const LEASE_WAIT_MAX_SECS: u64 = 120;
+
 /// Publishes the whole and follows the origin from there.
 ///
 /// # Errors
@@ -69,12 +72,26 @@ impl Whole {
     }
 }
 
-/// Publishes the whole, as soon as origin and store are heard.
+/// Publishes the whole, as soon as origin and store are heard. A lease in the way may have been left behind on another
+/// machine: its end is waited for, once.
 fn first_whole(args: &Args, from: &str, publisher: &Publisher, lease: &Lease) -> Result<Option<Whole>> {
     let (time, mut outage) = (&args.outside.time, Outage::default());
+    let mut has_waited = false;
     loop {
         let error = match Whole::publish(args, from, publisher, lease) {
             Err(error) if unheard(&error).is_some() => error,
+            Err(error) => {
+                let ends_in_secs = error.downcast_ref::<LeaseHeld>().and_then(|held| held.ends_in_secs);
+                match ends_in_secs.filter(|secs| !has_waited && *secs <= LEASE_WAIT_MAX_SECS) {
+                    Some(secs) => {
+                        eprintln!("warning: {error:#}. Waiting for its end");
+                        has_waited = true;
+                        time.sleep(Duration::from_secs(secs + 1));
+                        continue;
+                    }
+                    None => return Err(error),
+                }
+            }
             published => return published,
         };
         let asked = unheard(&error).and_then(|unheard| unheard.retry_after);
