@@ -167,24 +167,6 @@ fn what_the_origin_commits_is_published_while_it_is_followed() {
 }
 
 #[test]
-fn a_second_follower_waits_for_the_end_of_the_lease_once() {
-    let (bench, double, feed) = set_up("second", 5);
-    let follower = bench.follow(&feed, &double.url, &[]);
-    wait_until("it follows", || feed.is_followed());
-    let ended = bench.follow(&feed, &double.url, &[]).wait().failed(1, "admit: another publisher, ");
-    assert!(ended.stderr.contains("Waiting for its end"), "{}", ended.stderr);
-    drop(follower);
-    // Of another machine, which is gone: its lease ends by itself.
-    let until = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs() + 3;
-    let lease = format!(r#"{{"holder":"{}","host":"gone:1","until":{until}}}"#, "0".repeat(32));
-    double.state().values.insert("lease".to_owned(), lease.into_bytes());
-    feed.state().export = (2, catalogue(5));
-    let follower = bench.follow(&feed, &double.url, &[]);
-    wait_until("the next one publishes", || seq(&double) == 2);
-    drop(follower);
-}
-
-#[test]
 fn what_a_follower_supersedes_is_marked_as_garbage_and_never_what_is_in_use() {
     let (bench, double, feed) = set_up("collected", 50);
     let follower = bench.follow(&feed, &double.url, &["--gc-every", "1"]);

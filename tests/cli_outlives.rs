@@ -37,7 +37,10 @@ use service::Service;
 /// Each of them was given by something between a follower and its origin.
 const ODD: [(Quirk, &str); 12] = [
     (Quirk::Odd(404, HTML, PAGE), "404 Not Found (text/html"),
-    (Quirk::Odd(302, "Location: https://login.example/?next=x\r\n", ""), "302 Found to https://login.example/"),
+    (
+        Quirk::Odd(302, "Location: https://login.example/?next=x\r\n", ""),
+        "302 Found to https://login.example/",
+    ),
     (Quirk::Odd(401, "", "{}"), "Is --origin-token right"),
     (Quirk::Odd(403, HTML, PAGE), "403 Forbidden"),
     (Quirk::Odd(403, "", "{\"code\":403,\"message\":\"Forbidden\"}"), "403 Forbidden"),
@@ -84,7 +87,8 @@ fn odd_answers_of_the_export_are_waited_out_at_the_start_and_later() {
         feed.state().odd_exports = vec![(quirk.clone(), 1)];
         feed.misbehave(Quirk::Status(410), 2);
         feed.commit(&removed(1));
-        feed.state().export = (2, catalogue(10).lines().filter(|line| !line.contains("\"c1\"")).collect::<Vec<_>>().join("\n"));
+        feed.state().export =
+            (2, catalogue(10).lines().filter(|line| !line.contains("\"c1\"")).collect::<Vec<_>>().join("\n"));
         wait_until(&format!("{quirk:?}: the whole is published again"), || seq(&double) == 2);
         assert_eq!(bench.accesses(&double.url, 1), None, "{quirk:?}");
         feed.commit(&put(&[customer(2, 7)]));
@@ -178,7 +182,9 @@ fn what_is_compressed_is_decoded_wherever_it_comes_from() {
     };
     bench.write("all.ndjson.gz", packed(&catalogue(4)));
     let dry = |from: &str| bench.command(&["publish", "--from", from, "--dry-run"]);
-    assert!(bench.run(&["publish", "--from", "all.ndjson.gz", "--dry-run"]).ok().stdout.contains("customers  4"));
+    assert!(
+        bench.run(&["publish", "--from", "all.ndjson.gz", "--dry-run"]).ok().stdout.contains("customers  4")
+    );
     let stdin = std::fs::File::open(bench.dir.join("all.ndjson.gz")).unwrap();
     let ended: bench::Ended = dry("-").stdin(Stdio::from(stdin)).output().unwrap().into();
     assert!(ended.ok().stdout.contains("customers  4"));
@@ -291,4 +297,22 @@ fn a_follower_that_was_killed_is_followed_by_the_next_one_at_once() {
     let ended = follower.stop();
     assert!(ended.stderr.contains("taking it over"), "{}", ended.stderr);
     assert_eq!(feed.state().strangers, 0, "{ORIGIN_TOKEN}");
+}
+
+#[test]
+fn a_second_follower_waits_for_the_end_of_the_lease_once() {
+    let (bench, double, feed) = set_up("second", 5);
+    let follower = bench.follow(&feed, &double.url, &[]);
+    wait_until("it follows", || feed.is_followed());
+    let ended = bench.follow(&feed, &double.url, &[]).wait().failed(1, "admit: another publisher, ");
+    assert!(ended.stderr.contains("Waiting for its end"), "{}", ended.stderr);
+    drop(follower);
+    // Of another machine, which is gone: its lease ends by itself.
+    let until = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs() + 3;
+    let lease = format!(r#"{{"holder":"{}","host":"gone:1","until":{until}}}"#, "0".repeat(32));
+    double.state().values.insert("lease".to_owned(), lease.into_bytes());
+    feed.state().export = (2, catalogue(5));
+    let follower = bench.follow(&feed, &double.url, &[]);
+    wait_until("the next one publishes", || seq(&double) == 2);
+    drop(follower);
 }

@@ -65,8 +65,7 @@ impl Lease {
         if !is_holder(&lease.holder) {
             return Err(LeaseError::Holder);
         }
-        let is_host =
-            matches!(lease.host.len(), 1..=HOST_MAX_BYTES) && is_visible(&lease.host);
+        let is_host = matches!(lease.host.len(), 1..=HOST_MAX_BYTES) && is_visible(&lease.host);
         if is_host { Ok(lease) } else { Err(LeaseError::Host) }
     }
 
@@ -75,7 +74,8 @@ impl Lease {
         let lease: Value = serde_json::from_slice(json).ok()?;
         let text = |name: &str| Some(lease.get(name)?.as_str()?.to_owned());
         // Nobody but the holder's own machine has a use for it, so it is never what makes a lease invalid.
-        let process = text("process").filter(|process| process.len() <= PROCESS_MAX_BYTES && is_visible(process));
+        let process =
+            text("process").filter(|process| process.len() <= PROCESS_MAX_BYTES && is_visible(process));
         let (holder, host) = (text("holder")?, text("host")?);
         Some(Self { holder, host, until: lease.get("until")?.as_i64()?, process })
     }

@@ -57,7 +57,8 @@ const DONE: [u16; 4] = [201, 201, 204, 204];
 #[test]
 fn a_lease_may_name_its_process() {
     let edge = Edge::started();
-    let lease = json!({"holder": ANNE, "host": "build-7", "until": START + 30, "process": "boot/pid:[1]/7/9"});
+    let lease =
+        json!({"holder": ANNE, "host": "build-7", "until": START + 30, "process": "boot/pid:[1]/7/9"});
     assert_eq!(edge.publish("PUT", "/snapshot/lease", "", lease.to_string().into_bytes()).status, 201);
     let stored = edge.publish("GET", "/snapshot/lease", "", Vec::new());
     assert_eq!(stored.body.as_bytes(), lease.to_string().as_bytes());

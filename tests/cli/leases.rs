@@ -29,7 +29,11 @@ fn the_second_of_two_publishers_stops_and_names_the_first() {
     first.kill().unwrap();
     first.wait().unwrap();
     let ended = bench.publish("new.ndjson", &double.url, &[]).ok();
-    assert!(ended.stderr.contains(" ended without giving its lease back: taking it over"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains(" ended without giving its lease back: taking it over"),
+        "{}",
+        ended.stderr
+    );
     assert_eq!(double.state().published().unwrap().customers, 2);
     assert!(!double.state().values.contains_key("lease"));
 }

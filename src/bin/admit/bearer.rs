@@ -12,11 +12,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value};
 use ureq::http::HeaderValue;
 
-use crate::{
-    key::PrivateKey,
-    peer::time::Time,
-    token::mint,
-};
+use crate::{key::PrivateKey, peer::time::Time, token::mint};
 
 /// The scope that publishing takes, unless `--token-claims` names another.
 const SCOPE: &str = "snapshot:publish";
@@ -52,7 +48,8 @@ impl TokenArgs {
     pub fn bearer(&self, time: &Arc<dyn Time>) -> Result<Option<Bearer>> {
         match (&self.token_key, &self.token) {
             (Some(key), _) => {
-                let claims = self.token_claims.as_deref().context("--token-key: --token-claims is needed too")?;
+                let claims =
+                    self.token_claims.as_deref().context("--token-key: --token-claims is needed too")?;
                 Bearer::signing(key, claims, self.token_ttl_secs, Arc::clone(time)).map(Some)
             }
             (None, Some(token)) => Bearer::new(token).map(Some),
@@ -152,7 +149,8 @@ impl Signer {
         let now = self.time.unix_secs()?;
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         // A clock that was set back must not keep a token beyond its end.
-        let is_good = |kept: &&Kept| now < kept.renew_at && kept.renew_at <= now.saturating_add(self.ttl_secs);
+        let is_good =
+            |kept: &&Kept| now < kept.renew_at && kept.renew_at <= now.saturating_add(self.ttl_secs);
         if let Some(kept) = kept.as_ref().filter(is_good) {
             return Ok(kept.header.clone());
         }
@@ -219,7 +217,8 @@ mod tests {
 
     fn key(dir: &Path) -> PathBuf {
         let path = dir.join("issuer.jwk");
-        let jwk = r#"{"kty":"oct","kid":"i","alg":"HS256","k":"c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3JldA"}"#;
+        let jwk =
+            r#"{"kty":"oct","kid":"i","alg":"HS256","k":"c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3JldA"}"#;
         fs::write(&path, jwk).unwrap();
         path
     }
@@ -240,7 +239,10 @@ mod tests {
             clock.0.store(now, Ordering::Relaxed);
             let header = bearer.header().unwrap();
             let claims = claims(&header);
-            assert!(claims["iat"].as_i64() <= Some(now) && claims["exp"].as_i64() > Some(now + 4), "{now}: {claims}");
+            assert!(
+                claims["iat"].as_i64() <= Some(now) && claims["exp"].as_i64() > Some(now + 4),
+                "{now}: {claims}"
+            );
             assert_eq!((&claims["sub"], &claims["scope"]), (&"admit".into(), &SCOPE.into()));
             if tokens.last() != Some(&header) {
                 tokens.push(header);
@@ -260,7 +262,8 @@ mod tests {
             (r#"{"iss":""}"#, "`iss` is needed"),
             (r#"{"iss":"i","exp":1}"#, "`exp` is set for each token"),
         ] {
-            let error = Bearer::signing(&key(dir.path()), claims, 10, Arc::new(Machine::new())).err().unwrap();
+            let error =
+                Bearer::signing(&key(dir.path()), claims, 10, Arc::new(Machine::new())).err().unwrap();
             assert!(format!("{error:#}").contains(said), "{claims}: {error:#}");
         }
         let error = Bearer::signing(Path::new("nowhere"), "{}", 10, Arc::new(Machine::new())).err().unwrap();

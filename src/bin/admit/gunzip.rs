@@ -87,7 +87,10 @@ mod tests {
     fn gzip_is_decoded_and_the_rest_is_as_it_is() {
         let text = b"{\"type\":\"snapshot\"}\n".repeat(10_000);
         let members = [gzip(&text), gzip(b"{}\n")].concat();
-        assert_eq!(read(io::Cursor::new(members.clone())).unwrap(), [text.clone(), b"{}\n".to_vec()].concat());
+        assert_eq!(
+            read(io::Cursor::new(members.clone())).unwrap(),
+            [text.clone(), b"{}\n".to_vec()].concat()
+        );
         assert_eq!(read(Slow(io::Cursor::new(gzip(b"{}\n")))).unwrap(), b"{}\n");
         assert_eq!(read(io::Cursor::new(text.clone())).unwrap(), text);
         assert_eq!(read(Slow(io::Cursor::new(b"{}".to_vec()))).unwrap(), b"{}");

@@ -145,7 +145,8 @@ fn export(url: &str, Asked { response, retry_after }: Asked) -> Result<Lines, Un
     if !has_end(&headers) {
         // What is missing from an export is taken away: one that breaks off must not pass for a whole one.
         return Err(unheard(
-            "the origin's answer has neither Content-Length nor chunks, so that its end cannot be told".to_owned(),
+            "the origin's answer has neither Content-Length nor chunks, so that its end cannot be told"
+                .to_owned(),
         ));
     }
     let mut lines = read_lines(url, &headers, body)?;
@@ -162,8 +163,7 @@ fn export(url: &str, Asked { response, retry_after }: Asked) -> Result<Lines, Un
 /// What an answer to the question for changes says.
 fn changes(url: &str, Asked { response, retry_after }: Asked) -> Answer {
     let Response { status, headers, body } = response;
-    let unheard =
-        |text: String| Answer::Unheard(Unheard { text: format!("GET {url}: {text}"), retry_after });
+    let unheard = |text: String| Answer::Unheard(Unheard { text: format!("GET {url}: {text}"), retry_after });
     match status {
         StatusCode::NO_CONTENT => {
             Answer::Changes(Changes { lines: Box::new(std::io::empty()), is_vouched_for: true })
@@ -193,7 +193,8 @@ fn changes(url: &str, Asked { response, retry_after }: Asked) -> Answer {
 fn read_lines(url: &str, headers: &HeaderMap, body: Box<dyn std::io::Read + Send>) -> Result<Lines, Unheard> {
     let name = format!("GET {url}");
     let coding = headers.get(header::CONTENT_ENCODING).and_then(|coding| coding.to_str().ok());
-    if let Some(coding) = coding.filter(|coding| !["gzip", "x-gzip", "identity", ""].contains(&coding.trim())) {
+    if let Some(coding) = coding.filter(|coding| !["gzip", "x-gzip", "identity", ""].contains(&coding.trim()))
+    {
         return Err(Unheard::new(format!(
             "{name}: the answer is compressed as {coding:?}, which was not asked for; expected gzip or nothing"
         )));
@@ -215,7 +216,9 @@ fn not_its_word(status: StatusCode, headers: &HeaderMap, beginning: &[u8]) -> St
             format!("{said}: expected lines of JSON; something else may have answered in the origin's place")
         }
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-            format!("the origin, or something before it, answered {said}. Is --origin-token right, and not expired?")
+            format!(
+                "the origin, or something before it, answered {said}. Is --origin-token right, and not expired?"
+            )
         }
         _ => format!("the origin, or something before it, answered {said}"),
     }

@@ -89,7 +89,10 @@ mod tests {
         let date = headers("Sun, 06 Nov 1994 08:49:37 GMT", None);
         assert_eq!(watch.notice("o", &date, NOW + DIFFERENCE_MAX_SECS), None);
         let said = watch.notice("https://o.example", &date, NOW + 3_601).unwrap();
-        assert!(said.starts_with("clock differs by 3,601 s from https://o.example: this machine is ahead"), "{said}");
+        assert!(
+            said.starts_with("clock differs by 3,601 s from https://o.example: this machine is ahead"),
+            "{said}"
+        );
         assert_eq!(watch.notice("o", &date, NOW + 3_610), None);
         assert!(watch.notice("o", &date, NOW - 3_600).unwrap().contains("this machine is behind"));
         // Set right, and wrong again.

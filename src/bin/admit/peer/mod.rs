@@ -66,7 +66,9 @@ impl Unheard {
 /// What in `error` says that a peer was not heard, if anything does.
 pub fn unheard(error: &anyhow::Error) -> Option<&Unheard> {
     error.chain().find_map(|cause| {
-        cause.downcast_ref::<Unheard>().or_else(|| cause.downcast_ref::<io::Error>()?.get_ref()?.downcast_ref())
+        cause
+            .downcast_ref::<Unheard>()
+            .or_else(|| cause.downcast_ref::<io::Error>()?.get_ref()?.downcast_ref())
     })
 }
 
@@ -120,7 +122,8 @@ fn text_of(bytes: &[u8]) -> String {
 
 fn excerpt(bytes: &[u8]) -> String {
     let text = text_of(bytes.get(..bytes.len().min(4 * EXCERPT_BYTES)).unwrap_or_default());
-    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(EXCERPT_BYTES).collect();
+    let line: String =
+        text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(EXCERPT_BYTES).collect();
     line.trim_end().to_owned()
 }
 
@@ -178,7 +181,10 @@ mod tests {
     fn what_came_instead_is_described_without_secrets() {
         let login = headers(&[(header::LOCATION, "https://login.example/in?state=secret")]);
         let said = describe(StatusCode::FOUND, &login, b"");
-        assert!(said.starts_with("302 Found to https://login.example/in (redirects are not followed"), "{said}");
+        assert!(
+            said.starts_with("302 Found to https://login.example/in (redirects are not followed"),
+            "{said}"
+        );
         let page = headers(&[(header::CONTENT_TYPE, "text/html")]);
         let said = describe(StatusCode::FORBIDDEN, &page, "<title>Just a\nmoment…</title>".as_bytes());
         assert_eq!(said, "403 Forbidden (text/html, begins with \"<title>Just a moment…</title>\")");

@@ -136,14 +136,18 @@ mod tests {
     #[test]
     fn warnings_grow_louder_and_are_not_repeated() {
         let mut outage = Outage::default();
-        let said: Vec<_> =
-            (0..200).map(|second| outage.failed("404 of an ingress", None, START + 10 * second).say).collect();
+        let said: Vec<_> = (0..200)
+            .map(|second| outage.failed("404 of an ingress", None, START + 10 * second).say)
+            .collect();
         assert!(said[0].as_deref().unwrap().starts_with("warning: 404 of an ingress; trying again in 1 s"));
         assert!(said[2].as_deref().unwrap().contains("(3 times in a row, since 2023-11-14T22:13:20"));
         let lines = said.iter().flatten().count();
         assert!(lines <= 12, "{lines} lines of 200 failures");
         let last = said.iter().flatten().next_back().unwrap();
-        assert!(last.starts_with("ERROR: 404 of an ingress") && last.contains("for 30 min nothing new"), "{last}");
+        assert!(
+            last.starts_with("ERROR: 404 of an ingress") && last.contains("for 30 min nothing new"),
+            "{last}"
+        );
         // Something else is said at once.
         assert!(outage.failed("503", None, START + 2_001).say.unwrap().contains("503"));
     }

@@ -7,8 +7,8 @@ use anyhow::{Result, bail};
 
 use crate::{
     parallel,
-    progress::Progress,
     peer::retry::Patience,
+    progress::Progress,
     store::{Batch, Checked, Object, Store, garbage::forget, reach::read},
 };
 

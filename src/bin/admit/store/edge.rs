@@ -149,7 +149,8 @@ impl Backend for Worker {
     fn put(&self, key: StoreKey, value: &[u8], holder: Option<&str>) -> Result<()> {
         let path = path(key);
         let (body, deadline) = (Some((value, media_type(key))), write_deadline(key));
-        let call = Call { method: Some(&Method::PUT), path: &path, body, holder, deadline, ..Call::default() };
+        let call =
+            Call { method: Some(&Method::PUT), path: &path, body, holder, deadline, ..Call::default() };
         self.expect(call).map(drop)
     }
 

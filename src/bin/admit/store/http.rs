@@ -11,8 +11,9 @@ use ureq::http::{self, HeaderMap, HeaderName, Method, StatusCode, header};
 use crate::{
     bearer::Bearer,
     peer::{
-        Outside, Unheard, clock, describe, is_page, retry_after,
+        Outside, Unheard, clock, describe, is_page,
         retry::Patience,
+        retry_after,
         wire::{Limits, Request},
     },
 };
@@ -161,7 +162,8 @@ impl Http {
                     (patience.next(None), Unheard::new(text))
                 }
                 Err(error) => {
-                    return Err(error).with_context(|| format!("{} {}{}", call.method(), self.base_url, call.path));
+                    return Err(error)
+                        .with_context(|| format!("{} {}{}", call.method(), self.base_url, call.path));
                 }
             };
             let Some(pause) = pause.filter(|pause| time_left.is_none_or(|time_left| *pause < time_left))

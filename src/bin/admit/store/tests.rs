@@ -50,9 +50,7 @@ fn one_publisher_at_a_time() {
     first.put_version(1, "x").unwrap();
     for error in [second.lock(false).err(), second.put_version(2, "y").err(), second.delete_version(1).err()]
     {
-        assert!(
-            error.unwrap().to_string().contains("holds the lease until 2023-11-14T22:13:50+00:00, 30 s")
-        );
+        assert!(error.unwrap().to_string().contains("holds the lease until 2023-11-14T22:13:50+00:00, 30 s"));
     }
     drop(lease);
     assert_eq!(first.lease().unwrap(), None);

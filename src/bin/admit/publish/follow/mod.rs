@@ -67,7 +67,8 @@ impl Whole {
     /// Publishes the whole; none if its data is wrong, which has been said.
     fn publish(args: &Args, from: &str, publisher: &Publisher, lease: &Lease) -> Result<Option<Self>> {
         let Ended::Published(version) = whole::run(args, from, publisher, lease)? else { return Ok(None) };
-        let index = Index::decode(publisher.object(ObjectKind::Index, version.head.index)?).context("index")?;
+        let index =
+            Index::decode(publisher.object(ObjectKind::Index, version.head.index)?).context("index")?;
         Ok(Some(Self { version: *version, index }))
     }
 }
@@ -207,7 +208,8 @@ impl<'a> Follower<'a> {
             Answer::Unheard(unheard) => return Ok(Next::Wait(unheard)),
             Answer::Changes(changes) => changes,
         };
-        let broken_off = |error: std::io::Error| Next::Wait(Unheard::new(format!("{}: {error}", origin.url())));
+        let broken_off =
+            |error: std::io::Error| Next::Wait(Unheard::new(format!("{}: {error}", origin.url())));
         let mut batch = match read(&mut Feed::new(origin.url(), changes.lines), after) {
             Ok(batch) => batch,
             Err(error) => return Ok(broken_off(error)),

@@ -1,6 +1,8 @@
 //! A follower's whole life in this process: an origin and the service itself behind one wire, on which any single
 //! answer may be odd, by a clock that only the follower's own pauses move.
 
+mod life;
+mod odd;
 mod world;
 
 use std::collections::BTreeMap;
@@ -13,8 +15,12 @@ use admit::snapshot::{
 use anyhow::Result;
 use proptest::prelude::*;
 
-use self::world::{Fault, Odd, Step, World, faults};
-use super::*;
+use self::{
+    life::Step,
+    odd::{Fault, Odd, faults},
+    world::World,
+};
+use super::{super::publisher::Broken, *};
 use crate::{
     diff::{Which, side::Side},
     store::{Store, reach},
@@ -23,8 +29,11 @@ use crate::{
 /// So many rounds are enough to publish everything, whatever happened once. A round of an outage is a pause.
 const ROUNDS_MAX: usize = 80;
 
-/// All records that edges read of what is published, and the directory.
-fn content(store: &Store) -> Result<(BTreeMap<(u8, EntryKey), Vec<u8>>, Vec<u8>)> {
+/// All records that edges read of what is published, by tree and key, and the directory.
+type Content = (BTreeMap<(u8, EntryKey), Vec<u8>>, Vec<u8>);
+
+/// What is published.
+fn content(store: &Store) -> Result<Content> {
     let side = Side::load(store, Which::Head, None)?;
     let mut records = BTreeMap::new();
     for (number, tree) in [Tree::Customers, Tree::Items].into_iter().enumerate() {
@@ -36,18 +45,22 @@ fn content(store: &Store) -> Result<(BTreeMap<(u8, EntryKey), Vec<u8>>, Vec<u8>)
         };
         for name in side.shards(store, tree)?.into_values() {
             let object = reach::read(store, name)?;
-            Table::of_shard(&object)?.iter().try_for_each(|(key, entry)| entry.map(|entry| put(key, entry)))?;
+            Table::of_shard(&object)?
+                .iter()
+                .try_for_each(|(key, entry)| entry.map(|entry| put(key, entry)))?;
         }
         let delta = side.delta();
         for (key, entry) in delta.iter().flat_map(|tables| tables.of(tree).iter()) {
             put(key, entry?);
         }
     }
-    let head = Publisher::new(store.clone(), None)?.head(super::super::publisher::Broken::Refuse)?;
-    let directory = head.map(|head| reach::read(store, admit::snapshot::object::ObjectName {
-        kind: ObjectKind::Directory,
-        digest: head.directory,
-    }));
+    let head = Publisher::new(store.clone(), None)?.head(Broken::Refuse)?;
+    let directory = head.map(|head| {
+        reach::read(
+            store,
+            admit::snapshot::object::ObjectName { kind: ObjectKind::Directory, digest: head.directory },
+        )
+    });
     Ok((records, directory.transpose()?.unwrap_or_default()))
 }
 
@@ -71,7 +84,7 @@ fn follow(world: &World) -> Result<()> {
 }
 
 /// What a publish of the whole leaves, in a store of its own.
-fn published_as_a_whole(world: &World) -> (BTreeMap<(u8, EntryKey), Vec<u8>>, Vec<u8>) {
+fn published_as_a_whole(world: &World) -> Content {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::scratch(dir.path());
     let args = world.args();
@@ -95,14 +108,8 @@ fn check(steps: &[Step], fault: Option<Fault>) -> Result<usize, TestCaseError> {
 }
 
 /// The life that each of the faults is tried in: changes of customers and of the catalogue, quiet, a lost history.
-const LIFE: [Step; 6] = [
-    Step::Set(1, 3),
-    Step::Quiet,
-    Step::Remove(2),
-    Step::Forget,
-    Step::Rename,
-    Step::Set(9, 1),
-];
+const LIFE: [Step; 6] =
+    [Step::Set(1, 3), Step::Quiet, Step::Remove(2), Step::Forget, Step::Rename, Step::Set(9, 1)];
 
 #[test]
 fn a_quiet_life_is_published_as_the_whole_is() {
@@ -131,7 +138,7 @@ proptest! {
     /// Other lives, and answers that stay odd for longer than one call is tried.
     #[test]
     fn odd_answers_change_nothing_in_any_life(
-        steps in prop::collection::vec(world::step(), 1..8),
+        steps in prop::collection::vec(life::step(), 1..8),
         fault in faults(),
     ) {
         check(&steps, Some(fault))?;

@@ -21,11 +21,14 @@ use admit::{
 };
 use anyhow::Result;
 use clap::Parser;
-use proptest::prelude::*;
 use serde_json::json;
 use ureq::http::{HeaderMap, HeaderValue, StatusCode, header};
 
-use super::super::Args;
+use super::{
+    super::Args,
+    life::{Origin, Step},
+    odd::{Fault, Odd},
+};
 use crate::{
     head::{Published, published},
     peer::{
@@ -46,98 +49,6 @@ pub const WHOLE_REQUESTS: usize = 14;
 const JWK: &str = r#"{"kty":"OKP","crv":"Ed25519","kid":"publisher","alg":"EdDSA",
     "d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
 
-/// What happens at the origin.
-#[derive(Clone, Copy, Debug)]
-pub enum Step {
-    /// A customer holds so many accesses.
-    Set(u8, u8),
-    /// A customer is gone.
-    Remove(u8),
-    /// The item has another title.
-    Rename,
-    /// Nothing.
-    Quiet,
-    /// The changes so far are no longer kept.
-    Forget,
-}
-
-pub fn step() -> impl Strategy<Value = Step> {
-    prop_oneof![
-        4 => (0..6_u8, 0..4_u8).prop_map(|(id, accesses)| Step::Set(id, accesses)),
-        2 => (0..6_u8).prop_map(Step::Remove),
-        1 => Just(Step::Rename),
-        2 => Just(Step::Quiet),
-        1 => Just(Step::Forget),
-    ]
-}
-
-/// What comes instead of an answer.
-#[derive(Clone, Debug)]
-pub enum Odd {
-    /// Something else answers, and the request never arrives.
-    Instead(u16, &'static [(&'static str, &'static str)], &'static str),
-    /// No answer, for this reason; the request never arrives.
-    Nothing(&'static str),
-    /// The request arrives, and its answer is lost.
-    Lost,
-    /// The answer breaks off in the middle.
-    BrokenOff,
-    /// The answer comes after this many seconds.
-    Late(u64),
-}
-
-impl Odd {
-    /// A page for people.
-    pub const fn page(status: u16) -> Self {
-        Self::Instead(status, &[("content-type", "text/html")], "<!DOCTYPE html><title>Just a moment</title>")
-    }
-
-    /// Every kind.
-    pub fn all() -> Vec<Self> {
-        const JSON: &[(&str, &str)] = &[("content-type", "application/json")];
-        const LOGIN: &[(&str, &str)] = &[("location", "https://login.example/")];
-        const DATE: &[(&str, &str)] = &[("retry-after", "Tue, 14 Nov 2023 22:13:50 GMT")];
-        let mut all: Vec<_> = [200, 401, 403, 404, 502].map(Self::page).into();
-        all.extend([
-            Self::Instead(302, LOGIN, ""),
-            Self::Instead(429, DATE, ""),
-            Self::Instead(503, &[("retry-after", "2")], ""),
-            Self::Instead(400, &[], ""),
-            Self::Instead(404, &[], "default backend - 404"),
-            // In the words of another service.
-            Self::Instead(403, JSON, r#"{"message":"Forbidden"}"#),
-            Self::Instead(401, JSON, r#"{"error":"invalid_token"}"#),
-            Self::Instead(200, JSON, r#"{"error":"sign in"}"#),
-            Self::Instead(200, &[("content-type", "text/plain")], "OK"),
-            Self::Instead(200, &[("content-encoding", "br")], "\u{b}"),
-            Self::Instead(200, &[("content-encoding", "gzip")], "\u{1f}\u{0}"),
-            // The Worker's own words, while its issuer's keys are not there.
-            Self::Instead(401, JSON, r#"{"code":401,"message":"Invalid auth token","errors":{}}"#),
-            Self::Nothing("dns"),
-            Self::Nothing("tls"),
-            Self::Nothing("reset"),
-            Self::Nothing("timeout"),
-            Self::Lost,
-            Self::BrokenOff,
-            Self::Late(3_600),
-        ]);
-        all
-    }
-}
-
-/// From the request of this number on, so many answers are odd.
-#[derive(Clone, Debug)]
-pub struct Fault {
-    pub at: usize,
-    pub times: usize,
-    pub odd: Odd,
-}
-
-pub fn faults() -> impl Strategy<Value = Fault> {
-    let times = prop_oneof![3 => Just(1_usize), 1 => 2..15_usize];
-    (0..70_usize, times, prop::sample::select(Odd::all())).prop_map(|(at, times, odd)| Fault { at, times, odd })
-}
-
 /// A clock that pauses move.
 #[derive(Default)]
 struct Clock(Mutex<Duration>);
@@ -153,96 +64,6 @@ impl Time for Clock {
 
     fn sleep(&self, pause: Duration) {
         *self.0.lock().unwrap() += pause;
-    }
-}
-
-#[derive(Default)]
-struct Origin {
-    /// What is still to happen.
-    steps: Vec<Step>,
-    /// Customers and their accesses.
-    customers: std::collections::BTreeMap<u8, u8>,
-    titles: u8,
-    /// Changes by their counts.
-    changes: Vec<(u64, String)>,
-    seq: u64,
-    /// Whether the last question was answered by nothing, after the last step.
-    is_told: bool,
-}
-
-impl Origin {
-    fn item(&self) -> String {
-        let title = self.titles;
-        format!(
-            r#"{{"type":"item","id":33,"merchant_id":21,"title":"Slack Water {title}","is_active":true,"access_control_type":{{"id":4,"name":"Paid","auth":true}},"item_type":{{"id":44,"name":"brightcove_asset","content_type":"ovp","host":"inplayer","description":"OVP asset"}},"created_at":1700000000,"updated_at":1700000000}}"#
-        )
-    }
-
-    fn customer(id: u8, accesses: u8) -> String {
-        let accesses: Vec<_> =
-            (1..=accesses).map(|n| format!(r#"{{"id":{n},"item_id":33,"created_at":1700000000}}"#)).collect();
-        let accesses = accesses.join(",");
-        format!(
-            r#"{{"type":"customer","namespace":"vendor","subject":"c{id}","id":{id},"uuid":"11a7ed90-65d3-4ee2-9d91-{id:012x}","merchant_id":21,"accesses":[{accesses}]}}"#
-        )
-    }
-
-    fn export(&self) -> String {
-        let mut lines = vec![
-            format!(r#"{{"type":"snapshot","seq":{}}}"#, self.seq),
-            r#"{"type":"merchant","id":21,"uuid":"e5ac2013-8d10-42ba-abb5-291c5201cea8"}"#.to_owned(),
-            self.item(),
-        ];
-        lines.extend(self.customers.iter().map(|(id, accesses)| Self::customer(*id, *accesses)));
-        lines.join("\n") + "\n"
-    }
-
-    fn commit(&mut self, fields: &str) {
-        self.seq += 1;
-        self.changes.push((self.seq, format!(r#"{{"seq":{},{fields}}}"#, self.seq)));
-    }
-
-    /// The next step of its life.
-    fn live(&mut self) {
-        self.is_told = self.steps.is_empty();
-        let Some(step) = (!self.is_told).then(|| self.steps.remove(0)) else { return };
-        match step {
-            Step::Set(id, accesses) => {
-                self.customers.insert(id, accesses);
-                self.commit(&format!(r#""put":[{}]"#, Self::customer(id, accesses)));
-            }
-            Step::Remove(id) => {
-                self.customers.remove(&id);
-                self.commit(&format!(r#""remove":[{{"type":"customer","namespace":"vendor","subject":"c{id}"}}]"#));
-            }
-            Step::Rename => {
-                self.titles += 1;
-                self.commit(&format!(r#""put":[{}]"#, self.item()));
-            }
-            Step::Quiet => {}
-            Step::Forget => {
-                // One more, which is forgotten too: the follower does not have it.
-                self.commit(r#""put":[]"#);
-                self.changes.clear();
-            }
-        }
-    }
-
-    /// The status and the body of an answer, and how long it takes.
-    fn answer(&mut self, url: &str) -> (u16, String, u64) {
-        let Some((_, after)) = url.split_once("after=") else { return (200, self.export(), 1) };
-        let after: u64 = after.parse().unwrap();
-        if after < self.seq - self.changes.len() as u64 {
-            return (410, String::new(), 0);
-        }
-        let due: String =
-            self.changes.iter().filter(|(seq, _)| *seq > after).map(|(_, line)| format!("{line}\n")).collect();
-        if due.is_empty() {
-            self.live();
-            // As long as it was asked to wait.
-            return (200, String::new(), 20);
-        }
-        (200, due, 0)
     }
 }
 
@@ -277,8 +98,7 @@ impl World {
     pub fn new(steps: &[Step], fault: Option<Fault>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("publisher.jwk"), JWK).unwrap();
-        let customers = (0..4).map(|id| (id, 1)).collect();
-        let origin = Origin { steps: steps.to_vec(), customers, seq: 1, ..Origin::default() };
+        let origin = Origin::new(steps);
         let network = Network {
             clock: Arc::default(),
             origin: Mutex::new(origin),
@@ -299,14 +119,29 @@ impl World {
         }
         let key = self.key().display().to_string();
         let temp_dir = self.dir.path().display().to_string();
-        let (export, claims) = (format!("{ORIGIN}/export"), r#"{"iss":"https://publisher.example","aud":"admit"}"#);
+        let (export, claims) =
+            (format!("{ORIGIN}/export"), r#"{"iss":"https://publisher.example","aud":"admit"}"#);
         let line = [
-            "publish", "--follow", "--from", &export, "--to", EDGE, "--key", &key, "--token-key", &key,
-            "--token-claims", claims, "--temp-dir", &temp_dir,
+            "publish",
+            "--follow",
+            "--from",
+            &export,
+            "--to",
+            EDGE,
+            "--key",
+            &key,
+            "--token-key",
+            &key,
+            "--token-claims",
+            claims,
+            "--temp-dir",
+            &temp_dir,
         ];
         let mut args = Command::parse_from(line).args;
-        args.outside =
-            Outside { wire: Arc::clone(&self.network) as Arc<dyn Wire>, time: Arc::clone(&self.network.clock) as _ };
+        args.outside = Outside {
+            wire: Arc::clone(&self.network) as Arc<dyn Wire>,
+            time: Arc::clone(&self.network.clock) as _,
+        };
         args
     }
 
@@ -411,17 +246,25 @@ impl Read for Broken {
 
 fn response(status: u16, headers: &[(&'static str, &str)], body: Vec<u8>) -> Response {
     let mut all = HeaderMap::from_iter([(header::CONTENT_LENGTH, HeaderValue::from(body.len()))]);
-    all.extend(headers.iter().map(|(name, value)| {
-        (header::HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())
-    }));
-    Response { status: StatusCode::from_u16(status).unwrap(), headers: all, body: Box::new(Cursor::new(body)) }
+    all.extend(
+        headers.iter().map(|(name, value)| {
+            (header::HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())
+        }),
+    );
+    Response {
+        status: StatusCode::from_u16(status).unwrap(),
+        headers: all,
+        body: Box::new(Cursor::new(body)),
+    }
 }
 
 impl Wire for Network {
     fn send(&self, request: &Request<'_>) -> Result<Response, ureq::Error> {
         let odd = self.odd();
         match odd {
-            Some(Odd::Instead(status, headers, body)) => Ok(response(status, headers, body.as_bytes().to_vec())),
+            Some(Odd::Instead(status, headers, body)) => {
+                Ok(response(status, headers, body.as_bytes().to_vec()))
+            }
             Some(Odd::Nothing(reason)) => Err(match reason {
                 "dns" => ureq::Error::HostNotFound,
                 "tls" => ureq::Error::Tls("invalid peer certificate"),
