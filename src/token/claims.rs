@@ -51,9 +51,8 @@ fn check_times(
 ) -> Result<ValidTimes, VerifyError> {
     let issued_at = moment(claims, "iat")?;
     let not_before = moment(claims, "nbf")?;
-    let expires_at = moment(claims, "exp")?.ok_or_else(|| {
-        Problem::new(ClaimsError::NoExpiry, "claim exp: missing".to_owned())
-    })?;
+    let expires_at = moment(claims, "exp")?
+        .ok_or_else(|| Problem::new(ClaimsError::NoExpiry, "claim exp: missing".to_owned()))?;
     let times = ValidTimes { not_before: not_before.max(issued_at), expires_at };
     let latest = now.saturating_add(leeway_secs.into());
     match times.check(now, leeway_secs) {
@@ -81,7 +80,8 @@ pub(super) fn times_error(
         ClaimsError::NotYetValid => ahead(error, "nbf", times.not_before.unwrap_or(now), now, leeway_secs),
         ClaimsError::Expired => {
             let secs = now.saturating_sub(times.expires_at);
-            Problem::new(error, format!("claim exp: passed {secs} s ago, leeway_secs is {leeway_secs}")).into()
+            Problem::new(error, format!("claim exp: passed {secs} s ago, leeway_secs is {leeway_secs}"))
+                .into()
         }
         other => Problem::from(other).into(),
     }
@@ -89,13 +89,7 @@ pub(super) fn times_error(
 
 /// A moment that has not come, although no issuer signs ahead of time: one of the clocks is wrong, and nobody can tell
 /// which (docs/adr/0014). Clocks are not wrong by more than a day.
-fn ahead(
-    error: ClaimsError,
-    claim: &str,
-    time: UnixSecs,
-    now: UnixSecs,
-    leeway_secs: u32,
-) -> VerifyError {
+fn ahead(error: ClaimsError, claim: &str, time: UnixSecs, now: UnixSecs, leeway_secs: u32) -> VerifyError {
     let secs = time.saturating_sub(now);
     if secs > CLOCK_AHEAD_MAX_SECS {
         return Problem::new(error, format!("claim {claim}: {secs} s in the future")).into();
@@ -145,8 +139,7 @@ fn principal(
 
 /// The customer's name: text, or an integer in decimal. A fraction or an exponent has no single spelling.
 fn customer(claims: &Map<String, Value>, claim: &str) -> Result<String, Problem<ClaimsError>> {
-    let wrong =
-        |problem: &str| Err(Problem::new(ClaimsError::Customer, format!("claim {claim}: {problem}")));
+    let wrong = |problem: &str| Err(Problem::new(ClaimsError::Customer, format!("claim {claim}: {problem}")));
     let name = match claims.get(claim) {
         None | Some(Value::Null) => return wrong("missing, and it names the customer"),
         Some(value) => match scalar(value) {
@@ -228,18 +221,14 @@ fn integer(claims: &Map<String, Value>, name: &'static str) -> Result<Option<i64
 }
 
 /// Unix seconds. A NumericDate may have a fraction (RFC 7519 §2), which is dropped.
-fn moment(
-    claims: &Map<String, Value>,
-    name: &'static str,
-) -> Result<Option<UnixSecs>, Problem<ClaimsError>> {
+fn moment(claims: &Map<String, Value>, name: &'static str) -> Result<Option<UnixSecs>, Problem<ClaimsError>> {
     let Some(value) = present(claims, name) else { return Ok(None) };
     let moment = match (instant::from_json(value), value) {
-        (Err(InstantError::Fraction(_)), Value::Number(number)) => {
-            number.as_f64().map(f64::floor).and_then(number::whole_float).map_or_else(
-                || Err(InstantError::NotSeconds(number.to_string())),
-                instant::from_secs,
-            )
-        }
+        (Err(InstantError::Fraction(_)), Value::Number(number)) => number
+            .as_f64()
+            .map(f64::floor)
+            .and_then(number::whole_float)
+            .map_or_else(|| Err(InstantError::NotSeconds(number.to_string())), instant::from_secs),
         (moment, _) => moment.map(|moment| moment.at),
     };
     moment

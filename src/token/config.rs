@@ -229,7 +229,8 @@ fn check(
 }
 
 /// What is wrong with `keys.alg` beside `jwks` or `jwks_url`.
-const RSA_ALGORITHMS: &str = "must be RS256, RS384, RS512, PS256, PS384 or PS512: what RSA keys without alg are for";
+const RSA_ALGORITHMS: &str =
+    "must be RS256, RS384, RS512, PS256, PS384 or PS512: what RSA keys without alg are for";
 
 /// What RSA keys without `alg` are for: RS256, the commonest, unless the configuration says otherwise.
 fn rsa_algorithm(alg: Option<&str>) -> Option<SignatureAlgorithm> {

@@ -58,7 +58,10 @@ mod tests {
     #[test]
     fn integers_are_as_short_as_can_be() {
         assert_eq!(ecdsa_der(&signature(&[1], &[2]), 32).unwrap(), [0x30, 6, 2, 1, 1, 2, 1, 2]);
-        assert_eq!(ecdsa_der(&signature(&[0x80], &[0x7f]), 32).unwrap(), [0x30, 7, 2, 2, 0, 0x80, 2, 1, 0x7f]);
+        assert_eq!(
+            ecdsa_der(&signature(&[0x80], &[0x7f]), 32).unwrap(),
+            [0x30, 7, 2, 2, 0, 0x80, 2, 1, 0x7f]
+        );
         assert_eq!(ecdsa_der(&signature(&[], &[]), 32).unwrap(), [0x30, 6, 2, 1, 0, 2, 1, 0]);
         for (coordinate_len, beginning) in [
             (32, &[0x30, 70, 2, 33, 0][..]),

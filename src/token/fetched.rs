@@ -181,9 +181,7 @@ impl<V: SignatureVerifier> FetchedKeys<V> {
         if self.fetches.failed || self.fetches.running.is_some() {
             return self.unavailable(issuer, retry_after_secs);
         }
-        let undecided = |cause, detail| {
-            VerifyError::Undecided(Undecided { cause, retry_after_secs, detail })
-        };
+        let undecided = |cause, detail| VerifyError::Undecided(Undecided { cause, retry_after_secs, detail });
         let is_settled = self.pending.is_settled(fingerprint, self.fetches.settled);
         match (left_out, problem) {
             (Some(left_out), _) => undecided(UndecidedCause::KeyLeftOut, left_out),
@@ -234,7 +232,8 @@ impl<V: SignatureVerifier> FetchedKeys<V> {
         now: i64,
         platform: &V,
     ) -> Result<Option<Installed>, KeySetError> {
-        let installed = document.map(|document| self.install(document, now, Some(fetch), platform)).transpose();
+        let installed =
+            document.map(|document| self.install(document, now, Some(fetch), platform)).transpose();
         self.fetches.end(fetch, now, !matches!(installed, Ok(Some(_))));
         installed
     }

@@ -63,12 +63,8 @@ impl Jwk {
     pub fn read(entry: &Value, rules: ReadRules) -> Result<Self, UnusableKey> {
         let members = Members(entry.as_object().ok_or(UnusableKey::NotAnObject)?);
         members.check_purpose()?;
-        let algorithm = algorithm(
-            members.text("kty")?,
-            members.text("crv")?,
-            members.text("alg")?,
-            rules.rsa_algorithm,
-        )?;
+        let algorithm =
+            algorithm(members.text("kty")?, members.text("crv")?, members.text("alg")?, rules.rsa_algorithm)?;
         let parts = match algorithm {
             JoseAlgorithm::Hmac(_) if rules.source == KeySource::Fetched => {
                 return Err(UnusableKey::PublicSecret);
@@ -191,11 +187,7 @@ impl<'a> Members<'a> {
         if !is_odd || !(2..=32).contains(&bit_length(&exponent)) {
             return Err(UnusableKey::Malformed { member: "e", expected: "an odd number from 3 to 2^32" });
         }
-        Ok(JsonWebKey::Rsa {
-            modulus: modulus.into(),
-            public_exponent: exponent.into(),
-            private_parts: None,
-        })
+        Ok(JsonWebKey::Rsa { modulus: modulus.into(), public_exponent: exponent.into(), private_parts: None })
     }
 }
 
@@ -220,9 +212,8 @@ fn algorithm(
     rsa_algorithm: SignatureAlgorithm,
 ) -> Result<JoseAlgorithm, UnusableKey> {
     use SignatureAlgorithm::{EdDsa, Es256, Es384, Es512};
-    let unsupported = |member, value: &str| {
-        Err(UnusableKey::NotSupported { member, value: shortened(value).to_owned() })
-    };
+    let unsupported =
+        |member, value: &str| Err(UnusableKey::NotSupported { member, value: shortened(value).to_owned() });
     let default = match (kty, curve) {
         (None, _) => return Err(UnusableKey::Missing("kty")),
         (Some("RSA"), _) => JoseAlgorithm::Signature(rsa_algorithm),
@@ -333,7 +324,8 @@ mod tests {
 
     #[test]
     fn the_configuration_says_what_rsa_keys_without_alg_are_for() {
-        let of = |kty, curve, alg| algorithm(Some(kty), curve, alg, SignatureAlgorithm::Ps256).unwrap().name();
+        let of =
+            |kty, curve, alg| algorithm(Some(kty), curve, alg, SignatureAlgorithm::Ps256).unwrap().name();
         assert_eq!(of("RSA", None, None), "PS256");
         assert_eq!(of("RSA", None, Some("RS512")), "RS512");
         assert_eq!(of("EC", Some("P-256"), None), "ES256");

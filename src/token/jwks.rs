@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{lists, keys::KeySetError};
+use super::{keys::KeySetError, lists};
 use crate::limits::JWKS_MAX_BYTES;
 
 /// What a document begins with that is not JSON in UTF-8, and what to say of it.

@@ -123,10 +123,7 @@ impl<'a> UnverifiedToken<'a> {
 }
 
 fn unsupported(alg: &str) -> Problem<JwsError> {
-    Problem::new(
-        JwsError::UnsupportedAlgorithm,
-        format!("header alg: {:?} is not supported", shortened(alg)),
-    )
+    Problem::new(JwsError::UnsupportedAlgorithm, format!("header alg: {:?} is not supported", shortened(alg)))
 }
 
 fn check_extensions(header: &Map<String, Value>) -> Result<(), Problem<JwsError>> {

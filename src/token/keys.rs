@@ -8,8 +8,8 @@ use super::{
     algorithm::{HmacAlgorithm, JoseAlgorithm},
     error::JwsError,
     jwk::{self, Jwk, KeySource, ReadRules},
-    jws::UnverifiedToken,
     jwks,
+    jws::UnverifiedToken,
     left_out::{LeftOutKey, LeftOutKeys, UnusableKey, shortened},
 };
 use crate::{

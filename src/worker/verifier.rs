@@ -70,7 +70,9 @@ pub(super) struct NodeKey {
 enum Method {
     Bare,
     /// Signatures are `r || s` in JOSE, DER here.
-    Ecdsa { coordinate_len: usize },
+    Ecdsa {
+        coordinate_len: usize,
+    },
     Pss,
 }
 
@@ -167,7 +169,9 @@ fn public_jwk(algorithm: SignatureAlgorithm, key: &JsonWebKey<'_>) -> Result<JsV
             bytes("x", x);
             bytes("y", y);
         }
-        (EdDsa | Es256 | Es384 | Es512, _) => return Err(ImportKeyError("not a key for this algorithm".to_owned())),
+        (EdDsa | Es256 | Es384 | Es512, _) => {
+            return Err(ImportKeyError("not a key for this algorithm".to_owned()));
+        }
         (_, JsonWebKey::Rsa { modulus, public_exponent, .. }) => {
             text("kty", "RSA");
             bytes("n", modulus);

@@ -114,7 +114,10 @@ fn wrong_values_name_the_field() {
             "VENDOR_SECRET: HS512 needs at least 64",
         ),
         (json!({"keys": {"jwks": {"keys": []}}}), "ISSUERS[0].keys.jwks: no key of the set"),
-        (json!({"keys": {"jwks": {}}}), "ISSUERS[0].keys.jwks: the document is not an object whose member keys"),
+        (
+            json!({"keys": {"jwks": {}}}),
+            "ISSUERS[0].keys.jwks: the document is not an object whose member keys",
+        ),
         (
             json!({"keys": {"jwks": {"keys": [{"kty": "oct", "k": "c2hvcnQ"}]}}}),
             "ISSUERS[0].keys.jwks: no key of the set can be used: a key without kid: k has 5 bytes",

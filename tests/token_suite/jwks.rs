@@ -200,7 +200,10 @@ fn a_key_in_a_form_that_cannot_be_used_is_no_401() {
     // The algorithm that is not supported either.
     let token = |header: &Value| TWO.sign(header.to_string(), good_claims().to_string());
     assert_eq!(world.code_at(&token(&json!({"alg": "ES256K", "kid": "odd"})), NOW + 29), "key_left_out");
-    assert_eq!(world.code_at(&token(&json!({"alg": "none", "kid": "odd"})), NOW + 29), "unsupported_algorithm");
+    assert_eq!(
+        world.code_at(&token(&json!({"alg": "none", "kid": "odd"})), NOW + 29),
+        "unsupported_algorithm"
+    );
     // Asked for again, as it may be mended.
     let odd = token(&json!({"alg": "ES256K", "kid": "odd"}));
     assert_eq!(world.code_at(&odd, NOW + 30), "need_keys");

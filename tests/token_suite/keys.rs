@@ -170,7 +170,8 @@ fn keys_that_cannot_be_used_are_left_out_with_the_reason() {
 
 #[test]
 fn what_is_left_out_is_bounded_and_counted() {
-    let mut keys: Vec<Value> = (0..1_000).map(|number| json!({"kty": "x".repeat(500), "kid": number})).collect();
+    let mut keys: Vec<Value> =
+        (0..1_000).map(|number| json!({"kty": "x".repeat(500), "kid": number})).collect();
     keys.push(ONE.jwk(Some("1")));
     let set = fetched(&keys).unwrap();
     assert_eq!((set.len(), set.left_out().len()), (1, 1_000));
@@ -224,7 +225,8 @@ fn a_name_that_is_a_number_is_its_digits() {
         assert_eq!(world.code(&TWO.sign(header, &claims)), "bad_signature", "{header}");
     }
     assert_eq!(world.code(&ONE.sign(r#"{"alg":"EdDSA","kid":null}"#, &claims)), "ok");
-    let mut world = World::with_jwks(&[with(ONE.jwk(None), "kid", json!(null)), with(EC.jwk(None), "kid", "")]);
+    let mut world =
+        World::with_jwks(&[with(ONE.jwk(None), "kid", json!(null)), with(EC.jwk(None), "kid", "")]);
     assert_eq!(world.code(&ONE.token(Some("x"), &good_claims())), "ok");
     assert_eq!(world.code(&EC.token(None, &good_claims())), "ok");
 }

@@ -326,7 +326,15 @@ fn preflight(endpoint: Option<Endpoint<'_>>) -> Reply {
     }
     let reason = Cow::Borrowed("preflight");
     let detail = String::new();
-    Reply { status: 204, body: Body::Empty, caching: Caching::Private, headers, reason, detail, validity: None }
+    Reply {
+        status: 204,
+        body: Body::Empty,
+        caching: Caching::Private,
+        headers,
+        reason,
+        detail,
+        validity: None,
+    }
 }
 
 /// The parameter `after`, if it is there.

@@ -2,7 +2,7 @@
 //!
 //! | answer | taken for |
 //! | --- | --- |
-//! | 200 with lines of JSON, as they are or as gzip | export, changes |
+//! | 200 with lines of JSON whose first has `type` or `seq`, as they are or as gzip | export, changes |
 //! | 200 without a body, 204 | no changes; never an export |
 //! | 410 | the changes are gone |
 //! | everything else: other statuses, pages, other text, no answer | nothing: the origin was not heard |
@@ -10,6 +10,7 @@
 use std::{io::BufRead, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, bail};
+use serde_json::{Map, Value};
 use ureq::http::{HeaderMap, Method, StatusCode, header};
 
 use crate::{
@@ -154,7 +155,7 @@ fn export(url: &str, Asked { response, retry_after }: Asked) -> Result<Lines, Un
     if beginning.is_empty() {
         return Err(unheard("the answer is empty; an export has at least one line".to_owned()));
     }
-    if is_page(&headers, beginning) || !is_lines(beginning) {
+    if is_page(&headers, beginning) || !may_be_lines(beginning, "type") {
         return Err(unheard(not_its_word(status, &headers, beginning)));
     }
     Ok(lines)
@@ -180,7 +181,7 @@ fn changes(url: &str, Asked { response, retry_after }: Asked) -> Answer {
                     let is_vouched_for = !is_page(&headers, b"");
                     Answer::Changes(Changes { lines, is_vouched_for })
                 }
-                Ok(beginning) if is_page(&headers, beginning) || !is_lines(beginning) => {
+                Ok(beginning) if is_page(&headers, beginning) || !may_be_lines(beginning, "seq") => {
                     unheard(not_its_word(status, &headers, beginning))
                 }
                 Ok(_) => Answer::Changes(Changes { lines, is_vouched_for: true }),
@@ -203,10 +204,15 @@ fn read_lines(url: &str, headers: &HeaderMap, body: Box<dyn std::io::Read + Send
     gunzip::decoded(Unbroken(body)).map_err(|error| Unheard::new(format!("{name}: {error}")))
 }
 
-/// Whether text begins as lines of JSON objects do. Blank lines may come first.
-fn is_lines(beginning: &[u8]) -> bool {
+/// Whether text begins as lines of JSON objects with `member` do. Blank lines may come first. A first line that has not
+/// arrived whole, or is not JSON, is for the reader of lines to judge, who says where.
+fn may_be_lines(beginning: &[u8], member: &str) -> bool {
     let text = beginning.strip_prefix(b"\xef\xbb\xbf").unwrap_or(beginning).trim_ascii_start();
-    matches!(text.first(), Some(b'{') | None)
+    let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    match serde_json::from_slice::<Map<String, Value>>(line) {
+        Ok(object) => object.contains_key(member),
+        Err(_) => matches!(text.first(), Some(b'{') | None),
+    }
 }
 
 fn not_its_word(status: StatusCode, headers: &HeaderMap, beginning: &[u8]) -> String {
@@ -258,6 +264,9 @@ mod tests {
         Asked { response, retry_after: Some(Duration::from_secs(7)) }
     }
 
+    /// A line that could be one of an export, and one of a feed.
+    const BOTH: &[u8] = b"{\"type\":\"merchant\",\"seq\":2}\n";
+
     const HTML: &[u8] = b"<!DOCTYPE html><title>Sign in</title>";
 
     #[test]
@@ -277,6 +286,7 @@ mod tests {
             (200, vec![ndjson.clone()], HTML, "begins with \"<!DOCTYPE html>"),
             (200, vec![ndjson.clone()], b"upstream error", "begins with \"upstream error\""),
             (200, vec![ndjson.clone()], b"[]", "expected lines of JSON"),
+            (200, vec![], b"{\"error\":\"sign in\"}\n", "begins with \"{\\\"error\\\":"),
             (200, vec![(header::CONTENT_ENCODING, "br")], b"\x0b\x02", "compressed as \"br\""),
         ] {
             let Answer::Unheard(unheard) = changes("http://o/x", asked(status, &headers, body)) else {
@@ -307,14 +317,14 @@ mod tests {
         assert!(matches!(changes("u", asked(410, &typed("text/html"), HTML)), Answer::Gone));
         // What a proxy packed, and did not say.
         let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        packed.write_all(b"{\"seq\":2}\n").unwrap();
+        packed.write_all(BOTH).unwrap();
         let packed = packed.finish().unwrap();
-        assert_eq!(read(changes("u", asked(200, &[], &packed))), ("{\"seq\":2}\n".to_owned(), true));
+        assert_eq!(read(changes("u", asked(200, &[], &packed))).0.as_bytes(), BOTH);
         let gzip = [(header::CONTENT_ENCODING, "gzip")];
-        for body in [&packed[..], b"{\"seq\":2}\n"] {
+        for body in [&packed[..], BOTH] {
             let mut text = String::new();
             export("u", asked(200, &gzip, body)).unwrap().read_to_string(&mut text).unwrap();
-            assert_eq!(text, "{\"seq\":2}\n");
+            assert_eq!(text.as_bytes(), BOTH);
         }
         // One that breaks off is not a whole.
         let mut cut = export("u", asked(200, &gzip, &packed[..packed.len() - 4])).unwrap();
@@ -326,6 +336,9 @@ mod tests {
         assert!(export("u", asked(200, &[], b"{\"type\":\"snapshot\",\"seq\":1}\n")).is_ok());
         assert!(export("u", asked(200, &[], b"")).err().unwrap().text.contains("the answer is empty"));
         assert!(export("u", asked(204, &[], b"")).is_err());
+        // Only the beginning of the first line has arrived, or something is wrong with it: the reader says where.
+        assert!(export("u", asked(200, &[], b"{\"ty")).is_ok());
+        assert!(export("u", asked(200, &[], b"{\"type\":oops}\n{}")).is_ok());
         let mut endless = asked(200, &[], b"{}");
         endless.response.headers.clear();
         assert!(export("u", endless).err().unwrap().text.contains("neither Content-Length nor chunks"));
