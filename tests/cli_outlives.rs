@@ -136,6 +136,21 @@ fn pages_in_the_edges_place_are_waited_out() {
     });
 }
 
+/// What keeps the file fresh was late.
+#[test]
+fn a_token_in_a_file_that_has_ended_is_waited_for() {
+    let (bench, double, feed) = set_up("late-token", 10);
+    bench.write("token", double::TOKEN);
+    let follower = bench.follow(&feed, &double.url, &["--token", "@token"]);
+    wait_until("it follows", || feed.is_followed());
+    bench.write("token", "ended");
+    feed.commit(&put(&[customer(1, 5)]));
+    wait_until("it is turned away", || double.state().requests.iter().any(|(_, status)| *status == 401));
+    bench.write("token", double::TOKEN);
+    wait_until("the change is published", || seq(&double) == 2);
+    drop(follower);
+}
+
 /// Only the Worker's own words end it.
 #[test]
 fn a_permission_that_the_worker_itself_revokes_ends_it() {

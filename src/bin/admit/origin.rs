@@ -117,7 +117,11 @@ impl Origin {
             headers.push((header::AUTHORIZATION, authorization));
         }
         headers.extend(prefer.map(|prefer| (header::HeaderName::from_static("prefer"), text(prefer))));
-        let limits = Limits { answer: Some(ANSWER_TIMEOUT), body: Some(timeout), whole: None };
+        let limits = Limits {
+            answer: Some(ANSWER_TIMEOUT),
+            body: Some(timeout),
+            whole: Some(ANSWER_TIMEOUT + timeout),
+        };
         let request = Request { method: &Method::GET, url, headers, body: None, limits };
         let response = self.outside.wire.send(&request);
         let response = response.map_err(|error| Unheard::new(format!("GET {url}: {error}")))?;

@@ -50,10 +50,10 @@ impl Checked {
     }
 }
 
-/// How long it may take to write or delete a key. A lease has to be renewed before it ends, so that an attempt that
-/// takes too long makes room for the next one; and one that is not given back ends by itself: stopping this command
+/// How long it may take to read, write or delete a key. A lease has to be renewed before it ends, so that an attempt
+/// that takes too long makes room for the next one; and one that is not given back ends by itself: stopping this command
 /// must not wait for a store that does not answer.
-pub const fn write_deadline(key: StoreKey) -> Option<Duration> {
+pub const fn deadline_of(key: StoreKey) -> Option<Duration> {
     match key {
         StoreKey::Lease => Some(RENEW_EVERY),
         _ => None,

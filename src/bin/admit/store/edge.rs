@@ -15,7 +15,7 @@ use serde_json::Value;
 use ureq::http::{Method, StatusCode};
 
 use super::{
-    backend::{Backend, Batch, Checked, Object, write_deadline},
+    backend::{Backend, Batch, Checked, Object, deadline_of},
     http::{Call, Expected, Http, Reply, Service},
     lease::LeaseHeld,
     percent_encoded,
@@ -137,7 +137,7 @@ struct KeysPage {
 impl Backend for Worker {
     fn get(&self, key: StoreKey) -> Result<Option<Vec<u8>>> {
         let path = path(key);
-        let call = Call { path: &path, ..Call::default() };
+        let call = Call { path: &path, deadline: deadline_of(key), ..Call::default() };
         let reply = self.http.call(call)?;
         match reply.status {
             StatusCode::OK => Ok(Some(reply.body)),
@@ -148,7 +148,7 @@ impl Backend for Worker {
 
     fn put(&self, key: StoreKey, value: &[u8], holder: Option<&str>) -> Result<()> {
         let path = path(key);
-        let (body, deadline) = (Some((value, media_type(key))), write_deadline(key));
+        let (body, deadline) = (Some((value, media_type(key))), deadline_of(key));
         let call =
             Call { method: Some(&Method::PUT), path: &path, body, holder, deadline, ..Call::default() };
         self.expect(call).map(drop)
@@ -156,7 +156,7 @@ impl Backend for Worker {
 
     fn delete(&self, key: StoreKey, holder: Option<&str>) -> Result<()> {
         let path = path(key);
-        let deadline = write_deadline(key);
+        let deadline = deadline_of(key);
         let call = Call { method: Some(&Method::DELETE), path: &path, holder, deadline, ..Call::default() };
         self.expect(call).map(drop)
     }
@@ -249,5 +249,49 @@ const fn media_type(key: StoreKey) -> &'static str {
         StoreKey::Head | StoreKey::Version(_) => "application/jose",
         StoreKey::Object(_) => "application/octet-stream",
         StoreKey::Lease | StoreKey::Garbage => "application/json",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAGE: &str = "<!DOCTYPE html><title>Just a moment...</title>";
+
+    #[test]
+    fn only_the_workers_own_words_count() {
+        let is_own =
+            |expected, status, media_type, body| is_own(expected, &Reply::new(status, media_type, body));
+        let (value, report) = (Expected::Value, Expected::Report);
+        let error = r#"{"code":403,"message":"The token may not publish","errors":{"403":"x"}}"#;
+        for (expected, status, media_type, body) in [
+            (value, 200, "application/octet-stream", "\u{0}bytes"),
+            (value, 200, "", "bytes of a release that named no type"),
+            (report, 201, "application/json", r#"{"stored":"head"}"#),
+            (report, 200, "application/json", r#"{"missing":[],"broken":[]}"#),
+            (report, 204, "", ""),
+            (report, 403, "application/json", error),
+            (value, 403, "", error),
+        ] {
+            assert!(is_own(expected, status, media_type, body), "{status} {media_type} {body}");
+        }
+        for (expected, status, media_type, body) in [
+            (value, 200, "text/html", PAGE),
+            (value, 200, "", PAGE),
+            (value, 200, "text/plain", "OK"),
+            (value, 200, "application/json", r#"{"error":"sign in"}"#),
+            (value, 204, "", ""),
+            (value, 302, "", ""),
+            (value, 404, "", "404 page not found"),
+            (value, 404, "text/html", PAGE),
+            (report, 200, "text/html", PAGE),
+            (report, 200, "", ""),
+            (report, 403, "text/html", PAGE),
+            (report, 403, "application/json", r#"{"message":"Forbidden"}"#),
+            (report, 403, "application/json", r#"{"code":1020,"message":"Access denied"}"#),
+            (report, 401, "application/json", error),
+        ] {
+            assert!(!is_own(expected, status, media_type, body), "{status} {media_type} {body}");
+        }
     }
 }

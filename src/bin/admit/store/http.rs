@@ -85,6 +85,17 @@ pub struct Reply {
 }
 
 impl Reply {
+    /// An answer of this status, type and body.
+    #[cfg(test)]
+    pub fn new(status: u16, content_type: &'static str, body: &str) -> Self {
+        let mut headers = HeaderMap::new();
+        if !content_type.is_empty() {
+            headers.insert(header::CONTENT_TYPE, http::HeaderValue::from_static(content_type));
+        }
+        let status = StatusCode::from_u16(status).unwrap_or_default();
+        Self { status, body: body.as_bytes().to_vec(), headers }
+    }
+
     /// The body as a JSON object.
     pub fn object(&self) -> Option<Map<String, Value>> {
         serde_json::from_slice(&self.body).ok()

@@ -25,7 +25,7 @@ use serde_json::Value;
 use ureq::http::{Method, StatusCode};
 
 use super::{
-    backend::{Backend, Batch, Checked, Object, write_deadline},
+    backend::{Backend, Batch, Checked, Object, deadline_of},
     http::{Call, Expected, Http, Reply, Service},
     percent_encoded,
 };
@@ -218,7 +218,7 @@ fn is_key_not_found(reply: &Reply) -> bool {
 impl Backend for Kv {
     fn get(&self, key: StoreKey) -> Result<Option<Vec<u8>>> {
         let path = path(key);
-        let call = Call { path: &path, ..Call::default() };
+        let call = Call { path: &path, deadline: deadline_of(key), ..Call::default() };
         let reply = self.http.call(call)?;
         match reply.status {
             StatusCode::OK => Ok(Some(reply.body)),
@@ -229,14 +229,14 @@ impl Backend for Kv {
 
     fn put(&self, key: StoreKey, value: &[u8], _: Option<&str>) -> Result<()> {
         let path = path(key);
-        let (body, deadline) = (Some((value, "application/octet-stream")), write_deadline(key));
+        let (body, deadline) = (Some((value, "application/octet-stream")), deadline_of(key));
         let call = Call { method: Some(&Method::PUT), path: &path, body, deadline, ..Call::default() };
         self.call::<serde::de::IgnoredAny>(call).map(drop)
     }
 
     fn delete(&self, key: StoreKey, _: Option<&str>) -> Result<()> {
         let path = path(key);
-        let deadline = write_deadline(key);
+        let deadline = deadline_of(key);
         let expected = Expected::Report;
         let call = Call { method: Some(&Method::DELETE), path: &path, deadline, expected, ..Call::default() };
         let reply = self.http.call(call)?;
@@ -340,6 +340,32 @@ mod tests {
         assert!(kv("023e105f4ecef8ad9ca31a8372d0c353/0f2ac74b498b48028cb68387c421e279").is_ok());
         for bad in ["", "a", "a/", "/b", "a/b/c", "a/../b", "a b/c", "a/b?c"] {
             assert!(kv(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn only_the_apis_own_words_count() {
+        let is_own =
+            |expected, status, media_type, body| is_own(expected, &Reply::new(status, media_type, body));
+        let (value, report) = (Expected::Value, Expected::Report);
+        let error = r#"{"success":false,"errors":[{"code":10000,"message":"Authentication error"}]}"#;
+        for (expected, status, body) in
+            [(value, 200, "bytes"), (report, 200, r#"{"success":true,"errors":[]}"#), (report, 403, error)]
+        {
+            assert!(is_own(expected, status, "", body), "{status} {body}");
+        }
+        let page = "<html>Attention required</html>";
+        for (expected, status, media_type, body) in [
+            (value, 200, "text/html; charset=UTF-8", page),
+            (value, 404, "text/html", page),
+            (report, 200, "", page),
+            (report, 200, "", "{}"),
+            (report, 200, "", r#"{"success":false}"#),
+            (report, 403, "text/html", page),
+            (report, 403, "", r#"{"success":false,"errors":[]}"#),
+            (report, 302, "", ""),
+        ] {
+            assert!(!is_own(expected, status, media_type, body), "{status} {media_type} {body}");
         }
     }
 

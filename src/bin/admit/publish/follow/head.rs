@@ -78,8 +78,13 @@ impl Follower<'_> {
                     self.have_published(head);
                     break;
                 }
-                if head.seq > self.head.seq {
+                let is_newer = (head.seq, head.as_of) > (self.head.seq, self.head.as_of);
+                if is_newer && !head.says_the_same(&self.head) {
                     return Err(error);
+                }
+                if is_newer {
+                    // A renewal whose answer was lost, too.
+                    self.head = head;
                 }
             }
             let asked = unheard(&error).and_then(|unheard| unheard.retry_after);
