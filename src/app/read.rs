@@ -304,10 +304,13 @@ fn package_items(
 
 fn health(version: &Version, objects: &ObjectCache, now: UnixSecs) -> Reply {
     let Head { seq, as_of, customers, items, .. } = version.head;
+    // The age of the head: how long ago the origin was heard. How long ago the data changed is another question.
     let age_secs = now.saturating_sub(as_of);
+    let changed_at = version.head.changed_at();
+    let unchanged_secs = now.saturating_sub(changed_at);
     let (objects_in_memory, bytes_in_memory) = (objects.len(), objects.size_bytes());
     let body = format!(
-        r#"{{"age_secs":{age_secs},"as_of":{as_of},"bytes_in_memory":{bytes_in_memory},"customers":{customers},"items":{items},"objects_in_memory":{objects_in_memory},"seq":{seq},"status":"ok"}}"#
+        r#"{{"age_secs":{age_secs},"as_of":{as_of},"bytes_in_memory":{bytes_in_memory},"changed_at":{changed_at},"customers":{customers},"items":{items},"objects_in_memory":{objects_in_memory},"seq":{seq},"status":"ok","unchanged_secs":{unchanged_secs}}}"#
     );
     Reply::ok(body, Caching::Private)
 }

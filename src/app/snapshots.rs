@@ -167,6 +167,11 @@ impl Snapshots {
         if !self.current.as_ref().is_none_or(is_newer) {
             return;
         }
+        if self.current.as_ref().is_some_and(|current| current.head.says_the_same(&version.head)) {
+            // A head that was renewed: the version before stays at hand, and kept answers stay right.
+            self.current = Some(Rc::new(version));
+            return;
+        }
         self.epoch = self.epoch.wrapping_add(1);
         self.previous = self.current.replace(Rc::new(version));
     }
@@ -300,6 +305,21 @@ mod tests {
         // Two requests that read the same new head at the same time.
         snapshots.install(version(3), 0);
         assert_eq!(seqs(&snapshots), [3, 1]);
+    }
+
+    #[test]
+    fn a_renewed_head_pushes_out_neither_the_version_before_nor_what_is_kept() {
+        let mut snapshots = Snapshots::default();
+        snapshots.install(version(1), 0);
+        snapshots.install(version(2), 0);
+        let epoch = snapshots.epoch();
+        let renewed = Version { head: version(2).head.renewed(60), ..version(2) };
+        snapshots.install(renewed, 60);
+        assert_eq!((seqs(&snapshots), snapshots.epoch()), (vec![2, 1], epoch));
+        assert_eq!(snapshots.current().map(|current| current.head.as_of), Some(60));
+        // A stale read of the head before is not the newest.
+        snapshots.install(version(2), 61);
+        assert_eq!(snapshots.current().map(|current| current.head.as_of), Some(60));
     }
 
     #[test]

@@ -27,8 +27,11 @@ pub struct Head {
     /// rollback the content is older than its version.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub origin_seq: Option<u64>,
-    /// When the data was true at the origin.
+    /// When the data was true at the origin. A head that is only renewed says so of the same data, later.
     pub as_of: UnixSecs,
+    /// When the data last changed, where that is not `as_of`: the head has been renewed since.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub changed_at: Option<UnixSecs>,
     /// When it was published, by the publisher's clock. For people and for the collection of garbage; edges do
     /// not judge by it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -55,6 +58,7 @@ impl Head {
             seq,
             origin_seq: None,
             as_of,
+            changed_at: None,
             published_at: None,
             index,
             directory,
@@ -68,6 +72,25 @@ impl Head {
     #[must_use]
     pub fn origin_seq(&self) -> u64 {
         self.origin_seq.unwrap_or(self.seq)
+    }
+
+    /// When the data last changed at the origin, as far as its publisher knows.
+    #[must_use]
+    pub fn changed_at(&self) -> UnixSecs {
+        self.changed_at.unwrap_or(self.as_of)
+    }
+
+    /// The same data, true at `as_of`.
+    #[must_use]
+    pub fn renewed(&self, as_of: UnixSecs) -> Self {
+        Self { as_of, changed_at: Some(self.changed_at()), ..self.clone() }
+    }
+
+    /// Whether two heads say the same of the data, whenever that was, and whenever they were signed.
+    #[must_use]
+    pub fn says_the_same(&self, other: &Self) -> bool {
+        let said = |head: &Self| (head.seq, head.origin_seq(), head.index, head.directory, head.delta);
+        said(self) == said(other)
     }
 
     /// The objects that the head names itself: what every check needs.
@@ -89,7 +112,7 @@ impl Head {
             return Err(HeadError::FromTheFuture);
         }
         match current {
-            // Of equal seq is what a compaction publishes: the same data in other objects, later.
+            // Of equal seq is what a compaction publishes, the same data in other objects, and a head that is renewed.
             Some(current) if (self.seq, self.as_of) < (current.seq, current.as_of) => {
                 Err(HeadError::Older { seq: self.seq, current: current.seq })
             }
@@ -109,6 +132,7 @@ impl TryFrom<Value> for Head {
             seq: head.required("seq", Value::as_u64)?,
             origin_seq: head.optional("origin_seq", Value::as_u64)?,
             as_of: head.required("as_of", Value::as_i64)?,
+            changed_at: head.optional("changed_at", Value::as_i64)?,
             published_at: head.optional("published_at", Value::as_i64)?,
             index: head.required("index", digest)?,
             directory: head.required("directory", digest)?,
@@ -218,6 +242,21 @@ mod tests {
         assert_eq!(serde_json::to_string(&rolled_back).unwrap(), more);
         assert_eq!(serde_json::from_str::<Head>(&more).unwrap(), rolled_back);
         assert_eq!((head(5, 100).origin_seq(), rolled_back.origin_seq()), (5, 3));
+        let renewed = head(5, 100).renewed(160);
+        let more = json.replace(r#""as_of":100"#, r#""as_of":160,"changed_at":100"#);
+        assert_eq!(serde_json::to_string(&renewed).unwrap(), more);
+        assert_eq!(serde_json::from_str::<Head>(&more).unwrap(), renewed);
+    }
+
+    #[test]
+    fn a_renewed_head_says_the_same_later_and_since_when() {
+        let first = head(5, 100);
+        let renewed = first.renewed(160).renewed(220);
+        assert_eq!((first.changed_at(), renewed.as_of, renewed.changed_at()), (100, 220, 100));
+        assert!(renewed.says_the_same(&first) && !renewed.says_the_same(&head(6, 220)));
+        assert_eq!(renewed.may_follow(Some(&first), 220, 0), Ok(()));
+        let older = Err(HeadError::Older { seq: 5, current: 5 });
+        assert_eq!(first.may_follow(Some(&renewed), 220, 0), older);
     }
 
     #[test]
@@ -235,7 +274,7 @@ mod tests {
         }
         assert_eq!(with("format", 256.into()), Err("format"));
         assert_eq!(with("seq", (-1).into()), Err("seq"));
-        for name in ["origin_seq", "published_at", "delta"] {
+        for name in ["origin_seq", "changed_at", "published_at", "delta"] {
             assert_eq!(with(name, Value::Null), Ok(head(5, 100)));
             assert_eq!(with(name, "x".into()), Err(name));
         }

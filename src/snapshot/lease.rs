@@ -17,6 +17,9 @@ pub const HOLDER_DIGITS: usize = 32;
 /// Longest name of a host, that of DNS.
 pub const HOST_MAX_BYTES: usize = 253;
 
+/// Longest name of a process: ids of boot and namespace, a number, and a time.
+pub const PROCESS_MAX_BYTES: usize = 128;
+
 /// Who may publish.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lease {
@@ -26,6 +29,10 @@ pub struct Lease {
     pub host: String,
     /// When it ends. Workers go by their own clock.
     pub until: UnixSecs,
+    /// Which process holds it, in words that only its own machine understands: by them another publisher there
+    /// knows that it is gone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub process: Option<String>,
 }
 
 /// A lease that may not be taken.
@@ -58,8 +65,7 @@ impl Lease {
         if !is_holder(&lease.holder) {
             return Err(LeaseError::Holder);
         }
-        let is_host = matches!(lease.host.len(), 1..=HOST_MAX_BYTES)
-            && lease.host.bytes().all(|byte| byte.is_ascii_graphic());
+        let is_host = matches!(lease.host.len(), 1..=HOST_MAX_BYTES) && is_visible(&lease.host);
         if is_host { Ok(lease) } else { Err(LeaseError::Host) }
     }
 
@@ -67,7 +73,11 @@ impl Lease {
     fn from_members(json: &[u8]) -> Option<Self> {
         let lease: Value = serde_json::from_slice(json).ok()?;
         let text = |name: &str| Some(lease.get(name)?.as_str()?.to_owned());
-        Some(Self { holder: text("holder")?, host: text("host")?, until: lease.get("until")?.as_i64()? })
+        // Nobody but the holder's own machine has a use for it, so it is never what makes a lease invalid.
+        let process =
+            text("process").filter(|process| process.len() <= PROCESS_MAX_BYTES && is_visible(process));
+        let (holder, host) = (text("holder")?, text("host")?);
+        Some(Self { holder, host, until: lease.get("until")?.as_i64()?, process })
     }
 
     /// Whether it may be taken or renewed at `now`.
@@ -96,6 +106,10 @@ impl Lease {
     }
 }
 
+fn is_visible(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
 /// Whether `text` is what a holder looks like.
 #[must_use]
 pub fn is_holder(text: &str) -> bool {
@@ -111,7 +125,7 @@ mod tests {
     const HOLDER: &str = "0123456789abcdef0123456789abcdef";
 
     fn lease(until: UnixSecs) -> Lease {
-        Lease { holder: HOLDER.to_owned(), host: "build-7".to_owned(), until }
+        Lease { holder: HOLDER.to_owned(), host: "build-7".to_owned(), until, process: None }
     }
 
     /// Leases are written so: a change here is a change of the format.
@@ -120,6 +134,14 @@ mod tests {
         let json = format!(r#"{{"holder":"{HOLDER}","host":"build-7","until":1000}}"#);
         assert_eq!(serde_json::to_string(&lease(1_000)).unwrap(), json);
         assert_eq!(Lease::parse(json.as_bytes()), Ok(lease(1_000)));
+        let named = Lease { process: Some("boot/pid:[1]/7/9".to_owned()), ..lease(1_000) };
+        let more = json.replace('}', r#","process":"boot/pid:[1]/7/9"}"#);
+        assert_eq!(serde_json::to_string(&named).unwrap(), more);
+        assert_eq!(Lease::parse(more.as_bytes()), Ok(named));
+        for odd in ["7", "null", r#""a b""#, &format!("\"{}\"", "x".repeat(PROCESS_MAX_BYTES + 1))] {
+            let odd = json.replace('}', &format!(r#","process":{odd}}}"#));
+            assert_eq!(Lease::parse(odd.as_bytes()), Ok(lease(1_000)), "{odd}");
+        }
     }
 
     #[test]

@@ -53,6 +53,18 @@ fn changes(edge: &Edge, holder: &str) -> [u16; 4] {
 
 const DONE: [u16; 4] = [201, 201, 204, 204];
 
+/// By it another publisher on the same machine knows that the holder is gone. The service has no use for it.
+#[test]
+fn a_lease_may_name_its_process() {
+    let edge = Edge::started();
+    let lease =
+        json!({"holder": ANNE, "host": "build-7", "until": START + 30, "process": "boot/pid:[1]/7/9"});
+    assert_eq!(edge.publish("PUT", "/snapshot/lease", "", lease.to_string().into_bytes()).status, 201);
+    let stored = edge.publish("GET", "/snapshot/lease", "", Vec::new());
+    assert_eq!(stored.body.as_bytes(), lease.to_string().as_bytes());
+    assert_eq!(take(&edge, BEN, START + 30).status, 409);
+}
+
 #[test]
 fn while_somebody_holds_the_lease_nobody_else_changes_what_is_published() {
     let edge = Edge::started();

@@ -242,8 +242,9 @@ fn heads(publisher: &mut Publisher<'_>, published: &Published) {
         let wire = publisher.put_head(&older);
         publisher.refused(wire, 409, "A newer head is published", None);
     }
-    // The same again is no harm, and a compaction is the same seq at a later time.
-    for head in [good.clone(), Head { as_of: now + 1, ..good.clone() }] {
+    // The same again is no harm, a compaction is the same seq at a later time, and so is a head that is renewed.
+    let later = Head { as_of: now + 1, ..good.clone() };
+    for head in [good.clone(), later.clone(), later.renewed(now + 2)] {
         let wire = publisher.put_head(&head);
         assert_eq!(publisher.send(wire).status, 201);
         let stored = publisher.send(Wire::get("/snapshot/head"));
@@ -251,6 +252,10 @@ fn heads(publisher: &mut Publisher<'_>, published: &Published) {
     }
     let health = publisher.subject.send(&Wire::get("/healthz")).json();
     assert_eq!((&health["seq"], &health["items"]), (&5.into(), &good.items.into()), "{health}");
+    // How old the head is, and how long nothing has changed.
+    assert_eq!((&health["as_of"], &health["changed_at"]), (&(now + 2).into(), &(now + 1).into()), "{health}");
+    let secs = |name: &str| health[name].as_i64().unwrap();
+    assert_eq!(secs("unchanged_secs") - secs("age_secs"), 1, "{health}");
     // Whoever published it: the next isolate reads it too, which `/healthz` of this one has just done.
     publisher.still_serves();
 }

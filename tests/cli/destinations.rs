@@ -106,6 +106,24 @@ fn a_namespace_is_published_to_in_bulk() {
 }
 
 #[test]
+fn pages_in_the_apis_place_are_tried_again_and_are_never_its_word() {
+    let (bench, kv) = (Bench::new("kv-pages"), Kv::start());
+    bench.write("all.ndjson", catalogue(300));
+    publish(&bench, &kv, "all.ndjson", &[]).ok();
+    bench.write("less.ndjson", catalogue(3));
+    for status in [200, 403, 404] {
+        // A page for the lease, another one for the head.
+        kv.state().pages = (2, status);
+        publish(&bench, &kv, "less.ndjson", &[]).failed(1, "only 3 would be left");
+        kv.state().pages = (usize::MAX, status);
+        let ended = publish(&bench, &kv, "less.ndjson", &[]).failed(1, "not how Cloudflare answers");
+        assert!(!ended.stderr.contains("needs the permission"), "{}", ended.stderr);
+        kv.state().pages = (0, 0);
+    }
+    verify(&bench, &kv).ok();
+}
+
+#[test]
 fn what_the_api_left_undone_is_sent_again() {
     let (bench, kv) = (Bench::new("kv-again"), Kv::start());
     bench.write("all.ndjson", catalogue(5_000));
@@ -186,7 +204,7 @@ fn refusals_are_explained() {
     let mut command = with_kv(&bench, &kv, &["inspect", "--from", PLACE]);
     let ended: Ended = command.env_remove("CLOUDFLARE_API_TOKEN").output().unwrap().into();
     ended.failed(1, "CLOUDFLARE_API_TOKEN");
-    run(&bench, &kv, &["inspect", "--from", "kv:acc0"]).failed(1, "no kv:<account>/<namespace>");
+    run(&bench, &kv, &["inspect", "--from", "kv:acc0"]).failed(1, "not kv:<account>/<namespace>");
     kv.state().turned_away = usize::MAX;
     let requests = kv.state().requests.len();
     // Six attempts, a second apart as the API asks.

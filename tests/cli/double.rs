@@ -25,6 +25,8 @@ pub const TOKEN: &str = "let-me-in";
 pub enum Mishap {
     /// This status, with a `Retry-After` if there is one.
     Status(u16, Option<&'static str>),
+    /// A page for people, with this status: a challenge, or an ingress that knows no such service.
+    Page(u16),
     /// It is done, but whoever asked for it does not learn that: the answer is this status.
     Unheard(u16),
     /// No answer at all, until the double is dropped.
@@ -168,6 +170,7 @@ fn answer(request: Request, state: &Mutex<State>) {
             return;
         }
         Some(Mishap::Status(status, _)) => error(status, "On cue"),
+        Some(Mishap::Page(status)) => (status, b"<!DOCTYPE html><title>Just a moment...</title>".to_vec()),
         Some(Mishap::Unheard(status)) => {
             routes::respond(&request, &mut state);
             error(status, "On cue")
@@ -201,6 +204,8 @@ fn answer(request: Request, state: &Mutex<State>) {
     let retry_after = match mishap {
         Some(Mishap::Status(_, secs)) => secs,
         Some(Mishap::Unheard(_)) => Some("0"),
+        // As challenges do, so that tests need not wait.
+        Some(Mishap::Page(_)) => Some("0"),
         _ => None,
     };
     if let Some(secs) = retry_after {

@@ -28,7 +28,16 @@ pub enum Quirk {
     Body(&'static str),
     /// The connection ends before the body does.
     BrokenOff,
+    /// This status, these headers and this body, whoever may have made them.
+    Odd(u16, &'static str, &'static str),
+    /// The changes, compressed with gzip: labelled so, or not.
+    Gzip(bool),
 }
+
+/// A page for people, as ingresses, challenges and logins have them.
+pub const PAGE: &str = "<!DOCTYPE html><html><title>Just a moment...</title></html>";
+/// The type of such a page.
+pub const HTML: &str = "Content-Type: text/html; charset=utf-8\r\n";
 
 /// What the origin knows.
 #[derive(Default)]
@@ -41,6 +50,10 @@ pub struct State {
     pub requests: Vec<(String, String)>,
     /// Requests that came without the token.
     pub strangers: usize,
+    /// Its clock runs ahead by so many seconds.
+    pub ahead_secs: Option<i64>,
+    /// What it answers to so many requests for the export.
+    pub odd_exports: Vec<(Quirk, usize)>,
     quirks: Vec<(Quirk, usize)>,
 }
 
@@ -116,7 +129,7 @@ fn serve(stream: &TcpStream, state: &Mutex<State>) -> io::Result<()> {
         let Some((name, value)) = line.split_once(':') else { break };
         headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
     }
-    let (status, body, is_broken_off) = {
+    let Reply { status, headers: more, body, is_broken_off } = {
         let mut state = state.lock().unwrap();
         state.requests.push((url.clone(), headers.get("prefer").cloned().unwrap_or_default()));
         if headers.get("authorization") != Some(&format!("Bearer {ORIGIN_TOKEN}")) {
@@ -128,19 +141,74 @@ fn serve(stream: &TcpStream, state: &Mutex<State>) -> io::Result<()> {
     let mut stream = stream;
     write!(
         stream,
-        "HTTP/1.1 {status} Said\r\nContent-Type: application/x-ndjson\r\nContent-Length: {promised}\r\nConnection: close\r\n\r\n"
+        "HTTP/1.1 {status} Said\r\n{more}Content-Length: {promised}\r\nConnection: close\r\n\r\n"
     )?;
     stream.write_all(&body)?;
     stream.flush()
 }
 
-fn answer(url: &str, state: &mut State) -> (u16, Vec<u8>, bool) {
+struct Reply {
+    status: u16,
+    headers: String,
+    body: Vec<u8>,
+    is_broken_off: bool,
+}
+
+impl Reply {
+    fn lines(status: u16, body: impl Into<Vec<u8>>) -> Self {
+        let headers = "Content-Type: application/x-ndjson\r\n".to_owned();
+        Self { status, headers, body: body.into(), is_broken_off: false }
+    }
+
+    fn odd(quirk: &Quirk, lines: String) -> Self {
+        match quirk {
+            Quirk::Status(status) => Self::lines(*status, "{}"),
+            Quirk::Body(body) => Self::lines(200, *body),
+            Quirk::BrokenOff => Self { is_broken_off: true, ..Self::lines(200, lines) },
+            Quirk::Odd(status, headers, body) => {
+                Self { headers: (*headers).to_owned(), ..Self::lines(*status, *body) }
+            }
+            Quirk::Gzip(is_labelled) => {
+                let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+                encoder.write_all(lines.as_bytes()).unwrap();
+                let mut reply = Self::lines(200, encoder.finish().unwrap());
+                if *is_labelled {
+                    reply.headers.push_str("Content-Encoding: gzip\r\n");
+                }
+                reply
+            }
+            quirk => panic!("{quirk:?} is made where changes are"),
+        }
+    }
+}
+
+fn answer(url: &str, state: &mut State) -> Reply {
+    let mut reply = undated(url, state);
+    if let Some(ahead_secs) = state.ahead_secs {
+        let date = chrono::DateTime::from_timestamp(unix_secs() + ahead_secs, 0).unwrap();
+        reply.headers.push_str(&date.format("Date: %a, %d %b %Y %H:%M:%S GMT\r\n").to_string());
+    }
+    reply
+}
+
+fn unix_secs() -> i64 {
+    std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs().cast_signed()
+}
+
+fn undated(url: &str, state: &mut State) -> Reply {
     let Some((_, after)) = url.split_once("after=") else {
         let (seq, lines) = &state.export;
         if url == "/lines" {
-            return (200, lines.clone().into_bytes(), false);
+            return Reply::lines(200, lines.clone());
         }
-        return (200, format!("{{\"type\":\"snapshot\",\"seq\":{seq}}}\n{lines}\n").into_bytes(), false);
+        let lines = format!("{{\"type\":\"snapshot\",\"seq\":{seq}}}\n{lines}\n");
+        return match state.odd_exports.last_mut() {
+            Some((quirk, times)) if *times > 0 => {
+                *times -= 1;
+                Reply::odd(quirk, lines)
+            }
+            _ => Reply::lines(200, lines),
+        };
     };
     let after: u64 = after.parse().unwrap();
     let is_due = state.changes.iter().any(|(seq, _)| *seq > after);
@@ -159,22 +227,20 @@ fn answer(url: &str, state: &mut State) -> (u16, Vec<u8>, bool) {
         state.changes.iter().filter(|(seq, _)| *seq > after).map(|(_, line)| format!("{line}\n")).collect()
     };
     match quirk {
-        None => (200, due(after).concat().into_bytes(), false),
-        Some(Quirk::Status(status)) => (status, b"{}".to_vec(), false),
-        Some(Quirk::Everything) => (200, due(0).concat().into_bytes(), false),
-        Some(Quirk::Skipped) => (200, due(after + 1).concat().into_bytes(), false),
+        None => Reply::lines(200, due(after).concat()),
+        Some(Quirk::Everything) => Reply::lines(200, due(0).concat()),
+        Some(Quirk::Skipped) => Reply::lines(200, due(after + 1).concat()),
         Some(Quirk::Reversed) => {
             let mut lines = due(after);
             lines.reverse();
-            (200, lines.concat().into_bytes(), false)
+            Reply::lines(200, lines.concat())
         }
         Some(Quirk::Cut) => {
             let mut lines = due(after).concat().into_bytes();
             lines.truncate(lines.len() - 10);
-            (200, lines, false)
+            Reply::lines(200, lines)
         }
-        Some(Quirk::Body(body)) => (200, body.into(), false),
-        Some(Quirk::BrokenOff) => (200, due(after).concat().into_bytes(), true),
+        Some(quirk) => Reply::odd(&quirk, due(after).concat()),
     }
 }
 

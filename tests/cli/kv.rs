@@ -37,6 +37,8 @@ pub struct State {
     pub turned_away: usize,
     /// So many bulk calls leave half of the keys undone.
     pub half_done: usize,
+    /// So many calls are answered by a page for people with this status, as if something stood before the API.
+    pub pages: (usize, u16),
     /// So many reads and lists do not show what was written.
     pub unseen: usize,
     written: BTreeMap<String, Instant>,
@@ -79,7 +81,10 @@ fn answer(request: Request, state: &Mutex<State>) {
     let path =
         request.target.strip_prefix("/client/v4/accounts/acc0/storage/kv/namespaces/").map(str::to_owned);
     let (namespace, path) = path.as_deref().and_then(|path| path.split_once('/')).unwrap_or_default();
-    let (status, bytes) = if request.header("authorization") != format!("Bearer {API_TOKEN}") {
+    let (status, bytes) = if state.pages.0 > 0 {
+        state.pages.0 -= 1;
+        (state.pages.1, b"<!DOCTYPE html><title>Attention required!</title>".to_vec())
+    } else if request.header("authorization") != format!("Bearer {API_TOKEN}") {
         error(403, 10_000, "Authentication error")
     } else if namespace != "ns0" {
         error(404, 10_013, "namespace not found")

@@ -51,7 +51,7 @@ impl Service {
         let issuer = |name: &str, namespace: &str, may_publish: bool| {
             json!({
                 "issuer": format!("https://{name}.example"), "namespace": namespace,
-                "audience": {"any_of": ["admit"]}, "keys": {"jwks": keys}, "may_publish": may_publish
+                "audience": {"any_of": ["admit"]}, "keys": {"jwks": keys}, "may_publish": may_publish, "leeway_secs": 0
             })
         };
         let issuers =

@@ -242,8 +242,9 @@ fn a_collection_waits_for_publishers_and_is_killed_without_harm() {
         double.recover();
         bench.run(&["verify", "--from", &double.url, "--key", "publisher.jwk"]).ok();
     }
-    bench.run(&["gc", "--from", &double.url]).failed(1, "holds the lease until");
-    bench.run(&["gc", "--from", &double.url, "--force"]).ok();
+    // The lease of the last one is in the way of nobody on this machine.
+    let ended = bench.run(&["gc", "--from", &double.url]).ok();
+    assert!(ended.stderr.contains("ended without giving its lease back"), "{}", ended.stderr);
     assert_eq!(double.state().objects.len(), before - 1);
     assert!(double.state().objects.contains_key("shard/not-ours"), "what it does not know stays");
     for wrong in [["--grace", "5m"], ["--grace", "x"], ["--keep", "0"]] {

@@ -1,21 +1,26 @@
-//! An origin's export and its change feed, over HTTP.
+//! An origin's export and its change feed, over HTTP: what it is asked, and which answers are its own.
+//!
+//! | answer | taken for |
+//! | --- | --- |
+//! | 200 with lines of JSON whose first has `type` or `seq`, as they are or as gzip | export, changes |
+//! | 200 without a body, 204 | no changes; never an export |
+//! | 410 | the changes are gone |
+//! | everything else: other statuses, pages, other text, no answer | nothing: the origin was not heard |
 
-use std::{
-    io::{BufReader, Read},
-    time::Duration,
+use std::{io::BufRead, sync::Arc, time::Duration};
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Map, Value};
+use ureq::http::{HeaderMap, Method, StatusCode, header};
+
+use crate::{
+    bearer::Bearer,
+    gunzip::{self, Lines},
+    peer::{
+        Outside, Unbroken, Unheard, clock, describe, is_page, retry_after,
+        wire::{Limits, Request, Response},
+    },
 };
-
-use admit::http_client;
-use anyhow::{Context, Result, anyhow, bail};
-use ureq::{
-    Agent,
-    http::{HeaderMap, Response, StatusCode, header},
-};
-
-use crate::{USER_AGENT, bearer::Bearer};
-
-/// A connection that is not there after this long will not be.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long an origin may think before it answers: longer than the wait that is asked for.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
@@ -33,19 +38,28 @@ pub const WAIT_SECS: u64 = 20;
 /// An origin's URL, and the token that it lets in.
 #[derive(Clone)]
 pub struct Origin {
-    agent: Agent,
+    outside: Outside,
     url: String,
     bearer: Option<Bearer>,
+    clock: Arc<clock::Watch>,
 }
 
 /// What an origin's change feed answered.
 pub enum Answer {
     /// Lines of changes, none if there is nothing new.
-    Changes(Box<dyn Read>),
+    Changes(Changes),
     /// The changes that were asked for are no longer kept.
     Gone,
-    /// It cannot answer now; after this long it may.
-    Unavailable(anyhow::Error, Option<Duration>),
+    /// Nothing that is the origin's own word: asking again may help.
+    Unheard(Unheard),
+}
+
+/// What the feed has after a count.
+pub struct Changes {
+    /// The lines.
+    pub lines: Lines,
+    /// Whether an answer without lines is the origin's word that there are none. A page without a body is not.
+    pub is_vouched_for: bool,
 }
 
 /// Whether `place` is a URL rather than a path.
@@ -57,17 +71,15 @@ impl Origin {
     /// The origin at `url`, asked with `token` if there is one.
     ///
     /// # Errors
-    /// `url` is none, or the token cannot stand in a header.
-    pub fn new(url: &str, token: Option<&str>) -> Result<Self> {
-        let parsed: ureq::http::Uri = url.parse().with_context(|| format!("{url:?} is no URL"))?;
+    /// `url` is not a URL, or the token cannot stand in a header.
+    pub fn new(url: &str, token: Option<&str>, outside: &Outside) -> Result<Self> {
+        let parsed: ureq::http::Uri = url.parse().with_context(|| format!("{url:?} is not a URL"))?;
         if !is_url(url) || parsed.host().is_none() {
-            bail!("{url:?} is no URL of an origin, such as https://origin.example.com/export");
+            bail!("{url:?} is not the URL of an origin, such as https://origin.example.com/export");
         }
+        outside.wire.check()?;
         let bearer = token.map(Bearer::new).transpose().context("the origin's token")?;
-        let config = http_client::config(USER_AGENT)?
-            .timeout_connect(Some(CONNECT_TIMEOUT))
-            .timeout_recv_response(Some(ANSWER_TIMEOUT));
-        Ok(Self { agent: config.build().into(), url: url.to_owned(), bearer })
+        Ok(Self { outside: outside.clone(), url: url.to_owned(), bearer, clock: Arc::default() })
     }
 
     /// Its URL.
@@ -78,64 +90,147 @@ impl Origin {
     /// The export, line by line.
     ///
     /// # Errors
-    /// The origin does not answer, or with anything but an export whose end can be told.
-    pub fn export(&self) -> Result<impl Read + use<>> {
-        let response = self.get(&self.url, EXPORT_TIMEOUT, None)?;
-        let status = response.status();
-        if status != StatusCode::OK {
-            bail!("GET {}: the origin answered {status}", self.url);
-        }
-        if !has_end(response.headers()) {
-            // What is missing from an export is taken away: one that breaks off must not pass for a whole one.
-            bail!(
-                "GET {}: the origin's answer has neither Content-Length nor chunks, so that its end cannot be told",
-                self.url
-            );
-        }
-        Ok(response.into_body().into_reader())
+    /// [`Unheard`]: there is no answer, or not an export whose end can be told.
+    pub fn export(&self) -> Result<Lines> {
+        Ok(self.get(&self.url, EXPORT_TIMEOUT, None).and_then(|response| export(&self.url, response))?)
     }
 
     /// What changed after the origin's count `after`.
-    ///
-    /// # Errors
-    /// The origin refuses: asking again will not help.
-    pub fn changes(&self, after: u64) -> Result<Answer> {
+    pub fn changes(&self, after: u64) -> Answer {
         let separator = if self.url.contains('?') { '&' } else { '?' };
         let url = format!("{}{separator}after={after}", self.url);
         let wait = format!("wait={WAIT_SECS}");
-        let response = match self.get(&url, FEED_TIMEOUT, Some(&wait)) {
-            Ok(response) => response,
-            Err(error) => return Ok(Answer::Unavailable(error, None)),
-        };
-        let status = response.status();
-        match status {
-            StatusCode::OK => Ok(Answer::Changes(Box::new(response.into_body().into_reader()))),
-            StatusCode::NO_CONTENT => Ok(Answer::Changes(Box::new(std::io::empty()))),
-            StatusCode::GONE => Ok(Answer::Gone),
-            _ if status.is_server_error()
-                || status == StatusCode::TOO_MANY_REQUESTS
-                || status == StatusCode::REQUEST_TIMEOUT =>
-            {
-                let retry_after = response.headers().get(header::RETRY_AFTER);
-                let retry_after = retry_after.and_then(|secs| secs.to_str().ok()?.trim().parse().ok());
-                let error = anyhow!("GET {url}: the origin answered {status}");
-                Ok(Answer::Unavailable(error, retry_after.map(Duration::from_secs)))
-            }
-            _ => bail!("GET {url}: the origin answered {status}"),
+        match self.get(&url, FEED_TIMEOUT, Some(&wait)) {
+            Ok(response) => changes(&url, response),
+            Err(unheard) => Answer::Unheard(unheard),
         }
     }
 
-    fn get(&self, url: &str, timeout: Duration, prefer: Option<&str>) -> Result<Response<ureq::Body>> {
-        let mut request = self.agent.get(url).header(header::ACCEPT, "application/x-ndjson");
+    fn get(&self, url: &str, timeout: Duration, prefer: Option<&str>) -> Result<Asked, Unheard> {
+        let text = |value: &str| value.to_owned();
+        let mut headers =
+            vec![(header::ACCEPT, text("application/x-ndjson")), (header::ACCEPT_ENCODING, text("gzip"))];
         if let Some(bearer) = &self.bearer {
-            let authorization = bearer.header().context("the origin's token")?;
-            request = request.header(header::AUTHORIZATION, authorization);
+            let authorization = bearer.header();
+            let authorization =
+                authorization.map_err(|error| Unheard::new(format!("the origin's token: {error}")))?;
+            headers.push((header::AUTHORIZATION, authorization));
         }
-        if let Some(prefer) = prefer {
-            request = request.header("Prefer", prefer);
+        headers.extend(prefer.map(|prefer| (header::HeaderName::from_static("prefer"), text(prefer))));
+        let limits = Limits {
+            answer: Some(ANSWER_TIMEOUT),
+            body: Some(timeout),
+            whole: Some(ANSWER_TIMEOUT + timeout),
+        };
+        let request = Request { method: &Method::GET, url, headers, body: None, limits };
+        let response = self.outside.wire.send(&request);
+        let response = response.map_err(|error| Unheard::new(format!("GET {url}: {error}")))?;
+        let now = self.outside.time.unix_secs().map_err(|error| Unheard::new(error.to_string()))?;
+        if let Some(warning) = self.clock.notice(&self.url, &response.headers, now) {
+            eprintln!("warning: {warning}");
         }
-        let request = request.config().timeout_recv_body(Some(timeout)).build();
-        request.call().with_context(|| format!("GET {url}"))
+        let retry_after = retry_after(&response.headers, now);
+        Ok(Asked { response, retry_after })
+    }
+}
+
+/// An answer that has begun.
+struct Asked {
+    response: Response,
+    retry_after: Option<Duration>,
+}
+
+/// Which answers to the question for an export are one.
+fn export(url: &str, Asked { response, retry_after }: Asked) -> Result<Lines, Unheard> {
+    let Response { status, headers, body } = response;
+    let unheard = |text: String| Unheard { text: format!("GET {url}: {text}"), retry_after };
+    if status != StatusCode::OK {
+        return Err(unheard(not_its_word(status, &headers, b"")));
+    }
+    if !has_end(&headers) {
+        // What is missing from an export is taken away: one that breaks off must not pass for a whole one.
+        return Err(unheard(
+            "the origin's answer has neither Content-Length nor chunks, so that its end cannot be told"
+                .to_owned(),
+        ));
+    }
+    let mut lines = read_lines(url, &headers, body)?;
+    let beginning = lines.fill_buf().map_err(|error| unheard(error.to_string()))?;
+    if beginning.is_empty() {
+        return Err(unheard("the answer is empty; an export has at least one line".to_owned()));
+    }
+    if is_page(&headers, beginning) || !may_be_lines(beginning, "type") {
+        return Err(unheard(not_its_word(status, &headers, beginning)));
+    }
+    Ok(lines)
+}
+
+/// What an answer to the question for changes says.
+fn changes(url: &str, Asked { response, retry_after }: Asked) -> Answer {
+    let Response { status, headers, body } = response;
+    let unheard = |text: String| Answer::Unheard(Unheard { text: format!("GET {url}: {text}"), retry_after });
+    match status {
+        StatusCode::NO_CONTENT => {
+            Answer::Changes(Changes { lines: Box::new(std::io::empty()), is_vouched_for: true })
+        }
+        StatusCode::GONE => Answer::Gone,
+        StatusCode::OK => {
+            let mut lines = match read_lines(url, &headers, body) {
+                Ok(lines) => lines,
+                Err(unheard) => return Answer::Unheard(unheard),
+            };
+            match lines.fill_buf() {
+                Err(error) => unheard(error.to_string()),
+                Ok([]) => {
+                    let is_vouched_for = !is_page(&headers, b"");
+                    Answer::Changes(Changes { lines, is_vouched_for })
+                }
+                Ok(beginning) if is_page(&headers, beginning) || !may_be_lines(beginning, "seq") => {
+                    unheard(not_its_word(status, &headers, beginning))
+                }
+                Ok(_) => Answer::Changes(Changes { lines, is_vouched_for: true }),
+            }
+        }
+        _ => unheard(not_its_word(status, &headers, b"")),
+    }
+}
+
+fn read_lines(url: &str, headers: &HeaderMap, body: Box<dyn std::io::Read + Send>) -> Result<Lines, Unheard> {
+    let name = format!("GET {url}");
+    let coding = headers.get(header::CONTENT_ENCODING).and_then(|coding| coding.to_str().ok());
+    if let Some(coding) = coding.filter(|coding| !["gzip", "x-gzip", "identity", ""].contains(&coding.trim()))
+    {
+        return Err(Unheard::new(format!(
+            "{name}: the answer is compressed as {coding:?}, which was not asked for; expected gzip or nothing"
+        )));
+    }
+    // By its first bytes: a proxy may have labelled what it did not pack, or packed what it did not label.
+    gunzip::decoded(Unbroken(body)).map_err(|error| Unheard::new(format!("{name}: {error}")))
+}
+
+/// Whether text begins as lines of JSON objects with `member` do. Blank lines may come first. A first line that has not
+/// arrived whole, or is not JSON, is for the reader of lines to judge, who says where.
+fn may_be_lines(beginning: &[u8], member: &str) -> bool {
+    let text = beginning.strip_prefix(b"\xef\xbb\xbf").unwrap_or(beginning).trim_ascii_start();
+    let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    match serde_json::from_slice::<Map<String, Value>>(line) {
+        Ok(object) => object.contains_key(member),
+        Err(_) => matches!(text.first(), Some(b'{') | None),
+    }
+}
+
+fn not_its_word(status: StatusCode, headers: &HeaderMap, beginning: &[u8]) -> String {
+    let said = describe(status, headers, beginning);
+    match status {
+        StatusCode::OK => {
+            format!("{said}: expected lines of JSON; something else may have answered in the origin's place")
+        }
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+            format!(
+                "the origin, or something before it, answered {said}. Is --origin-token right, and not expired?"
+            )
+        }
+        _ => format!("the origin, or something before it, answered {said}"),
     }
 }
 
@@ -144,24 +239,114 @@ pub fn has_end(headers: &HeaderMap) -> bool {
     headers.contains_key(header::CONTENT_LENGTH) || headers.contains_key(header::TRANSFER_ENCODING)
 }
 
-/// A reader of lines over what an origin sends.
-pub fn lines(body: Box<dyn Read>) -> BufReader<Box<dyn Read>> {
-    BufReader::with_capacity(64 * 1024, body)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
+
+    use ureq::http::HeaderValue;
+
     use super::*;
 
     #[test]
     fn only_urls_of_origins_are_taken() {
+        let new = |url, token| Origin::new(url, token, &Outside::default());
         for good in ["http://127.0.0.1:9/export", "https://o.example.com/changes?tenant=1"] {
-            assert!(Origin::new(good, Some("t")).is_ok(), "{good}");
+            assert!(new(good, Some("t")).is_ok(), "{good}");
         }
         for bad in ["", "export.ndjson", "ftp://example.com", "http://"] {
-            assert!(Origin::new(bad, None).is_err(), "{bad}");
+            assert!(new(bad, None).is_err(), "{bad}");
         }
-        let error = Origin::new("http://127.0.0.1", Some("se\ncret")).err().unwrap();
+        let error = new("http://127.0.0.1", Some("se\ncret")).err().unwrap();
         assert!(!format!("{error:#}").contains("cret"));
+    }
+
+    fn asked(status: u16, headers: &[(header::HeaderName, &str)], body: &[u8]) -> Asked {
+        let mut all = HeaderMap::from_iter([(header::CONTENT_LENGTH, HeaderValue::from(body.len()))]);
+        all.extend(headers.iter().map(|(name, value)| (name.clone(), HeaderValue::from_str(value).unwrap())));
+        let body = Box::new(std::io::Cursor::new(body.to_vec()));
+        let response = Response { status: StatusCode::from_u16(status).unwrap(), headers: all, body };
+        Asked { response, retry_after: Some(Duration::from_secs(7)) }
+    }
+
+    /// A line that could be one of an export, and one of a feed.
+    const BOTH: &[u8] = b"{\"type\":\"merchant\",\"seq\":2}\n";
+
+    const HTML: &[u8] = b"<!DOCTYPE html><title>Sign in</title>";
+
+    #[test]
+    fn what_is_not_the_feeds_own_word_is_waited_out() {
+        let html = (header::CONTENT_TYPE, "text/html; charset=utf-8");
+        let ndjson = (header::CONTENT_TYPE, "application/x-ndjson");
+        let login = (header::LOCATION, "https://login.example/?next=secret");
+        for (status, headers, body, said) in [
+            (404, vec![html.clone()], HTML, "answered 404 Not Found"),
+            (302, vec![login], b"", "302 Found to https://login.example/"),
+            (401, vec![ndjson.clone()], b"{}", "Is --origin-token right"),
+            (403, vec![html.clone()], HTML, "Is --origin-token right"),
+            (400, vec![ndjson.clone()], b"{}", "400"),
+            (503, vec![], b"", "503"),
+            (429, vec![], b"", "429"),
+            (200, vec![html.clone()], HTML, "expected lines of JSON"),
+            (200, vec![ndjson.clone()], HTML, "begins with \"<!DOCTYPE html>"),
+            (200, vec![ndjson.clone()], b"upstream error", "begins with \"upstream error\""),
+            (200, vec![ndjson.clone()], b"[]", "expected lines of JSON"),
+            (200, vec![], b"{\"error\":\"sign in\"}\n", "begins with \"{\\\"error\\\":"),
+            (200, vec![(header::CONTENT_ENCODING, "br")], b"\x0b\x02", "compressed as \"br\""),
+        ] {
+            let Answer::Unheard(unheard) = changes("http://o/x", asked(status, &headers, body)) else {
+                panic!("{status} {headers:?} was taken for the origin's word")
+            };
+            assert!(unheard.text.contains(said) && !unheard.text.contains("secret"), "{}", unheard.text);
+            assert!(export("http://o/x", asked(status, &headers, body)).is_err(), "{status} {headers:?}");
+        }
+    }
+
+    #[test]
+    fn the_feeds_own_word_is_heard_whatever_its_type() {
+        let read = |answer| {
+            let Answer::Changes(changes) = answer else { panic!("no changes") };
+            let (mut text, mut lines) = (String::new(), changes.lines);
+            lines.read_to_string(&mut text).unwrap();
+            (text, changes.is_vouched_for)
+        };
+        let typed = |media_type| [(header::CONTENT_TYPE, media_type)];
+        for media_type in ["application/x-ndjson", "text/plain", "application/octet-stream"] {
+            let answer = changes("http://o/x", asked(200, &typed(media_type), b"\r\n{\"seq\":2}\n"));
+            assert_eq!(read(answer), ("\r\n{\"seq\":2}\n".to_owned(), true));
+        }
+        assert_eq!(read(changes("u", asked(200, &[], b""))), (String::new(), true));
+        assert_eq!(read(changes("u", asked(204, &[], b""))), (String::new(), true));
+        // Nobody vouches for a page that happens to be empty.
+        assert_eq!(read(changes("u", asked(200, &typed("text/html"), b""))), (String::new(), false));
+        assert!(matches!(changes("u", asked(410, &typed("text/html"), HTML)), Answer::Gone));
+        // What a proxy packed, and did not say.
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        packed.write_all(BOTH).unwrap();
+        let packed = packed.finish().unwrap();
+        assert_eq!(read(changes("u", asked(200, &[], &packed))).0.as_bytes(), BOTH);
+        let gzip = [(header::CONTENT_ENCODING, "gzip")];
+        for body in [&packed[..], BOTH] {
+            let mut text = String::new();
+            export("u", asked(200, &gzip, body)).unwrap().read_to_string(&mut text).unwrap();
+            assert_eq!(text.as_bytes(), BOTH);
+        }
+        // One that breaks off is not a whole.
+        let mut cut = export("u", asked(200, &gzip, &packed[..packed.len() - 4])).unwrap();
+        assert!(cut.read_to_end(&mut Vec::new()).is_err());
+    }
+
+    #[test]
+    fn an_export_has_lines_and_an_end() {
+        assert!(export("u", asked(200, &[], b"{\"type\":\"snapshot\",\"seq\":1}\n")).is_ok());
+        assert!(export("u", asked(200, &[], b"")).err().unwrap().text.contains("the answer is empty"));
+        assert!(export("u", asked(204, &[], b"")).is_err());
+        // Only the beginning of the first line has arrived, or something is wrong with it: the reader says where.
+        assert!(export("u", asked(200, &[], b"{\"ty")).is_ok());
+        assert!(export("u", asked(200, &[], b"{\"type\":oops}\n{}")).is_ok());
+        let mut endless = asked(200, &[], b"{}");
+        endless.response.headers.clear();
+        assert!(export("u", endless).err().unwrap().text.contains("neither Content-Length nor chunks"));
+        let asked_for = export("u", asked(503, &[], b"")).err().unwrap().retry_after;
+        assert_eq!(asked_for, Some(Duration::from_secs(7)));
     }
 }

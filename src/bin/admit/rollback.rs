@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
 use crate::{
+    bearer::TokenArgs,
     head::{Published, published},
     key::PrivateKey,
     progress::Progress,
@@ -36,9 +37,8 @@ pub struct Args {
     /// Private JWK (EdDSA) that signs the head; it must have signed the old one too
     #[arg(long, value_name = "FILE")]
     key: PathBuf,
-    /// Bearer token with the scope snapshot:publish, or @FILE: a file that is read at each call
-    #[arg(long, value_name = "JWT", env = "ADMIT_TOKEN", hide_env_values = true)]
-    token: Option<String>,
+    #[command(flatten)]
+    token: TokenArgs,
     /// Check everything, publish nothing
     #[arg(long)]
     dry_run: bool,
@@ -64,7 +64,7 @@ struct Report<'a> {
 /// not answer or refuses.
 pub fn run(args: &Args) -> Result<()> {
     let key = PrivateKey::read_for_heads(&args.key)?;
-    let store = Store::open(&args.from, args.token.as_deref()).context("--from")?;
+    let store = Store::open(&args.from, &args.token).context("--from")?;
     let _lease = if args.dry_run { None } else { Some(store.lock(args.force)?) };
     let (current, head) = prepare(&store, args.to, &args.key)?;
     if !args.dry_run {

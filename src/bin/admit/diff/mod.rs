@@ -14,7 +14,7 @@ use self::{
     report::{DirectoryReport, Report},
     side::Side,
 };
-use crate::store::Store;
+use crate::{bearer::TokenArgs, store::Store};
 
 /// Arguments of `admit diff`.
 #[derive(clap::Args)]
@@ -35,9 +35,8 @@ pub struct Args {
     /// Where they are: https://… (a Worker), kv:<account>/<namespace>, or dir:<path>
     #[arg(long, value_name = "STORE")]
     from: String,
-    /// Bearer token with the scope snapshot:read, or @FILE: a file that is read at each call
-    #[arg(long, value_name = "JWT", env = "ADMIT_TOKEN", hide_env_values = true)]
-    token: Option<String>,
+    #[command(flatten)]
+    token: TokenArgs,
     /// The publisher's JWK, public or private, to verify the signatures of both with
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
@@ -74,7 +73,7 @@ impl FromStr for Which {
 /// # Errors
 /// One of the versions is not kept or cannot be read, or the store does not answer or refuses.
 pub fn run(args: &Args) -> Result<()> {
-    let store = Store::open(&args.from, args.token.as_deref()).context("--from")?;
+    let store = Store::open(&args.from, &args.token).context("--from")?;
     let before = Side::load(&store, args.before, args.key.as_deref())?;
     let after = Side::load(&store, args.after, args.key.as_deref())?;
     let report = Report {

@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use indicatif::HumanCount;
 
 pub use self::collect::{KEEP_DEFAULT, Options, Report, collect};
-use crate::store::Store;
+use crate::{bearer::TokenArgs, store::Store};
 
 /// Arguments of `admit gc`.
 #[derive(clap::Args)]
@@ -29,9 +29,8 @@ pub struct Args {
     /// Where to collect: https://… (a Worker), kv:<account>/<namespace>, or dir:<path>
     #[arg(long, value_name = "STORE")]
     from: String,
-    /// Bearer token with the scope snapshot:publish, or @FILE: a file that is read at each call
-    #[arg(long, value_name = "JWT", env = "ADMIT_TOKEN", hide_env_values = true)]
-    token: Option<String>,
+    #[command(flatten)]
+    token: TokenArgs,
     /// The publisher's JWK, public or private: collect only below heads that it has signed
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
@@ -57,7 +56,7 @@ pub struct Args {
 /// # Errors
 /// Another publisher is at work, what is kept cannot be read, or the store does not answer or refuses.
 pub fn run(args: &Args) -> Result<()> {
-    let store = Store::open(&args.from, args.token.as_deref()).context("--from")?;
+    let store = Store::open(&args.from, &args.token).context("--from")?;
     let _lease = if args.dry_run { None } else { Some(store.lock(args.force)?) };
     let options = Options { grace_secs: args.grace, keep: args.keep, is_dry_run: args.dry_run };
     let report = collect(&store, args.key.as_deref(), options)?;

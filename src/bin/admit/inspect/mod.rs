@@ -27,7 +27,7 @@ use self::{
     sizes::ObjectsReport,
     who::{Unverified, Who},
 };
-use crate::{store::Store, token::now_unix_secs};
+use crate::{bearer::TokenArgs, store::Store, token::now_unix_secs};
 
 /// Shards that are read at most to count what the delta adds and removes, unless all are asked for: 64 MiB.
 const COUNTED_MAX: usize = 1_024;
@@ -59,9 +59,8 @@ pub struct Args {
     /// Where it is published: https://… (a Worker), kv:<account>/<namespace>, or dir:<path>
     #[arg(long, value_name = "STORE")]
     from: String,
-    /// Bearer token with the scope snapshot:read, or @FILE: a file that is read at each call
-    #[arg(long, value_name = "JWT", env = "ADMIT_TOKEN", hide_env_values = true)]
-    token: Option<String>,
+    #[command(flatten)]
+    token: TokenArgs,
     /// The publisher's JWK, public or private, to verify the head's signature with
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
@@ -124,7 +123,7 @@ struct Report {
 /// # Errors
 /// The edge does not answer or refuses, nothing is published, or what is published is not sound.
 pub fn run(args: &Args) -> Result<()> {
-    let store = Store::open(&args.from, args.token.as_deref()).context("--from")?;
+    let store = Store::open(&args.from, &args.token).context("--from")?;
     let now = now_unix_secs()?;
     let at = args.at.map_or(now, |at| at.resolve(now));
     // Before anything is read: a mistake in the name costs no time.

@@ -65,8 +65,12 @@ pub struct HeadReport {
     pub as_of: UnixSecs,
     /// The same for people.
     pub as_of_iso: String,
-    /// How long ago that is.
+    /// How long ago that is: the age of the head, which a follower renews while the origin answers.
     pub age_secs: i64,
+    /// When the data last changed, unix seconds.
+    pub changed_at: UnixSecs,
+    /// How long ago that is.
+    pub unchanged_secs: i64,
     /// When it was published, unix seconds.
     pub published_at: Option<UnixSecs>,
     /// Number of customers, the delta included; nothing when the delta touches more shards than were read.
@@ -142,6 +146,8 @@ impl<'s> Snapshot<'s> {
             as_of,
             as_of_iso: iso8601(as_of, 0),
             age_secs: now.saturating_sub(as_of),
+            changed_at: self.version.head.changed_at(),
+            unchanged_secs: now.saturating_sub(self.version.head.changed_at()),
             published_at,
             customers: delta_customers.map(|effect| effect.total(customers)),
             items: delta_items.map(|effect| effect.total(items)),

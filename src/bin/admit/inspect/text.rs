@@ -49,6 +49,10 @@ fn head(head: &HeadReport) -> String {
     let mut out = String::new();
     let (seq, as_of, age) = (head.seq, &head.as_of_iso, age(head.age_secs));
     line(&mut out, "Head", format_args!("seq {seq}, as of {as_of} ({age})"));
+    if head.changed_at != head.as_of {
+        let (changed, ago) = (iso8601(head.changed_at, 0), self::age(head.unchanged_secs));
+        line(&mut out, "", format_args!("unchanged since {changed} ({ago})"));
+    }
     let signature = match head.signature {
         Signature::Verified => "signature verified",
         Signature::NotChecked => "signature not checked (--key FILE does)",

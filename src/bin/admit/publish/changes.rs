@@ -28,7 +28,8 @@ use super::{
     seq::{NO_COUNT, Seq},
 };
 use crate::{
-    origin::{self, Answer, Origin, is_url},
+    gunzip::{self, Lines},
+    origin::{Answer, is_url},
     progress::now,
     store::Object,
     token::now_unix_secs,
@@ -179,7 +180,7 @@ pub fn next_head(
         _ => name(ObjectKind::Directory, content.directory().to_vec())?,
     };
     let seq = Seq::after(current, origin_seq);
-    Ok((seq.of(Head { as_of, index, directory, delta, ..current.clone() }), objects))
+    Ok((seq.of(Head { as_of, changed_at: None, index, directory, delta, ..current.clone() }), objects))
 }
 
 /// When the data was true, as of a change that is published at `now`. An origin whose clock runs ahead must not
@@ -297,20 +298,20 @@ fn apply_all(args: &Args, place: &str, content: &mut Content, after: u64) -> Res
     }
 }
 
-fn open(args: &Args, place: &str, after: u64) -> Result<Box<dyn io::BufRead>> {
+fn open(args: &Args, place: &str, after: u64) -> Result<Lines> {
     if place == "-" {
-        return Ok(Box::new(io::stdin().lock()));
+        return gunzip::decoded(io::stdin()).context("cannot read standard input");
     }
     if !is_url(place) {
-        let file = File::open(place).with_context(|| format!("cannot read {place}"))?;
-        return Ok(Box::new(io::BufReader::new(file)));
+        let context = || format!("cannot read {place}");
+        return gunzip::decoded(File::open(place).with_context(context)?).with_context(context);
     }
-    match Origin::new(place, args.origin_token.as_deref())?.changes(after)? {
-        Answer::Changes(body) => Ok(Box::new(origin::lines(body))),
+    match args.origin(place)?.changes(after) {
+        Answer::Changes(changes) => Ok(changes.lines),
         Answer::Gone => {
             bail!("the origin no longer has the changes after {after}: publish the whole with --from")
         }
-        Answer::Unavailable(error, _) => Err(error),
+        Answer::Unheard(unheard) => Err(unheard.into()),
     }
 }
 

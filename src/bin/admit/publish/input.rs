@@ -12,33 +12,37 @@ use admit::snapshot::{
 };
 use anyhow::{Context, Result, bail};
 
-use crate::origin::{Origin, is_url};
+use crate::{
+    gunzip,
+    origin::{Origin, is_url},
+};
 
 /// Errors and warnings that are shown, of each. More would hide the first ones.
 const SHOWN_MAX: usize = 50;
 
-/// Reads a file, a directory's `*.ndjson` files in the order of their names, standard input for `-`, or an
-/// origin's export, as published at `now`.
+/// Reads a file, a directory's `*.ndjson` and `*.ndjson.gz` files in the order of their names, standard input for
+/// `-`, or the export of an `origin`, as published at `now`. What is compressed with gzip is decoded.
 ///
 /// # Errors
 /// It cannot be read. What is wrong with its lines is in the source.
 pub fn read(
     from: &str,
-    origin_token: Option<&str>,
+    origin: impl Fn(&str) -> Result<Origin>,
     strictness: Strictness,
     now: UnixSecs,
     plan: SpillPlan,
 ) -> Result<Source> {
     let mut source = Source::new(now, strictness, plan);
     if from == "-" {
-        source.read("<stdin>", io::stdin().lock()).context("cannot read standard input")?;
+        let context = "cannot read standard input";
+        source.read("<stdin>", gunzip::decoded(io::stdin()).context(context)?).context(context)?;
     } else if is_url(from) {
-        let export = Origin::new(from, origin_token)?.export()?;
-        source.read(from, export).with_context(|| format!("cannot read {from}"))?;
+        source.read(from, origin(from)?.export()?).with_context(|| format!("cannot read {from}"))?;
     } else {
         for path in files(Path::new(from))? {
             let context = || format!("cannot read {}", path.display());
             let file = File::open(&path).with_context(context)?;
+            let file = gunzip::decoded(file).with_context(context)?;
             let name = path.display().to_string();
             source.read(&name, file).with_context(context)?;
         }
@@ -54,12 +58,18 @@ fn files(from: &Path) -> Result<Vec<PathBuf>> {
     let entries = fs::read_dir(from).with_context(context)?;
     let mut paths =
         entries.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>().with_context(context)?;
-    paths.retain(|path| path.extension().is_some_and(|extension| extension == "ndjson") && path.is_file());
+    paths.retain(|path| is_named_as_lines(path) && path.is_file());
     if paths.is_empty() {
-        bail!("{} has no *.ndjson files", from.display());
+        bail!("{} has no *.ndjson files, nor *.ndjson.gz", from.display());
     }
     paths.sort();
     Ok(paths)
+}
+
+/// Whether a file is named `*.ndjson` or `*.ndjson.gz`.
+fn is_named_as_lines(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.ends_with(".ndjson") || name.ends_with(".ndjson.gz")
 }
 
 /// Shows warnings and errors on standard error. Whether there are no errors.

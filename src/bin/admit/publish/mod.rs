@@ -23,7 +23,9 @@ use anyhow::{Context, Result, bail};
 
 use self::{publisher::Publisher, whole::Ended};
 use crate::{
-    origin::is_url,
+    bearer::TokenArgs,
+    origin::{Origin, is_url},
+    peer::Outside,
     store::{Guard, Store},
 };
 
@@ -53,8 +55,8 @@ ADMIT_TOKEN keeps the token off the command line, which every user of the machin
   ADMIT_TOKEN=$(admit token --key issuer.jwk --claims '{\"iss\":\"https://publisher.example\",\\
     \"aud\":\"admit\",\"sub\":\"sync\",\"scope\":\"snapshot:publish\"}') admit publish ...")]
 pub struct Args {
-    /// NDJSON file, directory whose *.ndjson files are read in the order of their names, - for stdin, or the URL
-    /// of the origin's export
+    /// NDJSON file, directory whose *.ndjson and *.ndjson.gz files are read in the order of their names, - for stdin,
+    /// or the URL of the origin's export; gzip is decoded
     #[arg(long, value_name = "PATH|URL", required_unless_present = "changes")]
     from: Option<String>,
     /// Changes to apply to what is published: a file, - for stdin, or a URL; with --follow the URL to go on asking
@@ -69,15 +71,18 @@ pub struct Args {
     /// While following, delete what no version needs any more so often, as `admit gc` does; 0 for never
     #[arg(long, value_name = "SECS", default_value_t = 3_600)]
     gc_every: u64,
+    /// While following a quiet origin that answers, renew the head so often, in seconds, so that its age tells whether
+    /// the origin is heard; 0 for never
+    #[arg(long, value_name = "SECS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(0..=3_600))]
+    heartbeat: u64,
     /// Where to publish: https://… (a Worker), kv:<account>/<namespace>, or dir:<path>
     #[arg(long, value_name = "STORE", required_unless_present = "dry_run")]
     to: Option<String>,
     /// Private JWK (EdDSA) that signs the head, made by `admit keygen`
     #[arg(long, value_name = "FILE", required_unless_present = "dry_run")]
     key: Option<PathBuf>,
-    /// Bearer token with the scope snapshot:publish, or @FILE: a file that is read at each call
-    #[arg(long, value_name = "JWT", env = "ADMIT_TOKEN", hide_env_values = true)]
-    token: Option<String>,
+    #[command(flatten)]
+    token: TokenArgs,
     /// Bearer token for the origin, where --from or --changes is a URL, or @FILE
     #[arg(long, value_name = "TOKEN", env = "ADMIT_ORIGIN_TOKEN", hide_env_values = true)]
     origin_token: Option<String>,
@@ -102,6 +107,9 @@ pub struct Args {
     /// Trust nothing that is there already: check every object of the new version, upload those that are broken
     #[arg(long, conflicts_with = "changes")]
     repair: bool,
+    /// The network, and time.
+    #[arg(skip)]
+    outside: Outside,
 }
 
 impl Args {
@@ -111,6 +119,11 @@ impl Args {
 
     fn temp_dir(&self) -> PathBuf {
         self.temp_dir.clone().unwrap_or_else(std::env::temp_dir)
+    }
+
+    /// The origin whose export or feed is at `url`.
+    fn origin(&self, url: &str) -> Result<Origin> {
+        Origin::new(url, self.origin_token.as_deref(), &self.outside)
     }
 
     /// Where the origin tells what changed.
@@ -130,7 +143,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     if args.follow {
         args.feed()?;
     }
-    let open = |to| Store::open(to, args.token.as_deref()).context("--to");
+    let open = |to| Store::open_in(to, &args.token, &args.outside).context("--to");
     let store = args.to.as_deref().map(open).transpose()?;
     let publisher = match store {
         Some(store) => Some(Publisher::new(store, args.key.as_deref())?),
@@ -142,11 +155,12 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     };
     let Some(publisher) = publisher else { return whole::check(args, from) };
     let lease = Lease::default();
+    if args.follow {
+        return follow::run(args, from, publisher, &lease);
+    }
     match whole::run(args, from, &publisher, &lease)? {
         Ended::Wrong => Ok(ExitCode::from(EXIT_DATA)),
-        Ended::Done => Ok(ExitCode::SUCCESS),
-        Ended::Published(published) if args.follow => follow::run(args, publisher, *published, &lease),
-        Ended::Published(_) => Ok(ExitCode::SUCCESS),
+        Ended::Done | Ended::Published(_) => Ok(ExitCode::SUCCESS),
     }
 }
 
@@ -155,18 +169,19 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 pub struct Lease(Arc<Mutex<Option<Guard>>>);
 
 impl Lease {
-    /// Takes the lease, unless this run has it.
+    /// Takes the lease, unless this run has it. One that ended because the store was away is taken again.
     ///
     /// # Errors
-    /// Somebody else holds it, or the store does not answer.
+    /// Another publisher holds it, or the store does not answer.
     pub fn take(&self, store: &Store, force: bool) -> Result<()> {
         let mut guard = self.guard();
-        if guard.is_none() {
-            *guard = Some(store.lock(force)?);
+        if guard.is_some() {
             drop(guard);
-            self.give_back_on_signal()?;
+            return if store.check_tenure().is_ok() { Ok(()) } else { self.take_again(store) };
         }
-        Ok(())
+        *guard = Some(store.lock(force)?);
+        drop(guard);
+        self.give_back_on_signal()
     }
 
     /// Takes the lease again after it could not be renewed in time, unless somebody else has it now.

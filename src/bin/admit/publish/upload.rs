@@ -7,8 +7,9 @@ use anyhow::{Result, bail};
 
 use crate::{
     parallel,
+    peer::retry::Patience,
     progress::Progress,
-    store::{Batch, Checked, Object, Store, garbage::forget, reach::read, retry::Patience},
+    store::{Batch, Checked, Object, Store, garbage::forget, reach::read},
 };
 
 /// Batches that travel at the same time: enough to hide the way to the edge, few enough for any rate limit.

@@ -25,7 +25,7 @@ use super::{
     seq::{self, Seq, Wanted},
     upload::{Mode, Uploaded, upload},
 };
-use crate::{progress::now, token::now_unix_secs};
+use crate::progress::now;
 
 /// How much is kept in memory of what is read, before a temporary file is used.
 const MEMORY_BYTES: usize = 256 * 1024 * 1024;
@@ -57,7 +57,7 @@ pub struct Version {
 /// The lines cannot be read, or do not fit the format.
 pub fn check(args: &Args, from: &str) -> Result<ExitCode> {
     let started = now();
-    let now = now_unix_secs()?;
+    let now = args.outside.time.unix_secs()?;
     let source = read(args, from, now)?;
     let Some((built, _)) = build(args, from, source, None, &Forgotten)? else {
         return Ok(ExitCode::from(EXIT_DATA));
@@ -74,7 +74,7 @@ pub fn check(args: &Args, from: &str) -> Result<ExitCode> {
 /// The lines cannot be read, or the store does not answer or refuses.
 pub fn run(args: &Args, from: &str, publisher: &Publisher, lease: &Lease) -> Result<Ended> {
     let started = now();
-    let published_at = now_unix_secs()?;
+    let published_at = args.outside.time.unix_secs()?;
     let source = read(args, from, published_at)?;
     let line = source.catalogue.snapshot.as_ref().map(|line| &line.value);
     let from_file = line.map(|line| line.seq);
@@ -142,7 +142,7 @@ pub fn run(args: &Args, from: &str, publisher: &Publisher, lease: &Lease) -> Res
 
 fn read(args: &Args, from: &str, now: UnixSecs) -> Result<Source> {
     let plan = SpillPlan { dir: args.temp_dir(), memory_bytes: MEMORY_BYTES };
-    input::read(from, args.origin_token.as_deref(), args.strictness(), now, plan)
+    input::read(from, |url| args.origin(url), args.strictness(), now, plan)
 }
 
 /// Builds a snapshot, or says what is wrong with the lines.

@@ -6,6 +6,8 @@ use admit::snapshot::{object::ObjectName, store_key::StoreKey};
 use anyhow::Result;
 use serde::Deserialize;
 
+use super::lease::RENEW_EVERY;
+
 /// An object and its bytes.
 pub type Object = (ObjectName, Vec<u8>);
 
@@ -62,11 +64,12 @@ impl Checked {
     }
 }
 
-/// How long it may take to delete a key. A lease that is not given back ends by itself: whoever stops this
-/// command should not have to wait for a store that does not answer.
-pub const fn deletion_deadline(key: StoreKey) -> Option<Duration> {
+/// How long it may take to read, write or delete a key. A lease has to be renewed before it ends, so that an attempt
+/// that takes too long makes room for the next one; and one that is not given back ends by itself: stopping this command
+/// must not wait for a store that does not answer.
+pub const fn deadline_of(key: StoreKey) -> Option<Duration> {
     match key {
-        StoreKey::Lease => Some(Duration::from_secs(10)),
+        StoreKey::Lease => Some(RENEW_EVERY),
         _ => None,
     }
 }

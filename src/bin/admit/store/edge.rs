@@ -11,15 +11,16 @@ use admit::{
 };
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
+use serde_json::Value;
 use ureq::http::{Method, StatusCode};
 
 use super::{
-    backend::{Backend, Batch, Checked, Issuer, Object, deletion_deadline},
-    http::{Call, Http, Reply, Service},
+    backend::{Backend, Batch, Checked, Issuer, Object, deadline_of},
+    http::{Call, Expected, Http, Reply, Service},
     lease::LeaseHeld,
     percent_encoded,
 };
-use crate::{parallel, token::now_unix_secs};
+use crate::{bearer::Bearer, parallel, peer::Outside};
 
 /// Calls at the same time: enough to hide the way to the edge, few enough for any rate limit.
 const THREADS: usize = 4;
@@ -30,7 +31,24 @@ const SERVICE: Service = Service {
     // The largest object, 8 MiB, takes 67 s at 1 Mbit/s.
     call_timeout: Duration::from_secs(120),
     hint,
+    is_own,
 };
+
+/// Whether an answer is a Worker's own: its errors are JSON that repeats the status and has a message, its successes
+/// are what was asked for. A challenge page is neither, whatever its status.
+fn is_own(expected: Expected, reply: &Reply) -> bool {
+    match (reply.status, expected) {
+        (StatusCode::NO_CONTENT, Expected::Report) => true,
+        (StatusCode::OK, Expected::Value) => reply.may_be_bytes() && !reply.is_page(),
+        (StatusCode::CREATED, Expected::Report) if reply.body.is_empty() => true,
+        (StatusCode::OK | StatusCode::CREATED, Expected::Report) => reply.object().is_some(),
+        (status, _) if status.is_client_error() => reply.object().is_some_and(|error| {
+            error.get("code").and_then(Value::as_u64) == Some(status.as_u16().into())
+                && error.get("message").is_some_and(Value::is_string)
+        }),
+        _ => false,
+    }
+}
 
 fn hint(status: StatusCode) -> &'static str {
     match status {
@@ -51,16 +69,17 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// The Worker at `base_url`, asked with `token`.
+    /// The Worker at `base_url`, asked with the token of `bearer`.
     ///
     /// # Errors
-    /// `base_url` is no HTTP address, or the token cannot stand in a header.
-    pub fn new(base_url: &str, token: &str) -> Result<Self> {
-        Ok(Self { http: Http::new(base_url, token, SERVICE)? })
+    /// `base_url` is not an HTTP address.
+    pub fn new(base_url: &str, bearer: Bearer, outside: &Outside) -> Result<Self> {
+        Ok(Self { http: Http::new(base_url, bearer, SERVICE, outside)? })
     }
 
     /// A call whose answer is a success, or an error.
     fn expect(&self, call: Call<'_>) -> Result<Reply> {
+        let call = Call { expected: Expected::Report, ..call };
         let reply = self.http.call(call)?;
         if reply.status.is_success() {
             return Ok(reply);
@@ -81,7 +100,7 @@ impl Worker {
     /// Who is in the way, if it is a lease.
     fn lease_that_excludes(&self, holder: Option<&str>) -> Option<LeaseHeld> {
         let lease = Lease::parse(&self.get(StoreKey::Lease).ok()??).ok()?;
-        let now = now_unix_secs().ok()?;
+        let now = self.http.outside().time.unix_secs().ok()?;
         lease.excludes(holder, now).then(|| LeaseHeld::new(&lease, now))
     }
 
@@ -123,7 +142,7 @@ struct IssuerList {
 impl Backend for Worker {
     fn get(&self, key: StoreKey) -> Result<Option<Vec<u8>>> {
         let path = path(key);
-        let call = Call { path: &path, ..Call::default() };
+        let call = Call { path: &path, deadline: deadline_of(key), ..Call::default() };
         let reply = self.http.call(call)?;
         match reply.status {
             StatusCode::OK => Ok(Some(reply.body)),
@@ -134,14 +153,15 @@ impl Backend for Worker {
 
     fn put(&self, key: StoreKey, value: &[u8], holder: Option<&str>) -> Result<()> {
         let path = path(key);
-        let body = Some((value, media_type(key)));
-        let call = Call { method: Some(&Method::PUT), path: &path, body, holder, ..Call::default() };
+        let (body, deadline) = (Some((value, media_type(key))), deadline_of(key));
+        let call =
+            Call { method: Some(&Method::PUT), path: &path, body, holder, deadline, ..Call::default() };
         self.expect(call).map(drop)
     }
 
     fn delete(&self, key: StoreKey, holder: Option<&str>) -> Result<()> {
         let path = path(key);
-        let deadline = deletion_deadline(key);
+        let deadline = deadline_of(key);
         let call = Call { method: Some(&Method::DELETE), path: &path, holder, deadline, ..Call::default() };
         self.expect(call).map(drop)
     }
@@ -249,5 +269,49 @@ const fn media_type(key: StoreKey) -> &'static str {
         StoreKey::Head | StoreKey::Version(_) => "application/jose",
         StoreKey::Object(_) => "application/octet-stream",
         StoreKey::Lease | StoreKey::Garbage => "application/json",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAGE: &str = "<!DOCTYPE html><title>Just a moment...</title>";
+
+    #[test]
+    fn only_the_workers_own_words_count() {
+        let is_own =
+            |expected, status, media_type, body| is_own(expected, &Reply::new(status, media_type, body));
+        let (value, report) = (Expected::Value, Expected::Report);
+        let error = r#"{"code":403,"message":"The token may not publish","errors":{"403":"x"}}"#;
+        for (expected, status, media_type, body) in [
+            (value, 200, "application/octet-stream", "\u{0}bytes"),
+            (value, 200, "", "bytes of a release that named no type"),
+            (report, 201, "application/json", r#"{"stored":"head"}"#),
+            (report, 200, "application/json", r#"{"missing":[],"broken":[]}"#),
+            (report, 204, "", ""),
+            (report, 403, "application/json", error),
+            (value, 403, "", error),
+        ] {
+            assert!(is_own(expected, status, media_type, body), "{status} {media_type} {body}");
+        }
+        for (expected, status, media_type, body) in [
+            (value, 200, "text/html", PAGE),
+            (value, 200, "", PAGE),
+            (value, 200, "text/plain", "OK"),
+            (value, 200, "application/json", r#"{"error":"sign in"}"#),
+            (value, 204, "", ""),
+            (value, 302, "", ""),
+            (value, 404, "", "404 page not found"),
+            (value, 404, "text/html", PAGE),
+            (report, 200, "text/html", PAGE),
+            (report, 200, "", ""),
+            (report, 403, "text/html", PAGE),
+            (report, 403, "application/json", r#"{"message":"Forbidden"}"#),
+            (report, 403, "application/json", r#"{"code":1020,"message":"Access denied"}"#),
+            (report, 401, "application/json", error),
+        ] {
+            assert!(!is_own(expected, status, media_type, body), "{status} {media_type} {body}");
+        }
     }
 }

@@ -1,28 +1,30 @@
-//! Calls to a service over HTTP, tried again while that may help.
+//! Calls to a service over HTTP, tried again while that may help. What the service itself said is told from what
+//! something else said in its place.
 
-use std::time::Duration;
+use std::{io::Read, time::Duration};
 
-use admit::{http_client, limits::OBJECT_MAX_BYTES};
+use admit::limits::OBJECT_MAX_BYTES;
 use anyhow::{Context, Result, anyhow};
 use serde_json::{Map, Value};
-use ureq::{
-    Agent,
-    http::{self, Method, StatusCode},
+use ureq::http::{self, HeaderMap, HeaderName, Method, StatusCode, header};
+
+use crate::{
+    bearer::Bearer,
+    peer::{
+        Outside, Unheard, clock, describe, is_page,
+        retry::Patience,
+        retry_after,
+        wire::{Limits, Request},
+    },
 };
-
-use super::retry::Patience;
-use crate::progress::now;
-use crate::{USER_AGENT, bearer::Bearer};
-
-/// A connection that is not there after this long will not be.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A service, and the token that it lets in.
 pub struct Http {
-    agent: Agent,
+    outside: Outside,
     base_url: String,
     bearer: Bearer,
     service: Service,
+    clock: clock::Watch,
 }
 
 /// What is particular to a service.
@@ -36,6 +38,18 @@ pub struct Service {
     pub call_timeout: Duration,
     /// What may be done about a status, for people.
     pub hint: fn(StatusCode) -> &'static str,
+    /// Whether a body is the service's own for this status.
+    pub is_own: fn(Expected, &Reply) -> bool,
+}
+
+/// What the body of a success is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Expected {
+    /// Any bytes but a page for people: the value of a key.
+    #[default]
+    Value,
+    /// A JSON object that says what was done.
+    Report,
 }
 
 /// One call.
@@ -51,6 +65,8 @@ pub struct Call<'a> {
     pub holder: Option<&'a str>,
     /// How long all attempts together may take, unless as long as they need.
     pub deadline: Option<Duration>,
+    /// What a success looks like.
+    pub expected: Expected,
 }
 
 impl Call<'_> {
@@ -65,30 +81,60 @@ pub struct Reply {
     pub status: StatusCode,
     /// The body.
     pub body: Vec<u8>,
+    headers: HeaderMap,
 }
 
-/// What a service said when it did not do as asked.
+impl Reply {
+    /// An answer of this status, type and body.
+    #[cfg(test)]
+    pub fn new(status: u16, content_type: &'static str, body: &str) -> Self {
+        let mut headers = HeaderMap::new();
+        if !content_type.is_empty() {
+            headers.insert(header::CONTENT_TYPE, http::HeaderValue::from_static(content_type));
+        }
+        let status = StatusCode::from_u16(status).unwrap_or_default();
+        Self { status, body: body.as_bytes().to_vec(), headers }
+    }
+
+    /// The body as a JSON object.
+    pub fn object(&self) -> Option<Map<String, Value>> {
+        serde_json::from_slice(&self.body).ok()
+    }
+
+    /// Whether it is a page for people.
+    pub fn is_page(&self) -> bool {
+        is_page(&self.headers, &self.body)
+    }
+
+    /// Whether it may be bytes as they are: of no type or of that of bytes, and in no coding, since none was asked for.
+    pub fn may_be_bytes(&self) -> bool {
+        let is = |name, wanted| self.headers.get(name).is_none_or(|value| value == wanted);
+        is(header::CONTENT_TYPE, "application/octet-stream") && is(header::CONTENT_ENCODING, "identity")
+    }
+}
+
+/// What a service itself said when it did not do as asked.
 #[derive(Debug, thiserror::Error)]
 #[error("{text}")]
 struct Refusal {
-    status: StatusCode,
     text: String,
+    is_final: bool,
 }
 
-/// Whether the token is not, or no longer, let in: that does not pass by waiting.
+/// Whether the service itself says that it does not, or no longer, let this publisher in, in a way that waiting
+/// does not change: the right is missing, or a token has ended that nothing renews.
 pub fn is_shut_out(error: &anyhow::Error) -> bool {
-    error
-        .downcast_ref::<Refusal>()
-        .is_some_and(|refusal| matches!(refusal.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN))
+    error.downcast_ref::<Refusal>().is_some_and(|refusal| refusal.is_final)
 }
 
 impl Http {
-    /// The service at `base_url`, asked with `token`.
+    /// The service at `base_url`, asked with the token of `bearer`.
     ///
     /// # Errors
-    /// `base_url` is no HTTP address, or the token cannot stand in a header.
-    pub fn new(base_url: &str, token: &str, service: Service) -> Result<Self> {
-        let wrong = || anyhow!("{base_url:?} is no address of {}, such as {}", service.name, service.example);
+    /// `base_url` is not an HTTP address.
+    pub fn new(base_url: &str, bearer: Bearer, service: Service, outside: &Outside) -> Result<Self> {
+        let wrong =
+            || anyhow!("{base_url:?} is not an address of {}, such as {}", service.name, service.example);
         let url: http::Uri = base_url.parse().map_err(|_| wrong())?;
         if !matches!(url.scheme_str(), Some("http" | "https"))
             || url.host().is_none()
@@ -96,58 +142,89 @@ impl Http {
         {
             return Err(wrong());
         }
-        let bearer = Bearer::new(token)?;
-        let config = http_client::config(USER_AGENT)?.timeout_connect(Some(CONNECT_TIMEOUT)).build();
+        outside.wire.check()?;
         let base_url = base_url.trim_end_matches('/').to_owned();
-        Ok(Self { agent: config.into(), base_url, bearer, service })
+        Ok(Self { outside: outside.clone(), base_url, bearer, service, clock: clock::Watch::default() })
     }
 
-    /// Makes a call, again and again while that may help.
+    /// What lies outside of this process.
+    pub const fn outside(&self) -> &Outside {
+        &self.outside
+    }
+
+    /// Makes a call, again and again while that may help. The answer is the service's own.
     ///
     /// # Errors
-    /// The service does not answer, or goes on failing.
+    /// [`Unheard`]: the service does not answer, goes on failing, or something else goes on answering in its place.
     pub fn call(&self, call: Call<'_>) -> Result<Reply> {
         let mut patience = Patience::for_calls();
-        let started = now();
+        let time = &self.outside.time;
+        let started = time.elapsed();
         loop {
-            let time_left = call.deadline.map(|deadline| deadline.saturating_sub(started.elapsed()));
-            let address = || format!("{} {}{}", call.method(), self.base_url, call.path);
+            let spent = || time.elapsed().saturating_sub(started);
+            let time_left = call.deadline.map(|deadline| deadline.saturating_sub(spent()));
             let (pause, failure) = match self.try_call(call, time_left) {
-                Ok((reply, retry_after)) => {
-                    let status = reply.status;
-                    if !status.is_server_error() && status != StatusCode::TOO_MANY_REQUESTS {
-                        return Ok(reply);
-                    }
-                    (patience.next(retry_after), self.refusal(call, &reply))
-                }
+                Ok((reply, retry_after)) => match self.unheard(call, &reply) {
+                    None => return Ok(reply),
+                    Some(text) => (patience.next(retry_after), Unheard { text, retry_after }),
+                },
                 Err(error) if is_worth_another_try(&error) => {
-                    (patience.next(None), anyhow!(error).context(address()))
+                    let text = format!("{} {}{}: {error}", call.method(), self.base_url, call.path);
+                    (patience.next(None), Unheard::new(text))
                 }
-                Err(error) => return Err(error).with_context(address),
+                Err(error) => {
+                    return Err(error)
+                        .with_context(|| format!("{} {}{}", call.method(), self.base_url, call.path));
+                }
             };
             let Some(pause) = pause.filter(|pause| time_left.is_none_or(|time_left| *pause < time_left))
             else {
-                return Err(failure.context(format!("gave up after {} attempts", patience.attempts())));
+                let Unheard { text, retry_after } = failure;
+                let text = format!("gave up after {} attempts: {text}", patience.attempts());
+                return Err(Unheard { text, retry_after }.into());
             };
-            std::thread::sleep(pause);
+            time.sleep(pause);
         }
+    }
+
+    /// Why an answer is not what the service has to say, unless it is.
+    fn unheard(&self, call: Call<'_>, reply: &Reply) -> Option<String> {
+        let (name, status) = (self.service.name, reply.status);
+        if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
+            return Some(self.refusal_text(call, reply));
+        }
+        if (self.service.is_own)(call.expected, reply) {
+            return None;
+        }
+        let said = describe(status, &reply.headers, &reply.body);
+        let hint = match status {
+            StatusCode::NOT_FOUND => (self.service.hint)(status),
+            _ => "",
+        };
+        Some(format!(
+            "{} {}{}: {said}. That is not how {name} answers: something before it may have, such as a proxy, an \
+             ingress or a challenge page{hint}",
+            call.method(),
+            self.base_url,
+            call.path
+        ))
     }
 
     /// What the service said when it did not do as asked.
     pub fn refusal(&self, call: Call<'_>, reply: &Reply) -> anyhow::Error {
-        let said = said(&reply.body).unwrap_or_default();
-        let (name, hint) = (self.service.name, (self.service.hint)(reply.status));
-        let text = format!("{} {}: {name} answered {}{said}{hint}", call.method(), call.path, reply.status);
-        Refusal { status: reply.status, text }.into()
+        let text = self.refusal_text(call, reply);
+        if reply.status == StatusCode::UNAUTHORIZED && self.bearer.is_renewed() {
+            // The next token may be let in.
+            return Unheard::new(text).into();
+        }
+        let is_final = matches!(reply.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
+        Refusal { text, is_final }.into()
     }
 
-    fn run<B: ureq::AsSendBody>(
-        &self,
-        request: http::Request<B>,
-        timeout: Duration,
-    ) -> Result<http::Response<ureq::Body>, ureq::Error> {
-        let request = self.agent.configure_request(request).timeout_global(Some(timeout)).build();
-        self.agent.run(request)
+    fn refusal_text(&self, call: Call<'_>, reply: &Reply) -> String {
+        let said = said(&reply.body).unwrap_or_default();
+        let (name, hint) = (self.service.name, (self.service.hint)(reply.status));
+        format!("{} {}: {name} answered {}{said}{hint}", call.method(), call.path, reply.status)
     }
 
     fn try_call(
@@ -157,37 +234,36 @@ impl Http {
     ) -> Result<(Reply, Option<Duration>), ureq::Error> {
         let call_timeout = self.service.call_timeout;
         let timeout = time_left.map_or(call_timeout, |time_left| time_left.min(call_timeout));
-        let method = call.method();
-        let mut request = http::Request::builder()
-            .method(method)
-            .uri(format!("{}{}", self.base_url, call.path))
-            .header(http::header::AUTHORIZATION, self.bearer.header()?);
+        let mut headers = vec![(header::AUTHORIZATION, self.bearer.header()?)];
         if let Some(holder) = call.holder {
-            request = request.header("Admit-Holder", holder);
+            headers.push((HeaderName::from_static("admit-holder"), holder.to_owned()));
         }
-        let mut response = match call.body {
-            Some((bytes, media_type)) => {
-                let request = request.header(http::header::CONTENT_TYPE, media_type);
-                self.run(request.body(bytes)?, timeout)?
-            }
-            None => self.run(request.body(())?, timeout)?,
-        };
-        let retry_after = response.headers().get(http::header::RETRY_AFTER);
-        let retry_after = retry_after.and_then(|secs| secs.to_str().ok()?.trim().parse().ok());
-        let body = response.body_mut().with_config().limit(OBJECT_MAX_BYTES as u64 + 1).read_to_vec()?;
-        Ok((Reply { status: response.status(), body }, retry_after.map(Duration::from_secs)))
+        headers.extend(call.body.map(|(_, media_type)| (header::CONTENT_TYPE, media_type.to_owned())));
+        let url = format!("{}{}", self.base_url, call.path);
+        let body = call.body.map(|(bytes, _)| bytes);
+        let limits = Limits { whole: Some(timeout), ..Limits::default() };
+        let request = Request { method: call.method(), url: &url, headers, body, limits };
+        let response = self.outside.wire.send(&request)?;
+        let now = self.outside.time.unix_secs().unwrap_or_default();
+        if let Some(warning) = self.clock.notice(&self.base_url, &response.headers, now) {
+            eprintln!("warning: {warning}");
+        }
+        let retry_after = retry_after(&response.headers, now);
+        let mut body = Vec::new();
+        response.body.take(OBJECT_MAX_BYTES as u64 + 1).read_to_end(&mut body)?;
+        Ok((Reply { status: response.status, body, headers: response.headers }, retry_after))
     }
 }
 
-/// Failures of the network may pass; those of the request never do.
+/// Failures of the network may pass, those of its names and certificates too; those of the request never do.
 const fn is_worth_another_try(error: &ureq::Error) -> bool {
-    matches!(
+    !matches!(
         error,
-        ureq::Error::Io(_)
-            | ureq::Error::Timeout(_)
-            | ureq::Error::ConnectionFailed
-            | ureq::Error::HostNotFound
-            | ureq::Error::Protocol(_)
+        ureq::Error::BadUri(_)
+            | ureq::Error::Http(_)
+            | ureq::Error::InvalidProxyUrl
+            | ureq::Error::RequireHttpsOnly(_)
+            | ureq::Error::TlsRequired
     )
 }
 
@@ -223,22 +299,21 @@ mod tests {
         example: "https://api.example.com",
         call_timeout: Duration::from_secs(10),
         hint: |_| "",
+        is_own: |_, _| true,
     };
+
+    fn http(url: &str) -> Result<Http> {
+        Http::new(url, Bearer::new("t").unwrap(), SERVICE, &Outside::default())
+    }
 
     #[test]
     fn only_addresses_of_services_are_taken() {
         for good in ["http://127.0.0.1:8787", "https://api.example.com/", "https://example.com/edge"] {
-            assert!(Http::new(good, "t", SERVICE).is_ok(), "{good}");
+            assert!(http(good).is_ok(), "{good}");
         }
         for bad in ["", "127.0.0.1:8787", "ftp://example.com", "/snapshot", "https://e.com/?a=b", "http://"] {
-            assert!(Http::new(bad, "t", SERVICE).is_err(), "{bad}");
+            assert!(http(bad).is_err(), "{bad}");
         }
-    }
-
-    #[test]
-    fn a_token_that_cannot_be_sent_is_refused_and_not_shown() {
-        let error = Http::new("http://127.0.0.1", "se\ncret", SERVICE).err().unwrap();
-        assert!(!format!("{error:#}").contains("cret"));
     }
 
     /// How many calls a service gets that fails and asks for a pause of so many seconds.
@@ -248,7 +323,7 @@ mod tests {
             asked.send(()).unwrap();
             request.respond(&Response::new(503, "").header("Retry-After", pause_secs)).unwrap();
         });
-        let http = Http::new(&format!("http://{}", server.address), "t", SERVICE).unwrap();
+        let http = http(&format!("http://{}", server.address)).unwrap();
         assert!(http.call(Call { path: "/x", deadline, ..Call::default() }).is_err());
         questions.try_iter().count()
     }

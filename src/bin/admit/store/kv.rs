@@ -21,15 +21,19 @@ use admit::snapshot::{object::ObjectName, store_key::StoreKey};
 use anyhow::{Context, Result, bail};
 use base64ct::{Base64, Encoding};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::Value;
 use ureq::http::{Method, StatusCode};
 
 use super::{
-    backend::{Backend, Batch, Checked, Object, deletion_deadline},
-    http::{Call, Http, Reply, Service},
+    backend::{Backend, Batch, Checked, Object, deadline_of},
+    http::{Call, Expected, Http, Reply, Service},
     percent_encoded,
-    retry::Patience,
 };
-use crate::parallel;
+use crate::{
+    bearer::Bearer,
+    parallel,
+    peer::{Outside, retry::Patience},
+};
 
 /// Where the API is, unless `CLOUDFLARE_API_BASE_URL` says otherwise.
 const API_URL: &str = "https://api.cloudflare.com/client/v4";
@@ -64,7 +68,19 @@ const SERVICE: Service = Service {
     // The largest body takes 200 s at 1 Mbit/s.
     call_timeout: Duration::from_secs(300),
     hint,
+    is_own,
 };
+
+/// Whether an answer is the API's own: all of them are its JSON envelope, but for the values of keys.
+fn is_own(expected: Expected, reply: &Reply) -> bool {
+    match (reply.status.is_success(), expected) {
+        (true, Expected::Value) => reply.status == StatusCode::OK && !reply.is_page(),
+        (true, Expected::Report) => {
+            reply.object().is_some_and(|answer| answer.get("success") == Some(&Value::Bool(true)))
+        }
+        (false, _) => serde_json::from_slice::<Errors>(&reply.body).is_ok_and(|body| !body.errors.is_empty()),
+    }
+}
 
 fn hint(status: StatusCode) -> &'static str {
     match status {
@@ -86,18 +102,19 @@ impl Kv {
     /// one.
     ///
     /// # Errors
-    /// An identifier is none, or the address or the token is.
-    pub fn new(place: &str, token: &str, api_url: Option<&str>) -> Result<Self> {
+    /// An identifier or the address is invalid.
+    pub fn new(place: &str, bearer: Bearer, api_url: Option<&str>, outside: &Outside) -> Result<Self> {
         let is_id = |id: &str| !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
         let Some((account, namespace)) = place.split_once('/').filter(|(a, n)| is_id(a) && is_id(n)) else {
-            bail!("kv:{place} is no kv:<account>/<namespace>, two identifiers of letters and digits")
+            bail!("kv:{place} is not kv:<account>/<namespace>, two identifiers of letters and digits")
         };
         let api_url = api_url.unwrap_or(API_URL).trim_end_matches('/');
         let url = format!("{api_url}/accounts/{account}/storage/kv/namespaces/{namespace}");
-        Ok(Self { http: Http::new(&url, token, SERVICE)? })
+        Ok(Self { http: Http::new(&url, bearer, SERVICE, outside)? })
     }
 
     fn call<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<Answer<T>> {
+        let call = Call { expected: Expected::Report, ..call };
         let reply = self.http.call(call)?;
         if !reply.status.is_success() {
             return Err(self.http.refusal(call, &reply));
@@ -127,7 +144,7 @@ impl Kv {
                 let one = left.iter().next().map(String::as_str).unwrap_or_default();
                 bail!("{method} {path}: Cloudflare did not take {} keys, {one} among them", left.len());
             };
-            std::thread::sleep(pause);
+            self.http.outside().time.sleep(pause);
         }
     }
 
@@ -201,7 +218,7 @@ fn is_key_not_found(reply: &Reply) -> bool {
 impl Backend for Kv {
     fn get(&self, key: StoreKey) -> Result<Option<Vec<u8>>> {
         let path = path(key);
-        let call = Call { path: &path, ..Call::default() };
+        let call = Call { path: &path, deadline: deadline_of(key), ..Call::default() };
         let reply = self.http.call(call)?;
         match reply.status {
             StatusCode::OK => Ok(Some(reply.body)),
@@ -212,15 +229,16 @@ impl Backend for Kv {
 
     fn put(&self, key: StoreKey, value: &[u8], _: Option<&str>) -> Result<()> {
         let path = path(key);
-        let body = Some((value, "application/octet-stream"));
-        let call = Call { method: Some(&Method::PUT), path: &path, body, ..Call::default() };
+        let (body, deadline) = (Some((value, "application/octet-stream")), deadline_of(key));
+        let call = Call { method: Some(&Method::PUT), path: &path, body, deadline, ..Call::default() };
         self.call::<serde::de::IgnoredAny>(call).map(drop)
     }
 
     fn delete(&self, key: StoreKey, _: Option<&str>) -> Result<()> {
         let path = path(key);
-        let deadline = deletion_deadline(key);
-        let call = Call { method: Some(&Method::DELETE), path: &path, deadline, ..Call::default() };
+        let deadline = deadline_of(key);
+        let expected = Expected::Report;
+        let call = Call { method: Some(&Method::DELETE), path: &path, deadline, expected, ..Call::default() };
         let reply = self.http.call(call)?;
         if reply.status.is_success() || is_key_not_found(&reply) {
             return Ok(());
@@ -313,19 +331,47 @@ fn path(key: StoreKey) -> String {
 mod tests {
     use super::*;
 
+    fn kv(place: &str) -> Result<Kv> {
+        Kv::new(place, Bearer::new("t").unwrap(), None, &Outside::default())
+    }
+
     #[test]
     fn only_identifiers_are_taken() {
-        assert!(
-            Kv::new("023e105f4ecef8ad9ca31a8372d0c353/0f2ac74b498b48028cb68387c421e279", "t", None).is_ok()
-        );
+        assert!(kv("023e105f4ecef8ad9ca31a8372d0c353/0f2ac74b498b48028cb68387c421e279").is_ok());
         for bad in ["", "a", "a/", "/b", "a/b/c", "a/../b", "a b/c", "a/b?c"] {
-            assert!(Kv::new(bad, "t", None).is_err(), "{bad}");
+            assert!(kv(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn only_the_apis_own_words_count() {
+        let is_own =
+            |expected, status, media_type, body| is_own(expected, &Reply::new(status, media_type, body));
+        let (value, report) = (Expected::Value, Expected::Report);
+        let error = r#"{"success":false,"errors":[{"code":10000,"message":"Authentication error"}]}"#;
+        for (expected, status, body) in
+            [(value, 200, "bytes"), (report, 200, r#"{"success":true,"errors":[]}"#), (report, 403, error)]
+        {
+            assert!(is_own(expected, status, "", body), "{status} {body}");
+        }
+        let page = "<html>Attention required</html>";
+        for (expected, status, media_type, body) in [
+            (value, 200, "text/html; charset=UTF-8", page),
+            (value, 404, "text/html", page),
+            (report, 200, "", page),
+            (report, 200, "", "{}"),
+            (report, 200, "", r#"{"success":false}"#),
+            (report, 403, "text/html", page),
+            (report, 403, "", r#"{"success":false,"errors":[]}"#),
+            (report, 302, "", ""),
+        ] {
+            assert!(!is_own(expected, status, media_type, body), "{status} {media_type} {body}");
         }
     }
 
     #[test]
     fn a_pair_takes_what_a_batch_counts_for_it() {
-        let kv = Kv::new("a/b", "t", None).unwrap();
+        let kv = kv("a/b").unwrap();
         for len in [0, 1, 2, 3, 100] {
             let pair = Pair {
                 key: format!("directory/{}", "0".repeat(64)),

@@ -13,48 +13,47 @@ use admit::snapshot::{
 };
 use anyhow::{Context, Result, anyhow, bail};
 
-use super::{Shared, retry::Patience};
-use crate::progress::now;
+use super::{Shared, process};
+use crate::{peer::retry::Patience, progress::now};
 
-/// How long a lease lasts unless it is renewed: how long a publisher that was killed keeps others away. KV may
-/// show a lease as it was a minute ago, so that it has to last a minute longer than the time between two
-/// renewals, and the rest is for clocks that differ.
-pub const LEASE_SECS: i64 = 120;
+/// How long a lease lasts unless it is renewed: how long a publisher that was killed keeps those on other machines
+/// away, and so for how long no revocation is published. Two renewals may fail before it ends.
+pub const LEASE_SECS: i64 = 30;
 
-/// Between two renewals.
-const RENEW_EVERY: Duration = Duration::from_secs(LEASE_SECS.unsigned_abs() / 3);
+/// Between two renewals. KV takes one write a second to a key.
+pub const RENEW_EVERY: Duration = Duration::from_secs(LEASE_SECS.unsigned_abs() / 3);
 
 /// How long a renewal that is under way is waited for before the lease is given back. One that came after that
 /// would take it again.
 const RENEWAL_WAIT: Duration = Duration::from_secs(5);
 
-/// Somebody else may publish now. What is said of it, for people.
+/// A colon and the longest number of a process.
+const PID_MAX_BYTES: usize = 11;
+
+/// Another publisher may publish now.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct LeaseHeld(String);
+#[error("{text}")]
+pub struct LeaseHeld {
+    text: String,
+    /// How many seconds from then the lease ends unless it is renewed, if that is known.
+    pub ends_in_secs: Option<u64>,
+}
 
 impl LeaseHeld {
     /// Somebody else's lease, as it stands at `now`.
     pub fn new(lease: &Lease, now: UnixSecs) -> Self {
         let (host, until, left) = (&lease.host, iso8601(lease.until, 0), lease.until.saturating_sub(now));
-        Self(format!(
+        let ends_in_secs = u64::try_from(left).ok();
+        let text = format!(
             "another publisher, {host}, holds the lease until {until}, {left} s from now, and longer if it \
-             renews it. If it is gone, wait until then, or take over with --force"
-        ))
-    }
-
-    /// What lies in the store unreferenced may have been collected while this run had no lease.
-    pub fn new_shards_may_be_gone() -> Self {
-        Self(
-            "this publisher had no lease for a while, and others may have deleted the shards that it was about to \
-             publish. Nothing was changed; run it again"
-                .to_owned(),
-        )
+             renews it. If it has ended, wait until then, or take over with --force"
+        );
+        Self { text, ends_in_secs }
     }
 
     /// A store's own words.
     pub fn refused(error: &anyhow::Error) -> Self {
-        Self(format!("{error:#}"))
+        Self { text: format!("{error:#}"), ends_in_secs: None }
     }
 }
 
@@ -126,7 +125,7 @@ impl Tenure {
     }
 
     fn lease(&self, until: UnixSecs) -> Lease {
-        Lease { holder: self.holder.clone(), host: self.host.clone(), until }
+        Lease { holder: self.holder.clone(), host: self.host.clone(), until, process: process::this() }
     }
 }
 
@@ -138,10 +137,10 @@ pub struct Guard {
 }
 
 impl Guard {
-    /// Takes the lease; with `force` from whoever holds it.
+    /// Takes the lease; from a publisher on this machine that has ended, and with `force` from any.
     ///
     /// # Errors
-    /// Somebody else holds it, or the store does not answer.
+    /// Another publisher holds it, or the store does not answer.
     pub fn take(shared: Arc<Shared>, force: bool) -> Result<Self> {
         let mut random = [0; 16];
         getrandom::fill(&mut random).context("cannot make up who holds the lease")?;
@@ -159,13 +158,21 @@ impl Guard {
                 Ok(()) => break until,
                 Err(error) => error,
             };
-            if !(force && error.is::<LeaseHeld>()) {
+            if !error.is::<LeaseHeld>() {
                 return Err(error);
             }
             // Who shows the other's name may end the other's lease.
-            if let Some(lease) = shared.lease()? {
-                eprintln!("warning: taking over the lease of {}", lease.host);
-                shared.backend.delete(StoreKey::Lease, Some(&lease.holder))?;
+            match shared.lease()? {
+                Some(lease) if is_left_behind(&lease) => {
+                    eprintln!("warning: {} ended without giving its lease back: taking it over", lease.host);
+                    shared.backend.delete(StoreKey::Lease, Some(&lease.holder))?;
+                }
+                _ if !force => return Err(error),
+                Some(lease) => {
+                    eprintln!("warning: taking over the lease of {}", lease.host);
+                    shared.backend.delete(StoreKey::Lease, Some(&lease.holder))?;
+                }
+                None => {}
             }
             // KV may go on showing it for a minute.
             match patience.next(None) {
@@ -232,15 +239,24 @@ fn renew_until_it_is_over(shared: &Shared, tenure: &Tenure) {
     }
 }
 
-/// This machine and this process, as a lease names them: visible ASCII.
-fn host() -> String {
+/// Whether a publisher on this machine has ended without giving its lease back.
+fn is_left_behind(lease: &Lease) -> bool {
+    let is_here = lease.host.rsplit_once(':').is_some_and(|(name, _)| name == machine());
+    is_here && lease.process.as_deref().is_some_and(process::is_gone)
+}
+
+/// This machine's name: visible ASCII, and short enough for a process to follow.
+fn machine() -> String {
     let name = gethostname::gethostname();
     let name: String = name.to_string_lossy().chars().filter(char::is_ascii_graphic).collect();
     let name = if name.is_empty() { "unknown" } else { &name };
-    let process = format!(":{}", std::process::id());
     // ASCII only, so that any place is one to cut at.
-    let kept = name.get(..HOST_MAX_BYTES - process.len()).unwrap_or(name);
-    format!("{kept}{process}")
+    name.get(..HOST_MAX_BYTES - PID_MAX_BYTES).unwrap_or(name).to_owned()
+}
+
+/// This machine and this process, for people.
+fn host() -> String {
+    format!("{}:{}", machine(), std::process::id())
 }
 
 #[cfg(test)]
@@ -249,13 +265,14 @@ mod tests {
 
     #[test]
     fn this_machine_has_a_name_that_a_lease_may_have() {
-        let lease = Lease { holder: "0".repeat(32), host: host(), until: 1 };
+        let lease = Lease { holder: "0".repeat(32), host: host(), until: 1, process: process::this() };
         assert_eq!(Lease::parse(&serde_json::to_vec(&lease).unwrap()), Ok(lease));
     }
 
     #[test]
     fn who_is_in_the_way_and_how_long_is_said() {
-        let lease = Lease { holder: "0".repeat(32), host: "build-7:4711".to_owned(), until: 1_700_000_060 };
+        let (holder, host) = ("0".repeat(32), "build-7:4711".to_owned());
+        let lease = Lease { holder, host, until: 1_700_000_060, process: None };
         let text = LeaseHeld::new(&lease, 1_700_000_013).to_string();
         assert!(text.contains("build-7:4711") && text.contains("47 s from now"), "{text}");
         assert!(text.contains("2023-11-14T22:14:20+00:00") && text.contains("--force"), "{text}");

@@ -9,8 +9,8 @@ pub mod garbage;
 mod http;
 mod kv;
 mod lease;
+mod process;
 pub mod reach;
-pub mod retry;
 mod rules;
 
 use std::{
@@ -34,7 +34,11 @@ pub use self::{
     http::is_shut_out,
     lease::{Guard, LeaseHeld},
 };
-use crate::token::now_unix_secs;
+use crate::{
+    bearer::{Bearer, TokenArgs},
+    peer::Outside,
+    token::now_unix_secs,
+};
 
 /// The clock by which leases and garbage are judged.
 pub type Clock = Arc<dyn Fn() -> Result<UnixSecs> + Send + Sync>;
@@ -65,11 +69,19 @@ pub struct NewHead<'a> {
 
 impl Store {
     /// The store at `place`, `https://…` or `http://…`, `kv:<account>/<namespace>` or `dir:<path>`; a Worker is asked
-    /// with `token`.
+    /// with the token of `token`.
     ///
     /// # Errors
-    /// `place` is none, or what it needs to be asked with is missing.
-    pub fn open(place: &str, token: Option<&str>) -> Result<Self> {
+    /// `place` is not a store, or what it needs to be asked with is missing or cannot be used.
+    pub fn open(place: &str, token: &TokenArgs) -> Result<Self> {
+        Self::open_in(place, token, &Outside::default())
+    }
+
+    /// The same in another world.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_in(place: &str, token: &TokenArgs, outside: &Outside) -> Result<Self> {
         let backend: Box<dyn Backend> = match place.split_once(':') {
             Some(("dir", "")) => bail!("dir: names no directory"),
             Some(("dir", path)) => Box::new(Dir::new(Path::new(path))),
@@ -77,15 +89,18 @@ impl Store {
                 let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
                 let token = variable("CLOUDFLARE_API_TOKEN")
                     .context("an API token is needed in CLOUDFLARE_API_TOKEN to reach Workers KV")?;
-                Box::new(Kv::new(place, &token, variable("CLOUDFLARE_API_BASE_URL").as_deref())?)
+                let bearer = Bearer::new(&token).context("CLOUDFLARE_API_TOKEN")?;
+                Box::new(Kv::new(place, bearer, variable("CLOUDFLARE_API_BASE_URL").as_deref(), outside)?)
             }
             Some(("http" | "https", _)) => {
-                let token = token.context("a token is needed: --token or ADMIT_TOKEN")?;
-                Box::new(Worker::new(place, token)?)
+                let bearer = token.bearer(&outside.time)?;
+                let bearer = bearer.context("a token is needed: --token, ADMIT_TOKEN or --token-key")?;
+                Box::new(Worker::new(place, bearer, outside)?)
             }
             _ => bail!("{place:?} is none of https://… (a Worker), kv:<account>/<namespace> and dir:<path>"),
         };
-        Ok(Self::with(backend, Arc::new(now_unix_secs)))
+        let time = Arc::clone(&outside.time);
+        Ok(Self::with(backend, Arc::new(move || time.unix_secs())))
     }
 
     fn with(backend: Box<dyn Backend>, clock: Clock) -> Self {

@@ -8,7 +8,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, Result};
 
-use crate::{progress::now, store::Store, token::now_unix_secs};
+use crate::{bearer::TokenArgs, progress::now, store::Store, token::now_unix_secs};
 
 /// Arguments of `admit verify`.
 #[derive(clap::Args)]
@@ -29,9 +29,8 @@ pub struct Args {
     /// The publisher's JWK, public or private, to verify the head's signature with
     #[arg(long, value_name = "FILE")]
     key: PathBuf,
-    /// Bearer token with the scope snapshot:read, or @FILE: a file that is read at each call
-    #[arg(long, value_name = "JWT", env = "ADMIT_TOKEN", hide_env_values = true)]
-    token: Option<String>,
+    #[command(flatten)]
+    token: TokenArgs,
     /// Print JSON for programs
     #[arg(long)]
     json: bool,
@@ -43,7 +42,7 @@ pub struct Args {
 /// The key cannot be read, the edge does not answer or refuses, or nothing is published.
 pub fn run(args: &Args) -> Result<ExitCode> {
     let started = now();
-    let store = Store::open(&args.from, args.token.as_deref()).context("--from")?;
+    let store = Store::open(&args.from, &args.token).context("--from")?;
     let (mut report, outcome) = walk::walk(&store, &args.key, now_unix_secs()?);
     report.elapsed_secs = started.elapsed().as_secs_f64();
     if report.head.is_some() || report.problems_total > 0 {

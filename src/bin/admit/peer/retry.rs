@@ -43,7 +43,7 @@ impl Patience {
         self.pause = pause.saturating_mul(2).min(self.pause_max);
         match asked {
             Some(asked) => Some(asked.min(ASKED_MAX)),
-            None => Some(pause - pause.mul_f64(random_fraction() / 4.0)),
+            None => Some(shortened(pause)),
         }
     }
 
@@ -51,6 +51,11 @@ impl Patience {
     pub const fn attempts(&self) -> u32 {
         self.attempts
     }
+}
+
+/// `pause`, shortened at random by a quarter at most, so that several who wait do not come back together.
+pub fn shortened(pause: Duration) -> Duration {
+    pause - pause.mul_f64(random_fraction() / 4.0)
 }
 
 /// At least 0, less than 1. Without random numbers 0: then all wait equally long, which is no harm.

@@ -1,0 +1,238 @@
+//! How a follower publishes: changes, shards that a compaction has written, and a head that is renewed.
+
+use std::time::Duration;
+
+use admit::{
+    limits::{DELTA_BUDGET_BYTES, OBJECT_MAX_BYTES},
+    snapshot::{head::Head, time::iso8601},
+};
+use anyhow::{Error, Result};
+use indicatif::{HumanBytes, HumanCount};
+
+use super::{
+    super::{
+        changes::{Batch, as_of, compacted_head, next_head},
+        compaction::{Compaction, Done},
+        publisher::Broken,
+        seq::Seq,
+    },
+    Follower, is_final,
+};
+use crate::{
+    peer::{outage::Outage, unheard},
+    store::Object,
+};
+
+/// A delta beyond this waits for the compaction; an object has at most 8 MiB.
+const DELTA_MAX_BYTES: usize = OBJECT_MAX_BYTES - OBJECT_MAX_BYTES / 8;
+
+/// Shards that were about to be published may be gone.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "this publisher had no lease for a while, and others may have deleted the shards that it was about to publish"
+)]
+struct StaleShards;
+
+/// Whether only the whole helps.
+pub fn is_stale_shards(error: &Error) -> bool {
+    error.is::<StaleShards>()
+}
+
+impl Follower<'_> {
+    /// Publishes the content, which has the changes of `batch` in it, however long the store does not answer:
+    /// what is published stays right as far as it goes.
+    ///
+    /// # Errors
+    /// Another publisher is in this one's place, the store no longer lets this publisher in, or [`StaleShards`].
+    pub fn publish(&mut self, batch: &Batch) -> Result<()> {
+        let started = self.elapsed();
+        self.until_published(|follower| follower.try_publish(batch))?;
+        let bytes = self.content.delta().size_bytes();
+        println!(
+            "Published seq {}, as of {}: {} changes, {} writes, delta {}, {:.3} s",
+            self.head.seq,
+            iso8601(self.head.as_of, 0),
+            HumanCount(batch.changes.len() as u64),
+            self.writes,
+            HumanBytes(bytes as u64),
+            self.elapsed().saturating_sub(started).as_secs_f64()
+        );
+        if bytes > DELTA_BUDGET_BYTES && self.compaction.is_none() {
+            println!("The delta is full: writing it into the shards, while changes go on being published");
+            self.compaction = Some(self.begin_compaction());
+        }
+        Ok(())
+    }
+
+    /// Publishes by `attempt`, again and again while the store does not answer.
+    fn until_published(&mut self, attempt: impl Fn(&mut Self) -> Result<()>) -> Result<()> {
+        let mut outage = Outage::default();
+        loop {
+            let Err(error) = self.hold_lease().and_then(|()| attempt(self)) else { break };
+            if is_final(&error) || is_stale_shards(&error) {
+                return Err(error);
+            }
+            // It may have been published although the answer was lost.
+            if let Ok(Some(head)) = self.publisher.head(Broken::PassOver) {
+                if self.attempted.as_ref().is_some_and(|attempted| attempted.says_the_same(&head)) {
+                    self.have_published(head);
+                    break;
+                }
+                let is_newer = (head.seq, head.as_of) > (self.head.seq, self.head.as_of);
+                if is_newer && !head.says_the_same(&self.head) {
+                    return Err(error);
+                }
+                if is_newer {
+                    // A renewal whose answer was lost, too.
+                    self.head = head;
+                }
+            }
+            let asked = unheard(&error).and_then(|unheard| unheard.retry_after);
+            let pause = outage.failed(&format!("{error:#}"), asked, self.now()?);
+            pause.say.iter().for_each(|line| eprintln!("{line}"));
+            self.sleep(pause.pause);
+        }
+        outage.ended("The store", self.now()?).iter().for_each(|line| println!("{line}"));
+        Ok(())
+    }
+
+    /// If the store was away for longer than a lease lasts and nobody else has taken it meanwhile, this
+    /// follower takes it again and goes on. What a compaction has written may have been collected since, so
+    /// that it begins anew.
+    fn hold_lease(&mut self) -> Result<()> {
+        if self.lease.check(&self.publisher.store).is_ok() {
+            return Ok(());
+        }
+        self.lease.take_again(&self.publisher.store)?;
+        self.compaction = None;
+        if self.is_base_due { Err(StaleShards.into()) } else { Ok(()) }
+    }
+
+    fn try_publish(&mut self, batch: &Batch) -> Result<()> {
+        let Some(last) = batch.changes.last() else { return Ok(()) };
+        self.keep_distance();
+        let moment = self.now()?;
+        while self.content.delta().size_bytes() > DELTA_MAX_BYTES {
+            // Too much for a delta: the shards have to be written first.
+            let compaction = match self.compaction.take() {
+                Some(compaction) => compaction,
+                None => self.begin_compaction(),
+            };
+            let done = compaction.wait(&self.publisher)?;
+            self.have_compacted(done);
+        }
+        let as_of = as_of(last, moment);
+        let (next, objects) = next_head(&self.content, &self.head, self.head.index, last.seq, as_of)?;
+        self.put(next, objects)
+    }
+
+    /// Waits until the last publish is long enough ago.
+    fn keep_distance(&self) {
+        self.sleep(self.every().saturating_sub(self.elapsed().saturating_sub(self.published_at)));
+    }
+
+    fn put(&mut self, next: Head, objects: Vec<Object>) -> Result<()> {
+        self.writes = objects.len() + 1;
+        self.attempted = Some(next.clone());
+        let published = if self.is_base_due {
+            self.publisher.put_all(objects)?;
+            self.publisher.publish_base(next, Some(&self.head))?
+        } else {
+            self.publisher.publish_delta(next, objects, &self.head)?
+        };
+        self.have_published(published);
+        Ok(())
+    }
+
+    /// `head` is what edges serve now.
+    pub fn have_published(&mut self, head: Head) {
+        self.head = head;
+        self.attempted = None;
+        self.is_base_due = false;
+        self.published_at = self.elapsed();
+    }
+
+    /// Renews the head if it is old: the origin has just said that nothing has changed. So the age of the head tells
+    /// a quiet origin from one that is not heard; it also mends a head that somebody has put back or deleted. A
+    /// renewal that fails harms nobody, and is tried again.
+    ///
+    /// # Errors
+    /// Another publisher is in this one's place, the store no longer lets this publisher in, or [`StaleShards`].
+    pub fn renew_head(&mut self) -> Result<()> {
+        let (every, elapsed) = (Duration::from_secs(self.args.heartbeat), self.elapsed());
+        let is_old = elapsed.saturating_sub(self.published_at) >= every && elapsed >= self.renewal_at;
+        let now = self.now()?;
+        if every.is_zero() || !is_old || now <= self.head.as_of {
+            return Ok(());
+        }
+        let renewed = self.hold_lease().and_then(|()| self.put(self.head.renewed(now), Vec::new()));
+        match renewed {
+            Ok(()) => {
+                self.renewal_outage.ended("The store", now).iter().for_each(|line| println!("{line}"));
+                Ok(())
+            }
+            Err(error) if is_final(&error) || is_stale_shards(&error) => Err(error),
+            Err(error) => {
+                if let Ok(Some(head)) = self.publisher.head(Broken::PassOver)
+                    && head.says_the_same(&self.head)
+                    && head.as_of > self.head.as_of
+                {
+                    // It was renewed, but the answer was lost.
+                    self.have_published(head);
+                    return Ok(());
+                }
+                let pause = self.renewal_outage.failed(&format!("{error:#}"), None, now);
+                pause.say.iter().for_each(|line| eprintln!("{line}"));
+                self.renewal_at = elapsed.saturating_add(pause.pause);
+                Ok(())
+            }
+        }
+    }
+
+    /// Goes on from shards that a compaction has written. Until a head names them, nothing else may be published.
+    fn have_compacted(&mut self, done: Done) {
+        self.content.compacted(&done.then);
+        self.head = Head { index: done.compacted.index, ..compacted_head(&self.head, &done) };
+        self.index = done.index;
+        self.is_base_due = true;
+    }
+
+    fn begin_compaction(&self) -> Compaction {
+        Compaction::begin(&self.publisher, &self.index, &self.content, &self.args.temp_dir())
+    }
+
+    /// Publishes the shards that a compaction has written. What has changed since stays in the delta.
+    ///
+    /// # Errors
+    /// As [`Self::publish`].
+    pub fn install_compaction(&mut self) -> Result<()> {
+        let Some(compaction) = self.compaction.take() else { return Ok(()) };
+        let done = match compaction.wait(&self.publisher) {
+            Ok(done) => done,
+            Err(error) => {
+                // Nothing is lost: the delta has it all, and is tried again with the next change.
+                eprintln!("warning: the delta could not be written into the shards: {error:#}");
+                return Ok(());
+            }
+        };
+        let objects = done.compacted.objects.len();
+        self.have_compacted(done);
+        self.until_published(Self::try_publish_shards)?;
+        println!(
+            "Published seq {} with new shards: {} objects, delta {}",
+            self.head.seq,
+            HumanCount(objects as u64),
+            HumanBytes(self.content.delta().size_bytes() as u64)
+        );
+        Ok(())
+    }
+
+    fn try_publish_shards(&mut self) -> Result<()> {
+        self.keep_distance();
+        // The same data in other objects: the same seq, later.
+        let (seq, origin) = (self.head.seq, self.head.origin_seq());
+        let Head { as_of, changed_at, .. } = self.head.renewed(self.head.as_of.saturating_add(1));
+        let (next, objects) = next_head(&self.content, &self.head, self.head.index, origin, as_of)?;
+        self.put(Seq { version: seq, origin }.of(Head { changed_at, ..next }), objects)
+    }
+}

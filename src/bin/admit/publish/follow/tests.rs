@@ -1,0 +1,167 @@
+//! A follower's whole life in this process: an origin and the service itself behind one wire, on which any single
+//! answer may be odd, by a clock that only the follower's own pauses move.
+
+mod life;
+mod odd;
+mod world;
+
+use std::collections::BTreeMap;
+
+use admit::snapshot::{
+    index::Tree,
+    key::EntryKey,
+    table::{Entry, Table},
+};
+use anyhow::Result;
+use proptest::prelude::*;
+
+use self::{
+    life::Step,
+    odd::{Fault, Odd, faults},
+    world::World,
+};
+use super::{super::publisher::Broken, *};
+use crate::{
+    diff::{Which, side::Side},
+    store::{Store, reach},
+};
+
+/// So many rounds are enough to publish everything, whatever happened once. A round of an outage is a pause.
+const ROUNDS_MAX: usize = 80;
+
+/// All records that edges read of what is published, by tree and key, and the directory.
+type Content = (BTreeMap<(u8, EntryKey), Vec<u8>>, Vec<u8>);
+
+/// What is published.
+fn content(store: &Store) -> Result<Content> {
+    let side = Side::load(store, Which::Head, None)?;
+    let mut records = BTreeMap::new();
+    for (number, tree) in [Tree::Customers, Tree::Items].into_iter().enumerate() {
+        let number = u8::try_from(number)?;
+        let mut put = |key, entry: Entry<'_>| match entry {
+            Entry::Record(record) => drop(records.insert((number, key), record.to_vec())),
+            Entry::Removed => drop(records.remove(&(number, key))),
+            Entry::Unknown => {}
+        };
+        for name in side.shards(store, tree)?.into_values() {
+            let object = reach::read(store, name)?;
+            Table::of_shard(&object)?
+                .iter()
+                .try_for_each(|(key, entry)| entry.map(|entry| put(key, entry)))?;
+        }
+        let delta = side.delta();
+        for (key, entry) in delta.iter().flat_map(|tables| tables.of(tree).iter()) {
+            put(key, entry?);
+        }
+    }
+    let head = Publisher::new(store.clone(), None)?.head(Broken::Refuse)?;
+    let directory = head.map(|head| {
+        reach::read(
+            store,
+            admit::snapshot::object::ObjectName { kind: ObjectKind::Directory, digest: head.directory },
+        )
+    });
+    Ok((records, directory.transpose()?.unwrap_or_default()))
+}
+
+/// Follows until the origin has nothing more to say and all of it is published.
+fn follow(world: &World) -> Result<()> {
+    let args = world.args();
+    let store = Store::open_in(world::EDGE, &args.token, &args.outside)?;
+    let publisher = Publisher::new(store, args.key.as_deref())?;
+    let lease = Lease::default();
+    let from = args.from.clone().context("--from")?;
+    let whole = first_whole(&args, &from, &publisher, &lease)?.context("the whole has errors")?;
+    let origin = args.origin(args.feed()?)?;
+    let mut follower = Follower::new(&args, &lease, publisher, whole)?;
+    for _ in 0..ROUNDS_MAX {
+        anyhow::ensure!(follower.round(&origin)?.is_none(), "the follower ended");
+        if world.is_told() && follower.head.origin_seq() == world.seq() {
+            return Ok(());
+        }
+    }
+    anyhow::bail!("{} of {} is published", follower.head.origin_seq(), world.seq())
+}
+
+/// What a publish of the whole leaves, in a store of its own.
+fn published_as_a_whole(world: &World) -> Content {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::scratch(dir.path());
+    let args = world.args();
+    let publisher = Publisher::new(store.clone(), args.key.as_deref()).unwrap();
+    let from = args.from.clone().unwrap();
+    assert!(matches!(whole::run(&args, &from, &publisher, &Lease::default()), Ok(Ended::Published(_))));
+    content(&store).unwrap()
+}
+
+fn check(steps: &[Step], fault: Option<Fault>) -> Result<usize, TestCaseError> {
+    let world = World::new(steps, fault.clone());
+    let followed = follow(&world);
+    prop_assert!(followed.is_ok(), "{fault:?}: {:#}", followed.unwrap_err());
+    let requests = world.requests();
+    world.heal();
+    let store = Store::open_in(world::EDGE, &world.args().token, &world.args().outside).unwrap();
+    let found = content(&store);
+    prop_assert!(found.is_ok(), "{fault:?}: {:#}", found.unwrap_err());
+    prop_assert_eq!(found.unwrap(), published_as_a_whole(&world), "{:?}", fault);
+    Ok(requests)
+}
+
+/// The life that each of the faults is tried in: changes of customers and of the catalogue, quiet, a lost history.
+const LIFE: [Step; 6] =
+    [Step::Set(1, 3), Step::Quiet, Step::Remove(2), Step::Forget, Step::Rename, Step::Set(9, 1)];
+
+#[test]
+fn a_quiet_life_is_published_as_the_whole_is() {
+    let requests = check(&LIFE, None).unwrap();
+    assert!(requests > 20, "{requests} requests only");
+}
+
+/// Every kind of odd answer at every request of the same life.
+#[test]
+fn any_single_odd_answer_anywhere_changes_nothing_in_the_end() {
+    let requests = check(&LIFE, None).unwrap();
+    let kinds = Odd::all();
+    // A fair part of all pairs each, so that together they cover every request and every kind.
+    for at in 0..requests {
+        for (number, odd) in kinds.iter().enumerate() {
+            if (at + number) % 5 == 0 {
+                check(&LIFE, Some(Fault { at, times: 1, odd: odd.clone() })).unwrap();
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, max_shrink_iters: 200, ..ProptestConfig::default() })]
+
+    /// Other lives, and answers that stay odd for longer than one call is tried.
+    #[test]
+    fn odd_answers_change_nothing_in_any_life(
+        steps in prop::collection::vec(life::step(), 1..8),
+        fault in faults(),
+    ) {
+        check(&steps, Some(fault))?;
+    }
+}
+
+/// As long as the origin is not heard, nobody may take its data for fresh; once it is, they may.
+#[test]
+fn the_head_is_renewed_while_the_origin_is_quiet_and_heard() {
+    let quiet = [Step::Quiet; 20];
+    let world = World::new(&quiet, None);
+    follow(&world).unwrap();
+    let head = world.head();
+    assert_eq!(head.seq, 1);
+    let age = world.now() - head.as_of;
+    assert!(head.as_of > head.changed_at() && age <= 60 + 21, "{age} s old: {head:?}");
+    // One write a minute, not one a question.
+    let renewals = world.puts("/snapshot/head") - 1;
+    let lasted = usize::try_from(world.now() - world::START).unwrap();
+    assert!(renewals >= 4 && renewals <= lasted / 60 + 1, "{renewals} in {lasted} s");
+    // Nothing but pages in its place.
+    let page = Odd::page(200);
+    let deaf = World::new(&[Step::Quiet], Some(Fault { at: world::WHOLE_REQUESTS, times: 30, odd: page }));
+    let _ = follow(&deaf);
+    assert!(deaf.head().as_of <= world::START + 30, "{:?}", deaf.head());
+}
