@@ -264,10 +264,8 @@ fn an_origin_that_is_down_and_comes_back() {
 
 /// The first check after a purchase, while the circuit of confirmations is open, and once their budget is used up.
 #[test]
+#[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
 fn the_first_check_after_a_grant() {
-    if !workerd::is_wanted() {
-        return;
-    }
     let pair = Pair::start(&[("CONFIRMS_PER_SEC", "5")]);
     let grant = |name: &str| {
         let body = format!("item_id=5101&consumer_id={name}");
