@@ -5,7 +5,10 @@ use std::{fmt, io::Read as _};
 
 use admit::{
     http_client::{self, RootsError},
-    ports::{Entropy, KeyAnswer, KeyPage, KeySource, KeySourceError, Log, NoOrigin, ObjectStore, Platform, StoreError},
+    ports::{
+        Entropy, KeyAnswer, KeyPage, KeySource, KeySourceError, Log, NoOrigin, ObjectStore, Platform,
+        StoreError,
+    },
     token::NativeVerifier,
 };
 

@@ -5,7 +5,7 @@ mod document;
 mod report;
 mod secrets;
 mod settings;
-mod worker;
+mod variables;
 
 use std::{collections::BTreeSet, path::PathBuf, process::ExitCode};
 
@@ -15,7 +15,7 @@ use self::{
     document::Document,
     report::{EnvironmentReport, Report},
     settings::Settings,
-    worker::Secrets,
+    variables::Secrets,
 };
 
 /// The exit code when the configuration has errors.
@@ -85,7 +85,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 
 fn check(settings: &Settings<'_>, secrets: &Secrets) -> EnvironmentReport {
     let mut report = EnvironmentReport::new(settings);
-    worker::check(settings, secrets, &mut report);
+    variables::check(settings, secrets, &mut report);
     checks::check(settings, &mut report);
     report
 }
