@@ -44,6 +44,9 @@ pub fn respond(request: &Request, state: &mut State) -> Answer {
     match (request.method.as_str(), path) {
         ("POST", "pack") => pack(&request.body, state),
         ("POST", "check") => check(std::str::from_utf8(&request.body).unwrap(), state),
+        ("GET", "namespaces") if state.namespaces.is_some() => {
+            (200, json!({"namespaces": state.namespaces}).to_string().into_bytes())
+        }
         ("GET", path) if path.starts_with("keys?") => keys(path, state),
         ("GET", "issuers") => {
             let issuer = |namespace: &str| {
