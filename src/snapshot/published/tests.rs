@@ -9,6 +9,8 @@ use crate::snapshot::{
     source::{Source, SpillPlan, Strictness},
 };
 
+mod damage;
+
 const NOW: i64 = 1_700_000_000;
 const LICENSE: &str = "b90831a7-2f6d-4c3e-8a41-0d5e7f9b6c12";
 

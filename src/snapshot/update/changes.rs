@@ -42,7 +42,7 @@ pub(super) enum Known {
 pub enum UpdateError {
     /// What is wrong with it.
     #[error("{0}")]
-    Change(LineError),
+    Change(Box<LineError>),
     /// The catalogue cannot be rendered with it.
     #[error(transparent)]
     Build(#[from] BuildError),
@@ -181,7 +181,7 @@ impl Content {
 }
 
 pub(super) fn wrong(at: &Location, problem: Problem) -> UpdateError {
-    UpdateError::Change(LineError { about: About::default(), at: at.clone(), problem })
+    UpdateError::Change(Box::new(LineError { about: About::default(), at: at.clone(), problem }))
 }
 
 /// Says that what is published does not have the lines of the catalogue, which a change of it needs.
@@ -228,7 +228,7 @@ pub(super) fn changes_catalogue(change: &Change) -> bool {
 fn first_error(problems: &mut Problems) -> Result<(), UpdateError> {
     problems.settle();
     match problems.errors.kept().first() {
-        Some(error) => Err(UpdateError::Change((*error).clone())),
+        Some(error) => Err(UpdateError::Change(Box::new((*error).clone()))),
         None => Ok(()),
     }
 }

@@ -161,7 +161,7 @@ pub fn apply(
         Err(UpdateError::Build(error)) => Err(error.into()),
         Err(UpdateError::Change(error)) => {
             let seq = error.at.line;
-            batch.end = Some(End::Wrong { seq, error });
+            batch.end = Some(End::Wrong { seq, error: *error });
             batch.changes.clear();
             Ok(())
         }
@@ -197,7 +197,7 @@ fn apply_strictly(content: &mut Content, batch: &mut Batch, feed: &str, now: Uni
             Err(UpdateError::Change(error)) => match changes {
                 [] | [_] => {
                     let seq = changes.first().map_or(0, |change| change.seq);
-                    batch.end = Some(End::Wrong { seq, error });
+                    batch.end = Some(End::Wrong { seq, error: *error });
                     batch.changes.truncate(applied);
                     break;
                 }

@@ -4,7 +4,7 @@
 use std::io;
 
 use admit::snapshot::{
-    build::{BuildError, Built},
+    build::Built,
     head::Head,
     object::ObjectName,
     published::{Loss, Losses, Named, Published, Side},
@@ -44,7 +44,7 @@ fn compare<'a>(
     now: UnixSecs,
 ) -> Result<Losses, Side> {
     let named = Named { index: built.index, directory: built.directory, delta: None };
-    let after = Published::new(named, read).map_err(|error: BuildError| Side::After(error))?;
+    let after = Published::new(named, read).map_err(Side::After)?;
     Losses::between(before, &after, now)
 }
 
