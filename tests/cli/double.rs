@@ -57,8 +57,6 @@ pub struct Cue {
 /// What the double holds.
 #[derive(Default)]
 pub struct State {
-    /// The namespaces of its issuers; it is an older Worker without them.
-    pub namespaces: Option<Vec<&'static str>>,
     /// Objects by their keys.
     pub objects: BTreeMap<String, Vec<u8>>,
     /// Everything else but the head by its key: versions, the lease, the garbage.

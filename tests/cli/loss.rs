@@ -2,7 +2,7 @@
 
 use super::{
     bench::{Bench, catalogue, samples},
-    double::Double,
+    double::{Double, Mishap},
     set_up,
 };
 
@@ -86,7 +86,6 @@ fn items_licences_and_what_they_unlock_are_compared_too() {
 #[test]
 fn a_namespace_that_no_issuer_has_is_an_error() {
     let (bench, double) = set_up("namespaces");
-    double.state().namespaces = Some(vec!["cognito", "vendor"]);
     bench.write(
         "all.ndjson",
         catalogue(3).replacen("\"namespace\":\"vendor\"", "\"namespace\":\"Vendor\"", 2),
@@ -94,13 +93,13 @@ fn a_namespace_that_no_issuer_has_is_an_error() {
     let ended = bench.publish("all.ndjson", &double.url, &[]);
     let said = "no issuer of the Worker has the namespace \"Vendor\" of 2 customers (first: all.ndjson:3; is \"vendor\" meant?)";
     let ended = ended.failed(2, said);
-    assert!(ended.stderr.contains("its namespaces: cognito, vendor"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("its namespaces: cognito, publisher, vendor"), "{}", ended.stderr);
     assert!(double.state().published().is_none());
     bench.publish("all.ndjson", &double.url, &["--allow-unknown-namespaces"]).ok();
     bench.write("all.ndjson", catalogue(3));
     bench.publish("all.ndjson", &double.url, &[]).ok();
     // A Worker of before cannot be asked.
-    double.state().namespaces = None;
+    double.fail("GET /snapshot/issuers", 0, usize::MAX, Mishap::Status(404, None));
     bench.write("all.ndjson", catalogue(3).replace("\"namespace\":\"vendor\"", "\"namespace\":\"Vendor\""));
     let ended = bench.publish("all.ndjson", &double.url, &[]).ok();
     assert!(ended.stderr.contains("does not say which namespaces"), "{}", ended.stderr);

@@ -44,9 +44,6 @@ pub fn respond(request: &Request, state: &mut State) -> Answer {
     match (request.method.as_str(), path) {
         ("POST", "pack") => pack(&request.body, state),
         ("POST", "check") => check(std::str::from_utf8(&request.body).unwrap(), state),
-        ("GET", "namespaces") if state.namespaces.is_some() => {
-            (200, json!({"namespaces": state.namespaces}).to_string().into_bytes())
-        }
         ("GET", path) if path.starts_with("keys?") => keys(path, state),
         ("GET", "issuers") => {
             let issuer = |namespace: &str| {
@@ -55,7 +52,7 @@ pub fn respond(request: &Request, state: &mut State) -> Answer {
                     "merchants": null
                 })
             };
-            (200, json!({"issuers": [issuer("publisher"), issuer("vendor")]}).to_string().into_bytes())
+            (200, json!({"issuers": [issuer("cognito"), issuer("publisher"), issuer("vendor")]}).to_string().into_bytes())
         }
         (method, path) => match StoreKey::parse(path) {
             Some(key) => value(method, key, request.body.clone(), request.header(HOLDER_HEADER), state),

@@ -22,7 +22,14 @@ pub fn refusal(args: &Args, source: &Source, store: &Store) -> Result<Option<Str
     if args.allow_unknown_namespaces || source.namespaces.iter().next().is_none() {
         return Ok(None);
     }
-    let Some(known) = store.namespaces()? else { return Ok(None) };
+    if !store.is_worker() {
+        return Ok(None);
+    }
+    let Some(issuers) = store.issuers()? else {
+        eprintln!("note: this Worker does not say which namespaces its issuers have; they are not checked");
+        return Ok(None);
+    };
+    let known: Vec<_> = issuers.into_iter().map(|issuer| issuer.namespace).collect();
     Ok(unknown(source.namespaces.iter(), &known))
 }
 
