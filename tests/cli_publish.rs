@@ -19,6 +19,10 @@ mod bench;
 mod double;
 #[path = "cli/inspect.rs"]
 mod inspect;
+#[path = "cli/loss.rs"]
+mod loss;
+#[path = "cli/set_aside.rs"]
+mod set_aside;
 
 use std::{io::Write, process::Stdio};
 
@@ -272,23 +276,6 @@ fn keys_that_the_worker_does_not_know_and_heads_by_other_keys() {
     bench.run(&["keygen", "--alg", "HS256", "--kid", "hs", "--out", "hs.jwk"]).ok();
     let symmetric = ["publish", "--from", "all.ndjson", "--to", &other.url, "--key", "hs.jwk"];
     bench.run(&symmetric).failed(1, "signed with EdDSA");
-}
-
-#[test]
-fn wrong_data_is_listed_and_not_published() {
-    let (bench, double) = set_up("wrong");
-    bench.write("a.ndjson", catalogue(1));
-    bench.write("b.ndjson", "{\"type\":\"item\"\n\n{\"type\":\"merchant\",\"id\":\"x\"}\n");
-    bench.write("c.txt", "not read");
-    let ended = bench.publish(".", &double.url, &[]).failed(2, "2 errors, 0 warnings");
-    assert!(ended.stderr.contains("b.ndjson:1: expected a JSON object"), "{}", ended.stderr);
-    assert!(ended.stderr.contains("b.ndjson:3: id: invalid type: string \"x\", expected i64"));
-    let ended = bench.publish(".", &double.url, &["--strict"]).failed(2, "stopped at the first error");
-    assert!(!ended.stderr.contains("b.ndjson:3"));
-    assert!(double.state().requests.is_empty());
-    bench.write("b.ndjson", "{}\n".repeat(70));
-    let ended = bench.publish(".", &double.url, &[]).failed(2, "error: ... and 20 more errors");
-    assert_eq!(ended.stderr.matches("b.ndjson:").count(), 50);
 }
 
 #[test]

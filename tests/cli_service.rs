@@ -102,6 +102,15 @@ fn versions_come_and_go() {
 }
 
 #[test]
+fn the_namespaces_of_the_issuers_are_asked_for() {
+    let subject = Subject::new("service-namespaces");
+    let ended = subject.publish(&catalogue(3).replace("\"vendor\"", "\"vendr\""), &[]);
+    ended.failed(2, "no issuer of the Worker has the namespace \"vendr\" of 3 customers (first: all.ndjson:3; is \"vendor\" meant?)");
+    let ended = subject.publish(&catalogue(3), &[]).ok();
+    assert!(!ended.stderr.contains("namespaces"), "{}", ended.stderr);
+}
+
+#[test]
 fn many_objects_go_in_packs_and_are_checked_and_listed() {
     let subject = Subject::new("service-packs");
     subject.publish(&catalogue(50_000), &[]).ok();

@@ -66,7 +66,7 @@ fn samples() -> Vec<Value> {
 /// What the reader finds wrong: with the lines by themselves, and then with all of them together.
 fn errors(lines: &[Value]) -> (Vec<String>, Vec<String>) {
     let texts: Vec<_> = lines.iter().map(Value::to_string).collect();
-    let mut source = Source::new(NOW, Strictness::ReadOn, SpillPlan::default());
+    let mut source = Source::new(NOW, Strictness::Refuse, SpillPlan::default());
     source.read("f", texts.join("\n").as_bytes()).unwrap();
     let errors = |problems: &Problems| problems.errors.kept().iter().map(ToString::to_string).collect();
     let alone = errors(&source.problems);

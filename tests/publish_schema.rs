@@ -69,7 +69,7 @@ fn example() -> String {
 
 /// What comes of publishing lines.
 fn published(ndjson: &str) -> Outcome {
-    let mut source = Source::new(1_800_000_000, Strictness::ReadOn, SpillPlan::default());
+    let mut source = Source::new(1_800_000_000, Strictness::Refuse, SpillPlan::default());
     source.read("example", ndjson.as_bytes()).unwrap();
     source.build(None, &MemorySink::default()).unwrap()
 }

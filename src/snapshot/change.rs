@@ -1,5 +1,8 @@
 //! Reads a change feed: lines of [`Change`], one for each change that the origin committed.
 
+mod lenient;
+mod repeated;
+
 use std::{
     collections::BTreeMap,
     io::{self, BufRead, Read},
@@ -12,17 +15,14 @@ use serde_json::Value;
 use super::{
     schema::{Change, Customer, Merchant, Record, Removal},
     source::{
-        LINE_MAX_BYTES, LineError, Location, Problem, customer_key,
-        explain::{explain_as, explain_record, read_object, take_kind, unknown_kind, without_place},
-        parse_uuid,
+        About, LINE_MAX_BYTES, LineError, Location, Problem, Problems, customer_key,
+        explain::{self, explain_as, explain_record, read_object, take_kind, unknown_kind, without_place},
+        parse_uuid, text,
     },
 };
 
 /// The types of records, as an error lists them.
 const TYPES: &str = "merchant, app, license, access_type, item or customer";
-
-/// U+FEFF in UTF-8, which some editors put before the text.
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Reads one line of a feed and checks what it alone can show; references are to what was published.
 ///
@@ -40,12 +40,36 @@ pub struct Feed<R> {
     reader: R,
     at: Location,
     bytes: Vec<u8>,
+    is_lenient: bool,
+    left_out: Vec<LeftOut>,
+    problems: Problems,
+}
+
+/// A record of a change that cannot be used, and that was left out of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    /// The origin's count of the change.
+    pub seq: u64,
+    /// What is wrong with the record.
+    pub error: LineError,
 }
 
 impl<R: BufRead> Feed<R> {
     /// Reads from `reader`; errors name it `name`.
     pub fn new(name: &str, reader: R) -> Self {
-        Self { reader, at: Location { file: Arc::from(name), line: 0 }, bytes: Vec::new() }
+        let at = Location { file: Arc::from(name), line: 0 };
+        let (left_out, problems) = (Vec::new(), Problems::default());
+        Self { reader, at, bytes: Vec::new(), is_lenient: false, left_out, problems }
+    }
+
+    /// From now on records that cannot be used are left out of their changes, as far as it is known which they are.
+    pub const fn leave_out_wrong_records(&mut self) {
+        self.is_lenient = true;
+    }
+
+    /// What was left out of the changes so far, and what is odd about them. They are not told again.
+    pub fn take_left_out(&mut self) -> (Vec<LeftOut>, Problems) {
+        (std::mem::take(&mut self.left_out), std::mem::take(&mut self.problems))
     }
 
     /// The next change, or what is wrong with its line; `None` at the end. Blank lines are passed over. A
@@ -63,19 +87,29 @@ impl<R: BufRead> Feed<R> {
             }
             self.at.line += 1;
             let is_ended = self.bytes.last() == Some(&b'\n');
-            let outcome = if self.bytes.len() > LINE_MAX_BYTES && !is_ended {
+            let format = if self.at.line == 1 { text::other_format(&self.bytes) } else { None };
+            let outcome = if let Some(found) = format {
+                Err(Problem::new("", found))
+            } else if self.bytes.len() > LINE_MAX_BYTES && !is_ended {
                 self.reader.skip_until(b'\n')?;
                 Err(Problem::new("", format!("expected at most {LINE_MAX_BYTES} bytes in a line")))
-            } else if self.at.line == 1 && self.bytes.starts_with(BYTE_ORDER_MARK) {
-                Err(Problem::new("", "expected UTF-8 without a byte order mark"))
-            } else if self.bytes.trim_ascii().is_empty() {
-                continue;
-            } else if !is_ended && is_cut(&self.bytes) {
-                return Ok(None);
             } else {
-                parse(&self.bytes)
+                let line = text::without_mark(&mut self.bytes);
+                if line.trim_ascii().is_empty() {
+                    continue;
+                }
+                if !is_ended && is_cut(line) {
+                    return Ok(None);
+                }
+                match parse(line) {
+                    Err(_) if self.is_lenient => {
+                        lenient::parse(line, &self.at, &mut self.problems, &mut self.left_out)
+                    }
+                    outcome => outcome,
+                }
             };
-            return Ok(Some(outcome.map_err(|problem| LineError { at: self.at.clone(), problem })));
+            let error = |problem| LineError { about: About::default(), at: self.at.clone(), problem };
+            return Ok(Some(outcome.map_err(error)));
         }
     }
 }

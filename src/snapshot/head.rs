@@ -47,6 +47,10 @@ pub struct Head {
     pub customers: u64,
     /// Number of items in the shards.
     pub items: u64,
+    /// Number of records of the origin that could not be used, and of which the last good state is published, if there
+    /// is one. For people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub set_aside: Option<u64>,
 }
 
 impl Head {
@@ -65,6 +69,7 @@ impl Head {
             delta: None,
             customers: 0,
             items: 0,
+            set_aside: None,
         }
     }
 
@@ -139,6 +144,7 @@ impl TryFrom<Value> for Head {
             delta: head.optional("delta", digest)?,
             customers: head.required("customers", Value::as_u64)?,
             items: head.required("items", Value::as_u64)?,
+            set_aside: head.optional("set_aside", Value::as_u64)?,
         })
     }
 }
@@ -274,7 +280,9 @@ mod tests {
         }
         assert_eq!(with("format", 256.into()), Err("format"));
         assert_eq!(with("seq", (-1).into()), Err("seq"));
-        for name in ["origin_seq", "changed_at", "published_at", "delta"] {
+        let set_aside = Head { set_aside: Some(3), ..head(5, 100) };
+        assert_eq!(with("set_aside", 3.into()), Ok(set_aside));
+        for name in ["origin_seq", "changed_at", "published_at", "delta", "set_aside"] {
             assert_eq!(with(name, Value::Null), Ok(head(5, 100)));
             assert_eq!(with(name, "x".into()), Err(name));
         }

@@ -16,6 +16,8 @@ pub mod lease;
 pub mod object;
 pub mod pack;
 #[cfg(not(target_arch = "wasm32"))]
+pub mod published;
+#[cfg(not(target_arch = "wasm32"))]
 pub mod render;
 pub mod schema;
 #[cfg(not(target_arch = "wasm32"))]

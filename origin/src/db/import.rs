@@ -205,7 +205,7 @@ fn files(from: &Path) -> Result<Vec<PathBuf>, ImportError> {
 }
 
 fn check(paths: &[PathBuf], now: UnixSecs) -> Result<(), ImportError> {
-    let mut source = Source::new(now, Strictness::ReadOn, SpillPlan::default());
+    let mut source = Source::new(now, Strictness::Refuse, SpillPlan::default());
     for path in paths {
         let name = path.display().to_string();
         source.read(&name, open(path)?).map_err(failed(path))?;

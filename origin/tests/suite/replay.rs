@@ -119,7 +119,7 @@ fn exported(origin: &Origin) -> (u64, State) {
 /// What a publisher that follows the origin begins with.
 fn published(origin: &Origin) -> Content {
     let export = origin.feed("/export").expect(200).text;
-    let mut source = Source::new(origin.now(), Strictness::ReadOn, SpillPlan::default());
+    let mut source = Source::new(origin.now(), Strictness::Refuse, SpillPlan::default());
     source.read("export", export.as_bytes()).unwrap();
     Content::built(source.build(None, &MemorySink::default()).unwrap().catalogue).unwrap()
 }

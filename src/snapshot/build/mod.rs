@@ -15,11 +15,15 @@ use super::{
     head::Head,
     index::encode_index,
     object::{Digest, FormatError, ObjectKind, ObjectName},
+    published::Published,
     schema::Line,
-    source::{Catalogue, Location, Problems, Source, SpillPlan, Strictness, Taken, encode_customer},
+    source::{
+        About, Added, Catalogue, History, Input, Location, Problem, Problems, RecordKey, SET_ASIDE_MAX,
+        Source, SpillPlan, Strictness, Taken, encode_customer,
+    },
     time::UnixSecs,
 };
-use crate::limits::OBJECT_MAX_BYTES;
+use crate::limits::{OBJECT_MAX_BYTES, RECORD_MAX_BYTES};
 
 /// An index of more shards than this has pages of this many digests: 2^15 × 32 bytes is 1 MiB.
 pub const PAGE_ABOVE_BITS: u8 = 15;
@@ -56,7 +60,7 @@ pub struct Outcome {
     pub built: Option<Built<u64>>,
     /// All that is wrong or odd, in the order of lines.
     pub problems: Problems,
-    /// All but customers.
+    /// All but customers. What is set aside is in it, customers included.
     pub catalogue: Catalogue,
     /// What was written to the temporary file meanwhile, in bytes.
     pub spilled_bytes: u64,
@@ -100,44 +104,110 @@ impl Source {
     /// # Errors
     /// When the data cannot be expressed in the format, or reading or writing fails. What is wrong with the
     /// lines is in the outcome.
-    pub fn build(
+    pub fn build(self, published: Option<ShardBits>, sink: &impl ObjectSink) -> Result<Outcome, BuildError> {
+        self.build_over(published, None, sink)
+    }
+
+    /// Builds the snapshot over what is `published`, from which the last good state of records comes that are set
+    /// aside.
+    ///
+    /// # Errors
+    /// As [`Self::build`], and when a last good state cannot be read.
+    pub fn build_over(
         mut self,
-        published: Option<ShardBits>,
+        bits: Option<ShardBits>,
+        published: Option<&Published<'_>>,
         sink: &impl ObjectSink,
     ) -> Result<Outcome, BuildError> {
-        if self.is_stopped() {
-            // Whatever was not read cannot be referred to.
-            self.problems.settle();
-            return Ok(Outcome {
-                built: None,
-                problems: self.problems,
-                catalogue: self.catalogue,
-                spilled_bytes: 0,
-            });
-        }
-        self.catalogue.check(&mut self.problems);
+        let is_lenient = self.strictness == Strictness::SetAside;
+        let rendered = if is_lenient { self.settle(published)? } else { self.check()? };
+        self.catalogue.set_aside.clone_from(&self.problems.set_aside);
         let mut objects = Vec::new();
-        let customers =
-            tree::build_customers(&self, published.map(|bits| bits.customers), sink, &mut objects)?;
+        let customer_bits = bits.map(|bits| bits.customers);
+        let customers = tree::build_customers(&self, customer_bits, published, sink, &mut objects)?;
         self.problems.append(customers.problems);
         self.problems.settle();
+        self.catalogue.set_aside.clone_from(&self.problems.set_aside);
         let spilled_bytes = self.customers.spilled_bytes();
-        let built = if self.problems.errors.is_empty() {
-            let mut store = |kind, object| store(kind, object, sink, &mut objects);
-            let Rendered { directory, items } = Rendered::of(&self.catalogue)?;
-            let item_count = items.len() as u64;
-            let item_tree = tree::build_records(&items, published.map(|bits| bits.items), &mut store)?;
-            let (index, pages) = encode_index(&customers.tree, &item_tree, PAGE_ABOVE_BITS)?;
-            for page in pages {
-                store(ObjectKind::Page, page)?;
+        let built = match rendered.filter(|_| is_lenient || self.problems.errors.is_empty()) {
+            Some(Rendered { directory, items }) if !self.is_beyond_use() => {
+                let mut store = |kind, object| store(kind, object, sink, &mut objects);
+                let item_count = items.len() as u64;
+                let item_tree = tree::build_records(&items, bits.map(|bits| bits.items), &mut store)?;
+                let (index, pages) = encode_index(&customers.tree, &item_tree, PAGE_ABOVE_BITS)?;
+                for page in pages {
+                    store(ObjectKind::Page, page)?;
+                }
+                let index = store(ObjectKind::Index, index)?;
+                let directory = store(ObjectKind::Directory, directory)?;
+                Some(Built { objects, index, directory, customers: customers.count, items: item_count })
             }
-            let index = store(ObjectKind::Index, index)?;
-            let directory = store(ObjectKind::Directory, directory)?;
-            Some(Built { objects, index, directory, customers: customers.count, items: item_count })
-        } else {
-            None
+            _ => None,
         };
         Ok(Outcome { built, problems: self.problems, catalogue: self.catalogue, spilled_bytes })
+    }
+
+    /// The catalogue as edges read it, if nothing is wrong.
+    fn check(&mut self) -> Result<Option<Rendered>, BuildError> {
+        self.catalogue.set_aside.clone_from(&self.problems.set_aside);
+        self.catalogue.check(&mut self.problems);
+        if !self.problems.errors.is_empty() {
+            return Ok(None);
+        }
+        Rendered::of(&self.catalogue).map(Some)
+    }
+
+    /// The catalogue as edges read it, once wrong records have given way to their last good state.
+    fn settle(&mut self, published: Option<&Published<'_>>) -> Result<Option<Rendered>, BuildError> {
+        if self.is_beyond_use() {
+            return Ok(None);
+        }
+        let mut before = None;
+        loop {
+            // Nothing is read of what is published as long as nothing of it is needed.
+            if before.is_none() {
+                before = match published {
+                    Some(published) if self.needs_published() => Some(published.catalogue()?),
+                    _ => None,
+                };
+            }
+            self.catalogue.settle(&History::new(before.as_ref()), Input::Whole, &mut self.problems);
+            let rendered = Rendered::of(&self.catalogue)?;
+            let too_large = self.catalogue.too_large(&rendered);
+            if too_large.is_empty() {
+                self.catalogue.warn(&mut self.problems);
+                return Ok(Some(rendered));
+            }
+            for (id, at, bytes) in too_large {
+                let message = format!("expected at most {RECORD_MAX_BYTES} bytes in all, found {bytes}");
+                self.problems.error(&at, About::key(RecordKey::Item(id)), Problem::new("", message));
+            }
+        }
+    }
+
+    /// Whether a last good state is needed: a line could not be read, or a record of the catalogue is wrong.
+    fn needs_published(&self) -> bool {
+        !self.problems.errors.is_empty() || self.catalogue.is_wrong()
+    }
+
+    /// Whether so much is wrong that nothing can be made of the lines: not even where they stand in the origin's
+    /// history is known, or they are wrong altogether.
+    fn is_beyond_use(&self) -> bool {
+        self.problems.set_aside.is_position_lost() || self.problems.set_aside.is_overflowing()
+    }
+}
+
+/// What to say where more is wrong than can be set aside.
+#[must_use]
+pub fn beyond_use(problems: &Problems) -> Option<String> {
+    if problems.set_aside.is_position_lost() {
+        Some("the snapshot line cannot be used: without it nobody knows which changes come next".to_owned())
+    } else if problems.set_aside.is_overflowing() {
+        Some(format!(
+            "more than {SET_ASIDE_MAX} records cannot be used: this is not a record that went wrong"
+        ))
+    } else {
+        None
     }
 }
 
@@ -160,7 +230,7 @@ fn store(
 /// # Errors
 /// As [`Source::build`], and when lines are wrong.
 pub fn build_ndjson(ndjson: &[u8], now: UnixSecs) -> Result<Built, BuildError> {
-    let mut source = Source::new(now, Strictness::ReadOn, SpillPlan::default());
+    let mut source = Source::new(now, Strictness::Refuse, SpillPlan::default());
     source.read("lines", ndjson)?;
     let sink = MemorySink::default();
     let Outcome { built, problems, .. } = source.build(None, &sink)?;
@@ -182,13 +252,13 @@ pub fn build_part(lines: impl IntoIterator<Item = Line>, now: UnixSecs) -> Resul
     let mut problems = Problems::default();
     for line in lines {
         let mut record = Vec::new();
-        let added = catalogue.add(line, &at, now, Taken::Replace).and_then(|customer| {
-            let Some(customer) = customer else { return Ok(()) };
+        let added = catalogue.add(line, &at, now, Taken::Replace).and_then(|added| {
+            let Added::Customer(customer) = added else { return Ok(()) };
             let key = encode_customer(&customer, &at, now, &mut problems, &mut record)?;
             customers.insert(key, record);
             Ok(())
         });
-        added.unwrap_or_else(|problem| problems.error(&at, problem));
+        added.unwrap_or_else(|problem| problems.error(&at, About::default(), problem));
     }
     if !problems.errors.is_empty() {
         return Err(BuildError::Lines(Box::new(problems)));

@@ -377,7 +377,7 @@ fn unchecked_lines_are_not_built() {
     for (without, expected) in [(0, "merchant"), (1, "app")] {
         let mut lines = linked();
         lines.remove(without);
-        let mut unchecked = Source::new(NOW, Strictness::ReadOn, SpillPlan::default());
+        let mut unchecked = Source::new(NOW, Strictness::Refuse, SpillPlan::default());
         unchecked.read("f", text_of(&lines).as_bytes()).unwrap();
         let error = Rendered::of(&unchecked.catalogue).unwrap_err().to_string();
         assert_eq!(error, format!("unresolved {expected}"));

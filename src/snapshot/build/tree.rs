@@ -1,15 +1,25 @@
 //! Cuts entries into shards, and the shards' digests into a tree.
 
-use std::{collections::BTreeMap, num::NonZero, thread};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+    num::NonZero,
+    thread,
+};
 
 use super::{BuildError, ObjectSink, check_size};
 use crate::{
+    limits::RECORD_MAX_BYTES,
     parallel,
     snapshot::{
+        customer::CustomerRecord,
         index::{Index, NewTree, Tree},
         key::EntryKey,
         object::{Digest, FormatError, ObjectKind, ObjectName},
-        source::{Entry, Problem, Problems, References, Source, spill},
+        published::Published,
+        source::{
+            About, Entry, Kind, Location, Problem, Problems, RecordKey, References, Source, Strictness, spill,
+        },
         table::{ENTRY_LEN, write_table},
     },
 };
@@ -95,18 +105,27 @@ pub(super) struct CustomerTree {
     pub problems: Problems,
 }
 
-/// Builds the shards of all customers, bucket by bucket on all processors, and checks what they refer to.
+/// Builds the shards of all customers, bucket by bucket on all processors, and checks what they refer to. The last
+/// good state of those that are set aside comes from what is `published`.
 pub(super) fn build_customers(
     source: &Source,
-    published: Option<u8>,
+    published_bits: Option<u8>,
+    published: Option<&Published<'_>>,
     sink: &impl ObjectSink,
     objects: &mut Vec<(ObjectName, u64)>,
 ) -> Result<CustomerTree, BuildError> {
-    let bits = shard_bits(source.customers.tables_bytes(), published)?;
+    let mut total_bytes = source.customers.tables_bytes();
+    let set_aside = &source.problems.set_aside;
+    if let Some(bits) = published_bits.filter(|_| set_aside.may_hide(Kind::Customer)) {
+        // Those that stay although the lines leave them out count as well: the number of shards does not fall.
+        total_bytes = total_bytes.max((SHARD_TARGET_BYTES as u64 / 2) << bits.min(32));
+    }
+    let bits = shard_bits(total_bytes, published_bits)?;
     // A group is what whole shards need: one bucket with some shards, or some buckets with one shard.
     let group_bits = bits.min(spill::BUCKET_BITS);
     let groups = 1 << group_bits;
-    let build = Build { source, references: References::new(&source.catalogue), bits, group_bits, sink };
+    let references = References::new(&source.catalogue);
+    let build = Build { source, references, published, bits, group_bits, sink };
     let workers = thread::available_parallelism().map_or(1, NonZero::get);
     let groups: Vec<usize> = (0..groups).collect();
     let done = parallel::try_map(&groups, workers, |group| build.group(*group))?;
@@ -126,6 +145,7 @@ pub(super) fn build_customers(
 struct Build<'a, S> {
     source: &'a Source,
     references: References<'a>,
+    published: Option<&'a Published<'a>>,
     bits: u8,
     group_bits: u8,
     sink: &'a S,
@@ -154,34 +174,25 @@ impl<S: ObjectSink> Build<'_, S> {
         // Of two lines for one customer the first counts, whichever thread was quicker.
         entries.sort_unstable_by_key(|entry| (entry.key, entry.file, entry.line));
         let mut group = Group::default();
-        let mut kept: Vec<(EntryKey, &[u8])> = Vec::with_capacity(entries.len());
-        let mut first: Option<&Entry<'_>> = None;
-        let mut at = self.source.location(0, 0);
-        let mut file = 0;
-        for entry in &entries {
-            if entry.file != file {
-                at = self.source.location(entry.file, 0);
-                file = entry.file;
+        let mut kept: Vec<(EntryKey, Cow<'_, [u8]>)> = Vec::with_capacity(entries.len());
+        let mut left_out = Vec::new();
+        let mut place = Place { source: self.source, file: 0, at: self.source.location(0, 0) };
+        for same in entries.chunk_by(|left, right| left.key == right.key) {
+            let Some((first, more)) = same.split_first() else { continue };
+            if self.is_publishable(first, more, &mut place, &mut group.problems)? {
+                kept.push((first.key, Cow::Borrowed(first.record)));
+            } else {
+                left_out.push(first.key);
             }
-            at.line = entry.line;
-            match first {
-                Some(first) if first.key == entry.key => {
-                    let first = self.source.location(first.file, first.line);
-                    let message = format!("this customer again; first: {first}");
-                    group.problems.error(&at, Problem::new("subject", message));
-                }
-                _ => {
-                    first = Some(entry);
-                    self.references.check(entry.record, &at, &mut group.problems)?;
-                    kept.push((entry.key, entry.record));
-                }
-            }
+        }
+        // Nothing will be published when lines are wrong: what is written then is written in vain.
+        match self.source.strictness {
+            Strictness::SetAside => self.add_last_good(number, left_out, &mut kept, &mut group.problems)?,
+            Strictness::Refuse
+                if self.source.problems.errors.is_empty() && group.problems.errors.is_empty() => {}
+            Strictness::Refuse => return Ok(group),
         }
         group.count = kept.len() as u64;
-        // Nothing will be published when lines are wrong: what is written then is written in vain.
-        if !self.source.problems.errors.is_empty() || !group.problems.errors.is_empty() {
-            return Ok(group);
-        }
         for part in kept.chunk_by(|(left, _), (right, _)| left.shard(self.bits) == right.shard(self.bits)) {
             let Some((name, object)) = write_shard(part)? else { continue };
             let number = part.first().map_or(0, |(key, _)| key.shard(self.bits));
@@ -190,6 +201,103 @@ impl<S: ObjectSink> Build<'_, S> {
         }
         Ok(group)
     }
+
+    /// Whether a customer can be published, of whom there may be `more` lines.
+    fn is_publishable(
+        &self,
+        first: &Entry<'_>,
+        more: &[Entry<'_>],
+        place: &mut Place<'_>,
+        problems: &mut Problems,
+    ) -> Result<bool, BuildError> {
+        let errors = problems.errors.total();
+        let id = |entry: &Entry<'_>| CustomerRecord::new(entry.record).map_or(0, |record| record.id);
+        for again in more {
+            let earlier = self.source.location(first.file, first.line);
+            let at = place.of(again);
+            if again.record == first.record {
+                problems.warn(at, Problem::new("", format!("the same line again; first: {earlier}")));
+                continue;
+            }
+            let problem = Problem::new("subject", format!("this customer again; first: {earlier}"));
+            problems.error(at, About::customer(again.key, id(again)), problem);
+        }
+        let at = place.of(first);
+        let bytes = first.record.len();
+        if bytes > RECORD_MAX_BYTES {
+            let message = format!("expected at most {RECORD_MAX_BYTES} bytes in all, found {bytes}");
+            problems.error(at, About::customer(first.key, id(first)), Problem::new("", message));
+        }
+        let has_merchant = self.references.check(first.key, first.record, at, problems)?;
+        if !has_merchant {
+            problems.set_aside.depend(1);
+        }
+        let key = RecordKey::Customer(first.key);
+        Ok(has_merchant
+            && problems.errors.total() == errors
+            && !self.source.problems.set_aside.contains(&key))
+    }
+
+    /// Adds the last good state of customers that cannot be published as they are, and of those that the lines may
+    /// have lost.
+    fn add_last_good(
+        &self,
+        number: usize,
+        left_out: Vec<EntryKey>,
+        kept: &mut Vec<(EntryKey, Cow<'_, [u8]>)>,
+        problems: &mut Problems,
+    ) -> Result<(), BuildError> {
+        let all = &self.source.problems.set_aside;
+        let (first, last) = range(number, self.group_bits);
+        let mut wrong: BTreeSet<EntryKey> = all.customers(first, last).into_iter().collect();
+        wrong.extend(left_out);
+        let may_hide = all.may_hide(Kind::Customer);
+        let Some(published) = self.published.filter(|_| !wrong.is_empty() || may_hide) else {
+            return Ok(());
+        };
+        let here: BTreeSet<EntryKey> = kept.iter().map(|(key, _)| *key).collect();
+        for (key, record) in published.records(Tree::Customers, number, self.group_bits)? {
+            let is_wrong = wrong.contains(&key);
+            if here.contains(&key) || !(is_wrong || may_hide) || !self.references.has_merchant(&record)? {
+                continue;
+            }
+            let name = RecordKey::Customer(key);
+            if all.contains(&name) || problems.set_aside.contains(&name) {
+                problems.set_aside.mark_last_good(name);
+            } else if !is_wrong {
+                problems.set_aside.keep_missing(1);
+            }
+            kept.push((key, Cow::Owned(record)));
+        }
+        kept.sort_unstable_by_key(|(key, _)| *key);
+        Ok(())
+    }
+}
+
+/// Where entries were read, in the order of keys: mostly from the same file.
+struct Place<'a> {
+    source: &'a Source,
+    file: u32,
+    at: Location,
+}
+
+impl Place<'_> {
+    fn of(&mut self, entry: &Entry<'_>) -> &Location {
+        if entry.file != self.file {
+            self.at = self.source.location(entry.file, 0);
+            self.file = entry.file;
+        }
+        self.at.line = entry.line;
+        &self.at
+    }
+}
+
+/// The first and the last key with these leading `bits`.
+fn range(prefix: usize, bits: u8) -> (EntryKey, EntryKey) {
+    let rest = 128 - u32::from(bits.min(64));
+    let first = u128::try_from(prefix).unwrap_or_default().checked_shl(rest).unwrap_or_default();
+    let last = first | u128::MAX.checked_shr(u32::from(bits.min(64))).unwrap_or_default();
+    (EntryKey(first.to_be_bytes()), EntryKey(last.to_be_bytes()))
 }
 
 #[cfg(test)]

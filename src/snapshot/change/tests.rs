@@ -127,7 +127,9 @@ fn lines_are_read_as_other_systems_write_them() {
     assert_eq!((seqs, errors.len()), (vec![1, 3], 1));
     assert!(errors[0].starts_with("f:2: seq: invalid type: string"), "{errors:?}");
     let (seqs, errors) = read(b"\xef\xbb\xbf{\"seq\":1}\n");
-    assert_eq!((seqs.len(), errors.len()), (0, 1));
+    assert_eq!((seqs.len(), errors.len()), (1, 0));
+    let (_, errors) = read(b"\x1f\x8b\x08\0\n");
+    assert!(errors[0].ends_with("found a file compressed with gzip"), "{errors:?}");
 }
 
 #[test]
@@ -162,4 +164,100 @@ fn a_feed_may_end_anywhere() {
         assert!(errors.is_empty() && [7, 8].starts_with(&seqs), "{len}: {seqs:?} {errors:?}");
     }
     assert_eq!(read(feed).0, [7, 8, 9]);
+}
+
+/// What is read leniently of a line: the change, what is left out of it, and what is odd.
+fn read_leniently(line: &str) -> Result<(Change, Vec<String>, Vec<String>), String> {
+    let mut feed = Feed::new("f", line.as_bytes());
+    feed.leave_out_wrong_records();
+    let change = feed.next_change().unwrap().unwrap().map_err(|error| error.to_string())?;
+    let (left_out, problems) = feed.take_left_out();
+    let left_out = left_out.into_iter();
+    let left_out = left_out.map(|LeftOut { seq, error }| format!("{seq}: {}: {error}", error.about));
+    let warnings = problems.warnings.kept().into_iter().map(ToString::to_string).collect();
+    Ok((change, left_out.collect(), warnings))
+}
+
+const APP: &str = r#"{"type":"app","id":"a","merchant_id":21,"plan_id":"p"}"#;
+
+fn put(record: &str) -> String {
+    format!(r#"{{"seq":5,"put":[{record},{APP}]}}"#)
+}
+
+#[test]
+fn a_wrong_record_is_left_out_of_its_change() {
+    for (record, expected) in [
+        (
+            r#"{"type":"app","id":"b","merchant_id":"x","plan_id":"p"}"#,
+            "5: app b: f:1: put[0].merchant_id: invalid type: string \"x\", expected i64",
+        ),
+        (
+            r#"{"type":"customer","namespace":"v","subject":"s","id":1,"uuid":"x","merchant_id":21}"#,
+            "5: customer v:s: f:1: put[0].uuid: expected a UUID, found \"x\"",
+        ),
+        (
+            r#"{"type":"access_type","id":1,"account_id":21,"name":"ppv","quantity":1,"period":"day","created_at":1700000000000,"updated_at":0}"#,
+            "5: access_type 1: f:1: put[0].created_at: the time looks like milliseconds (1700000000000): unix seconds are expected, at most 253402300799",
+        ),
+        (
+            r#"{"type":"app","id":"b","merchant_id":21,"plan_id":"p\ud83d"}"#,
+            "5: app b: f:1: put[0].plan_id: expected Unicode text, found half a surrogate pair or bytes that are not UTF-8",
+        ),
+    ] {
+        let (change, left_out, warnings) = read_leniently(&put(record)).unwrap();
+        assert_eq!((change.seq, change.put.len(), left_out.as_slice()), (5, 1, &[expected.to_owned()][..]));
+        assert!(warnings.is_empty(), "{warnings:?}");
+    }
+    // As the strict way goes on doing.
+    assert!(parse(put(r#"{"type":"app","id":"b","merchant_id":"x","plan_id":"p"}"#).as_bytes()).is_err());
+    let (change, left_out, _) =
+        read_leniently(r#"{"seq":5,"remove":[{"type":"item","id":7,"why":"x"},{"type":"item","id":8}]}"#)
+            .unwrap();
+    assert_eq!((change.remove.len(), left_out.len()), (1, 1));
+}
+
+#[test]
+fn a_record_that_a_change_names_twice_is_left_out() {
+    for twice in [
+        format!(r#"{{"seq":5,"put":[{APP}],"remove":[{{"type":"app","id":"a"}}]}}"#),
+        format!(r#"{{"seq":5,"put":[{APP},{}]}}"#, APP.replace("21", "\"x\"")),
+    ] {
+        let (change, left_out, _) = read_leniently(&twice).unwrap();
+        assert_eq!((change.put.len(), change.remove.len(), left_out.len()), (0, 0, 1), "{twice}");
+        assert!(left_out[0].starts_with("5: app a: "), "{left_out:?}");
+    }
+}
+
+#[test]
+fn text_of_a_change_is_repaired_and_its_time_is_not_needed() {
+    let named = APP.replace("\"plan_id\"", r#""name":"\ude00","plan_id""#);
+    let (change, left_out, warnings) = read_leniently(&put(&named.replace("\"a\"", "\"b\""))).unwrap();
+    assert_eq!((change.put.len(), left_out.len()), (2, 0));
+    assert!(
+        warnings.len() == 1 && warnings[0].starts_with("f:1: put[0]: text that is not Unicode was repaired")
+    );
+    let (change, _, warnings) = read_leniently(r#"{"seq":5,"as_of":1700000000000}"#).unwrap();
+    assert_eq!((change.seq, change.as_of), (5, None));
+    assert!(warnings[0].contains("as_of: the time looks like milliseconds"), "{warnings:?}");
+}
+
+#[test]
+fn what_cannot_be_attributed_makes_the_whole_change_unusable() {
+    for line in [
+        "nonsense".to_owned(),
+        r#"{"put":[]}"#.to_owned(),
+        r#"{"seq":5,"putt":[]}"#.to_owned(),
+        r#"{"seq":5,"put":{}}"#.to_owned(),
+        put("3"),
+        put(r#"{"type":"voucher","id":1}"#),
+        put(r#"{"type":"item"}"#),
+        put(r#"{"type":"item","id":1,"id":2}"#),
+        put(r#"{"type":"license","id":"x"}"#),
+        put(
+            r#"{"type":"customer","namespace":"v","subject":"s\ud83d","id":1,"uuid":"11a7ed90-65d3-4ee2-9d91-4e1409678576","merchant_id":21}"#,
+        ),
+        r#"{"seq":5,"remove":[{"type":"item","id":"7"}]}"#.to_owned(),
+    ] {
+        assert!(read_leniently(&line).is_err(), "{line}");
+    }
 }

@@ -62,15 +62,29 @@ impl Record {
     #[must_use]
     pub fn name(&self) -> Removal {
         match self {
-            Self::Merchant(merchant) => Removal::Merchant { id: merchant.id },
-            Self::App(app) => Removal::App { id: app.id.clone() },
-            Self::License(license) => Removal::License { id: license.id.clone() },
-            Self::AccessType(access_type) => Removal::AccessType { id: access_type.id },
-            Self::Item(item) => Removal::Item { id: item.id },
-            Self::Customer(Customer { namespace, subject, .. }) => {
-                Removal::Customer { namespace: namespace.clone(), subject: subject.clone() }
-            }
+            Self::Merchant(merchant) => Removal::from(merchant),
+            Self::App(app) => Removal::from(app),
+            Self::License(license) => Removal::from(license),
+            Self::AccessType(access_type) => Removal::from(access_type),
+            Self::Item(item) => Removal::from(item),
+            Self::Customer(customer) => Removal::from(customer),
         }
+    }
+}
+
+impl Line {
+    /// What names the record of the line; the `snapshot` line is not a record.
+    #[must_use]
+    pub fn name(&self) -> Option<Removal> {
+        Some(match self {
+            Self::Snapshot(_) => return None,
+            Self::Merchant(merchant) => Removal::from(merchant),
+            Self::App(app) => Removal::from(app),
+            Self::License(license) => Removal::from(license),
+            Self::AccessType(access_type) => Removal::from(access_type),
+            Self::Item(item) => Removal::from(item),
+            Self::Customer(customer) => Removal::from(customer),
+        })
     }
 }
 
@@ -114,4 +128,40 @@ pub enum Removal {
         /// As fees name it.
         id: i64,
     },
+}
+
+impl From<&Merchant> for Removal {
+    fn from(merchant: &Merchant) -> Self {
+        Self::Merchant { id: merchant.id }
+    }
+}
+
+impl From<&App> for Removal {
+    fn from(app: &App) -> Self {
+        Self::App { id: app.id.clone() }
+    }
+}
+
+impl From<&License> for Removal {
+    fn from(license: &License) -> Self {
+        Self::License { id: license.id.clone() }
+    }
+}
+
+impl From<&AccessType> for Removal {
+    fn from(access_type: &AccessType) -> Self {
+        Self::AccessType { id: access_type.id }
+    }
+}
+
+impl From<&Item> for Removal {
+    fn from(item: &Item) -> Self {
+        Self::Item { id: item.id }
+    }
+}
+
+impl From<&Customer> for Removal {
+    fn from(customer: &Customer) -> Self {
+        Self::Customer { namespace: customer.namespace.clone(), subject: customer.subject.clone() }
+    }
 }

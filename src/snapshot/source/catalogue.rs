@@ -1,20 +1,23 @@
 //! The catalogue: all that is published but customers. Small enough to be held whole.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, btree_map::Entry},
+    collections::{BTreeMap, btree_map::Entry},
     fmt,
 };
 
 use uuid::Uuid;
 
-use super::problems::{Located, Location, Problem};
+use super::{
+    problems::{Located, Location, Problem},
+    set_aside::SetAside,
+};
 use crate::snapshot::{
     schema::{AccessType, App, Customer, Item, License, Line, Merchant, SnapshotLine},
     time::{Timestamp, UnixSecs},
 };
 
 /// A merchant whose UUID has been read.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KnownMerchant {
     /// `merchant_uuid` in answers.
     pub uuid: Uuid,
@@ -35,61 +38,67 @@ pub struct Catalogue {
     pub access_types: BTreeMap<i64, Located<AccessType>>,
     /// By id.
     pub items: BTreeMap<i64, Located<Item>>,
-    /// Type and id of lines that could not be read: references to them are not errors on top.
-    pub(super) unreadable: BTreeSet<(String, String)>,
+    /// Records that cannot be used: what is here under their ids is their last good state. References to those of
+    /// which there is none are not errors on top.
+    pub set_aside: SetAside,
+}
+
+/// What became of a line.
+#[derive(Debug)]
+pub enum Added {
+    /// It is part of the catalogue.
+    Taken,
+    /// It says the same again as the line at this place.
+    Repeated(Location),
+    /// A customer is no part of the catalogue: it is given back.
+    Customer(Customer),
 }
 
 /// What to do with a line whose id is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Taken {
-    /// An error, and the first stays: which of the two is meant would be chance.
+    /// An error unless both say the same, and the first stays: which of the two is meant would be chance.
     Refuse,
     /// It replaces the one that is there: a change.
     Replace,
 }
 
 impl Catalogue {
-    /// Adds a line, whose relative times are resolved at `now`. Customers are no part of the catalogue: one is
-    /// given back.
+    /// Adds a line, whose relative times are resolved at `now`.
     ///
     /// # Errors
     /// What is wrong with the line.
-    pub fn add(
-        &mut self,
-        line: Line,
-        at: &Location,
-        now: UnixSecs,
-        taken: Taken,
-    ) -> Result<Option<Customer>, Problem> {
-        match line {
+    pub fn add(&mut self, line: Line, at: &Location, now: UnixSecs, taken: Taken) -> Result<Added, Problem> {
+        let repeated = match line {
             Line::Snapshot(snapshot) => match &self.snapshot {
                 Some(first) => {
                     return Err(Problem::new("type", format!("a second snapshot line; first: {}", first.at)));
                 }
-                None => self.snapshot = Some(Located { value: snapshot, at: at.clone() }),
+                None => {
+                    self.snapshot = Some(Located { value: snapshot, at: at.clone() });
+                    None
+                }
             },
             Line::Merchant(Merchant { id, uuid, .. }) => {
-                let uuid = parse_uuid("uuid", &uuid).inspect_err(|_| {
-                    self.unreadable.insert(("merchant".to_owned(), id.to_string()));
-                })?;
-                insert(&mut self.merchants, id, KnownMerchant { uuid }, at, taken)?;
+                let uuid = parse_uuid("uuid", &uuid)?;
+                insert(&mut self.merchants, id, KnownMerchant { uuid }, at, taken)?
             }
             Line::App(app) => insert(&mut self.apps, app.id.clone(), app, at, taken)?,
             Line::License(license) => {
-                insert(&mut self.licenses, parse_uuid("id", &license.id)?, license, at, taken)?;
+                insert(&mut self.licenses, parse_uuid("id", &license.id)?, license, at, taken)?
             }
             Line::AccessType(mut access_type) => {
                 let times = [&mut access_type.created_at, &mut access_type.updated_at];
                 times.into_iter().for_each(|time| resolve(time, now));
-                insert(&mut self.access_types, access_type.id, access_type, at, taken)?;
+                insert(&mut self.access_types, access_type.id, access_type, at, taken)?
             }
             Line::Item(mut item) => {
                 resolve_item(&mut item, now);
-                insert(&mut self.items, item.id, item, at, taken)?;
+                insert(&mut self.items, item.id, item, at, taken)?
             }
-            Line::Customer(customer) => return Ok(Some(customer)),
-        }
-        Ok(None)
+            Line::Customer(customer) => return Ok(Added::Customer(customer)),
+        };
+        Ok(repeated.map_or(Added::Taken, Added::Repeated))
     }
 
     /// Whether there is an item of this number and it is active.
@@ -118,13 +127,14 @@ pub(in crate::snapshot) fn parse_uuid(field: &str, text: &str) -> Result<Uuid, P
     Uuid::try_parse(text).map_err(|_| Problem::new(field, format!("expected a UUID, found {text:?}")))
 }
 
-fn insert<K: Ord + fmt::Debug, T>(
+/// Where the same stands already, if it does.
+fn insert<K: Ord + fmt::Debug, T: PartialEq>(
     map: &mut BTreeMap<K, Located<T>>,
     key: K,
     value: T,
     at: &Location,
     taken: Taken,
-) -> Result<(), Problem> {
+) -> Result<Option<Location>, Problem> {
     let located = Located { value, at: at.clone() };
     match map.entry(key) {
         Entry::Vacant(vacant) => {
@@ -133,9 +143,12 @@ fn insert<K: Ord + fmt::Debug, T>(
         Entry::Occupied(mut first) if taken == Taken::Replace => {
             first.insert(located);
         }
+        Entry::Occupied(first) if first.get().value == located.value => {
+            return Ok(Some(first.get().at.clone()));
+        }
         Entry::Occupied(first) => {
             return Err(Problem::new("id", format!("{:?} again; first: {}", first.key(), first.get().at)));
         }
     }
-    Ok(())
+    Ok(None)
 }

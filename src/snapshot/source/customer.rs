@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::{
     catalogue::{Catalogue, parse_uuid},
     problems::{Location, Problem, Problems},
+    set_aside::{About, RecordKey},
 };
 use crate::{
     limits::CUSTOMER_MAX_BYTES,
@@ -18,7 +19,7 @@ use crate::{
         customer::{self, CustomerRecord, NewCustomer, Zoned},
         key::EntryKey,
         object::FormatError,
-        schema::{Access, Customer, CustomerLicense},
+        schema::{Access, Customer, CustomerLicense, Removal},
         time::{Timestamp, UnixSecs, ZonedTime},
     },
 };
@@ -43,13 +44,14 @@ pub fn encode(
     check_accesses(&customer.accesses, at, now, problems);
     let mut licenses = Vec::with_capacity(customer.licenses.len());
     for (position, held) in customer.licenses.iter().enumerate() {
-        check_license(held, position, at, now, problems);
+        check_license(customer, position, at, now, problems);
         let license_id = match Uuid::try_parse(&held.license_id) {
             Ok(id) => id.as_u128(),
             Err(_) => {
                 let found = &held.license_id;
                 let field = format!("licenses[{position}].license_id");
-                problems.error(at, Problem::new(field, format!("expected a UUID, found {found:?}")));
+                let problem = Problem::new(field, format!("expected a UUID, found {found:?}"));
+                problems.error(at, about(customer), problem);
                 continue;
             }
         };
@@ -65,6 +67,11 @@ pub fn encode(
     let (id, merchant_id) = (customer.id, customer.merchant_id);
     NewCustomer { id, uuid, merchant_id, accesses: accesses.collect(), licenses }.encode_into(out);
     Ok(key)
+}
+
+/// Which record a customer is.
+pub(super) fn about(customer: &Customer) -> About {
+    About::record(&Removal::from(customer))
 }
 
 /// The key of a customer.
@@ -100,12 +107,13 @@ fn check_accesses(accesses: &[Access], at: &Location, now: UnixSecs, problems: &
 }
 
 fn check_license(
-    held: &CustomerLicense,
+    customer: &Customer,
     position: usize,
     at: &Location,
     now: UnixSecs,
     problems: &mut Problems,
 ) {
+    let Some(held) = customer.licenses.get(position) else { return };
     let zoned = [
         ("renews_on", held.renews_on),
         ("billing_cycle_anchor", held.billing_cycle_anchor),
@@ -114,7 +122,8 @@ fn check_license(
     for (name, moment) in zoned {
         if moment.is_some_and(|moment| !is_expressible(moment, now)) {
             let expected = "expected a moment of the years 1 to 9999";
-            problems.error(at, Problem::new(format!("licenses[{position}].{name}"), expected));
+            let problem = Problem::new(format!("licenses[{position}].{name}"), expected);
+            problems.error(at, about(customer), problem);
         }
     }
     if is_never(held.starts_at, held.expires_at, now) {
@@ -175,18 +184,24 @@ impl<'a> References<'a> {
         Self { catalogue, items }
     }
 
-    /// Checks what a record refers to.
+    /// Checks what the record of the customer `key` refers to. Whether its merchant is there: without it nothing can
+    /// be published of it.
     ///
     /// # Errors
     /// When it is no customer record.
-    pub fn check(&self, record: &[u8], at: &Location, problems: &mut Problems) -> Result<(), FormatError> {
+    pub fn check(
+        &self,
+        key: EntryKey,
+        record: &[u8],
+        at: &Location,
+        problems: &mut Problems,
+    ) -> Result<bool, FormatError> {
         let record = CustomerRecord::new(record)?;
         let merchant_id = record.merchant_id;
-        if !self.catalogue.merchants.contains_key(&merchant_id)
-            && !self.is_unreadable("merchant", merchant_id)
-        {
+        let has_merchant = self.catalogue.merchants.contains_key(&merchant_id);
+        if !has_merchant && !self.is_set_aside(&RecordKey::Merchant(merchant_id)) {
             let message = format!("expected a merchant's id, there is no merchant {merchant_id}");
-            problems.error(at, Problem::new("merchant_id", message));
+            problems.error(at, About::customer(key, record.id), Problem::new("merchant_id", message));
         }
         for access in record.accesses() {
             let access = access?;
@@ -194,11 +209,20 @@ impl<'a> References<'a> {
         }
         for (position, held) in record.licenses()?.iter().enumerate() {
             let id = Uuid::from_u128(held.license_id);
-            if let Some(message) = self.check_held(id, merchant_id) {
+            if let Some(message) = self.check_held(id, merchant_id, problems) {
                 problems.warn(at, Problem::new(format!("licenses[{position}].license_id"), message));
             }
         }
-        Ok(())
+        Ok(has_merchant)
+    }
+
+    /// Whether a record that was taken over can be published: its merchant is there.
+    ///
+    /// # Errors
+    /// When it is no customer record.
+    pub fn has_merchant(&self, record: &[u8]) -> Result<bool, FormatError> {
+        let merchant_id = CustomerRecord::new(record)?.merchant_id;
+        Ok(self.catalogue.merchants.contains_key(&merchant_id))
     }
 
     /// A record has its accesses in another order than its line: they are told apart by their ids.
@@ -213,23 +237,28 @@ impl<'a> References<'a> {
         let message = match self.items.get(&item_id) {
             Some(owner) if *owner == merchant_id => return,
             Some(_) => format!("item {item_id} is another merchant's: access {id} grants nothing"),
-            None if self.is_unreadable("item", item_id) => return,
+            None if self.is_set_aside(&RecordKey::Item(item_id)) => {
+                return problems.set_aside.depend(1);
+            }
             None => format!("there is no item {item_id}: access {id} grants nothing"),
         };
         problems.warn(at, Problem::new("accesses[].item_id", message));
     }
 
-    fn check_held(&self, id: Uuid, merchant_id: i64) -> Option<String> {
+    fn check_held(&self, id: Uuid, merchant_id: i64, problems: &mut Problems) -> Option<String> {
         let app_id = match self.catalogue.licenses.get(&id) {
             Some(license) => &license.value.app_id,
-            None if self.is_unreadable("license", id) => return None,
+            None if self.is_set_aside(&RecordKey::License(id)) => {
+                problems.set_aside.depend(1);
+                return None;
+            }
             None => return Some(format!("there is no licence {id}: this grants nothing")),
         };
         let owner = self.catalogue.app_merchant(app_id)?;
         (owner != merchant_id).then(|| format!("licence {id} is another merchant's: this grants nothing"))
     }
 
-    fn is_unreadable(&self, kind: &str, id: impl ToString) -> bool {
-        self.catalogue.is_unreadable(kind, &id)
+    fn is_set_aside(&self, key: &RecordKey) -> bool {
+        self.catalogue.set_aside.contains(key)
     }
 }

@@ -4,8 +4,14 @@
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::Problem;
-use crate::snapshot::schema::{AccessType, App, Customer, Item, License, Merchant, SnapshotLine};
+use super::{
+    Problem,
+    set_aside::{About, Kind},
+    text,
+};
+use crate::snapshot::schema::{
+    AccessType, App, Customer, Item, License, Line, Merchant, Removal, SnapshotLine,
+};
 
 /// The types of lines, as an error lists them.
 const TYPES: &str = "snapshot, merchant, app, license, access_type, item or customer";
@@ -16,35 +22,82 @@ const MISSING: &str = "expected this field, it is missing";
 pub(super) struct Explained {
     /// What is wrong with it.
     pub problem: Problem,
-    /// Its type and id, as far as they can be read.
-    pub identity: Option<(String, String)>,
+    /// Which record it is, as far as that can be read.
+    pub about: About,
 }
 
 /// Explains why `bytes`, a line, gave `error`.
 pub(super) fn explain(bytes: &[u8], error: &serde_json::Error) -> Explained {
     let mut line = match read_object(bytes) {
         Ok(line) => line,
-        Err(problem) => return Explained { problem, identity: None },
+        Err(problem) => return Explained { problem, about: About::default() },
     };
     let kind = match take_kind(&mut line, TYPES) {
         Ok(kind) => kind,
-        Err(problem) => return Explained { problem, identity: None },
+        Err(problem) => return Explained { problem, about: About::default() },
     };
-    let identity = match line.get("id") {
-        Some(Value::String(id)) => Some((kind.clone(), id.to_ascii_lowercase())),
-        Some(Value::Number(id)) => Some((kind.clone(), id.to_string())),
-        _ => None,
-    };
+    // Of a field that comes twice the map has one, and which one is meant would be chance.
+    let is_doubtful = ["type", "id", "namespace", "subject"].iter().any(|field| is_twice(error, field));
+    let about = if is_doubtful { About::kind_only(Kind::parse(&kind)) } else { about(&kind, &line) };
     let line = Value::Object(line);
     let explained = match kind.as_str() {
         "snapshot" => explain_as::<SnapshotLine>(line),
         _ => match explain_record(&kind, line) {
             Some(explained) => explained,
-            None => return Explained { problem: unknown_kind(&kind, TYPES), identity: None },
+            None => return Explained { problem: unknown_kind(&kind, TYPES), about },
         },
     };
     // A field that comes twice is lost when the line is read into a map.
-    Explained { problem: explained.unwrap_or_else(|| Problem::new("", without_place(error))), identity }
+    Explained { problem: explained.unwrap_or_else(|| Problem::new("", without_place(error))), about }
+}
+
+fn is_twice(error: &serde_json::Error, field: &str) -> bool {
+    without_place(error) == format!("duplicate field `{field}`")
+}
+
+/// The line with its text repaired, as far as that may be done; `None` if its text is not what is wrong with it.
+pub(super) fn repair(line: &[u8]) -> Option<Result<Line, Explained>> {
+    let line = text::repaired(line)?;
+    let read = serde_json::from_slice::<Line>(&line);
+    Some(read.map_err(|error| explain(&line, &error)).and_then(|record| {
+        let checked = match serde_json::from_slice(&line) {
+            Ok(value) => text::check_repaired(&value),
+            Err(error) => Err(Problem::new("", without_place(&error))),
+        };
+        // A name that had to be repaired is not the record's name.
+        let kind = record.name().and_then(|name| About::record(&name).kind());
+        let about = |problem: &Problem| match problem.field.as_str() {
+            "id" | "namespace" | "subject" => About::kind_only(kind),
+            _ => record.name().map_or_else(|| About::kind_only(kind), |name| About::record(&name)),
+        };
+        checked.map_err(|problem| Explained { about: about(&problem), problem })?;
+        Ok(record)
+    }))
+}
+
+/// Says that text of a line was repaired.
+pub(in crate::snapshot) fn repaired() -> Problem {
+    Problem::new("", "text that is not Unicode was repaired: U+FFFD stands for what could not be read")
+}
+
+/// Which record an object is whose type is `kind`, as far as its fields say that.
+pub(in crate::snapshot) fn about(kind: &str, fields: &Map<String, Value>) -> About {
+    let Some(kind) = Kind::parse(kind) else { return About::default() };
+    name(kind, fields).map_or_else(|| About::kind_only(Some(kind)), |name| About::record(&name))
+}
+
+fn name(kind: Kind, fields: &Map<String, Value>) -> Option<Removal> {
+    let number = || fields.get("id")?.as_i64();
+    let text = |field: &str| fields.get(field)?.as_str().map(str::to_owned);
+    Some(match kind {
+        Kind::Snapshot => return None,
+        Kind::Merchant => Removal::Merchant { id: number()? },
+        Kind::App => Removal::App { id: text("id")? },
+        Kind::AccessType => Removal::AccessType { id: number()? },
+        Kind::Item => Removal::Item { id: number()? },
+        Kind::License => Removal::License { id: text("id")? },
+        Kind::Customer => Removal::Customer { namespace: text("namespace")?, subject: text("subject")? },
+    })
 }
 
 /// Reads `bytes`, a line, into a map.

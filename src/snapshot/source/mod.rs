@@ -9,8 +9,12 @@ mod check;
 mod chunks;
 mod customer;
 pub(super) mod explain;
+mod namespaces;
 mod problems;
+mod set_aside;
+mod settle;
 pub(super) mod spill;
+pub(super) mod text;
 
 use std::{
     io::{self, Read},
@@ -23,16 +27,22 @@ use std::{
     thread,
 };
 
-pub(super) use self::catalogue::parse_uuid;
+pub(super) use self::{
+    catalogue::parse_uuid,
+    settle::{History, Input},
+};
 pub use self::{
-    catalogue::{Catalogue, KnownMerchant, Taken},
+    catalogue::{Added, Catalogue, KnownMerchant, Taken},
     chunks::LINE_MAX_BYTES,
     customer::{References, encode as encode_customer, key as customer_key},
-    problems::{KEPT_MAX, LineError, Listed, Located, Location, Problem, Problems},
+    namespaces::{Namespace, Namespaces},
+    problems::{Group, KEPT_MAX, LineError, Listed, Located, Location, Problem, Problems},
+    set_aside::{About, Kind, RecordKey, SET_ASIDE_MAX, SetAside, Standing},
     spill::{Entry, Spill, SpillPlan},
 };
 use self::{
     chunks::{Chunk, Chunks, Next},
+    explain::Explained,
     spill::SpillWriter,
 };
 use super::{
@@ -40,30 +50,29 @@ use super::{
     time::UnixSecs,
 };
 
-/// U+FEFF in UTF-8, which some editors and spreadsheets put before the text.
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-
 /// How a customer's line begins that needs no look at its type: as `admit generate` and most serialisers write
 /// it.
 const CUSTOMER_START: &[u8] = br#"{"type":"customer","#;
 
-/// When to stop reading.
+/// What to do about records that cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Strictness {
-    /// At the end, so that all errors are reported together.
-    ReadOn,
-    /// At the first line that is wrong.
-    StopAtFirst,
+    /// Nothing is built.
+    Refuse,
+    /// They are set aside: their last good state stays, and everything else is built.
+    SetAside,
 }
 
 /// The lines of a publish, in no particular order, and everything that is wrong with them.
 #[derive(Debug)]
 pub struct Source {
-    now: UnixSecs,
-    strictness: Strictness,
+    pub(super) now: UnixSecs,
+    pub(super) strictness: Strictness,
     files: Vec<Arc<str>>,
     /// All but customers.
     pub catalogue: Catalogue,
+    /// The namespaces of customers, as far as there are few: how many customers each has, and where the first stands.
+    pub namespaces: Namespaces,
     /// What is wrong with the lines by themselves. References are checked when the snapshot is built.
     pub problems: Problems,
     /// The customers' records.
@@ -79,6 +88,7 @@ impl Source {
             strictness,
             files: Vec::new(),
             catalogue: Catalogue::default(),
+            namespaces: Namespaces::default(),
             problems: Problems::default(),
             customers: Spill::new(plan),
         }
@@ -87,11 +97,9 @@ impl Source {
     /// Adds the lines of a file. Blank lines are passed over; every other line that cannot be read is an error.
     ///
     /// # Errors
-    /// When the file itself cannot be read, or the temporary file cannot be written.
+    /// When the file itself cannot be read or is not UTF-8 text (`InvalidData`), or the temporary file cannot be
+    /// written.
     pub fn read(&mut self, file: &str, reader: impl Read) -> io::Result<()> {
-        if self.is_stopped() {
-            return Ok(());
-        }
         let file: Arc<str> = file.into();
         let number = u32::try_from(self.files.len()).map_err(io::Error::other)?;
         self.files.push(Arc::clone(&file));
@@ -99,24 +107,47 @@ impl Source {
         let mut lines = Vec::new();
         for part in parts {
             self.problems.append(part.problems);
-            self.catalogue.unreadable.extend(part.unreadable);
+            self.namespaces.append(&file, part.namespaces);
             lines.extend(part.lines);
         }
         // Of two lines with the same id the first counts, whichever thread was quicker.
         lines.sort_by_key(|(line, _)| *line);
         for (line, value) in lines {
             let at = Location { file: Arc::clone(&file), line };
-            if let Err(problem) = self.catalogue.add(value, &at, self.now, Taken::Refuse) {
-                self.problems.error(&at, problem);
+            let name = value.name();
+            match self.catalogue.add(value, &at, self.now, Taken::Refuse) {
+                Ok(Added::Repeated(first)) => {
+                    self.problems.warn(&at, Problem::new("", format!("the same line again; first: {first}")));
+                }
+                Ok(Added::Taken | Added::Customer(_)) => {}
+                Err(problem) => {
+                    let about =
+                        name.map_or(About::kind_only(Some(Kind::Snapshot)), |name| About::record(&name));
+                    self.problems.error(&at, about, problem);
+                }
             }
         }
         Ok(())
     }
 
-    /// Whether nothing more need be read, because a line is wrong and that is to stop it.
+    /// The same lines, of which none may be wrong.
     #[must_use]
-    pub fn is_stopped(&self) -> bool {
-        self.strictness == Strictness::StopAtFirst && !self.problems.errors.is_empty()
+    pub fn strictly(self) -> Self {
+        Self { strictness: Strictness::Refuse, ..self }
+    }
+
+    /// Whether not one record could be read.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let Catalogue { merchants, apps, licenses, access_types, items, .. } = &self.catalogue;
+        let is_empty = merchants.is_empty() && apps.is_empty() && licenses.is_empty();
+        is_empty && access_types.is_empty() && items.is_empty() && self.customers.tables_bytes() == 0
+    }
+
+    /// Whether nothing is built if any record is wrong.
+    #[must_use]
+    pub fn is_strict(&self) -> bool {
+        self.strictness == Strictness::Refuse
     }
 
     /// Where a line stands.
@@ -134,13 +165,12 @@ impl Source {
         let work = |spare: Sender<Vec<u8>>| {
             let customers = SpillWriter::new(&self.customers, number);
             let (part, record) = (Part::default(), Vec::new());
-            let mut parser = Parser { file, now: self.now, part, customers, record, stop: &stop };
+            let mut parser = Parser { file, now: self.now, part, customers, record };
             let mut outcome = Ok(());
-            // Chunks come in order: all that lie before the first wrong line are read as well. Whoever cannot
-            // go on still takes what the reader hands over, so that it does not wait for ever.
+            // A parser that cannot go on still takes what the reader hands over, so that it does not wait for ever.
             while let Some(mut chunk) = receive(&receiver) {
                 if outcome.is_ok() {
-                    outcome = parser.chunk(&mut chunk, self.strictness);
+                    outcome = parser.chunk(&mut chunk);
                     if outcome.is_err() {
                         stop.store(true, Ordering::Relaxed);
                     }
@@ -180,6 +210,11 @@ impl Source {
         while !stop.load(Ordering::Relaxed) {
             match chunks.next(spares.try_recv().unwrap_or_default())? {
                 Next::Lines(chunk) => {
+                    if chunk.first_line == 1
+                        && let Some(found) = text::other_format(&chunk.bytes)
+                    {
+                        return Err(io::Error::new(io::ErrorKind::InvalidData, found));
+                    }
                     if sender.send(chunk).is_err() {
                         break;
                     }
@@ -187,10 +222,11 @@ impl Source {
                 Next::TooLong(line) => {
                     let problem =
                         Problem::new("", format!("expected at most {LINE_MAX_BYTES} bytes in a line"));
-                    part.problems.error(&Location { file: Arc::clone(file), line }, problem);
-                    if self.strictness == Strictness::StopAtFirst {
-                        break;
-                    }
+                    part.problems.error(
+                        &Location { file: Arc::clone(file), line },
+                        About::default(),
+                        problem,
+                    );
                 }
                 Next::End => break,
             }
@@ -207,8 +243,8 @@ fn receive(receiver: &Mutex<Receiver<Chunk>>) -> Option<Chunk> {
 #[derive(Debug, Default)]
 struct Part {
     problems: Problems,
+    namespaces: namespaces::Lines,
     lines: Vec<(u64, Line)>,
-    unreadable: Vec<(String, String)>,
 }
 
 /// Reads chunks of lines.
@@ -219,58 +255,71 @@ struct Parser<'a> {
     customers: SpillWriter<'a>,
     /// A record that is being written.
     record: Vec<u8>,
-    stop: &'a AtomicBool,
 }
 
+/// What is wrong with a line, and which record it is about.
+type Wrong = (About, Problem);
+
 impl Parser<'_> {
-    fn chunk(&mut self, chunk: &mut Chunk, strictness: Strictness) -> io::Result<()> {
+    fn chunk(&mut self, chunk: &mut Chunk) -> io::Result<()> {
         let mut at = Location { file: Arc::clone(self.file), line: chunk.first_line };
         for line in chunk.bytes.split_inclusive_mut(|byte| *byte == b'\n') {
-            if let Err(problem) = self.line(line, &at)? {
-                self.part.problems.error(&at, problem);
-                if strictness == Strictness::StopAtFirst {
-                    self.stop.store(true, Ordering::Relaxed);
-                    break;
-                }
+            if let Err((about, problem)) = self.line(line, &at)? {
+                self.part.problems.error(&at, about, problem);
             }
             at.line += 1;
         }
         Ok(())
     }
 
-    fn line(&mut self, line: &mut [u8], at: &Location) -> io::Result<Result<(), Problem>> {
+    fn line(&mut self, line: &mut [u8], at: &Location) -> io::Result<Result<(), Wrong>> {
+        let line = text::without_mark(line);
         if line.trim_ascii().is_empty() {
             return Ok(Ok(()));
         }
         if line.strip_suffix(b"\n").unwrap_or(line).len() > LINE_MAX_BYTES {
-            return Ok(Err(Problem::new("", format!("expected at most {LINE_MAX_BYTES} bytes in a line"))));
-        }
-        if at.line == 1 && line.starts_with(BYTE_ORDER_MARK) {
-            return Ok(Err(Problem::new("", "expected UTF-8 without a byte order mark")));
+            let problem = Problem::new("", format!("expected at most {LINE_MAX_BYTES} bytes in a line"));
+            return Ok(Err((About::default(), problem)));
         }
         if let Some(customer) = quick_customer(line) {
             return self.customer(&customer, at);
         }
-        match serde_json::from_slice(line) {
-            Ok(Line::Customer(customer)) => self.customer(&customer, at),
-            Ok(other) => {
-                self.part.lines.push((at.line, other));
-                Ok(Ok(()))
+        let error = match serde_json::from_slice(line) {
+            Ok(line) => return self.take(line, at),
+            Err(error) => error,
+        };
+        match explain::repair(line) {
+            Some(Ok(line)) => {
+                self.part.problems.warn(at, explain::repaired());
+                self.take(line, at)
             }
-            Err(error) => {
-                let explained = explain::explain(line, &error);
-                self.part.unreadable.extend(explained.identity);
-                Ok(Err(explained.problem))
+            Some(Err(Explained { about, problem })) => Ok(Err((about, problem))),
+            None => {
+                let Explained { about, problem } = explain::explain(line, &error);
+                Ok(Err((about, problem)))
             }
         }
     }
 
-    fn customer(&mut self, customer: &Customer, at: &Location) -> io::Result<Result<(), Problem>> {
+    fn take(&mut self, line: Line, at: &Location) -> io::Result<Result<(), Wrong>> {
+        match line {
+            Line::Customer(customer) => self.customer(&customer, at),
+            other => {
+                self.part.lines.push((at.line, other));
+                Ok(Ok(()))
+            }
+        }
+    }
+
+    fn customer(&mut self, customer: &Customer, at: &Location) -> io::Result<Result<(), Wrong>> {
         self.record.clear();
         let problems = &mut self.part.problems;
         match encode_customer(customer, at, self.now, problems, &mut self.record) {
-            Ok(key) => self.customers.push(key, at.line, &self.record).map(Ok),
-            Err(problem) => Ok(Err(problem)),
+            Ok(key) => {
+                self.part.namespaces.add(&customer.namespace, at.line);
+                self.customers.push(key, at.line, &self.record).map(Ok)
+            }
+            Err(problem) => Ok(Err((customer::about(customer), problem))),
         }
     }
 }

@@ -6,10 +6,11 @@ use super::delta::{Delta, Records, difference};
 use crate::snapshot::{
     build::{BuildError, Rendered},
     directory::Directory,
+    key::EntryKey,
     schema::{Change, Customer, Line, Record, Removal},
     source::{
-        Catalogue, LineError, Location, Problem, Problems, References, Taken, customer_key, encode_customer,
-        parse_uuid,
+        About, Catalogue, LineError, Location, Problem, Problems, RecordKey, References, SetAside, Taken,
+        customer_key, encode_customer, parse_uuid,
     },
     time::UnixSecs,
 };
@@ -17,13 +18,14 @@ use crate::snapshot::{
 /// What is published, as far as the next change needs to know it. The customers' shards stay where they are.
 #[derive(Clone, Debug)]
 pub struct Content {
-    known: Known,
-    customers: Records,
+    pub(super) known: Known,
+    pub(super) customers: Records,
+    pub(super) set_aside: SetAside,
 }
 
 /// What is known of the catalogue.
 #[derive(Clone, Debug)]
-enum Known {
+pub(super) enum Known {
     /// All of it: changes of it can be rendered.
     Lines {
         catalogue: Box<Catalogue>,
@@ -40,7 +42,7 @@ enum Known {
 pub enum UpdateError {
     /// What is wrong with it.
     #[error("{0}")]
-    Change(LineError),
+    Change(Box<LineError>),
     /// The catalogue cannot be rendered with it.
     #[error(transparent)]
     Build(#[from] BuildError),
@@ -54,8 +56,9 @@ impl Content {
     pub fn built(catalogue: Catalogue) -> Result<Self, BuildError> {
         let rendered = Rendered::of(&catalogue)?;
         let in_shards = rendered.items.clone();
+        let set_aside = catalogue.set_aside.clone();
         let known = Known::Lines { catalogue: Box::new(catalogue), rendered, in_shards };
-        Ok(Self { known, customers: Records::new() })
+        Ok(Self { known, customers: Records::new(), set_aside })
     }
 
     /// What an edge has: its directory object and its delta. The lines of the catalogue are not known, so that
@@ -66,7 +69,20 @@ impl Content {
     pub fn published(directory: Vec<u8>, delta: Delta) -> Result<Self, BuildError> {
         let merchants = Directory::decode(&directory)?.merchants.into_keys().collect();
         let Delta { customers, items } = delta;
-        Ok(Self { known: Known::Published { merchants, directory, changed_items: items }, customers })
+        let known = Known::Published { merchants, directory, changed_items: items };
+        Ok(Self { known, customers, set_aside: SetAside::default() })
+    }
+
+    /// The same, where so many records were set aside by those who published it.
+    #[must_use]
+    pub fn with_set_aside(self, count: u64) -> Self {
+        Self { set_aside: SetAside::carried(count), ..self }
+    }
+
+    /// The records that are set aside: what is published of them is their last good state.
+    #[must_use]
+    pub const fn set_aside(&self) -> &SetAside {
+        &self.set_aside
     }
 
     /// The directory object.
@@ -135,9 +151,7 @@ impl Content {
         now: UnixSecs,
     ) -> Result<(Catalogue, Rendered), UpdateError> {
         let Known::Lines { catalogue, .. } = &self.known else {
-            let message =
-                "expected changes of customers only: for others the whole catalogue is needed (--from)";
-            return Err(wrong(first, Problem::new("", message)));
+            return Err(customers_only(first));
         };
         let mut catalogue = Catalogue::clone(catalogue);
         for change in changes {
@@ -166,38 +180,47 @@ impl Content {
     }
 }
 
-fn wrong(at: &Location, problem: Problem) -> UpdateError {
-    UpdateError::Change(LineError { at: at.clone(), problem })
+pub(super) fn wrong(at: &Location, problem: Problem) -> UpdateError {
+    UpdateError::Change(Box::new(LineError { about: About::default(), at: at.clone(), problem }))
+}
+
+/// Says that what is published does not have the lines of the catalogue, which a change of it needs.
+pub(super) fn customers_only(at: &Location) -> UpdateError {
+    let message = "expected changes of customers only: for others the whole catalogue is needed (--from)";
+    wrong(at, Problem::new("", message))
 }
 
 /// Whom customers may belong to, and what else they may refer to as far as that is known.
-enum Merchants<'a> {
+pub(super) enum Merchants<'a> {
     Lines(References<'a>),
     Known(&'a BTreeSet<i64>),
 }
 
 impl Merchants<'_> {
-    fn check(
+    /// Checks what a customer refers to. Whether its merchant is there.
+    pub(super) fn check(
         &self,
         customer: &Customer,
+        key: EntryKey,
         record: &[u8],
         at: &Location,
         problems: &mut Problems,
-    ) -> Result<(), BuildError> {
+    ) -> Result<bool, BuildError> {
         let id = customer.merchant_id;
         match self {
-            Self::Lines(references) => references.check(record, at, problems)?,
-            Self::Known(merchants) if merchants.contains(&id) => {}
+            Self::Lines(references) => Ok(references.check(key, record, at, problems)?),
+            Self::Known(merchants) if merchants.contains(&id) => Ok(true),
             Self::Known(_) => {
                 let message = format!("expected a merchant's id, there is no merchant {id}");
-                problems.error(at, Problem::new("merchant_id", message));
+                let about = About::record(&Removal::from(customer));
+                problems.error(at, about, Problem::new("merchant_id", message));
+                Ok(false)
             }
         }
-        Ok(())
     }
 }
 
-fn changes_catalogue(change: &Change) -> bool {
+pub(super) fn changes_catalogue(change: &Change) -> bool {
     change.put.iter().any(|record| !matches!(record, Record::Customer(_)))
         || change.remove.iter().any(|removal| !matches!(removal, Removal::Customer { .. }))
 }
@@ -205,7 +228,7 @@ fn changes_catalogue(change: &Change) -> bool {
 fn first_error(problems: &mut Problems) -> Result<(), UpdateError> {
     problems.settle();
     match problems.errors.kept().first() {
-        Some(error) => Err(UpdateError::Change(error.clone())),
+        Some(error) => Err(UpdateError::Change(Box::new((*error).clone()))),
         None => Ok(()),
     }
 }
@@ -223,13 +246,11 @@ fn change_catalogue(
     }
     for removal in &change.remove {
         // What is not there need not go: a feed may repeat itself.
-        match removal {
-            Removal::Customer { .. } => {}
-            Removal::Item { id } => drop(catalogue.items.remove(id)),
-            Removal::Merchant { id } => drop(catalogue.merchants.remove(id)),
-            Removal::App { id } => drop(catalogue.apps.remove(id)),
-            Removal::License { id } => drop(catalogue.licenses.remove(&parse_uuid("id", id)?)),
-            Removal::AccessType { id } => drop(catalogue.access_types.remove(id)),
+        if let Removal::License { id } = removal {
+            parse_uuid("id", id)?;
+        }
+        if let Some(key) = RecordKey::of(removal) {
+            catalogue.remove(&key);
         }
     }
     Ok(())
@@ -248,7 +269,7 @@ fn change_customers(
         let (mut record, mut found) = (Vec::new(), Problems::default());
         let key = encode_customer(customer, at, now, &mut found, &mut record)
             .map_err(|problem| wrong(at, problem))?;
-        merchants.check(customer, &record, at, &mut found)?;
+        merchants.check(customer, key, &record, at, &mut found)?;
         first_error(&mut found)?;
         problems.append(found);
         customers.insert(key, record);

@@ -4,6 +4,7 @@
 mod changes;
 mod compact;
 mod delta;
+mod lenient;
 
 pub use self::{
     changes::{Content, UpdateError},

@@ -25,6 +25,8 @@ use crate::snapshot::{
     version::{Found, ObjectCache, Version},
 };
 
+mod set_aside;
+
 const NOW: i64 = 1_800_000_000;
 
 fn uuid(number: usize) -> String {
@@ -88,7 +90,7 @@ impl Edge {
     /// Publishes lines.
     fn of(lines: &[Value]) -> (Self, Content) {
         let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
-        let mut source = Source::new(NOW, Strictness::ReadOn, SpillPlan::default());
+        let mut source = Source::new(NOW, Strictness::Refuse, SpillPlan::default());
         source.read("f", text.as_bytes()).unwrap();
         let mut edge = Self {
             objects: Mutex::default(),

@@ -115,7 +115,7 @@ impl Export<'_> {
         report.pass(&EXPORT_ANSWER, "200");
         check_type(report, headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()));
         let plan = SpillPlan { dir: self.dir.to_owned(), memory_bytes: MEMORY_BYTES };
-        let mut source = Source::new(self.now, Strictness::ReadOn, plan);
+        let mut source = Source::new(self.now, Strictness::Refuse, plan);
         let outcome = source.read("export", response.into_body().into_reader());
         if let Err(error) = outcome {
             report.fail(&EXPORT_END, format!("it breaks off: {error}"));
@@ -235,8 +235,7 @@ fn listed(problems: &Listed) -> Option<String> {
     if problems.is_empty() {
         return None;
     }
-    let mut kept: Vec<_> = problems.kept().iter().collect();
-    kept.sort_by(|left, right| left.at.cmp(&right.at));
+    let kept = problems.kept();
     let mut shown: Vec<_> = kept.iter().take(SHOWN_MAX).map(ToString::to_string).collect();
     let more = problems.total().saturating_sub(shown.len() as u64);
     if more > 0 {

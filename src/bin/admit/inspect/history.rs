@@ -40,6 +40,8 @@ pub struct VersionReport {
     pub customers: u64,
     /// Number of items.
     pub items: u64,
+    /// Records of the origin that could not be used when it was published.
+    pub set_aside: u64,
 }
 
 /// A lease that somebody holds.
@@ -71,6 +73,7 @@ impl HistoryReport {
                     published_at: head.published_at,
                     customers: head.customers,
                     items: head.items,
+                    set_aside: head.set_aside.unwrap_or(0),
                 }),
                 Published::OtherKey(_) => {
                     eprintln!("warning: version {seq} is signed by another key than --key")

@@ -85,6 +85,8 @@ pub struct HeadReport {
     pub delta_customers: Option<Effect>,
     /// What it does to their items.
     pub delta_items: Option<Effect>,
+    /// Records of the origin that could not be used: their last good state is published, if there is one.
+    pub set_aside: u64,
     /// Whether the head is the publisher's.
     pub signature: Signature,
 }
@@ -155,6 +157,7 @@ impl<'s> Snapshot<'s> {
             items_in_shards: items,
             delta_customers,
             delta_items,
+            set_aside: self.version.head.set_aside.unwrap_or(0),
             signature: self.signature,
         })
     }

@@ -68,6 +68,10 @@ fn head(head: &HeadReport) -> String {
     let customers = counted(head.customers_in_shards, "customers", head.delta_customers);
     let items = counted(head.items_in_shards, "items", head.delta_items);
     line(&mut out, "", format_args!("{customers}, {items}"));
+    if head.set_aside > 0 {
+        let set_aside = HumanCount(head.set_aside);
+        line(&mut out, "", format_args!("{set_aside} records are set aside: the publisher's log names them"));
+    }
     out
 }
 
@@ -88,15 +92,19 @@ fn history(report: &HistoryReport) -> String {
         line(&mut out, label, "none is kept: nothing can be rolled back to");
     }
     for version in &report.versions {
-        let VersionReport { seq, as_of, customers, items, .. } = version;
+        let VersionReport { seq, as_of, customers, items, set_aside, .. } = version;
         let published =
             version.published_at.map_or_else(String::new, |at| format!(", published {}", iso8601(at, 0)));
         let (customers, items) = (HumanCount(*customers), HumanCount(*items));
         let as_of = iso8601(*as_of, 0);
+        let set_aside = match set_aside {
+            0 => String::new(),
+            count => format!(", {} set aside", HumanCount(*count)),
+        };
         line(
             &mut out,
             label,
-            format_args!("{seq}, as of {as_of}{published}, {customers} customers, {items} items"),
+            format_args!("{seq}, as of {as_of}{published}, {customers} customers, {items} items{set_aside}"),
         );
         label = "";
     }

@@ -6,12 +6,12 @@ use admit::{
     limits::DELTA_BUDGET_BYTES,
     snapshot::{
         build::check_size,
-        change::Feed,
+        change::{Feed, LeftOut},
         head::Head,
         index::Index,
         object::{Digest, ObjectKind, ObjectName},
         schema::Change,
-        source::{LineError, Problems},
+        source::{LineError, Problems, Strictness},
         time::{UnixSecs, iso8601},
         update::{Content, Delta, UpdateError},
     },
@@ -22,7 +22,8 @@ use indicatif::{HumanBytes, HumanCount};
 use super::{
     Args, EXIT_DATA, Lease,
     compaction::{Compaction, Done},
-    input,
+    exit_code, input,
+    outcome::Report,
     publisher::{Broken, Publisher},
     secs,
     seq::{NO_COUNT, Seq},
@@ -45,6 +46,10 @@ pub struct Batch {
     pub changes: Vec<Change>,
     /// How many were published before, and are passed over.
     pub repeated: u64,
+    /// Records that cannot be used, and were left out of the changes.
+    pub left_out: Vec<LeftOut>,
+    /// What is odd about the changes.
+    pub problems: Problems,
     /// What comes after them and cannot be taken.
     pub end: Option<End>,
 }
@@ -91,6 +96,7 @@ impl std::fmt::Display for End {
 /// # Errors
 /// Not even one change can be read.
 pub fn read(feed: &mut Feed<impl io::BufRead>, after: u64) -> io::Result<Batch> {
+    feed.leave_out_wrong_records();
     let (mut batch, mut last) = (Batch::default(), after);
     while batch.changes.len() < BATCH_MAX {
         let next = match feed.next_change() {
@@ -120,24 +126,70 @@ pub fn read(feed: &mut Feed<impl io::BufRead>, after: u64) -> io::Result<Batch> 
             }
         }
     }
+    (batch.left_out, batch.problems) = feed.take_left_out();
+    // Of changes that are passed over, nothing is wrong.
+    batch.left_out.retain(|left_out| after < left_out.seq && left_out.seq <= last);
     Ok(batch)
 }
 
-/// Applies the changes of a batch; if one of them is wrong, those before it.
+/// Applies the changes of a batch: strictly those before the first that is wrong, else all of them, and records that
+/// cannot be used are set aside, and told.
 ///
 /// # Errors
 /// The catalogue cannot be rendered.
-pub fn apply(content: &mut Content, batch: &mut Batch, feed: &str, now: UnixSecs) -> Result<()> {
+pub fn apply(
+    content: &mut Content,
+    batch: &mut Batch,
+    feed: &str,
+    now: UnixSecs,
+    strictness: Strictness,
+) -> Result<()> {
+    if strictness == Strictness::Refuse {
+        return apply_strictly(content, batch, feed, now);
+    }
+    let mut problems = std::mem::take(&mut batch.problems);
+    let (changes, left_out) = (&batch.changes, &batch.left_out);
+    match content.apply_setting_aside(changes, left_out, feed, now, &mut problems) {
+        Ok(()) => {
+            if !batch.changes.is_empty() {
+                input::show(&problems, Strictness::SetAside);
+                input::remind(content.set_aside());
+            }
+            batch.problems = problems;
+            Ok(())
+        }
+        Err(UpdateError::Build(error)) => Err(error.into()),
+        Err(UpdateError::Change(error)) => {
+            let seq = error.at.line;
+            batch.end = Some(End::Wrong { seq, error: *error });
+            batch.changes.clear();
+            Ok(())
+        }
+    }
+}
+
+/// Applies the changes of a batch; if one of them is wrong, those before it.
+fn apply_strictly(content: &mut Content, batch: &mut Batch, feed: &str, now: UnixSecs) -> Result<()> {
     let mut applied = 0;
+    // What was left out of a change when it was read is wrong with it as well.
+    let first_wrong = batch.left_out.first().cloned();
+    let end = match &first_wrong {
+        Some(left_out) => batch.changes.iter().take_while(|change| change.seq < left_out.seq).count(),
+        None => batch.changes.len(),
+    };
+    if let Some(LeftOut { seq, error }) = first_wrong {
+        batch.end = Some(End::Wrong { seq, error });
+        batch.changes.truncate(end);
+    }
     // Up to where is to be applied next, and after that. Halves of what is wrong, to find which of them it is: to
     // apply each by itself would copy the catalogue as often.
-    let mut ends = vec![batch.changes.len()];
+    let mut ends = vec![end];
     while let Some(end) = ends.last().copied() {
         let mut problems = Problems::default();
         let changes = batch.changes.get(applied..end).unwrap_or_default();
         match content.apply(changes, feed, now, &mut problems) {
             Ok(()) => {
-                input::warn(&problems);
+                input::show(&problems, Strictness::Refuse);
                 applied = end;
                 ends.pop();
             }
@@ -145,7 +197,7 @@ pub fn apply(content: &mut Content, batch: &mut Batch, feed: &str, now: UnixSecs
             Err(UpdateError::Change(error)) => match changes {
                 [] | [_] => {
                     let seq = changes.first().map_or(0, |change| change.seq);
-                    batch.end = Some(End::Wrong { seq, error });
+                    batch.end = Some(End::Wrong { seq, error: *error });
                     batch.changes.truncate(applied);
                     break;
                 }
@@ -179,8 +231,10 @@ pub fn next_head(
         same if same == current.directory => same,
         _ => name(ObjectKind::Directory, content.directory().to_vec())?,
     };
+    let set_aside = Some(content.set_aside().total()).filter(|count| *count > 0);
     let seq = Seq::after(current, origin_seq);
-    Ok((seq.of(Head { as_of, changed_at: None, index, directory, delta, ..current.clone() }), objects))
+    let head = Head { as_of, changed_at: None, index, directory, delta, set_aside, ..current.clone() };
+    Ok((seq.of(head), objects))
 }
 
 /// When the data was true, as of a change that is published at `now`. An origin whose clock runs ahead must not
@@ -225,21 +279,29 @@ pub fn run(args: &Args, publisher: &Publisher) -> Result<ExitCode> {
         Some(digest) => Delta::decode(&publisher.object(ObjectKind::Delta, digest)?).context("delta")?,
         None => Delta::default(),
     };
-    let mut content = Content::published(directory, delta)?;
+    let mut report = Report::new(args);
+    let mut content = Content::published(directory, delta)?.with_set_aside(head.set_aside.unwrap_or(0));
     let applied = apply_all(args, place, &mut content, head.origin_seq())?;
     if let Some(end) = &applied.end {
         eprintln!("error: {end}");
         eprintln!("admit: nothing was published");
+        report.refused(&end.to_string())?;
         return Ok(ExitCode::from(EXIT_DATA));
     }
+    report.set_aside(content.set_aside(), &applied.problems);
+    report.changed(applied.count);
     let Some(last) = applied.last else {
-        println!("Nothing new: seq {} is published, as of {}", head.seq, iso8601(head.as_of, 0));
+        report.say(&format!("Nothing new: seq {} is published, as of {}", head.seq, iso8601(head.as_of, 0)));
+        report.published(&head, true)?;
         return Ok(ExitCode::SUCCESS);
     };
+    let set_aside = applied.problems.errors.total();
     let as_of = applied.as_of.unwrap_or(now_unix_secs()?);
     let bytes = content.delta().size_bytes();
-    if args.dry_run {
-        println!("Would publish seq {}, as of {}", Seq::after(&head, last).version, iso8601(as_of, 0));
+    let next = if args.dry_run {
+        let seq = Seq::after(&head, last);
+        report.say(&format!("Would publish seq {}, as of {}", seq.version, iso8601(as_of, 0)));
+        seq.of(Head { as_of, ..head })
     } else if bytes > DELTA_BUDGET_BYTES {
         let done = Compaction::begin(publisher, &index, &content, &args.temp_dir()).wait(publisher)?;
         content.compacted(&done.then);
@@ -247,22 +309,27 @@ pub fn run(args: &Args, publisher: &Publisher) -> Result<ExitCode> {
         let (next, objects) = next_head(&content, &base, done.compacted.index, last, as_of)?;
         publisher.put_all(objects)?;
         let next = publisher.publish_base(next, Some(&head))?;
-        println!("Published seq {}, as of {}", next.seq, iso8601(as_of, 0));
-        println!("  compacted  {} objects, the delta is empty", done.compacted.objects.len());
+        report.say(&format!("Published seq {}, as of {}", next.seq, iso8601(as_of, 0)));
+        report.say(&format!("  compacted  {} objects, the delta is empty", done.compacted.objects.len()));
+        next
     } else {
         let (next, objects) = next_head(&content, &head, head.index, last, as_of)?;
         let writes = objects.len() + 1;
         let next = publisher.publish_delta(next, objects, &head)?;
-        println!("Published seq {}, as of {}", next.seq, iso8601(as_of, 0));
-        println!("  writes     {writes}");
-    }
-    println!("  changes    {} ({} were published before)", HumanCount(applied.count), applied.repeated);
-    println!("  delta      {} of {}", HumanBytes(bytes as u64), HumanBytes(DELTA_BUDGET_BYTES as u64));
-    println!("  time       {}", secs(started.elapsed()));
+        report.say(&format!("Published seq {}, as of {}", next.seq, iso8601(as_of, 0)));
+        report.say(&format!("  writes     {writes}"));
+        next
+    };
+    let (count, repeated) = (HumanCount(applied.count), applied.repeated);
+    report.say(&format!("  changes    {count} ({repeated} were published before)"));
+    let (used, budget) = (HumanBytes(bytes as u64), HumanBytes(DELTA_BUDGET_BYTES as u64));
+    report.say(&format!("  delta      {used} of {budget}"));
+    report.say(&format!("  time       {}", secs(started.elapsed())));
     if args.dry_run {
-        println!("Dry run: nothing was published.");
+        report.say("Dry run: nothing was published.");
     }
-    Ok(ExitCode::SUCCESS)
+    report.published(&next, !args.dry_run)?;
+    Ok(exit_code(set_aside))
 }
 
 #[derive(Default)]
@@ -271,6 +338,7 @@ struct Applied {
     as_of: Option<UnixSecs>,
     count: u64,
     repeated: u64,
+    problems: Problems,
     end: Option<End>,
 }
 
@@ -281,7 +349,8 @@ fn apply_all(args: &Args, place: &str, content: &mut Content, after: u64) -> Res
     let mut applied = Applied::default();
     loop {
         let mut batch = read(&mut feed, applied.last.unwrap_or(after)).with_context(|| place.to_owned())?;
-        apply(content, &mut batch, place, now)?;
+        apply(content, &mut batch, place, now, args.strictness())?;
+        applied.problems.append(std::mem::take(&mut batch.problems));
         applied.count += batch.changes.len() as u64;
         applied.repeated += batch.repeated;
         if let Some(last) = batch.changes.last() {
@@ -339,7 +408,7 @@ mod tests {
 
     fn content() -> Content {
         let merchant = r#"{"type":"merchant","id":21,"uuid":"11a7ed90-65d3-4ee2-9d91-000000000021"}"#;
-        let mut source = Source::new(NOW, Strictness::ReadOn, SpillPlan::default());
+        let mut source = Source::new(NOW, Strictness::Refuse, SpillPlan::default());
         source.read("f", merchant.as_bytes()).unwrap();
         Content::built(source.catalogue).unwrap()
     }
@@ -349,7 +418,7 @@ mod tests {
         for changes in 0..8 {
             for wrong in 1..=changes + 1 {
                 let (mut content, mut read) = (content(), batch(changes, wrong));
-                apply(&mut content, &mut read, "feed", NOW).unwrap();
+                apply(&mut content, &mut read, "feed", NOW, Strictness::Refuse).unwrap();
                 let before = wrong.min(changes + 1) - 1;
                 assert_eq!(read.changes.len() as u64, before, "{wrong} of {changes}");
                 match read.end {
@@ -358,7 +427,7 @@ mod tests {
                 }
                 assert_eq!(content.delta().customers.len() as u64, before);
                 let mut only = self::content();
-                apply(&mut only, &mut batch(before, 0), "feed", NOW).unwrap();
+                apply(&mut only, &mut batch(before, 0), "feed", NOW, Strictness::Refuse).unwrap();
                 assert_eq!((content.directory(), content.delta()), (only.directory(), only.delta()));
             }
         }

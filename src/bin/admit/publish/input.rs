@@ -7,7 +7,7 @@ use std::{
 };
 
 use admit::snapshot::{
-    source::{Listed, Problems, Source, SpillPlan, Strictness},
+    source::{Kind, LineError, Listed, Problem, Problems, SetAside, Source, SpillPlan, Standing, Strictness},
     time::UnixSecs,
 };
 use anyhow::{Context, Result, bail};
@@ -17,8 +17,14 @@ use crate::{
     origin::{Origin, is_url},
 };
 
-/// Errors and warnings that are shown, of each. More would hide the first ones.
-const SHOWN_MAX: usize = 50;
+/// Kinds of errors and of warnings that are shown. More would hide the first ones.
+const GROUPS_SHOWN_MAX: usize = 50;
+
+/// Examples that are shown of each kind, with their lines.
+const EXAMPLES_MAX: usize = 3;
+
+/// Records that are named when those are told again that are set aside.
+const NAMED_MAX: usize = 5;
 
 /// Reads a file, a directory's `*.ndjson` and `*.ndjson.gz` files in the order of their names, standard input for
 /// `-`, or the export of an `origin`, as published at `now`. What is compressed with gzip is decoded.
@@ -72,39 +78,105 @@ fn is_named_as_lines(path: &Path) -> bool {
     name.ends_with(".ndjson") || name.ends_with(".ndjson.gz")
 }
 
-/// Shows warnings and errors on standard error. Whether there are no errors.
-pub fn report(problems: &Problems, strictness: Strictness) -> bool {
-    show("warning", &problems.warnings, SHOWN_MAX);
-    let errors_max = if strictness == Strictness::StopAtFirst { 1 } else { SHOWN_MAX };
-    show("error", &problems.errors, errors_max);
-    if problems.errors.is_empty() {
-        return true;
-    }
-    match strictness {
-        Strictness::StopAtFirst => eprintln!("admit: stopped at the first error; nothing was published"),
-        Strictness::ReadOn => eprintln!(
-            "admit: {}, {}; nothing was published",
-            count(problems.errors.total(), "error"),
-            count(problems.warnings.total(), "warning")
-        ),
-    }
-    false
+/// Shows warnings and errors on standard error: a cause before its consequences, and what repeats itself once.
+pub fn show(problems: &Problems, strictness: Strictness) {
+    show_listed("warning", &problems.warnings);
+    let kind = match strictness {
+        Strictness::Refuse => "error",
+        Strictness::SetAside => "set aside",
+    };
+    show_listed(kind, &problems.errors);
 }
 
-/// Shows what is odd about changes.
-pub fn warn(problems: &Problems) {
-    show("warning", &problems.warnings, SHOWN_MAX);
+/// Says that nothing is published because lines are wrong.
+pub fn tell_refused(problems: &Problems) {
+    eprintln!(
+        "admit: {}, {}; nothing was published",
+        count(problems.errors.total(), "error"),
+        count(problems.warnings.total(), "warning")
+    );
 }
 
-fn show(kind: &str, listed: &Listed, shown_max: usize) {
-    for one in listed.kept().iter().take(shown_max) {
-        eprintln!("{kind}: {one}");
+/// Says what became of records that are set aside, if there are any.
+pub fn tell_set_aside(set_aside: &SetAside) {
+    if set_aside.total() == 0 {
+        return;
     }
-    // When one is to be shown only, the reading stopped there, and the rest is not known.
-    let unshown = listed.total().saturating_sub(shown_max as u64);
-    if shown_max > 1 && unshown > 0 {
-        eprintln!("{kind}: ... and {}", count(unshown, &format!("more {kind}")));
+    let named = set_aside.total() - set_aside.unattributed();
+    let last_good = set_aside.last_good();
+    let mut parts = Vec::new();
+    if named > 0 {
+        parts.push(format!("{} set aside", count(named, "record")));
     }
+    if last_good > 0 {
+        parts.push(format!("the last good state of {last_good} stays published"));
+    }
+    if named > last_good {
+        parts.push(format!("nothing is published of {}", named - last_good));
+    }
+    if set_aside.unattributed() > 0 {
+        let lines = count(set_aside.unattributed(), "line");
+        parts.push(format!("{lines} cannot be attributed to a record"));
+    }
+    if set_aside.unattributed() > 0 && set_aside.kept_missing() > 0 {
+        let records = count(set_aside.kept_missing(), "record");
+        parts.push(format!(
+            "{records} missing from the input stay published, because one of those may be theirs"
+        ));
+    } else if set_aside.kept_missing() > 0 {
+        parts.push(format!("{} they need stay published", count(set_aside.kept_missing(), "record")));
+    }
+    if set_aside.dependents() > 0 {
+        parts.push(format!("{} to them grant nothing", count(set_aside.dependents(), "reference")));
+    }
+    eprintln!("admit: {}. Correct them at the origin; --strict publishes nothing instead", parts.join("; "));
+}
+
+/// Tells again which records are set aside, while an origin is followed.
+pub fn remind(set_aside: &SetAside) {
+    if set_aside.total() == 0 {
+        return;
+    }
+    let name = |(LineError { about, at, problem }, standing): (&LineError, Standing)| {
+        let Problem { field, message } = problem;
+        let separator = if field.is_empty() { "" } else { ": " };
+        let stays = match standing {
+            Standing::LastGood => "",
+            Standing::Absent if about.kind() == Some(Kind::Customer) => "",
+            Standing::Absent => " (nothing is published of it)",
+        };
+        format!("{about} since {at}{stays}: {field}{separator}{message}")
+    };
+    let named: Vec<_> = set_aside.reasons().take(NAMED_MAX).map(name).collect();
+    let more = set_aside.total().saturating_sub(named.len() as u64);
+    let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+    let names = named.join("; ");
+    eprintln!("warning: {} set aside: {names}{more}", count(set_aside.total(), "record"));
+}
+
+fn show_listed(kind: &str, listed: &Listed) {
+    let groups = listed.groups();
+    for group in groups.iter().take(GROUPS_SHOWN_MAX) {
+        for error in group.kept().iter().take(EXAMPLES_MAX) {
+            eprintln!("{kind}: {}", line(error));
+        }
+        let more = group.total().saturating_sub(group.kept().len().min(EXAMPLES_MAX) as u64);
+        if more > 0 {
+            eprintln!("{kind}: ... and {more} more of this kind");
+        }
+    }
+    let unshown: u64 = groups.iter().skip(GROUPS_SHOWN_MAX).map(|group| group.total()).sum();
+    if unshown > 0 {
+        eprintln!("{kind}: ... and {unshown} of other kinds");
+    }
+}
+
+/// What is wrong, with the record that it is about.
+fn line(error: &LineError) -> String {
+    let LineError { about, at, problem: Problem { field, message } } = error;
+    let about = if about.id().is_empty() { String::new() } else { format!("{about}: ") };
+    let separator = if field.is_empty() { "" } else { ": " };
+    format!("{at}: {about}{field}{separator}{message}")
 }
 
 fn count(number: u64, noun: &str) -> String {

@@ -13,6 +13,7 @@ use admit::snapshot::{build::ObjectSink, object::ObjectName};
 use anyhow::{Context, Result};
 
 use super::upload::Objects;
+use crate::store::{Store, reach::read};
 
 /// Takes built objects. Those that are published already are not kept.
 pub struct Kept {
@@ -44,6 +45,15 @@ impl Kept {
         let mut seen = HashSet::new();
         let names = names.iter().copied().filter(|(name, _)| seen.insert(*name)).collect();
         BuiltObjects { kept: self, names }
+    }
+
+    /// An object of the new version, which is kept here or published already in `store`.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn read_or(&self, name: ObjectName, store: &Store) -> io::Result<Vec<u8>> {
+        let object = if self.published.contains(&name) { read(store, name) } else { self.read(name) };
+        object.map_err(|error| io::Error::other(format!("{error:#}")))
     }
 
     fn write(&self, name: ObjectName, object: &[u8]) -> io::Result<()> {

@@ -6,6 +6,9 @@ mod compaction;
 mod follow;
 mod input;
 mod kept;
+mod loss;
+mod namespaces;
+mod outcome;
 mod publisher;
 mod seq;
 pub mod upload;
@@ -29,15 +32,20 @@ use crate::{
     store::{Guard, Store},
 };
 
-/// The exit code when the data is wrong, so that a job can tell it from a network that is down.
+/// The exit code when the data is wrong and nothing was published, so that a job can tell it from a network that is
+/// down.
 const EXIT_DATA: u8 = 2;
+
+/// The exit code when it was published, and records were set aside.
+const EXIT_SET_ASIDE: u8 = 3;
 
 /// Arguments of `admit publish`.
 #[derive(clap::Args)]
 #[command(after_help = "\
 --from is the whole truth: what it leaves out is gone from the edge once it is published. All of it is checked
-first; if anything is wrong, every error is printed with file, line and field, nothing is published, and the
-exit code is 2. Only objects that the edge lacks are uploaded, each is checked there, and the signed head comes
+first. A record that cannot be used is set aside: its last good state stays published, everything else is
+published, and the exit code is 3. With --strict nothing is published then, and the exit code is 2, as it always
+is when the input as a whole cannot be used or takes away more than half of what is granted. Only objects that the edge lacks are uploaded, each is checked there, and the signed head comes
 last: interrupted anywhere, the edge serves what it served before, and the next run goes on from there.
 
 --changes applies lines of a change feed to what is published, two writes however many there are; alone it can
@@ -89,18 +97,25 @@ pub struct Args {
     /// Write nothing; with --to, say what would be uploaded
     #[arg(long)]
     dry_run: bool,
-    /// Stop at the first error instead of listing all
+    /// Publish nothing if any record cannot be used, instead of setting it aside
     #[arg(long)]
     strict: bool,
+    /// Print JSON for programs: what was published, and what was set aside
+    #[arg(long, conflicts_with = "follow")]
+    json: bool,
     /// The origin's count of changes [default: the snapshot line's, else the published one plus 1]
     #[arg(long, value_name = "N", conflicts_with_all = ["changes", "follow"])]
     seq: Option<u64>,
     /// Where temporary files go: as much as the new snapshot takes, at most
     #[arg(long, value_name = "DIR")]
     temp_dir: Option<PathBuf>,
-    /// Publish although more than half of the customers or items would be gone
+    /// Publish although more than half of the customers, accesses, subscriptions, items, licences or unlocks would
+    /// be gone
     #[arg(long)]
     allow_loss: bool,
+    /// Publish customers although no issuer of the Worker has their namespace: no token finds them
+    #[arg(long)]
+    allow_unknown_namespaces: bool,
     /// Take the lease over from another publisher, which must be gone
     #[arg(long)]
     force: bool,
@@ -114,7 +129,7 @@ pub struct Args {
 
 impl Args {
     const fn strictness(&self) -> Strictness {
-        if self.strict { Strictness::StopAtFirst } else { Strictness::ReadOn }
+        if self.strict { Strictness::Refuse } else { Strictness::SetAside }
     }
 
     fn temp_dir(&self) -> PathBuf {
@@ -160,8 +175,14 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     }
     match whole::run(args, from, &publisher, &lease)? {
         Ended::Wrong => Ok(ExitCode::from(EXIT_DATA)),
-        Ended::Done | Ended::Published(_) => Ok(ExitCode::SUCCESS),
+        Ended::Done(set_aside) => Ok(exit_code(set_aside)),
+        Ended::Published(published) => Ok(exit_code(published.catalogue.set_aside.total())),
     }
+}
+
+/// The exit code after a publish that has set so many records aside.
+fn exit_code(set_aside: u64) -> ExitCode {
+    if set_aside == 0 { ExitCode::SUCCESS } else { ExitCode::from(EXIT_SET_ASIDE) }
 }
 
 /// The lease of this run, if it has taken one. A signal gives it back before it ends the run.

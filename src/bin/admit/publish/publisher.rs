@@ -1,6 +1,6 @@
 //! Publishes heads: signed, and only after everything that they name is there.
 
-use std::{collections::HashSet, path::Path};
+use std::{collections::HashSet, io, path::Path};
 
 use admit::snapshot::{
     head::{HEAD_TYPE, Head},
@@ -129,6 +129,14 @@ impl Publisher {
     /// What is kept cannot be read, or the store does not answer or refuses.
     pub fn collect_garbage(&self) -> Result<gc::Report> {
         gc::collect(&self.store, self.key.as_ref().map(|signer| &*signer.path), gc::Options::default())
+    }
+
+    /// An object that a published head leads to, for the library.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn read(&self, name: ObjectName) -> io::Result<Vec<u8>> {
+        read(&self.store, name).map_err(|error| io::Error::other(format!("{error:#}")))
     }
 
     /// An object that a published head leads to.

@@ -6,11 +6,10 @@ use std::process::ExitCode;
 use admit::{
     limits::HEAD_SKEW_SECS,
     snapshot::{
-        build::{Built, ObjectSink, Outcome, ShardBits},
+        build::{Built, ObjectSink, Outcome, beyond_use},
         head::Head,
-        index::Index,
-        object::ObjectKind,
-        source::{Catalogue, Source, SpillPlan},
+        published::{Named, Published},
+        source::{Catalogue, Problems, Source, SpillPlan, Strictness},
         time::{UnixSecs, iso8601},
     },
 };
@@ -18,8 +17,10 @@ use anyhow::{Result, bail};
 use indicatif::{HumanBytes, HumanCount};
 
 use super::{
-    Args, EXIT_DATA, Lease, input,
+    Args, EXIT_DATA, Lease, exit_code, input,
     kept::{Forgotten, Kept},
+    loss, namespaces,
+    outcome::Report,
     publisher::{Broken, Publisher},
     secs,
     seq::{self, Seq, Wanted},
@@ -30,15 +31,12 @@ use crate::progress::now;
 /// How much is kept in memory of what is read, before a temporary file is used.
 const MEMORY_BYTES: usize = 256 * 1024 * 1024;
 
-/// Below so many customers or items nobody is surprised that half of them are gone.
-const LOSS_MATTERS_FROM: u64 = 100;
-
 /// What became of a publish.
 pub enum Ended {
-    /// The lines are wrong, which has been said.
+    /// The input cannot be used, which has been said.
     Wrong,
-    /// It was only a rehearsal.
-    Done,
+    /// It was only a rehearsal, in which so many records were set aside.
+    Done(u64),
     /// It is what edges serve now, if it was not already.
     Published(Box<Version>),
 }
@@ -57,15 +55,19 @@ pub struct Version {
 /// The lines cannot be read, or do not fit the format.
 pub fn check(args: &Args, from: &str) -> Result<ExitCode> {
     let started = now();
-    let now = args.outside.time.unix_secs()?;
-    let source = read(args, from, now)?;
-    let Some((built, _)) = build(args, from, source, None, &Forgotten)? else {
+    let mut report = Report::new(args);
+    let Some(source) = read(args, from, args.outside.time.unix_secs()?, &mut report)? else {
         return Ok(ExitCode::from(EXIT_DATA));
     };
-    println!("{}", contents(&built));
-    println!("  time       {}", secs(started.elapsed()));
-    println!("Dry run: nothing was published.");
-    Ok(ExitCode::SUCCESS)
+    let Some(whole) = build(args, source, None, &Forgotten, &mut report)? else {
+        return Ok(ExitCode::from(EXIT_DATA));
+    };
+    report.built(&whole.built, &whole.problems);
+    report.say(&contents(&whole.built));
+    report.say(&format!("  time       {}", secs(started.elapsed())));
+    report.say("Dry run: nothing was published.");
+    report.end()?;
+    Ok(exit_code(whole.catalogue.set_aside.total()))
 }
 
 /// Publishes what `from` has.
@@ -75,23 +77,25 @@ pub fn check(args: &Args, from: &str) -> Result<ExitCode> {
 pub fn run(args: &Args, from: &str, publisher: &Publisher, lease: &Lease) -> Result<Ended> {
     let started = now();
     let published_at = args.outside.time.unix_secs()?;
-    let source = read(args, from, published_at)?;
+    let mut report = Report::new(args);
+    let Some(source) = read(args, from, published_at, &mut report)? else { return Ok(Ended::Wrong) };
     let line = source.catalogue.snapshot.as_ref().map(|line| &line.value);
     let from_file = line.map(|line| line.seq);
     let as_of = line.and_then(|line| line.as_of).map_or(published_at, |as_of| as_of.resolve(published_at));
     if as_of > published_at.saturating_add(HEAD_SKEW_SECS) {
         bail!("as_of {} lies in the future: edges would refuse it", iso8601(as_of, 0));
     }
-    if !source.problems.errors.is_empty() {
-        // All that is wrong is said before anything else is asked.
-        build(args, from, source, None, &Forgotten)?;
-        return Ok(Ended::Wrong);
-    }
     if args.follow && from_file.is_none() {
         bail!(
             "--follow: {from} has no snapshot line, so that nobody knows from which change on to follow; its \
              seq says up to which change the export is complete"
         );
+    }
+    if let Some(refusal) = namespaces::refusal(args, &source, &publisher.store)? {
+        eprintln!("error: {refusal}");
+        eprintln!("admit: nothing was published");
+        report.refused(&refusal)?;
+        return Ok(Ended::Wrong);
     }
     let mode = if args.dry_run { Mode::DryRun } else { Mode::Upload };
     if mode == Mode::Upload {
@@ -110,81 +114,137 @@ pub fn run(args: &Args, from: &str, publisher: &Publisher, lease: &Lease) -> Res
         None => (seq::choose(wanted, current.as_ref())?, as_of),
     };
     let reached = if args.repair { HashSet::new() } else { publisher.reached(current.as_ref()) };
-    let bits = current.as_ref().and_then(|head| shard_bits(publisher, head));
+    let before = current.as_ref().and_then(|head| published(publisher, head));
     let kept = Kept::new(&args.temp_dir(), reached);
-    let Some((built, catalogue)) = build(args, from, source, bits, &kept)? else { return Ok(Ended::Wrong) };
-    check_loss(args, &built, current.as_ref())?;
-    let uploaded = upload(&publisher.store, &kept.objects(&built.objects), kept.published(), mode)?;
-    if let Some(head) = same.filter(|head| is_unchanged(head, &built)) {
-        println!("Seq {} is published already, as of {}", head.seq, iso8601(head.as_of, 0));
-        return Ok(Ended::Published(Box::new(Version { head: head.clone(), catalogue })));
+    let source = match (&before, &current) {
+        // Without what is published the last good state of a record is not known.
+        (None, Some(_)) => source.strictly(),
+        _ => source,
+    };
+    let Some(whole) = build(args, source, before.as_ref(), &kept, &mut report)? else {
+        return Ok(Ended::Wrong);
+    };
+    let Whole { built, catalogue, problems } = whole;
+    report.built(&built, &problems);
+    if let Some(current) = current.as_ref().filter(|head| !args.allow_loss && !is_unchanged(head, &built)) {
+        let read = |name| kept.read_or(name, &publisher.store);
+        if let Some(refusal) = loss::refusal(current, before.as_ref(), &built, read, published_at) {
+            eprintln!("error: {refusal}");
+            eprintln!("admit: nothing was published");
+            report.refused(&refusal)?;
+            return Ok(Ended::Wrong);
+        }
     }
-    let head = seq.of(built.head(seq.version, as_of));
-    let ended = match mode {
+    let uploaded = upload(&publisher.store, &kept.objects(&built.objects), kept.published(), mode)?;
+    let set_aside = catalogue.set_aside.total();
+    let head =
+        Head { set_aside: Some(set_aside).filter(|count| *count > 0), ..built.head(seq.version, as_of) };
+    let head = seq.of(head);
+    if let Some(current) = same.filter(|same| is_unchanged(same, &built) && same.set_aside == head.set_aside)
+    {
+        report.say(&format!("Seq {} is published already, as of {}", current.seq, iso8601(current.as_of, 0)));
+        report.published(current, true)?;
+        return Ok(Ended::Published(Box::new(Version { head: current.clone(), catalogue })));
+    }
+    let head = match mode {
         Mode::DryRun => {
-            println!("Would publish seq {}, as of {}", head.seq, iso8601(as_of, 0));
-            Ended::Done
+            report.say(&format!("Would publish seq {}, as of {}", head.seq, iso8601(as_of, 0)));
+            head
         }
         Mode::Upload => {
             let head = publisher.publish_base(head, current.as_ref())?;
-            println!("Published seq {}, as of {}", head.seq, iso8601(as_of, 0));
-            Ended::Published(Box::new(Version { head, catalogue }))
+            report.say(&format!("Published seq {}, as of {}", head.seq, iso8601(as_of, 0)));
+            head
         }
     };
-    println!("{}", contents(&built));
-    println!("{}", transfer(&uploaded, mode));
-    println!("  time       {}", secs(started.elapsed()));
+    report.say(&contents(&built));
+    report.say(&transfer(&uploaded, mode));
+    report.say(&format!("  time       {}", secs(started.elapsed())));
+    report.uploaded(&uploaded);
     if mode == Mode::DryRun {
-        println!("Dry run: nothing was published.");
+        report.say("Dry run: nothing was published.");
+        report.published(&head, false)?;
+        return Ok(Ended::Done(set_aside));
     }
-    Ok(ended)
+    report.published(&head, true)?;
+    Ok(Ended::Published(Box::new(Version { head, catalogue })))
 }
 
-fn read(args: &Args, from: &str, now: UnixSecs) -> Result<Source> {
+/// Reads the lines; `None` if they cannot be used at all, which has been said then.
+fn read(args: &Args, from: &str, now: UnixSecs, report: &mut Report) -> Result<Option<Source>> {
     let plan = SpillPlan { dir: args.temp_dir(), memory_bytes: MEMORY_BYTES };
-    input::read(from, |url| args.origin(url), args.strictness(), now, plan)
-}
-
-/// Builds a snapshot, or says what is wrong with the lines.
-fn build(
-    args: &Args,
-    from: &str,
-    source: Source,
-    bits: Option<ShardBits>,
-    sink: &impl ObjectSink,
-) -> Result<Option<(Built<u64>, Catalogue)>> {
-    let Outcome { built, problems, catalogue, .. } = source.build(bits, sink)?;
-    let is_sound = input::report(&problems, args.strictness());
-    let Some(built) = built.filter(|_| is_sound) else { return Ok(None) };
-    if catalogue.merchants.is_empty() {
+    let source = match input::read(from, |url| args.origin(url), args.strictness(), now, plan) {
+        Err(error) if is_invalid_data(&error) => {
+            eprintln!("error: {error:#}");
+            eprintln!("admit: nothing was published");
+            report.refused(&format!("{error:#}"))?;
+            return Ok(None);
+        }
+        source => source?,
+    };
+    let errors = &source.problems.errors;
+    if !errors.is_empty() && (args.strict || source.is_empty()) {
+        // All that is wrong is said before anything else is asked. Lines without any record are not an export in
+        // which one went wrong.
+        build(args, source.strictly(), None, &Forgotten, report)?;
+        return Ok(None);
+    }
+    if errors.is_empty() && source.catalogue.merchants.is_empty() {
         bail!("{from} holds no merchant: publishing it would take everything away");
     }
-    Ok(Some((built, catalogue)))
+    Ok(Some(source))
 }
 
-/// How many shards the published version has. If that cannot be told, the number is chosen anew.
-fn shard_bits(publisher: &Publisher, head: &Head) -> Option<ShardBits> {
-    let index = publisher.object(ObjectKind::Index, head.index).ok()?;
-    Index::decode(index).ok().map(|index| ShardBits::of(&index))
+fn is_invalid_data(error: &anyhow::Error) -> bool {
+    let io = error.chain().find_map(|cause| cause.downcast_ref::<std::io::Error>());
+    io.is_some_and(|error| error.kind() == std::io::ErrorKind::InvalidData)
+}
+
+/// What was built, and what it was built from.
+struct Whole {
+    built: Built<u64>,
+    catalogue: Catalogue,
+    problems: Problems,
+}
+
+/// Builds a snapshot over what is published, or says what is wrong with the lines.
+fn build(
+    args: &Args,
+    source: Source,
+    before: Option<&Published<'_>>,
+    sink: &impl ObjectSink,
+    report: &mut Report,
+) -> Result<Option<Whole>> {
+    let is_strict = source.is_strict();
+    let bits = before.map(Published::shard_bits);
+    let Outcome { built, problems, catalogue, .. } = source.build_over(bits, before, sink)?;
+    let strictness = if built.is_none() { Strictness::Refuse } else { args.strictness() };
+    input::show(&problems, strictness);
+    let Some(built) = built else {
+        if let Some(reason) = beyond_use(&problems).filter(|_| !is_strict) {
+            eprintln!("error: {reason}");
+        }
+        input::tell_refused(&problems);
+        report.rejected(&problems)?;
+        return Ok(None);
+    };
+    input::tell_set_aside(&catalogue.set_aside);
+    if catalogue.merchants.is_empty() {
+        bail!("not one merchant can be used: publishing this would take everything away");
+    }
+    Ok(Some(Whole { built, catalogue, problems }))
+}
+
+/// What is published. If it cannot be read, that is said.
+fn published<'a>(publisher: &'a Publisher, head: &Head) -> Option<Published<'a>> {
+    let named = Named { index: head.index, directory: head.directory, delta: head.delta };
+    let read = |name| publisher.read(name);
+    let published = Published::new(named, Box::new(read));
+    published.inspect_err(|error| eprintln!("warning: what is published cannot be read: {error}")).ok()
 }
 
 fn is_unchanged(head: &Head, built: &Built<u64>) -> bool {
     head.delta.is_none() && head.index == built.index && head.directory == built.directory
-}
-
-/// An export that breaks off at the end of a line, or a query that went wrong, looks like a whole one.
-fn check_loss(args: &Args, built: &Built<u64>, current: Option<&Head>) -> Result<()> {
-    let Some(current) = current.filter(|_| !args.allow_loss) else { return Ok(()) };
-    for (what, before, after) in
-        [("customers", current.customers, built.customers), ("items", current.items, built.items)]
-    {
-        if before >= LOSS_MATTERS_FROM && after < before / 2 {
-            bail!(
-                "of {before} {what} only {after} would be left; if that is right, publish with --allow-loss"
-            );
-        }
-    }
-    Ok(())
 }
 
 fn contents(built: &Built<u64>) -> String {

@@ -193,6 +193,11 @@ impl Store {
         Ok(versions)
     }
 
+    /// Whether it is a Worker, which keeps the rules itself and knows its issuers.
+    pub fn is_worker(&self) -> bool {
+        self.0.backend.has_rules()
+    }
+
     /// The issuers of the edge behind the store; nothing where it cannot be asked.
     ///
     /// # Errors

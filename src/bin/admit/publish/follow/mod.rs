@@ -215,7 +215,8 @@ impl<'a> Follower<'a> {
             Err(error) => return Ok(broken_off(error)),
         };
         let now = self.now()?;
-        if let Err(error) = apply(&mut self.content, &mut batch, origin.url(), now) {
+        let strictness = self.args.strictness();
+        if let Err(error) = apply(&mut self.content, &mut batch, origin.url(), now, strictness) {
             return Ok(Next::Whole(format!("the changes after {after} cannot be applied: {error:#}")));
         }
         if !batch.changes.is_empty() {
