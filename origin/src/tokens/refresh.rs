@@ -12,7 +12,8 @@
 //! given it too is found out when the successor comes back in its turn.
 //!
 //! Successors are not stored. A successor is the HMAC of the token under a random salt, which is kept for as long as
-//! the grace lasts: whoever reads the database has no token, and whoever has an old token has no salt.
+//! the grace lasts: whoever reads the database has no token, and whoever has an old token has no salt
+//! (docs/adr/0017-a-refresh-token-twice.md).
 
 use admit::instant::UnixSecs;
 use base64ct::{Base64UrlUnpadded, Encoding};
