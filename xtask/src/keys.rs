@@ -18,6 +18,9 @@ const MARK: &str = "# Written by `cargo xtask`; to keep your own, delete this li
 /// The key that signs the snapshot's head. No issuer uses it: publishing and signing in are apart.
 const SNAPSHOT_KID: &str = "snapshot-1";
 
+/// The issuer of `samples/issuers.json` whose tokens may publish.
+const PUBLISHER: &str = "publisher";
+
 /// The `admit` command and the keys that it made.
 #[derive(Debug)]
 pub struct DevKeys {
@@ -69,6 +72,12 @@ pub fn print_dir() -> Result<ExitCode> {
 
 fn dir(paths: &Paths) -> PathBuf {
     paths.dev().join("keys")
+}
+
+/// What a publisher's token says beside its issuer.
+fn publisher_claims() -> Map<String, Value> {
+    let claims = json!({ "sub": "dev-sync", "scope": "snapshot:publish" });
+    claims.as_object().cloned().unwrap_or_default()
 }
 
 fn read_issuers(path: &Path) -> Result<Vec<Issuer>> {
@@ -135,6 +144,15 @@ impl DevKeys {
     /// # Errors
     /// There is no such issuer, or `admit` refuses.
     pub fn token(&self, name: &str, claims: &Map<String, Value>, ttl_secs: i64) -> Result<String> {
+        let claims = self.claims(name, claims)?.to_string();
+        let mut token = self.admit();
+        token.args(["token", "--key"]).arg(self.key_path(name));
+        token.args(["--claims", &claims, &format!("--ttl-secs={ttl_secs}")]);
+        job::stdout(&mut token)
+    }
+
+    /// All claims of such a token but those about time.
+    fn claims(&self, name: &str, claims: &Map<String, Value>) -> Result<Value> {
         let issuer = self.issuers.iter().find(|issuer| issuer.name == name);
         let issuer = issuer.with_context(|| format!("samples/issuers.json has no issuer {name:?}"))?;
         let mut all = issuer.claims.clone();
@@ -142,21 +160,25 @@ impl DevKeys {
             all.insert("iss".into(), iss.clone());
         }
         all.extend(claims.clone());
-        let mut token = self.admit();
-        token.args(["token", "--key"]).arg(self.key_path(name));
-        token.args(["--claims", &Value::Object(all).to_string(), &format!("--ttl-secs={ttl_secs}")]);
-        job::stdout(&mut token)
+        Ok(Value::Object(all))
     }
 
-    /// A token that may publish snapshots.
+    /// Makes `admit publish` sign its own tokens, for as long as it runs.
+    ///
+    /// # Errors
+    /// There is no issuer for publishers.
+    pub fn sign_as_publisher(&self, admit: &mut Command) -> Result<()> {
+        admit.arg("--token-key").arg(self.key_path(PUBLISHER));
+        admit.args(["--token-claims", &self.claims(PUBLISHER, &publisher_claims())?.to_string()]);
+        Ok(())
+    }
+
+    /// A token that may publish snapshots, for an hour.
     ///
     /// # Errors
     /// As [`Self::token`].
     pub fn publisher_token(&self) -> Result<String> {
-        let claims = json!({ "sub": "dev-sync", "scope": "snapshot:publish" });
-        let claims = claims.as_object().cloned().unwrap_or_default();
-        // A day: longer than any development session that publishes.
-        self.token("publisher", &claims, 86_400)
+        self.token(PUBLISHER, &publisher_claims(), 3_600)
     }
 
     /// The variables by which a Worker on this machine knows issuers and publisher.

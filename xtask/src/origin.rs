@@ -183,8 +183,8 @@ pub fn follow<'a>(
         Guarded::start(paths, "the publisher", keys.program(), dir.join("publisher.log"), |command| {
             command.args(["publish", "--from", &format!("{}/export", origin.url), "--follow", "--every=1"]);
             command.args(["--to", &edge_url, "--key"]).arg(keys.snapshot_key());
+            keys.sign_as_publisher(command)?;
             // By the environment: a command line can be read by every user of the machine.
-            command.env("ADMIT_TOKEN", keys.publisher_token()?);
             command.envs(origin.feed_token.as_ref().map(|token| ("ADMIT_ORIGIN_TOKEN", token)));
             Ok(())
         })
