@@ -55,7 +55,7 @@ const LOGGED: [&str; 7] = [
     "status 500",
     "a redirect to http://localhost:",
     "compressed with gzip; it needs the header Content-Encoding: gzip",
-    "the answer is too long",
+    "longer than 1048576 bytes",
     "HTML or XML, not JSON",
     "no key of the set can be used",
     "no answer in time",
