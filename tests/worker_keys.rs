@@ -33,11 +33,36 @@ use http::{Request, Response, Server};
 use serde_json::{Value, json};
 use workerd::Workerd;
 
-/// How issuers' hosts behave, by the path of their JWKS.
-const BEHAVIOURS: [&str; 8] = ["good", "status", "redirect", "huge", "no-json", "no-keys", "cut", "hangs"];
+/// How issuers' hosts behave, by the path of their JWKS, and what a check is answered.
+const BEHAVIOURS: [(&str, u16); 13] = [
+    ("good", 200),
+    ("redirect", 200),
+    ("gzip", 200),
+    ("mark", 200),
+    ("large", 200),
+    ("status", 503),
+    ("away", 503),
+    ("gzip-unnamed", 503),
+    ("huge", 503),
+    ("no-json", 503),
+    ("no-keys", 503),
+    ("cut", 503),
+    ("hangs", 503),
+];
 
-/// The path of each request and the names of its headers.
-type Requests = Arc<Mutex<Vec<(String, Vec<String>)>>>;
+/// What the log has to say, so that an operator knows what to do.
+const LOGGED: [&str; 7] = [
+    "status 500",
+    "a redirect to http://localhost:",
+    "compressed with gzip; it needs the header Content-Encoding: gzip",
+    "longer than 1048576 bytes",
+    "HTML or XML, not JSON",
+    "no key of the set can be used",
+    "no answer in time",
+];
+
+/// The path of each request and its headers.
+type Requests = Arc<Mutex<Vec<(String, Vec<(String, String)>)>>>;
 
 /// An issuer's host on this machine.
 struct IssuerHost {
@@ -55,8 +80,7 @@ impl IssuerHost {
         let (mended, seen) = (Arc::clone(&is_mended), Arc::clone(&requests));
         let server = Server::start(move |request| {
             let path = request.target.trim_start_matches('/').to_owned();
-            let headers = request.headers.iter().map(|(name, _)| name.clone()).collect();
-            seen.lock().unwrap().push((path.clone(), headers));
+            seen.lock().unwrap().push((path.clone(), request.headers.clone()));
             answer(request, if mended.load(Ordering::Relaxed) { "good" } else { &path });
         });
         Self { port: server.address.port(), _server: server, is_mended, requests }
@@ -67,13 +91,38 @@ impl IssuerHost {
     }
 }
 
+/// gzip without compression (RFC 1951 §3.2.4, RFC 1952): one stored block.
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let len = u16::try_from(bytes.len()).unwrap();
+    let mut crc = !0_u32;
+    for byte in bytes {
+        crc ^= u32::from(*byte);
+        for _ in 0..8 {
+            crc = if crc & 1 == 1 { (crc >> 1) ^ 0xedb8_8320 } else { crc >> 1 };
+        }
+    }
+    let header = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255, 1];
+    let lengths = [len.to_le_bytes(), (!len).to_le_bytes()].concat();
+    let trailer = [(!crc).to_le_bytes(), u32::from(len).to_le_bytes()].concat();
+    [&header[..], &lengths, bytes, &trailer].concat()
+}
+
 fn answer(request: Request, path: &str) {
     let jwks = issuers::fetched_jwks();
     let response = match path {
         "good" => Response::new(200, jwks),
         "status" => Response::new(500, jwks),
         "redirect" => Response::new(302, jwks).header("Location", "/good"),
-        "huge" => Response::new(200, format!("{}{}", jwks, " ".repeat(200_000))),
+        "away" => {
+            let host = request.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("host")).unwrap();
+            let port = host.1.rsplit_once(':').unwrap().1;
+            Response::new(302, jwks).header("Location", format!("http://localhost:{port}/good"))
+        }
+        "gzip" => Response::new(200, gzip(jwks.as_bytes())).header("Content-Encoding", "gzip"),
+        "gzip-unnamed" => Response::new(200, gzip(jwks.as_bytes())),
+        "mark" => Response::new(200, format!("\u{feff}{jwks}")).header("Content-Type", "text/html"),
+        "large" => Response::new(200, format!("{jwks}{}", " ".repeat(500_000))),
+        "huge" => Response::new(200, format!("{jwks}{}", " ".repeat(2_000_000))),
         "no-json" => Response::new(200, "<html>keys</html>"),
         "no-keys" => Response::new(200, json!({"keys": []}).to_string()),
         // Fewer bytes than were promised, and the connection ends.
@@ -91,7 +140,7 @@ fn answer(request: Request, path: &str) {
 fn configuration(port: u16) -> Vec<(String, String)> {
     let issuers: Vec<Value> = BEHAVIOURS
         .iter()
-        .map(|path| {
+        .map(|(path, _)| {
             json!({"issuer": format!("https://{path}.example"), "namespace": path, "audience": "none_required",
                    "keys": {"jwks_url": format!("http://127.0.0.1:{port}/{path}")}})
         })
@@ -120,9 +169,8 @@ fn keys_are_fetched_and_issuers_that_fail_log_nobody_out() {
     let host = IssuerHost::start();
     let worker = Workerd::start(&configuration(host.port));
     catalogue::publish(&worker, 1);
-    for path in BEHAVIOURS {
+    for (path, expected) in BEHAVIOURS {
         let answer = check(&worker, path);
-        let expected = if path == "good" { 200 } else { 503 };
         assert_eq!(answer.status, expected, "{path}: {}\n{}", answer.text(), worker.output());
         if expected == 503 {
             assert!(answer.header("retry-after").is_some(), "{path}");
@@ -132,13 +180,25 @@ fn keys_are_fetched_and_issuers_that_fail_log_nobody_out() {
         assert_eq!(host.requests_of(path), 1, "{path}");
     }
     assert_eq!(check(&worker, "good").status, 200);
-    assert_eq!(host.requests_of("good"), 1);
+    assert_eq!(host.requests_of("good"), 2, "its own, and the redirect's");
     for (_, headers) in host.requests.lock().unwrap().iter() {
-        assert!(!headers.iter().any(|name| name.eq_ignore_ascii_case("authorization")), "{headers:?}");
+        let header = |wanted: &str| {
+            headers
+                .iter()
+                .find(|(name, _)| name.eq_ignore_ascii_case(wanted))
+                .map(|(_, value)| value.as_str())
+        };
+        assert_eq!(header("authorization"), None, "{headers:?}");
+        let name = concat!("Admit/", env!("CARGO_PKG_VERSION"), " (entitlement edge)");
+        assert_eq!(header("user-agent"), Some(name), "{headers:?}");
+    }
+    let log = worker.output();
+    for expected in LOGGED {
+        assert!(log.contains(expected), "{expected}: {log}");
     }
     host.is_mended.store(true, Ordering::Relaxed);
     thread::sleep(Duration::from_secs(11));
-    for path in BEHAVIOURS {
+    for (path, _) in BEHAVIOURS {
         let answer = check(&worker, path);
         assert_eq!(answer.status, 200, "{path} mended: {}\n{}", answer.text(), worker.output());
     }

@@ -188,7 +188,11 @@ impl<P: Platform> App<P> {
                     true
                 }
                 Need::KeysOfOthers if may_wait => false,
-                Need::KeysOfOthers => return Reply::error(unavailable(), "keys_unavailable"),
+                Need::KeysOfOthers => {
+                    let detail =
+                        "the issuer's keys: other requests have been fetching them for long".to_owned();
+                    return Reply::error(unavailable(), "keys_unavailable").with_detail(detail);
+                }
                 Need::Transfer(transfer) => return self.transfer(transfer, request, body).await,
                 Need::Forward(write) => return self.forward(request, write, body).await,
                 Need::Origin(question) => {

@@ -87,8 +87,8 @@ pub(super) fn times_error(
     }
 }
 
-/// A moment that has not come, although no issuer signs ahead of time: one of the clocks is wrong, and nobody can tell
-/// which (docs/adr/0014). Clocks are not wrong by more than a day.
+/// A moment in the future. Issuers do not sign ahead of time, so one of the two clocks is wrong (docs/adr/0014). A
+/// difference of more than a day is not a wrong clock.
 fn ahead(error: ClaimsError, claim: &str, time: UnixSecs, now: UnixSecs, leeway_secs: u32) -> VerifyError {
     let secs = time.saturating_sub(now);
     if secs > CLOCK_AHEAD_MAX_SECS {

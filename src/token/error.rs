@@ -138,16 +138,16 @@ pub struct Rejection {
     pub detail: String,
 }
 
-/// Why nobody can tell whether a token is good.
+/// Why a token can be neither accepted nor refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UndecidedCause {
-    /// No key at hand verifies it, and the issuer may have published one since.
+    /// No present key verifies it, and the issuer may have published its key since the last fetch.
     KeyPending,
     /// The issuer publishes its key in a form that cannot be used.
     KeyLeftOut,
     /// More keys could have signed it than are tried.
     AmbiguousKey,
-    /// It was issued in the future: the issuer's clock or ours is wrong.
+    /// It was issued in the future: the issuer's clock or the edge's is wrong.
     ClockDiffers,
 }
 

@@ -1,8 +1,7 @@
 //! The life of a JWKS that is fetched: fresh, stale but serving, replaced, or not to be had.
 //!
-//! A token that no key at hand verifies may be signed by a key that the issuer has published since. It is refused only
-//! by the result of a fetch that began after the token was first seen; until there is one, nobody can tell
-//! (docs/adr/0013).
+//! A token that no present key verifies may be signed by a key that the issuer has published since the last fetch. The
+//! token is refused only after a fetch that was sent after the token was first seen (docs/adr/0013).
 
 use sha2::{Digest, Sha256};
 

@@ -27,7 +27,7 @@ use crate::{
 pub(super) enum KeySource {
     /// The operator: symmetric keys are allowed.
     Inline,
-    /// The issuer, in public: a symmetric key there is a secret that everybody knows.
+    /// The issuer, in public: a symmetric key there is not a secret.
     Fetched,
 }
 

@@ -154,9 +154,8 @@ impl<V: SignatureVerifier> KeySet<V> {
         &self.left_out
     }
 
-    /// Verifies the signature of a token. The keys that may have made it are tried: those of its `kid` first, then
-    /// those without a name; all of the algorithm if the token names none. Trying a key is no guess: a signature is
-    /// right or wrong.
+    /// Verifies the signature of a token with each key that may have made it: those of its `kid` first, then those
+    /// without a name. A token without a `kid` is tried with all keys of its algorithm.
     pub(super) fn verify(&self, token: &UnverifiedToken<'_>, platform: &V) -> Result<(), JwsError> {
         let Some(algorithm) = token.algorithm() else { return Err(JwsError::UnsupportedAlgorithm) };
         let kid = token.key_id();

@@ -1,5 +1,5 @@
-//! Keys of a JWKS that cannot be used, remembered with the reason: tokens that they signed can be neither accepted
-//! nor refused.
+//! Keys of a JWKS that cannot be used, with the reason. The service can neither accept nor refuse tokens that such a key
+//! signed.
 
 use std::fmt;
 
@@ -139,7 +139,7 @@ impl fmt::Display for LeftOutKeys {
     }
 }
 
-/// The beginning of a text of somebody else's, for a log line.
+/// The beginning of a peer's text, for a log line.
 pub(super) fn shortened(text: &str) -> &str {
     text.get(..text.floor_char_boundary(LOGGED_VALUE_MAX_BYTES)).unwrap_or_default()
 }

@@ -8,8 +8,8 @@ use crate::limits::JWKS_PENDING_MAX_TOKENS;
 /// Counts the fetches of an issuer's keys in the order in which they began. 0 is before the first.
 pub(super) type FetchCount = u32;
 
-/// Fingerprints alone, without the tokens: two tokens share one with a chance of 2^-64, and nobody can make it likelier
-/// without the fingerprints' key.
+/// Holds fingerprints, not tokens. Two tokens share a fingerprint with a chance of 2^-64, and its key is secret, so that
+/// a collision cannot be constructed.
 #[derive(Default)]
 pub(super) struct PendingTokens(VecDeque<Pending>);
 
@@ -17,7 +17,7 @@ struct Pending {
     fingerprint: u64,
     /// How many fetches had begun when the token was first seen. Never decreases from front to back.
     seen_after: FetchCount,
-    /// What was wrong with it, by the keys that are at hand still.
+    /// What was wrong with the token, by the present keys.
     problem: Option<JwsError>,
 }
 

@@ -1,6 +1,6 @@
-//! Where a JWKS may move to. The operator has named an origin whose word on keys counts, and a redirect must not put
-//! another one in its place: what the other answers makes any token valid. Within the origin its own redirects are
-//! followed.
+//! Redirects of a JWKS. The configuration names the scheme, host and port that are trusted for an issuer's keys.
+//! Redirects within them are followed. A redirect to another host is refused, because its answer could make any token
+//! valid.
 
 use super::config::check_url;
 

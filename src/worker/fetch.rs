@@ -44,7 +44,11 @@ impl KeySource for IssuerFetch {
                 Ok(KeyAnswer::Redirect(answer.header("location").to_owned()))
             }
             Ok(OriginAnswer { status, .. }) => Err(KeySourceError(format!("status {status}"))),
-            Err(error) => Err(KeySourceError(error.to_string())),
+            Err(OriginError::TooLarge) => Err(KeySourceError(format!("longer than {limit_bytes} bytes"))),
+            Err(OriginError::TimedOut) => Err(KeySourceError("no answer in time".to_owned())),
+            Err(OriginError::Unreachable(problem) | OriginError::Broken(problem)) => {
+                Err(KeySourceError(problem))
+            }
         }
     }
 }

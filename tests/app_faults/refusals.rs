@@ -265,6 +265,38 @@ fn each_refusal_names_the_header_the_key_or_the_claim() {
     }
 }
 
+/// Keys that are fetched: what the fetch of a request itself tells, and what only a later one can.
+#[test]
+fn tokens_that_no_fetched_key_verifies_name_their_key() {
+    let app = service();
+    app.platform().keys().serve(URL, crate::edge::Signer::Publisher.jwks().as_bytes());
+    let other = |header: &str| signed(header, claims(&json!({"iss": "https://fetched.example"})));
+    let rows = [
+        (r#"{"alg":"EdDSA","kid":"new"}"#, "unknown_kid", r#"header kid: the issuer has no key "new""#),
+        (r#"{"alg":"EdDSA","kid":"k"}"#, "bad_signature", r#"signature: not made by the key "k""#),
+        (r#"{"alg":"EdDSA"}"#, "bad_signature", "signature: not made by any key of the issuer"),
+        (
+            r#"{"alg":"RS256"}"#,
+            "algorithm_mismatch",
+            r#"header alg: "RS256" is not the algorithm of any key"#,
+        ),
+        (
+            r#"{"alg":"ES256K","kid":"k"}"#,
+            "unsupported_algorithm",
+            r#"header alg: "ES256K" is not supported"#,
+        ),
+    ];
+    for (header, reason, detail) in rows {
+        let token = other(header);
+        for (status, reason) in [(401, reason), (503, "key_pending")] {
+            let (reply, line) = logged(&app, &token);
+            assert_eq!((reply.status, line["reason"].as_str()), (status, Some(reason)), "{line}");
+            assert!(line["detail"].as_str().unwrap().starts_with(detail), "{line}");
+        }
+        app.platform().clock().advance_secs(30);
+    }
+}
+
 /// Each change of a document is told once, with the keys that are left out.
 #[test]
 fn keys_that_are_left_out_are_logged_once_for_each_document() {
