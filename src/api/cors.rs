@@ -3,6 +3,8 @@
 
 use std::borrow::Cow;
 
+use serde_json::Value;
+
 use super::{media_type::is_token, page_origin::PageOrigin};
 use crate::limits::PREFLIGHT_HEADERS_MAX_BYTES;
 
@@ -33,14 +35,23 @@ impl Cors {
         if text == "*" {
             return Ok(Self::Any);
         }
-        let list: Vec<String> = if text.starts_with('[') {
-            serde_json::from_str(text).map_err(|error| format!("expected a list of origins: {error}"))?
+        let array = if text.starts_with('[') {
+            let array = serde_json::from_slice::<Value>(text.as_bytes());
+            array.map_err(|error| format!("expected a list of origins: {error}"))?
         } else {
-            let is_between = |c: char| c == ',' || c.is_whitespace();
-            text.split(is_between).filter(|part| !part.is_empty()).map(str::to_owned).collect()
+            Value::Null
+        };
+        let list: Vec<&str> = match &array {
+            Value::Array(values) => values
+                .iter()
+                .map(|value| value.as_str().ok_or("expected a list of origins in quotes"))
+                .collect::<Result<_, _>>()?,
+            _ => {
+                text.split(|c: char| c == ',' || c.is_whitespace()).filter(|part| !part.is_empty()).collect()
+            }
         };
         let mut origins = Vec::with_capacity(list.len());
-        for value in &list {
+        for value in list {
             let origin = PageOrigin::parse(value.trim()).map_err(|error| format!("{value:?} {error}"))?;
             if !origins.contains(&origin) {
                 origins.push(origin);
