@@ -25,7 +25,7 @@ const RESPONSE_HEADERS: &str =
 const MAX_AGE_SECS: &str = "86400";
 
 impl Cors {
-    /// Reads `*`, or origins with commas or blanks between, or a JSON array of origins, which is what a list in
+    /// Reads `*`, or origins with commas, semicolons or blanks between, or a JSON array of origins, which is what a list in
     /// wrangler.toml arrives as.
     ///
     /// # Errors
@@ -46,9 +46,10 @@ impl Cors {
                 .iter()
                 .map(|value| value.as_str().ok_or("expected a list of origins in quotes"))
                 .collect::<Result<_, _>>()?,
-            _ => {
-                text.split(|c: char| c == ',' || c.is_whitespace()).filter(|part| !part.is_empty()).collect()
-            }
+            _ => text
+                .split(|c: char| matches!(c, ',' | ';') || c.is_whitespace())
+                .filter(|part| !part.is_empty())
+                .collect(),
         };
         let mut origins = Vec::with_capacity(list.len());
         for value in list {
@@ -134,6 +135,7 @@ mod tests {
             "https://a.example,http://localhost:3000",
             " https://A.example/ , http://localhost:3000, ",
             "https://a.example:443\nhttp://localhost:3000\n",
+            "https://a.example; http://localhost:3000;",
             "https://a.example, https://a.example/, http://localhost:3000",
             r#"["https://a.example", "http://localhost:3000/"]"#,
         ] {

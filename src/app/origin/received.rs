@@ -98,9 +98,9 @@ pub fn is_well(answer: &OriginAnswer) -> bool {
     }
 }
 
-/// What an answer to a check says. Only the API's own word counts: a 200 of a server in front of the upstream lets
-/// nobody in, a 404 of one turns nobody away, and a 401 logs nobody out, because the token is good here. `merchants` are
-/// those whom the token's issuer speaks for, if its configuration names them.
+/// What an answer to a check says. Only the API's own word counts: a 200 of a server in front of the upstream does not
+/// grant access, a 404 of one does not remove an item, and a 401 does not sign the viewer out, because the edge has
+/// verified the token. `merchants` are those that the token's issuer speaks for, if its configuration names them.
 ///
 /// # Errors
 /// The answer says neither yes nor no.
