@@ -3,6 +3,8 @@
 
 use std::borrow::Cow;
 
+use serde_json::Value;
+
 use super::{media_type::is_token, page_origin::PageOrigin};
 use crate::limits::PREFLIGHT_HEADERS_MAX_BYTES;
 
@@ -23,7 +25,7 @@ const RESPONSE_HEADERS: &str =
 const MAX_AGE_SECS: &str = "86400";
 
 impl Cors {
-    /// Reads `*`, or origins with commas or blanks between, or a JSON array of origins, which is what a list in
+    /// Reads `*`, or origins with commas, semicolons or blanks between, or a JSON array of origins, which is what a list in
     /// wrangler.toml arrives as.
     ///
     /// # Errors
@@ -33,14 +35,24 @@ impl Cors {
         if text == "*" {
             return Ok(Self::Any);
         }
-        let list: Vec<String> = if text.starts_with('[') {
-            serde_json::from_str(text).map_err(|error| format!("expected a list of origins: {error}"))?
+        let array = if text.starts_with('[') {
+            let array = serde_json::from_slice::<Value>(text.as_bytes());
+            array.map_err(|error| format!("expected a list of origins: {error}"))?
         } else {
-            let is_between = |c: char| c == ',' || c.is_whitespace();
-            text.split(is_between).filter(|part| !part.is_empty()).map(str::to_owned).collect()
+            Value::Null
+        };
+        let list: Vec<&str> = match &array {
+            Value::Array(values) => values
+                .iter()
+                .map(|value| value.as_str().ok_or("expected a list of origins in quotes"))
+                .collect::<Result<_, _>>()?,
+            _ => text
+                .split(|c: char| matches!(c, ',' | ';') || c.is_whitespace())
+                .filter(|part| !part.is_empty())
+                .collect(),
         };
         let mut origins = Vec::with_capacity(list.len());
-        for value in &list {
+        for value in list {
             let origin = PageOrigin::parse(value.trim()).map_err(|error| format!("{value:?} {error}"))?;
             if !origins.contains(&origin) {
                 origins.push(origin);
@@ -123,6 +135,7 @@ mod tests {
             "https://a.example,http://localhost:3000",
             " https://A.example/ , http://localhost:3000, ",
             "https://a.example:443\nhttp://localhost:3000\n",
+            "https://a.example; http://localhost:3000;",
             "https://a.example, https://a.example/, http://localhost:3000",
             r#"["https://a.example", "http://localhost:3000/"]"#,
         ] {

@@ -1,8 +1,6 @@
 //! Reads `Retry-After` as servers write it (RFC 9110 §10.2.3).
 
-use chrono::DateTime;
-
-use crate::snapshot::time::UnixSecs;
+use crate::instant::{self, UnixSecs};
 
 /// How many seconds to wait, seen from `now`: a number of seconds, rounded up if it has a fraction, or a date. A date
 /// that has passed is 0. `None` for any other value.
@@ -18,8 +16,20 @@ pub fn seconds(value: &str, now: UnixSecs) -> Option<u64> {
         let has_fraction = fraction.bytes().any(|digit| digit != b'0');
         return Some(whole.saturating_add(has_fraction.into()));
     }
-    let date = DateTime::parse_from_rfc2822(value.trim_ascii()).ok()?;
-    Some(u64::try_from(date.timestamp().saturating_sub(now)).unwrap_or(0))
+    let date = http_date(value)?;
+    Some(u64::try_from(date.saturating_sub(now)).unwrap_or(0))
+}
+
+/// A date in the form that HTTP prefers (RFC 9110 §5.6.7): `Sun, 06 Nov 1994 08:49:37 GMT`.
+fn http_date(value: &str) -> Option<UnixSecs> {
+    const MONTHS: [&str; 12] =
+        ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
+    let (_weekday, date) = value.split_once(',')?;
+    let mut parts = date.split_ascii_whitespace();
+    let [day, month, year, time, zone] = std::array::from_fn(|_| parts.next().unwrap_or_default());
+    let month = MONTHS.iter().position(|known| known.eq_ignore_ascii_case(month))? + 1;
+    let moment = instant::from_text(&format!("{year}-{month:02}-{day:0>2}T{time}{zone}")).ok()?;
+    parts.next().is_none().then_some(moment.at)
 }
 
 #[cfg(test)]
@@ -44,6 +54,7 @@ mod tests {
             ("99999999999999999999", Some(u64::MAX)),
             ("Sun, 06 Nov 1994 08:49:37 GMT", Some(7)),
             ("Sun, 06 Nov 1994 09:49:37 +0100", Some(7)),
+            (" sun, 6 NOV 1994 08:49:37 gmt", Some(7)),
             ("Sun, 06 Nov 1994 08:49:00 GMT", Some(0)),
             ("", None),
             (".5", None),
@@ -51,6 +62,10 @@ mod tests {
             ("1e3", None),
             ("soon", None),
             ("Sun, 06 Nov 1994", None),
+            ("Sun, 06 Foo 1994 08:49:37 GMT", None),
+            ("Sun, 31 Feb 1994 08:49:37 GMT", None),
+            ("Sun, 06 Nov 1994 08:49:37", None),
+            ("Sun, 06 Nov 1994 08:49:37 GMT x", None),
         ] {
             assert_eq!(seconds(value, MOMENT - 7), expected, "{value}");
         }

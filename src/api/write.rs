@@ -46,7 +46,7 @@ pub enum WriteRoute<'a> {
 /// What a write can open for viewers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// Something is granted to the customer whom its body names.
+    /// An access is granted to the customer that the body names.
     Grants,
     /// Something may be opened: an item becomes free or active, or joins a package.
     MayOpen,

@@ -19,7 +19,7 @@ impl OriginState {
         let denied_at_ms = self.memory.denied_at_ms(principal.customer_key);
         let is_repeated = denied_at_ms.is_some_and(|at_ms| now_ms.saturating_sub(at_ms) < CONFIRM_REPEAT_MS);
         let left = if is_repeated { burst / CONFIRM_REPEAT_LEAVES } else { 0 };
-        // The breaker last: it counts on whom it lets through.
+        // The breaker comes last: it counts each request that it admits as sent.
         let is_admitted = self.memory.may_ask(principal.customer_key, now_ms)
             && self.checks_budget.take_and_leave(now_ms, per_sec, burst, left)
             && self.reads.admit(now_ms, deadline_ms).is_ok();

@@ -189,8 +189,8 @@ fn settle(
             origin.reads.pause(now_ms, secs.unwrap_or(1));
         }
         Ok(answer) if received::is_well(answer) => origin.reads.succeeded(),
-        // What a firewall takes for an attack, and what needs no token: otherwise anybody could keep denials from
-        // being confirmed.
+        // A firewall's refusal, and a failure of a read without a token, are easy to provoke. If they counted, a stranger
+        // could keep denials from being confirmed.
         Ok(OriginAnswer { status: 400..=499, .. }) => origin.reads.unknown(),
         _ if !has_token => origin.reads.unknown(),
         _ => {

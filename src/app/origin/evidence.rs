@@ -32,7 +32,7 @@ impl CustomerName {
         Self(canonical.as_bytes().iter().fold(0xcbf2_9ce4_8422_2325, hash))
     }
 
-    /// The customer whom a grant is for: `consumer_id` of a form or of JSON.
+    /// The customer of a grant: `consumer_id` of a form or of JSON.
     pub fn of_grant(content_type: &str, body: &[u8]) -> Option<Self> {
         let media_type = MediaType::parse(content_type)?;
         if media_type.is_form() {
@@ -58,7 +58,7 @@ impl CustomerName {
     }
 }
 
-/// A customer for whom something was granted.
+/// A customer of a recent grant.
 #[derive(Clone, Copy, Debug)]
 struct Granted {
     customer: CustomerName,
@@ -122,8 +122,8 @@ impl Evidence {
         true
     }
 
-    /// Takes one of the answers that are reserved for customers of a merchant for whom something was granted. A
-    /// customer who was denied after that has had one. `per_sec` is the budget that the reserve is a share of.
+    /// Takes one of the answers that are reserved for customers of a merchant with a recent grant. A customer who was
+    /// denied after that grant has had one. `per_sec` is the budget that the reserve is a share of.
     pub fn take_reserved(
         &mut self,
         merchant: Option<i64>,

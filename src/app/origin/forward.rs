@@ -42,7 +42,7 @@ pub(in crate::app) type StreamOf<P> = <<P as Platform>::Origin as Origin>::Strea
 pub struct Write {
     /// Whether it needed a token, which was verified.
     pub(in crate::app) is_signed: bool,
-    /// The merchant whom the token names.
+    /// The merchant that the token names.
     pub(in crate::app) merchant_id: Option<i64>,
     /// What it can open.
     pub(in crate::app) effect: Effect,
@@ -180,9 +180,9 @@ impl<P: Platform> App<P> {
         let origin = &mut self.state.borrow_mut().origin;
         let breaker = origin.breaker(write.is_signed);
         match outcome {
-            // Otherwise anybody who sends half of a body could keep everybody from writing.
+            // The client may have broken it off. If that counted, one client could stop all writes.
             Err(_) if matches!(held, Held::Arriving) => breaker.unknown(),
-            // So could anybody who sends what a firewall takes for an attack.
+            // So could one that sends what a firewall takes for an attack.
             Ok((_, Written::Refused(..) | Written::Blocked(_))) => breaker.unknown(),
             Ok((OriginAnswer { status: 502..=504, .. }, _) | (_, Written::Unusable(_))) | Err(_) => {
                 breaker.failed(now_ms);
@@ -228,7 +228,7 @@ fn reply_of(outcome: Outcome, now: UnixSecs) -> (Reply, Option<Problem>) {
     let (error, problem) = match outcome {
         Ok((answer, Written::Own(body))) => return (passed_back(&answer, body, now), None),
         Ok((mut answer, Written::Refused(body, problem))) => {
-            // Whoever refused it may ask for patience, but not for credentials.
+            // The server that refused it may ask the client to wait, but not for credentials.
             answer.headers.retain(|(name, _)| *name == "retry-after");
             return (passed_back(&answer, body, now), Some(problem.into()));
         }

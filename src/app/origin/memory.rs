@@ -164,7 +164,7 @@ impl Memory {
     pub fn forget(&mut self) {
         self.generation = self.generation.wrapping_add(1);
         self.said = Slots::default();
-        // What comes of these is not remembered: whoever asks from now on asks for itself.
+        // Their answers will not be remembered, so that later requests must not wait for them.
         self.asking.clear();
     }
 
