@@ -31,7 +31,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use self::{backend::Backend, dir::Dir, edge::Worker, garbage::Garbage, kv::Kv, lease::Tenure};
 pub use self::{
     backend::{Batch, Checked, Issuer, Object},
-    http::is_shut_out,
+    http::{is_incomplete, is_shut_out},
     lease::{Guard, LeaseHeld},
 };
 use crate::{
