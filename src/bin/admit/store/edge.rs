@@ -244,7 +244,8 @@ impl Backend for Worker {
     }
 
     fn issuers(&self) -> Result<Option<Vec<Issuer>>> {
-        let call = Call { path: "/snapshot/issuers", ..Call::default() };
+        let expected = Expected::Report("issuers");
+        let call = Call { path: "/snapshot/issuers", expected, ..Call::default() };
         let reply = self.http.call(call)?;
         match reply.status {
             StatusCode::OK => {
