@@ -181,7 +181,10 @@ impl<'a> Follower<'a> {
     /// Asks the origin once and does what follows. The exit code, if that ends it.
     fn round(&mut self, origin: &Origin) -> Result<Option<ExitCode>> {
         let next = match self.step(origin) {
-            Err(error) if error.is::<NeedsWhole>() => Next::Whole(error.to_string()),
+            Err(error) if error.is::<NeedsWhole>() => {
+                self.publisher.trust_nothing_once();
+                Next::Whole(error.to_string())
+            }
             next => next?,
         };
         match next {
