@@ -228,7 +228,6 @@ impl<'a> Follower<'a> {
             self.origin_is_heard()?;
             self.publish(&batch)?;
         }
-        let again = Duration::ZERO;
         Ok(match batch.end {
             Some(end @ (End::Gap { .. } | End::NoChange(_))) => {
                 self.gaps = if batch.changes.is_empty() { self.gaps + 1 } else { 1 };
@@ -243,7 +242,7 @@ impl<'a> Follower<'a> {
             Some(End::BrokenOff(error)) => broken_off(error),
             Some(end) => Next::Whole(end.to_string()),
             // There may be more.
-            None if !batch.changes.is_empty() => Next::Ask(again),
+            None if !batch.changes.is_empty() => Next::Ask(Duration::ZERO),
             None => {
                 self.origin_is_heard()?;
                 if changes.is_vouched_for {
