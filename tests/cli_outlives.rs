@@ -22,8 +22,6 @@ mod double;
 mod feed;
 #[path = "cli/follower.rs"]
 mod follower;
-#[path = "http/mod.rs"]
-mod http;
 #[path = "cli/service.rs"]
 mod service;
 

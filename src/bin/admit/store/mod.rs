@@ -94,7 +94,8 @@ impl Store {
             }
             Some(("http" | "https", _)) => {
                 let bearer = token.bearer(&outside.time)?;
-                let bearer = bearer.context("a token is needed: --token or ADMIT_TOKEN, or a key in --token-key")?;
+                let bearer =
+                    bearer.context("a token is needed: --token or ADMIT_TOKEN, or a key in --token-key")?;
                 Box::new(Worker::new(place, bearer, outside)?)
             }
             _ => bail!("{place:?} is none of https://… (a Worker), kv:<account>/<namespace> and dir:<path>"),
