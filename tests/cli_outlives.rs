@@ -22,8 +22,6 @@ mod double;
 mod feed;
 #[path = "cli/follower.rs"]
 mod follower;
-#[path = "http/mod.rs"]
-mod http;
 #[path = "cli/service.rs"]
 mod service;
 
@@ -296,6 +294,22 @@ fn a_head_that_somebody_put_back_or_deleted_is_mended_while_the_origin_is_quiet(
     }
     assert_eq!(bench.accesses(&double.url, 1), None);
     drop(follower);
+}
+
+/// Somebody deletes what the head names: no edge that starts could answer anything.
+#[test]
+fn what_the_head_names_is_put_back_when_it_is_gone() {
+    let (bench, double, feed) = set_up("gone", 10);
+    let follower = bench.follow(&feed, &double.url, &["--heartbeat", "1"]);
+    wait_until("the whole is published", || seq(&double) == 1);
+    let head = double.state().published().unwrap();
+    for gone in [format!("index/{}", head.index), format!("directory/{}", head.directory)] {
+        assert!(double.state().objects.remove(&gone).is_some());
+        wait_until("it is put back", || double.state().objects.contains_key(&gone));
+    }
+    bench.verify(&double.url);
+    let ended = follower.kill();
+    assert!(ended.stderr.contains("is missing or broken in the store"), "{}", ended.stderr);
 }
 
 /// Killed, it has published what it had; started again on the same machine it goes on at once.

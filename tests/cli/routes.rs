@@ -199,7 +199,9 @@ fn put_head(jws: String, state: &mut State) -> Answer {
     let delta = head.delta.map(|digest| (ObjectKind::Delta, digest));
     for (kind, digest) in named.into_iter().chain(delta) {
         if !state.objects.contains_key(&ObjectName { kind, digest }.to_string()) {
-            return error(422, "An object that the head names is missing");
+            let message = "An object that the head names is not stored";
+            let body = json!({ "code": 422, "message": message, "errors": { "body": message } });
+            return (422, body.to_string().into_bytes());
         }
     }
     state.head = Some(jws);

@@ -3,13 +3,13 @@
 use std::{cell::Cell, time::Duration};
 
 use admit::{instant::UnixSecs, limits::LEEWAY_DEFAULT_SECS};
-use chrono::DateTime;
 use ureq::http::{HeaderMap, header};
 
 use super::{checks::CLOCK, report::Report};
+use crate::peer::clock;
 
-/// Up to here two clocks count as one: a `Date` header has whole seconds, and an answer takes its time.
-const AGREE_SECS: u64 = 5;
+/// Up to here two clocks count as one.
+const AGREE_SECS: u64 = clock::DIFFERENCE_MAX_SECS.unsigned_abs();
 
 /// What is known of the origin's clock.
 #[derive(Debug, Default)]
@@ -25,10 +25,9 @@ impl Clock {
         if headers.contains_key(header::AGE) {
             return;
         }
-        let date = headers.get(header::DATE).and_then(|date| date.to_str().ok());
-        let Some(date) = date.and_then(|date| DateTime::parse_from_rfc2822(date).ok()) else { return };
+        let Some(ahead_secs) = clock::difference_secs(headers, now) else { return };
         if self.closest.get().is_none_or(|(_, closest)| took < closest) {
-            self.closest.set(Some((date.timestamp().saturating_sub(now), took)));
+            self.closest.set(Some((ahead_secs, took)));
         }
     }
 

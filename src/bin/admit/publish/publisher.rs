@@ -1,6 +1,11 @@
 //! Publishes heads: signed, and only after everything that they name is there.
 
-use std::{collections::HashSet, io, path::Path};
+use std::{
+    collections::HashSet,
+    io,
+    path::Path,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use admit::snapshot::{
     head::{HEAD_TYPE, Head},
@@ -24,6 +29,7 @@ pub struct Publisher {
     /// Where it is published.
     pub store: Store,
     key: Option<Signer>,
+    is_distrustful: AtomicBool,
 }
 
 struct Signer {
@@ -49,7 +55,12 @@ impl Publisher {
         let signer = |path: &Path| -> Result<Signer> {
             Ok(Signer { key: PrivateKey::read_for_heads(path)?, path: path.into() })
         };
-        Ok(Self { store, key: key.map(signer).transpose()? })
+        Ok(Self { store, key: key.map(signer).transpose()?, is_distrustful: AtomicBool::new(false) })
+    }
+
+    /// Has the next publish of the whole trust nothing that is there already, as `--repair` does.
+    pub fn trust_nothing_once(&self) {
+        self.is_distrustful.store(true, Ordering::Relaxed);
     }
 
     /// The published head, if there is one.
@@ -78,6 +89,9 @@ impl Publisher {
 
     /// What the published head leads to, which need not be uploaded. If that cannot be told, nothing is.
     pub fn reached(&self, head: Option<&Head>) -> HashSet<ObjectName> {
+        if self.is_distrustful.swap(false, Ordering::Relaxed) {
+            return HashSet::new();
+        }
         let Some(head) = head else { return HashSet::new() };
         reach(&self.store, head).unwrap_or_else(|error| {
             eprintln!("warning: what is published is not sound, and every object is checked: {error:#}");

@@ -37,11 +37,12 @@ const SERVICE: Service = Service {
 /// Whether an answer is a Worker's own: its errors are JSON that repeats the status and has a message, its successes
 /// are what was asked for. A challenge page is neither, whatever its status.
 fn is_own(expected: Expected, reply: &Reply) -> bool {
+    let has = |member| reply.object().is_some_and(|report| report.contains_key(member));
     match (reply.status, expected) {
-        (StatusCode::NO_CONTENT, Expected::Report) => true,
         (StatusCode::OK, Expected::Value) => reply.may_be_bytes() && !reply.is_page(),
-        (StatusCode::CREATED, Expected::Report) if reply.body.is_empty() => true,
-        (StatusCode::OK | StatusCode::CREATED, Expected::Report) => reply.object().is_some(),
+        (StatusCode::NO_CONTENT, Expected::Done) => true,
+        (StatusCode::CREATED, Expected::Done) => reply.body.is_empty() || has("stored"),
+        (StatusCode::OK | StatusCode::CREATED, Expected::Report(member)) => has(member),
         (status, _) if status.is_client_error() => reply.object().is_some_and(|error| {
             error.get("code").and_then(Value::as_u64) == Some(status.as_u16().into())
                 && error.get("message").is_some_and(Value::is_string)
@@ -79,7 +80,6 @@ impl Worker {
 
     /// A call whose answer is a success, or an error.
     fn expect(&self, call: Call<'_>) -> Result<Reply> {
-        let call = Call { expected: Expected::Report, ..call };
         let reply = self.http.call(call)?;
         if reply.status.is_success() {
             return Ok(reply);
@@ -109,9 +109,10 @@ impl Worker {
         path: &str,
         body: &[u8],
         media_type: &'static str,
+        member: &'static str,
     ) -> Result<T> {
-        let call =
-            Call { method: Some(&Method::POST), path, body: Some((body, media_type)), ..Call::default() };
+        let (body, expected) = (Some((body, media_type)), Expected::Report(member));
+        let call = Call { method: Some(&Method::POST), path, body, expected, ..Call::default() };
         let reply = self.expect(call)?;
         serde_json::from_slice(&reply.body).with_context(|| format!("POST {path}: the Worker's answer"))
     }
@@ -154,15 +155,16 @@ impl Backend for Worker {
     fn put(&self, key: StoreKey, value: &[u8], holder: Option<&str>) -> Result<()> {
         let path = path(key);
         let (body, deadline) = (Some((value, media_type(key))), deadline_of(key));
-        let call =
-            Call { method: Some(&Method::PUT), path: &path, body, holder, deadline, ..Call::default() };
-        self.expect(call).map(drop)
+        let (method, expected) = (Some(&Method::PUT), Expected::Done);
+        self.expect(Call { method, path: &path, body, holder, deadline, expected }).map(drop)
     }
 
     fn delete(&self, key: StoreKey, holder: Option<&str>) -> Result<()> {
         let path = path(key);
         let deadline = deadline_of(key);
-        let call = Call { method: Some(&Method::DELETE), path: &path, holder, deadline, ..Call::default() };
+        let expected = Expected::Done;
+        let call =
+            Call { method: Some(&Method::DELETE), path: &path, body: None, holder, deadline, expected };
         self.expect(call).map(drop)
     }
 
@@ -182,7 +184,7 @@ impl Backend for Worker {
             }
         }
         let stored: StoredPack =
-            self.post("/snapshot/pack", &pack.into_bytes(), "application/octet-stream")?;
+            self.post("/snapshot/pack", &pack.into_bytes(), "application/octet-stream", "stored")?;
         if stored.stored != objects.len() {
             bail!("the Worker stored {} of a pack of {} objects", stored.stored, objects.len());
         }
@@ -211,7 +213,8 @@ impl Backend for Worker {
                 path.push_str("&cursor=");
                 path.push_str(&percent_encoded(cursor));
             }
-            let reply = self.expect(Call { path: &path, ..Call::default() })?;
+            let reply =
+                self.expect(Call { path: &path, expected: Expected::Report("keys"), ..Call::default() })?;
             let page: KeysPage = serde_json::from_slice(&reply.body).context("the Worker's list of keys")?;
             keys.extend(page.keys);
             if page.cursor.is_none() {
@@ -230,7 +233,7 @@ impl Backend for Worker {
         parallel::for_each(&parts, THREADS, |names| {
             let body: String = names.iter().map(|name| format!("{name}\n")).collect();
             let part: CheckedNames =
-                self.post("/snapshot/check", body.trim_end().as_bytes(), "text/plain")?;
+                self.post("/snapshot/check", body.trim_end().as_bytes(), "text/plain", "missing")?;
             let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
             all.missing.extend(part.missing.iter().filter_map(|name| ObjectName::parse(name)));
             all.broken.extend(part.broken.iter().filter_map(|name| ObjectName::parse(name)));
@@ -241,7 +244,8 @@ impl Backend for Worker {
     }
 
     fn issuers(&self) -> Result<Option<Vec<Issuer>>> {
-        let call = Call { path: "/snapshot/issuers", ..Call::default() };
+        let expected = Expected::Report("issuers");
+        let call = Call { path: "/snapshot/issuers", expected, ..Call::default() };
         let reply = self.http.call(call)?;
         match reply.status {
             StatusCode::OK => {
@@ -282,14 +286,14 @@ mod tests {
     fn only_the_workers_own_words_count() {
         let is_own =
             |expected, status, media_type, body| is_own(expected, &Reply::new(status, media_type, body));
-        let (value, report) = (Expected::Value, Expected::Report);
+        let (value, done, report) = (Expected::Value, Expected::Done, Expected::Report("missing"));
         let error = r#"{"code":403,"message":"The token may not publish","errors":{"403":"x"}}"#;
         for (expected, status, media_type, body) in [
             (value, 200, "application/octet-stream", "\u{0}bytes"),
             (value, 200, "", "bytes of a release that named no type"),
-            (report, 201, "application/json", r#"{"stored":"head"}"#),
+            (done, 201, "application/json", r#"{"stored":"head"}"#),
+            (done, 204, "", ""),
             (report, 200, "application/json", r#"{"missing":[],"broken":[]}"#),
-            (report, 204, "", ""),
             (report, 403, "application/json", error),
             (value, 403, "", error),
         ] {
@@ -304,8 +308,12 @@ mod tests {
             (value, 302, "", ""),
             (value, 404, "", "404 page not found"),
             (value, 404, "text/html", PAGE),
-            (report, 200, "text/html", PAGE),
-            (report, 200, "", ""),
+            (done, 200, "text/html", PAGE),
+            (done, 200, "application/json", r#"{"error":"sign in"}"#),
+            (done, 201, "application/json", r#"{"error":"sign in"}"#),
+            (done, 200, "", ""),
+            (report, 200, "application/json", r#"{"error":"sign in"}"#),
+            (report, 204, "", ""),
             (report, 403, "text/html", PAGE),
             (report, 403, "application/json", r#"{"message":"Forbidden"}"#),
             (report, 403, "application/json", r#"{"code":1020,"message":"Access denied"}"#),

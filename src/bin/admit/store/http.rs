@@ -48,8 +48,10 @@ pub enum Expected {
     /// Any bytes but a page for people: the value of a key.
     #[default]
     Value,
-    /// A JSON object that says what was done.
-    Report,
+    /// That something was stored or deleted.
+    Done,
+    /// A JSON object with this member.
+    Report(&'static str),
 }
 
 /// One call.
@@ -119,12 +121,18 @@ impl Reply {
 struct Refusal {
     text: String,
     is_final: bool,
+    is_incomplete: bool,
 }
 
 /// Whether the service itself says that it does not, or no longer, let this publisher in, in a way that waiting
 /// does not change: the right is missing, or a token has ended that nothing renews.
 pub fn is_shut_out(error: &anyhow::Error) -> bool {
     error.downcast_ref::<Refusal>().is_some_and(|refusal| refusal.is_final)
+}
+
+/// Whether the service itself says that something is missing of what was to be published.
+pub fn is_incomplete(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<Refusal>().is_some_and(|refusal| refusal.is_incomplete)
 }
 
 impl Http {
@@ -218,7 +226,13 @@ impl Http {
             return Unheard::new(text).into();
         }
         let is_final = matches!(reply.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
-        Refusal { text, is_final }.into()
+        // A head has two fields that may be wrong; its body is what names objects.
+        let is_incomplete = reply.status == StatusCode::UNPROCESSABLE_ENTITY
+            && call.path.ends_with("/head")
+            && reply
+                .object()
+                .is_some_and(|error| error.get("errors").is_some_and(|it| it.get("body").is_some()));
+        Refusal { text, is_final, is_incomplete }.into()
     }
 
     fn refusal_text(&self, call: Call<'_>, reply: &Reply) -> String {

@@ -75,7 +75,7 @@ const SERVICE: Service = Service {
 fn is_own(expected: Expected, reply: &Reply) -> bool {
     match (reply.status.is_success(), expected) {
         (true, Expected::Value) => reply.status == StatusCode::OK && !reply.is_page(),
-        (true, Expected::Report) => {
+        (true, Expected::Done | Expected::Report(_)) => {
             reply.object().is_some_and(|answer| answer.get("success") == Some(&Value::Bool(true)))
         }
         (false, _) => serde_json::from_slice::<Errors>(&reply.body).is_ok_and(|body| !body.errors.is_empty()),
@@ -114,7 +114,7 @@ impl Kv {
     }
 
     fn call<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<Answer<T>> {
-        let call = Call { expected: Expected::Report, ..call };
+        let call = Call { expected: Expected::Done, ..call };
         let reply = self.http.call(call)?;
         if !reply.status.is_success() {
             return Err(self.http.refusal(call, &reply));
@@ -237,7 +237,7 @@ impl Backend for Kv {
     fn delete(&self, key: StoreKey, _: Option<&str>) -> Result<()> {
         let path = path(key);
         let deadline = deadline_of(key);
-        let expected = Expected::Report;
+        let expected = Expected::Done;
         let call = Call { method: Some(&Method::DELETE), path: &path, deadline, expected, ..Call::default() };
         let reply = self.http.call(call)?;
         if reply.status.is_success() || is_key_not_found(&reply) {
@@ -347,7 +347,7 @@ mod tests {
     fn only_the_apis_own_words_count() {
         let is_own =
             |expected, status, media_type, body| is_own(expected, &Reply::new(status, media_type, body));
-        let (value, report) = (Expected::Value, Expected::Report);
+        let (value, report) = (Expected::Value, Expected::Report("result"));
         let error = r#"{"success":false,"errors":[{"code":10000,"message":"Authentication error"}]}"#;
         for (expected, status, body) in
             [(value, 200, "bytes"), (report, 200, r#"{"success":true,"errors":[]}"#), (report, 403, error)]

@@ -31,7 +31,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use self::{backend::Backend, dir::Dir, edge::Worker, garbage::Garbage, kv::Kv, lease::Tenure};
 pub use self::{
     backend::{Batch, Checked, Issuer, Object},
-    http::is_shut_out,
+    http::{is_incomplete, is_shut_out},
     lease::{Guard, LeaseHeld},
 };
 use crate::{
@@ -94,7 +94,8 @@ impl Store {
             }
             Some(("http" | "https", _)) => {
                 let bearer = token.bearer(&outside.time)?;
-                let bearer = bearer.context("a token is needed: --token, ADMIT_TOKEN or --token-key")?;
+                let bearer =
+                    bearer.context("a token is needed: --token or ADMIT_TOKEN, or a key in --token-key")?;
                 Box::new(Worker::new(place, bearer, outside)?)
             }
             _ => bail!("{place:?} is none of https://… (a Worker), kv:<account>/<namespace> and dir:<path>"),

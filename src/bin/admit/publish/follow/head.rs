@@ -6,7 +6,7 @@ use admit::{
     limits::{DELTA_BUDGET_BYTES, OBJECT_MAX_BYTES},
     snapshot::{head::Head, time::iso8601},
 };
-use anyhow::{Error, Result};
+use anyhow::Result;
 use indicatif::{HumanBytes, HumanCount};
 
 use super::{
@@ -20,22 +20,28 @@ use super::{
 };
 use crate::{
     peer::{outage::Outage, unheard},
-    store::Object,
+    store::{Object, is_incomplete},
 };
 
 /// A delta beyond this waits for the compaction; an object has at most 8 MiB.
 const DELTA_MAX_BYTES: usize = OBJECT_MAX_BYTES - OBJECT_MAX_BYTES / 8;
 
-/// Shards that were about to be published may be gone.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "this publisher had no lease for a while, and others may have deleted the shards that it was about to publish"
-)]
-struct StaleShards;
+/// How often in a row the store may say that something is missing of what a head names. It may not see yet what was
+/// stored a moment ago.
+const INCOMPLETE_MAX: u32 = 3;
 
-/// Whether only the whole helps.
-pub fn is_stale_shards(error: &Error) -> bool {
-    error.is::<StaleShards>()
+/// What is to be published cannot be completed from here: only the whole helps.
+#[derive(Debug, thiserror::Error)]
+pub enum NeedsWhole {
+    /// Shards that were about to be published may be gone.
+    #[error(
+        "this publisher had no lease for a while, and others may have deleted the shards that it was about to \
+         publish"
+    )]
+    StaleShards,
+    /// Somebody has deleted or spoilt what the head names.
+    #[error("something of what is published is missing or broken in the store ({0})")]
+    Incomplete(String),
 }
 
 impl Follower<'_> {
@@ -43,7 +49,7 @@ impl Follower<'_> {
     /// what is published stays right as far as it goes.
     ///
     /// # Errors
-    /// Another publisher is in this one's place, the store no longer lets this publisher in, or [`StaleShards`].
+    /// Another publisher is in this one's place, the store no longer lets this publisher in, or [`NeedsWhole`].
     pub fn publish(&mut self, batch: &Batch) -> Result<()> {
         let started = self.elapsed();
         self.until_published(|follower| follower.try_publish(batch))?;
@@ -67,10 +73,15 @@ impl Follower<'_> {
     /// Publishes by `attempt`, again and again while the store does not answer.
     fn until_published(&mut self, attempt: impl Fn(&mut Self) -> Result<()>) -> Result<()> {
         let mut outage = Outage::default();
+        let mut incomplete = 0;
         loop {
             let Err(error) = self.hold_lease().and_then(|()| attempt(self)) else { break };
-            if is_final(&error) || is_stale_shards(&error) {
+            if is_final(&error) || error.is::<NeedsWhole>() {
                 return Err(error);
+            }
+            incomplete = if is_incomplete(&error) { incomplete + 1 } else { 0 };
+            if incomplete >= INCOMPLETE_MAX {
+                return Err(NeedsWhole::Incomplete(format!("{error:#}")).into());
             }
             // It may have been published although the answer was lost.
             if let Ok(Some(head)) = self.publisher.head(Broken::PassOver) {
@@ -105,7 +116,7 @@ impl Follower<'_> {
         }
         self.lease.take_again(&self.publisher.store)?;
         self.compaction = None;
-        if self.is_base_due { Err(StaleShards.into()) } else { Ok(()) }
+        if self.is_base_due { Err(NeedsWhole::StaleShards.into()) } else { Ok(()) }
     }
 
     fn try_publish(&mut self, batch: &Batch) -> Result<()> {
@@ -149,6 +160,7 @@ impl Follower<'_> {
         self.head = head;
         self.attempted = None;
         self.is_base_due = false;
+        self.incomplete = 0;
         self.published_at = self.elapsed();
     }
 
@@ -157,7 +169,7 @@ impl Follower<'_> {
     /// renewal that fails harms nobody, and is tried again.
     ///
     /// # Errors
-    /// Another publisher is in this one's place, the store no longer lets this publisher in, or [`StaleShards`].
+    /// Another publisher is in this one's place, the store no longer lets this publisher in, or [`NeedsWhole`].
     pub fn renew_head(&mut self) -> Result<()> {
         let (every, elapsed) = (Duration::from_secs(self.args.heartbeat), self.elapsed());
         let is_old = elapsed.saturating_sub(self.published_at) >= every && elapsed >= self.renewal_at;
@@ -171,7 +183,14 @@ impl Follower<'_> {
                 self.renewal_outage.ended("The store", now).iter().for_each(|line| println!("{line}"));
                 Ok(())
             }
-            Err(error) if is_final(&error) || is_stale_shards(&error) => Err(error),
+            Err(error) if is_final(&error) || error.is::<NeedsWhole>() => Err(error),
+            Err(error) if is_incomplete(&error) => {
+                self.incomplete += 1;
+                match self.incomplete {
+                    ..INCOMPLETE_MAX => Ok(()),
+                    _ => Err(NeedsWhole::Incomplete(format!("{error:#}")).into()),
+                }
+            }
             Err(error) => {
                 if let Ok(Some(head)) = self.publisher.head(Broken::PassOver)
                     && head.says_the_same(&self.head)

@@ -14,7 +14,7 @@ use admit::snapshot::{change::Feed, head::Head, index::Index, object::ObjectKind
 use anyhow::{Context, Error, Result};
 use indicatif::HumanCount;
 
-use self::head::is_stale_shards;
+use self::head::NeedsWhole;
 use super::{
     Args, EXIT_DATA, Lease,
     changes::{End, apply, read},
@@ -139,6 +139,8 @@ struct Follower<'a> {
     renewal_outage: Outage,
     /// Not before is it tried to renew the head.
     renewal_at: Duration,
+    /// How often in a row the head could not be renewed because something that it names is missing.
+    incomplete: u32,
     /// Where the origin stood when the whole was published because the feed could not be used.
     whole_at: Option<u64>,
     /// The shards of a compaction are in use here, but no published head names them yet.
@@ -168,6 +170,7 @@ impl<'a> Follower<'a> {
             whole_outage: Outage::with_pauses_up_to(WHOLE_PAUSE_MAX),
             renewal_outage: Outage::default(),
             renewal_at: now,
+            incomplete: 0,
             whole_at: None,
             is_base_due: false,
             attempted: None,
@@ -178,7 +181,10 @@ impl<'a> Follower<'a> {
     /// Asks the origin once and does what follows. The exit code, if that ends it.
     fn round(&mut self, origin: &Origin) -> Result<Option<ExitCode>> {
         let next = match self.step(origin) {
-            Err(error) if is_stale_shards(&error) => Next::Whole(error.to_string()),
+            Err(error) if error.is::<NeedsWhole>() => {
+                self.publisher.trust_nothing_once();
+                Next::Whole(error.to_string())
+            }
             next => next?,
         };
         match next {
@@ -223,7 +229,6 @@ impl<'a> Follower<'a> {
             self.origin_is_heard()?;
             self.publish(&batch)?;
         }
-        let again = Duration::ZERO;
         Ok(match batch.end {
             Some(end @ (End::Gap { .. } | End::NoChange(_))) => {
                 self.gaps = if batch.changes.is_empty() { self.gaps + 1 } else { 1 };
@@ -238,7 +243,7 @@ impl<'a> Follower<'a> {
             Some(End::BrokenOff(error)) => broken_off(error),
             Some(end) => Next::Whole(end.to_string()),
             // There may be more.
-            None if !batch.changes.is_empty() => Next::Ask(again),
+            None if !batch.changes.is_empty() => Next::Ask(Duration::ZERO),
             None => {
                 self.origin_is_heard()?;
                 if changes.is_vouched_for {
