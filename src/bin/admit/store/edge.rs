@@ -241,7 +241,7 @@ impl Backend for Worker {
     }
 
     fn issuers(&self) -> Result<Option<Vec<Issuer>>> {
-        let call = Call { path: "/snapshot/issuers", ..Call::default() };
+        let call = Call { path: "/snapshot/issuers", expected: Expected::Report, ..Call::default() };
         let reply = self.http.call(call)?;
         match reply.status {
             StatusCode::OK => {
