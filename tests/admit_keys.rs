@@ -151,6 +151,19 @@ fn wrong_uses_are_refused_with_a_reason() {
 }
 
 #[test]
+fn times_in_milliseconds_are_noticed() {
+    let scratch = Scratch::new("milliseconds");
+    let key = scratch.path("key");
+    stdout(&["keygen", "--alg", "HS256", "--kid", "k1", "--out", &key]);
+    let output = admit(&["token", "--key", &key, "--claims", r#"{"exp":1893456000000}"#]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        output.status.success() && said.contains("warning: --claims: exp looks like milliseconds"),
+        "{said}"
+    );
+}
+
+#[test]
 fn given_times_are_kept() {
     let scratch = Scratch::new("times");
     let key = scratch.path("key");

@@ -219,14 +219,29 @@ fn environments_take_over_what_wrangler_takes_over() {
         );
     let ended = check(&bench, &whole, &["--env", "staging"]).ok();
     assert!(ended.stdout.contains("secret put PUBLISHER_SECRET --env staging"), "{}", ended.stdout);
-    let ended =
-        check(&bench, &(whole + "[[services]]\nbinding = \"A\"\nservice = \"a\"\n"), &["--env", "staging"])
-            .ok();
+    let ended = check(
+        &bench,
+        &(whole.clone() + "[[services]]\nbinding = \"A\"\nservice = \"a\"\n"),
+        &["--env", "staging"],
+    )
+    .ok();
     assert!(
         ended.stdout.contains("warning: wrangler.toml:19: env.staging: services is set at the top level"),
         "{}",
         ended.stdout
     );
+    // wrangler does not tell its build command which environment is deployed.
+    let build = "[build]\ncommand = \"cargo xtask build --for-wrangler\"\n";
+    let ended = check(&bench, &(whole.clone() + build), &["--env", "staging"]).ok();
+    assert!(
+        ended.stdout.contains(": build.command: a deploy with --env staging checks the top level's"),
+        "{}",
+        ended.stdout
+    );
+    let own =
+        whole + build + "[env.staging.build]\ncommand = \"cargo xtask build --for-wrangler --env staging\"\n";
+    let ended = check(&bench, &own, &["--env", "staging"]).ok();
+    assert!(ended.stdout.contains("(env.staging): no errors, no warnings"), "{}", ended.stdout);
     check(&bench, &good(), &["--env", "staging"]).failed(1, "no environment \"staging\"; it has none");
     // wrangler's own way to name one.
     bench.write("wrangler.toml", good() + "[env.staging]\n");

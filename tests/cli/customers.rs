@@ -202,7 +202,23 @@ fn the_origin_is_asked_too() {
     let args = ["--customer", "vendor:c9", "--check", "33", "--origin", "http://127.0.0.1:1"];
     subject.inspect(&args).failed(1, "give that token with --origin-token");
     let args = [&args[..], &["--origin-token", &token]].concat();
-    assert!(subject.inspect(&args).ok().stdout.contains("cannot be told (no answer)"));
+    let shown = subject.inspect(&args).ok().stdout;
+    assert!(shown.contains("cannot be told (no answer)") && !shown.contains("the token names"), "{shown}");
+    let args = [
+        "--customer",
+        "vendor:c3",
+        "--check",
+        "33",
+        "--origin",
+        "http://127.0.0.1:1",
+        "--origin-token",
+        &token,
+    ];
+    let shown = subject.inspect(&args).ok().stdout;
+    assert!(
+        shown.contains("the token names the customer \"c9\", and the snapshot was asked for \"c3\""),
+        "{shown}"
+    );
     subject.inspect(&["--check", "33"]).failed(2, "--customer");
 }
 

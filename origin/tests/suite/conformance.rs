@@ -5,6 +5,9 @@ use std::{
     env::consts::EXE_SUFFIX,
     path::{Path, PathBuf},
     process::{Command, Output},
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Duration,
 };
 
 use serde_json::{Value, json};
@@ -12,7 +15,7 @@ use serde_json::{Value, json};
 use crate::{
     crash::{Process, merchant},
     documents::{document, section},
-    support::{CUSTOMER, CUSTOMER_SUBJECT, Dir, FEED_SECRET, MERCHANT, signed},
+    support::{Ask, CUSTOMER, CUSTOMER_SUBJECT, Dir, FEED_SECRET, MERCHANT, signed},
 };
 
 /// The command, which lies beside the origin's: tests of the whole workspace build both.
@@ -55,6 +58,50 @@ fn it_passes_every_check() {
     assert!(output.status.success(), "{}", print(&output));
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((&report["failed"], &report["skipped"]), (&json!(0), &json!(0)), "{report:#}");
+}
+
+/// Others write all the while. What changed again meanwhile is left out of the comparison, and nothing fails.
+#[test]
+fn it_passes_while_it_is_written_to() {
+    let dir = Dir::new();
+    let process = Process::start(&dir);
+    let is_done = AtomicBool::new(false);
+    let output = thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            let form = "item_id=5102&consumer_id=88002&expires_at=2100-01-01T00:00:00Z";
+            let mut written = 0;
+            while !is_done.load(Ordering::Relaxed) {
+                let url = format!("{}/items/access", process.url);
+                Ask::new("POST", url).bearer(&merchant()).form(form).send().expect(201);
+                written += 1;
+                thread::sleep(Duration::from_millis(5));
+            }
+            written
+        });
+        let (viewer, number) = (customer(CUSTOMER_SUBJECT), CUSTOMER.to_string());
+        let output = Command::new(admit())
+            .args(["check-origin", &process.url, "--json", "--changes", "/changes"])
+            .args([
+                "--writes",
+                &merchant(),
+                "--consumer-token",
+                &viewer,
+                "--consumer",
+                &number,
+                "--item",
+                "5101",
+            ])
+            .env("ADMIT_ORIGIN_TOKEN", FEED_SECRET)
+            .output();
+        is_done.store(true, Ordering::Relaxed);
+        assert!(writer.join().unwrap() > 0, "there were writes");
+        output.unwrap()
+    });
+    process.kill();
+    assert!(output.status.success(), "{}", print(&output));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let replay = report["checks"].as_array().unwrap().iter().find(|check| check["id"] == "feed.replay");
+    assert_eq!(replay.unwrap()["outcome"], "pass", "{report:#}");
 }
 
 #[test]

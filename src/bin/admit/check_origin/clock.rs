@@ -3,13 +3,10 @@
 use std::{cell::Cell, time::Duration};
 
 use admit::{instant::UnixSecs, limits::LEEWAY_DEFAULT_SECS};
-use ureq::http::{HeaderMap, header};
+use ureq::http::HeaderMap;
 
 use super::{checks::CLOCK, report::Report};
-use crate::peer::clock;
-
-/// Up to here two clocks count as one.
-const AGREE_SECS: u64 = clock::DIFFERENCE_MAX_SECS.unsigned_abs();
+use crate::peer::clock::{DIFFERENCE_MAX_SECS, difference_secs};
 
 /// What is known of the origin's clock.
 #[derive(Debug, Default)]
@@ -21,11 +18,7 @@ pub struct Clock {
 impl Clock {
     /// Notes what the headers of an answer say, which came at `now` after `took`.
     pub fn note(&self, headers: &HeaderMap, now: UnixSecs, took: Duration) {
-        // A cache in between sends the date of when it was filled.
-        if headers.contains_key(header::AGE) {
-            return;
-        }
-        let Some(ahead_secs) = clock::difference_secs(headers, now) else { return };
+        let Some(ahead_secs) = difference_secs(headers, now) else { return };
         if self.closest.get().is_none_or(|(_, closest)| took < closest) {
             self.closest.set(Some((ahead_secs, took)));
         }
@@ -45,16 +38,18 @@ impl Clock {
         if least > u64::from(LEEWAY_DEFAULT_SECS) {
             let consequence = "tokens and accesses will be refused, or last too long";
             report.fail(&CLOCK, format!("{}; {consequence}", differs()));
-        } else if least > AGREE_SECS {
+        } else if least > DIFFERENCE_MAX_SECS.unsigned_abs() {
             report.warn(&CLOCK, differs());
         } else {
-            report.pass(&CLOCK, format!("within {AGREE_SECS} s"));
+            report.pass(&CLOCK, format!("within {DIFFERENCE_MAX_SECS} s"));
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use ureq::http::header;
+
     use super::*;
     use crate::check_origin::report::Outcome;
 
@@ -92,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn the_quickest_answer_counts_and_no_cache_does() {
+    fn the_quickest_answer_counts_and_caches_say_how_old_they_are() {
         let clock = Clock::default();
         clock.note(&headers("Sat, 28 Nov 2026 08:00:20 GMT"), NOW, Duration::from_millis(900));
         clock.note(&headers("Sat, 28 Nov 2026 08:00:00 GMT"), NOW, Duration::from_millis(9));

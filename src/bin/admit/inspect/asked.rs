@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{check::CheckReport, customer::date};
+use super::{check::CheckReport, customer::date, who::Unverified};
 use crate::check_origin::{Answer, Ask, Client, address};
 
 /// How long the origin may think: the edge waits for two seconds.
@@ -32,19 +32,34 @@ pub struct OriginReport {
     pub problem: Option<String>,
     /// Whether it agrees with the snapshot; nothing where it cannot be told.
     pub agrees: Option<bool>,
+    /// What makes the two answers hard to compare.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
-/// Asks the origin at `base` for the check that the snapshot has answered, with `token`.
+/// Asks the origin at `base` for the check that the snapshot has answered for `subject`, with `token`.
 ///
 /// # Errors
 /// `base` is not a URL.
-pub fn ask(base: &str, token: &str, check: &CheckReport) -> Result<OriginReport> {
+pub fn ask(base: &str, token: &str, subject: Option<&str>, check: &CheckReport) -> Result<OriginReport> {
     let url = address(base, &format!("/items/{}/access", check.item_id)).context("--origin")?;
     let answer = Client::new(TIMEOUT)?.send(Ask::get(&url).bearer(Some(token)));
-    Ok(match answer {
+    let report = match answer {
         Ok(answer) => read(url, &answer, check),
         Err(problem) => OriginReport { problem: Some(problem), ..OriginReport::of(url) },
-    })
+    };
+    Ok(OriginReport { note: subject.and_then(|subject| other_subject(token, subject)), ..report })
+}
+
+/// Says so if the token names another customer, by every claim that could name one.
+fn other_subject(token: &str, subject: &str) -> Option<String> {
+    let claims = Unverified::read(token).ok()?;
+    if claims.claims.values().any(|value| value.as_str() == Some(subject)) {
+        return None;
+    }
+    let sub = claims.name_of("sub")?;
+    (sub != subject)
+        .then(|| format!("the token names the customer {sub:?}, and the snapshot was asked for {subject:?}"))
 }
 
 fn read(url: String, answer: &Answer, check: &CheckReport) -> OriginReport {
@@ -99,6 +114,7 @@ impl OriginReport {
             entitlement_seq: None,
             problem: None,
             agrees: None,
+            note: None,
         }
     }
 }

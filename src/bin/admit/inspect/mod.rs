@@ -77,7 +77,7 @@ pub struct Args {
     #[arg(long, value_name = "URL", requires = "check")]
     origin: Option<String>,
     /// The viewer's bearer for the origin, or @FILE [default: the token that names the customer]
-    #[arg(long, value_name = "JWT", env = "ADMIT_ORIGIN_TOKEN", hide_env_values = true)]
+    #[arg(long, value_name = "JWT", requires = "origin")]
     origin_token: Option<String>,
     /// Moment that dates are compared with: unix seconds, RFC 3339, or such as now+1d [default: now]
     #[arg(
@@ -157,7 +157,9 @@ pub fn run(args: &Args) -> Result<()> {
                 let viewer = viewer(&sought, token, args);
                 let (country, known) = (args.country.as_deref(), sought.known.as_ref());
                 let check = check::check(&mut snapshot, &viewer, country, known, item_id, at)?;
-                report.origin = origin.map(|(url, token)| asked::ask(url, &token, &check)).transpose()?;
+                let subject = sought.name.as_ref().map(|(_, subject)| subject.as_str());
+                let answer = origin.map(|(url, token)| asked::ask(url, &token, subject, &check));
+                report.origin = answer.transpose()?;
                 report.check = Some(check);
             }
             report.customer = Some(customer::describe(&mut snapshot, asked, &sought, token, at)?);

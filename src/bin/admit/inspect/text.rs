@@ -301,6 +301,9 @@ fn origin(check: &CheckReport, origin: &OriginReport) -> String {
         }
     }
     line(&mut out, "", format_args!("GET {}", origin.url));
+    if let Some(note) = &origin.note {
+        line(&mut out, "", note);
+    }
     if origin.agrees == Some(false) {
         line(
             &mut out,
