@@ -113,7 +113,8 @@ fn keys_that_cannot_be_used_are_left_out_with_the_reason() {
         (json!(null), "a key without kid: not a JSON object"),
         (json!({}), "a key without kid: kty is missing"),
         (with(two.clone(), "use", "enc"), r#"kid "2": use "enc": not a key for signatures"#),
-        (with(two.clone(), "use", json!(["sig"])), r#"kid "2": use is not text"#),
+        (with(two.clone(), "use", json!(["enc"])), r#"kid "2": use "enc": not a key for signatures"#),
+        (with(two.clone(), "use", json!(1)), r#"kid "2": use is not text"#),
         (
             with(two.clone(), "key_ops", json!(["encrypt"])),
             r#"kid "2": key_ops without "verify": not a key for signatures"#,
@@ -188,6 +189,7 @@ fn keys_in_every_spelling() {
         good.clone(),
         with(good.clone(), "use", "sig"),
         with(good.clone(), "use", "SIG"),
+        with(good.clone(), "use", json!(["enc", "sig"])),
         with(good.clone(), "use", ""),
         with(good.clone(), "alg", "EdDSA"),
         with(good.clone(), "alg", "Ed25519"),
