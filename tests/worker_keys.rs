@@ -111,6 +111,7 @@ fn answer(request: Request, path: &str) {
     let jwks = issuers::fetched_jwks();
     let response = match path {
         "good" => Response::new(200, jwks),
+        "rotating" => Response::new(200, jwks.replace("fetched-1", "old")),
         "status" => Response::new(500, jwks),
         "redirect" => Response::new(302, jwks).header("Location", "/good"),
         "away" => {
@@ -140,7 +141,9 @@ fn answer(request: Request, path: &str) {
 fn configuration(port: u16) -> Vec<(String, String)> {
     let issuers: Vec<Value> = BEHAVIOURS
         .iter()
-        .map(|(path, _)| {
+        .map(|(path, _)| *path)
+        .chain(["rotating"])
+        .map(|path| {
             json!({"issuer": format!("https://{path}.example"), "namespace": path, "audience": "none_required",
                    "keys": {"jwks_url": format!("http://127.0.0.1:{port}/{path}")}})
         })
@@ -156,11 +159,15 @@ fn configuration(port: u16) -> Vec<(String, String)> {
     variables
 }
 
-fn check(worker: &Workerd, path: &str) -> blackbox::wire::Answer {
+/// A viewer's token of the issuer whose JWKS is at `path`.
+fn token(worker: &Workerd, path: &str) -> String {
     let claims =
         json!({"iss": format!("https://{path}.example"), "sub": "somebody", "exp": worker.now() + 600});
-    let token = issuers::fetched_token(&claims);
-    worker.send(&Wire::get("/license").bearer(&token))
+    issuers::fetched_token(&claims)
+}
+
+fn check(worker: &Workerd, path: &str) -> blackbox::wire::Answer {
+    worker.send(&Wire::get("/license").bearer(&token(worker, path)))
 }
 
 #[test]
@@ -202,4 +209,29 @@ fn keys_are_fetched_and_issuers_that_fail_log_nobody_out() {
         let answer = check(&worker, path);
         assert_eq!(answer.status, 200, "{path} mended: {}\n{}", answer.text(), worker.output());
     }
+}
+
+/// A stranger causes a fetch by an unsigned token, just before the issuer publishes a new key.
+#[test]
+#[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
+fn strangers_log_out_nobody_when_an_issuer_rotates_its_keys() {
+    let host = IssuerHost::start();
+    let worker = Workerd::start(&configuration(host.port));
+    catalogue::publish(&worker, 1);
+    let viewer = token(&worker, "rotating");
+    let unsigned = format!("{}.AAAA", viewer.rsplit_once('.').unwrap().0);
+    let ask = |token: &str| worker.send(&Wire::get("/license").bearer(token));
+    assert_eq!(ask(&unsigned).status, 401, "{}", worker.output());
+    host.is_mended.store(true, Ordering::Relaxed);
+    let answer = ask(&viewer);
+    assert_eq!(answer.status, 503, "{}", answer.text());
+    assert_eq!(ask(&unsigned).status, 503);
+    assert_eq!(host.requests_of("rotating"), 1, "strangers do not make it ask more often");
+    let log = worker.output();
+    assert!(log.contains(r#""reason":"key_pending","detail":"header kid: the issuer has no key"#), "{log}");
+    let retry_after: u64 = answer.header("retry-after").unwrap().parse().unwrap();
+    assert!((1..=30).contains(&retry_after), "{retry_after}");
+    thread::sleep(Duration::from_secs(retry_after + 1));
+    assert_eq!(ask(&viewer).status, 200, "{}", worker.output());
+    assert_eq!(host.requests_of("rotating"), 2);
 }

@@ -119,18 +119,22 @@ impl<'a> Members<'a> {
     /// Whether the key is for signatures (RFC 7517 §4.2 and §4.3). Public halves of keys that were exported with their
     /// `key_ops` say "sign" where "verify" is meant.
     fn check_purpose(&self) -> Result<(), UnusableKey> {
-        if let Some(usage) = self.text("use")?
-            && !usage.eq_ignore_ascii_case("sig")
+        let usages = self.texts("use", "text")?;
+        if let Some(usage) = usages.iter().find(|usage| !usage.is_empty())
+            && !usages.iter().any(|usage| usage.eq_ignore_ascii_case("sig"))
         {
             return Err(UnusableKey::OtherPurpose(format!("use {:?}", shortened(usage))));
         }
-        let Some(operations) = self.0.get("key_ops") else { return Ok(()) };
-        let operations = lists::texts(operations)
-            .ok_or(UnusableKey::Malformed { member: "key_ops", expected: "a list of texts" })?;
+        let operations = self.texts("key_ops", "a list of texts")?;
         if operations.is_empty() || operations.iter().any(|name| *name == "verify" || *name == "sign") {
             return Ok(());
         }
         Err(UnusableKey::OtherPurpose("key_ops without \"verify\"".to_owned()))
+    }
+
+    fn texts(&self, member: &'static str, expected: &'static str) -> Result<Vec<&'a str>, UnusableKey> {
+        let Some(value) = self.0.get(member) else { return Ok(Vec::new()) };
+        lists::texts(value).ok_or(UnusableKey::Malformed { member, expected })
     }
 
     fn octets(&self, member: &'static str) -> Result<Vec<u8>, UnusableKey> {

@@ -13,11 +13,11 @@ use super::{
 };
 use crate::{limits::TOKEN_MAX_BYTES, ports::SignatureVerifier};
 
-/// Header members that change what a token means, whatever they say: this service understands no extension, so that
-/// any `crit` is to be refused, even an empty or malformed one (RFC 7515 §4.1.11, RFC 7797).
+/// Header members that change the meaning of a token. This service implements no extension, so it refuses every `crit`,
+/// even an empty or malformed one (RFC 7515 §4.1.11, RFC 7797).
 const EXTENSIONS: [&str; 2] = ["crit", "b64"];
 
-/// A token whose signature nobody has checked: it can only say where its key is to be found.
+/// A token whose signature has not been checked. Its header and `iss` only say which key to look for.
 pub(super) struct UnverifiedToken<'a> {
     /// `None` for a name that is not implemented.
     algorithm: Option<JoseAlgorithm>,
@@ -31,8 +31,8 @@ pub(super) struct UnverifiedToken<'a> {
 }
 
 impl<'a> UnverifiedToken<'a> {
-    /// Parses the header and decodes the segments. `none` is refused here; other algorithms that are not implemented
-    /// are left to the issuer's keys, which may tell why.
+    /// Parses the header and decodes the segments. `none` is refused here. Another algorithm that is not implemented is
+    /// judged with the issuer's keys, because its key may be one that was left out.
     pub fn parse(jws: &'a str) -> Result<Self, Problem<JwsError>> {
         if jws.len() > TOKEN_MAX_BYTES {
             return Err(JwsError::TooLong.into());
@@ -84,7 +84,7 @@ impl<'a> UnverifiedToken<'a> {
         self.token_type.as_deref()
     }
 
-    /// The claims. They are nobody's word before [`KeySet::verify`] has found the key that signed them.
+    /// The claims, which are not trustworthy before [`KeySet::verify`] has succeeded.
     pub fn claims(&self) -> Result<Map<String, Value>, Problem<JwsError>> {
         unique_members(&self.payload)
             .map_err(|problem| Problem::new(JwsError::Payload, format!("payload of the token: {problem}")))
@@ -159,7 +159,7 @@ fn key_id(header: &Map<String, Value>) -> Result<Option<String>, Problem<JwsErro
 /// kind of token that the same key signs passes for it. No claim is required.
 ///
 /// # Errors
-/// It is malformed, another kind of token, signed by none of the keys, or its payload is no `T`.
+/// It is malformed, another kind of token, not signed by one of the keys, or its payload is not a valid `T`.
 pub fn verify_jws<T: DeserializeOwned, V: SignatureVerifier>(
     jws: &str,
     keys: &KeySet<V>,

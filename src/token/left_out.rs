@@ -126,8 +126,8 @@ impl LeftOutKeys {
 
 impl fmt::Display for LeftOutKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        /// As many as a log line has room for.
-        const SHOWN_MAX: usize = 16;
+        /// As many as the largest issuers have in all; some 8 KiB.
+        const SHOWN_MAX: usize = 64;
         for (position, key) in self.listed.iter().take(SHOWN_MAX).enumerate() {
             let separator = if position == 0 { "" } else { "; " };
             write!(f, "{separator}{key}")?;

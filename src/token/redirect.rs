@@ -13,7 +13,7 @@ pub fn redirected(url: &str, location: &str) -> Result<String, String> {
     let to = resolve(url, location).ok_or("a redirect without an address")?;
     let (from_origin, to_origin) = (origin_of(url), origin_of(&to));
     if from_origin != to_origin {
-        // The host alone: whatever follows may be somebody's secret.
+        // Only the host: path and query may contain a secret.
         let host = to_origin
             .map_or_else(|| "somewhere else".to_owned(), |(scheme, host)| format!("{scheme}://{host}"));
         return Err(format!(
@@ -24,7 +24,7 @@ pub fn redirected(url: &str, location: &str) -> Result<String, String> {
     Ok(to)
 }
 
-/// A relative reference made absolute (RFC 3986 §5.2.2). Dot segments are left to whoever asks.
+/// A relative reference made absolute (RFC 3986 §5.2.2). Dot segments stay; the platform's fetch resolves them.
 fn resolve(url: &str, location: &str) -> Option<String> {
     let scheme = url.split_once("://")?.0;
     let authority_end = scheme.len() + 3 + url.get(scheme.len() + 3..)?.find(['/', '?']).unwrap_or(url.len());
