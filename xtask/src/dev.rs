@@ -241,7 +241,7 @@ fn publish_once(paths: &Paths, keys: &DevKeys, edge_url: &str) -> Result<()> {
 fn wait_for_content(parts: &mut Parts<'_>, edge_url: &str, must: bool) -> Result<bool> {
     let url = format!("{edge_url}/healthz");
     let watch = Stopwatch::start();
-    let limit = if must { START_LIMIT } else { START_LIMIT / 12 };
+    let limit = if must { START_LIMIT } else { START_LIMIT / 30 };
     while watch.elapsed() < limit {
         parts.iter_mut().try_for_each(Part::tick)?;
         if server::get(&url, None, server::ANSWER_LIMIT).is_ok_and(|status| status == 200) {
