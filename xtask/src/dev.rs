@@ -96,7 +96,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         let (_, wrong) = personas::check(&personas)?;
         return Ok(if wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
-    println!("{}", describe(&paths, &run, &keys, &personas, port));
+    println!("{}", describe(&paths, &run, &keys, &personas, &args.selection.option(&paths, port)));
     if !is_published {
         println!("Nothing is published yet: the Worker answers 503 until the publisher has read the export.");
     }
@@ -109,7 +109,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 }
 
 /// What people need to go on, in a dozen lines; everything else is in files.
-fn describe(paths: &Paths, run: &Run, keys: &DevKeys, personas: &[Persona], port: u16) -> String {
+fn describe(paths: &Paths, run: &Run, keys: &DevKeys, personas: &[Persona], option: &str) -> String {
     let dir = paths.shown(&run.dir);
     let mut text = format!("\nWorker   {}\n", run.edge_url);
     if let Some(url) = &run.origin_url {
@@ -117,11 +117,11 @@ fn describe(paths: &Paths, run: &Run, keys: &DevKeys, personas: &[Persona], port
     }
     text += &format!("keys     {}\n", paths.shown(keys.dir()));
     text += &format!("command  {}\n", paths.shown(keys.program()));
-    text += &format!("files    {dir}: {}, state, {}\n\n", personas::FILE, LOGS.join(", "));
-    let port = if port == DEFAULT_PORT { String::new() } else { format!(" --port {port}") };
+    let logs: Vec<_> = LOGS.into_iter().filter(|log| run.dir.join(log).exists()).collect();
+    text += &format!("files    {dir}: {}, state, {}\n\n", personas::FILE, logs.join(", "));
     for persona in personas.iter().filter(|persona| SHOWN.contains(&persona.name())) {
         text += &format!(
-            "curl -i -H \"Authorization: Bearer $(cargo xtask token {}{port})\" {}\n",
+            "curl -i -H \"Authorization: Bearer $(cargo xtask token {}{option})\" {}\n",
             persona.name(),
             persona.check_url()
         );
@@ -241,7 +241,7 @@ fn publish_once(paths: &Paths, keys: &DevKeys, edge_url: &str) -> Result<()> {
 fn wait_for_content(parts: &mut Parts<'_>, edge_url: &str, must: bool) -> Result<bool> {
     let url = format!("{edge_url}/healthz");
     let watch = Stopwatch::start();
-    let limit = if must { START_LIMIT } else { START_LIMIT / 12 };
+    let limit = if must { START_LIMIT } else { START_LIMIT / 30 };
     while watch.elapsed() < limit {
         parts.iter_mut().try_for_each(Part::tick)?;
         if server::get(&url, None, server::ANSWER_LIMIT).is_ok_and(|status| status == 200) {

@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, Result, anyhow};
 use serde_json::Value;
 
-use crate::job;
+use crate::{job, step::Step};
 
 /// The directories that every command works with.
 #[derive(Clone, Debug)]
@@ -60,7 +60,7 @@ impl Paths {
             for name in names.filter(|name| *name != env!("CARGO_PKG_NAME")) {
                 clean.args(["--package", name]);
             }
-            job::stdout(&mut clean)?;
+            Step::new(self, "clean", "removing what another checkout compiled", "seconds").run(&mut clean)?;
         }
         fs::create_dir_all(self.target.join("xtask"))?;
         fs::write(&stamp, ours).with_context(|| format!("cannot write {}", stamp.display()))

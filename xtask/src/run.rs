@@ -44,6 +44,15 @@ impl Selection {
         }
     }
 
+    /// The option by which other commands find the run on `port`, with a space before it.
+    pub fn option(&self, paths: &Paths, port: u16) -> String {
+        match &self.dir {
+            Some(dir) => format!(" --dir {}", paths.shown(dir)),
+            None if port == DEFAULT_PORT => String::new(),
+            None => format!(" --port {port}"),
+        }
+    }
+
     /// The directories that may be meant.
     fn candidates(&self, paths: &Paths) -> Result<Vec<PathBuf>> {
         if self.dir.is_some() || self.port.is_some() {
@@ -234,6 +243,11 @@ mod tests {
         let error = take(&paths.dev()).unwrap_err().to_string();
         assert!(error.contains("another `cargo xtask dev` runs in"), "{error}");
         assert!(error.contains("http://127.0.0.1:8787"), "{error}");
+
+        assert_eq!(any.option(&paths, DEFAULT_PORT), "");
+        assert_eq!(any.option(&paths, 8790), " --port 8790");
+        let in_dir = Selection { port: None, dir: Some("elsewhere".into()) };
+        assert_eq!(in_dir.option(&paths, 8790), " --dir elsewhere");
 
         drop(other);
         assert_eq!(Run::running(&paths, &any).unwrap().edge_url, "http://127.0.0.1:8787");

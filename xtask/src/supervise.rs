@@ -29,8 +29,9 @@ const PAUSE_MAX: Duration = Duration::from_secs(30);
 /// A part that ran so long has recovered: the next pause is the shortest again.
 const STEADY: Duration = Duration::from_secs(60);
 
-/// A part starts in seconds on an idle machine; a busy one gets much more before it is called stuck.
-pub const START_LIMIT: Duration = Duration::from_secs(120);
+/// A part starts in seconds on an idle machine. A busy one gets much more before it is called stuck, because wrangler
+/// builds the Worker first if a source file has changed.
+pub const START_LIMIT: Duration = Duration::from_secs(5 * 60);
 
 /// How often a part is asked whether it answers, and how long it may take: while it starts, while it runs, and for a
 /// while after it lost a process of its own. A machine that compiles on all processors may take seconds.
