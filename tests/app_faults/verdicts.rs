@@ -82,9 +82,14 @@ fn what_cannot_be_read_is_not_remembered_as_a_denial() {
         let mut odd = access(1);
         odd[name] = value;
         let served = odd.clone();
-        pair.origin().serve(move |_| answer(200, &served));
+        pair.origin().serve(move |_| {
+            let mut answer = answer(200, &served);
+            answer.headers.push(("entitlement-seq", "9".to_owned()));
+            answer
+        });
         for _ in 0..3 {
-            assert_eq!(pair.status(1), 402, "{odd}: the snapshot's");
+            let reply = pair.check(CUSTOMER, 1);
+            assert_eq!((reply.status, reply.header("entitlement-seq")), (402, None), "{odd}: the snapshot's");
         }
         assert_eq!(pair.asked(), 3, "{odd}");
         let lines = pair.edge.platform().memory_log().take();

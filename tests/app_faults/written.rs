@@ -162,5 +162,8 @@ fn headers_of_the_origin_are_brought_into_one_form() {
         });
         let reply = pair.write("POST", "/v2/items", "title=x", &[]);
         assert_eq!((reply.status, reply.header(name)), (503, shown), "{name}: {sent}");
+        let lines = pair.edge.platform().memory_log().take();
+        let told = lines.iter().any(|line| line.contains(r#""event":"origin""#) && line.contains(sent));
+        assert_eq!(told, sent.starts_with("se") || sent == "soon", "{lines:?}");
     }
 }

@@ -107,12 +107,14 @@ impl<P: Platform> App<P> {
                 (check_reply(verdict, question, request), problem)
             }
         };
-        if let Some(problem) = problem {
-            self.log_problem(&mut origin.problems, &id, &problem);
-        }
-        let seq = answer.as_ref().map_or("", |answer| answer.header("entitlement-seq"));
-        if let Some(seq) = query::seq(seq) {
+        // The snapshot's answer, which stands where there is a problem, does not reflect the origin's changes.
+        let seq = answer.as_ref().ok().filter(|_| problem.is_none());
+        if let Some(seq) = seq.and_then(|answer| query::seq(answer.header("entitlement-seq"))) {
             reply.headers.push(("entitlement-seq", Cow::Owned(seq.to_string())));
+        }
+        let of_headers = answer.as_ref().ok().and_then(|answer| received::header_problem(answer, now));
+        for problem in problem.into_iter().chain(of_headers.map(Problem::from)) {
+            self.log_problem(&mut origin.problems, &id, &problem);
         }
         // The origin's log and ours name it alike.
         reply.headers.push(("x-request-id", Cow::Owned(id)));

@@ -107,8 +107,10 @@ impl<P: Platform> App<P> {
             (answer, written)
         });
         self.learn(request, write, &held, &outcome);
-        let (mut reply, problem) = reply_of(outcome, seconds(self.platform.now_ms()));
-        if let Some(problem) = problem {
+        let now = seconds(self.platform.now_ms());
+        let of_headers = outcome.as_ref().ok().and_then(|(answer, _)| received::header_problem(answer, now));
+        let (mut reply, problem) = reply_of(outcome, now);
+        for problem in problem.into_iter().chain(of_headers.map(Problem::from)) {
             self.log_problem(&mut self.state.borrow_mut().origin.problems, &request_id, &problem);
         }
         // The origin's log and ours name it alike.

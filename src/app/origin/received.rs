@@ -7,7 +7,10 @@ use serde_json::{Map, Value};
 
 use super::Verdict;
 use crate::{
-    api::{error::ApiError, json::json, media_type::MediaType, reply::Body, upstream_error as error},
+    api::{
+        error::ApiError, json::json, media_type::MediaType, query, reply::Body, retry_after,
+        upstream_error as error,
+    },
     instant::{self, LATEST, UnixSecs},
     number,
     ports::OriginAnswer,
@@ -211,6 +214,18 @@ fn shown(value: &Value) -> String {
         Value::Array(_) => "a list".to_owned(),
         Value::Object(_) => "an object".to_owned(),
     }
+}
+
+/// What is wrong with the headers that the edge reads, if anything. Without them the answer counts all the same.
+pub fn header_problem(answer: &OriginAnswer, now: UnixSecs) -> Option<Unreadable> {
+    let (seq, wait) = (answer.header("entitlement-seq"), answer.header("retry-after"));
+    if !seq.is_empty() && query::seq(seq).is_none() {
+        return Some(Unreadable::new("Entitlement-Seq", format!("must be a whole number, not {seq:?}")));
+    }
+    if !wait.is_empty() && retry_after::seconds(wait, now).is_none() {
+        return Some(Unreadable::new("Retry-After", format!("must be seconds or a date, not {wait:?}")));
+    }
+    None
 }
 
 /// Which of the API's records an error says is not there.

@@ -97,6 +97,18 @@ mod tests {
     }
 
     #[test]
+    fn where_the_viewer_is_in_one_form_or_not_at_all() {
+        let of = |ip_address, country| {
+            let request = Request { ip_address, country, ..Request::default() };
+            let sent = headers(&request, "", Sender::Anybody);
+            sent.into_iter().map(|(_, value)| value.into_owned()).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(of("203.0.113.9:51008", "gb"), "203.0.113.9 GB");
+        assert_eq!(of("2001:DB8::7", "T1"), "2001:db8::7");
+        assert_eq!(of("203.0.113.9, 10.0.0.1", "XX"), "");
+    }
+
+    #[test]
     fn who_signs_in_sends_no_token_but_may_be_a_client_and_others_send_nothing() {
         let of = |sender, authorization| {
             let request = Request { authorization, ..Request::default() };
