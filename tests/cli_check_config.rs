@@ -230,18 +230,6 @@ fn environments_take_over_what_wrangler_takes_over() {
         "{}",
         ended.stdout
     );
-    // wrangler does not tell its build command which environment is deployed.
-    let build = "[build]\ncommand = \"cargo xtask build --for-wrangler\"\n";
-    let ended = check(&bench, &(whole.clone() + build), &["--env", "staging"]).ok();
-    assert!(
-        ended.stdout.contains(": build.command: a deploy with --env staging checks the top level's"),
-        "{}",
-        ended.stdout
-    );
-    let own =
-        whole + build + "[env.staging.build]\ncommand = \"cargo xtask build --for-wrangler --env staging\"\n";
-    let ended = check(&bench, &own, &["--env", "staging"]).ok();
-    assert!(ended.stdout.contains("(env.staging): no errors, no warnings"), "{}", ended.stdout);
     check(&bench, &good(), &["--env", "staging"]).failed(1, "no environment \"staging\"; it has none");
     // wrangler's own way to name one.
     bench.write("wrangler.toml", good() + "[env.staging]\n");

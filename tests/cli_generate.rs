@@ -144,4 +144,18 @@ fn a_reader_that_goes_ends_it_without_a_word() {
         assert!(code == 141 || (code == 0 && args == ["schema"]), "{args:?}: {code}");
         assert_eq!(String::from_utf8_lossy(&ended.stderr), "", "{args:?}");
     }
+    // Whose report is lost: the exit code is that of what was done.
+    bench.write("wrangler.toml", "");
+    for (args, code) in [
+        (&["check-config"][..], 2),
+        (&["check-origin", "http://127.0.0.1:1", "--json"], 1),
+        (&["keygen", "--public", "publisher.jwk"], 0),
+        (&["token", "--key", "publisher.jwk"], 0),
+    ] {
+        let mut child = bench.command(args).spawn().unwrap();
+        drop(child.stdout.take());
+        let ended = child.wait_with_output().unwrap();
+        assert_eq!(ended.status.code(), Some(code), "{args:?}");
+        assert_eq!(String::from_utf8_lossy(&ended.stderr), "", "{args:?}");
+    }
 }

@@ -123,11 +123,7 @@ fn who_is_not_there_is_told_from_a_misspelt_name() {
         .failed(1, "no namespace \"main\"; it has publisher, vendor\n");
     subject.inspect(&["--customer", "77"]).failed(1, "no customer in the snapshot has the number 77");
     let nobody = subject.inspect(&["--customer", "nobody"]).ok();
-    assert!(
-        nobody.stdout.contains("looked for in the namespaces cognito, publisher, vendor"),
-        "{}",
-        nobody.stdout
-    );
+    assert!(nobody.stdout.contains("looked for in the namespaces publisher, vendor"), "{}", nobody.stdout);
     let stranger = Service::token(&subject.bench, "elsewhere", "c3");
     subject
         .inspect(&["--customer", &stranger])
@@ -144,12 +140,29 @@ fn what_cannot_be_told_of_a_store_is_said() {
     let inspect = |who: &str| subject.bench.run(&["inspect", "--from", "dir:store", "--customer", who]);
     assert!(inspect("vendor:c3").ok().stdout.contains("Customer   vendor:c3, from the shard"));
     let misspelt = inspect("vendr:c3").ok().stdout;
-    assert!(misspelt.contains("cannot be told from this store: is \"vendr\" spelt right?"), "{misspelt}");
+    assert!(
+        misspelt.contains("whether there is a namespace \"vendr\" cannot be told from this store"),
+        "{misspelt}"
+    );
+    assert!(!misspelt.contains("owns nothing"), "{misspelt}");
     inspect("c3").failed(1, "write NAMESPACE:SUBJECT");
     for who in ["3", UUID] {
         assert!(inspect(who).ok().stdout.contains("id 3, uuid"), "{who}");
     }
-    inspect(&Service::token(&subject.bench, "id", "c3")).failed(1, "name the customer by NAMESPACE:SUBJECT");
+    let token = Service::token(&subject.bench, "id", "c3");
+    inspect(&token).failed(1, "name the customer by NAMESPACE:SUBJECT");
+    // The Worker's configuration says what the Worker would.
+    let issuers = r#"[{"issuer":"https://id.example","namespace":"vendor","audience":"none_required","keys":{"secret":"S","alg":"HS256"}}]"#;
+    subject.bench.write("wrangler.toml", format!("[vars]\nISSUERS = '{issuers}'\n"));
+    let inspect = |who: &str| {
+        subject.bench.run(&["inspect", "--from", "dir:store", "--customer", who, "--config", "wrangler.toml"])
+    };
+    for who in ["c3", "vendor:c3", &token] {
+        assert!(inspect(who).ok().stdout.contains("id 3, uuid"), "{who}");
+    }
+    inspect("vendr:c3").failed(1, "no namespace \"vendr\"; it has vendor; did you mean \"vendor\"?");
+    subject.bench.write("wrangler.toml", "");
+    inspect("c3").failed(1, "wrangler.toml: vars.ISSUERS is not set");
 }
 
 #[test]

@@ -34,3 +34,21 @@ fn a_deploy_fails_before_anything_is_built() {
         assert!(stderr.contains("nothing is deployed"), "{stdout}{stderr}");
     }
 }
+
+/// wrangler tells its build command nothing of `--env`. The shell stands for it: its command line looks like that.
+#[cfg(unix)]
+#[test]
+fn the_environment_is_the_one_that_wrangler_deploys() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let output = Command::new("sh")
+        .args(["-c", "\"$0\" build --for-wrangler; exit $?", env!("CARGO_BIN_EXE_xtask")])
+        .args(["wrangler", "deploy", "--env", "nowhere", "--dry-run"])
+        .current_dir(root)
+        .env("WRANGLER_COMMAND", "deploy")
+        .env_remove("CLOUDFLARE_ENV")
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("has no environment \"nowhere\""), "{stderr}");
+}

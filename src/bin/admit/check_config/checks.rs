@@ -27,7 +27,6 @@ pub fn check(settings: &Settings<'_>, report: &mut EnvironmentReport) {
     check_routes(settings, report);
     check_logs(settings, report);
     check_repeated(settings, report);
-    check_build(settings, report);
 }
 
 fn check_entry(settings: &Settings<'_>, report: &mut EnvironmentReport) {
@@ -213,27 +212,6 @@ fn check_repeated(settings: &Settings<'_>, report: &mut EnvironmentReport) {
                 format!("repeat {key} in [env.{name}], or leave it out if {name} does not need it"),
             );
         }
-    }
-}
-
-/// Whether a deploy of an environment checks that environment: wrangler does not tell its build which one it is.
-fn check_build(settings: &Settings<'_>, report: &mut EnvironmentReport) {
-    let command = settings.inherited("build").and_then(|build| build.get("command"));
-    let (Some(name), Some(command)) = (settings.name, command) else { return };
-    let text = command.value.as_str().unwrap_or_default();
-    let names_it = text
-        .split_once("--env")
-        .is_some_and(|(_, after)| after.trim_start_matches([' ', '=']).split(' ').next() == Some(name));
-    if text.contains("--for-wrangler") && !names_it {
-        report.warn(
-            settings,
-            &command.place,
-            format!("a deploy with --env {name} checks the top level's configuration, not this one"),
-            format!(
-                "deploy with CLOUDFLARE_ENV={name} instead of --env, or set [env.{name}.build] with \
-                 command = \"{text} --env {name}\""
-            ),
-        );
     }
 }
 

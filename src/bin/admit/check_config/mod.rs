@@ -7,16 +7,23 @@ mod secrets;
 mod settings;
 mod variables;
 
-use std::{collections::BTreeSet, path::PathBuf, process::ExitCode};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
-use anyhow::Result;
+use admit::token::parse_issuers;
+use anyhow::{Context, Result};
 
 use self::{
     document::Document,
     report::{EnvironmentReport, Report},
+    secrets::as_binding,
     settings::Settings,
     variables::Secrets,
 };
+use crate::store::Issuer;
 
 /// The exit code when the configuration has errors.
 const ERRORS: u8 = 2;
@@ -52,6 +59,21 @@ pub struct Args {
     /// Print JSON for programs
     #[arg(long)]
     json: bool,
+}
+
+/// The issuers that a configuration file names at its top level.
+///
+/// # Errors
+/// The file cannot be read, or its `ISSUERS` is missing or wrong.
+pub fn issuers(path: &Path) -> Result<Vec<Issuer>> {
+    let document = Document::read(Some(path))?;
+    let vars = Settings::of(&document, None)?.own("vars");
+    let value = vars.and_then(|vars| vars.get("ISSUERS"));
+    let value = value.with_context(|| format!("{}: vars.ISSUERS is not set", path.display()))?;
+    let stand_in = |_: &str| Some(variables::SECRET_STAND_IN.to_owned());
+    let issuers = parse_issuers(&as_binding(value.value), &stand_in)
+        .with_context(|| format!("{}: vars", path.display()))?;
+    Ok(issuers.into_iter().map(Issuer::from).collect())
 }
 
 /// Runs `admit check-config`.

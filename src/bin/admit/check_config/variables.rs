@@ -21,7 +21,7 @@ use super::{
 };
 
 /// Long enough for every algorithm, and for a MAC.
-const SECRET_STAND_IN: &str = "stand-in-stand-in-stand-in-stand-in-stand-in-stand-in-stand-in-stand-in";
+pub const SECRET_STAND_IN: &str = "stand-in-stand-in-stand-in-stand-in-stand-in-stand-in-stand-in-stand-in";
 
 /// Any Ed25519 key: RFC 8032 §7.1, TEST 1.
 const KEYS_STAND_IN: &str =

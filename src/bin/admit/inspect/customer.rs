@@ -28,6 +28,8 @@ pub struct CustomerReport {
     pub namespace: Option<String>,
     /// The value of its customer claim, likewise.
     pub subject: Option<String>,
+    /// Whether a customer without a record surely owns nothing.
+    pub is_certain: bool,
     /// What cannot be told, or where was looked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
@@ -160,6 +162,7 @@ pub fn describe(
         found_by: sought.found_by,
         namespace,
         subject,
+        is_certain: sought.is_certain,
         note: sought.note.clone(),
         token: token.map(|token| token.report(at)),
         at: iso8601(at, 0),

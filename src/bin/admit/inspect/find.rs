@@ -1,5 +1,7 @@
 //! From how a customer is named to the record: by key where the name says enough, else by a walk over all shards.
 
+use std::path::Path;
+
 use admit::snapshot::{
     customer::CustomerRecord,
     index::Tree,
@@ -14,6 +16,7 @@ use super::{
     who::{Unverified, Who},
 };
 use crate::{
+    check_config,
     overlay::Overlay,
     parallel,
     progress::Progress,
@@ -39,8 +42,10 @@ pub struct Sought {
     pub known: Option<Known>,
     /// How the customer was found: `name`, `subject`, `number`, `uuid` or `token`.
     pub found_by: &'static str,
-    /// What cannot be told.
+    /// What cannot be told, or where was looked.
     pub note: Option<String>,
+    /// Whether a customer without a record surely has none, so that they own nothing.
+    pub is_certain: bool,
     /// The merchants for whom the issuer speaks, if it is known and does not speak for all.
     pub merchants: Option<Vec<i64>>,
 }
@@ -49,12 +54,15 @@ pub struct Sought {
 pub struct Issuers(Option<Vec<Issuer>>);
 
 impl Issuers {
-    /// Asks the store.
+    /// Asks the store, or reads the configuration file that stands for a Worker which cannot be asked.
     ///
     /// # Errors
-    /// It does not answer, or refuses.
-    pub fn of(snapshot: &Snapshot<'_>) -> Result<Self> {
-        Ok(Self(snapshot.store.issuers()?))
+    /// The store does not answer, or refuses; the file cannot be read.
+    pub fn of(snapshot: &Snapshot<'_>, config: Option<&Path>) -> Result<Self> {
+        match config {
+            Some(path) => Ok(Self(Some(check_config::issuers(path).context("--config")?))),
+            None => Ok(Self(snapshot.store.issuers()?)),
+        }
     }
 
     /// The namespaces, each once; nothing where they cannot be told.
@@ -99,8 +107,9 @@ fn by_name(
     let Some(namespaces) = issuers.namespaces() else {
         let mut sought = named(snapshot, issuers, namespace, subject, "name")?;
         if sought.known.is_none() {
+            sought.is_certain = false;
             sought.note = Some(format!(
-                "which namespaces there are cannot be told from this store: is {namespace:?} spelt right?"
+                "whether there is a namespace {namespace:?} cannot be told from this store; --config FILE names them"
             ));
         }
         return Ok(sought);
@@ -123,7 +132,7 @@ fn by_subject(snapshot: &mut Snapshot<'_>, issuers: &Issuers, subject: &str) -> 
     let Some(namespaces) = issuers.namespaces() else {
         bail!(
             "{subject:?} is a subject without its namespace, and which there are cannot be told from this store: \
-             write NAMESPACE:SUBJECT"
+             write NAMESPACE:SUBJECT, or give --config FILE"
         )
     };
     let mut found = among(snapshot, issuers, &namespaces, subject)?;
@@ -207,6 +216,7 @@ fn named(
         known: snapshot.customer(key)?,
         found_by,
         note: None,
+        is_certain: true,
         merchants: issuers.merchants(namespace),
     })
 }
@@ -237,7 +247,15 @@ fn nobody(namespaces: &[&str], subject: &str, found_by: &'static str) -> Sought 
     };
     let namespace = namespaces.first().copied().unwrap_or_default();
     let (key, note) = (EntryKey::customer(namespace, subject), Some(note));
-    Sought { key, name: None, known: None, found_by, note, merchants: None }
+    Sought {
+        key,
+        name: None,
+        known: None,
+        found_by,
+        note,
+        is_certain: !namespaces.is_empty(),
+        merchants: None,
+    }
 }
 
 /// The customers that `wanted` accepts, found by reading every shard of customers.
@@ -257,7 +275,7 @@ fn walked(
         let merchants = name.as_ref().and_then(|(namespace, _)| issuers.merchants(namespace));
         let note =
             name.is_none().then(|| "namespace and subject are not stored, only a hash of them".to_owned());
-        found.push(Sought { key, name, known, found_by, note, merchants });
+        found.push(Sought { key, name, known, found_by, note, is_certain: true, merchants });
     }
     Ok(found)
 }

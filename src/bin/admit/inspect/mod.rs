@@ -70,6 +70,9 @@ pub struct Args {
     /// Customer by a token of theirs, or @FILE: its claims are read without verification
     #[arg(long, value_name = "JWT", conflicts_with = "customer")]
     token_of: Option<String>,
+    /// wrangler's configuration: its ISSUERS say which namespaces there are, where no Worker can be asked
+    #[arg(long, value_name = "FILE", requires = "who")]
+    config: Option<PathBuf>,
     /// Item: decide whether the customer may play it, and say why
     #[arg(long, value_name = "ITEM", requires = "who", allow_negative_numbers = true)]
     check: Option<i64>,
@@ -147,7 +150,7 @@ pub fn run(args: &Args) -> Result<()> {
     let mut report = Report { head, objects: None, history: None, customer: None, check: None, origin: None };
     match (&who, asked) {
         (Some(who), Some(asked)) => {
-            let issuers = Issuers::of(&snapshot)?;
+            let issuers = Issuers::of(&snapshot, args.config.as_deref())?;
             let sought = find::find(&mut snapshot, &issuers, who).context("--customer")?;
             let token = match who {
                 Who::Token(token) => Some(&**token),

@@ -198,7 +198,10 @@ fn customer(report: &CustomerReport) -> String {
             let (id, uuid, merchant_id) = (record.id, record.uuid, record.merchant_id);
             line(&mut out, "", format_args!("id {id}, uuid {uuid}, merchant {merchant_id}"));
         }
-        None => line(&mut out, "Customer", format_args!("{name} is not in the snapshot: owns nothing")),
+        None => {
+            let owns = if report.is_certain { ": owns nothing" } else { "" };
+            line(&mut out, "Customer", format_args!("{name} is not in the snapshot{owns}"));
+        }
     }
     if let Some(note) = &report.note {
         line(&mut out, "", note);

@@ -2,7 +2,10 @@
 
 use std::{fs::File, time::Duration};
 
-use admit::snapshot::{object::ObjectName, store_key::StoreKey};
+use admit::{
+    snapshot::{object::ObjectName, store_key::StoreKey},
+    token::IssuerConfig,
+};
 use anyhow::Result;
 use serde::Deserialize;
 
@@ -22,6 +25,13 @@ pub struct Issuer {
     pub customer_claim: String,
     /// The merchants for whom it speaks, if not for all.
     pub merchants: Option<Vec<i64>>,
+}
+
+impl From<IssuerConfig> for Issuer {
+    fn from(issuer: IssuerConfig) -> Self {
+        let IssuerConfig { issuer, namespace, customer_claim, merchants, .. } = issuer;
+        Self { issuer, namespace, customer_claim, merchants: merchants.map(|merchants| merchants.to_vec()) }
+    }
 }
 
 /// How many objects travel together.
