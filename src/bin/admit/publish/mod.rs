@@ -56,6 +56,8 @@ Examples:
   admit publish --from catalogue/ --to https://api.example.com --key publisher.jwk
   export-job | admit publish --from - --to https://api.example.com --key publisher.jwk
   admit publish --from https://origin.example.com/export --follow --to https://api.example.com --key publisher.jwk
+  admit publish --from https://origin.example.com/export --follow --to https://api.example.com --key publisher.jwk \\
+    --token-key issuer.jwk --token-claims '{\"iss\":\"https://publisher.example\",\"aud\":\"admit\"}'
   admit publish --changes changes.ndjson --to https://api.example.com --key publisher.jwk
   admit publish --from catalogue/ --dry-run       # only check and build; needs neither key nor Worker
 

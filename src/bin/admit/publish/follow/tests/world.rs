@@ -300,6 +300,9 @@ fn edge() -> mpsc::Sender<Asked> {
         let issuers = json!([{
             "issuer": "https://publisher.example", "namespace": "publisher", "audience": {"any_of": ["admit"]},
             "keys": {"jwks": keys}, "may_publish": true
+        }, {
+            "issuer": "https://id.example", "namespace": "vendor", "audience": {"any_of": ["admit"]},
+            "keys": {"jwks": keys}
         }]);
         let lookup = |name: &str| match name {
             "SNAPSHOT_KEYS" => Some(keys.to_string()),
