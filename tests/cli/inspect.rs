@@ -145,7 +145,8 @@ fn what_is_not_sound_is_not_shown() {
     bench.keygen("other");
     inspect(&["--key", "other.jwk"]).failed(1, "signed by another key");
     inspect(&["--token", "wrong"]).failed(1, "401 Unauthorized");
-    inspect(&["--customer", "vendr:x"]).failed(1, "no namespace \"vendr\"; it has publisher, vendor");
+    inspect(&["--customer", "vendr:x"])
+        .failed(1, "no namespace \"vendr\"; it has cognito, publisher, vendor");
     inspect(&["--check", "1"]).failed(2, "--customer");
     let jws = double.state().head.clone().unwrap();
     double.state().head = Some(jws[..jws.len() - 4].to_owned());

@@ -52,7 +52,12 @@ pub fn respond(request: &Request, state: &mut State) -> Answer {
                     "merchants": null
                 })
             };
-            (200, json!({"issuers": [issuer("cognito"), issuer("publisher"), issuer("vendor")]}).to_string().into_bytes())
+            (
+                200,
+                json!({"issuers": [issuer("cognito"), issuer("publisher"), issuer("vendor")]})
+                    .to_string()
+                    .into_bytes(),
+            )
         }
         (method, path) => match StoreKey::parse(path) {
             Some(key) => value(method, key, request.body.clone(), request.header(HOLDER_HEADER), state),
