@@ -43,7 +43,7 @@ fn a_wrong_record_of_a_feed_is_set_aside_until_a_good_one_comes() {
 #[test]
 fn a_follower_guards_against_losses_when_it_publishes_the_whole() {
     let (bench, double, feed) = set_up("follow-loss", 200);
-    let follower = bench.follow(&feed, &double.url, &[]);
+    let follower = bench.follow(&feed, &double.url, &["--allow-unknown-namespaces"]);
     wait_until("the whole is published", || seq(&double) == 1);
     feed.state().export = (3, catalogue(200).replace("\"vendor\"", "\"vender\""));
     feed.misbehave(Quirk::Status(410), 1);
