@@ -43,15 +43,16 @@ fn a_wrong_record_of_a_feed_is_set_aside_until_a_good_one_comes() {
 #[test]
 fn a_follower_guards_against_losses_when_it_publishes_the_whole() {
     let (bench, double, feed) = set_up("follow-loss", 200);
-    let follower = bench.follow(&feed, &double.url, &[]);
+    let follower = bench.follow(&feed, &double.url, &["--allow-unknown-namespaces"]);
     wait_until("the whole is published", || seq(&double) == 1);
     feed.state().export = (3, catalogue(200).replace("\"vendor\"", "\"vender\""));
     feed.misbehave(Quirk::Status(410), 1);
     feed.commit(&removed(1));
-    wait_until("the export was taken again", || {
-        feed.state().requests.iter().filter(|(url, _)| url == "/export").count() == 2
+    // It goes on asking: the export may come to itself.
+    wait_until("the export was taken again, and again", || {
+        feed.state().requests.iter().filter(|(url, _)| url == "/export").count() >= 3
     });
-    let ended = follower.wait();
+    assert_eq!(seq(&double), 1);
+    let ended = follower.kill();
     assert!(ended.stderr.contains("200 of 200 customers"), "{}", ended.stderr);
-    assert_eq!(double.state().published().unwrap().seq, 1);
 }

@@ -153,10 +153,8 @@ fn text_is_repaired_and_bytes_of_other_formats_are_named() {
     let ended =
         bench.run(&["inspect", "--from", &double.url, "--customer", "vendor:c1", "--check", "33"]).ok();
     assert!(ended.stdout.contains("Slack \u{fffd} Water"), "{}", ended.stdout);
-    for (bytes, name) in [(&b"\x1f\x8b\x08\0\0\0"[..], "gzip"), (b"\xff\xfe{\0\"\0", "UTF-16")] {
-        bench.write("other.ndjson", bytes);
-        bench.publish("other.ndjson", &double.url, &[]).failed(2, name);
-    }
+    bench.write("other.ndjson", b"\xff\xfe{\0\"\0");
+    bench.publish("other.ndjson", &double.url, &[]).failed(2, "found text in UTF-16");
     // Nothing of it is a record: this is not an export.
     bench.write("page.ndjson", "<html>\n<body>502 Bad Gateway</body>\n</html>\n");
     bench.publish("page.ndjson", &double.url, &[]).failed(2, "3 errors");

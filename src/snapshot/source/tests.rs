@@ -1,6 +1,7 @@
 use super::*;
 use crate::snapshot::build::{MemorySink, Outcome};
 
+mod spilled;
 mod text;
 
 const NOW: i64 = 1_800_000_000;
@@ -433,40 +434,4 @@ fn a_customer_is_read_alike_in_whatever_order_its_fields_are() {
         let error = |line: &str| read(line.replace(from, to)).errors[0].to_string();
         assert_eq!(error(CUSTOMER), error(&moved), "{from}");
     }
-}
-
-/// Many customers on several threads, most of them on disk: nothing is lost, and of two with the same name the
-/// first line counts.
-#[test]
-fn what_does_not_fit_into_memory_is_the_same() {
-    let customers: String = (0..4_000)
-        .map(|number| {
-            format!(
-                "{}\n",
-                CUSTOMER.replace("\"s\",\"id\":1", &format!("\"s{}\",\"id\":{number}", number % 3_999))
-            )
-        })
-        .collect();
-    let text = format!("{}\n{customers}", ALL[..7].join("\n"));
-    let outcome = |memory_bytes| {
-        let plan = SpillPlan { memory_bytes, ..SpillPlan::default() };
-        let mut source = Source::new(NOW, Strictness::Refuse, plan);
-        source.read("f", text.as_bytes()).unwrap();
-        source.build(None, &MemorySink::default()).unwrap()
-    };
-    let (kept, spilled) = (outcome(usize::MAX), outcome(10_000));
-    assert_eq!(kept.spilled_bytes, 0);
-    assert!(spilled.spilled_bytes > 300_000, "{}", spilled.spilled_bytes);
-    for outcome in [kept, spilled] {
-        let errors: Vec<_> = outcome.problems.errors.kept().iter().map(ToString::to_string).collect();
-        assert_eq!(errors, ["f:4007: subject: this customer again; first: f:8"]);
-        assert!(outcome.built.is_none());
-    }
-}
-
-#[test]
-fn a_temporary_file_that_cannot_be_made_is_an_error() {
-    let plan = SpillPlan { dir: "/nowhere/at/all".into(), memory_bytes: 0 };
-    let error = Source::new(NOW, Strictness::Refuse, plan).read("f", CUSTOMER.as_bytes()).unwrap_err();
-    assert!(error.to_string().contains("temporary file in /nowhere/at/all"), "{error}");
 }
