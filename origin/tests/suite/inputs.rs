@@ -40,7 +40,7 @@ fn a_moment_is_read_in_every_spelling_that_means_one_moment_only() {
         "2030-01-02T21:00:00-03",
         "2030-01-03T02:00:00%2B02:00",
         "2030-01-03T02:00:00%2B0200",
-        // The `+` of an offset that nobody has escaped is a blank when it arrives.
+        // An unescaped `+` of an offset arrives as a blank.
         "2030-01-03T02:00:00+02:00",
         "2030-01-03T00:00:00+0000",
         "2030-01-03T00:00:00+00",
@@ -177,7 +177,7 @@ fn a_compressed_body_is_refused_by_its_header() {
     }
     assert_eq!(origin.seq(), before);
     patch("identity").expect(201);
-    // Nobody signs in by one either.
+    // The same holds for sign-ins.
     let ask = origin.ask("POST", "/oauth2/token").header("content-encoding", "gzip");
     ask.form("grant_type=client_credentials").send().expect(415);
 }
