@@ -299,7 +299,7 @@ fn a_catalogue_is_imported_whole_or_the_line_is_told() {
     };
     let merchant = r#"{"type":"merchant","id":1,"uuid":"3f1c7a52-9be4-4d0a-8a6f-52c0d7e1b934","name":"Caf"}"#;
     let (before, after) = merchant.split_once("Caf").unwrap();
-    let snapshot: &[u8] = b"{\"type\":\"snapshot\",\"seq\":1}\r\n\n";
+    let snapshot: &[u8] = b"\xef\xbb\xbf{\"type\":\"snapshot\",\"seq\":1}\r\n\n";
     let lines = |name: &[u8]| [snapshot, before.as_bytes(), name, after.as_bytes()].concat();
     import(&lines("Café".as_bytes())).unwrap();
     for name in [&b"Caf\xe9"[..], br"\ud83e"] {
