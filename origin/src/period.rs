@@ -1,7 +1,7 @@
 //! How long a fee sells access for: a number of units of the calendar.
 //!
-//! The vendor's API spells units in several ways (`hour`, `HOURS`, `months`), so all of them are read. What a fee may
-//! sell is checked where access types and trials come from, not when somebody has paid.
+//! The vendor's API spells units in several ways (`hour`, `HOURS`, `months`), so all of them are read. Periods are
+//! checked when access types and trials are made, not when a viewer has paid.
 
 use admit::{
     instant::{self, UnixSecs},
@@ -28,7 +28,7 @@ pub enum Unit {
     Year,
 }
 
-/// What is said where a unit is not one.
+/// The units, as messages list them.
 pub const UNITS: &str = "minute, hour, day, week, month, year";
 
 impl Unit {
@@ -82,10 +82,10 @@ pub struct Period {
 /// Why a period cannot be sold.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PeriodError {
-    /// Nobody can tell how long it lasts.
+    /// The unit is unknown.
     #[error("period: expected one of {UNITS}, found {0}")]
     Unit(String),
-    /// It is over when it begins, or longer than anybody sells.
+    /// The period is empty, or longer than [`PERIOD_MAX_YEARS`].
     #[error("quantity: expected 1 to {max} for the unit {unit}, found {quantity}", max = unit.quantity_max(), unit = unit.name())]
     Quantity {
         /// Of what.

@@ -54,7 +54,7 @@ pub enum ImportError {
         /// Why not.
         error: DbError,
     },
-    /// A period that no purchase can be made for: it would be refused after somebody has paid.
+    /// A period that cannot be sold: the purchase would be refused after the viewer has paid.
     #[error("{place}: {record}: {error}")]
     Period {
         /// File and line.
@@ -172,7 +172,7 @@ fn insert(
     Ok(())
 }
 
-/// Makes sure that what is sold can be bought. The record that cannot be sold, and why.
+/// Checks the periods of access types and trials. Returns the record that cannot be sold, and why.
 fn check_periods(line: &Line) -> Result<(), (String, PeriodError)> {
     match line {
         Line::AccessType(access_type) => Period::of(access_type)

@@ -1,8 +1,8 @@
 //! `Idempotency-Key`: the answer of a write is kept, and given again when the same write comes with the same key.
 //!
 //! Two requests are the same when they mean the same: method, path, and the parameters of query and body. Spellings do
-//! not count: the order of fields, a form or JSON, `1` or `"1"`, parameters of the `Content-Type`. What is kept of a
-//! request is a hash of that meaning.
+//! not count: the order of fields, a form or JSON, `1` or `"1"`, parameters of the `Content-Type`. The table keeps
+//! a hash of that meaning.
 
 use std::collections::BTreeMap;
 
@@ -43,8 +43,8 @@ pub fn key(incoming: &Incoming) -> Result<Option<&str>, Refused> {
     Err(Refused::field("Idempotency-Key", &problem))
 }
 
-/// The answer that the same write had before. Only writes that were made are kept: what was refused changed
-/// nothing and is judged again.
+/// The answer that the same write had before. Only writes that were made are kept: a refused write changed nothing
+/// and is judged again.
 ///
 /// # Errors
 /// 422 when the key was used for another request.
@@ -99,7 +99,7 @@ pub fn keep(
     Ok(())
 }
 
-/// The first byte of what is kept of a request, where that is [`meaning`].
+/// The first byte of `idempotency.request` in rows that hold a [`meaning`].
 const MEANING: u8 = 2;
 
 /// [`MEANING`] and a SHA-256.

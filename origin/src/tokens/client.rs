@@ -19,7 +19,7 @@ use crate::{
 pub struct Presented {
     /// Which client.
     pub client_id: String,
-    /// Its secret, if it sent one: then the secret has to be right.
+    /// Its secret, if it sent one: then the secret must be right.
     pub secret: Option<String>,
 }
 

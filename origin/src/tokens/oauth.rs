@@ -56,7 +56,7 @@ fn granted(
     let text = |name| fields.text(name, TEXT_MAX_BYTES);
     let required = |name, description| text(name).ok_or_else(|| OAuthError::missing(&fields, description));
     let Presented { client_id, secret } = client::presented(&incoming.authorization, &fields)?;
-    // A secret that is sent has to be right, also where none is needed (RFC 6749 §3.2.1).
+    // A secret that is sent must be right, also with a grant that needs none (RFC 6749 §3.2.1).
     let program = match &secret {
         Some(secret) => {
             let program = identity::by_secret(connection, &client_id, secret)?;
@@ -146,7 +146,7 @@ struct Sent<'a> {
     redirect_uri: Option<&'a str>,
 }
 
-/// Whom a code stands for, the first refresh token of the sign-in, and the nonce.
+/// The account that signed in by the code, the first refresh token, and the nonce.
 type Redeemed = Option<(Identity, Remembered, String, Option<String>)>;
 
 /// Uses an authorization code up. One that comes back ends what was made from it (RFC 6749 §4.1.2). The

@@ -86,7 +86,7 @@ impl OAuthError {
     }
 }
 
-/// Why there is no token.
+/// Why a request for a token failed.
 #[derive(Debug)]
 pub enum Failed {
     /// For a reason of OAuth's own.

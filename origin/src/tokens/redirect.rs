@@ -58,7 +58,7 @@ mod tests {
             ("http://127.0.0.1/callback", "http://127.0.0.1@evil.example/callback", false),
             ("http://127.0.0.1/callback", "http://127.0.0.1\\@evil.example/callback", false),
             ("http://127.0.0.1/callback", "http://user@127.0.0.1/callback", false),
-            // Ports that are none.
+            // Invalid ports.
             ("http://127.0.0.1/callback", "http://127.0.0.1:/callback", false),
             ("http://127.0.0.1/callback", "http://127.0.0.1:0/callback", false),
             ("http://127.0.0.1/callback", "http://127.0.0.1:+80/callback", false),

@@ -12,7 +12,7 @@
 //! given it too is found out when the successor comes back in its turn.
 //!
 //! Successors are not stored. A successor is the HMAC of the token under a random salt, which is kept for as long as
-//! the grace lasts: whoever reads the database has no token, and whoever has an old token has no salt
+//! the grace lasts. A reader of the database has no token, and a thief of an old token has no salt
 //! (docs/adr/0017-a-refresh-token-twice.md).
 
 use admit::instant::UnixSecs;
@@ -53,7 +53,7 @@ pub fn start(
 }
 
 /// Uses a refresh token up: what it stands for, and its successor. Nothing when it is unknown, has expired, is another
-/// client's, or was used before; the transaction is to be committed in any case, because a used one ends its family.
+/// client's, or was used before. Commit the transaction in any case, because a used token ends its family.
 ///
 /// # Errors
 /// When the database cannot be read or written.
@@ -117,7 +117,7 @@ impl Row {
         Ok(row.optional()?)
     }
 
-    /// The successor of a token that was used before, if the grace lasts and nobody has used the successor.
+    /// The successor of a token that was used before, if the grace lasts and the successor is unused.
     fn successor_again(
         &self,
         connection: &Connection,
@@ -135,14 +135,14 @@ impl Row {
     }
 }
 
-/// The token that follows `token`: 256 bits that nobody can tell without both token and salt.
+/// The token that follows `token`: 256 bits that cannot be told without both token and salt.
 fn successor(token: &str, salt: &[u8]) -> Result<String, DbError> {
     let mac = Hmac::<Sha256>::new_from_slice(salt).map_err(|_| DbError::Inconsistent("a salt"))?;
     let bytes = mac.chain_update(token.as_bytes()).finalize().into_bytes();
     Ok(Base64UrlUnpadded::encode_string(&bytes))
 }
 
-/// Stores a token that was not used, and removes what is over.
+/// Stores an unused token, and removes expired tokens and salts.
 fn insert(
     settings: &Settings,
     connection: &Connection,

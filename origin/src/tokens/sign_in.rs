@@ -111,7 +111,7 @@ fn read(fields: &Fields<'_>) -> Option<(String, Grant)> {
     Some((client_id?, grant))
 }
 
-/// Uses a refresh token up: whom it stands for, and its successor. The transaction is to be committed in any case.
+/// Uses a refresh token up: the identity that it stands for, and its successor. Commit the transaction in any case.
 ///
 /// # Errors
 /// When the database cannot be read or written.

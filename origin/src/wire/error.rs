@@ -25,7 +25,7 @@ pub enum Refused {
     /// 400: the same, for those who expect it so.
     #[error("{} fields are wrong", .0.len())]
     BadRequest(BTreeMap<String, String>),
-    /// 415: the headers say that the body cannot be read. What the edge says of that, and what was found.
+    /// 415: the headers say that the body cannot be read. The edge's error, and the value that was found.
     #[error("{}", .0.message())]
     Unreadable(ApiError, String),
     /// One field, for a status with a message of its own.
@@ -37,7 +37,7 @@ pub enum Refused {
         message: String,
         /// The field, as clients spell it.
         name: String,
-        /// What was expected of it, and what was found.
+        /// The expected and the found value.
         problem: String,
     },
     /// Another status, and its message.
@@ -106,7 +106,7 @@ impl From<serde_json::Error> for Refused {
     }
 }
 
-/// The edge's answer, which goes on with what was found. The message of an unsupported type is fixed.
+/// The edge's answer, followed by the value that was found. The message of an unsupported type is fixed.
 fn unreadable(error: ApiError, found: &str) -> Reply {
     let name = error.field().unwrap_or("body").to_owned();
     let problem = format!("{} (found {found})", error.message());

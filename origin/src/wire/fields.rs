@@ -100,7 +100,7 @@ impl<'a> Fields<'a> {
         self.required(name, self.integer(name))
     }
 
-    /// A number, as JSON has it. Nothing and no problem noted when it is none: see the caller.
+    /// A number, as JSON has it. `None`, without a noted problem, if it is not a number: the caller reports that.
     #[must_use]
     pub fn number(&self, name: &str) -> Option<Number> {
         match self.value(name)? {
@@ -221,7 +221,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// A value as a message says what was found.
+/// A value as messages repeat it.
 fn found(value: &Value) -> String {
     match value {
         Value::Null => "null".to_owned(),

@@ -237,7 +237,7 @@ mod tests {
             ("caf%C3%A9=%F0%9F%A6%89", json!({"café": "🦉"})),
             ("\u{feff}title=x", json!({"title": "x"})),
             ("&&a&b=&=c&d=1=2&", json!({"a": "", "b": "", "d": "1=2"})),
-            // An escape that is none stands for itself, as in browsers and PHP.
+            // An invalid escape stands for itself, as in browsers and PHP.
             ("a=100%&b=%zz&c=%4", json!({"a": "100%", "b": "%zz", "c": "%4"})),
         ];
         for (text, expected) in table {

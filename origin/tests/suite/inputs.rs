@@ -40,7 +40,7 @@ fn a_moment_is_read_in_every_spelling_that_means_one_moment_only() {
         "2030-01-02T21:00:00-03",
         "2030-01-03T02:00:00%2B02:00",
         "2030-01-03T02:00:00%2B0200",
-        // The `+` of an offset that nobody has escaped is a blank when it arrives.
+        // An unescaped `+` of an offset arrives as a blank.
         "2030-01-03T02:00:00+02:00",
         "2030-01-03T00:00:00+0000",
         "2030-01-03T00:00:00+00",
@@ -177,7 +177,7 @@ fn a_compressed_body_is_refused_by_its_header() {
     }
     assert_eq!(origin.seq(), before);
     patch("identity").expect(201);
-    // Nobody signs in by one either.
+    // The same holds for sign-ins.
     let ask = origin.ask("POST", "/oauth2/token").header("content-encoding", "gzip");
     ask.form("grant_type=client_credentials").send().expect(415);
 }
@@ -299,7 +299,7 @@ fn a_catalogue_is_imported_whole_or_the_line_is_told() {
     };
     let merchant = r#"{"type":"merchant","id":1,"uuid":"3f1c7a52-9be4-4d0a-8a6f-52c0d7e1b934","name":"Caf"}"#;
     let (before, after) = merchant.split_once("Caf").unwrap();
-    let snapshot: &[u8] = b"{\"type\":\"snapshot\",\"seq\":1}\r\n\n";
+    let snapshot: &[u8] = b"\xef\xbb\xbf{\"type\":\"snapshot\",\"seq\":1}\r\n\n";
     let lines = |name: &[u8]| [snapshot, before.as_bytes(), name, after.as_bytes()].concat();
     import(&lines("Café".as_bytes())).unwrap();
     for name in [&b"Caf\xe9"[..], br"\ud83e"] {

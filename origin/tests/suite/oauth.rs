@@ -227,7 +227,7 @@ fn a_program_shows_its_secret_in_the_header_or_in_the_body() {
     assert!(methods.contains(&json!("client_secret_basic")), "{methods:?}");
 }
 
-/// A secret that is sent has to be right, also with a grant that needs none.
+/// A secret that is sent must be right, also with a grant that needs none.
 #[test]
 fn an_app_has_no_secret() {
     let origin = origin();

@@ -85,7 +85,7 @@ fn the_grace_is_for_the_last_token_but_one_of_the_same_client() {
     ended(&third);
 }
 
-/// Whoever reads the database can use none of what is in it, also while a grace lasts.
+/// A reader of the database finds no token in it, also while a grace lasts.
 #[test]
 fn what_the_grace_needs_is_kept_no_longer_than_it_lasts() {
     let origin = with_account();
