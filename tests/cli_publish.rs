@@ -4,6 +4,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::indexing_slicing,
     reason = "the helpers of a test may fail loudly too: clippy.toml excuses only the tests themselves"
 )]
 // Shared with the other command suites, which use all of it.

@@ -27,7 +27,7 @@ pub fn refusal(
     now: UnixSecs,
 ) -> Option<String> {
     match before.map(|before| compare(before, built, Box::new(read), now)) {
-        Some(Ok(losses)) => judge(&losses.named(), &losses),
+        Some(Ok(losses)) => judge(&losses.named(), losses),
         Some(Err(Side::After(error))) => Some(format!("what was built cannot be read: {error}")),
         Some(Err(Side::Before(error))) => {
             eprintln!("warning: only counts are compared, because what is published cannot be read: {error}");
