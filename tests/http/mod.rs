@@ -188,6 +188,6 @@ fn read_exactly(stream: &mut TcpStream, buffer: &mut Vec<u8>, bytes: usize) -> i
 fn read_more(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> io::Result<bool> {
     let mut chunk = [0; 64 * 1024];
     let read = stream.read(&mut chunk)?;
-    buffer.extend_from_slice(&chunk[..read]);
+    buffer.extend(chunk.iter().take(read));
     Ok(read > 0)
 }
