@@ -4,7 +4,6 @@
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
-    clippy::indexing_slicing,
     reason = "the helpers of a test may fail loudly too: clippy.toml excuses only the tests themselves"
 )]
 
