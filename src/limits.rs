@@ -138,9 +138,13 @@ pub const OBJECT_CACHE_BYTES: usize = 32 * 1024 * 1024;
 /// KV's 25 MiB, and small beside the isolate's memory.
 pub const OBJECT_MAX_BYTES: usize = 8 * 1024 * 1024;
 
-/// Longest record of a customer or an item: what some 150,000 accesses take. A quarter of [`OBJECT_MAX_BYTES`], so that
-/// a few that lie in one shard still make an object that edges take.
+/// Longest record of a customer, an item, an app or a licence: what some 150,000 accesses take. A quarter of
+/// [`OBJECT_MAX_BYTES`], so that a few that lie in one object still make one that edges take.
 pub const RECORD_MAX_BYTES: usize = OBJECT_MAX_BYTES / 4;
+
+/// Longest access type, as JSON. Every fee of it repeats it: a hundred fees of one item still fit [`RECORD_MAX_BYTES`].
+/// Real ones have some 150 bytes.
+pub const ACCESS_TYPE_MAX_BYTES: usize = 16 * 1024;
 
 /// A delta that has grown beyond this is written into the shards. Every isolate loads it again after each sync:
 /// 4 MiB are some 17,000 customers with eight accesses, and a few milliseconds of hashing at most twice a minute.

@@ -18,12 +18,12 @@ use super::{
     published::Published,
     schema::Line,
     source::{
-        About, Added, Catalogue, History, Input, Location, Problem, Problems, RecordKey, SET_ASIDE_MAX,
-        Source, SpillPlan, Strictness, Taken, encode_customer,
+        About, Added, Catalogue, History, Input, Location, Problems, SET_ASIDE_MAX, Source, SpillPlan,
+        Strictness, Taken, encode_customer,
     },
     time::UnixSecs,
 };
-use crate::limits::{OBJECT_MAX_BYTES, RECORD_MAX_BYTES};
+use crate::limits::OBJECT_MAX_BYTES;
 
 /// An index of more shards than this has pages of this many digests: 2^15 × 32 bytes is 1 MiB.
 pub const PAGE_ABOVE_BITS: u8 = 15;
@@ -154,7 +154,9 @@ impl Source {
         if !self.problems.errors.is_empty() {
             return Ok(None);
         }
-        Rendered::of(&self.catalogue).map(Some)
+        let rendered = Rendered::of(&self.catalogue)?;
+        self.catalogue.check_sizes(&rendered, &mut self.problems);
+        Ok(Some(rendered).filter(|_| self.problems.errors.is_empty()))
     }
 
     /// The catalogue as edges read it, once wrong records have given way to their last good state.
@@ -162,27 +164,19 @@ impl Source {
         if self.is_beyond_use() {
             return Ok(None);
         }
-        let mut before = None;
-        loop {
-            // Nothing is read of what is published as long as nothing of it is needed.
-            if before.is_none() {
-                before = match published {
-                    Some(published) if self.needs_published() => Some(published.catalogue()?),
-                    _ => None,
-                };
-            }
-            self.catalogue.settle(&History::new(before.as_ref()), Input::Whole, &mut self.problems);
+        // Nothing is read of what is published as long as nothing of it is needed.
+        if !self.needs_published() {
             let rendered = Rendered::of(&self.catalogue)?;
-            let too_large = self.catalogue.too_large(&rendered);
-            if too_large.is_empty() {
+            if !self.catalogue.is_too_large(&rendered) {
                 self.catalogue.warn(&mut self.problems);
                 return Ok(Some(rendered));
             }
-            for (id, at, bytes) in too_large {
-                let message = format!("expected at most {RECORD_MAX_BYTES} bytes in all, found {bytes}");
-                self.problems.error(&at, About::key(RecordKey::Item(id)), Problem::new("", message));
-            }
         }
+        let before = published.map(Published::catalogue).transpose()?;
+        let history = History::new(before.as_ref());
+        let rendered = self.catalogue.settle(&history, Input::Whole, &mut self.problems)?;
+        self.catalogue.warn(&mut self.problems);
+        Ok(Some(rendered))
     }
 
     /// Whether a last good state is needed: a line could not be read, or a record of the catalogue is wrong.
@@ -291,7 +285,7 @@ pub fn check_size(kind: ObjectKind, object: &[u8]) -> Result<(), BuildError> {
     }
     let hint = match kind {
         ObjectKind::Shard => "a single customer or item is too large",
-        ObjectKind::Directory => "too many licences, or too long ones",
+        ObjectKind::Directory => "too many merchants, apps and licences, or too long ones",
         ObjectKind::Index | ObjectKind::Page | ObjectKind::Delta => "too many shards",
     };
     Err(BuildError::TooLarge { kind: kind.prefix(), bytes: object.len(), hint })

@@ -9,7 +9,6 @@ use std::{
 
 use super::{BuildError, ObjectSink, check_size};
 use crate::{
-    limits::RECORD_MAX_BYTES,
     parallel,
     snapshot::{
         customer::CustomerRecord,
@@ -223,11 +222,6 @@ impl<S: ObjectSink> Build<'_, S> {
             problems.error(at, About::customer(again.key, id(again)), problem);
         }
         let at = place.of(first);
-        let bytes = first.record.len();
-        if bytes > RECORD_MAX_BYTES {
-            let message = format!("expected at most {RECORD_MAX_BYTES} bytes in all, found {bytes}");
-            problems.error(at, About::customer(first.key, id(first)), Problem::new("", message));
-        }
         let has_merchant = self.references.check(first.key, first.record, at, problems)?;
         if !has_merchant {
             problems.set_aside.depend(1);

@@ -10,6 +10,7 @@ use crate::snapshot::{
 };
 
 mod damage;
+mod size;
 
 const NOW: i64 = 1_700_000_000;
 const LICENSE: &str = "b90831a7-2f6d-4c3e-8a41-0d5e7f9b6c12";
@@ -313,29 +314,6 @@ fn a_newcomer_does_not_take_over_what_another_merchant_has() {
     assert_eq!(about, ["merchant 5", "app A"]);
     let built = outcome.built.unwrap();
     assert_eq!((built.index, built.directory), (case.before.index, case.before.directory));
-}
-
-#[test]
-fn a_record_that_is_too_large_is_set_aside() {
-    let case = Case::new();
-    let outcome = case.with(
-        |line| is("item", 1)(line) || is("customer", 1)(line),
-        |line| {
-            if line["type"] == "item" {
-                line["content"] = json!("x".repeat(3 << 20));
-            } else {
-                let accesses = (0..400_000).map(|id| json!({"id": id, "item_id": 1, "created_at": 5}));
-                line["accesses"] = accesses.collect();
-            }
-        },
-    );
-    assert_eq!((outcome.catalogue.set_aside.total(), outcome.catalogue.set_aside.last_good()), (2, 2));
-    // In more shards: the size of what was sent is counted.
-    let records = |built, tree| case.store.published(built).records(tree, 0, 0).unwrap();
-    let built = outcome.built.unwrap();
-    for tree in [Tree::Customers, Tree::Items] {
-        assert_eq!(records(&built, tree), records(&case.before, tree));
-    }
 }
 
 #[test]

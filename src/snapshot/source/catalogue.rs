@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::{
     problems::{Located, Location, Problem},
     set_aside::SetAside,
+    size,
 };
 use crate::snapshot::{
     schema::{AccessType, App, Customer, Item, License, Line, Merchant, SnapshotLine},
@@ -69,6 +70,7 @@ impl Catalogue {
     /// # Errors
     /// What is wrong with the line.
     pub fn add(&mut self, line: Line, at: &Location, now: UnixSecs, taken: Taken) -> Result<Added, Problem> {
+        size::check(&line)?;
         let repeated = match line {
             Line::Snapshot(snapshot) => match &self.snapshot {
                 Some(first) => {

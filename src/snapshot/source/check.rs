@@ -12,14 +12,7 @@ use super::{
     problems::{Located, Location, Problem, Problems},
     set_aside::{About, RecordKey},
 };
-use crate::{
-    limits::RECORD_MAX_BYTES,
-    snapshot::{
-        build::Rendered,
-        key::EntryKey,
-        schema::{AccessFee, App, GeoRestriction, Item, License},
-    },
-};
+use crate::snapshot::schema::{AccessFee, App, GeoRestriction, Item, License};
 
 /// Something wrong with a record of the catalogue.
 pub(super) struct Finding {
@@ -72,14 +65,6 @@ impl Catalogue {
     /// Whether anything is wrong with a record.
     pub(in crate::snapshot) fn is_wrong(&self) -> bool {
         !self.findings(None).is_empty()
-    }
-
-    /// Items whose records are larger than a shard should have to hold: their numbers, places and sizes in bytes.
-    pub(in crate::snapshot) fn too_large(&self, rendered: &Rendered) -> Vec<(i64, Location, usize)> {
-        let size = |id| rendered.items.get(&EntryKey::item(id)).map_or(0, Vec::len);
-        let items = self.items.iter().map(|(id, item)| (*id, &item.at, size(*id)));
-        let items = items.filter(|(_, _, bytes)| *bytes > RECORD_MAX_BYTES);
-        items.map(|(id, at, bytes)| (id, at.clone(), bytes)).collect()
     }
 
     /// What is odd about the catalogue and harms nothing.

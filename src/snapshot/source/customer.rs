@@ -12,9 +12,10 @@ use super::{
     catalogue::{Catalogue, parse_uuid},
     problems::{Location, Problem, Problems},
     set_aside::{About, RecordKey},
+    size,
 };
 use crate::{
-    limits::CUSTOMER_MAX_BYTES,
+    limits::{CUSTOMER_MAX_BYTES, RECORD_MAX_BYTES},
     snapshot::{
         customer::{self, CustomerRecord, NewCustomer, Zoned},
         key::EntryKey,
@@ -31,7 +32,8 @@ const FEW: usize = 16;
 /// `out`.
 ///
 /// # Errors
-/// What makes it impossible to say who it is. All else that is wrong is in `problems`.
+/// What makes it impossible to say who it is, or that its record is too large. All else that is wrong is in
+/// `problems`.
 pub fn encode(
     customer: &Customer,
     at: &Location,
@@ -65,7 +67,9 @@ pub fn encode(
         expires_at: access.expires_at.map(|moment| moment.resolve(now)),
     });
     let (id, merchant_id) = (customer.id, customer.merchant_id);
+    let start = out.len();
     NewCustomer { id, uuid, merchant_id, accesses: accesses.collect(), licenses }.encode_into(out);
+    size::within(out.len() - start, RECORD_MAX_BYTES)?;
     Ok(key)
 }
 

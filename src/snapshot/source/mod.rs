@@ -13,6 +13,7 @@ mod namespaces;
 mod problems;
 mod set_aside;
 mod settle;
+mod size;
 pub(super) mod spill;
 pub(super) mod text;
 

@@ -9,6 +9,10 @@ use super::{
     problems::Problems,
     set_aside::{About, Kind, RecordKey, Standing},
 };
+use crate::snapshot::{
+    build::{BuildError, Rendered, check_size},
+    object::ObjectKind,
+};
 
 /// What the catalogue is that is to be settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,13 +62,17 @@ impl<'a> History<'a> {
 }
 
 impl Catalogue {
-    /// Sets wrong records aside, until nothing is wrong any more.
+    /// Sets wrong records aside, until nothing is wrong any more, and renders the catalogue. That ends: each round
+    /// takes a record further - as it came, earlier states, last good, mended, left out -, and none ever goes back.
+    ///
+    /// # Errors
+    /// The catalogue cannot be rendered, or it is too large although everything that has grown is set aside.
     pub(in crate::snapshot) fn settle(
         &mut self,
         history: &History<'_>,
         input: Input,
         problems: &mut Problems,
-    ) {
+    ) -> Result<Rendered, BuildError> {
         let before = history.before;
         let (fallen, mended, depths) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
         let mut settle = Settle { catalogue: self, history, before, fallen, mended, depths };
@@ -75,16 +83,15 @@ impl Catalogue {
             settle.keep_missing(problems);
         }
         loop {
-            let mut wrong: BTreeMap<RecordKey, Vec<Finding>> = BTreeMap::new();
-            for finding in settle.catalogue.findings(before) {
-                wrong.entry(finding.key.clone()).or_default().push(finding);
+            settle.references(problems);
+            let rendered = Rendered::of(settle.catalogue)?;
+            let too_large = settle.catalogue.too_large(&rendered, before, &settle.fallen);
+            if too_large.is_empty() {
+                check_size(ObjectKind::Directory, &rendered.directory)?;
+                return Ok(rendered);
             }
-            if wrong.is_empty() {
-                break;
-            }
-            // Each round takes every wrong record one step further: as it came, last good, mended, left out.
-            for (key, findings) in wrong {
-                settle.step(&key, findings, problems);
+            for finding in too_large {
+                settle.shrink(finding, problems);
             }
         }
     }
@@ -156,6 +163,36 @@ struct Settle<'a> {
 }
 
 impl Settle<'_> {
+    /// Sets records aside until all of them belong together.
+    fn references(&mut self, problems: &mut Problems) {
+        loop {
+            let mut wrong: BTreeMap<RecordKey, Vec<Finding>> = BTreeMap::new();
+            for finding in self.catalogue.findings(self.before) {
+                wrong.entry(finding.key.clone()).or_default().push(finding);
+            }
+            if wrong.is_empty() {
+                return;
+            }
+            for (key, findings) in wrong {
+                self.step(&key, findings, problems);
+            }
+        }
+    }
+
+    /// Sets a record aside that is too large. If its last good state is too large as well, nothing is published of it.
+    fn shrink(&mut self, Finding { key, at, problem, .. }: Finding, problems: &mut Problems) {
+        let is_fallen = self.fallen.contains(&key);
+        if !is_fallen || !problems.set_aside.contains(&key) {
+            problems.error(&at, About::key(key.clone()), problem);
+        }
+        if is_fallen {
+            self.catalogue.remove(&key);
+            problems.set_aside.stand(&key, Standing::Absent);
+        } else {
+            self.fall_back(&key, problems);
+        }
+    }
+
     fn step(&mut self, key: &RecordKey, findings: Vec<Finding>, problems: &mut Problems) {
         if self.mended.contains(key) {
             self.catalogue.remove(key);

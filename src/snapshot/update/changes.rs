@@ -4,9 +4,10 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use super::delta::{Delta, Records, difference};
 use crate::snapshot::{
-    build::{BuildError, Rendered},
+    build::{BuildError, Rendered, check_size},
     directory::Directory,
     key::EntryKey,
+    object::ObjectKind,
     schema::{Change, Customer, Line, Record, Removal},
     source::{
         About, Catalogue, LineError, Location, Problem, Problems, RecordKey, References, SetAside, Taken,
@@ -162,6 +163,10 @@ impl Content {
         catalogue.check(&mut problems);
         first_error(&mut problems)?;
         let rendered = Rendered::of(&catalogue)?;
+        catalogue.check_sizes(&rendered, &mut problems);
+        first_error(&mut problems)?;
+        check_size(ObjectKind::Directory, &rendered.directory)
+            .map_err(|error| wrong(first, Problem::new("", error.to_string())))?;
         Ok((catalogue, rendered))
     }
 

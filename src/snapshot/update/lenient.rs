@@ -7,18 +7,15 @@ use super::{
     changes::{Content, Known, Merchants, UpdateError, changes_catalogue, customers_only},
     delta::Records,
 };
-use crate::{
-    limits::RECORD_MAX_BYTES,
-    snapshot::{
-        build::Rendered,
-        change::LeftOut,
-        schema::{Change, Line, Record, Removal},
-        source::{
-            About, Catalogue, History, Input, Kind, Location, Problem, Problems, RecordKey, References,
-            SetAside, Standing, Taken, encode_customer,
-        },
-        time::UnixSecs,
+use crate::snapshot::{
+    build::Rendered,
+    change::LeftOut,
+    schema::{Change, Line, Record, Removal},
+    source::{
+        About, Catalogue, History, Input, Kind, Location, Problem, Problems, RecordKey, References, SetAside,
+        Standing, Taken, encode_customer,
     },
+    time::UnixSecs,
 };
 
 /// A batch of changes, and what was left out of them when they were read.
@@ -102,21 +99,7 @@ impl Content {
         };
         let mut catalogue = Catalogue::clone(before);
         let history = batch.change_catalogue(&mut catalogue, before, found);
-        let rendered = loop {
-            catalogue.settle(&history, Input::Changed, found);
-            let rendered = Rendered::of(&catalogue)?;
-            let too_large = catalogue.too_large(&rendered);
-            if too_large.is_empty() {
-                break rendered;
-            }
-            for (id, at, bytes) in too_large {
-                let message = format!("expected at most {RECORD_MAX_BYTES} bytes in all, found {bytes}");
-                let key = RecordKey::Item(id);
-                found.error(&at, About::key(key.clone()), Problem::new("", message));
-                catalogue.remove(&key);
-                catalogue.take_over(&key, before);
-            }
-        };
+        let rendered = catalogue.settle(&history, Input::Changed, found)?;
         for key in found.set_aside.of_catalogue() {
             let standing = if catalogue.has(&key) { Standing::LastGood } else { Standing::Absent };
             found.set_aside.stand(&key, standing);
@@ -211,11 +194,6 @@ impl Batch<'_> {
                         continue;
                     }
                 };
-                if record.len() > RECORD_MAX_BYTES {
-                    let bytes = record.len();
-                    let message = format!("expected at most {RECORD_MAX_BYTES} bytes in all, found {bytes}");
-                    found.error(&at, about(), Problem::new("", message));
-                }
                 let has_merchant =
                     merchants.check(customer, key, &record, &at, found).map_err(UpdateError::Build)?;
                 if !has_merchant && found.errors.total() == errors {

@@ -168,3 +168,82 @@ fn what_was_set_aside_by_a_publish_of_the_whole_is_so_until_it_is_put() {
     apply(&mut content, &[json!({"seq": 3, "put": [item(2, "t", &[])]})]);
     assert_eq!((content.set_aside().total(), content.delta().items.len()), (0, 1));
 }
+
+/// Content in which item 5 has 200 fees of access type 1.
+fn content_with_fees() -> Content {
+    let fee = item(5, "t", &[])["fees"][0].clone();
+    let fees = (1..=200).map(|id| changed(fee.clone(), "id", json!(id))).collect();
+    let (_, content) =
+        Edge::of(&[fixed(), vec![changed(item(5, "t", &[]), "fees", fees), license(900, &[5])]].concat());
+    content
+}
+
+/// What is wrong with a change that puts this record, of which nothing but `about` may be said, and that puts a
+/// customer besides.
+fn only_the_customer_is_taken(content: &mut Content, seq: u64, put: &[Value], about: &str) {
+    let before = (content.directory().to_vec(), content.delta().items);
+    let records: Vec<_> = put.iter().cloned().chain([customer(seq as usize, 5, 1)]).collect();
+    let errors = apply(content, &[json!({"seq": seq, "put": records})]);
+    assert!(errors.len() == 1 && errors[0].starts_with(about), "{errors:?}");
+    assert_eq!((content.directory().to_vec(), content.delta().items), before);
+    assert_eq!(content.delta().customers.len() as u64, seq);
+}
+
+#[test]
+fn a_record_of_any_type_that_is_too_large_is_not_taken_from_a_feed() {
+    let mut content = content_with_fees();
+    let long = || json!("x".repeat(21 << 17));
+    let (access_type, app) = (&fixed()[2], &fixed()[1]);
+    let records = [
+        (changed(access_type.clone(), "name", long()), "access_type 1"),
+        (changed(app.clone(), "plan_id", long()), "app a"),
+        (changed(license(900, &[5]), "description", long()), "license"),
+        (changed(item(5, "t", &[]), "content", long()), "item 5"),
+    ];
+    for ((record, about), seq) in records.into_iter().zip(1..) {
+        only_the_customer_is_taken(&mut content, seq, &[record], about);
+    }
+    assert_eq!((content.set_aside().total(), content.set_aside().last_good()), (4, 4));
+}
+
+#[test]
+fn an_access_type_of_a_feed_that_makes_an_item_too_large_is_not_taken() {
+    let mut content = content_with_fees();
+    let long = |letter: &str| changed(fixed()[2].clone(), "name", json!(letter.repeat(15_000)));
+    only_the_customer_is_taken(&mut content, 1, &[long("x")], "access_type 1");
+    // Of two changes that arrive together the newest that fits is taken, and the record is set aside once.
+    let short = changed(fixed()[2].clone(), "name", json!("new"));
+    let errors =
+        apply(&mut content, &[json!({"seq": 2, "put": [short]}), json!({"seq": 3, "put": [long("y")]})]);
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    let details =
+        content.delta().items.into_values().map(|record| String::from_utf8_lossy(&record).into_owned());
+    assert!(details.into_iter().any(|details| details.contains("\"name\":\"new\"")));
+}
+
+#[test]
+fn licences_of_a_feed_that_make_the_directory_too_large_are_not_taken() {
+    let mut content = content_with_fees();
+    let long =
+        |number: usize, bytes: usize| changed(license(number, &[]), "description", json!("x".repeat(bytes)));
+    let put: Vec<_> = (0..4).map(|number| long(910 + number, 15 << 17)).collect();
+    assert_eq!(apply(&mut content, &[json!({"seq": 1, "put": put})]), [] as [String; 0]);
+    let kept = content.directory().to_vec();
+    let errors = apply(&mut content, &[json!({"seq": 2, "put": [long(920, 15 << 17), customer(1, 5, 1)]})]);
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    assert_eq!((content.directory(), content.delta().customers.len()), (kept.as_slice(), 1));
+}
+
+#[test]
+fn a_strict_change_that_makes_something_too_large_is_not_applied() {
+    let mut content = content_with_fees();
+    let long = changed(fixed()[2].clone(), "name", json!("x".repeat(15_000)));
+    let licenses: Vec<_> = (0..5)
+        .map(|number| changed(license(910 + number, &[]), "description", json!("x".repeat(15 << 17))))
+        .collect();
+    for put in [vec![&long], licenses.iter().collect()] {
+        let result = content.apply(&[parsed(1, &put, &[])], "feed", NOW, &mut Problems::default());
+        assert!(matches!(result, Err(UpdateError::Change(_))), "{result:?}");
+    }
+    assert!(content.delta().items.is_empty());
+}

@@ -1,0 +1,195 @@
+//! How much a record takes of an object. One that takes too much is set aside: it would take along all that lies beside
+//! it in its shard or in the directory.
+//!
+//! A record is measured where it is read, by what is published of it: access types, apps and licences when they become
+//! part of the catalogue, customers when they are encoded. An item repeats its access types, and the directory holds
+//! many records, so that both are measured again once they are rendered.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use uuid::Uuid;
+
+use super::{
+    catalogue::Catalogue,
+    check::Finding,
+    problems::{Located, Location, Problem, Problems},
+    set_aside::{About, RecordKey},
+};
+use crate::{
+    limits::{ACCESS_TYPE_MAX_BYTES, OBJECT_MAX_BYTES, RECORD_MAX_BYTES},
+    snapshot::{
+        build::Rendered,
+        key::EntryKey,
+        render,
+        schema::{AccessType, App, Item, License, Line},
+    },
+};
+
+/// What the numbers of an entry of the directory take, at most.
+const NUMBERS_MAX_BYTES: usize = 40;
+
+/// A merchant's id and UUID.
+const MERCHANT_BYTES: usize = 20;
+
+/// Checks a record by itself.
+///
+/// # Errors
+/// It is too large.
+pub(super) fn check(line: &Line) -> Result<(), Problem> {
+    match line {
+        Line::App(app) => within(of_app(app), RECORD_MAX_BYTES),
+        Line::License(license) => within(of_license(license), RECORD_MAX_BYTES),
+        Line::AccessType(access_type) => within(of_access_type(access_type), ACCESS_TYPE_MAX_BYTES),
+        // Nothing of a merchant's text is published. Items are measured once they are rendered, customers once they
+        // are encoded.
+        Line::Snapshot(_) | Line::Merchant(_) | Line::Item(_) | Line::Customer(_) => Ok(()),
+    }
+}
+
+/// Checks the size of a record.
+///
+/// # Errors
+/// It is larger than `limit`.
+pub(super) fn within(bytes: usize, limit: usize) -> Result<(), Problem> {
+    if bytes <= limit { Ok(()) } else { Err(too_large(bytes, limit)) }
+}
+
+fn too_large(bytes: usize, limit: usize) -> Problem {
+    Problem::new("", format!("expected at most {limit} bytes in all, found {bytes}"))
+}
+
+fn of_app(app: &App) -> usize {
+    let clients = app.clients.iter().map(|client| client.client_id.len() + NUMBERS_MAX_BYTES);
+    app.id.len() + app.plan_id.len() + NUMBERS_MAX_BYTES + clients.sum::<usize>()
+}
+
+fn of_license(license: &License) -> usize {
+    let json = render::license_object(license, Uuid::nil()).map_or(0, |json| json.len());
+    license.name.len() + json + NUMBERS_MAX_BYTES
+}
+
+fn of_access_type(access_type: &AccessType) -> usize {
+    serde_json::to_string(access_type).map_or(0, |json| json.len())
+}
+
+impl Catalogue {
+    /// Whether a record of how edges read the catalogue is too large, or the directory is.
+    pub(in crate::snapshot) fn is_too_large(&self, rendered: &Rendered) -> bool {
+        rendered.directory.len() > OBJECT_MAX_BYTES || self.large_items(rendered).next().is_some()
+    }
+
+    /// Reports items whose records are too large.
+    pub(in crate::snapshot) fn check_sizes(&self, rendered: &Rendered, problems: &mut Problems) {
+        for (Located { value: item, at }, bytes) in self.large_items(rendered) {
+            problems.error(at, About::key(RecordKey::Item(item.id)), too_large(bytes, RECORD_MAX_BYTES));
+        }
+    }
+
+    /// Which records have to give way, each once, where `before` is the catalogue that is published and those in
+    /// `fallen` are as they are there: an item that is too large, or the access types that made it so; and what has
+    /// made the directory too large, as few records as that takes.
+    pub(super) fn too_large(
+        &self,
+        rendered: &Rendered,
+        before: Option<&Self>,
+        fallen: &BTreeSet<RecordKey>,
+    ) -> Vec<Finding> {
+        let mut findings = BTreeMap::new();
+        for (item, bytes) in self.large_items(rendered) {
+            let key = RecordKey::Item(item.value.id);
+            let was = before.and_then(|before| before.items.get(&item.value.id));
+            let is_as_it_was = fallen.contains(&key) || was.is_some_and(|was| was.value == item.value);
+            let mut causes = self.grown_access_types(&item.value, before, fallen).peekable();
+            if !is_as_it_was || causes.peek().is_none() {
+                let problem = too_large(bytes, RECORD_MAX_BYTES);
+                findings.insert(key.clone(), finding(key, &item.at, problem));
+                continue;
+            }
+            for (key, at) in causes {
+                let message = format!(
+                    "expected at most {RECORD_MAX_BYTES} bytes of each item with it, found {bytes} of item {}",
+                    item.value.id
+                );
+                findings.entry(key.clone()).or_insert_with(|| finding(key, at, Problem::new("", message)));
+            }
+        }
+        if findings.is_empty() {
+            return self.large_in_directory(rendered.directory.len(), before, fallen);
+        }
+        findings.into_values().collect()
+    }
+
+    /// Items whose records are larger than a shard should have to hold, and their sizes in bytes.
+    fn large_items<'a>(&'a self, rendered: &'a Rendered) -> impl Iterator<Item = (&'a Located<Item>, usize)> {
+        let size = |id| rendered.items.get(&EntryKey::item(id)).map_or(0, Vec::len);
+        let items = self.items.values().map(move |item| (item, size(item.value.id)));
+        items.filter(|(_, bytes)| *bytes > RECORD_MAX_BYTES)
+    }
+
+    /// The access types of an item's fees that take more than before.
+    fn grown_access_types<'a>(
+        &'a self,
+        item: &'a Item,
+        before: Option<&'a Self>,
+        fallen: &'a BTreeSet<RecordKey>,
+    ) -> impl Iterator<Item = (RecordKey, &'a Location)> {
+        let ids: BTreeSet<i64> = item.fees.iter().map(|fee| fee.access_type_id).collect();
+        ids.into_iter().filter_map(move |id| {
+            let (key, now) = (RecordKey::AccessType(id), self.access_types.get(&id)?);
+            let was = before.and_then(|before| before.access_types.get(&id));
+            let was_bytes = was.map_or(0, |was| of_access_type(&was.value));
+            (!fallen.contains(&key) && of_access_type(&now.value) > was_bytes).then_some((key, &now.at))
+        })
+    }
+
+    /// What has grown in a directory of `bytes`, the largest growth first, until the rest fits. Once all of it is as it
+    /// was, the directory is no larger than the published one.
+    fn large_in_directory(
+        &self,
+        bytes: usize,
+        before: Option<&Self>,
+        fallen: &BTreeSet<RecordKey>,
+    ) -> Vec<Finding> {
+        let mut excess = bytes.saturating_sub(OBJECT_MAX_BYTES);
+        if excess == 0 {
+            return Vec::new();
+        }
+        let mut grown = Vec::new();
+        let mut add = |key: RecordKey, at, now: usize, was: Option<usize>| {
+            let growth = now.saturating_sub(was.unwrap_or(0));
+            if growth > 0 && !fallen.contains(&key) {
+                grown.push((growth, key, at));
+            }
+        };
+        for (id, merchant) in &self.merchants {
+            let was = before.and_then(|before| before.merchants.get(id));
+            add(RecordKey::Merchant(*id), &merchant.at, MERCHANT_BYTES, was.map(|_| MERCHANT_BYTES));
+        }
+        for (id, app) in &self.apps {
+            let was = before.and_then(|before| before.apps.get(id)).map(|was| of_app(&was.value));
+            add(RecordKey::App(id.clone()), &app.at, of_app(&app.value), was);
+        }
+        for (id, license) in &self.licenses {
+            let was = before.and_then(|before| before.licenses.get(id)).map(|was| of_license(&was.value));
+            add(RecordKey::License(*id), &license.at, of_license(&license.value), was);
+        }
+        grown.sort_by(|left, right| right.cmp(left));
+        let needed = grown.into_iter().take_while(|(growth, ..)| {
+            let is_needed = excess > 0;
+            excess = excess.saturating_sub(*growth);
+            is_needed
+        });
+        let of_growth = |(growth, key, at): (usize, RecordKey, &Location)| {
+            let message = format!(
+                "expected at most {OBJECT_MAX_BYTES} bytes of all merchants, apps and licences, found {bytes}, of \
+                 which {growth} are new here"
+            );
+            finding(key, at, Problem::new("", message))
+        };
+        needed.map(of_growth).collect()
+    }
+}
+
+fn finding(key: RecordKey, at: &Location, problem: Problem) -> Finding {
+    Finding { key, at: at.clone(), problem, missing: None }
+}
