@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use admit::{
     limits::{DELTA_BUDGET_BYTES, OBJECT_MAX_BYTES},
-    snapshot::{head::Head, time::iso8601},
+    snapshot::{build::BuildError, head::Head, time::iso8601},
 };
 use anyhow::Result;
 use indicatif::{HumanBytes, HumanCount};
@@ -42,6 +42,9 @@ pub enum NeedsWhole {
     /// Somebody has deleted or spoilt what the head names.
     #[error("something of what is published is missing or broken in the store ({0})")]
     Incomplete(String),
+    /// An object would be larger than edges take. A whole has other shards, and sets aside what makes them too large.
+    #[error("the changes do not fit what is published ({0})")]
+    TooLarge(String),
 }
 
 impl Follower<'_> {
@@ -78,6 +81,10 @@ impl Follower<'_> {
             let Err(error) = self.hold_lease().and_then(|()| attempt(self)) else { break };
             if is_final(&error) || error.is::<NeedsWhole>() {
                 return Err(error);
+            }
+            if let Some(BuildError::TooLarge { .. }) = error.downcast_ref() {
+                // It is as large the next time.
+                return Err(NeedsWhole::TooLarge(format!("{error:#}")).into());
             }
             incomplete = if is_incomplete(&error) { incomplete + 1 } else { 0 };
             if incomplete >= INCOMPLETE_MAX {
