@@ -132,7 +132,7 @@ fn the_schema_refuses_what_the_reader_refuses() {
         ("customer", "/accesses/0/created_at", None),
         ("item", "/fees/0/currency", None),
         ("snapshot", "/seq", Some(json!(-1))),
-        ("merchant", "/id", some("21")),
+        ("merchant", "/id", some("21.0")),
         ("merchant", "/id", Some(json!(21.5))),
         ("merchant", "/id", Some(json!(u64::MAX))),
         ("merchant", "/name", Some(Value::Null)),
@@ -181,6 +181,17 @@ fn the_schema_refuses_what_the_reader_refuses() {
         assert!(!validator.is_valid(&line), "the schema takes {place}");
     }
     let good = [
+        ("merchant", "/id", some("21")),
+        ("merchant", "/id", Some(json!(21.0))),
+        ("merchant", "/id", some(" 021 ")),
+        ("item", "/id", Some(json!(33.0))),
+        ("item", "/id", some("33")),
+        ("customer", "/accesses/0/item_id", Some(json!(33.0))),
+        ("customer", "/licenses/0/interval_length", some("1")),
+        ("customer", "/subject", Some(json!(88005))),
+        ("customer", "/subject", Some(json!(88005.0))),
+        ("customer", "/namespace", Some(json!(7))),
+        ("app", "/clients/0/client_id", Some(json!(7))),
         ("customer", "/accesses/0/expires_at", some("2026-02-02t12:00:00.123456+05:30")),
         ("customer", "/accesses/0/expires_at", some("now")),
         ("customer", "/accesses/0/expires_at", some("now-90m")),

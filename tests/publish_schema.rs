@@ -169,7 +169,7 @@ fn lines_are_read_strictly() {
         r#"{"type":"merchant","id":1,"uuid":"u","name":"n","nmae":"n"}"#,
         r#"{"type":"merchant","id":1,"uuid":"u","uuid":"v"}"#,
         r#"{"type":"merchant","id":1,"uuid":"u","name":null}"#,
-        r#"{"type":"merchant","id":1.0,"uuid":"u"}"#,
+        r#"{"type":"merchant","id":1.5,"uuid":"u"}"#,
         r#"{"type":"merchant","uuid":"u"}"#,
         r#"{"type":"Merchant","id":1,"uuid":"u"}"#,
         r#"{"id":1,"uuid":"u"}"#,

@@ -47,7 +47,7 @@ pub(super) fn offer(best: &mut Best<'_>, question: &Question<'_>) -> Result<(), 
         let id = Some(held.license_id);
         if held.status == SubscriptionStatus::Cancelled {
             best.refuse(grant, id, Reason::LicenseCancelled);
-        } else if test_client.is_some() || license.is_none_or(|license| !is_for_live_holders(license)) {
+        } else if test_client.is_some() || license.is_none_or(|license| !license.is_for_holders()) {
             best.refuse(grant, id, Reason::LicenseUnavailable);
         } else {
             best.offer(grant, id, now);
@@ -97,7 +97,7 @@ pub fn listed_licenses<'a>(
         if let Some(held) = listed(held, now)
             && let Some(license) = directory.licenses.get(&held.license_id)
             && license.app == client.position
-            && is_for_live_holders(license)
+            && license.is_for_holders()
         {
             insert(&mut entries, HeldEntry::Held(held, license));
         }
@@ -132,11 +132,6 @@ fn ended_at(held: &HeldLicense<'_>, now: UnixSecs) -> Option<UnixSecs> {
     // The end of what was paid comes close; at worst it was cancelled no earlier than it was bought.
     let renews_on = held.renews_on.map(|renews_on| renews_on.at);
     held.cancelled_at.or(expired_at).or(renews_on).or(Some(held.date_added.at))
-}
-
-/// Live licences are available; inactive ones only to those who hold them, as these do.
-const fn is_for_live_holders(license: &LicenseEntry) -> bool {
-    !license.is_test_mode && matches!(license.state, LicenseState::Live | LicenseState::Inactive)
 }
 
 fn pending_test_licenses(directory: &Directory, app: usize) -> impl Iterator<Item = (u128, &LicenseEntry)> {

@@ -13,7 +13,10 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::{
-    schema::{Change, Customer, Merchant, Record, Removal},
+    schema::{
+        Change, Customer, Merchant, Record, Removal,
+        read::{Name, Whole},
+    },
     source::{
         About, LINE_MAX_BYTES, LineError, Location, Problem, Problems, customer_key,
         explain::{self, explain_as, explain_record, read_object, take_kind, unknown_kind, without_place},
@@ -181,9 +184,9 @@ struct ById<T> {
 #[serde(deny_unknown_fields)]
 struct ByName {
     #[serde(rename = "namespace")]
-    _namespace: String,
+    _namespace: Name,
     #[serde(rename = "subject")]
-    _subject: String,
+    _subject: Name,
 }
 
 fn explain_removal(kind: &str, removal: Value) -> Option<Option<Problem>> {
@@ -192,8 +195,9 @@ fn explain_removal(kind: &str, removal: Value) -> Option<Option<Problem>> {
     }
     Some(match kind {
         "customer" => explain_as::<ByName>(removal),
-        "item" | "merchant" | "access_type" => by_id::<i64>(removal),
-        "app" | "license" => by_id::<String>(removal),
+        "item" | "merchant" | "access_type" => by_id::<Whole<i64>>(removal),
+        "app" => by_id::<Name>(removal),
+        "license" => by_id::<String>(removal),
         _ => return None,
     })
 }

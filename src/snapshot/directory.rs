@@ -57,6 +57,15 @@ pub struct LicenseEntry {
     pub json: String,
 }
 
+impl LicenseEntry {
+    /// Whether it unlocks items for those who hold it. Live licences are available; inactive ones only to those who
+    /// hold them already.
+    #[must_use]
+    pub const fn is_for_holders(&self) -> bool {
+        !self.is_test_mode && matches!(self.state, LicenseState::Live | LicenseState::Inactive)
+    }
+}
+
 /// A client of an app, as a token names it.
 #[derive(Clone, Copy, Debug)]
 pub struct ClientApp<'a> {

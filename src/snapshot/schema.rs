@@ -8,6 +8,7 @@ mod customer;
 mod item;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod json;
+pub(in crate::snapshot) mod read;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -42,6 +43,7 @@ pub enum Line {
 #[serde(deny_unknown_fields)]
 pub struct SnapshotLine {
     /// The origin's count of committed changes.
+    #[serde(deserialize_with = "read::whole")]
     pub seq: u64,
     /// When the data was true at the origin. The time of publishing when absent.
     #[serde(default)]
@@ -54,6 +56,7 @@ pub struct SnapshotLine {
 #[serde(deny_unknown_fields)]
 pub struct Merchant {
     /// The merchant's account number.
+    #[serde(deserialize_with = "read::whole")]
     pub id: i64,
     /// The merchant's UUID, as clients name it in `/items/{merchant_uuid}/{id}`.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(with = "json::UuidText"))]
@@ -69,13 +72,18 @@ pub struct Merchant {
 #[serde(deny_unknown_fields)]
 pub struct App {
     /// The app's identifier; licences name it.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(with = "json::Name"))]
+    #[serde(deserialize_with = "read::name")]
     pub id: String,
     /// Owner.
+    #[serde(deserialize_with = "read::whole")]
     pub merchant_id: i64,
     /// For people.
     #[serde(default)]
     pub name: String,
     /// `plan_id` in the answer of `/license`.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(with = "json::Name"))]
+    #[serde(deserialize_with = "read::name")]
     pub plan_id: String,
     /// The app's OAuth clients.
     #[serde(default)]
@@ -88,7 +96,8 @@ pub struct App {
 #[serde(deny_unknown_fields)]
 pub struct Client {
     /// As tokens name it in `client_id`, `azp` or a single `aud`.
-    #[cfg_attr(not(target_arch = "wasm32"), schemars(length(min = 1)))]
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(with = "json::ClientName"))]
+    #[serde(deserialize_with = "read::name")]
     pub client_id: String,
     /// Live clients see live licences only, test clients test licences only.
     pub mode: ClientMode,
@@ -114,8 +123,12 @@ pub struct License {
     #[cfg_attr(not(target_arch = "wasm32"), schemars(with = "json::UuidText"))]
     pub id: String,
     /// The merchant's own name for it, e.g. `KS001`.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(with = "json::Name"))]
+    #[serde(deserialize_with = "read::name")]
     pub internal_id: String,
     /// The app it belongs to.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(with = "json::Name"))]
+    #[serde(deserialize_with = "read::name")]
     pub app_id: String,
     /// For people.
     pub name: String,
@@ -123,7 +136,7 @@ pub struct License {
     #[serde(default)]
     pub description: String,
     /// Answers list licences by descending rank.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "read::whole")]
     pub rank: i64,
     /// Draft and pending licences are not available to end users.
     pub status: LicenseState,
@@ -137,7 +150,7 @@ pub struct License {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub price_tier: Option<Value>,
     /// Items and packages that it unlocks.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "read::wholes")]
     pub item_ids: Vec<i64>,
 }
 
@@ -173,12 +186,15 @@ pub struct Locale {
 #[serde(deny_unknown_fields)]
 pub struct AccessType {
     /// Fees name it.
+    #[serde(deserialize_with = "read::whole")]
     pub id: i64,
     /// The merchant's account.
+    #[serde(deserialize_with = "read::whole")]
     pub account_id: i64,
     /// `ppv` and `ppv_custom` mean pay-per-view.
     pub name: String,
     /// How many periods.
+    #[serde(deserialize_with = "read::whole")]
     pub quantity: i64,
     /// `hour`, `day`, `week`, `month`, `year`.
     pub period: String,

@@ -56,3 +56,32 @@ fn a_follower_guards_against_losses_when_it_publishes_the_whole() {
     let ended = follower.kill();
     assert!(ended.stderr.contains("200 of 200 customers"), "{}", ended.stderr);
 }
+
+#[test]
+fn a_customer_of_a_feed_whose_namespace_no_issuer_has_is_set_aside() {
+    let (bench, double, feed) = set_up("follow-namespaces", 10);
+    let follower = bench.follow(&feed, &double.url, &[]);
+    wait_until("the whole is published", || seq(&double) == 1);
+    feed.commit(&put(&[customer(11, 5).replace("\"vendor\"", "\"vender\""), customer(2, 5)]));
+    wait_until("what is good is published", || seq(&double) == 2);
+    assert_eq!(double.state().published().unwrap().set_aside, Some(1));
+    assert_eq!(bench.accesses(&double.url, 2).unwrap().0, 5);
+    let ended = follower.kill();
+    let said = "customer vender:c11: put[0].namespace: no issuer of the Worker has the namespace \"vender\"; is \"vendor\" meant?";
+    assert!(ended.stderr.contains(said), "{}", ended.stderr);
+}
+
+#[test]
+fn changes_of_a_namespace_that_no_issuer_has_are_refused() {
+    let (bench, double, _) = set_up("changes-namespaces", 10);
+    bench.write("all.ndjson", catalogue(10));
+    bench.publish("all.ndjson", &double.url, &["--seq", "1"]).ok();
+    let unknown = customer(11, 5).replace("\"vendor\"", "\"vender\"");
+    bench.write("changes.ndjson", format!("{{\"seq\":2,{}}}\n", put(&[customer(2, 5), unknown])));
+    let said = "changes.ndjson:2: put[1].namespace: no issuer of the Worker has the namespace \"vender\"";
+    let ended = bench.changes("changes.ndjson", &double.url, &[]).failed(2, said);
+    assert!(ended.stderr.contains("--allow-unknown-namespaces"), "{}", ended.stderr);
+    assert_eq!(seq(&double), 1);
+    bench.changes("changes.ndjson", &double.url, &["--allow-unknown-namespaces"]).ok();
+    assert_eq!(seq(&double), 2);
+}

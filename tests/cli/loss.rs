@@ -84,6 +84,46 @@ fn items_licences_and_what_they_unlock_are_compared_too() {
     bench.publish("all.ndjson", &double.url, &[]).ok();
 }
 
+/// Lines with one more merchant, and an app with clients and licences that all customers hold.
+fn with_licences(customers: usize) -> String {
+    let mut text = catalogue(customers) + "\n";
+    text.push_str("{\"type\":\"merchant\",\"id\":22,\"uuid\":\"e5ac2013-8d10-42ba-abb5-291c5201cea9\"}\n");
+    let clients: Vec<_> =
+        (0..10).map(|id| format!("{{\"client_id\":\"app{id}\",\"mode\":\"live\"}}")).collect();
+    let clients = clients.join(",");
+    text.push_str(&format!(
+        "{{\"type\":\"app\",\"id\":\"a\",\"merchant_id\":21,\"plan_id\":\"p\",\"clients\":[{clients}]}}\n"
+    ));
+    for id in 0..10 {
+        text.push_str(&format!(
+            "{{\"type\":\"license\",\"id\":\"b90831a7-2f6d-4c3e-8a41-{id:012}\",\"internal_id\":\"L{id}\",\"app_id\":\"a\",\"name\":\"L{id}\",\"status\":\"live\",\"test_mode\":false,\"item_ids\":[33]}}\n"
+        ));
+    }
+    text
+}
+
+#[test]
+fn access_that_is_gone_through_another_record_is_a_loss() {
+    let (bench, double) = set_up("loss-others");
+    let all = with_licences(200);
+    bench.write("all.ndjson", &all);
+    bench.publish("all.ndjson", &double.url, &[]).ok();
+    let clients = all.split_once("\"clients\":[").and_then(|(_, rest)| rest.split_once(']')).unwrap().0;
+    for (from, to, said) in [
+        ("\"merchant_id\":21,\"accesses\"", "\"merchant_id\":22,\"accesses\"", "200 of 200 accesses"),
+        ("1700000000}]", "1700000000,\"starts_at\":\"now+1d\"}]", "200 of 200 accesses"),
+        ("\"is_active\":true", "\"is_active\":false", "200 of 200 accesses"),
+        ("\"test_mode\":false", "\"test_mode\":true", "10 of 10 available licences"),
+        (clients, "", "10 of 10 clients of apps"),
+    ] {
+        assert!(all.contains(from), "{from}");
+        bench.write("all.ndjson", all.replace(from, to));
+        bench.publish("all.ndjson", &double.url, &[]).failed(2, said);
+        assert_eq!(double.state().published().unwrap().seq, 1, "{said}");
+    }
+    bench.publish("all.ndjson", &double.url, &["--allow-loss"]).ok();
+}
+
 #[test]
 fn a_namespace_that_no_issuer_has_is_an_error() {
     let (bench, double) = set_up("namespaces");

@@ -1,18 +1,26 @@
 //! What a new version takes away of what the published one grants.
 //!
+//! Counted is what a decision would take into account, so that access that is gone is seen whatever made it go:
+//! the record, its dates, the item, the licence, or the merchant that one of them belongs to.
+//!
 //! Keys are hashes, so that the customers of a shard are a random sample of all customers: 32 shards, some 10,000
 //! customers, tell whether half of something is gone to about a hundredth, however large the snapshot is.
 
-use std::{collections::BTreeSet, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use super::Published;
 use crate::snapshot::{
     build::BuildError,
     customer::CustomerRecord,
+    directory::Directory,
     index::Tree,
     item::ItemRecord,
+    key::EntryKey,
     object::FormatError,
-    schema::{LicenseState, SubscriptionStatus},
+    schema::{ClientMode, SubscriptionStatus},
     time::UnixSecs,
 };
 
@@ -55,7 +63,7 @@ impl Loss {
 pub struct Losses {
     /// Customers, by namespace and subject.
     pub customers: Loss,
-    /// Items that a customer has access to now, by customer and item.
+    /// Items of its merchant that a customer has access to now, by customer and item.
     pub accesses: Loss,
     /// Subscriptions that unlock something now, by customer and licence.
     pub subscriptions: Loss,
@@ -63,8 +71,10 @@ pub struct Losses {
     pub items: Loss,
     /// Places of items in packages and licences.
     pub unlocks: Loss,
-    /// Licences that are available.
+    /// Licences that are available to those who hold them.
     pub licenses: Loss,
+    /// Clients of apps, by merchant and mode.
+    pub clients: Loss,
     /// Shards that were compared, and how many there are, of customers and of items.
     pub sample: (usize, usize),
 }
@@ -72,7 +82,7 @@ pub struct Losses {
 impl Losses {
     /// Each of them with a name for people.
     #[must_use]
-    pub const fn named(&self) -> [(&'static str, Loss); 6] {
+    pub const fn named(&self) -> [(&'static str, Loss); 7] {
         [
             ("customers", self.customers),
             ("accesses", self.accesses),
@@ -80,15 +90,18 @@ impl Losses {
             ("active items", self.items),
             ("items in packages and licences", self.unlocks),
             ("available licences", self.licenses),
+            ("clients of apps", self.clients),
         ]
     }
 
-    /// Compares two versions at the moment `now`: what has expired is not lost.
+    /// Compares two versions at the moment `now`: what has expired or has not begun is not lost.
     ///
     /// # Errors
     /// An object of either cannot be read.
     pub fn between(before: &Published<'_>, after: &Published<'_>, now: UnixSecs) -> Result<Self, Side> {
         let mut losses = Self::default();
+        losses.compare_directories(&before.directory, &after.directory);
+        let (mut old_items, mut new_items) = (Items::new(before), Items::new(after));
         let bits = before.shard_bits();
         for (tree, bits) in [(Tree::Customers, bits.customers), (Tree::Items, bits.items)] {
             let total = 1_usize << bits;
@@ -99,61 +112,145 @@ impl Losses {
                 let new = after.records(tree, number, bits).map_err(Side::After)?;
                 for (key, record) in &old {
                     let new = new.get(key).map(Vec::as_slice);
-                    losses.add(tree, record, new, now).map_err(|error| Side::Before(error.into()))?;
+                    match tree {
+                        Tree::Customers => {
+                            let items = (&mut old_items, &mut new_items);
+                            losses.add_customer(record, new, items, now)?;
+                        }
+                        Tree::Items => {
+                            losses.add_item(record, new).map_err(|error| Side::Before(error.into()))?;
+                        }
+                    }
                 }
-            }
-        }
-        let available = |state| matches!(state, LicenseState::Live | LicenseState::Inactive);
-        for (id, license) in &before.directory.licenses {
-            if available(license.state) {
-                let new = after.directory.licenses.get(id);
-                losses.licenses.count(!new.is_some_and(|license| available(license.state)));
             }
         }
         Ok(losses)
     }
 
-    fn add(&mut self, tree: Tree, old: &[u8], new: Option<&[u8]>, now: UnixSecs) -> Result<(), FormatError> {
-        match tree {
-            Tree::Customers => {
-                self.customers.count(new.is_none());
-                let (old, new) = (granted(old, now)?, new.map(|new| granted(new, now)).transpose()?);
-                let (accesses, subscriptions) = new.unwrap_or_default();
-                old.0.iter().for_each(|item| self.accesses.count(!accesses.contains(item)));
-                old.1.iter().for_each(|license| self.subscriptions.count(!subscriptions.contains(license)));
-            }
-            Tree::Items => {
-                let (old, new) = (ItemRecord::new(old)?, new.map(ItemRecord::new).transpose()?);
-                if !old.is_active {
-                    return Ok(());
-                }
-                let new = new.filter(|new| new.is_active);
-                self.items.count(new.is_none());
-                let packages: BTreeSet<_> = new.iter().flat_map(|new| new.packages.iter()).collect();
-                let licenses: BTreeSet<_> = new.iter().flat_map(|new| new.licenses).collect();
-                old.packages.iter().for_each(|package| self.unlocks.count(!packages.contains(&package)));
-                old.licenses.iter().for_each(|license| self.unlocks.count(!licenses.contains(license)));
+    fn compare_directories(&mut self, before: &Directory, after: &Directory) {
+        for (id, _) in before.licenses.iter().filter(|(_, license)| license.is_for_holders()) {
+            let is_there = after.licenses.get(id).is_some_and(|license| license.is_for_holders());
+            self.licenses.count(!is_there);
+        }
+        let new: BTreeMap<_, _> = clients(after).collect();
+        for (client_id, old) in clients(before) {
+            self.clients.count(new.get(client_id) != Some(&old));
+        }
+    }
+
+    /// An access that is granted in the new version counts as granted in the published one, so that of that only the
+    /// items are read that something was lost of: each read is a request.
+    fn add_customer(
+        &mut self,
+        old: &[u8],
+        new: Option<&[u8]>,
+        (old_items, new_items): (&mut Items<'_>, &mut Items<'_>),
+        now: UnixSecs,
+    ) -> Result<(), Side> {
+        self.customers.count(new.is_none());
+        let before = |error: FormatError| Side::Before(error.into());
+        let after = |error: FormatError| Side::After(error.into());
+        let old = Held::new(old, &old_items.published.directory, now).map_err(before)?;
+        let new = new.map(|new| Held::new(new, &new_items.published.directory, now)).transpose();
+        let new = new.map_err(after)?.unwrap_or_default();
+        for item in &old.items {
+            let is_granted = new.items.contains(item)
+                && new_items.merchant(*item).map_err(Side::After)? == Some(new.merchant_id);
+            if is_granted || old_items.merchant(*item).map_err(Side::Before)? == Some(old.merchant_id) {
+                self.accesses.count(!is_granted);
             }
         }
+        old.licenses.iter().for_each(|license| self.subscriptions.count(!new.licenses.contains(license)));
+        Ok(())
+    }
+
+    fn add_item(&mut self, old: &[u8], new: Option<&[u8]>) -> Result<(), FormatError> {
+        let (old, new) = (ItemRecord::new(old)?, new.map(ItemRecord::new).transpose()?);
+        if !old.is_active {
+            return Ok(());
+        }
+        let new = new.filter(|new| new.is_active);
+        self.items.count(new.is_none());
+        let packages: BTreeSet<_> = new.iter().flat_map(|new| new.packages.iter()).collect();
+        let licenses: BTreeSet<_> = new.iter().flat_map(|new| new.licenses).collect();
+        old.packages.iter().for_each(|package| self.unlocks.count(!packages.contains(&package)));
+        old.licenses.iter().for_each(|license| self.unlocks.count(!licenses.contains(license)));
         Ok(())
     }
 }
 
-/// The items and licences that a customer has access to and subscribes to at `now`, or will later.
-fn granted(record: &[u8], now: UnixSecs) -> Result<(BTreeSet<i64>, BTreeSet<u128>), FormatError> {
-    let customer = CustomerRecord::new(record)?;
-    let is_open = |expires_at: Option<UnixSecs>| expires_at.is_none_or(|end| now < end);
-    let mut items = BTreeSet::new();
-    for access in customer.accesses() {
-        let access = access?;
-        if is_open(access.expires_at) {
-            items.insert(access.item_id);
+/// The clients of all apps, each with what a decision takes from it.
+fn clients(directory: &Directory) -> impl Iterator<Item = (&str, (i64, ClientMode))> {
+    directory.apps.iter().flat_map(|app| {
+        app.clients.iter().map(|(client_id, mode)| (client_id.as_str(), (app.merchant_id, *mode)))
+    })
+}
+
+/// What a customer's record leads to at a moment, the items themselves aside.
+#[derive(Default)]
+struct Held {
+    merchant_id: i64,
+    /// Items of accesses that are open.
+    items: BTreeSet<i64>,
+    /// Licences that unlock what they name.
+    licenses: BTreeSet<u128>,
+}
+
+impl Held {
+    fn new(record: &[u8], directory: &Directory, now: UnixSecs) -> Result<Self, FormatError> {
+        let customer = CustomerRecord::new(record)?;
+        let merchant_id = customer.merchant_id;
+        let is_open = |starts_at: Option<UnixSecs>, expires_at: Option<UnixSecs>| {
+            starts_at.is_none_or(|start| start <= now) && expires_at.is_none_or(|end| now < end)
+        };
+        let mut items = BTreeSet::new();
+        for access in customer.accesses() {
+            let access = access?;
+            if is_open(access.starts_at, access.expires_at) {
+                items.insert(access.item_id);
+            }
         }
+        let unlocks = |id: &u128| {
+            let license = directory.licenses.get(id).filter(|license| license.is_for_holders());
+            let app = license.and_then(|license| directory.apps.get(license.app));
+            app.is_some_and(|app| app.merchant_id == merchant_id)
+        };
+        let licenses = customer.licenses()?.into_iter();
+        let licenses = licenses.filter(|held| {
+            held.status != SubscriptionStatus::Cancelled && is_open(held.starts_at, held.expires_at)
+        });
+        let licenses = licenses.map(|held| held.license_id).filter(unlocks).collect();
+        Ok(Self { merchant_id, items, licenses })
     }
-    let licenses = customer.licenses()?.into_iter();
-    let licenses =
-        licenses.filter(|held| held.status != SubscriptionStatus::Cancelled && is_open(held.expires_at));
-    Ok((items, licenses.map(|held| held.license_id).collect()))
+}
+
+/// The items of a version that an access can lead to. Shards are read when one of their items is asked for, and once.
+struct Items<'a> {
+    published: &'a Published<'a>,
+    read: BTreeSet<usize>,
+    merchants: BTreeMap<i64, i64>,
+}
+
+impl<'a> Items<'a> {
+    const fn new(published: &'a Published<'a>) -> Self {
+        Self { published, read: BTreeSet::new(), merchants: BTreeMap::new() }
+    }
+
+    /// The merchant of the item, if an access to it grants something: it is active, or it is a package, whose members
+    /// an access unlocks in any case.
+    fn merchant(&mut self, id: i64) -> Result<Option<i64>, BuildError> {
+        let bits = self.published.shard_bits().items;
+        let shard = EntryKey::item(id).shard(bits);
+        if self.read.insert(shard) {
+            for record in self.published.records(Tree::Items, shard, bits)?.values() {
+                let item = ItemRecord::new(record)?;
+                if item.is_active || item.is_package {
+                    self.merchants.insert(item.id, item.merchant_id);
+                }
+            }
+        }
+        Ok(self.merchants.get(&id).copied())
+    }
 }
 
 impl fmt::Display for Losses {

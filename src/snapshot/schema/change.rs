@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 #[cfg(not(target_arch = "wasm32"))]
 use super::json;
-use super::{AccessType, App, Customer, Item, License, Line, Merchant};
+use super::{AccessType, App, Customer, Item, License, Line, Merchant, read};
 use crate::snapshot::time::Timestamp;
 
 /// A change that the origin committed: everything that it touched, as it is afterwards.
@@ -13,6 +13,7 @@ use crate::snapshot::time::Timestamp;
 #[serde(deny_unknown_fields)]
 pub struct Change {
     /// The origin's count of committed changes after this one: one more than in the line before.
+    #[serde(deserialize_with = "read::whole")]
     pub seq: u64,
     /// When it was committed. The time of publishing when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -97,24 +98,30 @@ pub enum Removal {
     Customer {
         /// As in the customer's line.
         #[cfg_attr(not(target_arch = "wasm32"), schemars(with = "json::NamePart"))]
+        #[serde(deserialize_with = "read::name")]
         namespace: String,
         /// As in the customer's line.
         #[cfg_attr(not(target_arch = "wasm32"), schemars(with = "json::NamePart"))]
+        #[serde(deserialize_with = "read::name")]
         subject: String,
     },
     /// An item or a package.
     Item {
         /// The item's number.
+        #[serde(deserialize_with = "read::whole")]
         id: i64,
     },
     /// A merchant.
     Merchant {
         /// The merchant's account number.
+        #[serde(deserialize_with = "read::whole")]
         id: i64,
     },
     /// An app.
     App {
         /// The app's identifier.
+        #[cfg_attr(not(target_arch = "wasm32"), schemars(with = "json::Name"))]
+        #[serde(deserialize_with = "read::name")]
         id: String,
     },
     /// A licence.
@@ -126,6 +133,7 @@ pub enum Removal {
     /// A kind of access.
     AccessType {
         /// As fees name it.
+        #[serde(deserialize_with = "read::whole")]
         id: i64,
     },
 }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 #[cfg(not(target_arch = "wasm32"))]
 use super::json;
+use super::read;
 use crate::snapshot::time::{Timestamp, ZonedTime};
 
 /// A customer: somebody whom an issuer's tokens name.
@@ -13,16 +14,20 @@ use crate::snapshot::time::{Timestamp, ZonedTime};
 pub struct Customer {
     /// The customer namespace of the issuer, as the Worker's `ISSUERS` names it.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(with = "json::NamePart"))]
+    #[serde(deserialize_with = "read::name")]
     pub namespace: String,
     /// The value of the issuer's customer claim (`sub` unless configured otherwise).
     #[cfg_attr(not(target_arch = "wasm32"), schemars(with = "json::NamePart"))]
+    #[serde(deserialize_with = "read::name")]
     pub subject: String,
     /// `customer_id` in answers.
+    #[serde(deserialize_with = "read::whole")]
     pub id: i64,
     /// `customer_uuid` in answers.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(with = "json::UuidText"))]
     pub uuid: String,
     /// The merchant whose customer it is.
+    #[serde(deserialize_with = "read::whole")]
     pub merchant_id: i64,
     /// Grants on items and packages.
     #[serde(default)]
@@ -38,8 +43,10 @@ pub struct Customer {
 #[serde(deny_unknown_fields)]
 pub struct Access {
     /// The access record's number, `id` in the answer.
+    #[serde(deserialize_with = "read::whole")]
     pub id: i64,
     /// The item or package.
+    #[serde(deserialize_with = "read::whole")]
     pub item_id: i64,
     /// Not before this moment, if set.
     #[serde(default)]
@@ -71,6 +78,7 @@ pub struct CustomerLicense {
     #[serde(default)]
     pub renews_on: Option<ZonedTime>,
     /// Length of the interval, in `interval_unit`.
+    #[serde(deserialize_with = "read::whole")]
     pub interval_length: u32,
     /// Unit of the interval.
     pub interval_unit: IntervalUnit,
@@ -83,10 +91,10 @@ pub struct CustomerLicense {
     #[serde(default)]
     pub trial: bool,
     /// Days of trial.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "read::whole_or_null")]
     pub trial_duration: Option<u32>,
     /// Days until another trial is possible.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "read::whole_or_null")]
     pub trial_reset: Option<u32>,
     /// When it was cancelled. Cancelled ones are listed for 12 months from here.
     #[serde(default)]

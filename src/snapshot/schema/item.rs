@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 #[cfg(not(target_arch = "wasm32"))]
 use super::json;
+use super::read;
 use crate::snapshot::time::Timestamp;
 
 /// An item that viewers play, or a package of items.
@@ -14,8 +15,10 @@ use crate::snapshot::time::Timestamp;
 pub struct Item {
     /// The item's number.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(with = "json::PathId"))]
+    #[serde(deserialize_with = "read::whole")]
     pub id: i64,
     /// Owner.
+    #[serde(deserialize_with = "read::whole")]
     pub merchant_id: i64,
     /// For people.
     pub title: String,
@@ -38,7 +41,7 @@ pub struct Item {
     #[serde(default)]
     pub plan_switch_enabled: bool,
     /// The members, for a package.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "read::wholes")]
     pub item_ids: Vec<i64>,
     /// What can be bought.
     #[serde(default)]
@@ -63,6 +66,7 @@ impl Item {
 #[serde(deny_unknown_fields)]
 pub struct AccessControlType {
     /// Vendor number, e.g. 4.
+    #[serde(deserialize_with = "read::whole")]
     pub id: i64,
     /// E.g. `Paid`, `Free`.
     pub name: String,
@@ -76,6 +80,7 @@ pub struct AccessControlType {
 #[serde(deny_unknown_fields)]
 pub struct ItemType {
     /// Vendor number, e.g. 44.
+    #[serde(deserialize_with = "read::whole")]
     pub id: i64,
     /// E.g. `brightcove_asset`, `package`.
     pub name: String,
@@ -93,6 +98,7 @@ pub struct ItemType {
 #[serde(deny_unknown_fields)]
 pub struct AgeRestriction {
     /// Years.
+    #[serde(deserialize_with = "read::whole")]
     pub min_age: u32,
 }
 
@@ -102,6 +108,7 @@ pub struct AgeRestriction {
 #[serde(deny_unknown_fields)]
 pub struct MetadataEntry {
     /// The entry's number.
+    #[serde(deserialize_with = "read::whole")]
     pub id: i64,
     /// Key in `metahash`.
     pub name: String,
@@ -116,6 +123,7 @@ pub struct MetadataEntry {
 pub struct AccessFee {
     /// The fee's number.
     #[cfg_attr(not(target_arch = "wasm32"), schemars(with = "json::PathId"))]
+    #[serde(deserialize_with = "read::whole")]
     pub id: i64,
     /// In units of `currency`, e.g. 9.99.
     pub amount: serde_json::Number,
@@ -124,6 +132,7 @@ pub struct AccessFee {
     /// For people.
     pub description: String,
     /// What is sold; an `access_type` line has it.
+    #[serde(deserialize_with = "read::whole")]
     pub access_type_id: i64,
     /// A free period at the start.
     #[serde(default)]
@@ -155,6 +164,7 @@ pub struct AccessFee {
 #[serde(deny_unknown_fields)]
 pub struct TrialPeriod {
     /// How many periods.
+    #[serde(deserialize_with = "read::whole")]
     pub quantity: i64,
     /// `day`, `week`, `month`.
     pub period: String,
@@ -168,6 +178,7 @@ pub struct TrialPeriod {
 #[serde(deny_unknown_fields)]
 pub struct SetupFee {
     /// The set-up fee's number.
+    #[serde(deserialize_with = "read::whole")]
     pub id: i64,
     /// In units of the fee's currency.
     pub fee_amount: serde_json::Number,
@@ -182,12 +193,13 @@ pub struct SetupFee {
 #[serde(deny_unknown_fields)]
 pub struct GeoRestriction {
     /// The restriction's number.
+    #[serde(deserialize_with = "read::whole")]
     pub id: i64,
     /// ISO 3166-1 alpha-2.
     #[serde(default)]
     pub country_iso: Option<String>,
     /// A set of countries kept by the origin.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "read::whole_or_null")]
     pub country_set_id: Option<i64>,
     /// Whether the countries are excluded or the only ones.
     #[serde(rename = "type")]

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use schemars::{
     JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, json_schema, transform::RecursiveTransform,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Change, Line};
 use crate::{
@@ -37,18 +37,72 @@ fn generate<T: JsonSchema>(title: &str) -> Schema {
     schema
 }
 
-/// Says the range of an integer in numbers, in place of a `format` that the draft does not have.
+/// Says the range of an integer in numbers, in place of a `format` that the draft does not have, and that it may stand
+/// in quotes.
 fn bound_integers(schema: &mut Schema) {
-    let (minimum, maximum) = match schema.get("format").and_then(|format| format.as_str()) {
-        Some("int64") => (json!(i64::MIN), json!(i64::MAX)),
-        Some("uint32") => (json!(0), json!(u32::MAX)),
-        Some("uint64") => (json!(0), json!(u64::MAX)),
+    let (minimum, maximum, digits) = match schema.get("format").and_then(|format| format.as_str()) {
+        Some("int64") => (json!(i64::MIN), json!(i64::MAX), "-?0*[0-9]{1,19}"),
+        Some("uint32") => (json!(0), json!(u32::MAX), "0*[0-9]{1,10}"),
+        Some("uint64") => (json!(0), json!(u64::MAX), "0*[0-9]{1,19}"),
         _ => return,
     };
     let schema = schema.ensure_object();
     schema.remove("format");
-    schema.entry("minimum").or_insert(minimum);
-    schema.entry("maximum").or_insert(maximum);
+    let is_nullable = schema.remove("type").is_some_and(|kind| kind.is_array());
+    let minimum = schema.remove("minimum").unwrap_or(minimum);
+    let maximum = schema.remove("maximum").unwrap_or(maximum);
+    let mut spellings = spellings(&minimum, &maximum, digits);
+    if is_nullable {
+        spellings.push(json!({ "type": "null" }));
+    }
+    schema.insert("anyOf".to_owned(), spellings.into());
+}
+
+/// A whole number, as such or in quotes.
+fn spellings(minimum: &Value, maximum: &Value, digits: &str) -> Vec<Value> {
+    vec![
+        json!({ "type": "integer", "minimum": minimum, "maximum": maximum }),
+        json!({ "type": "string", "pattern": format!("^[ \\t\\n\\f\\r]*{digits}[ \\t\\n\\f\\r]*$") }),
+    ]
+}
+
+/// What a name may be that comes as a number: its digits are meant.
+fn name_as_number() -> Value {
+    json!({ "type": "integer", "minimum": i64::MIN, "maximum": u64::MAX })
+}
+
+/// Text that names something, or a whole number.
+pub(super) struct Name;
+
+impl JsonSchema for Name {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Name".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [{ "type": "string" }, name_as_number()] })
+    }
+}
+
+/// As [`Name`], and not empty.
+pub(super) struct ClientName;
+
+impl JsonSchema for ClientName {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "ClientName".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [{ "type": "string", "minLength": 1 }, name_as_number()] })
+    }
 }
 
 /// Exactly one of the two selectors of a geo restriction is set.
@@ -71,7 +125,8 @@ impl JsonSchema for PathId {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "integer", "minimum": 1, "maximum": (1_i64 << 53) - 1 })
+        let digits = "0*[1-9][0-9]{0,15}";
+        json_schema!({ "anyOf": spellings(&json!(1), &json!((1_i64 << 53) - 1), digits) })
     }
 }
 
@@ -105,10 +160,15 @@ impl JsonSchema for NamePart {
         json_schema!({
             "description":
                 format!("1 to {CUSTOMER_MAX_BYTES} bytes of UTF-8, none of them zero; `maxLength` counts characters."),
-            "type": "string",
-            "minLength": 1,
-            "maxLength": CUSTOMER_MAX_BYTES,
-            "pattern": "^[^\\u0000]*$",
+            "anyOf": [
+                {
+                    "type": "string",
+                    "minLength": 1,
+                    "maxLength": CUSTOMER_MAX_BYTES,
+                    "pattern": "^[^\\u0000]*$",
+                },
+                name_as_number(),
+            ],
         })
     }
 }

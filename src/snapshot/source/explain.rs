@@ -9,8 +9,11 @@ use super::{
     set_aside::{About, Kind},
     text,
 };
-use crate::snapshot::schema::{
-    AccessType, App, Customer, Item, License, Line, Merchant, Removal, SnapshotLine,
+use crate::{
+    number,
+    snapshot::schema::{
+        AccessType, App, Customer, Item, License, Line, Merchant, Removal, SnapshotLine, read,
+    },
 };
 
 /// The types of lines, as an error lists them.
@@ -87,8 +90,8 @@ pub(in crate::snapshot) fn about(kind: &str, fields: &Map<String, Value>) -> Abo
 }
 
 fn name(kind: Kind, fields: &Map<String, Value>) -> Option<Removal> {
-    let number = || fields.get("id")?.as_i64();
-    let text = |field: &str| fields.get(field)?.as_str().map(str::to_owned);
+    let number = || number::whole(fields.get("id")?);
+    let text = |field: &str| read::name_of(fields.get(field)?);
     Some(match kind {
         Kind::Snapshot => return None,
         Kind::Merchant => Removal::Merchant { id: number()? },

@@ -1,6 +1,7 @@
 use super::*;
 use crate::snapshot::build::{MemorySink, Outcome};
 
+mod spelling;
 mod spilled;
 mod text;
 
@@ -396,7 +397,7 @@ fn a_wrong_line_makes_no_other_line_wrong() {
         (MERCHANT, UUID, "not-one"),
         (APP, "\"plan_id\":\"p\",", ""),
         (LICENSE, "\"live\"", "\"dead\""),
-        (ACCESS_TYPE, "\"quantity\":1", "\"quantity\":\"1\""),
+        (ACCESS_TYPE, "\"quantity\":1", "\"quantity\":\"one\""),
         (ITEM, "\"is_active\":true", "\"is_active\":1"),
     ] {
         let (errors, warnings) = after(of, from, to);

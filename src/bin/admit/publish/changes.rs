@@ -22,7 +22,7 @@ use indicatif::{HumanBytes, HumanCount};
 use super::{
     Args, EXIT_DATA, Lease,
     compaction::{Compaction, Done},
-    exit_code, input,
+    exit_code, input, namespaces,
     outcome::Report,
     publisher::{Broken, Publisher},
     secs,
@@ -32,7 +32,7 @@ use crate::{
     gunzip::{self, Lines},
     origin::{Answer, is_url},
     progress::now,
-    store::Object,
+    store::{Object, Store},
     token::now_unix_secs,
 };
 
@@ -281,7 +281,7 @@ pub fn run(args: &Args, publisher: &Publisher) -> Result<ExitCode> {
     };
     let mut report = Report::new(args);
     let mut content = Content::published(directory, delta)?.with_set_aside(head.set_aside.unwrap_or(0));
-    let applied = apply_all(args, place, &mut content, head.origin_seq())?;
+    let applied = apply_all(args, place, &mut content, head.origin_seq(), &publisher.store)?;
     if let Some(end) = &applied.end {
         eprintln!("error: {end}");
         eprintln!("admit: nothing was published");
@@ -343,12 +343,20 @@ struct Applied {
 }
 
 /// Applies everything that there is.
-fn apply_all(args: &Args, place: &str, content: &mut Content, after: u64) -> Result<Applied> {
+fn apply_all(args: &Args, place: &str, content: &mut Content, after: u64, store: &Store) -> Result<Applied> {
     let now = now_unix_secs()?;
+    let mut namespaces = namespaces::Checker::new(args);
     let mut feed = Feed::new(place, open(args, place, after)?);
     let mut applied = Applied::default();
     loop {
         let mut batch = read(&mut feed, applied.last.unwrap_or(after)).with_context(|| place.to_owned())?;
+        // Somebody is there to read this, and nothing waits for these changes: unlike those of a follower they are
+        // refused as a whole, as those of --from are.
+        let unknown = namespaces.take_unknown(&mut batch.changes, place, store)?;
+        if let Some(LeftOut { seq, error }) = unknown.into_iter().next() {
+            applied.end = Some(End::Wrong { seq, error });
+            return Ok(applied);
+        }
         apply(content, &mut batch, place, now, args.strictness())?;
         applied.problems.append(std::mem::take(&mut batch.problems));
         applied.count += batch.changes.len() as u64;

@@ -111,7 +111,7 @@ pub struct Args {
     /// Where temporary files go: as much as the new snapshot takes, at most
     #[arg(long, value_name = "DIR")]
     temp_dir: Option<PathBuf>,
-    /// Publish although more than half of the customers, accesses, subscriptions, items, licences or unlocks would
+    /// Publish although more than half of the customers, accesses, subscriptions, items, licences, unlocks or clients would
     /// be gone
     #[arg(long)]
     allow_loss: bool,

@@ -2,7 +2,11 @@
 
 use std::fmt::Write as _;
 
-use admit::snapshot::source::{Namespace, Source};
+use admit::snapshot::{
+    change::LeftOut,
+    schema::{Change, Record, Removal},
+    source::{About, LineError, Location, Namespace, Problem, Source},
+};
 use anyhow::Result;
 
 use super::Args;
@@ -10,6 +14,9 @@ use crate::store::Store;
 
 /// Unknown namespaces that are named.
 const NAMED_MAX: usize = 5;
+
+/// What to do about customers that no token finds.
+const ADVICE: &str = "correct the lines, or ISSUERS, or publish with --allow-unknown-namespaces";
 
 /// How many letters a namespace may differ in from one that is meant.
 const NEAR_EDITS: usize = 3;
@@ -25,12 +32,95 @@ pub fn refusal(args: &Args, source: &Source, store: &Store) -> Result<Option<Str
     if !store.is_worker() {
         return Ok(None);
     }
+    Ok(known(store)?.and_then(|known| unknown(source.namespaces.iter(), &known)))
+}
+
+/// The namespaces of the Worker's issuers, unless it does not say which they are.
+fn known(store: &Store) -> Result<Option<Vec<String>>> {
     let Some(issuers) = store.issuers()? else {
         eprintln!("note: this Worker does not say which namespaces its issuers have; they are not checked");
         return Ok(None);
     };
-    let known: Vec<_> = issuers.into_iter().map(|issuer| issuer.namespace).collect();
-    Ok(unknown(source.namespaces.iter(), &known))
+    Ok(Some(issuers.into_iter().map(|issuer| issuer.namespace).collect()))
+}
+
+/// Checks the customers of changes. The Worker is asked only when a namespace comes that it has not named before:
+/// issuers may be added while a follower runs.
+pub struct Checker {
+    is_on: bool,
+    known: Vec<String>,
+}
+
+impl Checker {
+    /// One that knows no namespace yet.
+    pub const fn new(args: &Args) -> Self {
+        Self { is_on: !args.allow_unknown_namespaces, known: Vec::new() }
+    }
+
+    /// Takes the customers out of the changes of `feed` whose namespace no issuer of the Worker has, and says so of
+    /// each.
+    ///
+    /// # Errors
+    /// The Worker does not answer, or refuses. Then nothing has been taken out.
+    pub fn take_unknown(
+        &mut self,
+        changes: &mut [Change],
+        feed: &str,
+        store: &Store,
+    ) -> Result<Vec<LeftOut>> {
+        let mut records = changes.iter().flat_map(|change| &change.put);
+        if !self.is_on || !store.is_worker() || records.all(|record| self.knows(record)) {
+            return Ok(Vec::new());
+        }
+        match known(store)? {
+            Some(known) => self.known = known,
+            None => {
+                self.is_on = false;
+                return Ok(Vec::new());
+            }
+        }
+        let mut taken = Vec::new();
+        for change in changes {
+            let at = Location { file: feed.into(), line: change.seq };
+            let mut position = 0;
+            change.put.retain(|record| {
+                let error = self.error(record, position, &at);
+                position += 1;
+                let is_known = error.is_none();
+                taken.extend(error.map(|error| LeftOut { seq: at.line, error }));
+                is_known
+            });
+        }
+        Ok(taken)
+    }
+
+    fn knows(&self, record: &Record) -> bool {
+        match record {
+            Record::Customer(customer) => self.known.contains(&customer.namespace),
+            _ => true,
+        }
+    }
+
+    fn error(&self, record: &Record, position: usize, at: &Location) -> Option<LineError> {
+        let Record::Customer(customer) = record else { return None };
+        if self.knows(record) {
+            return None;
+        }
+        let name = &customer.namespace;
+        let meant = nearest(name, &self.known).map(|near| format!("; is {near:?} meant?"));
+        let meant = meant.unwrap_or_default();
+        let message = format!(
+            "no issuer of the Worker has the namespace {name:?}{meant} (its namespaces: {}). No token finds this \
+             customer: {ADVICE}",
+            listed(&self.known)
+        );
+        let problem = Problem { field: format!("put[{position}].namespace"), message };
+        Some(LineError { about: About::record(&Removal::from(customer)), at: at.clone(), problem })
+    }
+}
+
+fn listed(known: &[String]) -> String {
+    if known.is_empty() { "none".to_owned() } else { known.join(", ") }
 }
 
 fn unknown<'a>(found: impl Iterator<Item = (&'a str, &'a Namespace)>, known: &[String]) -> Option<String> {
@@ -54,12 +144,8 @@ fn unknown<'a>(found: impl Iterator<Item = (&'a str, &'a Namespace)>, known: &[S
     if more > 0 {
         let _ = write!(message, "and {more} more; ");
     }
-    let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-    let _ = write!(
-        message,
-        "its namespaces: {known}. No token finds such customers: correct the lines, or ISSUERS, or publish with \
-         --allow-unknown-namespaces"
-    );
+    let known = listed(known);
+    let _ = write!(message, "its namespaces: {known}. No token finds such customers: {ADVICE}");
     Some(message)
 }
 

@@ -19,6 +19,7 @@ use super::{
     Args, EXIT_DATA, Lease,
     changes::{End, apply, read},
     compaction::Compaction,
+    namespaces,
     publisher::Publisher,
     whole::{self, Ended, Version},
 };
@@ -107,6 +108,12 @@ fn is_final(error: &Error) -> bool {
     error.is::<LeaseHeld>() || is_shut_out(error)
 }
 
+/// The Worker did not say which namespaces its issuers have.
+fn not_told(error: &Error) -> Unheard {
+    let retry_after = unheard(error).and_then(|unheard| unheard.retry_after);
+    Unheard { text: format!("the issuers of the Worker: {error:#}"), retry_after }
+}
+
 /// What is next after the origin was asked once.
 #[derive(Debug)]
 enum Next {
@@ -125,6 +132,7 @@ struct Follower<'a> {
     head: Head,
     index: Arc<Index>,
     content: Content,
+    namespaces: namespaces::Checker,
     compaction: Option<Compaction>,
     /// When a head was published or renewed last.
     published_at: Duration,
@@ -162,6 +170,7 @@ impl<'a> Follower<'a> {
             head: version.head,
             index: Arc::new(index),
             content: Content::built(version.catalogue)?,
+            namespaces: namespaces::Checker::new(args),
             compaction: None,
             published_at: now,
             collected_at: now,
@@ -220,6 +229,16 @@ impl<'a> Follower<'a> {
             Ok(batch) => batch,
             Err(error) => return Ok(broken_off(error)),
         };
+        let store = &self.publisher.store;
+        match self.namespaces.take_unknown(&mut batch.changes, origin.url(), store) {
+            Ok(unknown) => {
+                batch.left_out.extend(unknown);
+                batch.left_out.sort_by_key(|left_out| left_out.seq);
+            }
+            Err(error) if is_final(&error) => return Err(error),
+            // Whether a customer can be found is not known: the changes wait.
+            Err(error) => return Ok(Next::Wait(not_told(&error))),
+        }
         let now = self.now()?;
         let strictness = self.args.strictness();
         if let Err(error) = apply(&mut self.content, &mut batch, origin.url(), now, strictness) {
