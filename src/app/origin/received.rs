@@ -115,13 +115,23 @@ pub fn verdict(
 ) -> Result<Verdict, Unreadable> {
     match answer.status {
         200 => granted(json_value(answer)?, item_id, merchants, now),
-        402 => json_value(answer).map(|_| Verdict::Denied),
+        402 => denied(&json_value(answer)?),
         404 => match not_found(&json_value(answer)?)? {
             ApiError::ItemNotFound => Ok(Verdict::NoItem),
             _ => Err(Unreadable::status(answer)),
         },
         _ => Err(Unreadable::status(answer)),
     }
+}
+
+/// Reads a denial: the API's `code`, or its message. Hosting providers and gateways answer 402 as well, to the operator
+/// who has not paid them, and theirs must neither be remembered as a denial nor turn a 503 into one.
+fn denied(body: &Value) -> Result<Verdict, Unreadable> {
+    let is_own = body.get("code").and_then(number::whole) == Some(402)
+        || error::message_of(body).is_some_and(|message| message.trim() == ApiError::NoAccess.message());
+    let not_own =
+        || Unreadable::new("body", "of the 402 has neither the code 402 nor the message \"No access\"");
+    is_own.then_some(Verdict::Denied).ok_or_else(not_own)
 }
 
 /// Reads a granted access, and brings it into the form that clients decode: numbers where they expect numbers.

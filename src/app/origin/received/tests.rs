@@ -138,8 +138,28 @@ fn what_cannot_be_read_says_where_and_why() {
 #[test]
 fn a_denial_is_the_api_s_own_word() {
     let of = |status, content_type, body: &str| verdict_of(&answer(status, content_type, body));
-    assert_eq!(of(402, "application/json", "{}"), Ok(Verdict::Denied));
-    assert_eq!(of(402, "application/problem+json; charset=utf-8", "\u{feff}{}"), Ok(Verdict::Denied));
+    for (content_type, body) in [
+        ("application/json", r#"{"code":402,"message":"No access","errors":{"402":"No access"}}"#),
+        ("application/json", r#"{"code":"402","message":"Kein Zugang"}"#),
+        ("application/json", r#"{"code":402.0}"#),
+        ("application/json", r#"{"message":"No access"}"#),
+        ("application/problem+json; charset=utf-8", "\u{feff}{\"title\":\"No access\"}"),
+    ] {
+        assert_eq!(of(402, content_type, body), Ok(Verdict::Denied), "{body}");
+    }
+    for body in [
+        r#"{"error":{"code":"402","message":"DEPLOYMENT_DISABLED"}}"#,
+        r#"{"message":"Payment required"}"#,
+        r#"{"code":4020,"message":"no"}"#,
+        r#"{"code":[402]}"#,
+        "{}",
+        "[402]",
+        "null",
+        "402",
+    ] {
+        let told = of(402, "application/json", body).unwrap_err();
+        assert!(told.contains("neither the code 402 nor the message"), "{body}: {told}");
+    }
     assert_eq!(of(404, "application/json", r#"{"message":"Item not found"}"#), Ok(Verdict::NoItem));
     assert_eq!(of(404, "application/problem+json", r#"{"title":"Item not found"}"#), Ok(Verdict::NoItem));
 }
