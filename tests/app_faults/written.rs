@@ -23,8 +23,7 @@ fn answers_that_are_none() {
         ("a page that says created", html(201, "<html>")),
         ("a gateway's page", html(502, "<html>")),
         ("a gateway without a page", OriginAnswer { status: 503, ..OriginAnswer::default() }),
-        ("a redirect", OriginAnswer { status: 302, ..OriginAnswer::default() }),
-        ("a redirect with JSON", answer(307, &json!({}))),
+        ("the place of what was done", OriginAnswer { status: 303, ..OriginAnswer::default() }),
         ("not modified", OriginAnswer { status: 304, ..OriginAnswer::default() }),
         ("no UTF-8", OriginAnswer { body: vec![0xff], ..answer(201, &json!({})) }),
         ("half of a body", OriginAnswer { body: b"{\"id\":".to_vec(), ..answer(201, &json!({})) }),
@@ -35,6 +34,15 @@ fn answers_that_are_none() {
         let reply = pair.write("POST", "/v2/items", "title=x", &[("idempotency-key", "k")]);
         assert_eq!((reply.status, message(&reply).as_str()), (502, MAYBE), "{name}");
         assert_eq!(pair.origin().seen().len(), 1, "{name}: an answer is not asked for again");
+    }
+    // A redirect leads somewhere else: here nothing was done.
+    for given in [OriginAnswer { status: 302, ..OriginAnswer::default() }, answer(307, &json!({}))] {
+        let pair = Pair::new(&[]);
+        pair.origin().serve(move |_| given.clone());
+        let reply = pair.write("POST", "/v2/items", "title=x", &[("idempotency-key", "k")]);
+        assert_eq!((reply.status, message(&reply).as_str()), (502, REFUSED));
+        let lines = pair.edge.platform().memory_log().take();
+        assert!(lines.iter().any(|line| line.contains("redirects are not followed")), "{lines:?}");
     }
     // Cloudflare's own pages for an origin that it could not connect to.
     let pair = Pair::new(&[]);
@@ -128,6 +136,8 @@ fn successes_by_every_name_of_json() {
         "application/hal+json; charset=\"utf-8\"",
         "APPLICATION/JSON",
         "",
+        "text/html; charset=UTF-8",
+        "text/plain",
     ];
     for content_type in types {
         let pair = Pair::new(&[]);
@@ -142,6 +152,37 @@ fn successes_by_every_name_of_json() {
             assert_eq!(reply.header("content-encoding"), None, "the runtime has decoded it");
         }
     }
+}
+
+/// An answer that came in whole is not an outage, whatever it says: a single odd write must not close all others'.
+#[test]
+fn whole_answers_of_another_form_open_no_circuit() {
+    let odd = [
+        (html(200, "<html>"), MAYBE),
+        (typed("text/plain", 201, &json!("OK")), MAYBE),
+        (OriginAnswer { body: b"{\"id\":".to_vec(), ..answer(201, &json!({})) }, MAYBE),
+        (OriginAnswer { status: 301, ..OriginAnswer::default() }, REFUSED),
+        (html(303, ""), MAYBE),
+        (html(308, "<html>"), REFUSED),
+    ];
+    let pair = Pair::new(&[]);
+    for (given, told) in odd {
+        let status = given.status;
+        pair.origin().serve(move |_| given.clone());
+        for _ in 0..2 * BREAKER_FAILURES {
+            let reply = pair.write("POST", "/v2/items", "title=x", &[]);
+            assert_eq!((reply.status, message(&reply).as_str()), (502, told), "{status}");
+        }
+    }
+    // Nor do they close it: what failed before is counted on.
+    let gateway = |pair: &Pair, status| {
+        pair.origin().serve(move |_| html(status, "<html>"));
+        pair.write("POST", "/v2/items", "title=x", &[]).status
+    };
+    for _ in 1..BREAKER_FAILURES {
+        assert_eq!(gateway(&pair, 502), 502);
+    }
+    assert_eq!((gateway(&pair, 200), gateway(&pair, 502), gateway(&pair, 200)), (502, 502, 503));
 }
 
 #[test]

@@ -186,6 +186,9 @@ impl<P: Platform> App<P> {
             Err(_) if matches!(held, Held::Arriving) => breaker.unknown(),
             // So could one that sends what a firewall takes for an attack.
             Ok((_, Written::Refused(..) | Written::Blocked(_))) => breaker.unknown(),
+            // Something answered in whole, though not as the API does. A single write that is odd would otherwise close
+            // everybody's after five times.
+            Ok((OriginAnswer { status: 200..=399, .. }, Written::Unusable(_))) => breaker.unknown(),
             Ok((OriginAnswer { status: 502..=504, .. }, _) | (_, Written::Unusable(_))) | Err(_) => {
                 breaker.failed(now_ms);
             }
@@ -195,7 +198,8 @@ impl<P: Platform> App<P> {
             // The origin is back, whatever the circuit of confirmations was open for.
             origin.reads.half_open();
         }
-        let is_refused = matches!(outcome, Ok((OriginAnswer { status: 400..=499, .. }, _)));
+        let is_refused =
+            matches!(outcome, Ok((OriginAnswer { status: 400..=499, .. }, _) | (_, Written::Blocked(_))));
         // Signing in changes nothing.
         if !write.is_signed || is_refused {
             return;

@@ -31,7 +31,14 @@ impl Unreadable {
     }
 
     fn status(answer: &OriginAnswer) -> Self {
-        Self::new("status", format!("is {}", answer.status))
+        let status = answer.status;
+        let problem = match status {
+            300..=399 => {
+                format!("is {status}: redirects are not followed, so ORIGIN_URL must lead there itself")
+            }
+            _ => format!("is {status}"),
+        };
+        Self::new("status", problem)
     }
 }
 
@@ -89,6 +96,18 @@ fn json_value(answer: &OriginAnswer) -> Result<Value, Unreadable> {
 fn whole_json(answer: &OriginAnswer) -> Result<&str, Unreadable> {
     json_value(answer)?;
     json_text(answer)
+}
+
+/// The JSON text of a success. Frameworks send JSON under their default type, `text/html` in PHP: a body that is a
+/// whole object or list is JSON under any type, as no page and no text is.
+fn success_json(answer: &OriginAnswer) -> Result<&str, Unreadable> {
+    whole_json(answer).or_else(|unreadable| {
+        let text = std::str::from_utf8(&answer.body).unwrap_or_default();
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let is_structured = text.trim_start().starts_with(['{', '['])
+            && serde_json::from_slice::<Value>(text.as_bytes()).is_ok();
+        is_structured.then_some(text).ok_or(unreadable)
+    })
 }
 
 /// Whether an answer to a read tells that the upstream works: it is the API's own, and not a failure.
@@ -266,7 +285,8 @@ pub enum Written {
     /// A 4xx that is not JSON: the write was not applied, and whether the upstream or a server in front of it
     /// refused it is not known. The body is in the API's form.
     Refused(Body, Unreadable),
-    /// A refusal whose status would sign a person out, and which the API has not given: the write was not applied.
+    /// A refusal whose status would sign a person out, and which the API has not given, or a redirect: the write was
+    /// not applied.
     Blocked(Unreadable),
     /// Not an answer of the API: the write may have been applied.
     Unusable(Unreadable),
@@ -277,10 +297,13 @@ pub fn written(answer: &OriginAnswer, is_signed: bool) -> Written {
     let status = answer.status;
     match status {
         200..=299 if answer.body.is_empty() => Written::Own(Body::Empty),
-        200..=299 => match whole_json(answer) {
+        200..=299 => match success_json(answer) {
             Ok(text) => Written::Own(Body::Json(text.to_owned())),
             Err(unreadable) => Written::Unusable(unreadable),
         },
+        // Elsewhere is not here: the request went to a server that sends it on, such as one for http that wants
+        // https. 303 is another matter: it names the result of what was done (RFC 9110 §15.4.4).
+        301 | 302 | 307 | 308 => Written::Blocked(Unreadable::status(answer)),
         429 if answer.body.is_empty() => Written::Own(Body::Json(ApiError::TooManyRequests.body())),
         400..=599 => match json_value(answer) {
             Ok(error) => Written::Own(Body::Json(own_error(answer, &error, is_signed))),

@@ -207,6 +207,10 @@ fn answers_to_writes() {
         assert_eq!(is(422, json, api, true), own(api), "{json}");
         assert_eq!(is(500, json, api, true), own(api), "{json}");
     }
+    for other in ["text/html; charset=UTF-8", "text/plain", "application/octet-stream", "json"] {
+        assert_eq!(is(201, other, "\u{feff}{\"id\":1}", true), own(r#"{"id":1}"#), "{other}");
+        assert_eq!(is(200, other, " [1]\n", true), own(" [1]\n"), "{other}");
+    }
     assert_eq!(is(204, "", "", true), Written::Own(Body::Empty));
     assert_eq!(is(201, "text/html", "", true), Written::Own(Body::Empty));
     assert_eq!(
@@ -236,11 +240,18 @@ fn answers_to_writes() {
         }
     }
     assert!(matches!(is(407, "text/html", "<html>", true), Written::Blocked(_)));
+    for status in [301, 302, 307, 308] {
+        let Written::Blocked(told) = is(status, "application/json", "{}", true) else { panic!("{status}") };
+        assert!(told.to_string().contains("redirects are not followed"), "{told}");
+    }
     for (status, content_type, body) in [
         (200, "text/html", "<html>"),
         (201, "application/json", "{\"id\":"),
         (201, "", "created"),
-        (302, "application/json", "{}"),
+        (201, "text/plain", "OK"),
+        (200, "text/html", "1"),
+        (200, "text/html", "{\"id\":"),
+        (303, "application/json", "{}"),
         (304, "", ""),
         (500, "text/html", "<html>"),
         (503, "", ""),
