@@ -112,6 +112,13 @@ fn a_page_signs_nobody_out() {
             assert_eq!((reply.status, message(&reply).as_str()), (502, REFUSED), "{status}");
             assert_eq!(reply.header("www-authenticate"), None);
         }
+        // Gateways refuse in JSON as well.
+        let given = answer(status, &json!({"message": "Forbidden"}));
+        pair.origin().serve(move |_| given.clone());
+        for path in ["/oauth2/token", "/accounts/authenticate"] {
+            let reply = pair.write("POST", path, "username=x", &[]);
+            assert_eq!((reply.status, message(&reply).as_str()), (502, REFUSED), "{status} {path}");
+        }
         // What the origin says itself is passed on, in OAuth's form too.
         let oauth = json!({"error": "invalid_grant", "error_description": "It has ended"});
         let given = answer(400, &oauth);

@@ -306,10 +306,13 @@ pub fn written(answer: &OriginAnswer, is_signed: bool) -> Written {
         301 | 302 | 307 | 308 => Written::Blocked(Unreadable::status(answer)),
         429 if answer.body.is_empty() => Written::Own(Body::Json(ApiError::TooManyRequests.body())),
         400..=599 => match json_value(answer) {
+            Ok(error) if signs_out(status, is_signed) && !is_own_refusal(&error) => {
+                let problem = "has neither the API's code and message nor OAuth's error";
+                Written::Blocked(with_status(status, &Unreadable::new("body", problem)))
+            }
             Ok(error) => Written::Own(Body::Json(own_error(answer, &error, is_signed))),
             Err(unreadable) if status >= 500 => Written::Unusable(with_status(status, &unreadable)),
-            // A person who signs in holds credentials that clients delete on these; 407 is for a proxy of the client.
-            Err(unreadable) if status == 407 || (!is_signed && matches!(status, 401 | 403)) => {
+            Err(unreadable) if signs_out(status, is_signed) => {
                 Written::Blocked(with_status(status, &unreadable))
             }
             Err(unreadable) => {
@@ -322,6 +325,20 @@ pub fn written(answer: &OriginAnswer, is_signed: bool) -> Written {
         },
         _ => Written::Unusable(Unreadable::status(answer)),
     }
+}
+
+/// Whether a client may take a status for the end of its credentials. A person who signs in holds credentials that
+/// clients delete on 401 and 403; 407 is for a proxy of the client.
+const fn signs_out(status: u16, is_signed: bool) -> bool {
+    status == 407 || (!is_signed && matches!(status, 401 | 403))
+}
+
+/// Whether a refusal in JSON is the API's own, or OAuth's (RFC 6749 §5.2). Gateways refuse in JSON too:
+/// `{"message":"Forbidden"}`.
+fn is_own_refusal(error: &Value) -> bool {
+    let is_of_the_api = error.get("code").and_then(number::whole).is_some()
+        && error.get("message").is_some_and(Value::is_string);
+    is_of_the_api || error.get("error").is_some_and(Value::is_string)
 }
 
 fn with_status(status: u16, unreadable: &Unreadable) -> Unreadable {

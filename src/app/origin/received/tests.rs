@@ -261,6 +261,39 @@ fn answers_to_writes() {
 }
 
 #[test]
+fn who_may_sign_a_person_out() {
+    let is = |status, body: &str, is_signed| written(&answer(status, "application/json", body), is_signed);
+    for body in [
+        r#"{"code":401,"message":"Invalid auth token","errors":{}}"#,
+        r#"{"code":"403","message":"Locked"}"#,
+        r#"{"error":"invalid_client","error_description":"No"}"#,
+    ] {
+        for status in [401, 403] {
+            assert!(matches!(is(status, body, false), Written::Own(_)), "{status} {body}");
+        }
+    }
+    // Those of API gateways, proxies and firewalls.
+    for body in [
+        r#"{"message":"Forbidden"}"#,
+        r#"{"statusCode":401,"message":"Access denied due to missing subscription key"}"#,
+        r#"{"code":"AccessDenied","message":"No"}"#,
+        r#"{"error":{"code":403,"message":"Forbidden"}}"#,
+        r#"{"code":403}"#,
+        "{}",
+        "[]",
+        "null",
+    ] {
+        for (status, is_signed) in [(401, false), (403, false), (407, false), (407, true)] {
+            let Written::Blocked(told) = is(status, body, is_signed) else { panic!("{status} {body}") };
+            assert!(told.to_string().contains(&format!("is {status}, and body has neither")), "{told}");
+        }
+        for (status, is_signed) in [(400, false), (422, false), (401, true), (403, true)] {
+            assert!(matches!(is(status, body, is_signed), Written::Own(_)), "{status} {body}");
+        }
+    }
+}
+
+#[test]
 fn what_tells_that_the_upstream_works() {
     for (status, content_type, body, expected) in [
         (200, "application/json", "{}", true),
