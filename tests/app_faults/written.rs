@@ -197,6 +197,9 @@ fn headers_of_the_origin_are_brought_into_one_form() {
     for (name, sent, shown) in [
         ("retry-after", "1.5", Some("2")),
         ("retry-after", "Fri, 15 Jan 2027 08:00:07 GMT", Some("7")),
+        ("retry-after", "3601", Some("3600")),
+        ("retry-after", "1700000000000", Some("3600")),
+        ("retry-after", "Fri, 15 Jan 2038 08:00:07 GMT", Some("3600")),
         ("retry-after", "soon", Some("2")),
         ("entitlement-seq", " 7", Some("7")),
         ("entitlement-seq", "6, 7", Some("7")),

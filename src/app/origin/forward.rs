@@ -24,8 +24,8 @@ use crate::{
     app::{App, RequestBody, publish::read, seconds, unsupported},
     config::OriginConfig,
     limits::{
-        ORIGIN_ANSWER_MAX_BYTES, ORIGIN_LOST_MS, ORIGIN_RETRY_MS, RETRY_AFTER_SECS, WRITE_HELD_MAX_BYTES,
-        WRITE_MAX_BYTES,
+        ORIGIN_ANSWER_MAX_BYTES, ORIGIN_LOST_MS, ORIGIN_RETRY_MS, PASSED_RETRY_AFTER_MAX_SECS,
+        RETRY_AFTER_SECS, WRITE_HELD_MAX_BYTES, WRITE_MAX_BYTES,
     },
     ports::{Origin, OriginAnswer, OriginBody, OriginError, OriginRequest, Platform},
     snapshot::time::UnixSecs,
@@ -269,7 +269,9 @@ fn passed_back(answer: &OriginAnswer, body: Body, now: UnixSecs) -> Reply {
         let value = match *name {
             // The runtime has decoded the body, and its type is ours.
             "content-type" | "content-encoding" => continue,
-            "retry-after" => retry_after::seconds(value, now).map(|secs| secs.to_string()),
+            "retry-after" => {
+                retry_after::seconds(value, now).map(|secs| secs.min(PASSED_RETRY_AFTER_MAX_SECS).to_string())
+            }
             "entitlement-seq" => query::seq(value).map(|seq| seq.to_string()),
             _ => Some(value.clone()),
         };
