@@ -327,6 +327,10 @@ pub const BREAKER_OPEN_MS: u64 = 5_000;
 /// The longest that an origin's `Retry-After` is heeded, in seconds.
 pub const BREAKER_PAUSE_MAX_SECS: u64 = 30;
 
+/// Longest `Retry-After` of the origin that is passed to clients: an hour, as long as maintenance takes. One in
+/// milliseconds, or a date of a clock that is wrong, would keep clients away for years.
+pub const PASSED_RETRY_AFTER_MAX_SECS: u64 = 3_600;
+
 /// How much later than its deadline a request to the origin is taken for lost: its client may have gone.
 pub const ORIGIN_LOST_MS: u64 = 500;
 

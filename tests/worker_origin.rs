@@ -31,6 +31,7 @@ use stand_in::{Mode, StandIn};
 use workerd::Workerd;
 
 const MAYBE: &str = "The origin gave no usable answer: the write may have been applied";
+const REFUSED: &str = "The request was refused on its way to the origin: the write was not applied";
 const LATE: &str = "The origin did not answer in time: the write may have been applied";
 const PAUSED: &str = "The origin does not answer at present: the write was not applied";
 
@@ -165,7 +166,7 @@ fn whatever_the_origin_does() {
         (Mode::Page(403), (403, "The origin refused the request"), 1, 403, 402),
         (Mode::Page(502), (502, MAYBE), 1, 502, 402),
         (Mode::HugePage, (502, MAYBE), 1, 502, 402),
-        (Mode::Redirect, (502, MAYBE), 1, 502, 402),
+        (Mode::Redirect, (502, REFUSED), 1, 502, 402),
         (Mode::Leftover, (201, ""), 1, 201, 200),
         (Mode::Gzip, (201, ""), 1, 201, 200),
         (Mode::UnknownCoding, (502, MAYBE), 1, 502, 402),

@@ -80,6 +80,8 @@ pub enum PageOriginError {
     NoHost,
     /// The host is not one.
     Host,
+    /// Browsers take the host for an IPv4 address, and write it in another form.
+    Ipv4,
     /// The port is not a number from 0 to 65535.
     Port,
     /// It has a path, a query or a fragment.
@@ -96,6 +98,9 @@ impl fmt::Display for PageOriginError {
             Self::NoScheme => "has no scheme: write it like https://tv.example.com",
             Self::NoHost => "has no host: write it like https://tv.example.com",
             Self::Host => "has an invalid host; an international name may have to be written as xn--…",
+            Self::Ipv4 => {
+                "has a host that browsers read as an IPv4 address: write it as four decimal numbers, like 127.0.0.1"
+            }
             Self::Port => "has an invalid port: expected a number up to 65535",
             Self::Path => "has a path or a query, which no origin of a page has: leave it out",
             Self::Credentials => "has a user name, which no origin of a page has: leave it out",
@@ -115,7 +120,7 @@ fn host_and_port(authority: &str) -> Result<(String, Option<u16>), PageOriginErr
         }
         None => {
             let (host, port) = authority.split_once(':').unwrap_or((authority, ""));
-            (domain(host).ok_or(PageOriginError::Host)?, Some(port))
+            (domain(host)?, Some(port))
         }
     };
     match port.ok_or(PageOriginError::Port)? {
@@ -137,17 +142,29 @@ fn ipv6(address: Ipv6Addr) -> String {
 
 /// A name in lower case, with international labels in Punycode. A name whose last label is a number must be an IPv4
 /// address in its usual form: browsers take it for one.
-fn domain(host: &str) -> Option<String> {
+fn domain(host: &str) -> Result<String, PageOriginError> {
     let labels: Option<Vec<_>> = host.split(['.', '\u{3002}', '\u{ff0e}', '\u{ff61}']).map(label).collect();
-    let labels = labels?;
-    // A dot at the end makes another origin of the same host.
-    let (last, others) = labels.split_last()?;
-    if others.iter().any(String::is_empty) || (last.is_empty() && others.is_empty()) {
-        return None;
+    let labels = labels.ok_or(PageOriginError::Host)?;
+    // A dot at the end makes another origin of the same host, except of an address.
+    let names = match labels.split_last() {
+        Some((last, others)) if last.is_empty() => others,
+        _ => labels.as_slice(),
+    };
+    if names.is_empty() || names.iter().any(String::is_empty) {
+        return Err(PageOriginError::Host);
     }
     let host = labels.join(".");
-    let is_numeric = !last.is_empty() && last.bytes().all(|byte| byte.is_ascii_digit());
-    (!is_numeric || host.parse::<Ipv4Addr>().is_ok()).then_some(host)
+    let is_address = names.last().is_some_and(|last| is_number(last));
+    if is_address && host.parse::<Ipv4Addr>().is_err() {
+        return Err(PageOriginError::Ipv4);
+    }
+    Ok(host)
+}
+
+/// Whether a label is a number to browsers, which makes the host an IPv4 address: decimal, octal or hexadecimal.
+fn is_number(label: &str) -> bool {
+    let hex = label.strip_prefix("0x").map(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    hex.unwrap_or_else(|| label.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 fn label(label: &str) -> Option<String> {
@@ -199,6 +216,8 @@ mod tests {
             ("https://xn--bcher-kva.example", "https://xn--bcher-kva.example"),
             ("https://例え.テスト", "https://xn--r8jz45g.xn--zckzah"),
             ("https://a.example.", "https://a.example."),
+            ("https://0x7g.example", "https://0x7g.example"),
+            ("https://1.0x7f.example", "https://1.0x7f.example"),
             ("https://under_score.example", "https://under_score.example"),
             ("capacitor://localhost", "capacitor://localhost"),
             ("ionic://localhost/", "ionic://localhost"),
@@ -219,7 +238,7 @@ mod tests {
 
     #[test]
     fn what_no_page_has_is_refused_with_the_reason() {
-        use PageOriginError::{Credentials, Host, NoHost, NoScheme, Path, Port, Wildcard};
+        use PageOriginError::{Credentials, Host, Ipv4, NoHost, NoScheme, Path, Port, Wildcard};
         for (text, expected) in [
             ("tv.example.com", NoScheme),
             ("//tv.example.com", NoScheme),
@@ -235,8 +254,15 @@ mod tests {
             ("https://a..example", Host),
             ("https://a b.example", Host),
             ("https://a%20b.example", Host),
-            ("https://127.1", Host),
-            ("https://1.2.3.4.5", Host),
+            ("https://127.1", Ipv4),
+            ("https://1.2.3.4.5", Ipv4),
+            ("http://0x7f000001", Ipv4),
+            ("http://0X7F.0.0.0x1:8080", Ipv4),
+            ("http://2130706433", Ipv4),
+            ("http://0177.0.0.1", Ipv4),
+            ("http://127.0.0.1.", Ipv4),
+            ("http://a.example.0x", Ipv4),
+            ("http://.", Host),
             ("https://[::1", Host),
             ("https://[::g]", Host),
             ("https://::1", Host),

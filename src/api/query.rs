@@ -12,6 +12,39 @@ pub fn last<'q>(query: &'q str, name: &str) -> Option<Option<Cow<'q, str>>> {
     pairs.find(|(known, _)| *known == name).map(|(_, value)| decoded(value))
 }
 
+/// The decoded value of the last field with this name in a form's body, as servers read forms: names are decoded too, `+`
+/// is a blank, a percent sign without two digits stands for itself, and a byte order mark is skipped. `None` if there is
+/// none, or if it is not UTF-8.
+#[must_use]
+pub fn last_of_form(body: &[u8], name: &str) -> Option<String> {
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    let value = body.rsplit(|byte| *byte == b'&').find_map(|field| {
+        let mut parts = field.splitn(2, |byte| *byte == b'=');
+        let known = unescaped(parts.next().unwrap_or_default());
+        (known == name.as_bytes()).then(|| parts.next().unwrap_or_default())
+    });
+    String::from_utf8(unescaped(value?)).ok()
+}
+
+fn unescaped(bytes: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let Some((byte, after)) = rest.split_first() {
+        let escaped = after.split_first_chunk::<2>().filter(|_| *byte == b'%');
+        let code = escaped.and_then(|(digits, after)| Some((hex(digits)?, after)));
+        let (byte, after) = code.unwrap_or((if *byte == b'+' { b' ' } else { *byte }, after));
+        plain.push(byte);
+        rest = after;
+    }
+    plain
+}
+
+fn hex(digits: &[u8; 2]) -> Option<u8> {
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let [high, low] = *digits;
+    Some(digit(high)? << 4 | digit(low)?)
+}
+
 /// A positive whole number in decimal digits, with or without leading zeros, that fits into 32 bits.
 #[must_use]
 pub fn positive(text: &str) -> Option<u32> {
@@ -87,6 +120,28 @@ mod tests {
     }
 
     #[test]
+    fn forms_are_read_as_servers_read_them() {
+        for (body, expected) in [
+            ("a=1&a=3", Some("3")),
+            ("a=x+y%2B%c3%A9", Some("x y+é")),
+            ("%61=5", Some("5")),
+            ("\u{feff}a=5", Some("5")),
+            ("a=%", Some("%")),
+            ("a=%4", Some("%4")),
+            ("a=%+1", Some("% 1")),
+            ("a=%zz&&b", Some("%zz")),
+            ("a", Some("")),
+            ("a=b=c", Some("b=c")),
+            ("b=1", None),
+            ("", None),
+            ("a=%ff", None),
+        ] {
+            assert_eq!(last_of_form(body.as_bytes(), "a").as_deref(), expected, "{body}");
+        }
+        assert_eq!(last_of_form(b"a=\xff", "a"), None);
+    }
+
+    #[test]
     fn numbers() {
         for (text, expected) in [
             ("1", Some(1)),
@@ -128,12 +183,13 @@ mod tests {
     proptest! {
         #[test]
         fn any_query_is_read_without_panic(query in "[a=&%0-9é+]{0,30}") {
-            let _ = (last(&query, "a"), seq(&query), positive(&query));
+            let _ = (last(&query, "a"), last_of_form(query.as_bytes(), "a"), seq(&query), positive(&query));
         }
 
         #[test]
         fn what_is_encoded_is_decoded(text in any::<String>()) {
             let encoded: String = text.bytes().map(|byte| format!("%{byte:02X}")).collect();
+            prop_assert_eq!(last_of_form(format!("a={encoded}").as_bytes(), "a"), Some(text.clone()));
             prop_assert_eq!(value(&format!("a={encoded}")), Some(Some(text)));
         }
     }

@@ -18,5 +18,6 @@ mod refusals;
 mod refused_requests;
 mod repeat;
 mod strangers;
+mod unconfirmed;
 mod verdicts;
 mod written;

@@ -44,6 +44,11 @@ fn answers_that_are_not_the_origins_own_change_nothing() {
         ("half of a body", cut),
         ("a page", page(200)),
         ("a page that denies", page(402)),
+        (
+            "a hosting provider's 402",
+            answer(402, &json!({"error": {"code": "402", "message": "DEPLOYMENT_DISABLED"}})),
+        ),
+        ("a 402 that says nothing", answer(402, &Value::Null)),
         ("a page that forbids", page(403)),
         ("a page that is not found", page(404)),
         ("another kind of not found", denial(404, "Route not found")),
@@ -65,6 +70,22 @@ fn answers_that_are_not_the_origins_own_change_nothing() {
         let lines = pair.edge.platform().memory_log().take();
         let told = lines.iter().filter(|line| line.contains(r#""event":"origin""#)).count();
         assert!(told > 0, "{name}: {lines:?}");
+    }
+}
+
+/// A host that is not paid answers 402 as well. Where nothing is published that is no denial.
+#[test]
+fn a_402_of_another_server_is_not_a_denial() {
+    for given in [json!({"error": {"code": "402", "message": "DEPLOYMENT_DISABLED"}}), Value::Null] {
+        let pair = Pair::without_snapshot(&[]);
+        pair.origin().serve(move |_| answer(402, &given));
+        for asked in 1..=3 {
+            let reply = pair.check(CUSTOMER, 1);
+            assert_eq!((reply.status, reply.header("retry-after")), (503, Some("2")));
+            assert_eq!(pair.asked(), asked, "not remembered");
+        }
+        let lines = pair.edge.platform().memory_log().take();
+        assert!(lines.iter().any(|line| line.contains("neither the code 402")), "{lines:?}");
     }
 }
 

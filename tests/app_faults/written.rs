@@ -23,8 +23,7 @@ fn answers_that_are_none() {
         ("a page that says created", html(201, "<html>")),
         ("a gateway's page", html(502, "<html>")),
         ("a gateway without a page", OriginAnswer { status: 503, ..OriginAnswer::default() }),
-        ("a redirect", OriginAnswer { status: 302, ..OriginAnswer::default() }),
-        ("a redirect with JSON", answer(307, &json!({}))),
+        ("the place of what was done", OriginAnswer { status: 303, ..OriginAnswer::default() }),
         ("not modified", OriginAnswer { status: 304, ..OriginAnswer::default() }),
         ("no UTF-8", OriginAnswer { body: vec![0xff], ..answer(201, &json!({})) }),
         ("half of a body", OriginAnswer { body: b"{\"id\":".to_vec(), ..answer(201, &json!({})) }),
@@ -35,6 +34,15 @@ fn answers_that_are_none() {
         let reply = pair.write("POST", "/v2/items", "title=x", &[("idempotency-key", "k")]);
         assert_eq!((reply.status, message(&reply).as_str()), (502, MAYBE), "{name}");
         assert_eq!(pair.origin().seen().len(), 1, "{name}: an answer is not asked for again");
+    }
+    // A redirect leads somewhere else: here nothing was done.
+    for given in [OriginAnswer { status: 302, ..OriginAnswer::default() }, answer(307, &json!({}))] {
+        let pair = Pair::new(&[]);
+        pair.origin().serve(move |_| given.clone());
+        let reply = pair.write("POST", "/v2/items", "title=x", &[("idempotency-key", "k")]);
+        assert_eq!((reply.status, message(&reply).as_str()), (502, REFUSED));
+        let lines = pair.edge.platform().memory_log().take();
+        assert!(lines.iter().any(|line| line.contains("redirects are not followed")), "{lines:?}");
     }
     // Cloudflare's own pages for an origin that it could not connect to.
     let pair = Pair::new(&[]);
@@ -104,6 +112,13 @@ fn a_page_signs_nobody_out() {
             assert_eq!((reply.status, message(&reply).as_str()), (502, REFUSED), "{status}");
             assert_eq!(reply.header("www-authenticate"), None);
         }
+        // Gateways refuse in JSON as well.
+        let given = answer(status, &json!({"message": "Forbidden"}));
+        pair.origin().serve(move |_| given.clone());
+        for path in ["/oauth2/token", "/accounts/authenticate"] {
+            let reply = pair.write("POST", path, "username=x", &[]);
+            assert_eq!((reply.status, message(&reply).as_str()), (502, REFUSED), "{status} {path}");
+        }
         // What the origin says itself is passed on, in OAuth's form too.
         let oauth = json!({"error": "invalid_grant", "error_description": "It has ended"});
         let given = answer(400, &oauth);
@@ -128,6 +143,8 @@ fn successes_by_every_name_of_json() {
         "application/hal+json; charset=\"utf-8\"",
         "APPLICATION/JSON",
         "",
+        "text/html; charset=UTF-8",
+        "text/plain",
     ];
     for content_type in types {
         let pair = Pair::new(&[]);
@@ -144,11 +161,45 @@ fn successes_by_every_name_of_json() {
     }
 }
 
+/// An answer that came in whole is not an outage, whatever it says: a single odd write must not close all others'.
+#[test]
+fn whole_answers_of_another_form_open_no_circuit() {
+    let odd = [
+        (html(200, "<html>"), MAYBE),
+        (typed("text/plain", 201, &json!("OK")), MAYBE),
+        (OriginAnswer { body: b"{\"id\":".to_vec(), ..answer(201, &json!({})) }, MAYBE),
+        (OriginAnswer { status: 301, ..OriginAnswer::default() }, REFUSED),
+        (html(303, ""), MAYBE),
+        (html(308, "<html>"), REFUSED),
+    ];
+    let pair = Pair::new(&[]);
+    for (given, told) in odd {
+        let status = given.status;
+        pair.origin().serve(move |_| given.clone());
+        for _ in 0..2 * BREAKER_FAILURES {
+            let reply = pair.write("POST", "/v2/items", "title=x", &[]);
+            assert_eq!((reply.status, message(&reply).as_str()), (502, told), "{status}");
+        }
+    }
+    // Nor do they close it: what failed before is counted on.
+    let gateway = |pair: &Pair, status| {
+        pair.origin().serve(move |_| html(status, "<html>"));
+        pair.write("POST", "/v2/items", "title=x", &[]).status
+    };
+    for _ in 1..BREAKER_FAILURES {
+        assert_eq!(gateway(&pair, 502), 502);
+    }
+    assert_eq!((gateway(&pair, 200), gateway(&pair, 502), gateway(&pair, 200)), (502, 502, 503));
+}
+
 #[test]
 fn headers_of_the_origin_are_brought_into_one_form() {
     for (name, sent, shown) in [
         ("retry-after", "1.5", Some("2")),
         ("retry-after", "Fri, 15 Jan 2027 08:00:07 GMT", Some("7")),
+        ("retry-after", "3601", Some("3600")),
+        ("retry-after", "1700000000000", Some("3600")),
+        ("retry-after", "Fri, 15 Jan 2038 08:00:07 GMT", Some("3600")),
         ("retry-after", "soon", Some("2")),
         ("entitlement-seq", " 7", Some("7")),
         ("entitlement-seq", "6, 7", Some("7")),

@@ -170,24 +170,25 @@ fn the_origin_is_asked_too() {
     let subject = published("customers-origin");
     let token = Service::token(&subject.bench, "id", "c9");
     let body = |status: u16, body: Value| (status, body.to_string().into_bytes());
+    let access = |id: i64, end: Value| body(200, json!({"expires_at": end, "item": {"id": id}}));
     let denied = json!({"code": 402, "message": "No access", "errors": {"402": "No access"}});
     let cases = [
         (body(402, denied), Some(false), Some(true), "Origin     DENY (402), No access, at its change 8"),
-        (body(200, json!({"expires_at": null})), Some(true), Some(false), "Origin     ALLOW (200), for ever"),
+        (access(33, Value::Null), Some(true), Some(false), "Origin     ALLOW (200), for ever"),
+        (access(33, "1893456000".into()), Some(true), Some(false), "until 2030-01-01T00:00:00+00:00"),
         (
-            body(200, json!({"expires_at": "1893456000"})),
-            Some(true),
-            Some(false),
-            "until 2030-01-01T00:00:00+00:00",
-        ),
-        (
-            body(200, json!({"expires_at": 1_893_456_000_000_i64})),
+            access(33, 1_893_456_000_000_i64.into()),
             None,
             None,
-            "expires_at looks like milliseconds",
+            "Origin     cannot tell (200): expires_at looks like milliseconds",
         ),
+        (body(200, json!({"item": {"id": 33}})), None, None, "cannot tell (200): expires_at is missing"),
+        (access(33, 1.into()), None, None, "cannot tell (200): expires_at is over (1)"),
+        (access(34, Value::Null), None, None, "cannot tell (200): item.id must be 33, not 34"),
+        (body(404, json!({"message": "Route not found"})), None, None, "cannot tell (404, Route not found)"),
+        (body(402, json!({"error": {"code": "402"}})), None, None, "neither the code 402"),
         (body(401, json!({"message": "Invalid auth token"})), None, None, "it does not accept the token"),
-        ((200, b"<html>".to_vec()), None, None, "neither a grant nor a denial"),
+        ((200, b"<html>".to_vec()), None, None, "cannot tell (200): Content-Type is missing"),
     ];
     for ((status, body), is_allowed, agrees, text) in cases {
         let expected = format!("Bearer {token}");
@@ -220,7 +221,7 @@ fn the_origin_is_asked_too() {
     subject.inspect(&args).failed(1, "give that token with --origin-token");
     let args = [&args[..], &["--origin-token", &token]].concat();
     let shown = subject.inspect(&args).ok().stdout;
-    assert!(shown.contains("cannot be told (no answer)") && !shown.contains("the token names"), "{shown}");
+    assert!(shown.contains("cannot tell (no answer)") && !shown.contains("the token names"), "{shown}");
     let args = [
         "--customer",
         "vendor:c3",

@@ -97,6 +97,7 @@ impl Server {
             query: parts.uri.query().unwrap_or_default().to_owned(),
             authorization: text(headers, "authorization"),
             origin: text(headers, "origin"),
+            requested_headers: text(headers, "access-control-request-headers"),
             idempotency_key: headers
                 .contains_key("idempotency-key")
                 .then(|| text(headers, "idempotency-key")),

@@ -194,6 +194,7 @@ mod tests {
             query: query.to_owned(),
             authorization: String::new(),
             origin: String::new(),
+            requested_headers: String::new(),
             idempotency_key: None,
             ip_address: String::new(),
             country: String::new(),

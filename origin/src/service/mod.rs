@@ -60,6 +60,8 @@ pub struct Incoming {
     pub authorization: String,
     /// The header of that name, empty when there is none.
     pub origin: String,
+    /// `Access-Control-Request-Headers` of a preflight, empty when there is none.
+    pub requested_headers: String,
     /// The header of that name.
     pub idempotency_key: Option<String>,
     /// The viewer's address.
@@ -181,7 +183,7 @@ impl Engine {
         let request = &incoming.request();
         let endpoint = Endpoint::parse(request.path);
         if request.method == "OPTIONS" {
-            return Ok(Outcome::Reply(preflight(endpoint)));
+            return Ok(Outcome::Reply(preflight(endpoint, &incoming.requested_headers)));
         }
         let endpoint = endpoint.ok_or(ApiError::RouteNotFound)?;
         if !endpoint.has(request.method) {
@@ -318,9 +320,9 @@ fn with_seq(mut reply: Reply, seq: u64) -> Reply {
     reply
 }
 
-/// The answer to a preflight, or to whoever asks for the methods.
-fn preflight(endpoint: Option<Endpoint<'_>>) -> Reply {
-    let mut headers = Cors::preflight_headers("").to_vec();
+/// The answer to a preflight that asks for the headers `requested`, or to whoever asks for the methods.
+fn preflight(endpoint: Option<Endpoint<'_>>, requested: &str) -> Reply {
+    let mut headers = Cors::preflight_headers(requested).to_vec();
     if let Some(endpoint) = endpoint {
         headers.push(("allow", Cow::Borrowed(endpoint.allow())));
     }

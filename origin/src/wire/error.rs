@@ -106,13 +106,17 @@ impl From<serde_json::Error> for Refused {
     }
 }
 
-/// The edge's answer, followed by the value that was found. The message of an unsupported type is fixed.
+/// The edge's answer, which goes on with the value that was found. The message of an unsupported type is fixed; what was
+/// found stands among `errors`.
 fn unreadable(error: ApiError, found: &str) -> Reply {
+    let detailed = Reply::detailed(error, found);
+    if error != ApiError::UnsupportedMediaType {
+        return detailed;
+    }
     let name = error.field().unwrap_or("body").to_owned();
-    let problem = format!("{} (found {found})", error.message());
-    let message = if error == ApiError::UnsupportedMediaType { error.message() } else { &problem };
-    let body = reply(415, message, Map::from_iter([(name, problem.clone().into())]), "".into()).body;
-    Reply { body, ..Reply::error(error, format!("found {found}")) }
+    let problem = format!("{}: {found}", error.message());
+    let body = reply(415, error.message(), Map::from_iter([(name, problem.into())]), "".into()).body;
+    Reply { body, ..detailed }
 }
 
 fn fields_reply(status: u16, problems: BTreeMap<String, String>) -> Reply {
@@ -185,13 +189,20 @@ mod tests {
         assert_eq!(fields(12).reply().reason, "invalid: f00, f01, f02, f03, f04, f05, f06, f07 and 4 more");
         let long = Refused::field(&"é".repeat(1_000), "x").reply().reason.len();
         assert!(long < 100, "{long}");
-        let unreadable = |error| Refused::Unreadable(error, "\"x\"".to_owned());
+        let unreadable = |error| Refused::Unreadable(error, "x".to_owned());
         let encoded = unreadable(ApiError::CONTENT_ENCODING).reply();
-        assert_eq!((encoded.status, encoded.reason.as_ref()), (415, "Content-Encoding: found \"x\""));
+        assert_eq!(
+            (encoded.status, encoded.reason.as_ref()),
+            (415, "Content-Encoding: The body must be sent without a Content-Encoding: x")
+        );
         assert_eq!(encoded.header("accept-encoding"), Some("identity"));
+        assert_eq!(
+            body(unreadable(ApiError::CHARSET))["message"],
+            "The charset of the Content-Type must be UTF-8: x"
+        );
         let body = body(unreadable(ApiError::UnsupportedMediaType));
         assert_eq!(body["message"], "Unsupported media type");
-        assert_eq!(body["errors"]["Content-Type"], "Unsupported media type (found \"x\")");
+        assert_eq!(body["errors"]["Content-Type"], "Unsupported media type: x");
     }
 
     #[test]

@@ -52,7 +52,9 @@ impl Payload {
         let Self { content_type, content_encoding, body } = self;
         check_body_headers(content_type, content_encoding).map_err(|error| {
             let found = if error == ApiError::CONTENT_ENCODING { content_encoding } else { content_type };
-            Refused::Unreadable(error, if found.is_empty() { "none".to_owned() } else { shown(found) })
+            let end = found.char_indices().nth(SHOWN_MAX_CHARS).map_or(found.len(), |(end, _)| end);
+            let found = found.get(..end).unwrap_or_default();
+            Refused::Unreadable(error, if found.is_empty() { "none" } else { found }.to_owned())
         })?;
         match body {
             Body::TooLarge => Err(ApiError::BodyTooLarge(BODY_MAX_BYTES).into()),
@@ -146,7 +148,7 @@ mod tests {
         }
         for (content_type, named) in [
             ("", "none"),
-            ("text/plain", "\"text/plain\""),
+            ("text/plain", "text/plain"),
             ("application/json, text/plain", "text/plain"),
             ("multipart/form-data; boundary=x", "multipart/form-data"),
             ("application/json; charset=ISO-8859-1", "ISO-8859-1"),

@@ -47,7 +47,9 @@ fn paths_and_methods() {
 fn preflights_need_no_token_and_name_every_method() {
     let origin = Origin::start();
     for path in ["/items/access", "/v2/items/5101", "/nowhere", "/oauth2/token"] {
-        let answer = origin.ask("OPTIONS", path).header("origin", "https://tv.example").send().expect(204);
+        let ask = origin.ask("OPTIONS", path).header("origin", "https://tv.example");
+        let answer =
+            ask.header("access-control-request-headers", "authorization,traceparent").send().expect(204);
         assert_eq!(answer.header("access-control-allow-origin"), Some("*"));
         assert_eq!(
             answer.header("access-control-allow-methods"),
@@ -55,7 +57,7 @@ fn preflights_need_no_token_and_name_every_method() {
         );
         assert_eq!(
             answer.header("access-control-allow-headers"),
-            Some("authorization, content-type, idempotency-key, entitlement-min-seq")
+            Some("authorization, content-type, idempotency-key, entitlement-min-seq, traceparent")
         );
         assert!(answer.header("access-control-max-age").is_some());
         assert_eq!(answer.header("allow").is_some(), path != "/nowhere");

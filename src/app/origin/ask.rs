@@ -1,12 +1,13 @@
 //! Asks the origin what the snapshot cannot grant: a denial is confirmed before it is one (docs/adr/0007).
 
-use std::{borrow::Cow, rc::Rc};
+use std::{borrow::Cow, fmt, rc::Rc};
 
 use serde_json::Value;
 use uuid::Uuid;
 
 use super::{
     ANSWERED_BY_ORIGIN, Check, OriginState, Verdict,
+    admission::NotAsked,
     problems::Problem,
     received,
     sent::{self, Sender},
@@ -89,7 +90,7 @@ impl<P: Platform> App<P> {
             None => match answered.and_then(|answer| Ok(received::read(answer)?)) {
                 Ok(Ok(body)) => (answered_by_origin(body), None),
                 Ok(Err(error)) => (error.into(), None),
-                Err(problem) => (question.otherwise.clone(), Some(problem)),
+                Err(problem) => (unconfirmed(question, &problem.text), Some(problem)),
             },
             Some((check, token)) => {
                 let merchants = token.principal.merchants.as_deref();
@@ -104,7 +105,11 @@ impl<P: Platform> App<P> {
                 }
                 origin.memory.end(check);
                 origin.memory.insert(check, verdict.clone(), generation, now_ms, config);
-                (check_reply(verdict, question, request), problem)
+                let reply = match &problem {
+                    Some(problem) => unconfirmed(question, &problem.text),
+                    None => check_reply(verdict, question, request),
+                };
+                (reply, problem)
             }
         };
         // The snapshot's answer, which stands where there is a problem, does not reflect the origin's changes.
@@ -142,13 +147,15 @@ impl<P: Platform> App<P> {
         if is_asked && turn.may_wait {
             return Step::Wait;
         }
-        let may_ask = if is_asked {
-            origin.is_owed(question, now_ms)
-        } else {
+        let admitted = if !is_asked {
             origin.admit(question, config.confirms_per_sec, now_ms, deadline_ms)
+        } else if origin.is_owed(question, now_ms) {
+            Ok(())
+        } else {
+            Err(NotAsked::Awaited)
         };
-        if !may_ask {
-            return Step::Answer(question.otherwise.clone());
+        if let Err(refusal) = admitted {
+            return Step::Answer(unconfirmed(question, refusal));
         }
         if let Some(check) = question.check {
             origin.memory.begin(check, now_ms, deadline_ms);
@@ -209,8 +216,21 @@ fn check_reply(verdict: Verdict, question: &Question, request: &Request<'_>) -> 
             Reply::error(ApiError::NoAccess, Reason::NoGrant.code())
         }
         Verdict::NoItem if !matches!(otherwise.status, 402 | 404) => ApiError::ItemNotFound.into(),
-        Verdict::Denied | Verdict::NoItem | Verdict::CannotTell => otherwise.clone(),
+        Verdict::Denied | Verdict::NoItem => otherwise.clone(),
+        Verdict::CannotTell => unconfirmed(question, "the origin could not tell"),
     }
+}
+
+/// The snapshot's answer where the origin has not been heard, with the reason for the log: otherwise it would look like
+/// one that the origin has confirmed.
+fn unconfirmed(question: &Question, reason: impl fmt::Display) -> Reply {
+    let otherwise = question.otherwise.clone();
+    let detail = if otherwise.detail.is_empty() {
+        format!("not confirmed: {reason}")
+    } else {
+        format!("{}; not confirmed: {reason}", otherwise.detail)
+    };
+    otherwise.with_detail(detail)
 }
 
 /// The origin's body, with the address and the country of this request: it may have been another one's.

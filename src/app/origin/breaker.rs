@@ -33,6 +33,11 @@ impl Breaker {
         Ok(())
     }
 
+    /// Whether the origin has asked to be left alone until later than now.
+    pub const fn is_paused(&self, now_ms: u64) -> bool {
+        now_ms < self.paused_until_ms
+    }
+
     /// The origin answered. A pause that it asked for goes on: this answer may be to what was sent before.
     pub const fn succeeded(&mut self) {
         self.failures = 0;

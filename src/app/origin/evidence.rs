@@ -15,6 +15,7 @@ use crate::{
         GRANTED_ASKS, GRANTED_CUSTOMERS_MAX, GRANTED_MERCHANTS_MAX, GRANTED_MS, GRANTED_PER_MERCHANT_MAX,
         RESERVED_SHARE,
     },
+    number,
     token::Principal,
 };
 
@@ -26,8 +27,8 @@ impl CustomerName {
     /// The name as text: a number in any of its spellings, or anything else in either case.
     pub fn new(text: &str) -> Self {
         let text = text.trim();
-        let number = text.parse::<i64>().map(|number| number.to_string());
-        let canonical = number.unwrap_or_else(|_| text.to_ascii_lowercase());
+        let number = number::whole_text(text).map(|number| number.to_string());
+        let canonical = number.unwrap_or_else(|| text.to_ascii_lowercase());
         let hash = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
         Self(canonical.as_bytes().iter().fold(0xcbf2_9ce4_8422_2325, hash))
     }
@@ -36,14 +37,14 @@ impl CustomerName {
     pub fn of_grant(content_type: &str, body: &[u8]) -> Option<Self> {
         let media_type = MediaType::parse(content_type)?;
         if media_type.is_form() {
-            let form = std::str::from_utf8(body).ok()?;
-            return query::last(form, "consumer_id").flatten().map(|text| Self::new(&text));
+            return query::last_of_form(body, "consumer_id").map(|text| Self::new(&text));
         }
+        let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
         let body: Value = serde_json::from_slice(body).ok()?;
-        match body.get("consumer_id")? {
-            Value::String(text) => Some(Self::new(text)),
-            Value::Number(number) => Some(Self::new(&number.to_string())),
-            _ => None,
+        let customer = body.get("consumer_id")?;
+        match number::whole(customer) {
+            Some(number) => Some(Self::new(&number.to_string())),
+            None => customer.as_str().map(Self::new),
         }
     }
 
@@ -166,6 +167,10 @@ mod tests {
         for (content_type, body) in [
             (FORM, "item_id=1&consumer_id=88005"),
             (FORM, "consumer_id=1&consumer_id=0088005&x=%"),
+            (FORM, "consumer%5Fid=88005"),
+            (FORM, "\u{feff}consumer_id=+88005+"),
+            ("application/json", "\u{feff}{\"consumer_id\":\"88005\"}"),
+            ("application/json", r#"{"consumer_id":88005.0}"#),
             ("Application/X-WWW-Form-Urlencoded; charset=utf-8", "consumer_id=%388005"),
             ("application/json", r#"{"item_id":1,"consumer_id":88005}"#),
             ("application/vnd.api+json", r#"{"consumer_id":" 88005 "}"#),

@@ -24,8 +24,8 @@ use crate::{
     app::{App, RequestBody, publish::read, seconds, unsupported},
     config::OriginConfig,
     limits::{
-        ORIGIN_ANSWER_MAX_BYTES, ORIGIN_LOST_MS, ORIGIN_RETRY_MS, RETRY_AFTER_SECS, WRITE_HELD_MAX_BYTES,
-        WRITE_MAX_BYTES,
+        ORIGIN_ANSWER_MAX_BYTES, ORIGIN_LOST_MS, ORIGIN_RETRY_MS, PASSED_RETRY_AFTER_MAX_SECS,
+        RETRY_AFTER_SECS, WRITE_HELD_MAX_BYTES, WRITE_MAX_BYTES,
     },
     ports::{Origin, OriginAnswer, OriginBody, OriginError, OriginRequest, Platform},
     snapshot::time::UnixSecs,
@@ -186,6 +186,9 @@ impl<P: Platform> App<P> {
             Err(_) if matches!(held, Held::Arriving) => breaker.unknown(),
             // So could one that sends what a firewall takes for an attack.
             Ok((_, Written::Refused(..) | Written::Blocked(_))) => breaker.unknown(),
+            // Something answered in whole, though not as the API does. A single write that is odd would otherwise close
+            // everybody's after five times.
+            Ok((OriginAnswer { status: 200..=399, .. }, Written::Unusable(_))) => breaker.unknown(),
             Ok((OriginAnswer { status: 502..=504, .. }, _) | (_, Written::Unusable(_))) | Err(_) => {
                 breaker.failed(now_ms);
             }
@@ -195,7 +198,8 @@ impl<P: Platform> App<P> {
             // The origin is back, whatever the circuit of confirmations was open for.
             origin.reads.half_open();
         }
-        let is_refused = matches!(outcome, Ok((OriginAnswer { status: 400..=499, .. }, _)));
+        let is_refused =
+            matches!(outcome, Ok((OriginAnswer { status: 400..=499, .. }, _) | (_, Written::Blocked(_))));
         // Signing in changes nothing.
         if !write.is_signed || is_refused {
             return;
@@ -265,7 +269,9 @@ fn passed_back(answer: &OriginAnswer, body: Body, now: UnixSecs) -> Reply {
         let value = match *name {
             // The runtime has decoded the body, and its type is ours.
             "content-type" | "content-encoding" => continue,
-            "retry-after" => retry_after::seconds(value, now).map(|secs| secs.to_string()),
+            "retry-after" => {
+                retry_after::seconds(value, now).map(|secs| secs.min(PASSED_RETRY_AFTER_MAX_SECS).to_string())
+            }
             "entitlement-seq" => query::seq(value).map(|seq| seq.to_string()),
             _ => Some(value.clone()),
         };

@@ -31,7 +31,14 @@ impl Unreadable {
     }
 
     fn status(answer: &OriginAnswer) -> Self {
-        Self::new("status", format!("is {}", answer.status))
+        let status = answer.status;
+        let problem = match status {
+            300..=399 => {
+                format!("is {status}: redirects are not followed, so ORIGIN_URL must lead there itself")
+            }
+            _ => format!("is {status}"),
+        };
+        Self::new("status", problem)
     }
 }
 
@@ -91,6 +98,18 @@ fn whole_json(answer: &OriginAnswer) -> Result<&str, Unreadable> {
     json_text(answer)
 }
 
+/// The JSON text of a success. Frameworks send JSON under their default type, `text/html` in PHP: a body that is a
+/// whole object or list is JSON under any type, as no page and no text is.
+fn success_json(answer: &OriginAnswer) -> Result<&str, Unreadable> {
+    whole_json(answer).or_else(|unreadable| {
+        let text = std::str::from_utf8(&answer.body).unwrap_or_default();
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let is_structured = text.trim_start().starts_with(['{', '['])
+            && serde_json::from_slice::<Value>(text.as_bytes()).is_ok();
+        is_structured.then_some(text).ok_or(unreadable)
+    })
+}
+
 /// Whether an answer to a read tells that the upstream works: it is the API's own, and not a failure.
 pub fn is_well(answer: &OriginAnswer) -> bool {
     match answer.status {
@@ -115,13 +134,23 @@ pub fn verdict(
 ) -> Result<Verdict, Unreadable> {
     match answer.status {
         200 => granted(json_value(answer)?, item_id, merchants, now),
-        402 => json_value(answer).map(|_| Verdict::Denied),
+        402 => denied(&json_value(answer)?),
         404 => match not_found(&json_value(answer)?)? {
             ApiError::ItemNotFound => Ok(Verdict::NoItem),
             _ => Err(Unreadable::status(answer)),
         },
         _ => Err(Unreadable::status(answer)),
     }
+}
+
+/// Reads a denial: the API's `code`, or its message. Hosting providers and gateways answer 402 as well, to the operator
+/// who has not paid them, and theirs must neither be remembered as a denial nor turn a 503 into one.
+fn denied(body: &Value) -> Result<Verdict, Unreadable> {
+    let is_own = body.get("code").and_then(number::whole) == Some(402)
+        || error::message_of(body).is_some_and(|message| message.trim() == ApiError::NoAccess.message());
+    let not_own =
+        || Unreadable::new("body", "of the 402 has neither the code 402 nor the message \"No access\"");
+    is_own.then_some(Verdict::Denied).ok_or_else(not_own)
 }
 
 /// Reads a granted access, and brings it into the form that clients decode: numbers where they expect numbers.
@@ -256,7 +285,8 @@ pub enum Written {
     /// A 4xx that is not JSON: the write was not applied, and whether the upstream or a server in front of it
     /// refused it is not known. The body is in the API's form.
     Refused(Body, Unreadable),
-    /// A refusal whose status would sign a person out, and which the API has not given: the write was not applied.
+    /// A refusal whose status would sign a person out, and which the API has not given, or a redirect: the write was
+    /// not applied.
     Blocked(Unreadable),
     /// Not an answer of the API: the write may have been applied.
     Unusable(Unreadable),
@@ -267,16 +297,22 @@ pub fn written(answer: &OriginAnswer, is_signed: bool) -> Written {
     let status = answer.status;
     match status {
         200..=299 if answer.body.is_empty() => Written::Own(Body::Empty),
-        200..=299 => match whole_json(answer) {
+        200..=299 => match success_json(answer) {
             Ok(text) => Written::Own(Body::Json(text.to_owned())),
             Err(unreadable) => Written::Unusable(unreadable),
         },
+        // Elsewhere is not here: the request went to a server that sends it on, such as one for http that wants
+        // https. 303 is another matter: it names the result of what was done (RFC 9110 §15.4.4).
+        301 | 302 | 307 | 308 => Written::Blocked(Unreadable::status(answer)),
         429 if answer.body.is_empty() => Written::Own(Body::Json(ApiError::TooManyRequests.body())),
         400..=599 => match json_value(answer) {
+            Ok(error) if signs_out(status, is_signed) && !is_own_refusal(&error) => {
+                let problem = "has neither the API's code and message nor OAuth's error";
+                Written::Blocked(with_status(status, &Unreadable::new("body", problem)))
+            }
             Ok(error) => Written::Own(Body::Json(own_error(answer, &error, is_signed))),
             Err(unreadable) if status >= 500 => Written::Unusable(with_status(status, &unreadable)),
-            // A person who signs in holds credentials that clients delete on these; 407 is for a proxy of the client.
-            Err(unreadable) if status == 407 || (!is_signed && matches!(status, 401 | 403)) => {
+            Err(unreadable) if signs_out(status, is_signed) => {
                 Written::Blocked(with_status(status, &unreadable))
             }
             Err(unreadable) => {
@@ -289,6 +325,20 @@ pub fn written(answer: &OriginAnswer, is_signed: bool) -> Written {
         },
         _ => Written::Unusable(Unreadable::status(answer)),
     }
+}
+
+/// Whether a client may take a status for the end of its credentials. A person who signs in holds credentials that
+/// clients delete on 401 and 403; 407 is for a proxy of the client.
+const fn signs_out(status: u16, is_signed: bool) -> bool {
+    status == 407 || (!is_signed && matches!(status, 401 | 403))
+}
+
+/// Whether a refusal in JSON is the API's own, or OAuth's (RFC 6749 §5.2). Gateways refuse in JSON too:
+/// `{"message":"Forbidden"}`.
+fn is_own_refusal(error: &Value) -> bool {
+    let is_of_the_api = error.get("code").and_then(number::whole).is_some()
+        && error.get("message").is_some_and(Value::is_string);
+    is_of_the_api || error.get("error").is_some_and(Value::is_string)
 }
 
 fn with_status(status: u16, unreadable: &Unreadable) -> Unreadable {

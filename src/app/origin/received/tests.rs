@@ -138,8 +138,28 @@ fn what_cannot_be_read_says_where_and_why() {
 #[test]
 fn a_denial_is_the_api_s_own_word() {
     let of = |status, content_type, body: &str| verdict_of(&answer(status, content_type, body));
-    assert_eq!(of(402, "application/json", "{}"), Ok(Verdict::Denied));
-    assert_eq!(of(402, "application/problem+json; charset=utf-8", "\u{feff}{}"), Ok(Verdict::Denied));
+    for (content_type, body) in [
+        ("application/json", r#"{"code":402,"message":"No access","errors":{"402":"No access"}}"#),
+        ("application/json", r#"{"code":"402","message":"Kein Zugang"}"#),
+        ("application/json", r#"{"code":402.0}"#),
+        ("application/json", r#"{"message":"No access"}"#),
+        ("application/problem+json; charset=utf-8", "\u{feff}{\"title\":\"No access\"}"),
+    ] {
+        assert_eq!(of(402, content_type, body), Ok(Verdict::Denied), "{body}");
+    }
+    for body in [
+        r#"{"error":{"code":"402","message":"DEPLOYMENT_DISABLED"}}"#,
+        r#"{"message":"Payment required"}"#,
+        r#"{"code":4020,"message":"no"}"#,
+        r#"{"code":[402]}"#,
+        "{}",
+        "[402]",
+        "null",
+        "402",
+    ] {
+        let told = of(402, "application/json", body).unwrap_err();
+        assert!(told.contains("neither the code 402 nor the message"), "{body}: {told}");
+    }
     assert_eq!(of(404, "application/json", r#"{"message":"Item not found"}"#), Ok(Verdict::NoItem));
     assert_eq!(of(404, "application/problem+json", r#"{"title":"Item not found"}"#), Ok(Verdict::NoItem));
 }
@@ -187,6 +207,10 @@ fn answers_to_writes() {
         assert_eq!(is(422, json, api, true), own(api), "{json}");
         assert_eq!(is(500, json, api, true), own(api), "{json}");
     }
+    for other in ["text/html; charset=UTF-8", "text/plain", "application/octet-stream", "json"] {
+        assert_eq!(is(201, other, "\u{feff}{\"id\":1}", true), own(r#"{"id":1}"#), "{other}");
+        assert_eq!(is(200, other, " [1]\n", true), own(" [1]\n"), "{other}");
+    }
     assert_eq!(is(204, "", "", true), Written::Own(Body::Empty));
     assert_eq!(is(201, "text/html", "", true), Written::Own(Body::Empty));
     assert_eq!(
@@ -216,16 +240,56 @@ fn answers_to_writes() {
         }
     }
     assert!(matches!(is(407, "text/html", "<html>", true), Written::Blocked(_)));
+    for status in [301, 302, 307, 308] {
+        let Written::Blocked(told) = is(status, "application/json", "{}", true) else { panic!("{status}") };
+        assert!(told.to_string().contains("redirects are not followed"), "{told}");
+    }
     for (status, content_type, body) in [
         (200, "text/html", "<html>"),
         (201, "application/json", "{\"id\":"),
         (201, "", "created"),
-        (302, "application/json", "{}"),
+        (201, "text/plain", "OK"),
+        (200, "text/html", "1"),
+        (200, "text/html", "{\"id\":"),
+        (303, "application/json", "{}"),
         (304, "", ""),
         (500, "text/html", "<html>"),
         (503, "", ""),
     ] {
         assert!(matches!(is(status, content_type, body, true), Written::Unusable(_)), "{status} {body}");
+    }
+}
+
+#[test]
+fn who_may_sign_a_person_out() {
+    let is = |status, body: &str, is_signed| written(&answer(status, "application/json", body), is_signed);
+    for body in [
+        r#"{"code":401,"message":"Invalid auth token","errors":{}}"#,
+        r#"{"code":"403","message":"Locked"}"#,
+        r#"{"error":"invalid_client","error_description":"No"}"#,
+    ] {
+        for status in [401, 403] {
+            assert!(matches!(is(status, body, false), Written::Own(_)), "{status} {body}");
+        }
+    }
+    // Those of API gateways, proxies and firewalls.
+    for body in [
+        r#"{"message":"Forbidden"}"#,
+        r#"{"statusCode":401,"message":"Access denied due to missing subscription key"}"#,
+        r#"{"code":"AccessDenied","message":"No"}"#,
+        r#"{"error":{"code":403,"message":"Forbidden"}}"#,
+        r#"{"code":403}"#,
+        "{}",
+        "[]",
+        "null",
+    ] {
+        for (status, is_signed) in [(401, false), (403, false), (407, false), (407, true)] {
+            let Written::Blocked(told) = is(status, body, is_signed) else { panic!("{status} {body}") };
+            assert!(told.to_string().contains(&format!("is {status}, and body has neither")), "{told}");
+        }
+        for (status, is_signed) in [(400, false), (422, false), (401, true), (403, true)] {
+            assert!(matches!(is(status, body, is_signed), Written::Own(_)), "{status} {body}");
+        }
     }
 }
 

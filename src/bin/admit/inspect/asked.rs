@@ -2,13 +2,22 @@
 
 use std::time::Duration;
 
-use admit::instant;
+use admit::{
+    app::{Verdict, verdict},
+    instant,
+    limits::ORIGIN_ANSWER_MAX_BYTES,
+    ports::{ANSWER_HEADERS, OriginAnswer},
+    snapshot::time::UnixSecs,
+};
 use anyhow::{Context, Result};
 use serde::Serialize;
 use serde_json::Value;
 
 use super::{check::CheckReport, customer::date, who::Unverified};
-use crate::check_origin::{Answer, Ask, Client, address};
+use crate::{
+    check_origin::{Answer, Ask, Client, address},
+    token::now_unix_secs,
+};
 
 /// How long the origin may think: the edge waits for two seconds.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -45,7 +54,7 @@ pub fn ask(base: &str, token: &str, subject: Option<&str>, check: &CheckReport) 
     let url = address(base, &format!("/items/{}/access", check.item_id)).context("--origin")?;
     let answer = Client::new(TIMEOUT)?.send(Ask::get(&url).bearer(Some(token)));
     let report = match answer {
-        Ok(answer) => read(url, &answer, check),
+        Ok(answer) => read(url, &answer, check, now_unix_secs()?),
         Err(problem) => OriginReport { problem: Some(problem), ..OriginReport::of(url) },
     };
     Ok(OriginReport { note: subject.and_then(|subject| other_subject(token, subject)), ..report })
@@ -62,45 +71,45 @@ fn other_subject(token: &str, subject: &str) -> Option<String> {
         .then(|| format!("the token names the customer {sub:?}, and the snapshot was asked for {subject:?}"))
 }
 
-fn read(url: String, answer: &Answer, check: &CheckReport) -> OriginReport {
-    let body = answer.json().unwrap_or_default();
-    let is_object = body.is_object();
-    let (mut problem, mut expires_at) = (answer.broken.clone(), None);
-    let is_allowed = match answer.status {
-        200 if is_object => match body.get("expires_at").unwrap_or(&Value::Null) {
-            Value::Null => Some(true),
-            value => match instant::from_json(value) {
-                Ok(end) => {
-                    expires_at = date(Some(end.at).filter(|at| *at < instant::LATEST));
-                    Some(true)
-                }
-                Err(error) => {
-                    problem = Some(format!("expires_at {error}"));
-                    None
-                }
-            },
-        },
-        402 | 404 if is_object => Some(false),
-        401 | 403 => {
-            problem = Some("it does not accept the token".to_owned());
-            None
-        }
-        _ => {
-            problem = problem.or_else(|| Some("neither a grant nor a denial".to_owned()));
-            None
-        }
+fn read(url: String, answer: &Answer, check: &CheckReport, now: UnixSecs) -> OriginReport {
+    let said = said(answer, check.item_id, now);
+    let is_allowed = match &said {
+        Ok(Verdict::Granted(..)) => Some(true),
+        Ok(Verdict::Denied | Verdict::NoItem) => Some(false),
+        Ok(Verdict::CannotTell) | Err(_) => None,
     };
-    let seq = answer.header("entitlement-seq").and_then(|seq| seq.trim().parse().ok());
+    let expires_at = match &said {
+        Ok(Verdict::Granted(_, end)) => date(Some(*end).filter(|end| *end < instant::LATEST)),
+        _ => None,
+    };
+    let body = answer.json().unwrap_or_default();
     OriginReport {
         status: Some(answer.status),
         is_allowed,
         expires_at,
         message: body.get("message").and_then(Value::as_str).map(str::to_owned),
-        entitlement_seq: seq,
-        problem,
+        entitlement_seq: answer.header("entitlement-seq").and_then(|seq| seq.trim().parse().ok()),
+        problem: said.err(),
         agrees: is_allowed.map(|is_allowed| is_allowed == check.is_allowed),
         ..OriginReport::of(url)
     }
+}
+
+/// The answer as the edge reads it, or why the edge cannot tell.
+fn said(answer: &Answer, item_id: i64, now: UnixSecs) -> Result<Verdict, String> {
+    if let Some(broken) = &answer.broken {
+        return Err(broken.clone());
+    }
+    if answer.body.len() > ORIGIN_ANSWER_MAX_BYTES {
+        return Err(format!("body is longer than {ORIGIN_ANSWER_MAX_BYTES} bytes"));
+    }
+    let headers = ANSWER_HEADERS.into_iter().filter_map(|name| Some((name, answer.header(name)?.to_owned())));
+    let edge_answer =
+        OriginAnswer { status: answer.status, headers: headers.collect(), body: answer.body.clone() };
+    verdict(&edge_answer, item_id, None, now).map_err(|unreadable| match answer.status {
+        401 | 403 => format!("{unreadable}: it does not accept the token"),
+        _ => unreadable.to_string(),
+    })
 }
 
 impl OriginReport {
@@ -115,6 +124,58 @@ impl OriginReport {
             problem: None,
             agrees: None,
             note: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use ureq::http::{HeaderMap, HeaderValue, header};
+
+    use super::*;
+
+    const NOW: UnixSecs = 1_800_000_000;
+
+    fn answer(status: u16, content_type: &'static str, body: &Value) -> Answer {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+        Answer { status, headers, body: body.to_string().into_bytes(), broken: None, elapsed: Duration::ZERO }
+    }
+
+    /// What the edge would not take for a grant or a denial is not shown as one.
+    #[test]
+    fn answers_are_read_as_the_edge_reads_them() {
+        let json = "application/json";
+        let access = |id: i64, end: Value| json!({"expires_at": end, "item": {"id": id}});
+        assert_eq!(
+            said(&answer(404, json, &json!({"code": 404, "message": "Item not found"})), 33, NOW),
+            Ok(Verdict::NoItem)
+        );
+        assert_eq!(
+            said(&answer(402, json, &json!({"code": 402, "message": "No access"})), 33, NOW),
+            Ok(Verdict::Denied)
+        );
+        let granted = said(&answer(200, json, &access(33, Value::Null)), 33, NOW);
+        assert!(matches!(granted, Ok(Verdict::Granted(_, instant::LATEST))), "{granted:?}");
+        for (answer, told) in [
+            (answer(200, json, &json!({"item": {"id": 33}})), "expires_at is missing"),
+            (answer(200, json, &access(33, NOW.into())), "expires_at is over"),
+            (answer(200, json, &access(34, Value::Null)), "item.id must be 33, not 34"),
+            (answer(200, "text/html", &access(33, Value::Null)), "Content-Type is \"text/html\""),
+            (answer(404, json, &json!({"message": "Route not found"})), "message is not one of the API's"),
+            (answer(402, json, &Value::Null), "neither the code 402"),
+            (answer(401, json, &json!({})), "status is 401: it does not accept the token"),
+            (
+                Answer {
+                    broken: Some("it broke off".to_owned()),
+                    ..answer(402, json, &json!({"code": 402}))
+                },
+                "it broke off",
+            ),
+        ] {
+            let problem = said(&answer, 33, NOW).unwrap_err();
+            assert!(problem.contains(told), "{problem}");
         }
     }
 }

@@ -300,7 +300,7 @@ fn origin(check: &CheckReport, origin: &OriginReport) -> String {
         }
         (None, problem) => {
             let problem = problem.as_deref().unwrap_or_default();
-            line(&mut out, "Origin", format_args!("cannot be told ({status}{message}): {problem}"));
+            line(&mut out, "Origin", format_args!("cannot tell ({status}{message}): {problem}"));
         }
     }
     line(&mut out, "", format_args!("GET {}", origin.url));
