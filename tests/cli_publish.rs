@@ -205,7 +205,7 @@ fn refusals_are_not_tried_again() {
     assert_eq!(double.state().requests.len(), 1);
     double.recover();
     double.fail("POST /snapshot/pack", 0, usize::MAX, Mishap::Status(413, None));
-    bench.publish("all.ndjson", &double.url, &[]).failed(1, "413 Payload Too Large: On cue");
+    bench.publish("all.ndjson", &double.url, &[]).failed(1, "413 Payload Too Large: Body too large");
     assert_eq!(double.state().count("POST /snapshot/pack"), 1);
     assert!(double.state().head.is_none());
 }

@@ -1,6 +1,9 @@
 //! What goes wrong, as clients see it: one body for all of them, and a fixed message for each case.
 
+use serde_json::{Map, Value};
+
 use super::json::json;
+
 /// An error with a wire form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ApiError {
@@ -86,6 +89,43 @@ impl ApiError {
     /// A body in another charset than UTF-8.
     pub const CHARSET: Self =
         Self::UnsupportedHeader("Content-Type", "The charset of the Content-Type must be UTF-8");
+
+    /// Those whose message begins in the same words every time.
+    const WORDED: [Self; 15] = [
+        Self::InvalidToken,
+        Self::NoAccess,
+        Self::InvalidPrivileges,
+        Self::ItemNotFound,
+        Self::FeeNotFound,
+        Self::RouteNotFound,
+        Self::ObjectNotFound,
+        Self::MethodNotAllowed(""),
+        Self::OlderHead,
+        Self::LeaseHeld,
+        Self::ObjectNeeded,
+        Self::BodyTooLarge(0),
+        Self::TooManyObjects,
+        Self::UnsupportedMediaType,
+        Self::TooManyRequests,
+    ];
+
+    /// Whether `body` is that of a client's error of `status` as this API words it. A gateway in front of it may use
+    /// the same members, but not the same words.
+    #[must_use]
+    pub fn is_body(status: u16, body: &Map<String, Value>) -> bool {
+        let message = body.get("message").and_then(Value::as_str);
+        let errors = body.get("errors").and_then(Value::as_object);
+        let (Some(message), Some(errors)) = (message, errors) else { return false };
+        let is_named = |name: &str| errors.get(name).and_then(Value::as_str) == Some(message);
+        let is_worded = |error: Self| error.status() == status && message.starts_with(error.message());
+        body.get("code").and_then(Value::as_u64) == Some(status.into())
+            && errors.len() == 1
+            && if is_named(&status.to_string()) {
+                Self::WORDED.into_iter().any(is_worded)
+            } else {
+                matches!(status, 415 | 422) && errors.keys().all(|field| is_named(field))
+            }
+    }
 
     /// The field, parameter or header that is wrong, if it is one.
     #[must_use]
@@ -194,6 +234,32 @@ mod tests {
             field.body(),
             r#"{"code":422,"message":"The id must be a positive integer","errors":{"id":"The id must be a positive integer"}}"#
         );
+    }
+
+    #[test]
+    fn the_apis_words_are_told_from_those_of_a_gateway() {
+        let is_body = |status, body: &str| {
+            ApiError::is_body(status, serde_json::from_str::<Value>(body).unwrap().as_object().unwrap())
+        };
+        for error in ApiError::WORDED.into_iter().chain([ApiError::INVALID_ID, ApiError::CHARSET]) {
+            assert!(is_body(error.status(), &error.body()), "{error:?}");
+            assert!(!is_body(400, &error.body()), "{error:?}");
+        }
+        assert!(is_body(
+            409,
+            &ApiError::LeaseHeld.body_with("Another publisher holds the lease: a, until 9")
+        ));
+        for body in [
+            r#"{"code":403,"message":"Forbidden"}"#,
+            r#"{"code":403,"message":"Forbidden","errors":{}}"#,
+            r#"{"code":403,"message":"Forbidden","errors":{"403":"Forbidden"}}"#,
+            r#"{"code":403,"message":"Forbidden","errors":["Forbidden"]}"#,
+            r#"{"code":403,"message":"Invalid privileges"}"#,
+            r#"{"code":403,"message":"Invalid privileges","errors":{"403":"Forbidden"}}"#,
+            r#"{"code":"403","message":"Invalid privileges","errors":{"403":"Invalid privileges"}}"#,
+        ] {
+            assert!(!is_body(403, body), "{body}");
+        }
     }
 
     #[test]

@@ -169,11 +169,11 @@ fn answer(request: Request, state: &Mutex<State>) {
             state.hanging.push(request);
             return;
         }
-        Some(Mishap::Status(status, _)) => error(status, "On cue"),
+        Some(Mishap::Status(status, _)) => on_cue(status),
         Some(Mishap::Page(status)) => (status, b"<!DOCTYPE html><title>Just a moment...</title>".to_vec()),
         Some(Mishap::Unheard(status)) => {
             routes::respond(&request, &mut state);
-            error(status, "On cue")
+            on_cue(status)
         }
         Some(Mishap::Unseen) => routes::unseen(&request),
         Some(Mishap::Corrupt) | None => routes::respond(&request, &mut state),
@@ -215,7 +215,22 @@ fn answer(request: Request, state: &Mutex<State>) {
     let _ = request.respond(&response);
 }
 
+fn on_cue(status: u16) -> Answer {
+    let message = match status {
+        401 => "Invalid auth token",
+        403 => "Invalid privileges",
+        404 => "Object not found",
+        409 => "A newer head is published",
+        413 => "Body too large",
+        429 => "Too many requests",
+        _ => "On cue",
+    };
+    error(status, message)
+}
+
+/// An error as the service words it.
 fn error(status: u16, message: &str) -> Answer {
-    let body = format!(r#"{{"code":{status},"message":"{message}","errors":{{"{status}":"{message}"}}}}"#);
+    let field = if status == 422 { "body".to_owned() } else { status.to_string() };
+    let body = format!(r#"{{"code":{status},"message":"{message}","errors":{{"{field}":"{message}"}}}}"#);
     (status, body.into_bytes())
 }

@@ -40,7 +40,7 @@ pub fn respond(request: &Request, state: &mut State) -> Answer {
     if request.header("authorization") != format!("Bearer {TOKEN}") {
         return error(401, "Invalid auth token");
     }
-    let Some(path) = request.target.strip_prefix("/snapshot/") else { return error(404, "Not found") };
+    let Some(path) = request.target.strip_prefix("/snapshot/") else { return error(404, "Route not found") };
     match (request.method.as_str(), path) {
         ("POST", "pack") => pack(&request.body, state),
         ("POST", "check") => check(std::str::from_utf8(&request.body).unwrap(), state),
@@ -61,7 +61,7 @@ pub fn respond(request: &Request, state: &mut State) -> Answer {
         }
         (method, path) => match StoreKey::parse(path) {
             Some(key) => value(method, key, request.body.clone(), request.header(HOLDER_HEADER), state),
-            None => error(404, "Not found"),
+            None => error(404, "Object not found"),
         },
     }
 }
@@ -91,7 +91,7 @@ fn value(method: &str, key: StoreKey, body: Vec<u8>, holder: &str, state: &mut S
                 Ok((Ok(()), lease)) => {
                     match state.values.get(LEASE_KEY).and_then(|json| Lease::parse(json).ok()) {
                         Some(other) if other.excludes(Some(&lease.holder), now()) => {
-                            held.unwrap_or(error(409, "held"))
+                            held.unwrap_or(error(409, "Another publisher holds the lease"))
                         }
                         _ => store(name, body, state),
                     }
@@ -112,7 +112,7 @@ fn value(method: &str, key: StoreKey, body: Vec<u8>, holder: &str, state: &mut S
             let is_needed = head.is_some_and(|head| {
                 [Some(head.index), Some(head.directory), head.delta].contains(&Some(object.digest))
             });
-            if is_needed { error(409, "The head needs this object") } else { delete(&name, state) }
+            if is_needed { error(409, "The published head names this object") } else { delete(&name, state) }
         }
         ("DELETE", StoreKey::Version(_)) => delete(&name, state),
         _ => error(405, "Method not allowed"),
@@ -210,5 +210,5 @@ fn put_head(jws: String, state: &mut State) -> Answer {
         }
     }
     state.head = Some(jws);
-    (201, Vec::new())
+    (201, br#"{"stored":"head"}"#.to_vec())
 }

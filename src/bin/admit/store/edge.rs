@@ -6,12 +6,12 @@ use std::{
 };
 
 use admit::{
+    api::error::ApiError,
     limits::{CHECK_MAX_OBJECTS, PACK_MAX_BYTES, PACK_MAX_OBJECTS},
     snapshot::{lease::Lease, object::ObjectName, pack::Pack, store_key::StoreKey},
 };
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
-use serde_json::Value;
 use ureq::http::{Method, StatusCode};
 
 use super::{
@@ -34,19 +34,19 @@ const SERVICE: Service = Service {
     is_own,
 };
 
-/// Whether an answer is a Worker's own: its errors are JSON that repeats the status and has a message, its successes
-/// are what was asked for. A challenge page is neither, whatever its status.
+/// Whether an answer is a Worker's own: its errors are in the API's own words, its successes are what was asked for.
+/// A challenge page is neither, whatever its status, and neither is a gateway's error in JSON, or its empty answer to
+/// what was to be stored.
 fn is_own(expected: Expected, reply: &Reply) -> bool {
     let has = |member| reply.object().is_some_and(|report| report.contains_key(member));
     match (reply.status, expected) {
-        (StatusCode::OK, Expected::Value) => reply.may_be_bytes() && !reply.is_page(),
-        (StatusCode::NO_CONTENT, Expected::Done) => true,
-        (StatusCode::CREATED, Expected::Done) => reply.body.is_empty() || has("stored"),
+        (StatusCode::OK, Expected::Value) => reply.is_value() && !reply.is_page(),
+        (StatusCode::NO_CONTENT, Expected::Deleted) => true,
+        (StatusCode::CREATED, Expected::Done) => has("stored"),
         (StatusCode::OK | StatusCode::CREATED, Expected::Report(member)) => has(member),
-        (status, _) if status.is_client_error() => reply.object().is_some_and(|error| {
-            error.get("code").and_then(Value::as_u64) == Some(status.as_u16().into())
-                && error.get("message").is_some_and(Value::is_string)
-        }),
+        (status, _) if status.is_client_error() => {
+            reply.object().is_some_and(|error| ApiError::is_body(status.as_u16(), &error))
+        }
         _ => false,
     }
 }
@@ -162,7 +162,7 @@ impl Backend for Worker {
     fn delete(&self, key: StoreKey, holder: Option<&str>) -> Result<()> {
         let path = path(key);
         let deadline = deadline_of(key);
-        let expected = Expected::Done;
+        let expected = Expected::Deleted;
         let call =
             Call { method: Some(&Method::DELETE), path: &path, body: None, holder, deadline, expected };
         self.expect(call).map(drop)
@@ -287,12 +287,14 @@ mod tests {
         let is_own =
             |expected, status, media_type, body| is_own(expected, &Reply::new(status, media_type, body));
         let (value, done, report) = (Expected::Value, Expected::Done, Expected::Report("missing"));
-        let error = r#"{"code":403,"message":"The token may not publish","errors":{"403":"x"}}"#;
+        let error = &ApiError::InvalidPrivileges.body();
+        let deleted = Expected::Deleted;
         for (expected, status, media_type, body) in [
             (value, 200, "application/octet-stream", "\u{0}bytes"),
             (value, 200, "", "bytes of a release that named no type"),
+            (value, 200, "application/octet-stream", ""),
             (done, 201, "application/json", r#"{"stored":"head"}"#),
-            (done, 204, "", ""),
+            (deleted, 204, "", ""),
             (report, 200, "application/json", r#"{"missing":[],"broken":[]}"#),
             (report, 403, "application/json", error),
             (value, 403, "", error),
@@ -304,6 +306,7 @@ mod tests {
             (value, 200, "", PAGE),
             (value, 200, "text/plain", "OK"),
             (value, 200, "application/json", r#"{"error":"sign in"}"#),
+            (value, 200, "", ""),
             (value, 204, "", ""),
             (value, 302, "", ""),
             (value, 404, "", "404 page not found"),
@@ -312,10 +315,15 @@ mod tests {
             (done, 200, "application/json", r#"{"error":"sign in"}"#),
             (done, 201, "application/json", r#"{"error":"sign in"}"#),
             (done, 200, "", ""),
+            (done, 201, "", ""),
+            (done, 204, "", ""),
+            (deleted, 200, "", ""),
             (report, 200, "application/json", r#"{"error":"sign in"}"#),
             (report, 204, "", ""),
             (report, 403, "text/html", PAGE),
             (report, 403, "application/json", r#"{"message":"Forbidden"}"#),
+            (done, 403, "application/json", r#"{"code":403,"message":"Forbidden"}"#),
+            (report, 401, "application/json", r#"{"code":401,"message":"Unauthorized","errors":{}}"#),
             (report, 403, "application/json", r#"{"code":1020,"message":"Access denied"}"#),
             (report, 401, "application/json", error),
         ] {

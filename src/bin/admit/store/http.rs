@@ -48,8 +48,10 @@ pub enum Expected {
     /// Any bytes but a page for people: the value of a key.
     #[default]
     Value,
-    /// That something was stored or deleted.
+    /// That something was stored.
     Done,
+    /// That something was deleted.
+    Deleted,
     /// A JSON object with this member.
     Report(&'static str),
 }
@@ -108,10 +110,12 @@ impl Reply {
         is_page(&self.headers, &self.body)
     }
 
-    /// Whether it may be bytes as they are: of no type or of that of bytes, and in no coding, since none was asked for.
-    pub fn may_be_bytes(&self) -> bool {
-        let is = |name, wanted| self.headers.get(name).is_none_or(|value| value == wanted);
-        is(header::CONTENT_TYPE, "application/octet-stream") && is(header::CONTENT_ENCODING, "identity")
+    /// Whether it may be a stored value: bytes of no type or of that of bytes, and in no coding, since none was asked
+    /// for. No bytes at all must be of that type: many a thing answers with nothing.
+    pub fn is_value(&self) -> bool {
+        let media_type = self.headers.get(header::CONTENT_TYPE);
+        let is_plain = self.headers.get(header::CONTENT_ENCODING).is_none_or(|coding| coding == "identity");
+        is_plain && media_type.map_or(!self.body.is_empty(), |it| it == "application/octet-stream")
     }
 }
 

@@ -75,7 +75,7 @@ const SERVICE: Service = Service {
 fn is_own(expected: Expected, reply: &Reply) -> bool {
     match (reply.status.is_success(), expected) {
         (true, Expected::Value) => reply.status == StatusCode::OK && !reply.is_page(),
-        (true, Expected::Done | Expected::Report(_)) => {
+        (true, Expected::Done | Expected::Deleted | Expected::Report(_)) => {
             reply.object().is_some_and(|answer| answer.get("success") == Some(&Value::Bool(true)))
         }
         (false, _) => serde_json::from_slice::<Errors>(&reply.body).is_ok_and(|body| !body.errors.is_empty()),

@@ -122,12 +122,9 @@ fn a_quiet_life_is_published_as_the_whole_is() {
 fn any_single_odd_answer_anywhere_changes_nothing_in_the_end() {
     let requests = check(&LIFE, None).unwrap();
     let kinds = Odd::all();
-    // A fair part of all pairs each, so that together they cover every request and every kind.
     for at in 0..requests {
-        for (number, odd) in kinds.iter().enumerate() {
-            if (at + number) % 5 == 0 {
-                check(&LIFE, Some(Fault { at, times: 1, odd: odd.clone() })).unwrap();
-            }
+        for odd in &kinds {
+            check(&LIFE, Some(Fault { at, times: 1, odd: odd.clone() })).unwrap();
         }
     }
 }

@@ -27,23 +27,28 @@ impl Odd {
     pub fn all() -> Vec<Self> {
         const JSON: &[(&str, &str)] = &[("content-type", "application/json")];
         const LOGIN: &[(&str, &str)] = &[("location", "https://login.example/")];
+        const INVALID_TOKEN: &str =
+            r#"{"code":401,"message":"Invalid auth token","errors":{"401":"Invalid auth token"}}"#;
         const DATE: &[(&str, &str)] = &[("retry-after", "Tue, 14 Nov 2023 22:13:50 GMT")];
-        let mut all: Vec<_> = [200, 401, 403, 404, 502].map(Self::page).into();
+        let mut all: Vec<_> = [200, 401, 403, 404, 410, 502].map(Self::page).into();
         all.extend([
             Self::Instead(302, LOGIN, ""),
             Self::Instead(429, DATE, ""),
             Self::Instead(503, &[("retry-after", "2")], ""),
             Self::Instead(400, &[], ""),
+            Self::Instead(200, &[], ""),
+            Self::Instead(204, &[], ""),
             Self::Instead(404, &[], "default backend - 404"),
             // In the words of another service.
             Self::Instead(403, JSON, r#"{"message":"Forbidden"}"#),
+            Self::Instead(403, JSON, r#"{"code":403,"message":"Forbidden"}"#),
             Self::Instead(401, JSON, r#"{"error":"invalid_token"}"#),
             Self::Instead(200, JSON, r#"{"error":"sign in"}"#),
             Self::Instead(200, &[("content-type", "text/plain")], "OK"),
             Self::Instead(200, &[("content-encoding", "br")], "\u{b}"),
             Self::Instead(200, &[("content-encoding", "gzip")], "\u{1f}\u{0}"),
             // The Worker's own words, while its issuer's keys are not there.
-            Self::Instead(401, JSON, r#"{"code":401,"message":"Invalid auth token","errors":{}}"#),
+            Self::Instead(401, JSON, INVALID_TOKEN),
             Self::Nothing("dns"),
             Self::Nothing("tls"),
             Self::Nothing("reset"),
