@@ -3,7 +3,7 @@
 //! | answer | taken for |
 //! | --- | --- |
 //! | 200 with lines of JSON whose first has `type` or `seq`, as they are or as gzip | export, changes |
-//! | 200 without a body, 204 | no changes; never an export |
+//! | 200 without a body, 204 | no changes; never an export. That the origin was heard, only by its own headers |
 //! | 410 | the changes are gone |
 //! | everything else: other statuses, pages, other text, no answer | nothing: the origin was not heard |
 
@@ -35,6 +35,9 @@ const FEED_TIMEOUT: Duration = Duration::from_secs(120);
 /// up.
 pub const WAIT_SECS: u64 = 20;
 
+/// The media type of lines of JSON that is asked for.
+pub const NDJSON: &str = "application/x-ndjson";
+
 /// An origin's URL, and the token that it lets in.
 #[derive(Clone)]
 pub struct Origin {
@@ -58,8 +61,9 @@ pub enum Answer {
 pub struct Changes {
     /// The lines.
     pub lines: Lines,
-    /// Whether an answer without lines is the origin's word that there are none. A page without a body is not.
-    pub is_vouched_for: bool,
+    /// Why an answer without lines is not the origin's word that there are none, unless it is. Many a thing between
+    /// the two answers with nothing.
+    pub doubt: Option<String>,
 }
 
 /// Whether `place` is a URL rather than a path.
@@ -108,8 +112,7 @@ impl Origin {
 
     fn get(&self, url: &str, timeout: Duration, prefer: Option<&str>) -> Result<Asked, Unheard> {
         let text = |value: &str| value.to_owned();
-        let mut headers =
-            vec![(header::ACCEPT, text("application/x-ndjson")), (header::ACCEPT_ENCODING, text("gzip"))];
+        let mut headers = vec![(header::ACCEPT, text(NDJSON)), (header::ACCEPT_ENCODING, text("gzip"))];
         if let Some(bearer) = &self.bearer {
             let authorization = bearer.header();
             let authorization =
@@ -170,9 +173,10 @@ fn changes(url: &str, Asked { response, retry_after }: Asked) -> Answer {
     let Response { status, headers, body } = response;
     let unheard = |text: String| Answer::Unheard(Unheard { text: format!("GET {url}: {text}"), retry_after });
     match status {
-        StatusCode::NO_CONTENT => {
-            Answer::Changes(Changes { lines: Box::new(std::io::empty()), is_vouched_for: true })
-        }
+        StatusCode::NO_CONTENT => Answer::Changes(Changes {
+            lines: Box::new(std::io::empty()),
+            doubt: doubt(url, status, &headers),
+        }),
         StatusCode::GONE => Answer::Gone,
         StatusCode::OK => {
             let mut lines = match read_lines(url, &headers, body) {
@@ -181,18 +185,33 @@ fn changes(url: &str, Asked { response, retry_after }: Asked) -> Answer {
             };
             match lines.fill_buf() {
                 Err(error) => unheard(error.to_string()),
-                Ok([]) => {
-                    let is_vouched_for = !is_page(&headers, b"");
-                    Answer::Changes(Changes { lines, is_vouched_for })
-                }
+                Ok([]) => Answer::Changes(Changes { lines, doubt: doubt(url, status, &headers) }),
                 Ok(beginning) if is_page(&headers, beginning) || !may_be_lines(beginning, "seq") => {
                     unheard(not_its_word(status, &headers, beginning))
                 }
-                Ok(_) => Answer::Changes(Changes { lines, is_vouched_for: true }),
+                Ok(_) => Answer::Changes(Changes { lines, doubt: None }),
             }
         }
         _ => unheard(not_its_word(status, &headers, b"")),
     }
+}
+
+fn doubt(url: &str, status: StatusCode, headers: &HeaderMap) -> Option<String> {
+    (!is_vouched_for(headers)).then(|| {
+        format!(
+            "GET {url}: an empty {status} without Content-Type: {NDJSON} and without Entitlement-Seq may be another's \
+             than the origin's: the head is not renewed by it"
+        )
+    })
+}
+
+/// Whether the headers of an answer without lines are those of a change feed: no proxy makes them up.
+pub fn is_vouched_for(headers: &HeaderMap) -> bool {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let is_lines = text("content-type").is_some_and(|media_type| {
+        media_type.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(NDJSON)
+    });
+    is_lines || text("entitlement-seq").is_some_and(|seq| seq.trim().parse::<u64>().is_ok())
 }
 
 fn read_lines(url: &str, headers: &HeaderMap, body: Box<dyn std::io::Read + Send>) -> Result<Lines, Unheard> {
@@ -307,17 +326,31 @@ mod tests {
             let Answer::Changes(changes) = answer else { panic!("no changes") };
             let (mut text, mut lines) = (String::new(), changes.lines);
             lines.read_to_string(&mut text).unwrap();
-            (text, changes.is_vouched_for)
+            (text, changes.doubt.is_none())
         };
         let typed = |media_type| [(header::CONTENT_TYPE, media_type)];
         for media_type in ["application/x-ndjson", "text/plain", "application/octet-stream"] {
             let answer = changes("http://o/x", asked(200, &typed(media_type), b"\r\n{\"seq\":2}\n"));
             assert_eq!(read(answer), ("\r\n{\"seq\":2}\n".to_owned(), true));
         }
-        assert_eq!(read(changes("u", asked(200, &[], b""))), (String::new(), true));
-        assert_eq!(read(changes("u", asked(204, &[], b""))), (String::new(), true));
-        // Nobody vouches for a page that happens to be empty.
-        assert_eq!(read(changes("u", asked(200, &typed("text/html"), b""))), (String::new(), false));
+        // Without lines the headers alone tell whose answer it is.
+        let seq = |seq| [(header::HeaderName::from_static("entitlement-seq"), seq)];
+        for status in [200, 204] {
+            for (headers, is_vouched_for) in [
+                (typed("application/x-ndjson"), true),
+                (typed("Application/X-NDJSON; charset=utf-8"), true),
+                (seq("0"), true),
+                (seq(" 41 "), true),
+                (seq("none"), false),
+                (typed("text/html"), false),
+                (typed("text/plain"), false),
+                (typed("application/json"), false),
+            ] {
+                let answer = read(changes("u", asked(status, &headers, b"")));
+                assert_eq!(answer, (String::new(), is_vouched_for), "{status} {headers:?}");
+            }
+            assert_eq!(read(changes("u", asked(status, &[], b""))), (String::new(), false), "{status}");
+        }
         assert!(matches!(changes("u", asked(410, &typed("text/html"), HTML)), Answer::Gone));
         // What a proxy packed, and did not say.
         let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());

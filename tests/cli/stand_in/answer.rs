@@ -195,7 +195,8 @@ impl Shared {
             body.truncate(body.len() - 3);
         }
         let end = if self.is("feed-breaks-off") && is_past { End::BreaksOff } else { End::Told };
-        Answer { end, ..Answer::lines(body) }
+        let answer = Answer { end, ..Answer::lines(body) };
+        if self.is("feed-is-untyped") { Answer { headers: Vec::new(), ..answer } } else { answer }
     }
 
     fn access(&self, state: &mut State, request: &Request, id: i64) -> Answer {

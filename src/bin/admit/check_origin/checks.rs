@@ -78,6 +78,10 @@ checks! {
         "an answer within the seconds of Prefer: wait=2, empty if nothing happened"
         "Wait for a change as long as the request's Prefer: wait says at most, then answer 200 with nothing; or \
          answer at once"
+    FEED_QUIET "feed.quiet" "A feed without changes says that it is the feed"
+        "Content-Type: application/x-ndjson or Entitlement-Seq with an empty answer"
+        "Send Content-Type: application/x-ndjson also when there is nothing new, or Entitlement-Seq with your seq: \
+         without either, a follower warns, and does not renew the age of what is published"
     FEED_REPLAY "feed.replay" "The export and the changes after it give the next export"
         "the same records as in a new export"
         "Put the whole new state of every record that a change touches into its line, and name those that are gone"

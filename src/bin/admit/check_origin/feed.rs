@@ -5,12 +5,16 @@ use std::time::Duration;
 use admit::snapshot::{change::parse, schema::Change};
 
 use super::{
-    checks::{FEED_ACCESS, FEED_AHEAD, FEED_ANSWER, FEED_END, FEED_LINES, FEED_ORDER, FEED_PAST, FEED_WAIT},
+    checks::{
+        FEED_ACCESS, FEED_AHEAD, FEED_ANSWER, FEED_END, FEED_LINES, FEED_ORDER, FEED_PAST, FEED_QUIET,
+        FEED_WAIT,
+    },
     client::{Answer, Ask, Client, with_parameter},
     log::Log,
     report::Report,
     strangers,
 };
+use crate::origin::is_vouched_for;
 
 /// How long the origin is asked to wait.
 const WAIT_SECS: u64 = 2;
@@ -107,7 +111,10 @@ impl<'a> Feed<'a> {
 
     fn check_wait(&mut self, report: &mut Report, last: u64) {
         let page = match self.ask(last, Some(WAIT_SECS)) {
-            Err(problem) => return report.fail(&FEED_WAIT, problem),
+            Err(problem) => {
+                report.fail(&FEED_WAIT, problem);
+                return report.skip(&FEED_QUIET, "it does not answer whoever waits");
+            }
             Ok(page) => page,
         };
         let (elapsed, wait) = (page.answer.elapsed, Duration::from_secs(WAIT_SECS));
@@ -125,6 +132,23 @@ impl<'a> Feed<'a> {
             );
         } else {
             report.pass(&FEED_WAIT, format!("it answered after {took}"));
+        }
+        self.check_quiet(report, &page);
+    }
+
+    /// Whether the answer of a quiet feed can be told from that of whatever else answers with nothing.
+    fn check_quiet(&mut self, report: &mut Report, page: &Page) {
+        let Answer { status, headers, body, .. } = &page.answer;
+        if !matches!(status, 200 | 204) || !body.trim_ascii().is_empty() {
+            report.skip(&FEED_QUIET, "no answer was empty");
+        } else if is_vouched_for(headers) {
+            report.pass(&FEED_QUIET, format!("an empty {status} of the feed's own"));
+        } else {
+            let found = page.answer.header("content-type").unwrap_or("none");
+            report.warn(&FEED_QUIET, format!(
+                "an empty {status} with Content-Type: {found}, and without Entitlement-Seq: a follower warns, and does \
+                 not renew the age of what is published"
+            ));
         }
     }
 

@@ -264,8 +264,12 @@ impl<'a> Follower<'a> {
             // There may be more.
             None if !batch.changes.is_empty() => Next::Ask(Duration::ZERO),
             None => {
-                self.origin_is_heard()?;
-                if changes.is_vouched_for {
+                if let Some(doubt) = changes.doubt {
+                    // It may be the origin's all the same: its next change must not wait for a pause that grows.
+                    let pause = self.origin_outage.failed(&doubt, Some(self.every()), self.now()?);
+                    pause.say.iter().for_each(|line| eprintln!("{line}"));
+                } else {
+                    self.origin_is_heard()?;
                     self.renew_head()?;
                 }
                 // An origin that does not wait for changes must not be asked all the time.

@@ -156,9 +156,20 @@ fn the_head_is_renewed_while_the_origin_is_quiet_and_heard() {
     let renewals = world.puts("/snapshot/head") - 1;
     let lasted = usize::try_from(world.now() - world::START).unwrap();
     assert!(renewals >= 4 && renewals <= lasted / 60 + 1, "{renewals} in {lasted} s");
-    // Nothing but pages in its place.
-    let page = Odd::page(200);
-    let deaf = World::new(&[Step::Quiet], Some(Fault { at: world::WHOLE_REQUESTS, times: 30, odd: page }));
-    let _ = follow(&deaf);
-    assert!(deaf.head().as_of <= world::START + 30, "{:?}", deaf.head());
+    // Nothing but pages in its place, or nothing at all.
+    for odd in [Odd::page(200), Odd::Instead(200, &[], ""), Odd::Instead(204, &[], "")] {
+        let deaf = World::new(&[Step::Quiet], None);
+        deaf.replace_feed(odd.clone());
+        assert!(follow(&deaf).is_err(), "the feed is never told of");
+        let (waited, head) = (deaf.now() - world::START, deaf.head());
+        assert!(waited > 70 && head.as_of <= world::START + 30, "{odd:?}: {waited} s, {head:?}");
+    }
+    // The feed's own nothing renews it.
+    let ndjson: &[_] = &[("content-type", crate::origin::NDJSON)];
+    for odd in [Odd::Instead(200, ndjson, ""), Odd::Instead(204, &[("entitlement-seq", "1")], "")] {
+        let heard = World::new(&[Step::Quiet], None);
+        heard.replace_feed(odd.clone());
+        assert!(follow(&heard).is_err(), "the feed is never told of");
+        assert!(heard.head().as_of > world::START + 60, "{odd:?}: {:?}", heard.head());
+    }
 }

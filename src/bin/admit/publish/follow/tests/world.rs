@@ -31,6 +31,7 @@ use super::{
 };
 use crate::{
     head::{Published, published},
+    origin::NDJSON,
     peer::{
         Outside,
         time::Time,
@@ -84,6 +85,8 @@ struct Network {
     origin: Mutex<Origin>,
     edge: mpsc::Sender<Asked>,
     fault: Mutex<Option<Fault>>,
+    /// What answers instead of the feed.
+    at_feed: Mutex<Option<Odd>>,
     requests: AtomicUsize,
     puts: Mutex<Vec<String>>,
 }
@@ -104,6 +107,7 @@ impl World {
             origin: Mutex::new(origin),
             edge: edge(),
             fault: Mutex::new(fault),
+            at_feed: Mutex::default(),
             requests: AtomicUsize::new(0),
             puts: Mutex::default(),
         };
@@ -171,6 +175,11 @@ impl World {
         *self.network.fault.lock().unwrap() = None;
     }
 
+    /// Something else answers in the feed's place from now on.
+    pub fn replace_feed(&self, odd: Odd) {
+        *self.network.at_feed.lock().unwrap() = Some(odd);
+    }
+
     pub fn now(&self) -> i64 {
         self.network.clock.unix_secs().unwrap()
     }
@@ -194,7 +203,12 @@ impl World {
 
 impl Network {
     /// What is odd about the next answer, if anything is.
-    fn odd(&self) -> Option<Odd> {
+    fn odd(&self, url: &str) -> Option<Odd> {
+        if url.contains("after=")
+            && let Some(odd) = &*self.at_feed.lock().unwrap()
+        {
+            return Some(odd.clone());
+        }
         let number = self.requests.fetch_add(1, Ordering::Relaxed);
         let fault = self.fault.lock().unwrap();
         let fault = fault.as_ref()?;
@@ -260,7 +274,7 @@ fn response(status: u16, headers: &[(&'static str, &str)], body: Vec<u8>) -> Res
 
 impl Wire for Network {
     fn send(&self, request: &Request<'_>) -> Result<Response, ureq::Error> {
-        let odd = self.odd();
+        let odd = self.odd(request.url);
         match odd {
             Some(Odd::Instead(status, headers, body)) => {
                 Ok(response(status, headers, body.as_bytes().to_vec()))
@@ -282,6 +296,9 @@ impl Wire for Network {
                         let whole = response(status, &[], body.clone());
                         body.truncate(body.len() / 2);
                         Ok(Response { body: Box::new(Broken(Cursor::new(body))), ..whole })
+                    }
+                    _ if request.url.starts_with(ORIGIN) => {
+                        Ok(response(status, &[("content-type", NDJSON)], body))
                     }
                     _ => Ok(response(status, &[], body)),
                 }
