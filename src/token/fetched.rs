@@ -143,7 +143,7 @@ impl<V: SignatureVerifier> FetchedKeys<V> {
                 Ok(())
             }
             Err(problem) => {
-                let left_out = set.keys.left_out_for(token.key_id(), problem);
+                let left_out = set.keys.left_out_for(token);
                 Err(self.unverified(token, fingerprint, (problem, left_out), issuer, now))
             }
         }

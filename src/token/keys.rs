@@ -10,7 +10,7 @@ use super::{
     jwk::{self, Jwk, KeySource, ReadRules},
     jwks,
     jws::UnverifiedToken,
-    left_out::{LeftOutKey, LeftOutKeys, UnusableKey, shortened},
+    left_out::{LeftOutKeys, UnusableKey},
 };
 use crate::{
     limits::{JWKS_IMPORTS_MAX, JWKS_MAX_BYTES, JWKS_MAX_KEYS, KEYS_TRIED_MAX},
@@ -124,7 +124,7 @@ impl<V: SignatureVerifier> KeySet<V> {
             });
             match key {
                 Ok(key) => keys.extend(key),
-                Err(problem) => left_out.push(jwk::kid(&entry).unwrap_or_default(), problem),
+                Err(problem) => left_out.push(&entry, jwk::kid(&entry).unwrap_or_default(), problem),
             }
         }
         if keys.is_empty() { Err(KeySetError::NoUsableKey(left_out)) } else { Ok(Self { keys, left_out }) }
@@ -183,27 +183,11 @@ impl<V: SignatureVerifier> KeySet<V> {
         })
     }
 
-    /// The key that was left out and may have signed a token that none of the others verifies because of `problem`:
-    /// its name and why it was left out.
-    pub(super) fn left_out_for(&self, kid: Option<&str>, problem: JwsError) -> Option<String> {
-        let kid = kid.map(shortened);
-        let was_tried = problem == JwsError::BadSignature;
-        let has_names = self.keys.iter().any(|key| key.kid.is_some());
-        let has_named = self.keys.iter().any(|key| key.kid.is_some() && key.kid.as_deref() == kid);
-        let may_have_signed = |key: &&LeftOutKey| {
-            let is_of_other_purpose = matches!(key.problem, UnusableKey::OtherPurpose(_));
-            match (key.kid.as_deref(), kid) {
-                // Some issuers give their keys for signatures and for encryption one name.
-                (Some(left_out), Some(kid)) => left_out == kid && !(has_named && is_of_other_purpose),
-                (None, Some(_)) => !was_tried && !has_names,
-                (_, None) => !was_tried && !is_of_other_purpose,
-            }
-        };
-        let unlisted = self.left_out.unlisted();
-        match self.left_out.listed().iter().find(may_have_signed) {
-            Some(key) => Some(key.to_string()),
-            None if unlisted > 0 && !was_tried => Some(format!("one of {unlisted} more keys left out")),
-            None => None,
-        }
+    /// The key that was left out and may have signed a token that none of the others verifies: its name and why it was
+    /// left out. It may have no name, or one that another key has, so that others were tried in its place.
+    pub(super) fn left_out_for(&self, token: &UnverifiedToken<'_>) -> Option<String> {
+        let kid = token.key_id();
+        let is_taken = kid.is_some() && self.keys.iter().any(|key| key.kid.as_deref() == kid);
+        self.left_out.may_have_signed(kid, token.algorithm(), is_taken)
     }
 }

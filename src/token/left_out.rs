@@ -3,6 +3,9 @@
 
 use std::fmt;
 
+use serde_json::Value;
+
+use super::algorithm::JoseAlgorithm;
 use crate::limits::{JWKS_LEFT_OUT_MAX, LOGGED_VALUE_MAX_BYTES, RSA_MAX_BITS, RSA_MIN_BITS};
 
 /// Why a key of a set is not used.
@@ -71,6 +74,81 @@ pub struct LeftOutKey {
     pub kid: Option<String>,
     /// Why.
     pub problem: UnusableKey,
+    pub(super) families: Families,
+}
+
+/// Which families of algorithms an entry may be for, by whatever of it can be read: one damaged member must not say that
+/// the key signed nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Families(u8);
+
+impl Families {
+    const RSA: u8 = 1;
+    const EC: u8 = 2;
+    const OKP: u8 = 4;
+    const SECRET: u8 = 8;
+
+    /// Algorithms of other purposes, by their beginnings (RFC 7518 §4.1 and §5.1).
+    const ENCRYPTION: [&str; 8] = ["RSA-OAEP", "RSA1_5", "ECDH-ES", "A128", "A192", "A256", "PBES2", "dir"];
+    /// Curves that no supported algorithm has.
+    const OTHER_CURVES: [&str; 4] = ["secp256k1", "Ed448", "X25519", "X448"];
+
+    fn read(entry: &Value, problem: &UnusableKey) -> Self {
+        let has = |member| entry.get(member).is_some_and(|value| !value.is_null());
+        let text = |member| entry.get(member).and_then(Value::as_str).unwrap_or_default();
+        let (alg, curve) = (text("alg"), text("crv"));
+        let is_encryption = Self::ENCRYPTION.iter().any(|name| alg.starts_with(name));
+        if is_encryption
+            || Self::OTHER_CURVES.contains(&curve)
+            || matches!(problem, UnusableKey::OtherPurpose(_))
+        {
+            return Self::default();
+        }
+        let by_type = match text("kty").to_ascii_uppercase().as_str() {
+            "RSA" => Self::RSA,
+            "EC" => Self::EC,
+            "OKP" => Self::OKP,
+            "OCT" => Self::SECRET,
+            _ => 0,
+        };
+        let by_algorithm = JoseAlgorithm::from_name(alg).map_or(0, Self::of);
+        let by_members = [
+            (has("n"), Self::RSA),
+            (has("x") && has("y"), Self::EC),
+            (has("x") != has("y"), Self::EC | Self::OKP),
+            (has("k"), Self::SECRET),
+        ];
+        let by_members = by_members.into_iter().filter(|(has, _)| *has);
+        Self(by_members.fold(by_type | by_algorithm, |families, (_, family)| families | family))
+    }
+
+    const fn of(algorithm: JoseAlgorithm) -> u8 {
+        use crate::ports::SignatureAlgorithm::{EdDsa, Es256, Es384, Es512};
+        match algorithm {
+            JoseAlgorithm::Hmac(_) => Self::SECRET,
+            JoseAlgorithm::Signature(EdDsa) => Self::OKP,
+            JoseAlgorithm::Signature(Es256 | Es384 | Es512) => Self::EC,
+            JoseAlgorithm::Signature(_) => Self::RSA,
+        }
+    }
+
+    /// Whether a key of these may have signed with `algorithm`. Of one that is not supported nothing is known.
+    fn include(self, algorithm: Option<JoseAlgorithm>) -> bool {
+        algorithm.is_none_or(|algorithm| self.0 & Self::of(algorithm) != 0)
+    }
+}
+
+impl LeftOutKey {
+    /// Whether the key may have signed a token with these words in its header. `is_taken`: a key that is used has the
+    /// token's `kid`.
+    fn may_have_signed(&self, kid: Option<&str>, algorithm: Option<JoseAlgorithm>, is_taken: bool) -> bool {
+        let is_of_other_purpose = matches!(self.problem, UnusableKey::OtherPurpose(_));
+        match (self.kid.as_deref(), kid) {
+            // Some issuers give their keys for signatures and for encryption one name.
+            (Some(left_out), Some(kid)) => left_out == shortened(kid) && !(is_taken && is_of_other_purpose),
+            _ => !is_of_other_purpose && self.families.include(algorithm),
+        }
+    }
 }
 
 impl fmt::Display for LeftOutKey {
@@ -87,16 +165,34 @@ impl fmt::Display for LeftOutKey {
 pub struct LeftOutKeys {
     listed: Vec<LeftOutKey>,
     unlisted: usize,
+    /// Of those that are not listed.
+    families: Families,
 }
 
 impl LeftOutKeys {
-    pub(super) fn push(&mut self, kid: Option<String>, problem: UnusableKey) {
-        let key = LeftOutKey { kid: kid.map(|kid| shortened(&kid).to_owned()), problem };
+    pub(super) fn push(&mut self, entry: &Value, kid: Option<String>, problem: UnusableKey) {
+        let families = Families::read(entry, &problem);
         if self.listed.len() < JWKS_LEFT_OUT_MAX {
-            self.listed.push(key);
+            let kid = kid.map(|kid| shortened(&kid).to_owned());
+            self.listed.push(LeftOutKey { kid, problem, families });
         } else {
             self.unlisted += 1;
+            self.families.0 |= families.0;
         }
+    }
+
+    /// The key that may have signed a token with this `kid` and algorithm: its name, and why it was left out.
+    /// `is_taken`: a key that is used has the token's `kid`.
+    pub(super) fn may_have_signed(
+        &self,
+        kid: Option<&str>,
+        algorithm: Option<JoseAlgorithm>,
+        is_taken: bool,
+    ) -> Option<String> {
+        let key = self.listed.iter().find(|key| key.may_have_signed(kid, algorithm, is_taken));
+        let unlisted = self.unlisted > 0 && self.families.include(algorithm);
+        key.map(ToString::to_string)
+            .or_else(|| unlisted.then(|| format!("one of {} more keys left out", self.unlisted)))
     }
 
     /// How many there are.

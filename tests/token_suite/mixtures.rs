@@ -1,4 +1,5 @@
-//! A JWKS with any mixture of good and odd entries serves every token that a good entry signs.
+//! A JWKS with any mixture of good and odd entries serves every token that a good entry signs, and refuses none that an
+//! entry signs which is left out.
 
 use admit::token::KeysFetched;
 use proptest::{prelude::*, sample::Index};
@@ -11,6 +12,7 @@ use super::support::{NOW, Signer, World, good_claims, issuer_with};
 struct Good {
     entry: Value,
     token: String,
+    signer: Signer,
 }
 
 /// Few keys, so that names and keys come twice.
@@ -44,12 +46,34 @@ fn good() -> impl Strategy<Value = Good> {
         for (name, value) in members {
             entry[name] = value;
         }
-        Good { entry, token: signer.token(kid, &good_claims()) }
+        Good { entry, token: signer.token(kid, &good_claims()), signer }
     })
 }
 
-/// An entry that cannot be used, or perhaps it can: a good one with a member replaced, or any JSON.
-fn odd() -> impl Strategy<Value = Value> {
+/// An entry that cannot be used, or perhaps it can, and a token that its key signs.
+#[derive(Clone, Debug)]
+struct Odd {
+    entry: Value,
+    /// None if the entry has no key, or says that it is not for signatures.
+    token: Option<String>,
+}
+
+impl Odd {
+    fn new(good: &Good, name: &str, value: Value) -> Self {
+        let mut entry = good.entry.clone();
+        entry[name] = value;
+        let kid = match &entry["kid"] {
+            Value::String(kid) if !kid.is_empty() => Some(kid.clone()),
+            Value::Number(kid) => Some(kid.to_string()),
+            _ => None,
+        };
+        let token = good.signer.token(kid.as_deref(), &good_claims());
+        Self { entry, token: (!["use", "key_ops"].contains(&name)).then_some(token) }
+    }
+}
+
+/// A good entry with a member replaced, or any JSON.
+fn odd() -> impl Strategy<Value = Odd> {
     let leaf = prop_oneof![
         Just(json!(null)),
         any::<bool>().prop_map(Value::from),
@@ -71,19 +95,15 @@ fn odd() -> impl Strategy<Value = Value> {
     });
     let name = prop::sample::select(vec!["kty", "crv", "alg", "use", "key_ops", "kid", "x", "y"]);
     prop_oneof![
-        any_json.clone(),
-        (good(), name, any_json).prop_map(|(good, name, value)| {
-            let mut entry = good.entry;
-            entry[name] = value;
-            entry
-        }),
+        any_json.clone().prop_map(|entry| Odd { entry, token: None }),
+        (good(), name, any_json).prop_map(|(good, name, value)| Odd::new(&good, name, value)),
     ]
 }
 
-fn document(good: &[Good], odd: &[Value], places: &[Index], shape: u8) -> Value {
+fn document(good: &[Good], odd: &[Odd], places: &[Index], shape: u8) -> Value {
     let mut entries: Vec<Value> = good.iter().map(|good| good.entry.clone()).collect();
-    for (entry, place) in odd.iter().zip(places) {
-        entries.insert(place.index(entries.len() + 1), entry.clone());
+    for (odd, place) in odd.iter().zip(places) {
+        entries.insert(place.index(entries.len() + 1), odd.entry.clone());
     }
     match shape {
         0 => Value::Array(entries),
@@ -131,8 +151,14 @@ proptest! {
             worlds.push((if is_cached { "cached" } else { "fetched" }, world));
         }
         for (kind, mut world) in worlds {
-            for Good { token, entry } in &good {
+            for Good { token, entry, .. } in &good {
                 prop_assert_eq!(world.code(token), "ok", "{}: {}", kind, entry);
+            }
+            // Neither accepted nor refused, unless the key can be used after all.
+            for Odd { entry, token } in &odd {
+                let code = token.as_ref().map_or("ok", |token| world.code(token));
+                let is_open = ["ok", "key_left_out", "ambiguous_key", "need_keys", "keys_unavailable"].contains(&code);
+                prop_assert!(is_open, "{}: {}: {}", kind, code, entry);
             }
             let stranger = world.code(&Signer::EdDsa(99).token(Some("a"), &good_claims()));
             prop_assert_ne!(stranger, "ok");

@@ -58,7 +58,7 @@ pub fn unb64(text: &str) -> Vec<u8> {
 }
 
 /// A key made from one byte, so that tests read like `EdDsa(1)` and `EdDsa(2)`.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub enum Signer {
     Hs256(&'static str),
     EdDsa(u8),
