@@ -171,6 +171,49 @@ mod tests {
         assert_eq!(licenses, [clamped, good.to_owned()]);
     }
 
+    /// Lines of the change log are served as they are: what no follower can read must not be among them.
+    #[test]
+    fn a_history_with_moments_of_earlier_versions_begins_anew() {
+        const GOOD: i64 = 1_700_000_000;
+        const MILLIS: i64 = GOOD * 1_000;
+        let put = |created_at: i64| {
+            format!(
+                r#"[{{"type":"customer","accesses":[{{"id":1,"created_at":{created_at},"expires_at":null}}]}}]"#
+            )
+        };
+        let access = |created_at: i64| {
+            format!(
+                "INSERT INTO merchants VALUES (1, 'u', 'm');
+                 INSERT INTO customers VALUES (1, 'n', 's', 1, 'u', 1);
+                 INSERT INTO accesses VALUES (1, 1, 1, 9, NULL, NULL, NULL, {created_at});"
+            )
+        };
+        for (row, line, is_kept) in
+            [(GOOD, GOOD, true), (MILLIS, GOOD, false), (GOOD, MILLIS, false), (GOOD, i64::MIN, false)]
+        {
+            let mut connection = Connection::open_in_memory().unwrap();
+            MIGRATIONS.to_version(&mut connection, 3).unwrap();
+            let put = put(line);
+            let log = format!(
+                "UPDATE state SET seq = 2, history_from = 1; INSERT INTO changes VALUES (2, {GOOD}, '{put}', '[]');"
+            );
+            connection.execute_batch(&[access(row), log].concat()).unwrap();
+            MIGRATIONS.to_latest(&mut connection).unwrap();
+            let after = |seq| changes::after(&connection, seq, 9, 9_999).unwrap();
+            if is_kept {
+                assert!(matches!(after(1), changes::Feed::Lines(lines) if lines.contains(&put)));
+                continue;
+            }
+            for seq in [1, 2] {
+                assert_eq!(after(seq), changes::Feed::Gone, "row {row}, line {line}: after {seq}");
+            }
+            assert_eq!(after(3), changes::Feed::Lines(String::new()), "row {row}, line {line}");
+            let left: u64 =
+                connection.query_row("SELECT count(*) FROM changes", [], |row| row.get(0)).unwrap();
+            assert_eq!((seq(&connection).unwrap(), left), (3, 0));
+        }
+    }
+
     /// SQLite 3.7.0 to 3.51.2 can corrupt a database with a write-ahead log that several processes use, as the
     /// sub-commands do beside the server.
     #[test]
