@@ -264,8 +264,7 @@ mod tests {
 
     #[test]
     fn details_are_escaped() {
-        let body: serde_json::Value =
-            serde_json::from_str(&ApiError::LeaseHeld.body_with("a\"b\\\n{}")).unwrap();
+        let body: Value = serde_json::from_str(&ApiError::LeaseHeld.body_with("a\"b\\\n{}")).unwrap();
         assert_eq!((&body["code"], &body["message"]), (&409.into(), &"a\"b\\\n{}".into()));
         assert_eq!(body["errors"]["409"], body["message"]);
     }

@@ -43,9 +43,6 @@ pub const EDGE: &str = "http://edge.example";
 const ORIGIN: &str = "http://origin.example";
 pub const START: i64 = 1_700_000_000;
 
-/// Fewer requests than these are made until the whole is published.
-pub const WHOLE_REQUESTS: usize = 14;
-
 /// The key pair of RFC 8037, appendix A.1: the publisher's, and its issuer's.
 const JWK: &str = r#"{"kty":"OKP","crv":"Ed25519","kid":"publisher","alg":"EdDSA",
     "d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
