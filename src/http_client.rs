@@ -17,6 +17,7 @@
 
 use std::{
     env,
+    io::{self, Read as _},
     sync::{Arc, LazyLock},
 };
 
@@ -63,6 +64,21 @@ pub fn config(user_agent: &str) -> Result<ConfigBuilder<AgentScope>, RootsError>
         .tls_config(tls))
 }
 
+/// A body as it was before a server packed it with gzip, which some do without being asked. Gzip is known by its first
+/// bytes (RFC 1952 §2.3.1). At most a byte more than `limit_bytes` is unpacked, to tell what is too long.
+///
+/// # Errors
+/// The gzip is damaged, or breaks off.
+pub fn unpacked(body: Vec<u8>, limit_bytes: usize) -> io::Result<Vec<u8>> {
+    if !body.starts_with(b"\x1f\x8b") {
+        return Ok(body);
+    }
+    let limit = u64::try_from(limit_bytes).unwrap_or(u64::MAX).saturating_add(1);
+    let mut text = Vec::new();
+    flate2::bufread::MultiGzDecoder::new(body.as_slice()).take(limit).read_to_end(&mut text)?;
+    Ok(text)
+}
+
 /// The machine's certificates. Mozilla's stand in for a store that is missing, never for one that was asked for by
 /// `variable`.
 fn choose(loaded: CertificateResult, variable: Option<&'static str>) -> Result<RootCerts, RootsError> {
@@ -83,6 +99,17 @@ mod tests {
         let mut loaded = CertificateResult::default();
         loaded.certs = vec![vec![0x30].into(); certs];
         loaded
+    }
+
+    #[test]
+    fn what_a_server_packed_is_unpacked_within_bounds() {
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        io::Write::write_all(&mut packed, &vec![b' '; 1_000_000]).unwrap();
+        let packed = packed.finish().unwrap();
+        assert_eq!(unpacked(packed.clone(), 1_000_000).unwrap().len(), 1_000_000);
+        assert_eq!(unpacked(packed.clone(), 100).unwrap().len(), 101);
+        assert!(unpacked(packed[..packed.len() - 9].to_vec(), 1_000_000).is_err());
+        assert_eq!(unpacked(b"{}".to_vec(), 1).unwrap(), b"{}");
     }
 
     #[test]

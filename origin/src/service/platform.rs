@@ -82,6 +82,7 @@ impl KeySource for Issuers {
         let limit = u64::try_from(limit_bytes).unwrap_or(u64::MAX).saturating_add(1);
         let reader = response.body_mut().as_reader().take(limit);
         std::io::copy(&mut { reader }, &mut document).map_err(|error| failed(&error))?;
+        let document = http_client::unpacked(document, limit_bytes).map_err(|error| failed(&error))?;
         if document.len() > limit_bytes {
             return Err(KeySourceError(format!("longer than {limit_bytes} bytes")));
         }
