@@ -226,19 +226,20 @@ fn read_time(text: &str) -> Option<(NaiveTime, &str)> {
     let (hour, rest) = read_digits(text, 2)?;
     let (minute, rest) = read_digits(rest.strip_prefix(':')?, 2)?;
     let (second, rest) = match rest.strip_prefix(':') {
-        Some(rest) => read_digits(rest, 2)?,
+        Some(rest) => read_seconds(rest)?,
         None => (0, rest),
-    };
-    let rest = match rest.strip_prefix(['.', ',']) {
-        Some(fraction) => {
-            let rest = fraction.trim_start_matches(|c: char| c.is_ascii_digit());
-            (rest.len() < fraction.len()).then_some(rest)?
-        }
-        None => rest,
     };
     // RFC 3339 §5.6 has leap seconds; unix time counts them as the second before.
     let second = if second == 60 { 59 } else { second };
     Some((NaiveTime::from_hms_opt(hour, minute, second)?, rest))
+}
+
+/// Reads `ss` or `ss.fraction`, drops the fraction, and returns what follows.
+fn read_seconds(text: &str) -> Option<(u32, &str)> {
+    let (second, rest) = read_digits(text, 2)?;
+    let Some(fraction) = rest.strip_prefix(['.', ',']) else { return Some((second, rest)) };
+    let rest = fraction.trim_start_matches(|c: char| c.is_ascii_digit());
+    (rest.len() < fraction.len()).then_some((second, rest))
 }
 
 /// Reads a zone as minutes east of UTC.
@@ -339,6 +340,8 @@ mod tests {
             (json!("2030-01-03T00:00:00+02:"), "not \"2030"),
             (json!("2030-01-03T00:00:00 CET"), "not \"2030"),
             (json!("2030-01-03T00:00:00.Z"), "not \"2030"),
+            // Half a minute, not half a second.
+            (json!("2030-01-03T00:00.5Z"), "not \"2030"),
             (json!("10000-01-01T00:00:00Z"), "not \"10000"),
             (json!("03/01/2030"), "not \"03/01/2030\""),
             (json!("tomorrow"), "not \"tomorrow\""),
