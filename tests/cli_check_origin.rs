@@ -252,7 +252,7 @@ fn without_a_feed_the_export_alone_is_enough() {
     let found = report(&check(&bench, &origin.url, &["--no-feed", "--json"]).ok());
     let skipped = ids(&found, "skip");
     assert!(skipped.iter().all(|id| id.starts_with("feed.") || *id == "write.feed"), "{skipped:?}");
-    assert_eq!(skipped.len(), 10);
+    assert_eq!(skipped.len(), 11);
 }
 
 #[test]

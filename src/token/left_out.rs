@@ -84,9 +84,13 @@ pub(super) struct Families(u8);
 
 impl Families {
     const RSA: u8 = 1;
-    const EC: u8 = 2;
-    const OKP: u8 = 4;
-    const SECRET: u8 = 8;
+    const P256: u8 = 2;
+    const P384: u8 = 4;
+    const P521: u8 = 8;
+    /// An elliptic curve that cannot be read.
+    const EC: u8 = Self::P256 | Self::P384 | Self::P521;
+    const OKP: u8 = 16;
+    const SECRET: u8 = 32;
 
     /// Algorithms of other purposes, by their beginnings (RFC 7518 §4.1 and §5.1).
     const ENCRYPTION: [&str; 8] = ["RSA-OAEP", "RSA1_5", "ECDH-ES", "A128", "A192", "A256", "PBES2", "dir"];
@@ -104,9 +108,15 @@ impl Families {
         {
             return Self::default();
         }
+        let by_curve = match curve {
+            "P-256" => Self::P256,
+            "P-384" => Self::P384,
+            "P-521" => Self::P521,
+            _ => Self::EC,
+        };
         let by_type = match text("kty").to_ascii_uppercase().as_str() {
             "RSA" => Self::RSA,
-            "EC" => Self::EC,
+            "EC" => by_curve,
             "OKP" => Self::OKP,
             "OCT" => Self::SECRET,
             _ => 0,
@@ -114,8 +124,8 @@ impl Families {
         let by_algorithm = JoseAlgorithm::from_name(alg).map_or(0, Self::of);
         let by_members = [
             (has("n"), Self::RSA),
-            (has("x") && has("y"), Self::EC),
-            (has("x") != has("y"), Self::EC | Self::OKP),
+            (has("x") && has("y"), by_curve),
+            (has("x") != has("y"), by_curve | Self::OKP),
             (has("k"), Self::SECRET),
         ];
         let by_members = by_members.into_iter().filter(|(has, _)| *has);
@@ -127,14 +137,17 @@ impl Families {
         match algorithm {
             JoseAlgorithm::Hmac(_) => Self::SECRET,
             JoseAlgorithm::Signature(EdDsa) => Self::OKP,
-            JoseAlgorithm::Signature(Es256 | Es384 | Es512) => Self::EC,
+            JoseAlgorithm::Signature(Es256) => Self::P256,
+            JoseAlgorithm::Signature(Es384) => Self::P384,
+            JoseAlgorithm::Signature(Es512) => Self::P521,
             JoseAlgorithm::Signature(_) => Self::RSA,
         }
     }
 
-    /// Whether a key of these may have signed with `algorithm`. Of one that is not supported nothing is known.
+    /// Whether a key of these may have signed with `algorithm`. `None` stands for an algorithm that is not supported:
+    /// any key that signs may have used it.
     fn include(self, algorithm: Option<JoseAlgorithm>) -> bool {
-        algorithm.is_none_or(|algorithm| self.0 & Self::of(algorithm) != 0)
+        self.0 & algorithm.map_or(u8::MAX, Self::of) != 0
     }
 }
 
@@ -146,6 +159,8 @@ impl LeftOutKey {
         match (self.kid.as_deref(), kid) {
             // Some issuers give their keys for signatures and for encryption one name.
             (Some(left_out), Some(kid)) => left_out == shortened(kid) && !(is_taken && is_of_other_purpose),
+            // The token names a key that is used, so a key without a name did not sign it.
+            (None, Some(_)) if is_taken => false,
             _ => !is_of_other_purpose && self.families.include(algorithm),
         }
     }
@@ -190,7 +205,7 @@ impl LeftOutKeys {
         is_taken: bool,
     ) -> Option<String> {
         let key = self.listed.iter().find(|key| key.may_have_signed(kid, algorithm, is_taken));
-        let unlisted = self.unlisted > 0 && self.families.include(algorithm);
+        let unlisted = self.unlisted > 0 && !is_taken && self.families.include(algorithm);
         key.map(ToString::to_string)
             .or_else(|| unlisted.then(|| format!("one of {} more keys left out", self.unlisted)))
     }
