@@ -284,14 +284,14 @@ pub const CUSTOMER_CONFIRMS_PER_SEC: u32 = 10;
 /// another would wait as long again. Whoever comes later asks for itself.
 pub const CONFIRM_UNKNOWN_MS: u64 = 1_000;
 
-/// Places for what the origin said, and for customers: 1,024 x 80 bytes and 1,024 x 56, 136 KiB.
+/// Places for what the origin said, and for customers: 1,024 x 80 bytes and 1,024 x 72, 152 KiB.
 pub const CONFIRMED_SLOTS: usize = 1_024;
 
 /// Longest body of a grant that is remembered, some 3 KiB each; longer ones are asked for again. 8 MiB in all.
 pub const CONFIRMED_BODY_MAX_BYTES: usize = 8 * 1024;
 
-/// How long after an answer a customer who was denied counts as asking again and again, milliseconds: less than the
-/// 3 s between the polls of a player that waits for a purchase.
+/// How long a customer who was denied twice counts as asking again and again, milliseconds from the first of the two:
+/// less than the 3 s between the polls of a player that waits for a purchase.
 pub const CONFIRM_REPEAT_MS: u64 = 2_500;
 
 /// Those who ask again and again leave one in so many of the confirmations that may be asked at once to others.

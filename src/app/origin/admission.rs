@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{Evidence, OriginState, Question, evidence::CustomerName};
-use crate::limits::{CONFIRM_REPEAT_LEAVES, CONFIRM_REPEAT_MS};
+use crate::limits::CONFIRM_REPEAT_LEAVES;
 
 /// Why the upstream is not asked, for the log line of the answer that nobody confirmed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +60,7 @@ impl OriginState {
         };
         let principal = &token.principal;
         let denied_at_ms = self.memory.denied_at_ms(principal.customer_key);
-        let is_repeated = denied_at_ms.is_some_and(|at_ms| now_ms.saturating_sub(at_ms) < CONFIRM_REPEAT_MS);
+        let is_repeated = self.memory.is_asking_again(principal.customer_key, now_ms);
         let left = if is_repeated { burst / CONFIRM_REPEAT_LEAVES } else { 0 };
         // The breaker comes last: it counts each request that it admits as sent.
         let refusal = if !self.memory.may_ask(principal.customer_key, now_ms) {

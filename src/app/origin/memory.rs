@@ -8,8 +8,8 @@ use super::bucket::Bucket;
 use crate::{
     config::OriginConfig,
     limits::{
-        CONFIRM_DENIALS, CONFIRM_UNKNOWN_MS, CONFIRMED_BODY_MAX_BYTES, CONFIRMED_SLOTS, CUSTOMER_CONFIRMS,
-        CUSTOMER_CONFIRMS_PER_SEC,
+        CONFIRM_DENIALS, CONFIRM_REPEAT_MS, CONFIRM_UNKNOWN_MS, CONFIRMED_BODY_MAX_BYTES, CONFIRMED_SLOTS,
+        CUSTOMER_CONFIRMS, CUSTOMER_CONFIRMS_PER_SEC,
     },
     snapshot::key::{EntryKey, mix},
     token::VerifiedToken,
@@ -74,6 +74,8 @@ struct Customer {
     bucket: Bucket,
     /// When the origin last confirmed one of the customer's denials.
     denied_at_ms: Option<u64>,
+    /// When it confirmed the one before that.
+    denied_before_ms: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -183,7 +185,16 @@ impl Memory {
 
     /// The origin has confirmed a denial of this customer.
     pub fn denied(&mut self, customer: EntryKey, now_ms: u64) {
-        self.customers.set((customer, 0), Customer { denied_at_ms: Some(now_ms), ..self.customer(customer) });
+        let known = self.customer(customer);
+        let denied_before_ms = known.denied_at_ms;
+        self.customers.set((customer, 0), Customer { denied_at_ms: Some(now_ms), denied_before_ms, ..known });
+    }
+
+    /// Whether the origin has confirmed two denials of this customer lately. After one, the customer may just have
+    /// bought something.
+    pub fn is_asking_again(&self, customer: EntryKey, now_ms: u64) -> bool {
+        let before = self.customer(customer).denied_before_ms;
+        before.is_some_and(|at_ms| now_ms.saturating_sub(at_ms) < CONFIRM_REPEAT_MS)
     }
 
     /// When the origin last confirmed a denial of this customer, in milliseconds, as far as that is known.
@@ -193,7 +204,12 @@ impl Memory {
 
     fn customer(&self, key: EntryKey) -> Customer {
         let known = self.customers.get((key, 0)).filter(|known| known.key == key).copied();
-        known.unwrap_or(Customer { key, bucket: Bucket::default(), denied_at_ms: None })
+        known.unwrap_or(Customer {
+            key,
+            bucket: Bucket::default(),
+            denied_at_ms: None,
+            denied_before_ms: None,
+        })
     }
 
     /// Whether a request is asking this already, and has not been lost.
@@ -286,9 +302,13 @@ mod tests {
         while memory.may_ask(ALICE, 1_000) {}
         memory.denied(ALICE, 1_000);
         assert_eq!((memory.denied_at_ms(ALICE), memory.denied_at_ms(BOB)), (Some(1_000), None));
+        assert!(!memory.is_asking_again(ALICE, 1_001), "what was bought in between is asked for");
         assert!(!memory.may_ask(ALICE, 1_000));
         memory.forget();
         assert_eq!(memory.denied_at_ms(ALICE), Some(1_000));
+        memory.denied(ALICE, 1_100);
+        assert!(memory.is_asking_again(ALICE, 1_101) && !memory.is_asking_again(BOB, 1_101));
+        assert!(!memory.is_asking_again(ALICE, 1_000 + CONFIRM_REPEAT_MS));
     }
 
     #[test]
@@ -333,7 +353,7 @@ mod tests {
         let known = (1..10_000).filter(|id| memory.get((ALICE, *id), 1_000, 1_000).is_some()).count();
         assert_eq!(known, CONFIRMED_SLOTS, "every place is used");
         // As the limits reckon.
-        assert!(size_of::<Option<Said>>() <= 80 && size_of::<Option<Customer>>() <= 56);
+        assert!(size_of::<Option<Said>>() <= 80 && size_of::<Option<Customer>>() <= 72);
         let longer: Rc<str> = "x".repeat(CONFIRMED_BODY_MAX_BYTES + 1).into();
         insert(&mut memory, (BOB, 1), &Verdict::Granted(longer, i64::MAX), 1_000);
         assert_eq!(memory.get((BOB, 1), 1_000, 1_000), None);

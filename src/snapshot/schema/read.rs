@@ -9,6 +9,7 @@ use serde::{
     Deserialize, Deserializer,
     de::{Error, Unexpected, Visitor},
 };
+#[cfg(not(target_arch = "wasm32"))]
 use serde_json::Value;
 
 use crate::number;
@@ -75,8 +76,10 @@ impl<T: TryFrom<i64> + TryFrom<u64>> Visitor<'_> for WholeVisitor<T> {
 }
 
 /// Text that names something; a whole number is its digits.
+#[cfg(not(target_arch = "wasm32"))]
 pub(in crate::snapshot) struct Name(String);
 
+#[cfg(not(target_arch = "wasm32"))]
 impl<'de> Deserialize<'de> for Name {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         name(deserializer).map(Self)
@@ -89,6 +92,7 @@ pub(super) fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String,
 }
 
 /// The name that a value is, as [`name`] reads it.
+#[cfg(not(target_arch = "wasm32"))]
 pub(in crate::snapshot) fn name_of(value: &Value) -> Option<String> {
     Name::deserialize(value).ok().map(|Name(name)| name)
 }
