@@ -13,13 +13,12 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::{
-    schema::{
-        Change, Customer, Merchant, Record, Removal,
-        read::{Name, Whole},
-    },
+    schema::{Change, Customer, Merchant, Record, Removal, read::Whole},
     source::{
         About, LINE_MAX_BYTES, LineError, Location, Problem, Problems, customer_key,
-        explain::{self, explain_as, explain_record, read_object, take_kind, unknown_kind, without_place},
+        explain::{
+            self, Name, explain_as, explain_record, read_object, take_kind, unknown_kind, without_place,
+        },
         parse_uuid, text,
     },
 };

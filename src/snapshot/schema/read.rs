@@ -9,8 +9,6 @@ use serde::{
     Deserialize, Deserializer,
     de::{Error, Unexpected, Visitor},
 };
-#[cfg(not(target_arch = "wasm32"))]
-use serde_json::Value;
 
 use crate::number;
 
@@ -75,26 +73,9 @@ impl<T: TryFrom<i64> + TryFrom<u64>> Visitor<'_> for WholeVisitor<T> {
     }
 }
 
-/// Text that names something; a whole number is its digits.
-#[cfg(not(target_arch = "wasm32"))]
-pub(in crate::snapshot) struct Name(String);
-
-#[cfg(not(target_arch = "wasm32"))]
-impl<'de> Deserialize<'de> for Name {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        name(deserializer).map(Self)
-    }
-}
-
-/// For `deserialize_with`.
-pub(super) fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+/// Text that names something; a whole number is its digits. For `deserialize_with`.
+pub(in crate::snapshot) fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     deserializer.deserialize_any(NameVisitor)
-}
-
-/// The name that a value is, as [`name`] reads it.
-#[cfg(not(target_arch = "wasm32"))]
-pub(in crate::snapshot) fn name_of(value: &Value) -> Option<String> {
-    Name::deserialize(value).ok().map(|Name(name)| name)
 }
 
 struct NameVisitor;
@@ -131,9 +112,10 @@ impl Visitor<'_> for NameVisitor {
 #[cfg(test)]
 mod tests {
     use serde::de::DeserializeOwned;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
+    use crate::snapshot::source::explain::{Name, name_of};
 
     fn read<T: DeserializeOwned>(value: &Value) -> Result<T, String> {
         // From text, and from what a tagged enum has buffered.

@@ -1,7 +1,7 @@
 //! Says which field of a line is wrong. The fast way of reading lines cannot; a line that failed is read
 //! again, slowly.
 
-use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
 use super::{
@@ -89,9 +89,23 @@ pub(in crate::snapshot) fn about(kind: &str, fields: &Map<String, Value>) -> Abo
     name(kind, fields).map_or_else(|| About::kind_only(Some(kind)), |name| About::record(&name))
 }
 
+/// A name of the schema on its own, as [`read::name`] reads it.
+pub(in crate::snapshot) struct Name(pub(in crate::snapshot) String);
+
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        read::name(deserializer).map(Self)
+    }
+}
+
+/// The name that a value is.
+pub(in crate::snapshot) fn name_of(value: &Value) -> Option<String> {
+    Name::deserialize(value).ok().map(|Name(name)| name)
+}
+
 fn name(kind: Kind, fields: &Map<String, Value>) -> Option<Removal> {
     let number = || number::whole(fields.get("id")?);
-    let text = |field: &str| read::name_of(fields.get(field)?);
+    let text = |field: &str| name_of(fields.get(field)?);
     Some(match kind {
         Kind::Snapshot => return None,
         Kind::Merchant => Removal::Merchant { id: number()? },
