@@ -260,7 +260,7 @@ pub fn compacted_head(current: &Head, done: &Done) -> Head {
 pub fn run(args: &Args, publisher: &Publisher) -> Result<ExitCode> {
     let started = now();
     let place = args.changes.as_deref().context("--changes")?;
-    let lease = Lease::default();
+    let lease = Lease::new()?;
     if !args.dry_run {
         lease.take(&publisher.store, args.force)?;
     }

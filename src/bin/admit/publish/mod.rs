@@ -29,7 +29,7 @@ use crate::{
     bearer::TokenArgs,
     origin::{Origin, is_url},
     peer::Outside,
-    store::{Guard, Store},
+    store::{Guard, Holder, Store},
 };
 
 /// The exit code when the data is wrong and nothing was published, so that a job can tell it from a network that is
@@ -171,7 +171,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         return changes::run(args, &publisher);
     };
     let Some(publisher) = publisher else { return whole::check(args, from) };
-    let lease = Lease::default();
+    let lease = Lease::new()?;
     if args.follow {
         return follow::run(args, from, publisher, &lease);
     }
@@ -188,10 +188,20 @@ fn exit_code(set_aside: u64) -> ExitCode {
 }
 
 /// The lease of this run, if it has taken one. A signal gives it back before it ends the run.
-#[derive(Default)]
-pub struct Lease(Arc<Mutex<Option<Guard>>>);
+pub struct Lease {
+    holder: Holder,
+    guard: Arc<Mutex<Option<Guard>>>,
+}
 
 impl Lease {
+    /// None yet.
+    ///
+    /// # Errors
+    /// The system has no random numbers to name the holder by.
+    pub fn new() -> Result<Self> {
+        Ok(Self { holder: Holder::new()?, guard: Arc::default() })
+    }
+
     /// Takes the lease, unless this run has it. One that ended because the store was away is taken again.
     ///
     /// # Errors
@@ -202,7 +212,7 @@ impl Lease {
             drop(guard);
             return if store.check_tenure().is_ok() { Ok(()) } else { self.take_again(store) };
         }
-        *guard = Some(store.lock(force)?);
+        *guard = Some(store.lock_as(&self.holder, force)?);
         drop(guard);
         self.give_back_on_signal()
     }
@@ -215,7 +225,7 @@ impl Lease {
         let mut guard = self.guard();
         // Ended, it is nobody's: there is nothing to give back.
         drop(guard.take());
-        *guard = Some(store.lock(false)?);
+        *guard = Some(store.lock_as(&self.holder, false)?);
         Ok(())
     }
 
@@ -231,7 +241,7 @@ impl Lease {
     }
 
     fn guard(&self) -> std::sync::MutexGuard<'_, Option<Guard>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.guard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whatever is interrupted leaves the edge with what it served, so that this may happen at any moment; but
@@ -239,7 +249,7 @@ impl Lease {
     fn give_back_on_signal(&self) -> Result<()> {
         use signal_hook::{consts::TERM_SIGNALS, iterator::Signals, low_level::emulate_default_handler};
         let mut signals = Signals::new(TERM_SIGNALS).context("cannot wait for signals")?;
-        let lease = Arc::downgrade(&self.0);
+        let lease = Arc::downgrade(&self.guard);
         std::thread::spawn(move || {
             if let Some(signal) = signals.forever().next() {
                 eprintln!("admit: stopping");
@@ -275,7 +285,7 @@ mod tests {
             Store::in_dir(dir.path(), Arc::new(move || Ok(moment.load(Ordering::Relaxed))))
         };
         let (ours, theirs) = (store(), store());
-        let lease = Lease::default();
+        let lease = Lease::new().unwrap();
         assert!(lease.check(&ours).is_err());
         lease.take(&ours, false).unwrap();
         lease.check(&ours).unwrap();

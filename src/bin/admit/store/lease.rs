@@ -57,6 +57,23 @@ impl LeaseHeld {
     }
 }
 
+/// Who holds a lease, made up once for a run. A run whose answer was lost, so that it cannot tell whether it has the
+/// lease, takes it again under the same name.
+#[derive(Clone, Debug)]
+pub struct Holder(String);
+
+impl Holder {
+    /// A new one.
+    ///
+    /// # Errors
+    /// The system has no random numbers.
+    pub fn new() -> Result<Self> {
+        let mut random = [0; 16];
+        getrandom::fill(&mut random).context("cannot make up who holds the lease")?;
+        Ok(Self(format!("{:032x}", u128::from_le_bytes(random))))
+    }
+}
+
 /// A lease as long as it is wanted.
 pub struct Tenure {
     holder: String,
@@ -137,15 +154,13 @@ pub struct Guard {
 }
 
 impl Guard {
-    /// Takes the lease; from a publisher on this machine that has ended, and with `force` from any.
+    /// Takes the lease as `holder`; from a publisher on this machine that has ended, and with `force` from any.
     ///
     /// # Errors
     /// Another publisher holds it, or the store does not answer.
-    pub fn take(shared: Arc<Shared>, force: bool) -> Result<Self> {
-        let mut random = [0; 16];
-        getrandom::fill(&mut random).context("cannot make up who holds the lease")?;
+    pub fn take(shared: Arc<Shared>, holder: &Holder, force: bool) -> Result<Self> {
         let tenure = Tenure {
-            holder: format!("{:032x}", u128::from_le_bytes(random)),
+            holder: holder.0.clone(),
             host: host(),
             state: Mutex::default(),
             is_over: Condvar::new(),

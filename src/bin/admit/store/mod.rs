@@ -32,7 +32,7 @@ use self::{backend::Backend, dir::Dir, edge::Worker, garbage::Garbage, kv::Kv, l
 pub use self::{
     backend::{Batch, Checked, Issuer, Object},
     http::{is_incomplete, is_shut_out},
-    lease::{Guard, LeaseHeld},
+    lease::{Guard, Holder, LeaseHeld},
 };
 use crate::{
     bearer::{Bearer, TokenArgs},
@@ -139,7 +139,15 @@ impl Store {
     /// # Errors
     /// Somebody else holds it, or the store does not answer.
     pub fn lock(&self, force: bool) -> Result<Guard> {
-        Guard::take(Arc::clone(&self.0), force)
+        self.lock_as(&Holder::new()?, force)
+    }
+
+    /// [`Store::lock`] as a holder that may have the lease already.
+    ///
+    /// # Errors
+    /// Another holder has it, or the store does not answer.
+    pub fn lock_as(&self, holder: &Holder, force: bool) -> Result<Guard> {
+        Guard::take(Arc::clone(&self.0), holder, force)
     }
 
     /// Whether this run may still write.

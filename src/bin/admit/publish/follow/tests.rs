@@ -69,7 +69,7 @@ fn follow(world: &World) -> Result<()> {
     let args = world.args();
     let store = Store::open_in(world::EDGE, &args.token, &args.outside)?;
     let publisher = Publisher::new(store, args.key.as_deref())?;
-    let lease = Lease::default();
+    let lease = Lease::new()?;
     let from = args.from.clone().context("--from")?;
     let whole = first_whole(&args, &from, &publisher, &lease)?.context("the whole has errors")?;
     let origin = args.origin(args.feed()?)?;
@@ -90,7 +90,7 @@ fn published_as_a_whole(world: &World) -> Content {
     let args = world.args();
     let publisher = Publisher::new(store.clone(), args.key.as_deref()).unwrap();
     let from = args.from.clone().unwrap();
-    assert!(matches!(whole::run(&args, &from, &publisher, &Lease::default()), Ok(Ended::Published(_))));
+    assert!(matches!(whole::run(&args, &from, &publisher, &Lease::new().unwrap()), Ok(Ended::Published(_))));
     content(&store).unwrap()
 }
 
@@ -126,6 +126,14 @@ fn any_single_odd_answer_anywhere_changes_nothing_in_the_end() {
         for odd in &kinds {
             check(&LIFE, Some(Fault { at, times: 1, odd: odd.clone() })).unwrap();
         }
+    }
+}
+
+/// Neither the lease that was taken nor the one that was given back is the follower's own obstacle when it cannot tell.
+#[test]
+fn answers_that_stay_lost_leave_no_lease_in_the_way_of_its_own_holder() {
+    for at in 0..check(&LIFE, None).unwrap() {
+        check(&LIFE, Some(Fault { at, times: 6, odd: Odd::Lost })).unwrap();
     }
 }
 
