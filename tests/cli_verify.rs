@@ -138,8 +138,8 @@ fn heads_that_nobody_may_trust_are_told() {
     assert!(ended.stdout.contains("Customers  1"), "the rest is checked all the same: {}", ended.stdout);
     forge(&bench, &double, |head| head.as_of += 1_000_000);
     assert_eq!(report(&bench, &double, 1).1, ["head: as_of lies in the future"]);
-    forge(&bench, &double, |head| (head.as_of, head.format) = (1, 2));
-    assert!(report(&bench, &double, 1).1[0].contains("format 2"));
+    forge(&bench, &double, |head| (head.as_of, head.format) = (1, 3));
+    assert!(report(&bench, &double, 1).1[0].contains("format 3"));
     let jws = double.state().head.clone().unwrap();
     double.state().head = Some(jws[..jws.len() - 4].to_owned());
     assert_eq!(report(&bench, &double, 1).1.len(), 1);
@@ -192,7 +192,7 @@ fn shards_that_changed_places_are_told_key_by_key() {
     assert!(shards.len() > 2);
     let items = tree(&index.shards(Tree::Items, |_| None::<Vec<u8>>).unwrap());
     shards.swap(0, 1);
-    let (swapped, _) = encode_index(&tree(&shards), &items, 15).unwrap();
+    let (swapped, _) = encode_index(index.salt(), &tree(&shards), &items, 15).unwrap();
     let swapped = put(&double, ObjectKind::Index, swapped);
     forge(&bench, &double, |head| head.index = swapped);
     let (report_, problems) = report(&bench, &double, 1);
@@ -209,7 +209,7 @@ fn pages_are_read_one_by_one() {
     let (bench, double) = set_up("verify-pages", 4_000);
     let (index, shards) = customers(&double);
     let items = tree(&index.shards(Tree::Items, |_| None::<Vec<u8>>).unwrap());
-    let (paged, pages) = encode_index(&tree(&shards), &items, 1).unwrap();
+    let (paged, pages) = encode_index(index.salt(), &tree(&shards), &items, 1).unwrap();
     let pages: Vec<_> = pages.into_iter().map(|page| put(&double, ObjectKind::Page, page)).collect();
     let paged = put(&double, ObjectKind::Index, paged);
     forge(&bench, &double, |head| head.index = paged);
@@ -232,7 +232,7 @@ fn records_are_read_and_references_followed() {
     // The only record's last byte, its count of licences: one that cannot follow.
     *shard.last_mut().unwrap() = 1;
     let shard = ObjectName { kind: ObjectKind::Shard, digest: put(&double, ObjectKind::Shard, shard) };
-    let (broken, _) = encode_index(&tree(&[shard]), &tree(&items), 15).unwrap();
+    let (broken, _) = encode_index(index.salt(), &tree(&[shard]), &tree(&items), 15).unwrap();
     let broken = put(&double, ObjectKind::Index, broken);
     // An empty directory: no merchants, no apps, no licences.
     let directory = [ObjectKind::Directory.header().as_slice(), &[0; 3]].concat();

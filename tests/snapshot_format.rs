@@ -9,7 +9,7 @@
     reason = "the helpers of a test may fail loudly too: clippy.toml excuses only the tests themselves"
 )]
 
-use std::{fs, path::Path};
+use std::{collections::HashMap, fs, path::Path};
 
 use admit::{
     snapshot::{
@@ -20,9 +20,10 @@ use admit::{
         head::{HEAD_TYPE, Head},
         index::{Index, NewTree, Tree, encode_index},
         item::ItemRecord,
-        key::EntryKey,
+        key::{EntryKey, ItemSalt},
         object::{Digest, HEADER_LEN, ObjectKind, ObjectName},
         table::{Entry, Table},
+        version::{Found, ObjectCache, Version},
     },
     token::{KeySet, NativeVerifier, verify_jws},
 };
@@ -35,10 +36,19 @@ const NOW: i64 = 1_700_000_100;
 const JWKS: &str = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","alg":"EdDSA","kid":"publisher-1",
     "x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
 
+/// The salt of what `build_ndjson` builds.
+const SALT: ItemSalt = ItemSalt::IN_MEMORY;
+
 const NO_ENTRIES: &[(EntryKey, &[u8])] = &[];
 
 fn anna() -> EntryKey {
     EntryKey::customer("vendor", "anna")
+}
+
+/// The same example as earlier releases published it.
+fn format_1() -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/snapshot-format-1.txt"))
+        .unwrap()
 }
 
 fn document() -> String {
@@ -100,7 +110,7 @@ fn expected_objects() -> Vec<(ObjectName, Vec<u8>)> {
     let shards: Vec<Digest> = of_kind(&built, ObjectKind::Shard).into_iter().map(Digest::of).collect();
     let customers = NewTree::new(vec![Some(shards[0]), None]).unwrap();
     let items = NewTree::new(vec![Some(shards[1])]).unwrap();
-    let (index, pages) = encode_index(&customers, &items, 0).unwrap();
+    let (index, pages) = encode_index(SALT, &customers, &items, 0).unwrap();
     for page in pages {
         push(ObjectKind::Page, page);
     }
@@ -142,6 +152,50 @@ fn the_document_shows_a_head_that_verifies() {
     assert_eq!(head.may_follow(Some(&Head { seq: 7, ..head.clone() }), NOW, 0), Ok(()));
 }
 
+/// What was published in format 1 is found as what is published now is.
+#[test]
+fn a_snapshot_of_format_1_is_read() {
+    let text = format_1();
+    let keys = KeySet::from_inline_jwks(JWKS, &NativeVerifier).unwrap();
+    let head: Head = verify_jws(&only(&text, "jws"), &keys, HEAD_TYPE, &NativeVerifier).unwrap();
+    assert_eq!((head.format, head.may_follow(None, NOW, 0)), (1, Ok(())));
+    let mut objects = HashMap::new();
+    for (introduction, dump) in blocks(&text, "hex") {
+        let name = ObjectName::parse(introduction.split('`').nth(1).unwrap()).unwrap();
+        let object = bytes_of(&dump);
+        assert_eq!((name.check(&object), object[4]), (Ok(()), 1), "{introduction}");
+        objects.insert(name, object);
+    }
+    let object = |kind, digest| objects[&ObjectName { kind, digest }].clone();
+    let index = Index::decode(object(ObjectKind::Index, head.index)).unwrap();
+    assert_eq!(index.salt(), ItemSalt::NONE);
+    let version = Version {
+        index: index.into(),
+        directory: Directory::decode(&object(ObjectKind::Directory, head.directory)).unwrap().into(),
+        delta: head.delta.map(|digest| object(ObjectKind::Delta, digest).into()),
+        head,
+    };
+    let mut cache = ObjectCache::new(1 << 20);
+    for (name, object) in &objects {
+        cache.insert(*name, object.as_slice().into());
+    }
+    for id in [33, 40] {
+        let key = version.index.item_key(id);
+        let Found::Record(record) = version.look_up(Tree::Items, key, &mut cache).unwrap() else {
+            panic!("{id}")
+        };
+        assert_eq!(ItemRecord::new(record.bytes()).unwrap().id, id);
+    }
+    // The delta has removed her.
+    assert!(matches!(version.look_up(Tree::Customers, anna(), &mut cache), Ok(Found::Absent)));
+    let without_delta = Version { delta: None, ..version };
+    assert!(matches!(without_delta.look_up(Tree::Customers, anna(), &mut cache), Ok(Found::Record(_))));
+    assert_eq!(
+        *without_delta.directory,
+        Directory::decode(of_kind(&example(), ObjectKind::Directory)[0]).unwrap()
+    );
+}
+
 /// The numbers in the tables of the document.
 #[test]
 fn the_document_names_the_limits() {
@@ -172,10 +226,10 @@ fn digests_are_pinned() {
 }
 
 const PINNED: [&str; 4] = [
-    "shard/63cef09e4cfa8a88087bb4ce50f6519d70bd71e90f74681a47baa8d5b90cde34",
-    "shard/fe54412d306cc3a78fcfe3941ab095ef597f70cbc2b8ac736fbcbf7fd0af94ea",
-    "index/fcb8ffd46c2da3191a3239f185c02e6b0679916e5264e02bee0d1df18a485f69",
-    "directory/7f123a3b3c3a283fb681b9e47de05c56857ed5046be35910d9ec3e6fe139ab1e",
+    "shard/71544918eb7f9094d14ef7eade906f5296a1ad57f87d7194677129a4efa85917",
+    "shard/fba84c37f1523caf3714939975714564e208564846939f7a27909eb5ef75b228",
+    "index/165b34401ac295332fcdba600e3d88e3e17713e4b91fec7c68149a332b0bfa9d",
+    "directory/279045bf5f2229b2bc9d8820ba7172e3bfa5147db21b66e5d9252bc77b6bb94c",
 ];
 
 /// Lines in another order are the same snapshot.
@@ -200,7 +254,13 @@ fn the_example_is_read_back() {
 
 /// Reads bytes by every way there is. Returns how many values could be read.
 fn read_everything(object: &[u8], page: &[u8]) -> usize {
-    let keys = [anna(), EntryKey::item(33), EntryKey([0; 16]), EntryKey([0xff; 16])];
+    let keys = [
+        anna(),
+        EntryKey::item(ItemSalt::NONE, 33),
+        EntryKey::item(SALT, 33),
+        EntryKey([0; 16]),
+        EntryKey([0xff; 16]),
+    ];
     let mut count = 0;
     let mut read_table = |table: Table<'_>| {
         for (key, entry) in table.iter() {

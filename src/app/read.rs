@@ -92,8 +92,12 @@ impl LookUps<'_> {
         }
     }
 
+    fn item_key(&self, id: i64) -> EntryKey {
+        self.version.index.item_key(id)
+    }
+
     fn item(&mut self, id: i64) -> Result<Option<Record>, Missing> {
-        let record = self.ask(Tree::Items, EntryKey::item(id))?;
+        let record = self.ask(Tree::Items, self.item_key(id))?;
         self.complete()?;
         Ok(record)
     }
@@ -225,7 +229,7 @@ fn access(
     request: &Request<'_>,
     now: UnixSecs,
 ) -> Result<(Reply, UnixSecs), Missing> {
-    let item = look_ups.ask(Tree::Items, EntryKey::item(item_id))?;
+    let item = look_ups.ask(Tree::Items, look_ups.item_key(item_id))?;
     let customer = look_ups.ask(Tree::Customers, principal.customer_key)?;
     look_ups.complete()?;
     let Some(item) = item else {
@@ -289,7 +293,7 @@ fn package_items(
     let offset = u64::from(page - 1) * limit as u64;
     let mut records = Vec::with_capacity(limit.min(members.len()));
     for member in members.iter().skip(usize::try_from(offset).unwrap_or(usize::MAX)).take(limit) {
-        records.extend(look_ups.ask(Tree::Items, EntryKey::item(member))?);
+        records.extend(look_ups.ask(Tree::Items, look_ups.item_key(member))?);
     }
     look_ups.complete()?;
     let mut items = Vec::with_capacity(records.len());

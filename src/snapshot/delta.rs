@@ -73,7 +73,7 @@ mod tests {
     #[test]
     fn layout_is_pinned() {
         let object = encode_delta(&[(EntryKey([1; 16]), b"a")], &[(EntryKey([2; 16]), b"")]).unwrap();
-        let mut expected = b"ADMD\x01\0\0\0\x1d\0\0\0".to_vec();
+        let mut expected = b"ADMD\x02\0\0\0\x1d\0\0\0".to_vec();
         expected.extend([[1, 0, 0, 0].as_slice(), &[1; 16], &[0, 0, 0, 0, 1, 0, 0, 0], b"a"].concat());
         expected.extend([[1, 0, 0, 0].as_slice(), &[2; 16], &[0; 8]].concat());
         assert_eq!(object, expected);

@@ -7,7 +7,7 @@ use super::{
     delta,
     directory::Directory,
     index::Index,
-    object::{Digest, FORMAT_VERSION, FormatError, ObjectKind, ObjectName},
+    object::{Digest, FORMAT_VERSION, Format, FormatError, ObjectKind, ObjectName},
     time::UnixSecs,
 };
 
@@ -19,7 +19,7 @@ pub const HEAD_TYPE: &str = "admit-head";
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Value")]
 pub struct Head {
-    /// Version of the byte format of everything that the head names.
+    /// Version of the byte format: nothing that the head leads to is of a later one.
     pub format: u8,
     /// The version: the origin's count of committed changes, or more than that. Never falls.
     pub seq: u64,
@@ -110,7 +110,7 @@ impl Head {
     /// # Errors
     /// When it may not: the current one stays.
     pub fn may_follow(&self, current: Option<&Self>, now: UnixSecs, skew_secs: i64) -> Result<(), HeadError> {
-        if self.format != FORMAT_VERSION {
+        if Format::of(self.format).is_none() {
             return Err(HeadError::Format(self.format));
         }
         if self.as_of > now.saturating_add(skew_secs) {
@@ -189,7 +189,7 @@ pub fn check_named(kind: ObjectKind, object: Vec<u8>) -> Result<(), FormatError>
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HeadError {
     /// Another version of the byte format.
-    #[error("format {0} of the snapshot is not format {FORMAT_VERSION}")]
+    #[error("format {0} of the snapshot is not one of the formats 1 to {FORMAT_VERSION}")]
     Format(u8),
     /// Its data would be true only later.
     #[error("as_of lies in the future")]
@@ -229,8 +229,13 @@ mod tests {
     fn a_head_from_the_future_or_of_another_format_is_refused() {
         assert_eq!(head(1, 300).may_follow(None, 200, 100), Ok(()));
         assert_eq!(head(1, 301).may_follow(None, 200, 100), Err(HeadError::FromTheFuture));
-        let other = Head { format: 2, ..head(1, 1) };
-        assert_eq!(other.may_follow(None, 200, 0), Err(HeadError::Format(2)));
+        for (format, expected) in
+            [(0, Err(HeadError::Format(0))), (1, Ok(())), (2, Ok(())), (3, Err(HeadError::Format(3)))]
+        {
+            let other = Head { format, ..head(1, 1) };
+            assert_eq!(other.may_follow(None, 200, 0), expected);
+            assert_eq!(other.may_follow(Some(&head(1, 1)), 200, 0), expected, "a rollback across formats");
+        }
     }
 
     /// Published heads are written so: a change here is a change of the format and needs a migration plan.
@@ -238,7 +243,7 @@ mod tests {
     fn json_is_pinned() {
         let zeros = "0".repeat(64);
         let json = format!(
-            r#"{{"format":1,"seq":5,"as_of":100,"index":"{zeros}","directory":"{zeros}","customers":1,"items":2}}"#
+            r#"{{"format":2,"seq":5,"as_of":100,"index":"{zeros}","directory":"{zeros}","customers":1,"items":2}}"#
         );
         assert_eq!(serde_json::to_string(&head(5, 100)).unwrap(), json);
         assert_eq!(serde_json::from_str::<Head>(&json).unwrap(), head(5, 100));

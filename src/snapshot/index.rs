@@ -1,14 +1,15 @@
 //! The index: which shard holds which keys. One tree for customers, one for items.
 //!
-//! Layout of an index: for customers, then for items: `shard_bits` (u8), `page_bits` (u8). There are
+//! Layout of an index: the salt of the items' keys (16 bytes; none in format 1), then, for customers and for items:
+//! `shard_bits` (u8), `page_bits` (u8). There are
 //! `1 << shard_bits` shards, and the leading bits of a key choose one. Then the digests, 32 bytes each,
 //! customers first: when `page_bits` is 0 those of the shards in order; otherwise those of the
 //! `1 << page_bits` pages, each of which (kind `page`) holds an equal part of the shards' digests in order.
 //! A digest of zeros stands for a shard without entries.
 
 use super::{
-    key::EntryKey,
-    object::{Digest, FormatError, HEADER_LEN, ObjectKind, ObjectName, body},
+    key::{EntryKey, ItemSalt},
+    object::{Digest, Format, FormatError, ObjectKind, ObjectName, body, versioned_body},
 };
 
 const DIGEST_LEN: usize = 32;
@@ -65,6 +66,9 @@ impl Shape {
 #[derive(Clone, Debug)]
 pub struct Index {
     object: Vec<u8>,
+    salt: ItemSalt,
+    /// Where the digests begin.
+    digests_at: usize,
     customers: Shape,
     items: Shape,
 }
@@ -75,7 +79,14 @@ impl Index {
     /// # Errors
     /// When the bytes are no index, or not of the length that their shape says.
     pub fn decode(object: Vec<u8>) -> Result<Self, FormatError> {
-        let content = body(ObjectKind::Index, &object)?;
+        let (format, content) = versioned_body(ObjectKind::Index, &object)?;
+        let (salt, content) = match format {
+            Format::One => (ItemSalt::NONE, content),
+            Format::Two => {
+                let (salt, content) = content.split_first_chunk().ok_or(FormatError::Truncated)?;
+                (ItemSalt::new(*salt), content)
+            }
+        };
         let Some(([c_shard, c_page, i_shard, i_page], digests)) = content.split_first_chunk::<SHAPE_LEN>()
         else {
             return Err(FormatError::Truncated);
@@ -88,7 +99,20 @@ impl Index {
         if digests.len() != (customers.top_len() + items.top_len()).saturating_mul(DIGEST_LEN) {
             return Err(FormatError::Truncated);
         }
-        Ok(Self { customers, items, object })
+        let digests_at = object.len() - digests.len();
+        Ok(Self { salt, digests_at, customers, items, object })
+    }
+
+    /// What the keys of its items are derived with.
+    #[must_use]
+    pub const fn salt(&self) -> ItemSalt {
+        self.salt
+    }
+
+    /// The key of an item.
+    #[must_use]
+    pub fn item_key(&self, id: i64) -> EntryKey {
+        EntryKey::item(self.salt, id)
     }
 
     /// Where the entry of `key` lies. `page` gives the bytes of a page that is already loaded.
@@ -196,7 +220,7 @@ impl Index {
             Tree::Customers => 0,
             Tree::Items => self.customers.top_len(),
         };
-        let digests = self.object.get(HEADER_LEN + SHAPE_LEN..).ok_or(FormatError::Truncated)?;
+        let digests = self.object.get(self.digests_at..).ok_or(FormatError::Truncated)?;
         digest_at(digests, skipped + position)
     }
 }
@@ -253,11 +277,12 @@ impl NewTree {
 }
 
 /// Writes the index of two trees, and its pages. A tree of more than `1 << page_above_bits` shards has pages
-/// of that many digests.
+/// of that many digests. The keys of the items are derived with `salt`.
 ///
 /// # Errors
-/// When a tree has too many shards.
+/// When there is no salt, or a tree has too many shards.
 pub fn encode_index(
+    salt: ItemSalt,
     customers: &NewTree,
     items: &NewTree,
     page_above_bits: u8,
@@ -265,6 +290,7 @@ pub fn encode_index(
     let mut pages = Vec::new();
     let mut tops = Vec::new();
     let mut object = ObjectKind::Index.header().to_vec();
+    object.extend(salt.bytes().ok_or(FormatError::Invalid("an index without a salt"))?);
     for tree in [customers, items] {
         let shard_bits = u8::try_from(tree.shards.len().trailing_zeros())
             .map_err(|_| FormatError::Invalid("number of shards"))?;
@@ -291,6 +317,9 @@ mod tests {
     use proptest::{collection::vec, prelude::*};
 
     use super::*;
+    use crate::snapshot::{key::SALT_LEN, object::HEADER_LEN};
+
+    const SALT: ItemSalt = ItemSalt::new([7; SALT_LEN]);
 
     fn tree(count: u8) -> NewTree {
         NewTree::new((0..count).map(|shard| (shard % 3 != 2).then(|| Digest::of(&[shard]))).collect())
@@ -300,26 +329,49 @@ mod tests {
     /// Published data lies so: a change here is a change of the format and needs a migration plan.
     #[test]
     fn layout_is_pinned() {
-        let (object, pages) = encode_index(&tree(4), &tree(1), 10).unwrap();
+        let (object, pages) = encode_index(SALT, &tree(4), &tree(1), 10).unwrap();
         let digest = |shard: u8| Digest::of(&[shard]).0.to_vec();
-        let head = b"ADMI\x01\0\0\0\x02\x00\x00\x00".to_vec();
+        let head = [b"ADMI\x02\0\0\0".as_slice(), &[7; 16], b"\x02\x00\x00\x00"].concat();
         assert_eq!(object, [head, digest(0), digest(1), vec![0; 32], digest(3), digest(0)].concat());
         assert!(pages.is_empty());
 
-        let (object, pages) = encode_index(&tree(4), &tree(1), 1).unwrap();
-        let page = [b"ADMP\x01\0\0\0".to_vec(), digest(0), digest(1)].concat();
+        let (object, pages) = encode_index(SALT, &tree(4), &tree(1), 1).unwrap();
+        let page = [b"ADMP\x02\0\0\0".to_vec(), digest(0), digest(1)].concat();
         assert_eq!(pages[0], page);
-        let head = b"ADMI\x01\0\0\0\x02\x01\x00\x00".to_vec();
+        let head = [b"ADMI\x02\0\0\0".as_slice(), &[7; 16], b"\x02\x01\x00\x00"].concat();
         assert_eq!(
             object,
             [head, Digest::of(&page).0.to_vec(), Digest::of(&pages[1]).0.to_vec(), digest(0)].concat()
         );
     }
 
+    /// What is published in format 1 goes on being read: the same without a salt.
+    #[test]
+    fn an_index_of_format_1_is_read() {
+        let (object, pages) = encode_index(SALT, &tree(4), &tree(2), 10).unwrap();
+        let index = Index::decode(object.clone()).unwrap();
+        assert!(pages.is_empty());
+        let mut old = object;
+        old.drain(HEADER_LEN..HEADER_LEN + SALT_LEN);
+        old[4] = 1;
+        let old = Index::decode(old).unwrap();
+        assert_eq!((index.salt(), old.salt()), (SALT, ItemSalt::NONE));
+        assert_eq!(old.item_key(33), EntryKey::item(ItemSalt::NONE, 33));
+        assert_ne!(index.item_key(33), old.item_key(33));
+        for tree in [Tree::Customers, Tree::Items] {
+            assert_eq!(index.top_shards(tree), old.top_shards(tree));
+        }
+    }
+
+    #[test]
+    fn an_index_is_written_with_a_salt() {
+        assert!(encode_index(ItemSalt::NONE, &tree(1), &tree(1), 10).is_err());
+    }
+
     #[test]
     fn with_and_without_pages_every_key_leads_to_its_shard() {
         for page_above_bits in [0, 1, 3, 10] {
-            let (object, pages) = encode_index(&tree(8), &tree(2), page_above_bits).unwrap();
+            let (object, pages) = encode_index(SALT, &tree(8), &tree(2), page_above_bits).unwrap();
             let index = Index::decode(object).unwrap();
             let page =
                 |name: ObjectName| pages.iter().find(|page| ObjectName::of(ObjectKind::Page, page) == name);
@@ -353,24 +405,28 @@ mod tests {
     #[test]
     fn shapes_that_do_not_fit_are_errors() {
         assert!(NewTree::new(vec![None; 3]).is_err());
-        let (object, _) = encode_index(&tree(4), &tree(1), 10).unwrap();
+        let (object, _) = encode_index(SALT, &tree(4), &tree(1), 10).unwrap();
         for len in 0..object.len() {
             assert!(Index::decode(object[..len].to_vec()).is_err());
         }
         let mut huge = object;
-        huge[HEADER_LEN] = 31;
+        huge[HEADER_LEN + SALT_LEN] = 31;
         assert!(Index::decode(huge.clone()).is_err());
-        huge[HEADER_LEN] = 2;
-        huge[HEADER_LEN + 1] = 3;
+        huge[HEADER_LEN + SALT_LEN] = 2;
+        huge[HEADER_LEN + SALT_LEN + 1] = 3;
         assert!(Index::decode(huge).is_err());
     }
 
     proptest! {
         #[test]
         fn any_bytes_are_read_without_panic(bytes in vec(any::<u8>(), 0..200), key in any::<[u8; 16]>()) {
-            if let Ok(index) = Index::decode([ObjectKind::Index.header().as_slice(), &bytes].concat()) {
-                let _ = index.place(Tree::Customers, EntryKey(key), |_| Some(&bytes));
-                let _ = index.place(Tree::Items, EntryKey(key), |_| Some(&bytes));
+            for format in 1..=2 {
+                let mut object = [ObjectKind::Index.header().as_slice(), &bytes].concat();
+                object[4] = format;
+                if let Ok(index) = Index::decode(object) {
+                    let _ = index.place(Tree::Customers, EntryKey(key), |_| Some(&bytes));
+                    let _ = index.place(Tree::Items, EntryKey(key), |_| Some(&bytes));
+                }
             }
         }
     }

@@ -11,8 +11,29 @@ pub const HEAD_KEY: &str = "head";
 /// First bytes of every object but the head.
 const MAGIC: [u8; 3] = *b"ADM";
 
-/// Version of the byte format. A reader refuses every other one.
-pub const FORMAT_VERSION: u8 = 1;
+/// Version of the byte format that is written. The byte stands in the header of every object.
+pub const FORMAT_VERSION: u8 = 2;
+
+/// A version of the byte format that is read. A reader refuses every other one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Format {
+    /// Of earlier releases: the keys of items follow from their numbers alone.
+    One,
+    /// The index has a salt, with which the keys of items are derived.
+    Two,
+}
+
+impl Format {
+    /// The format of this number, if it is one that can be read.
+    #[must_use]
+    pub const fn of(number: u8) -> Option<Self> {
+        match number {
+            1 => Some(Self::One),
+            2 => Some(Self::Two),
+            _ => None,
+        }
+    }
+}
 
 /// Length of the header: magic (3), kind (1), version (1), zero (3).
 pub const HEADER_LEN: usize = 8;
@@ -59,10 +80,22 @@ impl ObjectKind {
         }
     }
 
-    /// The header of an object of this kind.
+    /// The header of an object of this kind, as it is written.
     #[must_use]
     pub const fn header(self) -> [u8; HEADER_LEN] {
         [MAGIC[0], MAGIC[1], MAGIC[2], self.letter(), FORMAT_VERSION, 0, 0, 0]
+    }
+
+    /// The format of the object of this kind that begins with `header`, if it is one that can be read.
+    const fn format(self, header: [u8; HEADER_LEN]) -> Option<Format> {
+        match header {
+            [a, b, c, kind, format, 0, 0, 0]
+                if a == MAGIC[0] && b == MAGIC[1] && c == MAGIC[2] && kind == self.letter() =>
+            {
+                Format::of(format)
+            }
+            _ => None,
+        }
     }
 }
 
@@ -144,7 +177,7 @@ impl ObjectName {
     /// The name that `bytes` have by themselves: the kind stands in their header.
     ///
     /// # Errors
-    /// When the header is that of no kind, or of another version.
+    /// When the header is that of no kind, or of a version that cannot be read.
     pub fn of_object(bytes: &[u8]) -> Result<Self, FormatError> {
         Self::of_object_by(bytes, Digest::of)
     }
@@ -155,7 +188,7 @@ impl ObjectName {
     /// As [`Self::of_object`].
     pub fn of_object_by(bytes: &[u8], digest_of: impl FnOnce(&[u8]) -> Digest) -> Result<Self, FormatError> {
         let header = bytes.first_chunk::<HEADER_LEN>().ok_or(FormatError::Truncated)?;
-        let kind = ObjectKind::ALL.into_iter().find(|kind| kind.header() == *header);
+        let kind = ObjectKind::ALL.into_iter().find(|kind| kind.format(*header).is_some());
         Ok(Self { kind: kind.ok_or(FormatError::WrongHeader)?, digest: digest_of(bytes) })
     }
 
@@ -193,16 +226,21 @@ impl fmt::Display for ObjectName {
     }
 }
 
-/// What follows the header of an object of `kind`.
+/// What follows the header of an object of `kind`, which is laid out alike in every format.
 ///
 /// # Errors
-/// When the header is not that of this kind and version.
+/// When the header is not that of this kind, or of a version that cannot be read.
 pub fn body(kind: ObjectKind, bytes: &[u8]) -> Result<&[u8], FormatError> {
-    match bytes.split_first_chunk::<HEADER_LEN>() {
-        Some((header, body)) if *header == kind.header() => Ok(body),
-        Some(_) => Err(FormatError::WrongHeader),
-        None => Err(FormatError::Truncated),
-    }
+    versioned_body(kind, bytes).map(|(_, body)| body)
+}
+
+/// The format of an object of `kind`, and what follows its header.
+///
+/// # Errors
+/// As [`body`].
+pub fn versioned_body(kind: ObjectKind, bytes: &[u8]) -> Result<(Format, &[u8]), FormatError> {
+    let (header, body) = bytes.split_first_chunk::<HEADER_LEN>().ok_or(FormatError::Truncated)?;
+    kind.format(*header).map(|format| (format, body)).ok_or(FormatError::WrongHeader)
 }
 
 /// Bytes that are not what their name says.
@@ -236,8 +274,13 @@ mod tests {
             let object = [kind.header().as_slice(), b"x"].concat();
             assert_eq!(ObjectName::of_object(&object), Ok(ObjectName::of(kind, &object)));
         }
-        assert_eq!(ObjectName::of_object(b"ADMS\x02\0\0\0"), Err(FormatError::WrongHeader));
-        assert_eq!(ObjectName::of_object(b"ADMX\x01\0\0\0"), Err(FormatError::WrongHeader));
+        for format in 1..=FORMAT_VERSION {
+            let object = [b'A', b'D', b'M', b'S', format, 0, 0, 0];
+            assert_eq!(ObjectName::of_object(&object), Ok(ObjectName::of(ObjectKind::Shard, &object)));
+        }
+        for header in [b"ADMS\x00\0\0\0", b"ADMS\x03\0\0\0", b"ADMX\x01\0\0\0", b"ADMS\x02\0\0\x01"] {
+            assert_eq!(ObjectName::of_object(header), Err(FormatError::WrongHeader));
+        }
         assert_eq!(ObjectName::of_object(b"ADMS\x01\0\0"), Err(FormatError::Truncated));
         let hex = "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881";
         assert_eq!(ObjectName::of(ObjectKind::Shard, b"x").to_string(), format!("shard/{hex}"));
@@ -269,12 +312,17 @@ mod tests {
         assert_eq!(ObjectName::of(ObjectKind::Shard, &bytes).check(&bytes), Ok(()));
         assert_eq!(ObjectName::of(ObjectKind::Delta, &bytes).check(&bytes), Err(FormatError::WrongHeader));
         let mut other_version = bytes;
-        other_version[4] = 2;
+        other_version[4] = FORMAT_VERSION + 1;
         assert_eq!(
             ObjectName::of(ObjectKind::Shard, &other_version).check(&other_version),
             Err(FormatError::WrongHeader)
         );
         assert_eq!(ObjectName::of(ObjectKind::Shard, &bytes).check(b"ADMS"), Err(FormatError::WrongDigest));
         assert_eq!(body(ObjectKind::Shard, b"ADMS"), Err(FormatError::Truncated));
+        for (number, format) in [(1, Format::One), (2, Format::Two)] {
+            let object = [b'A', b'D', b'M', b'D', number, 0, 0, 0, 7];
+            assert_eq!(versioned_body(ObjectKind::Delta, &object), Ok((format, &[7][..])));
+        }
+        assert_eq!(Format::of(FORMAT_VERSION), Some(Format::Two));
     }
 }

@@ -175,6 +175,7 @@ mod tests {
     use super::*;
     use crate::snapshot::{
         index::{NewTree, encode_index},
+        key::ItemSalt,
         object::{Digest, ObjectKind},
         table::write_table,
     };
@@ -194,7 +195,9 @@ mod tests {
         delta: Option<Vec<u8>>,
     ) -> (Version, Vec<Vec<u8>>) {
         let items = NewTree::new(vec![None]).unwrap();
-        let (index, pages) = encode_index(&NewTree::new(shards).unwrap(), &items, page_above_bits).unwrap();
+        let (index, pages) =
+            encode_index(ItemSalt::IN_MEMORY, &NewTree::new(shards).unwrap(), &items, page_above_bits)
+                .unwrap();
         let digest = Digest::of(&index);
         let head = Head { customers: 1, ..Head::new(1, 1, digest, digest) };
         let index = Rc::new(Index::decode(index).unwrap());

@@ -1,6 +1,6 @@
 //! The head: its ages, and heads that must not be used.
 
-use admit::{memory::Fault, ports::Platform as _};
+use admit::{memory::Fault, ports::Platform as _, snapshot::object::FORMAT_VERSION};
 
 use crate::edge::{Business, Edge, START, Signer, viewer};
 
@@ -102,7 +102,7 @@ fn heads_that_must_not_be_used_leave_the_old_one() {
     let mut future = Business::new(9, None);
     future.head.as_of = START + 10_000;
     let mut other_format = Business::new(9, None);
-    other_format.head.format = 2;
+    other_format.head.format = FORMAT_VERSION + 1;
     let good = revoked.jws(Signer::Publisher);
     let cases = [
         ("unsigned", good.rsplit_once('.').map(|(start, _)| format!("{start}.")).unwrap()),

@@ -8,7 +8,7 @@ use admit::{
     memory::{Fault, MemoryBody, MemoryStore, block_on},
     ports::Platform as _,
     snapshot::{
-        object::{ObjectKind, ObjectName},
+        object::{FORMAT_VERSION, ObjectKind, ObjectName},
         pack::Pack,
     },
 };
@@ -49,7 +49,7 @@ fn pack(objects: &[Vec<u8>]) -> Vec<u8> {
 fn a_bad_object_anywhere_in_a_pack_stores_nothing() {
     let good: Vec<_> = (0..5).map(|number| shard(&number.to_string())).collect();
     for position in 0..5 {
-        for bad in [&b""[..], b"ADMS\x01\0\0", b"ADMS\x02\0\0\0", b"ADMX\x01\0\0\0", b"{\"holder\":1}"] {
+        for bad in [&b""[..], b"ADMS\x01\0\0", b"ADMS\x03\0\0\0", b"ADMX\x01\0\0\0", b"{\"holder\":1}"] {
             let edge = Edge::started();
             let mut objects = good.clone();
             objects[position] = bad.to_vec();
@@ -272,7 +272,7 @@ fn versions_are_heads_under_their_own_seq() {
     let mut future = Business::new(7, FOREVER);
     future.head.as_of = START + 1_000;
     let mut other_format = Business::new(7, FOREVER);
-    other_format.head.format = 2;
+    other_format.head.format = FORMAT_VERSION + 1;
     for (seq, body) in [
         ("8", jws.clone()),
         ("6", jws.clone()),

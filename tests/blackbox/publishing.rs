@@ -223,7 +223,7 @@ fn heads(publisher: &mut Publisher<'_>, published: &Published) {
 
     let wire = publisher.put_head(&Head { as_of: now + 3_600, ..good.clone() });
     publisher.refused(wire, 422, "The head's as_of lies in the future", Some("as_of"));
-    let wire = publisher.put_head(&Head { format: 2, ..good.clone() });
+    let wire = publisher.put_head(&Head { format: 3, ..good.clone() });
     publisher.refused(wire, 422, "The head names another format", Some("format"));
     for incomplete in [
         Head { index: Digest([9; 32]), ..good.clone() },

@@ -239,12 +239,13 @@ impl Subject {
 
     fn decide(&mut self, step: Step, times: usize) -> Result<usize> {
         let key = self.keys.first().context("no customers")?;
+        let item_key = self.plain.index.item_key(business::item_of(0));
         let mut find = |tree, key| match self.plain.look_up(tree, key, &mut self.objects)? {
             Found::Record(record) => Ok(record),
             Found::Absent | Found::Load(_) => bail!("a record is not there"),
         };
         let customer = find(Tree::Customers, *key)?;
-        let item = find(Tree::Items, EntryKey::item(business::item_of(0)))?;
+        let item = find(Tree::Items, item_key)?;
         let mut sum = 0;
         for _ in 0..times {
             let customer = CustomerRecord::new(black_box(customer.bytes()))?;

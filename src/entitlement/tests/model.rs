@@ -219,7 +219,7 @@ proptest! {
         prop_assert_eq!(customer.is_some(), catalogue.customer.is_some());
         let customer = customer.as_ref().map(|record| CustomerRecord::new(record.bytes()).unwrap());
         for id in ITEMS.into_iter().chain(PACKAGES) {
-            let item = record(&version, &mut objects, Tree::Items, EntryKey::item(id)).unwrap();
+            let item = record(&version, &mut objects, Tree::Items, version.index.item_key(id)).unwrap();
             let item = ItemRecord::new(item.bytes()).unwrap();
             for client_id in [None].into_iter().chain(CLIENTS.map(Some)) {
                 let principal = Principal { client_id: client_id.map(str::to_owned), ..principal.clone() };

@@ -6,7 +6,6 @@ use super::BuildError;
 use crate::snapshot::{
     directory::{AppEntry, Directory, LicenseEntry},
     item::{FeeRecord, NewItem},
-    key::EntryKey,
     render,
     schema::Item,
     source::{Catalogue, Located},
@@ -21,8 +20,8 @@ const NO_MOMENT: UnixSecs = 0;
 pub struct Rendered {
     /// The directory object.
     pub directory: Vec<u8>,
-    /// The items' records.
-    pub items: BTreeMap<EntryKey, Vec<u8>>,
+    /// The items' records, by the items' numbers: where they lie depends on the salt of the snapshot.
+    pub items: BTreeMap<i64, Vec<u8>>,
 }
 
 impl Rendered {
@@ -32,8 +31,7 @@ impl Rendered {
     /// When it cannot be expressed in the format.
     pub fn of(catalogue: &Catalogue) -> Result<Self, BuildError> {
         let links = Links::of(catalogue);
-        let record =
-            |item: &Located<Item>| Ok((EntryKey::item(item.value.id), encode_item(item, catalogue, &links)?));
+        let record = |item: &Located<Item>| Ok((item.value.id, encode_item(item, catalogue, &links)?));
         Ok(Self {
             directory: build_directory(catalogue)?.encode(),
             items: catalogue.items.values().map(record).collect::<Result<_, BuildError>>()?,

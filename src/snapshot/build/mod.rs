@@ -6,14 +6,16 @@ mod tree;
 
 use std::{collections::BTreeMap, io};
 
+pub(in crate::snapshot) use self::tree::build_records;
 pub use self::{
     catalogue::Rendered,
     sink::{MemorySink, ObjectSink},
-    tree::{SHARD_TARGET_BYTES, ShardBits, shard_bits, write_shard},
+    tree::{Layout, SHARD_TARGET_BYTES, ShardBits, shard_bits, write_shard},
 };
 use super::{
     head::Head,
     index::encode_index,
+    key::{EntryKey, ItemSalt},
     object::{Digest, FormatError, ObjectKind, ObjectName},
     published::Published,
     schema::Line,
@@ -98,14 +100,14 @@ pub enum BuildError {
 
 impl Source {
     /// Checks what customers refer to and builds the snapshot. The objects go to `sink` as they are made, also
-    /// when it turns out at the end that lines are wrong. `published` is how many shards the published snapshot
-    /// has, if there is one: as long as that number fits, it stays.
+    /// when it turns out at the end that lines are wrong. Without a `layout` the keys of items are derived with a
+    /// salt that everybody knows: such a snapshot must not be published.
     ///
     /// # Errors
     /// When the data cannot be expressed in the format, or reading or writing fails. What is wrong with the
     /// lines is in the outcome.
-    pub fn build(self, published: Option<ShardBits>, sink: &impl ObjectSink) -> Result<Outcome, BuildError> {
-        self.build_over(published, None, sink)
+    pub fn build(self, layout: Option<Layout>, sink: &impl ObjectSink) -> Result<Outcome, BuildError> {
+        self.build_over(layout.unwrap_or(IN_MEMORY), None, sink)
     }
 
     /// Builds the snapshot over what is `published`, from which the last good state of records comes that are set
@@ -115,7 +117,7 @@ impl Source {
     /// As [`Self::build`], and when a last good state cannot be read.
     pub fn build_over(
         mut self,
-        bits: Option<ShardBits>,
+        Layout { bits, salt }: Layout,
         published: Option<&Published<'_>>,
         sink: &impl ObjectSink,
     ) -> Result<Outcome, BuildError> {
@@ -133,8 +135,9 @@ impl Source {
             Some(Rendered { directory, items }) if !self.is_beyond_use() => {
                 let mut store = |kind, object| store(kind, object, sink, &mut objects);
                 let item_count = items.len() as u64;
-                let item_tree = tree::build_records(&items, bits.map(|bits| bits.items), &mut store)?;
-                let (index, pages) = encode_index(&customers.tree, &item_tree, PAGE_ABOVE_BITS)?;
+                let items = keyed(items, salt);
+                let item_tree = build_records(&items, bits.map(|bits| bits.items), &mut store)?;
+                let (index, pages) = encode_index(salt, &customers.tree, &item_tree, PAGE_ABOVE_BITS)?;
                 for page in pages {
                     store(ObjectKind::Page, page)?;
                 }
@@ -219,7 +222,19 @@ fn store(
     Ok(name.digest)
 }
 
-/// Builds a small snapshot in memory from NDJSON, published at `now`.
+/// The layout of snapshots that never leave the process.
+const IN_MEMORY: Layout = Layout::new(ItemSalt::IN_MEMORY);
+
+/// Records of items by their keys.
+pub(in crate::snapshot) fn keyed(
+    items: BTreeMap<i64, Vec<u8>>,
+    salt: ItemSalt,
+) -> BTreeMap<EntryKey, Vec<u8>> {
+    items.into_iter().map(|(id, record)| (EntryKey::item(salt, id), record)).collect()
+}
+
+/// Builds a small snapshot in memory from NDJSON, published at `now`. The keys of its items are derived with a salt
+/// that everybody knows: it must not be published.
 ///
 /// # Errors
 /// As [`Source::build`], and when lines are wrong.
@@ -265,14 +280,15 @@ pub fn build_part(lines: impl IntoIterator<Item = Line>, now: UnixSecs) -> Resul
         Ok(name.digest)
     };
     let Rendered { directory, items } = Rendered::of(&catalogue)?;
-    let customer_tree = tree::build_records(&customers, None, &mut store)?;
-    let item_tree = tree::build_records(&items, None, &mut store)?;
-    let (index, pages) = encode_index(&customer_tree, &item_tree, PAGE_ABOVE_BITS)?;
+    let customer_tree = build_records(&customers, None, &mut store)?;
+    let item_count = items.len() as u64;
+    let item_tree = build_records(&keyed(items, IN_MEMORY.salt), None, &mut store)?;
+    let (index, pages) = encode_index(IN_MEMORY.salt, &customer_tree, &item_tree, PAGE_ABOVE_BITS)?;
     for page in pages {
         store(ObjectKind::Page, page)?;
     }
     let (index, directory) = (store(ObjectKind::Index, index)?, store(ObjectKind::Directory, directory)?);
-    Ok(Built { objects, index, directory, customers: customers.len() as u64, items: items.len() as u64 })
+    Ok(Built { objects, index, directory, customers: customers.len() as u64, items: item_count })
 }
 
 /// Checks that an edge would take an object.

@@ -59,7 +59,7 @@ impl Edge {
     }
 
     fn item(&mut self, id: i64) -> Option<Record> {
-        self.look_up(Tree::Items, EntryKey::item(id))
+        self.look_up(Tree::Items, self.version.index.item_key(id))
     }
 
     fn customer(&mut self, namespace: &str, subject: &str) -> Option<Record> {

@@ -13,7 +13,7 @@ use crate::{
     snapshot::{
         customer::CustomerRecord,
         index::{Index, NewTree, Tree},
-        key::EntryKey,
+        key::{EntryKey, ItemSalt},
         object::{Digest, FormatError, ObjectKind, ObjectName},
         published::Published,
         source::{
@@ -44,6 +44,29 @@ impl ShardBits {
     pub fn of(index: &Index) -> Self {
         let bits = |tree| u8::try_from(index.shard_count(tree).trailing_zeros()).unwrap_or(u8::MAX);
         Self { customers: bits(Tree::Customers), items: bits(Tree::Items) }
+    }
+}
+
+/// How a new snapshot is laid out: like the published one where there is one, so that records stay in their shards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// How many shards the published snapshot has. As long as these numbers fit, they stay.
+    pub bits: Option<ShardBits>,
+    /// What the keys of items are derived with.
+    pub salt: ItemSalt,
+}
+
+impl Layout {
+    /// The layout of a store's first snapshot, with this salt.
+    #[must_use]
+    pub const fn new(salt: ItemSalt) -> Self {
+        Self { bits: None, salt }
+    }
+
+    /// The layout of a published index, with `fresh` for a salt if it has none: one of format 1.
+    #[must_use]
+    pub fn of(index: &Index, fresh: ItemSalt) -> Self {
+        Self { bits: Some(ShardBits::of(index)), salt: index.salt().or(fresh) }
     }
 }
 
@@ -79,7 +102,7 @@ pub fn write_shard(
 }
 
 /// The tree of records that are in memory.
-pub(super) fn build_records(
+pub(in crate::snapshot) fn build_records(
     records: &BTreeMap<EntryKey, Vec<u8>>,
     published: Option<u8>,
     store: &mut impl FnMut(ObjectKind, Vec<u8>) -> Result<Digest, BuildError>,

@@ -18,7 +18,6 @@ use crate::snapshot::{
     directory::Directory,
     index::Tree,
     item::ItemRecord,
-    key::EntryKey,
     object::FormatError,
     schema::{ClientMode, SubscriptionStatus},
     time::UnixSecs,
@@ -103,28 +102,39 @@ impl Losses {
         losses.compare_directories(&before.directory, &after.directory);
         let (mut old_items, mut new_items) = (Items::new(before), Items::new(after));
         let bits = before.shard_bits();
-        for (tree, bits) in [(Tree::Customers, bits.customers), (Tree::Items, bits.items)] {
-            let total = 1_usize << bits;
-            let count = total.min(SAMPLE_SHARDS);
-            losses.sample = (losses.sample.0 + count, losses.sample.1 + total);
-            for number in (0..count).map(|number| number * (total / count)) {
-                let old = before.records(tree, number, bits).map_err(Side::Before)?;
-                let new = after.records(tree, number, bits).map_err(Side::After)?;
-                for (key, record) in &old {
-                    let new = new.get(key).map(Vec::as_slice);
-                    match tree {
-                        Tree::Customers => {
-                            let items = (&mut old_items, &mut new_items);
-                            losses.add_customer(record, new, items, now)?;
-                        }
-                        Tree::Items => {
-                            losses.add_item(record, new).map_err(|error| Side::Before(error.into()))?;
-                        }
-                    }
-                }
+        for number in losses.sample(bits.customers) {
+            let old = before.records(Tree::Customers, number, bits.customers).map_err(Side::Before)?;
+            let new = after.records(Tree::Customers, number, bits.customers).map_err(Side::After)?;
+            for (key, record) in &old {
+                let new = new.get(key).map(Vec::as_slice);
+                losses.add_customer(record, new, (&mut old_items, &mut new_items), now)?;
+            }
+        }
+        let mut old = BTreeMap::new();
+        for number in losses.sample(bits.items) {
+            let records = before.records(Tree::Items, number, bits.items).map_err(Side::Before)?;
+            // The new version may have another salt: then its items lie elsewhere.
+            old.extend(records.into_iter().map(|(key, record)| (after.item_key(key.item_id()), record)));
+        }
+        // Keys in order: each shard of the new version is read once.
+        let old: Vec<_> = old.into_iter().collect();
+        for part in old.chunk_by(|(left, _), (right, _)| left.shard(bits.items) == right.shard(bits.items)) {
+            let number = part.first().map_or(0, |(key, _)| key.shard(bits.items));
+            let new = after.records(Tree::Items, number, bits.items).map_err(Side::After)?;
+            for (key, record) in part {
+                let new = new.get(key).map(Vec::as_slice);
+                losses.add_item(record, new).map_err(|error| Side::Before(error.into()))?;
             }
         }
         Ok(losses)
+    }
+
+    /// The numbers of the shards that are compared of a tree of `1 << bits`.
+    fn sample(&mut self, bits: u8) -> impl Iterator<Item = usize> + use<> {
+        let total = 1_usize << bits;
+        let count = total.min(SAMPLE_SHARDS);
+        self.sample = (self.sample.0 + count, self.sample.1 + total);
+        (0..count).map(move |number| number * (total / count))
     }
 
     fn compare_directories(&mut self, before: &Directory, after: &Directory) {
@@ -240,7 +250,7 @@ impl<'a> Items<'a> {
     /// an access unlocks in any case.
     fn merchant(&mut self, id: i64) -> Result<Option<i64>, BuildError> {
         let bits = self.published.shard_bits().items;
-        let shard = EntryKey::item(id).shard(bits);
+        let shard = self.published.item_key(id).shard(bits);
         if self.read.insert(shard) {
             for record in self.published.records(Tree::Items, shard, bits)?.values() {
                 let item = ItemRecord::new(record)?;

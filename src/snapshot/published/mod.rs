@@ -12,10 +12,10 @@ use std::{
 
 pub use self::loss::{Loss, Losses, Side};
 use super::{
-    build::{BuildError, ShardBits},
+    build::{BuildError, Layout, ShardBits, keyed},
     directory::Directory,
     index::{Index, Tree},
-    key::EntryKey,
+    key::{EntryKey, ItemSalt},
     object::{ObjectKind, ObjectName},
     source::Catalogue,
     table::{Entry, Table},
@@ -35,7 +35,8 @@ pub type ReadObject<'a> = Box<dyn Fn(ObjectName) -> io::Result<Vec<u8>> + Sync +
 pub struct Published<'a> {
     index: Index,
     directory: Directory,
-    delta: Delta,
+    /// What changed since the shards were written, per tree. An empty record says that the key is gone.
+    delta: [Records; 2],
     read: ReadObject<'a>,
     /// The names of shards, per tree.
     names: [Vec<Option<ObjectName>>; 2],
@@ -66,6 +67,7 @@ impl<'a> Published<'a> {
             Some(digest) => Delta::decode(&object(ObjectKind::Delta, digest)?)?,
             None => Delta::default(),
         };
+        let delta = [delta.customers, keyed(delta.items, index.salt())];
         let names = [shard_names(&index, Tree::Customers, &read)?, shard_names(&index, Tree::Items, &read)?];
         Ok(Self { index, directory, delta, read, names, shards: Mutex::default() })
     }
@@ -74,6 +76,18 @@ impl<'a> Published<'a> {
     #[must_use]
     pub fn shard_bits(&self) -> ShardBits {
         ShardBits::of(&self.index)
+    }
+
+    /// How it is laid out, for the version that follows it. One of format 1 has no salt: then it is `fresh`.
+    #[must_use]
+    pub fn layout(&self, fresh: ItemSalt) -> Layout {
+        Layout::of(&self.index, fresh)
+    }
+
+    /// The key of an item in this version.
+    #[must_use]
+    pub fn item_key(&self, id: i64) -> EntryKey {
+        self.index.item_key(id)
     }
 
     /// Merchants, apps, clients and licences.
@@ -106,7 +120,12 @@ impl<'a> Published<'a> {
                 }
             }
         }
-        for (key, record) in self.delta.of(tree) {
+        let [customers, items] = &self.delta;
+        let delta = match tree {
+            Tree::Customers => customers,
+            Tree::Items => items,
+        };
+        for (key, record) in delta {
             if key.shard(bits) != prefix {
                 continue;
             }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::snapshot::{
-    build::{Built, ObjectSink, Outcome, Rendered},
+    build::{Built, Layout, ObjectSink, Outcome, Rendered},
     customer::CustomerRecord,
     source::{Source, SpillPlan, Strictness},
 };
@@ -15,6 +15,8 @@ mod size;
 
 const NOW: i64 = 1_700_000_000;
 const LICENSE: &str = "b90831a7-2f6d-4c3e-8a41-0d5e7f9b6c12";
+
+const SALT: ItemSalt = ItemSalt::new([3; 16]);
 
 #[derive(Default)]
 struct Store(Mutex<BTreeMap<ObjectName, Vec<u8>>>);
@@ -84,7 +86,8 @@ fn text(lines: &[Value]) -> Vec<u8> {
 fn build(store: &Store, before: Option<&Published<'_>>, text: &[u8]) -> Outcome {
     let mut source = Source::new(NOW, Strictness::SetAside, SpillPlan::default());
     source.read("f", text).unwrap();
-    source.build_over(before.map(Published::shard_bits), before, store).unwrap()
+    let layout = before.map_or(Layout::new(SALT), |before| before.layout(SALT));
+    source.build_over(layout, before, store).unwrap()
 }
 
 /// What is published over the business when the line that is like `find` becomes `becomes`, and what is said.

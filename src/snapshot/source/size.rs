@@ -19,7 +19,6 @@ use crate::{
     limits::{ACCESS_TYPE_MAX_BYTES, OBJECT_MAX_BYTES, RECORD_MAX_BYTES},
     snapshot::{
         build::Rendered,
-        key::EntryKey,
         render,
         schema::{AccessType, App, Item, License, Line},
     },
@@ -121,7 +120,7 @@ impl Catalogue {
 
     /// Items whose records are larger than a shard should have to hold, and their sizes in bytes.
     fn large_items<'a>(&'a self, rendered: &'a Rendered) -> impl Iterator<Item = (&'a Located<Item>, usize)> {
-        let size = |id| rendered.items.get(&EntryKey::item(id)).map_or(0, Vec::len);
+        let size = |id| rendered.items.get(&id).map_or(0, Vec::len);
         let items = self.items.values().map(move |item| (item, size(item.value.id)));
         items.filter(|(_, bytes)| *bytes > RECORD_MAX_BYTES)
     }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use super::delta::{Delta, Records, difference};
+use super::delta::{Delta, ItemRecords, Records, difference};
 use crate::snapshot::{
     build::{BuildError, Rendered, check_size},
     directory::Directory,
@@ -32,10 +32,10 @@ pub(super) enum Known {
         catalogue: Box<Catalogue>,
         rendered: Rendered,
         /// The items as they are in the shards.
-        in_shards: Records,
+        in_shards: ItemRecords,
     },
     /// What edges read of it: only customers can be changed.
-    Published { merchants: BTreeSet<i64>, directory: Vec<u8>, changed_items: Records },
+    Published { merchants: BTreeSet<i64>, directory: Vec<u8>, changed_items: ItemRecords },
 }
 
 /// A change that cannot be applied. What was there before it stays.

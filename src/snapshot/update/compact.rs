@@ -2,13 +2,16 @@
 
 use std::{collections::BTreeMap, io};
 
-use super::delta::{Delta, Records};
+use super::delta::{Delta, ItemRecords};
 use crate::{
     parallel,
     snapshot::{
-        build::{BuildError, ObjectSink, PAGE_ABOVE_BITS, check_size, shard_bits, write_shard},
+        build::{
+            BuildError, ObjectSink, PAGE_ABOVE_BITS, build_records, check_size, keyed, shard_bits,
+            write_shard,
+        },
         index::{Index, NewTree, Tree, encode_index},
-        key::EntryKey,
+        key::{EntryKey, ItemSalt},
         object::{Digest, ObjectKind, ObjectName},
         table::{Entry, Table},
     },
@@ -33,20 +36,29 @@ pub struct Compacted {
 /// Writes `delta` into the shards that `index` names. `read` gets a published object; new ones go to `sink`.
 ///
 /// The number of shards stays unless those that are touched have outgrown their size: then every shard is read
-/// and cut in two, or more.
+/// and cut in two, or more. The salt stays. An index of format 1 has none: then all items move to other shards, those
+/// of their keys under the salt `fresh`.
 ///
 /// # Errors
 /// When an object cannot be read, is not what it should be, or a new one cannot be written.
 pub fn compact(
     index: &Index,
     delta: &Delta,
+    fresh: ItemSalt,
     read: &(impl Fn(ObjectName) -> io::Result<Vec<u8>> + Sync),
     sink: &impl ObjectSink,
 ) -> Result<Compacted, BuildError> {
     let mut objects = Vec::new();
-    let customers = compact_tree(index, Tree::Customers, &delta.customers, read, sink, &mut objects)?;
-    let items = compact_tree(index, Tree::Items, &delta.items, read, sink, &mut objects)?;
-    let (new_index, pages) = encode_index(&customers.tree, &items.tree, PAGE_ABOVE_BITS)?;
+    let changes = delta.customers.iter().map(|(key, record)| (*key, record.as_slice()));
+    let customers = compact_tree(index, Tree::Customers, changes, read, sink, &mut objects)?;
+    let salt = index.salt().or(fresh);
+    let items = if salt == index.salt() {
+        let changes = delta.items_by_key(salt).into_iter();
+        compact_tree(index, Tree::Items, changes, read, sink, &mut objects)?
+    } else {
+        move_items(index, &delta.items, salt, read, sink, &mut objects)?
+    };
+    let (new_index, pages) = encode_index(salt, &customers.tree, &items.tree, PAGE_ABOVE_BITS)?;
     let mut store = |kind, object: Vec<u8>| {
         check_size(kind, &object)?;
         let name = ObjectName::of(kind, &object);
@@ -66,10 +78,47 @@ struct NewShards {
     grown: i64,
 }
 
-fn compact_tree(
+/// Writes all items anew, by their keys under another salt.
+fn move_items(
+    index: &Index,
+    changes: &ItemRecords,
+    salt: ItemSalt,
+    read: &impl Fn(ObjectName) -> io::Result<Vec<u8>>,
+    sink: &impl ObjectSink,
+    objects: &mut Vec<(ObjectName, u64)>,
+) -> Result<NewShards, BuildError> {
+    let mut items = ItemRecords::new();
+    for (_, name) in published_shards(index, Tree::Items, read)? {
+        let object = read(name)?;
+        name.check(&object)?;
+        for (key, entry) in Table::of_shard(&object)?.iter() {
+            if let Entry::Record(record) = entry? {
+                items.insert(key.item_id(), record.to_vec());
+            }
+        }
+    }
+    let before = i64::try_from(items.len()).unwrap_or(i64::MAX);
+    for (id, record) in changes {
+        if record.is_empty() {
+            items.remove(id);
+        } else {
+            items.insert(*id, record.clone());
+        }
+    }
+    let grown = i64::try_from(items.len()).unwrap_or(i64::MAX).saturating_sub(before);
+    let tree = build_records(&keyed(items, salt), None, &mut |_, object: Vec<u8>| {
+        let name = ObjectName::of(ObjectKind::Shard, &object);
+        objects.push((name, object.len() as u64));
+        sink.store(name, object)?;
+        Ok(name.digest)
+    })?;
+    Ok(NewShards { tree, grown })
+}
+
+fn compact_tree<'a>(
     index: &Index,
     tree: Tree,
-    changes: &Records,
+    changes: impl Iterator<Item = (EntryKey, &'a [u8])>,
     read: &(impl Fn(ObjectName) -> io::Result<Vec<u8>> + Sync),
     sink: &impl ObjectSink,
     objects: &mut Vec<(ObjectName, u64)>,
@@ -81,7 +130,7 @@ fn compact_tree(
     }
     let mut touched: BTreeMap<usize, Vec<(EntryKey, &[u8])>> = BTreeMap::new();
     for (key, record) in changes {
-        touched.entry(key.shard(bits)).or_default().push((*key, record));
+        touched.entry(key.shard(bits)).or_default().push((key, record));
     }
     let merge = Merge { shards: &shards, touched: &touched, read, sink, bits };
     let numbers: Vec<usize> = touched.keys().copied().collect();

@@ -9,7 +9,7 @@ mod lenient;
 pub use self::{
     changes::{Content, UpdateError},
     compact::{Compacted, compact},
-    delta::Delta,
+    delta::{Delta, ItemRecords, Records},
 };
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use crate::snapshot::{
     directory::Directory,
     head::Head,
     index::{Index, Tree},
-    key::EntryKey,
+    key::{EntryKey, ItemSalt},
     object::{Digest, ObjectKind, ObjectName},
     schema::Change,
     source::{Problems, Source, SpillPlan, Strictness},
@@ -61,6 +61,9 @@ fn customer(number: usize, created_at: i64, accesses: usize) -> Value {
         (0..accesses).map(|id| json!({"id": id, "item_id": 1, "created_at": created_at})).collect();
     json!({"type": "customer", "namespace": "v", "subject": format!("s{number}"), "id": number, "uuid": uuid(number), "merchant_id": 21, "accesses": accesses})
 }
+
+/// The salt of a compaction that finds none: of a format that these tests do not have.
+const FRESH: ItemSalt = ItemSalt::new([9; 16]);
 
 /// A store, and what is published in it.
 struct Edge {
@@ -109,7 +112,7 @@ impl Edge {
         self.store(name, directory).unwrap();
         self.head.directory = name.digest;
         self.delta = content.delta();
-        let object = self.delta.encode().unwrap();
+        let object = self.delta.encode(self.index().salt()).unwrap();
         assert_eq!(object.as_ref().map_or(self.delta.size_bytes(), Vec::len), self.delta.size_bytes());
         self.head.delta = object.as_deref().map(Digest::of);
         if let Some(object) = object {
@@ -120,7 +123,8 @@ impl Edge {
 
     /// Writes what `then` had in the delta into the shards.
     fn compact(&mut self, content: &mut Content, then: &Content) -> Compacted {
-        let compacted = compact(&self.index(), &then.delta(), &|name| self.object(name), self).unwrap();
+        let compacted =
+            compact(&self.index(), &then.delta(), FRESH, &|name| self.object(name), self).unwrap();
         self.head.index = compacted.index;
         content.compacted(then);
         self.sync(content);
@@ -171,7 +175,7 @@ impl Edge {
         };
         let customers: Vec<_> =
             (0..60).map(|number| EntryKey::customer("v", &format!("s{number}"))).collect();
-        let items: Vec<_> = (0..120).map(EntryKey::item).collect();
+        let items: Vec<_> = (0..120).map(|id| self.index().item_key(id)).collect();
         for (tree, keys) in [(Tree::Customers, customers), (Tree::Items, items)] {
             assert_eq!(self.records(tree, &keys), expected.records(tree, &keys), "{tree:?}");
         }
@@ -421,9 +425,11 @@ fn a_shard_that_is_not_what_its_name_says_is_not_compacted() {
         *object.last_mut().unwrap() ^= 1;
         Ok(object)
     };
-    let error = compact(&edge.index(), &content.delta(), &flipped, &MemorySink::default()).unwrap_err();
+    let error =
+        compact(&edge.index(), &content.delta(), FRESH, &flipped, &MemorySink::default()).unwrap_err();
     assert!(error.to_string().contains("do not have the digest"), "{error}");
     let missing = |_| Err(io::Error::other("gone"));
-    let error = compact(&edge.index(), &content.delta(), &missing, &MemorySink::default()).unwrap_err();
+    let error =
+        compact(&edge.index(), &content.delta(), FRESH, &missing, &MemorySink::default()).unwrap_err();
     assert_eq!(error.to_string(), "gone");
 }

@@ -137,7 +137,7 @@ fn compare(export: &Export<'_>, first: &Taken, changes: &[Change], next: &Taken)
     if let Err(error) = content.apply(changes, "change", export.now, &mut Problems::default()) {
         return Ok(Some(Compared::Refused(error.to_string())));
     }
-    let delta = content.delta().encode()?;
+    let delta = content.delta().encode(first.side.salt())?;
     let replayed = first.with(export.store, content.directory().to_vec(), delta)?;
     Ok(differences(export.store, &replayed, next)?.map(Compared::Records))
 }

@@ -10,7 +10,7 @@ use admit::snapshot::{
     customer::CustomerRecord,
     index::Tree,
     item::ItemRecord,
-    key::EntryKey,
+    key::{EntryKey, ItemSalt},
     object::{FormatError, ObjectName},
 };
 use anyhow::{Context, Result};
@@ -74,7 +74,11 @@ pub fn compare(
     after: &Side,
     list_max: usize,
 ) -> Result<TreeReport> {
-    let bits = before.shard_bits(tree).min(after.shard_bits(tree));
+    let bits = match tree {
+        // The same item lies elsewhere: all of them are one part.
+        Tree::Items if before.salt() != after.salt() => 0,
+        _ => before.shard_bits(tree).min(after.shard_bits(tree)),
+    };
     let (shards_before, shards_after) = (before.shards(store, tree)?, after.shards(store, tree)?);
     let [overlay_before, overlay_after] =
         [before, after].map(|side| Overlay::new(side.delta(), tree, bits).context("delta"));
@@ -87,7 +91,7 @@ pub fn compare(
     let found = Mutex::new(Found::default());
     let progress = Progress::of_objects(parts.len());
     let compared = parallel::for_each(&parts, THREADS, |part| {
-        let changes = compare_part(store, tree, part, &overlays)?;
+        let changes = compare_part(store, tree, after.salt(), part, &overlays)?;
         found.lock().unwrap_or_else(PoisonError::into_inner).add(changes, list_max);
         progress.advance(0);
         Ok(())
@@ -142,6 +146,7 @@ fn parts(
 fn compare_part(
     store: &Store,
     tree: Tree,
+    salt: ItemSalt,
     part: &Part,
     [overlay_before, overlay_after]: &[Overlay<'_>; 2],
 ) -> Result<Vec<(EntryKey, Change)>> {
@@ -155,8 +160,13 @@ fn compare_part(
         let object = |name| objects.get(&name).map_or(&[][..], Vec::as_slice);
         names.iter().map(|name| (*name, object(*name))).collect()
     };
-    let before = overlay_before.records(part.number, of(&part.before))?;
+    let mut before = overlay_before.records(part.number, of(&part.before))?;
     let after = overlay_after.records(part.number, of(&part.after))?;
+    if tree == Tree::Items {
+        // By the keys of the version after, which may have another salt.
+        before =
+            before.into_iter().map(|(key, record)| (EntryKey::item(salt, key.item_id()), record)).collect();
+    }
     let keys: BTreeSet<_> = before.keys().chain(after.keys()).collect();
     let mut changes = Vec::new();
     for key in keys {

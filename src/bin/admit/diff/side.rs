@@ -7,6 +7,7 @@ use admit::snapshot::{
     directory::Directory,
     head::Head,
     index::{Index, Tree},
+    key::ItemSalt,
     object::{ObjectKind, ObjectName},
 };
 use anyhow::{Context, Result, anyhow, bail};
@@ -96,6 +97,11 @@ impl Side {
     /// How many places for shards a tree has, as a power of two.
     pub fn shard_bits(&self, tree: Tree) -> u8 {
         shard_bits(&self.index, tree)
+    }
+
+    /// What the keys of its items are derived with.
+    pub const fn salt(&self) -> ItemSalt {
+        self.index.salt()
     }
 
     /// The delta, if there is one.

@@ -18,7 +18,7 @@ use admit::{
         directory::Directory,
         head::{HEAD_TYPE, Head},
         index::{NewTree, encode_index},
-        key::EntryKey,
+        key::{EntryKey, ItemSalt},
         object::{Digest, ObjectKind, ObjectName},
         table::write_table,
     },
@@ -261,7 +261,8 @@ fn content(shards: [u8; 4], directory: u8) -> (Digest, Digest, Vec<Object>) {
         Some(put(ObjectKind::Shard, shard))
     });
     let items = NewTree::new(vec![None]).unwrap();
-    let (index, pages) = encode_index(&NewTree::new(customers.to_vec()).unwrap(), &items, 1).unwrap();
+    let (index, pages) =
+        encode_index(ItemSalt::IN_MEMORY, &NewTree::new(customers.to_vec()).unwrap(), &items, 1).unwrap();
     for page in pages {
         put(ObjectKind::Page, page);
     }

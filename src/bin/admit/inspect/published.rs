@@ -183,7 +183,7 @@ impl<'s> Snapshot<'s> {
     /// # Errors
     /// An object cannot be read.
     pub fn item(&mut self, id: i64) -> Result<Option<Known>> {
-        self.find(Tree::Items, EntryKey::item(id))
+        self.find(Tree::Items, self.version.index.item_key(id))
     }
 
     fn find(&mut self, tree: Tree, key: EntryKey) -> Result<Option<Known>> {

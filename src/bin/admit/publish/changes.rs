@@ -9,7 +9,8 @@ use admit::{
         change::{Feed, LeftOut},
         head::Head,
         index::Index,
-        object::{Digest, ObjectKind, ObjectName},
+        key::ItemSalt,
+        object::{Digest, FORMAT_VERSION, ObjectKind, ObjectName},
         schema::Change,
         source::{LineError, Problems, Strictness},
         time::{UnixSecs, iso8601},
@@ -208,7 +209,8 @@ fn apply_strictly(content: &mut Content, batch: &mut Batch, feed: &str, now: Uni
     Ok(())
 }
 
-/// The objects and the head by which edges learn of `content`, the origin's change `origin_seq`.
+/// The objects and the head by which edges learn of `content`, the origin's change `origin_seq`. `salt` is that of the
+/// index, by which edges find what is in the delta.
 ///
 /// # Errors
 /// The delta is larger than edges take.
@@ -216,6 +218,7 @@ pub fn next_head(
     content: &Content,
     current: &Head,
     index: Digest,
+    salt: ItemSalt,
     origin_seq: u64,
     as_of: UnixSecs,
 ) -> Result<(Head, Vec<Object>)> {
@@ -226,14 +229,23 @@ pub fn next_head(
         objects.push((name, object));
         Ok(name.digest)
     };
-    let delta = content.delta().encode()?.map(|delta| name(ObjectKind::Delta, delta)).transpose()?;
+    let delta = content.delta().encode(salt)?.map(|delta| name(ObjectKind::Delta, delta)).transpose()?;
     let directory = match Digest::of(content.directory()) {
         same if same == current.directory => same,
         _ => name(ObjectKind::Directory, content.directory().to_vec())?,
     };
     let set_aside = Some(content.set_aside().total()).filter(|count| *count > 0);
     let seq = Seq::after(current, origin_seq);
-    let head = Head { as_of, changed_at: None, index, directory, delta, set_aside, ..current.clone() };
+    let head = Head {
+        format: FORMAT_VERSION,
+        as_of,
+        changed_at: None,
+        index,
+        directory,
+        delta,
+        set_aside,
+        ..current.clone()
+    };
     Ok((seq.of(head), objects))
 }
 
@@ -306,14 +318,15 @@ pub fn run(args: &Args, publisher: &Publisher) -> Result<ExitCode> {
         let done = Compaction::begin(publisher, &index, &content, &args.temp_dir()).wait(publisher)?;
         content.compacted(&done.then);
         let base = compacted_head(&head, &done);
-        let (next, objects) = next_head(&content, &base, done.compacted.index, last, as_of)?;
+        let (next, objects) =
+            next_head(&content, &base, done.compacted.index, done.index.salt(), last, as_of)?;
         publisher.put_all(objects)?;
         let next = publisher.publish_base(next, Some(&head))?;
         report.say(&format!("Published seq {}, as of {}", next.seq, iso8601(as_of, 0)));
         report.say(&format!("  compacted  {} objects, the delta is empty", done.compacted.objects.len()));
         next
     } else {
-        let (next, objects) = next_head(&content, &head, head.index, last, as_of)?;
+        let (next, objects) = next_head(&content, &head, head.index, index.salt(), last, as_of)?;
         let writes = objects.len() + 1;
         let next = publisher.publish_delta(next, objects, &head)?;
         report.say(&format!("Published seq {}, as of {}", next.seq, iso8601(as_of, 0)));

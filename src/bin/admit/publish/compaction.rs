@@ -9,6 +9,7 @@ use std::{
 
 use admit::snapshot::{
     index::Index,
+    key::ItemSalt,
     object::{ObjectKind, ObjectName},
     update::{Compacted, Content, compact},
 };
@@ -44,9 +45,11 @@ impl Compaction {
         let (store, index) = (publisher.store.clone(), Arc::clone(index));
         let (then, delta, dir) = (content.clone(), content.delta(), temp_dir.to_owned());
         let work = thread::spawn(move || {
+            // Of an index that has a salt, the salt stays.
+            let fresh = ItemSalt::random()?;
             let kept = Kept::new(&dir, std::collections::HashSet::new());
             let read = |name: ObjectName| read(&store, name).map_err(io::Error::other);
-            let compacted = compact(&index, &delta, &read, &kept)?;
+            let compacted = compact(&index, &delta, fresh, &read, &kept)?;
             write(&store, &kept, &compacted)?;
             Ok(compacted)
         });

@@ -6,8 +6,9 @@ use std::process::ExitCode;
 use admit::{
     limits::HEAD_SKEW_SECS,
     snapshot::{
-        build::{Built, ObjectSink, Outcome, beyond_use},
+        build::{Built, Layout, ObjectSink, Outcome, beyond_use},
         head::Head,
+        key::ItemSalt,
         published::{Named, Published},
         source::{Catalogue, Problems, Source, SpillPlan, Strictness},
         time::{UnixSecs, iso8601},
@@ -216,8 +217,10 @@ fn build(
     report: &mut Report,
 ) -> Result<Option<Whole>> {
     let is_strict = source.is_strict();
-    let bits = before.map(Published::shard_bits);
-    let Outcome { built, problems, catalogue, .. } = source.build_over(bits, before, sink)?;
+    // What is published in format 1 has no salt, and what is not readable tells none.
+    let fresh = ItemSalt::random()?;
+    let layout = before.map_or(Layout::new(fresh), |before| before.layout(fresh));
+    let Outcome { built, problems, catalogue, .. } = source.build_over(layout, before, sink)?;
     let strictness = if built.is_none() { Strictness::Refuse } else { args.strictness() };
     input::show(&problems, strictness);
     let Some(built) = built else {

@@ -5,7 +5,7 @@ use admit::snapshot::{
     directory::Directory,
     index::Tree,
     item::{ItemRecord, NewItem},
-    key::EntryKey,
+    key::{EntryKey, ItemSalt},
     object::FormatError,
     table::{Entry, Table},
 };
@@ -19,6 +19,8 @@ pub struct Scope<'a> {
     pub tree: Tree,
     /// For a shard: its number, and the leading bits of a key that choose it.
     pub shard: Option<(usize, u8)>,
+    /// What the keys of items are derived with. Without it, only their numbers are checked.
+    pub salt: Option<ItemSalt>,
     /// What records refer to. Without it, references are not checked.
     pub directory: Option<&'a Directory>,
 }
@@ -68,7 +70,7 @@ pub fn check_table(table: &Table<'_>, scope: Scope<'_>) -> Checked {
 fn check_record(key: EntryKey, record: &[u8], scope: Scope<'_>) -> Result<Vec<String>, FormatError> {
     match scope.tree {
         Tree::Customers => check_customer(record, scope.directory),
-        Tree::Items => check_item(key, record, scope.directory),
+        Tree::Items => check_item(key, record, scope),
     }
 }
 
@@ -91,13 +93,15 @@ fn check_customer(record: &[u8], directory: Option<&Directory>) -> Result<Vec<St
 fn check_item(
     key: EntryKey,
     record: &[u8],
-    directory: Option<&Directory>,
+    Scope { salt, directory, .. }: Scope<'_>,
 ) -> Result<Vec<String>, FormatError> {
     let item = ItemRecord::new(record)?;
     let ItemRecord { id, merchant_id, is_active, is_free, is_package, content, details, .. } = item;
     let mut problems = Vec::new();
-    if EntryKey::item(id) != key {
+    if key.item_id() != id {
         problems.push(format!("its record is that of item {id}"));
+    } else if salt.is_some_and(|salt| EntryKey::item(salt, id) != key) {
+        problems.push(format!("its key is not that of item {id} in this index"));
     }
     let (packages, fees) = (item.packages.iter().collect(), item.fees()?);
     let licenses: Vec<_> = item.licenses.iter().map(|license| u128::from_be_bytes(*license)).collect();
@@ -166,6 +170,8 @@ mod tests {
 
     use super::*;
 
+    const SALT: ItemSalt = ItemSalt::new([5; 16]);
+
     const DETAILS: &str = r#""id":33,"title":"Slack Water"}"#;
 
     fn item(change: impl FnOnce(&mut NewItem<'static>)) -> Vec<u8> {
@@ -197,13 +203,13 @@ mod tests {
         let mut bytes = Vec::new();
         write_table(&mut bytes, entries).unwrap();
         let directory = directory();
-        let scope = Scope { tree, shard, directory: Some(&directory) };
+        let scope = Scope { tree, shard, salt: Some(SALT), directory: Some(&directory) };
         let checked = check_table(&Table::new(&bytes).unwrap(), scope);
         checked.problems.into_iter().map(|(_, what)| what).collect()
     }
 
     fn check_one_item(record: Vec<u8>) -> String {
-        check(&[(EntryKey::item(33), record)], Tree::Items, None).join("; ")
+        check(&[(EntryKey::item(SALT, 33), record)], Tree::Items, None).join("; ")
     }
 
     #[test]
@@ -262,7 +268,7 @@ mod tests {
         // The first key, made larger than the second.
         bytes[4] = 3;
         bytes.push(0);
-        let scope = Scope { tree: Tree::Customers, shard: None, directory: None };
+        let scope = Scope { tree: Tree::Customers, shard: None, salt: None, directory: None };
         let checked = check_table(&Table::new(&bytes).unwrap(), scope);
         let told: Vec<_> = checked.problems.iter().map(|(_, what)| what.as_str()).collect();
         assert_eq!(

@@ -181,7 +181,11 @@ mod tests {
     fn problems_are_sorted_and_bounded() {
         let mut report = Report::default();
         report.problem(&"shard/b", None, "second");
-        report.problem(&"head", Some((Tree::Items, EntryKey::item(-33))), "first");
+        report.problem(
+            &"head",
+            Some((Tree::Items, EntryKey::item(admit::snapshot::key::ItemSalt::NONE, -33))),
+            "first",
+        );
         for _ in 0..KEPT_MAX {
             report.problem(&"shard/c", None, "third");
         }

@@ -13,6 +13,7 @@ use admit::{
         directory::Directory,
         head::Head,
         index::{Index, Tree},
+        key::ItemSalt,
         object::{FormatError, ObjectKind, ObjectName},
         table::Table,
         time::UnixSecs,
@@ -76,12 +77,12 @@ impl Walk<'_> {
             (Some(object), Some(name)) => self.decoded(name, tables(object)),
             _ => None,
         };
-        if let Some((name, delta)) = delta_name.zip(delta) {
-            self.check_delta(name, delta, directory.as_ref());
-        }
         let index_name = name(ObjectKind::Index, head.index);
-        let Some(index) = self.object(index_name)? else { return Ok(()) };
-        let Some(index) = self.decoded(index_name, Index::decode(index)) else { return Ok(()) };
+        let index = self.object(index_name)?.and_then(|index| self.decoded(index_name, Index::decode(index)));
+        if let Some((name, delta)) = delta_name.zip(delta) {
+            self.check_delta(name, delta, index.as_ref().map(Index::salt), directory.as_ref());
+        }
+        let Some(index) = index else { return Ok(()) };
         let shards = index.shard_count(Tree::Customers) + index.shard_count(Tree::Items);
         let pages = index.pages(Tree::Customers)?.len() + index.pages(Tree::Items)?.len();
         let progress = Progress::of_objects(shards + pages);
@@ -173,9 +174,16 @@ impl Walk<'_> {
     }
 
     /// Notes what is wrong with a delta.
-    fn check_delta(&self, name: ObjectName, delta: Tables<'_>, directory: Option<&Directory>) {
+    fn check_delta(
+        &self,
+        name: ObjectName,
+        delta: Tables<'_>,
+        salt: Option<ItemSalt>,
+        directory: Option<&Directory>,
+    ) {
         for tree in [Tree::Customers, Tree::Items] {
-            self.note(name, tree, check_table(&delta.of(tree), Scope { tree, shard: None, directory }));
+            let scope = Scope { tree, shard: None, salt, directory };
+            self.note(name, tree, check_table(&delta.of(tree), scope));
         }
     }
 
@@ -226,7 +234,8 @@ impl Walk<'_> {
         parallel::for_each(list, THREADS, |(number, name)| {
             let Some(object) = self.object(*name)? else { return Ok(()) };
             if let Some(table) = self.decoded(*name, Table::of_shard(&object)) {
-                let scope = Scope { tree, shard: Some((*number, bits)), directory: base.directory };
+                let (shard, salt) = (Some((*number, bits)), Some(base.index.salt()));
+                let scope = Scope { tree, shard, salt, directory: base.directory };
                 let in_shard = self.note(*name, tree, check_table(&table, scope));
                 let delta = overlay.effect(*number, Some(&table)).unwrap_or_default();
                 let mut found = found.lock().unwrap_or_else(PoisonError::into_inner);

@@ -140,7 +140,8 @@ impl Follower<'_> {
             self.have_compacted(done);
         }
         let as_of = as_of(last, moment);
-        let (next, objects) = next_head(&self.content, &self.head, self.head.index, last.seq, as_of)?;
+        let (index, salt) = (self.head.index, self.index.salt());
+        let (next, objects) = next_head(&self.content, &self.head, index, salt, last.seq, as_of)?;
         self.put(next, objects)
     }
 
@@ -258,7 +259,8 @@ impl Follower<'_> {
         // The same data in other objects: the same seq, later.
         let (seq, origin) = (self.head.seq, self.head.origin_seq());
         let Head { as_of, changed_at, .. } = self.head.renewed(self.head.as_of.saturating_add(1));
-        let (next, objects) = next_head(&self.content, &self.head, self.head.index, origin, as_of)?;
+        let (index, salt) = (self.head.index, self.index.salt());
+        let (next, objects) = next_head(&self.content, &self.head, index, salt, origin, as_of)?;
         self.put(Seq { version: seq, origin }.of(Head { changed_at, ..next }), objects)
     }
 }
