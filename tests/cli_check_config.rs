@@ -23,7 +23,7 @@ use std::{fs, path::Path};
 use bench::{Bench, Ended};
 use serde_json::Value;
 
-const ISSUERS: &str = r#"[{"issuer":"https://id.example","namespace":"main","audience":"none_required","keys":{"jwks_url":"https://id.example/jwks"}},{"issuer":"https://p.example","namespace":"p","audience":{"any_of":["admit"]},"may_publish":true,"keys":{"secret":"PUBLISHER_SECRET","alg":"HS256"}}]"#;
+const ISSUERS: &str = r#"[{"issuer":"https://id.example","namespace":"main","audience":"none_required","keys":{"jwks_url":"https://id.example/jwks"}},{"issuer":"https://p.example","namespace":"p","audience":{"any_of":["admit"]},"may":["publish"],"keys":{"secret":"PUBLISHER_SECRET","alg":"HS256"}}]"#;
 const KEYS: &str =
     r#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","kid":"s"}]}"#;
 
@@ -144,7 +144,7 @@ fn what_is_odd_but_works_is_a_warning() {
             "",
             ":5: workers_dev: workers_dev is false and there are no routes",
         ),
-        ("\"may_publish\":true,", "", ":10: vars.ISSUERS: no issuer has \"may_publish\": true"),
+        ("[\"publish\"]", "[\"view\"]", ":10: vars.ISSUERS: no issuer has the capability \"publish\""),
         (
             "CORS_ORIGINS = \"*\"",
             "SENTRY_DSN = \"x\"",

@@ -121,7 +121,7 @@ fn edge(origin: &Reference) -> Workerd {
             let mut issuers: Vec<Value> = serde_json::from_str(value).unwrap();
             let jwks_url = format!("{url}/.well-known/jwks.json");
             issuers.push(json!({"issuer": url, "namespace": "vendor", "audience": {"any_of": ["admit"]},
-                "keys": {"jwks_url": jwks_url}}));
+                "may": ["view", "write"], "test_clients": true, "keys": {"jwks_url": jwks_url}}));
             *value = Value::from(issuers).to_string();
         }
     }

@@ -31,7 +31,7 @@ pub enum ApiError {
     OlderHead,
     /// 409: somebody else may publish now. The answer says who, and until when.
     LeaseHeld,
-    /// 409: an object that may not go, because the published head names it.
+    /// 409: an object that may not go, because the published head leads to it. The answer says which.
     ObjectNeeded,
     /// 413, with the limit in bytes.
     BodyTooLarge(usize),
@@ -175,7 +175,7 @@ impl ApiError {
             Self::InvalidField(_, problem) | Self::UnsupportedHeader(_, problem) => problem,
             Self::OlderHead => "A newer head is published",
             Self::LeaseHeld => "Another publisher holds the lease",
-            Self::ObjectNeeded => "The published head names this object: publish another head first",
+            Self::ObjectNeeded => "The published snapshot needs this object",
             Self::BodyTooLarge(_) => "Body too large",
             Self::TooManyObjects => "More than 40 objects: send the others in another request",
             Self::UnsupportedMediaType => "Unsupported media type",

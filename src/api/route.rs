@@ -3,7 +3,7 @@
 
 use uuid::Uuid;
 
-use crate::snapshot::store_key::StoreKey;
+use crate::{snapshot::store_key::StoreKey, token::Scope};
 
 /// What a request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,6 +105,27 @@ impl<'a> Route<'a> {
             }
             Self::Pack | Self::Check => "POST, OPTIONS",
             _ => "GET, HEAD, OPTIONS",
+        }
+    }
+
+    /// The scopes of which a token needs one for `method`; none where the route asks for no scope.
+    #[must_use]
+    pub fn scopes(self, method: &str) -> &'static [Scope] {
+        let is_read = matches!(method, "GET" | "HEAD");
+        match self {
+            Self::Stored(_) | Self::Keys | Self::Issuers if is_read => &[Scope::SnapshotRead],
+            // Publisher and collector both take the lease, and both change the list of garbage: a publisher takes out of
+            // it what it wants again.
+            Self::Stored(StoreKey::Lease | StoreKey::Garbage) => {
+                &[Scope::SnapshotWrite, Scope::SnapshotCollect]
+            }
+            Self::Stored(_) if method == "DELETE" => &[Scope::SnapshotCollect],
+            // A check of stored objects changes nothing, but only publishers need it, and it makes the Worker hash what
+            // the caller names.
+            Self::Stored(_) | Self::Pack | Self::Check | Self::Keys | Self::Issuers => {
+                &[Scope::SnapshotWrite]
+            }
+            _ => &[],
         }
     }
 

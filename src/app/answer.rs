@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::{
     App, Need, State, Transfer, Write, finish,
     origin::Question,
+    permission::Permission,
     read::{Known, Missing, Read},
     seconds,
     snapshots::HeadState,
@@ -73,15 +74,31 @@ impl<P: Platform> App<P> {
         let (is_signed, mut merchant_id) = (write.is_for_merchants(), None);
         if is_signed {
             let token = self.token(request, now)?;
-            let principal = &token.principal;
-            let is_heard = principal.merchant_id.is_none_or(|id| principal.is_heard_by(id));
-            if !principal.roles.merchant || !is_heard {
-                return Err(Reply::error(ApiError::InvalidPrivileges, "not_a_merchant").into());
-            }
-            merchant_id = principal.merchant_id;
+            self.permit(&token, Permission::Write)?;
+            self.check_uuid(&token.principal)?;
+            merchant_id = token.principal.merchant_id;
         }
         write.check()?;
         Ok(Need::Forward(Write { is_signed, merchant_id, effect: write.effect(request.method) }))
+    }
+
+    /// Whether an issuer of some merchants names its merchant by the right UUID, as far as the directory is at hand.
+    /// The origin may go by `mui`, so that it must not be another merchant's.
+    fn check_uuid(&self, principal: &Principal) -> Result<(), Refusal> {
+        let (Some(id), Some(uuid), Some(_)) =
+            (principal.merchant_id, &principal.merchant_uuid, &principal.merchants)
+        else {
+            return Ok(());
+        };
+        let state = self.state.borrow();
+        let known = state.snapshots.current().and_then(|version| version.directory.merchants.get(&id));
+        if known.is_none_or(|known| Uuid::try_parse(uuid) == Ok(*known)) {
+            return Ok(());
+        }
+        let refusal = Reply::error(ApiError::InvalidPrivileges, "not_a_merchant");
+        Err(refusal
+            .with_detail("claim mui: the UUID of the merchant that mid names is expected".to_owned())
+            .into())
     }
 
     fn write_route<'r>(&self, request: &Request<'r>) -> Option<WriteRoute<'r>> {
@@ -106,10 +123,10 @@ impl<P: Platform> App<P> {
     ) -> Result<Read, Refusal> {
         Ok(match route {
             Route::Access(id) => {
-                let token = self.token(request, now)?;
+                let token = self.viewer(request, now)?;
                 Read::Access { token, item_id: id.number().ok_or(ApiError::InvalidIdOnAccess)? }
             }
-            Route::License => Read::License { token: self.token(request, now)? },
+            Route::License => Read::License { token: self.viewer(request, now)? },
             Route::Item(id) => Read::Item { item_id: item_id(id)?, merchant: None },
             Route::MerchantItem(merchant, id) => {
                 Read::Item { item_id: item_id(id)?, merchant: Some(merchant) }
@@ -130,12 +147,12 @@ impl<P: Platform> App<P> {
                     "DELETE" => Transfer::Delete(key),
                     _ => Transfer::Send(key),
                 };
-                return Err(self.transfer_need(request, transfer, now)?);
+                return Err(self.transfer_need(request, route, transfer, now)?);
             }
-            Route::Pack => return Err(self.transfer_need(request, Transfer::Pack, now)?),
-            Route::Check => return Err(self.transfer_need(request, Transfer::Check, now)?),
-            Route::Keys => return Err(self.transfer_need(request, Transfer::Keys, now)?),
-            Route::Issuers => return Err(self.transfer_need(request, Transfer::Issuers, now)?),
+            Route::Pack => return Err(self.transfer_need(request, route, Transfer::Pack, now)?),
+            Route::Check => return Err(self.transfer_need(request, route, Transfer::Check, now)?),
+            Route::Keys => return Err(self.transfer_need(request, route, Transfer::Keys, now)?),
+            Route::Issuers => return Err(self.transfer_need(request, route, Transfer::Issuers, now)?),
         })
     }
 
@@ -145,21 +162,22 @@ impl<P: Platform> App<P> {
         Ok(tokens.verify(request.authorization, now, verifier, entropy)?)
     }
 
+    /// The token of a viewer who asks for themselves.
+    fn viewer(&self, request: &Request<'_>, now: UnixSecs) -> Result<Rc<VerifiedToken>, Refusal> {
+        let token = self.token(request, now)?;
+        self.permit(&token, Permission::View)?;
+        Ok(token)
+    }
+
     fn transfer_need(
         &self,
         request: &Request<'_>,
+        route: Route<'_>,
         transfer: Transfer,
         now: UnixSecs,
     ) -> Result<Refusal, Refusal> {
         let token = self.token(request, now)?;
-        let Principal { may_publish, may_read_snapshot, .. } = token.principal;
-        if transfer.only_reads() {
-            if !may_read_snapshot {
-                return Err(Reply::error(ApiError::InvalidPrivileges, "may_not_read_snapshot").into());
-            }
-        } else if !may_publish {
-            return Err(Reply::error(ApiError::InvalidPrivileges, "may_not_publish").into());
-        }
+        self.permit(&token, Permission::Snapshot(route.scopes(request.method)))?;
         Ok(Refusal::Need(Need::Transfer(transfer)))
     }
 

@@ -10,6 +10,7 @@ mod jwks_cache;
 mod load;
 mod local;
 mod origin;
+mod permission;
 mod publish;
 mod read;
 mod snapshots;
@@ -28,6 +29,7 @@ use crate::{
     token::{JoseAlgorithm, KeySet, TokenVerifier},
 };
 
+use answer::Refusal;
 pub use finish::unconfigured;
 use origin::{OriginState, StreamOf, Turn};
 pub use origin::{Question, Unreadable, Verdict, Write, verdict};

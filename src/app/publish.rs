@@ -6,6 +6,7 @@ mod issuers;
 mod keys;
 mod lease;
 mod objects;
+mod reach;
 
 use super::{App, unavailable, unsupported};
 use crate::{
@@ -149,12 +150,6 @@ impl<P: Platform> App<P> {
 }
 
 impl Transfer {
-    /// Whether the scope `snapshot:read` is enough. A check of stored objects changes nothing either, but only
-    /// publishers need it, and it makes the Worker hash what the caller names.
-    pub(super) const fn only_reads(self) -> bool {
-        matches!(self, Self::Send(_) | Self::Keys | Self::Issuers)
-    }
-
     /// Whether it changes what is published, or could: while somebody holds the lease, only the holder may.
     /// Objects that are stored change nothing until a head leads to them.
     const fn is_for_the_holder(self) -> bool {

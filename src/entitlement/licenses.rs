@@ -18,14 +18,15 @@ use super::{Best, Grant, Question, Reason, client_app, end, is_test};
 /// Cancelled licences are listed for twelve months, counted as 365 days.
 const CANCELLED_LISTED_SECS: i64 = 365 * 86_400;
 
-/// Offers what the customer's licences, or a test-mode client's, make of the item.
+/// Offers what the customer's licences, or a test-mode client's, make of the item. A test-mode client of an issuer
+/// without `test_clients` has neither: the id of a client is public, and so would be what it opens.
 pub(super) fn offer(best: &mut Best<'_>, question: &Question<'_>) -> Result<(), FormatError> {
     let Question { principal, customer, item, directory, now } = *question;
     if item.licenses.is_empty() {
         return Ok(());
     }
     let test_client = client_app(principal, directory).filter(is_test);
-    if let Some(client) = &test_client
+    if let Some(client) = test_client.as_ref().filter(|_| principal.may_test)
         && let Some((id, _)) =
             pending_test_licenses(directory, client.position).find(|(id, _)| unlocks(item, *id))
     {
@@ -88,8 +89,10 @@ pub fn listed_licenses<'a>(
     let Some(client) = client_app(principal, directory) else { return Ok(Vec::new()) };
     let mut entries = Vec::new();
     if is_test(&client) {
-        for (_, license) in pending_test_licenses(directory, client.position) {
-            insert(&mut entries, HeldEntry::Test(license));
+        if principal.may_test {
+            for (_, license) in pending_test_licenses(directory, client.position) {
+                insert(&mut entries, HeldEntry::Test(license));
+            }
         }
         return Ok(entries);
     }

@@ -18,7 +18,7 @@ use crate::{
         key::EntryKey,
         schema::{IntervalUnit, LicenseState, LicenseType, RenewStatus, SubscriptionStatus},
     },
-    token::Roles,
+    token::{Capabilities, Roles, Scopes},
 };
 
 const NOW: UnixSecs = 1_800_000_000;
@@ -109,10 +109,10 @@ fn principal() -> Principal {
         merchant_uuid: None,
         account_id: None,
         roles: Roles::default(),
-        scopes: Vec::new(),
+        scopes: Scopes::NONE,
+        may: Capabilities::DEFAULT,
+        may_test: true,
         merchants: None,
-        may_publish: false,
-        may_read_snapshot: false,
     }
 }
 

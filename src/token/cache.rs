@@ -111,7 +111,7 @@ mod tests {
     use super::*;
     use crate::{
         snapshot::key::EntryKey,
-        token::{Asked, Principal, Roles, ValidTimes},
+        token::{Asked, Capabilities, Principal, Roles, Scopes, ValidTimes},
     };
 
     struct Fixed(u8);
@@ -132,10 +132,10 @@ mod tests {
             merchant_uuid: None,
             account_id: None,
             roles: Roles::default(),
-            scopes: Vec::new(),
+            scopes: Scopes::NONE,
+            may: Capabilities::DEFAULT,
+            may_test: true,
             merchants: None,
-            may_publish: false,
-            may_read_snapshot: false,
         };
         let times = ValidTimes { not_before: None, expires_at: 0 };
         Rc::new(VerifiedToken { issuer, principal, times, asked: Asked::default() })

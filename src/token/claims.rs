@@ -9,6 +9,7 @@ use std::rc::Rc;
 use serde_json::{Map, Value};
 
 use super::{
+    capability::{Capability, Scopes},
     config::{AudienceRule, IssuerConfig},
     error::{ClaimsError, Problem, Undecided, UndecidedCause, VerifyError},
     left_out::shortened,
@@ -21,9 +22,6 @@ use crate::{
     number,
     snapshot::key::EntryKey,
 };
-
-const PUBLISH_SCOPE: &str = "snapshot:publish";
-const READ_SCOPE: &str = "snapshot:read";
 
 /// Judges the claims of a token whose signature is `issuer`'s.
 pub(super) fn check(
@@ -102,6 +100,8 @@ fn ahead(error: ClaimsError, claim: &str, time: UnixSecs, now: UnixSecs, leeway_
     })
 }
 
+/// Who asks, and in which roles. The only place where a [`Principal`] is made of claims: whatever a token says, it has no
+/// role, scope or capability that its issuer does not have.
 fn principal(
     claims: &Map<String, Value>,
     issuer: &IssuerConfig,
@@ -116,25 +116,28 @@ fn principal(
     let contexts = texts(claims, "ctx", |text| vec![text.to_owned()])?;
     // RFC 8693 §4.2: names with spaces between them.
     let scopes = texts(claims, "scope", |text| text.split_ascii_whitespace().map(str::to_owned).collect())?;
-    let has_scope = |name: &str| issuer.may_publish && scopes.iter().any(|scope| scope == name);
-    let may_publish = has_scope(PUBLISH_SCOPE);
-    Ok(Principal {
+    let (may, merchant_id) = (issuer.may, integer(claims, "mid")?);
+    let has_role =
+        |role, capability| may.has(capability) && contexts.iter().any(|context| context.as_str() == role);
+    let mut principal = Principal {
         customer_key: EntryKey::customer(&issuer.namespace, &subject),
         namespace: Rc::from(issuer.namespace.as_str()),
         subject,
         client_id,
-        merchant_id: integer(claims, "mid")?,
+        merchant_id,
         merchant_uuid: text(claims, "mui")?,
         account_id: integer(claims, "aid")?,
         roles: Roles {
-            consumer: contexts.iter().any(|context| context == "consumer"),
-            merchant: contexts.iter().any(|context| context == "merchant"),
+            consumer: has_role("consumer", Capability::View),
+            merchant: has_role("merchant", Capability::Write),
         },
-        may_publish,
-        may_read_snapshot: may_publish || has_scope(READ_SCOPE),
-        scopes,
+        scopes: Scopes::granted(scopes.iter().map(String::as_str), may, issuer.merchants.is_some()),
+        may,
+        may_test: issuer.test_clients,
         merchants: issuer.merchants.clone(),
-    })
+    };
+    principal.roles.merchant &= principal.may_speak();
+    Ok(principal)
 }
 
 /// The customer's name: text, or an integer in decimal. A fraction or an exponent has no single spelling.

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::{
     algorithm::{HmacAlgorithm, JoseAlgorithm},
+    capability::{Capabilities, Capability},
     raw_issuer::{RawIssuer, RawKeys},
 };
 use crate::{
@@ -105,10 +106,26 @@ pub struct IssuerConfig {
     pub keys: KeysConfig,
     /// The merchants whom the issuer speaks for; all of them when there is no such list.
     pub merchants: Option<Rc<[i64]>>,
-    /// Whether tokens with scope `snapshot:publish` may publish, and those with `snapshot:read` read the snapshot.
-    pub may_publish: bool,
+    /// What its tokens may be used for: `may`, and `may_publish`, which adds `publish`.
+    pub may: Capabilities,
+    /// Whether its test-mode clients open pending test licences.
+    pub test_clients: bool,
     /// Whether tokens without `iss` are this issuer's. At most one issuer may.
     pub accept_missing_iss: bool,
+}
+
+impl IssuerConfig {
+    /// What to change in the configuration of the issuer at `position` so that its tokens may do what needs `capability`.
+    #[must_use]
+    pub fn lacks(&self, position: usize, capability: Capability) -> String {
+        let names = self.may.with(capability).iter().map(|may| ["\"", may.name(), "\""].concat());
+        format!(
+            "ISSUERS[{position}] ({:?}) lacks the capability {}: if its tokens may do that, set \"may\": [{}]",
+            self.issuer,
+            capability.name(),
+            names.collect::<Vec<_>>().join(", "),
+        )
+    }
 }
 
 /// Reads the `ISSUERS` variable, a JSON array. `secret` looks up a secret binding.
@@ -169,6 +186,12 @@ fn check(
     if ["", "iss", "aud", "exp", "nbf", "iat"].contains(&raw.customer_claim.as_str()) {
         return wrong("customer_claim", "names no customer");
     }
+    if raw.may == Capabilities::NONE {
+        return wrong(
+            "may",
+            "must name at least one capability: view, write, publish, feed, check or explain",
+        );
+    }
     if raw.leeway_secs > LEEWAY_MAX_SECS {
         return wrong("leeway_secs", &format!("must be at most {LEEWAY_MAX_SECS}"));
     }
@@ -223,7 +246,8 @@ fn check(
         leeway_secs: raw.leeway_secs,
         keys,
         merchants: raw.merchants.map(Rc::from),
-        may_publish: raw.may_publish,
+        may: raw.may,
+        test_clients: raw.test_clients,
         accept_missing_iss: raw.accept_missing_iss,
     })
 }

@@ -8,6 +8,7 @@
 mod algorithm;
 mod bearer;
 mod cache;
+mod capability;
 mod claims;
 mod config;
 mod der;
@@ -31,6 +32,7 @@ mod verify;
 
 pub use algorithm::{HmacAlgorithm, JoseAlgorithm};
 pub use bearer::BearerToken;
+pub use capability::{Capabilities, Capability, Scope, Scopes};
 pub(crate) use config::check_url;
 pub use config::{AudienceRule, ConfigError, IssuerConfig, KeysConfig, Secret, parse_issuers};
 pub use der::ecdsa_der;

@@ -2,7 +2,10 @@
 
 use std::{cell::Cell, rc::Rc};
 
-use super::error::ClaimsError;
+use super::{
+    capability::{Capabilities, Scopes},
+    error::ClaimsError,
+};
 use crate::{limits::ANSWERS_PER_TOKEN, snapshot::key::EntryKey};
 
 /// What a token said when its signature was right.
@@ -80,17 +83,16 @@ pub struct Principal {
     pub merchant_uuid: Option<String>,
     /// `aid`.
     pub account_id: Option<i64>,
-    /// `ctx`.
+    /// `ctx`, as far as the issuer may say so.
     pub roles: Roles,
-    /// `scope`.
-    pub scopes: Vec<String>,
+    /// `scope`, as far as the issuer may say so.
+    pub scopes: Scopes,
+    /// What the issuer's tokens may be used for.
+    pub may: Capabilities,
+    /// Whether a test-mode client of the issuer opens pending test licences.
+    pub may_test: bool,
     /// The merchants whom the issuer speaks for; all of them when its configuration names none.
     pub merchants: Option<Rc<[i64]>>,
-    /// Whether the token may publish snapshots: the issuer may, and the scope says so.
-    pub may_publish: bool,
-    /// Whether the token may read the snapshot's objects: whoever may publish may, and so does the scope
-    /// `snapshot:read` of an issuer that may publish.
-    pub may_read_snapshot: bool,
 }
 
 impl Principal {
@@ -99,6 +101,13 @@ impl Principal {
     pub fn is_heard_by(&self, merchant_id: i64) -> bool {
         self.merchants.as_ref().is_none_or(|merchants| merchants.contains(&merchant_id))
     }
+
+    /// Whether the token may speak in a merchant's name at all: an issuer of some merchants has to say by `mid` in the
+    /// name of which of them it speaks.
+    #[must_use]
+    pub fn may_speak(&self) -> bool {
+        self.merchants.is_none() || self.merchant_id.is_some_and(|id| self.is_heard_by(id))
+    }
 }
 
 /// The roles that `ctx` names. None unless it does.
@@ -106,6 +115,6 @@ impl Principal {
 pub struct Roles {
     /// Buys and watches.
     pub consumer: bool,
-    /// Sells.
+    /// Sells: the token may write in the name of its merchant.
     pub merchant: bool,
 }

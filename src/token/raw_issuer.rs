@@ -4,7 +4,10 @@
 
 use serde_json::{Map, Value};
 
-use super::config::AudienceRule;
+use super::{
+    capability::{Capabilities, Capability},
+    config::AudienceRule,
+};
 use crate::limits::LEEWAY_DEFAULT_SECS;
 
 /// An entry of the `ISSUERS` variable.
@@ -16,7 +19,8 @@ pub(super) struct RawIssuer {
     pub leeway_secs: u32,
     pub keys: RawKeys,
     pub merchants: Option<Vec<i64>>,
-    pub may_publish: bool,
+    pub may: Capabilities,
+    pub test_clients: bool,
     pub accept_missing_iss: bool,
 }
 
@@ -34,7 +38,7 @@ impl RawIssuer {
     /// # Errors
     /// What is wrong with it. Text that was found is in quotation marks: it may be a secret in the wrong place.
     pub fn read(entry: Value) -> Result<Self, String> {
-        const NAMES: [&str; 9] = [
+        const NAMES: [&str; 11] = [
             "issuer",
             "namespace",
             "audience",
@@ -42,12 +46,16 @@ impl RawIssuer {
             "leeway_secs",
             "keys",
             "merchants",
+            "may",
             "may_publish",
+            "test_clients",
             "accept_missing_iss",
         ];
         let mut members = Members::of(entry, "struct RawIssuer", &NAMES)?;
         let mut flag = |name: &str| members.take(name).map_or(Ok(false), flag);
         let (may_publish, accept_missing_iss) = (flag("may_publish")?, flag("accept_missing_iss")?);
+        let test_clients = flag("test_clients")?;
+        let may = members.optional("may").map_or(Ok(Capabilities::DEFAULT), capabilities)?;
         Ok(Self {
             issuer: text(members.required("issuer")?)?,
             namespace: text(members.required("namespace")?)?,
@@ -58,7 +66,8 @@ impl RawIssuer {
             })?,
             keys: RawKeys::read(members.required("keys")?)?,
             merchants: members.optional("merchants").map(merchants).transpose()?,
-            may_publish,
+            may: if may_publish { may.with(Capability::Publish) } else { may },
+            test_clients,
             accept_missing_iss,
         })
     }
@@ -128,6 +137,18 @@ fn audience(value: Value) -> Result<AudienceRule, String> {
         ("none_required", Some(other)) => Err(wrong_type(&other, "unit")),
         _ => Err(format!("unknown variant `{name}`, expected `any_of` or `none_required`")),
     }
+}
+
+/// A list of capabilities' names.
+fn capabilities(value: Value) -> Result<Capabilities, String> {
+    sequence(value, |name| {
+        let name = text(name)?;
+        Capability::from_name(&name).ok_or_else(|| {
+            let expected = Capability::ALL.map(|known| ["`", known.name(), "`"].concat()).join(", ");
+            format!("unknown capability `{name}` in may, expected one of {expected}")
+        })
+    })
+    .map(|named| named.into_iter().collect())
 }
 
 fn merchants(value: Value) -> Result<Vec<i64>, String> {

@@ -160,7 +160,7 @@ impl Edge {
     pub fn configured(platform: MemoryPlatform, variables: &[(&str, &str)]) -> Self {
         let issuers = json!([
             {"issuer": "https://v.example", "namespace": "v", "audience": "none_required",
-             "keys": {"secret": "SECRET", "alg": "HS256"}},
+             "may": ["view", "write"], "keys": {"secret": "SECRET", "alg": "HS256"}},
             {"issuer": "https://i.example", "namespace": "i", "audience": "none_required", "may_publish": true,
              "keys": {"jwks_url": JWKS_URL}},
         ]);

@@ -132,7 +132,7 @@ fn roles_are_checked_before_anything_is_sent() {
 #[test]
 fn an_issuer_speaks_for_its_own_merchants_only() {
     let issuers = json!([{"issuer": "https://v.example", "namespace": "v", "audience": "none_required",
-        "merchants": [8], "keys": {"secret": "SECRET", "alg": "HS256"}}])
+        "merchants": [8], "may": ["view", "write"], "keys": {"secret": "SECRET", "alg": "HS256"}}])
     .to_string();
     let pair = Pair::new(&[]);
     let platform = pair.edge.platform().beside();

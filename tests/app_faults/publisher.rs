@@ -230,8 +230,10 @@ fn what_the_published_head_names_is_not_removed() {
     ];
     for needed in needed.map(|name| name.to_string()) {
         let reply = delete(&needed);
-        let message = "The published head names this object: publish another head first";
-        assert_eq!((reply.status, &json_of(&reply)["message"]), (409, &message.into()), "{needed}");
+        let message = format!(
+            "The published snapshot needs this object: {needed} is in use. Publish another head first"
+        );
+        assert_eq!((reply.status, &json_of(&reply)["message"]), (409, &json!(message)), "{needed}");
         // A store that does not answer, or a head that cannot be read, frees nothing.
         store(&edge).break_times("head", Fault::Error, 1);
         assert_eq!(delete(&needed).status, 503, "{needed}");

@@ -103,7 +103,7 @@ fn all(publisher: &str) -> Vec<Wrong> {
 #[test]
 fn every_refusal_names_what_is_wrong() {
     let issuers = json!([{"issuer": "https://v.example", "namespace": "v", "audience": "none_required",
-        "may_publish": true, "keys": {"secret": "SECRET", "alg": "HS256"}}])
+        "may": ["view", "write", "publish"], "keys": {"secret": "SECRET", "alg": "HS256"}}])
     .to_string();
     let pair = Pair::new(&[]);
     let edge = Edge::restricted(pair.edge.platform().beside(), &issuers, ORIGIN_URL);

@@ -90,12 +90,13 @@ fn wrong_leases(publisher: &mut Publisher<'_>, now: i64) {
 }
 
 fn removals(publisher: &mut Publisher<'_>, head: &Head, path: &str) {
-    let needed = "The published head names this object: publish another head first";
     let index = ObjectName { kind: ObjectKind::Index, digest: head.index };
     let directory = ObjectName { kind: ObjectKind::Directory, digest: head.directory };
     for name in [index, directory] {
         let wire = by(Wire::new("DELETE", &format!("/snapshot/{name}")), ANNE);
-        publisher.refused(wire, 409, needed, None);
+        let needed =
+            format!("The published snapshot needs this object: {name} is in use. Publish another head first");
+        publisher.refused(wire, 409, &needed, None);
     }
     for path in [path, "/snapshot/version/6"] {
         // Once more when it is gone.

@@ -139,7 +139,8 @@ fn readers(publisher: &mut Publisher<'_>, published: &Published) {
     assert_eq!(
         issuers[0],
         serde_json::json!({
-            "issuer": "https://vendor.dev.admit.example", "namespace": "vendor", "customer_claim": "sub", "merchants": null
+            "issuer": "https://vendor.dev.admit.example", "namespace": "vendor", "customer_claim": "sub", "merchants": null,
+            "may": ["view", "write"], "test_clients": true
         })
     );
     assert_eq!(issuers.as_array().map(Vec::len), Some(3), "{text}");

@@ -49,7 +49,7 @@ pub fn respond(request: &Request, state: &mut State) -> Answer {
             let issuer = |namespace: &str| {
                 json!({
                     "issuer": format!("https://{namespace}.example"), "namespace": namespace, "customer_claim": "sub",
-                    "merchants": null
+                    "merchants": null, "may": ["view"], "test_clients": true
                 })
             };
             (
@@ -112,7 +112,11 @@ fn value(method: &str, key: StoreKey, body: Vec<u8>, holder: &str, state: &mut S
             let is_needed = head.is_some_and(|head| {
                 [Some(head.index), Some(head.directory), head.delta].contains(&Some(object.digest))
             });
-            if is_needed { error(409, "The published head names this object") } else { delete(&name, state) }
+            if is_needed {
+                error(409, &format!("The published snapshot needs this object: {name} is in use"))
+            } else {
+                delete(&name, state)
+            }
         }
         ("DELETE", StoreKey::Version(_)) => delete(&name, state),
         _ => error(405, "Method not allowed"),

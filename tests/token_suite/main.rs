@@ -13,6 +13,7 @@ mod jwks;
 mod keys;
 mod mixtures;
 mod properties;
+mod rights;
 mod rotation;
 mod support;
 mod vectors;

@@ -116,6 +116,8 @@ impl Origin {
             "namespace": "vendor",
             "audience": { "any_of": ["admit-dev"] },
             "customer_claim": "sub",
+            "may": ["view", "write"],
+            "test_clients": true,
             "keys": { "jwks_url": format!("{url}/.well-known/jwks.json") },
         });
         let reference = Reference { program, database: dir.join("origin.db"), port };

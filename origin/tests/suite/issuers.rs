@@ -83,7 +83,7 @@ fn keys_are_fetched_kept_and_fetched_again_when_one_is_new() {
     let issuer = Issuer::start();
     let origin = Origin::with(|settings| {
         let issuers = json!([
-            {"issuer": "https://fetched.example", "namespace": "f", "audience": "none_required", "keys": {"jwks_url": issuer.url}},
+            {"issuer": "https://fetched.example", "namespace": "f", "audience": "none_required", "may": ["write"], "keys": {"jwks_url": issuer.url}},
             // The edge's list names this origin as well.
             {"issuer": settings.issuer, "namespace": "vendor", "audience": "none_required", "keys": {"jwks_url": issuer.url}},
         ]);

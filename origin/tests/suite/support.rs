@@ -55,19 +55,19 @@ impl Drop for Dir {
     }
 }
 
-/// The issuers of the samples, both with a shared secret, and one that may publish.
+/// The issuers of the samples, all with a shared secret.
 pub fn variables() -> BTreeMap<String, String> {
-    let issuer = |issuer: &str, namespace: &str, audience: Value, may_publish: bool| {
+    let issuer = |issuer: &str, namespace: &str, audience: Value, may: &[&str]| {
         json!({
-            "issuer": issuer, "namespace": namespace, "audience": audience, "may_publish": may_publish,
+            "issuer": issuer, "namespace": namespace, "audience": audience, "may": may, "test_clients": true,
             "keys": {"secret": "TEST_SECRET", "alg": "HS256"},
         })
     };
     let dev = json!({"any_of": ["admit-dev"]});
     let issuers = json!([
-        issuer("https://vendor.dev.admit.example", "vendor", dev.clone(), false),
-        issuer("https://cognito.dev.admit.example/pool", "cognito", json!("none_required"), false),
-        issuer("https://publisher.dev.admit.example", "publisher", dev, true),
+        issuer("https://vendor.dev.admit.example", "vendor", dev.clone(), &["view", "write"]),
+        issuer("https://cognito.dev.admit.example/pool", "cognito", json!("none_required"), &["view"]),
+        issuer("https://publisher.dev.admit.example", "publisher", dev, &["publish"]),
     ]);
     BTreeMap::from([
         ("ISSUERS".to_owned(), issuers.to_string()),

@@ -1,4 +1,4 @@
-//! Which heads may be stored, and which objects a head needs.
+//! Which heads may be stored.
 
 use super::{App, store_failed};
 use crate::{
@@ -8,7 +8,7 @@ use crate::{
     ports::{ObjectStore, Platform},
     snapshot::{
         head::{Head, HeadError, check_named},
-        object::{HEAD_KEY, ObjectName},
+        object::HEAD_KEY,
     },
 };
 
@@ -37,29 +37,17 @@ impl<P: Platform> App<P> {
         if head.seq == seq { Ok(()) } else { Err(OTHER_SEQ.into()) }
     }
 
-    /// Whether an object may go: the published head does not name it. What its index leads to is for the
-    /// publisher to know.
-    pub(super) async fn check_unneeded(&self, name: ObjectName) -> Result<(), Reply> {
-        let needed = |reason: String| Reply::error(ApiError::ObjectNeeded, reason);
-        // A head that cannot be read may name anything.
-        let stored = self.stored_head().await?.transpose().map_err(|error| needed(error.to_string()))?;
-        match self.newest(stored) {
-            Some(head) if head.named().any(|needed| needed == name) => Err(needed(name.to_string())),
-            _ => Ok(()),
-        }
-    }
-
     fn signed_head(&self, jws: &[u8]) -> Result<Head, Reply> {
         self.verify_head(jws).map_err(|error| Reply::error(NOT_A_HEAD, error.to_string()))
     }
 
-    async fn stored_head(&self) -> Result<Option<Result<Head, LoadError>>, Reply> {
+    pub(super) async fn stored_head(&self) -> Result<Option<Result<Head, LoadError>>, Reply> {
         let stored = self.platform.store().get_recent(HEAD_KEY).await.map_err(store_failed)?;
         Ok(stored.map(|jws| self.verify_head(&jws)))
     }
 
     /// The store may show an old head for a while; the one in use here may be newer.
-    fn newest(&self, stored: Option<Head>) -> Option<Head> {
+    pub(super) fn newest(&self, stored: Option<Head>) -> Option<Head> {
         let in_use = self.state.borrow().snapshots.current().map(|current| current.head.clone());
         stored.into_iter().chain(in_use).max_by_key(|head| (head.seq, head.as_of))
     }

@@ -7,10 +7,11 @@ use crate::{
         reply::{Caching, Reply},
     },
     ports::Platform,
+    token::Capability,
 };
 
 impl<P: Platform> App<P> {
-    /// The issuers' names, namespaces and customer claims. Never their keys.
+    /// What the issuers are called, what they may do, and how their customers are found. Never their keys.
     pub(super) fn list_issuers(&self) -> Reply {
         let mut body = r#"{"issuers":["#.to_owned();
         for (position, issuer) in self.config.issuers.iter().enumerate() {
@@ -22,6 +23,8 @@ impl<P: Platform> App<P> {
                 (r#","namespace":"#, json(&issuer.namespace)),
                 (r#","customer_claim":"#, json(&issuer.customer_claim)),
                 (r#","merchants":"#, json(&issuer.merchants.as_deref())),
+                (r#","may":"#, json(&issuer.may.iter().map(Capability::name).collect::<Vec<_>>())),
+                (r#","test_clients":"#, json(&issuer.test_clients)),
             ];
             for (name, value) in parts {
                 body.push_str(name);

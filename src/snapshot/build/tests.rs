@@ -21,7 +21,7 @@ use crate::{
         table::Table,
         version::{Found, ObjectCache, Record, Version},
     },
-    token::{Principal, Roles},
+    token::{Capabilities, Principal, Roles, Scopes},
 };
 
 const NOW: UnixSecs = 1_800_000_000;
@@ -85,10 +85,10 @@ impl Edge {
             merchant_uuid: None,
             account_id: None,
             roles: Roles::default(),
-            scopes: Vec::new(),
+            scopes: Scopes::NONE,
+            may: Capabilities::DEFAULT,
+            may_test: true,
             merchants: None,
-            may_publish: false,
-            may_read_snapshot: false,
         };
         decide(&Question {
             principal: &principal,

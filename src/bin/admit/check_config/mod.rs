@@ -1,5 +1,6 @@
 //! `admit check-config`: tells before a deploy what the Worker would say at its first request.
 
+mod capabilities;
 mod checks;
 mod document;
 mod report;

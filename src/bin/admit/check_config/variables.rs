@@ -14,6 +14,7 @@ use admit::{
 use serde_json::{Value, json};
 
 use super::{
+    capabilities,
     document::member,
     report::EnvironmentReport,
     secrets::as_binding,
@@ -112,19 +113,12 @@ pub fn check(settings: &Settings<'_>, secrets: &Secrets, report: &mut Environmen
             }
         }
     }
-    let place = |name: &str| member(&settings.place("vars"), name);
     if let Some(app) = &app
-        && !app.config().issuers.iter().any(|issuer| issuer.may_publish)
         && bindings.has("ISSUERS")
         && !bindings.overrides.contains_key("ISSUERS")
         && !bindings.unseen.borrow().contains("ISSUERS")
     {
-        report.warn(
-            settings,
-            &place("ISSUERS"),
-            "no issuer has \"may_publish\": true, so no token can publish through this Worker",
-            "set it for the publisher's issuer, unless you publish with --to kv:<account>/<namespace> only",
-        );
+        capabilities::check(settings, app.config(), report);
     }
     for name in bindings.unseen.borrow().iter() {
         let purpose = if bindings.known.contains(name) {
@@ -206,9 +200,8 @@ fn without_issuer(bindings: &Bindings<'_>, position: usize) -> Option<String> {
 }
 
 fn issuer_stand_in(position: usize) -> Value {
-    // It may publish, so that its absence is not reported twice.
     json!({
-        "issuer": format!("https://stand-in-{position}.invalid"), "namespace": "stand-in", "may_publish": true,
+        "issuer": format!("https://stand-in-{position}.invalid"), "namespace": "stand-in",
         "audience": "none_required", "keys": {"jwks_url": "https://stand-in.invalid/jwks"}
     })
 }

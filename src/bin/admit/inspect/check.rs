@@ -8,7 +8,7 @@ use admit::{
         key::EntryKey,
         time::{UnixSecs, iso8601},
     },
-    token::{Principal, Roles},
+    token::{Capabilities, Principal, Roles, Scopes},
 };
 use anyhow::Result;
 use serde::Serialize;
@@ -31,10 +31,10 @@ pub fn nobody() -> Principal {
         merchant_uuid: None,
         account_id: None,
         roles: Roles::default(),
-        scopes: Vec::new(),
+        scopes: Scopes::NONE,
+        may: Capabilities::DEFAULT,
+        may_test: true,
         merchants: None,
-        may_publish: false,
-        may_read_snapshot: false,
     }
 }
 

@@ -48,6 +48,8 @@ pub struct Sought {
     pub is_certain: bool,
     /// The merchants for whom the issuer speaks, if it is known and does not speak for all.
     pub merchants: Option<Vec<i64>>,
+    /// Whether a test-mode client of the issuer opens pending test licences, as far as that can be told.
+    pub may_test: bool,
 }
 
 /// The issuers of the edge, where it can be asked.
@@ -79,6 +81,12 @@ impl Issuers {
         // Of several issuers the one that may open most stands for all.
         let lists: Option<Vec<_>> = issuers.map(|issuer| issuer.merchants.clone()).collect();
         lists.map(|lists| lists.concat()).filter(|merchants| !merchants.is_empty())
+    }
+
+    /// Whether an issuer of the namespace lets test-mode clients open pending test licences, or none is known.
+    fn may_test(&self, namespace: &str) -> bool {
+        let mut issuers = self.0.iter().flatten().filter(|issuer| issuer.namespace == namespace).peekable();
+        issuers.peek().is_none() || issuers.any(|issuer| issuer.test_clients)
     }
 }
 
@@ -198,6 +206,7 @@ fn by_token(snapshot: &mut Snapshot<'_>, issuers: &Issuers, token: &Unverified) 
     };
     let mut sought = named(snapshot, issuers, &issuer.namespace, &subject, "token")?;
     sought.merchants.clone_from(&issuer.merchants);
+    sought.may_test = issuer.test_clients;
     Ok(sought)
 }
 
@@ -218,6 +227,7 @@ fn named(
         note: None,
         is_certain: true,
         merchants: issuers.merchants(namespace),
+        may_test: issuers.may_test(namespace),
     })
 }
 
@@ -255,6 +265,7 @@ fn nobody(namespaces: &[&str], subject: &str, found_by: &'static str) -> Sought 
         note,
         is_certain: !namespaces.is_empty(),
         merchants: None,
+        may_test: true,
     }
 }
 
@@ -273,9 +284,10 @@ fn walked(
         let known = snapshot.customer(key)?;
         let name = known.as_ref().and_then(|known| name_of(key, known, &namespaces));
         let merchants = name.as_ref().and_then(|(namespace, _)| issuers.merchants(namespace));
+        let may_test = name.as_ref().is_none_or(|(namespace, _)| issuers.may_test(namespace));
         let note =
             name.is_none().then(|| "namespace and subject are not stored, only a hash of them".to_owned());
-        found.push(Sought { key, name, known, found_by, note, is_certain: true, merchants });
+        found.push(Sought { key, name, known, found_by, note, is_certain: true, merchants, may_test });
     }
     Ok(found)
 }

@@ -189,6 +189,7 @@ fn viewer(sought: &Sought, token: Option<&Unverified>, args: &Args) -> Principal
         customer_key: sought.key,
         client_id: args.client.clone(),
         merchants: sought.merchants.as_deref().map(Into::into),
+        may_test: sought.may_test,
         ..nobody()
     };
     if let Some(token) = token {

@@ -25,12 +25,20 @@ pub struct Issuer {
     pub customer_claim: String,
     /// The merchants for whom it speaks, if not for all.
     pub merchants: Option<Vec<i64>>,
+    /// Whether its test-mode clients open pending test licences. A Worker of an earlier release opens them to all.
+    #[serde(default = "opened_to_all")]
+    pub test_clients: bool,
+}
+
+const fn opened_to_all() -> bool {
+    true
 }
 
 impl From<IssuerConfig> for Issuer {
     fn from(issuer: IssuerConfig) -> Self {
-        let IssuerConfig { issuer, namespace, customer_claim, merchants, .. } = issuer;
-        Self { issuer, namespace, customer_claim, merchants: merchants.map(|merchants| merchants.to_vec()) }
+        let IssuerConfig { issuer, namespace, customer_claim, merchants, test_clients, .. } = issuer;
+        let merchants = merchants.map(|merchants| merchants.to_vec());
+        Self { issuer, namespace, customer_claim, merchants, test_clients }
     }
 }
 

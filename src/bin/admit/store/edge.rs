@@ -1,14 +1,16 @@
 //! A Worker as a destination: its publish API.
 
 use std::{
+    borrow::Cow,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
 
 use admit::{
-    api::error::ApiError,
+    api::{error::ApiError, route::Route},
     limits::{CHECK_MAX_OBJECTS, PACK_MAX_BYTES, PACK_MAX_OBJECTS},
     snapshot::{lease::Lease, object::ObjectName, pack::Pack, store_key::StoreKey},
+    token::Scope,
 };
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
@@ -51,17 +53,26 @@ fn is_own(expected: Expected, reply: &Reply) -> bool {
     }
 }
 
-fn hint(status: StatusCode) -> &'static str {
-    match status {
+fn hint(status: StatusCode, call: Call<'_>) -> Cow<'static, str> {
+    Cow::Borrowed(match status {
         StatusCode::UNAUTHORIZED => " (the token is missing, wrong or expired: `admit token` makes one)",
-        StatusCode::FORBIDDEN => {
-            " (the token needs the scope snapshot:publish, for reading snapshot:read is enough, and an issuer \
-             that may publish)"
-        }
+        StatusCode::FORBIDDEN => return Cow::Owned(missing_scope(call)),
         StatusCode::CONFLICT => " (another publisher was faster, or --seq is too low)",
         StatusCode::NOT_FOUND => " (is this the address of an Admit Worker of this release?)",
         _ => "",
-    }
+    })
+}
+
+/// What a token lacks that may not make the call, as far as the call tells.
+fn missing_scope(call: Call<'_>) -> String {
+    let path = call.path.split('?').next().unwrap_or_default();
+    let scopes = Route::parse(path).map_or(&[][..], |route| route.scopes(call.method().as_str()));
+    let names: Vec<_> = scopes.iter().map(|scope| scope.name()).chain([Scope::PUBLISH]).collect();
+    format!(
+        " (the token needs the scope {}, of an issuer that has \"publish\" in its `may` and no `merchants`; the Worker's \
+         log says which is missing)",
+        names.join(" or ")
+    )
 }
 
 /// A Worker.

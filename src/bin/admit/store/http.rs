@@ -1,7 +1,7 @@
 //! Calls to a service over HTTP, tried again while that may help. What the service itself said is told from what
 //! something else said in its place.
 
-use std::{io::Read, time::Duration};
+use std::{borrow::Cow, io::Read, time::Duration};
 
 use admit::limits::OBJECT_MAX_BYTES;
 use anyhow::{Context, Result, anyhow};
@@ -37,7 +37,7 @@ pub struct Service {
     /// How long one call may take in all.
     pub call_timeout: Duration,
     /// What may be done about a status, for people.
-    pub hint: fn(StatusCode) -> &'static str,
+    pub hint: fn(StatusCode, Call<'_>) -> Cow<'static, str>,
     /// Whether a body is the service's own for this status.
     pub is_own: fn(Expected, &Reply) -> bool,
 }
@@ -74,7 +74,8 @@ pub struct Call<'a> {
 }
 
 impl Call<'_> {
-    fn method(&self) -> &Method {
+    /// The method, which is `GET` by default.
+    pub fn method(&self) -> &Method {
         self.method.unwrap_or(&Method::GET)
     }
 }
@@ -210,8 +211,8 @@ impl Http {
         }
         let said = describe(status, &reply.headers, &reply.body);
         let hint = match status {
-            StatusCode::NOT_FOUND => (self.service.hint)(status),
-            _ => "",
+            StatusCode::NOT_FOUND => (self.service.hint)(status, call),
+            _ => Cow::Borrowed(""),
         };
         Some(format!(
             "{} {}{}: {said}. That is not how {name} answers: something before it may have, such as a proxy, an \
@@ -241,7 +242,7 @@ impl Http {
 
     fn refusal_text(&self, call: Call<'_>, reply: &Reply) -> String {
         let said = said(&reply.body).unwrap_or_default();
-        let (name, hint) = (self.service.name, (self.service.hint)(reply.status));
+        let (name, hint) = (self.service.name, (self.service.hint)(reply.status, call));
         format!("{} {}: {name} answered {}{said}{hint}", call.method(), call.path, reply.status)
     }
 
@@ -316,7 +317,7 @@ mod tests {
         name: "a Worker",
         example: "https://api.example.com",
         call_timeout: Duration::from_secs(10),
-        hint: |_| "",
+        hint: |_, _| Cow::Borrowed(""),
         is_own: |_, _| true,
     };
 

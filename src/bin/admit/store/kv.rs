@@ -12,6 +12,7 @@
 //! - KV is eventually consistent. A key that was asked for before it was there may stay away for a minute.
 
 use std::{
+    borrow::Cow,
     collections::HashSet,
     sync::{Mutex, PoisonError},
     time::Duration,
@@ -82,14 +83,14 @@ fn is_own(expected: Expected, reply: &Reply) -> bool {
     }
 }
 
-fn hint(status: StatusCode) -> &'static str {
-    match status {
+fn hint(status: StatusCode, _: Call<'_>) -> Cow<'static, str> {
+    Cow::Borrowed(match status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
             " (CLOUDFLARE_API_TOKEN needs the permission Workers KV Storage: Edit)"
         }
         StatusCode::NOT_FOUND => " (is kv:<account>/<namespace> right? `npx wrangler kv namespace list`)",
         _ => "",
-    }
+    })
 }
 
 /// A KV namespace.
