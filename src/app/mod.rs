@@ -29,10 +29,10 @@ use crate::{
     token::{JoseAlgorithm, KeySet, TokenVerifier},
 };
 
-use answer::Refusal;
 pub use finish::unconfigured;
 use origin::{OriginState, StreamOf, Turn};
 pub use origin::{Question, Unreadable, Verdict, Write, verdict};
+pub use permission::Permission;
 use publish::Transfer;
 pub use publish::{BodyError, RequestBody};
 use snapshots::Snapshots;

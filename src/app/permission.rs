@@ -3,22 +3,24 @@
 //! The [`Principal`] has nothing that its issuer does not have, so a route looks at the principal alone. The issuer's
 //! configuration is consulted for the log line only: which of the two lacks what, and what to change.
 
-use super::{App, Refusal};
+use super::App;
 use crate::{
     api::{error::ApiError, reply::Reply},
     ports::Platform,
-    token::{Capability, Principal, Scope, VerifiedToken},
+    token::{Capability, IssuerConfig, Principal, Scope, VerifiedToken},
 };
 
 /// What a route needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Permission {
+pub enum Permission {
     /// A viewer asks for themselves.
     View,
     /// A merchant writes.
     Write,
     /// The snapshot is read or changed: one of these scopes.
     Snapshot(&'static [Scope]),
+    /// The origin's export and change feed are read, which hold every merchant's data.
+    Feed,
 }
 
 impl Permission {
@@ -27,6 +29,7 @@ impl Permission {
             Self::View => Capability::View,
             Self::Write => Capability::Write,
             Self::Snapshot(_) => Capability::Publish,
+            Self::Feed => Capability::Feed,
         }
     }
 
@@ -35,9 +38,12 @@ impl Permission {
             Self::View => principal.may.has(Capability::View),
             Self::Write => principal.roles.merchant,
             Self::Snapshot(scopes) => principal.scopes.has_any(scopes),
+            // A merchant's token is the merchant's, whatever scope it was given.
+            Self::Feed => principal.scopes.has(Scope::FeedRead) && !principal.roles.merchant,
         }
     }
 
+    /// As the log calls it when the permission is missing.
     const fn reason(self) -> &'static str {
         match self {
             Self::View => "may_not_view",
@@ -45,15 +51,30 @@ impl Permission {
             Self::Snapshot([Scope::SnapshotRead]) => "may_not_read_snapshot",
             Self::Snapshot([Scope::SnapshotCollect]) => "may_not_collect",
             Self::Snapshot(_) => "may_not_publish",
+            Self::Feed => "may_not_read_feed",
         }
     }
 
-    /// What the token itself has to say for it.
-    fn claim(self) -> String {
+    /// Which of token and issuer lacks what, and what to change.
+    fn what_is_missing(self, principal: &Principal, issuer: &IssuerConfig) -> String {
+        if !issuer.may.has(self.capability()) {
+            return issuer.lacks(self.capability());
+        }
+        let name = &issuer.issuer;
         match self {
             // Every token of an issuer that may does.
             Self::View => String::new(),
+            Self::Write if !principal.may_speak() => {
+                format!("claim mid: one of the merchants of issuer {name:?} is expected")
+            }
             Self::Write => "claim ctx: \"merchant\" is expected".to_owned(),
+            Self::Snapshot(_) | Self::Feed if issuer.merchants.is_some() => {
+                format!("issuer {name:?} has merchants, and this is the data of every merchant")
+            }
+            Self::Feed if principal.roles.merchant => {
+                "claim ctx: merchant, and the feed is the data of every merchant".to_owned()
+            }
+            Self::Feed => format!("claim scope: {} is expected", Scope::FeedRead.name()),
             Self::Snapshot(scopes) => {
                 let names: Vec<_> = scopes.iter().map(|scope| scope.name()).collect();
                 format!("claim scope: {} is expected", names.join(" or "))
@@ -63,33 +84,17 @@ impl Permission {
 }
 
 impl<P: Platform> App<P> {
-    /// Lets those pass who have the permission.
-    pub(super) fn permit(&self, token: &VerifiedToken, permission: Permission) -> Result<(), Refusal> {
+    /// Lets those tokens pass that have the permission.
+    ///
+    /// # Errors
+    /// With the answer to others, which is not complete: see [`Self::complete`].
+    pub fn permit(&self, token: &VerifiedToken, permission: Permission) -> Result<(), Reply> {
         if permission.is_given(&token.principal) {
             return Ok(());
         }
+        let issuer = self.config.issuers.get(token.issuer);
+        let detail = issuer.map(|issuer| permission.what_is_missing(&token.principal, issuer));
         let refusal = Reply::error(ApiError::InvalidPrivileges, permission.reason());
-        Err(refusal.with_detail(self.what_lacks(token, permission)).into())
-    }
-
-    /// Which of issuer and token lacks what, for the log.
-    fn what_lacks(&self, token: &VerifiedToken, permission: Permission) -> String {
-        let Some(issuer) = self.config.issuers.get(token.issuer) else { return String::new() };
-        let capability = permission.capability();
-        if !issuer.may.has(capability) {
-            return issuer.lacks(token.issuer, capability);
-        }
-        let at = format!("ISSUERS[{}] ({:?})", token.issuer, issuer.issuer);
-        match permission {
-            Permission::Snapshot(_) if issuer.merchants.is_some() => {
-                format!(
-                    "{at} has merchants, and the snapshot holds every merchant's data: no token of it may publish"
-                )
-            }
-            Permission::Write if issuer.merchants.is_some() && !token.principal.may_speak() => {
-                format!("claim mid: one of the merchants of {at} is expected")
-            }
-            _ => permission.claim(),
-        }
+        Err(refusal.with_detail(detail.unwrap_or_default()))
     }
 }

@@ -115,12 +115,12 @@ pub struct IssuerConfig {
 }
 
 impl IssuerConfig {
-    /// What to change in the configuration of the issuer at `position` so that its tokens may do what needs `capability`.
+    /// That the issuer lacks `capability`, and what to change if its tokens may do what needs it.
     #[must_use]
-    pub fn lacks(&self, position: usize, capability: Capability) -> String {
+    pub fn lacks(&self, capability: Capability) -> String {
         let names = self.may.with(capability).iter().map(|may| ["\"", may.name(), "\""].concat());
         format!(
-            "ISSUERS[{position}] ({:?}) lacks the capability {}: if its tokens may do that, set \"may\": [{}]",
+            "issuer {:?} lacks the capability {}: if its tokens may do that, set \"may\": [{}] for it in ISSUERS",
             self.issuer,
             capability.name(),
             names.collect::<Vec<_>>().join(", "),

@@ -2,6 +2,7 @@
 
 use std::{io::Read as _, path::PathBuf};
 
+use admit::token::Scope;
 use anyhow::{Context, Result, anyhow, bail};
 use clap::ValueEnum;
 use origin::{
@@ -40,6 +41,10 @@ pub struct AccountArgs {
     /// The customer, as namespace:subject; without one the account is one of the merchant's own
     #[arg(long, value_name = "NAMESPACE:SUBJECT")]
     customer: Option<String>,
+    /// The account may sign in by test-mode clients, which open pending test licences. Without this option it may not,
+    /// also if it could before
+    #[arg(long)]
+    tester: bool,
 }
 
 impl Account {
@@ -75,12 +80,23 @@ impl Account {
         let role = if customer_key.is_some() { "consumer" } else { "merchant" };
         let sql =
             "INSERT INTO accounts (merchant_id, username, password_hash, role, customer_key, uuid, full_name,
-                   created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-                   ON CONFLICT (merchant_id, username) DO UPDATE SET password_hash = excluded.password_hash
+                   created_at, is_tester) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+                   ON CONFLICT (merchant_id, username)
+                   DO UPDATE SET password_hash = excluded.password_hash, is_tester = excluded.is_tester
                    WHERE role = excluded.role AND customer_key IS excluded.customer_key";
         let uuid = uuid::Uuid::new_v4().to_string();
         let now = Clock::system().now();
-        let values = params![args.merchant, args.username, hash, role, customer_key, uuid, args.name, now];
+        let values = params![
+            args.merchant,
+            args.username,
+            hash,
+            role,
+            customer_key,
+            uuid,
+            args.name,
+            now,
+            args.tester
+        ];
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         if transaction.execute(sql, values).context("the account cannot be stored")? == 0 {
             bail!("the account is there already, and somebody else's");
@@ -104,6 +120,18 @@ impl Account {
 pub enum Client {
     /// Add a program, or give it another secret, which is printed, and end its sign-ins
     Set(ClientArgs),
+    /// Say for whom an app's client is: customers, or also the merchant's own people with their right to write
+    Mark {
+        /// The database
+        #[arg(long, value_name = "FILE", env = "ORIGIN_DB")]
+        db: PathBuf,
+        /// The app's OAuth client
+        #[arg(long, value_name = "TEXT")]
+        client_id: String,
+        /// Whose roles tokens have that are issued through the client
+        #[arg(long = "for", value_enum)]
+        of: For,
+    },
     /// Allow an app to be returned to at an address after sign-in
     Redirect {
         /// The database
@@ -147,6 +175,15 @@ pub enum Role {
     Merchant,
 }
 
+/// Whose roles tokens have that are issued through a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum For {
+    /// Customers' alone: the merchant's own people sign in without their role.
+    Customers,
+    /// The merchant's own people's, too: they may write. For clients that the merchant runs.
+    Merchant,
+}
+
 impl Client {
     /// Runs it.
     ///
@@ -155,12 +192,18 @@ impl Client {
     pub fn run(self) -> Result<()> {
         match self {
             Self::Set(args) => set(&args),
+            Self::Mark { db, client_id, of } => mark(&db, &client_id, of),
             Self::Redirect { db, client_id, uri } => redirect(&db, &client_id, &uri),
         }
     }
 }
 
 fn set(args: &ClientArgs) -> Result<()> {
+    if args.role == Role::Merchant && args.scope.iter().any(|scope| scope == Scope::FeedRead.name()) {
+        bail!(
+            "--scope feed:read is for the data of every merchant, and --role merchant for those of one: set two programs"
+        );
+    }
     let mut connection = db::open(&args.db).with_context(|| args.db.display().to_string())?;
     let text = secret::random()?;
     let sql = "INSERT INTO machines (client_id, merchant_id, secret_hash, is_merchant, scopes, created_at)
@@ -178,6 +221,15 @@ fn set(args: &ClientArgs) -> Result<()> {
     transaction.commit()?;
     println!("{text}");
     Ok(())
+}
+
+fn mark(db: &std::path::Path, client_id: &str, of: For) -> Result<()> {
+    let connection = db::open(db).with_context(|| db.display().to_string())?;
+    let sql = "UPDATE clients SET is_for_merchant = ?2 WHERE client_id = ?1";
+    match connection.execute(sql, params![client_id, of == For::Merchant])? {
+        0 => bail!("no app has the client {client_id:?}"),
+        _ => Ok(()),
+    }
 }
 
 fn redirect(db: &std::path::Path, client_id: &str, uri: &str) -> Result<()> {

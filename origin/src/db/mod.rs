@@ -22,6 +22,7 @@ static MIGRATIONS: LazyLock<Migrations<'static>> = LazyLock::new(|| {
         M::up(include_str!("../../migrations/02-tokens.sql")),
         M::up(include_str!("../../migrations/03-refresh.sql")),
         M::up(include_str!("../../migrations/04-moments.sql")),
+        M::up(include_str!("../../migrations/05-who-may-sign-in.sql")),
     ])
 });
 

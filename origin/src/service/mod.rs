@@ -24,7 +24,7 @@ use admit::{
         error::ApiError,
         reply::{Body, Caching, Reply, Request},
     },
-    app::App,
+    app::{App, Permission},
     snapshot::time::UnixSecs,
     token::{BearerToken, VerifiedToken},
 };
@@ -216,6 +216,9 @@ impl Engine {
                     Ok(token) => token,
                     Err(reply) => return Ok(Outcome::Reply(reply)),
                 };
+                if let Err(refusal) = self.app.permit(&token, Permission::Write) {
+                    return Ok(Outcome::Reply(refusal));
+                }
                 Ok(Outcome::Reply(self.write(&token, endpoint, incoming, now)?))
             }
         }
@@ -268,12 +271,10 @@ impl Engine {
             Ok(token) => token,
             Err(reply) => return Ok(Outcome::Reply(reply)),
         };
-        let is_trusted = token.issuer == 0
-            || self.app.config().issuers.get(token.issuer).is_some_and(|issuer| issuer.may_publish);
-        if !is_trusted || !token.principal.scopes.iter().any(|scope| scope == tokens::FEED_SCOPE) {
-            return Err(ApiError::InvalidPrivileges.into());
+        match self.app.permit(&token, Permission::Feed) {
+            Ok(()) => then(reply),
+            Err(refusal) => Ok(Outcome::Reply(refusal)),
         }
-        then(reply)
     }
 
     fn health(&self) -> Result<Reply, DbError> {

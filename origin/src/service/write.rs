@@ -94,7 +94,12 @@ fn caller(connection: &Connection, principal: &Principal) -> Result<Caller, Refu
         .prepare_cached(sql)?
         .query_row(params![principal.merchant_id, uuid], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))
         .optional()?;
-    let Some((merchant_id, merchant_uuid)) = merchant.filter(|(id, _)| principal.is_heard_by(*id)) else {
+    // An issuer of some merchants may not say one by number and another by UUID.
+    let is_named = |known: &String| {
+        principal.merchants.is_none() || uuid.as_ref().is_none_or(|uuid| uuid == &known.to_ascii_lowercase())
+    };
+    let is_heard = |(id, known): &(i64, String)| principal.is_heard_by(*id) && is_named(known);
+    let Some((merchant_id, merchant_uuid)) = merchant.filter(is_heard) else {
         return Err(ApiError::InvalidPrivileges.into());
     };
     // A namespace has no zero byte.

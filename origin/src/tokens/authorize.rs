@@ -57,8 +57,15 @@ pub fn answer(
     let (username, password) = (text("username"), text("password"));
     let identity =
         identity::by_password(&shared.settings, connection, client.as_ref(), &username, &password)?;
-    let Some(identity::Identity { of: of @ identity::Of::Account(account_id), .. }) = identity else {
+    let Some(identity) = identity else {
         return Ok(page(401, &sign_in_form(&parameters, Some("Wrong user name or password."))));
+    };
+    // A client that has a secret shows it with the code.
+    let has_secret = client.as_ref().is_some_and(|client| client.has_secret);
+    let identity = identity.through(client.as_ref(), has_secret);
+    let Some(identity::Identity { of: of @ identity::Of::Account(account_id), .. }) = identity else {
+        let problem = "This is a test app: it takes accounts of testers only.";
+        return Ok(page(401, &sign_in_form(&parameters, Some(problem))));
     };
     let code = secret::random()?;
     let remembered = Remembered {

@@ -24,9 +24,35 @@ pub struct Identity {
     pub role: Option<&'static str>,
     /// The scopes that it may have.
     pub scopes: Vec<String>,
+    /// Whether it may sign in by a test-mode client: a tester's account, or a program, which has a secret.
+    pub is_tester: bool,
     /// As clients see it.
     pub account: Value,
 }
+
+impl Identity {
+    /// Who it is through `client`; nothing when it may not sign in by that. `has_secret` says that the client has shown
+    /// its own secret.
+    ///
+    /// A test-mode client takes testers only, unless it can keep a secret: its id is public, and what it opens would be.
+    /// Roles of the merchant's own people are for clients of the merchant's: any other app would get an hour of writes.
+    #[must_use]
+    pub fn through(mut self, client: Option<&Client>, has_secret: bool) -> Option<Self> {
+        if client.is_some_and(|client| client.is_test) && !self.is_tester && !has_secret {
+            return None;
+        }
+        let is_person = matches!(self.of, Of::Account(_));
+        let is_for_merchant = client.is_some_and(|client| client.is_for_merchant);
+        if is_person && self.role == Some(MERCHANT_ROLE) && !is_for_merchant {
+            self.role = None;
+            self.account["roles"] = json!([]);
+        }
+        Some(self)
+    }
+}
+
+/// The role of those who write in a merchant's name.
+const MERCHANT_ROLE: &str = "merchant";
 
 /// An account, or a program by its client id.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +70,20 @@ pub struct Client {
     pub merchant_id: i64,
     /// Whether it is an OAuth client of an app, which tokens name; else it is the merchant's own UUID.
     pub is_of_app: bool,
+    /// Whether it is in test mode: it opens pending test licences.
+    pub is_test: bool,
+    /// Whether it has a secret, so that its id alone opens nothing.
+    pub has_secret: bool,
+    /// Whether the merchant's own people have their role through it: the merchant's UUID, or a client that is marked so.
+    pub is_for_merchant: bool,
+}
+
+impl Client {
+    /// What tokens name it by: OAuth clients only.
+    #[must_use]
+    pub fn name<'a>(client: Option<&Self>, client_id: &'a str) -> Option<&'a str> {
+        client.is_some_and(|client| client.is_of_app).then_some(client_id)
+    }
 }
 
 /// The client that `client_id` names: an OAuth client, or - as the older SDKs send it - a merchant's UUID.
@@ -51,12 +91,20 @@ pub struct Client {
 /// # Errors
 /// When the database cannot be read.
 pub fn client(connection: &Connection, client_id: &str) -> Result<Option<Client>, DbError> {
-    let sql = "SELECT merchant_id, 1 FROM clients JOIN apps ON apps.id = app_id WHERE client_id = ?1
-               UNION ALL SELECT id, 0 FROM merchants WHERE uuid = lower(?1) LIMIT 1";
-    let row = connection
-        .prepare_cached(sql)?
-        .query_row([client_id], |row| Ok(Client { merchant_id: row.get(0)?, is_of_app: row.get(1)? }));
-    Ok(row.optional()?)
+    let sql = "SELECT merchant_id, 1, mode = 'test', is_for_merchant,
+               EXISTS (SELECT 1 FROM machines WHERE machines.client_id = clients.client_id)
+               FROM clients JOIN apps ON apps.id = app_id WHERE client_id = ?1
+               UNION ALL SELECT id, 0, 0, 1, 0 FROM merchants WHERE uuid = lower(?1) LIMIT 1";
+    let read = |row: &Row<'_>| {
+        Ok(Client {
+            merchant_id: row.get(0)?,
+            is_of_app: row.get(1)?,
+            is_test: row.get(2)?,
+            is_for_merchant: row.get(3)?,
+            has_secret: row.get(4)?,
+        })
+    };
+    Ok(connection.prepare_cached(sql)?.query_row([client_id], read).optional()?)
 }
 
 /// Signs in with a password.
@@ -117,7 +165,7 @@ pub fn again(settings: &Settings, connection: &Connection, of: &Of) -> Result<Op
 fn account(settings: &Settings, connection: &Connection, id: i64) -> Result<Option<Identity>, DbError> {
     let sql =
         "SELECT accounts.id, accounts.merchant_id, merchants.uuid, username, full_name, accounts.created_at,
-               accounts.uuid, customers.id, customers.uuid, customers.subject
+               accounts.uuid, customers.id, customers.uuid, customers.subject, is_tester
                FROM accounts JOIN merchants ON merchants.id = accounts.merchant_id
                LEFT JOIN customers ON customers.key = customer_key
                WHERE accounts.id = ?1 AND (customer_key IS NULL OR namespace = ?2)";
@@ -125,7 +173,7 @@ fn account(settings: &Settings, connection: &Connection, id: i64) -> Result<Opti
         let (merchant_id, merchant_uuid): (i64, String) = (row.get(1)?, row.get(2)?);
         let customer: Option<i64> = row.get(7)?;
         let is_consumer = customer.is_some();
-        let role = if is_consumer { "consumer" } else { "merchant" };
+        let role = if is_consumer { "consumer" } else { MERCHANT_ROLE };
         let uuid: String = row.get(if is_consumer { 8 } else { 6 })?;
         let subject: String = row.get(if is_consumer { 9 } else { 6 })?;
         let account_id = customer.unwrap_or(merchant_id);
@@ -142,8 +190,8 @@ fn account(settings: &Settings, connection: &Connection, id: i64) -> Result<Opti
             "created_at": row.get::<_, i64>(5)?,
         });
         let of = Of::Account(row.get(0)?);
-        let (role, scopes) = (Some(role), Vec::new());
-        Ok(Identity { of, subject, merchant_id, merchant_uuid, account_id, role, scopes, account })
+        let (role, scopes, is_tester) = (Some(role), Vec::new(), row.get(10)?);
+        Ok(Identity { of, subject, merchant_id, merchant_uuid, account_id, role, scopes, is_tester, account })
     };
     Ok(connection.prepare_cached(sql)?.query_row((id, &settings.namespace), read).optional()?)
 }
@@ -153,7 +201,7 @@ fn machine(connection: &Connection, client_id: &str) -> Result<Option<Identity>,
                JOIN merchants ON merchants.id = merchant_id WHERE client_id = ?1";
     let read = |row: &Row<'_>| {
         let (merchant_id, merchant_uuid): (i64, String) = (row.get(0)?, row.get(1)?);
-        let role = row.get::<_, bool>(3)?.then_some("merchant");
+        let role = row.get::<_, bool>(3)?.then_some(MERCHANT_ROLE);
         let account = json!({
             "id": merchant_id,
             "uuid": merchant_uuid,
@@ -174,6 +222,7 @@ fn machine(connection: &Connection, client_id: &str) -> Result<Option<Identity>,
             account_id: merchant_id,
             role,
             scopes: row.get::<_, String>(4)?.split_ascii_whitespace().map(str::to_owned).collect(),
+            is_tester: true,
             account,
         })
     };

@@ -25,9 +25,6 @@ use crate::{
     wire::Refused,
 };
 
-/// The scope of tokens that may read the export and the change feed.
-pub const FEED_SCOPE: &str = "feed:read";
-
 /// How long an authorization code may be on its way: a redirect and a request.
 const CODE_TTL_SECS: i64 = 60;
 

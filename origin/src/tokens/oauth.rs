@@ -9,7 +9,7 @@ use subtle::ConstantTimeEq;
 
 use super::{
     client::{self, Presented},
-    identity::{self, Identity},
+    identity::{self, Client, Identity},
     issue,
     keys::Signer,
     oauth_error::{Failed, OAuthError},
@@ -71,8 +71,8 @@ fn granted(
         }
         "refresh_token" => Grant::Refresh(required("refresh_token", "refresh_token is required")?),
         "client_credentials" => {
-            let program = program.ok_or_else(|| OAuthError::invalid_client(UNKNOWN_CLIENT))?;
-            return program_token(shared, connection, &program, text("scope").as_deref(), now);
+            let program = program.as_ref().ok_or_else(|| OAuthError::invalid_client(UNKNOWN_CLIENT))?;
+            return program_token(shared, connection, program, text("scope").as_deref(), now);
         }
         _ => return Err(OAuthError::unsupported_grant_type().into()),
     };
@@ -92,9 +92,13 @@ fn granted(
         transaction.commit()?;
         return Err(OAuthError::invalid_grant().into());
     };
+    let client = identity::client(&transaction, &client_id)?;
+    let Some(identity) = identity.through(client.as_ref(), program.is_some()) else {
+        transaction.commit()?;
+        return Err(OAuthError::invalid_grant().into());
+    };
     let signer = Signer::current(&transaction, now)?;
-    let is_of_app = identity::client(&transaction, &client_id)?.is_some_and(|client| client.is_of_app);
-    let named = is_of_app.then_some(client_id.as_str());
+    let named = Client::name(client.as_ref(), &client_id);
     let scope = issue::granted(Some(&remembered.scope), &identity);
     let body = json!({
         "access_token": issue::access_token(settings, &signer, &identity, named, &scope, now)?,

@@ -5,7 +5,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use serde_json::json;
 
 use super::{
-    identity::{self, Identity},
+    identity::{self, Client, Identity},
     issue,
     keys::Signer,
     refresh::{self, Remembered},
@@ -40,6 +40,7 @@ pub fn authenticate(
         Grant::Password { username, password } => {
             let client = identity::client(connection, &client_id)?;
             let identity = identity::by_password(settings, connection, client.as_ref(), username, password)?;
+            let identity = identity.and_then(|identity| identity.through(client.as_ref(), false));
             Some(identity.ok_or(INVALID_CREDENTIALS)?)
         }
         Grant::ClientCredentials { client_secret } => {
@@ -68,9 +69,13 @@ pub fn authenticate(
         transaction.commit()?;
         return Err(Refused::Status(401, "Invalid refresh token"));
     };
+    let client = identity::client(&transaction, &client_id)?;
+    // Who was a tester at sign-in may no longer be one.
+    let Some(identity) = identity.through(client.as_ref(), false) else {
+        return Err(Refused::Status(401, "Invalid refresh token"));
+    };
     let signer = Signer::current(&transaction, now)?;
-    let is_of_app = identity::client(&transaction, &client_id)?.is_some_and(|client| client.is_of_app);
-    let named = is_of_app.then_some(client_id.as_str());
+    let named = Client::name(client.as_ref(), &client_id);
     let scope = issue::granted(Some(&remembered.scope), &identity);
     let access_token = issue::access_token(settings, &signer, &identity, named, &scope, now)?;
     transaction.commit()?;

@@ -7,6 +7,7 @@
 )]
 
 mod catalogue;
+mod clients;
 mod concurrency;
 mod conformance;
 mod crash;
@@ -22,6 +23,7 @@ mod reads;
 mod refresh;
 mod refusals;
 mod replay;
+mod rights;
 mod support;
 mod tokens;
 mod writes;

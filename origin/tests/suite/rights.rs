@@ -1,0 +1,152 @@
+//! Issuer by capability by route: whatever tokens say, they may do what their issuer may.
+
+use serde_json::{Value, json};
+
+use crate::support::{Answer, CUSTOMER_SUBJECT, MERCHANT, MERCHANT_UUID, Origin};
+
+const CAPABILITIES: [&str; 4] = ["view", "write", "publish", "feed"];
+const PUBLISHER: &str = "https://publisher.dev.admit.example";
+const COGNITO: &str = "https://cognito.dev.admit.example/pool";
+
+/// Every set of the capabilities that routes ask for, each without and with `merchants`. The empty set stands for an
+/// issuer that does not say.
+fn issuers() -> Vec<(String, Vec<&'static str>, bool)> {
+    let sets = (0..32_usize).map(|number| {
+        let has = |bit: &usize| number & (1 << bit) != 0;
+        let may = (0..CAPABILITIES.len()).filter(has).map(|bit| CAPABILITIES[bit]).collect();
+        (format!("https://issuer-{number}.example"), may, has(&CAPABILITIES.len()))
+    });
+    sets.collect()
+}
+
+fn origin() -> Origin {
+    Origin::with(|settings| {
+        let entries: Vec<_> = issuers()
+            .into_iter()
+            .map(|(issuer, may, is_bound)| {
+                let mut entry = json!({
+                    "issuer": issuer, "namespace": "vendor", "audience": "none_required",
+                    "keys": {"secret": "TEST_SECRET", "alg": "HS256"},
+                });
+                if !may.is_empty() {
+                    entry["may"] = json!(may);
+                }
+                if is_bound {
+                    entry["merchants"] = json!([MERCHANT]);
+                }
+                entry
+            })
+            .collect();
+        settings.variables.insert("ISSUERS".to_owned(), Value::from(entries).to_string());
+    })
+}
+
+/// A refusal has the API's own words.
+#[track_caller]
+fn is(answer: Answer, status: u16) {
+    match status {
+        403 => drop(answer.refused(403, "Invalid privileges")),
+        status => drop(answer.expect(status)),
+    }
+}
+
+#[test]
+fn every_issuer_by_every_route() {
+    let origin = origin();
+    for (issuer, may, is_bound) in issuers() {
+        let may = |capability: &str| may.contains(&capability) || (may.is_empty() && capability == "view");
+        let token = |claims: Value| origin.token_of(&issuer, claims);
+        let viewer = token(json!({"sub": CUSTOMER_SUBJECT, "mid": MERCHANT, "ctx": ["consumer"]}));
+        let merchant = token(json!({"sub": "shop", "mid": MERCHANT, "ctx": ["merchant"]}));
+        let reader = token(json!({"sub": "sync", "scope": "feed:read"}));
+        // Everything that a token can ask for.
+        let greedy = token(json!({
+            "sub": CUSTOMER_SUBJECT, "mid": MERCHANT, "mui": MERCHANT_UUID, "ctx": ["consumer", "merchant"],
+            "scope": "snapshot:publish feed:read", "may": ["view", "write", "publish", "feed"],
+        }));
+        let get = |path: &str, bearer: &str| origin.ask("GET", path).bearer(bearer).send();
+        let patch =
+            |bearer: &str| origin.ask("PATCH", "/v2/items/5101").bearer(bearer).form("title=x").send();
+        let grant = |bearer: &str| {
+            let form = format!("item_id=5999&consumer_id=88005&expires_at={}", origin.now() + 60);
+            origin.ask("POST", "/items/access").bearer(bearer).form(&form).send()
+        };
+        println!("{issuer}");
+        for bearer in [&viewer, &merchant, &reader, &greedy] {
+            is(get("/items/5101", bearer), 200);
+            is(get("/items/5001/access-fees", bearer), 200);
+            is(get("/license", bearer), if may("view") { 200 } else { 403 });
+            is(get("/items/5101/access", bearer), if may("view") { 402 } else { 403 });
+            // Nobody publishes to an origin.
+            is(get("/snapshot/head", bearer), 404);
+        }
+        for (bearer, is_merchant) in [(&viewer, false), (&merchant, true), (&reader, false), (&greedy, true)]
+        {
+            let may_write = is_merchant && may("write");
+            is(patch(bearer), if may_write { 201 } else { 403 });
+            // An item that is not there: what is refused for the token is refused before that is looked at.
+            is(grant(bearer), if may_write { 404 } else { 403 });
+            is(
+                origin.ask("DELETE", "/v2/items/9999").bearer(bearer).send(),
+                if may_write { 400 } else { 403 },
+            );
+        }
+        let may_read = may("feed") && !is_bound;
+        for path in ["/export", "/changes?after=1", "/changes"] {
+            is(get(path, &viewer), 403);
+            is(get(path, &merchant), 403);
+            is(get(path, &reader), if may_read { 200 } else { 403 });
+            // In the name of a merchant nobody reads what others sell and to whom.
+            is(get(path, &greedy), if may_read && !may("write") { 200 } else { 403 });
+        }
+    }
+}
+
+/// The publisher's key, viewers' IdP, and the publisher's key again.
+#[test]
+fn no_issuer_does_what_another_one_is_for() {
+    let origin = Origin::start();
+    let before = origin.seq();
+    let publisher = origin.token_of(PUBLISHER, json!({"sub": "sync", "ctx": ["merchant"], "mid": 3407}));
+    let form = "item_id=6203&consumer_id=88026&expires_at=4102444800";
+    origin
+        .ask("POST", "/items/access")
+        .bearer(&publisher)
+        .form(form)
+        .send()
+        .refused(403, "Invalid privileges");
+    let viewer = origin.token_of(COGNITO, json!({"sub": "a-viewer", "ctx": ["merchant"], "mid": MERCHANT}));
+    origin.ask("DELETE", "/v2/items/5101").bearer(&viewer).send().refused(403, "Invalid privileges");
+    for scope in ["feed:read", "feed:read snapshot:publish"] {
+        let reader = origin.token_of(PUBLISHER, json!({"sub": "x", "scope": scope}));
+        origin.ask("GET", "/export").bearer(&reader).send().refused(403, "Invalid privileges");
+        origin.ask("GET", "/changes?after=1").bearer(&reader).send().refused(403, "Invalid privileges");
+    }
+    assert_eq!(origin.seq(), before);
+    // The same by those who may.
+    origin.ask("DELETE", "/v2/items/5101").bearer(&origin.merchant()).send().expect(201);
+}
+
+/// Number and UUID of a merchant name one merchant, where the issuer is bound to some.
+#[test]
+fn an_issuer_of_some_merchants_names_one_by_number() {
+    const OTHER_UUID: &str = "b7d2e810-44c9-4f6e-9c15-0a8e6f3d2b71";
+    let origin = origin();
+    let bound = issuers().into_iter().find(|(_, may, is_bound)| *is_bound && may == &["write"]).unwrap().0;
+    for (claims, status) in [
+        (json!({"mid": MERCHANT}), 201),
+        (json!({"mid": MERCHANT, "mui": MERCHANT_UUID}), 201),
+        (json!({"mid": MERCHANT, "mui": MERCHANT_UUID.to_uppercase()}), 201),
+        (json!({"mid": MERCHANT, "mui": OTHER_UUID}), 403),
+        (json!({"mid": MERCHANT, "mui": "none"}), 403),
+        (json!({"mui": MERCHANT_UUID}), 403),
+        (json!({}), 403),
+        (json!({"mid": 3407, "mui": MERCHANT_UUID}), 403),
+    ] {
+        let mut all = json!({"sub": "shop", "ctx": "merchant"});
+        all.as_object_mut().unwrap().extend(claims.as_object().unwrap().clone());
+        let ask = origin.ask("PATCH", "/v2/items/5101").bearer(&origin.token_of(&bound, all));
+        let answer = ask.form("title=x").send();
+        assert_eq!(answer.status, status, "{claims}");
+    }
+}
