@@ -37,12 +37,15 @@
 //! | [`limits`] | every number that bounds the service, with its reason |
 //! | `memory` | a platform in memory, for tests. Native only |
 //! | `parallel` | the same work on many things at a time. Native only |
+//! | `argv`, `private_file` | secrets on command lines and in files. Native only |
 //! | `http_client` | what outgoing requests of the native programs share. Native only |
 //!
 //! `ARCHITECTURE.md` draws it, with the life of a request and of a snapshot.
 
 pub mod api;
 pub mod app;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod argv;
 pub mod config;
 pub mod entitlement;
 #[cfg(not(target_arch = "wasm32"))]
@@ -55,6 +58,8 @@ pub mod number;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod parallel;
 pub mod ports;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod private_file;
 pub mod snapshot;
 pub mod token;
 #[cfg(target_arch = "wasm32")]

@@ -4,7 +4,8 @@ mod commands;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use admit::argv;
+use clap::{CommandFactory as _, FromArgMatches as _, Parser};
 
 /// A reference origin for Admit: writes, sign-in, export and change feed, on SQLite
 #[derive(Parser)]
@@ -15,7 +16,11 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    match Arguments::parse().command.run() {
+    let command = Arguments::command();
+    let matches = command.clone().get_matches();
+    argv::warn_of_secrets(&command, &matches);
+    let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    match arguments.command.run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("origin: {error:#}");

@@ -31,7 +31,7 @@ use crate::{
 
 pub use finish::unconfigured;
 use origin::{OriginState, StreamOf, Turn};
-pub use origin::{Question, Unreadable, Verdict, Write, verdict};
+pub use origin::{Question, Unreadable, Verdict, Write, Written, verdict, written};
 pub use permission::Permission;
 use publish::Transfer;
 pub use publish::{BodyError, RequestBody};

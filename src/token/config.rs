@@ -277,8 +277,13 @@ fn is_binding_name(name: &str) -> bool {
     name.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
 }
 
-/// Whoever can change the answer makes any token valid, so it must come over TLS or from this machine.
-pub(crate) fn check_url(url: &str) -> Result<(), &'static str> {
+/// Whether an address may be trusted with a token, or with what keys and records are read from: https, or http on this
+/// machine, without credentials and without a fragment. Anyone who could change the answers on their way would make any
+/// token valid.
+///
+/// # Errors
+/// What the address must be, as the rest of a sentence.
+pub fn check_url(url: &str) -> Result<(), &'static str> {
     const PROBLEM: &str = "must be an https URL (http only for localhost)";
     let odd = |c: char| !c.is_ascii_graphic() || matches!(c, '\\' | '@' | '"' | '<' | '>' | '#');
     if url.contains(odd) {

@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context, Result, anyhow, bail};
 use serde_json::{Map, Value, json};
 
-use crate::{job, native, paths::Paths};
+use crate::{job, native, paths::Paths, private};
 
 /// The first line of the `.dev.vars` that we may overwrite.
 const MARK: &str = "# Written by `cargo xtask`; to keep your own, delete this line.";
@@ -224,12 +224,13 @@ impl DevKeys {
     pub fn feed_secret(&self) -> Result<String> {
         let path = self.dir.join("feed-secret");
         if let Ok(secret) = fs::read_to_string(&path) {
+            private::restrict(&path)?;
             return Ok(secret);
         }
         let mut random = [0; 32];
         fs::File::open("/dev/urandom")?.read_exact(&mut random)?;
         let secret: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
-        fs::write(&path, &secret).with_context(|| format!("cannot write {}", path.display()))?;
+        private::write(&path, &secret).with_context(|| format!("cannot write {}", path.display()))?;
         Ok(secret)
     }
 
@@ -242,8 +243,9 @@ impl DevKeys {
         let new = std::iter::once(MARK.to_owned()).chain(lines).collect::<Vec<_>>().join("\n") + "\n";
         // wrangler restarts the Worker when the file changes, so leave it alone if it does not.
         if new == old {
+            private::restrict(path)?;
             return Ok(());
         }
-        fs::write(path, new).with_context(|| format!("cannot write {}", path.display()))
+        private::write(path, &new).with_context(|| format!("cannot write {}", path.display()))
     }
 }

@@ -16,6 +16,7 @@ mod node;
 mod origin;
 mod paths;
 mod personas;
+mod private;
 mod run;
 mod rust;
 mod scale;

@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     keys::DevKeys,
     paths::Paths,
+    private,
     run::{DEFAULT_PORT, Run, Selection},
     server,
 };
@@ -69,7 +70,7 @@ pub fn write(dir: &Path, personas: &[Persona]) -> Result<PathBuf> {
     let path = dir.join(FILE);
     let all: Vec<_> = personas.iter().map(Persona::to_json).collect();
     let text = serde_json::to_string_pretty(&all)? + "\n";
-    fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+    private::write(&path, &text).with_context(|| format!("cannot write {}", path.display()))?;
     Ok(path)
 }
 

@@ -106,7 +106,8 @@ const MEANING: u8 = 2;
 const MEANING_BYTES: usize = 33;
 
 /// A hash of what a request means.
-fn meaning(incoming: &Incoming, fields: &Map<String, Value>) -> Vec<u8> {
+#[must_use]
+pub fn meaning(incoming: &Incoming, fields: &Map<String, Value>) -> Vec<u8> {
     let mut meaning = Meaning(Sha256::new());
     meaning.text(incoming.method.as_bytes());
     meaning.text(incoming.path.as_bytes());

@@ -35,6 +35,8 @@ use serde_json::json;
 use subtle::ConstantTimeEq;
 use tokio::sync::watch;
 
+pub use idempotency::meaning;
+
 use self::{platform::OriginPlatform, route::Endpoint, write::Written};
 use crate::{
     db::{

@@ -1,15 +1,15 @@
 //! Sign-in and tokens.
 
 mod authorize;
-mod client;
+pub mod client;
 mod discovery;
 mod identity;
 mod issue;
 pub mod keys;
 mod oauth;
-mod oauth_error;
+pub mod oauth_error;
 pub mod password;
-mod redirect;
+pub mod redirect;
 mod refresh;
 pub mod secret;
 mod sign_in;

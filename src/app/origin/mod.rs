@@ -21,7 +21,7 @@ pub(super) use ask::Turn;
 pub(super) use forward::StreamOf;
 pub use forward::Write;
 pub use memory::{Check, Memory, Verdict, asker};
-pub use received::{Unreadable, verdict};
+pub use received::{Unreadable, Written, verdict, written};
 
 /// The reason of what the origin granted or answered, for logs.
 const ANSWERED_BY_ORIGIN: &str = "origin";

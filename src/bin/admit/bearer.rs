@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use admit::snapshot::time::UnixSecs;
+use admit::{private_file, snapshot::time::UnixSecs};
 use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value};
 use ureq::http::HeaderValue;
@@ -92,6 +92,7 @@ impl Bearer {
         match text.strip_prefix('@') {
             Some(path) => {
                 let bearer = Self::File(path.into());
+                private_file::warn_if_shared(Path::new(path));
                 match bearer.header() {
                     Ok(_) => Ok(bearer),
                     Err(error) => bail!("cannot take the token from {path}: {error}"),

@@ -30,8 +30,19 @@ pub enum Published {
 /// # Errors
 /// The key cannot be read.
 pub fn published(jws: &str, key: Option<&Path>) -> Result<Published> {
-    let Some(key) = key else { return Ok(unverified(jws).map_or_else(broken, Published::Unverified)) };
-    let verified = verify_jws::<Head, _>(jws, &public_half(key)?, HEAD_TYPE, &NativeVerifier);
+    published_by(jws, key.as_slice())
+}
+
+/// The same where one of several keys may have signed the head: `--key`, and while a key is replaced `--old-key`. Without
+/// any key nothing is verified.
+///
+/// # Errors
+/// A key cannot be read.
+pub fn published_by(jws: &str, keys: &[&Path]) -> Result<Published> {
+    if keys.is_empty() {
+        return Ok(unverified(jws).map_or_else(broken, Published::Unverified));
+    }
+    let verified = verify_jws::<Head, _>(jws, &public_halves(keys)?, HEAD_TYPE, &NativeVerifier);
     Ok(match verified {
         Ok(head) => Published::Verified(head),
         Err(JwsError::UnknownKey) => unverified(jws).map_or_else(broken, Published::OtherKey),
@@ -43,11 +54,24 @@ fn broken(error: anyhow::Error) -> Published {
     Published::Broken(format!("{error:#}"))
 }
 
-fn public_half(path: &Path) -> Result<KeySet<NativeVerifier>> {
-    let text = fs::read_to_string(path).with_context(|| format!("cannot read the key {}", path.display()))?;
-    let members: Map<String, Value> = serde_json::from_str(&text)?;
-    let jwks = json!({ "keys": [public_members(&members)?] }).to_string();
-    KeySet::from_inline_jwks(&jwks, &NativeVerifier).with_context(|| path.display().to_string())
+fn public_halves(paths: &[&Path]) -> Result<KeySet<NativeVerifier>> {
+    let mut keys = Vec::new();
+    for path in paths {
+        keys.extend(public_half(path).with_context(|| path.display().to_string())?);
+    }
+    KeySet::from_inline_jwks(&json!({ "keys": keys }).to_string(), &NativeVerifier)
+        .with_context(|| paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", "))
+}
+
+/// The public half of a JWK, or the keys of a JWKS: of an old key perhaps only what `admit keygen --public` printed is left.
+fn public_half(path: &Path) -> Result<Vec<Map<String, Value>>> {
+    let text = fs::read_to_string(path).context("cannot read the key")?;
+    let members: Map<String, Value> = serde_json::from_str(&text).context("not a JSON Web Key")?;
+    let keys = match members.get("keys").and_then(Value::as_array) {
+        Some(keys) => keys.iter().filter_map(Value::as_object).map(public_members).collect(),
+        None => public_members(&members).map(|key| vec![key]),
+    }?;
+    Ok(keys)
 }
 
 fn unverified(jws: &str) -> Result<Head> {

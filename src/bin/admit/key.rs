@@ -2,6 +2,7 @@
 
 use std::{fmt, fs, path::Path, str::FromStr};
 
+use admit::private_file;
 use anyhow::{Context, Result, anyhow, bail};
 use base64ct::{Base64UrlUnpadded, Encoding};
 use jwt_compact::{
@@ -78,6 +79,7 @@ impl PrivateKey {
     /// # Errors
     /// The file cannot be read, is no JWK, lacks `kid` or `alg`, or holds no private key.
     pub fn read(path: &Path) -> Result<Self> {
+        private_file::warn_if_shared(path);
         let text =
             fs::read_to_string(path).with_context(|| format!("cannot read the key {}", path.display()))?;
         Self::from_jwk(&text).with_context(|| format!("{} is not a private JSON Web Key", path.display()))

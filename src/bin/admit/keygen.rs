@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use admit::private_file;
 use anyhow::{Context, Result, anyhow, bail};
 use base64ct::{Base64UrlUnpadded, Encoding};
 use jwt_compact::{
@@ -69,6 +70,7 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 fn read_members(path: &Path) -> Result<Map<String, Value>> {
+    private_file::warn_if_shared(path);
     let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     serde_json::from_str(&text).with_context(|| format!("{} is not a JSON Web Key", path.display()))
 }
@@ -130,11 +132,7 @@ fn write_private(path: &Path, text: &str, force: bool) -> Result<()> {
             _ => {}
         }
     }
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = match options.open(path) {
+    let mut file = match private_file::create(path) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
             bail!("{} exists; --force replaces it", path.display())
         }

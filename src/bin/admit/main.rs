@@ -32,8 +32,8 @@ mod verify;
 
 use std::process::ExitCode;
 
-use admit::parallel;
-use clap::{Parser, Subcommand};
+use admit::{argv, parallel};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 /// How the command names itself to the services that it asks.
 const USER_AGENT: &str = concat!("admit/", env!("CARGO_PKG_VERSION"));
@@ -44,6 +44,10 @@ const USER_AGENT: &str = concat!("admit/", env!("CARGO_PKG_VERSION"));
 struct Cli {
     #[command(subcommand)]
     command: Command,
+    /// Talk to other machines over http too, although anyone on the network can then read the tokens and change the
+    /// records; without it http is for this machine only
+    #[arg(long, global = true)]
+    insecure_http: bool,
 }
 
 #[derive(Subcommand)]
@@ -75,7 +79,14 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let outcome = match Cli::parse().command {
+    let command = Cli::command();
+    let matches = command.clone().get_matches();
+    argv::warn_of_secrets(&command, &matches);
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    if cli.insecure_http {
+        peer::address::allow_insecure_http();
+    }
+    let outcome = match cli.command {
         Command::Keygen(args) => keygen::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Token(args) => token::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Publish(args) => publish::run(&args),

@@ -17,7 +17,7 @@ use crate::{
     bearer::Bearer,
     gunzip::{self, Lines},
     peer::{
-        Outside, Unbroken, Unheard, clock, describe, is_page, retry_after,
+        Outside, Unbroken, Unheard, address, clock, describe, is_page, retry_after,
         wire::{Limits, Request, Response},
     },
 };
@@ -81,6 +81,7 @@ impl Origin {
         if !is_url(url) || parsed.host().is_none() {
             bail!("{url:?} is not the URL of an origin, such as https://origin.example.com/export");
         }
+        address::check(url)?;
         outside.wire.check()?;
         let bearer = token.map(Bearer::new).transpose().context("the origin's token")?;
         Ok(Self { outside: outside.clone(), url: url.to_owned(), bearer, clock: Arc::default() })

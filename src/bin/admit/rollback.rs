@@ -125,7 +125,7 @@ pub fn prepare(store: &Store, to: u64, key: &Path) -> Result<(Head, Head)> {
 pub fn publish(store: &Store, key: &Path, current: &Head, head: &Head, jws: &str) -> Result<()> {
     revive(store, &reach(store, head)?)?;
     store.put_version(head.seq, jws)?;
-    store.put_head(NewHead { jws, follows: Some(current), key })
+    store.put_head(NewHead { jws, follows: Some(current), key, old_key: None })
 }
 
 /// Whether everything that `head` leads to is there and sound.

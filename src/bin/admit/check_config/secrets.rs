@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
+use admit::private_file;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
@@ -10,6 +11,7 @@ use serde_json::Value;
 /// # Errors
 /// The file cannot be read, or is neither. A value is never part of the message.
 pub fn read(path: &Path) -> Result<BTreeMap<String, String>> {
+    private_file::warn_if_shared(path);
     let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     parse(&text).with_context(|| path.display().to_string())
 }

@@ -120,6 +120,15 @@ pub fn check(settings: &Settings<'_>, secrets: &Secrets, report: &mut Environmen
     {
         capabilities::check(settings, app.config(), report);
     }
+    for position in symmetric_in(bindings.vars.get("ISSUERS")) {
+        report.warn(
+            settings,
+            &format!("{}[{position}].keys.jwks", place("ISSUERS")),
+            "holds a symmetric key (\"kty\": \"oct\") in a plain variable: everyone who can read this file or the Worker's \
+             settings can sign tokens of this issuer",
+            "make ISSUERS a secret (`wrangler secret put ISSUERS`), or name a secret by keys.secret, and replace the key",
+        );
+    }
     for name in bindings.unseen.borrow().iter() {
         let purpose = if bindings.known.contains(name) {
             "its value is not checked".to_owned()
@@ -129,6 +138,17 @@ pub fn check(settings: &Settings<'_>, secrets: &Secrets, report: &mut Environmen
         report.secrets.insert(name.clone(), purpose);
     }
     check_names(settings, &bindings, app.as_ref(), report);
+}
+
+/// The positions of issuers whose keys hold a secret.
+fn symmetric_in(issuers: Option<&String>) -> Vec<usize> {
+    let issuers = issuers.and_then(|text| serde_json::from_str::<Value>(text).ok());
+    let is_symmetric = |issuer: &Value| {
+        let keys = issuer.pointer("/keys/jwks/keys").and_then(Value::as_array);
+        keys.into_iter().flatten().any(|key| key.get("kty").and_then(Value::as_str) == Some("oct"))
+    };
+    let issuers = issuers.as_ref().and_then(Value::as_array).into_iter().flatten().enumerate();
+    issuers.filter(|(_, issuer)| is_symmetric(issuer)).map(|(position, _)| position).collect()
 }
 
 /// Says what is wrong with a variable, and where.

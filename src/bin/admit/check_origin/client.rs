@@ -14,6 +14,7 @@ use super::clock::Clock;
 use crate::{
     USER_AGENT,
     origin::{has_end, is_url},
+    peer,
     progress::now,
     token::now_unix_secs,
 };
@@ -182,6 +183,8 @@ impl Client {
         patience: Duration,
         total: Duration,
     ) -> Result<Response<Body>, ureq::Error> {
+        // Addresses come from the issuer's documents too.
+        peer::address::check(ask.url).map_err(|error| ureq::Error::Other(Box::new(error)))?;
         let mut request = http::Request::builder().method(ask.method).uri(ask.url);
         if let Some(token) = ask.token {
             request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
@@ -237,6 +240,7 @@ pub fn address(base: &str, place: &str) -> Result<String> {
     if !is_url(&address) || uri.host().is_none() {
         bail!("{address:?} is not a URL such as https://origin.example.com");
     }
+    peer::address::check(&address)?;
     Ok(address)
 }
 
@@ -253,13 +257,19 @@ mod tests {
     #[test]
     fn addresses_are_urls_or_paths() {
         for (base, place, expected) in [
-            ("http://o.example", "/export", "http://o.example/export"),
-            ("http://o.example/v1/", "/export?a=1", "http://o.example/v1/export?a=1"),
-            ("http://o.example", "https://feed.example/x", "https://feed.example/x"),
+            ("https://o.example", "/export", "https://o.example/export"),
+            ("https://o.example/v1/", "/export?a=1", "https://o.example/v1/export?a=1"),
+            ("http://localhost:1", "https://feed.example/x", "https://feed.example/x"),
         ] {
             assert_eq!(address(base, place).unwrap(), expected);
         }
-        for (base, place) in [("http://o.example", "export"), ("o.example", "/export"), ("http://", "/x")] {
+        for (base, place) in [
+            ("https://o.example", "export"),
+            ("o.example", "/export"),
+            ("http://", "/x"),
+            ("http://o.example", "/x"),
+            ("https://o.example", "http://feed.example/x"),
+        ] {
             assert!(address(base, place).is_err(), "{base} {place}");
         }
         assert_eq!(with_parameter("http://o/x", "after", 1), "http://o/x?after=1");

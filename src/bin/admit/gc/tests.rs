@@ -187,7 +187,7 @@ impl Model {
         let head = Head { published_at: Some(self.now()), ..Head::new(seq, self.now(), index, directory) };
         let jws = self.sign(&head)?;
         store.put_version(seq, &jws)?;
-        store.put_head(NewHead { jws: &jws, follows: current.as_ref(), key: &self.key() })
+        store.put_head(NewHead { jws: &jws, follows: current.as_ref(), key: &self.key(), old_key: None })
     }
 
     fn sync(&self, store: &Store, delta: u8) -> Result<()> {
@@ -198,7 +198,12 @@ impl Model {
         let head = Head { seq, published_at, delta: Some(name.digest), ..current.clone() };
         forget(store, &head.named().collect())?;
         store.put_objects(&[(name, delta)])?;
-        store.put_head(NewHead { jws: &self.sign(&head)?, follows: Some(&current), key: &self.key() })
+        store.put_head(NewHead {
+            jws: &self.sign(&head)?,
+            follows: Some(&current),
+            key: &self.key(),
+            old_key: None,
+        })
     }
 
     /// Notes which head edges find now.

@@ -7,6 +7,7 @@
 //! `wire` sends, `origin.rs` and `store/` judge what comes back, each for its peer; `outage` says how long to wait
 //! and what to say of it, `clock` notices that a peer's clock differs.
 
+pub mod address;
 pub mod clock;
 pub mod outage;
 pub mod retry;

@@ -8,6 +8,7 @@ use ureq::{
     http::{self, HeaderMap, HeaderName, Method, StatusCode},
 };
 
+use super::address;
 use crate::USER_AGENT;
 
 /// A connection that is not there after this long will not be.
@@ -94,6 +95,7 @@ impl Wire for Http {
     }
 
     fn send(&self, request: &Request<'_>) -> Result<Response, ureq::Error> {
+        address::check(request.url).map_err(|error| ureq::Error::Other(Box::new(error)))?;
         let agent = self.0.as_ref().map_err(|error| ureq::Error::Other(Box::new(error.clone())))?;
         let mut built = http::Request::builder().method(request.method).uri(request.url);
         for (name, value) in &request.headers {

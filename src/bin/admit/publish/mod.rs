@@ -91,6 +91,10 @@ pub struct Args {
     /// Private JWK (EdDSA) that signs the head, made by `admit keygen`
     #[arg(long, value_name = "FILE", required_unless_present = "dry_run")]
     key: Option<PathBuf>,
+    /// The key before, while --key takes its place: a JWK, or the JWKS that `admit keygen --public` printed. A published head
+    /// that neither of the two has signed is not believed
+    #[arg(long, value_name = "FILE", requires = "key")]
+    old_key: Option<PathBuf>,
     #[command(flatten)]
     token: TokenArgs,
     /// Bearer token for the origin, where --from or --changes is a URL, or @FILE
@@ -163,7 +167,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let open = |to| Store::open_in(to, &args.token, &args.outside).context("--to");
     let store = args.to.as_deref().map(open).transpose()?;
     let publisher = match store {
-        Some(store) => Some(Publisher::new(store, args.key.as_deref())?),
+        Some(store) => Some(Publisher::new(store, args.key.as_deref())?.believing(args.old_key.as_deref())),
         None => None,
     };
     let Some(from) = &args.from else {

@@ -15,7 +15,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::{
     gc,
-    head::{Published, published},
+    head::{Published, published_by},
     key::PrivateKey,
     store::{
         NewHead, Object, Store,
@@ -35,6 +35,15 @@ pub struct Publisher {
 struct Signer {
     key: PrivateKey,
     path: Box<Path>,
+    /// The key in whose place `key` comes.
+    old_path: Option<Box<Path>>,
+}
+
+impl Signer {
+    /// The keys whose heads are believed.
+    fn trusted(&self) -> Vec<&Path> {
+        std::iter::once(&*self.path).chain(self.old_path.as_deref()).collect()
+    }
 }
 
 /// What to do about a published head that cannot be trusted.
@@ -53,9 +62,18 @@ impl Publisher {
     /// The key cannot be read, or is of another kind.
     pub fn new(store: Store, key: Option<&Path>) -> Result<Self> {
         let signer = |path: &Path| -> Result<Signer> {
-            Ok(Signer { key: PrivateKey::read_for_heads(path)?, path: path.into() })
+            Ok(Signer { key: PrivateKey::read_for_heads(path)?, path: path.into(), old_path: None })
         };
         Ok(Self { store, key: key.map(signer).transpose()?, is_distrustful: AtomicBool::new(false) })
+    }
+
+    /// The same, which also believes heads that the JWK or JWKS in `old_key` verifies.
+    #[must_use]
+    pub fn believing(mut self, old_key: Option<&Path>) -> Self {
+        if let Some(signer) = &mut self.key {
+            signer.old_path = old_key.map(Into::into);
+        }
+        self
     }
 
     /// Has the next publish of the whole trust nothing that is there already, as `--repair` does.
@@ -69,14 +87,22 @@ impl Publisher {
     /// The store does not answer, or what is published is no head.
     pub fn head(&self, broken: Broken) -> Result<Option<Head>> {
         let Some(jws) = self.store.head()? else { return Ok(None) };
-        match published(&jws, self.key.as_ref().map(|signer| &*signer.path))? {
+        let trusted = self.key.as_ref().map(Signer::trusted).unwrap_or_default();
+        match published_by(&jws, &trusted)? {
             Published::Verified(head) | Published::Unverified(head) => Ok(Some(head)),
-            Published::OtherKey(head) => {
+            // Its numbers and the objects that it names may be anyone's.
+            Published::OtherKey(head) if broken == Broken::PassOver => {
                 eprintln!(
-                    "warning: the published head is signed by another key than --key; seq goes on from it"
+                    "warning: the published head (seq {}) is signed by another key than --key, and is passed over",
+                    head.seq
                 );
-                Ok(Some(head))
+                Ok(None)
             }
+            Published::OtherKey(head) => bail!(
+                "the published head (seq {}) is signed by another key than --key, so nothing in it is believed. If the key \
+                 was replaced, say --old-key FILE with the key before; to publish over it, say which --seq",
+                head.seq
+            ),
             Published::Broken(reason) if broken == Broken::PassOver => {
                 eprintln!("warning: the published head is passed over: {reason}");
                 Ok(None)
@@ -126,14 +152,14 @@ impl Publisher {
     }
 
     fn publish(&self, mut head: Head, follows: Option<&Head>, is_kept: bool) -> Result<Head> {
-        let Signer { key, path } = self.key.as_ref().context("a key is needed: --key")?;
+        let Signer { key, path, old_path } = self.key.as_ref().context("a key is needed: --key")?;
         revive(&self.store, &head.named().collect())?;
         head.published_at = Some(self.store.now()?);
         let jws = key.sign(HEAD_TYPE, &serde_json::to_vec(&head)?)?;
         if is_kept {
             self.store.put_version(head.seq, &jws)?;
         }
-        self.store.put_head(NewHead { jws: &jws, follows, key: path })?;
+        self.store.put_head(NewHead { jws: &jws, follows, key: path, old_key: old_path.as_deref() })?;
         Ok(head)
     }
 

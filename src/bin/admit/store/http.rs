@@ -11,7 +11,7 @@ use ureq::http::{self, HeaderMap, HeaderName, Method, StatusCode, header};
 use crate::{
     bearer::Bearer,
     peer::{
-        Outside, Unheard, clock, describe, is_page,
+        Outside, Unheard, address, clock, describe, is_page,
         retry::Patience,
         retry_after,
         wire::{Limits, Request},
@@ -155,6 +155,7 @@ impl Http {
         {
             return Err(wrong());
         }
+        address::check(base_url)?;
         outside.wire.check()?;
         let base_url = base_url.trim_end_matches('/').to_owned();
         Ok(Self { outside: outside.clone(), base_url, bearer, service, clock: clock::Watch::default() })

@@ -65,6 +65,8 @@ pub struct NewHead<'a> {
     pub follows: Option<&'a Head>,
     /// The publisher's JWK.
     pub key: &'a Path,
+    /// The JWK that `key` replaces, while it is replaced.
+    pub old_key: Option<&'a Path>,
 }
 
 impl Store {

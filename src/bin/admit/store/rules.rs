@@ -12,7 +12,7 @@ use admit::{
 use anyhow::{Context, Result, bail};
 
 use super::{NewHead, Shared, backend::Backend, lease::LeaseHeld};
-use crate::head::{Published, published};
+use crate::head::{Published, published, published_by};
 
 /// Whether `holder` may write at `now`.
 ///
@@ -33,13 +33,12 @@ pub fn check_lease(lease: Option<&Lease>, holder: Option<&str>, now: UnixSecs) -
 pub fn check_head(shared: &Shared, head: NewHead<'_>, holder: Option<&str>, now: UnixSecs) -> Result<()> {
     let backend = &*shared.backend;
     let stored = backend.get(StoreKey::Head)?;
-    // A stored head that nobody signed is no head: it must not keep a good one out.
+    // A stored head that none of the keys signed must not keep a good one out, whatever seq it claims.
+    let keys: Vec<_> = std::iter::once(head.key).chain(head.old_key).collect();
     let stored = stored.and_then(|jws| String::from_utf8(jws).ok());
-    let stored = match stored.map(|jws| published(jws.trim(), Some(head.key))).transpose()? {
-        Some(Published::Verified(stored) | Published::Unverified(stored) | Published::OtherKey(stored)) => {
-            Some(stored)
-        }
-        Some(Published::Broken(_)) | None => None,
+    let stored = match stored.map(|jws| published_by(jws.trim(), &keys)).transpose()? {
+        Some(Published::Verified(stored) | Published::Unverified(stored)) => Some(stored),
+        Some(Published::OtherKey(_) | Published::Broken(_)) | None => None,
     };
     // KV may show an older one than was published: that tells nothing.
     let order = |head: &Head| (head.seq, head.as_of);

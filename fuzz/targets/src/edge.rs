@@ -1,0 +1,123 @@
+//! What the edge reads of its upstream, of its operator and of requests.
+
+use admit::{
+    api::{
+        query,
+        reply::Body,
+        route::{Id, Route},
+        write::WriteRoute,
+    },
+    app::{App, Verdict, Written, verdict, written},
+    config::Config,
+    instant::LATEST,
+    memory::MemoryPlatform,
+    ports::OriginAnswer,
+};
+use origin::{service::route::Endpoint, wire::form};
+use serde_json::Value;
+
+const NOW: i64 = 1_800_000_000;
+
+/// An answer of the upstream: the first byte chooses the status, the second one the type, the rest is the body.
+pub fn answers(data: &[u8]) {
+    let Some(([status, kind], body)) = data.split_first_chunk::<2>() else { return };
+    let statuses = [200, 201, 204, 301, 400, 401, 402, 403, 404, 407, 422, 429, 500, 503];
+    let status = statuses.get(usize::from(*status) % statuses.len()).copied().unwrap_or(200);
+    let types =
+        ["application/json", "", "application/problem+json", "text/html", "text/plain; charset=utf-8"];
+    let content_type = types.get(usize::from(*kind) % types.len()).copied().unwrap_or_default();
+    let headers = vec![("content-type", content_type.to_owned())];
+    let answer = OriginAnswer { status, headers, body: body.to_vec() };
+    for merchants in [None, Some(&[7][..])] {
+        let Ok(Verdict::Granted(text, until)) = verdict(&answer, 1, merchants, NOW) else { continue };
+        assert_eq!(status, 200, "granted by a status {status}");
+        assert!(until <= LATEST, "granted until {until}");
+        assert!(serde_json::from_str::<Value>(&text).is_ok_and(|value| value.is_object()), "{text}");
+        // What players get is read as it was meant.
+        let again = OriginAnswer { status, headers: Vec::new(), body: text.as_bytes().to_vec() };
+        assert_eq!(
+            verdict(&again, 1, merchants, NOW),
+            Ok(Verdict::Granted(text, until)),
+            "another grant when read again"
+        );
+    }
+    for is_signed in [true, false] {
+        if let Written::Own(Body::Json(text)) | Written::Refused(Body::Json(text), _) =
+            written(&answer, is_signed)
+        {
+            assert!(serde_json::from_str::<Value>(&text).is_ok(), "passed on as JSON: {text}");
+        }
+    }
+}
+
+/// A configuration: lines of `NAME=value`. What is left out has a value that works.
+pub fn configuration(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let lines: Vec<_> = text.split('\n').filter_map(|line| line.split_once('=')).collect();
+    let binding = |name: &str| {
+        let given =
+            lines.iter().rev().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
+        given.or_else(|| match name {
+            "ISSUERS" => Some(ISSUERS.to_owned()),
+            "SNAPSHOT_KEYS" => Some(SNAPSHOT_KEYS.to_owned()),
+            _ => None,
+        })
+    };
+    let config = match Config::parse(&binding) {
+        Ok(config) => config,
+        Err(error) => {
+            assert!(!error.variable.is_empty() && !error.problem.is_empty(), "an error that says nothing");
+            return;
+        }
+    };
+    if let Some(origin) = &config.origin {
+        assert!(is_trusted(&origin.url), "an upstream over {}", origin.url);
+    }
+    if let Ok(app) = App::new(MemoryPlatform::at(NOW.unsigned_abs() * 1_000), config) {
+        let _shown = format!("{:?}", app.config());
+    }
+}
+
+fn is_trusted(url: &str) -> bool {
+    ["https://", "http://localhost", "http://127.0.0.1", "http://[::1]"]
+        .iter()
+        .any(|start| url.starts_with(start))
+}
+
+const ISSUERS: &str = r#"[{"issuer": "https://i.example", "namespace": "i", "audience": "none_required",
+    "keys": {"jwks_url": "https://i.example/jwks"}}]"#;
+
+const SNAPSHOT_KEYS: &str =
+    r#"{"keys": [{"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+
+/// A path with or without a query: the edge passes on only what the origin reads alike.
+pub fn paths(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let (path, query) = text.split_once('?').unwrap_or((text, ""));
+    let (read, write, here) = (Route::parse(path), WriteRoute::parse(path), Endpoint::parse(path));
+    if let Some(write) = write {
+        assert_eq!(
+            here.map(Endpoint::allow),
+            Some(write.allow()),
+            "edge and origin read another path: {path}"
+        );
+        if write.check().is_ok() {
+            let is_plain = path.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/-".contains(&byte));
+            assert!(is_plain, "passed on: {path}");
+        }
+    }
+    let _ = read.map(Route::allow);
+    if let Some(number) = Id::from(path).number() {
+        assert!(number > 0, "{path} is {number}");
+    }
+    // The origin takes a `+` for a blank, which the edge's reads do not: without one they see the same value.
+    if !query.contains('+') && !query.contains('\u{feff}') {
+        for name in ["page", "limit"] {
+            let edge = query::last(query, name);
+            if let Some(Some(value)) = edge {
+                assert_eq!(form::parameter(query, name).ok().flatten().as_deref(), Some(&*value), "{query}");
+            }
+        }
+    }
+    let _ = (query::positive(query), query::seq(query));
+}

@@ -1,0 +1,205 @@
+//! Objects of the snapshot and the small values beside them. The first byte chooses the reader.
+
+use std::collections::BTreeSet;
+
+use admit::snapshot::{
+    customer::{CustomerRecord, NewCustomer},
+    delta,
+    directory::Directory,
+    index::{Index, Tree},
+    item::{ItemRecord, NewItem},
+    key::EntryKey,
+    lease::Lease,
+    object::ObjectKind,
+    pack::{Pack, unpack},
+    store_key::StoreKey,
+    table::{Entry, Table, write_table},
+    update::Delta,
+};
+
+/// Reads a record or an object by the reader that the first byte names.
+pub fn any(data: &[u8]) {
+    let Some((reader, bytes)) = data.split_first() else { return };
+    match reader % 10 {
+        0 => directory(bytes),
+        1 => index(bytes),
+        2 => shard(bytes),
+        3 => changes(bytes),
+        4 => customer(bytes),
+        5 => item(bytes),
+        6 => pack(bytes),
+        7 => lease(bytes),
+        8 => store_key(bytes),
+        _ => named(bytes),
+    }
+}
+
+/// The object with its header, so that the fuzzer need not find that first.
+fn object(kind: ObjectKind, body: &[u8]) -> Vec<u8> {
+    [kind.header().as_slice(), body].concat()
+}
+
+fn directory(bytes: &[u8]) {
+    let Ok(directory) = Directory::decode(&object(ObjectKind::Directory, bytes)) else { return };
+    assert_eq!(
+        Directory::decode(&directory.encode()),
+        Ok(directory),
+        "a directory that is not read as written"
+    );
+}
+
+fn index(bytes: &[u8]) {
+    let Ok(index) = Index::decode(object(ObjectKind::Index, bytes)) else { return };
+    let page = object(ObjectKind::Page, bytes);
+    for tree in [Tree::Customers, Tree::Items] {
+        let listed = index.shards(tree, |_| Some(page.as_slice()));
+        let pages = index.pages(tree).unwrap_or_default();
+        let _ = index.top_shards(tree);
+        for position in 0..pages.len() {
+            let _ = index.page_shards(tree, position, &page);
+        }
+        for id in [0, 1, 7, i64::MAX] {
+            let _ = index.place(tree, EntryKey::item(id), |_| Some(page.as_slice()));
+            let _ = index.place(tree, EntryKey::item(id), |_| None::<Vec<u8>>);
+        }
+        if let Ok(listed) = listed {
+            assert!(listed.len() <= index.shard_count(tree), "more shards than the index has");
+        }
+    }
+}
+
+fn shard(bytes: &[u8]) {
+    if let Ok(table) = Table::of_shard(&object(ObjectKind::Shard, bytes)) {
+        check_table(&table, bytes);
+    }
+}
+
+fn check_table(table: &Table<'_>, bytes: &[u8]) {
+    let entries: Vec<_> = table.iter().collect();
+    assert_eq!(entries.len(), table.len());
+    let is_sorted = entries.is_sorted_by(|(left, _), (right, _)| left < right);
+    if !is_sorted {
+        // The builder writes no such table. It must be read without a panic all the same.
+        let _ = entries.iter().map(|(key, _)| table.get(*key)).filter(Result::is_ok).count();
+        return;
+    }
+    for (key, entry) in &entries {
+        assert_eq!(table.get(*key), *entry, "a key is found elsewhere than it is listed");
+    }
+    let records = entries.iter().map(|(key, entry)| match entry {
+        Ok(Entry::Record(record)) => Some((*key, *record)),
+        Ok(Entry::Removed) => Some((*key, &[][..])),
+        _ => None,
+    });
+    if let Some(records) = records.collect::<Option<Vec<_>>>()
+        && table.is_gapless()
+    {
+        let mut written = Vec::new();
+        assert!(write_table(&mut written, &records).is_ok());
+        assert_eq!(written, bytes, "a table that is not written as read");
+    }
+}
+
+fn changes(bytes: &[u8]) {
+    let object = object(ObjectKind::Delta, bytes);
+    if let Ok(tables) = delta::tables(&object) {
+        for tree in [Tree::Customers, Tree::Items] {
+            let keys: BTreeSet<_> = tables.of(tree).iter().map(|(key, _)| key).collect();
+            for key in keys {
+                assert_eq!(delta::look_up(&object, tree, key), tables.of(tree).get(key));
+            }
+        }
+    }
+    if let Ok(delta) = Delta::decode(&object)
+        && let Ok(Some(encoded)) = delta.encode()
+    {
+        assert_eq!(
+            Delta::decode(&encoded).ok().as_ref(),
+            Some(&delta),
+            "a delta that is not read as written"
+        );
+    }
+}
+
+fn customer(bytes: &[u8]) {
+    let Ok(record) = CustomerRecord::new(bytes) else { return };
+    let accesses: Result<Vec<_>, _> = record.accesses().collect();
+    let licenses = record.licenses();
+    let (Ok(accesses), Ok(licenses)) = (accesses, licenses) else { return };
+    assert!(accesses.len() + licenses.len() <= bytes.len(), "more grants than bytes");
+    let (id, uuid, merchant_id) = (record.id, record.uuid, record.merchant_id);
+    let written = NewCustomer { id, uuid, merchant_id, accesses, licenses };
+    let mut sorted = written.accesses.clone();
+    sorted.sort_by_key(|access| (access.item_id, access.id));
+    let encoded = written.clone().encode();
+    let read = CustomerRecord::new(&encoded);
+    let read = read.and_then(|read| Ok((read.accesses().collect::<Result<Vec<_>, _>>()?, read.licenses()?)));
+    assert_eq!(read, Ok((sorted, written.licenses)), "a customer who is not read as written");
+}
+
+fn item(bytes: &[u8]) {
+    let Ok(record) = ItemRecord::new(bytes) else { return };
+    let packages: Vec<_> = record.packages.iter().collect();
+    assert_eq!(packages.len(), record.packages.len(), "a list that ends early");
+    let (Ok(fees), Ok(members)) = (record.fees(), record.members()) else { return };
+    let members: Vec<_> = members.iter().collect();
+    let written = NewItem {
+        id: record.id,
+        merchant_id: record.merchant_id,
+        is_active: record.is_active,
+        is_free: record.is_free,
+        is_package: record.is_package,
+        packages,
+        licenses: record.licenses.iter().map(|id| u128::from_be_bytes(*id)).collect(),
+        content: record.content,
+        details: record.details,
+        fees,
+        members,
+    };
+    let encoded = written.encode();
+    let read = ItemRecord::new(&encoded);
+    assert!(read.is_ok(), "an item that is not read as written");
+    if let Ok(read) = read {
+        let lists = (read.packages.iter().collect::<Vec<_>>(), read.licenses, read.content, read.details);
+        assert_eq!(lists, (written.packages, record.licenses, record.content, record.details));
+        assert_eq!(read.fees(), Ok(written.fees));
+        assert_eq!(read.members().map(|members| members.iter().collect::<Vec<_>>()), Ok(written.members));
+    }
+}
+
+fn pack(bytes: &[u8]) {
+    let Ok(objects) = unpack(bytes) else { return };
+    let mut pack = Pack::default();
+    for (name, object) in objects {
+        assert_eq!(name.check(object), Ok(()), "an object under another one's name");
+        assert!(pack.push(object), "a pack that was read is too large to be written");
+    }
+    assert_eq!(pack.into_bytes(), bytes, "a pack that is not written as read");
+}
+
+fn lease(bytes: &[u8]) {
+    const NOW: i64 = 1_800_000_000;
+    let Ok(lease) = Lease::parse(bytes) else { return };
+    let json = serde_json::to_vec(&lease).unwrap_or_default();
+    assert_eq!(Lease::parse(&json), Ok(lease.clone()), "a lease that is not read as written");
+    assert!(!lease.excludes(Some(&lease.holder), NOW), "a lease keeps its own holder away");
+    assert_eq!(lease.excludes(None, NOW), lease.is_held(NOW));
+    assert!(lease.check(NOW).is_err() || lease.is_held(NOW), "a lease that may be taken holds nobody off");
+}
+
+fn store_key(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    if let Some(key) = StoreKey::parse(text) {
+        assert_eq!(key.to_string(), text, "a key with two spellings");
+    }
+}
+
+/// The bytes as they are, header and all, under every kind's name.
+fn named(bytes: &[u8]) {
+    let accepted =
+        ObjectKind::ALL.into_iter().filter(|kind| admit::snapshot::object::body(*kind, bytes).is_ok());
+    assert!(accepted.count() <= 1, "an object of two kinds");
+    for kind in ObjectKind::ALL {
+        let _ = admit::snapshot::head::check_named(kind, bytes.to_vec());
+    }
+}

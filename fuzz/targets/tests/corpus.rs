@@ -1,0 +1,50 @@
+//! The corpus, on any toolchain.
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+use fuzz_targets::{TARGETS, corpus};
+
+fn fuzz_dir() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
+/// A corpus is for tests and for the start of a run, not an archive: a checkout must stay small.
+const CORPUS_MAX_BYTES: usize = 64 * 1024;
+
+#[test]
+fn every_input_of_the_corpus_holds() {
+    let mut failed = Vec::new();
+    for target in TARGETS {
+        let path = fuzz_dir().join("corpus").join(format!("{}.txt", target.name));
+        let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        assert!(text.len() <= CORPUS_MAX_BYTES, "{} has {} bytes", path.display(), text.len());
+        let inputs = corpus::read(&text).unwrap_or_else(|problem| panic!("{}: {problem}", path.display()));
+        assert!(inputs.len() >= 5, "{} has {} inputs", path.display(), inputs.len());
+        for input in &inputs {
+            if std::panic::catch_unwind(|| (target.run)(input)).is_err() {
+                failed.push(format!("{}: {}", target.name, corpus::line(input)));
+            }
+        }
+    }
+    assert!(failed.is_empty(), "a property does not hold:\n{}", failed.join("\n"));
+}
+
+/// A target that cargo-fuzz does not know would never run, and a binary without a target would do nothing.
+#[test]
+fn cargo_fuzz_knows_every_target() {
+    let manifest = fs::read_to_string(fuzz_dir().join("Cargo.toml")).unwrap();
+    let bins: BTreeSet<_> = manifest
+        .lines()
+        .skip_while(|line| *line != "[[bin]]")
+        .filter_map(|line| line.strip_prefix("name = \"")?.strip_suffix('"'))
+        .collect();
+    assert_eq!(bins, TARGETS.iter().map(|target| target.name).collect());
+    let files = |dir: &str, end: &str| -> BTreeSet<String> {
+        let entries = fs::read_dir(fuzz_dir().join(dir)).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.filter_map(|name| Some(name.strip_suffix(end)?.to_owned())).collect()
+    };
+    let names: BTreeSet<_> = bins.iter().map(|name| (*name).to_owned()).collect();
+    assert_eq!(files("fuzz_targets", ".rs"), names);
+    assert_eq!(files("corpus", ".txt"), names);
+}

@@ -1,0 +1,113 @@
+//! Files that hold secrets: keys, tokens, development settings. Only their owner may read them.
+
+use std::{
+    fs::{self, OpenOptions},
+    io::{self, Write},
+    path::{Path, PathBuf},
+    process,
+};
+
+/// Writes `text` to the file at `path`, which only its owner can read from the first byte on. A file that is there is
+/// replaced as a whole, so that its mode does not matter.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn write(path: &Path, text: &str) -> io::Result<()> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(format!(".{}.new", process::id()));
+    let beside = PathBuf::from(beside);
+    // Left by a process of the same number that was killed.
+    let _absent = fs::remove_file(&beside);
+    let written = create(&beside).and_then(|mut file| file.write_all(text.as_bytes()));
+    let moved = written.and_then(|()| fs::rename(&beside, path));
+    moved.inspect_err(|_| drop(fs::remove_file(&beside)))
+}
+
+/// Makes the file at `path`, which must not be there. Only its owner can read it.
+///
+/// # Errors
+/// The file is there, or cannot be made.
+pub fn create(path: &Path) -> io::Result<fs::File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+/// Says on standard error if others than its owner can read the file at `path`.
+pub fn warn_if_shared(path: &Path) {
+    if let Some(problem) = shared(path) {
+        eprintln!("warning: {problem}");
+    }
+}
+
+/// What is wrong with the mode of a file that holds a secret, if anything is. A file that cannot be looked at is reported
+/// by whoever reads it.
+#[must_use]
+pub fn shared(path: &Path) -> Option<String> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let metadata = fs::metadata(path).ok()?;
+        let mode = metadata.permissions().mode() & 0o777;
+        // A pipe, as the shell's `<(…)` makes one, has no readers but this process.
+        (metadata.is_file() && mode & 0o077 != 0).then(|| {
+            format!(
+                "{0}: others than its owner can use this secret (mode {mode:04o}): chmod 600 {0}",
+                path.display()
+            )
+        })
+    }
+    #[cfg(not(unix))]
+    {
+        let _unknown = path;
+        None
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn only_the_owner_reads_what_is_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("secret");
+        fs::write(&path, "old and for all").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        for text in ["new", "and again"] {
+            write(&path, text).unwrap();
+            assert_eq!(fs::read_to_string(&path).unwrap(), text);
+            assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+            assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "nothing else is left");
+        }
+        assert!(write(&dir.path().join("absent/secret"), "x").is_err());
+    }
+
+    #[test]
+    fn every_bit_for_others_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("secret");
+        drop(create(&path).unwrap());
+        assert!(create(&path).is_err(), "a file that is there stays");
+        for (mode, is_told) in [
+            (0o600, false),
+            (0o400, false),
+            (0o640, true),
+            (0o604, true),
+            (0o644, true),
+            (0o660, true),
+            (0o610, true),
+        ] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            let problem = shared(&path);
+            assert_eq!(problem.is_some(), is_told, "{mode:o}: {problem:?}");
+            assert!(problem.is_none_or(|problem| problem.contains(&format!("{mode:04o}"))));
+        }
+        assert_eq!(shared(dir.path()), None, "a directory holds no secret itself");
+        assert_eq!(shared(&dir.path().join("absent")), None);
+    }
+}
