@@ -8,7 +8,7 @@ use admit::snapshot::{
     directory::Directory,
     index::{Index, Tree},
     item::{ItemRecord, NewItem},
-    key::EntryKey,
+    key::ItemSalt,
     lease::Lease,
     object::ObjectKind,
     pack::{Pack, unpack},
@@ -59,8 +59,8 @@ fn index(bytes: &[u8]) {
             let _ = index.page_shards(tree, position, &page);
         }
         for id in [0, 1, 7, i64::MAX] {
-            let _ = index.place(tree, EntryKey::item(id), |_| Some(page.as_slice()));
-            let _ = index.place(tree, EntryKey::item(id), |_| None::<Vec<u8>>);
+            let _ = index.place(tree, index.item_key(id), |_| Some(page.as_slice()));
+            let _ = index.place(tree, index.item_key(id), |_| None::<Vec<u8>>);
         }
         if let Ok(listed) = listed {
             assert!(listed.len() <= index.shard_count(tree), "more shards than the index has");
@@ -111,7 +111,7 @@ fn changes(bytes: &[u8]) {
         }
     }
     if let Ok(delta) = Delta::decode(&object)
-        && let Ok(Some(encoded)) = delta.encode()
+        && let Ok(Some(encoded)) = delta.encode(ItemSalt::IN_MEMORY)
     {
         assert_eq!(
             Delta::decode(&encoded).ok().as_ref(),
