@@ -138,6 +138,13 @@ pub const OBJECT_CACHE_BYTES: usize = 32 * 1024 * 1024;
 /// KV's 25 MiB, and small beside the isolate's memory.
 pub const OBJECT_MAX_BYTES: usize = 8 * 1024 * 1024;
 
+/// What the records of a shard may take, with their entries: an object without its header and the number of entries.
+pub const SHARD_MAX_BYTES: usize = OBJECT_MAX_BYTES - 12;
+
+/// To how many shards of a tree, as a power of two, large records may lead that lie close to each other: 2^12, an index
+/// of 128 KiB. Trees that have more have them for their size alone, so that a few records never move all others.
+pub const RAISED_SHARD_BITS_MAX: u8 = 12;
+
 /// Longest record of a customer, an item, an app or a licence: what some 150,000 accesses take. A quarter of
 /// [`OBJECT_MAX_BYTES`], so that a few that lie in one object still make one that edges take.
 pub const RECORD_MAX_BYTES: usize = OBJECT_MAX_BYTES / 4;

@@ -13,6 +13,8 @@ pub const SALT_LEN: usize = 16;
 /// Merchants choose how large their items are, and they are told the items' numbers. With a salt that they cannot see
 /// they cannot choose items that lie in one shard (docs/adr/0019). A salt is never shown: not in logs, reports or
 /// answers.
+///
+/// The default is [`Self::IN_MEMORY`].
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct ItemSalt(Option<[u8; SALT_LEN]>);
 
@@ -52,6 +54,12 @@ impl ItemSalt {
             Some(_) => self,
             None => other,
         }
+    }
+}
+
+impl Default for ItemSalt {
+    fn default() -> Self {
+        Self::IN_MEMORY
     }
 }
 

@@ -1,16 +1,20 @@
 //! Builds a snapshot's objects from lines of the publish schema. Native only: the Worker never builds one.
 
 mod catalogue;
+mod fit;
 mod sink;
 mod tree;
 
 use std::{collections::BTreeMap, io};
 
-pub(in crate::snapshot) use self::tree::build_records;
 pub use self::{
     catalogue::Rendered,
     sink::{MemorySink, ObjectSink},
     tree::{Layout, SHARD_TARGET_BYTES, ShardBits, shard_bits, write_shard},
+};
+pub(in crate::snapshot) use self::{
+    fit::{GivenWay, Sizes, entry_bytes, make_room, no_room, shard_bytes},
+    tree::build_records,
 };
 use super::{
     head::Head,
@@ -122,6 +126,7 @@ impl Source {
         sink: &impl ObjectSink,
     ) -> Result<Outcome, BuildError> {
         let is_lenient = self.strictness == Strictness::SetAside;
+        self.catalogue.salt = salt;
         let rendered = if is_lenient { self.settle(published)? } else { self.check()? };
         self.catalogue.set_aside.clone_from(&self.problems.set_aside);
         let mut objects = Vec::new();
@@ -215,7 +220,7 @@ fn store(
     sink: &impl ObjectSink,
     objects: &mut Vec<(ObjectName, u64)>,
 ) -> Result<Digest, BuildError> {
-    check_size(kind, &object)?;
+    check_size(kind, object.len())?;
     let name = ObjectName::of(kind, &object);
     objects.push((name, object.len() as u64));
     sink.store(name, object)?;
@@ -274,7 +279,7 @@ pub fn build_part(lines: impl IntoIterator<Item = Line>, now: UnixSecs) -> Resul
     }
     let mut objects = Vec::new();
     let mut store = |kind, object: Vec<u8>| {
-        check_size(kind, &object)?;
+        check_size(kind, object.len())?;
         let name = ObjectName::of(kind, &object);
         objects.push((name, object));
         Ok(name.digest)
@@ -291,20 +296,21 @@ pub fn build_part(lines: impl IntoIterator<Item = Line>, now: UnixSecs) -> Resul
     Ok(Built { objects, index, directory, customers: customers.len() as u64, items: item_count })
 }
 
-/// Checks that an edge would take an object.
+/// Checks that an edge would take an object of so many bytes.
 ///
 /// # Errors
 /// `TooLarge`, with what makes it so.
-pub fn check_size(kind: ObjectKind, object: &[u8]) -> Result<(), BuildError> {
-    if object.len() <= OBJECT_MAX_BYTES {
+pub fn check_size(kind: ObjectKind, bytes: usize) -> Result<(), BuildError> {
+    if bytes <= OBJECT_MAX_BYTES {
         return Ok(());
     }
     let hint = match kind {
-        ObjectKind::Shard => "a single customer or item is too large",
+        ObjectKind::Shard => "the records that lie in it are too large together",
         ObjectKind::Directory => "too many merchants, apps and licences, or too long ones",
-        ObjectKind::Index | ObjectKind::Page | ObjectKind::Delta => "too many shards",
+        ObjectKind::Delta => "too many changes for one delta: they have to be written into the shards",
+        ObjectKind::Index | ObjectKind::Page => "too many shards",
     };
-    Err(BuildError::TooLarge { kind: kind.prefix(), bytes: object.len(), hint })
+    Err(BuildError::TooLarge { kind: kind.prefix(), bytes, hint })
 }
 
 #[cfg(test)]

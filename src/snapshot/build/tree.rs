@@ -7,19 +7,23 @@ use std::{
     thread,
 };
 
-use super::{BuildError, ObjectSink, check_size};
+use super::{
+    BuildError, ObjectSink, check_size,
+    fit::{Sizes, entry_bytes, make_room, shard_bytes},
+};
 use crate::{
+    limits::SHARD_MAX_BYTES,
     parallel,
     snapshot::{
         customer::CustomerRecord,
         index::{Index, NewTree, Tree},
         key::{EntryKey, ItemSalt},
-        object::{Digest, FormatError, ObjectKind, ObjectName},
+        object::{Digest, FormatError, HEADER_LEN, ObjectKind, ObjectName},
         published::Published,
         source::{
             About, Entry, Kind, Location, Problem, Problems, RecordKey, References, Source, Strictness, spill,
         },
-        table::{ENTRY_LEN, write_table},
+        table::write_table,
     },
 };
 
@@ -28,6 +32,9 @@ use crate::{
 /// isolate's memory, nor, at most points of presence, in KV's cache for longer than some hours:
 /// `docs/scale.md` has the numbers, and what 256 KiB would change.
 pub const SHARD_TARGET_BYTES: usize = 64 * 1024;
+
+/// The header, and the number of entries.
+const EMPTY_SHARD_LEN: usize = HEADER_LEN + size_of::<u32>();
 
 /// How many shards a snapshot has, as powers of two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,20 +102,24 @@ pub fn write_shard(
     if entries.is_empty() {
         return Ok(None);
     }
+    check_size(ObjectKind::Shard, EMPTY_SHARD_LEN + shard_bytes(entries))?;
     let mut object = ObjectKind::Shard.header().to_vec();
     write_table(&mut object, entries)?;
-    check_size(ObjectKind::Shard, &object)?;
     Ok(Some((ObjectName::of(ObjectKind::Shard, &object), object)))
 }
 
-/// The tree of records that are in memory.
+/// The tree of records that are in memory, of which any that share a shard fit into it, or do so in 2^12 shards.
+///
+/// # Errors
+/// They do not, or a shard cannot be stored.
 pub(in crate::snapshot) fn build_records(
     records: &BTreeMap<EntryKey, Vec<u8>>,
     published: Option<u8>,
     store: &mut impl FnMut(ObjectKind, Vec<u8>) -> Result<Digest, BuildError>,
 ) -> Result<NewTree, BuildError> {
-    let total_bytes: usize = records.values().map(|record| ENTRY_LEN + record.len()).sum();
-    let bits = shard_bits(total_bytes as u64, published)?;
+    let mut sizes = Sizes::default();
+    records.iter().for_each(|(key, record)| sizes.add(*key, entry_bytes(record)));
+    let bits = sizes.fitting_bits(shard_bits(sizes.total(), published)?);
     let entries: Vec<_> = records.iter().map(|(key, record)| (*key, record)).collect();
     let mut shards = vec![None; 1 << bits];
     for part in entries.chunk_by(|(left, _), (right, _)| left.shard(bits) == right.shard(bits)) {
@@ -136,13 +147,14 @@ pub(super) fn build_customers(
     sink: &impl ObjectSink,
     objects: &mut Vec<(ObjectName, u64)>,
 ) -> Result<CustomerTree, BuildError> {
-    let mut total_bytes = source.customers.tables_bytes();
+    let sizes = source.customers.sizes();
+    let mut total_bytes = sizes.total();
     let set_aside = &source.problems.set_aside;
     if let Some(bits) = published_bits.filter(|_| set_aside.may_hide(Kind::Customer)) {
         // Those that stay although the lines leave them out count as well: the number of shards does not fall.
         total_bytes = total_bytes.max((SHARD_TARGET_BYTES as u64 / 2) << bits.min(32));
     }
-    let bits = shard_bits(total_bytes, published_bits)?;
+    let bits = sizes.fitting_bits(shard_bits(total_bytes, published_bits)?);
     // A group is what whole shards need: one bucket with some shards, or some buckets with one shard.
     let group_bits = bits.min(spill::BUCKET_BITS);
     let groups = 1 << group_bits;
@@ -214,14 +226,65 @@ impl<S: ObjectSink> Build<'_, S> {
                 if self.source.problems.errors.is_empty() && group.problems.errors.is_empty() => {}
             Strictness::Refuse => return Ok(group),
         }
+        if self.is_crowded(&kept) {
+            self.make_room(number, &entries, &mut kept, &mut place, &mut group.problems)?;
+            if self.source.strictness == Strictness::Refuse && !group.problems.errors.is_empty() {
+                return Ok(group);
+            }
+        }
         group.count = kept.len() as u64;
-        for part in kept.chunk_by(|(left, _), (right, _)| left.shard(self.bits) == right.shard(self.bits)) {
+        for part in self.parts(&kept) {
             let Some((name, object)) = write_shard(part)? else { continue };
             let number = part.first().map_or(0, |(key, _)| key.shard(self.bits));
             group.shards.push((number, name, object.len() as u64));
             self.sink.store(name, object)?;
         }
         Ok(group)
+    }
+
+    /// The entries of each shard.
+    fn parts<'e, R>(
+        &self,
+        entries: &'e [(EntryKey, R)],
+    ) -> impl Iterator<Item = &'e [(EntryKey, R)]> + use<'e, R, S> {
+        let bits = self.bits;
+        entries.chunk_by(move |(left, _), (right, _)| left.shard(bits) == right.shard(bits))
+    }
+
+    /// Whether the entries of a shard do not fit into it.
+    fn is_crowded(&self, entries: &[(EntryKey, Cow<'_, [u8]>)]) -> bool {
+        shard_bytes(entries) > SHARD_MAX_BYTES
+            && self.parts(entries).any(|part| shard_bytes(part) > SHARD_MAX_BYTES)
+    }
+
+    /// Sets aside what the shards of a group have no room for.
+    fn make_room(
+        &self,
+        number: usize,
+        entries: &[Entry<'_>],
+        kept: &mut Vec<(EntryKey, Cow<'_, [u8]>)>,
+        place: &mut Place<'_>,
+        problems: &mut Problems,
+    ) -> Result<(), BuildError> {
+        let before = match self.published {
+            Some(published) => published.records(Tree::Customers, number, self.group_bits)?,
+            None => BTreeMap::new(),
+        };
+        let last_good = |key| before.get(&key).map(|record| Cow::Owned(record.clone()));
+        let mut fitting = Vec::with_capacity(kept.len());
+        for part in self.parts(kept) {
+            let mut part = part.to_vec();
+            for given_way in make_room(&mut part, last_good) {
+                let line = entries.binary_search_by_key(&given_way.key, |entry| entry.key);
+                let at = line.ok().and_then(|line| entries.get(line)).map(|entry| place.of(entry).clone());
+                let at = at.unwrap_or_else(|| Location { file: "published".into(), line: 0 });
+                problems.add(given_way.error(Tree::Customers, at));
+                problems.set_aside.stand(&given_way.record_key(Tree::Customers), given_way.standing);
+            }
+            fitting.extend(part);
+        }
+        *kept = fitting;
+        Ok(())
     }
 
     /// Whether a customer can be published, of whom there may be `more` lines.

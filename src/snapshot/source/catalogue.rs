@@ -13,6 +13,7 @@ use super::{
     size,
 };
 use crate::snapshot::{
+    key::ItemSalt,
     schema::{AccessType, App, Customer, Item, License, Line, Merchant, SnapshotLine},
     time::{Timestamp, UnixSecs},
 };
@@ -42,6 +43,8 @@ pub struct Catalogue {
     /// Records that cannot be used: what is here under their ids is their last good state. References to those of
     /// which there is none are not errors on top.
     pub set_aside: SetAside,
+    /// What the keys of its items are derived with where it is published: which of them share a shard.
+    pub salt: ItemSalt,
 }
 
 /// What became of a line.

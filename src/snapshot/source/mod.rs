@@ -7,6 +7,7 @@
 mod catalogue;
 mod check;
 mod chunks;
+mod crowded;
 mod customer;
 pub(super) mod explain;
 mod namespaces;
@@ -142,7 +143,7 @@ impl Source {
     pub fn is_empty(&self) -> bool {
         let Catalogue { merchants, apps, licenses, access_types, items, .. } = &self.catalogue;
         let is_empty = merchants.is_empty() && apps.is_empty() && licenses.is_empty();
-        is_empty && access_types.is_empty() && items.is_empty() && self.customers.tables_bytes() == 0
+        is_empty && access_types.is_empty() && items.is_empty() && self.customers.sizes().total() == 0
     }
 
     /// Whether nothing is built if any record is wrong.

@@ -87,7 +87,7 @@ impl Catalogue {
             let rendered = Rendered::of(settle.catalogue)?;
             let too_large = settle.catalogue.too_large(&rendered, before, &settle.fallen);
             if too_large.is_empty() {
-                check_size(ObjectKind::Directory, &rendered.directory)?;
+                check_size(ObjectKind::Directory, rendered.directory.len())?;
                 return Ok(rendered);
             }
             for finding in too_large {

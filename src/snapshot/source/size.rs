@@ -72,20 +72,26 @@ fn of_access_type(access_type: &AccessType) -> usize {
 }
 
 impl Catalogue {
-    /// Whether a record of how edges read the catalogue is too large, or the directory is.
+    /// Whether a record of how edges read the catalogue is too large, or a shard or the directory is.
     pub(in crate::snapshot) fn is_too_large(&self, rendered: &Rendered) -> bool {
-        rendered.directory.len() > OBJECT_MAX_BYTES || self.large_items(rendered).next().is_some()
+        rendered.directory.len() > OBJECT_MAX_BYTES
+            || self.large_items(rendered).next().is_some()
+            || self.is_crowded(rendered)
     }
 
-    /// Reports items whose records are too large.
+    /// Reports items whose records are too large, or that their shards have no room for.
     pub(in crate::snapshot) fn check_sizes(&self, rendered: &Rendered, problems: &mut Problems) {
+        if self.large_items(rendered).next().is_none() {
+            self.check_crowded(rendered, problems);
+        }
         for (Located { value: item, at }, bytes) in self.large_items(rendered) {
             problems.error(at, About::key(RecordKey::Item(item.id)), too_large(bytes, RECORD_MAX_BYTES));
         }
     }
 
     /// Which records have to give way, each once, where `before` is the catalogue that is published and those in
-    /// `fallen` are as they are there: an item that is too large, or the access types that made it so; and what has
+    /// `fallen` are as they are there: an item that is too large, or the access types that made it so; items that their
+    /// shards have no room for; and what has
     /// made the directory too large, as few records as that takes.
     pub(super) fn too_large(
         &self,
@@ -113,6 +119,11 @@ impl Catalogue {
             }
         }
         if findings.is_empty() {
+            // Once each record is small enough by itself.
+            let crowded = self.crowded(rendered);
+            if !crowded.is_empty() {
+                return crowded;
+            }
             return self.large_in_directory(rendered.directory.len(), before, fallen);
         }
         findings.into_values().collect()
@@ -189,6 +200,6 @@ impl Catalogue {
     }
 }
 
-fn finding(key: RecordKey, at: &Location, problem: Problem) -> Finding {
+pub(super) fn finding(key: RecordKey, at: &Location, problem: Problem) -> Finding {
     Finding { key, at: at.clone(), problem, missing: None }
 }

@@ -12,7 +12,10 @@ use std::{
     },
 };
 
-use crate::snapshot::{key::EntryKey, table::ENTRY_LEN};
+use crate::snapshot::{
+    build::{Sizes, entry_bytes},
+    key::EntryKey,
+};
 
 /// Buckets: one for each first byte of a key. A bucket of a hundred million customers of 250 bytes is 100 MB.
 pub const BUCKET_BITS: u8 = 8;
@@ -47,8 +50,8 @@ pub struct Spill {
     in_memory_bytes: AtomicUsize,
     file: OnceLock<File>,
     file_bytes: AtomicU64,
-    /// What all entries take in shards.
-    tables_bytes: AtomicU64,
+    /// What the entries take in shards, and where.
+    sizes: Mutex<Sizes>,
 }
 
 #[derive(Debug, Default)]
@@ -78,14 +81,14 @@ impl Spill {
             in_memory_bytes: AtomicUsize::new(0),
             file: OnceLock::new(),
             file_bytes: AtomicU64::new(0),
-            tables_bytes: AtomicU64::new(0),
+            sizes: Mutex::default(),
         }
     }
 
-    /// What all entries take in shards, in bytes, headers aside.
+    /// What the entries take in shards, headers aside, and where.
     #[must_use]
-    pub fn tables_bytes(&self) -> u64 {
-        self.tables_bytes.load(Ordering::Relaxed)
+    pub fn sizes(&self) -> Sizes {
+        lock(&self.sizes).clone()
     }
 
     /// How much was written to disk, in bytes.
@@ -172,12 +175,12 @@ pub(super) struct SpillWriter<'a> {
     spill: &'a Spill,
     file: u32,
     buffers: Vec<Vec<u8>>,
-    tables_bytes: u64,
+    sizes: Sizes,
 }
 
 impl<'a> SpillWriter<'a> {
     pub fn new(spill: &'a Spill, file: u32) -> Self {
-        Self { spill, file, buffers: vec![Vec::new(); BUCKETS], tables_bytes: 0 }
+        Self { spill, file, buffers: vec![Vec::new(); BUCKETS], sizes: Sizes::default() }
     }
 
     /// Adds a record.
@@ -191,7 +194,7 @@ impl<'a> SpillWriter<'a> {
         buffer.extend_from_slice(&line.to_le_bytes());
         buffer.extend_from_slice(&len.to_le_bytes());
         buffer.extend_from_slice(record);
-        self.tables_bytes += (ENTRY_LEN + record.len()) as u64;
+        self.sizes.add(key, entry_bytes(record));
         if buffer.len() >= HANDED_OVER_BYTES {
             self.spill.add(number, buffer)?;
         }
@@ -200,7 +203,7 @@ impl<'a> SpillWriter<'a> {
 
     /// Hands over what is left.
     pub fn finish(&mut self) -> io::Result<()> {
-        self.spill.tables_bytes.fetch_add(self.tables_bytes, Ordering::Relaxed);
+        lock(&self.spill.sizes).append(&self.sizes);
         for (number, buffer) in self.buffers.iter_mut().enumerate() {
             if !buffer.is_empty() {
                 self.spill.add(number, buffer)?;

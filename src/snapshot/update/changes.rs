@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use super::delta::{Delta, ItemRecords, Records, difference};
+use super::{
+    compact::{Compacted, SetAsideRecord},
+    delta::{Delta, ItemRecords, Records, difference},
+};
 use crate::snapshot::{
     build::{BuildError, Rendered, check_size},
     directory::Directory,
@@ -165,13 +168,14 @@ impl Content {
         let rendered = Rendered::of(&catalogue)?;
         catalogue.check_sizes(&rendered, &mut problems);
         first_error(&mut problems)?;
-        check_size(ObjectKind::Directory, &rendered.directory)
+        check_size(ObjectKind::Directory, rendered.directory.len())
             .map_err(|error| wrong(first, Problem::new("", error.to_string())))?;
         Ok((catalogue, rendered))
     }
 
-    /// The shards now hold what the content was when it was `then`: what has changed since stays in the delta.
-    pub fn compacted(&mut self, then: &Self) {
+    /// The shards now hold what the content was when it was `then`: what has changed since stays in the delta. What they
+    /// had no room for is set aside.
+    pub fn compacted(&mut self, then: &Self, compacted: &Compacted) {
         match (&mut self.known, &then.known) {
             (Known::Lines { in_shards, .. }, Known::Lines { rendered, .. }) => {
                 in_shards.clone_from(&rendered.items);
@@ -182,6 +186,20 @@ impl Content {
             _ => {}
         }
         self.customers.retain(|key, record| then.customers.get(key) != Some(record));
+        for SetAsideRecord { error, standing } in &compacted.set_aside {
+            // A newer state of the record is in the delta, and is what edges read.
+            let is_newer = match error.about.record_key() {
+                Some(RecordKey::Customer(key)) => self.customers.contains_key(key),
+                _ => false,
+            };
+            if let Some(key) = error.about.record_key().filter(|_| !is_newer) {
+                self.set_aside.add(error);
+                self.set_aside.stand(key, *standing);
+            }
+        }
+        if let Known::Lines { catalogue, .. } = &mut self.known {
+            catalogue.set_aside.clone_from(&self.set_aside);
+        }
     }
 }
 

@@ -8,7 +8,7 @@ mod lenient;
 
 pub use self::{
     changes::{Content, UpdateError},
-    compact::{Compacted, compact},
+    compact::{Compacted, SetAsideRecord, compact},
     delta::{Delta, ItemRecords, Records},
 };
 

@@ -25,6 +25,7 @@ use crate::snapshot::{
     version::{Found, ObjectCache, Version},
 };
 
+mod crowded;
 mod set_aside;
 
 const NOW: i64 = 1_800_000_000;
@@ -90,16 +91,17 @@ impl Edge {
             .unwrap()
     }
 
+    fn new() -> Self {
+        let head = Head::new(1, NOW, Digest([0; 32]), Digest([0; 32]));
+        Self { objects: Mutex::default(), head, delta: Delta::default() }
+    }
+
     /// Publishes lines.
     fn of(lines: &[Value]) -> (Self, Content) {
         let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
         let mut source = Source::new(NOW, Strictness::Refuse, SpillPlan::default());
         source.read("f", text.as_bytes()).unwrap();
-        let mut edge = Self {
-            objects: Mutex::default(),
-            head: Head::new(1, NOW, Digest([0; 32]), Digest([0; 32])),
-            delta: Delta::default(),
-        };
+        let mut edge = Self::new();
         let outcome = source.build(None, &edge).unwrap();
         edge.head = outcome.built.unwrap().head(1, NOW);
         (edge, Content::built(outcome.catalogue).unwrap())
@@ -126,7 +128,7 @@ impl Edge {
         let compacted =
             compact(&self.index(), &then.delta(), FRESH, &|name| self.object(name), self).unwrap();
         self.head.index = compacted.index;
-        content.compacted(then);
+        content.compacted(then, &compacted);
         self.sync(content);
         self.head.customers = self.head.customers.checked_add_signed(compacted.customers).unwrap();
         self.head.items = self.head.items.checked_add_signed(compacted.items).unwrap();

@@ -20,7 +20,7 @@ use std::{
     time::Duration,
 };
 
-use admit::snapshot::time::UnixSecs;
+use admit::snapshot::{build::BuildError, time::UnixSecs};
 use chrono::DateTime;
 use ureq::http::{HeaderMap, StatusCode, header};
 
@@ -67,10 +67,21 @@ impl Unheard {
 /// What in `error` says that a peer was not heard, if anything does.
 pub fn unheard(error: &anyhow::Error) -> Option<&Unheard> {
     error.chain().find_map(|cause| {
-        cause
-            .downcast_ref::<Unheard>()
-            .or_else(|| cause.downcast_ref::<io::Error>()?.get_ref()?.downcast_ref())
+        let io = match cause.downcast_ref::<BuildError>() {
+            Some(BuildError::Io(error)) => Some(error),
+            _ => cause.downcast_ref::<io::Error>(),
+        };
+        cause.downcast_ref::<Unheard>().or_else(|| io?.get_ref()?.downcast_ref())
     })
+}
+
+/// The error for the library, which knows only those of reading: [`unheard`] finds in it that a peer was not heard.
+pub fn into_io(error: anyhow::Error) -> io::Error {
+    let text = format!("{error:#}");
+    match unheard(&error) {
+        Some(unheard) => io::Error::other(Unheard { text, retry_after: unheard.retry_after }),
+        None => io::Error::other(text),
+    }
 }
 
 /// How long the peer wants to be left alone: `Retry-After`, in seconds or as a date.

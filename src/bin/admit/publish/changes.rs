@@ -224,12 +224,15 @@ pub fn next_head(
 ) -> Result<(Head, Vec<Object>)> {
     let mut objects = Vec::new();
     let mut name = |kind, object: Vec<u8>| -> Result<Digest> {
-        check_size(kind, &object)?;
+        check_size(kind, object.len())?;
         let name = ObjectName::of(kind, &object);
         objects.push((name, object));
         Ok(name.digest)
     };
-    let delta = content.delta().encode(salt)?.map(|delta| name(ObjectKind::Delta, delta)).transpose()?;
+    let delta = content.delta();
+    // Before it is put together.
+    check_size(ObjectKind::Delta, delta.size_bytes())?;
+    let delta = delta.encode(salt)?.map(|delta| name(ObjectKind::Delta, delta)).transpose()?;
     let directory = match Digest::of(content.directory()) {
         same if same == current.directory => same,
         _ => name(ObjectKind::Directory, content.directory().to_vec())?,
@@ -307,7 +310,7 @@ pub fn run(args: &Args, publisher: &Publisher) -> Result<ExitCode> {
         report.published(&head, true)?;
         return Ok(ExitCode::SUCCESS);
     };
-    let set_aside = applied.problems.errors.total();
+    let mut set_aside = applied.problems.errors.total();
     let as_of = applied.as_of.unwrap_or(now_unix_secs()?);
     let bytes = content.delta().size_bytes();
     let next = if args.dry_run {
@@ -316,7 +319,9 @@ pub fn run(args: &Args, publisher: &Publisher) -> Result<ExitCode> {
         seq.of(Head { as_of, ..head })
     } else if bytes > DELTA_BUDGET_BYTES {
         let done = Compaction::begin(publisher, &index, &content, &args.temp_dir()).wait(publisher)?;
-        content.compacted(&done.then);
+        input::show_crowded(&done.compacted.set_aside);
+        set_aside += done.compacted.set_aside.len() as u64;
+        content.compacted(&done.then, &done.compacted);
         let base = compacted_head(&head, &done);
         let (next, objects) =
             next_head(&content, &base, done.compacted.index, done.index.salt(), last, as_of)?;

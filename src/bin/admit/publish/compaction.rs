@@ -1,7 +1,6 @@
 //! Writes a delta that has grown into the shards, behind the work: meanwhile changes go on being published.
 
 use std::{
-    io,
     path::Path,
     sync::Arc,
     thread::{self, JoinHandle},
@@ -20,7 +19,10 @@ use super::{
     publisher::Publisher,
     upload::{Mode, upload},
 };
-use crate::store::{Store, reach::read};
+use crate::{
+    peer::into_io,
+    store::{Store, reach::read},
+};
 
 /// A compaction that is under way.
 pub struct Compaction {
@@ -48,7 +50,7 @@ impl Compaction {
             // Of an index that has a salt, the salt stays.
             let fresh = ItemSalt::random()?;
             let kept = Kept::new(&dir, std::collections::HashSet::new());
-            let read = |name: ObjectName| read(&store, name).map_err(io::Error::other);
+            let read = |name: ObjectName| read(&store, name).map_err(into_io);
             let compacted = compact(&index, &delta, fresh, &read, &kept)?;
             write(&store, &kept, &compacted)?;
             Ok(compacted)

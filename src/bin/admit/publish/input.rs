@@ -9,6 +9,7 @@ use std::{
 use admit::snapshot::{
     source::{Kind, LineError, Listed, Problem, Problems, SetAside, Source, SpillPlan, Standing, Strictness},
     time::UnixSecs,
+    update::SetAsideRecord,
 };
 use anyhow::{Context, Result, bail};
 
@@ -86,6 +87,17 @@ pub fn show(problems: &Problems, strictness: Strictness) {
         Strictness::SetAside => "set aside",
     };
     show_listed(kind, &problems.errors);
+}
+
+/// Shows the records that a compaction had no room for.
+pub fn show_crowded(records: &[SetAsideRecord]) {
+    for SetAsideRecord { error, .. } in records.iter().take(NAMED_MAX) {
+        eprintln!("set aside: {}", line(error));
+    }
+    let more = records.len().saturating_sub(NAMED_MAX);
+    if more > 0 {
+        eprintln!("set aside: ... and {more} more");
+    }
 }
 
 /// Says that nothing is published because lines are wrong.

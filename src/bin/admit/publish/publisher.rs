@@ -17,6 +17,7 @@ use crate::{
     gc,
     head::{Published, published_by},
     key::PrivateKey,
+    peer::into_io,
     store::{
         NewHead, Object, Store,
         garbage::revive,
@@ -176,7 +177,7 @@ impl Publisher {
     /// # Errors
     /// It cannot be read.
     pub fn read(&self, name: ObjectName) -> io::Result<Vec<u8>> {
-        read(&self.store, name).map_err(|error| io::Error::other(format!("{error:#}")))
+        read(&self.store, name).map_err(into_io)
     }
 
     /// An object that a published head leads to.

@@ -13,6 +13,7 @@ use super::{
     super::{
         changes::{Batch, as_of, compacted_head, next_head},
         compaction::{Compaction, Done},
+        input,
         publisher::Broken,
         seq::Seq,
     },
@@ -30,6 +31,9 @@ const DELTA_MAX_BYTES: usize = OBJECT_MAX_BYTES - OBJECT_MAX_BYTES / 8;
 /// stored a moment ago.
 const INCOMPLETE_MAX: u32 = 3;
 
+/// How often in a row publishing may fail although everybody answers as they should: waiting does not mend that.
+const FAILURES_MAX: u32 = 3;
+
 /// What is to be published cannot be completed from here: only the whole helps.
 #[derive(Debug, thiserror::Error)]
 pub enum NeedsWhole {
@@ -45,6 +49,9 @@ pub enum NeedsWhole {
     /// An object would be larger than edges take. A whole has other shards, and sets aside what makes them too large.
     #[error("the changes do not fit what is published ({0})")]
     TooLarge(String),
+    /// Neither a peer that was not heard nor anything that time mends.
+    #[error("the changes cannot be published ({0})")]
+    Lasting(String),
 }
 
 impl Follower<'_> {
@@ -76,7 +83,7 @@ impl Follower<'_> {
     /// Publishes by `attempt`, again and again while the store does not answer.
     fn until_published(&mut self, attempt: impl Fn(&mut Self) -> Result<()>) -> Result<()> {
         let mut outage = Outage::default();
-        let mut incomplete = 0;
+        let (mut incomplete, mut failures) = (0, 0);
         loop {
             let Err(error) = self.hold_lease().and_then(|()| attempt(self)) else { break };
             if is_final(&error) || error.is::<NeedsWhole>() {
@@ -105,7 +112,12 @@ impl Follower<'_> {
                     self.head = head;
                 }
             }
-            let asked = unheard(&error).and_then(|unheard| unheard.retry_after);
+            let unheard = unheard(&error);
+            failures = if unheard.is_some() { 0 } else { failures + 1 };
+            if failures >= FAILURES_MAX {
+                return Err(NeedsWhole::Lasting(format!("{error:#}")).into());
+            }
+            let asked = unheard.and_then(|unheard| unheard.retry_after);
             let pause = outage.failed(&format!("{error:#}"), asked, self.now()?);
             pause.say.iter().for_each(|line| eprintln!("{line}"));
             self.sleep(pause.pause);
@@ -131,13 +143,16 @@ impl Follower<'_> {
         self.keep_distance();
         let moment = self.now()?;
         while self.content.delta().size_bytes() > DELTA_MAX_BYTES {
-            // Too much for a delta: the shards have to be written first.
-            let compaction = match self.compaction.take() {
-                Some(compaction) => compaction,
-                None => self.begin_compaction(),
-            };
+            // Too much for a delta: the shards have to be written first. What is under way has not all of it.
+            let earlier = self.compaction.take();
+            let is_all = earlier.is_none();
+            let compaction = earlier.unwrap_or_else(|| self.begin_compaction());
             let done = compaction.wait(&self.publisher)?;
             self.have_compacted(done);
+            let left = self.content.delta().size_bytes();
+            if is_all && left > DELTA_MAX_BYTES {
+                return Err(NeedsWhole::TooLarge(format!("{left} bytes are left beside the shards")).into());
+            }
         }
         let as_of = as_of(last, moment);
         let (index, salt) = (self.head.index, self.index.salt());
@@ -218,7 +233,8 @@ impl Follower<'_> {
 
     /// Goes on from shards that a compaction has written. Until a head names them, nothing else may be published.
     fn have_compacted(&mut self, done: Done) {
-        self.content.compacted(&done.then);
+        input::show_crowded(&done.compacted.set_aside);
+        self.content.compacted(&done.then, &done.compacted);
         self.head = Head { index: done.compacted.index, ..compacted_head(&self.head, &done) };
         self.index = done.index;
         self.is_base_due = true;
@@ -238,10 +254,18 @@ impl Follower<'_> {
             Ok(done) => done,
             Err(error) => {
                 // Nothing is lost: the delta has it all, and is tried again with the next change.
-                eprintln!("warning: the delta could not be written into the shards: {error:#}");
+                let told = format!("the delta could not be written into the shards: {error:#}");
+                self.failed_compactions =
+                    if unheard(&error).is_some() { 0 } else { self.failed_compactions + 1 };
+                if self.failed_compactions >= FAILURES_MAX {
+                    self.failed_compactions = 0;
+                    return Err(NeedsWhole::Lasting(told).into());
+                }
+                eprintln!("warning: {told}");
                 return Ok(());
             }
         };
+        self.failed_compactions = 0;
         let objects = done.compacted.objects.len();
         self.have_compacted(done);
         self.until_published(Self::try_publish_shards)?;

@@ -134,6 +134,8 @@ struct Follower<'a> {
     content: Content,
     namespaces: namespaces::Checker,
     compaction: Option<Compaction>,
+    /// How often in a row a compaction failed although the store was heard.
+    failed_compactions: u32,
     /// When a head was published or renewed last.
     published_at: Duration,
     collected_at: Duration,
@@ -172,6 +174,7 @@ impl<'a> Follower<'a> {
             content: Content::built(version.catalogue)?,
             namespaces: namespaces::Checker::new(args),
             compaction: None,
+            failed_compactions: 0,
             published_at: now,
             collected_at: now,
             gaps: 0,

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use admit::snapshot::{
     index::Tree,
-    key::EntryKey,
+    key::{EntryKey, ItemSalt},
     table::{Entry, Table},
 };
 use anyhow::Result;
@@ -38,10 +38,17 @@ fn content(store: &Store) -> Result<Content> {
     let mut records = BTreeMap::new();
     for (number, tree) in [Tree::Customers, Tree::Items].into_iter().enumerate() {
         let number = u8::try_from(number)?;
-        let mut put = |key, entry: Entry<'_>| match entry {
-            Entry::Record(record) => drop(records.insert((number, key), record.to_vec())),
-            Entry::Removed => drop(records.remove(&(number, key))),
-            Entry::Unknown => {}
+        let mut put = |key: EntryKey, entry: Entry<'_>| {
+            // Each store has a salt of its own.
+            let key = match tree {
+                Tree::Customers => key,
+                Tree::Items => EntryKey::item(ItemSalt::NONE, key.item_id()),
+            };
+            match entry {
+                Entry::Record(record) => drop(records.insert((number, key), record.to_vec())),
+                Entry::Removed => drop(records.remove(&(number, key))),
+                Entry::Unknown => {}
+            }
         };
         for name in side.shards(store, tree)?.into_values() {
             let object = reach::read(store, name)?;
