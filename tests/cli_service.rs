@@ -101,6 +101,98 @@ fn versions_come_and_go() {
     assert_eq!((&report["newly_marked"], &report["versions_dropped"]), (&0.into(), &Value::Array(vec![])));
 }
 
+/// The private key of RFC 8037 A.1, by which the example of the storage schema is signed.
+const EXAMPLES_KEY: &str = r#"{"kty":"OKP","crv":"Ed25519","alg":"EdDSA","kid":"publisher-1",
+    "d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+
+/// A block of the example between two lines.
+fn block<'a>(text: &'a str, language: &str) -> &'a str {
+    text.split_once(&format!("```{language}\n")).unwrap().1.split_once("\n```").unwrap().0
+}
+
+/// The objects of the example, each with its key.
+fn examples_objects(text: &str) -> Vec<(String, Vec<u8>)> {
+    let mut objects = Vec::new();
+    for part in text.split("\n`").skip(1).filter(|part| part.contains("```hex")) {
+        let mut object = Vec::new();
+        for line in block(part, "hex").lines() {
+            match line.strip_prefix("| ") {
+                Some(text) => object.extend(text.bytes()),
+                None => {
+                    let hex = line.split('#').next().unwrap_or_default().split_whitespace();
+                    object.extend(hex.map(|byte| u8::from_str_radix(byte, 16).unwrap()));
+                }
+            }
+        }
+        objects.push((part.split_once('`').unwrap().0.to_owned(), object));
+    }
+    objects
+}
+
+/// The store of an earlier release, byte for byte: it is read, changed, published anew and rolled back to.
+#[test]
+fn a_store_of_format_1_is_read_published_in_format_2_and_rolled_back_to() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/snapshot-format-1.txt");
+    let text = std::fs::read_to_string(path).unwrap();
+    let subject = Subject::on("service-formats", |bench| {
+        bench.write("publisher.jwk", EXAMPLES_KEY);
+        Service::start(bench)
+    });
+    let put = |key: &str, body: &[u8]| {
+        let (status, answer) = subject.request("PUT", &format!("/snapshot/{key}"), &subject.token, body);
+        assert!((200..300).contains(&status), "{key}: {status} {}", String::from_utf8_lossy(&answer));
+    };
+    let objects = examples_objects(&text);
+    assert_eq!(objects.len(), 8);
+    objects.iter().for_each(|(key, object)| put(key, object));
+    for key in ["version/8", "head"] {
+        put(key, block(&text, "jws").as_bytes());
+    }
+    let head = || {
+        let shown = subject.json(&["inspect", "--key", "publisher.jwk"]);
+        (shown["head"]["format"].as_u64().unwrap(), shown["head"]["seq"].as_u64().unwrap())
+    };
+    let item = || subject.request("GET", "/items/33", "", &[]).0;
+    let verified = |customers: &str| {
+        let ended = subject.run(&["verify", "--from", &subject.service.url, "--key", "publisher.jwk"]).ok();
+        assert!(ended.stdout.contains(&format!("Customers  {customers}")), "{}", ended.stdout);
+    };
+    assert_eq!((head(), item(), subject.check("anna")), ((1, 8), 200, 402), "she has left");
+    verified("0");
+    // A change without the catalogue: the index stays, and a reader of format 1 no longer takes the head.
+    let anna = block(&text, "ndjson").lines().last().unwrap();
+    subject.bench.write("changes.ndjson", format!("{{\"seq\":9,\"put\":[{anna}]}}\n"));
+    let changes = ["--changes", "changes.ndjson", "--to", &subject.service.url, "--key", "publisher.jwk"];
+    subject.run(&[&["publish"], changes.as_slice()].concat()).ok();
+    assert_eq!((head(), item(), subject.check("anna")), ((2, 9), 200, 200));
+    verified("1");
+    // The whole.
+    let lines = block(&text, "ndjson").replace("\"seq\":7", "\"seq\":10");
+    subject.publish(&lines, &[]).ok();
+    assert_eq!((head(), item(), subject.check("anna")), ((2, 10), 200, 200));
+    verified("1");
+    let differs = subject.json(&["diff", "8", "head"]);
+    let count = |tree: &str| ["added", "removed", "changed"].map(|how| differs[tree][how].as_u64().unwrap());
+    assert_eq!((count("items"), count("customers")), ([0, 0, 0], [1, 0, 0]), "{differs}");
+    // What lies elsewhere now is shown nowhere.
+    let shown = subject.run(&["inspect", "--from", &subject.service.url, "--json"]).ok().stdout;
+    let named: Value = serde_json::from_str(&shown).unwrap();
+    let index = format!("/snapshot/index/{}", named["head"]["index"].as_str().unwrap());
+    let (status, index) = subject.request("GET", &index, &subject.token, &[]);
+    let salt: String = index[8..24].iter().map(|byte| format!("{byte:02x}")).collect();
+    assert!(status == 200 && index[4] == 2 && index[8..24] != [0; 16] && !shown.contains(&salt));
+    // The same lines again: the salt stays, and so does every object.
+    let again = subject.publish(&lines.replace("\"seq\":10", "\"seq\":11"), &[]).ok();
+    assert!(again.stdout.contains("uploaded   0 "), "{}", again.stdout);
+    // Back to format 1, and forth.
+    let roll_back = ["rollback", "--to", "8", "--from", &subject.service.url, "--key", "publisher.jwk"];
+    subject.run(&roll_back).ok();
+    assert_eq!((head(), item(), subject.check("anna")), ((1, 12), 200, 402));
+    verified("0");
+    subject.publish(&lines.replace("\"seq\":10", "\"seq\":13"), &[]).ok();
+    assert_eq!((head(), item(), subject.check("anna")), ((2, 13), 200, 200));
+}
+
 #[test]
 fn the_namespaces_of_the_issuers_are_asked_for() {
     let subject = Subject::new("service-namespaces");
