@@ -16,11 +16,13 @@ mod in_process;
 
 use admit::ports::{ANSWER_HEADERS, OriginAnswer, Platform as _};
 use blackbox::{
-    cases, catalogue, configured, issuers,
+    cases,
+    catalogue::{self, Published},
+    configured, issuers,
     matrix::Matrix,
     oracle::Oracle,
     origin::{Origin, Seen},
-    publishing, repeated, routes,
+    publishing, repeated, rights, routes,
     subject::Subject as _,
     tokens,
     wire::{Payload, Wire},
@@ -30,7 +32,11 @@ use in_process::InProcess;
 
 /// The service with an origin behind it, and the sample catalogue.
 fn with_origin() -> (InProcess, Origin) {
-    let service = configured(&[("ORIGIN_URL", "https://origin.example")]);
+    let (service, origin, _) = behind(configured(&[("ORIGIN_URL", "https://origin.example")]));
+    (service, origin)
+}
+
+fn behind(service: InProcess) -> (InProcess, Origin, Published) {
     let origin = Origin::default();
     let served = origin.clone();
     service.app.platform().origin().serve(move |seen| {
@@ -45,8 +51,23 @@ fn with_origin() -> (InProcess, Origin) {
         let headers = given.headers.into_iter().filter(|(name, _)| wanted(name)).collect();
         OriginAnswer { status: given.status, headers, body: given.body }
     });
-    catalogue::publish(&service, 1);
-    (service, origin)
+    let published = catalogue::publish(&service, 1);
+    (service, origin, published)
+}
+
+#[test]
+fn every_issuer_by_every_capability_and_route() {
+    let service = InProcess::new(&rights::variables(&[("ORIGIN_URL", "https://origin.example")])).unwrap();
+    let (service, _, published) = behind(service);
+    println!("{} requests", rights::run(&service, &published));
+}
+
+#[test]
+fn no_issuer_does_what_another_one_is_for() {
+    let (service, origin) = with_origin();
+    println!("{} requests", rights::attacks(&service));
+    // The merchant's own write, and nothing before it.
+    assert_eq!((origin.done(), origin.seen().len()), (1, 1));
 }
 
 #[test]

@@ -163,6 +163,76 @@ fn what_is_odd_but_works_is_a_warning() {
     }
 }
 
+/// What issuers may do: what a deploy with an earlier configuration would change, and what gives more than it should.
+#[test]
+fn what_issuers_may_do_is_looked_at() {
+    let bench = Bench::new("check-config-capabilities");
+    let viewers = r#"{"issuer":"https://id.example","#;
+    let with_origin = ("CORS_ORIGINS = \"*\"", "ORIGIN_URL = \"https://origin.example\"");
+    let same = ("", "");
+    for (viewers_may, publisher, other, expected) in [
+        // An earlier configuration behind an origin: merchants could write.
+        (
+            "",
+            r#""may":["publish"],"#,
+            with_origin,
+            ":10: vars.ISSUERS: no issuer has the capability \"write\", so",
+        ),
+        (
+            r#""may":["view","write"],"#,
+            r#""may":["publish"],"#,
+            with_origin,
+            ":10: vars.ISSUERS[0]: \"write\" without \"merchants\": its tokens may write in the name of every merchant",
+        ),
+        (
+            "",
+            r#""may_publish":true,"#,
+            same,
+            ":10: vars.ISSUERS[1]: \"publish\" without \"merchants\" for an issuer that also",
+        ),
+        (
+            r#""may":["view","feed"],"#,
+            r#""may":["publish"],"#,
+            same,
+            ":10: vars.ISSUERS[0]: \"feed\" without \"merchants\" for an issuer that also",
+        ),
+        (
+            "",
+            r#""may":["publish","feed"],"merchants":[7],"#,
+            same,
+            ":10: vars.ISSUERS[1]: \"publish\" and \"feed\" with \"merchants\": the data of every merchant",
+        ),
+        (
+            r#""may":["write"],"merchants":[7],"#,
+            r#""may":["publish"],"#,
+            same,
+            ":10: vars.ISSUERS: no issuer has the capability \"view\"",
+        ),
+    ] {
+        let text = good()
+            .replacen(viewers, &format!("{viewers}{viewers_may}"), 1)
+            .replacen(r#""may":["publish"],"#, publisher, 1)
+            .replacen(other.0, other.1, usize::from(!other.0.is_empty()));
+        let ended = check(&bench, &text, &[]).ok();
+        let expected = format!("warning: wrangler.toml{expected}");
+        assert!(ended.stdout.contains(&expected), "{expected}: {}", ended.stdout);
+        assert!(ended.stdout.contains("no errors, 1 warning"), "{}", ended.stdout);
+    }
+    for (viewers_may, other) in [("", same), (r#""may":["view","write"],"merchants":[2101],"#, with_origin)] {
+        let text = good().replacen(viewers, &format!("{viewers}{viewers_may}"), 1).replacen(
+            other.0,
+            other.1,
+            usize::from(!other.0.is_empty()),
+        );
+        let ended = check(&bench, &text, &[]).ok();
+        assert!(ended.stdout.contains("no errors, no warnings"), "{}", ended.stdout);
+    }
+    let ended = check(&bench, &good().replacen("[\"publish\"]", "[\"admin\"]", 1), &[]);
+    let problem =
+        "vars.ISSUERS[1]: unknown capability `admin` in may, expected one of `view`, `write`, `publish`";
+    assert!(ended.code == Some(2) && ended.stdout.contains(problem), "{}", ended.stdout);
+}
+
 #[test]
 fn all_errors_are_told_at_once() {
     let bench = Bench::new("check-config-all");

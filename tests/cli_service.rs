@@ -19,6 +19,8 @@ mod bench;
 mod customers;
 #[path = "cli/double.rs"]
 mod double;
+#[path = "cli/scopes.rs"]
+mod scopes;
 #[path = "cli/service.rs"]
 mod service;
 

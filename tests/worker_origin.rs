@@ -22,7 +22,7 @@ mod workerd;
 use std::{sync::atomic::Ordering, thread, time::Duration};
 
 use blackbox::{
-    catalogue, configured,
+    catalogue, configured, rights,
     subject::Subject as _,
     wire::{Answer, Payload, Wire},
     writes::{self, FORM, customer, merchant, write},
@@ -89,6 +89,17 @@ fn every_write_right_and_wrong() {
     let pair = Pair::start(&[]);
     println!("{} requests", writes::run(&pair.worker, &pair.origin.origin));
     assert!(!pair.origin.is_confused.load(Ordering::Relaxed));
+}
+
+#[test]
+#[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
+fn every_issuer_by_every_capability_and_route() {
+    let origin = StandIn::start();
+    let url = format!("http://{}", origin.address);
+    let worker = Workerd::start(&rights::variables(&[("ORIGIN_URL", url.as_str())]));
+    let published = catalogue::publish(&worker, 1);
+    println!("{} requests", rights::run(&worker, &published));
+    println!("{} requests", rights::attacks(&worker));
 }
 
 #[test]

@@ -17,6 +17,7 @@ mod publisher;
 mod refusals;
 mod refused_requests;
 mod repeat;
+mod rights;
 mod strangers;
 mod unconfirmed;
 mod verdicts;

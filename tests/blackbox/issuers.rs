@@ -95,14 +95,25 @@ pub fn token(name: &str, claims: &Map<String, Value>, expires_at: i64) -> String
     let payload = Value::Object(all).to_string().into_bytes();
     let header = json!({ "alg": sample["key"]["alg"], "kid": sample["key"]["kid"], "typ": "JWT" });
     match name {
-        "vendor" => compact(&header, &payload, |input| {
-            Hs256.sign(&Hs256Key::new(VENDOR_SECRET.as_bytes()), input).as_bytes().into_owned()
-        }),
+        "vendor" => signed_by_vendor(&header, &payload),
         "cognito" => {
             compact(&header, &payload, |input| Rsa::rs256().sign(&RSA, input).as_bytes().into_owned())
         }
         _ => signed_by_ed25519(PUBLISHER, &header, &payload),
     }
+}
+
+/// A token of an issuer that has the vendor's secret, with exactly these claims and its own.
+pub fn token_by(issuer: &str, claims: &Value, expires_at: i64) -> String {
+    let mut all = json!({ "iss": issuer, "exp": expires_at });
+    all.as_object_mut().unwrap().extend(claims.as_object().unwrap().clone());
+    signed_by_vendor(&json!({ "alg": "HS256", "typ": "JWT" }), all.to_string().as_bytes())
+}
+
+fn signed_by_vendor(header: &Value, payload: &[u8]) -> String {
+    compact(header, payload, |input| {
+        Hs256.sign(&Hs256Key::new(VENDOR_SECRET.as_bytes()), input).as_bytes().into_owned()
+    })
 }
 
 /// The JWKS of an issuer whose keys are fetched.

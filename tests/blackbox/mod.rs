@@ -14,6 +14,7 @@ pub mod packs;
 pub mod personas;
 pub mod publishing;
 pub mod repeated;
+pub mod rights;
 pub mod routes;
 pub mod subject;
 pub mod tokens;

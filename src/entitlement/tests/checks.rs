@@ -204,13 +204,16 @@ fn a_test_licence_needs_no_record_but_the_right_merchant() {
     let mut scene = scene().unlocked_by(&[TEST_PENDING]).client(TEST_CLIENT);
     scene.customer = None;
     assert_allowed(scene.decide(), Reason::TestLicense);
+    scene.principal.may_test = false;
+    assert_eq!(scene.decide(), Decision::Deny(Reason::UnknownCustomer), "its issuer has no test_clients");
     scene.principal.merchant_id = Some(OTHER_MERCHANT);
     assert_eq!(scene.decide(), Decision::Deny(Reason::OtherMerchant));
 }
 
 #[test]
 fn a_test_client_may_use_what_was_bought() {
-    let scene = scene().access(access(1, ITEM, None, None)).client(TEST_CLIENT);
+    let mut scene = scene().access(access(1, ITEM, None, None)).client(TEST_CLIENT);
+    scene.principal.may_test = false;
     assert_allowed(scene.decide(), Reason::ItemAccess);
 }
 

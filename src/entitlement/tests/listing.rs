@@ -60,6 +60,16 @@ fn a_test_client_sees_its_apps_pending_test_licences_and_nothing_else() {
     }
 }
 
+/// Whose issuer has no `test_clients`: the id of a test-mode client is public.
+#[test]
+fn a_test_client_that_nobody_vouches_for_sees_nothing() {
+    for customer in [subscriber().customer, None] {
+        let mut scene = Scene { customer, ..scene() }.client(TEST_CLIENT);
+        scene.principal.may_test = false;
+        assert!(ids(&scene).is_empty());
+    }
+}
+
 #[test]
 fn test_licences_of_equal_rank_lie_in_order_of_their_uuids() {
     let mut scene = scene().client(TEST_CLIENT);
