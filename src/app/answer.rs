@@ -197,7 +197,7 @@ impl<P: Platform> App<P> {
     ) -> Result<Refusal, Refusal> {
         let token = self.token(request, now)?;
         self.permit(&token, Permission::Snapshot(route.scopes(request.method)))?;
-            self.denylist_is_read(now)?;
+        self.denylist_is_read(now)?;
         Ok(Refusal::Need(Need::Transfer(transfer)))
     }
 

@@ -84,6 +84,12 @@ impl Denylist {
         self.entries.is_empty()
     }
 
+    /// How many entries refuse tokens at `now`.
+    #[must_use]
+    pub fn in_force(&self, now: UnixSecs) -> usize {
+        self.entries.iter().filter(|entry| entry.is_in_force(now)).count()
+    }
+
     /// The entry that refuses a token at `now`, if one does.
     #[must_use]
     pub fn refuses(&self, token: &Presented<'_>, now: UnixSecs) -> Option<&Denied> {

@@ -128,6 +128,16 @@ impl Head {
         said(self) == said(other)
     }
 
+    /// Whether a head says nothing but what is revoked beyond `published`: it needs no lease, because it changes no data
+    /// and takes back no revocation.
+    #[must_use]
+    pub fn only_revokes(&self, published: &Self, now: UnixSecs) -> bool {
+        self.says_the_same(published)
+            && self.aud == published.aud
+            && self.denylist != published.denylist
+            && self.denylist.has_all_of(&published.denylist, now)
+    }
+
     /// The objects that the head names itself: what every check needs.
     pub fn named(&self) -> impl Iterator<Item = ObjectName> + use<> {
         let delta = self.delta.map(|digest| (ObjectKind::Delta, digest));

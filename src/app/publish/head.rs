@@ -22,13 +22,26 @@ const BELOW_FLOOR: ApiError = ApiError::InvalidField("seq", "The head's seq is b
 const OTHER_SEQ: ApiError = ApiError::InvalidField("seq", "The head has another seq than its key");
 
 impl<P: Platform> App<P> {
-    /// Whether a head may be stored: signed, for this store, not older than the stored one, complete.
-    pub(super) async fn check_head(&self, jws: &[u8]) -> Result<(), Reply> {
-        let head = self.signed_head(jws)?;
+    /// Whether a head may be stored: signed, for this store, not older than the stored one, complete. While another
+    /// publisher holds the lease, which is what `excluded` answers, it may still say what is revoked, and nothing else:
+    /// that cannot wait for a publisher that follows an origin for months.
+    pub(super) async fn check_head(&self, jws: &[u8], excluded: Option<Reply>) -> Result<Head, Reply> {
+        let head = match (self.signed_head(jws), excluded) {
+            (Ok(head), None) => head,
+            (Ok(head), Some(refusal)) => {
+                let stored = self.stored_head().await?.and_then(Result::ok);
+                match self.newest(stored) {
+                    Some(newest) if head.only_revokes(&newest, seconds(self.platform.now_ms())) => head,
+                    _ => return Err(refusal),
+                }
+            }
+            (Err(wrong), excluded) => return Err(excluded.unwrap_or(wrong)),
+        };
         // A stored head that nobody signed, or that is another store's, is no head: it must not keep a good one out.
         let stored = self.stored_head().await?.and_then(Result::ok);
         self.check_follows(&head, self.newest(stored).as_ref())?;
-        self.check_complete(&head).await
+        self.check_complete(&head).await?;
+        Ok(head)
     }
 
     /// Whether a head may be kept as the one by which `seq` was published. Its objects are not looked for: the
