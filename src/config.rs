@@ -8,8 +8,10 @@ use std::ops::RangeInclusive;
 use crate::{
     api::{cors::Cors, media_type::is_token},
     limits::{
-        CONFIRM_DENIED_MS, CONFIRM_GRANTED_SECS, CONFIRM_TIMEOUT_MS, CONFIRMS_PER_SEC, ORIGIN_TIMEOUT_MS,
+        CONFIRM_DENIED_MS, CONFIRM_GRANTED_SECS, CONFIRM_TIMEOUT_MS, CONFIRMS_PER_SEC, HEAD_TEXT_MAX_BYTES,
+        ORIGIN_TIMEOUT_MS, SNAPSHOT_MAX_AGE_LEAST_SECS,
     },
+    snapshot::head::{HeadRules, is_audience},
     token::{self, IssuerConfig, check_url, parse_issuers},
 };
 
@@ -20,6 +22,10 @@ pub struct Config {
     pub issuers: Vec<IssuerConfig>,
     /// `SNAPSHOT_KEYS`: a JWKS of the publisher's public keys.
     pub snapshot_keys: String,
+    /// `SNAPSHOT_AUDIENCE` and `SNAPSHOT_MIN_SEQ`: which heads are accepted, beside their signature.
+    pub head_rules: HeadRules,
+    /// `SNAPSHOT_MAX_AGE_SECS`: the age of a head from which its grants need the origin's word; none if it is off.
+    pub head_max_age_secs: Option<u32>,
     /// `CORS_ORIGINS`: which web pages may read answers.
     pub cors: Cors,
     /// `TRUSTED_COUNTRY_HEADER`: a header that a CDN in front sets, in lower case.
@@ -122,6 +128,8 @@ impl Config {
         Ok(Self {
             issuers: parse_issuers(&required("ISSUERS")?, binding)?,
             snapshot_keys: required("SNAPSHOT_KEYS")?,
+            head_rules: HeadRules { audience: audience(binding)?, min_seq: min_seq(binding)? },
+            head_max_age_secs: head_max_age_secs(binding)?,
             cors: Cors::parse(&cors).map_err(|problem| ConfigError::new("CORS_ORIGINS", problem))?,
             country_header: header_name(binding, "TRUSTED_COUNTRY_HEADER")?,
             address_header: header_name(binding, "TRUSTED_ADDRESS_HEADER")?,
@@ -155,6 +163,36 @@ impl OriginConfig {
             return Err(ConfigError::new("ORIGIN_URL", "must have no query: paths are put behind it"));
         }
         Ok(Some(Self { url: url.trim_end_matches('/').to_owned(), ..numbers }))
+    }
+}
+
+fn audience(binding: &dyn Fn(&str) -> Option<String>) -> Result<Option<String>, ConfigError> {
+    let Some(name) = binding("SNAPSHOT_AUDIENCE") else { return Ok(None) };
+    if is_audience(&name) {
+        return Ok(Some(name));
+    }
+    let expected = format!("expected 1 to {HEAD_TEXT_MAX_BYTES} letters, digits and ._:/-, found {name:?}");
+    Err(ConfigError::new("SNAPSHOT_AUDIENCE", expected))
+}
+
+fn min_seq(binding: &dyn Fn(&str) -> Option<String>) -> Result<u64, ConfigError> {
+    let Some(text) = binding("SNAPSHOT_MIN_SEQ") else { return Ok(0) };
+    let wrong = || ConfigError::new("SNAPSHOT_MIN_SEQ", format!("expected a seq, found {text:?}"));
+    text.parse().map_err(|_| wrong())
+}
+
+fn head_max_age_secs(binding: &dyn Fn(&str) -> Option<String>) -> Result<Option<u32>, ConfigError> {
+    let Some(text) = binding("SNAPSHOT_MAX_AGE_SECS") else { return Ok(None) };
+    match text.parse() {
+        Ok(0) => Ok(None),
+        Ok(secs) if u64::from(secs) >= SNAPSHOT_MAX_AGE_LEAST_SECS => Ok(Some(secs)),
+        _ => {
+            let expected = format!(
+                "expected 0 (off), or at least {SNAPSHOT_MAX_AGE_LEAST_SECS}: seconds; found {text:?}. A head that \
+                 is as new as it gets is up to three minutes old"
+            );
+            Err(ConfigError::new("SNAPSHOT_MAX_AGE_SECS", expected))
+        }
     }
 }
 
@@ -193,6 +231,20 @@ mod tests {
         let config = parse(&[]).unwrap();
         assert_eq!((config.cors, config.log_checks), (Cors::Any, LogChecks::Denied));
         assert_eq!((config.country_header, config.address_header), (None, None));
+        assert_eq!((config.head_rules, config.head_max_age_secs), (HeadRules::default(), None));
+    }
+
+    #[test]
+    fn which_heads_are_accepted() {
+        let config = parse(&[
+            ("SNAPSHOT_AUDIENCE", "production"),
+            ("SNAPSHOT_MIN_SEQ", "41"),
+            ("SNAPSHOT_MAX_AGE_SECS", "900"),
+        ])
+        .unwrap();
+        assert_eq!(config.head_rules, HeadRules { audience: Some("production".to_owned()), min_seq: 41 });
+        assert_eq!(config.head_max_age_secs, Some(900));
+        assert_eq!(parse(&[("SNAPSHOT_MAX_AGE_SECS", "0")]).unwrap().head_max_age_secs, None);
     }
 
     #[test]
@@ -216,6 +268,13 @@ mod tests {
             ("CONFIRM_DENIED_MS", "-1"),
             ("CONFIRM_GRANTED_SECS", "a minute"),
             ("CONFIRMS_PER_SEC", ""),
+            ("SNAPSHOT_AUDIENCE", ""),
+            ("SNAPSHOT_AUDIENCE", "my store"),
+            ("SNAPSHOT_MIN_SEQ", "-1"),
+            ("SNAPSHOT_MIN_SEQ", ""),
+            ("SNAPSHOT_MAX_AGE_SECS", "299"),
+            ("SNAPSHOT_MAX_AGE_SECS", "4294967296"),
+            ("SNAPSHOT_MAX_AGE_SECS", "15m"),
         ];
         for (variable, value) in cases {
             let error = parse(&[(variable, value)]).unwrap_err();

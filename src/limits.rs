@@ -157,8 +157,40 @@ pub const ACCESS_TYPE_MAX_BYTES: usize = 16 * 1024;
 /// 4 MiB are some 17,000 customers with eight accesses, and a few milliseconds of hashing at most twice a minute.
 pub const DELTA_BUDGET_BYTES: usize = 4 * 1024 * 1024;
 
-/// Longest head: about 700 bytes of claims and signature in base64url.
-pub const HEAD_MAX_BYTES: usize = 4096;
+/// Longest head: about 700 bytes of claims and signature in base64url, and a full denylist
+/// ([`DENYLIST_MAX_BYTES`]), also in base64url. An isolate reads one every 30 to 60 s.
+pub const HEAD_MAX_BYTES: usize = 64 * 1024;
+
+/// Longest denylist that `admit revoke` makes, as JSON: some 230 revocations of 140 bytes. A leak of more tokens than that
+/// is ended by their customers or by the key that signed them. [`HEAD_MAX_BYTES`] has room for half as much again, so that
+/// two that revoke at the same time make no head that edges refuse.
+pub const DENYLIST_MAX_BYTES: usize = 28 * 1024;
+
+/// Longest `jti`, issuer, `kid` and reason of a revocation. Names of keys are up to 88 letters, URLs of issuers some
+/// 100; a token with a longer `jti` is revoked by its SHA-256.
+pub const DENIED_TEXT_MAX_BYTES: usize = 256;
+
+/// How far ahead a revocation may end: ten years. Whatever has to stay out for longer is not an issuer's any more.
+pub const DENIED_MAX_SECS: i64 = 10 * 366 * 86_400;
+
+/// How long a revocation that has ended stays in the heads that are published: as far as the publisher's clock may run
+/// ahead of the edge's ([`HEAD_SKEW_SECS`]).
+pub const DENYLIST_GRACE_SECS: i64 = HEAD_SKEW_SECS;
+
+/// Longest name of a store (`aud` of a head), and longest `published_by`.
+pub const HEAD_TEXT_MAX_BYTES: usize = 128;
+
+/// Least `SNAPSHOT_MAX_AGE_SECS`. A follower renews the head every minute, KV shows it within another, and an isolate
+/// reads it within a third: less would call heads stale that are as new as they get.
+pub const SNAPSHOT_MAX_AGE_LEAST_SECS: u64 = 300;
+
+/// How long after the origin has said how many changes it has committed a head may not reflect them: twice the bound
+/// within which a revocation reaches every edge, plus a lost lease. Beyond that the publisher is stuck, or somebody has
+/// put an old head back.
+pub const HEAD_BEHIND_SECS: i64 = 300;
+
+/// How long an object that could not be read counts for `/healthz`: several times the pause of a probe.
+pub const DEGRADED_SECS: i64 = 600;
 
 /// Longest pack of objects: some 60 shards of 64 KiB would fit, forty are let in. The isolate holds it once,
 /// and JavaScript's memory a copy of it while it is stored.

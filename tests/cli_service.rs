@@ -271,3 +271,92 @@ fn leases_keep_publishers_apart() {
     assert_eq!(subject.check("c4"), 200);
     assert_eq!(subject.request("GET", "/snapshot/lease", &subject.token, &[]).0, 404, "it was given back");
 }
+
+impl Subject {
+    fn revoke(&self, more: &[&str]) -> Ended {
+        self.run(&[&["revoke", "--in", &self.service.url, "--key", "publisher.jwk"], more].concat())
+    }
+
+    /// The status of a check with a token.
+    fn play(&self, token: &str) -> u16 {
+        self.request("GET", "/items/33/access", token, &[]).0
+    }
+
+    fn viewer(&self, jti: &str) -> String {
+        let claims = format!(r#"{{"iss":"https://id.example","aud":"admit","sub":"c1","jti":"{jti}"}}"#);
+        let args = ["token", "--key", "publisher.jwk", "--claims", &claims];
+        self.bench.run(&args).ok().stdout.trim().to_owned()
+    }
+}
+
+#[test]
+fn a_token_is_revoked_beside_a_publisher_at_work_and_stays_so_until_it_is_lifted() {
+    let subject = Subject::new("service-revoke");
+    subject.publish(&catalogue(3), &["--audience", "production"]).ok();
+    let (stolen, other) = (subject.viewer("stolen"), subject.viewer("other"));
+    assert_eq!([&stolen, &other].map(|token| subject.play(token)), [200, 200]);
+    // Somebody follows an origin.
+    let until = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs() + 100;
+    let lease = format!(r#"{{"holder":"{}","host":"other:1","until":{until}}}"#, "0".repeat(32));
+    assert_eq!(subject.request("PUT", "/snapshot/lease", &subject.token, lease.as_bytes()).0, 201);
+    subject.bench.write("stolen.jwt", &stolen);
+    let ended = subject.revoke(&["--token", "@stolen.jwt", "--reason", "ticket 4711", "--watch", "0"]).ok();
+    assert!(ended.stdout.starts_with("Revoked: token with SHA-256 "), "{}", ended.stdout);
+    assert!(!ended.stdout.contains(stolen.rsplit('.').next().unwrap()), "{}", ended.stdout);
+    assert_eq!([&stolen, &other].map(|token| subject.play(token)), [401, 200]);
+    // A whole publish and a rollback of the version before keep it.
+    subject.publish(&catalogue(4), &["--force"]).ok();
+    assert_eq!([&stolen, &other].map(|token| subject.play(token)), [401, 200]);
+    subject.run(&["rollback", "--to", "1", "--from", &subject.service.url, "--key", "publisher.jwk"]).ok();
+    assert_eq!([&stolen, &other].map(|token| subject.play(token)), [401, 200]);
+    let shown = subject.json(&["revoke", "--list"]);
+    let entry = &shown["denylist"][0];
+    assert_eq!((&shown["aud"], &entry["state"]), (&"production".into(), &"revoked".into()));
+    assert_eq!((shown["denylist"].as_array().unwrap().len(), &entry["reason"]), (1, &"ticket 4711".into()));
+    subject.revoke(&["--token", "@stolen.jwt", "--lift"]).ok();
+    assert_eq!([&stolen, &other].map(|token| subject.play(token)), [200, 200]);
+    assert_eq!(subject.json(&["revoke", "--list"])["denylist"][0]["state"], "lifted");
+    subject.revoke(&["--token", "never", "--lift"]).failed(1, "it is not revoked: jti \"never\"");
+}
+
+#[test]
+fn a_customer_and_a_key_are_revoked_by_the_names_that_the_worker_knows() {
+    let subject = Subject::new("service-revoke-names");
+    subject
+        .revoke(&["--customer", "vendor:c1", "--until", "2035-01-01"])
+        .failed(1, "nothing is published yet");
+    subject.publish(&catalogue(3), &[]).ok();
+    let (one, other) = (subject.viewer("a"), Service::token(&subject.bench, "id", "c2"));
+    subject.revoke(&["--customer", "vendr:c1", "--until", "2035-01-01"]).failed(
+        1,
+        "no issuer with the namespace \"vendr\" at this Worker, so that nobody would be refused: there is",
+    );
+    subject.revoke(&["--customer", "vendor:c1"]).failed(1, "--until is needed");
+    subject.revoke(&["--customer", "vendor:c1", "--until", "2035-01-01"]).ok();
+    assert_eq!([&one, &other].map(|token| subject.play(token)), [401, 200]);
+    subject
+        .revoke(&["--issuer-key", "https://nobody.example", "publisher", "--until", "2035-01-01"])
+        .failed(1, "no issuer \"https://nobody.example\"");
+    subject.revoke(&["--issuer-key", "https://id.example", "publisher", "--until", "2035-01-01"]).ok();
+    assert_eq!(subject.play(&other), 401);
+    // The same key of another issuer publishes on.
+    subject.publish(&catalogue(4), &[]).ok();
+    let listed = subject.run(&["revoke", "--in", &subject.service.url, "--list"]).ok().stdout;
+    assert!(listed.contains("key \"publisher\" of https://id.example\n  revoked, from "), "{listed}");
+}
+
+#[test]
+fn a_store_with_a_name_takes_no_other_stores_heads() {
+    let subject = Subject::new("service-audience");
+    subject.publish(&catalogue(3), &["--audience", "production"]).ok();
+    let refused = subject.publish(&catalogue(4), &["--audience", "staging"]);
+    refused.failed(1, "it is for the store \"production\", and --audience says \"staging\"");
+    subject.publish(&catalogue(4), &[]).ok();
+    assert_eq!(subject.json(&["inspect", "--key", "publisher.jwk"])["head"]["aud"], "production");
+    subject
+        .publish(&catalogue(4), &["--audience", "my store"])
+        .failed(1, "--audience: expected 1 to 128 letters");
+    // On purpose.
+    subject.publish(&catalogue(5), &["--audience", "staging", "--seq", "9"]).ok();
+    assert_eq!(subject.json(&["inspect", "--key", "publisher.jwk"])["head"]["aud"], "staging");
+}

@@ -24,7 +24,7 @@ use crate::{
     limits::{PAGE_DEFAULT_ITEMS, PAGE_MAX_ITEMS},
     ports::Platform,
     snapshot::time::UnixSecs,
-    token::{Principal, Rejection, Undecided, VerifiedToken, VerifyError},
+    token::{Principal, Rejection, TokenError, Undecided, VerifiedToken, VerifyError},
 };
 
 const INVALID_PAGE: ApiError = ApiError::InvalidField("page", "The page must be a positive integer");
@@ -77,6 +77,7 @@ impl<P: Platform> App<P> {
             self.permit(&token, Permission::Write)?;
             self.check_uuid(&token.principal)?;
             merchant_id = token.principal.merchant_id;
+            self.denylist_is_read(now)?;
         }
         write.check()?;
         Ok(Need::Forward(Write { is_signed, merchant_id, effect: write.effect(request.method) }))
@@ -157,9 +158,27 @@ impl<P: Platform> App<P> {
     }
 
     pub(super) fn token(&self, request: &Request<'_>, now: UnixSecs) -> Result<Rc<VerifiedToken>, Refusal> {
-        let State { tokens, .. } = &mut *self.state.borrow_mut();
+        let State { tokens, snapshots, .. } = &mut *self.state.borrow_mut();
         let (verifier, entropy) = (self.platform.verifier(), self.platform.entropy());
-        Ok(tokens.verify(request.authorization, now, verifier, entropy)?)
+        match tokens.verify(request.authorization, now, verifier, entropy) {
+            // The revocation may have been lifted since the head was read.
+            Err(VerifyError::Rejected(Rejection { error: TokenError::Revoked, .. }))
+                if snapshots.is_denylist_due(now) =>
+            {
+                Err(Refusal::Need(Need::Head))
+            }
+            verified => Ok(verified?),
+        }
+    }
+
+    /// Reads look at the head anyway. What is written has to look too: a token that the head revokes must not write
+    /// through an isolate that has not read a head yet, or not for long.
+    fn denylist_is_read(&self, now: UnixSecs) -> Result<(), Refusal> {
+        if self.state.borrow().snapshots.is_denylist_due(now) {
+            Err(Refusal::Need(Need::Head))
+        } else {
+            Ok(())
+        }
     }
 
     /// The token of a viewer who asks for themselves.
@@ -178,6 +197,7 @@ impl<P: Platform> App<P> {
     ) -> Result<Refusal, Refusal> {
         let token = self.token(request, now)?;
         self.permit(&token, Permission::Snapshot(route.scopes(request.method)))?;
+        self.denylist_is_read(now)?;
         Ok(Refusal::Need(Need::Transfer(transfer)))
     }
 
@@ -186,22 +206,36 @@ impl<P: Platform> App<P> {
         match snapshots.head_state(now) {
             HeadState::Missing | HeadState::Expired => return Err(Need::Head),
             HeadState::Unavailable => {
-                return self.or_ask(read, Reply::error(unavailable(), "no_snapshot"), 0, request, || None);
+                let otherwise = Reply::error(unavailable(), "no_snapshot");
+                return self.or_ask(
+                    read,
+                    Published { reply: otherwise, seq: 0, is_stale: false },
+                    request,
+                    || None,
+                );
             }
             HeadState::Fresh | HeadState::Stale => {}
         }
-        let mut epoch = Some(self.epoch(snapshots, tokens));
+        let max_age_secs = self.config.head_max_age_secs;
+        let (is_stale, stale_from) =
+            (snapshots.is_stale(max_age_secs, now), snapshots.stale_from(max_age_secs));
+        let condition = if read.is_of_the_snapshot() { "" } else { snapshots.condition(max_age_secs, now) };
+        // What is stale answers for the moment only, and so does the version before.
+        let mut epoch = Some(self.epoch(snapshots, tokens)).filter(|_| !is_stale);
         for version in snapshots.versions() {
-            // The version before answers for the moment only.
-            let known = Known { version: &version, epoch: epoch.take() };
+            let known = Known { version: &version, epoch: epoch.take(), condition };
             match read.answer(known, &mut snapshots.objects, request, now) {
-                Ok(reply) => {
+                Ok(mut reply) => {
+                    if let Some((validity, stale_from)) = reply.validity.as_mut().zip(stale_from) {
+                        validity.until = validity.until.min(stale_from);
+                    }
                     // Names that only a grant of a moment ago is compared with.
                     let published = || {
                         let is_wanted = origin.evidence().is_any(self.platform.now_ms());
                         is_wanted.then(|| read.customer(&version, &mut snapshots.objects)).flatten()
                     };
-                    return self.or_ask(read, reply, version.head.origin_seq(), request, published);
+                    let answer = Published { reply, seq: version.head.origin_seq(), is_stale };
+                    return self.or_ask(read, answer, request, published);
                 }
                 Err(Missing::Objects(names)) => {
                     // An object that the store does not have yet leaves the answer to the version before.
@@ -217,30 +251,48 @@ impl<P: Platform> App<P> {
                 }
             }
         }
-        self.or_ask(read, Reply::error(unavailable(), "unreadable"), 0, request, || None)
+        let otherwise = Reply::error(unavailable(), "unreadable");
+        self.or_ask(read, Published { reply: otherwise, seq: 0, is_stale: false }, request, || None)
     }
 
-    /// The snapshot's answer, which reflects the origin's first `seq` changes, unless the origin is to be asked.
-    /// `published` finds number and UUID of the customer who asks.
+    /// The snapshot's answer, unless the origin is to be asked. `published` finds number and UUID of the customer who
+    /// asks.
     fn or_ask(
         &self,
         read: &Read,
-        reply: Reply,
-        seq: u64,
+        answer: Published,
         request: &Request<'_>,
         published: impl FnOnce() -> Option<(i64, Uuid)>,
     ) -> Result<Reply, Need> {
+        let Published { reply, seq, is_stale } = answer;
         let insists = request.min_seq > seq;
-        if reply.status == 200 && !insists {
+        // Too old a snapshot may grant what was revoked long ago. The origin's word counts then, if it has one; without
+        // it the grant stands (docs/adr/0023).
+        let is_doubtful = is_stale && reply.status == 200 && read.check().is_some();
+        if reply.status == 200 && !insists && !is_doubtful {
             return Ok(reply);
         }
-        if self.config.origin.is_none() || !(read.is_open(&reply) || (insists && read.is_of_the_snapshot())) {
-            return Ok(reply);
+        let is_for_origin = is_doubtful || read.is_open(&reply) || (insists && read.is_of_the_snapshot());
+        if self.config.origin.is_none() || !is_for_origin {
+            return Ok(if is_doubtful {
+                reply.with_detail("the snapshot is stale".to_owned())
+            } else {
+                reply
+            });
         }
         let (check, token) = (read.check(), read.token().cloned());
         let question = Question { check, token, published: published(), insists, otherwise: reply };
         Err(Need::Origin(Box::new(question)))
     }
+}
+
+/// What the snapshot answers.
+struct Published {
+    reply: Reply,
+    /// How many of the origin's changes it reflects.
+    seq: u64,
+    /// Whether it is older than `SNAPSHOT_MAX_AGE_SECS`.
+    is_stale: bool,
 }
 
 /// A request that is answered, or has to wait, before the snapshot is asked.

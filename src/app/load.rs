@@ -7,7 +7,10 @@ use futures_util::{
     future::{LocalBoxFuture, join, maybe_done, try_join3},
 };
 
-use super::{App, State, snapshots::HeadState};
+use super::{
+    App, State,
+    snapshots::{HeadState, Snapshots},
+};
 use crate::{
     api::{json::json, reply::Request, route::Route},
     limits::{HEAD_MAX_BYTES, HEAD_SKEW_SECS, JWKS_MAX_BYTES, JWKS_REDIRECTS_MAX, OBJECT_MAX_BYTES},
@@ -17,6 +20,7 @@ use crate::{
         head::{HEAD_TYPE, Head, HeadError},
         index::Index,
         object::{Digest, FormatError, HEAD_KEY, ObjectKind, ObjectName},
+        time::UnixSecs,
         version::Version,
     },
     token::{JwsError, KeysFetched, redirected, verify_jws},
@@ -43,6 +47,18 @@ pub(super) enum LoadError {
     /// May not follow the one in use.
     #[error("head: {0}")]
     Head(#[from] HeadError),
+}
+
+impl LoadError {
+    /// Whether what lies under `head` is not a head of this store's publisher, or one below the floor: somebody else
+    /// may have put it there. An older one alone says nothing, because KV shows old values for a while.
+    const fn is_refusal(&self) -> bool {
+        match self {
+            Self::Signature(_) => true,
+            Self::Head(error) => matches!(error, HeadError::OtherStore { .. } | HeadError::BelowFloor { .. }),
+            Self::Store(_) | Self::NotFound | Self::TooLarge | Self::Format(_) => false,
+        }
+    }
 }
 
 impl<P: Platform> App<P> {
@@ -89,13 +105,34 @@ impl<P: Platform> App<P> {
             }
             Err(error) => {
                 snapshots.refresh_failed(now);
+                let event = if error.is_refusal() { "head_refused" } else { "refresh_failed" };
                 let error = json(&error.to_string());
-                self.platform.log().log(format_args!(r#"{{"event":"refresh_failed","error":{error}}}"#));
+                self.platform.log().log(format_args!(r#"{{"event":"{event}","error":{error}}}"#));
             }
         }
+        self.log_doubts(snapshots, now);
         if snapshots.generation() != generation {
             // A head was stored meanwhile; what was read may be the one before it.
             snapshots.expire();
+        }
+    }
+
+    /// Says with each look at the head that what answers is older than it should be. An operator has to see that:
+    /// nothing of it shows in answers.
+    fn log_doubts(&self, snapshots: &Snapshots, now: UnixSecs) {
+        let Some(current) = snapshots.current() else { return };
+        let Head { seq, as_of, .. } = current.head;
+        let age_secs = now.saturating_sub(as_of);
+        if snapshots.is_stale(self.config.head_max_age_secs, now) {
+            self.platform.log().log(format_args!(
+                r#"{{"event":"snapshot_stale","seq":{seq},"as_of":{as_of},"age_secs":{age_secs}}}"#
+            ));
+        }
+        if let Some(origin_seq) = snapshots.is_behind(now) {
+            let published = current.head.origin_seq();
+            self.platform.log().log(format_args!(
+                r#"{{"event":"snapshot_behind","seq":{seq},"origin_seq":{published},"origin_at":{origin_seq},"age_secs":{age_secs}}}"#
+            ));
         }
     }
 
@@ -105,6 +142,9 @@ impl<P: Platform> App<P> {
         let head = self.verify_head(&jws)?;
         let current = self.state.borrow().snapshots.current().cloned();
         head.may_follow(current.as_ref().map(|current| &current.head), self.now(), HEAD_SKEW_SECS)?;
+        // Whatever becomes of its objects: revocations do not wait for them.
+        self.state.borrow_mut().tokens.deny(&head.denylist);
+        self.state.borrow_mut().snapshots.head_was_read(self.now());
         if current.as_ref().is_some_and(|current| current.head == head) {
             return Ok(None);
         }
@@ -153,13 +193,15 @@ impl<P: Platform> App<P> {
         Ok(Some(self.read_object(ObjectName { kind: ObjectKind::Delta, digest }).await?.into()))
     }
 
-    /// What a head says, if the publisher signed it.
+    /// What a head says, if the publisher signed it for this store.
     pub(super) fn verify_head(&self, jws: &[u8]) -> Result<Head, LoadError> {
         if jws.len() > HEAD_MAX_BYTES {
             return Err(LoadError::TooLarge);
         }
         let jws = std::str::from_utf8(jws).map_err(|_| JwsError::Malformed)?;
-        Ok(verify_jws(jws, &self.head_keys, HEAD_TYPE, self.platform.verifier())?)
+        let head: Head = verify_jws(jws, &self.head_keys, HEAD_TYPE, self.platform.verifier())?;
+        head.check(&self.config.head_rules)?;
+        Ok(head)
     }
 
     /// An object of the snapshot. What the store's caches remember of it may be a day old: a value that has its
@@ -200,7 +242,10 @@ impl<P: Platform> App<P> {
         for (name, object) in names.iter().zip(objects) {
             snapshots.end_loading(*name);
             match object {
-                Ok(object) => snapshots.objects.insert(*name, Rc::from(object)),
+                Ok(object) => {
+                    snapshots.mark_readable(*name);
+                    snapshots.objects.insert(*name, Rc::from(object));
+                }
                 Err(error) => {
                     snapshots.mark_unreadable(*name, now);
                     let error = json(&error.to_string());

@@ -8,7 +8,7 @@ mod lease;
 mod objects;
 mod reach;
 
-use super::{App, unavailable, unsupported};
+use super::{App, State, seconds, unavailable, unsupported};
 use crate::{
     api::{
         error::ApiError,
@@ -80,8 +80,13 @@ impl<P: Platform> App<P> {
     ) -> Reply {
         let holder = Some(request.holder).filter(|holder| !holder.is_empty());
         let answered = async {
+            let mut excluded = None;
             if transfer.is_for_the_holder() {
-                self.check_holder(holder).await?;
+                match self.check_holder(holder).await {
+                    // What a head says has to be read first.
+                    Err(refusal) if transfer == Transfer::Store(StoreKey::Head) => excluded = Some(refusal),
+                    holder => holder?,
+                }
             }
             let body = match transfer.body_max_bytes() {
                 Some(limit_bytes) => {
@@ -93,6 +98,7 @@ impl<P: Platform> App<P> {
             };
             match transfer {
                 Transfer::Send(key) => self.send(key).await,
+                Transfer::Store(StoreKey::Head) => self.store_head(&body, excluded).await,
                 Transfer::Store(key) => self.store(key, &body).await,
                 Transfer::Delete(key) => self.delete(key, holder).await,
                 Transfer::Pack => self.store_pack(&body).await,
@@ -111,15 +117,29 @@ impl<P: Platform> App<P> {
         Ok(reply)
     }
 
+    /// Stores a head. `excluded` is the answer if another publisher holds the lease.
+    async fn store_head(&self, jws: &[u8], excluded: Option<Reply>) -> Result<Reply, Reply> {
+        let head = self.check_head(jws, excluded).await?;
+        let stored = self.put(StoreKey::Head, jws).await?;
+        let State { tokens, snapshots, .. } = &mut *self.state.borrow_mut();
+        tokens.deny(&head.denylist);
+        snapshots.head_was_read(seconds(self.platform.now_ms()));
+        Ok(stored)
+    }
+
     async fn store(&self, key: StoreKey, value: &[u8]) -> Result<Reply, Reply> {
         match key {
-            StoreKey::Head => self.check_head(value).await?,
+            StoreKey::Head => return self.store_head(value, None).await,
             StoreKey::Version(seq) => self.check_version(seq, value)?,
             StoreKey::Object(name) => self.check_object(name, value)?,
             StoreKey::Lease => self.check_lease(value).await?,
             // Only `admit gc` reads it, and trusts it no further than it can check.
             StoreKey::Garbage => {}
         }
+        self.put(key, value).await
+    }
+
+    async fn put(&self, key: StoreKey, value: &[u8]) -> Result<Reply, Reply> {
         let key_text = key.to_string();
         self.platform.store().put(&key_text, value).await.map_err(store_failed)?;
         if key == StoreKey::Head {

@@ -59,6 +59,8 @@ pub(super) struct Known<'a> {
     pub version: &'a Version,
     /// What the service knows, as [`Validity::epoch`]; nothing if the answer is not to be given again.
     pub epoch: Option<u32>,
+    /// How the snapshot is, for `/healthz`.
+    pub condition: &'static str,
 }
 
 /// Look-ups in one version, which collect everything that is not in memory before they give up, so that it
@@ -174,7 +176,7 @@ impl Read {
                 Ok(reply)
             }
             Self::License { token } => license(look_ups, &token.principal, now),
-            Self::Health => Ok(health(look_ups.version, look_ups.objects, now)),
+            Self::Health => Ok(health(look_ups.version, look_ups.objects, known.condition, now)),
             Self::Item { item_id, merchant } => public_item(look_ups, *item_id, |item, version| {
                 let owner = version.directory.merchants.get(&item.merchant_id);
                 if merchant.is_some_and(|merchant| owner != Some(&merchant)) {
@@ -306,7 +308,7 @@ fn package_items(
     Ok(public(bodies::package_items(members.len(), page, offset, limit, &items)))
 }
 
-fn health(version: &Version, objects: &ObjectCache, now: UnixSecs) -> Reply {
+fn health(version: &Version, objects: &ObjectCache, status: &str, now: UnixSecs) -> Reply {
     let Head { seq, as_of, customers, items, .. } = version.head;
     // The age of the head: how long ago the origin was heard. How long ago the data changed is another question.
     let age_secs = now.saturating_sub(as_of);
@@ -314,7 +316,7 @@ fn health(version: &Version, objects: &ObjectCache, now: UnixSecs) -> Reply {
     let unchanged_secs = now.saturating_sub(changed_at);
     let (objects_in_memory, bytes_in_memory) = (objects.len(), objects.size_bytes());
     let body = format!(
-        r#"{{"age_secs":{age_secs},"as_of":{as_of},"bytes_in_memory":{bytes_in_memory},"changed_at":{changed_at},"customers":{customers},"items":{items},"objects_in_memory":{objects_in_memory},"seq":{seq},"status":"ok","unchanged_secs":{unchanged_secs}}}"#
+        r#"{{"age_secs":{age_secs},"as_of":{as_of},"bytes_in_memory":{bytes_in_memory},"changed_at":{changed_at},"customers":{customers},"items":{items},"objects_in_memory":{objects_in_memory},"seq":{seq},"status":"{status}","unchanged_secs":{unchanged_secs}}}"#
     );
     Reply::ok(body, Caching::Private)
 }

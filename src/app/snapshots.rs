@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, rc::Rc};
 
 use crate::{
     limits::{
-        HEAD_FRESH_SECS, HEAD_MISSING_RETRY_SECS, HEAD_RETRY_SECS, HEAD_STALE_SECS, OBJECT_CACHE_BYTES,
-        REFRESH_LOST_SECS, UNREADABLE_MAX, UNREADABLE_SECS,
+        DEGRADED_SECS, HEAD_BEHIND_SECS, HEAD_FRESH_SECS, HEAD_MISSING_RETRY_SECS, HEAD_RETRY_SECS,
+        HEAD_STALE_SECS, OBJECT_CACHE_BYTES, REFRESH_LOST_SECS, UNREADABLE_MAX, UNREADABLE_SECS,
     },
     snapshot::{
         object::ObjectName,
@@ -37,6 +37,8 @@ pub struct Snapshots {
     previous: Option<Rc<Version>>,
     /// When the head was last known to be the newest.
     checked_at: UnixSecs,
+    /// When a head was read last that may be used, whatever became of what it names.
+    read_at: UnixSecs,
     /// When an attempt to read the head failed last.
     failed_at: UnixSecs,
     /// No further attempt before this moment, after one that failed.
@@ -49,7 +51,10 @@ pub struct Snapshots {
     refreshing_since: Option<UnixSecs>,
     /// Objects that a request is loading, and since when.
     loading: BTreeMap<ObjectName, UnixSecs>,
+    /// Objects that could not be read, and when that was.
     unreadable: BTreeMap<ObjectName, UnixSecs>,
+    /// How many changes the origin has committed, as it said when no head reflected them yet, and when it said so.
+    origin_at: Option<(u64, UnixSecs)>,
     /// Shards and pages of all versions.
     pub objects: ObjectCache,
 }
@@ -60,6 +65,7 @@ impl Default for Snapshots {
             current: None,
             previous: None,
             checked_at: UnixSecs::MIN,
+            read_at: UnixSecs::MIN,
             failed_at: UnixSecs::MIN,
             retry_at: UnixSecs::MIN,
             generation: 0,
@@ -67,6 +73,7 @@ impl Default for Snapshots {
             refreshing_since: None,
             loading: BTreeMap::new(),
             unreadable: BTreeMap::new(),
+            origin_at: None,
             objects: ObjectCache::new(OBJECT_CACHE_BYTES),
         }
     }
@@ -106,6 +113,71 @@ impl Snapshots {
     #[must_use]
     pub fn may_answer(&self, now: UnixSecs) -> bool {
         matches!(self.head_state(now), HeadState::Fresh | HeadState::Stale)
+    }
+
+    /// Whether the head is to be read before a token is believed that asks for more than a read: the head has the
+    /// denylist. A store that has failed a moment ago stops no write.
+    #[must_use]
+    pub fn is_denylist_due(&self, now: UnixSecs) -> bool {
+        let is_long_ago = |moment: UnixSecs| now.saturating_sub(moment) >= HEAD_STALE_SECS;
+        is_long_ago(self.read_at) && is_long_ago(self.failed_at) && now >= self.retry_at
+    }
+
+    /// A head was read that may be used.
+    pub const fn head_was_read(&mut self, now: UnixSecs) {
+        self.read_at = now;
+    }
+
+    /// Whether what answers is older than `max_age_secs`, so that its grants need the origin's word.
+    #[must_use]
+    pub fn is_stale(&self, max_age_secs: Option<u32>, now: UnixSecs) -> bool {
+        self.stale_from(max_age_secs).is_some_and(|from| now >= from)
+    }
+
+    /// From when on the current version is stale, if it will ever be.
+    #[must_use]
+    pub fn stale_from(&self, max_age_secs: Option<u32>) -> Option<UnixSecs> {
+        let as_of = self.current.as_ref()?.head.as_of;
+        max_age_secs.map(|secs| as_of.saturating_add(secs.into()))
+    }
+
+    /// The origin says that it has committed `seq` changes.
+    pub fn origin_is_at(&mut self, seq: u64, now: UnixSecs) {
+        self.forget_what_is_published();
+        let is_published = self.current.as_ref().is_none_or(|current| current.head.origin_seq() >= seq);
+        // The first that is not published yet: of what came later it is no wonder.
+        if !is_published && self.origin_at.is_none() {
+            self.origin_at = Some((seq, now));
+        }
+    }
+
+    /// What the origin had committed a while ago, if the current version does not reflect it although it should.
+    #[must_use]
+    pub fn is_behind(&self, now: UnixSecs) -> Option<u64> {
+        let (seq, since) = self.origin_at?;
+        let is_due = now.saturating_sub(since) >= HEAD_BEHIND_SECS;
+        let is_missing = self.current.as_ref().is_some_and(|current| current.head.origin_seq() < seq);
+        (is_due && is_missing).then_some(seq)
+    }
+
+    fn forget_what_is_published(&mut self) {
+        let published = self.current.as_ref().map_or(0, |current| current.head.origin_seq());
+        self.origin_at = self.origin_at.filter(|(seq, _)| *seq > published);
+    }
+
+    /// How the snapshot is, in a word for `/healthz`: `ok`, or what is worst about it.
+    #[must_use]
+    pub fn condition(&self, max_age_secs: Option<u32>, now: UnixSecs) -> &'static str {
+        let is_recent = |failed_at: &UnixSecs| now.saturating_sub(*failed_at) < DEGRADED_SECS;
+        if self.is_stale(max_age_secs, now) {
+            "stale"
+        } else if self.is_behind(now).is_some() {
+            "behind"
+        } else if self.failed_at > self.checked_at || self.unreadable.values().any(is_recent) {
+            "degraded"
+        } else {
+            "ok"
+        }
     }
 
     /// Changes with each version that takes over.
@@ -195,19 +267,18 @@ impl Snapshots {
         if self.unreadable.len() >= UNREADABLE_MAX {
             self.unreadable.clear();
         }
-        self.unreadable.insert(name, now.saturating_add(UNREADABLE_SECS));
+        self.unreadable.insert(name, now);
+    }
+
+    /// An object was read.
+    pub fn mark_readable(&mut self, name: ObjectName) {
+        self.unreadable.remove(&name);
     }
 
     /// Whether an object could not be read a moment ago.
-    pub fn is_unreadable(&mut self, name: ObjectName, now: UnixSecs) -> bool {
-        match self.unreadable.get(&name) {
-            Some(until) if now < *until => true,
-            Some(_) => {
-                self.unreadable.remove(&name);
-                false
-            }
-            None => false,
-        }
+    #[must_use]
+    pub fn is_unreadable(&self, name: ObjectName, now: UnixSecs) -> bool {
+        self.unreadable.get(&name).is_some_and(|failed_at| now.saturating_sub(*failed_at) < UNREADABLE_SECS)
     }
 }
 
@@ -331,5 +402,60 @@ mod tests {
         assert!(snapshots.is_unreadable(name(1), 1_004));
         assert!(!snapshots.is_unreadable(name(2), 1_004));
         assert!(!snapshots.is_unreadable(name(1), 1_005));
+    }
+
+    #[test]
+    fn the_worst_is_said() {
+        let mut snapshots = Snapshots::default();
+        let name = |byte| ObjectName { kind: ObjectKind::Shard, digest: Digest([byte; 32]) };
+        snapshots.install(version(5), 1_000);
+        assert_eq!(snapshots.condition(None, 1_000), "ok");
+        snapshots.mark_unreadable(name(1), 1_001);
+        assert_eq!(snapshots.condition(None, 1_001 + DEGRADED_SECS - 1), "degraded");
+        assert_eq!(snapshots.condition(None, 1_001 + DEGRADED_SECS), "ok");
+        snapshots.mark_unreadable(name(1), 2_000);
+        snapshots.mark_readable(name(1));
+        assert_eq!(snapshots.condition(None, 2_000), "ok");
+        snapshots.refresh_failed(2_001);
+        assert_eq!(snapshots.condition(None, 2_001), "degraded");
+        snapshots.confirmed(2_002);
+        assert_eq!(snapshots.condition(None, 2_002), "ok");
+        // `as_of` is 0.
+        assert_eq!(snapshots.condition(Some(2_003), 2_002), "ok");
+        assert_eq!(snapshots.condition(Some(2_003), 2_003), "stale");
+    }
+
+    #[test]
+    fn a_head_that_does_not_come_after_the_origins_count_is_behind() {
+        let mut snapshots = Snapshots::default();
+        snapshots.origin_is_at(9, 100);
+        snapshots.install(version(5), 1_000);
+        for seq in [4, 5] {
+            snapshots.origin_is_at(seq, 1_000);
+        }
+        assert_eq!(snapshots.is_behind(9_000), None, "all that is known is published");
+        snapshots.origin_is_at(6, 1_000);
+        // A busy origin counts on: that does not put the moment off.
+        snapshots.origin_is_at(7, 1_000 + HEAD_BEHIND_SECS - 1);
+        assert_eq!(snapshots.is_behind(1_000 + HEAD_BEHIND_SECS - 1), None);
+        assert_eq!(snapshots.is_behind(1_000 + HEAD_BEHIND_SECS), Some(6));
+        assert_eq!(snapshots.condition(None, 1_000 + HEAD_BEHIND_SECS), "behind");
+        snapshots.install(version(6), 1_400);
+        assert_eq!(snapshots.is_behind(9_000), None);
+        snapshots.origin_is_at(7, 1_500);
+        assert_eq!(snapshots.is_behind(1_500 + HEAD_BEHIND_SECS), Some(7));
+    }
+
+    #[test]
+    fn writes_wait_for_the_denylist_once_a_minute_and_not_for_a_store_that_fails() {
+        let mut snapshots = Snapshots::default();
+        assert!(snapshots.is_denylist_due(1_000));
+        snapshots.refresh_failed(1_000);
+        assert!(!snapshots.is_denylist_due(1_059));
+        assert!(snapshots.is_denylist_due(1_060));
+        snapshots.head_was_read(1_060);
+        snapshots.expire();
+        assert!(!snapshots.is_denylist_due(1_119), "a publisher is not kept waiting by its own heads");
+        assert!(snapshots.is_denylist_due(1_120));
     }
 }

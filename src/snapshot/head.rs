@@ -5,11 +5,13 @@ use serde_json::Value;
 
 use super::{
     delta,
+    denylist::Denylist,
     directory::Directory,
     index::Index,
     object::{Digest, FORMAT_VERSION, Format, FormatError, ObjectKind, ObjectName},
     time::UnixSecs,
 };
+use crate::limits::HEAD_TEXT_MAX_BYTES;
 
 /// `typ` of the head's JWS header, so that no other token of the publisher's key passes for a head.
 pub const HEAD_TYPE: &str = "admit-head";
@@ -21,6 +23,9 @@ pub const HEAD_TYPE: &str = "admit-head";
 pub struct Head {
     /// Version of the byte format: nothing that the head leads to is of a later one.
     pub format: u8,
+    /// The store that it is for, so that a head of another store of the same publisher is refused. None: any store.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub aud: Option<String>,
     /// The version: the origin's count of committed changes, or more than that. Never falls.
     pub seq: u64,
     /// The origin's count of committed changes that the content reflects, where that is not `seq`: after a
@@ -36,6 +41,9 @@ pub struct Head {
     /// not judge by it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub published_at: Option<UnixSecs>,
+    /// Machine, process and release of the publisher. For people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub published_by: Option<String>,
     /// The index.
     pub index: Digest,
     /// The directory.
@@ -51,25 +59,47 @@ pub struct Head {
     /// is one. For people.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub set_aside: Option<u64>,
+    /// Tokens, customers and issuers' keys that are revoked now.
+    #[serde(skip_serializing_if = "Denylist::is_empty")]
+    pub denylist: Denylist,
+}
+
+/// What an edge demands of a head beside its signature.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HeadRules {
+    /// The store for which it must be; any if there is none.
+    pub audience: Option<String>,
+    /// The least `seq`: a floor that who can write to the store cannot lower.
+    pub min_seq: u64,
+}
+
+/// Whether `text` can name a store: 1 to 128 letters, digits and `._:/-`.
+#[must_use]
+pub fn is_audience(text: &str) -> bool {
+    let is_known = |byte: u8| byte.is_ascii_alphanumeric() || b"._:/-".contains(&byte);
+    (1..=HEAD_TEXT_MAX_BYTES).contains(&text.len()) && text.bytes().all(is_known)
 }
 
 impl Head {
     /// The head of a snapshot without customers and items, which the caller fills in.
     #[must_use]
-    pub const fn new(seq: u64, as_of: UnixSecs, index: Digest, directory: Digest) -> Self {
+    pub fn new(seq: u64, as_of: UnixSecs, index: Digest, directory: Digest) -> Self {
         Self {
             format: FORMAT_VERSION,
+            aud: None,
             seq,
             origin_seq: None,
             as_of,
             changed_at: None,
             published_at: None,
+            published_by: None,
             index,
             directory,
             delta: None,
             customers: 0,
             items: 0,
             set_aside: None,
+            denylist: Denylist::default(),
         }
     }
 
@@ -98,11 +128,36 @@ impl Head {
         said(self) == said(other)
     }
 
+    /// Whether a head says nothing but what is revoked beyond `published`: it needs no lease, because it changes no data
+    /// and takes back no revocation.
+    #[must_use]
+    pub fn only_revokes(&self, published: &Self, now: UnixSecs) -> bool {
+        self.says_the_same(published)
+            && self.aud == published.aud
+            && self.denylist != published.denylist
+            && self.denylist.has_all_of(&published.denylist, now)
+    }
+
     /// The objects that the head names itself: what every check needs.
     pub fn named(&self) -> impl Iterator<Item = ObjectName> + use<> {
         let delta = self.delta.map(|digest| (ObjectKind::Delta, digest));
         let named = [(ObjectKind::Index, self.index), (ObjectKind::Directory, self.directory)];
         named.into_iter().chain(delta).map(|(kind, digest)| ObjectName { kind, digest })
+    }
+
+    /// Whether an edge with these rules may use this head at all.
+    ///
+    /// # Errors
+    /// It is another store's, or older than the edge may answer from.
+    pub fn check(&self, rules: &HeadRules) -> Result<(), HeadError> {
+        if rules.audience.is_some() && self.aud != rules.audience {
+            let (found, expected) = (self.aud.clone(), rules.audience.clone().unwrap_or_default());
+            return Err(HeadError::OtherStore { found, expected });
+        }
+        if self.seq < rules.min_seq {
+            return Err(HeadError::BelowFloor { seq: self.seq, floor: rules.min_seq });
+        }
+        Ok(())
     }
 
     /// Whether this head may take the place of `current` at `now`.
@@ -134,17 +189,20 @@ impl TryFrom<Value> for Head {
         let head = Members(&head);
         Ok(Self {
             format: head.required("format", |value| u8::try_from(value.as_u64()?).ok())?,
+            aud: head.optional("aud", short_text)?,
             seq: head.required("seq", Value::as_u64)?,
             origin_seq: head.optional("origin_seq", Value::as_u64)?,
             as_of: head.required("as_of", Value::as_i64)?,
             changed_at: head.optional("changed_at", Value::as_i64)?,
             published_at: head.optional("published_at", Value::as_i64)?,
+            published_by: head.optional("published_by", short_text)?,
             index: head.required("index", digest)?,
             directory: head.required("directory", digest)?,
             delta: head.optional("delta", digest)?,
             customers: head.required("customers", Value::as_u64)?,
             items: head.required("items", Value::as_u64)?,
             set_aside: head.optional("set_aside", Value::as_u64)?,
+            denylist: head.optional("denylist", Denylist::parse)?.unwrap_or_default(),
         })
     }
 }
@@ -166,6 +224,10 @@ impl Members<'_> {
         let present = self.0.get(name).filter(|value| !value.is_null());
         present.map(|value| read(value).ok_or(name)).transpose()
     }
+}
+
+fn short_text(value: &Value) -> Option<String> {
+    value.as_str().filter(|text| text.len() <= HEAD_TEXT_MAX_BYTES).map(str::to_owned)
 }
 
 fn digest(value: &Value) -> Option<Digest> {
@@ -202,6 +264,29 @@ pub enum HeadError {
         /// The one in use.
         current: u64,
     },
+    /// For another store: a head of the same publisher that somebody has carried over.
+    #[error("{}, but this is the store {expected:?} (SNAPSHOT_AUDIENCE)", found_store(.found.as_deref()))]
+    OtherStore {
+        /// The store that it names, if it names one.
+        found: Option<String>,
+        /// The store that this is.
+        expected: String,
+    },
+    /// Below the floor that the deployment sets.
+    #[error("seq {seq} is below {floor} (SNAPSHOT_MIN_SEQ): somebody may have put an old head back")]
+    BelowFloor {
+        /// Its seq.
+        seq: u64,
+        /// The least seq.
+        floor: u64,
+    },
+}
+
+fn found_store(aud: Option<&str>) -> String {
+    match aud {
+        Some(aud) => format!("aud: the head is for the store {aud:?}"),
+        None => "aud: the head names no store".to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -260,6 +345,33 @@ mod tests {
     }
 
     #[test]
+    fn a_head_of_another_store_or_below_the_floor_is_refused() {
+        let of = |aud: Option<&str>| Head { aud: aud.map(str::to_owned), ..head(5, 100) };
+        let rules =
+            |audience: Option<&str>, min_seq| HeadRules { audience: audience.map(str::to_owned), min_seq };
+        assert_eq!(of(None).check(&rules(None, 5)), Ok(()));
+        assert_eq!(of(Some("staging")).check(&rules(None, 0)), Ok(()), "without the variable any is taken");
+        assert_eq!(of(Some("production")).check(&rules(Some("production"), 0)), Ok(()));
+        for found in [None, Some("staging"), Some("Production"), Some("")] {
+            let error = of(found).check(&rules(Some("production"), 0)).unwrap_err();
+            assert!(matches!(error, HeadError::OtherStore { .. }), "{error}");
+            assert!(error.to_string().contains("\"production\" (SNAPSHOT_AUDIENCE)"), "{error}");
+        }
+        let floor = Err(HeadError::BelowFloor { seq: 5, floor: 6 });
+        assert_eq!(of(None).check(&rules(None, 6)), floor);
+    }
+
+    #[test]
+    fn a_store_has_a_plain_name() {
+        for name in ["production", "eu-1.tv/prod:2", &"a".repeat(HEAD_TEXT_MAX_BYTES)] {
+            assert!(is_audience(name), "{name}");
+        }
+        for name in ["", " ", "a b", "a\n", "\"", "ä", &"a".repeat(HEAD_TEXT_MAX_BYTES + 1)] {
+            assert!(!is_audience(name), "{name}");
+        }
+    }
+
+    #[test]
     fn a_renewed_head_says_the_same_later_and_since_when() {
         let first = head(5, 100);
         let renewed = first.renewed(160).renewed(220);
@@ -287,9 +399,16 @@ mod tests {
         assert_eq!(with("seq", (-1).into()), Err("seq"));
         let set_aside = Head { set_aside: Some(3), ..head(5, 100) };
         assert_eq!(with("set_aside", 3.into()), Ok(set_aside));
-        for name in ["origin_seq", "changed_at", "published_at", "delta", "set_aside"] {
+        let named = Head { aud: Some("a".into()), ..head(5, 100) };
+        assert_eq!(with("aud", "a".into()), Ok(named));
+        for name in ["origin_seq", "changed_at", "published_at", "delta", "set_aside", "denylist"] {
             assert_eq!(with(name, Value::Null), Ok(head(5, 100)));
             assert_eq!(with(name, "x".into()), Err(name));
+        }
+        for name in ["aud", "published_by"] {
+            assert_eq!(with(name, Value::Null), Ok(head(5, 100)));
+            assert_eq!(with(name, 1.into()), Err(name));
+            assert_eq!(with(name, "a".repeat(HEAD_TEXT_MAX_BYTES + 1).into()), Err(name));
         }
         assert_eq!(with("what", true.into()), Ok(head(5, 100)), "what a later version may say");
         assert_eq!(Head::try_from(Value::Null), Err("format"));

@@ -7,6 +7,7 @@ pub mod build;
 pub mod change;
 pub mod customer;
 pub mod delta;
+pub mod denylist;
 pub mod directory;
 pub mod head;
 pub mod index;

@@ -67,6 +67,16 @@ fn check_times(
     }
 }
 
+/// `jti`, as the denylist compares it. One that is not text names nothing.
+pub(super) fn token_id(claims: &Map<String, Value>) -> Option<String> {
+    present(claims, "jti").and_then(scalar)
+}
+
+/// `iat` of claims whose times have been checked.
+pub(super) fn issued_at(claims: &Map<String, Value>) -> Option<UnixSecs> {
+    moment(claims, "iat").ok().flatten()
+}
+
 /// What to answer to a token whose times were found wrong.
 pub(super) fn times_error(
     error: ClaimsError,

@@ -96,6 +96,9 @@ pub enum TokenError {
     /// The claims do not allow it.
     #[error("claims: {0}")]
     Claims(#[from] ClaimsError),
+    /// The token, its customer or the key that signed it is on the denylist.
+    #[error("revoked")]
+    Revoked,
 }
 
 impl TokenError {
@@ -116,6 +119,7 @@ impl TokenError {
             Self::Jws(JwsError::BadSignature) => "bad_signature",
             Self::Jws(JwsError::Payload) => "malformed_claims",
             Self::UnknownIssuer => "unknown_issuer",
+            Self::Revoked => "revoked",
             Self::Claims(ClaimsError::NoExpiry) => "no_expiry",
             Self::Claims(ClaimsError::Expired) => "expired",
             Self::Claims(ClaimsError::NotYetValid) => "not_yet_valid",

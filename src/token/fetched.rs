@@ -120,7 +120,7 @@ impl<V: SignatureVerifier> FetchedKeys<V> {
         self.set.as_ref().map(|loaded| &loaded.keys)
     }
 
-    /// Verifies a token's signature. `fingerprint` stands for the token.
+    /// Verifies a token's signature: the name of the key that made it. `fingerprint` stands for the token.
     ///
     /// # Errors
     /// The issuer's word against the token, or that its word is not known yet.
@@ -131,16 +131,16 @@ impl<V: SignatureVerifier> FetchedKeys<V> {
         issuer: usize,
         now: i64,
         platform: &V,
-    ) -> Result<(), VerifyError> {
+    ) -> Result<Option<String>, VerifyError> {
         let Some(set) = &self.set else { return Err(self.missing(fingerprint, issuer, now)) };
         let verified = match self.pending.problem(fingerprint) {
             Some(problem) => Err(problem),
             None => set.keys.verify(token, platform),
         };
         match verified {
-            Ok(()) => {
+            Ok(kid) => {
                 self.pending.forget(fingerprint);
-                Ok(())
+                Ok(kid)
             }
             Err(problem) => {
                 let left_out = set.keys.left_out_for(token);

@@ -74,6 +74,11 @@ impl<'a> UnverifiedToken<'a> {
         self.algorithm
     }
 
+    /// What was signed: header and payload, with the point between them.
+    pub const fn signed(&self) -> &str {
+        self.message
+    }
+
     /// The name of the key, if the header has one.
     pub fn key_id(&self) -> Option<&str> {
         self.key_id.as_deref()

@@ -155,8 +155,13 @@ impl<V: SignatureVerifier> KeySet<V> {
     }
 
     /// Verifies the signature of a token with each key that may have made it: those of its `kid` first, then those
-    /// without a name. A token without a `kid` is tried with all keys of its algorithm.
-    pub(super) fn verify(&self, token: &UnverifiedToken<'_>, platform: &V) -> Result<(), JwsError> {
+    /// without a name. A token without a `kid` is tried with all keys of its algorithm. The name of the key that made
+    /// it; of a key without one, the name that the token gives it.
+    pub(super) fn verify(
+        &self,
+        token: &UnverifiedToken<'_>,
+        platform: &V,
+    ) -> Result<Option<String>, JwsError> {
         let Some(algorithm) = token.algorithm() else { return Err(JwsError::UnsupportedAlgorithm) };
         let kid = token.key_id();
         let is_named = |key: &&Key<V>| kid.is_none() || key.kid.as_deref() == kid;
@@ -173,7 +178,7 @@ impl<V: SignatureVerifier> KeySet<V> {
             }
             tried += 1;
             if token.is_signed_by(key, platform) {
-                return Ok(());
+                return Ok(key.kid.as_deref().or(kid).map(str::to_owned));
             }
         }
         Err(match (tried, is_other_algorithm) {

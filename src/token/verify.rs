@@ -21,6 +21,7 @@ use super::{
 use crate::{
     limits::JWKS_COOLDOWN_SECS,
     ports::{Entropy, SignatureVerifier},
+    snapshot::denylist::{Denied, Denylist, Presented},
 };
 
 /// Verifies tokens of the configured issuers. Plain data and synchronous: nothing waits, nothing is fetched.
@@ -29,7 +30,8 @@ pub struct TokenVerifier<V: SignatureVerifier> {
     fingerprinter: Fingerprinter,
     verified: VerifiedTokens,
     rejected: RejectedTokens,
-    /// Counts changes of issuers' keys.
+    denylist: Denylist,
+    /// Counts changes of issuers' keys and of the denylist.
     epoch: u32,
 }
 
@@ -89,6 +91,7 @@ impl<V: SignatureVerifier> TokenVerifier<V> {
             fingerprinter: Fingerprinter::default(),
             verified: VerifiedTokens::default(),
             rejected: RejectedTokens::default(),
+            denylist: Denylist::default(),
             epoch: 0,
         })
     }
@@ -126,7 +129,7 @@ impl<V: SignatureVerifier> TokenVerifier<V> {
         check_type(unverified.token_type())?;
         let claims = unverified.claims()?;
         let (index, issuer) = issuer_of(&mut self.issuers, claims.get("iss"))?;
-        match &mut issuer.keys {
+        let kid = match &mut issuer.keys {
             Keys::Fetched(keys) => keys.verify(&unverified, fingerprint, index, now, platform)?,
             Keys::Fixed(keys) => verify_fixed(keys, &unverified, platform).inspect_err(|error| {
                 let bad_signature = TokenError::Jws(JwsError::BadSignature);
@@ -135,10 +138,32 @@ impl<V: SignatureVerifier> TokenVerifier<V> {
                     self.rejected.insert(fingerprint, now);
                 }
             })?,
-        }
+        };
         let verified = Rc::new(claims::check(&claims, index, &issuer.config, now)?);
+        let token_id = claims::token_id(&claims);
+        let presented = Presented {
+            signed: unverified.signed(),
+            token_id: token_id.as_deref(),
+            customer: verified.principal.customer_key,
+            issued_at: claims::issued_at(&claims),
+            issuer: &issuer.config.issuer,
+            kid: kid.as_deref(),
+        };
+        if let Some(denied) = self.denylist.refuses(&presented, now) {
+            return Err(revoked(denied));
+        }
         self.verified.insert(fingerprint, token, Rc::clone(&verified));
         Ok(verified)
+    }
+
+    /// Refuses what is on this denylist from now on. Tokens that were verified are judged anew when they come again, so
+    /// that a check of a known token costs no look at the denylist.
+    pub fn deny(&mut self, denylist: &Denylist) {
+        if self.denylist != *denylist {
+            self.denylist.clone_from(denylist);
+            self.verified = VerifiedTokens::default();
+            self.epoch = self.epoch.wrapping_add(1);
+        }
     }
 
     /// The keys of an issuer's set that cannot be used; `None` while there is no set.
@@ -181,7 +206,7 @@ impl<V: SignatureVerifier> TokenVerifier<V> {
         self.issuers.get(issuer).map(|issuer| issuer.config.issuer.as_str())
     }
 
-    /// Changes with each change of an issuer's keys.
+    /// Changes with each change of an issuer's keys or of the denylist.
     #[must_use]
     pub const fn epoch(&self) -> u32 {
         self.epoch
@@ -270,14 +295,17 @@ impl<V: SignatureVerifier> TokenVerifier<V> {
     }
 }
 
-/// Verifies a signature by keys that never change. A token of a key that was left out can be neither accepted nor
+/// Verifies a signature by keys that never change: the name of the key that made it. A token of a key that was left out can be neither accepted nor
 /// refused.
 fn verify_fixed<V: SignatureVerifier>(
     keys: &KeySet<V>,
     token: &UnverifiedToken<'_>,
     platform: &V,
-) -> Result<(), VerifyError> {
-    let Err(error) = keys.verify(token, platform) else { return Ok(()) };
+) -> Result<Option<String>, VerifyError> {
+    let error = match keys.verify(token, platform) {
+        Ok(kid) => return Ok(kid),
+        Err(error) => error,
+    };
     let undecided = |cause, detail| {
         let retry_after_secs = u32::try_from(JWKS_COOLDOWN_SECS).unwrap_or(1);
         Err(VerifyError::Undecided(Undecided { cause, retry_after_secs, detail }))
@@ -316,6 +344,13 @@ fn issuer_of<'i, V: SignatureVerifier>(
             None => issuer.config.accept_missing_iss,
         })
         .ok_or_else(unknown)
+}
+
+/// What is logged of a token that is revoked. The reason is the operator's own text.
+fn revoked(denied: &Denied) -> VerifyError {
+    let Denied { target, since, reason, .. } = denied;
+    let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+    Problem::new(TokenError::Revoked, format!("denylist: {target}, since {since}{reason}")).into()
 }
 
 /// A token that names its kind must be one for access: an issuer's key signs others, too (RFC 8725 §3.11).

@@ -60,10 +60,18 @@ impl Signer {
     }
 
     pub fn sign(self, typ: &str, payload: &Value) -> String {
+        self.sign_under(&json!({"alg": "EdDSA", "kid": "k", "typ": typ}), payload)
+    }
+
+    /// Without the name of the key.
+    pub fn sign_nameless(self, typ: &str, payload: &Value) -> String {
+        self.sign_under(&json!({"alg": "EdDSA", "typ": typ}), payload)
+    }
+
+    fn sign_under(self, header: &Value, payload: &Value) -> String {
         let jwk: JsonWebKey<'_> = serde_json::from_value(self.jwk(true)).unwrap();
         let key = <Ed25519 as Algorithm>::SigningKey::try_from(&jwk).unwrap();
-        let header = json!({"alg": "EdDSA", "kid": "k", "typ": typ});
-        jws(&header, payload, |message| Ed25519.sign(&key, message).as_bytes().into_owned())
+        jws(header, payload, |message| Ed25519.sign(&key, message).as_bytes().into_owned())
     }
 }
 

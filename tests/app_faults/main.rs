@@ -2,9 +2,11 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that fails says why")]
 
 mod confirm;
+mod denylist;
 mod edge;
 mod evidence;
 mod forward;
+mod freshness;
 mod head;
 mod keys;
 mod lease;

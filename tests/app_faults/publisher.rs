@@ -5,6 +5,7 @@ use std::cell::Cell;
 use admit::{
     api::reply::{Reply, Request},
     app::{BodyError, RequestBody},
+    limits::HEAD_MAX_BYTES,
     memory::{Fault, MemoryBody, MemoryStore, block_on},
     ports::Platform as _,
     snapshot::{
@@ -288,10 +289,11 @@ fn versions_are_heads_under_their_own_seq() {
         assert_eq!(put(seq, body.clone()), 422, "{seq} {body}");
     }
     assert_eq!(put("07", jws.clone()), 404);
-    assert_eq!(put("7", "a".repeat(4097)), 413);
+    assert_eq!(put("7", "a".repeat(HEAD_MAX_BYTES + 1)), 413);
     assert!(written(&edge).is_empty());
     // Older than what is published: history is not a head.
     Business::new(9, FOREVER).publish(edge.platform());
+    edge.advance_secs(1);
     assert_eq!((put("7", jws.clone()), edge.check()), (201, 200));
     let get = || edge.publish("GET", "/snapshot/version/7", "", Vec::new());
     assert_eq!((get().status, get().body.as_bytes()), (200, jws.as_bytes()));

@@ -15,7 +15,7 @@ use super::{
 };
 
 const OBJECT_LIMIT: usize = 8 * 1024 * 1024;
-const HEAD_LIMIT: usize = 4096;
+const HEAD_LIMIT: usize = admit::limits::HEAD_MAX_BYTES;
 const NOT_THE_NAME: &str = "The body does not have the digest and the header that its name says";
 const NOT_A_HEAD: &str = "The body is not a head that a key of SNAPSHOT_KEYS has signed";
 const NOT_COMPLETE: &str = "An object that the head names is not stored";

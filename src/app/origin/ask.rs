@@ -21,7 +21,7 @@ use crate::{
         retry_after,
         viewer::{shown_address, shown_country},
     },
-    app::{App, seconds},
+    app::{App, State, seconds},
     config::OriginConfig,
     entitlement::Reason,
     limits::{ORIGIN_ANSWER_MAX_BYTES, ORIGIN_LOST_MS},
@@ -83,7 +83,7 @@ impl<P: Platform> App<P> {
         let answer = self.ask_origin(request, &id, sender, config).await;
         let now_ms = self.platform.now_ms();
         let now = seconds(now_ms);
-        let origin = &mut self.state.borrow_mut().origin;
+        let State { origin, snapshots, .. } = &mut *self.state.borrow_mut();
         settle(origin, &answer, question.token.is_some(), now_ms);
         let answered = answer.as_ref().map_err(Problem::from);
         let (mut reply, problem) = match question.check.zip(question.token.as_ref()) {
@@ -115,6 +115,7 @@ impl<P: Platform> App<P> {
         // The snapshot's answer, which stands where there is a problem, does not reflect the origin's changes.
         let seq = answer.as_ref().ok().filter(|_| problem.is_none());
         if let Some(seq) = seq.and_then(|answer| query::seq(answer.header("entitlement-seq"))) {
+            snapshots.origin_is_at(seq, now);
             reply.headers.push(("entitlement-seq", Cow::Owned(seq.to_string())));
         }
         let of_headers = answer.as_ref().ok().and_then(|answer| received::header_problem(answer, now));

@@ -113,6 +113,9 @@ impl<P: Platform> App<P> {
         for problem in problem.into_iter().chain(of_headers.map(Problem::from)) {
             self.log_problem(&mut self.state.borrow_mut().origin.problems, &request_id, &problem);
         }
+        if let Some(seq) = reply.header("entitlement-seq").and_then(query::seq) {
+            self.state.borrow_mut().snapshots.origin_is_at(seq, now);
+        }
         // The origin's log and ours name it alike.
         reply.headers.push(("x-request-id", Cow::Owned(request_id)));
         reply

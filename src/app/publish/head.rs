@@ -17,16 +17,31 @@ const NOT_A_HEAD: ApiError =
 const NOT_COMPLETE: ApiError = ApiError::InvalidField("body", "An object that the head names is not stored");
 const FROM_THE_FUTURE: ApiError = ApiError::InvalidField("as_of", "The head's as_of lies in the future");
 const OTHER_FORMAT: ApiError = ApiError::InvalidField("format", "The head names another format");
+const OTHER_STORE: ApiError = ApiError::InvalidField("aud", "The head is for another store");
+const BELOW_FLOOR: ApiError = ApiError::InvalidField("seq", "The head's seq is below SNAPSHOT_MIN_SEQ");
 const OTHER_SEQ: ApiError = ApiError::InvalidField("seq", "The head has another seq than its key");
 
 impl<P: Platform> App<P> {
-    /// Whether a head may be stored: signed, not older than the stored one, complete.
-    pub(super) async fn check_head(&self, jws: &[u8]) -> Result<(), Reply> {
-        let head = self.signed_head(jws)?;
-        // A stored head that nobody signed is no head: it must not keep a good one out.
+    /// Whether a head may be stored: signed, for this store, not older than the stored one, complete. While another
+    /// publisher holds the lease, which is what `excluded` answers, it may still say what is revoked, and nothing else:
+    /// that cannot wait for a publisher that follows an origin for months.
+    pub(super) async fn check_head(&self, jws: &[u8], excluded: Option<Reply>) -> Result<Head, Reply> {
+        let head = match (self.signed_head(jws), excluded) {
+            (Ok(head), None) => head,
+            (Ok(head), Some(refusal)) => {
+                let stored = self.stored_head().await?.and_then(Result::ok);
+                match self.newest(stored) {
+                    Some(newest) if head.only_revokes(&newest, seconds(self.platform.now_ms())) => head,
+                    _ => return Err(refusal),
+                }
+            }
+            (Err(wrong), excluded) => return Err(excluded.unwrap_or(wrong)),
+        };
+        // A stored head that nobody signed, or that is another store's, is no head: it must not keep a good one out.
         let stored = self.stored_head().await?.and_then(Result::ok);
         self.check_follows(&head, self.newest(stored).as_ref())?;
-        self.check_complete(&head).await
+        self.check_complete(&head).await?;
+        Ok(head)
     }
 
     /// Whether a head may be kept as the one by which `seq` was published. Its objects are not looked for: the
@@ -38,7 +53,10 @@ impl<P: Platform> App<P> {
     }
 
     fn signed_head(&self, jws: &[u8]) -> Result<Head, Reply> {
-        self.verify_head(jws).map_err(|error| Reply::error(NOT_A_HEAD, error.to_string()))
+        self.verify_head(jws).map_err(|error| match error {
+            LoadError::Head(error) => refused(&error),
+            error => Reply::error(NOT_A_HEAD, error.to_string()),
+        })
     }
 
     pub(super) async fn stored_head(&self) -> Result<Option<Result<Head, LoadError>>, Reply> {
@@ -54,27 +72,35 @@ impl<P: Platform> App<P> {
 
     fn check_follows(&self, head: &Head, newest: Option<&Head>) -> Result<(), Reply> {
         let now = seconds(self.platform.now_ms());
-        head.may_follow(newest, now, HEAD_SKEW_SECS).map_err(|error| {
-            let refusal = match error {
-                HeadError::Older { .. } => ApiError::OlderHead,
-                HeadError::FromTheFuture => FROM_THE_FUTURE,
-                HeadError::Format(_) => OTHER_FORMAT,
-            };
-            Reply::error(refusal, error.to_string())
-        })
+        head.may_follow(newest, now, HEAD_SKEW_SECS).map_err(|error| refused(&error))
     }
 
     /// Whether what every check needs is there and can be decoded: an isolate that starts with a head of other
     /// objects could answer nothing. The publisher has verified the shards.
     async fn check_complete(&self, head: &Head) -> Result<(), Reply> {
+        let mut missing = Vec::new();
         for name in head.named() {
             let object = self.read_recent(name).await;
             match object.and_then(|object| Ok(check_named(name.kind, object)?)) {
                 Ok(()) => {}
                 Err(LoadError::Store(error)) => return Err(Reply::error(unavailable(), error.to_string())),
-                Err(error) => return Err(Reply::error(NOT_COMPLETE, error.to_string())),
+                Err(error) => missing.push(format!("{name}: {error}")),
             }
         }
-        Ok(())
+        // All of them, so that the publisher can upload them again at once.
+        if missing.is_empty() { Ok(()) } else { Err(Reply::detailed(NOT_COMPLETE, &missing.join(", "))) }
+    }
+}
+
+/// The answer to a head that is signed and may not be used.
+fn refused(error: &HeadError) -> Reply {
+    let text = error.to_string();
+    match error {
+        HeadError::Older { .. } => Reply::error(ApiError::OlderHead, text),
+        HeadError::FromTheFuture => Reply::error(FROM_THE_FUTURE, text),
+        HeadError::Format(_) => Reply::error(OTHER_FORMAT, text),
+        // Only who may publish sees these, and has to know what is expected.
+        HeadError::OtherStore { .. } => Reply::detailed(OTHER_STORE, &text),
+        HeadError::BelowFloor { .. } => Reply::detailed(BELOW_FLOOR, &text),
     }
 }

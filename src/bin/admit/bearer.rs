@@ -58,6 +58,27 @@ impl TokenArgs {
     }
 }
 
+/// [`TokenArgs`] of a command whose own `--token` is something else.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub struct BearerArgs {
+    /// Bearer token for the Worker, with the scope snapshot:publish, or @FILE: a file that is read at each call
+    #[arg(long, value_name = "JWT", env = "ADMIT_TOKEN", hide_env_values = true)]
+    bearer: Option<String>,
+    /// Private JWK of an issuer that may publish, instead of --bearer
+    #[arg(long, value_name = "FILE", env = "ADMIT_TOKEN_KEY", requires = "bearer_claims")]
+    token_key: Option<PathBuf>,
+    /// With --token-key, the claims as a JSON object: `iss`, and `aud` if the Worker asks for it
+    #[arg(long = "token-claims", value_name = "JSON", env = "ADMIT_TOKEN_CLAIMS")]
+    bearer_claims: Option<String>,
+}
+
+impl From<BearerArgs> for TokenArgs {
+    fn from(args: BearerArgs) -> Self {
+        let BearerArgs { bearer: token, token_key, bearer_claims: token_claims } = args;
+        Self { token, token_key, token_claims, token_ttl_secs: 600 }
+    }
+}
+
 /// A token, or how to come by one.
 #[derive(Clone)]
 pub enum Bearer {

@@ -1,16 +1,28 @@
-//! The published head, as far as a key at hand can vouch for it.
+//! The published head, as far as a key at hand can vouch for it, and the key that signs the next one.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::Path,
+    sync::{Mutex, PoisonError},
+};
 
 use admit::{
-    snapshot::head::{HEAD_TYPE, Head},
+    limits::HEAD_TEXT_MAX_BYTES,
+    snapshot::{
+        denylist::Denylist,
+        head::{HEAD_TYPE, Head, is_audience},
+        time::UnixSecs,
+    },
     token::{JwsError, KeySet, NativeVerifier, verify_jws},
 };
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use base64ct::{Base64UrlUnpadded, Encoding};
 use serde_json::{Map, Value, json};
 
-use crate::key::public_members;
+use crate::{
+    key::{PrivateKey, public_members},
+    store::host,
+};
 
 /// A published head.
 #[derive(Debug)]
@@ -23,6 +35,95 @@ pub enum Published {
     OtherKey(Head),
     /// No head, or not signed by the key that it names.
     Broken(String),
+}
+
+/// Signs heads for one store.
+pub struct HeadSigner {
+    key: PrivateKey,
+    path: Box<Path>,
+    /// The key in whose place `key` comes.
+    old_path: Option<Box<Path>>,
+    /// The store's name, if the command line has it. Without it the published head's name stays.
+    audience: Option<String>,
+    /// Every revocation that this run has seen. A store may show an old head for a minute, whose denylist must not
+    /// become that of the next one.
+    seen: Mutex<Denylist>,
+}
+
+impl HeadSigner {
+    /// Signs with the JWK in `path` for the store `audience`.
+    ///
+    /// # Errors
+    /// The key cannot be read or is of another kind, or the name cannot be a store's.
+    pub fn new(path: &Path, audience: Option<&str>) -> Result<Self> {
+        if let Some(audience) = audience.filter(|name| !is_audience(name)) {
+            bail!(
+                "--audience: expected 1 to {HEAD_TEXT_MAX_BYTES} letters, digits and ._:/-, found {audience:?}"
+            );
+        }
+        let key = PrivateKey::read_for_heads(path)?;
+        let audience = audience.map(str::to_owned);
+        Ok(Self { key, path: path.into(), old_path: None, audience, seen: Mutex::default() })
+    }
+
+    /// The same, which also believes heads that the JWK or JWKS in `old_key` verifies.
+    #[must_use]
+    pub fn believing(self, old_key: Option<&Path>) -> Self {
+        Self { old_path: old_key.map(Into::into), ..self }
+    }
+
+    /// Where the key is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The keys whose heads are believed.
+    pub fn trusted(&self) -> Vec<&Path> {
+        std::iter::once(&*self.path).chain(self.old_path.as_deref()).collect()
+    }
+
+    /// Whether a head names another store than this one.
+    pub fn is_foreign(&self, head: &Head) -> bool {
+        head.aud.as_ref().zip(self.audience.as_ref()).is_some_and(|(found, expected)| found != expected)
+    }
+
+    /// What is wrong with a head of another store, and what to do about it.
+    pub fn foreign(&self, head: &Head) -> String {
+        let (found, expected) = (head.aud.as_deref().unwrap_or_default(), self.audience.as_deref());
+        format!("it is for the store {found:?}, and --audience says {:?}", expected.unwrap_or_default())
+    }
+
+    /// A head as it may be published over `published`, the head of this store that is there, at `now`: for the same
+    /// store, with every revocation that is in force.
+    pub fn completed(&self, head: &Head, published: Option<&Head>, now: UnixSecs) -> Head {
+        let mut head = head.clone();
+        // A rollback must not bring back what an old head says of itself.
+        head.aud = self.audience.clone().or_else(|| published.and_then(|published| published.aud.clone()));
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        for denylist in published.map(|published| &published.denylist).into_iter().chain([&head.denylist]) {
+            seen.merge(denylist, now);
+        }
+        head.denylist.clone_from(&seen);
+        drop(seen);
+        head.published_by = Some(publisher());
+        head
+    }
+
+    /// The head as it is published.
+    ///
+    /// # Errors
+    /// None in practice.
+    pub fn sign(&self, head: &Head) -> Result<String> {
+        self.key.sign(HEAD_TYPE, &serde_json::to_vec(head)?)
+    }
+}
+
+/// Who publishes, for people.
+fn publisher() -> String {
+    let mut by = format!("admit/{} {}", env!("CARGO_PKG_VERSION"), host());
+    // ASCII only, so that any place is one to cut at.
+    by.truncate(HEAD_TEXT_MAX_BYTES);
+    by
 }
 
 /// Reads a published head and verifies it with the public half of the JWK in `key`, if there is one.

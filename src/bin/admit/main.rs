@@ -20,6 +20,7 @@ mod overlay;
 mod peer;
 mod progress;
 mod publish;
+mod revoke;
 mod rollback;
 mod schema;
 mod store;
@@ -62,6 +63,8 @@ enum Command {
     Inspect(inspect::Args),
     /// Publish the content of an older version under a new seq
     Rollback(rollback::Args),
+    /// Refuse a token, a customer's tokens or those of an issuer's key, from now on
+    Revoke(revoke::Args),
     /// Read everything that is published and check every hash, order, record and count
     Verify(verify::Args),
     /// Show what changed between two versions
@@ -92,6 +95,7 @@ fn main() -> ExitCode {
         Command::Publish(args) => publish::run(&args),
         Command::Inspect(args) => inspect::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Rollback(args) => rollback::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Revoke(args) => revoke::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Verify(args) => verify::run(&args),
         Command::Diff(args) => diff::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Gc(args) => gc::run(&args).map(|()| ExitCode::SUCCESS),

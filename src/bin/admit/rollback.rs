@@ -2,17 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use admit::snapshot::{
-    head::{HEAD_TYPE, Head},
-    time::iso8601,
-};
+use admit::snapshot::{head::Head, time::iso8601};
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
 use crate::{
     bearer::TokenArgs,
-    head::{Published, published},
-    key::PrivateKey,
+    head::{HeadSigner, Published, published},
     progress::Progress,
     store::{Checked, NewHead, Store, garbage::revive, reach::reach},
 };
@@ -63,13 +59,12 @@ struct Report<'a> {
 /// There is no such version, not all of it is there any more, another publisher is at work, or the store does
 /// not answer or refuses.
 pub fn run(args: &Args) -> Result<()> {
-    let key = PrivateKey::read_for_heads(&args.key)?;
+    let signer = HeadSigner::new(&args.key, None)?;
     let store = Store::open(&args.from, &args.token).context("--from")?;
     let _lease = if args.dry_run { None } else { Some(store.lock(args.force)?) };
-    let (current, head) = prepare(&store, args.to, &args.key)?;
+    let (current, mut head) = prepare(&store, args.to, &args.key)?;
     if !args.dry_run {
-        let jws = key.sign(HEAD_TYPE, &serde_json::to_vec(&head)?)?;
-        publish(&store, &args.key, &current, &head, &jws)?;
+        head = publish(&store, &signer, &current, &head)?;
     }
     if args.json {
         let report = Report { head: &head, replaced_seq: current.seq, is_dry_run: args.dry_run };
@@ -118,14 +113,15 @@ pub fn prepare(store: &Store, to: u64, key: &Path) -> Result<(Head, Head)> {
     Ok((current, Head { seq, origin_seq, published_at, ..old }))
 }
 
-/// Publishes what was prepared and signed.
+/// Publishes what was prepared, for the store and with the revocations of the published head.
 ///
 /// # Errors
 /// The lease is lost, somebody has published since, or the store does not answer or refuses.
-pub fn publish(store: &Store, key: &Path, current: &Head, head: &Head, jws: &str) -> Result<()> {
+pub fn publish(store: &Store, signer: &HeadSigner, current: &Head, head: &Head) -> Result<Head> {
     revive(store, &reach(store, head)?)?;
-    store.put_version(head.seq, jws)?;
-    store.put_head(NewHead { jws, follows: Some(current), key, old_key: None })
+    let new = NewHead { head, follows: Some(current), signer };
+    store.keep_version(new)?;
+    store.put_head(new)
 }
 
 /// Whether everything that `head` leads to is there and sound.

@@ -53,7 +53,7 @@ pub struct Built<T = Vec<u8>> {
 impl<T> Built<T> {
     /// The head that names this snapshot.
     #[must_use]
-    pub const fn head(&self, seq: u64, as_of: UnixSecs) -> Head {
+    pub fn head(&self, seq: u64, as_of: UnixSecs) -> Head {
         let head = Head::new(seq, as_of, self.index, self.directory);
         Head { customers: self.customers, items: self.items, ..head }
     }

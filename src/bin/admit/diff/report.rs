@@ -32,6 +32,10 @@ pub struct Report {
 /// What a version's head says, and how large what it names is.
 #[derive(Debug, Serialize)]
 pub struct VersionReport {
+    /// The store that the head is for, if it names one.
+    pub aud: Option<String>,
+    /// Revocations, those that have ended or were lifted included.
+    pub denylist: usize,
     /// The version.
     pub seq: u64,
     /// The origin's count of changes.
@@ -197,7 +201,12 @@ impl Display for Report {
         let (before, after) = (&self.before, &self.after);
         for (label, version) in [("Before", before), ("After", after)] {
             let VersionReport { seq, as_of, index_bytes, directory_bytes, delta_bytes, .. } = version;
-            writeln!(formatter, "{label:<10} seq {seq}, as of {}", iso8601(*as_of, 0))?;
+            let aud = version.aud.as_ref().map_or_else(String::new, |aud| format!(", for the store {aud}"));
+            let denied = match version.denylist {
+                0 => String::new(),
+                count => format!(", {count} revocations"),
+            };
+            writeln!(formatter, "{label:<10} seq {seq}, as of {}{aud}{denied}", iso8601(*as_of, 0))?;
             let [index, directory, delta] =
                 [index_bytes, directory_bytes, delta_bytes].map(|bytes| HumanBytes(*bytes as u64));
             writeln!(formatter, "{:<10} index {index}, directory {directory}, delta {delta}", "")?;

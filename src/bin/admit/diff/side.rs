@@ -82,6 +82,8 @@ impl Side {
     /// A shard that the delta touches cannot be read.
     pub fn report(&self, store: &Store) -> Result<VersionReport> {
         Ok(VersionReport {
+            aud: self.head.aud.clone(),
+            denylist: self.head.denylist.entries().len(),
             seq: self.head.seq,
             origin_seq: self.head.origin_seq(),
             as_of: self.head.as_of,

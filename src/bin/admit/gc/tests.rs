@@ -15,22 +15,22 @@ use admit::{
     limits,
     snapshot::{
         delta::encode_delta,
+        denylist::{Denied, Target},
         directory::Directory,
-        head::{HEAD_TYPE, Head},
+        head::Head,
         index::{NewTree, encode_index},
         key::{EntryKey, ItemSalt},
         object::{Digest, ObjectKind, ObjectName},
         table::write_table,
     },
 };
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
 use crate::{
-    head::{Published, published},
-    key::PrivateKey,
+    head::{HeadSigner, Published, published},
     publish::upload::{Mode, Objects, upload},
     rollback,
     store::{NewHead, Object, garbage::forget, reach::reach},
@@ -82,6 +82,8 @@ enum Step {
     Sync(u8),
     /// Rolls back to one of the versions there are.
     RollBack(usize),
+    /// Revokes a token, beside the lease, for so many seconds; or lifts that.
+    Revoke(u8, Option<i64>),
     /// Collects.
     Collect,
     /// Lets time pass.
@@ -94,6 +96,8 @@ fn steps() -> impl Strategy<Value = Vec<(Step, usize)>> {
         3 => (0..6_u8, 0..2_u8).prop_map(|(it, directory)| Step::Publish([it, it / 2, 0, 1], directory)),
         3 => (0..3_u8).prop_map(Step::Sync),
         1 => (0..4_usize).prop_map(Step::RollBack),
+        2 => (0..3_u8, prop_oneof![3 => (1..900_i64).prop_map(Some), 1 => Just(None)])
+            .prop_map(|(token, secs)| Step::Revoke(token, secs)),
         4 => Just(Step::Collect),
         3 => prop_oneof![1..200_i64, 500..700_i64].prop_map(Step::Pass),
     ];
@@ -112,6 +116,8 @@ struct Model {
     path: PathBuf,
     now: Arc<AtomicI64>,
     heads: Vec<Was>,
+    /// Until when tokens are revoked, by the revocations that came through.
+    revoked: HashMap<u8, i64>,
 }
 
 impl Model {
@@ -122,7 +128,7 @@ impl Model {
         let _ = fs::remove_dir_all(&path);
         fs::create_dir_all(&path).unwrap();
         fs::write(path.join("publisher.jwk"), JWK).unwrap();
-        Self { path, now: Arc::new(AtomicI64::new(START)), heads: Vec::new() }
+        Self { path, now: Arc::new(AtomicI64::new(START)), heads: Vec::new(), revoked: HashMap::new() }
     }
 
     fn key(&self) -> PathBuf {
@@ -142,8 +148,8 @@ impl Model {
         )
     }
 
-    fn sign(&self, head: &Head) -> Result<String> {
-        PrivateKey::read(&self.key())?.sign(HEAD_TYPE, &serde_json::to_vec(head)?)
+    fn signer(&self) -> Result<HeadSigner> {
+        HeadSigner::new(&self.key(), None)
     }
 
     fn published(&self, store: &Store) -> Option<Head> {
@@ -160,6 +166,9 @@ impl Model {
             self.now.fetch_add(*secs, Ordering::Relaxed);
             return Ok(());
         }
+        if let Step::Revoke(token, secs) = step {
+            return self.revoke(&store, *token, *secs);
+        }
         let _lease = store.lock(true)?;
         match step {
             Step::Publish(shards, directory) => self.publish(&store, *shards, *directory),
@@ -168,10 +177,10 @@ impl Model {
                 let versions = store.versions()?;
                 let seq = versions.get(which % versions.len().max(1)).context("nothing to roll back to")?;
                 let (current, head) = rollback::prepare(&store, *seq, &self.key())?;
-                rollback::publish(&store, &self.key(), &current, &head, &self.sign(&head)?)
+                rollback::publish(&store, &self.signer()?, &current, &head).map(drop)
             }
             Step::Collect => collect(&store, Some(&self.key()), OPTIONS).map(drop),
-            Step::Pass(_) => Ok(()),
+            Step::Pass(_) | Step::Revoke(..) => Ok(()),
         }
     }
 
@@ -185,9 +194,9 @@ impl Model {
         upload(store, &InMemory::new(&objects), &reached, Mode::Upload)?;
         let seq = current.as_ref().map_or(1, |head| head.seq + 1);
         let head = Head { published_at: Some(self.now()), ..Head::new(seq, self.now(), index, directory) };
-        let jws = self.sign(&head)?;
-        store.put_version(seq, &jws)?;
-        store.put_head(NewHead { jws: &jws, follows: current.as_ref(), key: &self.key(), old_key: None })
+        let new = NewHead { head: &head, follows: current.as_ref(), signer: &self.signer()? };
+        store.keep_version(new)?;
+        store.put_head(new).map(drop)
     }
 
     fn sync(&self, store: &Store, delta: u8) -> Result<()> {
@@ -198,12 +207,57 @@ impl Model {
         let head = Head { seq, published_at, delta: Some(name.digest), ..current.clone() };
         forget(store, &head.named().collect())?;
         store.put_objects(&[(name, delta)])?;
-        store.put_head(NewHead {
-            jws: &self.sign(&head)?,
-            follows: Some(&current),
-            key: &self.key(),
-            old_key: None,
-        })
+        store.put_head(NewHead { head: &head, follows: Some(&current), signer: &self.signer()? }).map(drop)
+    }
+
+    /// As `admit revoke` does, while another publisher holds the lease.
+    fn revoke(&self, store: &Store, token: u8, secs: Option<i64>) -> Result<()> {
+        let Some(current) = self.published(store) else { bail!("nobody to refuse") };
+        let now = self.now();
+        let target = Target::TokenId(token.to_string());
+        let known = current.denylist.entries().iter().find(|known| known.target == target);
+        let entry = Denied {
+            since: known.map_or(now, |known| now.max(known.since + 1)),
+            until: known.map_or(now, |known| known.until).max(now + secs.unwrap_or(0)),
+            is_lifted: secs.is_none(),
+            reason: String::new(),
+            target,
+        };
+        let others = self.store(usize::MAX);
+        let _lease = others.lock(true)?;
+        let mut head = current.renewed(current.as_of + 1);
+        head.denylist.add(entry);
+        store.put_head(NewHead { head: &head, follows: Some(&current), signer: &self.signer()? }).map(drop)
+    }
+
+    /// Notes what has been revoked, and whether all of that is in the published head still.
+    fn check_revoked(&mut self, step: &Step, is_done: bool) {
+        let Some(head) = self.published(&self.store(0)) else { return };
+        let now = self.now();
+        if let (Step::Revoke(token, secs), true) = (step, is_done) {
+            match secs {
+                Some(secs) => {
+                    let until = self.revoked.entry(*token).or_default();
+                    *until = (*until).max(now + secs);
+                }
+                None => drop(self.revoked.remove(token)),
+            }
+        }
+        for (token, until) in &self.revoked {
+            let target = Target::TokenId(token.to_string());
+            let is_refused = |entry: &Denied| entry.target == target && entry.is_in_force(now);
+            let is_there = head.denylist.entries().iter().any(is_refused);
+            assert!(
+                is_there || now >= *until,
+                "token {token} after {step:?} in seq {}: {:?}",
+                head.seq,
+                head.denylist
+            );
+        }
+        for entry in head.denylist.entries().iter().filter(|entry| entry.is_in_force(now)) {
+            let Target::TokenId(token) = &entry.target else { panic!("{entry:?}") };
+            assert!(self.revoked.contains_key(&token.parse().unwrap()), "{token} was lifted: {step:?}");
+        }
     }
 
     /// Notes which head edges find now.
@@ -285,7 +339,8 @@ proptest! {
         let mut model = Model::new();
         for (step, writes) in &steps {
             // What was killed, or had nothing to do, is an error; what matters is what it left.
-            let _ = model.step(step, *writes);
+            let done = model.step(step, *writes);
+            model.check_revoked(step, done.is_ok());
             model.observe();
             model.check(step);
         }

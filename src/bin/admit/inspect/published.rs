@@ -6,6 +6,7 @@ use admit::{
     limits::OBJECT_CACHE_BYTES,
     snapshot::{
         delta::{self, Tables},
+        denylist::Denylist,
         directory::Directory,
         head::Head,
         index::{Index, Tree},
@@ -57,6 +58,8 @@ pub enum Signature {
 pub struct HeadReport {
     /// Version of the byte format.
     pub format: u8,
+    /// The store that the head is for, if it names one.
+    pub aud: Option<String>,
     /// The version.
     pub seq: u64,
     /// The origin's count of committed changes that the content reflects.
@@ -73,6 +76,8 @@ pub struct HeadReport {
     pub unchanged_secs: i64,
     /// When it was published, unix seconds.
     pub published_at: Option<UnixSecs>,
+    /// Machine, process and release of the publisher.
+    pub published_by: Option<String>,
     /// Number of customers, the delta included; nothing when the delta touches more shards than were read.
     pub customers: Option<u64>,
     /// Number of items, likewise.
@@ -87,6 +92,10 @@ pub struct HeadReport {
     pub delta_items: Option<Effect>,
     /// Records of the origin that could not be used: their last good state is published, if there is one.
     pub set_aside: u64,
+    /// Revocations that are in force.
+    pub revoked: usize,
+    /// The denylist, as the head has it.
+    pub denylist: Denylist,
     /// Whether the head is the publisher's.
     pub signature: Signature,
 }
@@ -138,11 +147,13 @@ impl<'s> Snapshot<'s> {
     /// One of these shards cannot be read.
     pub fn head_report(&self, now: UnixSecs, shards_max: usize) -> Result<HeadReport> {
         let Head { format, seq, as_of, published_at, customers, items, .. } = self.version.head;
+        let Head { aud, published_by, denylist, .. } = self.version.head.clone();
         let delta = self.version.delta.as_deref();
         let count = |tree| overlay::count(self.store, &self.version.index, delta, tree, shards_max);
         let (delta_customers, delta_items) = (count(Tree::Customers)?, count(Tree::Items)?);
         Ok(HeadReport {
             format,
+            aud,
             seq,
             origin_seq: self.version.head.origin_seq(),
             as_of,
@@ -151,6 +162,7 @@ impl<'s> Snapshot<'s> {
             changed_at: self.version.head.changed_at(),
             unchanged_secs: now.saturating_sub(self.version.head.changed_at()),
             published_at,
+            published_by,
             customers: delta_customers.map(|effect| effect.total(customers)),
             items: delta_items.map(|effect| effect.total(items)),
             customers_in_shards: customers,
@@ -158,6 +170,8 @@ impl<'s> Snapshot<'s> {
             delta_customers,
             delta_items,
             set_aside: self.version.head.set_aside.unwrap_or(0),
+            revoked: denylist.in_force(now),
+            denylist,
             signature: self.signature,
         })
     }

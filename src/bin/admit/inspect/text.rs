@@ -58,6 +58,18 @@ fn head(head: &HeadReport) -> String {
         Signature::NotChecked => "signature not checked (--key FILE does)",
     };
     line(&mut out, "", format_args!("format {}, {signature}", head.format));
+    match (&head.aud, &head.published_by) {
+        (None, None) => {}
+        (aud, by) => {
+            let aud =
+                aud.as_ref().map_or_else(|| "for any store".to_owned(), |aud| format!("for the store {aud}"));
+            let by = by.as_ref().map_or_else(String::new, |by| format!(", by {by}"));
+            line(&mut out, "", format_args!("{aud}{by}"));
+        }
+    }
+    if !head.denylist.is_empty() {
+        line(&mut out, "", format_args!("{} revocations in force: admit revoke --list", head.revoked));
+    }
     let published =
         head.published_at.map_or_else(String::new, |at| format!(", published {}", iso8601(at, 0)));
     let reflects = match head.origin_seq {

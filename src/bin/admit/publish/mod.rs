@@ -95,6 +95,10 @@ pub struct Args {
     /// that neither of the two has signed is not believed
     #[arg(long, value_name = "FILE", requires = "key")]
     old_key: Option<PathBuf>,
+    /// Name of the store, such as production: edges whose SNAPSHOT_AUDIENCE is another one refuse the head [default: the
+    /// published head's]
+    #[arg(long, value_name = "NAME", env = "ADMIT_AUDIENCE")]
+    audience: Option<String>,
     #[command(flatten)]
     token: TokenArgs,
     /// Bearer token for the origin, where --from or --changes is a URL, or @FILE
@@ -167,7 +171,10 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let open = |to| Store::open_in(to, &args.token, &args.outside).context("--to");
     let store = args.to.as_deref().map(open).transpose()?;
     let publisher = match store {
-        Some(store) => Some(Publisher::new(store, args.key.as_deref())?.believing(args.old_key.as_deref())),
+        Some(store) => Some(
+            Publisher::new(store, args.key.as_deref(), args.audience.as_deref())?
+                .believing(args.old_key.as_deref()),
+        ),
         None => None,
     };
     let Some(from) = &args.from else {

@@ -8,15 +8,14 @@ use std::{
 };
 
 use admit::snapshot::{
-    head::{HEAD_TYPE, Head},
+    head::Head,
     object::{Digest, ObjectKind, ObjectName},
 };
 use anyhow::{Context, Result, bail};
 
 use crate::{
     gc,
-    head::{Published, published_by},
-    key::PrivateKey,
+    head::{HeadSigner, Published, published_by},
     peer::into_io,
     store::{
         NewHead, Object, Store,
@@ -29,22 +28,8 @@ use crate::{
 pub struct Publisher {
     /// Where it is published.
     pub store: Store,
-    key: Option<Signer>,
+    signer: Option<HeadSigner>,
     is_distrustful: AtomicBool,
-}
-
-struct Signer {
-    key: PrivateKey,
-    path: Box<Path>,
-    /// The key in whose place `key` comes.
-    old_path: Option<Box<Path>>,
-}
-
-impl Signer {
-    /// The keys whose heads are believed.
-    fn trusted(&self) -> Vec<&Path> {
-        std::iter::once(&*self.path).chain(self.old_path.as_deref()).collect()
-    }
 }
 
 /// What to do about a published head that cannot be trusted.
@@ -57,23 +42,20 @@ pub enum Broken {
 }
 
 impl Publisher {
-    /// Publishes in `store` with the JWK in `key`. Without a key nothing can be published.
+    /// Publishes in `store` with the JWK in `key`, for the store of the name `audience` if there is one. Without a key
+    /// nothing can be published.
     ///
     /// # Errors
-    /// The key cannot be read, or is of another kind.
-    pub fn new(store: Store, key: Option<&Path>) -> Result<Self> {
-        let signer = |path: &Path| -> Result<Signer> {
-            Ok(Signer { key: PrivateKey::read_for_heads(path)?, path: path.into(), old_path: None })
-        };
-        Ok(Self { store, key: key.map(signer).transpose()?, is_distrustful: AtomicBool::new(false) })
+    /// The key cannot be read or is of another kind, or the name cannot be a store's.
+    pub fn new(store: Store, key: Option<&Path>, audience: Option<&str>) -> Result<Self> {
+        let signer = key.map(|path| HeadSigner::new(path, audience)).transpose()?;
+        Ok(Self { store, signer, is_distrustful: AtomicBool::new(false) })
     }
 
     /// The same, which also believes heads that the JWK or JWKS in `old_key` verifies.
     #[must_use]
     pub fn believing(mut self, old_key: Option<&Path>) -> Self {
-        if let Some(signer) = &mut self.key {
-            signer.old_path = old_key.map(Into::into);
-        }
+        self.signer = self.signer.map(|signer| signer.believing(old_key));
         self
     }
 
@@ -88,8 +70,15 @@ impl Publisher {
     /// The store does not answer, or what is published is no head.
     pub fn head(&self, broken: Broken) -> Result<Option<Head>> {
         let Some(jws) = self.store.head()? else { return Ok(None) };
-        let trusted = self.key.as_ref().map(Signer::trusted).unwrap_or_default();
-        match published_by(&jws, &trusted)? {
+        let trusted = self.signer.as_ref().map(HeadSigner::trusted).unwrap_or_default();
+        let read = match published_by(&jws, &trusted)? {
+            Published::Verified(head) if self.is_foreign(&head) => {
+                let foreign = self.signer.as_ref().map(|signer| signer.foreign(&head));
+                Published::Broken(foreign.unwrap_or_default())
+            }
+            read => read,
+        };
+        match read {
             Published::Verified(head) | Published::Unverified(head) => Ok(Some(head)),
             // Its numbers and the objects that it names may be anyone's.
             Published::OtherKey(head) if broken == Broken::PassOver => {
@@ -112,6 +101,10 @@ impl Publisher {
                 bail!("the published head cannot be trusted: {reason}. To publish over it, say which --seq")
             }
         }
+    }
+
+    fn is_foreign(&self, head: &Head) -> bool {
+        self.signer.as_ref().is_some_and(|signer| signer.is_foreign(head))
     }
 
     /// What the published head leads to, which need not be uploaded. If that cannot be told, nothing is.
@@ -153,15 +146,14 @@ impl Publisher {
     }
 
     fn publish(&self, mut head: Head, follows: Option<&Head>, is_kept: bool) -> Result<Head> {
-        let Signer { key, path, old_path } = self.key.as_ref().context("a key is needed: --key")?;
+        let signer = self.signer.as_ref().context("a key is needed: --key")?;
         revive(&self.store, &head.named().collect())?;
         head.published_at = Some(self.store.now()?);
-        let jws = key.sign(HEAD_TYPE, &serde_json::to_vec(&head)?)?;
+        let new = NewHead { head: &head, follows, signer };
         if is_kept {
-            self.store.put_version(head.seq, &jws)?;
+            self.store.keep_version(new)?;
         }
-        self.store.put_head(NewHead { jws: &jws, follows, key: path, old_key: old_path.as_deref() })?;
-        Ok(head)
+        self.store.put_head(new)
     }
 
     /// Deletes what no version needs any more, as `admit gc` does.
@@ -169,7 +161,7 @@ impl Publisher {
     /// # Errors
     /// What is kept cannot be read, or the store does not answer or refuses.
     pub fn collect_garbage(&self) -> Result<gc::Report> {
-        gc::collect(&self.store, self.key.as_ref().map(|signer| &*signer.path), gc::Options::default())
+        gc::collect(&self.store, self.signer.as_ref().map(HeadSigner::path), gc::Options::default())
     }
 
     /// An object that a published head leads to, for the library.

@@ -270,7 +270,7 @@ fn machine() -> String {
 }
 
 /// This machine and this process, for people.
-fn host() -> String {
+pub fn host() -> String {
     format!("{}:{}", machine(), std::process::id())
 }
 

@@ -32,10 +32,12 @@ use self::{backend::Backend, dir::Dir, edge::Worker, garbage::Garbage, kv::Kv, l
 pub use self::{
     backend::{Batch, Checked, Issuer, Object},
     http::{is_incomplete, is_shut_out},
-    lease::{Guard, Holder, LeaseHeld},
+    lease::{Guard, Holder, LeaseHeld, host},
+    rules::Faster,
 };
 use crate::{
     bearer::{Bearer, TokenArgs},
+    head::HeadSigner,
     peer::Outside,
     token::now_unix_secs,
 };
@@ -57,16 +59,14 @@ pub struct Shared {
 }
 
 /// A head on its way.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct NewHead<'a> {
-    /// The head as it is signed.
-    pub jws: &'a str,
-    /// The head that was published when the work began: nobody may have published since.
+    /// The head. Its store and the revocations that are in force are filled in.
+    pub head: &'a Head,
+    /// The head that was published when the work began: nobody may have published other data since.
     pub follows: Option<&'a Head>,
-    /// The publisher's JWK.
-    pub key: &'a Path,
-    /// The JWK that `key` replaces, while it is replaced.
-    pub old_key: Option<&'a Path>,
+    /// Who signs it.
+    pub signer: &'a HeadSigner,
 }
 
 impl Store {
@@ -176,16 +176,32 @@ impl Store {
         self.text(StoreKey::Head)
     }
 
-    /// Publishes a head.
+    /// Publishes a head, and says what it came to. Every head that `admit` publishes passes through here, so that none
+    /// of them loses a revocation.
     ///
     /// # Errors
     /// The lease is lost or somebody else's, somebody has published since, the head is older than the published
     /// one, an object that it names is missing, or the store does not answer or refuses.
-    pub fn put_head(&self, head: NewHead<'_>) -> Result<()> {
+    pub fn put_head(&self, new: NewHead<'_>) -> Result<Head> {
         let holder = self.0.holder()?;
         let _lock = self.0.backend.exclusive()?;
-        rules::check_head(&self.0, head, holder.as_deref(), self.now()?)?;
-        self.0.backend.put(StoreKey::Head, head.jws.as_bytes(), holder.as_deref())
+        let now = self.now()?;
+        let stored = rules::stored_head(&self.0, new.signer)?;
+        let head = rules::next_head(new, stored.as_ref(), now);
+        rules::check_head(&self.0, (new, &head), stored.as_ref(), holder.as_deref(), now)?;
+        let jws = new.signer.sign(&head)?;
+        self.0.backend.put(StoreKey::Head, jws.as_bytes(), holder.as_deref())?;
+        Ok(head)
+    }
+
+    /// Keeps a head that is about to be published as the one by which its version was, so that it can be returned to.
+    ///
+    /// # Errors
+    /// The lease is lost or somebody else's, or the store does not answer or refuses.
+    pub fn keep_version(&self, new: NewHead<'_>) -> Result<()> {
+        let stored = rules::stored_head(&self.0, new.signer)?;
+        let head = rules::next_head(new, stored.as_ref(), self.now()?);
+        self.0.put_as_holder(StoreKey::Version(head.seq), new.signer.sign(&head)?.as_bytes())
     }
 
     /// The `seq` of every version that is kept, in ascending order.
@@ -225,10 +241,8 @@ impl Store {
         self.text(StoreKey::Version(seq))
     }
 
-    /// Keeps the head of a version that is about to be published, so that it can be returned to.
-    ///
-    /// # Errors
-    /// The lease is lost or somebody else's, or the store does not answer or refuses.
+    /// Writes whatever it is told under a version's key.
+    #[cfg(test)]
     pub fn put_version(&self, seq: u64, jws: &str) -> Result<()> {
         self.0.put_as_holder(StoreKey::Version(seq), jws.as_bytes())
     }

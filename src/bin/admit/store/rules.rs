@@ -9,10 +9,10 @@ use admit::{
         time::UnixSecs,
     },
 };
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use super::{NewHead, Shared, backend::Backend, lease::LeaseHeld};
-use crate::head::{Published, published, published_by};
+use crate::head::{HeadSigner, Published, published_by};
 
 /// Whether `holder` may write at `now`.
 ///
@@ -25,40 +25,72 @@ pub fn check_lease(lease: Option<&Lease>, holder: Option<&str>, now: UnixSecs) -
     }
 }
 
-/// Whether a head may be published at `now`: nobody has published since the work began, and, where no Worker
-/// sees to it, nobody else holds the lease, the head may follow the published one, and what it names is there.
+/// The head that is there, if one of the signer's keys has signed it for this store: any other one must not keep a good
+/// one out, whatever seq it claims.
+///
+/// # Errors
+/// The key cannot be read, or the store does not answer or refuses.
+pub fn stored_head(shared: &Shared, signer: &HeadSigner) -> Result<Option<Head>> {
+    let stored = shared.backend.get(StoreKey::Head)?;
+    let Some(jws) = stored.and_then(|jws| String::from_utf8(jws).ok()) else { return Ok(None) };
+    Ok(match published_by(jws.trim(), &signer.trusted())? {
+        Published::Verified(head) => Some(head).filter(|head| !signer.is_foreign(head)),
+        Published::Unverified(_) | Published::OtherKey(_) | Published::Broken(_) => None,
+    })
+}
+
+/// The new head over the one that is there.
+pub fn next_head(new: NewHead<'_>, stored: Option<&Head>, now: UnixSecs) -> Head {
+    let mut head = new.signer.completed(new.head, stored, now);
+    // `admit revoke` has published the same data since, a little later.
+    let changed = stored.filter(|stored| has_moved(stored, new.follows) && is_same_data(stored, new.follows));
+    if let Some(stored) = changed.filter(|stored| stored.seq == head.seq) {
+        head.as_of = head.as_of.max(stored.as_of.saturating_add(1));
+    }
+    head
+}
+
+fn has_moved(stored: &Head, follows: Option<&Head>) -> bool {
+    let order = |head: &Head| (head.seq, head.as_of);
+    // KV may show an older one than was published: that tells nothing.
+    follows.is_some_and(|follows| order(stored) > order(follows))
+}
+
+fn is_same_data(stored: &Head, follows: Option<&Head>) -> bool {
+    follows.is_some_and(|follows| stored.says_the_same(follows))
+}
+
+/// Whether a head may be published at `now`: nobody has published other data since the work began, and, where no
+/// Worker sees to it, nobody else holds the lease, the head may follow the published one, and what it names is there.
 ///
 /// # Errors
 /// It may not.
-pub fn check_head(shared: &Shared, head: NewHead<'_>, holder: Option<&str>, now: UnixSecs) -> Result<()> {
-    let backend = &*shared.backend;
-    let stored = backend.get(StoreKey::Head)?;
-    // A stored head that none of the keys signed must not keep a good one out, whatever seq it claims.
-    let keys: Vec<_> = std::iter::once(head.key).chain(head.old_key).collect();
-    let stored = stored.and_then(|jws| String::from_utf8(jws).ok());
-    let stored = match stored.map(|jws| published_by(jws.trim(), &keys)).transpose()? {
-        Some(Published::Verified(stored) | Published::Unverified(stored)) => Some(stored),
-        Some(Published::OtherKey(_) | Published::Broken(_)) | None => None,
-    };
-    // KV may show an older one than was published: that tells nothing.
-    let order = |head: &Head| (head.seq, head.as_of);
-    let has_moved = stored.as_ref().zip(head.follows).is_some_and(|(it, was)| order(it) > order(was));
-    if let Some(stored) = stored.as_ref().filter(|_| has_moved) {
-        bail!(
-            "another publisher was faster: seq {} is published by now. Nothing was changed; run it again",
-            stored.seq
-        );
+pub fn check_head(
+    shared: &Shared,
+    (new, head): (NewHead<'_>, &Head),
+    stored: Option<&Head>,
+    holder: Option<&str>,
+    now: UnixSecs,
+) -> Result<()> {
+    let moved = stored.filter(|stored| has_moved(stored, new.follows) && !is_same_data(stored, new.follows));
+    if let Some(stored) = moved {
+        return Err(Faster { seq: stored.seq }.into());
     }
-    if backend.has_rules() {
+    if shared.backend.has_rules() {
         return Ok(());
     }
-    shared.check_lease(holder)?;
-    let new = match published(head.jws, Some(head.key))? {
-        Published::Verified(new) => new,
-        _ => bail!("the new head is not signed by --key"),
-    };
-    new.may_follow(stored.as_ref(), now, HEAD_SKEW_SECS).context("the new head")?;
-    check_complete(backend, &new, head.follows)
+    if !stored.is_some_and(|stored| head.only_revokes(stored, now)) {
+        shared.check_lease(holder)?;
+    }
+    head.may_follow(stored, now, HEAD_SKEW_SECS).context("the new head")?;
+    check_complete(&*shared.backend, head, new.follows)
+}
+
+/// Somebody has published since the work began.
+#[derive(Debug, thiserror::Error)]
+#[error("another publisher was faster: seq {seq} is published by now. Nothing was changed; run it again")]
+pub struct Faster {
+    seq: u64,
 }
 
 /// Whether what every check at the edge needs is there and can be decoded. The shards have been checked when

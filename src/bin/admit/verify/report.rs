@@ -47,6 +47,10 @@ pub struct Report {
 /// What the head says.
 #[derive(Debug, Serialize)]
 pub struct HeadReport {
+    /// The store that the head is for, if it names one.
+    pub aud: Option<String>,
+    /// Revocations, those that have ended or were lifted included.
+    pub denylist: usize,
     /// The origin's count of committed changes.
     pub seq: u64,
     /// When the data was true, unix seconds.
@@ -148,6 +152,12 @@ impl fmt::Display for Report {
         }
         if let Some(head) = &self.head {
             writeln!(formatter, "Head       seq {}, as of {}", head.seq, iso8601(head.as_of, 0))?;
+            if let Some(aud) = &head.aud {
+                writeln!(formatter, "           for the store {aud}")?;
+            }
+            if head.denylist > 0 {
+                writeln!(formatter, "           {} revocations: admit revoke --list", head.denylist)?;
+            }
         }
         let (mut count, mut bytes, mut kinds) = (0, 0, Vec::new());
         for (kind, volume) in &self.objects {

@@ -121,7 +121,8 @@ impl Walk<'_> {
             report.problem(&"head", None, &error.to_string());
         }
         let Head { seq, as_of, customers, items, .. } = head;
-        report.head = Some(HeadReport { seq, as_of, customers, items });
+        let (aud, denylist) = (head.aud.clone(), head.denylist.entries().len());
+        report.head = Some(HeadReport { aud, denylist, seq, as_of, customers, items });
         Ok(Some(head))
     }
 

@@ -61,7 +61,7 @@ fn content(store: &Store) -> Result<Content> {
             put(key, entry?);
         }
     }
-    let head = Publisher::new(store.clone(), None)?.head(Broken::Refuse)?;
+    let head = Publisher::new(store.clone(), None, None)?.head(Broken::Refuse)?;
     let directory = head.map(|head| {
         reach::read(
             store,
@@ -75,7 +75,7 @@ fn content(store: &Store) -> Result<Content> {
 fn follow(world: &World) -> Result<()> {
     let args = world.args();
     let store = Store::open_in(world::EDGE, &args.token, &args.outside)?;
-    let publisher = Publisher::new(store, args.key.as_deref())?;
+    let publisher = Publisher::new(store, args.key.as_deref(), None)?;
     let lease = Lease::new()?;
     let from = args.from.clone().context("--from")?;
     let whole = first_whole(&args, &from, &publisher, &lease)?.context("the whole has errors")?;
@@ -95,7 +95,7 @@ fn published_as_a_whole(world: &World) -> Content {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::scratch(dir.path());
     let args = world.args();
-    let publisher = Publisher::new(store.clone(), args.key.as_deref()).unwrap();
+    let publisher = Publisher::new(store.clone(), args.key.as_deref(), None).unwrap();
     let from = args.from.clone().unwrap();
     assert!(matches!(whole::run(&args, &from, &publisher, &Lease::new().unwrap()), Ok(Ended::Published(_))));
     content(&store).unwrap()

@@ -1,0 +1,401 @@
+//! The denylist: tokens, customers and issuers' keys that are revoked now, however good their signatures are.
+//!
+//! It is a member of the [head](super::head), so that the publisher's signature covers it, one write publishes it, and
+//! every isolate has it with the head that it answers from. `admit revoke` adds entries. Every head that is published
+//! afterwards takes them over until they end (docs/adr/0024).
+
+use std::fmt;
+
+use serde::{Serialize, Serializer, ser::SerializeSeq as _};
+use serde_json::{Map, Value, json};
+
+use super::{key::EntryKey, object::Digest, time::UnixSecs};
+use crate::limits::{DENIED_TEXT_MAX_BYTES, DENYLIST_GRACE_SECS};
+
+/// What is revoked, in the order in which it was.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Denylist {
+    entries: Vec<Denied>,
+}
+
+/// One revocation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denied {
+    /// Whose tokens are refused.
+    pub target: Target,
+    /// When it was revoked or lifted, unix seconds by the publisher's clock. Of two entries for one target the later
+    /// one counts.
+    pub since: UnixSecs,
+    /// When the entry ends, unix seconds.
+    pub until: UnixSecs,
+    /// Whether the revocation is taken back. The entry stays until its end, so that no publisher that has not seen it
+    /// yet brings the revocation back.
+    pub is_lifted: bool,
+    /// Why, for people. Empty if nothing was said.
+    pub reason: String,
+}
+
+/// Whose tokens an entry refuses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// Tokens with this `jti`, of any issuer.
+    TokenId(String),
+    /// The token whose signed part, header and payload with the point between them, has this SHA-256. The signature is
+    /// left out: an ECDSA signature can be changed into another valid one without the key.
+    Token(Digest),
+    /// The customer's tokens that were issued (`iat`) up to [`Denied::since`], and those that do not say when.
+    Customer(EntryKey),
+    /// Tokens that this key of an issuer has signed.
+    IssuerKey {
+        /// `iss` of the tokens.
+        issuer: String,
+        /// The key's name.
+        kid: String,
+    },
+}
+
+/// What a verified token shows to the denylist.
+#[derive(Clone, Copy, Debug)]
+pub struct Presented<'a> {
+    /// Header and payload, as they were signed.
+    pub signed: &'a str,
+    /// `jti`.
+    pub token_id: Option<&'a str>,
+    /// Namespace and subject.
+    pub customer: EntryKey,
+    /// `iat`, unix seconds.
+    pub issued_at: Option<UnixSecs>,
+    /// `iss`, as the configuration names it.
+    pub issuer: &'a str,
+    /// The name of the key that verified the signature.
+    pub kid: Option<&'a str>,
+}
+
+impl Denylist {
+    /// The entries, lifted ones included.
+    #[must_use]
+    pub fn entries(&self) -> &[Denied] {
+        &self.entries
+    }
+
+    /// Whether there is no entry at all.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// How many entries refuse tokens at `now`.
+    #[must_use]
+    pub fn in_force(&self, now: UnixSecs) -> usize {
+        self.entries.iter().filter(|entry| entry.is_in_force(now)).count()
+    }
+
+    /// The entry that refuses a token at `now`, if one does.
+    #[must_use]
+    pub fn refuses(&self, token: &Presented<'_>, now: UnixSecs) -> Option<&Denied> {
+        self.entries.iter().find(|entry| entry.is_in_force(now) && entry.target.is(token, entry.since))
+    }
+
+    /// Adds an entry. Of two for one target the later one stays, of two of the same moment the one that revokes, until
+    /// both have ended: otherwise a publisher that knows only the one that ends later would bring it back.
+    pub fn add(&mut self, entry: Denied) {
+        let rank = |entry: &Denied| (entry.since, !entry.is_lifted, entry.reason.clone());
+        match self.entries.iter_mut().find(|known| known.target == entry.target) {
+            Some(known) => {
+                let until = known.until.max(entry.until);
+                if rank(known) < rank(&entry) {
+                    *known = entry;
+                }
+                known.until = until;
+            }
+            None => self.entries.push(entry),
+        }
+    }
+
+    /// Takes over the entries of another denylist, and drops those that have ended at `now`.
+    pub fn merge(&mut self, other: &Self, now: UnixSecs) {
+        other.entries.iter().for_each(|entry| self.add(entry.clone()));
+        self.entries.retain(|entry| now < entry.until.saturating_add(DENYLIST_GRACE_SECS));
+    }
+
+    /// Whether each entry of `other` that is in force at `now` is here, or a later one for its target.
+    #[must_use]
+    pub fn has_all_of(&self, other: &Self, now: UnixSecs) -> bool {
+        let mut merged = self.clone();
+        merged.merge(other, now);
+        let known = |entry: &Denied| !entry.is_in_force(now) || self.entries.contains(entry);
+        merged.entries.iter().all(known)
+    }
+
+    /// Reads the member of a head. Entries of a kind that this release does not know are passed over.
+    #[must_use]
+    pub fn parse(value: &Value) -> Option<Self> {
+        let mut denylist = Self::default();
+        for entry in value.as_array()? {
+            let entry = entry.as_object()?;
+            if let Some(target) = Target::parse(entry)? {
+                let moment = |name: &str| entry.get(name).and_then(Value::as_i64);
+                denylist.add(Denied {
+                    target,
+                    since: moment("since")?,
+                    until: moment("until")?,
+                    is_lifted: entry.get("lifted").and_then(Value::as_bool).unwrap_or(false),
+                    reason: entry.get("reason").and_then(Value::as_str).unwrap_or_default().to_owned(),
+                });
+            }
+        }
+        Some(denylist)
+    }
+}
+
+impl Denied {
+    /// Whether it refuses tokens at `now`.
+    #[must_use]
+    pub const fn is_in_force(&self, now: UnixSecs) -> bool {
+        !self.is_lifted && now < self.until
+    }
+
+    fn to_json(&self) -> Value {
+        let mut entry = match &self.target {
+            Target::TokenId(jti) => json!({ "jti": jti }),
+            Target::Token(digest) => json!({ "token": digest.to_string() }),
+            Target::Customer(key) => json!({ "customer": key_digits(*key) }),
+            Target::IssuerKey { issuer, kid } => json!({ "issuer": issuer, "kid": kid }),
+        };
+        if let Some(members) = entry.as_object_mut() {
+            members.insert("since".to_owned(), self.since.into());
+            members.insert("until".to_owned(), self.until.into());
+            if self.is_lifted {
+                members.insert("lifted".to_owned(), true.into());
+            }
+            if !self.reason.is_empty() {
+                members.insert("reason".to_owned(), self.reason.as_str().into());
+            }
+        }
+        entry
+    }
+}
+
+impl Target {
+    /// `Some(None)` is an entry of an unknown kind, `None` one that makes no sense.
+    fn parse(entry: &Map<String, Value>) -> Option<Option<Self>> {
+        let text = |value: &Value| value.as_str().filter(|text| is_text(text)).map(str::to_owned);
+        Some(Some(if let Some(jti) = entry.get("jti") {
+            Self::TokenId(text(jti)?)
+        } else if let Some(token) = entry.get("token") {
+            Self::Token(Digest::parse(token.as_str()?)?)
+        } else if let Some(customer) = entry.get("customer") {
+            Self::Customer(read_key(customer.as_str()?)?)
+        } else if let Some((issuer, kid)) = entry.get("issuer").zip(entry.get("kid")) {
+            Self::IssuerKey { issuer: text(issuer)?, kid: text(kid)? }
+        } else {
+            return Some(None);
+        }))
+    }
+
+    fn is(&self, token: &Presented<'_>, since: UnixSecs) -> bool {
+        match self {
+            Self::TokenId(jti) => token.token_id == Some(jti),
+            Self::Token(digest) => *digest == Digest::of(token.signed.as_bytes()),
+            Self::Customer(key) => {
+                *key == token.customer && token.issued_at.is_none_or(|issued_at| issued_at <= since)
+            }
+            Self::IssuerKey { issuer, kid } => token.issuer == issuer && token.kid == Some(kid),
+        }
+    }
+}
+
+/// For people and for log lines. A customer is named by the key under which the snapshot has it.
+impl fmt::Display for Target {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TokenId(jti) => write!(formatter, "jti {jti:?}"),
+            Self::Token(digest) => write!(formatter, "token with SHA-256 {digest}"),
+            Self::Customer(key) => write!(formatter, "customer {}", key_digits(*key)),
+            Self::IssuerKey { issuer, kid } => write!(formatter, "key {kid:?} of {issuer}"),
+        }
+    }
+}
+
+impl Serialize for Denylist {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut list = serializer.serialize_seq(Some(self.entries.len()))?;
+        self.entries.iter().try_for_each(|entry| list.serialize_element(&entry.to_json()))?;
+        list.end()
+    }
+}
+
+/// Whether a `jti`, an issuer, a `kid` or a reason may stand in an entry.
+#[must_use]
+pub const fn is_text(text: &str) -> bool {
+    text.len() <= DENIED_TEXT_MAX_BYTES
+}
+
+fn key_digits(key: EntryKey) -> String {
+    format!("{:032x}", u128::from_be_bytes(key.0))
+}
+
+fn read_key(digits: &str) -> Option<EntryKey> {
+    // The radix alone would let a sign pass.
+    let is_hex = digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let key = u128::from_str_radix(digits, 16).ok().filter(|_| is_hex)?;
+    Some(EntryKey(key.to_be_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const NOW: UnixSecs = 1_700_000_000;
+
+    fn entry(target: Target, since: UnixSecs, until: UnixSecs) -> Denied {
+        Denied { target, since, until, is_lifted: false, reason: String::new() }
+    }
+
+    fn jti(name: &str) -> Target {
+        Target::TokenId(name.to_owned())
+    }
+
+    fn list(entries: impl IntoIterator<Item = Denied>) -> Denylist {
+        let mut list = Denylist::default();
+        entries.into_iter().for_each(|entry| list.add(entry));
+        list
+    }
+
+    fn presented() -> Presented<'static> {
+        Presented {
+            signed: "e30.e30",
+            token_id: Some("a"),
+            customer: EntryKey::customer("v", "anna"),
+            issued_at: Some(NOW - 10),
+            issuer: "https://i.example",
+            kid: Some("k1"),
+        }
+    }
+
+    #[test]
+    fn each_kind_of_entry_refuses_its_own_tokens_and_no_others() {
+        let own = presented();
+        let key = |issuer: &str, kid: &str| Target::IssuerKey { issuer: issuer.into(), kid: kid.into() };
+        for (target, is_refused) in [
+            (jti("a"), true),
+            (jti("A"), false),
+            (Target::Token(Digest::of(b"e30.e30")), true),
+            (Target::Token(Digest::of(b"e30.e30.sig")), false),
+            (Target::Customer(EntryKey::customer("v", "anna")), true),
+            (Target::Customer(EntryKey::customer("w", "anna")), false),
+            (key("https://i.example", "k1"), true),
+            (key("https://i.example", "k2"), false),
+            (key("https://j.example", "k1"), false),
+        ] {
+            let list = list([entry(target.clone(), NOW - 5, NOW + 100)]);
+            assert_eq!(list.refuses(&own, NOW).is_some(), is_refused, "{target}");
+            assert_eq!(list.refuses(&own, NOW + 99).is_some(), is_refused, "{target}");
+            assert!(list.refuses(&own, NOW + 100).is_none(), "{target}: it has ended");
+        }
+        let nameless = Presented { token_id: None, kid: None, ..own };
+        let list = list([entry(jti("a"), NOW, NOW + 9), entry(key("https://i.example", "k1"), NOW, NOW + 9)]);
+        assert!(list.refuses(&nameless, NOW).is_none());
+    }
+
+    #[test]
+    fn a_customers_later_tokens_are_good() {
+        let list = list([entry(Target::Customer(EntryKey::customer("v", "anna")), NOW, NOW + 100)]);
+        for (issued_at, is_refused) in [(Some(NOW), true), (Some(NOW + 1), false), (None, true)] {
+            let token = Presented { issued_at, ..presented() };
+            assert_eq!(list.refuses(&token, NOW + 2).is_some(), is_refused, "{issued_at:?}");
+        }
+    }
+
+    #[test]
+    fn a_lift_outlasts_publishers_that_have_not_seen_it() {
+        let revoked = list([entry(jti("a"), 10, 100)]);
+        let lift = Denied { is_lifted: true, ..entry(jti("a"), 20, 100) };
+        let mut lifted = revoked.clone();
+        lifted.add(lift.clone());
+        assert!(revoked.refuses(&presented(), 50).is_some() && lifted.refuses(&presented(), 50).is_none());
+        let mut merged = lifted.clone();
+        merged.merge(&revoked, 50);
+        assert_eq!(merged, lifted);
+        let mut merged = revoked.clone();
+        merged.merge(&lifted, 50);
+        assert_eq!(merged, lifted);
+        assert!(lifted.has_all_of(&revoked, 50) && !revoked.has_all_of(&list([entry(jti("b"), 9, 99)]), 50));
+        // Revoked once more, later.
+        merged.add(entry(jti("a"), 30, 100));
+        assert!(merged.refuses(&presented(), 50).is_some());
+    }
+
+    #[test]
+    fn entries_that_have_ended_are_dropped_a_little_later() {
+        let mut denylist = list([entry(jti("a"), 10, 100), entry(jti("b"), 10, 200)]);
+        denylist.merge(&Denylist::default(), 100 + DENYLIST_GRACE_SECS - 1);
+        assert_eq!(denylist.entries().len(), 2);
+        denylist.merge(&Denylist::default(), 100 + DENYLIST_GRACE_SECS);
+        assert_eq!(denylist, list([entry(jti("b"), 10, 200)]));
+    }
+
+    /// Published heads are written so.
+    #[test]
+    fn json_is_pinned() {
+        let key = Target::IssuerKey { issuer: "https://i.example".into(), kid: "k".into() };
+        let mut denylist = list([
+            Denied { reason: "stolen".into(), ..entry(jti("a"), 1, 2) },
+            entry(Target::Token(Digest([0; 32])), 1, 2),
+            entry(Target::Customer(EntryKey([0xab; 16])), 1, 2),
+        ]);
+        denylist.add(Denied { is_lifted: true, ..entry(key, 1, 2) });
+        let text = format!(
+            r#"[{{"jti":"a","reason":"stolen","since":1,"until":2}},{{"since":1,"token":"{}","until":2}},{{"customer":"{}","since":1,"until":2}},{{"issuer":"https://i.example","kid":"k","lifted":true,"since":1,"until":2}}]"#,
+            "0".repeat(64),
+            "ab".repeat(16)
+        );
+        assert_eq!(serde_json::to_string(&denylist).unwrap(), text);
+        assert_eq!(Denylist::parse(&serde_json::from_str(&text).unwrap()), Some(denylist));
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused_and_what_is_not_known_yet_is_passed_over() {
+        let long = "a".repeat(DENIED_TEXT_MAX_BYTES + 1);
+        for wrong in [
+            json!({}),
+            json!(["jti"]),
+            json!([{"jti": 1, "since": 1, "until": 2}]),
+            json!([{"jti": long, "since": 1, "until": 2}]),
+            json!([{"jti": "a", "since": 1}]),
+            json!([{"token": "00", "since": 1, "until": 2}]),
+            json!([{"customer": format!("+{}", "0".repeat(31)), "since": 1, "until": 2}]),
+        ] {
+            assert_eq!(Denylist::parse(&wrong), None, "{wrong}");
+        }
+        let later = json!([{"device": "x"}, {"jti": "a", "since": 1, "until": 2}]);
+        assert_eq!(Denylist::parse(&later), Some(list([entry(jti("a"), 1, 2)])));
+    }
+
+    fn any_list() -> impl Strategy<Value = Denylist> {
+        let one =
+            ("[a-c]", 0_i64..6, 0_i64..900, any::<bool>()).prop_map(|(name, since, until, is_lifted)| {
+                Denied { is_lifted, ..entry(jti(&name), since, until) }
+            });
+        proptest::collection::vec(one, 0..6).prop_map(list)
+    }
+
+    proptest! {
+        /// Publishers may see each other's entries in any order, and more than once.
+        #[test]
+        fn merging_forgets_nothing_and_ends_in_the_same_list(a in any_list(), b in any_list(), now in 0_i64..900) {
+            let merged = |one: &Denylist, other: &Denylist| {
+                let mut merged = one.clone();
+                merged.merge(other, now);
+                merged.entries.sort_by_key(|entry| entry.target.to_string());
+                merged
+            };
+            let both = merged(&a, &b);
+            prop_assert_eq!(&both, &merged(&b, &a));
+            prop_assert_eq!(&both, &merged(&both, &a));
+            prop_assert!(both.has_all_of(&a, now) && both.has_all_of(&b, now));
+        }
+    }
+}
