@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{
     App, Need, State, Transfer, Write, finish,
-    origin::Question,
+    origin::{Question, number_of},
     permission::Permission,
     read::{Known, Missing, Read},
     seconds,
@@ -19,6 +19,7 @@ use crate::{
         query,
         reply::{Reply, Request},
         route::{Id, Route},
+        viewer::Network,
         write::WriteRoute,
     },
     limits::{PAGE_DEFAULT_ITEMS, PAGE_MAX_ITEMS},
@@ -31,7 +32,13 @@ const INVALID_PAGE: ApiError = ApiError::InvalidField("page", "The page must be 
 const INVALID_LIMIT: ApiError = ApiError::InvalidField("limit", "The limit must be an integer from 1 to 100");
 
 impl<P: Platform> App<P> {
-    pub(super) fn answer_at(&self, request: &Request<'_>, now_ms: u64) -> Result<Reply, Need> {
+    /// `is_counted` is whether a read that needs no token has been counted.
+    pub(super) fn answer_at(
+        &self,
+        request: &Request<'_>,
+        now_ms: u64,
+        is_counted: bool,
+    ) -> Result<Reply, Need> {
         let now = seconds(now_ms);
         // A preflight carries no token, and its page must learn of a 404 as well: every path has one.
         if request.method == "OPTIONS" {
@@ -51,6 +58,9 @@ impl<P: Platform> App<P> {
             Err(Refusal::Reply(reply)) => return Ok(reply),
             Err(Refusal::Need(need)) => return Err(need),
         };
+        if !is_counted && read.is_anonymous() && self.counts_reads(request) {
+            return Err(Need::Count);
+        }
         self.answer_read(&read, request, now)
     }
 
@@ -72,14 +82,17 @@ impl<P: Platform> App<P> {
             return Err(ApiError::MethodNotAllowed(write.allow()).into());
         }
         let (is_signed, mut merchant_id) = (write.is_for_merchants(), None);
+        let mut who = Network::of(request.ip_address).map_or(0, Network::number);
         if is_signed {
             let token = self.token(request, now)?;
             self.permit(&token, Permission::Write)?;
             self.check_uuid(&token.principal)?;
-            merchant_id = token.principal.merchant_id;
+            let principal = &token.principal;
+            merchant_id = principal.merchant_id;
+            who = merchant_id.map_or_else(|| number_of(principal.customer_key), i64::cast_unsigned);
         }
         write.check()?;
-        Ok(Need::Forward(Write { is_signed, merchant_id, effect: write.effect(request.method) }))
+        Ok(Need::Forward(Write { is_signed, merchant_id, who, effect: write.effect(request.method) }))
     }
 
     /// Whether an issuer of some merchants names its merchant by the right UUID, as far as the directory is at hand.
@@ -238,7 +251,9 @@ impl<P: Platform> App<P> {
             return Ok(reply);
         }
         let (check, token) = (read.check(), read.token().cloned());
-        let question = Question { check, token, published: published(), insists, otherwise: reply };
+        let address = Network::of(request.ip_address).map_or(0, Network::number);
+        let query = read.query(request.query);
+        let question = Question { check, token, query, address, published: published(), insists, otherwise: reply };
         Err(Need::Origin(Box::new(question)))
     }
 }

@@ -122,10 +122,12 @@ impl<P: Platform> App<P> {
         }
         let key_text = key.to_string();
         self.platform.store().put(&key_text, value).await.map_err(store_failed)?;
+        let mut reply = stored(&["\"", &key_text, "\""].concat());
         if key == StoreKey::Head {
             self.state.borrow_mut().snapshots.expire();
+            reply.change.seq = self.verify_head(value).ok().map(|head| head.seq);
         }
-        Ok(stored(&["\"", &key_text, "\""].concat()))
+        Ok(reply)
     }
 
     async fn delete(&self, key: StoreKey, holder: Option<&str>) -> Result<Reply, Reply> {

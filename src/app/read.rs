@@ -120,12 +120,26 @@ impl Read {
         }
     }
 
+    /// The query that the upstream gets with it: the parameters that the read has, as they were understood, and none of
+    /// what else a client sent. What is remembered of a check answers whatever comes along.
+    pub fn query(&self, asked: &str) -> String {
+        match self {
+            Self::PackageItems { page, limit, .. } if !asked.is_empty() => format!("page={page}&limit={limit}"),
+            _ => String::new(),
+        }
+    }
+
     /// Number and UUID of the customer who asks, as far as they are published and in memory.
     pub fn customer(&self, version: &Version, objects: &mut ObjectCache) -> Option<(i64, uuid::Uuid)> {
         let key = self.token()?.principal.customer_key;
         let Ok(Found::Record(record)) = version.look_up(Tree::Customers, key, objects) else { return None };
         let customer = CustomerRecord::new(record.bytes()).ok()?;
         Some((customer.id, customer.uuid))
+    }
+
+    /// Whether it reads what is published, and needs no token for it.
+    pub const fn is_anonymous(&self) -> bool {
+        self.is_of_the_snapshot() && self.token().is_none()
     }
 
     /// Whether it is answered from what is published.
