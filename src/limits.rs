@@ -119,6 +119,14 @@ pub const HEAD_MISSING_RETRY_SECS: i64 = 1;
 /// How far the publisher's clock may run ahead of the edge's.
 pub const HEAD_SKEW_SECS: i64 = 300;
 
+/// Age from which `/healthz` calls the head stale. Behind a follower it stays below some 200 s: its heartbeat of 60 s, the
+/// 20 s that an origin may wait, and the two minutes that edges take.
+pub const HEALTH_STALE_SECS: i64 = 300;
+
+/// In which steps strangers are told the age of the head: as long as a follower's heartbeat, so that they cannot count
+/// changes by it.
+pub const HEALTH_AGE_STEP_SECS: i64 = 60;
+
 /// A refresh that has not ended after this long is taken for lost: its request may have been cancelled. A head
 /// and an object that is asked for twice take 3 x [`STORE_TIMEOUT_MS`] at most.
 pub const REFRESH_LOST_SECS: i64 = 10;

@@ -25,7 +25,7 @@ use crate::{
     limits::{PAGE_DEFAULT_ITEMS, PAGE_MAX_ITEMS},
     ports::Platform,
     snapshot::time::UnixSecs,
-    token::{Principal, Rejection, Undecided, VerifiedToken, VerifyError},
+    token::{Capability, Principal, Rejection, Scope, Undecided, VerifiedToken, VerifyError},
 };
 
 const INVALID_PAGE: ApiError = ApiError::InvalidField("page", "The page must be a positive integer");
@@ -153,7 +153,7 @@ impl<P: Platform> App<P> {
                 let (page, limit) = page_and_limit(request.query)?;
                 Read::PackageItems { item_id: item_id(id)?, page, limit }
             }
-            Route::Health => Read::Health,
+            Route::Health => Read::Health { is_detailed: self.may_see_numbers(request, now)? },
             Route::Stored(key) => {
                 let transfer = match request.method {
                     "PUT" => Transfer::Store(key),
@@ -182,6 +182,22 @@ impl<P: Platform> App<P> {
         Ok(token)
     }
 
+    /// Whether a token lets the client see how much there is. Any other token, right or wrong, is no token here: monitors
+    /// must not be told that the service is down because theirs has ended.
+    fn may_see_numbers(&self, request: &Request<'_>, now: UnixSecs) -> Result<bool, Refusal> {
+        if request.authorization.is_empty() {
+            return Ok(false);
+        }
+        match self.token(request, now) {
+            Ok(token) => {
+                let principal = &token.principal;
+                Ok(principal.scopes.has(Scope::SnapshotRead) || principal.may.has(Capability::Explain))
+            }
+            Err(Refusal::Reply(_)) => Ok(false),
+            Err(need) => Err(need),
+        }
+    }
+
     fn transfer_need(
         &self,
         request: &Request<'_>,
@@ -204,9 +220,10 @@ impl<P: Platform> App<P> {
             HeadState::Fresh | HeadState::Stale => {}
         }
         let mut epoch = Some(self.epoch(snapshots, tokens));
+        let is_degraded = matches!(read, Read::Health { .. }) && snapshots.is_degraded(now);
         for version in snapshots.versions() {
             // The version before answers for the moment only.
-            let known = Known { version: &version, epoch: epoch.take() };
+            let known = Known { version: &version, epoch: epoch.take(), is_degraded };
             match read.answer(known, &mut snapshots.objects, request, now) {
                 Ok(reply) => {
                     // Names that only a grant of a moment ago is compared with.
@@ -250,10 +267,11 @@ impl<P: Platform> App<P> {
         if self.config.origin.is_none() || !(read.is_open(&reply) || (insists && read.is_of_the_snapshot())) {
             return Ok(reply);
         }
-        let (check, token) = (read.check(), read.token().cloned());
+        let (check, token) = (read.check(request.authorization), read.token().cloned());
         let address = Network::of(request.ip_address).map_or(0, Network::number);
         let query = read.query(request.query);
-        let question = Question { check, token, query, address, published: published(), insists, otherwise: reply };
+        let question =
+            Question { check, token, query, address, published: published(), insists, otherwise: reply };
         Err(Need::Origin(Box::new(question)))
     }
 }

@@ -114,19 +114,19 @@ impl<P: Platform> App<P> {
         if let Some(merchant) = token.principal.merchant_id {
             actor += &format!(r#","merchant_id":{merchant}"#);
         }
-        if let Some(jti) = token_id(request.authorization) {
+        if let Some(Value::String(jti)) = claim(request.authorization, "jti") {
             actor += &format!(r#","jti":{}"#, json(cut(&jti)));
         }
         actor
     }
 }
 
-/// The `jti` of a token that has been verified.
-fn token_id(authorization: &str) -> Option<String> {
+/// A claim of a token that has been verified.
+pub(super) fn claim(authorization: &str, name: &str) -> Option<Value> {
     let token = BearerToken::parse(authorization).ok()?;
     let payload = Base64UrlUnpadded::decode_vec(token.as_str().split('.').nth(1)?).ok()?;
-    let claims: Value = serde_json::from_slice(&payload).ok()?;
-    Some(claims.get("jti")?.as_str()?.to_owned())
+    let mut claims: Value = serde_json::from_slice(&payload).ok()?;
+    claims.get_mut(name).map(Value::take)
 }
 
 /// As much of a client's text as an event has room for.

@@ -18,7 +18,9 @@ impl<P: Platform> App<P> {
         let network = Network::of(request.ip_address).filter(|_| limits.has(limit))?;
         match limits.allows(limit, &network.to_string()).await {
             Ok(true) => None,
-            Ok(false) => Some(Reply::error(ApiError::TooManyRequests, "limited").with_detail(limit.binding().to_owned())),
+            Ok(false) => Some(
+                Reply::error(ApiError::TooManyRequests, "limited").with_detail(limit.binding().to_owned()),
+            ),
             Err(error) => {
                 self.log_limit_problem(limit, &error.to_string());
                 None

@@ -50,7 +50,7 @@ impl<P: Platform> App<P> {
             Ok(read) => read,
             Err(refusal) => return refusal.into(),
         };
-        match read.answer(Known { version, epoch: None }, objects, request, now) {
+        match read.answer(Known { version, epoch: None, is_degraded: false }, objects, request, now) {
             Ok(reply) => reply,
             Err(Missing::Objects(_)) => Reply::error(unavailable(), "unreadable"),
             Err(Missing::Corrupt(error)) => {

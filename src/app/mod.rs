@@ -7,6 +7,7 @@
 mod answer;
 mod audit;
 mod finish;
+mod health;
 mod jwks_cache;
 mod limited;
 mod load;

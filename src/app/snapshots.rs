@@ -198,6 +198,11 @@ impl Snapshots {
         self.unreadable.insert(name, now.saturating_add(UNREADABLE_SECS));
     }
 
+    /// Whether any object could not be read a moment ago: some checks are answered by the version before, or not at all.
+    pub fn is_degraded(&self, now: UnixSecs) -> bool {
+        self.unreadable.values().any(|until| now < *until)
+    }
+
     /// Whether an object could not be read a moment ago.
     pub fn is_unreadable(&mut self, name: ObjectName, now: UnixSecs) -> bool {
         match self.unreadable.get(&name) {

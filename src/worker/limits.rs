@@ -36,7 +36,10 @@ impl Limits {
             }
             let method = js_sys::Reflect::get(&value, &JsValue::from_str("limit"));
             if !method.is_ok_and(|method| method.is_function()) {
-                return Err(ConfigError::new(name, "expected a rate limit ([[ratelimits]] in wrangler.toml)"));
+                return Err(ConfigError::new(
+                    name,
+                    "expected a rate limit ([[ratelimits]] in wrangler.toml)",
+                ));
             }
             bound.push((limit, value.unchecked_into()));
         }

@@ -6,8 +6,8 @@ use std::{fmt, io::Read as _};
 use admit::{
     http_client::{self, RootsError},
     ports::{
-        Entropy, KeyAnswer, KeyPage, KeySource, KeySourceError, Log, NoLimits, NoOrigin, ObjectStore, Platform,
-        StoreError,
+        Entropy, KeyAnswer, KeyPage, KeySource, KeySourceError, Log, NoLimits, NoOrigin, ObjectStore,
+        Platform, StoreError,
     },
     token::NativeVerifier,
 };

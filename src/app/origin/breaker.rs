@@ -116,7 +116,11 @@ mod tests {
         assert_eq!(breaker.admit(1_001, 3_001), Ok(()));
         assert_eq!(breaker.admit(1_002, 3_002), Err(Closed::Circuit(1_999)), "one at a time");
         breaker.open(1_100);
-        assert_eq!(breaker.admit(1_101, 3_101), Err(Closed::Circuit(4_999)), "it was not evidence of this kind");
+        assert_eq!(
+            breaker.admit(1_101, 3_101),
+            Err(Closed::Circuit(4_999)),
+            "it was not evidence of this kind"
+        );
         breaker.half_open();
         assert_eq!(breaker.admit(1_102, 3_102), Ok(()));
         breaker.succeeded(1_102);
@@ -152,6 +156,10 @@ mod tests {
         assert_eq!(breaker.admit(5_000, 0), Err(Closed::Pause(BREAKER_PAUSE_MAX_SECS * 1_000)));
         assert_eq!(breaker.admit(6_000, 0), Ok(()));
         breaker.succeeded(6_000);
-        assert_eq!((breaker.admit(6_001, 0), breaker.admit(6_001, 0)), (Ok(()), Ok(())), "it takes requests again");
+        assert_eq!(
+            (breaker.admit(6_001, 0), breaker.admit(6_001, 0)),
+            (Ok(()), Ok(())),
+            "it takes requests again"
+        );
     }
 }

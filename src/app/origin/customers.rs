@@ -198,7 +198,8 @@ mod tests {
         };
         let mut customers = Customers::default();
         let pair = [account(0), colliding(account(0), 1)[0]];
-        let rounds = (0..1_000).map(|_| pair.iter().filter(|key| may_ask(&mut customers, **key, 1_000)).count());
+        let rounds =
+            (0..1_000).map(|_| pair.iter().filter(|key| may_ask(&mut customers, **key, 1_000)).count());
         assert_eq!(rounds.sum::<usize>(), 2 * CUSTOMER_CONFIRMS as usize);
         // However many pass by: one that has used up its budget stays known.
         for key in colliding(account(0), 200) {

@@ -130,8 +130,7 @@ impl<P: Platform> App<P> {
         let sent_at_ms = self.platform.now_ms();
         let deadline_ms = sent_at_ms.saturating_add(config.timeout_ms + ORIGIN_LOST_MS);
         let party = Party { who: write.who, what: None };
-        let admitted =
-            self.state.borrow_mut().origin.lane_of(kind).admit(party, sent_at_ms, deadline_ms);
+        let admitted = self.state.borrow_mut().origin.lane_of(kind).admit(party, sent_at_ms, deadline_ms);
         if let Err(closed) = admitted {
             let secs = closed.wait_ms().div_ceil(1_000);
             let retry_after_secs = u32::try_from(secs).unwrap_or(RETRY_AFTER_SECS);
@@ -303,7 +302,8 @@ async fn hold(request: &Request<'_>, write: Write, body: &mut impl RequestBody) 
 
 /// Who signs in has no token yet: what servers have to parse is bounded before anything is sent, by counting alone.
 fn check_sign_in(request: &Request<'_>, held: &Held) -> Result<(), Reply> {
-    let fields = |text: &[u8]| text.iter().filter(|byte| **byte == b'&').count() + usize::from(!text.is_empty());
+    let fields =
+        |text: &[u8]| text.iter().filter(|byte| **byte == b'&').count() + usize::from(!text.is_empty());
     let body = match held {
         // JSON has no such separators, and is bounded by its length.
         Held::Whole(body) => body.as_slice(),

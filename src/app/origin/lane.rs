@@ -130,9 +130,8 @@ impl Lane {
     fn told_to_wait(&mut self, party: Party, secs: u64, now_ms: u64) {
         let secs = secs.min(BREAKER_PAUSE_MAX_SECS);
         self.waiting.begin(who(party), now_ms.saturating_add(secs.saturating_mul(1_000)), now_ms);
-        self.told_to_wait.retain(|(known, at_ms)| {
-            *known != party.who && now_ms.saturating_sub(*at_ms) < PAUSE_WITHIN_MS
-        });
+        self.told_to_wait
+            .retain(|(known, at_ms)| *known != party.who && now_ms.saturating_sub(*at_ms) < PAUSE_WITHIN_MS);
         self.told_to_wait.push((party.who, now_ms));
         self.circuit.unknown();
         if self.told_to_wait.len() >= PAUSE_PARTIES {

@@ -6,6 +6,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::customers::Customers;
 use crate::{
+    app::audit::claim,
     config::OriginConfig,
     limits::{CONFIRM_DENIALS, CONFIRM_UNKNOWN_MS, CONFIRMED_BODY_MAX_BYTES, CONFIRMED_SLOTS},
     snapshot::key::{EntryKey, mix},
@@ -17,9 +18,11 @@ pub type Check = (EntryKey, i64);
 
 /// Who asks, as far as it can make a difference to the upstream's answer: the customer, the issuer, which may speak for
 /// some merchants only, the client, which has its app's licences, and what else the token says of the person: merchant,
-/// account, roles and scopes.
-pub fn asker(token: &VerifiedToken) -> EntryKey {
-    let Principal { client_id, merchant_id, merchant_uuid, account_id, roles, scopes, .. } = &token.principal;
+/// account, roles and scopes. The upstream may know scopes that mean nothing here, so that they are taken from the token
+/// itself.
+pub fn asker(token: &VerifiedToken, authorization: &str) -> EntryKey {
+    let Principal { client_id, merchant_id, merchant_uuid, account_id, roles, .. } = &token.principal;
+    let scope = claim(authorization, "scope").map(|scope| scope.to_string()).unwrap_or_default();
     // A name that an absent claim cannot have, and lengths, so that no two tokens hash the same bytes.
     let text = |digest: Sha256, text: &str| {
         digest.chain_update((text.len() as u64).to_le_bytes()).chain_update(text.as_bytes())
@@ -35,7 +38,7 @@ pub fn asker(token: &VerifiedToken) -> EntryKey {
     let digest = number(digest, *merchant_id);
     let digest = text(digest, merchant_uuid.as_deref().unwrap_or_default());
     let digest = number(digest, *account_id);
-    let digest = scopes.iter().fold(digest, |digest, scope| text(digest, scope)).finalize();
+    let digest = text(digest, &scope).finalize();
     EntryKey(digest.first_chunk().copied().unwrap_or(token.principal.customer_key.0))
 }
 

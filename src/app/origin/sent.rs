@@ -79,7 +79,8 @@ mod tests {
     use crate::token::Secret;
 
     fn config(secret: Option<&str>) -> OriginConfig {
-        let numbers = OriginConfig::parse(&|name| (name == "ORIGIN_URL").then(|| "https://o.example".to_owned()));
+        let numbers =
+            OriginConfig::parse(&|name| (name == "ORIGIN_URL").then(|| "https://o.example".to_owned()));
         let secret = secret.map(|secret| Secret::new(secret.to_owned()));
         OriginConfig { secret, ..numbers.unwrap().unwrap() }
     }
@@ -89,7 +90,8 @@ mod tests {
     fn the_secret_goes_along_whoever_sends() {
         let key = "an edge key of thirty-two letters";
         let config = config(Some(key));
-        let passed = [("admit-edge-key", "another".to_owned()), ("admit-viewer-address", "1.1.1.1".to_owned())];
+        let passed =
+            [("admit-edge-key", "another".to_owned()), ("admit-viewer-address", "1.1.1.1".to_owned())];
         let request = Request { passed: &passed, ..Request::default() };
         for sender in [Sender::Verified, Sender::SigningIn, Sender::Anybody] {
             let sent = headers(&request, "", sender, &config);
