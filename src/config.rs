@@ -45,6 +45,8 @@ pub struct Config {
 pub struct OriginConfig {
     /// `ORIGIN_URL`, without a slash at its end.
     pub url: String,
+    /// `ORIGIN_SECRET`: what tells the upstream that a request comes from this edge, sent as `Admit-Edge-Key`.
+    pub secret: Option<token::Secret>,
     /// `ORIGIN_TIMEOUT_MS`: how long a write may take.
     pub timeout_ms: u64,
     /// `CONFIRM_TIMEOUT_MS`: how long it may take to confirm a denial.
@@ -95,6 +97,9 @@ impl From<token::ConfigError> for ConfigError {
 /// Shortest secret that a MAC is computed with: the length of its output (RFC 2104 §3).
 const MAC_SECRET_MIN_BYTES: usize = 32;
 
+/// Shortest secret between edge and upstream: whoever guesses it may say where viewers are.
+const ORIGIN_SECRET_MIN_BYTES: usize = 32;
+
 impl Config {
     /// Reads the configuration. `binding` gives the text of a variable or a secret.
     ///
@@ -141,7 +146,11 @@ impl Config {
 }
 
 impl OriginConfig {
-    fn parse(binding: &dyn Fn(&str) -> Option<String>) -> Result<Option<Self>, ConfigError> {
+    /// Reads `ORIGIN_URL` and what belongs to it, as [`Config::parse`].
+    ///
+    /// # Errors
+    /// With the first variable that is wrong.
+    pub fn parse(binding: &dyn Fn(&str) -> Option<String>) -> Result<Option<Self>, ConfigError> {
         let number = |name: &str, default, range: RangeInclusive<u64>| match binding(name) {
             None => Ok(default),
             Some(text) => text.parse().ok().filter(|number| range.contains(number)).ok_or_else(|| {
@@ -151,6 +160,7 @@ impl OriginConfig {
         };
         let numbers = Self {
             url: String::new(),
+            secret: binding("ORIGIN_SECRET").map(origin_secret).transpose()?,
             timeout_ms: number("ORIGIN_TIMEOUT_MS", ORIGIN_TIMEOUT_MS, 100..=60_000)?,
             confirm_timeout_ms: number("CONFIRM_TIMEOUT_MS", CONFIRM_TIMEOUT_MS, 100..=10_000)?,
             denied_ms: number("CONFIRM_DENIED_MS", CONFIRM_DENIED_MS, 0..=60_000)?,
@@ -194,6 +204,19 @@ fn head_max_age_secs(binding: &dyn Fn(&str) -> Option<String>) -> Result<Option<
             Err(ConfigError::new("SNAPSHOT_MAX_AGE_SECS", expected))
         }
     }
+}
+
+/// A secret that is sent as the value of a header, so that it must be one.
+fn origin_secret(secret: String) -> Result<token::Secret, ConfigError> {
+    let is_long = secret.len() >= ORIGIN_SECRET_MIN_BYTES;
+    if is_long && secret.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Ok(token::Secret::new(secret));
+    }
+    let problem = format!(
+        "expected at least {ORIGIN_SECRET_MIN_BYTES} visible ASCII characters without blanks, such as the output \
+         of `openssl rand -hex 32`"
+    );
+    Err(ConfigError::new("ORIGIN_SECRET", problem))
 }
 
 fn header_name(
@@ -275,6 +298,9 @@ mod tests {
             ("SNAPSHOT_MAX_AGE_SECS", "299"),
             ("SNAPSHOT_MAX_AGE_SECS", "4294967296"),
             ("SNAPSHOT_MAX_AGE_SECS", "15m"),
+            ("ORIGIN_SECRET", "thirty-one-characters-are-short"),
+            ("ORIGIN_SECRET", "a secret with blanks is no header's"),
+            ("ORIGIN_SECRET", "ein-Schlüssel-mit-einem-Umlaut-im-Text"),
         ];
         for (variable, value) in cases {
             let error = parse(&[(variable, value)]).unwrap_err();
@@ -289,6 +315,13 @@ mod tests {
         let secret = "0123456789abcdef0123456789abcdef";
         let config = parse(&[("JWKS_CACHE_SECRET", secret)]).unwrap();
         assert!(!format!("{config:?}").contains(secret));
+        let variables = [("ORIGIN_SECRET", secret), ("ORIGIN_URL", "https://origin.example")];
+        let origin = parse(&variables).unwrap().origin.unwrap();
+        assert!(!format!("{origin:?}").contains(secret));
+        assert_eq!(origin.secret, Some(token::Secret::new(secret.to_owned())));
+        // Not in the message about a wrong one, either.
+        let error = parse(&[("ORIGIN_SECRET", "a-short-secret")]).unwrap_err();
+        assert!(!error.to_string().contains("a-short-secret"), "{error}");
     }
 
     #[test]

@@ -119,6 +119,14 @@ pub const HEAD_MISSING_RETRY_SECS: i64 = 1;
 /// How far the publisher's clock may run ahead of the edge's.
 pub const HEAD_SKEW_SECS: i64 = 300;
 
+/// Age from which `/healthz` calls the head stale. Behind a follower it stays below some 200 s: its heartbeat of 60 s, the
+/// 20 s that an origin may wait, and the two minutes that edges take.
+pub const HEALTH_STALE_SECS: i64 = 300;
+
+/// In which steps strangers are told the age of the head: as long as a follower's heartbeat, so that they cannot count
+/// changes by it.
+pub const HEALTH_AGE_STEP_SECS: i64 = 60;
+
 /// A refresh that has not ended after this long is taken for lost: its request may have been cancelled. A head
 /// and an object that is asked for twice take 3 x [`STORE_TIMEOUT_MS`] at most.
 pub const REFRESH_LOST_SECS: i64 = 10;
@@ -233,6 +241,9 @@ pub const LOAD_ROUNDS_MAX: usize = 8;
 /// How much of a path stands in a log line. The longest of a route has 84 bytes; anybody can send 16 KiB.
 pub const LOGGED_PATH_MAX_BYTES: usize = 128;
 
+/// How much of a client's text stands in an audit event: the id of a token, a holder. UUIDs have 36 characters.
+pub const AUDIT_VALUE_MAX_BYTES: usize = 64;
+
 /// How long a request waits before it looks whether another has loaded what it needs. A Worker's request
 /// cannot wait for another's I/O; without this a hundred requests at a new isolate would each load head,
 /// index, directory and the same hot shard: 100 x 1 MiB and more, of 128 MB.
@@ -243,6 +254,12 @@ pub const LOAD_WAITS_MAX: u32 = 150;
 
 /// `Retry-After` of a 503.
 pub const RETRY_AFTER_SECS: u32 = 2;
+
+/// `Retry-After` of a request whose address has sent too many: the shorter of the two periods that Cloudflare counts in.
+pub const LIMITED_RETRY_AFTER_SECS: u32 = 10;
+
+/// How long counting a request may take; then it is let through. It takes well under a millisecond.
+pub const LIMIT_TIMEOUT_MS: u64 = 250;
 
 /// Items on a page of a package when the client names no limit, and at most.
 pub const PAGE_DEFAULT_ITEMS: usize = 25;
@@ -277,6 +294,13 @@ pub const JWKS_FETCH_TIMEOUT_MS: u64 = 3_000;
 
 /// Longest body of a write: five hundred fees in one bulk request.
 pub const WRITE_MAX_BYTES: usize = 512 * 1024;
+
+/// Longest body, and longest query, of a sign-in: five short fields. A client that has no token yet must not make servers
+/// parse more.
+pub const SIGN_IN_MAX_BYTES: usize = 16 * 1024;
+
+/// Most fields of a sign-in. The longest that clients send has nine.
+pub const SIGN_IN_MAX_FIELDS: usize = 32;
 
 /// Longest body that is read before the origin is bothered with it: all but bulk requests. A client that stalls or
 /// goes away in the middle holds no connection of the origin's then, and what fails is surely the origin's fault.
@@ -323,8 +347,40 @@ pub const CUSTOMER_CONFIRMS_PER_SEC: u32 = 10;
 /// another would wait as long again. Whoever comes later asks for itself.
 pub const CONFIRM_UNKNOWN_MS: u64 = 1_000;
 
-/// Places for what the origin said, and for customers: 1,024 x 80 bytes and 1,024 x 72, 152 KiB.
+/// Places for what the origin said, 1,024 x 80 bytes, and for how often customers ask, as many at 104: 184 KiB.
 pub const CONFIRMED_SLOTS: usize = 1_024;
+
+/// Places among which a customer's may be. Of eight, the one that has asked least is given up, so that a customer who
+/// has used up a budget cannot have it reset by accounts that happen to fall into the same place.
+pub const CUSTOMER_WAYS: usize = 8;
+
+/// One in so many confirmations is reserved, beside the budget, for customers who did not ask within
+/// [`CONFIRM_REPEAT_MS`], of tenants who have not used up their own share.
+pub const FRESH_SHARE: u64 = 5;
+
+/// Of how much of the budget a tenant (an issuer, and a merchant that it speaks for) may use before its customers have no
+/// part in what is reserved: one in so many.
+pub const TENANT_SHARE: u64 = 2;
+
+/// Questions without a token that an isolate may ask, as one in so many of the confirmations: what a stranger can ask
+/// without an account must not occupy the upstream.
+pub const ANONYMOUS_SHARE: u64 = 10;
+
+/// Such questions of one address at once: a page of a catalogue after a change.
+pub const ADDRESS_ASKS: u32 = 10;
+
+/// And in a second from then on.
+pub const ADDRESS_ASKS_PER_SEC: u32 = 1;
+
+/// Addresses, and tenants, whose questions are counted: 128 x 24 bytes of each. The one that asked least is given up.
+pub const BUCKETS_MAX: usize = 128;
+
+/// How often a customer may ask and still count as somebody who waits for a purchase: players poll every 3 s, and some
+/// ask twice each time.
+pub const OFTEN_PER_SEC: u64 = 1;
+
+/// And how often at once.
+pub const OFTEN_BURST: u64 = 5;
 
 /// Longest body of a grant that is remembered, some 3 KiB each; longer ones are asked for again. 8 MiB in all.
 pub const CONFIRMED_BODY_MAX_BYTES: usize = 8 * 1024;
@@ -357,11 +413,34 @@ pub const GRANTED_MERCHANTS_MAX: usize = 64;
 /// just granted.
 pub const RESERVED_SHARE: u64 = 5;
 
-/// Failures in a row that make the edge leave the origin alone.
+/// Failures in a row that make the edge leave the upstream alone: for the customer, merchant or address whose requests
+/// failed, for the item that they were about, or for all.
 pub const BREAKER_FAILURES: u32 = 5;
+
+/// By how many different customers, merchants or addresses they must be before an item or all are left alone. One or two
+/// accounts that a client made up close nothing for others.
+pub const BREAKER_PARTIES: usize = 3;
+
+/// Failures since the last success that are kept, at 32 bytes each: of a few parties enough of each to tell them apart.
+pub const FAILURES_KEPT: usize = 32;
 
 /// For how long; then one request tries whether it is back.
 pub const BREAKER_OPEN_MS: u64 = 5_000;
+
+/// How many different customers the upstream must ask to wait within [`PAUSE_WITHIN_MS`], without serving one in between,
+/// before all are paused: as many as failures that open the circuit.
+pub const PAUSE_PARTIES: usize = 5;
+
+/// See [`PAUSE_PARTIES`]. A second: a limit for each customer is as often exceeded by several at once as a minute is long.
+pub const PAUSE_WITHIN_MS: u64 = 1_000;
+
+/// How often one request may try whether a pause of all is still wanted: a server that asks a hundred isolates to stop
+/// gets a hundred requests a second at most.
+pub const PAUSE_TRY_MS: u64 = 1_000;
+
+/// Customers, merchants, addresses and items that are left alone at the same time, for each kind of traffic: 256 x 24
+/// bytes, searched in less than a microsecond.
+pub const STOPS_MAX: usize = 256;
 
 /// The longest that an origin's `Retry-After` is heeded, in seconds.
 pub const BREAKER_PAUSE_MAX_SECS: u64 = 30;

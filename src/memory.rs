@@ -2,6 +2,7 @@
 //!
 //! Native only. Several platforms may share one [`MemoryStore`], as edges share a KV namespace.
 
+mod limits;
 mod origin;
 mod store;
 
@@ -20,6 +21,7 @@ use crate::{
     token::NativeVerifier,
 };
 
+pub use limits::MemoryLimits;
 pub use origin::{MemoryOrigin, OriginFault, SeenRequest};
 pub use store::{Fault, KEY_MAX_BYTES, LIST_MAX_KEYS, MemoryStore, VALUE_MAX_BYTES, WRITE_PAUSE_MS};
 
@@ -143,6 +145,7 @@ pub struct MemoryPlatform {
     store: Rc<MemoryStore>,
     keys: Rc<MemoryKeys>,
     origin: Rc<MemoryOrigin>,
+    limits: Rc<MemoryLimits>,
     log: MemoryLog,
     entropy: FixedEntropy,
     verifier: NativeVerifier,
@@ -156,20 +159,22 @@ impl MemoryPlatform {
         Self {
             store: Rc::new(MemoryStore::new(clock.clone())),
             origin: Rc::new(MemoryOrigin::new(clock.clone())),
+            limits: Rc::new(MemoryLimits::new(clock.clone())),
             clock,
             ..Self::default()
         }
     }
 
-    /// Another platform with the same clock, store, issuers and origin, as a second isolate has them.
+    /// Another platform with the same clock, store, issuers, origin and limits, as a second isolate has them.
     #[must_use]
     pub fn beside(&self) -> Self {
-        let Self { clock, store, keys, origin, .. } = self;
+        let Self { clock, store, keys, origin, limits, .. } = self;
         Self {
             clock: clock.clone(),
             store: store.clone(),
             keys: keys.clone(),
             origin: origin.clone(),
+            limits: limits.clone(),
             ..Self::default()
         }
     }
@@ -190,6 +195,7 @@ impl Platform for MemoryPlatform {
     type Store = MemoryStore;
     type Keys = MemoryKeys;
     type Origin = MemoryOrigin;
+    type Limits = MemoryLimits;
 
     fn verifier(&self) -> &NativeVerifier {
         &self.verifier
@@ -205,6 +211,10 @@ impl Platform for MemoryPlatform {
 
     fn origin(&self) -> &MemoryOrigin {
         &self.origin
+    }
+
+    fn limits(&self) -> &MemoryLimits {
+        &self.limits
     }
 
     fn log(&self) -> &dyn Log {

@@ -247,6 +247,71 @@ impl Origin for NoOrigin {
     }
 }
 
+/// What is limited by the address that it comes from. Each is a binding of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Limit {
+    /// Sign-ins by a password, a code or a secret.
+    SignIn,
+    /// Sign-ins by a refresh token.
+    Refresh,
+    /// Writes by merchants.
+    Write,
+    /// Reads of the snapshot that need no token.
+    AnonymousRead,
+    /// Reads with `Entitlement-Min-Seq` that go to the origin although the snapshot has an answer.
+    InsistingRead,
+}
+
+impl Limit {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::SignIn, Self::Refresh, Self::Write, Self::AnonymousRead, Self::InsistingRead];
+
+    /// The name of the binding that counts for it.
+    #[must_use]
+    pub const fn binding(self) -> &'static str {
+        match self {
+            Self::SignIn => "LIMIT_SIGN_IN",
+            Self::Refresh => "LIMIT_REFRESH",
+            Self::Write => "LIMIT_WRITES",
+            Self::AnonymousRead => "LIMIT_READS",
+            Self::InsistingRead => "LIMIT_INSISTING",
+        }
+    }
+}
+
+/// Counts requests by a key for more than one isolate: at Cloudflare, for all of a data centre. The platform knows how
+/// many there may be in which time.
+pub trait RateLimits {
+    /// Whether anything counts for this limit. Where nothing does, nothing is limited.
+    fn has(&self, limit: Limit) -> bool;
+
+    /// Counts one more request with this key. `false` if that was one too many.
+    ///
+    /// # Errors
+    /// When the platform did not say.
+    async fn allows(&self, limit: Limit, key: &str) -> Result<bool, RateLimitError>;
+}
+
+/// A request could not be counted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct RateLimitError(pub String);
+
+/// For platforms that count nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoLimits;
+
+impl RateLimits for NoLimits {
+    fn has(&self, _: Limit) -> bool {
+        false
+    }
+
+    async fn allows(&self, _: Limit, _: &str) -> Result<bool, RateLimitError> {
+        Ok(true)
+    }
+}
+
 /// Takes log lines. They go to operators, never to clients; no token and no secret is ever part of one.
 pub trait Log {
     /// One event, on one line.
@@ -269,6 +334,8 @@ pub trait Platform {
     type Keys: KeySource;
     /// Takes writes.
     type Origin: Origin;
+    /// Counts requests.
+    type Limits: RateLimits;
 
     /// Verifies signatures.
     fn verifier(&self) -> &Self::Verifier;
@@ -278,6 +345,8 @@ pub trait Platform {
     fn keys(&self) -> &Self::Keys;
     /// Takes writes.
     fn origin(&self) -> &Self::Origin;
+    /// Counts requests.
+    fn limits(&self) -> &Self::Limits;
     /// Takes log lines.
     fn log(&self) -> &dyn Log;
     /// Random bytes.

@@ -41,7 +41,7 @@ pub enum ApiError {
     UnsupportedMediaType,
     /// 415 for another header of a body: its name, and what was expected.
     UnsupportedHeader(&'static str, &'static str),
-    /// 429: of an origin that says no more than that.
+    /// 429: too many requests from one address, or of an origin that says no more than that.
     TooManyRequests,
     /// 502: no connection to the origin could be made.
     OriginUnreachable {
@@ -137,6 +137,15 @@ impl ApiError {
             Self::BodyTooLarge(_) | Self::TooManyObjects => Some("body"),
             _ => None,
         }
+    }
+
+    /// Whether a change that is answered so was certainly not made, although the status is 500 or above.
+    #[must_use]
+    pub const fn is_unapplied(self) -> bool {
+        matches!(
+            self,
+            Self::OriginUnreachable { .. } | Self::OriginRefused { .. } | Self::OriginPaused { .. }
+        )
     }
 
     /// The HTTP status, which is also the body's `code`.

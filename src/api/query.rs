@@ -3,6 +3,10 @@
 
 use std::borrow::Cow;
 
+use serde_json::Value;
+
+use super::media_type::MediaType;
+
 /// The decoded value of the last parameter with this name; `None` inside when it is not percent-encoded UTF-8.
 /// A parameter without `=` has an empty value. A `+` stands for itself.
 #[must_use]
@@ -24,6 +28,17 @@ pub fn last_of_form(body: &[u8], name: &str) -> Option<String> {
         (known == name.as_bytes()).then(|| parts.next().unwrap_or_default())
     });
     String::from_utf8(unescaped(value?)).ok()
+}
+
+/// The text of a field of a form's or a JSON object's body.
+#[must_use]
+pub fn field_of_body(content_type: &str, body: &[u8], name: &str) -> Option<String> {
+    if MediaType::parse(content_type)?.is_form() {
+        return last_of_form(body, name);
+    }
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    let body: Value = serde_json::from_slice(body).ok()?;
+    Some(body.get(name)?.as_str()?.to_owned())
 }
 
 fn unescaped(bytes: &[u8]) -> Vec<u8> {

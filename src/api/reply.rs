@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::error::ApiError;
-use crate::snapshot::time::UnixSecs;
+use crate::{limits::LIMITED_RETRY_AFTER_SECS, snapshot::time::UnixSecs};
 
 /// What the service reads of a request.
 #[derive(Clone, Copy, Debug, Default)]
@@ -88,6 +88,40 @@ pub struct Reply {
     pub detail: String,
     /// When the same question has the same answer, if that is known. Only the id of the request differs.
     pub validity: Option<Validity>,
+    /// What the status does not say about a change.
+    pub change: Change,
+}
+
+/// What is known about a change beside the status of its answer, for the audit event.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Change {
+    /// The `seq` of a head that was published.
+    pub seq: Option<u64>,
+    /// Whether it is certain that nothing was changed, although the status is 500 or above.
+    pub is_unapplied: bool,
+}
+
+/// What became of a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was made.
+    Applied,
+    /// It was not made.
+    Refused,
+    /// Nobody knows: there was no answer, or not one that can be used.
+    Unknown,
+}
+
+impl Outcome {
+    /// As logs name it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::Refused => "refused",
+            Self::Unknown => "unknown",
+        }
+    }
 }
 
 /// The body of an answer.
@@ -135,6 +169,7 @@ impl Reply {
             reason: Cow::Borrowed("ok"),
             detail: String::new(),
             validity: None,
+            change: Change { seq: None, is_unapplied: false },
         }
     }
 
@@ -156,6 +191,9 @@ impl Reply {
             | ApiError::OriginTimedOut { retry_after_secs } => {
                 vec![("retry-after", Cow::Owned(retry_after_secs.to_string()))]
             }
+            ApiError::TooManyRequests => {
+                vec![("retry-after", Cow::Owned(LIMITED_RETRY_AFTER_SECS.to_string()))]
+            }
             _ => Vec::new(),
         };
         let body = Body::Json(error.body());
@@ -165,7 +203,8 @@ impl Reply {
             Some(field) => Cow::Owned([field, ": ", &reason].concat()),
             None => reason,
         };
-        Self { status, body, caching, headers, reason, detail: String::new(), validity: None }
+        let change = Change { seq: None, is_unapplied: error.is_unapplied() };
+        Self { status, body, caching, headers, reason, detail: String::new(), validity: None, change }
     }
 
     /// The same, with more for the log line.
@@ -180,6 +219,17 @@ impl Reply {
         let message = [error.message(), ": ", detail].concat();
         let body = Body::Json(error.body_with(&message));
         Self { body, ..Self::error(error, message) }
+    }
+
+    /// What became of the change that this answers.
+    #[must_use]
+    pub const fn outcome(&self) -> Outcome {
+        match self.status {
+            200..=299 => Outcome::Applied,
+            400..=499 => Outcome::Refused,
+            _ if self.change.is_unapplied => Outcome::Refused,
+            _ => Outcome::Unknown,
+        }
     }
 
     /// Takes a header out.

@@ -1,8 +1,9 @@
 //! Where a viewer is, as a platform or a CDN says: the address and the country that answers show. Both come from
-//! headers, so that only what can be one reaches a body, in one form. They decide nothing.
+//! headers, so that only what can be one reaches a body, in one form. They decide nothing but how often may be asked.
 
 use std::{
     borrow::Cow,
+    fmt,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
 };
 
@@ -35,6 +36,46 @@ pub fn address(header: &str) -> Option<Cow<'_, str>> {
     let mut addresses = header.split(',').map(one_address);
     let first = addresses.next()??;
     addresses.all(|address| address == Some(first)).then(|| Cow::Owned(first.to_string()))
+}
+
+/// Where a client comes from, as far as limits tell clients apart: an IPv4 address, or the /64 network of an IPv6 one,
+/// of which a household or a rented server has every address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Network {
+    /// An address.
+    V4(Ipv4Addr),
+    /// The first half of one.
+    V6(u64),
+}
+
+impl Network {
+    /// Of the address that a header names, as [`address`].
+    #[must_use]
+    pub fn of(header: &str) -> Option<Self> {
+        Some(match address(header)?.parse().ok()? {
+            IpAddr::V4(address) => Self::V4(address),
+            IpAddr::V6(address) => Self::V6(u64::try_from(address.to_bits() >> 64).unwrap_or_default()),
+        })
+    }
+
+    /// A number that stands for it; 0 stands for none.
+    #[must_use]
+    pub fn number(self) -> u64 {
+        match self {
+            Self::V4(address) => (1 << 63) | u64::from(address.to_bits()),
+            // Global addresses begin with 001.
+            Self::V6(network) => network,
+        }
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::V4(address) => write!(f, "{address}"),
+            Self::V6(network) => write!(f, "{}/64", Ipv6Addr::from_bits(u128::from(*network) << 64)),
+        }
+    }
 }
 
 fn one_address(text: &str) -> Option<IpAddr> {
@@ -75,6 +116,29 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn limits_tell_networks_apart() {
+        let shown = |header| Network::of(header).map(|network| network.to_string());
+        for (header, expected) in [
+            ("203.0.113.7", Some("203.0.113.7")),
+            ("203.0.113.7:51008", Some("203.0.113.7")),
+            ("::ffff:203.0.113.7", Some("203.0.113.7")),
+            ("2001:db8:1:2:3:4:5:6", Some("2001:db8:1:2::/64")),
+            ("[2001:DB8:1:2::ffff]:80", Some("2001:db8:1:2::/64")),
+            ("2001:db8:1:3::", Some("2001:db8:1:3::/64")),
+            ("", None),
+            ("unknown", None),
+            ("203.0.113.7, 10.0.0.1", None),
+        ] {
+            assert_eq!(shown(header).as_deref(), expected, "{header}");
+        }
+        let number = |header| Network::of(header).unwrap().number();
+        assert_eq!(number("2001:db8:1:2::1"), number("2001:db8:1:2:ffff::1"));
+        assert_ne!(number("2001:db8:1:2::1"), number("2001:db8:1:3::1"));
+        assert_ne!(number("203.0.113.7"), number("203.0.113.8"));
+        assert_ne!(number("0.0.0.0"), 0);
+    }
 
     #[test]
     fn addresses_are_shown_in_one_form() {

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{
     App, Need, State, Transfer, Write, finish,
-    origin::Question,
+    origin::{Question, number_of},
     permission::Permission,
     read::{Known, Missing, Read},
     seconds,
@@ -19,19 +19,26 @@ use crate::{
         query,
         reply::{Reply, Request},
         route::{Id, Route},
+        viewer::Network,
         write::WriteRoute,
     },
     limits::{PAGE_DEFAULT_ITEMS, PAGE_MAX_ITEMS},
     ports::Platform,
     snapshot::time::UnixSecs,
-    token::{Principal, Rejection, TokenError, Undecided, VerifiedToken, VerifyError},
+    token::{Capability, Principal, Rejection, Scope, TokenError, Undecided, VerifiedToken, VerifyError},
 };
 
 const INVALID_PAGE: ApiError = ApiError::InvalidField("page", "The page must be a positive integer");
 const INVALID_LIMIT: ApiError = ApiError::InvalidField("limit", "The limit must be an integer from 1 to 100");
 
 impl<P: Platform> App<P> {
-    pub(super) fn answer_at(&self, request: &Request<'_>, now_ms: u64) -> Result<Reply, Need> {
+    /// `is_counted` is whether a read that needs no token has been counted.
+    pub(super) fn answer_at(
+        &self,
+        request: &Request<'_>,
+        now_ms: u64,
+        is_counted: bool,
+    ) -> Result<Reply, Need> {
         let now = seconds(now_ms);
         // A preflight carries no token, and its page must learn of a 404 as well: every path has one.
         if request.method == "OPTIONS" {
@@ -51,6 +58,9 @@ impl<P: Platform> App<P> {
             Err(Refusal::Reply(reply)) => return Ok(reply),
             Err(Refusal::Need(need)) => return Err(need),
         };
+        if !is_counted && read.is_anonymous() && self.counts_reads(request) {
+            return Err(Need::Count);
+        }
         self.answer_read(&read, request, now)
     }
 
@@ -72,15 +82,18 @@ impl<P: Platform> App<P> {
             return Err(ApiError::MethodNotAllowed(write.allow()).into());
         }
         let (is_signed, mut merchant_id) = (write.is_for_merchants(), None);
+        let mut who = Network::of(request.ip_address).map_or(0, Network::number);
         if is_signed {
             let token = self.token(request, now)?;
             self.permit(&token, Permission::Write)?;
             self.check_uuid(&token.principal)?;
-            merchant_id = token.principal.merchant_id;
+            let principal = &token.principal;
+            merchant_id = principal.merchant_id;
+            who = merchant_id.map_or_else(|| number_of(principal.customer_key), i64::cast_unsigned);
             self.denylist_is_read(now)?;
         }
         write.check()?;
-        Ok(Need::Forward(Write { is_signed, merchant_id, effect: write.effect(request.method) }))
+        Ok(Need::Forward(Write { is_signed, merchant_id, who, effect: write.effect(request.method) }))
     }
 
     /// Whether an issuer of some merchants names its merchant by the right UUID, as far as the directory is at hand.
@@ -141,7 +154,7 @@ impl<P: Platform> App<P> {
                 let (page, limit) = page_and_limit(request.query)?;
                 Read::PackageItems { item_id: item_id(id)?, page, limit }
             }
-            Route::Health => Read::Health,
+            Route::Health => Read::Health { is_detailed: self.may_see_numbers(request, now)? },
             Route::Stored(key) => {
                 let transfer = match request.method {
                     "PUT" => Transfer::Store(key),
@@ -186,6 +199,22 @@ impl<P: Platform> App<P> {
         let token = self.token(request, now)?;
         self.permit(&token, Permission::View)?;
         Ok(token)
+    }
+
+    /// Whether a token lets the client see how much there is. Any other token, right or wrong, is no token here: monitors
+    /// must not be told that the service is down because theirs has ended.
+    fn may_see_numbers(&self, request: &Request<'_>, now: UnixSecs) -> Result<bool, Refusal> {
+        if request.authorization.is_empty() {
+            return Ok(false);
+        }
+        match self.token(request, now) {
+            Ok(token) => {
+                let principal = &token.principal;
+                Ok(principal.scopes.has(Scope::SnapshotRead) || principal.may.has(Capability::Explain))
+            }
+            Err(Refusal::Reply(_)) => Ok(false),
+            Err(need) => Err(need),
+        }
     }
 
     fn transfer_need(
@@ -268,7 +297,7 @@ impl<P: Platform> App<P> {
         let insists = request.min_seq > seq;
         // Too old a snapshot may grant what was revoked long ago. The origin's word counts then, if it has one; without
         // it the grant stands (docs/adr/0023).
-        let is_doubtful = is_stale && reply.status == 200 && read.check().is_some();
+        let is_doubtful = is_stale && reply.status == 200 && read.check(request.authorization).is_some();
         if reply.status == 200 && !insists && !is_doubtful {
             return Ok(reply);
         }
@@ -280,8 +309,11 @@ impl<P: Platform> App<P> {
                 reply
             });
         }
-        let (check, token) = (read.check(), read.token().cloned());
-        let question = Question { check, token, published: published(), insists, otherwise: reply };
+        let (check, token) = (read.check(request.authorization), read.token().cloned());
+        let address = Network::of(request.ip_address).map_or(0, Network::number);
+        let query = read.query(request.query);
+        let question =
+            Question { check, token, query, address, published: published(), insists, otherwise: reply };
         Err(Need::Origin(Box::new(question)))
     }
 }

@@ -1,14 +1,18 @@
-//! The headers that every answer has, and the log line.
+//! The headers that every answer has, the log line, and the audit event.
 
 use std::borrow::Cow;
 
-use super::App;
+use super::{
+    App,
+    audit::{Audited, Begun, cut},
+};
 use crate::{
     api::{
         cors::Cors,
         error::ApiError,
         json::json,
-        reply::{Body, Caching, Reply, Request},
+        reply::{Body, Caching, Change, Outcome, Reply, Request},
+        viewer,
     },
     config::LogChecks,
     limits::LOGGED_PATH_MAX_BYTES,
@@ -26,6 +30,72 @@ pub(super) enum Timing {
 }
 
 impl<P: Platform> App<P> {
+    /// Completes an answer of the edge, and writes the audit event of what changes something. `begun` is a change that
+    /// was tried; one that was refused before has its event, too, if a token says who asked for it.
+    pub(super) fn finish_audited(
+        &self,
+        request: &Request<'_>,
+        mut reply: Reply,
+        timing: Timing,
+        begun: Option<Begun<'_, P>>,
+    ) -> Reply {
+        let audited = match begun {
+            Some(begun) => {
+                if reply.header("x-request-id").is_none() {
+                    reply.headers.push(("x-request-id", Cow::Owned(begun.id.clone())));
+                }
+                begun.end()
+            }
+            None => Audited::of(request, self.config.origin.is_some())
+                .filter(|what| matches!(reply.status, 400 | 402..=499) && !what.is_sign_in())
+                .map(|what| {
+                    let actor = self.actor(&what, request);
+                    (what, actor)
+                }),
+        };
+        let reply = self.finish(request, reply, timing);
+        if let Some((what, actor)) = audited {
+            let id = reply.header("x-request-id").unwrap_or_default();
+            self.log_audit(&what, &actor, request, id, Some(&reply));
+        }
+        reply
+    }
+
+    /// The one writer of audit events. `LOG_CHECKS` cannot switch them off. There is no answer if the client went away.
+    pub(super) fn log_audit(
+        &self,
+        what: &Audited,
+        actor: &str,
+        request: &Request<'_>,
+        request_id: &str,
+        reply: Option<&Reply>,
+    ) {
+        let Audited { action, key } = what;
+        let target = match key {
+            Some(key) => [r#""key":"#, &json(key)].concat(),
+            None => {
+                let end = request.path.floor_char_boundary(LOGGED_PATH_MAX_BYTES);
+                let path = request.path.get(..end).unwrap_or_default();
+                [r#""route":"#, &json(&[known_method(request.method), " ", path].concat())].concat()
+            }
+        };
+        let outcome = reply.map_or(Outcome::Unknown, Reply::outcome).name();
+        let mut more = String::new();
+        if let Some(reply) = reply {
+            more += &format!(r#","status":{}"#, reply.status);
+            let seq = reply.change.seq.or_else(|| reply.header("entitlement-seq")?.parse().ok());
+            more.extend(seq.map(|seq| format!(r#","seq":{seq}"#)));
+        }
+        if !request.holder.is_empty() {
+            more += &format!(r#","holder":{}"#, json(cut(request.holder)));
+        }
+        let address = viewer::address(request.ip_address);
+        more.extend(address.map(|address| format!(r#","address":"{address}""#)));
+        self.platform.log().log(format_args!(
+            r#"{{"event":"audit","request_id":"{request_id}","action":"{action}",{target},"outcome":"{outcome}"{more}{actor}}}"#
+        ));
+    }
+
     pub(super) fn finish(&self, request: &Request<'_>, mut reply: Reply, timing: Timing) -> Reply {
         // What was passed on to the origin has its id already.
         let request_id = reply.take_header("x-request-id").unwrap_or_else(|| self.request_id());
@@ -84,7 +154,7 @@ impl<P: Platform> App<P> {
         let is_logged = match self.config.log_checks {
             LogChecks::All => true,
             // A refusal beside a denial is told as well: somebody integrates, and looks here for the reason.
-            LogChecks::Denied => matches!(reply.status, 400..=403 | 409 | 413 | 415 | 422 | 500..),
+            LogChecks::Denied => matches!(reply.status, 400..=403 | 409 | 413 | 415 | 422 | 429 | 500..),
             LogChecks::None => reply.status >= 500,
         };
         if is_logged {
@@ -107,7 +177,7 @@ impl<P: Platform> App<P> {
 }
 
 /// The last `digits` hexadecimal digits. By hand: formatting machinery would cost a tenth of a check.
-fn push_hex(text: &mut String, number: u64, digits: u32) {
+pub(super) fn push_hex(text: &mut String, number: u64, digits: u32) {
     for digit in (0..digits).rev() {
         let nibble = (number >> (4 * digit)) & 0xf;
         text.push(u32::try_from(nibble).ok().and_then(|nibble| char::from_digit(nibble, 16)).unwrap_or('0'));
@@ -138,6 +208,7 @@ pub(super) fn preflight(request: &Request<'_>) -> Reply {
         reason: Cow::Borrowed("preflight"),
         detail: String::new(),
         validity: None,
+        change: Change::default(),
     }
 }
 

@@ -5,8 +5,11 @@
 //! memory - is thus one plain call, and it is the same code as every other check.
 
 mod answer;
+mod audit;
 mod finish;
+mod health;
 mod jwks_cache;
+mod limited;
 mod load;
 mod local;
 mod origin;
@@ -24,11 +27,12 @@ use crate::{
     },
     config::{Config, ConfigError},
     limits::{LOAD_ROUNDS_MAX, LOAD_WAIT_MS, LOAD_WAITS_MAX, LOGGED_PATH_MAX_BYTES, RETRY_AFTER_SECS},
-    ports::{Platform, SignatureAlgorithm, SignatureVerifier},
+    ports::{Limit, Platform, SignatureAlgorithm, SignatureVerifier},
     snapshot::{object::ObjectName, time::UnixSecs},
     token::{JoseAlgorithm, KeySet, TokenVerifier},
 };
 
+use audit::Begun;
 pub use finish::unconfigured;
 use origin::{OriginState, StreamOf, Turn};
 pub use origin::{Question, Unreadable, Verdict, Write, Written, verdict, written};
@@ -67,6 +71,8 @@ pub enum Need {
     KeysOfOthers,
     /// Something of the publisher, who may publish.
     Transfer(Transfer),
+    /// Whether the address has not read too much without a token.
+    Count,
     /// The origin's word on what the snapshot does not grant.
     Origin(Box<Question>),
     /// The origin, to which a write is to be passed on.
@@ -131,8 +137,12 @@ impl<P: Platform> App<P> {
     /// # Errors
     /// With what has to be fetched first.
     pub fn answer(&self, request: &Request<'_>) -> Result<Reply, Need> {
-        let now_ms = self.platform.now_ms();
-        self.answer_at(request, now_ms).map(|reply| self.finish(request, reply, finish::Timing::Memory))
+        let reply = self.answer_at(request, self.platform.now_ms(), false)?;
+        Ok(if request.method == "GET" {
+            self.finish(request, reply, finish::Timing::Memory)
+        } else {
+            self.finish_audited(request, reply, finish::Timing::Memory, None)
+        })
     }
 
     /// Whether the answer that had this [`Reply::validity`] is the right one to the same question again: then the
@@ -166,18 +176,22 @@ impl<P: Platform> App<P> {
         body: impl RequestBody<Stream = StreamOf<P>>,
     ) -> Reply {
         let start_ms = self.platform.now_ms();
-        let reply = self.resume_unfinished(request, need, body).await;
+        let mut begun = None;
+        let reply = self.resume_unfinished(request, need, body, &mut begun).await;
         let dur_ms = self.platform.now_ms().saturating_sub(start_ms);
-        self.finish(request, reply, finish::Timing::Loaded { dur_ms })
+        self.finish_audited(request, reply, finish::Timing::Loaded { dur_ms }, begun)
     }
 
-    async fn resume_unfinished(
-        &self,
-        request: &Request<'_>,
+    /// `begun` gets the change that is tried, if it is one.
+    async fn resume_unfinished<'a>(
+        &'a self,
+        request: &'a Request<'a>,
         need: Need,
         body: impl RequestBody<Stream = StreamOf<P>>,
+        begun: &mut Option<Begun<'a, P>>,
     ) -> Reply {
         let mut need = need;
+        let mut is_counted = false;
         let since_ms = self.platform.now_ms();
         let (mut loads, mut waits) = (0, 0);
         while loads < LOAD_ROUNDS_MAX {
@@ -195,9 +209,30 @@ impl<P: Platform> App<P> {
                         "the issuer's keys: other requests have been fetching them for long".to_owned();
                     return Reply::error(unavailable(), "keys_unavailable").with_detail(detail);
                 }
-                Need::Transfer(transfer) => return self.transfer(transfer, request, body).await,
-                Need::Forward(write) => return self.forward(request, write, body).await,
+                Need::Transfer(transfer) => {
+                    *begun = Begun::new(self, request);
+                    return self.transfer(transfer, request, body).await;
+                }
+                Need::Forward(write) => {
+                    *begun = Begun::new(self, request);
+                    let id = begun.as_ref().map_or_else(|| self.request_id(), |begun| begun.id.clone());
+                    return self.forward(request, write, body, &id).await;
+                }
+                Need::Count => {
+                    if let Some(refusal) = self.refused_by_limit(Limit::AnonymousRead, request).await {
+                        return refusal;
+                    }
+                    is_counted = true;
+                    true
+                }
                 Need::Origin(question) => {
+                    // Once, however often it waits for another request's answer.
+                    let is_first = waits == 0 && question.insists && !question.is_confirmation();
+                    if is_first
+                        && let Some(refusal) = self.refused_by_limit(Limit::InsistingRead, request).await
+                    {
+                        return refusal;
+                    }
                     match self.ask(&question, request, Turn { since_ms, may_wait }).await {
                         Some(reply) => return reply,
                         None => false,
@@ -210,7 +245,7 @@ impl<P: Platform> App<P> {
                 waits += 1;
                 self.platform.sleep(LOAD_WAIT_MS).await;
             }
-            need = match self.answer_at(request, self.platform.now_ms()) {
+            need = match self.answer_at(request, self.platform.now_ms(), is_counted) {
                 Ok(reply) => return reply,
                 Err(need) => need,
             };

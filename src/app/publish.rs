@@ -142,10 +142,12 @@ impl<P: Platform> App<P> {
     async fn put(&self, key: StoreKey, value: &[u8]) -> Result<Reply, Reply> {
         let key_text = key.to_string();
         self.platform.store().put(&key_text, value).await.map_err(store_failed)?;
+        let mut reply = stored(&["\"", &key_text, "\""].concat());
         if key == StoreKey::Head {
             self.state.borrow_mut().snapshots.expire();
+            reply.change.seq = self.verify_head(value).ok().map(|head| head.seq);
         }
-        Ok(stored(&["\"", &key_text, "\""].concat()))
+        Ok(reply)
     }
 
     async fn delete(&self, key: StoreKey, holder: Option<&str>) -> Result<Reply, Reply> {

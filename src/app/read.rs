@@ -2,7 +2,10 @@
 
 use std::{borrow::Cow, rc::Rc};
 
-use super::origin::{Check, asker};
+use super::{
+    health::Health,
+    origin::{Check, asker},
+};
 use crate::{
     api::{
         bodies::{self, Viewer},
@@ -12,7 +15,6 @@ use crate::{
     entitlement::{Decided, Decision, Question, Reason, client_app, decide, listed_licenses},
     snapshot::{
         customer::CustomerRecord,
-        head::Head,
         index::Tree,
         item::ItemRecord,
         key::EntryKey,
@@ -42,14 +44,36 @@ impl From<FormatError> for Missing {
 
 /// A read, checked as far as it can be without the snapshot.
 pub(super) enum Read {
-    Access { token: Rc<VerifiedToken>, item_id: i64 },
-    License { token: Rc<VerifiedToken> },
-    Item { item_id: i64, merchant: Option<uuid::Uuid> },
-    Fees { item_id: i64 },
-    Fee { item_id: i64, fee_id: i64 },
-    Package { item_id: i64 },
-    PackageItems { item_id: i64, page: u32, limit: usize },
-    Health,
+    Access {
+        token: Rc<VerifiedToken>,
+        item_id: i64,
+    },
+    License {
+        token: Rc<VerifiedToken>,
+    },
+    Item {
+        item_id: i64,
+        merchant: Option<uuid::Uuid>,
+    },
+    Fees {
+        item_id: i64,
+    },
+    Fee {
+        item_id: i64,
+        fee_id: i64,
+    },
+    Package {
+        item_id: i64,
+    },
+    PackageItems {
+        item_id: i64,
+        page: u32,
+        limit: usize,
+    },
+    /// `is_detailed` is whether a token lets the client see more than whether it works.
+    Health {
+        is_detailed: bool,
+    },
 }
 
 /// What a read is answered from.
@@ -106,10 +130,10 @@ impl LookUps<'_> {
 }
 
 impl Read {
-    /// The check that this is, if it is one.
-    pub fn check(&self) -> Option<Check> {
+    /// The check that this is, if it is one. `authorization` holds its token.
+    pub fn check(&self, authorization: &str) -> Option<Check> {
         match self {
-            Self::Access { token, item_id } => Some((asker(token), *item_id)),
+            Self::Access { token, item_id } => Some((asker(token, authorization), *item_id)),
             _ => None,
         }
     }
@@ -122,6 +146,17 @@ impl Read {
         }
     }
 
+    /// The query that the upstream gets with it: the parameters that the read has, as they were understood, and none of
+    /// what else a client sent. What is remembered of a check answers whatever comes along.
+    pub fn query(&self, asked: &str) -> String {
+        match self {
+            Self::PackageItems { page, limit, .. } if !asked.is_empty() => {
+                format!("page={page}&limit={limit}")
+            }
+            _ => String::new(),
+        }
+    }
+
     /// Number and UUID of the customer who asks, as far as they are published and in memory.
     pub fn customer(&self, version: &Version, objects: &mut ObjectCache) -> Option<(i64, uuid::Uuid)> {
         let key = self.token()?.principal.customer_key;
@@ -130,16 +165,21 @@ impl Read {
         Some((customer.id, customer.uuid))
     }
 
+    /// Whether it reads what is published, and needs no token for it.
+    pub const fn is_anonymous(&self) -> bool {
+        self.is_of_the_snapshot() && self.token().is_none()
+    }
+
     /// Whether it is answered from what is published.
     pub const fn is_of_the_snapshot(&self) -> bool {
-        !matches!(self, Self::Health)
+        !matches!(self, Self::Health { .. })
     }
 
     /// Whether the origin may know better than a snapshot that gives this answer: it does not grant, or there is
     /// no snapshot.
     pub fn is_open(&self, reply: &Reply) -> bool {
         match self {
-            Self::Health => false,
+            Self::Health { .. } => false,
             Self::Access { .. } => match reply.status {
                 // No purchase makes an item another merchant's.
                 402 => reply.reason != Reason::OtherMerchant.code(),
@@ -176,7 +216,10 @@ impl Read {
                 Ok(reply)
             }
             Self::License { token } => license(look_ups, &token.principal, now),
-            Self::Health => Ok(health(look_ups.version, look_ups.objects, known.condition, now)),
+            Self::Health { is_detailed } => {
+                let Known { version, condition, .. } = known;
+                Ok(Health { version, objects: look_ups.objects, condition }.reply(*is_detailed, now))
+            }
             Self::Item { item_id, merchant } => public_item(look_ups, *item_id, |item, version| {
                 let owner = version.directory.merchants.get(&item.merchant_id);
                 if merchant.is_some_and(|merchant| owner != Some(&merchant)) {
@@ -306,17 +349,4 @@ fn package_items(
         }
     }
     Ok(public(bodies::package_items(members.len(), page, offset, limit, &items)))
-}
-
-fn health(version: &Version, objects: &ObjectCache, status: &str, now: UnixSecs) -> Reply {
-    let Head { seq, as_of, customers, items, .. } = version.head;
-    // The age of the head: how long ago the origin was heard. How long ago the data changed is another question.
-    let age_secs = now.saturating_sub(as_of);
-    let changed_at = version.head.changed_at();
-    let unchanged_secs = now.saturating_sub(changed_at);
-    let (objects_in_memory, bytes_in_memory) = (objects.len(), objects.size_bytes());
-    let body = format!(
-        r#"{{"age_secs":{age_secs},"as_of":{as_of},"bytes_in_memory":{bytes_in_memory},"changed_at":{changed_at},"customers":{customers},"items":{items},"objects_in_memory":{objects_in_memory},"seq":{seq},"status":"{status}","unchanged_secs":{unchanged_secs}}}"#
-    );
-    Reply::ok(body, Caching::Private)
 }

@@ -6,6 +6,7 @@ mod fetch;
 mod hash;
 mod hot;
 mod kv;
+mod limits;
 mod platform;
 mod request;
 mod response;
@@ -13,7 +14,8 @@ mod verifier;
 
 use std::{cell::RefCell, convert::Infallible, rc::Rc};
 
-use wasm_bindgen::JsValue;
+use wasm_bindgen::{JsCast as _, JsValue};
+use wasm_bindgen_futures::{JsFuture, future_to_promise};
 use web_sys::{Response, ResponseInit};
 use worker::{Context, Env, event};
 
@@ -62,12 +64,27 @@ async fn answered(request: web_sys::Request, env: Env, context: Context) -> Resu
     };
     let incoming = Incoming::new(&request, service.config());
     // Most checks need no I/O: they are answered without a promise of their own.
-    let reply = match service.answer(&incoming.view()) {
-        Ok(reply) => reply,
-        Err(need) => service.resume(&incoming.view(), need, incoming.body()).await,
+    let need = match service.answer(&incoming.view()) {
+        Ok(reply) => {
+            refresh_behind(service, &context);
+            return response::from_reply(&reply, incoming.is_head(), None);
+        }
+        Err(need) => need,
     };
+    let is_read = matches!(incoming.method.as_str(), "GET" | "HEAD");
+    let running = Rc::clone(&service);
+    let answered = future_to_promise(async move {
+        let reply = running.resume(&incoming.view(), need, incoming.body()).await;
+        Ok(response::from_reply(&reply, incoming.is_head(), None)?.into())
+    });
+    if !is_read {
+        // What changes something goes on when the client has gone: what became of it is to be known.
+        let outcome = JsFuture::from(answered.clone());
+        context.wait_until(async move { drop(outcome.await) });
+    }
+    let answered = JsFuture::from(answered).await;
     refresh_behind(service, &context);
-    response::from_reply(&reply, incoming.is_head(), None)
+    answered.map(|response| response.unchecked_into())
 }
 
 /// Refreshes what is due, behind the answer.

@@ -10,6 +10,7 @@ use super::{
     fetch::{IssuerFetch, OriginFetch},
     hash::NodeHash,
     kv::Kv,
+    limits::Limits,
     verifier::NodeVerifier,
 };
 use crate::{
@@ -25,6 +26,7 @@ pub(super) struct WorkerPlatform {
     verifier: NodeVerifier,
     hash: NodeHash,
     store: Kv,
+    limits: Limits,
 }
 
 impl WorkerPlatform {
@@ -39,7 +41,7 @@ impl WorkerPlatform {
                 "nodejs_compat is needed: node:crypto verifies signatures",
             )
         })?;
-        Ok(Self { verifier, hash, store: Kv(namespace.unchecked_into()) })
+        Ok(Self { verifier, hash, store: Kv(namespace.unchecked_into()), limits: Limits::new(env)? })
     }
 }
 
@@ -57,6 +59,7 @@ impl Platform for WorkerPlatform {
     type Store = Kv;
     type Keys = IssuerFetch;
     type Origin = OriginFetch;
+    type Limits = Limits;
 
     fn verifier(&self) -> &NodeVerifier {
         &self.verifier
@@ -72,6 +75,10 @@ impl Platform for WorkerPlatform {
 
     fn origin(&self) -> &OriginFetch {
         &OriginFetch
+    }
+
+    fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     fn log(&self) -> &dyn Log {

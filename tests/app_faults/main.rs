@@ -1,6 +1,7 @@
 //! What an edge does when its store, its publisher's head or an issuer's keys are not as they should be.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that fails says why")]
 
+mod audit;
 mod confirm;
 mod denylist;
 mod edge;
@@ -9,7 +10,9 @@ mod forward;
 mod freshness;
 mod head;
 mod keys;
+mod lanes;
 mod lease;
+mod limited;
 mod log;
 mod measured;
 mod min_seq;

@@ -251,7 +251,10 @@ fn heads(publisher: &mut Publisher<'_>, published: &Published) {
         let stored = publisher.send(Wire::get("/snapshot/head"));
         assert_eq!(stored.text(), issuers::sign_head(&head, Signer::Publisher));
     }
-    let health = publisher.subject.send(&Wire::get("/healthz")).json();
+    // Strangers learn that it works.
+    let told = publisher.subject.send(&Wire::get("/healthz")).json();
+    assert_eq!(told, serde_json::json!({"age_secs": 0, "status": "ok"}));
+    let health = publisher.send(Wire::get("/healthz")).json();
     assert_eq!((&health["seq"], &health["items"]), (&5.into(), &good.items.into()), "{health}");
     // How old the head is, and how long nothing has changed.
     assert_eq!((&health["as_of"], &health["changed_at"]), (&(now + 2).into(), &(now + 1).into()), "{health}");

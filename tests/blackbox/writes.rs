@@ -14,6 +14,8 @@ pub const FORM: &str = "application/x-www-form-urlencoded";
 
 /// Longest body of a write.
 const LIMIT_BYTES: usize = 512 * 1024;
+/// Longest body of a sign-in.
+const SIGN_IN_LIMIT_BYTES: usize = 16 * 1024;
 
 /// Every write of the contract, and what the origin of these tests answers.
 pub const WRITES: [(&str, &str, u16); 15] = [
@@ -231,7 +233,9 @@ fn bodies(run: &mut Run<'_>, method: &str, target: &str, status: u16, with_token
             (Some(content_type), None)
         );
     }
-    let longest = "x".repeat(LIMIT_BYTES);
+    // Who signs in has no token yet, and little to send.
+    let limit_bytes = if is_sign_in(target) { SIGN_IN_LIMIT_BYTES } else { LIMIT_BYTES };
+    let longest = "x".repeat(limit_bytes);
     let too_long = with_token(write(method, target, FORM, &(longest.clone() + "x")));
     run.refused(&too_long, 413, "Body too large", None);
     let chunked = |bytes: Vec<u8>| {
@@ -242,9 +246,18 @@ fn bodies(run: &mut Run<'_>, method: &str, target: &str, status: u16, with_token
     let (_, seen) = run.passed(&chunked(b"title=in+chunks".to_vec()), status);
     assert_eq!(seen.body, b"title=in+chunks", "{method} {target}");
     // The longest there may be, whole and in order.
-    let whole: String = (0..LIMIT_BYTES / 8).map(|number| format!("{number:07}&")).collect();
+    let end = if is_sign_in(target) { '.' } else { '&' };
+    let whole: String = (0..limit_bytes / 8).map(|number| format!("{number:07}{end}")).collect();
     let (_, seen) = run.passed(&with_token(write(method, target, FORM, &whole)), status);
     assert!(seen.body == whole.as_bytes(), "{method} {target}: {} bytes", seen.body.len());
+    if is_sign_in(target) {
+        let told = "A sign-in must have at most 32 fields";
+        let fields = |count: usize| write(method, target, FORM, &vec!["a[]"; count].join("&"));
+        run.passed(&fields(32), status);
+        run.refused(&fields(33), 422, told, Some("body"));
+        let query = write(method, &format!("{target}?{}", "a[]&".repeat(33)), FORM, "");
+        run.refused(&query, 422, told, Some("body"));
+    }
     let empty = with_token(write(method, target, FORM, ""));
     assert_eq!(run.passed(&empty, status).1.body, b"", "{method} {target}");
 }

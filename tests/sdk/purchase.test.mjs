@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { activeItems, isPackage } from './support/environment.mjs';
+import { activeItems, isPackage, operatorToken } from './support/environment.mjs';
 import { CLIENT_ID, MERCHANT_ID, merchantToken, newcomer, newProgram, originUrl, PASSWORD } from './support/origin.mjs';
 import { assertErrorBody, assertGranted, assertRejected, outcome } from './support/outcome.mjs';
 import { openPage, plain, withPage } from './support/page.mjs';
@@ -70,7 +70,7 @@ function assertWritten(answer, status, who) {
 async function published(seq) {
   const until = Date.now() + REVOKED_WITHIN_MS;
   for (;;) {
-    const health = JSON.parse((await send('GET', '/healthz')).text);
+    const health = JSON.parse((await send('GET', '/healthz', bearer(operatorToken()))).text);
     if (health.seq >= seq) return;
     assert.ok(Date.now() < until, `change ${seq} is not published after ${REVOKED_WITHIN_MS} ms: ${health.seq}`);
     await sleep(POLL_MS);

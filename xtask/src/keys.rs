@@ -181,6 +181,15 @@ impl DevKeys {
         self.token(PUBLISHER, &publisher_claims(), 3_600)
     }
 
+    /// A token that may read what is published, for a day.
+    ///
+    /// # Errors
+    /// As [`Self::token`].
+    pub fn operator_token(&self) -> Result<String> {
+        let claims = json!({ "sub": "dev-operator", "scope": "snapshot:read" });
+        self.token(PUBLISHER, &claims.as_object().cloned().unwrap_or_default(), 86_400)
+    }
+
     /// The variables by which a Worker on this machine knows issuers and publisher.
     ///
     /// # Errors

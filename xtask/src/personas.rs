@@ -23,6 +23,12 @@ const TTL_SECS: i64 = 30 * 86_400;
 /// Where a run keeps its personas.
 pub const FILE: &str = "personas.json";
 
+/// Where a run keeps the operator's token, which may read what is published.
+pub const OPERATOR_FILE: &str = "operator.token";
+
+/// How `cargo xtask token` calls it.
+const OPERATOR: &str = "operator";
+
 /// One sample viewer with a token.
 #[derive(Debug)]
 pub struct Persona {
@@ -178,8 +184,15 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let personas = read(&dir)?;
     let Some(name) = &args.name else {
         println!("{}", list(&personas));
+        println!("{OPERATOR}: no viewer. The token may read what is published");
         return Ok(ExitCode::SUCCESS);
     };
+    if name == OPERATOR {
+        let path = dir.join(OPERATOR_FILE);
+        let token = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        println!("{token}");
+        return Ok(ExitCode::SUCCESS);
+    }
     let Some(persona) = personas.iter().find(|persona| persona.name == *name) else {
         bail!("there is no sample viewer {name:?}: `cargo xtask token` lists them")
     };

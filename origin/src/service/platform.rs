@@ -6,8 +6,8 @@ use std::{fmt, io::Read as _};
 use admit::{
     http_client::{self, RootsError},
     ports::{
-        Entropy, KeyAnswer, KeyPage, KeySource, KeySourceError, Log, NoOrigin, ObjectStore, Platform,
-        StoreError,
+        Entropy, KeyAnswer, KeyPage, KeySource, KeySourceError, Log, NoLimits, NoOrigin, ObjectStore,
+        Platform, StoreError,
     },
     token::NativeVerifier,
 };
@@ -115,6 +115,7 @@ impl Platform for OriginPlatform {
     type Store = Nowhere;
     type Keys = Issuers;
     type Origin = NoOrigin;
+    type Limits = NoLimits;
 
     fn verifier(&self) -> &NativeVerifier {
         &NativeVerifier
@@ -130,6 +131,10 @@ impl Platform for OriginPlatform {
 
     fn origin(&self) -> &NoOrigin {
         &NoOrigin
+    }
+
+    fn limits(&self) -> &NoLimits {
+        &NoLimits
     }
 
     fn log(&self) -> &dyn Log {

@@ -1,9 +1,20 @@
-//! Whether the upstream may be asked now: budgets, the circuit, and what customers are owed.
+//! Whether the upstream may be asked now: budgets, the circuits, and what customers are owed.
 
 use std::fmt;
 
-use super::{Evidence, OriginState, Question, evidence::CustomerName};
-use crate::limits::CONFIRM_REPEAT_LEAVES;
+use super::{
+    Evidence, OriginState, Question,
+    customers::Asked,
+    evidence::CustomerName,
+    lane::{Closed, Lane, Party},
+};
+use crate::{
+    limits::{
+        ADDRESS_ASKS, ADDRESS_ASKS_PER_SEC, ANONYMOUS_SHARE, CONFIRM_REPEAT_LEAVES, FRESH_SHARE, TENANT_SHARE,
+    },
+    snapshot::key::{EntryKey, mix},
+    token::VerifiedToken,
+};
 
 /// Why the upstream is not asked, for the log line of the answer that nobody confirmed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,6 +23,8 @@ pub enum NotAsked {
     Off,
     /// The customer has asked too often.
     Customer,
+    /// The address has, without a token.
+    Address,
     /// All customers together have.
     Budget,
     /// The upstream has asked to be left alone.
@@ -27,6 +40,7 @@ impl fmt::Display for NotAsked {
         f.write_str(match self {
             Self::Off => "confirmations are off",
             Self::Customer => "the customer's budget is used up",
+            Self::Address => "the address' budget is used up",
             Self::Budget => "the budget is used up",
             Self::Pause => "the origin has asked for a pause",
             Self::Circuit => "circuit open",
@@ -35,9 +49,27 @@ impl fmt::Display for NotAsked {
     }
 }
 
+impl From<Closed> for NotAsked {
+    fn from(closed: Closed) -> Self {
+        match closed {
+            Closed::Pause(_) => Self::Pause,
+            Closed::Circuit(_) => Self::Circuit,
+        }
+    }
+}
+
 impl OriginState {
+    /// The kind of traffic that a question belongs to.
+    pub const fn lane(&mut self, question: &Question) -> &mut Lane {
+        match (&question.token, question.is_confirmation()) {
+            (Some(_), true) => &mut self.checks,
+            (Some(_), false) => &mut self.reads,
+            (None, _) => &mut self.anonymous,
+        }
+    }
+
     /// Whether a question may be asked that ends by `deadline_ms`; that counts as having asked. `per_sec` is how many
-    /// may be asked in a second.
+    /// denials may be confirmed in a second.
     ///
     /// # Errors
     /// Why not.
@@ -51,37 +83,58 @@ impl OriginState {
         if per_sec == 0 {
             return Err(NotAsked::Off);
         }
-        let burst = per_sec.saturating_mul(2);
-        let Some((_, token)) = question.check.zip(question.token.as_ref()) else {
-            if !self.reads_budget.take(now_ms, per_sec, burst) {
+        let party = question.party();
+        let Some(token) = &question.token else {
+            let address = (ADDRESS_ASKS_PER_SEC.into(), ADDRESS_ASKS.into());
+            if !self.addresses.take(party.who, now_ms, address.0, address.1) {
+                return Err(NotAsked::Address);
+            }
+            let per_sec = (per_sec / ANONYMOUS_SHARE).max(1);
+            if !self.anonymous.budget.take(now_ms, per_sec, per_sec.saturating_mul(2)) {
                 return Err(NotAsked::Budget);
             }
-            return self.admit_by_circuit(now_ms, deadline_ms);
+            return Ok(self.anonymous.admit(party, now_ms, deadline_ms)?);
         };
-        let principal = &token.principal;
-        let denied_at_ms = self.memory.denied_at_ms(principal.customer_key);
-        let is_repeated = self.memory.is_asking_again(principal.customer_key, now_ms);
-        let left = if is_repeated { burst / CONFIRM_REPEAT_LEAVES } else { 0 };
-        // The breaker comes last: it counts each request that it admits as sent.
-        let refusal = if !self.memory.may_ask(principal.customer_key, now_ms) {
+        let customer = token.principal.customer_key;
+        let denied_at_ms = self.memory.customers.denied_at_ms(customer);
+        let asked = self.memory.customers.ask(customer, now_ms);
+        let burst = per_sec.saturating_mul(2);
+        if !question.is_confirmation() {
+            if asked == Asked::TooOften {
+                return Err(NotAsked::Customer);
+            }
+            if !self.reads.budget.take(now_ms, per_sec, burst) {
+                return Err(NotAsked::Budget);
+            }
+            return Ok(self.reads.admit(party, now_ms, deadline_ms)?);
+        }
+        // The circuit comes last: it counts each request that it admits as sent.
+        let refusal = if asked == Asked::TooOften {
             NotAsked::Customer
-        } else if !self.checks_budget.take_and_leave(now_ms, per_sec, burst, left) {
+        } else if !self.take_of_budget(token, asked, per_sec, now_ms) {
             NotAsked::Budget
-        } else if let Err(refusal) = self.admit_by_circuit(now_ms, deadline_ms) {
-            refusal
+        } else if let Err(closed) = self.checks.admit(party, now_ms, deadline_ms) {
+            closed.into()
         } else {
             return Ok(());
         };
         let is_admitted = self.is_owed(question, now_ms)
-            || self.evidence.take_reserved(principal.merchant_id, denied_at_ms, now_ms, per_sec);
+            || self.evidence.take_reserved(token.principal.merchant_id, denied_at_ms, now_ms, per_sec);
         if is_admitted { Ok(()) } else { Err(refusal) }
     }
 
-    fn admit_by_circuit(&mut self, now_ms: u64, deadline_ms: u64) -> Result<(), NotAsked> {
-        let reads = &mut self.reads;
-        reads
-            .admit(now_ms, deadline_ms)
-            .map_err(|_| if reads.is_paused(now_ms) { NotAsked::Pause } else { NotAsked::Circuit })
+    /// Takes one of the confirmations of this second. Customers who ask again and again leave some to others. What is
+    /// reserved beside them is for customers who have just come, of tenants who have not used up their own share.
+    fn take_of_budget(&mut self, token: &VerifiedToken, asked: Asked, per_sec: u64, now_ms: u64) -> bool {
+        let burst = per_sec.saturating_mul(2);
+        let share = (per_sec / TENANT_SHARE).max(1);
+        let has_share = self.tenants.take(tenant(token), now_ms, share, share.saturating_mul(2));
+        let left = if asked == Asked::Again { burst / CONFIRM_REPEAT_LEAVES } else { 0 };
+        if self.checks.budget.take_and_leave(now_ms, per_sec, burst, left) {
+            return true;
+        }
+        let reserved = (per_sec / FRESH_SHARE).max(1);
+        asked == Asked::Afresh && has_share && self.fresh.take(now_ms, reserved, reserved.saturating_mul(2))
     }
 
     /// Whether the customer who asks is owed an answer, whatever the budgets and the circuit say; that counts as
@@ -96,5 +149,36 @@ impl OriginState {
     /// What was granted lately.
     pub const fn evidence(&self) -> &Evidence {
         &self.evidence
+    }
+}
+
+/// A number that stands for a customer. The key is a part of a SHA-256: any bytes of it are as good as others.
+pub fn number_of(EntryKey(key): EntryKey) -> u64 {
+    key.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
+}
+
+/// A number that stands for the business that a token is of: the issuer, and the merchant that it speaks for.
+fn tenant(token: &VerifiedToken) -> u64 {
+    let principal = &token.principal;
+    let merchant = principal.merchant_id.filter(|merchant| principal.is_heard_by(*merchant));
+    mix(mix(token.issuer as u64) ^ merchant.unwrap_or(0).cast_unsigned())
+}
+
+impl Question {
+    /// Whether it is about a denial, which is confirmed before it is one. What the snapshot grants, and what is no
+    /// check, is asked because a client insists.
+    pub const fn is_confirmation(&self) -> bool {
+        self.check.is_some() && self.otherwise.status != 200
+    }
+
+    /// Who asks, and about what.
+    pub fn party(&self) -> Party {
+        match &self.token {
+            Some(token) => {
+                let who = number_of(token.principal.customer_key);
+                Party { who, what: self.check.map(|(_, item)| item) }
+            }
+            None => Party { who: self.address, what: None },
+        }
     }
 }

@@ -6,11 +6,12 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::{
-    ANSWERED_BY_ORIGIN, Check, OriginState, Verdict,
+    ANSWERED_BY_ORIGIN, Check, Verdict,
     admission::NotAsked,
     problems::Problem,
     received,
     sent::{self, Sender},
+    signs,
 };
 use crate::{
     api::{
@@ -18,7 +19,6 @@ use crate::{
         json::json,
         query,
         reply::{Caching, Reply, Request},
-        retry_after,
         viewer::{shown_address, shown_country},
     },
     app::{App, State, seconds},
@@ -36,6 +36,10 @@ pub struct Question {
     pub(in crate::app) check: Option<Check>,
     /// Who asks, if the read needs a token.
     pub(in crate::app) token: Option<Rc<VerifiedToken>>,
+    /// The query that the upstream gets: the parameters that the read has, and nothing else that a client sent.
+    pub(in crate::app) query: String,
+    /// A number that stands for the address that asks; 0 if it is not known.
+    pub(in crate::app) address: u64,
     /// Number and UUID of the customer who asks, if the snapshot knows them. Looked up only if something was granted
     /// through this edge a moment ago.
     pub(in crate::app) published: Option<(i64, Uuid)>,
@@ -79,12 +83,14 @@ impl<P: Platform> App<P> {
             Step::Ask(generation) => generation,
         };
         let id = self.request_id();
+        let sent_at_ms = self.platform.now_ms();
         let sender = if question.token.is_some() { Sender::Verified } else { Sender::Anybody };
-        let answer = self.ask_origin(request, &id, sender, config).await;
+        let answer = self.ask_origin(request, &question.query, &id, sender, config).await;
         let now_ms = self.platform.now_ms();
         let now = seconds(now_ms);
         let State { origin, snapshots, .. } = &mut *self.state.borrow_mut();
-        settle(origin, &answer, question.token.is_some(), now_ms);
+        let sign = signs::sign_of_read(&answer, now);
+        origin.lane(question).learn(question.party(), sign, sent_at_ms, now_ms);
         let answered = answer.as_ref().map_err(Problem::from);
         let (mut reply, problem) = match question.check.zip(question.token.as_ref()) {
             None => match answered.and_then(|answer| Ok(received::read(answer)?)) {
@@ -101,7 +107,7 @@ impl<P: Platform> App<P> {
                     Err(problem) => (Verdict::CannotTell, Some(problem)),
                 };
                 if matches!(verdict, Verdict::Denied | Verdict::NoItem) {
-                    origin.memory.denied(token.principal.customer_key, now_ms);
+                    origin.memory.customers.denied(token.principal.customer_key, now_ms);
                 }
                 origin.memory.end(check);
                 origin.memory.insert(check, verdict.clone(), generation, now_ms, config);
@@ -168,14 +174,13 @@ impl<P: Platform> App<P> {
     async fn ask_origin(
         &self,
         request: &Request<'_>,
+        query: &str,
         id: &str,
         sender: Sender,
         config: &OriginConfig,
     ) -> Result<OriginAnswer, OriginError> {
-        let mut headers = sent::headers(request, id, sender);
+        let mut headers = sent::headers(request, id, sender, config);
         headers.push(("accept", Cow::Borrowed("application/json")));
-        // Checks take no parameters: what is remembered of one answers whatever query is sent along.
-        let query = if sender == Sender::Verified { "" } else { request.query };
         let asked = OriginRequest {
             method: "GET",
             url: &sent::url(config, request.path, query),
@@ -184,28 +189,6 @@ impl<P: Platform> App<P> {
             limit_bytes: ORIGIN_ANSWER_MAX_BYTES,
         };
         self.send_in_turn(asked, OriginBody::Empty, Some(OriginBody::Empty)).await
-    }
-}
-
-fn settle(
-    origin: &mut OriginState,
-    answer: &Result<OriginAnswer, OriginError>,
-    has_token: bool,
-    now_ms: u64,
-) {
-    match answer {
-        Ok(answer) if answer.status == 429 => {
-            let secs = retry_after::seconds(answer.header("retry-after"), seconds(now_ms));
-            origin.reads.pause(now_ms, secs.unwrap_or(1));
-        }
-        Ok(answer) if received::is_well(answer) => origin.reads.succeeded(),
-        // A firewall's refusal, and a failure of a read without a token, are easy to provoke. If they counted, a stranger
-        // could keep denials from being confirmed.
-        Ok(OriginAnswer { status: 400..=499, .. }) => origin.reads.unknown(),
-        _ if !has_token => origin.reads.unknown(),
-        _ => {
-            origin.reads.failed(now_ms);
-        }
     }
 }
 

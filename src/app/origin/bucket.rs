@@ -16,8 +16,7 @@ impl Bucket {
 
     /// The same, if at least `left` remain for others.
     pub fn take_and_leave(&mut self, now_ms: u64, per_sec: u64, burst: u64, left: u64) -> bool {
-        let back = now_ms.saturating_sub(self.at_ms).saturating_mul(per_sec);
-        self.spent = self.spent.saturating_sub(back);
+        self.spent = self.spent(now_ms, per_sec);
         self.at_ms = now_ms;
         let spent = self.spent.saturating_add(1_000);
         let is_there = spent <= burst.saturating_sub(left).saturating_mul(1_000);
@@ -25,6 +24,11 @@ impl Bucket {
             self.spent = spent;
         }
         is_there
+    }
+
+    /// What was taken and has not come back by now, in thousandths.
+    pub const fn spent(&self, now_ms: u64, per_sec: u64) -> u64 {
+        self.spent.saturating_sub(now_ms.saturating_sub(self.at_ms).saturating_mul(per_sec))
     }
 }
 

@@ -6,11 +6,13 @@ use std::borrow::Cow;
 use futures_util::{FutureExt as _, future::LocalBoxFuture};
 
 use super::{
-    ANSWERED_BY_ORIGIN,
+    ANSWERED_BY_ORIGIN, OriginState,
     evidence::CustomerName,
+    lane::{Lane, Party},
     problems::{Problem, Problems},
     received::{self, Written},
     sent::{self, Sender},
+    signs,
 };
 use crate::{
     api::{
@@ -25,14 +27,18 @@ use crate::{
     config::OriginConfig,
     limits::{
         ORIGIN_ANSWER_MAX_BYTES, ORIGIN_LOST_MS, ORIGIN_RETRY_MS, PASSED_RETRY_AFTER_MAX_SECS,
-        RETRY_AFTER_SECS, WRITE_HELD_MAX_BYTES, WRITE_MAX_BYTES,
+        RETRY_AFTER_SECS, SIGN_IN_MAX_BYTES, SIGN_IN_MAX_FIELDS, WRITE_HELD_MAX_BYTES, WRITE_MAX_BYTES,
     },
-    ports::{Origin, OriginAnswer, OriginBody, OriginError, OriginRequest, Platform},
+    ports::{Limit, Origin, OriginAnswer, OriginBody, OriginError, OriginRequest, Platform},
     snapshot::time::UnixSecs,
 };
 
 const INVALID_KEY: ApiError =
     ApiError::InvalidField("Idempotency-Key", "The Idempotency-Key must have visible ASCII characters only");
+
+const LONG_QUERY: ApiError =
+    ApiError::InvalidField("query", "The query of a sign-in must have at most 16384 bytes");
+const MANY_FIELDS: ApiError = ApiError::InvalidField("body", "A sign-in must have at most 32 fields");
 
 /// The stream of a platform's request bodies.
 pub(in crate::app) type StreamOf<P> = <<P as Platform>::Origin as Origin>::Stream;
@@ -44,8 +50,44 @@ pub struct Write {
     pub(in crate::app) is_signed: bool,
     /// The merchant that the token names.
     pub(in crate::app) merchant_id: Option<i64>,
+    /// A number that stands for whose write it is: the merchant's, else the customer's, else the address'.
+    pub(in crate::app) who: u64,
     /// What it can open.
     pub(in crate::app) effect: Effect,
+}
+
+/// What a request that is passed on asks for. What fails for one kind closes nothing for the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Write,
+    SignIn,
+    Refresh,
+}
+
+impl Kind {
+    const fn limit(self) -> Limit {
+        match self {
+            Self::Write => Limit::Write,
+            Self::SignIn => Limit::SignIn,
+            Self::Refresh => Limit::Refresh,
+        }
+    }
+
+    fn of_sign_in(content_type: &str, held: &Held) -> Self {
+        let Held::Whole(body) = held else { return Self::SignIn };
+        let grant_type = query::field_of_body(content_type, body, "grant_type");
+        if grant_type.is_some_and(|grant| grant == "refresh_token") { Self::Refresh } else { Self::SignIn }
+    }
+}
+
+impl OriginState {
+    const fn lane_of(&mut self, kind: Kind) -> &mut Lane {
+        match kind {
+            Kind::Write => &mut self.writes,
+            Kind::SignIn => &mut self.sign_ins,
+            Kind::Refresh => &mut self.refreshes,
+        }
+    }
 }
 
 /// The body of a write, as far as it is held.
@@ -66,58 +108,54 @@ impl<P: Platform> App<P> {
         request: &Request<'_>,
         write: Write,
         mut body: impl RequestBody<Stream = StreamOf<P>>,
+        request_id: &str,
     ) -> Reply {
         let Some(config) = &self.config.origin else { return ApiError::Internal.into() };
-        let has_body = body.declared_bytes() != Some(0) && request.method != "DELETE";
-        if has_body {
-            let (content_type, coding) = (request.passed("content-type"), request.passed("content-encoding"));
-            match check_body_headers(content_type, coding) {
-                Ok(()) => {}
-                Err(ApiError::CONTENT_ENCODING) => return unsupported(ApiError::CONTENT_ENCODING, coding),
-                Err(error) => return unsupported(error, content_type),
-            }
+        if write.is_signed
+            && let Some(refusal) = self.refused_by_limit(Limit::Write, request).await
+        {
+            return refusal;
         }
-        // It could not be passed on, and the write must not go without it.
-        if !request.passed("idempotency-key").is_ascii() {
-            return INVALID_KEY.into();
-        }
-        // No client of the API sends a body with DELETE, and without one it cannot hide a second request.
-        let held = match body.declared_bytes() {
-            _ if !has_body => Held::Empty,
-            Some(declared) if declared > WRITE_MAX_BYTES => {
-                return ApiError::BodyTooLarge(WRITE_MAX_BYTES).into();
-            }
-            Some(declared) if declared > WRITE_HELD_MAX_BYTES => Held::Arriving,
-            _ => match read(&mut body, WRITE_MAX_BYTES).await {
-                Ok(bytes) => Held::Whole(bytes),
-                Err(refusal) => return refusal,
-            },
+        let held = match hold(request, write, &mut body).await {
+            Ok(held) => held,
+            Err(refusal) => return refusal,
         };
-        let now_ms = self.platform.now_ms();
-        let deadline_ms = now_ms.saturating_add(config.timeout_ms + ORIGIN_LOST_MS);
-        let admitted = self.state.borrow_mut().origin.breaker(write.is_signed).admit(now_ms, deadline_ms);
-        if let Err(wait_ms) = admitted {
-            let retry_after_secs = u32::try_from(wait_ms.div_ceil(1_000)).unwrap_or(RETRY_AFTER_SECS);
+        let mut kind = Kind::Write;
+        if !write.is_signed {
+            kind = Kind::of_sign_in(request.passed("content-type"), &held);
+            if let Some(refusal) = self.refused_by_limit(kind.limit(), request).await {
+                return refusal;
+            }
+        }
+        let sent_at_ms = self.platform.now_ms();
+        let deadline_ms = sent_at_ms.saturating_add(config.timeout_ms + ORIGIN_LOST_MS);
+        let party = Party { who: write.who, what: None };
+        let admitted = self.state.borrow_mut().origin.lane_of(kind).admit(party, sent_at_ms, deadline_ms);
+        if let Err(closed) = admitted {
+            let secs = closed.wait_ms().div_ceil(1_000);
+            let retry_after_secs = u32::try_from(secs).unwrap_or(RETRY_AFTER_SECS);
             return ApiError::OriginPaused { retry_after_secs }.into();
         }
-        let request_id = self.request_id();
-        let answer = self.send_write(request, write.is_signed, &request_id, config, &held, &mut body).await;
+        let answer = self.send_write(request, write.is_signed, request_id, config, &held, &mut body).await;
         let outcome = answer.map(|answer| {
             let written = received::written(&answer, write.is_signed);
             (answer, written)
         });
-        self.learn(request, write, &held, &outcome);
         let now = seconds(self.platform.now_ms());
+        let sign = signs::sign_of_write(&outcome, !matches!(held, Held::Arriving), now);
+        self.learn(request, write, &held, &outcome, |origin, now_ms| {
+            origin.lane_of(kind).learn(party, sign, sent_at_ms, now_ms);
+        });
         let of_headers = outcome.as_ref().ok().and_then(|(answer, _)| received::header_problem(answer, now));
         let (mut reply, problem) = reply_of(outcome, now);
         for problem in problem.into_iter().chain(of_headers.map(Problem::from)) {
-            self.log_problem(&mut self.state.borrow_mut().origin.problems, &request_id, &problem);
+            self.log_problem(&mut self.state.borrow_mut().origin.problems, request_id, &problem);
         }
         if let Some(seq) = reply.header("entitlement-seq").and_then(query::seq) {
             self.state.borrow_mut().snapshots.origin_is_at(seq, now);
         }
         // The origin's log and ours name it alike.
-        reply.headers.push(("x-request-id", Cow::Owned(request_id)));
+        reply.headers.push(("x-request-id", Cow::Owned(request_id.to_owned())));
         reply
     }
 
@@ -148,7 +186,7 @@ impl<P: Platform> App<P> {
         let sent = OriginRequest {
             method: request.method,
             url: &sent::url(config, request.path, request.query),
-            headers: &sent::headers(request, request_id, sender),
+            headers: &sent::headers(request, request_id, sender, config),
             timeout_ms: config.timeout_ms,
             limit_bytes: ORIGIN_ANSWER_MAX_BYTES,
         };
@@ -180,26 +218,19 @@ impl<P: Platform> App<P> {
     }
 
     /// Learns from what came of a write: whether the origin works, and for whom something may have changed.
-    fn learn(&self, request: &Request<'_>, write: Write, held: &Held, outcome: &Outcome) {
+    fn learn(
+        &self,
+        request: &Request<'_>,
+        write: Write,
+        held: &Held,
+        outcome: &Outcome,
+        learn_sign: impl FnOnce(&mut OriginState, u64),
+    ) {
         let now_ms = self.platform.now_ms();
         let origin = &mut self.state.borrow_mut().origin;
-        let breaker = origin.breaker(write.is_signed);
-        match outcome {
-            // The client may have broken it off. If that counted, one client could stop all writes.
-            Err(_) if matches!(held, Held::Arriving) => breaker.unknown(),
-            // So could one that sends what a firewall takes for an attack.
-            Ok((_, Written::Refused(..) | Written::Blocked(_))) => breaker.unknown(),
-            // Something answered in whole, though not as the API does. A single write that is odd would otherwise close
-            // everybody's after five times.
-            Ok((OriginAnswer { status: 200..=399, .. }, Written::Unusable(_))) => breaker.unknown(),
-            Ok((OriginAnswer { status: 502..=504, .. }, _) | (_, Written::Unusable(_))) | Err(_) => {
-                breaker.failed(now_ms);
-            }
-            Ok((_, Written::Own(_))) => breaker.succeeded(),
-        }
+        learn_sign(origin, now_ms);
         if matches!(outcome, Ok((OriginAnswer { status: 200..=299, .. }, Written::Own(_)))) {
-            // The origin is back, whatever the circuit of confirmations was open for.
-            origin.reads.half_open();
+            origin.is_back();
         }
         let is_refused =
             matches!(outcome, Ok((OriginAnswer { status: 400..=499, .. }, _) | (_, Written::Blocked(_))));
@@ -221,6 +252,18 @@ impl<P: Platform> App<P> {
         }
     }
 
+    /// Logs that requests cannot be counted, as [`Self::log_problem`] does.
+    pub(in crate::app) fn log_limit_problem(&self, limit: Limit, problem: &str) {
+        let binding = limit.binding();
+        let known = Problem::new(binding, String::new());
+        let now_ms = self.platform.now_ms();
+        let Some(times) = self.state.borrow_mut().origin.problems.count(&known, now_ms) else { return };
+        let problem = json(problem);
+        self.platform.log().log(format_args!(
+            r#"{{"event":"limit","binding":"{binding}","problem":{problem},"times":{times}}}"#
+        ));
+    }
+
     /// Logs what is wrong with an answer, unless the same was logged a moment ago: then it is counted.
     pub(super) fn log_problem(&self, problems: &mut Problems, request_id: &str, problem: &Problem) {
         let Some(times) = problems.count(problem, self.platform.now_ms()) else { return };
@@ -229,6 +272,53 @@ impl<P: Platform> App<P> {
             r#"{{"event":"origin","request_id":"{request_id}","problem":{problem},"times":{times}}}"#
         ));
     }
+}
+
+/// The body of a write, as far as it is to be held, if its headers say that it can be passed on.
+async fn hold(request: &Request<'_>, write: Write, body: &mut impl RequestBody) -> Result<Held, Reply> {
+    // No client of the API sends a body with DELETE, and without one it cannot hide a second request.
+    let has_body = body.declared_bytes() != Some(0) && request.method != "DELETE";
+    if has_body {
+        let (content_type, coding) = (request.passed("content-type"), request.passed("content-encoding"));
+        match check_body_headers(content_type, coding) {
+            Ok(()) => {}
+            Err(ApiError::CONTENT_ENCODING) => return Err(unsupported(ApiError::CONTENT_ENCODING, coding)),
+            Err(error) => return Err(unsupported(error, content_type)),
+        }
+    }
+    // It could not be passed on, and the write must not go without it.
+    if !request.passed("idempotency-key").is_ascii() {
+        return Err(INVALID_KEY.into());
+    }
+    let limit_bytes = if write.is_signed { WRITE_MAX_BYTES } else { SIGN_IN_MAX_BYTES };
+    let held = match body.declared_bytes() {
+        _ if !has_body => Held::Empty,
+        Some(declared) if declared > limit_bytes => return Err(ApiError::BodyTooLarge(limit_bytes).into()),
+        Some(declared) if declared > WRITE_HELD_MAX_BYTES => Held::Arriving,
+        _ => Held::Whole(read(body, limit_bytes).await?),
+    };
+    if !write.is_signed {
+        check_sign_in(request, &held)?;
+    }
+    Ok(held)
+}
+
+/// Who signs in has no token yet: what servers have to parse is bounded before anything is sent, by counting alone.
+fn check_sign_in(request: &Request<'_>, held: &Held) -> Result<(), Reply> {
+    let fields =
+        |text: &[u8]| text.iter().filter(|byte| **byte == b'&').count() + usize::from(!text.is_empty());
+    let body = match held {
+        // JSON has no such separators, and is bounded by its length.
+        Held::Whole(body) => body.as_slice(),
+        Held::Empty | Held::Arriving => &[],
+    };
+    if request.query.len() > SIGN_IN_MAX_BYTES {
+        return Err(LONG_QUERY.into());
+    }
+    if fields(body) + fields(request.query.as_bytes()) > SIGN_IN_MAX_FIELDS {
+        return Err(MANY_FIELDS.into());
+    }
+    Ok(())
 }
 
 /// The answer to a write of which this came, and what was wrong with it, for the log.
@@ -268,6 +358,7 @@ const fn never_arrived(status: u16) -> bool {
 fn passed_back(answer: &OriginAnswer, body: Body, now: UnixSecs) -> Reply {
     let mut reply = Reply::ok(String::new(), Caching::Private);
     (reply.status, reply.body, reply.reason) = (answer.status, body, Cow::Borrowed(ANSWERED_BY_ORIGIN));
+    reply.change.is_unapplied = signs::asks_to_wait(answer, now).is_some();
     for (name, value) in &answer.headers {
         let value = match *name {
             // The runtime has decoded the body, and its type is ours.

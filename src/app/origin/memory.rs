@@ -1,34 +1,45 @@
-//! What the origin said a moment ago, who is asking, and who has asked how often.
+//! What the origin said a moment ago, and who is asking.
 
 use std::rc::Rc;
 
 use sha2::{Digest as _, Sha256};
 
-use super::bucket::Bucket;
+use super::customers::Customers;
 use crate::{
+    app::audit::claim,
     config::OriginConfig,
-    limits::{
-        CONFIRM_DENIALS, CONFIRM_REPEAT_MS, CONFIRM_UNKNOWN_MS, CONFIRMED_BODY_MAX_BYTES, CONFIRMED_SLOTS,
-        CUSTOMER_CONFIRMS, CUSTOMER_CONFIRMS_PER_SEC,
-    },
+    limits::{CONFIRM_DENIALS, CONFIRM_UNKNOWN_MS, CONFIRMED_BODY_MAX_BYTES, CONFIRMED_SLOTS},
     snapshot::key::{EntryKey, mix},
-    token::VerifiedToken,
+    token::{Principal, VerifiedToken},
 };
 
 /// A check: who asks, and the item.
 pub type Check = (EntryKey, i64);
 
-/// Who asks, as far as it makes a difference to the answer: the customer, the issuer, which may speak for some
-/// merchants only, and the client, which has its app's licences.
-pub fn asker(token: &VerifiedToken) -> EntryKey {
-    let principal = &token.principal;
-    let client_id = principal.client_id.as_deref().unwrap_or_default();
+/// Who asks, as far as it can make a difference to the upstream's answer: the customer, the issuer, which may speak for
+/// some merchants only, the client, which has its app's licences, and what else the token says of the person: merchant,
+/// account, roles and scopes. The upstream may know scopes that mean nothing here, so that they are taken from the token
+/// itself.
+pub fn asker(token: &VerifiedToken, authorization: &str) -> EntryKey {
+    let Principal { client_id, merchant_id, merchant_uuid, account_id, roles, .. } = &token.principal;
+    let scope = claim(authorization, "scope").map(|scope| scope.to_string()).unwrap_or_default();
+    // A name that an absent claim cannot have, and lengths, so that no two tokens hash the same bytes.
+    let text = |digest: Sha256, text: &str| {
+        digest.chain_update((text.len() as u64).to_le_bytes()).chain_update(text.as_bytes())
+    };
+    let number = |digest: Sha256, number: Option<i64>| {
+        digest.chain_update([u8::from(number.is_some())]).chain_update(number.unwrap_or(0).to_le_bytes())
+    };
     let digest = Sha256::new()
-        .chain_update(principal.customer_key.0)
+        .chain_update(token.principal.customer_key.0)
         .chain_update((token.issuer as u64).to_le_bytes())
-        .chain_update(client_id.as_bytes())
-        .finalize();
-    EntryKey(digest.first_chunk().copied().unwrap_or(principal.customer_key.0))
+        .chain_update([u8::from(roles.consumer), u8::from(roles.merchant)]);
+    let digest = text(digest, client_id.as_deref().unwrap_or_default());
+    let digest = number(digest, *merchant_id);
+    let digest = text(digest, merchant_uuid.as_deref().unwrap_or_default());
+    let digest = number(digest, *account_id);
+    let digest = text(digest, &scope).finalize();
+    EntryKey(digest.first_chunk().copied().unwrap_or(token.principal.customer_key.0))
 }
 
 /// What the origin said of a check.
@@ -60,22 +71,12 @@ struct Said {
 #[derive(Debug, Default)]
 pub struct Memory {
     said: Slots<Said>,
-    customers: Slots<Customer>,
+    /// How often customers ask.
+    pub customers: Customers,
     /// Checks that a request is asking, and when it is given up. No more than may be asked in their time.
     asking: Vec<(Check, u64)>,
     /// Counts how often everything was forgotten: what was asked before that may not be true any more.
     generation: u32,
-}
-
-/// How often a customer asks.
-#[derive(Clone, Copy, Debug)]
-struct Customer {
-    key: EntryKey,
-    bucket: Bucket,
-    /// When the origin last confirmed one of the customer's denials.
-    denied_at_ms: Option<u64>,
-    /// When it confirmed the one before that.
-    denied_before_ms: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -175,43 +176,6 @@ impl Memory {
         self.generation
     }
 
-    /// Whether a customer may ask now; that counts as having asked.
-    pub fn may_ask(&mut self, customer: EntryKey, now_ms: u64) -> bool {
-        let mut known = self.customer(customer);
-        let may = known.bucket.take(now_ms, CUSTOMER_CONFIRMS_PER_SEC.into(), CUSTOMER_CONFIRMS.into());
-        self.customers.set((customer, 0), known);
-        may
-    }
-
-    /// The origin has confirmed a denial of this customer.
-    pub fn denied(&mut self, customer: EntryKey, now_ms: u64) {
-        let known = self.customer(customer);
-        let denied_before_ms = known.denied_at_ms;
-        self.customers.set((customer, 0), Customer { denied_at_ms: Some(now_ms), denied_before_ms, ..known });
-    }
-
-    /// Whether the origin has confirmed two denials of this customer lately. After one, the customer may just have
-    /// bought something.
-    pub fn is_asking_again(&self, customer: EntryKey, now_ms: u64) -> bool {
-        let before = self.customer(customer).denied_before_ms;
-        before.is_some_and(|at_ms| now_ms.saturating_sub(at_ms) < CONFIRM_REPEAT_MS)
-    }
-
-    /// When the origin last confirmed a denial of this customer, in milliseconds, as far as that is known.
-    pub fn denied_at_ms(&self, customer: EntryKey) -> Option<u64> {
-        self.customer(customer).denied_at_ms
-    }
-
-    fn customer(&self, key: EntryKey) -> Customer {
-        let known = self.customers.get((key, 0)).filter(|known| known.key == key).copied();
-        known.unwrap_or(Customer {
-            key,
-            bucket: Bucket::default(),
-            denied_at_ms: None,
-            denied_before_ms: None,
-        })
-    }
-
     /// Whether a request is asking this already, and has not been lost.
     pub fn is_asking(&self, check: Check, now_ms: u64) -> bool {
         self.asking.iter().any(|(asked, until_ms)| *asked == check && now_ms < *until_ms)
@@ -232,7 +196,7 @@ impl Memory {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Config;
+    use crate::{app::origin::customers::Asked, config::Config};
 
     const ALICE: EntryKey = EntryKey([1; 16]);
     const BOB: EntryKey = EntryKey([2; 16]);
@@ -296,37 +260,21 @@ mod tests {
     }
 
     #[test]
-    fn who_was_denied_is_known_beside_the_budget() {
-        let mut memory = Memory::default();
-        assert_eq!(memory.denied_at_ms(ALICE), None);
-        while memory.may_ask(ALICE, 1_000) {}
-        memory.denied(ALICE, 1_000);
-        assert_eq!((memory.denied_at_ms(ALICE), memory.denied_at_ms(BOB)), (Some(1_000), None));
-        assert!(!memory.is_asking_again(ALICE, 1_001), "what was bought in between is asked for");
-        assert!(!memory.may_ask(ALICE, 1_000));
-        memory.forget();
-        assert_eq!(memory.denied_at_ms(ALICE), Some(1_000));
-        memory.denied(ALICE, 1_100);
-        assert!(memory.is_asking_again(ALICE, 1_101) && !memory.is_asking_again(BOB, 1_101));
-        assert!(!memory.is_asking_again(ALICE, 1_000 + CONFIRM_REPEAT_MS));
-    }
-
-    #[test]
     fn a_write_ends_what_was_remembered_and_what_was_being_asked() {
         let mut memory = Memory::default();
         let before = memory.generation();
         for _ in 0..2 {
             insert(&mut memory, (ALICE, 1), &Verdict::Denied, 1_000);
         }
-        while memory.may_ask(ALICE, 1_000) {}
+        while memory.customers.ask(ALICE, 1_000) != Asked::TooOften {}
         memory.forget();
         assert_eq!(memory.get((ALICE, 1), 1_000, 1_000), None);
         for _ in 0..2 {
             memory.insert((ALICE, 1), Verdict::Denied, before, 1_000, &config());
         }
         assert_eq!(memory.get((ALICE, 1), 1_000, 1_000), None);
-        assert!(!memory.may_ask(ALICE, 1_000), "the budget is what it was");
-        assert!(memory.may_ask(BOB, 1_000));
+        assert_eq!(memory.customers.ask(ALICE, 1_000), Asked::TooOften, "the budget is what it was");
+        assert_eq!(memory.customers.ask(BOB, 1_000), Asked::Afresh);
     }
 
     #[test]
@@ -353,7 +301,7 @@ mod tests {
         let known = (1..10_000).filter(|id| memory.get((ALICE, *id), 1_000, 1_000).is_some()).count();
         assert_eq!(known, CONFIRMED_SLOTS, "every place is used");
         // As the limits reckon.
-        assert!(size_of::<Option<Said>>() <= 80 && size_of::<Option<Customer>>() <= 72);
+        assert!(size_of::<Option<Said>>() <= 80);
         let longer: Rc<str> = "x".repeat(CONFIRMED_BODY_MAX_BYTES + 1).into();
         insert(&mut memory, (BOB, 1), &Verdict::Granted(longer, i64::MAX), 1_000);
         assert_eq!(memory.get((BOB, 1), 1_000, 1_000), None);

@@ -4,18 +4,24 @@ mod admission;
 mod ask;
 mod breaker;
 mod bucket;
+mod customers;
 mod evidence;
 mod forward;
+mod lane;
 mod memory;
 mod problems;
 mod received;
 mod sent;
+mod signs;
+mod stops;
 
-use breaker::Breaker;
 use bucket::Bucket;
+use customers::Buckets;
 use evidence::Evidence;
+use lane::Lane;
 use problems::Problems;
 
+pub(super) use admission::number_of;
 pub use ask::Question;
 pub(super) use ask::Turn;
 pub(super) use forward::StreamOf;
@@ -26,22 +32,30 @@ pub use received::{Unreadable, Written, verdict, written};
 /// The reason of what the origin granted or answered, for logs.
 const ANSWERED_BY_ORIGIN: &str = "origin";
 
-/// Breakers, because writes, sign-ins and checks fail apart, and two budgets. What no token is needed for must
-/// neither keep merchants from writing nor use up what checks may ask.
+/// What an isolate knows of the upstream. Every kind of traffic has a lane of its own, so that none closes another: what
+/// no token is needed for must neither keep merchants from writing nor buyers from being let in (docs/adr/0025).
 #[derive(Debug, Default)]
 pub struct OriginState {
-    /// Of writes by merchants.
-    pub writes: Breaker,
-    /// Of sign-ins.
-    pub sign_ins: Breaker,
-    /// Of reads.
-    pub reads: Breaker,
-    /// Of checks.
-    pub checks_budget: Bucket,
-    /// Of other reads.
-    pub reads_budget: Bucket,
+    /// Denials that are confirmed.
+    checks: Lane,
+    /// What clients with a token insist on.
+    reads: Lane,
+    /// What clients without one do.
+    anonymous: Lane,
+    /// Writes by merchants.
+    writes: Lane,
+    /// Sign-ins by a password, a code or a secret.
+    sign_ins: Lane,
+    /// Sign-ins by a refresh token.
+    refreshes: Lane,
+    /// Confirmations for customers who have just come.
+    fresh: Bucket,
+    /// How much of the confirmations tenants use.
+    tenants: Buckets,
+    /// How often addresses ask without a token.
+    addresses: Buckets,
     /// What it said.
-    pub memory: Memory,
+    memory: Memory,
     /// What was granted through this edge a moment ago.
     evidence: Evidence,
     /// What went wrong with it a moment ago.
@@ -49,8 +63,10 @@ pub struct OriginState {
 }
 
 impl OriginState {
-    /// The breaker of what is passed on. `is_signed` is whether it needed a token.
-    pub const fn breaker(&mut self, is_signed: bool) -> &mut Breaker {
-        if is_signed { &mut self.writes } else { &mut self.sign_ins }
+    /// What is passed on has just succeeded: whatever the circuits of reads were open for, the upstream is back.
+    fn is_back(&mut self) {
+        for lane in [&mut self.checks, &mut self.reads, &mut self.anonymous] {
+            lane.half_open();
+        }
     }
 }

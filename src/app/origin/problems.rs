@@ -30,6 +30,13 @@ impl From<&OriginError> for Problem {
     }
 }
 
+impl Problem {
+    /// What is wrong with something beside the upstream. What is counted together is of the same kind.
+    pub fn new(kind: &str, text: String) -> Self {
+        Self { kind: kind.to_owned(), text }
+    }
+}
+
 /// The problems of late.
 #[derive(Debug, Default)]
 pub struct Problems(Vec<Known>);

@@ -87,7 +87,7 @@ fn not_json(error: serde_json::Error) -> Unreadable {
     Unreadable::new("body", format!("is not JSON: {error}"))
 }
 
-fn json_value(answer: &OriginAnswer) -> Result<Value, Unreadable> {
+pub fn json_value(answer: &OriginAnswer) -> Result<Value, Unreadable> {
     // From bytes, as all JSON in the Worker is read: another reader would be more code.
     serde_json::from_slice(json_text(answer)?.as_bytes()).map_err(not_json)
 }

@@ -10,6 +10,9 @@ use crate::{
 
 /// The viewer's address, for the origin. No client can send it: nothing that is not on a list is passed on.
 const ADDRESS_HEADER: &str = "admit-viewer-address";
+/// Proves to the upstream that the edge sends a request: `ORIGIN_SECRET`. Only then may it believe what the edge says of
+/// the viewer.
+const EDGE_KEY_HEADER: &str = "admit-edge-key";
 /// The viewer's country, for the origin.
 const COUNTRY_HEADER: &str = "admit-viewer-country";
 
@@ -35,8 +38,9 @@ pub fn headers<'r>(
     request: &'r Request<'_>,
     request_id: &'r str,
     sender: Sender,
+    config: &'r OriginConfig,
 ) -> Vec<(&'static str, Cow<'r, str>)> {
-    let mut headers = Vec::with_capacity(9);
+    let mut headers = Vec::with_capacity(10);
     let authorization = request.authorization;
     match (sender, BearerToken::parse(authorization)) {
         // As one form, however it was sent, so that the origin reads the token that was verified.
@@ -61,6 +65,7 @@ pub fn headers<'r>(
     if !request_id.is_empty() {
         headers.push(("x-request-id", Cow::Borrowed(request_id)));
     }
+    headers.extend(config.secret.as_ref().map(|secret| (EDGE_KEY_HEADER, Cow::Borrowed(secret.as_str()))));
     headers
 }
 
@@ -71,6 +76,28 @@ fn is_basic(authorization: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::token::Secret;
+
+    fn config(secret: Option<&str>) -> OriginConfig {
+        let numbers =
+            OriginConfig::parse(&|name| (name == "ORIGIN_URL").then(|| "https://o.example".to_owned()));
+        let secret = secret.map(|secret| Secret::new(secret.to_owned()));
+        OriginConfig { secret, ..numbers.unwrap().unwrap() }
+    }
+
+    /// Every request to the upstream is made of these headers, and nothing else is.
+    #[test]
+    fn the_secret_goes_along_whoever_sends() {
+        let key = "an edge key of thirty-two letters";
+        let config = config(Some(key));
+        let passed =
+            [("admit-edge-key", "another".to_owned()), ("admit-viewer-address", "1.1.1.1".to_owned())];
+        let request = Request { passed: &passed, ..Request::default() };
+        for sender in [Sender::Verified, Sender::SigningIn, Sender::Anybody] {
+            let sent = headers(&request, "", sender, &config);
+            assert_eq!(sent, [("admit-edge-key", Cow::Borrowed(key))], "{sender:?}");
+        }
+    }
 
     #[test]
     fn nothing_but_what_is_listed() {
@@ -85,7 +112,8 @@ mod tests {
             passed: &passed,
             ..Request::default()
         };
-        let sent = headers(&request, "id-1", Sender::Verified);
+        let config = config(None);
+        let sent = headers(&request, "id-1", Sender::Verified, &config);
         let sent: Vec<_> = sent.iter().map(|(name, value)| (*name, value.as_ref())).collect();
         let expected = [
             ("authorization", "Bearer a.b.c"),
@@ -100,7 +128,8 @@ mod tests {
     fn where_the_viewer_is_in_one_form_or_not_at_all() {
         let of = |ip_address, country| {
             let request = Request { ip_address, country, ..Request::default() };
-            let sent = headers(&request, "", Sender::Anybody);
+            let config = config(None);
+            let sent = headers(&request, "", Sender::Anybody, &config);
             sent.into_iter().map(|(_, value)| value.into_owned()).collect::<Vec<_>>().join(" ")
         };
         assert_eq!(of("203.0.113.9:51008", "gb"), "203.0.113.9 GB");
@@ -112,7 +141,8 @@ mod tests {
     fn who_signs_in_sends_no_token_but_may_be_a_client_and_others_send_nothing() {
         let of = |sender, authorization| {
             let request = Request { authorization, ..Request::default() };
-            let sent = headers(&request, "", sender);
+            let config = config(None);
+            let sent = headers(&request, "", sender, &config);
             sent.first().map(|(_, value)| value.to_string())
         };
         let authorization = |authorization| of(Sender::SigningIn, authorization);

@@ -47,6 +47,12 @@ function readPersonas() {
   return list.map(checkedPersona);
 }
 
+/** The operator's token, which may read what is published: `cargo xtask dev` writes it beside the personas. */
+export function operatorToken() {
+  const file = required('ADMIT_PERSONAS', 'the path of the personas file (JSON)');
+  return read(path.join(path.dirname(file), 'operator.token'), "the operator's token").trim();
+}
+
 /** The publish files, one JSON object a line: a file or a folder of `*.ndjson`. */
 function readCatalogue() {
   const place = path.resolve(repository, process.env.ADMIT_CATALOGUE ?? 'samples/catalogue');

@@ -1,0 +1,172 @@
+//! What changes something, and who asked for it: for the audit event, of which [`finish`](super::finish) is the one
+//! writer.
+
+use base64ct::{Base64UrlUnpadded, Encoding as _};
+use serde_json::Value;
+
+use super::{App, State, finish};
+use crate::{
+    api::{json::json, reply::Request, route::Route, write::WriteRoute},
+    limits::AUDIT_VALUE_MAX_BYTES,
+    ports::Platform,
+    snapshot::store_key::StoreKey,
+    token::BearerToken,
+};
+
+/// What a request changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Audited {
+    /// What is done.
+    pub action: &'static str,
+    /// The key of the snapshot; nothing for what is passed on, which the path names.
+    pub key: Option<String>,
+}
+
+impl Audited {
+    /// What a request changes, if it is one that does. `writes` is whether there is an origin to pass writes on to.
+    pub fn of(request: &Request<'_>, writes: bool) -> Option<Self> {
+        if matches!(request.method, "GET" | "HEAD" | "OPTIONS") {
+            return None;
+        }
+        if let Some(route) = Route::parse(request.path).filter(|route| route.allows(request.method)) {
+            return Some(match (route, request.method) {
+                (Route::Stored(key), method) => {
+                    Self { action: stored_action(key, method == "DELETE"), key: Some(key.to_string()) }
+                }
+                (Route::Pack, _) => Self { action: "store", key: Some("pack".to_owned()) },
+                _ => return None,
+            });
+        }
+        let write = WriteRoute::parse(request.path).filter(|write| writes && write.takes(request.method))?;
+        Some(Self { action: if write.is_for_merchants() { "write" } else { SIGN_IN }, key: None })
+    }
+
+    /// Whether somebody signs in, who has no token yet.
+    pub fn is_sign_in(&self) -> bool {
+        self.action == SIGN_IN
+    }
+}
+
+const SIGN_IN: &str = "sign_in";
+
+const fn stored_action(key: StoreKey, is_deleted: bool) -> &'static str {
+    match (key, is_deleted) {
+        (StoreKey::Lease, true) => "release_lease",
+        (_, true) => "delete",
+        (StoreKey::Head, false) => "publish",
+        (StoreKey::Lease, false) => "take_lease",
+        (StoreKey::Object(_) | StoreKey::Version(_) | StoreKey::Garbage, false) => "store",
+    }
+}
+
+/// A change that has begun. If it is dropped - the client has gone, and the platform goes no further - its event says
+/// that the outcome is unknown.
+pub(super) struct Begun<'a, P: Platform> {
+    app: &'a App<P>,
+    request: &'a Request<'a>,
+    what: Option<Audited>,
+    /// Who asked for it, as JSON members.
+    actor: String,
+    /// The id of the request, which the origin gets as well.
+    pub id: String,
+}
+
+impl<'a, P: Platform> Begun<'a, P> {
+    /// A change whose token has just been verified.
+    pub fn new(app: &'a App<P>, request: &'a Request<'a>) -> Option<Self> {
+        let what = Audited::of(request, app.config.origin.is_some())?;
+        let actor = app.actor(&what, request);
+        Some(Self { app, request, what: Some(what), actor, id: app.request_id() })
+    }
+
+    /// The change is answered: what it is, and who asked for it.
+    pub fn end(mut self) -> Option<(Audited, String)> {
+        Some((self.what.take()?, std::mem::take(&mut self.actor)))
+    }
+}
+
+impl<P: Platform> Drop for Begun<'_, P> {
+    fn drop(&mut self) {
+        if let Some(what) = self.what.take() {
+            self.app.log_audit(&what, &self.actor, self.request, &self.id, None);
+        }
+    }
+}
+
+impl<P: Platform> App<P> {
+    /// Who asks for a change, as JSON members. The token has been verified a moment ago, so that it is at hand.
+    pub(super) fn actor(&self, what: &Audited, request: &Request<'_>) -> String {
+        if what.is_sign_in() {
+            return String::new();
+        }
+        let Ok(mut state) = self.state.try_borrow_mut() else { return String::new() };
+        let State { tokens, .. } = &mut *state;
+        let (verifier, entropy) = (self.platform.verifier(), self.platform.entropy());
+        let Ok(token) = tokens.verify(request.authorization, self.now(), verifier, entropy) else {
+            return String::new();
+        };
+        let issuer = self.config.issuers.get(token.issuer).map_or("", |issuer| issuer.issuer.as_str());
+        let mut subject_hash = String::with_capacity(32);
+        for byte in token.principal.customer_key.0 {
+            finish::push_hex(&mut subject_hash, byte.into(), 2);
+        }
+        let mut actor = format!(r#","issuer":{},"subject_hash":"{subject_hash}""#, json(issuer));
+        if let Some(merchant) = token.principal.merchant_id {
+            actor += &format!(r#","merchant_id":{merchant}"#);
+        }
+        if let Some(Value::String(jti)) = claim(request.authorization, "jti") {
+            actor += &format!(r#","jti":{}"#, json(cut(&jti)));
+        }
+        actor
+    }
+}
+
+/// A claim of a token that has been verified.
+pub(super) fn claim(authorization: &str, name: &str) -> Option<Value> {
+    let token = BearerToken::parse(authorization).ok()?;
+    let payload = Base64UrlUnpadded::decode_vec(token.as_str().split('.').nth(1)?).ok()?;
+    let mut claims: Value = serde_json::from_slice(&payload).ok()?;
+    claims.get_mut(name).map(Value::take)
+}
+
+/// As much of a client's text as an event has room for.
+pub(super) fn cut(text: &str) -> &str {
+    text.get(..text.floor_char_boundary(AUDIT_VALUE_MAX_BYTES)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_change_and_nothing_else() {
+        let object = format!("/snapshot/delta/{}", "0".repeat(64));
+        for (method, path, action) in [
+            ("PUT", "/snapshot/head", Some("publish")),
+            ("PUT", "/snapshot/version/9", Some("store")),
+            ("DELETE", "/snapshot/version/9", Some("delete")),
+            ("PUT", object.as_str(), Some("store")),
+            ("DELETE", object.as_str(), Some("delete")),
+            ("PUT", "/snapshot/lease", Some("take_lease")),
+            ("DELETE", "/snapshot/lease", Some("release_lease")),
+            ("PUT", "/snapshot/garbage", Some("store")),
+            ("POST", "/items/access", Some("write")),
+            ("DELETE", "/items/33/access", Some("write")),
+            ("PATCH", "/v2/items/33/access-fees/bulk", Some("write")),
+            ("POST", "/oauth2/token", Some("sign_in")),
+            ("POST", "/accounts/authenticate", Some("sign_in")),
+            ("GET", "/snapshot/head", None),
+            ("GET", "/items/33/access", None),
+            ("OPTIONS", "/v2/items", None),
+            ("DELETE", "/v2/items", None),
+            ("POST", "/healthz", None),
+            ("PUT", "/nowhere", None),
+        ] {
+            let request = Request { method, path, ..Request::default() };
+            let found = Audited::of(&request, true);
+            assert_eq!(found.map(|found| found.action), action, "{method} {path}");
+            let without_origin = Audited::of(&request, false).is_some();
+            assert_eq!(without_origin, action.is_some() && path.starts_with("/snapshot"), "{method} {path}");
+        }
+    }
+}
