@@ -193,7 +193,7 @@ impl<P: Platform> App<P> {
         let mut epoch = Some(self.epoch(snapshots, tokens));
         for version in snapshots.versions() {
             // The version before answers for the moment only.
-            let known = Known { version: &version, epoch: epoch.take() };
+            let known = Known { version: &version, epoch: epoch.take(), window: None };
             match read.answer(known, &mut snapshots.objects, request, now) {
                 Ok(reply) => {
                     // Names that only a grant of a moment ago is compared with.
@@ -285,7 +285,7 @@ fn item_id(id: Id<'_>) -> Result<i64, ApiError> {
 }
 
 /// `page` (from 1) and `limit`. Parameters with other names are ignored: native SDKs send some.
-fn page_and_limit(query: &str) -> Result<(u32, usize), ApiError> {
+pub(super) fn page_and_limit(query: &str) -> Result<(u32, usize), ApiError> {
     let number = |name, error| match query::last(query, name) {
         None => Ok(None),
         // Not as `usize`, which the Worker has 32 bits of and other machines 64.
