@@ -13,18 +13,25 @@ use serde_json::{Map, Value};
 use super::{Refused, UTF8_BOM};
 use crate::limits::{FORM_MAX_DEPTH, FORM_MAX_FIELDS};
 
-/// Reads a form.
+/// Reads the form of a write.
+///
+/// # Errors
+/// As [`parse_up_to`].
+pub fn parse(bytes: &[u8]) -> Result<Map<String, Value>, Refused> {
+    parse_up_to(bytes, FORM_MAX_FIELDS)
+}
+
+/// Reads a form of at most `max_fields` fields. The time it takes follows the length of the form, whatever is in it.
 ///
 /// # Errors
 /// 422 when the form has too many fields, when they are nested too deeply, or when a name or a value is not UTF-8.
-pub fn parse(bytes: &[u8]) -> Result<Map<String, Value>, Refused> {
+pub fn parse_up_to(bytes: &[u8], max_fields: usize) -> Result<Map<String, Value>, Refused> {
+    if has_more_fields(bytes, max_fields) {
+        return Err(too_many_fields(max_fields));
+    }
     let mut form = Entries::default();
     let mut unreadable = BTreeMap::new();
-    for (position, (name, value)) in pairs(bytes).enumerate() {
-        if position >= FORM_MAX_FIELDS {
-            let problem = format!("The body has more than {FORM_MAX_FIELDS} fields");
-            return Err(Refused::field("body", &problem));
-        }
+    for (name, value) in pairs(bytes) {
         let (name, value) = match (decoded(name), decoded(value)) {
             (Ok(name), Ok(value)) => (name, value),
             (Err(invalid), _) => {
@@ -50,6 +57,18 @@ pub fn parse(bytes: &[u8]) -> Result<Map<String, Value>, Refused> {
         form.insert(&path, value.into_owned());
     }
     if unreadable.is_empty() { Ok(form.into_map()) } else { Err(Refused::Fields(unreadable)) }
+}
+
+/// Whether a form has more than `max` fields. Nothing is decoded, and no more is read than tells it.
+#[must_use]
+pub fn has_more_fields(bytes: &[u8], max: usize) -> bool {
+    pairs(bytes).nth(max).is_some()
+}
+
+/// What a body with more than `max` fields is refused with.
+#[must_use]
+pub fn too_many_fields(max: usize) -> Refused {
+    Refused::field("body", &format!("The body has more than {max} fields"))
 }
 
 /// The value of a parameter in a query, if the query has it. Other parameters are not judged.
@@ -87,13 +106,14 @@ pub fn position(name: &str) -> Option<u32> {
 fn pairs(bytes: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     let bytes = bytes.strip_prefix(UTF8_BOM).unwrap_or(bytes);
     let fields = bytes.split(|byte| *byte == b'&').filter(|field| !field.is_empty());
-    fields.map(|field| match field.iter().position(|byte| *byte == b'=') {
+    fields.inspect(|field| steps::add(field.len())).map(|field| match field.iter().position(|byte| *byte == b'=') {
         Some(at) => (field.get(..at).unwrap_or_default(), field.get(at + 1..).unwrap_or_default()),
         None => (field, &[][..]),
     })
 }
 
 fn unescaped(bytes: &[u8]) -> Vec<u8> {
+    steps::add(bytes.len());
     let blanks: Vec<u8> = bytes.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
     percent_decode(&blanks).collect()
 }
@@ -145,6 +165,7 @@ fn path(name: &str) -> Vec<&str> {
     while !rest.is_empty() {
         match rest.strip_prefix('[').and_then(|inner| inner.split_once(']')) {
             Some((segment, after)) => {
+                steps::add(segment.len() + 2);
                 path.push(segment);
                 rest = after;
             }
@@ -154,10 +175,15 @@ fn path(name: &str) -> Vec<&str> {
     path
 }
 
-/// An object while it is read. It counts its positions, so that each `[]` costs the same however many came before.
+/// An object or a list while it is read.
+///
+/// A field whose position is the next one, as each `[]` has, is appended to the list. All others are found by name.
 #[derive(Default)]
 struct Entries {
-    children: BTreeMap<String, Node>,
+    /// The positions from 0 on, without gaps.
+    list: Vec<Node>,
+    /// Names, and positions beyond the list.
+    named: BTreeMap<Name, Node>,
     /// What `[]` stands for: one more than the largest position so far.
     next: u64,
 }
@@ -170,21 +196,39 @@ enum Node {
 impl Entries {
     fn insert(&mut self, path: &[&str], value: String) {
         let Some((first, rest)) = path.split_first() else { return };
-        let name = if first.is_empty() { self.next.to_string() } else { (*first).to_owned() };
-        if let Some(position) = position(&name) {
-            self.next = self.next.max(u64::from(position) + 1);
-        }
+        steps::add(1);
+        let node = self.node(first);
         if rest.is_empty() {
-            self.children.insert(name, Node::Text(value));
+            *node = Node::Text(value);
             return;
         }
-        let child = self.children.entry(name).or_insert_with(|| Node::Entries(Self::default()));
-        if let Node::Text(_) = child {
-            *child = Node::Entries(Self::default());
+        if let Node::Text(_) = node {
+            *node = Node::Entries(Self::default());
         }
-        if let Node::Entries(entries) = child {
+        if let Node::Entries(entries) = node {
             entries.insert(rest, value);
         }
+    }
+
+    /// The place that `segment` names, empty if it is new.
+    fn node(&mut self, segment: &str) -> &mut Node {
+        let at = if segment.is_empty() { Some(self.next) } else { position(segment).map(u64::from) };
+        if let Some(at) = at {
+            self.next = self.next.max(at.saturating_add(1));
+            // Once there is a gap, what comes behind it is found by name.
+            let end = self.list.len() as u64;
+            if at < end || (at == end && self.named.is_empty()) {
+                let at = usize::try_from(at).unwrap_or(usize::MAX);
+                if at == self.list.len() {
+                    self.list.push(Node::Text(String::new()));
+                }
+                if let Some(node) = self.list.get_mut(at) {
+                    return node;
+                }
+            }
+        }
+        let name = at.map_or_else(|| segment.to_owned(), |at| at.to_string());
+        self.named.entry(Name(name)).or_insert_with(|| Node::Text(String::new()))
     }
 
     fn into_map(self) -> Map<String, Value> {
@@ -192,7 +236,49 @@ impl Entries {
             Node::Text(text) => Value::String(text),
             Node::Entries(entries) => Value::Object(entries.into_map()),
         };
-        self.children.into_iter().map(|(name, node)| (name, value(node))).collect()
+        let list = self.list.into_iter().enumerate().map(|(at, node)| (at.to_string(), value(node)));
+        list.chain(self.named.into_iter().map(|(Name(name), node)| (name, value(node)))).collect()
+    }
+}
+
+/// A name among others. Its comparisons count as steps.
+#[derive(PartialEq, Eq)]
+struct Name(String);
+
+impl Ord for Name {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        steps::add(1);
+        self.0.cmp(&other.0)
+    }
+}
+
+impl PartialOrd for Name {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// Counts what reading a form costs, for tests: bytes looked at, places visited, names compared. Otherwise nothing.
+mod steps {
+    #[cfg(test)]
+    thread_local! {
+        static TAKEN: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+    }
+
+    #[cfg(not(test))]
+    pub(super) const fn add(_: usize) {}
+
+    #[cfg(test)]
+    pub(super) fn add(count: usize) {
+        TAKEN.set(TAKEN.get() + count);
+    }
+
+    /// The steps that `work` takes.
+    #[cfg(test)]
+    pub(super) fn of<T>(work: impl FnOnce() -> T) -> usize {
+        let before = TAKEN.get();
+        work();
+        TAKEN.get() - before
     }
 }
 
@@ -293,6 +379,64 @@ mod tests {
     }
 
     #[test]
+    fn a_form_with_one_field_too_many_is_refused_before_any_is_read() {
+        let form = |fields: usize| "a[]=x&".repeat(fields);
+        assert!(parse_up_to(form(32).as_bytes(), 32).is_ok());
+        let (bomb, mut answer) = (form(FORM_MAX_FIELDS), None);
+        let steps = steps::of(|| answer = Some(parse_up_to(bomb.as_bytes(), 32)));
+        assert!(matches!(answer, Some(Err(Refused::Fields(problems))) if problems["body"].contains("more than 32")));
+        assert!(steps <= 33 * 6, "{steps}");
+    }
+
+    /// Per byte of the form: each is looked at a few times, and a name is compared with the logarithm of the number of
+    /// names, which 20,000 fields bound.
+    const STEPS_PER_BYTE: usize = 40;
+
+    #[test]
+    fn what_a_form_costs_follows_its_length() {
+        let numbered = |name: &str| (0..FORM_MAX_FIELDS).map(|n| name.replace('#', &n.to_string())).collect::<Vec<_>>();
+        let backwards: Vec<_> = (0..FORM_MAX_FIELDS).rev().map(|n| format!("a[{n}]")).collect();
+        let mut gaps = numbered("a[]");
+        gaps.insert(0, "a[7]".to_owned());
+        gaps.truncate(FORM_MAX_FIELDS);
+        for (label, names) in [
+            ("a[]", numbered("a[]")),
+            ("a[][]", numbered("a[][]")),
+            ("a[][][][][]", numbered("a[][][][][]")),
+            ("a[n]", numbered("a[#]")),
+            ("a[n] backwards", backwards),
+            ("a[] after a gap", gaps),
+            ("names", numbered("name-#")),
+            ("one name", numbered("a")),
+            ("text and list by turns", (0..FORM_MAX_FIELDS).map(|n| ["a", "a[]"][n % 2].to_owned()).collect()),
+            ("escapes", numbered("%61%5B%5D")),
+            ("unreadable names", numbered("%FF#")),
+            ("open brackets", numbered("a[[[[[[[[")),
+        ] {
+            let form = names.join("&");
+            let steps = steps::of(|| parse(form.as_bytes()).is_ok());
+            assert!(steps <= STEPS_PER_BYTE * form.len(), "{label}: {steps} steps for {} bytes", form.len());
+            // Twice the fields cost little more than twice as much.
+            let half = names[..FORM_MAX_FIELDS / 2].join("&");
+            let steps_of_half = steps::of(|| parse(half.as_bytes()).is_ok());
+            assert!(steps <= steps_of_half * 5 / 2, "{label}: {steps_of_half}, then {steps}");
+        }
+        let deep = format!("a{}", "[b]".repeat(100_000));
+        let steps = steps::of(|| parse(deep.as_bytes()).is_ok());
+        assert!(steps <= STEPS_PER_BYTE * deep.len(), "{steps}");
+    }
+
+    #[test]
+    fn a_list_is_appended_to_as_cheaply_as_a_list_of_positions() {
+        let form = |name: fn(usize) -> String| (0..FORM_MAX_FIELDS).map(name).collect::<Vec<_>>().join("&");
+        let appended = form(|_| "a[]".to_owned());
+        let placed = form(|n| format!("a[{n}]"));
+        let [appended, placed] =
+            [appended, placed].map(|form| steps::of(|| parse(form.as_bytes()).is_ok()));
+        assert!(appended <= placed && placed <= 3 * appended, "{appended} and {placed}");
+    }
+
+    #[test]
     fn each_list_counts_its_own_positions() {
         let form = "a[][]=1&a[][]=2&b[x][]=3&b[x][]=4&b[y][]=5";
         let expected = json!({
@@ -304,6 +448,15 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn no_form_costs_more_than_its_length(
+            names in proptest::collection::vec("[ab]{0,2}(\\[[0-9a]{0,2}\\]){0,7}|[a\\[\\]%0-9]{0,12}", 0..400),
+        ) {
+            let form = names.join("&");
+            let steps = steps::of(|| parse(form.as_bytes()).is_ok());
+            prop_assert!(steps <= STEPS_PER_BYTE * (form.len() + 1), "{} steps for {}", steps, form);
+        }
+
         #[test]
         fn any_bytes_are_read_without_panic(bytes in any::<Vec<u8>>(), text in "[a\\[\\]=&%0-9]{0,60}") {
             let _ = parse(&bytes);
