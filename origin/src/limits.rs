@@ -103,9 +103,9 @@ pub const REFRESH_GRACE_SECS: i64 = 30;
 /// a refresh token which was stolen unnoticed ends some day.
 pub const SESSION_SECS_DEFAULT: i64 = 180 * 86_400;
 
-/// Shortest password that `origin account set` takes, in characters. Guessing is slowed down to some hundred tries a
-/// day ([`GUESSES_OF_ACCOUNT`]); twelve characters are out of reach of that, and of a stolen database's hashes for long.
-pub const PASSWORD_MIN_CHARS: usize = 12;
+/// Shortest password that `origin account set` takes, in characters: what NIST SP 800-63B and OWASP ASVS ask for at least.
+/// Guessing over the network is slowed down to some hundred tries a day ([`GUESSES_OF_ACCOUNT`]).
+pub const PASSWORD_MIN_CHARS: usize = 8;
 
 /// Shortest `ORIGIN_SECRET` and feed secret: 128 bits in hexadecimal digits.
 pub const SECRET_MIN_BYTES: usize = 32;
@@ -124,7 +124,7 @@ pub struct Guesses {
 }
 
 /// One account, tried from one address: after three mistakes 1 s, 2 s, 4 s up to a quarter of an hour. In the long run
-/// that is 96 guesses a day, which a password of 12 characters outlasts.
+/// that is 96 guesses a day.
 pub const GUESSES_OF_ACCOUNT: Guesses = Guesses { free: 3, first_secs: 1, max_secs: 900, forgotten_secs: 900 };
 
 /// The same where many viewers may share the address, because the origin does not know theirs: a stranger must not

@@ -58,7 +58,9 @@ impl Account {
         let mut typed = String::new();
         std::io::stdin().read_to_string(&mut typed)?;
         let typed = typed.trim_end_matches(['\r', '\n']);
-        password::check(typed).map_err(|problem| anyhow!("the password on standard input {problem}"))?;
+        if typed.is_empty() {
+            bail!("the password is expected on standard input");
+        }
         let customer_key = match &args.customer {
             None => None,
             Some(name) => {
@@ -74,6 +76,7 @@ impl Account {
         {
             bail!("the customer is another merchant's");
         }
+        password::check(typed).map_err(|problem| anyhow!("the password on standard input {problem}"))?;
         let hash = password::hash(typed).map_err(|error| anyhow!("{error}"))?;
         let role = if customer_key.is_some() { "consumer" } else { "merchant" };
         let sql =

@@ -89,7 +89,14 @@ impl Pool {
             let ((ready, is_ready), (gate, opened)) = (mpsc::channel(), mpsc::channel());
             self.send(Job::Stuck(ready, opened)).map(|()| (gate, is_ready))
         };
-        let taken: Vec<_> = (0..threads).map(|_| stuck().unwrap()).collect();
+        // What came before may have to be answered first.
+        let taken = (0..threads).map(|_| loop {
+            match stuck() {
+                Ok(taken) => break taken,
+                Err(Overloaded) => thread::yield_now(),
+            }
+        });
+        let taken: Vec<_> = taken.collect();
         let mut gates = Vec::new();
         for (gate, is_ready) in taken {
             is_ready.recv().unwrap();

@@ -49,8 +49,10 @@ pub fn answer(
     let request = match read(connection, &parameters)? {
         Ok(request) => request,
         Err(NotAsked::Page(page)) => return Ok(page),
-        Err(NotAsked::Told { redirect_uri, mut answer }) => {
+        Err(NotAsked::Told { redirect_uri, mut answer, state }) => {
+            // RFC 9207: which server it comes from, whatever it says.
             answer.push(("iss", shared.settings.issuer.clone()));
+            answer.extend(state.map(|state| ("state", state)));
             return Ok(send_to(&redirect_uri, &answer, redirect_status));
         }
     };
@@ -91,7 +93,6 @@ pub fn answer(
     transaction.commit()?;
     let mut answer = vec![("code", code)];
     answer.extend(request.state.map(|state| ("state", state)));
-    // RFC 9207: which server it comes from, whatever it says.
     answer.push(("iss", shared.settings.issuer.clone()));
     Ok(send_to(&request.redirect_uri, &answer, redirect_status))
 }
@@ -109,7 +110,7 @@ enum NotAsked {
     /// Shown to the person: there is no client to tell.
     Page(Reply),
     /// Told to the client.
-    Told { redirect_uri: String, answer: Vec<(&'static str, String)> },
+    Told { redirect_uri: String, answer: Vec<(&'static str, String)>, state: Option<String> },
 }
 
 /// Reads and checks what a client asks for. What is wrong with client or address is shown to the person and
@@ -132,9 +133,8 @@ fn read(
     }
     let state = text("state");
     let wrong = |error: &str, description: &str| {
-        let mut answer = vec![("error", error.to_owned()), ("error_description", description.to_owned())];
-        answer.extend(state.clone().map(|state| ("state", state)));
-        Ok(Err(NotAsked::Told { redirect_uri: redirect_uri.clone(), answer }))
+        let answer = vec![("error", error.to_owned()), ("error_description", description.to_owned())];
+        Ok(Err(NotAsked::Told { redirect_uri: redirect_uri.clone(), answer, state: state.clone() }))
     };
     if text("response_type").as_deref() != Some("code") {
         return wrong("unsupported_response_type", "response_type must be code");

@@ -57,9 +57,9 @@ mod tests {
         for (password, is_good) in [
             ("", false),
             ("a", false),
-            ("elevenchars", false),
-            ("twelve chars", true),
-            ("ééééééééééé", false),
+            ("7 chars", false),
+            ("ééééééé", false),
+            ("8 chars!", true),
             ("correct horse", true),
             ("twelve\0chars", false),
         ] {
