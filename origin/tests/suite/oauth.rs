@@ -82,6 +82,7 @@ fn from_the_page_to_a_token_and_on() {
         (&claims["aud"], &claims["sub"], &claims["nonce"]),
         (&json!(CLIENT), &json!(CUSTOMER_SUBJECT), &json!("n-1"))
     );
+    assert_eq!(claims["auth_time"], origin.now());
     assert_eq!(part(&tokens["access_token"], 1)["client_id"], CLIENT);
     let check =
         |token: &Value| origin.ask("GET", "/items/5101/access").bearer(token.as_str().unwrap()).send();
@@ -156,6 +157,7 @@ fn the_page_sends_nobody_where_nobody_may_go() {
         assert!(
             location.starts_with(&format!("{REDIRECT}?error={error}&")) && location.ends_with("&state=a%26b")
         );
+        assert!(location.contains("&iss=https%3A%2F%2Forigin.example&"), "{location}");
     }
 }
 
