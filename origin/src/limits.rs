@@ -82,8 +82,8 @@ pub const RETRY_AFTER_SECS: u32 = 1;
 /// `Retry-After` while the database cannot be written: a full disk is not mended within a second.
 pub const RETRY_AFTER_STORAGE_SECS: u32 = 30;
 
-/// How often `/healthz` tries a write while the last one failed, at most: it takes the lock that writes need.
-pub const STORAGE_PROBE_SECS: i64 = 5;
+/// How long after a failed write `/healthz` tries one: long enough that those who look every minute see the failure.
+pub const STORAGE_PROBE_SECS: i64 = 60;
 
 /// How long a write waits for another process's write (an import, a rotation of keys).
 pub const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -125,7 +125,8 @@ pub struct Guesses {
 
 /// One account, tried from one address: after three mistakes 1 s, 2 s, 4 s up to a quarter of an hour. In the long run
 /// that is 96 guesses a day.
-pub const GUESSES_OF_ACCOUNT: Guesses = Guesses { free: 3, first_secs: 1, max_secs: 900, forgotten_secs: 900 };
+pub const GUESSES_OF_ACCOUNT: Guesses =
+    Guesses { free: 3, first_secs: 1, max_secs: 900, forgotten_secs: 900 };
 
 /// The same where many viewers may share the address, because the origin does not know theirs: a stranger must not
 /// keep the account's owner out for longer than half a minute.

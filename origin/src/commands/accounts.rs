@@ -217,7 +217,10 @@ fn set(args: &ClientArgs) -> Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let sql_customer = "SELECT EXISTS (SELECT 1 FROM customers WHERE subject = ?1)";
     if transaction.query_row(sql_customer, [&args.client_id], |row| row.get(0))? {
-        bail!("--client-id: a customer has the subject {:?}; give the program a name of its own", args.client_id);
+        bail!(
+            "--client-id: a customer has the subject {:?}; give the program a name of its own",
+            args.client_id
+        );
     }
     let values = params![args.client_id, args.merchant, hash, is_merchant, scopes, now];
     if transaction.execute(sql, values).context("the client cannot be stored")? == 0 {

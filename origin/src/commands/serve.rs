@@ -82,7 +82,9 @@ pub fn run(args: &Args) -> Result<()> {
     if args.edge_secret.is_some() && edge_secrets.is_empty()
         || edge_secrets.iter().any(|secret| secret.len() < SECRET_MIN_BYTES)
     {
-        bail!("ORIGIN_SECRET (--edge-secret): expected at least {SECRET_MIN_BYTES} bytes, as openssl rand -hex 32 makes them");
+        bail!(
+            "ORIGIN_SECRET (--edge-secret): expected at least {SECRET_MIN_BYTES} bytes, as openssl rand -hex 32 makes them"
+        );
     }
     let mut connection = db::open(&args.db).with_context(|| args.db.display().to_string())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;

@@ -34,12 +34,7 @@ use crate::limits::{
 };
 
 /// Serves connections until `end` is over, then finishes what is being answered.
-pub async fn serve(
-    listener: TcpListener,
-    router: Router,
-    per_address: usize,
-    end: impl Future<Output = ()>,
-) {
+pub async fn serve(listener: TcpListener, router: Router, per_address: usize, end: impl Future<Output = ()>) {
     let (graceful, slots) = (GracefulShutdown::new(), Arc::new(Semaphore::new(CONNECTIONS_MAX)));
     let addresses = Arc::new(Addresses { most: per_address, ..Addresses::default() });
     let mut end = pin!(end);

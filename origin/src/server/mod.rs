@@ -177,13 +177,7 @@ const EDGE_ONLY: Refused = Refused::Status(421, "This origin answers its edge on
 const fn is_open(endpoint: Option<Endpoint<'_>>) -> bool {
     matches!(
         endpoint,
-        Some(
-            Endpoint::Authorize
-                | Endpoint::Jwks
-                | Endpoint::Discovery
-                | Endpoint::Health
-                | Endpoint::Feed
-        )
+        Some(Endpoint::Authorize | Endpoint::Jwks | Endpoint::Discovery | Endpoint::Health | Endpoint::Feed)
     )
 }
 

@@ -90,10 +90,12 @@ impl Pool {
             self.send(Job::Stuck(ready, opened)).map(|()| (gate, is_ready))
         };
         // What came before may have to be answered first.
-        let taken = (0..threads).map(|_| loop {
-            match stuck() {
-                Ok(taken) => break taken,
-                Err(Overloaded) => thread::yield_now(),
+        let taken = (0..threads).map(|_| {
+            loop {
+                match stuck() {
+                    Ok(taken) => break taken,
+                    Err(Overloaded) => thread::yield_now(),
+                }
             }
         });
         let taken: Vec<_> = taken.collect();

@@ -95,7 +95,11 @@ mod tests {
     }
 
     impl AsyncWrite for Reader {
-        fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            context: &mut Context<'_>,
+            _: &[u8],
+        ) -> Poll<io::Result<usize>> {
             self.is_ready = !self.is_ready;
             if self.left == 0 || self.is_ready {
                 if self.left > 0 {

@@ -61,7 +61,14 @@ impl Subject {
     }
 
     /// Sends a request from an address.
-    fn send(&self, address: [u8; 4], method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+    fn send(
+        &self,
+        address: [u8; 4],
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Answer {
         let mut request = Request::builder().method(method).uri(path);
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -128,7 +135,14 @@ fn requests() -> Vec<(Class, usize, &'static str, &'static str, String, u16)> {
             sign_in("grant_type=password&username=ada&password=correct+horse"),
             200,
         ),
-        (Class::Password, PASSWORD_WORKERS, "POST", "/oauth2/authorize", "username=ada&password=x".to_owned(), 400),
+        (
+            Class::Password,
+            PASSWORD_WORKERS,
+            "POST",
+            "/oauth2/authorize",
+            "username=ada&password=x".to_owned(),
+            400,
+        ),
         (
             Class::Token,
             TOKEN_WORKERS,
@@ -171,7 +185,11 @@ fn a_class_that_is_stuck_leaves_the_others_working() {
             if class == stuck {
                 assert_eq!((answer.status, answer.header("retry-after")), (503, Some("1")), "{label}");
                 let is_page = path.starts_with("/oauth2/authorize");
-                assert_eq!(answer.header("access-control-allow-origin"), (!is_page).then_some("*"), "{label}");
+                assert_eq!(
+                    answer.header("access-control-allow-origin"),
+                    (!is_page).then_some("*"),
+                    "{label}"
+                );
             } else {
                 assert_eq!(answer.status, expected, "{label}");
             }
@@ -244,7 +262,10 @@ fn the_sign_in_page_delays_as_well_and_says_for_how_long() {
     let signed_in = post([198, 51, 100, 7], "correct+horse");
     assert_eq!(signed_in.status, 303);
     let location = signed_in.header("location").unwrap();
-    assert!(location.contains("code=") && location.contains("iss=https%3A%2F%2Forigin.example"), "{location}");
+    assert!(
+        location.contains("code=") && location.contains("iss=https%3A%2F%2Forigin.example"),
+        "{location}"
+    );
     // Without a name there is nothing to try either.
     let form = format!("{asked}&password=x");
     let statuses: Vec<_> = (0..6)
@@ -256,7 +277,8 @@ fn the_sign_in_page_delays_as_well_and_says_for_how_long() {
 #[test]
 fn one_address_that_tries_every_account_is_delayed_and_another_is_not() {
     let subject = Subject::new(|settings| settings.edge_secrets = vec![EDGE_SECRET.to_owned()]);
-    let spray = |account: u32| subject.sign_in([203, 0, 113, 9], &format!("u{account}"), "wrong password").status;
+    let spray =
+        |account: u32| subject.sign_in([203, 0, 113, 9], &format!("u{account}"), "wrong password").status;
     let statuses: Vec<_> = (0..40).map(spray).collect();
     assert_eq!(statuses.iter().filter(|status| **status == 401).count(), 21);
     assert_eq!(statuses.iter().filter(|status| **status == 429).count(), 19);
@@ -280,8 +302,7 @@ fn what_comes_by_the_edge_counts_for_the_viewer_behind_it() {
     assert_eq!(statuses, [401, 401, 401, 401, 429, 429]);
     assert_eq!(by_edge("203.0.113.10", EDGE_SECRET, "correct+horse"), 200);
     // One who does not know the secret cannot say that another address is his.
-    let statuses: Vec<_> =
-        (0..6).map(|n| by_edge(&format!("198.51.100.{n}"), "a guess", "wrong")).collect();
+    let statuses: Vec<_> = (0..6).map(|n| by_edge(&format!("198.51.100.{n}"), "a guess", "wrong")).collect();
     assert_eq!(statuses, [401, 401, 401, 401, 429, 429]);
 }
 
@@ -298,7 +319,8 @@ fn a_sign_in_that_is_too_large_is_refused_before_a_thread_takes_it_up() {
     // At the bounds it waits for a thread, of which there is none.
     assert_eq!(query("a[]&".repeat(SIGN_IN_MAX_FIELDS)), 503);
     drop(gates);
-    let paths = ["/accounts/authenticate", "/v2/accounts/authenticate", "/oauth2/token", "/oauth2/authorization"];
+    let paths =
+        ["/accounts/authenticate", "/v2/accounts/authenticate", "/oauth2/token", "/oauth2/authorization"];
     for path in paths.into_iter().chain(["/oauth2/authorize"]) {
         let status = |body: &str| subject.ask("POST", path, &[FORM], body).status;
         while status("") == 503 {}
@@ -319,7 +341,8 @@ fn an_origin_for_its_edge_only_gives_strangers_what_is_public() {
     });
     let key = ("admit-edge-key", EDGE_SECRET);
     for (_, _, method, path, body, expected) in requests() {
-        let is_open = ["/.well-known/", "/healthz", "/oauth2/authorize"].iter().any(|open| path.starts_with(open));
+        let is_open =
+            ["/.well-known/", "/healthz", "/oauth2/authorize"].iter().any(|open| path.starts_with(open));
         let stranger = subject.ask(method, path, &[FORM], &body);
         let wrong = subject.ask(method, path, &[FORM, ("admit-edge-key", "another")], &body);
         if path.starts_with("/changes") {
@@ -368,7 +391,6 @@ fn no_page_reads_the_sign_in_page() {
     assert_eq!(allowed("https://other.example"), None);
     drop(gates);
 }
-
 
 #[test]
 fn how_long_a_reader_waits() {

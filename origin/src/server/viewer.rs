@@ -71,7 +71,11 @@ mod tests {
 
     const SECRET: &str = "edge-secret-edge-secret-edge-secret";
 
-    fn viewer(secrets: &[&str], trusted: Option<&str>, sent: &[(&'static str, &str)]) -> (bool, String, From) {
+    fn viewer(
+        secrets: &[&str],
+        trusted: Option<&str>,
+        sent: &[(&'static str, &str)],
+    ) -> (bool, String, From) {
         let mut settings = Settings::new("".into(), String::new());
         settings.edge_secrets = secrets.iter().map(|secret| (*secret).to_owned()).collect();
         let trusted = Trusted { address_header: trusted.map(str::to_owned), country_header: None };
@@ -89,7 +93,8 @@ mod tests {
         let peer = IpAddr::from([198, 51, 100, 1]);
         let told = IpAddr::from([203, 0, 113, 9]);
         let says = ("admit-viewer-address", "203.0.113.9");
-        let (shows, lies) = (("admit-edge-key", SECRET), ("admit-edge-key", "another-secret-another-secret-an"));
+        let (shows, lies) =
+            (("admit-edge-key", SECRET), ("admit-edge-key", "another-secret-another-secret-an"));
         let old = "old-secret-old-secret-old-secret-old";
         let of_edge = Some("admit-viewer-address");
         for (label, secrets, trusted, sent, is_edge, from) in [
@@ -102,8 +107,22 @@ mod tests {
             ("trusted, and no secret is set", &[], of_edge, &[says], false, From::Address(told)),
             ("not trusted, and no secret is set", &[], None, &[shows, says], false, From::Shared(peer)),
             ("the edge does not know it", &[SECRET], None, &[shows], true, From::Shared(peer)),
-            ("a proxy's header", &[SECRET], Some("x-real-ip"), &[("x-real-ip", "203.0.113.9")], false, From::Address(told)),
-            ("not an address", &[], Some("x-real-ip"), &[("x-real-ip", "unknown")], false, From::Shared(peer)),
+            (
+                "a proxy's header",
+                &[SECRET],
+                Some("x-real-ip"),
+                &[("x-real-ip", "203.0.113.9")],
+                false,
+                From::Address(told),
+            ),
+            (
+                "not an address",
+                &[],
+                Some("x-real-ip"),
+                &[("x-real-ip", "unknown")],
+                false,
+                From::Shared(peer),
+            ),
         ] {
             let (found_edge, address, found_from) = viewer(secrets, trusted, sent);
             assert_eq!((found_edge, found_from), (is_edge, from), "{label}");

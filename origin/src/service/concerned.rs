@@ -287,7 +287,9 @@ mod tests {
     fn a_page_is_cut_from_the_active_members_in_their_order() {
         let shop = Shop::new(50);
         let active: Vec<i64> = (10..60).filter(|id| id % 7 != 0).collect();
-        for (query, offset, limit) in [("limit=10", 0, 10), ("limit=10&page=2", 10, 10), ("page=9&limit=20", 160, 20)] {
+        for (query, offset, limit) in
+            [("limit=10", 0, 10), ("limit=10&page=2", 10, 10), ("page=9&limit=20", 160, 20)]
+        {
             let concerned = shop.concerned("/items/packages/1/items", query);
             assert_eq!(concerned.window, Some(MemberWindow { offset, total: active.len() }));
             let package = concerned.lines.iter().find_map(|line| match line {

@@ -12,6 +12,8 @@ pub mod platform;
 pub mod reads;
 pub mod route;
 mod storage;
+#[cfg(test)]
+mod tests;
 mod write;
 
 use std::{
@@ -172,7 +174,7 @@ impl Engine {
         let outcome = self.outcome(incoming).unwrap_or_else(|refused| {
             if let Refused::Db(error) = &refused {
                 eprintln!("{}", json!({"event": "database", "error": error.to_string()}));
-                self.shared.storage.failed(error);
+                self.shared.storage.failed(error, self.now());
             }
             Outcome::Reply(refused.reply())
         });
@@ -310,7 +312,7 @@ impl Engine {
             let _writing = self.shared.lock();
             match storage::probe(&mut self.connection) {
                 Ok(()) => self.shared.storage.written(),
-                Err(error) => self.shared.storage.failed(&error),
+                Err(error) => self.shared.storage.failed(&error, now),
             }
         }
         let mut body = match self.shared.storage.problem() {

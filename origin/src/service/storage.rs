@@ -17,8 +17,8 @@ pub struct Storage(Mutex<Option<Failed>>);
 #[derive(Clone, Copy, Debug)]
 struct Failed {
     problem: Unwritable,
-    /// When a write was last tried in order to find out.
-    tried_at: Option<UnixSecs>,
+    /// When a write failed last.
+    at: UnixSecs,
 }
 
 impl Storage {
@@ -27,10 +27,11 @@ impl Storage {
     }
 
     /// Takes note of an error. Another process that holds the database for a while is not a failure of the storage.
-    pub fn failed(&self, error: &DbError) {
-        let Some(problem) = error.unwritable().filter(|problem| *problem != Unwritable::Busy) else { return };
-        let mut state = self.state();
-        *state = Some(Failed { problem, tried_at: state.and_then(|failed| failed.tried_at) });
+    pub fn failed(&self, error: &DbError, now: UnixSecs) {
+        let problem = error.unwritable().filter(|problem| *problem != Unwritable::Busy);
+        if let Some(problem) = problem {
+            *self.state() = Some(Failed { problem, at: now });
+        }
     }
 
     /// Takes note of a write that was committed.
@@ -43,13 +44,14 @@ impl Storage {
         self.state().map(|failed| failed.problem)
     }
 
-    /// Whether it is time to find out if writes succeed again: the caller is to try one.
+    /// Whether it is time to find out if writes succeed again: the caller is to try one. Not soon after one failed: a
+    /// small write may find room where a large one did not, and the failure is to be seen from outside.
     pub fn is_to_be_tried(&self, now: UnixSecs) -> bool {
         let mut state = self.state();
         let Some(failed) = state.as_mut() else { return false };
-        let is_due = failed.tried_at.is_none_or(|at| !(0..STORAGE_PROBE_SECS).contains(&now.saturating_sub(at)));
+        let is_due = !(0..STORAGE_PROBE_SECS).contains(&now.saturating_sub(failed.at));
         if is_due {
-            failed.tried_at = Some(now);
+            failed.at = now;
         }
         is_due
     }
@@ -76,17 +78,18 @@ mod tests {
     #[test]
     fn a_failure_stands_until_a_write_succeeds() {
         let storage = Storage::default();
-        storage.failed(&error(rusqlite::ffi::SQLITE_BUSY));
-        storage.failed(&error(rusqlite::ffi::SQLITE_CONSTRAINT));
-        assert_eq!((storage.problem(), storage.is_to_be_tried(0)), (None, false));
-        storage.failed(&error(rusqlite::ffi::SQLITE_FULL));
+        storage.failed(&error(rusqlite::ffi::SQLITE_BUSY), 100);
+        storage.failed(&error(rusqlite::ffi::SQLITE_CONSTRAINT), 100);
+        assert_eq!((storage.problem(), storage.is_to_be_tried(200)), (None, false));
+        storage.failed(&error(rusqlite::ffi::SQLITE_FULL), 100);
         assert_eq!(storage.problem(), Some(Unwritable::Full));
         // Tried now and then, however often the health is asked for.
-        assert!(storage.is_to_be_tried(100));
-        assert!(!storage.is_to_be_tried(104));
-        storage.failed(&error(rusqlite::ffi::SQLITE_IOERR_WRITE));
-        assert!(!storage.is_to_be_tried(104));
-        assert!(storage.is_to_be_tried(105));
+        assert!(!storage.is_to_be_tried(159));
+        assert!(storage.is_to_be_tried(160));
+        assert!(!storage.is_to_be_tried(160));
+        storage.failed(&error(rusqlite::ffi::SQLITE_IOERR_WRITE), 200);
+        assert!(!storage.is_to_be_tried(259));
+        assert!(storage.is_to_be_tried(260));
         assert!(storage.is_to_be_tried(50), "the clock has gone back");
         assert_eq!(storage.problem(), Some(Unwritable::Io));
         storage.written();

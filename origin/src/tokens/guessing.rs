@@ -190,7 +190,8 @@ impl Entry {
             let delay_secs = rule.first_secs.checked_shl(beyond - 1).unwrap_or(i64::MAX);
             // What is shifted out is a long delay, too.
             let is_exact = delay_secs.checked_shr(beyond - 1) == Some(rule.first_secs);
-            self.until = now.saturating_add(if is_exact { delay_secs.min(rule.max_secs) } else { rule.max_secs });
+            self.until =
+                now.saturating_add(if is_exact { delay_secs.min(rule.max_secs) } else { rule.max_secs });
         }
     }
 }

@@ -25,7 +25,9 @@ pub fn check(uri: &str) -> Result<(), String> {
         return Err(format!("expected an address without a fragment, found {uri:?}"));
     }
     match (scheme, rest.strip_prefix("//")) {
-        ("https", Some(rest)) if !authority(rest).is_empty() && !authority(rest).contains(['@', '\\']) => Ok(()),
+        ("https", Some(rest)) if !authority(rest).is_empty() && !authority(rest).contains(['@', '\\']) => {
+            Ok(())
+        }
         ("http", Some(rest)) if without_port(uri).is_some() || host(authority(rest)) == "localhost" => Ok(()),
         ("https" | "http", _) => wrong(),
         // A dot in the scheme: no scheme of browsers and systems has one.

@@ -106,9 +106,11 @@ pub fn position(name: &str) -> Option<u32> {
 fn pairs(bytes: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     let bytes = bytes.strip_prefix(UTF8_BOM).unwrap_or(bytes);
     let fields = bytes.split(|byte| *byte == b'&').filter(|field| !field.is_empty());
-    fields.inspect(|field| steps::add(field.len())).map(|field| match field.iter().position(|byte| *byte == b'=') {
-        Some(at) => (field.get(..at).unwrap_or_default(), field.get(at + 1..).unwrap_or_default()),
-        None => (field, &[][..]),
+    fields.inspect(|field| steps::add(field.len())).map(|field| {
+        match field.iter().position(|byte| *byte == b'=') {
+            Some(at) => (field.get(..at).unwrap_or_default(), field.get(at + 1..).unwrap_or_default()),
+            None => (field, &[][..]),
+        }
     })
 }
 
@@ -384,7 +386,9 @@ mod tests {
         assert!(parse_up_to(form(32).as_bytes(), 32).is_ok());
         let (bomb, mut answer) = (form(FORM_MAX_FIELDS), None);
         let steps = steps::of(|| answer = Some(parse_up_to(bomb.as_bytes(), 32)));
-        assert!(matches!(answer, Some(Err(Refused::Fields(problems))) if problems["body"].contains("more than 32")));
+        assert!(
+            matches!(answer, Some(Err(Refused::Fields(problems))) if problems["body"].contains("more than 32"))
+        );
         assert!(steps <= 33 * 6, "{steps}");
     }
 
@@ -394,7 +398,8 @@ mod tests {
 
     #[test]
     fn what_a_form_costs_follows_its_length() {
-        let numbered = |name: &str| (0..FORM_MAX_FIELDS).map(|n| name.replace('#', &n.to_string())).collect::<Vec<_>>();
+        let numbered =
+            |name: &str| (0..FORM_MAX_FIELDS).map(|n| name.replace('#', &n.to_string())).collect::<Vec<_>>();
         let backwards: Vec<_> = (0..FORM_MAX_FIELDS).rev().map(|n| format!("a[{n}]")).collect();
         let mut gaps = numbered("a[]");
         gaps.insert(0, "a[7]".to_owned());
@@ -408,7 +413,10 @@ mod tests {
             ("a[] after a gap", gaps),
             ("names", numbered("name-#")),
             ("one name", numbered("a")),
-            ("text and list by turns", (0..FORM_MAX_FIELDS).map(|n| ["a", "a[]"][n % 2].to_owned()).collect()),
+            (
+                "text and list by turns",
+                (0..FORM_MAX_FIELDS).map(|n| ["a", "a[]"][n % 2].to_owned()).collect(),
+            ),
             ("escapes", numbered("%61%5B%5D")),
             ("unreadable names", numbered("%FF#")),
             ("open brackets", numbered("a[[[[[[[[")),
@@ -431,8 +439,7 @@ mod tests {
         let form = |name: fn(usize) -> String| (0..FORM_MAX_FIELDS).map(name).collect::<Vec<_>>().join("&");
         let appended = form(|_| "a[]".to_owned());
         let placed = form(|n| format!("a[{n}]"));
-        let [appended, placed] =
-            [appended, placed].map(|form| steps::of(|| parse(form.as_bytes()).is_ok()));
+        let [appended, placed] = [appended, placed].map(|form| steps::of(|| parse(form.as_bytes()).is_ok()));
         assert!(appended <= placed && placed <= 3 * appended, "{appended} and {placed}");
     }
 

@@ -212,7 +212,8 @@ mod tests {
             ("application/json", &object as &dyn Fn(usize) -> String),
             ("application/x-www-form-urlencoded", &form),
         ] {
-            let statuses = [SIGN_IN_MAX_FIELDS, SIGN_IN_MAX_FIELDS + 1].map(|count| status(content_type, body(count)));
+            let statuses =
+                [SIGN_IN_MAX_FIELDS, SIGN_IN_MAX_FIELDS + 1].map(|count| status(content_type, body(count)));
             assert_eq!(statuses, [200, 422], "{content_type}");
         }
     }

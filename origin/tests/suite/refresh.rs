@@ -136,7 +136,8 @@ fn another_password_or_secret_ends_what_came_from_the_one_before() {
     assert!(machine.get("refresh_token").is_none(), "{machine}");
     let earlier = Value::from("a refresh token of an earlier version");
     let hash = origin::tokens::secret::hash(earlier.as_str().unwrap());
-    let insert = "INSERT INTO refresh_tokens (hash, family, client_id, machine, scope, expires_at, signed_in_at)
+    let insert =
+        "INSERT INTO refresh_tokens (hash, family, client_id, machine, scope, expires_at, signed_in_at)
                   VALUES (?1, 'f', 'shop', 'shop', '', ?2, ?3)";
     origin.connection().execute(insert, (hash, origin.now() + 60, origin.now())).unwrap();
     let machine = refresh(&origin, "shop", &earlier).expect(200).json();
