@@ -35,6 +35,7 @@ use admit::{
 use anyhow::Result;
 use futures_util::FutureExt as _;
 use rusqlite::Connection;
+use serde::Serialize;
 use serde_json::json;
 use subtle::ConstantTimeEq;
 use tokio::sync::watch;
@@ -44,7 +45,7 @@ pub use idempotency::meaning;
 use self::{platform::OriginPlatform, route::Endpoint, storage::Storage, write::Written};
 use crate::{
     db::{
-        self, DbError,
+        self, DbError, Unwritable,
         changes::{self, Feed},
     },
     limits::{FEED_MAX_BYTES, FEED_MAX_CHANGES, RETRY_AFTER_SECS},
@@ -315,14 +316,18 @@ impl Engine {
                 Err(error) => self.shared.storage.failed(&error, now),
             }
         }
-        let mut body = match self.shared.storage.problem() {
-            None => json!({"status": "ok"}),
-            Some(problem) => json!({"status": "degraded", "writes": problem.code()}),
+        let writes = self.shared.storage.problem();
+        let seq = match is_edge || self.shared.settings.edge_secrets.is_empty() {
+            true => Some(db::seq(&self.connection)?),
+            false => None,
         };
-        if is_edge || self.shared.settings.edge_secrets.is_empty() {
-            body["seq"] = db::seq(&self.connection)?.into();
-        }
-        Ok(Reply::ok(body.to_string(), Caching::Private))
+        let body = Health {
+            status: if writes.is_none() { "ok" } else { "degraded" },
+            seq,
+            writes: writes.map(Unwritable::code),
+        };
+        let body = serde_json::to_string(&body)?;
+        Ok(Reply::ok(body, Caching::Private))
     }
 
     /// Takes note of keys that were rotated, by whatever process, and of those that have ended.
@@ -342,6 +347,17 @@ impl Engine {
     fn now(&self) -> UnixSecs {
         self.shared.settings.clock.now()
     }
+}
+
+/// What `/healthz` says.
+#[derive(Serialize)]
+struct Health {
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seq: Option<u64>,
+    /// Why the last write failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    writes: Option<&'static str>,
 }
 
 /// Verifies the request's token.

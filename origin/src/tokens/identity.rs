@@ -48,7 +48,9 @@ impl Identity {
         let is_for_merchant = client.is_some_and(|client| client.is_for_merchant);
         if is_person && self.role == Some(MERCHANT_ROLE) && !is_for_merchant {
             self.role = None;
-            self.account["roles"] = json!([]);
+            if let Some(roles) = self.account.get_mut("roles") {
+                *roles = json!([]);
+            }
         }
         Some(self)
     }

@@ -2,7 +2,8 @@
 
 use admit::api::reply::{Caching, Reply};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
-use serde_json::json;
+use serde::Serialize;
+use serde_json::Value;
 
 use super::{
     identity::{self, Client, Identity, Of},
@@ -86,15 +87,23 @@ pub fn authenticate(
     let scope = issue::granted(Some(&remembered.scope), &identity);
     let access_token = issue::access_token(settings, &signer, &identity, named, &scope, now)?;
     transaction.commit()?;
-    let mut body = json!({
-        "access_token": access_token,
-        "expires": now.saturating_add(settings.access_ttl_secs),
-        "account": identity.account,
-    });
-    if let Some(refresh_token) = refresh_token {
-        body["refresh_token"] = refresh_token.into();
-    }
-    Ok(Reply::ok(body.to_string(), Caching::Private))
+    let body = SignedIn {
+        access_token,
+        refresh_token,
+        expires: now.saturating_add(settings.access_ttl_secs),
+        account: identity.account,
+    };
+    Ok(Reply::ok(serde_json::to_string(&body)?, Caching::Private))
+}
+
+/// Who has signed in, as the older SDKs read it.
+#[derive(Serialize)]
+struct SignedIn {
+    access_token: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<String>,
+    expires: i64,
+    account: Value,
 }
 
 /// Passwords are typed on the origin's own page, unless the operator decides otherwise for older SDKs.
