@@ -5,9 +5,20 @@ use std::time::Duration;
 /// Longest body of a write. The largest is a bulk change of fees: 1,000 of 500 bytes.
 pub const BODY_MAX_BYTES: usize = 512 * 1024;
 
-/// How much of a body that is too long is read all the same: a client that is still sending when the connection
-/// ends learns of a broken connection, not of the 413. More than that nobody sends by mistake.
+/// How much of a body that is too long is read all the same, beside the answer and for at most [`LINGER`]: a client
+/// that is still sending when the connection ends learns of a broken connection, not of the 413. More than that is
+/// not sent by mistake.
 pub const BODY_DRAINED_BYTES: usize = 8 * 1024 * 1024;
+
+/// How long a body that is too long is read on after it was answered.
+pub const LINGER: Duration = Duration::from_secs(2);
+
+/// Longest body of a sign-in, and longest query of the sign-in page. A sign-in has five short fields; the longest
+/// that are real, `state` and `redirect_uri`, have some 2 KB.
+pub const SIGN_IN_MAX_BYTES: usize = 16 * 1024;
+
+/// Fields of a sign-in. OpenID Connect's authorization request has some twenty with all its extensions.
+pub const SIGN_IN_MAX_FIELDS: usize = 32;
 
 /// How long a client may take to send a body.
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -34,22 +45,45 @@ pub const LOGGED_NAMES_MAX: usize = 8;
 /// (`access_fees[999][trial_period_description]`).
 pub const LOGGED_NAME_MAX_BYTES: usize = 64;
 
-/// Threads that answer. Each has a connection to the database; only one at a time writes.
-pub const WORKERS: usize = 4;
+/// Threads that answer checks and lists of licences, which the edge asks to confirm a denial: a buyer waits for them.
+/// Two, so that one which fetches an issuer's keys does not hold up the others.
+pub const CHECK_WORKERS: usize = 2;
 
-/// Threads that check passwords. Each check takes a core for tens of milliseconds and 19 MiB: more at once
-/// would let anybody who guesses passwords take the machine from everybody else.
-pub const SIGN_IN_WORKERS: usize = 1;
+/// Threads that make writes. One at a time writes; the other reads and checks the next body meanwhile.
+pub const WRITE_WORKERS: usize = 2;
 
-/// Requests that wait for a thread. More are refused with 503: whoever waits longer has gone.
-pub const QUEUE_MAX: usize = 512;
+/// Threads that answer reads which need no token.
+pub const READ_WORKERS: usize = 2;
 
-/// The same for sign-ins. Each takes tens of milliseconds, one after another: the last of them waits for a few
+/// Threads that answer the feed; exports have threads of their own, [`EXPORTS_MAX`].
+pub const FEED_WORKERS: usize = 1;
+
+/// Threads that check passwords. Each check takes a core for tens of milliseconds and 19 MiB: more at once would let
+/// a stranger who guesses passwords take the machine from everybody else.
+pub const PASSWORD_WORKERS: usize = 1;
+
+/// Threads that refresh tokens, redeem codes and show the sign-in page. They write, one at a time.
+pub const TOKEN_WORKERS: usize = 1;
+
+/// Threads that answer what is small, public and the same for all: keys, discovery, health, preflights, 404.
+pub const DOCUMENT_WORKERS: usize = 1;
+
+/// Requests of one class that wait for its threads. More are refused with 503: a client that waits longer has gone.
+/// The edge gives a check 2 s and a write 10 s, and each takes some milliseconds.
+pub const QUEUE_MAX: usize = 128;
+
+/// The same for passwords. Each takes tens of milliseconds, one after another: the last of them waits for a few
 /// seconds, of the ten that the edge gives it.
-pub const SIGN_IN_QUEUE_MAX: usize = 64;
+pub const PASSWORD_QUEUE_MAX: usize = 64;
 
 /// `Retry-After` of a 503.
 pub const RETRY_AFTER_SECS: u32 = 1;
+
+/// `Retry-After` while the database cannot be written: a full disk is not mended within a second.
+pub const RETRY_AFTER_STORAGE_SECS: u32 = 30;
+
+/// How long after a failed write `/healthz` tries one: long enough that those who look every minute see the failure.
+pub const STORAGE_PROBE_SECS: i64 = 60;
 
 /// How long a write waits for another process's write (an import, a rotation of keys).
 pub const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -64,6 +98,54 @@ pub const IDEMPOTENCY_KEY_MAX_BYTES: usize = 255;
 /// client that did not get the answer and asks again, do so within seconds. A thief gains as little as 30 seconds in
 /// which the theft is not noticed.
 pub const REFRESH_GRACE_SECS: i64 = 30;
+
+/// How long all that came from one sign-in may be refreshed: half a year. After that the viewer signs in again, so that
+/// a refresh token which was stolen unnoticed ends some day.
+pub const SESSION_SECS_DEFAULT: i64 = 180 * 86_400;
+
+/// Shortest password that `origin account set` takes, in characters: what NIST SP 800-63B and OWASP ASVS ask for at least.
+/// Guessing over the network is slowed down to some hundred tries a day ([`GUESSES_OF_ACCOUNT`]).
+pub const PASSWORD_MIN_CHARS: usize = 8;
+
+/// Shortest `ORIGIN_SECRET` and feed secret: 128 bits in hexadecimal digits.
+pub const SECRET_MIN_BYTES: usize = 32;
+
+/// How failed sign-ins of one kind delay the next one (docs/adr/0027-guessing-passwords.md).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Guesses {
+    /// Failures that have no consequence: people mistype.
+    pub free: u32,
+    /// The delay after the first failure beyond those; it doubles with each.
+    pub first_secs: i64,
+    /// The longest delay.
+    pub max_secs: i64,
+    /// One failure is forgotten every so many seconds.
+    pub forgotten_secs: i64,
+}
+
+/// One account, tried from one address: after three mistakes 1 s, 2 s, 4 s up to a quarter of an hour. In the long run
+/// that is 96 guesses a day.
+pub const GUESSES_OF_ACCOUNT: Guesses =
+    Guesses { free: 3, first_secs: 1, max_secs: 900, forgotten_secs: 900 };
+
+/// The same where many viewers may share the address, because the origin does not know theirs: a stranger must not
+/// keep the account's owner out for longer than half a minute.
+pub const GUESSES_BY_SHARED_ADDRESS: Guesses = Guesses { max_secs: 30, ..GUESSES_OF_ACCOUNT };
+
+/// The same for an account that is being guessed from many addresses: the first try of an address is always free, so
+/// that the owner gets in, and the next ones are slow.
+pub const GUESSES_OF_TARGET: Guesses = Guesses { free: 1, first_secs: 30, ..GUESSES_OF_ACCOUNT };
+
+/// Failures of one account from all addresses, above which [`GUESSES_OF_TARGET`] holds. One is forgotten a minute.
+pub const GUESSES_BY_ALL: Guesses = Guesses { free: 20, first_secs: 0, max_secs: 0, forgotten_secs: 60 };
+
+/// One address, whatever the account: a household or an office mistypes less than twice a minute. At most one minute,
+/// because others may be behind the same address.
+pub const GUESSES_BY_ADDRESS: Guesses = Guesses { free: 20, first_secs: 1, max_secs: 60, forgotten_secs: 30 };
+
+/// Sets of four entries in each table of failed sign-ins: 16,384 entries, some 600 KB. The weakest entry of a set makes
+/// room, and which set an entry is in cannot be guessed.
+pub const GUESS_SETS: usize = 4_096;
 
 /// Longest wait that `Prefer: wait=` may ask for: below the idle time-outs of proxies (60 s mostly).
 pub const WAIT_MAX_SECS: u64 = 55;
@@ -97,11 +179,26 @@ pub const CUT_EVERY: u64 = 1_000;
 /// in 10 s at most.
 pub const JWKS_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Connections at the same time. Each may have a request in the queue or wait for changes; a descriptor each.
+/// Connections at the same time. Each may have a request in the queue or wait for changes; a descriptor each, of the
+/// 1,024 that a process has mostly.
 pub const CONNECTIONS_MAX: usize = 800;
 
-/// How long a client may take to send a request's headers, and be silent between two requests.
+/// Connections of one address at the same time: a quarter, so that one that holds them open leaves the others room.
+/// Behind a proxy all have one address; `--connections-per-address` says how many that may have.
+pub const CONNECTIONS_PER_ADDRESS: usize = 200;
+
+/// How long a client may take to send the headers of its first request. It connected in order to send them.
+pub const FIRST_HEADERS_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a client may take to send a further request's headers, and be silent between two requests: longer than
+/// proxies keep idle connections (60 s mostly), so that they are the ones to close.
 pub const HEADERS_TIMEOUT: Duration = Duration::from_secs(75);
+
+/// Longest headers of a request, with its path and query. The longest token has 16 KiB.
+pub const HEADERS_MAX_BYTES: usize = 64 * 1024;
+
+/// How long a client may take nothing of an answer before its connection ends.
+pub const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Pause after a connection that could not be accepted.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

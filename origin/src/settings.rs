@@ -6,8 +6,13 @@ use admit::{config::Config, snapshot::time::UnixSecs};
 use anyhow::{Context, Result};
 use rusqlite::Connection;
 use serde_json::{Value, json};
+use subtle::{Choice, ConstantTimeEq as _};
 
-use crate::{clock::Clock, limits::KEEP_CHANGES_DEFAULT, tokens::keys};
+use crate::{
+    clock::Clock,
+    limits::{CONNECTIONS_PER_ADDRESS, KEEP_CHANGES_DEFAULT, SESSION_SECS_DEFAULT},
+    tokens::keys,
+};
 
 /// How an origin is set up. The same for all of its threads.
 #[derive(Clone)]
@@ -24,10 +29,21 @@ pub struct Settings {
     pub access_ttl_secs: i64,
     /// How long a refresh token lives.
     pub refresh_ttl_secs: i64,
+    /// How long all that came from one sign-in may be refreshed.
+    pub session_ttl_secs: i64,
+    /// Whether `POST /accounts/authenticate` takes passwords from any app (RFC 9700 §2.4 forbids it; older SDKs know
+    /// no other way).
+    pub allows_password_grant: bool,
     /// How many changes the log keeps.
     pub keep_changes: u64,
     /// A bearer that may read the feed, beside tokens with the scope `feed:read`.
     pub feed_secret: Option<String>,
+    /// What the edge shows in `Admit-Edge-Key`. Any of these will do, so that one can follow another.
+    pub edge_secrets: Vec<String>,
+    /// Whether requests that do not come from the edge get the sign-in page and public documents only.
+    pub is_edge_only: bool,
+    /// Connections that one address may hold.
+    pub connections_per_address: usize,
     /// The Worker's variables that mean the same here: `ISSUERS` and the secrets that it names,
     /// `CORS_ORIGINS`, `TRUSTED_COUNTRY_HEADER`, `TRUSTED_ADDRESS_HEADER`, `LOG_CHECKS`.
     pub variables: BTreeMap<String, String>,
@@ -57,11 +73,23 @@ impl Settings {
             namespace: "vendor".to_owned(),
             access_ttl_secs: 3_600,
             refresh_ttl_secs: 30 * 86_400,
+            session_ttl_secs: SESSION_SECS_DEFAULT,
+            allows_password_grant: false,
             keep_changes: KEEP_CHANGES_DEFAULT,
             feed_secret: None,
+            edge_secrets: Vec::new(),
+            is_edge_only: false,
+            connections_per_address: CONNECTIONS_PER_ADDRESS,
             variables: BTreeMap::new(),
             clock: Clock::system(),
         }
+    }
+
+    /// Whether `key` is what the edge shows. Every secret is compared whole, in the same time whatever is shown.
+    #[must_use]
+    pub fn is_edge_key(&self, key: &str) -> bool {
+        let is = |secret: &String| secret.as_bytes().ct_eq(key.as_bytes());
+        self.edge_secrets.iter().fold(Choice::from(0), |found, secret| found | is(secret)).into()
     }
 
     /// The configuration of the edge's service for this origin: its own issuer, with the keys that are in
@@ -91,6 +119,8 @@ impl Settings {
             "SNAPSHOT_KEYS" => Some(NO_SNAPSHOT_KEY.to_owned()),
             // There is no store to keep fetched keys in.
             "JWKS_CACHE_SECRET" => None,
+            // Nor another origin behind this one: the secret is the one that the edge shows here.
+            "ORIGIN_URL" | "ORIGIN_SECRET" => None,
             _ => self.variables.get(name).cloned(),
         })?;
         Ok(config)

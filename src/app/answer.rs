@@ -252,7 +252,7 @@ impl<P: Platform> App<P> {
         // What is stale answers for the moment only, and so does the version before.
         let mut epoch = Some(self.epoch(snapshots, tokens)).filter(|_| !is_stale);
         for version in snapshots.versions() {
-            let known = Known { version: &version, epoch: epoch.take(), condition };
+            let known = Known { version: &version, epoch: epoch.take(), condition, window: None };
             match read.answer(known, &mut snapshots.objects, request, now) {
                 Ok(mut reply) => {
                     if let Some((validity, stale_from)) = reply.validity.as_mut().zip(stale_from) {
@@ -369,7 +369,7 @@ fn item_id(id: Id<'_>) -> Result<i64, ApiError> {
 }
 
 /// `page` (from 1) and `limit`. Parameters with other names are ignored: native SDKs send some.
-fn page_and_limit(query: &str) -> Result<(u32, usize), ApiError> {
+pub(super) fn page_and_limit(query: &str) -> Result<(u32, usize), ApiError> {
     let number = |name, error| match query::last(query, name) {
         None => Ok(None),
         // Not as `usize`, which the Worker has 32 bits of and other machines 64.

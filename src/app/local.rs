@@ -5,9 +5,9 @@ use std::rc::Rc;
 
 use super::{
     App, Need,
-    answer::Refusal,
+    answer::{Refusal, page_and_limit},
     finish::Timing,
-    read::{Known, Missing, Read},
+    read::{Known, MemberWindow, Missing, Read},
     seconds, unavailable,
 };
 use crate::{
@@ -45,12 +45,23 @@ impl<P: Platform> App<P> {
     /// Answers a read from `version`, all of whose objects are in `objects`. The answer is not complete: see
     /// [`Self::complete`].
     pub fn answer_from(&self, request: &Request<'_>, version: &Version, objects: &mut ObjectCache) -> Reply {
+        self.answer_page_from(request, version, objects, None)
+    }
+
+    /// As [`Self::answer_from`]. If the version has one page of a package's members, `window` says which.
+    pub fn answer_page_from(
+        &self,
+        request: &Request<'_>,
+        version: &Version,
+        objects: &mut ObjectCache,
+        window: Option<MemberWindow>,
+    ) -> Reply {
         let now = seconds(self.platform.now_ms());
         let read = match self.read(request, now) {
             Ok(read) => read,
             Err(refusal) => return refusal.into(),
         };
-        match read.answer(Known { version, epoch: None, condition: "ok" }, objects, request, now) {
+        match read.answer(Known { version, epoch: None, condition: "ok", window }, objects, request, now) {
             Ok(reply) => reply,
             Err(Missing::Objects(_)) => Reply::error(unavailable(), "unreadable"),
             Err(Missing::Corrupt(error)) => {
@@ -76,6 +87,14 @@ impl<P: Platform> App<P> {
         }
         self.checked(request, route, now)
     }
+}
+
+/// The offset and length of the page of members that `query` asks for. Nothing if its parameters are invalid.
+#[must_use]
+pub fn member_page(query: &str) -> Option<(u64, usize)> {
+    let (page, limit) = page_and_limit(query).ok()?;
+    // At most 100 a page: the product fits.
+    Some((u64::from(page.saturating_sub(1)) * limit as u64, limit))
 }
 
 /// Nothing but an issuer's keys has to be fetched for a read at hand.

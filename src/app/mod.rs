@@ -34,11 +34,13 @@ use crate::{
 
 use audit::Begun;
 pub use finish::unconfigured;
+pub use local::member_page;
 use origin::{OriginState, StreamOf, Turn};
 pub use origin::{Question, Unreadable, Verdict, Write, Written, verdict, written};
 pub use permission::Permission;
 use publish::Transfer;
 pub use publish::{BodyError, RequestBody};
+pub use read::MemberWindow;
 use snapshots::Snapshots;
 
 /// The service. One for each isolate.

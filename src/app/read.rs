@@ -85,6 +85,17 @@ pub(super) struct Known<'a> {
     pub epoch: Option<u32>,
     /// How the snapshot is, for `/healthz`.
     pub condition: &'static str,
+    /// Which members of a package the version has; nothing if it has all of them.
+    pub window: Option<MemberWindow>,
+}
+
+/// The members of a package that a version has, where it has one page of them and not all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemberWindow {
+    /// How many active members come before the first one.
+    pub offset: u64,
+    /// How many active members the package has.
+    pub total: usize,
 }
 
 /// Look-ups in one version, which collect everything that is not in memory before they give up, so that it
@@ -238,7 +249,9 @@ impl Read {
             Self::Package { item_id } => public_item(look_ups, *item_id, |item, _| {
                 Ok(if item.is_package { public(bodies::item(item)) } else { ApiError::ItemNotFound.into() })
             }),
-            Self::PackageItems { item_id, page, limit } => package_items(look_ups, *item_id, *page, *limit),
+            Self::PackageItems { item_id, page, limit } => {
+                package_items(look_ups, known.window, *item_id, *page, *limit)
+            }
         }
     }
 }
@@ -324,6 +337,7 @@ fn license(look_ups: &mut LookUps<'_>, principal: &Principal, now: UnixSecs) -> 
 
 fn package_items(
     look_ups: &mut LookUps<'_>,
+    window: Option<MemberWindow>,
     item_id: i64,
     page: u32,
     limit: usize,
@@ -334,10 +348,13 @@ fn package_items(
         return Ok(ApiError::ItemNotFound.into());
     }
     let members = package.members()?;
+    let MemberWindow { offset: left_out, total } =
+        window.unwrap_or(MemberWindow { offset: 0, total: members.len() });
     // At most 100 a page: the product fits.
     let offset = u64::from(page - 1) * limit as u64;
     let mut records = Vec::with_capacity(limit.min(members.len()));
-    for member in members.iter().skip(usize::try_from(offset).unwrap_or(usize::MAX)).take(limit) {
+    let skipped = usize::try_from(offset.saturating_sub(left_out)).unwrap_or(usize::MAX);
+    for member in members.iter().skip(skipped).take(limit) {
         records.extend(look_ups.ask(Tree::Items, look_ups.item_key(member))?);
     }
     look_ups.complete()?;
@@ -348,5 +365,5 @@ fn package_items(
             items.push(bodies::item(&item));
         }
     }
-    Ok(public(bodies::package_items(members.len(), page, offset, limit, &items)))
+    Ok(public(bodies::package_items(total, page, offset, limit, &items)))
 }

@@ -175,7 +175,9 @@ fn origin_of(args: &Args, paths: &Paths, keys: &DevKeys, port: u16, dir: &Path) 
         None => Vec::new(),
     };
     let url = url.trim_end_matches('/').to_owned();
-    Ok(Some(Origin { url, feed_token: args.origin_token.clone(), reference: None, issuers }))
+    // An origin of the developer's own has a secret of its own, or none.
+    let edge_secret = std::env::var("ORIGIN_SECRET").ok().filter(|secret| !secret.is_empty());
+    Ok(Some(Origin { url, feed_token: args.origin_token.clone(), edge_secret, reference: None, issuers }))
 }
 
 fn read_issuers(file: &Path) -> Result<Vec<Value>> {

@@ -231,7 +231,19 @@ impl DevKeys {
     /// # Errors
     /// It cannot be made or read.
     pub fn feed_secret(&self) -> Result<String> {
-        let path = self.dir.join("feed-secret");
+        self.secret("feed-secret")
+    }
+
+    /// What the local Worker shows to the local origin (`ORIGIN_SECRET`), made at first use.
+    ///
+    /// # Errors
+    /// It cannot be made or read.
+    pub fn edge_secret(&self) -> Result<String> {
+        self.secret("origin-secret")
+    }
+
+    fn secret(&self, file: &str) -> Result<String> {
+        let path = self.dir.join(file);
         if let Ok(secret) = fs::read_to_string(&path) {
             private::restrict(&path)?;
             return Ok(secret);

@@ -86,6 +86,8 @@ pub struct Origin {
     pub url: String,
     /// The bearer by which it lets the publisher read its export and feed, if it wants one.
     pub feed_token: Option<String>,
+    /// What the Worker shows to it, so that it believes what the Worker says of viewers.
+    pub edge_secret: Option<String>,
     /// What it is run by, unless somebody else runs it.
     pub reference: Option<Reference>,
     /// The issuers that the Worker trusts because of it: entries of `ISSUERS`.
@@ -121,8 +123,8 @@ impl Origin {
             "keys": { "jwks_url": format!("{url}/.well-known/jwks.json") },
         });
         let reference = Reference { program, database: dir.join("origin.db"), port };
-        let feed_token = Some(keys.feed_secret()?);
-        Ok(Self { url, feed_token, reference: Some(reference), issuers: vec![issuer] })
+        let (feed_token, edge_secret) = (Some(keys.feed_secret()?), Some(keys.edge_secret()?));
+        Ok(Self { url, feed_token, edge_secret, reference: Some(reference), issuers: vec![issuer] })
     }
 
     /// The variables by which a Worker on this machine knows the origin and its tokens.
@@ -133,7 +135,9 @@ impl Origin {
         let mut issuers = keys.issuer_entries()?;
         issuers.extend(self.issuers.iter().cloned());
         let issuers = Value::Array(issuers).to_string();
-        Ok(vec![("ORIGIN_URL".to_owned(), self.url.clone()), ("ISSUERS".to_owned(), issuers)])
+        let mut vars = vec![("ORIGIN_URL".to_owned(), self.url.clone()), ("ISSUERS".to_owned(), issuers)];
+        vars.extend(self.edge_secret.iter().map(|secret| ("ORIGIN_SECRET".to_owned(), secret.clone())));
+        Ok(vars)
     }
 }
 
@@ -159,6 +163,9 @@ pub fn start<'a>(
                 command.args(["--seed", "samples/catalogue", "--issuer", ISSUER, "--audience", "admit-dev"]);
                 command.envs(keys.vars()?);
                 command.envs(origin.feed_token.as_ref().map(|token| ("ORIGIN_FEED_SECRET", token)));
+                command.envs(origin.edge_secret.as_ref().map(|secret| ("ORIGIN_SECRET", secret)));
+                // Sign-in as the older SDKs do it is to be tried here, too.
+                command.arg("--allow-password-grant");
                 Ok(())
             })?;
         fs::write(dir.join(PID_FILE), process.id().to_string())?;

@@ -9,7 +9,7 @@ use origin::{
     clock::Clock,
     db,
     db::records,
-    tokens::{password, secret},
+    tokens::{password, redirect, secret},
 };
 use rusqlite::{TransactionBehavior, params};
 
@@ -76,6 +76,7 @@ impl Account {
         {
             bail!("the customer is another merchant's");
         }
+        password::check(typed).map_err(|problem| anyhow!("the password on standard input {problem}"))?;
         let hash = password::hash(typed).map_err(|error| anyhow!("{error}"))?;
         let role = if customer_key.is_some() { "consumer" } else { "merchant" };
         let sql =
@@ -193,7 +194,7 @@ impl Client {
         match self {
             Self::Set(args) => set(&args),
             Self::Mark { db, client_id, of } => mark(&db, &client_id, of),
-            Self::Redirect { db, client_id, uri } => redirect(&db, &client_id, &uri),
+            Self::Redirect { db, client_id, uri } => allow_redirect(&db, &client_id, &uri),
         }
     }
 }
@@ -208,14 +209,26 @@ fn set(args: &ClientArgs) -> Result<()> {
     let text = secret::random()?;
     let sql = "INSERT INTO machines (client_id, merchant_id, secret_hash, is_merchant, scopes, created_at)
                VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-               ON CONFLICT (client_id) DO UPDATE SET merchant_id = excluded.merchant_id,
-               secret_hash = excluded.secret_hash, is_merchant = excluded.is_merchant, scopes = excluded.scopes";
+               ON CONFLICT (client_id) DO UPDATE SET secret_hash = excluded.secret_hash,
+               is_merchant = excluded.is_merchant, scopes = excluded.scopes
+               WHERE merchant_id = excluded.merchant_id";
     let is_merchant = args.role == Role::Merchant;
     let (hash, scopes, now) = (secret::hash(&text), args.scope.join(" "), Clock::system().now());
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    transaction
-        .execute(sql, params![args.client_id, args.merchant, hash, is_merchant, scopes, now])
-        .context("the client cannot be stored")?;
+    let sql_customer = "SELECT EXISTS (SELECT 1 FROM customers WHERE subject = ?1)";
+    if transaction.query_row(sql_customer, [&args.client_id], |row| row.get(0))? {
+        bail!(
+            "--client-id: a customer has the subject {:?}; give the program a name of its own",
+            args.client_id
+        );
+    }
+    let values = params![args.client_id, args.merchant, hash, is_merchant, scopes, now];
+    if transaction.execute(sql, values).context("the client cannot be stored")? == 0 {
+        bail!(
+            "--merchant: the client {:?} is another merchant's; give this merchant's program a name of its own",
+            args.client_id
+        );
+    }
     // Whoever had the secret before may have signed in by it.
     transaction.execute("DELETE FROM refresh_tokens WHERE machine = ?1", [&args.client_id])?;
     transaction.commit()?;
@@ -232,13 +245,8 @@ fn mark(db: &std::path::Path, client_id: &str, of: For) -> Result<()> {
     }
 }
 
-fn redirect(db: &std::path::Path, client_id: &str, uri: &str) -> Result<()> {
-    // RFC 6749 §3.1.2: absolute, without a fragment.
-    let (scheme, rest) = uri.split_once(':').unwrap_or_default();
-    if scheme.is_empty() || rest.is_empty() || uri.contains('#') || scheme.eq_ignore_ascii_case("javascript")
-    {
-        bail!("--uri: expected an absolute address without a fragment");
-    }
+fn allow_redirect(db: &std::path::Path, client_id: &str, uri: &str) -> Result<()> {
+    redirect::check(uri).map_err(|problem| anyhow!("--uri: {problem}"))?;
     let connection = db::open(db).with_context(|| db.display().to_string())?;
     let sql = "UPDATE clients SET redirect_uris_json = json_insert(redirect_uris_json, '$[#]', ?2)
                WHERE client_id = ?1

@@ -52,6 +52,12 @@ impl Customer {
         let now = Clock::system().now();
         match self {
             Self::Add { merchant, .. } => {
+                let sql = "SELECT EXISTS (SELECT 1 FROM machines WHERE client_id = ?1)";
+                if connection.query_row(sql, [subject], |row| row.get(0))? {
+                    bail!(
+                        "--customer: a program has the client id {subject:?}; tokens could not tell them apart"
+                    );
+                }
                 println!("{}", add(&mut connection, merchant, namespace, subject, now)?.id);
             }
             Self::Remove { .. } => {

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use origin::{
     db,
     db::import::{import, is_empty},
-    limits::KEEP_CHANGES_DEFAULT,
+    limits::{CONNECTIONS_PER_ADDRESS, KEEP_CHANGES_DEFAULT, SECRET_MIN_BYTES, SESSION_SECS_DEFAULT},
     server,
     settings::Settings,
 };
@@ -46,16 +46,28 @@ pub struct Args {
     /// Seconds that a refresh token lives
     #[arg(long, value_name = "N", default_value_t = 2_592_000, value_parser = clap::value_parser!(i64).range(60..=31_536_000))]
     refresh_ttl_secs: i64,
+    /// Seconds after a sign-in during which it may be refreshed
+    #[arg(long, value_name = "N", default_value_t = SESSION_SECS_DEFAULT, value_parser = clap::value_parser!(i64).range(60..=315_360_000))]
+    session_ttl_secs: i64,
+    /// Take passwords from apps at POST /accounts/authenticate, as older SDKs send them
+    #[arg(long, env = "ORIGIN_ALLOW_PASSWORD_GRANT")]
+    allow_password_grant: bool,
     /// Changes that the log keeps
     #[arg(long, value_name = "N", default_value_t = KEEP_CHANGES_DEFAULT)]
     keep_changes: u64,
     /// A bearer that may read export and changes, beside tokens with the scope feed:read
     #[arg(long, value_name = "TEXT", env = "ORIGIN_FEED_SECRET", hide_env_values = true)]
     feed_secret: Option<String>,
+    /// What the Worker shows in Admit-Edge-Key, as its ORIGIN_SECRET; several with blanks between while one follows another
+    #[arg(long, value_name = "TEXT", env = "ORIGIN_SECRET", hide_env_values = true)]
+    edge_secret: Option<String>,
+    /// Answer nothing but the sign-in page, public documents and the feed to others than the edge
+    #[arg(long, env = "ORIGIN_EDGE_ONLY", requires = "edge_secret")]
+    edge_only: bool,
+    /// Connections of one address; with a proxy in front, as many as the proxy opens
+    #[arg(long, value_name = "N", default_value_t = CONNECTIONS_PER_ADDRESS)]
+    connections_per_address: usize,
 }
-
-/// Shortest secret that is taken: 128 bits in hexadecimal digits.
-const SECRET_MIN_BYTES: usize = 32;
 
 /// Runs `origin serve`.
 ///
@@ -64,6 +76,15 @@ const SECRET_MIN_BYTES: usize = 32;
 pub fn run(args: &Args) -> Result<()> {
     if args.feed_secret.as_ref().is_some_and(|secret| secret.len() < SECRET_MIN_BYTES) {
         bail!("--feed-secret: expected at least {SECRET_MIN_BYTES} bytes");
+    }
+    let edge_secrets: Vec<String> =
+        args.edge_secret.iter().flat_map(|secrets| secrets.split_whitespace()).map(str::to_owned).collect();
+    if args.edge_secret.is_some() && edge_secrets.is_empty()
+        || edge_secrets.iter().any(|secret| secret.len() < SECRET_MIN_BYTES)
+    {
+        bail!(
+            "ORIGIN_SECRET (--edge-secret): expected at least {SECRET_MIN_BYTES} bytes, as openssl rand -hex 32 makes them"
+        );
     }
     let mut connection = db::open(&args.db).with_context(|| args.db.display().to_string())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
@@ -77,6 +98,11 @@ pub fn run(args: &Args) -> Result<()> {
         settings.namespace.clone_from(&args.namespace);
         settings.access_ttl_secs = args.access_ttl_secs;
         settings.refresh_ttl_secs = args.refresh_ttl_secs;
+        settings.session_ttl_secs = args.session_ttl_secs;
+        settings.allows_password_grant = args.allow_password_grant;
+        settings.edge_secrets = edge_secrets;
+        settings.is_edge_only = args.edge_only;
+        settings.connections_per_address = args.connections_per_address.max(1);
         settings.keep_changes = args.keep_changes;
         settings.feed_secret.clone_from(&args.feed_secret);
         settings.variables = env::vars_os()

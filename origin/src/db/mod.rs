@@ -23,6 +23,7 @@ static MIGRATIONS: LazyLock<Migrations<'static>> = LazyLock::new(|| {
         M::up(include_str!("../../migrations/03-refresh.sql")),
         M::up(include_str!("../../migrations/04-moments.sql")),
         M::up(include_str!("../../migrations/05-who-may-sign-in.sql")),
+        M::up(include_str!("../../migrations/07-sign-ins.sql")),
     ])
 });
 
@@ -46,12 +47,58 @@ pub enum DbError {
     Inconsistent(&'static str),
 }
 
-impl DbError {
-    /// Whether another process holds the database: nothing was written, and it may be tried again.
+/// Why the database takes no writes now. Nothing was written, and it may be tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unwritable {
+    /// Another process holds it.
+    Busy,
+    /// The disk, or what the file may take of it, is full.
+    Full,
+    /// It may be read only: the file's mode, or a disk that the system has locked after errors.
+    ReadOnly,
+    /// The disk failed.
+    Io,
+}
+
+impl Unwritable {
+    /// As `/healthz` and the log name it.
     #[must_use]
-    pub fn is_busy(&self) -> bool {
-        let Self::Sqlite(rusqlite::Error::SqliteFailure(error, _)) = self else { return false };
-        matches!(error.code, rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked)
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Busy => "busy",
+            Self::Full => "full",
+            Self::ReadOnly => "read_only",
+            Self::Io => "io",
+        }
+    }
+
+    /// For people.
+    #[must_use]
+    pub const fn message(self) -> &'static str {
+        match self {
+            Self::Busy => "the database is in use",
+            Self::Full => "the origin's disk is full",
+            Self::ReadOnly => "the origin's database is read-only",
+            Self::Io => "the origin's disk failed",
+        }
+    }
+}
+
+impl DbError {
+    /// Why the database takes no writes now, if that is what the error says.
+    #[must_use]
+    pub fn unwritable(&self) -> Option<Unwritable> {
+        use rusqlite::ErrorCode;
+        let Self::Sqlite(rusqlite::Error::SqliteFailure(error, _)) = self else { return None };
+        match error.code {
+            ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::FileLockingProtocolFailed => {
+                Some(Unwritable::Busy)
+            }
+            ErrorCode::DiskFull => Some(Unwritable::Full),
+            ErrorCode::ReadOnly | ErrorCode::PermissionDenied => Some(Unwritable::ReadOnly),
+            ErrorCode::SystemIoFailure | ErrorCode::CannotOpen => Some(Unwritable::Io),
+            _ => None,
+        }
     }
 }
 

@@ -101,11 +101,21 @@ pub fn app(connection: &Connection, id: &str) -> Result<Option<App>, DbError> {
     Ok(Some(app))
 }
 
-/// A licence.
+/// A licence with the items that it unlocks.
 ///
 /// # Errors
 /// When the database cannot be read.
 pub fn license(connection: &Connection, id: &str) -> Result<Option<License>, DbError> {
+    let Some(license) = license_alone(connection, id)? else { return Ok(None) };
+    let sql = "SELECT item_id FROM license_items WHERE license_id = ?1 ORDER BY position";
+    Ok(Some(License { item_ids: ids(connection, sql, id)?, ..license }))
+}
+
+/// A licence without the items that it unlocks.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn license_alone(connection: &Connection, id: &str) -> Result<Option<License>, DbError> {
     let sql = "SELECT id, internal_id, app_id, name, description, rank, status, test_mode, locales_json,
                price_tier_json FROM licenses WHERE id = ?1";
     let mut statement = connection.prepare_cached(sql)?;
@@ -122,11 +132,7 @@ pub fn license(connection: &Connection, id: &str) -> Result<Option<License>, DbE
         test_mode: row.get(7)?,
         locales: json_at(row, 8)?,
         price_tier: from_json_or_null(row.get(9)?)?,
-        item_ids: ids(
-            connection,
-            "SELECT item_id FROM license_items WHERE license_id = ?1 ORDER BY position",
-            id,
-        )?,
+        item_ids: Vec::new(),
     }))
 }
 
@@ -156,6 +162,16 @@ pub fn access_type(connection: &Connection, id: i64) -> Result<Option<AccessType
 /// # Errors
 /// When the database cannot be read.
 pub fn item(connection: &Connection, id: i64) -> Result<Option<Item>, DbError> {
+    let Some(item) = item_alone(connection, id)? else { return Ok(None) };
+    let sql = "SELECT item_id FROM package_items WHERE package_id = ?1 ORDER BY position";
+    Ok(Some(Item { item_ids: ids(connection, sql, id)?, fees: fees(connection, id)?, ..item }))
+}
+
+/// An item without its members and fees, of which there may be very many.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn item_alone(connection: &Connection, id: i64) -> Result<Option<Item>, DbError> {
     let sql = "SELECT id, merchant_id, title, is_active, access_control_type_json, item_type_json,
                age_restriction_json, metadata_json, content, plan_switch_enabled, created_at, updated_at
                FROM items WHERE id = ?1";
@@ -173,12 +189,8 @@ pub fn item(connection: &Connection, id: i64) -> Result<Option<Item>, DbError> {
         metadata: json_at(row, 7)?,
         content: row.get(8)?,
         plan_switch_enabled: row.get(9)?,
-        item_ids: ids(
-            connection,
-            "SELECT item_id FROM package_items WHERE package_id = ?1 ORDER BY position",
-            id,
-        )?,
-        fees: fees(connection, id)?,
+        item_ids: Vec::new(),
+        fees: Vec::new(),
         created_at: at(row, 10)?,
         updated_at: at(row, 11)?,
     }))
@@ -189,11 +201,29 @@ pub fn item(connection: &Connection, id: i64) -> Result<Option<Item>, DbError> {
 /// # Errors
 /// When the database cannot be read.
 pub fn fees(connection: &Connection, item_id: i64) -> Result<Vec<AccessFee>, DbError> {
-    let sql = "SELECT id, amount, currency, description, access_type_id, trial_period_json, setup_fee_json,
-               geo_restriction_json, starts_at, expires_at, plan_switch_enabled, created_at, updated_at
-               FROM fees WHERE item_id = ?1 ORDER BY position";
-    let mut statement = connection.prepare_cached(sql)?;
-    let mut rows = statement.query([item_id])?;
+    fees_where(connection, "item_id = ?1 ORDER BY position", params![item_id])
+}
+
+/// One fee of an item.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn fee(connection: &Connection, item_id: i64, id: i64) -> Result<Option<AccessFee>, DbError> {
+    Ok(fees_where(connection, "item_id = ?1 AND id = ?2", params![item_id, id])?.pop())
+}
+
+fn fees_where(
+    connection: &Connection,
+    condition: &'static str,
+    values: &[&dyn rusqlite::ToSql],
+) -> Result<Vec<AccessFee>, DbError> {
+    let sql = format!(
+        "SELECT id, amount, currency, description, access_type_id, trial_period_json, setup_fee_json,
+         geo_restriction_json, starts_at, expires_at, plan_switch_enabled, created_at, updated_at
+         FROM fees WHERE {condition}"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query(values)?;
     let mut fees = Vec::new();
     while let Some(row) = rows.next()? {
         fees.push(AccessFee {
@@ -230,6 +260,36 @@ pub fn customer_key(connection: &Connection, namespace: &str, subject: &str) -> 
 /// # Errors
 /// When the database cannot be read.
 pub fn customer(connection: &Connection, key: i64) -> Result<Option<Customer>, DbError> {
+    let Some(customer) = customer_without_accesses(connection, key)? else { return Ok(None) };
+    let sql = "SELECT id, item_id, starts_at, expires_at, created_at FROM accesses WHERE customer_key = ?1
+               ORDER BY key";
+    let accesses = connection.prepare_cached(sql)?.query_map([key], access)?.collect::<Result<_, _>>()?;
+    Ok(Some(Customer { accesses, ..customer }))
+}
+
+/// A customer with licences, and of the accesses those that concern one item: on itself and on packages that hold it.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn customer_of_item(
+    connection: &Connection,
+    key: i64,
+    item_id: i64,
+) -> Result<Option<Customer>, DbError> {
+    let Some(customer) = customer_without_accesses(connection, key)? else { return Ok(None) };
+    let sql = "SELECT id, item_id, starts_at, expires_at, created_at FROM accesses WHERE customer_key = ?1
+               AND (item_id = ?2 OR item_id IN (SELECT package_id FROM package_items WHERE item_id = ?2))
+               ORDER BY key";
+    let accesses =
+        connection.prepare_cached(sql)?.query_map([key, item_id], access)?.collect::<Result<_, _>>()?;
+    Ok(Some(Customer { accesses, ..customer }))
+}
+
+/// A customer with licences.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn customer_without_accesses(connection: &Connection, key: i64) -> Result<Option<Customer>, DbError> {
     let sql = "SELECT namespace, subject, id, uuid, merchant_id FROM customers WHERE key = ?1";
     let row = connection.prepare_cached(sql)?.query_row([key], |row| {
         Ok(Customer {
@@ -243,21 +303,6 @@ pub fn customer(connection: &Connection, key: i64) -> Result<Option<Customer>, D
         })
     });
     let Some(mut customer) = row.optional()? else { return Ok(None) };
-    let sql = "SELECT id, item_id, starts_at, expires_at, created_at FROM accesses WHERE customer_key = ?1
-               ORDER BY key";
-    let accesses = connection
-        .prepare_cached(sql)?
-        .query_map([key], |row| {
-            Ok(Access {
-                id: row.get(0)?,
-                item_id: row.get(1)?,
-                starts_at: at_or_null(row, 2)?,
-                expires_at: at_or_null(row, 3)?,
-                created_at: at(row, 4)?,
-            })
-        })?
-        .collect::<Result<_, _>>()?;
-    customer.accesses = accesses;
     let sql = "SELECT license_json FROM customer_licenses WHERE customer_key = ?1 ORDER BY position";
     let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query([key])?;
@@ -265,6 +310,16 @@ pub fn customer(connection: &Connection, key: i64) -> Result<Option<Customer>, D
         customer.licenses.push(json_at::<CustomerLicense>(row, 0)?);
     }
     Ok(Some(customer))
+}
+
+fn access(row: &Row<'_>) -> rusqlite::Result<Access> {
+    Ok(Access {
+        id: row.get(0)?,
+        item_id: row.get(1)?,
+        starts_at: at_or_null(row, 2)?,
+        expires_at: at_or_null(row, 3)?,
+        created_at: at(row, 4)?,
+    })
 }
 
 /// Numbers in order, of one owner.

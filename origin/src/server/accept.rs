@@ -1,6 +1,13 @@
-//! Connections: how many, and how long each may take.
+//! Connections: how many, how many of one address, and how long each may take.
 
-use std::{convert::Infallible, future::Future, net::SocketAddr, pin::pin, sync::Arc};
+use std::{
+    collections::HashMap,
+    convert::Infallible,
+    future::{Future, pending},
+    net::{IpAddr, SocketAddr},
+    pin::pin,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use axum::{
     Router,
@@ -15,19 +22,24 @@ use hyper_util::{
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
+    sync::{Notify, Semaphore},
     time::{sleep, timeout},
 };
 use tower::ServiceExt as _;
 
-use crate::limits::{ACCEPT_PAUSE, CONNECTIONS_MAX, END_TIMEOUT, HEADERS_TIMEOUT};
+use super::stall::Stalling;
+use crate::limits::{
+    ACCEPT_PAUSE, CONNECTIONS_MAX, END_TIMEOUT, FIRST_HEADERS_TIMEOUT, HEADERS_MAX_BYTES, HEADERS_TIMEOUT,
+    WRITE_TIMEOUT,
+};
 
 /// Serves connections until `end` is over, then finishes what is being answered.
-pub async fn serve(listener: TcpListener, router: Router, end: impl Future<Output = ()>) {
+pub async fn serve(listener: TcpListener, router: Router, per_address: usize, end: impl Future<Output = ()>) {
     let (graceful, slots) = (GracefulShutdown::new(), Arc::new(Semaphore::new(CONNECTIONS_MAX)));
+    let addresses = Arc::new(Addresses { most: per_address, ..Addresses::default() });
     let mut end = pin!(end);
     loop {
-        // Whoever comes when all are taken waits in the system's queue.
+        // A client that comes when all are taken waits in the system's queue.
         let accepted = async {
             let slot = Arc::clone(&slots).acquire_owned().await;
             (listener.accept().await, slot)
@@ -38,11 +50,18 @@ pub async fn serve(listener: TcpListener, router: Router, end: impl Future<Outpu
         };
         match accepted {
             Ok((stream, peer)) => {
-                let connection = graceful.watch(connection(stream, peer, router.clone()));
+                // One connection too many of an address is closed at once: the others are served.
+                let Some(guest) = Guest::of(&addresses, peer.ip()) else { continue };
+                let spoken = Arc::new(Notify::new());
+                let connection = connection(stream, peer, guest, Arc::clone(&spoken), router.clone());
+                let connection = graceful.watch(connection);
                 tokio::spawn(async move {
                     let _slot = slot;
-                    // What breaks a connection off is the client's doing; there is nobody to tell.
-                    let _ = connection.await;
+                    tokio::select! {
+                        // What breaks a connection off is the client's doing; there is nobody to tell.
+                        _ = connection => {}
+                        () = silence(&spoken) => {}
+                    }
                 });
             }
             // Out of file descriptors, mostly: it passes when others have been answered.
@@ -54,21 +73,130 @@ pub async fn serve(listener: TcpListener, router: Router, end: impl Future<Outpu
     let _ = timeout(END_TIMEOUT, graceful.shutdown()).await;
 }
 
+/// Ends when a client has sent no request in time; never if it has.
+async fn silence(spoken: &Notify) {
+    if timeout(FIRST_HEADERS_TIMEOUT, spoken.notified()).await.is_ok() {
+        pending::<()>().await;
+    }
+}
+
 fn connection(
     stream: TcpStream,
     peer: SocketAddr,
+    guest: Guest,
+    spoken: Arc<Notify>,
     router: Router,
 ) -> http1::Connection<
-    TokioIo<TcpStream>,
+    TokioIo<Stalling<TcpStream>>,
     impl hyper::service::Service<Request<Incoming>, Response = Response, Error = Infallible, Future: Send>,
 > {
     let service = service_fn(move |mut request: Request<Incoming>| {
+        spoken.notify_one();
         request.extensions_mut().insert(ConnectInfo(peer));
+        request.extensions_mut().insert(guest.clone());
         router.clone().oneshot(request.map(Body::new))
     });
     http1::Builder::new()
         .timer(TokioTimer::new())
         // Also how long an idle connection is kept.
         .header_read_timeout(HEADERS_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), service)
+        .max_buf_size(HEADERS_MAX_BYTES)
+        .serve_connection(TokioIo::new(Stalling::new(stream, WRITE_TIMEOUT)), service)
+}
+
+/// How many connections each address has.
+#[derive(Debug, Default)]
+struct Addresses {
+    /// How many it may have.
+    most: usize,
+    counts: Mutex<HashMap<IpAddr, usize>>,
+}
+
+/// A connection that counts among those of its address until it ends, or until it is known to be the edge's.
+#[derive(Clone, Debug)]
+pub struct Guest(Arc<Counted>);
+
+#[derive(Debug)]
+struct Counted {
+    addresses: Arc<Addresses>,
+    /// Nothing once it no longer counts.
+    address: Mutex<Option<IpAddr>>,
+}
+
+impl Guest {
+    /// Counts one more connection of an address, unless it has as many as it may have.
+    fn of(addresses: &Arc<Addresses>, address: IpAddr) -> Option<Self> {
+        let address = network(address);
+        let mut counts = addresses.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(address).or_default();
+        if *count >= addresses.most {
+            return None;
+        }
+        *count += 1;
+        let addresses = Arc::clone(addresses);
+        Some(Self(Arc::new(Counted { addresses, address: Mutex::new(Some(address)) })))
+    }
+
+    /// The edge has shown its secret: it may have as many connections as there are.
+    pub fn is_known(&self) {
+        self.0.end();
+    }
+}
+
+impl Counted {
+    fn end(&self) {
+        let address = self.address.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(address) = address else { return };
+        let mut counts = self.addresses.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(count) = counts.get_mut(&address) else { return };
+        *count = count.saturating_sub(1);
+        if *count == 0 {
+            counts.remove(&address);
+        }
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// A household has 2^64 addresses of IPv6.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            [a, b, c, d, 0, 0, 0, 0].into()
+        }
+        address @ IpAddr::V4(_) => address,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_has_its_share_and_gives_it_back() {
+        let addresses = Arc::new(Addresses { most: 2, ..Addresses::default() });
+        let guest = |address: &str| Guest::of(&addresses, address.parse().unwrap());
+        let (one, two) = (guest("203.0.113.9").unwrap(), guest("203.0.113.9").unwrap());
+        assert!(guest("203.0.113.9").is_none());
+        assert!(guest("::ffff:203.0.113.9").is_none(), "the same address");
+        let other = guest("203.0.113.10").unwrap();
+        drop(one);
+        let three = guest("203.0.113.9").unwrap();
+        assert!(guest("203.0.113.9").is_none());
+        // The edge's connections do not count.
+        two.is_known();
+        two.is_known();
+        let four = guest("203.0.113.9").unwrap();
+        assert!(guest("203.0.113.9").is_none());
+        drop((two, three, four, other));
+        assert!(addresses.counts.lock().unwrap().is_empty());
+        let (_a, _b) = (guest("2001:db8::1").unwrap(), guest("2001:db8::2").unwrap());
+        assert!(guest("2001:db8::3").is_none(), "one household");
+        assert!(guest("2001:db8:0:1::1").is_some());
+    }
 }

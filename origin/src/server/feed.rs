@@ -17,7 +17,7 @@ use tokio::{
 };
 use tokio_stream::wrappers::ReceiverStream;
 
-use super::{Server, overloaded, plain, pool::Overloaded, set_headers};
+use super::{Asked, Server, class::Class, overloaded, pool::Overloaded, set_headers};
 use crate::{
     db::{self, changes::Feed, export},
     limits::{EXPORT_CHUNK_BYTES, EXPORT_STALL, EXPORTS_MAX, FEED_POLL, WAIT_MAX_SECS},
@@ -31,24 +31,30 @@ const NDJSON: &str = "application/x-ndjson";
 pub const GONE: Refused = Refused::Status(410, "The history before is gone: read the export");
 
 /// Sends the changes after `after`; waits for the first if the reader wants that.
-pub async fn changes(server: &Server, after: u64, wait: Option<Duration>, reply: Reply) -> Response {
+pub async fn changes(
+    server: &Server,
+    asked: &Asked,
+    after: u64,
+    wait: Option<Duration>,
+    reply: Reply,
+) -> Response {
     let (mut committed, mut ending) = (server.shared.seq.subscribe(), server.ending.clone());
     let wait = wait.map(|wait| wait.min(Duration::from_secs(WAIT_MAX_SECS)));
     let until = Instant::now() + wait.unwrap_or_default();
     let lines = loop {
         committed.mark_unchanged();
-        match server.workers.changes(after).await {
+        match server.pools.of(Class::Feed).changes(after).await {
             Ok(Ok(Feed::Lines(lines))) => {
                 if !lines.is_empty() || Instant::now() >= until || *ending.borrow() {
                     break lines;
                 }
             }
-            Ok(Ok(Feed::Gone)) => return plain(GONE.reply()),
+            Ok(Ok(Feed::Gone)) => return server.plain(asked, GONE.reply()),
             Ok(Err(error)) => {
                 eprintln!("{}", json!({"event": "database", "error": error.to_string()}));
-                return plain(Refused::Db(error).reply());
+                return server.plain(asked, Refused::Db(error).reply());
             }
-            Err(Overloaded) => return overloaded(),
+            Err(Overloaded) => return server.plain(asked, overloaded()),
         }
         tokio::select! {
             _ = committed.changed() => {}
@@ -87,10 +93,12 @@ impl Default for Exports {
 
 impl Exports {
     /// Streams the export. One that cannot be completed is broken off, so that nobody takes it for whole.
-    pub async fn stream(&self, settings: &Settings, reply: Reply) -> Response {
-        let Ok(permit) = Arc::clone(&self.0).try_acquire_owned() else { return overloaded() };
+    pub async fn stream(&self, server: &Server, asked: &Asked, reply: Reply) -> Response {
+        let Ok(permit) = Arc::clone(&self.0).try_acquire_owned() else {
+            return server.plain(asked, overloaded());
+        };
         let (chunks, receiver) = mpsc::channel(4);
-        let (settings, runtime) = (settings.clone(), Handle::current());
+        let (settings, runtime) = (server.shared.settings.clone(), Handle::current());
         let spawned = thread::Builder::new().name("export".to_owned()).spawn(move || {
             let _permit = permit;
             let mut out = Chunks { chunks, runtime, buffer: Vec::with_capacity(EXPORT_CHUNK_BYTES) };
@@ -100,7 +108,7 @@ impl Exports {
             }
         });
         if spawned.is_err() {
-            return overloaded();
+            return server.plain(asked, overloaded());
         }
         ndjson(reply, Body::from_stream(ReceiverStream::new(receiver)))
     }

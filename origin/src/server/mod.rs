@@ -1,8 +1,22 @@
 //! HTTP: requests are read as far as the service reads them, answers are written as it gives them.
+//!
+//! ```text
+//! accept ──► handle: who sends it, how long it is, ─► class ─► pool of the class ─► answer
+//!            how often that was tried
+//! ```
+//!
+//! What a stranger sends is bounded before a thread takes it up: connections of one address, bytes and fields of a
+//! sign-in, tries of a password. Whatever takes long then takes it from its own [`class`] only.
 
 mod accept;
+mod body;
+mod class;
 mod feed;
 mod pool;
+mod stall;
+#[cfg(test)]
+mod tests;
+mod viewer;
 
 use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -15,34 +29,38 @@ use axum::{
     Router,
     body::Body,
     extract::{ConnectInfo, Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts},
     response::Response,
 };
 use tokio::{net::TcpListener, sync::watch};
-use tokio_stream::StreamExt as _;
 
-use self::{feed::Exports, pool::Pool};
+use self::{
+    accept::Guest,
+    class::{Class, Pools},
+    feed::Exports,
+    viewer::{Trusted, Viewer},
+};
 use crate::{
     db,
-    limits::{
-        BODY_DRAINED_BYTES, BODY_MAX_BYTES, BODY_TIMEOUT, QUEUE_MAX, RETRY_AFTER_SECS, SIGN_IN_QUEUE_MAX,
-        SIGN_IN_WORKERS, WORKERS,
-    },
+    limits::{RETRY_AFTER_SECS, SIGN_IN_MAX_BYTES, SIGN_IN_MAX_FIELDS},
     service::{Incoming, Outcome, Shared, route::Endpoint},
     settings::Settings,
-    tokens::keys::Signer,
-    wire::{self, Payload},
+    tokens::{
+        self,
+        attempt::Attempt,
+        guessing::{Ending, Guesser},
+        keys::Signer,
+    },
+    wire::{Budget, Payload, Refused, form},
 };
 
 /// What every request needs.
 struct Server {
     shared: Arc<Shared>,
-    workers: Pool,
-    /// Passwords are checked by threads of their own, so that they keep nothing else waiting.
-    sign_in: Pool,
+    pools: Pools,
     exports: Exports,
-    country_header: Option<String>,
-    address_header: Option<String>,
+    trusted: Trusted,
+    cors: Cors,
     /// Says when the server is to end, so that nobody goes on waiting for changes.
     ending: watch::Receiver<bool>,
 }
@@ -57,13 +75,14 @@ pub async fn serve(
     end: impl Future<Output = ()> + Send + 'static,
 ) -> Result<()> {
     let (is_ending, ending) = watch::channel(false);
+    let per_address = settings.connections_per_address;
     let server = Arc::new(Server::start(settings, ending)?);
     let router = Router::new().fallback(handle).with_state(server);
     let end = async move {
         end.await;
         let _ = is_ending.send(true);
     };
-    accept::serve(listener, router, end).await;
+    accept::serve(listener, router, per_address, end).await;
     Ok(())
 }
 
@@ -72,46 +91,105 @@ impl Server {
         let connection = db::open(&settings.db)?;
         let now = settings.clock.now();
         Signer::current(&connection, now)?;
-        let Config { country_header, address_header, .. } = settings.config(&connection, now)?;
+        let Config { country_header, address_header, cors, .. } = settings.config(&connection, now)?;
         let shared = Shared::new(settings);
         shared.seq.send_replace(db::seq(&connection)?);
         Ok(Self {
-            workers: Pool::start(&shared, "worker", WORKERS, QUEUE_MAX)?,
-            sign_in: Pool::start(&shared, "sign-in", SIGN_IN_WORKERS, SIGN_IN_QUEUE_MAX)?,
+            pools: Pools::start(&shared)?,
             exports: Exports::default(),
             shared,
-            country_header,
-            address_header,
+            trusted: Trusted { address_header, country_header },
+            cors,
             ending,
         })
     }
 
-    async fn read(&self, request: Request) -> Incoming {
-        let (parts, body) = request.into_parts();
-        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-        let headers = &parts.headers;
-        let named = |name: &Option<String>| name.as_deref().map(|name| text(headers, name));
-        Incoming {
-            method: parts.method.as_str().to_owned(),
-            path: parts.uri.path().to_owned(),
-            query: parts.uri.query().unwrap_or_default().to_owned(),
-            authorization: text(headers, "authorization"),
-            origin: text(headers, "origin"),
-            requested_headers: text(headers, "access-control-request-headers"),
-            idempotency_key: headers
-                .contains_key("idempotency-key")
-                .then(|| text(headers, "idempotency-key")),
-            ip_address: named(&self.address_header)
-                .filter(|address| !address.is_empty())
-                .or_else(|| Some(peer?.0.ip().to_string()))
-                .unwrap_or_default(),
-            country: named(&self.country_header).unwrap_or_default(),
-            payload: Payload {
-                content_type: text(headers, "content-type"),
-                content_encoding: text(headers, "content-encoding"),
-                body: read_body(body).await,
-            },
+    fn viewer(&self, parts: &Parts) -> Viewer {
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0);
+        Viewer::of(&parts.headers, peer, &self.trusted, &self.shared.settings)
+    }
+
+    /// Why a request is refused before its body is read, if it is.
+    fn refusal(&self, endpoint: Option<Endpoint<'_>>, viewer: &Viewer, query: &str) -> Option<Refused> {
+        if self.shared.settings.is_edge_only && !viewer.is_edge && !is_open(endpoint) {
+            return Some(EDGE_ONLY);
         }
+        if endpoint != Some(Endpoint::Authorize) {
+            return None;
+        }
+        if query.len() > SIGN_IN_MAX_BYTES {
+            return Some(Refused::Status(414, "The query is too long"));
+        }
+        let has_more = form::has_more_fields(query.as_bytes(), SIGN_IN_MAX_FIELDS);
+        has_more.then(|| form::too_many_fields(SIGN_IN_MAX_FIELDS).into_bad_request())
+    }
+
+    /// Lets a password be tried, if it may be; asks the service; takes note of how it went.
+    async fn answer(
+        &self,
+        class: Class,
+        attempt: Option<&Attempt>,
+        viewer: &Viewer,
+        incoming: Incoming,
+    ) -> Result<Outcome, Reply> {
+        let tried = match attempt.filter(|_| class == Class::Password) {
+            Some(attempt) => {
+                let username = attempt.username.as_deref().unwrap_or_default();
+                let guesser = Guesser { username, from: viewer.from };
+                let now = self.shared.settings.clock.now();
+                let tried = self.shared.guessing.attempt(guesser, now);
+                Some(tried.map_err(|wait_secs| tokens::delayed(attempt.grant, &incoming, wait_secs))?)
+            }
+            None => None,
+        };
+        let outcome = self.pools.of(class).answer(incoming).await;
+        if let Some(tried) = tried {
+            self.shared.guessing.settle(tried, ending(&outcome));
+        }
+        outcome.map_err(|pool::Overloaded| overloaded())
+    }
+
+    /// An answer that the service had no part in, with the headers that it would have added.
+    fn plain(&self, asked: &Asked, mut reply: Reply) -> Response {
+        reply.headers.push(("content-type", "application/json".into()));
+        reply.headers.push(("cache-control", "private, no-store".into()));
+        if !asked.is_sign_in_page {
+            reply.headers.extend(self.cors.headers(&asked.page_origin));
+        }
+        response(reply)
+    }
+}
+
+/// What an answer that the service had no part in depends on.
+struct Asked {
+    /// The header `Origin`.
+    page_origin: String,
+    /// Whether it is the page on which people type their passwords: no other page may read it (RFC 9700 §2.6).
+    is_sign_in_page: bool,
+}
+
+/// 421 and not 403, on which clients sign their viewers out: an edge without the right secret is a mistake in its
+/// configuration, and says nothing about a viewer.
+const EDGE_ONLY: Refused = Refused::Status(421, "This origin answers its edge only");
+
+/// Whether an endpoint is open to others than the edge: what browsers and issuers' readers need, and what has a secret of
+/// its own.
+const fn is_open(endpoint: Option<Endpoint<'_>>) -> bool {
+    matches!(
+        endpoint,
+        Some(Endpoint::Authorize | Endpoint::Jwks | Endpoint::Discovery | Endpoint::Health | Endpoint::Feed)
+    )
+}
+
+fn ending(outcome: &Result<Outcome, pool::Overloaded>) -> Ending {
+    match outcome {
+        Ok(Outcome::Reply(reply)) => match reply.status {
+            200 => Ending::Right,
+            303 if reply.header("location").is_some_and(|to| !to.contains("error=")) => Ending::Right,
+            401 => Ending::Wrong,
+            _ => Ending::Unknown,
+        },
+        _ => Ending::Unknown,
     }
 }
 
@@ -123,37 +201,73 @@ fn text(headers: &HeaderMap, name: &str) -> String {
     values.collect::<Vec<_>>().join(", ")
 }
 
-async fn read_body(body: Body) -> wire::Body {
-    let read = async {
-        let (mut chunks, mut bytes, mut size_bytes) = (body.into_data_stream(), Vec::new(), 0_usize);
-        while let Some(chunk) = chunks.next().await {
-            let Ok(chunk) = chunk else { return wire::Body::Interrupted };
-            size_bytes = size_bytes.saturating_add(chunk.len());
-            if size_bytes > BODY_DRAINED_BYTES {
-                break;
-            } else if size_bytes <= BODY_MAX_BYTES {
-                bytes.extend_from_slice(&chunk);
-            }
-        }
-        if size_bytes > BODY_MAX_BYTES { wire::Body::TooLarge } else { wire::Body::Whole(bytes) }
+async fn handle(State(server): State<Arc<Server>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let headers = &parts.headers;
+    let endpoint = Endpoint::parse(parts.uri.path());
+    let query = parts.uri.query().unwrap_or_default();
+    let asked = Asked {
+        page_origin: text(headers, "origin"),
+        is_sign_in_page: endpoint == Some(Endpoint::Authorize),
     };
-    tokio::time::timeout(BODY_TIMEOUT, read).await.unwrap_or(wire::Body::Interrupted)
+    let viewer = server.viewer(&parts);
+    if viewer.is_edge
+        && let Some(guest) = parts.extensions.get::<Guest>()
+    {
+        guest.is_known();
+    }
+    if let Some(refused) = server.refusal(endpoint, &viewer, query) {
+        // Its body is not read: the connection ends with the answer.
+        return closing(server.plain(&asked, refused.reply()));
+    }
+    let budget = endpoint.map_or(Budget::SIGN_IN, Endpoint::budget);
+    let body::Read { body, is_unfinished } = body::read(headers, body, budget.bytes).await;
+    let incoming = incoming(&parts, &viewer, body, budget);
+    let attempt = endpoint.and_then(|endpoint| Attempt::of(endpoint, &incoming));
+    let class = Class::of(endpoint, &incoming, attempt.as_ref());
+    let wait = wanted_wait(&text(headers, "prefer"));
+    let outcome = server.answer(class, attempt.as_ref(), &viewer, incoming).await;
+    if let (Some(attempt), Ok(Outcome::Reply(reply)) | Err(reply)) = (&attempt, &outcome)
+        && let Some(line) = attempt.line(viewer.from, reply)
+    {
+        eprintln!("{line}");
+    }
+    let answer = match outcome {
+        Ok(Outcome::Reply(reply)) => response(reply),
+        Ok(Outcome::Export(reply)) => server.exports.stream(&server, &asked, reply).await,
+        Ok(Outcome::Changes(after, reply)) => feed::changes(&server, &asked, after, wait, reply).await,
+        Err(reply) => server.plain(&asked, reply),
+    };
+    if is_unfinished { closing(answer) } else { answer }
 }
 
-async fn handle(State(server): State<Arc<Server>>, request: Request) -> Response {
-    let wait = wanted_wait(&text(request.headers(), "prefer"));
-    let incoming = server.read(request).await;
-    let pool = match Endpoint::parse(&incoming.path) {
-        // No password comes to the token endpoint: who guesses them keeps nobody from refreshing.
-        Some(Endpoint::Authenticate | Endpoint::Authorize) => &server.sign_in,
-        _ => &server.workers,
-    };
-    match pool.answer(incoming).await {
-        Ok(Outcome::Reply(reply)) => response(reply),
-        Ok(Outcome::Export(reply)) => server.exports.stream(&server.shared.settings, reply).await,
-        Ok(Outcome::Changes(after, reply)) => feed::changes(&server, after, wait, reply).await,
-        Err(pool::Overloaded) => overloaded(),
+fn incoming(parts: &Parts, viewer: &Viewer, body: crate::wire::Body, budget: Budget) -> Incoming {
+    let headers = &parts.headers;
+    let has_key = headers.contains_key("idempotency-key");
+    Incoming {
+        method: parts.method.as_str().to_owned(),
+        path: parts.uri.path().to_owned(),
+        query: parts.uri.query().unwrap_or_default().to_owned(),
+        authorization: text(headers, "authorization"),
+        origin: text(headers, "origin"),
+        requested_headers: text(headers, "access-control-request-headers"),
+        idempotency_key: has_key.then(|| text(headers, "idempotency-key")),
+        ip_address: viewer.address.clone(),
+        country: viewer.country.clone(),
+        is_edge: viewer.is_edge,
+        payload: Payload {
+            content_type: text(headers, "content-type"),
+            content_encoding: text(headers, "content-encoding"),
+            body,
+            budget,
+        },
     }
+}
+
+/// The answer after which the connection ends.
+fn closing(mut answer: Response) -> Response {
+    answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    answer
 }
 
 /// The seconds of `Prefer: wait=` (RFC 7240 §4.3), if it is there.
@@ -165,17 +279,9 @@ fn wanted_wait(prefer: &str) -> Option<Duration> {
     Some(Duration::from_secs(wait?.trim_matches('"').parse().ok()?))
 }
 
-fn overloaded() -> Response {
-    let error = ApiError::Unavailable { retry_after_secs: RETRY_AFTER_SECS };
-    plain(Reply::error(error, "overloaded"))
-}
-
-/// An error that the service had no part in, with the headers that it would have added.
-fn plain(mut reply: Reply) -> Response {
-    reply.headers.push(("content-type", "application/json".into()));
-    reply.headers.push(("cache-control", "private, no-store".into()));
-    reply.headers.extend(Cors::Any.headers(""));
-    response(reply)
+/// The answer to a request for which too many others of its class wait.
+fn overloaded() -> Reply {
+    Reply::error(ApiError::Unavailable { retry_after_secs: RETRY_AFTER_SECS }, "overloaded")
 }
 
 /// The answer as it goes out.
@@ -200,26 +306,6 @@ fn set_headers(response: &mut Response, headers: &[(&'static str, std::borrow::C
         }
         if let Ok(value) = HeaderValue::from_str(value) {
             response.headers_mut().append(name, value);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn how_long_a_reader_waits() {
-        for (prefer, secs) in [
-            ("wait=20", Some(20)),
-            ("respond-async, wait=5", Some(5)),
-            ("wait=\"7\"", Some(7)),
-            ("Wait = 7", Some(7)),
-            ("", None),
-            ("wait=soon", None),
-            ("await=3", None),
-        ] {
-            assert_eq!(wanted_wait(prefer), secs.map(Duration::from_secs), "{prefer}");
         }
     }
 }

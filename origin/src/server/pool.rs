@@ -19,6 +19,9 @@ use crate::{
 enum Job {
     Answer(Box<Incoming>, oneshot::Sender<Outcome>),
     Changes(u64, oneshot::Sender<Result<Feed, DbError>>),
+    /// Keeps a thread until the other end of the gate is gone. Says first that it has one.
+    #[cfg(test)]
+    Stuck(mpsc::Sender<()>, Receiver<()>),
 }
 
 /// Threads that answer. They end when the pool is dropped.
@@ -79,6 +82,35 @@ impl Pool {
         answer.await.map_err(|_| Overloaded)
     }
 
+    /// Keeps all `threads` threads busy and the queue full until what is returned is dropped.
+    #[cfg(test)]
+    pub fn stick(&self, threads: usize) -> Vec<mpsc::Sender<()>> {
+        let stuck = || {
+            let ((ready, is_ready), (gate, opened)) = (mpsc::channel(), mpsc::channel());
+            self.send(Job::Stuck(ready, opened)).map(|()| (gate, is_ready))
+        };
+        // What came before may have to be answered first.
+        let taken = (0..threads).map(|_| {
+            loop {
+                match stuck() {
+                    Ok(taken) => break taken,
+                    Err(Overloaded) => thread::yield_now(),
+                }
+            }
+        });
+        let taken: Vec<_> = taken.collect();
+        let mut gates = Vec::new();
+        for (gate, is_ready) in taken {
+            is_ready.recv().unwrap();
+            gates.push(gate);
+        }
+        // No thread takes anything now.
+        while let Ok((gate, _)) = stuck() {
+            gates.push(gate);
+        }
+        gates
+    }
+
     fn send(&self, job: Job) -> Result<(), Overloaded> {
         self.jobs.try_send(job).map_err(|error| match error {
             TrySendError::Full(_) | TrySendError::Disconnected(_) => Overloaded,
@@ -94,6 +126,11 @@ fn work(mut engine: Engine, jobs: &Mutex<Receiver<Job>>) {
             // Whoever asked may have gone: a write is made all the same.
             Ok(Job::Answer(incoming, answer)) => drop(answer.send(engine.answer(&incoming))),
             Ok(Job::Changes(after, answer)) => drop(answer.send(engine.changes(after))),
+            #[cfg(test)]
+            Ok(Job::Stuck(ready, gate)) => {
+                let _ = ready.send(());
+                let _ = gate.recv();
+            }
             Err(_) => return,
         }
     }

@@ -186,24 +186,13 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::wire::Payload;
 
     fn request(method: &str, path: &str, query: &str) -> Incoming {
         Incoming {
             method: method.to_owned(),
             path: path.to_owned(),
             query: query.to_owned(),
-            authorization: String::new(),
-            origin: String::new(),
-            requested_headers: String::new(),
-            idempotency_key: None,
-            ip_address: String::new(),
-            country: String::new(),
-            payload: Payload {
-                content_type: String::new(),
-                content_encoding: String::new(),
-                body: Body::Whole(Vec::new()),
-            },
+            ..Incoming::default()
         }
     }
 

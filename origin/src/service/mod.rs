@@ -2,6 +2,7 @@
 //! thread has an [`Engine`] with a connection of its own.
 
 mod access;
+mod concerned;
 mod fees;
 mod idempotency;
 mod items;
@@ -10,6 +11,9 @@ pub mod kinds;
 pub mod platform;
 pub mod reads;
 pub mod route;
+mod storage;
+#[cfg(test)]
+mod tests;
 mod write;
 
 use std::{
@@ -31,26 +35,27 @@ use admit::{
 use anyhow::Result;
 use futures_util::FutureExt as _;
 use rusqlite::Connection;
+use serde::Serialize;
 use serde_json::json;
 use subtle::ConstantTimeEq;
 use tokio::sync::watch;
 
 pub use idempotency::meaning;
 
-use self::{platform::OriginPlatform, route::Endpoint, write::Written};
+use self::{platform::OriginPlatform, route::Endpoint, storage::Storage, write::Written};
 use crate::{
     db::{
-        self, DbError,
+        self, DbError, Unwritable,
         changes::{self, Feed},
     },
     limits::{FEED_MAX_BYTES, FEED_MAX_CHANGES, RETRY_AFTER_SECS},
     settings::Settings,
-    tokens::{self, keys},
+    tokens::{self, guessing::Guessing, keys},
     wire::{self, Payload, Refused, form},
 };
 
 /// A request, as far as it is read.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Incoming {
     /// In capitals.
     pub method: String,
@@ -70,6 +75,8 @@ pub struct Incoming {
     pub ip_address: String,
     /// The viewer's country.
     pub country: String,
+    /// Whether the edge has shown its secret.
+    pub is_edge: bool,
     /// The body, with the headers that say how to read it.
     pub payload: Payload,
 }
@@ -113,6 +120,10 @@ pub struct Shared {
     pub settings: Settings,
     /// The last change that was committed here.
     pub seq: watch::Sender<u64>,
+    /// The failed sign-ins of late.
+    pub guessing: Guessing,
+    /// Whether the database takes writes.
+    storage: Storage,
     /// Held while writing: SQLite's own lock is polled, and who polls may wait long.
     writing: Mutex<()>,
 }
@@ -121,7 +132,13 @@ impl Shared {
     /// For an origin that is set up like this.
     #[must_use]
     pub fn new(settings: Settings) -> Arc<Self> {
-        Arc::new(Self { settings, seq: watch::Sender::new(0), writing: Mutex::default() })
+        Arc::new(Self {
+            settings,
+            seq: watch::Sender::new(0),
+            guessing: Guessing::default(),
+            storage: Storage::default(),
+            writing: Mutex::default(),
+        })
     }
 
     /// To be held while writing.
@@ -158,6 +175,7 @@ impl Engine {
         let outcome = self.outcome(incoming).unwrap_or_else(|refused| {
             if let Refused::Db(error) = &refused {
                 eprintln!("{}", json!({"event": "database", "error": error.to_string()}));
+                self.shared.storage.failed(error, self.now());
             }
             Outcome::Reply(refused.reply())
         });
@@ -165,12 +183,21 @@ impl Engine {
             // Keys of an issuer that are due.
             self.app.refresh(refresh).now_or_never();
         }
-        let request = incoming.request();
         match outcome {
-            Outcome::Reply(reply) => Outcome::Reply(self.app.complete(&request, reply)),
-            Outcome::Export(reply) => Outcome::Export(self.app.complete(&request, reply)),
-            Outcome::Changes(after, reply) => Outcome::Changes(after, self.app.complete(&request, reply)),
+            Outcome::Reply(reply) => Outcome::Reply(self.complete(incoming, reply)),
+            Outcome::Export(reply) => Outcome::Export(self.complete(incoming, reply)),
+            Outcome::Changes(after, reply) => Outcome::Changes(after, self.complete(incoming, reply)),
         }
+    }
+
+    fn complete(&self, incoming: &Incoming, reply: Reply) -> Reply {
+        let mut reply = self.app.complete(&incoming.request(), reply);
+        if Endpoint::parse(&incoming.path) == Some(Endpoint::Authorize) {
+            // Browsers go there, pages do not read it: a page that could would try passwords by its visitors' browsers
+            // (RFC 9700 §2.6).
+            reply.headers.retain(|(name, _)| !name.starts_with("access-control-"));
+        }
+        reply
     }
 
     /// The changes after `after`, as lines.
@@ -200,7 +227,7 @@ impl Engine {
                     None => Outcome::Export(reply),
                 })
             }),
-            Endpoint::Health => Ok(Outcome::Reply(self.health()?)),
+            Endpoint::Health => Ok(Outcome::Reply(self.health(incoming.is_edge, now)?)),
             Endpoint::Authenticate
             | Endpoint::Authorize
             | Endpoint::Token
@@ -248,6 +275,7 @@ impl Engine {
         let keep_changes = self.shared.settings.keep_changes;
         let Written { reply, seq } =
             write::write(&mut self.connection, token, endpoint, incoming, now, keep_changes)?;
+        self.shared.storage.written();
         self.shared.seq.send_if_modified(|known| {
             let is_newer = seq > *known;
             *known = seq.max(*known);
@@ -279,9 +307,27 @@ impl Engine {
         }
     }
 
-    fn health(&self) -> Result<Reply, DbError> {
-        let body = json!({"status": "ok", "seq": db::seq(&self.connection)?});
-        Ok(Reply::ok(body.to_string(), Caching::Private))
+    /// Whether the origin can do what it is for. With a secret of the edge, others do not learn how much is written.
+    fn health(&mut self, is_edge: bool, now: UnixSecs) -> Result<Reply, DbError> {
+        if self.shared.storage.is_to_be_tried(now) {
+            let _writing = self.shared.lock();
+            match storage::probe(&mut self.connection) {
+                Ok(()) => self.shared.storage.written(),
+                Err(error) => self.shared.storage.failed(&error, now),
+            }
+        }
+        let writes = self.shared.storage.problem();
+        let seq = match is_edge || self.shared.settings.edge_secrets.is_empty() {
+            true => Some(db::seq(&self.connection)?),
+            false => None,
+        };
+        let body = Health {
+            status: if writes.is_none() { "ok" } else { "degraded" },
+            seq,
+            writes: writes.map(Unwritable::code),
+        };
+        let body = serde_json::to_string(&body)?;
+        Ok(Reply::ok(body, Caching::Private))
     }
 
     /// Takes note of keys that were rotated, by whatever process, and of those that have ended.
@@ -301,6 +347,17 @@ impl Engine {
     fn now(&self) -> UnixSecs {
         self.shared.settings.clock.now()
     }
+}
+
+/// What `/healthz` says.
+#[derive(Serialize)]
+struct Health {
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seq: Option<u64>,
+    /// Why the last write failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    writes: Option<&'static str>,
 }
 
 /// Verifies the request's token.

@@ -3,6 +3,8 @@
 
 use admit::api::route::{Id, Route};
 
+use crate::wire::Budget;
+
 /// What a path leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Endpoint<'a> {
@@ -88,6 +90,15 @@ impl<'a> Endpoint<'a> {
             Self::Item(_) => "PUT, PATCH, DELETE, OPTIONS",
             Self::BulkPackage(_) => "PATCH, OPTIONS",
             Self::Authorize => "GET, HEAD, POST, OPTIONS",
+        }
+    }
+
+    /// How large a body may be that is sent here. What needs no token is small.
+    #[must_use]
+    pub const fn budget(self) -> Budget {
+        match self {
+            Self::Authenticate | Self::Authorize | Self::Token => Budget::SIGN_IN,
+            _ => Budget::WRITE,
         }
     }
 

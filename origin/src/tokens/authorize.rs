@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::{CODE_TTL_SECS, identity, oauth::keep_code, redirect, refresh::Remembered, secret};
 use crate::{
     db::from_json,
-    limits::TEXT_MAX_BYTES,
+    limits::{SIGN_IN_MAX_FIELDS, TEXT_MAX_BYTES},
     service::{Incoming, Shared},
     wire::{Fields, Refused, form},
 };
@@ -42,11 +42,19 @@ pub fn answer(
     let is_post = incoming.method == "POST";
     let parameters = match is_post {
         true => incoming.payload.read()?,
-        false => form::parse(incoming.query.as_bytes())?,
+        false => form::parse_up_to(incoming.query.as_bytes(), SIGN_IN_MAX_FIELDS)?,
     };
+    // What came with a password must not be sent along with the redirect (RFC 9700 §4.12).
+    let redirect_status = if is_post { 303 } else { 302 };
     let request = match read(connection, &parameters)? {
         Ok(request) => request,
-        Err(refusal) => return Ok(refusal),
+        Err(NotAsked::Page(page)) => return Ok(page),
+        Err(NotAsked::Told { redirect_uri, mut answer, state }) => {
+            // RFC 9207: which server it comes from, whatever it says.
+            answer.push(("iss", shared.settings.issuer.clone()));
+            answer.extend(state.map(|state| ("state", state)));
+            return Ok(send_to(&redirect_uri, &answer, redirect_status));
+        }
     };
     if !is_post {
         return Ok(page(200, &sign_in_form(&parameters, None)));
@@ -73,6 +81,7 @@ pub fn answer(
         of,
         client_id: request.client_id.clone(),
         scope: request.scope.clone(),
+        signed_in_at: now,
     };
     let _writing = shared.lock();
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -82,11 +91,26 @@ pub fn answer(
     let expires_at = now.saturating_add(CODE_TTL_SECS);
     keep_code(&transaction, &code, &remembered, account_id, &request, expires_at)?;
     transaction.commit()?;
-    let mut answer = vec![("code", code.as_str())];
-    answer.extend(request.state.as_deref().map(|state| ("state", state)));
-    // RFC 9207: which server it comes from.
-    answer.push(("iss", &shared.settings.issuer));
-    Ok(send_to(&request.redirect_uri, &answer))
+    let mut answer = vec![("code", code)];
+    answer.extend(request.state.map(|state| ("state", state)));
+    answer.push(("iss", shared.settings.issuer.clone()));
+    Ok(send_to(&request.redirect_uri, &answer, redirect_status))
+}
+
+/// The page for a password that comes too early after wrong ones.
+#[must_use]
+pub fn delayed(incoming: &Incoming, wait_secs: u32) -> Reply {
+    let parameters = incoming.payload.read().unwrap_or_default();
+    let problem = format!("Too many attempts. Try again in {wait_secs} seconds.");
+    page(429, &sign_in_form(&parameters, Some(&problem)))
+}
+
+/// Why a request asks for nothing that could be granted.
+enum NotAsked {
+    /// Shown to the person: there is no client to tell.
+    Page(Reply),
+    /// Told to the client.
+    Told { redirect_uri: String, answer: Vec<(&'static str, String)>, state: Option<String> },
 }
 
 /// Reads and checks what a client asks for. What is wrong with client or address is shown to the person and
@@ -94,7 +118,7 @@ pub fn answer(
 fn read(
     connection: &Connection,
     parameters: &Map<String, Value>,
-) -> Result<Result<AuthorizationRequest, Reply>, Refused> {
+) -> Result<Result<AuthorizationRequest, NotAsked>, Refused> {
     let fields = Fields::new(parameters);
     let text = |name| fields.text(name, TEXT_MAX_BYTES);
     let client_id = text("client_id").unwrap_or_default();
@@ -104,13 +128,13 @@ fn read(
         connection.prepare_cached(sql)?.query_row([&client_id], |row| row.get(0)).optional()?;
     let registered: Vec<String> = registered.as_deref().map(from_json).transpose()?.unwrap_or_default();
     if !redirect::is_registered(&registered, &redirect_uri) {
-        return Ok(Err(page(400, "<p>This app is not known, or may not be returned to.</p>")));
+        let page = page(400, "<p>This app is not known, or may not be returned to.</p>");
+        return Ok(Err(NotAsked::Page(page)));
     }
     let state = text("state");
-    let wrong = |error, description| {
-        let mut answer = vec![("error", error), ("error_description", description)];
-        answer.extend(state.as_deref().map(|state| ("state", state)));
-        Ok(Err(send_to(&redirect_uri, &answer)))
+    let wrong = |error: &str, description: &str| {
+        let answer = vec![("error", error.to_owned()), ("error_description", description.to_owned())];
+        Ok(Err(NotAsked::Told { redirect_uri: redirect_uri.clone(), answer, state: state.clone() }))
     };
     if text("response_type").as_deref() != Some("code") {
         return wrong("unsupported_response_type", "response_type must be code");
@@ -128,13 +152,13 @@ fn read(
     Ok(Ok(AuthorizationRequest { client_id, redirect_uri, code_challenge, scope, state, nonce }))
 }
 
-fn send_to(to: &str, answer: &[(&str, &str)]) -> Reply {
+fn send_to(to: &str, answer: &[(&str, String)], status: u16) -> Reply {
     let mut query = Serializer::new(String::new());
     query.extend_pairs(answer);
     let separator = if to.contains('?') { '&' } else { '?' };
     let location = format!("{to}{separator}{}", query.finish());
     Reply {
-        status: 302,
+        status,
         body: Body::Empty,
         caching: Caching::Private,
         headers: vec![("location", Cow::Owned(location)), ("referrer-policy", Cow::Borrowed("no-referrer"))],

@@ -5,7 +5,10 @@ use serde_json::{Value, json};
 use subtle::ConstantTimeEq;
 
 use super::{password, secret};
-use crate::{db::DbError, settings::Settings};
+use crate::{
+    db::{DbError, records},
+    settings::Settings,
+};
 
 /// Somebody who has shown who they are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +48,9 @@ impl Identity {
         let is_for_merchant = client.is_some_and(|client| client.is_for_merchant);
         if is_person && self.role == Some(MERCHANT_ROLE) && !is_for_merchant {
             self.role = None;
-            self.account["roles"] = json!([]);
+            if let Some(roles) = self.account.get_mut("roles") {
+                *roles = json!([]);
+            }
         }
         Some(self)
     }
@@ -137,6 +142,7 @@ pub fn by_password(
 /// # Errors
 /// When the database cannot be read.
 pub fn by_secret(
+    settings: &Settings,
     connection: &Connection,
     client_id: &str,
     client_secret: &str,
@@ -146,7 +152,7 @@ pub fn by_secret(
         connection.prepare_cached(sql)?.query_row([client_id], |row| row.get(0)).optional()?;
     let given = secret::hash(client_secret);
     match hash {
-        Some(hash) if bool::from(hash.ct_eq(&given)) => machine(connection, client_id),
+        Some(hash) if bool::from(hash.ct_eq(&given)) => machine(settings, connection, client_id),
         _ => Ok(None),
     }
 }
@@ -158,7 +164,7 @@ pub fn by_secret(
 pub fn again(settings: &Settings, connection: &Connection, of: &Of) -> Result<Option<Identity>, DbError> {
     match of {
         Of::Account(id) => account(settings, connection, *id),
-        Of::Machine(client_id) => machine(connection, client_id),
+        Of::Machine(client_id) => machine(settings, connection, client_id),
     }
 }
 
@@ -196,7 +202,18 @@ fn account(settings: &Settings, connection: &Connection, id: i64) -> Result<Opti
     Ok(connection.prepare_cached(sql)?.query_row((id, &settings.namespace), read).optional()?)
 }
 
-fn machine(connection: &Connection, client_id: &str) -> Result<Option<Identity>, DbError> {
+fn machine(
+    settings: &Settings,
+    connection: &Connection,
+    client_id: &str,
+) -> Result<Option<Identity>, DbError> {
+    // Programs and customers have one namespace of subjects. A program that is named like a customer would be that
+    // customer to every check (RFC 9700 §4.15).
+    if records::customer_key(connection, &settings.namespace, client_id)?.is_some() {
+        let event = json!({"event": "program", "error": "a customer has the program's client id as subject", "client": client_id});
+        eprintln!("{event}");
+        return Ok(None);
+    }
     let sql = "SELECT merchant_id, uuid, name, is_merchant, scopes, created_at FROM machines
                JOIN merchants ON merchants.id = merchant_id WHERE client_id = ?1";
     let read = |row: &Row<'_>| {

@@ -1,8 +1,10 @@
 //! Sign-in and tokens.
 
+pub mod attempt;
 mod authorize;
 pub mod client;
 mod discovery;
+pub mod guessing;
 mod identity;
 mod issue;
 pub mod keys;
@@ -13,6 +15,8 @@ pub mod redirect;
 mod refresh;
 pub mod secret;
 mod sign_in;
+
+use std::borrow::Cow;
 
 use admit::api::{
     error::ApiError,
@@ -27,6 +31,17 @@ use crate::{
 
 /// How long an authorization code may be on its way: a redirect and a request.
 const CODE_TTL_SECS: i64 = 60;
+
+/// The answer to a password that comes too early after wrong ones. It is the same whether there is such an account.
+#[must_use]
+pub fn delayed(grant: attempt::Grant, incoming: &Incoming, wait_secs: u32) -> Reply {
+    let mut reply = match grant {
+        attempt::Grant::Page => authorize::delayed(incoming, wait_secs),
+        _ => Reply::error(ApiError::TooManyRequests, "delayed"),
+    };
+    reply.headers.push(("retry-after", Cow::Owned(wait_secs.to_string())));
+    reply
+}
 
 /// Answers what has to do with tokens.
 ///

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::{
+    CODE_TTL_SECS,
     client::{self, Presented},
     identity::{self, Client, Identity},
     issue,
@@ -59,7 +60,7 @@ fn granted(
     // A secret that is sent must be right, also with a grant that needs none (RFC 6749 §3.2.1).
     let program = match &secret {
         Some(secret) => {
-            let program = identity::by_secret(connection, &client_id, secret)?;
+            let program = identity::by_secret(&shared.settings, connection, &client_id, secret)?;
             Some(program.ok_or_else(|| OAuthError::invalid_client(UNKNOWN_CLIENT))?)
         }
         None => None,
@@ -102,7 +103,7 @@ fn granted(
     let scope = issue::granted(Some(&remembered.scope), &identity);
     let body = json!({
         "access_token": issue::access_token(settings, &signer, &identity, named, &scope, now)?,
-        "id_token": issue::id_token(settings, &signer, &identity, &client_id, nonce.as_deref(), now)?,
+        "id_token": issue::id_token(settings, &signer, &identity, &remembered, nonce.as_deref(), now)?,
         "refresh_token": refresh_token,
         "token_type": "Bearer",
         "expires_in": settings.access_ttl_secs,
@@ -178,8 +179,9 @@ fn redeemed(
         .query_row([&hash], |row| {
             let of = identity::Of::Account(row.get(1)?);
             let (family, client_id, scope) = (row.get(0)?, row.get(2)?, row.get(3)?);
+            let signed_in_at = row.get::<_, i64>(7)?.saturating_sub(CODE_TTL_SECS);
             Ok(Code {
-                remembered: Remembered { family, of, client_id, scope },
+                remembered: Remembered { family, of, client_id, scope, signed_in_at },
                 redirect_uri: row.get(4)?,
                 challenge: row.get(5)?,
                 nonce: row.get(6)?,
@@ -190,7 +192,7 @@ fn redeemed(
         .optional()?;
     let Some(code) = found else { return Ok(None) };
     if code.used_at.is_some() {
-        refresh::end(transaction, &code.remembered.family)?;
+        refresh::stolen(transaction, &code.remembered, "authorization_code")?;
         return Ok(None);
     }
     // Whoever fails has not the code's verifier: it is used up all the same.

@@ -5,10 +5,30 @@ use argon2::{
     password_hash::{Error, SaltString},
 };
 
+use crate::limits::{PASSWORD_MIN_CHARS, TEXT_MAX_BYTES};
+
 /// A password that nobody has: checked when there is no such account, so that the time an answer takes does not
 /// tell whether there is one. Made with the same parameters as all others.
 const NOBODY: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+/// Whether a new password will do: long enough that guessing is hopeless, and no longer than a sign-in may send.
+///
+/// # Errors
+/// With what is expected, to be put behind the words "the password".
+pub fn check(password: &str) -> Result<(), String> {
+    let (chars, bytes) = (password.chars().count(), password.len());
+    if chars < PASSWORD_MIN_CHARS {
+        return Err(format!("must have at least {PASSWORD_MIN_CHARS} characters, not {chars}"));
+    }
+    if bytes > TEXT_MAX_BYTES {
+        return Err(format!("must have at most {TEXT_MAX_BYTES} bytes, not {bytes}"));
+    }
+    if password.contains('\0') {
+        return Err("must not contain a zero byte".to_owned());
+    }
+    Ok(())
+}
 
 /// Hashes a password with argon2's recommended parameters: 19 MiB, two passes (OWASP's first choice as well).
 ///
@@ -31,6 +51,24 @@ pub fn verify(password: &str, hash: Option<&str>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_new_password_is_neither_short_nor_unusable() {
+        for (password, is_good) in [
+            ("", false),
+            ("a", false),
+            ("7 chars", false),
+            ("ééééééé", false),
+            ("8 chars!", true),
+            ("correct horse", true),
+            ("twelve\0chars", false),
+        ] {
+            assert_eq!(check(password).is_ok(), is_good, "{password:?}");
+        }
+        assert!(check(&"x".repeat(TEXT_MAX_BYTES)).is_ok());
+        let too_long = check(&"x".repeat(TEXT_MAX_BYTES + 1)).unwrap_err();
+        assert_eq!(too_long, "must have at most 2000 bytes, not 2001");
+    }
 
     #[test]
     fn only_the_password_itself() {

@@ -5,6 +5,46 @@
 //! `http://127.0.0.1` and `http://[::1]` only: `localhost` is a name, which may lead elsewhere (§8.3), and is
 //! compared like any other address.
 
+/// Whether an address may be registered: an absolute one without a fragment (RFC 6749 §3.1.2) to which only the app
+/// listens. That is one of `https`, of `http` on the viewer's own machine, or of the app's own scheme, which has a name
+/// of a domain in it, backwards, so that no other app takes it by chance (RFC 8252 §7.1).
+///
+/// # Errors
+/// With what was expected.
+pub fn check(uri: &str) -> Result<(), String> {
+    const EXPECTED: &str = "https://…, http:// with 127.0.0.1, [::1] or localhost, or a scheme of the app's own such as \
+                            com.example.tv:/callback";
+    let wrong = || Err(format!("expected {EXPECTED}, found {uri:?}"));
+    let Some((scheme, rest)) = uri.split_once(':') else { return wrong() };
+    let is_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+        && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'));
+    if !is_scheme || uri.bytes().any(|byte| !byte.is_ascii_graphic()) {
+        return wrong();
+    }
+    if uri.contains('#') {
+        return Err(format!("expected an address without a fragment, found {uri:?}"));
+    }
+    match (scheme, rest.strip_prefix("//")) {
+        ("https", Some(rest)) if !authority(rest).is_empty() && !authority(rest).contains(['@', '\\']) => {
+            Ok(())
+        }
+        ("http", Some(rest)) if without_port(uri).is_some() || host(authority(rest)) == "localhost" => Ok(()),
+        ("https" | "http", _) => wrong(),
+        // A dot in the scheme: no scheme of browsers and systems has one.
+        _ if scheme.trim_matches('.').contains('.') && !rest.is_empty() => Ok(()),
+        _ => wrong(),
+    }
+}
+
+fn authority(rest: &str) -> &str {
+    rest.split(['/', '?']).next().unwrap_or_default()
+}
+
+fn host(authority: &str) -> &str {
+    let (host, port) = authority.split_once(':').unwrap_or((authority, ""));
+    if port.bytes().all(|byte| byte.is_ascii_digit()) { host } else { authority }
+}
+
 /// Whether a code may be sent to `sent`.
 #[must_use]
 pub fn is_registered(registered: &[String], sent: &str) -> bool {
@@ -33,6 +73,50 @@ fn without_port(uri: &str) -> Option<(&'static str, &str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_addresses_of_the_app_itself_are_registered() {
+        for (uri, is_good) in [
+            ("https://tv.example/return", true),
+            ("https://tv.example", true),
+            ("https://tv.example:8443/return?app=1", true),
+            ("http://127.0.0.1/callback", true),
+            ("http://127.0.0.1:8080/callback", true),
+            ("http://[::1]/callback", true),
+            ("http://localhost:3000/callback", true),
+            ("com.example.tv:/callback", true),
+            ("com.example.tv://callback", true),
+            ("", false),
+            ("tv.example/return", false),
+            ("https:", false),
+            ("https:///return", false),
+            ("https://tv.example/return#x", false),
+            ("https://user@tv.example/return", false),
+            ("https://tv.example\\@evil.example/", false),
+            ("HTTPS://tv.example/return", false),
+            ("http://tv.example/return", false),
+            ("http://127.0.0.1.evil.example/", false),
+            ("http://127.0.0.1:80@evil.example/", false),
+            ("http://localhost@evil.example/", false),
+            ("http://localhost.evil.example/", false),
+            ("http://localhost:x@evil.example/", false),
+            ("http://192.168.1.7/callback", false),
+            ("javascript:alert(1)", false),
+            ("JavaScript:alert(1)", false),
+            ("data:text/html,x", false),
+            ("file:///etc/passwd", false),
+            ("blob:https://tv.example/x", false),
+            ("ws://tv.example", false),
+            ("tv:/callback", false),
+            (".tv:/callback", false),
+            ("com.example.tv:", false),
+            ("com.example.tv:/a b", false),
+            ("1.example:/x", false),
+            ("https://tv.example/\u{e9}", false),
+        ] {
+            assert_eq!(check(uri).is_ok(), is_good, "{uri}");
+        }
+    }
 
     #[test]
     fn a_loopback_address_may_have_any_port() {

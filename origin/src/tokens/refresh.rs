@@ -19,6 +19,7 @@ use admit::instant::UnixSecs;
 use base64ct::{Base64UrlUnpadded, Encoding};
 use hmac::{Hmac, Mac as _};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use serde_json::json;
 use sha2::Sha256;
 
 use super::{identity::Of, secret};
@@ -35,6 +36,8 @@ pub struct Remembered {
     pub client_id: String,
     /// With these scopes.
     pub scope: String,
+    /// When. However often tokens are refreshed, the session ends a fixed time after it.
+    pub signed_in_at: UnixSecs,
 }
 
 /// Makes the first token of a family.
@@ -69,7 +72,7 @@ pub fn rotate(
     if found.used_at.is_some() {
         let again = if is_this_clients { found.successor_again(transaction, token, now)? } else { None };
         if again.is_none() {
-            end(transaction, &found.remembered.family)?;
+            stolen(transaction, &found.remembered, "refresh_token")?;
         }
         return Ok(again.map(|successor| (found.remembered, successor)));
     }
@@ -84,12 +87,26 @@ pub fn rotate(
     Ok(Some((found.remembered, successor)))
 }
 
-/// Ends all that came from one sign-in.
+/// Ends all that came from one sign-in, because `what` came back: two have it, and one of them is a thief. The log says
+/// so, since nothing else does.
 ///
 /// # Errors
 /// When the database cannot be written.
-pub fn end(connection: &Connection, family: &str) -> Result<(), DbError> {
-    connection.prepare_cached("DELETE FROM refresh_tokens WHERE family = ?1")?.execute([family])?;
+pub fn stolen(connection: &Connection, remembered: &Remembered, what: &str) -> Result<(), DbError> {
+    let Remembered { family, of, client_id, signed_in_at, .. } = remembered;
+    let sql = "DELETE FROM refresh_tokens WHERE family = ?1";
+    let ended = connection.prepare_cached(sql)?.execute([family])?;
+    if ended > 0 {
+        let (account, program) = match of {
+            Of::Account(id) => (Some(id), None),
+            Of::Machine(client_id) => (None, Some(client_id)),
+        };
+        let event = json!({
+            "event": "token_theft", "level": "warning", "what": what, "client": client_id, "account": account,
+            "program": program, "signed_in_at": signed_in_at,
+        });
+        eprintln!("{event}");
+    }
     Ok(())
 }
 
@@ -102,15 +119,20 @@ struct Row {
 
 impl Row {
     fn find(connection: &Connection, token: &str) -> Result<Option<Self>, DbError> {
-        let sql = "SELECT family, client_id, account_id, machine, scope, expires_at, used_at, successor_salt
-                   FROM refresh_tokens WHERE hash = ?1";
+        let sql = "SELECT family, client_id, account_id, machine, scope, expires_at, used_at, successor_salt,
+                   signed_in_at FROM refresh_tokens WHERE hash = ?1";
         let row = connection.prepare_cached(sql)?.query_row([secret::hash(token)], |row| {
             let of = match row.get::<_, Option<i64>>(2)? {
                 Some(id) => Of::Account(id),
                 None => Of::Machine(row.get(3)?),
             };
-            let remembered =
-                Remembered { family: row.get(0)?, of, client_id: row.get(1)?, scope: row.get(4)? };
+            let remembered = Remembered {
+                family: row.get(0)?,
+                of,
+                client_id: row.get(1)?,
+                scope: row.get(4)?,
+                signed_in_at: row.get(8)?,
+            };
             let (expires_at, used_at, successor_salt) = (row.get(5)?, row.get(6)?, row.get(7)?);
             Ok(Self { remembered, expires_at, used_at, successor_salt })
         });
@@ -150,7 +172,7 @@ fn insert(
     remembered: &Remembered,
     now: UnixSecs,
 ) -> Result<(), DbError> {
-    let Remembered { family, of, client_id, scope } = remembered;
+    let Remembered { family, of, client_id, scope, signed_in_at } = remembered;
     let (account_id, machine) = match of {
         Of::Account(id) => (Some(id), None),
         Of::Machine(client_id) => (None, Some(client_id)),
@@ -159,8 +181,9 @@ fn insert(
     let sql = "UPDATE refresh_tokens SET successor_salt = NULL
                WHERE successor_salt IS NOT NULL AND used_at <= ?1";
     connection.prepare_cached(sql)?.execute([now.saturating_sub(REFRESH_GRACE_SECS)])?;
-    let sql = "INSERT INTO refresh_tokens (hash, family, client_id, account_id, machine, scope, expires_at)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    let session_end = signed_in_at.saturating_add(settings.session_ttl_secs);
+    let sql = "INSERT INTO refresh_tokens (hash, family, client_id, account_id, machine, scope, expires_at,
+               signed_in_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
     connection.prepare_cached(sql)?.execute(params![
         secret::hash(token),
         family,
@@ -168,7 +191,8 @@ fn insert(
         account_id,
         machine,
         scope,
-        now.saturating_add(settings.refresh_ttl_secs)
+        now.saturating_add(settings.refresh_ttl_secs).min(session_end),
+        signed_in_at
     ])?;
     Ok(())
 }
@@ -217,6 +241,28 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_session_ends_however_often_it_is_refreshed() {
+        let mut settings = Settings::new("".into(), String::new());
+        (settings.refresh_ttl_secs, settings.session_ttl_secs) = (100, 250);
+        let mut connection = db::in_memory();
+        connection.execute("INSERT INTO merchants VALUES (1, 'u', 'm')", []).unwrap();
+        connection.execute("INSERT INTO machines VALUES ('shop', 1, x'00', 0, '', 0)", []).unwrap();
+        let of = Of::Machine("shop".to_owned());
+        let (family, client_id, scope) = ("f".to_owned(), "shop".to_owned(), String::new());
+        let remembered = Remembered { family, of, client_id, scope, signed_in_at: 1_000 };
+        let mut token = start(&settings, &connection, &remembered, 1_000).unwrap();
+        for now in [1_090, 1_180, 1_249] {
+            let transaction = connection.transaction().unwrap();
+            let (given, next) = rotate(&settings, &transaction, &token, "shop", now).unwrap().unwrap();
+            transaction.commit().unwrap();
+            assert_eq!(given.signed_in_at, 1_000);
+            token = next;
+        }
+        let transaction = connection.transaction().unwrap();
+        assert_eq!(rotate(&settings, &transaction, &token, "shop", 1_250).unwrap(), None);
+    }
+
     proptest! {
         #[test]
         fn whatever_is_used_when_there_is_one_session_or_none(
@@ -231,6 +277,7 @@ mod tests {
                 of: Of::Machine("shop".to_owned()),
                 client_id: "shop".to_owned(),
                 scope: String::new(),
+                signed_in_at: 1_000,
             };
             let mut now = 1_000;
             let first = start(&settings, &connection, &remembered, now).unwrap();

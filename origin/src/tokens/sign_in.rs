@@ -2,10 +2,11 @@
 
 use admit::api::reply::{Caching, Reply};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
-use serde_json::json;
+use serde::Serialize;
+use serde_json::Value;
 
 use super::{
-    identity::{self, Client, Identity},
+    identity::{self, Client, Identity, Of},
     issue,
     keys::Signer,
     refresh::{self, Remembered},
@@ -37,6 +38,7 @@ pub fn authenticate(
     let settings = &shared.settings;
     // Passwords are checked before the lock is taken: it takes long.
     let identity = match &grant {
+        Grant::Password { .. } if !settings.allows_password_grant => return Err(no_passwords()),
         Grant::Password { username, password } => {
             let client = identity::client(connection, &client_id)?;
             let identity = identity::by_password(settings, connection, client.as_ref(), username, password)?;
@@ -44,7 +46,7 @@ pub fn authenticate(
             Some(identity.ok_or(INVALID_CREDENTIALS)?)
         }
         Grant::ClientCredentials { client_secret } => {
-            let identity = identity::by_secret(connection, &client_id, client_secret)?;
+            let identity = identity::by_secret(settings, connection, &client_id, client_secret)?;
             Some(identity.ok_or(INVALID_CREDENTIALS)?)
         }
         Grant::RefreshToken { .. } => None,
@@ -55,12 +57,18 @@ pub fn authenticate(
         (Some(identity), _) => {
             let (of, scope) = (identity.of.clone(), issue::granted(None, &identity));
             let family = uuid::Uuid::new_v4().to_string();
-            let remembered = Remembered { family, of, client_id: client_id.clone(), scope };
-            let refresh_token = refresh::start(settings, &transaction, &remembered, now)?;
+            let client_id = client_id.clone();
+            let remembered = Remembered { family, of, client_id, scope, signed_in_at: now };
+            // A program has its secret (RFC 6749 §4.4.3).
+            let refresh_token = match remembered.of {
+                Of::Account(_) => Some(refresh::start(settings, &transaction, &remembered, now)?),
+                Of::Machine(_) => None,
+            };
             Some((identity, remembered, refresh_token))
         }
         (None, Grant::RefreshToken { refresh_token }) => {
             refreshed(settings, &transaction, refresh_token, &client_id, now)?
+                .map(|(identity, remembered, successor)| (identity, remembered, Some(successor)))
         }
         (None, _) => None,
     };
@@ -79,13 +87,30 @@ pub fn authenticate(
     let scope = issue::granted(Some(&remembered.scope), &identity);
     let access_token = issue::access_token(settings, &signer, &identity, named, &scope, now)?;
     transaction.commit()?;
-    let body = json!({
-        "access_token": access_token,
-        "refresh_token": refresh_token,
-        "expires": now.saturating_add(settings.access_ttl_secs),
-        "account": identity.account,
-    });
-    Ok(Reply::ok(body.to_string(), Caching::Private))
+    let body = SignedIn {
+        access_token,
+        refresh_token,
+        expires: now.saturating_add(settings.access_ttl_secs),
+        account: identity.account,
+    };
+    Ok(Reply::ok(serde_json::to_string(&body)?, Caching::Private))
+}
+
+/// Who has signed in, as the older SDKs read it.
+#[derive(Serialize)]
+struct SignedIn {
+    access_token: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<String>,
+    expires: i64,
+    account: Value,
+}
+
+/// Passwords are typed on the origin's own page, unless the operator decides otherwise for older SDKs.
+fn no_passwords() -> Refused {
+    let problem = "The grant_type password is not allowed here: send people to /oauth2/authorize, or start the origin \
+                   with --allow-password-grant for SDKs that know no other way";
+    Refused::field("grant_type", problem).into_bad_request()
 }
 
 const INVALID_CREDENTIALS: Refused = Refused::Status(401, "Invalid credentials");

@@ -9,8 +9,8 @@ use admit::api::{
 use serde_json::{Map, Value};
 
 use crate::{
-    db::DbError,
-    limits::{LOGGED_NAME_MAX_BYTES, LOGGED_NAMES_MAX, RETRY_AFTER_SECS},
+    db::{DbError, Unwritable},
+    limits::{LOGGED_NAME_MAX_BYTES, LOGGED_NAMES_MAX, RETRY_AFTER_SECS, RETRY_AFTER_STORAGE_SECS},
 };
 
 /// Why a request is refused. Nothing was changed.
@@ -80,10 +80,10 @@ impl Refused {
                 let errors = Map::from_iter([(status.to_string(), message.into())]);
                 reply(status, message, errors, message.into())
             }
-            Self::Db(error) if error.is_busy() => {
-                Reply::error(ApiError::Unavailable { retry_after_secs: RETRY_AFTER_SECS }, "busy")
-            }
-            Self::Db(error) => Reply::error(ApiError::Internal, error.to_string()),
+            Self::Db(error) => match error.unwritable() {
+                Some(unwritable) => not_applied(unwritable),
+                None => Reply::error(ApiError::Internal, error.to_string()),
+            },
         }
     }
 }
@@ -104,6 +104,17 @@ impl From<serde_json::Error> for Refused {
     fn from(error: serde_json::Error) -> Self {
         Self::Db(error.into())
     }
+}
+
+/// A write that the database did not take. Its transaction was rolled back.
+fn not_applied(unwritable: Unwritable) -> Reply {
+    let retry_after_secs = match unwritable {
+        Unwritable::Busy => RETRY_AFTER_SECS,
+        _ => RETRY_AFTER_STORAGE_SECS,
+    };
+    let detail = format!("the request was not applied, because {}", unwritable.message());
+    let reply = Reply::detailed(ApiError::Unavailable { retry_after_secs }, &detail);
+    Reply { reason: unwritable.code().into(), ..reply }
 }
 
 /// The edge's answer, which goes on with the value that was found. The message of an unsupported type is fixed; what was
@@ -206,10 +217,25 @@ mod tests {
     }
 
     #[test]
-    fn a_database_that_is_busy_is_asked_again() {
-        let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);
-        let reply = Refused::from(rusqlite::Error::SqliteFailure(code, None)).reply();
-        assert_eq!((reply.status, reply.header("retry-after")), (503, Some("1")));
+    fn a_database_that_takes_no_writes_is_asked_again() {
+        for (code, retry_after, reason) in [
+            (rusqlite::ffi::SQLITE_BUSY, "1", "busy"),
+            (rusqlite::ffi::SQLITE_LOCKED, "1", "busy"),
+            (rusqlite::ffi::SQLITE_FULL, "30", "full"),
+            (rusqlite::ffi::SQLITE_IOERR, "30", "io"),
+            (rusqlite::ffi::SQLITE_IOERR_WRITE, "30", "io"),
+            (rusqlite::ffi::SQLITE_CANTOPEN, "30", "io"),
+            (rusqlite::ffi::SQLITE_READONLY, "30", "read_only"),
+            (rusqlite::ffi::SQLITE_READONLY_DBMOVED, "30", "read_only"),
+            (rusqlite::ffi::SQLITE_PERM, "30", "read_only"),
+        ] {
+            let code = rusqlite::ffi::Error::new(code);
+            let refused = Refused::from(rusqlite::Error::SqliteFailure(code, None));
+            let reply = refused.reply();
+            assert_eq!((reply.status, reply.header("retry-after")), (503, Some(retry_after)), "{code:?}");
+            assert_eq!(reply.reason, reason);
+            assert!(String::from_utf8_lossy(reply.body.as_bytes()).contains("not applied"), "{code:?}");
+        }
         let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
         assert_eq!(Refused::from(rusqlite::Error::SqliteFailure(code, None)).reply().status, 500);
     }

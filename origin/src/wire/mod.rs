@@ -10,7 +10,7 @@ pub use fields::Fields;
 use admit::api::{error::ApiError, media_type::MediaType, write::check_body_headers};
 use serde_json::{Map, Value};
 
-use crate::limits::BODY_MAX_BYTES;
+use crate::limits::{BODY_MAX_BYTES, FORM_MAX_FIELDS, SIGN_IN_MAX_BYTES, SIGN_IN_MAX_FIELDS};
 
 /// How much of a value an answer repeats.
 const SHOWN_MAX_CHARS: usize = 60;
@@ -18,19 +18,47 @@ const SHOWN_MAX_CHARS: usize = 60;
 /// The byte order mark that some editors and serializers put before UTF-8.
 pub const UTF8_BOM: &[u8] = b"\xef\xbb\xbf";
 
+/// How large a body may be. It is judged by length before anything in it is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// Longest body.
+    pub bytes: usize,
+    /// Fields of a form, members of a JSON object.
+    pub fields: usize,
+}
+
+impl Budget {
+    /// Of a merchant's write.
+    pub const WRITE: Self = Self { bytes: BODY_MAX_BYTES, fields: FORM_MAX_FIELDS };
+    /// Of what strangers send to sign in.
+    pub const SIGN_IN: Self = Self { bytes: SIGN_IN_MAX_BYTES, fields: SIGN_IN_MAX_FIELDS };
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self::SIGN_IN
+    }
+}
+
 /// The body of a request, as far as it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body {
     /// All of it.
     Whole(Vec<u8>),
-    /// It is longer than [`BODY_MAX_BYTES`].
+    /// It is longer than its [`Budget`].
     TooLarge,
     /// It broke off, or took too long.
     Interrupted,
 }
 
+impl Default for Body {
+    fn default() -> Self {
+        Self::Whole(Vec::new())
+    }
+}
+
 /// A body with the headers that say how to read it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Payload {
     /// The header `Content-Type`, empty when there is none.
     pub content_type: String,
@@ -38,6 +66,8 @@ pub struct Payload {
     pub content_encoding: String,
     /// The body.
     pub body: Body,
+    /// How large it may be.
+    pub budget: Budget,
 }
 
 impl Payload {
@@ -49,7 +79,7 @@ impl Payload {
         if self.body == Body::Whole(Vec::new()) {
             return Ok(Map::new());
         }
-        let Self { content_type, content_encoding, body } = self;
+        let Self { content_type, content_encoding, body, budget } = self;
         check_body_headers(content_type, content_encoding).map_err(|error| {
             let found = if error == ApiError::CONTENT_ENCODING { content_encoding } else { content_type };
             let end = found.char_indices().nth(SHOWN_MAX_CHARS).map_or(found.len(), |(end, _)| end);
@@ -57,12 +87,15 @@ impl Payload {
             Refused::Unreadable(error, if found.is_empty() { "none" } else { found }.to_owned())
         })?;
         match body {
-            Body::TooLarge => Err(ApiError::BodyTooLarge(BODY_MAX_BYTES).into()),
+            Body::TooLarge => Err(ApiError::BodyTooLarge(budget.bytes).into()),
             Body::Interrupted => Err(Refused::Status(400, "The body broke off")),
             Body::Whole(bytes) if MediaType::parse(content_type).is_some_and(MediaType::is_form) => {
-                form::parse(bytes)
+                form::parse_up_to(bytes, budget.fields)
             }
-            Body::Whole(bytes) => object(bytes),
+            Body::Whole(bytes) => object(bytes).and_then(|object| match object.len() > budget.fields {
+                true => Err(form::too_many_fields(budget.fields)),
+                false => Ok(object),
+            }),
         }
     }
 }
@@ -99,7 +132,8 @@ mod tests {
 
     fn read(content_type: &str, body: &[u8]) -> Result<Map<String, Value>, Refused> {
         let body = Body::Whole(body.to_vec());
-        Payload { content_type: content_type.to_owned(), content_encoding: String::new(), body }.read()
+        let (content_type, content_encoding) = (content_type.to_owned(), String::new());
+        Payload { content_type, content_encoding, body, budget: Budget::WRITE }.read()
     }
 
     fn problem(body: &[u8]) -> String {
@@ -162,11 +196,35 @@ mod tests {
     }
 
     #[test]
+    fn a_sign_in_has_few_fields() {
+        let object = |fields: usize| {
+            let object: Map<_, _> = (0..fields).map(|n| (format!("f{n}"), Value::from("x"))).collect();
+            Value::Object(object).to_string()
+        };
+        let form = |fields: usize| "f[]=x&".repeat(fields);
+        let status = |content_type: &str, body: String| {
+            let (content_type, content_encoding) = (content_type.to_owned(), String::new());
+            let body = Body::Whole(body.into_bytes());
+            let payload = Payload { content_type, content_encoding, body, budget: Budget::SIGN_IN };
+            payload.read().map_or_else(|refused| refused.reply().status, |_| 200)
+        };
+        for (content_type, body) in [
+            ("application/json", &object as &dyn Fn(usize) -> String),
+            ("application/x-www-form-urlencoded", &form),
+        ] {
+            let statuses =
+                [SIGN_IN_MAX_FIELDS, SIGN_IN_MAX_FIELDS + 1].map(|count| status(content_type, body(count)));
+            assert_eq!(statuses, [200, 422], "{content_type}");
+        }
+    }
+
+    #[test]
     fn headers_are_judged_before_the_length() {
         let payload = |content_type: &str, content_encoding: &str| Payload {
             content_type: content_type.to_owned(),
             content_encoding: content_encoding.to_owned(),
             body: Body::TooLarge,
+            budget: Budget::WRITE,
         };
         let status = |payload: Payload| payload.read().unwrap_err().reply().status;
         assert_eq!(status(payload("application/json", "")), 413);

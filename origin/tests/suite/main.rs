@@ -24,6 +24,7 @@ mod refresh;
 mod refusals;
 mod replay;
 mod rights;
+mod strangers;
 mod support;
 mod tokens;
 mod writes;

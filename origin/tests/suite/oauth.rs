@@ -74,7 +74,7 @@ fn from_the_page_to_a_token_and_on() {
     assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
     assert!(page.header("content-security-policy").unwrap().contains("frame-ancestors 'none'"));
     assert!(page.text.contains(r#"name="state" value="a&amp;b""#), "{}", page.text);
-    let answer = sign_in(&origin, &request(), PASSWORD).expect(302);
+    let answer = sign_in(&origin, &request(), PASSWORD).expect(303);
     let tokens = redeem(&origin, &code(&answer), VERIFIER).expect(200).json();
     assert_eq!((&tokens["token_type"], &tokens["expires_in"]), (&json!("Bearer"), &json!(3_600)));
     let claims = part(&tokens["id_token"], 1);
@@ -82,6 +82,7 @@ fn from_the_page_to_a_token_and_on() {
         (&claims["aud"], &claims["sub"], &claims["nonce"]),
         (&json!(CLIENT), &json!(CUSTOMER_SUBJECT), &json!("n-1"))
     );
+    assert_eq!(claims["auth_time"], origin.now());
     assert_eq!(part(&tokens["access_token"], 1)["client_id"], CLIENT);
     let check =
         |token: &Value| origin.ask("GET", "/items/5101/access").bearer(token.as_str().unwrap()).send();
@@ -102,7 +103,7 @@ fn from_the_page_to_a_token_and_on() {
 #[test]
 fn a_code_is_used_once_and_soon_and_by_whom_it_was_made_for() {
     let origin = origin();
-    let new_code = || code(&sign_in(&origin, &request(), PASSWORD).expect(302));
+    let new_code = || code(&sign_in(&origin, &request(), PASSWORD).expect(303));
     let used = new_code();
     let tokens = redeem(&origin, &used, VERIFIER).expect(200).json();
     refused(redeem(&origin, &used, VERIFIER), 400, "invalid_grant");
@@ -156,6 +157,7 @@ fn the_page_sends_nobody_where_nobody_may_go() {
         assert!(
             location.starts_with(&format!("{REDIRECT}?error={error}&")) && location.ends_with("&state=a%26b")
         );
+        assert!(location.contains("&iss=https%3A%2F%2Forigin.example&"), "{location}");
     }
 }
 
@@ -231,7 +233,7 @@ fn a_program_shows_its_secret_in_the_header_or_in_the_body() {
 #[test]
 fn an_app_has_no_secret() {
     let origin = origin();
-    let code = code(&sign_in(&origin, &request(), PASSWORD).expect(302));
+    let code = code(&sign_in(&origin, &request(), PASSWORD).expect(303));
     let form = format!("grant_type=authorization_code&code={code}&code_verifier={VERIFIER}");
     let ask = |text: &str| {
         let value = format!("Basic {}", Base64::encode_string(text.as_bytes()));
@@ -249,7 +251,7 @@ fn a_native_app_is_returned_to_on_any_port_of_its_own_machine() {
     let registered = "http://127.0.0.1/callback";
     command(&origin, &["client", "redirect", "--client-id", CLIENT, "--uri", registered], "").unwrap();
     let to = "http://127.0.0.1:53219/callback";
-    let answer = sign_in(&origin, &request().replace(REDIRECT, to), PASSWORD).expect(302);
+    let answer = sign_in(&origin, &request().replace(REDIRECT, to), PASSWORD).expect(303);
     let location = answer.header("location").unwrap();
     let query = location.strip_prefix(&format!("{to}?")).unwrap();
     let (_, code) = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "code").unwrap();

@@ -99,6 +99,7 @@ impl Origin {
         settings.clock = Clock::set(Arc::clone(&clock));
         settings.feed_secret = Some(FEED_SECRET.to_owned());
         settings.variables = variables();
+        settings.allows_password_grant = true;
         change(&mut settings);
         let mut connection = db::open(&settings.db).unwrap();
         import(&mut connection, &samples("catalogue"), settings.clock.now()).unwrap();

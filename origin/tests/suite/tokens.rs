@@ -163,12 +163,28 @@ fn a_program_signs_in_by_its_secret() {
         origin.ask("PATCH", "/v2/items/5101").bearer(token.as_str().unwrap()).form("title=x").send()
     };
     patch(&signed_in["access_token"]).expect(201);
-    let again = refresh(&origin, "shop", &signed_in["refresh_token"]).expect(200).json();
-    patch(&again["access_token"]).expect(201);
+    assert!(signed_in.get("refresh_token").is_none(), "it has its secret: {signed_in}");
     // Another secret: the old one is worth nothing.
     let other = set("shop", &["--role", "merchant"]);
     authenticate(&origin, &form(&secret)).refused(401, "Invalid credentials");
     authenticate(&origin, &form(&other)).expect(200);
+    // Another merchant does not take it over, and a customer's subject is not a program's name.
+    let set_as = |id: &str, merchant: &str| {
+        command(&origin, &["client", "set", "--client-id", id, "--merchant", merchant], "")
+    };
+    let taken = set_as("shop", "3407").unwrap_err();
+    assert!(taken.contains("another merchant's"), "{taken}");
+    authenticate(&origin, &form(&other)).expect(200);
+    let named = set_as(CUSTOMER_SUBJECT, "2101").unwrap_err();
+    assert!(named.contains("a customer has the subject"), "{named}");
+    let customer = ["customer", "add", "--customer", "vendor:shop", "--merchant", "2101"];
+    assert!(command(&origin, &customer, "").unwrap_err().contains("a program has the client id"));
+    // Nor does one that got its name before that was refused sign in as the customer.
+    let customer = "UPDATE customers SET subject = 'shop' WHERE id = 88005 AND namespace = 'vendor'";
+    origin.connection().execute(customer, []).unwrap();
+    authenticate(&origin, &form(&other)).refused(401, "Invalid credentials");
+    let token = format!("client_id=shop&grant_type=client_credentials&client_secret={other}");
+    origin.ask("POST", "/oauth2/token").form(&token).send().expect(401);
     // One for the feed, by OAuth's own route.
     let secret = set("sync", &["--scope", "feed:read"]);
     let token = |more: &str| {
@@ -250,6 +266,7 @@ fn what_clients_look_up() {
     assert_eq!(document["issuer"], "https://origin.example");
     assert_eq!(document["jwks_uri"], "https://origin.example/.well-known/jwks.json");
     assert_eq!(document["code_challenge_methods_supported"], json!(["S256"]));
+    assert_eq!(document["authorization_response_iss_parameter_supported"], true);
 }
 
 #[test]
@@ -266,12 +283,16 @@ fn accounts_that_cannot_be() {
     assert!(
         set(&["--merchant", "3407", "--customer", &customer], "x").unwrap_err().contains("another merchant")
     );
-    assert!(set(&["--merchant", "2101"], "x").unwrap_err().contains("somebody else's"));
+    assert!(set(&["--merchant", "2101"], PASSWORD).unwrap_err().contains("somebody else's"));
+    let short = set(&["--merchant", "2101", "--customer", &customer], "7 chars").unwrap_err();
+    assert!(short.contains("must have at least 8 characters, not 7"), "{short}");
+    let long = set(&["--merchant", "2101", "--customer", &customer], &"x".repeat(2_001)).unwrap_err();
+    assert!(long.contains("must have at most 2000 bytes"), "{long}");
     // The same again is another password.
-    set(&["--merchant", "2101", "--customer", &customer], "changed\n").unwrap();
+    set(&["--merchant", "2101", "--customer", &customer], "changed horse\n").unwrap();
     authenticate(&origin, &by_password(CLIENT, "ada@example.com", PASSWORD))
         .refused(401, "Invalid credentials");
-    authenticate(&origin, &by_password(CLIENT, "ada@example.com", "changed")).expect(200);
+    authenticate(&origin, &by_password(CLIENT, "ada@example.com", "changed horse")).expect(200);
 }
 
 #[test]

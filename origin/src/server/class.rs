@@ -1,0 +1,104 @@
+//! Classes of requests. Each has threads and a queue of its own, so that one that is slow or flooded costs the others
+//! nothing.
+
+use std::sync::Arc;
+
+use admit::api::route::Route;
+use anyhow::Result;
+
+use super::pool::Pool;
+use crate::{
+    limits::{
+        CHECK_WORKERS, DOCUMENT_WORKERS, FEED_WORKERS, PASSWORD_QUEUE_MAX, PASSWORD_WORKERS, QUEUE_MAX,
+        READ_WORKERS, TOKEN_WORKERS, WRITE_WORKERS,
+    },
+    service::{Incoming, Shared, route::Endpoint},
+    tokens::attempt::Attempt,
+};
+
+/// What a request asks for, as far as it decides which requests it competes with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// A check, or a list of licences: needs a token, and a viewer waits.
+    Check,
+    /// A merchant's write.
+    Write,
+    /// A read that needs no token.
+    Read,
+    /// Export and changes.
+    Feed,
+    /// A sign-in with a password, which takes long.
+    Password,
+    /// Any other step of a sign-in.
+    Token,
+    /// What is small, public and the same for all.
+    Document,
+}
+
+impl Class {
+    /// The class of a request.
+    #[must_use]
+    pub fn of(endpoint: Option<Endpoint<'_>>, incoming: &Incoming, attempt: Option<&Attempt>) -> Self {
+        let Some(endpoint) = endpoint.filter(|endpoint| endpoint.has(&incoming.method)) else {
+            return Self::Document;
+        };
+        match endpoint {
+            _ if incoming.method == "OPTIONS" => Self::Document,
+            Endpoint::Jwks | Endpoint::Discovery | Endpoint::Health => Self::Document,
+            Endpoint::Feed => Self::Feed,
+            Endpoint::Authenticate | Endpoint::Authorize | Endpoint::Token => match attempt {
+                Some(attempt) if attempt.grant.has_password() => Self::Password,
+                _ => Self::Token,
+            },
+            _ if !matches!(incoming.method.as_str(), "GET" | "HEAD") => Self::Write,
+            Endpoint::Access(_) => Self::Check,
+            _ if Route::parse(&incoming.path) == Some(Route::License) => Self::Check,
+            _ => Self::Read,
+        }
+    }
+}
+
+/// A pool for each class.
+#[derive(Clone, Debug)]
+pub struct Pools {
+    checks: Pool,
+    writes: Pool,
+    reads: Pool,
+    feed: Pool,
+    passwords: Pool,
+    tokens: Pool,
+    documents: Pool,
+}
+
+impl Pools {
+    /// Starts their threads.
+    ///
+    /// # Errors
+    /// When one of them cannot open the database.
+    pub fn start(shared: &Arc<Shared>) -> Result<Self> {
+        let pool = |name, workers| Pool::start(shared, name, workers, QUEUE_MAX);
+        Ok(Self {
+            checks: pool("check", CHECK_WORKERS)?,
+            writes: pool("write", WRITE_WORKERS)?,
+            reads: pool("read", READ_WORKERS)?,
+            feed: pool("feed", FEED_WORKERS)?,
+            passwords: Pool::start(shared, "password", PASSWORD_WORKERS, PASSWORD_QUEUE_MAX)?,
+            tokens: pool("token", TOKEN_WORKERS)?,
+            documents: pool("document", DOCUMENT_WORKERS)?,
+        })
+    }
+
+    /// The pool of a class.
+    #[must_use]
+    pub const fn of(&self, class: Class) -> &Pool {
+        match class {
+            Class::Check => &self.checks,
+            Class::Write => &self.writes,
+            Class::Read => &self.reads,
+            Class::Feed => &self.feed,
+            Class::Password => &self.passwords,
+            Class::Token => &self.tokens,
+            Class::Document => &self.documents,
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Who sends a request: the edge or another, and which viewer stands behind it.
+
+use std::net::{IpAddr, SocketAddr};
+
+use admit::api::viewer::address;
+use axum::http::HeaderMap;
+
+use super::text;
+use crate::{settings::Settings, tokens::guessing::From};
+
+/// Proves that the edge sends a request: its `ORIGIN_SECRET`.
+const EDGE_KEY: &str = "admit-edge-key";
+/// What the edge says of the viewer begins with this.
+const VIEWER: &str = "admit-viewer-";
+
+/// The headers that are believed to say where a viewer is.
+#[derive(Clone, Debug, Default)]
+pub struct Trusted {
+    /// `TRUSTED_ADDRESS_HEADER`
+    pub address_header: Option<String>,
+    /// `TRUSTED_COUNTRY_HEADER`
+    pub country_header: Option<String>,
+}
+
+/// Who sends a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Viewer {
+    /// Whether the edge has shown its secret.
+    pub is_edge: bool,
+    /// The viewer's address, as text that may be anything.
+    pub address: String,
+    /// The viewer's country, as text that may be anything.
+    pub country: String,
+    /// Whose tries to sign in are counted.
+    pub from: From,
+}
+
+impl Viewer {
+    /// Reads the headers of a request from `peer`. `Admit-Viewer-Address` and `Admit-Viewer-Country` are believed if
+    /// the edge shows its secret. Where no secret is set, a header that is configured as trusted is.
+    #[must_use]
+    pub fn of(headers: &HeaderMap, peer: Option<SocketAddr>, trusted: &Trusted, settings: &Settings) -> Self {
+        let has_secret = !settings.edge_secrets.is_empty();
+        let is_edge = has_secret && settings.is_edge_key(&text(headers, EDGE_KEY));
+        let told = |of_edge: &str, trusted: &Option<String>| {
+            let by_edge = is_edge.then(|| text(headers, of_edge)).filter(|value| !value.is_empty());
+            // What the edge says needs its secret, whatever it is configured as.
+            let name = trusted.as_deref().filter(|name| !has_secret || !name.starts_with(VIEWER));
+            by_edge.or_else(|| Some(text(headers, name?)).filter(|value| !value.is_empty()))
+        };
+        let told_address = told("admit-viewer-address", &trusted.address_header);
+        let country = told("admit-viewer-country", &trusted.country_header).unwrap_or_default();
+        let peer = peer.map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.ip().to_canonical());
+        let known = told_address.as_deref().and_then(address).and_then(|address| address.parse().ok());
+        let from = match known {
+            Some(address) => From::Address(address),
+            // With a secret, one who does not show it is not the edge: the peer is the viewer. But the edge itself,
+            // when it does not know the viewer, and any peer where there is no secret, may stand for many.
+            None if has_secret && !is_edge => From::Address(peer),
+            None => From::Shared(peer),
+        };
+        Self { is_edge, address: told_address.unwrap_or_else(|| peer.to_string()), country, from }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::{HeaderName, HeaderValue};
+
+    use super::*;
+
+    const SECRET: &str = "edge-secret-edge-secret-edge-secret";
+
+    fn viewer(
+        secrets: &[&str],
+        trusted: Option<&str>,
+        sent: &[(&'static str, &str)],
+    ) -> (bool, String, From) {
+        let mut settings = Settings::new("".into(), String::new());
+        settings.edge_secrets = secrets.iter().map(|secret| (*secret).to_owned()).collect();
+        let trusted = Trusted { address_header: trusted.map(str::to_owned), country_header: None };
+        let mut headers = HeaderMap::new();
+        for (name, value) in sent {
+            headers.append(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());
+        }
+        let peer = Some(SocketAddr::from(([198, 51, 100, 1], 4_000)));
+        let Viewer { is_edge, address, from, .. } = Viewer::of(&headers, peer, &trusted, &settings);
+        (is_edge, address, from)
+    }
+
+    #[test]
+    fn the_viewers_address_is_believed_with_the_secret_only() {
+        let peer = IpAddr::from([198, 51, 100, 1]);
+        let told = IpAddr::from([203, 0, 113, 9]);
+        let says = ("admit-viewer-address", "203.0.113.9");
+        let (shows, lies) =
+            (("admit-edge-key", SECRET), ("admit-edge-key", "another-secret-another-secret-an"));
+        let old = "old-secret-old-secret-old-secret-old";
+        let of_edge = Some("admit-viewer-address");
+        for (label, secrets, trusted, sent, is_edge, from) in [
+            ("with the secret", &[SECRET][..], None, &[shows, says][..], true, From::Address(told)),
+            ("while one follows another", &[old, SECRET], None, &[shows, says], true, From::Address(told)),
+            ("without the secret", &[SECRET], None, &[says], false, From::Address(peer)),
+            ("with a wrong secret", &[SECRET], None, &[lies, says], false, From::Address(peer)),
+            ("with two", &[SECRET], None, &[shows, lies, says], false, From::Address(peer)),
+            ("trusted, but not shown", &[SECRET], of_edge, &[says], false, From::Address(peer)),
+            ("trusted, and no secret is set", &[], of_edge, &[says], false, From::Address(told)),
+            ("not trusted, and no secret is set", &[], None, &[shows, says], false, From::Shared(peer)),
+            ("the edge does not know it", &[SECRET], None, &[shows], true, From::Shared(peer)),
+            (
+                "a proxy's header",
+                &[SECRET],
+                Some("x-real-ip"),
+                &[("x-real-ip", "203.0.113.9")],
+                false,
+                From::Address(told),
+            ),
+            (
+                "not an address",
+                &[],
+                Some("x-real-ip"),
+                &[("x-real-ip", "unknown")],
+                false,
+                From::Shared(peer),
+            ),
+        ] {
+            let (found_edge, address, found_from) = viewer(secrets, trusted, sent);
+            assert_eq!((found_edge, found_from), (is_edge, from), "{label}");
+            if found_from == From::Address(told) {
+                assert_eq!(address, told.to_string(), "{label}");
+            }
+        }
+    }
+}

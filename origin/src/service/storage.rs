@@ -1,0 +1,98 @@
+//! Whether the database takes writes: what `/healthz` says after one failed, until one succeeds.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use admit::instant::UnixSecs;
+use rusqlite::{Connection, TransactionBehavior};
+
+use crate::{
+    db::{DbError, Unwritable},
+    limits::STORAGE_PROBE_SECS,
+};
+
+/// Whether the database takes writes.
+#[derive(Debug, Default)]
+pub struct Storage(Mutex<Option<Failed>>);
+
+#[derive(Clone, Copy, Debug)]
+struct Failed {
+    problem: Unwritable,
+    /// When a write failed last.
+    at: UnixSecs,
+}
+
+impl Storage {
+    fn state(&self) -> MutexGuard<'_, Option<Failed>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes note of an error. Another process that holds the database for a while is not a failure of the storage.
+    pub fn failed(&self, error: &DbError, now: UnixSecs) {
+        let problem = error.unwritable().filter(|problem| *problem != Unwritable::Busy);
+        if let Some(problem) = problem {
+            *self.state() = Some(Failed { problem, at: now });
+        }
+    }
+
+    /// Takes note of a write that was committed.
+    pub fn written(&self) {
+        *self.state() = None;
+    }
+
+    /// Why the last write failed, if it did.
+    pub fn problem(&self) -> Option<Unwritable> {
+        self.state().map(|failed| failed.problem)
+    }
+
+    /// Whether it is time to find out if writes succeed again: the caller is to try one. Not soon after one failed: a
+    /// small write may find room where a large one did not, and the failure is to be seen from outside.
+    pub fn is_to_be_tried(&self, now: UnixSecs) -> bool {
+        let mut state = self.state();
+        let Some(failed) = state.as_mut() else { return false };
+        let is_due = !(0..STORAGE_PROBE_SECS).contains(&now.saturating_sub(failed.at));
+        if is_due {
+            failed.at = now;
+        }
+        is_due
+    }
+}
+
+/// Writes something, which changes nothing.
+///
+/// # Errors
+/// When the database takes no writes.
+pub fn probe(connection: &mut Connection) -> Result<(), DbError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    transaction.execute("UPDATE state SET seq = seq", [])?;
+    Ok(transaction.commit()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(code: i32) -> DbError {
+        rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None).into()
+    }
+
+    #[test]
+    fn a_failure_stands_until_a_write_succeeds() {
+        let storage = Storage::default();
+        storage.failed(&error(rusqlite::ffi::SQLITE_BUSY), 100);
+        storage.failed(&error(rusqlite::ffi::SQLITE_CONSTRAINT), 100);
+        assert_eq!((storage.problem(), storage.is_to_be_tried(200)), (None, false));
+        storage.failed(&error(rusqlite::ffi::SQLITE_FULL), 100);
+        assert_eq!(storage.problem(), Some(Unwritable::Full));
+        // Tried now and then, however often the health is asked for.
+        assert!(!storage.is_to_be_tried(159));
+        assert!(storage.is_to_be_tried(160));
+        assert!(!storage.is_to_be_tried(160));
+        storage.failed(&error(rusqlite::ffi::SQLITE_IOERR_WRITE), 200);
+        assert!(!storage.is_to_be_tried(259));
+        assert!(storage.is_to_be_tried(260));
+        assert!(storage.is_to_be_tried(50), "the clock has gone back");
+        assert_eq!(storage.problem(), Some(Unwritable::Io));
+        storage.written();
+        assert_eq!(storage.problem(), None);
+    }
+}

@@ -1,0 +1,202 @@
+//! A sign-in as far as it is read before a thread takes it up: which queue it belongs to, whose tries it counts
+//! among, and what the log says of it.
+
+use admit::api::reply::Reply;
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+
+use super::{client, guessing::From};
+use crate::{
+    limits::TEXT_MAX_BYTES,
+    service::{Incoming, route::Endpoint},
+    wire::Fields,
+};
+
+/// How much of a hash names a user in the log: 64 bits.
+const LOGGED_HASH_BYTES: usize = 8;
+
+/// How much of a client's name stands in the log.
+const LOGGED_CLIENT_BYTES: usize = 64;
+
+/// A request that signs somebody in, or goes on with a sign-in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// How, in OAuth's words.
+    pub grant: Grant,
+    /// The client that was named, if any.
+    pub client_id: String,
+    /// The name that was typed, with a password.
+    pub username: Option<String>,
+}
+
+/// How somebody signs in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grant {
+    /// By a password that an app sends.
+    Password,
+    /// By a password typed on the sign-in page.
+    Page,
+    /// As a program, by a secret.
+    ClientCredentials,
+    /// By a refresh token.
+    Refresh,
+    /// By an authorization code.
+    Code,
+    /// By none of these.
+    Other,
+}
+
+impl Grant {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Password => "password",
+            Self::Page => "page",
+            Self::ClientCredentials => "client_credentials",
+            Self::Refresh => "refresh_token",
+            Self::Code => "authorization_code",
+            Self::Other => "other",
+        }
+    }
+}
+
+impl Attempt {
+    /// Reads a request that was sent to `endpoint`. Nothing if that is not where one signs in. What cannot be read is
+    /// an attempt all the same, of nobody.
+    #[must_use]
+    pub fn of(endpoint: Endpoint<'_>, incoming: &Incoming) -> Option<Self> {
+        let is_page = endpoint == Endpoint::Authorize;
+        let signs_in = is_page || matches!(endpoint, Endpoint::Authenticate | Endpoint::Token);
+        if incoming.method != "POST" || !signs_in {
+            return None;
+        }
+        let body = incoming.payload.read().unwrap_or_default();
+        let fields = Fields::new(&body);
+        let text = |name| fields.text(name, TEXT_MAX_BYTES);
+        let grant = match text("grant_type").as_deref() {
+            _ if is_page => Grant::Page,
+            Some("password") if endpoint == Endpoint::Authenticate => Grant::Password,
+            Some("client_credentials") => Grant::ClientCredentials,
+            Some("refresh_token") => Grant::Refresh,
+            Some("authorization_code") if endpoint == Endpoint::Token => Grant::Code,
+            _ => Grant::Other,
+        };
+        let username = if grant.has_password() { text("username") } else { None };
+        let presented = client::presented(&incoming.authorization, &fields);
+        let client_id = presented.map(|presented| presented.client_id).unwrap_or_default();
+        Some(Self { grant, client_id, username })
+    }
+
+    /// The line of the log about an attempt that was answered with `reply`. Nothing for what clients do all the time.
+    #[must_use]
+    pub fn line(&self, from: From, reply: &Reply) -> Option<String> {
+        let outcome = match reply.status {
+            200..=399 if self.grant == Grant::Refresh => return None,
+            // A redirect with an error says so in its address.
+            300..=399 if reply.header("location").is_some_and(|to| to.contains("error=")) => "invalid",
+            200..=399 => "granted",
+            400 if reply.reason.starts_with("invalid_grant") => "refused",
+            401 => "refused",
+            429 => "delayed",
+            500.. => "unavailable",
+            _ => "invalid",
+        };
+        let (From::Address(address) | From::Shared(address)) = from;
+        let client = self.client_id.get(..self.client_id.floor_char_boundary(LOGGED_CLIENT_BYTES));
+        let mut line = Map::from_iter([
+            ("event".to_owned(), Value::from("sign_in")),
+            ("grant".to_owned(), self.grant.word().into()),
+            ("client".to_owned(), client.into()),
+            ("address".to_owned(), address.to_string().into()),
+            ("outcome".to_owned(), outcome.into()),
+        ]);
+        if let Some(username) = &self.username {
+            line.insert("user".to_owned(), hashed(username).into());
+        }
+        if let Some(request_id) = reply.header("x-request-id") {
+            line.insert("request_id".to_owned(), request_id.into());
+        }
+        Some(json!(line).to_string())
+    }
+}
+
+impl Grant {
+    /// Whether a password is checked, which takes long.
+    #[must_use]
+    pub const fn has_password(self) -> bool {
+        matches!(self, Self::Password | Self::Page)
+    }
+}
+
+/// A user's name as the log has it: not to be read, but one who knows the name finds its lines. The first 16 digits of
+/// `printf %s ada@example.com | sha256sum`, in lower case.
+fn hashed(username: &str) -> String {
+    let hash = Sha256::digest(username.to_ascii_lowercase().as_bytes());
+    hash.iter().take(LOGGED_HASH_BYTES).map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use admit::api::{error::ApiError, reply::Caching};
+
+    use super::*;
+    use crate::wire::{Body, Budget, Payload};
+
+    fn incoming(method: &str, form: &str) -> Incoming {
+        let content_type = "application/x-www-form-urlencoded".to_owned();
+        let body = Body::Whole(form.as_bytes().to_vec());
+        let payload =
+            Payload { content_type, content_encoding: String::new(), body, budget: Budget::SIGN_IN };
+        Incoming { method: method.to_owned(), payload, ..Incoming::default() }
+    }
+
+    #[test]
+    fn a_password_is_told_from_what_is_quick() {
+        use Endpoint::{Authenticate, Authorize, Items, Token};
+        let attempt = |endpoint, form| Attempt::of(endpoint, &incoming("POST", form));
+        for (endpoint, form, grant, username) in [
+            (Authenticate, "grant_type=password&username=ada&client_id=c", Grant::Password, Some("ada")),
+            (Authenticate, "grant_type=refresh_token&refresh_token=x&client_id=c", Grant::Refresh, None),
+            (Authenticate, "grant_type=client_credentials&client_id=c", Grant::ClientCredentials, None),
+            (Authenticate, "client_id=c", Grant::Other, None),
+            (Token, "grant_type=authorization_code&client_id=c", Grant::Code, None),
+            // No password comes there.
+            (Token, "grant_type=password&username=ada&client_id=c", Grant::Other, None),
+            (Authorize, "username=ada&client_id=c", Grant::Page, Some("ada")),
+        ] {
+            let expected =
+                Attempt { grant, client_id: "c".to_owned(), username: username.map(str::to_owned) };
+            assert_eq!(attempt(endpoint, form), Some(expected), "{form}");
+        }
+        assert_eq!(attempt(Items, "username=ada"), None);
+        assert_eq!(Attempt::of(Authorize, &incoming("GET", "")), None);
+        let unreadable = attempt(Authenticate, &"a[]&".repeat(100)).unwrap();
+        assert_eq!((unreadable.grant, unreadable.username), (Grant::Other, None));
+    }
+
+    #[test]
+    fn the_log_has_who_and_how_and_no_secret() {
+        let form = "grant_type=password&username=Ada@example.com&password=s3cret&client_id=app";
+        let attempt = Attempt::of(Endpoint::Authenticate, &incoming("POST", form)).unwrap();
+        let from = From::Address(IpAddr::from([203, 0, 113, 9]));
+        let line = |reply: &Reply| attempt.line(from, reply).unwrap();
+        let refused = line(&ApiError::InvalidToken.into());
+        let expected = json!({
+            "event": "sign_in", "grant": "password", "client": "app", "address": "203.0.113.9",
+            "outcome": "refused",
+        });
+        let refused: Value = serde_json::from_str(&refused).unwrap();
+        assert_eq!(refused["user"], hashed("ada@example.com"));
+        assert_eq!(refused["user"].as_str().unwrap().len(), 16);
+        for member in ["event", "grant", "client", "address", "outcome"] {
+            assert_eq!(refused[member], expected[member]);
+        }
+        assert!(!line(&ApiError::Internal.into()).contains("s3cret"));
+        assert!(line(&Reply::ok(String::new(), Caching::Private)).contains("granted"));
+        assert!(line(&ApiError::TooManyRequests.into()).contains("delayed"));
+        let refresh = Attempt { grant: Grant::Refresh, ..attempt.clone() };
+        assert_eq!(refresh.line(from, &Reply::ok(String::new(), Caching::Private)), None);
+        assert!(refresh.line(from, &ApiError::InvalidToken.into()).is_some());
+    }
+}

@@ -1,0 +1,400 @@
+//! Failed sign-ins delay the next ones, before a password is hashed.
+//!
+//! ```text
+//!                        counted by
+//! failure of ada from A ─┬─ (ada, A)   delays ada from A
+//!                        ├─ A          delays everybody from A
+//!                        └─ ada        makes other addresses' delays for ada longer, and begins them sooner
+//! ```
+//!
+//! Every try counts as a failure from the moment it is let through, so that many at once are not free; one that succeeds
+//! takes its failure back. A try that comes too early is refused without looking at the password, and delays nothing
+//! further: otherwise a stranger could prolong somebody's delay for ever. Whether there is such an account plays no
+//! part, so answers do not tell it. The memory is bounded and ends with the process.
+//!
+//! The reasons are in docs/adr/0027-guessing-passwords.md.
+
+use std::{
+    hash::{BuildHasher as _, RandomState},
+    net::IpAddr,
+    sync::{Mutex, PoisonError},
+};
+
+use admit::instant::UnixSecs;
+
+use crate::limits::{
+    GUESS_SETS, GUESSES_BY_ADDRESS, GUESSES_BY_ALL, GUESSES_BY_SHARED_ADDRESS, GUESSES_OF_ACCOUNT,
+    GUESSES_OF_TARGET, Guesses,
+};
+
+/// Who tries to sign in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Guesser<'a> {
+    /// The name that was typed. Letter case does not count, as in the database.
+    pub username: &'a str,
+    /// Where the request comes from.
+    pub from: From,
+}
+
+/// Where a request comes from, as far as that is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum From {
+    /// From this viewer or household.
+    Address(IpAddr),
+    /// From a peer that may stand for any number of viewers: an edge that does not show its secret, or a proxy.
+    Shared(IpAddr),
+}
+
+impl From {
+    /// The network that is counted: a household has 2^64 addresses of IPv6.
+    fn network(self) -> IpAddr {
+        let (Self::Address(address) | Self::Shared(address)) = self;
+        match address.to_canonical() {
+            IpAddr::V6(address) => {
+                let [a, b, c, d, ..] = address.segments();
+                [a, b, c, d, 0, 0, 0, 0].into()
+            }
+            address @ IpAddr::V4(_) => address,
+        }
+    }
+}
+
+/// A try that was let through. It is to be [settled](Guessing::settle).
+#[derive(Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Try {
+    pair: u64,
+    address: Option<u64>,
+    account: u64,
+}
+
+/// How a try ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// The password was right.
+    Right,
+    /// It was wrong.
+    Wrong,
+    /// It was not looked at.
+    Unknown,
+}
+
+/// The failed sign-ins of late.
+#[derive(Debug)]
+pub struct Guessing {
+    /// Random, so that strangers cannot choose whose entries they push out.
+    hasher: RandomState,
+    counts: Mutex<Counts>,
+}
+
+#[derive(Debug)]
+struct Counts {
+    pairs: Table,
+    addresses: Table,
+    accounts: Table,
+}
+
+impl Default for Guessing {
+    fn default() -> Self {
+        let counts = Counts {
+            pairs: Table::new(GUESS_SETS),
+            addresses: Table::new(GUESS_SETS),
+            accounts: Table::new(GUESS_SETS),
+        };
+        Self { hasher: RandomState::new(), counts: Mutex::new(counts) }
+    }
+}
+
+impl Guessing {
+    /// Lets a try through at `now`, or says for how many seconds none will be.
+    ///
+    /// # Errors
+    /// The seconds, at least 1.
+    pub fn attempt(&self, guesser: Guesser<'_>, now: UnixSecs) -> Result<Try, u32> {
+        let name = guesser.username.to_ascii_lowercase();
+        let network = guesser.from.network();
+        let pair = self.hasher.hash_one((&name, network));
+        let account = self.hasher.hash_one(&name);
+        let is_shared = matches!(guesser.from, From::Shared(_));
+        let address = (!is_shared).then(|| self.hasher.hash_one(network));
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let Counts { pairs, addresses, accounts } = &mut *counts;
+        let rule = if is_shared {
+            GUESSES_BY_SHARED_ADDRESS
+        } else if accounts.failures(account, GUESSES_BY_ALL, now) > GUESSES_BY_ALL.free {
+            GUESSES_OF_TARGET
+        } else {
+            GUESSES_OF_ACCOUNT
+        };
+        let of_address = address.map_or(0, |address| addresses.wait_secs(address, now));
+        let wait_secs = pairs.wait_secs(pair, now).max(of_address);
+        if wait_secs > 0 {
+            return Err(u32::try_from(wait_secs).unwrap_or(u32::MAX));
+        }
+        pairs.fail(pair, rule, now);
+        accounts.fail(account, GUESSES_BY_ALL, now);
+        if let Some(address) = address {
+            addresses.fail(address, GUESSES_BY_ADDRESS, now);
+        }
+        Ok(Try { pair, address, account })
+    }
+
+    /// Takes note of how a try ended.
+    pub fn settle(&self, tried: Try, ending: Ending) {
+        let Try { pair, address, account } = tried;
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let Counts { pairs, addresses, accounts } = &mut *counts;
+        match ending {
+            Ending::Wrong => return,
+            Ending::Right => pairs.forget(pair),
+            Ending::Unknown => pairs.take_back(pair),
+        }
+        // One failure only: a guesser with an account of his own would clear the count by signing in to it.
+        accounts.take_back(account);
+        if let Some(address) = address {
+            addresses.take_back(address);
+        }
+    }
+}
+
+/// Counts of failures by key, in sets of four. A set that is full gives up its weakest entry.
+#[derive(Debug)]
+struct Table {
+    sets: Vec<[Entry; 4]>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Entry {
+    /// 0 in an empty entry.
+    key: u64,
+    failures: u32,
+    /// When failures were forgotten last.
+    since: UnixSecs,
+    /// No try before this moment.
+    until: UnixSecs,
+}
+
+impl Entry {
+    /// Forgets the failures that are old enough.
+    fn forget_old(&mut self, rule: Guesses, now: UnixSecs) {
+        let forgotten = now.saturating_sub(self.since).max(0) / rule.forgotten_secs.max(1);
+        self.failures = self.failures.saturating_sub(u32::try_from(forgotten).unwrap_or(u32::MAX));
+        self.since = if self.failures == 0 { now } else { self.since + forgotten * rule.forgotten_secs };
+    }
+
+    fn fail(&mut self, rule: Guesses, now: UnixSecs) {
+        self.forget_old(rule, now);
+        self.failures = self.failures.saturating_add(1);
+        let beyond = self.failures.saturating_sub(rule.free);
+        if beyond > 0 {
+            let delay_secs = rule.first_secs.checked_shl(beyond - 1).unwrap_or(i64::MAX);
+            // What is shifted out is a long delay, too.
+            let is_exact = delay_secs.checked_shr(beyond - 1) == Some(rule.first_secs);
+            self.until =
+                now.saturating_add(if is_exact { delay_secs.min(rule.max_secs) } else { rule.max_secs });
+        }
+    }
+}
+
+impl Table {
+    fn new(sets: usize) -> Self {
+        Self { sets: vec![<[Entry; 4]>::default(); sets.max(1)] }
+    }
+
+    fn set(&mut self, key: u64) -> Option<&mut [Entry; 4]> {
+        let count = self.sets.len() as u64;
+        let at = usize::try_from(key.checked_rem(count)?).ok()?;
+        self.sets.get_mut(at)
+    }
+
+    fn find(&mut self, key: u64) -> Option<&mut Entry> {
+        self.set(key)?.iter_mut().find(|entry| entry.key == key && entry.failures > 0)
+    }
+
+    fn wait_secs(&mut self, key: u64, now: UnixSecs) -> i64 {
+        self.find(key).map_or(0, |entry| entry.until.saturating_sub(now).max(0))
+    }
+
+    fn failures(&mut self, key: u64, rule: Guesses, now: UnixSecs) -> u32 {
+        let Some(entry) = self.find(key) else { return 0 };
+        entry.forget_old(rule, now);
+        entry.failures
+    }
+
+    fn fail(&mut self, key: u64, rule: Guesses, now: UnixSecs) {
+        let Some(set) = self.set(key) else { return };
+        if let Some(entry) = set.iter_mut().find(|entry| entry.key == key) {
+            return entry.fail(rule, now);
+        }
+        let weakest = set.iter_mut().min_by_key(|entry| (entry.failures, entry.until));
+        if let Some(entry) = weakest {
+            *entry = Entry { key, failures: 0, since: now, until: 0 };
+            entry.fail(rule, now);
+        }
+    }
+
+    /// Takes one failure back, and the delay that it began.
+    fn take_back(&mut self, key: u64) {
+        if let Some(entry) = self.find(key) {
+            entry.failures -= 1;
+            entry.until = 0;
+        }
+    }
+
+    fn forget(&mut self, key: u64) {
+        if let Some(entry) = self.find(key) {
+            *entry = Entry::default();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: UnixSecs = 1_700_000_000;
+
+    fn from(number: u32) -> From {
+        From::Address(IpAddr::from(number.to_be_bytes()))
+    }
+
+    fn guess(guessing: &Guessing, username: &str, from: From, now: UnixSecs) -> Result<(), u32> {
+        guessing.attempt(Guesser { username, from }, now).map(|tried| guessing.settle(tried, Ending::Wrong))
+    }
+
+    /// Tries at once whenever it may, for so long. How many tries were let through.
+    fn persistent(guessing: &Guessing, username: &str, from: From, secs: i64) -> u32 {
+        let (mut now, mut tries) = (NOW, 0);
+        while now < NOW + secs {
+            match guess(guessing, username, from, now) {
+                Ok(()) => tries += 1,
+                Err(wait_secs) => now += i64::from(wait_secs),
+            }
+        }
+        tries
+    }
+
+    #[test]
+    fn delays_grow_with_each_failure() {
+        let guessing = Guessing::default();
+        let mut now = NOW;
+        for _ in 0..4 {
+            guess(&guessing, "ada", from(1), now).unwrap();
+        }
+        for expected in [1, 2, 4, 8, 16, 32, 64, 128, 256, 512] {
+            assert_eq!(guess(&guessing, "ADA", from(1), now), Err(expected), "{now}");
+            // A try that comes too early does not prolong the wait.
+            assert_eq!(guess(&guessing, "ada", from(1), now + 1).err().unwrap_or(0), expected - 1);
+            if expected == 1 {
+                now += 1;
+                continue;
+            }
+            now += i64::from(expected);
+            guess(&guessing, "ada", from(1), now).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_day_of_guessing_is_some_hundred_tries() {
+        let tries = persistent(&Guessing::default(), "ada", from(1), 86_400);
+        assert!((90..130).contains(&tries), "{tries}");
+        // All accounts together, from one address.
+        let guessing = Guessing::default();
+        let (mut now, mut tries, mut account) = (NOW, 0, 0);
+        while now < NOW + 86_400 {
+            account += 1;
+            match guess(&guessing, &format!("u{account}"), from(1), now) {
+                Ok(()) => tries += 1,
+                Err(wait_secs) => now += i64::from(wait_secs),
+            }
+        }
+        assert!((1_000..3_500).contains(&tries), "{tries}");
+    }
+
+    #[test]
+    fn the_owner_gets_in_while_a_thousand_addresses_guess() {
+        let guessing = Guessing::default();
+        for address in 0..1_000 {
+            while guess(&guessing, "ada", from(address), NOW).is_ok() {}
+        }
+        let owner = Guesser { username: "ada", from: from(5_000) };
+        let tried = guessing.attempt(owner, NOW).expect("an address's first try is free");
+        guessing.settle(tried, Ending::Right);
+        guessing.attempt(owner, NOW).map(|tried| guessing.settle(tried, Ending::Right)).unwrap();
+        // One of the guessers' addresses had one try instead of four.
+        let late = from(6_000);
+        guess(&guessing, "ada", late, NOW).unwrap();
+        guess(&guessing, "ada", late, NOW).unwrap();
+        assert_eq!(guess(&guessing, "ada", late, NOW), Err(30));
+        // Nobody else is concerned.
+        guess(&guessing, "grace", from(1), NOW).unwrap();
+    }
+
+    #[test]
+    fn a_guesser_does_not_clear_the_count_with_an_account_of_his_own() {
+        let guessing = Guessing::default();
+        let mut refused = 0;
+        for account in 0..200 {
+            refused += u32::from(guess(&guessing, &format!("u{account}"), from(1), NOW).is_err());
+            let own = guessing.attempt(Guesser { username: "mallory", from: from(1) }, NOW);
+            let _ = own.map(|tried| guessing.settle(tried, Ending::Right));
+        }
+        assert!(refused > 150, "{refused}");
+    }
+
+    #[test]
+    fn many_tries_at_once_are_not_free() {
+        let guessing = Guessing::default();
+        let ada = Guesser { username: "ada", from: from(1) };
+        let tries: Vec<_> = (0..100).filter_map(|_| guessing.attempt(ada, NOW).ok()).collect();
+        assert_eq!(tries.len(), 4);
+        // None of them was looked at: none counts.
+        for tried in tries {
+            guessing.settle(tried, Ending::Unknown);
+        }
+        assert!(guessing.attempt(ada, NOW).is_ok());
+    }
+
+    #[test]
+    fn behind_an_address_that_may_be_anybodys_the_owner_waits_half_a_minute_at_most() {
+        let guessing = Guessing::default();
+        let shared = From::Shared(IpAddr::from([203, 0, 113, 9]));
+        persistent(&guessing, "ada", shared, 7_200);
+        let wait_secs = (0..).map_while(|_| guess(&guessing, "ada", shared, NOW + 7_200).err()).next();
+        assert!(wait_secs.is_none_or(|secs| secs <= 30), "{wait_secs:?}");
+        // And nobody else waits at all.
+        for account in 0..1_000 {
+            guess(&guessing, &format!("u{account}"), shared, NOW + 7_200).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_household_has_one_network() {
+        let v6 = |last: u16| From::Address(IpAddr::from([0x2001, 0xdb8, 7, 1, last, 0, 0, last]));
+        let guessing = Guessing::default();
+        let let_through = (0..1_000).filter(|last| guess(&guessing, "ada", v6(*last), NOW).is_ok()).count();
+        assert_eq!(let_through, 4);
+        assert_eq!(v6(1).network(), v6(2).network());
+        let mapped = From::Address("::ffff:203.0.113.9".parse().unwrap());
+        assert_eq!(mapped.network(), IpAddr::from([203, 0, 113, 9]));
+    }
+
+    #[test]
+    fn the_memory_is_bounded_and_gives_up_the_weakest() {
+        let guessing = Guessing::default();
+        while guess(&guessing, "ada", from(1), NOW).is_ok() {}
+        for address in 10..60_000 {
+            let _ = guess(&guessing, "x", from(address), NOW);
+        }
+        assert!(guess(&guessing, "ada", from(1), NOW).is_err(), "pushed out by single failures");
+        let counts = guessing.counts.lock().unwrap();
+        assert_eq!(counts.pairs.sets.len(), GUESS_SETS);
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_ends_nothing() {
+        let guessing = Guessing::default();
+        while guess(&guessing, "ada", from(1), NOW).is_ok() {}
+        assert!(guess(&guessing, "ada", from(1), NOW - 3_600).is_err());
+    }
+}
