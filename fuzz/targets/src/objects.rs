@@ -1,4 +1,4 @@
-//! Objects of the snapshot and the small values beside them. The first byte chooses the reader.
+//! Objects of the snapshot and the small values beside them. The first byte chooses the reader and the format.
 
 use std::collections::BTreeSet;
 
@@ -9,23 +9,24 @@ use admit::snapshot::{
     head::check_named,
     index::{Index, Tree},
     item::{ItemRecord, NewItem},
-    key::EntryKey,
+    key::ItemSalt,
     lease::Lease,
-    object::{ObjectKind, body},
+    object::{FORMAT_VERSION, ObjectKind, body},
     pack::{Pack, unpack},
     store_key::StoreKey,
     table::{Entry, Table, write_table},
     update::Delta,
 };
 
-/// Reads a record or an object by the reader that the first byte names.
+/// Reads a record or an object by the reader that the first byte names: its low half is the reader, its high half the format.
 pub fn any(data: &[u8]) -> bool {
     let Some((reader, bytes)) = data.split_first() else { return false };
-    match reader % 10 {
-        0 => directory(bytes),
-        1 => index(bytes),
-        2 => shard(bytes),
-        3 => changes(bytes),
+    let format = 1 + (reader >> 4) % FORMAT_VERSION;
+    match reader % 16 {
+        0 => directory(format, bytes),
+        1 => index(format, bytes),
+        2 => shard(format, bytes),
+        3 => changes(format, bytes),
         4 => customer(bytes),
         5 => item(bytes),
         6 => pack(bytes),
@@ -36,12 +37,15 @@ pub fn any(data: &[u8]) -> bool {
 }
 
 /// The object with its header, so that the fuzzer need not find that first.
-fn object(kind: ObjectKind, body: &[u8]) -> Vec<u8> {
-    [kind.header().as_slice(), body].concat()
+fn object(kind: ObjectKind, format: u8, body: &[u8]) -> Vec<u8> {
+    let [magic @ .., _, _, _, _] = kind.header();
+    [magic.as_slice(), &[format, 0, 0, 0], body].concat()
 }
 
-fn directory(bytes: &[u8]) -> bool {
-    let Ok(directory) = Directory::decode(&object(ObjectKind::Directory, bytes)) else { return false };
+fn directory(format: u8, bytes: &[u8]) -> bool {
+    let Ok(directory) = Directory::decode(&object(ObjectKind::Directory, format, bytes)) else {
+        return false;
+    };
     assert_eq!(
         Directory::decode(&directory.encode()),
         Ok(directory),
@@ -50,9 +54,9 @@ fn directory(bytes: &[u8]) -> bool {
     true
 }
 
-fn index(bytes: &[u8]) -> bool {
-    let Ok(index) = Index::decode(object(ObjectKind::Index, bytes)) else { return false };
-    let page = object(ObjectKind::Page, bytes);
+fn index(format: u8, bytes: &[u8]) -> bool {
+    let Ok(index) = Index::decode(object(ObjectKind::Index, format, bytes)) else { return false };
+    let page = object(ObjectKind::Page, format, bytes);
     for tree in [Tree::Customers, Tree::Items] {
         let listed = index.shards(tree, |_| Some(page.as_slice()));
         let pages = index.pages(tree).unwrap_or_default();
@@ -61,8 +65,8 @@ fn index(bytes: &[u8]) -> bool {
             let _ = index.page_shards(tree, position, &page);
         }
         for id in [0, 1, 7, i64::MAX] {
-            let _ = index.place(tree, EntryKey::item(id), |_| Some(page.as_slice()));
-            let _ = index.place(tree, EntryKey::item(id), |_| None::<Vec<u8>>);
+            let _ = index.place(tree, index.item_key(id), |_| Some(page.as_slice()));
+            let _ = index.place(tree, index.item_key(id), |_| None::<Vec<u8>>);
         }
         if let Ok(listed) = listed {
             assert!(listed.len() <= index.shard_count(tree), "more shards than the index has");
@@ -71,8 +75,8 @@ fn index(bytes: &[u8]) -> bool {
     true
 }
 
-fn shard(bytes: &[u8]) -> bool {
-    let object = object(ObjectKind::Shard, bytes);
+fn shard(format: u8, bytes: &[u8]) -> bool {
+    let object = object(ObjectKind::Shard, format, bytes);
     let Ok(table) = Table::of_shard(&object) else { return false };
     check_table(&table, bytes);
     true
@@ -104,8 +108,8 @@ fn check_table(table: &Table<'_>, bytes: &[u8]) {
     }
 }
 
-fn changes(bytes: &[u8]) -> bool {
-    let object = object(ObjectKind::Delta, bytes);
+fn changes(format: u8, bytes: &[u8]) -> bool {
+    let object = object(ObjectKind::Delta, format, bytes);
     let Ok(tables) = delta::tables(&object) else { return false };
     for tree in [Tree::Customers, Tree::Items] {
         let keys: BTreeSet<_> = tables.of(tree).iter().map(|(key, _)| key).collect();
@@ -114,7 +118,7 @@ fn changes(bytes: &[u8]) -> bool {
         }
     }
     if let Ok(delta) = Delta::decode(&object)
-        && let Ok(Some(encoded)) = delta.encode()
+        && let Ok(Some(encoded)) = delta.encode(ItemSalt::IN_MEMORY)
     {
         assert_eq!(
             Delta::decode(&encoded).ok().as_ref(),
