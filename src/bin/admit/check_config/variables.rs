@@ -123,7 +123,7 @@ pub fn check(settings: &Settings<'_>, secrets: &Secrets, report: &mut Environmen
     for position in symmetric_in(bindings.vars.get("ISSUERS")) {
         report.warn(
             settings,
-            &format!("{}[{position}].keys.jwks", place("ISSUERS")),
+            &format!("{}[{position}].keys.jwks", member(&settings.place("vars"), "ISSUERS")),
             "holds a symmetric key (\"kty\": \"oct\") in a plain variable: everyone who can read this file or the Worker's \
              settings can sign tokens of this issuer",
             "make ISSUERS a secret (`wrangler secret put ISSUERS`), or name a secret by keys.secret, and replace the key",
