@@ -1,4 +1,4 @@
-//! Objects of the snapshot and the small values beside them. The first byte chooses the reader.
+//! Objects of the snapshot and the small values beside them. The first byte chooses the reader and the format.
 
 use std::collections::BTreeSet;
 
@@ -6,25 +6,27 @@ use admit::snapshot::{
     customer::{CustomerRecord, NewCustomer},
     delta,
     directory::Directory,
+    head::check_named,
     index::{Index, Tree},
     item::{ItemRecord, NewItem},
     key::ItemSalt,
     lease::Lease,
-    object::ObjectKind,
+    object::{FORMAT_VERSION, ObjectKind, body},
     pack::{Pack, unpack},
     store_key::StoreKey,
     table::{Entry, Table, write_table},
     update::Delta,
 };
 
-/// Reads a record or an object by the reader that the first byte names.
-pub fn any(data: &[u8]) {
-    let Some((reader, bytes)) = data.split_first() else { return };
-    match reader % 10 {
-        0 => directory(bytes),
-        1 => index(bytes),
-        2 => shard(bytes),
-        3 => changes(bytes),
+/// Reads a record or an object by the reader that the first byte names: its low half is the reader, its high half the format.
+pub fn any(data: &[u8]) -> bool {
+    let Some((reader, bytes)) = data.split_first() else { return false };
+    let format = 1 + (reader >> 4) % FORMAT_VERSION;
+    match reader % 16 {
+        0 => directory(format, bytes),
+        1 => index(format, bytes),
+        2 => shard(format, bytes),
+        3 => changes(format, bytes),
         4 => customer(bytes),
         5 => item(bytes),
         6 => pack(bytes),
@@ -35,22 +37,26 @@ pub fn any(data: &[u8]) {
 }
 
 /// The object with its header, so that the fuzzer need not find that first.
-fn object(kind: ObjectKind, body: &[u8]) -> Vec<u8> {
-    [kind.header().as_slice(), body].concat()
+fn object(kind: ObjectKind, format: u8, body: &[u8]) -> Vec<u8> {
+    let [magic @ .., _, _, _, _] = kind.header();
+    [magic.as_slice(), &[format, 0, 0, 0], body].concat()
 }
 
-fn directory(bytes: &[u8]) {
-    let Ok(directory) = Directory::decode(&object(ObjectKind::Directory, bytes)) else { return };
+fn directory(format: u8, bytes: &[u8]) -> bool {
+    let Ok(directory) = Directory::decode(&object(ObjectKind::Directory, format, bytes)) else {
+        return false;
+    };
     assert_eq!(
         Directory::decode(&directory.encode()),
         Ok(directory),
         "a directory that is not read as written"
     );
+    true
 }
 
-fn index(bytes: &[u8]) {
-    let Ok(index) = Index::decode(object(ObjectKind::Index, bytes)) else { return };
-    let page = object(ObjectKind::Page, bytes);
+fn index(format: u8, bytes: &[u8]) -> bool {
+    let Ok(index) = Index::decode(object(ObjectKind::Index, format, bytes)) else { return false };
+    let page = object(ObjectKind::Page, format, bytes);
     for tree in [Tree::Customers, Tree::Items] {
         let listed = index.shards(tree, |_| Some(page.as_slice()));
         let pages = index.pages(tree).unwrap_or_default();
@@ -66,12 +72,14 @@ fn index(bytes: &[u8]) {
             assert!(listed.len() <= index.shard_count(tree), "more shards than the index has");
         }
     }
+    true
 }
 
-fn shard(bytes: &[u8]) {
-    if let Ok(table) = Table::of_shard(&object(ObjectKind::Shard, bytes)) {
-        check_table(&table, bytes);
-    }
+fn shard(format: u8, bytes: &[u8]) -> bool {
+    let object = object(ObjectKind::Shard, format, bytes);
+    let Ok(table) = Table::of_shard(&object) else { return false };
+    check_table(&table, bytes);
+    true
 }
 
 fn check_table(table: &Table<'_>, bytes: &[u8]) {
@@ -100,14 +108,13 @@ fn check_table(table: &Table<'_>, bytes: &[u8]) {
     }
 }
 
-fn changes(bytes: &[u8]) {
-    let object = object(ObjectKind::Delta, bytes);
-    if let Ok(tables) = delta::tables(&object) {
-        for tree in [Tree::Customers, Tree::Items] {
-            let keys: BTreeSet<_> = tables.of(tree).iter().map(|(key, _)| key).collect();
-            for key in keys {
-                assert_eq!(delta::look_up(&object, tree, key), tables.of(tree).get(key));
-            }
+fn changes(format: u8, bytes: &[u8]) -> bool {
+    let object = object(ObjectKind::Delta, format, bytes);
+    let Ok(tables) = delta::tables(&object) else { return false };
+    for tree in [Tree::Customers, Tree::Items] {
+        let keys: BTreeSet<_> = tables.of(tree).iter().map(|(key, _)| key).collect();
+        for key in keys {
+            assert_eq!(delta::look_up(&object, tree, key), tables.of(tree).get(key));
         }
     }
     if let Ok(delta) = Delta::decode(&object)
@@ -119,13 +126,14 @@ fn changes(bytes: &[u8]) {
             "a delta that is not read as written"
         );
     }
+    true
 }
 
-fn customer(bytes: &[u8]) {
-    let Ok(record) = CustomerRecord::new(bytes) else { return };
+fn customer(bytes: &[u8]) -> bool {
+    let Ok(record) = CustomerRecord::new(bytes) else { return false };
     let accesses: Result<Vec<_>, _> = record.accesses().collect();
     let licenses = record.licenses();
-    let (Ok(accesses), Ok(licenses)) = (accesses, licenses) else { return };
+    let (Ok(accesses), Ok(licenses)) = (accesses, licenses) else { return false };
     assert!(accesses.len() + licenses.len() <= bytes.len(), "more grants than bytes");
     let (id, uuid, merchant_id) = (record.id, record.uuid, record.merchant_id);
     let written = NewCustomer { id, uuid, merchant_id, accesses, licenses };
@@ -135,13 +143,14 @@ fn customer(bytes: &[u8]) {
     let read = CustomerRecord::new(&encoded);
     let read = read.and_then(|read| Ok((read.accesses().collect::<Result<Vec<_>, _>>()?, read.licenses()?)));
     assert_eq!(read, Ok((sorted, written.licenses)), "a customer who is not read as written");
+    true
 }
 
-fn item(bytes: &[u8]) {
-    let Ok(record) = ItemRecord::new(bytes) else { return };
+fn item(bytes: &[u8]) -> bool {
+    let Ok(record) = ItemRecord::new(bytes) else { return false };
     let packages: Vec<_> = record.packages.iter().collect();
     assert_eq!(packages.len(), record.packages.len(), "a list that ends early");
-    let (Ok(fees), Ok(members)) = (record.fees(), record.members()) else { return };
+    let (Ok(fees), Ok(members)) = (record.fees(), record.members()) else { return false };
     let members: Vec<_> = members.iter().collect();
     let written = NewItem {
         id: record.id,
@@ -165,41 +174,41 @@ fn item(bytes: &[u8]) {
         assert_eq!(read.fees(), Ok(written.fees));
         assert_eq!(read.members().map(|members| members.iter().collect::<Vec<_>>()), Ok(written.members));
     }
+    true
 }
 
-fn pack(bytes: &[u8]) {
-    let Ok(objects) = unpack(bytes) else { return };
+fn pack(bytes: &[u8]) -> bool {
+    let Ok(objects) = unpack(bytes) else { return false };
     let mut pack = Pack::default();
     for (name, object) in objects {
         assert_eq!(name.check(object), Ok(()), "an object under another one's name");
         assert!(pack.push(object), "a pack that was read is too large to be written");
     }
     assert_eq!(pack.into_bytes(), bytes, "a pack that is not written as read");
+    true
 }
 
-fn lease(bytes: &[u8]) {
+fn lease(bytes: &[u8]) -> bool {
     const NOW: i64 = 1_800_000_000;
-    let Ok(lease) = Lease::parse(bytes) else { return };
+    let Ok(lease) = Lease::parse(bytes) else { return false };
     let json = serde_json::to_vec(&lease).unwrap_or_default();
     assert_eq!(Lease::parse(&json), Ok(lease.clone()), "a lease that is not read as written");
     assert!(!lease.excludes(Some(&lease.holder), NOW), "a lease keeps its own holder away");
     assert_eq!(lease.excludes(None, NOW), lease.is_held(NOW));
     assert!(lease.check(NOW).is_err() || lease.is_held(NOW), "a lease that may be taken holds nobody off");
+    true
 }
 
-fn store_key(bytes: &[u8]) {
-    let Ok(text) = std::str::from_utf8(bytes) else { return };
-    if let Some(key) = StoreKey::parse(text) {
-        assert_eq!(key.to_string(), text, "a key with two spellings");
-    }
+fn store_key(bytes: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(bytes) else { return false };
+    let Some(key) = StoreKey::parse(text) else { return false };
+    assert_eq!(key.to_string(), text, "a key with two spellings");
+    true
 }
 
 /// The bytes as they are, header and all, under every kind's name.
-fn named(bytes: &[u8]) {
-    let accepted =
-        ObjectKind::ALL.into_iter().filter(|kind| admit::snapshot::object::body(*kind, bytes).is_ok());
+fn named(bytes: &[u8]) -> bool {
+    let accepted = ObjectKind::ALL.into_iter().filter(|kind| body(*kind, bytes).is_ok());
     assert!(accepted.count() <= 1, "an object of two kinds");
-    for kind in ObjectKind::ALL {
-        let _ = admit::snapshot::head::check_named(kind, bytes.to_vec());
-    }
+    ObjectKind::ALL.into_iter().filter(|kind| check_named(*kind, bytes.to_vec()).is_ok()).count() > 0
 }

@@ -10,7 +10,8 @@ use admit::{
     memory::FixedEntropy,
     snapshot::head::{HEAD_TYPE, Head},
     token::{
-        HmacAlgorithm, JoseAlgorithm, KeySet, NativeVerifier, TokenVerifier, VerifiedToken, VerifyError,
+        HmacAlgorithm, IssuerConfig, JoseAlgorithm, KeySet, NativeVerifier, TokenVerifier, VerifiedToken,
+        VerifyError,
     },
     token::{parse_issuers, verify_jws},
 };
@@ -40,11 +41,20 @@ fn verify(
     verified.map(|token| (*token).clone())
 }
 
+thread_local! {
+    static PARSED: OnceCell<Vec<IssuerConfig>> = const { OnceCell::new() };
+}
+
+/// An instance that has seen no token yet.
 fn verifier() -> TokenVerifier<NativeVerifier> {
     let secret = |name: &str| (name == "SECRET").then(|| SECRET.to_owned());
-    let verifier =
-        parse_issuers(ISSUERS, &secret).and_then(|issuers| TokenVerifier::new(issuers, &NativeVerifier));
-    verifier.unwrap_or_else(|error| unreachable!("the issuers of this target must be valid: {error}"))
+    let parse = || match parse_issuers(ISSUERS, &secret) {
+        Ok(issuers) => issuers,
+        Err(error) => unreachable!("the issuers of this target must be valid: {error}"),
+    };
+    let issuers = PARSED.with(|issuers| issuers.get_or_init(parse).clone());
+    let verifier = TokenVerifier::new(issuers, &NativeVerifier);
+    verifier.unwrap_or_else(|error| unreachable!("the keys of this target must be valid: {error}"))
 }
 
 /// A compact JWS over what the fuzzer wrote.
@@ -64,17 +74,17 @@ fn parts(data: &[u8]) -> Option<(bool, &[u8], &[u8])> {
 }
 
 /// The whole verification of an `Authorization` header.
-pub fn bearer(data: &[u8]) {
-    let Some((is_signed, header, claims)) = parts(data) else { return };
+pub fn bearer(data: &[u8]) -> bool {
+    let Some((is_signed, header, claims)) = parts(data) else { return false };
     if !is_signed {
         let text = String::from_utf8_lossy(data.get(1..).unwrap_or_default());
         assert!(verify(&text, &mut verifier()).is_err(), "a token was accepted that nothing signed");
-        return;
+        return false;
     }
     let token = signed(header, claims);
     let authorization = format!("Bearer {token}");
     let mut verifier = verifier();
-    let Ok(accepted) = verify(&authorization, &mut verifier) else { return };
+    let Ok(accepted) = verify(&authorization, &mut verifier) else { return false };
     // By the cache, and by another instance: an answer must not depend on who has seen the token before.
     for again in [verify(&authorization, &mut verifier), verify(&authorization, &mut self::verifier())] {
         let again = again.map(|token| (token.issuer, token.principal.customer_key, token.times));
@@ -92,10 +102,11 @@ pub fn bearer(data: &[u8]) {
     let first = if signature.starts_with('A') { "B" } else { "A" };
     let forged = format!("Bearer {message}{first}{}", signature.get(1..).unwrap_or_default());
     assert!(verify(&forged, &mut verifier).is_err(), "a token with another signature was accepted");
+    true
 }
 
 /// A JWKS, as the configuration holds it and as an issuer serves it.
-pub fn jwks(data: &[u8]) {
+pub fn jwks(data: &[u8]) -> bool {
     let fetched = KeySet::from_fetched_jwks(data, &NativeVerifier);
     let inline = std::str::from_utf8(data).ok().map(|text| KeySet::from_inline_jwks(text, &NativeVerifier));
     if let Err(error) = &fetched {
@@ -115,6 +126,7 @@ pub fn jwks(data: &[u8]) {
         let inline = inline.map_or(0, |keys| keys.len());
         assert!(inline >= fetched.len(), "{inline} keys inline, {} fetched", fetched.len());
     }
+    fetched.is_ok()
 }
 
 thread_local! {
@@ -129,8 +141,8 @@ fn head_keys() -> Option<KeySet<NativeVerifier>> {
 }
 
 /// A head.
-pub fn heads(data: &[u8]) {
-    let Some((is_signed, header, payload)) = parts(data) else { return };
+pub fn heads(data: &[u8]) -> bool {
+    let Some((is_signed, header, payload)) = parts(data) else { return false };
     let read = |jws: &str, typ: &str| {
         HEAD_KEYS.with(|keys| {
             let keys = keys.get_or_init(head_keys).as_ref();
@@ -141,10 +153,10 @@ pub fn heads(data: &[u8]) {
     if !is_signed {
         let text = String::from_utf8_lossy(data.get(1..).unwrap_or_default());
         assert!(read(&text, HEAD_TYPE).is_none(), "a head was accepted that nothing signed");
-        return;
+        return false;
     }
     let jws = signed(header, payload);
-    let Some(head) = read(&jws, HEAD_TYPE) else { return };
+    let Some(head) = read(&jws, HEAD_TYPE) else { return false };
     assert!(read(&jws, "JWT").is_none(), "a head passes for a token");
     let json = serde_json::to_value(&head).unwrap_or_default();
     assert_eq!(
@@ -162,4 +174,5 @@ pub fn heads(data: &[u8]) {
             "an older head took the place of a newer one"
         );
     }
+    true
 }

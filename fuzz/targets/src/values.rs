@@ -19,8 +19,8 @@ use serde_json::Value;
 const NOW: i64 = 1_800_000_000;
 
 /// One header's value, by the readers of all headers.
-pub fn headers(data: &[u8]) {
-    let Ok(text) = std::str::from_utf8(data) else { return };
+pub fn headers(data: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(data) else { return false };
     if let Some(media_type) = MediaType::parse(text) {
         assert!(!(media_type.is_json() && media_type.is_form()), "{text} is two types");
     }
@@ -44,11 +44,24 @@ pub fn headers(data: &[u8]) {
         }
     }
     let _ = (Cors::preflight_headers(text), Cors::private_network_header(text));
+    MediaType::parse(text).is_some() || PageOrigin::parse(text).is_ok()
+}
+
+/// Whether a value has a number that is not an integer. `serde_json` reads one with more than 15 digits as a neighbour of
+/// what was written now and then, so that such numbers need not be read as they were written.
+pub fn has_float(value: &Value) -> bool {
+    match value {
+        Value::Number(number) => number.is_f64(),
+        Value::Array(values) => values.iter().any(has_float),
+        Value::Object(object) => object.values().any(has_float),
+        _ => false,
+    }
 }
 
 /// A moment and a number, as text and as JSON.
-pub fn instants(data: &[u8]) {
-    let Ok(text) = std::str::from_utf8(data) else { return };
+pub fn instants(data: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(data) else { return false };
+    let is_moment = instant::from_text(text).is_ok();
     if let Ok(moment) = instant::from_text(text) {
         assert!((EARLIEST..=LATEST).contains(&moment.at), "{} is read from {text}", moment.at);
         let quoted = instant::from_json(&Value::from(text));
@@ -61,7 +74,7 @@ pub fn instants(data: &[u8]) {
             assert_eq!(secs, moment.at, "a number and a moment differ");
         }
     }
-    let Ok(value) = serde_json::from_str::<Value>(text) else { return };
+    let Ok(value) = serde_json::from_str::<Value>(text) else { return is_moment };
     let moment = instant::from_json(&value);
     if let (Some(number), Ok(moment)) = (number::whole(&value), &moment) {
         assert_eq!(number, moment.at, "a number and a moment differ");
@@ -73,5 +86,5 @@ pub fn instants(data: &[u8]) {
     if let Ok(timestamp) = timestamp {
         assert!((EARLIEST..=LATEST).contains(&timestamp.resolve(NOW)), "beyond the bounds: {text}");
     }
-    let _ = serde_json::from_value::<ZonedTime>(value);
+    is_moment || serde_json::from_value::<ZonedTime>(value).is_ok()
 }

@@ -14,8 +14,14 @@ mod report;
 mod strangers;
 mod writes;
 
-use std::{fs, path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
 
+use admit::private_file;
 use anyhow::{Context, Result, bail};
 
 pub use self::client::{Answer, Ask, Client, address};
@@ -199,7 +205,10 @@ fn askers(values: &[String]) -> Result<Vec<Asker>> {
 /// The file cannot be read, or the text has characters that no token has.
 pub fn token(text: &str) -> Result<String> {
     let token = match text.strip_prefix('@') {
-        Some(path) => fs::read_to_string(path).with_context(|| format!("cannot read {path}"))?,
+        Some(path) => {
+            private_file::warn_if_shared(Path::new(path));
+            fs::read_to_string(path).with_context(|| format!("cannot read {path}"))?
+        }
         None => text.to_owned(),
     };
     let token = token.trim().to_owned();

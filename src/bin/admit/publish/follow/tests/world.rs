@@ -39,8 +39,8 @@ use crate::{
     },
 };
 
-pub const EDGE: &str = "http://edge.example";
-const ORIGIN: &str = "http://origin.example";
+pub const EDGE: &str = "https://edge.example";
+const ORIGIN: &str = "https://origin.example";
 pub const START: i64 = 1_700_000_000;
 
 /// The key pair of RFC 8037, appendix A.1: the publisher's, and its issuer's.
