@@ -39,8 +39,8 @@ use crate::{
     },
 };
 
-pub const EDGE: &str = "http://edge.example";
-const ORIGIN: &str = "http://origin.example";
+pub const EDGE: &str = "https://edge.example";
+const ORIGIN: &str = "https://origin.example";
 pub const START: i64 = 1_700_000_000;
 
 /// The key pair of RFC 8037, appendix A.1: the publisher's, and its issuer's.
@@ -157,6 +157,16 @@ impl World {
     /// Whether the follower was told that there is nothing more.
     pub fn is_told(&self) -> bool {
         self.origin().is_told
+    }
+
+    /// Something else happens at the origin.
+    pub fn commit(&self, fields: &str) {
+        self.origin().commit(fields);
+    }
+
+    /// How often the export was read.
+    pub fn exports(&self) -> u32 {
+        self.origin().exports
     }
 
     pub fn seq(&self) -> u64 {
