@@ -1,6 +1,7 @@
 //! A follower's whole life in this process: an origin and the service itself behind one wire, on which any single
 //! answer may be odd, by a clock that only the follower's own pauses move.
 
+mod crowded;
 mod life;
 mod odd;
 mod world;

@@ -17,7 +17,7 @@ use admit::{
     app::App,
     config::Config,
     memory::{MemoryBody, MemoryPlatform, block_on},
-    snapshot::head::Head,
+    snapshot::{head::Head, object::ObjectName},
 };
 use anyhow::Result;
 use clap::Parser;
@@ -84,6 +84,8 @@ struct Network {
     fault: Mutex<Option<Fault>>,
     /// What answers instead of the feed.
     at_feed: Mutex<Option<Odd>>,
+    /// An object that the store has lost.
+    lost: Mutex<Option<ObjectName>>,
     requests: AtomicUsize,
     puts: Mutex<Vec<String>>,
 }
@@ -105,6 +107,7 @@ impl World {
             edge: edge(),
             fault: Mutex::new(fault),
             at_feed: Mutex::default(),
+            lost: Mutex::default(),
             requests: AtomicUsize::new(0),
             puts: Mutex::default(),
         };
@@ -159,6 +162,16 @@ impl World {
         self.origin().is_told
     }
 
+    /// Something else happens at the origin.
+    pub fn commit(&self, fields: &str) {
+        self.origin().commit(fields);
+    }
+
+    /// How often the export was read.
+    pub fn exports(&self) -> u32 {
+        self.origin().exports
+    }
+
     pub fn seq(&self) -> u64 {
         self.origin().seq
     }
@@ -175,6 +188,11 @@ impl World {
     /// Something else answers in the feed's place from now on.
     pub fn replace_feed(&self, odd: Odd) {
         *self.network.at_feed.lock().unwrap() = Some(odd);
+    }
+
+    /// The store loses an object, until it is asked whether it has all of them, or is given some.
+    pub fn lose(&self, name: ObjectName) {
+        *self.network.lost.lock().unwrap() = Some(name);
     }
 
     pub fn now(&self) -> i64 {
@@ -224,13 +242,24 @@ impl Network {
             let found = request.headers.iter().find(|(known, _)| known == name);
             found.map(|(_, value)| value.clone()).unwrap_or_default()
         };
+        let mut lost = self.lost.lock().unwrap();
+        let path = match *lost {
+            Some(ObjectName { kind, digest }) if path == format!("/snapshot/{}/{digest}", kind.prefix()) => {
+                format!("/snapshot/{}/{}", kind.prefix(), "0".repeat(64))
+            }
+            _ => path.to_owned(),
+        };
+        if request.method == "POST" {
+            *lost = None;
+        }
+        drop(lost);
         if request.method == "PUT" {
-            self.puts.lock().unwrap().push(path.to_owned());
+            self.puts.lock().unwrap().push(path.clone());
         }
         let (answer, answered) = mpsc::channel();
         let asked = Asked {
             method: request.method.to_string(),
-            path: path.to_owned(),
+            path,
             query: query.to_owned(),
             authorization: value("authorization"),
             holder: value("admit-holder"),
