@@ -49,7 +49,7 @@ fn collecting_needs_no_right_to_write() {
     assert_eq!(ask("PUT", &path, &stray).0, 201);
     // Marked long ago; and so, somebody says, is everything that is in use.
     let keys = ask("GET", "/snapshot/keys?prefix=shard/", &[]).1;
-    let shards = serde_json::from_str::<serde_json::Value>(&keys).unwrap()["keys"].clone();
+    let shards = serde_json::from_slice::<serde_json::Value>(&keys).unwrap()["keys"].clone();
     let shards: Vec<_> =
         shards.as_array().unwrap().iter().map(|key| key.as_str().unwrap().to_owned()).collect();
     assert!(!shards.is_empty());
@@ -67,7 +67,8 @@ fn collecting_needs_no_right_to_write() {
     // By the same token without the command: what is in use stays.
     let token = Service::scoped(&subject.bench, "publisher", "sync", "snapshot:collect");
     for shard in &shards {
-        let (status, text) = subject.request("DELETE", &format!("/snapshot/{shard}"), &token, &[]);
+        let (status, body) = subject.request("DELETE", &format!("/snapshot/{shard}"), &token, &[]);
+        let text = String::from_utf8(body).unwrap();
         assert!(status == 409 && text.contains(&format!("needs this object: {shard} is in use")), "{text}");
     }
     let verify = ["verify", "--from", &url, "--key", "publisher.jwk"];
