@@ -88,15 +88,6 @@ pub struct Reply {
     pub detail: String,
     /// When the same question has the same answer, if that is known. Only the id of the request differs.
     pub validity: Option<Validity>,
-    /// What the status does not say about a change.
-    pub change: Change,
-}
-
-/// What is known about a change beside the status of its answer, for the audit event.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Change {
-    /// The `seq` of a head that was published.
-    pub seq: Option<u64>,
     /// Whether it is certain that nothing was changed, although the status is 500 or above.
     pub is_unapplied: bool,
 }
@@ -169,7 +160,7 @@ impl Reply {
             reason: Cow::Borrowed("ok"),
             detail: String::new(),
             validity: None,
-            change: Change { seq: None, is_unapplied: false },
+            is_unapplied: false,
         }
     }
 
@@ -203,8 +194,8 @@ impl Reply {
             Some(field) => Cow::Owned([field, ": ", &reason].concat()),
             None => reason,
         };
-        let change = Change { seq: None, is_unapplied: error.is_unapplied() };
-        Self { status, body, caching, headers, reason, detail: String::new(), validity: None, change }
+        let is_unapplied = error.is_unapplied();
+        Self { status, body, caching, headers, reason, detail: String::new(), validity: None, is_unapplied }
     }
 
     /// The same, with more for the log line.
@@ -227,7 +218,7 @@ impl Reply {
         match self.status {
             200..=299 => Outcome::Applied,
             400..=499 => Outcome::Refused,
-            _ if self.change.is_unapplied => Outcome::Refused,
+            _ if self.is_unapplied => Outcome::Refused,
             _ => Outcome::Unknown,
         }
     }

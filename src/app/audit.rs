@@ -47,6 +47,9 @@ impl Audited {
     }
 }
 
+/// Under this name a reply carries the `seq` of a head that was published to its event. No client sees it.
+pub(super) const HEAD_SEQ: &str = "head-seq";
+
 const SIGN_IN: &str = "sign_in";
 
 const fn stored_action(key: StoreKey, is_deleted: bool) -> &'static str {
@@ -88,7 +91,7 @@ impl<'a, P: Platform> Begun<'a, P> {
 impl<P: Platform> Drop for Begun<'_, P> {
     fn drop(&mut self) {
         if let Some(what) = self.what.take() {
-            self.app.log_audit(&what, &self.actor, self.request, &self.id, None);
+            self.app.log_audit(&what, &self.actor, self.request, &self.id, None, None);
         }
     }
 }

@@ -4,14 +4,14 @@ use std::borrow::Cow;
 
 use super::{
     App,
-    audit::{Audited, Begun, cut},
+    audit::{Audited, Begun, HEAD_SEQ, cut},
 };
 use crate::{
     api::{
         cors::Cors,
         error::ApiError,
         json::json,
-        reply::{Body, Caching, Change, Outcome, Reply, Request},
+        reply::{Body, Caching, Outcome, Reply, Request},
         viewer,
     },
     config::LogChecks,
@@ -53,10 +53,12 @@ impl<P: Platform> App<P> {
                     (what, actor)
                 }),
         };
+        let seq = reply.take_header(HEAD_SEQ);
         let reply = self.finish(request, reply, timing);
         if let Some((what, actor)) = audited {
             let id = reply.header("x-request-id").unwrap_or_default();
-            self.log_audit(&what, &actor, request, id, Some(&reply));
+            let seq = seq.as_deref().or_else(|| reply.header("entitlement-seq"));
+            self.log_audit(&what, &actor, request, id, Some(&reply), seq.and_then(|seq| seq.parse().ok()));
         }
         reply
     }
@@ -69,6 +71,7 @@ impl<P: Platform> App<P> {
         request: &Request<'_>,
         request_id: &str,
         reply: Option<&Reply>,
+        seq: Option<u64>,
     ) {
         let Audited { action, key } = what;
         let target = match key {
@@ -83,9 +86,8 @@ impl<P: Platform> App<P> {
         let mut more = String::new();
         if let Some(reply) = reply {
             more += &format!(r#","status":{}"#, reply.status);
-            let seq = reply.change.seq.or_else(|| reply.header("entitlement-seq")?.parse().ok());
-            more.extend(seq.map(|seq| format!(r#","seq":{seq}"#)));
         }
+        more.extend(seq.map(|seq| format!(r#","seq":{seq}"#)));
         if !request.holder.is_empty() {
             more += &format!(r#","holder":{}"#, json(cut(request.holder)));
         }
@@ -208,7 +210,7 @@ pub(super) fn preflight(request: &Request<'_>) -> Reply {
         reason: Cow::Borrowed("preflight"),
         detail: String::new(),
         validity: None,
-        change: Change::default(),
+        is_unapplied: false,
     }
 }
 

@@ -8,7 +8,9 @@ mod lease;
 mod objects;
 mod reach;
 
-use super::{App, State, seconds, unavailable, unsupported};
+use std::borrow::Cow;
+
+use super::{App, State, audit::HEAD_SEQ, seconds, unavailable, unsupported};
 use crate::{
     api::{
         error::ApiError,
@@ -145,7 +147,8 @@ impl<P: Platform> App<P> {
         let mut reply = stored(&["\"", &key_text, "\""].concat());
         if key == StoreKey::Head {
             self.state.borrow_mut().snapshots.expire();
-            reply.change.seq = self.verify_head(value).ok().map(|head| head.seq);
+            let head = self.verify_head(value).ok();
+            reply.headers.extend(head.map(|head| (HEAD_SEQ, Cow::Owned(head.seq.to_string()))));
         }
         Ok(reply)
     }

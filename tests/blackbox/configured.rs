@@ -21,7 +21,8 @@ pub fn variables(changes: &[(&str, &str)]) -> Vec<(String, String)> {
 }
 
 /// Values that make the configuration unusable, and the variable that the log must name.
-pub const WRONG: [(&[(&str, &str)], &str); 21] = [
+pub const WRONG: [(&[(&str, &str)], &str); 22] = [
+    (&[("ORIGIN_URL", "https://o.example"), ("ORIGIN_SECRET", "short")], "ORIGIN_SECRET"),
     // A secret that verifies heads would sign them as well.
     (
         &[(

@@ -70,6 +70,23 @@ export default {
 };
 "#;
 
+/// What stands for Cloudflare's rate limits, which workerd alone does not have. A variable whose value has a member
+/// `simple`, as `[[ratelimits]]` have, becomes such a binding.
+const LIMITS: &str = r#"
+class Ratelimit {
+  #limit; #period; #windows = new Map();
+  constructor({ limit, period }) { this.#limit = limit; this.#period = period; }
+  async limit({ key = "" } = {}) {
+    if (this.#limit < 0) throw new Error("broken on cue");
+    const epoch = Math.floor(Date.now() / (this.#period * 1000));
+    let window = this.#windows.get(key);
+    if (window === undefined || window.epoch !== epoch) this.#windows.set(key, window = { epoch, count: 0 });
+    return { success: ++window.count <= this.#limit };
+  }
+}
+export default (env) => new Ratelimit(env.config.simple);
+"#;
+
 /// The Worker's own entry.
 const ENTRY: &str = r#"export { default } from "./index.js";"#;
 
@@ -125,11 +142,18 @@ impl Workerd {
         fs::write(dir.join("entry.js"), entry).unwrap();
         fs::write(dir.join("kv.js"), KV).unwrap();
         fs::write(dir.join("caller.js"), CALLER).unwrap();
+        fs::write(dir.join("limits.js"), LIMITS).unwrap();
         let mut bindings = String::new();
         for (index, (name, value)) in variables.iter().enumerate() {
             // A file of its own, so that no value has to be escaped.
             fs::write(dir.join(format!("variable-{index}")), value).unwrap();
-            bindings += &format!("(name = \"{name}\", text = embed \"variable-{index}\"), ");
+            bindings += &if value.starts_with(r#"{"simple":"#) {
+                let inner = format!("(name = \"config\", json = embed \"variable-{index}\")");
+                let limits = "moduleName = \"tests:ratelimit\", innerBindings";
+                format!("(name = \"{name}\", wrapped = ({limits} = [{inner}])), ")
+            } else {
+                format!("(name = \"{name}\", text = embed \"variable-{index}\"), ")
+            };
         }
         fs::write(dir.join("config.capnp"), config(&bindings)).unwrap();
         let mut command = Command::new(program());
@@ -162,6 +186,11 @@ impl Workerd {
             thread::sleep(Duration::from_millis(10));
         }
         panic!("workerd does not listen: {}", self.output());
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// Everything that it wrote, the Worker's log lines among it.
@@ -263,6 +292,7 @@ fn config(bindings: &str) -> String {
     format!(
         r#"using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
+  extensions = [(modules = [(name = "tests:ratelimit", esModule = embed "limits.js", internal = true)])],
   services = [
     (name = "main", worker = .main),
     (name = "kv", worker = .kv),

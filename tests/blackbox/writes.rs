@@ -356,7 +356,7 @@ pub fn spoofing(subject: &dyn Subject, origin: &Origin) {
         ],
         &[("Forwarded", "for=1.1.1.1"), ("X-Real-IP", "1.1.1.1"), ("Via", "1.1 evil")],
         &[("CF-IPCountry", "XX"), ("CF-Ray", "x"), ("CF-Worker", "evil"), ("CDN-Loop", "x")],
-        &[("Admit-Viewer-Address", "1.1.1.1"), ("Admit-Viewer-Country", "US"), ("Admit-Holder", "x")],
+        &[("Admit-Viewer-Address", "1.1.1.1"), ("Admit-Edge-Key", "x"), ("Admit-Holder", "x")],
         &[("X-Request-Id", "forged"), ("Entitlement-Seq", "99"), ("Entitlement-Min-Seq", "99")],
         &[("Connection", "authorization")],
         &[("Connection", "x-forwarded-for, idempotency-key"), ("X-Forwarded-For", "1.1.1.1")],

@@ -358,7 +358,7 @@ const fn never_arrived(status: u16) -> bool {
 fn passed_back(answer: &OriginAnswer, body: Body, now: UnixSecs) -> Reply {
     let mut reply = Reply::ok(String::new(), Caching::Private);
     (reply.status, reply.body, reply.reason) = (answer.status, body, Cow::Borrowed(ANSWERED_BY_ORIGIN));
-    reply.change.is_unapplied = signs::asks_to_wait(answer, now).is_some();
+    reply.is_unapplied = signs::asks_to_wait(answer, now).is_some();
     for (name, value) in &answer.headers {
         let value = match *name {
             // The runtime has decoded the body, and its type is ours.

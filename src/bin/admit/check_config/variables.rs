@@ -250,6 +250,9 @@ pub fn known_variables() -> BTreeSet<String> {
     known.into_inner()
 }
 
+/// Variables that the Worker reads and nobody else should.
+const SECRETS: [&str; 2] = ["JWKS_CACHE_SECRET", "ORIGIN_SECRET"];
+
 fn is_binding_name(name: &str) -> bool {
     let is_letter = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
     !name.is_empty() && name.bytes().all(is_letter)
@@ -273,11 +276,11 @@ fn check_names(
         .collect();
     for name in bindings.vars.keys() {
         let place = member(&settings.place("vars"), name);
-        if named.contains(name.as_str()) || name == "JWKS_CACHE_SECRET" {
+        if named.contains(name.as_str()) || SECRETS.contains(&name.as_str()) {
             report.warn(
                 settings,
                 &place,
-                "a secret stands in the file: everyone who reads the file can make tokens or keys that the Worker believes",
+                "a secret stands in the file: everyone who reads the file can use it",
                 format!("take it out, and run `npx wrangler secret put {name}`"),
             );
         } else if !bindings.known.contains(name) {
