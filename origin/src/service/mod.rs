@@ -26,7 +26,7 @@ use admit::{
     api::{
         cors::Cors,
         error::ApiError,
-        reply::{Body, Caching, Change, Reply, Request},
+        reply::{Body, Caching, Reply, Request},
     },
     app::{App, Permission},
     snapshot::time::UnixSecs,
@@ -396,7 +396,7 @@ fn preflight(endpoint: Option<Endpoint<'_>>, requested: &str) -> Reply {
         reason,
         detail,
         validity: None,
-        change: Change::default(),
+        is_unapplied: false,
     }
 }
 

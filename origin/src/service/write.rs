@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use admit::{
     api::{
         error::ApiError,
-        reply::{self, Body, Caching, Reply},
+        reply::{Body, Caching, Reply},
     },
     token::{Principal, VerifiedToken},
 };
@@ -168,6 +168,6 @@ fn reply(status: u16, body: String) -> Reply {
         reason: Cow::Borrowed("written"),
         detail: String::new(),
         validity: None,
-        change: reply::Change::default(),
+        is_unapplied: false,
     }
 }

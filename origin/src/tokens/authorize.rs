@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use admit::api::reply::{Body, Caching, Change, Reply};
+use admit::api::reply::{Body, Caching, Reply};
 use form_urlencoded::Serializer;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use serde_json::{Map, Value};
@@ -165,7 +165,7 @@ fn send_to(to: &str, answer: &[(&str, String)], status: u16) -> Reply {
         reason: Cow::Borrowed("redirect"),
         detail: String::new(),
         validity: None,
-        change: Change::default(),
+        is_unapplied: false,
     }
 }
 
@@ -218,7 +218,7 @@ fn page(status: u16, content: &str) -> Reply {
         reason: Cow::Borrowed("page"),
         detail: String::new(),
         validity: None,
-        change: Change::default(),
+        is_unapplied: false,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
-use admit::api::reply::{Body, Caching, Change, Reply};
+use admit::api::reply::{Body, Caching, Reply};
 use serde_json::json;
 
 use crate::{
@@ -82,7 +82,7 @@ impl OAuthError {
             reason: Cow::Owned(format!("{error}: {description}")),
             detail: String::new(),
             validity: None,
-            change: Change::default(),
+            is_unapplied: false,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 
 use admit::api::{
     error::ApiError,
-    reply::{Body, Caching, Change, Reply},
+    reply::{Body, Caching, Reply},
 };
 use serde_json::{Map, Value};
 
@@ -165,7 +165,7 @@ fn reply(status: u16, message: &str, errors: Map<String, Value>, reason: Cow<'st
         reason,
         detail: String::new(),
         validity: None,
-        change: Change::default(),
+        is_unapplied: false,
     }
 }
 
