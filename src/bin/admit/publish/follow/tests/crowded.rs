@@ -46,7 +46,7 @@ impl Case {
     fn follow(&self, changes: impl FnOnce(&Store, ItemSalt) -> Vec<String>) -> Content {
         let args = self.world.args();
         let store = Store::open_in(world::EDGE, &args.token, &args.outside).unwrap();
-        let publisher = Publisher::new(store.clone(), args.key.as_deref()).unwrap();
+        let publisher = Publisher::new(store.clone(), args.key.as_deref(), None).unwrap();
         let from = args.from.clone().unwrap();
         let whole = first_whole(&args, &from, &publisher, &self.lease).unwrap().unwrap();
         let salt = whole.index.salt();
