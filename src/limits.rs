@@ -214,9 +214,21 @@ pub const CHECK_MAX_OBJECTS: usize = 40;
 /// Longest list of names to check: 40 lines of at most 75 bytes.
 pub const CHECK_MAX_BYTES: usize = 4096;
 
-/// Objects that are read at the same time to be checked: 4 of at most 8 MiB, twice while they are copied out
-/// of JavaScript's memory, are half of the isolate's.
+/// Objects that are read at the same time to be checked: 4 of at most 8 MiB. They are twice there while they are copied
+/// out of JavaScript's memory, which few are at once.
 pub const CHECKS_AT_ONCE: usize = 4;
+
+/// What transfers may hold at the same time, by the longest that each may be: half of the isolate's 128 MB. Eight packs,
+/// four objects or two checks; a publisher sends four at once.
+pub const TRANSFERS_MAX_BYTES: usize = 64 * 1024 * 1024;
+
+/// How often a transfer looks whether there is room for it, every [`LOAD_WAIT_MS`], before it is refused: 5 s, in which
+/// most packs are stored.
+pub const TRANSFER_WAITS_MAX: u32 = 250;
+
+/// A transfer that has not ended after this long is taken for lost: its client may have gone. 8 MiB in a minute are a
+/// publisher's slowest line.
+pub const TRANSFER_LOST_MS: u64 = 60_000;
 
 /// Objects that are stored at the same time: a Worker has six connections, and the others would wait for them.
 pub const STORES_AT_ONCE: usize = 6;
