@@ -38,6 +38,13 @@ pub const CONTENT_MAX_BYTES: usize = 64 * 1024;
 /// Fees in one bulk change, members in one change of a package, entries of metadata.
 pub const LIST_MAX: usize = 1_000;
 
+/// Bytes of the `errors` of an answer: of a bulk change everything may be wrong, and one answer has 1 MiB at most
+/// (`admit::limits::ANSWER_MAX_BYTES`).
+pub const ERRORS_MAX_BYTES: usize = 768 * 1024;
+
+/// Longest name of a field, and longest problem with one, in an answer: both may repeat what a client has sent.
+pub const ERROR_MAX_BYTES: usize = 1024;
+
 /// Names of fields in one line of the log: a bulk change may have thousands that are wrong, for one reason mostly.
 pub const LOGGED_NAMES_MAX: usize = 8;
 
@@ -210,15 +217,11 @@ pub const END_TIMEOUT: Duration = Duration::from_secs(10);
 /// reads: one customer's must never keep everybody else's news from the edge.
 pub const ACCESSES_MAX: usize = 10_000;
 
-/// Members of one package: some 900 KB of a line.
-pub const MEMBERS_MAX: usize = 100_000;
+/// Members of one package: some 900 KB of a line. Publishers take as many.
+pub use admit::limits::MEMBERS_MAX;
 
-/// Fees of one item. Their JSON lies in the item's record, at some 600 bytes each.
-pub const FEES_MAX: usize = 1_000;
-
-/// An item and its fees as JSON, its members left out. A publisher reads lines of 16 MiB, and makes objects of 8 MiB
-/// in which metadata stand twice: no merchant's item may keep everybody else's news from the edge.
-pub const ITEM_MAX_BYTES: usize = 2 * 1024 * 1024;
+/// Fees of one item. Publishers take as many, within what an answer may cost.
+pub use admit::limits::FEES_MAX;
 
 /// Longest period that a fee or a trial sells. Vendors sell "for ever" as 99 or 999 years; a longer one is a mistake in
 /// the unit, and the end of any purchase before the year 8999 is one that times can express.

@@ -185,13 +185,13 @@ impl Edge {
         Self { app: App::new(platform, config.unwrap()).unwrap() }
     }
 
-    /// With other issuers than the usual ones.
+    /// With other issuers than the usual ones. An empty URL is no origin.
     pub fn restricted(platform: MemoryPlatform, issuers: &str, origin_url: &str) -> Self {
         let config = Config::parse(&|name| match name {
             "ISSUERS" => Some(issuers.to_owned()),
             "SNAPSHOT_KEYS" => Some(Signer::Publisher.jwks()),
             "SECRET" => Some(SECRET.to_owned()),
-            "ORIGIN_URL" => Some(origin_url.to_owned()),
+            "ORIGIN_URL" => Some(origin_url.to_owned()).filter(|url| !url.is_empty()),
             _ => None,
         });
         Self { app: App::new(platform, config.unwrap()).unwrap() }

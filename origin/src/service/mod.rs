@@ -2,6 +2,7 @@
 //! thread has an [`Engine`] with a connection of its own.
 
 mod access;
+mod budget;
 mod concerned;
 mod fees;
 mod idempotency;

@@ -13,7 +13,7 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use uuid::Uuid;
 
 use super::{
-    Incoming, access, fees,
+    Incoming, access, budget, fees,
     idempotency::{self, Kept},
     items,
     job::{Answer, Caller, Job, fee_id, item_id},
@@ -55,6 +55,7 @@ pub fn write(
         "DELETE" => serde_json::Map::new(),
         _ => incoming.payload.read()?,
     };
+    budget::check_fields(&fields)?;
     let key = idempotency::key(incoming)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     if let Some(key) = key

@@ -2,15 +2,21 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
-use admit::api::{
-    error::ApiError,
-    reply::{Body, Caching, Reply},
+use admit::{
+    api::{
+        error::ApiError,
+        reply::{Body, Caching, Reply},
+    },
+    snapshot::cost,
 };
 use serde_json::{Map, Value};
 
 use crate::{
     db::{DbError, Unwritable},
-    limits::{LOGGED_NAME_MAX_BYTES, LOGGED_NAMES_MAX, RETRY_AFTER_SECS, RETRY_AFTER_STORAGE_SECS},
+    limits::{
+        ERROR_MAX_BYTES, ERRORS_MAX_BYTES, LOGGED_NAME_MAX_BYTES, LOGGED_NAMES_MAX, RETRY_AFTER_SECS,
+        RETRY_AFTER_STORAGE_SECS,
+    },
 };
 
 /// Why a request is refused. Nothing was changed.
@@ -73,6 +79,8 @@ impl Refused {
             Self::BadRequest(problems) => fields_reply(400, problems),
             Self::Unreadable(error, found) => unreadable(error, &found),
             Self::Named { status, message, name, problem } => {
+                let (name, problem) =
+                    (short(&name, ERROR_MAX_BYTES).to_owned(), short(&problem, ERROR_MAX_BYTES).to_owned());
                 let reason = format!("{message}: {}", logged([&name].into_iter()));
                 reply(status, &message, Map::from_iter([(name, problem.into())]), reason.into())
             }
@@ -130,20 +138,41 @@ fn unreadable(error: ApiError, found: &str) -> Reply {
     Reply { body, ..detailed }
 }
 
+/// As many fields as [`ERRORS_MAX_BYTES`] take, each with a name and a problem of [`ERROR_MAX_BYTES`] at most: both may
+/// repeat what the client has sent. `body` says how many more there are.
 fn fields_reply(status: u16, problems: BTreeMap<String, String>) -> Reply {
-    let message = problems.values().next().cloned().unwrap_or_default();
+    let count = problems.len();
+    let message = short(problems.values().next().map_or("", String::as_str), ERROR_MAX_BYTES).to_owned();
     let reason = format!("invalid: {}", logged(problems.keys()));
-    let errors = problems.into_iter().map(|(name, problem)| (name, problem.into())).collect();
+    let mut errors = Map::new();
+    let mut bytes = 0;
+    for (name, problem) in &problems {
+        let (name, problem) = (short(name, ERROR_MAX_BYTES), short(problem, ERROR_MAX_BYTES));
+        bytes += cost::text(name) + cost::text(problem);
+        if bytes > ERRORS_MAX_BYTES {
+            errors
+                .insert("body".to_owned(), format!("{} more fields are wrong", count - errors.len()).into());
+            break;
+        }
+        errors.insert(name.to_owned(), problem.into());
+    }
     reply(status, &message, errors, reason.into())
+}
+
+/// The first bytes of a text.
+fn short(text: &str, max_bytes: usize) -> &str {
+    text.get(..text.floor_char_boundary(max_bytes)).unwrap_or_default()
 }
 
 /// The names of fields as a log line has them: a few of them, none of them long. They are the client's text; the log
 /// writes them as JSON.
 fn logged<'n>(names: impl ExactSizeIterator<Item = &'n String>) -> String {
     let count = names.len();
-    let short =
-        |name: &'n String| name.get(..name.floor_char_boundary(LOGGED_NAME_MAX_BYTES)).unwrap_or_default();
-    let shown = names.take(LOGGED_NAMES_MAX).map(short).collect::<Vec<_>>().join(", ");
+    let shown = names
+        .take(LOGGED_NAMES_MAX)
+        .map(|name| short(name, LOGGED_NAME_MAX_BYTES))
+        .collect::<Vec<_>>()
+        .join(", ");
     match count.saturating_sub(LOGGED_NAMES_MAX) {
         0 => shown,
         more => format!("{shown} and {more} more"),

@@ -6,6 +6,7 @@
     reason = "the helpers of a test may fail loudly too: clippy.toml excuses only the tests themselves"
 )]
 
+mod budget;
 mod catalogue;
 mod clients;
 mod concurrency;

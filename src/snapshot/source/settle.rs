@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
+    budget::Earlier,
     catalogue::Catalogue,
     check::Finding,
     problems::Problems,
@@ -85,7 +86,8 @@ impl Catalogue {
         loop {
             settle.references(problems);
             let rendered = Rendered::of(settle.catalogue)?;
-            let too_large = settle.catalogue.too_large(&rendered, before, &settle.fallen);
+            let earlier = Earlier { before, fallen: &settle.fallen, input };
+            let too_large = settle.catalogue.too_large(&rendered, earlier);
             if too_large.is_empty() {
                 check_size(ObjectKind::Directory, rendered.directory.len())?;
                 return Ok(rendered);
