@@ -190,7 +190,7 @@ fn reasons() {
     known.extend(arm(&read("src/token/error.rs")));
     let app = sources("src/app");
     let literals =
-        ["unavailable()", "InvalidPrivileges", "retry_after_secs }"].map(|error| format!("{error}, \""));
+        ["unavailable()", "InvalidPrivileges", "TooManyRequests", "retry_after_secs }"].map(|error| format!("{error}, \""));
     known.extend(literals.iter().flat_map(|start| between(&app, start, "\"")).map(str::to_owned));
     known.insert("ok".to_owned());
     for reason in ["unknown_item", "origin"] {
