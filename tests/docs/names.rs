@@ -207,7 +207,8 @@ fn reasons() {
     known.extend(arm(&read("src/token/error.rs")));
     known.extend(arm(&read("src/app/permission.rs")));
     let app = sources("src/app");
-    let literals = ["unavailable()", "retry_after_secs }"].map(|error| format!("{error}, \""));
+    let literals =
+        ["unavailable()", "TooManyRequests", "retry_after_secs }"].map(|error| format!("{error}, \""));
     known.extend(literals.iter().flat_map(|start| between(&app, start, "\"")).map(str::to_owned));
     known.insert("ok".to_owned());
     for reason in ["unknown_item", "origin"] {
