@@ -103,6 +103,28 @@ impl Publisher {
         }
     }
 
+    /// The head that lies in the store, or what lies there instead.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub fn look(&self) -> Result<Result<Head, String>> {
+        let Some(jws) = self.store.head()? else { return Ok(Err("nothing lies there".to_owned())) };
+        let trusted = self.signer.as_ref().map(HeadSigner::trusted).unwrap_or_default();
+        Ok(match published_by(&jws, &trusted)? {
+            Published::Verified(head) if self.is_foreign(&head) => {
+                Err(self.signer.as_ref().map(|signer| signer.foreign(&head)).unwrap_or_default())
+            }
+            Published::Verified(head) => {
+                self.signer.iter().for_each(|signer| signer.has_seen(&head));
+                Ok(head)
+            }
+            Published::Unverified(_) | Published::OtherKey(_) => {
+                Err("a head of another key lies there".to_owned())
+            }
+            Published::Broken(reason) => Err(reason),
+        })
+    }
+
     fn is_foreign(&self, head: &Head) -> bool {
         self.signer.as_ref().is_some_and(|signer| signer.is_foreign(head))
     }
