@@ -182,7 +182,7 @@ fn follow_tampered(tamper: impl FnOnce(&World, &Head)) -> (World, Head) {
     tamper(&world, &head);
     rounds(&mut follower, 20);
     let found = content(&store);
-    assert_eq!(found.unwrap(), published_as_a_whole(&world));
+    assert!(found.unwrap() == published_as_a_whole(&world), "other records are published");
     let published = world.head();
     assert_eq!(published, follower.published);
     (world, published)
@@ -195,14 +195,17 @@ fn a_head_that_somebody_puts_in_the_place_of_the_right_one_does_not_stay() {
     let stored = |head: &Head| head.clone();
     let older = |head: &Head| Head { seq: 1, as_of: world::START, ..stored(head) };
     let foreign = |head: &Head| Head { seq: 99, aud: Some("staging".to_owned()), ..stored(head) };
-    for tampered in [&older as &dyn Fn(&Head) -> Head, &foreign] {
-        let (_, head) = follow_tampered(|world, head| {
+    for (tampered, seq) in [(&older as &dyn Fn(&Head) -> Head, 2), (&foreign, 100)] {
+        let (world, head) = follow_tampered(|world, head| {
             let signer = crate::head::HeadSigner::new(world.args().key.as_deref().unwrap(), None).unwrap();
             world.tamper("head", signer.sign(&tampered(head)).unwrap().as_bytes());
         });
-        assert!(head.seq == 2 && head.as_of > untouched, "{head:?}");
+        assert_eq!((head.seq, head.origin_seq(), head.aud.as_deref()), (seq, 2, Some("production")));
+        assert!(head.as_of > untouched, "{head:?}");
+        // One write, and no more of them.
+        assert_eq!(world.puts("/snapshot/head"), 3);
     }
-    for value in [&b""[..], b"not a head"] {
+    for value in [&b"x"[..], b"not a head"] {
         let (_, head) = follow_tampered(|world, _| world.tamper("head", value));
         assert!(head.seq == 2 && head.as_of > untouched, "{head:?}");
     }

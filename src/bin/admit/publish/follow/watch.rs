@@ -138,7 +138,14 @@ impl Follower<'_> {
         }
         let what = match found {
             Ok(head) => format!("seq {} as of {} lies there", head.seq, head.as_of),
-            Err(what) => what,
+            Err(stray) => {
+                if stray.seq >= self.head.seq {
+                    // An edge without SNAPSHOT_AUDIENCE may have taken it, and goes back to no smaller seq.
+                    let (seq, origin_seq) = (stray.seq.saturating_add(1), Some(self.head.origin_seq()));
+                    self.head = Head { seq, origin_seq, ..self.head.clone() };
+                }
+                stray.text
+            }
         };
         let (seq, now) = (self.head.seq, self.now()?);
         eprintln!(
