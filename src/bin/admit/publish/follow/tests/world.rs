@@ -17,6 +17,7 @@ use admit::{
     app::App,
     config::Config,
     memory::{MemoryBody, MemoryPlatform, block_on},
+    ports::Platform as _,
     snapshot::{head::Head, object::ObjectName},
 };
 use anyhow::Result;
@@ -38,6 +39,9 @@ use crate::{
         wire::{Request, Response, Wire},
     },
 };
+
+/// Not a method: what is written behind the service's back.
+const TAMPER: &str = "tamper";
 
 pub const EDGE: &str = "https://edge.example";
 const ORIGIN: &str = "https://origin.example";
@@ -199,6 +203,23 @@ impl World {
         self.network.clock.unix_secs().unwrap()
     }
 
+    /// Somebody who can write to the store does so, without asking the service.
+    pub fn tamper(&self, key: &str, value: &[u8]) {
+        let (answer, answered) = mpsc::channel();
+        let asked = Asked {
+            method: TAMPER.to_owned(),
+            path: key.to_owned(),
+            query: String::new(),
+            authorization: String::new(),
+            holder: String::new(),
+            body: value.to_vec(),
+            now: self.now(),
+            answer,
+        };
+        self.network.edge.send(asked).unwrap();
+        answered.recv().unwrap();
+    }
+
     /// How often something was put.
     pub fn puts(&self, path: &str) -> usize {
         self.network.puts.lock().unwrap().iter().filter(|put| *put == path).count()
@@ -356,6 +377,11 @@ fn edge() -> mpsc::Sender<Asked> {
         let app = App::new(platform, Config::parse(&lookup).unwrap()).unwrap();
         while let Ok(asked) = asked.recv() {
             app.platform().clock().set_ms(asked.now.cast_unsigned() * 1_000);
+            if asked.method == TAMPER {
+                app.platform().store().insert(&asked.path, &asked.body);
+                let _ = asked.answer.send((200, Vec::new()));
+                continue;
+            }
             let request = api::reply::Request {
                 method: &asked.method,
                 path: &asked.path,
