@@ -35,14 +35,14 @@ use axum::{
 use tokio::{net::TcpListener, sync::watch};
 
 use self::{
-    accept::Guest,
+    accept::{Bounds, Guest},
     class::{Class, Pools},
     feed::Exports,
     viewer::{Trusted, Viewer},
 };
 use crate::{
     db,
-    limits::{RETRY_AFTER_SECS, SIGN_IN_MAX_BYTES, SIGN_IN_MAX_FIELDS},
+    limits::{FIRST_HEADERS_TIMEOUT, RETRY_AFTER_SECS, SIGN_IN_MAX_BYTES, SIGN_IN_MAX_FIELDS},
     service::{Incoming, Outcome, Shared, route::Endpoint},
     settings::Settings,
     tokens::{
@@ -76,13 +76,14 @@ pub async fn serve(
 ) -> Result<()> {
     let (is_ending, ending) = watch::channel(false);
     let per_address = settings.connections_per_address;
+    let bounds = Bounds { per_address, first_headers: FIRST_HEADERS_TIMEOUT };
     let server = Arc::new(Server::start(settings, ending)?);
     let router = Router::new().fallback(handle).with_state(server);
     let end = async move {
         end.await;
         let _ = is_ending.send(true);
     };
-    accept::serve(listener, router, per_address, end).await;
+    accept::serve(listener, router, bounds, end).await;
     Ok(())
 }
 
