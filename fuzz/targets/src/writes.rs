@@ -93,12 +93,7 @@ fn incoming(content_type: &str, bytes: &[u8]) -> Incoming {
         budget: Budget::WRITE,
         ..Payload::default()
     };
-    Incoming {
-        method: "PATCH".to_owned(),
-        path: "/v2/items/1".to_owned(),
-        payload,
-        ..Incoming::default()
-    }
+    Incoming { method: "PATCH".to_owned(), path: "/v2/items/1".to_owned(), payload, ..Incoming::default() }
 }
 
 /// Every field that a write may have, by the reader of its kind, and one kind by the readers of all others.
