@@ -164,7 +164,7 @@ fn an_issuer_of_some_merchants_names_one_by_its_own_uuid() {
     let other = "3f1c7a52-9be4-4d0a-8a6f-52c0d7e1b934";
     let issuers = json!([{"issuer": "https://v.example", "namespace": "v", "audience": "none_required",
         "may": ["view", "write"], "merchants": [7, 8], "keys": {"secret": "SECRET", "alg": "HS256"}}]);
-    let pair = Pair::new(&[]);
+    let pair = Pair::without_snapshot(&[]);
     let platform = pair.edge.platform().beside();
     let edge = Edge::restricted(platform, &issuers.to_string(), ORIGIN_URL);
     let pair = Pair { edge, truth: pair.truth };
