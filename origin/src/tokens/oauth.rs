@@ -197,7 +197,7 @@ fn redeemed(
         .optional()?;
     let Some(code) = found else { return Ok(None) };
     if code.used_at.is_some() {
-        refresh::stolen(settings, transaction, &code.remembered, "authorization code", sent.via, now)?;
+        refresh::stolen(settings, transaction, &code.remembered, "authorization_code", sent.via, now)?;
         return Ok(None);
     }
     // Whoever fails has not the code's verifier: it is used up all the same.

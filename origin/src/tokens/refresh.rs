@@ -78,7 +78,7 @@ pub fn rotate(
     if found.used_at.is_some() {
         let again = if is_this_clients { found.successor_again(transaction, token, now)? } else { None };
         if again.is_none() {
-            stolen(settings, transaction, &found.remembered, "refresh token", via, now)?;
+            stolen(settings, transaction, &found.remembered, "refresh_token", via, now)?;
         }
         return Ok(again.map(|successor| (found.remembered, successor)));
     }
@@ -275,7 +275,7 @@ mod tests {
             token = next;
         }
         let transaction = connection.transaction().unwrap();
-        assert_eq!(rotate(&settings, &transaction, &token, "shop", 1_250).unwrap(), None);
+        assert_eq!(rotate(&settings, &transaction, &token, "shop", Via::default(), 1_250).unwrap(), None);
     }
 
     proptest! {
