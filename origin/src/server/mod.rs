@@ -13,6 +13,7 @@ mod body;
 mod class;
 mod feed;
 mod pool;
+mod request_id;
 mod stall;
 #[cfg(test)]
 mod tests;
@@ -256,6 +257,7 @@ fn incoming(parts: &Parts, viewer: &Viewer, body: crate::wire::Body, budget: Bud
         ip_address: viewer.address.clone(),
         country: viewer.country.clone(),
         is_edge: viewer.is_edge,
+        request_id: request_id::of(&text(headers, "x-request-id")),
         payload: Payload {
             content_type: text(headers, "content-type"),
             content_encoding: text(headers, "content-encoding"),

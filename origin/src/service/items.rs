@@ -1,7 +1,5 @@
 //! Items and packages: making, changing and deleting them, and what packages hold.
 
-use std::collections::HashSet;
-
 use admit::{
     api::error::ApiError,
     limits::PACKAGES_MAX,
@@ -18,12 +16,7 @@ use super::{
     kinds::{ITEM_TYPES, PAID, access_control_type, item_type},
 };
 use crate::{
-    db::{
-        DbError,
-        numbers::Kind,
-        records::{self, Ref},
-        store,
-    },
+    db::{DbError, numbers::Kind, records::Ref, store},
     limits::{CONTENT_MAX_BYTES, MEMBERS_MAX, TEXT_MAX_BYTES},
     wire::{Fields, Refused},
 };
@@ -210,30 +203,21 @@ pub fn change_members(job: &mut Job<'_>, id: i64) -> Result<Answer, Refused> {
     if !package.is_package() {
         return Err(ApiError::ItemNotFound.into());
     }
-    let mut members = records::ids(
-        job.db,
-        "SELECT item_id FROM package_items WHERE package_id = ?1 ORDER BY position",
-        id,
-    )?;
-    let mut known: HashSet<_> = members.iter().copied().collect();
-    for item_id in added {
-        if !may_be_member(job, item_id)? {
+    for item_id in &added {
+        if !may_be_member(job, *item_id)? {
             fields.wrong("add_asset_ids", &format!("must name items of yours, not {item_id}"));
-        } else if known.insert(item_id) {
-            if packages_of(job, item_id)? >= PACKAGES_MAX {
-                let problem = format!("must name items of less than {PACKAGES_MAX} packages, not {item_id}");
-                fields.wrong("add_asset_ids", &problem);
-            }
-            members.push(item_id);
+        } else if !store::is_member(job.db, id, *item_id)? && packages_of(job, *item_id)? >= PACKAGES_MAX {
+            let problem = format!("must name items of less than {PACKAGES_MAX} packages, not {item_id}");
+            fields.wrong("add_asset_ids", &problem);
         }
     }
-    if members.len() > MEMBERS_MAX {
+    fields.finish()?;
+    store::add_members(job.db, id, &added)?;
+    if store::count_members(job.db, id)? > MEMBERS_MAX {
         fields.wrong("add_asset_ids", &format!("must not make a package of more than {MEMBERS_MAX}"));
     }
     fields.finish()?;
-    let removed: HashSet<_> = removed.into_iter().collect();
-    members.retain(|member| !removed.contains(member));
-    store::set_members(job.db, id, &members)?;
+    store::remove_members(job.db, id, &removed)?;
     job.change.touch(Ref::Item(id));
     Ok(Answer::Created(job.item_json(&package)?))
 }

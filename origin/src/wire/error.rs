@@ -49,6 +49,12 @@ pub enum Refused {
     /// Another status, and its message.
     #[error("{1}")]
     Status(u16, &'static str),
+    /// 429: more than one client may do.
+    #[error("too many requests")]
+    TooMany {
+        /// When it is worth trying again.
+        retry_after_secs: u32,
+    },
     /// The database failed.
     #[error(transparent)]
     Db(#[from] DbError),
@@ -70,6 +76,23 @@ impl Refused {
         }
     }
 
+    /// What the audit trail says of it: status and reason. `None` when it says nothing of the request: the database
+    /// failed, or it was not looked at.
+    #[must_use]
+    pub fn outcome(&self) -> Option<String> {
+        Some(match self {
+            Self::Api(error) => format!("{} {}", error.status(), error.message()),
+            Self::Fields(problems) => format!("422 invalid: {}", logged(problems.keys())),
+            Self::BadRequest(problems) => format!("400 invalid: {}", logged(problems.keys())),
+            Self::Unreadable(error, _) => format!("{} {}", error.status(), error.message()),
+            Self::Named { status, message, name, .. } => {
+                format!("{status} {message}: {}", logged([name].into_iter()))
+            }
+            Self::Status(status, message) => format!("{status} {message}"),
+            Self::TooMany { .. } | Self::Db(_) => return None,
+        })
+    }
+
     /// The answer.
     #[must_use]
     pub fn reply(self) -> Reply {
@@ -87,6 +110,11 @@ impl Refused {
             Self::Status(status, message) => {
                 let errors = Map::from_iter([(status.to_string(), message.into())]);
                 reply(status, message, errors, message.into())
+            }
+            Self::TooMany { retry_after_secs } => {
+                let mut reply = Reply::error(ApiError::TooManyRequests, "too many requests");
+                reply.headers.push(("retry-after", Cow::Owned(retry_after_secs.to_string())));
+                reply
             }
             Self::Db(error) => match error.unwritable() {
                 Some(unwritable) => not_applied(unwritable),
