@@ -33,8 +33,17 @@ use crate::limits::{
     ACCEPT_PAUSE, CONNECTIONS_MAX, END_TIMEOUT, HEADERS_MAX_BYTES, HEADERS_TIMEOUT, WRITE_TIMEOUT,
 };
 
+/// What a connection may cost before it has shown who it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Connections of one address.
+    pub per_address: usize,
+    /// How long the first request's headers may take.
+    pub first_headers: Duration,
+}
+
 /// Serves connections until `end` is over, then finishes what is being answered.
-pub async fn serve(listener: TcpListener, router: Router, per_address: usize, end: impl Future<Output = ()>) {
+pub async fn serve(listener: TcpListener, router: Router, bounds: Bounds, end: impl Future<Output = ()>) {
     let (graceful, slots) = (GracefulShutdown::new(), Arc::new(Semaphore::new(CONNECTIONS_MAX)));
     let addresses = Arc::new(Addresses { most: bounds.per_address, ..Addresses::default() });
     let mut end = pin!(end);
