@@ -127,14 +127,28 @@ fn section(title: &str) -> Vec<String> {
 fn a_viewer_is_refused_and_let_in_again() {
     let stage = Stage::new("list");
     let [token, customer, lift] = section("A viewer's token").try_into().unwrap();
-    let listed = || stage.run("admit revoke --in $STORE --list");
+    let states = || -> Vec<(String, String)> {
+        let report = stage.run("admit revoke --in $STORE --list --json");
+        let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+        let entries = report.get("denylist").and_then(serde_json::Value::as_array).unwrap();
+        let text = |entry: &serde_json::Value, name| entry.get(name).unwrap().as_str().unwrap().to_owned();
+        let entry =
+            |entry| (text(entry, "target").split(' ').next().unwrap().to_owned(), text(entry, "state"));
+        entries.iter().map(entry).collect()
+    };
+    let expected = |entries: &[(&str, &str)]| -> Vec<(String, String)> {
+        entries.iter().map(|(target, state)| ((*target).to_owned(), (*state).to_owned())).collect()
+    };
     stage.run(&token);
-    assert!(listed().contains("ticket 4711"), "{}", listed());
-    let both = stage.run(&customer);
-    assert!(both.matches("ticket 4711").count() > listed().matches("nothing").count(), "{both}");
-    let before = listed();
+    assert_eq!(states(), expected(&[("token", "revoked")]));
+    let printed = stage.run(&customer);
+    assert_eq!(states(), expected(&[("token", "revoked"), ("customer", "revoked")]));
+    assert!(
+        printed.contains("ticket 4711") && printed.contains("customer "),
+        "the list is printed: {printed}"
+    );
     stage.run(&lift);
-    assert_ne!(listed(), before, "the lift changes the list");
+    assert_eq!(states(), expected(&[("token", "revoked"), ("customer", "lifted")]));
 }
 
 /// The emergency's order matters: a head of the stolen key is neither followed nor believed.
