@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::{
-    limits::{OBJECT_MAX_BYTES, RAISED_SHARD_BITS_MAX, RECORD_MAX_BYTES, SHARD_MAX_BYTES},
+    limits::{ANSWER_MAX_BYTES, OBJECT_MAX_BYTES, RAISED_SHARD_BITS_MAX, RECORD_MAX_BYTES, SHARD_MAX_BYTES},
     snapshot::{
         build::{Layout, Outcome},
         source::{RecordKey, Standing},
@@ -28,21 +28,35 @@ fn customers_of_one_shard(bits: u8, count: usize) -> Vec<usize> {
     (1_000..).filter(|number| shard(*number) == shard(1_000)).take(count).collect()
 }
 
-/// An item whose record has as many bytes as it may have, or so many less.
+/// What the largest items here have beside their long texts. Numbers have different lengths.
+const ITEM_FRAME_BYTES: usize = 4_096;
+
+/// An item whose record has nearly as many bytes as it may have, or so many less: half of them in `content`, half in a
+/// fee, because an answer shows no more of either.
 fn large_item(id: i64, less: usize) -> Value {
     let mut item = item(id, "large", &[]);
-    // Numbers have different lengths.
-    item["content"] = json!("x".repeat(RECORD_MAX_BYTES - 2_048 - less));
+    let bytes = RECORD_MAX_BYTES - ITEM_FRAME_BYTES - less;
+    let content = bytes.min(ANSWER_MAX_BYTES - ITEM_FRAME_BYTES / 2 - 576);
+    item["content"] = json!("x".repeat(content));
+    item["fees"][0]["description"] = json!("x".repeat(bytes - content));
     item
 }
 
-/// A customer whose record has nearly as many bytes as it may have.
+/// A customer whose record has nearly as many bytes as it may have: half in the name of a subscription, half in accesses
+/// of 30 bytes.
 fn large_customer(number: usize) -> Value {
     let mut customer = customer(number, 5, 1);
+    let access = |n: usize| {
+        json!({
+            "id": i64::MAX - i64::try_from(n).unwrap(), "item_id": 1, "created_at": 253_402_300_000_i64,
+            "starts_at": -62_135_596_800_i64, "expires_at": -62_135_500_000_i64,
+        })
+    };
+    let name = "x".repeat(ANSWER_MAX_BYTES - 64 * 1024);
+    customer["accesses"] = (0..(RECORD_MAX_BYTES - 1_024 - name.len()) / 30).map(access).collect();
     customer["licenses"] = json!([{
-        "license_id": uuid(900), "license_type": "SINGLE", "name": "x".repeat(RECORD_MAX_BYTES - 256),
-        "status": "ACTIVE", "renew_status": "RENEW", "interval_length": 1, "interval_unit": "MONTHS",
-        "date_added": "2023-11-14T09:35:28-07:00",
+        "license_id": uuid(900), "license_type": "SINGLE", "name": name, "status": "ACTIVE", "renew_status": "RENEW",
+        "interval_length": 1, "interval_unit": "MONTHS", "date_added": "2023-11-14T09:35:28-07:00",
     }]);
     customer
 }
@@ -223,11 +237,11 @@ proptest! {
     /// compaction succeed, and every record that is not set aside is found as it came.
     #[test]
     fn every_record_is_found_or_set_aside(
-        bits in 4_u8..20, sizes in vec(0..RECORD_MAX_BYTES - 2_048, 1..2 * TOO_MANY), in_delta in any::<bool>(),
+        bits in 4_u8..20, sizes in vec(0..RECORD_MAX_BYTES - ITEM_FRAME_BYTES, 1..2 * TOO_MANY), in_delta in any::<bool>(),
     ) {
         let ids = items_of_one_shard(bits, sizes.len());
         let records: Vec<_> =
-            ids.iter().zip(&sizes).map(|(id, size)| large_item(*id, RECORD_MAX_BYTES - 2_048 - size)).collect();
+            ids.iter().zip(&sizes).map(|(id, size)| large_item(*id, RECORD_MAX_BYTES - ITEM_FRAME_BYTES - size)).collect();
         let mut lines = others();
         let (edge, content) = if in_delta {
             let (mut edge, mut content, _) = publish(&lines);
@@ -250,6 +264,6 @@ proptest! {
             prop_assert_eq!(is_set_aside, found <= *size, "item {}: {} of {}", id, found, size);
         }
         let total: usize = sizes.iter().sum();
-        prop_assert!(content.set_aside().total() == 0 || total > SHARD_MAX_BYTES - 2_048 * sizes.len());
+        prop_assert!(content.set_aside().total() == 0 || total > SHARD_MAX_BYTES - ITEM_FRAME_BYTES * sizes.len());
     }
 }

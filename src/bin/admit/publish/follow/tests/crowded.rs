@@ -2,24 +2,27 @@
 //! everybody else go on being published.
 
 use admit::{
-    limits::{OBJECT_MAX_BYTES, RAISED_SHARD_BITS_MAX, RECORD_MAX_BYTES},
+    limits::{ANSWER_MAX_BYTES, OBJECT_MAX_BYTES, RAISED_SHARD_BITS_MAX},
     snapshot::key::ItemSalt,
 };
 
 use super::*;
 
-/// So many records of the largest size do not fit into a shard, nor into a delta.
-const TOO_MANY: usize = OBJECT_MAX_BYTES / RECORD_MAX_BYTES + 1;
+/// As long as one text of a record may be, nearly: an answer shows no more.
+const LONG_BYTES: usize = ANSWER_MAX_BYTES - 24 * 1024;
+
+/// So many records with such a text do not fit into a shard, nor into a delta.
+const TOO_MANY: usize = OBJECT_MAX_BYTES / LONG_BYTES + 1;
 
 fn large_item(id: i64) -> String {
-    let content = "x".repeat(RECORD_MAX_BYTES - 2_048);
+    let content = "x".repeat(LONG_BYTES);
     format!(
         r#"{{"type":"item","id":{id},"merchant_id":21,"title":"large","is_active":true,"access_control_type":{{"id":4,"name":"Paid","auth":true}},"item_type":{{"id":44,"name":"brightcove_asset","content_type":"ovp","host":"inplayer","description":"OVP asset"}},"content":"{content}","created_at":1700000000,"updated_at":1700000000}}"#
     )
 }
 
 fn large_customer(number: usize) -> String {
-    let name = "x".repeat(RECORD_MAX_BYTES - 256);
+    let name = "x".repeat(LONG_BYTES);
     format!(
         r#"{{"type":"customer","namespace":"vendor","subject":"s{number}","id":{number},"uuid":"11a7ed90-65d3-4ee2-9d91-{number:012x}","merchant_id":21,"licenses":[{{"license_id":"b90831a7-2f6d-4c3e-8a41-0d5e7f9b6c12","license_type":"SINGLE","name":"{name}","status":"ACTIVE","renew_status":"RENEW","interval_length":1,"interval_unit":"MONTHS","date_added":0}}]}}"#
     )
