@@ -29,7 +29,7 @@ impl Process {
     /// With more variables, and somewhere to write its log.
     pub fn with(dir: &Dir, more: &[(&str, &str)], log: Stdio) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_origin"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--db"])
+            .args(["serve", "--allow-password-grant", "--listen", "127.0.0.1:0", "--db"])
             .arg(dir.db())
             .arg("--seed")
             .arg(samples("catalogue"))
