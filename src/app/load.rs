@@ -105,9 +105,13 @@ impl<P: Platform> App<P> {
             }
             Err(error) => {
                 snapshots.refresh_failed(now);
-                let event = if error.is_refusal() { "head_refused" } else { "refresh_failed" };
-                let error = json(&error.to_string());
-                self.platform.log().log(format_args!(r#"{{"event":"{event}","error":{error}}}"#));
+                let (is_refusal, error, log) =
+                    (error.is_refusal(), json(&error.to_string()), self.platform.log());
+                if is_refusal {
+                    log.log(format_args!(r#"{{"event":"head_refused","error":{error}}}"#));
+                } else {
+                    log.log(format_args!(r#"{{"event":"refresh_failed","error":{error}}}"#));
+                }
             }
         }
         self.log_doubts(snapshots, now);
