@@ -40,6 +40,8 @@ pub fn delayed(grant: attempt::Grant, incoming: &Incoming, wait_secs: u32) -> Re
         attempt::Grant::Page => authorize::delayed(incoming, wait_secs),
         _ => Reply::error(ApiError::TooManyRequests, "delayed"),
     };
+    // In place of what every 429 says.
+    reply.take_header("retry-after");
     reply.headers.push(("retry-after", Cow::Owned(wait_secs.to_string())));
     reply
 }

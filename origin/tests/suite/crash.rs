@@ -36,6 +36,7 @@ impl Process {
             .envs(variables())
             .envs(more.iter().copied())
             .env("ORIGIN_FEED_SECRET", FEED_SECRET)
+            .env("ORIGIN_ALLOW_PASSWORD_GRANT", "true")
             .stdout(Stdio::piped())
             .stderr(log)
             .spawn()
