@@ -189,8 +189,8 @@ fn reasons() {
     let mut known = arm(&read("src/entitlement/mod.rs"));
     known.extend(arm(&read("src/token/error.rs")));
     let app = sources("src/app");
-    let literals =
-        ["unavailable()", "InvalidPrivileges", "TooManyRequests", "retry_after_secs }"].map(|error| format!("{error}, \""));
+    let literals = ["unavailable()", "InvalidPrivileges", "TooManyRequests", "retry_after_secs }"]
+        .map(|error| format!("{error}, \""));
     known.extend(literals.iter().flat_map(|start| between(&app, start, "\"")).map(str::to_owned));
     known.insert("ok".to_owned());
     for reason in ["unknown_item", "origin"] {
