@@ -34,7 +34,7 @@ pub struct Config {
     pub address_header: Option<String>,
     /// `LOG_CHECKS`: which checks are logged.
     pub log_checks: LogChecks,
-    /// `JWKS_CACHE_SECRET`: when set, fetched JWKS are kept in the store under a MAC by this secret.
+    /// `JWKS_CACHE_SECRET`, else `ORIGIN_SECRET`: when set, fetched JWKS are kept in the store under a MAC by this secret.
     pub jwks_cache_secret: Option<token::Secret>,
     /// `ORIGIN_URL` and what belongs to it; without it this edge reads only.
     pub origin: Option<OriginConfig>,
@@ -128,8 +128,11 @@ impl Config {
                 let problem = format!("expected at least {MAC_SECRET_MIN_BYTES} bytes");
                 return Err(ConfigError::new("JWKS_CACHE_SECRET", problem));
             }
-            secret => secret.map(token::Secret::new),
+            // Who holds it has to be able to write to the store as well to make use of it (docs/adr/0003).
+            None => binding("ORIGIN_SECRET").filter(|secret| secret.len() >= MAC_SECRET_MIN_BYTES),
+            secret => secret,
         };
+        let jwks_cache_secret = jwks_cache_secret.map(token::Secret::new);
         Ok(Self {
             issuers: parse_issuers(&required("ISSUERS")?, binding)?,
             snapshot_keys: required("SNAPSHOT_KEYS")?,
@@ -255,6 +258,19 @@ mod tests {
         assert_eq!((config.cors, config.log_checks), (Cors::Any, LogChecks::Denied));
         assert_eq!((config.country_header, config.address_header), (None, None));
         assert_eq!((config.head_rules, config.head_max_age_secs), (HeadRules::default(), None));
+    }
+
+    #[test]
+    fn fetched_keys_are_kept_where_there_is_any_secret_for_them() {
+        let (own, of_origin) = ("0123456789abcdef0123456789abcdef", "fedcba9876543210fedcba9876543210");
+        let secret = |variables: &[(&str, &str)]| {
+            let secret = parse(variables).unwrap().jwks_cache_secret;
+            secret.map(|secret| secret.as_str().to_owned())
+        };
+        let origin = [("ORIGIN_SECRET", of_origin), ("ORIGIN_URL", "https://origin.example")];
+        assert_eq!(secret(&[]), None);
+        assert_eq!(secret(&origin).as_deref(), Some(of_origin));
+        assert_eq!(secret(&[&origin[..], &[("JWKS_CACHE_SECRET", own)]].concat()).as_deref(), Some(own));
     }
 
     #[test]

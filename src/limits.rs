@@ -157,7 +157,51 @@ pub const RAISED_SHARD_BITS_MAX: u8 = 12;
 /// [`OBJECT_MAX_BYTES`], so that a few that lie in one object still make one that edges take.
 pub const RECORD_MAX_BYTES: usize = OBJECT_MAX_BYTES / 4;
 
-/// Longest access type, as JSON. Every fee of it repeats it: a hundred fees of one item still fit [`RECORD_MAX_BYTES`].
+/// Longest answer that shows records: 1 MiB. Anybody may ask for an item, its fees and its package without a token, and
+/// the isolate holds each answer twice while it is sent, once in Wasm and once in JavaScript: sixty at once are its
+/// 128 MB. Origin, publisher and reader keep to it (docs/adr/0021).
+pub const ANSWER_MAX_BYTES: usize = 1024 * 1024;
+
+/// Longest item as answers show it, without `content`: 64 KiB. Metadata stand in it twice, escapes included. Real ones
+/// have 0.6 to 4 KiB. Each fee and each place on a page of a package repeats it.
+pub const DETAILS_MAX_BYTES: usize = 64 * 1024;
+
+/// What the answer to a check has beside `content` and the item: numbers, an address, and the customer's name in a
+/// token ([`CUSTOMER_MAX_BYTES`], each of which may be an escape of 6), for those whom the snapshot does not know.
+pub const ACCESS_FRAME_BYTES: usize = 2 * 1024;
+
+/// What the answer of `/license` has beside its entries: the app's plan ([`PLAN_ID_MAX_BYTES`]), and the client that
+/// the token names ([`TOKEN_MAX_BYTES`]).
+pub const LICENSES_FRAME_BYTES: usize = PLAN_ID_MAX_BYTES + TOKEN_MAX_BYTES + 1024;
+
+/// Fees of one item. With the shortest of items and fees they are some 900 KB of [`ANSWER_MAX_BYTES`].
+pub const FEES_MAX: usize = 1_000;
+
+/// Members of one package. A page behind all of them costs the reading of as many numbers, some 200 us.
+pub const MEMBERS_MAX: usize = 100_000;
+
+/// Packages that hold one item. A check reads each of them: some 5 us. A vendor's season passes, bundles and sales are
+/// dozens.
+pub const PACKAGES_MAX: usize = 1_000;
+
+/// Licences that a customer holds or held, and that one `/license` lists. Few hold ten.
+pub const LICENSES_MAX: usize = 1_000;
+
+/// Longest licence as `/license` shows it: 16 KiB. A name for each country of the world takes 11 KiB. Sixty of the
+/// longest still fit [`ANSWER_MAX_BYTES`].
+pub const LICENSE_MAX_BYTES: usize = 16 * 1024;
+
+/// What an entry of `/license` takes beside the name of the subscription and the licence: names of members, times,
+/// numbers. The longest have 420 bytes.
+pub const HELD_FRAME_BYTES: usize = 512;
+
+/// OAuth clients of one app: every isolate holds all of them. A vendor has one for each platform and country.
+pub const CLIENTS_MAX: usize = 1_000;
+
+/// Longest plan of an app, as JSON. Real ones are UUIDs.
+pub const PLAN_ID_MAX_BYTES: usize = 1024;
+
+/// Longest access type, as JSON. Every fee of it repeats it: sixty fees of one item still fit [`ANSWER_MAX_BYTES`].
 /// Real ones have some 150 bytes.
 pub const ACCESS_TYPE_MAX_BYTES: usize = 16 * 1024;
 
@@ -214,9 +258,21 @@ pub const CHECK_MAX_OBJECTS: usize = 40;
 /// Longest list of names to check: 40 lines of at most 75 bytes.
 pub const CHECK_MAX_BYTES: usize = 4096;
 
-/// Objects that are read at the same time to be checked: 4 of at most 8 MiB, twice while they are copied out
-/// of JavaScript's memory, are half of the isolate's.
+/// Objects that are read at the same time to be checked: 4 of at most 8 MiB. They are twice there while they are copied
+/// out of JavaScript's memory, which few are at once.
 pub const CHECKS_AT_ONCE: usize = 4;
+
+/// What transfers may hold at the same time, by the longest that each may be: half of the isolate's 128 MB. Eight packs,
+/// four objects or two checks; a publisher sends four at once.
+pub const TRANSFERS_MAX_BYTES: usize = 64 * 1024 * 1024;
+
+/// How often a transfer looks whether there is room for it, every [`LOAD_WAIT_MS`], before it is refused: 5 s, in which
+/// most packs are stored.
+pub const TRANSFER_WAITS_MAX: u32 = 250;
+
+/// A transfer that has not ended after this long is taken for lost: its client may have gone. 8 MiB in a minute are a
+/// publisher's slowest line.
+pub const TRANSFER_LOST_MS: u64 = 60_000;
 
 /// Objects that are stored at the same time: a Worker has six connections, and the others would wait for them.
 pub const STORES_AT_ONCE: usize = 6;
@@ -265,6 +321,9 @@ pub const LIMIT_TIMEOUT_MS: u64 = 250;
 pub const PAGE_DEFAULT_ITEMS: usize = 25;
 /// At most 100: each item may lie in another shard.
 pub const PAGE_MAX_ITEMS: usize = 100;
+/// Items of which a page always fits [`ANSWER_MAX_BYTES`], each as long as [`DETAILS_MAX_BYTES`]: a client is told to ask
+/// for as many where more did not fit (docs/adr/0021).
+pub const PAGE_SURE_ITEMS: usize = 15;
 
 /// How old what KV has cached at an edge may be where age matters: a head, a lease, an object that was not
 /// found or is not what its name says. KV's minimum
@@ -307,8 +366,8 @@ pub const SIGN_IN_MAX_FIELDS: usize = 32;
 /// Longer ones are passed on as they arrive.
 pub const WRITE_HELD_MAX_BYTES: usize = 16 * 1024;
 
-/// Longest answer of the origin: a page of a hundred items is some 200 KiB. What is longer is an error page.
-pub const ORIGIN_ANSWER_MAX_BYTES: usize = 1024 * 1024;
+/// Longest answer of the origin: as long as one of the edge. What is longer is an error page.
+pub const ORIGIN_ANSWER_MAX_BYTES: usize = ANSWER_MAX_BYTES;
 
 /// How long the origin may take for a write, unless the configuration says otherwise. A person waits for it, and
 /// a payment provider behind it may take seconds; clients give up after 10 to 60 s.

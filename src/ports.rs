@@ -64,7 +64,9 @@ pub struct ImportKeyError(pub String);
 pub trait ObjectStore {
     /// The value of `key`, or `None` when there is none. For an object that its digest names, both may come
     /// from a cache of any age: whoever finds none, or not the object, asks [`Self::get_recent`] before
-    /// believing it. For any other key this is as recent as that.
+    /// believing it. For any other key this is as recent as that. Of a value that is longer than
+    /// [`value_max_bytes`](crate::snapshot::store_key::value_max_bytes) one byte more is given, so that whoever reads it
+    /// refuses it.
     ///
     /// # Errors
     /// When the store did not answer; whether the key exists is then unknown.

@@ -72,7 +72,8 @@ impl Reference {
     fn serve(&mut self) {
         let listen = self.address.to_string();
         let samples = concat!(env!("CARGO_MANIFEST_DIR"), "/samples/catalogue");
-        let mut command = self.command(&["serve", "--listen", &listen, "--seed", samples]);
+        let mut command =
+            self.command(&["serve", "--allow-password-grant", "--listen", &listen, "--seed", samples]);
         let mut child = command.stdout(Stdio::piped()).spawn().expect("the origin runs");
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();

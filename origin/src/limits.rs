@@ -38,6 +38,13 @@ pub const CONTENT_MAX_BYTES: usize = 64 * 1024;
 /// Fees in one bulk change, members in one change of a package, entries of metadata.
 pub const LIST_MAX: usize = 1_000;
 
+/// Bytes of the `errors` of an answer: of a bulk change everything may be wrong, and one answer has 1 MiB at most
+/// (`admit::limits::ANSWER_MAX_BYTES`).
+pub const ERRORS_MAX_BYTES: usize = 768 * 1024;
+
+/// Longest name of a field, and longest problem with one, in an answer: both may repeat what a client has sent.
+pub const ERROR_MAX_BYTES: usize = 1024;
+
 /// Names of fields in one line of the log: a bulk change may have thousands that are wrong, for one reason mostly.
 pub const LOGGED_NAMES_MAX: usize = 8;
 
@@ -166,14 +173,87 @@ pub const EXPORT_CHUNK_BYTES: usize = 64 * 1024;
 /// write-ahead log growing.
 pub const EXPORT_STALL: Duration = Duration::from_secs(60);
 
+/// How long one export may take in all, for the same reason. `admit` gives it an hour, too.
+pub const EXPORT_TIMEOUT: Duration = Duration::from_secs(3_600);
+
 /// Exports at the same time. Each holds a read transaction, which keeps the write-ahead log from shrinking.
 pub const EXPORTS_MAX: usize = 4;
 
 /// Changes that the log keeps when nothing else is configured: at 10 a second, more than a day.
 pub const KEEP_CHANGES_DEFAULT: u64 = 1_000_000;
 
-/// The log is cut every so many changes.
+/// The log is cut by the number of changes every so many changes. By age so many go at once, within milliseconds.
 pub const CUT_EVERY: u64 = 1_000;
+
+/// Days that the log keeps changes when nothing else is configured: a follower that was away for longer reads the
+/// export. For so long the log may name a customer who was removed.
+pub const KEEP_CHANGE_DAYS_DEFAULT: u32 = 30;
+
+/// Seconds of a day.
+pub const DAY_SECS: i64 = 86_400;
+
+/// Bytes that the log keeps when nothing else is configured. A change has some 60 to 160 bytes, so this only bounds a
+/// merchant whose writes touch hundreds of records each.
+pub const KEEP_CHANGE_BYTES_DEFAULT: u64 = 1024 * 1024 * 1024;
+
+/// What a row of the change log takes beside its names: two numbers, and the page's share.
+pub const CHANGE_ROW_BYTES: usize = 24;
+
+/// Entries about what one merchant did that the audit trail keeps when nothing else is configured: at 300 bytes each,
+/// with their indexes, some 1 GB. A merchant who writes without a break at the rate of
+/// [`MERCHANT_WRITES_PER_SEC_DEFAULT`] fills it in eleven hours.
+pub const AUDIT_ENTRIES_DEFAULT: u64 = 2_000_000;
+
+/// The same for writes that were refused. They show an attempt; they must not fill the disk.
+pub const AUDIT_REFUSED_DEFAULT: u64 = 10_000;
+
+/// Days that the audit trail keeps entries when nothing else is configured: a year, and a month to look back at it.
+pub const AUDIT_DAYS_DEFAULT: u32 = 400;
+
+/// Longest text of an entry: names of customers have up to 513 bytes, namespace and subject together.
+pub const AUDIT_TEXT_MAX_BYTES: usize = 520;
+
+/// How often entries that are too old are looked for.
+pub const AUDIT_CUT_EVERY_SECS: i64 = 3_600;
+
+/// How many of them one write removes: some tens of milliseconds.
+pub const AUDIT_CUT_MAX: u64 = 10_000;
+
+/// How often what is counted for the audit trail in memory is stored. A process that is killed loses as much.
+pub const COUNTS_EVERY_SECS: i64 = 60;
+
+/// Different things that are counted between two times that they are stored: 1,000 merchants refused for some reasons.
+pub const COUNTS_MAX: usize = 4_096;
+
+/// Writes a second of one merchant, in the long run, when nothing else is configured. One thread writes at a time, some
+/// hundreds a second: one merchant must not take all of them.
+pub const MERCHANT_WRITES_PER_SEC_DEFAULT: u64 = 50;
+
+/// Writes of one merchant at once, when nothing else is configured: a nightly job that changes some thousand items.
+pub const MERCHANT_WRITE_BURST_DEFAULT: u64 = 2_000;
+
+/// Items of one merchant, deleted ones among them, when nothing else is configured.
+pub const MERCHANT_ITEMS_DEFAULT: u64 = 1_000_000;
+
+/// Bytes of one merchant's items and fees when nothing else is configured: 4 KiB for each of a million items.
+pub const MERCHANT_ITEM_BYTES_DEFAULT: u64 = 4 * 1024 * 1024 * 1024;
+
+/// Members of all packages of one merchant when nothing else is configured: each item in ten packages.
+pub const MERCHANT_MEMBERS_DEFAULT: u64 = 10_000_000;
+
+/// Accesses of one merchant's customers when nothing else is configured: some 5 GB. Those that have ended count.
+pub const MERCHANT_ACCESSES_DEFAULT: u64 = 50_000_000;
+
+/// Bytes of answers that are kept for one merchant's `Idempotency-Key`s when nothing else is configured: the answers to
+/// some two million grants in 72 hours.
+pub const MERCHANT_ANSWER_BYTES_DEFAULT: u64 = 4 * 1024 * 1024 * 1024;
+
+/// Longest request id that is taken over from the edge. Its own have 25 bytes, a UUID has 36.
+pub const REQUEST_ID_MAX_BYTES: usize = 64;
+
+/// The longest life of an access token that `serve --access-ttl-secs` allows, and a minute for clocks that differ: for
+/// so long a revocation is remembered.
+pub const REVOKED_SECS: i64 = 2_592_000 + 60;
 
 /// How long an issuer may take to send its keys. A thread waits for it; while the issuer is down, each asks once
 /// in 10 s at most.
@@ -210,15 +290,11 @@ pub const END_TIMEOUT: Duration = Duration::from_secs(10);
 /// reads: one customer's must never keep everybody else's news from the edge.
 pub const ACCESSES_MAX: usize = 10_000;
 
-/// Members of one package: some 900 KB of a line.
-pub const MEMBERS_MAX: usize = 100_000;
+/// Members of one package: some 900 KB of a line. Publishers take as many.
+pub use admit::limits::MEMBERS_MAX;
 
-/// Fees of one item. Their JSON lies in the item's record, at some 600 bytes each.
-pub const FEES_MAX: usize = 1_000;
-
-/// An item and its fees as JSON, its members left out. A publisher reads lines of 16 MiB, and makes objects of 8 MiB
-/// in which metadata stand twice: no merchant's item may keep everybody else's news from the edge.
-pub const ITEM_MAX_BYTES: usize = 2 * 1024 * 1024;
+/// Fees of one item. Publishers take as many, within what an answer may cost.
+pub use admit::limits::FEES_MAX;
 
 /// Longest period that a fee or a trial sells. Vendors sell "for ever" as 99 or 999 years; a longer one is a mistake in
 /// the unit, and the end of any purchase before the year 8999 is one that times can express.

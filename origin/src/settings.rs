@@ -10,7 +10,12 @@ use subtle::{Choice, ConstantTimeEq as _};
 
 use crate::{
     clock::Clock,
-    limits::{CONNECTIONS_PER_ADDRESS, KEEP_CHANGES_DEFAULT, SESSION_SECS_DEFAULT},
+    db::{audit, changes},
+    limits::{
+        AUDIT_DAYS_DEFAULT, AUDIT_ENTRIES_DEFAULT, AUDIT_REFUSED_DEFAULT, CONNECTIONS_PER_ADDRESS,
+        KEEP_CHANGE_BYTES_DEFAULT, KEEP_CHANGE_DAYS_DEFAULT, KEEP_CHANGES_DEFAULT, SESSION_SECS_DEFAULT,
+    },
+    service::quota::Quotas,
     tokens::keys,
 };
 
@@ -34,10 +39,16 @@ pub struct Settings {
     /// Whether `POST /accounts/authenticate` takes passwords from any app (RFC 9700 §2.4 forbids it; older SDKs know
     /// no other way).
     pub allows_password_grant: bool,
-    /// How many changes the log keeps.
-    pub keep_changes: u64,
+    /// How much of the change log is kept.
+    pub keep_changes: changes::Keep,
+    /// How much of the audit trail is kept.
+    pub keep_audit: audit::Keep,
+    /// What each merchant may write and store.
+    pub quotas: Quotas,
     /// A bearer that may read the feed, beside tokens with the scope `feed:read`.
     pub feed_secret: Option<String>,
+    /// The bearer before that one, while it is being replaced.
+    pub feed_secret_previous: Option<String>,
     /// What the edge shows in `Admit-Edge-Key`. Any of these will do, so that one can follow another.
     pub edge_secrets: Vec<String>,
     /// Whether requests that do not come from the edge get the sign-in page and public documents only.
@@ -75,8 +86,19 @@ impl Settings {
             refresh_ttl_secs: 30 * 86_400,
             session_ttl_secs: SESSION_SECS_DEFAULT,
             allows_password_grant: false,
-            keep_changes: KEEP_CHANGES_DEFAULT,
+            keep_changes: changes::Keep {
+                changes: KEEP_CHANGES_DEFAULT,
+                bytes: KEEP_CHANGE_BYTES_DEFAULT,
+                days: KEEP_CHANGE_DAYS_DEFAULT,
+            },
+            keep_audit: audit::Keep {
+                entries: AUDIT_ENTRIES_DEFAULT,
+                refused: AUDIT_REFUSED_DEFAULT,
+                days: AUDIT_DAYS_DEFAULT,
+            },
+            quotas: Quotas::default(),
             feed_secret: None,
+            feed_secret_previous: None,
             edge_secrets: Vec::new(),
             is_edge_only: false,
             connections_per_address: CONNECTIONS_PER_ADDRESS,

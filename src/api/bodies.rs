@@ -1,4 +1,5 @@
-//! The bodies of answers. What the snapshot holds rendered is copied, never parsed.
+//! The bodies of answers. What the snapshot holds rendered is copied, never parsed, into one text whose length is
+//! known before it is allocated. None is longer than [`ANSWER_MAX_BYTES`].
 
 use serde::Serialize;
 
@@ -8,7 +9,9 @@ use super::{
 };
 use crate::{
     entitlement::{Grant, HeldEntry},
+    limits::{ANSWER_MAX_BYTES, HELD_FRAME_BYTES, LICENSES_FRAME_BYTES, LICENSES_MAX},
     snapshot::{
+        cost::ItemCost,
         customer::HeldLicense,
         directory::AppEntry,
         item::{FeeRecord, ItemRecord},
@@ -30,9 +33,29 @@ pub struct Viewer<'a> {
     pub country: &'a str,
 }
 
+/// An answer would be longer than [`ANSWER_MAX_BYTES`]. Nothing has been allocated for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected an answer of at most {ANSWER_MAX_BYTES} bytes, found {bytes}")]
+pub struct TooLarge {
+    /// How long it would be, as far as that was counted.
+    pub bytes: usize,
+}
+
+/// Room for an answer of at most so many bytes.
+fn sized(bytes: usize) -> Result<String, TooLarge> {
+    if bytes <= ANSWER_MAX_BYTES { Ok(String::with_capacity(bytes)) } else { Err(TooLarge { bytes }) }
+}
+
 /// The answer of `/items/{id}/access`.
-#[must_use]
-pub fn access(grant: &Grant, viewer: &Viewer<'_>, item: &ItemRecord<'_>) -> String {
+///
+/// # Errors
+/// When it would be too long.
+pub fn access(grant: &Grant, viewer: &Viewer<'_>, item: &ItemRecord<'_>) -> Result<String, TooLarge> {
+    // Not `ItemCost::of`, which reads the fees: this is the answer to every check.
+    let cost = ItemCost { details: item.details.len(), content: item.content.len(), ..ItemCost::default() };
+    if cost.access_answer() > ANSWER_MAX_BYTES {
+        return Err(TooLarge { bytes: cost.access_answer() });
+    }
     let mut body = String::with_capacity(256 + item.content.len() + item.details.len());
     push(&mut body, r#"{"id":"#, grant.access_id);
     push(&mut body, r#","account_id":"#, item.merchant_id);
@@ -53,28 +76,95 @@ pub fn access(grant: &Grant, viewer: &Viewer<'_>, item: &ItemRecord<'_>) -> Stri
     body.push(',');
     body.push_str(item.details);
     body.push('}');
-    body
+    Ok(body)
 }
 
 /// An item without `content`.
-#[must_use]
-pub fn item(item: &ItemRecord<'_>) -> String {
-    ["{", item.details].concat()
+///
+/// # Errors
+/// When it would be too long.
+pub fn item(item: &ItemRecord<'_>) -> Result<String, TooLarge> {
+    let mut body = sized(item.details.len().saturating_add(1))?;
+    push_item(&mut body, item);
+    Ok(body)
+}
+
+fn push_item(body: &mut String, item: &ItemRecord<'_>) {
+    body.push('{');
+    body.push_str(item.details);
 }
 
 /// A fee of an item.
-#[must_use]
-pub fn fee(item: &ItemRecord<'_>, fee: &FeeRecord<'_>) -> String {
-    [r#"{"item":{"#, item.details, ",", fee.details].concat()
+///
+/// # Errors
+/// When it would be too long.
+pub fn fee(item: &ItemRecord<'_>, fee: &FeeRecord<'_>) -> Result<String, TooLarge> {
+    let cost = ItemCost { details: item.details.len(), ..ItemCost::default() };
+    let mut body = sized(cost.fee_answer(fee.details.len()))?;
+    push_fee(&mut body, item, fee);
+    Ok(body)
 }
 
-/// A page of a package's items, rendered without `content`.
-#[must_use]
-pub fn package_items(total: usize, page: u32, offset: u64, limit: usize, items: &[String]) -> String {
-    let collection = items.join(",");
-    format!(
-        r#"{{"total":{total},"page":{page},"offset":{offset},"limit":{limit},"collection":[{collection}]}}"#
-    )
+/// Fees of an item, in a list that costs so much.
+///
+/// # Errors
+/// When it would be too long.
+pub fn fees<'a>(
+    item: &ItemRecord<'_>,
+    fees: impl Iterator<Item = FeeRecord<'a>>,
+    cost: &ItemCost,
+) -> Result<String, TooLarge> {
+    let mut body = sized(cost.fees_answer())?;
+    for (position, fee) in fees.enumerate() {
+        body.push(if position == 0 { '[' } else { ',' });
+        push_fee(&mut body, item, &fee);
+    }
+    body.push_str(if body.is_empty() { "[]" } else { "]" });
+    Ok(body)
+}
+
+fn push_fee(body: &mut String, item: &ItemRecord<'_>, fee: &FeeRecord<'_>) {
+    body.push_str(r#"{"item":{"#);
+    body.push_str(item.details);
+    body.push(',');
+    body.push_str(fee.details);
+}
+
+/// What a page has beside its items: names and four numbers.
+const PAGE_FRAME_BYTES: usize = 160;
+
+/// A page of a package's items, without `content`.
+///
+/// # Errors
+/// When it would be too long.
+pub fn package_items(
+    total: usize,
+    page: u32,
+    offset: u64,
+    limit: usize,
+    items: &[ItemRecord<'_>],
+) -> Result<String, TooLarge> {
+    // A brace and a comma beside each.
+    let bytes = items.iter().map(|item| item.details.len().saturating_add(2));
+    let mut body = sized(bytes.fold(PAGE_FRAME_BYTES, usize::saturating_add))?;
+    for (name, number) in [
+        (r#"{"total":"#, total as u64),
+        (r#","page":"#, page.into()),
+        (r#","offset":"#, offset),
+        (r#","limit":"#, limit as u64),
+    ] {
+        body.push_str(name);
+        body.push_str(itoa::Buffer::new().format(number));
+    }
+    body.push_str(r#","collection":["#);
+    for (position, item) in items.iter().enumerate() {
+        if position > 0 {
+            body.push(',');
+        }
+        push_item(&mut body, item);
+    }
+    body.push_str("]}");
+    Ok(body)
 }
 
 #[derive(Serialize)]
@@ -132,34 +222,50 @@ impl<'a> HeldItem<'a> {
     }
 }
 
-/// The answer of `/license`.
+/// The answer of `/license`. More than [`LICENSES_MAX`] entries are too many.
 ///
 /// # Errors
-/// Never: what is serialised has no map with other keys than text.
+/// When it would be too long.
 pub fn license(
     app: Option<&AppEntry>,
     client_id: Option<&str>,
     entries: &[HeldEntry<'_>],
     now: UnixSecs,
-) -> Result<String, serde_json::Error> {
-    let mut body = String::from(r#"{"plan_id":"#);
-    body.push_str(&serde_json::to_string(&app.map(|app| app.plan_id.as_str()))?);
+) -> Result<String, TooLarge> {
+    let longest = |entry: &HeldEntry<'_>| match entry {
+        // An escape takes six bytes at most.
+        HeldEntry::Held(held, license) => (6 * held.name.len()).saturating_add(license.json.len()),
+        HeldEntry::Test(license) => (6 * license.name.len()).saturating_add(license.json.len()),
+    };
+    let longest = entries.iter().map(|entry| longest(entry).saturating_add(HELD_FRAME_BYTES));
+    let longest = longest.fold(LICENSES_FRAME_BYTES, usize::saturating_add);
+    if entries.len() > LICENSES_MAX {
+        return Err(TooLarge { bytes: longest });
+    }
+    let mut body = sized(longest.min(ANSWER_MAX_BYTES))?;
+    body.push_str(r#"{"plan_id":"#);
+    body.push_str(&json(&app.map(|app| app.plan_id.as_str())));
     body.push_str(r#","client_id":"#);
-    body.push_str(&serde_json::to_string(&client_id)?);
+    body.push_str(&json(&client_id));
     body.push_str(r#","items":["#);
     for (position, entry) in entries.iter().enumerate() {
         let (item, license) = match entry {
             HeldEntry::Held(held, license) => (HeldItem::held(held), license),
             HeldEntry::Test(license) => (HeldItem::test(&license.name, now), license),
         };
+        let item = json(&item);
+        let bytes = body.len() + item.len() + license.json.len() + r#",{"item":,"license":}]}"#.len();
+        if bytes > ANSWER_MAX_BYTES {
+            return Err(TooLarge { bytes });
+        }
         body.push_str(if position == 0 { r#"{"item":"# } else { r#",{"item":"# });
-        body.push_str(&serde_json::to_string(&item)?);
+        body.push_str(&item);
         body.push_str(r#","license":"#);
         body.push_str(&license.json);
         body.push('}');
     }
     body.push_str("]}");
-    Ok(body)
+    if body.len() > ANSWER_MAX_BYTES { Err(TooLarge { bytes: body.len() }) } else { Ok(body) }
 }
 
 fn push(body: &mut String, name: &str, number: i64) {
@@ -179,79 +285,4 @@ fn push_text(body: &mut String, text: &str) {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::{Value, json};
-
-    use super::*;
-    use crate::{entitlement::Reason, snapshot::item::NewItem};
-
-    fn parsed(json: &str) -> Value {
-        serde_json::from_str(json).unwrap()
-    }
-
-    fn record() -> Vec<u8> {
-        let fees = vec![FeeRecord { id: 5, details: r#""id":5,"amount":9.99}"# }];
-        let details = r#""id":33,"title":"Foo \"bar\""}"#;
-        NewItem {
-            id: 33,
-            merchant_id: 21,
-            content: r#""{\"video_id\":1}""#,
-            details,
-            fees,
-            ..NewItem::default()
-        }
-        .encode()
-    }
-
-    const GRANT: Grant =
-        Grant { reason: Reason::ItemAccess, access_id: 44, created_at: 1, starts_at: None, expires_at: 9 };
-
-    #[test]
-    fn access_has_content_and_details_do_not() {
-        let record = record();
-        let item_record = ItemRecord::new(&record).unwrap();
-        let viewer =
-            Viewer { customer_id: 33, customer_uuid: "11a7", ip_address: "2001:db8::1", country: "DE" };
-        let body = parsed(&access(&GRANT, &viewer, &item_record));
-        let expected = json!({
-            "id": 44, "account_id": 21, "customer_id": 33, "customer_uuid": "11a7", "ip_address": "2001:db8::1",
-            "country_code": "DE", "created_at": 1, "expires_at": 9,
-            "item": {"content": "{\"video_id\":1}", "id": 33, "title": "Foo \"bar\""},
-        });
-        assert_eq!(body, expected);
-        assert_eq!(parsed(&item(&item_record)), json!({"id": 33, "title": "Foo \"bar\""}));
-        let fees = item_record.fees().unwrap();
-        let expected = json!({"id": 5, "amount": 9.99, "item": {"id": 33, "title": "Foo \"bar\""}});
-        assert_eq!(parsed(&fee(&item_record, &fees[0])), expected);
-    }
-
-    #[test]
-    fn what_a_client_can_send_cannot_break_the_body() {
-        let record = record();
-        let item_record = ItemRecord::new(&record).unwrap();
-        let viewer = Viewer {
-            customer_id: 0,
-            customer_uuid: "a\"b\\\u{1}é",
-            ip_address: "1\",\"x\":\"",
-            country: "\"}",
-        };
-        let grant = Grant { starts_at: Some(-62_135_596_800), ..GRANT };
-        let body = parsed(&access(&grant, &viewer, &item_record));
-        assert_eq!(body["customer_uuid"], "a\"b\\\u{1}é");
-        assert_eq!(body["ip_address"], "0.0.0.0");
-        assert_eq!(body["country_code"], "XX");
-        assert_eq!(body["starts_at"], -62_135_596_800_i64);
-    }
-
-    #[test]
-    fn a_page_of_items() {
-        let body = parsed(&package_items(3, 2, 2, 2, &["{\"id\":1}".to_owned()]));
-        assert_eq!(body, json!({"total": 3, "page": 2, "offset": 2, "limit": 2, "collection": [{"id": 1}]}));
-    }
-
-    #[test]
-    fn licences_without_an_app_are_an_empty_list() {
-        let body = parsed(&license(None, None, &[], 0).unwrap());
-        assert_eq!(body, json!({"plan_id": null, "client_id": null, "items": []}));
-    }
-}
+mod tests;

@@ -210,7 +210,9 @@ impl<P: Platform> App<P> {
         match self.token(request, now) {
             Ok(token) => {
                 let principal = &token.principal;
-                Ok(principal.scopes.has(Scope::SnapshotRead) || principal.may.has(Capability::Explain))
+                // Both are about every merchant's business.
+                let may_explain = principal.may.has(Capability::Explain) && principal.merchants.is_none();
+                Ok(principal.scopes.has(Scope::SnapshotRead) || may_explain)
             }
             Err(Refusal::Reply(_)) => Ok(false),
             Err(need) => Err(need),

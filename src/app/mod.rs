@@ -38,8 +38,8 @@ pub use local::member_page;
 use origin::{OriginState, StreamOf, Turn};
 pub use origin::{Question, Unreadable, Verdict, Write, Written, verdict, written};
 pub use permission::Permission;
-use publish::Transfer;
 pub use publish::{BodyError, RequestBody};
+use publish::{InFlight, Transfer};
 pub use read::MemberWindow;
 use snapshots::Snapshots;
 
@@ -50,6 +50,7 @@ pub struct App<P: Platform> {
     head_keys: KeySet<P::Verifier>,
     // Borrowed for the length of a synchronous call only, never across an await.
     state: RefCell<State<P::Verifier>>,
+    in_flight: InFlight,
     requests: Cell<u32>,
     request_prefix: Cell<Option<u64>>,
 }
@@ -117,6 +118,7 @@ impl<P: Platform> App<P> {
             platform,
             config,
             head_keys,
+            in_flight: InFlight::default(),
             requests: Cell::new(0),
             request_prefix: Cell::new(None),
         };

@@ -44,7 +44,7 @@ impl Permission {
     }
 
     /// As the log calls it when the permission is missing.
-    const fn reason(self) -> &'static str {
+    const fn code(self) -> &'static str {
         match self {
             Self::View => "may_not_view",
             Self::Write => "not_a_merchant",
@@ -94,7 +94,7 @@ impl<P: Platform> App<P> {
         }
         let issuer = self.config.issuers.get(token.issuer);
         let detail = issuer.map(|issuer| permission.what_is_missing(&token.principal, issuer));
-        let refusal = Reply::error(ApiError::InvalidPrivileges, permission.reason());
+        let refusal = Reply::error(ApiError::InvalidPrivileges, permission.code());
         Err(refusal.with_detail(detail.unwrap_or_default()))
     }
 }

@@ -2,6 +2,7 @@
 //! Who asks may publish: `answer.rs` has seen to that before a body is read.
 
 mod head;
+mod in_flight;
 mod issuers;
 mod keys;
 mod lease;
@@ -10,6 +11,8 @@ mod reach;
 
 use std::borrow::Cow;
 
+pub(super) use self::in_flight::InFlight;
+use self::in_flight::Room;
 use super::{App, State, audit::HEAD_SEQ, seconds, unavailable, unsupported};
 use crate::{
     api::{
@@ -19,7 +22,8 @@ use crate::{
         write::check_content_encoding,
     },
     limits::{
-        CHECK_MAX_BYTES, GARBAGE_MAX_BYTES, HEAD_MAX_BYTES, LEASE_MAX_BYTES, OBJECT_MAX_BYTES, PACK_MAX_BYTES,
+        CHECK_MAX_BYTES, CHECKS_AT_ONCE, GARBAGE_MAX_BYTES, HEAD_MAX_BYTES, LEASE_MAX_BYTES, LOAD_WAIT_MS,
+        OBJECT_MAX_BYTES, PACK_MAX_BYTES, TRANSFER_WAITS_MAX,
     },
     ports::{ObjectStore, Platform, StoreError},
     snapshot::store_key::StoreKey,
@@ -90,6 +94,8 @@ impl<P: Platform> App<P> {
                     holder => holder?,
                 }
             }
+            // Before anything is read.
+            let _room = self.room_for(transfer).await?;
             let body = match transfer.body_max_bytes() {
                 Some(limit_bytes) => {
                     let coding = request.passed("content-encoding");
@@ -110,6 +116,22 @@ impl<P: Platform> App<P> {
             }
         };
         answered.await.unwrap_or_else(|refusal| refusal)
+    }
+
+    /// Room for what a transfer may hold. One that finds none waits a little.
+    async fn room_for(&self, transfer: Transfer) -> Result<Option<Room<'_>>, Reply> {
+        let bytes = transfer.held_max_bytes();
+        if bytes == 0 {
+            return Ok(None);
+        }
+        for _ in 0..TRANSFER_WAITS_MAX {
+            let room = self.in_flight.begin(bytes, self.platform.now_ms());
+            if room.is_some() {
+                return Ok(room);
+            }
+            self.platform.sleep(LOAD_WAIT_MS).await;
+        }
+        Err(Reply::error(unavailable(), "transfers_busy"))
     }
 
     async fn send(&self, key: StoreKey) -> Result<Reply, Reply> {
@@ -175,6 +197,21 @@ impl<P: Platform> App<P> {
 }
 
 impl Transfer {
+    /// What it may hold at a time, in bytes: what is sent or stored is there twice, in Wasm and in JavaScript. Nothing
+    /// for what is small.
+    const fn held_max_bytes(self) -> usize {
+        match self {
+            Self::Pack => 2 * PACK_MAX_BYTES,
+            // Before a head is stored, what it names is read, one object after another.
+            Self::Store(StoreKey::Object(_) | StoreKey::Head) | Self::Send(StoreKey::Object(_)) => {
+                2 * OBJECT_MAX_BYTES
+            }
+            Self::Store(StoreKey::Garbage) | Self::Send(StoreKey::Garbage) => 2 * GARBAGE_MAX_BYTES,
+            Self::Check => CHECKS_AT_ONCE * OBJECT_MAX_BYTES,
+            Self::Send(_) | Self::Store(_) | Self::Delete(_) | Self::Keys | Self::Issuers => 0,
+        }
+    }
+
     /// Whether it changes what is published, or could: while somebody holds the lease, only the holder may.
     /// Objects that are stored change nothing until a head leads to them.
     const fn is_for_the_holder(self) -> bool {

@@ -5,15 +5,18 @@ use std::{borrow::Cow, rc::Rc};
 use super::{
     health::Health,
     origin::{Check, asker},
+    unavailable,
 };
 use crate::{
     api::{
-        bodies::{self, Viewer},
+        bodies::{self, TooLarge, Viewer},
         error::ApiError,
         reply::{Caching, Reply, Request, Validity},
     },
     entitlement::{Decided, Decision, Question, Reason, client_app, decide, listed_licenses},
+    limits::PAGE_SURE_ITEMS,
     snapshot::{
+        cost::ItemCost,
         customer::CustomerRecord,
         index::Tree,
         item::ItemRecord,
@@ -27,6 +30,14 @@ use crate::{
 
 /// The reason of a check of an item that the snapshot does not know, and the origin may.
 const UNKNOWN_ITEM: &str = "unknown_item";
+
+/// The reason of an answer that would be longer than the budget.
+const TOO_LARGE: &str = "too_large";
+
+const LARGE_PAGE: ApiError = ApiError::InvalidField(
+    "limit",
+    "The limit makes a page of more than 1 MiB: ask for fewer items, of which 15 always fit",
+);
 
 /// Why a version of the snapshot did not answer.
 pub(super) enum Missing {
@@ -191,6 +202,8 @@ impl Read {
     pub fn is_open(&self, reply: &Reply) -> bool {
         match self {
             Self::Health { .. } => false,
+            // The origin's own answer would be as long.
+            _ if reply.reason == TOO_LARGE => false,
             Self::Access { .. } => match reply.status {
                 // No purchase makes an item another merchant's.
                 402 => reply.reason != Reason::OtherMerchant.code(),
@@ -239,11 +252,11 @@ impl Read {
                 Ok(public(bodies::item(item)))
             }),
             Self::Fees { item_id } => public_item(look_ups, *item_id, |item, _| {
-                let fees: Vec<_> = item.fees()?.iter().map(|fee| bodies::fee(item, fee)).collect();
-                Ok(public(format!("[{}]", fees.join(","))))
+                let cost = ItemCost::of(item)?;
+                Ok(public(bodies::fees(item, item.fee_list()?.iter(), &cost)))
             }),
             Self::Fee { item_id, fee_id } => public_item(look_ups, *item_id, |item, _| {
-                let fee = item.fees()?.into_iter().find(|fee| fee.id == *fee_id);
+                let fee = item.fee_list()?.iter().find(|fee| fee.id == *fee_id);
                 Ok(fee.map_or_else(|| ApiError::FeeNotFound.into(), |fee| public(bodies::fee(item, &fee))))
             }),
             Self::Package { item_id } => public_item(look_ups, *item_id, |item, _| {
@@ -262,8 +275,14 @@ fn stand_in(item_id: i64, query: &str) -> u64 {
     query.as_bytes().iter().fold(item_id.cast_unsigned().wrapping_add(1), hash)
 }
 
-const fn public(json: String) -> Reply {
-    Reply::ok(json, Caching::Public)
+fn public(body: Result<String, TooLarge>) -> Reply {
+    body.map_or_else(too_large, |body| Reply::ok(body, Caching::Public))
+}
+
+/// 503 for one record that costs more than an answer may: an older publisher let it in. It costs nobody else anything,
+/// and asking again costs little.
+fn too_large(error: TooLarge) -> Reply {
+    Reply::error(unavailable(), TOO_LARGE).with_detail(error.to_string())
 }
 
 fn public_item(
@@ -318,8 +337,14 @@ fn access(
         ip_address: request.ip_address,
         country: request.country,
     };
-    let mut reply = Reply::ok(bodies::access(&grant, &viewer, &item), Caching::Private);
-    reply.reason = Cow::Borrowed(grant.reason.code());
+    let reply = match bodies::access(&grant, &viewer, &item) {
+        Ok(body) => {
+            let reason = Cow::Borrowed(grant.reason.code());
+            Reply { reason, ..Reply::ok(body, Caching::Private) }
+        }
+        // Not to be kept.
+        Err(error) => return Ok((too_large(error), now)),
+    };
     Ok((reply, until))
 }
 
@@ -331,8 +356,8 @@ fn license(look_ups: &mut LookUps<'_>, principal: &Principal, now: UnixSecs) -> 
     let entries = listed_licenses(principal, customer.as_ref(), directory, now)?;
     let client_id = principal.client_id.as_deref();
     let app = client_app(principal, directory).map(|client| client.app);
-    let body = bodies::license(app, client_id, &entries, now).map_err(|_| FormatError::Invalid("licence"))?;
-    Ok(Reply::ok(body, Caching::Private))
+    let body = bodies::license(app, client_id, &entries, now);
+    Ok(body.map_or_else(too_large, |body| Reply::ok(body, Caching::Private)))
 }
 
 fn package_items(
@@ -362,8 +387,12 @@ fn package_items(
     for record in &records {
         let item = ItemRecord::new(record.bytes())?;
         if item.is_active {
-            items.push(bodies::item(&item));
+            items.push(item);
         }
     }
-    Ok(public(bodies::package_items(total, page, offset, limit, &items)))
+    let body = bodies::package_items(total, page, offset, limit, &items);
+    if body.is_err() && limit > PAGE_SURE_ITEMS {
+        return Ok(LARGE_PAGE.into());
+    }
+    Ok(public(body))
 }

@@ -2,6 +2,7 @@
 //! for a year and unlocks nothing.
 
 use crate::{
+    limits::LICENSES_MAX,
     snapshot::{
         customer::{CustomerRecord, HeldLicense},
         directory::{Directory, LicenseEntry},
@@ -33,7 +34,8 @@ pub(super) fn offer(best: &mut Best<'_>, question: &Question<'_>) -> Result<(), 
         best.offer_unrecorded(Reason::TestLicense, Some(id), now);
     }
     let Some(customer) = customer else { return Ok(()) };
-    for held in customer.licenses()? {
+    for held in customer.held()? {
+        let held = held?;
         if !unlocks(item, held.license_id) {
             continue;
         }
@@ -76,7 +78,8 @@ impl HeldEntry<'_> {
 }
 
 /// What `/license` lists, by descending rank; of equal rank in the publisher's order, test-mode ones by UUID.
-/// Empty when the token names no client that the snapshot knows.
+/// Empty when the token names no client that the snapshot knows. More than [`LICENSES_MAX`] entries mean that there are
+/// too many to be listed, and that not all of them are here.
 ///
 /// # Errors
 /// When the customer's record is corrupt.
@@ -91,29 +94,34 @@ pub fn listed_licenses<'a>(
     if is_test(&client) {
         if principal.may_test {
             for (_, license) in pending_test_licenses(directory, client.position) {
-                insert(&mut entries, HeldEntry::Test(license));
+                if !insert(&mut entries, HeldEntry::Test(license)) {
+                    break;
+                }
             }
         }
         return Ok(entries);
     }
-    for held in customer.map(CustomerRecord::licenses).transpose()?.unwrap_or_default() {
-        if let Some(held) = listed(held, now)
+    let Some(customer) = customer else { return Ok(entries) };
+    for held in customer.held()? {
+        if let Some(held) = listed(held?, now)
             && let Some(license) = directory.licenses.get(&held.license_id)
             && license.app == client.position
             && license.is_for_holders()
+            && !insert(&mut entries, HeldEntry::Held(held, license))
         {
-            insert(&mut entries, HeldEntry::Held(held, license));
+            break;
         }
     }
     Ok(entries)
 }
 
-/// Puts an entry behind those of its rank. One app has few licences; what the library sorts many by is more code
-/// than all of this.
-fn insert<'a>(entries: &mut Vec<HeldEntry<'a>>, entry: HeldEntry<'a>) {
+/// Puts an entry behind those of its rank. `false` when there are more than an answer lists. One app has few licences;
+/// what the library sorts many by is more code than all of this.
+fn insert<'a>(entries: &mut Vec<HeldEntry<'a>>, entry: HeldEntry<'a>) -> bool {
     let rank = entry.license().rank;
     let place = entries.partition_point(|other| other.license().rank >= rank);
     entries.insert(place, entry);
+    entries.len() <= LICENSES_MAX
 }
 
 /// The subscription as it is shown at `now`, if it is. One that has not begun is not shown: clients would

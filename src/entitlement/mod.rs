@@ -250,11 +250,9 @@ fn weigh(question: &Question<'_>, seen: Option<&mut Vec<Considered>>) -> Result<
     }
     match customer {
         Some(customer) => {
-            for access in customer.accesses() {
-                if let Some(grant) = access_grant(&access?, item) {
-                    best.offer(grant, None, now);
-                }
-            }
+            leading(customer.accesses(), item.packages.iter(), item.id, |access, reason| {
+                best.offer(access_grant(access, reason), None, now);
+            })?;
         }
         None => best.deny(Reason::UnknownCustomer),
     }
@@ -287,21 +285,48 @@ pub fn client_app<'a>(principal: &Principal, directory: &'a Directory) -> Option
     principal.is_heard_by(client.app.merchant_id).then_some(client)
 }
 
-fn access_grant(access: &Access, item: &ItemRecord<'_>) -> Option<Grant> {
-    let reason = if access.item_id == item.id {
-        Reason::ItemAccess
-    } else if item.packages.iter().any(|package| package == access.item_id) {
-        Reason::PackageAccess
-    } else {
-        return None;
-    };
-    Some(Grant {
+/// Hands over the accesses that lead to the item, by itself or by one of the `packages` that hold it. Both lists ascend,
+/// so that each is read once however long the other is.
+///
+/// # Errors
+/// When an access cannot be read, or a list does not ascend: what it grants cannot be told.
+fn leading(
+    accesses: impl Iterator<Item = Result<Access, FormatError>>,
+    packages: impl Iterator<Item = i64>,
+    item_id: i64,
+    mut found: impl FnMut(&Access, Reason),
+) -> Result<(), FormatError> {
+    let mut packages = packages.peekable();
+    let (mut last_access, mut last_package) = (i64::MIN, i64::MIN);
+    for access in accesses {
+        let access = access?;
+        if access.item_id < last_access {
+            return Err(FormatError::Invalid("order of accesses"));
+        }
+        last_access = access.item_id;
+        while let Some(package) = packages.next_if(|package| *package < access.item_id) {
+            if package < last_package {
+                return Err(FormatError::Invalid("order of packages"));
+            }
+            last_package = package;
+        }
+        if access.item_id == item_id {
+            found(&access, Reason::ItemAccess);
+        } else if packages.peek() == Some(&access.item_id) {
+            found(&access, Reason::PackageAccess);
+        }
+    }
+    Ok(())
+}
+
+fn access_grant(access: &Access, reason: Reason) -> Grant {
+    Grant {
         reason,
         access_id: access.id,
         created_at: access.created_at,
         starts_at: access.starts_at,
         expires_at: end(access.expires_at),
-    })
+    }
 }
 
 fn end(expires_at: Option<UnixSecs>) -> UnixSecs {

@@ -6,6 +6,7 @@ mod listing;
 #[cfg(not(target_arch = "wasm32"))]
 mod model;
 mod properties;
+mod steps;
 
 use uuid::Uuid;
 

@@ -6,7 +6,10 @@ use std::{
 };
 
 use super::MemoryClock;
-use crate::ports::{KeyPage, ObjectStore, StoreError};
+use crate::{
+    ports::{KeyPage, ObjectStore, StoreError},
+    snapshot::store_key::copied_bytes,
+};
 
 /// Longest key that KV takes.
 pub const KEY_MAX_BYTES: usize = 512;
@@ -76,6 +79,7 @@ pub struct MemoryStore {
     list_max_keys: Cell<Option<usize>>,
     limits_writes: Cell<bool>,
     latency_ms: Cell<u64>,
+    bytes_read: Cell<usize>,
 }
 
 impl MemoryStore {
@@ -119,6 +123,12 @@ impl MemoryStore {
     #[must_use]
     pub fn reads(&self) -> Vec<String> {
         self.reads.borrow().clone()
+    }
+
+    /// Bytes of all values that reads have copied.
+    #[must_use]
+    pub const fn bytes_read(&self) -> usize {
+        self.bytes_read.get()
     }
 
     /// The keys that were to be written or removed, in order.
@@ -204,7 +214,11 @@ impl MemoryStore {
         self.clock.advance_ms(self.latency_ms.get());
         Self::check_key(key)?;
         let stored = self.objects.borrow().get(key).cloned();
-        let value = stored.as_ref().map(|stored| stored.value.clone());
+        let value = stored.as_ref().map(|stored| {
+            let copied = copied_bytes(key, stored.value.len());
+            self.bytes_read.set(self.bytes_read.get() + copied);
+            stored.value.get(..copied).unwrap_or_default().to_vec()
+        });
         Ok(match self.fault(key, false) {
             Some(Fault::Error) => return Err(StoreError("broken on cue".to_owned())),
             Some(Fault::Hangs) => std::future::pending().await,

@@ -127,20 +127,57 @@ impl<'a> CustomerRecord<'a> {
         })
     }
 
-    /// The subscriptions to licences, in the publisher's order.
+    /// The subscriptions to licences, in the publisher's order. For those who have memory for them: a record may hold
+    /// many thousands.
     ///
     /// # Errors
-    /// When the bytes are no customer record.
+    /// When the bytes are not a customer record.
     pub fn licenses(&self) -> Result<Vec<HeldLicense<'a>>, FormatError> {
+        self.held()?.collect()
+    }
+
+    /// The same, each read when it is asked for. An error ends them.
+    ///
+    /// # Errors
+    /// When the bytes are not a customer record.
+    pub fn held(
+        &self,
+    ) -> Result<impl ExactSizeIterator<Item = Result<HeldLicense<'a>, FormatError>> + use<'a>, FormatError>
+    {
         let mut reader = AccessReader { cursor: self.accesses, item_id: 0 };
         for _ in 0..self.access_count {
             reader.next()?;
         }
         let mut cursor = reader.cursor;
         let count = cursor.count(LICENSE_MIN_LEN)?;
-        (0..count).map(|_| read_license(&mut cursor)).collect()
+        Ok(HeldReader { cursor, count })
     }
 }
+
+/// Reads subscriptions one by one.
+struct HeldReader<'a> {
+    cursor: Cursor<'a>,
+    /// How many there still are.
+    count: usize,
+}
+
+impl<'a> Iterator for HeldReader<'a> {
+    type Item = Result<HeldLicense<'a>, FormatError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let left = self.count.checked_sub(1)?;
+        let next = read_license(&mut self.cursor);
+        // What follows an error would be read from the wrong place.
+        self.count = if next.is_ok() { left } else { 0 };
+        Some(next)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.count, Some(self.count))
+    }
+}
+
+impl ExactSizeIterator for HeldReader<'_> {}
 
 struct AccessReader<'a> {
     cursor: Cursor<'a>,

@@ -103,6 +103,12 @@ impl Index {
         Ok(Self { salt, digests_at, customers, items, object })
     }
 
+    /// The object that it was read from.
+    #[must_use]
+    pub fn object(&self) -> &[u8] {
+        &self.object
+    }
+
     /// What the keys of its items are derived with.
     #[must_use]
     pub const fn salt(&self) -> ItemSalt {

@@ -78,12 +78,20 @@ impl<'a> ItemRecord<'a> {
         })
     }
 
-    /// Fees, in the publisher's order.
+    /// Fees, in the publisher's order, read in place.
     ///
     /// # Errors
-    /// When the bytes are no item record.
+    /// When the bytes are not an item record.
+    pub fn fee_list(&self) -> Result<FeeList<'a>, FormatError> {
+        FeeList::read(&mut self.tail.clone())
+    }
+
+    /// Fees, in the publisher's order. For those who have memory for them: a record may hold millions.
+    ///
+    /// # Errors
+    /// When the bytes are not an item record.
     pub fn fees(&self) -> Result<Vec<FeeRecord<'a>>, FormatError> {
-        read_fees(&mut self.tail.clone())
+        Ok(self.fee_list()?.iter().collect())
     }
 
     /// Members of a package, in the publisher's order.
@@ -92,14 +100,55 @@ impl<'a> ItemRecord<'a> {
     /// When the bytes are no item record.
     pub fn members(&self) -> Result<IdList<'a>, FormatError> {
         let mut cursor = self.tail;
-        read_fees(&mut cursor)?;
+        FeeList::read(&mut cursor)?;
         IdList::read(&mut cursor)
     }
 }
 
-fn read_fees<'a>(cursor: &mut Cursor<'a>) -> Result<Vec<FeeRecord<'a>>, FormatError> {
-    let count = cursor.count(2)?;
-    (0..count).map(|_| Ok(FeeRecord { id: cursor.signed()?, details: cursor.text()? })).collect()
+/// Fees, read in place.
+#[derive(Clone, Copy, Debug)]
+pub struct FeeList<'a> {
+    count: usize,
+    details_bytes: usize,
+    cursor: Cursor<'a>,
+}
+
+impl<'a> FeeList<'a> {
+    /// Reads the list through once, so that iterating cannot fail.
+    fn read(cursor: &mut Cursor<'a>) -> Result<Self, FormatError> {
+        let count = cursor.count(2)?;
+        let mut list = Self { count, details_bytes: 0, cursor: *cursor };
+        for _ in 0..count {
+            cursor.signed()?;
+            list.details_bytes += cursor.text()?.len();
+        }
+        Ok(list)
+    }
+
+    /// How many.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Bytes of the details of all of them.
+    #[must_use]
+    pub const fn details_bytes(&self) -> usize {
+        self.details_bytes
+    }
+
+    /// The fees in order.
+    pub fn iter(&self) -> impl Iterator<Item = FeeRecord<'a>> + use<'a> {
+        let mut cursor = self.cursor;
+        (0..self.count)
+            .map_while(move |_| Some(FeeRecord { id: cursor.signed().ok()?, details: cursor.text().ok()? }))
+    }
 }
 
 /// Numbers, read in place.
@@ -253,6 +302,8 @@ mod tests {
             prop_assert_eq!(read.packages.iter().collect::<Vec<_>>(), item.packages);
             prop_assert_eq!(read.licenses.iter().map(|id| u128::from_be_bytes(*id)).collect::<Vec<_>>(), item.licenses);
             prop_assert_eq!((read.content, read.details), (item.content, item.details));
+            let fees = read.fee_list().unwrap();
+            prop_assert_eq!((fees.len(), fees.details_bytes()), (item.fees.len(), item.fees.len() * texts[2].len()));
             prop_assert_eq!(read.fees().unwrap(), item.fees);
             prop_assert_eq!(read.members().unwrap().iter().collect::<Vec<_>>(), item.members);
             for len in 0..record.len() {

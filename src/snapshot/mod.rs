@@ -5,6 +5,7 @@
 pub mod build;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod change;
+pub mod cost;
 pub mod customer;
 pub mod delta;
 pub mod denylist;

@@ -86,6 +86,7 @@ pub struct App {
     #[serde(deserialize_with = "read::name")]
     pub plan_id: String,
     /// The app's OAuth clients.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(length(max = crate::limits::CLIENTS_MAX)))]
     #[serde(default)]
     pub clients: Vec<Client>,
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::object::{HEAD_KEY, ObjectName};
+use crate::limits::{GARBAGE_MAX_BYTES, HEAD_MAX_BYTES, JWKS_MAX_BYTES, LEASE_MAX_BYTES, OBJECT_MAX_BYTES};
 
 /// Key of the [lease](super::lease).
 pub const LEASE_KEY: &str = "lease";
@@ -44,6 +45,26 @@ impl StoreKey {
     }
 }
 
+/// The longest value of a key that is read, in bytes. Keys of others in the same namespace are cached keys of issuers,
+/// under a MAC and with a time.
+#[must_use]
+pub fn value_max_bytes(key: &str) -> usize {
+    match StoreKey::parse(key) {
+        Some(StoreKey::Head | StoreKey::Version(_)) => HEAD_MAX_BYTES,
+        Some(StoreKey::Lease) => LEASE_MAX_BYTES,
+        Some(StoreKey::Garbage) => GARBAGE_MAX_BYTES,
+        Some(StoreKey::Object(_)) => OBJECT_MAX_BYTES,
+        None => JWKS_MAX_BYTES + 1024,
+    }
+}
+
+/// How much of a value of `length` bytes a store copies: all of it, or so much that whoever reads it sees that it is
+/// too long. Anybody who can write to the namespace may leave 25 MiB under any key.
+#[must_use]
+pub fn copied_bytes(key: &str, length: usize) -> usize {
+    length.min(value_max_bytes(key) + 1)
+}
+
 fn decimal(digits: &str) -> Option<u64> {
     let is_plain =
         digits.bytes().all(|byte| byte.is_ascii_digit()) && (digits == "0" || !digits.starts_with('0'));
@@ -67,6 +88,24 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn no_more_is_copied_than_shows_that_a_value_is_too_long() {
+        let object = format!("shard/{}", "0a".repeat(32));
+        for (key, limit) in [
+            ("head", HEAD_MAX_BYTES),
+            ("version/7", HEAD_MAX_BYTES),
+            ("lease", LEASE_MAX_BYTES),
+            ("garbage", GARBAGE_MAX_BYTES),
+            (object.as_str(), OBJECT_MAX_BYTES),
+            ("jwks/1", JWKS_MAX_BYTES + 1024),
+            ("shard/x", JWKS_MAX_BYTES + 1024),
+        ] {
+            let copied = [0, limit, limit + 1, limit + 2, 25 << 20, usize::MAX]
+                .map(|length| copied_bytes(key, length));
+            assert_eq!(copied, [0, limit, limit + 1, limit + 1, limit + 1, limit + 1], "{key}");
+        }
+    }
 
     #[test]
     fn keys_have_one_spelling() {

@@ -16,7 +16,7 @@ pub enum Capability {
     Feed,
     /// A back end asks about any viewer. No route needs it yet.
     Check,
-    /// Support asks why a check ended as it did. No route needs it yet.
+    /// Support asks why a check ended as it did. So far it shows the counts of `/healthz`.
     Explain,
 }
 

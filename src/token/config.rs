@@ -186,6 +186,7 @@ fn check(
     if ["", "iss", "aud", "exp", "nbf", "iat"].contains(&raw.customer_claim.as_str()) {
         return wrong("customer_claim", "names no customer");
     }
+    let may = if raw.may_publish { raw.may.with(Capability::Publish) } else { raw.may };
     if raw.may == Capabilities::NONE {
         return wrong(
             "may",
@@ -246,7 +247,7 @@ fn check(
         leeway_secs: raw.leeway_secs,
         keys,
         merchants: raw.merchants.map(Rc::from),
-        may: raw.may,
+        may,
         test_clients: raw.test_clients,
         accept_missing_iss: raw.accept_missing_iss,
     })

@@ -20,6 +20,7 @@ pub(super) struct RawIssuer {
     pub keys: RawKeys,
     pub merchants: Option<Vec<i64>>,
     pub may: Capabilities,
+    pub may_publish: bool,
     pub test_clients: bool,
     pub accept_missing_iss: bool,
 }
@@ -66,7 +67,8 @@ impl RawIssuer {
             })?,
             keys: RawKeys::read(members.required("keys")?)?,
             merchants: members.optional("merchants").map(merchants).transpose()?,
-            may: if may_publish { may.with(Capability::Publish) } else { may },
+            may,
+            may_publish,
             test_clients,
             accept_missing_iss,
         })

@@ -14,7 +14,7 @@ use crate::{
     api::json::json,
     limits::{HEAD_CACHE_TTL_SECS, OBJECT_CACHE_TTL_SECS, STORE_TIMEOUT_MS, STORE_WRITE_TIMEOUT_MS},
     ports::{KeyPage, ObjectStore, StoreError},
-    snapshot::object::ObjectName,
+    snapshot::{object::ObjectName, store_key::copied_bytes},
 };
 
 #[wasm_bindgen]
@@ -58,7 +58,12 @@ impl Kv {
         let options = options(&format!(r#"{{"type":"arrayBuffer","cacheTtl":{cache_ttl_secs}}}"#))?;
         let value = settled(self.0.get(key, &options), STORE_TIMEOUT_MS).await?;
         // `null` is a key without a value.
-        Ok(value.dyn_ref::<ArrayBuffer>().map(|buffer| Uint8Array::new(buffer).to_vec()))
+        Ok(value.dyn_ref::<ArrayBuffer>().map(|buffer| {
+            // A view: nothing is copied before its length is known.
+            let value = Uint8Array::new(buffer);
+            let copied = copied_bytes(key, value.length() as usize);
+            value.subarray(0, u32::try_from(copied).unwrap_or(u32::MAX)).to_vec()
+        }))
     }
 }
 

@@ -164,7 +164,7 @@ impl Edge {
         Self::configured(platform, &[])
     }
 
-    /// With variables beside the usual ones.
+    /// With variables beside the usual ones, or in their place: an empty one is not set.
     pub fn configured(platform: MemoryPlatform, variables: &[(&str, &str)]) -> Self {
         let issuers = json!([
             {"issuer": "https://v.example", "namespace": "v", "audience": "none_required",
@@ -176,22 +176,22 @@ impl Edge {
             "ISSUERS" => Some(issuers.to_string()),
             "SNAPSHOT_KEYS" => Some(Signer::Publisher.jwks()),
             "SECRET" => Some(SECRET.to_owned()),
-            "JWKS_CACHE_SECRET" => Some(CACHE_SECRET.to_owned()),
             _ => {
-                let found = variables.iter().find(|(known, _)| *known == name);
-                found.map(|(_, value)| (*value).to_owned())
+                let usual = [("JWKS_CACHE_SECRET", CACHE_SECRET)];
+                let found = variables.iter().chain(&usual).find(|(known, _)| *known == name);
+                found.map(|(_, value)| (*value).to_owned()).filter(|value| !value.is_empty())
             }
         });
         Self { app: App::new(platform, config.unwrap()).unwrap() }
     }
 
-    /// With other issuers than the usual ones.
+    /// With other issuers than the usual ones. An empty URL is no origin.
     pub fn restricted(platform: MemoryPlatform, issuers: &str, origin_url: &str) -> Self {
         let config = Config::parse(&|name| match name {
             "ISSUERS" => Some(issuers.to_owned()),
             "SNAPSHOT_KEYS" => Some(Signer::Publisher.jwks()),
             "SECRET" => Some(SECRET.to_owned()),
-            "ORIGIN_URL" => Some(origin_url.to_owned()),
+            "ORIGIN_URL" => Some(origin_url.to_owned()).filter(|url| !url.is_empty()),
             _ => None,
         });
         Self { app: App::new(platform, config.unwrap()).unwrap() }

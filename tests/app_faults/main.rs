@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that fails says why")]
 
 mod audit;
+mod budget;
 mod confirm;
 mod denylist;
 mod edge;

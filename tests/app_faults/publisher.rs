@@ -6,7 +6,7 @@ use admit::{
     api::reply::{Reply, Request},
     app::{BodyError, RequestBody},
     limits::HEAD_MAX_BYTES,
-    memory::{Fault, MemoryBody, MemoryStore, block_on},
+    memory::{Fault, MemoryBody, MemoryStore, block_on, poll_once},
     ports::Platform as _,
     snapshot::{
         object::{FORMAT_VERSION, ObjectKind, ObjectName},
@@ -381,4 +381,68 @@ fn garbage_is_what_was_put_there() {
     assert_eq!(edge.publish("PUT", "/snapshot/garbage", "", vec![b' '; (8 << 20) + 1]).status, 413);
     assert_eq!(edge.publish("DELETE", "/snapshot/garbage", "", Vec::new()).status, 405);
     assert_eq!(edge.publish("DELETE", "/snapshot/head", "", Vec::new()).status, 405);
+}
+
+/// A body that never comes.
+struct Stalled;
+
+impl RequestBody for Stalled {
+    type Stream = MemoryBody;
+
+    async fn read(&mut self, _limit_bytes: usize) -> Result<Vec<u8>, BodyError> {
+        std::future::pending().await
+    }
+
+    fn declared_bytes(&self) -> Option<usize> {
+        None
+    }
+
+    fn stream(&mut self, _keep: bool) -> Option<MemoryBody> {
+        None
+    }
+}
+
+/// Uploads whose bodies never come take room, as long as an isolate may wait for them; then it is free again, whether
+/// the runtime has dropped their requests or not.
+#[test]
+fn uploads_that_never_end_leave_room_for_viewers_and_end_by_themselves() {
+    let edge = Edge::started();
+    Business::new(1, FOREVER).publish(edge.platform());
+    assert_eq!(edge.check(), 200);
+    edge.platform().keys().serve(crate::edge::JWKS_URL, Signer::Publisher.jwks().as_bytes());
+    let claims = json!({"iss": "https://i.example", "sub": "sync", "scope": "snapshot:publish", "exp": START + 100_000});
+    let authorization = format!("Bearer {}", Signer::Publisher.sign("JWT", &claims));
+    let post = |path| Request { method: "POST", path, authorization: &authorization, ..Request::default() };
+    let (pack, check) = (post("/snapshot/pack"), post("/snapshot/check"));
+    let mut stalled: Vec<_> = (0..8).map(|_| Box::pin(edge.app.handle(&pack, Stalled))).collect();
+    for upload in &mut stalled {
+        for _ in 0..10 {
+            assert!(poll_once(upload).is_pending());
+        }
+    }
+    let was_read = Cell::new(false);
+    for request in [&pack, &check] {
+        let reply = block_on(edge.app.handle(request, Watched(&was_read)));
+        assert_eq!((reply.status, reply.reason.as_ref()), (503, "transfers_busy"));
+        assert_eq!(reply.header("retry-after"), Some("2"));
+    }
+    assert!(!was_read.get(), "nothing is read without room for it");
+    // What is small has room, and so have viewers.
+    assert_eq!(edge.publish("GET", "/snapshot/head", "", Vec::new()).status, 200);
+    assert_eq!(edge.check(), 200);
+    // One is dropped: its room is free.
+    stalled.pop();
+    let object = shard("1");
+    let send = || edge.publish("POST", "/snapshot/pack", "", pack_of(&object));
+    assert_eq!((send().status, send().status), (201, 201), "room is given back");
+    // The others are never polled again, as the runtime leaves requests whose clients have gone.
+    assert_eq!(edge.publish("POST", "/snapshot/check", "", name(&object).into_bytes()).status, 503);
+    edge.advance_secs(60);
+    assert_eq!(edge.publish("POST", "/snapshot/check", "", name(&object).into_bytes()).status, 200);
+    drop(stalled);
+    assert_eq!(send().status, 201);
+}
+
+fn pack_of(object: &[u8]) -> Vec<u8> {
+    pack(&[object.to_vec()])
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fs};
 use admit::{
     api::{error::ApiError, route::Route, write::WriteRoute},
     limits,
-    token::parse_issuers,
+    token::{Capability, Scope, parse_issuers},
 };
 
 use super::{blocks, codes, read, root, rows, section};
@@ -167,6 +167,23 @@ fn members_of_issuers() {
 }
 
 #[test]
+fn capabilities_and_scopes() {
+    let configuration = read("docs/configuration.md");
+    let documented: BTreeSet<_> = rows(section(&configuration, "Capabilities"))
+        .into_iter()
+        .skip(1)
+        .flat_map(|row| codes(row[0]))
+        .collect();
+    assert_eq!(documented, Capability::ALL.into_iter().map(Capability::name).collect());
+    let api = read("docs/api.md");
+    let scopes = api.split_once("\n### Scopes\n").unwrap().1.split_once("\n### ").unwrap().0;
+    let documented: BTreeSet<_> = rows(scopes).into_iter().skip(1).flat_map(|row| codes(row[0])).collect();
+    let of_the_snapshot =
+        Scope::ALL.into_iter().filter(|scope| scope.capability() == Capability::Publish).map(Scope::name);
+    assert_eq!(documented, of_the_snapshot.chain([Scope::PUBLISH]).collect());
+}
+
+#[test]
 fn examples_of_issuers_are_accepted() {
     let configuration = read("docs/configuration.md");
     let examples = blocks(section(&configuration, "Examples"), "json");
@@ -188,9 +205,10 @@ fn reasons() {
     };
     let mut known = arm(&read("src/entitlement/mod.rs"));
     known.extend(arm(&read("src/token/error.rs")));
+    known.extend(arm(&read("src/app/permission.rs")));
     let app = sources("src/app");
-    let literals = ["unavailable()", "InvalidPrivileges", "TooManyRequests", "retry_after_secs }"]
-        .map(|error| format!("{error}, \""));
+    let literals =
+        ["unavailable()", "TooManyRequests", "retry_after_secs }"].map(|error| format!("{error}, \""));
     known.extend(literals.iter().flat_map(|start| between(&app, start, "\"")).map(str::to_owned));
     known.insert("ok".to_owned());
     for reason in ["unknown_item", "origin"] {

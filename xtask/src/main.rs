@@ -8,6 +8,7 @@ mod debian;
 mod deploy_check;
 mod dev;
 mod doctor;
+mod fuzz;
 mod guarded;
 mod job;
 mod keys;
@@ -60,6 +61,8 @@ enum Command {
     Build(build::Args),
     /// Measure what things cost on this machine
     Bench(bench::Args),
+    /// Try readers of foreign bytes with millions of inputs
+    Fuzz(fuzz::Args),
     /// Get what the other commands need: Wasm target, tools, npm packages, development keys
     Setup,
     /// Say what is installed, what is missing and how `setup` would get it
@@ -81,6 +84,7 @@ fn main() -> ExitCode {
         Command::Test(args) => suite::run(&args),
         Command::Build(args) => build::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Fuzz(args) => fuzz::run(&args),
         Command::Setup => setup::run(),
         Command::Doctor => doctor::run(),
         Command::Scale(args) => scale::run(&args),

@@ -42,6 +42,14 @@ pub const CARGO_DENY: Tool = Tool {
     expected: "about a minute, once",
 };
 
+/// Builds and runs fuzz targets. Only `fuzz` needs it.
+pub const CARGO_FUZZ: Tool = Tool {
+    package: "cargo-fuzz",
+    program: "cargo-fuzz",
+    version: "0.13.2",
+    expected: "about a minute, once",
+};
+
 /// What a build of the Worker needs.
 pub const FOR_BUILD: [Tool; 2] = [WORKER_BUILD, WASM_BINDGEN];
 

@@ -24,32 +24,30 @@ pub struct Target {
     pub name: &'static str,
     /// Which bytes it reads, for people.
     pub about: &'static str,
-    /// The longest input that is tried. Longer ones seldom find more and always cost more.
-    pub max_len: usize,
     /// What it does with an input. Whether a reader took it.
     pub run: fn(&[u8]) -> bool,
 }
 
-const fn target(name: &'static str, about: &'static str, max_len: usize, run: fn(&[u8]) -> bool) -> Target {
-    Target { name, about, max_len, run }
+const fn target(name: &'static str, about: &'static str, run: fn(&[u8]) -> bool) -> Target {
+    Target { name, about, run }
 }
 
 /// Every target.
 pub const TARGETS: [Target; 14] = [
-    target("answers", "the upstream's answers, as the edge reads them", 384, edge::answers),
-    target("configuration", "every variable of the Worker", 1_024, edge::configuration),
-    target("feed", "lines of the change feed, strict and lenient", 1_024, lines::feed),
-    target("forms", "forms and queries", 256, writes::form),
-    target("headers", "media types, Retry-After, viewers' addresses, page origins", 128, values::headers),
-    target("heads", "signed heads, and which head may follow another one", 512, tokens::heads),
-    target("instants", "moments and whole numbers", 64, values::instants),
-    target("jwks", "JWKS documents, configured and fetched", 1_024, tokens::jwks),
-    target("lines", "lines of the publish schema, and what is built from them", 1_024, lines::export),
-    target("objects", "objects, records, packs, leases and store keys", 512, objects::any),
-    target("paths", "paths and queries, at the edge and at the origin", 128, edge::paths),
-    target("sign_in", "clients and addresses at the token endpoint", 256, writes::sign_in),
-    target("tokens", "bearer tokens, through the whole verification", 768, tokens::bearer),
-    target("writes", "bodies of writes: forms and JSON, field by field", 256, writes::body),
+    target("answers", "the upstream's answers, as the edge reads them", edge::answers),
+    target("configuration", "every variable of the Worker", edge::configuration),
+    target("feed", "lines of the change feed, strict and lenient", lines::feed),
+    target("forms", "forms and queries", writes::form),
+    target("headers", "media types, Retry-After, viewers' addresses, page origins", values::headers),
+    target("heads", "signed heads, and which head may follow another one", tokens::heads),
+    target("instants", "moments and whole numbers", values::instants),
+    target("jwks", "JWKS documents, configured and fetched", tokens::jwks),
+    target("lines", "lines of the publish schema, and what is built from them", lines::export),
+    target("objects", "objects, records, packs, leases and store keys", objects::any),
+    target("paths", "paths and queries, at the edge and at the origin", edge::paths),
+    target("sign_in", "clients and addresses at the token endpoint", writes::sign_in),
+    target("tokens", "bearer tokens, through the whole verification", tokens::bearer),
+    target("writes", "bodies of writes: forms and JSON, field by field", writes::body),
 ];
 
 /// The target of a name.

@@ -7,7 +7,7 @@ use origin::{
     limits::{FORM_MAX_DEPTH, FORM_MAX_FIELDS, LIST_MAX},
     service::{Incoming, meaning},
     tokens::{client::presented, redirect::is_registered},
-    wire::{Body, Fields, Payload, form},
+    wire::{Body, Budget, Fields, Payload, form},
 };
 use serde_json::{Map, Value};
 
@@ -89,22 +89,11 @@ pub fn body(data: &[u8]) -> bool {
 fn incoming(content_type: &str, bytes: &[u8]) -> Incoming {
     let payload = Payload {
         content_type: content_type.to_owned(),
-        content_encoding: String::new(),
         body: Body::Whole(bytes.to_vec()),
+        budget: Budget::WRITE,
+        ..Payload::default()
     };
-    let text = String::new;
-    Incoming {
-        method: "PATCH".to_owned(),
-        path: "/v2/items/1".to_owned(),
-        query: text(),
-        authorization: text(),
-        origin: text(),
-        requested_headers: text(),
-        idempotency_key: None,
-        ip_address: text(),
-        country: text(),
-        payload,
-    }
+    Incoming { method: "PATCH".to_owned(), path: "/v2/items/1".to_owned(), payload, ..Incoming::default() }
 }
 
 /// Every field that a write may have, by the reader of its kind, and one kind by the readers of all others.

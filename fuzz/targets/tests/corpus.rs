@@ -48,6 +48,10 @@ fn cargo_fuzz_knows_every_target() {
         let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
         names.filter_map(|name| Some(name.strip_suffix(end)?.to_owned())).collect()
     };
+    let max_lens =
+        manifest.split("[package.metadata.max-len]\n").nth(1).unwrap().split("\n\n").next().unwrap();
+    let max_lens: BTreeSet<_> = max_lens.lines().filter_map(|line| Some(line.split_once(" = ")?.0)).collect();
+    assert_eq!(max_lens, bins);
     let names: BTreeSet<_> = bins.iter().map(|name| (*name).to_owned()).collect();
     assert_eq!(files("fuzz_targets", ".rs"), names);
     assert_eq!(files("corpus", ".txt"), names);

@@ -2,16 +2,19 @@
 
 use std::{io::Read as _, path::PathBuf};
 
-use admit::token::Scope;
+use admit::{instant::UnixSecs, token::Scope};
 use anyhow::{Context, Result, anyhow, bail};
 use clap::ValueEnum;
 use origin::{
     clock::Clock,
     db,
-    db::records,
+    db::{
+        audit::{self, Actor, Deed, Outcome},
+        records,
+    },
     tokens::{password, redirect, secret},
 };
-use rusqlite::{TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 
 /// What is to be done about accounts.
 #[derive(clap::Subcommand)]
@@ -110,6 +113,9 @@ impl Account {
             );
             transaction.execute(&sql, params![args.merchant, args.username])?;
         }
+        let sql = "SELECT id FROM accounts WHERE merchant_id = ?1 AND username = ?2";
+        let id: i64 = transaction.query_row(sql, params![args.merchant, args.username], |row| row.get(0))?;
+        record(&transaction, args.merchant, "account.set", format!("account:{id}"), now)?;
         transaction.commit()?;
         println!("{role} {}", args.username);
         Ok(())
@@ -231,6 +237,7 @@ fn set(args: &ClientArgs) -> Result<()> {
     }
     // Whoever had the secret before may have signed in by it.
     transaction.execute("DELETE FROM refresh_tokens WHERE machine = ?1", [&args.client_id])?;
+    record(&transaction, args.merchant, "client.set", format!("client:{}", args.client_id), now)?;
     transaction.commit()?;
     println!("{text}");
     Ok(())
@@ -247,15 +254,28 @@ fn mark(db: &std::path::Path, client_id: &str, of: For) -> Result<()> {
 
 fn allow_redirect(db: &std::path::Path, client_id: &str, uri: &str) -> Result<()> {
     redirect::check(uri).map_err(|problem| anyhow!("--uri: {problem}"))?;
-    let connection = db::open(db).with_context(|| db.display().to_string())?;
+    let mut connection = db::open(db).with_context(|| db.display().to_string())?;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let sql = "UPDATE clients SET redirect_uris_json = json_insert(redirect_uris_json, '$[#]', ?2)
                WHERE client_id = ?1
                AND NOT EXISTS (SELECT 1 FROM json_each(redirect_uris_json) WHERE value = ?2)";
-    connection.execute(sql, [client_id, uri])?;
-    let known: bool = connection.query_row(
-        "SELECT EXISTS (SELECT 1 FROM clients WHERE client_id = ?1)",
-        [client_id],
-        |row| row.get(0),
-    )?;
-    if known { Ok(()) } else { bail!("no app has the client {client_id:?}") }
+    transaction.execute(sql, [client_id, uri])?;
+    let sql = "SELECT merchant_id FROM clients JOIN apps ON apps.id = app_id WHERE client_id = ?1";
+    let merchant: Option<i64> = transaction.query_row(sql, [client_id], |row| row.get(0)).optional()?;
+    let Some(merchant) = merchant else { bail!("no app has the client {client_id:?}") };
+    let object = format!("client:{client_id} {uri}");
+    record(&transaction, merchant, "client.redirect", object, Clock::system().now())?;
+    Ok(transaction.commit()?)
+}
+
+/// The entry of the audit trail, in the transaction of what was done.
+fn record(
+    transaction: &Connection,
+    merchant_id: i64,
+    action: &'static str,
+    object: String,
+    now: UnixSecs,
+) -> Result<()> {
+    let (actor, deed) = (Actor::command(merchant_id), Deed::new(action, object));
+    Ok(audit::record(transaction, &actor, &deed, &Outcome::Done(None), now)?)
 }

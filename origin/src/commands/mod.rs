@@ -1,13 +1,16 @@
 //! The sub-commands.
 
 mod accounts;
+mod audit;
 mod customers;
+mod keys;
+mod revoke;
 mod serve;
 
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use origin::{clock::Clock, db, db::import::import, tokens::keys};
+use origin::{clock::Clock, db, db::import::import};
 
 /// What is to be done.
 #[derive(clap::Subcommand)]
@@ -25,30 +28,20 @@ pub enum Command {
     },
     /// Keys that sign tokens
     #[command(subcommand)]
-    Keys(Keys),
+    Keys(keys::Keys),
     /// Customers, who come and go
     #[command(subcommand)]
     Customer(customers::Customer),
     /// Accounts that sign in with a password
     #[command(subcommand)]
     Account(accounts::Account),
+    /// Refuse tokens at this origin before they end; edges are told by `admit revoke`
+    Revoke(revoke::Args),
+    /// Who did what: entries of the audit trail, oldest first
+    Audit(audit::Args),
     /// Clients: programs with a secret, and where apps may be returned to
     #[command(subcommand)]
     Client(accounts::Client),
-}
-
-/// What is to be done about keys.
-#[derive(clap::Subcommand)]
-pub enum Keys {
-    /// Sign with a new key from now on; the old one verifies until its last token has ended
-    Rotate {
-        /// The database
-        #[arg(long, value_name = "FILE", env = "ORIGIN_DB")]
-        db: PathBuf,
-        /// Seconds that an access token lives, as `serve` has it
-        #[arg(long, value_name = "N", default_value_t = 3_600)]
-        access_ttl_secs: i64,
-    },
 }
 
 impl Command {
@@ -65,11 +58,9 @@ impl Command {
                 println!("{} items, {} customers; seq {}", imported.items, imported.customers, imported.seq);
                 Ok(())
             }
-            Self::Keys(Keys::Rotate { db, access_ttl_secs }) => {
-                let mut connection = db::open(&db).with_context(|| db.display().to_string())?;
-                println!("{}", keys::rotate(&mut connection, Clock::system().now(), access_ttl_secs)?);
-                Ok(())
-            }
+            Self::Keys(keys) => keys.run(),
+            Self::Revoke(args) => args.run(),
+            Self::Audit(args) => args.run(),
             Self::Customer(customer) => customer.run(),
             Self::Account(account) => account.run(),
             Self::Client(client) => client.run(),

@@ -5,9 +5,20 @@ use std::{env, net::SocketAddr, path::PathBuf};
 use anyhow::{Context, Result, bail};
 use origin::{
     db,
-    db::import::{import, is_empty},
-    limits::{CONNECTIONS_PER_ADDRESS, KEEP_CHANGES_DEFAULT, SECRET_MIN_BYTES, SESSION_SECS_DEFAULT},
+    db::{
+        changes,
+        import::{import, is_empty},
+        usage::Usage,
+    },
+    limits::{
+        AUDIT_DAYS_DEFAULT, AUDIT_ENTRIES_DEFAULT, CONNECTIONS_PER_ADDRESS, KEEP_CHANGE_BYTES_DEFAULT,
+        KEEP_CHANGE_DAYS_DEFAULT, KEEP_CHANGES_DEFAULT, MERCHANT_ACCESSES_DEFAULT,
+        MERCHANT_ANSWER_BYTES_DEFAULT, MERCHANT_ITEM_BYTES_DEFAULT, MERCHANT_ITEMS_DEFAULT,
+        MERCHANT_MEMBERS_DEFAULT, MERCHANT_WRITE_BURST_DEFAULT, MERCHANT_WRITES_PER_SEC_DEFAULT,
+        SECRET_MIN_BYTES, SESSION_SECS_DEFAULT,
+    },
     server,
+    service::quota::Quotas,
     settings::Settings,
 };
 use tokio::{net::TcpListener, signal};
@@ -55,6 +66,20 @@ pub struct Args {
     /// Changes that the log keeps
     #[arg(long, value_name = "N", default_value_t = KEEP_CHANGES_DEFAULT)]
     keep_changes: u64,
+    /// Bytes that the log of changes keeps
+    #[arg(long, value_name = "N", default_value_t = KEEP_CHANGE_BYTES_DEFAULT)]
+    keep_change_bytes: u64,
+    /// Days that the log of changes keeps
+    #[arg(long, value_name = "N", default_value_t = KEEP_CHANGE_DAYS_DEFAULT, value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    keep_change_days: u32,
+    /// Entries of the audit trail that are kept of each merchant
+    #[arg(long, value_name = "N", default_value_t = AUDIT_ENTRIES_DEFAULT)]
+    keep_audit: u64,
+    /// Days that the audit trail keeps entries
+    #[arg(long, value_name = "N", default_value_t = AUDIT_DAYS_DEFAULT, value_parser = clap::value_parser!(u32).range(1..=36_500))]
+    keep_audit_days: u32,
+    #[command(flatten)]
+    quotas: QuotaArgs,
     /// A bearer that may read export and changes, beside tokens with the scope feed:read
     #[arg(long, value_name = "TEXT", env = "ORIGIN_FEED_SECRET", hide_env_values = true)]
     feed_secret: Option<String>,
@@ -67,6 +92,51 @@ pub struct Args {
     /// Connections of one address; with a proxy in front, as many as the proxy opens
     #[arg(long, value_name = "N", default_value_t = CONNECTIONS_PER_ADDRESS)]
     connections_per_address: usize,
+    /// The bearer before that one, which may read them too while it is being replaced
+    #[arg(long, value_name = "TEXT", env = "ORIGIN_FEED_SECRET_PREVIOUS", hide_env_values = true)]
+    feed_secret_previous: Option<String>,
+}
+
+/// What each merchant may write and store. An import has no quota.
+#[derive(clap::Args)]
+struct QuotaArgs {
+    /// Writes a second of one merchant, in the long run; 0 for any number
+    #[arg(long, value_name = "N", default_value_t = MERCHANT_WRITES_PER_SEC_DEFAULT)]
+    merchant_writes_per_sec: u64,
+    /// Writes of one merchant at once
+    #[arg(long, value_name = "N", default_value_t = MERCHANT_WRITE_BURST_DEFAULT, value_parser = clap::value_parser!(u64).range(1..))]
+    merchant_write_burst: u64,
+    /// Items and packages of one merchant, deleted ones among them
+    #[arg(long, value_name = "N", default_value_t = MERCHANT_ITEMS_DEFAULT)]
+    merchant_items: u64,
+    /// Bytes of one merchant's items and fees
+    #[arg(long, value_name = "N", default_value_t = MERCHANT_ITEM_BYTES_DEFAULT)]
+    merchant_item_bytes: u64,
+    /// Members of all packages of one merchant
+    #[arg(long, value_name = "N", default_value_t = MERCHANT_MEMBERS_DEFAULT)]
+    merchant_members: u64,
+    /// Accesses of all customers of one merchant, ended ones among them
+    #[arg(long, value_name = "N", default_value_t = MERCHANT_ACCESSES_DEFAULT)]
+    merchant_accesses: u64,
+    /// Bytes of answers that are kept for one merchant's Idempotency-Keys
+    #[arg(long, value_name = "N", default_value_t = MERCHANT_ANSWER_BYTES_DEFAULT)]
+    merchant_answer_bytes: u64,
+}
+
+impl QuotaArgs {
+    const fn quotas(&self) -> Quotas {
+        Quotas {
+            writes_per_sec: self.merchant_writes_per_sec,
+            write_burst: self.merchant_write_burst,
+            stored: Usage {
+                items: self.merchant_items,
+                item_bytes: self.merchant_item_bytes,
+                members: self.merchant_members,
+                accesses: self.merchant_accesses,
+                answer_bytes: self.merchant_answer_bytes,
+            },
+        }
+    }
 }
 
 /// Runs `origin serve`.
@@ -74,8 +144,12 @@ pub struct Args {
 /// # Errors
 /// When it cannot listen, the database cannot be opened, or a setting is wrong.
 pub fn run(args: &Args) -> Result<()> {
-    if args.feed_secret.as_ref().is_some_and(|secret| secret.len() < SECRET_MIN_BYTES) {
-        bail!("--feed-secret: expected at least {SECRET_MIN_BYTES} bytes");
+    for (name, secret) in
+        [("--feed-secret", &args.feed_secret), ("--feed-secret-previous", &args.feed_secret_previous)]
+    {
+        if secret.as_ref().is_some_and(|secret| secret.len() < SECRET_MIN_BYTES) {
+            bail!("{name}: expected at least {SECRET_MIN_BYTES} bytes");
+        }
     }
     let edge_secrets: Vec<String> =
         args.edge_secret.iter().flat_map(|secrets| secrets.split_whitespace()).map(str::to_owned).collect();
@@ -103,8 +177,16 @@ pub fn run(args: &Args) -> Result<()> {
         settings.edge_secrets = edge_secrets;
         settings.is_edge_only = args.edge_only;
         settings.connections_per_address = args.connections_per_address.max(1);
-        settings.keep_changes = args.keep_changes;
+        settings.keep_changes = changes::Keep {
+            changes: args.keep_changes,
+            bytes: args.keep_change_bytes,
+            days: args.keep_change_days,
+        };
+        settings.keep_audit.entries = args.keep_audit;
+        settings.keep_audit.days = args.keep_audit_days;
+        settings.quotas = args.quotas.quotas();
         settings.feed_secret.clone_from(&args.feed_secret);
+        settings.feed_secret_previous.clone_from(&args.feed_secret_previous);
         settings.variables = env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();

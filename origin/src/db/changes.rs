@@ -1,22 +1,43 @@
-//! The change log. Every transaction that changes what edges answer from makes one [`Change`]: it counts `seq`
-//! up by one and logs the new state of what it touched, in the same transaction.
+//! The change log: which records each committed change touched.
+//!
+//! Every transaction that changes what edges answer from makes one [`Change`]: it counts `seq` up by one and logs the
+//! names of the records, in the same transaction. The feed reads the records when it is asked ([`after`]), so a change
+//! costs the log the length of a few names, however large the records are
+//! (docs/adr/0029-the-log-names-what-changed.md).
 
-use std::{collections::BTreeSet, fmt::Write as _};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+};
 
-use admit::snapshot::time::UnixSecs;
-use rusqlite::{Connection, Row, Transaction, params};
+use admit::snapshot::{schema::Line, time::UnixSecs};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use serde_json::Value;
 
-use super::{DbError, records::Ref, to_json};
-use crate::limits::CUT_EVERY;
+use super::{DbError, from_json, records::Ref, to_json};
+use crate::limits::{CHANGE_ROW_BYTES, CUT_EVERY, DAY_SECS};
 
 /// What a transaction has touched.
 #[derive(Debug, Default)]
 pub struct Change {
     touched: BTreeSet<Ref>,
+    /// What the audit trail says of it beside the request.
+    pub about: About,
+}
+
+/// What a change of accesses concerns.
+#[derive(Debug, Default)]
+pub struct About {
+    /// The accesses that were granted or taken away.
+    pub accesses: Vec<i64>,
+    /// The item that they are for.
+    pub item_id: Option<i64>,
+    /// The number of the customer who holds them.
+    pub customer_id: Option<i64>,
 }
 
 impl Change {
-    /// The record was changed, added or removed: its state at the end of the transaction is logged.
+    /// Names a record that the transaction changes, adds or removes.
     pub fn touch(&mut self, record: Ref) {
         self.touched.insert(record);
     }
@@ -26,31 +47,67 @@ impl Change {
     /// # Errors
     /// When the database cannot be read or written.
     pub fn log(self, transaction: &Transaction<'_>, now: UnixSecs) -> Result<u64, DbError> {
-        let (mut put, mut remove) = (Vec::new(), Vec::new());
-        for record in &self.touched {
-            match record.load(transaction)? {
-                Some(line) => put.push(line),
-                None => remove.push(record.name()),
-            }
-        }
-        let sql = "UPDATE state SET seq = seq + 1 RETURNING seq";
-        let seq: u64 = transaction.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
-        let sql = "INSERT INTO changes (seq, as_of, put_json, remove_json) VALUES (?1, ?2, ?3, ?4)";
-        transaction.prepare_cached(sql)?.execute(params![seq, now, to_json(&put)?, to_json(&remove)?])?;
+        let names: Vec<Value> = self.touched.iter().map(Ref::name).collect();
+        let touched = to_json(&names)?;
+        let bytes = touched.len().saturating_add(CHANGE_ROW_BYTES);
+        let sql = "UPDATE state SET seq = seq + 1, log_bytes = log_bytes + ?1 RETURNING seq";
+        let seq: u64 = transaction.prepare_cached(sql)?.query_row([bytes], |row| row.get(0))?;
+        let sql = "INSERT INTO changes (seq, as_of, touched_json) VALUES (?1, ?2, ?3)";
+        transaction.prepare_cached(sql)?.execute(params![seq, now, touched])?;
         Ok(seq)
     }
 }
 
-/// Forgets what is older than the last `keep` changes. Readers that are further behind have to export anew.
-/// Looks only every so many changes.
+/// How much of the log is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keep {
+    /// Changes. They are counted every [`CUT_EVERY`] changes only.
+    pub changes: u64,
+    /// Bytes of their rows.
+    pub bytes: u64,
+    /// Days. A name in the log is all that is left of a customer who was removed.
+    pub days: u32,
+}
+
+/// Forgets the oldest changes, so that the log keeps to its bounds after the change `seq`. Readers that are further
+/// behind have to export anew.
 ///
 /// # Errors
-/// When the database cannot be written.
-pub fn cut(transaction: &Transaction<'_>, seq: u64, keep: u64) -> Result<(), DbError> {
-    if !seq.is_multiple_of(CUT_EVERY) {
+/// When the database cannot be read or written.
+pub fn cut(transaction: &Connection, seq: u64, keep: Keep, now: UnixSecs) -> Result<(), DbError> {
+    let from = now.saturating_sub(i64::from(keep.days) * DAY_SECS);
+    let sql = "SELECT as_of FROM changes ORDER BY seq LIMIT 1";
+    let oldest: Option<UnixSecs> =
+        transaction.prepare_cached(sql)?.query_row([], |row| row.get(0)).optional()?;
+    if oldest.is_some_and(|oldest| oldest < from) {
+        // Changes are in the order of their moments; so many at once that no write waits for long.
+        let sql =
+            "SELECT max(seq) FROM (SELECT seq, as_of FROM changes ORDER BY seq LIMIT ?2) WHERE as_of < ?1";
+        let until = transaction.prepare_cached(sql)?.query_row(params![from, CUT_EVERY], |row| row.get(0))?;
+        cut_before(transaction, until)?;
+    }
+    if seq.is_multiple_of(CUT_EVERY) {
+        cut_before(transaction, seq.saturating_sub(keep.changes))?;
+    }
+    let bytes: u64 =
+        transaction.prepare_cached("SELECT log_bytes FROM state")?.query_row([], |row| row.get(0))?;
+    if bytes <= keep.bytes {
         return Ok(());
     }
-    cut_before(transaction, seq.saturating_sub(keep))
+    // A tenth more than has to go, so that not every write cuts.
+    let goal = keep.bytes - keep.bytes / 10;
+    let (mut left, mut until) = (bytes, 0);
+    let sql = "SELECT seq, octet_length(touched_json) + ?1 FROM changes ORDER BY seq";
+    let mut statement = transaction.prepare_cached(sql)?;
+    let mut rows = statement.query([CHANGE_ROW_BYTES])?;
+    while left > goal
+        && let Some(row) = rows.next()?
+    {
+        until = row.get(0)?;
+        left = left.saturating_sub(row.get(1)?);
+    }
+    drop(rows);
+    cut_before(transaction, until)
 }
 
 /// Forgets the changes up to and including `until`.
@@ -58,8 +115,10 @@ pub fn cut(transaction: &Transaction<'_>, seq: u64, keep: u64) -> Result<(), DbE
 /// # Errors
 /// When the database cannot be written.
 pub fn cut_before(transaction: &Connection, until: u64) -> Result<(), DbError> {
-    let sql = "UPDATE state SET history_from = ?1 WHERE history_from < ?1 AND ?1 <= seq";
-    if transaction.prepare_cached(sql)?.execute([until])? > 0 {
+    let sql = "UPDATE state SET history_from = ?1, log_bytes = log_bytes
+               - (SELECT coalesce(sum(octet_length(touched_json) + ?2), 0) FROM changes WHERE changes.seq <= ?1)
+               WHERE history_from < ?1 AND ?1 <= seq";
+    if transaction.prepare_cached(sql)?.execute(params![until, CHANGE_ROW_BYTES])? > 0 {
         transaction.prepare_cached("DELETE FROM changes WHERE seq <= ?1")?.execute([until])?;
     }
     Ok(())
@@ -74,7 +133,22 @@ pub enum Feed {
     Gone,
 }
 
-/// Reads the changes after `after`: at most `max_changes`, and no more once there are `max_bytes`.
+/// A change as it is answered.
+struct Logged {
+    seq: u64,
+    as_of: UnixSecs,
+    touched: Vec<Ref>,
+}
+
+/// A touched record as it is now, and the last change of the answer that touched it.
+struct State {
+    /// A line of the publish schema; `None` when the record is gone.
+    put: Option<String>,
+    last: u64,
+}
+
+/// Reads the changes after `after`: at most `max_changes`, and no more once their records have `max_bytes`. Each record
+/// that they touched is in the answer once, as it is now, with the last of the answer's changes that touched it.
 ///
 /// # Errors
 /// When the database cannot be read.
@@ -84,37 +158,109 @@ pub fn after(
     max_changes: usize,
     max_bytes: usize,
 ) -> Result<Feed, DbError> {
-    // One read transaction: a cut in between must not make a gap.
+    // One read transaction: a cut or a write in between must not make a gap.
     let transaction = connection.unchecked_transaction()?;
     let sql = "SELECT seq, history_from FROM state";
     let (seq, history_from): (u64, u64) =
         transaction.prepare_cached(sql)?.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    // Who is ahead of us knows another history: this database was restored, or made anew.
+    // A reader that is ahead knows another history: this database was restored, or made anew.
     if after < history_from || after > seq {
         return Ok(Feed::Gone);
     }
-    let sql = "SELECT seq, as_of, put_json, remove_json FROM changes WHERE seq > ?1 ORDER BY seq LIMIT ?2";
+    let (mut changes, mut states, mut size_bytes) = (Vec::new(), BTreeMap::new(), 0_usize);
+    let sql = "SELECT seq, as_of, touched_json FROM changes WHERE seq > ?1 ORDER BY seq LIMIT ?2";
     let mut statement = transaction.prepare_cached(sql)?;
     let mut rows = statement.query(params![after, max_changes])?;
-    let (mut lines, mut expected) = (String::new(), after);
-    while let Some(row) = rows.next()? {
-        let seq: u64 = row.get(0)?;
+    let mut expected = after;
+    while size_bytes < max_bytes
+        && let Some(row) = rows.next()?
+    {
+        let change =
+            Logged { seq: row.get(0)?, as_of: row.get(1)?, touched: touched(&row.get::<_, String>(2)?)? };
         expected += 1;
-        if seq != expected {
+        if change.seq != expected {
             return Err(DbError::Inconsistent("a gap in the change log"));
         }
-        let as_of: UnixSecs = row.get(1)?;
-        let (put, remove) = (text(row, 2)?, text(row, 3)?);
-        // Writing to a String cannot fail.
-        let _ = write!(lines, r#"{{"seq":{seq},"as_of":{as_of},"put":{put},"remove":{remove}}}"#);
-        lines.push('\n');
-        if lines.len() >= max_bytes {
-            break;
+        for record in &change.touched {
+            size_bytes = size_bytes.saturating_add(see(&transaction, &mut states, record, change.seq)?);
+        }
+        changes.push(change);
+    }
+    if let Some(last) = changes.last_mut().filter(|last| last.seq < seq) {
+        for record in newer_members(&transaction, &states, last.as_of)? {
+            see(&transaction, &mut states, &record, last.seq)?;
+            last.touched.push(record);
         }
     }
-    Ok(Feed::Lines(lines))
+    Ok(Feed::Lines(lines(&changes, &states)))
 }
 
-fn text<'r>(row: &'r Row<'_>, column: usize) -> Result<&'r str, DbError> {
-    Ok(row.get_ref(column)?.as_str().map_err(rusqlite::Error::from)?)
+fn touched(names: &str) -> Result<Vec<Ref>, DbError> {
+    let names: Vec<Value> = from_json(names)?;
+    let unknown = DbError::Inconsistent("a name in the change log");
+    names.iter().map(Ref::from_name).collect::<Option<_>>().ok_or(unknown)
+}
+
+/// Notes that the change `seq` touched the record, and reads it if no change before did. Its size in bytes, if it was
+/// read.
+fn see(
+    connection: &Connection,
+    states: &mut BTreeMap<Ref, State>,
+    record: &Ref,
+    seq: u64,
+) -> Result<usize, DbError> {
+    if let Some(state) = states.get_mut(record) {
+        state.last = seq;
+        return Ok(0);
+    }
+    let put = record.load(connection)?.as_ref().map(|line: &Line| to_json(line)).transpose()?;
+    let size_bytes = put.as_ref().map_or(0, String::len);
+    states.insert(record.clone(), State { put, last: seq });
+    Ok(size_bytes)
+}
+
+/// Members of the answer's packages that were made after `as_of`, the answer's last change. The packages are as they
+/// are now, and what they refer to must be in the answer, too, although a later change made it.
+fn newer_members(
+    connection: &Connection,
+    states: &BTreeMap<Ref, State>,
+    as_of: UnixSecs,
+) -> Result<BTreeSet<Ref>, DbError> {
+    let sql = "SELECT item_id FROM package_items JOIN items ON items.id = item_id
+               WHERE package_id = ?1 AND items.created_at >= ?2";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut newer = BTreeSet::new();
+    for record in states.keys() {
+        let Ref::Item(package_id) = record else { continue };
+        let members = statement.query_map(params![package_id, as_of], |row| row.get(0).map(Ref::Item))?;
+        for member in members {
+            let member = member?;
+            if !states.contains_key(&member) {
+                newer.insert(member);
+            }
+        }
+    }
+    Ok(newer)
+}
+
+fn lines(changes: &[Logged], states: &BTreeMap<Ref, State>) -> String {
+    let mut lines = String::new();
+    for Logged { seq, as_of, touched } in changes {
+        let (mut put, mut remove) = (Vec::new(), Vec::new());
+        for record in touched {
+            match states.get(record) {
+                Some(State { put: Some(line), last }) if last == seq => put.push(line.as_str()),
+                Some(State { put: None, last }) if last == seq => remove.push(record.name().to_string()),
+                _ => {}
+            }
+        }
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            lines,
+            r#"{{"seq":{seq},"as_of":{as_of},"put":[{}],"remove":[{}]}}"#,
+            put.join(","),
+            remove.join(",")
+        );
+    }
+    lines
 }

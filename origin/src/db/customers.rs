@@ -4,14 +4,16 @@ use admit::{
     limits::CUSTOMER_MAX_BYTES,
     snapshot::{schema::Customer, time::UnixSecs},
 };
-use rusqlite::{Connection, TransactionBehavior, params};
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use uuid::Uuid;
 
 use super::{
     DbError,
+    audit::{self, Actor, Deed, Outcome},
     changes::Change,
     numbers::{self, Kind},
     records::{self, Ref},
+    revoked::{self, Tokens},
     store,
 };
 
@@ -69,12 +71,13 @@ pub fn add(
         licenses: Vec::new(),
     };
     store::insert_customer(&transaction, &customer, now)?;
-    log(&transaction, namespace, subject, now)?;
+    log(&transaction, "customer.add", &customer, now)?;
     transaction.commit().map_err(DbError::from)?;
     Ok(customer)
 }
 
-/// Removes a customer with all that they hold and their account, as one change. Whether there was one.
+/// Removes a customer with all that they hold and their account, as one change, and refuses their tokens from now on.
+/// Whether there was one.
 ///
 /// # Errors
 /// When the database cannot be written.
@@ -85,24 +88,31 @@ pub fn remove(
     now: UnixSecs,
 ) -> Result<bool, DbError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let sql = "DELETE FROM customers WHERE namespace = ?1 AND subject = ?2";
-    if transaction.execute(sql, params![namespace, subject])? == 0 {
+    let key = records::customer_key(&transaction, namespace, subject)?;
+    let Some(customer) = key.map(|key| records::customer(&transaction, key)).transpose()?.flatten() else {
         return Ok(false);
-    }
-    log(&transaction, namespace, subject, now)?;
+    };
+    let sql = "DELETE FROM customers WHERE namespace = ?1 AND subject = ?2";
+    transaction.execute(sql, params![namespace, subject])?;
+    revoked::revoke(&transaction, Tokens::Subject { namespace: Some(namespace), subject }, now)?;
+    log(&transaction, "customer.remove", &customer, now)?;
     transaction.commit()?;
     Ok(true)
 }
 
+/// Logs the change, and records it: by number, since the trail outlives the customer.
 fn log(
-    transaction: &rusqlite::Transaction<'_>,
-    namespace: &str,
-    subject: &str,
+    transaction: &Transaction<'_>,
+    action: &'static str,
+    customer: &Customer,
     now: UnixSecs,
 ) -> Result<(), DbError> {
     let mut change = Change::default();
-    change.touch(Ref::Customer { namespace: namespace.to_owned(), subject: subject.to_owned() });
-    change.log(transaction, now).map(drop)
+    let Customer { namespace, subject, id, merchant_id, .. } = customer;
+    change.touch(Ref::Customer { namespace: namespace.clone(), subject: subject.clone() });
+    let seq = change.log(transaction, now)?;
+    let deed = Deed { customer_id: Some(*id), ..Deed::new(action, format!("customer:{id}")) };
+    audit::record(transaction, &Actor::command(*merchant_id), &deed, &Outcome::Done(Some(seq)), now)
 }
 
 fn is_name(text: &str) -> bool {

@@ -16,6 +16,7 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use super::{
     DbError,
+    audit::{self, Actor, Deed},
     numbers::{self, Kind},
     store,
 };
@@ -138,6 +139,8 @@ pub fn import(connection: &mut Connection, from: &Path, now: UnixSecs) -> Result
     // The export of another origin goes on where that one was.
     let sql = "UPDATE state SET seq = max(seq + 1, ?1), history_from = max(seq + 1, ?1) RETURNING seq";
     imported.seq = transaction.query_row(sql, [imported.seq], |row| row.get(0))?;
+    let deed = Deed::new("import", format!("items:{} customers:{}", imported.items, imported.customers));
+    audit::record(&transaction, &Actor::command(0), &deed, &audit::Outcome::Done(Some(imported.seq)), now)?;
     transaction.commit()?;
     Ok(imported)
 }

@@ -68,6 +68,22 @@ impl Ref {
             }
         }
     }
+
+    /// The record that a [`name`](Self::name) names.
+    #[must_use]
+    pub fn from_name(name: &Value) -> Option<Self> {
+        let text = |member: &str| name.get(member)?.as_str().map(str::to_owned);
+        let number = || name.get("id")?.as_i64();
+        Some(match name.get("type")?.as_str()? {
+            "merchant" => Self::Merchant(number()?),
+            "app" => Self::App(text("id")?),
+            "license" => Self::License(text("id")?),
+            "access_type" => Self::AccessType(number()?),
+            "item" => Self::Item(number()?),
+            "customer" => Self::Customer { namespace: text("namespace")?, subject: text("subject")? },
+            _ => return None,
+        })
+    }
 }
 
 /// A merchant.

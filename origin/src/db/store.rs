@@ -195,6 +195,52 @@ pub fn set_members(connection: &Connection, package_id: i64, members: &[i64]) ->
     Ok(())
 }
 
+/// Adds members behind those that a package holds; those that it holds already stay where they are.
+///
+/// # Errors
+/// When the database refuses it.
+pub fn add_members(connection: &Connection, package_id: i64, members: &[i64]) -> Result<(), DbError> {
+    let sql = "SELECT coalesce(max(position), -1) + 1 FROM package_items WHERE package_id = ?1";
+    let next: i64 = connection.prepare_cached(sql)?.query_row([package_id], |row| row.get(0))?;
+    let sql = "INSERT INTO package_items (package_id, position, item_id) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
+    let mut statement = connection.prepare_cached(sql)?;
+    for (position, item_id) in (next..).zip(members) {
+        statement.execute(params![package_id, position, item_id])?;
+    }
+    Ok(())
+}
+
+/// Takes members out of a package, as far as it holds them.
+///
+/// # Errors
+/// When the database refuses it.
+pub fn remove_members(connection: &Connection, package_id: i64, members: &[i64]) -> Result<(), DbError> {
+    let sql = "DELETE FROM package_items WHERE package_id = ?1 AND item_id = ?2";
+    let mut statement = connection.prepare_cached(sql)?;
+    for item_id in members {
+        statement.execute([package_id, *item_id])?;
+    }
+    Ok(())
+}
+
+/// Whether a package holds an item.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn is_member(connection: &Connection, package_id: i64, item_id: i64) -> Result<bool, DbError> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM package_items WHERE package_id = ?1 AND item_id = ?2)";
+    Ok(connection.prepare_cached(sql)?.query_row([package_id, item_id], |row| row.get(0))?)
+}
+
+/// How many members a package has.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn count_members(connection: &Connection, package_id: i64) -> Result<usize, DbError> {
+    let sql = "SELECT count(*) FROM package_items WHERE package_id = ?1";
+    Ok(connection.prepare_cached(sql)?.query_row([package_id], |row| row.get(0))?)
+}
+
 /// Adds a customer with all that they hold. The row's key.
 ///
 /// # Errors

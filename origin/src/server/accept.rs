@@ -7,6 +7,7 @@ use std::{
     net::{IpAddr, SocketAddr},
     pin::pin,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use axum::{
@@ -29,14 +30,22 @@ use tower::ServiceExt as _;
 
 use super::stall::Stalling;
 use crate::limits::{
-    ACCEPT_PAUSE, CONNECTIONS_MAX, END_TIMEOUT, FIRST_HEADERS_TIMEOUT, HEADERS_MAX_BYTES, HEADERS_TIMEOUT,
-    WRITE_TIMEOUT,
+    ACCEPT_PAUSE, CONNECTIONS_MAX, END_TIMEOUT, HEADERS_MAX_BYTES, HEADERS_TIMEOUT, WRITE_TIMEOUT,
 };
 
+/// What a connection may cost before it has shown who it is.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Connections of one address.
+    pub per_address: usize,
+    /// How long the first request's headers may take.
+    pub first_headers: Duration,
+}
+
 /// Serves connections until `end` is over, then finishes what is being answered.
-pub async fn serve(listener: TcpListener, router: Router, per_address: usize, end: impl Future<Output = ()>) {
+pub async fn serve(listener: TcpListener, router: Router, bounds: Bounds, end: impl Future<Output = ()>) {
     let (graceful, slots) = (GracefulShutdown::new(), Arc::new(Semaphore::new(CONNECTIONS_MAX)));
-    let addresses = Arc::new(Addresses { most: per_address, ..Addresses::default() });
+    let addresses = Arc::new(Addresses { most: bounds.per_address, ..Addresses::default() });
     let mut end = pin!(end);
     loop {
         // A client that comes when all are taken waits in the system's queue.
@@ -60,7 +69,7 @@ pub async fn serve(listener: TcpListener, router: Router, per_address: usize, en
                     tokio::select! {
                         // What breaks a connection off is the client's doing; there is nobody to tell.
                         _ = connection => {}
-                        () = silence(&spoken) => {}
+                        () = silence(&spoken, bounds.first_headers) => {}
                     }
                 });
             }
@@ -74,8 +83,8 @@ pub async fn serve(listener: TcpListener, router: Router, per_address: usize, en
 }
 
 /// Ends when a client has sent no request in time; never if it has.
-async fn silence(spoken: &Notify) {
-    if timeout(FIRST_HEADERS_TIMEOUT, spoken.notified()).await.is_ok() {
+async fn silence(spoken: &Notify, first_headers: Duration) {
+    if timeout(first_headers, spoken.notified()).await.is_ok() {
         pending::<()>().await;
     }
 }
@@ -198,5 +207,35 @@ mod tests {
         let (_a, _b) = (guest("2001:db8::1").unwrap(), guest("2001:db8::2").unwrap());
         assert!(guest("2001:db8::3").is_none(), "one household");
         assert!(guest("2001:db8:0:1::1").is_some());
+    }
+
+    #[test]
+    fn a_connection_without_a_request_ends_and_one_with_a_request_stays() {
+        use std::io::{Read as _, Write as _};
+
+        const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n";
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let to = listener.local_addr().unwrap();
+        let router = Router::new().fallback(|| async { "ok" });
+        let bounds = Bounds { per_address: 10, first_headers: Duration::from_millis(200) };
+        runtime.spawn(serve(listener, router, bounds, pending()));
+        let connect = || {
+            let stream = std::net::TcpStream::connect(to).unwrap();
+            stream.set_read_timeout(Some(Duration::from_secs(8))).unwrap();
+            stream
+        };
+        let (mut speaks, mut is_silent, mut dribbles) = (connect(), connect(), connect());
+        speaks.write_all(REQUEST).unwrap();
+        dribbles.write_all(&REQUEST[..20]).unwrap();
+        let mut answer = [0; 1_024];
+        assert!(speaks.read(&mut answer).unwrap() > 0);
+        // Both end, and nothing is said to them.
+        assert_eq!(is_silent.read(&mut answer).unwrap(), 0);
+        assert_eq!(dribbles.read(&mut answer).unwrap(), 0);
+        // The bound of those two is over, and the first one is served again.
+        speaks.write_all(REQUEST).unwrap();
+        assert!(speaks.read(&mut answer).unwrap() > 0);
     }
 }

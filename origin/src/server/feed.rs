@@ -13,14 +13,14 @@ use serde_json::json;
 use tokio::{
     runtime::Handle,
     sync::{Semaphore, mpsc},
-    time::{Instant, sleep_until, timeout},
+    time::{Instant, sleep_until, timeout_at},
 };
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::{Asked, Server, class::Class, overloaded, pool::Overloaded, set_headers};
 use crate::{
     db::{self, changes::Feed, export},
-    limits::{EXPORT_CHUNK_BYTES, EXPORT_STALL, EXPORTS_MAX, FEED_POLL, WAIT_MAX_SECS},
+    limits::{EXPORT_CHUNK_BYTES, EXPORT_STALL, EXPORT_TIMEOUT, EXPORTS_MAX, FEED_POLL, WAIT_MAX_SECS},
     settings::Settings,
     wire::Refused,
 };
@@ -101,7 +101,8 @@ impl Exports {
         let (settings, runtime) = (server.shared.settings.clone(), Handle::current());
         let spawned = thread::Builder::new().name("export".to_owned()).spawn(move || {
             let _permit = permit;
-            let mut out = Chunks { chunks, runtime, buffer: Vec::with_capacity(EXPORT_CHUNK_BYTES) };
+            let (buffer, until) = (Vec::with_capacity(EXPORT_CHUNK_BYTES), Instant::now() + EXPORT_TIMEOUT);
+            let mut out = Chunks { chunks, runtime, buffer, until };
             if let Err(error) = write(&settings, &mut out) {
                 eprintln!("{}", json!({"event": "export", "error": error}));
                 let _ = out.send(Err(io::Error::other("broken off")));
@@ -125,6 +126,8 @@ struct Chunks {
     chunks: mpsc::Sender<io::Result<Vec<u8>>>,
     runtime: Handle,
     buffer: Vec<u8>,
+    /// When the export has to have ended.
+    until: Instant,
 }
 
 impl Write for Chunks {
@@ -148,10 +151,30 @@ impl Write for Chunks {
 impl Chunks {
     fn send(&self, chunk: io::Result<Vec<u8>>) -> io::Result<()> {
         // A timer is made within the runtime only.
-        match self.runtime.block_on(async { timeout(EXPORT_STALL, self.chunks.send(chunk)).await }) {
+        let until = self.until.min(Instant::now() + EXPORT_STALL);
+        match self.runtime.block_on(async { timeout_at(until, self.chunks.send(chunk)).await }) {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(io::ErrorKind::BrokenPipe.into()),
             Err(_) => Err(io::ErrorKind::TimedOut.into()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A reader that takes a little now and then would hold the read transaction for ever.
+    #[test]
+    fn an_export_that_goes_on_for_too_long_is_broken_off() {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build().unwrap();
+        let send = |until| {
+            let (chunks, _reader) = mpsc::channel(1);
+            let out = Chunks { chunks, runtime: runtime.handle().clone(), buffer: Vec::new(), until };
+            out.send(Ok(vec![1])).unwrap();
+            out.send(Ok(vec![2])).map_err(|error| error.kind())
+        };
+        assert_eq!(send(Instant::now()), Err(io::ErrorKind::TimedOut));
     }
 }

@@ -13,6 +13,7 @@ mod body;
 mod class;
 mod feed;
 mod pool;
+mod request_id;
 mod stall;
 #[cfg(test)]
 mod tests;
@@ -35,14 +36,14 @@ use axum::{
 use tokio::{net::TcpListener, sync::watch};
 
 use self::{
-    accept::Guest,
+    accept::{Bounds, Guest},
     class::{Class, Pools},
     feed::Exports,
     viewer::{Trusted, Viewer},
 };
 use crate::{
     db,
-    limits::{RETRY_AFTER_SECS, SIGN_IN_MAX_BYTES, SIGN_IN_MAX_FIELDS},
+    limits::{FIRST_HEADERS_TIMEOUT, RETRY_AFTER_SECS, SIGN_IN_MAX_BYTES, SIGN_IN_MAX_FIELDS},
     service::{Incoming, Outcome, Shared, route::Endpoint},
     settings::Settings,
     tokens::{
@@ -76,13 +77,14 @@ pub async fn serve(
 ) -> Result<()> {
     let (is_ending, ending) = watch::channel(false);
     let per_address = settings.connections_per_address;
+    let bounds = Bounds { per_address, first_headers: FIRST_HEADERS_TIMEOUT };
     let server = Arc::new(Server::start(settings, ending)?);
     let router = Router::new().fallback(handle).with_state(server);
     let end = async move {
         end.await;
         let _ = is_ending.send(true);
     };
-    accept::serve(listener, router, per_address, end).await;
+    accept::serve(listener, router, bounds, end).await;
     Ok(())
 }
 
@@ -255,6 +257,7 @@ fn incoming(parts: &Parts, viewer: &Viewer, body: crate::wire::Body, budget: Bud
         ip_address: viewer.address.clone(),
         country: viewer.country.clone(),
         is_edge: viewer.is_edge,
+        request_id: request_id::of(&text(headers, "x-request-id")),
         payload: Payload {
             content_type: text(headers, "content-type"),
             content_encoding: text(headers, "content-encoding"),

@@ -1,5 +1,7 @@
 //! Granting and revoking access.
 
+use std::collections::BTreeSet;
+
 use admit::{
     api::error::ApiError,
     entitlement::{Grant, NEVER_EXPIRES, Reason},
@@ -16,6 +18,7 @@ use super::job::{Answer, Job};
 use crate::{
     db::{
         DbError,
+        changes::About,
         numbers::Kind,
         records::{self, Ref},
         store::{self, NewAccess},
@@ -80,6 +83,8 @@ pub fn grant(job: &mut Job<'_>) -> Result<Answer, Refused> {
         store::insert_access(job.db, *key, &access)?;
         touch(job, customer);
     }
+    job.change.about =
+        About { accesses: vec![access.id], item_id: Some(item_id), customer_id: Some(consumer_id) };
     let grant = Grant {
         reason: if item.is_package() { Reason::PackageAccess } else { Reason::ItemAccess },
         access_id: access.id,
@@ -108,16 +113,24 @@ pub fn revoke(job: &mut Job<'_>, item_id: i64) -> Result<Answer, Refused> {
     if item.is_none_or(|item| item.merchant_id != job.caller.merchant_id) {
         return Err(FAILED);
     }
-    let mut removed = 0;
+    // One person by several issuers has each access once for each.
+    let mut removed = BTreeSet::new();
     for (key, customer) in customers(job, consumer_id)? {
-        let sql = "DELETE FROM accesses WHERE customer_key = ?1 AND item_id = ?2";
-        let count = job.db.prepare_cached(sql)?.execute([key, item_id])?;
-        if count > 0 {
+        let sql = "DELETE FROM accesses WHERE customer_key = ?1 AND item_id = ?2 RETURNING id";
+        let mut statement = job.db.prepare_cached(sql)?;
+        let ids: Vec<i64> =
+            statement.query_map([key, item_id], |row| row.get(0))?.collect::<Result<_, _>>()?;
+        if !ids.is_empty() {
             touch(job, &customer);
         }
-        removed += count;
+        removed.extend(ids);
     }
-    if removed == 0 { Err(FAILED) } else { Ok(Answer::Done) }
+    if removed.is_empty() {
+        return Err(FAILED);
+    }
+    let accesses = removed.into_iter().collect();
+    job.change.about = About { accesses, item_id: Some(item_id), customer_id: Some(consumer_id) };
+    Ok(Answer::Done)
 }
 
 fn touch(job: &mut Job<'_>, customer: &Customer) {

@@ -10,7 +10,10 @@ use admit::{
 };
 use serde_json::Number;
 
-use super::job::{Answer, Job};
+use super::{
+    budget::Changed,
+    job::{Answer, Job},
+};
 use crate::{
     db::{DbError, numbers::Kind, records},
     limits::TEXT_MAX_BYTES,
@@ -40,7 +43,7 @@ pub fn create(job: &mut Job<'_>, item_id: i64) -> Result<Answer, Refused> {
     let mut item = job.item(item_id)?;
     let fee = new_fee(job, said, None)?;
     item.fees.push(fee.clone());
-    job.put_item(&item)?;
+    job.put_item(&item, Changed::Fees)?;
     Ok(Answer::Created(job.fee_json(&item, &fee)?))
 }
 
@@ -52,7 +55,7 @@ pub fn replace(job: &mut Job<'_>, item_id: i64, fee_id: i64) -> Result<Answer, R
     let said = read(job, &Fields::new(job.fields))?;
     let mut item = job.item(item_id)?;
     let fee = replaced(job, &mut item, fee_id, said)?;
-    job.put_item(&item)?;
+    job.put_item(&item, Changed::Fees)?;
     Ok(Answer::Created(job.fee_json(&item, &fee)?))
 }
 
@@ -67,7 +70,7 @@ pub fn delete(job: &mut Job<'_>, item_id: i64, fee_id: i64) -> Result<Answer, Re
         return Err(Refused::Status(412, "Access fee is in use"));
     }
     item.fees.retain(|fee| fee.id != fee_id);
-    job.put_item(&item)?;
+    job.put_smaller_item(&item)?;
     Ok(Answer::Done)
 }
 
@@ -105,9 +108,8 @@ pub fn bulk(job: &mut Job<'_>, item_id: i64) -> Result<Answer, Refused> {
             replaced(job, &mut item, id, said)?
         });
     }
-    job.put_item(&item)?;
-    let json = changed.iter().map(|fee| job.fee_json(&item, fee)).collect::<Result<Vec<_>, _>>()?;
-    Ok(Answer::Created(format!("[{}]", json.join(","))))
+    job.put_item(&item, Changed::Fees)?;
+    Ok(Answer::Created(job.fees_json(&item, &changed)?))
 }
 
 fn position(item: &Item, fee_id: i64) -> Result<usize, Refused> {

@@ -91,11 +91,12 @@ pub fn keep(
     kept: &Kept,
     now: i64,
 ) -> Result<(), DbError> {
-    let sql = "INSERT INTO idempotency (caller, key, request, status, body, seq, created_at)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    let sql = "INSERT INTO idempotency (caller, key, request, status, body, seq, created_at, merchant_id)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
     let Kept { status, body, seq } = kept;
     let request = meaning(incoming, fields);
-    transaction.prepare_cached(sql)?.execute(params![caller.name, key, request, status, body, seq, now])?;
+    let values = params![caller.name, key, request, status, body, seq, now, caller.merchant_id];
+    transaction.prepare_cached(sql)?.execute(values)?;
     Ok(())
 }
 

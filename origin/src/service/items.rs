@@ -2,6 +2,7 @@
 
 use admit::{
     api::error::ApiError,
+    limits::PACKAGES_MAX,
     snapshot::{
         schema::{Item, ItemType, MetadataEntry},
         time::Timestamp,
@@ -10,15 +11,12 @@ use admit::{
 use rusqlite::params;
 
 use super::{
+    budget::Changed,
     job::{Answer, Job},
     kinds::{ITEM_TYPES, PAID, access_control_type, item_type},
 };
 use crate::{
-    db::{
-        numbers::Kind,
-        records::{self, Ref},
-        store,
-    },
+    db::{DbError, numbers::Kind, records::Ref, store},
     limits::{CONTENT_MAX_BYTES, MEMBERS_MAX, TEXT_MAX_BYTES},
     wire::{Fields, Refused},
 };
@@ -146,7 +144,7 @@ fn save(job: &mut Job<'_>, mut item: Item, said: Said) -> Result<Answer, Refused
         item.metadata = numbered(job, &item.metadata, metadata)?;
     }
     item.updated_at = Timestamp::At(job.now);
-    job.put_item(&item)?;
+    job.put_item(&item, Changed::Item)?;
     if let Some(external_asset_id) = said.external_asset_id {
         let sql = "UPDATE items SET external_asset_id = ?2 WHERE id = ?1";
         job.db.prepare_cached(sql)?.execute(params![item.id, external_asset_id])?;
@@ -183,7 +181,7 @@ pub fn delete(job: &mut Job<'_>, id: i64) -> Result<Answer, Refused> {
     };
     item.is_active = false;
     item.updated_at = Timestamp::At(job.now);
-    job.put_item(&item)?;
+    job.put_smaller_item(&item)?;
     job.db.prepare_cached("UPDATE items SET deleted_at = ?2 WHERE id = ?1")?.execute([id, job.now])?;
     Ok(Answer::Created(job.item_json(&item)?))
 }
@@ -205,24 +203,34 @@ pub fn change_members(job: &mut Job<'_>, id: i64) -> Result<Answer, Refused> {
     if !package.is_package() {
         return Err(ApiError::ItemNotFound.into());
     }
-    let mut members = records::ids(
-        job.db,
-        "SELECT item_id FROM package_items WHERE package_id = ?1 ORDER BY position",
-        id,
-    )?;
-    for item_id in added {
-        if !job.item(item_id).is_ok_and(|item| !item.is_package()) {
+    for item_id in &added {
+        if !may_be_member(job, *item_id)? {
             fields.wrong("add_asset_ids", &format!("must name items of yours, not {item_id}"));
-        } else if !members.contains(&item_id) {
-            members.push(item_id);
+        } else if !store::is_member(job.db, id, *item_id)? && packages_of(job, *item_id)? >= PACKAGES_MAX {
+            let problem = format!("must name items of less than {PACKAGES_MAX} packages, not {item_id}");
+            fields.wrong("add_asset_ids", &problem);
         }
     }
-    if members.len() > MEMBERS_MAX {
+    fields.finish()?;
+    store::add_members(job.db, id, &added)?;
+    if store::count_members(job.db, id)? > MEMBERS_MAX {
         fields.wrong("add_asset_ids", &format!("must not make a package of more than {MEMBERS_MAX}"));
     }
     fields.finish()?;
-    members.retain(|member| !removed.contains(member));
-    store::set_members(job.db, id, &members)?;
+    store::remove_members(job.db, id, &removed)?;
     job.change.touch(Ref::Item(id));
     Ok(Answer::Created(job.item_json(&package)?))
+}
+
+/// Whether a package of the caller's may hold the item. Of a thousand that are added none is read whole.
+fn may_be_member(job: &Job<'_>, id: i64) -> Result<bool, DbError> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM items WHERE id = ?1 AND merchant_id = ?2 AND is_active
+               AND NOT is_package)";
+    Ok(job.db.prepare_cached(sql)?.query_row([id, job.caller.merchant_id], |row| row.get(0))?)
+}
+
+/// How many packages hold the item.
+fn packages_of(job: &Job<'_>, id: i64) -> Result<usize, DbError> {
+    let sql = "SELECT count(*) FROM package_items WHERE item_id = ?1";
+    Ok(job.db.prepare_cached(sql)?.query_row([id], |row| row.get(0))?)
 }

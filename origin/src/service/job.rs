@@ -2,13 +2,14 @@
 
 use admit::{
     api::{
-        bodies::{self, Viewer},
+        bodies::{self, TooLarge, Viewer},
         error::ApiError,
         reply::Request,
         route::Id,
     },
     entitlement::Grant,
     snapshot::{
+        cost::ItemCost,
         item::{FeeRecord, ItemRecord, NewItem},
         render::{fee_details, item_details},
         schema::{AccessFee, Item},
@@ -19,6 +20,7 @@ use rusqlite::Transaction;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use super::budget::{self, Changed};
 use crate::{
     db::{
         DbError,
@@ -27,7 +29,6 @@ use crate::{
         records::{self, Ref},
         store,
     },
-    limits::{FEES_MAX, ITEM_MAX_BYTES},
     wire::Refused,
 };
 
@@ -86,21 +87,21 @@ impl Job<'_> {
             .ok_or_else(|| ApiError::ItemNotFound.into())
     }
 
-    /// Stores an item and its fees. Members of packages stay as they are.
+    /// Stores an item and its fees, unless it would cost its readers too much. Members of packages stay as they are.
     ///
     /// # Errors
     /// 422 when it is too long or has too many fees, or when the database cannot be written.
-    pub fn put_item(&mut self, item: &Item) -> Result<(), Refused> {
-        if item.fees.len() > FEES_MAX {
-            return Err(Refused::field("id", &format!("An item has at most {FEES_MAX} fees")));
-        }
-        let text = Item { item_ids: Vec::new(), ..item.clone() };
-        if serde_json::to_string(&text)?.len() > ITEM_MAX_BYTES {
-            return Err(Refused::field(
-                "body",
-                &format!("An item has at most {ITEM_MAX_BYTES} bytes of JSON"),
-            ));
-        }
+    pub fn put_item(&mut self, item: &Item, changed: Changed) -> Result<(), Refused> {
+        budget::check(self, item, changed)?;
+        self.put_smaller_item(item)
+    }
+
+    /// Stores an item of which something was taken away. One that is older than the budget and over it gets smaller by
+    /// and by.
+    ///
+    /// # Errors
+    /// When the database cannot be written.
+    pub fn put_smaller_item(&mut self, item: &Item) -> Result<(), Refused> {
         self.change.touch(Ref::Item(item.id));
         Ok(store::put_item(self.db, item, self.now)?)
     }
@@ -113,15 +114,37 @@ impl Job<'_> {
         self.with_record(item, bodies::item)
     }
 
-    /// The fee as answers show it.
+    /// A fee as answers show it.
     ///
     /// # Errors
     /// When its access type is gone.
     pub fn fee_json(&self, item: &Item, fee: &AccessFee) -> Result<String, DbError> {
+        let details = self.fee_details(item, fee)?;
+        self.with_record(item, |record| bodies::fee(record, &FeeRecord { id: fee.id, details: &details }))
+    }
+
+    /// Some fees of an item that has been stored, as answers show them.
+    ///
+    /// # Errors
+    /// When an access type is gone.
+    pub fn fees_json(&self, item: &Item, fees: &[AccessFee]) -> Result<String, DbError> {
+        let details =
+            fees.iter().map(|fee| self.fee_details(item, fee)).collect::<Result<Vec<_>, DbError>>()?;
+        let records = || {
+            let pairs = fees.iter().zip(&details);
+            pairs.map(|(fee, details)| FeeRecord { id: fee.id, details })
+        };
+        let fees_details = details.iter().map(String::len).sum();
+        self.with_record(item, |record| {
+            let cost = ItemCost { details: record.details.len(), fees: fees.len(), fees_details, content: 0 };
+            bodies::fees(record, records(), &cost)
+        })
+    }
+
+    fn fee_details(&self, item: &Item, fee: &AccessFee) -> Result<String, DbError> {
         let access_type = records::access_type(self.db, fee.access_type_id)?;
         let access_type = access_type.ok_or(DbError::Inconsistent("a fee without its access type"))?;
-        let details = fee_details(fee, item, &access_type, self.now)?;
-        self.with_record(item, |record| bodies::fee(record, &FeeRecord { id: fee.id, details: &details }))
+        Ok(fee_details(fee, item, &access_type, self.now)?)
     }
 
     /// An access as the check shows it.
@@ -141,8 +164,10 @@ impl Job<'_> {
     fn with_record(
         &self,
         item: &Item,
-        render: impl FnOnce(&ItemRecord<'_>) -> String,
+        render: impl FnOnce(&ItemRecord<'_>) -> Result<String, TooLarge>,
     ) -> Result<String, DbError> {
+        let shortened = budget::shortened(self, item)?;
+        let item = shortened.as_ref().unwrap_or(item);
         let content = serde_json::to_string(&item.content)?;
         let details = item_details(item, self.caller.merchant_uuid, self.now)?;
         let record = NewItem {
@@ -155,7 +180,7 @@ impl Job<'_> {
         .encode();
         let record =
             ItemRecord::new(&record).map_err(|_| DbError::Inconsistent("an item without a record"))?;
-        Ok(render(&record))
+        render(&record).map_err(|_| DbError::Inconsistent("an answer above the budget"))
     }
 }
 

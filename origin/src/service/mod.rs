@@ -2,14 +2,18 @@
 //! thread has an [`Engine`] with a connection of its own.
 
 mod access;
+mod budget;
 mod concerned;
+pub mod counts;
 mod fees;
 mod idempotency;
 mod items;
 mod job;
 pub mod kinds;
 pub mod platform;
+pub mod quota;
 pub mod reads;
+mod revocation;
 pub mod route;
 mod storage;
 #[cfg(test)]
@@ -42,10 +46,18 @@ use tokio::sync::watch;
 
 pub use idempotency::meaning;
 
-use self::{platform::OriginPlatform, route::Endpoint, storage::Storage, write::Written};
+use self::{
+    counts::Counts,
+    platform::OriginPlatform,
+    quota::Rates,
+    route::Endpoint,
+    storage::Storage,
+    write::{WriteRequest, Written},
+};
 use crate::{
     db::{
         self, DbError, Unwritable,
+        audit::{Actor, Via},
         changes::{self, Feed},
     },
     limits::{FEED_MAX_BYTES, FEED_MAX_CHANGES, RETRY_AFTER_SECS},
@@ -77,11 +89,19 @@ pub struct Incoming {
     pub country: String,
     /// Whether the edge has shown its secret.
     pub is_edge: bool,
+    /// Names the request in logs, in the answer and in the audit trail.
+    pub request_id: String,
     /// The body, with the headers that say how to read it.
     pub payload: Payload,
 }
 
 impl Incoming {
+    /// As the audit trail names it.
+    #[must_use]
+    pub fn via(&self) -> Via<'_> {
+        Via { request_id: &self.request_id, address: &self.ip_address }
+    }
+
     /// As the edge's service reads it.
     #[must_use]
     pub fn request(&self) -> Request<'_> {
@@ -124,6 +144,10 @@ pub struct Shared {
     pub guessing: Guessing,
     /// Whether the database takes writes.
     storage: Storage,
+    /// What each merchant has written lately.
+    pub(crate) rates: Rates,
+    /// What is counted for the audit trail.
+    pub(crate) counts: Counts,
     /// Held while writing: SQLite's own lock is polled, and who polls may wait long.
     writing: Mutex<()>,
 }
@@ -137,6 +161,8 @@ impl Shared {
             seq: watch::Sender::new(0),
             guessing: Guessing::default(),
             storage: Storage::default(),
+            rates: Rates::default(),
+            counts: Counts::default(),
             writing: Mutex::default(),
         })
     }
@@ -183,6 +209,10 @@ impl Engine {
             // Keys of an issuer that are due.
             self.app.refresh(refresh).now_or_never();
         }
+        let now = self.now();
+        if self.shared.counts.are_due(now) {
+            counts::store(&self.shared, &mut self.connection, now);
+        }
         match outcome {
             Outcome::Reply(reply) => Outcome::Reply(self.complete(incoming, reply)),
             Outcome::Export(reply) => Outcome::Export(self.complete(incoming, reply)),
@@ -190,7 +220,10 @@ impl Engine {
         }
     }
 
-    fn complete(&self, incoming: &Incoming, reply: Reply) -> Reply {
+    fn complete(&self, incoming: &Incoming, mut reply: Reply) -> Reply {
+        if !incoming.request_id.is_empty() {
+            reply.headers.push(("x-request-id", Cow::Owned(incoming.request_id.clone())));
+        }
         let mut reply = self.app.complete(&incoming.request(), reply);
         if Endpoint::parse(&incoming.path) == Some(Endpoint::Authorize) {
             // Browsers go there, pages do not read it: a page that could would try passwords by its visitors' browsers
@@ -220,6 +253,7 @@ impl Engine {
         }
         let now = self.now();
         self.follow_keys(now)?;
+        revocation::check(&self.app, &self.connection, request, now)?;
         match endpoint {
             Endpoint::Feed => self.feed(request, |reply| {
                 Ok(match after(request.query)? {
@@ -246,6 +280,7 @@ impl Engine {
                     Err(reply) => return Ok(Outcome::Reply(reply)),
                 };
                 if let Err(refusal) = self.app.permit(&token, Permission::Write) {
+                    self.shared.counts.add(0, "write", write::NO_MERCHANT, now);
                     return Ok(Outcome::Reply(refusal));
                 }
                 Ok(Outcome::Reply(self.write(&token, endpoint, incoming, now)?))
@@ -271,10 +306,12 @@ impl Engine {
         incoming: &Incoming,
         now: UnixSecs,
     ) -> Result<Reply, Refused> {
-        let _writing = self.shared.lock();
-        let keep_changes = self.shared.settings.keep_changes;
+        let issuer = self.app.config().issuers.get(token.issuer).map_or("", |issuer| issuer.issuer.as_str());
+        let bearer = BearerToken::parse(&incoming.authorization).map_or("", |bearer| bearer.as_str());
+        let actor = Actor::of_token(issuer, &token.principal, bearer, incoming.via());
+        let request = WriteRequest { endpoint, incoming, now };
         let Written { reply, seq } =
-            write::write(&mut self.connection, token, endpoint, incoming, now, keep_changes)?;
+            write::write(&self.shared, &mut self.connection, &token.principal, actor, &request)?;
         self.shared.storage.written();
         self.shared.seq.send_if_modified(|known| {
             let is_newer = seq > *known;
@@ -291,10 +328,12 @@ impl Engine {
         then: impl FnOnce(Reply) -> Result<Outcome, Refused>,
     ) -> Result<Outcome, Refused> {
         let reply = with_seq(Reply::ok(String::new(), Caching::Private), db::seq(&self.connection)?);
-        let secret = self.shared.settings.feed_secret.as_deref();
+        let Settings { feed_secret, feed_secret_previous, .. } = &self.shared.settings;
+        let secrets = [feed_secret, feed_secret_previous];
         let bearer = BearerToken::parse(request.authorization).ok();
         let is_secret = |secret: &str, bearer: &str| secret.as_bytes().ct_eq(bearer.as_bytes()).into();
-        if secret.zip(bearer).is_some_and(|(secret, bearer)| is_secret(secret, bearer.as_str())) {
+        let mut secrets = secrets.into_iter().flatten();
+        if bearer.is_some_and(|bearer| secrets.any(|secret| is_secret(secret, bearer.as_str()))) {
             return then(reply);
         }
         let token = match verify(&self.app, request) {
@@ -396,6 +435,7 @@ fn preflight(endpoint: Option<Endpoint<'_>>, requested: &str) -> Reply {
         reason,
         detail,
         validity: None,
+        is_unapplied: false,
     }
 }
 

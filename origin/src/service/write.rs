@@ -1,4 +1,5 @@
-//! A write: who may make it, its transaction, its `seq`, and the answer that is kept for its `Idempotency-Key`.
+//! A write: who may make it, its transaction, its `seq`, its entry in the audit trail, and the answer that is kept for
+//! its `Idempotency-Key`.
 
 use std::borrow::Cow;
 
@@ -7,13 +8,16 @@ use admit::{
         error::ApiError,
         reply::{Body, Caching, Reply},
     },
-    token::{Principal, VerifiedToken},
+    instant::UnixSecs,
+    token::Principal,
 };
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::{
-    Incoming, access, fees,
+    Incoming, Shared, access, budget, fees,
     idempotency::{self, Kept},
     items,
     job::{Answer, Caller, Job, fee_id, item_id},
@@ -22,8 +26,11 @@ use super::{
 use crate::{
     db::{
         DbError,
+        audit::{self, Actor, Deed},
         changes::{self, Change},
+        usage,
     },
+    settings::Settings,
     wire::Refused,
 };
 
@@ -35,52 +42,152 @@ pub struct Written {
     pub seq: u64,
 }
 
-/// Makes a write at `now`, of which the log keeps the last `keep_changes`. Nothing is changed on an error.
+/// What is counted of writes with a token that no merchant stands behind.
+pub const NO_MERCHANT: &str = "403 no merchant's token";
+
+/// A request that writes.
+pub struct WriteRequest<'a> {
+    /// What its path leads to.
+    pub endpoint: Endpoint<'a>,
+    /// All of it.
+    pub incoming: &'a Incoming,
+    /// When it is made.
+    pub now: UnixSecs,
+}
+
+/// Makes a write. The audit trail gets its entry in the same transaction. On an error nothing is changed, and the entry
+/// says that it was refused.
 ///
 /// # Errors
 /// When it is refused.
 pub fn write(
+    shared: &Shared,
     connection: &mut Connection,
-    token: &VerifiedToken,
-    endpoint: Endpoint<'_>,
-    incoming: &Incoming,
-    now: i64,
-    keep_changes: u64,
+    principal: &Principal,
+    mut actor: Actor,
+    request: &WriteRequest<'_>,
 ) -> Result<Written, Refused> {
-    let caller = caller(connection, &token.principal)?;
-    let request = &incoming.request();
-    let write = Write::of(endpoint, request.method)?;
-    let fields = match request.method {
-        // Whatever a client sends along says nothing.
-        "DELETE" => serde_json::Map::new(),
-        _ => incoming.payload.read()?,
-    };
-    let key = idempotency::key(incoming)?;
+    let now = request.now;
+    let caller =
+        caller(connection, principal).inspect_err(|_| shared.counts.add(0, "write", NO_MERCHANT, now))?;
+    shared
+        .rates
+        .take(&shared.settings.quotas, caller.merchant_id, now)
+        .inspect_err(|_| shared.counts.add(caller.merchant_id, "write", "429 too many writes", now))?;
+    actor.merchant_id = caller.merchant_id;
+    let sent = Sent::read(request);
+    let _writing = shared.lock();
+    let made = sent.and_then(|sent| make(&shared.settings, connection, &caller, &actor, &sent, request));
+    made.inspect_err(|refused| {
+        if let Some(reason) = refused.outcome()
+            && let Err(error) = record_refused(&shared.settings, connection, &actor, request, reason)
+        {
+            eprintln!("{}", json!({"event": "database", "error": error.to_string()}));
+        }
+    })
+}
+
+/// What a request asks for, read and not judged yet.
+struct Sent<'a> {
+    write: Write,
+    fields: Map<String, Value>,
+    key: Option<&'a str>,
+}
+
+impl<'a> Sent<'a> {
+    fn read(request: &WriteRequest<'a>) -> Result<Self, Refused> {
+        let method = request.incoming.method.as_str();
+        let write = Write::of(request.endpoint, method)?;
+        let fields = match method {
+            // Whatever a client sends along says nothing.
+            "DELETE" => Map::new(),
+            _ => request.incoming.payload.read()?,
+        };
+        budget::check_fields(&fields)?;
+        Ok(Self { write, fields, key: idempotency::key(request.incoming)? })
+    }
+}
+
+fn make(
+    settings: &Settings,
+    connection: &mut Connection,
+    caller: &Caller,
+    actor: &Actor,
+    Sent { write, fields, key }: &Sent<'_>,
+    WriteRequest { endpoint, incoming, now }: &WriteRequest<'_>,
+) -> Result<Written, Refused> {
+    let (request, now) = (&incoming.request(), *now);
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     if let Some(key) = key
-        && let Some(kept) = idempotency::earlier(&transaction, &caller, key, incoming, &fields, now)?
+        && let Some(kept) = idempotency::earlier(&transaction, caller, key, incoming, fields, now)?
     {
         let Kept { status, body, seq } = kept;
         let mut reply = reply(status, body);
         reply.headers.push(("idempotency-replayed", Cow::Borrowed("true")));
         return Ok(Written { reply, seq });
     }
-    let mut job =
-        Job { db: &transaction, now, caller: &caller, request, fields: &fields, change: Change::default() };
+    let stored_before = usage::of(&transaction, caller.merchant_id)?;
+    let mut job = Job { db: &transaction, now, caller, request, fields, change: Change::default() };
     let answer = write.make(&mut job)?;
     let change = job.change;
-    let seq = change.log(&transaction, now)?;
-    changes::cut(&transaction, seq, keep_changes)?;
     let (status, body) = match answer {
         Answer::Created(json) => (201, json),
         Answer::Done => (204, String::new()),
     };
+    let deed = deed(*endpoint, request.method, &change, &body);
+    let seq = change.log(&transaction, now)?;
+    changes::cut(&transaction, seq, settings.keep_changes, now)?;
+    audit::record(&transaction, actor, &deed, &audit::Outcome::Done(Some(seq)), now)?;
+    audit::cut(&transaction, caller.merchant_id, settings.keep_audit, now)?;
     let kept = Kept { status, body, seq };
     if let Some(key) = key {
-        idempotency::keep(&transaction, &caller, key, incoming, &fields, &kept, now)?;
+        idempotency::keep(&transaction, caller, key, incoming, fields, &kept, now)?;
     }
+    settings.quotas.check(&stored_before, &usage::of(&transaction, caller.merchant_id)?)?;
     transaction.commit()?;
     Ok(Written { reply: reply(status, kept.body), seq })
+}
+
+fn record_refused(
+    settings: &Settings,
+    connection: &mut Connection,
+    actor: &Actor,
+    request: &WriteRequest<'_>,
+    reason: String,
+) -> Result<(), DbError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let deed = deed(request.endpoint, &request.incoming.method, &Change::default(), "");
+    audit::record(&transaction, actor, &deed, &audit::Outcome::Refused(reason), request.now)?;
+    audit::cut(&transaction, actor.merchant_id, settings.keep_audit, request.now)?;
+    Ok(transaction.commit()?)
+}
+
+/// What a write does, as the audit trail names it: what its path says, and what it changed and answered.
+fn deed(endpoint: Endpoint<'_>, method: &str, change: &Change, answered: &str) -> Deed {
+    #[derive(Deserialize)]
+    struct Answered {
+        id: i64,
+    }
+    let made = || serde_json::from_str(answered).ok().map(|Answered { id }| id);
+    let named = |kind: &str, id: Option<i64>| id.map_or_else(String::new, |id| format!("{kind}:{id}"));
+    let (action, object, item_id) = match (endpoint, method) {
+        (Endpoint::Grant, _) => ("access.grant", named("access", made()), None),
+        (Endpoint::Access(id), _) => ("access.revoke", String::new(), id.number()),
+        (Endpoint::Items, _) => ("item.create", named("item", made()), made()),
+        (Endpoint::Item(id), "PUT") => ("item.replace", named("item", id.number()), id.number()),
+        (Endpoint::Item(id), "PATCH") => ("item.change", named("item", id.number()), id.number()),
+        (Endpoint::Item(id), _) => ("item.delete", named("item", id.number()), id.number()),
+        (Endpoint::Fees(id), _) => ("fee.create", named("fee", made()), id.number()),
+        (Endpoint::Fee(id, fee), "PUT") => ("fee.replace", named("fee", fee.number()), id.number()),
+        (Endpoint::Fee(id, fee), _) => ("fee.delete", named("fee", fee.number()), id.number()),
+        (Endpoint::BulkFees(id), _) => ("fee.bulk", named("item", id.number()), id.number()),
+        (Endpoint::BulkPackage(id), _) => ("package.members", named("item", id.number()), id.number()),
+        _ => ("write", String::new(), None),
+    };
+    let about = &change.about;
+    let accesses = about.accesses.iter().map(i64::to_string).collect::<Vec<_>>().join("+");
+    let object = if accesses.is_empty() { object } else { format!("access:{accesses}") };
+    Deed { action, object, item_id: item_id.or(about.item_id), customer_id: about.customer_id }
 }
 
 /// The merchant in whose name the token writes.
@@ -141,8 +248,8 @@ impl Write {
         })
     }
 
-    fn make(self, job: &mut Job<'_>) -> Result<Answer, Refused> {
-        match self {
+    fn make(&self, job: &mut Job<'_>) -> Result<Answer, Refused> {
+        match *self {
             Self::Grant => access::grant(job),
             Self::Revoke(id) => access::revoke(job, id),
             Self::CreateItem => items::create(job),
@@ -168,5 +275,6 @@ fn reply(status: u16, body: String) -> Reply {
         reason: Cow::Borrowed("written"),
         detail: String::new(),
         validity: None,
+        is_unapplied: false,
     }
 }

@@ -165,6 +165,7 @@ fn send_to(to: &str, answer: &[(&str, String)], status: u16) -> Reply {
         reason: Cow::Borrowed("redirect"),
         detail: String::new(),
         validity: None,
+        is_unapplied: false,
     }
 }
 
@@ -217,6 +218,7 @@ fn page(status: u16, content: &str) -> Reply {
         reason: Cow::Borrowed("page"),
         detail: String::new(),
         validity: None,
+        is_unapplied: false,
     }
 }
 

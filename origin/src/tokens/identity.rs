@@ -48,8 +48,8 @@ impl Identity {
         let is_for_merchant = client.is_some_and(|client| client.is_for_merchant);
         if is_person && self.role == Some(MERCHANT_ROLE) && !is_for_merchant {
             self.role = None;
-            if let Some(roles) = self.account.get_mut("roles") {
-                *roles = json!([]);
+            if let Value::Object(account) = &mut self.account {
+                account.insert("roles".to_owned(), json!([]));
             }
         }
         Some(self)

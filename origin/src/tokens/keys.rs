@@ -1,14 +1,18 @@
-//! The keys that sign tokens: ES256, made here, rotated by `origin keys rotate`. A retired key verifies until
-//! the last token that it signed has ended.
+//! The keys that sign tokens: ES256, made here, rotated by `origin keys rotate`. A retired key verifies until the last
+//! token that it signed has ended; a revoked one (`origin keys revoke`) is gone at once, and its tokens with it.
 
 use admit::snapshot::time::UnixSecs;
 use base64ct::{Base64UrlUnpadded, Encoding};
 use jwt_compact::{Algorithm, AlgorithmSignature, alg::Es256, jwk::JsonWebKey};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    db::{DbError, from_json},
+    db::{
+        DbError,
+        audit::{self, Actor, Deed, Outcome},
+        from_json,
+    },
     limits::KEYS_MAX,
 };
 
@@ -59,7 +63,7 @@ impl Signer {
 /// # Errors
 /// When the database cannot be written.
 pub fn rotate(connection: &mut Connection, now: UnixSecs, ttl_secs: i64) -> Result<String, DbError> {
-    let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // A minute more, for a token that another thread is signing at this moment.
     let until = now.saturating_add(ttl_secs).saturating_add(60);
     transaction.execute("UPDATE signing_keys SET verify_until = ?1 WHERE verify_until IS NULL", [until])?;
@@ -69,8 +73,80 @@ pub fn rotate(connection: &mut Connection, now: UnixSecs, ttl_secs: i64) -> Resu
         return Err(DbError::TooManyKeys);
     }
     let signer = make(&transaction, now)?;
+    record(&transaction, Deed::new("keys.rotate", format!("key:{}", signer.kid)), now)?;
     transaction.commit()?;
     Ok(signer.kid)
+}
+
+/// What a revocation of a key did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Revoked {
+    /// The key that signs now.
+    pub signs: String,
+    /// Refresh tokens and authorization codes that were ended.
+    pub sessions: usize,
+}
+
+/// Removes a key: it leaves the JWKS, and its tokens are refused here, from the next request on. If it was the one that
+/// signs, a new one is made. With `end_sessions` everybody has to sign in again: whoever could sign tokens may also have
+/// read the database that has the refresh tokens' hashes, and could act as anybody.
+///
+/// # Errors
+/// [`DbError::UnknownKey`], or when the database cannot be written.
+pub fn revoke(
+    connection: &mut Connection,
+    kid: &str,
+    end_sessions: bool,
+    now: UnixSecs,
+) -> Result<Revoked, DbError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    if transaction.execute("DELETE FROM signing_keys WHERE kid = ?1", [kid])? == 0 {
+        return Err(DbError::UnknownKey);
+    }
+    transaction.execute("UPDATE state SET keys_version = keys_version + 1", [])?;
+    // Makes one if none is left that signs.
+    let signs = Signer::current(&transaction, now)?.kid;
+    let mut sessions = 0;
+    if end_sessions {
+        for table in ["refresh_tokens", "authorization_codes"] {
+            sessions += transaction.execute(&format!("DELETE FROM {table}"), [])?;
+        }
+    }
+    record(&transaction, Deed::new("keys.revoke", format!("key:{kid}")), now)?;
+    if end_sessions {
+        record(&transaction, Deed::new("sessions.end", format!("sessions:{sessions}")), now)?;
+    }
+    transaction.commit()?;
+    Ok(Revoked { signs, sessions })
+}
+
+fn record(transaction: &Connection, deed: Deed, now: UnixSecs) -> Result<(), DbError> {
+    audit::record(transaction, &Actor::command(0), &deed, &Outcome::Done(None), now)
+}
+
+/// A key, as an operator sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Its name.
+    pub kid: String,
+    /// When it was made, in unix seconds.
+    pub created_at: UnixSecs,
+    /// Until when it verifies; `None` for a key that signs.
+    pub verify_until: Option<UnixSecs>,
+}
+
+/// The keys that verify at `now`, newest first.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn list(connection: &Connection, now: UnixSecs) -> Result<Vec<Listed>, DbError> {
+    let sql = "SELECT kid, created_at, verify_until FROM signing_keys
+               WHERE verify_until IS NULL OR verify_until >= ?1 ORDER BY created_at DESC, rowid DESC";
+    let mut statement = connection.prepare_cached(sql)?;
+    let keys = statement.query_map([now], |row| {
+        Ok(Listed { kid: row.get(0)?, created_at: row.get(1)?, verify_until: row.get(2)? })
+    })?;
+    Ok(keys.collect::<Result<_, _>>()?)
 }
 
 /// A count that changes with the keys.

@@ -15,6 +15,7 @@ pub mod redirect;
 mod refresh;
 pub mod secret;
 mod sign_in;
+mod trail;
 
 use std::borrow::Cow;
 
@@ -55,12 +56,23 @@ pub fn answer(
     now: i64,
 ) -> Result<Reply, Refused> {
     let settings = &shared.settings;
-    match endpoint {
+    let answer = match endpoint {
         Endpoint::Jwks => Ok(Reply::ok(keys::public_set(connection, now)?.to_string(), Caching::Public)),
         Endpoint::Discovery => Ok(Reply::ok(discovery::document(settings).to_string(), Caching::Public)),
         Endpoint::Authenticate => sign_in::authenticate(shared, connection, incoming, now),
         Endpoint::Token => oauth::token(shared, connection, incoming, now),
         Endpoint::Authorize => authorize::answer(shared, connection, incoming, now),
         _ => Err(ApiError::RouteNotFound.into()),
+    };
+    let status = match &answer {
+        Ok(reply) => reply.status,
+        Err(Refused::Status(status, _)) => *status,
+        Err(_) => 0,
+    };
+    // Strangers are counted: each of them an entry would fill the trail.
+    if matches!(status, 401 | 429) {
+        let outcome = if status == 401 { "401 wrong credentials" } else { "429 too many" };
+        shared.counts.add(0, "sign_in", outcome, now);
     }
+    answer
 }

@@ -17,9 +17,10 @@ use super::{
     refresh::{self, Remembered},
     secret,
     sign_in::refreshed,
+    trail,
 };
 use crate::{
-    db::DbError,
+    db::{DbError, audit::Via},
     limits::TEXT_MAX_BYTES,
     service::{Incoming, Shared},
     settings::Settings,
@@ -73,19 +74,20 @@ fn granted(
         "refresh_token" => Grant::Refresh(required("refresh_token", "refresh_token is required")?),
         "client_credentials" => {
             let program = program.as_ref().ok_or_else(|| OAuthError::invalid_client(UNKNOWN_CLIENT))?;
-            return program_token(shared, connection, program, text("scope").as_deref(), now);
+            return program_token(shared, connection, program, text("scope").as_deref(), incoming.via(), now);
         }
         _ => return Err(OAuthError::unsupported_grant_type().into()),
     };
     let settings = &shared.settings;
     let _writing = shared.lock();
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let via = incoming.via();
     let granted = match &grant {
         Grant::Code(code, verifier, redirect_uri) => {
-            let sent = Sent { client_id: &client_id, verifier, redirect_uri: redirect_uri.as_deref() };
+            let sent = Sent { client_id: &client_id, verifier, redirect_uri: redirect_uri.as_deref(), via };
             redeemed(settings, &transaction, code, &sent, now)?
         }
-        Grant::Refresh(token) => refreshed(settings, &transaction, token, &client_id, now)?
+        Grant::Refresh(token) => refreshed(settings, &transaction, token, &client_id, via, now)?
             .map(|(identity, remembered, successor)| (identity, remembered, successor, None)),
     };
     let Some((identity, remembered, refresh_token, nonce)) = granted else {
@@ -120,6 +122,7 @@ fn program_token(
     connection: &mut Connection,
     identity: &Identity,
     asked: Option<&str>,
+    via: Via<'_>,
     now: i64,
 ) -> Result<Value, Failed> {
     let scope = issue::granted(asked, identity);
@@ -127,6 +130,7 @@ fn program_token(
     let _writing = shared.lock();
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let signer = Signer::current(&transaction, now)?;
+    trail::signed_in(settings, &transaction, identity, &identity.subject, via, now)?;
     transaction.commit()?;
     Ok(json!({
         "access_token": issue::access_token(settings, &signer, identity, None, &scope, now)?,
@@ -149,6 +153,7 @@ struct Sent<'a> {
     client_id: &'a str,
     verifier: &'a str,
     redirect_uri: Option<&'a str>,
+    via: Via<'a>,
 }
 
 /// The account that signed in by the code, the first refresh token, and the nonce.
@@ -192,7 +197,7 @@ fn redeemed(
         .optional()?;
     let Some(code) = found else { return Ok(None) };
     if code.used_at.is_some() {
-        refresh::stolen(transaction, &code.remembered, "authorization_code")?;
+        refresh::stolen(settings, transaction, &code.remembered, "authorization_code", sent.via, now)?;
         return Ok(None);
     }
     // Whoever fails has not the code's verifier: it is used up all the same.
@@ -209,6 +214,7 @@ fn redeemed(
     };
     let Some(identity) = identity else { return Ok(None) };
     let refresh_token = refresh::start(settings, transaction, &code.remembered, now)?;
+    trail::signed_in(settings, transaction, &identity, sent.client_id, sent.via, now)?;
     Ok(Some((identity, code.remembered, refresh_token, code.nonce)))
 }
 

@@ -82,6 +82,7 @@ impl OAuthError {
             reason: Cow::Owned(format!("{error}: {description}")),
             detail: String::new(),
             validity: None,
+            is_unapplied: false,
         }
     }
 }

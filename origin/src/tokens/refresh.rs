@@ -22,8 +22,13 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use serde_json::json;
 use sha2::Sha256;
 
-use super::{identity::Of, secret};
-use crate::{db::DbError, limits::REFRESH_GRACE_SECS, settings::Settings, wire::Refused};
+use super::{identity::Of, secret, trail};
+use crate::{
+    db::{DbError, audit::Via},
+    limits::REFRESH_GRACE_SECS,
+    settings::Settings,
+    wire::Refused,
+};
 
 /// What a refresh token stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +70,7 @@ pub fn rotate(
     transaction: &Transaction<'_>,
     token: &str,
     client_id: &str,
+    via: Via<'_>,
     now: UnixSecs,
 ) -> Result<Option<(Remembered, String)>, Refused> {
     let Some(found) = Row::find(transaction, token)? else { return Ok(None) };
@@ -72,7 +78,7 @@ pub fn rotate(
     if found.used_at.is_some() {
         let again = if is_this_clients { found.successor_again(transaction, token, now)? } else { None };
         if again.is_none() {
-            stolen(transaction, &found.remembered, "refresh_token")?;
+            stolen(settings, transaction, &found.remembered, "refresh_token", via, now)?;
         }
         return Ok(again.map(|successor| (found.remembered, successor)));
     }
@@ -87,12 +93,19 @@ pub fn rotate(
     Ok(Some((found.remembered, successor)))
 }
 
-/// Ends all that came from one sign-in, because `what` came back: two have it, and one of them is a thief. The log says
-/// so, since nothing else does.
+/// Ends all that came from one sign-in, because `what` came back: two have it, and one of them is a thief. The log and
+/// the audit trail say so, since nothing else does.
 ///
 /// # Errors
 /// When the database cannot be written.
-pub fn stolen(connection: &Connection, remembered: &Remembered, what: &str) -> Result<(), DbError> {
+pub fn stolen(
+    settings: &Settings,
+    connection: &Connection,
+    remembered: &Remembered,
+    what: &'static str,
+    via: Via<'_>,
+    now: UnixSecs,
+) -> Result<(), DbError> {
     let Remembered { family, of, client_id, signed_in_at, .. } = remembered;
     let sql = "DELETE FROM refresh_tokens WHERE family = ?1";
     let ended = connection.prepare_cached(sql)?.execute([family])?;
@@ -103,9 +116,10 @@ pub fn stolen(connection: &Connection, remembered: &Remembered, what: &str) -> R
         };
         let event = json!({
             "event": "token_theft", "level": "warning", "what": what, "client": client_id, "account": account,
-            "program": program, "signed_in_at": signed_in_at,
+            "program": program, "signed_in_at": signed_in_at, "request_id": via.request_id, "address": via.address,
         });
         eprintln!("{event}");
+        trail::stolen(settings, connection, remembered, what, via, now)?;
     }
     Ok(())
 }
@@ -254,13 +268,14 @@ mod tests {
         let mut token = start(&settings, &connection, &remembered, 1_000).unwrap();
         for now in [1_090, 1_180, 1_249] {
             let transaction = connection.transaction().unwrap();
-            let (given, next) = rotate(&settings, &transaction, &token, "shop", now).unwrap().unwrap();
+            let (given, next) =
+                rotate(&settings, &transaction, &token, "shop", Via::default(), now).unwrap().unwrap();
             transaction.commit().unwrap();
             assert_eq!(given.signed_in_at, 1_000);
             token = next;
         }
         let transaction = connection.transaction().unwrap();
-        assert_eq!(rotate(&settings, &transaction, &token, "shop", 1_250).unwrap(), None);
+        assert_eq!(rotate(&settings, &transaction, &token, "shop", Via::default(), 1_250).unwrap(), None);
     }
 
     proptest! {
@@ -288,7 +303,7 @@ mod tests {
                 // Mostly one of the last two, which is where the rules differ.
                 let used = if is_recent { count - 1 - index.index(count.min(2)) } else { index.index(count) };
                 let transaction = connection.transaction().unwrap();
-                let given = rotate(&settings, &transaction, &family.tokens[used], "shop", now).unwrap();
+                let given = rotate(&settings, &transaction, &family.tokens[used], "shop", Via::default(), now).unwrap();
                 transaction.commit().unwrap();
                 let given = given.map(|(_, token)| token);
                 match family.expected(used, now) {

@@ -10,8 +10,10 @@ use super::{
     issue,
     keys::Signer,
     refresh::{self, Remembered},
+    trail,
 };
 use crate::{
+    db::audit::Via,
     limits::TEXT_MAX_BYTES,
     service::{Incoming, Shared},
     settings::Settings,
@@ -57,6 +59,7 @@ pub fn authenticate(
         (Some(identity), _) => {
             let (of, scope) = (identity.of.clone(), issue::granted(None, &identity));
             let family = uuid::Uuid::new_v4().to_string();
+            trail::signed_in(settings, &transaction, &identity, &client_id, incoming.via(), now)?;
             let client_id = client_id.clone();
             let remembered = Remembered { family, of, client_id, scope, signed_in_at: now };
             // A program has its secret (RFC 6749 §4.4.3).
@@ -67,7 +70,7 @@ pub fn authenticate(
             Some((identity, remembered, refresh_token))
         }
         (None, Grant::RefreshToken { refresh_token }) => {
-            refreshed(settings, &transaction, refresh_token, &client_id, now)?
+            refreshed(settings, &transaction, refresh_token, &client_id, incoming.via(), now)?
                 .map(|(identity, remembered, successor)| (identity, remembered, Some(successor)))
         }
         (None, _) => None,
@@ -150,9 +153,10 @@ pub fn refreshed(
     transaction: &Transaction<'_>,
     refresh_token: &str,
     client_id: &str,
+    via: Via<'_>,
     now: i64,
 ) -> Result<Option<(Identity, Remembered, String)>, Refused> {
-    let rotated = refresh::rotate(settings, transaction, refresh_token, client_id, now)?;
+    let rotated = refresh::rotate(settings, transaction, refresh_token, client_id, via, now)?;
     let Some((remembered, successor)) = rotated else { return Ok(None) };
     let identity = identity::again(settings, transaction, &remembered.of)?;
     Ok(identity.map(|identity| (identity, remembered, successor)))

@@ -2,15 +2,21 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
-use admit::api::{
-    error::ApiError,
-    reply::{Body, Caching, Reply},
+use admit::{
+    api::{
+        error::ApiError,
+        reply::{Body, Caching, Reply},
+    },
+    snapshot::cost,
 };
 use serde_json::{Map, Value};
 
 use crate::{
     db::{DbError, Unwritable},
-    limits::{LOGGED_NAME_MAX_BYTES, LOGGED_NAMES_MAX, RETRY_AFTER_SECS, RETRY_AFTER_STORAGE_SECS},
+    limits::{
+        ERROR_MAX_BYTES, ERRORS_MAX_BYTES, LOGGED_NAME_MAX_BYTES, LOGGED_NAMES_MAX, RETRY_AFTER_SECS,
+        RETRY_AFTER_STORAGE_SECS,
+    },
 };
 
 /// Why a request is refused. Nothing was changed.
@@ -43,6 +49,12 @@ pub enum Refused {
     /// Another status, and its message.
     #[error("{1}")]
     Status(u16, &'static str),
+    /// 429: more than one client may do.
+    #[error("too many requests")]
+    TooMany {
+        /// When it is worth trying again.
+        retry_after_secs: u32,
+    },
     /// The database failed.
     #[error(transparent)]
     Db(#[from] DbError),
@@ -64,6 +76,23 @@ impl Refused {
         }
     }
 
+    /// What the audit trail says of it: status and reason. `None` when it says nothing of the request: the database
+    /// failed, or it was not looked at.
+    #[must_use]
+    pub fn outcome(&self) -> Option<String> {
+        Some(match self {
+            Self::Api(error) => format!("{} {}", error.status(), error.message()),
+            Self::Fields(problems) => format!("422 invalid: {}", logged(problems.keys())),
+            Self::BadRequest(problems) => format!("400 invalid: {}", logged(problems.keys())),
+            Self::Unreadable(error, _) => format!("{} {}", error.status(), error.message()),
+            Self::Named { status, message, name, .. } => {
+                format!("{status} {message}: {}", logged([name].into_iter()))
+            }
+            Self::Status(status, message) => format!("{status} {message}"),
+            Self::TooMany { .. } | Self::Db(_) => return None,
+        })
+    }
+
     /// The answer.
     #[must_use]
     pub fn reply(self) -> Reply {
@@ -73,12 +102,19 @@ impl Refused {
             Self::BadRequest(problems) => fields_reply(400, problems),
             Self::Unreadable(error, found) => unreadable(error, &found),
             Self::Named { status, message, name, problem } => {
+                let (name, problem) =
+                    (short(&name, ERROR_MAX_BYTES).to_owned(), short(&problem, ERROR_MAX_BYTES).to_owned());
                 let reason = format!("{message}: {}", logged([&name].into_iter()));
                 reply(status, &message, Map::from_iter([(name, problem.into())]), reason.into())
             }
             Self::Status(status, message) => {
                 let errors = Map::from_iter([(status.to_string(), message.into())]);
                 reply(status, message, errors, message.into())
+            }
+            Self::TooMany { retry_after_secs } => {
+                let mut reply = Reply::error(ApiError::TooManyRequests, "too many requests");
+                reply.headers.push(("retry-after", Cow::Owned(retry_after_secs.to_string())));
+                reply
             }
             Self::Db(error) => match error.unwritable() {
                 Some(unwritable) => not_applied(unwritable),
@@ -130,20 +166,41 @@ fn unreadable(error: ApiError, found: &str) -> Reply {
     Reply { body, ..detailed }
 }
 
+/// As many fields as [`ERRORS_MAX_BYTES`] take, each with a name and a problem of [`ERROR_MAX_BYTES`] at most: both may
+/// repeat what the client has sent. `body` says how many more there are.
 fn fields_reply(status: u16, problems: BTreeMap<String, String>) -> Reply {
-    let message = problems.values().next().cloned().unwrap_or_default();
+    let count = problems.len();
+    let message = short(problems.values().next().map_or("", String::as_str), ERROR_MAX_BYTES).to_owned();
     let reason = format!("invalid: {}", logged(problems.keys()));
-    let errors = problems.into_iter().map(|(name, problem)| (name, problem.into())).collect();
+    let mut errors = Map::new();
+    let mut bytes = 0;
+    for (name, problem) in &problems {
+        let (name, problem) = (short(name, ERROR_MAX_BYTES), short(problem, ERROR_MAX_BYTES));
+        bytes += cost::text(name) + cost::text(problem);
+        if bytes > ERRORS_MAX_BYTES {
+            errors
+                .insert("body".to_owned(), format!("{} more fields are wrong", count - errors.len()).into());
+            break;
+        }
+        errors.insert(name.to_owned(), problem.into());
+    }
     reply(status, &message, errors, reason.into())
+}
+
+/// The first bytes of a text.
+fn short(text: &str, max_bytes: usize) -> &str {
+    text.get(..text.floor_char_boundary(max_bytes)).unwrap_or_default()
 }
 
 /// The names of fields as a log line has them: a few of them, none of them long. They are the client's text; the log
 /// writes them as JSON.
 fn logged<'n>(names: impl ExactSizeIterator<Item = &'n String>) -> String {
     let count = names.len();
-    let short =
-        |name: &'n String| name.get(..name.floor_char_boundary(LOGGED_NAME_MAX_BYTES)).unwrap_or_default();
-    let shown = names.take(LOGGED_NAMES_MAX).map(short).collect::<Vec<_>>().join(", ");
+    let shown = names
+        .take(LOGGED_NAMES_MAX)
+        .map(|name| short(name, LOGGED_NAME_MAX_BYTES))
+        .collect::<Vec<_>>()
+        .join(", ");
     match count.saturating_sub(LOGGED_NAMES_MAX) {
         0 => shown,
         more => format!("{shown} and {more} more"),
@@ -165,6 +222,7 @@ fn reply(status: u16, message: &str, errors: Map<String, Value>, reason: Cow<'st
         reason,
         detail: String::new(),
         validity: None,
+        is_unapplied: false,
     }
 }
 

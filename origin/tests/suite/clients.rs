@@ -59,7 +59,7 @@ fn a_test_client_takes_testers_only() {
     let signed_in = authenticate(&origin, &by_test_client).expect(200).json();
     assert!(licenses(&origin, &signed_in["access_token"]) > 0, "pending test licences");
     let again = refresh(&origin, TEST_CLIENT, &signed_in["refresh_token"]).expect(200).json();
-    assert_eq!(authorize(&origin, TEST_CLIENT, "ada@example.com").0, 302);
+    assert_eq!(authorize(&origin, TEST_CLIENT, "ada@example.com").0, 303);
 
     // No tester any more: neither anew nor by what is left of the last sign-in.
     origin.connection().execute("UPDATE accounts SET is_tester = 0", []).unwrap();
@@ -81,7 +81,7 @@ fn a_test_client_with_a_secret_takes_all_who_come_by_it() {
         command(&origin, &["client", "set", "--client-id", TEST_CLIENT, "--merchant", "2101"], "").unwrap();
     let redeem = |secret: Option<&str>| {
         let (status, code) = authorize(&origin, TEST_CLIENT, "ada@example.com");
-        assert_eq!(status, 302);
+        assert_eq!(status, 303);
         let mut form = format!(
             "grant_type=authorization_code&client_id={TEST_CLIENT}&code={}&code_verifier={VERIFIER}",
             code.unwrap()

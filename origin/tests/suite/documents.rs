@@ -62,8 +62,14 @@ fn every_write_of_the_table_is_one() {
 
 #[test]
 fn messages_are_those_of_the_code() {
-    let sources =
-        ["wire/mod.rs", "service/access.rs", "service/fees.rs", "service/items.rs", "server/feed.rs"];
+    let sources = [
+        "wire/mod.rs",
+        "service/access.rs",
+        "service/fees.rs",
+        "service/items.rs",
+        "service/quota.rs",
+        "server/feed.rs",
+    ];
     let source = |path: &&str| {
         fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(path)).unwrap()
     };

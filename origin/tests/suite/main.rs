@@ -6,6 +6,9 @@
     reason = "the helpers of a test may fail loudly too: clippy.toml excuses only the tests themselves"
 )]
 
+mod audit;
+mod books;
+mod budget;
 mod catalogue;
 mod clients;
 mod concurrency;
@@ -19,10 +22,12 @@ mod inputs;
 mod issuers;
 mod oauth;
 mod protocol;
+mod quotas;
 mod reads;
 mod refresh;
 mod refusals;
 mod replay;
+mod revocation;
 mod rights;
 mod strangers;
 mod support;

@@ -93,6 +93,12 @@ impl HeadSigner {
         format!("it is for the store {found:?}, and --audience says {:?}", expected.unwrap_or_default())
     }
 
+    /// Remembers the revocations of a head of this store.
+    pub fn has_seen(&self, head: &Head) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        head.denylist.entries().iter().for_each(|entry| seen.add(entry.clone()));
+    }
+
     /// A head as it may be published over `published`, the head of this store that is there, at `now`: for the same
     /// store, with every revocation that is in force.
     pub fn completed(&self, head: &Head, published: Option<&Head>, now: UnixSecs) -> Head {

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::*;
 use crate::{
     entitlement::{Decision, Question, Reason, decide},
-    limits::{OBJECT_CACHE_BYTES, RECORD_MAX_BYTES},
+    limits::{LICENSE_MAX_BYTES, OBJECT_CACHE_BYTES},
     snapshot::{
         customer::{Access, CustomerRecord},
         directory::Directory,
@@ -367,13 +367,13 @@ fn one_change_touches_one_shard_and_the_index() {
 fn what_the_store_would_refuse_is_an_error_before_it_is_uploaded() {
     let mut lines = linked();
     let mut long = lines.iter().find(|line| line["type"] == "license").unwrap().clone();
-    long["description"] = json!("x".repeat(RECORD_MAX_BYTES - 1_024));
-    lines.extend((0..5).map(|number| {
+    long["description"] = json!("x".repeat(LICENSE_MAX_BYTES - 512));
+    lines.extend((1_000..1_540).map(|number| {
         long["id"] = json!(Uuid::from_u128(number).to_string());
         long.clone()
     }));
     let error = build_ndjson(text_of(&lines).as_bytes(), NOW).unwrap_err().to_string();
-    assert!(error.contains("a directory of 10") && error.contains("8388608"), "{error}");
+    assert!(error.contains("a directory of 8") && error.contains("8388608"), "{error}");
     lines[2]["content"] = json!("x".repeat(OBJECT_MAX_BYTES));
     let error = build_ndjson(text_of(&lines).as_bytes(), NOW).unwrap_err().to_string();
     assert_eq!(error, "1 of the lines are wrong");

@@ -33,6 +33,7 @@ pub struct Customer {
     #[serde(default)]
     pub accesses: Vec<Access>,
     /// Subscriptions to licences.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(length(max = crate::limits::LICENSES_MAX)))]
     #[serde(default)]
     pub licenses: Vec<CustomerLicense>,
 }

@@ -1,7 +1,8 @@
 //! Items and packages, and what can be bought.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
 #[cfg(not(target_arch = "wasm32"))]
 use super::json;
@@ -41,9 +42,11 @@ pub struct Item {
     #[serde(default)]
     pub plan_switch_enabled: bool,
     /// The members, for a package.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(length(max = crate::limits::MEMBERS_MAX)))]
     #[serde(default, deserialize_with = "read::wholes")]
     pub item_ids: Vec<i64>,
     /// What can be bought.
+    #[cfg_attr(not(target_arch = "wasm32"), schemars(length(max = crate::limits::FEES_MAX)))]
     #[serde(default)]
     pub fees: Vec<AccessFee>,
     /// Unix seconds in answers.
@@ -219,6 +222,6 @@ pub enum GeoRestrictionKind {
 
 /// The string map that web pages read beside the array of entries.
 #[must_use]
-pub fn metahash(metadata: &[MetadataEntry]) -> Map<String, Value> {
-    metadata.iter().map(|entry| (entry.name.clone(), Value::String(entry.value.clone()))).collect()
+pub fn metahash(metadata: &[MetadataEntry]) -> BTreeMap<&str, &str> {
+    metadata.iter().map(|entry| (entry.name.as_str(), entry.value.as_str())).collect()
 }

@@ -9,14 +9,19 @@ use std::collections::{BTreeSet, HashMap};
 use uuid::Uuid;
 
 use super::{
+    budget,
     catalogue::{Catalogue, parse_uuid},
     problems::{Location, Problem, Problems},
     set_aside::{About, RecordKey},
     size,
 };
 use crate::{
-    limits::{CUSTOMER_MAX_BYTES, RECORD_MAX_BYTES},
+    limits::{
+        ANSWER_MAX_BYTES, CUSTOMER_MAX_BYTES, LICENSE_MAX_BYTES, LICENSES_FRAME_BYTES, LICENSES_MAX,
+        RECORD_MAX_BYTES,
+    },
     snapshot::{
+        cost,
         customer::{self, CustomerRecord, NewCustomer, Zoned},
         key::EntryKey,
         object::FormatError,
@@ -211,13 +216,48 @@ impl<'a> References<'a> {
             let access = access?;
             self.check_access(&access, merchant_id, at, problems);
         }
-        for (position, held) in record.licenses()?.iter().enumerate() {
-            let id = Uuid::from_u128(held.license_id);
+        if let Err(problem) = self.check_listed(&record)? {
+            problems.error(at, About::customer(key, record.id), problem);
+            return Ok(has_merchant);
+        }
+        for (position, held) in record.held()?.enumerate() {
+            let id = Uuid::from_u128(held?.license_id);
             if let Some(message) = self.check_held(id, merchant_id, problems) {
                 problems.warn(at, Problem::new(format!("licenses[{position}].license_id"), message));
             }
         }
         Ok(has_merchant)
+    }
+
+    /// Checks that one answer can list what a customer holds. Not looked at is which of the customer's licences are the
+    /// asking app's, and which are over.
+    fn check_listed(&self, record: &CustomerRecord<'_>) -> Result<Result<(), Problem>, FormatError> {
+        let count = record.held()?.len();
+        if count > LICENSES_MAX {
+            let message = format!("expected at most {LICENSES_MAX} licences, found {count}");
+            return Ok(Err(Problem::new("licenses", message)));
+        }
+        let room = ANSWER_MAX_BYTES - LICENSES_FRAME_BYTES;
+        let bytes = |shown: &dyn Fn(u128) -> usize| {
+            record.held()?.try_fold(0_usize, |sum, held| {
+                let held = held?;
+                Ok(sum.saturating_add(cost::held_entry(held.name, shown(held.license_id))))
+            })
+        };
+        // Few hold so many that it is worth looking at how long each is.
+        if bytes(&|_| LICENSE_MAX_BYTES)? <= room {
+            return Ok(Ok(()));
+        }
+        let licenses = &self.catalogue.licenses;
+        let shown =
+            |id| licenses.get(&Uuid::from_u128(id)).map_or(0, |license| budget::shown(&license.value));
+        let found = bytes(&shown)?;
+        if found <= room {
+            return Ok(Ok(()));
+        }
+        let message =
+            format!("expected at most {room} bytes of licences as an answer lists them, found {found}");
+        Ok(Err(Problem::new("licenses", message)))
     }
 
     /// Whether a record that was taken over can be published: its merchant is there.

@@ -4,6 +4,7 @@
 //! [`Spill`], which writes to disk what is too much for the memory; what they refer to is checked when the
 //! snapshot is built from them.
 
+mod budget;
 mod catalogue;
 mod check;
 mod chunks;

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
+    budget::Earlier,
     catalogue::Catalogue,
     check::Finding,
     problems::Problems,
@@ -27,6 +28,8 @@ pub(in crate::snapshot) enum Input {
 /// Earlier states of records: those that are published, and those that changes of the same batch have replaced.
 pub(in crate::snapshot) struct History<'a> {
     before: Option<&'a Catalogue>,
+    /// How that is rendered, if it is known.
+    rendered: Option<&'a Rendered>,
     layers: Vec<Layer>,
 }
 
@@ -40,7 +43,12 @@ struct Layer {
 impl<'a> History<'a> {
     /// What is published.
     pub(in crate::snapshot) const fn new(before: Option<&'a Catalogue>) -> Self {
-        Self { before, layers: Vec::new() }
+        Self { before, rendered: None, layers: Vec::new() }
+    }
+
+    /// What is published, and how it is rendered.
+    pub(in crate::snapshot) const fn rendered(before: &'a Catalogue, rendered: &'a Rendered) -> Self {
+        Self { before: Some(before), rendered: Some(rendered), layers: Vec::new() }
     }
 
     /// Remembers the state of a record in `catalogue`, which a change is about to replace that is not the first one.
@@ -84,8 +92,12 @@ impl Catalogue {
         }
         loop {
             settle.references(problems);
-            let rendered = Rendered::of(settle.catalogue)?;
-            let too_large = settle.catalogue.too_large(&rendered, before, &settle.fallen);
+            let rendered = match before.zip(history.rendered) {
+                Some(earlier) => Rendered::after(settle.catalogue, earlier)?,
+                None => Rendered::of(settle.catalogue)?,
+            };
+            let earlier = Earlier { before, fallen: &settle.fallen, input };
+            let too_large = settle.catalogue.too_large(&rendered, earlier);
             if too_large.is_empty() {
                 check_size(ObjectKind::Directory, rendered.directory.len())?;
                 return Ok(rendered);

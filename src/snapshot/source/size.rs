@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 use super::{
+    budget::{self, Earlier},
     catalogue::Catalogue,
     check::Finding,
     problems::{Located, Location, Problem, Problems},
@@ -76,47 +77,49 @@ impl Catalogue {
     pub(in crate::snapshot) fn is_too_large(&self, rendered: &Rendered) -> bool {
         rendered.directory.len() > OBJECT_MAX_BYTES
             || self.large_items(rendered).next().is_some()
+            || !self.over_budget(rendered, Earlier::NONE).is_empty()
             || self.is_crowded(rendered)
     }
 
-    /// Reports items whose records are too large, or that their shards have no room for.
+    /// Reports records that are too large, or that their shards have no room for.
     pub(in crate::snapshot) fn check_sizes(&self, rendered: &Rendered, problems: &mut Problems) {
-        if self.large_items(rendered).next().is_none() {
+        if !self.large_items(rendered).any(|large| large.is_of_record) {
             self.check_crowded(rendered, problems);
         }
-        for (Located { value: item, at }, bytes) in self.large_items(rendered) {
-            problems.error(at, About::key(RecordKey::Item(item.id)), too_large(bytes, RECORD_MAX_BYTES));
+        for LargeItem { item: Located { value: item, at }, problem, .. } in self.large_items(rendered) {
+            problems.error(at, About::key(RecordKey::Item(item.id)), problem);
+        }
+        for Finding { key, at, problem, .. } in self.over_budget(rendered, Earlier::NONE) {
+            problems.error(&at, About::key(key), problem);
         }
     }
 
-    /// Which records have to give way, each once, where `before` is the catalogue that is published and those in
-    /// `fallen` are as they are there: an item that is too large, or the access types that made it so; items that their
-    /// shards have no room for; and what has
-    /// made the directory too large, as few records as that takes.
-    pub(super) fn too_large(
-        &self,
-        rendered: &Rendered,
-        before: Option<&Self>,
-        fallen: &BTreeSet<RecordKey>,
-    ) -> Vec<Finding> {
+    /// Which records have to give way, each once: an item that is too large, or the access types that made it so; what
+    /// is over another budget; items that their shards have no room for; and what has made the directory too large, as few records as that takes.
+    pub(super) fn too_large(&self, rendered: &Rendered, earlier: Earlier<'_>) -> Vec<Finding> {
+        let Earlier { before, fallen, .. } = earlier;
         let mut findings = BTreeMap::new();
-        for (item, bytes) in self.large_items(rendered) {
+        for LargeItem { item, problem, is_of_record } in self.large_items(rendered) {
             let key = RecordKey::Item(item.value.id);
-            let was = before.and_then(|before| before.items.get(&item.value.id));
-            let is_as_it_was = fallen.contains(&key) || was.is_some_and(|was| was.value == item.value);
+            let was =
+                |before: &Self| before.items.get(&item.value.id).is_some_and(|was| was.value == item.value);
+            let is_as_it_was = fallen.contains(&key) || before.is_some_and(was);
             let mut causes = self.grown_access_types(&item.value, before, fallen).peekable();
             if !is_as_it_was || causes.peek().is_none() {
-                let problem = too_large(bytes, RECORD_MAX_BYTES);
-                findings.insert(key.clone(), finding(key, &item.at, problem));
+                if is_of_record || !earlier.lets_off(&key, was) {
+                    findings.insert(key.clone(), finding(key, &item.at, problem));
+                }
                 continue;
             }
             for (key, at) in causes {
-                let message = format!(
-                    "expected at most {RECORD_MAX_BYTES} bytes of each item with it, found {bytes} of item {}",
-                    item.value.id
-                );
+                let Problem { field, message } = &problem;
+                let separator = if field.is_empty() { "" } else { ", " };
+                let message = format!("with it, item {}{separator}{field}: {message}", item.value.id);
                 findings.entry(key.clone()).or_insert_with(|| finding(key, at, Problem::new("", message)));
             }
+        }
+        for found in self.over_budget(rendered, earlier) {
+            findings.entry(found.key.clone()).or_insert(found);
         }
         if findings.is_empty() {
             // Once each record is small enough by itself.
@@ -129,11 +132,20 @@ impl Catalogue {
         findings.into_values().collect()
     }
 
-    /// Items whose records are larger than a shard should have to hold, and their sizes in bytes.
-    fn large_items<'a>(&'a self, rendered: &'a Rendered) -> impl Iterator<Item = (&'a Located<Item>, usize)> {
-        let size = |id| rendered.items.get(&id).map_or(0, Vec::len);
-        let items = self.items.values().map(move |item| (item, size(item.value.id)));
-        items.filter(|(_, bytes)| *bytes > RECORD_MAX_BYTES)
+    /// Items whose records are larger than a shard should have to hold, or cost their readers too much.
+    fn large_items<'a>(&'a self, rendered: &'a Rendered) -> impl Iterator<Item = LargeItem<'a>> {
+        self.items.values().filter_map(move |item| {
+            let record = self.record(rendered, item.value.id)?;
+            let is_of_record = record.len() > RECORD_MAX_BYTES;
+            let checked = within(record.len(), RECORD_MAX_BYTES);
+            let problem = checked.and_then(|()| budget::check_item(&item.value, record)).err()?;
+            Some(LargeItem { item, problem, is_of_record })
+        })
+    }
+
+    /// The record of an item.
+    pub(super) fn record<'a>(&self, rendered: &'a Rendered, id: i64) -> Option<&'a [u8]> {
+        rendered.items.get(&id).map(Vec::as_slice)
     }
 
     /// The access types of an item's fees that take more than before.
@@ -202,4 +214,12 @@ impl Catalogue {
 
 pub(super) fn finding(key: RecordKey, at: &Location, problem: Problem) -> Finding {
     Finding { key, at: at.clone(), problem, missing: None }
+}
+
+/// An item that is too large.
+struct LargeItem<'a> {
+    item: &'a Located<Item>,
+    problem: Problem,
+    /// Whether its record is larger than a shard should have to hold, not only what answers make of it.
+    is_of_record: bool,
 }

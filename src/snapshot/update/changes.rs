@@ -154,10 +154,10 @@ impl Content {
         first: &Location,
         now: UnixSecs,
     ) -> Result<(Catalogue, Rendered), UpdateError> {
-        let Known::Lines { catalogue, .. } = &self.known else {
+        let Known::Lines { catalogue: before, rendered: earlier, .. } = &self.known else {
             return Err(customers_only(first));
         };
-        let mut catalogue = Catalogue::clone(catalogue);
+        let mut catalogue = Catalogue::clone(before);
         for change in changes {
             let at = at(change);
             change_catalogue(&mut catalogue, change, &at, now).map_err(|problem| wrong(&at, problem))?;
@@ -165,7 +165,7 @@ impl Content {
         let mut problems = Problems::default();
         catalogue.check(&mut problems);
         first_error(&mut problems)?;
-        let rendered = Rendered::of(&catalogue)?;
+        let rendered = Rendered::after(&catalogue, (before, earlier))?;
         catalogue.check_sizes(&rendered, &mut problems);
         first_error(&mut problems)?;
         check_size(ObjectKind::Directory, rendered.directory.len())

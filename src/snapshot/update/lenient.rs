@@ -94,11 +94,12 @@ impl Content {
         first: &Location,
         found: &mut Problems,
     ) -> Result<(Catalogue, Rendered), UpdateError> {
-        let Known::Lines { catalogue: before, .. } = &self.known else {
+        let Known::Lines { catalogue: before, rendered, .. } = &self.known else {
             return Err(customers_only(first));
         };
         let mut catalogue = Catalogue::clone(before);
-        let history = batch.change_catalogue(&mut catalogue, before, found);
+        let mut history = History::rendered(before, rendered);
+        batch.change_catalogue(&mut catalogue, &mut history, found);
         let rendered = catalogue.settle(&history, Input::Changed, found)?;
         for key in found.set_aside.of_catalogue() {
             let standing = if catalogue.has(&key) { Standing::LastGood } else { Standing::Absent };
@@ -129,14 +130,8 @@ impl Batch<'_> {
         }
     }
 
-    /// Changes the catalogue, and gives the earlier states of everything in it.
-    fn change_catalogue<'a>(
-        &self,
-        catalogue: &mut Catalogue,
-        before: &'a Catalogue,
-        found: &mut Problems,
-    ) -> History<'a> {
-        let mut history = History::new(Some(before));
+    /// Changes the catalogue, and remembers the earlier states of everything in it.
+    fn change_catalogue(&self, catalogue: &mut Catalogue, history: &mut History<'_>, found: &mut Problems) {
         let mut changed = BTreeSet::new();
         for change in self.changes {
             let at = self.at(change);
@@ -166,7 +161,6 @@ impl Batch<'_> {
                 }
             }
         }
-        history
     }
 
     fn change_customers(

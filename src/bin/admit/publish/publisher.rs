@@ -32,6 +32,15 @@ pub struct Publisher {
     is_distrustful: AtomicBool,
 }
 
+/// What lies in the store in the place of a head of this publisher's for this store.
+#[derive(Debug)]
+pub struct Stray {
+    /// What it is.
+    pub text: String,
+    /// Its `seq`, if one of the publisher's keys signed it: an edge that does not know its store's name may take it.
+    pub seq: u64,
+}
+
 /// What to do about a published head that cannot be trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Broken {
@@ -100,6 +109,30 @@ impl Publisher {
             Published::Broken(reason) => {
                 bail!("the published head cannot be trusted: {reason}. To publish over it, say which --seq")
             }
+        }
+    }
+
+    /// The head that lies in the store, or what lies there instead.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub fn look(&self) -> Result<Result<Head, Stray>> {
+        let stray = |text: String| Ok(Err(Stray { text, seq: 0 }));
+        let Some(jws) = self.store.head()? else { return stray("nothing lies there".to_owned()) };
+        let trusted = self.signer.as_ref().map(HeadSigner::trusted).unwrap_or_default();
+        match published_by(&jws, &trusted)? {
+            Published::Verified(head) if self.is_foreign(&head) => {
+                let text = self.signer.as_ref().map(|signer| signer.foreign(&head)).unwrap_or_default();
+                Ok(Err(Stray { text, seq: head.seq }))
+            }
+            Published::Verified(head) => {
+                self.signer.iter().for_each(|signer| signer.has_seen(&head));
+                Ok(Ok(head))
+            }
+            Published::Unverified(_) | Published::OtherKey(_) => {
+                stray("a head of another key lies there".to_owned())
+            }
+            Published::Broken(reason) => stray(reason),
         }
     }
 

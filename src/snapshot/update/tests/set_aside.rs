@@ -226,10 +226,14 @@ fn licences_of_a_feed_that_make_the_directory_too_large_are_not_taken() {
     let mut content = content_with_fees();
     let long =
         |number: usize, bytes: usize| changed(license(number, &[]), "description", json!("x".repeat(bytes)));
-    let put: Vec<_> = (0..4).map(|number| long(910 + number, 15 << 17)).collect();
+    // Some 590 of them are 8 MiB.
+    let put: Vec<_> = (0..580).map(|number| long(1_000 + number, 14_000)).collect();
     assert_eq!(apply(&mut content, &[json!({"seq": 1, "put": put})]), [] as [String; 0]);
+    let more: Vec<_> = (0..20).map(|number| long(2_000 + number, 14_000)).collect();
+    let errors = apply(&mut content, &[json!({"seq": 2, "put": more})]);
+    assert!((1..20).contains(&errors.len()), "{errors:?}");
     let kept = content.directory().to_vec();
-    let errors = apply(&mut content, &[json!({"seq": 2, "put": [long(920, 15 << 17), customer(1, 5, 1)]})]);
+    let errors = apply(&mut content, &[json!({"seq": 3, "put": [long(3_000, 14_000), customer(1, 5, 1)]})]);
     assert_eq!(errors.len(), 1, "{errors:?}");
     assert_eq!((content.directory(), content.delta().customers.len()), (kept.as_slice(), 1));
 }
@@ -238,10 +242,13 @@ fn licences_of_a_feed_that_make_the_directory_too_large_are_not_taken() {
 fn a_strict_change_that_makes_something_too_large_is_not_applied() {
     let mut content = content_with_fees();
     let long = changed(fixed()[2].clone(), "name", json!("x".repeat(15_000)));
-    let licenses: Vec<_> = (0..5)
-        .map(|number| changed(license(910 + number, &[]), "description", json!("x".repeat(15 << 17))))
+    let licenses: Vec<_> = (0..620)
+        .map(|number| changed(license(1_000 + number, &[]), "description", json!("x".repeat(14_000))))
         .collect();
-    for put in [vec![&long], licenses.iter().collect()] {
+    let longer = changed(license(910, &[]), "description", json!("x".repeat(17_000)));
+    let details =
+        changed(item(5, "t", &[]), "metadata", json!([{"id": 1, "name": "m", "value": "x".repeat(40_000)}]));
+    for put in [vec![&long], licenses.iter().collect(), vec![&longer], vec![&details]] {
         let result = content.apply(&[parsed(1, &put, &[])], "feed", NOW, &mut Problems::default());
         assert!(matches!(result, Err(UpdateError::Change(_))), "{result:?}");
     }

@@ -4,7 +4,11 @@ use std::time::Duration;
 
 use admit::{
     limits::{DELTA_BUDGET_BYTES, OBJECT_MAX_BYTES},
-    snapshot::{build::BuildError, head::Head, time::iso8601},
+    snapshot::{
+        build::BuildError,
+        head::Head,
+        time::{UnixSecs, iso8601},
+    },
 };
 use anyhow::Result;
 use indicatif::{HumanBytes, HumanCount};
@@ -94,6 +98,9 @@ impl Follower<'_> {
                 return Err(NeedsWhole::TooLarge(format!("{error:#}")).into());
             }
             incomplete = if is_incomplete(&error) { incomplete + 1 } else { 0 };
+            if incomplete > 0 {
+                self.mend(&error);
+            }
             if incomplete >= INCOMPLETE_MAX {
                 return Err(NeedsWhole::Incomplete(format!("{error:#}")).into());
             }
@@ -103,13 +110,13 @@ impl Follower<'_> {
                     self.have_published(head);
                     break;
                 }
-                let is_newer = (head.seq, head.as_of) > (self.head.seq, self.head.as_of);
-                if is_newer && !head.says_the_same(&self.head) {
+                let is_newer = (head.seq, head.as_of) > (self.published.seq, self.published.as_of);
+                if is_newer && !head.says_the_same(&self.published) {
                     return Err(error);
                 }
                 if is_newer {
-                    // A renewal whose answer was lost, too.
-                    self.head = head;
+                    // A renewal whose answer was lost, too, or a revocation.
+                    self.published = head;
                 }
             }
             let unheard = unheard(&error);
@@ -129,7 +136,7 @@ impl Follower<'_> {
     /// If the store was away for longer than a lease lasts and nobody else has taken it meanwhile, this
     /// follower takes it again and goes on. What a compaction has written may have been collected since, so
     /// that it begins anew.
-    fn hold_lease(&mut self) -> Result<()> {
+    pub fn hold_lease(&mut self) -> Result<()> {
         if self.lease.check(&self.publisher.store).is_ok() {
             return Ok(());
         }
@@ -170,9 +177,9 @@ impl Follower<'_> {
         self.attempted = Some(next.clone());
         let published = if self.is_base_due {
             self.publisher.put_all(objects)?;
-            self.publisher.publish_base(next, Some(&self.head))?
+            self.publisher.publish_base(next, Some(&self.published))?
         } else {
-            self.publisher.publish_delta(next, objects, &self.head)?
+            self.publisher.publish_delta(next, objects, &self.published)?
         };
         self.have_published(published);
         Ok(())
@@ -180,7 +187,9 @@ impl Follower<'_> {
 
     /// `head` is what edges serve now.
     pub fn have_published(&mut self, head: Head) {
+        self.published = head.clone();
         self.head = head;
+        self.watch.have_published(&self.published, self.elapsed());
         self.attempted = None;
         self.is_base_due = false;
         self.incomplete = 0;
@@ -200,6 +209,15 @@ impl Follower<'_> {
         if every.is_zero() || !is_old || now <= self.head.as_of {
             return Ok(());
         }
+        self.renew(now)
+    }
+
+    /// Publishes the data once more, as of `now`. What fails harms nobody, and is tried again.
+    ///
+    /// # Errors
+    /// As [`Self::renew_head`].
+    pub fn renew(&mut self, now: UnixSecs) -> Result<()> {
+        let elapsed = self.elapsed();
         let renewed = self.hold_lease().and_then(|()| self.put(self.head.renewed(now), Vec::new()));
         match renewed {
             Ok(()) => {
@@ -209,6 +227,7 @@ impl Follower<'_> {
             Err(error) if is_final(&error) || error.is::<NeedsWhole>() => Err(error),
             Err(error) if is_incomplete(&error) => {
                 self.incomplete += 1;
+                self.mend(&error);
                 match self.incomplete {
                     ..INCOMPLETE_MAX => Ok(()),
                     _ => Err(NeedsWhole::Incomplete(format!("{error:#}")).into()),

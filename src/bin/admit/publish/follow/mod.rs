@@ -7,6 +7,7 @@
 mod head;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
@@ -14,7 +15,7 @@ use admit::snapshot::{change::Feed, head::Head, index::Index, object::ObjectKind
 use anyhow::{Context, Error, Result};
 use indicatif::HumanCount;
 
-use self::head::NeedsWhole;
+use self::{head::NeedsWhole, watch::Watch};
 use super::{
     Args, EXIT_DATA, Lease,
     changes::{End, apply, read},
@@ -129,9 +130,14 @@ struct Follower<'a> {
     args: &'a Args,
     lease: &'a Lease,
     publisher: Publisher,
+    /// What is to be published next goes on from it.
     head: Head,
+    /// What is published. Its index is another one than that of `head` while shards of a compaction are about to be.
+    published: Head,
     index: Arc<Index>,
     content: Content,
+    /// What is known of what the store has.
+    watch: Watch,
     namespaces: namespaces::Checker,
     compaction: Option<Compaction>,
     /// How often in a row a compaction failed although the store was heard.
@@ -169,6 +175,8 @@ impl<'a> Follower<'a> {
             args,
             lease,
             publisher,
+            watch: Watch::new(&version.head, now),
+            published: version.head.clone(),
             head: version.head,
             index: Arc::new(index),
             content: Content::built(version.catalogue)?,
@@ -217,6 +225,7 @@ impl<'a> Follower<'a> {
             self.install_compaction()?;
         }
         self.collect_garbage();
+        self.look_after()?;
         let asked_at = self.elapsed();
         let after = self.head.origin_seq();
         let changes = match origin.changes(after) {

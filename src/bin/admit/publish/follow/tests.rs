@@ -1,6 +1,7 @@
 //! A follower's whole life in this process: an origin and the service itself behind one wire, on which any single
 //! answer may be odd, by a clock that only the follower's own pauses move.
 
+mod crowded;
 mod life;
 mod odd;
 mod world;
@@ -154,6 +155,77 @@ proptest! {
         fault in faults(),
     ) {
         check(&steps, Some(fault))?;
+    }
+}
+
+/// Follows an origin that is quiet after one change, for some minutes, in which `tamper` is done to the store once the
+/// change is published and shown everywhere. The head is not renewed by itself.
+fn follow_tampered(tamper: impl FnOnce(&World, &Head)) -> (World, Head) {
+    let steps: Vec<_> = [Step::Set(1, 3)].into_iter().chain([Step::Quiet; 60]).collect();
+    let world = World::new(&steps, None);
+    let args = Args { heartbeat: 0, gc_every: 0, ..world.args() };
+    let store = Store::open_in(world::EDGE, &args.token, &args.outside).unwrap();
+    let publisher = Publisher::new(store.clone(), args.key.as_deref(), Some("production")).unwrap();
+    let lease = Lease::new().unwrap();
+    let from = args.from.clone().unwrap();
+    let whole = first_whole(&args, &from, &publisher, &lease).unwrap().unwrap();
+    let origin = args.origin(args.feed().unwrap()).unwrap();
+    let mut follower = Follower::new(&args, &lease, publisher, whole).unwrap();
+    let rounds = |follower: &mut Follower<'_>, count| {
+        for _ in 0..count {
+            assert!(follower.round(&origin).unwrap().is_none());
+        }
+    };
+    // Each of them lasts 20 s.
+    rounds(&mut follower, 12);
+    let head = follower.published.clone();
+    assert_eq!((head.seq, head.aud.as_deref()), (2, Some("production")));
+    tamper(&world, &head);
+    rounds(&mut follower, 20);
+    let found = content(&store);
+    assert!(found.unwrap() == published_as_a_whole(&world), "other records are published");
+    let published = world.head();
+    assert_eq!(published, follower.published);
+    (world, published)
+}
+
+#[test]
+fn a_head_that_somebody_puts_in_the_place_of_the_right_one_does_not_stay() {
+    let (_, head) = follow_tampered(|_, _| ());
+    let untouched = head.as_of;
+    let stored = |head: &Head| head.clone();
+    let older = |head: &Head| Head { seq: 1, as_of: world::START, ..stored(head) };
+    let foreign = |head: &Head| Head { seq: 99, aud: Some("staging".to_owned()), ..stored(head) };
+    for (tampered, seq) in [(&older as &dyn Fn(&Head) -> Head, 2), (&foreign, 100)] {
+        let (world, head) = follow_tampered(|world, head| {
+            let signer = crate::head::HeadSigner::new(world.args().key.as_deref().unwrap(), None).unwrap();
+            world.tamper("head", signer.sign(&tampered(head)).unwrap().as_bytes());
+        });
+        assert_eq!((head.seq, head.origin_seq(), head.aud.as_deref()), (seq, 2, Some("production")));
+        assert!(head.as_of > untouched, "{head:?}");
+        // One write, and no more of them.
+        assert_eq!(world.puts("/snapshot/head"), 3);
+    }
+    for value in [&b"x"[..], b"not a head"] {
+        let (_, head) = follow_tampered(|world, _| world.tamper("head", value));
+        assert!(head.seq == 2 && head.as_of > untouched, "{head:?}");
+    }
+}
+
+#[test]
+fn what_a_head_names_and_leads_to_is_mended_within_minutes() {
+    for kind in [ObjectKind::Index, ObjectKind::Directory, ObjectKind::Delta, ObjectKind::Shard] {
+        let (world, head) = follow_tampered(|world, head| {
+            let args = world.args();
+            let store = Store::open_in(world::EDGE, &args.token, &args.outside).unwrap();
+            let names = reach::reach(&store, head).unwrap();
+            let of_kind: Vec<_> = names.into_iter().filter(|name| name.kind == kind).collect();
+            assert!(!of_kind.is_empty(), "{kind:?}");
+            of_kind.iter().for_each(|name| world.tamper(&name.to_string(), b"spoilt"));
+        });
+        // Shards are not at hand: an export of the origin has them.
+        let wholes = world.puts(&format!("/snapshot/version/{}", head.seq)) + usize::from(head.seq == 2) - 1;
+        assert_eq!(wholes > 0, kind == ObjectKind::Shard, "{kind:?}: {head:?}");
     }
 }
 

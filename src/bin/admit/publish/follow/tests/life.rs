@@ -37,6 +37,8 @@ pub struct Origin {
     /// Customers and their accesses.
     customers: BTreeMap<u8, u8>,
     titles: u8,
+    /// How often the export was read.
+    pub exports: u32,
     /// Changes by their counts.
     changes: Vec<(u64, String)>,
     pub seq: u64,
@@ -77,7 +79,8 @@ impl Origin {
         lines.join("\n") + "\n"
     }
 
-    fn commit(&mut self, fields: &str) {
+    /// Commits a change.
+    pub fn commit(&mut self, fields: &str) {
         self.seq += 1;
         self.changes.push((self.seq, format!(r#"{{"seq":{},{fields}}}"#, self.seq)));
     }
@@ -112,7 +115,10 @@ impl Origin {
 
     /// The status and the body of an answer, and how long it takes.
     pub fn answer(&mut self, url: &str) -> (u16, String, u64) {
-        let Some((_, after)) = url.split_once("after=") else { return (200, self.export(), 1) };
+        let Some((_, after)) = url.split_once("after=") else {
+            self.exports += 1;
+            return (200, self.export(), 1);
+        };
         let after: u64 = after.parse().unwrap();
         if after < self.seq - self.changes.len() as u64 {
             return (410, String::new(), 0);

@@ -17,7 +17,8 @@ use admit::{
     app::App,
     config::Config,
     memory::{MemoryBody, MemoryPlatform, block_on},
-    snapshot::head::Head,
+    ports::Platform as _,
+    snapshot::{head::Head, object::ObjectName},
 };
 use anyhow::Result;
 use clap::Parser;
@@ -38,6 +39,9 @@ use crate::{
         wire::{Request, Response, Wire},
     },
 };
+
+/// Not a method: what is written behind the service's back.
+const TAMPER: &str = "tamper";
 
 pub const EDGE: &str = "https://edge.example";
 const ORIGIN: &str = "https://origin.example";
@@ -84,6 +88,8 @@ struct Network {
     fault: Mutex<Option<Fault>>,
     /// What answers instead of the feed.
     at_feed: Mutex<Option<Odd>>,
+    /// An object that the store has lost.
+    lost: Mutex<Option<ObjectName>>,
     requests: AtomicUsize,
     puts: Mutex<Vec<String>>,
 }
@@ -105,6 +111,7 @@ impl World {
             edge: edge(),
             fault: Mutex::new(fault),
             at_feed: Mutex::default(),
+            lost: Mutex::default(),
             requests: AtomicUsize::new(0),
             puts: Mutex::default(),
         };
@@ -159,6 +166,16 @@ impl World {
         self.origin().is_told
     }
 
+    /// Something else happens at the origin.
+    pub fn commit(&self, fields: &str) {
+        self.origin().commit(fields);
+    }
+
+    /// How often the export was read.
+    pub fn exports(&self) -> u32 {
+        self.origin().exports
+    }
+
     pub fn seq(&self) -> u64 {
         self.origin().seq
     }
@@ -177,8 +194,30 @@ impl World {
         *self.network.at_feed.lock().unwrap() = Some(odd);
     }
 
+    /// The store loses an object, until it is asked whether it has all of them, or is given some.
+    pub fn lose(&self, name: ObjectName) {
+        *self.network.lost.lock().unwrap() = Some(name);
+    }
+
     pub fn now(&self) -> i64 {
         self.network.clock.unix_secs().unwrap()
+    }
+
+    /// Somebody who can write to the store does so, without asking the service.
+    pub fn tamper(&self, key: &str, value: &[u8]) {
+        let (answer, answered) = mpsc::channel();
+        let asked = Asked {
+            method: TAMPER.to_owned(),
+            path: key.to_owned(),
+            query: String::new(),
+            authorization: String::new(),
+            holder: String::new(),
+            body: value.to_vec(),
+            now: self.now(),
+            answer,
+        };
+        self.network.edge.send(asked).unwrap();
+        answered.recv().unwrap();
     }
 
     /// How often something was put.
@@ -224,13 +263,24 @@ impl Network {
             let found = request.headers.iter().find(|(known, _)| known == name);
             found.map(|(_, value)| value.clone()).unwrap_or_default()
         };
+        let mut lost = self.lost.lock().unwrap();
+        let path = match *lost {
+            Some(ObjectName { kind, digest }) if path == format!("/snapshot/{}/{digest}", kind.prefix()) => {
+                format!("/snapshot/{}/{}", kind.prefix(), "0".repeat(64))
+            }
+            _ => path.to_owned(),
+        };
+        if request.method == "POST" {
+            *lost = None;
+        }
+        drop(lost);
         if request.method == "PUT" {
-            self.puts.lock().unwrap().push(path.to_owned());
+            self.puts.lock().unwrap().push(path.clone());
         }
         let (answer, answered) = mpsc::channel();
         let asked = Asked {
             method: request.method.to_string(),
-            path: path.to_owned(),
+            path,
             query: query.to_owned(),
             authorization: value("authorization"),
             holder: value("admit-holder"),
@@ -327,6 +377,11 @@ fn edge() -> mpsc::Sender<Asked> {
         let app = App::new(platform, Config::parse(&lookup).unwrap()).unwrap();
         while let Ok(asked) = asked.recv() {
             app.platform().clock().set_ms(asked.now.cast_unsigned() * 1_000);
+            if asked.method == TAMPER {
+                app.platform().store().insert(&asked.path, &asked.body);
+                let _ = asked.answer.send((200, Vec::new()));
+                continue;
+            }
             let request = api::reply::Request {
                 method: &asked.method,
                 path: &asked.path,

@@ -1,0 +1,72 @@
+//! `origin revoke`
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, anyhow};
+use origin::{
+    clock::Clock,
+    db,
+    db::{
+        audit::{self, Actor, Deed, Outcome},
+        records,
+        revoked::{self, Tokens},
+    },
+};
+use rusqlite::{Connection, TransactionBehavior};
+
+/// Arguments of `origin revoke`.
+#[derive(clap::Args)]
+pub struct Args {
+    /// The database
+    #[arg(long, value_name = "FILE", env = "ORIGIN_DB")]
+    db: PathBuf,
+    /// The token with this `jti`
+    #[arg(long, value_name = "JTI", required_unless_present = "customer", conflicts_with = "customer")]
+    token: Option<String>,
+    /// Every token that this customer has got up to now; the refresh tokens too
+    #[arg(long, value_name = "NAMESPACE:SUBJECT")]
+    customer: Option<String>,
+}
+
+impl Args {
+    /// Runs it.
+    ///
+    /// # Errors
+    /// With what went wrong, for people.
+    pub fn run(&self) -> Result<()> {
+        let mut connection = db::open(&self.db).with_context(|| self.db.display().to_string())?;
+        let now = Clock::system().now();
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        if let Some(jti) = &self.token {
+            revoked::revoke(&transaction, Tokens::Id(jti), now)?;
+            let deed = Deed::new("token.revoke", format!("token:{jti}"));
+            audit::record(&transaction, &Actor::command(0), &deed, &Outcome::Done(None), now)?;
+        }
+        if let Some(customer) = &self.customer {
+            end_sessions_of(&transaction, customer, now)?;
+        }
+        Ok(transaction.commit()?)
+    }
+}
+
+fn end_sessions_of(transaction: &Connection, name: &str, now: i64) -> Result<()> {
+    let (namespace, subject) =
+        name.split_once(':').ok_or_else(|| anyhow!("--customer: expected namespace:subject"))?;
+    let key = records::customer_key(transaction, namespace, subject)?;
+    let key = key.ok_or_else(|| anyhow!("there is no customer {name}"))?;
+    let customer =
+        records::customer(transaction, key)?.ok_or_else(|| anyhow!("there is no customer {name}"))?;
+    revoked::revoke(transaction, Tokens::Subject { namespace: Some(namespace), subject }, now)?;
+    for table in ["refresh_tokens", "authorization_codes"] {
+        let sql = format!(
+            "DELETE FROM {table} WHERE account_id IN (SELECT id FROM accounts WHERE customer_key = ?1)"
+        );
+        transaction.execute(&sql, [key])?;
+    }
+    let deed = Deed {
+        customer_id: Some(customer.id),
+        ..Deed::new("token.revoke", format!("customer:{}", customer.id))
+    };
+    let actor = Actor::command(customer.merchant_id);
+    Ok(audit::record(transaction, &actor, &deed, &Outcome::Done(None), now)?)
+}

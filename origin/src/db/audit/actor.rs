@@ -1,0 +1,118 @@
+//! Who acts.
+
+use admit::token::Principal;
+use base64ct::{Base64UrlUnpadded, Encoding};
+use serde::Deserialize;
+
+/// Who acts, and by which request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Actor {
+    /// In whose name; 0 for nobody's.
+    pub merchant_id: i64,
+    /// `iss` of the token, or [`COMMAND`](Self::COMMAND).
+    pub issuer: String,
+    /// Namespace and subject of the token, joined by a colon; of a command user and host.
+    pub name: String,
+    /// The OAuth client.
+    pub client: Option<String>,
+    /// `jti` of the token.
+    pub jti: Option<String>,
+    /// As it stands in the answer and in the logs of edge and origin.
+    pub request_id: Option<String>,
+    /// The viewer's address, as far as the origin believes it.
+    pub address: Option<String>,
+}
+
+/// The request by which somebody acts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Via<'a> {
+    /// Its id.
+    pub request_id: &'a str,
+    /// The viewer's address, as far as it is believed.
+    pub address: &'a str,
+}
+
+impl Actor {
+    /// The issuer of those who run a command on the machine.
+    pub const COMMAND: &'static str = "command";
+
+    /// Whoever runs this command: the user and the machine, as the operating system and the environment name them.
+    #[must_use]
+    pub fn command(merchant_id: i64) -> Self {
+        let user = ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
+        let user = user.filter(|user| !user.is_empty()).unwrap_or_else(|| "unknown".to_owned());
+        let host = gethostname::gethostname();
+        let name = format!("{user}{}@{}", uid().unwrap_or_default(), host.to_string_lossy());
+        Self { merchant_id, issuer: Self::COMMAND.to_owned(), name, ..Self::default() }
+    }
+
+    /// Who has a token that was verified. `token` is its text.
+    #[must_use]
+    pub fn of_token(issuer: &str, principal: &Principal, token: &str, via: Via<'_>) -> Self {
+        Self {
+            client: principal.client_id.clone(),
+            jti: jti(token),
+            ..Self::new(issuer, &format!("{}:{}", principal.namespace, principal.subject), via)
+        }
+    }
+
+    /// Whoever is called `name` by the issuer, in nobody's name.
+    #[must_use]
+    pub fn new(issuer: &str, name: &str, via: Via<'_>) -> Self {
+        let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        Self {
+            issuer: issuer.to_owned(),
+            name: name.to_owned(),
+            request_id: given(via.request_id),
+            address: given(via.address),
+            ..Self::default()
+        }
+    }
+}
+
+/// The number of the user, as the kernel has it: variables say what they are told.
+fn uid() -> Option<String> {
+    #[cfg(target_os = "linux")]
+    {
+        let process = std::fs::metadata("/proc/self").ok()?;
+        Some(format!("({})", std::os::unix::fs::MetadataExt::uid(&process)))
+    }
+    #[cfg(not(target_os = "linux"))]
+    None
+}
+
+/// `jti` of a token whose signature was verified, if it has one that is text.
+#[must_use]
+pub fn jti(token: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Claims {
+        #[serde(default)]
+        jti: Option<serde_json::Value>,
+    }
+    let payload = Base64UrlUnpadded::decode_vec(token.split('.').nth(1)?).ok()?;
+    let claims: Claims = serde_json::from_slice(&payload).ok()?;
+    claims.jti?.as_str().map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_id_of_a_token() {
+        let token = |claims: &str| format!("x.{}.y", Base64UrlUnpadded::encode_string(claims.as_bytes()));
+        assert_eq!(jti(&token(r#"{"sub": "s", "jti": "a"}"#)).as_deref(), Some("a"));
+        for none in [r#"{"jti": null}"#, r#"{"jti": 7}"#, "{}", "[]", "x"] {
+            assert_eq!(jti(&token(none)), None, "{none}");
+        }
+        assert_eq!(jti("x"), None);
+    }
+
+    #[test]
+    fn a_command_says_who_and_where() {
+        let actor = Actor::command(7);
+        let (user, host) = actor.name.split_once('@').unwrap();
+        assert!(!user.is_empty() && !host.is_empty(), "{}", actor.name);
+        assert_eq!((actor.merchant_id, actor.issuer.as_str()), (7, "command"));
+    }
+}

@@ -1,0 +1,130 @@
+//! Tokens that this origin refuses before they end.
+//!
+//! A token is refused by its `jti`, or because everything is that was issued to its subject up to a moment. A row lives
+//! for as long as such tokens may. Edges are told by `admit revoke`.
+
+use admit::snapshot::time::UnixSecs;
+use rusqlite::{Connection, params};
+
+use super::DbError;
+use crate::limits::REVOKED_SECS;
+
+/// Whose tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tokens<'a> {
+    /// The one with this `jti`.
+    Id(&'a str),
+    /// Those of a subject that were issued up to now.
+    Subject {
+        /// The issuer's namespace; `None` for the origin's own issuer.
+        namespace: Option<&'a str>,
+        /// The claim's value.
+        subject: &'a str,
+    },
+}
+
+/// Refuses tokens from now on.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn revoke(connection: &Connection, tokens: Tokens<'_>, now: UnixSecs) -> Result<(), DbError> {
+    connection.prepare_cached("DELETE FROM revoked_tokens WHERE until < ?1")?.execute([now])?;
+    let (kind, namespace, value) = match tokens {
+        Tokens::Id(jti) => ("jti", "", jti),
+        Tokens::Subject { namespace, subject } => ("subject", namespace.unwrap_or_default(), subject),
+    };
+    let sql = "INSERT INTO revoked_tokens (kind, namespace, value, at, until) VALUES (?1, ?2, ?3, ?4, ?5)
+               ON CONFLICT DO UPDATE SET at = max(at, excluded.at), until = max(until, excluded.until)";
+    let until = now.saturating_add(REVOKED_SECS);
+    connection.prepare_cached(sql)?.execute(params![kind, namespace, value, now, until])?;
+    Ok(())
+}
+
+/// Whether there is anything that is refused: mostly there is not, and no token has to be looked at.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn are_there(connection: &Connection) -> Result<bool, DbError> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM revoked_tokens)";
+    Ok(connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
+}
+
+/// A token that was verified, as far as a revocation concerns it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Token<'a> {
+    /// The namespace of its issuer.
+    pub namespace: &'a str,
+    /// Whether this origin has issued it.
+    pub is_own: bool,
+    /// The claim that names the customer.
+    pub subject: &'a str,
+    /// `jti`.
+    pub jti: Option<&'a str>,
+    /// `iat`, else `nbf`. A token with neither counts as issued before.
+    pub issued_at: Option<UnixSecs>,
+}
+
+/// Whether the token is refused at `now`.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn is_revoked(connection: &Connection, token: &Token<'_>, now: UnixSecs) -> Result<bool, DbError> {
+    let sql = "SELECT EXISTS (
+                   SELECT 1 FROM revoked_tokens WHERE kind = 'jti' AND namespace = '' AND value = ?1 AND until >= ?5
+                   UNION ALL SELECT 1 FROM revoked_tokens WHERE kind = 'subject'
+                   AND (namespace = ?2 OR (?3 AND namespace = '')) AND value = ?4 AND until >= ?5 AND at >= ?6)";
+    let issued_at = token.issued_at.unwrap_or(UnixSecs::MIN);
+    let values = params![token.jti, token.namespace, token.is_own, token.subject, now, issued_at];
+    Ok(connection.prepare_cached(sql)?.query_row(values, |row| row.get(0))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db;
+
+    const NOW: UnixSecs = 1_800_000_000;
+
+    fn token<'a>(namespace: &'a str, subject: &'a str, issued_at: Option<UnixSecs>) -> Token<'a> {
+        Token { namespace, is_own: namespace == "own", subject, jti: Some("j"), issued_at }
+    }
+
+    #[test]
+    fn by_subject_up_to_the_moment() {
+        let connection = db::in_memory();
+        revoke(&connection, Tokens::Subject { namespace: Some("vendor"), subject: "ada" }, NOW).unwrap();
+        revoke(&connection, Tokens::Subject { namespace: None, subject: "editor" }, NOW).unwrap();
+        for (token, expected) in [
+            (token("vendor", "ada", Some(NOW - 5)), true),
+            // Seconds are all that `iat` has: whatever was issued in this one is refused, too.
+            (token("vendor", "ada", Some(NOW)), true),
+            (token("vendor", "ada", None), true),
+            (token("vendor", "ada", Some(NOW + 1)), false),
+            (token("vendor", "bob", Some(NOW - 5)), false),
+            (token("cognito", "ada", Some(NOW - 5)), false),
+            (token("own", "editor", Some(NOW - 5)), true),
+            (token("vendor", "editor", Some(NOW - 5)), false),
+        ] {
+            assert_eq!(is_revoked(&connection, &token, NOW + 60).unwrap(), expected, "{token:?}");
+        }
+        // Another revocation of an earlier moment takes nothing back.
+        revoke(&connection, Tokens::Subject { namespace: Some("vendor"), subject: "ada" }, NOW - 100)
+            .unwrap();
+        assert!(is_revoked(&connection, &token("vendor", "ada", Some(NOW)), NOW).unwrap());
+    }
+
+    #[test]
+    fn by_id_for_as_long_as_tokens_live() {
+        let connection = db::in_memory();
+        revoke(&connection, Tokens::Id("j"), NOW).unwrap();
+        let late = token("vendor", "x", Some(NOW + 9));
+        assert!(is_revoked(&connection, &late, NOW + REVOKED_SECS).unwrap());
+        assert!(!is_revoked(&connection, &late, NOW + REVOKED_SECS + 1).unwrap());
+        assert!(!is_revoked(&connection, &Token { jti: Some("k"), ..late }, NOW).unwrap());
+        assert!(!is_revoked(&connection, &Token { jti: None, ..late }, NOW).unwrap());
+        revoke(&connection, Tokens::Id("k"), NOW + REVOKED_SECS + 1).unwrap();
+        let left: i64 =
+            connection.query_row("SELECT count(*) FROM revoked_tokens", [], |row| row.get(0)).unwrap();
+        assert_eq!(left, 1, "what has ended is removed");
+    }
+}

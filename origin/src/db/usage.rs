@@ -1,0 +1,38 @@
+//! What each merchant has stored. Triggers keep the table (`origin/migrations/08-books.sql`).
+
+use rusqlite::{Connection, OptionalExtension};
+
+use super::DbError;
+
+/// What a merchant has stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Items and packages, deleted ones among them.
+    pub items: u64,
+    /// Bytes of items and their fees.
+    pub item_bytes: u64,
+    /// Members of packages.
+    pub members: u64,
+    /// Accesses of the merchant's customers.
+    pub accesses: u64,
+    /// Bytes of answers that are kept for `Idempotency-Key`s.
+    pub answer_bytes: u64,
+}
+
+/// What the merchant has stored.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn of(connection: &Connection, merchant_id: i64) -> Result<Usage, DbError> {
+    let sql = "SELECT items, item_bytes, members, accesses, answer_bytes FROM usage WHERE merchant_id = ?1";
+    let usage = connection.prepare_cached(sql)?.query_row([merchant_id], |row| {
+        Ok(Usage {
+            items: row.get(0)?,
+            item_bytes: row.get(1)?,
+            members: row.get(2)?,
+            accesses: row.get(3)?,
+            answer_bytes: row.get(4)?,
+        })
+    });
+    Ok(usage.optional()?.unwrap_or_default())
+}

@@ -1,0 +1,71 @@
+//! What happens too often, or too cheaply, for an entry of the audit trail each: counted in memory, and stored now and
+//! then. A stranger who is refused costs no write of the database.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+};
+
+use admit::snapshot::time::UnixSecs;
+use rusqlite::{Connection, TransactionBehavior};
+use serde_json::json;
+
+use super::Shared;
+use crate::{
+    db::{DbError, audit},
+    limits::{COUNTS_EVERY_SECS, COUNTS_MAX},
+};
+
+/// Merchant, action, outcome.
+type Counted = (i64, &'static str, &'static str);
+
+/// What has been counted and is not stored yet.
+#[derive(Debug, Default)]
+pub struct Counts(Mutex<Pending>);
+
+#[derive(Debug, Default)]
+struct Pending {
+    counts: BTreeMap<Counted, u64>,
+    /// When the first of them was counted.
+    since: UnixSecs,
+}
+
+impl Counts {
+    /// Counts one more. The merchant is one that there is, or 0.
+    pub fn add(&self, merchant_id: i64, action: &'static str, outcome: &'static str, now: UnixSecs) {
+        let mut pending = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if pending.counts.is_empty() {
+            pending.since = now;
+        }
+        let counted = (merchant_id, action, outcome);
+        if pending.counts.len() < COUNTS_MAX || pending.counts.contains_key(&counted) {
+            *pending.counts.entry(counted).or_default() += 1;
+        }
+    }
+
+    /// Whether something has been waiting for long.
+    pub fn are_due(&self, now: UnixSecs) -> bool {
+        let pending = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        !pending.counts.is_empty() && now.saturating_sub(pending.since) >= COUNTS_EVERY_SECS
+    }
+
+    fn take(&self) -> BTreeMap<Counted, u64> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner).counts)
+    }
+}
+
+/// Stores what has been counted. On an error it is lost, and the log says so: no request waits for it.
+pub fn store(shared: &Shared, connection: &mut Connection, now: UnixSecs) {
+    let counts = shared.counts.take();
+    let _writing = shared.lock();
+    let mut add = || -> Result<(), DbError> {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        for ((merchant_id, action, outcome), count) in &counts {
+            audit::count(&transaction, *merchant_id, action, outcome, *count, now)?;
+        }
+        Ok(transaction.commit()?)
+    };
+    if let Err(error) = add() {
+        eprintln!("{}", json!({"event": "database", "error": error.to_string()}));
+    }
+}

@@ -1,0 +1,45 @@
+//! Tokens that were good and are refused all the same: see [`revoked`].
+
+use admit::{
+    api::{error::ApiError, reply::Request},
+    app::App,
+    snapshot::time::UnixSecs,
+    token::BearerToken,
+};
+use rusqlite::Connection;
+
+use super::{platform::OriginPlatform, verify};
+use crate::{
+    db::{audit, revoked},
+    wire::Refused,
+};
+
+/// Refuses a request whose token is revoked here. One without a token, or with one that is not good, is answered
+/// elsewhere.
+///
+/// # Errors
+/// 401, or when the database cannot be read.
+pub fn check(
+    app: &App<OriginPlatform>,
+    connection: &Connection,
+    request: &Request<'_>,
+    now: UnixSecs,
+) -> Result<(), Refused> {
+    if request.authorization.is_empty() || !revoked::are_there(connection)? {
+        return Ok(());
+    }
+    let Ok(bearer) = BearerToken::parse(request.authorization) else { return Ok(()) };
+    let Ok(token) = verify(app, request) else { return Ok(()) };
+    let jti = audit::jti(bearer.as_str());
+    let token = revoked::Token {
+        namespace: &token.principal.namespace,
+        is_own: token.issuer == 0,
+        subject: &token.principal.subject,
+        jti: jti.as_deref(),
+        issued_at: token.times.not_before,
+    };
+    match revoked::is_revoked(connection, &token, now)? {
+        true => Err(ApiError::InvalidToken.into()),
+        false => Ok(()),
+    }
+}

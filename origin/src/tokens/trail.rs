@@ -1,0 +1,78 @@
+//! Sign-ins in the audit trail: an entry where somebody could write by the token, or has been robbed; a count otherwise.
+
+use admit::instant::UnixSecs;
+use rusqlite::{Connection, OptionalExtension};
+
+use super::{
+    identity::{Identity, Of},
+    refresh::Remembered,
+};
+use crate::{
+    db::{
+        DbError,
+        audit::{self, Actor, Deed, Outcome, Via},
+    },
+    settings::Settings,
+};
+
+/// Notes that somebody has signed in. The transaction is still to be committed.
+///
+/// # Errors
+/// When the database cannot be written.
+pub fn signed_in(
+    settings: &Settings,
+    transaction: &Connection,
+    identity: &Identity,
+    client_id: &str,
+    via: Via<'_>,
+    now: UnixSecs,
+) -> Result<(), DbError> {
+    let is_viewer = matches!(identity.of, Of::Account(_)) && identity.role != Some("merchant");
+    if is_viewer {
+        return audit::count(transaction, identity.merchant_id, "sign_in", "done", 1, now);
+    }
+    let actor = Actor {
+        merchant_id: identity.merchant_id,
+        client: Some(client_id.to_owned()),
+        ..Actor::new(&settings.issuer, &identity.subject, via)
+    };
+    audit::record(transaction, &actor, &Deed::new("sign_in", object(&identity.of)), &Outcome::Done(None), now)
+}
+
+/// Notes that `what` came back after it was used - one of two who have it is a thief - and that the sign-in has ended. The
+/// transaction is still to be committed.
+///
+/// # Errors
+/// When the database cannot be read or written.
+pub fn stolen(
+    settings: &Settings,
+    transaction: &Connection,
+    remembered: &Remembered,
+    what: &'static str,
+    via: Via<'_>,
+    now: UnixSecs,
+) -> Result<(), DbError> {
+    let object = object(&remembered.of);
+    let merchant_id: Option<i64> = match &remembered.of {
+        Of::Account(id) => transaction
+            .query_row("SELECT merchant_id FROM accounts WHERE id = ?1", [id], |row| row.get(0))
+            .optional()?,
+        Of::Machine(client_id) => transaction
+            .query_row("SELECT merchant_id FROM machines WHERE client_id = ?1", [client_id], |row| row.get(0))
+            .optional()?,
+    };
+    let actor = Actor {
+        merchant_id: merchant_id.unwrap_or(0),
+        client: Some(remembered.client_id.clone()),
+        // Which of the two it is cannot be told.
+        ..Actor::new(&settings.issuer, &format!("somebody with a used {what}"), via)
+    };
+    audit::record(transaction, &actor, &Deed::new("session.stolen", object), &Outcome::Done(None), now)
+}
+
+fn object(of: &Of) -> String {
+    match of {
+        Of::Account(id) => format!("account:{id}"),
+        Of::Machine(client_id) => format!("client:{client_id}"),
+    }
+}

@@ -1,0 +1,266 @@
+//! The audit trail: one entry for every write, with who, through what, and what became of it.
+
+use std::collections::BTreeSet;
+
+use origin::service::route::Endpoint;
+use serde_json::{Value, json};
+
+use crate::{
+    support::{Answer, CUSTOMER, MERCHANT, Origin},
+    tokens::command,
+};
+
+/// What `origin audit --json` shows.
+fn trail(origin: &Origin, filter: &[&str]) -> Vec<Value> {
+    let shown = command(origin, &[&["audit", "--json"], filter].concat(), "").unwrap();
+    shown.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn write(origin: &Origin, method: &str, path: &str, form: &str, request_id: &str) -> Answer {
+    let claims =
+        json!({"sub": "editor", "mid": MERCHANT, "ctx": ["merchant"], "jti": "jti-1", "client_id": "cms"});
+    origin
+        .ask(method, path)
+        .bearer(&origin.token(claims))
+        .header("x-request-id", request_id)
+        .form(form)
+        .send()
+}
+
+/// Every write of the API: method, path, form, action. `{…}` are numbers of the run.
+fn writes(origin: &Origin) -> Vec<(&'static str, String, String, &'static str)> {
+    let export = origin.feed("/export").lines();
+    let find = |test: &dyn Fn(&Value) -> bool| export.iter().find(|line| test(line)).unwrap().clone();
+    let access_type = find(&|line| line["type"] == "access_type" && line["account_id"] == MERCHANT);
+    let package = find(&|line| {
+        line["type"] == "item"
+            && line["item_type"]["name"] == "package"
+            && line["merchant_id"] == MERCHANT
+            && line["is_active"] == true
+    });
+    let fee = format!("access_type_id={}&amount=1&currency=EUR&description=d", access_type["id"]);
+    let bulk: String =
+        fee.split('&').map(|pair| format!("&access_fees[0][{}", pair.replacen('=', "]=", 1))).collect();
+    let item = "item_type=brightcove_asset&title=T".to_owned();
+    let grant = format!("item_id=5101&consumer_id={CUSTOMER}&expires_at=2100-01-01");
+    vec![
+        ("POST", "/items/access".into(), grant, "access.grant"),
+        ("DELETE", format!("/items/5101/access?consumer_id={CUSTOMER}"), String::new(), "access.revoke"),
+        ("POST", "/v2/items".into(), item.clone(), "item.create"),
+        ("PUT", "/v2/items/{item}".into(), item, "item.replace"),
+        ("PATCH", "/v2/items/{item}".into(), "title=U".into(), "item.change"),
+        ("POST", "/v2/items/{item}/access-fees".into(), fee.clone(), "fee.create"),
+        ("PUT", "/v2/items/{item}/access-fees/{fee}".into(), fee, "fee.replace"),
+        (
+            "PATCH",
+            "/v2/items/{item}/access-fees/bulk".into(),
+            format!("access_fees[0][id]=0{bulk}"),
+            "fee.bulk",
+        ),
+        ("DELETE", "/v2/items/{item}/access-fees/{fee}".into(), String::new(), "fee.delete"),
+        (
+            "PATCH",
+            format!("/v2/items/packages/{}/bulk", package["id"]),
+            "add_asset_ids[]={item}".into(),
+            "package.members",
+        ),
+        ("DELETE", "/v2/items/{item}".into(), String::new(), "item.delete"),
+    ]
+}
+
+#[test]
+fn every_write_has_one_entry() {
+    let origin = Origin::start();
+    let (mut item, mut fee, mut access) = (Value::Null, Value::Null, Value::Null);
+    let mut seen = BTreeSet::new();
+    for (number, (method, path, form, action)) in writes(&origin).into_iter().enumerate() {
+        let fill = |text: &str| text.replace("{item}", &item.to_string()).replace("{fee}", &fee.to_string());
+        let (path, form, id) = (fill(&path), fill(&form), format!("request-{number}"));
+        let answer = write(&origin, method, &path, &form, &id);
+        assert!(matches!(answer.status, 201 | 204), "{method} {path}: {}", answer.text);
+        assert_eq!(answer.header("x-request-id"), Some(id.as_str()), "the answer names the entry");
+        let entries = trail(&origin, &["--actor", &id]);
+        assert_eq!(entries.len(), 1, "{method} {path}");
+        let made = (answer.status == 201).then(|| answer.json()["id"].clone());
+        match action {
+            "item.create" => item = made.unwrap(),
+            "fee.create" => fee = made.unwrap(),
+            "access.grant" => access = made.unwrap(),
+            _ => {}
+        }
+        let (object, item_id) = match action {
+            "access.grant" | "access.revoke" => (format!("access:{access}"), json!(5101)),
+            "fee.create" | "fee.replace" | "fee.delete" => (format!("fee:{fee}"), item.clone()),
+            "package.members" => {
+                let id = path.split('/').nth(4).unwrap();
+                (format!("item:{id}"), json!(id.parse::<i64>().unwrap()))
+            }
+            _ => (format!("item:{item}"), item.clone()),
+        };
+        let customer = if action.starts_with("access.") { json!(CUSTOMER) } else { Value::Null };
+        let expected = json!({
+            "id": entries[0]["id"], "seq": answer.seq(), "at": origin.now(), "merchant_id": MERCHANT,
+            "issuer": "https://vendor.dev.admit.example", "actor": "vendor:editor", "client": "cms",
+            "jti": "jti-1", "request_id": id, "address": "127.0.0.1", "action": action, "object": object,
+            "item_id": item_id, "customer_id": customer, "outcome": "done",
+        });
+        assert_eq!(entries[0], expected);
+        let endpoint = Endpoint::parse(path.split('?').next().unwrap()).unwrap();
+        // A fee has two writes by one path, told apart by their method.
+        let kind = format!("{endpoint:?}").split('(').next().unwrap().to_owned();
+        seen.insert((method, kind));
+    }
+    assert_eq!(seen.len(), 11, "every write of docs/origin.md");
+    // Who granted, and who took away, access N: one command.
+    let found = trail(&origin, &["--object", &format!("access:{access}")]);
+    let actions: Vec<_> = found.iter().map(|entry| entry["action"].as_str().unwrap()).collect();
+    assert_eq!(actions, ["access.grant", "access.revoke"]);
+    assert_eq!(trail(&origin, &["--customer", &CUSTOMER.to_string(), "--item", "5101"]), found);
+    assert_eq!(trail(&origin, &["--action", "access."]), found);
+    assert!(trail(&origin, &["--since", "1h", "--merchant", "1"]).is_empty());
+    let last = found[1]["id"].to_string();
+    assert!(trail(&origin, &["--after", &last]).iter().all(|entry| entry["action"] != "access.revoke"));
+}
+
+#[test]
+fn a_revocation_of_several_names_each() {
+    let origin = Origin::start();
+    let ids: Vec<_> = (0..3).map(|_| origin.grant(5101).expect(201).json()["id"].to_string()).collect();
+    origin.write("DELETE", &format!("/items/5101/access?consumer_id={CUSTOMER}"), "").expect(204);
+    for id in &ids {
+        let found = trail(&origin, &["--object", &format!("access:{id}")]);
+        let objects: Vec<_> = found.iter().map(|entry| entry["object"].as_str().unwrap()).collect();
+        assert_eq!(objects, [format!("access:{id}"), format!("access:{}", ids.join("+"))]);
+    }
+    assert!(trail(&origin, &["--object", "access:1"]).is_empty());
+}
+
+#[test]
+fn a_refused_write_has_an_entry_that_changes_nothing() {
+    let origin = Origin::start();
+    let seq = origin.seq();
+    for (number, (method, path, form, action)) in writes(&origin).into_iter().enumerate() {
+        // Nothing of this number is there; grants are for nobody.
+        let fill = |text: &str| text.replace("{item}", "999").replace("{fee}", "999").replace("5101", "999");
+        let id = format!("refused-{number}");
+        let form = if action == "item.create" { "title=" } else { &fill(&form) };
+        let answer = write(&origin, method, &fill(&path), form, &id);
+        assert!((400..=422).contains(&answer.status), "{method} {path}: {}", answer.text);
+        let entries = trail(&origin, &["--actor", &id]);
+        assert_eq!(entries.len(), 1, "{method} {path}");
+        let outcome = entries[0]["outcome"].as_str().unwrap();
+        assert!(outcome.starts_with(&answer.status.to_string()), "{outcome}");
+        assert_eq!((&entries[0]["action"], &entries[0]["seq"]), (&json!(action), &Value::Null));
+    }
+    assert_eq!(origin.seq(), seq);
+    // The same again is no write, and has no entry of its own.
+    let form = format!("item_id=5101&consumer_id={CUSTOMER}&expires_at=2100-01-01");
+    for _ in 0..2 {
+        let ask =
+            origin.ask("POST", "/items/access").bearer(&origin.merchant()).header("idempotency-key", "k");
+        ask.form(&form).send().expect(201);
+    }
+    assert_eq!(trail(&origin, &["--action", "access.grant", "--actor", "vendor:merchant"]).len(), 1);
+}
+
+#[test]
+fn strangers_cost_counts_and_no_entries() {
+    let origin = Origin::start();
+    let entries = trail(&origin, &[]).len();
+    let viewer = origin.customer();
+    for _ in 0..30 {
+        origin.ask("PATCH", "/v2/items/5101").bearer(&viewer).form("title=T").send().expect(403);
+        let form = "grant_type=client_credentials&client_id=x&client_secret=y";
+        origin.ask("POST", "/accounts/authenticate").form(form).send().expect(401);
+    }
+    assert_eq!(trail(&origin, &[]).len(), entries);
+    origin.advance(61);
+    origin.check(5101).expect(402);
+    let counts = command(&origin, &["audit", "--counts", "--json"], "").unwrap();
+    let counts: Vec<Value> = counts.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let of = |action: &str| counts.iter().find(|count| count["action"] == action).unwrap()["count"].clone();
+    assert_eq!((of("write"), of("sign_in"), counts.len()), (json!(30), json!(30), 2), "{counts:?}");
+}
+
+#[test]
+fn sign_ins_and_stolen_tokens() {
+    let origin = Origin::start();
+    let secret = command(
+        &origin,
+        &["client", "set", "--client-id", "shop", "--merchant", "2101", "--role", "merchant"],
+        "",
+    );
+    let form =
+        format!("grant_type=client_credentials&client_id=shop&client_secret={}", secret.unwrap().trim());
+    let ask = || origin.ask("POST", "/accounts/authenticate").header("x-request-id", "sign-in-1");
+    let refresh = ask().form(&form).send().expect(200).json()["refresh_token"].clone();
+    let entries = trail(&origin, &["--actor", "sign-in-1"]);
+    assert_eq!(entries.len(), 1);
+    assert_eq!((&entries[0]["action"], &entries[0]["object"]), (&json!("sign_in"), &json!("client:shop")));
+    // The token is used, and comes back much later.
+    let form = format!("grant_type=refresh_token&client_id=shop&refresh_token={}", refresh.as_str().unwrap());
+    ask().form(&form).send().expect(200);
+    origin.advance(300);
+    let again = || origin.ask("POST", "/accounts/authenticate").header("x-request-id", "thief-1").form(&form);
+    again().send().expect(401);
+    let stolen = trail(&origin, &["--action", "session.stolen"]);
+    assert_eq!(stolen.len(), 1);
+    let expected = (&json!("thief-1"), &json!("client:shop"), &json!(MERCHANT));
+    assert_eq!((&stolen[0]["request_id"], &stolen[0]["object"], &stolen[0]["merchant_id"]), expected);
+    // The family has ended: once more is nothing new.
+    again().send().expect(401);
+    assert_eq!(trail(&origin, &["--action", "session.stolen"]).len(), 1);
+}
+
+#[test]
+fn every_command_has_an_entry() {
+    let origin = Origin::start();
+    let client = "5hq2v8mfernhollowweb71c0";
+    let table: [(&[&str], &str, &str); 7] = [
+        (&["customer", "add", "--merchant", "2101", "--customer", "vendor:new"], "", "customer.add"),
+        (
+            &[
+                "account",
+                "set",
+                "--merchant",
+                "2101",
+                "--username",
+                "new@example.com",
+                "--customer",
+                "vendor:new",
+            ],
+            "long enough a password",
+            "account.set",
+        ),
+        (&["revoke", "--customer", "vendor:new"], "", "token.revoke"),
+        (&["customer", "remove", "--customer", "vendor:new"], "", "customer.remove"),
+        (&["client", "set", "--client-id", "p", "--merchant", "2101"], "", "client.set"),
+        (
+            &["client", "redirect", "--client-id", client, "--uri", "https://a.example/cb"],
+            "",
+            "client.redirect",
+        ),
+        (&["keys", "rotate"], "", "keys.rotate"),
+    ];
+    assert_eq!(trail(&origin, &["--action", "import"]).len(), 1);
+    for (arguments, input, action) in table {
+        command(&origin, arguments, input).unwrap();
+        let entries = trail(&origin, &["--action", action]);
+        assert_eq!(entries.len(), 1, "{action}");
+        assert_eq!(entries[0]["issuer"], "command");
+        assert!(entries[0]["actor"].as_str().unwrap().contains('@'), "{}", entries[0]);
+    }
+    let kid = command(&origin, &["keys", "rotate"], "").unwrap();
+    command(&origin, &["keys", "revoke", kid.trim(), "--end-sessions"], "").unwrap();
+    assert_eq!(trail(&origin, &["--object", &format!("key:{}", kid.trim())]).len(), 2);
+    assert_eq!(trail(&origin, &["--action", "sessions.end"]).len(), 1);
+    command(&origin, &["revoke", "--token", "j"], "").unwrap();
+    assert_eq!(trail(&origin, &["--object", "token:j"]).len(), 1);
+    // Of one who was removed the trail has a number, and neither subject nor address.
+    let all = command(&origin, &["audit", "--json"], "").unwrap();
+    assert!(!all.contains("new@example.com") && !all.contains("vendor:new"), "{all}");
+    assert!(command(&origin, &["audit"], "").unwrap().lines().count() > 8);
+    for wrong in [&["audit", "--since", "soon"][..], &["revoke"], &["keys", "revoke", "none"]] {
+        assert!(command(&origin, wrong, "").is_err(), "{wrong:?}");
+    }
+}
