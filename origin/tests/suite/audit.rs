@@ -6,8 +6,8 @@ use origin::service::route::Endpoint;
 use serde_json::{Value, json};
 
 use crate::{
-    support::{Answer, CUSTOMER, MERCHANT, Origin},
-    tokens::command,
+    support::{Answer, CUSTOMER, MERCHANT, MERCHANT_UUID, Origin},
+    tokens::{PASSWORD, by_password, command},
 };
 
 /// What `origin audit --json` shows.
@@ -185,30 +185,33 @@ fn strangers_cost_counts_and_no_entries() {
 #[test]
 fn sign_ins_and_stolen_tokens() {
     let origin = Origin::start();
-    let secret = command(
-        &origin,
-        &["client", "set", "--client-id", "shop", "--merchant", "2101", "--role", "merchant"],
-        "",
-    );
-    let form =
-        format!("grant_type=client_credentials&client_id=shop&client_secret={}", secret.unwrap().trim());
-    let ask = || origin.ask("POST", "/accounts/authenticate").header("x-request-id", "sign-in-1");
-    let refresh = ask().form(&form).send().expect(200).json()["refresh_token"].clone();
-    let entries = trail(&origin, &["--actor", "sign-in-1"]);
-    assert_eq!(entries.len(), 1);
-    assert_eq!((&entries[0]["action"], &entries[0]["object"]), (&json!("sign_in"), &json!("client:shop")));
+    let arguments = ["client", "set", "--client-id", "shop", "--merchant", "2101", "--role", "merchant"];
+    let secret = command(&origin, &arguments, "").unwrap();
+    let program = format!("grant_type=client_credentials&client_id=shop&client_secret={}", secret.trim());
+    command(&origin, &["account", "set", "--merchant", "2101", "--username", "ed"], PASSWORD).unwrap();
+    let person = by_password(MERCHANT_UUID, "ed", PASSWORD);
+    let ask = |id: &str, form: &str| {
+        origin.ask("POST", "/accounts/authenticate").header("x-request-id", id).form(form).send()
+    };
+    ask("sign-in-1", &program).expect(200);
+    let refresh = ask("sign-in-2", &person).expect(200).json()["refresh_token"].clone();
+    for (id, kind) in [("sign-in-1", "client:shop"), ("sign-in-2", "account:")] {
+        let entries = trail(&origin, &["--actor", id]);
+        assert_eq!((entries.len(), &entries[0]["action"]), (1, &json!("sign_in")));
+        assert!(entries[0]["object"].as_str().unwrap().starts_with(kind), "{}", entries[0]);
+    }
     // The token is used, and comes back much later.
-    let form = format!("grant_type=refresh_token&client_id=shop&refresh_token={}", refresh.as_str().unwrap());
-    ask().form(&form).send().expect(200);
+    let token = refresh.as_str().unwrap();
+    let form = format!("grant_type=refresh_token&client_id={MERCHANT_UUID}&refresh_token={token}");
+    ask("honest-1", &form).expect(200);
     origin.advance(300);
-    let again = || origin.ask("POST", "/accounts/authenticate").header("x-request-id", "thief-1").form(&form);
-    again().send().expect(401);
+    ask("thief-1", &form).expect(401);
     let stolen = trail(&origin, &["--action", "session.stolen"]);
     assert_eq!(stolen.len(), 1);
-    let expected = (&json!("thief-1"), &json!("client:shop"), &json!(MERCHANT));
-    assert_eq!((&stolen[0]["request_id"], &stolen[0]["object"], &stolen[0]["merchant_id"]), expected);
+    let expected = (&json!("thief-1"), &json!(MERCHANT));
+    assert_eq!((&stolen[0]["request_id"], &stolen[0]["merchant_id"]), expected);
     // The family has ended: once more is nothing new.
-    again().send().expect(401);
+    ask("thief-2", &form).expect(401);
     assert_eq!(trail(&origin, &["--action", "session.stolen"]).len(), 1);
 }
 

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::{
-    support::{CUSTOMER_SUBJECT, FEED_SECRET, Origin},
-    tokens::command,
+    support::{CUSTOMER_SUBJECT, FEED_SECRET, MERCHANT_UUID, Origin},
+    tokens::{PASSWORD, by_password, command},
 };
 
 fn kids(origin: &Origin) -> Vec<Value> {
@@ -12,17 +12,17 @@ fn kids(origin: &Origin) -> Vec<Value> {
     jwks["keys"].as_array().unwrap().iter().map(|key| key["kid"].clone()).collect()
 }
 
-fn program(origin: &Origin) -> (String, String) {
-    let arguments = ["client", "set", "--client-id", "shop", "--merchant", "2101", "--role", "merchant"];
-    let secret = command(origin, &arguments, "").unwrap();
-    let form = format!("grant_type=client_credentials&client_id=shop&client_secret={}", secret.trim());
+/// One of the merchant's people signs in: access token and refresh token.
+fn editor(origin: &Origin) -> (String, String) {
+    command(origin, &["account", "set", "--merchant", "2101", "--username", "ed"], PASSWORD).unwrap();
+    let form = by_password(MERCHANT_UUID, "ed", PASSWORD);
     let answer = origin.ask("POST", "/accounts/authenticate").form(&form).send().expect(200).json();
     let text = |name: &str| answer[name].as_str().unwrap().to_owned();
     (text("access_token"), text("refresh_token"))
 }
 
 fn refresh(origin: &Origin, token: &str) -> crate::support::Answer {
-    let form = format!("grant_type=refresh_token&client_id=shop&refresh_token={token}");
+    let form = format!("grant_type=refresh_token&client_id={MERCHANT_UUID}&refresh_token={token}");
     origin.ask("POST", "/accounts/authenticate").form(&form).send()
 }
 
@@ -33,7 +33,7 @@ fn change(origin: &Origin, token: &str) -> u16 {
 #[test]
 fn a_revoked_key_is_gone_at_once_and_its_tokens_with_it() {
     let origin = Origin::start();
-    let (token, session) = program(&origin);
+    let (token, session) = editor(&origin);
     assert_eq!(change(&origin, &token), 201);
     let leaked = kids(&origin);
     let kid = leaked[0].as_str().unwrap();

@@ -228,10 +228,14 @@ fn a_stolen_token_is_told_once() {
         let form = "client_id=shop&grant_type=refresh_token&refresh_token=used";
         Ask::new("POST", format!("{}/oauth2/token", process.url)).form(form).send().expect(400);
     }
-    let thefts = events(process, "token_theft");
+    let mut thefts = events(process, "token_theft");
+    for theft in &mut thefts {
+        // By this the entry of the audit trail is found.
+        assert_eq!(theft["request_id"].take().as_str().unwrap().len(), 32);
+    }
     let expected = json!({
         "event": "token_theft", "level": "warning", "what": "refresh_token", "client": "shop", "account": null,
-        "program": "shop", "signed_in_at": 7,
+        "program": "shop", "signed_in_at": 7, "request_id": null, "address": "127.0.0.1",
     });
     assert_eq!(thefts, [expected]);
 }
