@@ -18,6 +18,7 @@ mod documents;
 mod feed;
 mod grants;
 mod idempotency;
+mod incident;
 mod inputs;
 mod issuers;
 mod oauth;
