@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::{
-    limits::{OBJECT_MAX_BYTES, RAISED_SHARD_BITS_MAX, RECORD_MAX_BYTES, SHARD_MAX_BYTES},
+    limits::{ANSWER_MAX_BYTES, OBJECT_MAX_BYTES, RAISED_SHARD_BITS_MAX, SHARD_MAX_BYTES},
     snapshot::{
         build::{Layout, Outcome},
         source::{RecordKey, Standing},
@@ -13,8 +13,11 @@ use crate::{
 /// The salt of the snapshots here, which an attacker could not know.
 const SALT: ItemSalt = ItemSalt::new([0x5a; 16]);
 
-/// So many records of the largest size do not fit into a shard.
-const TOO_MANY: usize = OBJECT_MAX_BYTES / RECORD_MAX_BYTES + 1;
+/// Nearly as much as a text may have that stands in an answer.
+const LARGE: usize = ANSWER_MAX_BYTES - 64 * 1024;
+
+/// So many of them do not fit into a shard.
+const TOO_MANY: usize = OBJECT_MAX_BYTES / LARGE + 1;
 
 /// Numbers of items whose keys have the same leading bits.
 fn items_of_one_shard(bits: u8, count: usize) -> Vec<i64> {
@@ -32,7 +35,7 @@ fn customers_of_one_shard(bits: u8, count: usize) -> Vec<usize> {
 fn large_item(id: i64, less: usize) -> Value {
     let mut item = item(id, "large", &[]);
     // Numbers have different lengths.
-    item["content"] = json!("x".repeat(RECORD_MAX_BYTES - 2_048 - less));
+    item["content"] = json!("x".repeat(LARGE - 2_048 - less));
     item
 }
 
@@ -40,7 +43,7 @@ fn large_item(id: i64, less: usize) -> Value {
 fn large_customer(number: usize) -> Value {
     let mut customer = customer(number, 5, 1);
     customer["licenses"] = json!([{
-        "license_id": uuid(900), "license_type": "SINGLE", "name": "x".repeat(RECORD_MAX_BYTES - 256),
+        "license_id": uuid(900), "license_type": "SINGLE", "name": "x".repeat(LARGE),
         "status": "ACTIVE", "renew_status": "RENEW", "interval_length": 1, "interval_unit": "MONTHS",
         "date_added": "2023-11-14T09:35:28-07:00",
     }]);
@@ -148,8 +151,7 @@ fn large_items_in_a_delta_stop_no_revocation() {
         let compacted = edge.compact(&mut content, &then);
         assert!(compacted.set_aside.is_empty() && content.delta().is_empty());
         assert!(edge.customer(2).is_none() && edge.customer(1).is_some(), "revoked, and nobody else");
-        let is_large =
-            |record: &Option<Vec<u8>>| record.as_ref().is_some_and(|it| it.len() > RECORD_MAX_BYTES / 2);
+        let is_large = |record: &Option<Vec<u8>>| record.as_ref().is_some_and(|it| it.len() > LARGE / 2);
         let now: Vec<_> = ids.iter().map(|id| edge.item(*id)).collect();
         let as_before = now.iter().zip(&before).filter(|(now, before)| now == before).count();
         assert_eq!(now.iter().filter(|now| is_large(now)).count() + as_before, count);
@@ -223,11 +225,11 @@ proptest! {
     /// compaction succeed, and every record that is not set aside is found as it came.
     #[test]
     fn every_record_is_found_or_set_aside(
-        bits in 4_u8..20, sizes in vec(0..RECORD_MAX_BYTES - 2_048, 1..2 * TOO_MANY), in_delta in any::<bool>(),
+        bits in 4_u8..20, sizes in vec(0..LARGE - 2_048, 1..2 * TOO_MANY), in_delta in any::<bool>(),
     ) {
         let ids = items_of_one_shard(bits, sizes.len());
         let records: Vec<_> =
-            ids.iter().zip(&sizes).map(|(id, size)| large_item(*id, RECORD_MAX_BYTES - 2_048 - size)).collect();
+            ids.iter().zip(&sizes).map(|(id, size)| large_item(*id, LARGE - 2_048 - size)).collect();
         let mut lines = others();
         let (edge, content) = if in_delta {
             let (mut edge, mut content, _) = publish(&lines);

@@ -2,24 +2,27 @@
 //! everybody else go on being published.
 
 use admit::{
-    limits::{OBJECT_MAX_BYTES, RAISED_SHARD_BITS_MAX, RECORD_MAX_BYTES},
+    limits::{ANSWER_MAX_BYTES, OBJECT_MAX_BYTES, RAISED_SHARD_BITS_MAX},
     snapshot::key::ItemSalt,
 };
 
 use super::*;
 
-/// So many records of the largest size do not fit into a shard, nor into a delta.
-const TOO_MANY: usize = OBJECT_MAX_BYTES / RECORD_MAX_BYTES + 1;
+/// Nearly as much as a text may have that stands in an answer.
+const LARGE: usize = ANSWER_MAX_BYTES - 64 * 1024;
+
+/// So many of them do not fit into a shard, nor into a delta.
+const TOO_MANY: usize = OBJECT_MAX_BYTES / LARGE + 1;
 
 fn large_item(id: i64) -> String {
-    let content = "x".repeat(RECORD_MAX_BYTES - 2_048);
+    let content = "x".repeat(LARGE);
     format!(
         r#"{{"type":"item","id":{id},"merchant_id":21,"title":"large","is_active":true,"access_control_type":{{"id":4,"name":"Paid","auth":true}},"item_type":{{"id":44,"name":"brightcove_asset","content_type":"ovp","host":"inplayer","description":"OVP asset"}},"content":"{content}","created_at":1700000000,"updated_at":1700000000}}"#
     )
 }
 
 fn large_customer(number: usize) -> String {
-    let name = "x".repeat(RECORD_MAX_BYTES - 256);
+    let name = "x".repeat(LARGE);
     format!(
         r#"{{"type":"customer","namespace":"vendor","subject":"s{number}","id":{number},"uuid":"11a7ed90-65d3-4ee2-9d91-{number:012x}","merchant_id":21,"licenses":[{{"license_id":"b90831a7-2f6d-4c3e-8a41-0d5e7f9b6c12","license_type":"SINGLE","name":"{name}","status":"ACTIVE","renew_status":"RENEW","interval_length":1,"interval_unit":"MONTHS","date_added":0}}]}}"#
     )
@@ -101,6 +104,23 @@ fn the_largest_customers_of_one_shard_stop_no_revocation() {
     let customers = found.0.keys().filter(|(tree, _)| *tree == 0).count();
     assert_eq!(customers, 3 + TOO_MANY - 1);
     assert_eq!((case.world.head().set_aside, case.world.exports()), (Some(1), 1));
+}
+
+/// A follower that is started again compares what it has built with what is published. A store that is not heard then
+/// says nothing of either.
+#[test]
+fn a_store_that_is_not_heard_ends_no_follower_that_starts_again() {
+    let first = World::new(&[], None);
+    follow(&first).unwrap();
+    let before = first.requests();
+    follow(&first).unwrap();
+    for at in 0..first.requests() - before {
+        let world = World::new(&[], None);
+        follow(&world).unwrap();
+        world.fault_in(at, 10, Odd::Nothing("reset"));
+        let followed = follow(&world);
+        assert!(followed.is_ok(), "request {at}: {:#}", followed.unwrap_err());
+    }
 }
 
 /// A shard is gone: the changes are too many for a delta, and cannot be written into the shards. However
