@@ -13,7 +13,10 @@ use admit::snapshot::{build::ObjectSink, object::ObjectName};
 use anyhow::{Context, Result};
 
 use super::upload::Objects;
-use crate::store::{Store, reach::read};
+use crate::{
+    peer::into_io,
+    store::{Store, reach::read},
+};
 
 /// Takes built objects. Those that are published already are not kept.
 pub struct Kept {
@@ -53,7 +56,7 @@ impl Kept {
     /// It cannot be read.
     pub fn read_or(&self, name: ObjectName, store: &Store) -> io::Result<Vec<u8>> {
         let object = if self.published.contains(&name) { read(store, name) } else { self.read(name) };
-        object.map_err(|error| io::Error::other(format!("{error:#}")))
+        object.map_err(into_io)
     }
 
     fn write(&self, name: ObjectName, object: &[u8]) -> io::Result<()> {

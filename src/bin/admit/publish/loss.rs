@@ -10,6 +10,7 @@ use admit::snapshot::{
     published::{Loss, Losses, Named, Published, Side},
     time::UnixSecs,
 };
+use anyhow::{Error, Result};
 
 /// Below so many of a kind nobody is surprised that half of them are gone.
 const HALF_MATTERS_FROM: u64 = 100;
@@ -19,22 +20,27 @@ const ALL_MATTERS_FROM: u64 = 10;
 
 /// Why a version may not take the place of the published one: it takes away too much of what that grants. `read` gets
 /// the objects of the new version.
+///
+/// # Errors
+/// The new version cannot be read: whether anything is lost is not known, so that it must not be published.
 pub fn refusal(
     current: &Head,
     before: Option<&Published<'_>>,
     built: &Built<u64>,
     read: impl Fn(ObjectName) -> io::Result<Vec<u8>> + Sync,
     now: UnixSecs,
-) -> Option<String> {
-    match before.map(|before| compare(before, built, Box::new(read), now)) {
+) -> Result<Option<String>> {
+    Ok(match before.map(|before| compare(before, built, Box::new(read), now)) {
         Some(Ok(losses)) => judge(&losses.named(), losses),
-        Some(Err(Side::After(error))) => Some(format!("what was built cannot be read: {error}")),
+        Some(Err(Side::After(error))) => {
+            return Err(Error::from(error).context("what was built cannot be read"));
+        }
         Some(Err(Side::Before(error))) => {
             eprintln!("warning: only counts are compared, because what is published cannot be read: {error}");
             judge(&counts(current, built), "only their numbers are known")
         }
         None => judge(&counts(current, built), "only their numbers are known"),
-    }
+    })
 }
 
 fn compare<'a>(
@@ -42,7 +48,7 @@ fn compare<'a>(
     built: &Built<u64>,
     read: Box<dyn Fn(ObjectName) -> io::Result<Vec<u8>> + Sync + 'a>,
     now: UnixSecs,
-) -> Result<Losses, Side> {
+) -> std::result::Result<Losses, Side> {
     let named = Named { index: built.index, directory: built.directory, delta: None };
     let after = Published::new(named, read).map_err(Side::After)?;
     Losses::between(before, &after, now)

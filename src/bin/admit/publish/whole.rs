@@ -129,7 +129,7 @@ pub fn run(args: &Args, from: &str, publisher: &Publisher, lease: &Lease) -> Res
     report.built(&built, &problems);
     if let Some(current) = current.as_ref().filter(|head| !args.allow_loss && !is_unchanged(head, &built)) {
         let read = |name| kept.read_or(name, &publisher.store);
-        if let Some(refusal) = loss::refusal(current, before.as_ref(), &built, read, published_at) {
+        if let Some(refusal) = loss::refusal(current, before.as_ref(), &built, read, published_at)? {
             eprintln!("error: {refusal}");
             eprintln!("admit: nothing was published");
             report.refused(&refusal)?;

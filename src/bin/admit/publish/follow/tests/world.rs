@@ -184,6 +184,12 @@ impl World {
         self.network.requests.load(Ordering::Relaxed)
     }
 
+    /// Something answers oddly, from so many requests on.
+    pub fn fault_in(&self, requests: usize, times: usize, odd: Odd) {
+        let at = self.requests() + requests;
+        *self.network.fault.lock().unwrap() = Some(Fault { at, times, odd });
+    }
+
     /// Everything answers as it should from now on.
     pub fn heal(&self) {
         *self.network.fault.lock().unwrap() = None;
