@@ -30,6 +30,9 @@ use crate::{
 
 const INVALID_PAGE: ApiError = ApiError::InvalidField("page", "The page must be a positive integer");
 const INVALID_LIMIT: ApiError = ApiError::InvalidField("limit", "The limit must be an integer from 1 to 100");
+/// A page that would be longer than [`ANSWER_MAX_BYTES`](crate::limits::ANSWER_MAX_BYTES).
+pub(super) const LARGE_PAGE: ApiError =
+    ApiError::InvalidField("limit", "The limit makes a page of more than 1 MiB: 15 items always fit");
 
 impl<P: Platform> App<P> {
     /// `is_counted` is whether a read that needs no token has been counted.

@@ -3,6 +3,7 @@
 use std::{borrow::Cow, rc::Rc};
 
 use super::{
+    answer::LARGE_PAGE,
     health::Health,
     origin::{Check, asker},
     unavailable,
@@ -33,11 +34,6 @@ const UNKNOWN_ITEM: &str = "unknown_item";
 
 /// The reason of an answer that would be longer than the budget.
 const TOO_LARGE: &str = "too_large";
-
-const LARGE_PAGE: ApiError = ApiError::InvalidField(
-    "limit",
-    "The limit makes a page of more than 1 MiB: ask for fewer items, of which 15 always fit",
-);
 
 /// Why a version of the snapshot did not answer.
 pub(super) enum Missing {

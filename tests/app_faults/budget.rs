@@ -262,7 +262,7 @@ fn a_page_of_long_items_is_asked_for_in_parts_and_nothing_is_lost() {
         let reply = page(query);
         assert_eq!(reply.status, 422, "{query}");
         let message = errors(&reply)["limit"].as_str().unwrap().to_owned();
-        assert!(message.contains(&format!("{PAGE_SURE_ITEMS} always fit")), "{message}");
+        assert!(message.contains(&format!("{PAGE_SURE_ITEMS} items always fit")), "{message}");
     }
     let mut found = Vec::new();
     for number in 1..=7 {

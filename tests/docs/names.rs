@@ -211,7 +211,7 @@ fn reasons() {
         ["unavailable()", "TooManyRequests", "retry_after_secs }"].map(|error| format!("{error}, \""));
     known.extend(literals.iter().flat_map(|start| between(&app, start, "\"")).map(str::to_owned));
     known.insert("ok".to_owned());
-    for reason in ["unknown_item", "origin"] {
+    for reason in ["unknown_item", "origin", "too_large"] {
         assert!(app.contains(&format!(": &str = \"{reason}\";")), "{reason}");
         known.insert(reason.to_owned());
     }
