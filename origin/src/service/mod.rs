@@ -11,6 +11,7 @@ mod items;
 mod job;
 pub mod kinds;
 pub mod platform;
+mod preflight;
 pub mod quota;
 pub mod reads;
 mod revocation;
@@ -28,9 +29,8 @@ use std::{
 
 use admit::{
     api::{
-        cors::Cors,
         error::ApiError,
-        reply::{Body, Caching, Reply, Request},
+        reply::{Caching, Reply, Request},
     },
     app::{App, Permission},
     snapshot::time::UnixSecs,
@@ -245,7 +245,7 @@ impl Engine {
         let request = &incoming.request();
         let endpoint = Endpoint::parse(request.path);
         if request.method == "OPTIONS" {
-            return Ok(Outcome::Reply(preflight(endpoint, &incoming.requested_headers)));
+            return Ok(Outcome::Reply(preflight::reply(endpoint, &incoming.requested_headers)));
         }
         let endpoint = endpoint.ok_or(ApiError::RouteNotFound)?;
         if !endpoint.has(request.method) {
@@ -417,26 +417,6 @@ fn app(settings: &Settings, connection: &Connection) -> Result<App<OriginPlatfor
 fn with_seq(mut reply: Reply, seq: u64) -> Reply {
     reply.headers.push(("entitlement-seq", Cow::Owned(seq.to_string())));
     reply
-}
-
-/// The answer to a preflight that asks for the headers `requested`, or to whoever asks for the methods.
-fn preflight(endpoint: Option<Endpoint<'_>>, requested: &str) -> Reply {
-    let mut headers = Cors::preflight_headers(requested).to_vec();
-    if let Some(endpoint) = endpoint {
-        headers.push(("allow", Cow::Borrowed(endpoint.allow())));
-    }
-    let reason = Cow::Borrowed("preflight");
-    let detail = String::new();
-    Reply {
-        status: 204,
-        body: Body::Empty,
-        caching: Caching::Private,
-        headers,
-        reason,
-        detail,
-        validity: None,
-        is_unapplied: false,
-    }
 }
 
 /// The parameter `after`, if it is there.

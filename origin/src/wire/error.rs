@@ -113,8 +113,8 @@ impl Refused {
             }
             Self::TooMany { retry_after_secs } => {
                 let mut reply = Reply::error(ApiError::TooManyRequests, "too many requests");
-                // The edge's own says when its own limits are over.
-                reply.headers.retain(|(name, _)| *name != "retry-after");
+                // In place of what every 429 says.
+                reply.take_header("retry-after");
                 reply.headers.push(("retry-after", Cow::Owned(retry_after_secs.to_string())));
                 reply
             }

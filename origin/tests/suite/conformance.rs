@@ -4,7 +4,7 @@
 use std::{
     env::consts::EXE_SUFFIX,
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
     sync::atomic::{AtomicBool, Ordering},
     thread,
     time::Duration,
@@ -116,7 +116,8 @@ fn it_passes_by_fees_and_as_the_document_shows() {
     // Both ways to grant: the document's until a moment, this one by a fee.
     let script = format!("{buy}\n{check}\n{} --access-fee 7013", check.split_once('\n').unwrap().1);
     let dir = Dir::new();
-    let process = Process::start(&dir);
+    // As the document starts it.
+    let process = Process::with(&dir, &[("ORIGIN_ALLOW_PASSWORD_GRANT", "true")], Stdio::null());
     let bin = admit();
     let path = format!("{}:{}", bin.parent().unwrap().display(), std::env::var("PATH").unwrap());
     let output = Command::new("bash")

@@ -1,0 +1,30 @@
+//! Preflights of browsers (CORS).
+
+use std::borrow::Cow;
+
+use admit::api::{
+    cors::Cors,
+    reply::{Body, Caching, Reply},
+};
+
+use super::route::Endpoint;
+
+/// The answer to a preflight that asks for the headers `requested`, or to whoever asks for the methods.
+pub fn reply(endpoint: Option<Endpoint<'_>>, requested: &str) -> Reply {
+    let mut headers = Cors::preflight_headers(requested).to_vec();
+    if let Some(endpoint) = endpoint {
+        headers.push(("allow", Cow::Borrowed(endpoint.allow())));
+    }
+    let reason = Cow::Borrowed("preflight");
+    let detail = String::new();
+    Reply {
+        status: 204,
+        body: Body::Empty,
+        caching: Caching::Private,
+        headers,
+        reason,
+        detail,
+        validity: None,
+        is_unapplied: false,
+    }
+}
