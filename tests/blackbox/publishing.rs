@@ -226,15 +226,22 @@ fn heads(publisher: &mut Publisher<'_>, published: &Published) {
     publisher.refused(wire, 422, "The head's as_of lies in the future", Some("as_of"));
     let wire = publisher.put_head(&Head { format: 3, ..good.clone() });
     publisher.refused(wire, 422, "The head names another format", Some("format"));
-    for incomplete in [
-        Head { index: Digest([9; 32]), ..good.clone() },
-        Head { directory: Digest([9; 32]), ..good.clone() },
-        Head { delta: Some(Digest([9; 32])), ..good.clone() },
+    let nine = Digest([9; 32]);
+    let (index, directory) = (good.index, good.directory);
+    for (incomplete, missing) in [
+        (Head { index: nine, ..good.clone() }, vec![format!("index/{nine}")]),
+        (Head { directory: nine, ..good.clone() }, vec![format!("directory/{nine}")]),
+        (Head { delta: Some(nine), ..good.clone() }, vec![format!("delta/{nine}")]),
         // Objects of another kind are none.
-        Head { index: good.directory, directory: good.index, ..good.clone() },
+        (
+            Head { index: directory, directory: index, ..good.clone() },
+            vec![format!("index/{directory}"), format!("directory/{index}")],
+        ),
     ] {
         let wire = publisher.put_head(&incomplete);
-        publisher.refused(wire, 422, NOT_COMPLETE, Some("body"));
+        let missing: Vec<_> = missing.iter().map(|name| format!("{name}: not found")).collect();
+        let message = format!("{NOT_COMPLETE}: {}", missing.join(", "));
+        publisher.refused(wire, 422, &message, Some("body"));
     }
     let wire = publisher.put_head(&good);
     assert_eq!(publisher.send(wire).status, 201);

@@ -197,7 +197,11 @@ impl Follower<'_> {
     /// Uploads again what the store says is missing or broken of what a head names, as far as it is at hand.
     pub fn mend(&mut self, error: &Error) {
         let error = format!("{error:#}");
-        let named: Vec<_> = self.head.named().filter(|name| error.contains(&name.to_string())).collect();
+        let mut named: Vec<_> = self.head.named().collect();
+        if named.iter().any(|name| error.contains(&name.to_string())) {
+            named.retain(|name| error.contains(&name.to_string()));
+        }
+        // A Worker of an earlier release does not say which: any of them may be.
         self.put_again(&named);
     }
 
