@@ -196,7 +196,8 @@ fn a_class_that_is_stuck_leaves_the_others_working() {
         }
         drop(gates);
         // The threads empty the queue; then the class works again.
-        let (_, _, method, path, body, _) = requests().into_iter().find(|request| request.0 == stuck).unwrap();
+        let (_, _, method, path, body, _) =
+            requests().into_iter().find(|request| request.0 == stuck).unwrap();
         while ask(method, path, &body).status == 503 {}
     }
 }

@@ -8,10 +8,10 @@ use admit::{
 
 use super::*;
 
-/// As long as one text of a record may be, nearly: an answer shows no more.
-const LONG_BYTES: usize = ANSWER_MAX_BYTES - 24 * 1024;
+/// Nearly as much as a text may have that stands in an answer.
+const LONG_BYTES: usize = ANSWER_MAX_BYTES - 64 * 1024;
 
-/// So many records with such a text do not fit into a shard, nor into a delta.
+/// So many of them do not fit into a shard, nor into a delta.
 const TOO_MANY: usize = OBJECT_MAX_BYTES / LONG_BYTES + 1;
 
 fn large_item(id: i64) -> String {
@@ -104,6 +104,23 @@ fn the_largest_customers_of_one_shard_stop_no_revocation() {
     let customers = found.0.keys().filter(|(tree, _)| *tree == 0).count();
     assert_eq!(customers, 3 + TOO_MANY - 1);
     assert_eq!((case.world.head().set_aside, case.world.exports()), (Some(1), 1));
+}
+
+/// A follower that is started again compares what it has built with what is published. A store that is not heard then
+/// says nothing of either.
+#[test]
+fn a_store_that_is_not_heard_ends_no_follower_that_starts_again() {
+    let first = World::new(&[], None);
+    follow(&first).unwrap();
+    let before = first.requests();
+    follow(&first).unwrap();
+    for at in 0..first.requests() - before {
+        let world = World::new(&[], None);
+        follow(&world).unwrap();
+        world.fault_in(at, 10, Odd::Nothing("reset"));
+        let followed = follow(&world);
+        assert!(followed.is_ok(), "request {at}: {:#}", followed.unwrap_err());
+    }
 }
 
 /// A shard is gone: the changes are too many for a delta, and cannot be written into the shards. However
