@@ -155,14 +155,18 @@ fn an_interrupted_run_is_resumed_by_the_list_and_checked() {
         state.requests.clear();
         // Everything was uploaded but one shard, one did not arrive whole, and the head was not swapped.
         state.values.remove("head");
-        let shards: Vec<_> = state.values.keys().filter(|key| key.starts_with("shard/")).cloned().collect();
+        // Of customers: the one item's shard is small, and its key hangs on a salt that is lost with the head.
+        let is_of_customers =
+            |(key, value): &(&String, &Vec<u8>)| key.starts_with("shard/") && value.len() > 10_000;
+        let shards: Vec<_> =
+            state.values.iter().filter(is_of_customers).map(|(key, _)| key.clone()).collect();
         state.values.remove(&shards[0]);
         state.values.get_mut(&shards[1]).unwrap().truncate(100);
         shards[1].clone()
     };
     let ended = publish(&bench, &kv, "all.ndjson", &[]).ok();
     assert!(
-        ended.stdout.contains("uploaded   2 (") && ended.stdout.contains("9 were there"),
+        ended.stdout.contains("uploaded   4 (") && ended.stdout.contains("7 were there"),
         "{}",
         ended.stdout
     );
