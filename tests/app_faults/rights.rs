@@ -168,6 +168,7 @@ fn an_issuer_of_some_merchants_names_one_by_its_own_uuid() {
     let platform = pair.edge.platform().beside();
     let edge = Edge::restricted(platform, &issuers.to_string(), ORIGIN_URL);
     let pair = Pair { edge, truth: pair.truth };
+    Business::new(1, None).publish(pair.edge.platform());
     let write = |pair: &Pair, claims: Value| {
         let mut all = json!({"sub": "shop", "ctx": ["merchant"]});
         all.as_object_mut().unwrap().extend(claims.as_object().unwrap().clone());
