@@ -52,14 +52,37 @@ impl Viewer {
         let country = told("admit-viewer-country", &trusted.country_header).unwrap_or_default();
         let peer = peer.map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.ip().to_canonical());
         let known = told_address.as_deref().and_then(address).and_then(|address| address.parse().ok());
+        let names_viewers = trusted.address_header.as_deref().is_some_and(|name| !name.starts_with(VIEWER));
         let from = match known {
             Some(address) => From::Address(address),
             // With a secret, one who does not show it is not the edge: the peer is the viewer. But the edge itself,
-            // when it does not know the viewer, and any peer where there is no secret, may stand for many.
-            None if has_secret && !is_edge => From::Address(peer),
+            // when it does not know the viewer, any peer where there is no secret, and a proxy that does not say for
+            // whom it asks, may stand for many.
+            None if has_secret && !is_edge && (names_viewers || !is_internal(peer)) => From::Address(peer),
             None => From::Shared(peer),
         };
         Self { is_edge, address: told_address.unwrap_or_else(|| peer.to_string()), country, from }
+    }
+}
+
+/// Whether an address is of this machine or of a network that the internet does not lead to: then it is a proxy's rather
+/// than a viewer's (RFC 1918, RFC 3927, RFC 4193, RFC 4291 §2.5.6, RFC 6598).
+const fn is_internal(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => {
+            let [a, b, ..] = address.octets();
+            address.is_loopback()
+                || address.is_private()
+                || address.is_link_local()
+                || address.is_unspecified()
+                || (a == 100 && b & 0xc0 == 64)
+        }
+        IpAddr::V6(address) => {
+            address.is_loopback()
+                || address.is_unique_local()
+                || address.is_unicast_link_local()
+                || address.is_unspecified()
+        }
     }
 }
 
@@ -76,6 +99,15 @@ mod tests {
         trusted: Option<&str>,
         sent: &[(&'static str, &str)],
     ) -> (bool, String, From) {
+        viewer_by(SocketAddr::from(([198, 51, 100, 1], 4_000)), secrets, trusted, sent)
+    }
+
+    fn viewer_by(
+        peer: SocketAddr,
+        secrets: &[&str],
+        trusted: Option<&str>,
+        sent: &[(&'static str, &str)],
+    ) -> (bool, String, From) {
         let mut settings = Settings::new("".into(), String::new());
         settings.edge_secrets = secrets.iter().map(|secret| (*secret).to_owned()).collect();
         let trusted = Trusted { address_header: trusted.map(str::to_owned), country_header: None };
@@ -83,9 +115,41 @@ mod tests {
         for (name, value) in sent {
             headers.append(HeaderName::from_static(name), HeaderValue::from_str(value).unwrap());
         }
-        let peer = Some(SocketAddr::from(([198, 51, 100, 1], 4_000)));
-        let Viewer { is_edge, address, from, .. } = Viewer::of(&headers, peer, &trusted, &settings);
+        let Viewer { is_edge, address, from, .. } = Viewer::of(&headers, Some(peer), &trusted, &settings);
         (is_edge, address, from)
+    }
+
+    #[test]
+    fn a_proxy_that_does_not_name_its_viewers_is_not_one_viewer() {
+        for (peer, is_shared) in [
+            ("127.0.0.1", true),
+            ("127.9.0.1", true),
+            ("::ffff:127.0.0.1", true),
+            ("10.1.2.3", true),
+            ("172.31.0.1", true),
+            ("192.168.1.1", true),
+            ("169.254.7.7", true),
+            ("100.64.0.1", true),
+            ("100.127.255.255", true),
+            ("0.0.0.0", true),
+            ("::1", true),
+            ("fd00::1", true),
+            ("fe80::1", true),
+            ("100.128.0.1", false),
+            ("172.32.0.1", false),
+            ("198.51.100.1", false),
+            ("2001:db8::1", false),
+        ] {
+            let ip: IpAddr = peer.parse().unwrap();
+            let by = |trusted| viewer_by(SocketAddr::from((ip, 4_000)), &[SECRET], trusted, &[]).2;
+            let ip = ip.to_canonical();
+            let expected = if is_shared { From::Shared(ip) } else { From::Address(ip) };
+            assert_eq!(by(None), expected, "{peer}");
+            // What the edge says needs its secret, so this configures no proxy.
+            assert_eq!(by(Some("admit-viewer-address")), expected, "{peer}");
+            // A proxy that is configured names whom it asks for: this is somebody on this network.
+            assert_eq!(by(Some("x-real-ip")), From::Address(ip), "{peer}");
+        }
     }
 
     #[test]
