@@ -135,8 +135,9 @@ pub struct Guesses {
 pub const GUESSES_OF_ACCOUNT: Guesses =
     Guesses { free: 3, first_secs: 1, max_secs: 900, forgotten_secs: 900 };
 
-/// The same where many viewers may share the address, because the origin does not know theirs: a stranger must not
-/// keep the account's owner out for longer than half a minute.
+/// The same where many viewers may share the address, because the origin does not know theirs: nobody waits longer than
+/// half a minute for a try. A stranger who takes each try as soon as there is one keeps the owner out all the same;
+/// what helps is an address of the viewer's own (`ORIGIN_SECRET`, `TRUSTED_ADDRESS_HEADER`).
 pub const GUESSES_BY_SHARED_ADDRESS: Guesses = Guesses { max_secs: 30, ..GUESSES_OF_ACCOUNT };
 
 /// The same for an account that is being guessed from many addresses: the first try of an address is always free, so

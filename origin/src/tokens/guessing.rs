@@ -356,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn behind_an_address_that_may_be_anybodys_the_owner_waits_half_a_minute_at_most() {
+    fn behind_an_address_that_may_be_anybodys_no_wait_is_longer_than_half_a_minute() {
         let guessing = Guessing::default();
         let shared = From::Shared(IpAddr::from([203, 0, 113, 9]));
         persistent(&guessing, "ada", shared, 7_200);
@@ -365,6 +365,15 @@ mod tests {
         // And nobody else waits at all.
         for account in 0..1_000 {
             guess(&guessing, &format!("u{account}"), shared, NOW + 7_200).unwrap();
+        }
+        // But the owner cannot be told from a stranger who takes each try as soon as there is one.
+        let mut now = NOW + 7_200;
+        for _ in 0..100 {
+            while guess(&guessing, "ada", shared, now).is_err() {
+                now += 1;
+            }
+            let owner = guessing.attempt(Guesser { username: "ada", from: shared }, now);
+            assert!(owner.is_err(), "{owner:?}");
         }
     }
 
