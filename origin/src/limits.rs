@@ -111,7 +111,8 @@ pub const REFRESH_GRACE_SECS: i64 = 30;
 pub const SESSION_SECS_DEFAULT: i64 = 180 * 86_400;
 
 /// Shortest password that `origin account set` takes, in characters: what NIST SP 800-63B and OWASP ASVS ask for at least.
-/// Guessing over the network is slowed down to some hundred tries a day ([`GUESSES_OF_ACCOUNT`]).
+/// Guessing over the network is slowed down to some hundred tries a day for each address ([`GUESSES_OF_ACCOUNT`]), and to
+/// some 3,000 for each /48 of IPv6 ([`GUESSES_BY_SITE`]).
 pub const PASSWORD_MIN_CHARS: usize = 8;
 
 /// Shortest `ORIGIN_SECRET` and feed secret: 128 bits in hexadecimal digits.
@@ -130,8 +131,8 @@ pub struct Guesses {
     pub forgotten_secs: i64,
 }
 
-/// One account, tried from one address: after three mistakes 1 s, 2 s, 4 s up to a quarter of an hour. In the long run
-/// that is 96 guesses a day.
+/// One account, tried from one address of IPv4 or one /64 of IPv6: after three mistakes 1 s, 2 s, 4 s up to a quarter of
+/// an hour. In the long run that is 96 guesses a day.
 pub const GUESSES_OF_ACCOUNT: Guesses =
     Guesses { free: 3, first_secs: 1, max_secs: 900, forgotten_secs: 900 };
 
@@ -140,8 +141,8 @@ pub const GUESSES_OF_ACCOUNT: Guesses =
 /// what helps is an address of the viewer's own (`ORIGIN_SECRET`, `TRUSTED_ADDRESS_HEADER`).
 pub const GUESSES_BY_SHARED_ADDRESS: Guesses = Guesses { max_secs: 30, ..GUESSES_OF_ACCOUNT };
 
-/// The same for an account that is being guessed from many addresses: the first try of an address is always free, so
-/// that the owner gets in, and the next ones are slow.
+/// The same for an account that is being guessed from many addresses: the first try of an address is free, so that
+/// the owner gets in, and the next ones are slow.
 pub const GUESSES_OF_TARGET: Guesses = Guesses { free: 1, first_secs: 30, ..GUESSES_OF_ACCOUNT };
 
 /// Failures of one account from all addresses, above which [`GUESSES_OF_TARGET`] holds. One is forgotten a minute.
@@ -150,6 +151,10 @@ pub const GUESSES_BY_ALL: Guesses = Guesses { free: 20, first_secs: 0, max_secs:
 /// One address, whatever the account: a household or an office mistypes less than twice a minute. At most one minute,
 /// because others may be behind the same address.
 pub const GUESSES_BY_ADDRESS: Guesses = Guesses { free: 20, first_secs: 1, max_secs: 60, forgotten_secs: 30 };
+
+/// One /48 of IPv6, whatever the account. Who rents a server or a line easily has its 65,536 networks, each of which
+/// counts as an address; a mobile network gives them to as many people, so five times as many mistakes are free.
+pub const GUESSES_BY_SITE: Guesses = Guesses { free: 100, ..GUESSES_BY_ADDRESS };
 
 /// Sets of four entries in each table of failed sign-ins: 16,384 entries, some 600 KB. The weakest entry of a set makes
 /// room, and which set an entry is in cannot be guessed.

@@ -4,6 +4,7 @@
 //!                        counted by
 //! failure of ada from A ─┬─ (ada, A)   delays ada from A
 //!                        ├─ A          delays everybody from A
+//!                        ├─ A's /48    delays everybody from there, if A is of IPv6
 //!                        └─ ada        makes other addresses' delays for ada longer, and begins them sooner
 //! ```
 //!
@@ -14,6 +15,8 @@
 //!
 //! The reasons are in docs/adr/0027-guessing-passwords.md.
 
+mod table;
+
 use std::{
     hash::{BuildHasher as _, RandomState},
     net::IpAddr,
@@ -22,9 +25,10 @@ use std::{
 
 use admit::instant::UnixSecs;
 
+use self::table::Table;
 use crate::limits::{
-    GUESS_SETS, GUESSES_BY_ADDRESS, GUESSES_BY_ALL, GUESSES_BY_SHARED_ADDRESS, GUESSES_OF_ACCOUNT,
-    GUESSES_OF_TARGET, Guesses,
+    GUESS_SETS, GUESSES_BY_ADDRESS, GUESSES_BY_ALL, GUESSES_BY_SHARED_ADDRESS, GUESSES_BY_SITE,
+    GUESSES_OF_ACCOUNT, GUESSES_OF_TARGET,
 };
 
 /// Who tries to sign in.
@@ -57,6 +61,13 @@ impl From {
             address @ IpAddr::V4(_) => address,
         }
     }
+
+    /// The site that is counted as well: who has one network of IPv6 easily has the 65,536 of a /48.
+    fn site(self) -> Option<[u16; 3]> {
+        let IpAddr::V6(network) = self.network() else { return None };
+        let [a, b, c, ..] = network.segments();
+        Some([a, b, c])
+    }
 }
 
 /// A try that was let through. It is to be [settled](Guessing::settle).
@@ -65,6 +76,7 @@ impl From {
 pub struct Try {
     pair: u64,
     address: Option<u64>,
+    site: Option<u64>,
     account: u64,
 }
 
@@ -91,6 +103,7 @@ pub struct Guessing {
 struct Counts {
     pairs: Table,
     addresses: Table,
+    sites: Table,
     accounts: Table,
 }
 
@@ -99,6 +112,7 @@ impl Default for Guessing {
         let counts = Counts {
             pairs: Table::new(GUESS_SETS),
             addresses: Table::new(GUESS_SETS),
+            sites: Table::new(GUESS_SETS),
             accounts: Table::new(GUESS_SETS),
         };
         Self { hasher: RandomState::new(), counts: Mutex::new(counts) }
@@ -117,8 +131,9 @@ impl Guessing {
         let account = self.hasher.hash_one(&name);
         let is_shared = matches!(guesser.from, From::Shared(_));
         let address = (!is_shared).then(|| self.hasher.hash_one(network));
+        let site = guesser.from.site().filter(|_| !is_shared).map(|site| self.hasher.hash_one(site));
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        let Counts { pairs, addresses, accounts } = &mut *counts;
+        let Counts { pairs, addresses, sites, accounts } = &mut *counts;
         let rule = if is_shared {
             GUESSES_BY_SHARED_ADDRESS
         } else if accounts.failures(account, GUESSES_BY_ALL, now) > GUESSES_BY_ALL.free {
@@ -127,7 +142,8 @@ impl Guessing {
             GUESSES_OF_ACCOUNT
         };
         let of_address = address.map_or(0, |address| addresses.wait_secs(address, now));
-        let wait_secs = pairs.wait_secs(pair, now).max(of_address);
+        let of_site = site.map_or(0, |site| sites.wait_secs(site, now));
+        let wait_secs = pairs.wait_secs(pair, now).max(of_address).max(of_site);
         if wait_secs > 0 {
             return Err(u32::try_from(wait_secs).unwrap_or(u32::MAX));
         }
@@ -136,14 +152,17 @@ impl Guessing {
         if let Some(address) = address {
             addresses.fail(address, GUESSES_BY_ADDRESS, now);
         }
-        Ok(Try { pair, address, account })
+        if let Some(site) = site {
+            sites.fail(site, GUESSES_BY_SITE, now);
+        }
+        Ok(Try { pair, address, site, account })
     }
 
     /// Takes note of how a try ended.
     pub fn settle(&self, tried: Try, ending: Ending) {
-        let Try { pair, address, account } = tried;
+        let Try { pair, address, site, account } = tried;
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        let Counts { pairs, addresses, accounts } = &mut *counts;
+        let Counts { pairs, addresses, sites, accounts } = &mut *counts;
         match ending {
             Ending::Wrong => return,
             Ending::Right => pairs.forget(pair),
@@ -154,96 +173,8 @@ impl Guessing {
         if let Some(address) = address {
             addresses.take_back(address);
         }
-    }
-}
-
-/// Counts of failures by key, in sets of four. A set that is full gives up its weakest entry.
-#[derive(Debug)]
-struct Table {
-    sets: Vec<[Entry; 4]>,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Entry {
-    /// 0 in an empty entry.
-    key: u64,
-    failures: u32,
-    /// When failures were forgotten last.
-    since: UnixSecs,
-    /// No try before this moment.
-    until: UnixSecs,
-}
-
-impl Entry {
-    /// Forgets the failures that are old enough.
-    fn forget_old(&mut self, rule: Guesses, now: UnixSecs) {
-        let forgotten = now.saturating_sub(self.since).max(0) / rule.forgotten_secs.max(1);
-        self.failures = self.failures.saturating_sub(u32::try_from(forgotten).unwrap_or(u32::MAX));
-        self.since = if self.failures == 0 { now } else { self.since + forgotten * rule.forgotten_secs };
-    }
-
-    fn fail(&mut self, rule: Guesses, now: UnixSecs) {
-        self.forget_old(rule, now);
-        self.failures = self.failures.saturating_add(1);
-        let beyond = self.failures.saturating_sub(rule.free);
-        if beyond > 0 {
-            let delay_secs = rule.first_secs.checked_shl(beyond - 1).unwrap_or(i64::MAX);
-            // What is shifted out is a long delay, too.
-            let is_exact = delay_secs.checked_shr(beyond - 1) == Some(rule.first_secs);
-            self.until =
-                now.saturating_add(if is_exact { delay_secs.min(rule.max_secs) } else { rule.max_secs });
-        }
-    }
-}
-
-impl Table {
-    fn new(sets: usize) -> Self {
-        Self { sets: vec![<[Entry; 4]>::default(); sets.max(1)] }
-    }
-
-    fn set(&mut self, key: u64) -> Option<&mut [Entry; 4]> {
-        let count = self.sets.len() as u64;
-        let at = usize::try_from(key.checked_rem(count)?).ok()?;
-        self.sets.get_mut(at)
-    }
-
-    fn find(&mut self, key: u64) -> Option<&mut Entry> {
-        self.set(key)?.iter_mut().find(|entry| entry.key == key && entry.failures > 0)
-    }
-
-    fn wait_secs(&mut self, key: u64, now: UnixSecs) -> i64 {
-        self.find(key).map_or(0, |entry| entry.until.saturating_sub(now).max(0))
-    }
-
-    fn failures(&mut self, key: u64, rule: Guesses, now: UnixSecs) -> u32 {
-        let Some(entry) = self.find(key) else { return 0 };
-        entry.forget_old(rule, now);
-        entry.failures
-    }
-
-    fn fail(&mut self, key: u64, rule: Guesses, now: UnixSecs) {
-        let Some(set) = self.set(key) else { return };
-        if let Some(entry) = set.iter_mut().find(|entry| entry.key == key) {
-            return entry.fail(rule, now);
-        }
-        let weakest = set.iter_mut().min_by_key(|entry| (entry.failures, entry.until));
-        if let Some(entry) = weakest {
-            *entry = Entry { key, failures: 0, since: now, until: 0 };
-            entry.fail(rule, now);
-        }
-    }
-
-    /// Takes one failure back, and the delay that it began.
-    fn take_back(&mut self, key: u64) {
-        if let Some(entry) = self.find(key) {
-            entry.failures -= 1;
-            entry.until = 0;
-        }
-    }
-
-    fn forget(&mut self, key: u64) {
-        if let Some(entry) = self.find(key) {
-            *entry = Entry::default();
+        if let Some(site) = site {
+            sites.take_back(site);
         }
     }
 }
@@ -386,6 +317,34 @@ mod tests {
         assert_eq!(v6(1).network(), v6(2).network());
         let mapped = From::Address("::ffff:203.0.113.9".parse().unwrap());
         assert_eq!(mapped.network(), IpAddr::from([203, 0, 113, 9]));
+    }
+
+    #[test]
+    fn a_site_with_many_networks_is_delayed_as_one() {
+        let v6 = |network: u16| From::Address(IpAddr::from([0x2001, 0xdb8, 7, network, 0, 0, 0, 1]));
+        let guessing = Guessing::default();
+        let (mut now, mut tries) = (NOW, 0);
+        for network in 0..u16::MAX {
+            match guess(&guessing, "ada", v6(network), now) {
+                Ok(()) => tries += 1,
+                Err(wait_secs) => now += i64::from(wait_secs),
+            }
+            if now >= NOW + 86_400 {
+                break;
+            }
+        }
+        assert!((1_000..3_500).contains(&tries), "{tries}");
+        assert!(now >= NOW + 86_400, "a day was not enough to be delayed: {now}");
+        // The owner is at another site.
+        let owner = From::Address(IpAddr::from([0x2001, 0xdb8, 8, 0, 0, 0, 0, 1]));
+        guess(&guessing, "ada", owner, now).unwrap();
+        // A hundred people of one site mistype at once; those who succeed leave nothing behind.
+        let guessing = Guessing::default();
+        for person in 0..400 {
+            let username = &*format!("u{person}");
+            let tried = guessing.attempt(Guesser { username, from: v6(person) }, NOW).unwrap();
+            guessing.settle(tried, if person < 100 { Ending::Wrong } else { Ending::Right });
+        }
     }
 
     #[test]
