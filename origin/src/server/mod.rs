@@ -174,12 +174,19 @@ struct Asked {
 /// configuration, and says nothing about a viewer.
 const EDGE_ONLY: Refused = Refused::Status(421, "This origin answers its edge only");
 
-/// Whether an endpoint is open to others than the edge: what browsers and issuers' readers need, and what has a secret of
-/// its own.
+/// Whether an endpoint is open to others than the edge: what the discovery document names, because a standard client asks
+/// there, what issuers' readers need, and what has a secret of its own.
 const fn is_open(endpoint: Option<Endpoint<'_>>) -> bool {
     matches!(
         endpoint,
-        Some(Endpoint::Authorize | Endpoint::Jwks | Endpoint::Discovery | Endpoint::Health | Endpoint::Feed)
+        Some(
+            Endpoint::Authorize
+                | Endpoint::Token
+                | Endpoint::Jwks
+                | Endpoint::Discovery
+                | Endpoint::Health
+                | Endpoint::Feed
+        )
     )
 }
 

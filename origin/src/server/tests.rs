@@ -343,8 +343,8 @@ fn an_origin_for_its_edge_only_gives_strangers_what_is_public() {
     });
     let key = ("admit-edge-key", EDGE_SECRET);
     for (_, _, method, path, body, expected) in requests() {
-        let is_open =
-            ["/.well-known/", "/healthz", "/oauth2/authorize"].iter().any(|open| path.starts_with(open));
+        let open = ["/.well-known/", "/healthz", "/oauth2/authorize", "/oauth2/token"];
+        let is_open = open.iter().any(|open| path.starts_with(open));
         let stranger = subject.ask(method, path, &[FORM], &body);
         let wrong = subject.ask(method, path, &[FORM, ("admit-edge-key", "another")], &body);
         if path.starts_with("/changes") {

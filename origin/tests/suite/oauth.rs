@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     support::{Answer, CUSTOMER_SUBJECT, Origin},
-    tokens::{CLIENT, PASSWORD, command, part, with_account},
+    tokens::{CLIENT, PASSWORD, command, part, with_account, with_account_by},
 };
 
 const REDIRECT: &str = "https://tv.example/return";
@@ -98,6 +98,33 @@ fn from_the_page_to_a_token_and_on() {
     origin.advance(30);
     refused(refresh(&origin, "/oauth2/token", &second["refresh_token"]), 400, "invalid_grant");
     refused(refresh(&origin, "/oauth2/token", &third["refresh_token"]), 400, "invalid_grant");
+}
+
+/// An address of the discovery document, without the issuer before it.
+fn announced(origin: &Origin, name: &str) -> String {
+    let document = origin.ask("GET", "/.well-known/openid-configuration").send().expect(200).json();
+    document[name].as_str().unwrap().strip_prefix("https://origin.example").unwrap().to_owned()
+}
+
+#[test]
+fn a_standard_client_signs_in_at_an_origin_that_answers_its_edge_only() {
+    let origin = with_account_by(|settings| {
+        settings.edge_secrets = vec!["edge-secret-edge-secret-edge-secret".to_owned()];
+        settings.is_edge_only = true;
+    });
+    command(&origin, &["client", "redirect", "--client-id", CLIENT, "--uri", REDIRECT], "").unwrap();
+    origin.ask("GET", "/items/5101").send().refused(421, "This origin answers its edge only");
+    let page = announced(&origin, "authorization_endpoint");
+    let form = format!("{}&username=ada@example.com&password={}", request(), PASSWORD.replace(' ', "+"));
+    let answer = origin.ask("POST", &page).form(&form).send().expect(303);
+    let form = format!(
+        "grant_type=authorization_code&client_id={CLIENT}&code={}&code_verifier={VERIFIER}&redirect_uri={REDIRECT}",
+        code(&answer)
+    );
+    let path = announced(&origin, "token_endpoint");
+    let tokens = origin.ask("POST", &path).form(&form).send().expect(200).json();
+    refresh(&origin, &path, &tokens["refresh_token"]).expect(200);
+    origin.ask("GET", &announced(&origin, "jwks_uri")).send().expect(200);
 }
 
 #[test]

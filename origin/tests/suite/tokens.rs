@@ -6,7 +6,7 @@ use std::{
 };
 
 use base64ct::{Base64UrlUnpadded, Encoding};
-use origin::tokens::keys;
+use origin::{settings::Settings, tokens::keys};
 use serde_json::{Value, json};
 
 use crate::support::{Answer, CUSTOMER, CUSTOMER_SUBJECT, MERCHANT, MERCHANT_UUID, Origin};
@@ -32,7 +32,12 @@ pub fn command(origin: &Origin, arguments: &[&str], typed: &str) -> Result<Strin
 }
 
 pub fn with_account() -> Origin {
-    let origin = Origin::start();
+    with_account_by(|_| {})
+}
+
+/// The same at an origin with other settings.
+pub fn with_account_by(change: impl FnOnce(&mut Settings)) -> Origin {
+    let origin = Origin::with(change);
     let customer = format!("vendor:{CUSTOMER_SUBJECT}");
     let account = ["account", "set", "--merchant", "2101", "--username", "ada@example.com", "--name", "Ada"];
     let added = command(&origin, &[&account[..], &["--customer", &customer]].concat(), PASSWORD).unwrap();
