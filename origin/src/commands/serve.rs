@@ -61,7 +61,7 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = SESSION_SECS_DEFAULT, value_parser = clap::value_parser!(i64).range(60..=315_360_000))]
     session_ttl_secs: i64,
     /// Take passwords from apps at POST /accounts/authenticate, as older SDKs send them
-    #[arg(long, env = "ORIGIN_ALLOW_PASSWORD_GRANT")]
+    #[arg(long, env = "ORIGIN_ALLOW_PASSWORD_GRANT", value_parser = switch)]
     allow_password_grant: bool,
     /// Changes that the log keeps
     #[arg(long, value_name = "N", default_value_t = KEEP_CHANGES_DEFAULT)]
@@ -87,7 +87,7 @@ pub struct Args {
     #[arg(long, value_name = "TEXT", env = "ORIGIN_SECRET", hide_env_values = true)]
     edge_secret: Option<String>,
     /// Answer nothing but the sign-in page, public documents and the feed to others than the edge
-    #[arg(long, env = "ORIGIN_EDGE_ONLY", requires = "edge_secret")]
+    #[arg(long, env = "ORIGIN_EDGE_ONLY", value_parser = switch)]
     edge_only: bool,
     /// Connections of one address; with a proxy in front, as many as the proxy opens
     #[arg(long, value_name = "N", default_value_t = CONNECTIONS_PER_ADDRESS)]
@@ -139,6 +139,15 @@ impl QuotaArgs {
     }
 }
 
+/// Reads a variable that switches something on or off. A word that is neither is an error: either guess may be unsafe.
+fn switch(text: &str) -> Result<bool, String> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "1" | "true" | "yes" | "on" => Ok(true),
+        "" | "0" | "false" | "no" | "off" => Ok(false),
+        _ => Err("expected 1, true, yes or on, or 0, false, no, off or nothing".to_owned()),
+    }
+}
+
 /// Runs `origin serve`.
 ///
 /// # Errors
@@ -159,6 +168,9 @@ pub fn run(args: &Args) -> Result<()> {
         bail!(
             "ORIGIN_SECRET (--edge-secret): expected at least {SECRET_MIN_BYTES} bytes, as openssl rand -hex 32 makes them"
         );
+    }
+    if args.edge_only && edge_secrets.is_empty() {
+        bail!("--edge-only (ORIGIN_EDGE_ONLY): needs ORIGIN_SECRET, by which the edge is known");
     }
     let mut connection = db::open(&args.db).with_context(|| args.db.display().to_string())?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
@@ -214,4 +226,22 @@ async fn ended() {
         }
     }
     let _ = signal::ctrl_c().await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_switch_is_on_or_off_by_any_usual_word() {
+        for on in ["1", "true", "True", "yes", "on", " 1 "] {
+            assert_eq!(switch(on), Ok(true), "{on:?}");
+        }
+        for off in ["0", "false", "no", "OFF", "", " "] {
+            assert_eq!(switch(off), Ok(false), "{off:?}");
+        }
+        for neither in ["2", "ture", "enabled", "\u{fffd}"] {
+            assert!(switch(neither).is_err(), "{neither:?}");
+        }
+    }
 }

@@ -144,6 +144,46 @@ fn events(mut process: Process, event: &str) -> Vec<Value> {
 }
 
 #[test]
+fn switches_are_on_by_any_usual_word() {
+    let dir = Dir::new();
+    let secret = "edge-secret-edge-secret-edge-secret";
+    let serve = |edge_only: &str, password_grant: &str, secret: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_origin"));
+        command.args(["serve", "--listen", "127.0.0.1:0", "--db"]).arg(dir.db());
+        command.env("ORIGIN_EDGE_ONLY", edge_only).env("ORIGIN_ALLOW_PASSWORD_GRANT", password_grant);
+        if secret.is_empty() {
+            command.env_remove("ORIGIN_SECRET")
+        } else {
+            command.env("ORIGIN_SECRET", secret)
+        };
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    for (edge_only, password_grant, secret, stranger) in
+        [("1", "yes", secret, 421), ("on", "1", secret, 421), ("0", "", "", 404), ("off", "no", secret, 404)]
+    {
+        let mut child = serve(edge_only, password_grant, secret);
+        let mut url = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut url).unwrap();
+        assert!(url.starts_with("http://"), "{edge_only:?} {password_grant:?}: {}", failure(child));
+        let status = Ask::new("GET", format!("{}/items/1", url.trim())).send().status;
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(status, stranger, "{edge_only:?}");
+    }
+    let refused = failure(serve("1", "0", ""));
+    assert!(refused.contains("--edge-only (ORIGIN_EDGE_ONLY): needs ORIGIN_SECRET"), "{refused}");
+    let refused = failure(serve("0", "ture", ""));
+    assert!(refused.contains("expected 1, true, yes or on"), "{refused}");
+}
+
+/// What a command says that ends by itself.
+fn failure(child: Child) -> String {
+    let output = child.wait_with_output().unwrap();
+    assert!(!output.status.success());
+    String::from_utf8(output.stderr).unwrap()
+}
+
+#[test]
 fn the_log_says_who_tried_to_sign_in_and_whose_token_was_stolen() {
     let dir = Dir::new();
     let secret = "edge-secret-edge-secret-edge-secret";
