@@ -80,6 +80,15 @@ pub fn write(dir: &Path, personas: &[Persona]) -> Result<PathBuf> {
     Ok(path)
 }
 
+/// Writes the operator's token into `dir`. It reads what is published, so only its owner may read it.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn write_operator(dir: &Path, token: &str) -> Result<()> {
+    let path = dir.join(OPERATOR_FILE);
+    private::write(&path, token).with_context(|| format!("cannot write {}", path.display()))
+}
+
 /// Reads what [`write`] wrote into `dir`.
 ///
 /// # Errors
@@ -204,4 +213,24 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 fn list(personas: &[Persona]) -> String {
     let width = personas.iter().map(|persona| persona.name.len()).max().unwrap_or(0);
     personas.iter().map(|it| format!("{:<width$}  {}", it.name, it.why)).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn only_the_owner_reads_tokens() {
+        let dir = std::env::temp_dir().join(format!("admit-personas-{}", std::process::id()));
+        fs::create_dir_all(&dir).unwrap();
+        write(&dir, &[]).unwrap();
+        write_operator(&dir, "token").unwrap();
+        for name in [FILE, OPERATOR_FILE] {
+            let mode = fs::metadata(dir.join(name)).unwrap().permissions().mode() & 0o777;
+            assert_eq!(mode, 0o600, "{name}");
+        }
+        fs::remove_dir_all(&dir).unwrap();
+    }
 }
