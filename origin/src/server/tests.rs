@@ -292,6 +292,15 @@ fn one_address_that_tries_every_account_is_delayed_and_another_is_not() {
 }
 
 #[test]
+fn a_stranger_behind_a_proxy_on_this_machine_closes_the_sign_in_for_nobody() {
+    let subject = Subject::new(|settings| settings.edge_secrets = vec![EDGE_SECRET.to_owned()]);
+    for account in 0..40 {
+        assert_eq!(subject.sign_in([127, 0, 0, 1], &format!("u{account}"), "wrong password").status, 401);
+    }
+    assert_eq!(subject.sign_in([127, 0, 0, 1], "ada", PASSWORD).status, 200);
+}
+
+#[test]
 fn what_comes_by_the_edge_counts_for_the_viewer_behind_it() {
     let subject = Subject::new(|settings| settings.edge_secrets = vec![EDGE_SECRET.to_owned()]);
     let form = format!("grant_type=password&client_id={CLIENT}&username=ada&password=");
