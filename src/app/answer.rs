@@ -96,7 +96,8 @@ impl<P: Platform> App<P> {
             self.denylist_is_read(now)?;
         }
         write.check()?;
-        Ok(Need::Forward(Write { is_signed, merchant_id, who, effect: write.effect(request.method) }))
+        let (effect, may_refresh) = (write.effect(request.method), write.may_refresh());
+        Ok(Need::Forward(Write { is_signed, may_refresh, merchant_id, who, effect }))
     }
 
     /// Whether an issuer of some merchants names its merchant by the right UUID, as far as the directory is at hand.

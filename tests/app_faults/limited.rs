@@ -78,6 +78,30 @@ fn one_address_has_its_limit_and_others_have_theirs() {
     }
 }
 
+/// The page where people sign in refreshes nothing, whatever its form says: a guess there is a guess.
+#[test]
+fn a_guess_is_counted_as_a_sign_in_whatever_its_body_says() {
+    let guess = "grant_type=refresh_token&refresh_token=r&username=u&password=guess";
+    for (path, limit) in [
+        ("/oauth2/authorization", Limit::SignIn),
+        ("/oauth2/token", Limit::Refresh),
+        ("/accounts/authenticate", Limit::Refresh),
+        ("/v2/accounts/authenticate", Limit::Refresh),
+    ] {
+        let pair = Pair::new(&[]);
+        pair.edge.platform().limits().set(limit, 3);
+        let passed = [("content-type", FORM.to_owned())];
+        let ip_address = "203.0.113.1";
+        let request = Request { method: "POST", path, ip_address, passed: &passed, ..Request::default() };
+        let guesses = (0..10).filter(|_| {
+            let body = MemoryBody::from(guess.as_bytes().to_vec());
+            refused(&block_on(pair.edge.app.handle(&request, body)))
+        });
+        assert_eq!(guesses.count(), 7, "{path}");
+        assert_eq!(pair.origin().seen().len(), 3, "{path}");
+    }
+}
+
 /// Checks, granted and denied, confirmed or not, cost no count, and an address without a name is not limited.
 #[test]
 fn checks_are_never_counted() {
