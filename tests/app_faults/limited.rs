@@ -6,6 +6,7 @@ use admit::{
     memory::{MemoryBody, MemoryPlatform, block_on},
     ports::{Limit, Platform as _},
 };
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use crate::{
@@ -100,6 +101,27 @@ fn a_guess_is_counted_as_a_sign_in_whatever_its_body_says() {
         assert_eq!(guesses.count(), 7, "{path}");
         assert_eq!(pair.origin().seen().len(), 3, "{path}");
     }
+}
+
+/// However long a read that insists has waited for other requests before.
+#[test]
+fn reads_that_insist_are_each_counted_once() {
+    let pair = Pair::new(&[]);
+    let limits = pair.edge.platform().limits();
+    limits.set(Limit::InsistingRead, 100);
+    let authorization = format!("Bearer {}", viewer());
+    // A new isolate: one of them reads the head, and the others wait for it.
+    let request = Request {
+        method: "GET",
+        path: "/license",
+        authorization: &authorization,
+        min_seq: 99,
+        ip_address: "203.0.113.1",
+        ..Request::default()
+    };
+    let reads = (0..5).map(|_| pair.edge.app.handle(&request, MemoryBody::default()));
+    assert!(block_on(join_all(reads)).iter().all(|reply| reply.status == 200));
+    assert_eq!(limits.asked(), 5);
 }
 
 /// Checks, granted and denied, confirmed or not, cost no count, and an address without a name is not limited.
