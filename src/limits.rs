@@ -477,10 +477,10 @@ pub const RESERVED_SHARE: u64 = 5;
 pub const BREAKER_FAILURES: u32 = 5;
 
 /// By how many different customers, merchants or addresses they must be before an item or all are left alone. One or two
-/// accounts that a client made up close nothing for others.
+/// accounts that a client made up close nothing for others. All addresses of an IPv6 /48 are one.
 pub const BREAKER_PARTIES: usize = 3;
 
-/// Failures since the last success that are kept, at 32 bytes each: of a few parties enough of each to tell them apart.
+/// Failures since the last success that are kept, at 40 bytes each: of a few parties enough of each to tell them apart.
 pub const FAILURES_KEPT: usize = 32;
 
 /// For how long; then one request tries whether it is back.

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{
     App, Need, State, Transfer, Write, finish,
-    origin::{Question, number_of},
+    origin::{Party, Question, number_of},
     permission::Permission,
     read::{Known, Missing, Read},
     seconds,
@@ -85,7 +85,7 @@ impl<P: Platform> App<P> {
             return Err(ApiError::MethodNotAllowed(write.allow()).into());
         }
         let (is_signed, mut merchant_id) = (write.is_for_merchants(), None);
-        let mut who = Network::of(request.ip_address).map_or(0, Network::number);
+        let mut party = Party::at(Network::of(request.ip_address));
         if is_signed {
             let token = self.token(request, now)?;
             self.permit(&token, Permission::Write)?;
@@ -93,11 +93,12 @@ impl<P: Platform> App<P> {
             self.check_uuid(&token.principal, now)?;
             let principal = &token.principal;
             merchant_id = principal.merchant_id;
-            who = merchant_id.map_or_else(|| number_of(principal.customer_key), i64::cast_unsigned);
+            let who = merchant_id.map_or_else(|| number_of(principal.customer_key), i64::cast_unsigned);
+            party = Party::of(who, None);
         }
         write.check()?;
         let (effect, may_refresh) = (write.effect(request.method), write.may_refresh());
-        Ok(Need::Forward(Write { is_signed, may_refresh, merchant_id, who, effect }))
+        Ok(Need::Forward(Write { is_signed, may_refresh, merchant_id, party, effect }))
     }
 
     /// Whether an issuer of some merchants names its merchant by the right UUID. The origin may go by `mui`, so that it
@@ -329,7 +330,7 @@ impl<P: Platform> App<P> {
             });
         }
         let (check, token) = (read.check(request.authorization), read.token().cloned());
-        let address = Network::of(request.ip_address).map_or(0, Network::number);
+        let address = Network::of(request.ip_address);
         let query = read.query(request.query);
         let question =
             Question { check, token, query, address, published: published(), insists, otherwise: reply };

@@ -52,8 +52,8 @@ pub struct Write {
     pub(in crate::app) may_refresh: bool,
     /// The merchant that the token names.
     pub(in crate::app) merchant_id: Option<i64>,
-    /// A number that stands for whose write it is: the merchant's, else the customer's, else the address'.
-    pub(in crate::app) who: u64,
+    /// Whose write it is: the merchant's, else the customer's, else the address'.
+    pub(in crate::app) party: Party,
     /// What it can open.
     pub(in crate::app) effect: Effect,
 }
@@ -132,7 +132,7 @@ impl<P: Platform> App<P> {
         }
         let sent_at_ms = self.platform.now_ms();
         let deadline_ms = sent_at_ms.saturating_add(config.timeout_ms + ORIGIN_LOST_MS);
-        let party = Party { who: write.who, what: None };
+        let party = write.party;
         let admitted = self.state.borrow_mut().origin.lane_of(kind).admit(party, sent_at_ms, deadline_ms);
         if let Err(closed) = admitted {
             let secs = closed.wait_ms().div_ceil(1_000);
