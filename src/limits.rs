@@ -262,9 +262,13 @@ pub const CHECK_MAX_BYTES: usize = 4096;
 /// out of JavaScript's memory, which few are at once.
 pub const CHECKS_AT_ONCE: usize = 4;
 
-/// What transfers may hold at the same time, by the longest that each may be: half of the isolate's 128 MB. Eight packs,
-/// four objects or two checks; a publisher sends four at once.
+/// What transfers may hold at the same time, by the longest that each may be: half of the isolate's 128 MB. Six packs,
+/// three objects or one check beside a head ([`HEAD_ROOM_BYTES`]); a publisher sends four packs at once.
 pub const TRANSFERS_MAX_BYTES: usize = 64 * 1024 * 1024;
+
+/// What all other transfers leave of it to a head, for the objects that are read before it is stored: however many
+/// uploads stall, the head that revokes a stolen token is let in.
+pub const HEAD_ROOM_BYTES: usize = 2 * OBJECT_MAX_BYTES;
 
 /// How often a transfer looks whether there is room for it, every [`LOAD_WAIT_MS`], before it is refused: 5 s, in which
 /// most packs are stored.
