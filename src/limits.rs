@@ -262,9 +262,13 @@ pub const CHECK_MAX_BYTES: usize = 4096;
 /// out of JavaScript's memory, which few are at once.
 pub const CHECKS_AT_ONCE: usize = 4;
 
-/// What transfers may hold at the same time, by the longest that each may be: half of the isolate's 128 MB. Eight packs,
-/// four objects or two checks; a publisher sends four at once.
+/// What transfers may hold at the same time, by the longest that each may be: half of the isolate's 128 MB. Six packs,
+/// three objects or one check beside a head ([`HEAD_ROOM_BYTES`]); a publisher sends four packs at once.
 pub const TRANSFERS_MAX_BYTES: usize = 64 * 1024 * 1024;
+
+/// What all other transfers leave of it to a head, for the objects that are read before it is stored: however many
+/// uploads stall, the head that revokes a stolen token is let in.
+pub const HEAD_ROOM_BYTES: usize = 2 * OBJECT_MAX_BYTES;
 
 /// How often a transfer looks whether there is room for it, every [`LOAD_WAIT_MS`], before it is refused: 5 s, in which
 /// most packs are stored.
@@ -477,10 +481,10 @@ pub const RESERVED_SHARE: u64 = 5;
 pub const BREAKER_FAILURES: u32 = 5;
 
 /// By how many different customers, merchants or addresses they must be before an item or all are left alone. One or two
-/// accounts that a client made up close nothing for others.
+/// accounts that a client made up close nothing for others. All addresses of an IPv6 /48 are one.
 pub const BREAKER_PARTIES: usize = 3;
 
-/// Failures since the last success that are kept, at 32 bytes each: of a few parties enough of each to tell them apart.
+/// Failures since the last success that are kept, at 40 bytes each: of a few parties enough of each to tell them apart.
 pub const FAILURES_KEPT: usize = 32;
 
 /// For how long; then one request tries whether it is back.

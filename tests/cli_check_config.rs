@@ -146,6 +146,16 @@ fn what_is_odd_but_works_is_a_warning() {
         ),
         ("[\"publish\"]", "[\"view\"]", ":10: vars.ISSUERS: no issuer has the capability \"publish\""),
         (
+            "[[kv_namespaces]]",
+            "[[ratelimits]]\nname = \"LIMIT_SIGNIN\"\nnamespace_id = \"1\"\n\n[[kv_namespaces]]",
+            ":14: ratelimits[0].name: the Worker knows no limit \"LIMIT_SIGNIN\", so that it limits nothing; did you mean LIMIT_SIGN_IN?",
+        ),
+        (
+            "\"audience\":\"none_required\"",
+            "\"audience\":\"none_required\",\"test_clients\":true",
+            ":10: vars.ISSUERS[0]: \"test_clients\" is true",
+        ),
+        (
             "CORS_ORIGINS = \"*\"",
             "SENTRY_DSN = \"x\"",
             ":9: vars.SENTRY_DSN: unknown variable, which the Worker ignores",

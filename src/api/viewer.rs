@@ -58,6 +58,16 @@ impl Network {
         })
     }
 
+    /// A number that stands for the site that it is a part of: the /48 of an IPv6 network, which one customer of a
+    /// provider has at most, else the address itself.
+    #[must_use]
+    pub fn site(self) -> u64 {
+        match self {
+            Self::V4(_) => self.number(),
+            Self::V6(network) => network >> 16 << 16,
+        }
+    }
+
     /// A number that stands for it; 0 stands for none.
     #[must_use]
     pub fn number(self) -> u64 {
@@ -137,6 +147,10 @@ mod tests {
         assert_eq!(number("2001:db8:1:2::1"), number("2001:db8:1:2:ffff::1"));
         assert_ne!(number("2001:db8:1:2::1"), number("2001:db8:1:3::1"));
         assert_ne!(number("203.0.113.7"), number("203.0.113.8"));
+        let site = |header| Network::of(header).unwrap().site();
+        assert_eq!(site("2001:db8:1:2::1"), site("2001:db8:1:ffff::1"));
+        assert_ne!(site("2001:db8:1:2::1"), site("2001:db8:2:2::1"));
+        assert_ne!(site("203.0.113.7"), site("203.0.113.8"));
         assert_ne!(number("0.0.0.0"), 0);
     }
 

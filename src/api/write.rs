@@ -39,8 +39,9 @@ pub enum WriteRoute<'a> {
     /// `/accounts/authenticate`
     /// `/v2/accounts/authenticate`
     /// `/oauth2/token`
-    /// `/oauth2/authorization`
     SignIn,
+    /// `/oauth2/authorization`: the form of the page where people sign in. No session is refreshed there.
+    SignInPage,
 }
 
 /// What a write can open for viewers.
@@ -70,7 +71,8 @@ impl<'a> WriteRoute<'a> {
             ("v2", "items", Some(id), Some("access-fees"), Some(fee)) => Self::Fee(id.into(), fee.into()),
             ("accounts", "authenticate", None, None, None)
             | ("v2", "accounts", Some("authenticate"), None, None)
-            | ("oauth2", "token" | "authorization", None, None, None) => Self::SignIn,
+            | ("oauth2", "token", None, None, None) => Self::SignIn,
+            ("oauth2", "authorization", None, None, None) => Self::SignInPage,
             _ => return None,
         })
     }
@@ -80,7 +82,7 @@ impl<'a> WriteRoute<'a> {
     #[must_use]
     pub const fn allow(self) -> &'static str {
         match self {
-            Self::Items | Self::SignIn => "POST, OPTIONS",
+            Self::Items | Self::SignIn | Self::SignInPage => "POST, OPTIONS",
             Self::Item(_) => "PUT, PATCH, DELETE, OPTIONS",
             Self::BulkPackage(_) => "PATCH, OPTIONS",
             Self::Access(_) => "GET, HEAD, DELETE, OPTIONS",
@@ -103,7 +105,7 @@ impl<'a> WriteRoute<'a> {
     pub fn effect(self, method: &str) -> Effect {
         match self {
             Self::Grant => Effect::Grants,
-            Self::Access(_) | Self::SignIn => Effect::OpensNothing,
+            Self::Access(_) | Self::SignIn | Self::SignInPage => Effect::OpensNothing,
             _ if method == "DELETE" => Effect::OpensNothing,
             _ => Effect::MayOpen,
         }
@@ -112,7 +114,13 @@ impl<'a> WriteRoute<'a> {
     /// Whether a merchant's token is needed. Who signs in has none yet.
     #[must_use]
     pub const fn is_for_merchants(self) -> bool {
-        !matches!(self, Self::SignIn)
+        !matches!(self, Self::SignIn | Self::SignInPage)
+    }
+
+    /// Whether a session may be refreshed here, by a body that says so.
+    #[must_use]
+    pub const fn may_refresh(self) -> bool {
+        matches!(self, Self::SignIn)
     }
 
     /// Whether the numbers in the path are numbers: what the origin gets to see holds nothing else.
@@ -121,7 +129,7 @@ impl<'a> WriteRoute<'a> {
     /// Which one is not.
     pub fn check(self) -> Result<(), ApiError> {
         let (id, fee_id) = match self {
-            Self::Grant | Self::Items | Self::SignIn => return Ok(()),
+            Self::Grant | Self::Items | Self::SignIn | Self::SignInPage => return Ok(()),
             Self::Access(id)
             | Self::Item(id)
             | Self::Fees(id)
@@ -184,7 +192,7 @@ mod tests {
             ("POST", "/accounts/authenticate", WriteRoute::SignIn),
             ("POST", "/v2/accounts/authenticate", WriteRoute::SignIn),
             ("POST", "/oauth2/token", WriteRoute::SignIn),
-            ("POST", "/oauth2/authorization", WriteRoute::SignIn),
+            ("POST", "/oauth2/authorization", WriteRoute::SignInPage),
         ];
         for (method, path, route) in table {
             assert_eq!(WriteRoute::parse(path), Some(route), "{path}");

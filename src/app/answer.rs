@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{
     App, Need, State, Transfer, Write, finish,
-    origin::{Question, number_of},
+    origin::{Party, Question, number_of},
     permission::Permission,
     read::{Known, Missing, Read},
     seconds,
@@ -85,31 +85,46 @@ impl<P: Platform> App<P> {
             return Err(ApiError::MethodNotAllowed(write.allow()).into());
         }
         let (is_signed, mut merchant_id) = (write.is_for_merchants(), None);
-        let mut who = Network::of(request.ip_address).map_or(0, Network::number);
+        let mut party = Party::at(Network::of(request.ip_address));
         if is_signed {
             let token = self.token(request, now)?;
             self.permit(&token, Permission::Write)?;
-            self.check_uuid(&token.principal)?;
+            self.denylist_is_read(now)?;
+            self.check_uuid(&token.principal, now)?;
             let principal = &token.principal;
             merchant_id = principal.merchant_id;
-            who = merchant_id.map_or_else(|| number_of(principal.customer_key), i64::cast_unsigned);
-            self.denylist_is_read(now)?;
+            let who = merchant_id.map_or_else(|| number_of(principal.customer_key), i64::cast_unsigned);
+            party = Party::of(who, None);
         }
         write.check()?;
-        Ok(Need::Forward(Write { is_signed, merchant_id, who, effect: write.effect(request.method) }))
+        let (effect, may_refresh) = (write.effect(request.method), write.may_refresh());
+        Ok(Need::Forward(Write { is_signed, may_refresh, merchant_id, party, effect }))
     }
 
-    /// Whether an issuer of some merchants names its merchant by the right UUID, as far as the directory is at hand.
-    /// The origin may go by `mui`, so that it must not be another merchant's.
-    fn check_uuid(&self, principal: &Principal) -> Result<(), Refusal> {
+    /// Whether an issuer of some merchants names its merchant by the right UUID. The origin may go by `mui`, so that it
+    /// must not be another merchant's: nothing is passed on while that cannot be told. A merchant who is newer than the
+    /// directory may have any UUID that is nobody else's.
+    fn check_uuid(&self, principal: &Principal, now: UnixSecs) -> Result<(), Refusal> {
         let (Some(id), Some(uuid), Some(_)) =
             (principal.merchant_id, &principal.merchant_uuid, &principal.merchants)
         else {
             return Ok(());
         };
         let state = self.state.borrow();
-        let known = state.snapshots.current().and_then(|version| version.directory.merchants.get(&id));
-        if known.is_none_or(|known| Uuid::try_parse(uuid) == Ok(*known)) {
+        let Some(version) = state.snapshots.current() else {
+            if state.snapshots.head_state(now) == HeadState::Missing {
+                return Err(Refusal::Need(Need::Head));
+            }
+            let refusal = Reply::error(unavailable(), "no_snapshot");
+            let detail = "claim mui: whose UUID it is cannot be told without a snapshot".to_owned();
+            return Err(refusal.with_detail(detail).into());
+        };
+        let (merchants, uuid) = (&version.directory.merchants, Uuid::try_parse(uuid).ok());
+        let is_right = match merchants.get(&id) {
+            Some(known) => uuid == Some(*known),
+            None => !merchants.values().any(|known| uuid == Some(*known)),
+        };
+        if is_right {
             return Ok(());
         }
         let refusal = Reply::error(ApiError::InvalidPrivileges, "not_a_merchant");
@@ -315,7 +330,7 @@ impl<P: Platform> App<P> {
             });
         }
         let (check, token) = (read.check(request.authorization), read.token().cloned());
-        let address = Network::of(request.ip_address).map_or(0, Network::number);
+        let address = Network::of(request.ip_address);
         let query = read.query(request.query);
         let question =
             Question { check, token, query, address, published: published(), insists, otherwise: reply };

@@ -195,7 +195,7 @@ impl<P: Platform> App<P> {
         begun: &mut Option<Begun<'a, P>>,
     ) -> Reply {
         let mut need = need;
-        let mut is_counted = false;
+        let (mut is_counted, mut is_insistence_counted) = (false, false);
         let since_ms = self.platform.now_ms();
         let (mut loads, mut waits) = (0, 0);
         while loads < LOAD_ROUNDS_MAX {
@@ -230,9 +230,10 @@ impl<P: Platform> App<P> {
                     true
                 }
                 Need::Origin(question) => {
-                    // Once, however often it waits for another request's answer.
-                    let is_first = waits == 0 && question.insists && !question.is_confirmation();
-                    if is_first
+                    // Once, however often and for what it waits.
+                    let is_insisting = question.insists && !question.is_confirmation();
+                    if is_insisting
+                        && !std::mem::replace(&mut is_insistence_counted, true)
                         && let Some(refusal) = self.refused_by_limit(Limit::InsistingRead, request).await
                     {
                         return refusal;

@@ -22,8 +22,8 @@ use crate::{
         write::check_content_encoding,
     },
     limits::{
-        CHECK_MAX_BYTES, CHECKS_AT_ONCE, GARBAGE_MAX_BYTES, HEAD_MAX_BYTES, LEASE_MAX_BYTES, LOAD_WAIT_MS,
-        OBJECT_MAX_BYTES, PACK_MAX_BYTES, TRANSFER_WAITS_MAX,
+        CHECK_MAX_BYTES, CHECKS_AT_ONCE, GARBAGE_MAX_BYTES, HEAD_MAX_BYTES, HEAD_ROOM_BYTES, LEASE_MAX_BYTES,
+        LOAD_WAIT_MS, OBJECT_MAX_BYTES, PACK_MAX_BYTES, TRANSFER_WAITS_MAX,
     },
     ports::{ObjectStore, Platform, StoreError},
     snapshot::store_key::StoreKey,
@@ -94,8 +94,10 @@ impl<P: Platform> App<P> {
                     holder => holder?,
                 }
             }
-            // Before anything is read.
-            let _room = self.room_for(transfer).await?;
+            // Before anything is read. A head is short, and takes room for what is read after it only: bodies that
+            // never end keep none of it.
+            let is_head = transfer == Transfer::Store(StoreKey::Head);
+            let room = if is_head { None } else { self.room_for(transfer).await? };
             let body = match transfer.body_max_bytes() {
                 Some(limit_bytes) => {
                     let coding = request.passed("content-encoding");
@@ -104,6 +106,7 @@ impl<P: Platform> App<P> {
                 }
                 None => Vec::new(),
             };
+            let _room = if is_head { self.room_for(transfer).await? } else { room };
             match transfer {
                 Transfer::Send(key) => self.send(key).await,
                 Transfer::Store(StoreKey::Head) => self.store_head(&body, excluded).await,
@@ -124,8 +127,9 @@ impl<P: Platform> App<P> {
         if bytes == 0 {
             return Ok(None);
         }
+        let left_bytes = if transfer == Transfer::Store(StoreKey::Head) { 0 } else { HEAD_ROOM_BYTES };
         for _ in 0..TRANSFER_WAITS_MAX {
-            let room = self.in_flight.begin(bytes, self.platform.now_ms());
+            let room = self.in_flight.begin(bytes, left_bytes, self.platform.now_ms());
             if room.is_some() {
                 return Ok(room);
             }
@@ -203,9 +207,8 @@ impl Transfer {
         match self {
             Self::Pack => 2 * PACK_MAX_BYTES,
             // Before a head is stored, what it names is read, one object after another.
-            Self::Store(StoreKey::Object(_) | StoreKey::Head) | Self::Send(StoreKey::Object(_)) => {
-                2 * OBJECT_MAX_BYTES
-            }
+            Self::Store(StoreKey::Head) => HEAD_ROOM_BYTES,
+            Self::Store(StoreKey::Object(_)) | Self::Send(StoreKey::Object(_)) => 2 * OBJECT_MAX_BYTES,
             Self::Store(StoreKey::Garbage) | Self::Send(StoreKey::Garbage) => 2 * GARBAGE_MAX_BYTES,
             Self::Check => CHECKS_AT_ONCE * OBJECT_MAX_BYTES,
             Self::Send(_) | Self::Store(_) | Self::Delete(_) | Self::Keys | Self::Issuers => 0,

@@ -255,6 +255,22 @@ fn a_stranger_closes_no_sign_in() {
     }
 }
 
+/// Guesses at the page where people sign in are no refreshes, whatever they say of themselves.
+#[test]
+fn a_guess_that_calls_itself_a_refresh_closes_no_refresh() {
+    let pair = Pair::new(&[]);
+    pair.origin().serve(|seen| {
+        let is_guess = seen.url.ends_with("/authorization");
+        answer(if is_guess { 502 } else { 200 }, &json!({"access_token": "t"}))
+    });
+    let body = "grant_type=refresh_token&username=u&password=guess";
+    for who in 0..50 {
+        let status = send(&pair, "", "/oauth2/authorization", &format!("203.0.113.{who}"), body);
+        assert!(matches!(status, 502 | 503), "{who}: {status}");
+    }
+    assert_eq!(sign_in(&pair, "198.51.100.1", "grant_type=refresh_token&refresh_token=r"), 200);
+}
+
 /// One merchant's writes fail, all of them; the others' go through.
 #[test]
 fn a_merchant_closes_no_other_s_writes() {

@@ -6,6 +6,7 @@ use admit::{
     memory::{MemoryBody, MemoryPlatform, block_on},
     ports::{Limit, Platform as _},
 };
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use crate::{
@@ -76,6 +77,51 @@ fn one_address_has_its_limit_and_others_have_theirs() {
         let seen = pair.origin().seen();
         assert!(limit == Limit::AnonymousRead || seen.len() <= 3 * 3 + 5 + 1, "{limit:?}: {}", seen.len());
     }
+}
+
+/// The page where people sign in refreshes nothing, whatever its form says: a guess there is a guess.
+#[test]
+fn a_guess_is_counted_as_a_sign_in_whatever_its_body_says() {
+    let guess = "grant_type=refresh_token&refresh_token=r&username=u&password=guess";
+    for (path, limit) in [
+        ("/oauth2/authorization", Limit::SignIn),
+        ("/oauth2/token", Limit::Refresh),
+        ("/accounts/authenticate", Limit::Refresh),
+        ("/v2/accounts/authenticate", Limit::Refresh),
+    ] {
+        let pair = Pair::new(&[]);
+        pair.edge.platform().limits().set(limit, 3);
+        let passed = [("content-type", FORM.to_owned())];
+        let ip_address = "203.0.113.1";
+        let request = Request { method: "POST", path, ip_address, passed: &passed, ..Request::default() };
+        let guesses = (0..10).filter(|_| {
+            let body = MemoryBody::from(guess.as_bytes().to_vec());
+            refused(&block_on(pair.edge.app.handle(&request, body)))
+        });
+        assert_eq!(guesses.count(), 7, "{path}");
+        assert_eq!(pair.origin().seen().len(), 3, "{path}");
+    }
+}
+
+/// However long a read that insists has waited for other requests before.
+#[test]
+fn reads_that_insist_are_each_counted_once() {
+    let pair = Pair::new(&[]);
+    let limits = pair.edge.platform().limits();
+    limits.set(Limit::InsistingRead, 100);
+    let authorization = format!("Bearer {}", viewer());
+    // A new isolate: one of them reads the head, and the others wait for it.
+    let request = Request {
+        method: "GET",
+        path: "/license",
+        authorization: &authorization,
+        min_seq: 99,
+        ip_address: "203.0.113.1",
+        ..Request::default()
+    };
+    let reads = (0..5).map(|_| pair.edge.app.handle(&request, MemoryBody::default()));
+    assert!(block_on(join_all(reads)).iter().all(|reply| reply.status == 200));
+    assert_eq!(limits.asked(), 5);
 }
 
 /// Checks, granted and denied, confirmed or not, cost no count, and an address without a name is not limited.

@@ -414,7 +414,7 @@ fn uploads_that_never_end_leave_room_for_viewers_and_end_by_themselves() {
     let authorization = format!("Bearer {}", Signer::Publisher.sign("JWT", &claims));
     let post = |path| Request { method: "POST", path, authorization: &authorization, ..Request::default() };
     let (pack, check) = (post("/snapshot/pack"), post("/snapshot/check"));
-    let mut stalled: Vec<_> = (0..8).map(|_| Box::pin(edge.app.handle(&pack, Stalled))).collect();
+    let mut stalled: Vec<_> = (0..6).map(|_| Box::pin(edge.app.handle(&pack, Stalled))).collect();
     for upload in &mut stalled {
         for _ in 0..10 {
             assert!(poll_once(upload).is_pending());
@@ -427,6 +427,8 @@ fn uploads_that_never_end_leave_room_for_viewers_and_end_by_themselves() {
         assert_eq!(reply.header("retry-after"), Some("2"));
     }
     assert!(!was_read.get(), "nothing is read without room for it");
+    // A head has room of its own: it may be the one that revokes what is being misused.
+    assert_eq!(edge.put_head(&Business::new(2, FOREVER)), 201);
     // What is small has room, and so have viewers.
     assert_eq!(edge.publish("GET", "/snapshot/head", "", Vec::new()).status, 200);
     assert_eq!(edge.check(), 200);

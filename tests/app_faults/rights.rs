@@ -173,7 +173,7 @@ fn an_issuer_of_some_merchants_names_one_by_its_own_uuid() {
         let mut all = json!({"sub": "shop", "ctx": ["merchant"]});
         all.as_object_mut().unwrap().extend(claims.as_object().unwrap().clone());
         let passed = [("content-type", "application/x-www-form-urlencoded".to_owned())];
-        pair.write_as(&token(&all), "POST", "/v2/items", b"title=x".to_vec().into(), &passed).status
+        pair.write_as(&token(&all), "POST", "/v2/items", b"title=x".to_vec().into(), &passed)
     };
     for (claims, status) in [
         // The first: an isolate reads the snapshot before it passes anything on.
@@ -184,16 +184,24 @@ fn an_issuer_of_some_merchants_names_one_by_its_own_uuid() {
         (json!({"mid": 7, "mui": other}), 403),
         (json!({"mid": 7, "mui": "7"}), 403),
         (json!({"mui": own}), 403),
-        // A merchant who is newer than the snapshot.
+        // A merchant who is newer than the snapshot, whose UUID may be anything but another's.
         (json!({"mid": 8, "mui": other}), 201),
+        (json!({"mid": 8, "mui": own}), 403),
+        (json!({"mid": 8, "mui": own.to_uppercase()}), 403),
+        (json!({"mid": 8}), 201),
     ] {
-        assert_eq!(write(&pair, claims.clone()), status, "{claims}");
+        assert_eq!(write(&pair, claims.clone()).status, status, "{claims}");
     }
-    // Where no snapshot can be read, nobody here knows; the origin does.
+    // Where no snapshot can be read, whose UUID it is cannot be told.
     pair.edge.platform().store().break_on("head", Fault::Error);
     let edge = Edge::restricted(pair.edge.platform().beside(), &issuers.to_string(), ORIGIN_URL);
     let cold = Pair { edge, truth: pair.truth };
-    assert_eq!(write(&cold, json!({"mid": 7, "mui": other})), 201);
+    for uuid in [own, other] {
+        let reply = write(&cold, json!({"mid": 7, "mui": uuid}));
+        assert_eq!((reply.status, reply.reason.as_ref()), (503, "no_snapshot"), "{uuid}");
+        assert_eq!(reply.header("retry-after"), Some("2"));
+    }
+    assert_eq!(write(&cold, json!({"mid": 7})).status, 201, "nothing is to be told of this one");
 }
 
 /// A published snapshot of eight shards of customers behind four pages, and two of items, which the index lists itself.

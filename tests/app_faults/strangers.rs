@@ -1,6 +1,11 @@
 //! What those without a token, and those with another one, can do to others: nothing.
 
-use admit::{api::reply::Reply, limits::BREAKER_FAILURES, memory::OriginFault, ports::OriginAnswer};
+use admit::{
+    api::reply::{Reply, Request},
+    limits::{BREAKER_FAILURES, BREAKER_PARTIES, PAUSE_PARTIES},
+    memory::{MemoryBody, OriginFault, block_on},
+    ports::OriginAnswer,
+};
 use serde_json::json;
 
 use crate::{
@@ -108,4 +113,50 @@ fn the_origin_sees_no_query_of_a_check() {
     let reply = pair.edge.get("/items/1/access?entry_id=<script>", &crate::origin::customer("x"));
     assert_eq!(reply.status, 402);
     assert_eq!(pair.origin().seen().pop().unwrap().url, format!("{ORIGIN_URL}/items/1/access"));
+}
+
+/// A /48 of IPv6 has 65,536 networks, and anybody can rent one: all of it together is one witness.
+#[test]
+fn networks_of_one_customer_are_one_witness() {
+    let form = [("content-type", "application/x-www-form-urlencoded".to_owned())];
+    let sign_in = |pair: &Pair, ip_address: &str, body: &str| {
+        let (method, path) = ("POST", "/oauth2/token");
+        let request = Request { method, path, ip_address, passed: &form, ..Request::default() };
+        block_on(pair.edge.app.handle(&request, MemoryBody::from(body.as_bytes().to_vec()))).status
+    };
+    for (networks, status) in [("2001:db8:1:%::7", 200), ("2001:db8:%:1::7", 503)] {
+        let pair = Pair::new(&[]);
+        pair.origin().serve(|seen| {
+            let is_guess = seen.body.ends_with(b"guess");
+            answer(if is_guess { 502 } else { 200 }, &json!({"access_token": "t"}))
+        });
+        for round in 0..10 * BREAKER_PARTIES {
+            let address = networks.replace('%', &(round % BREAKER_PARTIES).to_string());
+            let status = sign_in(&pair, &address, "grant_type=password&username=u&password=guess");
+            assert!(matches!(status, 502 | 503), "{address}: {status}");
+        }
+        let right = "grant_type=password&username=v&password=right";
+        assert_eq!(sign_in(&pair, "203.0.113.1", right), status, "{networks}");
+        // What fails for one household leaves its neighbours alone.
+        assert_eq!(sign_in(&pair, "2001:db8:1:99::7", right), status, "{networks}");
+    }
+    let read = |pair: &Pair, ip_address: &str| {
+        let (method, path) = ("GET", "/items/1/access-fees");
+        let request = Request { method, path, ip_address, min_seq: 99, ..Request::default() };
+        block_on(pair.edge.app.handle(&request, MemoryBody::default()));
+        pair.asked()
+    };
+    for (networks, asked_more) in [("2001:db8:1:%::7", 1), ("2001:db8:%:1::7", 0)] {
+        let pair = Pair::new(&[]);
+        pair.origin().serve(|_| {
+            let mut told = answer(429, &json!({"code": 429, "message": "m", "errors": {"a": "m"}}));
+            told.headers.push(("retry-after", "30".to_owned()));
+            told
+        });
+        for network in 0..PAUSE_PARTIES {
+            read(&pair, &networks.replace('%', &network.to_string()));
+        }
+        assert_eq!(pair.asked(), PAUSE_PARTIES);
+        assert_eq!(read(&pair, "203.0.113.1"), PAUSE_PARTIES + asked_more, "{networks}");
+    }
 }

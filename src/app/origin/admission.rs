@@ -176,9 +176,9 @@ impl Question {
         match &self.token {
             Some(token) => {
                 let who = number_of(token.principal.customer_key);
-                Party { who, what: self.check.map(|(_, item)| item) }
+                Party::of(who, self.check.map(|(_, item)| item))
             }
-            None => Party { who: self.address, what: None },
+            None => Party::at(self.address),
         }
     }
 }

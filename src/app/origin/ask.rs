@@ -19,7 +19,7 @@ use crate::{
         json::json,
         query,
         reply::{Caching, Reply, Request},
-        viewer::{shown_address, shown_country},
+        viewer::{Network, shown_address, shown_country},
     },
     app::{App, State, seconds},
     config::OriginConfig,
@@ -38,8 +38,8 @@ pub struct Question {
     pub(in crate::app) token: Option<Rc<VerifiedToken>>,
     /// The query that the upstream gets: the parameters that the read has, and nothing else that a client sent.
     pub(in crate::app) query: String,
-    /// A number that stands for the address that asks; 0 if it is not known.
-    pub(in crate::app) address: u64,
+    /// Where it is asked from, if that is known.
+    pub(in crate::app) address: Option<Network>,
     /// Number and UUID of the customer who asks, if the snapshot knows them. Looked up only if something was granted
     /// through this edge a moment ago.
     pub(in crate::app) published: Option<(i64, Uuid)>,

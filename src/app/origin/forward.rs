@@ -48,10 +48,12 @@ pub(in crate::app) type StreamOf<P> = <<P as Platform>::Origin as Origin>::Strea
 pub struct Write {
     /// Whether it needed a token, which was verified.
     pub(in crate::app) is_signed: bool,
+    /// Whether its body may say that a session is refreshed.
+    pub(in crate::app) may_refresh: bool,
     /// The merchant that the token names.
     pub(in crate::app) merchant_id: Option<i64>,
-    /// A number that stands for whose write it is: the merchant's, else the customer's, else the address'.
-    pub(in crate::app) who: u64,
+    /// Whose write it is: the merchant's, else the customer's, else the address'.
+    pub(in crate::app) party: Party,
     /// What it can open.
     pub(in crate::app) effect: Effect,
 }
@@ -73,8 +75,9 @@ impl Kind {
         }
     }
 
-    fn of_sign_in(content_type: &str, held: &Held) -> Self {
-        let Held::Whole(body) = held else { return Self::SignIn };
+    /// Of a request without a token. A path that refreshes nothing takes sign-ins only, whatever the body says.
+    fn of_sign_in(write: Write, content_type: &str, held: &Held) -> Self {
+        let (true, Held::Whole(body)) = (write.may_refresh, held) else { return Self::SignIn };
         let grant_type = query::field_of_body(content_type, body, "grant_type");
         if grant_type.is_some_and(|grant| grant == "refresh_token") { Self::Refresh } else { Self::SignIn }
     }
@@ -122,14 +125,14 @@ impl<P: Platform> App<P> {
         };
         let mut kind = Kind::Write;
         if !write.is_signed {
-            kind = Kind::of_sign_in(request.passed("content-type"), &held);
+            kind = Kind::of_sign_in(write, request.passed("content-type"), &held);
             if let Some(refusal) = self.refused_by_limit(kind.limit(), request).await {
                 return refusal;
             }
         }
         let sent_at_ms = self.platform.now_ms();
         let deadline_ms = sent_at_ms.saturating_add(config.timeout_ms + ORIGIN_LOST_MS);
-        let party = Party { who: write.who, what: None };
+        let party = write.party;
         let admitted = self.state.borrow_mut().origin.lane_of(kind).admit(party, sent_at_ms, deadline_ms);
         if let Err(closed) = admitted {
             let secs = closed.wait_ms().div_ceil(1_000);

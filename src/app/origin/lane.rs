@@ -1,19 +1,39 @@
 //! One kind of traffic to the upstream, and who may use it now. What an answer tells is held against the party that
 //! got it; it is held against all parties only when several different ones got the same (docs/adr/0025).
 
+use std::cmp::Reverse;
+
 use super::{breaker::Breaker, bucket::Bucket, stops::Stops};
-use crate::limits::{
-    BREAKER_FAILURES, BREAKER_OPEN_MS, BREAKER_PARTIES, BREAKER_PAUSE_MAX_SECS, FAILURES_KEPT, PAUSE_PARTIES,
-    PAUSE_WITHIN_MS,
+use crate::{
+    api::viewer::Network,
+    limits::{
+        BREAKER_FAILURES, BREAKER_OPEN_MS, BREAKER_PARTIES, BREAKER_PAUSE_MAX_SECS, FAILURES_KEPT,
+        PAUSE_PARTIES, PAUSE_WITHIN_MS,
+    },
 };
 
 /// Whose request it is, and what it is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Party {
-    /// The customer, merchant or address, as a number that stands for it.
+    /// The customer, merchant or address, as a number that stands for it. It is left alone on its own account.
     pub who: u64,
+    /// Who is one witness together, where several have to agree: the networks of a /48, else as `who`.
+    pub witness: u64,
     /// The item; nothing where requests are not about one.
     pub what: Option<i64>,
+}
+
+impl Party {
+    /// A customer or a merchant, and the item.
+    pub const fn of(who: u64, what: Option<i64>) -> Self {
+        Self { who, witness: who, what }
+    }
+
+    /// Who has no token is known by the network. Those of an unknown address are one party.
+    pub fn at(network: Option<Network>) -> Self {
+        let (who, witness) = network.map_or((0, 0), |network| (network.number(), network.site()));
+        Self { who, witness, what: None }
+    }
 }
 
 /// What an answer, or its absence, tells about the upstream.
@@ -60,7 +80,7 @@ pub struct Lane {
     failing: Stops,
     /// The failures since the last success, the oldest first.
     failures: Vec<Party>,
-    /// The parties that were asked to wait since the last success, and when.
+    /// The witnesses that were asked to wait since the last success, and when.
     told_to_wait: Vec<(u64, u64)>,
 }
 
@@ -106,7 +126,13 @@ impl Lane {
 
     fn failed(&mut self, party: Party, now_ms: u64) {
         if self.failures.len() >= FAILURES_KEPT {
-            self.failures.remove(0);
+            // The oldest of the witness that has the most: its many failures push out none of others.
+            let count =
+                |of: &Party| self.failures.iter().filter(|failed| failed.witness == of.witness).count();
+            let failures = self.failures.iter().enumerate();
+            let oldest = failures.max_by_key(|(position, failed)| (count(failed), Reverse(*position)));
+            let oldest = oldest.map_or(0, |(position, _)| position);
+            self.failures.remove(oldest);
         }
         self.failures.push(party);
         let until_ms = now_ms.saturating_add(BREAKER_OPEN_MS);
@@ -130,9 +156,10 @@ impl Lane {
     fn told_to_wait(&mut self, party: Party, secs: u64, now_ms: u64) {
         let secs = secs.min(BREAKER_PAUSE_MAX_SECS);
         self.waiting.begin(who(party), now_ms.saturating_add(secs.saturating_mul(1_000)), now_ms);
-        self.told_to_wait
-            .retain(|(known, at_ms)| *known != party.who && now_ms.saturating_sub(*at_ms) < PAUSE_WITHIN_MS);
-        self.told_to_wait.push((party.who, now_ms));
+        self.told_to_wait.retain(|(known, at_ms)| {
+            *known != party.witness && now_ms.saturating_sub(*at_ms) < PAUSE_WITHIN_MS
+        });
+        self.told_to_wait.push((party.witness, now_ms));
         self.circuit.unknown();
         if self.told_to_wait.len() >= PAUSE_PARTIES {
             self.told_to_wait.clear();
@@ -143,14 +170,14 @@ impl Lane {
 
 /// Whether so many failures are by so many different parties that all of them are concerned.
 fn is_common<'f>(failures: impl Iterator<Item = &'f Party>) -> bool {
-    let (mut count, mut parties) = (0_u32, Vec::with_capacity(BREAKER_PARTIES));
+    let (mut count, mut witnesses) = (0_u32, Vec::with_capacity(BREAKER_PARTIES));
     for failed in failures {
         count += 1;
-        if parties.len() < BREAKER_PARTIES && !parties.contains(&failed.who) {
-            parties.push(failed.who);
+        if witnesses.len() < BREAKER_PARTIES && !witnesses.contains(&failed.witness) {
+            witnesses.push(failed.witness);
         }
     }
-    count >= BREAKER_FAILURES && parties.len() >= BREAKER_PARTIES
+    count >= BREAKER_FAILURES && witnesses.len() >= BREAKER_PARTIES
 }
 
 /// The key of a party among the stops.
@@ -168,11 +195,11 @@ mod tests {
     use super::*;
 
     const fn of(who: u64, what: i64) -> Party {
-        Party { who, what: Some(what) }
+        Party::of(who, Some(what))
     }
 
     const fn at_large(who: u64) -> Party {
-        Party { who, what: None }
+        Party::of(who, None)
     }
 
     fn admits(lane: &mut Lane, party: Party, now_ms: u64) -> bool {
@@ -263,7 +290,7 @@ mod tests {
     #[test]
     fn an_outage_closes_all_and_one_request_tries() {
         for is_item in [true, false] {
-            let party = |who: u64| Party { who, what: is_item.then(|| i64::try_from(who).unwrap()) };
+            let party = |who: u64| Party::of(who, is_item.then(|| i64::try_from(who).unwrap()));
             let mut lane = Lane::default();
             for who in 1..=u64::from(BREAKER_FAILURES) {
                 assert!(admits(&mut lane, party(who), 1_000));
@@ -279,6 +306,26 @@ mod tests {
             lane.learn(party(98), Sign::Well, 6_002, 6_003);
             assert!(admits(&mut lane, party(97), 6_003) && admits(&mut lane, party(96), 6_003));
         }
+    }
+
+    #[test]
+    fn the_networks_of_a_site_are_one_witness() {
+        let at = |address: &str| Party::at(Network::of(address));
+        let of_site = |network: usize| at(&format!("2001:db8:1:{network:x}::7"));
+        let mut lane = Lane::default();
+        for round in 0..100 {
+            lane.learn(of_site(round % 10), Sign::Failed, 1_000, 1_000);
+            lane.learn(of_site(round % 10), Sign::Wait(30), 1_000, 1_000);
+        }
+        assert!(!admits(&mut lane, of_site(1), 1_000));
+        assert!(admits(&mut lane, of_site(11), 1_000) && admits(&mut lane, at("203.0.113.1"), 1_000));
+        // It pushes out nothing that others have seen: two more are enough.
+        let mut lane = Lane::default();
+        lane.learn(at("203.0.113.1"), Sign::Failed, 1_000, 1_000);
+        (0..100).for_each(|network| lane.learn(of_site(network), Sign::Failed, 1_000, 1_000));
+        assert!(admits(&mut lane, at("203.0.113.2"), 1_000));
+        lane.learn(at("203.0.113.2"), Sign::Failed, 1_000, 1_000);
+        assert!(!admits(&mut lane, at("203.0.113.3"), 1_000));
     }
 
     #[test]

@@ -26,6 +26,7 @@ pub use ask::Question;
 pub(super) use ask::Turn;
 pub(super) use forward::StreamOf;
 pub use forward::Write;
+pub(super) use lane::Party;
 pub use memory::{Check, Memory, Verdict, asker};
 pub use received::{Unreadable, Written, verdict, written};
 

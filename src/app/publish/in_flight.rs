@@ -27,13 +27,13 @@ pub(super) struct Room<'a> {
 }
 
 impl InFlight {
-    /// Takes room for `bytes`, if there is any.
-    pub(super) fn begin(&self, bytes: usize, now_ms: u64) -> Option<Room<'_>> {
+    /// Takes room for `bytes`, if there is any beside `left_bytes`, which are left to others.
+    pub(super) fn begin(&self, bytes: usize, left_bytes: usize, now_ms: u64) -> Option<Room<'_>> {
         let mut transfers = self.transfers.borrow_mut();
         // A clock that was set back must not keep room for longer.
         transfers.retain(|transfer| now_ms.abs_diff(transfer.since_ms) < TRANSFER_LOST_MS);
         let held: usize = transfers.iter().map(|transfer| transfer.bytes).sum();
-        if held + bytes > TRANSFERS_MAX_BYTES {
+        if held + bytes + left_bytes > TRANSFERS_MAX_BYTES {
             return None;
         }
         let number = self.begun.get().wrapping_add(1);
@@ -58,37 +58,45 @@ mod tests {
     #[test]
     fn room_is_taken_and_given_back() {
         let all = InFlight::default();
-        let first = all.begin(HALF, 0);
-        let second = all.begin(HALF, 0);
+        let first = all.begin(HALF, 0, 0);
+        let second = all.begin(HALF, 0, 0);
         assert!(first.is_some() && second.is_some());
-        assert!(all.begin(1, 0).is_none());
+        assert!(all.begin(1, 0, 0).is_none());
         drop(first);
-        assert!(all.begin(HALF + 1, 0).is_none());
-        assert!(all.begin(HALF, 0).is_some());
+        assert!(all.begin(HALF + 1, 0, 0).is_none());
+        assert!(all.begin(HALF, 0, 0).is_some());
         drop(second);
-        assert!(all.begin(TRANSFERS_MAX_BYTES, 0).is_some());
+        assert!(all.begin(TRANSFERS_MAX_BYTES, 0, 0).is_some());
+    }
+
+    #[test]
+    fn some_of_it_can_be_left_to_others() {
+        let all = InFlight::default();
+        let first = all.begin(HALF, HALF, 0);
+        assert!(first.is_some() && all.begin(1, HALF, 0).is_none());
+        assert!(all.begin(HALF, 0, 0).is_some());
     }
 
     #[test]
     fn room_of_a_request_that_never_ends_is_free_again() {
         let all = InFlight::default();
-        std::mem::forget(all.begin(HALF, 1_000));
-        let late = all.begin(HALF, 2_000).unwrap();
-        assert!(all.begin(1, 1_000 + TRANSFER_LOST_MS - 1).is_none());
-        let after = all.begin(HALF, 1_000 + TRANSFER_LOST_MS).unwrap();
-        assert!(all.begin(1, 1_000 + TRANSFER_LOST_MS).is_none());
+        std::mem::forget(all.begin(HALF, 0, 1_000));
+        let late = all.begin(HALF, 0, 2_000).unwrap();
+        assert!(all.begin(1, 0, 1_000 + TRANSFER_LOST_MS - 1).is_none());
+        let after = all.begin(HALF, 0, 1_000 + TRANSFER_LOST_MS).unwrap();
+        assert!(all.begin(1, 0, 1_000 + TRANSFER_LOST_MS).is_none());
         // What was lost and ends all the same gives back nothing that is another's.
         let lost = Room { of: &all, number: 1 };
         drop(lost);
-        assert!(all.begin(1, 1_000 + TRANSFER_LOST_MS).is_none());
+        assert!(all.begin(1, 0, 1_000 + TRANSFER_LOST_MS).is_none());
         drop((late, after));
-        assert!(all.begin(TRANSFERS_MAX_BYTES, 0).is_some());
+        assert!(all.begin(TRANSFERS_MAX_BYTES, 0, 0).is_some());
     }
 
     #[test]
     fn a_clock_that_was_set_back_keeps_no_room() {
         let all = InFlight::default();
-        std::mem::forget(all.begin(TRANSFERS_MAX_BYTES, 10 * TRANSFER_LOST_MS));
-        assert!(all.begin(1, 0).is_some());
+        std::mem::forget(all.begin(TRANSFERS_MAX_BYTES, 0, 10 * TRANSFER_LOST_MS));
+        assert!(all.begin(1, 0, 0).is_some());
     }
 }

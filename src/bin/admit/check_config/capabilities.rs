@@ -39,6 +39,14 @@ pub fn check(settings: &Settings<'_>, config: &Config, report: &mut EnvironmentR
         if let Some((problem, change)) = odd(issuer) {
             report.warn(settings, &format!("{place}[{position}]"), problem, change);
         }
+        if issuer.test_clients {
+            report.warn(
+                settings,
+                &format!("{place}[{position}]"),
+                "\"test_clients\" is true: its tokens open test licences by the id of a test-mode client, which is public",
+                "take it out; leave it only if this issuer lets none but testers sign in by such a client",
+            );
+        }
     }
 }
 

@@ -1,10 +1,14 @@
 //! What is not a variable: bindings, routes, the runtime's version, logs.
 
+use std::collections::BTreeSet;
+
+use admit::ports::Limit;
 use serde_json::Value;
 
 use super::{
     report::EnvironmentReport,
     settings::{Found, NOT_INHERITED, Settings},
+    variables::nearest,
 };
 
 /// The name of the KV namespace, as the Worker looks for it.
@@ -26,6 +30,7 @@ pub fn check(settings: &Settings<'_>, report: &mut EnvironmentReport) {
     check_namespace(settings, report);
     check_routes(settings, report);
     check_logs(settings, report);
+    check_limits(settings, report);
     check_repeated(settings, report);
 }
 
@@ -193,6 +198,25 @@ fn check_logs(settings: &Settings<'_>, report: &mut EnvironmentReport) {
             "every invocation is logged, whatever LOG_CHECKS says: head_sampling_rate is not set",
             "set head_sampling_rate, such as 0.01, or invocation_logs = false in [observability.logs]",
         );
+    }
+}
+
+/// Limits by address, each by the name of its binding. One that the Worker does not know limits nothing.
+fn check_limits(settings: &Settings<'_>, report: &mut EnvironmentReport) {
+    let known: BTreeSet<_> = Limit::ALL.iter().map(|limit| limit.binding().to_owned()).collect();
+    for limit in settings.own("ratelimits").iter().flat_map(Found::elements) {
+        let Some(name) = limit.get("name") else { continue };
+        let text = name.value.as_str().unwrap_or_default();
+        if known.contains(text) {
+            continue;
+        }
+        let mut problem = format!("the Worker knows no limit {text:?}, so that it limits nothing");
+        if let Some(meant) = nearest(text, &known) {
+            problem = format!("{problem}; did you mean {meant}?");
+        }
+        let all = known.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+        let change = format!("the Worker's limits are {all}: set the name, or remove what nothing else uses");
+        report.warn(settings, &name.place, problem, change);
     }
 }
 

@@ -303,7 +303,7 @@ fn check_names(
 }
 
 /// The known name that was probably meant: a few letters away, or longer or shorter at its end.
-fn nearest<'k>(name: &str, known: &'k BTreeSet<String>) -> Option<&'k str> {
+pub fn nearest<'k>(name: &str, known: &'k BTreeSet<String>) -> Option<&'k str> {
     let upper = name.to_ascii_uppercase();
     let distance = |known: &&String| strsim::damerau_levenshtein(&upper, known);
     let closest = known.iter().min_by_key(distance)?;
