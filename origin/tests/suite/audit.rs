@@ -219,7 +219,7 @@ fn sign_ins_and_stolen_tokens() {
 fn every_command_has_an_entry() {
     let origin = Origin::start();
     let client = "5hq2v8mfernhollowweb71c0";
-    let table: [(&[&str], &str, &str); 7] = [
+    let table: [(&[&str], &str, &str); 8] = [
         (&["customer", "add", "--merchant", "2101", "--customer", "vendor:new"], "", "customer.add"),
         (
             &[
@@ -243,6 +243,7 @@ fn every_command_has_an_entry() {
             "",
             "client.redirect",
         ),
+        (&["client", "mark", "--client-id", client, "--for", "merchant"], "", "client.mark"),
         (&["keys", "rotate"], "", "keys.rotate"),
     ];
     assert_eq!(trail(&origin, &["--action", "import"]).len(), 1);
