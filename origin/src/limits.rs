@@ -224,6 +224,10 @@ pub const AUDIT_CUT_EVERY_SECS: i64 = 3_600;
 /// How many entries one write removes, whether they are too old or too many: some milliseconds.
 pub const AUDIT_CUT_MAX: u64 = 1_000;
 
+/// How often sign-ins of one account or program have an entry in the audit trail: all of them are counted, and 9,600
+/// entries in [`AUDIT_DAYS_DEFAULT`] push nothing out.
+pub const AUDIT_SIGN_IN_EVERY_SECS: i64 = 3_600;
+
 /// How often what is counted for the audit trail in memory is stored. A process that is killed loses as much.
 pub const COUNTS_EVERY_SECS: i64 = 60;
 
