@@ -40,16 +40,22 @@ CREATE VIEW fee_sizes (item_id, id, bytes) AS
         + coalesce(octet_length(geo_restriction_json), 0)
     FROM fees;
 
+-- Each table is read once, however many merchants there are.
 INSERT INTO usage (merchant_id, items, item_bytes, members, accesses)
-    SELECT id,
-        (SELECT count(*) FROM items WHERE merchant_id = merchants.id),
-        (SELECT coalesce(sum(bytes), 0) FROM item_sizes WHERE merchant_id = merchants.id)
-            + (SELECT coalesce(sum(bytes), 0) FROM fee_sizes JOIN items ON items.id = item_id
-               WHERE merchant_id = merchants.id),
-        (SELECT count(*) FROM package_items JOIN items ON items.id = package_id WHERE merchant_id = merchants.id),
-        (SELECT count(*) FROM accesses JOIN customers ON customers.key = customer_key
-         WHERE merchant_id = merchants.id)
-    FROM merchants;
+    SELECT id, coalesce(item_count, 0), coalesce(bytes, 0) + coalesce(fee_bytes, 0), coalesce(member_count, 0),
+        coalesce(access_count, 0)
+    FROM merchants
+    LEFT JOIN (SELECT merchant_id, count(*) AS item_count, sum(bytes) AS bytes
+               FROM item_sizes GROUP BY merchant_id) AS of_items ON of_items.merchant_id = merchants.id
+    LEFT JOIN (SELECT merchant_id, sum(bytes) AS fee_bytes
+               FROM fee_sizes JOIN items ON items.id = item_id
+               GROUP BY merchant_id) AS of_fees ON of_fees.merchant_id = merchants.id
+    LEFT JOIN (SELECT merchant_id, count(*) AS member_count
+               FROM package_items JOIN items ON items.id = package_id
+               GROUP BY merchant_id) AS of_members ON of_members.merchant_id = merchants.id
+    LEFT JOIN (SELECT merchant_id, count(*) AS access_count
+               FROM accesses JOIN customers ON customers.key = customer_key
+               GROUP BY merchant_id) AS of_accesses ON of_accesses.merchant_id = merchants.id;
 
 CREATE TRIGGER usage_of_merchant AFTER INSERT ON merchants BEGIN
     INSERT INTO usage (merchant_id) VALUES (NEW.id);

@@ -172,6 +172,10 @@ pub const FEED_MAX_CHANGES: usize = 10_000;
 /// Bytes after which an answer of the feed ends, with the change that passes them.
 pub const FEED_MAX_BYTES: usize = 16 * 1024 * 1024;
 
+/// Bytes of records that an answer of the feed has because its records refer to them, although later changes made them.
+/// They are all in its last line, of which publishers read 16 MiB. A reader for whom there are more reads the export.
+pub const FEED_NEWER_MAX_BYTES: usize = 8 * 1024 * 1024;
+
 /// Bytes of an export that are sent at once.
 pub const EXPORT_CHUNK_BYTES: usize = 64 * 1024;
 
@@ -188,7 +192,8 @@ pub const EXPORTS_MAX: usize = 4;
 /// Changes that the log keeps when nothing else is configured: at 10 a second, more than a day.
 pub const KEEP_CHANGES_DEFAULT: u64 = 1_000_000;
 
-/// The log is cut by the number of changes every so many changes. By age so many go at once, within milliseconds.
+/// The log is cut by the number of changes every so many changes. At most so many go at once, whatever it is cut by, so
+/// that a write waits for milliseconds.
 pub const CUT_EVERY: u64 = 1_000;
 
 /// Days that the log keeps changes when nothing else is configured: a follower that was away for longer reads the
@@ -222,8 +227,12 @@ pub const AUDIT_TEXT_MAX_BYTES: usize = 520;
 /// How often entries that are too old are looked for.
 pub const AUDIT_CUT_EVERY_SECS: i64 = 3_600;
 
-/// How many of them one write removes: some tens of milliseconds.
-pub const AUDIT_CUT_MAX: u64 = 10_000;
+/// How many entries one write removes, whether they are too old or too many: some milliseconds.
+pub const AUDIT_CUT_MAX: u64 = 1_000;
+
+/// How often sign-ins of one account or program have an entry in the audit trail: all of them are counted, and 9,600
+/// entries in [`AUDIT_DAYS_DEFAULT`] push nothing out.
+pub const AUDIT_SIGN_IN_EVERY_SECS: i64 = 3_600;
 
 /// How often what is counted for the audit trail in memory is stored. A process that is killed loses as much.
 pub const COUNTS_EVERY_SECS: i64 = 60;

@@ -115,7 +115,8 @@ impl Account {
         }
         let sql = "SELECT id FROM accounts WHERE merchant_id = ?1 AND username = ?2";
         let id: i64 = transaction.query_row(sql, params![args.merchant, args.username], |row| row.get(0))?;
-        record(&transaction, args.merchant, "account.set", format!("account:{id}"), now)?;
+        let object = format!("account:{id} role={role} tester={}", args.tester);
+        record(&transaction, args.merchant, "account.set", object, now)?;
         transaction.commit()?;
         println!("{role} {}", args.username);
         Ok(())
@@ -125,7 +126,8 @@ impl Account {
 /// What is to be done about clients.
 #[derive(clap::Subcommand)]
 pub enum Client {
-    /// Add a program, or give it another secret, which is printed, and end its sign-ins
+    /// Add a program, or give it another secret, which is printed, and end its sign-ins. What no option says stays as it
+    /// is
     Set(ClientArgs),
     /// Say for whom an app's client is: customers, or also the merchant's own people with their right to write
     Mark {
@@ -165,10 +167,10 @@ pub struct ClientArgs {
     /// The merchant's number
     #[arg(long, value_name = "N")]
     merchant: i64,
-    /// What it may do beside that
-    #[arg(long, value_enum, default_value = "none")]
-    role: Role,
-    /// A scope that it may have, such as feed:read
+    /// What it may do beside that; a new program has none
+    #[arg(long, value_enum)]
+    role: Option<Role>,
+    /// A scope that it may have, such as feed:read, in place of those that it has; an empty one takes them away
     #[arg(long, value_name = "TEXT")]
     scope: Vec<String>,
 }
@@ -206,20 +208,9 @@ impl Client {
 }
 
 fn set(args: &ClientArgs) -> Result<()> {
-    if args.role == Role::Merchant && args.scope.iter().any(|scope| scope == Scope::FeedRead.name()) {
-        bail!(
-            "--scope feed:read is for the data of every merchant, and --role merchant for those of one: set two programs"
-        );
-    }
     let mut connection = db::open(&args.db).with_context(|| args.db.display().to_string())?;
     let text = secret::random()?;
-    let sql = "INSERT INTO machines (client_id, merchant_id, secret_hash, is_merchant, scopes, created_at)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-               ON CONFLICT (client_id) DO UPDATE SET secret_hash = excluded.secret_hash,
-               is_merchant = excluded.is_merchant, scopes = excluded.scopes
-               WHERE merchant_id = excluded.merchant_id";
-    let is_merchant = args.role == Role::Merchant;
-    let (hash, scopes, now) = (secret::hash(&text), args.scope.join(" "), Clock::system().now());
+    let (hash, now) = (secret::hash(&text), Clock::system().now());
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let sql_customer = "SELECT EXISTS (SELECT 1 FROM customers WHERE subject = ?1)";
     if transaction.query_row(sql_customer, [&args.client_id], |row| row.get(0))? {
@@ -228,6 +219,12 @@ fn set(args: &ClientArgs) -> Result<()> {
             args.client_id
         );
     }
+    let Rights { is_merchant, scopes } = rights(&transaction, args)?;
+    let sql = "INSERT INTO machines (client_id, merchant_id, secret_hash, is_merchant, scopes, created_at)
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+               ON CONFLICT (client_id) DO UPDATE SET secret_hash = excluded.secret_hash,
+               is_merchant = excluded.is_merchant, scopes = excluded.scopes
+               WHERE merchant_id = excluded.merchant_id";
     let values = params![args.client_id, args.merchant, hash, is_merchant, scopes, now];
     if transaction.execute(sql, values).context("the client cannot be stored")? == 0 {
         bail!(
@@ -237,19 +234,61 @@ fn set(args: &ClientArgs) -> Result<()> {
     }
     // Whoever had the secret before may have signed in by it.
     transaction.execute("DELETE FROM refresh_tokens WHERE machine = ?1", [&args.client_id])?;
-    record(&transaction, args.merchant, "client.set", format!("client:{}", args.client_id), now)?;
+    let role = if is_merchant { "merchant" } else { "none" };
+    let object = format!("client:{} role={role} scopes={}", args.client_id, scopes.replace(' ', "+"));
+    record(&transaction, args.merchant, "client.set", object, now)?;
     transaction.commit()?;
     println!("{text}");
     Ok(())
 }
 
-fn mark(db: &std::path::Path, client_id: &str, of: For) -> Result<()> {
-    let connection = db::open(db).with_context(|| db.display().to_string())?;
-    let sql = "UPDATE clients SET is_for_merchant = ?2 WHERE client_id = ?1";
-    match connection.execute(sql, params![client_id, of == For::Merchant])? {
-        0 => bail!("no app has the client {client_id:?}"),
-        _ => Ok(()),
+/// What a program may do.
+struct Rights {
+    is_merchant: bool,
+    /// With spaces between them.
+    scopes: String,
+}
+
+/// What the program is to be allowed: what the options say, and otherwise what it was allowed before. Somebody who
+/// replaces a secret must not stop the program that has it.
+fn rights(transaction: &Connection, args: &ClientArgs) -> Result<Rights> {
+    let sql = "SELECT is_merchant, scopes FROM machines WHERE client_id = ?1";
+    let stored = transaction
+        .query_row(sql, [&args.client_id], |row| Ok(Rights { is_merchant: row.get(0)?, scopes: row.get(1)? }))
+        .optional()?;
+    let Rights { is_merchant, scopes } =
+        stored.unwrap_or_else(|| Rights { is_merchant: false, scopes: String::new() });
+    let is_merchant = args.role.map_or(is_merchant, |role| role == Role::Merchant);
+    let given =
+        || args.scope.iter().filter(|scope| !scope.is_empty()).map(String::as_str).collect::<Vec<_>>();
+    let scopes = if args.scope.is_empty() { scopes } else { given().join(" ") };
+    let is_told = args.role.is_some() || !args.scope.is_empty();
+    // One that an earlier version has set so gets its new secret all the same.
+    if is_told && is_merchant && scopes.split(' ').any(|scope| scope == Scope::FeedRead.name()) {
+        bail!(
+            "--scope feed:read is for the data of every merchant, and --role merchant for those of one: set two programs"
+        );
     }
+    Ok(Rights { is_merchant, scopes })
+}
+
+fn mark(db: &std::path::Path, client_id: &str, of: For) -> Result<()> {
+    let mut connection = db::open(db).with_context(|| db.display().to_string())?;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let merchant = merchant_of(&transaction, client_id)?;
+    let sql = "UPDATE clients SET is_for_merchant = ?2 WHERE client_id = ?1";
+    transaction.execute(sql, params![client_id, of == For::Merchant])?;
+    let of = if of == For::Merchant { "merchant" } else { "customers" };
+    let object = format!("client:{client_id} for={of}");
+    record(&transaction, merchant, "client.mark", object, Clock::system().now())?;
+    Ok(transaction.commit()?)
+}
+
+/// The merchant whose app has the client.
+fn merchant_of(transaction: &Connection, client_id: &str) -> Result<i64> {
+    let sql = "SELECT merchant_id FROM clients JOIN apps ON apps.id = app_id WHERE client_id = ?1";
+    let merchant = transaction.query_row(sql, [client_id], |row| row.get(0)).optional()?;
+    merchant.ok_or_else(|| anyhow!("no app has the client {client_id:?}"))
 }
 
 fn allow_redirect(db: &std::path::Path, client_id: &str, uri: &str) -> Result<()> {
@@ -260,9 +299,7 @@ fn allow_redirect(db: &std::path::Path, client_id: &str, uri: &str) -> Result<()
                WHERE client_id = ?1
                AND NOT EXISTS (SELECT 1 FROM json_each(redirect_uris_json) WHERE value = ?2)";
     transaction.execute(sql, [client_id, uri])?;
-    let sql = "SELECT merchant_id FROM clients JOIN apps ON apps.id = app_id WHERE client_id = ?1";
-    let merchant: Option<i64> = transaction.query_row(sql, [client_id], |row| row.get(0)).optional()?;
-    let Some(merchant) = merchant else { bail!("no app has the client {client_id:?}") };
+    let merchant = merchant_of(&transaction, client_id)?;
     let object = format!("client:{client_id} {uri}");
     record(&transaction, merchant, "client.redirect", object, Clock::system().now())?;
     Ok(transaction.commit()?)

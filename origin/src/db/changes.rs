@@ -10,12 +10,12 @@ use std::{
     fmt::Write as _,
 };
 
-use admit::snapshot::{schema::Line, time::UnixSecs};
+use admit::snapshot::{schema::Line, source::LINE_MAX_BYTES, time::UnixSecs};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use serde_json::Value;
 
 use super::{DbError, from_json, records::Ref, to_json};
-use crate::limits::{CHANGE_ROW_BYTES, CUT_EVERY, DAY_SECS};
+use crate::limits::{CHANGE_ROW_BYTES, CUT_EVERY, DAY_SECS, FEED_NEWER_MAX_BYTES};
 
 /// What a transaction has touched.
 #[derive(Debug, Default)]
@@ -70,44 +70,51 @@ pub struct Keep {
 }
 
 /// Forgets the oldest changes, so that the log keeps to its bounds after the change `seq`. Readers that are further
-/// behind have to export anew.
+/// behind have to export anew. Of a log that is far above its bounds, each write forgets [`CUT_EVERY`] changes.
 ///
 /// # Errors
 /// When the database cannot be read or written.
 pub fn cut(transaction: &Connection, seq: u64, keep: Keep, now: UnixSecs) -> Result<(), DbError> {
-    let from = now.saturating_sub(i64::from(keep.days) * DAY_SECS);
+    let sql = "SELECT history_from, log_bytes FROM state";
+    let (history_from, bytes): (u64, u64) =
+        transaction.prepare_cached(sql)?.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let by_age = too_old(transaction, now.saturating_sub(i64::from(keep.days) * DAY_SECS))?;
+    let surplus = seq.saturating_sub(keep.changes).saturating_sub(history_from);
+    let is_counted = seq.is_multiple_of(CUT_EVERY) || surplus >= CUT_EVERY;
+    let by_number = if is_counted { history_from.saturating_add(surplus.min(CUT_EVERY)) } else { 0 };
+    let by_bytes = if bytes > keep.bytes { too_many_bytes(transaction, bytes, keep.bytes)? } else { 0 };
+    cut_before(transaction, by_age.max(by_number).max(by_bytes))
+}
+
+/// The last of the oldest changes that was made before `from`; 0 when there is none.
+fn too_old(transaction: &Connection, from: UnixSecs) -> Result<u64, DbError> {
     let sql = "SELECT as_of FROM changes ORDER BY seq LIMIT 1";
     let oldest: Option<UnixSecs> =
         transaction.prepare_cached(sql)?.query_row([], |row| row.get(0)).optional()?;
-    if oldest.is_some_and(|oldest| oldest < from) {
-        // Changes are in the order of their moments; so many at once that no write waits for long.
-        let sql =
-            "SELECT max(seq) FROM (SELECT seq, as_of FROM changes ORDER BY seq LIMIT ?2) WHERE as_of < ?1";
-        let until = transaction.prepare_cached(sql)?.query_row(params![from, CUT_EVERY], |row| row.get(0))?;
-        cut_before(transaction, until)?;
+    if oldest.is_none_or(|oldest| oldest >= from) {
+        return Ok(0);
     }
-    if seq.is_multiple_of(CUT_EVERY) {
-        cut_before(transaction, seq.saturating_sub(keep.changes))?;
-    }
-    let bytes: u64 =
-        transaction.prepare_cached("SELECT log_bytes FROM state")?.query_row([], |row| row.get(0))?;
-    if bytes <= keep.bytes {
-        return Ok(());
-    }
+    // Changes are in the order of their moments.
+    let sql = "SELECT coalesce(max(seq), 0) FROM (SELECT seq, as_of FROM changes ORDER BY seq LIMIT ?2)
+               WHERE as_of < ?1";
+    Ok(transaction.prepare_cached(sql)?.query_row(params![from, CUT_EVERY], |row| row.get(0))?)
+}
+
+/// The last of the oldest changes that has to go so that the log has `max` bytes; 0 when there is none.
+fn too_many_bytes(transaction: &Connection, bytes: u64, max: u64) -> Result<u64, DbError> {
     // A tenth more than has to go, so that not every write cuts.
-    let goal = keep.bytes - keep.bytes / 10;
+    let goal = max - max / 10;
     let (mut left, mut until) = (bytes, 0);
-    let sql = "SELECT seq, octet_length(touched_json) + ?1 FROM changes ORDER BY seq";
+    let sql = "SELECT seq, octet_length(touched_json) + ?1 FROM changes ORDER BY seq LIMIT ?2";
     let mut statement = transaction.prepare_cached(sql)?;
-    let mut rows = statement.query([CHANGE_ROW_BYTES])?;
+    let mut rows = statement.query(params![CHANGE_ROW_BYTES, CUT_EVERY])?;
     while left > goal
         && let Some(row) = rows.next()?
     {
         until = row.get(0)?;
         left = left.saturating_sub(row.get(1)?);
     }
-    drop(rows);
-    cut_before(transaction, until)
+    Ok(until)
 }
 
 /// Forgets the changes up to and including `until`.
@@ -148,7 +155,9 @@ struct State {
 }
 
 /// Reads the changes after `after`: at most `max_changes`, and no more once their records have `max_bytes`. Each record
-/// that they touched is in the answer once, as it is now, with the last of the answer's changes that touched it.
+/// that they touched is in the answer once, as it is now, with the last of the answer's changes that touched it. When
+/// that makes a line longer than publishers read, or needs very many records that are newer, the reader is to export
+/// anew: an export has one record in a line.
 ///
 /// # Errors
 /// When the database cannot be read.
@@ -186,13 +195,12 @@ pub fn after(
         }
         changes.push(change);
     }
-    if let Some(last) = changes.last_mut().filter(|last| last.seq < seq) {
-        for record in newer_members(&transaction, &states, last.as_of)? {
-            see(&transaction, &mut states, &record, last.seq)?;
-            last.touched.push(record);
-        }
+    if let Some(last) = changes.last_mut().filter(|last| last.seq < seq)
+        && !see_newer_members(&transaction, &mut states, last)?
+    {
+        return Ok(Feed::Gone);
     }
-    Ok(Feed::Lines(lines(&changes, &states)))
+    Ok(lines(&changes, &states).map_or(Feed::Gone, Feed::Lines))
 }
 
 fn touched(names: &str) -> Result<Vec<Ref>, DbError> {
@@ -219,31 +227,38 @@ fn see(
     Ok(size_bytes)
 }
 
-/// Members of the answer's packages that were made after `as_of`, the answer's last change. The packages are as they
-/// are now, and what they refer to must be in the answer, too, although a later change made it.
-fn newer_members(
+/// Adds to the answer's last change the members of the answer's packages that were made after it. The packages are as
+/// they are now, and what they refer to must be in the answer, too, although a later change made it. False when these
+/// are more than [`FEED_NEWER_MAX_BYTES`].
+fn see_newer_members(
     connection: &Connection,
-    states: &BTreeMap<Ref, State>,
-    as_of: UnixSecs,
-) -> Result<BTreeSet<Ref>, DbError> {
+    states: &mut BTreeMap<Ref, State>,
+    last: &mut Logged,
+) -> Result<bool, DbError> {
     let sql = "SELECT item_id FROM package_items JOIN items ON items.id = item_id
                WHERE package_id = ?1 AND items.created_at >= ?2";
     let mut statement = connection.prepare_cached(sql)?;
-    let mut newer = BTreeSet::new();
-    for record in states.keys() {
-        let Ref::Item(package_id) = record else { continue };
-        let members = statement.query_map(params![package_id, as_of], |row| row.get(0).map(Ref::Item))?;
-        for member in members {
-            let member = member?;
-            if !states.contains_key(&member) {
-                newer.insert(member);
+    let items = states.keys().filter_map(|record| if let Ref::Item(id) = record { Some(*id) } else { None });
+    let mut size_bytes = 0_usize;
+    for package_id in items.collect::<Vec<_>>() {
+        let mut members = statement.query(params![package_id, last.as_of])?;
+        while let Some(member) = members.next()? {
+            let member = Ref::Item(member.get(0)?);
+            if states.contains_key(&member) {
+                continue;
             }
+            size_bytes = size_bytes.saturating_add(see(connection, states, &member, last.seq)?);
+            if size_bytes > FEED_NEWER_MAX_BYTES {
+                return Ok(false);
+            }
+            last.touched.push(member);
         }
     }
-    Ok(newer)
+    Ok(true)
 }
 
-fn lines(changes: &[Logged], states: &BTreeMap<Ref, State>) -> String {
+/// One line for each change; nothing when one is longer than publishers read.
+fn lines(changes: &[Logged], states: &BTreeMap<Ref, State>) -> Option<String> {
     let mut lines = String::new();
     for Logged { seq, as_of, touched } in changes {
         let (mut put, mut remove) = (Vec::new(), Vec::new());
@@ -254,6 +269,7 @@ fn lines(changes: &[Logged], states: &BTreeMap<Ref, State>) -> String {
                 _ => {}
             }
         }
+        let start = lines.len();
         // Writing to a String cannot fail.
         let _ = writeln!(
             lines,
@@ -261,6 +277,9 @@ fn lines(changes: &[Logged], states: &BTreeMap<Ref, State>) -> String {
             put.join(","),
             remove.join(",")
         );
+        if lines.len() - start > LINE_MAX_BYTES {
+            return None;
+        }
     }
-    lines
+    Some(lines)
 }

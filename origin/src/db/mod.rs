@@ -319,6 +319,34 @@ mod tests {
         );
     }
 
+    /// Opening the books of ten times as many merchants must not read their items ten times as often.
+    #[test]
+    fn the_books_are_opened_in_steps_that_grow_with_what_there_is() {
+        let sql = include_str!("../../migrations/08-books.sql");
+        let sql = sql
+            .split(';')
+            .find_map(|sql| sql.find("INSERT INTO usage (merchant_id, items").map(|at| &sql[at..]));
+        let steps = |merchants: u32, items: u32| {
+            let connection = in_memory();
+            let numbers = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n <";
+            connection
+                .execute_batch(&format!(
+                    "{numbers} {merchants}) INSERT INTO merchants SELECT n, 'u' || n, 'm' FROM n;
+                     {numbers} {items}) INSERT INTO items (id, merchant_id, title, is_active, is_package,
+                         access_control_type_json, item_type_json, metadata_json, content, plan_switch_enabled,
+                         created_at, updated_at)
+                         SELECT n, 1 + n % {merchants}, '', 1, 0, '{{}}', '{{}}', '[]', '', 0, 0, 0 FROM n;
+                     DELETE FROM usage;"
+                ))
+                .unwrap();
+            let mut statement = connection.prepare(sql.unwrap()).unwrap();
+            assert_eq!(statement.execute([]).unwrap(), usize::try_from(merchants).unwrap());
+            statement.get_status(rusqlite::StatementStatus::VmStep)
+        };
+        let [few, many] = [steps(10, 2_000), steps(100, 2_000)];
+        assert!(many < few * 2, "{few} steps for 10 merchants, {many} for 100");
+    }
+
     /// SQLite 3.7.0 to 3.51.2 can corrupt a database with a write-ahead log that several processes use, as the
     /// sub-commands do beside the server.
     #[test]

@@ -140,7 +140,9 @@ impl Server {
                 let guesser = Guesser { username, from: viewer.from };
                 let now = self.shared.settings.clock.now();
                 let tried = self.shared.guessing.attempt(guesser, now);
-                Some(tried.map_err(|wait_secs| tokens::delayed(attempt.grant, &incoming, wait_secs))?)
+                Some(tried.map_err(|wait_secs| {
+                    tokens::delayed(&self.shared, attempt.grant, &incoming, wait_secs, now)
+                })?)
             }
             None => None,
         };

@@ -124,7 +124,10 @@ fn work(mut engine: Engine, jobs: &Mutex<Receiver<Job>>) {
         let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
         match job {
             // Whoever asked may have gone: a write is made all the same.
-            Ok(Job::Answer(incoming, answer)) => drop(answer.send(engine.answer(&incoming))),
+            Ok(Job::Answer(incoming, answer)) => {
+                drop(answer.send(engine.answer(&incoming)));
+                engine.settle(&incoming);
+            }
             Ok(Job::Changes(after, answer)) => drop(answer.send(engine.changes(after))),
             #[cfg(test)]
             Ok(Job::Stuck(ready, gate)) => {

@@ -220,6 +220,8 @@ fn wrong_passwords_delay_the_next_try_before_anything_is_hashed() {
         assert_eq!((wrong, delayed.status, delayed.header("retry-after")), (4, 429, Some("1")), "{username}");
         assert_eq!(delayed.json()["code"], 429);
     }
+    let counts = &subject.server.shared.counts;
+    assert_eq!((counts.of("401 wrong credentials"), counts.of("429 too many")), (8, 2));
     // Not even looked at: no thread could look at it now.
     let gates = subject.server.pools.of(Class::Password).stick(PASSWORD_WORKERS);
     for password in [PASSWORD, "wrong password"] {

@@ -109,7 +109,7 @@ pub fn revoke(job: &mut Job<'_>, item_id: i64) -> Result<Answer, Refused> {
     };
     let consumer_id = consumer_id.map_err(|problem| Refused::field("consumer_id", &problem))?;
     // The item may be inactive: what was sold can be taken back.
-    let item = records::item(job.db, item_id)?;
+    let item = records::item_alone(job.db, item_id)?;
     if item.is_none_or(|item| item.merchant_id != job.caller.merchant_id) {
         return Err(FAILED);
     }

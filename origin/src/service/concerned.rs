@@ -206,7 +206,11 @@ fn link(package_id: i64, member: &Item) -> Item {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{db, settings::Settings};
+    use crate::{
+        db,
+        service::job::{Caller, Job},
+        settings::Settings,
+    };
 
     /// An origin whose package 1 has `count` members, each with ten fees: items 10, 11 and so on. Every seventh is
     /// inactive. Another package, 2, has the first member alone, and a licence unlocks package 1.
@@ -281,6 +285,32 @@ mod tests {
             let counts = [&small, &large].map(|shop| loaded(&shop.concerned(path, query).lines));
             assert_eq!(counts, [expected; 2], "{path}?{query}");
         }
+    }
+
+    /// All writes of one item begin with it, under the lock that all merchants' writes wait for.
+    #[test]
+    fn a_write_costs_the_same_of_a_large_package_as_of_a_small_one() {
+        let counts = [1_000, 2_000].map(|count| {
+            let shop = Shop::new(count);
+            let caller = Caller {
+                merchant_id: 1,
+                merchant_uuid: uuid::Uuid::nil(),
+                name: "vendor\0editor".to_owned(),
+            };
+            let (request, fields) = (Request::default(), serde_json::Map::new());
+            let transaction = shop.connection.unchecked_transaction().unwrap();
+            let job = Job {
+                db: &transaction,
+                now: 0,
+                caller: &caller,
+                request: &request,
+                fields: &fields,
+                change: Default::default(),
+            };
+            loaded(&[Line::Item(job.item(1).unwrap())])
+        });
+        // The package and its fees.
+        assert_eq!(counts, [1 + 10; 2]);
     }
 
     #[test]

@@ -49,12 +49,28 @@ impl Counts {
         !pending.counts.is_empty() && now.saturating_sub(pending.since) >= COUNTS_EVERY_SECS
     }
 
+    /// How often the outcome has been counted and is not stored yet.
+    #[cfg(test)]
+    pub fn of(&self, outcome: &str) -> u64 {
+        let pending = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        pending.counts.iter().filter(|((.., counted), _)| *counted == outcome).map(|(_, count)| count).sum()
+    }
+
+    /// Puts back what could not be stored.
+    fn put_back(&self, counts: BTreeMap<Counted, u64>, now: UnixSecs) {
+        let mut pending = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        pending.since = now;
+        for (counted, count) in counts {
+            *pending.counts.entry(counted).or_default() += count;
+        }
+    }
+
     fn take(&self) -> BTreeMap<Counted, u64> {
         std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner).counts)
     }
 }
 
-/// Stores what has been counted. On an error it is lost, and the log says so: no request waits for it.
+/// Stores what has been counted. On an error it is tried again a minute later, and the log says so.
 pub fn store(shared: &Shared, connection: &mut Connection, now: UnixSecs) {
     let counts = shared.counts.take();
     let _writing = shared.lock();
@@ -67,5 +83,6 @@ pub fn store(shared: &Shared, connection: &mut Connection, now: UnixSecs) {
     };
     if let Err(error) = add() {
         eprintln!("{}", json!({"event": "database", "error": error.to_string()}));
+        shared.counts.put_back(counts, now);
     }
 }

@@ -77,14 +77,15 @@ impl Job<'_> {
         numbers::next(self.db, kind)
     }
 
-    /// An active item of the merchant.
+    /// An active item of the merchant, without its members: of a package there may be very many, and no write needs them.
     ///
     /// # Errors
     /// 404 when there is no such item, or it is somebody else's.
     pub fn item(&self, id: i64) -> Result<Item, Refused> {
-        let item = records::item(self.db, id)?;
-        item.filter(|item| item.is_active && item.merchant_id == self.caller.merchant_id)
-            .ok_or_else(|| ApiError::ItemNotFound.into())
+        let item = records::item_alone(self.db, id)?
+            .filter(|item| item.is_active && item.merchant_id == self.caller.merchant_id)
+            .ok_or(ApiError::ItemNotFound)?;
+        Ok(Item { fees: records::fees(self.db, id)?, ..item })
     }
 
     /// Stores an item and its fees, unless it would cost its readers too much. Members of packages stay as they are.

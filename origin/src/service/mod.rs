@@ -209,14 +209,20 @@ impl Engine {
             // Keys of an issuer that are due.
             self.app.refresh(refresh).now_or_never();
         }
-        let now = self.now();
-        if self.shared.counts.are_due(now) {
-            counts::store(&self.shared, &mut self.connection, now);
-        }
         match outcome {
             Outcome::Reply(reply) => Outcome::Reply(self.complete(incoming, reply)),
             Outcome::Export(reply) => Outcome::Export(self.complete(incoming, reply)),
             Outcome::Changes(after, reply) => Outcome::Changes(after, self.complete(incoming, reply)),
+        }
+    }
+
+    /// What is to be done when the request has its answer, so that nobody waits for it: storing what was counted. Requests
+    /// that write anyway do so, which are those that count: the thread of a check must not come to wait for writes.
+    pub fn settle(&mut self, incoming: &Incoming) {
+        let now = self.now();
+        if !matches!(incoming.method.as_str(), "GET" | "HEAD" | "OPTIONS") && self.shared.counts.are_due(now)
+        {
+            counts::store(&self.shared, &mut self.connection, now);
         }
     }
 

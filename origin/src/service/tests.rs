@@ -1,6 +1,9 @@
 //! The engine by itself, on a database that fails.
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::{
+    path::PathBuf,
+    sync::atomic::{AtomicI64, Ordering},
+};
 
 use super::*;
 use crate::{clock::Clock, db::import::import, wire::Budget};
@@ -19,10 +22,11 @@ fn ask(engine: &mut Engine, method: &str, path: &str, bearer: &str, body: &str) 
     reply
 }
 
-/// The database may not grow, as on a full disk, and then it may again.
-#[test]
-fn a_full_database_is_said_until_a_write_succeeds() {
-    let dir = std::env::temp_dir().join(format!("origin-full-{}", uuid::Uuid::new_v4()));
+const SECRET: &str = "a program's secret";
+
+/// An origin with the sample catalogue and a program: its directory, its clock, and one thread of it.
+fn shop() -> (PathBuf, Arc<AtomicI64>, Engine) {
+    let dir = std::env::temp_dir().join(format!("origin-engine-{}", uuid::Uuid::new_v4()));
     std::fs::create_dir_all(&dir).unwrap();
     let clock = Arc::new(AtomicI64::new(1_795_000_000));
     let mut settings = Settings::new(dir.join("origin.db"), "https://origin.example".to_owned());
@@ -32,11 +36,50 @@ fn a_full_database_is_said_until_a_write_succeeds() {
     let samples = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../samples/catalogue");
     import(&mut connection, &samples, settings.clock.now()).unwrap();
     keys::Signer::current(&connection, settings.clock.now()).unwrap();
-    let secret = "a program's secret";
     let sql = "INSERT INTO machines VALUES ('shop', 2101, ?1, 1, '', 0)";
-    connection.execute(sql, [tokens::secret::hash(secret)]).unwrap();
-    let mut engine = Engine::new(Shared::new(settings)).unwrap();
-    let form = format!("grant_type=client_credentials&client_id=shop&client_secret={secret}");
+    connection.execute(sql, [tokens::secret::hash(SECRET)]).unwrap();
+    let engine = Engine::new(Shared::new(settings)).unwrap();
+    (dir, clock, engine)
+}
+
+/// Somebody writes, and goes on writing: what needs no write is answered all the same.
+#[test]
+fn checks_and_made_up_tokens_wait_for_no_write() {
+    let (dir, clock, mut engine) = shop();
+    engine.connection.busy_timeout(std::time::Duration::ZERO).unwrap();
+    let other = db::connect_to(&engine.shared.settings.db).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let token = "grant_type=refresh_token&client_id=x&refresh_token=y";
+    let code = "grant_type=authorization_code&client_id=x&code=y&code_verifier=z";
+    for (path, form, status) in
+        [("/accounts/authenticate", token, 401), ("/oauth2/token", token, 400), ("/oauth2/token", code, 400)]
+    {
+        let reply = ask(&mut engine, "POST", path, "", form);
+        assert_eq!(reply.status, status, "{path} {form}");
+    }
+    clock.fetch_add(61, Ordering::SeqCst);
+    ask(&mut engine, "GET", "/items/5101/access", "x", "");
+    let settle = |engine: &mut Engine, method: &str| {
+        engine.settle(&Incoming { method: method.to_owned(), ..Incoming::default() });
+        engine.shared.counts.are_due(engine.now())
+    };
+    assert!(settle(&mut engine, "GET"), "a check stores no counts");
+    // What cannot be stored is tried again a minute later.
+    assert!(!settle(&mut engine, "POST"));
+    clock.fetch_add(61, Ordering::SeqCst);
+    other.execute_batch("COMMIT").unwrap();
+    assert!(settle(&mut engine, "GET"));
+    assert!(!settle(&mut engine, "POST"));
+    let sql = "SELECT sum(count) FROM audit_counts";
+    assert_eq!(engine.connection.query_row(sql, [], |row| row.get::<_, u64>(0)).unwrap(), 3);
+    std::fs::remove_dir_all(&dir).unwrap();
+}
+
+/// The database may not grow, as on a full disk, and then it may again.
+#[test]
+fn a_full_database_is_said_until_a_write_succeeds() {
+    let (dir, clock, mut engine) = shop();
+    let form = format!("grant_type=client_credentials&client_id=shop&client_secret={SECRET}");
     let signed_in = ask(&mut engine, "POST", "/accounts/authenticate", "", &form);
     let signed_in: serde_json::Value = serde_json::from_slice(signed_in.body.as_bytes()).unwrap();
     let token = signed_in["access_token"].as_str().unwrap().to_owned();

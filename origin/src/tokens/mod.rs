@@ -35,7 +35,14 @@ const CODE_TTL_SECS: i64 = 60;
 
 /// The answer to a password that comes too early after wrong ones. It is the same whether there is such an account.
 #[must_use]
-pub fn delayed(grant: attempt::Grant, incoming: &Incoming, wait_secs: u32) -> Reply {
+pub fn delayed(
+    shared: &Shared,
+    grant: attempt::Grant,
+    incoming: &Incoming,
+    wait_secs: u32,
+    now: i64,
+) -> Reply {
+    shared.counts.add(0, "sign_in", "429 too many", now);
     let mut reply = match grant {
         attempt::Grant::Page => authorize::delayed(incoming, wait_secs),
         _ => Reply::error(ApiError::TooManyRequests, "delayed"),
@@ -66,14 +73,14 @@ pub fn answer(
         Endpoint::Authorize => authorize::answer(shared, connection, incoming, now),
         _ => Err(ApiError::RouteNotFound.into()),
     };
-    let status = match &answer {
-        Ok(reply) => reply.status,
-        Err(Refused::Status(status, _)) => *status,
-        Err(_) => 0,
+    let refused = match &answer {
+        Ok(reply) if reply.status == 401 => Some("401 wrong credentials"),
+        Err(Refused::Status(401, _)) => Some("401 wrong credentials"),
+        Ok(reply) if reply.reason.starts_with("invalid_grant") => Some("400 invalid grant"),
+        _ => None,
     };
     // Strangers are counted: each of them an entry would fill the trail.
-    if matches!(status, 401 | 429) {
-        let outcome = if status == 401 { "401 wrong credentials" } else { "429 too many" };
+    if let Some(outcome) = refused {
         shared.counts.add(0, "sign_in", outcome, now);
     }
     answer

@@ -78,6 +78,14 @@ fn granted(
         }
         _ => return Err(OAuthError::unsupported_grant_type().into()),
     };
+    // A stranger who makes codes and tokens up keeps nobody from writing.
+    let is_known = match &grant {
+        Grant::Code(code, ..) => is_known_code(connection, code)?,
+        Grant::Refresh(token) => refresh::is_known(connection, token)?,
+    };
+    if !is_known {
+        return Err(OAuthError::invalid_grant().into());
+    }
     let settings = &shared.settings;
     let _writing = shared.lock();
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -216,6 +224,12 @@ fn redeemed(
     let refresh_token = refresh::start(settings, transaction, &code.remembered, now)?;
     trail::signed_in(settings, transaction, &identity, sent.client_id, sent.via, now)?;
     Ok(Some((identity, code.remembered, refresh_token, code.nonce)))
+}
+
+/// Whether there is such a code, used or not.
+fn is_known_code(connection: &Connection, code: &str) -> Result<bool, DbError> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM authorization_codes WHERE hash = ?1)";
+    Ok(connection.prepare_cached(sql)?.query_row([secret::hash(code)], |row| row.get(0))?)
 }
 
 /// Whether the challenge was made from the verifier (RFC 7636 §4.6, S256).

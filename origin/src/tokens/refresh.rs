@@ -60,6 +60,15 @@ pub fn start(
     Ok(token)
 }
 
+/// Whether there is such a token, used or not: what is unknown needs no transaction and no lock to be refused.
+///
+/// # Errors
+/// When the database cannot be read.
+pub fn is_known(connection: &Connection, token: &str) -> Result<bool, DbError> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM refresh_tokens WHERE hash = ?1)";
+    Ok(connection.prepare_cached(sql)?.query_row([secret::hash(token)], |row| row.get(0))?)
+}
+
 /// Uses a refresh token up: what it stands for, and its successor. Nothing when it is unknown, has expired, is another
 /// client's, or was used before. Commit the transaction in any case, because a used token ends its family.
 ///

@@ -51,6 +51,10 @@ pub fn authenticate(
             let identity = identity::by_secret(settings, connection, &client_id, client_secret)?;
             Some(identity.ok_or(INVALID_CREDENTIALS)?)
         }
+        // A stranger who makes tokens up keeps nobody from writing.
+        Grant::RefreshToken { refresh_token } if !refresh::is_known(connection, refresh_token)? => {
+            return Err(INVALID_REFRESH_TOKEN);
+        }
         Grant::RefreshToken { .. } => None,
     };
     let _writing = shared.lock();
@@ -78,12 +82,12 @@ pub fn authenticate(
     let Some((identity, remembered, refresh_token)) = signed_in else {
         // A used token has ended its family.
         transaction.commit()?;
-        return Err(Refused::Status(401, "Invalid refresh token"));
+        return Err(INVALID_REFRESH_TOKEN);
     };
     let client = identity::client(&transaction, &client_id)?;
     // Who was a tester at sign-in may no longer be one.
     let Some(identity) = identity.through(client.as_ref(), false) else {
-        return Err(Refused::Status(401, "Invalid refresh token"));
+        return Err(INVALID_REFRESH_TOKEN);
     };
     let signer = Signer::current(&transaction, now)?;
     let named = Client::name(client.as_ref(), &client_id);
@@ -117,6 +121,8 @@ fn no_passwords() -> Refused {
 }
 
 const INVALID_CREDENTIALS: Refused = Refused::Status(401, "Invalid credentials");
+
+const INVALID_REFRESH_TOKEN: Refused = Refused::Status(401, "Invalid refresh token");
 
 enum Grant {
     Password { username: String, password: String },

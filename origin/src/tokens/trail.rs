@@ -1,4 +1,5 @@
-//! Sign-ins in the audit trail: an entry where somebody could write by the token, or has been robbed; a count otherwise.
+//! Sign-ins in the audit trail: all are counted. Where somebody could write by the token there is an entry, one an hour,
+//! and one where somebody has been robbed.
 
 use admit::instant::UnixSecs;
 use rusqlite::{Connection, OptionalExtension};
@@ -12,10 +13,13 @@ use crate::{
         DbError,
         audit::{self, Actor, Deed, Outcome, Via},
     },
+    limits::AUDIT_SIGN_IN_EVERY_SECS,
     settings::Settings,
 };
 
 /// Notes that somebody has signed in. The transaction is still to be committed.
+///
+/// A program may sign in as often as it likes: an entry each would push out what was done.
 ///
 /// # Errors
 /// When the database cannot be written.
@@ -28,15 +32,26 @@ pub fn signed_in(
     now: UnixSecs,
 ) -> Result<(), DbError> {
     let is_viewer = matches!(identity.of, Of::Account(_)) && identity.role != Some("merchant");
-    if is_viewer {
-        return audit::count(transaction, identity.merchant_id, "sign_in", "done", 1, now);
+    audit::count(transaction, identity.merchant_id, "sign_in", "done", 1, now)?;
+    let object = object(&identity.of);
+    if is_viewer || has_entry_of_late(transaction, &object, now)? {
+        return Ok(());
     }
     let actor = Actor {
         merchant_id: identity.merchant_id,
         client: Some(client_id.to_owned()),
         ..Actor::new(&settings.issuer, &identity.subject, via)
     };
-    audit::record(transaction, &actor, &Deed::new("sign_in", object(&identity.of)), &Outcome::Done(None), now)
+    audit::record(transaction, &actor, &Deed::new("sign_in", object), &Outcome::Done(None), now)?;
+    audit::cut(transaction, identity.merchant_id, settings.keep_audit, now)
+}
+
+/// Whether the last entry about a sign-in of this account or program is not an hour old.
+fn has_entry_of_late(connection: &Connection, object: &str, now: UnixSecs) -> Result<bool, DbError> {
+    let sql = "SELECT at FROM audit WHERE object = ?1 AND action = 'sign_in' ORDER BY id DESC LIMIT 1";
+    let last: Option<UnixSecs> =
+        connection.prepare_cached(sql)?.query_row([object], |row| row.get(0)).optional()?;
+    Ok(last.is_some_and(|last| now.saturating_sub(last) < AUDIT_SIGN_IN_EVERY_SECS))
 }
 
 /// Notes that `what` came back after it was used - one of two who have it is a thief - and that the sign-in has ended. The
@@ -67,7 +82,8 @@ pub fn stolen(
         // Which of the two it is cannot be told.
         ..Actor::new(&settings.issuer, &format!("somebody with a used {what}"), via)
     };
-    audit::record(transaction, &actor, &Deed::new("session.stolen", object), &Outcome::Done(None), now)
+    audit::record(transaction, &actor, &Deed::new("session.stolen", object), &Outcome::Done(None), now)?;
+    audit::cut(transaction, actor.merchant_id, settings.keep_audit, now)
 }
 
 fn object(of: &Of) -> String {

@@ -174,12 +174,30 @@ fn strangers_cost_counts_and_no_entries() {
         origin.ask("POST", "/accounts/authenticate").form(form).send().expect(401);
     }
     assert_eq!(trail(&origin, &[]).len(), entries);
+    let made_up = "grant_type=refresh_token&client_id=x&refresh_token=y";
+    origin.ask("POST", "/accounts/authenticate").form(made_up).send().expect(401);
+    origin.ask("POST", "/oauth2/token").form(made_up).send().expect(400);
     origin.advance(61);
+    // A check leaves them: its thread must not wait for writes.
     origin.check(5101).expect(402);
-    let counts = command(&origin, &["audit", "--counts", "--json"], "").unwrap();
-    let counts: Vec<Value> = counts.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(command(&origin, &["audit", "--counts", "--json"], "").unwrap(), "");
+    // They are stored when the next write has its answer.
+    origin.write("PATCH", "/v2/items/5101", "title=T").expect(201);
+    let mut counts = Vec::<Value>::new();
+    for _ in 0..1_000 {
+        let shown = command(&origin, &["audit", "--counts", "--json"], "").unwrap();
+        counts = shown.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        if !counts.is_empty() {
+            break;
+        }
+    }
     let of = |action: &str| counts.iter().find(|count| count["action"] == action).unwrap()["count"].clone();
-    assert_eq!((of("write"), of("sign_in"), counts.len()), (json!(30), json!(30), 2), "{counts:?}");
+    assert_eq!((of("write"), counts.len()), (json!(30), 3), "{counts:?}");
+    let sign_ins = counts.iter().filter(|count| count["action"] == "sign_in");
+    let sign_ins: BTreeSet<_> = sign_ins
+        .map(|count| (count["outcome"].as_str().unwrap(), count["count"].as_u64().unwrap()))
+        .collect();
+    assert_eq!(sign_ins, [("400 invalid grant", 1), ("401 wrong credentials", 31)].into());
 }
 
 #[test]
@@ -215,11 +233,33 @@ fn sign_ins_and_stolen_tokens() {
     assert_eq!(trail(&origin, &["--action", "session.stolen"]).len(), 1);
 }
 
+/// A program signs in as often as it likes: that must not push out what was done.
+#[test]
+fn a_program_that_signs_in_all_the_time_has_an_entry_an_hour() {
+    let origin = Origin::start();
+    let arguments = ["client", "set", "--client-id", "shop", "--merchant", "2101", "--role", "merchant"];
+    let secret = command(&origin, &arguments, "").unwrap();
+    let program = format!("grant_type=client_credentials&client_id=shop&client_secret={secret}");
+    let before = trail(&origin, &[]).len();
+    for path in ["/accounts/authenticate", "/oauth2/token"] {
+        for _ in 0..20 {
+            origin.ask("POST", path).form(&program).send().expect(200);
+        }
+    }
+    assert_eq!(trail(&origin, &[]).len(), before + 1);
+    let counts = command(&origin, &["audit", "--counts", "--json"], "").unwrap();
+    let count: Value = serde_json::from_str(counts.trim()).unwrap();
+    assert_eq!((&count["action"], &count["count"]), (&json!("sign_in"), &json!(40)));
+    origin.advance(3_600);
+    origin.ask("POST", "/oauth2/token").form(&program).send().expect(200);
+    assert_eq!(trail(&origin, &["--object", "client:shop", "--action", "sign_in"]).len(), 2);
+}
+
 #[test]
 fn every_command_has_an_entry() {
     let origin = Origin::start();
     let client = "5hq2v8mfernhollowweb71c0";
-    let table: [(&[&str], &str, &str); 7] = [
+    let table: [(&[&str], &str, &str); 8] = [
         (&["customer", "add", "--merchant", "2101", "--customer", "vendor:new"], "", "customer.add"),
         (
             &[
@@ -243,6 +283,7 @@ fn every_command_has_an_entry() {
             "",
             "client.redirect",
         ),
+        (&["client", "mark", "--client-id", client, "--for", "merchant"], "", "client.mark"),
         (&["keys", "rotate"], "", "keys.rotate"),
     ];
     assert_eq!(trail(&origin, &["--action", "import"]).len(), 1);

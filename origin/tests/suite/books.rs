@@ -192,6 +192,86 @@ fn what_a_record_of_a_short_answer_refers_to_is_in_it() {
     assert_eq!(last, expected.collect());
 }
 
+/// What a short answer's package refers to may be more than a line can hold: then the export is to be read. Nothing is
+/// left out silently.
+#[test]
+fn no_line_of_the_feed_is_longer_than_publishers_read() {
+    let origin = Origin::start();
+    let package = package(&origin, &[]);
+    let seq = origin.seq();
+    let path = format!("/v2/items/packages/{package}/bulk");
+    origin.write("PATCH", &path, "add_asset_ids[]=5101").expect(201);
+    let content = "x".repeat(65_000);
+    let connection = origin.connection();
+    let mut members = vec![5101];
+    let mut make = |count: usize| {
+        for _ in 0..count {
+            let form = format!("item_type=brightcove_asset&title=New&content={content}");
+            let made = origin.write("POST", "/v2/items", &form).expect(201);
+            members.push(made.json()["id"].as_i64().unwrap());
+        }
+        origin::db::store::set_members(&connection, package, &members).unwrap();
+    };
+    make(100);
+    let Feed::Lines(lines) = changes::after(&connection, seq, 1, 1).unwrap() else { panic!("gone") };
+    let line: Value = serde_json::from_str(&lines).unwrap();
+    assert_eq!(line["put"].as_array().unwrap().len(), 1 + 100);
+    assert_eq!(line["put"][0]["item_ids"].as_array().unwrap().len(), 1 + 100);
+    make(160);
+    assert_eq!(changes::after(&connection, seq, 1, 1).unwrap(), Feed::Gone);
+    // A reader that is not cut short there needs nothing that is newer.
+    let Feed::Lines(lines) = changes::after(&connection, seq, 1_000, usize::MAX).unwrap() else {
+        panic!("gone")
+    };
+    assert!(lines.lines().count() > 260 && lines.lines().all(|line| line.len() < 100_000));
+    // One change that touches very much.
+    let names: Vec<_> = members.iter().map(|id| json!({"type": "item", "id": id})).collect();
+    let sql = "UPDATE changes SET touched_json = ?1 WHERE seq = ?2";
+    connection.execute(sql, (Value::from(names).to_string(), origin.seq())).unwrap();
+    assert_eq!(changes::after(&connection, origin.seq() - 1, 9, 1).unwrap(), Feed::Gone);
+}
+
+/// A log that is far above its bounds, because these were lowered, is cut little by little.
+#[test]
+fn a_write_cuts_so_many_changes_at_once() {
+    let origin = Origin::start();
+    let connection = origin.connection();
+    let touched = r#"[{"type":"item","id":5101}]"#;
+    let fill = || {
+        let seq = origin.seq();
+        let sql = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 5000)
+                   INSERT INTO changes (seq, as_of, touched_json) SELECT ?1 + n, ?2, ?3 FROM n";
+        connection.execute(sql, (seq, origin.now(), touched)).unwrap();
+        let sql = "UPDATE state SET seq = seq + 5000, log_bytes = log_bytes + 5000 * (24 + ?1)";
+        connection.execute(sql, [touched.len()]).unwrap();
+        log_bytes(&origin);
+    };
+    let count =
+        || connection.query_row("SELECT count(*) FROM changes", [], |row| row.get::<_, u64>(0)).unwrap();
+    let ample = Keep { changes: 1_000_000, bytes: 1 << 30, days: 30 };
+    for (keep, later) in [
+        (Keep { bytes: 1_000, ..ample }, 0),
+        (Keep { changes: 10, ..ample }, 0),
+        (ample, 40 * 86_400),
+        (Keep { changes: 10, bytes: 1_000, ..ample }, 40 * 86_400),
+    ] {
+        fill();
+        let mut cuts = 0;
+        loop {
+            let before = count();
+            changes::cut(&connection, origin.seq(), keep, origin.now() + later).unwrap();
+            let gone = before - count();
+            assert!(gone <= 1_000, "{gone} of {before} at once for {keep:?}");
+            log_bytes(&origin);
+            if gone == 0 {
+                break;
+            }
+            cuts += 1;
+        }
+        assert!(cuts >= 4 && count() < 1_100, "{cuts} cuts, {} left for {keep:?}", count());
+    }
+}
+
 #[test]
 fn usage_is_what_there_is() {
     let origin = Origin::start();

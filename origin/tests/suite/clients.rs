@@ -168,3 +168,38 @@ fn a_program_of_one_merchant_does_not_read_the_feed_of_all() {
     origin.ask("GET", "/export").bearer(token.as_str().unwrap()).send().refused(403, "Invalid privileges");
     origin.ask("PATCH", "/v2/items/5101").bearer(token.as_str().unwrap()).form("title=x").send().expect(201);
 }
+
+/// Another secret is what a program gets whose secret has leaked: it goes on with what it may do.
+#[test]
+fn a_program_keeps_its_rights_with_another_secret() {
+    let origin = Origin::start();
+    let set = |more: &[&str]| {
+        let client = ["client", "set", "--client-id", "shop", "--merchant", "2101"];
+        command(&origin, &[&client[..], more].concat(), "").unwrap()
+    };
+    let token = |secret: &str| {
+        let form = format!("client_id=shop&grant_type=client_credentials&client_secret={secret}");
+        authenticate(&origin, &form)
+    };
+    let write = |secret: &str| {
+        let token = token(secret).expect(200).json()["access_token"].clone();
+        let scope = part(&token, 1)["scope"].clone();
+        let token = token.as_str().unwrap();
+        (origin.ask("PATCH", "/v2/items/5101").bearer(token).form("title=x").send().status, scope)
+    };
+    let first = set(&["--role", "merchant", "--scope", "a:b", "--scope", "c:d"]);
+    let second = set(&[]);
+    token(&first).refused(401, "Invalid credentials");
+    assert_eq!(write(&second), (201, json!("a:b c:d")));
+    assert_eq!(write(&set(&["--scope", "e:f"])), (201, json!("e:f")));
+    assert_eq!(write(&set(&["--scope", ""])).0, 201);
+    assert_eq!(write(&set(&["--role", "none"])).0, 403);
+    let trail = command(&origin, &["audit", "--object", "client:shop"], "").unwrap();
+    for object in [
+        "client:shop role=merchant scopes=a:b+c:d",
+        "client:shop role=merchant scopes=e:f",
+        "client:shop role=none scopes=",
+    ] {
+        assert!(trail.contains(object), "{object} is not in {trail}");
+    }
+}

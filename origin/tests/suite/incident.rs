@@ -34,6 +34,8 @@ fn the_origins_blocks_run_as_they_are_printed() {
     fs::create_dir_all(&dir).unwrap();
     let samples = concat!(env!("CARGO_MANIFEST_DIR"), "/../samples/catalogue");
     run(&dir, &format!("origin import --db $ORIGIN_DB --from {samples}; origin keys rotate --db $ORIGIN_DB"));
+    // The shop, with what it may do.
+    run(&dir, "origin client set --merchant 2101 --client-id shop --role merchant --scope checks:read");
     let signs = || run(&dir, "origin keys list --db $ORIGIN_DB | head -n 1");
     let before = signs();
     let blocks = blocks();
@@ -48,5 +50,11 @@ fn the_origins_blocks_run_as_they_are_printed() {
         assert!(audit.contains(action), "{action} is not in: {audit}");
     }
     assert!(!printed[3].trim().is_empty(), "the client's new secret is printed");
+    // The shop goes on with it.
+    let connection = origin::db::connect_to(&dir.join("origin.db")).unwrap();
+    let sql = "SELECT is_merchant, scopes FROM machines WHERE client_id = 'shop'";
+    let rights = connection.query_row(sql, [], |row| Ok((row.get::<_, bool>(0)?, row.get::<_, String>(1)?)));
+    assert_eq!(rights.unwrap(), (true, "checks:read".to_owned()), "the client can still write");
+    drop(connection);
     fs::remove_dir_all(&dir).unwrap();
 }

@@ -126,7 +126,8 @@ pub fn count(
     Ok(())
 }
 
-/// Forgets the merchant's oldest entries beyond what is kept, and once an hour everything that is too old.
+/// Forgets the merchant's oldest entries beyond what is kept, and once an hour everything that is too old: at most
+/// [`AUDIT_CUT_MAX`] at once, and the rest with the next writes.
 ///
 /// # Errors
 /// When the database cannot be read or written.
@@ -137,8 +138,8 @@ pub fn cut(transaction: &Connection, merchant_id: i64, keep: Keep, now: UnixSecs
         let entries: u64 =
             transaction.prepare_cached(sql)?.query_row(params![merchant_id, is_refused], |row| row.get(0))?;
         if entries > max {
-            // A tenth more than has to go, so that not every write cuts.
-            let surplus = entries - max + max / 10;
+            // A tenth more than has to go, so that not every write cuts, and not so many that one waits for long.
+            let surplus = (entries - max + max / 10).min(AUDIT_CUT_MAX);
             let sql = "SELECT id FROM audit WHERE merchant_id = ?1 AND is_refused = ?2
                        ORDER BY id LIMIT 1 OFFSET ?3";
             let until: i64 = transaction
@@ -276,6 +277,36 @@ mod tests {
         let left: u64 =
             connection.query_row("SELECT count(*) FROM audit_counts", [], |row| row.get(0)).unwrap();
         assert_eq!(left, 0);
+    }
+
+    /// Also when the bounds were lowered, or a year's first entries come to be too old.
+    #[test]
+    fn a_write_forgets_so_many_entries_at_once() {
+        const MANY: u64 = 5 * AUDIT_CUT_MAX;
+        for (keep, later) in [
+            (Keep { entries: 20, ..KEEP }, 0),
+            (Keep { entries: MANY - 1, ..KEEP }, 0),
+            (Keep { entries: 2 * MANY, ..KEEP }, 40 * DAY_SECS),
+        ] {
+            let connection = db::in_memory();
+            for _ in 0..MANY {
+                record(&connection, &actor(1), &Deed::new("x", String::new()), &Outcome::Done(None), NOW)
+                    .unwrap();
+            }
+            let count = || counts(&connection).first().map_or(0, |count| count.2);
+            let mut cuts = 0;
+            loop {
+                let before = count();
+                cut(&connection, 1, keep, NOW + later).unwrap();
+                let gone = before - count();
+                assert!(gone <= AUDIT_CUT_MAX, "{gone} of {before} for {keep:?}");
+                if gone == 0 {
+                    break;
+                }
+                cuts += 1;
+            }
+            assert!(cuts > 0 && count() <= keep.entries, "{cuts} cuts, {} left for {keep:?}", count());
+        }
     }
 
     #[test]

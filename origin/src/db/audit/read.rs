@@ -101,9 +101,10 @@ pub fn entries(
     needs("customer_id = ?", number(filter.customer));
     needs("item_id = ?", number(filter.item));
     needs("substr(action, 1, length(?)) = ?", text(&filter.action));
-    // A revocation of several accesses names them all: access:1+2+3.
+    // A revocation of several accesses names them all: access:1+2+3. What was said of an object follows after a space,
+    // which sorts before `!`.
     needs(
-        "(object = ? OR (substr(?, 1, 7) = 'access:' AND object LIKE 'access:%+%'
+        "(object = ? OR (object > ? || ' ' AND object < ? || '!') OR (substr(?, 1, 7) = 'access:' AND object LIKE 'access:%+%'
           AND instr('+' || substr(object, 8) || '+', '+' || substr(?, 8) || '+') > 0))",
         text(&filter.object),
     );
