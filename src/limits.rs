@@ -225,6 +225,11 @@ pub const DENIED_TEXT_MAX_BYTES: usize = 256;
 /// How far ahead a revocation may end: ten years. Whatever has to stay out for longer is not an issuer's any more.
 pub const DENIED_MAX_SECS: i64 = 10 * 366 * 86_400;
 
+/// How far behind the moment of its revocation a customer's tokens are refused too: as far as the clock of the issuer,
+/// which dates them, may be ahead of the one of whoever revokes. A customer who signs in again within it has to do so once
+/// more.
+pub const REVOKED_AHEAD_SECS: i64 = LEEWAY_DEFAULT_SECS as i64;
+
 /// How long a revocation that has ended stays in the heads that are published: as far as the publisher's clock may run
 /// ahead of the edge's ([`HEAD_SKEW_SECS`]).
 pub const DENYLIST_GRACE_SECS: i64 = HEAD_SKEW_SECS;

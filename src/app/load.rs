@@ -147,8 +147,7 @@ impl<P: Platform> App<P> {
         let current = self.state.borrow().snapshots.current().cloned();
         head.may_follow(current.as_ref().map(|current| &current.head), self.now(), HEAD_SKEW_SECS)?;
         // Whatever becomes of its objects: revocations do not wait for them.
-        self.state.borrow_mut().tokens.deny(&head.denylist);
-        self.state.borrow_mut().snapshots.head_was_read(self.now());
+        self.state.borrow_mut().deny_by(&head, self.now());
         if current.as_ref().is_some_and(|current| current.head == head) {
             return Ok(None);
         }

@@ -28,7 +28,7 @@ use crate::{
     config::{Config, ConfigError},
     limits::{LOAD_ROUNDS_MAX, LOAD_WAIT_MS, LOAD_WAITS_MAX, LOGGED_PATH_MAX_BYTES, RETRY_AFTER_SECS},
     ports::{Limit, Platform, SignatureAlgorithm, SignatureVerifier},
-    snapshot::{object::ObjectName, time::UnixSecs},
+    snapshot::{head::Head, object::ObjectName, time::UnixSecs},
     token::{JoseAlgorithm, KeySet, TokenVerifier},
 };
 
@@ -59,6 +59,16 @@ struct State<V: SignatureVerifier> {
     tokens: TokenVerifier<V>,
     snapshots: Snapshots,
     origin: OriginState,
+}
+
+impl<V: SignatureVerifier> State<V> {
+    /// A head was read that may be used: its denylist counts from now on, whatever becomes of what it names.
+    fn deny_by(&mut self, head: &Head, now: UnixSecs) {
+        if self.snapshots.denies_by(head) {
+            self.tokens.deny(&head.denylist);
+        }
+        self.snapshots.head_was_read(now);
+    }
 }
 
 /// What has to be fetched before a request can be answered.

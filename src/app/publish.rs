@@ -13,7 +13,7 @@ use std::borrow::Cow;
 
 pub(super) use self::in_flight::InFlight;
 use self::in_flight::Room;
-use super::{App, State, audit::HEAD_SEQ, seconds, unavailable, unsupported};
+use super::{App, audit::HEAD_SEQ, seconds, unavailable, unsupported};
 use crate::{
     api::{
         error::ApiError,
@@ -149,9 +149,7 @@ impl<P: Platform> App<P> {
     async fn store_head(&self, jws: &[u8], excluded: Option<Reply>) -> Result<Reply, Reply> {
         let head = self.check_head(jws, excluded).await?;
         let stored = self.put(StoreKey::Head, jws).await?;
-        let State { tokens, snapshots, .. } = &mut *self.state.borrow_mut();
-        tokens.deny(&head.denylist);
-        snapshots.head_was_read(seconds(self.platform.now_ms()));
+        self.state.borrow_mut().deny_by(&head, seconds(self.platform.now_ms()));
         Ok(stored)
     }
 

@@ -8,6 +8,7 @@ use crate::{
         HEAD_STALE_SECS, OBJECT_CACHE_BYTES, REFRESH_LOST_SECS, UNREADABLE_MAX, UNREADABLE_SECS,
     },
     snapshot::{
+        head::Head,
         object::ObjectName,
         time::UnixSecs,
         version::{ObjectCache, Version},
@@ -39,6 +40,8 @@ pub struct Snapshots {
     checked_at: UnixSecs,
     /// When a head was read last that may be used, whatever became of what it names.
     read_at: UnixSecs,
+    /// `seq` and `as_of` of the head whose denylist is in use. What that head names may not be readable yet.
+    denied_by: Option<(u64, UnixSecs)>,
     /// When an attempt to read the head failed last.
     failed_at: UnixSecs,
     /// No further attempt before this moment, after one that failed.
@@ -66,6 +69,7 @@ impl Default for Snapshots {
             previous: None,
             checked_at: UnixSecs::MIN,
             read_at: UnixSecs::MIN,
+            denied_by: None,
             failed_at: UnixSecs::MIN,
             retry_at: UnixSecs::MIN,
             generation: 0,
@@ -126,6 +130,16 @@ impl Snapshots {
     /// A head was read that may be used.
     pub const fn head_was_read(&mut self, now: UnixSecs) {
         self.read_at = now;
+    }
+
+    /// Whether the denylist of a head is to be used from now on: unless a later head's is.
+    pub fn denies_by(&mut self, head: &Head) -> bool {
+        let order = Some((head.seq, head.as_of));
+        let is_latest = order >= self.denied_by;
+        if is_latest {
+            self.denied_by = order;
+        }
+        is_latest
     }
 
     /// Whether what answers is older than `max_age_secs`, so that its grants need the origin's word.

@@ -4,7 +4,7 @@
 //! every isolate has it with the head that it answers from. `admit revoke` adds entries. Every head that is published
 //! afterwards takes them over until they end (docs/adr/0024).
 
-use std::fmt;
+use std::{cell::LazyCell, fmt};
 
 use serde::{Serialize, Serializer, ser::SerializeSeq as _};
 use serde_json::{Map, Value, json};
@@ -93,7 +93,21 @@ impl Denylist {
     /// The entry that refuses a token at `now`, if one does.
     #[must_use]
     pub fn refuses(&self, token: &Presented<'_>, now: UnixSecs) -> Option<&Denied> {
-        self.entries.iter().find(|entry| entry.is_in_force(now) && entry.target.is(token, entry.since))
+        self.refuses_by(token, now, || Digest::of(token.signed.as_bytes()))
+    }
+
+    /// The same with what computes the token's digest, which is asked once, and only if an entry needs it: a token has
+    /// some kilobytes, a denylist hundreds of entries.
+    fn refuses_by(
+        &self,
+        token: &Presented<'_>,
+        now: UnixSecs,
+        digest: impl FnOnce() -> Digest,
+    ) -> Option<&Denied> {
+        let digest = LazyCell::new(digest);
+        self.entries
+            .iter()
+            .find(|entry| entry.is_in_force(now) && entry.target.is(token, entry.since, || *digest))
     }
 
     /// Adds an entry. Of two for one target the later one stays, of two of the same moment the one that revokes, until
@@ -193,10 +207,10 @@ impl Target {
         }))
     }
 
-    fn is(&self, token: &Presented<'_>, since: UnixSecs) -> bool {
+    fn is(&self, token: &Presented<'_>, since: UnixSecs, digest: impl FnOnce() -> Digest) -> bool {
         match self {
             Self::TokenId(jti) => token.token_id == Some(jti),
-            Self::Token(digest) => *digest == Digest::of(token.signed.as_bytes()),
+            Self::Token(denied) => *denied == digest(),
             Self::Customer(key) => {
                 *key == token.customer && token.issued_at.is_none_or(|issued_at| issued_at <= since)
             }
@@ -298,6 +312,26 @@ mod tests {
         let nameless = Presented { token_id: None, kid: None, ..own };
         let list = list([entry(jti("a"), NOW, NOW + 9), entry(key("https://i.example", "k1"), NOW, NOW + 9)]);
         assert!(list.refuses(&nameless, NOW).is_none());
+    }
+
+    #[test]
+    fn a_token_is_hashed_once_at_most_however_many_tokens_are_revoked() {
+        let hashed = |list: &Denylist| {
+            let count = std::cell::Cell::new(0);
+            let refused = list.refuses_by(&presented(), NOW, || {
+                count.set(count.get() + 1);
+                Digest::of(b"e30.e30")
+            });
+            (refused.is_some(), count.get())
+        };
+        let others = || (0..230_u8).map(|n| entry(Target::Token(Digest::of(&[n])), NOW, NOW + 9));
+        assert_eq!(hashed(&list([])), (false, 0));
+        assert_eq!(hashed(&list([entry(jti("b"), NOW, NOW + 9)])), (false, 0));
+        assert_eq!(hashed(&list(others())), (false, 1));
+        let own = entry(Target::Token(Digest::of(b"e30.e30")), NOW, NOW + 9);
+        assert_eq!(hashed(&list(others().chain([own]))), (true, 1));
+        let ended = (0..9_u8).map(|n| entry(Target::Token(Digest::of(&[n])), NOW - 9, NOW));
+        assert_eq!(hashed(&list(ended)), (false, 0));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::{
     delta,
-    denylist::Denylist,
+    denylist::{Denied, Denylist},
     directory::Directory,
     index::Index,
     object::{Digest, FORMAT_VERSION, Format, FormatError, ObjectKind, ObjectName},
@@ -136,6 +136,16 @@ impl Head {
             && self.aud == published.aud
             && self.denylist != published.denylist
             && self.denylist.has_all_of(&published.denylist, now)
+    }
+
+    /// Whether a head that revokes something was made over another one than `newest`, which has been published since: it
+    /// has to be made anew.
+    #[must_use]
+    pub fn revokes_behind(&self, newest: &Self) -> bool {
+        let is_new = |entry: &Denied| !newest.denylist.entries().contains(entry);
+        (self.seq, self.as_of) <= (newest.seq, newest.as_of)
+            && self.aud == newest.aud
+            && self.denylist.entries().iter().any(is_new)
     }
 
     /// The objects that the head names itself: what every check needs.

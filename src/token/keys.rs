@@ -96,6 +96,11 @@ impl<V: SignatureVerifier> KeySet<V> {
         Self::read(json, rules, platform)
     }
 
+    /// The names of its keys. A key without one goes by whatever name a token gives it.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.keys.iter().filter_map(|key| key.kid.as_deref())
+    }
+
     /// The one key of an issuer with a shared secret. It takes any `kid`.
     pub(super) fn from_secret(algorithm: HmacAlgorithm, secret: &[u8]) -> Result<Self, UnusableKey> {
         let key = Key { kid: None, material: jwk::hmac(algorithm, secret)? };

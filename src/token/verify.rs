@@ -176,6 +176,15 @@ impl<V: SignatureVerifier> TokenVerifier<V> {
         keys.map(KeySet::left_out)
     }
 
+    /// The names of an issuer's keys, if the configuration has them: what was fetched may have changed since.
+    #[must_use]
+    pub fn fixed_key_names(&self, issuer: usize) -> Option<Vec<&str>> {
+        match &self.issuers.get(issuer)?.keys {
+            Keys::Fetched(_) => None,
+            Keys::Fixed(keys) => Some(keys.names().collect()),
+        }
+    }
+
     /// How many issuers are configured.
     #[must_use]
     pub const fn issuers(&self) -> usize {

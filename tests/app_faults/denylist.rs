@@ -200,3 +200,78 @@ fn a_head_without_a_sensible_denylist_is_not_used() {
     edge.advance_secs(61);
     assert_eq!(edge.check(), 200);
 }
+
+fn with(seq: u64, as_of: i64, entries: &[&str]) -> Business {
+    let mut business = Business::new(seq, FOREVER);
+    business.head.as_of = as_of;
+    for name in entries {
+        business.head.denylist.add(denied(Target::TokenId((*name).to_owned())));
+    }
+    business
+}
+
+/// Another one's lease, which is nobody's whom these tests publish as.
+fn lock(edge: &Edge) {
+    let lease = format!(r#"{{"holder":"{}","host":"other:1","until":{}}}"#, "0".repeat(32), START + 500);
+    edge.platform().store().insert("lease", lease.as_bytes());
+}
+
+fn put(edge: &Edge, business: &Business) -> (u16, String) {
+    business.publish_objects(edge.platform());
+    let body = business.jws(Signer::Publisher).into_bytes();
+    let reply = edge.publish("PUT", "/snapshot/head", "", body);
+    let text = String::from_utf8_lossy(reply.body.as_bytes()).into_owned();
+    (reply.status, text)
+}
+
+#[test]
+fn a_head_that_forgets_a_revocation_is_refused_until_it_has_it() {
+    let edge = Edge::started();
+    with(1, START, &["a"]).publish(edge.platform());
+    for forgetful in [with(2, START, &[]), with(1, START + 1, &["b"])] {
+        let (status, text) = put(&edge, &forgetful);
+        assert!(status == 409 && text.contains("A newer head is published: it revokes what"), "{text}");
+    }
+    assert_eq!(put(&edge, &with(2, START, &["a", "b"])).0, 201);
+    // What has ended need not be in it.
+    edge.advance_secs(3_600);
+    assert_eq!(put(&edge, &with(3, START, &[])).0, 201);
+}
+
+#[test]
+fn a_revocation_over_a_head_that_was_replaced_meanwhile_is_to_be_made_anew() {
+    let edge = Edge::started();
+    with(2, START - 50, &[]).publish(edge.platform());
+    lock(&edge);
+    for behind in [with(1, START - 60, &["a"]), with(2, START - 60, &["a"])] {
+        let (status, text) = put(&edge, &behind);
+        assert!(status == 409 && text.contains("A newer head is published"), "{text}");
+    }
+    // Other data, or nothing to revoke: that is for the holder.
+    for other in [with(3, START, &["a"]), with(2, START - 60, &[])] {
+        let (status, text) = put(&edge, &other);
+        assert!(status == 409 && text.contains("Another publisher holds the lease"), "{text}");
+    }
+    assert_eq!(put(&edge, &with(2, START - 49, &["a"])).0, 201);
+}
+
+#[test]
+fn an_older_head_does_not_take_back_the_revocations_of_one_that_cannot_be_loaded_yet() {
+    let edge = Edge::started();
+    Business::new(1, FOREVER).publish(edge.platform());
+    let stolen = named("a", START - 10);
+    assert_eq!(check(&edge, &stolen).status, 200);
+    let mut newer = with(3, START, &["a"]);
+    newer.head.index = Digest([7; 32]);
+    edge.platform().store().insert("head", newer.jws(Signer::Publisher).as_bytes());
+    edge.advance_secs(61);
+    assert!(is_revoked(&check(&edge, &stolen)));
+    for older in [with(2, START, &[]), with(3, START - 1, &[])] {
+        older.publish(edge.platform());
+        edge.advance_secs(61);
+        assert!(is_revoked(&check(&edge, &stolen)), "seq {}", older.head.seq);
+    }
+    with(3, START + 1, &[]).publish(edge.platform());
+    edge.advance_secs(61);
+    assert_eq!(check(&edge, &stolen).status, 200);
+}

@@ -140,7 +140,7 @@ fn readers(publisher: &mut Publisher<'_>, published: &Published) {
         issuers[0],
         serde_json::json!({
             "issuer": "https://vendor.dev.admit.example", "namespace": "vendor", "customer_claim": "sub", "merchants": null,
-            "may": ["view", "write"], "test_clients": true
+            "may": ["view", "write"], "test_clients": true, "kids": []
         })
     );
     assert_eq!(issuers.as_array().map(Vec::len), Some(3), "{text}");

@@ -21,25 +21,35 @@ const OTHER_STORE: ApiError = ApiError::InvalidField("aud", "The head is for ano
 const BELOW_FLOOR: ApiError = ApiError::InvalidField("seq", "The head's seq is below SNAPSHOT_MIN_SEQ");
 const OTHER_SEQ: ApiError = ApiError::InvalidField("seq", "The head has another seq than its key");
 
+/// Why a head counts as older. A publisher that knows the denylist reads the head again and sends the next one.
+const MADE_OVER_ANOTHER: &str = "this one revokes beyond another head. Read the head and make it anew";
+const FORGETS: &str = "it revokes what this one does not. Read it, take over its denylist, and send again; if another key \
+                       signed it, name that (--old-key)";
+
 impl<P: Platform> App<P> {
     /// Whether a head may be stored: signed, for this store, not older than the stored one, complete. While another
     /// publisher holds the lease, which is what `excluded` answers, it may still say what is revoked, and nothing else:
     /// that cannot wait for a publisher that follows an origin for months.
     pub(super) async fn check_head(&self, jws: &[u8], excluded: Option<Reply>) -> Result<Head, Reply> {
-        let head = match (self.signed_head(jws), excluded) {
-            (Ok(head), None) => head,
-            (Ok(head), Some(refusal)) => {
-                let stored = self.stored_head().await?.and_then(Result::ok);
-                match self.newest(stored) {
-                    Some(newest) if head.only_revokes(&newest, seconds(self.platform.now_ms())) => head,
-                    _ => return Err(refusal),
-                }
-            }
-            (Err(wrong), excluded) => return Err(excluded.unwrap_or(wrong)),
+        let head = match self.signed_head(jws) {
+            Ok(head) => head,
+            Err(wrong) => return Err(excluded.unwrap_or(wrong)),
         };
         // A stored head that nobody signed, or that is another store's, is no head: it must not keep a good one out.
         let stored = self.stored_head().await?.and_then(Result::ok);
-        self.check_follows(&head, self.newest(stored).as_ref())?;
+        let (newest, now) = (self.newest(stored), seconds(self.platform.now_ms()));
+        if let Some(refusal) = excluded {
+            match &newest {
+                Some(newest) if head.only_revokes(newest, now) => {}
+                Some(newest) if head.revokes_behind(newest) => return Err(older(MADE_OVER_ANOTHER)),
+                _ => return Err(refusal),
+            }
+        }
+        self.check_follows(&head, newest.as_ref())?;
+        // Also for the holder of the lease: it has not seen yet what was revoked beside the lease.
+        if newest.is_some_and(|newest| !head.denylist.has_all_of(&newest.denylist, now)) {
+            return Err(older(FORGETS));
+        }
         self.check_complete(&head).await?;
         Ok(head)
     }
@@ -90,6 +100,10 @@ impl<P: Platform> App<P> {
         // All of them, so that the publisher can upload them again at once.
         if missing.is_empty() { Ok(()) } else { Err(Reply::detailed(NOT_COMPLETE, &missing.join(", "))) }
     }
+}
+
+fn older(why: &str) -> Reply {
+    Reply::detailed(ApiError::OlderHead, why)
 }
 
 /// The answer to a head that is signed and may not be used.

@@ -1,6 +1,6 @@
 //! Which issuers this edge has, for publishers and support: a customer is found by an issuer's namespace.
 
-use super::App;
+use super::super::{App, State};
 use crate::{
     api::{
         json::json,
@@ -11,9 +11,11 @@ use crate::{
 };
 
 impl<P: Platform> App<P> {
-    /// What the issuers are called, what they may do, and how their customers are found. Never their keys.
+    /// What the issuers are called, what they may do, how their customers are found, and the names of the keys that the
+    /// configuration has. Never the keys.
     pub(super) fn list_issuers(&self) -> Reply {
         let mut body = r#"{"issuers":["#.to_owned();
+        let State { tokens, .. } = &*self.state.borrow();
         for (position, issuer) in self.config.issuers.iter().enumerate() {
             if position > 0 {
                 body.push(',');
@@ -25,6 +27,7 @@ impl<P: Platform> App<P> {
                 (r#","merchants":"#, json(&issuer.merchants.as_deref())),
                 (r#","may":"#, json(&issuer.may.iter().map(Capability::name).collect::<Vec<_>>())),
                 (r#","test_clients":"#, json(&issuer.test_clients)),
+                (r#","kids":"#, json(&tokens.fixed_key_names(position))),
             ];
             for (name, value) in parts {
                 body.push_str(name);

@@ -3,7 +3,7 @@
 use std::{
     fs,
     path::Path,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use admit::{
@@ -48,6 +48,9 @@ pub struct HeadSigner {
     /// Every revocation that this run has seen. A store may show an old head for a minute, whose denylist must not
     /// become that of the next one.
     seen: Mutex<Denylist>,
+    /// The store's name in the head that this run published last, or the one that it follows: what it goes by without
+    /// `audience`.
+    followed: Mutex<Option<Option<String>>>,
 }
 
 impl HeadSigner {
@@ -63,7 +66,14 @@ impl HeadSigner {
         }
         let key = PrivateKey::read_for_heads(path)?;
         let audience = audience.map(str::to_owned);
-        Ok(Self { key, path: path.into(), old_path: None, audience, seen: Mutex::default() })
+        Ok(Self {
+            key,
+            path: path.into(),
+            old_path: None,
+            audience,
+            seen: Mutex::default(),
+            followed: Mutex::default(),
+        })
     }
 
     /// The same, which also believes heads that the JWK or JWKS in `old_key` verifies.
@@ -84,28 +94,54 @@ impl HeadSigner {
 
     /// Whether a head names another store than this one.
     pub fn is_foreign(&self, head: &Head) -> bool {
-        head.aud.as_ref().zip(self.audience.as_ref()).is_some_and(|(found, expected)| found != expected)
+        let expected = self.audience.clone().map(Some).or_else(|| lock(&self.followed).clone());
+        head.aud.is_some() && expected.is_some_and(|expected| head.aud != expected)
+    }
+
+    /// A head that this run follows, unless it has published one already.
+    pub fn follows(&self, head: &Head) {
+        lock(&self.followed).get_or_insert_with(|| head.aud.clone());
+    }
+
+    /// A head that this run has published.
+    pub fn has_published(&self, head: &Head) {
+        *lock(&self.followed) = Some(head.aud.clone());
     }
 
     /// What is wrong with a head of another store, and what to do about it.
     pub fn foreign(&self, head: &Head) -> String {
-        let (found, expected) = (head.aud.as_deref().unwrap_or_default(), self.audience.as_deref());
-        format!("it is for the store {found:?}, and --audience says {:?}", expected.unwrap_or_default())
+        let found = head.aud.as_deref().unwrap_or_default();
+        match (self.audience.as_deref(), lock(&self.followed).clone().flatten()) {
+            (Some(expected), _) => {
+                format!("it is for the store {found:?}, and --audience says {expected:?}")
+            }
+            (None, Some(followed)) => {
+                format!("it is for the store {found:?}, and this publisher's head is for {followed:?}")
+            }
+            (None, None) => format!("it is for the store {found:?}, and this publisher's head names none"),
+        }
     }
 
     /// Remembers the revocations of a head of this store.
     pub fn has_seen(&self, head: &Head) {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = lock(&self.seen);
         head.denylist.entries().iter().for_each(|entry| seen.add(entry.clone()));
     }
 
-    /// A head as it may be published over `published`, the head of this store that is there, at `now`: for the same
-    /// store, with every revocation that is in force.
-    pub fn completed(&self, head: &Head, published: Option<&Head>, now: UnixSecs) -> Head {
+    /// A head as it may be published over `published`, the head of this store that is there, by who follows `follows`, at
+    /// `now`: for the same store, with every revocation that is in force.
+    pub fn completed(
+        &self,
+        head: &Head,
+        (follows, published): (Option<&Head>, Option<&Head>),
+        now: UnixSecs,
+    ) -> Head {
         let mut head = head.clone();
-        // A rollback must not bring back what an old head says of itself.
-        head.aud = self.audience.clone().or_else(|| published.and_then(|published| published.aud.clone()));
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        // A rollback must not bring back what an old head says of itself, and a head that somebody has carried over from
+        // another store must not say which store this is.
+        let mut known = follows.into_iter().chain(published);
+        head.aud = self.audience.clone().or_else(|| known.find_map(|known| known.aud.clone()));
+        let mut seen = lock(&self.seen);
         for denylist in published.map(|published| &published.denylist).into_iter().chain([&head.denylist]) {
             seen.merge(denylist, now);
         }
@@ -122,6 +158,10 @@ impl HeadSigner {
     pub fn sign(&self, head: &Head) -> Result<String> {
         self.key.sign(HEAD_TYPE, &serde_json::to_vec(head)?)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Who publishes, for people.

@@ -50,6 +50,17 @@ pub enum Broken {
     PassOver,
 }
 
+/// What else a head that is not believed takes with it, for a warning.
+fn forgotten(head: &Head) -> String {
+    match head.denylist.entries().len() {
+        0 => String::new(),
+        count => format!(
+            ". Its denylist is not believed either, and is forgotten: {count} unverified entries, which `admit revoke \
+             --list` shows as long as that head lies there. Revoke them again, or name the key that signed it (--old-key)"
+        ),
+    }
+}
+
 impl Publisher {
     /// Publishes in `store` with the JWK in `key`, for the store of the name `audience` if there is one. Without a key
     /// nothing can be published.
@@ -92,8 +103,9 @@ impl Publisher {
             // Its numbers and the objects that it names may be anyone's.
             Published::OtherKey(head) if broken == Broken::PassOver => {
                 eprintln!(
-                    "warning: the published head (seq {}) is signed by another key than --key, and is passed over",
-                    head.seq
+                    "warning: the published head (seq {}) is signed by another key than --key, and is passed over{}",
+                    head.seq,
+                    forgotten(&head)
                 );
                 Ok(None)
             }

@@ -10,9 +10,9 @@ mod target;
 use std::{path::PathBuf, time::Duration};
 
 use admit::{
-    limits::DENYLIST_MAX_BYTES,
+    limits::{DENYLIST_MAX_BYTES, REVOKED_AHEAD_SECS},
     snapshot::{
-        denylist::{Denied, Denylist},
+        denylist::{Denied, Denylist, Target as Known},
         head::Head,
         time::{UnixSecs, iso8601},
     },
@@ -27,7 +27,7 @@ use crate::{
     bearer::BearerArgs,
     head::{HeadSigner, Published, published},
     peer::Outside,
-    store::{Faster, LeaseHeld, NewHead, Store},
+    store::{Faster, LAG, LeaseHeld, NewHead, Store, is_older},
 };
 
 /// How often publishing is tried while others publish.
@@ -35,6 +35,9 @@ const ATTEMPTS: u32 = 10;
 
 /// Between two looks at the published head: KV keeps what it has shown for 30 s.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// What is said first when a publisher may have published over the entry.
+const UNCERTAIN: &str = "not certain that the entry stays";
 
 /// Arguments of `admit revoke`.
 #[derive(clap::Args)]
@@ -81,8 +84,9 @@ pub struct Args {
     /// Show what is revoked
     #[arg(long)]
     list: bool,
-    /// How long to look whether a publisher that has not seen the revocation publishes over it, in seconds
-    #[arg(long, value_name = "SECS", default_value_t = 75)]
+    /// How long at most to look whether a publisher that has not seen the revocation publishes over it, in seconds: it
+    /// has to be there for 90 s without a break. 0: not at all
+    #[arg(long, value_name = "SECS", default_value_t = 600)]
     watch: u64,
     #[command(flatten)]
     bearer: BearerArgs,
@@ -106,14 +110,22 @@ pub fn run(args: &Args) -> Result<()> {
     }
     let signer = HeadSigner::new(args.key.as_deref().context("--key")?, None)?;
     let now = store.now()?;
+    if (1..LAG.as_secs()).contains(&args.watch) {
+        bail!("--watch: 0, or at least {}: a store may show the head before for so long", LAG.as_secs());
+    }
     let target = Target::read(Asked { token: &args.token, customer: &args.customer, key: &args.issuer_key })?;
-    target.check_known(&store)?;
+    target.check_known(&store, args.lift)?;
     let mut entry = target.entry(args.until.as_deref(), &args.reason, now, args.lift)?;
+    let before = current(&store, args.key.as_deref())?;
+    if entry.is_lifted && !before.denylist.entries().iter().any(|known| known.target == entry.target) {
+        bail!("it is not revoked: {}. admit revoke --list shows what is", entry.target);
+    }
+    entry.since = since(&entry, now, &before);
     let head = publish(args, &store, &signer, &mut entry)?;
     if !args.json {
         println!("{}", report::done(&entry, &head));
     }
-    watch(args, &store, &signer, &mut entry)?;
+    watch(args, &store, &signer, &mut entry, &head)?;
     if args.json {
         return Report::list(&head, now).print(true);
     }
@@ -129,12 +141,27 @@ fn current(store: &Store, key: Option<&std::path::Path>) -> Result<Head> {
     }
 }
 
+/// From when on an entry counts. A customer's tokens are judged by the issuer's clock, which may be ahead of this
+/// machine's: those of the next minute are refused too.
+fn since(entry: &Denied, now: UnixSecs, published: &Head) -> UnixSecs {
+    match entry.target {
+        Known::Customer(_) if !entry.is_lifted => {
+            let latest = now.max(published.as_of).max(published.published_at.unwrap_or(now));
+            latest.saturating_add(REVOKED_AHEAD_SECS)
+        }
+        _ => now,
+    }
+}
+
 /// Publishes the published data once more, with the entry.
 fn publish(args: &Args, store: &Store, signer: &HeadSigner, entry: &mut Denied) -> Result<Head> {
     let mut attempts = 0;
     loop {
         let published = current(store, Some(signer.path()))?;
-        take_place(entry, &published.denylist)?;
+        take_place(entry, &published.denylist);
+        if published.denylist.entries().contains(entry) {
+            return Ok(published);
+        }
         let mut head = published.renewed(published.as_of.saturating_add(1));
         head.denylist.add(entry.clone());
         let bytes = serde_json::to_vec(&head.denylist)?.len();
@@ -150,11 +177,12 @@ fn publish(args: &Args, store: &Store, signer: &HeadSigner, entry: &mut Denied) 
             Err(error) => error,
         };
         attempts += 1;
-        if error.is::<LeaseHeld>() {
-            return Err(error.context(
-                "this Worker is of a release that takes no revocation while a publisher is at work: update it, or stop \
-                 the publisher",
-            ));
+        if attempts == ATTEMPTS && error.is::<LeaseHeld>() {
+            return Err(error.context(format!(
+                "{ATTEMPTS} attempts were refused because of a publisher at work. Run it again; if it is refused still, \
+                 the Worker may be of a release that takes no revocation beside a publisher: update it, or stop the \
+                 publisher"
+            )));
         }
         if attempts == ATTEMPTS || !is_passing(&error) {
             return Err(error);
@@ -165,43 +193,67 @@ fn publish(args: &Args, store: &Store, signer: &HeadSigner, entry: &mut Denied) 
 
 /// Whether it may go the next time: somebody has published in between.
 fn is_passing(error: &anyhow::Error) -> bool {
-    error.is::<Faster>() || format!("{error:#}").contains("A newer head is published")
+    // A Worker that is shown an older head than this command was takes the new one for other data.
+    error.is::<Faster>() || error.is::<LeaseHeld>() || is_older(error)
 }
 
 /// Gives the entry its place behind the one for the same target, which it replaces. A lift lasts as long as that.
-fn take_place(entry: &mut Denied, denylist: &Denylist) -> Result<()> {
+fn take_place(entry: &mut Denied, denylist: &Denylist) {
     let known = denylist.entries().iter().find(|known| known.target == entry.target);
     if let Some(known) = known.filter(|known| *known != entry) {
         entry.since = entry.since.max(known.since.saturating_add(1));
         entry.until = entry.until.max(known.until);
     }
-    if entry.is_lifted && known.is_none() {
-        bail!("it is not revoked: {}. admit revoke --list shows what is", entry.target);
-    }
-    Ok(())
 }
 
-/// Looks again for a while, and publishes the entry once more if somebody has published over it.
-fn watch(args: &Args, store: &Store, signer: &HeadSigner, entry: &mut Denied) -> Result<()> {
-    if !is_anybody_at_work(store)? {
+/// Looks until the entry has been there for as long as the store may show an older head, and publishes it once more
+/// whenever somebody has published over it. `head` is what was published with it.
+fn watch(args: &Args, store: &Store, signer: &HeadSigner, entry: &mut Denied, head: &Head) -> Result<()> {
+    if args.watch == 0 || !is_anybody_at_work(store)? {
         return Ok(());
     }
+    if !args.json {
+        println!("A publisher is at work: looking for {} s whether the entry stays", LAG.as_secs());
+    }
     let (time, whole) = (&args.outside.time, Duration::from_secs(args.watch));
+    let order = |head: &Head| (head.seq, head.as_of);
     let start = time.elapsed();
-    if !args.json && !whole.is_zero() {
-        println!("A publisher is at work: looking for {} s whether it has seen this", args.watch);
-    }
-    while time.elapsed().saturating_sub(start) < whole {
-        time.sleep(LOOK_EVERY.min(whole));
-        let published = current(store, Some(signer.path()))?;
-        let mut wanted = Denylist::default();
-        wanted.add(entry.clone());
-        if !published.denylist.has_all_of(&wanted, store.now()?) {
-            eprintln!("warning: seq {} was published without it; publishing it again", published.seq);
-            publish(args, store, signer, entry)?;
+    let (mut published, mut published_at) = (order(head), start);
+    let mut seen_at = None;
+    loop {
+        let found = current(store, Some(signer.path())).context(UNCERTAIN)?;
+        let looked_at = time.elapsed();
+        if is_there(entry, &found.denylist, store.now()?) {
+            if looked_at.saturating_sub(*seen_at.get_or_insert(looked_at)) >= LAG {
+                return Ok(());
+            }
+        } else {
+            seen_at = None;
+            let may_be_late = looked_at.saturating_sub(published_at) < LAG;
+            if order(&found) >= published || !may_be_late {
+                eprintln!("warning: seq {} was published without it; publishing it again", found.seq);
+                published = order(&publish(args, store, signer, entry).context(UNCERTAIN)?);
+                published_at = looked_at;
+            }
         }
+        if looked_at.saturating_sub(start) >= whole {
+            bail!(
+                "{UNCERTAIN}: in {} s of looking it was never there for {} s without a break. Run it again",
+                args.watch,
+                LAG.as_secs()
+            );
+        }
+        time.sleep(LOOK_EVERY);
     }
-    Ok(())
+}
+
+/// Whether the entry is in a denylist, or a later one for its target.
+fn is_there(entry: &Denied, denylist: &Denylist, now: UnixSecs) -> bool {
+    let is_it = |known: &Denied| {
+        known.since == entry.since && known.is_lifted == entry.is_lifted && known.until >= entry.until
+    };
+    let mut known = denylist.entries().iter().filter(|known| known.target == entry.target);
+    now >= entry.until || known.any(|known| known.since > entry.since || is_it(known))
 }
 
 fn is_anybody_at_work(store: &Store) -> Result<bool> {
@@ -213,3 +265,6 @@ fn is_anybody_at_work(store: &Store) -> Result<bool> {
 fn moment(at: UnixSecs) -> String {
     iso8601(at, 0)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,10 @@
 //! What is revoked, for people and for programs.
 
-use admit::snapshot::{denylist::Denied, head::Head, time::UnixSecs};
+use admit::snapshot::{
+    denylist::{Denied, Target},
+    head::Head,
+    time::UnixSecs,
+};
 use anyhow::Result;
 use serde::Serialize;
 
@@ -74,6 +78,14 @@ pub fn done(entry: &Denied, head: &Head) -> String {
         format!("Lifted: {target}, in seq {seq}. Every edge knows within two minutes")
     } else {
         let until = moment(entry.until);
-        format!("Revoked: {target}, in seq {seq}, until {until}. Every edge refuses it within two minutes")
+        let sign_in = match entry.target {
+            Target::Customer(_) => {
+                format!(". A new sign-in works from {} on", moment(entry.since.saturating_add(1)))
+            }
+            _ => String::new(),
+        };
+        format!(
+            "Revoked: {target}, in seq {seq}, until {until}. Every edge refuses it within two minutes{sign_in}"
+        )
     }
 }

@@ -99,8 +99,14 @@ impl Target {
     ///
     /// # Errors
     /// It has not, or does not answer.
-    pub fn check_known(&self, store: &Store) -> Result<()> {
+    pub fn check_known(&self, store: &Store, is_lifted: bool) -> Result<()> {
         let Some(issuers) = store.issuers()? else { return Ok(()) };
+        if let denylist::Target::IssuerKey { issuer, kid } = &self.target
+            && let Some(kids) =
+                issuers.iter().find(|known| known.issuer == *issuer).and_then(|it| it.kids.as_ref())
+        {
+            check_key(issuer, kid, kids, is_lifted)?;
+        }
         let (option, wanted, known): (_, _, Vec<_>) = match (&self.target, &self.namespace) {
             (denylist::Target::IssuerKey { issuer, .. }, _) => {
                 ("--issuer-key: no issuer", issuer, issuers.into_iter().map(|issuer| issuer.issuer).collect())
@@ -153,6 +159,23 @@ impl Target {
     }
 }
 
+/// Whether an issuer has a key of that name in the Worker's configuration. One that is gone may be lifted still.
+fn check_key(issuer: &str, kid: &str, kids: &[String], is_lifted: bool) -> Result<()> {
+    if is_lifted || kids.iter().any(|known| known == kid) {
+        return Ok(());
+    }
+    if kids.is_empty() {
+        bail!(
+            "--issuer-key: the keys of {issuer:?} have no names at this Worker (a shared secret never has one), so that \
+             who holds one goes by any name. Replace the key or the secret in its configuration instead"
+        );
+    }
+    let kids = kids.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ");
+    bail!(
+        "--issuer-key: no key {kid:?} of {issuer:?} at this Worker, so that nobody would be refused: there is {kids}"
+    )
+}
+
 /// The claims of what looks like a JSON Web Token. Its signature does not matter here.
 fn claims(text: &str) -> Option<Map<String, Value>> {
     let [header, payload, _] = text.split('.').collect::<Vec<_>>().try_into().ok()?;
@@ -199,6 +222,18 @@ mod tests {
         assert!(error(Target::token("@/does/not/exist")).contains("cannot read"));
         let ended = Target::token(&jwt(&json!({"exp": NOW - 301}))).unwrap();
         assert!(error(ended.entry(None, "", NOW, false)).contains("by itself"));
+    }
+
+    #[test]
+    fn a_key_that_has_no_name_at_the_worker_cannot_be_revoked_by_one() {
+        let check = |kids: &[&str], is_lifted| {
+            let kids: Vec<_> = kids.iter().map(|kid| (*kid).to_owned()).collect();
+            check_key("https://i.example", "k1", &kids, is_lifted)
+        };
+        check(&["k0", "k1"], false).unwrap();
+        check(&["k0"], true).unwrap();
+        assert!(error(check(&[], false)).contains("shared secret"));
+        assert!(error(check(&["k0"], false)).ends_with("there is \"k0\""));
     }
 
     #[test]

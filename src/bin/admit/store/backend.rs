@@ -28,6 +28,9 @@ pub struct Issuer {
     /// Whether its test-mode clients open pending test licences. A Worker of an earlier release opens them to all.
     #[serde(default = "opened_to_all")]
     pub test_clients: bool,
+    /// The names of its keys, if the Worker's configuration has them.
+    #[serde(default)]
+    pub kids: Option<Vec<String>>,
 }
 
 const fn opened_to_all() -> bool {
@@ -38,7 +41,7 @@ impl From<IssuerConfig> for Issuer {
     fn from(issuer: IssuerConfig) -> Self {
         let IssuerConfig { issuer, namespace, customer_claim, merchants, test_clients, .. } = issuer;
         let merchants = merchants.map(|merchants| merchants.to_vec());
-        Self { issuer, namespace, customer_claim, merchants, test_clients }
+        Self { issuer, namespace, customer_claim, merchants, test_clients, kids: None }
     }
 }
 

@@ -95,17 +95,16 @@ impl Worker {
         if reply.status.is_success() {
             return Ok(reply);
         }
-        if reply.status == StatusCode::CONFLICT
-            && let Some(held) = self.lease_that_excludes(call.holder)
-        {
-            return Err(held.into());
-        }
         let refusal = self.http.refusal(call, &reply);
-        if reply.status == StatusCode::CONFLICT && call.path == path(StoreKey::Lease) {
-            // The Worker's reading of the lease and ours may come from two caches.
-            return Err(LeaseHeld::refused(&refusal).into());
+        if !reply.says(ApiError::LeaseHeld) {
+            return Err(refusal);
         }
-        Err(refusal)
+        match self.lease_that_excludes(call.holder) {
+            Some(held) => Err(held.into()),
+            // The Worker's reading of the lease and ours may come from two caches.
+            None if call.path == path(StoreKey::Lease) => Err(LeaseHeld::refused(&refusal).into()),
+            None => Err(refusal),
+        }
     }
 
     /// Who is in the way, if it is a lease.

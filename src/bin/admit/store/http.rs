@@ -3,7 +3,7 @@
 
 use std::{borrow::Cow, io::Read, time::Duration};
 
-use admit::limits::OBJECT_MAX_BYTES;
+use admit::{api::error::ApiError, limits::OBJECT_MAX_BYTES};
 use anyhow::{Context, Result, anyhow};
 use serde_json::{Map, Value};
 use ureq::http::{self, HeaderMap, HeaderName, Method, StatusCode, header};
@@ -106,6 +106,15 @@ impl Reply {
         serde_json::from_slice(&self.body).ok()
     }
 
+    /// Whether it is this error of a Worker's, in its words.
+    pub fn says(&self, error: ApiError) -> bool {
+        self.status == error.status()
+            && self.object().is_some_and(|body| {
+                let message = body.get("message").and_then(Value::as_str);
+                message.is_some_and(|message| message.starts_with(error.message()))
+            })
+    }
+
     /// Whether it is a page for people.
     pub fn is_page(&self) -> bool {
         is_page(&self.headers, &self.body)
@@ -127,6 +136,7 @@ struct Refusal {
     text: String,
     is_final: bool,
     is_incomplete: bool,
+    is_older: bool,
 }
 
 /// Whether the service itself says that it does not, or no longer, let this publisher in, in a way that waiting
@@ -138,6 +148,11 @@ pub fn is_shut_out(error: &anyhow::Error) -> bool {
 /// Whether the service itself says that something is missing of what was to be published.
 pub fn is_incomplete(error: &anyhow::Error) -> bool {
     error.downcast_ref::<Refusal>().is_some_and(|refusal| refusal.is_incomplete)
+}
+
+/// Whether a Worker says that a newer head is published: what has been revoked since has to be taken over.
+pub fn is_older(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<Refusal>().is_some_and(|refusal| refusal.is_older)
 }
 
 impl Http {
@@ -238,7 +253,8 @@ impl Http {
             && reply
                 .object()
                 .is_some_and(|error| error.get("errors").is_some_and(|it| it.get("body").is_some()));
-        Refusal { text, is_final, is_incomplete }.into()
+        let is_older = call.path.ends_with("/head") && reply.says(ApiError::OlderHead);
+        Refusal { text, is_final, is_incomplete, is_older }.into()
     }
 
     fn refusal_text(&self, call: Call<'_>, reply: &Reply) -> String {

@@ -16,6 +16,7 @@ mod rules;
 use std::{
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use admit::snapshot::{
@@ -31,7 +32,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use self::{backend::Backend, dir::Dir, edge::Worker, garbage::Garbage, kv::Kv, lease::Tenure};
 pub use self::{
     backend::{Batch, Checked, Issuer, Object},
-    http::{is_incomplete, is_shut_out},
+    http::{is_incomplete, is_older, is_shut_out},
     lease::{Guard, Holder, LeaseHeld, host},
     rules::Faster,
 };
@@ -41,6 +42,9 @@ use crate::{
     peer::Outside,
     token::now_unix_secs,
 };
+
+/// For how long a store may show the head before: 60 s until KV shows a new one, 30 s for which a cache keeps it.
+pub const LAG: Duration = Duration::from_secs(90);
 
 /// The clock by which leases and garbage are judged.
 pub type Clock = Arc<dyn Fn() -> Result<UnixSecs> + Send + Sync>;
@@ -185,13 +189,27 @@ impl Store {
     pub fn put_head(&self, new: NewHead<'_>) -> Result<Head> {
         let holder = self.0.holder()?;
         let _lock = self.0.backend.exclusive()?;
-        let now = self.now()?;
-        let stored = rules::stored_head(&self.0, new.signer)?;
-        let head = rules::next_head(new, stored.as_ref(), now);
-        rules::check_head(&self.0, (new, &head), stored.as_ref(), holder.as_deref(), now)?;
-        let jws = new.signer.sign(&head)?;
-        self.0.backend.put(StoreKey::Head, jws.as_bytes(), holder.as_deref())?;
-        Ok(head)
+        new.follows.into_iter().for_each(|follows| new.signer.follows(follows));
+        let mut refused: Option<(Head, anyhow::Error)> = None;
+        loop {
+            let now = self.now()?;
+            let stored = rules::stored_head(&self.0, new.signer)?;
+            let head = rules::next_head(new, stored.as_ref(), now);
+            if let Some((_, error)) = refused.take_if(|(before, _)| *before == head) {
+                return Err(error);
+            }
+            rules::check_head(&self.0, (new, &head), stored.as_ref(), holder.as_deref(), now)?;
+            let jws = new.signer.sign(&head)?;
+            match self.0.backend.put(StoreKey::Head, jws.as_bytes(), holder.as_deref()) {
+                Ok(()) => {
+                    new.signer.has_published(&head);
+                    return Ok(head);
+                }
+                // Somebody has revoked something since the look: the next head has that too.
+                Err(error) if is_older(&error) && refused.is_none() => refused = Some((head, error)),
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// Keeps a head that is about to be published as the one by which its version was, so that it can be returned to.
@@ -199,6 +217,7 @@ impl Store {
     /// # Errors
     /// The lease is lost or somebody else's, or the store does not answer or refuses.
     pub fn keep_version(&self, new: NewHead<'_>) -> Result<()> {
+        new.follows.into_iter().for_each(|follows| new.signer.follows(follows));
         let stored = rules::stored_head(&self.0, new.signer)?;
         let head = rules::next_head(new, stored.as_ref(), self.now()?);
         self.0.put_as_holder(StoreKey::Version(head.seq), new.signer.sign(&head)?.as_bytes())

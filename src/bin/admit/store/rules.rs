@@ -41,7 +41,7 @@ pub fn stored_head(shared: &Shared, signer: &HeadSigner) -> Result<Option<Head>>
 
 /// The new head over the one that is there.
 pub fn next_head(new: NewHead<'_>, stored: Option<&Head>, now: UnixSecs) -> Head {
-    let mut head = new.signer.completed(new.head, stored, now);
+    let mut head = new.signer.completed(new.head, (new.follows, stored), now);
     // `admit revoke` has published the same data since, a little later.
     let changed = stored.filter(|stored| has_moved(stored, new.follows) && is_same_data(stored, new.follows));
     if let Some(stored) = changed.filter(|stored| stored.seq == head.seq) {

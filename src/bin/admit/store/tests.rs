@@ -119,3 +119,47 @@ fn a_lease_that_was_taken_over_is_noticed_at_the_next_write() {
     drop(other);
     assert_eq!(second.lease().unwrap(), None);
 }
+
+/// The key pair of RFC 8037, appendix A.1.
+const JWK: &str = r#"{"kty":"OKP","crv":"Ed25519","kid":"publisher","alg":"EdDSA",
+    "d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+
+/// A follower whose command line names no store goes by the head that it follows, then by its own.
+#[test]
+fn a_head_of_another_store_gives_a_publisher_without_an_audience_no_other_name() {
+    use admit::snapshot::object::Digest;
+
+    for aud in [Some("production"), None] {
+        for staging_seq in [1, 9] {
+            for is_first in [true, false] {
+                let place = Place::new(&format!("aud-{}-{staging_seq}-{is_first}", aud.is_some()));
+                fs::create_dir_all(&place.path).unwrap();
+                let key = place.path.join("publisher.jwk");
+                fs::write(&key, JWK).unwrap();
+                let signer = HeadSigner::new(&key, None).unwrap();
+                let head = |aud: Option<&str>, seq| Head {
+                    aud: aud.map(str::to_owned),
+                    ..Head::new(seq, START, Digest([1; 32]), Digest([2; 32]))
+                };
+                let put =
+                    |head: &Head| fs::write(place.path.join("head"), signer.sign(head).unwrap()).unwrap();
+                let mut follows = head(aud, 5);
+                put(&follows);
+                if !is_first {
+                    let renewed = follows.renewed(START + 1);
+                    let new = NewHead { head: &renewed, follows: Some(&follows), signer: &signer };
+                    follows = place.store().put_head(new).unwrap();
+                }
+                let staging = head(Some("staging"), staging_seq);
+                put(&staging);
+                assert_eq!(signer.is_foreign(&staging), !is_first, "it has published, or not yet");
+                let renewed = follows.renewed(START + 60);
+                let new = NewHead { head: &renewed, follows: Some(&follows), signer: &signer };
+                let published = place.store().put_head(new).unwrap();
+                assert_eq!((published.aud.as_deref(), published.seq), (aud, 5), "{staging_seq} {is_first}");
+                assert!(signer.is_foreign(&staging) && signer.foreign(&staging).contains("\"staging\""));
+                assert!(!signer.is_foreign(&published));
+            }
+        }
+    }
+}

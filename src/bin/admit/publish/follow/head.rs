@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     peer::{outage::Outage, unheard},
-    store::{Object, is_incomplete},
+    store::{Object, is_incomplete, is_older},
 };
 
 /// A delta beyond this waits for the compaction; an object has at most 8 MiB.
@@ -120,7 +120,8 @@ impl Follower<'_> {
                 }
             }
             let unheard = unheard(&error);
-            failures = if unheard.is_some() { 0 } else { failures + 1 };
+            // A Worker that has seen a newer head than the store shows here will be shown this one's soon.
+            failures = if unheard.is_some() || is_older(&error) { 0 } else { failures + 1 };
             if failures >= FAILURES_MAX {
                 return Err(NeedsWhole::Lasting(format!("{error:#}")).into());
             }
@@ -236,9 +237,9 @@ impl Follower<'_> {
             Err(error) => {
                 if let Ok(Some(head)) = self.publisher.head(Broken::PassOver)
                     && head.says_the_same(&self.head)
-                    && head.as_of > self.head.as_of
+                    && head.as_of >= now
                 {
-                    // It was renewed, but the answer was lost.
+                    // It was renewed, but the answer was lost. A revocation is a second later than what was published.
                     self.have_published(head);
                     return Ok(());
                 }

@@ -18,13 +18,10 @@ use admit::{
 use anyhow::{Error, Result};
 
 use super::{Follower, head::NeedsWhole, is_final};
-use crate::store::{Object, reach::reach};
+use crate::store::{LAG, Object, reach::reach};
 
 /// Between two looks at the head: as often as the lease is renewed.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
-
-/// For how long the store may show the head before: 60 s until KV shows a new one, 30 s for which a cache keeps it.
-const LAG: Duration = Duration::from_secs(90);
 
 /// Between two slices of objects that are checked.
 const CHECK_EVERY: Duration = Duration::from_secs(60);
