@@ -301,7 +301,7 @@ fn a_head_that_somebody_put_back_or_deleted_is_mended_while_the_origin_is_quiet(
 fn what_the_head_names_is_put_back_when_it_is_gone() {
     let (bench, double, feed) = set_up("gone", 10);
     let follower = bench.follow(&feed, &double.url, &["--heartbeat", "1"]);
-    wait_until("the whole is published", || seq(&double) == 1);
+    wait_until("it follows", || feed.is_followed());
     let head = double.state().published().unwrap();
     for gone in [format!("index/{}", head.index), format!("directory/{}", head.directory)] {
         assert!(double.state().objects.remove(&gone).is_some());

@@ -69,8 +69,12 @@ impl Whole {
     /// Publishes the whole; none if its data is wrong, which has been said.
     fn publish(args: &Args, from: &str, publisher: &Publisher, lease: &Lease) -> Result<Option<Self>> {
         let Ended::Published(version) = whole::run(args, from, publisher, lease)? else { return Ok(None) };
-        let index =
-            Index::decode(publisher.object(ObjectKind::Index, version.head.index)?).context("index")?;
+        let index = publisher.object(ObjectKind::Index, version.head.index).map_err(|error| {
+            // Published a moment ago, and gone or not shown yet: the whole is published once more, all of it.
+            publisher.trust_nothing_once();
+            Unheard::new(format!("the index that was just published: {error:#}"))
+        })?;
+        let index = Index::decode(index).context("index")?;
         Ok(Some(Self { version: *version, index }))
     }
 }
