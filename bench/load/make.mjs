@@ -167,7 +167,7 @@ for (let n = 0; n < customers; n += 1) {
 put("items.json", JSON.stringify(items));
 put("jwks.json", JSON.stringify({ keys: jwks }));
 put("issuers.json", JSON.stringify([
-  { issuer: ISSUER, namespace: "bench", audience: { any_of: [AUDIENCE] }, customer_claim: "sub", keys: { jwks: { keys: jwks } } },
+  { issuer: ISSUER, namespace: "bench", audience: { any_of: [AUDIENCE] }, customer_claim: "sub", may: ["view", "write"], keys: { jwks: { keys: jwks } } },
 ]));
 for (const [name, settings] of Object.entries(lists)) put(`${name}.tsv`, list(name, settings));
 put("written.json", WRITTEN);
