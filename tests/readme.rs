@@ -77,10 +77,14 @@ fn wait_until(what: &str, is_so: impl Fn() -> bool) {
     assert!(is_so, "{what}");
 }
 
-/// Of how many changes a server knows. The edge tells those only who may read what is published.
+/// Of how many changes a server knows. The edge tells those only who may read what is published, the origin only its
+/// edge.
 fn seq(base_url: &str) -> u64 {
     let token = fs::read_to_string(format!("{}/operator.token", variable("ADMIT_DEV_DIR"))).unwrap();
-    let asked = run(&format!("curl -sS -H 'Authorization: Bearer {token}' {base_url}/healthz"));
+    let keys = run(&format!("{} keys", variable("ADMIT_XTASK")));
+    let secret = fs::read_to_string(format!("{}/origin-secret", keys.trim())).unwrap();
+    let (bearer, edge_key) = (format!("Authorization: Bearer {}", token.trim()), secret.trim());
+    let asked = run(&format!("curl -sS -H '{bearer}' -H 'Admit-Edge-Key: {edge_key}' {base_url}/healthz"));
     let health: Value = serde_json::from_str(&asked).unwrap();
     health.get("seq").and_then(Value::as_u64).unwrap()
 }
