@@ -132,8 +132,16 @@ fn readers(publisher: &mut Publisher<'_>, published: &Published) {
     assert_eq!(as_reader(Wire::new("HEAD", &path)).status, 200);
     assert_eq!(as_reader(Wire::get("/snapshot/head")).status, 200);
     assert_eq!(as_reader(Wire::get("/snapshot/version/99")).status, 404);
-    let keys = as_reader(Wire::get(&format!("/snapshot/keys?prefix={}/", name.kind.prefix())));
-    assert!(keys.text().contains(&name.to_string()), "{}", keys.text());
+    let (mut listed, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let path = format!("/snapshot/keys?prefix={}/{cursor}", name.kind.prefix());
+        let page = as_reader(Wire::get(&path)).json();
+        listed.extend(page["keys"].as_array().unwrap().iter().map(|key| key.as_str().unwrap().to_owned()));
+        let Some(next) = page["cursor"].as_str() else { break };
+        let encoded: String = next.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        cursor = format!("&cursor={encoded}");
+    }
+    assert!(listed.contains(&name.to_string()), "{listed:?}");
     let listed = as_reader(Wire::get("/snapshot/issuers"));
     let (text, issuers) = (listed.text(), listed.json()["issuers"].clone());
     assert_eq!(
