@@ -2,6 +2,7 @@
 // XMLHttpRequest enforces CORS, preflights included, so an answer without the right headers
 // reaches the SDK as a "Network Error", as it does in a browser.
 
+import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 
@@ -15,6 +16,8 @@ const require = createRequire(import.meta.url);
 const bundle = readFileSync(require.resolve('@inplayer-org/inplayer.js'), 'utf8');
 
 export const PAGE_ORIGIN = 'https://player.example';
+/** The header in which Cloudflare names the viewer's address. wrangler dev keeps the one that it is sent. */
+const ADDRESS_HEADER = 'cf-connecting-ip';
 const TIMEOUT_MS = 20_000;
 const A_DAY_SECS = 86_400;
 
@@ -38,11 +41,20 @@ const uncompressed = (dispatch) => (options, handler) => {
   return dispatch({ ...options, headers }, handler);
 };
 
+/** An IPv6 address in a network of its own, so that the limits by address count each viewer alone. */
+function homeAddress() {
+  const network = randomBytes(6).toString('hex').match(/.{4}/g).join(':');
+  return `2001:${network}::1`;
+}
+
+const from = (address) => (dispatch) => (options, handler) =>
+  dispatch({ ...options, headers: { ...headerMap(options.headers), [ADDRESS_HEADER]: address } }, handler);
+
 /**
- * Opens a page with the SDK pointed at the Worker. `token` signs the viewer in; `sent` has every
- * request that left the page, preflights too.
+ * Opens a page with the SDK pointed at the Worker. `token` signs the viewer in; `address` is where the viewer
+ * is at home; `sent` has every request that left the page, preflights too.
  */
-export function openPage({ token } = {}) {
+export function openPage({ token, address = homeAddress() } = {}) {
   const sent = [];
   const record = (dispatch) => (options, handler) => {
     sent.push({
@@ -55,7 +67,7 @@ export function openPage({ token } = {}) {
   const { window } = new JSDOM('<!doctype html><title>Player</title>', {
     url: `${PAGE_ORIGIN}/watch`,
     runScripts: 'outside-only',
-    resources: { interceptors: [record, uncompressed] },
+    resources: { interceptors: [record, uncompressed, from(address)] },
     // Without a console: a CORS failure is an assertion here, not a line on the terminal.
     virtualConsole: new VirtualConsole(),
   });
