@@ -72,6 +72,19 @@ pub struct BearerArgs {
     bearer_claims: Option<String>,
 }
 
+impl BearerArgs {
+    /// Whether the key `kid` of `issuer` signs the command's own tokens.
+    ///
+    /// # Errors
+    /// The key cannot be read, or the claims are invalid.
+    pub fn is_signed_by(&self, issuer: &str, kid: &str, time: &Arc<dyn Time>) -> Result<bool> {
+        let bearer = TokenArgs::from(self.clone()).bearer(time)?;
+        let Some(Bearer::Key(signer)) = bearer else { return Ok(false) };
+        let own_issuer = signer.claims.get("iss").and_then(Value::as_str);
+        Ok(own_issuer == Some(issuer) && signer.key.kid() == kid)
+    }
+}
+
 impl From<BearerArgs> for TokenArgs {
     fn from(args: BearerArgs) -> Self {
         let BearerArgs { bearer: token, token_key, bearer_claims: token_claims } = args;

@@ -125,6 +125,11 @@ impl PrivateKey {
         }
     }
 
+    /// The name by which a verifier finds the public half.
+    pub fn kid(&self) -> &str {
+        &self.kid
+    }
+
     /// A compact JWS (RFC 7515 §7.1) over `payload`, with `typ`, `kid` and `alg` in its header.
     ///
     /// # Errors

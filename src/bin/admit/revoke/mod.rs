@@ -39,6 +39,10 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// What is said first when a publisher may have published over the entry.
 const UNCERTAIN: &str = "not certain that the entry stays";
 
+/// What is said when the command has ended its own access to the Worker.
+const OWN_KEY: &str = "That key signs this command's own tokens, which are refused from now on: another publisher's token \
+                       is needed to see whether the entry stays (admit revoke --list)";
+
 /// Arguments of `admit revoke`.
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -125,7 +129,17 @@ pub fn run(args: &Args) -> Result<()> {
     if !args.json {
         println!("{}", report::done(&entry, &head));
     }
-    watch(args, &store, &signer, &mut entry, &head)?;
+    let revokes_itself = match &entry.target {
+        Known::IssuerKey { issuer, kid } if !entry.is_lifted => {
+            args.bearer.is_signed_by(issuer, kid, &args.outside.time)?
+        }
+        _ => false,
+    };
+    if revokes_itself {
+        eprintln!("{OWN_KEY}");
+    } else {
+        watch(args, &store, &signer, &mut entry, &head)?;
+    }
     if args.json {
         return Report::list(&head, now).print(true);
     }

@@ -115,6 +115,23 @@ fn a_revocation_that_stays_is_looked_at_for_as_long_as_a_store_may_lag() {
 }
 
 #[test]
+fn a_key_that_signs_the_commands_own_tokens_is_revoked_without_a_look() {
+    let place = Place::new("own");
+    let key = place.key();
+    let own = ["--token-key", key.to_str().unwrap(), "--token-claims", r#"{"iss":"https://p.example"}"#];
+    for (issuer, kid, looked) in [
+        ("https://p.example", "publisher", 0),
+        ("https://p.example", "another", LAG.as_secs()),
+        ("https://other.example", "publisher", LAG.as_secs()),
+    ] {
+        let key = ["--issuer-key", issuer, kid, "--until", "2024-01-01"];
+        let (done, secs) = place.revoke(&[&key[..], &own].concat(), |_| {});
+        done.unwrap();
+        assert_eq!(secs, looked, "{issuer} {kid}");
+    }
+}
+
+#[test]
 fn a_revocation_that_is_published_over_is_published_again_and_looked_at_anew() {
     for more in [&[][..], &["--lift"]] {
         let place = Place::new(&format!("over-{}", more.len()));
