@@ -13,10 +13,14 @@
 
 pub mod clock;
 pub mod db;
+pub mod guessing;
 pub mod limits;
 pub mod period;
+pub mod quota;
+pub mod request;
 pub mod server;
 pub mod service;
 pub mod settings;
+pub mod state;
 pub mod tokens;
 pub mod wire;

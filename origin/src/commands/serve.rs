@@ -17,8 +17,8 @@ use origin::{
         MERCHANT_MEMBERS_DEFAULT, MERCHANT_WRITE_BURST_DEFAULT, MERCHANT_WRITES_PER_SEC_DEFAULT,
         SECRET_MIN_BYTES, SESSION_SECS_DEFAULT,
     },
+    quota::Quotas,
     server,
-    service::quota::Quotas,
     settings::Settings,
 };
 use tokio::{net::TcpListener, signal};

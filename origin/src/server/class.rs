@@ -12,7 +12,9 @@ use crate::{
         CHECK_WORKERS, DOCUMENT_WORKERS, FEED_WORKERS, PASSWORD_QUEUE_MAX, PASSWORD_WORKERS, QUEUE_MAX,
         READ_WORKERS, TOKEN_WORKERS, WRITE_WORKERS,
     },
-    service::{Incoming, Shared, route::Endpoint},
+    request::Incoming,
+    service::route::Endpoint,
+    state::Shared,
     tokens::attempt::Attempt,
 };
 

@@ -43,15 +43,13 @@ use self::{
 };
 use crate::{
     db,
+    guessing::{Ending, Guesser},
     limits::{FIRST_HEADERS_TIMEOUT, RETRY_AFTER_SECS, SIGN_IN_MAX_BYTES, SIGN_IN_MAX_FIELDS},
-    service::{Incoming, Outcome, Shared, route::Endpoint},
+    request::Incoming,
+    service::{Outcome, route::Endpoint},
     settings::Settings,
-    tokens::{
-        self,
-        attempt::Attempt,
-        guessing::{Ending, Guesser},
-        keys::Signer,
-    },
+    state::Shared,
+    tokens::{self, attempt::Attempt, keys::Signer},
     wire::{Budget, Payload, Refused, form},
 };
 

@@ -13,7 +13,9 @@ use tokio::sync::oneshot;
 
 use crate::{
     db::{DbError, changes::Feed},
-    service::{Engine, Incoming, Outcome, Shared},
+    request::Incoming,
+    service::{Engine, Outcome},
+    state::Shared,
 };
 
 enum Job {

@@ -6,7 +6,7 @@ use admit::api::viewer::address;
 use axum::http::HeaderMap;
 
 use super::text;
-use crate::{settings::Settings, tokens::guessing::From};
+use crate::{guessing::From, settings::Settings};
 
 /// Proves that the edge sends a request: its `ORIGIN_SECRET`.
 const EDGE_KEY: &str = "admit-edge-key";

@@ -10,10 +10,11 @@ use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use super::{Incoming, job::Caller};
+use super::job::Caller;
 use crate::{
     db::DbError,
     limits::{IDEMPOTENCY_KEY_MAX_BYTES, IDEMPOTENCY_SECS},
+    request::Incoming,
     wire::{Body, Refused, form},
 };
 

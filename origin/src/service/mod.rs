@@ -4,7 +4,6 @@
 mod access;
 mod budget;
 mod concerned;
-pub mod counts;
 mod fees;
 mod idempotency;
 mod items;
@@ -12,20 +11,14 @@ mod job;
 pub mod kinds;
 pub mod platform;
 mod preflight;
-pub mod quota;
 pub mod reads;
 mod revocation;
 pub mod route;
-mod storage;
 #[cfg(test)]
 mod tests;
 mod write;
 
-use std::{
-    borrow::Cow,
-    rc::Rc,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{borrow::Cow, rc::Rc, sync::Arc};
 
 use admit::{
     api::{
@@ -42,85 +35,27 @@ use rusqlite::Connection;
 use serde::Serialize;
 use serde_json::json;
 use subtle::ConstantTimeEq;
-use tokio::sync::watch;
 
 pub use idempotency::meaning;
 
 use self::{
-    counts::Counts,
     platform::OriginPlatform,
-    quota::Rates,
     route::Endpoint,
-    storage::Storage,
     write::{WriteRequest, Written},
 };
 use crate::{
     db::{
         self, DbError, Unwritable,
-        audit::{Actor, Via},
+        audit::Actor,
         changes::{self, Feed},
     },
     limits::{FEED_MAX_BYTES, FEED_MAX_CHANGES, RETRY_AFTER_SECS},
+    request::Incoming,
     settings::Settings,
-    tokens::{self, guessing::Guessing, keys},
-    wire::{self, Payload, Refused, form},
+    state::{Shared, storage},
+    tokens::{self, keys},
+    wire::{self, Refused, form},
 };
-
-/// A request, as far as it is read.
-#[derive(Clone, Debug, Default)]
-pub struct Incoming {
-    /// In capitals.
-    pub method: String,
-    /// As it was sent, without the query.
-    pub path: String,
-    /// What follows `?`.
-    pub query: String,
-    /// The header of that name, empty when there is none.
-    pub authorization: String,
-    /// The header of that name, empty when there is none.
-    pub origin: String,
-    /// `Access-Control-Request-Headers` of a preflight, empty when there is none.
-    pub requested_headers: String,
-    /// The header of that name.
-    pub idempotency_key: Option<String>,
-    /// The viewer's address.
-    pub ip_address: String,
-    /// The viewer's country.
-    pub country: String,
-    /// Whether the edge has shown its secret.
-    pub is_edge: bool,
-    /// Names the request in logs, in the answer and in the audit trail.
-    pub request_id: String,
-    /// The body, with the headers that say how to read it.
-    pub payload: Payload,
-}
-
-impl Incoming {
-    /// As the audit trail names it.
-    #[must_use]
-    pub fn via(&self) -> Via<'_> {
-        Via { request_id: &self.request_id, address: &self.ip_address }
-    }
-
-    /// As the edge's service reads it.
-    #[must_use]
-    pub fn request(&self) -> Request<'_> {
-        Request {
-            method: &self.method,
-            path: &self.path,
-            query: &self.query,
-            authorization: &self.authorization,
-            // Nobody publishes to an origin.
-            holder: "",
-            // What is answered here is the newest there is, and nothing is passed on.
-            min_seq: 0,
-            passed: &[],
-            origin: &self.origin,
-            ip_address: &self.ip_address,
-            country: &self.country,
-        }
-    }
-}
 
 /// What is to be done about a request.
 #[derive(Clone, Debug)]
@@ -131,46 +66,6 @@ pub enum Outcome {
     Export(Reply),
     /// The changes after this one are to be sent; the reply has the headers.
     Changes(u64, Reply),
-}
-
-/// What all threads share.
-#[derive(Debug)]
-pub struct Shared {
-    /// How the origin is set up.
-    pub settings: Settings,
-    /// The last change that was committed here.
-    pub seq: watch::Sender<u64>,
-    /// The failed sign-ins of late.
-    pub guessing: Guessing,
-    /// Whether the database takes writes.
-    storage: Storage,
-    /// What each merchant has written lately.
-    pub(crate) rates: Rates,
-    /// What is counted for the audit trail.
-    pub(crate) counts: Counts,
-    /// Held while writing: SQLite's own lock is polled, and who polls may wait long.
-    writing: Mutex<()>,
-}
-
-impl Shared {
-    /// For an origin that is set up like this.
-    #[must_use]
-    pub fn new(settings: Settings) -> Arc<Self> {
-        Arc::new(Self {
-            settings,
-            seq: watch::Sender::new(0),
-            guessing: Guessing::default(),
-            storage: Storage::default(),
-            rates: Rates::default(),
-            counts: Counts::default(),
-            writing: Mutex::default(),
-        })
-    }
-
-    /// To be held while writing.
-    pub(crate) fn lock(&self) -> MutexGuard<'_, ()> {
-        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// Answers requests, one at a time.
@@ -222,7 +117,8 @@ impl Engine {
         let now = self.now();
         if !matches!(incoming.method.as_str(), "GET" | "HEAD" | "OPTIONS") && self.shared.counts.are_due(now)
         {
-            counts::store(&self.shared, &mut self.connection, now);
+            let _writing = self.shared.lock();
+            self.shared.counts.store(&mut self.connection, now);
         }
     }
 

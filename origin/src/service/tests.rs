@@ -6,7 +6,11 @@ use std::{
 };
 
 use super::*;
-use crate::{clock::Clock, db::import::import, wire::Budget};
+use crate::{
+    clock::Clock,
+    db::import::import,
+    wire::{Budget, Payload},
+};
 
 fn ask(engine: &mut Engine, method: &str, path: &str, bearer: &str, body: &str) -> Reply {
     let payload = Payload {

@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::{
-    Incoming, Shared, access, budget, fees,
+    access, budget, fees,
     idempotency::{self, Kept},
     items,
     job::{Answer, Caller, Job, fee_id, item_id},
@@ -30,7 +30,9 @@ use crate::{
         changes::{self, Change},
         usage,
     },
+    request::Incoming,
     settings::Settings,
+    state::Shared,
     wire::Refused,
 };
 

@@ -5,11 +5,9 @@ use admit::api::reply::Reply;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use super::{client, guessing::From};
+use super::client;
 use crate::{
-    limits::TEXT_MAX_BYTES,
-    service::{Incoming, route::Endpoint},
-    wire::Fields,
+    guessing::From, limits::TEXT_MAX_BYTES, request::Incoming, service::route::Endpoint, wire::Fields,
 };
 
 /// How much of a hash names a user in the log: 64 bits.

@@ -12,7 +12,8 @@ use super::{CODE_TTL_SECS, identity, oauth::keep_code, redirect, refresh::Rememb
 use crate::{
     db::from_json,
     limits::{SIGN_IN_MAX_FIELDS, TEXT_MAX_BYTES},
-    service::{Incoming, Shared},
+    request::Incoming,
+    state::Shared,
     wire::{Fields, Refused, form},
 };
 

@@ -4,7 +4,6 @@ pub mod attempt;
 mod authorize;
 pub mod client;
 mod discovery;
-pub mod guessing;
 mod identity;
 mod issue;
 pub mod keys;
@@ -25,10 +24,7 @@ use admit::api::{
 };
 use rusqlite::Connection;
 
-use crate::{
-    service::{Incoming, Shared, route::Endpoint},
-    wire::Refused,
-};
+use crate::{request::Incoming, service::route::Endpoint, state::Shared, wire::Refused};
 
 /// How long an authorization code may be on its way: a redirect and a request.
 const CODE_TTL_SECS: i64 = 60;

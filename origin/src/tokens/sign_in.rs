@@ -15,8 +15,9 @@ use super::{
 use crate::{
     db::audit::Via,
     limits::TEXT_MAX_BYTES,
-    service::{Incoming, Shared},
+    request::Incoming,
     settings::Settings,
+    state::Shared,
     wire::{Fields, Refused},
 };
 

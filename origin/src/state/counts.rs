@@ -10,7 +10,6 @@ use admit::snapshot::time::UnixSecs;
 use rusqlite::{Connection, TransactionBehavior};
 use serde_json::json;
 
-use super::Shared;
 use crate::{
     db::{DbError, audit},
     limits::{COUNTS_EVERY_SECS, COUNTS_MAX},
@@ -65,24 +64,24 @@ impl Counts {
         }
     }
 
+    /// Stores what has been counted, while the caller holds the lock of writes. On an error the log says so, and the
+    /// next attempt comes a minute later.
+    pub fn store(&self, connection: &mut Connection, now: UnixSecs) {
+        let counts = self.take();
+        let mut add = || -> Result<(), DbError> {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            for ((merchant_id, action, outcome), count) in &counts {
+                audit::count(&transaction, *merchant_id, action, outcome, *count, now)?;
+            }
+            Ok(transaction.commit()?)
+        };
+        if let Err(error) = add() {
+            eprintln!("{}", json!({"event": "database", "error": error.to_string()}));
+            self.put_back(counts, now);
+        }
+    }
+
     fn take(&self) -> BTreeMap<Counted, u64> {
         std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner).counts)
-    }
-}
-
-/// Stores what has been counted. On an error it is tried again a minute later, and the log says so.
-pub fn store(shared: &Shared, connection: &mut Connection, now: UnixSecs) {
-    let counts = shared.counts.take();
-    let _writing = shared.lock();
-    let mut add = || -> Result<(), DbError> {
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        for ((merchant_id, action, outcome), count) in &counts {
-            audit::count(&transaction, *merchant_id, action, outcome, *count, now)?;
-        }
-        Ok(transaction.commit()?)
-    };
-    if let Err(error) = add() {
-        eprintln!("{}", json!({"event": "database", "error": error.to_string()}));
-        shared.counts.put_back(counts, now);
     }
 }
