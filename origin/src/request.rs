@@ -4,43 +4,43 @@ use admit::api::reply::Request;
 
 use crate::{db::audit::Via, wire::Payload};
 
-/// A request, as far as it is read.
+/// A request as the service sees it: its body is read, its headers are picked out, and its sender is known.
 #[derive(Clone, Debug, Default)]
 pub struct Incoming {
-    /// In capitals.
+    /// Upper case.
     pub method: String,
-    /// As it was sent, without the query.
+    /// The path as it was sent, without the query.
     pub path: String,
-    /// What follows `?`.
+    /// The text after `?`, empty without one.
     pub query: String,
-    /// The header of that name, empty when there is none.
+    /// `Authorization`, empty if absent.
     pub authorization: String,
-    /// The header of that name, empty when there is none.
+    /// `Origin` of the web page that asks, empty if absent.
     pub origin: String,
-    /// `Access-Control-Request-Headers` of a preflight, empty when there is none.
+    /// `Access-Control-Request-Headers` of a preflight, empty if absent.
     pub requested_headers: String,
-    /// The header of that name.
+    /// `Idempotency-Key`, if it was sent.
     pub idempotency_key: Option<String>,
-    /// The viewer's address.
+    /// The viewer's address, as far as the server believes it.
     pub ip_address: String,
-    /// The viewer's country.
+    /// The viewer's country code, as far as the server believes it.
     pub country: String,
-    /// Whether the edge has shown its secret.
+    /// Whether the sender proved to be the edge, by its secret.
     pub is_edge: bool,
-    /// Names the request in logs, in the answer and in the audit trail.
+    /// Identifies the request in logs, in the answer and in the audit trail.
     pub request_id: String,
     /// The body, with the headers that say how to read it.
     pub payload: Payload,
 }
 
 impl Incoming {
-    /// As the audit trail names it.
+    /// The part that an audit entry records.
     #[must_use]
     pub fn via(&self) -> Via<'_> {
         Via { request_id: &self.request_id, address: &self.ip_address }
     }
 
-    /// As the edge's service reads it.
+    /// The part that the edge's service reads.
     #[must_use]
     pub fn request(&self) -> Request<'_> {
         Request {
@@ -48,9 +48,9 @@ impl Incoming {
             path: &self.path,
             query: &self.query,
             authorization: &self.authorization,
-            // Nobody publishes to an origin.
+            // The publish API is the edge's alone.
             holder: "",
-            // What is answered here is the newest there is, and nothing is passed on.
+            // Answers come from the newest data, and nothing is forwarded.
             min_seq: 0,
             passed: &[],
             origin: &self.origin,

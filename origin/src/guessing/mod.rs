@@ -1,17 +1,19 @@
-//! Failed sign-ins delay the next ones, before a password is hashed.
+//! Delays sign-ins after failed ones, before a password is hashed.
 //!
 //! ```text
 //!                        counted by
 //! failure of ada from A ─┬─ (ada, A)   delays ada from A
-//!                        ├─ A          delays everybody from A
-//!                        ├─ A's /48    delays everybody from there, if A is of IPv6
-//!                        └─ ada        makes other addresses' delays for ada longer, and begins them sooner
+//!                        ├─ A          delays all accounts from A
+//!                        ├─ A's /48    delays all accounts from that site, if A is an IPv6 address
+//!                        └─ ada        makes other addresses' delays for ada start sooner and last longer
 //! ```
 //!
-//! Every try counts as a failure from the moment it is let through, so that many at once are not free; one that succeeds
-//! takes its failure back. A try that comes too early is refused without looking at the password, and delays nothing
-//! further: otherwise a stranger could prolong somebody's delay for ever. Whether there is such an account plays no
-//! part, so answers do not tell it. The memory is bounded and ends with the process.
+//! - Every attempt counts as a failure as soon as it is let through, so that many at once are not free. A success
+//!   takes its failure back.
+//! - An attempt during a delay is refused without a look at the password, and prolongs nothing: otherwise a
+//!   stranger could delay an account's owner for ever.
+//! - Unknown accounts are treated like existing ones, so that answers do not reveal which accounts exist.
+//! - The memory is bounded and ends with the process.
 //!
 //! The reasons are in docs/adr/0027-guessing-passwords.md.
 
@@ -33,26 +35,28 @@ use crate::limits::{
     GUESSES_OF_ACCOUNT, GUESSES_OF_TARGET,
 };
 
-/// Who tries to sign in.
+/// A sign-in attempt as it is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Guesser<'a> {
-    /// The name that was typed. Letter case does not count, as in the database.
+    /// The user name as typed. Letter case does not count, as in the database.
     pub username: &'a str,
     /// Where the request comes from.
     pub from: From,
 }
 
-/// Where a request comes from, as far as that is known.
+/// The source of a request, as precisely as it is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum From {
-    /// From this viewer or household.
+    /// The address of one viewer or household.
     Address(IpAddr),
-    /// From a peer that may stand for any number of viewers: an edge that does not show its secret, or a proxy.
+    /// The address of a peer that may stand for any number of viewers: a proxy, or an edge that does not send
+    /// its secret.
     Shared(IpAddr),
 }
 
 impl From {
-    /// The network that is counted: a household has 2^64 addresses of IPv6.
+    /// The network that is counted: a /64 of IPv6, since a household has 2^64 addresses, or one address of
+    /// IPv4.
     fn network(self) -> IpAddr {
         let (Self::Address(address) | Self::Shared(address)) = self;
         match address.to_canonical() {
@@ -64,7 +68,7 @@ impl From {
         }
     }
 
-    /// The site that is counted as well: who has one network of IPv6 easily has the 65,536 of a /48.
+    /// The /48 that is counted as well: a sender with one /64 of IPv6 easily has the /48's other 65,535.
     fn site(self) -> Option<[u16; 3]> {
         let IpAddr::V6(network) = self.network() else { return None };
         let [a, b, c, ..] = network.segments();
@@ -72,7 +76,7 @@ impl From {
     }
 }
 
-/// A try that was let through. It is to be [settled](Guessing::settle).
+/// An attempt that may go on. Its outcome must be [settled](Guessing::settle).
 #[derive(Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Try {
@@ -82,21 +86,21 @@ pub struct Try {
     account: u64,
 }
 
-/// How a try ended.
+/// The outcome of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
-    /// The password was right.
+    /// The password was correct.
     Right,
-    /// It was wrong.
+    /// The password was wrong.
     Wrong,
-    /// It was not looked at.
+    /// The password was never checked.
     Unknown,
 }
 
-/// The failed sign-ins of late.
+/// Recent failed sign-ins, in bounded memory.
 #[derive(Debug)]
 pub struct Guessing {
-    /// Random, so that strangers cannot choose whose entries they push out.
+    /// Random, so that strangers cannot choose which entries they push out.
     hasher: RandomState,
     counts: Mutex<Counts>,
 }
@@ -122,10 +126,10 @@ impl Default for Guessing {
 }
 
 impl Guessing {
-    /// Lets a try through at `now`, or says for how many seconds none will be.
+    /// Lets an attempt through at `now`, and counts it as a failure until it is settled.
     ///
     /// # Errors
-    /// The seconds, at least 1.
+    /// The seconds, at least 1, for which attempts are refused.
     pub fn attempt(&self, guesser: Guesser<'_>, now: UnixSecs) -> Result<Try, u32> {
         let name = guesser.username.to_ascii_lowercase();
         let network = guesser.from.network();
@@ -160,7 +164,7 @@ impl Guessing {
         Ok(Try { pair, address, site, account })
     }
 
-    /// Takes note of how a try ended.
+    /// Records the outcome of an attempt.
     pub fn settle(&self, tried: Try, ending: Ending) {
         let Try { pair, address, site, account } = tried;
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
@@ -170,7 +174,8 @@ impl Guessing {
             Ending::Right => pairs.forget(pair),
             Ending::Unknown => pairs.take_back(pair),
         }
-        // One failure only: a guesser with an account of his own would clear the count by signing in to it.
+        // Only one failure is taken back: otherwise a guesser would clear the count by signing in to an
+        // account of their own.
         accounts.take_back(account);
         if let Some(address) = address {
             addresses.take_back(address);

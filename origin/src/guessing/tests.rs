@@ -1,4 +1,4 @@
-//! Delays of sign-ins, by the moments of the attempts.
+//! Delays of sign-ins, with the clock in the test's hands.
 
 use super::*;
 
@@ -12,7 +12,7 @@ fn guess(guessing: &Guessing, username: &str, from: From, now: UnixSecs) -> Resu
     guessing.attempt(Guesser { username, from }, now).map(|tried| guessing.settle(tried, Ending::Wrong))
 }
 
-/// Tries at once whenever it may, for so long. How many tries were let through.
+/// Attempts as often as allowed for `secs` seconds. Returns how many attempts were let through.
 fn persistent(guessing: &Guessing, username: &str, from: From, secs: i64) -> u32 {
     let (mut now, mut tries) = (NOW, 0);
     while now < NOW + secs {
@@ -33,7 +33,7 @@ fn delays_grow_with_each_failure() {
     }
     for expected in [1, 2, 4, 8, 16, 32, 64, 128, 256, 512] {
         assert_eq!(guess(&guessing, "ADA", from(1), now), Err(expected), "{now}");
-        // A try that comes too early does not prolong the wait.
+        // An attempt that comes too early does not prolong the delay.
         assert_eq!(guess(&guessing, "ada", from(1), now + 1).err().unwrap_or(0), expected - 1);
         if expected == 1 {
             now += 1;
@@ -71,12 +71,12 @@ fn the_owner_gets_in_while_a_thousand_addresses_guess() {
     let tried = guessing.attempt(owner, NOW).expect("an address's first try is free");
     guessing.settle(tried, Ending::Right);
     guessing.attempt(owner, NOW).map(|tried| guessing.settle(tried, Ending::Right)).unwrap();
-    // One of the guessers' addresses had one try instead of four.
+    // An address of the guessers has one attempt instead of four.
     let late = from(6_000);
     guess(&guessing, "ada", late, NOW).unwrap();
     guess(&guessing, "ada", late, NOW).unwrap();
     assert_eq!(guess(&guessing, "ada", late, NOW), Err(30));
-    // Nobody else is concerned.
+    // Other accounts are not affected.
     guess(&guessing, "grace", from(1), NOW).unwrap();
 }
 
@@ -98,7 +98,7 @@ fn many_tries_at_once_are_not_free() {
     let ada = Guesser { username: "ada", from: from(1) };
     let tries: Vec<_> = (0..100).filter_map(|_| guessing.attempt(ada, NOW).ok()).collect();
     assert_eq!(tries.len(), 4);
-    // None of them was looked at: none counts.
+    // The passwords were never checked, so no attempt counts.
     for tried in tries {
         guessing.settle(tried, Ending::Unknown);
     }
@@ -106,17 +106,17 @@ fn many_tries_at_once_are_not_free() {
 }
 
 #[test]
-fn behind_an_address_that_may_be_anybodys_no_wait_is_longer_than_half_a_minute() {
+fn behind_a_shared_address_a_delay_is_at_most_half_a_minute() {
     let guessing = Guessing::default();
     let shared = From::Shared(IpAddr::from([203, 0, 113, 9]));
     persistent(&guessing, "ada", shared, 7_200);
     let wait_secs = (0..).map_while(|_| guess(&guessing, "ada", shared, NOW + 7_200).err()).next();
     assert!(wait_secs.is_none_or(|secs| secs <= 30), "{wait_secs:?}");
-    // And nobody else waits at all.
+    // Other users of the address do not wait at all.
     for account in 0..1_000 {
         guess(&guessing, &format!("u{account}"), shared, NOW + 7_200).unwrap();
     }
-    // But the owner cannot be told from a stranger who takes each try as soon as there is one.
+    // But the owner cannot be told from a stranger who takes every attempt as soon as it is allowed.
     let mut now = NOW + 7_200;
     for _ in 0..100 {
         while guess(&guessing, "ada", shared, now).is_err() {
@@ -157,7 +157,7 @@ fn a_site_with_many_networks_is_delayed_as_one() {
     // The owner is at another site.
     let owner = From::Address(IpAddr::from([0x2001, 0xdb8, 8, 0, 0, 0, 0, 1]));
     guess(&guessing, "ada", owner, now).unwrap();
-    // A hundred people of one site mistype at once; those who succeed leave nothing behind.
+    // A hundred people of one site mistype at once; the 300 who succeed leave no failures behind.
     let guessing = Guessing::default();
     for person in 0..400 {
         let username = &*format!("u{person}");

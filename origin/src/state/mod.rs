@@ -1,4 +1,5 @@
-//! What all threads of an origin share: its settings, the last `seq`, and what is counted and limited in memory.
+//! State that all threads share: the settings, the last `seq`, the lock of writes, and counts and limits in
+//! memory.
 
 pub mod counts;
 pub mod storage;
@@ -10,27 +11,27 @@ use tokio::sync::watch;
 use self::{counts::Counts, storage::Storage};
 use crate::{guessing::Guessing, quota::Rates, settings::Settings};
 
-/// What all threads share.
+/// State that all threads share. There is one for a running origin.
 #[derive(Debug)]
 pub struct Shared {
-    /// How the origin is set up.
+    /// The configuration.
     pub settings: Settings,
-    /// The last change that was committed here.
+    /// The last change that this process committed; readers of the feed wait for the next.
     pub seq: watch::Sender<u64>,
-    /// The failed sign-ins of late.
+    /// Failed sign-ins, which delay the next ones.
     pub guessing: Guessing,
-    /// Whether the database takes writes.
+    /// Whether the database accepts writes.
     pub(crate) storage: Storage,
-    /// What each merchant has written lately.
+    /// Write rates of the merchants.
     pub(crate) rates: Rates,
-    /// What is counted for the audit trail.
+    /// Counts on their way to the audit trail.
     pub(crate) counts: Counts,
-    /// Held while writing: SQLite's own lock is polled, and who polls may wait long.
+    /// Serializes writes. Waiting for SQLite's own lock means polling, which may take long.
     writing: Mutex<()>,
 }
 
 impl Shared {
-    /// For an origin that is set up like this.
+    /// Fresh state for an origin with these settings.
     #[must_use]
     pub fn new(settings: Settings) -> Arc<Self> {
         Arc::new(Self {
@@ -44,7 +45,7 @@ impl Shared {
         })
     }
 
-    /// To be held while writing.
+    /// The lock that a thread holds while it writes.
     pub(crate) fn lock(&self) -> MutexGuard<'_, ()> {
         self.writing.lock().unwrap_or_else(PoisonError::into_inner)
     }

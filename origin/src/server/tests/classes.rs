@@ -1,4 +1,4 @@
-//! Classes of requests: which queue a request waits in, and who may ask at all.
+//! Classes of requests: which queue a request waits in, and which senders may ask.
 
 use super::*;
 use crate::limits::{
@@ -6,7 +6,7 @@ use crate::limits::{
     WRITE_WORKERS,
 };
 
-/// A request of each class, and what it is answered with while the class works.
+/// A request of each class, and its status while the class works.
 fn requests() -> Vec<(Class, usize, &'static str, &'static str, String, u16)> {
     let sign_in = |rest: &str| format!("client_id={CLIENT}&{rest}");
     vec![
@@ -105,7 +105,7 @@ fn an_origin_for_its_edge_only_gives_strangers_what_is_public() {
         let stranger = subject.ask(method, path, &[FORM], &body);
         let wrong = subject.ask(method, path, &[FORM, ("admit-edge-key", "another")], &body);
         if path.starts_with("/changes") {
-            // It has a secret of its own.
+            // The feed has a secret of its own.
             let bearer = ("authorization", &*format!("Bearer {FEED_SECRET}"));
             assert_eq!((stranger.status, subject.ask(method, path, &[bearer], "").status), (401, 200));
             continue;
@@ -115,7 +115,7 @@ fn an_origin_for_its_edge_only_gives_strangers_what_is_public() {
         let refused = if is_open { expected } else { 421 };
         assert_eq!((stranger.status, wrong.status), (refused, refused), "{method} {path}");
     }
-    // How much is written is nobody else's business.
+    // Only the edge learns how much is written.
     let health = |headers: &[(&str, &str)]| subject.ask("GET", "/healthz", headers, "").json();
     assert!(health(&[]).get("seq").is_none() && health(&[key])["seq"].is_u64());
 }
@@ -139,7 +139,7 @@ fn no_page_reads_the_sign_in_page() {
             answer.headers.keys().filter(|name| name.as_str().starts_with("access-control-")).collect();
         assert!(named.is_empty(), "{method} {path}: {named:?}");
     }
-    // What the service has no part in follows CORS_ORIGINS like the rest.
+    // Answers without the service follow CORS_ORIGINS like the rest.
     let gates = subject.server.pools.of(Class::Read).stick(READ_WORKERS);
     let allowed = |origin: &str| {
         let answer = subject.ask("GET", "/items/5101", &[("origin", origin)], "");

@@ -20,7 +20,7 @@ const CLIENT: &str = "5hq2v8mfernhollowweb71c0";
 const PASSWORD: &str = "correct horse";
 const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
 
-/// A server on the sample catalogue without a listener, and a clock that stands.
+/// A server on the sample catalogue without a listener, and a clock that the test moves.
 struct Subject {
     server: Arc<Server>,
     clock: Arc<AtomicI64>,

@@ -17,13 +17,13 @@ fn wrong_passwords_delay_the_next_try_before_anything_is_hashed() {
             assert_eq!(answer.json()["message"], "Invalid credentials");
             wrong += 1;
         };
-        // The same for an account that is there and one that is not.
+        // An unknown account gives the same answers as an existing one.
         assert_eq!((wrong, delayed.status, delayed.header("retry-after")), (4, 429, Some("1")), "{username}");
         assert_eq!(delayed.json()["code"], 429);
     }
     let counts = &subject.server.shared.counts;
     assert_eq!((counts.of("401 wrong credentials"), counts.of("429 too many")), (8, 2));
-    // Not even looked at: no thread could look at it now.
+    // The delay needs no thread: none is free now.
     let gates = subject.server.pools.of(Class::Password).stick(PASSWORD_WORKERS);
     for password in [PASSWORD, "wrong password"] {
         assert_eq!(subject.sign_in(here, "ada", password).status, 429);
@@ -31,10 +31,10 @@ fn wrong_passwords_delay_the_next_try_before_anything_is_hashed() {
     assert_eq!(subject.sign_in(here, "grace", PASSWORD).status, 503);
     drop(gates);
     while subject.sign_in(here, "grace", PASSWORD).status == 503 {}
-    // The owner, elsewhere, has waited for nothing, and neither do others here.
+    // The owner at another address is not delayed, and neither are other accounts here.
     assert_eq!(subject.sign_in([198, 51, 100, 7], "ada", PASSWORD).status, 200);
     assert_eq!(subject.sign_in(here, "grace", PASSWORD).status, 200);
-    // Here it is enough to wait; then all is forgotten.
+    // Here one second is enough; then the count is cleared.
     subject.clock.fetch_add(1, Ordering::SeqCst);
     assert_eq!(subject.sign_in(here, "ada", PASSWORD).status, 200);
     for _ in 0..4 {
@@ -63,7 +63,7 @@ fn the_sign_in_page_delays_as_well_and_says_for_how_long() {
     assert!(delayed.text.contains("value=\"&quot;s&quot;\""), "what was asked for is sent along");
     assert_eq!(delayed.header("content-type"), Some("text/html; charset=utf-8"));
     assert!(delayed.header("content-security-policy").is_some());
-    // 303: what was posted must not be posted to the app.
+    // 303 keeps the browser from posting the form to the app.
     let signed_in = post([198, 51, 100, 7], "correct+horse");
     assert_eq!(signed_in.status, 303);
     let location = signed_in.header("location").unwrap();
@@ -71,7 +71,7 @@ fn the_sign_in_page_delays_as_well_and_says_for_how_long() {
         location.contains("code=") && location.contains("iss=https%3A%2F%2Forigin.example"),
         "{location}"
     );
-    // Without a name there is nothing to try either.
+    // A sign-in without a user name is delayed as well.
     let form = format!("{asked}&password=x");
     let statuses: Vec<_> = (0..6)
         .map(|_| subject.send([203, 0, 113, 10], "POST", "/oauth2/authorize", &[FORM], &form).status)
@@ -89,13 +89,13 @@ fn one_address_that_tries_every_account_is_delayed_and_another_is_not() {
     assert_eq!(statuses.iter().filter(|status| **status == 429).count(), 19);
     assert_eq!(subject.sign_in([203, 0, 113, 9], "ada", PASSWORD).status, 429);
     assert_eq!(subject.sign_in([203, 0, 113, 10], "ada", PASSWORD).status, 200);
-    // Refreshing needs no password and has no delay.
+    // A refresh checks no password and has no delay.
     let refresh = format!("grant_type=refresh_token&client_id={CLIENT}&refresh_token=x");
     assert_eq!(subject.ask("POST", "/oauth2/token", &[FORM], &refresh).status, 400);
 }
 
 #[test]
-fn a_stranger_behind_a_proxy_on_this_machine_closes_the_sign_in_for_nobody() {
+fn a_stranger_behind_a_proxy_on_this_machine_leaves_the_sign_in_open() {
     let subject = Subject::new(|settings| settings.edge_secrets = vec![EDGE_SECRET.to_owned()]);
     for account in 0..40 {
         assert_eq!(subject.sign_in([127, 0, 0, 1], &format!("u{account}"), "wrong password").status, 401);
@@ -115,7 +115,7 @@ fn what_comes_by_the_edge_counts_for_the_viewer_behind_it() {
     let statuses: Vec<_> = (0..6).map(|_| by_edge("203.0.113.9", EDGE_SECRET, "wrong")).collect();
     assert_eq!(statuses, [401, 401, 401, 401, 429, 429]);
     assert_eq!(by_edge("203.0.113.10", EDGE_SECRET, "correct+horse"), 200);
-    // One who does not know the secret cannot say that another address is his.
+    // A sender without the secret cannot claim another address.
     let statuses: Vec<_> = (0..6).map(|n| by_edge(&format!("198.51.100.{n}"), "a guess", "wrong")).collect();
     assert_eq!(statuses, [401, 401, 401, 401, 429, 429]);
 }
@@ -130,7 +130,7 @@ fn a_sign_in_that_is_too_large_is_refused_before_a_thread_takes_it_up() {
     let query = |text: String| subject.ask("GET", &format!("/oauth2/authorize?{text}"), &[], "").status;
     assert_eq!(query("a[]&".repeat(SIGN_IN_MAX_FIELDS + 1)), 400);
     assert_eq!(query("x".repeat(SIGN_IN_MAX_BYTES + 1)), 414);
-    // At the bounds it waits for a thread, of which there is none.
+    // A request at the bounds waits for a thread, and none is free.
     assert_eq!(query("a[]&".repeat(SIGN_IN_MAX_FIELDS)), 503);
     drop(gates);
     let paths =
@@ -142,7 +142,7 @@ fn a_sign_in_that_is_too_large_is_refused_before_a_thread_takes_it_up() {
         assert!([400, 422].contains(&status(&"a[]&".repeat(SIGN_IN_MAX_FIELDS + 1))), "{path}");
         assert!([400, 422].contains(&status(&"a[]&".repeat(20_000 / 5))), "{path}");
     }
-    // A merchant's bulk change is as large as ever, which the token then decides on.
+    // A merchant's bulk change may be larger; its token decides.
     let bulk = "a[]&".repeat(20_000);
     assert_eq!(subject.ask("PATCH", "/v2/items/5101/access-fees/bulk", &[FORM], &bulk).status, 401);
 }
