@@ -2,7 +2,7 @@
 //! crowd out another's.
 //!
 //! The rate is checked before a write is read; the storage is checked at the end of the write, in its
-//! transaction. A write that reduces what is stored always succeeds, so a merchant above a quota can still
+//! transaction. A write that reduces the stored amounts always succeeds, so a merchant above a quota can still
 //! delete and revoke. Imports have no quota.
 
 use std::{

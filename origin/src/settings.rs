@@ -134,7 +134,7 @@ impl Settings {
         });
         let mut issuers = vec![own.clone()];
         if let Some(others) = self.variables.get("ISSUERS") {
-            let others: Vec<Value> = serde_json::from_str(others).context("ISSUERS is no JSON array")?;
+            let others: Vec<Value> = serde_json::from_str(others).context("ISSUERS must be a JSON array")?;
             // The edge's list also has this origin, whose keys are at hand here.
             issuers.extend(others.into_iter().filter(|other| other.get("issuer") != own.get("issuer")));
         }

@@ -1,4 +1,4 @@
-//! A stream that ends when its other end stops taking what is written.
+//! A stream whose writes fail when the other end stops reading.
 
 use std::{
     future::Future as _,

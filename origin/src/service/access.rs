@@ -64,7 +64,7 @@ pub fn grant(job: &mut Job<'_>) -> Result<Answer, Refused> {
     };
     let customers = customers(job, consumer_id)?;
     let Some((_, customer)) = customers.first() else {
-        let problem = format!("The consumer_id must name a customer of yours, not {consumer_id}");
+        let problem = format!("The consumer_id must name a customer of this merchant, not {consumer_id}");
         return Err(Refused::field("consumer_id", &problem));
     };
     if customers.iter().any(|(_, customer)| customer.accesses.len() >= ACCESSES_MAX) {
@@ -158,8 +158,7 @@ fn end_by_fee(job: &Job<'_>, fee: &AccessFee, start: UnixSecs) -> Result<UnixSec
     let access_type = access_type.ok_or(DbError::Inconsistent("a fee without its access type"))?;
     // An unreadable period must not become access for ever. Such fees exist only in old databases.
     let period = Period::of(&access_type).map_err(|error| {
-        let problem =
-            format!("The access_fee_id sells a period that is not known here: send expires_at ({error})");
+        let problem = format!("The access_fee_id sells an unknown period: send expires_at ({error})");
         Refused::field("access_fee_id", &problem)
     })?;
     period.end(start).ok_or_else(|| {

@@ -193,7 +193,8 @@ fn parse(job: &Job<'_>, fields: &Fields<'_>) -> Result<Option<Said>, Refused> {
         let access_type = records::access_type(job.db, id)?;
         let own = access_type.filter(|access_type| access_type.account_id == job.caller.merchant_id);
         match own.as_ref().map(Period::of) {
-            None => fields.wrong("access_type_id", &format!("must name an access type of yours, not {id}")),
+            None => fields
+                .wrong("access_type_id", &format!("must name an access type of this merchant, not {id}")),
             // A purchase by a fee with such a period would fail after the viewer has paid.
             Some(Err(error)) => {
                 fields

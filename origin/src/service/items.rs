@@ -205,7 +205,7 @@ pub fn change_members(job: &mut Job<'_>, id: i64) -> Result<Answer, Refused> {
     }
     for item_id in &added {
         if !may_be_member(job, *item_id)? {
-            fields.wrong("add_asset_ids", &format!("must name items of yours, not {item_id}"));
+            fields.wrong("add_asset_ids", &format!("must name items of this merchant, not {item_id}"));
         } else if !store::is_member(job.db, id, *item_id)? && packages_of(job, *item_id)? >= PACKAGES_MAX {
             let problem = format!("must name items of less than {PACKAGES_MAX} packages, not {item_id}");
             fields.wrong("add_asset_ids", &problem);
