@@ -1,4 +1,4 @@
-//! The time. Given to everything that needs it, so that tests move it instead of sleeping.
+//! The time, handed to everything that needs it, so that tests move it instead of sleeping.
 
 use std::{
     fmt,
@@ -26,7 +26,7 @@ impl Clock {
         }))
     }
 
-    /// A clock that shows `secs`, whatever they are. For tests, which move it.
+    /// A clock that shows the seconds in `secs`, which tests change.
     #[must_use]
     pub fn set(secs: Arc<AtomicI64>) -> Self {
         Self(Arc::new(move || u64::try_from(secs.load(Ordering::SeqCst)).unwrap_or(0).saturating_mul(1_000)))

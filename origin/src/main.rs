@@ -1,4 +1,4 @@
-//! `origin`: a reference origin API for Admit.
+//! The command `origin`: serves a reference origin and administers its database.
 
 mod commands;
 

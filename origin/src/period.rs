@@ -1,7 +1,7 @@
-//! How long a fee sells access for: a number of units of the calendar.
+//! How long a fee sells access for: a number of calendar units.
 //!
-//! The vendor's API spells units in several ways (`hour`, `HOURS`, `months`), so all of them are read. Periods are
-//! checked when access types and trials are made, not when a viewer has paid.
+//! The vendor's API spells units in several ways (`hour`, `HOURS`, `months`), and all of them are read. A
+//! period is checked when an access type or a trial is created, not when a viewer has paid.
 
 use admit::{
     instant::{self, UnixSecs},
@@ -22,19 +22,19 @@ pub enum Unit {
     Day,
     /// 7 days.
     Week,
-    /// The same day of a later month, or its last one.
+    /// The same day of a later month, or that month's last day.
     Month,
     /// 12 months.
     Year,
 }
 
-/// The units, as messages list them.
+/// The units as error messages list them.
 pub const UNITS: &str = "minute, hour, day, week, month, year";
 
 impl Unit {
     const ALL: [Self; 6] = [Self::Minute, Self::Hour, Self::Day, Self::Week, Self::Month, Self::Year];
 
-    /// Reads a unit: its name or that name's plural, in capitals or not.
+    /// Reads a unit by its name or plural; letter case does not count.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim_ascii();
@@ -45,7 +45,7 @@ impl Unit {
         Self::ALL.into_iter().find(is_named)
     }
 
-    /// The name that clients know.
+    /// The name in API answers.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -58,7 +58,7 @@ impl Unit {
         }
     }
 
-    /// How many of the unit make [`PERIOD_MAX_YEARS`], in whole units.
+    /// The largest quantity of this unit within [`PERIOD_MAX_YEARS`].
     const fn quantity_max(self) -> i64 {
         PERIOD_MAX_YEARS
             * match self {
@@ -72,7 +72,7 @@ impl Unit {
     }
 }
 
-/// A number of units, from 1 to [`PERIOD_MAX_YEARS`].
+/// A quantity of one unit: at least 1, at most [`PERIOD_MAX_YEARS`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Period {
     quantity: i64,
@@ -82,24 +82,24 @@ pub struct Period {
 /// Why a period cannot be sold.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PeriodError {
-    /// The unit is unknown.
+    /// The name is not one of [`UNITS`].
     #[error("period: expected one of {UNITS}, found {0}")]
     Unit(String),
     /// The period is empty, or longer than [`PERIOD_MAX_YEARS`].
     #[error("quantity: expected 1 to {max} for the unit {unit}, found {quantity}", max = unit.quantity_max(), unit = unit.name())]
     Quantity {
-        /// Of what.
+        /// The unit of the quantity.
         unit: Unit,
-        /// How many.
+        /// The quantity as the client sent it.
         quantity: i64,
     },
 }
 
 impl Period {
-    /// A period of `quantity` units, as it is written.
+    /// A period of `quantity` units, with the unit as the client spelt it.
     ///
     /// # Errors
-    /// The unit is unknown, or there are too few or too many of it.
+    /// If the unit is unknown, or the quantity is out of range.
     pub fn new(quantity: i64, unit: &str) -> Result<Self, PeriodError> {
         let unit = Unit::parse(unit).ok_or_else(|| PeriodError::Unit(shown(unit)))?;
         if !(1..=unit.quantity_max()).contains(&quantity) {
@@ -116,14 +116,14 @@ impl Period {
         Self::new(access_type.quantity, &access_type.period)
     }
 
-    /// The unit.
+    /// The calendar unit.
     #[must_use]
     pub const fn unit(self) -> Unit {
         self.unit
     }
 
-    /// When a period that begins at `start` ends. `None` if that is after the year 9999. A month later is the same
-    /// day of the month, or its last one: from 31 January to 28 or 29 February.
+    /// When a period that begins at `start` ends; `None` for an end after the year 9999. A month later means
+    /// the same day of the month, or the month's last day: from 31 January to 28 or 29 February.
     #[must_use]
     pub fn end(self, start: UnixSecs) -> Option<UnixSecs> {
         let Self { quantity, unit } = self;
@@ -182,7 +182,7 @@ mod tests {
             ("2024-01-31T12:00:00Z", 48, "hour", "2024-02-02T12:00:00Z"),
             ("2024-01-31T12:00:00Z", 3, "day", "2024-02-03T12:00:00Z"),
             ("2024-01-31T12:00:00Z", 2, "week", "2024-02-14T12:00:00Z"),
-            // The last day of a month that is shorter.
+            // Clamped to the last day of a shorter month.
             ("2024-01-31T12:00:00Z", 1, "month", "2024-02-29T12:00:00Z"),
             ("2023-01-31T12:00:00Z", 1, "MONTHS", "2023-02-28T12:00:00Z"),
             ("2024-01-31T12:00:00Z", 3, "month", "2024-04-30T12:00:00Z"),
@@ -226,7 +226,7 @@ mod tests {
                 let Ok(period) = Period::new(quantity, unit.name()) else { continue };
                 match period.end(start) {
                     Some(end) => prop_assert!(start < end && end <= instant::LATEST),
-                    // Only what begins in the last of these years is too long.
+                    // Only a start in the last of these years makes an end that is too late.
                     None => prop_assert!(start > secs("8998-12-31")),
                 }
             }

@@ -1,4 +1,4 @@
-//! `origin account`, `origin client`
+//! `origin account` and `origin client`: accounts with a password, and clients with a secret.
 
 use std::{io::Read as _, path::PathBuf};
 
@@ -16,10 +16,10 @@ use origin::{
 };
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 
-/// What is to be done about accounts.
+/// The sub-commands of `origin account`.
 #[derive(clap::Subcommand)]
 pub enum Account {
-    /// Add an account, or give it another password, read from standard input, which ends its sign-ins
+    /// Add an account or replace its password, which is read from standard input; ends the account's sign-ins
     Set(AccountArgs),
 }
 
@@ -35,26 +35,26 @@ pub struct AccountArgs {
     /// The merchant's number
     #[arg(long, value_name = "N")]
     merchant: i64,
-    /// What the person types; mostly an e-mail address
+    /// User name; mostly an e-mail address
     #[arg(long, value_name = "TEXT")]
     username: String,
-    /// For people
+    /// Full name, as sign-ins answer it
     #[arg(long, value_name = "TEXT", default_value = "")]
     name: String,
-    /// The customer, as namespace:subject; without one the account is one of the merchant's own
+    /// The customer, as namespace:subject; without one, the account is a user of the merchant
     #[arg(long, value_name = "NAMESPACE:SUBJECT")]
     customer: Option<String>,
-    /// The account may sign in by test-mode clients, which open pending test licences. Without this option it may not,
-    /// also if it could before
+    /// Let the account sign in by test-mode clients, which unlock pending test licences. Without this option
+    /// it may not, even if it could before
     #[arg(long)]
     tester: bool,
 }
 
 impl Account {
-    /// Runs it.
+    /// Runs the command.
     ///
     /// # Errors
-    /// With what went wrong, for people.
+    /// A message for the operator.
     pub fn run(self) -> Result<()> {
         let Self::Set(args) = self;
         let mut connection = db::open(&args.db).with_context(|| args.db.display().to_string())?;
@@ -70,7 +70,7 @@ impl Account {
                 let (namespace, subject) =
                     name.split_once(':').ok_or_else(|| anyhow!("--customer: expected namespace:subject"))?;
                 let key = records::customer_key(&connection, namespace, subject)?;
-                Some(key.ok_or_else(|| anyhow!("there is no customer {name}"))?)
+                Some(key.ok_or_else(|| anyhow!("unknown customer {name}"))?)
             }
         };
         if let Some(key) = customer_key
@@ -103,9 +103,9 @@ impl Account {
         ];
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         if transaction.execute(sql, values).context("the account cannot be stored")? == 0 {
-            bail!("the account is there already, and somebody else's");
+            bail!("the user name is taken by another account");
         }
-        // Another password is what one gives an account that somebody else has got into.
+        // A new password may be set because someone else knew the old one, so all sign-ins end.
         for table in ["refresh_tokens", "authorization_codes"] {
             let sql = format!(
                 "DELETE FROM {table} WHERE account_id =
@@ -123,13 +123,14 @@ impl Account {
     }
 }
 
-/// What is to be done about clients.
+/// The sub-commands of `origin client`.
 #[derive(clap::Subcommand)]
 pub enum Client {
-    /// Add a program, or give it another secret, which is printed, and end its sign-ins. What no option says stays as it
-    /// is
+    /// Add a program or replace its secret, which is printed, and end its sign-ins. Options that are left out
+    /// keep their value
     Set(ClientArgs),
-    /// Say for whom an app's client is: customers, or also the merchant's own people with their right to write
+    /// Say whose roles an app's client keeps: customers' only, or also those of the merchant's users, who can
+    /// write
     Mark {
         /// The database
         #[arg(long, value_name = "FILE", env = "ORIGIN_DB")]
@@ -137,7 +138,7 @@ pub enum Client {
         /// The app's OAuth client
         #[arg(long, value_name = "TEXT")]
         client_id: String,
-        /// Whose roles tokens have that are issued through the client
+        /// Whose roles the tokens of the client have
         #[arg(long = "for", value_enum)]
         of: For,
     },
@@ -149,7 +150,7 @@ pub enum Client {
         /// The app's OAuth client
         #[arg(long, value_name = "TEXT")]
         client_id: String,
-        /// The address, exactly as the app sends it; with http://127.0.0.1 or http://[::1] the port does not count
+        /// Address, exactly as the app sends it; the port of http://127.0.0.1 and http://[::1] is ignored
         #[arg(long, value_name = "URL")]
         uri: String,
     },
@@ -167,10 +168,10 @@ pub struct ClientArgs {
     /// The merchant's number
     #[arg(long, value_name = "N")]
     merchant: i64,
-    /// What it may do beside that; a new program has none
+    /// Role of the program; a new program has none
     #[arg(long, value_enum)]
     role: Option<Role>,
-    /// A scope that it may have, such as feed:read, in place of those that it has; an empty one takes them away
+    /// Scope of the program, such as feed:read, instead of its present ones; an empty one removes them
     #[arg(long, value_name = "TEXT")]
     scope: Vec<String>,
 }
@@ -178,26 +179,26 @@ pub struct ClientArgs {
 /// The role of a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Role {
-    /// None: its scopes only.
+    /// No role: its scopes only.
     None,
-    /// It writes in the merchant's name.
+    /// Writes for the merchant.
     Merchant,
 }
 
-/// Whose roles tokens have that are issued through a client.
+/// Whose roles the tokens of a client have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum For {
-    /// Customers' alone: the merchant's own people sign in without their role.
+    /// Customers' only: the merchant's users sign in without their role.
     Customers,
-    /// The merchant's own people's, too: they may write. For clients that the merchant runs.
+    /// Also those of the merchant's users, who can write. For clients that the merchant runs.
     Merchant,
 }
 
 impl Client {
-    /// Runs it.
+    /// Runs the command.
     ///
     /// # Errors
-    /// With what went wrong, for people.
+    /// A message for the operator.
     pub fn run(self) -> Result<()> {
         match self {
             Self::Set(args) => set(&args),
@@ -232,7 +233,7 @@ fn set(args: &ClientArgs) -> Result<()> {
             args.client_id
         );
     }
-    // Whoever had the secret before may have signed in by it.
+    // Holders of the old secret may have signed in with it.
     transaction.execute("DELETE FROM refresh_tokens WHERE machine = ?1", [&args.client_id])?;
     let role = if is_merchant { "merchant" } else { "none" };
     let object = format!("client:{} role={role} scopes={}", args.client_id, scopes.replace(' ', "+"));
@@ -242,15 +243,15 @@ fn set(args: &ClientArgs) -> Result<()> {
     Ok(())
 }
 
-/// What a program may do.
+/// The rights of a program.
 struct Rights {
     is_merchant: bool,
-    /// With spaces between them.
+    /// Separated by spaces.
     scopes: String,
 }
 
-/// What the program is to be allowed: what the options say, and otherwise what it was allowed before. Somebody who
-/// replaces a secret must not stop the program that has it.
+/// The rights after the command: the options', and otherwise those that the program had. A new secret alone
+/// must not take rights away, or the program would stop working.
 fn rights(transaction: &Connection, args: &ClientArgs) -> Result<Rights> {
     let sql = "SELECT is_merchant, scopes FROM machines WHERE client_id = ?1";
     let stored = transaction
@@ -263,7 +264,7 @@ fn rights(transaction: &Connection, args: &ClientArgs) -> Result<Rights> {
         || args.scope.iter().filter(|scope| !scope.is_empty()).map(String::as_str).collect::<Vec<_>>();
     let scopes = if args.scope.is_empty() { scopes } else { given().join(" ") };
     let is_told = args.role.is_some() || !args.scope.is_empty();
-    // One that an earlier version has set so gets its new secret all the same.
+    // Rights that earlier versions allowed stay valid when only the secret is replaced.
     if is_told && is_merchant && scopes.split(' ').any(|scope| scope == Scope::FeedRead.name()) {
         bail!(
             "--scope feed:read is for the data of every merchant, and --role merchant for those of one: set two programs"
@@ -305,7 +306,7 @@ fn allow_redirect(db: &std::path::Path, client_id: &str, uri: &str) -> Result<()
     Ok(transaction.commit()?)
 }
 
-/// The entry of the audit trail, in the transaction of what was done.
+/// Writes the audit entry, in the transaction of the action.
 fn record(
     transaction: &Connection,
     merchant_id: i64,

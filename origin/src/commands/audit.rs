@@ -1,4 +1,4 @@
-//! `origin audit`
+//! `origin audit`: prints the audit trail.
 
 use std::{
     fmt::Write as _,
@@ -25,46 +25,46 @@ pub struct Args {
     /// The database
     #[arg(long, value_name = "FILE", env = "ORIGIN_DB")]
     db: PathBuf,
-    /// Entries since then: a time as RFC 3339 or unix seconds, or so long ago: 90m, 36h, 7d
+    /// Only entries since this time: RFC 3339, unix seconds, or an age: 90m, 36h, 7d
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
-    /// Entries after this one
+    /// Only entries after this one
     #[arg(long, value_name = "ID")]
     after: Option<i64>,
-    /// A part of issuer, namespace and subject, or user and host; or a whole client, jti or request id
+    /// Part of issuer, namespace and subject, or user and host; or a whole client, jti or request id
     #[arg(long, value_name = "TEXT")]
     actor: Option<String>,
-    /// What it was done to: access:N, item:N, fee:N, customer:N, key:KID
+    /// Object of the action: access:N, item:N, fee:N, customer:N, key:KID
     #[arg(long, value_name = "TYPE:NAME")]
     object: Option<String>,
-    /// What was done, or the beginning of it: access. finds grants and revocations
+    /// Action, or its beginning: access. finds grants and revocations
     #[arg(long, value_name = "TEXT")]
     action: Option<String>,
-    /// The number of the customer whom it concerns
+    /// Number of the customer that the action concerns
     #[arg(long, value_name = "N")]
     customer: Option<i64>,
-    /// The number of the item that it concerns
+    /// Number of the item that the action concerns
     #[arg(long, value_name = "N")]
     item: Option<i64>,
-    /// The merchant in whose name it was done
+    /// Merchant that the actor acted for
     #[arg(long, value_name = "N")]
     merchant: Option<i64>,
-    /// Show what is counted by the hour instead: sign-ins of viewers, and what was refused to strangers
+    /// Show hourly counts instead of entries: sign-ins of viewers, and refusals of strangers
     #[arg(long, conflicts_with_all = ["after", "actor", "object", "action", "customer", "item"])]
     counts: bool,
-    /// Show so many entries at most, the newest
+    /// Most entries to show; the newest are shown
     #[arg(long, value_name = "N", default_value_t = 1_000)]
     limit: u64,
-    /// One JSON object a line
+    /// Print one JSON object per line
     #[arg(long)]
     json: bool,
 }
 
 impl Args {
-    /// Runs it.
+    /// Runs the command.
     ///
     /// # Errors
-    /// With what went wrong, for people.
+    /// A message for the operator.
     pub fn run(self) -> Result<()> {
         let connection = db::open(&self.db).with_context(|| self.db.display().to_string())?;
         let since = self.since.as_deref().map(|text| since(text, Clock::system().now())).transpose()?;
@@ -112,10 +112,10 @@ impl Args {
     }
 }
 
-/// An entry in one line, for people.
+/// One line of text for an entry.
 fn line(entry: &Entry) -> String {
     let Entry { id, at, action, object, outcome, merchant_id, actor, issuer, .. } = entry;
-    // Tokens and clients have these texts: none may begin a line of its own.
+    // Tokens and clients choose these texts, so line breaks in them are escaped.
     let [object, outcome, actor, issuer] = [object, outcome, actor, issuer].map(|text| text.escape_debug());
     let mut line = format!("{id}  {}  {action}  {object}  {outcome}  by {actor} ({issuer})", iso8601(*at, 0));
     if *merchant_id != 0 {
@@ -145,7 +145,7 @@ fn line(entry: &Entry) -> String {
     line
 }
 
-/// A moment: a time, or how long ago.
+/// Parses a moment or an age; returns unix seconds.
 fn since(text: &str, now: i64) -> Result<i64> {
     let ago = |unit: char, secs: i64| {
         let number: i64 = text.strip_suffix(unit)?.parse().ok()?;

@@ -1,4 +1,4 @@
-//! `origin customer`
+//! `origin customer`: adds and removes customers.
 
 use std::path::PathBuf;
 
@@ -9,10 +9,10 @@ use origin::{
     db::customers::{add, remove},
 };
 
-/// What is to be done about customers.
+/// The sub-commands of `origin customer`.
 #[derive(clap::Subcommand)]
 pub enum Customer {
-    /// Add a customer who holds nothing; prints the number
+    /// Add a customer without accesses; prints the number
     Add {
         #[command(flatten)]
         name: Name,
@@ -20,29 +20,29 @@ pub enum Customer {
         #[arg(long, value_name = "N")]
         merchant: i64,
     },
-    /// Remove a customer with all that they hold, their account and its tokens
+    /// Remove a customer with all accesses and licences, the account and its tokens
     Remove {
         #[command(flatten)]
         name: Name,
     },
 }
 
-/// Which customer, and where.
+/// The customer, and the database.
 #[derive(clap::Args)]
 pub struct Name {
     /// The database
     #[arg(long, value_name = "FILE", env = "ORIGIN_DB")]
     db: PathBuf,
-    /// What tokens name
+    /// The customer as tokens name it
     #[arg(long, value_name = "NAMESPACE:SUBJECT")]
     customer: String,
 }
 
 impl Customer {
-    /// Runs it.
+    /// Runs the command.
     ///
     /// # Errors
-    /// With what went wrong, for people.
+    /// A message for the operator.
     pub fn run(self) -> Result<()> {
         let (Self::Add { name: Name { db, customer }, .. } | Self::Remove { name: Name { db, customer } }) =
             &self;
@@ -62,7 +62,7 @@ impl Customer {
             }
             Self::Remove { .. } => {
                 if !remove(&mut connection, namespace, subject, now)? {
-                    bail!("there is no customer {customer}");
+                    bail!("unknown customer {customer}");
                 }
             }
         }

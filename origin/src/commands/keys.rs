@@ -1,11 +1,11 @@
-//! `origin keys`
+//! `origin keys`: lists, rotates and revokes signing keys.
 
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use origin::{clock::Clock, db, tokens::keys};
 
-/// What is to be done about keys.
+/// The sub-commands of `origin keys`.
 #[derive(clap::Subcommand)]
 pub enum Keys {
     /// Show the keys that verify, newest first, and until when
@@ -19,29 +19,29 @@ pub enum Keys {
         /// The database
         #[arg(long, value_name = "FILE", env = "ORIGIN_DB")]
         db: PathBuf,
-        /// Seconds that an access token lives, as `serve` has it
+        /// Seconds that an access token lives, as in `serve`
         #[arg(long, value_name = "N", default_value_t = 3_600)]
         access_ttl_secs: i64,
     },
-    /// Remove a key that has leaked: its tokens are refused at once; prints the key that signs now
+    /// Remove a leaked key: its tokens are refused at once; prints the key that signs now
     Revoke {
         /// The database
         #[arg(long, value_name = "FILE", env = "ORIGIN_DB")]
         db: PathBuf,
-        /// The key
+        /// The key's kid
         #[arg(value_name = "KID")]
         kid: String,
-        /// End every sign-in too: everybody has to type the password again
+        /// Also end every sign-in: all viewers have to type their password again
         #[arg(long)]
         end_sessions: bool,
     },
 }
 
 impl Keys {
-    /// Runs it.
+    /// Runs the command.
     ///
     /// # Errors
-    /// With what went wrong, for people.
+    /// A message for the operator.
     pub fn run(self) -> Result<()> {
         let (Self::List { db } | Self::Rotate { db, .. } | Self::Revoke { db, .. }) = &self;
         let mut connection = db::open(db).with_context(|| db.display().to_string())?;

@@ -1,4 +1,4 @@
-//! The sub-commands.
+//! The sub-commands of `origin`, one module each.
 
 mod accounts;
 mod audit;
@@ -12,14 +12,14 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use origin::{clock::Clock, db, db::import::import};
 
-/// What is to be done.
+/// The sub-commands.
 #[derive(clap::Subcommand)]
 pub enum Command {
     /// Serve the API
     Serve(serve::Args),
     /// Import a catalogue in the publish schema into a new database
     Import {
-        /// The database; made if it is not there
+        /// The database; created if it does not exist
         #[arg(long, value_name = "FILE", env = "ORIGIN_DB")]
         db: PathBuf,
         /// One file, or a directory of *.ndjson files
@@ -29,26 +29,26 @@ pub enum Command {
     /// Keys that sign tokens
     #[command(subcommand)]
     Keys(keys::Keys),
-    /// Customers, who come and go
+    /// Add and remove customers
     #[command(subcommand)]
     Customer(customers::Customer),
     /// Accounts that sign in with a password
     #[command(subcommand)]
     Account(accounts::Account),
-    /// Refuse tokens at this origin before they end; edges are told by `admit revoke`
+    /// Refuse tokens at this origin before they end; edges learn of it by `admit revoke`
     Revoke(revoke::Args),
-    /// Who did what: entries of the audit trail, oldest first
+    /// Show entries of the audit trail: who did what, oldest first
     Audit(audit::Args),
-    /// Clients: programs with a secret, and where apps may be returned to
+    /// Clients: programs with a secret, and the addresses of apps after a sign-in
     #[command(subcommand)]
     Client(accounts::Client),
 }
 
 impl Command {
-    /// Runs it.
+    /// Runs the command.
     ///
     /// # Errors
-    /// With what went wrong, for people.
+    /// A message for the operator.
     pub fn run(self) -> Result<()> {
         match self {
             Self::Serve(args) => serve::run(&args),

@@ -1,4 +1,4 @@
-//! `origin revoke`
+//! `origin revoke`: refuses tokens before they end.
 
 use std::path::PathBuf;
 
@@ -23,16 +23,16 @@ pub struct Args {
     /// The token with this `jti`
     #[arg(long, value_name = "JTI", required_unless_present = "customer", conflicts_with = "customer")]
     token: Option<String>,
-    /// Every token that this customer has got up to now; the refresh tokens too
+    /// Every token of this customer issued until now, refresh tokens included
     #[arg(long, value_name = "NAMESPACE:SUBJECT")]
     customer: Option<String>,
 }
 
 impl Args {
-    /// Runs it.
+    /// Runs the command.
     ///
     /// # Errors
-    /// With what went wrong, for people.
+    /// A message for the operator.
     pub fn run(&self) -> Result<()> {
         let mut connection = db::open(&self.db).with_context(|| self.db.display().to_string())?;
         let now = Clock::system().now();
@@ -53,9 +53,8 @@ fn end_sessions_of(transaction: &Connection, name: &str, now: i64) -> Result<()>
     let (namespace, subject) =
         name.split_once(':').ok_or_else(|| anyhow!("--customer: expected namespace:subject"))?;
     let key = records::customer_key(transaction, namespace, subject)?;
-    let key = key.ok_or_else(|| anyhow!("there is no customer {name}"))?;
-    let customer =
-        records::customer(transaction, key)?.ok_or_else(|| anyhow!("there is no customer {name}"))?;
+    let key = key.ok_or_else(|| anyhow!("unknown customer {name}"))?;
+    let customer = records::customer(transaction, key)?.ok_or_else(|| anyhow!("unknown customer {name}"))?;
     revoked::revoke(transaction, Tokens::Subject { namespace: Some(namespace), subject }, now)?;
     for table in ["refresh_tokens", "authorization_codes"] {
         let sql = format!(

@@ -1,4 +1,4 @@
-//! `origin serve`
+//! `origin serve`: runs the server.
 
 use std::{env, net::SocketAddr, path::PathBuf};
 
@@ -17,8 +17,8 @@ use origin::{
         MERCHANT_MEMBERS_DEFAULT, MERCHANT_WRITE_BURST_DEFAULT, MERCHANT_WRITES_PER_SEC_DEFAULT,
         SECRET_MIN_BYTES, SESSION_SECS_DEFAULT,
     },
+    quota::Quotas,
     server,
-    service::quota::Quotas,
     settings::Settings,
 };
 use tokio::{net::TcpListener, signal};
@@ -33,22 +33,22 @@ Example:
   origin serve --db origin.db --listen 127.0.0.1:8790 --seed samples/catalogue"
 )]
 pub struct Args {
-    /// The database; made if it is not there
+    /// The database; created if it does not exist
     #[arg(long, value_name = "FILE", env = "ORIGIN_DB")]
     db: PathBuf,
-    /// Where to listen; port 0 takes a free one
+    /// Address to listen on; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8790")]
     listen: SocketAddr,
     /// Import this catalogue if the database is new
     #[arg(long, value_name = "PATH")]
     seed: Option<PathBuf>,
-    /// `iss` of the tokens that are issued here [default: http:// and where it listens]
+    /// `iss` of the tokens that are issued here [default: http:// and the address]
     #[arg(long, value_name = "URL")]
     issuer: Option<String>,
     /// `aud` of the tokens that are issued here
     #[arg(long, value_name = "TEXT", default_value = "admit")]
     audience: String,
-    /// Namespace of the customers who sign in here, as the Worker's ISSUERS names it
+    /// Namespace of the customers who sign in here, as in the Worker's ISSUERS
     #[arg(long, value_name = "TEXT", default_value = "vendor")]
     namespace: String,
     /// Seconds that an access token lives
@@ -57,22 +57,22 @@ pub struct Args {
     /// Seconds that a refresh token lives
     #[arg(long, value_name = "N", default_value_t = 2_592_000, value_parser = clap::value_parser!(i64).range(60..=31_536_000))]
     refresh_ttl_secs: i64,
-    /// Seconds after a sign-in during which it may be refreshed
+    /// Seconds after a sign-in during which its tokens can be refreshed
     #[arg(long, value_name = "N", default_value_t = SESSION_SECS_DEFAULT, value_parser = clap::value_parser!(i64).range(60..=315_360_000))]
     session_ttl_secs: i64,
-    /// Take passwords from apps at POST /accounts/authenticate, as older SDKs send them
+    /// Accept passwords from apps at POST /accounts/authenticate, as older SDKs send them
     #[arg(long, env = "ORIGIN_ALLOW_PASSWORD_GRANT", value_parser = switch)]
     allow_password_grant: bool,
-    /// Changes that the log keeps
+    /// Changes that the change log keeps
     #[arg(long, value_name = "N", default_value_t = KEEP_CHANGES_DEFAULT)]
     keep_changes: u64,
-    /// Bytes that the log of changes keeps
+    /// Bytes that the change log keeps
     #[arg(long, value_name = "N", default_value_t = KEEP_CHANGE_BYTES_DEFAULT)]
     keep_change_bytes: u64,
-    /// Days that the log of changes keeps
+    /// Days that the change log keeps changes
     #[arg(long, value_name = "N", default_value_t = KEEP_CHANGE_DAYS_DEFAULT, value_parser = clap::value_parser!(u32).range(1..=36_500))]
     keep_change_days: u32,
-    /// Entries of the audit trail that are kept of each merchant
+    /// Entries that the audit trail keeps for each merchant
     #[arg(long, value_name = "N", default_value_t = AUDIT_ENTRIES_DEFAULT)]
     keep_audit: u64,
     /// Days that the audit trail keeps entries
@@ -80,33 +80,34 @@ pub struct Args {
     keep_audit_days: u32,
     #[command(flatten)]
     quotas: QuotaArgs,
-    /// A bearer that may read export and changes, beside tokens with the scope feed:read
+    /// Bearer that can read export and changes, beside tokens with the scope feed:read
     #[arg(long, value_name = "TEXT", env = "ORIGIN_FEED_SECRET", hide_env_values = true)]
     feed_secret: Option<String>,
-    /// What the Worker shows in Admit-Edge-Key, as its ORIGIN_SECRET; several with blanks between while one follows another
+    /// Secret that the Worker sends in Admit-Edge-Key, its ORIGIN_SECRET; several, separated by blanks,
+    /// during a rotation
     #[arg(long, value_name = "TEXT", env = "ORIGIN_SECRET", hide_env_values = true)]
     edge_secret: Option<String>,
-    /// Answer nothing but the sign-in page, public documents and the feed to others than the edge
+    /// Answer other senders than the edge only with the sign-in page, public documents and the feed
     #[arg(long, env = "ORIGIN_EDGE_ONLY", value_parser = switch)]
     edge_only: bool,
-    /// Connections of one address; with a proxy in front, as many as the proxy opens
+    /// Connections of one address; behind a proxy, as many as the proxy opens
     #[arg(long, value_name = "N", default_value_t = CONNECTIONS_PER_ADDRESS)]
     connections_per_address: usize,
-    /// The bearer before that one, which may read them too while it is being replaced
+    /// The previous feed bearer, which is accepted during a rotation
     #[arg(long, value_name = "TEXT", env = "ORIGIN_FEED_SECRET_PREVIOUS", hide_env_values = true)]
     feed_secret_previous: Option<String>,
 }
 
-/// What each merchant may write and store. An import has no quota.
+/// Quotas of each merchant. An import has no quota.
 #[derive(clap::Args)]
 struct QuotaArgs {
-    /// Writes a second of one merchant, in the long run; 0 for any number
+    /// Sustained writes per second of one merchant; 0 for no limit
     #[arg(long, value_name = "N", default_value_t = MERCHANT_WRITES_PER_SEC_DEFAULT)]
     merchant_writes_per_sec: u64,
     /// Writes of one merchant at once
     #[arg(long, value_name = "N", default_value_t = MERCHANT_WRITE_BURST_DEFAULT, value_parser = clap::value_parser!(u64).range(1..))]
     merchant_write_burst: u64,
-    /// Items and packages of one merchant, deleted ones among them
+    /// Items and packages of one merchant, deleted ones included
     #[arg(long, value_name = "N", default_value_t = MERCHANT_ITEMS_DEFAULT)]
     merchant_items: u64,
     /// Bytes of one merchant's items and fees
@@ -115,10 +116,10 @@ struct QuotaArgs {
     /// Members of all packages of one merchant
     #[arg(long, value_name = "N", default_value_t = MERCHANT_MEMBERS_DEFAULT)]
     merchant_members: u64,
-    /// Accesses of all customers of one merchant, ended ones among them
+    /// Accesses of all customers of one merchant, ended ones included
     #[arg(long, value_name = "N", default_value_t = MERCHANT_ACCESSES_DEFAULT)]
     merchant_accesses: u64,
-    /// Bytes of answers that are kept for one merchant's Idempotency-Keys
+    /// Bytes of answers that are stored for one merchant's Idempotency-Keys
     #[arg(long, value_name = "N", default_value_t = MERCHANT_ANSWER_BYTES_DEFAULT)]
     merchant_answer_bytes: u64,
 }
@@ -139,7 +140,8 @@ impl QuotaArgs {
     }
 }
 
-/// Reads a variable that switches something on or off. A word that is neither is an error: either guess may be unsafe.
+/// Reads a variable that switches a feature on or off. Another word is an error, since either guess may be
+/// unsafe.
 fn switch(text: &str) -> Result<bool, String> {
     match text.trim().to_ascii_lowercase().as_str() {
         "1" | "true" | "yes" | "on" => Ok(true),
@@ -151,7 +153,7 @@ fn switch(text: &str) -> Result<bool, String> {
 /// Runs `origin serve`.
 ///
 /// # Errors
-/// When it cannot listen, the database cannot be opened, or a setting is wrong.
+/// If it cannot listen, the database cannot be opened, or a setting is invalid.
 pub fn run(args: &Args) -> Result<()> {
     for (name, secret) in
         [("--feed-secret", &args.feed_secret), ("--feed-secret-previous", &args.feed_secret_previous)]
@@ -212,7 +214,7 @@ pub fn run(args: &Args) -> Result<()> {
     })
 }
 
-/// Until the process is asked to end.
+/// Resolves when the process is asked to end.
 async fn ended() {
     #[cfg(unix)]
     {

@@ -1,8 +1,8 @@
-//! The change log: which records each committed change touched.
+//! The change log: the names of the records that each committed change touched.
 //!
-//! Every transaction that changes what edges answer from makes one [`Change`]: it counts `seq` up by one and logs the
-//! names of the records, in the same transaction. The feed reads the records when it is asked ([`after`]), so a change
-//! costs the log the length of a few names, however large the records are
+//! Every transaction that changes what edges answer from makes one [`Change`]. It increments `seq` and logs
+//! the names of the touched records, all in that transaction. The feed loads the records when it is read
+//! ([`after`]), so a log entry has the length of a few names, however large the records are
 //! (docs/adr/0029-the-log-names-what-changed.md).
 
 use std::{
@@ -17,35 +17,35 @@ use serde_json::Value;
 use super::{DbError, from_json, records::Ref, to_json};
 use crate::limits::{CHANGE_ROW_BYTES, CUT_EVERY, DAY_SECS, FEED_NEWER_MAX_BYTES};
 
-/// What a transaction has touched.
+/// The records that a transaction has touched.
 #[derive(Debug, Default)]
 pub struct Change {
     touched: BTreeSet<Ref>,
-    /// What the audit trail says of it beside the request.
+    /// What the audit entry adds to the request's own facts.
     pub about: About,
 }
 
-/// What a change of accesses concerns.
+/// The accesses that a write granted or revoked.
 #[derive(Debug, Default)]
 pub struct About {
-    /// The accesses that were granted or taken away.
+    /// The numbers of those accesses.
     pub accesses: Vec<i64>,
-    /// The item that they are for.
+    /// The item that they grant.
     pub item_id: Option<i64>,
     /// The number of the customer who holds them.
     pub customer_id: Option<i64>,
 }
 
 impl Change {
-    /// Names a record that the transaction changes, adds or removes.
+    /// Adds a record that the transaction changes, creates or removes.
     pub fn touch(&mut self, record: Ref) {
         self.touched.insert(record);
     }
 
-    /// Counts the change and logs it. The transaction is still to be committed. The change's `seq`.
+    /// Assigns the next `seq`, logs the change under it, and returns it. The caller commits the transaction.
     ///
     /// # Errors
-    /// When the database cannot be read or written.
+    /// If the database cannot be read or written.
     pub fn log(self, transaction: &Transaction<'_>, now: UnixSecs) -> Result<u64, DbError> {
         let names: Vec<Value> = self.touched.iter().map(Ref::name).collect();
         let touched = to_json(&names)?;
@@ -58,22 +58,23 @@ impl Change {
     }
 }
 
-/// How much of the log is kept.
+/// Bounds of the change log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Keep {
-    /// Changes. They are counted every [`CUT_EVERY`] changes only.
+    /// Most changes; checked after every [`CUT_EVERY`] changes.
     pub changes: u64,
-    /// Bytes of their rows.
+    /// Most bytes of their rows.
     pub bytes: u64,
-    /// Days. A name in the log is all that is left of a customer who was removed.
+    /// Longest age. After a customer's removal, the log is the last place with the customer's name.
     pub days: u32,
 }
 
-/// Forgets the oldest changes, so that the log keeps to its bounds after the change `seq`. Readers that are further
-/// behind have to export anew. Of a log that is far above its bounds, each write forgets [`CUT_EVERY`] changes.
+/// Removes the oldest changes, so that the log is within its bounds after the change `seq`. Readers that are
+/// further behind have to read the export. If the log is far above its bounds, each write removes
+/// [`CUT_EVERY`] changes.
 ///
 /// # Errors
-/// When the database cannot be read or written.
+/// If the database cannot be read or written.
 pub fn cut(transaction: &Connection, seq: u64, keep: Keep, now: UnixSecs) -> Result<(), DbError> {
     let sql = "SELECT history_from, log_bytes FROM state";
     let (history_from, bytes): (u64, u64) =
@@ -86,7 +87,7 @@ pub fn cut(transaction: &Connection, seq: u64, keep: Keep, now: UnixSecs) -> Res
     cut_before(transaction, by_age.max(by_number).max(by_bytes))
 }
 
-/// The last of the oldest changes that was made before `from`; 0 when there is none.
+/// The newest change made before `from`, among the oldest [`CUT_EVERY`]; 0 without one.
 fn too_old(transaction: &Connection, from: UnixSecs) -> Result<u64, DbError> {
     let sql = "SELECT as_of FROM changes ORDER BY seq LIMIT 1";
     let oldest: Option<UnixSecs> =
@@ -94,15 +95,15 @@ fn too_old(transaction: &Connection, from: UnixSecs) -> Result<u64, DbError> {
     if oldest.is_none_or(|oldest| oldest >= from) {
         return Ok(0);
     }
-    // Changes are in the order of their moments.
+    // `seq` and `as_of` grow together.
     let sql = "SELECT coalesce(max(seq), 0) FROM (SELECT seq, as_of FROM changes ORDER BY seq LIMIT ?2)
                WHERE as_of < ?1";
     Ok(transaction.prepare_cached(sql)?.query_row(params![from, CUT_EVERY], |row| row.get(0))?)
 }
 
-/// The last of the oldest changes that has to go so that the log has `max` bytes; 0 when there is none.
+/// The newest change whose removal is necessary for a log of `max` bytes; 0 if nothing must go.
 fn too_many_bytes(transaction: &Connection, bytes: u64, max: u64) -> Result<u64, DbError> {
-    // A tenth more than has to go, so that not every write cuts.
+    // Removes a tenth more than necessary, so that not every write has to.
     let goal = max - max / 10;
     let (mut left, mut until) = (bytes, 0);
     let sql = "SELECT seq, octet_length(touched_json) + ?1 FROM changes ORDER BY seq LIMIT ?2";
@@ -117,10 +118,10 @@ fn too_many_bytes(transaction: &Connection, bytes: u64, max: u64) -> Result<u64,
     Ok(until)
 }
 
-/// Forgets the changes up to and including `until`.
+/// Removes the changes up to and including `until`.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// If the database cannot be written.
 pub fn cut_before(transaction: &Connection, until: u64) -> Result<(), DbError> {
     let sql = "UPDATE state SET history_from = ?1, log_bytes = log_bytes
                - (SELECT coalesce(sum(octet_length(touched_json) + ?2), 0) FROM changes WHERE changes.seq <= ?1)
@@ -131,16 +132,16 @@ pub fn cut_before(transaction: &Connection, until: u64) -> Result<(), DbError> {
     Ok(())
 }
 
-/// Changes after a `seq`, as lines of the feed.
+/// The changes after a `seq`, as lines of the feed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Feed {
-    /// One line for each change, in order; empty when there is nothing new.
+    /// One line per change, in order; empty if there are no newer changes.
     Lines(String),
-    /// The history before is gone, or never was: export anew.
+    /// The log no longer has the changes, or never had them: the reader must read the export.
     Gone,
 }
 
-/// A change as it is answered.
+/// A change of the log, as the feed answers it.
 struct Logged {
     seq: u64,
     as_of: UnixSecs,
@@ -149,18 +150,18 @@ struct Logged {
 
 /// A touched record as it is now, and the last change of the answer that touched it.
 struct State {
-    /// A line of the publish schema; `None` when the record is gone.
+    /// A line of the publish schema; `None` if the record no longer exists.
     put: Option<String>,
     last: u64,
 }
 
-/// Reads the changes after `after`: at most `max_changes`, and no more once their records have `max_bytes`. Each record
-/// that they touched is in the answer once, as it is now, with the last of the answer's changes that touched it. When
-/// that makes a line longer than publishers read, or needs very many records that are newer, the reader is to export
-/// anew: an export has one record in a line.
+/// Reads the changes after `after`: at most `max_changes`, and no more once their records reach `max_bytes`.
+/// Each touched record appears once, in its present state, with the last change of the answer that touched
+/// it. [`Feed::Gone`] if a line would be longer than publishers read, or if the answer needs very many newer
+/// records: an export has one record per line.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// If the database cannot be read.
 pub fn after(
     connection: &Connection,
     after: u64,
@@ -172,7 +173,7 @@ pub fn after(
     let sql = "SELECT seq, history_from FROM state";
     let (seq, history_from): (u64, u64) =
         transaction.prepare_cached(sql)?.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    // A reader that is ahead knows another history: this database was restored, or made anew.
+    // A reader that is ahead knows another history: the database was restored or replaced.
     if after < history_from || after > seq {
         return Ok(Feed::Gone);
     }
@@ -209,8 +210,8 @@ fn touched(names: &str) -> Result<Vec<Ref>, DbError> {
     names.iter().map(Ref::from_name).collect::<Option<_>>().ok_or(unknown)
 }
 
-/// Notes that the change `seq` touched the record, and reads it if no change before did. Its size in bytes, if it was
-/// read.
+/// Notes that the change `seq` touched the record, and loads the record the first time. Returns the number of
+/// loaded bytes.
 fn see(
     connection: &Connection,
     states: &mut BTreeMap<Ref, State>,
@@ -227,9 +228,9 @@ fn see(
     Ok(size_bytes)
 }
 
-/// Adds to the answer's last change the members of the answer's packages that were made after it. The packages are as
-/// they are now, and what they refer to must be in the answer, too, although a later change made it. False when these
-/// are more than [`FEED_NEWER_MAX_BYTES`].
+/// Adds newer members of the answer's packages to its last change. The packages are answered in their present
+/// state, so every member that they refer to must be in the answer, even if a later change created it. False
+/// if these members have more than [`FEED_NEWER_MAX_BYTES`].
 fn see_newer_members(
     connection: &Connection,
     states: &mut BTreeMap<Ref, State>,
@@ -257,7 +258,7 @@ fn see_newer_members(
     Ok(true)
 }
 
-/// One line for each change; nothing when one is longer than publishers read.
+/// One line per change; `None` if a line is longer than publishers read.
 fn lines(changes: &[Logged], states: &BTreeMap<Ref, State>) -> Option<String> {
     let mut lines = String::new();
     for Logged { seq, as_of, touched } in changes {

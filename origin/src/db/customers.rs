@@ -1,4 +1,5 @@
-//! Customers come and go. No route of the API has that: whoever signs people up calls it, or an operator.
+//! Adds and removes customers. The API has no route for that: an operator or a sign-up service uses the
+//! command.
 
 use admit::{
     limits::CUSTOMER_MAX_BYTES,
@@ -20,16 +21,16 @@ use super::{
 /// Why a customer was not added.
 #[derive(Debug, thiserror::Error)]
 pub enum AddError {
-    /// Tokens could not name such a customer.
+    /// Namespace or subject is empty, too long, or has a zero byte, so no token could name the customer.
     #[error("namespace and subject: expected 1 to {CUSTOMER_MAX_BYTES} bytes, none of them zero")]
     Name,
-    /// There is one of that name.
+    /// A customer with this namespace and subject exists.
     #[error("the customer is there already")]
     There,
-    /// There is no such merchant.
-    #[error("there is no merchant {0}")]
+    /// The merchant does not exist.
+    #[error("unknown merchant {0}")]
     Merchant(i64),
-    /// The database cannot be written.
+    /// The database failed.
     #[error(transparent)]
     Db(#[from] DbError),
 }
@@ -40,10 +41,10 @@ impl From<rusqlite::Error> for AddError {
     }
 }
 
-/// Adds a customer who holds nothing, as one change. The customer.
+/// Adds a customer without accesses, as one change, and returns the customer.
 ///
 /// # Errors
-/// When there is one already, or the name or the merchant is none.
+/// If the customer exists, the name is invalid, or the merchant does not exist.
 pub fn add(
     connection: &mut Connection,
     merchant_id: i64,
@@ -76,11 +77,11 @@ pub fn add(
     Ok(customer)
 }
 
-/// Removes a customer with all that they hold and their account, as one change, and refuses their tokens from now on.
-/// Whether there was one.
+/// Removes a customer with all accesses, licences and the account, as one change, and refuses the customer's
+/// tokens from now on. False if there was no such customer.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// If the database cannot be written.
 pub fn remove(
     connection: &mut Connection,
     namespace: &str,
@@ -100,7 +101,7 @@ pub fn remove(
     Ok(true)
 }
 
-/// Logs the change, and records it: by number, since the trail outlives the customer.
+/// Logs the change and records it in the audit trail, by number: the trail outlives the customer.
 fn log(
     transaction: &Transaction<'_>,
     action: &'static str,

@@ -1,4 +1,4 @@
-//! The export: everything that edges answer from, in the publish schema, as of one moment.
+//! The export: all records that edges answer from, in the publish schema, as of one moment.
 
 use std::io;
 
@@ -13,10 +13,10 @@ use super::{DbError, records, records::Ref};
 /// Why an export ended early.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
-    /// The database cannot be read.
+    /// The database failed.
     #[error(transparent)]
     Db(#[from] DbError),
-    /// Whoever asked for it has gone.
+    /// The reader has gone, or stopped reading.
     #[error("not written: {0}")]
     Write(#[from] io::Error),
 }
@@ -27,11 +27,11 @@ impl From<rusqlite::Error> for ExportError {
     }
 }
 
-/// Writes the export to `out`, line by line, from one read transaction: the snapshot line with the `seq` that
-/// it is complete up to, then what is referred to before what refers to it. The `seq`.
+/// Writes the export to `out` from one read transaction, and returns its `seq`. The first line has the `seq`;
+/// records come before the records that refer to them.
 ///
 /// # Errors
-/// When the database cannot be read, or `out` not written.
+/// If the database cannot be read, or `out` cannot be written.
 pub fn export(connection: &Connection, now: UnixSecs, out: &mut impl io::Write) -> Result<u64, ExportError> {
     let transaction = connection.unchecked_transaction()?;
     let seq = super::seq(&transaction)?;
@@ -51,7 +51,7 @@ pub fn export(connection: &Connection, now: UnixSecs, out: &mut impl io::Write) 
     Ok(seq)
 }
 
-/// Writes the records whose names `sql` lists.
+/// Writes the records whose names `sql` selects.
 fn records<Id: FromSql>(
     connection: &Connection,
     sql: &str,

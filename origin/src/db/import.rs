@@ -1,4 +1,4 @@
-//! Import of a catalogue in the publish schema into an empty database.
+//! Imports a catalogue in the publish schema into an empty database.
 
 use std::{
     fs::File,
@@ -25,53 +25,53 @@ use crate::{
     wire::UTF8_BOM,
 };
 
-/// Why nothing was imported.
+/// Why an import was refused. The database is unchanged.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
     /// A file cannot be read.
     #[error("{path}: {error}")]
     Read {
-        /// Which file.
+        /// The file's path.
         path: String,
-        /// Why not.
+        /// The system's reason.
         error: std::io::Error,
     },
-    /// There is nothing to import.
+    /// The directory has no files to import.
     #[error("{0} has no *.ndjson files")]
     NoFiles(String),
-    /// Lines are wrong.
+    /// The catalogue has invalid lines.
     #[error("{first} (of {count} errors in all)")]
     Lines {
-        /// The first of them.
+        /// The first error.
         first: String,
-        /// How many there are.
+        /// The number of errors.
         count: u64,
     },
-    /// One line cannot be stored. A publisher may repair such a line, or pass it over; an import takes all or nothing.
+    /// The database refuses a line. A publisher may repair or skip such a line; an import is all or nothing.
     #[error("{place}: {error}")]
     Line {
         /// File and line.
         place: String,
-        /// Why not.
+        /// The database's reason.
         error: DbError,
     },
-    /// A period that cannot be sold: the purchase would be refused after the viewer has paid.
+    /// A period that cannot be sold: a purchase would fail after the viewer has paid.
     #[error("{place}: {record}: {error}")]
     Period {
         /// File and line.
         place: String,
         /// The access type, or the fee with the trial.
         record: String,
-        /// Why not.
+        /// The problem with the period.
         error: PeriodError,
     },
-    /// The lines cannot be published.
+    /// The catalogue as a whole cannot be published.
     #[error(transparent)]
     Build(#[from] BuildError),
-    /// The database holds something already: an import is for a new one.
+    /// The database is not new.
     #[error("the database is not empty")]
     NotEmpty,
-    /// The database refused it.
+    /// The database failed.
     #[error(transparent)]
     Db(#[from] DbError),
 }
@@ -82,31 +82,31 @@ impl From<rusqlite::Error> for ImportError {
     }
 }
 
-/// What was imported.
+/// The size of an import.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Imported {
-    /// The origin's count of changes now.
+    /// The origin's `seq` after the import.
     pub seq: u64,
-    /// Items, packages among them.
+    /// Items, packages included.
     pub items: usize,
     /// Customers.
     pub customers: usize,
 }
 
-/// Whether nothing has ever been imported.
+/// Whether no change was ever made to the database.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// If the database cannot be read.
 pub fn is_empty(connection: &Connection) -> Result<bool, DbError> {
     Ok(connection.query_row("SELECT NOT EXISTS (SELECT 1 FROM merchants)", [], |row| row.get(0))?)
 }
 
-/// Imports the catalogue at `from`, a file or a directory of `*.ndjson` files, as one change at `now`. It is
-/// checked first as a publisher checks it. Moments that are relative to publishing become fixed. The change is
-/// not in the log: readers of the feed begin with an export.
+/// Imports the catalogue at `from`, a file or a directory of `*.ndjson` files, as one change at `now`. The
+/// catalogue is first checked with the publisher's rules. Moments relative to publishing become fixed. The
+/// change is not in the log, since readers of the feed begin with an export.
 ///
 /// # Errors
-/// When it cannot be read, a line is wrong, the database is not empty or refuses a record.
+/// If the catalogue cannot be read, a line is invalid, the database is not empty, or it refuses a record.
 pub fn import(connection: &mut Connection, from: &Path, now: UnixSecs) -> Result<Imported, ImportError> {
     let paths = files(from)?;
     check(&paths, now)?;
@@ -114,7 +114,7 @@ pub fn import(connection: &mut Connection, from: &Path, now: UnixSecs) -> Result
     if !is_empty(&transaction)? {
         return Err(ImportError::NotEmpty);
     }
-    // Lines come in any order: what they refer to is there at the end.
+    // Lines may come before the records that they refer to, so references are checked at the commit.
     transaction.pragma_update(None, "defer_foreign_keys", true)?;
     let mut imported = Imported::default();
     for path in &paths {
@@ -136,7 +136,7 @@ pub fn import(connection: &mut Connection, from: &Path, now: UnixSecs) -> Result
                 .map_err(|error| ImportError::Line { place: place(), error })?;
         }
     }
-    // The export of another origin goes on where that one was.
+    // An export of another origin continues that origin's `seq`.
     let sql = "UPDATE state SET seq = max(seq + 1, ?1), history_from = max(seq + 1, ?1) RETURNING seq";
     imported.seq = transaction.query_row(sql, [imported.seq], |row| row.get(0))?;
     let deed = Deed::new("import", format!("items:{} customers:{}", imported.items, imported.customers));
@@ -175,7 +175,7 @@ fn insert(
     Ok(())
 }
 
-/// Checks the periods of access types and trials. Returns the record that cannot be sold, and why.
+/// Checks the periods of access types and trials; the error names the record.
 fn check_periods(line: &Line) -> Result<(), (String, PeriodError)> {
     match line {
         Line::AccessType(access_type) => Period::of(access_type)

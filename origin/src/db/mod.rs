@@ -1,4 +1,4 @@
-//! The database: SQLite in one file, with a write-ahead log, so that readers never wait for the writer.
+//! The database: one SQLite file with a write-ahead log, so that readers do not wait for the writer.
 
 pub mod audit;
 pub mod changes;
@@ -31,44 +31,44 @@ static MIGRATIONS: LazyLock<Migrations<'static>> = LazyLock::new(|| {
     ])
 });
 
-/// What goes wrong with the database. None of it is the client's fault.
+/// Why the database failed. None of it is the client's fault.
 #[derive(Debug, thiserror::Error)]
 pub enum DbError {
-    /// SQLite failed.
+    /// An error of SQLite.
     #[error("database: {0}")]
     Sqlite(#[from] rusqlite::Error),
-    /// The schema could not be brought up to date.
+    /// The schema could not be migrated.
     #[error("migration: {0}")]
     Migration(#[from] rusqlite_migration::Error),
-    /// A column holds what no version of this program writes.
+    /// A `_json` column has a value that no version of this program writes.
     #[error("a record cannot be read: {0}")]
     Json(#[from] serde_json::Error),
-    /// Keys were rotated too often.
+    /// [`KEYS_MAX`](crate::limits::KEYS_MAX) keys still verify.
     #[error("too many keys still verify: wait until the tokens of the oldest have ended")]
     TooManyKeys,
-    /// No key has this name.
-    #[error("there is no such key, or it has ended: `origin keys list` shows those that verify")]
+    /// No key that verifies has this name.
+    #[error("the key is unknown or has ended: `origin keys list` shows those that verify")]
     UnknownKey,
-    /// The data cannot be what it is.
+    /// The data contradicts an invariant.
     #[error("the database is inconsistent: {0}")]
     Inconsistent(&'static str),
 }
 
-/// Why the database takes no writes now. Nothing was written, and it may be tried again.
+/// Why the database accepts no writes at the moment. Nothing was written, and a later attempt may succeed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unwritable {
-    /// Another process holds it.
+    /// Another process holds the lock.
     Busy,
-    /// The disk, or what the file may take of it, is full.
+    /// The disk is full, or the file has reached its maximum size.
     Full,
-    /// It may be read only: the file's mode, or a disk that the system has locked after errors.
+    /// The file or its disk is read-only; systems lock a disk after errors.
     ReadOnly,
     /// The disk failed.
     Io,
 }
 
 impl Unwritable {
-    /// As `/healthz` and the log name it.
+    /// The code in `/healthz` and the log.
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
@@ -79,7 +79,7 @@ impl Unwritable {
         }
     }
 
-    /// For people.
+    /// The message for people.
     #[must_use]
     pub const fn message(self) -> &'static str {
         match self {
@@ -92,7 +92,7 @@ impl Unwritable {
 }
 
 impl DbError {
-    /// Why the database takes no writes now, if that is what the error says.
+    /// The reason, if the error means that the database accepts no writes at the moment.
     #[must_use]
     pub fn unwritable(&self) -> Option<Unwritable> {
         use rusqlite::ErrorCode;
@@ -109,10 +109,10 @@ impl DbError {
     }
 }
 
-/// Opens the database and brings its schema up to date. The file is made if it is not there.
+/// Opens the database, creating it if it does not exist, and migrates its schema.
 ///
 /// # Errors
-/// When the file is no database of ours, or cannot be read or written.
+/// If the file is not an origin's database, or cannot be read or written.
 pub fn open(path: &Path) -> Result<Connection, DbError> {
     make_private(path);
     let mut connection = connect(path, OpenFlags::SQLITE_OPEN_CREATE)?;
@@ -120,8 +120,8 @@ pub fn open(path: &Path) -> Result<Connection, DbError> {
     Ok(connection)
 }
 
-/// Makes the file, if it is not there, so that nobody else on the machine can read it: the keys that sign tokens
-/// are in it. SQLite gives its other files the same mode. What goes wrong here goes wrong when it is opened, too.
+/// Creates the file with mode 0600 if it does not exist, because it has the keys that sign tokens. SQLite
+/// gives its other files the same mode. Errors are ignored here: opening the file meets them again.
 fn make_private(path: &Path) {
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create_new(true);
@@ -143,18 +143,18 @@ fn connect(path: &Path, more: OpenFlags) -> Result<Connection, DbError> {
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
-    // A write that was answered survives a loss of power: edges may have its `seq` already, which may not
-    // be given to another change.
+    // A write that was answered must survive a loss of power: edges may already have its `seq`, which must
+    // not go to another change.
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.set_prepared_statement_cache_capacity(128);
     Ok(connection)
 }
 
-/// The count of committed changes.
+/// The `seq` of the last committed change.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// If the database cannot be read.
 pub fn seq(connection: &Connection) -> Result<u64, DbError> {
     Ok(connection.prepare_cached("SELECT seq FROM state")?.query_row([], |row| row.get(0))?)
 }
@@ -174,7 +174,7 @@ pub(crate) fn from_json_or_null<T: DeserializeOwned>(text: Option<String>) -> Re
     text.as_deref().map(from_json).transpose()
 }
 
-/// A database in memory with its schema, for tests of what uses one connection.
+/// A database in memory with the schema, for tests that need one connection.
 #[cfg(test)]
 pub(crate) fn in_memory() -> Connection {
     let mut connection = Connection::open_in_memory().unwrap();
@@ -188,7 +188,8 @@ mod tests {
 
     use super::*;
 
-    /// Earlier versions took milliseconds for seconds. One such row must not keep a customer from edges.
+    /// Earlier versions took milliseconds for seconds. One such row must not stop a customer's other accesses
+    /// from being published.
     #[test]
     fn moments_of_earlier_versions_are_brought_within_bounds() {
         const MILLIS: i64 = 1_893_628_800_000;
@@ -226,7 +227,8 @@ mod tests {
         assert_eq!(licenses, [clamped, good.to_owned()]);
     }
 
-    /// Lines of the change log are served as they are: what no follower can read must not be among them.
+    /// The feed served lines of the log as they were stored: none may have a moment that followers cannot
+    /// read.
     #[test]
     fn a_history_with_moments_of_earlier_versions_begins_anew() {
         const GOOD: i64 = 1_700_000_000;
@@ -298,7 +300,7 @@ mod tests {
             )
             .unwrap();
         MIGRATIONS.to_latest(&mut connection).unwrap();
-        // A follower that has read everything goes on; any other reads the export.
+        // A follower that has read all changes continues; others read the export.
         let feed = |after| changes::after(&connection, after, 9, 9_999).unwrap();
         assert_eq!([feed(1), feed(2)], [changes::Feed::Gone, changes::Feed::Gone]);
         assert_eq!((feed(3), seq(&connection).unwrap()), (changes::Feed::Lines(String::new()), 3));
@@ -306,7 +308,7 @@ mod tests {
         let usage = usage::Usage { items: 2, item_bytes, members: 1, accesses: 2, answer_bytes: 0 };
         assert_eq!(usage::of(&connection, 1).unwrap(), usage);
         assert_eq!(usage::of(&connection, 2).unwrap().items, 1);
-        // An answer of the earlier version goes without being counted.
+        // Answers of the earlier version are not counted, so their removal changes no count.
         connection.execute("DELETE FROM idempotency", []).unwrap();
         assert_eq!(usage::of(&connection, 1).unwrap(), usage);
         customers::remove(&mut connection, "n", "s", 9).unwrap();
@@ -319,7 +321,7 @@ mod tests {
         );
     }
 
-    /// Opening the books of ten times as many merchants must not read their items ten times as often.
+    /// The migration must not read the items once per merchant.
     #[test]
     fn the_books_are_opened_in_steps_that_grow_with_what_there_is() {
         let sql = include_str!("../../migrations/08-books.sql");
@@ -347,8 +349,8 @@ mod tests {
         assert!(many < few * 2, "{few} steps for 10 merchants, {many} for 100");
     }
 
-    /// SQLite 3.7.0 to 3.51.2 can corrupt a database with a write-ahead log that several processes use, as the
-    /// sub-commands do beside the server.
+    /// SQLite 3.7.0 to 3.51.2 can corrupt a database with a write-ahead log that several processes use, and
+    /// the sub-commands run beside the server.
     #[test]
     fn sqlite_has_the_fix_of_the_write_ahead_log() {
         assert!(rusqlite::version_number() >= 3_051_003, "SQLite {}", rusqlite::version());
@@ -370,7 +372,7 @@ mod tests {
         for name in ["origin.db", "origin.db-wal"] {
             let metadata = std::fs::metadata(dir.join(name)).unwrap();
             let mode = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions());
-            assert_eq!(mode & 0o077, 0, "{name}: nobody else's");
+            assert_eq!(mode & 0o077, 0, "{name}: readable by other users");
         }
         std::fs::remove_dir_all(&dir).unwrap();
     }

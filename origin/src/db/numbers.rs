@@ -1,25 +1,25 @@
-//! Numbers for new records.
+//! Numbers for new records, which are never reused.
 
 use rusqlite::{Connection, params};
 
 use super::DbError;
 
-/// What a number is for.
+/// The kinds of records that have numbers of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Items and packages.
     Item,
-    /// Fees, over all items.
+    /// Fees of all items.
     Fee,
-    /// Access records, over all customers.
+    /// Accesses of all customers.
     Access,
-    /// Customers, over all merchants.
+    /// Customers of all merchants.
     Customer,
     /// Entries of items' metadata.
     Metadata,
-    /// Set-up fees.
+    /// Set-up fees of fees.
     SetupFee,
-    /// Geographical restrictions.
+    /// Geographical restrictions of fees.
     GeoRestriction,
 }
 
@@ -37,20 +37,20 @@ impl Kind {
     }
 }
 
-/// A number that nothing of its kind has had. Never given out again, unless the transaction is rolled back.
+/// An unused number. It is not given out again, unless the transaction is rolled back.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// If the database cannot be written.
 pub fn next(connection: &Connection, kind: Kind) -> Result<i64, DbError> {
     let sql = "INSERT INTO numbers (kind, last) VALUES (?1, 1)
                ON CONFLICT (kind) DO UPDATE SET last = last + 1 RETURNING last";
     Ok(connection.prepare_cached(sql)?.query_row([kind.name()], |row| row.get(0))?)
 }
 
-/// Takes note of a number that came from elsewhere.
+/// Reserves a number that came with an import.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// If the database cannot be written.
 pub fn seen(connection: &Connection, kind: Kind, number: i64) -> Result<(), DbError> {
     let sql = "INSERT INTO numbers (kind, last) VALUES (?1, ?2)
                ON CONFLICT (kind) DO UPDATE SET last = max(last, excluded.last)";

@@ -1,5 +1,5 @@
-//! Records of the publish schema, read from the tables. What is exported, what the change feed says and what
-//! reads answer from comes from here, and from nowhere else.
+//! Reads records of the publish schema from the tables. Exports, the change feed and reads all load their
+//! records here.
 
 use admit::snapshot::{
     schema::{
@@ -13,33 +13,33 @@ use serde_json::{Value, json};
 
 use super::{DbError, from_json, from_json_or_null};
 
-/// Names a record of the publish schema.
+/// The name of a record of the publish schema.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Ref {
-    /// By number.
+    /// A merchant, by number.
     Merchant(i64),
-    /// By identifier.
+    /// An app, by identifier.
     App(String),
-    /// By UUID.
+    /// A licence, by UUID.
     License(String),
-    /// By number.
+    /// An access type, by number.
     AccessType(i64),
-    /// By number.
+    /// An item or package, by number.
     Item(i64),
-    /// By what tokens name.
+    /// A customer, by the names in tokens.
     Customer {
         /// The issuer's namespace.
         namespace: String,
-        /// The claim's value.
+        /// The value of the claim that names the customer.
         subject: String,
     },
 }
 
 impl Ref {
-    /// The record as it is now, if there is one.
+    /// The record as it is now; `None` if it does not exist.
     ///
     /// # Errors
-    /// When the database cannot be read.
+    /// If the database cannot be read.
     pub fn load(&self, connection: &Connection) -> Result<Option<Line>, DbError> {
         Ok(match self {
             Self::Merchant(id) => merchant(connection, *id)?.map(Line::Merchant),
@@ -54,7 +54,7 @@ impl Ref {
         })
     }
 
-    /// As the change feed names a record that is gone.
+    /// The JSON that names the record in the log, and under `remove` in the feed.
     #[must_use]
     pub fn name(&self) -> Value {
         match self {
@@ -69,7 +69,7 @@ impl Ref {
         }
     }
 
-    /// The record that a [`name`](Self::name) names.
+    /// The record that a [`name`](Self::name) identifies; `None` for other JSON.
     #[must_use]
     pub fn from_name(name: &Value) -> Option<Self> {
         let text = |member: &str| name.get(member)?.as_str().map(str::to_owned);
@@ -86,10 +86,10 @@ impl Ref {
     }
 }
 
-/// A merchant.
+/// Loads a merchant.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// If the database cannot be read.
 pub fn merchant(connection: &Connection, id: i64) -> Result<Option<Merchant>, DbError> {
     let mut statement = connection.prepare_cached("SELECT id, uuid, name FROM merchants WHERE id = ?1")?;
     let row = statement
@@ -97,10 +97,10 @@ pub fn merchant(connection: &Connection, id: i64) -> Result<Option<Merchant>, Db
     Ok(row.optional()?)
 }
 
-/// An app with its clients.
+/// Loads an app with its clients.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// If the database cannot be read.
 pub fn app(connection: &Connection, id: &str) -> Result<Option<App>, DbError> {
     let sql = "SELECT id, merchant_id, name, plan_id FROM apps WHERE id = ?1";
     let row = connection.prepare_cached(sql)?.query_row([id], |row| {
@@ -117,20 +117,20 @@ pub fn app(connection: &Connection, id: &str) -> Result<Option<App>, DbError> {
     Ok(Some(app))
 }
 
-/// A licence with the items that it unlocks.
+/// Loads a licence with the items that it includes.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// If the database cannot be read.
 pub fn license(connection: &Connection, id: &str) -> Result<Option<License>, DbError> {
     let Some(license) = license_alone(connection, id)? else { return Ok(None) };
     let sql = "SELECT item_id FROM license_items WHERE license_id = ?1 ORDER BY position";
     Ok(Some(License { item_ids: ids(connection, sql, id)?, ..license }))
 }
 
-/// A licence without the items that it unlocks.
+/// Loads a licence without the items that it includes.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// If the database cannot be read.
 pub fn license_alone(connection: &Connection, id: &str) -> Result<Option<License>, DbError> {
     let sql = "SELECT id, internal_id, app_id, name, description, rank, status, test_mode, locales_json,
                price_tier_json FROM licenses WHERE id = ?1";
@@ -152,10 +152,10 @@ pub fn license_alone(connection: &Connection, id: &str) -> Result<Option<License
     }))
 }
 
-/// A kind of access.
+/// Loads an access type.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// If the database cannot be read.
 pub fn access_type(connection: &Connection, id: i64) -> Result<Option<AccessType>, DbError> {
     let sql = "SELECT id, account_id, name, quantity, period, created_at, updated_at FROM access_types
                WHERE id = ?1";
@@ -173,20 +173,20 @@ pub fn access_type(connection: &Connection, id: i64) -> Result<Option<AccessType
     Ok(row.optional()?)
 }
 
-/// An item with its members and fees.
+/// Loads an item with its members and fees.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// If the database cannot be read.
 pub fn item(connection: &Connection, id: i64) -> Result<Option<Item>, DbError> {
     let Some(item) = item_alone(connection, id)? else { return Ok(None) };
     let sql = "SELECT item_id FROM package_items WHERE package_id = ?1 ORDER BY position";
     Ok(Some(Item { item_ids: ids(connection, sql, id)?, fees: fees(connection, id)?, ..item }))
 }
 
-/// An item without its members and fees, of which there may be very many.
+/// Loads an item without its members and fees, which may be very many.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// If the database cannot be read.
 pub fn item_alone(connection: &Connection, id: i64) -> Result<Option<Item>, DbError> {
     let sql = "SELECT id, merchant_id, title, is_active, access_control_type_json, item_type_json,
                age_restriction_json, metadata_json, content, plan_switch_enabled, created_at, updated_at
@@ -212,18 +212,18 @@ pub fn item_alone(connection: &Connection, id: i64) -> Result<Option<Item>, DbEr
     }))
 }
 
-/// The fees of an item, in their order.
+/// Loads the fees of an item, in their order.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// If the database cannot be read.
 pub fn fees(connection: &Connection, item_id: i64) -> Result<Vec<AccessFee>, DbError> {
     fees_where(connection, "item_id = ?1 ORDER BY position", params![item_id])
 }
 
-/// One fee of an item.
+/// Loads one fee of an item.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// If the database cannot be read.
 pub fn fee(connection: &Connection, item_id: i64, id: i64) -> Result<Option<AccessFee>, DbError> {
     Ok(fees_where(connection, "item_id = ?1 AND id = ?2", params![item_id, id])?.pop())
 }
@@ -261,20 +261,20 @@ fn fees_where(
     Ok(fees)
 }
 
-/// The row of a customer.
+/// The row key of a customer.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// If the database cannot be read.
 pub fn customer_key(connection: &Connection, namespace: &str, subject: &str) -> Result<Option<i64>, DbError> {
     let sql = "SELECT key FROM customers WHERE namespace = ?1 AND subject = ?2";
     let row = connection.prepare_cached(sql)?.query_row([namespace, subject], |row| row.get(0));
     Ok(row.optional()?)
 }
 
-/// A customer with accesses and licences.
+/// Loads a customer with accesses and licences.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// If the database cannot be read.
 pub fn customer(connection: &Connection, key: i64) -> Result<Option<Customer>, DbError> {
     let Some(customer) = customer_without_accesses(connection, key)? else { return Ok(None) };
     let sql = "SELECT id, item_id, starts_at, expires_at, created_at FROM accesses WHERE customer_key = ?1
@@ -283,10 +283,11 @@ pub fn customer(connection: &Connection, key: i64) -> Result<Option<Customer>, D
     Ok(Some(Customer { accesses, ..customer }))
 }
 
-/// A customer with licences, and of the accesses those that concern one item: on itself and on packages that hold it.
+/// Loads a customer with licences, and with only those accesses that concern one item: on the item, and on
+/// packages that hold it.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// If the database cannot be read.
 pub fn customer_of_item(
     connection: &Connection,
     key: i64,
@@ -301,10 +302,10 @@ pub fn customer_of_item(
     Ok(Some(Customer { accesses, ..customer }))
 }
 
-/// A customer with licences.
+/// Loads a customer with licences, without accesses.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// If the database cannot be read.
 pub fn customer_without_accesses(connection: &Connection, key: i64) -> Result<Option<Customer>, DbError> {
     let sql = "SELECT namespace, subject, id, uuid, merchant_id FROM customers WHERE key = ?1";
     let row = connection.prepare_cached(sql)?.query_row([key], |row| {
@@ -338,7 +339,7 @@ fn access(row: &Row<'_>) -> rusqlite::Result<Access> {
     })
 }
 
-/// Numbers in order, of one owner.
+/// The numbers that `sql` selects for one owner, in order.
 pub(crate) fn ids(
     connection: &Connection,
     sql: &str,
@@ -353,7 +354,7 @@ fn json_at<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> Result<T, DbErr
     from_json(row.get_ref(column)?.as_str().map_err(rusqlite::Error::from)?)
 }
 
-/// A word of an enumeration, as the publish schema spells it.
+/// A value of an enumeration, as the publish schema spells it.
 fn word<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> Result<T, DbError> {
     Ok(serde_json::from_value(Value::String(row.get(column)?))?)
 }

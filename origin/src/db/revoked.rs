@@ -1,7 +1,7 @@
 //! Tokens that this origin refuses before they end.
 //!
-//! A token is refused by its `jti`, or because everything is that was issued to its subject up to a moment. A row lives
-//! for as long as such tokens may. Edges are told by `admit revoke`.
+//! A token is refused by its `jti`, or because all tokens of its subject up to a moment are refused. A row
+//! lives as long as such tokens may. Edges learn of revocations by `admit revoke`.
 
 use admit::snapshot::time::UnixSecs;
 use rusqlite::{Connection, params};
@@ -9,16 +9,16 @@ use rusqlite::{Connection, params};
 use super::DbError;
 use crate::limits::REVOKED_SECS;
 
-/// Whose tokens.
+/// The tokens of a revocation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tokens<'a> {
-    /// The one with this `jti`.
+    /// The token with this `jti`.
     Id(&'a str),
-    /// Those of a subject that were issued up to now.
+    /// All tokens of a subject that were issued until now.
     Subject {
         /// The issuer's namespace; `None` for the origin's own issuer.
         namespace: Option<&'a str>,
-        /// The claim's value.
+        /// The value of the claim that names the customer.
         subject: &'a str,
     },
 }
@@ -26,7 +26,7 @@ pub enum Tokens<'a> {
 /// Refuses tokens from now on.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// If the database cannot be written.
 pub fn revoke(connection: &Connection, tokens: Tokens<'_>, now: UnixSecs) -> Result<(), DbError> {
     connection.prepare_cached("DELETE FROM revoked_tokens WHERE until < ?1")?.execute([now])?;
     let (kind, namespace, value) = match tokens {
@@ -40,34 +40,34 @@ pub fn revoke(connection: &Connection, tokens: Tokens<'_>, now: UnixSecs) -> Res
     Ok(())
 }
 
-/// Whether there is anything that is refused: mostly there is not, and no token has to be looked at.
+/// Whether any token is revoked. Mostly none is, and requests then skip the look at their token.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// If the database cannot be read.
 pub fn are_there(connection: &Connection) -> Result<bool, DbError> {
     let sql = "SELECT EXISTS (SELECT 1 FROM revoked_tokens)";
     Ok(connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?)
 }
 
-/// A token that was verified, as far as a revocation concerns it.
+/// A verified token, with the facts that a revocation names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Token<'a> {
     /// The namespace of its issuer.
     pub namespace: &'a str,
-    /// Whether this origin has issued it.
+    /// Whether this origin issued it.
     pub is_own: bool,
     /// The claim that names the customer.
     pub subject: &'a str,
-    /// `jti`.
+    /// `jti`, if present.
     pub jti: Option<&'a str>,
-    /// `iat`, else `nbf`. A token with neither counts as issued before.
+    /// `iat`, else `nbf`. A token with neither counts as issued before every revocation.
     pub issued_at: Option<UnixSecs>,
 }
 
 /// Whether the token is refused at `now`.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// If the database cannot be read.
 pub fn is_revoked(connection: &Connection, token: &Token<'_>, now: UnixSecs) -> Result<bool, DbError> {
     let sql = "SELECT EXISTS (
                    SELECT 1 FROM revoked_tokens WHERE kind = 'jti' AND namespace = '' AND value = ?1 AND until >= ?5
@@ -96,7 +96,7 @@ mod tests {
         revoke(&connection, Tokens::Subject { namespace: None, subject: "editor" }, NOW).unwrap();
         for (token, expected) in [
             (token("vendor", "ada", Some(NOW - 5)), true),
-            // Seconds are all that `iat` has: whatever was issued in this one is refused, too.
+            // `iat` has whole seconds, so tokens of the revocation's own second are refused too.
             (token("vendor", "ada", Some(NOW)), true),
             (token("vendor", "ada", None), true),
             (token("vendor", "ada", Some(NOW + 1)), false),
@@ -107,7 +107,7 @@ mod tests {
         ] {
             assert_eq!(is_revoked(&connection, &token, NOW + 60).unwrap(), expected, "{token:?}");
         }
-        // Another revocation of an earlier moment takes nothing back.
+        // A second revocation with an earlier moment takes nothing back.
         revoke(&connection, Tokens::Subject { namespace: Some("vendor"), subject: "ada" }, NOW - 100)
             .unwrap();
         assert!(is_revoked(&connection, &token("vendor", "ada", Some(NOW)), NOW).unwrap());

@@ -1,4 +1,4 @@
-//! Records of the publish schema, written to the tables.
+//! Writes records of the publish schema to the tables.
 
 use admit::snapshot::{
     schema::{AccessFee, AccessType, App, Customer, CustomerLicense, Item, License, Merchant},
@@ -17,7 +17,7 @@ use super::{
 /// Adds a merchant.
 ///
 /// # Errors
-/// When the database refuses it.
+/// If the database refuses it.
 pub fn insert_merchant(connection: &Connection, merchant: &Merchant) -> Result<(), DbError> {
     let sql = "INSERT INTO merchants (id, uuid, name) VALUES (?1, ?2, ?3)";
     connection.prepare_cached(sql)?.execute(params![
@@ -31,7 +31,7 @@ pub fn insert_merchant(connection: &Connection, merchant: &Merchant) -> Result<(
 /// Adds an app and its clients.
 ///
 /// # Errors
-/// When the database refuses it.
+/// If the database refuses it.
 pub fn insert_app(connection: &Connection, app: &App) -> Result<(), DbError> {
     let sql = "INSERT INTO apps (id, merchant_id, name, plan_id) VALUES (?1, ?2, ?3, ?4)";
     connection.prepare_cached(sql)?.execute(params![app.id, app.merchant_id, app.name, app.plan_id])?;
@@ -43,10 +43,10 @@ pub fn insert_app(connection: &Connection, app: &App) -> Result<(), DbError> {
     Ok(())
 }
 
-/// Adds a licence; the items that it unlocks have to be there.
+/// Adds a licence; the items that it includes must exist.
 ///
 /// # Errors
-/// When the database refuses it.
+/// If the database refuses it.
 pub fn insert_license(connection: &Connection, license: &License) -> Result<(), DbError> {
     let sql = "INSERT INTO licenses (id, app_id, internal_id, name, description, rank, status, test_mode,
                locales_json, price_tier_json) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
@@ -71,10 +71,10 @@ pub fn insert_license(connection: &Connection, license: &License) -> Result<(), 
     Ok(())
 }
 
-/// Adds a kind of access.
+/// Adds an access type.
 ///
 /// # Errors
-/// When the database refuses it.
+/// If the database refuses it.
 pub fn insert_access_type(
     connection: &Connection,
     access_type: &AccessType,
@@ -94,10 +94,10 @@ pub fn insert_access_type(
     Ok(())
 }
 
-/// Adds an item without its members, or replaces all of it but them, its fees included.
+/// Adds or replaces an item with its fees; its members stay as they are.
 ///
 /// # Errors
-/// When the database refuses it.
+/// If the database refuses it.
 pub fn put_item(connection: &Connection, item: &Item, now: UnixSecs) -> Result<(), DbError> {
     let sql = "INSERT INTO items (id, merchant_id, title, is_active, is_package, access_control_type_json,
                item_type_json, age_restriction_json, metadata_json, content, plan_switch_enabled, created_at,
@@ -160,10 +160,10 @@ fn insert_fee(
     Ok(())
 }
 
-/// Takes note of the numbers that an item and what belongs to it have.
+/// Reserves the numbers of an item and of its parts.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// If the database cannot be written.
 pub fn see_numbers(connection: &Connection, item: &Item) -> Result<(), DbError> {
     numbers::seen(connection, Kind::Item, item.id)?;
     for entry in &item.metadata {
@@ -181,10 +181,10 @@ pub fn see_numbers(connection: &Connection, item: &Item) -> Result<(), DbError> 
     Ok(())
 }
 
-/// Makes `members` all that a package holds.
+/// Replaces the members of a package.
 ///
 /// # Errors
-/// When the database refuses it.
+/// If the database refuses it.
 pub fn set_members(connection: &Connection, package_id: i64, members: &[i64]) -> Result<(), DbError> {
     connection.prepare_cached("DELETE FROM package_items WHERE package_id = ?1")?.execute([package_id])?;
     let sql = "INSERT INTO package_items (package_id, position, item_id) VALUES (?1, ?2, ?3)";
@@ -195,10 +195,10 @@ pub fn set_members(connection: &Connection, package_id: i64, members: &[i64]) ->
     Ok(())
 }
 
-/// Adds members behind those that a package holds; those that it holds already stay where they are.
+/// Appends members to a package; those that it already holds keep their place.
 ///
 /// # Errors
-/// When the database refuses it.
+/// If the database refuses it.
 pub fn add_members(connection: &Connection, package_id: i64, members: &[i64]) -> Result<(), DbError> {
     let sql = "SELECT coalesce(max(position), -1) + 1 FROM package_items WHERE package_id = ?1";
     let next: i64 = connection.prepare_cached(sql)?.query_row([package_id], |row| row.get(0))?;
@@ -210,10 +210,10 @@ pub fn add_members(connection: &Connection, package_id: i64, members: &[i64]) ->
     Ok(())
 }
 
-/// Takes members out of a package, as far as it holds them.
+/// Removes members from a package; items that are not members are ignored.
 ///
 /// # Errors
-/// When the database refuses it.
+/// If the database refuses it.
 pub fn remove_members(connection: &Connection, package_id: i64, members: &[i64]) -> Result<(), DbError> {
     let sql = "DELETE FROM package_items WHERE package_id = ?1 AND item_id = ?2";
     let mut statement = connection.prepare_cached(sql)?;
@@ -226,25 +226,25 @@ pub fn remove_members(connection: &Connection, package_id: i64, members: &[i64])
 /// Whether a package holds an item.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// If the database cannot be read.
 pub fn is_member(connection: &Connection, package_id: i64, item_id: i64) -> Result<bool, DbError> {
     let sql = "SELECT EXISTS (SELECT 1 FROM package_items WHERE package_id = ?1 AND item_id = ?2)";
     Ok(connection.prepare_cached(sql)?.query_row([package_id, item_id], |row| row.get(0))?)
 }
 
-/// How many members a package has.
+/// The number of members of a package.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// If the database cannot be read.
 pub fn count_members(connection: &Connection, package_id: i64) -> Result<usize, DbError> {
     let sql = "SELECT count(*) FROM package_items WHERE package_id = ?1";
     Ok(connection.prepare_cached(sql)?.query_row([package_id], |row| row.get(0))?)
 }
 
-/// Adds a customer with all that they hold. The row's key.
+/// Adds a customer with accesses and licences, and returns the row's key.
 ///
 /// # Errors
-/// When the database refuses it.
+/// If the database refuses it.
 pub fn insert_customer(connection: &Connection, customer: &Customer, now: UnixSecs) -> Result<i64, DbError> {
     let sql = "INSERT INTO customers (namespace, subject, id, uuid, merchant_id) VALUES (?1, ?2, ?3, ?4, ?5)";
     connection.prepare_cached(sql)?.execute(params![
@@ -274,27 +274,27 @@ pub fn insert_customer(connection: &Connection, customer: &Customer, now: UnixSe
     Ok(key)
 }
 
-/// A grant that is written.
+/// A new row of the table of accesses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NewAccess {
-    /// The access record's number.
+    /// The access's number.
     pub id: i64,
     /// The item or package.
     pub item_id: i64,
-    /// The fee that was paid, if the grant named one.
+    /// The fee that was paid, if the write named one.
     pub fee_id: Option<i64>,
-    /// Not before this moment, if set.
+    /// The access begins at this moment, if set.
     pub starts_at: Option<UnixSecs>,
-    /// Not from this moment on, if set; for ever otherwise.
+    /// The access ends at this moment, if set; otherwise it never ends.
     pub expires_at: Option<UnixSecs>,
-    /// When it was granted.
+    /// The moment of the write.
     pub created_at: UnixSecs,
 }
 
-/// Adds a grant to a customer.
+/// Adds an access to a customer.
 ///
 /// # Errors
-/// When the database refuses it.
+/// If the database refuses it.
 pub fn insert_access(connection: &Connection, customer_key: i64, access: &NewAccess) -> Result<(), DbError> {
     let sql = "INSERT INTO accesses (customer_key, id, item_id, fee_id, starts_at, expires_at, created_at)
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
@@ -311,7 +311,7 @@ pub fn insert_access(connection: &Connection, customer_key: i64, access: &NewAcc
     Ok(())
 }
 
-/// A subscription whose moments no longer depend on when it was imported.
+/// A customer's licence with its moments fixed, independent of when it was imported.
 fn resolved(license: &CustomerLicense, now: UnixSecs) -> CustomerLicense {
     let fixed = |moment: Timestamp| Timestamp::At(moment.resolve(now));
     let zoned = |moment: ZonedTime| ZonedTime { at: fixed(moment.at), ..moment };
@@ -327,10 +327,10 @@ fn resolved(license: &CustomerLicense, now: UnixSecs) -> CustomerLicense {
     }
 }
 
-/// A word of an enumeration, as the publish schema spells it.
+/// A value of an enumeration, as the publish schema spells it.
 fn word(value: &impl Serialize) -> Result<String, DbError> {
     match serde_json::to_value(value)? {
         Value::String(word) => Ok(word),
-        _ => Err(DbError::Inconsistent("an enumeration that is no word")),
+        _ => Err(DbError::Inconsistent("an enumeration that is not text")),
     }
 }

@@ -1,28 +1,28 @@
-//! What each merchant has stored. Triggers keep the table (`origin/migrations/08-books.sql`).
+//! The amounts that each merchant has stored. Triggers maintain the table (`origin/migrations/08-books.sql`).
 
 use rusqlite::{Connection, OptionalExtension};
 
 use super::DbError;
 
-/// What a merchant has stored.
+/// The amounts that a merchant has stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// Items and packages, deleted ones among them.
+    /// Items and packages, deleted ones included.
     pub items: u64,
     /// Bytes of items and their fees.
     pub item_bytes: u64,
-    /// Members of packages.
+    /// Members of all packages.
     pub members: u64,
-    /// Accesses of the merchant's customers.
+    /// Accesses of the merchant's customers, ended ones included.
     pub accesses: u64,
-    /// Bytes of answers that are kept for `Idempotency-Key`s.
+    /// Bytes of answers that are stored for `Idempotency-Key`s.
     pub answer_bytes: u64,
 }
 
-/// What the merchant has stored.
+/// Loads a merchant's usage.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// If the database cannot be read.
 pub fn of(connection: &Connection, merchant_id: i64) -> Result<Usage, DbError> {
     let sql = "SELECT items, item_bytes, members, accesses, answer_bytes FROM usage WHERE merchant_id = ?1";
     let usage = connection.prepare_cached(sql)?.query_row([merchant_id], |row| {

@@ -1,4 +1,4 @@
-//! Connections: how many, how many of one address, and how long each may take.
+//! Accepts connections, and bounds their number, their number per address, and how long each may be idle.
 
 use std::{
     collections::HashMap,
@@ -33,22 +33,22 @@ use crate::limits::{
     ACCEPT_PAUSE, CONNECTIONS_MAX, END_TIMEOUT, HEADERS_MAX_BYTES, HEADERS_TIMEOUT, WRITE_TIMEOUT,
 };
 
-/// What a connection may cost before it has shown who it is.
+/// The bounds of connections before a sender has identified itself.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
     /// Connections of one address.
     pub per_address: usize,
-    /// How long the first request's headers may take.
+    /// How long the headers of the first request may take.
     pub first_headers: Duration,
 }
 
-/// Serves connections until `end` is over, then finishes what is being answered.
+/// Serves connections until `end` resolves, then finishes the answers in progress.
 pub async fn serve(listener: TcpListener, router: Router, bounds: Bounds, end: impl Future<Output = ()>) {
     let (graceful, slots) = (GracefulShutdown::new(), Arc::new(Semaphore::new(CONNECTIONS_MAX)));
     let addresses = Arc::new(Addresses { most: bounds.per_address, ..Addresses::default() });
     let mut end = pin!(end);
     loop {
-        // A client that comes when all are taken waits in the system's queue.
+        // When all places are taken, new clients wait in the system's accept queue.
         let accepted = async {
             let slot = Arc::clone(&slots).acquire_owned().await;
             (listener.accept().await, slot)
@@ -59,7 +59,7 @@ pub async fn serve(listener: TcpListener, router: Router, bounds: Bounds, end: i
         };
         match accepted {
             Ok((stream, peer)) => {
-                // One connection too many of an address is closed at once: the others are served.
+                // A connection beyond the address's bound is closed at once; its other connections go on.
                 let Some(guest) = Guest::of(&addresses, peer.ip()) else { continue };
                 let spoken = Arc::new(Notify::new());
                 let connection = connection(stream, peer, guest, Arc::clone(&spoken), router.clone());
@@ -67,22 +67,23 @@ pub async fn serve(listener: TcpListener, router: Router, bounds: Bounds, end: i
                 tokio::spawn(async move {
                     let _slot = slot;
                     tokio::select! {
-                        // What breaks a connection off is the client's doing; there is nobody to tell.
+                        // Errors that end a connection are the client's doing, and no client is left to
+                        // report them to.
                         _ = connection => {}
                         () = silence(&spoken, bounds.first_headers) => {}
                     }
                 });
             }
-            // Out of file descriptors, mostly: it passes when others have been answered.
+            // Mostly a lack of file descriptors, which passes when other connections end.
             Err(_) => sleep(ACCEPT_PAUSE).await,
         }
     }
     drop(listener);
-    // A reader that takes no more of its export must not keep the server for ever.
+    // An export whose reader has stopped must not keep the server running for ever.
     let _ = timeout(END_TIMEOUT, graceful.shutdown()).await;
 }
 
-/// Ends when a client has sent no request in time; never if it has.
+/// Resolves if a client sends no request in time; never resolves after a request.
 async fn silence(spoken: &Notify, first_headers: Duration) {
     if timeout(first_headers, spoken.notified()).await.is_ok() {
         pending::<()>().await;
@@ -107,33 +108,33 @@ fn connection(
     });
     http1::Builder::new()
         .timer(TokioTimer::new())
-        // Also how long an idle connection is kept.
+        // This timeout also bounds idle connections.
         .header_read_timeout(HEADERS_TIMEOUT)
         .max_buf_size(HEADERS_MAX_BYTES)
         .serve_connection(TokioIo::new(Stalling::new(stream, WRITE_TIMEOUT)), service)
 }
 
-/// How many connections each address has.
+/// The number of connections by address.
 #[derive(Debug, Default)]
 struct Addresses {
-    /// How many it may have.
+    /// The bound for each address.
     most: usize,
     counts: Mutex<HashMap<IpAddr, usize>>,
 }
 
-/// A connection that counts among those of its address until it ends, or until it is known to be the edge's.
+/// A connection that counts for its address until it ends, or until it proves to be the edge's.
 #[derive(Clone, Debug)]
 pub struct Guest(Arc<Counted>);
 
 #[derive(Debug)]
 struct Counted {
     addresses: Arc<Addresses>,
-    /// Nothing once it no longer counts.
+    /// `None` after the connection stopped counting.
     address: Mutex<Option<IpAddr>>,
 }
 
 impl Guest {
-    /// Counts one more connection of an address, unless it has as many as it may have.
+    /// Counts one more connection of an address; `None` if the address has reached its bound.
     fn of(addresses: &Arc<Addresses>, address: IpAddr) -> Option<Self> {
         let address = network(address);
         let mut counts = addresses.counts.lock().unwrap_or_else(PoisonError::into_inner);
@@ -146,7 +147,7 @@ impl Guest {
         Some(Self(Arc::new(Counted { addresses, address: Mutex::new(Some(address)) })))
     }
 
-    /// The edge has shown its secret: it may have as many connections as there are.
+    /// Stops counting: the edge has sent its secret, and may use all connections.
     pub fn is_known(&self) {
         self.0.end();
     }
@@ -171,7 +172,7 @@ impl Drop for Counted {
     }
 }
 
-/// A household has 2^64 addresses of IPv6.
+/// The counted network: a household has 2^64 addresses of IPv6.
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
@@ -231,10 +232,10 @@ mod tests {
         dribbles.write_all(&REQUEST[..20]).unwrap();
         let mut answer = [0; 1_024];
         assert!(speaks.read(&mut answer).unwrap() > 0);
-        // Both end, and nothing is said to them.
+        // Both end without an answer.
         assert_eq!(is_silent.read(&mut answer).unwrap(), 0);
         assert_eq!(dribbles.read(&mut answer).unwrap(), 0);
-        // The bound of those two is over, and the first one is served again.
+        // The first connection's bound is unaffected: it is served again.
         speaks.write_all(REQUEST).unwrap();
         assert!(speaks.read(&mut answer).unwrap() > 0);
     }

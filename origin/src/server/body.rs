@@ -1,4 +1,4 @@
-//! Bodies of requests: read as far as they may be long, and no further than their declared length allows.
+//! Reads the bodies of requests, no further than their declared length or their bound.
 
 use axum::{
     body::Body,
@@ -12,16 +12,17 @@ use crate::{
     wire,
 };
 
-/// A body as far as it was read.
+/// A body, as far as it was read.
 pub struct Read {
-    /// What there is of it.
+    /// The body.
     pub body: wire::Body,
-    /// Whether the connection can serve no other request: the rest of this one is still on its way.
+    /// Whether the rest of the body is still on its way, so that the connection can serve no further request.
     pub is_unfinished: bool,
 }
 
-/// Reads a body of at most `max_bytes`. One that is declared or turns out to be longer is given up at once. What the
-/// client goes on to send is then read for a short while, so that it hears the answer and not of a broken connection.
+/// Reads a body of at most `max_bytes`. A body whose declared or actual length exceeds the bound is refused
+/// at once. The rest is then read for a short while, so that the client sees the answer and not a broken
+/// connection.
 pub async fn read(headers: &HeaderMap, body: Body, max_bytes: usize) -> Read {
     if declared_bytes(headers).is_some_and(|declared| declared > max_bytes as u64) {
         drain(body);
@@ -47,13 +48,13 @@ pub async fn read(headers: &HeaderMap, body: Body, max_bytes: usize) -> Read {
     Read { body: read, is_unfinished }
 }
 
-/// The header `Content-Length`. HTTP/1 connections with several different ones, or with one that is not a number, have
-/// been refused before.
+/// The value of `Content-Length`. HTTP/1 connections with conflicting or non-numeric values were refused
+/// before.
 fn declared_bytes(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.trim_ascii().parse().ok()
 }
 
-/// Reads on beside the answer, for a short while.
+/// Reads and discards the rest of a body in a task of its own, for at most [`LINGER`].
 fn drain(body: Body) {
     tokio::spawn(timeout(LINGER, async move {
         let (mut chunks, mut size_bytes) = (body.into_data_stream(), 0_usize);

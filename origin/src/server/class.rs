@@ -1,5 +1,5 @@
-//! Classes of requests. Each has threads and a queue of its own, so that one that is slow or flooded costs the others
-//! nothing.
+//! Classes of requests. Each class has its own threads and its own queue, so that a slow or flooded class
+//! does not affect the others.
 
 use std::sync::Arc;
 
@@ -12,31 +12,33 @@ use crate::{
         CHECK_WORKERS, DOCUMENT_WORKERS, FEED_WORKERS, PASSWORD_QUEUE_MAX, PASSWORD_WORKERS, QUEUE_MAX,
         READ_WORKERS, TOKEN_WORKERS, WRITE_WORKERS,
     },
-    service::{Incoming, Shared, route::Endpoint},
+    request::Incoming,
+    service::route::Endpoint,
+    state::Shared,
     tokens::attempt::Attempt,
 };
 
-/// What a request asks for, as far as it decides which requests it competes with.
+/// The class of a request: the set of requests that it shares threads with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
-    /// A check, or a list of licences: needs a token, and a viewer waits.
+    /// Checks and lists of licences: they need a token, and a viewer waits.
     Check,
-    /// A merchant's write.
+    /// Writes of merchants.
     Write,
-    /// A read that needs no token.
+    /// Reads without a token.
     Read,
-    /// Export and changes.
+    /// Export and change feed.
     Feed,
-    /// A sign-in with a password, which takes long.
+    /// Sign-ins with a password, whose hash takes tens of milliseconds.
     Password,
-    /// Any other step of a sign-in.
+    /// Other steps of a sign-in.
     Token,
-    /// What is small, public and the same for all.
+    /// Small public documents, and errors.
     Document,
 }
 
 impl Class {
-    /// The class of a request.
+    /// The class of a request. `attempt` is the sign-in that it makes, if it makes one.
     #[must_use]
     pub fn of(endpoint: Option<Endpoint<'_>>, incoming: &Incoming, attempt: Option<&Attempt>) -> Self {
         let Some(endpoint) = endpoint.filter(|endpoint| endpoint.has(&incoming.method)) else {
@@ -58,7 +60,7 @@ impl Class {
     }
 }
 
-/// A pool for each class.
+/// One pool of threads per class.
 #[derive(Clone, Debug)]
 pub struct Pools {
     checks: Pool,
@@ -71,10 +73,10 @@ pub struct Pools {
 }
 
 impl Pools {
-    /// Starts their threads.
+    /// Starts the threads of all classes.
     ///
     /// # Errors
-    /// When one of them cannot open the database.
+    /// If a thread cannot open the database.
     pub fn start(shared: &Arc<Shared>) -> Result<Self> {
         let pool = |name, workers| Pool::start(shared, name, workers, QUEUE_MAX);
         Ok(Self {

@@ -1,4 +1,4 @@
-//! The export and the change feed, as they go out.
+//! Sends the export and the change feed.
 
 use std::{
     io::{self, Write},
@@ -27,10 +27,10 @@ use crate::{
 
 const NDJSON: &str = "application/x-ndjson";
 
-/// What a reader is told whose history is gone.
+/// The answer to a reader whose place in the history no longer exists.
 pub const GONE: Refused = Refused::Status(410, "The history before is gone: read the export");
 
-/// Sends the changes after `after`; waits for the first if the reader wants that.
+/// Sends the changes after `after`. If the request asks to wait, it waits for the first change.
 pub async fn changes(
     server: &Server,
     asked: &Asked,
@@ -59,7 +59,7 @@ pub async fn changes(
         tokio::select! {
             _ = committed.changed() => {}
             _ = ending.changed() => {}
-            // Other processes change the database, too.
+            // Other processes also change the database, so it is polled.
             () = sleep_until(until.min(Instant::now() + FEED_POLL)) => {}
         }
     };
@@ -73,7 +73,7 @@ pub async fn changes(
 }
 
 fn ndjson(mut reply: Reply, body: Body) -> Response {
-    // Each line has its own.
+    // Each line of the feed has its own `seq`.
     reply.headers.retain(|(name, _)| *name != "entitlement-seq");
     reply.headers.insert(0, ("content-type", NDJSON.into()));
     let mut answer = Response::new(body);
@@ -81,7 +81,7 @@ fn ndjson(mut reply: Reply, body: Body) -> Response {
     answer
 }
 
-/// Exports that are being sent.
+/// The exports in progress, which are limited in number.
 #[derive(Debug)]
 pub struct Exports(Arc<Semaphore>);
 
@@ -92,7 +92,8 @@ impl Default for Exports {
 }
 
 impl Exports {
-    /// Streams the export. One that cannot be completed is broken off, so that nobody takes it for whole.
+    /// Streams the export. An export that cannot be completed breaks the connection, so that its reader does
+    /// not take it for complete.
     pub async fn stream(&self, server: &Server, asked: &Asked, reply: Reply) -> Response {
         let Ok(permit) = Arc::clone(&self.0).try_acquire_owned() else {
             return server.plain(asked, overloaded());
@@ -121,12 +122,12 @@ fn write(settings: &Settings, out: &mut Chunks) -> Result<(), String> {
     out.flush().map_err(|error| error.to_string())
 }
 
-/// Sends what is written, in chunks, as fast as they are taken.
+/// Sends the export's bytes in chunks, no faster than the reader takes them.
 struct Chunks {
     chunks: mpsc::Sender<io::Result<Vec<u8>>>,
     runtime: Handle,
     buffer: Vec<u8>,
-    /// When the export has to have ended.
+    /// The deadline of the whole export.
     until: Instant,
 }
 
@@ -150,7 +151,7 @@ impl Write for Chunks {
 
 impl Chunks {
     fn send(&self, chunk: io::Result<Vec<u8>>) -> io::Result<()> {
-        // A timer is made within the runtime only.
+        // A timer can only be made inside the runtime, so `timeout_at` is called in the async block.
         let until = self.until.min(Instant::now() + EXPORT_STALL);
         match self.runtime.block_on(async { timeout_at(until, self.chunks.send(chunk)).await }) {
             Ok(Ok(())) => Ok(()),
@@ -164,7 +165,7 @@ impl Chunks {
 mod tests {
     use super::*;
 
-    /// A reader that takes a little now and then would hold the read transaction for ever.
+    /// A reader that takes a little now and then would otherwise hold the read transaction for ever.
     #[test]
     fn an_export_that_goes_on_for_too_long_is_broken_off() {
         let runtime =

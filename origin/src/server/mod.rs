@@ -1,12 +1,12 @@
-//! HTTP: requests are read as far as the service reads them, answers are written as it gives them.
+//! HTTP: reads requests, decides whether and where they may wait, and writes answers.
 //!
 //! ```text
-//! accept ──► handle: who sends it, how long it is, ─► class ─► pool of the class ─► answer
-//!            how often that was tried
+//! accept ──► handle: viewer, length of the body, ─► class ─► pool of the class ─► answer
+//!            delay after wrong passwords
 //! ```
 //!
-//! What a stranger sends is bounded before a thread takes it up: connections of one address, bytes and fields of a
-//! sign-in, tries of a password. Whatever takes long then takes it from its own [`class`] only.
+//! Everything that a stranger may send is bounded before a thread starts on it: connections per address, bytes and
+//! fields of a sign-in, attempts at a password. Slow requests then delay only requests of their own [`class`].
 
 mod accept;
 mod body;
@@ -43,33 +43,31 @@ use self::{
 };
 use crate::{
     db,
+    guessing::{Ending, Guesser},
     limits::{FIRST_HEADERS_TIMEOUT, RETRY_AFTER_SECS, SIGN_IN_MAX_BYTES, SIGN_IN_MAX_FIELDS},
-    service::{Incoming, Outcome, Shared, route::Endpoint},
+    request::Incoming,
+    service::{Outcome, route::Endpoint},
     settings::Settings,
-    tokens::{
-        self,
-        attempt::Attempt,
-        guessing::{Ending, Guesser},
-        keys::Signer,
-    },
+    state::Shared,
+    tokens::{self, attempt::Attempt, keys::Signer},
     wire::{Budget, Payload, Refused, form},
 };
 
-/// What every request needs.
+/// The state of all request handlers.
 struct Server {
     shared: Arc<Shared>,
     pools: Pools,
     exports: Exports,
     trusted: Trusted,
     cors: Cors,
-    /// Says when the server is to end, so that nobody goes on waiting for changes.
+    /// Turns true when the server stops; waiting readers of the feed then answer.
     ending: watch::Receiver<bool>,
 }
 
-/// Serves until `end` is over, then finishes what is being answered.
+/// Serves until `end` resolves, then finishes the answers in progress.
 ///
 /// # Errors
-/// When the database cannot be opened or a setting is wrong.
+/// If the database cannot be opened, or a setting is invalid.
 pub async fn serve(
     settings: Settings,
     listener: TcpListener,
@@ -111,7 +109,7 @@ impl Server {
         Viewer::of(&parts.headers, peer, &self.trusted, &self.shared.settings)
     }
 
-    /// Why a request is refused before its body is read, if it is.
+    /// The refusal of a request before its body is read, if it has one.
     fn refusal(&self, endpoint: Option<Endpoint<'_>>, viewer: &Viewer, query: &str) -> Option<Refused> {
         if self.shared.settings.is_edge_only && !viewer.is_edge && !is_open(endpoint) {
             return Some(EDGE_ONLY);
@@ -126,7 +124,7 @@ impl Server {
         has_more.then(|| form::too_many_fields(SIGN_IN_MAX_FIELDS).into_bad_request())
     }
 
-    /// Lets a password be tried, if it may be; asks the service; takes note of how it went.
+    /// Lets the guessing guard decide on a password, asks the service, and reports the outcome to the guard.
     async fn answer(
         &self,
         class: Class,
@@ -153,7 +151,7 @@ impl Server {
         outcome.map_err(|pool::Overloaded| overloaded())
     }
 
-    /// An answer that the service had no part in, with the headers that it would have added.
+    /// A reply made without the service, with the headers that the service would have added.
     fn plain(&self, asked: &Asked, mut reply: Reply) -> Response {
         reply.headers.push(("content-type", "application/json".into()));
         reply.headers.push(("cache-control", "private, no-store".into()));
@@ -164,20 +162,20 @@ impl Server {
     }
 }
 
-/// What an answer that the service had no part in depends on.
+/// The parts of a request that such a reply depends on.
 struct Asked {
-    /// The header `Origin`.
+    /// The request header `Origin`.
     page_origin: String,
-    /// Whether it is the page on which people type their passwords: no other page may read it (RFC 9700 §2.6).
+    /// Whether this is the page on which people type passwords: other pages must not read it (RFC 9700 §2.6).
     is_sign_in_page: bool,
 }
 
-/// 421 and not 403, on which clients sign their viewers out: an edge without the right secret is a mistake in its
-/// configuration, and says nothing about a viewer.
+/// The status is 421 and not 403: clients sign their viewers out on a 403, but an edge without the right
+/// secret is misconfigured, which says nothing about a viewer.
 const EDGE_ONLY: Refused = Refused::Status(421, "This origin answers its edge only");
 
-/// Whether an endpoint is open to others than the edge: what the discovery document names, because a standard client asks
-/// there, what issuers' readers need, and what has a secret of its own.
+/// Whether an endpoint answers other senders than the edge: those in the discovery document, because standard
+/// clients ask there; the public documents; and the feed, which has a secret of its own.
 const fn is_open(endpoint: Option<Endpoint<'_>>) -> bool {
     matches!(
         endpoint,
@@ -204,9 +202,9 @@ fn ending(outcome: &Result<Outcome, pool::Overloaded>) -> Ending {
     }
 }
 
-/// The header's value; empty when there is none. One that was sent twice is joined, as the edge sees it: then no
-/// token passes for the token, and no two readers pick different ones. One that is no text is a mark that means
-/// nothing.
+/// The value of a header; empty if absent. Repeated headers are joined, as at the edge: two tokens then make
+/// an invalid one, and no two readers pick different ones. A value that is not text becomes a mark without
+/// meaning.
 fn text(headers: &HeaderMap, name: &str) -> String {
     let values = headers.get_all(name).iter().map(|value| value.to_str().unwrap_or("\u{fffd}"));
     values.collect::<Vec<_>>().join(", ")
@@ -228,7 +226,7 @@ async fn handle(State(server): State<Arc<Server>>, request: Request) -> Response
         guest.is_known();
     }
     if let Some(refused) = server.refusal(endpoint, &viewer, query) {
-        // Its body is not read: the connection ends with the answer.
+        // The body stays unread, so the connection ends with the answer.
         return closing(server.plain(&asked, refused.reply()));
     }
     let budget = endpoint.map_or(Budget::SIGN_IN, Endpoint::budget);
@@ -276,13 +274,13 @@ fn incoming(parts: &Parts, viewer: &Viewer, body: crate::wire::Body, budget: Bud
     }
 }
 
-/// The answer after which the connection ends.
+/// An answer after which the connection closes.
 fn closing(mut answer: Response) -> Response {
     answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     answer
 }
 
-/// The seconds of `Prefer: wait=` (RFC 7240 §4.3), if it is there.
+/// The seconds of `Prefer: wait=` (RFC 7240 §4.3), if present.
 fn wanted_wait(prefer: &str) -> Option<Duration> {
     let wait = prefer.split(',').find_map(|preference| {
         let (name, value) = preference.split_once('=')?;
@@ -291,12 +289,12 @@ fn wanted_wait(prefer: &str) -> Option<Duration> {
     Some(Duration::from_secs(wait?.trim_matches('"').parse().ok()?))
 }
 
-/// The answer to a request for which too many others of its class wait.
+/// The 503 for a class whose queue is full.
 fn overloaded() -> Reply {
     Reply::error(ApiError::Unavailable { retry_after_secs: RETRY_AFTER_SECS }, "overloaded")
 }
 
-/// The answer as it goes out.
+/// Turns a reply into an HTTP response.
 fn response(reply: Reply) -> Response {
     let body = match reply.body {
         admit::api::reply::Body::Empty => Body::empty(),
@@ -312,7 +310,7 @@ fn response(reply: Reply) -> Response {
 fn set_headers(response: &mut Response, headers: &[(&'static str, std::borrow::Cow<'static, str>)]) {
     for (name, value) in headers {
         let name = HeaderName::from_static(name);
-        // The first content type is that of the answer itself, the second what such bodies have otherwise.
+        // The reply's own content type comes first; a second one is the default of such bodies.
         if name == header::CONTENT_TYPE && response.headers().contains_key(&name) {
             continue;
         }

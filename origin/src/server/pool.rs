@@ -1,4 +1,4 @@
-//! The threads that answer. A request waits for the first that is free.
+//! A pool of threads that answer requests; a request waits for the first free thread.
 
 use std::{
     sync::{
@@ -13,32 +13,35 @@ use tokio::sync::oneshot;
 
 use crate::{
     db::{DbError, changes::Feed},
-    service::{Engine, Incoming, Outcome, Shared},
+    request::Incoming,
+    service::{Engine, Outcome},
+    state::Shared,
 };
 
 enum Job {
     Answer(Box<Incoming>, oneshot::Sender<Outcome>),
     Changes(u64, oneshot::Sender<Result<Feed, DbError>>),
-    /// Keeps a thread until the other end of the gate is gone. Says first that it has one.
+    /// Occupies a thread until the other end of the gate is dropped. Signals first that the thread is
+    /// occupied.
     #[cfg(test)]
     Stuck(mpsc::Sender<()>, Receiver<()>),
 }
 
-/// Threads that answer. They end when the pool is dropped.
+/// A pool of threads, which end when the pool is dropped.
 #[derive(Clone, Debug)]
 pub struct Pool {
     jobs: SyncSender<Job>,
 }
 
-/// Too many requests are waiting, or the threads have ended.
+/// The queue is full, or the threads have ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Overloaded;
 
 impl Pool {
-    /// Starts `threads` threads called `name`, for which `queue_max` requests may wait.
+    /// Starts `threads` threads called `name`, with room for `queue_max` waiting requests.
     ///
     /// # Errors
-    /// When one of them cannot open the database.
+    /// If a thread cannot open the database.
     pub fn start(shared: &Arc<Shared>, name: &str, threads: usize, queue_max: usize) -> Result<Self> {
         let (jobs, receiver) = mpsc::sync_channel(queue_max);
         let receiver = Arc::new(Mutex::new(receiver));
@@ -46,7 +49,7 @@ impl Pool {
             let (shared, receiver) = (Arc::clone(shared), Arc::clone(&receiver));
             let (ready, is_ready) = mpsc::channel();
             thread::Builder::new().name(format!("{name}-{number}")).spawn(move || {
-                // An engine belongs to its thread: it is made there.
+                // An engine is not `Send`: it is made on the thread that uses it.
                 match Engine::new(shared) {
                     Ok(engine) => {
                         let _ = ready.send(Ok(()));
@@ -62,34 +65,34 @@ impl Pool {
         Ok(Self { jobs })
     }
 
-    /// What is to be done about a request.
+    /// Answers a request on a thread of the pool.
     ///
     /// # Errors
-    /// When too many are waiting.
+    /// If the queue is full.
     pub async fn answer(&self, incoming: Incoming) -> Result<Outcome, Overloaded> {
         let (sender, answer) = oneshot::channel();
         self.send(Job::Answer(Box::new(incoming), sender))?;
         answer.await.map_err(|_| Overloaded)
     }
 
-    /// The changes after `after`.
+    /// Reads the changes after `after` on a thread of the pool.
     ///
     /// # Errors
-    /// When too many are waiting.
+    /// If the queue is full.
     pub async fn changes(&self, after: u64) -> Result<Result<Feed, DbError>, Overloaded> {
         let (sender, answer) = oneshot::channel();
         self.send(Job::Changes(after, sender))?;
         answer.await.map_err(|_| Overloaded)
     }
 
-    /// Keeps all `threads` threads busy and the queue full until what is returned is dropped.
+    /// Occupies all `threads` threads and fills the queue, until the returned gates are dropped.
     #[cfg(test)]
     pub fn stick(&self, threads: usize) -> Vec<mpsc::Sender<()>> {
         let stuck = || {
             let ((ready, is_ready), (gate, opened)) = (mpsc::channel(), mpsc::channel());
             self.send(Job::Stuck(ready, opened)).map(|()| (gate, is_ready))
         };
-        // What came before may have to be answered first.
+        // Requests that came before may have to be answered first.
         let taken = (0..threads).map(|_| {
             loop {
                 match stuck() {
@@ -104,7 +107,7 @@ impl Pool {
             is_ready.recv().unwrap();
             gates.push(gate);
         }
-        // No thread takes anything now.
+        // Fills the queue: no thread takes a job now.
         while let Ok((gate, _)) = stuck() {
             gates.push(gate);
         }
@@ -120,10 +123,10 @@ impl Pool {
 
 fn work(mut engine: Engine, jobs: &Mutex<Receiver<Job>>) {
     loop {
-        // The lock is held while waiting for a job, and by one thread only.
+        // One thread at a time holds the lock while it waits for a job; the others wait for the lock.
         let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
         match job {
-            // Whoever asked may have gone: a write is made all the same.
+            // The client may have gone; a write is made all the same, and the send fails harmlessly.
             Ok(Job::Answer(incoming, answer)) => {
                 drop(answer.send(engine.answer(&incoming)));
                 engine.settle(&incoming);

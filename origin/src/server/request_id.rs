@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use crate::limits::REQUEST_ID_MAX_BYTES;
 
-/// The id that the edge sent, or a new one where there is none that a log line and the audit trail may have.
+/// The id that the edge sent, or a new UUID if it is missing or does not suit log lines and the audit trail.
 pub fn of(sent: &str) -> String {
     let is_id = (1..=REQUEST_ID_MAX_BYTES).contains(&sent.len())
         && sent.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
@@ -16,7 +16,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_taken_for_the_id_of_a_request() {
+    fn an_id_of_the_edge_is_kept_and_any_other_replaced() {
         for id in ["6f2a-0000001f", "5b1d0a9e-7a30-4f3c-9a3e-2f0f6d3f8a11", "a.b_c"] {
             assert_eq!(of(id), id);
         }

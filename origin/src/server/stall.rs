@@ -1,4 +1,4 @@
-//! A stream whose other end must go on taking what is written.
+//! A stream whose writes fail when the other end stops reading.
 
 use std::{
     future::Future as _,
@@ -13,7 +13,7 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-/// A stream that fails when nothing of what is written has been taken for `longest`.
+/// Fails a write after `longest` without progress.
 #[derive(Debug)]
 pub struct Stalling<S> {
     stream: S,
@@ -23,7 +23,7 @@ pub struct Stalling<S> {
 }
 
 impl<S> Stalling<S> {
-    /// The stream, with that bound.
+    /// Wraps a stream, with `longest` as the bound.
     pub const fn new(stream: S, longest: Duration) -> Self {
         Self { stream, longest, stalled: None }
     }
@@ -88,7 +88,7 @@ mod tests {
 
     use super::*;
 
-    /// Takes a byte at every other call, `left` of them, and then nothing.
+    /// Takes one byte at every other call, `left` bytes in all, and then stops.
     struct Reader {
         left: usize,
         is_ready: bool,

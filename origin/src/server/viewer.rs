@@ -1,4 +1,4 @@
-//! Who sends a request: the edge or another, and which viewer stands behind it.
+//! Identifies the sender of a request: the edge or another peer, and the viewer behind it.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -6,45 +6,46 @@ use admit::api::viewer::address;
 use axum::http::HeaderMap;
 
 use super::text;
-use crate::{settings::Settings, tokens::guessing::From};
+use crate::{guessing::From, settings::Settings};
 
-/// Proves that the edge sends a request: its `ORIGIN_SECRET`.
+/// Carries the edge's `ORIGIN_SECRET`, which proves that the edge sends the request.
 const EDGE_KEY: &str = "admit-edge-key";
-/// What the edge says of the viewer begins with this.
+/// Prefix of the headers in which the edge describes the viewer.
 const VIEWER: &str = "admit-viewer-";
 
-/// The headers that are believed to say where a viewer is.
+/// The headers that are trusted to say where a viewer is.
 #[derive(Clone, Debug, Default)]
 pub struct Trusted {
-    /// `TRUSTED_ADDRESS_HEADER`
+    /// `TRUSTED_ADDRESS_HEADER`: names the header with the viewer's address.
     pub address_header: Option<String>,
-    /// `TRUSTED_COUNTRY_HEADER`
+    /// `TRUSTED_COUNTRY_HEADER`: names the header with the viewer's country.
     pub country_header: Option<String>,
 }
 
-/// Who sends a request.
+/// The sender of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Viewer {
-    /// Whether the edge has shown its secret.
+    /// Whether the sender proved to be the edge, by its secret.
     pub is_edge: bool,
-    /// The viewer's address, as text that may be anything.
+    /// The viewer's address, as unchecked text.
     pub address: String,
-    /// The viewer's country, as text that may be anything.
+    /// The viewer's country, as unchecked text.
     pub country: String,
-    /// Whose tries to sign in are counted.
+    /// Where sign-in attempts of this sender are counted.
     pub from: From,
 }
 
 impl Viewer {
-    /// Reads the headers of a request from `peer`. `Admit-Viewer-Address` and `Admit-Viewer-Country` are believed if
-    /// the edge shows its secret. Where no secret is set, a header that is configured as trusted is.
+    /// Reads the headers of a request from `peer`. With the edge's secret, `Admit-Viewer-Address` and
+    /// `Admit-Viewer-Country` are trusted. If no secret is configured, a header that is configured as trusted
+    /// is.
     #[must_use]
     pub fn of(headers: &HeaderMap, peer: Option<SocketAddr>, trusted: &Trusted, settings: &Settings) -> Self {
         let has_secret = !settings.edge_secrets.is_empty();
         let is_edge = has_secret && settings.is_edge_key(&text(headers, EDGE_KEY));
         let told = |of_edge: &str, trusted: &Option<String>| {
             let by_edge = is_edge.then(|| text(headers, of_edge)).filter(|value| !value.is_empty());
-            // What the edge says needs its secret, whatever it is configured as.
+            // The edge's own headers need its secret, whatever is configured as trusted.
             let name = trusted.as_deref().filter(|name| !has_secret || !name.starts_with(VIEWER));
             by_edge.or_else(|| Some(text(headers, name?)).filter(|value| !value.is_empty()))
         };
@@ -55,9 +56,9 @@ impl Viewer {
         let names_viewers = trusted.address_header.as_deref().is_some_and(|name| !name.starts_with(VIEWER));
         let from = match known {
             Some(address) => From::Address(address),
-            // With a secret, one who does not show it is not the edge: the peer is the viewer. But the edge itself,
-            // when it does not know the viewer, any peer where there is no secret, and a proxy that does not say for
-            // whom it asks, may stand for many.
+            // If a secret is configured, a sender without it is not the edge, so the peer is the viewer.
+            // Three kinds of peers may stand for many viewers: the edge when it does not know the viewer, any
+            // peer if no secret is configured, and a proxy that does not name the viewer.
             None if has_secret && !is_edge && (names_viewers || !is_internal(peer)) => From::Address(peer),
             None => From::Shared(peer),
         };
@@ -65,8 +66,8 @@ impl Viewer {
     }
 }
 
-/// Whether an address is of this machine or of a network that the internet does not lead to: then it is a proxy's rather
-/// than a viewer's (RFC 1918, RFC 3927, RFC 4193, RFC 4291 §2.5.6, RFC 6598).
+/// Whether an address belongs to this machine or a private network: it is then more likely a proxy's than a
+/// viewer's (RFC 1918, RFC 3927, RFC 4193, RFC 4291 §2.5.6, RFC 6598).
 const fn is_internal(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => {
@@ -145,9 +146,9 @@ mod tests {
             let ip = ip.to_canonical();
             let expected = if is_shared { From::Shared(ip) } else { From::Address(ip) };
             assert_eq!(by(None), expected, "{peer}");
-            // What the edge says needs its secret, so this configures no proxy.
+            // The edge's headers need its secret, so this does not configure a proxy.
             assert_eq!(by(Some("admit-viewer-address")), expected, "{peer}");
-            // A proxy that is configured names whom it asks for: this is somebody on this network.
+            // A configured proxy names its viewers, so this peer without a name is a viewer on this network.
             assert_eq!(by(Some("x-real-ip")), From::Address(ip), "{peer}");
         }
     }

@@ -28,8 +28,8 @@ use crate::{
     wire::{Fields, Refused, form, shown},
 };
 
-/// `POST /items/access`: grants access to an item or package until a moment, or for as long as a fee sells. A
-/// person who signs in by several issuers gets it for each.
+/// `POST /items/access`: grants access to an item or package until a moment, or for the period that a fee
+/// sells. A person who signs in by several issuers gets the access with each.
 ///
 /// # Errors
 /// 404, 422.
@@ -57,14 +57,14 @@ pub fn grant(job: &mut Job<'_>) -> Result<Answer, Refused> {
         None => None,
     };
     let end = match (until, fee) {
-        // A merchant may give less or more than the fee sells.
+        // A merchant may grant less or more time than the fee sells.
         (Some(until), _) => until,
         (None, Some(fee)) => end_by_fee(job, fee, starts_at.unwrap_or(job.now).max(job.now))?,
         (None, None) => return Err(Refused::field("expires_at", "The expires_at is required")),
     };
     let customers = customers(job, consumer_id)?;
     let Some((_, customer)) = customers.first() else {
-        let problem = format!("The consumer_id must name a customer of yours, not {consumer_id}");
+        let problem = format!("The consumer_id must name a customer of this merchant, not {consumer_id}");
         return Err(Refused::field("consumer_id", &problem));
     };
     if customers.iter().any(|(_, customer)| customer.accesses.len() >= ACCESSES_MAX) {
@@ -95,11 +95,11 @@ pub fn grant(job: &mut Job<'_>) -> Result<Answer, Refused> {
     Ok(Answer::Created(job.access_json(&item, &grant, (customer.id, &customer.uuid))?))
 }
 
-/// `DELETE /items/{id}/access?consumer_id=`: takes away every access on the item itself. What comes from a
-/// package or a licence stays.
+/// `DELETE /items/{id}/access?consumer_id=`: removes all accesses on the item itself. Access by a package or
+/// a licence remains.
 ///
 /// # Errors
-/// 422 when the query does not say whose, 400 when there is nothing to take away.
+/// 422 without a valid `consumer_id`, 400 if there is no access to remove.
 pub fn revoke(job: &mut Job<'_>, item_id: i64) -> Result<Answer, Refused> {
     const FAILED: Refused = Refused::Status(400, "Failed to remove item access");
     let consumer_id = match form::parameter(job.request.query, "consumer_id")?.as_deref() {
@@ -108,12 +108,12 @@ pub fn revoke(job: &mut Job<'_>, item_id: i64) -> Result<Answer, Refused> {
             .ok_or_else(|| format!("The consumer_id must be an integer, not {}", shown(text))),
     };
     let consumer_id = consumer_id.map_err(|problem| Refused::field("consumer_id", &problem))?;
-    // The item may be inactive: what was sold can be taken back.
+    // The item may be inactive: access that was sold can still be revoked.
     let item = records::item_alone(job.db, item_id)?;
     if item.is_none_or(|item| item.merchant_id != job.caller.merchant_id) {
         return Err(FAILED);
     }
-    // One person by several issuers has each access once for each.
+    // A person with several issuers has the same access once for each, so ids repeat.
     let mut removed = BTreeSet::new();
     for (key, customer) in customers(job, consumer_id)? {
         let sql = "DELETE FROM accesses WHERE customer_key = ?1 AND item_id = ?2 RETURNING id";
@@ -138,7 +138,7 @@ fn touch(job: &mut Job<'_>, customer: &Customer) {
     job.change.touch(Ref::Customer { namespace, subject });
 }
 
-/// The merchant's customers of this number: one person, by each issuer.
+/// The merchant's customers with this number: one person, once for each issuer.
 fn customers(job: &Job<'_>, id: i64) -> Result<Vec<(i64, Customer)>, DbError> {
     let sql = "SELECT key FROM customers WHERE merchant_id = ?1 AND id = ?2 ORDER BY key";
     let mut statement = job.db.prepare_cached(sql)?;
@@ -152,14 +152,13 @@ fn customers(job: &Job<'_>, id: i64) -> Result<Vec<(i64, Customer)>, DbError> {
     Ok(customers)
 }
 
-/// When an access that begins at `start` ends, as the fee sells it.
+/// When an access that begins at `start` ends, by the period of the fee.
 fn end_by_fee(job: &Job<'_>, fee: &AccessFee, start: UnixSecs) -> Result<UnixSecs, Refused> {
     let access_type = records::access_type(job.db, fee.access_type_id)?;
     let access_type = access_type.ok_or(DbError::Inconsistent("a fee without its access type"))?;
-    // A period that is not understood must not become access for ever. No such fee can be made any more.
+    // An unreadable period must not become access for ever. Such fees exist only in old databases.
     let period = Period::of(&access_type).map_err(|error| {
-        let problem =
-            format!("The access_fee_id sells a period that is not known here: send expires_at ({error})");
+        let problem = format!("The access_fee_id sells an unknown period: send expires_at ({error})");
         Refused::field("access_fee_id", &problem)
     })?;
     period.end(start).ok_or_else(|| {

@@ -1,5 +1,6 @@
-//! What an item may cost those who read it, judged before it is stored: by the lengths of what answers show, none of
-//! which is rendered for it. Publisher and edge judge by the same sums (`admit::snapshot::cost`).
+//! The rendered-size budget of an item, checked before the item is stored. Answers are measured by the
+//! lengths of their parts, without rendering them; publisher and edge use the same sums
+//! (`admit::snapshot::cost`).
 
 use std::collections::{BTreeMap, btree_map::Entry};
 
@@ -20,17 +21,17 @@ use crate::{
     wire::Refused,
 };
 
-/// What a write changes of an item, and so the field that is wrong when it comes to cost too much.
+/// The part of an item that a write changes, and so the field to blame when the item exceeds its budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Changed {
-    /// The item itself.
+    /// The item's own fields.
     Item,
-    /// Its fees.
+    /// The item's fees.
     Fees,
 }
 
-/// Refuses what is too long whatever is stored already, before a transaction begins and anything is copied: metadata,
-/// which answers show twice. Values that are too long by themselves are left to those who read them.
+/// Refuses metadata that is too long for any item, before a transaction begins and anything is copied.
+/// Answers show metadata twice. Single values that are too long are left to the code that reads them.
 ///
 /// # Errors
 /// 422.
@@ -47,10 +48,10 @@ pub fn check_fields(fields: &Map<String, Value>) -> Result<(), Refused> {
     Err(refused(Excess { part: Part::Details, found, limit: DETAILS_MAX_BYTES }, Changed::Item))
 }
 
-/// Refuses an item that would cost too much as it is to be stored.
+/// Refuses an item that exceeds its budget.
 ///
 /// # Errors
-/// 422 with the field, what it costs and what it may.
+/// 422 with the field, the cost and the limit.
 pub fn check(job: &Job<'_>, item: &Item, changed: Changed) -> Result<(), Refused> {
     if item.fees.len() > FEES_MAX {
         return Err(Refused::field(
@@ -76,14 +77,14 @@ fn refused(Excess { part, found, limit }: Excess, changed: Changed) -> Refused {
         Part::Fees => "the list of fees, each of which repeats the item,",
     };
     let found = format!("make {what} {found} bytes long as answers show it, of at most {limit}");
-    // Publishers count alike, so that what is stored here is published.
+    // Publishers use the same sums, so every stored item can be published.
     Refused::field(name, &format!("The {name} {found}"))
 }
 
-/// What an item costs.
+/// The rendered size of an item with its fees.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// If the database cannot be read.
 pub fn cost(job: &Job<'_>, item: &Item) -> Result<ItemCost, Refused> {
     let details = item_details_len(item, job.caller.merchant_uuid, job.now)?;
     let mut cost = ItemCost { details, content: cost::text(&item.content), ..ItemCost::default() };
@@ -104,8 +105,8 @@ pub fn cost(job: &Job<'_>, item: &Item) -> Result<ItemCost, Refused> {
     Ok(cost)
 }
 
-/// The item as an answer shows it, if it is older than the budget and over it: without metadata and content. The write
-/// itself has been made, or makes it smaller.
+/// The item without metadata and content, if it exceeds its budget because it was stored before the budget
+/// existed. The write has already been made, or makes the item smaller.
 ///
 /// # Errors
 /// None in practice: an item always has JSON.

@@ -1,8 +1,9 @@
-//! What a read concerns: the records that its answer can depend on, and of each record only that part.
+//! The records that a read concerns: those on which its answer can depend, and only the necessary part of
+//! each.
 //!
-//! A read is asked by strangers, so its cost must not follow the size of a package, of a list of fees or of a
-//! catalogue. A page of a package is read as a page; a check reads which packages and licences lead to the item, not
-//! what else is in them.
+//! Strangers send reads, so the cost of a read must not grow with the size of a package, a list of fees or
+//! the catalogue. A page of a package loads only that page; a check loads which packages and licences lead to
+//! the item, not their other members.
 
 use std::collections::BTreeSet;
 
@@ -16,16 +17,16 @@ use rusqlite::{Connection, ToSql, types::FromSql};
 use super::{platform::OriginPlatform, verify};
 use crate::db::{DbError, records};
 
-/// The records of one read.
+/// The records that one read needs.
 pub struct Concerned<'c> {
     connection: &'c Connection,
     /// The records, each once, in any order.
     pub lines: Vec<Line>,
-    /// Which members of a package are among them, if the read is about a page of members.
+    /// Which members of a package the records include, if the read asks for a page of members.
     pub window: Option<MemberWindow>,
 }
 
-/// The fees that a read needs of an item.
+/// Which fees of an item a read needs.
 #[derive(Clone, Copy)]
 enum Fees {
     None,
@@ -34,10 +35,10 @@ enum Fees {
 }
 
 impl<'c> Concerned<'c> {
-    /// What `request` concerns, as the database is now.
+    /// Loads the records that `request` concerns, as they are now.
     ///
     /// # Errors
-    /// When the database cannot be read.
+    /// If the database cannot be read.
     pub fn by(
         app: &App<OriginPlatform>,
         connection: &'c Connection,
@@ -60,14 +61,14 @@ impl<'c> Concerned<'c> {
         Ok(concerned)
     }
 
-    /// The item, what leads to it, and what the customer has of that.
+    /// A check: the item, the packages and licences that lead to it, and the customer's accesses to those.
     fn check(
         &mut self,
         app: &App<OriginPlatform>,
         request: &Request<'_>,
         item_id: Option<i64>,
     ) -> Result<(), DbError> {
-        // A token that is refused is answered by the service: it concerns nothing.
+        // The service answers a token that is refused; such a request needs no records.
         let Ok(token) = verify(app, request) else { return Ok(()) };
         let principal = &token.principal;
         let key = records::customer_key(self.connection, &principal.namespace, &principal.subject)?;
@@ -92,13 +93,14 @@ impl<'c> Concerned<'c> {
         for license_id in self.ids::<String>(LICENSES_OF, item.id)? {
             let Some(license) = records::license_alone(self.connection, &license_id)? else { continue };
             apps.insert(license.app_id.clone());
-            // A licence that leads to the item by a package leads to it all the same.
+            // A licence that includes a package with the item is reduced to the item itself; the decision is
+            // the same.
             self.lines.push(Line::License(License { item_ids: vec![item.id], ..license }));
         }
         Ok(())
     }
 
-    /// The customer's licences, and those of the app whose client asks.
+    /// The customer's licences, and the licences of the app whose client asks.
     fn licenses(&mut self, app: &App<OriginPlatform>, request: &Request<'_>) -> Result<(), DbError> {
         let Ok(token) = verify(app, request) else { return Ok(()) };
         let principal = &token.principal;
@@ -114,7 +116,8 @@ impl<'c> Concerned<'c> {
         self.apps(apps)
     }
 
-    /// A package and one page of its members. Nothing else when the page's number is invalid: the service says so.
+    /// A package and one page of its members. Nothing if the page number is invalid, which the service
+    /// reports.
     fn members(&mut self, id: Option<i64>, query: &str) -> Result<(), DbError> {
         let Some((offset, limit)) = member_page(query) else { return Ok(()) };
         let Some(mut package) = self.item(id, Fees::None)? else { return Ok(()) };
@@ -123,7 +126,7 @@ impl<'c> Concerned<'c> {
         let total = self.connection.prepare_cached(count)?.query_row([package.id], |row| row.get(0))?;
         let page = "SELECT item_id FROM package_items JOIN items ON items.id = item_id
                     WHERE package_id = ?1 AND is_active ORDER BY position LIMIT ?2 OFFSET ?3";
-        // An offset that SQLite cannot express is past every member.
+        // An offset beyond SQLite's integers is behind every member.
         let offset_i64 = i64::try_from(offset).unwrap_or(i64::MAX);
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         package.item_ids = self
@@ -140,14 +143,15 @@ impl<'c> Concerned<'c> {
         Ok(())
     }
 
-    /// Adds an item without its members, with its merchant and what its fees sell.
+    /// Adds an item without its members, with its merchant and the access types of its fees.
     fn item_alone(&mut self, id: Option<i64>, fees: Fees) -> Result<(), DbError> {
         let item = self.item(id, fees)?;
         self.lines.extend(item.map(Line::Item));
         Ok(())
     }
 
-    /// An item without its members. Adds its merchant and what its fees sell, but not the item itself.
+    /// Loads an item without its members. Adds its merchant and access types to the lines, but not the item
+    /// itself.
     fn item(&mut self, id: Option<i64>, fees: Fees) -> Result<Option<Item>, DbError> {
         let Some(id) = id else { return Ok(None) };
         let Some(mut item) = records::item_alone(self.connection, id)? else { return Ok(None) };
@@ -174,7 +178,7 @@ impl<'c> Concerned<'c> {
         Ok(())
     }
 
-    /// What `sql` finds, in its order.
+    /// The first column of the rows that `sql` selects for `of`.
     fn ids<Id: FromSql>(&self, sql: &str, of: impl ToSql) -> Result<Vec<Id>, DbError> {
         let mut statement = self.connection.prepare_cached(sql)?;
         let ids = statement.query_map([of], |row| row.get(0))?.collect::<Result<_, _>>()?;
@@ -190,7 +194,7 @@ const APP_OF_CLIENT: &str = "SELECT app_id FROM clients WHERE client_id = ?1";
 const LICENSES_OF_APP: &str =
     "SELECT id FROM licenses WHERE app_id = (SELECT app_id FROM clients WHERE client_id = ?1)";
 
-/// A package as far as a check of `member` needs it: its number, and that it holds the member.
+/// A package reduced to its number and one member, which is enough for a check of that member.
 fn link(package_id: i64, member: &Item) -> Item {
     Item {
         id: package_id,
@@ -212,8 +216,8 @@ mod tests {
         settings::Settings,
     };
 
-    /// An origin whose package 1 has `count` members, each with ten fees: items 10, 11 and so on. Every seventh is
-    /// inactive. Another package, 2, has the first member alone, and a licence unlocks package 1.
+    /// An origin whose package 1 has `count` members with ten fees each: items 10, 11 and so on, of which
+    /// every seventh is inactive. Package 2 has only the first member, and a licence includes package 1.
     struct Shop {
         connection: Connection,
         app: App<OriginPlatform>,
@@ -255,7 +259,7 @@ mod tests {
         }
     }
 
-    /// Everything that was read from the database: lines, and what hangs on each.
+    /// How much was loaded: the lines, and the fees, members and accesses within each.
     fn loaded(lines: &[Line]) -> usize {
         let of = |line: &Line| match line {
             Line::Item(item) => 1 + item.item_ids.len() + item.fees.len(),
@@ -287,7 +291,7 @@ mod tests {
         }
     }
 
-    /// All writes of one item begin with it, under the lock that all merchants' writes wait for.
+    /// Every write to an item loads it first, under the lock that all merchants' writes wait for.
     #[test]
     fn a_write_costs_the_same_of_a_large_package_as_of_a_small_one() {
         let counts = [1_000, 2_000].map(|count| {
@@ -341,7 +345,7 @@ mod tests {
             concerned.leading_to(&item, &mut BTreeSet::new()).unwrap();
             loaded(&concerned.lines)
         });
-        // Two packages and a licence, each with the one item that was asked about.
+        // Two packages and a licence, each reduced to the item of the check.
         assert_eq!(counts, [3 * 2; 2]);
     }
 }

@@ -1,4 +1,4 @@
-//! Fees of an item.
+//! Writes of an item's fees.
 
 use admit::{
     api::error::ApiError,
@@ -21,7 +21,7 @@ use crate::{
     wire::{Fields, Refused, shown},
 };
 
-/// What a body says of a fee.
+/// The fields of a fee in a body, as far as they were sent.
 struct Said {
     access_type_id: i64,
     amount: Number,
@@ -34,7 +34,7 @@ struct Said {
     expires_at: Option<UnixSecs>,
 }
 
-/// `POST /v2/items/{id}/access-fees`
+/// `POST /v2/items/{id}/access-fees`: adds a fee.
 ///
 /// # Errors
 /// 400, 404, 422.
@@ -47,10 +47,11 @@ pub fn create(job: &mut Job<'_>, item_id: i64) -> Result<Answer, Refused> {
     Ok(Answer::Created(job.fee_json(&item, &fee)?))
 }
 
-/// `PUT /v2/items/{id}/access-fees/{fee_id}`: all of the fee is replaced.
+/// `PUT /v2/items/{id}/access-fees/{fee_id}`: replaces the whole fee.
 ///
 /// # Errors
-/// 400, 404, 412 when it would sell something else than what somebody has bought by it, 422.
+/// 400, 404, 422, and 412 if a customer holds access bought by the fee and the new fee would sell something
+/// else.
 pub fn replace(job: &mut Job<'_>, item_id: i64, fee_id: i64) -> Result<Answer, Refused> {
     let said = read(job, &Fields::new(job.fields))?;
     let mut item = job.item(item_id)?;
@@ -59,10 +60,10 @@ pub fn replace(job: &mut Job<'_>, item_id: i64, fee_id: i64) -> Result<Answer, R
     Ok(Answer::Created(job.fee_json(&item, &fee)?))
 }
 
-/// `DELETE /v2/items/{id}/access-fees/{fee_id}`
+/// `DELETE /v2/items/{id}/access-fees/{fee_id}`: removes a fee.
 ///
 /// # Errors
-/// 404, 412 while somebody holds what they bought by it.
+/// 404, and 412 while a customer holds access bought by the fee.
 pub fn delete(job: &mut Job<'_>, item_id: i64, fee_id: i64) -> Result<Answer, Refused> {
     let mut item = job.item(item_id)?;
     position(&item, fee_id)?;
@@ -74,7 +75,8 @@ pub fn delete(job: &mut Job<'_>, item_id: i64, fee_id: i64) -> Result<Answer, Re
     Ok(Answer::Done)
 }
 
-/// `PATCH /v2/items/{id}/access-fees/bulk`: replaces fees, and makes those whose `id` is 0. All or nothing.
+/// `PATCH /v2/items/{id}/access-fees/bulk`: replaces fees, and adds those whose `id` is 0. If one fee is
+/// refused, none is changed.
 ///
 /// # Errors
 /// 400, 404, 412, 422.
@@ -98,7 +100,7 @@ pub fn bulk(job: &mut Job<'_>, item_id: i64) -> Result<Answer, Refused> {
     let mut item = job.item(item_id)?;
     let mut changed = Vec::new();
     for (id, said) in parts {
-        // Without problems everything that is required is there.
+        // A missing required field has noted a problem, and `finish` below reports it.
         let (Some(id), Some(said)) = (id, said) else { continue };
         changed.push(if id == 0 {
             let fee = new_fee(job, said, None)?;
@@ -126,14 +128,14 @@ fn replaced(job: &Job<'_>, item: &mut Item, fee_id: i64, said: Said) -> Result<A
     Ok(slot.clone())
 }
 
-/// Whether somebody holds what they bought by the fee.
+/// Whether a customer holds access that was bought by the fee.
 fn is_in_use(job: &Job<'_>, item_id: i64, fee_id: i64) -> Result<bool, DbError> {
     let sql = "SELECT EXISTS (SELECT 1 FROM accesses WHERE item_id = ?1 AND fee_id = ?2
                AND (expires_at IS NULL OR expires_at > ?3))";
     Ok(job.db.prepare_cached(sql)?.query_row([item_id, fee_id, job.now], |row| row.get(0))?)
 }
 
-/// A fee as the body says; what has a number before keeps it.
+/// The fee that the body describes. Parts that the previous fee also has keep their numbers.
 fn new_fee(job: &Job<'_>, said: Said, before: Option<&AccessFee>) -> Result<AccessFee, DbError> {
     let id = match before {
         Some(before) => before.id,
@@ -177,22 +179,23 @@ fn new_fee(job: &Job<'_>, said: Said, before: Option<&AccessFee>) -> Result<Acce
     })
 }
 
-/// Reads a fee that stands alone.
+/// Reads a body that describes one fee.
 fn read(job: &Job<'_>, fields: &Fields<'_>) -> Result<Said, Refused> {
     let said = parse(job, fields)?;
     fields.finish()?;
     said.ok_or_else(|| Refused::field("amount", "The amount is required"))
 }
 
-/// Reads a fee. Nothing when something that is required is missing; the problems are noted.
+/// Reads a fee. `None` if a required field is missing; the problems are noted in `fields`.
 fn parse(job: &Job<'_>, fields: &Fields<'_>) -> Result<Option<Said>, Refused> {
     let access_type_id = fields.required_integer("access_type_id");
     if let Some(id) = access_type_id {
         let access_type = records::access_type(job.db, id)?;
         let own = access_type.filter(|access_type| access_type.account_id == job.caller.merchant_id);
         match own.as_ref().map(Period::of) {
-            None => fields.wrong("access_type_id", &format!("must name an access type of yours, not {id}")),
-            // A purchase by such a fee would be refused when it is paid.
+            None => fields
+                .wrong("access_type_id", &format!("must name an access type of this merchant, not {id}")),
+            // A purchase by a fee with such a period would fail after the viewer has paid.
             Some(Err(error)) => {
                 fields
                     .wrong("access_type_id", &format!("names an access type that cannot be sold ({error})"));
@@ -237,7 +240,7 @@ fn parse(job: &Job<'_>, fields: &Fields<'_>) -> Result<Option<Said>, Refused> {
     }))
 }
 
-/// An amount, if there is one: a number that is not negative.
+/// An optional amount: a number that is not negative.
 fn amount(fields: &Fields<'_>, name: &str) -> Result<Option<Number>, Refused> {
     let Some(sent) = fields.text(name, TEXT_MAX_BYTES) else { return Ok(None) };
     let amount = fields.number(name).filter(|amount| amount.as_f64().is_some_and(f64::is_sign_positive));
@@ -259,7 +262,7 @@ fn trial_period(fields: &Fields<'_>) -> Option<TrialPeriod> {
     }
     let quantity = fields.required_integer("trial_period_quantity");
     let unit = fields.required_text("trial_period_period", TEXT_MAX_BYTES);
-    // Without a quantity, or a readable one, the unit is still judged.
+    // An invalid or missing quantity is reported by itself; the unit is checked all the same.
     let period = Period::new(quantity.unwrap_or(1), unit.as_deref().unwrap_or("day"));
     match &period {
         Ok(_) => {}

@@ -1,8 +1,9 @@
-//! `Idempotency-Key`: the answer of a write is kept, and given again when the same write comes with the same key.
+//! `Idempotency-Key`: the answer to a write is stored, and given again if the same write comes again with the
+//! same key.
 //!
-//! Two requests are the same when they mean the same: method, path, and the parameters of query and body. Spellings do
-//! not count: the order of fields, a form or JSON, `1` or `"1"`, parameters of the `Content-Type`. The table keeps
-//! a hash of that meaning.
+//! Two requests are the same if they have the same meaning: method, path, and parameters of query and body.
+//! Spelling does not matter: the order of fields, form or JSON, `1` or `"1"`, parameters of the
+//! `Content-Type`. The table stores a hash of the meaning.
 
 use std::collections::BTreeMap;
 
@@ -10,18 +11,19 @@ use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use super::{Incoming, job::Caller};
+use super::job::Caller;
 use crate::{
     db::DbError,
     limits::{IDEMPOTENCY_KEY_MAX_BYTES, IDEMPOTENCY_SECS},
+    request::Incoming,
     wire::{Body, Refused, form},
 };
 
-/// An answer that is kept.
+/// A stored answer.
 pub struct Kept {
     /// 201 or 204.
     pub status: u16,
-    /// Empty for a 204.
+    /// JSON; empty for a 204.
     pub body: String,
     /// The change that the write made.
     pub seq: u64,
@@ -30,7 +32,7 @@ pub struct Kept {
 /// The request's key, if it has one.
 ///
 /// # Errors
-/// 422 when it is empty, too long, or has characters that cannot be seen.
+/// 422 if the key is empty, too long, or not visible ASCII.
 pub fn key(incoming: &Incoming) -> Result<Option<&str>, Refused> {
     let Some(key) = &incoming.idempotency_key else { return Ok(None) };
     let is_key = (1..=IDEMPOTENCY_KEY_MAX_BYTES).contains(&key.len())
@@ -43,11 +45,11 @@ pub fn key(incoming: &Incoming) -> Result<Option<&str>, Refused> {
     Err(Refused::field("Idempotency-Key", &problem))
 }
 
-/// The answer that the same write had before. Only writes that were made are kept: a refused write changed nothing
-/// and is judged again.
+/// The stored answer of the same write. Only successful writes are stored: a refused write changed nothing,
+/// so it is judged again.
 ///
 /// # Errors
-/// 422 when the key was used for another request.
+/// 422 if the key was used for a different request.
 pub fn earlier(
     transaction: &Connection,
     caller: &Caller,
@@ -78,10 +80,10 @@ pub fn earlier(
     Err(Refused::field("Idempotency-Key", problem))
 }
 
-/// Keeps the answer to a write.
+/// Stores the answer to a write.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// If the database cannot be written.
 pub fn keep(
     transaction: &Connection,
     caller: &Caller,
@@ -100,13 +102,13 @@ pub fn keep(
     Ok(())
 }
 
-/// The first byte of `idempotency.request` in rows that hold a [`meaning`].
+/// The first byte of `idempotency.request` in rows that store a [`meaning`].
 const MEANING: u8 = 2;
 
-/// [`MEANING`] and a SHA-256.
+/// [`MEANING`], then a SHA-256.
 const MEANING_BYTES: usize = 33;
 
-/// A hash of what a request means.
+/// A hash of a request's meaning.
 #[must_use]
 pub fn meaning(incoming: &Incoming, fields: &Map<String, Value>) -> Vec<u8> {
     let mut meaning = Meaning(Sha256::new());
@@ -122,8 +124,9 @@ pub fn meaning(incoming: &Incoming, fields: &Map<String, Value>) -> Vec<u8> {
     [&[MEANING][..], &meaning.0.finalize()].concat()
 }
 
-/// A hash over a value of JSON. Each part begins with its kind and length, so that two values have one hash only if
-/// they are read alike: as a form has it, where every value is text and a list is an object of positions.
+/// Hashes a JSON value. Each part starts with its kind and its length, so that only values that are read
+/// alike get the same hash. Values are hashed as a form has them: every value is text, and a list is an
+/// object whose names are positions.
 struct Meaning(Sha256);
 
 impl Meaning {
@@ -149,7 +152,7 @@ impl Meaning {
 
     fn value(&mut self, value: &Value) {
         match value {
-            // Nothing is sent either way: see `Fields::value`.
+            // `null` and empty text both mean that nothing was sent: see `Fields::value`.
             Value::Null => self.text(b""),
             Value::Bool(value) => self.text(value.to_string().as_bytes()),
             Value::Number(number) => self.text(number.to_string().as_bytes()),
@@ -164,8 +167,8 @@ impl Meaning {
     }
 }
 
-/// A hash of a request's bytes, as earlier versions of this program kept it. Rows live for [`IDEMPOTENCY_SECS`], so
-/// nothing needs it once a database has been served by this version for that long.
+/// The hash of a request's bytes that earlier versions stored. Rows live for [`IDEMPOTENCY_SECS`], so this
+/// function can go once a database has been served by this version for that long.
 fn bytes_sent(incoming: &Incoming) -> Vec<u8> {
     let mut hash = Sha256::new();
     for part in [&incoming.method, &incoming.path, &incoming.query, &incoming.payload.content_type] {
@@ -265,7 +268,7 @@ mod tests {
         btree_map("[a-z_]{1,3}", values, 0..6).prop_map(|object| json!(object))
     }
 
-    /// The fields of a form that means the same as the JSON.
+    /// The fields of a form with the same meaning as the JSON value.
     fn pairs(value: &Value, name: &str, pairs: &mut Vec<(String, String)>) {
         match value {
             Value::Object(object) => {

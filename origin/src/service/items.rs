@@ -1,4 +1,4 @@
-//! Items and packages: making, changing and deleting them, and what packages hold.
+//! Writes of items and packages, and of the members of packages.
 
 use admit::{
     api::error::ApiError,
@@ -21,7 +21,7 @@ use crate::{
     wire::{Fields, Refused},
 };
 
-/// What a body says of an item. What it does not say is nothing.
+/// The fields of an item in a body; a field that was not sent is `None`.
 struct Said {
     item_type: Option<ItemType>,
     title: Option<String>,
@@ -31,7 +31,7 @@ struct Said {
     external_asset_id: Option<Option<String>>,
 }
 
-/// Whether a body has to say all that is needed for an item, or only what is to be changed.
+/// Whether the body must have every required field, or only those that change.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Extent {
     Whole,
@@ -42,7 +42,7 @@ fn read(job: &Job<'_>, extent: Extent) -> Result<Said, Refused> {
     let fields = Fields::new(job.fields);
     let types: Vec<_> = ITEM_TYPES.iter().map(|kind| (kind.0, kind)).collect();
     let is_whole = extent == Extent::Whole;
-    // An empty title is no title; left out of a change it stays.
+    // An empty title counts as missing; a change then keeps the stored title.
     let title =
         if is_whole || fields.has("title") { fields.required_text("title", TEXT_MAX_BYTES) } else { None };
     if (is_whole || fields.has("item_type")) && fields.text("item_type", TEXT_MAX_BYTES).is_none() {
@@ -68,7 +68,7 @@ fn read(job: &Job<'_>, extent: Extent) -> Result<Said, Refused> {
     Ok(said)
 }
 
-/// `POST /v2/items`
+/// `POST /v2/items`: creates an item or a package.
 ///
 /// # Errors
 /// 422.
@@ -99,7 +99,7 @@ pub fn create(job: &mut Job<'_>) -> Result<Answer, Refused> {
     save(job, item, said)
 }
 
-/// `PUT /v2/items/{id}`: all that a body can say is replaced. Fees and members stay.
+/// `PUT /v2/items/{id}`: replaces every field that a body can have. Fees and members remain.
 ///
 /// # Errors
 /// 404, 422.
@@ -113,7 +113,7 @@ pub fn replace(job: &mut Job<'_>, id: i64) -> Result<Answer, Refused> {
     save(job, item, said)
 }
 
-/// `PATCH /v2/items/{id}`: what the body says is changed. Metadata is changed as a whole.
+/// `PATCH /v2/items/{id}`: changes the fields in the body. Metadata is replaced as a whole.
 ///
 /// # Errors
 /// 404, 422.
@@ -152,7 +152,7 @@ fn save(job: &mut Job<'_>, mut item: Item, said: Said) -> Result<Answer, Refused
     Ok(Answer::Created(job.item_json(&item)?))
 }
 
-/// Metadata with numbers: an entry that was there before keeps its own.
+/// Numbers the entries of metadata. An entry with a known name keeps its number.
 fn numbered(
     job: &Job<'_>,
     before: &[MetadataEntry],
@@ -170,10 +170,10 @@ fn numbered(
         .collect()
 }
 
-/// `DELETE /v2/items/{id}`: the item is inactive from now on, for everybody. What referred to it stays.
+/// `DELETE /v2/items/{id}`: deactivates the item. Records that refer to it remain.
 ///
 /// # Errors
-/// 400 when there is no such item.
+/// 400 if the merchant has no such item.
 pub fn delete(job: &mut Job<'_>, id: i64) -> Result<Answer, Refused> {
     let mut item = match job.item(id) {
         Err(Refused::Api(ApiError::ItemNotFound)) => return Err(Refused::Status(400, "Item not found")),
@@ -186,8 +186,8 @@ pub fn delete(job: &mut Job<'_>, id: i64) -> Result<Answer, Refused> {
     Ok(Answer::Created(job.item_json(&item)?))
 }
 
-/// `PATCH /v2/items/packages/{id}/bulk`: adds and removes members. Adding what is there and removing what is
-/// not changes nothing.
+/// `PATCH /v2/items/packages/{id}/bulk`: adds and removes members. Adding a present member and removing an
+/// absent one change nothing.
 ///
 /// # Errors
 /// 404, 422.
@@ -205,7 +205,7 @@ pub fn change_members(job: &mut Job<'_>, id: i64) -> Result<Answer, Refused> {
     }
     for item_id in &added {
         if !may_be_member(job, *item_id)? {
-            fields.wrong("add_asset_ids", &format!("must name items of yours, not {item_id}"));
+            fields.wrong("add_asset_ids", &format!("must name items of this merchant, not {item_id}"));
         } else if !store::is_member(job.db, id, *item_id)? && packages_of(job, *item_id)? >= PACKAGES_MAX {
             let problem = format!("must name items of less than {PACKAGES_MAX} packages, not {item_id}");
             fields.wrong("add_asset_ids", &problem);
@@ -222,7 +222,7 @@ pub fn change_members(job: &mut Job<'_>, id: i64) -> Result<Answer, Refused> {
     Ok(Answer::Created(job.item_json(&package)?))
 }
 
-/// Whether a package of the caller's may hold the item. Of a thousand that are added none is read whole.
+/// Whether the caller's packages may hold the item. The item is not loaded: a request may add a thousand.
 fn may_be_member(job: &Job<'_>, id: i64) -> Result<bool, DbError> {
     let sql = "SELECT EXISTS (SELECT 1 FROM items WHERE id = ?1 AND merchant_id = ?2 AND is_active
                AND NOT is_package)";

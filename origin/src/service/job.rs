@@ -1,4 +1,4 @@
-//! A write while it runs: within one transaction, by a merchant, with what was sent.
+//! A write in progress: one transaction, one merchant, one body.
 
 use admit::{
     api::{
@@ -32,39 +32,39 @@ use crate::{
     wire::Refused,
 };
 
-/// The merchant in whose name a write is made.
+/// The merchant that makes the write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
     /// The merchant's number.
     pub merchant_id: i64,
     /// The merchant's UUID.
     pub merchant_uuid: Uuid,
-    /// Who it is, for keys of idempotency: no two callers have the same.
+    /// Identifies the caller for idempotency keys; unique to each caller.
     pub name: String,
 }
 
-/// What a write answers.
+/// The answer to a successful write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// 201 with JSON.
+    /// 201 with this JSON.
     Created(String),
-    /// 204.
+    /// 204 without a body.
     Done,
 }
 
-/// A write while it runs.
+/// A write in progress.
 pub struct Job<'a> {
-    /// The transaction.
+    /// The transaction of the write.
     pub db: &'a Transaction<'a>,
     /// The moment of the write.
     pub now: UnixSecs,
-    /// The merchant.
+    /// The merchant that makes it.
     pub caller: &'a Caller,
-    /// The request.
+    /// The request as the edge's service reads it.
     pub request: &'a Request<'a>,
     /// The fields of the body.
     pub fields: &'a Map<String, Value>,
-    /// What has been touched so far.
+    /// The records that the write has touched so far.
     pub change: Change,
 }
 
@@ -72,15 +72,16 @@ impl Job<'_> {
     /// A number for a new record.
     ///
     /// # Errors
-    /// When the database cannot be written.
+    /// If the database cannot be written.
     pub fn number(&self, kind: Kind) -> Result<i64, DbError> {
         numbers::next(self.db, kind)
     }
 
-    /// An active item of the merchant, without its members: of a package there may be very many, and no write needs them.
+    /// An active item of the merchant with its fees, but without its members: a package may have very many,
+    /// and no write needs them.
     ///
     /// # Errors
-    /// 404 when there is no such item, or it is somebody else's.
+    /// 404 if the item does not exist or belongs to another merchant.
     pub fn item(&self, id: i64) -> Result<Item, Refused> {
         let item = records::item_alone(self.db, id)?
             .filter(|item| item.is_active && item.merchant_id == self.caller.merchant_id)
@@ -88,26 +89,27 @@ impl Job<'_> {
         Ok(Item { fees: records::fees(self.db, id)?, ..item })
     }
 
-    /// Stores an item and its fees, unless it would cost its readers too much. Members of packages stay as they are.
+    /// Stores an item and its fees, if they are within the rendered-size budget. Members of packages are not
+    /// changed.
     ///
     /// # Errors
-    /// 422 when it is too long or has too many fees, or when the database cannot be written.
+    /// 422 if the item is too long or has too many fees, or if the database cannot be written.
     pub fn put_item(&mut self, item: &Item, changed: Changed) -> Result<(), Refused> {
         budget::check(self, item, changed)?;
         self.put_smaller_item(item)
     }
 
-    /// Stores an item of which something was taken away. One that is older than the budget and over it gets smaller by
-    /// and by.
+    /// Stores an item that has become smaller. It may still exceed the budget, if it was stored before the
+    /// budget existed.
     ///
     /// # Errors
-    /// When the database cannot be written.
+    /// If the database cannot be written.
     pub fn put_smaller_item(&mut self, item: &Item) -> Result<(), Refused> {
         self.change.touch(Ref::Item(item.id));
         Ok(store::put_item(self.db, item, self.now)?)
     }
 
-    /// The item as answers show it, without `content`.
+    /// The item's JSON in answers, without `content`.
     ///
     /// # Errors
     /// None in practice: an item always has JSON.
@@ -115,19 +117,19 @@ impl Job<'_> {
         self.with_record(item, bodies::item)
     }
 
-    /// A fee as answers show it.
+    /// A fee's JSON in answers.
     ///
     /// # Errors
-    /// When its access type is gone.
+    /// If the fee's access type does not exist.
     pub fn fee_json(&self, item: &Item, fee: &AccessFee) -> Result<String, DbError> {
         let details = self.fee_details(item, fee)?;
         self.with_record(item, |record| bodies::fee(record, &FeeRecord { id: fee.id, details: &details }))
     }
 
-    /// Some fees of an item that has been stored, as answers show them.
+    /// The JSON of several fees of a stored item.
     ///
     /// # Errors
-    /// When an access type is gone.
+    /// If an access type does not exist.
     pub fn fees_json(&self, item: &Item, fees: &[AccessFee]) -> Result<String, DbError> {
         let details =
             fees.iter().map(|fee| self.fee_details(item, fee)).collect::<Result<Vec<_>, DbError>>()?;
@@ -148,7 +150,7 @@ impl Job<'_> {
         Ok(fee_details(fee, item, &access_type, self.now)?)
     }
 
-    /// An access as the check shows it.
+    /// An access as a check answers it.
     ///
     /// # Errors
     /// None in practice.
@@ -185,18 +187,18 @@ impl Job<'_> {
     }
 }
 
-/// The number of an item in a path.
+/// The item number in a path.
 ///
 /// # Errors
-/// 422 when it is none.
+/// 422 if it is not a positive integer.
 pub fn item_id(id: Id<'_>) -> Result<i64, Refused> {
     id.number().ok_or_else(|| Refused::field("id", "The id must be a positive integer"))
 }
 
-/// The number of a fee in a path.
+/// The fee number in a path.
 ///
 /// # Errors
-/// 422 when it is none.
+/// 422 if it is not a positive integer.
 pub fn fee_id(id: Id<'_>) -> Result<i64, Refused> {
     id.number().ok_or_else(|| Refused::field("fee_id", "The fee_id must be a positive integer"))
 }

@@ -1,9 +1,9 @@
-//! The kinds of items that can be made, and how access to them is controlled. The numbers are this origin's:
-//! clients go by the names.
+//! The item types that can be created, and the access control types. The numbers belong to this origin;
+//! clients use the names.
 
 use admit::snapshot::schema::{AccessControlType, ItemType};
 
-/// Name, number, what it holds, description.
+/// Name, number, content type, description.
 type Kind = (&'static str, i64, &'static str, &'static str);
 
 /// Every item type of the API.
@@ -24,10 +24,10 @@ pub const ITEM_TYPES: [Kind; 14] = [
     ("livestream_asset", 63, "live", "Live stream asset"),
 ];
 
-/// How access is controlled when nothing is said: it has to be bought.
+/// The default access control type: the item must be bought.
 pub const PAID: i64 = 4;
 
-/// An item type by its place in [`ITEM_TYPES`].
+/// An item type of the publish schema, from a row of [`ITEM_TYPES`].
 #[must_use]
 pub fn item_type(kind: &Kind) -> ItemType {
     let (name, id, content_type, description) = *kind;
@@ -40,7 +40,7 @@ pub fn item_type(kind: &Kind) -> ItemType {
     }
 }
 
-/// How access is controlled, by number.
+/// An access control type by its number; `None` for an unknown one.
 #[must_use]
 pub fn access_control_type(id: i64) -> Option<AccessControlType> {
     let (name, auth) = match id {

@@ -1,10 +1,16 @@
-//! What the origin answers, without HTTP in it: plain requests in, plain replies out, one after another. Each
-//! thread has an [`Engine`] with a connection of its own.
+//! The service, without HTTP in it: an [`Engine`] takes one [`Incoming`] after another and answers each.
+//! Every thread has an engine with its own database connection.
+//!
+//! ```text
+//! Engine::answer ─► Endpoint ─┬─ reads    the concerned records ─► the edge's own code
+//!                             ├─ write    quota, budget ─► one transaction: records, change log, audit trail
+//!                             ├─ tokens   sign-in, OAuth 2, signing keys
+//!                             └─ export and changes, health
+//! ```
 
 mod access;
 mod budget;
 mod concerned;
-pub mod counts;
 mod fees;
 mod idempotency;
 mod items;
@@ -12,20 +18,14 @@ mod job;
 pub mod kinds;
 pub mod platform;
 mod preflight;
-pub mod quota;
 pub mod reads;
 mod revocation;
 pub mod route;
-mod storage;
 #[cfg(test)]
 mod tests;
 mod write;
 
-use std::{
-    borrow::Cow,
-    rc::Rc,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{borrow::Cow, rc::Rc, sync::Arc};
 
 use admit::{
     api::{
@@ -42,152 +42,54 @@ use rusqlite::Connection;
 use serde::Serialize;
 use serde_json::json;
 use subtle::ConstantTimeEq;
-use tokio::sync::watch;
 
 pub use idempotency::meaning;
 
 use self::{
-    counts::Counts,
     platform::OriginPlatform,
-    quota::Rates,
     route::Endpoint,
-    storage::Storage,
     write::{WriteRequest, Written},
 };
 use crate::{
     db::{
         self, DbError, Unwritable,
-        audit::{Actor, Via},
+        audit::Actor,
         changes::{self, Feed},
     },
     limits::{FEED_MAX_BYTES, FEED_MAX_CHANGES, RETRY_AFTER_SECS},
+    request::Incoming,
     settings::Settings,
-    tokens::{self, guessing::Guessing, keys},
-    wire::{self, Payload, Refused, form},
+    state::{Shared, storage},
+    tokens::{self, keys},
+    wire::{self, Refused, form},
 };
 
-/// A request, as far as it is read.
-#[derive(Clone, Debug, Default)]
-pub struct Incoming {
-    /// In capitals.
-    pub method: String,
-    /// As it was sent, without the query.
-    pub path: String,
-    /// What follows `?`.
-    pub query: String,
-    /// The header of that name, empty when there is none.
-    pub authorization: String,
-    /// The header of that name, empty when there is none.
-    pub origin: String,
-    /// `Access-Control-Request-Headers` of a preflight, empty when there is none.
-    pub requested_headers: String,
-    /// The header of that name.
-    pub idempotency_key: Option<String>,
-    /// The viewer's address.
-    pub ip_address: String,
-    /// The viewer's country.
-    pub country: String,
-    /// Whether the edge has shown its secret.
-    pub is_edge: bool,
-    /// Names the request in logs, in the answer and in the audit trail.
-    pub request_id: String,
-    /// The body, with the headers that say how to read it.
-    pub payload: Payload,
-}
-
-impl Incoming {
-    /// As the audit trail names it.
-    #[must_use]
-    pub fn via(&self) -> Via<'_> {
-        Via { request_id: &self.request_id, address: &self.ip_address }
-    }
-
-    /// As the edge's service reads it.
-    #[must_use]
-    pub fn request(&self) -> Request<'_> {
-        Request {
-            method: &self.method,
-            path: &self.path,
-            query: &self.query,
-            authorization: &self.authorization,
-            // Nobody publishes to an origin.
-            holder: "",
-            // What is answered here is the newest there is, and nothing is passed on.
-            min_seq: 0,
-            passed: &[],
-            origin: &self.origin,
-            ip_address: &self.ip_address,
-            country: &self.country,
-        }
-    }
-}
-
-/// What is to be done about a request.
+/// How the server delivers an answer.
 #[derive(Clone, Debug)]
 pub enum Outcome {
-    /// This is the answer.
+    /// A complete answer.
     Reply(Reply),
-    /// The export is to be streamed.
+    /// The headers of the export, which is streamed.
     Export(Reply),
-    /// The changes after this one are to be sent; the reply has the headers.
+    /// The headers of a feed answer, and the `seq` after which its changes begin.
     Changes(u64, Reply),
 }
 
-/// What all threads share.
-#[derive(Debug)]
-pub struct Shared {
-    /// How the origin is set up.
-    pub settings: Settings,
-    /// The last change that was committed here.
-    pub seq: watch::Sender<u64>,
-    /// The failed sign-ins of late.
-    pub guessing: Guessing,
-    /// Whether the database takes writes.
-    storage: Storage,
-    /// What each merchant has written lately.
-    pub(crate) rates: Rates,
-    /// What is counted for the audit trail.
-    pub(crate) counts: Counts,
-    /// Held while writing: SQLite's own lock is polled, and who polls may wait long.
-    writing: Mutex<()>,
-}
-
-impl Shared {
-    /// For an origin that is set up like this.
-    #[must_use]
-    pub fn new(settings: Settings) -> Arc<Self> {
-        Arc::new(Self {
-            settings,
-            seq: watch::Sender::new(0),
-            guessing: Guessing::default(),
-            storage: Storage::default(),
-            rates: Rates::default(),
-            counts: Counts::default(),
-            writing: Mutex::default(),
-        })
-    }
-
-    /// To be held while writing.
-    pub(crate) fn lock(&self) -> MutexGuard<'_, ()> {
-        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Answers requests, one at a time.
+/// Answers the requests of one thread, one at a time.
 pub struct Engine {
     shared: Arc<Shared>,
     connection: Connection,
     app: App<OriginPlatform>,
     keys_version: i64,
-    /// When a key ends that verifies now.
+    /// The last moment at which all keys of `app` still verify.
     keys_until: UnixSecs,
 }
 
 impl Engine {
-    /// An engine on the database, which has been prepared.
+    /// An engine on a database that has been prepared.
     ///
     /// # Errors
-    /// When the database cannot be read, or a setting is wrong.
+    /// If the database cannot be read, or a setting is invalid.
     pub fn new(shared: Arc<Shared>) -> Result<Self> {
         let connection = db::connect_to(&shared.settings.db)?;
         let keys_version = keys::version(&connection)?;
@@ -196,7 +98,7 @@ impl Engine {
         Ok(Self { shared, connection, app, keys_version, keys_until })
     }
 
-    /// What is to be done about a request. Replies are complete: every header is set.
+    /// Answers a request. The reply has all of its headers.
     pub fn answer(&mut self, incoming: &Incoming) -> Outcome {
         let outcome = self.outcome(incoming).unwrap_or_else(|refused| {
             if let Refused::Db(error) = &refused {
@@ -206,7 +108,7 @@ impl Engine {
             Outcome::Reply(refused.reply())
         });
         if let Some(refresh) = self.app.begin_refresh() {
-            // Keys of an issuer that are due.
+            // The answer used keys of another issuer that are due for a refresh.
             self.app.refresh(refresh).now_or_never();
         }
         match outcome {
@@ -216,13 +118,14 @@ impl Engine {
         }
     }
 
-    /// What is to be done when the request has its answer, so that nobody waits for it: storing what was counted. Requests
-    /// that write anyway do so, which are those that count: the thread of a check must not come to wait for writes.
+    /// Stores pending counts after the answer has gone out, so that the client does not wait. Only requests
+    /// that write do so: a thread that answers checks must never wait for the lock of writes.
     pub fn settle(&mut self, incoming: &Incoming) {
         let now = self.now();
         if !matches!(incoming.method.as_str(), "GET" | "HEAD" | "OPTIONS") && self.shared.counts.are_due(now)
         {
-            counts::store(&self.shared, &mut self.connection, now);
+            let _writing = self.shared.lock();
+            self.shared.counts.store(&mut self.connection, now);
         }
     }
 
@@ -232,17 +135,17 @@ impl Engine {
         }
         let mut reply = self.app.complete(&incoming.request(), reply);
         if Endpoint::parse(&incoming.path) == Some(Endpoint::Authorize) {
-            // Browsers go there, pages do not read it: a page that could would try passwords by its visitors' browsers
-            // (RFC 9700 §2.6).
+            // Browsers navigate to this page; scripts of other pages must not read it, or they could try
+            // passwords from their visitors' browsers (RFC 9700 §2.6).
             reply.headers.retain(|(name, _)| !name.starts_with("access-control-"));
         }
         reply
     }
 
-    /// The changes after `after`, as lines.
+    /// The changes after the `seq` `after`, as lines of the feed.
     ///
     /// # Errors
-    /// When the database cannot be read.
+    /// If the database cannot be read.
     pub fn changes(&mut self, after: u64) -> Result<Feed, DbError> {
         changes::after(&self.connection, after, FEED_MAX_CHANGES, FEED_MAX_BYTES)
     }
@@ -327,7 +230,7 @@ impl Engine {
         Ok(with_seq(reply, seq))
     }
 
-    /// Lets those pass who may read the feed.
+    /// Runs `then` if the request may read the feed: by a feed secret, or by a token with that permission.
     fn feed(
         &self,
         request: &Request<'_>,
@@ -352,7 +255,8 @@ impl Engine {
         }
     }
 
-    /// Whether the origin can do what it is for. With a secret of the edge, others do not learn how much is written.
+    /// `/healthz`. Where the edge has a secret, other senders do not learn `seq`, which tells how much is
+    /// written.
     fn health(&mut self, is_edge: bool, now: UnixSecs) -> Result<Reply, DbError> {
         if self.shared.storage.is_to_be_tried(now) {
             let _writing = self.shared.lock();
@@ -375,7 +279,7 @@ impl Engine {
         Ok(Reply::ok(body, Caching::Private))
     }
 
-    /// Takes note of keys that were rotated, by whatever process, and of those that have ended.
+    /// Rebuilds the service after a key rotation, by this or another process, and after a key has ended.
     fn follow_keys(&mut self, now: UnixSecs) -> Result<(), Refused> {
         let version = keys::version(&self.connection)?;
         if version == self.keys_version && now <= self.keys_until {
@@ -394,13 +298,13 @@ impl Engine {
     }
 }
 
-/// What `/healthz` says.
+/// The body of `/healthz`.
 #[derive(Serialize)]
 struct Health {
     status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     seq: Option<u64>,
-    /// Why the last write failed.
+    /// Why the last write failed, as a code.
     #[serde(skip_serializing_if = "Option::is_none")]
     writes: Option<&'static str>,
 }
@@ -408,9 +312,9 @@ struct Health {
 /// Verifies the request's token.
 ///
 /// # Errors
-/// With the answer to one that is refused, or cannot be verified now.
+/// The reply to a request whose token is refused, or cannot be verified now.
 fn verify(app: &App<OriginPlatform>, request: &Request<'_>) -> Result<Rc<VerifiedToken>, Reply> {
-    // Nothing in it waits but for what the thread waits for itself.
+    // The platform's futures are ready at once, because this thread waits for issuers itself.
     let unavailable = ApiError::Unavailable { retry_after_secs: RETRY_AFTER_SECS };
     app.verify(request).now_or_never().unwrap_or_else(|| Err(unavailable.into()))
 }
@@ -425,7 +329,7 @@ fn with_seq(mut reply: Reply, seq: u64) -> Reply {
     reply
 }
 
-/// The parameter `after`, if it is there.
+/// The query parameter `after`: the `seq` from which a reader of the feed goes on.
 fn after(query: &str) -> Result<Option<u64>, Refused> {
     let Some(after) = form::parameter(query, "after")? else { return Ok(None) };
     let is_number = !after.is_empty() && after.bytes().all(|byte| byte.is_ascii_digit());

@@ -1,5 +1,5 @@
-//! What the edge's service needs of its platform, as far as an origin has it: no store, and an issuer is asked
-//! while the thread waits.
+//! The platform under the edge's service at an origin: no object store, and issuers that are asked while the
+//! thread waits.
 
 use std::{fmt, io::Read as _};
 
@@ -14,10 +14,10 @@ use admit::{
 
 use crate::{clock::Clock, limits::JWKS_TIMEOUT};
 
-/// How the origin names itself to issuers.
+/// The `User-Agent` of requests to issuers.
 const USER_AGENT: &str = concat!("admit-origin/", env!("CARGO_PKG_VERSION"));
 
-/// The platform of a thread that answers.
+/// The platform of one thread.
 #[derive(Debug)]
 pub struct OriginPlatform {
     clock: Clock,
@@ -28,15 +28,15 @@ impl OriginPlatform {
     /// A platform with this clock.
     ///
     /// # Errors
-    /// The environment names root certificates that cannot be read.
+    /// If the environment names root certificates that cannot be read.
     pub fn new(clock: Clock) -> Result<Self, RootsError> {
-        // The service follows redirects itself, within the issuer's origin.
+        // The service follows redirects itself, only within the issuer's web origin.
         let config = http_client::config(USER_AGENT)?.timeout_global(Some(JWKS_TIMEOUT)).build();
         Ok(Self { clock, issuers: Issuers(config.into()) })
     }
 }
 
-/// Nothing is stored.
+/// A store without content: an origin has no snapshot.
 #[derive(Clone, Copy, Debug)]
 pub struct Nowhere;
 
@@ -62,7 +62,7 @@ fn nothing_is_stored() -> StoreError {
     StoreError("an origin stores no snapshot".to_owned())
 }
 
-/// Issuers, asked over HTTP. The futures are ready at once: the thread has waited.
+/// Issuers over HTTP. The futures are ready at once, because the thread waits inside the call.
 #[derive(Debug)]
 pub struct Issuers(ureq::Agent);
 
@@ -78,7 +78,7 @@ impl KeySource for Issuers {
             return Err(KeySourceError(format!("status {}", response.status())));
         }
         let mut document = Vec::new();
-        // A byte more than is allowed, to tell a document that is too long from one that just fits.
+        // One byte more than the limit distinguishes a document that just fits from one that is too long.
         let limit = u64::try_from(limit_bytes).unwrap_or(u64::MAX).saturating_add(1);
         let reader = response.body_mut().as_reader().take(limit);
         std::io::copy(&mut { reader }, &mut document).map_err(|error| failed(&error))?;
@@ -90,7 +90,7 @@ impl KeySource for Issuers {
     }
 }
 
-/// Standard error, a line for each event.
+/// Log lines on standard error.
 #[derive(Clone, Copy, Debug)]
 pub struct StandardError;
 

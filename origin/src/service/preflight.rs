@@ -1,4 +1,4 @@
-//! Preflights of browsers (CORS).
+//! The answers to `OPTIONS`, among them the preflights of browsers (CORS).
 
 use std::borrow::Cow;
 
@@ -9,7 +9,7 @@ use admit::api::{
 
 use super::route::Endpoint;
 
-/// The answer to a preflight that asks for the headers `requested`, or to whoever asks for the methods.
+/// The answer to a preflight that asks for the headers `requested`, or to a plain `OPTIONS`.
 pub fn reply(endpoint: Option<Endpoint<'_>>, requested: &str) -> Reply {
     let mut headers = Cors::preflight_headers(requested).to_vec();
     if let Some(endpoint) = endpoint {

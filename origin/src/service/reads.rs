@@ -1,6 +1,12 @@
-//! The reads that the edge has, answered from the database as it is now: what a read [concerns](super::concerned) is
-//! loaded in one read transaction, made into a snapshot of just that by the publisher's own builder, and answered by
-//! the edge's own code. Edge and origin thus cannot differ but by what they know.
+//! The edge's reads, answered from the database as it is now.
+//!
+//! ```text
+//! request ─► Concerned: rows ─► Lines ─► build_part: a small snapshot ─► the edge's own code
+//! ```
+//!
+//! The records that the read [concerns](super::concerned) are loaded in one read transaction, and the
+//! publisher's builder makes a snapshot of them. Edge and origin share both the builder and the reading code,
+//! so they answer alike from the same data.
 
 use std::rc::Rc;
 
@@ -22,13 +28,13 @@ use rusqlite::Connection;
 use super::{concerned::Concerned, platform::OriginPlatform};
 use crate::db::{self, DbError};
 
-/// Why a read cannot be answered. None of it is the client's fault.
+/// Why a read failed. None of it is the client's fault.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// The database cannot be read.
     #[error(transparent)]
     Db(#[from] DbError),
-    /// What was loaded makes no snapshot.
+    /// The loaded records do not make a valid snapshot.
     #[error("{0}")]
     Build(String),
 }
@@ -51,10 +57,10 @@ impl From<FormatError> for ReadError {
     }
 }
 
-/// Answers a read at `now`. The answer is not complete, and says as of which change it is.
+/// Answers a read at `now`, and returns the `seq` of the data. The caller completes the reply's headers.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// If the database cannot be read.
 pub fn answer(
     app: &App<OriginPlatform>,
     connection: &Connection,
@@ -69,7 +75,7 @@ pub fn answer(
     Ok((app.answer_page_from(request, &version, &mut objects, window), seq))
 }
 
-/// A snapshot of the lines, as the publisher makes it, ready to be read.
+/// A snapshot of the lines with its directory and index decoded, ready for the edge's code.
 fn version(lines: Vec<Line>, seq: u64, now: UnixSecs) -> Result<(Version, ObjectCache), ReadError> {
     let built = build_part(lines, now)?;
     let head = built.head(seq, now);

@@ -1,4 +1,4 @@
-//! Tokens that were good and are refused all the same: see [`revoked`].
+//! Valid tokens that this origin refuses: see [`revoked`].
 
 use admit::{
     api::{error::ApiError, reply::Request},
@@ -14,11 +14,10 @@ use crate::{
     wire::Refused,
 };
 
-/// Refuses a request whose token is revoked here. One without a token, or with one that is not good, is answered
-/// elsewhere.
+/// Refuses a request whose token is revoked. A missing or invalid token is left to the code that needs one.
 ///
 /// # Errors
-/// 401, or when the database cannot be read.
+/// 401, or if the database cannot be read.
 pub fn check(
     app: &App<OriginPlatform>,
     connection: &Connection,

@@ -1,4 +1,4 @@
-//! The engine by itself, on a database that fails.
+//! The engine by itself, on a database that is busy or full.
 
 use std::{
     path::PathBuf,
@@ -6,7 +6,11 @@ use std::{
 };
 
 use super::*;
-use crate::{clock::Clock, db::import::import, wire::Budget};
+use crate::{
+    clock::Clock,
+    db::import::import,
+    wire::{Budget, Payload},
+};
 
 fn ask(engine: &mut Engine, method: &str, path: &str, bearer: &str, body: &str) -> Reply {
     let payload = Payload {
@@ -24,7 +28,7 @@ fn ask(engine: &mut Engine, method: &str, path: &str, bearer: &str, body: &str) 
 
 const SECRET: &str = "a program's secret";
 
-/// An origin with the sample catalogue and a program: its directory, its clock, and one thread of it.
+/// An origin with the sample catalogue and a program: its directory, its clock, and one engine.
 fn shop() -> (PathBuf, Arc<AtomicI64>, Engine) {
     let dir = std::env::temp_dir().join(format!("origin-engine-{}", uuid::Uuid::new_v4()));
     std::fs::create_dir_all(&dir).unwrap();
@@ -42,7 +46,7 @@ fn shop() -> (PathBuf, Arc<AtomicI64>, Engine) {
     (dir, clock, engine)
 }
 
-/// Somebody writes, and goes on writing: what needs no write is answered all the same.
+/// While another process holds the database for a long write, requests that need no write are answered.
 #[test]
 fn checks_and_made_up_tokens_wait_for_no_write() {
     let (dir, clock, mut engine) = shop();
@@ -64,7 +68,7 @@ fn checks_and_made_up_tokens_wait_for_no_write() {
         engine.shared.counts.are_due(engine.now())
     };
     assert!(settle(&mut engine, "GET"), "a check stores no counts");
-    // What cannot be stored is tried again a minute later.
+    // Counts that could not be stored are tried again a minute later.
     assert!(!settle(&mut engine, "POST"));
     clock.fetch_add(61, Ordering::SeqCst);
     other.execute_batch("COMMIT").unwrap();
@@ -75,7 +79,7 @@ fn checks_and_made_up_tokens_wait_for_no_write() {
     std::fs::remove_dir_all(&dir).unwrap();
 }
 
-/// The database may not grow, as on a full disk, and then it may again.
+/// The database may not grow, as on a full disk; later it may again.
 #[test]
 fn a_full_database_is_said_until_a_write_succeeds() {
     let (dir, clock, mut engine) = shop();
@@ -105,11 +109,11 @@ fn a_full_database_is_said_until_a_write_succeeds() {
     let degraded = ("degraded".to_owned(), Some("full".to_owned()));
     assert_eq!(health(&mut engine), degraded);
     bound(&engine, 1_000_000);
-    // Nobody writes: after a while the health finds out for itself.
+    // Without further writes, the health endpoint finds out by a try of its own.
     assert_eq!(health(&mut engine), degraded);
     clock.fetch_add(60, Ordering::SeqCst);
     assert_eq!(health(&mut engine), ("ok".to_owned(), None));
-    // Or a write succeeds.
+    // A successful write also ends it.
     let pages: i64 = engine.connection.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
     bound(&engine, pages);
     while write(&mut engine).status == 201 {}

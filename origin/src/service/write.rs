@@ -1,5 +1,5 @@
-//! A write: who may make it, its transaction, its `seq`, its entry in the audit trail, and the answer that is kept for
-//! its `Idempotency-Key`.
+//! A write: its merchant, its transaction and `seq`, its audit entry, and the answer that is stored for its
+//! `Idempotency-Key`.
 
 use std::borrow::Cow;
 
@@ -17,7 +17,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::{
-    Incoming, Shared, access, budget, fees,
+    access, budget, fees,
     idempotency::{self, Kept},
     items,
     job::{Answer, Caller, Job, fee_id, item_id},
@@ -30,36 +30,38 @@ use crate::{
         changes::{self, Change},
         usage,
     },
+    request::Incoming,
     settings::Settings,
+    state::Shared,
     wire::Refused,
 };
 
-/// A write that was made, or had been made before.
+/// A successful write, made now or earlier with the same idempotency key.
 pub struct Written {
-    /// The answer.
+    /// The reply; the caller completes its headers.
     pub reply: Reply,
-    /// The change that made it.
+    /// The change that the write made.
     pub seq: u64,
 }
 
-/// What is counted of writes with a token that no merchant stands behind.
+/// The counted outcome of writes by tokens without a merchant.
 pub const NO_MERCHANT: &str = "403 no merchant's token";
 
 /// A request that writes.
 pub struct WriteRequest<'a> {
-    /// What its path leads to.
+    /// The endpoint of its path.
     pub endpoint: Endpoint<'a>,
-    /// All of it.
+    /// The whole request.
     pub incoming: &'a Incoming,
-    /// When it is made.
+    /// The moment of the write.
     pub now: UnixSecs,
 }
 
-/// Makes a write. The audit trail gets its entry in the same transaction. On an error nothing is changed, and the entry
-/// says that it was refused.
+/// Makes a write, with its audit entry in the same transaction. On an error the database is unchanged, and a
+/// second transaction records the refusal.
 ///
 /// # Errors
-/// When it is refused.
+/// If the write is refused.
 pub fn write(
     shared: &Shared,
     connection: &mut Connection,
@@ -87,7 +89,7 @@ pub fn write(
     })
 }
 
-/// What a request asks for, read and not judged yet.
+/// A request as it was read, before it is checked against the database.
 struct Sent<'a> {
     write: Write,
     fields: Map<String, Value>,
@@ -99,7 +101,7 @@ impl<'a> Sent<'a> {
         let method = request.incoming.method.as_str();
         let write = Write::of(request.endpoint, method)?;
         let fields = match method {
-            // Whatever a client sends along says nothing.
+            // DELETE ignores its body.
             "DELETE" => Map::new(),
             _ => request.incoming.payload.read()?,
         };
@@ -162,7 +164,7 @@ fn record_refused(
     Ok(transaction.commit()?)
 }
 
-/// What a write does, as the audit trail names it: what its path says, and what it changed and answered.
+/// The audit trail's name for the write, from its path, its changes and its answer.
 fn deed(endpoint: Endpoint<'_>, method: &str, change: &Change, answered: &str) -> Deed {
     #[derive(Deserialize)]
     struct Answered {
@@ -190,7 +192,7 @@ fn deed(endpoint: Endpoint<'_>, method: &str, change: &Change, answered: &str) -
     Deed { action, object, item_id: item_id.or(about.item_id), customer_id: about.customer_id }
 }
 
-/// The merchant in whose name the token writes.
+/// The merchant that the token acts for.
 fn caller(connection: &Connection, principal: &Principal) -> Result<Caller, Refused> {
     if !principal.roles.merchant {
         return Err(ApiError::InvalidPrivileges.into());
@@ -201,7 +203,7 @@ fn caller(connection: &Connection, principal: &Principal) -> Result<Caller, Refu
         .prepare_cached(sql)?
         .query_row(params![principal.merchant_id, uuid], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))
         .optional()?;
-    // An issuer of some merchants may not say one by number and another by UUID.
+    // An issuer of some merchants only must not name one merchant by number and another by UUID.
     let is_named = |known: &String| {
         principal.merchants.is_none() || uuid.as_ref().is_none_or(|uuid| uuid == &known.to_ascii_lowercase())
     };
@@ -209,7 +211,7 @@ fn caller(connection: &Connection, principal: &Principal) -> Result<Caller, Refu
     let Some((merchant_id, merchant_uuid)) = merchant.filter(is_heard) else {
         return Err(ApiError::InvalidPrivileges.into());
     };
-    // A namespace has no zero byte.
+    // A zero byte separates the parts: a namespace cannot contain one.
     let name = format!("{}\0{}\0{merchant_id}", principal.namespace, principal.subject);
     let merchant_uuid =
         Uuid::try_parse(&merchant_uuid).map_err(|_| DbError::Inconsistent("a merchant's UUID"))?;

@@ -1,48 +1,46 @@
-//! A sign-in as far as it is read before a thread takes it up: which queue it belongs to, whose tries it counts
-//! among, and what the log says of it.
+//! A sign-in, as far as it is read before a thread starts on it: which queue it waits in, whose failures it
+//! counts among, and what the log says about it.
 
 use admit::api::reply::Reply;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use super::{client, guessing::From};
+use super::client;
 use crate::{
-    limits::TEXT_MAX_BYTES,
-    service::{Incoming, route::Endpoint},
-    wire::Fields,
+    guessing::From, limits::TEXT_MAX_BYTES, request::Incoming, service::route::Endpoint, wire::Fields,
 };
 
-/// How much of a hash names a user in the log: 64 bits.
+/// Bytes of the user name's hash in the log: 64 bits.
 const LOGGED_HASH_BYTES: usize = 8;
 
-/// How much of a client's name stands in the log.
+/// Longest client id in the log.
 const LOGGED_CLIENT_BYTES: usize = 64;
 
-/// A request that signs somebody in, or goes on with a sign-in.
+/// A request that signs in, or continues a sign-in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {
-    /// How, in OAuth's words.
+    /// The grant type, in OAuth's terms.
     pub grant: Grant,
-    /// The client that was named, if any.
+    /// The client id in the request, empty if absent.
     pub client_id: String,
-    /// The name that was typed, with a password.
+    /// The user name, if the request has a password.
     pub username: Option<String>,
 }
 
-/// How somebody signs in.
+/// How a request signs in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Grant {
-    /// By a password that an app sends.
+    /// A password that an app sends.
     Password,
-    /// By a password typed on the sign-in page.
+    /// A password typed on the sign-in page.
     Page,
-    /// As a program, by a secret.
+    /// A program's secret.
     ClientCredentials,
-    /// By a refresh token.
+    /// A refresh token.
     Refresh,
-    /// By an authorization code.
+    /// An authorization code.
     Code,
-    /// By none of these.
+    /// An unknown or unreadable grant.
     Other,
 }
 
@@ -60,8 +58,8 @@ impl Grant {
 }
 
 impl Attempt {
-    /// Reads a request that was sent to `endpoint`. Nothing if that is not where one signs in. What cannot be read is
-    /// an attempt all the same, of nobody.
+    /// Reads a request to `endpoint`; `None` if the endpoint is not for sign-in. An unreadable request is
+    /// still an attempt, without a client and a user.
     #[must_use]
     pub fn of(endpoint: Endpoint<'_>, incoming: &Incoming) -> Option<Self> {
         let is_page = endpoint == Endpoint::Authorize;
@@ -86,7 +84,7 @@ impl Attempt {
         Some(Self { grant, client_id, username })
     }
 
-    /// The line of the log about an attempt that was answered with `reply`. Nothing for what clients do all the time.
+    /// The log line about an attempt that was answered with `reply`. `None` for routine steps.
     #[must_use]
     pub fn line(&self, from: From, reply: &Reply) -> Option<String> {
         let outcome = match reply.status {
@@ -120,14 +118,14 @@ impl Attempt {
 }
 
 impl Grant {
-    /// Whether a password is checked, which takes long.
+    /// Whether a password is checked, which takes tens of milliseconds.
     #[must_use]
     pub const fn has_password(self) -> bool {
         matches!(self, Self::Password | Self::Page)
     }
 }
 
-/// A user's name as the log has it: not to be read, but one who knows the name finds its lines. The first 16 digits of
+/// A user name as the log shows it: unreadable, but findable by its owner's name. The first 16 digits of
 /// `printf %s ada@example.com | sha256sum`, in lower case.
 fn hashed(username: &str) -> String {
     let hash = Sha256::digest(username.to_ascii_lowercase().as_bytes());
@@ -152,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_is_told_from_what_is_quick() {
+    fn requests_with_a_password_are_recognized() {
         use Endpoint::{Authenticate, Authorize, Items, Token};
         let attempt = |endpoint, form| Attempt::of(endpoint, &incoming("POST", form));
         for (endpoint, form, grant, username) in [
@@ -161,7 +159,7 @@ mod tests {
             (Authenticate, "grant_type=client_credentials&client_id=c", Grant::ClientCredentials, None),
             (Authenticate, "client_id=c", Grant::Other, None),
             (Token, "grant_type=authorization_code&client_id=c", Grant::Code, None),
-            // No password comes there.
+            // This endpoint accepts no passwords.
             (Token, "grant_type=password&username=ada&client_id=c", Grant::Other, None),
             (Authorize, "username=ada&client_id=c", Grant::Page, Some("ada")),
         ] {

@@ -1,5 +1,5 @@
 //! `/oauth2/authorize`: a sign-in page that sends an authorization code to the client. There are no sessions:
-//! who signs in types the password, so that no other page can do so in their name.
+//! every sign-in takes a password, so another page cannot start one in the viewer's name.
 
 use std::borrow::Cow;
 
@@ -12,27 +12,28 @@ use super::{CODE_TTL_SECS, identity, oauth::keep_code, redirect, refresh::Rememb
 use crate::{
     db::from_json,
     limits::{SIGN_IN_MAX_FIELDS, TEXT_MAX_BYTES},
-    service::{Incoming, Shared},
+    request::Incoming,
+    state::Shared,
     wire::{Fields, Refused, form},
 };
 
-/// What a client asks for (RFC 6749 §4.1.1, RFC 7636 §4.3).
+/// A client's request for a code (RFC 6749 §4.1.1, RFC 7636 §4.3).
 pub struct AuthorizationRequest {
     client_id: String,
-    /// Where the code goes: one that is [registered](redirect::is_registered).
+    /// Where the code goes: a [registered](redirect::is_registered) address.
     pub redirect_uri: String,
-    /// Made from the verifier by SHA-256.
+    /// SHA-256 of the verifier, in base64url.
     pub code_challenge: String,
     scope: String,
     state: Option<String>,
-    /// Comes back in the `id_token`.
+    /// Repeated in the `id_token`.
     pub nonce: Option<String>,
 }
 
 /// Answers `/oauth2/authorize`.
 ///
 /// # Errors
-/// When the database fails, or a body cannot be read.
+/// If the database fails, or a body cannot be read.
 pub fn answer(
     shared: &Shared,
     connection: &mut Connection,
@@ -44,13 +45,13 @@ pub fn answer(
         true => incoming.payload.read()?,
         false => form::parse_up_to(incoming.query.as_bytes(), SIGN_IN_MAX_FIELDS)?,
     };
-    // What came with a password must not be sent along with the redirect (RFC 9700 §4.12).
+    // After a POST, 303 keeps the browser from sending the password on to the client (RFC 9700 §4.12).
     let redirect_status = if is_post { 303 } else { 302 };
     let request = match read(connection, &parameters)? {
         Ok(request) => request,
         Err(NotAsked::Page(page)) => return Ok(page),
         Err(NotAsked::Told { redirect_uri, mut answer, state }) => {
-            // RFC 9207: which server it comes from, whatever it says.
+            // RFC 9207: an error answer also names the server that it comes from.
             answer.push(("iss", shared.settings.issuer.clone()));
             answer.extend(state.map(|state| ("state", state)));
             return Ok(send_to(&redirect_uri, &answer, redirect_status));
@@ -68,7 +69,7 @@ pub fn answer(
     let Some(identity) = identity else {
         return Ok(page(401, &sign_in_form(&parameters, Some("Wrong user name or password."))));
     };
-    // A client that has a secret shows it with the code.
+    // A client with a secret sends it later, with the code.
     let has_secret = client.as_ref().is_some_and(|client| client.has_secret);
     let identity = identity.through(client.as_ref(), has_secret);
     let Some(identity::Identity { of: of @ identity::Of::Account(account_id), .. }) = identity else {
@@ -85,7 +86,7 @@ pub fn answer(
     };
     let _writing = shared.lock();
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    // A used code is kept for as long as what was made from it may live, to be known when it comes back.
+    // Used codes are kept while tokens made from them may live, so that a reused code is recognized.
     let kept = now.saturating_sub(shared.settings.refresh_ttl_secs);
     transaction.execute("DELETE FROM authorization_codes WHERE expires_at <= ?1", [kept])?;
     let expires_at = now.saturating_add(CODE_TTL_SECS);
@@ -97,7 +98,7 @@ pub fn answer(
     Ok(send_to(&request.redirect_uri, &answer, redirect_status))
 }
 
-/// The page for a password that comes too early after wrong ones.
+/// The sign-in page for a password that comes during a delay.
 #[must_use]
 pub fn delayed(incoming: &Incoming, wait_secs: u32) -> Reply {
     let parameters = incoming.payload.read().unwrap_or_default();
@@ -105,16 +106,16 @@ pub fn delayed(incoming: &Incoming, wait_secs: u32) -> Reply {
     page(429, &sign_in_form(&parameters, Some(&problem)))
 }
 
-/// Why a request asks for nothing that could be granted.
+/// Why a request cannot be granted.
 enum NotAsked {
-    /// Shown to the person: there is no client to tell.
+    /// A page for the viewer: no valid client address is known.
     Page(Reply),
-    /// Told to the client.
+    /// A redirect that tells the client.
     Told { redirect_uri: String, answer: Vec<(&'static str, String)>, state: Option<String> },
 }
 
-/// Reads and checks what a client asks for. What is wrong with client or address is shown to the person and
-/// goes nowhere; the rest is told to the client.
+/// Reads and checks a request. Problems with the client or its address are shown to the viewer and never
+/// redirected; all others are reported to the client.
 fn read(
     connection: &Connection,
     parameters: &Map<String, Value>,
@@ -128,7 +129,7 @@ fn read(
         connection.prepare_cached(sql)?.query_row([&client_id], |row| row.get(0)).optional()?;
     let registered: Vec<String> = registered.as_deref().map(from_json).transpose()?.unwrap_or_default();
     if !redirect::is_registered(&registered, &redirect_uri) {
-        let page = page(400, "<p>This app is not known, or may not be returned to.</p>");
+        let page = page(400, "<p>Unknown app, or an address that is not registered for it.</p>");
         return Ok(Err(NotAsked::Page(page)));
     }
     let state = text("state");
@@ -145,7 +146,7 @@ fn read(
     };
     let scope = text("scope").unwrap_or_default();
     let nonce = text("nonce");
-    // A state that is left out would look to the client like somebody else's answer.
+    // A dropped `state` would make the answer look like another request's, so a bad one is refused.
     if fields.finish().is_err() {
         return wrong("invalid_request", "A parameter is too long, or not text");
     }
@@ -169,7 +170,7 @@ fn send_to(to: &str, answer: &[(&str, String)], status: u16) -> Reply {
     }
 }
 
-/// The page's form, which sends along all that the client asked for.
+/// The form of the page, which repeats the parameters of the request.
 fn sign_in_form(parameters: &Map<String, Value>, problem: Option<&str>) -> String {
     const SENT_ALONG: [&str; 8] = [
         "response_type",
@@ -208,7 +209,7 @@ fn page(status: u16, content: &str) -> Reply {
         caching: Caching::Private,
         headers: vec![
             ("content-type", Cow::Borrowed("text/html; charset=utf-8")),
-            // No form-action: it would also forbid the redirect to the client.
+            // No `form-action`: it would also forbid the redirect to the client.
             (
                 "content-security-policy",
                 Cow::Borrowed("default-src 'none'; frame-ancestors 'none'; base-uri 'none'"),

@@ -1,10 +1,10 @@
-//! How a client says who it is at the token endpoint (RFC 6749 §2.3.1).
+//! How a client authenticates at the token endpoint (RFC 6749 §2.3.1).
 //!
 //! | method | how |
 //! | --- | --- |
 //! | `client_secret_basic` | `Authorization: Basic`, with id and secret escaped as in a form |
 //! | `client_secret_post` | the fields `client_id` and `client_secret` |
-//! | `none` | the field `client_id`, for apps, which can keep no secret |
+//! | `none` | the field `client_id`, for apps, which cannot keep a secret |
 
 use base64ct::{Base64Unpadded, Encoding};
 
@@ -14,20 +14,20 @@ use crate::{
     wire::{Fields, form},
 };
 
-/// A client as it presents itself. Nothing of it is verified yet.
+/// A client as it presents itself; nothing is verified yet.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Presented {
-    /// Which client.
+    /// The id in the header or the fields.
     pub client_id: String,
-    /// Its secret, if it sent one: then the secret must be right.
+    /// The secret, if one was sent: it must then be correct.
     pub secret: Option<String>,
 }
 
-/// Reads how the client presents itself. A header `Authorization` of another scheme says nothing: browsers' players
-/// send the viewer's bearer with every request.
+/// Reads how the client authenticates. An `Authorization` header of another scheme is ignored: players in
+/// browsers send the viewer's bearer with every request.
 ///
 /// # Errors
-/// `invalid_client` when the header cannot be read; `invalid_request` when there is no client, or two.
+/// `invalid_client` if the header cannot be read; `invalid_request` without a client, or with two.
 pub fn presented(authorization: &str, fields: &Fields<'_>) -> Result<Presented, OAuthError> {
     let (client_id, secret) =
         (fields.text("client_id", TEXT_MAX_BYTES), fields.text("client_secret", TEXT_MAX_BYTES));
@@ -48,12 +48,12 @@ pub fn presented(authorization: &str, fields: &Fields<'_>) -> Result<Presented, 
         let description = "client_id is another one than that of the header Authorization";
         return Err(OAuthError::invalid_request(description));
     }
-    // An empty secret is that of a client that has none.
+    // An empty secret means a client without one.
     let secret = (!by_header_secret.is_empty()).then_some(by_header_secret);
     Ok(Presented { client_id: by_header, secret })
 }
 
-/// What follows the scheme `Basic`.
+/// The credentials behind the scheme `Basic`.
 fn basic(authorization: &str) -> Option<&str> {
     let (scheme, credentials) = authorization.trim_ascii().split_once(' ').unwrap_or((authorization, ""));
     scheme.eq_ignore_ascii_case("Basic").then_some(credentials.trim_ascii())
@@ -95,7 +95,7 @@ mod tests {
             (header("shop:s3cret"), &nothing, both("shop", "s3cret")),
             (header("shop:s3cret").replace("Basic ", "bAsIc  "), &nothing, both("shop", "s3cret")),
             (header("shop:s3cret").trim_end_matches('=').to_owned(), &nothing, both("shop", "s3cret")),
-            // RFC 6749 §2.3.1: escaped before they are joined.
+            // RFC 6749 §2.3.1: both are escaped before they are joined.
             (header("sh%3Aop+1:s%2B%C3%A9:x"), &nothing, both("sh:op 1", "s+é:x")),
             (header("shop:s3cret"), &json!({"client_id": "shop"}), both("shop", "s3cret")),
             (header("app:"), &nothing, none("app")),

@@ -1,14 +1,14 @@
-//! What OpenID Connect clients look up (OpenID Connect Discovery 1.0 §3).
+//! The discovery document of OpenID Connect (OpenID Connect Discovery 1.0 §3).
 
 use serde_json::{Value, json};
 
 use crate::settings::Settings;
 
-/// `/.well-known/openid-configuration`
+/// The body of `/.well-known/openid-configuration`.
 pub fn document(settings: &Settings) -> Value {
     let issuer = settings.issuer.trim_end_matches('/');
     json!({
-        // Exactly as in tokens.
+        // Must equal `iss` in tokens exactly.
         "issuer": settings.issuer,
         "authorization_endpoint": format!("{issuer}/oauth2/authorize"),
         "token_endpoint": format!("{issuer}/oauth2/token"),
@@ -17,7 +17,7 @@ pub fn document(settings: &Settings) -> Value {
         "response_modes_supported": ["query"],
         "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
         "code_challenge_methods_supported": ["S256"],
-        // RFC 9207
+        // RFC 9207.
         "authorization_response_iss_parameter_supported": true,
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["ES256"],

@@ -1,4 +1,4 @@
-//! Who signs in: a customer, a merchant's user, or a program.
+//! Identities that sign in: customers, merchants' users and programs.
 
 use rusqlite::{Connection, OptionalExtension, Row};
 use serde_json::{Value, json};
@@ -10,10 +10,10 @@ use crate::{
     settings::Settings,
 };
 
-/// Somebody who has shown who they are.
+/// An authenticated identity, with the claims of its tokens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
-    /// What a refresh token remembers.
+    /// The account or program, as a refresh token stores it.
     pub of: Of,
     /// `sub`.
     pub subject: String,
@@ -23,22 +23,23 @@ pub struct Identity {
     pub merchant_uuid: String,
     /// `aid`.
     pub account_id: i64,
-    /// `ctx`, if it has one.
+    /// `ctx`, for an identity with a role.
     pub role: Option<&'static str>,
-    /// The scopes that it may have.
+    /// The scopes that its tokens may have.
     pub scopes: Vec<String>,
     /// Whether it may sign in by a test-mode client: a tester's account, or a program, which has a secret.
     pub is_tester: bool,
-    /// As clients see it.
+    /// The JSON of the account in answers.
     pub account: Value,
 }
 
 impl Identity {
-    /// Who it is through `client`; nothing when it may not sign in by that. `has_secret` says that the client has shown
-    /// its own secret.
+    /// The identity as it signs in through `client`, or `None` if it must not. `has_secret` tells whether the
+    /// client has sent its own secret.
     ///
-    /// A test-mode client takes testers only, unless it can keep a secret: its id is public, and what it opens would be.
-    /// Roles of the merchant's own people are for clients of the merchant's: any other app would get an hour of writes.
+    /// A test-mode client accepts only testers, unless it has a secret: its id is public, and so would be
+    /// everything that it unlocks. A merchant's users keep their role only through the merchant's own
+    /// clients: otherwise any app that they sign in to could write for an hour.
     #[must_use]
     pub fn through(mut self, client: Option<&Client>, has_secret: bool) -> Option<Self> {
         if client.is_some_and(|client| client.is_test) && !self.is_tester && !has_secret {
@@ -56,45 +57,46 @@ impl Identity {
     }
 }
 
-/// The role of those who write in a merchant's name.
+/// The role whose tokens write for a merchant.
 const MERCHANT_ROLE: &str = "merchant";
 
-/// An account, or a program by its client id.
+/// An account or a program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Of {
-    /// By its row.
+    /// An account, by its row.
     Account(i64),
-    /// By its client id.
+    /// A program, by its client id.
     Machine(String),
 }
 
-/// A client, as far as sign-in needs it.
+/// A client, with the facts that decide about a sign-in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Client {
-    /// Whose customers it signs in.
+    /// The merchant whose customers it signs in.
     pub merchant_id: i64,
-    /// Whether it is an OAuth client of an app, which tokens name; else it is the merchant's own UUID.
+    /// Whether it is an app's OAuth client, which tokens name; otherwise it is a merchant's UUID.
     pub is_of_app: bool,
-    /// Whether it is in test mode: it opens pending test licences.
+    /// Whether it is in test mode, which unlocks pending test licences.
     pub is_test: bool,
-    /// Whether it has a secret, so that its id alone opens nothing.
+    /// Whether it has a secret, so that its public id alone unlocks nothing.
     pub has_secret: bool,
-    /// Whether the merchant's own people have their role through it: the merchant's UUID, or a client that is marked so.
+    /// Whether the merchant's users keep their role through it: the merchant's UUID, or a client that is
+    /// marked for the merchant.
     pub is_for_merchant: bool,
 }
 
 impl Client {
-    /// What tokens name it by: OAuth clients only.
+    /// The claim `client_id`: the id of an OAuth client, `None` for a merchant's UUID.
     #[must_use]
     pub fn name<'a>(client: Option<&Self>, client_id: &'a str) -> Option<&'a str> {
         client.is_some_and(|client| client.is_of_app).then_some(client_id)
     }
 }
 
-/// The client that `client_id` names: an OAuth client, or - as the older SDKs send it - a merchant's UUID.
+/// The client that `client_id` names: an OAuth client, or a merchant's UUID, as the older SDKs send it.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// If the database cannot be read.
 pub fn client(connection: &Connection, client_id: &str) -> Result<Option<Client>, DbError> {
     let sql = "SELECT merchant_id, 1, mode = 'test', is_for_merchant,
                EXISTS (SELECT 1 FROM machines WHERE machines.client_id = clients.client_id)
@@ -112,10 +114,10 @@ pub fn client(connection: &Connection, client_id: &str) -> Result<Option<Client>
     Ok(connection.prepare_cached(sql)?.query_row([client_id], read).optional()?)
 }
 
-/// Signs in with a password.
+/// Signs in with a password; `None` if it is wrong.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// If the database cannot be read.
 pub fn by_password(
     settings: &Settings,
     connection: &Connection,
@@ -137,10 +139,10 @@ pub fn by_password(
     }
 }
 
-/// Signs in a program.
+/// Signs in a program; `None` if its secret is wrong.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// If the database cannot be read.
 pub fn by_secret(
     settings: &Settings,
     connection: &Connection,
@@ -157,10 +159,10 @@ pub fn by_secret(
     }
 }
 
-/// Who it is now: an account may have gone since.
+/// The identity as it is now; `None` if the account or program no longer exists.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// If the database cannot be read.
 pub fn again(settings: &Settings, connection: &Connection, of: &Of) -> Result<Option<Identity>, DbError> {
     match of {
         Of::Account(id) => account(settings, connection, *id),
@@ -207,8 +209,8 @@ fn machine(
     connection: &Connection,
     client_id: &str,
 ) -> Result<Option<Identity>, DbError> {
-    // Programs and customers have one namespace of subjects. A program that is named like a customer would be that
-    // customer to every check (RFC 9700 §4.15).
+    // Programs and customers share one namespace of subjects. A program named like a customer would count as
+    // that customer in every check (RFC 9700 §4.15).
     if records::customer_key(connection, &settings.namespace, client_id)?.is_some() {
         let event = json!({"event": "program", "error": "a customer has the program's client id as subject", "client": client_id});
         eprintln!("{event}");

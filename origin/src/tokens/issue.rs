@@ -1,4 +1,4 @@
-//! Tokens for somebody who has shown who they are.
+//! Issues tokens for an authenticated identity.
 
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::{identity::Identity, keys::Signer, refresh::Remembered};
 use crate::{db::DbError, settings::Settings};
 
-/// An access token: the claims that the edge reads. `client_id` is the OAuth client, if it is one.
+/// An access token with the claims that the edge reads. `client_id` is the OAuth client, if there is one.
 ///
 /// # Errors
 /// None in practice.
@@ -40,11 +40,11 @@ pub fn access_token(
     if !scope.is_empty() {
         claims.insert("scope".to_owned(), scope.into());
     }
-    // Not the type of an id_token, which the same key signs.
+    // A type of its own keeps an `id_token`, which the same key signs, from passing as an access token.
     signer.sign("at+jwt", &claims)
 }
 
-/// An `id_token` (OpenID Connect Core 1.0 §2): for the client, not for an API, which its audience says.
+/// An `id_token` (OpenID Connect Core 1.0 §2). Its audience is the client, so that no API accepts it.
 ///
 /// # Errors
 /// None in practice.
@@ -76,7 +76,7 @@ pub fn id_token(
     signer.sign("JWT", &claims)
 }
 
-/// The scopes that are granted of those that were asked for; all that there are when none were.
+/// The requested scopes that the identity may have; all of its scopes if none were requested.
 pub fn granted(asked: Option<&str>, identity: &Identity) -> String {
     let has = |scope: &str| identity.scopes.iter().any(|own| own == scope) || scope == "openid";
     match asked {

@@ -1,5 +1,6 @@
-//! The keys that sign tokens: ES256, made here, rotated by `origin keys rotate`. A retired key verifies until the last
-//! token that it signed has ended; a revoked one (`origin keys revoke`) is gone at once, and its tokens with it.
+//! Signing keys: ES256, generated here and rotated by `origin keys rotate`. A retired key verifies until the
+//! last token that it signed has ended. A revoked key (`origin keys revoke`) is removed at once, and its
+//! tokens are refused.
 
 use admit::snapshot::time::UnixSecs;
 use base64ct::{Base64UrlUnpadded, Encoding};
@@ -18,17 +19,17 @@ use crate::{
 
 type Key = <Es256 as Algorithm>::SigningKey;
 
-/// The key that signs.
+/// The signing key in use.
 pub struct Signer {
     kid: String,
     key: Key,
 }
 
 impl Signer {
-    /// The key in use, made if there is none yet.
+    /// The signing key in use; generates the first one.
     ///
     /// # Errors
-    /// When the database cannot be read or written.
+    /// If the database cannot be read or written.
     pub fn current(connection: &Connection, now: UnixSecs) -> Result<Self, DbError> {
         let sql = "SELECT kid, jwk_json FROM signing_keys WHERE verify_until IS NULL
                    ORDER BY created_at DESC, rowid DESC LIMIT 1";
@@ -58,13 +59,14 @@ impl Signer {
     }
 }
 
-/// Retires the key in use: from now on another one signs. Tokens live for `ttl_secs` at most.
+/// Retires the key in use and generates its successor. Tokens live for at most `ttl_secs`. Returns the new
+/// `kid`.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// If the database cannot be written.
 pub fn rotate(connection: &mut Connection, now: UnixSecs, ttl_secs: i64) -> Result<String, DbError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    // A minute more, for a token that another thread is signing at this moment.
+    // One minute more for a token that another thread is signing at this moment.
     let until = now.saturating_add(ttl_secs).saturating_add(60);
     transaction.execute("UPDATE signing_keys SET verify_until = ?1 WHERE verify_until IS NULL", [until])?;
     transaction.execute("DELETE FROM signing_keys WHERE verify_until < ?1", [now])?;
@@ -78,21 +80,21 @@ pub fn rotate(connection: &mut Connection, now: UnixSecs, ttl_secs: i64) -> Resu
     Ok(signer.kid)
 }
 
-/// What a revocation of a key did.
+/// The effect of a key's revocation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Revoked {
-    /// The key that signs now.
+    /// The `kid` that signs now.
     pub signs: String,
-    /// Refresh tokens and authorization codes that were ended.
+    /// The number of refresh tokens and authorization codes that ended.
     pub sessions: usize,
 }
 
-/// Removes a key: it leaves the JWKS, and its tokens are refused here, from the next request on. If it was the one that
-/// signs, a new one is made. With `end_sessions` everybody has to sign in again: whoever could sign tokens may also have
-/// read the database that has the refresh tokens' hashes, and could act as anybody.
+/// Removes a key: it leaves the JWKS, and its tokens are refused here from the next request on. If it was the
+/// signing key, a new one is generated. With `end_sessions`, every viewer has to sign in again: a thief of
+/// the key may also have read the database with the refresh tokens' hashes.
 ///
 /// # Errors
-/// [`DbError::UnknownKey`], or when the database cannot be written.
+/// [`DbError::UnknownKey`], or if the database cannot be written.
 pub fn revoke(
     connection: &mut Connection,
     kid: &str,
@@ -104,7 +106,7 @@ pub fn revoke(
         return Err(DbError::UnknownKey);
     }
     transaction.execute("UPDATE state SET keys_version = keys_version + 1", [])?;
-    // Makes one if none is left that signs.
+    // Generates a key if the only signing one was removed.
     let signs = Signer::current(&transaction, now)?.kid;
     let mut sessions = 0;
     if end_sessions {
@@ -124,21 +126,21 @@ fn record(transaction: &Connection, deed: Deed, now: UnixSecs) -> Result<(), DbE
     audit::record(transaction, &Actor::command(0), &deed, &Outcome::Done(None), now)
 }
 
-/// A key, as an operator sees it.
+/// A key as an operator sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {
-    /// Its name.
+    /// The key's `kid`.
     pub kid: String,
-    /// When it was made, in unix seconds.
+    /// When it was generated, in unix seconds.
     pub created_at: UnixSecs,
-    /// Until when it verifies; `None` for a key that signs.
+    /// The end of a retired key, in unix seconds; `None` for the signing key.
     pub verify_until: Option<UnixSecs>,
 }
 
 /// The keys that verify at `now`, newest first.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// If the database cannot be read.
 pub fn list(connection: &Connection, now: UnixSecs) -> Result<Vec<Listed>, DbError> {
     let sql = "SELECT kid, created_at, verify_until FROM signing_keys
                WHERE verify_until IS NULL OR verify_until >= ?1 ORDER BY created_at DESC, rowid DESC";
@@ -149,30 +151,30 @@ pub fn list(connection: &Connection, now: UnixSecs) -> Result<Vec<Listed>, DbErr
     Ok(keys.collect::<Result<_, _>>()?)
 }
 
-/// A count that changes with the keys.
+/// A counter that changes whenever the keys do.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// If the database cannot be read.
 pub fn version(connection: &Connection) -> Result<i64, DbError> {
     Ok(connection.prepare_cached("SELECT keys_version FROM state")?.query_row([], |row| row.get(0))?)
 }
 
-/// The last moment at which all keys verify that verify at `now`.
+/// The last moment until which all keys that verify at `now` still do.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// If the database cannot be read.
 pub fn until(connection: &Connection, now: UnixSecs) -> Result<UnixSecs, DbError> {
     let sql = "SELECT min(verify_until) FROM signing_keys WHERE verify_until >= ?1";
     let until: Option<UnixSecs> = connection.prepare_cached(sql)?.query_row([now], |row| row.get(0))?;
     Ok(until.unwrap_or(UnixSecs::MAX))
 }
 
-/// The public halves of all keys whose tokens may still be in force, as a JWK set.
+/// The public halves of the keys that verify at `now`, as a JWK set.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// If the database cannot be read.
 pub fn public_set(connection: &Connection, now: UnixSecs) -> Result<Value, DbError> {
-    // An allow list: a private member must not leak through.
+    // An allow list, so that no private member can leak.
     const PUBLIC: [&str; 7] = ["kty", "kid", "alg", "use", "crv", "x", "y"];
     let sql = "SELECT jwk_json FROM signing_keys WHERE verify_until IS NULL OR verify_until >= ?1
                ORDER BY created_at DESC, rowid DESC";
@@ -191,10 +193,10 @@ fn make(connection: &Connection, now: UnixSecs) -> Result<Signer, DbError> {
     let no_key = |_| DbError::Inconsistent("no random numbers");
     let mut scalar = [0_u8; 32];
     getrandom::fill(&mut scalar).map_err(|_| DbError::Inconsistent("no random numbers"))?;
-    // A random number is no valid scalar about once in 2^32 times; it is then an error, and tried again.
+    // About one random number in 2^32 is not a valid scalar; that is an error, and a retry succeeds.
     let key = Key::from_slice(&scalar).map_err(no_key)?;
     let Value::Object(mut jwk) = serde_json::to_value(JsonWebKey::from(&key))? else {
-        return Err(DbError::Inconsistent("a key that is no object"));
+        return Err(DbError::Inconsistent("a key is not a JSON object"));
     };
     let kid = uuid::Uuid::new_v4().simple().to_string();
     for (name, value) in [("kid", kid.as_str()), ("alg", "ES256"), ("use", "sig")] {

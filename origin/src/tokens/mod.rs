@@ -1,10 +1,17 @@
 //! Sign-in and tokens.
+//!
+//! ```text
+//! sign_in (older SDKs) ─┐            ┌─► issue + keys: access token, id_token
+//! authorize (code) ─────┼─► identity ┼─► refresh: a family of refresh tokens
+//! oauth (token) ────────┘            └─► trail: audit entry or count
+//! ```
+//!
+//! An [`attempt`] is what the server knows about a sign-in before a thread starts on it.
 
 pub mod attempt;
 mod authorize;
 pub mod client;
 mod discovery;
-pub mod guessing;
 mod identity;
 mod issue;
 pub mod keys;
@@ -25,15 +32,12 @@ use admit::api::{
 };
 use rusqlite::Connection;
 
-use crate::{
-    service::{Incoming, Shared, route::Endpoint},
-    wire::Refused,
-};
+use crate::{request::Incoming, service::route::Endpoint, state::Shared, wire::Refused};
 
-/// How long an authorization code may be on its way: a redirect and a request.
+/// Lifetime of an authorization code: one redirect and one request.
 const CODE_TTL_SECS: i64 = 60;
 
-/// The answer to a password that comes too early after wrong ones. It is the same whether there is such an account.
+/// The answer to a password during a delay. It is the same for existing and unknown accounts.
 #[must_use]
 pub fn delayed(
     shared: &Shared,
@@ -47,16 +51,16 @@ pub fn delayed(
         attempt::Grant::Page => authorize::delayed(incoming, wait_secs),
         _ => Reply::error(ApiError::TooManyRequests, "delayed"),
     };
-    // In place of what every 429 says.
+    // Replaces the `Retry-After` that every 429 has.
     reply.take_header("retry-after");
     reply.headers.push(("retry-after", Cow::Owned(wait_secs.to_string())));
     reply
 }
 
-/// Answers what has to do with tokens.
+/// Answers the endpoints of sign-in and tokens.
 ///
 /// # Errors
-/// When it is refused.
+/// If the request is refused.
 pub fn answer(
     shared: &Shared,
     connection: &mut Connection,
@@ -79,7 +83,7 @@ pub fn answer(
         Ok(reply) if reply.reason.starts_with("invalid_grant") => Some("400 invalid grant"),
         _ => None,
     };
-    // Strangers are counted: each of them an entry would fill the trail.
+    // Failures of strangers are counted: an entry for each would fill the audit trail.
     if let Some(outcome) = refused {
         shared.counts.add(0, "sign_in", outcome, now);
     }

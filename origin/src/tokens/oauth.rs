@@ -1,4 +1,4 @@
-//! `POST /oauth2/token`: OAuth 2 as RFC 6749 has it, with PKCE (RFC 7636).
+//! `POST /oauth2/token`: OAuth 2 (RFC 6749) with PKCE (RFC 7636).
 
 use admit::api::reply::{Caching, Reply};
 use base64ct::{Base64UrlUnpadded, Encoding};
@@ -22,15 +22,16 @@ use super::{
 use crate::{
     db::{DbError, audit::Via},
     limits::TEXT_MAX_BYTES,
-    service::{Incoming, Shared},
+    request::Incoming,
     settings::Settings,
+    state::Shared,
     wire::{Fields, Refused},
 };
 
-/// Answers `POST /oauth2/token`. Errors of OAuth's own have OAuth's own bodies.
+/// Answers `POST /oauth2/token`. OAuth errors have the bodies of RFC 6749.
 ///
 /// # Errors
-/// 413, 415, or when the database fails.
+/// 413, 415, or if the database fails.
 pub fn token(
     shared: &Shared,
     connection: &mut Connection,
@@ -58,7 +59,7 @@ fn granted(
     let text = |name| fields.text(name, TEXT_MAX_BYTES);
     let required = |name, description| text(name).ok_or_else(|| OAuthError::missing(&fields, description));
     let Presented { client_id, secret } = client::presented(&incoming.authorization, &fields)?;
-    // A secret that is sent must be right, also with a grant that needs none (RFC 6749 §3.2.1).
+    // A secret that is sent must be correct, even with a grant that needs none (RFC 6749 §3.2.1).
     let program = match &secret {
         Some(secret) => {
             let program = identity::by_secret(&shared.settings, connection, &client_id, secret)?;
@@ -78,7 +79,7 @@ fn granted(
         }
         _ => return Err(OAuthError::unsupported_grant_type().into()),
     };
-    // A stranger who makes codes and tokens up keeps nobody from writing.
+    // Unknown codes and tokens are refused before the lock is taken, so that strangers cannot hold up writes.
     let is_known = match &grant {
         Grant::Code(code, ..) => is_known_code(connection, code)?,
         Grant::Refresh(token) => refresh::is_known(connection, token)?,
@@ -99,7 +100,7 @@ fn granted(
             .map(|(identity, remembered, successor)| (identity, remembered, successor, None)),
     };
     let Some((identity, remembered, refresh_token, nonce)) = granted else {
-        // What was used before has ended its family.
+        // Commits, because a reused code or token has ended its family.
         transaction.commit()?;
         return Err(OAuthError::invalid_grant().into());
     };
@@ -122,9 +123,9 @@ fn granted(
     Ok(body)
 }
 
-const UNKNOWN_CLIENT: &str = "The client is not known, or its secret is wrong";
+const UNKNOWN_CLIENT: &str = "Unknown client, or wrong secret";
 
-/// A program's token: no refresh token, because it has its secret (RFC 6749 §4.4.3).
+/// A token for a program, without a refresh token: the program has its secret (RFC 6749 §4.4.3).
 fn program_token(
     shared: &Shared,
     connection: &mut Connection,
@@ -148,15 +149,15 @@ fn program_token(
     }))
 }
 
-/// What a token is asked for with.
+/// The grant of a request for tokens.
 enum Grant {
-    /// Code, verifier, address.
+    /// Code, verifier, and redirect address.
     Code(String, String, Option<String>),
-    /// A refresh token.
+    /// The refresh token.
     Refresh(String),
 }
 
-/// What comes with a code, to be what it was made for.
+/// The parameters that must match the code's own.
 struct Sent<'a> {
     client_id: &'a str,
     verifier: &'a str,
@@ -164,11 +165,11 @@ struct Sent<'a> {
     via: Via<'a>,
 }
 
-/// The account that signed in by the code, the first refresh token, and the nonce.
+/// The identity that signed in, its session, the first refresh token, and the nonce.
 type Redeemed = Option<(Identity, Remembered, String, Option<String>)>;
 
-/// Uses an authorization code up. One that comes back ends what was made from it (RFC 6749 §4.1.2). The
-/// transaction is to be committed in any case.
+/// Redeems an authorization code, once. A code that comes back ends all tokens made from it (RFC 6749
+/// §4.1.2). The caller commits the transaction in any case.
 fn redeemed(
     settings: &Settings,
     transaction: &Transaction<'_>,
@@ -208,12 +209,12 @@ fn redeemed(
         refresh::stolen(settings, transaction, &code.remembered, "authorization_code", sent.via, now)?;
         return Ok(None);
     }
-    // Whoever fails has not the code's verifier: it is used up all the same.
+    // The code is used up even if the checks below fail: its sender did not have the verifier.
     let sql = "UPDATE authorization_codes SET used_at = ?2 WHERE hash = ?1";
     transaction.prepare_cached(sql)?.execute(params![hash, now])?;
     let is_right = code.expires_at > now
         && code.remembered.client_id == sent.client_id
-        // OAuth 2.1 no longer asks for it; sent, it must be the same.
+        // OAuth 2.1 no longer requires the address; if it is sent, it must be the same.
         && sent.redirect_uri.is_none_or(|redirect_uri| redirect_uri == code.redirect_uri)
         && is_verifier(sent.verifier, &code.challenge);
     let identity = match is_right {
@@ -226,7 +227,7 @@ fn redeemed(
     Ok(Some((identity, code.remembered, refresh_token, code.nonce)))
 }
 
-/// Whether there is such a code, used or not.
+/// Whether the code exists, used or not.
 fn is_known_code(connection: &Connection, code: &str) -> Result<bool, DbError> {
     let sql = "SELECT EXISTS (SELECT 1 FROM authorization_codes WHERE hash = ?1)";
     Ok(connection.prepare_cached(sql)?.query_row([secret::hash(code)], |row| row.get(0))?)
@@ -239,10 +240,10 @@ fn is_verifier(verifier: &str, challenge: &str) -> bool {
     is_verifier && bool::from(computed.as_bytes().ct_eq(challenge.as_bytes()))
 }
 
-/// Keeps an authorization code.
+/// Stores an authorization code.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// If the database cannot be written.
 pub fn keep_code(
     connection: &Connection,
     code: &str,

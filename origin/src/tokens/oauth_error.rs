@@ -1,4 +1,4 @@
-//! Errors of the token endpoint, as RFC 6749 §5.2 has them.
+//! Errors of the token endpoint (RFC 6749 §5.2).
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -10,24 +10,24 @@ use crate::{
     wire::{Fields, Refused},
 };
 
-/// A request for a token that is refused.
+/// An OAuth error answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OAuthError {
     status: u16,
-    /// The member `error`, one of the words of §5.2.
+    /// The member `error`, one of the codes of §5.2.
     pub error: &'static str,
-    /// The member `error_description`, for people.
+    /// The member `error_description`, for developers.
     description: String,
 }
 
 impl OAuthError {
-    /// 400: a parameter is missing, repeated, or cannot be read.
+    /// 400: a parameter is missing, repeated or unreadable.
     #[must_use]
     pub fn invalid_request(description: &str) -> Self {
         Self::new(400, "invalid_request", description)
     }
 
-    /// 400, where a field is not there: because it was not sent, or because it cannot be read, which is then said.
+    /// 400 for a missing field. If the field was sent but is unreadable, the answer says why.
     #[must_use]
     pub fn missing(fields: &Fields<'_>, description: &str) -> Self {
         match fields.finish() {
@@ -36,25 +36,25 @@ impl OAuthError {
         }
     }
 
-    /// 400: fields that cannot be read. The first of them is told.
+    /// 400 for unreadable fields, of which the answer names the first.
     #[must_use]
     pub fn unreadable(problems: &BTreeMap<String, String>) -> Self {
         Self::invalid_request(problems.values().next().map_or("The body cannot be read", String::as_str))
     }
 
-    /// 401: the client is unknown, or its secret is wrong. The answer names the scheme by which it may authenticate.
+    /// 401: the client is unknown, or its secret is wrong. The answer names the authentication scheme.
     #[must_use]
     pub fn invalid_client(description: &str) -> Self {
         Self::new(401, "invalid_client", description)
     }
 
-    /// 400: the code or refresh token is good for nothing.
+    /// 400: the code or refresh token is invalid, expired or used.
     #[must_use]
     pub fn invalid_grant() -> Self {
         Self::new(400, "invalid_grant", "The grant is not valid, has expired or was used")
     }
 
-    /// 400: a way to get a token that is not offered.
+    /// 400: the grant type is not supported.
     #[must_use]
     pub fn unsupported_grant_type() -> Self {
         let description = "grant_type must be authorization_code, refresh_token or client_credentials";
@@ -68,7 +68,7 @@ impl OAuthError {
         Self { status, error, description }
     }
 
-    /// The answer.
+    /// The error as a reply.
     #[must_use]
     pub fn reply(self) -> Reply {
         let Self { status, error, description } = self;
@@ -90,9 +90,9 @@ impl OAuthError {
 /// Why a request for a token failed.
 #[derive(Debug)]
 pub enum Failed {
-    /// For a reason of OAuth's own.
+    /// An OAuth error.
     OAuth(OAuthError),
-    /// For a reason that any request may be refused for.
+    /// A refusal that any other endpoint may also give.
     Refused(Refused),
 }
 

@@ -1,4 +1,4 @@
-//! Passwords, kept as argon2id in PHC strings.
+//! Passwords, stored as argon2id in PHC strings.
 
 use argon2::{
     Argon2, PasswordHash, PasswordHasher as _, PasswordVerifier as _,
@@ -7,15 +7,15 @@ use argon2::{
 
 use crate::limits::{PASSWORD_MIN_CHARS, TEXT_MAX_BYTES};
 
-/// A password that nobody has: checked when there is no such account, so that the time an answer takes does not
-/// tell whether there is one. Made with the same parameters as all others.
-const NOBODY: &str =
+/// The hash of a password that no account has. It is checked for unknown accounts, so that the time of an
+/// answer does not reveal which accounts exist; its parameters are the same as all others'.
+const PLACEHOLDER: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
-/// Whether a new password will do: long enough that guessing is hopeless, and no longer than a sign-in may send.
+/// Checks a new password: long enough that guessing is hopeless, and no longer than a sign-in can send.
 ///
 /// # Errors
-/// With what is expected, to be put behind the words "the password".
+/// The expected length, as words that follow "the password".
 pub fn check(password: &str) -> Result<(), String> {
     let (chars, bytes) = (password.chars().count(), password.len());
     if chars < PASSWORD_MIN_CHARS {
@@ -30,19 +30,19 @@ pub fn check(password: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Hashes a password with argon2's recommended parameters: 19 MiB, two passes (OWASP's first choice as well).
+/// Hashes a password with argon2's recommended parameters: 19 MiB, two passes (also OWASP's first choice).
 ///
 /// # Errors
-/// When the password is too long for argon2 (4 GiB).
+/// If the password is too long for argon2 (4 GiB).
 pub fn hash(password: &str) -> Result<String, Error> {
     let salt = SaltString::encode_b64(uuid::Uuid::new_v4().as_bytes())?;
     Ok(Argon2::default().hash_password(password.as_bytes(), &salt)?.to_string())
 }
 
-/// Whether it is the password that was hashed. Without a hash it takes as long, and is not.
+/// Whether the password matches the hash. Without a hash, it takes the same time and is false.
 #[must_use]
 pub fn verify(password: &str, hash: Option<&str>) -> bool {
-    let is_right = PasswordHash::new(hash.unwrap_or(NOBODY))
+    let is_right = PasswordHash::new(hash.unwrap_or(PLACEHOLDER))
         .and_then(|parsed| Argon2::default().verify_password(password.as_bytes(), &parsed))
         .is_ok();
     is_right && hash.is_some()
@@ -79,9 +79,9 @@ mod tests {
         assert!(!verify("correct horse ", Some(&hashed)));
         assert!(!verify("", None));
         assert!(!verify("x", Some("no hash")));
-        // Parsed and computed, not refused at once.
+        // The placeholder hash is parsed and computed, not refused early.
         assert_eq!(
-            PasswordHash::new(NOBODY).unwrap().verify_password(&[&Argon2::default()], "x").unwrap_err(),
+            PasswordHash::new(PLACEHOLDER).unwrap().verify_password(&[&Argon2::default()], "x").unwrap_err(),
             Error::Password
         );
     }

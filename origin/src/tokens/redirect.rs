@@ -1,16 +1,16 @@
-//! Where an authorization code may be sent: addresses that `origin client redirect` has registered.
+//! Addresses to which an authorization code may be sent, as `origin client redirect` registers them.
 //!
-//! An address must be the registered one, character by character. The exception is RFC 8252 §7.3: an app on the
-//! viewer's machine listens on whatever port is free, so the port of a loopback address does not count. That holds for
-//! `http://127.0.0.1` and `http://[::1]` only: `localhost` is a name, which may lead elsewhere (§8.3), and is
-//! compared like any other address.
+//! An address must equal the registered one, character by character. RFC 8252 §7.3 has one exception: an app
+//! on the viewer's machine listens on any free port, so the port of a loopback address is ignored. The
+//! exception applies only to `http://127.0.0.1` and `http://[::1]`. `localhost` is a name that may resolve
+//! elsewhere (§8.3), so it is compared like any other address.
 
-/// Whether an address may be registered: an absolute one without a fragment (RFC 6749 §3.1.2) to which only the app
-/// listens. That is one of `https`, of `http` on the viewer's own machine, or of the app's own scheme, which has a name
-/// of a domain in it, backwards, so that no other app takes it by chance (RFC 8252 §7.1).
+/// Checks an address before it is registered: it must be absolute, without a fragment (RFC 6749 §3.1.2), and
+/// only the app may listen to it. Valid are `https`, `http` on the viewer's own machine, and the app's own
+/// scheme if it contains a reversed domain name, so that no other app takes it by chance (RFC 8252 §7.1).
 ///
 /// # Errors
-/// With what was expected.
+/// The expected form.
 pub fn check(uri: &str) -> Result<(), String> {
     const EXPECTED: &str = "https://…, http:// with 127.0.0.1, [::1] or localhost, or a scheme of the app's own such as \
                             com.example.tv:/callback";
@@ -30,7 +30,7 @@ pub fn check(uri: &str) -> Result<(), String> {
         }
         ("http", Some(rest)) if without_port(uri).is_some() || host(authority(rest)) == "localhost" => Ok(()),
         ("https" | "http", _) => wrong(),
-        // A dot in the scheme: no scheme of browsers and systems has one.
+        // A scheme with a dot: no scheme of browsers and systems has one.
         _ if scheme.trim_matches('.').contains('.') && !rest.is_empty() => Ok(()),
         _ => wrong(),
     }
@@ -45,7 +45,7 @@ fn host(authority: &str) -> &str {
     if port.bytes().all(|byte| byte.is_ascii_digit()) { host } else { authority }
 }
 
-/// Whether a code may be sent to `sent`.
+/// Whether a code may be sent to `sent`, by the registered addresses.
 #[must_use]
 pub fn is_registered(registered: &[String], sent: &str) -> bool {
     registered.iter().any(|known| known == sent || is_same_loopback(known, sent))
@@ -55,12 +55,12 @@ fn is_same_loopback(known: &str, sent: &str) -> bool {
     without_port(sent).is_some_and(|sent| without_port(known) == Some(sent))
 }
 
-/// A loopback address as host, and path with query. The port is checked and left out.
+/// Splits a loopback address into host, and path with query; its port is checked and dropped.
 fn without_port(uri: &str) -> Option<(&'static str, &str)> {
     let (host, rest) = ["127.0.0.1", "[::1]"]
         .into_iter()
         .find_map(|host| Some((host, uri.strip_prefix("http://")?.strip_prefix(host)?)))?;
-    // The authority ends here: neither `127.0.0.1.example` nor `127.0.0.1:80@example` is this host.
+    // The authority must end here: `127.0.0.1.example` and `127.0.0.1:80@example` are other hosts.
     let (port, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
     if !port.is_empty() {
         let digits = port.strip_prefix(':')?;
@@ -127,7 +127,7 @@ mod tests {
             ("http://127.0.0.1:8080/callback", "http://127.0.0.1/callback", true),
             ("http://127.0.0.1", "http://127.0.0.1:53219", true),
             ("http://[::1]/callback?app=tv", "http://[::1]:53219/callback?app=tv", true),
-            // Host, path and query count.
+            // Host, path and query must match.
             ("http://127.0.0.1/callback", "http://[::1]:53219/callback", false),
             ("http://127.0.0.1/callback", "http://127.0.0.2:53219/callback", false),
             ("http://127.0.0.1/callback", "http://127.0.0.1:53219/callback/", false),
@@ -136,7 +136,7 @@ mod tests {
             ("http://127.0.0.1/callback", "http://127.0.0.1:53219/callback#x", false),
             ("http://127.0.0.1/callback", "https://127.0.0.1:53219/callback", false),
             ("http://127.0.0.1", "http://127.0.0.1:53219/", false),
-            // Other hosts that begin alike.
+            // Other hosts with the same beginning.
             ("http://127.0.0.1/callback", "http://127.0.0.1.evil.example/callback", false),
             ("http://127.0.0.1/callback", "http://127.0.0.1:53219@evil.example/callback", false),
             ("http://127.0.0.1/callback", "http://127.0.0.1@evil.example/callback", false),

@@ -6,13 +6,13 @@
 //!            └─ again, later or after S was used: the family ends
 //! ```
 //!
-//! A token that comes back was stolen, or its thief was quicker: everything from that sign-in ends (RFC 9700 §4.14.2).
-//! The grace is for honest clients that send one token twice within seconds: two tabs that refresh at once, or an
-//! answer that was lost on its way. It gives both the same successor, so there is one session still, and a thief who is
-//! given it too is found out when the successor comes back in its turn.
+//! A used token that comes back means that two parties have it, the client and a thief, so the session ends
+//! (RFC 9700 §4.14.2). The grace is for honest clients that send a token twice within seconds: two tabs that
+//! refresh at once, or a client whose answer was lost. Both requests get the same successor, so there is
+//! still one session. A thief who also gets it is discovered when that successor is used twice.
 //!
-//! Successors are not stored. A successor is the HMAC of the token under a random salt, which is kept for as long as
-//! the grace lasts. A reader of the database has no token, and a thief of an old token has no salt
+//! Successors are not stored. A successor is the HMAC of the token under a random salt, which is kept only
+//! during the grace. A reader of the database has no token, and a thief of an old token has no salt
 //! (docs/adr/0017-a-refresh-token-twice.md).
 
 use admit::instant::UnixSecs;
@@ -30,25 +30,26 @@ use crate::{
     wire::Refused,
 };
 
-/// What a refresh token stands for.
+/// The session that a refresh token continues.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Remembered {
-    /// All tokens of one sign-in.
+    /// Identifies all tokens of one sign-in.
     pub family: String,
-    /// Who signed in.
+    /// The account or program.
     pub of: Of,
-    /// By which client.
+    /// The client that signed in.
     pub client_id: String,
-    /// With these scopes.
+    /// The scopes of the session.
     pub scope: String,
-    /// When. However often tokens are refreshed, the session ends a fixed time after it.
+    /// When the viewer signed in, in unix seconds. The session ends a fixed time later, however often it is
+    /// refreshed.
     pub signed_in_at: UnixSecs,
 }
 
-/// Makes the first token of a family.
+/// Creates the first token of a family.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// If the database cannot be written.
 pub fn start(
     settings: &Settings,
     connection: &Connection,
@@ -60,20 +61,22 @@ pub fn start(
     Ok(token)
 }
 
-/// Whether there is such a token, used or not: what is unknown needs no transaction and no lock to be refused.
+/// Whether the token exists, used or not. An unknown one can thus be refused without a transaction and the
+/// lock.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// If the database cannot be read.
 pub fn is_known(connection: &Connection, token: &str) -> Result<bool, DbError> {
     let sql = "SELECT EXISTS (SELECT 1 FROM refresh_tokens WHERE hash = ?1)";
     Ok(connection.prepare_cached(sql)?.query_row([secret::hash(token)], |row| row.get(0))?)
 }
 
-/// Uses a refresh token up: what it stands for, and its successor. Nothing when it is unknown, has expired, is another
-/// client's, or was used before. Commit the transaction in any case, because a used token ends its family.
+/// Uses a refresh token up; returns its session and its successor. `None` if it is unknown, expired, another
+/// client's or used before. The caller commits the transaction in any case, because a used token ends its
+/// family.
 ///
 /// # Errors
-/// When the database cannot be read or written.
+/// If the database cannot be read or written.
 pub fn rotate(
     settings: &Settings,
     transaction: &Transaction<'_>,
@@ -102,11 +105,11 @@ pub fn rotate(
     Ok(Some((found.remembered, successor)))
 }
 
-/// Ends all that came from one sign-in, because `what` came back: two have it, and one of them is a thief. The log and
-/// the audit trail say so, since nothing else does.
+/// Ends a session because `what` came back: two parties have it, and one of them is a thief. The log and the
+/// audit trail report it; no other record would.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// If the database cannot be written.
 pub fn stolen(
     settings: &Settings,
     connection: &Connection,
@@ -162,7 +165,7 @@ impl Row {
         Ok(row.optional()?)
     }
 
-    /// The successor of a token that was used before, if the grace lasts and the successor is unused.
+    /// The successor of a used token, during the grace and while the successor is unused.
     fn successor_again(
         &self,
         connection: &Connection,
@@ -180,7 +183,7 @@ impl Row {
     }
 }
 
-/// The token that follows `token`: 256 bits that cannot be told without both token and salt.
+/// The successor of `token`: 256 bits that require both the token and the salt.
 fn successor(token: &str, salt: &[u8]) -> Result<String, DbError> {
     let mac = Hmac::<Sha256>::new_from_slice(salt).map_err(|_| DbError::Inconsistent("a salt"))?;
     let bytes = mac.chain_update(token.as_bytes()).finalize().into_bytes();
@@ -236,7 +239,7 @@ mod tests {
         assert_ne!(successor("tokem", &[1; 32]).unwrap(), one);
     }
 
-    /// One sign-in as the module's text describes it: the tokens in their order, and when each was used.
+    /// One sign-in as the module's text describes it: its tokens in order, with the moments of their uses.
     struct Family {
         tokens: Vec<String>,
         used_at: Vec<UnixSecs>,
@@ -244,7 +247,7 @@ mod tests {
     }
 
     impl Family {
-        /// Which token the use of one gives.
+        /// The token that a use of `used` must give.
         fn expected(&mut self, used: usize, now: UnixSecs) -> Option<usize> {
             let current = self.tokens.len() - 1;
             let is_in_grace =
@@ -289,7 +292,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_is_used_when_there_is_one_session_or_none(
+        fn any_order_of_uses_leaves_at_most_one_session(
             uses in vec((any::<prop::sample::Index>(), 0_i64..12, any::<bool>()), 1..24),
         ) {
             let settings = Settings::new("".into(), String::new());
@@ -309,7 +312,7 @@ mod tests {
             for (index, tens, is_recent) in uses {
                 now += tens * 5;
                 let count = family.tokens.len();
-                // Mostly one of the last two, which is where the rules differ.
+                // Prefers the last two tokens, where the rules differ.
                 let used = if is_recent { count - 1 - index.index(count.min(2)) } else { index.index(count) };
                 let transaction = connection.transaction().unwrap();
                 let given = rotate(&settings, &transaction, &family.tokens[used], "shop", Via::default(), now).unwrap();

@@ -1,4 +1,4 @@
-//! `POST /accounts/authenticate`: sign-in as the older SDKs do it.
+//! `POST /accounts/authenticate`: sign-in for the older SDKs.
 
 use admit::api::reply::{Caching, Reply};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
@@ -15,15 +15,16 @@ use super::{
 use crate::{
     db::audit::Via,
     limits::TEXT_MAX_BYTES,
-    service::{Incoming, Shared},
+    request::Incoming,
     settings::Settings,
+    state::Shared,
     wire::{Fields, Refused},
 };
 
 /// Answers `POST /accounts/authenticate`.
 ///
 /// # Errors
-/// 400 when the form is wrong, 401 when the credentials are.
+/// 400 if the form is invalid, 401 if the credentials are.
 pub fn authenticate(
     shared: &Shared,
     connection: &mut Connection,
@@ -38,7 +39,7 @@ pub fn authenticate(
         return Err(Refused::field("grant_type", "The grant_type is required").into_bad_request());
     };
     let settings = &shared.settings;
-    // Passwords are checked before the lock is taken: it takes long.
+    // Passwords are checked before the lock is taken, because hashing takes tens of milliseconds.
     let identity = match &grant {
         Grant::Password { .. } if !settings.allows_password_grant => return Err(no_passwords()),
         Grant::Password { username, password } => {
@@ -51,7 +52,7 @@ pub fn authenticate(
             let identity = identity::by_secret(settings, connection, &client_id, client_secret)?;
             Some(identity.ok_or(INVALID_CREDENTIALS)?)
         }
-        // A stranger who makes tokens up keeps nobody from writing.
+        // Unknown tokens are refused before the lock is taken, so that strangers cannot hold up writes.
         Grant::RefreshToken { refresh_token } if !refresh::is_known(connection, refresh_token)? => {
             return Err(INVALID_REFRESH_TOKEN);
         }
@@ -66,7 +67,7 @@ pub fn authenticate(
             trail::signed_in(settings, &transaction, &identity, &client_id, incoming.via(), now)?;
             let client_id = client_id.clone();
             let remembered = Remembered { family, of, client_id, scope, signed_in_at: now };
-            // A program has its secret (RFC 6749 §4.4.3).
+            // A program has its secret instead (RFC 6749 §4.4.3).
             let refresh_token = match remembered.of {
                 Of::Account(_) => Some(refresh::start(settings, &transaction, &remembered, now)?),
                 Of::Machine(_) => None,
@@ -80,12 +81,12 @@ pub fn authenticate(
         (None, _) => None,
     };
     let Some((identity, remembered, refresh_token)) = signed_in else {
-        // A used token has ended its family.
+        // Commits, because a used token has ended its family.
         transaction.commit()?;
         return Err(INVALID_REFRESH_TOKEN);
     };
     let client = identity::client(&transaction, &client_id)?;
-    // Who was a tester at sign-in may no longer be one.
+    // The account may no longer be a tester's.
     let Some(identity) = identity.through(client.as_ref(), false) else {
         return Err(INVALID_REFRESH_TOKEN);
     };
@@ -103,7 +104,7 @@ pub fn authenticate(
     Ok(Reply::ok(serde_json::to_string(&body)?, Caching::Private))
 }
 
-/// Who has signed in, as the older SDKs read it.
+/// The answer to a sign-in, as the older SDKs read it.
 #[derive(Serialize)]
 struct SignedIn {
     access_token: String,
@@ -113,7 +114,7 @@ struct SignedIn {
     account: Value,
 }
 
-/// Passwords are typed on the origin's own page, unless the operator decides otherwise for older SDKs.
+/// Passwords are typed on the origin's own page, unless the operator allows them for older SDKs.
 fn no_passwords() -> Refused {
     let problem = "The grant_type password is not allowed here: send people to /oauth2/authorize, or start the origin \
                    with --allow-password-grant for SDKs that know no other way";
@@ -130,7 +131,7 @@ enum Grant {
     RefreshToken { refresh_token: String },
 }
 
-/// Nothing when a field is missing; the problems are noted.
+/// Reads client and credentials. `None` if a field is missing; the problems are noted in `fields`.
 fn read(fields: &Fields<'_>) -> Option<(String, Grant)> {
     let client_id = fields.required_text("client_id", TEXT_MAX_BYTES);
     let grant_type = fields.required_text("grant_type", TEXT_MAX_BYTES)?;
@@ -150,10 +151,11 @@ fn read(fields: &Fields<'_>) -> Option<(String, Grant)> {
     Some((client_id?, grant))
 }
 
-/// Uses a refresh token up: the identity that it stands for, and its successor. Commit the transaction in any case.
+/// Uses a refresh token up; returns its identity, its session and its successor. The caller commits the
+/// transaction in any case.
 ///
 /// # Errors
-/// When the database cannot be read or written.
+/// If the database cannot be read or written.
 pub fn refreshed(
     settings: &Settings,
     transaction: &Transaction<'_>,

@@ -1,5 +1,5 @@
-//! Sign-ins in the audit trail: all are counted. Where somebody could write by the token there is an entry, one an hour,
-//! and one where somebody has been robbed.
+//! Sign-ins in the audit trail. All are counted. A sign-in whose tokens can write has an entry, at most one
+//! an hour; so has a session that ended because of a theft.
 
 use admit::instant::UnixSecs;
 use rusqlite::{Connection, OptionalExtension};
@@ -17,12 +17,12 @@ use crate::{
     settings::Settings,
 };
 
-/// Notes that somebody has signed in. The transaction is still to be committed.
+/// Records a sign-in. The caller commits the transaction.
 ///
-/// A program may sign in as often as it likes: an entry each would push out what was done.
+/// A program may sign in very often, and an entry each time would push other entries out.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// If the database cannot be written.
 pub fn signed_in(
     settings: &Settings,
     transaction: &Connection,
@@ -46,7 +46,7 @@ pub fn signed_in(
     audit::cut(transaction, identity.merchant_id, settings.keep_audit, now)
 }
 
-/// Whether the last entry about a sign-in of this account or program is not an hour old.
+/// Whether the last entry about a sign-in of this account or program is less than an hour old.
 fn has_entry_of_late(connection: &Connection, object: &str, now: UnixSecs) -> Result<bool, DbError> {
     let sql = "SELECT at FROM audit WHERE object = ?1 AND action = 'sign_in' ORDER BY id DESC LIMIT 1";
     let last: Option<UnixSecs> =
@@ -54,11 +54,11 @@ fn has_entry_of_late(connection: &Connection, object: &str, now: UnixSecs) -> Re
     Ok(last.is_some_and(|last| now.saturating_sub(last) < AUDIT_SIGN_IN_EVERY_SECS))
 }
 
-/// Notes that `what` came back after it was used - one of two who have it is a thief - and that the sign-in has ended. The
-/// transaction is still to be committed.
+/// Records that `what` was used again, so that one of its two holders is a thief, and that the session has
+/// ended. The caller commits the transaction.
 ///
 /// # Errors
-/// When the database cannot be read or written.
+/// If the database cannot be read or written.
 pub fn stolen(
     settings: &Settings,
     transaction: &Connection,
@@ -79,7 +79,7 @@ pub fn stolen(
     let actor = Actor {
         merchant_id: merchant_id.unwrap_or(0),
         client: Some(remembered.client_id.clone()),
-        // Which of the two it is cannot be told.
+        // The thief and the owner cannot be told apart.
         ..Actor::new(&settings.issuer, &format!("somebody with a used {what}"), via)
     };
     audit::record(transaction, &actor, &Deed::new("session.stolen", object), &Outcome::Done(None), now)?;

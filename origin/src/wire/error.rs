@@ -1,4 +1,4 @@
-//! Why a request is refused, and how that is answered: one body for all clients.
+//! Refusals of requests, and their replies: one format for all clients.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -22,37 +22,37 @@ use crate::{
 /// Why a request is refused. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum Refused {
-    /// For a reason that the edge has, too.
+    /// An error that the edge also has.
     #[error("{}", .0.message())]
     Api(ApiError),
-    /// 422: fields, and what is wrong with each.
+    /// 422: invalid fields, each with its problem.
     #[error("{} fields are wrong", .0.len())]
     Fields(BTreeMap<String, String>),
-    /// 400: the same, for those who expect it so.
+    /// 400: invalid fields, at endpoints whose clients expect this status.
     #[error("{} fields are wrong", .0.len())]
     BadRequest(BTreeMap<String, String>),
-    /// 415: the headers say that the body cannot be read. The edge's error, and the value that was found.
+    /// 415: the headers announce a body that cannot be read. The edge's error, and the value of the header.
     #[error("{}", .0.message())]
     Unreadable(ApiError, String),
-    /// One field, for a status with a message of its own.
+    /// One invalid field, with a status and a message of its own.
     #[error("{problem}")]
     Named {
-        /// The status.
+        /// The HTTP status.
         status: u16,
-        /// The body's `message`.
+        /// The `message` of the body.
         message: String,
         /// The field, as clients spell it.
         name: String,
         /// The expected and the found value.
         problem: String,
     },
-    /// Another status, and its message.
+    /// Another status with its message.
     #[error("{1}")]
     Status(u16, &'static str),
-    /// 429: more than one client may do.
+    /// 429: a client exceeded its rate.
     #[error("too many requests")]
     TooMany {
-        /// When it is worth trying again.
+        /// Seconds until the next attempt may succeed.
         retry_after_secs: u32,
     },
     /// The database failed.
@@ -61,13 +61,13 @@ pub enum Refused {
 }
 
 impl Refused {
-    /// One wrong field.
+    /// One invalid field, as 422.
     #[must_use]
     pub fn field(name: &str, problem: &str) -> Self {
         Self::Fields(BTreeMap::from([(name.to_owned(), problem.to_owned())]))
     }
 
-    /// Wrong fields as 400.
+    /// The same invalid fields, as 400.
     #[must_use]
     pub fn into_bad_request(self) -> Self {
         match self {
@@ -76,8 +76,8 @@ impl Refused {
         }
     }
 
-    /// What the audit trail says of it: status and reason. `None` when it says nothing of the request: the database
-    /// failed, or it was not looked at.
+    /// Status and reason for the audit trail. `None` if the request itself was not judged: the database
+    /// failed, or the rate was exceeded.
     #[must_use]
     pub fn outcome(&self) -> Option<String> {
         Some(match self {
@@ -93,7 +93,7 @@ impl Refused {
         })
     }
 
-    /// The answer.
+    /// The refusal as a reply.
     #[must_use]
     pub fn reply(self) -> Reply {
         match self {
@@ -113,7 +113,7 @@ impl Refused {
             }
             Self::TooMany { retry_after_secs } => {
                 let mut reply = Reply::error(ApiError::TooManyRequests, "too many requests");
-                // In place of what every 429 says.
+                // Replaces the `Retry-After` that every 429 has.
                 reply.take_header("retry-after");
                 reply.headers.push(("retry-after", Cow::Owned(retry_after_secs.to_string())));
                 reply
@@ -144,7 +144,7 @@ impl From<serde_json::Error> for Refused {
     }
 }
 
-/// A write that the database did not take. Its transaction was rolled back.
+/// The reply to a write that the database did not accept. Its transaction was rolled back.
 fn not_applied(unwritable: Unwritable) -> Reply {
     let retry_after_secs = match unwritable {
         Unwritable::Busy => RETRY_AFTER_SECS,
@@ -155,8 +155,7 @@ fn not_applied(unwritable: Unwritable) -> Reply {
     Reply { reason: unwritable.code().into(), ..reply }
 }
 
-/// The edge's answer, which goes on with the value that was found. The message of an unsupported type is fixed; what was
-/// found stands among `errors`.
+/// The edge's error with the header's value added under `errors`: the message itself is fixed.
 fn unreadable(error: ApiError, found: &str) -> Reply {
     let detailed = Reply::detailed(error, found);
     if error != ApiError::UnsupportedMediaType {
@@ -168,8 +167,8 @@ fn unreadable(error: ApiError, found: &str) -> Reply {
     Reply { body, ..detailed }
 }
 
-/// As many fields as [`ERRORS_MAX_BYTES`] take, each with a name and a problem of [`ERROR_MAX_BYTES`] at most: both may
-/// repeat what the client has sent. `body` says how many more there are.
+/// As many fields as fit into [`ERRORS_MAX_BYTES`], each name and problem shortened to [`ERROR_MAX_BYTES`]:
+/// both may repeat the client's text. The body says how many fields were left out.
 fn fields_reply(status: u16, problems: BTreeMap<String, String>) -> Reply {
     let count = problems.len();
     let message = short(problems.values().next().map_or("", String::as_str), ERROR_MAX_BYTES).to_owned();
@@ -189,13 +188,13 @@ fn fields_reply(status: u16, problems: BTreeMap<String, String>) -> Reply {
     reply(status, &message, errors, reason.into())
 }
 
-/// The first bytes of a text.
+/// The longest beginning of a text within `max_bytes`, at a character boundary.
 fn short(text: &str, max_bytes: usize) -> &str {
     text.get(..text.floor_char_boundary(max_bytes)).unwrap_or_default()
 }
 
-/// The names of fields as a log line has them: a few of them, none of them long. They are the client's text; the log
-/// writes them as JSON.
+/// Field names for a log line: a few, each shortened. They are the client's text, which the log escapes as
+/// JSON.
 fn logged<'n>(names: impl ExactSizeIterator<Item = &'n String>) -> String {
     let count = names.len();
     let shown = names
@@ -210,7 +209,7 @@ fn logged<'n>(names: impl ExactSizeIterator<Item = &'n String>) -> String {
 }
 
 fn reply(status: u16, message: &str, errors: Map<String, Value>, reason: Cow<'static, str>) -> Reply {
-    // Members in the order of the edge's own errors.
+    // The members have the order of the edge's own errors.
     let body = format!(
         r#"{{"code":{status},"message":{},"errors":{}}}"#,
         Value::from(message),

@@ -1,9 +1,9 @@
-//! Fields of a body, read one by one; what is wrong with each is collected under its name, so that a client
-//! learns all of it at once.
+//! Reads the fields of a body one by one. Problems are collected by field, so that a client learns all of
+//! them at once.
 //!
-//! Form and JSON are read alike: a number may be text and text a number, blanks around numbers, times and words mean
-//! nothing, nor do capitals in words. What could mean two things, or would be stored as something else than was sent,
-//! is refused.
+//! Forms and JSON are read alike: text may stand for a number and a number for text. Blanks around numbers,
+//! moments and words are ignored, and so is the letter case of words. A value that could mean two things, or
+//! would not be stored as sent, is refused.
 
 use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 
@@ -16,17 +16,17 @@ use serde_json::{Map, Number, Value};
 use super::{Refused, form::position, shown};
 use crate::limits::LIST_MAX;
 
-/// The fields of an object.
+/// The fields of an object, and the problems found so far.
 #[derive(Clone, Debug)]
 pub struct Fields<'a> {
     object: &'a Map<String, Value>,
-    /// `access_fees[0]` for what is nested, empty at the top.
+    /// The path of a nested object, such as `access_fees[0]`; empty at the top.
     path: String,
     problems: Rc<RefCell<BTreeMap<String, String>>>,
 }
 
 impl<'a> Fields<'a> {
-    /// The fields of a body.
+    /// The fields of a whole body.
     #[must_use]
     pub fn new(object: &'a Map<String, Value>) -> Self {
         Self { object, path: String::new(), problems: Rc::default() }
@@ -35,26 +35,26 @@ impl<'a> Fields<'a> {
     /// Ends the reading.
     ///
     /// # Errors
-    /// 422 with everything that was wrong.
+    /// 422 with all problems that were noted.
     pub fn finish(&self) -> Result<(), Refused> {
         let problems = self.problems.take();
         if problems.is_empty() { Ok(()) } else { Err(Refused::Fields(problems)) }
     }
 
-    /// Notes what is wrong with a field.
+    /// Notes a problem with a field.
     pub fn wrong(&self, name: &str, expected: &str) {
         let field = self.name_of(name);
         let problem = format!("The {field} {expected}");
         self.problems.borrow_mut().entry(field).or_insert(problem);
     }
 
-    /// Whether the field was sent, be it as null or empty.
+    /// Whether the field was sent, even as null or empty text.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
         self.object.contains_key(name)
     }
 
-    /// The value, unless it is null or an empty text: a form has no other way to send nothing.
+    /// The value, unless it is null or empty text: a form can only send nothing as empty text.
     fn value(&self, name: &str) -> Option<&'a Value> {
         self.object.get(name).filter(|value| !value.is_null() && value.as_str() != Some(""))
     }
@@ -66,7 +66,7 @@ impl<'a> Fields<'a> {
         value
     }
 
-    /// Text of at most `max_bytes`, without zero bytes: those end a text for many who read it later.
+    /// Text of at most `max_bytes` without zero bytes, at which some later readers would end the text.
     pub fn text(&self, name: &str, max_bytes: usize) -> Option<String> {
         match self.value(name)? {
             Value::String(text) if text.contains('\0') => self.no(name, "must not contain a zero byte"),
@@ -79,12 +79,12 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Text that has to be there.
+    /// Text; its absence is a problem.
     pub fn required_text(&self, name: &str, max_bytes: usize) -> Option<String> {
         self.required(name, self.text(name, max_bytes))
     }
 
-    /// A short text without the blanks around it, in capitals: a code of some standard.
+    /// A short code of a standard: without blanks around it, in upper case.
     pub fn code(&self, name: &str, max_bytes: usize) -> Option<String> {
         Some(self.text(name, max_bytes)?.trim_ascii().to_ascii_uppercase())
     }
@@ -95,23 +95,23 @@ impl<'a> Fields<'a> {
         number::whole(value).or_else(|| self.no(name, &format!("must be an integer, not {}", found(value))))
     }
 
-    /// A whole number that has to be there.
+    /// A whole number; its absence is a problem.
     pub fn required_integer(&self, name: &str) -> Option<i64> {
         self.required(name, self.integer(name))
     }
 
-    /// A number, as JSON has it. `None`, without a noted problem, if it is not a number: the caller reports that.
+    /// A number in JSON's notation. `None` for other values, without noting a problem: the caller does that.
     #[must_use]
     pub fn number(&self, name: &str) -> Option<Number> {
         match self.value(name)? {
             Value::Number(number) => Some(number.clone()),
-            // Parsed as JSON: no sign `+`, no `inf`, no blanks, no hexadecimals.
+            // JSON's parser refuses a leading `+`, `inf`, blanks and hexadecimal digits.
             Value::String(text) if text.trim() == text => serde_json::from_str(text).ok(),
             _ => None,
         }
     }
 
-    /// A moment: RFC 3339 or unix seconds, in any spelling that means one moment only.
+    /// A moment as RFC 3339 or unix seconds, in any spelling with one meaning.
     pub fn moment(&self, name: &str) -> Option<UnixSecs> {
         match instant::from_json(self.value(name)?) {
             Ok(moment) => Some(moment.at),
@@ -119,7 +119,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// One of these words, in capitals or not.
+    /// One of `words`; letter case is ignored.
     pub fn word<T: Copy>(&self, name: &str, words: &[(&str, T)]) -> Option<T> {
         let value = self.value(name)?;
         let sent = value.as_str().unwrap_or_default().trim_ascii();
@@ -130,7 +130,7 @@ impl<'a> Fields<'a> {
         })
     }
 
-    /// Names and texts: an object, or a list of objects with `name` and `value`.
+    /// Pairs of name and text: an object, or a list of objects with `name` and `value`.
     pub fn texts(&self, name: &str, max_bytes: usize) -> Option<Vec<(String, String)>> {
         if self.object.get(name)?.as_array().is_some_and(|list| list.iter().all(Value::is_object)) {
             let list = self.objects(name)?;
@@ -158,7 +158,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Whole numbers, in their order.
+    /// A list of whole numbers, in order.
     pub fn integers(&self, name: &str) -> Option<Vec<i64>> {
         let values = self.list(name)?;
         let mut numbers = Vec::with_capacity(values.len());
@@ -175,7 +175,7 @@ impl<'a> Fields<'a> {
         Some(numbers)
     }
 
-    /// Objects, in their order.
+    /// A list of objects, in order.
     pub fn objects(&self, name: &str) -> Option<Vec<Fields<'a>>> {
         let values = self.list(name)?;
         let objects = values
@@ -184,7 +184,7 @@ impl<'a> Fields<'a> {
         objects.collect::<Option<_>>().or_else(|| self.no(name, "must be a list of objects"))
     }
 
-    /// A list: an array, or - in a form - an object whose names are positions.
+    /// A list with positions: an array, or, in a form, an object whose names are positions.
     fn list(&self, name: &str) -> Option<Vec<(u32, &'a Value)>> {
         let list: Option<Vec<_>> = match self.value(name)? {
             Value::Array(values) => Some((0..).zip(values).collect()),
@@ -205,7 +205,7 @@ impl<'a> Fields<'a> {
         Fields { object, path: self.name_of(name), problems: Rc::clone(&self.problems) }
     }
 
-    /// The field's name as it was sent: `access_fees[0][amount]`.
+    /// The field's full name in a form: `access_fees[0][amount]`.
     #[must_use]
     pub fn name_of(&self, name: &str) -> String {
         match (self.path.is_empty(), name.split_once('[')) {

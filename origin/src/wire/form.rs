@@ -1,9 +1,9 @@
 //! `application/x-www-form-urlencoded` with PHP's nesting: `metadata[foo]=bar`, `add_asset_ids[]=7`,
 //! `access_fees[0][amount]=2`. Every value is text; a list is an object whose names are its positions.
 //!
-//! Bodies and queries follow the same rules: names and values are UTF-8, and of several values of one name the last
-//! one counts, as in PHP. An escape that is not followed by two hexadecimal digits stands for itself. A field without
-//! a name is left out.
+//! Bodies and queries follow the same rules. Names and values are UTF-8. If a name has several values, the
+//! last one counts, as in PHP. An escape without two hexadecimal digits stands for itself. A field without a
+//! name is dropped.
 
 #[cfg(test)]
 mod tests;
@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 use super::{Refused, UTF8_BOM};
 use crate::limits::{FORM_MAX_DEPTH, FORM_MAX_FIELDS};
 
-/// Reads the form of a write.
+/// Parses the form of a write.
 ///
 /// # Errors
 /// As [`parse_up_to`].
@@ -24,10 +24,10 @@ pub fn parse(bytes: &[u8]) -> Result<Map<String, Value>, Refused> {
     parse_up_to(bytes, FORM_MAX_FIELDS)
 }
 
-/// Reads a form of at most `max_fields` fields. The time it takes follows the length of the form, whatever is in it.
+/// Parses a form of at most `max_fields` fields, in time proportional to its length.
 ///
 /// # Errors
-/// 422 when the form has too many fields, when they are nested too deeply, or when a name or a value is not UTF-8.
+/// 422 if the form has too many fields, if they are nested too deeply, or if a name or a value is not UTF-8.
 pub fn parse_up_to(bytes: &[u8], max_fields: usize) -> Result<Map<String, Value>, Refused> {
     if has_more_fields(bytes, max_fields) {
         return Err(too_many_fields(max_fields));
@@ -62,22 +62,22 @@ pub fn parse_up_to(bytes: &[u8], max_fields: usize) -> Result<Map<String, Value>
     if unreadable.is_empty() { Ok(form.into_map()) } else { Err(Refused::Fields(unreadable)) }
 }
 
-/// Whether a form has more than `max` fields. Nothing is decoded, and no more is read than tells it.
+/// Whether a form has more than `max` fields. Counts separators without decoding, and stops at the bound.
 #[must_use]
 pub fn has_more_fields(bytes: &[u8], max: usize) -> bool {
     pairs(bytes).nth(max).is_some()
 }
 
-/// What a body with more than `max` fields is refused with.
+/// The refusal of a body with more than `max` fields.
 #[must_use]
 pub fn too_many_fields(max: usize) -> Refused {
     Refused::field("body", &format!("The body has more than {max} fields"))
 }
 
-/// The value of a parameter in a query, if the query has it. Other parameters are not judged.
+/// The value of a query parameter, if present; other parameters are not checked.
 ///
 /// # Errors
-/// 422 when the value is not UTF-8.
+/// 422 if the value is not UTF-8.
 pub fn parameter(query: &str, name: &str) -> Result<Option<String>, Refused> {
     let of_name = pairs(query.as_bytes()).filter(|(sent, _)| decoded(sent).is_ok_and(|sent| sent == name));
     let Some((_, value)) = of_name.last() else { return Ok(None) };
@@ -87,19 +87,19 @@ pub fn parameter(query: &str, name: &str) -> Result<Option<String>, Refused> {
     }
 }
 
-/// The parameters of a query as bytes: what two queries must have in common to mean the same.
+/// The parameters of a query as bytes; two queries with equal parameters have the same meaning.
 #[must_use]
 pub fn parameters(query: &str) -> BTreeMap<Vec<u8>, Vec<u8>> {
     pairs(query.as_bytes()).map(|(name, value)| (unescaped(name), unescaped(value))).collect()
 }
 
-/// A text that was escaped as a form's values are. Nothing when it is not UTF-8.
+/// Unescapes a form value; `None` if the result is not UTF-8.
 #[must_use]
 pub fn text(escaped: &str) -> Option<String> {
     decoded(escaped.as_bytes()).ok().map(Cow::into_owned)
 }
 
-/// The position that a name in brackets stands for, if it is one: decimal digits without leading zeros.
+/// The position that a name in brackets stands for: decimal digits without leading zeros.
 #[must_use]
 pub fn position(name: &str) -> Option<u32> {
     let is_canonical = name == "0" || !name.starts_with(['0', '+']);
@@ -134,14 +134,14 @@ fn decoded(bytes: &[u8]) -> Result<Cow<'_, str>, Invalid> {
         .map_err(|error| Invalid { at: error.utf8_error().valid_up_to(), bytes: error.into_bytes() })
 }
 
-/// Bytes that are not UTF-8 from a place on.
+/// Bytes that stop being UTF-8 at some place.
 struct Invalid {
     bytes: Vec<u8>,
     at: usize,
 }
 
 impl Invalid {
-    /// How much of a name an answer repeats.
+    /// Longest beginning of a name in an error message.
     const SHOWN_MAX_BYTES: usize = 80;
 
     fn shown(&self) -> String {
@@ -161,7 +161,7 @@ fn not_utf8(name: &str, invalid: &Invalid) -> String {
     format!("The {name} is not UTF-8: {invalid}")
 }
 
-/// `a[b][]` as `["a", "b", ""]`. A name whose brackets do not match is taken as it is.
+/// Splits `a[b][]` into `["a", "b", ""]`. A name with unbalanced brackets is one part.
 fn path(name: &str) -> Vec<&str> {
     let Some((first, mut rest)) = name.find('[').filter(|at| *at > 0).map(|at| name.split_at(at)) else {
         return vec![name];
@@ -180,16 +180,16 @@ fn path(name: &str) -> Vec<&str> {
     path
 }
 
-/// An object or a list while it is read.
+/// An object or a list under construction.
 ///
-/// A field whose position is the next one, as each `[]` has, is appended to the list. All others are found by name.
+/// A field at the next position, as each `[]` is, extends `list`. All other fields are in `named`.
 #[derive(Default)]
 struct Entries {
-    /// The positions from 0 on, without gaps.
+    /// The values of the positions 0, 1, 2 and so on, without gaps.
     list: Vec<Node>,
-    /// Names, and positions beyond the list.
+    /// The values of names, and of positions after a gap.
     named: BTreeMap<Name, Node>,
-    /// What `[]` stands for: one more than the largest position so far.
+    /// The position of the next `[]`: one more than the largest position so far.
     next: u64,
 }
 
@@ -215,12 +215,12 @@ impl Entries {
         }
     }
 
-    /// The place that `segment` names, empty if it is new.
+    /// The node for `segment`, created if it is new.
     fn node(&mut self, segment: &str) -> &mut Node {
         let at = if segment.is_empty() { Some(self.next) } else { position(segment).map(u64::from) };
         if let Some(at) = at {
             self.next = self.next.max(at.saturating_add(1));
-            // Once there is a gap, what comes behind it is found by name.
+            // A position after a gap is found by name.
             let end = self.list.len() as u64;
             if at < end || (at == end && self.named.is_empty()) {
                 let at = usize::try_from(at).unwrap_or(usize::MAX);
@@ -246,7 +246,7 @@ impl Entries {
     }
 }
 
-/// A name among others. Its comparisons count as steps.
+/// A key of the map; its comparisons count as steps in tests.
 #[derive(PartialEq, Eq)]
 struct Name(String);
 
@@ -263,7 +263,7 @@ impl PartialOrd for Name {
     }
 }
 
-/// Counts what reading a form costs, for tests: bytes looked at, places visited, names compared. Otherwise nothing.
+/// Counts the cost of parsing in tests: bytes read, nodes visited, names compared. Does nothing otherwise.
 mod steps {
     #[cfg(test)]
     thread_local! {
@@ -278,7 +278,7 @@ mod steps {
         TAKEN.set(TAKEN.get() + count);
     }
 
-    /// The steps that `work` takes.
+    /// The number of steps that `work` takes.
     #[cfg(test)]
     pub(super) fn of<T>(work: impl FnOnce() -> T) -> usize {
         let before = TAKEN.get();

@@ -12,25 +12,25 @@ use serde_json::{Map, Value};
 
 use crate::limits::{BODY_MAX_BYTES, FORM_MAX_FIELDS, SIGN_IN_MAX_BYTES, SIGN_IN_MAX_FIELDS};
 
-/// How much of a value an answer repeats.
+/// Longest beginning of a value in an error message.
 const SHOWN_MAX_CHARS: usize = 60;
 
 /// The byte order mark that some editors and serializers put before UTF-8.
 pub const UTF8_BOM: &[u8] = b"\xef\xbb\xbf";
 
-/// How large a body may be. It is judged by length before anything in it is read.
+/// Bounds of a body. They are checked before the body is parsed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
     /// Longest body.
     pub bytes: usize,
-    /// Fields of a form, members of a JSON object.
+    /// Most fields of a form, or members of a JSON object.
     pub fields: usize,
 }
 
 impl Budget {
-    /// Of a merchant's write.
+    /// The bounds of a merchant's write.
     pub const WRITE: Self = Self { bytes: BODY_MAX_BYTES, fields: FORM_MAX_FIELDS };
-    /// Of what strangers send to sign in.
+    /// The bounds of a sign-in, which strangers send.
     pub const SIGN_IN: Self = Self { bytes: SIGN_IN_MAX_BYTES, fields: SIGN_IN_MAX_FIELDS };
 }
 
@@ -43,11 +43,11 @@ impl Default for Budget {
 /// The body of a request, as far as it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body {
-    /// All of it.
+    /// The complete body.
     Whole(Vec<u8>),
-    /// It is longer than its [`Budget`].
+    /// The body exceeds its [`Budget`].
     TooLarge,
-    /// It broke off, or took too long.
+    /// The connection broke, or the body took too long.
     Interrupted,
 }
 
@@ -57,24 +57,25 @@ impl Default for Body {
     }
 }
 
-/// A body with the headers that say how to read it.
+/// A body with the headers that describe it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Payload {
-    /// The header `Content-Type`, empty when there is none.
+    /// `Content-Type`, empty if absent.
     pub content_type: String,
-    /// The header `Content-Encoding`, empty when there is none.
+    /// `Content-Encoding`, empty if absent.
     pub content_encoding: String,
-    /// The body.
+    /// The bytes of the body.
     pub body: Body,
-    /// How large it may be.
+    /// The bounds of the body.
     pub budget: Budget,
 }
 
 impl Payload {
-    /// Reads the body as an object: a form with PHP's nesting, or JSON. An empty body is an object without fields.
+    /// Parses the body into an object, from a form with PHP's nesting or from JSON. An empty body is an
+    /// object without fields.
     ///
     /// # Errors
-    /// 413, 415 naming the header, or 422 naming the fields that cannot be read.
+    /// 413; 415 naming the header; 422 naming the fields that cannot be read.
     pub fn read(&self) -> Result<Map<String, Value>, Refused> {
         if self.body == Body::Whole(Vec::new()) {
             return Ok(Map::new());
@@ -100,7 +101,7 @@ impl Payload {
     }
 }
 
-/// A value as a message repeats it: in quotes, without control characters, and not all of a long one.
+/// A value as error messages repeat it: quoted, without control characters, and shortened.
 #[must_use]
 pub fn shown(text: &str) -> String {
     let end = text.char_indices().nth(SHOWN_MAX_CHARS).map_or(text.len(), |(end, _)| end);
@@ -108,7 +109,7 @@ pub fn shown(text: &str) -> String {
     if rest.is_empty() { format!("{start:?}") } else { format!("{start:?}…") }
 }
 
-/// Reads a JSON object. Of several members of one name the last one counts, as in forms.
+/// Parses a JSON object. If a name occurs several times, its last value counts, as in forms.
 fn object(bytes: &[u8]) -> Result<Map<String, Value>, Refused> {
     let wrong = |problem: &str| Err(Refused::field("body", problem));
     let text = match std::str::from_utf8(bytes.strip_prefix(UTF8_BOM).unwrap_or(bytes)) {
@@ -168,7 +169,7 @@ mod tests {
         }
     }
 
-    /// The types that the edge passes on are those that are read here.
+    /// The origin reads exactly the media types that the edge forwards.
     #[test]
     fn bodies_by_their_type() {
         for (content_type, is_form) in [

@@ -3,7 +3,7 @@
 use crate::support::{CUSTOMER, MERCHANT, OTHER_MERCHANT, Origin, samples};
 use origin::{
     db::{import::import, usage::Usage},
-    service::quota::Quotas,
+    quota::Quotas,
 };
 
 fn with(quotas: Quotas) -> Origin {

@@ -282,13 +282,15 @@ fn accounts_that_cannot_be() {
     };
     assert!(set(&["--merchant", "2101"], "").unwrap_err().contains("standard input"));
     assert!(
-        set(&["--merchant", "2101", "--customer", "vendor:nobody"], "x").unwrap_err().contains("no customer")
+        set(&["--merchant", "2101", "--customer", "vendor:nobody"], "x")
+            .unwrap_err()
+            .contains("unknown customer")
     );
     let customer = format!("vendor:{CUSTOMER_SUBJECT}");
     assert!(
         set(&["--merchant", "3407", "--customer", &customer], "x").unwrap_err().contains("another merchant")
     );
-    assert!(set(&["--merchant", "2101"], PASSWORD).unwrap_err().contains("somebody else's"));
+    assert!(set(&["--merchant", "2101"], PASSWORD).unwrap_err().contains("taken by another account"));
     let short = set(&["--merchant", "2101", "--customer", &customer], "7 chars").unwrap_err();
     assert!(short.contains("must have at least 8 characters, not 7"), "{short}");
     let long = set(&["--merchant", "2101", "--customer", &customer], &"x".repeat(2_001)).unwrap_err();

@@ -1,42 +1,42 @@
-//! Who acts.
+//! The actors of audit entries.
 
 use admit::token::Principal;
 use base64ct::{Base64UrlUnpadded, Encoding};
 use serde::Deserialize;
 
-/// Who acts, and by which request.
+/// The actor of an audit entry, and the request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Actor {
-    /// In whose name; 0 for nobody's.
+    /// The merchant that the actor acts for; 0 for none.
     pub merchant_id: i64,
     /// `iss` of the token, or [`COMMAND`](Self::COMMAND).
     pub issuer: String,
-    /// Namespace and subject of the token, joined by a colon; of a command user and host.
+    /// Namespace and subject of the token, joined by a colon; for a command, user and host.
     pub name: String,
-    /// The OAuth client.
+    /// The OAuth client, if the token names one.
     pub client: Option<String>,
-    /// `jti` of the token.
+    /// `jti` of the token, if it has one.
     pub jti: Option<String>,
-    /// As it stands in the answer and in the logs of edge and origin.
+    /// The id of the request in the answer, and in the logs of edge and origin.
     pub request_id: Option<String>,
     /// The viewer's address, as far as the origin believes it.
     pub address: Option<String>,
 }
 
-/// The request by which somebody acts.
+/// The request through which an actor acts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Via<'a> {
-    /// Its id.
+    /// The request's id.
     pub request_id: &'a str,
     /// The viewer's address, as far as it is believed.
     pub address: &'a str,
 }
 
 impl Actor {
-    /// The issuer of those who run a command on the machine.
+    /// The `issuer` of actors that run a command on the machine.
     pub const COMMAND: &'static str = "command";
 
-    /// Whoever runs this command: the user and the machine, as the operating system and the environment name them.
+    /// The user that runs this command, and the machine, from the operating system and the environment.
     #[must_use]
     pub fn command(merchant_id: i64) -> Self {
         let user = ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
@@ -46,7 +46,7 @@ impl Actor {
         Self { merchant_id, issuer: Self::COMMAND.to_owned(), name, ..Self::default() }
     }
 
-    /// Who has a token that was verified. `token` is its text.
+    /// The holder of a verified token. `token` is the token's text.
     #[must_use]
     pub fn of_token(issuer: &str, principal: &Principal, token: &str, via: Via<'_>) -> Self {
         Self {
@@ -56,7 +56,7 @@ impl Actor {
         }
     }
 
-    /// Whoever is called `name` by the issuer, in nobody's name.
+    /// An actor called `name` by the issuer, for no merchant.
     #[must_use]
     pub fn new(issuer: &str, name: &str, via: Via<'_>) -> Self {
         let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
@@ -70,7 +70,7 @@ impl Actor {
     }
 }
 
-/// The number of the user, as the kernel has it: variables say what they are told.
+/// The user's number from the kernel: environment variables can be set to anything.
 fn uid() -> Option<String> {
     #[cfg(target_os = "linux")]
     {
@@ -81,7 +81,7 @@ fn uid() -> Option<String> {
     None
 }
 
-/// `jti` of a token whose signature was verified, if it has one that is text.
+/// `jti` of a token whose signature was verified, if it is text.
 #[must_use]
 pub fn jti(token: &str) -> Option<String> {
     #[derive(Deserialize)]

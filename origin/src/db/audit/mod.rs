@@ -1,9 +1,9 @@
-//! The audit trail: who did what, when, through which request, and what became of it.
+//! The audit trail: who did what, when, through which request, and with which outcome.
 //!
-//! An entry is written in the transaction of the change that it tells of, so there is no change without one and none
-//! without its change, wherever the process is killed. Triggers refuse to change entries; only [`cut`] forgets the
-//! oldest, and the table `audit_kept` says up to which. What happens too often for entries is [counted](count) by the
-//! hour. [`read`] finds entries again (docs/adr/0030-the-audit-trail.md).
+//! An entry is written in the transaction of the change that it describes, so neither exists without the
+//! other, wherever the process is killed. Triggers refuse changes of entries. Only [`cut`] removes the oldest
+//! ones, and the table `audit_kept` says up to which. Frequent events are [counted](count) by the hour
+//! instead. [`read`] finds entries (docs/adr/0030-the-audit-trail.md).
 
 mod actor;
 pub mod read;
@@ -18,51 +18,51 @@ use crate::limits::{AUDIT_CUT_EVERY_SECS, AUDIT_CUT_MAX, AUDIT_TEXT_MAX_BYTES, D
 
 const HOUR_SECS: i64 = 3_600;
 
-/// What was done, and to what.
+/// An action and its object.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Deed {
     /// `access.grant`, `item.create`, `keys.revoke`: docs/origin.md lists them.
     pub action: &'static str,
-    /// Type and name of what it was done to: `access:340024`.
+    /// Type and name of the object: `access:340024`.
     pub object: String,
-    /// The item that it concerns.
+    /// The item that the action concerns.
     pub item_id: Option<i64>,
-    /// The number of the customer whom it concerns.
+    /// The number of the customer that the action concerns.
     pub customer_id: Option<i64>,
 }
 
 impl Deed {
-    /// A deed that concerns no item and no customer.
+    /// An action that concerns no item and no customer.
     #[must_use]
     pub fn new(action: &'static str, object: String) -> Self {
         Self { action, object, item_id: None, customer_id: None }
     }
 }
 
-/// What became of it.
+/// The outcome of an action.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Done, by the change of this `seq` if edges answer from what was changed.
+    /// Done, with the `seq` of the change if the action changed data of the edges.
     Done(Option<u64>),
-    /// Refused, and why: status and reason.
+    /// Refused, with status and reason.
     Refused(String),
 }
 
-/// How much of the trail is kept.
+/// Bounds of the audit trail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Keep {
-    /// Entries of one merchant about what was done.
+    /// Most entries about actions of one merchant.
     pub entries: u64,
-    /// Entries of one merchant about what was refused.
+    /// Most entries about refused actions of one merchant.
     pub refused: u64,
-    /// Days, for all of them.
+    /// Longest age of all entries.
     pub days: u32,
 }
 
-/// Adds an entry. The transaction is still to be committed.
+/// Adds an entry. The caller commits the transaction.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// If the database cannot be written.
 pub fn record(
     transaction: &Connection,
     actor: &Actor,
@@ -101,15 +101,15 @@ pub fn record(
     Ok(())
 }
 
-/// Tokens may be long, and the trail is kept for long.
+/// Shortens text from tokens, which may be long: the trail keeps it for a year.
 fn bounded(text: &str) -> &str {
     text.get(..text.floor_char_boundary(AUDIT_TEXT_MAX_BYTES)).unwrap_or_default()
 }
 
-/// Counts what happens too often for an entry each, by the hour.
+/// Counts an event by the hour, for events that are too frequent for an entry each.
 ///
 /// # Errors
-/// When the database cannot be written.
+/// If the database cannot be written.
 pub fn count(
     transaction: &Connection,
     merchant_id: i64,
@@ -126,11 +126,11 @@ pub fn count(
     Ok(())
 }
 
-/// Forgets the merchant's oldest entries beyond what is kept, and once an hour everything that is too old: at most
-/// [`AUDIT_CUT_MAX`] at once, and the rest with the next writes.
+/// Removes the merchant's oldest entries beyond the bounds and, once an hour, all entries that are too old.
+/// Each call removes at most [`AUDIT_CUT_MAX`]; the next writes remove the rest.
 ///
 /// # Errors
-/// When the database cannot be read or written.
+/// If the database cannot be read or written.
 pub fn cut(transaction: &Connection, merchant_id: i64, keep: Keep, now: UnixSecs) -> Result<(), DbError> {
     for (is_refused, max) in [(false, keep.entries), (true, keep.refused)] {
         let sql =
@@ -138,7 +138,8 @@ pub fn cut(transaction: &Connection, merchant_id: i64, keep: Keep, now: UnixSecs
         let entries: u64 =
             transaction.prepare_cached(sql)?.query_row(params![merchant_id, is_refused], |row| row.get(0))?;
         if entries > max {
-            // A tenth more than has to go, so that not every write cuts, and not so many that one waits for long.
+            // Removes a tenth more than necessary, so that not every write has to, within the bound of one
+            // call.
             let surplus = (entries - max + max / 10).min(AUDIT_CUT_MAX);
             let sql = "SELECT id FROM audit WHERE merchant_id = ?1 AND is_refused = ?2
                        ORDER BY id LIMIT 1 OFFSET ?3";
@@ -160,9 +161,9 @@ pub fn cut(transaction: &Connection, merchant_id: i64, keep: Keep, now: UnixSecs
     Ok(())
 }
 
-/// Forgets entries from before `from`, so many at once that no write waits for long. Whether these were all.
+/// Removes entries from before `from`, at most [`AUDIT_CUT_MAX`] at once. True if none is left.
 fn cut_by_age(transaction: &Connection, from: UnixSecs) -> Result<bool, DbError> {
-    // Ids and moments grow together: the oldest entries come first.
+    // Ids and moments grow together, so the oldest entries come first.
     let sql = "SELECT merchant_id, is_refused, max(id), count(*)
                FROM (SELECT * FROM audit ORDER BY id LIMIT ?2) WHERE at < ?1 GROUP BY merchant_id, is_refused";
     let mut statement = transaction.prepare_cached(sql)?;
@@ -182,7 +183,7 @@ fn cut_by_age(transaction: &Connection, from: UnixSecs) -> Result<bool, DbError>
 
 fn forget(transaction: &Connection, merchant_id: i64, is_refused: bool, until: i64) -> Result<(), DbError> {
     let of = params![merchant_id, is_refused, until];
-    // The trigger lets go what is forgotten, and nothing else.
+    // The trigger permits the removal of entries up to `forgotten_to`, and of no others.
     let sql = "UPDATE audit_kept SET forgotten_to = max(forgotten_to, ?3) WHERE merchant_id = ?1 AND is_refused = ?2";
     transaction.prepare_cached(sql)?.execute(of)?;
     let sql = "DELETE FROM audit WHERE merchant_id = ?1 AND is_refused = ?2 AND id <= ?3";
@@ -215,7 +216,7 @@ mod tests {
         cut(connection, merchant_id, KEEP, now).unwrap();
     }
 
-    /// Merchant, whether refused, entries.
+    /// Merchant, whether refused, number of entries.
     fn counts(connection: &Connection) -> Vec<(i64, bool, u64)> {
         let sql = "SELECT merchant_id, is_refused, count(*) FROM audit GROUP BY merchant_id, is_refused";
         let mut statement = connection.prepare(sql).unwrap();
@@ -234,7 +235,7 @@ mod tests {
             "INSERT OR REPLACE INTO audit (id, at, merchant_id, is_refused, issuer, actor, action, object, outcome)
              VALUES (1, 0, 1, 0, '', '', '', '', '')",
         ] {
-            // SQLite runs delete triggers of a replacement with this setting only.
+            // SQLite runs the delete triggers of a replacement only with this setting.
             connection.pragma_update(None, "recursive_triggers", true).unwrap();
             let error = connection.execute(sql, []).unwrap_err().to_string();
             assert!(error.contains("only added to"), "{sql}: {error}");
@@ -252,7 +253,7 @@ mod tests {
         for _ in 0..500 {
             add(&connection, 1, &Outcome::Refused("422".to_owned()), NOW);
         }
-        // What was refused takes no room from what was done.
+        // Refused actions take no room from others.
         assert_eq!(counts(&connection), [(1, false, 1), (1, true, 3), (2, false, 1)]);
         for _ in 0..500 {
             add(&connection, 1, &Outcome::Done(None), NOW);
@@ -266,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_old_goes_whoever_writes() {
+    fn old_entries_of_every_merchant_go_with_the_next_write() {
         let connection = db::in_memory();
         add(&connection, 2, &Outcome::Done(None), NOW);
         count(&connection, 2, "sign_in", "done", 5, NOW).unwrap();
@@ -279,7 +280,7 @@ mod tests {
         assert_eq!(left, 0);
     }
 
-    /// Also when the bounds were lowered, or a year's first entries come to be too old.
+    /// The bounds may have been lowered, or the entries of a whole year become too old.
     #[test]
     fn a_write_forgets_so_many_entries_at_once() {
         const MANY: u64 = 5 * AUDIT_CUT_MAX;

@@ -1,22 +1,22 @@
-//! Entries of the audit trail, found again.
+//! Finds entries of the audit trail.
 
 use rusqlite::{Connection, Row, ToSql, params_from_iter};
 use serde::Serialize;
 
 use crate::db::DbError;
 
-/// Which entries are looked for; all of those that are set have to hold.
+/// A filter of entries; an entry must satisfy every field that is set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// From this moment on, in unix seconds.
+    /// The earliest moment, in unix seconds.
     pub since: Option<i64>,
-    /// After this entry.
+    /// Only entries with a higher id.
     pub after: Option<i64>,
     /// A part of issuer, name, client, `jti` or request id.
     pub actor: Option<String>,
-    /// Type and name of what it was done to: `access:340024`.
+    /// Type and name of the object: `access:340024`.
     pub object: Option<String>,
-    /// What was done, or the beginning of it: `access.` finds grants and revocations.
+    /// The action or its beginning: `access.` finds grants and revocations.
     pub action: Option<String>,
     /// The customer's number.
     pub customer: Option<i64>,
@@ -26,60 +26,60 @@ pub struct Filter {
     pub merchant: Option<i64>,
 }
 
-/// An entry.
+/// An entry of the audit trail.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Entry {
-    /// Its number; later entries have higher ones.
+    /// The entry's number; later entries have higher ones.
     pub id: i64,
-    /// The change, if edges answer from what was changed.
+    /// The `seq` of the change, if the action changed data of the edges.
     pub seq: Option<u64>,
-    /// Unix seconds.
+    /// The moment, in unix seconds.
     pub at: i64,
-    /// In whose name; 0 for nobody's.
+    /// The merchant that the actor acted for; 0 for none.
     pub merchant_id: i64,
     /// `iss` of the token, or `command`.
     pub issuer: String,
     /// Namespace and subject, or user and host.
     pub actor: String,
-    /// The OAuth client.
+    /// The OAuth client, if there was one.
     pub client: Option<String>,
     /// `jti` of the token.
     pub jti: Option<String>,
-    /// As in the answer and in the logs.
+    /// The id of the request in the answer and in the logs.
     pub request_id: Option<String>,
     /// The viewer's address.
     pub address: Option<String>,
-    /// What was done.
+    /// The action, such as `access.grant`.
     pub action: String,
-    /// What it was done to.
+    /// Type and name of the object.
     pub object: String,
-    /// The item that it concerns.
+    /// The item that the action concerns.
     pub item_id: Option<i64>,
-    /// The number of the customer whom it concerns.
+    /// The number of the customer that the action concerns.
     pub customer_id: Option<i64>,
-    /// `done`, or why not.
+    /// `done`, or the reason of a refusal.
     pub outcome: String,
 }
 
-/// What was counted in an hour.
+/// The count of an outcome in one hour.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Count {
-    /// When the hour began, in unix seconds.
+    /// The beginning of the hour, in unix seconds.
     pub hour: i64,
-    /// Whose; 0 for nobody's.
+    /// The merchant; 0 for none.
     pub merchant_id: i64,
-    /// What was done.
+    /// The action, such as `sign_in`.
     pub action: String,
-    /// `done`, or why not.
+    /// `done`, or the reason of a refusal.
     pub outcome: String,
-    /// How often.
+    /// The number of events.
     pub count: u64,
 }
 
-/// Hands the entries that the filter lets pass to `each`, oldest first; of more than `max` the newest.
+/// Passes the entries that match the filter to `each`, oldest first; of more than `max` entries, the newest.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// If the database cannot be read.
 pub fn entries(
     connection: &Connection,
     filter: &Filter,
@@ -101,8 +101,8 @@ pub fn entries(
     needs("customer_id = ?", number(filter.customer));
     needs("item_id = ?", number(filter.item));
     needs("substr(action, 1, length(?)) = ?", text(&filter.action));
-    // A revocation of several accesses names them all: access:1+2+3. What was said of an object follows after a space,
-    // which sorts before `!`.
+    // `access:1+2+3` names all accesses of one revocation, so each number must be found. Details may follow
+    // an object after a space, which sorts before `!`.
     needs(
         "(object = ? OR (object > ? || ' ' AND object < ? || '!') OR (substr(?, 1, 7) = 'access:' AND object LIKE 'access:%+%'
           AND instr('+' || substr(object, 8) || '+', '+' || substr(?, 8) || '+') > 0))",
@@ -146,10 +146,10 @@ fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
     })
 }
 
-/// What was counted since a moment.
+/// The counts since a moment.
 ///
 /// # Errors
-/// When the database cannot be read.
+/// If the database cannot be read.
 pub fn counts(connection: &Connection, filter: &Filter) -> Result<Vec<Count>, DbError> {
     let sql = "SELECT hour, merchant_id, action, outcome, count FROM audit_counts
                WHERE hour >= ?1 - 3599 AND (?2 IS NULL OR merchant_id = ?2) ORDER BY hour, merchant_id, action, outcome";

@@ -1,4 +1,4 @@
-//! Forms as PHP reads them, and what reading one costs.
+//! Forms as PHP reads them, and the cost of parsing one.
 
 use proptest::prelude::*;
 use serde_json::json;
@@ -34,7 +34,7 @@ fn nesting_as_php_has_it() {
         ("a=1&a=2", json!({"a": "2"})),
         ("a=1&a[b]=2", json!({"a": {"b": "2"}})),
         ("a[b]=2&a=1", json!({"a": "1"})),
-        // Brackets that do not match are part of a name.
+        // Unbalanced brackets are part of a name.
         ("a[b=1&]c=2&[d]=3&e[f]g=4", json!({"a[b": "1", "]c": "2", "[d]": "3", "e[f]g": "4"})),
         ("caf%C3%A9=%F0%9F%A6%89", json!({"café": "🦉"})),
         ("\u{feff}title=x", json!({"title": "x"})),
@@ -102,8 +102,8 @@ fn a_form_with_one_field_too_many_is_refused_before_any_is_read() {
     assert!(steps <= 33 * 6, "{steps}");
 }
 
-/// Per byte of the form: each is looked at a few times, and a name is compared with the logarithm of the number of
-/// names, which 20,000 fields bound.
+/// Steps per byte of a form: each byte is read a few times, and each name is compared with the logarithm of
+/// at most 20,000 names.
 const STEPS_PER_BYTE: usize = 40;
 
 #[test]
@@ -131,7 +131,7 @@ fn what_a_form_costs_follows_its_length() {
         let form = names.join("&");
         let steps = steps::of(|| parse(form.as_bytes()).is_ok());
         assert!(steps <= STEPS_PER_BYTE * form.len(), "{label}: {steps} steps for {} bytes", form.len());
-        // Twice the fields cost little more than twice as much.
+        // Twice the fields cost little more than twice the steps.
         let half = names[..FORM_MAX_FIELDS / 2].join("&");
         let steps_of_half = steps::of(|| parse(half.as_bytes()).is_ok());
         assert!(steps <= steps_of_half * 5 / 2, "{label}: {steps_of_half}, then {steps}");

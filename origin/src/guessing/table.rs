@@ -1,10 +1,10 @@
-//! Counts of failures, in bounded memory.
+//! Failure counts in bounded memory.
 
 use admit::instant::UnixSecs;
 
 use crate::limits::Guesses;
 
-/// Counts of failures by key, in sets of four. A set that is full gives up its weakest entry.
+/// Failure counts by key, in sets of four entries. In a full set, the weakest entry makes room.
 #[derive(Debug)]
 pub struct Table {
     pub(super) sets: Vec<[Entry; 4]>,
@@ -12,17 +12,17 @@ pub struct Table {
 
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Entry {
-    /// 0 in an empty entry.
+    /// The hash of an account, address or pair.
     key: u64,
     failures: u32,
-    /// When failures were forgotten last.
+    /// When failures last decayed.
     since: UnixSecs,
-    /// No try before this moment.
+    /// Attempts before this moment are refused.
     until: UnixSecs,
 }
 
 impl Entry {
-    /// Forgets the failures that are old enough.
+    /// Decays the count: one failure less for each `forgotten_secs` since the last decay.
     fn forget_old(&mut self, rule: Guesses, now: UnixSecs) {
         let forgotten = now.saturating_sub(self.since).max(0) / rule.forgotten_secs.max(1);
         self.failures = self.failures.saturating_sub(u32::try_from(forgotten).unwrap_or(u32::MAX));
@@ -35,7 +35,8 @@ impl Entry {
         let beyond = self.failures.saturating_sub(rule.free);
         if beyond > 0 {
             let delay_secs = rule.first_secs.checked_shl(beyond - 1).unwrap_or(i64::MAX);
-            // What is shifted out is a long delay, too.
+            // The shift overflowed if shifting back does not give the first delay; the longest delay then
+            // applies.
             let is_exact = delay_secs.checked_shr(beyond - 1) == Some(rule.first_secs);
             self.until =
                 now.saturating_add(if is_exact { delay_secs.min(rule.max_secs) } else { rule.max_secs });
@@ -44,7 +45,7 @@ impl Entry {
 }
 
 impl Table {
-    /// An empty table with so many sets.
+    /// An empty table of `sets` sets, at least one.
     pub fn new(sets: usize) -> Self {
         Self { sets: vec![<[Entry; 4]>::default(); sets.max(1)] }
     }
@@ -59,19 +60,19 @@ impl Table {
         self.set(key)?.iter_mut().find(|entry| entry.key == key && entry.failures > 0)
     }
 
-    /// For how many seconds no try will be let through; 0 if one is now.
+    /// Seconds until the next attempt is allowed; 0 if it is allowed now.
     pub fn wait_secs(&mut self, key: u64, now: UnixSecs) -> i64 {
         self.find(key).map_or(0, |entry| entry.until.saturating_sub(now).max(0))
     }
 
-    /// The failures that are not forgotten yet.
+    /// The failures that have not decayed by `now`.
     pub fn failures(&mut self, key: u64, rule: Guesses, now: UnixSecs) -> u32 {
         let Some(entry) = self.find(key) else { return 0 };
         entry.forget_old(rule, now);
         entry.failures
     }
 
-    /// Counts a failure, which delays the next try as `rule` says.
+    /// Counts a failure, and delays the next attempt as `rule` says.
     pub fn fail(&mut self, key: u64, rule: Guesses, now: UnixSecs) {
         let Some(set) = self.set(key) else { return };
         if let Some(entry) = set.iter_mut().find(|entry| entry.key == key) {
@@ -84,7 +85,7 @@ impl Table {
         }
     }
 
-    /// Takes one failure back, and the delay that it began.
+    /// Takes one failure back, with the delay that it began.
     pub fn take_back(&mut self, key: u64) {
         if let Some(entry) = self.find(key) {
             entry.failures -= 1;
@@ -92,7 +93,7 @@ impl Table {
         }
     }
 
-    /// Forgets every failure.
+    /// Clears the key's failures.
     pub fn forget(&mut self, key: u64) {
         if let Some(entry) = self.find(key) {
             *entry = Entry::default();

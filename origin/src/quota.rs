@@ -1,7 +1,9 @@
-//! What each merchant may write and store, so that no merchant's writes cost another one anything.
+//! Quotas: how much each merchant may write and store, so that one merchant's writes do not slow down or
+//! crowd out another's.
 //!
-//! The rate is judged before a write is looked at, the storage at its end, in its transaction. A write that stores less
-//! than before is always made, so a merchant beyond a quota can delete and revoke. An import has no quota.
+//! The rate is checked before a write is read; the storage is checked at the end of the write, in its
+//! transaction. A write that reduces the stored amounts always succeeds, so a merchant above a quota can still
+//! delete and revoke. Imports have no quota.
 
 use std::{
     collections::HashMap,
@@ -20,14 +22,14 @@ use crate::{
     wire::Refused,
 };
 
-/// What each merchant may write and store.
+/// Limits of one merchant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quotas {
-    /// Writes a second, in the long run; 0 for any number.
+    /// Sustained writes per second; 0 means no limit.
     pub writes_per_sec: u64,
-    /// Writes at once.
+    /// Writes that may come at once: the size of the bucket.
     pub write_burst: u64,
-    /// What may be stored.
+    /// Upper bounds of the stored amounts.
     pub stored: Usage,
 }
 
@@ -48,10 +50,10 @@ impl Default for Quotas {
 }
 
 impl Quotas {
-    /// Judges what a merchant has stored after a write, beside what it was before.
+    /// Compares what a merchant has stored after a write with the quota and with the amount before it.
     ///
     /// # Errors
-    /// 422 that names what there is too much of, if the write has made it more.
+    /// 422 naming the quota, if an amount is above it and the write has increased that amount.
     pub fn check(&self, before: &Usage, after: &Usage) -> Result<(), Refused> {
         let max = &self.stored;
         let table = [
@@ -81,10 +83,10 @@ impl Quotas {
     }
 }
 
-/// The message of a write that would store too much.
+/// The `message` of the 422 for a write that would store too much.
 pub const MESSAGE: &str = "The merchant's storage is full";
 
-/// Writes of each merchant: a bucket for each, which fills by the second.
+/// Rate limits: one token bucket for each merchant, refilled every second.
 #[derive(Debug, Default)]
 pub struct Rates(Mutex<HashMap<i64, Bucket>>);
 
@@ -95,7 +97,8 @@ struct Bucket {
 }
 
 impl Rates {
-    /// Takes a write of a merchant that there is: the map has no more entries than there are merchants.
+    /// Takes one write from the bucket of an existing merchant; the map thus has at most one entry per
+    /// merchant.
     ///
     /// # Errors
     /// 429 when the bucket is empty.
@@ -105,7 +108,7 @@ impl Rates {
         }
         let mut buckets = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let bucket = buckets.entry(merchant_id).or_insert(Bucket { left: quotas.write_burst, at: now });
-        // A clock that was put back fills nothing.
+        // A clock that was put back adds nothing.
         let elapsed_secs = u64::try_from(now.saturating_sub(bucket.at)).unwrap_or(0);
         let filled = elapsed_secs.saturating_mul(quotas.writes_per_sec);
         *bucket = Bucket { left: bucket.left.saturating_add(filled).min(quotas.write_burst), at: now };
@@ -114,7 +117,7 @@ impl Rates {
                 bucket.left = left;
                 Ok(())
             }
-            // A second fills the bucket with one write at least.
+            // The bucket gains at least one write every second.
             None => Err(Refused::TooMany { retry_after_secs: 1 }),
         }
     }
@@ -130,7 +133,7 @@ mod tests {
         Quotas { writes_per_sec: 2, write_burst: 5, ..Quotas::default() }
     }
 
-    /// How many of 100 writes are let through.
+    /// How many of 100 writes pass.
     fn passed(rates: &Rates, quotas: &Quotas, merchant_id: i64, now: UnixSecs) -> usize {
         (0..100).filter(|_| rates.take(quotas, merchant_id, now).is_ok()).count()
     }

@@ -1,4 +1,5 @@
-//! Whether the database takes writes: what `/healthz` says after one failed, until one succeeds.
+//! Whether the database accepts writes: what `/healthz` reports from a failed write until the next successful
+//! one.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -10,14 +11,14 @@ use crate::{
     limits::STORAGE_PROBE_SECS,
 };
 
-/// Whether the database takes writes.
+/// The last failed write, until one succeeds.
 #[derive(Debug, Default)]
 pub struct Storage(Mutex<Option<Failed>>);
 
 #[derive(Clone, Copy, Debug)]
 struct Failed {
     problem: Unwritable,
-    /// When a write failed last.
+    /// When a write last failed.
     at: UnixSecs,
 }
 
@@ -26,7 +27,7 @@ impl Storage {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes note of an error. Another process that holds the database for a while is not a failure of the storage.
+    /// Records an error. A database that another process holds for a while is not a failure of the storage.
     pub fn failed(&self, error: &DbError, now: UnixSecs) {
         let problem = error.unwritable().filter(|problem| *problem != Unwritable::Busy);
         if let Some(problem) = problem {
@@ -34,18 +35,19 @@ impl Storage {
         }
     }
 
-    /// Takes note of a write that was committed.
+    /// Records a committed write.
     pub fn written(&self) {
         *self.state() = None;
     }
 
-    /// Why the last write failed, if it did.
+    /// Why the last write failed; `None` if it succeeded.
     pub fn problem(&self) -> Option<Unwritable> {
         self.state().map(|failed| failed.problem)
     }
 
-    /// Whether it is time to find out if writes succeed again: the caller is to try one. Not soon after one failed: a
-    /// small write may find room where a large one did not, and the failure is to be seen from outside.
+    /// Whether the caller must now try a write, to find out if writes succeed again. The first try comes
+    /// [`STORAGE_PROBE_SECS`] after a failure: a small write may find room where a large one did not, and the
+    /// failure must be visible from outside meanwhile.
     pub fn is_to_be_tried(&self, now: UnixSecs) -> bool {
         let mut state = self.state();
         let Some(failed) = state.as_mut() else { return false };
@@ -57,10 +59,10 @@ impl Storage {
     }
 }
 
-/// Writes something, which changes nothing.
+/// Tries a write that changes nothing.
 ///
 /// # Errors
-/// When the database takes no writes.
+/// If the database accepts no writes.
 pub fn probe(connection: &mut Connection) -> Result<(), DbError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     transaction.execute("UPDATE state SET seq = seq", [])?;
@@ -83,7 +85,7 @@ mod tests {
         assert_eq!((storage.problem(), storage.is_to_be_tried(200)), (None, false));
         storage.failed(&error(rusqlite::ffi::SQLITE_FULL), 100);
         assert_eq!(storage.problem(), Some(Unwritable::Full));
-        // Tried now and then, however often the health is asked for.
+        // One try per interval, however often the health is asked for.
         assert!(!storage.is_to_be_tried(159));
         assert!(storage.is_to_be_tried(160));
         assert!(!storage.is_to_be_tried(160));

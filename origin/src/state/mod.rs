@@ -1,0 +1,52 @@
+//! State that all threads share: the settings, the last `seq`, the lock of writes, and counts and limits in
+//! memory.
+
+pub mod counts;
+pub mod storage;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+
+use self::{counts::Counts, storage::Storage};
+use crate::{guessing::Guessing, quota::Rates, settings::Settings};
+
+/// State that all threads share. There is one for a running origin.
+#[derive(Debug)]
+pub struct Shared {
+    /// The configuration.
+    pub settings: Settings,
+    /// The last change that this process committed; readers of the feed wait for the next.
+    pub seq: watch::Sender<u64>,
+    /// Failed sign-ins, which delay the next ones.
+    pub guessing: Guessing,
+    /// Whether the database accepts writes.
+    pub(crate) storage: Storage,
+    /// Write rates of the merchants.
+    pub(crate) rates: Rates,
+    /// Counts on their way to the audit trail.
+    pub(crate) counts: Counts,
+    /// Serializes writes. Waiting for SQLite's own lock means polling, which may take long.
+    writing: Mutex<()>,
+}
+
+impl Shared {
+    /// Fresh state for an origin with these settings.
+    #[must_use]
+    pub fn new(settings: Settings) -> Arc<Self> {
+        Arc::new(Self {
+            settings,
+            seq: watch::Sender::new(0),
+            guessing: Guessing::default(),
+            storage: Storage::default(),
+            rates: Rates::default(),
+            counts: Counts::default(),
+            writing: Mutex::default(),
+        })
+    }
+
+    /// The lock that a thread holds while it writes.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, ()> {
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
