@@ -88,8 +88,8 @@ impl ConfigError {
     }
 }
 
-impl From<token::ConfigError> for ConfigError {
-    fn from(error: token::ConfigError) -> Self {
+impl From<token::IssuersError> for ConfigError {
+    fn from(error: token::IssuersError) -> Self {
         Self { variable: error.field, problem: error.problem }
     }
 }

@@ -265,7 +265,7 @@ fn weigh(question: &Question<'_>, seen: Option<&mut Vec<Considered>>) -> Result<
 /// neither a merchant nor a known client may be anybody's; without a record it gets free items only.
 fn is_of_another_merchant(question: &Question<'_>) -> bool {
     let Question { principal, customer, item, directory, .. } = *question;
-    if !principal.is_heard_by(item.merchant_id) {
+    if !principal.may_act_for(item.merchant_id) {
         return true;
     }
     if let Some(merchant_id) = customer.map(|customer| customer.merchant_id).or(principal.merchant_id) {
@@ -282,7 +282,7 @@ fn is_of_another_merchant(question: &Question<'_>) -> bool {
 #[must_use]
 pub fn client_app<'a>(principal: &Principal, directory: &'a Directory) -> Option<ClientApp<'a>> {
     let client = directory.client(principal.client_id.as_deref()?)?;
-    principal.is_heard_by(client.app.merchant_id).then_some(client)
+    principal.may_act_for(client.app.merchant_id).then_some(client)
 }
 
 /// Hands over the accesses that lead to the item, by itself or by one of the `packages` that hold it. Both lists ascend,

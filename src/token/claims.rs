@@ -61,7 +61,7 @@ fn check_times(
         // The issuer's clock agrees with ours, so `nbf` is meant as written.
         Err(ClaimsError::NotYetValid) if issued_at.is_some() => {
             let secs = not_before.unwrap_or(now).saturating_sub(now);
-            Err(Problem::new(ClaimsError::NotYetValid, format!("claim nbf: comes in {secs} s")).into())
+            Err(Problem::new(ClaimsError::NotYetValid, format!("claim nbf: {secs} s in the future")).into())
         }
         Err(error) => Err(times_error(error, times, now, leeway_secs)),
     }
@@ -146,7 +146,7 @@ fn principal(
         may_test: issuer.test_clients,
         merchants: issuer.merchants.clone(),
     };
-    principal.roles.merchant &= principal.may_speak();
+    principal.roles.merchant &= principal.may_act_as_merchant();
     Ok(principal)
 }
 
@@ -168,7 +168,7 @@ fn customer(claims: &Map<String, Value>, claim: &str) -> Result<String, Problem<
         return wrong(&format!("longer than {CUSTOMER_MAX_BYTES} bytes"));
     }
     if name.contains('\0') {
-        return wrong("has a zero byte");
+        return wrong("contains a zero byte");
     }
     Ok(name)
 }

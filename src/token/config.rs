@@ -17,14 +17,14 @@ use crate::{
 /// An invalid value in the configuration of the issuers.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {problem}")]
-pub struct ConfigError {
+pub struct IssuersError {
     /// The variable and the path within it, such as `ISSUERS[0].audience`.
     pub field: String,
     /// The problem, without any secret.
     pub problem: String,
 }
 
-impl ConfigError {
+impl IssuersError {
     pub(super) fn new(field: impl Into<String>, problem: impl Into<String>) -> Self {
         Self { field: field.into(), problem: problem.into() }
     }
@@ -138,27 +138,30 @@ impl IssuerConfig {
 pub fn parse_issuers(
     json: &str,
     secret: &dyn Fn(&str) -> Option<String>,
-) -> Result<Vec<IssuerConfig>, ConfigError> {
+) -> Result<Vec<IssuerConfig>, IssuersError> {
     // Parse into `Value` first: one deserialiser serves all types, which keeps the Worker small.
     let values: Value = serde_json::from_slice(json.as_bytes()).map_err(|error| {
-        ConfigError::new("ISSUERS", format!("not a JSON array: {}", shown(error.to_string())))
+        IssuersError::new("ISSUERS", format!("expected a JSON array: {}", shown(error.to_string())))
     })?;
     let Value::Array(values) = values else {
-        return Err(ConfigError::new("ISSUERS", "not a JSON array"));
+        return Err(IssuersError::new("ISSUERS", "expected a JSON array"));
     };
     if values.is_empty() || values.len() > ISSUERS_MAX {
-        return Err(ConfigError::new("ISSUERS", format!("1 to {ISSUERS_MAX} issuers are needed")));
+        return Err(IssuersError::new(
+            "ISSUERS",
+            format!("expected 1 to {ISSUERS_MAX} issuers, found {}", values.len()),
+        ));
     }
     let mut issuers: Vec<IssuerConfig> = Vec::with_capacity(values.len());
     for (index, value) in values.into_iter().enumerate() {
         let at = format!("ISSUERS[{index}]");
-        let raw = RawIssuer::read(value).map_err(|problem| ConfigError::new(&at, shown(problem)))?;
+        let raw = RawIssuer::read(value).map_err(|problem| IssuersError::new(&at, shown(problem)))?;
         let issuer = check(raw, &at, secret)?;
         if issuers.iter().any(|other| other.issuer == issuer.issuer) {
-            return Err(ConfigError::new(format!("{at}.issuer"), "another issuer has the same"));
+            return Err(IssuersError::new(format!("{at}.issuer"), "another issuer has the same"));
         }
         if issuer.accept_missing_iss && issuers.iter().any(|other| other.accept_missing_iss) {
-            return Err(ConfigError::new(
+            return Err(IssuersError::new(
                 format!("{at}.accept_missing_iss"),
                 "another issuer accepts tokens without iss",
             ));
@@ -172,8 +175,8 @@ fn check(
     raw: RawIssuer,
     at: &str,
     secret: &dyn Fn(&str) -> Option<String>,
-) -> Result<IssuerConfig, ConfigError> {
-    let wrong = |member: &str, problem: &str| Err(ConfigError::new(format!("{at}.{member}"), problem));
+) -> Result<IssuerConfig, IssuersError> {
+    let wrong = |member: &str, problem: &str| Err(IssuersError::new(format!("{at}.{member}"), problem));
     if raw.issuer.is_empty() {
         return wrong("issuer", "must not be empty");
     }
@@ -186,7 +189,10 @@ fn check(
         return wrong("audience.any_of", "must name at least one audience, none of them empty");
     }
     if ["", "iss", "aud", "exp", "nbf", "iat"].contains(&raw.customer_claim.as_str()) {
-        return wrong("customer_claim", "names no customer");
+        return wrong(
+            "customer_claim",
+            "must name the claim that holds the customer, not iss, aud, exp, nbf or iat",
+        );
     }
     let may = if raw.may_publish { raw.may.with(Capability::Publish) } else { raw.may };
     if raw.may == Capabilities::NONE {
@@ -228,11 +234,14 @@ fn check(
                         "must be the name of a secret that is bound; not shown, it may be the secret itself",
                     );
                 }
-                return Err(ConfigError::new(name, format!("{at}.keys names this secret; it is not bound")));
+                return Err(IssuersError::new(
+                    name,
+                    format!("{at}.keys names this secret, but it is not bound"),
+                ));
             };
             if value.len() < algorithm.secret_min_bytes() {
                 let least = algorithm.secret_min_bytes();
-                return Err(ConfigError::new(
+                return Err(IssuersError::new(
                     name,
                     format!("{alg} needs at least {least} bytes (RFC 7518 section 3.2)"),
                 ));

@@ -13,7 +13,7 @@ pub enum BearerError {
     #[error("the scheme is not Bearer")]
     Scheme,
     /// The token contains spaces, control characters or non-ASCII letters.
-    #[error("it has blanks, control characters or letters beyond ASCII, as no token has")]
+    #[error("the token contains blanks, control characters or non-ASCII letters")]
     Characters,
     /// Longer than [`TOKEN_MAX_BYTES`](crate::limits::TOKEN_MAX_BYTES).
     #[error("the token is longer than {TOKEN_MAX_BYTES} bytes")]
@@ -38,13 +38,13 @@ pub enum JwsError {
     #[error("the algorithm is not supported")]
     UnsupportedAlgorithm,
     /// `typ` names a different kind of token.
-    #[error("another kind of token")]
+    #[error("a different kind of token")]
     WrongType,
     /// No key has this `kid`.
     #[error("no key has this kid")]
     UnknownKey,
     /// More than [`KEYS_TRIED_MAX`](crate::limits::KEYS_TRIED_MAX) keys could have made the signature.
-    #[error("more keys match than are tried")]
+    #[error("too many keys match to try them all")]
     AmbiguousKey,
     /// The matching key is for a different algorithm than `alg` names.
     #[error("the key is for another algorithm")]
@@ -76,7 +76,7 @@ pub enum ClaimsError {
     #[error("meant for another audience")]
     Audience,
     /// The claim that names the customer is absent, empty, too long, or neither text nor an integer.
-    #[error("it names no customer")]
+    #[error("the claim of the customer is missing or invalid")]
     Customer,
     /// Another claim has the wrong type.
     #[error("the claim {0} is malformed")]

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     error::{JwsError, Undecided, UndecidedCause, VerifyError},
-    jwk::{KeySource, ReadRules},
+    jwk::{KeyTrust, ReadRules},
     jws::UnverifiedToken,
     keys::{KeySet, KeySetError},
     pending::{FetchCount, PendingTokens},
@@ -118,7 +118,7 @@ pub(super) struct Installed {
 impl<V: SignatureVerifier> FetchedKeys<V> {
     /// Starts without keys. `rsa_algorithm` is the algorithm of RSA keys without `alg`.
     pub fn new(url: String, rsa_algorithm: SignatureAlgorithm) -> Self {
-        let rules = ReadRules { source: KeySource::Fetched, rsa_algorithm };
+        let rules = ReadRules { source: KeyTrust::Fetched, rsa_algorithm };
         Self { url, rules, set: None, fetches: Fetches::default(), pending: PendingTokens::default() }
     }
 

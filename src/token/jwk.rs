@@ -24,7 +24,7 @@ use crate::{
 
 /// Who wrote a JWKS, and therefore which keys in it can be trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum KeySource {
+pub(super) enum KeyTrust {
     /// The operator, in the configuration. Symmetric keys are allowed.
     Inline,
     /// The issuer, in a public document. A symmetric key in it is not a secret.
@@ -35,7 +35,7 @@ pub(super) enum KeySource {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ReadRules {
     /// Who wrote it.
-    pub source: KeySource,
+    pub source: KeyTrust,
     /// The algorithm of RSA keys without `alg`: `keys.alg` of the configuration, else RS256.
     pub rsa_algorithm: SignatureAlgorithm,
 }
@@ -66,7 +66,7 @@ impl Jwk {
         let algorithm =
             algorithm(members.text("kty")?, members.text("crv")?, members.text("alg")?, rules.rsa_algorithm)?;
         let parts = match algorithm {
-            JoseAlgorithm::Hmac(_) if rules.source == KeySource::Fetched => {
+            JoseAlgorithm::Hmac(_) if rules.source == KeyTrust::Fetched => {
                 return Err(UnusableKey::PublicSecret);
             }
             JoseAlgorithm::Hmac(algorithm) => Parts::Secret(algorithm, members.octets("k")?),

@@ -43,7 +43,7 @@ impl<'a> UnverifiedToken<'a> {
         let (Some(header), Some(payload), Some(signature), None) =
             (segments.next(), segments.next(), segments.next(), segments.next())
         else {
-            return Err(malformed("not three segments with dots between them"));
+            return Err(malformed("expected three segments separated by dots"));
         };
         let decoded = |name: &str, segment: &str| {
             Base64UrlUnpadded::decode_vec(segment)
@@ -149,7 +149,7 @@ fn text(header: &Map<String, Value>, name: &str) -> Result<Option<String>, Probl
     match header.get(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text.clone()).filter(|text| !text.is_empty())),
-        Some(_) => Err(Problem::new(JwsError::Malformed, format!("header {name}: not text"))),
+        Some(_) => Err(Problem::new(JwsError::Malformed, format!("header {name}: expected text"))),
     }
 }
 

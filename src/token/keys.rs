@@ -7,7 +7,7 @@ use jwt_compact::alg::{Hs256Key, Hs384Key, Hs512Key};
 use super::{
     algorithm::{HmacAlgorithm, JoseAlgorithm},
     error::JwsError,
-    jwk::{self, Jwk, KeySource, ReadRules},
+    jwk::{self, Jwk, KeyTrust, ReadRules},
     jwks,
     jws::UnverifiedToken,
     left_out::{LeftOutKeys, UnusableKey},
@@ -82,7 +82,7 @@ impl<V: SignatureVerifier> KeySet<V> {
     /// # Errors
     /// The document is not a JWKS, is too long, or has no usable key.
     pub fn from_inline_jwks(json: &str, platform: &V) -> Result<Self, KeySetError> {
-        let rules = ReadRules { source: KeySource::Inline, rsa_algorithm: SignatureAlgorithm::Rs256 };
+        let rules = ReadRules { source: KeyTrust::Inline, rsa_algorithm: SignatureAlgorithm::Rs256 };
         Self::read(json.as_bytes(), rules, platform)
     }
 
@@ -92,7 +92,7 @@ impl<V: SignatureVerifier> KeySet<V> {
     /// # Errors
     /// The document is not a JWKS, is too long, or has no usable key.
     pub fn from_fetched_jwks(json: &[u8], platform: &V) -> Result<Self, KeySetError> {
-        let rules = ReadRules { source: KeySource::Fetched, rsa_algorithm: SignatureAlgorithm::Rs256 };
+        let rules = ReadRules { source: KeyTrust::Fetched, rsa_algorithm: SignatureAlgorithm::Rs256 };
         Self::read(json, rules, platform)
     }
 

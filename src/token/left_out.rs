@@ -35,13 +35,13 @@ pub enum UnusableKey {
     #[error("a symmetric key in a public document")]
     PublicSecret,
     /// An RSA key that is too short to be safe, or too long for some verifier.
-    #[error("n has {bits} bits: {RSA_MIN_BITS} to {RSA_MAX_BITS} are allowed")]
+    #[error("n has {bits} bits, expected {RSA_MIN_BITS} to {RSA_MAX_BITS}")]
     RsaLength {
         /// Length of the modulus in bits.
         bits: usize,
     },
     /// A secret that is shorter than its algorithm's hash (RFC 7518 §3.2).
-    #[error("k has {bytes} bytes: at least {least_bytes} are needed")]
+    #[error("k has {bytes} bytes, expected at least {least_bytes}")]
     SecretLength {
         /// Length of the secret in bytes.
         bytes: usize,
@@ -60,7 +60,7 @@ pub enum UnusableKey {
         expected: &'static str,
     },
     /// The platform refuses the key, for example because its point is not on the curve.
-    #[error("the key's numbers are not a key")]
+    #[error("the platform refuses the key's numbers")]
     Refused,
     /// The set has more usable keys than are kept.
     #[error("more usable keys than are kept")]

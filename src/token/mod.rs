@@ -38,7 +38,7 @@ mod verify;
 pub use algorithm::{HmacAlgorithm, JoseAlgorithm};
 pub use bearer::BearerToken;
 pub use capability::{Capabilities, Capability, Scope, Scopes};
-pub use config::{AudienceRule, ConfigError, IssuerConfig, KeysConfig, Secret, check_url, parse_issuers};
+pub use config::{AudienceRule, IssuerConfig, IssuersError, KeysConfig, Secret, check_url, parse_issuers};
 pub use der::ecdsa_der;
 pub use error::{
     BearerError, ClaimsError, JwsError, Rejection, TokenError, Undecided, UndecidedCause, VerifyError,

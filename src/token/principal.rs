@@ -98,15 +98,15 @@ pub struct Principal {
 impl Principal {
     /// Whether the issuer is trusted for this merchant. Claims about other merchants are ignored.
     #[must_use]
-    pub fn is_heard_by(&self, merchant_id: i64) -> bool {
+    pub fn may_act_for(&self, merchant_id: i64) -> bool {
         self.merchants.as_ref().is_none_or(|merchants| merchants.contains(&merchant_id))
     }
 
     /// Whether the token may act as a merchant at all. A token of an issuer that is bound to some merchants
     /// must name one of them by `mid`.
     #[must_use]
-    pub fn may_speak(&self) -> bool {
-        self.merchants.is_none() || self.merchant_id.is_some_and(|id| self.is_heard_by(id))
+    pub fn may_act_as_merchant(&self) -> bool {
+        self.merchants.is_none() || self.merchant_id.is_some_and(|id| self.may_act_for(id))
     }
 }
 

@@ -8,10 +8,10 @@ use super::{
     bearer::BearerToken,
     cache::{Fingerprinter, VerifiedTokens},
     claims,
-    config::{ConfigError, IssuerConfig, KeysConfig},
+    config::{IssuerConfig, IssuersError, KeysConfig},
     error::{JwsError, Problem, Rejection, TokenError, Undecided, UndecidedCause, VerifyError},
     fetched::{FetchedKeys, Installed, SentFetch},
-    jwk::{KeySource, ReadRules},
+    jwk::{KeyTrust, ReadRules},
     jws::UnverifiedToken,
     keys::{KeySet, KeySetError},
     left_out::{LeftOutKeys, shortened},
@@ -67,13 +67,13 @@ impl<V: SignatureVerifier> TokenVerifier<V> {
     ///
     /// # Errors
     /// An inline JWKS or a secret is unusable.
-    pub fn new(issuers: Vec<IssuerConfig>, platform: &V) -> Result<Self, ConfigError> {
+    pub fn new(issuers: Vec<IssuerConfig>, platform: &V) -> Result<Self, IssuersError> {
         let issuers = issuers.into_iter().enumerate().map(|(index, config)| {
             let keys = match &config.keys {
                 KeysConfig::Jwks { json, rsa_algorithm } => {
-                    let rules = ReadRules { source: KeySource::Inline, rsa_algorithm: *rsa_algorithm };
+                    let rules = ReadRules { source: KeyTrust::Inline, rsa_algorithm: *rsa_algorithm };
                     KeySet::read(json.as_str().as_bytes(), rules, platform).map(Keys::Fixed).map_err(
-                        |error| ConfigError::new(format!("ISSUERS[{index}].keys.jwks"), error.to_string()),
+                        |error| IssuersError::new(format!("ISSUERS[{index}].keys.jwks"), error.to_string()),
                     )?
                 }
                 KeysConfig::JwksUrl { url, rsa_algorithm } => {
@@ -82,13 +82,13 @@ impl<V: SignatureVerifier> TokenVerifier<V> {
                 KeysConfig::Secret { name, secret, algorithm } => {
                     KeySet::from_secret(*algorithm, secret.as_str().as_bytes())
                         .map(Keys::Fixed)
-                        .map_err(|error| ConfigError::new(name, error.to_string()))?
+                        .map_err(|error| IssuersError::new(name, error.to_string()))?
                 }
             };
             Ok(Issuer { config, keys })
         });
         Ok(Self {
-            issuers: issuers.collect::<Result<_, ConfigError>>()?,
+            issuers: issuers.collect::<Result<_, IssuersError>>()?,
             fingerprinter: Fingerprinter::default(),
             verified: VerifiedTokens::default(),
             rejected: RejectedTokens::default(),
@@ -123,7 +123,7 @@ impl<V: SignatureVerifier> TokenVerifier<V> {
         }
         bearer.check()?;
         if self.rejected.contains(fingerprint, now) {
-            let detail = "signature: not made by a key of the issuer, as was found a moment ago".to_owned();
+            let detail = "signature: not made by a key of the issuer (found a moment ago)".to_owned();
             return Err(Problem::new(JwsError::BadSignature, detail).into());
         }
         let unverified = UnverifiedToken::parse(token)?;
@@ -341,7 +341,7 @@ fn issuer_of<'i, V: SignatureVerifier>(
     let iss = match iss {
         None | Some(Value::Null) => None,
         Some(Value::String(iss)) => Some(iss.as_str()),
-        Some(_) => return Err(Problem::new(JwsError::Payload.into(), "claim iss: not text".to_owned())),
+        Some(_) => return Err(Problem::new(JwsError::Payload.into(), "claim iss: expected text".to_owned())),
     };
     let unknown = || {
         let detail = match iss {
