@@ -94,7 +94,7 @@ pub enum Part {
     Fees,
 }
 
-/// A part of an item that exceeds its limit. `Display` says what was expected and what was found.
+/// A part of an item that exceeds its limit. `Display` names the expected and the found length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Excess {
     /// The part.

@@ -23,8 +23,8 @@ pub struct Denylist {
 pub struct Denied {
     /// The tokens that are refused.
     pub target: Target,
-    /// When the target was revoked, or the revocation lifted: unix seconds by the publisher's clock. Of two
-    /// entries for one target, the later one counts.
+    /// When the target was revoked, or the revocation lifted: unix seconds by the publisher's clock. The later of
+    /// two entries for one target counts.
     pub since: UnixSecs,
     /// When the entry ends, unix seconds.
     pub until: UnixSecs,
@@ -111,8 +111,8 @@ impl Denylist {
             .find(|entry| entry.is_in_force(now) && entry.target.is(token, entry.since, || *digest))
     }
 
-    /// Adds an entry. Of two entries for one target the later stays; of two from the same moment the one that
-    /// revokes. It stays until both have ended: otherwise a publisher that knows only the longer entry would
+    /// Adds an entry. The later of two entries for one target stays; if both are from the same moment, the
+    /// one that revokes. It stays until both have ended: otherwise a publisher that knows only the longer entry would
     /// bring that one back.
     pub fn add(&mut self, entry: Denied) {
         let rank = |entry: &Denied| (entry.since, !entry.is_lifted, entry.reason.clone());

@@ -71,7 +71,7 @@ pub enum PackError {
     Object {
         /// Position of the object, counted from 1.
         position: usize,
-        /// What is wrong with it.
+        /// The problem with its bytes.
         problem: FormatError,
     },
 }
