@@ -1,19 +1,21 @@
-//! Secrets on the command line of the native programs. Every user of a machine can list the arguments of all processes,
-//! and shells keep them in a history, so a secret belongs into a variable or a file.
+//! Warns about secrets on the command line of the native programs. All users of a machine can list the
+//! arguments of its processes, and shells keep arguments in their history. A secret belongs in a variable or
+//! a file.
 
 use clap::{
     Arg, ArgMatches, Command,
     parser::{RawValues, ValueSource},
 };
 
-/// Says on standard error which secrets were given as arguments, and how else they can be given.
+/// Prints a warning to standard error for each secret that was given as an argument, with the safe
+/// alternatives.
 pub fn warn_of_secrets(command: &Command, matches: &ArgMatches) {
     for warning in secrets(command, matches) {
         eprintln!("warning: {warning}");
     }
 }
 
-/// A sentence for each argument that holds a secret itself, rather than the name of a file (`@FILE`).
+/// One warning for each argument that holds a secret itself rather than a file's name (`@FILE`).
 fn secrets(command: &Command, matches: &ArgMatches) -> Vec<String> {
     let mut warnings = Vec::new();
     for arg in command.get_arguments().filter(|arg| is_secret(arg)) {
@@ -38,20 +40,20 @@ fn secrets(command: &Command, matches: &ArgMatches) -> Vec<String> {
     warnings
 }
 
-/// Whether an argument holds a secret: help hides its variable's value, or its value is named as one.
+/// Whether the argument is for a secret: help hides the value of its variable, or its value's name says so.
 fn is_secret(arg: &Arg) -> bool {
     let names = arg.get_value_names().unwrap_or_default();
     let is_named = |name: &str| ["TOKEN", "JWT", "SECRET"].iter().any(|word| name.contains(word));
     arg.is_hide_env_values_set() || names.iter().any(|name| is_named(name))
 }
 
-/// Whether the argument takes `@FILE`: the arguments for tokens do.
+/// Whether the argument accepts `@FILE`, as all arguments for tokens do.
 fn takes_file(arg: &Arg) -> bool {
     let names = arg.get_value_names().unwrap_or_default();
     names.iter().any(|name| name.contains("TOKEN") || name.contains("JWT"))
 }
 
-/// Numbers are what some arguments take beside a token.
+/// Whether one of the values is a secret. Some arguments take a number beside a token.
 fn holds_secret(values: RawValues<'_>) -> bool {
     let mut values = values.map(|value| value.to_string_lossy());
     values.any(|value| !value.starts_with('@') && !value.bytes().all(|byte| byte.is_ascii_digit()))

@@ -1,7 +1,8 @@
-//! The configuration, read from bindings once for each isolate. `docs/configuration.md` has the table.
+//! The configuration, read from bindings once for each isolate. `docs/configuration.md` has the table of
+//! variables.
 //!
-//! A value that cannot be used makes the whole configuration unusable: a Worker that ignores a misspelt
-//! issuer would lock its customers out, and one that ignores a misspelt audience would let strangers in.
+//! One invalid value makes the whole configuration invalid. A Worker that ignored a misspelt issuer would
+//! lock its customers out; one that ignored a misspelt audience would let strangers in.
 
 use std::ops::RangeInclusive;
 
@@ -15,96 +16,102 @@ use crate::{
     token::{self, IssuerConfig, check_url, parse_issuers},
 };
 
-/// The configuration.
+/// The validated configuration.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// `ISSUERS`: whose tokens are accepted.
+    /// `ISSUERS`: the issuers whose tokens are accepted.
     pub issuers: Vec<IssuerConfig>,
-    /// `SNAPSHOT_KEYS`: a JWKS of the publisher's public keys.
+    /// `SNAPSHOT_KEYS`: the publisher's public keys, as a JWKS.
     pub snapshot_keys: String,
-    /// `SNAPSHOT_AUDIENCE` and `SNAPSHOT_MIN_SEQ`: which heads are accepted, beside their signature.
+    /// `SNAPSHOT_AUDIENCE` and `SNAPSHOT_MIN_SEQ`: which signed heads are accepted.
     pub head_rules: HeadRules,
-    /// `SNAPSHOT_MAX_AGE_SECS`: the age of a head from which its grants need the origin's word; none if it is off.
+    /// `SNAPSHOT_MAX_AGE_SECS`: from this age of the head on, grants must be confirmed by the origin. `None`
+    /// if it is off.
     pub head_max_age_secs: Option<u32>,
-    /// `CORS_ORIGINS`: which web pages may read answers.
+    /// `CORS_ORIGINS`: which web pages may read responses.
     pub cors: Cors,
-    /// `TRUSTED_COUNTRY_HEADER`: a header that a CDN in front sets, in lower case.
+    /// `TRUSTED_COUNTRY_HEADER`, in lower case: the header in which a CDN in front states the viewer's
+    /// country.
     pub country_header: Option<String>,
-    /// `TRUSTED_ADDRESS_HEADER`: a header that a CDN in front sets, in lower case.
+    /// `TRUSTED_ADDRESS_HEADER`, in lower case: the header in which a CDN in front states the viewer's
+    /// address.
     pub address_header: Option<String>,
     /// `LOG_CHECKS`: which checks are logged.
     pub log_checks: LogChecks,
-    /// `JWKS_CACHE_SECRET`, else `ORIGIN_SECRET`: when set, fetched JWKS are kept in the store under a MAC by this secret.
+    /// `JWKS_CACHE_SECRET`, else `ORIGIN_SECRET`. If set, fetched JWKS are kept in the store under a MAC with
+    /// this secret.
     pub jwks_cache_secret: Option<token::Secret>,
-    /// `ORIGIN_URL` and what belongs to it; without it this edge reads only.
+    /// `ORIGIN_URL` and the variables beside it. Without an origin this edge only reads.
     pub origin: Option<OriginConfig>,
 }
 
-/// The origin, and how it is asked.
+/// The origin behind this edge, and the time limits for requests to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OriginConfig {
-    /// `ORIGIN_URL`, without a slash at its end.
+    /// `ORIGIN_URL` without a trailing slash.
     pub url: String,
-    /// `ORIGIN_SECRET`: what tells the upstream that a request comes from this edge, sent as `Admit-Edge-Key`.
+    /// `ORIGIN_SECRET`, sent as `Admit-Edge-Key`: proves to the origin that a request comes from this edge.
     pub secret: Option<token::Secret>,
-    /// `ORIGIN_TIMEOUT_MS`: how long a write may take.
+    /// `ORIGIN_TIMEOUT_MS`: time limit for a write, in milliseconds.
     pub timeout_ms: u64,
-    /// `CONFIRM_TIMEOUT_MS`: how long it may take to confirm a denial.
+    /// `CONFIRM_TIMEOUT_MS`: time limit for the confirmation of a denial, in milliseconds.
     pub confirm_timeout_ms: u64,
-    /// `CONFIRM_DENIED_MS`: how long confirmed denials are remembered.
+    /// `CONFIRM_DENIED_MS`: how long confirmed denials are remembered, in milliseconds.
     pub denied_ms: u64,
-    /// `CONFIRM_GRANTED_SECS`: how long a grant that the snapshot does not know is remembered.
+    /// `CONFIRM_GRANTED_SECS`: how long a grant is remembered that the snapshot does not have yet, in
+    /// seconds.
     pub granted_secs: u64,
-    /// `CONFIRMS_PER_SEC`: how many denials an isolate has confirmed; none when it is 0.
+    /// `CONFIRMS_PER_SEC`: how many denials an isolate has confirmed in a second. 0 turns confirmations off.
     pub confirms_per_sec: u64,
 }
 
-/// Which checks are logged, with the reason for their outcome.
+/// Which checks are logged with the reason for their outcome.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LogChecks {
-    /// None of them; errors still are.
+    /// No checks. Errors are still logged.
     None,
-    /// Those that are not granted.
+    /// Checks that are not granted.
     #[default]
     Denied,
-    /// All of them.
+    /// All checks.
     All,
 }
 
-/// A variable that cannot be used.
+/// A variable with an invalid value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{variable}: {problem}")]
 pub struct ConfigError {
-    /// Its name, and the place within it.
+    /// Name of the variable, and the path within it.
     pub variable: String,
-    /// What is wrong, without any secret.
+    /// The problem, without any secret.
     pub problem: String,
 }
 
 impl ConfigError {
-    /// What is wrong with a variable.
+    /// Describes the problem with a variable.
     pub fn new(variable: impl Into<String>, problem: impl Into<String>) -> Self {
         Self { variable: variable.into(), problem: problem.into() }
     }
 }
 
-impl From<token::ConfigError> for ConfigError {
-    fn from(error: token::ConfigError) -> Self {
+impl From<token::IssuersError> for ConfigError {
+    fn from(error: token::IssuersError) -> Self {
         Self { variable: error.field, problem: error.problem }
     }
 }
 
-/// Shortest secret that a MAC is computed with: the length of its output (RFC 2104 §3).
+/// Shortest secret for a MAC, in bytes: the length of its output (RFC 2104 §3).
 const MAC_SECRET_MIN_BYTES: usize = 32;
 
-/// Shortest secret between edge and upstream: whoever guesses it may say where viewers are.
+/// Shortest secret between edge and origin, in bytes. A client that guessed it could claim any country for a
+/// viewer.
 const ORIGIN_SECRET_MIN_BYTES: usize = 32;
 
 impl Config {
-    /// Reads the configuration. `binding` gives the text of a variable or a secret.
+    /// Reads the configuration. `binding` returns the text of a variable or secret.
     ///
     /// # Errors
-    /// With the first variable that is missing or wrong.
+    /// The first variable that is missing or invalid.
     pub fn parse(binding: &dyn Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let required = |name: &str| {
             binding(name)
@@ -128,7 +135,7 @@ impl Config {
                 let problem = format!("expected at least {MAC_SECRET_MIN_BYTES} bytes");
                 return Err(ConfigError::new("JWKS_CACHE_SECRET", problem));
             }
-            // Who holds it has to be able to write to the store as well to make use of it (docs/adr/0003).
+            // To make use of this secret, a holder would also need write access to the store (docs/adr/0003).
             None => binding("ORIGIN_SECRET").filter(|secret| secret.len() >= MAC_SECRET_MIN_BYTES),
             secret => secret,
         };
@@ -149,10 +156,10 @@ impl Config {
 }
 
 impl OriginConfig {
-    /// Reads `ORIGIN_URL` and what belongs to it, as [`Config::parse`].
+    /// Reads `ORIGIN_URL` and the variables beside it, as [`Config::parse`] does.
     ///
     /// # Errors
-    /// With the first variable that is wrong.
+    /// The first invalid variable.
     pub fn parse(binding: &dyn Fn(&str) -> Option<String>) -> Result<Option<Self>, ConfigError> {
         let number = |name: &str, default, range: RangeInclusive<u64>| match binding(name) {
             None => Ok(default),
@@ -209,7 +216,7 @@ fn head_max_age_secs(binding: &dyn Fn(&str) -> Option<String>) -> Result<Option<
     }
 }
 
-/// A secret that is sent as the value of a header, so that it must be one.
+/// Checks a secret that is sent as the value of a header, where only visible ASCII is allowed.
 fn origin_secret(secret: String) -> Result<token::Secret, ConfigError> {
     let is_long = secret.len() >= ORIGIN_SECRET_MIN_BYTES;
     if is_long && secret.bytes().all(|byte| byte.is_ascii_graphic()) {

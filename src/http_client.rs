@@ -32,7 +32,7 @@ use ureq::{
 /// The variables that name other certificates than the machine's own, as in OpenSSL.
 const VARIABLES: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
 
-/// Read once: a store holds some hundred certificates.
+/// Loaded once, because a store holds some hundred certificates.
 static ROOTS: LazyLock<Result<RootCerts, RootsError>> = LazyLock::new(|| {
     let variable =
         VARIABLES.into_iter().find(|name| env::var_os(name).is_some_and(|value| !value.is_empty()));
@@ -50,10 +50,10 @@ pub struct RootsError {
     reason: String,
 }
 
-/// Settings of a client that calls itself `user_agent`.
+/// Client settings with `user_agent` as the `User-Agent` header.
 ///
 /// # Errors
-/// `SSL_CERT_FILE` or `SSL_CERT_DIR` is set, and names no certificate that can be read.
+/// `SSL_CERT_FILE` or `SSL_CERT_DIR` is set but names no readable certificate.
 pub fn config(user_agent: &str) -> Result<ConfigBuilder<AgentScope>, RootsError> {
     let tls = TlsConfig::builder().root_certs(ROOTS.clone()?).build();
     Ok(Agent::config_builder()
@@ -64,11 +64,12 @@ pub fn config(user_agent: &str) -> Result<ConfigBuilder<AgentScope>, RootsError>
         .tls_config(tls))
 }
 
-/// A body as it was before a server packed it with gzip, which some do without being asked. Gzip is known by its first
-/// bytes (RFC 1952 §2.3.1). At most a byte more than `limit_bytes` is unpacked, to tell what is too long.
+/// Unpacks a body that a server compressed with gzip, which some servers do unasked. Gzip is recognised by
+/// its first bytes (RFC 1952 §2.3.1). At most `limit_bytes + 1` bytes are unpacked: the extra byte tells the
+/// caller that the body is too long.
 ///
 /// # Errors
-/// The gzip is damaged, or breaks off.
+/// The gzip data is damaged or cut off.
 pub fn unpacked(body: Vec<u8>, limit_bytes: usize) -> io::Result<Vec<u8>> {
     if !body.starts_with(b"\x1f\x8b") {
         return Ok(body);
@@ -79,8 +80,8 @@ pub fn unpacked(body: Vec<u8>, limit_bytes: usize) -> io::Result<Vec<u8>> {
     Ok(text)
 }
 
-/// The machine's certificates. Mozilla's stand in for a store that is missing, never for one that was asked for by
-/// `variable`.
+/// Chooses the trusted certificates. Mozilla's list replaces a missing store of the machine, but never a
+/// store that `variable` asks for.
 fn choose(loaded: CertificateResult, variable: Option<&'static str>) -> Result<RootCerts, RootsError> {
     if !loaded.certs.is_empty() {
         let certs = loaded.certs.iter().map(|cert| Certificate::from_der(cert).to_owned());

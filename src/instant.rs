@@ -1,9 +1,9 @@
-//! Reads moments: the one reader for publish files, change feeds, forms, JSON bodies, claims and the upstream's
-//! answers.
+//! Reads moments. Publish files, change feeds, forms, JSON bodies, claims and the upstream's answers all use
+//! this reader.
 //!
-//! A moment is unix seconds, or text in the form of RFC 3339. Spellings that can mean only one moment are accepted
-//! ([`from_text`] lists them). Nothing before [`EARLIEST`] or after [`LATEST`] is a moment: a larger number is
-//! milliseconds that were sent by mistake, and would grant access for ever.
+//! A moment is unix seconds, or text in the form of RFC 3339. Spellings that can mean only one moment are
+//! accepted ([`from_text`] lists them). Numbers below [`EARLIEST`] or above [`LATEST`] are refused: a larger
+//! number is milliseconds sent by mistake, and would grant access for ever.
 //!
 //! ```
 //! use admit::instant::{self, InstantError};
@@ -15,8 +15,8 @@
 //! assert_eq!(instant::from_secs(1_893_628_800_000), Err(InstantError::Milliseconds(1_893_628_800_000)));
 //! ```
 //!
-//! An [`InstantError`] is written as the rest of a sentence that begins with the field's name:
-//! "`expires_at` looks like milliseconds …".
+//! An [`InstantError`] is the rest of a sentence that begins with the field's name: "`expires_at` looks like
+//! milliseconds …".
 
 use std::fmt;
 
@@ -28,13 +28,13 @@ use crate::number;
 /// Unix seconds.
 pub type UnixSecs = i64;
 
-/// The earliest moment: 0001-01-01T00:00:00Z, which real data holds where a date was never set.
+/// The earliest moment: 0001-01-01T00:00:00Z. Real data holds it where a date was never set.
 pub const EARLIEST: UnixSecs = -62_135_596_800;
 
 /// The latest moment: 9999-12-31T23:59:59Z. It also stands for "never ends".
 pub const LATEST: UnixSecs = 253_402_300_799;
 
-/// How much of an unreadable text an error repeats.
+/// Longest part of an unreadable text that an error repeats, in characters.
 const SHOWN_MAX_CHARS: usize = 40;
 
 /// A moment with the UTC offset that it was written with.
@@ -65,17 +65,17 @@ impl Zoned {
 pub enum InstantError {
     /// A number whose size fits milliseconds since 1970.
     Milliseconds(i64),
-    /// A number whose size fits microseconds or nanoseconds since 1970, or nothing at all.
+    /// A number beyond milliseconds: microseconds or nanoseconds since 1970, or not a time at all.
     NotSeconds(String),
     /// A number with a fraction.
     Fraction(String),
-    /// Text after [`LATEST`].
+    /// Text that names a moment after [`LATEST`].
     TooLate(String),
     /// A moment before [`EARLIEST`].
     TooEarly(String),
     /// A date and a time without a zone.
     NoZone(String),
-    /// Text that is neither a number nor RFC 3339, or that names no day of the calendar.
+    /// Text that is neither a number nor RFC 3339, or that names a day which the calendar does not have.
     NotRfc3339(String),
     /// A JSON value of another kind: "null", "a boolean", "a list", "an object".
     WrongKind(&'static str),
@@ -145,11 +145,11 @@ pub fn from_number(number: &Number) -> Result<UnixSecs, InstantError> {
 ///
 /// - unix seconds: `1893628800`;
 /// - RFC 3339: `2030-01-03T00:00:00Z`, with `t`, `z` or a blank as well, with or without seconds and a fraction
-///   of one, which is dropped;
+/// - RFC 3339: `2030-01-03T00:00:00Z`, also with `t`, `z` or a blank, with or without seconds and a fraction
+///   of a second, which is dropped;
 /// - offsets as `+02:00`, `+0200`, `+02`, `UTC` and `GMT`, with or without a blank before them; a blank alone
-///   stands for the `+` that a form turns into one;
+///   stands for `+`, because forms decode `+` as a blank;
 /// - a date without a time: `2030-01-03` is midnight UTC.
-///
 /// # Errors
 /// Any other text, a time without a zone, and moments outside [`EARLIEST`] to [`LATEST`].
 pub fn from_text(text: &str) -> Result<Zoned, InstantError> {
@@ -179,7 +179,8 @@ pub fn from_text(text: &str) -> Result<Zoned, InstantError> {
 /// Reads a moment from a JSON value: a number as [`from_number`] does, text as [`from_text`] does.
 ///
 /// # Errors
-/// Those of both, and values of any other kind. `null` is one of them: what it means depends on the field.
+/// The errors of both, and values of any other kind. That includes `null`, whose meaning depends on the
+/// field.
 pub fn from_json(value: &Value) -> Result<Zoned, InstantError> {
     match value {
         Value::Number(number) => from_number(number).map(Zoned::utc),
@@ -384,7 +385,7 @@ mod tests {
         fn text_and_number_of_a_moment_agree(at in EARLIEST..=LATEST, quarters in -56_i16..=56) {
             let offset_mins = quarters * 15;
             let text = crate::snapshot::time::iso8601(at, offset_mins);
-            // Near both ends the local date may have five digits or none.
+                        // Near both ends the local year may have five digits or none.
             if let Ok(moment) = from_text(&text) {
                 prop_assert_eq!(moment, Zoned { at, offset_mins });
             } else {

@@ -1,4 +1,4 @@
-//! The same work on many things, a few at a time. Native only.
+//! Runs the same work on many values with a bounded number of threads. Native only.
 
 use std::io;
 
@@ -7,10 +7,11 @@ use rayon::{
     iter::{IntoParallelRefIterator as _, ParallelIterator as _},
 };
 
-/// Runs `work` on each of `things`, on at most `threads` threads. The results are in the order of the things.
+/// Runs `work` on each of `things` on at most `threads` threads. The results are in the order of the things.
 ///
 /// # Errors
-/// One that occurred; what has not begun by then is left undone. Threads cannot be started.
+/// One of the errors that occurred, or threads could not be started. Work that has not begun by then is
+/// skipped.
 pub fn try_map<T: Sync, R: Send, E: Send + From<io::Error>>(
     things: &[T],
     threads: usize,
@@ -20,10 +21,10 @@ pub fn try_map<T: Sync, R: Send, E: Send + From<io::Error>>(
     pool.map_err(io::Error::other)?.install(|| things.par_iter().map(&work).collect())
 }
 
-/// The same without results.
+/// As [`try_map`], for work without results.
 ///
 /// # Errors
-/// As [`try_map`].
+/// As for [`try_map`].
 pub fn for_each<T: Sync>(
     things: &[T],
     threads: usize,

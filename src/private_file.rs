@@ -1,4 +1,4 @@
-//! Files that hold secrets: keys, tokens, development settings. Only their owner may read them.
+//! Files that hold secrets (keys, tokens, development settings). Only their owner may read them.
 
 use std::{
     fs::{self, OpenOptions},
@@ -7,8 +7,8 @@ use std::{
     process,
 };
 
-/// Writes `text` to the file at `path`, which only its owner can read from the first byte on. A file that is there is
-/// replaced as a whole, so that its mode does not matter.
+/// Writes `text` to the file at `path` so that only its owner can ever read it. An existing file is replaced
+/// as a whole, whatever its mode.
 ///
 /// # Errors
 /// The file cannot be written.
@@ -16,17 +16,17 @@ pub fn write(path: &Path, text: &str) -> io::Result<()> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(format!(".{}.new", process::id()));
     let beside = PathBuf::from(beside);
-    // Left by a process of the same number that was killed.
+    // A process with the same id may have been killed before it could rename its file.
     let _absent = fs::remove_file(&beside);
     let written = create(&beside).and_then(|mut file| file.write_all(text.as_bytes()));
     let moved = written.and_then(|()| fs::rename(&beside, path));
     moved.inspect_err(|_| drop(fs::remove_file(&beside)))
 }
 
-/// Makes the file at `path`, which must not be there. Only its owner can read it.
+/// Creates the file at `path`, which must not exist. Only its owner can read it.
 ///
 /// # Errors
-/// The file is there, or cannot be made.
+/// The file exists or cannot be created.
 pub fn create(path: &Path) -> io::Result<fs::File> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
@@ -35,15 +35,15 @@ pub fn create(path: &Path) -> io::Result<fs::File> {
     options.open(path)
 }
 
-/// Says on standard error if others than its owner can read the file at `path`.
+/// Prints a warning to standard error if users other than the owner can read the file at `path`.
 pub fn warn_if_shared(path: &Path) {
     if let Some(problem) = shared(path) {
         eprintln!("warning: {problem}");
     }
 }
 
-/// What is wrong with the mode of a file that holds a secret, if anything is. A file that cannot be looked at is reported
-/// by whoever reads it.
+/// Describes the mode of a secret file that users other than its owner can use. `None` also for a file that
+/// cannot be inspected: its reader reports that.
 #[must_use]
 pub fn shared(path: &Path) -> Option<String> {
     #[cfg(unix)]
@@ -51,7 +51,7 @@ pub fn shared(path: &Path) -> Option<String> {
         use std::os::unix::fs::PermissionsExt as _;
         let metadata = fs::metadata(path).ok()?;
         let mode = metadata.permissions().mode() & 0o777;
-        // A pipe, as the shell's `<(…)` makes one, has no readers but this process.
+        // A pipe, such as the shell's `<(…)`, has no readers but this process.
         (metadata.is_file() && mode & 0o077 != 0).then(|| {
             format!(
                 "{0}: others than its owner can use this secret (mode {mode:04o}): chmod 600 {0}",

@@ -64,7 +64,7 @@ impl Permission {
         match self {
             // Every token of an issuer that may does.
             Self::View => String::new(),
-            Self::Write if !principal.may_speak() => {
+            Self::Write if !principal.may_act_as_merchant() => {
                 format!("claim mid: one of the merchants of issuer {name:?} is expected")
             }
             Self::Write => "claim ctx: \"merchant\" is expected".to_owned(),

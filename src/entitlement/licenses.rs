@@ -1,5 +1,5 @@
-//! What licences unlock, and which of them `/license` lists. The two differ: a cancelled licence is listed
-//! for a year and unlocks nothing.
+//! Which items licences unlock, and which licences `/license` lists. The two differ: a cancelled licence is
+//! listed for a year and unlocks nothing.
 
 use crate::{
     limits::LICENSES_MAX,
@@ -16,11 +16,12 @@ use crate::{
 
 use super::{Best, Grant, Question, Reason, client_app, end, is_test};
 
-/// Cancelled licences are listed for twelve months, counted as 365 days.
+/// How long a cancelled licence is listed: twelve months, counted as 365 days.
 const CANCELLED_LISTED_SECS: i64 = 365 * 86_400;
 
-/// Offers what the customer's licences, or a test-mode client's, make of the item. A test-mode client of an issuer
-/// without `test_clients` has neither: the id of a client is public, and so would be what it opens.
+/// Offers the grants that licences give on the item: those that the customer holds, or the pending ones of a
+/// test-mode client. A test-mode client of an issuer without `test_clients` gets neither. A client's id is
+/// public, and any viewer could name it.
 pub(super) fn offer(best: &mut Best<'_>, question: &Question<'_>) -> Result<(), FormatError> {
     let Question { principal, customer, item, directory, now } = *question;
     if item.licenses.is_empty() {
@@ -59,13 +60,13 @@ pub(super) fn offer(best: &mut Best<'_>, question: &Question<'_>) -> Result<(), 
     Ok(())
 }
 
-/// One entry of the answer of `/license`.
+/// One entry of the answer to `/license`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HeldEntry<'a> {
-    /// A licence that the customer holds or held. One that is over says that it is cancelled, whatever the
-    /// origin last said: clients take `ACTIVE` and `OVERDUE` for access.
+    /// A subscription that the customer holds or held. One that has ended is shown as cancelled, whatever
+    /// status the origin last reported: clients take `ACTIVE` and `OVERDUE` for access.
     Held(HeldLicense<'a>, &'a LicenseEntry),
-    /// A pending test-mode licence, shown to a test-mode client as active.
+    /// A pending test-mode licence. Test-mode clients see it as active.
     Test(&'a LicenseEntry),
 }
 
@@ -77,12 +78,12 @@ impl HeldEntry<'_> {
     }
 }
 
-/// What `/license` lists, by descending rank; of equal rank in the publisher's order, test-mode ones by UUID.
-/// Empty when the token names no client that the snapshot knows. More than [`LICENSES_MAX`] entries mean that there are
-/// too many to be listed, and that not all of them are here.
+/// The entries of `/license` by descending rank; within a rank in the publisher's order, test-mode licences
+/// by UUID. Empty if the token names no client that the snapshot knows. A result of more than
+/// [`LICENSES_MAX`] entries is incomplete: there are too many to list.
 ///
 /// # Errors
-/// When the customer's record is corrupt.
+/// The customer's record is corrupt.
 pub fn listed_licenses<'a>(
     principal: &Principal,
     customer: Option<&CustomerRecord<'a>>,
@@ -115,8 +116,8 @@ pub fn listed_licenses<'a>(
     Ok(entries)
 }
 
-/// Puts an entry behind those of its rank. `false` when there are more than an answer lists. One app has few licences;
-/// what the library sorts many by is more code than all of this.
+/// Inserts an entry after the others of its rank. `false` means that there are too many to list. An insertion
+/// sort, because an app has few licences and the library's sort would be more code than this module.
 fn insert<'a>(entries: &mut Vec<HeldEntry<'a>>, entry: HeldEntry<'a>) -> bool {
     let rank = entry.license().rank;
     let place = entries.partition_point(|other| other.license().rank >= rank);
@@ -124,8 +125,8 @@ fn insert<'a>(entries: &mut Vec<HeldEntry<'a>>, entry: HeldEntry<'a>) -> bool {
     entries.len() <= LICENSES_MAX
 }
 
-/// The subscription as it is shown at `now`, if it is. One that has not begun is not shown: clients would
-/// take it for access.
+/// The subscription as `/license` shows it at `now`, if it does. A subscription that has not begun is hidden:
+/// clients would take it for access.
 fn listed(held: HeldLicense<'_>, now: UnixSecs) -> Option<HeldLicense<'_>> {
     let Some(ended_at) = ended_at(&held, now) else {
         return held.starts_at.is_none_or(|starts_at| starts_at <= now).then_some(held);
@@ -134,13 +135,14 @@ fn listed(held: HeldLicense<'_>, now: UnixSecs) -> Option<HeldLicense<'_>> {
         .then_some(HeldLicense { status: SubscriptionStatus::Cancelled, ..held })
 }
 
-/// When the subscription ceased to unlock anything, as far as the origin said; nothing while it has not.
+/// When the subscription ceased to unlock items, as far as the origin reported it. `None` while it still
+/// does.
 fn ended_at(held: &HeldLicense<'_>, now: UnixSecs) -> Option<UnixSecs> {
     let expired_at = held.expires_at.filter(|expires_at| *expires_at <= now);
     if held.status != SubscriptionStatus::Cancelled {
         return expired_at;
     }
-    // The end of what was paid comes close; at worst it was cancelled no earlier than it was bought.
+    // Without `cancelled_at`, the end of the paid period is closest. The last resort is the purchase.
     let renews_on = held.renews_on.map(|renews_on| renews_on.at);
     held.cancelled_at.or(expired_at).or(renews_on).or(Some(held.date_added.at))
 }
@@ -155,7 +157,7 @@ fn pending_test_licenses(directory: &Directory, app: usize) -> impl Iterator<Ite
         .map(|(id, license)| (*id, license))
 }
 
-/// Licences of an item lie in ascending order.
+/// Whether the licence unlocks the item. An item lists its licences in ascending order.
 fn unlocks(item: &ItemRecord<'_>, license_id: u128) -> bool {
     item.licenses.binary_search(&license_id.to_be_bytes()).is_ok()
 }

@@ -1,8 +1,13 @@
-//! May this viewer play this item? Pure: plain data and the moment in, a [`Decision`] out.
+//! Decides whether a viewer may play an item. Pure: records and the moment in, a [`Decision`] with its
+//! [`Reason`] out.
+//!
+//! ```text
+//! item inactive? ─► other merchant? ─► offers: free item, accesses, licences ─► longest grant, or the denial
+//! ```
 //!
 //! An item is playable through a grant on itself, a grant on a package that holds it, a licence that unlocks
-//! it, or because it is free. Start and expiry are judged at the moment of the check. Of several grants the
-//! one that lasts longest answers.
+//! it, or because it is free. Start and expiry are judged at the moment of the check. The
+//! longest of several grants answers.
 
 mod licenses;
 #[cfg(test)]
@@ -26,84 +31,88 @@ use crate::{
 
 pub use licenses::{HeldEntry, listed_licenses};
 
-/// No vendor value for "never expires" is known. 9999-12-31T23:59:59Z makes a client that compares it with
-/// its clock right. Later moments count as this one: JavaScript's dates end in the year 275760, and a client
-/// that makes one of them from a larger number compares with NaN.
+/// The moment that stands for "never expires": 9999-12-31T23:59:59Z.
+///
+/// The vendors document no value for it. A client that compares this one with its clock gets the right
+/// result. Later moments are answered as this one: JavaScript's dates end in the year 275760, and a client
+/// that makes a date from a larger number compares with NaN.
 pub const NEVER_EXPIRES: UnixSecs = 253_402_300_799;
 
-/// What a check decides on.
+/// Everything on which a check is decided.
 #[derive(Clone, Copy, Debug)]
 pub struct Question<'a> {
-    /// Who asks, as the token says.
+    /// The viewer, as the token describes them.
     pub principal: &'a Principal,
-    /// What the snapshot knows of the customer, if anything.
+    /// The customer's record, if the snapshot has one.
     pub customer: Option<&'a CustomerRecord<'a>>,
-    /// The item.
+    /// The item's record.
     pub item: &'a ItemRecord<'a>,
-    /// Apps and licences.
+    /// Merchants, apps and licences.
     pub directory: &'a Directory,
     /// The moment of the check, unix seconds.
     pub now: UnixSecs,
 }
 
-/// The answer to a check.
+/// The result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// The viewer may play it.
+    /// The viewer may play the item.
     Allow(Grant),
-    /// The viewer may not.
+    /// The viewer may not play the item.
     Deny(Reason),
 }
 
-/// A decision, and for how long it is one.
+/// A decision, and how long it stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Decided {
     /// The decision.
     pub decision: Decision,
-    /// The same question has the same answer until before this moment, unix seconds, from the same records.
+    /// The same question on the same records has the same answer before this moment, unix seconds.
     pub until: UnixSecs,
 }
 
 impl Decided {
-    /// One that time does not change.
+    /// A decision that does not depend on the time.
     const fn for_ever(decision: Decision) -> Self {
         Self { decision, until: UnixSecs::MAX }
     }
 }
 
-/// Why a check is granted, and for how long.
+/// What grants a check, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Grant {
-    /// What it comes from.
+    /// The kind of grant.
     pub reason: Reason,
-    /// The access record's number; 0 when the grant is no access record (free item, licence).
+    /// Number of the access record; 0 for a free item or a licence, which have no access record.
     pub access_id: i64,
-    /// When it was granted; the moment of the check, when the grant is no record.
+    /// When it was granted, unix seconds. Without an access record or a subscription: the moment of the
+    /// check.
     pub created_at: UnixSecs,
-    /// When it began or begins to count, if it has such a date.
+    /// First second at which the grant counts, if it has a start.
     pub starts_at: Option<UnixSecs>,
-    /// When it ends; [`NEVER_EXPIRES`] if it does not.
+    /// First second at which the grant no longer counts; [`NEVER_EXPIRES`] if it has no end.
     pub expires_at: UnixSecs,
 }
 
-/// Why a check was granted or denied. Logs show it; clients do not.
+/// Why a check was granted or denied, for logs. Clients do not see it. Among denials, a later variant tells
+/// more than an earlier one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reason {
-    /// Nothing that the customer holds leads to the item.
+    /// The customer holds nothing that leads to the item.
     NoGrant,
-    /// The snapshot knows no such customer.
+    /// The snapshot has no record of the customer.
     UnknownCustomer,
     /// A licence leads to the item, but it is cancelled.
     LicenseCancelled,
-    /// A licence that the customer holds leads to the item, but it is itself not available to this client.
+    /// The customer holds a licence that leads to the item, but it is not available to this client.
     LicenseUnavailable,
-    /// A grant leads to the item, but it is over.
+    /// A grant leads to the item, but it has ended.
     Expired,
     /// A grant leads to the item, but it has not begun.
     NotStarted,
     /// The item belongs to another merchant.
     OtherMerchant,
-    /// The item is inactive; it is answered like one that does not exist.
+    /// The item is inactive. Clients get the same answer as for an unknown item.
     ItemInactive,
     /// The item is free.
     FreeItem,
@@ -118,7 +127,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// A stable name for logs.
+    /// A short name for logs. Names stay the same between versions.
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
@@ -139,26 +148,26 @@ impl Reason {
     }
 }
 
-/// Something that leads to the item, and what became of it.
+/// A record that leads to the item, and whether it grants the check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Considered {
-    /// What it would grant.
+    /// The grant that it would give.
     pub grant: Grant,
-    /// The licence that it comes from, if it does.
+    /// UUID of the licence, if the grant comes from one.
     pub license_id: Option<u128>,
-    /// Why it does not grant; nothing when it does.
+    /// Why it does not grant the check. `None` if it does.
     pub obstacle: Option<Reason>,
 }
 
-/// Keeps the grant that lasts longest, or, while there is none, the most telling reason to deny: the last in
-/// the order of [`Reason`].
+/// Collects offers: keeps the grant that lasts longest or, while there is no grant, the denial that tells
+/// most (the last in the order of [`Reason`]).
 #[derive(Debug)]
 struct Best<'s> {
     grant: Option<Grant>,
     denial: Reason,
-    /// When the first of what was looked at will begin or end.
+    /// The next moment at which one of the offers begins or ends.
     until: UnixSecs,
-    /// For those who want to know all that was looked at; a check does not.
+    /// Lists all offers for [`explain`]. [`decide`] has no use for the list.
     seen: Option<&'s mut Vec<Considered>>,
 }
 
@@ -179,7 +188,8 @@ impl Best<'_> {
         }
     }
 
-    /// A grant for ever that no record says. It shows the moment of the check, which is another one a second later.
+    /// Offers a grant that never ends and has no record. Its `created_at` is the moment of the check, so the
+    /// answer changes every second.
     fn offer_unrecorded(&mut self, reason: Reason, license_id: Option<u128>, now: UnixSecs) {
         self.until = self.until.min(now.saturating_add(1));
         let expires_at = NEVER_EXPIRES;
@@ -206,8 +216,8 @@ impl Best<'_> {
     }
 }
 
-/// Longest first; of equals the one on the item itself; of those the older record, so that the answer does
-/// not change from one check to the next. (A smaller number is an older record.)
+/// Sort key of grants: the one that lasts longest; of equals the one on the item itself; of those the older
+/// record (the smaller number), so that the answer does not change from one check to the next.
 const fn rank(grant: &Grant) -> (UnixSecs, u8, Reverse<i64>) {
     let closeness = match grant.reason {
         Reason::ItemAccess => 3,
@@ -221,15 +231,15 @@ const fn rank(grant: &Grant) -> (UnixSecs, u8, Reverse<i64>) {
 /// Decides a check.
 ///
 /// # Errors
-/// When a record of the snapshot is corrupt. That is neither a grant nor a denial.
+/// A record is corrupt. That is neither a grant nor a denial.
 pub fn decide(question: &Question<'_>) -> Result<Decided, FormatError> {
     weigh(question, None)
 }
 
-/// Decides a check, and says what was looked at. For people who ask why.
+/// Decides a check and lists all offers that were weighed, for people who ask why.
 ///
 /// # Errors
-/// As [`decide`].
+/// A record is corrupt, as for [`decide`].
 pub fn explain(question: &Question<'_>) -> Result<(Decision, Vec<Considered>), FormatError> {
     let mut seen = Vec::new();
     let decided = weigh(question, Some(&mut seen))?;
@@ -261,11 +271,12 @@ fn weigh(question: &Question<'_>, seen: Option<&mut Vec<Considered>>) -> Result<
     Ok(Decided { decision, until: best.until })
 }
 
-/// Whether another merchant's customer asks: the snapshot's word before the token's. A token that names
-/// neither a merchant nor a known client may be anybody's; without a record it gets free items only.
+/// Whether the viewer belongs to another merchant than the item. The customer's record counts before the
+/// token. A token that names neither a merchant nor a known client could belong to any merchant; without a
+/// record it gets free items only.
 fn is_of_another_merchant(question: &Question<'_>) -> bool {
     let Question { principal, customer, item, directory, .. } = *question;
-    if !principal.is_heard_by(item.merchant_id) {
+    if !principal.may_act_for(item.merchant_id) {
         return true;
     }
     if let Some(merchant_id) = customer.map(|customer| customer.merchant_id).or(principal.merchant_id) {
@@ -278,18 +289,18 @@ fn is_of_another_merchant(question: &Question<'_>) -> bool {
     client_app(principal, directory).is_some_and(|client| client.app.merchant_id != item.merchant_id)
 }
 
-/// The app of the client that the token names, unless its issuer has no say in that app.
+/// The app of the client that the token names, unless the issuer may not act for that app's merchant.
 #[must_use]
 pub fn client_app<'a>(principal: &Principal, directory: &'a Directory) -> Option<ClientApp<'a>> {
     let client = directory.client(principal.client_id.as_deref()?)?;
-    principal.is_heard_by(client.app.merchant_id).then_some(client)
+    principal.may_act_for(client.app.merchant_id).then_some(client)
 }
 
-/// Hands over the accesses that lead to the item, by itself or by one of the `packages` that hold it. Both lists ascend,
-/// so that each is read once however long the other is.
+/// Calls `found` for each access that leads to the item, directly or through one of the `packages` that hold
+/// it. Both lists are ascending, so one pass over each suffices, however long the other is.
 ///
 /// # Errors
-/// When an access cannot be read, or a list does not ascend: what it grants cannot be told.
+/// An access cannot be read, or a list is not ascending. The grants are then unknown.
 fn leading(
     accesses: impl Iterator<Item = Result<Access, FormatError>>,
     packages: impl Iterator<Item = i64>,

@@ -1,4 +1,4 @@
-//! Fixtures: records are encoded and read back, so that decisions are tested on what is published.
+//! Fixtures. Records are encoded and read back, so that tests decide on published bytes.
 
 mod checks;
 mod explained;
@@ -24,7 +24,7 @@ use crate::{
 
 const NOW: UnixSecs = 1_800_000_000;
 const DAY: i64 = 86_400;
-/// The year 1: an unset date of Go, which real data holds.
+/// The year 1: Go's unset date, which real data contains.
 const YEAR_ONE: UnixSecs = -62_135_596_800;
 
 const MERCHANT: i64 = 21;
@@ -40,7 +40,7 @@ const KIDS_LIVE_CLIENT: &str = "kids-live";
 const KIDS_TEST_CLIENT: &str = "kids-test";
 const OTHER_MERCHANTS_TEST_CLIENT: &str = "other-test";
 
-/// Licences of the directory: UUID, app, rank, state, test mode.
+/// The directory's licences: UUID, app, rank, state, test mode.
 const LICENSES: [(u128, usize, i64, LicenseState, bool); 12] = [
     (LIVE, 0, 10, LicenseState::Live, false),
     (INACTIVE, 0, 30, LicenseState::Inactive, false),
@@ -66,9 +66,9 @@ const TEST_INACTIVE: u128 = 0x17;
 const TEST_PENDING_TOO: u128 = 0x18;
 const KIDS_LIVE: u128 = 0x19;
 const KIDS_TEST_PENDING: u128 = 0x1a;
-/// As [`LIVE`], of equal rank.
+/// A second licence of the same rank as [`LIVE`].
 const LIVE_TOO: u128 = 0x0f;
-/// In no directory.
+/// A licence that no directory has.
 const UNKNOWN_LICENSE: u128 = 0xff;
 
 fn directory() -> Directory {
@@ -117,7 +117,7 @@ fn principal() -> Principal {
     }
 }
 
-/// What a check is decided on, before it is encoded.
+/// The inputs of a check before they are encoded.
 #[derive(Clone, Debug)]
 struct Scene {
     principal: Principal,
@@ -127,7 +127,7 @@ struct Scene {
     now: UnixSecs,
 }
 
-/// A paid item in two packages, a customer of its merchant who holds nothing, a token that names no client.
+/// A paid item in two packages, a customer of its merchant without grants, and a token without a client.
 fn scene() -> Scene {
     let item = NewItem {
         id: ITEM,
@@ -147,18 +147,18 @@ impl Scene {
         self.explain().0
     }
 
-    /// Until when the decision is this one.
+    /// Until when the decision stands.
     fn until(&self) -> UnixSecs {
         self.judge().0.until
     }
 
-    /// The decision and what was looked at.
+    /// The decision and the offers that were weighed.
     fn explain(&self) -> (Decision, Vec<Considered>) {
         let (decided, considered) = self.judge();
         (decided.decision, considered)
     }
 
-    /// Whoever asks why gets the same decision as whoever does not.
+    /// Decides twice, with and without a list of offers, and asserts that the decisions are equal.
     fn judge(&self) -> (Decided, Vec<Considered>) {
         let customer = self.customer.clone().map(NewCustomer::encode);
         let customer = customer.as_ref().map(|record| CustomerRecord::new(record).unwrap());

@@ -1,34 +1,36 @@
-//! What records cost those who read them: the lengths of answers, from the lengths of what they repeat.
+//! What records cost their readers: the lengths of answers, computed from the lengths of the parts that they
+//! repeat.
 //!
-//! Origin, publisher and reader judge by the same sums: the origin before it stores an item, the publisher before it
-//! publishes one, the reader before it allocates an answer. [docs/adr/0021](../../docs/adr/0021-one-budget.md) says why.
+//! Origin, publisher and reader use the same sums: the origin before it stores an item, the publisher before
+//! it publishes one, the reader before it allocates an answer. docs/adr/0021-one-budget.md gives the reasons.
 
 use std::fmt;
 
 use super::{item::ItemRecord, object::FormatError};
 use crate::limits::{ACCESS_FRAME_BYTES, ANSWER_MAX_BYTES, DETAILS_MAX_BYTES, HELD_FRAME_BYTES};
 
-/// `{"item":{`, a comma, and the brace that a fee's details lack is part of them.
+/// What a fee adds besides its own and the item's details: `{"item":{` and a comma. Stored details lack their
+/// opening brace, which is counted here.
 const FEE_FRAME_BYTES: usize = r#"{"item":{,"#.len();
 
-/// What an item costs: lengths in bytes, as answers show it.
+/// Lengths of an item's parts in bytes, as answers show them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ItemCost {
-    /// `details` of its record.
+    /// Length of the record's `details`.
     pub details: usize,
-    /// `content` of its record, a JSON string.
+    /// Length of the record's `content`, a JSON string with its quotes.
     pub content: usize,
-    /// How many fees it has.
+    /// Number of fees.
     pub fees: usize,
-    /// `details` of all of its fees.
+    /// Length of the `details` of all fees together.
     pub fees_details: usize,
 }
 
 impl ItemCost {
-    /// What the item of a record costs.
+    /// Measures an item's record.
     ///
     /// # Errors
-    /// When the bytes are not an item record.
+    /// The bytes are not an item record.
     pub fn of(item: &ItemRecord<'_>) -> Result<Self, FormatError> {
         let fees = item.fee_list()?;
         Ok(Self {
@@ -39,13 +41,13 @@ impl ItemCost {
         })
     }
 
-    /// The length of the answer with one fee, whose details have `fee_details` bytes.
+    /// Length of the answer with one fee, whose details have `fee_details` bytes.
     #[must_use]
     pub const fn fee_answer(&self, fee_details: usize) -> usize {
         FEE_FRAME_BYTES.saturating_add(self.details).saturating_add(fee_details)
     }
 
-    /// The length of the answer with all fees, each of which repeats the item.
+    /// Length of the answer with all fees, each of which repeats the item.
     #[must_use]
     pub const fn fees_answer(&self) -> usize {
         let frames = self.fees.saturating_mul(FEE_FRAME_BYTES.saturating_add(self.details));
@@ -53,13 +55,13 @@ impl ItemCost {
         frames.saturating_add(self.fees_details).saturating_add(commas).saturating_add("[]".len())
     }
 
-    /// The length of the answer to a check, at most.
+    /// Largest length of the answer to a check.
     #[must_use]
     pub const fn access_answer(&self) -> usize {
         ACCESS_FRAME_BYTES.saturating_add(self.content).saturating_add(self.details)
     }
 
-    /// What of the item costs more than it may, if anything does.
+    /// The first part of the item that exceeds its limit, if any does.
     #[must_use]
     pub const fn excess(&self) -> Option<Excess> {
         if self.details > DETAILS_MAX_BYTES {
@@ -81,30 +83,30 @@ impl ItemCost {
     }
 }
 
-/// A part of an item.
+/// A part of an item that has a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
     /// Title, types and metadata.
     Details,
-    /// `content`.
+    /// The item's content.
     Content,
     /// The list of fees.
     Fees,
 }
 
-/// A part of an item that costs more than it may. Its text says what was found and expected.
+/// A part of an item that exceeds its limit. `Display` names the expected and the found length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Excess {
-    /// Which part.
+    /// The part.
     pub part: Part,
     /// Its length in bytes, as answers show it.
     pub found: usize,
-    /// How long it may be, in bytes.
+    /// Its limit in bytes.
     pub limit: usize,
 }
 
 impl Excess {
-    /// The field of the publish schema that makes it so long.
+    /// The field of the publish schema that determines the length.
     #[must_use]
     pub const fn field(&self) -> &'static str {
         match self.part {
@@ -127,14 +129,14 @@ impl fmt::Display for Excess {
     }
 }
 
-/// The length of an entry of `/license`, at most: a subscription named `name`, to a licence that is shown in
+/// Largest length of an entry of `/license`: a subscription with this name to a licence whose JSON has
 /// `license_json` bytes.
 #[must_use]
 pub fn held_entry(name: &str, license_json: usize) -> usize {
     HELD_FRAME_BYTES.saturating_add(text(name)).saturating_add(license_json)
 }
 
-/// The length of a JSON string with its quotes, as it is written here.
+/// Length of a text as a JSON string, with its quotes and escapes.
 #[must_use]
 pub fn text(text: &str) -> usize {
     let of_byte = |byte: u8| match byte {

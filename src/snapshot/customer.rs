@@ -1,8 +1,9 @@
-//! A customer's record: who it is, its accesses and its licences.
+//! A customer's record: identity, accesses and licences.
 //!
 //! Layout: id, UUID, merchant id; the count of accesses, then the accesses in ascending order of item; the
-//! count of licences, then the licences. Integers are zigzag LEB128; item ids are written as differences
-//! from the one before, dates as differences from `created_at`, because both are small then.
+//! count of licences, then the licences. Integers are zigzag LEB128. An item id is written as the difference
+//! from the one before, a date as the difference from `created_at`; both differences are small, so most take
+//! one to three bytes.
 
 use uuid::Uuid;
 
@@ -13,27 +14,27 @@ use super::{
     wire::{Cursor, Put},
 };
 
-/// An access: a grant on an item or a package.
+/// A grant on an item or a package.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Access {
-    /// The access record's number.
+    /// Number of the access record.
     pub id: i64,
-    /// The item or package.
+    /// Number of the item or package.
     pub item_id: i64,
-    /// When it was granted.
+    /// When it was granted, unix seconds.
     pub created_at: UnixSecs,
-    /// Not before this moment, if set.
+    /// First second at which it counts. `None`: from the beginning.
     pub starts_at: Option<UnixSecs>,
-    /// Not from this moment on, if set.
+    /// First second at which it no longer counts. `None`: it never ends.
     pub expires_at: Option<UnixSecs>,
 }
 
-/// A moment and the UTC offset that it is shown with.
+/// A moment with the UTC offset that answers show it in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Zoned {
     /// Unix seconds.
     pub at: UnixSecs,
-    /// Minutes east of UTC.
+    /// Minutes east of UTC, less than a day either way.
     pub offset_mins: i16,
 }
 
@@ -43,66 +44,66 @@ impl std::fmt::Display for Zoned {
     }
 }
 
-/// A customer's subscription to a licence.
+/// A customer's subscription to a licence. Answers of `/license` show these values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeldLicense<'a> {
-    /// The licence's UUID; the directory has the licence.
+    /// UUID of the licence, which the directory describes.
     pub license_id: u128,
-    /// Alone or part of a bundle.
+    /// Whether it was bought alone or as part of a bundle.
     pub license_type: LicenseType,
-    /// Whether it unlocks items.
+    /// Whether it unlocks items: only `ACTIVE` and `OVERDUE` do.
     pub status: SubscriptionStatus,
     /// Whether it will be renewed.
     pub renew_status: RenewStatus,
-    /// For people.
+    /// Name of the subscription, for people.
     pub name: &'a str,
-    /// Unit of the interval.
+    /// Unit of the billing interval.
     pub interval_unit: IntervalUnit,
-    /// Length of the interval.
+    /// Length of the billing interval, in its unit.
     pub interval_length: u32,
-    /// Whether it began with a trial.
+    /// Whether the subscription began with a trial.
     pub trial: bool,
     /// When it was bought.
     pub date_added: Zoned,
-    /// The next renewal.
+    /// When it will be renewed next.
     pub renews_on: Option<Zoned>,
-    /// The moment that renewals are counted from.
+    /// The moment from which renewals are counted.
     pub billing_cycle_anchor: Option<Zoned>,
-    /// Days of trial.
+    /// Length of the trial in days.
     pub trial_duration: Option<u32>,
     /// Days until another trial is possible.
     pub trial_reset: Option<u32>,
-    /// When it was cancelled.
+    /// When it was cancelled, unix seconds.
     pub cancelled_at: Option<UnixSecs>,
-    /// Unlocks nothing before this moment, if set.
+    /// First second at which it unlocks items. `None`: from the beginning.
     pub starts_at: Option<UnixSecs>,
-    /// Unlocks nothing from this moment on, if set.
+    /// First second at which it no longer unlocks items. `None`: it never ends.
     pub expires_at: Option<UnixSecs>,
 }
 
-/// A customer, read in place.
+/// A customer's record, read in place. Accesses and licences are decoded when they are asked for.
 #[derive(Clone, Copy, Debug)]
 pub struct CustomerRecord<'a> {
-    /// `customer_id` in answers.
+    /// Number of the customer, `customer_id` in answers.
     pub id: i64,
-    /// `customer_uuid` in answers.
+    /// UUID of the customer, `customer_uuid` in answers.
     pub uuid: Uuid,
-    /// The merchant whose customer it is.
+    /// Number of the merchant that the customer belongs to.
     pub merchant_id: i64,
     access_count: usize,
     accesses: Cursor<'a>,
 }
 
-/// An access takes at least item, id, created_at and flags.
+/// Least length of an access in bytes: item, id, `created_at` and flags.
 const ACCESS_MIN_LEN: usize = 4;
-/// A licence takes at least its UUID.
+/// Least length of a licence in bytes: its UUID.
 const LICENSE_MIN_LEN: usize = 16;
 
 impl<'a> CustomerRecord<'a> {
     /// Reads the fixed part of a record.
     ///
     /// # Errors
-    /// When the bytes are no customer record.
+    /// The bytes are not a customer record.
     pub fn new(record: &'a [u8]) -> Result<Self, FormatError> {
         let mut cursor = Cursor::new(record);
         let id = cursor.signed()?;
@@ -115,7 +116,7 @@ impl<'a> CustomerRecord<'a> {
     /// The accesses, in ascending order of item.
     pub fn accesses(&self) -> impl Iterator<Item = Result<Access, FormatError>> + use<'a> {
         let mut reader = AccessReader { cursor: self.accesses, item_id: 0 };
-        // An error ends the iteration: what follows would be read from the wrong place.
+        // Stop after an error: the position of all further accesses is unknown.
         let mut failed = false;
         (0..self.access_count).map_while(move |_| {
             if failed {
@@ -127,19 +128,19 @@ impl<'a> CustomerRecord<'a> {
         })
     }
 
-    /// The subscriptions to licences, in the publisher's order. For those who have memory for them: a record may hold
+    /// All subscriptions, in the publisher's order. Only for callers with memory to spare: a record may hold
     /// many thousands.
     ///
     /// # Errors
-    /// When the bytes are not a customer record.
+    /// The bytes are not a customer record.
     pub fn licenses(&self) -> Result<Vec<HeldLicense<'a>>, FormatError> {
         self.held()?.collect()
     }
 
-    /// The same, each read when it is asked for. An error ends them.
+    /// The subscriptions one by one, in the publisher's order. An error ends the iteration.
     ///
     /// # Errors
-    /// When the bytes are not a customer record.
+    /// The bytes are not a customer record.
     pub fn held(
         &self,
     ) -> Result<impl ExactSizeIterator<Item = Result<HeldLicense<'a>, FormatError>> + use<'a>, FormatError>
@@ -154,10 +155,10 @@ impl<'a> CustomerRecord<'a> {
     }
 }
 
-/// Reads subscriptions one by one.
+/// Decodes subscriptions one by one.
 struct HeldReader<'a> {
     cursor: Cursor<'a>,
-    /// How many there still are.
+    /// Number of subscriptions left.
     count: usize,
 }
 
@@ -167,7 +168,7 @@ impl<'a> Iterator for HeldReader<'a> {
     fn next(&mut self) -> Option<Self::Item> {
         let left = self.count.checked_sub(1)?;
         let next = read_license(&mut self.cursor);
-        // What follows an error would be read from the wrong place.
+        // Stop after an error: the position of all further subscriptions is unknown.
         self.count = if next.is_ok() { left } else { 0 };
         Some(next)
     }
@@ -209,7 +210,8 @@ const TRIAL: u8 = 1 << 1;
 const RENEW_CANCEL: u8 = 1 << 2;
 const STATUS_SHIFT: u8 = 3;
 const UNIT_SHIFT: u8 = 5;
-/// In both bytes of flags. Set, it would mean something that this reader does not know.
+/// A bit that no writer sets, in both bytes of flags. A later format may give it a meaning that this reader
+/// does not know, so it is an error.
 const UNUSED: u8 = 1 << 7;
 
 fn read_license<'a>(cursor: &mut Cursor<'a>) -> Result<HeldLicense<'a>, FormatError> {
@@ -255,7 +257,7 @@ fn read_license<'a>(cursor: &mut Cursor<'a>) -> Result<HeldLicense<'a>, FormatEr
     })
 }
 
-/// Which optional fields follow, lowest bit first.
+/// Bits for the optional fields that follow, lowest bit first.
 struct Present(u8);
 
 impl Present {
@@ -280,23 +282,23 @@ fn read_zoned(cursor: &mut Cursor<'_>) -> Result<Zoned, FormatError> {
     Ok(Zoned { at, offset_mins })
 }
 
-/// What a customer record is written from.
+/// Content of a customer record to be written.
 #[derive(Clone, Debug, Default)]
 pub struct NewCustomer<'a> {
-    /// `customer_id` in answers.
+    /// Number of the customer, `customer_id` in answers.
     pub id: i64,
-    /// `customer_uuid` in answers.
+    /// UUID of the customer, `customer_uuid` in answers.
     pub uuid: Uuid,
-    /// The merchant whose customer it is.
+    /// Number of the merchant that the customer belongs to.
     pub merchant_id: i64,
-    /// In any order.
+    /// The accesses, in any order.
     pub accesses: Vec<Access>,
-    /// In the order in which they are listed.
+    /// The subscriptions, in the order in which answers list them.
     pub licenses: Vec<HeldLicense<'a>>,
 }
 
 impl NewCustomer<'_> {
-    /// The record.
+    /// Encodes the record.
     #[must_use]
     pub fn encode(self) -> Vec<u8> {
         let mut out = Vec::with_capacity(32 + 20 * self.accesses.len());
@@ -304,7 +306,7 @@ impl NewCustomer<'_> {
         out
     }
 
-    /// Appends the record to `out`.
+    /// Encodes the record at the end of `out`.
     pub fn encode_into(mut self, out: &mut Vec<u8>) {
         self.accesses.sort_by_key(|access| (access.item_id, access.id));
         out.put_signed(self.id);
@@ -403,7 +405,7 @@ mod tests {
         expires_at: Some(3),
     };
 
-    /// Published data lies so: a change here is a change of the format and needs a migration plan.
+    /// Pins the layout of published records: a change here changes the format and needs a migration plan.
     #[test]
     fn layout_is_pinned() {
         let record = NewCustomer {

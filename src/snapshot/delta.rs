@@ -1,4 +1,5 @@
-//! The delta: customers and items that changed since the shards were written. Asked before the shard.
+//! The delta: customers and items that changed since the shards were written. Look-ups ask it before the
+//! shard.
 //!
 //! Layout: the length of the customers' table (u32), the customers' table, the items' table.
 
@@ -10,25 +11,25 @@ use super::{
     wire::Cursor,
 };
 
-/// What `delta` says of `key`.
+/// Looks `key` up in the table of a tree.
 ///
 /// # Errors
-/// When the bytes are no delta.
+/// The bytes are not a delta.
 pub fn look_up(delta: &[u8], tree: Tree, key: EntryKey) -> Result<Entry<'_>, FormatError> {
     tables(delta)?.of(tree).get(key)
 }
 
-/// The two tables of a delta.
+/// The two tables of a delta, one for each tree.
 #[derive(Clone, Copy, Debug)]
 pub struct Tables<'a> {
-    /// By [`EntryKey::customer`].
+    /// Customers, by [`EntryKey::customer`].
     pub customers: Table<'a>,
-    /// By [`EntryKey::item`].
+    /// Items, by [`EntryKey::item`].
     pub items: Table<'a>,
 }
 
 impl<'a> Tables<'a> {
-    /// One of the two.
+    /// The table of a tree.
     #[must_use]
     pub const fn of(&self, tree: Tree) -> Table<'a> {
         match tree {
@@ -38,20 +39,20 @@ impl<'a> Tables<'a> {
     }
 }
 
-/// The two tables of a delta.
+/// Reads the two tables of a delta.
 ///
 /// # Errors
-/// When the bytes are no delta.
+/// The bytes are not a delta.
 pub fn tables(delta: &[u8]) -> Result<Tables<'_>, FormatError> {
     let mut cursor = Cursor::new(body(ObjectKind::Delta, delta)?);
     let customers_len = cursor.word()?;
     Ok(Tables { customers: Table::new(cursor.take(customers_len)?)?, items: Table::new(cursor.rest())? })
 }
 
-/// Writes a delta. Entries come in ascending order of key; an empty record says that the key is gone.
+/// Encodes a delta. Entries must be in ascending order of key; an empty record marks a removed key.
 ///
 /// # Errors
-/// When the order is not ascending.
+/// The order is not ascending.
 pub fn encode_delta(
     customers: &[(EntryKey, impl AsRef<[u8]>)],
     items: &[(EntryKey, impl AsRef<[u8]>)],
@@ -69,7 +70,7 @@ pub fn encode_delta(
 mod tests {
     use super::*;
 
-    /// Published data lies so: a change here is a change of the format and needs a migration plan.
+    /// Pins the layout of published deltas: a change here changes the format and needs a migration plan.
     #[test]
     fn layout_is_pinned() {
         let object = encode_delta(&[(EntryKey([1; 16]), b"a")], &[(EntryKey([2; 16]), b"")]).unwrap();

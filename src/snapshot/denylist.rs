@@ -1,8 +1,8 @@
-//! The denylist: tokens, customers and issuers' keys that are revoked now, however good their signatures are.
+//! The denylist: tokens, customers and issuers' keys that are revoked, although their signatures are valid.
 //!
-//! It is a member of the [head](super::head), so that the publisher's signature covers it, one write publishes it, and
-//! every isolate has it with the head that it answers from. `admit revoke` adds entries. Every head that is published
-//! afterwards takes them over until they end (docs/adr/0024).
+//! It is a member of the [head](super::head). The publisher's signature therefore covers it, one write
+//! publishes it, and every isolate has it with the head that it answers from. `admit revoke` adds entries;
+//! every later head carries them over until they end (docs/adr/0024).
 
 use std::{cell::LazyCell, fmt};
 
@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use super::{key::EntryKey, object::Digest, time::UnixSecs};
 use crate::limits::{DENIED_TEXT_MAX_BYTES, DENYLIST_GRACE_SECS};
 
-/// What is revoked, in the order in which it was.
+/// The revocations, in the order in which they were added.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Denylist {
     entries: Vec<Denied>,
@@ -21,83 +21,84 @@ pub struct Denylist {
 /// One revocation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Denied {
-    /// Whose tokens are refused.
+    /// The tokens that are refused.
     pub target: Target,
-    /// When it was revoked or lifted, unix seconds by the publisher's clock. Of two entries for one target the later
-    /// one counts.
+    /// When the target was revoked, or the revocation lifted: unix seconds by the publisher's clock. The later of
+    /// two entries for one target counts.
     pub since: UnixSecs,
     /// When the entry ends, unix seconds.
     pub until: UnixSecs,
-    /// Whether the revocation is taken back. The entry stays until its end, so that no publisher that has not seen it
-    /// yet brings the revocation back.
+    /// Whether the revocation is taken back. The lifted entry stays until its end; otherwise a publisher that
+    /// has not seen it could bring the revocation back.
     pub is_lifted: bool,
-    /// Why, for people. Empty if nothing was said.
+    /// The operator's reason, for people. May be empty.
     pub reason: String,
 }
 
-/// Whose tokens an entry refuses.
+/// Which tokens an entry refuses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// Tokens with this `jti`, of any issuer.
+    /// Tokens with this `jti`, whatever their issuer.
     TokenId(String),
-    /// The token whose signed part, header and payload with the point between them, has this SHA-256. The signature is
-    /// left out: an ECDSA signature can be changed into another valid one without the key.
+    /// The token whose signed part (header, dot, payload) has this SHA-256. The signature is excluded: an
+    /// ECDSA signature can be changed into another valid one without the key.
     Token(Digest),
-    /// The customer's tokens that were issued (`iat`) up to [`Denied::since`], and those that do not say when.
+    /// Tokens of this customer that were issued (`iat`) no later than [`Denied::since`], and those without
+    /// `iat`.
     Customer(EntryKey),
-    /// Tokens that this key of an issuer has signed.
+    /// Tokens signed by this key of an issuer.
     IssuerKey {
         /// `iss` of the tokens.
         issuer: String,
-        /// The key's name.
+        /// Name of the key.
         kid: String,
     },
 }
 
-/// What a verified token shows to the denylist.
+/// The parts of a verified token that the denylist looks at.
 #[derive(Clone, Copy, Debug)]
 pub struct Presented<'a> {
-    /// Header and payload, as they were signed.
+    /// Header and payload with the dot between them, as they were signed.
     pub signed: &'a str,
-    /// `jti`.
+    /// `jti` of the token.
     pub token_id: Option<&'a str>,
-    /// Namespace and subject.
+    /// Key of the customer: namespace and subject.
     pub customer: EntryKey,
-    /// `iat`, unix seconds.
+    /// `iat` in unix seconds.
     pub issued_at: Option<UnixSecs>,
-    /// `iss`, as the configuration names it.
+    /// `iss` as the configuration spells it.
     pub issuer: &'a str,
-    /// The name of the key that verified the signature.
+    /// Name of the key that verified the signature.
     pub kid: Option<&'a str>,
 }
 
 impl Denylist {
-    /// The entries, lifted ones included.
+    /// All entries, including lifted ones.
     #[must_use]
     pub fn entries(&self) -> &[Denied] {
         &self.entries
     }
 
-    /// Whether there is no entry at all.
+    /// Whether the list has no entries, not even lifted ones.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// How many entries refuse tokens at `now`.
+    /// Number of entries that refuse tokens at `now`.
     #[must_use]
     pub fn in_force(&self, now: UnixSecs) -> usize {
         self.entries.iter().filter(|entry| entry.is_in_force(now)).count()
     }
 
-    /// The entry that refuses a token at `now`, if one does.
+    /// The entry that refuses the token at `now`, if there is one.
     #[must_use]
     pub fn refuses(&self, token: &Presented<'_>, now: UnixSecs) -> Option<&Denied> {
         self.refuses_by(token, now, || Digest::of(token.signed.as_bytes()))
     }
 
-    /// The same with what computes the token's digest, which is asked once, and only if an entry needs it: a token has
-    /// some kilobytes, a denylist hundreds of entries.
+    /// As [`Self::refuses`], with a function for the token's digest. It is called at most once, and only if
+    /// an entry needs the digest: a token has some kilobytes, a denylist hundreds of entries.
     fn refuses_by(
         &self,
         token: &Presented<'_>,
@@ -110,8 +111,9 @@ impl Denylist {
             .find(|entry| entry.is_in_force(now) && entry.target.is(token, entry.since, || *digest))
     }
 
-    /// Adds an entry. Of two for one target the later one stays, of two of the same moment the one that revokes, until
-    /// both have ended: otherwise a publisher that knows only the one that ends later would bring it back.
+    /// Adds an entry. The later of two entries for one target stays; if both are from the same moment, the
+    /// one that revokes. It stays until both have ended: otherwise a publisher that knows only the longer entry would
+    /// bring that one back.
     pub fn add(&mut self, entry: Denied) {
         let rank = |entry: &Denied| (entry.since, !entry.is_lifted, entry.reason.clone());
         match self.entries.iter_mut().find(|known| known.target == entry.target) {
@@ -126,13 +128,15 @@ impl Denylist {
         }
     }
 
-    /// Takes over the entries of another denylist, and drops those that have ended at `now`.
+    /// Adds the entries of another denylist, and drops those that ended more than [`DENYLIST_GRACE_SECS`]
+    /// before `now`.
     pub fn merge(&mut self, other: &Self, now: UnixSecs) {
         other.entries.iter().for_each(|entry| self.add(entry.clone()));
         self.entries.retain(|entry| now < entry.until.saturating_add(DENYLIST_GRACE_SECS));
     }
 
-    /// Whether each entry of `other` that is in force at `now` is here, or a later one for its target.
+    /// Whether this list has every entry of `other` that is in force at `now`, or a later one for the same
+    /// target.
     #[must_use]
     pub fn has_all_of(&self, other: &Self, now: UnixSecs) -> bool {
         let mut merged = self.clone();
@@ -141,7 +145,8 @@ impl Denylist {
         merged.entries.iter().all(known)
     }
 
-    /// Reads the member of a head. Entries of a kind that this release does not know are passed over.
+    /// Reads the head's member `denylist`. Unknown kinds of entries are skipped, so that later releases may
+    /// add some. `None` if an entry is invalid.
     #[must_use]
     pub fn parse(value: &Value) -> Option<Self> {
         let mut denylist = Self::default();
@@ -163,7 +168,7 @@ impl Denylist {
 }
 
 impl Denied {
-    /// Whether it refuses tokens at `now`.
+    /// Whether the entry refuses tokens at `now`.
     #[must_use]
     pub const fn is_in_force(&self, now: UnixSecs) -> bool {
         !self.is_lifted && now < self.until
@@ -191,7 +196,7 @@ impl Denied {
 }
 
 impl Target {
-    /// `Some(None)` is an entry of an unknown kind, `None` one that makes no sense.
+    /// `Some(None)` stands for an entry of an unknown kind, `None` for an invalid entry.
     fn parse(entry: &Map<String, Value>) -> Option<Option<Self>> {
         let text = |value: &Value| value.as_str().filter(|text| is_text(text)).map(str::to_owned);
         Some(Some(if let Some(jti) = entry.get("jti") {
@@ -219,7 +224,7 @@ impl Target {
     }
 }
 
-/// For people and for log lines. A customer is named by the key under which the snapshot has it.
+/// For people and log lines. A customer is shown by their key in the snapshot.
 impl fmt::Display for Target {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -239,7 +244,7 @@ impl Serialize for Denylist {
     }
 }
 
-/// Whether a `jti`, an issuer, a `kid` or a reason may stand in an entry.
+/// Whether a `jti`, an issuer, a `kid` or a reason is short enough for an entry.
 #[must_use]
 pub const fn is_text(text: &str) -> bool {
     text.len() <= DENIED_TEXT_MAX_BYTES
@@ -250,7 +255,7 @@ fn key_digits(key: EntryKey) -> String {
 }
 
 fn read_key(digits: &str) -> Option<EntryKey> {
-    // The radix alone would let a sign pass.
+    // `from_str_radix` alone would also accept a sign.
     let is_hex = digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
     let key = u128::from_str_radix(digits, 16).ok().filter(|_| is_hex)?;
     Some(EntryKey(key.to_be_bytes()))
@@ -357,7 +362,7 @@ mod tests {
         merged.merge(&lifted, 50);
         assert_eq!(merged, lifted);
         assert!(lifted.has_all_of(&revoked, 50) && !revoked.has_all_of(&list([entry(jti("b"), 9, 99)]), 50));
-        // Revoked once more, later.
+        // Revoked again, later.
         merged.add(entry(jti("a"), 30, 100));
         assert!(merged.refuses(&presented(), 50).is_some());
     }
@@ -371,7 +376,7 @@ mod tests {
         assert_eq!(denylist, list([entry(jti("b"), 10, 200)]));
     }
 
-    /// Published heads are written so.
+    /// Pins the JSON inside published heads.
     #[test]
     fn json_is_pinned() {
         let key = Target::IssuerKey { issuer: "https://i.example".into(), kid: "k".into() };
@@ -417,7 +422,7 @@ mod tests {
     }
 
     proptest! {
-        /// Publishers may see each other's entries in any order, and more than once.
+        /// Publishers may see each other's entries in any order and more than once.
         #[test]
         fn merging_forgets_nothing_and_ends_in_the_same_list(a in any_list(), b in any_list(), now in 0_i64..900) {
             let merged = |one: &Denylist, other: &Denylist| {

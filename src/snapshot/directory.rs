@@ -1,8 +1,9 @@
-//! The directory: merchants, apps with their clients, licences. Small, and wholly in memory.
+//! The directory: merchants, apps with their clients, and licences. It is small, and an isolate decodes all
+//! of it.
 //!
-//! Layout: the count of merchants - each id, UUID; the count of apps - each id, merchant id, plan id, the
-//! count of clients - each id and mode; the count of licences - each UUID, the app's position, rank, state,
-//! whether it is for tests, its name, its JSON object.
+//! Layout: the count of merchants, each with id and UUID; the count of apps, each with id, merchant id, plan
+//! id, and the count of clients, each with id and mode; the count of licences, each with UUID, position of
+//! its app, rank, state, test mode, name and JSON object.
 
 use std::collections::BTreeMap;
 
@@ -14,62 +15,62 @@ use super::{
     wire::{Cursor, Put},
 };
 
-/// Everything small that a check may need besides the item and the customer.
+/// All small records that a check may need besides those of item and customer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Directory {
-    /// Merchants by id.
+    /// UUIDs of the merchants by their numbers.
     pub merchants: BTreeMap<i64, Uuid>,
-    /// Apps, in the publisher's order.
+    /// The apps, in the publisher's order.
     pub apps: Vec<AppEntry>,
-    /// Licences by UUID.
+    /// The licences by UUID.
     pub licenses: BTreeMap<u128, LicenseEntry>,
-    /// From `client_id` to the app's position in `apps`, and the mode.
+    /// For each `client_id` the position of its app in `apps`, and its mode.
     clients: BTreeMap<String, (usize, ClientMode)>,
 }
 
-/// An app.
+/// An app of a merchant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AppEntry {
-    /// The app's identifier.
+    /// Identifier of the app.
     pub id: String,
-    /// Owner.
+    /// Number of the merchant that owns the app.
     pub merchant_id: i64,
-    /// `plan_id` in the answer of `/license`.
+    /// `plan_id` in answers of `/license`.
     pub plan_id: String,
-    /// `client_id` and mode.
+    /// `client_id` and mode of each OAuth client.
     pub clients: Vec<(String, ClientMode)>,
 }
 
-/// A licence.
+/// A licence: a plan that unlocks items.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LicenseEntry {
     /// Position of its app in [`Directory::apps`].
     pub app: usize,
-    /// Answers list licences by descending rank.
+    /// Sort key of answers: licences are listed by descending rank.
     pub rank: i64,
-    /// Its own state.
+    /// State of the licence itself, independent of subscriptions.
     pub state: LicenseState,
-    /// Seen by test-mode clients only.
+    /// Whether only test-mode clients see the licence.
     pub is_test_mode: bool,
-    /// For people.
+    /// Name of the licence, for people.
     pub name: String,
     /// The `license` object of answers, with its braces.
     pub json: String,
 }
 
 impl LicenseEntry {
-    /// Whether it unlocks items for those who hold it. Live licences are available; inactive ones only to those who
-    /// hold them already.
+    /// Whether the licence unlocks items for its holders. Live licences are available to all, inactive ones
+    /// only to those who already hold them.
     #[must_use]
     pub const fn is_for_holders(&self) -> bool {
         !self.is_test_mode && matches!(self.state, LicenseState::Live | LicenseState::Inactive)
     }
 }
 
-/// A client of an app, as a token names it.
+/// The app of an OAuth client that a token names.
 #[derive(Clone, Copy, Debug)]
 pub struct ClientApp<'a> {
-    /// Position in [`Directory::apps`].
+    /// Position of the app in [`Directory::apps`].
     pub position: usize,
     /// The app.
     pub app: &'a AppEntry,
@@ -78,10 +79,10 @@ pub struct ClientApp<'a> {
 }
 
 impl Directory {
-    /// Sets the apps and makes their clients known.
+    /// Replaces the apps and indexes their clients.
     ///
     /// # Errors
-    /// With the client's id when two apps have the same client: which app it means would be chance.
+    /// The id of a client that two apps have: which app it means would be a matter of chance.
     pub fn set_apps(&mut self, apps: Vec<AppEntry>) -> Result<(), String> {
         let mut clients = BTreeMap::new();
         for (position, app) in apps.iter().enumerate() {
@@ -96,17 +97,17 @@ impl Directory {
         Ok(())
     }
 
-    /// The app and mode of a client.
+    /// The app and the mode of a client, if the directory knows it.
     #[must_use]
     pub fn client(&self, client_id: &str) -> Option<ClientApp<'_>> {
         let (position, mode) = *self.clients.get(client_id)?;
         Some(ClientApp { position, app: self.apps.get(position)?, mode })
     }
 
-    /// The directory of an object.
+    /// Decodes the object.
     ///
     /// # Errors
-    /// When the bytes are no directory.
+    /// The bytes are not a directory.
     pub fn decode(object: &[u8]) -> Result<Self, FormatError> {
         let mut cursor = Cursor::new(body(ObjectKind::Directory, object)?);
         let mut directory = Self::default();
@@ -131,7 +132,7 @@ impl Directory {
         }
     }
 
-    /// The object.
+    /// Encodes the object.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let mut out = ObjectKind::Directory.header().to_vec();
@@ -237,7 +238,7 @@ mod tests {
         directory
     }
 
-    /// Published data lies so: a change here is a change of the format and needs a migration plan.
+    /// Pins the layout of published directories: a change here changes the format and needs a migration plan.
     #[test]
     fn layout_is_pinned() {
         let mut expected = b"ADMR\x02\0\0\0".to_vec();

@@ -1,4 +1,8 @@
-//! The head: the one mutable object. A compact JWS (EdDSA) by which the publisher names everything else.
+//! The head: the one mutable object, a compact JWS (EdDSA) in which the publisher names all other objects.
+//!
+//! ```text
+//! head ─ verify_jws ─► Head ─ check(rules) ─ may_follow(current) ─► index, directory, delta are loaded
+//! ```
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -13,67 +17,72 @@ use super::{
 };
 use crate::limits::HEAD_TEXT_MAX_BYTES;
 
-/// `typ` of the head's JWS header, so that no other token of the publisher's key passes for a head.
+/// `typ` of the head's JWS header. It keeps other tokens signed by the publisher's key from passing for a
+/// head.
 pub const HEAD_TYPE: &str = "admit-head";
 
-/// What the head says. Read by way of `Value`, which the Worker can read anyway: what serde makes of one more
-/// struct is more code.
+/// The payload of the head.
+///
+/// It is parsed by way of `Value`, for which the Worker has a parser anyway; a derived reader for one more
+/// struct would be more code.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Value")]
 pub struct Head {
-    /// Version of the byte format: nothing that the head leads to is of a later one.
+    /// Version of the byte format. No object that the head leads to has a later one.
     pub format: u8,
-    /// The store that it is for, so that a head of another store of the same publisher is refused. None: any store.
+    /// The store that the head is for, so that an edge refuses the head of another store of the same
+    /// publisher. `None` fits any store.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub aud: Option<String>,
-    /// The version: the origin's count of committed changes, or more than that. Never falls.
+    /// The version: the origin's count of committed changes, or a larger number. Never decreases.
     pub seq: u64,
-    /// The origin's count of committed changes that the content reflects, where that is not `seq`: after a
+    /// The origin's count of committed changes that the content reflects, if it differs from `seq`: after a
     /// rollback the content is older than its version.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub origin_seq: Option<u64>,
-    /// When the data was true at the origin. A head that is only renewed says so of the same data, later.
+    /// When the data was true at the origin, unix seconds. Renewing a head states the same of the same data
+    /// at a later time.
     pub as_of: UnixSecs,
-    /// When the data last changed, where that is not `as_of`: the head has been renewed since.
+    /// When the data last changed, unix seconds, if it differs from `as_of`: the head has been renewed since.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub changed_at: Option<UnixSecs>,
-    /// When it was published, by the publisher's clock. For people and for the collection of garbage; edges do
-    /// not judge by it.
+    /// When the head was published, unix seconds by the publisher's clock. For people and for garbage
+    /// collection; edges do not judge by it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub published_at: Option<UnixSecs>,
-    /// Machine, process and release of the publisher. For people.
+    /// Machine, process and release of the publisher, for people.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub published_by: Option<String>,
-    /// The index.
+    /// Name of the index.
     pub index: Digest,
-    /// The directory.
+    /// Name of the directory.
     pub directory: Digest,
-    /// What changed since the shards were written.
+    /// Name of the delta: the changes since the shards were written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delta: Option<Digest>,
-    /// Number of customers in the shards; a delta may add some and take some away.
+    /// Number of customers in the shards. The delta may add and remove some.
     pub customers: u64,
-    /// Number of items in the shards.
+    /// Number of items in the shards. The delta may add and remove some.
     pub items: u64,
-    /// Number of records of the origin that could not be used, and of which the last good state is published, if there
-    /// is one. For people.
+    /// Number of the origin's records that could not be used, for people. Their last good state is published
+    /// where there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub set_aside: Option<u64>,
-    /// Tokens, customers and issuers' keys that are revoked now.
+    /// Revoked tokens, customers and issuers' keys.
     #[serde(skip_serializing_if = "Denylist::is_empty")]
     pub denylist: Denylist,
 }
 
-/// What an edge demands of a head beside its signature.
+/// What an edge requires of a head besides a valid signature.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HeadRules {
-    /// The store for which it must be; any if there is none.
+    /// The store that the head must be for. `None` accepts any store.
     pub audience: Option<String>,
-    /// The least `seq`: a floor that who can write to the store cannot lower.
+    /// The least `seq` to accept. The configuration sets it, so write access to the store cannot lower it.
     pub min_seq: u64,
 }
 
-/// Whether `text` can name a store: 1 to 128 letters, digits and `._:/-`.
+/// Whether `text` is a valid name of a store: 1 to 128 letters, digits and `._:/-`.
 #[must_use]
 pub fn is_audience(text: &str) -> bool {
     let is_known = |byte: u8| byte.is_ascii_alphanumeric() || b"._:/-".contains(&byte);
@@ -81,7 +90,7 @@ pub fn is_audience(text: &str) -> bool {
 }
 
 impl Head {
-    /// The head of a snapshot without customers and items, which the caller fills in.
+    /// A head without customers and items; the caller fills in the rest.
     #[must_use]
     pub fn new(seq: u64, as_of: UnixSecs, index: Digest, directory: Digest) -> Self {
         Self {
@@ -109,27 +118,27 @@ impl Head {
         self.origin_seq.unwrap_or(self.seq)
     }
 
-    /// When the data last changed at the origin, as far as its publisher knows.
+    /// When the data last changed at the origin, unix seconds, as far as the publisher knows.
     #[must_use]
     pub fn changed_at(&self) -> UnixSecs {
         self.changed_at.unwrap_or(self.as_of)
     }
 
-    /// The same data, true at `as_of`.
+    /// A head for the same data, true at the later moment `as_of`.
     #[must_use]
     pub fn renewed(&self, as_of: UnixSecs) -> Self {
         Self { as_of, changed_at: Some(self.changed_at()), ..self.clone() }
     }
 
-    /// Whether two heads say the same of the data, whenever that was, and whenever they were signed.
+    /// Whether both heads are about the same data, whatever their `as_of` and signature.
     #[must_use]
     pub fn says_the_same(&self, other: &Self) -> bool {
         let said = |head: &Self| (head.seq, head.origin_seq(), head.index, head.directory, head.delta);
         said(self) == said(other)
     }
 
-    /// Whether a head says nothing but what is revoked beyond `published`: it needs no lease, because it changes no data
-    /// and takes back no revocation.
+    /// Whether this head differs from `published` only by further revocations. It then needs no lease: it
+    /// changes no data and takes no revocation back.
     #[must_use]
     pub fn only_revokes(&self, published: &Self, now: UnixSecs) -> bool {
         self.says_the_same(published)
@@ -138,8 +147,8 @@ impl Head {
             && self.denylist.has_all_of(&published.denylist, now)
     }
 
-    /// Whether a head that revokes something was made over another one than `newest`, which has been published since: it
-    /// has to be made anew.
+    /// Whether this head adds a revocation but was made from an older head than `newest`, which has been
+    /// published in the meantime. It must then be made again.
     #[must_use]
     pub fn revokes_behind(&self, newest: &Self) -> bool {
         let is_new = |entry: &Denied| !newest.denylist.entries().contains(entry);
@@ -148,17 +157,17 @@ impl Head {
             && self.denylist.entries().iter().any(is_new)
     }
 
-    /// The objects that the head names itself: what every check needs.
+    /// The objects that the head names directly. Every check needs them.
     pub fn named(&self) -> impl Iterator<Item = ObjectName> + use<> {
         let delta = self.delta.map(|digest| (ObjectKind::Delta, digest));
         let named = [(ObjectKind::Index, self.index), (ObjectKind::Directory, self.directory)];
         named.into_iter().chain(delta).map(|(kind, digest)| ObjectName { kind, digest })
     }
 
-    /// Whether an edge with these rules may use this head at all.
+    /// Checks that an edge with these rules may use this head.
     ///
     /// # Errors
-    /// It is another store's, or older than the edge may answer from.
+    /// The head is for another store, or its `seq` is below the floor.
     pub fn check(&self, rules: &HeadRules) -> Result<(), HeadError> {
         if rules.audience.is_some() && self.aud != rules.audience {
             let (found, expected) = (self.aud.clone(), rules.audience.clone().unwrap_or_default());
@@ -170,10 +179,11 @@ impl Head {
         Ok(())
     }
 
-    /// Whether this head may take the place of `current` at `now`.
+    /// Checks that this head may replace `current` at `now`. `skew_secs` is the tolerated difference between
+    /// the clocks of publisher and edge.
     ///
     /// # Errors
-    /// When it may not: the current one stays.
+    /// The head may not replace it: the current one stays.
     pub fn may_follow(&self, current: Option<&Self>, now: UnixSecs, skew_secs: i64) -> Result<(), HeadError> {
         if Format::of(self.format).is_none() {
             return Err(HeadError::Format(self.format));
@@ -182,7 +192,8 @@ impl Head {
             return Err(HeadError::FromTheFuture);
         }
         match current {
-            // Of equal seq is what a compaction publishes, the same data in other objects, and a head that is renewed.
+            // An equal seq is allowed: a compaction publishes the same data in other objects, and a renewal
+            // the same objects.
             Some(current) if (self.seq, self.as_of) < (current.seq, current.as_of) => {
                 Err(HeadError::Older { seq: self.seq, current: current.seq })
             }
@@ -192,7 +203,7 @@ impl Head {
 }
 
 impl TryFrom<Value> for Head {
-    /// The member that is missing or wrong.
+    /// Name of the member that is missing or invalid.
     type Error = &'static str;
 
     fn try_from(head: Value) -> Result<Self, Self::Error> {
@@ -217,7 +228,7 @@ impl TryFrom<Value> for Head {
     }
 }
 
-/// The members of a JSON object.
+/// Readers for the members of a JSON object.
 struct Members<'a>(&'a Value);
 
 impl Members<'_> {
@@ -225,7 +236,7 @@ impl Members<'_> {
         self.0.get(name).and_then(read).ok_or(name)
     }
 
-    /// `null` is no member.
+    /// A member that may be absent; `null` counts as absent.
     fn optional<T>(
         &self,
         name: &'static str,
@@ -244,10 +255,11 @@ fn digest(value: &Value) -> Option<Digest> {
     Digest::parse(value.as_str()?)
 }
 
-/// Whether an object that a head names can be used. Shards and pages are read in place, when they are asked for.
+/// Checks that an object that the head leads to can be decoded. Shards and pages are read in place when they
+/// are used, so they always pass.
 ///
 /// # Errors
-/// When it cannot.
+/// The object is corrupt.
 pub fn check_named(kind: ObjectKind, object: Vec<u8>) -> Result<(), FormatError> {
     match kind {
         ObjectKind::Index => Index::decode(object).map(drop),
@@ -257,37 +269,37 @@ pub fn check_named(kind: ObjectKind, object: Vec<u8>) -> Result<(), FormatError>
     }
 }
 
-/// A head that may not be used.
+/// Why a head may not be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HeadError {
-    /// Another version of the byte format.
+    /// An unknown version of the byte format.
     #[error("format {0} of the snapshot is not one of the formats 1 to {FORMAT_VERSION}")]
     Format(u8),
-    /// Its data would be true only later.
+    /// The head's data would be true only in the future.
     #[error("as_of lies in the future")]
     FromTheFuture,
-    /// Older than the one in use: a stale read, or somebody who replays an old head.
+    /// Older than the head in use: a stale read, or an attacker who replays an old head.
     #[error("seq {seq} is older than the current seq {current}")]
     Older {
-        /// Its seq.
+        /// `seq` of the refused head.
         seq: u64,
-        /// The one in use.
+        /// `seq` of the head in use.
         current: u64,
     },
-    /// For another store: a head of the same publisher that somebody has carried over.
+    /// For another store: a head of the same publisher that was copied to this store.
     #[error("{}, but this is the store {expected:?} (SNAPSHOT_AUDIENCE)", found_store(.found.as_deref()))]
     OtherStore {
-        /// The store that it names, if it names one.
+        /// The store that the head names, if it names one.
         found: Option<String>,
-        /// The store that this is.
+        /// The configured store.
         expected: String,
     },
-    /// Below the floor that the deployment sets.
+    /// `seq` is below the configured floor.
     #[error("seq {seq} is below {floor} (SNAPSHOT_MIN_SEQ): somebody may have put an old head back")]
     BelowFloor {
-        /// Its seq.
+        /// `seq` of the head.
         seq: u64,
-        /// The least seq.
+        /// The least `seq` that the configuration accepts.
         floor: u64,
     },
 }
@@ -333,7 +345,7 @@ mod tests {
         }
     }
 
-    /// Published heads are written so: a change here is a change of the format and needs a migration plan.
+    /// Pins the JSON of published heads: a change here changes the format and needs a migration plan.
     #[test]
     fn json_is_pinned() {
         let zeros = "0".repeat(64);

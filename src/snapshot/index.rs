@@ -1,11 +1,12 @@
 //! The index: which shard holds which keys. One tree for customers, one for items.
 //!
-//! Layout of an index: the salt of the items' keys (16 bytes; none in format 1), then, for customers and for items:
-//! `shard_bits` (u8), `page_bits` (u8). There are
-//! `1 << shard_bits` shards, and the leading bits of a key choose one. Then the digests, 32 bytes each,
-//! customers first: when `page_bits` is 0 those of the shards in order; otherwise those of the
-//! `1 << page_bits` pages, each of which (kind `page`) holds an equal part of the shards' digests in order.
-//! A digest of zeros stands for a shard without entries.
+//! Layout of the object: the salt of the items' keys (16 bytes; absent in format 1); then for customers and
+//! for items `shard_bits` (u8) and `page_bits` (u8); then the digests, 32 bytes each, customers first.
+//!
+//! A tree has `1 << shard_bits` shards, and the leading bits of a key choose one. If `page_bits` is 0, the
+//! index lists the digests of the shards in order. Otherwise it lists those of `1 << page_bits` pages. Each
+//! page (kind `page`) holds the digests of an equal part of the shards, in order. A digest of zeros stands
+//! for a shard without entries.
 
 use super::{
     key::{EntryKey, ItemSalt},
@@ -14,32 +15,33 @@ use super::{
 
 const DIGEST_LEN: usize = 32;
 
-/// Two bytes for customers, two for items.
+/// Length of the trees' shapes in bytes: two for customers, two for items.
 const SHAPE_LEN: usize = 4;
 
-/// More shards than this would need pages of pages: 2^30 shards of 64 KiB are 64 TiB.
+/// Largest number of shards as a power of two. More would need pages of pages: 2^30 shards of 64 KiB are 64
+/// TiB.
 const MAX_SHARD_BITS: u8 = 30;
 
-/// The digest that stands for a shard without entries. No object hashes to it.
+/// Stands for a shard without entries. No object has this digest.
 const EMPTY: [u8; DIGEST_LEN] = [0; DIGEST_LEN];
 
-/// Which of the two trees.
+/// One of the two trees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tree {
-    /// By [`EntryKey::customer`].
+    /// Customers, by [`EntryKey::customer`].
     Customers,
-    /// By [`EntryKey::item`].
+    /// Items, by [`EntryKey::item`].
     Items,
 }
 
-/// Where a key's entry lies.
+/// Where the entry of a key may lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// In this shard, if anywhere.
+    /// In this shard or nowhere.
     Shard(ObjectName),
-    /// Nowhere: the shard is empty.
+    /// Nowhere: its shard has no entries.
     Nowhere,
-    /// The page with this name says; it has to be loaded first.
+    /// In a shard that this page names. The page must be loaded first.
     Page(ObjectName),
 }
 
@@ -62,22 +64,22 @@ impl Shape {
     }
 }
 
-/// An index, held as its bytes.
+/// A decoded index. It keeps the object's bytes and reads digests in place.
 #[derive(Clone, Debug)]
 pub struct Index {
     object: Vec<u8>,
     salt: ItemSalt,
-    /// Where the digests begin.
+    /// Offset of the first digest in the object.
     digests_at: usize,
     customers: Shape,
     items: Shape,
 }
 
 impl Index {
-    /// The index of an object.
+    /// Decodes the object.
     ///
     /// # Errors
-    /// When the bytes are no index, or not of the length that their shape says.
+    /// The bytes are not an index, or their length does not fit the trees' shapes.
     pub fn decode(object: Vec<u8>) -> Result<Self, FormatError> {
         let (format, content) = versioned_body(ObjectKind::Index, &object)?;
         let (salt, content) = match format {
@@ -95,7 +97,7 @@ impl Index {
         let items = Shape { shard_bits: *i_shard, page_bits: *i_page };
         customers.check()?;
         items.check()?;
-        // Saturating: 2^31 digests are more bytes than 32 bits can count.
+        // Saturate: 2^31 digests exceed what 32 bits can count in bytes.
         if digests.len() != (customers.top_len() + items.top_len()).saturating_mul(DIGEST_LEN) {
             return Err(FormatError::Truncated);
         }
@@ -103,13 +105,13 @@ impl Index {
         Ok(Self { salt, digests_at, customers, items, object })
     }
 
-    /// The object that it was read from.
+    /// The bytes from which the index was decoded.
     #[must_use]
     pub fn object(&self) -> &[u8] {
         &self.object
     }
 
-    /// What the keys of its items are derived with.
+    /// The salt from which the keys of items are derived.
     #[must_use]
     pub const fn salt(&self) -> ItemSalt {
         self.salt
@@ -121,10 +123,10 @@ impl Index {
         EntryKey::item(self.salt, id)
     }
 
-    /// Where the entry of `key` lies. `page` gives the bytes of a page that is already loaded.
+    /// Finds the shard of `key`. `page` returns the bytes of a page if it is loaded.
     ///
     /// # Errors
-    /// When a page is not what the index needs.
+    /// A page is corrupt or too short.
     pub fn place<P: AsRef<[u8]>>(
         &self,
         tree: Tree,
@@ -146,16 +148,16 @@ impl Index {
         }
     }
 
-    /// Number of shards of a tree.
+    /// Number of shards of a tree, empty ones included.
     #[must_use]
     pub const fn shard_count(&self, tree: Tree) -> usize {
         1 << self.shape(tree).shard_bits
     }
 
-    /// The pages of a tree, in order; none when the index itself holds the shards' digests.
+    /// The pages of a tree in order. Empty if the index itself lists the shards.
     ///
     /// # Errors
-    /// When the index ends too early.
+    /// The index ends too early.
     pub fn pages(&self, tree: Tree) -> Result<Vec<ObjectName>, FormatError> {
         let shape = self.shape(tree);
         let count = if shape.page_bits == 0 { 0 } else { shape.top_len() };
@@ -164,10 +166,10 @@ impl Index {
             .collect()
     }
 
-    /// The shards of a tree that have entries, in order. `page` gives the bytes of a page.
+    /// The shards of a tree that have entries, in order. `page` returns the bytes of a page.
     ///
     /// # Errors
-    /// When a page cannot be had or is not what the index needs.
+    /// A page is missing, corrupt or too short.
     pub fn shards<P: AsRef<[u8]>>(
         &self,
         tree: Tree,
@@ -185,20 +187,21 @@ impl Index {
         Ok(shards)
     }
 
-    /// The shards with entries that the index itself lists, each with its number; none of a tree with pages.
+    /// The shards with entries that the index itself lists, each with its number. Empty for a tree with
+    /// pages.
     ///
     /// # Errors
-    /// When the index ends too early.
+    /// The index ends too early.
     pub fn top_shards(&self, tree: Tree) -> Result<Vec<(usize, ObjectName)>, FormatError> {
         let shape = self.shape(tree);
         let count = if shape.page_bits == 0 { shape.top_len() } else { 0 };
         numbered_shards(0, (0..count).map(|position| self.top(tree, position)))
     }
 
-    /// The shards with entries that the page at `position` of a tree lists, each with its number.
+    /// The shards with entries that the page at `position` lists, each with its number in the tree.
     ///
     /// # Errors
-    /// When `page` is no page, or one of another length.
+    /// `page` is not a page, or has the wrong length.
     pub fn page_shards(
         &self,
         tree: Tree,
@@ -231,7 +234,7 @@ impl Index {
     }
 }
 
-/// The shards with entries among consecutive ones, with their numbers from `first` on.
+/// Numbers consecutive shards from `first` on, and keeps those that have entries.
 fn numbered_shards(
     first: usize,
     digests: impl Iterator<Item = Result<Digest, FormatError>>,
@@ -246,7 +249,7 @@ fn numbered_shards(
 }
 
 const fn shard_place(digest: Digest) -> Place {
-    // A match on the array, because `==` is not const.
+    // A `match`, because `==` on arrays is not const.
     match digest.0 {
         EMPTY => Place::Nowhere,
         _ => Place::Shard(ObjectName { kind: ObjectKind::Shard, digest }),
@@ -262,17 +265,17 @@ fn digest_at(digests: &[u8], position: usize) -> Result<Digest, FormatError> {
         .ok_or(FormatError::Truncated)
 }
 
-/// One tree of shards, from which an index is written. `None` is a shard without entries.
+/// One tree of an index to be written. `None` stands for a shard without entries.
 #[derive(Clone, Debug)]
 pub struct NewTree {
     shards: Vec<Option<Digest>>,
 }
 
 impl NewTree {
-    /// From the digests of all shards in order.
+    /// Takes the digests of all shards in order.
     ///
     /// # Errors
-    /// When their number is not a power of two, or too large.
+    /// Their number is not a power of two, or is too large.
     pub fn new(shards: Vec<Option<Digest>>) -> Result<Self, FormatError> {
         if shards.len().is_power_of_two() && shards.len() <= 1 << MAX_SHARD_BITS {
             Ok(Self { shards })
@@ -282,11 +285,11 @@ impl NewTree {
     }
 }
 
-/// Writes the index of two trees, and its pages. A tree of more than `1 << page_above_bits` shards has pages
-/// of that many digests. The keys of the items are derived with `salt`.
+/// Encodes the index of two trees, and its pages. A tree of more than `1 << page_above_bits` shards gets
+/// pages with that number of digests each. The keys of the items were derived with `salt`.
 ///
 /// # Errors
-/// When there is no salt, or a tree has too many shards.
+/// The salt is [`ItemSalt::NONE`], or a tree has too many shards.
 pub fn encode_index(
     salt: ItemSalt,
     customers: &NewTree,
@@ -332,7 +335,7 @@ mod tests {
             .unwrap()
     }
 
-    /// Published data lies so: a change here is a change of the format and needs a migration plan.
+    /// Pins the layout of published indexes: a change here changes the format and needs a migration plan.
     #[test]
     fn layout_is_pinned() {
         let (object, pages) = encode_index(SALT, &tree(4), &tree(1), 10).unwrap();
@@ -351,7 +354,7 @@ mod tests {
         );
     }
 
-    /// What is published in format 1 goes on being read: the same without a salt.
+    /// Indexes published in format 1 can still be read: the same layout without a salt.
     #[test]
     fn an_index_of_format_1_is_read() {
         let (object, pages) = encode_index(SALT, &tree(4), &tree(2), 10).unwrap();

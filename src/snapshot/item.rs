@@ -1,9 +1,11 @@
-//! An item's record: what decisions need, and the item's JSON rendered beforehand.
+//! An item's record: the values that decisions need, and the item's JSON rendered in advance.
 //!
-//! Layout: flags, id, merchant id; packages that hold the item; licences that unlock it; the JSON string
-//! `content`; the rest of the item's JSON object; fees; members, for a package. Every JSON is a fragment, so
-//! that one rendering serves the answers with `content`, without it, and inside fees:
-//! - `details` is an object without its opening brace: `"id":33,…}`
+//! Layout: flags, id, merchant id; the packages that hold the item; the licences that unlock it; the JSON
+//! string `content`; the rest of the item's JSON object; the fees; the members, for a package.
+//!
+//! JSON is stored as fragments, so that one rendering serves answers with `content`, without it, and inside
+//! fees:
+//! - `details` is the item's object without its opening brace: `"id":33,…}`
 //! - a fee is an object without its opening brace and without `item`: `"id":5,…}`
 
 use super::{
@@ -17,24 +19,24 @@ const PACKAGE: u8 = 1 << 2;
 
 const UUID_LEN: usize = 16;
 
-/// An item, read in place.
+/// An item's record, read in place. Fees and members are decoded when they are asked for.
 #[derive(Clone, Copy, Debug)]
 pub struct ItemRecord<'a> {
-    /// The item's number.
+    /// Number of the item.
     pub id: i64,
-    /// Owner.
+    /// Number of the merchant that owns the item.
     pub merchant_id: i64,
-    /// An inactive item is answered like one that does not exist.
+    /// Whether the item exists for clients. An inactive item is answered like an unknown one.
     pub is_active: bool,
-    /// Free for every signed-in customer of the merchant.
+    /// Whether the item is free for every signed-in customer of the merchant.
     pub is_free: bool,
-    /// Whether it is a package.
+    /// Whether the item is a package.
     pub is_package: bool,
-    /// Packages that hold the item, ascending.
+    /// Numbers of the packages that hold the item, ascending.
     pub packages: IdList<'a>,
-    /// UUIDs of the licences that unlock it, directly or through a package, ascending, big-endian.
+    /// UUIDs (big-endian) of the licences that unlock the item, directly or through a package, ascending.
     pub licenses: &'a [[u8; 16]],
-    /// `content`, as a JSON string with its quotes.
+    /// `content` as a JSON string, with its quotes.
     pub content: &'a str,
     /// The item's JSON object without `content` and without its opening brace.
     pub details: &'a str,
@@ -44,17 +46,17 @@ pub struct ItemRecord<'a> {
 /// A fee, read in place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FeeRecord<'a> {
-    /// The fee's number.
+    /// Number of the fee.
     pub id: i64,
     /// The fee's JSON object without `item` and without its opening brace.
     pub details: &'a str,
 }
 
 impl<'a> ItemRecord<'a> {
-    /// Reads a record up to what only some answers need.
+    /// Reads the part of a record that decisions need.
     ///
     /// # Errors
-    /// When the bytes are no item record.
+    /// The bytes are not an item record.
     pub fn new(record: &'a [u8]) -> Result<Self, FormatError> {
         let mut cursor = Cursor::new(record);
         let flags = cursor.u8()?;
@@ -78,26 +80,26 @@ impl<'a> ItemRecord<'a> {
         })
     }
 
-    /// Fees, in the publisher's order, read in place.
+    /// The fees in the publisher's order, read in place.
     ///
     /// # Errors
-    /// When the bytes are not an item record.
+    /// The bytes are not an item record.
     pub fn fee_list(&self) -> Result<FeeList<'a>, FormatError> {
         FeeList::read(&mut self.tail.clone())
     }
 
-    /// Fees, in the publisher's order. For those who have memory for them: a record may hold millions.
+    /// All fees in the publisher's order. Only for callers with memory to spare: a record may hold millions.
     ///
     /// # Errors
-    /// When the bytes are not an item record.
+    /// The bytes are not an item record.
     pub fn fees(&self) -> Result<Vec<FeeRecord<'a>>, FormatError> {
         Ok(self.fee_list()?.iter().collect())
     }
 
-    /// Members of a package, in the publisher's order.
+    /// Numbers of a package's members, in the publisher's order.
     ///
     /// # Errors
-    /// When the bytes are no item record.
+    /// The bytes are not an item record.
     pub fn members(&self) -> Result<IdList<'a>, FormatError> {
         let mut cursor = self.tail;
         FeeList::read(&mut cursor)?;
@@ -105,7 +107,7 @@ impl<'a> ItemRecord<'a> {
     }
 }
 
-/// Fees, read in place.
+/// A list of fees, read in place.
 #[derive(Clone, Copy, Debug)]
 pub struct FeeList<'a> {
     count: usize,
@@ -114,7 +116,7 @@ pub struct FeeList<'a> {
 }
 
 impl<'a> FeeList<'a> {
-    /// Reads the list through once, so that iterating cannot fail.
+    /// Checks the whole list once, so that iterating cannot fail.
     fn read(cursor: &mut Cursor<'a>) -> Result<Self, FormatError> {
         let count = cursor.count(2)?;
         let mut list = Self { count, details_bytes: 0, cursor: *cursor };
@@ -125,19 +127,19 @@ impl<'a> FeeList<'a> {
         Ok(list)
     }
 
-    /// How many.
+    /// Number of fees.
     #[must_use]
     pub const fn len(&self) -> usize {
         self.count
     }
 
-    /// Whether there are none.
+    /// Whether the item has no fees.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.count == 0
     }
 
-    /// Bytes of the details of all of them.
+    /// Length of the details of all fees together, in bytes.
     #[must_use]
     pub const fn details_bytes(&self) -> usize {
         self.details_bytes
@@ -151,7 +153,7 @@ impl<'a> FeeList<'a> {
     }
 }
 
-/// Numbers, read in place.
+/// A list of numbers, read in place.
 #[derive(Clone, Copy, Debug)]
 pub struct IdList<'a> {
     count: usize,
@@ -159,7 +161,7 @@ pub struct IdList<'a> {
 }
 
 impl<'a> IdList<'a> {
-    /// Reads the list through once, so that iterating cannot fail.
+    /// Checks the whole list once, so that iterating cannot fail.
     fn read(cursor: &mut Cursor<'a>) -> Result<Self, FormatError> {
         let count = cursor.count(1)?;
         let list = Self { count, cursor: *cursor };
@@ -169,13 +171,13 @@ impl<'a> IdList<'a> {
         Ok(list)
     }
 
-    /// How many.
+    /// Number of elements.
     #[must_use]
     pub const fn len(&self) -> usize {
         self.count
     }
 
-    /// Whether there are none.
+    /// Whether the list is empty.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.count == 0
@@ -192,35 +194,35 @@ impl<'a> IdList<'a> {
     }
 }
 
-/// What an item record is written from.
+/// Content of an item record to be written.
 #[derive(Clone, Debug, Default)]
 pub struct NewItem<'a> {
-    /// The item's number.
+    /// Number of the item.
     pub id: i64,
-    /// Owner.
+    /// Number of the merchant that owns the item.
     pub merchant_id: i64,
-    /// Whether it is answered at all.
+    /// Whether the item exists for clients.
     pub is_active: bool,
-    /// Free for every signed-in customer of the merchant.
+    /// Whether the item is free for every signed-in customer of the merchant.
     pub is_free: bool,
-    /// Whether it is a package.
+    /// Whether the item is a package.
     pub is_package: bool,
-    /// Packages that hold the item, ascending.
+    /// Numbers of the packages that hold the item, ascending.
     pub packages: Vec<i64>,
-    /// UUIDs of the licences that unlock it, ascending.
+    /// UUIDs of the licences that unlock the item, ascending.
     pub licenses: Vec<u128>,
-    /// `content`, as a JSON string with its quotes.
+    /// `content` as a JSON string, with its quotes.
     pub content: &'a str,
     /// The item's JSON object without `content` and without its opening brace.
     pub details: &'a str,
-    /// In the order in which they are listed.
+    /// The fees, in the order in which answers list them.
     pub fees: Vec<FeeRecord<'a>>,
-    /// In the order in which they are listed.
+    /// Numbers of a package's members, in the order in which answers list them.
     pub members: Vec<i64>,
 }
 
 impl NewItem<'_> {
-    /// The record.
+    /// Encodes the record.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(64 + self.content.len() + self.details.len());
@@ -260,7 +262,7 @@ mod tests {
 
     use super::*;
 
-    /// Published data lies so: a change here is a change of the format and needs a migration plan.
+    /// Pins the layout of published records: a change here changes the format and needs a migration plan.
     #[test]
     fn layout_is_pinned() {
         let record = NewItem {

@@ -1,17 +1,18 @@
-//! Where a customer or an item is found: 16-byte keys, in whose order shards and their entries lie.
+//! The 16-byte keys under which the records of customers and items are found. Shards and their entries lie in
+//! the order of these keys.
 
 use std::fmt;
 
 use sha2::{Digest, Sha256};
 use siphasher::sip::SipHasher24;
 
-/// Length of an [`ItemSalt`].
+/// Length of an [`ItemSalt`] in bytes.
 pub const SALT_LEN: usize = 16;
 
-/// What the keys of a snapshot's items are derived with. The index of the snapshot holds it.
+/// The secret from which the keys of a snapshot's items are derived. The snapshot's index holds it.
 ///
-/// Merchants choose how large their items are, and they are told the items' numbers. With a salt that they cannot see
-/// they cannot choose items that lie in one shard (docs/adr/0019). A salt is never shown: not in logs, reports or
+/// Merchants choose how large their items are, and they know the items' numbers. Without the salt they cannot
+/// choose items that lie in the same shard (docs/adr/0019). The salt never appears in logs, reports or
 /// answers.
 ///
 /// The default is [`Self::IN_MEMORY`].
@@ -19,35 +20,35 @@ pub const SALT_LEN: usize = 16;
 pub struct ItemSalt(Option<[u8; SALT_LEN]>);
 
 impl ItemSalt {
-    /// Format 1 has no salt: its keys follow from the items' numbers alone.
+    /// No salt, as in format 1: keys follow from the items' numbers alone.
     pub const NONE: Self = Self(None);
 
-    /// The salt of a snapshot that never leaves the process: everybody knows it.
+    /// The well-known salt of snapshots that never leave the process.
     pub const IN_MEMORY: Self = Self(Some([0; SALT_LEN]));
 
-    /// A salt of format 2.
+    /// Wraps a salt of format 2.
     #[must_use]
     pub const fn new(salt: [u8; SALT_LEN]) -> Self {
         Self(Some(salt))
     }
 
-    /// A salt that nobody can guess, for a store's first snapshot of format 2.
+    /// Draws a random salt, for a store's first snapshot of format 2.
     ///
     /// # Errors
-    /// The system has no random numbers.
+    /// The system cannot supply random numbers.
     pub fn random() -> std::io::Result<Self> {
         let mut salt = [0; SALT_LEN];
         getrandom::fill(&mut salt).map_err(std::io::Error::other)?;
         Ok(Self(Some(salt)))
     }
 
-    /// Its bytes, for the index; none of format 1.
+    /// The bytes for the index. `None` in format 1.
     #[must_use]
     pub const fn bytes(&self) -> Option<&[u8; SALT_LEN]> {
         self.0.as_ref()
     }
 
-    /// The salt itself, or `other` if there is none.
+    /// This salt, or `other` if this is [`Self::NONE`].
     #[must_use]
     pub const fn or(self, other: Self) -> Self {
         match self.0 {
@@ -69,14 +70,16 @@ impl fmt::Debug for ItemSalt {
     }
 }
 
-/// Key of a customer or an item in the snapshot. Its leading bits choose the shard.
+/// Key of a customer's or an item's record. Its leading bits choose the shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EntryKey(pub [u8; 16]);
 
 impl EntryKey {
-    /// The customer whom an issuer's tokens name. A namespace ends at the zero byte, which configuration and
-    /// schema refuse in it, so that two pairs never hash the same bytes. 128 bits of SHA-256: with a billion
-    /// customers the chance that any two collide is about 1e-21.
+    /// The key of the customer that an issuer's tokens name: 128 bits of SHA-256 over namespace and subject.
+    ///
+    /// A zero byte ends the namespace. Configuration and schema refuse it inside a namespace, so two
+    /// different pairs never hash the same bytes. Among a billion customers, the chance that any two collide
+    /// is about 1e-21.
     #[must_use]
     pub fn customer(namespace: &str, subject: &str) -> Self {
         let digest = Sha256::new()
@@ -92,8 +95,9 @@ impl EntryKey {
         Self(key)
     }
 
-    /// An item. Eight hashed bytes, which choose the shard, then the number itself, so that no two items collide.
-    /// The hash is SipHash-2-4 of the number under the salt; in format 1, without a salt, SplitMix64 of the number.
+    /// The key of an item: eight hashed bytes, which choose the shard, then the number itself, so that no two
+    /// items collide. The hash is SipHash-2-4 of the number under the salt; in format 1, without a salt,
+    /// SplitMix64 of the number.
     #[must_use]
     pub fn item(salt: ItemSalt, id: i64) -> Self {
         let number = id.cast_unsigned();
@@ -104,14 +108,14 @@ impl EntryKey {
         Self(((u128::from(hashed) << 64) | u128::from(number)).to_be_bytes())
     }
 
-    /// The number of the item whose key this is, whatever the salt.
+    /// The number of the item with this key, whatever the salt.
     #[must_use]
     pub const fn item_id(self) -> i64 {
         let [_, _, _, _, _, _, _, _, number @ ..] = self.0;
         i64::from_be_bytes(number)
     }
 
-    /// The shard among `1 << bits` (at most 32 bits) that holds this key.
+    /// The number of the shard, out of `1 << bits`, that holds this key. `bits` above 32 count as 32.
     #[must_use]
     pub fn shard(self, bits: u8) -> usize {
         let value = u128::from_be_bytes(self.0);
@@ -122,7 +126,8 @@ impl EntryKey {
     }
 }
 
-/// SplitMix64's output for the state `z`: every input bit changes every output bit with probability one half.
+/// SplitMix64's output for the state `z`: each input bit changes each output bit with a probability of one
+/// half.
 #[must_use]
 pub const fn mix(mut z: u64) -> u64 {
     z = z.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -135,14 +140,14 @@ pub const fn mix(mut z: u64) -> u64 {
 mod tests {
     use super::*;
 
-    /// Published data lies by these keys: a change here is a change of the format and needs a migration plan.
+    /// Pins the keys of published records: a change here changes the format and needs a migration plan.
     #[test]
     fn keys_are_pinned() {
         let customer = EntryKey::customer("vendor", "11a7ed90-65d3-4ee2-9d91-4e1409678576");
         assert_eq!(u128::from_be_bytes(customer.0), 0xc1cac2d6ae2187cb3b89b75615575173);
         let item = |salt, id| u128::from_be_bytes(EntryKey::item(salt, id).0);
         assert_eq!(item(ItemSalt::NONE, 33), 0x2c0e0fedbe2218a80000000000000021);
-        // SipHash-2-4 of the reference's key and of its message of eight bytes.
+        // SipHash-2-4 of the reference implementation's key and its message of eight bytes.
         let salt = ItemSalt::new(std::array::from_fn(|byte| byte as u8));
         assert_eq!(item(salt, 0x0001_0203_0405_0607), 0x93f5f5799a9324620001020304050607);
     }

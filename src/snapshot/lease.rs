@@ -1,6 +1,8 @@
-//! The lease: who may publish, until when. Stores without compare-and-swap cannot make it exclusive: it keeps
-//! two publishers that run by mistake from working against each other. What protects the data is that heads
-//! never go back and that objects are named by what they hold.
+//! The lease: who may publish, and until when.
+//!
+//! A store without compare-and-swap cannot make the lease exclusive. It keeps two publishers that run by
+//! mistake from working against each other. The data itself is protected by other rules: heads never go back,
+//! and objects are named by their content.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -8,55 +10,55 @@ use serde_json::Value;
 use super::time::UnixSecs;
 use crate::limits::{HEAD_SKEW_SECS, LEASE_MAX_BYTES, LEASE_MAX_SECS};
 
-/// The request header by which a publisher says which lease it holds, in lower case.
+/// Request header in which a publisher names the lease that it holds, in lower case.
 pub const HOLDER_HEADER: &str = "admit-holder";
 
-/// Digits of a holder: 128 random bits.
+/// Number of hexadecimal digits of a holder: 128 random bits.
 pub const HOLDER_DIGITS: usize = 32;
 
-/// Longest name of a host, that of DNS.
+/// Longest host name in bytes: the limit of DNS.
 pub const HOST_MAX_BYTES: usize = 253;
 
-/// Longest name of a process: ids of boot and namespace, a number, and a time.
+/// Longest identification of a process in bytes: ids of boot and namespace, a number, and a time.
 pub const PROCESS_MAX_BYTES: usize = 128;
 
-/// Who may publish.
+/// The right to publish until a moment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lease {
-    /// Who holds it: [`HOLDER_DIGITS`] lower-case hexadecimal digits, made up for each run.
+    /// The holder: [`HOLDER_DIGITS`] lower-case hexadecimal digits, drawn for each run.
     pub holder: String,
-    /// Where the holder runs, for people. No secret: it is shown to other publishers.
+    /// The machine on which the holder runs, for people. Not secret: other publishers see it.
     pub host: String,
-    /// When it ends. Workers go by their own clock.
+    /// When the lease ends, unix seconds. Workers judge it by their own clock.
     pub until: UnixSecs,
-    /// Which process holds it, in words that only its own machine understands: by them another publisher there
-    /// knows that it is gone.
+    /// Identifies the holder's process to other publishers on the same machine, which can tell from it that
+    /// the process has ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub process: Option<String>,
 }
 
-/// A lease that may not be taken.
+/// Why a lease may not be taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LeaseError {
-    /// No lease at all.
+    /// The text is not a lease.
     #[error("not a lease")]
     Malformed,
-    /// The holder is not what one looks like.
+    /// The holder does not have the expected form.
     #[error("a holder is {HOLDER_DIGITS} lower-case hexadecimal digits")]
     Holder,
-    /// The host's name is missing, long, or holds what no name does.
+    /// The host's name is missing, too long, or has invalid characters.
     #[error("a host is named by 1 to {HOST_MAX_BYTES} visible ASCII characters")]
     Host,
-    /// It has ended already, or would end too late.
+    /// The lease has ended already, or would end too late.
     #[error("a lease ends within {LEASE_MAX_SECS} s from now")]
     Until,
 }
 
 impl Lease {
-    /// Reads a stored lease, or one that a publisher sends.
+    /// Parses a lease that is stored, or that a publisher sends.
     ///
     /// # Errors
-    /// When it is not JSON with the three members, or the holder or the host is none.
+    /// The text is not JSON with the three required members, or holder or host is invalid.
     pub fn parse(json: &[u8]) -> Result<Self, LeaseError> {
         if json.len() > LEASE_MAX_BYTES {
             return Err(LeaseError::Malformed);
@@ -69,21 +71,23 @@ impl Lease {
         if is_host { Ok(lease) } else { Err(LeaseError::Host) }
     }
 
-    /// By way of `Value`, which the Worker can read anyway: what serde makes of one more struct is more code.
+    /// Reads the members by way of `Value`, for which the Worker has a parser anyway; a derived reader for
+    /// one more struct would be more code.
     fn from_members(json: &[u8]) -> Option<Self> {
         let lease: Value = serde_json::from_slice(json).ok()?;
         let text = |name: &str| Some(lease.get(name)?.as_str()?.to_owned());
-        // Nobody but the holder's own machine has a use for it, so it is never what makes a lease invalid.
+        // Only the holder's own machine uses this member, so an invalid one is dropped instead of refusing
+        // the lease.
         let process =
             text("process").filter(|process| process.len() <= PROCESS_MAX_BYTES && is_visible(process));
         let (holder, host) = (text("holder")?, text("host")?);
         Some(Self { holder, host, until: lease.get("until")?.as_i64()?, process })
     }
 
-    /// Whether it may be taken or renewed at `now`.
+    /// Checks that the lease may be taken or renewed at `now`.
     ///
     /// # Errors
-    /// When it has ended, or ends more than [`LEASE_MAX_SECS`] later.
+    /// The lease has ended, or ends more than [`LEASE_MAX_SECS`] after `now`.
     pub const fn check(&self, now: UnixSecs) -> Result<(), LeaseError> {
         if self.until > now && self.until <= now.saturating_add(LEASE_MAX_SECS) {
             Ok(())
@@ -92,14 +96,14 @@ impl Lease {
         }
     }
 
-    /// Whether it keeps others away at `now`. One that ends later than any that can have been taken, by however
-    /// wrong a clock is tolerated, was not taken by a publisher.
+    /// Whether the lease keeps others away at `now`. A lease that ends later than one could that was taken
+    /// under the largest tolerated clock difference was not taken by a publisher, and is ignored.
     #[must_use]
     pub const fn is_held(&self, now: UnixSecs) -> bool {
         self.until > now && self.until <= now.saturating_add(LEASE_MAX_SECS + HEAD_SKEW_SECS)
     }
 
-    /// Whether it keeps `holder` away at `now`; `None` is somebody who holds no lease.
+    /// Whether the lease keeps `holder` away at `now`. `None` stands for a publisher without a lease.
     #[must_use]
     pub fn excludes(&self, holder: Option<&str>, now: UnixSecs) -> bool {
         self.is_held(now) && holder != Some(self.holder.as_str())
@@ -110,7 +114,7 @@ fn is_visible(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// Whether `text` is what a holder looks like.
+/// Whether `text` has the form of a holder.
 #[must_use]
 pub fn is_holder(text: &str) -> bool {
     text.len() == HOLDER_DIGITS && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
@@ -128,7 +132,7 @@ mod tests {
         Lease { holder: HOLDER.to_owned(), host: "build-7".to_owned(), until, process: None }
     }
 
-    /// Leases are written so: a change here is a change of the format.
+    /// Pins the JSON of stored leases: a change here changes the format.
     #[test]
     fn json_is_pinned() {
         let json = format!(r#"{{"holder":"{HOLDER}","host":"build-7","until":1000}}"#);

@@ -5,26 +5,26 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::{Digest as _, Sha256};
 
-/// Key of the one mutable object.
+/// Store key of the head, the one mutable object.
 pub const HEAD_KEY: &str = "head";
 
-/// First bytes of every object but the head.
+/// First bytes of all objects except the head.
 const MAGIC: [u8; 3] = *b"ADM";
 
-/// Version of the byte format that is written. The byte stands in the header of every object.
+/// Version of the byte format that is written. The header of every object holds this byte.
 pub const FORMAT_VERSION: u8 = 2;
 
-/// A version of the byte format that is read. A reader refuses every other one.
+/// A version of the byte format that can be read. Readers refuse all others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Format {
-    /// Of earlier releases: the keys of items follow from their numbers alone.
+    /// Written by earlier releases. The keys of items follow from their numbers alone.
     One,
-    /// The index has a salt, with which the keys of items are derived.
+    /// The index holds a salt, with which the keys of items are derived.
     Two,
 }
 
 impl Format {
-    /// The format of this number, if it is one that can be read.
+    /// The format with this number, if it can be read.
     #[must_use]
     pub const fn of(number: u8) -> Option<Self> {
         match number {
@@ -35,30 +35,30 @@ impl Format {
     }
 }
 
-/// Length of the header: magic (3), kind (1), version (1), zero (3).
+/// Length of the header in bytes: magic (3), kind (1), version (1), zero (3).
 pub const HEADER_LEN: usize = 8;
 
-/// What an object holds. The letter stands in the header, so that a valid object under another kind's name
-/// is refused.
+/// The kind of an object. The header holds its letter, so that a valid object under another kind's name is
+/// refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ObjectKind {
     /// Digests of shards, or of pages.
     Index,
-    /// A part of an index that outgrew one object.
+    /// A part of an index that is too large for one object.
     Page,
-    /// Customers or items.
+    /// Records of customers or of items.
     Shard,
-    /// What changed since the shards were written.
+    /// Changes since the shards were written.
     Delta,
     /// Merchants, apps, clients, licences.
     Directory,
 }
 
 impl ObjectKind {
-    /// All kinds, in the order in which objects refer to each other, last first.
+    /// All kinds. An object refers only to kinds that come earlier in this list.
     pub const ALL: [Self; 5] = [Self::Shard, Self::Page, Self::Index, Self::Delta, Self::Directory];
 
-    /// The first part of the object's key.
+    /// First part of the store key.
     #[must_use]
     pub const fn prefix(self) -> &'static str {
         match self {
@@ -80,13 +80,14 @@ impl ObjectKind {
         }
     }
 
-    /// The header of an object of this kind, as it is written.
+    /// The header that is written for objects of this kind.
     #[must_use]
     pub const fn header(self) -> [u8; HEADER_LEN] {
         [MAGIC[0], MAGIC[1], MAGIC[2], self.letter(), FORMAT_VERSION, 0, 0, 0]
     }
 
-    /// The format of the object of this kind that begins with `header`, if it is one that can be read.
+    /// The format of an object of this kind with this `header`. `None` for another kind or an unknown
+    /// version.
     const fn format(self, header: [u8; HEADER_LEN]) -> Option<Format> {
         match header {
             [a, b, c, kind, format, 0, 0, 0]
@@ -104,13 +105,13 @@ impl ObjectKind {
 pub struct Digest(pub [u8; 32]);
 
 impl Digest {
-    /// The digest of `bytes`.
+    /// Computes the digest of `bytes`.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
     }
 
-    /// From 64 lower-case hexadecimal digits.
+    /// Parses 64 lower-case hexadecimal digits.
     #[must_use]
     pub fn parse(hex: &str) -> Option<Self> {
         let mut out = [0; 32];
@@ -158,31 +159,31 @@ impl<'de> Deserialize<'de> for Digest {
     }
 }
 
-/// The name of an object: its kind and its digest.
+/// The name of an object: its kind and its digest. Written as `shard/<64 hexadecimal digits>`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ObjectName {
-    /// What it holds.
+    /// Kind of the object.
     pub kind: ObjectKind,
-    /// Its bytes.
+    /// Digest of the object's bytes.
     pub digest: Digest,
 }
 
 impl ObjectName {
-    /// The name of `bytes`.
+    /// Names `bytes` as an object of `kind`, without reading them.
     #[must_use]
     pub fn of(kind: ObjectKind, bytes: &[u8]) -> Self {
         Self { kind, digest: Digest::of(bytes) }
     }
 
-    /// The name that `bytes` have by themselves: the kind stands in their header.
+    /// Names `bytes` by their own header, which holds the kind.
     ///
     /// # Errors
-    /// When the header is that of no kind, or of a version that cannot be read.
+    /// The header has no known kind, or an unknown version.
     pub fn of_object(bytes: &[u8]) -> Result<Self, FormatError> {
         Self::of_object_by(bytes, Digest::of)
     }
 
-    /// The same with the digest that `digest_of` gives.
+    /// As [`Self::of_object`], with a function that computes the digest.
     ///
     /// # Errors
     /// As [`Self::of_object`].
@@ -192,7 +193,7 @@ impl ObjectName {
         Ok(Self { kind: kind.ok_or(FormatError::WrongHeader)?, digest: digest_of(bytes) })
     }
 
-    /// The name written as a key, `shard/<64 hexadecimal digits>`.
+    /// Parses a store key such as `shard/<64 hexadecimal digits>`.
     #[must_use]
     pub fn parse(key: &str) -> Option<Self> {
         let (prefix, hex) = key.split_once('/')?;
@@ -200,15 +201,15 @@ impl ObjectName {
         Some(Self { kind, digest: Digest::parse(hex)? })
     }
 
-    /// Whether `bytes` are this object.
+    /// Checks that `bytes` are the object with this name.
     ///
     /// # Errors
-    /// When the hash differs, or the header is that of another kind or version.
+    /// The digest differs, or the header has another kind or an unknown version.
     pub fn check(&self, bytes: &[u8]) -> Result<(), FormatError> {
         self.check_by(bytes, Digest::of)
     }
 
-    /// The same by the digest that `digest_of` gives.
+    /// As [`Self::check`], with a function that computes the digest.
     ///
     /// # Errors
     /// As [`Self::check`].
@@ -226,15 +227,15 @@ impl fmt::Display for ObjectName {
     }
 }
 
-/// What follows the header of an object of `kind`, which is laid out alike in every format.
+/// The bytes after the header of an object of `kind`. The header is the same in every format.
 ///
 /// # Errors
-/// When the header is not that of this kind, or of a version that cannot be read.
+/// The header has another kind or an unknown version.
 pub fn body(kind: ObjectKind, bytes: &[u8]) -> Result<&[u8], FormatError> {
     versioned_body(kind, bytes).map(|(_, body)| body)
 }
 
-/// The format of an object of `kind`, and what follows its header.
+/// The format of an object of `kind`, and the bytes after its header.
 ///
 /// # Errors
 /// As [`body`].
@@ -243,19 +244,19 @@ pub fn versioned_body(kind: ObjectKind, bytes: &[u8]) -> Result<(Format, &[u8]),
     kind.format(*header).map(|format| (format, body)).ok_or(FormatError::WrongHeader)
 }
 
-/// Bytes that are not what their name says.
+/// Why bytes are not a valid object or record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FormatError {
-    /// The hash differs from the name.
+    /// The digest differs from the name.
     #[error("the bytes do not have the digest that names them")]
     WrongDigest,
-    /// Another kind of object, or another version of the format.
+    /// Another kind of object, or an unknown version of the format.
     #[error("the header is not that of this kind and version")]
     WrongHeader,
     /// The bytes end too early.
     #[error("the bytes end too early")]
     Truncated,
-    /// A value that the format does not allow.
+    /// The format does not allow this value.
     #[error("a value is outside what the format allows: {0}")]
     Invalid(&'static str),
 }

@@ -1,5 +1,5 @@
-//! Packs: several objects in one request, each behind its length (a word, little-endian). Kind and digest are
-//! not sent: they are those of the bytes.
+//! Packs: several objects in one upload, each after its length (a little-endian word). Kind and digest are
+//! not sent, because the objects' own bytes determine them.
 
 use super::{
     object::{Digest, FormatError, ObjectName},
@@ -7,10 +7,10 @@ use super::{
 };
 use crate::limits::{PACK_MAX_BYTES, PACK_MAX_OBJECTS};
 
-/// Bytes before each object.
+/// Length in bytes of the word before each object.
 const LENGTH_BYTES: usize = 4;
 
-/// Objects that travel together.
+/// Objects to be uploaded together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pack {
     bytes: Vec<u8>,
@@ -18,8 +18,8 @@ pub struct Pack {
 }
 
 impl Pack {
-    /// Adds an object, unless the pack would be more than a Worker takes at once. An object that does not even
-    /// fit into an empty pack is sent by itself.
+    /// Adds an object, or returns `false` if the pack would exceed what a Worker accepts at once. An object
+    /// that does not fit into an empty pack must be uploaded by itself.
     #[must_use]
     pub fn push(&mut self, object: &[u8]) -> bool {
         if !Self::takes(object.len()) || self.bytes.len() + LENGTH_BYTES + object.len() > PACK_MAX_BYTES {
@@ -35,56 +35,56 @@ impl Pack {
         true
     }
 
-    /// Whether an object of so many bytes fits into a pack at all.
+    /// Whether an object of this length fits into an empty pack.
     #[must_use]
     pub const fn takes(object_len: usize) -> bool {
         object_len <= PACK_MAX_BYTES - LENGTH_BYTES
     }
 
-    /// How many objects it holds.
+    /// Number of objects in the pack.
     #[must_use]
     pub const fn count(&self) -> usize {
         self.count
     }
 
-    /// Whether it holds none.
+    /// Whether the pack has no objects.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.count == 0
     }
 
-    /// The body of the request.
+    /// The body of the upload.
     #[must_use]
     pub fn into_bytes(self) -> Vec<u8> {
         self.bytes
     }
 }
 
-/// A pack that is none.
+/// Why the bytes are not a valid pack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PackError {
     /// More objects than a pack may hold.
     #[error("more than {PACK_MAX_OBJECTS} objects")]
     TooMany,
-    /// Something is wrong with one object.
+    /// One object is invalid.
     #[error("object {position}: {problem}")]
     Object {
-        /// Which one, counted from 1.
+        /// Position of the object, counted from 1.
         position: usize,
-        /// What is wrong with it.
+        /// The problem with its bytes.
         problem: FormatError,
     },
 }
 
-/// The objects of a pack and their names, all of them checked.
+/// Splits a pack into its objects, names them and checks their headers.
 ///
 /// # Errors
-/// When one of them is cut off or is no object, or there are too many.
+/// An object is cut off or invalid, or there are more than [`PACK_MAX_OBJECTS`].
 pub fn unpack(bytes: &[u8]) -> Result<Vec<(ObjectName, &[u8])>, PackError> {
     unpack_by(bytes, Digest::of)
 }
 
-/// The same with the digests that `digest_of` gives.
+/// As [`unpack`], with a function that computes the digests.
 ///
 /// # Errors
 /// As [`unpack`].

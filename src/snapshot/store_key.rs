@@ -1,4 +1,5 @@
-//! The keys that a publisher may use. Others share the namespace, and are none of its business.
+//! The keys of the store that a publisher may use. Other users of the namespace have keys of their own, which
+//! publishers leave alone.
 
 use std::fmt;
 
@@ -8,29 +9,29 @@ use crate::limits::{GARBAGE_MAX_BYTES, HEAD_MAX_BYTES, JWKS_MAX_BYTES, LEASE_MAX
 /// Key of the [lease](super::lease).
 pub const LEASE_KEY: &str = "lease";
 
-/// Key of what was found unreferenced, and when.
+/// Key of the list of unreferenced objects, with the time at which each was found.
 pub const GARBAGE_KEY: &str = "garbage";
 
-/// What the keys of versions begin with.
+/// Prefix of the keys of versions.
 pub const VERSION_PREFIX: &str = "version/";
 
-/// A key of the store.
+/// A key of the store that publishers use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum StoreKey {
-    /// `head`
+    /// `head`: the head in use.
     Head,
-    /// `<kind>/<digest>`
+    /// `<kind>/<digest>`: an object.
     Object(ObjectName),
-    /// `version/<seq>`: the head by which a base was published.
+    /// `version/<seq>`: the head with which a base version was published.
     Version(u64),
-    /// `lease`: who may publish.
+    /// `lease`: the right to publish.
     Lease,
-    /// `garbage`: what was found unreferenced.
+    /// `garbage`: the list of unreferenced objects.
     Garbage,
 }
 
 impl StoreKey {
-    /// The key as it is written. Nothing has two spellings: no leading zeros, no sign, no capitals.
+    /// Parses a key. Each key has one spelling: no leading zeros, no sign, no capitals.
     #[must_use]
     pub fn parse(key: &str) -> Option<Self> {
         Some(match key {
@@ -45,8 +46,8 @@ impl StoreKey {
     }
 }
 
-/// The longest value of a key that is read, in bytes. Keys of others in the same namespace are cached keys of issuers,
-/// under a MAC and with a time.
+/// Longest value that is read under a key, in bytes. Other keys of the namespace hold cached JWKS documents
+/// of issuers, with a MAC and a time.
 #[must_use]
 pub fn value_max_bytes(key: &str) -> usize {
     match StoreKey::parse(key) {
@@ -58,8 +59,8 @@ pub fn value_max_bytes(key: &str) -> usize {
     }
 }
 
-/// How much of a value of `length` bytes a store copies: all of it, or so much that whoever reads it sees that it is
-/// too long. Anybody who can write to the namespace may leave 25 MiB under any key.
+/// How many bytes of a value a store copies: all, or one more than the limit, which shows the reader that the
+/// value is too long. Anyone who can write to the namespace may leave 25 MiB under any key.
 #[must_use]
 pub fn copied_bytes(key: &str, length: usize) -> usize {
     length.min(value_max_bytes(key) + 1)

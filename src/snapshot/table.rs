@@ -1,8 +1,8 @@
-//! Tables: records found by [`EntryKey`] through binary search, read in place.
+//! Tables: records that are found by [`EntryKey`] through binary search and read in place.
 //!
-//! Layout: `count` (u32), then `count` entries of 24 bytes in ascending order of key - key (16), offset (u32)
-//! and length (u32) of the record, the offset counted from the first record - then the records. A record of
-//! length 0 says that the key is gone, which only a delta needs to say.
+//! Layout: `count` (u32); then `count` entries of 24 bytes in ascending order of key: key (16), offset (u32)
+//! and length (u32) of the record, the offset counted from the first record; then the records. A record of
+//! length 0 marks a removed key, which only a delta needs.
 
 use super::{
     key::EntryKey,
@@ -12,21 +12,21 @@ use super::{
 
 const COUNT_LEN: usize = 4;
 
-/// What an entry takes besides its record.
+/// Length of a table's entry in bytes, without its record.
 pub const ENTRY_LEN: usize = 24;
 
-/// What a table says of a key.
+/// What a table knows about a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Entry<'a> {
     /// The key's record.
     Record(&'a [u8]),
     /// The key was removed.
     Removed,
-    /// Nothing.
+    /// The table has no entry for the key.
     Unknown,
 }
 
-/// A table over borrowed bytes.
+/// A table over borrowed bytes. Looking a key up allocates nothing.
 #[derive(Clone, Copy, Debug)]
 pub struct Table<'a> {
     entries: &'a [[u8; ENTRY_LEN]],
@@ -34,10 +34,10 @@ pub struct Table<'a> {
 }
 
 impl<'a> Table<'a> {
-    /// The table at the front of `bytes`, which end with its records.
+    /// Reads the table at the front of `bytes`; its records extend to the end.
     ///
     /// # Errors
-    /// `Truncated` when the entries do not fit.
+    /// `Truncated` if the entries do not fit.
     pub fn new(bytes: &'a [u8]) -> Result<Self, FormatError> {
         let mut cursor = Cursor::new(bytes);
         let count = cursor.word()?;
@@ -45,10 +45,10 @@ impl<'a> Table<'a> {
         Ok(Self { entries: entries.as_chunks::<ENTRY_LEN>().0, records: cursor.rest() })
     }
 
-    /// The table of a shard.
+    /// Reads the table of a shard.
     ///
     /// # Errors
-    /// When the bytes are not a shard.
+    /// The bytes are not a shard.
     pub fn of_shard(bytes: &'a [u8]) -> Result<Self, FormatError> {
         Self::new(body(ObjectKind::Shard, bytes)?)
     }
@@ -59,16 +59,16 @@ impl<'a> Table<'a> {
         self.entries.len()
     }
 
-    /// Whether there are no entries.
+    /// Whether the table has no entries.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// What the table says of `key`.
+    /// Looks up `key` by binary search.
     ///
     /// # Errors
-    /// When the entry points outside the records.
+    /// The entry points outside the records.
     pub fn get(&self, key: EntryKey) -> Result<Entry<'a>, FormatError> {
         match self.entries.binary_search_by(|entry| entry_key(entry).cmp(&key)) {
             Ok(position) => match self.entries.get(position) {
@@ -79,13 +79,13 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// All entries in order.
+    /// All entries in order of their keys.
     pub fn iter(&self) -> impl Iterator<Item = (EntryKey, Result<Entry<'a>, FormatError>)> + use<'a> {
         let table = *self;
         self.entries.iter().map(move |entry| (entry_key(entry), table.record(entry)))
     }
 
-    /// Whether the records lie in the order of their keys, without gaps, to the end.
+    /// Whether the records lie in the order of their keys, without gaps, up to the end of the bytes.
     #[must_use]
     pub fn is_gapless(&self) -> bool {
         let mut end = 0_usize;
@@ -112,18 +112,18 @@ fn entry_key(entry: &[u8; ENTRY_LEN]) -> EntryKey {
     EntryKey(entry.first_chunk::<16>().copied().unwrap_or_default())
 }
 
-/// Where the record of an entry lies: its offset and its length.
+/// Offset and length of an entry's record, in bytes.
 fn span(entry: &[u8; ENTRY_LEN]) -> Result<(usize, usize), FormatError> {
     let mut cursor = Cursor::new(entry);
     cursor.take(16)?;
     Ok((cursor.word()?, cursor.word()?))
 }
 
-/// Appends a table of `entries`, which the caller gives in strictly ascending order of key. An empty record
-/// says that the key is gone.
+/// Appends a table of `entries`, which must be in strictly ascending order of key. An empty record marks a
+/// removed key.
 ///
 /// # Errors
-/// `Invalid` when the order is not ascending, or a record starts beyond 4 GiB.
+/// `Invalid` if the order is not ascending, or a record would start beyond 4 GiB.
 pub fn write_table(out: &mut Vec<u8>, entries: &[(EntryKey, impl AsRef<[u8]>)]) -> Result<(), FormatError> {
     if !entries.is_sorted_by(|(left, _), (right, _)| left < right) {
         return Err(FormatError::Invalid("order of keys"));
@@ -145,10 +145,10 @@ pub fn write_table(out: &mut Vec<u8>, entries: &[(EntryKey, impl AsRef<[u8]>)]) 
     Ok(())
 }
 
-/// A length or an offset as a 32-bit word.
+/// Encodes a length or an offset as a 32-bit word.
 ///
 /// # Errors
-/// `Invalid` when it does not fit.
+/// `Invalid` if it exceeds 32 bits.
 pub fn word(value: usize) -> Result<[u8; 4], FormatError> {
     u32::try_from(value).map(u32::to_le_bytes).map_err(|_| FormatError::Invalid("word"))
 }

@@ -1,4 +1,4 @@
-//! The moments of the publish schema.
+//! Moments in the publish schema: absolute, relative to the time of publishing, and with a UTC offset.
 
 use chrono::{DateTime, FixedOffset, SecondsFormat};
 use serde::{Deserialize, Serialize, Serializer, de};
@@ -7,18 +7,19 @@ use serde_json::Number;
 pub use crate::instant::UnixSecs;
 use crate::instant::{self, EARLIEST, InstantError, LATEST, Zoned};
 
-/// A moment in the publish schema: any that [`instant`] reads, or - for samples and tests - one relative to the
+/// A moment in the publish schema: any that [`instant`] reads, or, for samples and tests, one relative to the
 /// time of publishing: `now`, `now+1d`, `now-30d` (units `s`, `m`, `h`, `d`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Timestamp {
-    /// Unix seconds. Negative ones are legal: real data holds -62135596800.
+    /// Unix seconds. May be negative: real data holds -62135596800.
     At(UnixSecs),
-    /// Seconds from the time of publishing.
+    /// Seconds after the time of publishing.
     FromNow(i64),
 }
 
 impl Timestamp {
-    /// Unix seconds, where the data is published at `now`. A relative moment stops at [`EARLIEST`] and [`LATEST`].
+    /// Unix seconds, if the data is published at `now`. A relative moment is clamped to [`EARLIEST`] and
+    /// [`LATEST`].
     #[must_use]
     pub fn resolve(self, now: UnixSecs) -> UnixSecs {
         match self {
@@ -28,7 +29,7 @@ impl Timestamp {
     }
 }
 
-/// A moment that keeps the UTC offset it was written with, because clients show it.
+/// A moment with the UTC offset that it was written with, because clients show it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ZonedTime {
     /// The moment.
@@ -37,7 +38,7 @@ pub struct ZonedTime {
     pub offset_mins: i16,
 }
 
-/// Renders a moment as `2020-10-23T09:35:28-07:00`. A moment that chrono cannot express gives the epoch.
+/// Formats a moment as `2020-10-23T09:35:28-07:00`. A moment outside chrono's range gives the epoch.
 #[must_use]
 pub fn iso8601(at: UnixSecs, offset_mins: i16) -> String {
     let utc = DateTime::from_timestamp(at, 0).unwrap_or_default();
@@ -114,7 +115,7 @@ impl<'de> Deserialize<'de> for ZonedTime {
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<ZonedTime, E> {
                 parse_zoned(text).map_err(|error| match error {
-                    // The publish schema also knows relative moments, which the error has to name.
+                    // Relative moments are allowed here, and the error must name them.
                     InstantError::NotRfc3339(_) => E::invalid_value(de::Unexpected::Str(text), &self),
                     error => E::custom(format_args!("the time {error}")),
                 })

@@ -1,5 +1,10 @@
-//! One version of the snapshot, as an isolate holds it: head, index, directory and delta in memory, shards
-//! and pages from a cache that all versions share.
+//! A version of the snapshot as an isolate holds it: head, index, directory and delta in memory, shards and
+//! pages in a cache that all versions share.
+//!
+//! ```text
+//! look_up(key) ─► delta ─ unknown ─► index (─► page) ─► shard ─► Found::Record or Found::Absent
+//!                                      └──────────┴──► Found::Load(name): load the object, then ask again
+//! ```
 
 use std::{
     hash::{BuildHasherDefault, Hasher},
@@ -19,31 +24,31 @@ use super::{
     table::{Entry, Table},
 };
 
-/// One version of the snapshot.
+/// One version of the snapshot, ready for look-ups.
 #[derive(Debug)]
 pub struct Version {
-    /// What the publisher signed.
+    /// The head, as the publisher signed it.
     pub head: Head,
-    /// Where shards are.
+    /// Which shard holds which keys.
     pub index: Rc<Index>,
-    /// Merchants, apps, clients, licences.
+    /// Merchants, apps, clients and licences.
     pub directory: Rc<Directory>,
-    /// What changed since the shards were written.
+    /// The changes since the shards were written, as the object's bytes.
     pub delta: Option<Rc<[u8]>>,
 }
 
-/// Where a look-up ended.
+/// Outcome of a look-up.
 #[derive(Clone, Debug)]
 pub enum Found {
-    /// With a record.
+    /// The record.
     Record(Record),
-    /// With the certainty that there is none.
+    /// The snapshot has no record for the key.
     Absent,
-    /// At an object that has to be loaded first.
+    /// This object must be loaded before the look-up can go on.
     Load(ObjectName),
 }
 
-/// A record and the object that holds it.
+/// A record, with shared ownership of the object that holds it.
 #[derive(Clone, Debug)]
 pub struct Record {
     object: Rc<[u8]>,
@@ -56,7 +61,8 @@ impl Record {
         Self { object: Rc::clone(object), range: start..start.saturating_add(record.len()) }
     }
 
-    /// The record's bytes.
+    /// The record's bytes, for [`CustomerRecord`](super::customer::CustomerRecord) or
+    /// [`ItemRecord`](super::item::ItemRecord).
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         self.object.get(self.range.clone()).unwrap_or_default()
@@ -64,10 +70,10 @@ impl Record {
 }
 
 impl Version {
-    /// Looks a key up: in the delta, then in its shard.
+    /// Looks a key up: first in the delta, then in its shard.
     ///
     /// # Errors
-    /// When an object that was loaded is corrupt.
+    /// A loaded object is corrupt.
     pub fn look_up(
         &self,
         tree: Tree,
@@ -94,7 +100,7 @@ impl Version {
     }
 }
 
-/// Digests are uniform already, and whoever may choose them is the publisher.
+/// A cheap hasher. Digests are uniformly distributed, and only the publisher chooses them.
 #[derive(Debug, Default)]
 struct OfDigest(u64);
 
@@ -114,7 +120,7 @@ impl Hasher for OfDigest {
     }
 }
 
-/// Shards and pages, least recently used out first, bounded by their bytes.
+/// Shards and pages in memory, bounded by their bytes. The least recently used are dropped first.
 #[derive(Debug)]
 pub struct ObjectCache {
     objects: LruCache<ObjectName, Rc<[u8]>, BuildHasherDefault<OfDigest>>,
@@ -123,7 +129,7 @@ pub struct ObjectCache {
 }
 
 impl ObjectCache {
-    /// An empty cache of at most `limit_bytes`.
+    /// An empty cache for at most `limit_bytes`.
     #[must_use]
     pub fn new(limit_bytes: usize) -> Self {
         Self {
@@ -133,37 +139,37 @@ impl ObjectCache {
         }
     }
 
-    /// An object, which counts as used now.
+    /// Returns an object and marks it as used now.
     pub fn get(&mut self, name: ObjectName) -> Option<Rc<[u8]>> {
         self.objects.get(&name).map(Rc::clone)
     }
 
-    /// Keeps an object whose bytes have been checked against its name.
+    /// Keeps an object. The caller has checked its bytes against its name.
     pub fn insert(&mut self, name: ObjectName, object: Rc<[u8]>) {
         self.size_bytes += object.len();
         if let Some(previous) = self.objects.put(name, object) {
             self.size_bytes -= previous.len();
         }
-        // The newest stays even if it is alone too large: its request is waiting for it.
+        // The newest object stays even if it exceeds the limit by itself: its request is waiting for it.
         while self.size_bytes > self.limit_bytes && self.objects.len() > 1 {
             let Some((_, oldest)) = self.objects.pop_lru() else { break };
             self.size_bytes -= oldest.len();
         }
     }
 
-    /// Bytes held.
+    /// Bytes of all objects in the cache.
     #[must_use]
     pub const fn size_bytes(&self) -> usize {
         self.size_bytes
     }
 
-    /// Objects held.
+    /// Number of objects in the cache.
     #[must_use]
     pub fn len(&self) -> usize {
         self.objects.len()
     }
 
-    /// Whether nothing is held.
+    /// Whether the cache is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.objects.is_empty()

@@ -1,5 +1,5 @@
-//! The primitives of the byte format: little-endian words, LEB128 integers, length-prefixed bytes.
-//! Reading never panics and never allocates.
+//! The primitives of the byte format: little-endian words, LEB128 integers, length-prefixed bytes. Reading
+//! never panics and never allocates.
 
 use super::object::FormatError;
 
@@ -16,55 +16,55 @@ impl<'a> Cursor<'a> {
         Self { rest: bytes }
     }
 
-    /// What has not been read yet.
+    /// The bytes that have not been read yet.
     #[must_use]
     pub const fn rest(&self) -> &'a [u8] {
         self.rest
     }
 
-    /// The next `N` bytes.
+    /// Reads the next `N` bytes.
     ///
     /// # Errors
-    /// `Truncated` when there are fewer.
+    /// `Truncated` if fewer are left.
     pub fn array<const N: usize>(&mut self) -> Result<[u8; N], FormatError> {
         let (head, rest) = self.rest.split_first_chunk::<N>().ok_or(FormatError::Truncated)?;
         self.rest = rest;
         Ok(*head)
     }
 
-    /// The next `len` bytes.
+    /// Reads the next `len` bytes.
     ///
     /// # Errors
-    /// `Truncated` when there are fewer.
+    /// `Truncated` if fewer are left.
     pub fn take(&mut self, len: usize) -> Result<&'a [u8], FormatError> {
         let (head, rest) = self.rest.split_at_checked(len).ok_or(FormatError::Truncated)?;
         self.rest = rest;
         Ok(head)
     }
 
-    /// One byte.
+    /// Reads one byte.
     ///
     /// # Errors
-    /// `Truncated` when there is none.
+    /// `Truncated` at the end.
     pub fn u8(&mut self) -> Result<u8, FormatError> {
         self.array::<1>().map(|[byte]| byte)
     }
 
-    /// A 32-bit word, little-endian, as a length or an offset.
+    /// Reads a 32-bit little-endian word: a length or an offset.
     ///
     /// # Errors
-    /// `Truncated`.
+    /// `Truncated` if fewer than four bytes are left.
     pub fn word(&mut self) -> Result<usize, FormatError> {
         let word = u32::from_le_bytes(self.array()?);
         usize::try_from(word).map_err(|_| FormatError::Invalid("word"))
     }
 
-    /// An unsigned LEB128 integer of at most ten bytes.
+    /// Reads an unsigned LEB128 integer of at most ten bytes.
     ///
     /// # Errors
-    /// `Truncated`, or `Invalid` for one that does not fit 64 bits.
+    /// `Truncated`, or `Invalid` if the value exceeds 64 bits.
     pub fn varint(&mut self) -> Result<u64, FormatError> {
-        // Most are small, and a record is a sequence of them.
+        // Fast path for one byte: a record is a sequence of integers, most of them small.
         if let Some((&byte, rest)) = self.rest.split_first()
             && byte < 0x80
         {
@@ -86,7 +86,7 @@ impl<'a> Cursor<'a> {
         Err(FormatError::Invalid("varint"))
     }
 
-    /// A signed integer: zigzag, then LEB128.
+    /// Reads a signed integer: LEB128 of its zigzag form.
     ///
     /// # Errors
     /// As [`Self::varint`].
@@ -95,11 +95,11 @@ impl<'a> Cursor<'a> {
         Ok((zigzag >> 1).cast_signed() ^ -((zigzag & 1).cast_signed()))
     }
 
-    /// The count of elements that follow, each at least `min_len` bytes long, so that a corrupt count cannot
-    /// make a reader reserve memory.
+    /// Reads the count of the elements that follow. Each takes at least `min_len` bytes, so a corrupt count
+    /// cannot make a reader reserve memory.
     ///
     /// # Errors
-    /// As [`Self::varint`]; `Truncated` when that many elements cannot follow.
+    /// As [`Self::varint`], or `Truncated` if the rest is too short for this number of elements.
     pub fn count(&mut self, min_len: usize) -> Result<usize, FormatError> {
         let count = usize::try_from(self.varint()?).map_err(|_| FormatError::Truncated)?;
         if count.saturating_mul(min_len.max(1)) > self.rest.len() {
@@ -108,33 +108,33 @@ impl<'a> Cursor<'a> {
         Ok(count)
     }
 
-    /// UTF-8 text behind its length.
+    /// Reads UTF-8 text after its length.
     ///
     /// # Errors
-    /// `Truncated`, or `Invalid` when it is not UTF-8.
+    /// `Truncated`, or `Invalid` if the bytes are not UTF-8.
     pub fn text(&mut self) -> Result<&'a str, FormatError> {
         let len = self.count(1)?;
         std::str::from_utf8(self.take(len)?).map_err(|_| FormatError::Invalid("text"))
     }
 
-    /// 16 bytes, big-endian: a UUID.
+    /// Reads 16 big-endian bytes: a UUID.
     ///
     /// # Errors
-    /// `Truncated`.
+    /// `Truncated` if fewer than 16 bytes are left.
     pub fn uuid(&mut self) -> Result<u128, FormatError> {
         self.array().map(u128::from_be_bytes)
     }
 }
 
-/// Writes primitives to the end of a vector.
+/// Writes primitives to the end of a byte vector.
 pub trait Put {
-    /// An unsigned LEB128 integer.
+    /// Writes an unsigned LEB128 integer.
     fn put_varint(&mut self, value: u64);
-    /// A signed integer: zigzag, then LEB128.
+    /// Writes a signed integer: LEB128 of its zigzag form.
     fn put_signed(&mut self, value: i64);
-    /// UTF-8 text behind its length.
+    /// Writes UTF-8 text after its length.
     fn put_text(&mut self, text: &str);
-    /// 16 bytes, big-endian: a UUID.
+    /// Writes 16 big-endian bytes: a UUID.
     fn put_uuid(&mut self, uuid: u128);
 }
 

@@ -1,4 +1,4 @@
-//! The algorithms, by their JOSE names, and how a key verifies with its own.
+//! The algorithms by their JOSE names, and how a key verifies a signature with its own algorithm.
 
 use jwt_compact::{
     Algorithm, AlgorithmSignature,
@@ -8,7 +8,7 @@ use jwt_compact::{
 use super::keys::Material;
 use crate::ports::{SignatureAlgorithm, SignatureVerifier};
 
-/// HMAC with SHA-2: a secret that both sides hold.
+/// HMAC with SHA-2. Issuer and service share the secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum HmacAlgorithm {
     /// HMAC with SHA-256.
@@ -20,7 +20,7 @@ pub enum HmacAlgorithm {
 }
 
 impl HmacAlgorithm {
-    /// The shortest secret: as long as the hash (RFC 7518 §3.2).
+    /// Length of the shortest secret allowed, in bytes: as long as the hash (RFC 7518 §3.2).
     #[must_use]
     pub const fn secret_min_bytes(self) -> usize {
         match self {
@@ -34,14 +34,14 @@ impl HmacAlgorithm {
 /// A signature algorithm that tokens may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum JoseAlgorithm {
-    /// Computed here.
+    /// A MAC, computed by this module.
     Hmac(HmacAlgorithm),
-    /// Verified by the platform.
+    /// A public-key signature, verified by the platform.
     Signature(SignatureAlgorithm),
 }
 
 impl JoseAlgorithm {
-    /// Every algorithm.
+    /// All algorithms, in the order in which they are documented.
     pub const ALL: [Self; 13] = [
         Self::Hmac(HmacAlgorithm::Hs256),
         Self::Hmac(HmacAlgorithm::Hs384),
@@ -58,7 +58,7 @@ impl JoseAlgorithm {
         Self::Signature(SignatureAlgorithm::Ps512),
     ];
 
-    /// The name in the `alg` header (RFC 7518 §3.1, RFC 8037 §3.1).
+    /// The name as the `alg` header spells it (RFC 7518 §3.1, RFC 8037 §3.1).
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -78,8 +78,8 @@ impl JoseAlgorithm {
         }
     }
 
-    /// How many bytes a signature has; `None` if that depends on the key. RSA signatures are as long as the
-    /// modulus; the verifier compares.
+    /// Length of a signature in bytes. `None` for RSA: its signatures are as long as the key's modulus, which
+    /// the verifier compares.
     pub(super) const fn signature_bytes(self) -> Option<usize> {
         match self {
             Self::Hmac(algorithm) => Some(algorithm.secret_min_bytes()),
@@ -91,8 +91,8 @@ impl JoseAlgorithm {
         }
     }
 
-    /// The algorithm with exactly this name. `none`, in any case, is not one. RFC 9864 calls EdDSA with Ed25519
-    /// "Ed25519".
+    /// The algorithm with exactly this name. `none`, in any case, is unknown here. RFC 9864 calls EdDSA with
+    /// Ed25519 "Ed25519".
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         let name = if name == "Ed25519" { "EdDSA" } else { name };
@@ -101,14 +101,14 @@ impl JoseAlgorithm {
 }
 
 impl SignatureAlgorithm {
-    /// Whether it takes RSA keys.
+    /// Whether keys for this algorithm are RSA keys.
     pub(super) const fn is_rsa(self) -> bool {
         !matches!(self, Self::EdDsa | Self::Es256 | Self::Es384 | Self::Es512)
     }
 }
 
 impl<V: SignatureVerifier> Material<V> {
-    /// Whether `signature` is this key's signature of `message`.
+    /// Whether this key made `signature` of `message`.
     pub(super) fn verify(&self, message: &[u8], signature: &[u8], platform: &V) -> bool {
         match self {
             Self::Hs256(key) => verify_bytes(&Hs256, key, message, signature),
@@ -119,7 +119,7 @@ impl<V: SignatureVerifier> Material<V> {
     }
 }
 
-/// Verifies a signature that may have any length.
+/// Verifies a signature of any length with jwt-compact; a wrong length is a wrong signature.
 pub(super) fn verify_bytes<A: Algorithm>(
     algorithm: &A,
     key: &A::VerifyingKey,

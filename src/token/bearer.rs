@@ -5,7 +5,7 @@ use std::fmt;
 use super::error::BearerError;
 use crate::limits::TOKEN_MAX_BYTES;
 
-/// The text of a token, of which nothing is known but that it may be one. `Debug` does not show it.
+/// The text of a bearer token, not yet parsed or verified. `Debug` hides it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct BearerToken<'a>(&'a str);
 
@@ -14,20 +14,20 @@ impl<'a> BearerToken<'a> {
     /// and any number of spaces (RFC 7235 §2.1: `1*SP`), or the bare token, as some vendors' samples send it.
     ///
     /// # Errors
-    /// The value holds no token, another scheme, more than one token, or one that is too long.
+    /// The value has no token, a scheme other than `Bearer`, invalid characters, or a token that is too long.
     pub fn parse(header: &'a str) -> Result<Self, BearerError> {
         let token = Self::find(header)?;
         token.check()?;
         Ok(token)
     }
 
-    /// The same without a look at each of its characters: a token that is compared with one that was verified needs
-    /// none.
+    /// Finds the token without checking its characters. A token that equals a verified one needs no such
+    /// check.
     pub(super) fn find(header: &'a str) -> Result<Self, BearerError> {
         let token = match header.split_once(' ') {
             Some((scheme, token)) if is_bearer(scheme) => token.trim_start_matches(' '),
             Some(_) => return Err(BearerError::Scheme),
-            // React Native sends the scheme alone; `fetch` trims the space behind it.
+            // React Native sends the scheme alone; `fetch` trims the space after it.
             None if is_bearer(header) => return Err(BearerError::Missing),
             None => header,
         };
@@ -40,12 +40,12 @@ impl<'a> BearerToken<'a> {
         Ok(Self(token))
     }
 
-    /// The rest of [`Self::parse`].
+    /// Checks the characters of the token, the second half of [`Self::parse`].
     pub(super) fn check(self) -> Result<(), BearerError> {
         if self.0.bytes().all(|byte| byte.is_ascii_graphic()) { Ok(()) } else { Err(BearerError::Characters) }
     }
 
-    /// The token.
+    /// The token's text.
     #[must_use]
     pub const fn as_str(self) -> &'a str {
         self.0

@@ -1,4 +1,4 @@
-//! Remembers verified tokens, so that a player that polls pays for one signature only.
+//! Verified tokens, remembered so that a player that polls costs a single signature check.
 
 use std::{
     hash::{BuildHasherDefault, Hasher},
@@ -14,8 +14,8 @@ use crate::{
     ports::Entropy,
 };
 
-/// Hashes tokens under a key that nobody else knows, so that nobody can make tokens that collide. The key is
-/// drawn at first use: Workers has no randomness outside a request.
+/// Hashes tokens with SipHash under a secret key, so that clients cannot construct tokens that collide. The
+/// key is drawn at first use, because Workers has no random numbers outside a request.
 #[derive(Default)]
 pub(super) struct Fingerprinter(Option<SipHasher13>);
 
@@ -25,7 +25,7 @@ impl Fingerprinter {
     }
 }
 
-/// Fingerprints are uniform already.
+/// A hasher that passes fingerprints through: they are uniformly distributed already.
 #[derive(Default)]
 struct Uniform(u64);
 
@@ -35,7 +35,7 @@ impl Hasher for Uniform {
     }
 
     fn write(&mut self, bytes: &[u8]) {
-        // Only `write_u64` is called for a `u64`; this is right for any other key, too.
+        // Only `write_u64` is called for a `u64`. This fallback keeps the hasher correct for other types.
         for &byte in bytes {
             self.0 = self.0.rotate_left(8) ^ u64::from(byte);
         }
@@ -53,12 +53,12 @@ struct Entry {
 
 impl Entry {
     fn size_bytes(&self) -> usize {
-        // What a principal says came out of the token, so its strings are never longer than the token.
+        // A principal's strings are parts of the token, so together they are never longer than the token.
         2 * self.token.len() + VERIFIED_OVERHEAD_BYTES
     }
 }
 
-/// The tokens that were used last, bounded in number and in bytes.
+/// The most recently used verified tokens, bounded by [`VERIFIED_MAX_TOKENS`] and [`VERIFIED_MAX_BYTES`].
 pub(super) struct VerifiedTokens {
     tokens: LruCache<u64, Entry, BuildHasherDefault<Uniform>>,
     size_bytes: usize,
@@ -71,9 +71,9 @@ impl Default for VerifiedTokens {
 }
 
 impl VerifiedTokens {
-    /// What `token` said when it was verified. Its times have to be checked again.
+    /// The content of `token`, if it was verified before. The caller must check its times again.
     pub fn get(&mut self, fingerprint: u64, token: &str) -> Option<Rc<VerifiedToken>> {
-        // The text is compared in full: a fingerprint alone is no proof.
+        // Compare the full text: two tokens may share a fingerprint.
         let entry = self.tokens.get(&fingerprint).filter(|entry| *entry.token == *token)?;
         Some(Rc::clone(&entry.verified))
     }
@@ -96,7 +96,7 @@ impl VerifiedTokens {
         }
     }
 
-    /// Drops every token of an issuer whose keys have changed.
+    /// Forgets all tokens of an issuer, because its keys have changed.
     pub fn forget_issuer(&mut self, issuer: usize) {
         let of_issuer = self.tokens.iter().filter(|(_, entry)| entry.verified.issuer == issuer);
         let fingerprints: Vec<_> = of_issuer.map(|(fingerprint, _)| *fingerprint).collect();

@@ -1,31 +1,32 @@
-//! What an issuer's tokens may be used for (`may` in `ISSUERS`), and the scopes by which a token asks for a part of it.
+//! Capabilities: what an issuer's tokens may be used for (`may` in `ISSUERS`), and the scopes by which a
+//! token asks for a part of them.
 //!
-//! A token never decides by itself what it may do: `claims.rs` keeps of its roles and scopes those that its issuer has
-//! the capability for, and no other code has to look at the issuer again (docs/adr/0022).
+//! A token cannot extend its own rights. `claims.rs` keeps only the roles and scopes that the issuer has a
+//! capability for, so no other code has to look at the issuer again (docs/adr/0022).
 
-/// One thing that the tokens of an issuer may be used for.
+/// One use that the tokens of an issuer may be put to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Capability {
-    /// A viewer asks for themselves: `/items/{id}/access` and `/license`.
+    /// Viewers ask for themselves: `/items/{id}/access` and `/license`.
     View,
-    /// A merchant's writes: grants, items, fees.
+    /// Merchants write: grants, items, fees.
     Write,
-    /// The snapshot is read, written or collected, as the token's scopes say.
+    /// Publishers read, write or collect the snapshot, as the token's scopes say.
     Publish,
-    /// The origin's export and change feed are read.
+    /// Publishers read the origin's export and change feed.
     Feed,
-    /// A back end asks about any viewer. No route needs it yet.
+    /// Back ends ask about any viewer. No route needs this yet.
     Check,
-    /// Support asks why a check ended as it did. So far it shows the counts of `/healthz`.
+    /// Support asks why a check ended as it did. So far this shows the counts of `/healthz`.
     Explain,
 }
 
 impl Capability {
-    /// All of them, in the order in which they are documented.
+    /// All capabilities, in the order in which they are documented.
     pub const ALL: [Self; 6] =
         [Self::View, Self::Write, Self::Publish, Self::Feed, Self::Check, Self::Explain];
 
-    /// As `may` in `ISSUERS` spells it.
+    /// The name as `may` in `ISSUERS` spells it.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -38,7 +39,7 @@ impl Capability {
         }
     }
 
-    /// The capability of that name.
+    /// The capability with this name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|capability| capability.name() == name)
@@ -49,29 +50,29 @@ impl Capability {
     }
 }
 
-/// A set of capabilities.
+/// A set of capabilities, one bit each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Capabilities(u8);
 
 impl Capabilities {
-    /// No capability.
+    /// The empty set.
     pub const NONE: Self = Self(0);
-    /// What an issuer has whose configuration does not say: its tokens identify viewers.
+    /// The capabilities of an issuer without `may`: its tokens identify viewers.
     pub const DEFAULT: Self = Self(Capability::View.bit());
 
-    /// The same and `capability`.
+    /// This set with `capability` added.
     #[must_use]
     pub const fn with(self, capability: Capability) -> Self {
         Self(self.0 | capability.bit())
     }
 
-    /// Whether `capability` is among them.
+    /// Whether the set contains `capability`.
     #[must_use]
     pub const fn has(self, capability: Capability) -> bool {
         self.0 & capability.bit() != 0
     }
 
-    /// Those in the set, in the order of [`Capability::ALL`].
+    /// The members of the set, in the order of [`Capability::ALL`].
     pub fn iter(self) -> impl Iterator<Item = Capability> {
         Capability::ALL.into_iter().filter(move |capability| self.has(*capability))
     }
@@ -83,28 +84,28 @@ impl FromIterator<Capability> for Capabilities {
     }
 }
 
-/// A scope of a token. Names that are not listed here say nothing.
+/// A scope of a token. Unknown names are ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
-    /// Read the snapshot, all of it.
+    /// Read the whole snapshot.
     SnapshotRead,
-    /// Store objects, versions and the head, and take the lease for it.
+    /// Store objects, versions and the head, and take the lease to do so.
     SnapshotWrite,
-    /// Delete objects and versions, and take the lease for it.
+    /// Delete objects and versions, and take the lease to do so.
     SnapshotCollect,
     /// Read the origin's export and change feed.
     FeedRead,
 }
 
 impl Scope {
-    /// All of them.
+    /// All scopes, in the order in which they are documented.
     pub const ALL: [Self; 4] =
         [Self::SnapshotRead, Self::SnapshotWrite, Self::SnapshotCollect, Self::FeedRead];
 
-    /// The sum of all scopes of the snapshot, under one name.
+    /// One name for all scopes of the snapshot together.
     pub const PUBLISH: &str = "snapshot:publish";
 
-    /// As tokens spell it.
+    /// The name as tokens spell it.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -115,7 +116,7 @@ impl Scope {
         }
     }
 
-    /// What the token's issuer must have for it.
+    /// The capability that the token's issuer needs for this scope.
     #[must_use]
     pub const fn capability(self) -> Capability {
         match self {
@@ -129,16 +130,16 @@ impl Scope {
     }
 }
 
-/// A set of scopes.
+/// A set of scopes, one bit each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Scopes(u8);
 
 impl Scopes {
-    /// No scope.
+    /// The empty set.
     pub const NONE: Self = Self(0);
 
-    /// Those that a token names and `may` allows. All of them concern every merchant's data, so that an issuer which
-    /// speaks for some merchants only (`is_bound`) has none.
+    /// The scopes that a token names and `may` allows. Every scope gives access to the data of all merchants,
+    /// so an issuer that is bound to some merchants (`is_bound`) gets none.
     pub(super) fn granted<'a>(
         names: impl Iterator<Item = &'a str>,
         may: Capabilities,
@@ -154,19 +155,19 @@ impl Scopes {
             .fold(Self::NONE, Self::with)
     }
 
-    /// The same and `scope`.
+    /// This set with `scope` added.
     #[must_use]
     pub const fn with(self, scope: Scope) -> Self {
         Self(self.0 | scope.bit())
     }
 
-    /// Whether `scope` is among them.
+    /// Whether the set contains `scope`.
     #[must_use]
     pub const fn has(self, scope: Scope) -> bool {
         self.0 & scope.bit() != 0
     }
 
-    /// Whether one of `scopes` is among them.
+    /// Whether the set contains at least one of `scopes`.
     #[must_use]
     pub fn has_any(self, scopes: &[Scope]) -> bool {
         scopes.iter().any(|scope| self.has(*scope))
@@ -201,7 +202,7 @@ mod tests {
             (&["snapshot:collect"], both, false, &[SnapshotCollect]),
             (&["snapshot:publish", "feed:read"], Capabilities::NONE.with(Feed), false, &[FeedRead]),
             (&["snapshot:publish", "feed:read"], Capabilities::DEFAULT, false, &[]),
-            // The data of other merchants would be among it.
+            // The scope would include other merchants' data.
             (&["snapshot:publish", "feed:read"], both, true, &[]),
             (&["snapshot:", "snapshot:publisher", "snapshot", "SNAPSHOT:READ", ""], both, false, &[]),
         ] {

@@ -1,8 +1,8 @@
-//! The rules for claims: verified claims in, a principal or the reason against it out.
+//! The rules for claims: verified claims in, a principal or a reason to refuse out.
 //!
-//! An optional claim that is absent, `null`, or as empty as PHP leaves it (`""`, `[]`) grants nothing. Spellings that
-//! can mean only one value are taken: numbers in quotes, whole floats, lists with gaps. A claim of any other type
-//! refuses the token: half of what such a token says would otherwise decide.
+//! An optional claim that is absent, `null`, or empty as PHP leaves it (`""`, `[]`) grants nothing. Spellings
+//! that can mean only one value are accepted: numbers in quotes, floats without a fraction, lists with gaps.
+//! A claim of any other type refuses the whole token; otherwise the readable half of the token would decide.
 
 use std::rc::Rc;
 
@@ -23,7 +23,7 @@ use crate::{
     snapshot::key::EntryKey,
 };
 
-/// Judges the claims of a token whose signature is `issuer`'s.
+/// Checks the claims of a token that `issuer` signed. `index` is the issuer's place in the configuration.
 pub(super) fn check(
     claims: &Map<String, Value>,
     index: usize,
@@ -58,16 +58,16 @@ fn check_times(
         Err(ClaimsError::NotYetValid) if issued_at.is_some_and(|time| time > latest) => {
             Err(ahead(ClaimsError::IssuedInFuture, "iat", issued_at.unwrap_or(now), now, leeway_secs))
         }
-        // The issuer's clock agrees with ours, so it means what `nbf` says.
+        // The issuer's clock agrees with ours, so `nbf` is meant as written.
         Err(ClaimsError::NotYetValid) if issued_at.is_some() => {
             let secs = not_before.unwrap_or(now).saturating_sub(now);
-            Err(Problem::new(ClaimsError::NotYetValid, format!("claim nbf: comes in {secs} s")).into())
+            Err(Problem::new(ClaimsError::NotYetValid, format!("claim nbf: {secs} s in the future")).into())
         }
         Err(error) => Err(times_error(error, times, now, leeway_secs)),
     }
 }
 
-/// `jti`, as the denylist compares it. One that is not text names nothing.
+/// `jti` as text, for the denylist. `None` if it is neither text nor an integer.
 pub(super) fn token_id(claims: &Map<String, Value>) -> Option<String> {
     present(claims, "jti").and_then(scalar)
 }
@@ -77,7 +77,7 @@ pub(super) fn issued_at(claims: &Map<String, Value>) -> Option<UnixSecs> {
     moment(claims, "iat").ok().flatten()
 }
 
-/// What to answer to a token whose times were found wrong.
+/// The answer to a token whose times are wrong.
 pub(super) fn times_error(
     error: ClaimsError,
     times: ValidTimes,
@@ -95,8 +95,8 @@ pub(super) fn times_error(
     }
 }
 
-/// A moment in the future. Issuers do not sign ahead of time, so one of the two clocks is wrong (docs/adr/0014). A
-/// difference of more than a day is not a wrong clock.
+/// The answer to a token whose `claim` is in the future. Issuers do not sign ahead of time, so one of the two
+/// clocks is wrong (docs/adr/0014). A difference of more than a day cannot be a wrong clock.
 fn ahead(error: ClaimsError, claim: &str, time: UnixSecs, now: UnixSecs, leeway_secs: u32) -> VerifyError {
     let secs = time.saturating_sub(now);
     if secs > CLOCK_AHEAD_MAX_SECS {
@@ -110,8 +110,8 @@ fn ahead(error: ClaimsError, claim: &str, time: UnixSecs, now: UnixSecs, leeway_
     })
 }
 
-/// Who asks, and in which roles. The only place where a [`Principal`] is made of claims: whatever a token says, it has no
-/// role, scope or capability that its issuer does not have.
+/// The principal that the claims name. Claims become a [`Principal`] only here, so a token never has a role,
+/// scope or capability that its issuer lacks.
 fn principal(
     claims: &Map<String, Value>,
     issuer: &IssuerConfig,
@@ -124,7 +124,7 @@ fn principal(
         None => text(claims, "azp")?.or(only_audience),
     };
     let contexts = texts(claims, "ctx", |text| vec![text.to_owned()])?;
-    // RFC 8693 §4.2: names with spaces between them.
+    // RFC 8693 §4.2: scopes are separated by spaces.
     let scopes = texts(claims, "scope", |text| text.split_ascii_whitespace().map(str::to_owned).collect())?;
     let (may, merchant_id) = (issuer.may, integer(claims, "mid")?);
     let has_role =
@@ -146,11 +146,12 @@ fn principal(
         may_test: issuer.test_clients,
         merchants: issuer.merchants.clone(),
     };
-    principal.roles.merchant &= principal.may_speak();
+    principal.roles.merchant &= principal.may_act_as_merchant();
     Ok(principal)
 }
 
-/// The customer's name: text, or an integer in decimal. A fraction or an exponent has no single spelling.
+/// The customer's name: text, or an integer in decimal. A fraction or an exponent has more than one spelling,
+/// so it is refused.
 fn customer(claims: &Map<String, Value>, claim: &str) -> Result<String, Problem<ClaimsError>> {
     let wrong = |problem: &str| Err(Problem::new(ClaimsError::Customer, format!("claim {claim}: {problem}")));
     let name = match claims.get(claim) {
@@ -167,12 +168,12 @@ fn customer(claims: &Map<String, Value>, claim: &str) -> Result<String, Problem<
         return wrong(&format!("longer than {CUSTOMER_MAX_BYTES} bytes"));
     }
     if name.contains('\0') {
-        return wrong("has a zero byte");
+        return wrong("contains a zero byte");
     }
     Ok(name)
 }
 
-/// A claim that says something: `null`, and what PHP leaves where nothing was set, is absent.
+/// The value of a claim, unless it is `null` or an empty value that PHP writes for "not set".
 fn present<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
     claims.get(name).filter(|value| match value {
         Value::Null => false,
@@ -183,7 +184,7 @@ fn present<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a Value> 
     })
 }
 
-/// Text, or an integer as its decimal digits.
+/// Text as it is, or an integer in decimal digits.
 fn scalar(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
@@ -198,7 +199,7 @@ fn malformed(name: &'static str, value: &Value, expected: &str) -> Problem<Claim
     Problem::new(ClaimsError::Malformed(name), detail)
 }
 
-/// What kind of value a claim has, for a log line, which does not show it.
+/// Names the type of a value for a log line, which must not show the value.
 fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
@@ -211,7 +212,7 @@ fn kind(value: &Value) -> &'static str {
     }
 }
 
-/// The first few of a list, for a log line.
+/// Lists the first few texts, for a log line.
 fn shown(texts: &[String]) -> String {
     const SHOWN_MAX: usize = 4;
     let first: Vec<_> = texts.iter().take(SHOWN_MAX).map(|text| format!("{:?}", shortened(text))).collect();
@@ -227,7 +228,7 @@ fn text(claims: &Map<String, Value>, name: &'static str) -> Result<Option<String
     scalar(value).map(Some).ok_or_else(|| malformed(name, value, "text"))
 }
 
-/// A number, or one in quotes, as vendors send ids either way.
+/// An integer. Vendors send ids as numbers and as text.
 fn integer(claims: &Map<String, Value>, name: &'static str) -> Result<Option<i64>, Problem<ClaimsError>> {
     let Some(value) = present(claims, name) else { return Ok(None) };
     number::whole(value).map(Some).ok_or_else(|| malformed(name, value, "a whole number"))
@@ -249,7 +250,7 @@ fn moment(claims: &Map<String, Value>, name: &'static str) -> Result<Option<Unix
         .map_err(|error| Problem::new(ClaimsError::Malformed(name), format!("claim {name}: {error}")))
 }
 
-/// A list of texts, or one text, which `split` takes apart.
+/// A list of texts. A single text is split by `split`.
 fn texts(
     claims: &Map<String, Value>,
     name: &'static str,

@@ -1,4 +1,4 @@
-//! The `ISSUERS` variable: whose tokens are accepted, and what they must say.
+//! The `ISSUERS` variable: which issuers' tokens are accepted, and which claims they must have.
 
 use std::{fmt, rc::Rc};
 
@@ -14,28 +14,28 @@ use crate::{
     ports::SignatureAlgorithm,
 };
 
-/// A value of the configuration that cannot be used, and where it is.
+/// An invalid value in the configuration of the issuers.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {problem}")]
-pub struct ConfigError {
-    /// The variable, and the place within it: `ISSUERS[0].audience`.
+pub struct IssuersError {
+    /// The variable and the path within it, such as `ISSUERS[0].audience`.
     pub field: String,
-    /// What is wrong, without any secret.
+    /// The problem, without any secret.
     pub problem: String,
 }
 
-impl ConfigError {
+impl IssuersError {
     pub(super) fn new(field: impl Into<String>, problem: impl Into<String>) -> Self {
         Self { field: field.into(), problem: problem.into() }
     }
 }
 
-/// A value that must not be shown.
+/// A secret value. `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
 impl Secret {
-    /// A value that must not be shown.
+    /// Wraps a secret value.
     #[must_use]
     pub const fn new(text: String) -> Self {
         Self(text)
@@ -52,70 +52,72 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Which `aud` is accepted.
+/// Which `aud` values are accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AudienceRule {
-    /// At least one of these must be among the token's.
+    /// At least one of these must be among the token's audiences.
     AnyOf(Vec<String>),
-    /// The issuer's tokens are for this service alone, or (Cognito's access tokens) name no audience.
+    /// Any `aud`, or none: the issuer's tokens are for this service alone, or (Cognito's access tokens) have
+    /// no audience.
     NoneRequired,
 }
 
 /// Where an issuer's keys come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeysConfig {
-    /// A JWKS within the configuration.
+    /// A JWKS inside the configuration.
     Jwks {
-        /// As JSON. It may hold symmetric keys, therefore a secret.
+        /// The JWKS as JSON. It may hold symmetric keys, so it is a secret.
         json: Secret,
-        /// What RSA keys without `alg` are for.
+        /// The algorithm of RSA keys without `alg`.
         rsa_algorithm: SignatureAlgorithm,
     },
-    /// A JWKS to fetch.
+    /// A JWKS to be fetched.
     JwksUrl {
-        /// Its address.
+        /// The URL, checked by [`check_url`].
         url: String,
-        /// What RSA keys without `alg` are for.
+        /// The algorithm of RSA keys without `alg`.
         rsa_algorithm: SignatureAlgorithm,
     },
     /// The text of a secret binding.
     Secret {
-        /// The binding's name, for errors.
+        /// The binding's name, for error messages.
         name: String,
-        /// Its value.
+        /// The binding's value.
         secret: Secret,
-        /// The only algorithm that it verifies.
+        /// The only algorithm that the secret verifies.
         algorithm: HmacAlgorithm,
     },
 }
 
-/// Whose tokens are accepted, and what they must say.
+/// An issuer whose tokens are accepted, and the rules for them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IssuerConfig {
-    /// What `iss` must be, exactly.
+    /// The exact value of `iss`.
     pub issuer: String,
-    /// Customers are found by namespace and claim, so that two issuers' customer 123 are two people.
+    /// Namespace of the issuer's customers. A customer is found by namespace and claim, so customer 123 of
+    /// one issuer is not customer 123 of another.
     pub namespace: String,
-    /// Which `aud` is accepted.
+    /// Which `aud` values are accepted.
     pub audience: AudienceRule,
     /// The claim that names the customer.
     pub customer_claim: String,
-    /// How far the issuer's clock may be off, in seconds.
+    /// How far the issuer's clock may be off, in seconds, at most [`LEEWAY_MAX_SECS`].
     pub leeway_secs: u32,
-    /// Where the keys come from.
+    /// Where the issuer's keys come from.
     pub keys: KeysConfig,
-    /// The merchants whom the issuer speaks for; all of them when there is no such list.
+    /// The merchants that the issuer speaks for. `None` means all.
     pub merchants: Option<Rc<[i64]>>,
-    /// What its tokens may be used for: `may`, and `may_publish`, which adds `publish`.
+    /// Allowed uses of its tokens: `may`, plus `publish` if `may_publish` is set.
     pub may: Capabilities,
-    /// Whether its test-mode clients open pending test licences.
+    /// Whether its test-mode clients may open pending test licences.
     pub test_clients: bool,
-    /// Whether tokens without `iss` are this issuer's. At most one issuer may.
+    /// Whether tokens without `iss` belong to this issuer. At most one issuer may set it.
     pub accept_missing_iss: bool,
 }
 
 impl IssuerConfig {
-    /// That the issuer lacks `capability`, and what to change if its tokens may do what needs it.
+    /// Explains that the issuer lacks `capability`, and what to write into `ISSUERS` to add it.
     #[must_use]
     pub fn lacks(&self, capability: Capability) -> String {
         let names = self.may.with(capability).iter().map(|may| ["\"", may.name(), "\""].concat());
@@ -128,35 +130,38 @@ impl IssuerConfig {
     }
 }
 
-/// Reads the `ISSUERS` variable, a JSON array. `secret` looks up a secret binding.
+/// Reads the `ISSUERS` variable, a JSON array. `secret` looks up a secret binding by name.
 ///
 /// # Errors
-/// Malformed JSON, an unknown, missing or wrong member, a secret that is not bound or too short, or two
-/// issuers with the same `iss`.
+/// The JSON is malformed, a member is unknown, missing or invalid, a secret is unbound or too short, or two
+/// issuers have the same `iss`.
 pub fn parse_issuers(
     json: &str,
     secret: &dyn Fn(&str) -> Option<String>,
-) -> Result<Vec<IssuerConfig>, ConfigError> {
-    // Everything is read as a `Value` first: one deserialiser for all, and for the Worker one to compile.
+) -> Result<Vec<IssuerConfig>, IssuersError> {
+    // Parse into `Value` first: one deserialiser serves all types, which keeps the Worker small.
     let values: Value = serde_json::from_slice(json.as_bytes()).map_err(|error| {
-        ConfigError::new("ISSUERS", format!("not a JSON array: {}", shown(error.to_string())))
+        IssuersError::new("ISSUERS", format!("expected a JSON array: {}", shown(error.to_string())))
     })?;
     let Value::Array(values) = values else {
-        return Err(ConfigError::new("ISSUERS", "not a JSON array"));
+        return Err(IssuersError::new("ISSUERS", "expected a JSON array"));
     };
     if values.is_empty() || values.len() > ISSUERS_MAX {
-        return Err(ConfigError::new("ISSUERS", format!("1 to {ISSUERS_MAX} issuers are needed")));
+        return Err(IssuersError::new(
+            "ISSUERS",
+            format!("expected 1 to {ISSUERS_MAX} issuers, found {}", values.len()),
+        ));
     }
     let mut issuers: Vec<IssuerConfig> = Vec::with_capacity(values.len());
     for (index, value) in values.into_iter().enumerate() {
         let at = format!("ISSUERS[{index}]");
-        let raw = RawIssuer::read(value).map_err(|problem| ConfigError::new(&at, shown(problem)))?;
+        let raw = RawIssuer::read(value).map_err(|problem| IssuersError::new(&at, shown(problem)))?;
         let issuer = check(raw, &at, secret)?;
         if issuers.iter().any(|other| other.issuer == issuer.issuer) {
-            return Err(ConfigError::new(format!("{at}.issuer"), "another issuer has the same"));
+            return Err(IssuersError::new(format!("{at}.issuer"), "another issuer has the same"));
         }
         if issuer.accept_missing_iss && issuers.iter().any(|other| other.accept_missing_iss) {
-            return Err(ConfigError::new(
+            return Err(IssuersError::new(
                 format!("{at}.accept_missing_iss"),
                 "another issuer accepts tokens without iss",
             ));
@@ -170,8 +175,8 @@ fn check(
     raw: RawIssuer,
     at: &str,
     secret: &dyn Fn(&str) -> Option<String>,
-) -> Result<IssuerConfig, ConfigError> {
-    let wrong = |member: &str, problem: &str| Err(ConfigError::new(format!("{at}.{member}"), problem));
+) -> Result<IssuerConfig, IssuersError> {
+    let wrong = |member: &str, problem: &str| Err(IssuersError::new(format!("{at}.{member}"), problem));
     if raw.issuer.is_empty() {
         return wrong("issuer", "must not be empty");
     }
@@ -184,7 +189,10 @@ fn check(
         return wrong("audience.any_of", "must name at least one audience, none of them empty");
     }
     if ["", "iss", "aud", "exp", "nbf", "iat"].contains(&raw.customer_claim.as_str()) {
-        return wrong("customer_claim", "names no customer");
+        return wrong(
+            "customer_claim",
+            "must name the claim that holds the customer, not iss, aud, exp, nbf or iat",
+        );
     }
     let may = if raw.may_publish { raw.may.with(Capability::Publish) } else { raw.may };
     if raw.may == Capabilities::NONE {
@@ -201,7 +209,7 @@ fn check(
             let Some(rsa_algorithm) = rsa_algorithm(alg.as_deref()) else {
                 return wrong("keys.alg", RSA_ALGORITHMS);
             };
-            // `Display` would bring another writer along.
+            // `Display` would pull a second JSON writer into the Worker.
             let json = Secret(serde_json::to_string(&jwks).unwrap_or_default());
             KeysConfig::Jwks { json, rsa_algorithm }
         }
@@ -219,18 +227,21 @@ fn check(
                 return wrong("keys.alg", "must be HS256, HS384 or HS512");
             };
             let Some(value) = secret(&name) else {
-                // What is no name may be the secret itself.
+                // A text that cannot be a binding's name may be the secret itself.
                 if !is_binding_name(&name) {
                     return wrong(
                         "keys.secret",
                         "must be the name of a secret that is bound; not shown, it may be the secret itself",
                     );
                 }
-                return Err(ConfigError::new(name, format!("{at}.keys names this secret; it is not bound")));
+                return Err(IssuersError::new(
+                    name,
+                    format!("{at}.keys names this secret, but it is not bound"),
+                ));
             };
             if value.len() < algorithm.secret_min_bytes() {
                 let least = algorithm.secret_min_bytes();
-                return Err(ConfigError::new(
+                return Err(IssuersError::new(
                     name,
                     format!("{alg} needs at least {least} bytes (RFC 7518 section 3.2)"),
                 ));
@@ -253,11 +264,11 @@ fn check(
     })
 }
 
-/// What is wrong with `keys.alg` beside `jwks` or `jwks_url`.
+/// Expected value of `keys.alg` beside `jwks` or `jwks_url`.
 const RSA_ALGORITHMS: &str =
     "must be RS256, RS384, RS512, PS256, PS384 or PS512: what RSA keys without alg are for";
 
-/// What RSA keys without `alg` are for: RS256, the commonest, unless the configuration says otherwise.
+/// The algorithm of RSA keys without `alg`: RS256, the most common, unless the configuration names another.
 fn rsa_algorithm(alg: Option<&str>) -> Option<SignatureAlgorithm> {
     let Some(alg) = alg else { return Some(SignatureAlgorithm::Rs256) };
     match JoseAlgorithm::from_name(alg)? {
@@ -266,7 +277,7 @@ fn rsa_algorithm(alg: Option<&str>) -> Option<SignatureAlgorithm> {
     }
 }
 
-/// What is wrong, without the text that was found: that may be a secret in the wrong place.
+/// Hides the quoted part of a problem: the text that was found may be a secret in the wrong place.
 fn shown(problem: String) -> String {
     match (problem.split_once('"'), problem.rsplit_once('"')) {
         (Some((before, _)), Some((_, after))) => format!("{before}\"...\"{after}"),
@@ -278,12 +289,12 @@ fn is_binding_name(name: &str) -> bool {
     name.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
 }
 
-/// Whether an address may be trusted with a token, or with what keys and records are read from: https, or http on this
-/// machine, without credentials and without a fragment. Anyone who could change the answers on their way would make any
-/// token valid.
+/// Checks that a URL may be trusted with tokens, keys and records: https, or http on this machine, without
+/// credentials or a fragment. Otherwise anyone on the network path could replace the keys and make any token
+/// valid.
 ///
 /// # Errors
-/// What the address must be, as the rest of a sentence.
+/// What the URL must be, as the rest of a sentence.
 pub fn check_url(url: &str) -> Result<(), &'static str> {
     const PROBLEM: &str = "must be an https URL (http only for localhost)";
     let odd = |c: char| !c.is_ascii_graphic() || matches!(c, '\\' | '@' | '"' | '<' | '>' | '#');

@@ -1,16 +1,16 @@
-//! ECDSA signatures as ASN.1 DER (X.690), for platforms that do not take JOSE's form.
+//! Converts ECDSA signatures from JOSE's form to ASN.1 DER (X.690), for platforms that take only DER.
 
-/// Length of the longest coordinate: P-521's.
+/// Length of the longest coordinate in bytes: P-521's.
 const COORDINATE_MAX_LEN: usize = 66;
 
 const SEQUENCE: u8 = 0x30;
 const INTEGER: u8 = 0x02;
 
-/// The first byte of a length of 128 to 255, which takes a second byte (X.690 §8.1.3.5).
+/// First byte of a length from 128 to 255, which needs a second byte (X.690 §8.1.3.5).
 const LONG_LENGTH: u8 = 0x81;
 
-/// `SEQUENCE { r INTEGER, s INTEGER }` from `r || s` (RFC 7518 §3.4), each `coordinate_len` bytes long: 32 for
-/// P-256, 48 for P-384, 66 for P-521. `None` for a signature of another length.
+/// Encodes `r || s` (RFC 7518 §3.4) as `SEQUENCE { r INTEGER, s INTEGER }`. Each number has `coordinate_len`
+/// bytes: 32 for P-256, 48 for P-384, 66 for P-521. `None` if the signature has a different length.
 #[must_use]
 pub fn ecdsa_der(signature: &[u8], coordinate_len: usize) -> Option<Vec<u8>> {
     let (r, s) = signature.split_at_checked(coordinate_len)?;
@@ -24,7 +24,7 @@ pub fn ecdsa_der(signature: &[u8], coordinate_len: usize) -> Option<Vec<u8>> {
     let len = u8::try_from(content.len()).ok()?;
     let mut der = Vec::with_capacity(3 + content.len());
     der.push(SEQUENCE);
-    // Only P-521's are so long.
+    // Only a P-521 signature can be this long.
     if len >= 0x80 {
         der.push(LONG_LENGTH);
     }
@@ -33,7 +33,8 @@ pub fn ecdsa_der(signature: &[u8], coordinate_len: usize) -> Option<Vec<u8>> {
     Some(der)
 }
 
-/// A positive integer in as few bytes as it takes: no leading zeros, but one where the first bit is set.
+/// Appends a positive integer in as few bytes as possible: without leading zeros, except one where the first
+/// bit would otherwise be set and mark a negative number.
 fn push_integer(out: &mut Vec<u8>, big_endian: &[u8]) -> Option<()> {
     let leading_zeros = big_endian.iter().take_while(|byte| **byte == 0).count();
     let digits = big_endian.get(leading_zeros..)?;

@@ -1,53 +1,55 @@
-//! Why a token is refused, or can be neither accepted nor refused. Rich for logs; on the wire a refusal is always the
-//! same 401.
+//! Why a token is refused, or can be neither accepted nor refused. The details are for logs; clients always
+//! get the same 401.
 
 use crate::limits::TOKEN_MAX_BYTES;
 
-/// The `Authorization` header holds no token.
+/// Why an `Authorization` header has no usable token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BearerError {
-    /// No header, an empty one, or a scheme without a token.
+    /// The header is absent or empty, or has a scheme without a token.
     #[error("no token")]
     Missing,
     /// A scheme other than `Bearer`.
     #[error("the scheme is not Bearer")]
     Scheme,
-    /// Spaces, control characters or non-ASCII in the token.
-    #[error("it has blanks, control characters or letters beyond ASCII, as no token has")]
+    /// The token contains spaces, control characters or non-ASCII letters.
+    #[error("the token contains blanks, control characters or non-ASCII letters")]
     Characters,
     /// Longer than [`TOKEN_MAX_BYTES`](crate::limits::TOKEN_MAX_BYTES).
     #[error("the token is longer than {TOKEN_MAX_BYTES} bytes")]
     TooLong,
 }
 
-/// A JWS (RFC 7515) that is malformed, that no key verifies, or whose signature is wrong.
+/// Why a JWS (RFC 7515) is not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum JwsError {
     /// Longer than [`TOKEN_MAX_BYTES`](crate::limits::TOKEN_MAX_BYTES).
     #[error("token: longer than {TOKEN_MAX_BYTES} bytes")]
     TooLong,
-    /// Not three base64url segments, or the first is not a JSON object with distinct, well-typed members.
+    /// Not three base64url segments, or the header is not a JSON object with distinct members of the right
+    /// types.
     #[error("malformed")]
     Malformed,
-    /// `crit`, `b64` or a nested content type: extensions that are not understood must be refused.
+    /// `crit`, `b64` or a nested content type. An extension that the reader does not understand must be
+    /// refused.
     #[error("the header has an extension that is not supported")]
     Extension,
-    /// `none`, or an algorithm that is not implemented.
+    /// `none`, or an algorithm that this service does not implement.
     #[error("the algorithm is not supported")]
     UnsupportedAlgorithm,
-    /// `typ` names another kind of token.
-    #[error("another kind of token")]
+    /// `typ` names a different kind of token.
+    #[error("a different kind of token")]
     WrongType,
     /// No key has this `kid`.
     #[error("no key has this kid")]
     UnknownKey,
-    /// More keys could have signed it than are tried.
-    #[error("more keys match than are tried")]
+    /// More than [`KEYS_TRIED_MAX`](crate::limits::KEYS_TRIED_MAX) keys could have made the signature.
+    #[error("too many keys match to try them all")]
     AmbiguousKey,
-    /// The key is for another algorithm than the header names.
+    /// The matching key is for a different algorithm than `alg` names.
     #[error("the key is for another algorithm")]
     AlgorithmMismatch,
-    /// The signature is not the key's.
+    /// No matching key made the signature.
     #[error("bad signature")]
     BadSignature,
     /// The payload is not a JSON object with distinct members.
@@ -55,45 +57,45 @@ pub enum JwsError {
     Payload,
 }
 
-/// Claims that do not allow the request, although the signature is right.
+/// Why the claims of a correctly signed token do not allow the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ClaimsError {
-    /// There is no `exp`.
+    /// `exp` is absent.
     #[error("exp is missing")]
     NoExpiry,
     /// `exp` has passed.
     #[error("expired")]
     Expired,
-    /// `nbf` has not come yet.
+    /// `nbf` is in the future.
     #[error("not valid yet")]
     NotYetValid,
-    /// `iat` has not come yet.
+    /// `iat` is in the future.
     #[error("issued in the future")]
     IssuedInFuture,
     /// `aud` does not name this service.
     #[error("meant for another audience")]
     Audience,
     /// The claim that names the customer is absent, empty, too long, or neither text nor an integer.
-    #[error("it names no customer")]
+    #[error("the claim of the customer is missing or invalid")]
     Customer,
     /// Another claim has the wrong type.
     #[error("the claim {0} is malformed")]
     Malformed(&'static str),
 }
 
-/// Why a token is refused.
+/// Why a token is refused: the cause in one enum for all phases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
-    /// The header holds no token.
+    /// The header has no usable token.
     #[error("header Authorization: {0}")]
     Bearer(#[from] BearerError),
-    /// The token's form, key or signature is wrong.
+    /// Invalid form, unknown key or bad signature.
     #[error("token: {0}")]
     Jws(#[from] JwsError),
     /// `iss` is not among the configured issuers.
     #[error("unknown issuer")]
     UnknownIssuer,
-    /// The claims do not allow it.
+    /// The claims do not allow the request.
     #[error("claims: {0}")]
     Claims(#[from] ClaimsError),
     /// The token, its customer or the key that signed it is on the denylist.
@@ -102,7 +104,7 @@ pub enum TokenError {
 }
 
 impl TokenError {
-    /// A short name for logs and metrics, which stays the same between versions.
+    /// A short name for logs and metrics. Names stay the same between versions.
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
@@ -131,32 +133,33 @@ impl TokenError {
     }
 }
 
-/// A token that is refused: 401. On the wire all of them are the same.
+/// A refused token: 401. The response never says which error it was.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{detail}")]
 pub struct Rejection {
-    /// Why.
+    /// The cause.
     pub error: TokenError,
-    /// The same for a log line: it names the header, the member of the token's header, the key or the claim, what was
-    /// found and what was expected. Of claims it shows none but the values of `iss` and `aud`.
+    /// The cause for a log line: the header, the member of the token's header, the key or the claim, with the
+    /// value that was found and the one that was expected. The only claims whose values appear are `iss` and
+    /// `aud`.
     pub detail: String,
 }
 
 /// Why a token can be neither accepted nor refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UndecidedCause {
-    /// No present key verifies it, and the issuer may have published its key since the last fetch.
+    /// No key at hand verifies the token, and the issuer may have published its key since the last fetch.
     KeyPending,
-    /// The issuer publishes its key in a form that cannot be used.
+    /// The issuer publishes the token's key in a form that this service cannot use.
     KeyLeftOut,
-    /// More keys could have signed it than are tried.
+    /// More than [`KEYS_TRIED_MAX`](crate::limits::KEYS_TRIED_MAX) keys could have made the signature.
     AmbiguousKey,
-    /// It was issued in the future: the issuer's clock or the edge's is wrong.
+    /// The token was issued in the future: the issuer's clock or the edge's is wrong.
     ClockDiffers,
 }
 
 impl UndecidedCause {
-    /// A short name for logs and metrics, which stays the same between versions.
+    /// A short name for logs and metrics. Names stay the same between versions.
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {
@@ -168,44 +171,44 @@ impl UndecidedCause {
     }
 }
 
-/// A token that can be neither accepted nor refused: 503, never a 401, on which clients log their users out.
+/// A token that can be neither accepted nor refused: 503. A 401 would make clients log their users out.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{detail}")]
 pub struct Undecided {
-    /// Why.
+    /// The cause.
     pub cause: UndecidedCause,
-    /// When it is worth asking again.
+    /// After how many seconds the client should ask again (`Retry-After`).
     pub retry_after_secs: u32,
-    /// The same for a log line, as in [`Rejection::detail`].
+    /// The cause for a log line, as in [`Rejection::detail`].
     pub detail: String,
 }
 
-/// Why [`TokenVerifier::verify`](super::TokenVerifier::verify) has no verified token.
+/// Why [`TokenVerifier::verify`](super::TokenVerifier::verify) returns no verified token.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum VerifyError {
-    /// The client's fault: 401.
+    /// The token is refused: 401.
     #[error(transparent)]
     Rejected(Rejection),
-    /// Fetch the keys of this issuer, hand them to
-    /// [`keys_fetched`](super::TokenVerifier::keys_fetched), then ask again.
+    /// The keys of the issuer with this index are needed. Fetch them, hand them to
+    /// [`keys_fetched`](super::TokenVerifier::keys_fetched), then call `verify` again.
     #[error("the keys of issuer {0} are needed")]
     NeedKeys(usize),
     /// The issuer's keys could not be fetched: 503.
     #[error("the keys of issuer {issuer} are unavailable")]
     KeysUnavailable {
-        /// Whose keys.
+        /// Index of the issuer in the configuration.
         issuer: usize,
-        /// When it is worth asking again.
+        /// After how many seconds the client should ask again (`Retry-After`).
         retry_after_secs: u32,
-        /// Whether enough others are fetching them at this moment: they may be there before that.
+        /// Whether other requests are fetching the keys now, as many as may: the keys may arrive earlier.
         is_being_fetched: bool,
     },
-    /// The answer may still change: 503.
+    /// The token can be neither accepted nor refused yet: 503.
     #[error(transparent)]
     Undecided(Undecided),
 }
 
-/// An error with what a log line says of it.
+/// An error with its text for a log line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Problem<E> {
     pub error: E,
@@ -218,7 +221,7 @@ impl<E> Problem<E> {
     }
 }
 
-/// For errors that say all that there is to say.
+/// The detail of an error without further values is the error's own text.
 impl<E: ToString> From<E> for Problem<E> {
     fn from(error: E) -> Self {
         let detail = error.to_string();

@@ -1,13 +1,14 @@
-//! The life of a JWKS that is fetched: fresh, stale but serving, replaced, or not to be had.
+//! The life of a fetched JWKS: missing, fresh, stale but still used, or replaced.
 //!
-//! A token that no present key verifies may be signed by a key that the issuer has published since the last fetch. The
-//! token is refused only after a fetch that was sent after the token was first seen (docs/adr/0013).
+//! A token that no present key verifies may be signed by a key that the issuer has published since the last
+//! fetch. Such a token is refused only after a fetch that was sent after the token was first seen
+//! (docs/adr/0013).
 
 use sha2::{Digest, Sha256};
 
 use super::{
     error::{JwsError, Undecided, UndecidedCause, VerifyError},
-    jwk::{KeySource, ReadRules},
+    jwk::{KeyTrust, ReadRules},
     jws::UnverifiedToken,
     keys::{KeySet, KeySetError},
     pending::{FetchCount, PendingTokens},
@@ -20,32 +21,37 @@ use crate::{
     ports::{SignatureAlgorithm, SignatureVerifier},
 };
 
-/// Decides when keys may be fetched. A fetch begins when the caller is told to, and ends when it reports.
+/// Decides when keys may be fetched. A fetch begins when the caller is told to make it, and ends when the
+/// caller reports its result.
 #[derive(Debug, Default)]
 struct Fetches {
-    /// The last one that began and its time, until one ends.
+    /// When the latest fetch began (unix seconds), and how many are running. `None` once one of them has
+    /// ended.
     running: Option<(i64, u8)>,
     cooldown_until: Option<i64>,
     failed: bool,
-    /// How many have been sent.
+    /// Number of fetches sent so far.
     sent: FetchCount,
-    /// The last one sent of those that brought a document that can be used.
+    /// The latest fetch that brought a usable document, by the order of sending.
     settled: FetchCount,
 }
 
-/// A fetch of an issuer's keys that has been sent: [`fetch_sent`](super::TokenVerifier::fetch_sent).
+/// Identifies a fetch of an issuer's keys that was sent: see
+/// [`fetch_sent`](super::TokenVerifier::fetch_sent).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SentFetch(FetchCount);
 
 impl Fetches {
-    /// Begins one, or says after how many seconds to ask again.
+    /// Begins a fetch unless `at_once` are running. The error is the number of seconds after which to ask
+    /// again.
     fn begin(&mut self, now: i64, at_once: u8) -> Result<(), u32> {
         let others = self.others(now, at_once)?;
         self.running = Some((now, others.saturating_add(1)));
         Ok(())
     }
 
-    /// How many are under way if one more may begin, or after how many seconds to ask again.
+    /// Number of running fetches if one more may begin. The error is the number of seconds after which to ask
+    /// again.
     fn others(&self, now: i64, at_once: u8) -> Result<u8, u32> {
         if let Some(until) = self.cooldown_until
             && now < until
@@ -59,7 +65,7 @@ impl Fetches {
         if others < at_once { Ok(others) } else { Err(1) }
     }
 
-    /// One that began is not made after all.
+    /// Takes back a fetch that began but will not be sent.
     const fn forgo(&mut self) {
         self.running = match self.running {
             Some((since, count)) if count > 1 => Some((since, count - 1)),
@@ -83,8 +89,8 @@ impl Fetches {
     }
 }
 
-/// An issuer's keys at an address. The last good set is kept for as long as no other replaces it: an issuer
-/// that is down for a day must not lock its customers out.
+/// The keys that an issuer publishes at a URL. The last usable set stays until another one replaces it: an
+/// issuer that is down for a day must not lock its customers out.
 pub(super) struct FetchedKeys<V: SignatureVerifier> {
     pub url: String,
     rules: ReadRules,
@@ -97,11 +103,11 @@ struct Loaded<V: SignatureVerifier> {
     keys: KeySet<V>,
     digest: [u8; 32],
     fetched_at: i64,
-    /// Which fetch brought it; 0 when a cache did.
+    /// The fetch that brought the set; 0 if it came from the shared cache.
     fetch: FetchCount,
 }
 
-/// What a document that can be used came to.
+/// Result of a usable document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Installed {
     pub changed: bool,
@@ -110,9 +116,9 @@ pub(super) struct Installed {
 }
 
 impl<V: SignatureVerifier> FetchedKeys<V> {
-    /// Keys at an address. RSA keys that do not say what they are for are for `rsa_algorithm`.
+    /// Starts without keys. `rsa_algorithm` is the algorithm of RSA keys without `alg`.
     pub fn new(url: String, rsa_algorithm: SignatureAlgorithm) -> Self {
-        let rules = ReadRules { source: KeySource::Fetched, rsa_algorithm };
+        let rules = ReadRules { source: KeyTrust::Fetched, rsa_algorithm };
         Self { url, rules, set: None, fetches: Fetches::default(), pending: PendingTokens::default() }
     }
 
@@ -120,10 +126,12 @@ impl<V: SignatureVerifier> FetchedKeys<V> {
         self.set.as_ref().map(|loaded| &loaded.keys)
     }
 
-    /// Verifies a token's signature: the name of the key that made it. `fingerprint` stands for the token.
+    /// Verifies a token's signature and returns the name of the key that made it. `fingerprint` identifies
+    /// the token.
     ///
     /// # Errors
-    /// The issuer's word against the token, or that its word is not known yet.
+    /// The token is refused, or more has to be known first: the keys, or whether the issuer has published a
+    /// new one.
     pub fn verify(
         &mut self,
         token: &UnverifiedToken<'_>,
@@ -149,7 +157,7 @@ impl<V: SignatureVerifier> FetchedKeys<V> {
         }
     }
 
-    /// What to answer to a token when there are no keys yet.
+    /// The answer to a token while there are no keys yet.
     fn missing(&mut self, fingerprint: u64, issuer: usize, now: i64) -> VerifyError {
         match self.fetches.begin(now, JWKS_FETCHES_AT_ONCE) {
             Ok(()) => {
@@ -160,7 +168,7 @@ impl<V: SignatureVerifier> FetchedKeys<V> {
         }
     }
 
-    /// What to answer to a token that no key at hand verifies.
+    /// The answer to a token that no key at hand verifies.
     fn unverified(
         &mut self,
         token: &UnverifiedToken<'_>,
@@ -188,7 +196,7 @@ impl<V: SignatureVerifier> FetchedKeys<V> {
                 undecided(UndecidedCause::AmbiguousKey, token.problem(problem).detail)
             }
             (None, _) if is_settled => {
-                // Told once: by the next time the issuer may have published the key.
+                // Refused once, then forgotten: the issuer may have published the key by the next attempt.
                 self.pending.forget(fingerprint);
                 token.problem(problem).into()
             }
@@ -206,28 +214,28 @@ impl<V: SignatureVerifier> FetchedKeys<V> {
         VerifyError::KeysUnavailable { issuer, retry_after_secs, is_being_fetched }
     }
 
-    /// Begins a refresh if it is due.
+    /// Begins a refresh if one is due; `true` asks the caller to fetch.
     pub fn begin_refresh(&mut self, now: i64) -> bool {
         self.is_refresh_due(now) && self.fetches.begin(now, 1).is_ok()
     }
 
-    /// Whether the keys are old and no other fetch is under way.
+    /// Whether the keys are old enough for a refresh and no fetch is running.
     pub fn is_refresh_due(&self, now: i64) -> bool {
         let old = self.set.as_ref().is_some_and(|set| now >= set.fetched_at.saturating_add(JWKS_FRESH_SECS));
         old && self.fetches.others(now, 1).is_ok()
     }
 
-    /// Takes back a fetch that the caller was told to begin.
+    /// Takes back a fetch that the caller was asked to make.
     pub const fn forgo(&mut self) {
         self.fetches.forgo();
     }
 
-    /// A fetch is being sent at this moment: its answer decides about every token that was seen before.
+    /// Notes that a fetch is being sent now. Its result decides all tokens that were seen earlier.
     pub const fn send(&mut self) -> SentFetch {
         self.fetches.send()
     }
 
-    /// Takes what a fetch brought; `None` when it failed.
+    /// Takes the document that a fetch brought, or `None` if the fetch failed.
     pub fn ended(
         &mut self,
         fetch: SentFetch,
@@ -241,8 +249,8 @@ impl<V: SignatureVerifier> FetchedKeys<V> {
         installed
     }
 
-    /// Takes a document that was fetched at `fetched_at`, by `fetch` or by someone else, unless the one at hand is as
-    /// new.
+    /// Replaces the keys by those of a document that was fetched at `fetched_at`, unless the present ones are
+    /// as new. `fetch` is `None` for a document of the shared cache.
     pub fn install(
         &mut self,
         document: &[u8],
@@ -252,7 +260,7 @@ impl<V: SignatureVerifier> FetchedKeys<V> {
     ) -> Result<Installed, KeySetError> {
         let digest = Sha256::digest(document).into();
         if let Some(set) = &mut self.set {
-            // Answers overtake each other: the order in which they were asked for counts.
+            // Responses may overtake each other, so the order of sending decides which document is newer.
             let is_newer = match fetch {
                 Some(SentFetch(fetch)) => set.fetch > fetch,
                 None => set.fetched_at > fetched_at,

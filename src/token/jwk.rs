@@ -1,8 +1,8 @@
-//! One JSON Web Key (RFC 7517), read as issuers write it and made ready to verify.
+//! One JSON Web Key (RFC 7517): read tolerantly, then imported for verification.
 //!
-//! A member that is `null` or empty text is absent. Octets may be in either alphabet of base64, with padding and
-//! with zeros in front. Members that are not asked for are ignored. Everything else that is odd leaves the key
-//! out, with the reason.
+//! A member that is `null` or empty text counts as absent. Octets may use either base64 alphabet, with or
+//! without padding and leading zeros. Unknown members are ignored. Any other deviation leaves the key out,
+//! with a reason.
 
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use jwt_compact::{
@@ -22,36 +22,36 @@ use crate::{
     ports::{SignatureAlgorithm, SignatureVerifier},
 };
 
-/// Who wrote a JWKS.
+/// Who wrote a JWKS, and therefore which keys in it can be trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum KeySource {
-    /// The operator: symmetric keys are allowed.
+pub(super) enum KeyTrust {
+    /// The operator, in the configuration. Symmetric keys are allowed.
     Inline,
-    /// The issuer, in public: a symmetric key there is not a secret.
+    /// The issuer, in a public document. A symmetric key in it is not a secret.
     Fetched,
 }
 
-/// How the entries of a JWKS are read.
+/// Rules for reading the entries of a JWKS.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ReadRules {
     /// Who wrote it.
-    pub source: KeySource,
-    /// What RSA keys without `alg` are for: `keys.alg` of the configuration, else RS256.
+    pub source: KeyTrust,
+    /// The algorithm of RSA keys without `alg`: `keys.alg` of the configuration, else RS256.
     pub rsa_algorithm: SignatureAlgorithm,
 }
 
-/// A key as it was read. Two that are equal are the same key listed twice.
+/// A key after parsing, before import. Equal values are the same key listed twice.
 #[derive(PartialEq)]
 pub(super) struct Jwk {
     kid: Option<String>,
     parts: Parts,
 }
 
-/// What a key is for, and of what it is made.
+/// The algorithm and the key material.
 #[derive(PartialEq)]
 enum Parts {
     Secret(HmacAlgorithm, Vec<u8>),
-    /// The public half, so that a private one never gets into memory that is kept.
+    /// Only the public half, so that private key material is never kept in memory.
     Public(SignatureAlgorithm, JsonWebKey<'static>),
 }
 
@@ -59,14 +59,14 @@ impl Jwk {
     /// Reads an entry of a JWKS.
     ///
     /// # Errors
-    /// Why the entry cannot be used.
+    /// The reason why the entry cannot be used.
     pub fn read(entry: &Value, rules: ReadRules) -> Result<Self, UnusableKey> {
         let members = Members(entry.as_object().ok_or(UnusableKey::NotAnObject)?);
         members.check_purpose()?;
         let algorithm =
             algorithm(members.text("kty")?, members.text("crv")?, members.text("alg")?, rules.rsa_algorithm)?;
         let parts = match algorithm {
-            JoseAlgorithm::Hmac(_) if rules.source == KeySource::Fetched => {
+            JoseAlgorithm::Hmac(_) if rules.source == KeyTrust::Fetched => {
                 return Err(UnusableKey::PublicSecret);
             }
             JoseAlgorithm::Hmac(algorithm) => Parts::Secret(algorithm, members.octets("k")?),
@@ -75,10 +75,11 @@ impl Jwk {
         Ok(Self { kid: kid(entry)?, parts })
     }
 
-    /// Makes the key ready.
+    /// Imports the key.
     ///
     /// # Errors
-    /// A secret is too short, or the platform refuses the key: a point that is not on its curve, for example.
+    /// A secret is too short, or the platform refuses the key, for example because its point is not on the
+    /// curve.
     pub fn import<V: SignatureVerifier>(&self, platform: &V) -> Result<Key<V>, UnusableKey> {
         let material = match &self.parts {
             Parts::Secret(algorithm, secret) => hmac(*algorithm, secret)?,
@@ -91,7 +92,7 @@ impl Jwk {
     }
 }
 
-/// The name of an entry. An issuer whose names are numbers writes them without quotes.
+/// The name of an entry (`kid`). An issuer whose key names are numbers writes them without quotes.
 ///
 /// # Errors
 /// The name is neither text nor an integer.
@@ -104,7 +105,7 @@ pub(super) fn kid(entry: &Value) -> Result<Option<String>, UnusableKey> {
     }
 }
 
-/// The members of an entry.
+/// The members of an entry, with readers that report the member's name.
 struct Members<'a>(&'a Map<String, Value>);
 
 impl<'a> Members<'a> {
@@ -116,8 +117,8 @@ impl<'a> Members<'a> {
         }
     }
 
-    /// Whether the key is for signatures (RFC 7517 §4.2 and §4.3). Public halves of keys that were exported with their
-    /// `key_ops` say "sign" where "verify" is meant.
+    /// Checks that the key is for signatures (RFC 7517 §4.2 and §4.3). "sign" in `key_ops` counts as
+    /// "verify": public halves that were exported together with the private key's `key_ops` say so.
     fn check_purpose(&self) -> Result<(), UnusableKey> {
         let usages = self.texts("use", "text")?;
         if let Some(usage) = usages.iter().find(|usage| !usage.is_empty())
@@ -142,13 +143,13 @@ impl<'a> Members<'a> {
         decode(encoded).ok_or(UnusableKey::Malformed { member, expected: "base64url" })
     }
 
-    /// Octets of a big-endian number, without zeros in front: Java's big integers have one.
+    /// Octets of a big-endian number without leading zeros. Java's big integers write one.
     fn number(&self, member: &'static str) -> Result<Vec<u8>, UnusableKey> {
         let octets = self.octets(member)?;
         Ok(octets.into_iter().skip_while(|octet| *octet == 0).collect())
     }
 
-    /// A coordinate of exactly `len` octets (RFC 7518 §6.2.1.2), however many zeros it was written with.
+    /// A coordinate, padded with leading zeros to exactly `len` octets (RFC 7518 §6.2.1.2).
     fn coordinate(&self, member: &'static str, len: usize) -> Result<Vec<u8>, UnusableKey> {
         let mut number = self.number(member)?;
         let missing = len
@@ -158,8 +159,8 @@ impl<'a> Members<'a> {
         Ok(number)
     }
 
-    /// The public half. By hand, because `JsonWebKey`'s deserialiser, with a tag and flattened members, would be the
-    /// largest function of the Worker.
+    /// The public half of the key. Read by hand, because the derived deserialiser of `JsonWebKey` (tagged,
+    /// with flattened members) would be the largest function of the Worker.
     fn public_key(&self, algorithm: SignatureAlgorithm) -> Result<JsonWebKey<'static>, UnusableKey> {
         let elliptic = |curve: &'static str, len| {
             let (x, y) = (self.coordinate("x", len)?.into(), self.coordinate("y", len)?.into());
@@ -186,7 +187,8 @@ impl<'a> Members<'a> {
         if !(RSA_MIN_BITS..=RSA_MAX_BITS).contains(&bits) {
             return Err(UnusableKey::RsaLength { bits });
         }
-        // Every platform must agree on these, so they are checked before one sees the key.
+        // Platforms differ in which exponents they accept, so check the bounds before a platform sees the
+        // key.
         let is_odd = exponent.last().is_some_and(|octet| octet % 2 == 1);
         if !is_odd || !(2..=32).contains(&bit_length(&exponent)) {
             return Err(UnusableKey::Malformed { member: "e", expected: "an odd number from 3 to 2^32" });
@@ -195,7 +197,8 @@ impl<'a> Members<'a> {
     }
 }
 
-/// base64url as RFC 7515 §2 wants it, and as issuers write it: the ordinary alphabet, padding, line breaks.
+/// Decodes base64url as RFC 7515 §2 defines it, and its variants in the field: the standard alphabet,
+/// padding, line breaks.
 fn decode(encoded: &str) -> Option<Vec<u8>> {
     let letters = encoded.chars().filter(|letter| !letter.is_ascii_whitespace());
     let letters = letters.map(|letter| match letter {
@@ -207,8 +210,9 @@ fn decode(encoded: &str) -> Option<Vec<u8>> {
     Base64UrlUnpadded::decode_vec(letters.trim_end_matches('=')).ok()
 }
 
-/// A key is for one algorithm. Where it does not say which, RSA keys are for `rsa_algorithm` and symmetric ones for
-/// HS256; a curve has one. A key that took any would let a token choose.
+/// The algorithm that a key is for. Without `alg`, RSA keys are for `rsa_algorithm`, symmetric keys for
+/// HS256, and a curve implies its algorithm. A key that accepted several algorithms would let the token
+/// choose one.
 fn algorithm(
     kty: Option<&str>,
     curve: Option<&str>,
@@ -242,7 +246,7 @@ fn algorithm(
     if fits { Ok(named) } else { Err(UnusableKey::OtherAlgorithm { alg: shortened(alg).to_owned() }) }
 }
 
-/// A secret's bytes as a key for `algorithm`.
+/// Imports a secret as a key for `algorithm`.
 pub(super) fn hmac<V: SignatureVerifier>(
     algorithm: HmacAlgorithm,
     secret: &[u8],
@@ -258,7 +262,7 @@ pub(super) fn hmac<V: SignatureVerifier>(
     })
 }
 
-/// Bits of a big-endian number without zeros in front.
+/// Number of bits of a big-endian number without leading zeros.
 fn bit_length(number: &[u8]) -> usize {
     number.first().map_or(0, |first| {
         let leading = usize::try_from(first.leading_zeros()).unwrap_or(0);

@@ -1,11 +1,12 @@
-//! A JWKS document, taken apart: one reader for what is configured, fetched and cached.
+//! Splits a JWKS document into its entries. Configured, fetched and cached documents all pass through this
+//! reader.
 
 use serde_json::Value;
 
 use super::{keys::KeySetError, lists};
 use crate::limits::JWKS_MAX_BYTES;
 
-/// What a document begins with that is not JSON in UTF-8, and what to say of it.
+/// First bytes of documents that are not UTF-8 JSON, with the text for the error.
 const NOT_JSON: [(&[u8], &str); 5] = [
     (&[0x1f, 0x8b], "compressed with gzip; it needs the header Content-Encoding: gzip, or no compression"),
     (&[0xff, 0xfe], "UTF-16; UTF-8 is expected"),
@@ -16,11 +17,11 @@ const NOT_JSON: [(&[u8], &str); 5] = [
 
 const BYTE_ORDER_MARK: &[u8] = &[0xef, 0xbb, 0xbf];
 
-/// The entries of a document, each to be judged by itself: the array `keys`, or the array that the document is, or
-/// the one key that it is.
+/// Splits a document into entries, each to be judged by itself: the elements of the array `keys`, the
+/// elements of a bare array, or a bare key.
 ///
 /// # Errors
-/// The document is too long, not JSON, or has no keys.
+/// The document is too long, not JSON, or has no list of keys.
 pub(super) fn entries(document: &[u8]) -> Result<Vec<Value>, KeySetError> {
     if document.len() > JWKS_MAX_BYTES {
         return Err(KeySetError::TooLong { bytes: document.len() });
@@ -29,7 +30,7 @@ pub(super) fn entries(document: &[u8]) -> Result<Vec<Value>, KeySetError> {
     if let Some((_, problem)) = NOT_JSON.iter().find(|(beginning, _)| document.starts_with(beginning)) {
         return Err(KeySetError::Malformed(problem));
     }
-    // A byte that is not UTF-8 costs the entry that it is in, not the others.
+    // Invalid UTF-8 costs only the entry that contains it.
     let text = String::from_utf8_lossy(document);
     let value = serde_json::from_slice(text.as_bytes()).map_err(|error| {
         KeySetError::Malformed(if error.is_eof() { "cut off, or empty" } else { "not JSON" })

@@ -1,4 +1,4 @@
-//! Compact JWS (RFC 7515): parsed, then verified with the keys that fit.
+//! Compact JWS (RFC 7515): parses a token, then verifies its signature with the keys that match.
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use serde::de::DeserializeOwned;
@@ -13,26 +13,27 @@ use super::{
 };
 use crate::{limits::TOKEN_MAX_BYTES, ports::SignatureVerifier};
 
-/// Header members that change the meaning of a token. This service implements no extension, so it refuses every `crit`,
-/// even an empty or malformed one (RFC 7515 §4.1.11, RFC 7797).
+/// Header members that change the meaning of a token. This service implements no extension, so it refuses
+/// every `crit`, even an empty or malformed one (RFC 7515 §4.1.11, RFC 7797).
 const EXTENSIONS: [&str; 2] = ["crit", "b64"];
 
-/// A token whose signature has not been checked. Its header and `iss` only say which key to look for.
+/// A token whose signature has not been checked. Its header and `iss` may only be used to choose a key.
 pub(super) struct UnverifiedToken<'a> {
-    /// `None` for a name that is not implemented.
+    /// `None` when the header names an algorithm that is not implemented.
     algorithm: Option<JoseAlgorithm>,
     alg: String,
     key_id: Option<String>,
     token_type: Option<String>,
-    /// What is signed: header and payload as they were sent.
+    /// The signed text: header and payload as they were sent, with the dot between them.
     message: &'a str,
     payload: Vec<u8>,
     signature: Vec<u8>,
 }
 
 impl<'a> UnverifiedToken<'a> {
-    /// Parses the header and decodes the segments. `none` is refused here. Another algorithm that is not implemented is
-    /// judged with the issuer's keys, because its key may be one that was left out.
+    /// Parses the header and decodes the segments. `alg: none` is refused here. Any other unimplemented
+    /// algorithm is judged later, together with the issuer's keys: the token's key may be one that was left
+    /// out.
     pub fn parse(jws: &'a str) -> Result<Self, Problem<JwsError>> {
         if jws.len() > TOKEN_MAX_BYTES {
             return Err(JwsError::TooLong.into());
@@ -42,7 +43,7 @@ impl<'a> UnverifiedToken<'a> {
         let (Some(header), Some(payload), Some(signature), None) =
             (segments.next(), segments.next(), segments.next(), segments.next())
         else {
-            return Err(malformed("not three segments with dots between them"));
+            return Err(malformed("expected three segments separated by dots"));
         };
         let decoded = |name: &str, segment: &str| {
             Base64UrlUnpadded::decode_vec(segment)
@@ -74,35 +75,35 @@ impl<'a> UnverifiedToken<'a> {
         self.algorithm
     }
 
-    /// What was signed: header and payload, with the point between them.
+    /// The signed text: header and payload as they were sent, with the dot between them.
     pub const fn signed(&self) -> &str {
         self.message
     }
 
-    /// The name of the key, if the header has one.
+    /// The name of the key (`kid`), if the header has one.
     pub fn key_id(&self) -> Option<&str> {
         self.key_id.as_deref()
     }
 
-    /// The kind of token, if the header names one.
+    /// The kind of token (`typ`), if the header names one.
     pub fn token_type(&self) -> Option<&str> {
         self.token_type.as_deref()
     }
 
-    /// The claims, which are not trustworthy before [`KeySet::verify`] has succeeded.
+    /// The claims. Do not trust them before [`KeySet::verify`] has succeeded.
     pub fn claims(&self) -> Result<Map<String, Value>, Problem<JwsError>> {
         unique_members(&self.payload)
             .map_err(|problem| Problem::new(JwsError::Payload, format!("payload of the token: {problem}")))
     }
 
-    /// Whether the key, which is one for the header's algorithm, made the signature.
+    /// Whether `key`, whose algorithm is the header's, made the signature.
     pub fn is_signed_by<V: SignatureVerifier>(&self, key: &Key<V>, platform: &V) -> bool {
         let len = key.algorithm().signature_bytes();
         len.is_none_or(|len| len == self.signature.len())
             && key.material.verify(self.message.as_bytes(), &self.signature, platform)
     }
 
-    /// What is wrong, with the header's values.
+    /// Describes an error with the header's values, for the log.
     pub fn problem(&self, error: JwsError) -> Problem<JwsError> {
         let key = match self.key_id() {
             Some(kid) => format!("the key {:?}", shortened(kid)),
@@ -133,7 +134,7 @@ fn unsupported(alg: &str) -> Problem<JwsError> {
 
 fn check_extensions(header: &Map<String, Value>) -> Result<(), Problem<JwsError>> {
     let extension = EXTENSIONS.into_iter().find(|name| header.contains_key(*name));
-    // RFC 7515 §4.1.10: a nested token, for example. Claims are JSON without being called so.
+    // RFC 7515 §4.1.10: `cty` marks a nested token, for example. JSON claims need no `cty`.
     let nested = text(header, "cty")?.filter(|content_type| !content_type.eq_ignore_ascii_case("json"));
     match extension.or_else(|| nested.map(|_| "cty")) {
         Some(name) => {
@@ -143,16 +144,16 @@ fn check_extensions(header: &Map<String, Value>) -> Result<(), Problem<JwsError>
     }
 }
 
-/// A member of the header; `null` and empty text are absent.
+/// A text member of the header. `null` and empty text count as absent.
 fn text(header: &Map<String, Value>, name: &str) -> Result<Option<String>, Problem<JwsError>> {
     match header.get(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text.clone()).filter(|text| !text.is_empty())),
-        Some(_) => Err(Problem::new(JwsError::Malformed, format!("header {name}: not text"))),
+        Some(_) => Err(Problem::new(JwsError::Malformed, format!("header {name}: expected text"))),
     }
 }
 
-/// The name of the key. An issuer whose names are numbers writes them without quotes, in its JWKS as well.
+/// The name of the key. An issuer whose key names are numbers writes them without quotes, as in its JWKS.
 fn key_id(header: &Map<String, Value>) -> Result<Option<String>, Problem<JwsError>> {
     match header.get("kid") {
         Some(Value::Number(kid)) if !kid.is_f64() => Ok(Some(kid.to_string())),
@@ -160,11 +161,12 @@ fn key_id(header: &Map<String, Value>) -> Result<Option<String>, Problem<JwsErro
     }
 }
 
-/// The payload of a compact JWS that one of `keys` signed and whose `typ` is exactly `typ`, so that no other
-/// kind of token that the same key signs passes for it. No claim is required.
+/// Returns the payload of a compact JWS that one of `keys` signed. `typ` must match exactly, so that no other
+/// kind of token signed by the same key is accepted. No claim is required.
 ///
 /// # Errors
-/// It is malformed, another kind of token, not signed by one of the keys, or its payload is not a valid `T`.
+/// The token is malformed, a different kind of token, not signed by one of the keys, or its payload is not a
+/// valid `T`.
 pub fn verify_jws<T: DeserializeOwned, V: SignatureVerifier>(
     jws: &str,
     keys: &KeySet<V>,
@@ -176,7 +178,7 @@ pub fn verify_jws<T: DeserializeOwned, V: SignatureVerifier>(
         return Err(JwsError::WrongType);
     }
     keys.verify(&token, platform)?;
-    // No member may occur twice, in whatever a `T` asks for.
+    // Refuse duplicate members before `T` picks one of them.
     token.claims().map_err(|problem| problem.error)?;
     serde_json::from_slice(&token.payload).map_err(|_| JwsError::Payload)
 }

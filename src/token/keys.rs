@@ -1,4 +1,4 @@
-//! The keys of an issuer, and which of them may have signed a token.
+//! The keys of an issuer, and which of them may have signed a given token.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use jwt_compact::alg::{Hs256Key, Hs384Key, Hs512Key};
 use super::{
     algorithm::{HmacAlgorithm, JoseAlgorithm},
     error::JwsError,
-    jwk::{self, Jwk, KeySource, ReadRules},
+    jwk::{self, Jwk, KeyTrust, ReadRules},
     jwks,
     jws::UnverifiedToken,
     left_out::{LeftOutKeys, UnusableKey},
@@ -17,7 +17,7 @@ use crate::{
     ports::{SignatureAlgorithm, SignatureVerifier},
 };
 
-/// A key, ready to verify with one algorithm.
+/// A key that is ready to verify signatures of one algorithm.
 pub(super) struct Key<V: SignatureVerifier> {
     pub kid: Option<String>,
     pub material: Material<V>,
@@ -50,10 +50,10 @@ pub enum KeySetError {
         /// How long it is.
         bytes: usize,
     },
-    /// Not a JSON object whose `keys` is an array.
+    /// Not a JSON object whose member `keys` is an array.
     #[error("the document is {0}")]
     Malformed(&'static str),
-    /// No key of the set can verify a signature. It has these.
+    /// No key of the set can verify a signature. Lists all keys of the document.
     #[error("no key of the set can be used{}", left_out_list(.0))]
     NoUsableKey(LeftOutKeys),
 }
@@ -62,7 +62,7 @@ fn left_out_list(keys: &LeftOutKeys) -> String {
     if keys.is_empty() { String::new() } else { format!(": {keys}") }
 }
 
-/// The keys of one issuer, ready to verify.
+/// The keys of one issuer, ready to verify signatures.
 pub struct KeySet<V: SignatureVerifier> {
     keys: Vec<Key<V>>,
     left_out: LeftOutKeys,
@@ -76,47 +76,47 @@ impl<V: SignatureVerifier> fmt::Debug for KeySet<V> {
 }
 
 impl<V: SignatureVerifier> KeySet<V> {
-    /// The keys of a JWKS that the operator wrote into the configuration. Symmetric keys are allowed. What cannot be
-    /// used is [left out](Self::left_out).
+    /// Reads a JWKS that the operator wrote into the configuration. Symmetric keys are allowed. Unusable keys
+    /// are [left out](Self::left_out).
     ///
     /// # Errors
-    /// No JWKS, too large, or no usable key.
+    /// The document is not a JWKS, is too long, or has no usable key.
     pub fn from_inline_jwks(json: &str, platform: &V) -> Result<Self, KeySetError> {
-        let rules = ReadRules { source: KeySource::Inline, rsa_algorithm: SignatureAlgorithm::Rs256 };
+        let rules = ReadRules { source: KeyTrust::Inline, rsa_algorithm: SignatureAlgorithm::Rs256 };
         Self::read(json.as_bytes(), rules, platform)
     }
 
-    /// The keys of a JWKS that was fetched from an issuer. What cannot be used is [left out](Self::left_out),
-    /// symmetric keys among it: everyone who can read the document could sign with them.
+    /// Reads a JWKS that was fetched from an issuer. Unusable keys are [left out](Self::left_out). Symmetric
+    /// keys are among them: any reader of a public document could sign with them.
     ///
     /// # Errors
-    /// No JWKS, too large, or no usable key.
+    /// The document is not a JWKS, is too long, or has no usable key.
     pub fn from_fetched_jwks(json: &[u8], platform: &V) -> Result<Self, KeySetError> {
-        let rules = ReadRules { source: KeySource::Fetched, rsa_algorithm: SignatureAlgorithm::Rs256 };
+        let rules = ReadRules { source: KeyTrust::Fetched, rsa_algorithm: SignatureAlgorithm::Rs256 };
         Self::read(json, rules, platform)
     }
 
-    /// The names of its keys. A key without one goes by whatever name a token gives it.
+    /// The names (`kid`) of the usable keys. A key without a name matches every `kid`.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.keys.iter().filter_map(|key| key.kid.as_deref())
     }
 
-    /// The one key of an issuer with a shared secret. It takes any `kid`.
+    /// The only key of an issuer with a shared secret. It matches every `kid`.
     pub(super) fn from_secret(algorithm: HmacAlgorithm, secret: &[u8]) -> Result<Self, UnusableKey> {
         let key = Key { kid: None, material: jwk::hmac(algorithm, secret)? };
         Ok(Self { keys: vec![key], left_out: LeftOutKeys::default() })
     }
 
-    /// Reads a document, each entry by itself.
+    /// Reads a document entry by entry.
     ///
     /// # Errors
-    /// No JWKS, too large, or no usable key.
+    /// The document is not a JWKS, is too long, or has no usable key.
     pub(super) fn read(json: &[u8], rules: ReadRules, platform: &V) -> Result<Self, KeySetError> {
         let (mut keys, mut left_out) = (Vec::new(), LeftOutKeys::default());
         let mut imported: Vec<Jwk> = Vec::new();
         for entry in jwks::entries(json)? {
             let key = Jwk::read(&entry, rules).and_then(|jwk| {
-                // The same key twice, plain and with a certificate for example, is one key.
+                // A key that is listed twice, for example plain and with a certificate, counts once.
                 if imported.contains(&jwk) {
                     return Ok(None);
                 }
@@ -135,33 +135,34 @@ impl<V: SignatureVerifier> KeySet<V> {
         if keys.is_empty() { Err(KeySetError::NoUsableKey(left_out)) } else { Ok(Self { keys, left_out }) }
     }
 
-    /// Whether every key is one for this algorithm.
+    /// Whether all keys are for this algorithm.
     #[must_use]
     pub fn is_all(&self, algorithm: JoseAlgorithm) -> bool {
         self.keys.iter().all(|key| key.algorithm() == algorithm)
     }
 
-    /// How many keys can verify.
+    /// Number of usable keys.
     #[must_use]
     pub const fn len(&self) -> usize {
         self.keys.len()
     }
 
-    /// Never: a set without a usable key is not made.
+    /// Always `false`: a set without usable keys cannot be built.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.keys.is_empty()
     }
 
-    /// The keys of the document that cannot be used, and why.
+    /// The keys of the document that cannot be used, with the reasons.
     #[must_use]
     pub const fn left_out(&self) -> &LeftOutKeys {
         &self.left_out
     }
 
-    /// Verifies the signature of a token with each key that may have made it: those of its `kid` first, then those
-    /// without a name. A token without a `kid` is tried with all keys of its algorithm. The name of the key that made
-    /// it; of a key without one, the name that the token gives it.
+    /// Verifies a token's signature and returns the name of the key that made it.
+    ///
+    /// The keys named like the token's `kid` are tried first, then keys without a name. A token without `kid`
+    /// is tried with all keys of its algorithm. If the key has no name, the result is the token's `kid`.
     pub(super) fn verify(
         &self,
         token: &UnverifiedToken<'_>,
@@ -193,8 +194,8 @@ impl<V: SignatureVerifier> KeySet<V> {
         })
     }
 
-    /// The key that was left out and may have signed a token that none of the others verifies: its name and why it was
-    /// left out. It may have no name, or one that another key has, so that others were tried in its place.
+    /// Describes the left-out key that may have signed a token which none of the usable keys verifies. Such a
+    /// key has no name, or shares its name with a usable key.
     pub(super) fn left_out_for(&self, token: &UnverifiedToken<'_>) -> Option<String> {
         let kid = token.key_id();
         let is_taken = kid.is_some() && self.keys.iter().any(|key| key.kid.as_deref() == kid);

@@ -1,5 +1,5 @@
-//! Keys of a JWKS that cannot be used, with the reason. The service can neither accept nor refuse tokens that such a key
-//! signed.
+//! Keys of a JWKS that the service cannot use, with the reason for each. A token that such a key may have
+//! signed can be neither accepted nor refused.
 
 use std::fmt;
 
@@ -8,77 +8,77 @@ use serde_json::Value;
 use super::algorithm::JoseAlgorithm;
 use crate::limits::{JWKS_LEFT_OUT_MAX, LOGGED_VALUE_MAX_BYTES, RSA_MAX_BITS, RSA_MIN_BITS};
 
-/// Why a key of a set is not used.
+/// Why a key of a set is left out.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnusableKey {
     /// Not a JSON object.
     #[error("not a JSON object")]
     NotAnObject,
-    /// For encryption, say `use` or `key_ops`.
+    /// `use` or `key_ops` says that the key is not for signatures.
     #[error("{0}: not a key for signatures")]
     OtherPurpose(String),
     /// A `kty`, `crv` or `alg` that is not implemented.
     #[error("{member} {value:?} is not supported")]
     NotSupported {
-        /// The member that says so.
+        /// The member's name.
         member: &'static str,
         /// Its value, shortened.
         value: String,
     },
-    /// `alg` names an algorithm for another kind of key.
+    /// `alg` names an algorithm for a different kind of key.
     #[error("alg {alg:?} does not fit kty and crv")]
     OtherAlgorithm {
         /// The value of `alg`, shortened.
         alg: String,
     },
-    /// A symmetric key where everyone can read it.
+    /// A symmetric key in a public document.
     #[error("a symmetric key in a public document")]
     PublicSecret,
-    /// An RSA key that is too short to be safe, or too long to be verified everywhere.
-    #[error("n has {bits} bits: {RSA_MIN_BITS} to {RSA_MAX_BITS} are allowed")]
+    /// An RSA key that is too short to be safe, or too long for some verifier.
+    #[error("n has {bits} bits, expected {RSA_MIN_BITS} to {RSA_MAX_BITS}")]
     RsaLength {
-        /// Bits of the modulus.
+        /// Length of the modulus in bits.
         bits: usize,
     },
     /// A secret that is shorter than its algorithm's hash (RFC 7518 §3.2).
-    #[error("k has {bytes} bytes: at least {least_bytes} are needed")]
+    #[error("k has {bytes} bytes, expected at least {least_bytes}")]
     SecretLength {
-        /// Bytes of the secret.
+        /// Length of the secret in bytes.
         bytes: usize,
-        /// Bytes that its algorithm needs.
+        /// Length that its algorithm needs, in bytes.
         least_bytes: usize,
     },
     /// A member that the key needs is absent, `null` or empty.
     #[error("{0} is missing")]
     Missing(&'static str),
-    /// A member that cannot be read.
+    /// A member that has the wrong type or an invalid value.
     #[error("{member} is not {expected}")]
     Malformed {
-        /// Its name.
+        /// The member's name.
         member: &'static str,
-        /// What it should be.
+        /// The expected form.
         expected: &'static str,
     },
-    /// The platform refuses the key: a point that is not on its curve, for example.
-    #[error("the key's numbers are not a key")]
+    /// The platform refuses the key, for example because its point is not on the curve.
+    #[error("the platform refuses the key's numbers")]
     Refused,
     /// The set has more usable keys than are kept.
     #[error("more usable keys than are kept")]
     TooMany,
 }
 
-/// A key of a set that is not used.
+/// A key of a set that is left out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeftOutKey {
-    /// Its name, shortened; `None` when it has none, or none that can be read.
+    /// The key's name (`kid`), shortened. `None` if the entry has no readable name.
     pub kid: Option<String>,
-    /// Why.
+    /// The reason.
     pub problem: UnusableKey,
     pub(super) families: Families,
 }
 
-/// Which families of algorithms an entry may be for, by whatever of it can be read: one damaged member must not say that
-/// the key signed nothing.
+/// Families of algorithms that an entry may be for, a bit set. Every readable member counts: one damaged
+/// member must not lead to the conclusion that the key signed nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Families(u8);
 
@@ -87,14 +87,14 @@ impl Families {
     const P256: u8 = 2;
     const P384: u8 = 4;
     const P521: u8 = 8;
-    /// An elliptic curve that cannot be read.
+    /// Any elliptic curve: `crv` cannot be read.
     const EC: u8 = Self::P256 | Self::P384 | Self::P521;
     const OKP: u8 = 16;
     const SECRET: u8 = 32;
 
-    /// Algorithms of other purposes, by their beginnings (RFC 7518 §4.1 and §5.1).
+    /// Prefixes of algorithms for encryption (RFC 7518 §4.1 and §5.1).
     const ENCRYPTION: [&str; 8] = ["RSA-OAEP", "RSA1_5", "ECDH-ES", "A128", "A192", "A256", "PBES2", "dir"];
-    /// Curves that no supported algorithm has.
+    /// Curves that no supported algorithm uses.
     const OTHER_CURVES: [&str; 4] = ["secp256k1", "Ed448", "X25519", "X448"];
 
     fn read(entry: &Value, problem: &UnusableKey) -> Self {
@@ -144,22 +144,22 @@ impl Families {
         }
     }
 
-    /// Whether a key of these may have signed with `algorithm`. `None` stands for an algorithm that is not supported:
-    /// any key that signs may have used it.
+    /// Whether a key of these families may have signed with `algorithm`. `None` stands for an unsupported
+    /// algorithm, which any signing key may have used.
     fn include(self, algorithm: Option<JoseAlgorithm>) -> bool {
         self.0 & algorithm.map_or(u8::MAX, Self::of) != 0
     }
 }
 
 impl LeftOutKey {
-    /// Whether the key may have signed a token with these words in its header. `is_taken`: a key that is used has the
-    /// token's `kid`.
+    /// Whether the key may have signed a token with this `kid` and algorithm. `is_taken` says that a usable
+    /// key has the token's `kid`.
     fn may_have_signed(&self, kid: Option<&str>, algorithm: Option<JoseAlgorithm>, is_taken: bool) -> bool {
         let is_of_other_purpose = matches!(self.problem, UnusableKey::OtherPurpose(_));
         match (self.kid.as_deref(), kid) {
-            // Some issuers give their keys for signatures and for encryption one name.
+            // Some issuers use one name for both their signing and their encryption key.
             (Some(left_out), Some(kid)) => left_out == shortened(kid) && !(is_taken && is_of_other_purpose),
-            // The token names a key that is used, so a key without a name did not sign it.
+            // The token names a usable key, so a key without a name did not sign it.
             (None, Some(_)) if is_taken => false,
             _ => !is_of_other_purpose && self.families.include(algorithm),
         }
@@ -175,12 +175,12 @@ impl fmt::Display for LeftOutKey {
     }
 }
 
-/// The keys of a set that are not used: [`JWKS_LEFT_OUT_MAX`] by name, the others counted.
+/// The keys of a set that are left out: the first [`JWKS_LEFT_OUT_MAX`] are listed, the others counted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LeftOutKeys {
     listed: Vec<LeftOutKey>,
     unlisted: usize,
-    /// Of those that are not listed.
+    /// Union over the keys that are not listed.
     families: Families,
 }
 
@@ -196,8 +196,8 @@ impl LeftOutKeys {
         }
     }
 
-    /// The key that may have signed a token with this `kid` and algorithm: its name, and why it was left out.
-    /// `is_taken`: a key that is used has the token's `kid`.
+    /// Describes the first left-out key that may have signed a token with this `kid` and algorithm: its name,
+    /// and why it was left out. `is_taken` says that a usable key has the token's `kid`.
     pub(super) fn may_have_signed(
         &self,
         kid: Option<&str>,
@@ -210,25 +210,25 @@ impl LeftOutKeys {
             .or_else(|| unlisted.then(|| format!("one of {} more keys left out", self.unlisted)))
     }
 
-    /// How many there are.
+    /// Number of keys that are left out, listed or not.
     #[must_use]
     pub const fn len(&self) -> usize {
         self.listed.len() + self.unlisted
     }
 
-    /// Whether every key of the set is used.
+    /// Whether all keys of the set are usable.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.listed.is_empty() && self.unlisted == 0
     }
 
-    /// Those that are known by name.
+    /// The listed keys, in the order of the document.
     #[must_use]
     pub fn listed(&self) -> &[LeftOutKey] {
         &self.listed
     }
 
-    /// How many more there are.
+    /// Number of keys beyond the listed ones.
     #[must_use]
     pub const fn unlisted(&self) -> usize {
         self.unlisted
@@ -237,7 +237,7 @@ impl LeftOutKeys {
 
 impl fmt::Display for LeftOutKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        /// As many as the largest issuers have in all; some 8 KiB.
+        /// The largest issuers have this number of keys in all; their list takes some 8 KiB.
         const SHOWN_MAX: usize = 64;
         for (position, key) in self.listed.iter().take(SHOWN_MAX).enumerate() {
             let separator = if position == 0 { "" } else { "; " };
@@ -250,7 +250,7 @@ impl fmt::Display for LeftOutKeys {
     }
 }
 
-/// The beginning of a peer's text, for a log line.
+/// Shortens a peer's text for a log line.
 pub(super) fn shortened(text: &str) -> &str {
     text.get(..text.floor_char_boundary(LOGGED_VALUE_MAX_BYTES)).unwrap_or_default()
 }

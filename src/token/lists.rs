@@ -1,15 +1,16 @@
-//! Lists as JSON writers spell them.
+//! Lists as JSON writers spell them: arrays, PHP's objects with numbered names, and single values.
 
 use serde_json::Value;
 
-/// The elements of an array, or of an object whose names are numbers: PHP writes a list with a gap as
-/// `{"0":"a","2":"b"}`, and an empty one as `{}` if it is forced to write objects. Elements that are `null` are absent.
+/// The elements of an array, or of an object whose names are numbers. PHP writes a list with a gap as
+/// `{"0":"a","2":"b"}`, and an empty list as `{}` when it is told to write objects. `null` elements are left
+/// out.
 pub(super) fn elements(value: &Value) -> Option<Vec<&Value>> {
     let present = |value: &&Value| !value.is_null();
     match value {
         Value::Array(values) => Some(values.iter().filter(present).collect()),
         Value::Object(members) => {
-            // By number, because the map has them by text: "10" comes before "2".
+            // Sort by number: the map sorts by text, which puts "10" before "2".
             let mut numbered: Vec<(u32, &Value)> =
                 members.iter().map(|(name, value)| Some((index(name)?, value))).collect::<Option<_>>()?;
             numbered.sort_unstable_by_key(|(index, _)| *index);
@@ -28,7 +29,7 @@ pub(super) fn texts(value: &Value) -> Option<Vec<&str>> {
     }
 }
 
-/// A number as PHP writes it: no sign, no zeros in front.
+/// Reads a number in PHP's canonical form: without a sign or leading zeros.
 fn index(name: &str) -> Option<u32> {
     let is_canonical = name == "0" || !name.starts_with('0');
     if is_canonical && name.bytes().all(|byte| byte.is_ascii_digit()) { name.parse().ok() } else { None }

@@ -1,9 +1,14 @@
-//! From an `Authorization` header to a [`Principal`]: tokens parsed, their signatures and claims checked.
+//! From an `Authorization` header to a [`Principal`]: parses tokens and checks their signatures and claims.
 //!
-//! No I/O and no clock: `now` is passed in as unix seconds, and when keys have to be fetched
-//! [`TokenVerifier::verify`] says so and is called again once the caller has handed them in. The *key*
-//! decides the algorithm, never the token's header. jwt-compact computes HS*; the other algorithms are verified by
-//! the platform's [`SignatureVerifier`](crate::ports::SignatureVerifier).
+//! ```text
+//! header ─ bearer ─► text ─ jws ─► header, claims ─ keys ─► signature ─ claims ─► VerifiedToken
+//!                     └── cache: a token that was verified before only has its times checked again
+//! ```
+//!
+//! The module does no I/O and reads no clock: callers pass `now` in unix seconds. When keys must be fetched
+//! first, [`TokenVerifier::verify`] returns [`VerifyError::NeedKeys`], and the caller asks again after it has
+//! handed the keys in. The *key* decides the algorithm, never the token's header. jwt-compact computes HS*;
+//! the platform's [`SignatureVerifier`](crate::ports::SignatureVerifier) verifies the other algorithms.
 
 mod algorithm;
 mod bearer;
@@ -33,7 +38,7 @@ mod verify;
 pub use algorithm::{HmacAlgorithm, JoseAlgorithm};
 pub use bearer::BearerToken;
 pub use capability::{Capabilities, Capability, Scope, Scopes};
-pub use config::{AudienceRule, ConfigError, IssuerConfig, KeysConfig, Secret, check_url, parse_issuers};
+pub use config::{AudienceRule, IssuerConfig, IssuersError, KeysConfig, Secret, check_url, parse_issuers};
 pub use der::ecdsa_der;
 pub use error::{
     BearerError, ClaimsError, JwsError, Rejection, TokenError, Undecided, UndecidedCause, VerifyError,

@@ -1,4 +1,5 @@
-//! Signatures verified by pure Rust, for tests and the native command. The Worker uses its platform's.
+//! Signatures verified in pure Rust, for tests and the native command. The Worker uses its platform's
+//! implementation.
 
 use std::fmt;
 
@@ -13,7 +14,8 @@ use p384::ecdsa::signature::Verifier as _;
 use super::algorithm::verify_bytes;
 use crate::ports::{ImportKeyError, SignatureAlgorithm, SignatureVerifier};
 
-/// jwt-compact's own implementations of every algorithm that it has, and the RustCrypto crates for P-384 and P-521.
+/// Verifies signatures with jwt-compact's implementations, and with the RustCrypto crates for P-384 and
+/// P-521.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NativeVerifier;
 
@@ -26,9 +28,9 @@ enum Inner {
     EdDsa(<Ed25519 as Algorithm>::VerifyingKey),
     Es256(<Es256 as Algorithm>::VerifyingKey),
     Es384(p384::ecdsa::VerifyingKey),
-    // The only one that has no `Debug` of its own.
+    // The only variant whose type has no `Debug` of its own.
     Es512(P521Key),
-    /// With the modulus, big-endian without leading zeros.
+    /// The key and its modulus, big-endian without leading zeros.
     Rsa(Rsa, RsaPublicKey, Vec<u8>),
 }
 
@@ -41,7 +43,7 @@ impl fmt::Debug for P521Key {
     }
 }
 
-/// A point of the curve that the key names, uncompressed as in SEC 1 §2.3.3: 4, x, y.
+/// Encodes the key's point, uncompressed as in SEC 1 §2.3.3: the byte 4, then x, then y.
 fn sec1_point(key: &JsonWebKey<'_>, expected_curve: &str) -> Result<Vec<u8>, ImportKeyError> {
     match key {
         JsonWebKey::EllipticCurve { curve, x, y, .. } if curve == expected_curve => {
@@ -98,8 +100,9 @@ impl SignatureVerifier for NativeVerifier {
                 .is_ok_and(|signature| key.verify(message, &signature).is_ok()),
             Inner::Es512(P521Key(key)) => p521::ecdsa::Signature::from_slice(signature)
                 .is_ok_and(|signature| key.verify(message, &signature).is_ok()),
-            // RFC 8017 §5.2.2 step 1: a signature is a number below the modulus. rsa 0.9 does not look at that
-            // for PSS, so that one signature would have two spellings. Equal lengths compare as numbers do.
+            // RFC 8017 §5.2.2 step 1: a signature is a number below the modulus. rsa 0.9 does not check this
+            // for PSS, which would give one signature two spellings. Texts of equal length compare like
+            // numbers.
             Inner::Rsa(rsa, key, modulus) => {
                 signature.len() == modulus.len()
                     && signature < modulus.as_slice()

@@ -5,37 +5,41 @@ use std::collections::VecDeque;
 use super::error::JwsError;
 use crate::limits::JWKS_PENDING_MAX_TOKENS;
 
-/// Counts the fetches of an issuer's keys in the order in which they began. 0 is before the first.
+/// Number of fetches of an issuer's keys, in the order in which they were sent. 0 stands for "before the
+/// first".
 pub(super) type FetchCount = u32;
 
-/// Holds fingerprints, not tokens. Two tokens share a fingerprint with a chance of 2^-64, and its key is secret, so that
-/// a collision cannot be constructed.
+/// Undecided tokens by fingerprint, oldest first. Two tokens share a fingerprint with a probability of 2^-64.
+/// The fingerprint's key is secret, so clients cannot construct a collision.
 #[derive(Default)]
 pub(super) struct PendingTokens(VecDeque<Pending>);
 
 struct Pending {
     fingerprint: u64,
-    /// How many fetches had begun when the token was first seen. Never decreases from front to back.
+    /// Number of fetches sent when the token was first seen. Never decreases from front to back.
     seen_after: FetchCount,
-    /// What was wrong with the token, by the present keys.
+    /// Why the present keys do not verify the token. `None` until they have been tried.
     problem: Option<JwsError>,
 }
 
 impl PendingTokens {
-    /// Whether a fetch that began after the token was first seen is among the first `settled`.
+    /// Whether one of the first `settled` fetches was sent after the token was first seen.
     pub fn is_settled(&self, fingerprint: u64, settled: FetchCount) -> bool {
         self.find(fingerprint).is_some_and(|pending| pending.seen_after < settled)
     }
 
-    /// What was found wrong with a token by the keys at hand, so that a flood of one token costs one signature.
+    /// Why the present keys do not verify the token. Saves a flood of one token its signature checks: the
+    /// first costs one.
     pub fn problem(&self, fingerprint: u64) -> Option<JwsError> {
         self.find(fingerprint)?.problem
     }
 
-    /// Remembers a token that is seen after `begun` fetches began, unless it is remembered already. Half of the room is
-    /// for tokens that wait for a decision: when it is full, only a token that `must_stay` comes in. The other half is
-    /// for those about which one of the first `settled` fetches has decided, and that have yet to hear of it: the oldest
-    /// go first. So made-up tokens push out neither before the next decision.
+    /// Remembers a token, first seen after `begun` fetches were sent, unless it is remembered already.
+    ///
+    /// One half of the room is for tokens that wait for a decision. When it is full, only a token that
+    /// `must_stay` is added. The other half is for tokens that one of the first `settled` fetches has decided
+    /// and that have not been presented since; the oldest of these is dropped first. Made-up tokens therefore
+    /// push out neither kind before the next decision.
     pub fn remember(
         &mut self,
         fingerprint: u64,
@@ -58,12 +62,12 @@ impl PendingTokens {
         self.0.push_back(Pending { fingerprint, seen_after: begun, problem });
     }
 
-    /// A token was verified.
+    /// Forgets a token that was verified or refused.
     pub fn forget(&mut self, fingerprint: u64) {
         self.0.retain(|pending| pending.fingerprint != fingerprint);
     }
 
-    /// The issuer's keys have changed: what was wrong may be right now.
+    /// Forgets why tokens failed, because the issuer's keys have changed.
     pub fn forget_problems(&mut self) {
         for pending in &mut self.0 {
             pending.problem = None;

@@ -1,4 +1,4 @@
-//! Who asks, as a verified token says.
+//! The requester, as a verified token describes it.
 
 use std::{cell::Cell, rc::Rc};
 
@@ -8,25 +8,25 @@ use super::{
 };
 use crate::{limits::ANSWERS_PER_TOKEN, snapshot::key::EntryKey};
 
-/// What a token said when its signature was right.
+/// The content of a token whose signature and claims were verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifiedToken {
-    /// Its issuer's place in the configuration.
+    /// Index of the issuer in the configuration.
     pub issuer: usize,
-    /// Who asks.
+    /// The requester.
     pub principal: Principal,
-    /// When it is in force.
+    /// The token's period of validity.
     pub times: ValidTimes,
-    /// What was asked with it lately.
+    /// The latest questions that were asked with the token.
     pub asked: Asked,
 }
 
-/// The last few questions that a token came with, as numbers that stand for them. 0 stands for none.
+/// Hashes of the last [`ANSWERS_PER_TOKEN`] questions that a token came with. 0 marks a free place.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Asked(Cell<[u64; ANSWERS_PER_TOKEN]>);
 
 impl Asked {
-    /// Whether `question` is one of the last; it is from now on.
+    /// Whether `question` is one of the last. If not, it is added and replaces the oldest.
     pub fn again(&self, question: u64) -> bool {
         let mut last = self.0.get();
         if last.contains(&question) {
@@ -41,20 +41,20 @@ impl Asked {
     }
 }
 
-/// When a token is in force, in unix seconds.
+/// The period in which a token is valid, in unix seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ValidTimes {
-    /// The later of `nbf` and `iat`; nothing when the token has neither.
+    /// The later of `nbf` and `iat`. `None` if the token has neither.
     pub not_before: Option<i64>,
-    /// `exp`.
+    /// `exp`, the first second at which the token is no longer valid.
     pub expires_at: i64,
 }
 
 impl ValidTimes {
-    /// Whether the token is in force at `now`, give or take `leeway_secs`.
+    /// Checks that the token is valid at `now`, with `leeway_secs` of tolerance on both sides.
     ///
     /// # Errors
-    /// It has expired (RFC 7519 §4.1.4: *on* `exp` it has), or its time has not come.
+    /// The token has expired (RFC 7519 §4.1.4: *on* `exp` it has), or is not valid yet.
     pub(super) fn check(self, now: i64, leeway_secs: u32) -> Result<(), ClaimsError> {
         if now >= self.expires_at.saturating_add(leeway_secs.into()) {
             return Err(ClaimsError::Expired);
@@ -66,55 +66,55 @@ impl ValidTimes {
     }
 }
 
-/// Who asks, and in which roles.
+/// The requester and its rights.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Principal {
-    /// The namespace of the issuer's customers.
+    /// Namespace of the issuer's customers.
     pub namespace: Rc<str>,
-    /// The value of the claim that names the customer.
+    /// Value of the claim that names the customer.
     pub subject: String,
-    /// Where the customer is found in the snapshot: namespace and subject.
+    /// Key of the customer's record in the snapshot, computed from namespace and subject.
     pub customer_key: EntryKey,
     /// The OAuth client: `client_id`, else `azp`, else the only `aud`.
     pub client_id: Option<String>,
-    /// `mid`.
+    /// `mid`: the merchant that the token speaks for.
     pub merchant_id: Option<i64>,
-    /// `mui`.
+    /// `mui`: the same merchant by its UUID.
     pub merchant_uuid: Option<String>,
-    /// `aid`.
+    /// `aid`: the account's number at the origin.
     pub account_id: Option<i64>,
-    /// `ctx`, as far as the issuer may say so.
+    /// Roles of `ctx` that the issuer may give.
     pub roles: Roles,
-    /// `scope`, as far as the issuer may say so.
+    /// Scopes of `scope` that the issuer may give.
     pub scopes: Scopes,
-    /// What the issuer's tokens may be used for.
+    /// The issuer's capabilities.
     pub may: Capabilities,
-    /// Whether a test-mode client of the issuer opens pending test licences.
+    /// Whether the issuer's test-mode clients may open pending test licences.
     pub may_test: bool,
-    /// The merchants whom the issuer speaks for; all of them when its configuration names none.
+    /// The merchants that the issuer speaks for. `None` means all.
     pub merchants: Option<Rc<[i64]>>,
 }
 
 impl Principal {
-    /// Whether the issuer speaks for this merchant. What a token says of another one is not heard.
+    /// Whether the issuer is trusted for this merchant. Claims about other merchants are ignored.
     #[must_use]
-    pub fn is_heard_by(&self, merchant_id: i64) -> bool {
+    pub fn may_act_for(&self, merchant_id: i64) -> bool {
         self.merchants.as_ref().is_none_or(|merchants| merchants.contains(&merchant_id))
     }
 
-    /// Whether the token may speak in a merchant's name at all: an issuer of some merchants has to say by `mid` in the
-    /// name of which of them it speaks.
+    /// Whether the token may act as a merchant at all. A token of an issuer that is bound to some merchants
+    /// must name one of them by `mid`.
     #[must_use]
-    pub fn may_speak(&self) -> bool {
-        self.merchants.is_none() || self.merchant_id.is_some_and(|id| self.is_heard_by(id))
+    pub fn may_act_as_merchant(&self) -> bool {
+        self.merchants.is_none() || self.merchant_id.is_some_and(|id| self.may_act_for(id))
     }
 }
 
-/// The roles that `ctx` names. None unless it does.
+/// The roles that `ctx` names. A token without `ctx` has none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Roles {
     /// Buys and watches.
     pub consumer: bool,
-    /// Sells: the token may write in the name of its merchant.
+    /// Sells: the token may write on behalf of its merchant.
     pub merchant: bool,
 }

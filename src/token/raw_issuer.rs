@@ -1,6 +1,7 @@
-//! An entry of the `ISSUERS` variable as it is written, before its values are judged.
+//! An entry of the `ISSUERS` variable as written, before its values are judged.
 //!
-//! Read by hand, in serde's words: what it makes of two structs and an enum is more code, for the Worker too.
+//! The reader is written by hand and words its errors as serde does: derived code for two structs and an enum
+//! would be larger, also in the Worker.
 
 use serde_json::{Map, Value};
 
@@ -10,7 +11,7 @@ use super::{
 };
 use crate::limits::LEEWAY_DEFAULT_SECS;
 
-/// An entry of the `ISSUERS` variable.
+/// An entry of the `ISSUERS` variable: types are checked, values are not.
 pub(super) struct RawIssuer {
     pub issuer: String,
     pub namespace: String,
@@ -25,7 +26,7 @@ pub(super) struct RawIssuer {
     pub accept_missing_iss: bool,
 }
 
-/// Its member `keys`.
+/// The member `keys` of an entry.
 pub(super) struct RawKeys {
     pub jwks: Option<Map<String, Value>>,
     pub jwks_url: Option<String>,
@@ -34,10 +35,11 @@ pub(super) struct RawKeys {
 }
 
 impl RawIssuer {
-    /// Reads an entry.
+    /// Reads an entry of the array.
     ///
     /// # Errors
-    /// What is wrong with it. Text that was found is in quotation marks: it may be a secret in the wrong place.
+    /// The problem with the entry. Text that was found stands in quotation marks: it may be a secret in the
+    /// wrong place.
     pub fn read(entry: Value) -> Result<Self, String> {
         const NAMES: [&str; 11] = [
             "issuer",
@@ -96,7 +98,7 @@ impl RawKeys {
 struct Members(Map<String, Value>);
 
 impl Members {
-    /// Those of `value`, which may have no other than `known`.
+    /// The members of `value`. Names other than `known` are an error.
     fn of(value: Value, expected: &str, known: &[&str]) -> Result<Self, String> {
         let Value::Object(members) = value else { return Err(wrong_type(&value, expected)) };
         match members.keys().find(|name| !known.contains(&name.as_str())) {
@@ -109,7 +111,7 @@ impl Members {
         self.0.remove(name)
     }
 
-    /// `null` is no member.
+    /// A member that may be absent; `null` counts as absent.
     fn optional(&mut self, name: &str) -> Option<Value> {
         self.take(name).filter(|value| !value.is_null())
     }
@@ -119,7 +121,7 @@ impl Members {
     }
 }
 
-/// `"none_required"` or `{"any_of": [texts]}`.
+/// Reads `"none_required"` or `{"any_of": [texts]}`.
 fn audience(value: Value) -> Result<AudienceRule, String> {
     let (name, allowed) = match value {
         Value::String(name) => (name, None),
@@ -141,7 +143,7 @@ fn audience(value: Value) -> Result<AudienceRule, String> {
     }
 }
 
-/// A list of capabilities' names.
+/// Reads a list of capability names.
 fn capabilities(value: Value) -> Result<Capabilities, String> {
     sequence(value, |name| {
         let name = text(name)?;
@@ -184,7 +186,7 @@ fn integer<T>(value: &Value, expected: &str, read: impl Fn() -> Option<T>) -> Re
     })
 }
 
-/// What was found and what was expected.
+/// Names the type that was found and the one that was expected.
 fn wrong_type(found: &Value, expected: &str) -> String {
     let found = match found {
         Value::Null => "null".to_owned(),

@@ -1,19 +1,19 @@
-//! Redirects of a JWKS. The configuration names the scheme, host and port that are trusted for an issuer's keys.
-//! Redirects within them are followed. A redirect to another host is refused, because its answer could make any token
-//! valid.
+//! Redirects of a JWKS. The configuration names the scheme, host and port that are trusted for an issuer's
+//! keys. Redirects within this origin are followed. A redirect to another host is refused, because that
+//! host's response could make any token valid.
 
 use super::config::check_url;
 
-/// The address to which `location`, the header of an answer of `url`, leads.
+/// Resolves `location`, the header of a response from `url`, to the URL to fetch next.
 ///
 /// # Errors
-/// For a log line: another origin, or no address.
+/// The redirect leads to another origin, or `location` is not a usable URL. The text is for a log line.
 pub fn redirected(url: &str, location: &str) -> Result<String, String> {
     let location = location.trim_ascii().split('#').next().unwrap_or_default();
     let to = resolve(url, location).ok_or("a redirect without an address")?;
     let (from_origin, to_origin) = (origin_of(url), origin_of(&to));
     if from_origin != to_origin {
-        // Only the host: path and query may contain a secret.
+        // Show only the host: path and query may contain a secret.
         let host = to_origin
             .map_or_else(|| "somewhere else".to_owned(), |(scheme, host)| format!("{scheme}://{host}"));
         return Err(format!(
@@ -24,7 +24,7 @@ pub fn redirected(url: &str, location: &str) -> Result<String, String> {
     Ok(to)
 }
 
-/// A relative reference made absolute (RFC 3986 §5.2.2). Dot segments stay; the platform's fetch resolves them.
+/// Resolves a relative reference (RFC 3986 §5.2.2). Dot segments stay; the platform's fetch resolves them.
 fn resolve(url: &str, location: &str) -> Option<String> {
     let scheme = url.split_once("://")?.0;
     let authority_end = scheme.len() + 3 + url.get(scheme.len() + 3..)?.find(['/', '?']).unwrap_or(url.len());
@@ -46,7 +46,7 @@ fn resolve(url: &str, location: &str) -> Option<String> {
     })
 }
 
-/// Scheme and authority in lower case, without the scheme's own port.
+/// Scheme and authority in lower case, without the scheme's default port.
 fn origin_of(url: &str) -> Option<(String, String)> {
     let (scheme, rest) = url.split_once("://")?;
     let authority = rest.split(['/', '?', '\\']).next()?.to_ascii_lowercase();

@@ -1,12 +1,13 @@
-//! Remembers, for a moment, tokens with a bad signature by keys that never change, so that a flood of one costs one
-//! signature.
+//! Tokens with a bad signature by keys that never change. Each is remembered for a moment, so that a flood of
+//! one token costs a single signature check.
 
 use std::collections::VecDeque;
 
 use crate::limits::{REJECTED_MAX_TOKENS, REJECTED_SECS};
 
-/// Fingerprints alone, without the tokens: that a good token shares one of 256 has a chance of 2^-56, nobody
-/// can make it likelier without the fingerprints' key, and it would last ten seconds.
+/// Rejected tokens by fingerprint, oldest first. A good token shares one of 256 fingerprints with a
+/// probability of 2^-56. Clients do not know the fingerprint's key, so they cannot raise it. A collision
+/// would refuse the token for ten seconds.
 #[derive(Default)]
 pub(super) struct RejectedTokens(VecDeque<Rejected>);
 

@@ -1,5 +1,5 @@
-//! JSON objects in which no member may occur twice. Parsers disagree on which of two counts, and a token must
-//! not mean one thing here and another thing elsewhere (RFC 7515 §4, RFC 7519 §4).
+//! JSON objects without duplicate members. Parsers disagree on which of two duplicates counts, and a token
+//! must mean the same thing to every reader (RFC 7515 §4, RFC 7519 §4).
 
 use std::fmt;
 
@@ -11,19 +11,19 @@ use serde_json::{Map, Value, error::Category};
 
 use super::left_out::shortened;
 
-/// How the error of a member that comes twice begins; its name follows, and where it stands.
+/// Prefix of the error about a duplicate member. The member's name and its position follow.
 const TWICE: &str = "member twice: ";
 
-/// The members of a JSON object, none of which comes twice.
+/// Reads a JSON object whose members are all distinct.
 ///
 /// # Errors
-/// What is wrong with it, without any of its values.
+/// The problem with the text, without any of its values.
 pub(super) fn unique_members(json: &[u8]) -> Result<Map<String, Value>, String> {
     let Unique(members) = serde_json::from_slice(json).map_err(|error| {
         let text = error.to_string();
         match error.classify() {
             Category::Data if text.starts_with(TWICE) => text,
-            // What was found instead is not repeated: it may be a secret in the wrong place.
+            // Do not repeat the value that was found: it may be a secret in the wrong place.
             Category::Data => "not a JSON object".to_owned(),
             Category::Eof => "JSON that ends too early".to_owned(),
             Category::Syntax | Category::Io => format!("not JSON at byte {}", error.column()),

@@ -1,4 +1,4 @@
-//! The whole check of a token, with the memory that makes it cheap.
+//! The complete check of a token, with the caches that make repeated checks cheap.
 
 use std::rc::Rc;
 
@@ -8,10 +8,10 @@ use super::{
     bearer::BearerToken,
     cache::{Fingerprinter, VerifiedTokens},
     claims,
-    config::{ConfigError, IssuerConfig, KeysConfig},
+    config::{IssuerConfig, IssuersError, KeysConfig},
     error::{JwsError, Problem, Rejection, TokenError, Undecided, UndecidedCause, VerifyError},
     fetched::{FetchedKeys, Installed, SentFetch},
-    jwk::{KeySource, ReadRules},
+    jwk::{KeyTrust, ReadRules},
     jws::UnverifiedToken,
     keys::{KeySet, KeySetError},
     left_out::{LeftOutKeys, shortened},
@@ -24,7 +24,8 @@ use crate::{
     snapshot::denylist::{Denied, Denylist, Presented},
 };
 
-/// Verifies tokens of the configured issuers. Plain data and synchronous: nothing waits, nothing is fetched.
+/// Verifies tokens of the configured issuers. Synchronous and without I/O: the caller fetches keys when
+/// [`verify`](Self::verify) asks for them.
 pub struct TokenVerifier<V: SignatureVerifier> {
     issuers: Vec<Issuer<V>>,
     fingerprinter: Fingerprinter,
@@ -45,34 +46,34 @@ enum Keys<V: SignatureVerifier> {
     Fetched(FetchedKeys<V>),
 }
 
-/// What a fetch of keys came to, for a log line.
+/// Result of a fetch of keys, for a log line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeysFetched {
-    /// The issuer's keys are the document's now; its tokens have to be verified again.
+    /// The issuer has new keys now. Its tokens are verified again.
     Changed {
-        /// Keys that verify.
+        /// Number of usable keys.
         usable: usize,
-        /// Keys that cannot be used.
+        /// Number of keys that are left out.
         skipped: usize,
     },
-    /// The same document as before.
+    /// The document is the same as before.
     Unchanged,
-    /// The last good keys stay, because there was no document, or none that can be used.
+    /// The last usable keys stay, because the fetch failed or its document was unusable.
     Kept(Option<KeySetError>),
 }
 
 impl<V: SignatureVerifier> TokenVerifier<V> {
-    /// Makes the issuers' configured keys ready.
+    /// Imports the keys that the configuration holds.
     ///
     /// # Errors
-    /// An inline JWKS or a secret cannot be used.
-    pub fn new(issuers: Vec<IssuerConfig>, platform: &V) -> Result<Self, ConfigError> {
+    /// An inline JWKS or a secret is unusable.
+    pub fn new(issuers: Vec<IssuerConfig>, platform: &V) -> Result<Self, IssuersError> {
         let issuers = issuers.into_iter().enumerate().map(|(index, config)| {
             let keys = match &config.keys {
                 KeysConfig::Jwks { json, rsa_algorithm } => {
-                    let rules = ReadRules { source: KeySource::Inline, rsa_algorithm: *rsa_algorithm };
+                    let rules = ReadRules { source: KeyTrust::Inline, rsa_algorithm: *rsa_algorithm };
                     KeySet::read(json.as_str().as_bytes(), rules, platform).map(Keys::Fixed).map_err(
-                        |error| ConfigError::new(format!("ISSUERS[{index}].keys.jwks"), error.to_string()),
+                        |error| IssuersError::new(format!("ISSUERS[{index}].keys.jwks"), error.to_string()),
                     )?
                 }
                 KeysConfig::JwksUrl { url, rsa_algorithm } => {
@@ -81,13 +82,13 @@ impl<V: SignatureVerifier> TokenVerifier<V> {
                 KeysConfig::Secret { name, secret, algorithm } => {
                     KeySet::from_secret(*algorithm, secret.as_str().as_bytes())
                         .map(Keys::Fixed)
-                        .map_err(|error| ConfigError::new(name, error.to_string()))?
+                        .map_err(|error| IssuersError::new(name, error.to_string()))?
                 }
             };
             Ok(Issuer { config, keys })
         });
         Ok(Self {
-            issuers: issuers.collect::<Result<_, ConfigError>>()?,
+            issuers: issuers.collect::<Result<_, IssuersError>>()?,
             fingerprinter: Fingerprinter::default(),
             verified: VerifiedTokens::default(),
             rejected: RejectedTokens::default(),
@@ -96,10 +97,10 @@ impl<V: SignatureVerifier> TokenVerifier<V> {
         })
     }
 
-    /// Verifies the token in `authorization`, the header's value, at `now`, unix seconds.
+    /// Verifies the token in `authorization`, the value of the header, at `now` in unix seconds.
     ///
     /// # Errors
-    /// The token is refused, or keys have to be fetched first, or cannot be fetched.
+    /// The token is refused, is undecided, or keys must be fetched first or cannot be fetched.
     pub fn verify(
         &mut self,
         authorization: &str,
@@ -122,7 +123,7 @@ impl<V: SignatureVerifier> TokenVerifier<V> {
         }
         bearer.check()?;
         if self.rejected.contains(fingerprint, now) {
-            let detail = "signature: not made by a key of the issuer, as was found a moment ago".to_owned();
+            let detail = "signature: not made by a key of the issuer (found a moment ago)".to_owned();
             return Err(Problem::new(JwsError::BadSignature, detail).into());
         }
         let unverified = UnverifiedToken::parse(token)?;
@@ -156,8 +157,8 @@ impl<V: SignatureVerifier> TokenVerifier<V> {
         Ok(verified)
     }
 
-    /// Refuses what is on this denylist from now on. Tokens that were verified are judged anew when they come again, so
-    /// that a check of a known token costs no look at the denylist.
+    /// Refuses everything on `denylist` from now on. Drops the remembered tokens, which are verified anew
+    /// when they come again. A check of a remembered token therefore needs no look at the denylist.
     pub fn deny(&mut self, denylist: &Denylist) {
         if self.denylist != *denylist {
             self.denylist.clone_from(denylist);
@@ -166,7 +167,7 @@ impl<V: SignatureVerifier> TokenVerifier<V> {
         }
     }
 
-    /// The keys of an issuer's set that cannot be used; `None` while there is no set.
+    /// The unusable keys of an issuer's set. `None` while there is no set.
     #[must_use]
     pub fn left_out(&self, issuer: usize) -> Option<&LeftOutKeys> {
         let keys = match &self.issuers.get(issuer)?.keys {
@@ -176,7 +177,8 @@ impl<V: SignatureVerifier> TokenVerifier<V> {
         keys.map(KeySet::left_out)
     }
 
-    /// The names of an issuer's keys, if the configuration has them: what was fetched may have changed since.
+    /// The names of an issuer's keys if the configuration holds them. `None` for fetched keys, which may have
+    /// changed since.
     #[must_use]
     pub fn fixed_key_names(&self, issuer: usize) -> Option<Vec<&str>> {
         match &self.issuers.get(issuer)?.keys {
@@ -185,13 +187,13 @@ impl<V: SignatureVerifier> TokenVerifier<V> {
         }
     }
 
-    /// How many issuers are configured.
+    /// Number of configured issuers.
     #[must_use]
     pub const fn issuers(&self) -> usize {
         self.issuers.len()
     }
 
-    /// Where an issuer's keys are to be fetched, if they are.
+    /// The URL from which an issuer's keys are fetched, if they are.
     #[must_use]
     pub fn jwks_url(&self, issuer: usize) -> Option<&str> {
         match &self.issuers.get(issuer)?.keys {
@@ -200,7 +202,7 @@ impl<V: SignatureVerifier> TokenVerifier<V> {
         }
     }
 
-    /// Whether an issuer's tokens can be verified now, or its keys have yet to be fetched.
+    /// Whether an issuer's tokens can be verified now. `false` until its keys have been fetched.
     #[must_use]
     pub fn has_keys(&self, issuer: usize) -> bool {
         self.issuers.get(issuer).is_some_and(|issuer| match &issuer.keys {
@@ -209,13 +211,13 @@ impl<V: SignatureVerifier> TokenVerifier<V> {
         })
     }
 
-    /// What `iss` an issuer's tokens have, for logs.
+    /// The `iss` value of an issuer's tokens, for logs.
     #[must_use]
     pub fn issuer(&self, issuer: usize) -> Option<&str> {
         self.issuers.get(issuer).map(|issuer| issuer.config.issuer.as_str())
     }
 
-    /// Changes with each change of an issuer's keys or of the denylist.
+    /// A number that changes with each change of an issuer's keys or of the denylist.
     #[must_use]
     pub const fn epoch(&self) -> u32 {
         self.epoch
@@ -230,8 +232,8 @@ impl<V: SignatureVerifier> TokenVerifier<V> {
         })
     }
 
-    /// An issuer whose keys should be fetched behind the request, because they are old. Each is named once:
-    /// until [`keys_fetched`](Self::keys_fetched) reports, or the fetch is taken for lost.
+    /// An issuer whose keys are old and should be fetched behind the request. Each issuer is returned once,
+    /// until [`keys_fetched`](Self::keys_fetched) reports or the fetch is considered lost.
     pub fn keys_refresh_due(&mut self, now: i64) -> Option<usize> {
         self.issuers.iter_mut().position(|issuer| match &mut issuer.keys {
             Keys::Fetched(fetched) => fetched.begin_refresh(now),
@@ -239,8 +241,9 @@ impl<V: SignatureVerifier> TokenVerifier<V> {
         })
     }
 
-    /// An issuer's [`jwks_url`](Self::jwks_url) is being asked at this moment. Its answer goes to
-    /// [`keys_fetched`](Self::keys_fetched) and decides about every token that was seen before.
+    /// Notes that an issuer's [`jwks_url`](Self::jwks_url) is being fetched now. The result goes to
+    /// [`keys_fetched`](Self::keys_fetched) and decides all tokens that were seen earlier. `None` for an
+    /// issuer with fixed keys.
     pub fn fetch_sent(&mut self, issuer: usize) -> Option<SentFetch> {
         match &mut self.issuers.get_mut(issuer)?.keys {
             Keys::Fetched(fetched) => Some(fetched.send()),
@@ -248,7 +251,7 @@ impl<V: SignatureVerifier> TokenVerifier<V> {
         }
     }
 
-    /// Takes the document that a fetch brought, or `None` when it failed. A document that cannot be used changes
+    /// Takes the document that a fetch brought, or `None` if the fetch failed. An unusable document changes
     /// nothing.
     pub fn keys_fetched(
         &mut self,
@@ -268,9 +271,9 @@ impl<V: SignatureVerifier> TokenVerifier<V> {
         }
     }
 
-    /// Takes a document that was fetched at `fetched_at` by someone else, from a cache that isolates share. It
-    /// is no fetch: a token that it does not help asks for one at once. Documents older than the one at hand
-    /// change nothing.
+    /// Takes a document from the cache that isolates share, fetched at `fetched_at`. It does not count as a
+    /// fetch: a token that it does not help asks for one at once. A document older than the present one
+    /// changes nothing.
     pub fn keys_cached(
         &mut self,
         issuer: usize,
@@ -287,7 +290,8 @@ impl<V: SignatureVerifier> TokenVerifier<V> {
         }
     }
 
-    /// Takes back that an issuer's keys are being fetched, because [`keys_cached`](Self::keys_cached) will do.
+    /// Takes back a fetch that `verify` asked for, because [`keys_cached`](Self::keys_cached) has supplied
+    /// the keys.
     pub fn keys_not_fetched(&mut self, issuer: usize) {
         if let Some(Issuer { keys: Keys::Fetched(fetched), .. }) = self.issuers.get_mut(issuer) {
             fetched.forgo();
@@ -304,8 +308,8 @@ impl<V: SignatureVerifier> TokenVerifier<V> {
     }
 }
 
-/// Verifies a signature by keys that never change: the name of the key that made it. A token of a key that was left out can be neither accepted nor
-/// refused.
+/// Verifies a signature with keys that never change and returns the name of the key that made it. A token
+/// that a left-out key may have signed can be neither accepted nor refused.
 fn verify_fixed<V: SignatureVerifier>(
     keys: &KeySet<V>,
     token: &UnverifiedToken<'_>,
@@ -328,7 +332,8 @@ fn verify_fixed<V: SignatureVerifier>(
     }
 }
 
-/// The issuer that `iss` names; without one, or with `null`, the issuer that takes such tokens.
+/// The issuer that `iss` names. A token without `iss`, or with `null`, belongs to the issuer that accepts
+/// such tokens.
 fn issuer_of<'i, V: SignatureVerifier>(
     issuers: &'i mut [Issuer<V>],
     iss: Option<&Value>,
@@ -336,7 +341,7 @@ fn issuer_of<'i, V: SignatureVerifier>(
     let iss = match iss {
         None | Some(Value::Null) => None,
         Some(Value::String(iss)) => Some(iss.as_str()),
-        Some(_) => return Err(Problem::new(JwsError::Payload.into(), "claim iss: not text".to_owned())),
+        Some(_) => return Err(Problem::new(JwsError::Payload.into(), "claim iss: expected text".to_owned())),
     };
     let unknown = || {
         let detail = match iss {
@@ -355,17 +360,18 @@ fn issuer_of<'i, V: SignatureVerifier>(
         .ok_or_else(unknown)
 }
 
-/// What is logged of a token that is revoked. The reason is the operator's own text.
+/// The log text for a revoked token. The reason is the operator's own text.
 fn revoked(denied: &Denied) -> VerifyError {
     let Denied { target, since, reason, .. } = denied;
     let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
     Problem::new(TokenError::Revoked, format!("denylist: {target}, since {since}{reason}")).into()
 }
 
-/// A token that names its kind must be one for access: an issuer's key signs others, too (RFC 8725 §3.11).
+/// Checks `typ`. A token that names its kind must be an access token: the issuer's key signs other kinds, too
+/// (RFC 8725 §3.11).
 fn check_type(typ: Option<&str>) -> Result<(), Problem<JwsError>> {
     let Some(typ) = typ else { return Ok(()) };
-    // RFC 7515 §4.1.9: the prefix is optional, and media types have no case.
+    // RFC 7515 §4.1.9: the prefix is optional, and media types are case-insensitive.
     let lower = typ.to_ascii_lowercase();
     match lower.strip_prefix("application/").unwrap_or(&lower) {
         "jwt" | "at+jwt" => Ok(()),

@@ -191,7 +191,7 @@ fn a_key_in_a_form_that_cannot_be_used_is_no_401() {
     for now in [NOW + 1, NOW + 29] {
         for (kid, detail) in [
             ("odd", r#"kid "odd": crv "secp256k1" is not supported"#),
-            ("small", r#"kid "small": n has 17 bits: 2048 to 4096 are allowed"#),
+            ("small", r#"kid "small": n has 17 bits, expected 2048 to 4096"#),
         ] {
             let answer = world.verify(&token(TWO, kid), now);
             assert_eq!((code(&answer), &*self::detail(&answer)), ("key_left_out", detail));

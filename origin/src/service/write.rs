@@ -207,7 +207,7 @@ fn caller(connection: &Connection, principal: &Principal) -> Result<Caller, Refu
     let is_named = |known: &String| {
         principal.merchants.is_none() || uuid.as_ref().is_none_or(|uuid| uuid == &known.to_ascii_lowercase())
     };
-    let is_heard = |(id, known): &(i64, String)| principal.is_heard_by(*id) && is_named(known);
+    let is_heard = |(id, known): &(i64, String)| principal.may_act_for(*id) && is_named(known);
     let Some((merchant_id, merchant_uuid)) = merchant.filter(is_heard) else {
         return Err(ApiError::InvalidPrivileges.into());
     };

@@ -160,7 +160,7 @@ pub fn number_of(EntryKey(key): EntryKey) -> u64 {
 /// A number that stands for the business that a token is of: the issuer, and the merchant that it speaks for.
 fn tenant(token: &VerifiedToken) -> u64 {
     let principal = &token.principal;
-    let merchant = principal.merchant_id.filter(|merchant| principal.is_heard_by(*merchant));
+    let merchant = principal.merchant_id.filter(|merchant| principal.may_act_for(*merchant));
     mix(mix(token.issuer as u64) ^ merchant.unwrap_or(0).cast_unsigned())
 }
 

@@ -1,8 +1,8 @@
-//! Tables: one line, one rule.
+//! Tables of checks: each row is one rule.
 
 use super::*;
 
-/// Start, end, and until when a grant with this window allows, or why it denies.
+/// Start, end, and either the end of the decision or the reason for the denial.
 type Window = (Option<i64>, Option<i64>, Result<UnixSecs, Reason>);
 
 const WINDOWS: [Window; 18] = [
@@ -87,7 +87,7 @@ fn the_state_of_the_item_comes_before_every_grant() {
     for kind in Kind::ALL {
         for (is_active, is_free, merchant_id, expected) in [
             (true, false, MERCHANT, Ok(kind.reason())),
-            // Both last for ever; the grant that is a record answers with its number.
+            // Both never end; the grant that has a record answers with its number.
             (true, true, MERCHANT, Ok(kind.reason())),
             (false, false, MERCHANT, Err(Reason::ItemInactive)),
             (false, true, MERCHANT, Err(Reason::ItemInactive)),
@@ -149,7 +149,7 @@ fn a_package_is_an_item_of_its_own() {
     assert_eq!(scene.decide(), Decision::Deny(Reason::NoGrant));
 }
 
-/// Every licence of the directory x every status x every client.
+/// All licences of the directory, in each status, asked for by each client.
 #[test]
 fn licences_unlock_by_state_status_and_client() {
     let clients = [
@@ -163,7 +163,7 @@ fn licences_unlock_by_state_status_and_client() {
     let licenses = LICENSES.map(|(id, ..)| id).into_iter().chain([UNKNOWN_LICENSE]);
     for license in licenses {
         for client in clients {
-            // A test-mode client needs no subscription, and no subscription helps it.
+            // A test-mode client needs no subscription, and a subscription does not help it.
             let is_test = matches!(client, Some(TEST_CLIENT | KIDS_TEST_CLIENT));
             let test_unlocks = match client {
                 Some(TEST_CLIENT) => [TEST_PENDING, TEST_PENDING_TOO].contains(&license),
@@ -217,7 +217,7 @@ fn a_test_client_may_use_what_was_bought() {
     assert_allowed(scene.decide(), Reason::ItemAccess);
 }
 
-/// The merchant comes from the record, else `mid`, else `mui`, else the client's app.
+/// The merchant comes from the record, else from `mid`, else from `mui`, else from the client's app.
 #[test]
 fn whose_customer_it_is() {
     const OWN_UUID: &str = "00000000-0000-0000-0000-000000000021";
@@ -277,13 +277,13 @@ fn a_free_item_needs_no_record() {
     assert_eq!(scene.decide(), Decision::Allow(expected));
     scene.customer = None;
     assert_eq!(scene.decide(), Decision::Allow(expected));
-    // What was bought but ends sooner does not shorten it.
+    // A purchase that ends sooner does not shorten the free access.
     let scene =
         Scene { customer: super::scene().customer, ..scene }.access(access(1, ITEM, None, Some(NOW + 9)));
     assert_eq!(scene.decide(), Decision::Allow(expected));
 }
 
-/// Accesses and a licence, in every order: the same one answers.
+/// Accesses and a licence, in every order: the same grant answers.
 #[test]
 fn of_several_grants_the_one_that_lasts_longest_answers() {
     let later = Some(NOW + 100);
@@ -291,20 +291,20 @@ fn of_several_grants_the_one_that_lasts_longest_answers() {
         (vec![access(1, ITEM, None, Some(NOW + 1)), access(2, ITEM, None, later)], None, (2, NOW + 100)),
         (vec![access(1, ITEM, None, Some(NOW + 1)), access(2, PACKAGE, None, later)], None, (2, NOW + 100)),
         (vec![access(1, ITEM, None, later), access(2, ITEM, None, None)], None, (2, NEVER_EXPIRES)),
-        // Of equals the one on the item itself, of those the older record.
+        // Among equals the grant on the item itself, then the older record.
         (vec![access(9, ITEM, None, later), access(1, PACKAGE, None, later)], None, (9, NOW + 100)),
         (vec![access(9, ITEM, None, later), access(8, ITEM, None, later)], None, (8, NOW + 100)),
         (vec![access(9, PACKAGE, None, later), access(8, OTHER_PACKAGE, None, later)], None, (8, NOW + 100)),
         (vec![access(9, PACKAGE, None, later)], Some(NOW + 100), (9, NOW + 100)),
         (vec![access(9, PACKAGE, None, later)], Some(NOW + 101), (0, NOW + 101)),
-        // For ever is for ever, however it is written.
+        // All spellings of "never ends" are equal.
         (vec![access(9, ITEM, None, None), access(8, ITEM, None, Some(i64::MAX))], None, (8, NEVER_EXPIRES)),
         (
             vec![access(i64::MIN, ITEM, None, None), access(i64::MAX, ITEM, None, None)],
             None,
             (i64::MIN, NEVER_EXPIRES),
         ),
-        // What is over or has not begun does not count, however long it lasts.
+        // Grants that have ended or not begun do not count, however long they last.
         (vec![access(1, ITEM, Some(NOW + 1), None), access(2, ITEM, None, later)], None, (2, NOW + 100)),
         (vec![access(1, ITEM, None, Some(NOW)), access(2, PACKAGE, None, later)], None, (2, NOW + 100)),
     ] {
@@ -336,7 +336,7 @@ fn of_equal_subscriptions_the_publishers_first_answers() {
     assert_eq!(assert_allowed(scene.decide(), Reason::License).created_at, 1);
 }
 
-/// Ordered from the least telling to the most: of two that apply, the later one is said.
+/// Ordered from the denial that tells least to the one that tells most: the later one wins.
 #[test]
 fn the_most_telling_denial_is_said() {
     type Hold = fn(Scene) -> Scene;
@@ -384,7 +384,7 @@ fn codes_of_reasons_are_distinct() {
     assert!(codes.iter().all(|code| code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')));
 }
 
-/// Neither a grant nor a denial, even where another grant is intact.
+/// A corrupt record is neither a grant nor a denial, even beside an intact grant.
 #[test]
 fn a_corrupt_record_is_an_error() {
     let scene =
@@ -408,7 +408,7 @@ fn a_corrupt_record_is_an_error() {
     assert!(matches!(ask(&record), Ok(Decided { decision: Decision::Allow(_), .. })));
     // Without the count of licences.
     assert_eq!(ask(&record[..record.len() - 1]), Err(FormatError::Truncated));
-    // A flag of the last access that no reader knows.
+    // An unknown flag of the last access.
     let mut flagged = record.clone();
     let last_flags = record.len() - 2;
     flagged[last_flags] = 0b100;

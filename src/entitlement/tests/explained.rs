@@ -1,4 +1,4 @@
-//! What was looked at, for those who ask why.
+//! The list of offers that `explain` returns.
 
 use super::*;
 

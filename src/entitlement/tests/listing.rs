@@ -1,4 +1,4 @@
-//! What `/license` lists.
+//! The entries of `/license`.
 
 use super::*;
 
@@ -24,7 +24,7 @@ fn ids(scene: &Scene) -> Vec<u128> {
     list(scene).into_iter().map(|(id, _)| id).collect()
 }
 
-/// A subscriber of everything there is, in the directory's order.
+/// A subscriber to every licence, in the directory's order.
 fn subscriber() -> Scene {
     LICENSES
         .iter()
@@ -60,7 +60,7 @@ fn a_test_client_sees_its_apps_pending_test_licences_and_nothing_else() {
     }
 }
 
-/// Whose issuer has no `test_clients`: the id of a test-mode client is public.
+/// The issuer has no `test_clients`, and the id of a test-mode client is public.
 #[test]
 fn a_test_client_that_nobody_vouches_for_sees_nothing() {
     for customer in [subscriber().customer, None] {
@@ -113,7 +113,7 @@ fn cancelled_ones_are_listed_for_twelve_months() {
         (Some(YEAR_ONE), None, None, NOW, false),
         (Some(i64::MIN), None, None, NOW, false),
         (Some(i64::MAX), None, None, NOW, true),
-        // Without the moment: the end, else the renewal that did not happen, else the purchase.
+        // Without `cancelled_at`: the end, else the missed renewal, else the purchase.
         (None, Some(recent), Some(old), old, true),
         (None, Some(old), Some(NOW), NOW, false),
         (None, Some(NOW + 1), Some(old), NOW, false),
@@ -135,7 +135,8 @@ fn cancelled_ones_are_listed_for_twelve_months() {
     }
 }
 
-/// Clients take `ACTIVE` and `OVERDUE` for access, so that they may not be said of what unlocks nothing.
+/// Clients take `ACTIVE` and `OVERDUE` for access, so these must not be shown for a subscription that unlocks
+/// nothing.
 #[test]
 fn what_is_over_says_cancelled_and_what_has_not_begun_is_not_listed() {
     for status in [SubscriptionStatus::Active, SubscriptionStatus::Overdue] {

@@ -1,5 +1,6 @@
-//! A second implementation, written from `docs/publish-schema.md` ("What opens an item") over the lines
-//! themselves. Catalogues are published as text, built, looked up and decided on; both must agree.
+//! A second implementation of the decision, written from `docs/publish-schema.md` ("What opens an item") over
+//! published lines. Random catalogues are published as text, built, looked up and decided; both
+//! implementations must agree.
 
 use proptest::{collection::vec, option, prelude::*, sample::select, sample::subsequence};
 use serde_json::{Value, json};
@@ -18,7 +19,7 @@ const ITEMS: [i64; 3] = [1, 2, 3];
 const PACKAGES: [i64; 2] = [8, 9];
 const CLIENTS: [&str; 4] = ["a-live", "a-test", "b-live", "b-test"];
 
-/// A catalogue of the publish schema and one customer.
+/// A catalogue of the publish schema with one customer.
 #[derive(Clone, Debug)]
 struct Catalogue {
     items: Vec<schema::Item>,
@@ -122,7 +123,7 @@ fn catalogues() -> impl Strategy<Value = Catalogue> {
 }
 
 impl Catalogue {
-    /// Until when the viewer may play the item; `None` when they may not.
+    /// Until when the viewer may play the item. `None` if they may not.
     fn model(&self, client_id: Option<&str>, id: i64) -> Option<i64> {
         let item = self.items.iter().find(|item| item.id == id)?;
         if !item.is_active || item.merchant_id != 21 {
@@ -167,7 +168,7 @@ impl Catalogue {
         ends.into_iter().max()
     }
 
-    /// Published as text.
+    /// Publishes the catalogue as text and loads the result.
     fn publish(&self) -> (Version, ObjectCache) {
         let merchants = [21, 22].map(|id| {
             Line::Merchant(schema::Merchant {

@@ -1,10 +1,10 @@
-//! What holds of every decision.
+//! Properties of all decisions.
 
 use proptest::{collection::vec, option, prelude::*, sample::select};
 
 use super::*;
 
-/// Moments close to now, so that windows meet it, and every other one.
+/// Mostly moments close to now, where windows begin and end, and some arbitrary ones.
 fn moment() -> impl Strategy<Value = i64> {
     prop_oneof![
         6 => (-3_i64..=3).prop_map(|offset| NOW + offset),
@@ -74,7 +74,7 @@ prop_compose! {
     }
 }
 
-/// More never hurts: no grant turns into a denial or ends sooner.
+/// Asserts that `after` is no worse than `before`: no grant became a denial or ends sooner.
 fn assert_no_worse(before: &Scene, after: &Scene) -> Result<(), TestCaseError> {
     if let Decision::Allow(granted) = before.decide() {
         match after.decide() {
@@ -104,7 +104,7 @@ proptest! {
         let span = until.saturating_sub(scene.now);
         #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "any moment between will do")]
         let somewhere = (span as f64 * far) as i64;
-        // The moments around now, where grants begin and end, and any other one.
+                // Moments around now, where grants begin and end, and an arbitrary one.
         for secs in [0, 1, 2, 3, 4, 5, 6, 7, span.saturating_sub(1), somewhere] {
             let later = scene.now.saturating_add(secs);
             if later < until {
@@ -154,7 +154,7 @@ proptest! {
         assert_no_worse(&scene, &more)?;
     }
 
-    /// The order in which records lie decides nothing.
+        /// The order of the records has no influence.
     #[test]
     fn order_decides_nothing(scene in any_scene()) {
         let mut reversed = scene.clone();
@@ -169,8 +169,7 @@ proptest! {
         prop_assert_eq!(outcome(&scene), outcome(&reversed));
     }
 
-    /// For a live client: a subscription listed as `ACTIVE` or `OVERDUE` unlocks its items, and one that unlocks is
-    /// listed so.
+        /// For a live client, a subscription listed as `ACTIVE` or `OVERDUE` unlocks its items, and one that unlocks items is listed as such.
     #[test]
     fn the_list_and_the_check_agree(scene in any_scene(), held in any_held()) {
         let mut scene = scene.client(LIVE_CLIENT).unlocked_by(&[held.license_id]);
@@ -191,7 +190,7 @@ proptest! {
         }
     }
 
-    /// Corrupt records give an error or an answer, never a panic.
+        /// Corrupt records lead to an error or a decision, never to a panic.
     #[test]
     fn corrupt_records_do_not_panic(
         scene in any_scene(), flips in vec((any::<prop::sample::Index>(), any::<u8>()), 1..4), cut in any::<prop::sample::Index>(),

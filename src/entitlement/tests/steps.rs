@@ -1,4 +1,5 @@
-//! What a check costs, counted in what it reads: a customer's accesses and an item's packages are each read once.
+//! The cost of a check, counted in reads: each access of the customer and each package of the item is read
+//! once.
 
 use std::cell::Cell;
 
@@ -10,7 +11,7 @@ fn access(item_id: i64) -> Access {
     Access { id: item_id, item_id, created_at: 1, starts_at: None, expires_at: None }
 }
 
-/// What leads to `item_id`, and how many accesses and packages were read for it.
+/// The grants that lead to `item_id`, and how many accesses and packages were read to find them.
 fn counted(
     accesses: &[i64],
     packages: &[i64],
