@@ -99,7 +99,7 @@ fn versions_come_and_go() {
     let roll_back = ["rollback", "--to", "1", "--from", &subject.service.url, "--key", "publisher.jwk"];
     subject.run(&roll_back).ok();
     assert_eq!(["c1", "c4"].map(|customer| subject.check(customer)), [200, 402]);
-    subject.run(&roll_back).failed(1, "is what is published, as seq 3");
+    subject.run(&roll_back).failed(1, "is already published, as seq 3");
     let report = subject.json(&["gc"]);
     assert_eq!((&report["newly_marked"], &report["versions_dropped"]), (&0.into(), &Value::Array(vec![])));
 }
@@ -329,7 +329,7 @@ fn a_customer_and_a_key_are_revoked_by_the_names_that_the_worker_knows() {
     let (one, other) = (subject.viewer("a"), Service::token(&subject.bench, "id", "c2"));
     subject.revoke(&["--customer", "vendr:c1", "--until", "2035-01-01"]).failed(
         1,
-        "no issuer with the namespace \"vendr\" at this Worker, so that nobody would be refused: there is",
+        "no issuer with the namespace \"vendr\" at this Worker, so no token would be refused: it has",
     );
     subject.revoke(&["--customer", "vendor:c1"]).failed(1, "--until is needed");
     subject.revoke(&["--customer", "vendor:c1", "--until", "2035-01-01"]).ok();

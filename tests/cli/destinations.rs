@@ -50,7 +50,7 @@ fn a_directory_is_published_to_read_and_verified() {
     let again = bench.publish(&samples(), "dir:out/store", &[]).ok();
     assert!(again.stdout.contains("Published seq 2") && again.stdout.contains("were there already"));
     bench.run(&["inspect", "--from", "dir:elsewhere"]).failed(1, "nothing is published yet");
-    bench.run(&["inspect", "--from", "dir:"]).failed(1, "names no directory");
+    bench.run(&["inspect", "--from", "dir:"]).failed(1, "expected dir:<path>");
 }
 
 #[test]
@@ -208,7 +208,7 @@ fn refusals_are_explained() {
     let mut command = with_kv(&bench, &kv, &["inspect", "--from", PLACE]);
     let ended: Ended = command.env_remove("CLOUDFLARE_API_TOKEN").output().unwrap().into();
     ended.failed(1, "CLOUDFLARE_API_TOKEN");
-    run(&bench, &kv, &["inspect", "--from", "kv:acc0"]).failed(1, "not kv:<account>/<namespace>");
+    run(&bench, &kv, &["inspect", "--from", "kv:acc0"]).failed(1, "invalid store kv:acc0");
     kv.state().turned_away = usize::MAX;
     let requests = kv.state().requests.len();
     // Six attempts, a second apart as the API asks.

@@ -67,8 +67,7 @@ fn what_cannot_be_rolled_back_to_is_refused_and_nothing_changes() {
     publish(&bench, &double.url, &catalogue(3), &[]);
     publish(&bench, &double.url, &catalogue(5), &[]);
     let head = double.state().head.clone();
-    roll_back(&bench, &double.url, "7", &[])
-        .failed(1, "there is no version 7 to roll back to: there are 1, 2");
+    roll_back(&bench, &double.url, "7", &[]).failed(1, "unknown version 7: there are 1, 2");
     roll_back(&bench, &double.url, "2", &[]).failed(1, "the content of version 2 is what is published");
     bench.keygen("other");
     let args = ["rollback", "--to", "1", "--from", &double.url, "--key", "other.jwk"];
@@ -88,7 +87,7 @@ fn what_cannot_be_rolled_back_to_is_refused_and_nothing_changes() {
             continue;
         }
         refused += 1;
-        let ended = ended.failed(1, "is no longer whole, so nothing was changed");
+        let ended = ended.failed(1, "is no longer complete, so nothing was changed");
         assert!(ended.stderr.contains("is not there; 1 of "), "{}", ended.stderr);
         assert_eq!(double.state().head, head);
         double.state().objects.insert(key.clone(), [shard.as_slice(), &[0]].concat());
@@ -99,7 +98,7 @@ fn what_cannot_be_rolled_back_to_is_refused_and_nothing_changes() {
     // A record that somebody has put under another number.
     let record = double.state().values["version/2"].clone();
     double.state().values.insert("version/1".to_owned(), record);
-    roll_back(&bench, &double.url, "1", &[]).failed(1, "what is kept as version 1 is version 2");
+    roll_back(&bench, &double.url, "1", &[]).failed(1, "the record of version 1 holds version 2");
     assert_eq!(double.state().head, head);
     assert!(!double.state().values.contains_key("lease"));
 }

@@ -1,5 +1,5 @@
-//! Bearer tokens of the command's own calls: given as they are, in a file that something else keeps fresh, or
-//! signed by the command itself whenever the one before is about to end.
+//! Bearer tokens for the command's own calls: a fixed text, a file that another program keeps fresh, or
+//! tokens that the command signs with a key, each before the last one ends.
 
 use std::{
     fs, io,
@@ -14,13 +14,13 @@ use ureq::http::HeaderValue;
 
 use crate::{key::PrivateKey, peer::time::Time, token::mint};
 
-/// The scope that publishing takes, unless `--token-claims` names another.
+/// The scope that publishing requires; the default of `scope` in `--token-claims`.
 const SCOPE: &str = "snapshot:publish";
 
-/// Who the command says it is, unless `--token-claims` says otherwise.
+/// The default of `sub` in `--token-claims`.
 const SUBJECT: &str = "admit";
 
-/// How a command that talks to a Worker is let in.
+/// How the command authenticates to a Worker.
 #[derive(clap::Args, Clone, Debug, Default)]
 pub struct TokenArgs {
     /// Bearer token with the scope snapshot:publish - snapshot:read where nothing is written - or @FILE: a file that is
@@ -41,15 +41,17 @@ pub struct TokenArgs {
 }
 
 impl TokenArgs {
-    /// The bearer, if there is one, whose tokens are good by the clock of `time`. A key goes before a token, which the environment may hold for other commands.
+    /// The bearer, if the arguments name one. Signed tokens get their times from `time`. A key takes
+    /// precedence over a token, because the environment may hold a token for other commands.
     ///
     /// # Errors
-    /// The token cannot stand in a header, or the key or the claims cannot be used.
+    /// The token contains invalid characters, or the key or the claims cannot be used.
     pub fn bearer(&self, time: &Arc<dyn Time>) -> Result<Option<Bearer>> {
         match (&self.token_key, &self.token) {
             (Some(key), _) => {
-                let claims =
-                    self.token_claims.as_deref().context("--token-key: --token-claims is needed too")?;
+                let claims = self.token_claims.as_deref().context(
+                    "--token-key needs --token-claims, such as {\"iss\":\"https://publisher.example\"}",
+                )?;
                 Bearer::signing(key, claims, self.token_ttl_secs, Arc::clone(time)).map(Some)
             }
             (None, Some(token)) => Bearer::new(token).map(Some),
@@ -58,7 +60,7 @@ impl TokenArgs {
     }
 }
 
-/// [`TokenArgs`] of a command whose own `--token` is something else.
+/// [`TokenArgs`] for a command whose own `--token` has another meaning.
 #[derive(clap::Args, Clone, Debug, Default)]
 pub struct BearerArgs {
     /// Bearer token for the Worker, with the scope snapshot:publish, or @FILE: a file that is read at each call
@@ -92,18 +94,18 @@ impl From<BearerArgs> for TokenArgs {
     }
 }
 
-/// A token, or how to come by one.
+/// Where a token comes from.
 #[derive(Clone)]
 pub enum Bearer {
-    /// The value of the header.
+    /// The value of `Authorization`.
     Fixed(String),
-    /// A file with the token, read at each call: tokens end, and a follower does not.
+    /// A file that holds the token. It is read at each call, because a follower outlives its tokens.
     File(PathBuf),
     /// A key that signs tokens.
     Key(Arc<Signer>),
 }
 
-/// Signs tokens, and keeps each until it is about to end.
+/// Signs tokens, and reuses each for the first half of its life.
 pub struct Signer {
     key: PrivateKey,
     claims: Map<String, Value>,
@@ -118,10 +120,10 @@ struct Kept {
 }
 
 impl Bearer {
-    /// The token `text`, or for `@FILE` the one in that file.
+    /// A fixed token, or with `@FILE` the token in that file.
     ///
     /// # Errors
-    /// It cannot stand in a header, or there is no such file.
+    /// The token contains invalid characters, or the file cannot be read.
     pub fn new(text: &str) -> Result<Self> {
         match text.strip_prefix('@') {
             Some(path) => {
@@ -134,12 +136,12 @@ impl Bearer {
             }
             None => match header(text) {
                 Some(header) => Ok(Self::Fixed(header)),
-                None => bail!("the token has characters that no token has"),
+                None => bail!("invalid token: expected visible ASCII characters without spaces"),
             },
         }
     }
 
-    /// Tokens with `claims`, a JSON object, signed with the JWK in `key`, which live `ttl_secs` each.
+    /// Signs `claims`, a JSON object, with the JWK in the file `key`. Each token lives `ttl_secs`.
     ///
     /// # Errors
     /// The key cannot be read, or the claims are not a JSON object with `iss`.
@@ -162,35 +164,37 @@ impl Bearer {
     /// The value of `Authorization`.
     ///
     /// # Errors
-    /// The file cannot be read, what is in it cannot stand in a header, or no token can be signed.
+    /// The file cannot be read, its text is not a token, or signing fails.
     pub fn header(&self) -> io::Result<String> {
         match self {
             Self::Fixed(header) => Ok(header.clone()),
-            Self::File(path) => header(&fs::read_to_string(path)?)
-                .ok_or_else(|| io::Error::other("it has characters that no token has")),
+            Self::File(path) => header(&fs::read_to_string(path)?).ok_or_else(|| {
+                io::Error::other("invalid token: expected visible ASCII characters without spaces")
+            }),
             Self::Key(signer) => signer.header().map_err(io::Error::other),
         }
     }
 
-    /// Whether a token that has ended may be followed by another.
+    /// Whether a later call may return another token, so that a retry after 401 makes sense.
     pub const fn is_renewed(&self) -> bool {
         !matches!(self, Self::Fixed(_))
     }
 }
 
 impl Signer {
-    /// The kept token while more than half of its life is left, so that none ends on its way; otherwise a new one.
+    /// The kept token while more than half of its life is left, so that none ends on its way to the Worker;
+    /// otherwise a new one.
     fn header(&self) -> Result<String> {
         let now = self.time.unix_secs()?;
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        // A clock that was set back must not keep a token beyond its end.
+        // A token from the future means that the clock was set back: do not use it beyond its end.
         let is_good =
             |kept: &&Kept| now < kept.renew_at && kept.renew_at <= now.saturating_add(self.ttl_secs);
         if let Some(kept) = kept.as_ref().filter(is_good) {
             return Ok(kept.header.clone());
         }
         let token = mint(&self.key, self.claims.clone(), self.ttl_secs, now)?;
-        let header = header(&token).context("the token that was signed cannot stand in a header")?;
+        let header = header(&token).context("the signed token contains invalid characters")?;
         *kept = Some(Kept { header: header.clone(), renew_at: now.saturating_add(self.ttl_secs / 2) });
         Ok(header)
     }

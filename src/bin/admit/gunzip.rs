@@ -1,14 +1,14 @@
-//! Input that is compressed. What an export job, a proxy or a server has packed is known by its first bytes,
-//! whatever a header or a name says of it.
+//! Decompresses input. The first bytes decide, not a header or a file name: export jobs, proxies and servers
+//! compress without saying so.
 
 use std::io::{self, BufRead, BufReader, Read};
 
 use flate2::bufread::MultiGzDecoder;
 
-/// How much is read at once.
+/// Size of the read buffer.
 const BUFFER_BYTES: usize = 64 * 1024;
 
-/// What formats begin with that are not decoded, and their names.
+/// The first bytes of formats that are not decoded, with their names.
 const OTHER_FORMATS: [(&[u8], &str); 5] = [
     (b"\x28\xb5\x2f\xfd", "zstd"),
     (b"PK\x03\x04", "zip"),
@@ -17,16 +17,16 @@ const OTHER_FORMATS: [(&[u8], &str); 5] = [
     (b"\x04\x22\x4d\x18", "lz4"),
 ];
 
-/// What gzip begins with (RFC 1952 §2.3.1).
+/// The first bytes of gzip (RFC 1952 §2.3.1).
 const GZIP: &[u8] = b"\x1f\x8b";
 
-/// Lines that were compressed, or were not.
+/// Decompressed lines.
 pub type Lines = Box<dyn BufRead + Send>;
 
-/// `input` as text: decoded if it is gzip, of one member or several, otherwise as it is.
+/// `input` as text: decoded if it is gzip, of one member or several, otherwise unchanged.
 ///
 /// # Errors
-/// `input` cannot be read, or is compressed in a way that is not decoded.
+/// `input` cannot be read, or is compressed in another format.
 pub fn decoded(input: impl Read + Send + 'static) -> io::Result<Lines> {
     let mut input = BufReader::with_capacity(BUFFER_BYTES, input);
     let beginning = peek(&mut input)?;
@@ -42,14 +42,15 @@ pub fn decoded(input: impl Read + Send + 'static) -> io::Result<Lines> {
     }
 }
 
-/// The first bytes, which are still to be read: as many as came at once, at least enough to know gzip by, unless
-/// there are fewer.
+/// The first bytes of `input`, which stay to be read: as many as arrived at once, and at least as many as
+/// gzip is recognised by, unless the input is shorter.
 fn peek<R: Read>(input: &mut BufReader<R>) -> io::Result<Vec<u8>> {
     let beginning = input.fill_buf()?.to_vec();
     if beginning != GZIP.get(..1).unwrap_or_default() {
         return Ok(beginning);
     }
-    // One byte that may be gzip's first: a pipe may bring the second one later, and a line of JSON has no such byte.
+    // The input so far is one byte, which may be gzip's first: a pipe may deliver the second one later. No
+    // line of JSON begins with this byte.
     Ok(GZIP.to_vec())
 }
 

@@ -1,4 +1,4 @@
-//! The published head, as far as a key at hand can vouch for it, and the key that signs the next one.
+//! Published heads: whether a key at hand verifies them, and the signer of the next one.
 
 use std::{
     fs,
@@ -24,16 +24,16 @@ use crate::{
     store::host,
 };
 
-/// A published head.
+/// A published head, by what is known of its signature.
 #[derive(Debug)]
 pub enum Published {
-    /// Signed by the key.
+    /// Signed by a key at hand.
     Verified(Head),
-    /// There was no key to verify it with.
+    /// Not verified: no key was given.
     Unverified(Head),
-    /// Names another key, which is not at hand.
+    /// Signed by a key that is not at hand.
     OtherKey(Head),
-    /// No head, or not signed by the key that it names.
+    /// Not a head, or the signature is wrong. The text says why.
     Broken(String),
 }
 
@@ -41,23 +41,23 @@ pub enum Published {
 pub struct HeadSigner {
     key: PrivateKey,
     path: Box<Path>,
-    /// The key in whose place `key` comes.
+    /// The key that `key` replaces. Heads that it has signed are believed too.
     old_path: Option<Box<Path>>,
-    /// The store's name, if the command line has it. Without it the published head's name stays.
+    /// The store's name from the command line. Without it the published head's name stays.
     audience: Option<String>,
-    /// Every revocation that this run has seen. A store may show an old head for a minute, whose denylist must not
-    /// become that of the next one.
+    /// Every revocation that this run has seen. A store may show an old head for a minute, whose denylist
+    /// must not replace the current one.
     seen: Mutex<Denylist>,
-    /// The store's name in the head that this run published last, or the one that it follows: what it goes by without
-    /// `audience`.
+    /// The store's name in the head that this run follows or has published last. It counts when `audience` is
+    /// not given.
     followed: Mutex<Option<Option<String>>>,
 }
 
 impl HeadSigner {
-    /// Signs with the JWK in `path` for the store `audience`.
+    /// A signer with the JWK in `path`, for the store `audience`.
     ///
     /// # Errors
-    /// The key cannot be read or is of another kind, or the name cannot be a store's.
+    /// The key cannot be read or is of another kind, or `audience` is not a valid store name.
     pub fn new(path: &Path, audience: Option<&str>) -> Result<Self> {
         if let Some(audience) = audience.filter(|name| !is_audience(name)) {
             bail!(
@@ -76,39 +76,39 @@ impl HeadSigner {
         })
     }
 
-    /// The same, which also believes heads that the JWK or JWKS in `old_key` verifies.
+    /// Also believes heads that the JWK or JWKS in `old_key` verifies.
     #[must_use]
     pub fn believing(self, old_key: Option<&Path>) -> Self {
         Self { old_path: old_key.map(Into::into), ..self }
     }
 
-    /// Where the key is.
+    /// The path of the key.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The keys whose heads are believed.
+    /// The paths of the keys whose heads are believed.
     pub fn trusted(&self) -> Vec<&Path> {
         std::iter::once(&*self.path).chain(self.old_path.as_deref()).collect()
     }
 
-    /// Whether a head names another store than this one.
+    /// Whether a head is for another store than this one.
     pub fn is_foreign(&self, head: &Head) -> bool {
         let expected = self.audience.clone().map(Some).or_else(|| lock(&self.followed).clone());
         head.aud.is_some() && expected.is_some_and(|expected| head.aud != expected)
     }
 
-    /// A head that this run follows, unless it has published one already.
+    /// Notes the head that this run follows, unless it has published one already.
     pub fn follows(&self, head: &Head) {
         lock(&self.followed).get_or_insert_with(|| head.aud.clone());
     }
 
-    /// A head that this run has published.
+    /// Notes a head that this run has published.
     pub fn has_published(&self, head: &Head) {
         *lock(&self.followed) = Some(head.aud.clone());
     }
 
-    /// What is wrong with a head of another store, and what to do about it.
+    /// Why a head of another store is refused, and what to do.
     pub fn foreign(&self, head: &Head) -> String {
         let found = head.aud.as_deref().unwrap_or_default();
         match (self.audience.as_deref(), lock(&self.followed).clone().flatten()) {
@@ -122,14 +122,15 @@ impl HeadSigner {
         }
     }
 
-    /// Remembers the revocations of a head of this store.
+    /// Remembers the revocations in a head of this store.
     pub fn has_seen(&self, head: &Head) {
         let mut seen = lock(&self.seen);
         head.denylist.entries().iter().for_each(|entry| seen.add(entry.clone()));
     }
 
-    /// A head as it may be published over `published`, the head of this store that is there, by who follows `follows`, at
-    /// `now`: for the same store, with every revocation that is in force.
+    /// Completes a head for publication at `now`: for the same store, with every revocation that is in force.
+    /// `published` is the head of this store that it replaces, `follows` the head that the publisher works
+    /// from.
     pub fn completed(
         &self,
         head: &Head,
@@ -137,8 +138,8 @@ impl HeadSigner {
         now: UnixSecs,
     ) -> Head {
         let mut head = head.clone();
-        // A rollback must not bring back what an old head says of itself, and a head that somebody has carried over from
-        // another store must not say which store this is.
+        // The store's name comes from the newest head of this store. A rollback must not restore an old name,
+        // and a head that was copied from another store must not rename this one.
         let mut known = follows.into_iter().chain(published);
         head.aud = self.audience.clone().or_else(|| known.find_map(|known| known.aud.clone()));
         let mut seen = lock(&self.seen);
@@ -151,10 +152,10 @@ impl HeadSigner {
         head
     }
 
-    /// The head as it is published.
+    /// Signs a head.
     ///
     /// # Errors
-    /// None in practice.
+    /// Does not happen in practice.
     pub fn sign(&self, head: &Head) -> Result<String> {
         self.key.sign(HEAD_TYPE, &serde_json::to_vec(head)?)
     }
@@ -164,15 +165,15 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Who publishes, for people.
+/// The publisher's name for messages: release, host and process.
 fn publisher() -> String {
     let mut by = format!("admit/{} {}", env!("CARGO_PKG_VERSION"), host());
-    // ASCII only, so that any place is one to cut at.
+    // ASCII only, so that it can be cut anywhere.
     by.truncate(HEAD_TEXT_MAX_BYTES);
     by
 }
 
-/// Reads a published head and verifies it with the public half of the JWK in `key`, if there is one.
+/// Reads a published head, and verifies it with the public half of the JWK in `key`, if given.
 ///
 /// # Errors
 /// The key cannot be read.
@@ -180,8 +181,8 @@ pub fn published(jws: &str, key: Option<&Path>) -> Result<Published> {
     published_by(jws, key.as_slice())
 }
 
-/// The same where one of several keys may have signed the head: `--key`, and while a key is replaced `--old-key`. Without
-/// any key nothing is verified.
+/// Like [`published`], with several keys of which one may have signed the head: `--key`, and `--old-key`
+/// while a key is being replaced. Without keys the head is not verified.
 ///
 /// # Errors
 /// A key cannot be read.
@@ -210,7 +211,8 @@ fn public_halves(paths: &[&Path]) -> Result<KeySet<NativeVerifier>> {
         .with_context(|| paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", "))
 }
 
-/// The public half of a JWK, or the keys of a JWKS: of an old key perhaps only what `admit keygen --public` printed is left.
+/// The public half of a JWK, or the keys of a JWKS: what is left of an old key may be only the output of
+/// `admit keygen --public`.
 fn public_half(path: &Path) -> Result<Vec<Map<String, Value>>> {
     let text = fs::read_to_string(path).context("cannot read the key")?;
     let members: Map<String, Value> = serde_json::from_str(&text).context("not a JSON Web Key")?;

@@ -1,4 +1,4 @@
-//! A private signing key kept as a JSON Web Key (RFC 7517) in a file.
+//! Private signing keys, each a JSON Web Key (RFC 7517) in a file.
 
 use std::{fmt, fs, path::Path, str::FromStr};
 
@@ -60,7 +60,7 @@ enum Secret {
     Hs256(Hs256Key),
 }
 
-/// A private key with the name (`kid`) by which a verifier finds its public half.
+/// A private key and its `kid`, by which a verifier finds the public half.
 pub struct PrivateKey {
     kid: String,
     secret: Secret,
@@ -68,7 +68,7 @@ pub struct PrivateKey {
 
 impl fmt::Debug for PrivateKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The secret stays out of logs and panics.
+        // Keeps the secret out of logs and panics.
         f.debug_struct("PrivateKey").field("kid", &self.kid).finish_non_exhaustive()
     }
 }
@@ -77,7 +77,7 @@ impl PrivateKey {
     /// Reads a private key from the JWK in `path`.
     ///
     /// # Errors
-    /// The file cannot be read, is no JWK, lacks `kid` or `alg`, or holds no private key.
+    /// The file cannot be read, is not a JWK, lacks `kid` or `alg`, or does not hold a private key.
     pub fn read(path: &Path) -> Result<Self> {
         private_file::warn_if_shared(path);
         let text =
@@ -85,14 +85,16 @@ impl PrivateKey {
         Self::from_jwk(&text).with_context(|| format!("{} is not a private JSON Web Key", path.display()))
     }
 
-    /// The same for a key that is to sign heads.
+    /// Like [`Self::read`], for a key that signs heads.
     ///
     /// # Errors
-    /// As [`Self::read`], or the key is for another algorithm than EdDSA.
+    /// As [`Self::read`]; or the key's algorithm is not EdDSA.
     pub fn read_for_heads(path: &Path) -> Result<Self> {
         let key = Self::read(path)?;
         if key.alg() != Alg::EdDsa {
-            bail!("--key: a head is signed with EdDSA (Ed25519): admit keygen --alg EdDSA");
+            bail!(
+                "--key: heads are signed with EdDSA (Ed25519); make such a key with admit keygen --alg EdDSA"
+            );
         }
         Ok(key)
     }
@@ -133,7 +135,7 @@ impl PrivateKey {
     /// A compact JWS (RFC 7515 §7.1) over `payload`, with `typ`, `kid` and `alg` in its header.
     ///
     /// # Errors
-    /// None in practice: a header of three strings always serialises.
+    /// Does not happen in practice: a header of three strings always serialises.
     pub fn sign(&self, typ: &str, payload: &[u8]) -> Result<String> {
         let header = json!({ "alg": self.alg().name(), "kid": self.kid, "typ": typ });
         let mut jws = Base64UrlUnpadded::encode_string(&serde_json::to_vec(&header)?);
@@ -151,15 +153,15 @@ impl PrivateKey {
     }
 }
 
-/// The members of `jwk` that may be shown to anyone.
+/// The public members of `jwk`.
 ///
-/// An allow list: a private member that a later RFC adds must not leak through.
+/// This is an allow list, so that private members of later RFCs stay private.
 ///
 /// # Errors
-/// The key is symmetric and so has no public half.
+/// The key is symmetric, so it has no public half.
 pub fn public_members(jwk: &Map<String, Value>) -> Result<Map<String, Value>> {
     if jwk.get("kty").and_then(Value::as_str) == Some("oct") {
-        bail!("a symmetric key has no public half: bind its text, which --secret prints");
+        bail!("a symmetric key has no public half: use --secret, and bind the text that it prints");
     }
     const PUBLIC: [&str; 9] = ["kty", "kid", "alg", "use", "crv", "x", "y", "n", "e"];
     let members = PUBLIC.iter().filter_map(|&name| Some((name.to_owned(), jwk.get(name)?.clone())));

@@ -1,4 +1,4 @@
-//! `admit keygen`: makes a private key, prints its public half or its secret text.
+//! `admit keygen`: makes a private key, or prints its public half or its secret text.
 
 use std::{
     fs,
@@ -28,13 +28,13 @@ pub struct Args {
     /// Algorithm that the key will sign with
     #[arg(long, value_enum, required_unless_present_any = ["public", "secret"], requires_all = ["kid", "out"])]
     alg: Option<Alg>,
-    /// Name of the key, which tokens carry so that a verifier finds it
+    /// The key's id (kid), which tokens carry so that a verifier finds the key
     #[arg(long)]
     kid: Option<String>,
     /// File for the private key; only its owner may read it
     #[arg(long)]
     out: Option<PathBuf>,
-    /// Replace FILE if it exists: what the old key signed can then be signed no more
+    /// Replace FILE if it exists: nothing can be signed with the old key afterwards
     #[arg(long)]
     force: bool,
     /// Print the public JWKS of the private key in FILE
@@ -75,13 +75,13 @@ fn read_members(path: &Path) -> Result<Map<String, Value>> {
     serde_json::from_str(&text).with_context(|| format!("{} is not a JSON Web Key", path.display()))
 }
 
-/// The key of an HS256 binding is the bytes of its text, as vendors hand it out.
+/// The text that an HS256 key is bound as: its bytes, as vendors hand it out.
 fn secret_text(jwk: &Map<String, Value>) -> Result<String> {
     let encoded = jwk.get("k").and_then(Value::as_str);
     let encoded = encoded.ok_or_else(|| anyhow!("the key is not symmetric: use --public"))?;
     let bytes =
         Base64UrlUnpadded::decode_vec(encoded).map_err(|_| anyhow!("the member \"k\" is not base64url"))?;
-    String::from_utf8(bytes).map_err(|_| anyhow!("the key is not text and cannot be bound as one"))
+    String::from_utf8(bytes).map_err(|_| anyhow!("the key is not valid UTF-8, so it cannot be bound as text"))
 }
 
 fn random<const N: usize>() -> Result<[u8; N]> {
@@ -99,18 +99,19 @@ fn generate(alg: Alg) -> Result<Map<String, Value>> {
             serde_json::to_value(JsonWebKey::from(&key))?
         }
         Alg::Es256 => {
-            // A random 32-byte number is no valid scalar about once in 2^32 times; the caller runs again.
+            // About once in 2^32 times a random 32-byte number is not a valid scalar: the command fails and
+            // can be run again.
             let key = <Es256Key as SigningKey<Es256>>::from_slice(&random::<32>()?)?;
             serde_json::to_value(JsonWebKey::from(&key))?
         }
         Alg::Rs256 => {
-            // 2,048 bits is what NIST SP 800-131A still allows and what identity providers use.
+            // 2,048 bits: allowed by NIST SP 800-131A, and what identity providers use.
             let (key, _) = Rsa::generate(&mut rand_core::OsRng, ModulusBits::TwoKibibytes)
                 .map_err(|error| anyhow!("no RSA key: {error}"))?;
             serde_json::to_value(JsonWebKey::from(&key.into_inner()))?
         }
         Alg::Hs256 => {
-            // 32 random bytes as text: the text is the key, so that it can be bound as a secret.
+            // The key is the text of 32 random bytes, so that it can be bound as a secret.
             let text = Base64UrlUnpadded::encode_string(&random::<32>()?);
             serde_json::to_value(JsonWebKey::from(&Hs256Key::new(text.as_bytes())))?
         }
@@ -124,7 +125,7 @@ fn generate(alg: Alg) -> Result<Map<String, Value>> {
 fn write_private(path: &Path, text: &str, force: bool) -> Result<()> {
     let context = || format!("cannot write {}", path.display());
     if force {
-        // Removed first: opening an existing file would keep its owner and its mode.
+        // Remove the file first: opening it would keep its owner and its mode.
         match fs::remove_file(path) {
             Err(error) if error.kind() != ErrorKind::NotFound => {
                 return Err(error).with_context(context);

@@ -1,6 +1,9 @@
-//! `admit`: the native command that makes keys and tokens, publishes snapshots and explains them.
+//! The `admit` command: makes keys and tokens, publishes snapshots, and explains what is published.
+//!
+//! Each subcommand is a module with `Args`, which clap fills, and `run(&Args) -> Result<ExitCode>`. Results
+//! go to standard output through `output`, messages for people to standard error.
 
-// First, because its macros are used in all others.
+// Declared first: the other modules use its macros.
 #[macro_use]
 mod output;
 
@@ -36,7 +39,7 @@ use std::process::ExitCode;
 use admit::{argv, parallel};
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-/// How the command names itself to the services that it asks.
+/// The `User-Agent` of the command's requests.
 const USER_AGENT: &str = concat!("admit/", env!("CARGO_PKG_VERSION"));
 
 /// Edge entitlement checks: keys, tokens and the published snapshot.
@@ -45,8 +48,8 @@ const USER_AGENT: &str = concat!("admit/", env!("CARGO_PKG_VERSION"));
 struct Cli {
     #[command(subcommand)]
     command: Command,
-    /// Talk to other machines over http too, although anyone on the network can then read the tokens and change the
-    /// records; without it http is for this machine only
+    /// Allow http to other machines, although the network can then read the tokens and change the records;
+    /// without this option http works only for this machine
     #[arg(long, global = true)]
     insecure_http: bool,
 }
@@ -71,9 +74,9 @@ enum Command {
     Diff(diff::Args),
     /// Delete objects that no version needs any more
     Gc(gc::Args),
-    /// Tell before a deploy what is wrong with wrangler's configuration
+    /// Check wrangler's configuration before a deploy
     CheckConfig(check_config::Args),
-    /// Tell whether an origin of your own can stand behind the edge
+    /// Check whether an origin of your own can stand behind the edge
     CheckOrigin(check_origin::Args),
     /// Print a made-up business of any size, for tests and benchmarks
     Generate(generate::Args),

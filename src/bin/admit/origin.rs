@@ -1,11 +1,12 @@
-//! An origin's export and its change feed, over HTTP: what it is asked, and which answers are its own.
+//! An origin's export and its change feed over HTTP: the requests, and which answers count as the origin's
+//! own.
 //!
-//! | answer | taken for |
+//! | answer | meaning |
 //! | --- | --- |
-//! | 200 with lines of JSON whose first has `type` or `seq`, as they are or as gzip | export, changes |
-//! | 200 without a body, 204 | no changes; never an export. That the origin was heard, only by its own headers |
-//! | 410 | the changes are gone |
-//! | everything else: other statuses, pages, other text, no answer | nothing: the origin was not heard |
+//! | 200 with lines of JSON whose first has `type` or `seq`, plain or as gzip | export, changes |
+//! | 200 without a body, 204 | no changes; never an export. Only with the origin's own headers the origin was heard |
+//! | 410 | the changes are no longer kept |
+//! | any other status, web pages, other text, no answer | the origin was not heard |
 
 use std::{io::BufRead, sync::Arc, time::Duration};
 
@@ -22,23 +23,22 @@ use crate::{
     },
 };
 
-/// How long an origin may think before it answers: longer than the wait that is asked for.
+/// How long to wait for an answer to begin: longer than [`WAIT_SECS`].
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How long an export may take in all: 100 GB at 30 MB/s.
+/// The longest time for an export: 100 GB at 30 MB/s.
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(3_600);
 
-/// How long an answer of the change feed may take in all.
+/// The longest time for an answer of the change feed.
 const FEED_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// How long the origin is asked to wait for a change (RFC 7240). Below the 30 s after which many proxies give
-/// up.
+/// How long the origin is asked to wait for a change (RFC 7240), in seconds. Many proxies give up after 30 s.
 pub const WAIT_SECS: u64 = 20;
 
-/// The media type of lines of JSON that is asked for.
+/// The media type of lines of JSON.
 pub const NDJSON: &str = "application/x-ndjson";
 
-/// An origin's URL, and the token that it lets in.
+/// An origin's URL, and the token for it.
 #[derive(Clone)]
 pub struct Origin {
     outside: Outside,
@@ -47,22 +47,22 @@ pub struct Origin {
     clock: Arc<clock::Watch>,
 }
 
-/// What an origin's change feed answered.
+/// The answer of an origin's change feed.
 pub enum Answer {
-    /// Lines of changes, none if there is nothing new.
+    /// Lines of changes; empty if nothing has changed.
     Changes(Changes),
     /// The changes that were asked for are no longer kept.
     Gone,
-    /// Nothing that is the origin's own word: asking again may help.
+    /// Not an answer of the origin: a later attempt may succeed.
     Unheard(Unheard),
 }
 
-/// What the feed has after a count.
+/// An answer of the feed.
 pub struct Changes {
     /// The lines.
     pub lines: Lines,
-    /// Why an answer without lines is not the origin's word that there are none, unless it is. Many a thing between
-    /// the two answers with nothing.
+    /// Why an empty answer may come from something in between, such as a proxy, instead of the origin. `None`
+    /// if the origin's own headers vouch for it.
     pub doubt: Option<String>,
 }
 
@@ -72,10 +72,10 @@ pub fn is_url(place: &str) -> bool {
 }
 
 impl Origin {
-    /// The origin at `url`, asked with `token` if there is one.
+    /// The origin at `url`, with `token` if given.
     ///
     /// # Errors
-    /// `url` is not a URL, or the token cannot stand in a header.
+    /// `url` is not a URL, or the token contains invalid characters.
     pub fn new(url: &str, token: Option<&str>, outside: &Outside) -> Result<Self> {
         let parsed: ureq::http::Uri = url.parse().with_context(|| format!("{url:?} is not a URL"))?;
         if !is_url(url) || parsed.host().is_none() {
@@ -87,20 +87,20 @@ impl Origin {
         Ok(Self { outside: outside.clone(), url: url.to_owned(), bearer, clock: Arc::default() })
     }
 
-    /// Its URL.
+    /// The URL.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// The export, line by line.
+    /// Requests the export.
     ///
     /// # Errors
-    /// [`Unheard`]: there is no answer, or not an export whose end can be told.
+    /// [`Unheard`]: there is no answer, or the answer is not an export whose end can be recognised.
     pub fn export(&self) -> Result<Lines> {
         Ok(self.get(&self.url, EXPORT_TIMEOUT, None).and_then(|response| export(&self.url, response))?)
     }
 
-    /// What changed after the origin's count `after`.
+    /// Requests the changes after the origin's count `after`.
     pub fn changes(&self, after: u64) -> Answer {
         let separator = if self.url.contains('?') { '&' } else { '?' };
         let url = format!("{}{separator}after={after}", self.url);
@@ -138,13 +138,13 @@ impl Origin {
     }
 }
 
-/// An answer that has begun.
+/// An answer whose body has not been read.
 struct Asked {
     response: Response,
     retry_after: Option<Duration>,
 }
 
-/// Which answers to the question for an export are one.
+/// The lines of an export, if the answer is one.
 fn export(url: &str, Asked { response, retry_after }: Asked) -> Result<Lines, Unheard> {
     let Response { status, headers, body } = response;
     let unheard = |text: String| Unheard { text: format!("GET {url}: {text}"), retry_after };
@@ -152,9 +152,10 @@ fn export(url: &str, Asked { response, retry_after }: Asked) -> Result<Lines, Un
         return Err(unheard(not_its_word(status, &headers, b"")));
     }
     if !has_end(&headers) {
-        // What is missing from an export is taken away: one that breaks off must not pass for a whole one.
+        // Records that are missing from an export are removed, so a truncated export must not pass for a
+        // complete one.
         return Err(unheard(
-            "the origin's answer has neither Content-Length nor chunks, so that its end cannot be told"
+            "the origin's answer has neither Content-Length nor chunks, so a truncated export could not be noticed"
                 .to_owned(),
         ));
     }
@@ -169,7 +170,7 @@ fn export(url: &str, Asked { response, retry_after }: Asked) -> Result<Lines, Un
     Ok(lines)
 }
 
-/// What an answer to the question for changes says.
+/// Classifies the answer to a request for changes.
 fn changes(url: &str, Asked { response, retry_after }: Asked) -> Answer {
     let Response { status, headers, body } = response;
     let unheard = |text: String| Answer::Unheard(Unheard { text: format!("GET {url}: {text}"), retry_after });
@@ -206,7 +207,7 @@ fn doubt(url: &str, status: StatusCode, headers: &HeaderMap) -> Option<String> {
     })
 }
 
-/// Whether the headers of an answer without lines are those of a change feed: no proxy makes them up.
+/// Whether the headers of an empty answer are those of a change feed, which no proxy makes up.
 pub fn is_vouched_for(headers: &HeaderMap) -> bool {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let is_lines = text("content-type").is_some_and(|media_type| {
@@ -224,12 +225,13 @@ fn read_lines(url: &str, headers: &HeaderMap, body: Box<dyn std::io::Read + Send
             "{name}: the answer is compressed as {coding:?}, which was not asked for; expected gzip or nothing"
         )));
     }
-    // By its first bytes: a proxy may have labelled what it did not pack, or packed what it did not label.
+    // The first bytes decide: a proxy may have labelled what it did not compress, or compressed without a
+    // label.
     gunzip::decoded(Unbroken(body)).map_err(|error| Unheard::new(format!("{name}: {error}")))
 }
 
-/// Whether text begins as lines of JSON objects with `member` do. Blank lines may come first. A first line that has not
-/// arrived whole, or is not JSON, is for the reader of lines to judge, who says where.
+/// Whether text begins like lines of JSON objects with `member`. Blank lines may come first. A first line
+/// that is incomplete or not JSON is left to the reader of lines, which reports its place.
 fn may_be_lines(beginning: &[u8], member: &str) -> bool {
     let text = beginning.strip_prefix(b"\xef\xbb\xbf").unwrap_or(beginning).trim_ascii_start();
     let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
@@ -254,7 +256,7 @@ fn not_its_word(status: StatusCode, headers: &HeaderMap, beginning: &[u8]) -> St
     }
 }
 
-/// Whether the end of a body can be told from a connection that broke off.
+/// Whether the headers say where the body ends, so that a broken connection can be noticed.
 pub fn has_end(headers: &HeaderMap) -> bool {
     headers.contains_key(header::CONTENT_LENGTH) || headers.contains_key(header::TRANSFER_ENCODING)
 }
@@ -268,7 +270,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_urls_of_origins_are_taken() {
+    fn only_urls_of_origins_are_accepted() {
         let new = |url, token| Origin::new(url, token, &Outside::default());
         for good in ["http://127.0.0.1:9/export", "https://o.example.com/changes?tenant=1"] {
             assert!(new(good, Some("t")).is_ok(), "{good}");
@@ -288,13 +290,13 @@ mod tests {
         Asked { response, retry_after: Some(Duration::from_secs(7)) }
     }
 
-    /// A line that could be one of an export, and one of a feed.
+    /// A line that both an export and a feed could contain.
     const BOTH: &[u8] = b"{\"type\":\"merchant\",\"seq\":2}\n";
 
     const HTML: &[u8] = b"<!DOCTYPE html><title>Sign in</title>";
 
     #[test]
-    fn what_is_not_the_feeds_own_word_is_waited_out() {
+    fn answers_of_others_are_waited_out() {
         let html = (header::CONTENT_TYPE, "text/html; charset=utf-8");
         let ndjson = (header::CONTENT_TYPE, "application/x-ndjson");
         let login = (header::LOCATION, "https://login.example/?next=secret");
@@ -322,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn the_feeds_own_word_is_heard_whatever_its_type() {
+    fn the_feeds_answer_counts_whatever_its_content_type() {
         let read = |answer| {
             let Answer::Changes(changes) = answer else { panic!("no changes") };
             let (mut text, mut lines) = (String::new(), changes.lines);
@@ -334,7 +336,7 @@ mod tests {
             let answer = changes("http://o/x", asked(200, &typed(media_type), b"\r\n{\"seq\":2}\n"));
             assert_eq!(read(answer), ("\r\n{\"seq\":2}\n".to_owned(), true));
         }
-        // Without lines the headers alone tell whose answer it is.
+        // For an empty answer only the headers tell who sent it.
         let seq = |seq| [(header::HeaderName::from_static("entitlement-seq"), seq)];
         for status in [200, 204] {
             for (headers, is_vouched_for) in [
@@ -353,7 +355,7 @@ mod tests {
             assert_eq!(read(changes("u", asked(status, &[], b""))), (String::new(), false), "{status}");
         }
         assert!(matches!(changes("u", asked(410, &typed("text/html"), HTML)), Answer::Gone));
-        // What a proxy packed, and did not say.
+        // Compressed by a proxy without a label.
         let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         packed.write_all(BOTH).unwrap();
         let packed = packed.finish().unwrap();
@@ -364,7 +366,7 @@ mod tests {
             export("u", asked(200, &gzip, body)).unwrap().read_to_string(&mut text).unwrap();
             assert_eq!(text.as_bytes(), BOTH);
         }
-        // One that breaks off is not a whole.
+        // A truncated answer is an error.
         let mut cut = export("u", asked(200, &gzip, &packed[..packed.len() - 4])).unwrap();
         assert!(cut.read_to_end(&mut Vec::new()).is_err());
     }
@@ -374,7 +376,7 @@ mod tests {
         assert!(export("u", asked(200, &[], b"{\"type\":\"snapshot\",\"seq\":1}\n")).is_ok());
         assert!(export("u", asked(200, &[], b"")).err().unwrap().text.contains("the answer is empty"));
         assert!(export("u", asked(204, &[], b"")).is_err());
-        // Only the beginning of the first line has arrived, or something is wrong with it: the reader says where.
+        // Only part of the first line has arrived, or it is invalid: the reader of lines reports the place.
         assert!(export("u", asked(200, &[], b"{\"ty")).is_ok());
         assert!(export("u", asked(200, &[], b"{\"type\":oops}\n{}")).is_ok());
         let mut endless = asked(200, &[], b"{}");

@@ -1,8 +1,8 @@
-//! What the command says. `println!` and `eprintln!` of the standard library end it when the reader has gone, as
-//! in `admit inspect | head`, or when a service manager's log has gone: no reason to stop publishing.
+//! Prints without ending the process. The standard library's `println!` and `eprintln!` panic when the reader
+//! has gone, as in `admit inspect | head`, or when a service manager's log has gone; a publisher must go on.
 //!
-//! A command whose work is its output, such as `admit generate`, writes through [`Stdout`] and ends without a word
-//! when its reader has gone.
+//! A command whose work is its output, such as `admit generate`, writes through [`Stdout`] instead, and ends
+//! silently when its reader has gone.
 
 use std::{
     fmt,
@@ -11,28 +11,28 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-/// Something that was to be read is lost, because the disk is full for instance.
+/// Whether output was lost, because the disk is full for example.
 static IS_INCOMPLETE: AtomicBool = AtomicBool::new(false);
 
-/// As in the standard library, but goes on when nobody reads.
+/// Like the standard library's, but continues when the reader has gone.
 macro_rules! print {
     ($($arguments:tt)*) => { $crate::output::write(format_args!($($arguments)*)) };
 }
 
-/// As in the standard library, but goes on when nobody reads.
+/// Like the standard library's, but continues when the reader has gone.
 macro_rules! println {
     ($($arguments:tt)*) => { $crate::output::write(format_args!("{}\n", format_args!($($arguments)*))) };
 }
 
-/// As in the standard library, but goes on when it cannot be written.
+/// Like the standard library's, but continues when standard error cannot be written.
 macro_rules! eprintln {
     ($($arguments:tt)*) => { $crate::output::tell(format_args!("{}\n", format_args!($($arguments)*))) };
 }
 
-/// The reader of [`Stdout`] has gone, so that there is nothing left to do.
+/// Whether the reader of [`Stdout`] has gone, so that there is nothing left to do.
 static HAS_NO_READER: AtomicBool = AtomicBool::new(false);
 
-/// What shells report of a process that SIGPIPE ended: 128 + 13.
+/// The exit code that shells report for a process ended by SIGPIPE: 128 + 13.
 const NO_READER_CODE: u8 = 141;
 
 /// Standard output, for commands whose work is what they print.
@@ -54,7 +54,7 @@ fn note(error: &io::Error) {
     }
 }
 
-/// The exit code after an error, which is printed unless the reader's going is all that it says.
+/// The exit code after an error. The error is printed, unless it only says that the reader has gone.
 pub fn failed(error: &anyhow::Error) -> ExitCode {
     if HAS_NO_READER.load(Ordering::Relaxed) {
         return ExitCode::from(NO_READER_CODE);
@@ -78,7 +78,7 @@ pub fn tell(text: fmt::Arguments<'_>) {
     let _ = io::stderr().lock().write_fmt(text);
 }
 
-/// The exit code: that of what was done, unless some of what was to be said about it is lost.
+/// The exit code: `done`, or failure if some of the output was lost.
 pub fn exit_code(done: ExitCode) -> ExitCode {
     if !IS_INCOMPLETE.load(Ordering::Relaxed) {
         return done;

@@ -1,7 +1,7 @@
-//! A delta laid over the shards: the one place where commands see records as an edge sees them.
+//! Lays a delta over the shards, so that commands see the records that an edge sees.
 //!
-//! A tree is cut into parts by the leading bits of its keys. With the index's own number of bits a part is a shard;
-//! with fewer it is several shards side by side.
+//! A tree is divided into parts by the leading bits of its keys. With the index's own number of bits a part
+//! is one shard; with fewer bits it is several shards side by side.
 
 use std::{collections::BTreeMap, ops::AddAssign};
 
@@ -27,16 +27,16 @@ use crate::{
 /// Shards that are read at the same time.
 const THREADS: usize = 8;
 
-/// What a delta says of the keys of one part.
+/// The delta's entries for the keys of one part.
 pub type Part<'d> = BTreeMap<EntryKey, Entry<'d>>;
 
-/// What a delta says of a tree, part by part.
+/// The delta's entries for a tree, by part.
 #[derive(Debug, Default)]
 pub struct Overlay<'d> {
     parts: BTreeMap<usize, Part<'d>>,
 }
 
-/// What a delta does to the records of the shards.
+/// The effect of a delta on the records of the shards.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Effect {
     /// Records that only the delta has.
@@ -48,14 +48,14 @@ pub struct Effect {
 }
 
 impl Effect {
-    /// How many records there are, when the shards have `in_shards`.
+    /// The number of records, given that the shards have `in_shards`.
     pub const fn total(self, in_shards: u64) -> u64 {
         in_shards.saturating_add(self.added).saturating_sub(self.removed)
     }
 }
 
 impl Effect {
-    /// The same for people, behind the total; nothing without an effect.
+    /// The effect as text to follow a total; empty if there is none.
     pub fn note(self) -> String {
         if self == Self::default() {
             return String::new();
@@ -74,10 +74,10 @@ impl AddAssign for Effect {
 }
 
 impl<'d> Overlay<'d> {
-    /// What `delta` says of `tree`, in parts by the first `bits` of a key.
+    /// The entries of `delta` for `tree`, divided by the first `bits` bits of a key.
     ///
     /// # Errors
-    /// The delta is not what its tables say.
+    /// The delta does not match its tables.
     pub fn new(delta: Option<Tables<'d>>, tree: Tree, bits: u8) -> Result<Self, FormatError> {
         let mut parts: BTreeMap<usize, Part<'d>> = BTreeMap::new();
         for (key, entry) in delta.iter().flat_map(|tables| tables.of(tree).iter()) {
@@ -86,20 +86,20 @@ impl<'d> Overlay<'d> {
         Ok(Self { parts })
     }
 
-    /// The parts of which the delta says anything, in order.
+    /// The parts that the delta has entries for, in order.
     pub fn parts(&self) -> impl Iterator<Item = usize> {
         self.parts.keys().copied()
     }
 
-    /// What the delta says of a part, if anything.
+    /// The delta's entries for a part.
     pub fn part(&self, number: usize) -> Option<&Part<'d>> {
         self.parts.get(&number)
     }
 
-    /// The records of a part whose shards hold `objects`, as an edge finds them.
+    /// The records of a part as an edge finds them. `objects` are the part's shards.
     ///
     /// # Errors
-    /// An object is not a shard, or an entry points outside of it.
+    /// An object is not a shard, or an entry points outside of its shard.
     pub fn records<'o>(
         &self,
         number: usize,
@@ -129,10 +129,10 @@ impl<'d> Overlay<'d> {
         Ok(records)
     }
 
-    /// What the delta does to the records of a part, which is one shard, or no shard where there are no entries.
+    /// The effect of the delta on a part of one shard, or of none where the tree has no entries.
     ///
     /// # Errors
-    /// An entry points outside of the shard.
+    /// An entry points outside of its shard.
     pub fn effect(&self, number: usize, shard: Option<&Table<'_>>) -> Result<Effect, FormatError> {
         let mut effect = Effect::default();
         for (key, entry) in self.part(number).into_iter().flatten() {
@@ -151,11 +151,11 @@ impl<'d> Overlay<'d> {
     }
 }
 
-/// Counts what a delta does to a tree, by reading the shards that it touches. Nothing if these are more than
-/// `shards_max`.
+/// Counts the effect of a delta on a tree, by reading the shards that it touches. `None` if these are more
+/// than `shards_max`.
 ///
 /// # Errors
-/// An object cannot be read, or is not what its name says.
+/// An object cannot be read, or does not match its name.
 pub fn count(
     store: &Store,
     index: &Index,
@@ -170,7 +170,7 @@ pub fn count(
     if parts.len() > shards_max {
         return Ok(None);
     }
-    // Without changes there is no need to read the pages of a large index.
+    // Without changes the pages of a large index need not be read.
     let shards = if parts.is_empty() { BTreeMap::new() } else { shards(store, index, tree)? };
     let effects = parallel::try_map(&parts, THREADS, |number| -> Result<Effect> {
         let object = shards.get(number).map(|name| read(store, *name)).transpose()?;

@@ -1,4 +1,4 @@
-//! How far an upload or a walk is: a bar on a terminal, a line every few seconds elsewhere.
+//! Progress of an upload or a walk: a bar on a terminal, otherwise a line every few seconds.
 
 use std::{
     io::IsTerminal,
@@ -8,10 +8,10 @@ use std::{
 
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 
-/// Between two lines where there is no terminal: the log of an hour's work stays readable.
+/// Between two lines without a terminal: the log of an hour's work stays readable.
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
-/// How far the work is.
+/// Counts what is done and shows it.
 pub struct Progress {
     started: Instant,
     bar: Option<ProgressBar>,
@@ -23,13 +23,13 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Nothing of `objects_total` and `bytes_total` is done.
+    /// Starts at 0 of `objects_total` and `bytes_total`.
     pub fn new(objects_total: usize, bytes_total: u64) -> Self {
         let template = "{bar:30} {msg} objects, {bytes}/{total_bytes}, {bytes_per_sec}, {eta} left";
         Self::with(objects_total as u64, Some(bytes_total), template)
     }
 
-    /// Nothing of `objects_total`, whose sizes are not known, is done.
+    /// Starts at 0 of `objects_total`, whose sizes are unknown.
     pub fn of_objects(objects_total: usize) -> Self {
         let template = "{bar:30} {pos}/{len} objects, {msg}, {per_sec}, {eta} left";
         Self::with(objects_total as u64, None, template)
@@ -54,7 +54,7 @@ impl Progress {
         }
     }
 
-    /// One more object of so many bytes is done.
+    /// Counts one more object of `object_bytes`.
     pub fn advance(&self, object_bytes: u64) {
         let objects = self.objects.fetch_add(1, Ordering::Relaxed) + 1;
         let bytes = self.bytes.fetch_add(object_bytes, Ordering::Relaxed) + object_bytes;
@@ -76,7 +76,7 @@ impl Progress {
         }
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     pub fn finish(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
@@ -84,7 +84,7 @@ impl Progress {
     }
 }
 
-/// The moment, for measuring how long something took.
+/// The current time, for measuring durations.
 #[expect(clippy::disallowed_methods, reason = "a native command has a clock; the service is given one")]
 pub fn now() -> Instant {
     Instant::now()

@@ -56,7 +56,7 @@ struct Report<'a> {
 /// Runs `admit rollback`.
 ///
 /// # Errors
-/// There is no such version, not all of it is there any more, another publisher is at work, or the store does
+/// The version is not kept, an object of it is missing, another publisher holds the lease, or the store does
 /// not answer or refuses.
 pub fn run(args: &Args) -> Result<()> {
     let signer = HeadSigner::new(&args.key, None)?;
@@ -81,10 +81,10 @@ pub fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// What is published, and the head that takes its place: that of version `to` under the next `seq`.
+/// The published head, and the head that replaces it: the content of version `to` under the next `seq`.
 ///
 /// # Errors
-/// There is no such version, it is not signed by `key`, or not all of it is there any more.
+/// The version is not kept, is not signed by `key`, or an object of it is missing.
 pub fn prepare(store: &Store, to: u64, key: &Path) -> Result<(Head, Head)> {
     let jws = store.head()?.context("nothing is published yet: there is nothing to roll back")?;
     let current = match published(&jws, Some(key))? {
@@ -97,26 +97,27 @@ pub fn prepare(store: &Store, to: u64, key: &Path) -> Result<(Head, Head)> {
     let Some(jws) = store.version(to)? else { return Err(no_version(store, to, current.seq)?) };
     let old = match published(&jws, Some(key))? {
         Published::Verified(head) if head.seq == to => head,
-        Published::Verified(head) => bail!("what is kept as version {to} is version {}", head.seq),
+        Published::Verified(head) => bail!("the record of version {to} holds version {}", head.seq),
         Published::Unverified(_) | Published::OtherKey(_) => {
-            bail!("version {to} is signed by another key than --key: publish that content anew instead")
+            bail!("version {to} is signed by another key than --key: publish that content again instead")
         }
         Published::Broken(reason) => bail!("version {to} cannot be trusted: {reason}"),
     };
     let content = |head: &Head| (head.index, head.directory, head.delta);
     if content(&old) == content(&current) {
-        bail!("the content of version {to} is what is published, as seq {}", current.seq);
+        bail!("the content of version {to} is already published, as seq {}", current.seq);
     }
-    check(store, &old).with_context(|| format!("version {to} is no longer whole, so nothing was changed"))?;
+    check(store, &old)
+        .with_context(|| format!("version {to} is no longer complete, so nothing was changed"))?;
     let seq = current.seq.checked_add(1).context("there is no seq after the published one")?;
     let (origin_seq, published_at) = (Some(old.origin_seq()), Some(store.now()?));
     Ok((current, Head { seq, origin_seq, published_at, ..old }))
 }
 
-/// Publishes what was prepared, for the store and with the revocations of the published head.
+/// Publishes a prepared head, with the store's name and the revocations of the published one.
 ///
 /// # Errors
-/// The lease is lost, somebody has published since, or the store does not answer or refuses.
+/// The lease is lost, another publisher has published since, or the store does not answer or refuses.
 pub fn publish(store: &Store, signer: &HeadSigner, current: &Head, head: &Head) -> Result<Head> {
     revive(store, &reach(store, head)?)?;
     let new = NewHead { head, follows: Some(current), signer };
@@ -124,7 +125,7 @@ pub fn publish(store: &Store, signer: &HeadSigner, current: &Head, head: &Head) 
     store.put_head(new)
 }
 
-/// Whether everything that `head` leads to is there and sound.
+/// Checks that every object that `head` reaches is stored and intact.
 fn check(store: &Store, head: &Head) -> Result<()> {
     let names: Vec<_> = reach(store, head)?.into_iter().collect();
     let progress = Progress::of_objects(names.len());
@@ -133,7 +134,7 @@ fn check(store: &Store, head: &Head) -> Result<()> {
     let Checked { missing, broken } = checked?;
     match (missing.first(), broken.first()) {
         (Some(name), _) => {
-            bail!("{name} is not there; {} of {} objects are missing", missing.len(), names.len())
+            bail!("{name} is missing; {} of {} objects are missing", missing.len(), names.len())
         }
         (_, Some(name)) => bail!("{name} is broken; {} of {} objects are", broken.len(), names.len()),
         (None, None) => Ok(()),
@@ -146,5 +147,5 @@ fn no_version(store: &Store, to: u64, current: u64) -> Result<anyhow::Error> {
         [] => "no version is kept".to_owned(),
         versions => format!("there are {}", versions.join(", ")),
     };
-    Ok(anyhow::anyhow!("there is no version {to} to roll back to: {there_are}. Published is seq {current}"))
+    Ok(anyhow::anyhow!("unknown version {to}: {there_are}. Published is seq {current}"))
 }

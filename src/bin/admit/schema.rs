@@ -1,4 +1,4 @@
-//! `admit schema`: the JSON Schema of what origins write.
+//! `admit schema`: prints the JSON Schema of the lines that origins write.
 
 use std::io::Write;
 
@@ -16,7 +16,7 @@ Examples:
   admit schema > publish-schema.json
   admit schema changes > change-schema.json")]
 pub struct Args {
-    /// Of what
+    /// Which lines
     #[arg(value_enum, default_value_t = Of::Lines)]
     of: Of,
 }

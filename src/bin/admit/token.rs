@@ -23,7 +23,7 @@ pub struct Args {
     /// Claims as a JSON object; `iat` and `exp` are added unless they are given
     #[arg(long, value_name = "JSON", default_value = "{}")]
     claims: String,
-    /// Seconds from now until the token expires; less than 0 makes one that has expired
+    /// Seconds from now until the token expires; a negative number makes an expired token
     #[arg(long, value_name = "N", default_value_t = 3600, allow_negative_numbers = true)]
     ttl_secs: i64,
 }
@@ -43,30 +43,30 @@ pub fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// Times that no edge accepts. Such a token is made all the same: tests want those too.
+/// Times that every edge refuses. The token is made all the same, because tests need such tokens.
 fn wrong_times(claims: &Map<String, Value>) -> Vec<(&'static str, InstantError)> {
     let wrong = |name| Some((name, instant::from_json(claims.get(name)?).err()?));
     ["exp", "nbf", "iat"].into_iter().filter_map(wrong).collect()
 }
 
-/// A signed JWT that is issued at `now` and lives `ttl_secs`, unless `claims` says otherwise.
+/// Signs a JWT issued at `now` that lives `ttl_secs`, unless `claims` has `iat` and `exp`.
 ///
 /// # Errors
 /// The claims cannot be serialised.
 pub fn mint(key: &PrivateKey, mut claims: Map<String, Value>, ttl_secs: i64, now: i64) -> Result<String> {
     let exp = now.saturating_add(ttl_secs);
     claims.entry("exp").or_insert_with(|| exp.into());
-    // A token that has expired was issued before, not after.
+    // An expired token was issued before it expired.
     claims.entry("iat").or_insert_with(|| now.min(exp).into());
     key.sign("JWT", &serde_json::to_vec(&claims)?)
 }
 
-/// Unix time in seconds.
+/// The current time in unix seconds.
 ///
 /// # Errors
-/// The machine's clock stands before 1970.
+/// The machine's clock is set before 1970.
 #[expect(clippy::disallowed_methods, reason = "a native command has a clock; the service is given one")]
 pub fn now_unix_secs() -> Result<i64> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    Ok(now.context("the clock of this machine stands before 1970")?.as_secs().cast_signed())
+    Ok(now.context("the clock of this machine is set before 1970")?.as_secs().cast_signed())
 }

@@ -1,4 +1,4 @@
-//! What issuers may do: combinations that work, and that an operator should know of.
+//! Issuers' capabilities: combinations that the Worker accepts but that probably are a mistake.
 
 use admit::{
     config::Config,
@@ -7,7 +7,7 @@ use admit::{
 
 use super::{document::member, report::EnvironmentReport, settings::Settings};
 
-/// Looks at the issuers of a configuration that the Worker takes.
+/// Warns of issuers that are valid and unusual.
 pub fn check(settings: &Settings<'_>, config: &Config, report: &mut EnvironmentReport) {
     let place = member(&settings.place("vars"), "ISSUERS");
     let any = |capability| config.issuers.iter().any(|issuer| issuer.may.has(capability));
@@ -24,7 +24,7 @@ pub fn check(settings: &Settings<'_>, config: &Config, report: &mut EnvironmentR
             settings,
             &place,
             "no issuer has the capability \"publish\", so no token can publish through this Worker",
-            "set \"may\": [\"publish\"] for the publisher's issuer, unless you publish with --to kv:<account>/<namespace> only",
+            "set \"may\": [\"publish\"] for the publisher's issuer, unless you publish only with --to kv:<account>/<namespace>",
         );
     }
     if config.origin.is_some() && !any(Capability::Write) {
@@ -32,7 +32,7 @@ pub fn check(settings: &Settings<'_>, config: &Config, report: &mut EnvironmentR
             settings,
             &place,
             "no issuer has the capability \"write\", so every merchant's write through this Worker is answered 403",
-            "set \"may\": [\"view\", \"write\"] for the issuer of your merchants' tokens, unless this Worker is not to pass on writes",
+            "set \"may\": [\"view\", \"write\"] for the issuer of your merchants' tokens, unless this Worker should not pass on writes",
         );
     }
     for (position, issuer) in config.issuers.iter().enumerate() {
@@ -44,13 +44,13 @@ pub fn check(settings: &Settings<'_>, config: &Config, report: &mut EnvironmentR
                 settings,
                 &format!("{place}[{position}]"),
                 "\"test_clients\" is true: its tokens open test licences by the id of a test-mode client, which is public",
-                "take it out; leave it only if this issuer lets none but testers sign in by such a client",
+                "take it out; leave it only if this issuer lets only testers sign in by such a client",
             );
         }
     }
 }
 
-/// What is odd about an issuer, and what to change.
+/// What is unusual about an issuer, and what to change.
 fn odd(issuer: &IssuerConfig) -> Option<(String, &'static str)> {
     let all = [Capability::Publish, Capability::Feed].into_iter().filter(|all| issuer.may.has(*all));
     let names = all.map(Capability::name).collect::<Vec<_>>().join("\" and \"");
@@ -58,7 +58,7 @@ fn odd(issuer: &IssuerConfig) -> Option<(String, &'static str)> {
     match (names.is_empty(), issuer.merchants.is_some()) {
         (false, true) => Some((
             format!(
-                "\"{names}\" with \"merchants\": the data of every merchant would be open, so no token of it may"
+                "\"{names}\" with \"merchants\": the data of every merchant would be open, so none of its tokens may"
             ),
             "take \"merchants\" out for the publisher's issuer, or the capability out for a merchant's",
         )),
@@ -70,7 +70,7 @@ fn odd(issuer: &IssuerConfig) -> Option<(String, &'static str)> {
         )),
         (true, false) if may_write => Some((
             "\"write\" without \"merchants\": its tokens may write in the name of every merchant".to_owned(),
-            "name those whom it signs for, such as \"merchants\": [2101]; leave it if it signs for all of them",
+            "name the merchants that it signs for, such as \"merchants\": [2101]; leave it if it signs for all of them",
         )),
         _ => None,
     }

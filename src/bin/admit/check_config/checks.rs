@@ -1,4 +1,4 @@
-//! What is not a variable: bindings, routes, the runtime's version, logs.
+//! Checks of everything but variables: entry point, compatibility date, KV namespace, routes, logs, limits.
 
 use std::collections::BTreeSet;
 
@@ -11,19 +11,19 @@ use super::{
     variables::nearest,
 };
 
-/// The name of the KV namespace, as the Worker looks for it.
+/// The binding that the Worker reads the snapshot from.
 const KV_BINDING: &str = "SNAPSHOT";
 
-/// The flag that brings Node's modules, and with them the verification of signatures.
+/// The flag that brings Node's modules, which the Worker verifies signatures with.
 const NODE_FLAG: &str = "nodejs_compat";
 
-/// From this compatibility date on, Node's modules need no flag.
+/// From this compatibility date on, Node's modules are there without the flag.
 const NODE_BY_DEFAULT: &str = "2026-08-04";
 
-/// From this compatibility date on, the flag brings all of them.
+/// From this compatibility date on, the flag brings every module that the Worker needs.
 const NODE_COMPLETE: &str = "2024-09-23";
 
-/// Makes all of these checks.
+/// Runs the checks of this module.
 pub fn check(settings: &Settings<'_>, report: &mut EnvironmentReport) {
     check_entry(settings, report);
     check_runtime(settings, report);
@@ -172,7 +172,7 @@ fn host(url: &str) -> Option<&str> {
     url.split_once("://")?.1.split(['/', '?', ':']).next().filter(|host| !host.is_empty())
 }
 
-/// Whether a route sends everything of a host to the Worker.
+/// Whether a route sends every path of a host to the Worker.
 fn covers(pattern: &str, host: &str) -> bool {
     let pattern = pattern.split_once("://").map_or(pattern, |(_, rest)| rest);
     let (of, path) = pattern.split_once('/').unwrap_or((pattern, "*"));
@@ -201,7 +201,7 @@ fn check_logs(settings: &Settings<'_>, report: &mut EnvironmentReport) {
     }
 }
 
-/// Limits by address, each by the name of its binding. One that the Worker does not know limits nothing.
+/// Limits by address, each a binding with a name. The Worker ignores names that it does not know.
 fn check_limits(settings: &Settings<'_>, report: &mut EnvironmentReport) {
     let known: BTreeSet<_> = Limit::ALL.iter().map(|limit| limit.binding().to_owned()).collect();
     for limit in settings.own("ratelimits").iter().flat_map(Found::elements) {
@@ -220,11 +220,11 @@ fn check_limits(settings: &Settings<'_>, report: &mut EnvironmentReport) {
     }
 }
 
-/// What the top level has and the environment should repeat.
+/// Warns of keys that the top level sets, the environment lacks, and wrangler does not inherit.
 fn check_repeated(settings: &Settings<'_>, report: &mut EnvironmentReport) {
     let Some(name) = settings.name else { return };
     for key in NOT_INHERITED {
-        // What is missing of these has been said.
+        // Other checks report these two.
         if ["vars", "kv_namespaces"].contains(&key) {
             continue;
         }

@@ -1,4 +1,5 @@
-//! A configuration file of wrangler: TOML, JSON, or JSON with comments. Every key knows its line.
+//! A configuration file of wrangler: TOML, JSON, or JSON with comments. The line of each key is kept for
+//! messages.
 
 use std::{
     collections::BTreeMap,
@@ -16,25 +17,25 @@ use jsonc_parser::{
 use serde_json::{Map, Number, Value};
 use toml::de::{DeTable, DeValue};
 
-/// The names under which wrangler looks for its configuration, in its order.
+/// The file names that wrangler looks for, in its order.
 const NAMES: [&str; 3] = ["wrangler.json", "wrangler.jsonc", "wrangler.toml"];
 
-/// A configuration file, read whole.
+/// A parsed configuration file.
 #[derive(Debug)]
 pub struct Document {
-    /// Where it is, as messages name it.
+    /// The path, as messages print it.
     pub path: PathBuf,
-    /// What it says.
+    /// The top-level table.
     pub root: Map<String, Value>,
-    /// The line of every key, from 1, by its place: `env.staging.vars.ISSUERS`, `kv_namespaces[0].id`.
+    /// The line of each key, from 1, by its place: `env.staging.vars.ISSUERS`, `kv_namespaces[0].id`.
     lines: BTreeMap<String, usize>,
 }
 
 impl Document {
-    /// Reads the file at `path`, or the one that wrangler would find in this directory.
+    /// Reads the file at `path`, or the one that wrangler would find in the current directory.
     ///
     /// # Errors
-    /// There is no such file, or it is not valid TOML or JSON.
+    /// The file is missing, or is not valid TOML or JSON.
     pub fn read(path: Option<&Path>) -> Result<Self> {
         let path = match path {
             Some(path) => path.to_owned(),
@@ -88,7 +89,7 @@ impl Lines<'_> {
 }
 
 fn from_toml(text: &str, lines: &mut Lines<'_>) -> Result<Map<String, Value>> {
-    // The error shows the line and what was expected.
+    // The parser's message shows the line and what it expected.
     let table =
         DeTable::parse(text).map_err(|error| anyhow!("not valid TOML: {}", error.to_string().trim()))?;
     Ok(toml_table(table.get_ref(), "", lines))
@@ -116,7 +117,7 @@ fn toml_value(value: &DeValue<'_>, at: &str, lines: &mut Lines<'_>) -> Value {
         }
         DeValue::Boolean(flag) => Value::Bool(*flag),
         DeValue::String(text) => Value::String(text.to_string()),
-        // Hexadecimal numbers and the like have no place in this file: they stay text.
+        // Hexadecimal numbers and the like are not used in this file: they stay text.
         DeValue::Integer(number) => number_or_text(number.as_str()),
         DeValue::Float(number) => number_or_text(number.as_str()),
         DeValue::Datetime(datetime) => Value::String(datetime.to_string()),
@@ -129,7 +130,7 @@ fn number_or_text(text: &str) -> Value {
 }
 
 fn from_json(text: &str, lines: &mut Lines<'_>) -> Result<Map<String, Value>> {
-    // What wrangler takes: comments and commas at the end, and nothing else that is not JSON.
+    // What wrangler accepts: comments and trailing commas, and no other extension of JSON.
     let options = ParseOptions {
         allow_comments: true,
         allow_trailing_commas: true,
@@ -202,7 +203,7 @@ mod tests {
             ("name", Some(1), Some(2)),
             ("vars.N", Some(3), Some(3)),
             ("vars.J.a[1]", Some(4), Some(4)),
-            // What is not there has the line of what is around it.
+            // A missing key has the line of the table around it.
             ("vars.J.b.c", Some(4), Some(4)),
             ("kv_namespaces[0].binding", Some(6), Some(7)),
             ("vars.MISSING", Some(2), Some(3)),

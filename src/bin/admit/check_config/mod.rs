@@ -1,4 +1,9 @@
-//! `admit check-config`: tells before a deploy what the Worker would say at its first request.
+//! `admit check-config`: reports, before a deploy, the errors that the Worker would report at its first
+//! request.
+//!
+//! `document` parses wrangler's file, `settings` applies its rules of inheritance to each environment,
+//! `variables` runs the Worker's own parser, and `checks` and `capabilities` look at the rest. All of them
+//! add to one `report`.
 
 mod capabilities;
 mod checks;
@@ -26,7 +31,7 @@ use self::{
 };
 use crate::store::Issuer;
 
-/// The exit code when the configuration has errors.
+/// The exit code for a configuration with errors.
 const ERRORS: u8 = 2;
 
 /// Arguments of `admit check-config`.
@@ -80,7 +85,7 @@ pub fn issuers(path: &Path) -> Result<Vec<Issuer>> {
 /// Runs `admit check-config`.
 ///
 /// # Errors
-/// A file cannot be read, or has no such environment. What is wrong with the configuration is in the report.
+/// A file cannot be read, or does not have the environment. Problems of the configuration are in the report.
 pub fn run(args: &Args) -> Result<ExitCode> {
     let document = Document::read(args.config.as_deref())?;
     let secrets = match args.dev_vars.as_ref().or(args.secrets.as_ref()) {

@@ -1,4 +1,4 @@
-//! What was found, for people and for programs.
+//! The findings of `admit check-config`, as text and as JSON.
 
 use std::{
     collections::BTreeMap,
@@ -9,59 +9,59 @@ use serde::Serialize;
 
 use super::settings::Settings;
 
-/// How bad a finding is.
+/// How serious a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// The Worker will not answer as it should.
+    /// The Worker will not work as configured.
     Error,
-    /// It will, and something is worth a look.
+    /// The Worker will work, but the setting is probably a mistake.
     Warning,
 }
 
-/// Something that is wrong, or worth a look.
+/// One finding.
 #[derive(Clone, Debug, Serialize)]
 pub struct Problem {
-    /// How bad it is.
+    /// How serious it is.
     pub severity: Severity,
-    /// The file.
+    /// The file, as given.
     pub file: String,
-    /// The line, if the key or a table around it is there.
+    /// The line of the key, or of the closest table around it; `None` if neither is in the file.
     pub line: Option<usize>,
     /// The key, such as `env.staging.vars.ISSUERS[0].audience`.
     pub key: String,
-    /// What was found, and what was expected.
+    /// What was found, and what is expected.
     pub problem: String,
     /// What to do about it.
     pub change: String,
 }
 
-/// What was found in one environment.
+/// The findings of one environment.
 #[derive(Debug, Serialize)]
 pub struct EnvironmentReport {
-    /// Its name; nothing at the top level.
+    /// The environment's name; `None` for the top level.
     pub environment: Option<String>,
     /// The problems, in the order in which they were found.
     pub problems: Vec<Problem>,
-    /// Secrets that have to be set at Cloudflare, and what for.
+    /// Secrets that must be set at Cloudflare, each with its purpose.
     pub secrets: BTreeMap<String, String>,
     #[serde(skip)]
     file: String,
 }
 
-/// Everything that was found.
+/// The findings of all environments.
 #[derive(Debug, Serialize)]
 pub struct Report {
     /// The configuration file.
     pub file: String,
-    /// Whether there are no errors.
+    /// Whether there are no errors; warnings are allowed.
     pub is_fine: bool,
-    /// By environment.
+    /// One entry for each environment that was checked.
     pub environments: Vec<EnvironmentReport>,
 }
 
 impl EnvironmentReport {
-    /// Nothing has been found in `settings`.
+    /// An empty report for the environment of `settings`.
     pub fn new(settings: &Settings<'_>) -> Self {
         Self {
             environment: settings.name.map(str::to_owned),
@@ -93,7 +93,7 @@ impl EnvironmentReport {
         self.add(Severity::Warning, settings, key, problem.into(), change.into());
     }
 
-    /// Adds an error with a value of another file, which has no lines here.
+    /// Adds an error about a value in another file, whose lines are unknown.
     pub fn error_in(&mut self, file: &str, key: &str, problem: impl Into<String>, change: impl Into<String>) {
         self.problems.push(Problem {
             severity: Severity::Error,
@@ -123,7 +123,7 @@ impl EnvironmentReport {
 }
 
 impl Report {
-    /// Joins what was found.
+    /// Joins the reports of the environments.
     pub fn new(file: String, mut environments: Vec<EnvironmentReport>) -> Self {
         for environment in &mut environments {
             environment.problems.sort_by_key(|problem| problem.severity);

@@ -1,4 +1,4 @@
-//! Files of secrets: `.dev.vars`, or what `wrangler deploy --secrets-file` takes.
+//! Files of secrets: `.dev.vars`, or a file for `wrangler deploy --secrets-file`.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -9,7 +9,7 @@ use serde_json::Value;
 /// Reads a file of `NAME=value` lines, or a JSON object of texts.
 ///
 /// # Errors
-/// The file cannot be read, or is neither. A value is never part of the message.
+/// The file cannot be read, or has neither form. Messages never contain a value.
 pub fn read(path: &Path) -> Result<BTreeMap<String, String>> {
     private_file::warn_if_shared(path);
     let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
@@ -18,7 +18,7 @@ pub fn read(path: &Path) -> Result<BTreeMap<String, String>> {
 
 fn parse(text: &str) -> Result<BTreeMap<String, String>> {
     if text.trim_start().starts_with('{') {
-        // serde_json's own messages quote what they found.
+        // serde_json's own messages quote values, so they are not shown.
         let Ok(Value::Object(members)) = serde_json::from_str(text) else { bail!("not a valid JSON object") };
         return Ok(members.into_iter().map(|(name, value)| (name, as_binding(&value))).collect());
     }
@@ -44,7 +44,7 @@ fn parse(text: &str) -> Result<BTreeMap<String, String>> {
             (rest, line) = (after, line + 1);
             continue;
         };
-        // A quoted value may go on over several lines.
+        // A quoted value may continue over several lines.
         let open = first.find(quote).map_or(0, |at| at + quote.len_utf8());
         let body = rest.get(open..).unwrap_or_default();
         let Some((value, end)) = body.split_once(quote) else {

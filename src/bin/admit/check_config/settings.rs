@@ -1,12 +1,12 @@
-//! What one environment of a configuration file says, by wrangler's rules: some keys are inherited from the top
-//! level, the others have to be repeated in each environment.
+//! The settings of one environment, by wrangler's rules: some keys are inherited from the top level, the
+//! others must be repeated in each environment.
 
 use anyhow::{Result, bail};
 use serde_json::{Map, Value};
 
 use super::document::{Document, member};
 
-/// Keys that environments do not inherit, as wrangler 4 has them.
+/// Keys that wrangler 4 does not inherit.
 pub const NOT_INHERITED: [&str; 16] = [
     "vars",
     "secrets",
@@ -29,30 +29,30 @@ pub const NOT_INHERITED: [&str; 16] = [
 /// One environment: the top level, or a table of `env`.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings<'d> {
-    /// The file.
+    /// The file that the settings come from.
     pub document: &'d Document,
-    /// The environment's name; nothing at the top level.
+    /// The environment's name; `None` for the top level.
     pub name: Option<&'d str>,
     own: &'d Map<String, Value>,
 }
 
-/// A value and where it stands.
+/// A value and its place in the file.
 #[derive(Clone, Debug)]
 pub struct Found<'d> {
-    /// Such as `env.staging.vars`.
+    /// The place, such as `env.staging.vars`.
     pub place: String,
     /// The value.
     pub value: &'d Value,
 }
 
 impl<'d> Found<'d> {
-    /// A member, if this is a table that has it.
+    /// The member `name`, if this is a table that has it.
     pub fn get(&self, name: &str) -> Option<Self> {
         let value = self.value.get(name)?;
         Some(Self { place: member(&self.place, name), value })
     }
 
-    /// The elements, if this is an array.
+    /// The elements, or nothing if this is not an array.
     pub fn elements(&self) -> Vec<Self> {
         let elements = self.value.as_array().map(Vec::as_slice).unwrap_or_default().iter().enumerate();
         elements
@@ -65,7 +65,7 @@ impl<'d> Settings<'d> {
     /// The top level, or the environment called `name`.
     ///
     /// # Errors
-    /// There is no such environment.
+    /// The file does not have the environment.
     pub fn of(document: &'d Document, name: Option<&'d str>) -> Result<Self> {
         let Some(name) = name else { return Ok(Self { document, name: None, own: &document.root }) };
         let known = environments(document);
@@ -79,7 +79,7 @@ impl<'d> Settings<'d> {
         }
     }
 
-    /// The top level and every environment.
+    /// The top level, then every environment.
     pub fn all(document: &'d Document) -> Vec<Self> {
         let environments = environments(document).into_iter();
         let top = Self { document, name: None, own: &document.root };
@@ -88,22 +88,22 @@ impl<'d> Settings<'d> {
             .collect()
     }
 
-    /// Where a key of this environment stands, or would.
+    /// The place of a key of this environment, present or not.
     pub fn place(&self, key: &str) -> String {
         self.name.map_or_else(|| key.to_owned(), |name| format!("env.{name}.{key}"))
     }
 
-    /// A key that stands in this environment itself.
+    /// A key that this environment sets itself.
     pub fn own(&self, key: &str) -> Option<Found<'d>> {
         Some(Found { place: self.place(key), value: self.own.get(key)? })
     }
 
-    /// A key that this environment has itself or takes over from the top level.
+    /// A key that this environment sets itself or inherits from the top level.
     pub fn inherited(&self, key: &str) -> Option<Found<'d>> {
         self.own(key).or_else(|| self.at_the_top(key))
     }
 
-    /// A key of the top level, whether it is inherited or not.
+    /// A key of the top level, whether or not environments inherit it.
     pub fn at_the_top(&self, key: &str) -> Option<Found<'d>> {
         Some(Found { place: key.to_owned(), value: self.document.root.get(key)? })
     }

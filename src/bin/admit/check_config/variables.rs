@@ -1,5 +1,8 @@
-//! The variables, read by the Worker's own parser. Secrets that cannot be seen are replaced by stand-ins, so that
-//! everything else is checked.
+//! Checks the variables with the Worker's own parser.
+//!
+//! The parser stops at its first error. So each error is reported, its value replaced by a valid one, and the
+//! parser run again, until nothing is wrong. Secrets that cannot be seen are replaced by stand-ins, so that
+//! the rest is checked.
 
 use std::{
     cell::RefCell,
@@ -21,36 +24,36 @@ use super::{
     settings::{Found, Settings},
 };
 
-/// Long enough for every algorithm, and for a MAC.
+/// Long enough for every HMAC algorithm and for the cache's MAC.
 pub const SECRET_STAND_IN: &str = "stand-in-stand-in-stand-in-stand-in-stand-in-stand-in-stand-in-stand-in";
 
 /// Any Ed25519 key: RFC 8032 §7.1, TEST 1.
 const KEYS_STAND_IN: &str =
     r#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
 
-/// More errors than this in one environment are not looked for.
+/// The most errors that are looked for in one environment.
 const ERRORS_MAX: usize = 100;
 
-/// What is known of secrets.
+/// What the command knows about secrets.
 #[derive(Debug, Default)]
 pub struct Secrets {
-    /// The file that they were read from.
+    /// The file with their values.
     pub file: String,
-    /// Values at hand.
+    /// Values from that file.
     pub values: BTreeMap<String, String>,
-    /// Names of others, which are set at Cloudflare.
+    /// Names of secrets that are set at Cloudflare.
     pub elsewhere: BTreeSet<String>,
 }
 
-/// The bindings of an environment, as far as they are known.
+/// The bindings of an environment, as far as they are known here.
 struct Bindings<'s> {
     vars: BTreeMap<String, String>,
     secrets: &'s Secrets,
     elsewhere: BTreeSet<String>,
     known: BTreeSet<String>,
-    /// In the place of values that are wrong, once that has been said. `None`: not set.
+    /// Replacements for wrong values that have been reported. `None` removes the variable.
     overrides: BTreeMap<String, Option<String>>,
-    /// Secrets that were asked for and cannot be seen.
+    /// Secrets that the parser asked for and that cannot be seen.
     unseen: RefCell<BTreeSet<String>>,
 }
 
@@ -59,12 +62,13 @@ impl Bindings<'_> {
         if let Some(instead) = self.overrides.get(name) {
             return instead.clone();
         }
-        // A secret takes the place of a variable of the same name.
+        // A secret replaces a variable of the same name.
         if let Some(value) = self.secrets.values.get(name).or_else(|| self.vars.get(name)) {
             return Some(value.clone());
         }
         let is_elsewhere = self.elsewhere.contains(name);
-        // A name that no binding can have may be the secret itself: the parser says so.
+        // A name that is invalid for a binding may be the secret itself, pasted by mistake: let the parser
+        // report it.
         let is_of_an_issuer = !self.known.contains(name) && is_binding_name(name);
         (is_elsewhere || is_of_an_issuer).then(|| {
             self.unseen.borrow_mut().insert(name.to_owned());
@@ -140,7 +144,7 @@ pub fn check(settings: &Settings<'_>, secrets: &Secrets, report: &mut Environmen
     check_names(settings, &bindings, app.as_ref(), report);
 }
 
-/// The positions of issuers whose keys hold a secret.
+/// The positions of the issuers that have a symmetric key in plain text.
 fn symmetric_in(issuers: Option<&String>) -> Vec<usize> {
     let issuers = issuers.and_then(|text| serde_json::from_str::<Value>(text).ok());
     let is_symmetric = |issuer: &Value| {
@@ -151,7 +155,7 @@ fn symmetric_in(issuers: Option<&String>) -> Vec<usize> {
     issuers.filter(|(_, issuer)| is_symmetric(issuer)).map(|(position, _)| position).collect()
 }
 
-/// Says what is wrong with a variable, and where.
+/// Reports an error of the parser: the variable, its place, and what to change.
 fn tell(
     settings: &Settings<'_>,
     bindings: &Bindings<'_>,
@@ -186,12 +190,12 @@ fn tell(
     }
 }
 
-/// The name of the variable that an error is about, without the place within it.
+/// The variable that an error is about, without the place inside it.
 fn variable(error: &ConfigError) -> &str {
     error.variable.split(['[', '.']).next().unwrap_or_default()
 }
 
-/// Puts something valid in the place of what is wrong, so that the next error can be found.
+/// Replaces the wrong value by a valid one, so that the next error can be found. Returns whether it could.
 fn step_over(bindings: &mut Bindings<'_>, error: &ConfigError) -> bool {
     let name = variable(error).to_owned();
     let instead = match (name.as_str(), issuer_position(error)) {
@@ -212,7 +216,7 @@ fn issuer_position(error: &ConfigError) -> Option<usize> {
     number.parse().ok()
 }
 
-/// `ISSUERS` with a stand-in for the one at `position`: the others keep their places.
+/// `ISSUERS` with a stand-in for the issuer at `position`, so that the others keep their positions.
 fn without_issuer(bindings: &Bindings<'_>, position: usize) -> Option<String> {
     let mut issuers: Vec<Value> = serde_json::from_str(&bindings.get("ISSUERS")?).ok()?;
     *issuers.get_mut(position)? = issuer_stand_in(position);
@@ -234,7 +238,7 @@ fn stand_in(name: &str) -> String {
     }
 }
 
-/// The variables that the Worker reads: those that its parser asks for.
+/// The variables that the Worker reads: the names that its parser asks for.
 pub fn known_variables() -> BTreeSet<String> {
     let known = RefCell::new(BTreeSet::new());
     let ask = |name: &str| {
@@ -245,12 +249,12 @@ pub fn known_variables() -> BTreeSet<String> {
             _ => None,
         }
     };
-    // Whatever it comes to: what matters is what was asked for.
+    // The result does not matter: `ask` has noted the names.
     let _ = Config::parse(&ask);
     known.into_inner()
 }
 
-/// Variables that the Worker reads and nobody else should.
+/// Secrets of the Worker. They should never stand in the file.
 const SECRETS: [&str; 2] = ["JWKS_CACHE_SECRET", "ORIGIN_SECRET"];
 
 fn is_binding_name(name: &str) -> bool {
@@ -258,7 +262,7 @@ fn is_binding_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(is_letter)
 }
 
-/// Variables that the Worker does not read, and secrets that stand in the file.
+/// Warns of variables that the Worker does not read, and reports secrets in the file.
 fn check_names(
     settings: &Settings<'_>,
     bindings: &Bindings<'_>,
@@ -302,7 +306,7 @@ fn check_names(
     }
 }
 
-/// The known name that was probably meant: a few letters away, or longer or shorter at its end.
+/// The known name that was probably meant: it differs by a few letters, or is longer or shorter at its end.
 pub fn nearest<'k>(name: &str, known: &'k BTreeSet<String>) -> Option<&'k str> {
     let upper = name.to_ascii_uppercase();
     let distance = |known: &&String| strsim::damerau_levenshtein(&upper, known);

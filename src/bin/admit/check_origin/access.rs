@@ -1,4 +1,4 @@
-//! Access checks, as the edge asks them: with the customer's own bearer.
+//! Access checks, sent as the edge sends them: with the customer's own bearer.
 
 use super::{
     body::{look_at_access, look_at_error},
@@ -12,27 +12,27 @@ use super::{
     strangers::GARBAGE,
 };
 
-/// An item that no origin has: the largest number that 32 bits hold.
+/// An item that the origin presumably does not have: the largest 32-bit integer.
 const NO_ITEM: i64 = 2_147_483_647;
 
-/// What clients ask the origin for.
+/// The part of the origin's API that viewers and merchants use.
 pub struct Api<'a> {
-    /// Who asks.
+    /// Sends the requests.
     pub client: &'a Client,
-    /// The origin.
+    /// The origin's URL.
     pub base: &'a str,
-    /// The moment of the run.
+    /// The time of this run, in unix seconds.
     pub now: i64,
     errors: Log,
     caching: Log,
 }
 
-/// Somebody who asks for an item.
+/// A customer who asks for an item.
 #[derive(Clone, Debug)]
 pub struct Asker {
-    /// The bearer.
+    /// The customer's bearer.
     pub token: String,
-    /// The item.
+    /// The item's id.
     pub item: i64,
 }
 
@@ -42,10 +42,10 @@ impl<'a> Api<'a> {
         Self { client, base, now, errors: Log::default(), caching: Log::default() }
     }
 
-    /// Sends a request, and looks at the body if it is an error.
+    /// Sends a request. The body of an error answer is checked on the way.
     ///
     /// # Errors
-    /// There is no answer.
+    /// The origin did not answer.
     pub fn send(&mut self, ask: Ask<'_>, what: &str) -> Result<Answer, String> {
         let answer = self.client.send(ask)?;
         if (400..500).contains(&answer.status) {
@@ -61,10 +61,10 @@ impl<'a> Api<'a> {
         Ok(answer)
     }
 
-    /// Whether whoever has `token` may play `item`.
+    /// Asks whether the customer with `token` may play `item`.
     ///
     /// # Errors
-    /// There is no answer.
+    /// The origin did not answer.
     pub fn access(&mut self, token: Option<&str>, item: i64) -> Result<Answer, String> {
         let url = format!("{}/items/{item}/access", self.base.trim_end_matches('/'));
         let what = format!("GET /items/{item}/access");
@@ -88,7 +88,7 @@ impl<'a> Api<'a> {
         }
     }
 
-    /// Makes the checks of the access check. `any_item` is one that is there.
+    /// Checks grants, denials and tokens. `any_item` is an item that exists.
     pub fn check(&mut self, report: &mut Report, granted: &[Asker], denied: &[Asker], any_item: Option<i64>) {
         for asker in granted {
             self.expect_granted(report, &ACCESS_GRANTED, &asker.token, asker.item);
@@ -121,7 +121,7 @@ impl<'a> Api<'a> {
         }
     }
 
-    /// Reports whether access is granted, and whether the body says all that it should.
+    /// Reports whether access is granted, and whether the body has every field that players read.
     pub fn expect_granted(&mut self, report: &mut Report, check: &Check, token: &str, item: i64) {
         let answer = match self.access(Some(token), item) {
             Ok(answer) => answer,
@@ -144,7 +144,7 @@ impl<'a> Api<'a> {
         }
     }
 
-    /// What all answers came to.
+    /// Reports the findings that come from all answers together.
     pub fn conclude(&self, report: &mut Report) {
         self.caching.conclude(report, &ACCESS_CACHING, "answers", "no access was checked");
         self.errors.conclude(report, &ERRORS_BODY, "errors", "there was no error");

@@ -1,20 +1,20 @@
-//! The bodies that players read: which fields they have, and of which types.
+//! The bodies that players read: their fields and the types of these.
 
 use admit::{instant, number};
 use serde_json::{Map, Value};
 
 use super::client::{Answer, BYTE_ORDER_MARK};
 
-/// What a field holds.
+/// The type of a field.
 #[derive(Clone, Copy, Debug)]
 enum Kind {
-    /// An integer. Players fail on anything else, and the edge passes it on as it is.
+    /// An integer. Players fail on other types, and the edge does not correct it.
     Integer,
-    /// An integer that the edge writes anew, so that it may be text or a float without a fraction.
+    /// An integer that the edge rewrites, so text or a float without a fraction will do.
     Number,
-    /// Unix seconds. The edge also takes text of a time.
+    /// Unix seconds. The edge also reads times as text.
     Moment,
-    /// The same, or `null`, which the edge takes for no end.
+    /// Unix seconds, or `null`, which the edge reads as "no end".
     End,
     Text,
     Boolean,
@@ -23,13 +23,13 @@ enum Kind {
     Nullable(&'static [(&'static str, Kind)]),
     /// An array of objects.
     List(&'static [(&'static str, Kind)]),
-    /// An object of strings. The edge takes an empty array for an empty one, as PHP writes it.
+    /// An object of strings. The edge reads an empty array as an empty object, because PHP writes it so.
     Texts,
 }
 
 use Kind::{Boolean, End, Integer, List, Moment, Nullable, Number, Object, Text, Texts};
 
-/// The fields of a granted access that are always there.
+/// The fields that a granted access always has.
 const ACCESS: &[(&str, Kind)] = &[
     ("id", Number),
     ("account_id", Number),
@@ -70,19 +70,19 @@ const ITEM: &[(&str, Kind)] = &[
     ("updated_at", Moment),
 ];
 
-/// What a look at a body came to.
+/// The result of checking a body.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Looked {
     /// What players or the edge cannot read.
     pub problems: Vec<String>,
-    /// What the edge reads and writes anew, and players that ask the origin themselves may not read.
+    /// What the edge corrects. Players that ask the origin directly may fail on it.
     pub oddities: Vec<String>,
 }
 
-/// How far the clocks of the origin and of this machine may be apart.
+/// How far apart the clocks of the origin and of this machine may be.
 const LEEWAY_SECS: i64 = 60;
 
-/// Looks at the body of a granted access to `item`, at `now`.
+/// Checks the body of a granted access to `item` at the time `now`.
 pub fn look_at_access(answer: &Answer, item: i64, now: i64) -> Looked {
     let mut looked = Looked::default();
     look_at_form(answer, &mut looked);
@@ -107,7 +107,9 @@ pub fn look_at_access(answer: &Answer, item: i64, now: i64) -> Looked {
     looked
 }
 
-/// The times of an answer that cannot be read, wherever in it they stand.
+/// Times that cannot be read, at any depth of the answer.
+/// 330!
+/// fn what_the_edge_writes_anew_is_an_oddity() {
 pub fn wrong_moments(body: &Value) -> Vec<String> {
     let mut looked = Looked::default();
     walk(body, "", &mut looked);
@@ -343,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn moments_are_found_wherever_they_stand() {
+    fn moments_are_found_at_any_depth() {
         let body = json!({"id": 1_767_225_600_000_i64, "item": {"fees": [{"starts_at": 1_767_225_600_000_i64}]}, "expires_at": null});
         let problems = wrong_moments(&body);
         assert_eq!(problems.len(), 1, "{problems:?}");
@@ -371,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn json_by_another_name_or_behind_a_mark_is_odd_and_no_problem() {
+    fn json_with_another_type_or_a_byte_order_mark_is_an_oddity() {
         let mut odd = answer(200, &access());
         odd.headers.insert("content-type", "application/vnd.api+json".parse().unwrap());
         odd.body.splice(0..0, BYTE_ORDER_MARK.iter().copied());

@@ -1,24 +1,24 @@
-//! Every check: what it asks of an origin, and what to change where it is not so.
+//! The table of checks: what each expects of an origin, and what to change when it fails.
 
 /// A check.
 #[derive(Debug)]
 pub struct Check {
-    /// Its name for programs: what is looked at, and what about it.
+    /// The name for programs: a group, a dot, and the check.
     pub id: &'static str,
-    /// Its name for people.
+    /// The name for people.
     pub name: &'static str,
-    /// What an origin has to answer.
+    /// The answer that is expected.
     pub expected: &'static str,
-    /// What to change at an origin that does not.
+    /// What to change at an origin that answers otherwise.
     pub change: &'static str,
 }
 
-/// Makes the checks, and the list of them all.
+/// Declares each check as a constant, and `ALL`.
 macro_rules! checks {
     ($($constant:ident $id:literal $name:literal $expected:literal $change:literal)+) => {
         $(pub const $constant: Check = Check { id: $id, name: $name, expected: $expected, change: $change };)+
 
-        /// All of them, in the order in which they are shown.
+        /// All checks, in the order of the report.
         pub const ALL: &[&Check] = &[$(&$constant),+];
     };
 }
@@ -174,7 +174,7 @@ checks! {
         "Sign with one of these algorithms, and publish no secret"
     KEYS_KIDS "keys.kids" "Each key has a name of its own"
         "a kid in each key, and one key for each kid"
-        "Give each key a kid and put it into the header of tokens: without, the edge guesses at none when keys are rotated"
+        "Give each key a kid and put it into the header of tokens: without it the edge cannot choose a key while keys are rotated"
 }
 
 #[cfg(test)]

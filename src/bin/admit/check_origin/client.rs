@@ -19,21 +19,22 @@ use crate::{
     token::now_unix_secs,
 };
 
-/// Longest answer that is read whole. An answer of the feed of the reference origin has 16 MiB and a line.
+/// The longest answer that is read. An answer of the reference origin's feed has at most 16 MiB and a line.
 const ANSWER_MAX_BYTES: u64 = 256 * 1024 * 1024;
 
-/// What some servers put before UTF-8 text.
+/// The UTF-8 byte order mark, which some servers put before the text.
 pub const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// After so many requests without an answer in a row the others are not made: each would take as long as it may.
+/// After this number of requests in a row without an answer no more are sent: each would take its whole
+/// timeout.
 const UNANSWERED_MAX: u32 = 3;
 
-/// An origin, to be asked.
+/// An HTTP client for one origin. It counts unanswered requests and notes the origin's clock.
 pub struct Client {
     agent: Agent,
     timeout: Duration,
     unanswered: Cell<u32>,
-    /// What the answers say of the origin's clock.
+    /// What the `Date` headers say about the origin's clock.
     pub clock: Clock,
 }
 
@@ -54,27 +55,27 @@ impl<'a> Ask<'a> {
         Self::new(Method::GET, url)
     }
 
-    /// Any request.
+    /// A request without body and token.
     pub const fn new(method: Method, url: &'a str) -> Self {
         Self { method, url, token: None, wait_secs: None, idempotency_key: None, body: None }
     }
 
-    /// With a bearer, if there is one.
+    /// Adds a bearer, if there is one.
     pub fn bearer(self, token: Option<&'a str>) -> Self {
         Self { token, ..self }
     }
 
-    /// With the wish that the origin wait so long.
+    /// Adds `Prefer: wait`, which asks the origin to hold the answer for up to `secs`.
     pub fn wait(self, secs: u64) -> Self {
         Self { wait_secs: Some(secs), ..self }
     }
 
-    /// With an `Idempotency-Key`.
+    /// Adds an `Idempotency-Key`.
     pub fn key(self, key: &'a str) -> Self {
         Self { idempotency_key: Some(key), ..self }
     }
 
-    /// With a body.
+    /// Adds a body.
     pub fn body(self, content_type: &'static str, body: impl Into<String>) -> Self {
         Self { body: Some((content_type, body.into())), ..self }
     }
@@ -87,27 +88,27 @@ pub struct Answer {
     pub status: u16,
     /// The headers.
     pub headers: HeaderMap,
-    /// The body, as far as it came.
+    /// The body, as far as it arrived.
     pub body: Vec<u8>,
-    /// Why not all of the body came.
+    /// Why the body is incomplete.
     pub broken: Option<String>,
-    /// How long it took.
+    /// The time from the request to the end of the answer.
     pub elapsed: Duration,
 }
 
 impl Answer {
-    /// A header's text.
+    /// The text of a header.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
 
-    /// The body, if it is JSON. A byte order mark is skipped, as the edge skips it.
+    /// The body as JSON, if it is valid. A byte order mark is skipped, as at the edge.
     pub fn json(&self) -> Option<Value> {
         let body = self.body.as_slice();
         serde_json::from_slice(body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body)).ok()
     }
 
-    /// The status, and what else tells people what was answered.
+    /// The status, with where it redirects to and whether it breaks off.
     pub fn describe(&self) -> String {
         let mut text = self.status.to_string();
         if let Some(location) = self.header("location") {
@@ -119,14 +120,14 @@ impl Answer {
         text
     }
 
-    /// What is wrong with the answer, if its status is none of `statuses` or it never ended.
+    /// What is wrong with the answer, if its status is not in `statuses` or it is incomplete.
     pub fn other_than(&self, statuses: &[u16]) -> Option<String> {
         (!statuses.contains(&self.status) || self.broken.is_some()).then(|| self.describe())
     }
 }
 
 impl Client {
-    /// Gives each answer `timeout`.
+    /// A client that gives each answer `timeout`.
     ///
     /// # Errors
     /// The environment names root certificates that cannot be read.
@@ -136,7 +137,7 @@ impl Client {
         Ok(Self { agent: config.build().into(), timeout, unanswered: Cell::new(0), clock: Clock::default() })
     }
 
-    /// The whole answer, or why there is none.
+    /// Sends a request and reads the whole answer. The error says why there is none.
     pub fn send(&self, ask: Ask<'_>) -> Result<Answer, String> {
         let began = now();
         let patience = self.patience(&ask);
@@ -148,12 +149,13 @@ impl Client {
         Ok(Answer { status, headers, body, broken, elapsed: began.elapsed() })
     }
 
-    /// How long the origin may think about a request.
+    /// How long to wait for the first byte of an answer.
     fn patience(&self, ask: &Ask<'_>) -> Duration {
         self.timeout + Duration::from_secs(ask.wait_secs.unwrap_or_default())
     }
 
-    /// The answer as it comes, which may take `total` to its end, or why there is none.
+    /// Sends a request. The answer is read as it arrives and may take `total`; the error says why there is
+    /// none.
     pub fn call(&self, ask: Ask<'_>, total: Duration) -> Result<Response<Body>, String> {
         let patience = self.patience(&ask);
         let what = format!("{} {}", ask.method, ask.url);
@@ -164,7 +166,7 @@ impl Client {
         match self.try_call(ask, patience, total) {
             Ok(response) => {
                 self.unanswered.set(0);
-                // Without a clock of its own this machine cannot judge another's.
+                // If this machine has no usable clock, the origin's is not judged.
                 if let Ok(now) = now_unix_secs() {
                     self.clock.note(response.headers(), now, began.elapsed());
                 }
@@ -183,7 +185,7 @@ impl Client {
         patience: Duration,
         total: Duration,
     ) -> Result<Response<Body>, ureq::Error> {
-        // Addresses come from the issuer's documents too.
+        // URLs also come from the issuer's documents.
         peer::address::check(ask.url).map_err(|error| ureq::Error::Other(Box::new(error)))?;
         let mut request = http::Request::builder().method(ask.method).uri(ask.url);
         if let Some(token) = ask.token {
@@ -195,7 +197,7 @@ impl Client {
         if let Some(key) = ask.idempotency_key {
             request = request.header("idempotency-key", key);
         }
-        // However long an answer may be, its beginning comes soon.
+        // The headers of a long answer arrive early too.
         let patience = Some(patience);
         match ask.body {
             None => {
@@ -221,15 +223,15 @@ fn reason(error: &ureq::Error, timeout: Duration) -> String {
     }
 }
 
-/// Whether the end of an answer can be told.
+/// Whether the headers say where the body ends, so that a broken connection can be noticed.
 pub fn tells_its_end(headers: &HeaderMap) -> bool {
     has_end(headers)
 }
 
-/// An address of the origin at `base`: `place` itself if it is a URL, a path below `base` otherwise.
+/// The URL of `place`: `place` itself if it is a URL, otherwise a path below `base`.
 ///
 /// # Errors
-/// It is neither.
+/// `place` is neither a URL nor a path.
 pub fn address(base: &str, place: &str) -> Result<String> {
     let address = match place.strip_prefix('/') {
         Some(path) => format!("{}/{path}", base.trim_end_matches('/')),

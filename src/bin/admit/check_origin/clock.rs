@@ -1,4 +1,4 @@
-//! How far the origin's clock is from this machine's, by the `Date` header of its answers.
+//! How far the origin's clock differs from this machine's, by the `Date` header of its answers.
 
 use std::{cell::Cell, time::Duration};
 
@@ -8,15 +8,15 @@ use ureq::http::HeaderMap;
 use super::{checks::CLOCK, report::Report};
 use crate::peer::clock::{DIFFERENCE_MAX_SECS, difference_secs};
 
-/// What is known of the origin's clock.
+/// The best estimate of the origin's clock.
 #[derive(Debug, Default)]
 pub struct Clock {
-    /// The difference by the answer that took the least time, and that time.
+    /// Seconds by which the origin is ahead, by the answer that took the least time, and that time.
     closest: Cell<Option<(i64, Duration)>>,
 }
 
 impl Clock {
-    /// Notes what the headers of an answer say, which came at `now` after `took`.
+    /// Records the `Date` of an answer that arrived at `now` and took `took`.
     pub fn note(&self, headers: &HeaderMap, now: UnixSecs, took: Duration) {
         let Some(ahead_secs) = difference_secs(headers, now) else { return };
         if self.closest.get().is_none_or(|(_, closest)| took < closest) {
@@ -24,7 +24,7 @@ impl Clock {
         }
     }
 
-    /// Reports what all answers came to.
+    /// Reports the difference that the best estimate gives.
     pub fn conclude(&self, report: &mut Report) {
         let Some((ahead_secs, took)) = self.closest.get() else {
             return report.skip(&CLOCK, "no answer has a Date header");
@@ -33,7 +33,7 @@ impl Clock {
             let side = if ahead_secs < 0 { "behind" } else { "ahead" };
             format!("the clock differs by {} s: the origin's is {side}", ahead_secs.unsigned_abs())
         };
-        // The answer may have been written at any moment of the time that it took.
+        // The origin may have written `Date` at any moment of `took`: judge only what is beyond doubt.
         let least = ahead_secs.unsigned_abs().saturating_sub(took.as_secs());
         if least > u64::from(LEEWAY_DEFAULT_SECS) {
             let consequence = "tokens and accesses will be refused, or last too long";
@@ -75,7 +75,7 @@ mod tests {
             ("Sat, 28 Nov 2026 08:00:00 GMT", 0, Outcome::Pass, "within 5 s"),
             ("Sat, 28 Nov 2026 07:59:55 GMT", 0, Outcome::Pass, "within 5 s"),
             ("Sat, 28 Nov 2026 08:00:20 GMT", 0, Outcome::Warn, "differs by 20 s: the origin's is ahead"),
-            // An answer that took half a minute says less.
+            // An answer that took half a minute proves less.
             ("Sat, 28 Nov 2026 07:59:35 GMT", 30, Outcome::Pass, "within 5 s"),
             ("Sat, 28 Nov 2026 07:00:00 GMT", 0, Outcome::Fail, "differs by 3600 s: the origin's is behind"),
             ("yesterday", 0, Outcome::Skip, "no answer has a Date header"),

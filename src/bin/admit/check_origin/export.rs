@@ -1,4 +1,4 @@
-//! The export: asked for as a publisher asks for it, read and built as a publisher does.
+//! The export: requested, read and built as a publisher does it.
 
 use std::{io, path::Path, time::Duration};
 
@@ -28,22 +28,22 @@ use crate::{
     store::Store,
 };
 
-/// How long an export may take in all.
+/// The longest time that an export may take.
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(3_600);
 
-/// How much is kept in memory of what is read, before a temporary file is used.
+/// How much is kept in memory before temporary files are used.
 const MEMORY_BYTES: usize = 256 * 1024 * 1024;
 
-/// Wrong lines that are shown.
+/// How many wrong lines a message lists.
 const SHOWN_MAX: usize = 5;
 
-/// Customers that differ and are kept, to be compared with those that changed again.
+/// How many differing customers are kept, for comparison with those that changed again.
 const LISTED_MAX: usize = 10_000;
 
-/// How often the export is asked for again when its seq has grown meanwhile.
+/// How often the export is requested again when its seq has grown meanwhile.
 const ATTEMPTS_MAX: usize = 3;
 
-/// Media types of lines of JSON, registered or not.
+/// Media types for lines of JSON, registered or not.
 const TYPES: [&str; 7] = [
     "application/x-ndjson",
     "application/ndjson",
@@ -56,17 +56,17 @@ const TYPES: [&str; 7] = [
 
 /// Where the export is, and what is needed to read it.
 pub struct Export<'a> {
-    /// Who asks.
+    /// Sends the requests.
     pub client: &'a Client,
-    /// Its address.
+    /// The URL of the export.
     pub url: &'a str,
     /// The bearer that may read it.
     pub token: Option<&'a str>,
-    /// Where built objects go.
+    /// Receives the built objects.
     pub store: &'a Store,
-    /// Where temporary files go.
+    /// The directory for temporary files.
     pub dir: &'a Path,
-    /// The moment at which relative times are resolved: the same for all that are compared.
+    /// The time at which relative times are resolved: the same for all exports that are compared.
     pub now: UnixSecs,
 }
 
@@ -74,14 +74,14 @@ pub struct Export<'a> {
 pub struct Taken {
     /// The head that would be published.
     pub head: Head,
-    /// What it was built from, customers aside.
+    /// The records that it was built from, without the customers.
     pub catalogue: Catalogue,
-    /// What edges would read.
+    /// The objects that edges would read.
     pub side: Side,
 }
 
 impl Export<'_> {
-    /// Makes all checks of the export. What it has, if that can be published.
+    /// Runs all checks of the export. Returns its content if it can be published.
     pub fn check(&self, report: &mut Report) -> Option<Taken> {
         let taken = self.take(report);
         if let Some(taken) = &taken {
@@ -91,12 +91,12 @@ impl Export<'_> {
         taken
     }
 
-    /// Who else may read it.
+    /// Checks that the export needs a token.
     pub fn check_access(&self, report: &mut Report) {
         strangers::check(report, &EXPORT_ACCESS, self.client, self.url, self.token);
     }
 
-    /// Asks for the export, reads and builds it.
+    /// Requests, reads and builds the export.
     pub fn take(&self, report: &mut Report) -> Option<Taken> {
         let response = match self.client.call(Ask::get(self.url).bearer(self.token), EXPORT_TIMEOUT) {
             Ok(response) => response,
@@ -137,7 +137,7 @@ impl Export<'_> {
         let as_of = snapshot.and_then(|line| line.as_of).map_or(self.now, |as_of| as_of.resolve(self.now));
         match seq {
             Some(seq) => report.pass(&EXPORT_SNAPSHOT, format!("seq {seq}")),
-            // A line that cannot be read may be the one.
+            // The unreadable line may be the one with the seq.
             None if !is_readable => report.skip(&EXPORT_SNAPSHOT, "not all lines can be read"),
             None => report.fail(&EXPORT_SNAPSHOT, "no line of the type snapshot"),
         }
@@ -207,10 +207,10 @@ impl Export<'_> {
         report.skip(&EXPORT_STABLE, "the origin's data changed each time: ask it while it is not written to");
     }
 
-    /// The export once more, or what is wrong with it this time.
+    /// Requests the export again. The error says what is wrong with it this time.
     ///
     /// # Errors
-    /// As the check says that failed.
+    /// The finding of the check that failed.
     pub fn take_again(&self) -> Result<Taken, String> {
         let mut report = Report::new(self.url);
         self.take(&mut report).ok_or_else(|| {
@@ -230,7 +230,7 @@ fn check_type(report: &mut Report, content_type: Option<&str>) {
     report.judge(&EXPORT_TYPE, problem, essence);
 }
 
-/// The first of what is wrong, if anything is.
+/// The first problems as text, if there are any.
 fn listed(problems: &Listed) -> Option<String> {
     if problems.is_empty() {
         return None;
@@ -244,27 +244,27 @@ fn listed(problems: &Listed) -> Option<String> {
     Some(shown.join("; "))
 }
 
-/// What edges would read otherwise in one of two snapshots.
+/// Records that edges would read differently in two snapshots.
 #[derive(Debug)]
 pub struct Differences {
-    /// For people.
+    /// A summary for people.
     pub text: String,
-    /// Whether items, merchants, apps, clients or licences are among it.
+    /// Whether items, merchants, apps, clients or licences differ.
     pub in_catalogue: bool,
-    /// The customers, up to a bound.
+    /// The keys of differing customers, at most [`LISTED_MAX`].
     pub customers: Vec<EntryKey>,
-    /// How many customers.
+    /// How many customers differ.
     pub customers_total: u64,
 }
 
-/// How what edges would read differs between two snapshots, if it does.
+/// Compares what edges would read in two snapshots. `None` if nothing differs.
 ///
 /// # Errors
 /// A temporary file cannot be read.
 pub fn differences(store: &Store, before: &Taken, after: &Taken) -> Result<Option<Differences>> {
     let mut texts = Vec::new();
     if before.head.directory != after.head.directory {
-        texts.push("merchants, apps, clients or licences are others".to_owned());
+        texts.push("merchants, apps, clients or licences differ".to_owned());
     }
     let (mut in_catalogue, mut customers, mut customers_total) = (!texts.is_empty(), Vec::new(), 0);
     for (tree, noun) in [(Tree::Customers, "customer"), (Tree::Items, "item")] {
@@ -276,7 +276,7 @@ pub fn differences(store: &Store, before: &Taken, after: &Taken) -> Result<Optio
         let ids: Vec<_> = report.changes.iter().take(SHOWN_MAX).map(|change| change.id.to_string()).collect();
         let (added, removed, changed) = (report.added, report.removed, report.changed);
         texts.push(format!(
-            "{noun}s: {changed} are others, {added} came, {removed} went; the first: {noun} {}",
+            "{noun}s: {changed} differ, {added} were added, {removed} were removed; the first: {noun} {}",
             ids.join(", ")
         ));
         if tree == Tree::Customers {
@@ -290,7 +290,7 @@ pub fn differences(store: &Store, before: &Taken, after: &Taken) -> Result<Optio
     Ok((!text.is_empty()).then_some(Differences { text, in_catalogue, customers, customers_total }))
 }
 
-/// Where built objects go, for this run only.
+/// A destination for built objects that lives for this run.
 pub struct Scratch<'a>(pub &'a Store);
 
 impl ObjectSink for Scratch<'_> {
@@ -300,7 +300,8 @@ impl ObjectSink for Scratch<'_> {
 }
 
 impl Taken {
-    /// The same with other content: a directory, and what has changed since the shards were written.
+    /// The same objects with another directory, and a delta of what has changed since the shards were
+    /// written.
     ///
     /// # Errors
     /// A temporary file cannot be written or read.

@@ -1,4 +1,4 @@
-//! The change feed: every answer that is got, whatever for, is looked at line by line.
+//! The change feed. Every answer is checked line by line, whatever it was requested for.
 
 use std::time::Duration;
 
@@ -16,23 +16,23 @@ use super::{
 };
 use crate::origin::is_vouched_for;
 
-/// How long the origin is asked to wait.
+/// The seconds of `Prefer: wait`.
 const WAIT_SECS: u64 = 2;
 
-/// Later than this after the wait an answer is late.
+/// An answer that takes this much longer than the wait is late.
 const LATE: Duration = Duration::from_secs(3);
 
-/// How far ahead of the origin a reader pretends to be.
+/// How far ahead of the origin the check of `FEED_AHEAD` pretends to be.
 const AHEAD: u64 = 1_000_000_000;
 
-/// How far back changes are asked for, so that there are lines to look at.
+/// How far back changes are requested, so that there are lines to check.
 const RECENT: u64 = 10;
 
 /// The change feed of an origin.
 pub struct Feed<'a> {
-    /// Who asks.
+    /// Sends the requests.
     client: &'a Client,
-    /// Its address.
+    /// The URL of the feed.
     url: &'a str,
     /// The bearer that may read it.
     token: Option<&'a str>,
@@ -41,9 +41,9 @@ pub struct Feed<'a> {
     end: Log,
 }
 
-/// An answer of the feed.
+/// One answer of the feed.
 pub struct Page {
-    /// As it came.
+    /// The answer as it arrived.
     pub answer: Answer,
     /// The changes that could be read.
     pub changes: Vec<Change>,
@@ -56,7 +56,7 @@ impl<'a> Feed<'a> {
         Self { client, url, token, lines, order, end }
     }
 
-    /// Makes the checks that need nothing but the `seq` of an export.
+    /// Runs the checks that need only the `seq` of an export.
     pub fn check(&mut self, report: &mut Report, seq: u64) {
         let url = with_parameter(self.url, "after", seq);
         strangers::check(report, &FEED_ACCESS, self.client, &url, self.token);
@@ -68,7 +68,7 @@ impl<'a> Feed<'a> {
         self.check_wait(report, last);
     }
 
-    /// Where the feed stands after `seq`.
+    /// Checks the answer to `after=seq`. Returns the seq of the feed's last change.
     fn check_answer(&mut self, report: &mut Report, seq: u64) -> Option<u64> {
         let problem = match self.changes(seq, None) {
             Ok(changes) => {
@@ -90,13 +90,15 @@ impl<'a> Feed<'a> {
             Ok(page) => match (page.answer.status, page.answer.body.trim_ascii().is_empty()) {
                 (410, _) => {
                     report.pass(&FEED_PAST, "410");
-                    // For lines to look at; what is wrong with them is in the logs.
+                    // Requested for its lines; problems in them go to the logs.
                     if seq > RECENT {
                         let _ = self.ask(seq - RECENT, None);
                     }
                 }
                 (200, false) => report.pass(&FEED_PAST, format!("200, {} changes", page.changes.len())),
-                (200, true) => report.fail(&FEED_PAST, format!("200 and nothing, though the seq is {seq}")),
+                (200, true) => {
+                    report.fail(&FEED_PAST, format!("200 with an empty body, although the seq is {seq}"))
+                }
                 _ => report.fail(&FEED_PAST, page.answer.describe()),
             },
         }
@@ -113,7 +115,7 @@ impl<'a> Feed<'a> {
         let page = match self.ask(last, Some(WAIT_SECS)) {
             Err(problem) => {
                 report.fail(&FEED_WAIT, problem);
-                return report.skip(&FEED_QUIET, "it does not answer whoever waits");
+                return report.skip(&FEED_QUIET, "it does not answer a request that waits");
             }
             Ok(page) => page,
         };
@@ -136,7 +138,7 @@ impl<'a> Feed<'a> {
         self.check_quiet(report, &page);
     }
 
-    /// Whether the answer of a quiet feed can be told from that of whatever else answers with nothing.
+    /// Checks that an empty answer identifies the feed, so that it differs from an empty answer of a proxy.
     fn check_quiet(&mut self, report: &mut Report, page: &Page) {
         let Answer { status, headers, body, .. } = &page.answer;
         if !matches!(status, 200 | 204) || !body.trim_ascii().is_empty() {
@@ -152,17 +154,17 @@ impl<'a> Feed<'a> {
         }
     }
 
-    /// What all answers came to.
+    /// Reports the findings that come from all answers together.
     pub fn conclude(&self, report: &mut Report) {
         self.lines.conclude(report, &FEED_LINES, "lines", "no answer had a line");
         self.order.conclude(report, &FEED_ORDER, "lines", "no answer had a line");
         self.end.conclude(report, &FEED_END, "answers", "there was no answer");
     }
 
-    /// The changes after `after` of an answer that is as it should be.
+    /// The changes after `after`, from an answer without problems.
     ///
     /// # Errors
-    /// There is none.
+    /// The answer has a problem or did not come.
     pub fn changes(&mut self, after: u64, wait: Option<u64>) -> Result<Vec<Change>, String> {
         let page = self.ask(after, wait)?;
         match page.answer.other_than(&[200, 204]) {
@@ -171,7 +173,7 @@ impl<'a> Feed<'a> {
         }
     }
 
-    /// Asks for changes, and looks at every line that comes.
+    /// Requests changes, and checks every line.
     fn ask(&mut self, after: u64, wait: Option<u64>) -> Result<Page, String> {
         let url = with_parameter(self.url, "after", after);
         let ask = Ask::get(&url).bearer(self.token);
@@ -198,7 +200,7 @@ impl<'a> Feed<'a> {
             let at = format!("after={after}, line {number}");
             let change = match parse(text) {
                 Ok(change) => change,
-                // A line without an end that cannot be read is one that breaks off.
+                // An unreadable last line without a newline is a line that breaks off.
                 Err(_) if !line.ends_with(b"\n") => {
                     if answer.broken.is_none() {
                         self.end.problem(format!("{at}: it breaks off, and the answer is complete"));

@@ -1,4 +1,4 @@
-//! The keys by which the edge verifies the origin's tokens.
+//! The issuer's keys, which the edge verifies tokens with.
 
 use std::collections::BTreeMap;
 
@@ -14,10 +14,10 @@ use super::{
     report::Report,
 };
 
-/// Makes the checks of the keys of `issuer`.
+/// Checks the keys of `issuer`.
 pub fn check(report: &mut Report, client: &Client, issuer: &str) {
     let Some(url) = document_url(report, client, issuer) else {
-        return report.skip_rest("keys.", "where the keys are is not known");
+        return report.skip_rest("keys.", "the address of the keys is unknown");
     };
     let keys = match client.send(Ask::get(&url)) {
         Err(problem) => Err(problem),
@@ -33,7 +33,7 @@ pub fn check(report: &mut Report, client: &Client, issuer: &str) {
     report.skip_rest("keys.", "the keys cannot be had");
 }
 
-/// Where the keys are: as the discovery document says, if there is one.
+/// The URL of the key set: from the discovery document if there is one, otherwise the well-known path.
 fn document_url(report: &mut Report, client: &Client, issuer: &str) -> Option<String> {
     let base = issuer.trim_end_matches('/');
     let discovery = format!("{base}/.well-known/openid-configuration");
@@ -56,7 +56,7 @@ fn document_url(report: &mut Report, client: &Client, issuer: &str) -> Option<St
         report.fail(&KEYS_DOCUMENT, format!("{discovery}: {found}"));
         return None;
     };
-    // Compared as text, as the edge compares them: a slash at the end makes another issuer.
+    // Compared as text, as at the edge: a trailing slash makes another issuer.
     let problem = (named != issuer).then(|| format!("{named:?}"));
     report.judge(&KEYS_ISSUER, problem, named);
     Some(url.to_owned())
@@ -66,7 +66,7 @@ fn keys_of(answer: &Answer) -> Result<Vec<Value>, String> {
     if let Some(problem) = answer.other_than(&[200]) {
         return Err(problem);
     }
-    // The edge's own reader says what is wrong with the document; each key is judged by itself below.
+    // The edge's own reader judges the document; `check_keys` judges each key.
     match KeySet::from_fetched_jwks(&answer.body, &NativeVerifier) {
         Ok(_) | Err(KeySetError::NoUsableKey(_)) => {}
         Err(error) => return Err(error.to_string()),
@@ -84,7 +84,7 @@ fn check_keys(report: &mut Report, keys: &[Value]) {
         let set = json!({"keys": [key]}).to_string();
         match KeySet::from_fetched_jwks(set.as_bytes(), &NativeVerifier) {
             Ok(_) => usable += 1,
-            // Sets may hold keys for other purposes.
+            // A set may hold keys for other purposes.
             Err(KeySetError::NoUsableKey(_)) if text("use").is_some_and(|usage| usage != "sig") => continue,
             Err(error) => {
                 let describe = |name: &str| text(name).map(|value| format!("{name} {value}"));
@@ -125,7 +125,7 @@ fn check_keys(report: &mut Report, keys: &[Value]) {
     }
 }
 
-/// The members that make a key the key that it is.
+/// The members that determine the key itself, for telling a repeated key from another one.
 fn material(key: &Value) -> Vec<Option<&Value>> {
     ["kty", "crv", "n", "e", "x", "y"].map(|name| key.get(name)).to_vec()
 }

@@ -1,11 +1,11 @@
-//! What is looked at in many answers, and reported once.
+//! Collects findings from many answers, to be reported once as one check.
 
 use super::{checks::Check, report::Report};
 
-/// Problems that are shown.
+/// How many problems are shown.
 const SHOWN_MAX: usize = 3;
 
-/// How much was looked at, and what was wrong with it.
+/// How much was looked at, and the problems.
 #[derive(Debug, Default)]
 pub struct Log {
     seen: usize,
@@ -15,12 +15,12 @@ pub struct Log {
 }
 
 impl Log {
-    /// So much more was looked at.
+    /// Counts what was looked at.
     pub const fn seen(&mut self, count: usize) {
         self.seen += count;
     }
 
-    /// Something is wrong.
+    /// Records a problem.
     pub fn problem(&mut self, problem: String) {
         if self.problems.len() < SHOWN_MAX {
             self.problems.push(problem);
@@ -29,12 +29,12 @@ impl Log {
         }
     }
 
-    /// Something will do, but not for everybody. The first of these is kept.
+    /// Records something that works for the edge but not for every client. Only the first is kept.
     pub fn oddity(&mut self, oddity: String) {
         self.oddity.get_or_insert(oddity);
     }
 
-    /// Reports all of it as one check.
+    /// Reports everything as one check.
     pub fn conclude(&self, report: &mut Report, check: &Check, noun: &str, none: &str) {
         if self.seen == 0 {
             return report.skip(check, none);

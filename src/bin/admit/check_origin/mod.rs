@@ -1,4 +1,9 @@
-//! `admit check-origin`: tells whether an origin can stand behind the edge, and what to change if it cannot.
+//! `admit check-origin`: checks whether an origin can stand behind the edge, and says what to change if it
+//! cannot.
+//!
+//! Each module asks for one part of the origin's API and records findings in one `report`; `checks` is the
+//! table of everything that is checked. The export is read and built as a publisher does it; the feed is
+//! replayed on it and compared with a second export.
 
 mod access;
 mod body;
@@ -56,7 +61,7 @@ Examples:
     --consumer 88005 --item 5101
   admit check-origin https://origin.example.com --json | jq '.checks[] | select(.outcome == \"fail\")'")]
 pub struct Args {
-    /// The origin, as the Worker's ORIGIN_URL names it
+    /// The origin, as in the Worker's ORIGIN_URL
     #[arg(value_name = "URL")]
     url: String,
     /// Bearer that may read the export and the changes
@@ -92,7 +97,7 @@ pub struct Args {
     /// With --writes: grant by this fee instead of for an hour
     #[arg(long, value_name = "ID", requires = "writes")]
     access_fee: Option<i64>,
-    /// The issuer of the tokens, whose keys are to be looked at
+    /// The issuer of the tokens, whose keys will be checked
     #[arg(long, value_name = "URL")]
     issuer: Option<String>,
     /// How long an answer may take; exports may take an hour
@@ -109,7 +114,8 @@ pub struct Args {
 /// Runs `admit check-origin`.
 ///
 /// # Errors
-/// An argument is none, or a temporary file cannot be written. What is wrong with the origin is in the report.
+/// An argument is invalid, or a temporary file cannot be written. Findings about the origin are in the
+/// report.
 pub fn run(args: &Args) -> Result<ExitCode> {
     let base = address(&args.url, "/")?.trim_end_matches('/').to_owned();
     let mut report = Report::new(&base);
@@ -193,16 +199,16 @@ fn any_item(taken: &Taken) -> Option<i64> {
 fn askers(values: &[String]) -> Result<Vec<Asker>> {
     let pairs = values.as_chunks::<2>().0;
     let asker = |[text, item]: &[String; 2]| {
-        let item = item.parse().with_context(|| format!("{item:?} is not the number of an item"))?;
+        let item = item.parse().with_context(|| format!("{item:?} is not a valid item id"))?;
         Ok(Asker { token: token(text)?, item })
     };
     pairs.iter().map(asker).collect()
 }
 
-/// A token as it is given, or from the file that is named.
+/// The token as given, or with `@FILE` the one in that file.
 ///
 /// # Errors
-/// The file cannot be read, or the text has characters that no token has.
+/// The file cannot be read, or the token contains invalid characters.
 pub fn token(text: &str) -> Result<String> {
     let token = match text.strip_prefix('@') {
         Some(path) => {
@@ -213,12 +219,12 @@ pub fn token(text: &str) -> Result<String> {
     };
     let token = token.trim().to_owned();
     if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-        bail!("a token is empty, or has characters that no token has");
+        bail!("invalid token: expected visible ASCII characters without spaces");
     }
     Ok(token)
 }
 
-/// A name that no other run has.
+/// A random name for this run.
 fn run_name() -> Result<String> {
     let mut random = [0; 8];
     getrandom::fill(&mut random).map_err(|error| anyhow::anyhow!("no random numbers: {error}"))?;

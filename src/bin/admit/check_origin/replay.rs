@@ -1,8 +1,9 @@
-//! The export, and what has changed since, beside a new export.
+//! Replays the feed on the first export, and compares the result with a new export.
 //!
-//! An origin may make the lines of its feed when it is asked, with the records as they are then. Such a record may
-//! be newer than its line, so a difference counts only when no later change explains it: the export is taken
-//! again, the changes are read up to there, and what they touch is left out.
+//! An origin may write the lines of its feed when they are requested, with the records as they are at that
+//! moment. A record may therefore be newer than its line, and a difference counts only when no later change
+//! explains it: take the export again, read the changes up to its seq, and leave out the records that they
+//! touch.
 
 use std::collections::BTreeSet;
 
@@ -21,27 +22,27 @@ use super::{
     report::Report,
 };
 
-/// Changes that are replayed at most.
+/// The most changes that are replayed.
 const REPLAYED_MAX: usize = 100_000;
 
-/// How often the replay is compared with a new export, while the origin is written to.
+/// How often the replay is compared with a new export while the origin is being written to.
 const ATTEMPTS_MAX: usize = 3;
 
-/// What a replay came to.
+/// The result of a replay.
 enum Replay {
-    /// There was nothing to replay.
+    /// Nothing has changed.
     Nothing,
-    /// There was more than is replayed here.
+    /// More than [`REPLAYED_MAX`] changes.
     TooMuch,
-    /// The same, after so many changes; so many customers changed again meanwhile.
+    /// Equal: the number of changes, and of customers left out because they changed again.
     Same(usize, u64),
-    /// Something else, which later changes explain.
+    /// A difference that later changes explain.
     Unsettled(String),
-    /// Something else.
+    /// A difference that they do not explain.
     Differs(String),
 }
 
-/// Makes the check.
+/// Runs the check.
 pub fn check(report: &mut Report, feed: &mut Feed<'_>, export: &Export<'_>, first: &Taken) {
     match replay(feed, export, first) {
         Ok(Replay::Nothing) => report.skip(
@@ -67,18 +68,18 @@ pub fn check(report: &mut Report, feed: &mut Feed<'_>, export: &Export<'_>, firs
     }
 }
 
-/// A comparison that found differences, until later changes are known.
+/// A comparison that found differences, kept until later changes are known.
 struct Open {
     seq: u64,
     replayed: usize,
     outcome: Compared,
 }
 
-/// What the replayed export and the new one have not in common.
+/// How the replayed export differs from the new one.
 enum Compared {
-    /// Records.
+    /// Records differ.
     Records(Differences),
-    /// The changes could not be applied up to there.
+    /// The changes cannot be applied to the first export.
     Refused(String),
 }
 
@@ -112,7 +113,7 @@ fn replay(feed: &mut Feed<'_>, export: &Export<'_>, first: &Taken) -> Result<Rep
     Ok(Replay::Nothing)
 }
 
-/// Reads the changes on, to `to` at least; what ends the replay.
+/// Reads more changes, at least up to `to`. Returns a result if that ends the replay.
 fn read_on(feed: &mut Feed<'_>, changes: &mut Vec<Change>, from: u64, to: u64) -> Result<Option<Replay>> {
     loop {
         let after = changes.last().map_or(from, |change| change.seq);
@@ -131,7 +132,7 @@ fn read_on(feed: &mut Feed<'_>, changes: &mut Vec<Change>, from: u64, to: u64) -
     }
 }
 
-/// Applies changes to the first export, and compares it with a new one.
+/// Applies the changes to the first export and compares the result with a new one.
 fn compare(export: &Export<'_>, first: &Taken, changes: &[Change], next: &Taken) -> Result<Option<Compared>> {
     let mut content = Content::built(first.catalogue.clone())?;
     if let Err(error) = content.apply(changes, "change", export.now, &mut Problems::default()) {
@@ -145,11 +146,11 @@ fn compare(export: &Export<'_>, first: &Taken, changes: &[Change], next: &Taken)
 /// Whether later changes explain a difference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Explained {
-    /// No.
+    /// They do not.
     Not,
-    /// Yes: these customers changed again, and nothing else differs.
+    /// These customers changed again, and nothing else differs.
     Customers(u64),
-    /// They changed what many records are made of.
+    /// They changed records that many others are made of.
     Perhaps,
 }
 
@@ -189,7 +190,7 @@ fn describe(outcome: &Compared) -> String {
 #[derive(Default)]
 struct Touched {
     customers: BTreeSet<EntryKey>,
-    /// Whether they name anything else: a package or a licence is part of other items' records too.
+    /// Whether they name other records: a package or a licence is part of other items' records too.
     catalogue: bool,
 }
 

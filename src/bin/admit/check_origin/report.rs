@@ -1,4 +1,4 @@
-//! What was found.
+//! The findings of `admit check-origin`, as text and as JSON.
 
 use std::fmt;
 
@@ -10,38 +10,38 @@ use super::checks::{ALL, Check};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
-    /// It is as it should be.
+    /// As expected.
     Pass,
-    /// It will do, but not for everybody.
+    /// The edge copes with it; other clients may not.
     Warn,
-    /// It is not.
+    /// Not as expected.
     Fail,
-    /// It could not be told, or was not asked for.
+    /// Could not be determined, or was not requested.
     Skip,
 }
 
-/// What a check found.
+/// The finding of one check.
 #[derive(Debug, Serialize)]
 pub struct Finding {
-    /// Which check.
+    /// The check's name for programs.
     pub id: &'static str,
     /// The check's name for people.
     pub name: &'static str,
     /// How it ended.
     pub outcome: Outcome,
-    /// What an origin has to answer.
+    /// The answer that is expected.
     pub expected: &'static str,
-    /// What this one answered; why the check was skipped.
+    /// What this origin answered, or why the check was skipped.
     pub found: String,
-    /// What to change at the origin, if the check failed or warns.
+    /// What to change at the origin, for failures and warnings.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub change: Option<&'static str>,
 }
 
-/// Everything that was found.
+/// All findings.
 #[derive(Debug, Serialize)]
 pub struct Report {
-    /// The origin.
+    /// The origin's URL.
     pub origin: String,
     /// Whether no check failed.
     pub conforms: bool,
@@ -53,12 +53,12 @@ pub struct Report {
     pub failed: usize,
     /// How many were skipped.
     pub skipped: usize,
-    /// What they found, in the order of the checks.
+    /// The findings, in the order of the table.
     pub checks: Vec<Finding>,
 }
 
 impl Report {
-    /// Nothing has been checked of `origin`.
+    /// An empty report.
     pub fn new(origin: &str) -> Self {
         let origin = origin.to_owned();
         Self { origin, conforms: true, passed: 0, warned: 0, failed: 0, skipped: 0, checks: Vec::new() }
@@ -79,7 +79,7 @@ impl Report {
         self.add(check, Outcome::Fail, found.into());
     }
 
-    /// The check failed if there is a problem, and found `well` otherwise.
+    /// Fails the check if there is a problem; otherwise it passes and found `well`.
     pub fn judge(&mut self, check: &Check, problem: Option<String>, well: impl Into<String>) {
         match problem {
             Some(problem) => self.fail(check, problem),
@@ -97,7 +97,7 @@ impl Report {
         self.checks.iter().any(|finding| finding.id == id && finding.outcome == Outcome::Fail)
     }
 
-    /// None of the checks whose names begin so is made any more.
+    /// Skips every check whose id begins with `prefix` and that has no finding yet.
     pub fn skip_rest(&mut self, prefix: &str, why: &str) {
         for check in ALL.iter().filter(|check| check.id.starts_with(prefix)) {
             if !self.checks.iter().any(|finding| finding.id == check.id) {
@@ -106,7 +106,7 @@ impl Report {
         }
     }
 
-    /// Counts, and puts the findings in order.
+    /// Skips the checks that are left, counts, and sorts the findings.
     pub fn finish(&mut self) {
         self.skip_rest("", "not reached: something that it needs failed");
         let place = |finding: &Finding| ALL.iter().position(|check| check.id == finding.id);
@@ -125,14 +125,14 @@ impl Report {
 }
 
 impl Finding {
-    /// Whether both were skipped, for the same reason, among the same checks.
+    /// Whether both were skipped for the same reason and belong to the same group.
     fn is_skipped_like(&self, other: &Self) -> bool {
         let are_skipped = self.outcome == Outcome::Skip && other.outcome == Outcome::Skip;
         are_skipped && self.found == other.found && group(self.id) == group(other.id)
     }
 }
 
-/// What is looked at, without what about it.
+/// The part of an id before the dot.
 fn group(id: &str) -> &str {
     id.split_once('.').map_or(id, |(group, _)| group)
 }
@@ -140,7 +140,7 @@ fn group(id: &str) -> &str {
 impl fmt::Display for Report {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let width = ALL.iter().map(|check| check.id.len()).max().unwrap_or_default();
-        // What was skipped for one reason stands on one line.
+        // Checks that were skipped for one reason share a line.
         for findings in self.checks.chunk_by(Finding::is_skipped_like) {
             let Some(Finding { id, name, outcome, expected, found, change }) = findings.first() else {
                 continue;

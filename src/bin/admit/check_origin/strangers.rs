@@ -1,4 +1,4 @@
-//! Whether what only publishers may read is kept from others.
+//! Checks that what only publishers may read needs a valid token.
 
 use super::{
     checks::Check,
@@ -6,10 +6,10 @@ use super::{
     report::Report,
 };
 
-/// A bearer that nobody has given out. It is no JWT either.
+/// A bearer that no issuer has signed. It is not a JWT either.
 pub const GARBAGE: &str = "admit-check-origin-is-no-token";
 
-/// Asks for `url` without a token and with a wrong one.
+/// Requests `url` without a token and with a wrong one.
 pub fn check(report: &mut Report, check: &Check, client: &Client, url: &str, token: Option<&str>) {
     if token.is_none() {
         return report

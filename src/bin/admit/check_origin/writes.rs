@@ -1,4 +1,4 @@
-//! A grant and its revocation, made and taken back. The only checks that change anything.
+//! A grant and its revocation. These are the only checks that change data.
 
 use admit::snapshot::schema::{Change, Record};
 use ureq::http::Method;
@@ -18,10 +18,10 @@ use super::{
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
-/// How long the access lasts that is granted, if it is not taken back.
+/// How long the granted access lasts if it is not revoked.
 const GRANT_SECS: i64 = 3_600;
 
-/// What is written, and by whom.
+/// The tokens and records of the test writes.
 pub struct Writes<'w> {
     /// The merchant's bearer.
     pub merchant_token: &'w str,
@@ -31,14 +31,14 @@ pub struct Writes<'w> {
     pub consumer: i64,
     /// The item.
     pub item: i64,
-    /// The fee by which access is granted, instead of an hour.
+    /// The fee by which access is granted; without it access is granted for an hour.
     pub fee: Option<i64>,
-    /// The name of this run, in its keys of idempotency.
+    /// The name of this run, which is part of its idempotency keys.
     pub run: &'w str,
 }
 
 impl Writes<'_> {
-    /// Makes the checks of writes. `feed` is looked at if there is one, `seq` is the export's.
+    /// Runs the checks of writes. `feed` is checked too, if there is one; `seq` is the export's.
     pub fn check(
         &self,
         report: &mut Report,
@@ -58,7 +58,7 @@ impl Writes<'_> {
         report.skip_rest("write.", "access was not granted");
     }
 
-    /// Writes that must be refused.
+    /// Sends writes that must be refused.
     fn check_refused(&self, report: &mut Report, api: &mut Api<'_>) {
         let form = self.form(api, 0);
         self.expect(report, api, &WRITE_NO_TOKEN, None, (FORM, &form), 401);
@@ -84,12 +84,12 @@ impl Writes<'_> {
             }
         }
         if !self.is_denied(report, api, &WRITE_REFUSED) {
-            // Whatever comes now shall find the customer without access, and leave none behind.
+            // The remaining checks need a customer without access, even if a refused grant was made.
             let _ = self.revoke(api);
         }
     }
 
-    /// Grants access, once and once more with the same key. What the first answer was.
+    /// Grants access, and sends the same grant again with the same key.
     fn check_grant(&self, report: &mut Report, api: &mut Api<'_>) -> Option<Granted> {
         let (url, form, key) = (self.grant_url(api), self.form(api, 0), format!("check-origin-{}", self.run));
         let ask = |form: &str| {
@@ -99,7 +99,7 @@ impl Writes<'_> {
         let first = match api.send(ask(&form), "a grant") {
             Ok(answer) => answer,
             Err(problem) => {
-                // It may have been made all the same.
+                // The grant may have been made although the answer was lost.
                 let _ = self.revoke(api);
                 report.fail(&WRITE_GRANT, problem);
                 return None;
@@ -169,7 +169,7 @@ impl Writes<'_> {
         }
     }
 
-    /// The items that the customer holds after a change, if it changes the customer.
+    /// The items that the customer may play after a change, if the change is about this customer.
     fn accesses(&self, change: &Change) -> Option<Vec<i64>> {
         let mut accesses = change.put.iter().filter_map(|record| match record {
             Record::Customer(customer) if customer.id == self.consumer => Some(&customer.accesses),
@@ -178,7 +178,7 @@ impl Writes<'_> {
         accesses.next().map(|accesses| accesses.iter().map(|access| access.item_id).collect())
     }
 
-    /// Takes the access away, and once more.
+    /// Revokes access, and sends the same revocation again.
     fn check_revoke(&self, report: &mut Report, api: &mut Api<'_>) -> Option<Answer> {
         let first = match self.revoke(api) {
             Ok(answer) => answer,
@@ -235,7 +235,7 @@ impl Writes<'_> {
         format!("{}/items/access", api.base.trim_end_matches('/'))
     }
 
-    /// The body of a grant that ends `more` seconds later.
+    /// The body of a grant that ends `more` seconds later than the usual one.
     fn form(&self, api: &Api<'_>, more: i64) -> String {
         let (item, consumer) = (self.item, self.consumer);
         let until = api.now.saturating_add(GRANT_SECS + more);
@@ -249,11 +249,11 @@ impl Writes<'_> {
 /// A grant that was made.
 struct Granted {
     answer: Answer,
-    /// What was wrong when it was sent again.
+    /// What was wrong with the second, equal request.
     again: Option<String>,
 }
 
-/// How the answer to the same write again differs, if it does.
+/// How the answer to the repeated write differs, if it does.
 fn difference(first: &Answer, again: &Answer) -> Option<String> {
     if again.status != first.status {
         return Some(again.describe());
@@ -291,7 +291,7 @@ fn seq_of(answer: &Answer) -> Option<u64> {
     answer.header("entitlement-seq")?.trim().parse().ok()
 }
 
-/// The beginning of a body, for people.
+/// The beginning of a body, for messages.
 fn excerpt(answer: &Answer) -> String {
     String::from_utf8_lossy(&answer.body).chars().take(200).collect()
 }

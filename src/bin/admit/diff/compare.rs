@@ -1,5 +1,5 @@
-//! The comparison of a tree, part by part. A part is a shard of the version with fewer shards, and those shards
-//! of the other one that lie in its range; only parts that differ are read.
+//! Compares a tree of two versions part by part. A part is one shard of the version with fewer shards,
+//! together with the shards of the other version in the same range of keys. Only parts that differ are read.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -27,17 +27,17 @@ use crate::{
     store::{Store, reach::read},
 };
 
-/// Parts that are compared at the same time, each of a few shards of 64 KiB.
+/// Parts that are compared at the same time. Each is a few shards of 64 KiB.
 const THREADS: usize = 8;
 
-/// A part that differs.
+/// A part whose shards differ.
 struct Part {
     number: usize,
     before: Vec<ObjectName>,
     after: Vec<ObjectName>,
 }
 
-/// What has been found so far.
+/// The differences so far.
 #[derive(Default)]
 struct Found {
     added: u64,
@@ -55,7 +55,7 @@ impl Found {
                 How::Changed => self.changed += 1,
             }
             self.listed.insert(key, change);
-            // In the order of keys, whichever part is compared first, so that two runs print the same.
+            // Sorted by key, so that two runs print the same list in whichever order parts were compared.
             if self.listed.len() > list_max {
                 self.listed.pop_last();
             }
@@ -63,7 +63,7 @@ impl Found {
     }
 }
 
-/// Compares a tree of two versions, and lists so many changes.
+/// Compares a tree of two versions. At most `list_max` changes are listed; all are counted.
 ///
 /// # Errors
 /// A shard or a page cannot be read.
@@ -75,7 +75,7 @@ pub fn compare(
     list_max: usize,
 ) -> Result<TreeReport> {
     let bits = match tree {
-        // The same item lies elsewhere: all of them are one part.
+        // With another salt an item is in another shard, so the whole tree is one part.
         Tree::Items if before.salt() != after.salt() => 0,
         _ => before.shard_bits(tree).min(after.shard_bits(tree)),
     };
@@ -111,7 +111,7 @@ pub fn compare(
     })
 }
 
-/// The shards of a tree by part, of which each has `1 << shift` places.
+/// The shards of a tree, grouped by part. A part has `1 << shift` places for shards.
 fn by_part(shards: &BTreeMap<usize, ObjectName>, shift: u8) -> BTreeMap<usize, Vec<ObjectName>> {
     let mut parts: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for (number, name) in shards {
@@ -120,7 +120,7 @@ fn by_part(shards: &BTreeMap<usize, ObjectName>, shift: u8) -> BTreeMap<usize, V
     parts
 }
 
-/// The parts that may differ.
+/// The parts whose shards are not the same.
 fn parts(
     mut before: BTreeMap<usize, Vec<ObjectName>>,
     mut after: BTreeMap<usize, Vec<ObjectName>>,
@@ -163,7 +163,7 @@ fn compare_part(
     let mut before = overlay_before.records(part.number, of(&part.before))?;
     let after = overlay_after.records(part.number, of(&part.after))?;
     if tree == Tree::Items {
-        // By the keys of the version after, which may have another salt.
+        // Renamed to the keys of the version after, which may have another salt.
         before =
             before.into_iter().map(|(key, record)| (EntryKey::item(salt, key.item_id()), record)).collect();
     }

@@ -1,4 +1,6 @@
-//! `admit diff`: what changed between two versions. Reads only the shards that differ.
+//! `admit diff`: what changed between two versions. It reads only the shards that differ.
+//!
+//! `side` loads a version, `compare` walks both, `report` prints the result.
 
 pub mod compare;
 pub mod report;
@@ -32,7 +34,7 @@ pub struct Args {
     /// The version after
     #[arg(value_name = "SEQ|head")]
     after: Which,
-    /// Where they are: https://… (a Worker), kv:<account>/<namespace>, or dir:<path>
+    /// Where the versions are stored: https://… (a Worker), kv:<account>/<namespace>, or dir:<path>
     #[arg(long, value_name = "STORE")]
     from: String,
     #[command(flatten)]
@@ -48,12 +50,12 @@ pub struct Args {
     json: bool,
 }
 
-/// A version as it is named on the command line.
+/// A version, as the command line names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Which {
-    /// What is published.
+    /// The published version.
     Head,
-    /// A version that is kept.
+    /// A version that is kept for rollbacks.
     Seq(u64),
 }
 
@@ -71,7 +73,7 @@ impl FromStr for Which {
 /// Runs `admit diff`.
 ///
 /// # Errors
-/// One of the versions is not kept or cannot be read, or the store does not answer or refuses.
+/// A version is not kept or cannot be read, or the store does not answer or refuses.
 pub fn run(args: &Args) -> Result<()> {
     let store = Store::open(&args.from, &args.token).context("--from")?;
     let before = Side::load(&store, args.before, args.key.as_deref())?;

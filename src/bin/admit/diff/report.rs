@@ -1,4 +1,4 @@
-//! The differences, for people and for programs.
+//! The differences, as text and as JSON.
 
 use std::{
     collections::BTreeMap,
@@ -14,7 +14,7 @@ use indicatif::{HumanBytes, HumanCount};
 use serde::Serialize;
 use uuid::Uuid;
 
-/// Everything that differs.
+/// The whole report.
 #[derive(Debug, Serialize)]
 pub struct Report {
     /// The version before.
@@ -29,12 +29,12 @@ pub struct Report {
     pub items: TreeReport,
 }
 
-/// What a version's head says, and how large what it names is.
+/// The head of a version, and the sizes of its objects.
 #[derive(Debug, Serialize)]
 pub struct VersionReport {
     /// The store that the head is for, if it names one.
     pub aud: Option<String>,
-    /// Revocations, those that have ended or were lifted included.
+    /// Number of revocations in the head, including those that have ended or were lifted.
     pub denylist: usize,
     /// The version.
     pub seq: u64,
@@ -44,9 +44,9 @@ pub struct VersionReport {
     pub as_of: UnixSecs,
     /// When it was published, unix seconds.
     pub published_at: Option<UnixSecs>,
-    /// Number of customers, those that only the delta has included.
+    /// Number of customers, including those that only the delta has.
     pub customers: u64,
-    /// Number of items, likewise.
+    /// Number of items, including those that only the delta has.
     pub items: u64,
     /// Bytes of the index.
     pub index_bytes: usize,
@@ -56,18 +56,18 @@ pub struct VersionReport {
     pub delta_bytes: usize,
 }
 
-/// How many of some things were added, removed and changed.
+/// How many records of a kind were added, removed and changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
-    /// Not there before.
+    /// Only in the version after.
     pub added: u64,
-    /// Not there after.
+    /// Only in the version before.
     pub removed: u64,
-    /// There before and after, but not the same.
+    /// In both, with different content.
     pub changed: u64,
 }
 
-/// What changed in the directory.
+/// Changes of the directory.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub struct DirectoryReport {
     /// Merchants, by id.
@@ -78,43 +78,43 @@ pub struct DirectoryReport {
     pub licenses: Counts,
 }
 
-/// What changed in a tree.
+/// Changes of a tree.
 #[derive(Debug, Serialize)]
 pub struct TreeReport {
     /// Shards before.
     pub shards_before: usize,
     /// Shards after.
     pub shards_after: usize,
-    /// Shards of the version after that the one before has too.
+    /// Shards that both versions have.
     pub shards_shared: usize,
-    /// Not there before.
+    /// Records only in the version after.
     pub added: u64,
-    /// Not there after.
+    /// Records only in the version before.
     pub removed: u64,
-    /// Other records.
+    /// Records in both, with different content.
     pub changed: u64,
-    /// The first of them.
+    /// The first changes, by key.
     pub changes: Vec<Change>,
 }
 
-/// What happened to a record.
+/// How a record changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum How {
-    /// It is new.
+    /// Only in the version after.
     Added,
-    /// It is gone.
+    /// Only in the version before.
     Removed,
-    /// It is another.
+    /// In both, with different content.
     Changed,
 }
 
-/// A customer or an item that changed.
+/// A customer or an item that differs.
 #[derive(Debug, Serialize)]
 pub struct Change {
-    /// What happened to it.
+    /// How it changed.
     pub how: How,
-    /// Where it is found in the snapshot.
+    /// The record's key in the snapshot.
     #[serde(skip)]
     pub key: EntryKey,
     /// The customer's or the item's number.
@@ -125,10 +125,10 @@ pub struct Change {
     /// The item's title.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
-    /// What the customer held.
+    /// What the customer held before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub before: Option<Holdings>,
-    /// What the customer holds.
+    /// What the customer holds after.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after: Option<Holdings>,
 }
@@ -136,9 +136,9 @@ pub struct Change {
 /// How much a customer holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Holdings {
-    /// Grants.
+    /// Accesses to items and packages.
     pub accesses: usize,
-    /// Licences.
+    /// Subscriptions to licences.
     pub licenses: usize,
 }
 
@@ -158,12 +158,13 @@ impl Counts {
 }
 
 impl DirectoryReport {
-    /// What changed between two directories.
+    /// Compares two directories.
     pub fn new(before: &Directory, after: &Directory) -> Self {
         let apps = |directory: &Directory| -> BTreeMap<_, _> {
             directory.apps.iter().map(|app| (app.id.clone(), app.clone())).collect()
         };
-        // Licences name their app by its position, which another app may have moved.
+        // A licence refers to its app by position. Compare the app itself: its position changes with other
+        // apps.
         let licenses = |directory: &Directory| -> BTreeMap<_, _> {
             let app = |position: usize| directory.apps.get(position).map(|app| app.id.clone());
             let license = |(id, it): (&u128, &admit::snapshot::directory::LicenseEntry)| {

@@ -1,4 +1,4 @@
-//! One of the two versions.
+//! One of the two versions, loaded for look-ups.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -22,7 +22,7 @@ use crate::{
     },
 };
 
-/// A version: its head, and what every look-up needs.
+/// A version: its head, index, directory and delta.
 pub struct Side {
     head: Head,
     index: Index,
@@ -34,10 +34,10 @@ pub struct Side {
 }
 
 impl Side {
-    /// Reads a version.
+    /// Loads a version.
     ///
     /// # Errors
-    /// It is not kept, not signed by `key` if there is one, or cannot be read.
+    /// The version is not kept, is not signed by `key` (if given), or cannot be read.
     pub fn load(store: &Store, which: Which, key: Option<&Path>) -> Result<Self> {
         let (name, jws) = match which {
             Which::Head => {
@@ -53,16 +53,16 @@ impl Side {
         Self::of(store, head).with_context(|| format!("{name} cannot be read"))
     }
 
-    /// Reads the version that `head` names.
+    /// Loads the version that `head` describes.
     ///
     /// # Errors
-    /// Something of it cannot be read.
+    /// An object of the version cannot be read.
     pub fn of(store: &Store, head: Head) -> Result<Self> {
         let object = |kind, digest| read(store, ObjectName { kind, digest });
         let index = object(ObjectKind::Index, head.index)?;
         let directory = object(ObjectKind::Directory, head.directory)?;
         let delta = head.delta.map(|digest| object(ObjectKind::Delta, digest)).transpose()?;
-        // So that later look-ups need not expect otherwise.
+        // Check the delta once, so that later look-ups cannot fail on it.
         if let Some(delta) = &delta {
             delta::tables(delta)?;
         }
@@ -76,7 +76,7 @@ impl Side {
         })
     }
 
-    /// What is said of the version as such.
+    /// The version's part of the report.
     ///
     /// # Errors
     /// A shard that the delta touches cannot be read.
@@ -96,23 +96,23 @@ impl Side {
         })
     }
 
-    /// How many places for shards a tree has, as a power of two.
+    /// The number of places for shards in a tree, as a power of two.
     pub fn shard_bits(&self, tree: Tree) -> u8 {
         shard_bits(&self.index, tree)
     }
 
-    /// What the keys of its items are derived with.
+    /// The salt of item keys.
     pub const fn salt(&self) -> ItemSalt {
         self.index.salt()
     }
 
     /// The delta, if there is one.
     pub fn delta(&self) -> Option<Tables<'_>> {
-        // Checked when it was read.
+        // `of` has checked the delta.
         delta::tables(self.delta.as_ref()?).ok()
     }
 
-    /// The shards of a tree that have entries, by their numbers.
+    /// The shards of a tree that have entries, by position.
     ///
     /// # Errors
     /// A page cannot be read.
@@ -120,7 +120,8 @@ impl Side {
         shards(store, &self.index, tree)
     }
 
-    /// How many records a tree has, the delta included: without one, as the head says.
+    /// The number of records in a tree. With a delta, the shards that it touches are read to count them;
+    /// without one the head has the number.
     ///
     /// # Errors
     /// A shard that the delta touches cannot be read.
@@ -134,7 +135,7 @@ impl Side {
     }
 }
 
-/// The head of a version: of one that is kept, or of the published one, which a sync may have made.
+/// The head of a version: a kept one, or the published one, whose version may be a delta and have no record.
 fn version(store: &Store, seq: u64) -> Result<String> {
     if let Some(jws) = store.version(seq)? {
         return Ok(jws);
@@ -146,5 +147,5 @@ fn version(store: &Store, seq: u64) -> Result<String> {
         return Ok(jws);
     }
     let versions: Vec<_> = store.versions()?.iter().map(ToString::to_string).collect();
-    Err(anyhow!("there is no version {seq}: there are {}, and head", versions.join(", ")))
+    Err(anyhow!("unknown version {seq}: expected one of {}, or head", versions.join(", ")))
 }

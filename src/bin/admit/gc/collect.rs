@@ -1,9 +1,9 @@
-//! Mark and sweep in two phases, so that no object goes that an edge may still ask for.
+//! Mark and sweep in two phases, so that no object is deleted that an edge may still request.
 //!
-//! A run marks what nothing leads to now. A later one, when the grace is over, deletes what is marked and still
-//! unreferenced. A publisher takes what it is about to refer to out of the marks before it publishes, so that
-//! nothing which is marked was referred to since. An edge that holds a replaced head for less than the grace
-//! therefore finds everything that the head leads to.
+//! A run marks the objects that no head reaches now. A later run, after the grace, deletes those that are
+//! marked and still unreferenced. A publisher unmarks the objects that it is about to refer to before it
+//! publishes, so no marked object has been referred to since it was marked. An edge that holds a replaced
+//! head for less than the grace therefore finds every object of it.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -24,25 +24,25 @@ use crate::{
     store::{Store, reach::reach},
 };
 
-/// How long an edge may go on answering from a version that was replaced, and some more: KV shows a new head
-/// everywhere in about a minute, an isolate looks for it within another, and where KV remembers of a new
-/// object that it is not there, for half a minute, the version before goes on answering.
+/// The shortest grace: how long an edge may answer from a replaced version, with a margin. KV shows a new
+/// head everywhere in about a minute, an isolate looks for it within another minute, and where KV has cached
+/// that a new object is missing, the version before answers for another half minute.
 pub const GRACE_MIN_SECS: i64 = 600;
 
-/// How many versions are kept unless another number is asked for.
+/// The default number of versions to keep.
 pub const KEEP_DEFAULT: usize = 10;
 
-/// How long an object stays unless another time is asked for.
+/// The default grace.
 pub const GRACE_DEFAULT_SECS: i64 = 3_600;
 
-/// How to collect.
+/// Options of a run.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// How long an object stays after it was found unreferenced.
+    /// How long an object stays after it was found unreferenced, in seconds.
     pub grace_secs: i64,
-    /// How many of the newest versions are kept, at least one.
+    /// How many of the newest versions to keep, at least one.
     pub keep: usize,
-    /// Whether nothing is written.
+    /// Whether to report without writing.
     pub is_dry_run: bool,
 }
 
@@ -52,37 +52,38 @@ impl Default for Options {
     }
 }
 
-/// What was done, or would be.
+/// The result of a run. In a dry run, what a run would do.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub struct Report {
     /// The published version.
     pub seq: u64,
-    /// Versions that can be rolled back to.
+    /// Versions that can still be rolled back to.
     pub versions_kept: Vec<u64>,
-    /// Versions that no longer can.
+    /// Versions whose record was deleted.
     pub versions_dropped: Vec<u64>,
-    /// Objects that were there.
+    /// Objects that the store had before.
     pub stored: usize,
-    /// Objects that what is published or kept leads to.
+    /// Objects that the published head or a kept version reaches.
     pub live: usize,
     /// Objects that were deleted.
     pub deleted: usize,
-    /// Objects that were marked now.
+    /// Objects that this run has marked.
     pub newly_marked: usize,
-    /// Objects that are marked.
+    /// Objects that are marked after this run.
     pub marked: usize,
-    /// When the oldest of them can be deleted, unix seconds.
+    /// When the oldest marked object can be deleted, unix seconds.
     pub next_at: Option<UnixSecs>,
     /// Whether nothing was written.
     pub is_dry_run: bool,
 }
 
-/// Deletes what was marked long enough ago and is still unreferenced, marks what is unreferenced now, and drops
-/// versions. The caller holds the lease. Heads have to be signed by `key`, if there is one.
+/// Deletes objects that were marked before the grace and are still unreferenced, marks those that are
+/// unreferenced now, and drops old versions. The caller holds the lease. If there is a `key`, heads must be
+/// signed by it.
 ///
 /// # Errors
-/// Nothing is published, something that is kept cannot be read (then nothing is written), or the store does not
-/// answer or refuses.
+/// Nothing is published, a kept object cannot be read (then nothing is written), or the store does not answer
+/// or refuses.
 pub fn collect(store: &Store, key: Option<&Path>, options: Options) -> Result<Report> {
     let now = store.now()?;
     let head = published_head(store, key)?;
@@ -98,7 +99,7 @@ pub fn collect(store: &Store, key: Option<&Path>, options: Options) -> Result<Re
     let newly_marked = garbage.mark(&unreferenced, now);
     let doomed = garbage.marked_before(now.saturating_sub(options.grace_secs));
     if !options.is_dry_run {
-        // First, so that no version is listed whose objects are gone.
+        // Records of versions go first, so that none is listed whose objects are gone.
         dropped.iter().try_for_each(|seq| store.delete_version(*seq))?;
         let progress = Progress::of_objects(doomed.len());
         let deleted = store.delete_objects(&doomed, &|count| (0..count).for_each(|_| progress.advance(0)));
@@ -132,16 +133,16 @@ fn published_head(store: &Store, key: Option<&Path>) -> Result<Head> {
     }
 }
 
-/// The versions that are recorded. One whose record is no head leads nowhere.
+/// The recorded versions. `None` for a record that is not a head.
 fn versions(store: &Store, key: Option<&Path>) -> Result<BTreeMap<u64, Option<Head>>> {
     let mut versions = BTreeMap::new();
     for seq in store.versions()? {
         let Some(jws) = store.version(seq)? else { continue };
         let head = match published(&jws, key)? {
-            // One by another key may be from before the key was changed.
+            // A version signed by another key may date from before the key was replaced.
             Published::Verified(head) | Published::Unverified(head) | Published::OtherKey(head) => Some(head),
             Published::Broken(reason) => {
-                eprintln!("warning: version {seq} is no head, and is dropped: {reason}");
+                eprintln!("warning: dropping version {seq}, whose record is not a head: {reason}");
                 None
             }
         };
@@ -150,7 +151,7 @@ fn versions(store: &Store, key: Option<&Path>) -> Result<BTreeMap<u64, Option<He
     Ok(versions)
 }
 
-/// Which versions are kept and which are not, each in ascending order.
+/// Splits the versions into those that are kept and those that are dropped, each in ascending order.
 fn choose(versions: &BTreeMap<u64, Option<Head>>, options: Options, now: UnixSecs) -> (Vec<u64>, Vec<u64>) {
     let (mut kept, mut dropped) = (Vec::new(), Vec::new());
     let mut replaced_at = UnixSecs::MAX;
@@ -173,12 +174,12 @@ fn choose(versions: &BTreeMap<u64, Option<Head>>, options: Options, now: UnixSec
     (kept, dropped)
 }
 
-/// Everything that the published head and the versions that are kept lead to.
+/// The objects that the published head and the kept versions reach.
 fn live<'h>(store: &Store, head: &Head, kept: impl Iterator<Item = &'h Head>) -> Result<HashSet<ObjectName>> {
     let mut live = reach(store, head).context("what is published cannot be read: nothing was deleted")?;
     for version in kept {
         let index = ObjectName { kind: ObjectKind::Index, digest: version.index };
-        // Of versions with one index the shards are the same.
+        // Versions with the same index have the same shards.
         if live.contains(&index) {
             live.extend(version.named());
         } else {

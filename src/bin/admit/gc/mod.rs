@@ -1,4 +1,4 @@
-//! `admit gc`: deletes what no version needs any more.
+//! `admit gc`: deletes objects that no version needs any more. `collect` has the algorithm.
 
 mod collect;
 #[cfg(test)]
@@ -54,7 +54,7 @@ pub struct Args {
 /// Runs `admit gc`.
 ///
 /// # Errors
-/// Another publisher is at work, what is kept cannot be read, or the store does not answer or refuses.
+/// Another publisher holds the lease, a kept object cannot be read, or the store does not answer or refuses.
 pub fn run(args: &Args) -> Result<()> {
     let store = Store::open(&args.from, &args.token).context("--from")?;
     let _lease = if args.dry_run { None } else { Some(store.lock(args.force)?) };
@@ -83,7 +83,7 @@ fn parse_grace(text: &str) -> Result<i64, String> {
         number.parse::<i64>().ok().filter(|_| is_plain).and_then(|number| number.checked_mul(unit_secs));
     match secs {
         Some(secs @ 0..collect::GRACE_MIN_SECS) => Err(format!(
-            "{secs} s is less than 10m: that long an edge may go on answering from a version that was replaced"
+            "{secs} s is less than 10m, the time that an edge may answer from a replaced version"
         )),
         Some(secs @ ..=31_536_000) => Ok(secs),
         _ => Err(expected.to_owned()),

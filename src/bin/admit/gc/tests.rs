@@ -1,5 +1,5 @@
-//! Any sequence of publishing, syncing, rolling back, collecting and being killed, on a directory whose clock is
-//! set: whatever an edge may hold must stay readable.
+//! A model test: any sequence of publishing, syncing, rolling back, collecting and being killed, on a
+//! directory whose clock is set by the test. Whatever head an edge may hold must stay readable.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -44,14 +44,14 @@ const OPTIONS: Options = Options { grace_secs: collect::GRACE_MIN_SECS, keep: 2,
 const JWK: &str = r#"{"kty":"OKP","crv":"Ed25519","kid":"publisher","alg":"EdDSA",
     "d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
 
-/// Objects in memory.
+/// Built objects in memory, as a publisher's source.
 struct InMemory<'a> {
     names: Vec<(ObjectName, u64)>,
     objects: HashMap<ObjectName, &'a [u8]>,
 }
 
 impl<'a> InMemory<'a> {
-    /// These objects; of equal ones one.
+    /// Equal objects are kept once.
     fn new(objects: &'a [Object]) -> Self {
         let mut all = Self { names: Vec::with_capacity(objects.len()), objects: HashMap::new() };
         for (name, object) in objects {
@@ -73,26 +73,26 @@ impl Objects for InMemory<'_> {
     }
 }
 
-/// What somebody does. Each may be killed after so many writes.
+/// What a process does. Each step may be killed after a number of writes.
 #[derive(Clone, Debug)]
 enum Step {
     /// Publishes a version with these shards of customers and this directory.
     Publish([u8; 4], u8),
-    /// Publishes a delta on top of what is published.
+    /// Publishes a delta on top of the published version.
     Sync(u8),
-    /// Rolls back to one of the versions there are.
+    /// Rolls back to one of the kept versions.
     RollBack(usize),
-    /// Revokes a token, beside the lease, for so many seconds; or lifts that.
+    /// Revokes a token for a number of seconds, without the lease; `None` lifts the revocation.
     Revoke(u8, Option<i64>),
-    /// Collects.
+    /// Runs the collector.
     Collect,
-    /// Lets time pass.
+    /// Lets time pass, in seconds.
     Pass(i64),
 }
 
 fn steps() -> impl Strategy<Value = Vec<(Step, usize)>> {
     let step = prop_oneof![
-        // Few different ones, so that versions share shards, and now and then the whole index.
+        // Few different values, so that versions share shards, and now and then the whole index.
         3 => (0..6_u8, 0..2_u8).prop_map(|(it, directory)| Step::Publish([it, it / 2, 0, 1], directory)),
         3 => (0..3_u8).prop_map(Step::Sync),
         1 => (0..4_usize).prop_map(Step::RollBack),
@@ -101,7 +101,7 @@ fn steps() -> impl Strategy<Value = Vec<(Step, usize)>> {
         4 => Just(Step::Collect),
         3 => prop_oneof![1..200_i64, 500..700_i64].prop_map(Step::Pass),
     ];
-    // Most are not killed.
+    // Most steps are not killed.
     let killed_after = prop_oneof![3 => Just(usize::MAX), 1 => 0..14_usize];
     prop::collection::vec((step, killed_after), 1..40)
 }
@@ -116,7 +116,7 @@ struct Model {
     path: PathBuf,
     now: Arc<AtomicI64>,
     heads: Vec<Was>,
-    /// Until when tokens are revoked, by the revocations that came through.
+    /// Until when each token is revoked, by the revocations that succeeded.
     revoked: HashMap<u8, i64>,
 }
 
@@ -159,7 +159,7 @@ impl Model {
         }
     }
 
-    /// Does a step, which may be killed on the way.
+    /// Runs a step, which may be killed after `writes` writes.
     fn step(&self, step: &Step, writes: usize) -> Result<()> {
         let store = self.store(writes);
         if let Step::Pass(secs) = step {
@@ -210,9 +210,9 @@ impl Model {
         store.put_head(NewHead { head: &head, follows: Some(&current), signer: &self.signer()? }).map(drop)
     }
 
-    /// As `admit revoke` does, while another publisher holds the lease.
+    /// As `admit revoke` does it, while another publisher holds the lease.
     fn revoke(&self, store: &Store, token: u8, secs: Option<i64>) -> Result<()> {
-        let Some(current) = self.published(store) else { bail!("nobody to refuse") };
+        let Some(current) = self.published(store) else { bail!("nothing is published yet") };
         let now = self.now();
         let target = Target::TokenId(token.to_string());
         let known = current.denylist.entries().iter().find(|known| known.target == target);
@@ -230,7 +230,7 @@ impl Model {
         store.put_head(NewHead { head: &head, follows: Some(&current), signer: &self.signer()? }).map(drop)
     }
 
-    /// Notes what has been revoked, and whether all of that is in the published head still.
+    /// Records what has been revoked, and checks that the published head still has all of it.
     fn check_revoked(&mut self, step: &Step, is_done: bool) {
         let Some(head) = self.published(&self.store(0)) else { return };
         let now = self.now();
@@ -260,7 +260,7 @@ impl Model {
         }
     }
 
-    /// Notes which head edges find now.
+    /// Records the head that edges find now.
     fn observe(&mut self) {
         let Some(head) = self.published(&self.store(0)) else { return };
         let now = self.now();
@@ -274,7 +274,7 @@ impl Model {
         self.heads.push(Was { head, replaced_at: None });
     }
 
-    /// Whether whatever an edge may hold can be read, and every version that is kept.
+    /// Checks that every head that an edge may hold, and every kept version, can be read.
     fn check(&self, step: &Step) {
         let store = self.store(0);
         let since = self.now() - OPTIONS.grace_secs;
@@ -306,7 +306,7 @@ fn check_whole(store: &Store, head: &Head, step: &Step) {
     assert_eq!(checked, crate::store::Checked::default(), "seq {} after {step:?}", head.seq);
 }
 
-/// Objects whose content is a few numbers: many versions share some of them. With pages.
+/// Objects with pages, whose content is a few numbers, so that versions share some of them.
 fn content(shards: [u8; 4], directory: u8) -> (Digest, Digest, Vec<Object>) {
     let mut objects = Vec::new();
     let mut put = |kind, object: Vec<u8>| {
@@ -338,7 +338,8 @@ proptest! {
     fn nothing_goes_that_an_edge_may_ask_for(steps in steps()) {
         let mut model = Model::new();
         for (step, writes) in &steps {
-            // What was killed, or had nothing to do, is an error; what matters is what it left.
+            // A step that was killed, or had nothing to do, is an error; only what it left in the store
+            // matters.
             let done = model.step(step, *writes);
             model.check_revoked(step, done.is_ok());
             model.observe();
@@ -347,7 +348,7 @@ proptest! {
         if model.heads.is_empty() {
             return Ok(());
         }
-        // In the end everything goes that is not needed.
+        // In the end every object that no version needs is deleted.
         for _ in 0..2 {
             model.step(&Step::Pass(OPTIONS.grace_secs), 0).unwrap();
             model.step(&Step::Collect, usize::MAX).unwrap();
@@ -359,8 +360,8 @@ proptest! {
     }
 }
 
-/// The rules by number and age do not see it: the record of a version that was never published, because its
-/// publisher was killed, makes the one before it seem replaced long ago.
+/// The rules by number and age do not cover this case: the record of a version that was never published,
+/// because its publisher was killed, makes the version before it look as if it had been replaced long ago.
 #[test]
 fn what_is_used_again_is_no_longer_marked() {
     let mut model = Model::new();
@@ -372,7 +373,7 @@ fn what_is_used_again_is_no_longer_marked() {
     assert_eq!(model.store(0).garbage().unwrap().marked(), 6, "of versions 1 and 2");
     model.step(&Step::Publish([0; 4], 0), usize::MAX).unwrap();
     model.step(&Step::Pass(1), 0).unwrap();
-    // Lease, three objects, version: killed before the head.
+    // The sixth write would be the head: lease, three objects and version come before it.
     model.step(&Step::Publish([9; 4], 0), 5).unwrap_err();
     assert_eq!(model.store(0).versions().unwrap(), [3, 4, 5, 6]);
     model.step(&Step::Sync(0), usize::MAX).unwrap();
@@ -398,10 +399,10 @@ fn versions_go_by_number_and_by_age() {
         model.step(&Step::Pass(1_800), 0).unwrap();
     }
     let store = model.store(usize::MAX);
-    // Published 7200, 5400, 3600 and 1800 s ago: the second was replaced an hour ago.
+    // Published 7200, 5400, 3600 and 1800 s ago, so the second one was replaced an hour ago.
     let report = collect(&store, 1);
     assert_eq!((report.versions_kept, report.versions_dropped), (vec![3, 4], vec![1, 2]));
-    // The objects of the first two: a shard, two equal pages, an index each.
+    // Objects of the first two versions: for each a shard, two equal pages and an index.
     assert_eq!((report.deleted, report.newly_marked, report.next_at), (0, 6, Some(model.now() + 3_600)));
     assert_eq!(store.versions().unwrap(), [3, 4]);
     model.step(&Step::Pass(3_599), 0).unwrap();
@@ -430,9 +431,10 @@ fn what_cannot_be_read_stops_it_before_anything_is_written() {
 
 #[test]
 fn the_least_grace_is_longer_than_an_edge_holds_a_replaced_head() {
-    // What an edge's KV cache holds, until an isolate looks for a new head, and that KV itself shows it; then an
-    // object of the new version that a cache says is not there - what it has of objects may be a day old, but
-    // such an answer is asked for again -, and the answer before which the isolate looks again.
+    // Three delays add up: KV shows a new head, the edge's KV cache keeps the old one, an isolate looks
+    // again. Then an object of the new version may be cached as missing; such an answer is at most as old as
+    // the shortest cache time, because the object is requested again. Last, the answer before which the
+    // isolate looks again.
     let secs = limits::HEAD_CACHE_TTL_SECS + limits::HEAD_CACHE_TTL_SECS;
     let held = secs.cast_signed() + limits::HEAD_STALE_SECS + 60 + limits::UNREADABLE_SECS;
     assert!(held < collect::GRACE_MIN_SECS, "{held}");

@@ -1,4 +1,4 @@
-//! Everything but customers: merchants with apps, licences, access types, items and packages.
+//! All records but customers: merchants with apps, licences, access types, items and packages.
 
 use admit::snapshot::{
     schema::{
@@ -11,29 +11,29 @@ use uuid::Uuid;
 
 use super::random::{Random, Zipf};
 
-/// Number of the first item, and of the first merchant; packages follow the items.
+/// The id of the first item and of the first merchant. Packages follow the items.
 const FIRST_ID: u64 = 1_000;
 
-/// How large the business is. Item, package and licence number `n` belong to merchant `n` modulo `merchants`,
-/// and the lower its number, the more popular an item is with its merchant's customers.
+/// The size of the business. Item, package and licence number `n` belong to merchant `n` modulo `merchants`.
+/// The lower an item's number, the more popular it is with its merchant's customers.
 pub struct Size {
-    /// Seed of everything.
+    /// The seed of all random numbers.
     pub seed: u64,
     /// Merchants, at least 1.
     pub merchants: u64,
-    /// Items that are no packages, at least as many as merchants.
+    /// Items that are not packages, at least one for each merchant.
     pub items: u64,
     /// Packages.
     pub packages: u64,
     /// Licences.
     pub licenses: u64,
-    /// When it was so.
+    /// The time of the data before the first day.
     pub as_of: UnixSecs,
     /// Popularity of a merchant's items.
     pub zipf: Zipf,
 }
 
-/// What sequences of random numbers are about.
+/// Topics of random sequences: each record has a sequence of its own.
 pub mod topic {
     /// A merchant.
     pub const MERCHANT: u64 = 1;
@@ -45,24 +45,24 @@ pub mod topic {
     pub const PACKAGE: u64 = 4;
     /// A customer.
     pub const CUSTOMER: u64 = 5;
-    /// Which customers a day changes.
+    /// The choice of the customers that a day changes.
     pub const CHOICE: u64 = 6;
-    /// What a day does to a customer.
+    /// The change that a day makes to a customer.
     pub const CHANGE: u64 = 7;
 }
 
 impl Size {
-    /// How many of `all` that are dealt out in turn are this merchant's.
+    /// How many of `all` belong to this merchant, when they are dealt out in turn.
     pub const fn share(&self, all: u64, merchant: u64) -> u64 {
         (all + self.merchants - 1 - merchant) / self.merchants
     }
 
-    /// A merchant's account number.
+    /// The id of a merchant.
     pub const fn merchant_id(&self, merchant: u64) -> i64 {
         (FIRST_ID + merchant).cast_signed()
     }
 
-    /// The id of a merchant's item by its rank.
+    /// The id of a merchant's item by its rank of popularity.
     pub const fn item_id(&self, merchant: u64, rank: u64) -> i64 {
         (FIRST_ID + rank * self.merchants + merchant).cast_signed()
     }
@@ -169,7 +169,7 @@ impl Size {
             title: format!("Title {number}"),
             content: format!("{{\"video_id\":\"{}\"}}", random.below(1_000_000_000)),
             metadata: vec![metadata],
-            // Most can be bought; one in 50 is free, one in 50 withdrawn.
+            // Most items can be bought; one in 50 is free, one in 50 is withdrawn.
             is_active: !random.percent(2),
             access_control_type: access_control(random.percent(2)),
             ..item

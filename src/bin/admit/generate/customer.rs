@@ -1,4 +1,4 @@
-//! Customers, and what a day does to some of them.
+//! Customers, and the changes that a day makes to some of them.
 
 use admit::snapshot::{
     schema::{
@@ -13,20 +13,20 @@ use super::{
     random::Random,
 };
 
-/// Seconds of a day.
+/// Seconds in a day.
 pub const DAY_SECS: UnixSecs = 86_400;
 
-/// Customers of a business.
+/// The customers of a business.
 pub struct Customers<'a> {
-    /// The business as it was before the first day.
+    /// The business before the first day.
     pub size: &'a Size,
-    /// How many.
+    /// The number of customers.
     pub count: u64,
-    /// Accesses of a customer on average.
+    /// The average number of accesses that a customer holds.
     pub grants_per_customer: u64,
-    /// How many of them a day changes.
+    /// The number of customers that a day changes.
     pub changes_per_day: u64,
-    /// How many days went by.
+    /// The number of days that have passed.
     pub days: u64,
 }
 
@@ -42,7 +42,8 @@ impl Customers<'_> {
         customer
     }
 
-    /// Whether a day changes a customer: of equal parts of all customers, one for each change, it changes one.
+    /// Whether a day changes a customer. The customers are divided into as many equal parts as there are
+    /// changes, and the day changes one customer of each part.
     fn is_changed(&self, number: u64, day: u64) -> bool {
         let (count, parts) = (u128::from(self.count), u128::from(self.changes_per_day));
         if parts == 0 {
@@ -56,7 +57,7 @@ impl Customers<'_> {
         u128::from(number) == first + u128::from(chosen)
     }
 
-    /// Whoever is customer `number` since this day.
+    /// The customer who has had this number since `day`.
     fn signed_up(&self, number: u64, day: u64) -> Customer {
         let size = self.size;
         let mut random = Random::new(size.seed ^ day.rotate_left(32), topic::CUSTOMER, number);
@@ -65,14 +66,15 @@ impl Customers<'_> {
         let mut customer = Customer {
             namespace: if random.percent(90) { "vendor" } else { "cognito" }.to_owned(),
             subject: uuid.clone(),
-            // Somebody who takes the place of another has a number that nobody had.
+            // A customer who replaces another gets an id that no customer had before.
             id: (day * self.count + number + 1).cast_signed(),
             uuid,
             merchant_id: size.merchant_id(merchant),
             accesses: Vec::new(),
             licenses: Vec::new(),
         };
-        // A geometric distribution: most hold a few, some hold many. No more than 32 times the average.
+        // A geometric distribution: most customers hold a few accesses, some hold many, at most 32 times the
+        // average.
         let (average, now) = (self.grants_per_customer, size.as_of + day.cast_signed() * DAY_SECS);
         while (customer.accesses.len() as u64) < 32 * average && random.below(average + 1) < average {
             let (created_at, starts_at, expires_at) = dates(&mut random, now);
@@ -102,7 +104,7 @@ impl Customers<'_> {
         } else {
             size.item_id(merchant, size.zipf.rank(random, items))
         };
-        // Numbers grow within a customer and stay below 2^53 up to 10^11 customers.
+        // Ids grow within a customer and stay below 2^53 for up to 10^11 customers.
         let last = customer.accesses.iter().map(|access| access.id).max();
         let id = last.map_or(customer.id * 65_536, |last| last + 1);
         let (starts_at, expires_at) = (starts_at.map(Timestamp::At), expires_at.map(Timestamp::At));
@@ -118,7 +120,7 @@ impl Customers<'_> {
     fn subscription(&self, merchant: u64, random: &mut Random, now: UnixSecs) -> CustomerLicense {
         let size = self.size;
         let rank = random.below(size.share(size.licenses, merchant));
-        // Nobody can hold what is a draft or pending; the first licence is live.
+        // Customers cannot hold draft or pending licences; a merchant's first licence is live.
         let rank = match Size::license_state(rank) {
             LicenseState::Live | LicenseState::Inactive => rank,
             LicenseState::Draft | LicenseState::Pending => 0,
@@ -151,8 +153,8 @@ impl Customers<'_> {
         license
     }
 
-    /// What a day does to a customer: 60 % buy something, 15 % get more time or lose some, 15 % begin or end
-    /// a subscription, 7 % lose an access, 3 % leave, and somebody new comes.
+    /// The change that a day makes to a customer: 60 % buy something, 15 % get more time or lose some, 15 %
+    /// begin or end a subscription, 7 % lose an access, 3 % leave and are replaced by a new customer.
     fn change(&self, customer: &mut Customer, number: u64, day: u64) {
         let mut random = Random::new(self.size.seed ^ day, topic::CHANGE, number);
         let now = self.size.as_of + day.cast_signed() * DAY_SECS - random.below(86_400).cast_signed();
@@ -171,7 +173,7 @@ impl Customers<'_> {
             (37..40, ..) => *customer = self.signed_up(number, day),
             _ => self.grant(customer, &mut random, now, None, Some(now + 2 * DAY_SECS)),
         }
-        // Time that is added must end after the access begins.
+        // An end that is moved must stay after the start.
         if let Some(access) = customer.accesses.last_mut()
             && let (Some(Timestamp::At(starts_at)), Some(Timestamp::At(expires_at))) =
                 (access.starts_at, access.expires_at)
@@ -189,12 +191,13 @@ fn cancel(license: &mut CustomerLicense, at: UnixSecs) {
     license.cancelled_at = Some(Timestamp::At(at));
 }
 
-/// So many days, to the second, as seconds.
+/// A random duration between two numbers of days, in seconds.
 fn secs(random: &mut Random, from_days: u64, to_days: u64) -> UnixSecs {
     (from_days * 86_400 + random.below((to_days - from_days) * 86_400) + 1).cast_signed()
 }
 
-/// When an access was made, begins and ends: of 100, 25 last for ever, 40 hold, 30 have ended, 5 are to come.
+/// When an access was made, starts and ends: of 100, 25 never end, 40 are valid, 30 have ended, 5 have not
+/// started.
 fn dates(random: &mut Random, now: UnixSecs) -> (UnixSecs, Option<UnixSecs>, Option<UnixSecs>) {
     match random.below(100) {
         0..25 => (now - secs(random, 1, 1_000), None, None),

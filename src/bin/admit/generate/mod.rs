@@ -1,4 +1,8 @@
-//! `admit generate`: a made-up business of any size, the same from the same arguments on every machine.
+//! `admit generate`: prints a made-up business of any size. The same arguments give the same bytes on every
+//! machine.
+//!
+//! `catalogue` makes merchants and items, `customer` the customers and their daily changes, `random` the
+//! numbers.
 
 mod catalogue;
 mod customer;
@@ -24,7 +28,7 @@ use self::{
 };
 use crate::{output::Stdout, progress::now};
 
-/// Most days: each costs every customer a few nanoseconds.
+/// The most days: each costs every customer a few nanoseconds.
 const DAYS_MAX: u64 = 3_650;
 
 /// Arguments of `admit generate`.
@@ -44,7 +48,7 @@ pub struct Args {
     /// Customers
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=100_000_000_000))]
     customers: u64,
-    /// Items that are no packages, at least one for each merchant
+    /// Items that are not packages, at least one for each merchant
     #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(..=10_000_000))]
     items: u64,
     /// Packages of items
@@ -59,10 +63,10 @@ pub struct Args {
     /// Merchants
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=100_000))]
     merchants: u64,
-    /// Another seed makes another business
+    /// Seed: another seed makes another business
     #[arg(long, value_name = "S", default_value_t = 1)]
     seed: u64,
-    /// Exponent of Zipf's law for the popularity of items; 0 makes all alike
+    /// Exponent of Zipf's law for the popularity of items; 0 makes all items equally popular
     #[arg(long, value_name = "S", default_value_t = 1.0)]
     zipf: f64,
     /// Count of changes before the first day
@@ -71,10 +75,10 @@ pub struct Args {
     /// When the data was true before the first day, unix seconds [default: 2026-01-01T00:00:00Z]
     #[arg(long, value_name = "SECS", default_value_t = 1_767_225_600, hide_default_value = true)]
     as_of: UnixSecs,
-    /// Fraction of customers that a day changes, more than 0 and at most 1
+    /// Fraction of customers that a day changes, above 0 and at most 1
     #[arg(long, value_name = "F", requires = "after")]
     churn: Option<f64>,
-    /// The seq that one more day of changes comes after
+    /// Print the day of changes that follows this seq
     #[arg(long, value_name = "SEQ", requires = "churn")]
     after: Option<u64>,
     /// File to write to [default: standard output]
@@ -89,7 +93,7 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<()> {
     let started = now();
     if args.items < args.merchants {
-        bail!("--items: each of {} merchants needs one", args.merchants);
+        bail!("--items must be at least {}: each merchant needs one", args.merchants);
     }
     if !(0.0..=10.0).contains(&args.zipf) {
         bail!("--zipf: expected a number from 0 to 10");
@@ -143,7 +147,7 @@ pub fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// How many customers a day changes, and how many days went by.
+/// How many customers a day changes, and how many days have passed.
 #[expect(
     clippy::cast_precision_loss,
     clippy::cast_sign_loss,
@@ -169,7 +173,7 @@ fn churn(args: &Args) -> Result<(u64, u64)> {
     }
 }
 
-/// Counts what is written.
+/// Counts the bytes that are written.
 struct Counted<W> {
     out: W,
     bytes: u64,

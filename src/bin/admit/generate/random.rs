@@ -1,17 +1,18 @@
-//! Numbers that look random and are the same everywhere: SplitMix64, and Zipf's law by basic arithmetic only.
+//! Pseudo-random numbers that are the same on every machine: SplitMix64, and Zipf's law by basic arithmetic
+//! only.
 
 use admit::snapshot::key::mix;
 use uuid::Uuid;
 
-/// SplitMix64 (Steele, Lea and Flood, 2014): 64 bits of state, which grow by a constant at each step. Only
-/// integers, so that every machine gets the same numbers.
+/// SplitMix64 (Steele, Lea and Flood, 2014): 64 bits of state that grow by a constant at each step. It uses
+/// only integers, so every machine gets the same numbers.
 #[derive(Clone, Debug)]
 pub struct Random {
     state: u64,
 }
 
 impl Random {
-    /// The numbers of one thing: each seed, topic and number has a sequence of its own.
+    /// The sequence of one record: each seed, topic and number has its own.
     pub const fn new(seed: u64, topic: u64, number: u64) -> Self {
         Self { state: mix(mix(mix(seed) ^ topic) ^ number) }
     }
@@ -23,18 +24,19 @@ impl Random {
         output
     }
 
-    /// A number below `bound`, 0 for none: the high half of a product, whose bias of `bound` / 2^64 nobody sees.
+    /// A number below `bound`, or 0 if `bound` is 0: the high half of a product. Its bias, `bound` / 2^64, is
+    /// negligible.
     pub fn below(&mut self, bound: u64) -> u64 {
         let high = (u128::from(self.next()) * u128::from(bound)) >> 64;
         u64::try_from(high).unwrap_or(0)
     }
 
-    /// True in so many of 100 cases.
+    /// True with a probability of `percent` in 100.
     pub fn percent(&mut self, percent: u64) -> bool {
         self.below(100) < percent
     }
 
-    /// At least 0, less than 1: 53 bits, all that a float holds.
+    /// A number from 0 to less than 1, with the 53 bits that a float holds.
     fn fraction(&mut self) -> f64 {
         const STEPS: f64 = 9_007_199_254_740_992.0;
         #[expect(clippy::cast_precision_loss, reason = "53 bits fit")]
@@ -49,14 +51,14 @@ impl Random {
     }
 }
 
-/// Ranks by Zipf's law: rank `r`, counted from 0, comes up in proportion to `(r + 1)^-s`.
+/// Ranks by Zipf's law: rank `r`, counted from 0, has a weight of `(r + 1)^-s`.
 pub struct Zipf {
-    /// The sum of weights up to and with each rank.
+    /// The sum of the weights up to and including each rank.
     sums: Vec<f64>,
 }
 
 impl Zipf {
-    /// Of so many ranks.
+    /// Weights for `ranks` ranks.
     pub fn new(ranks: u64, exponent: f64) -> Self {
         let (mut weight, mut sum, mut rank) = (1.0, 0.0, 1.0);
         let sums = (0..ranks).map(|_| {
@@ -69,7 +71,7 @@ impl Zipf {
         Self { sums: sums.collect() }
     }
 
-    /// A rank among the first `ranks`.
+    /// A random rank among the first `ranks`.
     pub fn rank(&self, random: &mut Random, ranks: u64) -> u64 {
         let last = usize::try_from(ranks).unwrap_or(usize::MAX).min(self.sums.len()).saturating_sub(1);
         let total = self.sums.get(last).copied().unwrap_or(0.0);
@@ -78,8 +80,8 @@ impl Zipf {
     }
 }
 
-/// `(1 - x)^s` by the binomial series. Each machine's `powf` rounds in its own way; sums and products do not.
-/// With `x` at most 1/2, 64 terms are more than a float can hold.
+/// `(1 - x)^s` by the binomial series. `powf` rounds differently on different machines; sums and products do
+/// not. With `x` at most 1/2, 64 terms give more digits than a float can hold.
 fn power_of_complement(x: f64, s: f64) -> f64 {
     let (mut term, mut sum, mut n) = (1.0, 1.0, 0.0);
     for _ in 0..64 {
@@ -94,10 +96,10 @@ fn power_of_complement(x: f64, s: f64) -> f64 {
 mod tests {
     use super::*;
 
-    /// Data that was generated once is generated so again: a change here makes other data of every seed.
+    /// Data that was generated once must be generated again: a change here changes the data of every seed.
     #[test]
     fn numbers_are_pinned() {
-        // The published test vector of SplitMix64 with the state 1234567.
+        // The published test vector of SplitMix64, for the state 1234567.
         let mut random = Random { state: 1_234_567 };
         assert_eq!([random.next(), random.next()], [6_457_827_717_110_365_317, 3_203_168_211_198_807_973]);
         assert_ne!(Random::new(1, 1, 2).next(), Random::new(1, 2, 1).next());

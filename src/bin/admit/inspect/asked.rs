@@ -1,4 +1,4 @@
-//! The origin's answer to the same check.
+//! Asks the origin for the same check.
 
 use std::time::Duration;
 
@@ -19,34 +19,34 @@ use crate::{
     token::now_unix_secs,
 };
 
-/// How long the origin may think: the edge waits for two seconds.
+/// The origin's time to answer. The edge itself waits for two seconds.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What the origin says.
+/// The origin's answer.
 #[derive(Debug, Serialize)]
 pub struct OriginReport {
-    /// What was asked.
+    /// The URL that was requested.
     pub url: String,
-    /// The status of its answer; nothing without one.
+    /// The status; `None` without an answer.
     pub status: Option<u16>,
-    /// Whether the viewer may play the item, if that can be told.
+    /// Whether the viewer may play the item; `None` if the answer does not tell.
     pub is_allowed: Option<bool>,
-    /// Until when, if it ends.
+    /// When access ends, if it does.
     pub expires_at: Option<String>,
-    /// The message of an error.
+    /// The message of an error answer.
     pub message: Option<String>,
-    /// The origin's count of changes, if it says.
+    /// The origin's count of changes, if the answer has it.
     pub entitlement_seq: Option<u64>,
-    /// Why there is no answer that can be used.
+    /// Why the answer is missing or cannot be used.
     pub problem: Option<String>,
-    /// Whether it agrees with the snapshot; nothing where it cannot be told.
+    /// Whether the origin agrees with the snapshot; `None` if that cannot be told.
     pub agrees: Option<bool>,
-    /// What makes the two answers hard to compare.
+    /// Why the two answers are hard to compare.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }
 
-/// Asks the origin at `base` for the check that the snapshot has answered for `subject`, with `token`.
+/// Asks the origin at `base`, with `token`, for the check that the snapshot has answered for `subject`.
 ///
 /// # Errors
 /// `base` is not a URL.
@@ -60,7 +60,7 @@ pub fn ask(base: &str, token: &str, subject: Option<&str>, check: &CheckReport) 
     Ok(OriginReport { note: subject.and_then(|subject| other_subject(token, subject)), ..report })
 }
 
-/// Says so if the token names another customer, by every claim that could name one.
+/// A note if the token names another customer, by any claim that could name one.
 fn other_subject(token: &str, subject: &str) -> Option<String> {
     let claims = Unverified::read(token).ok()?;
     if claims.claims.values().any(|value| value.as_str() == Some(subject)) {
@@ -95,7 +95,7 @@ fn read(url: String, answer: &Answer, check: &CheckReport, now: UnixSecs) -> Ori
     }
 }
 
-/// The answer as the edge reads it, or why the edge cannot tell.
+/// The answer as the edge reads it, or why the edge cannot use it.
 fn said(answer: &Answer, item_id: i64, now: UnixSecs) -> Result<Verdict, String> {
     if let Some(broken) = &answer.broken {
         return Err(broken.clone());
@@ -143,7 +143,7 @@ mod tests {
         Answer { status, headers, body: body.to_string().into_bytes(), broken: None, elapsed: Duration::ZERO }
     }
 
-    /// What the edge would not take for a grant or a denial is not shown as one.
+    /// An answer that the edge would ignore is not shown as a grant or a denial.
     #[test]
     fn answers_are_read_as_the_edge_reads_them() {
         let json = "application/json";

@@ -1,4 +1,4 @@
-//! Why a check would be granted or denied: decided by the code that the edge runs.
+//! Explains a check: decided by the code that the edge runs.
 
 use admit::{
     entitlement::{Considered, Decision, Grant, NEVER_EXPIRES, Question, explain},
@@ -20,7 +20,7 @@ use super::{
     published::{Known, Snapshot},
 };
 
-/// A viewer of whom nothing is known.
+/// A viewer without any claims.
 pub fn nobody() -> Principal {
     Principal {
         namespace: "".into(),
@@ -38,63 +38,63 @@ pub fn nobody() -> Principal {
     }
 }
 
-/// A decision and what led to it.
+/// A decision, and every grant that was considered.
 #[derive(Debug, Serialize)]
 pub struct CheckReport {
     /// The item.
     pub item_id: i64,
     /// Its title, if it is published.
     pub title: Option<String>,
-    /// The moment of the check.
+    /// The time of the check.
     pub at: String,
-    /// The status of the answer.
+    /// The status that the edge answers with.
     pub status: u16,
-    /// Whether the viewer may play it.
+    /// Whether the viewer may play the item.
     pub is_allowed: bool,
     /// The reason, as logs name it.
     pub reason: &'static str,
-    /// Until when, if it ends.
+    /// When access ends, if it does.
     pub expires_at: Option<String>,
-    /// Everything that leads to the item.
+    /// Every grant for the item, valid or not.
     pub grants: Vec<GrantReport>,
-    /// What can be bought to get it.
+    /// The fees by which the item can be bought.
     pub fees: Vec<FeeReport>,
 }
 
-/// Something that leads to the item.
+/// A grant for the item.
 #[derive(Debug, Serialize)]
 pub struct GrantReport {
-    /// What it comes from, as logs name it.
+    /// The kind of grant, as logs name it.
     pub from: &'static str,
-    /// The access record's number, if it is one.
+    /// The id of the access, if it is one.
     pub access_id: Option<i64>,
     /// The licence, if it is one.
     pub license_id: Option<Uuid>,
-    /// When it begins to count, if it says.
+    /// When the grant starts, if it has a start.
     pub starts_at: Option<String>,
-    /// When it ends, if it does.
+    /// When the grant ends, if it does.
     pub expires_at: Option<String>,
-    /// Why it does not grant; nothing when it does.
+    /// Why it does not grant access; `None` if it does.
     pub obstacle: Option<&'static str>,
-    /// Whether it is the one that answers.
+    /// Whether the decision is based on this grant.
     pub is_chosen: bool,
 }
 
 /// A fee of the item.
 #[derive(Debug, Serialize)]
 pub struct FeeReport {
-    /// Its number.
+    /// The fee's id.
     pub id: i64,
-    /// For people.
+    /// The description for people.
     pub description: String,
     /// Amount and currency.
     pub price: String,
-    /// Whether it is sold to the viewer; nothing when that depends on what is not known here.
+    /// Whether it is sold to the viewer; `None` when that depends on facts that are unknown here.
     pub is_sold: Option<bool>,
 }
 
-/// Decides whether the viewer may play an item at `at`. The viewer's country decides nothing here: fees are
-/// shown by country, never enforced.
+/// Decides whether the viewer may play an item at `at`. The viewer's country does not matter: fees are shown
+/// by country, and the country is never enforced.
 ///
 /// # Errors
 /// An object cannot be read.
@@ -172,7 +172,7 @@ fn end(grant: &Grant) -> Option<String> {
     date(Some(grant.expires_at).filter(|expires_at| *expires_at < NEVER_EXPIRES))
 }
 
-/// Whether a fee is sold in a country at a moment. Not known without a country, or when only the origin knows
+/// Whether a fee is sold in a country at a moment. `None` without a country, or when only the origin knows
 /// which countries are meant.
 fn is_sold(fee: &Value, country: Option<&str>, at: UnixSecs) -> Option<bool> {
     let moment = |name: &str| fee.get(name).and_then(Value::as_i64);

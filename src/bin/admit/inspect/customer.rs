@@ -1,4 +1,4 @@
-//! What is known of a customer.
+//! A customer's record, as text and JSON show it.
 
 use admit::snapshot::{
     customer::{CustomerRecord, HeldLicense},
@@ -17,28 +17,28 @@ use super::{
     who::{TokenReport, Unverified},
 };
 
-/// What is known of a customer.
+/// The customer that was asked for.
 #[derive(Debug, Serialize)]
 pub struct CustomerReport {
-    /// How the customer was named.
+    /// The customer's name, as it was given.
     pub asked: String,
     /// How the customer was found: `name`, `subject`, `number`, `uuid` or `token`.
     pub found_by: &'static str,
-    /// The issuer's namespace, as far as it is known: the snapshot holds a hash.
+    /// The issuer's namespace, if known: the snapshot holds only a hash of namespace and subject.
     pub namespace: Option<String>,
-    /// The value of its customer claim, likewise.
+    /// The value of the customer claim, if known.
     pub subject: Option<String>,
-    /// Whether a customer without a record surely owns nothing.
+    /// Whether a missing record means that the customer owns nothing.
     pub is_certain: bool,
-    /// What cannot be told, or where was looked.
+    /// What could not be determined, or where the record was looked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
-    /// The token, if the customer was named by one.
+    /// The token that named the customer, if there was one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token: Option<TokenReport>,
-    /// The moment that dates are compared with.
+    /// The time that dates are compared with.
     pub at: String,
-    /// The record; nothing when there is none: such a customer owns nothing.
+    /// The record; `None` for a customer without one.
     pub record: Option<RecordReport>,
 }
 
@@ -59,17 +59,17 @@ pub struct RecordReport {
     pub licenses: Vec<LicenseReport>,
 }
 
-/// Whether something held counts at a moment.
+/// Whether an access or a subscription counts at a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
-    /// It does.
+    /// It counts.
     Active,
-    /// It is over.
+    /// It has ended.
     Expired,
-    /// It has not begun.
+    /// It has not started.
     NotStarted,
-    /// The subscription is cancelled.
+    /// The subscription was cancelled.
     Cancelled,
 }
 
@@ -84,7 +84,7 @@ impl State {
         }
     }
 
-    /// As checks judge it: an end that has come is over, a start that has come has begun.
+    /// The state by dates, as checks judge them: at the end it has ended, at the start it has started.
     pub fn of(starts_at: Option<UnixSecs>, expires_at: Option<UnixSecs>, at: UnixSecs) -> Self {
         if expires_at.is_some_and(|expires_at| expires_at <= at) {
             Self::Expired
@@ -99,9 +99,9 @@ impl State {
 /// A grant on an item or a package.
 #[derive(Debug, Serialize)]
 pub struct AccessReport {
-    /// The access record's number.
+    /// The access's id.
     pub id: i64,
-    /// The item or package.
+    /// The id of the item or package.
     pub item_id: i64,
     /// Its title, if it is published.
     pub title: Option<String>,
@@ -109,7 +109,7 @@ pub struct AccessReport {
     pub is_package: bool,
     /// When it was granted.
     pub created_at: Option<String>,
-    /// When it begins to count, if it says.
+    /// When it starts, if it has a start.
     pub starts_at: Option<String>,
     /// When it ends, if it does.
     pub expires_at: Option<String>,
@@ -126,7 +126,7 @@ pub struct LicenseReport {
     pub license: Option<String>,
     /// The subscription's name.
     pub name: String,
-    /// What the origin says of it.
+    /// The status that the origin gives it.
     pub status: SubscriptionStatus,
     /// Whether it will be renewed.
     pub renew_status: RenewStatus,
@@ -136,15 +136,15 @@ pub struct LicenseReport {
     pub renews_on: Option<String>,
     /// When it was cancelled.
     pub cancelled_at: Option<String>,
-    /// When it begins to count, if it says.
+    /// When it starts, if it has a start.
     pub starts_at: Option<String>,
-    /// When it ends, if it says.
+    /// When it ends, if it has an end.
     pub expires_at: Option<String>,
     /// Whether it counts.
     pub state: State,
 }
 
-/// What is known of a customer, with dates compared with `at`.
+/// Describes a customer, with dates compared with `at`.
 ///
 /// # Errors
 /// An object cannot be read.
@@ -220,7 +220,7 @@ fn describe_license(snapshot: &Snapshot<'_>, held: &HeldLicense<'_>, at: UnixSec
     }
 }
 
-/// A date for people. One that no calendar has is shown as its number.
+/// A date as text. A number outside of the calendar is shown as such.
 pub fn date(at: Option<UnixSecs>) -> Option<String> {
     at.map(|at| {
         let iso = iso8601(at, 0);
@@ -233,7 +233,7 @@ pub fn title(item: &ItemRecord<'_>) -> Option<String> {
     object(item.details)?.get("title")?.as_str().map(ToOwned::to_owned)
 }
 
-/// A JSON object that was rendered without its opening brace.
+/// Parses a JSON object that was rendered without its opening brace.
 pub fn object(details: &str) -> Option<Map<String, Value>> {
     serde_json::from_str(&format!("{{{details}")).ok()
 }

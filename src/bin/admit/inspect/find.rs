@@ -1,4 +1,4 @@
-//! From how a customer is named to the record: by key where the name says enough, else by a walk over all shards.
+//! Finds a customer's record from a name: by key if the name gives the key, otherwise by reading all shards.
 
 use std::path::Path;
 
@@ -29,37 +29,37 @@ use crate::{
 /// Shards that are read at the same time.
 const THREADS: usize = 8;
 
-/// Customers of one number that are listed.
+/// How many customers a message lists when a name is ambiguous.
 const LISTED_MAX: usize = 10;
 
-/// A customer who was looked for.
+/// The result of a search.
 pub struct Sought {
-    /// Where the record is, or would be.
+    /// The key of the record, present or not.
     pub key: EntryKey,
-    /// Namespace and subject, as far as they are known: the snapshot holds a hash of them.
+    /// Namespace and subject, if known: the snapshot holds only a hash of them.
     pub name: Option<(String, String)>,
-    /// The record; nothing when there is none.
+    /// The record, if there is one.
     pub known: Option<Known>,
     /// How the customer was found: `name`, `subject`, `number`, `uuid` or `token`.
     pub found_by: &'static str,
-    /// What cannot be told, or where was looked.
+    /// What could not be determined, or where the record was looked for.
     pub note: Option<String>,
-    /// Whether a customer without a record surely has none, so that they own nothing.
+    /// Whether a missing record means that the customer owns nothing.
     pub is_certain: bool,
-    /// The merchants for whom the issuer speaks, if it is known and does not speak for all.
+    /// The merchants that the issuer is trusted for, if known; `None` for all.
     pub merchants: Option<Vec<i64>>,
-    /// Whether a test-mode client of the issuer opens pending test licences, as far as that can be told.
+    /// Whether the issuer lets test-mode clients open pending test licences; true if unknown.
     pub may_test: bool,
 }
 
-/// The issuers of the edge, where it can be asked.
+/// The edge's issuers, if the store can name them.
 pub struct Issuers(Option<Vec<Issuer>>);
 
 impl Issuers {
-    /// Asks the store, or reads the configuration file that stands for a Worker which cannot be asked.
+    /// Asks the store, or reads the configuration file `config` for a Worker that cannot be asked.
     ///
     /// # Errors
-    /// The store does not answer, or refuses; the file cannot be read.
+    /// The store does not answer or refuses, or the file cannot be read.
     pub fn of(snapshot: &Snapshot<'_>, config: Option<&Path>) -> Result<Self> {
         match config {
             Some(path) => Ok(Self(Some(check_config::issuers(path).context("--config")?))),
@@ -67,7 +67,7 @@ impl Issuers {
         }
     }
 
-    /// The namespaces, each once; nothing where they cannot be told.
+    /// The namespaces, each once; `None` if they are unknown.
     fn namespaces(&self) -> Option<Vec<&str>> {
         let mut namespaces: Vec<_> =
             self.0.as_ref()?.iter().map(|issuer| issuer.namespace.as_str()).collect();
@@ -78,22 +78,23 @@ impl Issuers {
 
     fn merchants(&self, namespace: &str) -> Option<Vec<i64>> {
         let issuers = self.0.iter().flatten().filter(|issuer| issuer.namespace == namespace);
-        // Of several issuers the one that may open most stands for all.
+        // If several issuers share the namespace, the one with the widest rights stands for them.
         let lists: Option<Vec<_>> = issuers.map(|issuer| issuer.merchants.clone()).collect();
         lists.map(|lists| lists.concat()).filter(|merchants| !merchants.is_empty())
     }
 
-    /// Whether an issuer of the namespace lets test-mode clients open pending test licences, or none is known.
+    /// Whether an issuer of the namespace lets test-mode clients open pending test licences, or the issuers
+    /// are unknown.
     fn may_test(&self, namespace: &str) -> bool {
         let mut issuers = self.0.iter().flatten().filter(|issuer| issuer.namespace == namespace).peekable();
         issuers.peek().is_none() || issuers.any(|issuer| issuer.test_clients)
     }
 }
 
-/// Finds the customer.
+/// Finds a customer.
 ///
 /// # Errors
-/// The name says too little, names a namespace that is not there, or several customers; or an object cannot be
+/// The name is incomplete, has an unknown namespace, or matches several customers; or an object cannot be
 /// read.
 pub fn find(snapshot: &mut Snapshot<'_>, issuers: &Issuers, who: &Who) -> Result<Sought> {
     match who {
@@ -125,7 +126,7 @@ fn by_name(
     if namespaces.contains(&namespace) {
         return named(snapshot, issuers, namespace, subject, "name");
     }
-    // A subject with a colon of its own.
+    // A subject that contains a colon.
     let mut found = among(snapshot, issuers, &namespaces, text)?;
     match (found.pop(), found.is_empty()) {
         (Some(sought), true) => Ok(sought),
@@ -139,7 +140,7 @@ fn by_name(
 fn by_subject(snapshot: &mut Snapshot<'_>, issuers: &Issuers, subject: &str) -> Result<Sought> {
     let Some(namespaces) = issuers.namespaces() else {
         bail!(
-            "{subject:?} is a subject without its namespace, and which there are cannot be told from this store: \
+            "{subject:?} is a subject without its namespace, and this store does not tell the namespaces: \
              write NAMESPACE:SUBJECT, or give --config FILE"
         )
     };
@@ -198,7 +199,7 @@ fn by_token(snapshot: &mut Snapshot<'_>, issuers: &Issuers, token: &Unverified) 
         bail!("the token has no iss, which names its issuer; this edge has {}", names())
     };
     let Some(issuer) = known.iter().find(|issuer| issuer.issuer == iss) else {
-        bail!("this edge has no issuer {iss:?} and answers 401 to the token; it has {}", names())
+        bail!("unknown issuer {iss:?}: this edge answers 401 to the token; it has {}", names())
     };
     let claim = &issuer.customer_claim;
     let Some(subject) = token.name_of(claim) else {
@@ -210,7 +211,7 @@ fn by_token(snapshot: &mut Snapshot<'_>, issuers: &Issuers, token: &Unverified) 
     Ok(sought)
 }
 
-/// The customer of this namespace and subject, known or not.
+/// The customer of this namespace and subject, with or without a record.
 fn named(
     snapshot: &mut Snapshot<'_>,
     issuers: &Issuers,
@@ -248,7 +249,7 @@ fn among(
     Ok(found)
 }
 
-/// A customer whom the snapshot does not know, in whatever namespace.
+/// A customer without a record, whose namespace is unknown.
 fn nobody(namespaces: &[&str], subject: &str, found_by: &'static str) -> Sought {
     let note = if namespaces.is_empty() {
         "as a UUID; as a subject it needs its namespace: NAMESPACE:SUBJECT".to_owned()
@@ -292,7 +293,7 @@ fn walked(
     Ok(found)
 }
 
-/// Namespace and subject of a record, if the subject is what it often is: the UUID or the number.
+/// Namespace and subject of a record, if the subject is the UUID or the id, as it often is.
 fn name_of(key: EntryKey, known: &Known, namespaces: &[&str]) -> Option<(String, String)> {
     let customer = CustomerRecord::new(known.record.bytes()).ok()?;
     let subjects = [customer.uuid.to_string(), customer.id.to_string()];
@@ -315,7 +316,7 @@ fn walk(
         let object = read(store, *name)?;
         let mut keys = Vec::new();
         for (key, entry) in Table::of_shard(&object).with_context(|| name.to_string())?.iter() {
-            // What the delta says of a key comes before what the shard says.
+            // An entry of the delta takes precedence over the shard's.
             let is_overlaid = overlay.part(*number).is_some_and(|part| part.contains_key(&key));
             if let (Entry::Record(record), false) = (entry.with_context(|| name.to_string())?, is_overlaid)
                 && wanted(&CustomerRecord::new(record)?)
@@ -353,7 +354,7 @@ fn several(text: &str, found: impl Iterator<Item = Sought>) -> Result<Sought> {
     bail!("{text:?} names {} customers: {}; name one of them", listed.len(), listed.join("; "))
 }
 
-/// The namespaces that there are, and the one that was probably meant.
+/// The namespaces as text, with the one that was probably meant.
 fn there_are(namespaces: &[&str], written: Option<&str>) -> String {
     let meant = written.and_then(|written| {
         let distance = |known: &&&str| strsim::damerau_levenshtein(written, known);

@@ -1,4 +1,4 @@
-//! What there is besides the published version: versions that can be rolled back to, and who may publish.
+//! The versions that can be rolled back to, and the publisher's lease.
 
 use std::path::Path;
 
@@ -11,17 +11,17 @@ use crate::{
     store::Store,
 };
 
-/// Versions that are shown: twice as many as `admit gc` keeps by itself. Each is a read of the store.
+/// Versions that are shown: twice as many as `admit gc` keeps by default. Each costs a read of the store.
 const SHOWN_MAX: usize = 20;
 
-/// What there is besides the published version.
+/// Kept versions and the lease.
 #[derive(Debug, Serialize)]
 pub struct HistoryReport {
     /// How many versions are kept.
     pub versions_total: usize,
     /// The newest of them, newest first.
     pub versions: Vec<VersionReport>,
-    /// Who may publish, if somebody holds the lease.
+    /// The publisher that holds the lease, if any.
     pub lease: Option<LeaseReport>,
 }
 
@@ -40,23 +40,23 @@ pub struct VersionReport {
     pub customers: u64,
     /// Number of items.
     pub items: u64,
-    /// Records of the origin that could not be used when it was published.
+    /// Records of the origin that could not be used when the version was published.
     pub set_aside: u64,
 }
 
-/// A lease that somebody holds.
+/// A lease that is held.
 #[derive(Debug, Serialize)]
 pub struct LeaseReport {
-    /// Machine and process.
+    /// The publisher's host and process.
     pub host: String,
-    /// When it ends unless it is renewed.
+    /// When the lease ends unless it is renewed.
     pub until: String,
-    /// How long that is.
+    /// Seconds until then.
     pub secs_left: i64,
 }
 
 impl HistoryReport {
-    /// Reads the records of versions, which have to be signed by `key` if there is one, and the lease.
+    /// Reads the records of versions and the lease. If there is a `key`, versions must be signed by it.
     ///
     /// # Errors
     /// The store does not answer, or refuses.

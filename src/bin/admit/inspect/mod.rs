@@ -1,4 +1,8 @@
-//! `admit inspect`: what is published, what is known of a customer, and why a check ends as it does.
+//! `admit inspect`: what is published, what a customer holds, and why a check ends as it does.
+//!
+//! `published` loads the snapshot, `who` and `find` turn a name into a record, `customer` and `check`
+//! describe it, `asked` asks the origin for the same check, `history` and `sizes` describe the store. `text`
+//! prints the report.
 
 mod asked;
 mod check;
@@ -29,10 +33,10 @@ use self::{
 };
 use crate::{bearer::TokenArgs, store::Store, token::now_unix_secs};
 
-/// Shards that are read at most to count what the delta adds and removes, unless all are asked for: 64 MiB.
+/// How many shards are read, without `--all`, to count what the delta adds and removes: 64 MiB.
 const COUNTED_MAX: usize = 1_024;
 
-/// The same where the counts are not what was asked for: 4 MiB.
+/// The same when the command is about a customer: 4 MiB.
 const COUNTED_BESIDE_MAX: usize = 64;
 
 /// Arguments of `admit inspect`.
@@ -70,7 +74,7 @@ pub struct Args {
     /// Customer by a token of theirs, or @FILE: its claims are read without verification
     #[arg(long, value_name = "JWT", conflicts_with = "customer")]
     token_of: Option<String>,
-    /// wrangler's configuration: its ISSUERS say which namespaces there are, where no Worker can be asked
+    /// wrangler's configuration, whose ISSUERS name the namespaces, for a Worker that cannot be asked
     #[arg(long, value_name = "FILE", requires = "who")]
     config: Option<PathBuf>,
     /// Item: decide whether the customer may play it, and say why
@@ -105,7 +109,7 @@ pub struct Args {
     json: bool,
 }
 
-/// Everything that was found out.
+/// The whole report.
 #[derive(Debug, Serialize)]
 struct Report {
     head: HeadReport,
@@ -129,7 +133,7 @@ pub fn run(args: &Args) -> Result<()> {
     let store = Store::open(&args.from, &args.token).context("--from")?;
     let now = now_unix_secs()?;
     let at = args.at.map_or(now, |at| at.resolve(now));
-    // Before anything is read: a mistake in the name costs no time.
+    // Parsed before anything is read, so that a mistake is reported at once.
     let asked = args.customer.as_ref().or(args.token_of.as_ref());
     let who = match (&args.customer, &args.token_of) {
         (_, Some(token)) => Some(Who::Token(Box::new(Unverified::read(token).context("--token-of")?))),
@@ -143,7 +147,7 @@ pub fn run(args: &Args) -> Result<()> {
     let shards_max = match (&who, args.all) {
         (_, true) => usize::MAX,
         (None, false) => COUNTED_MAX,
-        // Who asks about a customer waits for that, not for a count.
+        // A question about a customer should not wait for the count.
         (Some(_), false) => COUNTED_BESIDE_MAX,
     };
     let head = snapshot.head_report(now, shards_max)?;
@@ -180,7 +184,7 @@ pub fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// Who asks, as far as name and token say.
+/// The viewer, as far as name and token tell.
 fn viewer(sought: &Sought, token: Option<&Unverified>, args: &Args) -> Principal {
     let (namespace, subject) = sought.name.clone().unwrap_or_default();
     let mut viewer = Principal {
@@ -198,13 +202,13 @@ fn viewer(sought: &Sought, token: Option<&Unverified>, args: &Args) -> Principal
     viewer
 }
 
-/// The bearer for the origin: the one that is given, or the token that names the customer.
+/// The bearer for the origin: the given one, or the token that names the customer.
 fn origin_token(args: &Args, who: Option<&Who>) -> Result<String> {
     match (&args.origin_token, who) {
         (Some(token), _) => Ok(Unverified::bearer(token).context("--origin-token")?),
         (None, Some(Who::Token(token))) => Ok(token.text.clone()),
         (None, _) => bail!(
-            "--origin: the origin answers the viewer whose token it gets: give that token with --origin-token, or \
+            "--origin needs the viewer's token: give it with --origin-token, or \
              name the customer by it (--token-of)"
         ),
     }

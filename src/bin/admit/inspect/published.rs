@@ -1,4 +1,4 @@
-//! The published snapshot, read object by object, each checked against its digest.
+//! The published snapshot, read object by object and checked against its digests.
 
 use std::{path::Path, rc::Rc};
 
@@ -31,7 +31,7 @@ use crate::{
 
 /// A published snapshot.
 pub struct Snapshot<'s> {
-    /// Where it is read from.
+    /// The store that it is read from.
     pub store: &'s Store,
     /// Head, index, directory and delta.
     pub version: Version,
@@ -43,17 +43,17 @@ pub struct Snapshot<'s> {
     objects: ObjectCache,
 }
 
-/// Whether the head is the publisher's.
+/// Whether the head's signature was verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Signature {
     /// Signed by the key at hand.
     Verified,
-    /// There was no key to verify it with.
+    /// No key was given.
     NotChecked,
 }
 
-/// What the head says.
+/// The head.
 #[derive(Debug, Serialize)]
 pub struct HeadReport {
     /// Version of the byte format.
@@ -64,43 +64,44 @@ pub struct HeadReport {
     pub seq: u64,
     /// The origin's count of committed changes that the content reflects.
     pub origin_seq: u64,
-    /// When the data was true, unix seconds.
+    /// When the data was current, unix seconds.
     pub as_of: UnixSecs,
-    /// The same for people.
+    /// The same as text.
     pub as_of_iso: String,
-    /// How long ago that is: the age of the head, which a follower renews while the origin answers.
+    /// The age of the head, which a follower renews while the origin answers.
     pub age_secs: i64,
     /// When the data last changed, unix seconds.
     pub changed_at: UnixSecs,
-    /// How long ago that is.
+    /// Seconds since then.
     pub unchanged_secs: i64,
     /// When it was published, unix seconds.
     pub published_at: Option<UnixSecs>,
     /// Machine, process and release of the publisher.
     pub published_by: Option<String>,
-    /// Number of customers, the delta included; nothing when the delta touches more shards than were read.
+    /// Number of customers including the delta; `None` when the delta touches more shards than may be read.
     pub customers: Option<u64>,
-    /// Number of items, likewise.
+    /// Number of items including the delta; `None` likewise.
     pub items: Option<u64>,
     /// Number of customers in the shards, as the head says.
     pub customers_in_shards: u64,
     /// Number of items in the shards.
     pub items_in_shards: u64,
-    /// What the delta does to the customers of the shards.
+    /// The effect of the delta on the customers of the shards.
     pub delta_customers: Option<Effect>,
-    /// What it does to their items.
+    /// The effect of the delta on the items.
     pub delta_items: Option<Effect>,
-    /// Records of the origin that could not be used: their last good state is published, if there is one.
+    /// Records of the origin that could not be used. The last usable state of each is published, if there is
+    /// one.
     pub set_aside: u64,
     /// Revocations that are in force.
     pub revoked: usize,
-    /// The denylist, as the head has it.
+    /// The denylist in the head.
     pub denylist: Denylist,
-    /// Whether the head is the publisher's.
+    /// Whether the signature was verified.
     pub signature: Signature,
 }
 
-/// A record and where it was found.
+/// A record, and where it was found.
 pub struct Known {
     /// The record.
     pub record: Record,
@@ -109,10 +110,10 @@ pub struct Known {
 }
 
 impl<'s> Snapshot<'s> {
-    /// Reads what is published.
+    /// Loads what is published.
     ///
     /// # Errors
-    /// The store does not answer, nothing is published, or it is not what head and digests say.
+    /// The store does not answer, nothing is published, or an object does not match the head or its digest.
     pub fn load(store: &'s Store, key: Option<&Path>) -> Result<Self> {
         let jws = store.head()?.context("nothing is published yet: `admit publish` does that")?;
         let (head, signature) = match published(&jws, key)? {
@@ -140,8 +141,8 @@ impl<'s> Snapshot<'s> {
         })
     }
 
-    /// What the head says, asked at `now`. Of the shards that the delta touches at most `shards_max` are read, to
-    /// count what it adds and removes.
+    /// Describes the head at the time `now`. At most `shards_max` of the shards that the delta touches are
+    /// read, to count what it adds and removes.
     ///
     /// # Errors
     /// One of these shards cannot be read.
@@ -187,7 +188,7 @@ impl<'s> Snapshot<'s> {
     /// The delta, if there is one.
     ///
     /// # Errors
-    /// It is not what its tables say.
+    /// The delta does not match its tables.
     pub fn delta(&self) -> Result<Option<Tables<'_>>> {
         self.version.delta.as_deref().map(delta::tables).transpose().context("delta")
     }

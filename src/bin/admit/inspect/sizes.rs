@@ -1,4 +1,4 @@
-//! How large the objects are and how the shards are filled.
+//! Sizes of the objects, and how full the shards are.
 
 use std::{
     fmt::Display,
@@ -15,10 +15,10 @@ use serde::Serialize;
 use super::published::Snapshot;
 use crate::{parallel, store::reach::read};
 
-/// Shards that are measured, of each tree, unless all are asked for: 256 of 64 KiB are 16 MiB to read.
+/// How many shards of each tree are measured without `--all`: 256 of 64 KiB are 16 MiB to read.
 const SAMPLE_MAX: usize = 256;
 
-/// Calls at the same time.
+/// Shards that are read at the same time.
 const THREADS: usize = 4;
 
 /// The objects that the head reaches.
@@ -54,43 +54,43 @@ pub struct DeltaReport {
     pub name: String,
     /// Its size.
     pub bytes: usize,
-    /// The size beyond which it is written into the shards.
+    /// The size above which it is written into the shards.
     pub budget_bytes: usize,
-    /// How many customers are in it, those that are gone included.
+    /// Number of customers in it, including removed ones.
     pub customers: usize,
-    /// How many items are in it, those that are gone included.
+    /// Number of items in it, including removed ones.
     pub items: usize,
 }
 
 /// The shards of a tree.
 #[derive(Debug, Default, Serialize)]
 pub struct ShardsReport {
-    /// How many places for shards there are.
+    /// Number of places for shards.
     pub places: usize,
-    /// How many shards have entries.
+    /// Number of shards with entries.
     pub shards: usize,
-    /// How many of these were measured. What follows is about them.
+    /// Number of shards that were measured; the following fields are about these.
     pub measured: usize,
-    /// Entries in them.
+    /// Number of entries.
     pub entries: usize,
-    /// Their bytes.
+    /// Size of all.
     pub bytes: usize,
-    /// The smallest.
+    /// Size of the smallest.
     pub smallest_bytes: usize,
-    /// The one in the middle.
+    /// The median size.
     pub median_bytes: usize,
-    /// The largest.
+    /// Size of the largest.
     pub largest_bytes: usize,
-    /// How many are of which size.
+    /// Number of shards by size.
     pub histogram: Vec<Bucket>,
 }
 
-/// Shards of about one size.
+/// Shards of about the same size.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub struct Bucket {
-    /// At most so large, and larger than the bucket before.
+    /// The largest size in this bucket; the bucket before ends below it.
     pub up_to_bytes: usize,
-    /// How many.
+    /// Number of shards.
     pub shards: usize,
 }
 
@@ -155,7 +155,7 @@ fn measure_tree(snapshot: &mut Snapshot<'_>, tree: Tree, all: bool) -> Result<Sh
     })
 }
 
-/// Counts sizes by powers of two, from the smallest that occurs to the largest.
+/// Counts sizes by powers of two, from the smallest size to the largest.
 fn histogram(sorted: &[usize]) -> Vec<Bucket> {
     let (Some(smallest), Some(largest)) = (sorted.first(), sorted.last()) else { return Vec::new() };
     let mut buckets = Vec::new();

@@ -1,4 +1,4 @@
-//! The report for people.
+//! Prints the report of `admit inspect` as text.
 
 use std::fmt::{Display, Write};
 
@@ -101,7 +101,7 @@ fn history(report: &HistoryReport) -> String {
     let mut out = String::new();
     let mut label = "Versions";
     if report.versions.is_empty() {
-        line(&mut out, label, "none is kept: nothing can be rolled back to");
+        line(&mut out, label, "none: there is no version to roll back to");
     }
     for version in &report.versions {
         let VersionReport { seq, as_of, customers, items, set_aside, .. } = version;
@@ -137,7 +137,7 @@ fn history(report: &HistoryReport) -> String {
     out
 }
 
-/// How long ago something was.
+/// A time in the past, as text with one unit.
 fn age(secs: i64) -> String {
     let (number, unit) = match secs.unsigned_abs() {
         secs @ 0..120 => (secs, "s"),

@@ -1,4 +1,4 @@
-//! How a customer is named on the command line, and how a viewer's token is read without verifying it.
+//! Customers as the command line names them, and viewers' tokens, which are read without verification.
 
 use std::fs;
 
@@ -12,52 +12,52 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-/// A customer as the command line names them.
+/// A customer, as the command line names them.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Who {
-    /// `NAMESPACE:SUBJECT`. A subject may hold colons, so the whole text may be one as well.
+    /// `NAMESPACE:SUBJECT`. Subjects may contain colons, so the whole text may also be a subject.
     Name {
-        /// What stands before the first colon.
+        /// The part before the first colon.
         namespace: String,
-        /// What stands after it.
+        /// The part after it.
         subject: String,
-        /// All of it.
+        /// The whole text.
         text: String,
     },
-    /// The value of the customer claim, in whatever namespace.
+    /// The value of the customer claim, in an unknown namespace.
     Subject(String),
-    /// The customer's number.
+    /// The customer's id.
     Number(i64, String),
-    /// The customer's UUID, which is often the subject too.
+    /// The customer's UUID, which often is the subject too.
     Uuid(Uuid, String),
     /// A viewer's token.
     Token(Box<Unverified>),
 }
 
-/// The claims of a token, which nobody has verified.
+/// A token whose signature was not verified.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Unverified {
     /// The token.
     pub text: String,
-    /// What it says.
+    /// The claims.
     pub claims: Map<String, Value>,
 }
 
-/// What is told of a token.
+/// A token, as the report shows it.
 #[derive(Debug, Serialize)]
 pub struct TokenReport {
     /// `iss`.
     pub issuer: Option<String>,
-    /// Always: the issuer's keys are not asked for.
+    /// Always false: the issuer's keys are not fetched.
     pub is_verified: bool,
     /// `exp`.
     pub expires_at: Option<String>,
-    /// Whether it is over at the moment of the check.
+    /// Whether it has ended at the time of the check.
     pub is_expired: bool,
 }
 
 impl Who {
-    /// Reads `--customer`: a name, a subject, a number, a UUID, or a token.
+    /// Parses `--customer`: a name, a subject, an id, a UUID, or a token.
     ///
     /// # Errors
     /// It is empty, or names a file that cannot be read or holds no token.
@@ -78,7 +78,7 @@ impl Who {
         if let Ok(uuid) = Uuid::parse_str(text) {
             return Ok(Self::Uuid(uuid, text.to_owned()));
         }
-        // Issuers' names for customers hold colons more often than namespaces do.
+        // Subjects contain colons more often than namespaces do.
         Ok(match text.split_once(':') {
             Some((namespace, subject)) if !namespace.is_empty() && !subject.is_empty() => Self::Name {
                 namespace: namespace.to_owned(),
@@ -91,10 +91,10 @@ impl Who {
 }
 
 impl Unverified {
-    /// A token, or the one in the file of `@FILE`.
+    /// Reads a token, or with `@FILE` the one in that file.
     ///
     /// # Errors
-    /// The file cannot be read, or there is no token. The text is not part of the message.
+    /// The file cannot be read, or does not hold a token. The message does not contain the text.
     pub fn read(text: &str) -> Result<Self> {
         let found = match text.strip_prefix('@') {
             Some(path) => fs::read_to_string(path).with_context(|| format!("cannot read {path}"))?,
@@ -103,15 +103,15 @@ impl Unverified {
         Self::parse(found.trim()).context("expected a JSON Web Token: three parts with dots between")
     }
 
-    /// A bearer of any form, or the one in the file of `@FILE`.
+    /// Reads a bearer of any form, or with `@FILE` the one in that file.
     ///
     /// # Errors
-    /// The file cannot be read, or the text has characters that no token has. It is not part of the message.
+    /// The file cannot be read, or the text contains invalid characters. The message does not contain it.
     pub fn bearer(text: &str) -> Result<String> {
         crate::check_origin::token(text)
     }
 
-    /// The token in a text, if it is one: header and claims are JSON objects in base64url.
+    /// Parses a token: header and claims must be JSON objects in base64url.
     fn parse(text: &str) -> Option<Self> {
         let text = text.strip_prefix("Bearer ").unwrap_or(text).trim();
         let [header, claims, _signature] = text.split('.').collect::<Vec<_>>().try_into().ok()?;
@@ -123,12 +123,12 @@ impl Unverified {
         Some(Self { text: text.to_owned(), claims: object(claims)? })
     }
 
-    /// A claim that is text.
+    /// A claim, if it is text.
     pub fn text_of(&self, name: &str) -> Option<&str> {
         self.claims.get(name)?.as_str()
     }
 
-    /// A claim that names somebody: text, or an integer.
+    /// A claim that names a customer: text, or an integer as text.
     pub fn name_of(&self, name: &str) -> Option<String> {
         match self.claims.get(name)? {
             Value::String(name) if !name.is_empty() => Some(name.clone()),
@@ -137,7 +137,7 @@ impl Unverified {
         }
     }
 
-    /// What is told of it at `at`.
+    /// Describes the token at the time `at`.
     pub fn report(&self, at: UnixSecs) -> TokenReport {
         let ends = self.claims.get("exp").and_then(admit::number::whole);
         TokenReport {
@@ -148,7 +148,7 @@ impl Unverified {
         }
     }
 
-    /// What the token says of the viewer besides the name, as the edge reads it.
+    /// Copies the claims that the edge reads, besides the name, into `principal`.
     pub fn fill(&self, principal: &mut Principal) {
         let audience = match self.claims.get("aud") {
             Some(Value::String(audience)) => Some(audience.clone()),
@@ -200,7 +200,7 @@ mod tests {
             let Who::Token(found) = Who::parse(&text).unwrap() else { panic!("{text}") };
             assert_eq!((found.name_of("sub").as_deref(), found.text_of("iss")), (Some("7"), Some("i")));
         }
-        // Three parts with dots are a subject unless they are JSON.
+        // Three parts with dots between them are a subject, unless they are JSON.
         assert_eq!(Who::parse("a.b.c").unwrap(), Who::Subject("a.b.c".to_owned()));
         assert!(Who::parse("").is_err() && Who::parse("@/does/not/exist").is_err());
     }

@@ -1,21 +1,22 @@
-//! Which addresses the command talks to: https, or http on this machine.
+//! The addresses that the command talks to: https, or http on this machine.
 //!
-//! What is read from an origin is signed, and what is sent to a Worker or to Cloudflare carries a token. A network in
-//! between that could read or change either would speak for the publisher. The rule is the Worker's own
-//! ([`check_url`]), and every request passes through it: addresses come from arguments and variables, but also from
+//! What the command reads from an origin gets signed, and what it sends to a Worker or to Cloudflare carries
+//! a token. A network that could read or change either would speak for the publisher. The rule is the
+//! Worker's own ([`check_url`]), and every request passes through it: addresses come from arguments and
+//! variables, but also from other peers, such as the `jwks_uri` of an issuer.
 //! other peers, such as the `jwks_uri` of an issuer.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use admit::token::check_url;
 
-/// Whether `--insecure-http` was given. It is about the whole run, like the environment.
+/// Whether `--insecure-http` was given. It applies to the whole run, like an environment variable.
 static INSECURE_HTTP: AtomicBool = AtomicBool::new(false);
 
 /// The option that allows http to other machines.
 pub const INSECURE_HTTP_OPTION: &str = "--insecure-http";
 
-/// An address that the command does not talk to.
+/// An address that the command refuses to talk to.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{url}: the address {problem}{hint}")]
 pub struct AddressError {
@@ -24,7 +25,7 @@ pub struct AddressError {
     hint: String,
 }
 
-/// Allows http to other machines for the rest of the run, and says what that means.
+/// Allows http to other machines for the rest of the run, and warns of the consequences.
 pub fn allow_insecure_http() {
     eprintln!(
         "warning: {INSECURE_HTTP_OPTION}: over http, anyone on the network can read the tokens that are sent and change \
@@ -33,17 +34,17 @@ pub fn allow_insecure_http() {
     INSECURE_HTTP.store(true, Ordering::Relaxed);
 }
 
-/// Whether a request may be sent to `url`.
+/// Checks that a request may be sent to `url`.
 ///
 /// # Errors
-/// The address is neither https, nor http on this machine, nor allowed by `--insecure-http`.
+/// The address is not https, not http on this machine, and not allowed by `--insecure-http`.
 pub fn check(url: &str) -> Result<(), AddressError> {
     judge(url, INSECURE_HTTP.load(Ordering::Relaxed))
 }
 
 fn judge(url: &str, is_insecure_allowed: bool) -> Result<(), AddressError> {
     let Err(problem) = check_url(url) else { return Ok(()) };
-    // What the same address would be over https tells whether the scheme is all that is wrong.
+    // Judge the same address over https, to find out whether the scheme is the only problem.
     let rest = url.strip_prefix("http://");
     let is_only_insecure = rest.is_some_and(|rest| check_url(&format!("https://{rest}")).is_ok());
     if is_only_insecure && is_insecure_allowed {
@@ -55,7 +56,7 @@ fn judge(url: &str, is_insecure_allowed: bool) -> Result<(), AddressError> {
         }
         false => String::new(),
     };
-    // The query may hold a secret, and so may what stands before the host.
+    // The query and the user information before the host may be secrets.
     let shown = url.split(['?', '#']).next().unwrap_or_default();
     let shown = shown.rsplit_once('@').map_or(shown, |(_, host)| host);
     Err(AddressError { url: shown.to_owned(), problem, hint })
@@ -92,7 +93,7 @@ mod tests {
         }
     }
 
-    /// Not everything that is refused is refused because of http, and the option is for http alone.
+    /// http is not the only reason for a refusal, and the option allows only http.
     #[test]
     fn other_addresses_are_refused_whatever_is_allowed() {
         for url in [

@@ -1,5 +1,5 @@
-//! Clocks that differ. Tokens, leases and heads are judged by the clocks of several machines; one that is wrong
-//! shows as a 401 or as a head from the future, far from its cause.
+//! Warns of clocks that differ. Tokens, leases and heads are judged by the clocks of several machines. A
+//! wrong clock shows as a 401 or as a head from the future, far from its cause.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -7,14 +7,14 @@ use admit::snapshot::time::UnixSecs;
 use chrono::DateTime;
 use ureq::http::{HeaderMap, header};
 
-/// A difference up to this many seconds is what the header's precision, the way there and a busy peer explain.
+/// Seconds of difference that the header's precision, the network and a busy peer explain.
 pub const DIFFERENCE_MAX_SECS: i64 = 5;
 
-/// A difference that has changed by this many seconds is said again.
+/// A difference that has changed by this many seconds is reported again.
 const SAID_AGAIN_SECS: i64 = 60;
 
-/// How many seconds the peer's clock is ahead of `now`, by the `Date` of its answer; less than 0 if it is behind.
-/// `None` without a `Date`. An answer of a cache is as old as its `Age` says.
+/// Seconds by which the peer's clock is ahead of `now`, by the `Date` of its answer; negative if it is
+/// behind. `None` without a `Date`. The `Age` of a cached answer is subtracted.
 pub fn difference_secs(headers: &HeaderMap, now: UnixSecs) -> Option<i64> {
     let date = headers.get(header::DATE)?.to_str().ok()?;
     let age = headers.get(header::AGE).and_then(|age| age.to_str().ok()?.trim().parse::<i64>().ok());
@@ -22,7 +22,7 @@ pub fn difference_secs(headers: &HeaderMap, now: UnixSecs) -> Option<i64> {
     Some(sent.saturating_add(age.unwrap_or(0).max(0)).saturating_sub(now))
 }
 
-/// What is to be said of a difference from `peer`, if it is too large.
+/// The warning about a difference from `peer`, if it is too large.
 pub fn warning(peer: &str, difference_secs: i64) -> Option<String> {
     let by = difference_secs.unsigned_abs();
     if by <= DIFFERENCE_MAX_SECS.unsigned_abs() {
@@ -35,12 +35,12 @@ pub fn warning(peer: &str, difference_secs: i64) -> Option<String> {
     ))
 }
 
-/// Remembers what was said of a peer's clock.
+/// Remembers which difference of a peer's clock was reported.
 #[derive(Debug, Default)]
 pub struct Watch(Mutex<i64>);
 
 impl Watch {
-    /// What is to be said of the clock that an answer of `peer` shows at `now`: once, and again when the
+    /// The warning about the clock that an answer of `peer` shows at `now`: once, and again when the
     /// difference has changed.
     pub fn notice(&self, peer: &str, headers: &HeaderMap, now: UnixSecs) -> Option<String> {
         let difference = difference_secs(headers, now)?;
@@ -95,7 +95,7 @@ mod tests {
         );
         assert_eq!(watch.notice("o", &date, NOW + 3_610), None);
         assert!(watch.notice("o", &date, NOW - 3_600).unwrap().contains("this machine is behind"));
-        // Set right, and wrong again.
+        // Corrected, and then wrong again.
         assert_eq!(watch.notice("o", &date, NOW), None);
         assert!(watch.notice("o", &date, NOW + 3_601).is_some());
     }

@@ -1,11 +1,12 @@
-//! The other side of a connection - an origin, a Worker, Cloudflare's API - and what its answers are worth.
+//! Peers - an origin, a Worker, Cloudflare's API - and which of their answers count.
 //!
-//! Between this command and a peer stand proxies, ingresses, load balancers and challenge pages, and each of them
-//! answers now and then in the peer's place. An answer is therefore the peer's own word only if its body is one
-//! that the peer gives. Everything else is [`Unheard`]: it says nothing, and asking again later may help.
+//! Proxies, ingresses, load balancers and challenge pages stand between this command and a peer, and each of
+//! them sometimes answers in the peer's place. An answer counts as the peer's own only if its body has the
+//! peer's form. Every other answer is [`Unheard`]: it is ignored, and a later attempt may succeed.
 //!
-//! `wire` sends, `origin.rs` and `store/` judge what comes back, each for its peer; `outage` says how long to wait
-//! and what to say of it, `clock` notices that a peer's clock differs.
+//! `wire` sends requests. `origin.rs` and `store/` judge the answers, each for its peer. `outage` and `retry`
+//! decide how long to wait and what to report, `clock` notices that a peer's clock differs, `address` refuses
+//! unsafe URLs.
 
 pub mod address;
 pub mod clock;
@@ -29,15 +30,15 @@ use self::{
     wire::{Http, Wire},
 };
 
-/// How much of a body that cannot be used is shown.
+/// How much of an unusable body a message shows.
 const EXCERPT_BYTES: usize = 60;
 
-/// What lies outside of this process: the network, and time.
+/// What is outside of this process: the network, and time.
 #[derive(Clone)]
 pub struct Outside {
-    /// How requests are sent.
+    /// Sends requests.
     pub wire: Arc<dyn Wire>,
-    /// How time passes.
+    /// Tells the time and waits.
     pub time: Arc<dyn Time>,
 }
 
@@ -47,24 +48,24 @@ impl Default for Outside {
     }
 }
 
-/// A peer did not answer, or something else did in its place, or it asks for time.
+/// The peer did not answer, another machine answered in its place, or the peer asks for a pause.
 #[derive(Debug, thiserror::Error)]
 #[error("{text}")]
 pub struct Unheard {
-    /// What was asked, and what came back.
+    /// The request, and what came back.
     pub text: String,
-    /// How long the peer wants to be left alone.
+    /// How long the peer asks to be left alone.
     pub retry_after: Option<Duration>,
 }
 
 impl Unheard {
-    /// One that says nothing of when to ask again.
+    /// Without a requested pause.
     pub fn new(text: impl Into<String>) -> Self {
         Self { text: text.into(), retry_after: None }
     }
 }
 
-/// What in `error` says that a peer was not heard, if anything does.
+/// The [`Unheard`] in the chain of `error`, if there is one.
 pub fn unheard(error: &anyhow::Error) -> Option<&Unheard> {
     error.chain().find_map(|cause| {
         let io = match cause.downcast_ref::<BuildError>() {
@@ -75,7 +76,8 @@ pub fn unheard(error: &anyhow::Error) -> Option<&Unheard> {
     })
 }
 
-/// The error for the library, which knows only those of reading: [`unheard`] finds in it that a peer was not heard.
+/// Wraps an error for the library, whose readers know only `io::Error`. [`unheard`] still finds the
+/// [`Unheard`] in it.
 pub fn into_io(error: anyhow::Error) -> io::Error {
     let text = format!("{error:#}");
     match unheard(&error) {
@@ -84,7 +86,7 @@ pub fn into_io(error: anyhow::Error) -> io::Error {
     }
 }
 
-/// How long the peer wants to be left alone: `Retry-After`, in seconds or as a date.
+/// How long the peer asks to be left alone: `Retry-After`, in seconds or as a date.
 pub fn retry_after(headers: &HeaderMap, now: UnixSecs) -> Option<Duration> {
     let value = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
     let secs = value.parse().ok().or_else(|| {
@@ -94,7 +96,7 @@ pub fn retry_after(headers: &HeaderMap, now: UnixSecs) -> Option<Duration> {
     secs.map(Duration::from_secs)
 }
 
-/// Whether a body is a page for people, by its type or by how it begins.
+/// Whether a body is a web page, by its type or its beginning.
 pub fn is_page(headers: &HeaderMap, beginning: &[u8]) -> bool {
     let is_typed = content_type(headers).is_some_and(|media_type| {
         let media_type = media_type.split(';').next().unwrap_or_default().trim();
@@ -103,11 +105,11 @@ pub fn is_page(headers: &HeaderMap, beginning: &[u8]) -> bool {
     is_typed || text_of(beginning).starts_with('<')
 }
 
-/// What there is to say of an answer that is not the peer's: its status, its type, where it leads, how it begins.
+/// Describes an answer that is not the peer's own: its status, type, redirect and beginning.
 pub fn describe(status: StatusCode, headers: &HeaderMap, beginning: &[u8]) -> String {
     let mut text = status.to_string();
     if let Some(location) = headers.get(header::LOCATION).and_then(|location| location.to_str().ok()) {
-        // Without its query, which may hold a token.
+        // Without the query, which may hold a token.
         let place = location.split(['?', '#']).next().unwrap_or_default();
         text += &format!(" to {place} (redirects are not followed: the token is meant for one host)");
     }
@@ -127,7 +129,7 @@ fn content_type(headers: &HeaderMap) -> Option<&str> {
     headers.get(header::CONTENT_TYPE)?.to_str().ok()
 }
 
-/// What is text of it, without what editors and proxies put before it.
+/// The beginning as text, without a byte order mark and white space.
 fn text_of(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).trim_start_matches(['\u{feff}', ' ', '\t', '\r', '\n']).to_owned()
 }
@@ -139,7 +141,7 @@ fn excerpt(bytes: &[u8]) -> String {
     line.trim_end().to_owned()
 }
 
-/// A body whose failures say that the peer was not heard to the end.
+/// A body whose read errors are [`Unheard`]: the answer broke off.
 pub struct Unbroken<R>(pub R);
 
 impl<R: Read> Read for Unbroken<R> {
@@ -168,7 +170,7 @@ mod tests {
         let asked = |value| retry_after(&headers(&[(header::RETRY_AFTER, value)]), 784_111_700);
         assert_eq!(asked("120"), Some(Duration::from_secs(120)));
         assert_eq!(asked("Sun, 06 Nov 1994 08:49:37 GMT"), Some(Duration::from_secs(77)));
-        // It is over already, or was never understood.
+        // In the past, or not a date.
         assert_eq!(asked("Sun, 06 Nov 1994 08:00:00 GMT"), None);
         assert_eq!(asked("soon"), None);
         assert_eq!(retry_after(&HeaderMap::new(), 0), None);

@@ -1,4 +1,4 @@
-//! A peer that does not answer as it should, again and again: how long to wait, and what to say of it.
+//! Repeated failures of a peer: how long to wait, and what to report.
 
 use std::time::Duration;
 
@@ -9,22 +9,24 @@ use super::retry::shortened;
 /// The first pause. Each further one is twice as long.
 const PAUSE_MIN: Duration = Duration::from_secs(1);
 
-/// The longest pause, whatever the peer asks for: revocations wait as long.
+/// The longest pause, whatever the peer asks for: revocations wait this long.
 pub const PAUSE_MAX: Duration = Duration::from_secs(30);
 
-/// The longest pause between two attempts to publish the whole where that does not help: each reads an export.
+/// The longest pause between attempts to publish everything again: each attempt reads an export.
 pub const WHOLE_PAUSE_MAX: Duration = Duration::from_secs(300);
 
-/// So many failures in a row are said one by one; after that one line in [`SAID_EVERY_SECS`] has their count.
+/// This many failures in a row are reported one by one; after that, one line every [`SAID_EVERY_SECS`] has
+/// their count.
 const SAID_EACH: u32 = 4;
 
-/// How often an outage is mentioned while it lasts.
+/// How often a lasting outage is reported, in seconds.
 const SAID_EVERY_SECS: i64 = 300;
 
-/// From how many failures in a row on it is more than a hiccup. With the pauses above that is after about a minute.
+/// From this many failures in a row on, reports are errors. With the pauses above that is after about a
+/// minute.
 const ALARMING: u32 = 7;
 
-/// Failures in a row.
+/// Failures of a peer in a row.
 #[derive(Debug)]
 pub struct Outage {
     pause: Duration,
@@ -46,17 +48,17 @@ impl Default for Outage {
 pub struct Pause {
     /// How long to wait before the next attempt.
     pub pause: Duration,
-    /// What to say, unless it was said just now.
+    /// The message, unless the failure was reported recently.
     pub say: Option<String>,
 }
 
 impl Outage {
-    /// One whose pauses grow up to `pause_max`.
+    /// An outage whose pauses grow up to `pause_max`.
     pub const fn with_pauses_up_to(pause_max: Duration) -> Self {
         Self { pause: PAUSE_MIN, pause_max, failures: 0, since: 0, said_at: 0, said: String::new() }
     }
 
-    /// One more failure at `now`. The peer may have `asked` for a pause.
+    /// Counts a failure at `now`. The peer may have `asked` for a pause.
     pub fn failed(&mut self, error: &str, asked: Option<Duration>, now: UnixSecs) -> Pause {
         if self.failures == 0 {
             self.since = now;
@@ -92,7 +94,7 @@ impl Outage {
         }
     }
 
-    /// The peer answers as it should. What to say of that, if there was more than a hiccup.
+    /// The peer answers again. Returns a message if the outage was more than a hiccup.
     pub fn ended(&mut self, who: &str, now: UnixSecs) -> Option<String> {
         let say = (self.failures > 1).then(|| {
             let lasted = lasting(now.saturating_sub(self.since));
@@ -103,7 +105,7 @@ impl Outage {
     }
 }
 
-/// A time, for people.
+/// A duration as text.
 fn lasting(secs: i64) -> String {
     match secs {
         ..120 => format!("{} s", secs.max(0)),
@@ -148,7 +150,7 @@ mod tests {
             last.starts_with("ERROR: 404 of an ingress") && last.contains("for 30 min nothing new"),
             "{last}"
         );
-        // Something else is said at once.
+        // A different error is reported at once.
         assert!(outage.failed("503", None, START + 2_001).say.unwrap().contains("503"));
     }
 

@@ -1,16 +1,16 @@
-//! How long to wait before another attempt, and when to give up.
+//! How long to wait before the next attempt, and when to give up.
 
 use std::time::Duration;
 
-/// Attempts at one call. With the pauses below that is about six seconds, as long as a Worker takes to be
-/// replaced; a longer outage is for whoever runs the command to judge.
+/// Attempts at one call. With the pauses below they take about six seconds, as long as a Worker takes to be
+/// replaced. A longer outage is left to the caller.
 const ATTEMPTS: u32 = 6;
 
-/// The longest pause that a `Retry-After` may ask for: Cloudflare's API turns away everything for five minutes
-/// after too many calls.
+/// The longest pause that `Retry-After` may ask for: after too many calls Cloudflare's API rejects every call
+/// for five minutes.
 const ASKED_MAX: Duration = Duration::from_secs(300);
 
-/// Pauses that double, each shortened at random, so that several publishers do not come back together.
+/// Pauses that double. Each is shortened at random, so that several publishers do not come back together.
 #[derive(Debug)]
 pub struct Patience {
     attempts: u32,
@@ -26,14 +26,14 @@ impl Patience {
         Self { attempts: 1, attempts_max: ATTEMPTS, pause, pause_max }
     }
 
-    /// For an object that was written and cannot be read yet: Workers KV may remember for a minute that it was
-    /// not there. Shortened at random by an eighth on average, 24 pauses of at most 5 s are about 90 s.
+    /// For an object that was written and cannot be read yet: Workers KV may cache for a minute that it was
+    /// missing. Shortened at random by an eighth on average, 24 pauses of at most 5 s are about 90 s.
     pub const fn for_objects() -> Self {
         let (pause, pause_max) = (Duration::from_millis(100), Duration::from_secs(5));
         Self { attempts: 1, attempts_max: 25, pause, pause_max }
     }
 
-    /// How long to wait before the next attempt; nothing when there should be none.
+    /// The pause before the next attempt; `None` to give up.
     pub fn next(&mut self, asked: Option<Duration>) -> Option<Duration> {
         if self.attempts >= self.attempts_max {
             return None;
@@ -53,12 +53,13 @@ impl Patience {
     }
 }
 
-/// `pause`, shortened at random by a quarter at most, so that several who wait do not come back together.
+/// `pause`, shortened at random by up to a quarter, so that several publishers do not come back together.
 pub fn shortened(pause: Duration) -> Duration {
     pause - pause.mul_f64(random_fraction() / 4.0)
 }
 
-/// At least 0, less than 1. Without random numbers 0: then all wait equally long, which is no harm.
+/// From 0 to less than 1; 0 if the system has no random numbers, so that all wait equally long, which does no
+/// harm.
 fn random_fraction() -> f64 {
     let mut bytes = [0; 4];
     let _ = getrandom::fill(&mut bytes);

@@ -1,4 +1,4 @@
-//! Time as a long-running command sees it, so that tests need not wait.
+//! Time for a long-running command, so that tests need not wait.
 
 use std::{
     thread,
@@ -10,15 +10,15 @@ use anyhow::Result;
 
 use crate::{progress::now, token::now_unix_secs};
 
-/// Two clocks and a way to wait.
+/// A monotonic clock, a calendar clock, and a way to wait.
 pub trait Time: Send + Sync {
-    /// How long it is since some moment that stays the same.
+    /// The time since a fixed moment.
     fn elapsed(&self) -> Duration;
 
-    /// The moment, by this machine's calendar.
+    /// The current time in unix seconds.
     ///
     /// # Errors
-    /// The machine's clock stands before 1970.
+    /// The machine's clock is set before 1970.
     fn unix_secs(&self) -> Result<UnixSecs>;
 
     /// Waits.

@@ -1,4 +1,5 @@
-//! HTTP as this command speaks it: one request, one answer. Nothing is judged here, and nothing is asked twice.
+//! HTTP for this command: one request, one answer. Answers are not judged here, and requests are not
+//! repeated.
 
 use std::{io::Read, sync::LazyLock, time::Duration};
 
@@ -11,12 +12,12 @@ use ureq::{
 use super::address;
 use crate::USER_AGENT;
 
-/// A connection that is not there after this long will not be.
+/// How long setting up a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Sends requests. Tests put a peer of their own in its place.
+/// Sends requests. Tests replace it by a peer of their own.
 pub trait Wire: Send + Sync {
-    /// Whether anything can be sent at all.
+    /// Checks that requests can be sent at all.
     ///
     /// # Errors
     /// The certificates that the environment names cannot be used.
@@ -24,10 +25,10 @@ pub trait Wire: Send + Sync {
         Ok(())
     }
 
-    /// The answer to `request`, whose body may still be on its way.
+    /// Sends `request`. The body of the answer may still be on its way.
     ///
     /// # Errors
-    /// There is none, or the request cannot be sent at all.
+    /// The peer did not answer, or the request cannot be sent.
     fn send(&self, request: &Request<'_>) -> Result<Response, ureq::Error>;
 }
 
@@ -42,18 +43,18 @@ pub struct Request<'a> {
     pub headers: Vec<(HeaderName, String)>,
     /// The body, if it has one.
     pub body: Option<&'a [u8]>,
-    /// How long it may take.
+    /// How long the exchange may take.
     pub limits: Limits,
 }
 
-/// How long a request may take; without a limit as long as it does.
+/// Time limits of a request; `None` for no limit.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Limits {
     /// Until the answer begins.
     pub answer: Option<Duration>,
-    /// From there to the end of the answer.
+    /// From the beginning of the answer to its end.
     pub body: Option<Duration>,
-    /// All in all.
+    /// For everything.
     pub whole: Option<Duration>,
 }
 
@@ -67,11 +68,11 @@ pub struct Response {
     pub body: Box<dyn Read + Send>,
 }
 
-/// The network. It is set up by the first request: many commands make none.
+/// The network. It is set up at the first request, because many commands make none.
 pub struct Http(LazyLock<Result<Agent, RootsError>>);
 
 impl Http {
-    /// Follows no redirects: a token is meant for one host only.
+    /// Redirects are not followed: a token is meant for one host only.
     pub const fn new() -> Self {
         Self(LazyLock::new(|| {
             let config = http_client::config(USER_AGENT)?;

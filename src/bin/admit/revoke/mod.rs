@@ -1,8 +1,8 @@
 //! `admit revoke`: puts a token, a customer or an issuer's key on the denylist of the published head.
 //!
-//! It needs no lease, so that it does not wait for a follower, which holds the lease for as long as it runs: a head that
-//! changes nothing but the denylist is taken beside the lease (docs/adr/0024). What a publisher has not seen of it yet,
-//! it could still publish over; therefore this command looks again for a while.
+//! It needs no lease, because a follower holds the lease for as long as it runs: a head that changes only the
+//! denylist is accepted beside the lease (docs/adr/0024). A publisher that has not seen the new head could
+//! still publish over it, so this command looks again for a while, and publishes again if the entry is gone.
 
 mod report;
 mod target;
@@ -30,13 +30,13 @@ use crate::{
     store::{Faster, LAG, LeaseHeld, NewHead, Store, is_older},
 };
 
-/// How often publishing is tried while others publish.
+/// How often publishing is tried while others publish too.
 const ATTEMPTS: u32 = 10;
 
-/// Between two looks at the published head: KV keeps what it has shown for 30 s.
+/// Between two looks at the published head. KV caches the head for 30 s.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
-/// What is said first when a publisher may have published over the entry.
+/// How messages begin when a publisher may have published over the entry.
 const UNCERTAIN: &str = "not certain that the entry stays";
 
 /// What is said when the command has ended its own access to the Worker.
@@ -75,11 +75,11 @@ pub struct Args {
     /// Revoke every token that a key of an issuer has signed
     #[arg(long, num_args = 2, value_names = ["ISSUER", "KID"])]
     issuer_key: Option<Vec<String>>,
-    /// When the revocation ends: no earlier than the last token that it is to refuse [default: the end of a --token
-    /// that is given whole]
+    /// When the revocation ends: not before the last token that it refuses [default: the end of a whole token
+    /// given to --token]
     #[arg(long, value_name = "TIME", conflicts_with_all = ["list", "lift"])]
     until: Option<String>,
-    /// Why, for those who read the list and the log
+    /// The reason, shown in the list and in the log
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true, conflicts_with = "list")]
     reason: String,
     /// Take the revocation back
@@ -88,8 +88,8 @@ pub struct Args {
     /// Show what is revoked
     #[arg(long)]
     list: bool,
-    /// How long at most to look whether a publisher that has not seen the revocation publishes over it, in seconds: it
-    /// has to be there for 90 s without a break. 0: not at all
+    /// How long to watch, in seconds, whether a publisher that has not seen the revocation publishes over it:
+    /// it must stay for 90 s without a break. 0 does not watch
     #[arg(long, value_name = "SECS", default_value_t = 600)]
     watch: u64,
     #[command(flatten)]
@@ -97,7 +97,7 @@ pub struct Args {
     /// Print JSON for programs
     #[arg(long)]
     json: bool,
-    /// The network, and time.
+    /// The network, and time; replaced by tests.
     #[arg(skip)]
     outside: Outside,
 }
@@ -105,7 +105,7 @@ pub struct Args {
 /// Runs `admit revoke`.
 ///
 /// # Errors
-/// What is to be revoked cannot be read, nothing is published, or the store does not answer or refuses.
+/// The target cannot be read, nothing is published, or the store does not answer or refuses.
 pub fn run(args: &Args) -> Result<()> {
     let store = Store::open_in(&args.place, &args.bearer.clone().into(), &args.outside).context("--in")?;
     if args.list {
@@ -115,7 +115,10 @@ pub fn run(args: &Args) -> Result<()> {
     let signer = HeadSigner::new(args.key.as_deref().context("--key")?, None)?;
     let now = store.now()?;
     if (1..LAG.as_secs()).contains(&args.watch) {
-        bail!("--watch: 0, or at least {}: a store may show the head before for so long", LAG.as_secs());
+        bail!(
+            "--watch must be 0 or at least {}: a store may show the previous head for that time",
+            LAG.as_secs()
+        );
     }
     let target = Target::read(Asked { token: &args.token, customer: &args.customer, key: &args.issuer_key })?;
     target.check_known(&store, args.lift)?;
@@ -147,7 +150,7 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 fn current(store: &Store, key: Option<&std::path::Path>) -> Result<Head> {
-    let jws = store.head()?.context("nothing is published yet: there is nobody to refuse")?;
+    let jws = store.head()?.context("nothing is published yet, so no edge could refuse a token")?;
     match published(&jws, key)? {
         Published::Verified(head) | Published::Unverified(head) => Ok(head),
         Published::OtherKey(_) => bail!("the published head is signed by another key than --key"),
@@ -155,8 +158,8 @@ fn current(store: &Store, key: Option<&std::path::Path>) -> Result<Head> {
     }
 }
 
-/// From when on an entry counts. A customer's tokens are judged by the issuer's clock, which may be ahead of this
-/// machine's: those of the next minute are refused too.
+/// The time from which an entry counts. A customer's tokens carry the issuer's clock, which may be ahead of
+/// this machine's, so tokens of the next minute are refused too.
 fn since(entry: &Denied, now: UnixSecs, published: &Head) -> UnixSecs {
     match entry.target {
         Known::Customer(_) if !entry.is_lifted => {
@@ -167,7 +170,7 @@ fn since(entry: &Denied, now: UnixSecs, published: &Head) -> UnixSecs {
     }
 }
 
-/// Publishes the published data once more, with the entry.
+/// Publishes the published data again, with the entry.
 fn publish(args: &Args, store: &Store, signer: &HeadSigner, entry: &mut Denied) -> Result<Head> {
     let mut attempts = 0;
     loop {
@@ -193,7 +196,7 @@ fn publish(args: &Args, store: &Store, signer: &HeadSigner, entry: &mut Denied) 
         attempts += 1;
         if attempts == ATTEMPTS && error.is::<LeaseHeld>() {
             return Err(error.context(format!(
-                "{ATTEMPTS} attempts were refused because of a publisher at work. Run it again; if it is refused still, \
+                "{ATTEMPTS} attempts were refused because a publisher is at work. Run it again; if it is still refused, \
                  the Worker may be of a release that takes no revocation beside a publisher: update it, or stop the \
                  publisher"
             )));
@@ -205,13 +208,14 @@ fn publish(args: &Args, store: &Store, signer: &HeadSigner, entry: &mut Denied) 
     }
 }
 
-/// Whether it may go the next time: somebody has published in between.
+/// Whether the next attempt may succeed, because another publisher was faster.
 fn is_passing(error: &anyhow::Error) -> bool {
-    // A Worker that is shown an older head than this command was takes the new one for other data.
+    // A Worker that sees an older head than this command saw takes the new one for other data.
     error.is::<Faster>() || error.is::<LeaseHeld>() || is_older(error)
 }
 
-/// Gives the entry its place behind the one for the same target, which it replaces. A lift lasts as long as that.
+/// Puts the entry after the earlier one for the same target, which it replaces. A lift lasts as long as that
+/// one.
 fn take_place(entry: &mut Denied, denylist: &Denylist) {
     let known = denylist.entries().iter().find(|known| known.target == entry.target);
     if let Some(known) = known.filter(|known| *known != entry) {
@@ -220,10 +224,10 @@ fn take_place(entry: &mut Denied, denylist: &Denylist) {
     }
 }
 
-/// Looks until the entry has been there for as long as the store may show an older head, and publishes it once more
-/// whenever somebody has published over it. `head` is what was published with it.
+/// Watches until the entry has stayed for as long as the store may show an older head, and publishes it again
+/// whenever a publisher has published over it. `head` is the head that was published with the entry.
 fn watch(args: &Args, store: &Store, signer: &HeadSigner, entry: &mut Denied, head: &Head) -> Result<()> {
-    if args.watch == 0 || !is_anybody_at_work(store)? {
+    if args.watch == 0 || !has_publisher(store)? {
         return Ok(());
     }
     if !args.json {
@@ -261,7 +265,7 @@ fn watch(args: &Args, store: &Store, signer: &HeadSigner, entry: &mut Denied, he
     }
 }
 
-/// Whether the entry is in a denylist, or a later one for its target.
+/// Whether a denylist has the entry, or a later one for the same target.
 fn is_there(entry: &Denied, denylist: &Denylist, now: UnixSecs) -> bool {
     let is_it = |known: &Denied| {
         known.since == entry.since && known.is_lifted == entry.is_lifted && known.until >= entry.until
@@ -270,12 +274,12 @@ fn is_there(entry: &Denied, denylist: &Denylist, now: UnixSecs) -> bool {
     now >= entry.until || known.any(|known| known.since > entry.since || is_it(known))
 }
 
-fn is_anybody_at_work(store: &Store) -> Result<bool> {
+fn has_publisher(store: &Store) -> Result<bool> {
     let now = store.now()?;
     Ok(store.lease()?.is_some_and(|lease| lease.excludes(None, now)))
 }
 
-/// A moment, for people.
+/// A moment as text.
 fn moment(at: UnixSecs) -> String {
     iso8601(at, 0)
 }

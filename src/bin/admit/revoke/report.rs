@@ -1,4 +1,4 @@
-//! What is revoked, for people and for programs.
+//! The denylist, as text and as JSON.
 
 use admit::snapshot::{
     denylist::{Denied, Target},
@@ -28,7 +28,7 @@ struct Entry {
 }
 
 impl Report {
-    /// What `head` says at `now`.
+    /// The denylist of `head` at the time `now`.
     pub fn list(head: &Head, now: UnixSecs) -> Self {
         let entry = |entry: &Denied| Entry {
             target: entry.target.to_string(),
@@ -41,10 +41,10 @@ impl Report {
         Self { seq: head.seq, aud: head.aud.clone(), denylist }
     }
 
-    /// Prints it.
+    /// Prints the list.
     ///
     /// # Errors
-    /// None in practice.
+    /// Does not happen in practice.
     pub fn print(&self, is_json: bool) -> Result<()> {
         if is_json {
             println!("{}", serde_json::to_string_pretty(self)?);
@@ -71,7 +71,7 @@ fn state(entry: &Denied, now: UnixSecs) -> &'static str {
     }
 }
 
-/// What was done.
+/// The message after a revocation or a lift.
 pub fn done(entry: &Denied, head: &Head) -> String {
     let (target, seq) = (&entry.target, head.seq);
     if entry.is_lifted {

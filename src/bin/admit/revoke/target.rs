@@ -1,4 +1,4 @@
-//! What is to be revoked, as the command line names it.
+//! What to revoke, as the command line names it.
 
 use std::fs;
 
@@ -19,7 +19,7 @@ use serde_json::{Map, Value};
 use super::moment;
 use crate::store::Store;
 
-/// What the command line asks for.
+/// The options that name a target; exactly one is given.
 #[derive(Clone, Copy)]
 pub struct Asked<'a> {
     /// `--token`.
@@ -30,26 +30,26 @@ pub struct Asked<'a> {
     pub key: &'a Option<Vec<String>>,
 }
 
-/// What is to be revoked.
+/// What to revoke.
 pub struct Target {
     target: denylist::Target,
-    /// The customer's namespace, to see whether anybody has it.
+    /// The customer's namespace, to check that an issuer has it.
     namespace: Option<String>,
-    /// When the token ends by itself, if that is known.
+    /// When the token expires, if known.
     ends_at: Option<UnixSecs>,
 }
 
 impl Target {
-    /// Reads it.
+    /// Parses the options.
     ///
     /// # Errors
-    /// It cannot be read, or is too long to be in a head.
+    /// The target cannot be read, or is too long for a head.
     pub fn read(asked: Asked<'_>) -> Result<Self> {
         match (asked.token, asked.customer, asked.key.as_deref()) {
             (Some(token), _, _) => Self::token(token),
             (_, Some(customer), _) => Self::customer(customer),
             (_, _, Some([issuer, kid])) => Self::key(issuer, kid),
-            _ => bail!("say what is to be revoked: --token, --customer or --issuer-key"),
+            _ => bail!("name what to revoke with one of --token, --customer and --issuer-key"),
         }
     }
 
@@ -61,7 +61,7 @@ impl Target {
         let text = text.trim();
         let text = text.strip_prefix("Bearer ").unwrap_or(text).trim();
         if text.is_empty() {
-            bail!("--token: there is nothing in it");
+            bail!("--token is empty: expected a token, its jti, or @FILE");
         }
         if let Some(claims) = claims(text) {
             let signed = text.rsplit_once('.').map_or(text, |(signed, _)| signed);
@@ -95,10 +95,11 @@ impl Target {
         Ok(Self { target, namespace: None, ends_at: None })
     }
 
-    /// Whether the Worker behind `store` has the issuer or the namespace: a misspelt one would refuse nobody.
+    /// Checks that the Worker behind `store` has the issuer or the namespace: a misspelt one would refuse no
+    /// token.
     ///
     /// # Errors
-    /// It has not, or does not answer.
+    /// The Worker does not have it, or does not answer.
     pub fn check_known(&self, store: &Store, is_lifted: bool) -> Result<()> {
         let Some(issuers) = store.issuers()? else { return Ok(()) };
         if let denylist::Target::IssuerKey { issuer, kid } = &self.target
@@ -122,29 +123,29 @@ impl Target {
             return Ok(());
         }
         let known = known.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ");
-        bail!("{option} {wanted:?} at this Worker, so that nobody would be refused: there is {known}")
+        bail!("{option} {wanted:?} at this Worker, so no token would be refused: it has {known}")
     }
 
     /// The entry for the denylist.
     ///
     /// # Errors
-    /// Its end is missing, or is not a moment that it can have.
+    /// The end is missing or not allowed.
     pub fn entry(&self, until: Option<&str>, reason: &str, now: UnixSecs, is_lifted: bool) -> Result<Denied> {
         let reason = reason.trim();
         if !is_text(reason) {
             bail!("--reason: longer than {DENIED_TEXT_MAX_BYTES} bytes");
         }
-        // Issuers may be granted as much leeway.
+        // Issuers' tokens are accepted for up to this leeway after their end.
         let end = self.ends_at.map(|end| end.saturating_add(LEEWAY_MAX_SECS.into()));
         let until = match (until, end) {
             _ if is_lifted => now,
             (Some(text), _) => instant::from_text(text).map_err(|error| anyhow!("--until {error}"))?.at,
             (None, Some(end)) => end,
-            (None, None) => bail!("--until is needed: when the last of these tokens has ended"),
+            (None, None) => bail!("--until is needed: the time at which the last of these tokens ends"),
         };
         let is_ended = |end: UnixSecs| !is_lifted && end <= now;
         if end.is_some_and(is_ended) {
-            bail!("--token: it ended at {} by itself", moment(self.ends_at.unwrap_or(now)));
+            bail!("--token: it has already ended, at {}", moment(self.ends_at.unwrap_or(now)));
         }
         if is_ended(until) {
             bail!("--until: {} has passed", moment(until));
@@ -159,24 +160,25 @@ impl Target {
     }
 }
 
-/// Whether an issuer has a key of that name in the Worker's configuration. One that is gone may be lifted still.
+/// Checks that an issuer has a key of that name in the Worker's configuration. An entry for a removed key may
+/// still be lifted.
 fn check_key(issuer: &str, kid: &str, kids: &[String], is_lifted: bool) -> Result<()> {
     if is_lifted || kids.iter().any(|known| known == kid) {
         return Ok(());
     }
     if kids.is_empty() {
         bail!(
-            "--issuer-key: the keys of {issuer:?} have no names at this Worker (a shared secret never has one), so that \
+            "--issuer-key: the keys of {issuer:?} have no names at this Worker (a shared secret never has one), so \
              who holds one goes by any name. Replace the key or the secret in its configuration instead"
         );
     }
     let kids = kids.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ");
     bail!(
-        "--issuer-key: no key {kid:?} of {issuer:?} at this Worker, so that nobody would be refused: there is {kids}"
+        "--issuer-key: no key {kid:?} of {issuer:?} at this Worker, so no token would be refused: it has {kids}"
     )
 }
 
-/// The claims of what looks like a JSON Web Token. Its signature does not matter here.
+/// The claims of a text in the form of a JSON Web Token. Its signature does not matter here.
 fn claims(text: &str) -> Option<Map<String, Value>> {
     let [header, payload, _] = text.split('.').collect::<Vec<_>>().try_into().ok()?;
     let object = |part: &str| serde_json::from_slice(&Base64UrlUnpadded::decode_vec(part).ok()?).ok();
@@ -221,7 +223,7 @@ mod tests {
         assert!(error(Target::token(&"a".repeat(DENIED_TEXT_MAX_BYTES + 1))).contains("neither"));
         assert!(error(Target::token("@/does/not/exist")).contains("cannot read"));
         let ended = Target::token(&jwt(&json!({"exp": NOW - 301}))).unwrap();
-        assert!(error(ended.entry(None, "", NOW, false)).contains("by itself"));
+        assert!(error(ended.entry(None, "", NOW, false)).contains("already ended"));
     }
 
     #[test]
@@ -233,7 +235,7 @@ mod tests {
         check(&["k0", "k1"], false).unwrap();
         check(&["k0"], true).unwrap();
         assert!(error(check(&[], false)).contains("shared secret"));
-        assert!(error(check(&["k0"], false)).ends_with("there is \"k0\""));
+        assert!(error(check(&["k0"], false)).ends_with("it has \"k0\""));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Whether a revocation stays, beside a publisher that has not seen it.
+//! Whether a revocation stays while a publisher that has not seen it is at work.
 
 use std::{
     fs,
@@ -26,7 +26,7 @@ struct Cli {
 
 type OnSleep = Box<dyn FnMut(u64) + Send>;
 
-/// Time that passes by sleeping, while others do something.
+/// Time that passes by sleeping, while others act.
 struct Clock {
     elapsed: Mutex<Duration>,
     others: Mutex<OnSleep>,
@@ -47,7 +47,7 @@ impl Time for Clock {
     }
 }
 
-/// A directory in which a head is published and somebody else holds the lease.
+/// A directory with a published head, whose lease another publisher holds.
 #[derive(Clone)]
 struct Place(PathBuf);
 
@@ -69,7 +69,7 @@ impl Place {
         self.0.join("publisher.jwk")
     }
 
-    /// As a publisher does that takes nothing over.
+    /// Publishes as a publisher does that does not take over revocations.
     fn put(&self, head: &Head) {
         let jws = HeadSigner::new(&self.key(), None).unwrap().sign(head).unwrap();
         fs::write(self.0.join("head"), jws).unwrap();
@@ -83,7 +83,7 @@ impl Place {
         }
     }
 
-    /// What `admit revoke` comes to, and after how many seconds.
+    /// Runs `admit revoke`. Returns its result, and the seconds that it took.
     fn revoke(&self, more: &[&str], others: impl FnMut(u64) + Send + 'static) -> (Result<()>, u64) {
         let (place, key) = (format!("dir:{}", self.0.display()), self.key());
         let start = ["admit", "--in", &place, "--key", key.to_str().unwrap()];
@@ -111,7 +111,7 @@ fn a_revocation_that_stays_is_looked_at_for_as_long_as_a_store_may_lag() {
     done.unwrap();
     assert_eq!(secs, 0);
     let (done, _) = place.revoke(&[&REVOKE[..], &["--watch", "30"]].concat(), |_| {});
-    assert!(done.unwrap_err().to_string().contains("--watch: 0, or at least 90"));
+    assert!(done.unwrap_err().to_string().contains("--watch must be 0 or at least 90"));
 }
 
 #[test]
@@ -142,7 +142,7 @@ fn a_revocation_that_is_published_over_is_published_again_and_looked_at_anew() {
             let place = place.clone();
             move |secs| {
                 if [10, 80].contains(&secs) {
-                    // It shows what was revoked before, and not what was done now.
+                    // The store shows the earlier revocation, and not the new one.
                     let denylist = if secs == 10 { before.denylist.clone() } else { Denylist::default() };
                     place.put(&Head { denylist, ..head(NOW + i64::try_from(secs).unwrap()) });
                 }
@@ -198,7 +198,7 @@ fn a_customers_tokens_are_refused_as_far_as_clocks_may_differ() {
         assert_eq!(since(&place), latest + REVOKED_AHEAD_SECS);
         let denied = place.head().denylist.entries().first().unwrap().clone();
         assert!(report::done(&denied, &place.head()).contains("A new sign-in works from 2023-11-14T22:1"));
-        // Lifted, and revoked once more.
+        // Lifted, and revoked again.
         place.revoke(&["--customer", "vendor:c1", "--lift", "--watch", "0"], |_| {}).0.unwrap();
         assert_eq!(since(&place), latest + REVOKED_AHEAD_SECS + 1);
     }

@@ -1,4 +1,4 @@
-//! What a destination has to be able to do.
+//! What a destination must be able to do.
 
 use std::{fs::File, time::Duration};
 
@@ -11,24 +11,25 @@ use serde::Deserialize;
 
 use super::lease::RENEW_EVERY;
 
-/// An object and its bytes.
+/// An object's name and bytes.
 pub type Object = (ObjectName, Vec<u8>);
 
-/// An issuer of the edge.
+/// An issuer that the edge trusts.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Issuer {
-    /// What `iss` is in its tokens.
+    /// `iss` in its tokens.
     pub issuer: String,
     /// The namespace of its customers.
     pub namespace: String,
     /// The claim that names the customer.
     pub customer_claim: String,
-    /// The merchants for whom it speaks, if not for all.
+    /// The merchants that it is trusted for; `None` for all.
     pub merchants: Option<Vec<i64>>,
-    /// Whether its test-mode clients open pending test licences. A Worker of an earlier release opens them to all.
+    /// Whether its test-mode clients open pending test licences. A Worker of an earlier release does not say,
+    /// and opens them to all.
     #[serde(default = "opened_to_all")]
     pub test_clients: bool,
-    /// The names of its keys, if the Worker's configuration has them.
+    /// The ids of its keys, if the Worker's configuration has them.
     #[serde(default)]
     pub kids: Option<Vec<String>>,
 }
@@ -45,37 +46,38 @@ impl From<IssuerConfig> for Issuer {
     }
 }
 
-/// How many objects travel together.
+/// The size of one upload.
 #[derive(Clone, Copy, Debug)]
 pub struct Batch {
-    /// At most so many.
+    /// The most objects.
     pub objects: usize,
-    /// At most so many bytes, what surrounds each object included. One that is larger travels alone.
+    /// The most bytes, including the overhead of each object. A larger object is sent alone.
     pub bytes: u64,
-    /// Bytes that surround each object.
+    /// Bytes that are added to each object.
     pub overhead: u64,
-    /// An object of 3 bytes takes so many: 4 where it is sent in base64.
+    /// Bytes that 3 bytes of an object take: 4 if it is sent in base64.
     pub bytes_of_three: u64,
 }
 
 impl Batch {
-    /// What an object of `bytes` takes of the batch.
+    /// The share of the batch that an object of `bytes` takes.
     pub const fn cost(&self, bytes: u64) -> u64 {
         bytes.div_ceil(3).saturating_mul(self.bytes_of_three).saturating_add(self.overhead)
     }
 }
 
-/// What a store has of a list of objects.
+/// The result of checking a list of objects.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Checked {
-    /// Not there, or not visible yet.
+    /// Missing, or not visible yet.
     pub missing: Vec<ObjectName>,
-    /// There, but not with the bytes that its name says.
+    /// Stored, but the bytes do not match the name.
     pub broken: Vec<ObjectName>,
 }
 
 impl Checked {
-    /// Notes that an object is there and sound, there and broken, or not there.
+    /// Records an object: `Some(true)` if it is intact, `Some(false)` if it is broken, `None` if it is
+    /// missing.
     pub fn note(&mut self, name: ObjectName, is_sound: Option<bool>) {
         match is_sound {
             None => self.missing.push(name),
@@ -85,9 +87,9 @@ impl Checked {
     }
 }
 
-/// How long it may take to read, write or delete a key. A lease has to be renewed before it ends, so that an attempt
-/// that takes too long makes room for the next one; and one that is not given back ends by itself: stopping this command
-/// must not wait for a store that does not answer.
+/// How long reading, writing or deleting a key may take. A lease must be renewed before it ends, so an
+/// attempt that takes too long makes room for the next one. A lease that is not given back ends by itself, so
+/// stopping this command must not wait for a store that does not answer.
 pub const fn deadline_of(key: StoreKey) -> Option<Duration> {
     match key {
         StoreKey::Lease => Some(RENEW_EVERY),
@@ -95,10 +97,10 @@ pub const fn deadline_of(key: StoreKey) -> Option<Duration> {
     }
 }
 
-/// A place where keys are kept. It does as it is told; who may do what is for [`Store`](super::Store) to say,
-/// unless [`Self::has_rules`].
+/// A place that stores keys. Rules about who may write are checked by [`Store`](super::Store), unless the
+/// backend [has its own](Self::has_rules).
 pub trait Backend: Send + Sync {
-    /// The value of a key, if it is there.
+    /// The value of a key, if it is stored.
     ///
     /// # Errors
     /// The store does not answer, or refuses.
@@ -110,25 +112,25 @@ pub trait Backend: Send + Sync {
     /// The store does not answer, or refuses.
     fn put(&self, key: StoreKey, value: &[u8], holder: Option<&str>) -> Result<()>;
 
-    /// Deletes a key, as `holder` of the lease. It may be gone already.
+    /// Deletes a key, as `holder` of the lease. The key may be missing.
     ///
     /// # Errors
     /// The store does not answer, or refuses.
     fn delete(&self, key: StoreKey, holder: Option<&str>) -> Result<()>;
 
-    /// How many objects [`Self::put_objects`] takes at once.
+    /// How much [`Self::put_objects`] takes at once.
     fn batch(&self) -> Batch;
 
-    /// Stores objects that fit into a batch.
+    /// Stores objects that fit into one batch.
     ///
     /// # Errors
-    /// The store does not answer, or refuses; some of them may be stored then.
+    /// The store does not answer, or refuses; some of the objects may be stored.
     fn put_objects(&self, objects: &[Object], holder: Option<&str>) -> Result<()>;
 
-    /// Deletes objects, any number, and says after each part how many that were.
+    /// Deletes any number of objects. After each part `deleted` gets the number.
     ///
     /// # Errors
-    /// The store does not answer, or refuses; some of them may be deleted then.
+    /// The store does not answer, or refuses; some of the objects may be deleted.
     fn delete_objects(
         &self,
         names: &[ObjectName],
@@ -136,19 +138,19 @@ pub trait Backend: Send + Sync {
         deleted: &(dyn Fn(usize) + Sync),
     ) -> Result<()>;
 
-    /// All keys that begin with `prefix`, known ones and others.
+    /// All keys that begin with `prefix`, including unknown ones.
     ///
     /// # Errors
     /// The store does not answer, or refuses.
     fn keys(&self, prefix: &str) -> Result<Vec<String>>;
 
-    /// Which of these objects are there and sound, any number. Says after each part how many were looked at.
+    /// Checks any number of objects. After each part `checked` gets the number.
     ///
     /// # Errors
     /// The store does not answer, or refuses.
     fn check(&self, names: &[ObjectName], checked: &(dyn Fn(usize) + Sync)) -> Result<Checked>;
 
-    /// The issuers of the edge behind the store; nothing where it cannot be asked.
+    /// The issuers of the edge behind the store; `None` if it cannot be asked.
     ///
     /// # Errors
     /// The store does not answer, or refuses.
@@ -161,8 +163,8 @@ pub trait Backend: Send + Sync {
         false
     }
 
-    /// Keeps others out while a rule is checked and the write that it allows is made; nothing where the store
-    /// has no such thing.
+    /// Locks out other publishers while a rule is checked and the write that it allows is made; `None` if the
+    /// store has no locks.
     ///
     /// # Errors
     /// The store cannot be locked.

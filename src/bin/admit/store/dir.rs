@@ -1,5 +1,5 @@
-//! A directory as a destination: one file for each key. For tests, for a look at what is built, and for stores
-//! that other tools copy from.
+//! A directory as a destination: one file for each key. For tests, for inspecting what is built, and for
+//! stores that other tools copy from.
 
 use std::{
     collections::BTreeSet,
@@ -15,41 +15,41 @@ use anyhow::{Context, Result};
 use super::backend::{Backend, Batch, Checked, Object};
 use crate::parallel;
 
-/// Files that are read or written at the same time: so that a disk that syncs each of them is kept busy.
+/// Files that are read or written at the same time, so that a disk that syncs each file is kept busy.
 const THREADS: usize = 4;
 
-/// What names of files begin with that are being written. No key does.
+/// The beginning of the names of files that are being written. Keys never begin like this.
 const UNFINISHED: &str = ".new-";
 
-/// Held while a rule is checked and the write that it allows is made.
+/// The file that is locked while a rule is checked and the write that it allows is made.
 const LOCK: &str = ".lock";
 
-/// A directory.
+/// A directory as a backend.
 pub struct Dir {
     path: PathBuf,
-    /// Whether everything has to survive a power cut: always, but where it is only for this run.
+    /// Whether writes must survive a power cut: always, unless the directory is only for this run.
     is_synced: bool,
-    /// Directories whose entries have to reach the disk before a head does.
+    /// Directories whose entries must reach the disk before a head does.
     unsynced: Mutex<BTreeSet<PathBuf>>,
 }
 
 impl Dir {
-    /// The directory at `path`, which is made when something is written.
+    /// The directory at `path`. The first write creates it.
     pub fn new(path: &Path) -> Self {
         Self { path: path.to_owned(), is_synced: true, unsynced: Mutex::default() }
     }
 
-    /// The same, for what nobody needs after this run: it does not wait for the disk.
+    /// A directory that is not needed after this run, so writes do not wait for the disk.
     pub fn unsynced(path: &Path) -> Self {
         Self { is_synced: false, ..Self::new(path) }
     }
 
     fn file(&self, key: &str) -> PathBuf {
-        // Keys hold nothing but letters, digits and one slash.
+        // Keys consist of letters, digits and one slash.
         self.path.join(key)
     }
 
-    /// Writes a file so that it is there whole or not at all, whenever the machine stops.
+    /// Writes a file so that it is complete or absent, whenever the machine stops.
     fn write(&self, key: StoreKey, value: &[u8]) -> io::Result<()> {
         let to = self.file(&key.to_string());
         let parent = to.parent().unwrap_or(&self.path);
@@ -62,7 +62,7 @@ impl Dir {
             if self.is_synced { file.sync_all() } else { Ok(()) }
         });
         if let Err(error) = written.and_then(|()| fs::rename(&from, &to)) {
-            // What is left of a full disk's file is in the way of the next attempt.
+            // The rest that a full disk leaves would be in the way of the next attempt.
             let _ = fs::remove_file(&from);
             return Err(error);
         }
@@ -71,7 +71,7 @@ impl Dir {
         Ok(())
     }
 
-    /// Sees to it that everything written so far is found again after a power cut.
+    /// Makes everything written so far survive a power cut.
     fn sync(&self) -> io::Result<()> {
         let mut unsynced = self.unsynced.lock().unwrap_or_else(PoisonError::into_inner);
         while let Some(directory) = unsynced.first() {

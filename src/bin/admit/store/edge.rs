@@ -1,4 +1,4 @@
-//! A Worker as a destination: its publish API.
+//! A Worker as a destination, through its publish API.
 
 use std::{
     borrow::Cow,
@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{bearer::Bearer, parallel, peer::Outside};
 
-/// Calls at the same time: enough to hide the way to the edge, few enough for any rate limit.
+/// Calls at the same time: enough to hide the latency to the edge, few enough for any rate limit.
 const THREADS: usize = 4;
 
 const SERVICE: Service = Service {
@@ -36,9 +36,9 @@ const SERVICE: Service = Service {
     is_own,
 };
 
-/// Whether an answer is a Worker's own: its errors are in the API's own words, its successes are what was asked for.
-/// A challenge page is neither, whatever its status, and neither is a gateway's error in JSON, or its empty answer to
-/// what was to be stored.
+/// Whether an answer is a Worker's own: errors are in the API's own words, successes are what was requested.
+/// A challenge page is neither, whatever its status; nor is a gateway's error in JSON, nor an empty answer to
+/// an upload.
 fn is_own(expected: Expected, reply: &Reply) -> bool {
     let has = |member| reply.object().is_some_and(|report| report.contains_key(member));
     match (reply.status, expected) {
@@ -63,7 +63,7 @@ fn hint(status: StatusCode, call: Call<'_>) -> Cow<'static, str> {
     })
 }
 
-/// What a token lacks that may not make the call, as far as the call tells.
+/// The scope that a token lacks for the call, as far as the call tells.
 fn missing_scope(call: Call<'_>) -> String {
     let path = call.path.split('?').next().unwrap_or_default();
     let scopes = Route::parse(path).map_or(&[][..], |route| route.scopes(call.method().as_str()));
@@ -75,13 +75,13 @@ fn missing_scope(call: Call<'_>) -> String {
     )
 }
 
-/// A Worker.
+/// A Worker as a backend.
 pub struct Worker {
     http: Http,
 }
 
 impl Worker {
-    /// The Worker at `base_url`, asked with the token of `bearer`.
+    /// The Worker at `base_url`, with tokens from `bearer`.
     ///
     /// # Errors
     /// `base_url` is not an HTTP address.
@@ -89,7 +89,7 @@ impl Worker {
         Ok(Self { http: Http::new(base_url, bearer, SERVICE, outside)? })
     }
 
-    /// A call whose answer is a success, or an error.
+    /// Makes a call and turns every refusal into an error.
     fn expect(&self, call: Call<'_>) -> Result<Reply> {
         let reply = self.http.call(call)?;
         if reply.status.is_success() {
@@ -101,13 +101,13 @@ impl Worker {
         }
         match self.lease_that_excludes(call.holder) {
             Some(held) => Err(held.into()),
-            // The Worker's reading of the lease and ours may come from two caches.
+            // The Worker may have seen another lease than this command: both read through caches.
             None if call.path == path(StoreKey::Lease) => Err(LeaseHeld::refused(&refusal).into()),
             None => Err(refusal),
         }
     }
 
-    /// Who is in the way, if it is a lease.
+    /// The lease that is in the way, if a lease is.
     fn lease_that_excludes(&self, holder: Option<&str>) -> Option<LeaseHeld> {
         let lease = Lease::parse(&self.get(StoreKey::Lease).ok()??).ok()?;
         let now = self.http.outside().time.unix_secs().ok()?;
@@ -179,7 +179,7 @@ impl Backend for Worker {
     }
 
     fn batch(&self) -> Batch {
-        // Each object stands behind its length.
+        // In a pack each object is preceded by its length.
         Batch { objects: PACK_MAX_OBJECTS, bytes: PACK_MAX_BYTES as u64, overhead: 4 + 2, bytes_of_three: 3 }
     }
 
@@ -263,7 +263,7 @@ impl Backend for Worker {
                     serde_json::from_slice(&reply.body).context("the Worker's list of issuers")?;
                 Ok(Some(list.issuers))
             }
-            // A Worker of an earlier release has no such route.
+            // A Worker of an earlier release does not have this route.
             StatusCode::NOT_FOUND => Ok(None),
             _ => Err(self.http.refusal(call, &reply)),
         }

@@ -1,4 +1,4 @@
-//! A directory that stops taking writes after so many of them, as if the publisher had been killed there.
+//! A directory that fails after a number of writes, as if the publisher had been killed there.
 
 use std::{
     fs::File,
@@ -13,14 +13,14 @@ use super::{
     dir::Dir,
 };
 
-/// Such a directory.
+/// A directory with a budget of writes.
 pub struct Faulty {
     inner: Dir,
     writes_left: AtomicUsize,
 }
 
 impl Faulty {
-    /// One that takes so many writes.
+    /// `inner`, which accepts `writes` writes.
     pub fn new(inner: Dir, writes: usize) -> Self {
         Self { inner, writes_left: AtomicUsize::new(writes) }
     }

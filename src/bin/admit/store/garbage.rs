@@ -1,11 +1,11 @@
-//! What `admit gc` found unreferenced or deleted, and when: the key `garbage`.
+//! The key `garbage`: the objects that `admit gc` found unreferenced or has deleted, and when.
 //!
-//! An object that is marked has not been named by any head that was published since. Whoever publishes a head
-//! that leads to one of them forgets it first ([`forget`]); that is what makes it safe to delete what is still
-//! marked, and still unreferenced, once the grace is over.
+//! No head that was published since the mark refers to a marked object: before a head refers to one, its
+//! publisher unmarks it ([`forget`]). So an object that is still marked and still unreferenced after the
+//! grace is safe to delete.
 //!
-//! What was deleted stays in the list for a while: KV may go on showing it for a minute, and whoever wants it
-//! again must not believe that it is there.
+//! Deleted objects stay in the list for a while. KV may show them for another minute, and a publisher that
+//! needs one again must not believe that it is stored.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -18,14 +18,14 @@ use serde::{Deserialize, Serialize};
 
 use super::{Store, reach::read};
 
-/// Objects in the list at most: about 75 bytes each, in [`GARBAGE_MAX_BYTES`]. What exceeds it is found again by
-/// a later run.
+/// The most objects in the list, at about 75 bytes each in [`GARBAGE_MAX_BYTES`]. A later run finds the
+/// others again.
 pub const LISTED_MAX: usize = 100_000;
 
-/// How long a deleted object is remembered: to publishers KV may go on showing it for a minute or two.
+/// How long a deleted object is remembered: KV may show it to publishers for a minute or two.
 const DELETED_SECS: i64 = 600;
 
-/// Objects that nothing referred to, or that are gone, and since when.
+/// Unreferenced and deleted objects, each with its time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Garbage {
     marked: BTreeMap<ObjectName, UnixSecs>,
@@ -46,10 +46,10 @@ struct List {
 }
 
 impl Garbage {
-    /// Reads the value of the key.
+    /// Parses the value of the key.
     ///
     /// # Errors
-    /// It is no such list.
+    /// The value is not such a list.
     pub fn parse(json: &[u8]) -> Result<Self> {
         let lists: Lists = serde_json::from_slice(json).context("the stored list of garbage")?;
         let read = |lists: Vec<List>| {
@@ -62,10 +62,10 @@ impl Garbage {
         Ok(Self { marked: read(lists.marked), deleted: read(lists.deleted) })
     }
 
-    /// The value of the key.
+    /// Encodes the value of the key.
     ///
     /// # Errors
-    /// It would be longer than a Worker takes.
+    /// It would be longer than a Worker accepts.
     pub fn to_json(&self) -> Result<Vec<u8>> {
         let write = |moments: &BTreeMap<ObjectName, UnixSecs>| {
             let mut lists: BTreeMap<UnixSecs, Vec<String>> = BTreeMap::new();
@@ -82,11 +82,11 @@ impl Garbage {
         Ok(json)
     }
 
-    /// Marks those objects that nothing refers to at `at`, and takes the mark from all others. What is marked
-    /// already stays marked since then; what does not fit is left for another run. How many are new.
+    /// Marks objects that are unreferenced at `at`, and unmarks all others. Objects that are already marked
+    /// keep their time; those that do not fit are left for a later run. Returns how many marks are new.
     pub fn mark(&mut self, unreferenced: &HashSet<ObjectName>, at: UnixSecs) -> usize {
         self.marked.retain(|name, since| {
-            // By a clock that was wrong: nothing is unreferenced since a moment to come.
+            // A time in the future comes from a wrong clock.
             *since = at.min(*since);
             unreferenced.contains(name)
         });
@@ -97,17 +97,17 @@ impl Garbage {
         new.len()
     }
 
-    /// What has been marked at `moment` or before.
+    /// The objects that were marked at `moment` or before.
     pub fn marked_before(&self, moment: UnixSecs) -> Vec<ObjectName> {
         self.marked.iter().filter(|(_, at)| **at <= moment).map(|(name, _)| *name).collect()
     }
 
-    /// When the oldest mark was made.
+    /// The time of the oldest mark.
     pub fn oldest_mark(&self) -> Option<UnixSecs> {
         self.marked.values().min().copied()
     }
 
-    /// Notes that marked objects are deleted at `at`, and forgets those that were long before.
+    /// Records that marked objects are deleted at `at`, and forgets those that were deleted long before.
     pub fn delete(&mut self, names: &[ObjectName], at: UnixSecs) {
         self.deleted.retain(|_, since| *since > at.saturating_sub(DELETED_SECS));
         for name in names {
@@ -116,7 +116,7 @@ impl Garbage {
         }
     }
 
-    /// Takes objects out of the list: those that were in it.
+    /// Removes objects from the list. Returns those that were in it.
     pub fn forget(&mut self, names: &HashSet<ObjectName>) -> HashSet<ObjectName> {
         let mut forgotten = HashSet::new();
         for list in [&mut self.marked, &mut self.deleted] {
@@ -131,14 +131,15 @@ impl Garbage {
         forgotten
     }
 
-    /// How many objects are marked.
+    /// The number of marked objects.
     pub fn marked(&self) -> usize {
         self.marked.len()
     }
 }
 
-/// Takes objects out of the list, because a head that leads to them is about to be published; writes only if
-/// there are such. Those may be on their way out, whatever the store shows: they have to be uploaded again.
+/// Removes objects from the list, because a head that refers to them is about to be published. Returns those
+/// that were in the list: they may be deleted already, whatever the store shows, and must be uploaded again.
+/// Writes only if there are any.
 ///
 /// # Errors
 /// The lease is lost, or the store does not answer or refuses.
@@ -154,10 +155,10 @@ pub fn forget(store: &Store, names: &HashSet<ObjectName>) -> Result<HashSet<Obje
     Ok(forgotten)
 }
 
-/// Takes objects that are there out of the list, as [`forget`] does, and stores those that were in it again.
+/// Removes stored objects from the list, as [`forget`] does, and stores those that were in it again.
 ///
 /// # Errors
-/// One of them is not there any more, the lease is lost, or the store does not answer or refuses.
+/// One of them is missing, the lease is lost, or the store does not answer or refuses.
 pub fn revive(store: &Store, names: &HashSet<ObjectName>) -> Result<()> {
     for name in forget(store, names)? {
         store.put_objects(&[(name, read(store, name)?)])?;
@@ -188,7 +189,7 @@ mod tests {
         assert_eq!(garbage.marked_before(100), [name(2)]);
         assert_eq!((garbage.marked_before(200).len(), garbage.oldest_mark()), (2, Some(100)));
         assert_eq!(Garbage::parse(&garbage.to_json().unwrap()).unwrap(), garbage);
-        // A clock that was far ahead delays nothing for ever.
+        // A clock that was far ahead does not delay a deletion for ever.
         garbage.mark(&names([3, 4]), 300_000);
         garbage.mark(&names([3, 4]), 300);
         assert_eq!(garbage.marked_before(300).len(), 2);

@@ -1,5 +1,5 @@
-//! Calls to a service over HTTP, tried again while that may help. What the service itself said is told from what
-//! something else said in its place.
+//! Calls to a service over HTTP, repeated while that may help. An answer of the service itself is told apart
+//! from an answer of something in between.
 
 use std::{borrow::Cow, io::Read, time::Duration};
 
@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-/// A service, and the token that it lets in.
+/// A service, and the tokens for it.
 pub struct Http {
     outside: Outside,
     base_url: String,
@@ -27,30 +27,30 @@ pub struct Http {
     clock: clock::Watch,
 }
 
-/// What is particular to a service.
+/// How one service differs from another.
 #[derive(Clone, Copy)]
 pub struct Service {
     /// Its name in messages.
     pub name: &'static str,
-    /// What its addresses look like.
+    /// An example of its addresses.
     pub example: &'static str,
-    /// How long one call may take in all.
+    /// The longest time for one call.
     pub call_timeout: Duration,
-    /// What may be done about a status, for people.
+    /// Advice about a status, for messages.
     pub hint: fn(StatusCode, Call<'_>) -> Cow<'static, str>,
-    /// Whether a body is the service's own for this status.
+    /// Whether an answer comes from the service itself.
     pub is_own: fn(Expected, &Reply) -> bool,
 }
 
-/// What the body of a success is.
+/// The body of a successful answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Expected {
-    /// Any bytes but a page for people: the value of a key.
+    /// Any bytes but a web page: the value of a key.
     #[default]
     Value,
-    /// That something was stored.
+    /// A confirmation that something was stored.
     Done,
-    /// That something was deleted.
+    /// A confirmation that something was deleted.
     Deleted,
     /// A JSON object with this member.
     Report(&'static str),
@@ -59,17 +59,17 @@ pub enum Expected {
 /// One call.
 #[derive(Clone, Copy, Default)]
 pub struct Call<'a> {
-    /// The method; `GET` unless it is set.
+    /// The method; `None` for `GET`.
     pub method: Option<&'a Method>,
-    /// What follows the service's address.
+    /// The path after the service's address.
     pub path: &'a str,
     /// The body and its media type.
     pub body: Option<(&'a [u8], &'static str)>,
-    /// Who holds the lease: the header `Admit-Holder`.
+    /// The holder of the lease, for the header `Admit-Holder`.
     pub holder: Option<&'a str>,
-    /// How long all attempts together may take, unless as long as they need.
+    /// The longest time for all attempts together; `None` for no limit.
     pub deadline: Option<Duration>,
-    /// What a success looks like.
+    /// The body of a success.
     pub expected: Expected,
 }
 
@@ -80,9 +80,9 @@ impl Call<'_> {
     }
 }
 
-/// What a service answered.
+/// A service's answer.
 pub struct Reply {
-    /// The status: no 5xx and no 429, which are tried again until they are an error.
+    /// The status. 5xx and 429 are retried and become an error, so they do not occur here.
     pub status: StatusCode,
     /// The body.
     pub body: Vec<u8>,
@@ -106,7 +106,7 @@ impl Reply {
         serde_json::from_slice(&self.body).ok()
     }
 
-    /// Whether it is this error of a Worker's, in its words.
+    /// Whether it is this error of a Worker, in its words.
     pub fn says(&self, error: ApiError) -> bool {
         self.status == error.status()
             && self.object().is_some_and(|body| {
@@ -115,13 +115,14 @@ impl Reply {
             })
     }
 
-    /// Whether it is a page for people.
+    /// Whether it is a web page.
     pub fn is_page(&self) -> bool {
         is_page(&self.headers, &self.body)
     }
 
-    /// Whether it may be a stored value: bytes of no type or of that of bytes, and in no coding, since none was asked
-    /// for. No bytes at all must be of that type: many a thing answers with nothing.
+    /// Whether it may be a stored value: without a type or of type bytes, and not compressed, because no
+    /// compression was requested. An empty body must have the type, because much that stands in between
+    /// answers with nothing.
     pub fn is_value(&self) -> bool {
         let media_type = self.headers.get(header::CONTENT_TYPE);
         let is_plain = self.headers.get(header::CONTENT_ENCODING).is_none_or(|coding| coding == "identity");
@@ -129,7 +130,7 @@ impl Reply {
     }
 }
 
-/// What a service itself said when it did not do as asked.
+/// The service itself refused a call.
 #[derive(Debug, thiserror::Error)]
 #[error("{text}")]
 struct Refusal {
@@ -139,24 +140,24 @@ struct Refusal {
     is_older: bool,
 }
 
-/// Whether the service itself says that it does not, or no longer, let this publisher in, in a way that waiting
-/// does not change: the right is missing, or a token has ended that nothing renews.
+/// Whether the service itself refuses this publisher in a way that waiting does not change: the right is
+/// missing, or a token has ended that is not renewed.
 pub fn is_shut_out(error: &anyhow::Error) -> bool {
     error.downcast_ref::<Refusal>().is_some_and(|refusal| refusal.is_final)
 }
 
-/// Whether the service itself says that something is missing of what was to be published.
+/// Whether the service itself says that a part of what is being published is missing.
 pub fn is_incomplete(error: &anyhow::Error) -> bool {
     error.downcast_ref::<Refusal>().is_some_and(|refusal| refusal.is_incomplete)
 }
 
-/// Whether a Worker says that a newer head is published: what has been revoked since has to be taken over.
+/// Whether a Worker says that a newer head is published, whose revocations must be taken over.
 pub fn is_older(error: &anyhow::Error) -> bool {
     error.downcast_ref::<Refusal>().is_some_and(|refusal| refusal.is_older)
 }
 
 impl Http {
-    /// The service at `base_url`, asked with the token of `bearer`.
+    /// The service at `base_url`, with tokens from `bearer`.
     ///
     /// # Errors
     /// `base_url` is not an HTTP address.
@@ -176,15 +177,16 @@ impl Http {
         Ok(Self { outside: outside.clone(), base_url, bearer, service, clock: clock::Watch::default() })
     }
 
-    /// What lies outside of this process.
+    /// The network, and time.
     pub const fn outside(&self) -> &Outside {
         &self.outside
     }
 
-    /// Makes a call, again and again while that may help. The answer is the service's own.
+    /// Makes a call, repeatedly while that may help. The answer is the service's own.
     ///
     /// # Errors
-    /// [`Unheard`]: the service does not answer, goes on failing, or something else goes on answering in its place.
+    /// [`Unheard`]: the service does not answer, keeps failing, or something else keeps answering in its
+    /// place.
     pub fn call(&self, call: Call<'_>) -> Result<Reply> {
         let mut patience = Patience::for_calls();
         let time = &self.outside.time;
@@ -216,7 +218,7 @@ impl Http {
         }
     }
 
-    /// Why an answer is not what the service has to say, unless it is.
+    /// Why an answer is not the service's own, if it is not.
     fn unheard(&self, call: Call<'_>, reply: &Reply) -> Option<String> {
         let (name, status) = (self.service.name, reply.status);
         if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
@@ -231,7 +233,7 @@ impl Http {
             _ => Cow::Borrowed(""),
         };
         Some(format!(
-            "{} {}{}: {said}. That is not how {name} answers: something before it may have, such as a proxy, an \
+            "{} {}{}: {said}. {name} does not answer like this: something in between may have, such as a proxy, an \
              ingress or a challenge page{hint}",
             call.method(),
             self.base_url,
@@ -239,15 +241,15 @@ impl Http {
         ))
     }
 
-    /// What the service said when it did not do as asked.
+    /// The error for a refusal by the service itself.
     pub fn refusal(&self, call: Call<'_>, reply: &Reply) -> anyhow::Error {
         let text = self.refusal_text(call, reply);
         if reply.status == StatusCode::UNAUTHORIZED && self.bearer.is_renewed() {
-            // The next token may be let in.
+            // The next token may be accepted.
             return Unheard::new(text).into();
         }
         let is_final = matches!(reply.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
-        // A head has two fields that may be wrong; its body is what names objects.
+        // Of the fields of a head, `body` is the one that names objects.
         let is_incomplete = reply.status == StatusCode::UNPROCESSABLE_ENTITY
             && call.path.ends_with("/head")
             && reply
@@ -291,7 +293,7 @@ impl Http {
     }
 }
 
-/// Failures of the network may pass, those of its names and certificates too; those of the request never do.
+/// Network errors may pass, and so may those of DNS and certificates. Errors of the request itself do not.
 const fn is_worth_another_try(error: &ureq::Error) -> bool {
     !matches!(
         error,
@@ -303,7 +305,7 @@ const fn is_worth_another_try(error: &ureq::Error) -> bool {
     )
 }
 
-/// The text of an error body. A Worker's has `message`, to which a map `errors` adds; Cloudflare's has a list
+/// The text of an error body. A Worker's has `message`, and a map `errors` with more; Cloudflare's has a list
 /// `errors` of codes and messages.
 fn said(body: &[u8]) -> Option<String> {
     let body: Map<String, Value> = serde_json::from_slice(body).ok()?;
@@ -352,7 +354,7 @@ mod tests {
         }
     }
 
-    /// How many calls a service gets that fails and asks for a pause of so many seconds.
+    /// The number of calls that a service gets that fails and asks for a pause of `pause_secs`.
     fn attempts(pause_secs: &'static str, deadline: Option<Duration>) -> usize {
         let (asked, questions) = std::sync::mpsc::channel();
         let server = Server::start(move |request| {

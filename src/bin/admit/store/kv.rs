@@ -2,14 +2,15 @@
 //!
 //! What its documentation says, and what follows from it here:
 //!
-//! - `PUT …/bulk` takes 10,000 pairs and 100 megabytes at once, values in base64 if each says so; it names the
-//!   keys that could not be written, which are sent again. `POST …/bulk/delete` takes 10,000 keys.
+//! - `PUT …/bulk` takes 10,000 pairs and 100 megabytes at once, values in base64 if each says so. It names
+//!   the keys that could not be written, which are sent again. `POST …/bulk/delete` takes 10,000 keys.
 //! - `GET …/keys` gives at most 1,000 names at once, and a cursor.
-//! - 1,200 calls in five minutes, or five minutes of 429: the 32,000 shards of ten million customers cannot be
-//!   read back one by one (that would take over two hours). They are looked up in the list of keys, and a
-//!   sample of them is read.
+//! - More than 1,200 calls in five minutes cause five minutes of 429. Reading back the 32,000 shards of ten
+//!   million customers one by one would take over two hours, so they are looked up in the list of keys, and
+//!   only a sample of them is read.
 //! - A key takes one write a second; a second one is answered 429.
-//! - KV is eventually consistent. A key that was asked for before it was there may stay away for a minute.
+//! - KV is eventually consistent. A key that was requested before it was written may stay missing for a
+//!   minute.
 
 use std::{
     borrow::Cow,
@@ -36,31 +37,31 @@ use crate::{
     peer::{Outside, retry::Patience},
 };
 
-/// Where the API is, unless `CLOUDFLARE_API_BASE_URL` says otherwise.
+/// The API's address, unless `CLOUDFLARE_API_BASE_URL` names another.
 const API_URL: &str = "https://api.cloudflare.com/client/v4";
 
 /// Pairs or keys in one call: the API's limit.
 const BULK_MAX_KEYS: usize = 10_000;
 
-/// Body of one call: a quarter of what the API takes, because up to four are in memory at once, and a smaller
-/// one that failed is sent again sooner.
+/// Body of one call: a quarter of what the API takes. Up to four are in memory at once, and a smaller one is
+/// sent again sooner after a failure.
 const BULK_MAX_BYTES: u64 = 25_000_000;
 
-/// What surrounds a value: `{"key":"directory/…","value":"…","base64":true},` with a digest of 64 digits.
+/// Bytes around a value: `{"key":"directory/…","value":"…","base64":true},` with a digest of 64 digits.
 const PAIR_OVERHEAD_BYTES: u64 = 128;
 
 /// Names in one list: the API's limit.
 const LIST_MAX_KEYS: usize = 1_000;
 
-/// Objects that are read back of those that were written. Were one in twenty broken, the sample would show it
-/// with 99 %; that all calls together stay under the limit of calls matters more than the last per cent, since
-/// edges check every object and `admit verify` reads all of them.
+/// How many of the written objects are read back. If one in twenty were broken, the sample would show it with
+/// a probability of 99 %. A larger sample would exceed the limit of calls; edges check every object anyway,
+/// and `admit verify` reads all.
 const SAMPLE_MAX: usize = 100;
 
 /// Calls at the same time.
 const THREADS: usize = 4;
 
-/// The API's code for a key that is not there.
+/// The API's error code for a missing key.
 const KEY_NOT_FOUND: i64 = 10_009;
 
 const SERVICE: Service = Service {
@@ -72,7 +73,7 @@ const SERVICE: Service = Service {
     is_own,
 };
 
-/// Whether an answer is the API's own: all of them are its JSON envelope, but for the values of keys.
+/// Whether an answer is the API's own: a JSON envelope, except for the values of keys.
 fn is_own(expected: Expected, reply: &Reply) -> bool {
     match (reply.status.is_success(), expected) {
         (true, Expected::Value) => reply.status == StatusCode::OK && !reply.is_page(),
@@ -93,21 +94,22 @@ fn hint(status: StatusCode, _: Call<'_>) -> Cow<'static, str> {
     })
 }
 
-/// A KV namespace.
+/// A KV namespace as a backend.
 pub struct Kv {
     http: Http,
 }
 
 impl Kv {
-    /// The namespace of an account, asked with an API token, at another address than Cloudflare's if there is
-    /// one.
+    /// The namespace `place` of an account, with an API token. `api_url` replaces Cloudflare's address.
     ///
     /// # Errors
     /// An identifier or the address is invalid.
     pub fn new(place: &str, bearer: Bearer, api_url: Option<&str>, outside: &Outside) -> Result<Self> {
         let is_id = |id: &str| !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
         let Some((account, namespace)) = place.split_once('/').filter(|(a, n)| is_id(a) && is_id(n)) else {
-            bail!("kv:{place} is not kv:<account>/<namespace>, two identifiers of letters and digits")
+            bail!(
+                "invalid store kv:{place}: expected kv:<account>/<namespace>, two identifiers of letters and digits"
+            )
         };
         let api_url = api_url.unwrap_or(API_URL).trim_end_matches('/');
         let url = format!("{api_url}/accounts/{account}/storage/kv/namespaces/{namespace}");
@@ -123,7 +125,7 @@ impl Kv {
         serde_json::from_slice(&reply.body).with_context(|| format!("{}: Cloudflare's answer", call.path))
     }
 
-    /// Sends what `body` makes of some keys, until none of them is left.
+    /// Sends a body for some keys, and again for those that could not be written, until none is left.
     fn bulk(
         &self,
         method: &Method,
@@ -149,7 +151,7 @@ impl Kv {
         }
     }
 
-    /// One page of the names that begin with `prefix`.
+    /// One page of the keys that begin with `prefix`.
     fn list(&self, prefix: &str, cursor: &str) -> Result<Answer<Vec<Key>>> {
         let mut path = format!("/keys?limit={LIST_MAX_KEYS}&prefix={}", percent_encoded(prefix));
         if !cursor.is_empty() {
@@ -159,7 +161,7 @@ impl Kv {
         self.call(Call { path: &path, ..Call::default() })
     }
 
-    /// Looks at some objects by reading them.
+    /// Checks objects by reading them.
     fn read_all(&self, names: &[ObjectName], all: &Mutex<Checked>) -> Result<()> {
         parallel::for_each(names, THREADS, |name| {
             let is_sound = self.get(StoreKey::Object(*name))?.map(|object| name.check(&object).is_ok());
@@ -209,7 +211,7 @@ struct ErrorCode {
     code: i64,
 }
 
-/// Whether a 404 is about the key, and not about the namespace or the account.
+/// Whether a 404 is about the key, not about the namespace or the account.
 fn is_key_not_found(reply: &Reply) -> bool {
     reply.status == StatusCode::NOT_FOUND
         && serde_json::from_slice::<Errors>(&reply.body)
@@ -290,7 +292,7 @@ impl Backend for Kv {
         loop {
             let page = self.list(prefix, &cursor)?;
             keys.extend(page.result.unwrap_or_default().into_iter().map(|key| key.name));
-            // A page may be empty, or not full, without being the last.
+            // A page may be empty or partly filled without being the last one.
             let next = page.result_info.unwrap_or_default().cursor;
             if next.is_empty() {
                 return Ok(keys);

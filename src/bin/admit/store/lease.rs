@@ -1,4 +1,4 @@
-//! The publisher's own lease: taken before the first write, renewed behind the work, given back at the end.
+//! The publisher's own lease: taken before the first write, renewed in the background, given back at the end.
 
 use std::{
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
@@ -16,31 +16,31 @@ use anyhow::{Context, Result, anyhow, bail};
 use super::{Shared, process};
 use crate::{peer::retry::Patience, progress::now};
 
-/// How long a lease lasts unless it is renewed: how long a publisher that was killed keeps those on other machines
-/// away, and so for how long no revocation is published. Two renewals may fail before it ends.
+/// How long a lease lasts unless it is renewed, in seconds. A killed publisher keeps other machines from
+/// publishing for this long, and revocations with them. Two renewals may fail before it ends.
 pub const LEASE_SECS: i64 = 30;
 
 /// Between two renewals. KV takes one write a second to a key.
 pub const RENEW_EVERY: Duration = Duration::from_secs(LEASE_SECS.unsigned_abs() / 3);
 
-/// How long a renewal that is under way is waited for before the lease is given back. One that came after that
-/// would take it again.
+/// How long giving back waits for a renewal under way. A renewal that came after it would take the lease
+/// again.
 const RENEWAL_WAIT: Duration = Duration::from_secs(5);
 
-/// A colon and the longest number of a process.
+/// The length of a colon and the longest process id.
 const PID_MAX_BYTES: usize = 11;
 
-/// Another publisher may publish now.
+/// Another publisher holds the lease.
 #[derive(Debug, thiserror::Error)]
 #[error("{text}")]
 pub struct LeaseHeld {
     text: String,
-    /// How many seconds from then the lease ends unless it is renewed, if that is known.
+    /// Seconds until the lease ends unless it is renewed, if known.
     pub ends_in_secs: Option<u64>,
 }
 
 impl LeaseHeld {
-    /// Somebody else's lease, as it stands at `now`.
+    /// The lease of another publisher, as it stands at `now`.
     pub fn new(lease: &Lease, now: UnixSecs) -> Self {
         let (host, until, left) = (&lease.host, iso8601(lease.until, 0), lease.until.saturating_sub(now));
         let ends_in_secs = u64::try_from(left).ok();
@@ -51,19 +51,19 @@ impl LeaseHeld {
         Self { text, ends_in_secs }
     }
 
-    /// A store's own words.
+    /// A refusal in the store's own words.
     pub fn refused(error: &anyhow::Error) -> Self {
         Self { text: format!("{error:#}"), ends_in_secs: None }
     }
 }
 
-/// Who holds a lease, made up once for a run. A run whose answer was lost, so that it cannot tell whether it has the
-/// lease, takes it again under the same name.
+/// The name of the holder of a lease, made up once for a run. A run whose answer was lost, and that cannot
+/// know whether it has the lease, takes it again under the same name.
 #[derive(Clone, Debug)]
 pub struct Holder(String);
 
 impl Holder {
-    /// A new one.
+    /// A new random name.
     ///
     /// # Errors
     /// The system has no random numbers.
@@ -74,7 +74,7 @@ impl Holder {
     }
 }
 
-/// A lease as long as it is wanted.
+/// The lease while a run needs it.
 pub struct Tenure {
     holder: String,
     host: String,
@@ -85,23 +85,23 @@ pub struct Tenure {
 #[derive(Default)]
 struct State {
     until: UnixSecs,
-    /// Why it could not be renewed the last time.
+    /// Why the last renewal failed.
     failure: Option<anyhow::Error>,
-    /// Somebody else has it.
+    /// Who has taken the lease over.
     lost_to: Option<String>,
     is_over: bool,
 }
 
 impl Tenure {
-    /// Who holds it, for the store.
+    /// The holder's name, as the store gets it.
     pub fn holder(&self) -> &str {
         &self.holder
     }
 
-    /// Whether a write may still be made at `now`.
+    /// Checks that a write may still be made at `now`.
     ///
     /// # Errors
-    /// Somebody else has taken the lease, or it could not be renewed in time.
+    /// Another publisher has taken the lease, or it could not be renewed in time.
     pub fn check(&self, now: UnixSecs) -> Result<()> {
         let state = self.state();
         if let Some(other) = &state.lost_to {
@@ -125,10 +125,10 @@ impl Tenure {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Renews the lease, or notes why that did not go.
+    /// Renews the lease, or records why that failed.
     fn renew(&self, shared: &Shared) {
         let renewed = (shared.clock)().and_then(|now| {
-            // Too late is too late: somebody may have had it, and given it back, in between.
+            // Even if the lease is free again, another publisher may have held it in between.
             self.check(now)?;
             let until = now.saturating_add(LEASE_SECS);
             shared.write_lease(&self.lease(until), now).map(|()| until)
@@ -146,7 +146,7 @@ impl Tenure {
     }
 }
 
-/// The lease of this run. Given back when it is dropped; if that fails it ends by itself.
+/// Holds the lease of this run. Dropping it gives the lease back; if that fails the lease ends by itself.
 pub struct Guard {
     shared: Arc<Shared>,
     tenure: Arc<Tenure>,
@@ -154,7 +154,8 @@ pub struct Guard {
 }
 
 impl Guard {
-    /// Takes the lease as `holder`; from a publisher on this machine that has ended, and with `force` from any.
+    /// Takes the lease as `holder`: also from a publisher on this machine that has ended, and with `force`
+    /// from any.
     ///
     /// # Errors
     /// Another publisher holds it, or the store does not answer.
@@ -176,7 +177,7 @@ impl Guard {
             if !error.is::<LeaseHeld>() {
                 return Err(error);
             }
-            // Who shows the other's name may end the other's lease.
+            // Sending the other holder's name ends that holder's lease.
             match shared.lease()? {
                 Some(lease) if is_left_behind(&lease) => {
                     eprintln!("warning: {} ended without giving its lease back: taking it over", lease.host);
@@ -189,7 +190,7 @@ impl Guard {
                 }
                 None => {}
             }
-            // KV may go on showing it for a minute.
+            // KV may show the old lease for another minute.
             match patience.next(None) {
                 Some(pause) if shared.backend.has_rules() => std::thread::sleep(pause),
                 Some(_) => {}
@@ -206,7 +207,7 @@ impl Guard {
         Ok(Self { shared, tenure, renewal: Some(renewal) })
     }
 
-    /// Renews it now, as is done every [`RENEW_EVERY`].
+    /// Renews now, as the background thread does every [`RENEW_EVERY`].
     #[cfg(test)]
     pub fn renew(&self) {
         self.tenure.renew(&self.shared);
@@ -254,22 +255,22 @@ fn renew_until_it_is_over(shared: &Shared, tenure: &Tenure) {
     }
 }
 
-/// Whether a publisher on this machine has ended without giving its lease back.
+/// Whether the holder was a publisher on this machine that ended without giving its lease back.
 fn is_left_behind(lease: &Lease) -> bool {
     let is_here = lease.host.rsplit_once(':').is_some_and(|(name, _)| name == machine());
     is_here && lease.process.as_deref().is_some_and(process::is_gone)
 }
 
-/// This machine's name: visible ASCII, and short enough for a process to follow.
+/// This machine's name: visible ASCII, short enough to append a process id.
 fn machine() -> String {
     let name = gethostname::gethostname();
     let name: String = name.to_string_lossy().chars().filter(char::is_ascii_graphic).collect();
     let name = if name.is_empty() { "unknown" } else { &name };
-    // ASCII only, so that any place is one to cut at.
+    // ASCII only, so that it can be cut anywhere.
     name.get(..HOST_MAX_BYTES - PID_MAX_BYTES).unwrap_or(name).to_owned()
 }
 
-/// This machine and this process, for people.
+/// This machine and process, for messages.
 pub fn host() -> String {
     format!("{}:{}", machine(), std::process::id())
 }

@@ -1,4 +1,9 @@
 //! Where snapshots are published to and read from: a Worker, a KV namespace, or a directory.
+//!
+//! [`Store`] is what commands use. It checks the rules (lease, order of heads, completeness) and calls a
+//! `Backend`: `edge`, `kv` or `dir`. A Worker enforces the same rules itself. `http` makes the calls of the
+//! first two, `lease` keeps the lease alive, `garbage` is the list of `admit gc`, `reach` follows a head to
+//! its objects.
 
 mod backend;
 mod dir;
@@ -43,53 +48,53 @@ use crate::{
     token::now_unix_secs,
 };
 
-/// For how long a store may show the head before: 60 s until KV shows a new one, 30 s for which a cache keeps it.
+/// How long a store may show the previous head: 60 s until KV shows a new one, and 30 s in a cache.
 pub const LAG: Duration = Duration::from_secs(90);
 
-/// The clock by which leases and garbage are judged.
+/// The clock that leases and garbage are judged by.
 pub type Clock = Arc<dyn Fn() -> Result<UnixSecs> + Send + Sync>;
 
 /// A place where snapshots are published.
 #[derive(Clone)]
 pub struct Store(Arc<Shared>);
 
-/// What a store and the renewal of its lease have in common.
+/// What a store shares with the thread that renews its lease.
 pub struct Shared {
     backend: Box<dyn Backend>,
     clock: Clock,
     tenure: Mutex<Option<Arc<Tenure>>>,
-    /// The list of garbage, as long as this run holds the lease: nobody else changes it then.
+    /// The list of garbage while this run holds the lease: no other process changes it then.
     garbage: Mutex<Option<Garbage>>,
 }
 
-/// A head on its way.
+/// A head to be published.
 #[derive(Clone, Copy)]
 pub struct NewHead<'a> {
-    /// The head. Its store and the revocations that are in force are filled in.
+    /// The head. The store's name and the revocations in force are filled in.
     pub head: &'a Head,
-    /// The head that was published when the work began: nobody may have published other data since.
+    /// The head that was published when the work began. Publishing fails if other data was published since.
     pub follows: Option<&'a Head>,
-    /// Who signs it.
+    /// Signs the head.
     pub signer: &'a HeadSigner,
 }
 
 impl Store {
-    /// The store at `place`, `https://…` or `http://…`, `kv:<account>/<namespace>` or `dir:<path>`; a Worker is asked
-    /// with the token of `token`.
+    /// The store at `place`: `https://…` or `http://…`, `kv:<account>/<namespace>` or `dir:<path>`. A Worker
+    /// is asked with the tokens of `token`.
     ///
     /// # Errors
-    /// `place` is not a store, or what it needs to be asked with is missing or cannot be used.
+    /// `place` is not a store, or its credentials are missing or invalid.
     pub fn open(place: &str, token: &TokenArgs) -> Result<Self> {
         Self::open_in(place, token, &Outside::default())
     }
 
-    /// The same in another world.
+    /// Like [`Self::open`], with another network and clock.
     ///
     /// # Errors
     /// As [`Self::open`].
     pub fn open_in(place: &str, token: &TokenArgs, outside: &Outside) -> Result<Self> {
         let backend: Box<dyn Backend> = match place.split_once(':') {
-            Some(("dir", "")) => bail!("dir: names no directory"),
+            Some(("dir", "")) => bail!("invalid store dir: expected dir:<path>"),
             Some(("dir", path)) => Box::new(Dir::new(Path::new(path))),
             Some(("kv", place)) => {
                 let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
@@ -104,7 +109,9 @@ impl Store {
                     bearer.context("a token is needed: --token or ADMIT_TOKEN, or a key in --token-key")?;
                 Box::new(Worker::new(place, bearer, outside)?)
             }
-            _ => bail!("{place:?} is none of https://… (a Worker), kv:<account>/<namespace> and dir:<path>"),
+            _ => bail!(
+                "invalid store {place:?}: expected https://… (a Worker), kv:<account>/<namespace> or dir:<path>"
+            ),
         };
         let time = Arc::clone(&outside.time);
         Ok(Self::with(backend, Arc::new(move || time.unix_secs())))
@@ -114,57 +121,58 @@ impl Store {
         Self(Arc::new(Shared { backend, clock, tenure: Mutex::default(), garbage: Mutex::default() }))
     }
 
-    /// A directory for what nobody needs after this run.
+    /// A directory that is not needed after this run.
     pub fn scratch(path: &Path) -> Self {
         Self::with(Box::new(Dir::unsynced(path)), Arc::new(now_unix_secs))
     }
 
-    /// A directory whose clock is set.
+    /// A directory with another clock.
     #[cfg(test)]
     pub fn in_dir(path: &Path, clock: Clock) -> Self {
         Self::with(Box::new(Dir::unsynced(path)), clock)
     }
 
-    /// The same, which stops after so many writes.
+    /// A directory with another clock that fails after `writes` writes.
     #[cfg(test)]
     pub fn killed_after(writes: usize, path: &Path, clock: Clock) -> Self {
         Self::with(Box::new(faulty::Faulty::new(Dir::unsynced(path), writes)), clock)
     }
 
-    /// The moment, by the clock that leases go by.
+    /// The current time, by the clock of leases.
     ///
     /// # Errors
-    /// The machine's clock stands before 1970.
+    /// The machine's clock is set before 1970.
     pub fn now(&self) -> Result<UnixSecs> {
         (self.0.clock)()
     }
 
-    /// Takes the lease; with `force` from whoever holds it. While it is held, every write is made as its holder
-    /// and refused once it is lost. It is renewed behind the work, and given back when the guard is dropped.
+    /// Takes the lease; with `force` also from another holder. While it is held, every write is made as its
+    /// holder, and refused once it is lost. The lease is renewed in the background, and given back when the
+    /// guard is dropped.
     ///
     /// # Errors
-    /// Somebody else holds it, or the store does not answer.
+    /// Another publisher holds the lease, or the store does not answer.
     pub fn lock(&self, force: bool) -> Result<Guard> {
         self.lock_as(&Holder::new()?, force)
     }
 
-    /// [`Store::lock`] as a holder that may have the lease already.
+    /// Like [`Store::lock`], as a holder that may have the lease already.
     ///
     /// # Errors
-    /// Another holder has it, or the store does not answer.
+    /// Another holder has the lease, or the store does not answer.
     pub fn lock_as(&self, holder: &Holder, force: bool) -> Result<Guard> {
         Guard::take(Arc::clone(&self.0), holder, force)
     }
 
-    /// Whether this run may still write.
+    /// Checks that this run may still write.
     ///
     /// # Errors
-    /// It has lost its lease.
+    /// The lease is lost.
     pub fn check_tenure(&self) -> Result<()> {
         self.0.holder().map(drop)
     }
 
-    /// Who may publish, as far as the store shows it.
+    /// The current lease, as far as the store shows it.
     ///
     /// # Errors
     /// The store does not answer, or refuses.
@@ -180,12 +188,12 @@ impl Store {
         self.text(StoreKey::Head)
     }
 
-    /// Publishes a head, and says what it came to. Every head that `admit` publishes passes through here, so that none
-    /// of them loses a revocation.
+    /// Publishes a head, and returns it as published. Every head that `admit` publishes passes through here,
+    /// so that none of them loses a revocation.
     ///
     /// # Errors
-    /// The lease is lost or somebody else's, somebody has published since, the head is older than the published
-    /// one, an object that it names is missing, or the store does not answer or refuses.
+    /// The lease is lost or held by another publisher, another head was published since, the head is older
+    /// than the published one, an object that it names is missing, or the store does not answer or refuses.
     pub fn put_head(&self, new: NewHead<'_>) -> Result<Head> {
         let holder = self.0.holder()?;
         let _lock = self.0.backend.exclusive()?;
@@ -205,17 +213,17 @@ impl Store {
                     new.signer.has_published(&head);
                     return Ok(head);
                 }
-                // Somebody has revoked something since the look: the next head has that too.
+                // Another revocation was published since `stored` was read: the next attempt includes it.
                 Err(error) if is_older(&error) && refused.is_none() => refused = Some((head, error)),
                 Err(error) => return Err(error),
             }
         }
     }
 
-    /// Keeps a head that is about to be published as the one by which its version was, so that it can be returned to.
+    /// Keeps the head of a version that is about to be published, so that it can be rolled back to.
     ///
     /// # Errors
-    /// The lease is lost or somebody else's, or the store does not answer or refuses.
+    /// The lease is lost or held by another publisher, or the store does not answer or refuses.
     pub fn keep_version(&self, new: NewHead<'_>) -> Result<()> {
         new.follows.into_iter().for_each(|follows| new.signer.follows(follows));
         let stored = rules::stored_head(&self.0, new.signer)?;
@@ -223,7 +231,7 @@ impl Store {
         self.0.put_as_holder(StoreKey::Version(head.seq), new.signer.sign(&head)?.as_bytes())
     }
 
-    /// The `seq` of every version that is kept, in ascending order.
+    /// The `seq` of every kept version, in ascending order.
     ///
     /// # Errors
     /// The store does not answer, or refuses.
@@ -239,12 +247,12 @@ impl Store {
         Ok(versions)
     }
 
-    /// Whether it is a Worker, which keeps the rules itself and knows its issuers.
+    /// Whether this is a Worker, which enforces the rules itself and knows its issuers.
     pub fn is_worker(&self) -> bool {
         self.0.backend.has_rules()
     }
 
-    /// The issuers of the edge behind the store; nothing where it cannot be asked.
+    /// The issuers of the edge behind the store; `None` if it cannot be asked.
     ///
     /// # Errors
     /// The store does not answer, or refuses.
@@ -252,7 +260,7 @@ impl Store {
         self.0.backend.issuers()
     }
 
-    /// The head by which a version was published, if it is kept.
+    /// The head of a version, if it is kept.
     ///
     /// # Errors
     /// The store does not answer, or refuses.
@@ -260,16 +268,16 @@ impl Store {
         self.text(StoreKey::Version(seq))
     }
 
-    /// Writes whatever it is told under a version's key.
+    /// Writes any text under a version's key.
     #[cfg(test)]
     pub fn put_version(&self, seq: u64, jws: &str) -> Result<()> {
         self.0.put_as_holder(StoreKey::Version(seq), jws.as_bytes())
     }
 
-    /// Keeps the head of a version no longer.
+    /// Deletes the kept head of a version.
     ///
     /// # Errors
-    /// The lease is lost or somebody else's, or the store does not answer or refuses.
+    /// The lease is lost or held by another publisher, or the store does not answer or refuses.
     pub fn delete_version(&self, seq: u64) -> Result<()> {
         let holder = self.0.holder()?;
         let _lock = self.0.backend.exclusive()?;
@@ -277,17 +285,17 @@ impl Store {
         self.0.backend.delete(StoreKey::Version(seq), holder.as_deref())
     }
 
-    /// An object, whose bytes are what its name says, if it is there.
+    /// An object, checked against its name, if it is stored.
     ///
     /// # Errors
-    /// The store does not answer, or refuses, or what it has is not this object.
+    /// The store does not answer, refuses, or has other bytes under this name.
     pub fn object(&self, name: ObjectName) -> Result<Option<Vec<u8>>> {
         let Some(bytes) = self.0.backend.get(StoreKey::Object(name))? else { return Ok(None) };
         name.check(&bytes).with_context(|| format!("what is stored as {name}"))?;
         Ok(Some(bytes))
     }
 
-    /// All objects of a kind. Keys that are no object's are passed over.
+    /// All objects of a kind. Other keys are ignored.
     ///
     /// # Errors
     /// The store does not answer, or refuses.
@@ -296,28 +304,28 @@ impl Store {
         Ok(keys.iter().filter_map(|key| ObjectName::parse(key)).collect())
     }
 
-    /// How many objects [`Self::put_objects`] takes at once.
+    /// How much [`Self::put_objects`] takes at once.
     pub fn batch(&self) -> Batch {
         self.0.backend.batch()
     }
 
-    /// Stores objects that fit into a batch, each of which must be what its name says.
+    /// Stores objects that fit into one batch. Each is checked against its name before it is sent.
     ///
     /// # Errors
-    /// The lease is lost, an object is not what its name says, or the store does not answer or refuses.
+    /// The lease is lost, an object does not match its name, or the store does not answer or refuses.
     pub fn put_objects(&self, objects: &[Object]) -> Result<()> {
         for (name, object) in objects {
-            name.check(object).with_context(|| format!("{name} was spoilt before it was sent"))?;
+            name.check(object).with_context(|| format!("{name} was damaged before it was sent"))?;
         }
         self.0.backend.put_objects(objects, self.0.holder()?.as_deref())
     }
 
-    /// Deletes objects, any number, and says after each part how many that were.
+    /// Deletes any number of objects. After each part `deleted` gets the number.
     ///
     /// # Errors
-    /// The lease is lost or somebody else's, or the store does not answer or refuses.
+    /// The lease is lost or held by another publisher, or the store does not answer or refuses.
     pub fn delete_objects(&self, names: &[ObjectName], deleted: &(dyn Fn(usize) + Sync)) -> Result<()> {
-        // Parts, so that a lease that is lost ends it soon.
+        // In parts, so that a lost lease stops it soon.
         for names in names.chunks(1_000) {
             let holder = self.0.holder()?;
             let _lock = self.0.backend.exclusive()?;
@@ -327,8 +335,8 @@ impl Store {
         Ok(())
     }
 
-    /// Which of these objects are missing or broken, any number of them; says after each part how many were
-    /// looked at. A KV namespace looks into a sample of many.
+    /// Checks any number of objects. After each part `checked` gets the number. A KV namespace reads only a
+    /// sample of many.
     ///
     /// # Errors
     /// The store does not answer, or refuses.
@@ -336,10 +344,10 @@ impl Store {
         self.0.backend.check(names, checked)
     }
 
-    /// What the last collection found unreferenced.
+    /// The list of garbage.
     ///
     /// # Errors
-    /// The store does not answer, or refuses, or what it has is no such list.
+    /// The store does not answer, refuses, or has something else under the key.
     pub fn garbage(&self) -> Result<Garbage> {
         let mut known = self.0.known_garbage();
         if let Some(garbage) = &*known {
@@ -355,13 +363,13 @@ impl Store {
         Ok(garbage)
     }
 
-    /// Keeps what was found unreferenced.
+    /// Stores the list of garbage.
     ///
     /// # Errors
-    /// The lease is lost or somebody else's, or the store does not answer or refuses.
+    /// The lease is lost or held by another publisher, or the store does not answer or refuses.
     pub fn put_garbage(&self, garbage: &Garbage) -> Result<()> {
         let mut known = self.0.known_garbage();
-        // Until it is confirmed, nobody knows which of the two is stored.
+        // Until the write is confirmed, either list may be the stored one.
         *known = None;
         self.0.put_as_holder(StoreKey::Garbage, &garbage.to_json()?)?;
         if self.0.holder()?.is_some() {
@@ -372,7 +380,8 @@ impl Store {
 
     fn text(&self, key: StoreKey) -> Result<Option<String>> {
         let Some(value) = self.0.backend.get(key)? else { return Ok(None) };
-        let text = String::from_utf8(value).with_context(|| format!("the published {key} is no text"))?;
+        let text =
+            String::from_utf8(value).with_context(|| format!("the published {key} is not valid UTF-8"))?;
         Ok(Some(text.trim().to_owned()))
     }
 }
@@ -387,7 +396,7 @@ impl Shared {
         self.garbage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Who writes: the holder of this run's lease, if it has taken one and has not lost it.
+    /// The holder of this run's lease, if it has taken one. An error if it has lost it.
     fn holder(&self) -> Result<Option<String>> {
         let tenure = self.tenure.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let Some(tenure) = tenure else { return Ok(None) };
@@ -396,7 +405,7 @@ impl Shared {
     }
 
     fn lease(&self) -> Result<Option<Lease>> {
-        // A lease that is none keeps nobody away.
+        // A value that is not a lease keeps no publisher out.
         Ok(self.backend.get(StoreKey::Lease)?.and_then(|json| Lease::parse(&json).ok()))
     }
 
@@ -410,7 +419,7 @@ impl Shared {
         self.backend.put(StoreKey::Lease, &json, Some(&lease.holder))
     }
 
-    /// Gives the holder's lease back, if it is still the holder's.
+    /// Gives the holder's lease back, if it still is the holder's.
     fn end_lease(&self, holder: &str) -> Result<()> {
         let _lock = self.backend.exclusive()?;
         if !self.backend.has_rules() && self.lease()?.is_none_or(|lease| lease.holder != holder) {
@@ -419,7 +428,7 @@ impl Shared {
         self.backend.delete(StoreKey::Lease, Some(holder))
     }
 
-    /// Whether somebody else's lease is in the way, where the store does not see to that.
+    /// Checks that no other publisher holds the lease, if the store does not check it.
     fn check_lease(&self, holder: Option<&str>) -> Result<()> {
         if self.backend.has_rules() {
             return Ok(());
@@ -435,7 +444,7 @@ impl Shared {
     }
 }
 
-/// Everything but letters, digits, `-` and `_` in the percent-encoding of RFC 3986.
+/// Percent-encodes everything but letters, digits, `-` and `_` (RFC 3986).
 fn percent_encoded(text: &str) -> String {
     const ENCODED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'_');
     utf8_percent_encode(text, &ENCODED).to_string()

@@ -1,21 +1,21 @@
-//! Which process holds a lease, so that the next publisher on the same machine need not wait for the lease of one
-//! that was killed.
+//! Identifies the process that holds a lease, so that the next publisher on the same machine need not wait
+//! for the lease of a killed one.
 //!
-//! A number alone would fool it: numbers are given again, other machines have the same ones, and so do containers
-//! side by side. So a process is named by its machine's boot, its namespace of numbers, its number, and the moment
-//! it began. Where one of them cannot be told, as anywhere but on Linux, nobody is taken for gone.
+//! A process id alone would not do: ids are reused, other machines have the same ones, and so do containers
+//! side by side. So a process is identified by its machine's boot, its pid namespace, its id, and its start
+//! time. Where one of these is unknown, as on every system but Linux, a process is never taken for gone.
 
 use std::{fs, path::Path};
 
-/// Where the kernel tells of processes.
+/// Where the kernel describes processes.
 const PROC: &str = "/proc";
 
-/// This process.
+/// This process, as a lease names it.
 pub fn this() -> Option<String> {
     Process::of(Path::new(PROC), std::process::id())
 }
 
-/// Whether `process` ran on this machine, and has ended.
+/// Whether `process` ran on this machine and has ended.
 pub fn is_gone(process: &str) -> bool {
     is_gone_by(Path::new(PROC), process)
 }
@@ -59,7 +59,8 @@ fn is_gone_by(proc: &Path, process: &str) -> bool {
     }
     match state(proc, process.number) {
         Some(state) => state.is_over || state.began != process.began,
-        // The processes of others may be hidden, but not that of number 1 and no other.
+        // The processes of other users may be hidden. If even process 1 is visible, a missing process is
+        // gone.
         None => state(proc, 1).is_some() && !proc.join(process.number.to_string()).exists(),
     }
 }
@@ -72,17 +73,17 @@ fn namespace(proc: &Path) -> Option<String> {
     Some(fs::read_link(proc.join("self/ns/pid")).ok()?.to_str()?.to_owned())
 }
 
-/// What `/proc/<number>/stat` says (proc_pid_stat(5)).
+/// The content of `/proc/<number>/stat` (proc_pid_stat(5)).
 struct State {
-    /// Field 22: clock ticks between boot and its begin.
+    /// Field 22: clock ticks from boot to its start.
     began: u64,
-    /// Field 3: ended, whether its parent has noticed or not.
+    /// Field 3: the process has ended, whether or not its parent has noticed.
     is_over: bool,
 }
 
 fn state(proc: &Path, number: u32) -> Option<State> {
     let stat = fs::read_to_string(proc.join(number.to_string()).join("stat")).ok()?;
-    // The name is in parentheses, and may hold any of them.
+    // The name stands in parentheses and may itself contain parentheses and spaces.
     let (_, fields) = stat.rsplit_once(')')?;
     let mut fields = fields.split_ascii_whitespace();
     let is_over = matches!(fields.next()?, "Z" | "X" | "x");
@@ -95,7 +96,7 @@ mod tests {
 
     use super::*;
 
-    /// What `/proc` looks like of a machine.
+    /// A directory that looks like a machine's `/proc`.
     struct Machine(tempfile::TempDir);
 
     impl Machine {
@@ -135,11 +136,11 @@ mod tests {
         assert_eq!(process, "b1/pid:[4]/77/500");
         assert!(!is_gone_by(&machine.path(), &process));
         machine.run(77, 'Z', 500);
-        assert!(is_gone_by(&machine.path(), &process), "nobody waits for it");
+        assert!(is_gone_by(&machine.path(), &process), "its parent has not noticed");
         machine.end(77);
         assert!(is_gone_by(&machine.path(), &process));
         machine.run(77, 'R', 501);
-        assert!(is_gone_by(&machine.path(), &process), "its number was given again");
+        assert!(is_gone_by(&machine.path(), &process), "its number was reused");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What a head leads to.
+//! The objects that a head reaches.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -11,11 +11,11 @@ use anyhow::{Context, Result};
 
 use super::Store;
 
-/// Everything that `head` leads to, itself and what is read on the way there included: the index and its pages
-/// are read, shards are not.
+/// The objects that `head` reaches: all that it names, the pages of the index, and the shards. The index and
+/// its pages are read, shards are not.
 ///
 /// # Errors
-/// The index or a page cannot be read, is not there, or is not what its name says.
+/// The index or a page is missing, cannot be read, or does not match its name.
 pub fn reach(store: &Store, head: &Head) -> Result<HashSet<ObjectName>> {
     let mut reached: HashSet<_> = head.named().collect();
     let index_name = ObjectName { kind: ObjectKind::Index, digest: head.index };
@@ -31,7 +31,7 @@ pub fn reach(store: &Store, head: &Head) -> Result<HashSet<ObjectName>> {
     Ok(reached)
 }
 
-/// The shards of a tree that have entries, by their numbers.
+/// The shards of a tree that have entries, by position.
 ///
 /// # Errors
 /// A page cannot be read.
@@ -43,15 +43,15 @@ pub fn shards(store: &Store, index: &Index, tree: Tree) -> Result<BTreeMap<usize
     Ok(shards)
 }
 
-/// How many places for shards a tree has, as a power of two: at most 30.
+/// The number of places for shards in a tree, as a power of two: at most 30.
 pub fn shard_bits(index: &Index, tree: Tree) -> u8 {
     u8::try_from(index.shard_count(tree).trailing_zeros()).unwrap_or(u8::MAX)
 }
 
-/// An object that something published names.
+/// Reads an object that a published object names.
 ///
 /// # Errors
-/// It cannot be read, or is not what its name says.
+/// The object is missing, cannot be read, or does not match its name.
 pub fn read(store: &Store, name: ObjectName) -> Result<Vec<u8>> {
-    store.object(name)?.with_context(|| format!("{name} is named by what is published, but it is not there"))
+    store.object(name)?.with_context(|| format!("{name} is missing, although a published object names it"))
 }

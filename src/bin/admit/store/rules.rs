@@ -1,4 +1,4 @@
-//! What a Worker enforces, enforced by the publisher itself where there is no Worker in between.
+//! The rules that a Worker enforces, for stores without a Worker in between.
 
 use admit::{
     limits::HEAD_SKEW_SECS,
@@ -14,10 +14,10 @@ use anyhow::{Context, Result};
 use super::{NewHead, Shared, backend::Backend, lease::LeaseHeld};
 use crate::head::{HeadSigner, Published, published_by};
 
-/// Whether `holder` may write at `now`.
+/// Checks that `holder` may write at `now`.
 ///
 /// # Errors
-/// Somebody else holds the lease.
+/// Another publisher holds the lease.
 pub fn check_lease(lease: Option<&Lease>, holder: Option<&str>, now: UnixSecs) -> Result<()> {
     match lease.filter(|lease| lease.excludes(holder, now)) {
         Some(lease) => Err(LeaseHeld::new(lease, now).into()),
@@ -25,8 +25,8 @@ pub fn check_lease(lease: Option<&Lease>, holder: Option<&str>, now: UnixSecs) -
     }
 }
 
-/// The head that is there, if one of the signer's keys has signed it for this store: any other one must not keep a good
-/// one out, whatever seq it claims.
+/// The stored head, if one of the signer's keys has signed it for this store. Any other head is ignored, so
+/// that it cannot keep a good one out, whatever seq it claims.
 ///
 /// # Errors
 /// The key cannot be read, or the store does not answer or refuses.
@@ -39,10 +39,10 @@ pub fn stored_head(shared: &Shared, signer: &HeadSigner) -> Result<Option<Head>>
     })
 }
 
-/// The new head over the one that is there.
+/// The head to publish over the stored one.
 pub fn next_head(new: NewHead<'_>, stored: Option<&Head>, now: UnixSecs) -> Head {
     let mut head = new.signer.completed(new.head, (new.follows, stored), now);
-    // `admit revoke` has published the same data since, a little later.
+    // `admit revoke` has published the same data since, with a slightly later time.
     let changed = stored.filter(|stored| has_moved(stored, new.follows) && is_same_data(stored, new.follows));
     if let Some(stored) = changed.filter(|stored| stored.seq == head.seq) {
         head.as_of = head.as_of.max(stored.as_of.saturating_add(1));
@@ -52,7 +52,7 @@ pub fn next_head(new: NewHead<'_>, stored: Option<&Head>, now: UnixSecs) -> Head
 
 fn has_moved(stored: &Head, follows: Option<&Head>) -> bool {
     let order = |head: &Head| (head.seq, head.as_of);
-    // KV may show an older one than was published: that tells nothing.
+    // KV may show an older head than the published one, which proves nothing.
     follows.is_some_and(|follows| order(stored) > order(follows))
 }
 
@@ -60,11 +60,12 @@ fn is_same_data(stored: &Head, follows: Option<&Head>) -> bool {
     follows.is_some_and(|follows| stored.says_the_same(follows))
 }
 
-/// Whether a head may be published at `now`: nobody has published other data since the work began, and, where no
-/// Worker sees to it, nobody else holds the lease, the head may follow the published one, and what it names is there.
+/// Checks that a head may be published at `now`: no other data was published since the work began. Where no
+/// Worker checks it, also: no other publisher holds the lease, the head may follow the published one, and the
+/// objects that it names are stored.
 ///
 /// # Errors
-/// It may not.
+/// It may not be published.
 pub fn check_head(
     shared: &Shared,
     (new, head): (NewHead<'_>, &Head),
@@ -86,22 +87,21 @@ pub fn check_head(
     check_complete(&*shared.backend, head, new.follows)
 }
 
-/// Somebody has published since the work began.
+/// Another publisher has published since the work began.
 #[derive(Debug, thiserror::Error)]
-#[error("another publisher was faster: seq {seq} is published by now. Nothing was changed; run it again")]
+#[error("another publisher was faster: seq {seq} is published now. Nothing was changed; run it again")]
 pub struct Faster {
     seq: u64,
 }
 
-/// Whether what every check at the edge needs is there and can be decoded. The shards have been checked when
-/// they were uploaded, and what the head before named already when that was published: who follows an origin
-/// would read an index every two seconds, and Cloudflare's API counts calls.
+/// Checks that the objects that every check needs are stored and can be decoded. Shards were checked when
+/// they were uploaded, and objects that the previous head names when that was published: a follower would
+/// otherwise read an index every two seconds, and Cloudflare's API counts calls.
 fn check_complete(backend: &dyn Backend, head: &Head, follows: Option<&Head>) -> Result<()> {
     let known: Vec<_> = follows.into_iter().flat_map(Head::named).collect();
     for name in head.named().filter(|name| !known.contains(name)) {
         let object = backend.get(StoreKey::Object(name))?;
-        let object =
-            object.with_context(|| format!("{name} is named by the new head, but it is not there"))?;
+        let object = object.with_context(|| format!("{name} is missing, although the new head names it"))?;
         name.check(&object)
             .and_then(|()| check_named(name.kind, object))
             .with_context(|| name.to_string())?;

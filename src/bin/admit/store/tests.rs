@@ -1,4 +1,4 @@
-//! Leases and heads in a directory, with a clock that is set.
+//! Leases and heads in a directory whose clock is set by the test.
 
 use std::{
     fs,
@@ -13,7 +13,7 @@ use super::*;
 
 const START: UnixSecs = 1_700_000_000;
 
-/// A directory and a clock that is set.
+/// A directory and its clock.
 struct Place {
     path: PathBuf,
     now: Arc<AtomicI64>,
@@ -69,7 +69,8 @@ fn a_lease_that_was_not_renewed_in_time_is_lost() {
     place.pass(1);
     let error = first.put_version(2, "x").unwrap_err().to_string();
     assert!(error.contains("ended at 2023-11-14T22:13:50+00:00 without being renewed"), "{error}");
-    // The other needs no --force, and the first one does not take away what is the other's now.
+    // The other publisher needs no --force, and the first one must not give back a lease that is now the
+    // other's.
     let _other = second.lock(false).unwrap();
     drop(lease);
     second.put_version(2, "y").unwrap();
@@ -87,7 +88,7 @@ fn a_lease_lasts_as_long_as_it_is_renewed() {
         assert!(second.lock(false).is_err());
         first.put_version(1, "x").unwrap();
     }
-    // Too late is too late, although nobody has taken it.
+    // The lease has ended, even if no other publisher has taken it.
     place.pass(lease::LEASE_SECS);
     lease.renew();
     let error = first.put_version(2, "x").unwrap_err().to_string();
@@ -124,7 +125,7 @@ fn a_lease_that_was_taken_over_is_noticed_at_the_next_write() {
 const JWK: &str = r#"{"kty":"OKP","crv":"Ed25519","kid":"publisher","alg":"EdDSA",
     "d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
 
-/// A follower whose command line names no store goes by the head that it follows, then by its own.
+/// A follower without `--audience` uses the store's name in the head that it follows, later in its own.
 #[test]
 fn a_head_of_another_store_gives_a_publisher_without_an_audience_no_other_name() {
     use admit::snapshot::object::Digest;

@@ -1,4 +1,6 @@
-//! `admit verify`: reads everything that the head reaches and says what is wrong with it.
+//! `admit verify`: reads everything that the head reaches, and reports what is wrong with it.
+//!
+//! `walk` reads the objects, `record` checks tables and records, `report` collects the problems.
 
 mod record;
 mod report;
@@ -39,7 +41,7 @@ pub struct Args {
 /// Runs `admit verify`.
 ///
 /// # Errors
-/// The key cannot be read, the edge does not answer or refuses, or nothing is published.
+/// The key cannot be read, the store does not answer or refuses, or nothing is published.
 pub fn run(args: &Args) -> Result<ExitCode> {
     let started = now();
     let store = Store::open(&args.from, &args.token).context("--from")?;

@@ -1,4 +1,4 @@
-//! Checks of a table: the order of its keys, where they belong, and every record.
+//! Checks a table: the order of its keys, their shard, and every record.
 
 use admit::snapshot::{
     customer::{CustomerRecord, NewCustomer},
@@ -12,25 +12,25 @@ use admit::snapshot::{
 use serde::{Deserialize, de::DeserializeOwned};
 use uuid::Uuid;
 
-/// Where a table stands.
+/// The place of a table in the snapshot.
 #[derive(Clone, Copy)]
 pub struct Scope<'a> {
-    /// What it holds.
+    /// The tree that the table belongs to.
     pub tree: Tree,
-    /// For a shard: its number, and the leading bits of a key that choose it.
+    /// For a shard: its position, and the number of leading bits of a key that choose it.
     pub shard: Option<(usize, u8)>,
-    /// What the keys of items are derived with. Without it, only their numbers are checked.
+    /// The salt of item keys. Without it only the ids are checked.
     pub salt: Option<ItemSalt>,
-    /// What records refer to. Without it, references are not checked.
+    /// The directory that records refer to. Without it references are not checked.
     pub directory: Option<&'a Directory>,
 }
 
-/// What a table holds and what is wrong with it.
+/// The result of checking a table.
 #[derive(Debug, Default)]
 pub struct Checked {
-    /// How many records it has.
+    /// The number of records.
     pub found: u64,
-    /// What is wrong, with the key where it is one entry's problem.
+    /// Problems, each with the key of its entry, if it is about one.
     pub problems: Vec<(Option<EntryKey>, String)>,
 }
 
@@ -82,7 +82,8 @@ fn check_customer(record: &[u8], directory: Option<&Directory>) -> Result<Vec<St
     let CustomerRecord { id, uuid, merchant_id, .. } = customer;
     let accesses = customer.accesses().collect::<Result<Vec<_>, _>>()?;
     let licenses = customer.licenses()?;
-    // Written again, everything that reading passes over would differ: a tail, another order, a long varint.
+    // Encode the record again: everything that reading ignores would differ, such as a tail, another order, a
+    // long varint.
     if (NewCustomer { id, uuid, merchant_id, accesses, licenses }).encode() != record {
         problems.push(NOT_CANONICAL.to_owned());
     }
@@ -149,7 +150,7 @@ struct Identified {
     id: i64,
 }
 
-/// What is wrong with a fragment: an object without its opening brace, with this `id`.
+/// What is wrong with a fragment, which must be a JSON object without its opening brace and have this `id`.
 fn wrong_json(subject: &str, fragment: &str, id: i64) -> Option<String> {
     match parse_object::<Identified>(&format!("{{{fragment}")) {
         Ok(object) if object.id == id => None,
@@ -158,7 +159,7 @@ fn wrong_json(subject: &str, fragment: &str, id: i64) -> Option<String> {
     }
 }
 
-/// Reads a JSON object. A derived structure would be read from an array too.
+/// Parses a JSON object. A derived structure would accept an array too.
 pub fn parse_object<T: DeserializeOwned>(json: &str) -> serde_json::Result<T> {
     let members: serde_json::Map<String, serde_json::Value> = serde_json::from_str(json)?;
     T::deserialize(serde_json::Value::Object(members))
@@ -190,7 +191,7 @@ mod tests {
     }
 
     fn directory() -> Directory {
-        // The byte format of `docs/storage-schema.md`: merchant 21, an app without clients, licence 9.
+        // In the byte format of `docs/storage-schema.md`: merchant 21, an app without clients, licence 9.
         let mut object = b"ADMR\x01\0\0\0".to_vec();
         object.extend([1, 42].iter().chain(&[0; 16]));
         object.extend(
@@ -265,7 +266,7 @@ mod tests {
         let entries = [(EntryKey([1; 16]), record.clone()), (EntryKey([2; 16]), record)];
         let mut bytes = Vec::new();
         write_table(&mut bytes, &entries).unwrap();
-        // The first key, made larger than the second.
+        // Makes the first key larger than the second.
         bytes[4] = 3;
         bytes.push(0);
         let scope = Scope { tree: Tree::Customers, shard: None, salt: None, directory: None };

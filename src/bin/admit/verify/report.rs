@@ -1,4 +1,4 @@
-//! What a walk found.
+//! The findings of a walk, as text and as JSON.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -13,43 +13,44 @@ use serde::Serialize;
 
 use crate::overlay::Effect;
 
-/// Problems that are kept, of about 200 bytes each. More are counted only: something is wrong with everything.
+/// How many problems are listed, of about 200 bytes each. With more, everything is wrong: the rest is only
+/// counted.
 const KEPT_MAX: usize = 10_000;
 
-/// What a walk found.
+/// The result of a walk.
 #[derive(Debug, Default, Serialize)]
 pub struct Report {
-    /// Whether all was read and nothing is wrong.
+    /// Whether everything was read and nothing is wrong.
     pub is_sound: bool,
-    /// What the head says, if there is a readable one.
+    /// The head, if it can be read.
     pub head: Option<HeadReport>,
     /// Objects that were read, by kind.
     pub objects: BTreeMap<&'static str, Volume>,
-    /// Customers, those that only the delta has included; none when not all could be read.
+    /// Number of customers, including those that only the delta has; `None` if not everything could be read.
     pub customers: Option<u64>,
-    /// Items, likewise.
+    /// Number of items, including those that only the delta has; `None` likewise.
     pub items: Option<u64>,
-    /// What the delta does to the customers of the shards.
+    /// The effect of the delta on the customers of the shards.
     pub delta_customers: Effect,
-    /// What it does to their items.
+    /// The effect of the delta on the items.
     pub delta_items: Effect,
-    /// What is wrong, by object and key.
+    /// The problems, sorted by object and key.
     pub problems: Vec<Problem>,
-    /// How many problems there are, those that are not listed included.
+    /// The number of problems, including those that are not listed.
     pub problems_total: u64,
-    /// How long it took.
+    /// How long the walk took.
     pub elapsed_secs: f64,
-    /// Objects that could not be read, or not as what they are.
+    /// Objects that could not be read or decoded.
     #[serde(skip)]
     pub unread: u64,
 }
 
-/// What the head says.
+/// The head.
 #[derive(Debug, Serialize)]
 pub struct HeadReport {
     /// The store that the head is for, if it names one.
     pub aud: Option<String>,
-    /// Revocations, those that have ended or were lifted included.
+    /// Number of revocations, including those that have ended or were lifted.
     pub denylist: usize,
     /// The origin's count of committed changes.
     pub seq: u64,
@@ -61,21 +62,21 @@ pub struct HeadReport {
     pub items: u64,
 }
 
-/// Objects and their bytes.
+/// A number of objects and their size.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Volume {
-    /// How many objects.
+    /// The number of objects.
     pub count: u64,
-    /// Their bytes.
+    /// Their size.
     pub bytes: u64,
 }
 
-/// Something that is wrong.
+/// One problem.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Problem {
     /// The object: `head`, or a name such as `shard/<digest>`.
     pub object: String,
-    /// The key of the entry, in 32 hexadecimal digits, if it is one entry's problem.
+    /// The key of the entry, in 32 hexadecimal digits, if the problem is about one.
     pub key: Option<String>,
     /// What is wrong.
     pub what: String,
@@ -96,20 +97,20 @@ impl Report {
         self.problems.push(Problem { object: object.to_string(), key, what });
     }
 
-    /// Adds an object that cannot be read, or not as what it is: then nothing can be said of the counts.
+    /// Adds an object that cannot be read or decoded. The counts are incomplete then.
     pub fn unreadable(&mut self, name: ObjectName, what: &str) {
         self.unread += 1;
         self.problem(&name, None, what);
     }
 
-    /// Adds an object that was read.
+    /// Counts an object that was read.
     pub fn count(&mut self, kind: ObjectKind, bytes: usize) {
         let volume = self.objects.entry(kind.prefix()).or_default();
         volume.count += 1;
         volume.bytes += bytes as u64;
     }
 
-    /// Compares a number of entries with what the head says.
+    /// Compares a number of entries with the one in the head.
     pub fn compare(&mut self, noun: &str, in_head: u64, found: u64) {
         if in_head != found {
             self.problem(
@@ -120,14 +121,14 @@ impl Report {
         }
     }
 
-    /// Puts problems in the order of objects and keys, so that two runs print the same.
+    /// Sorts the problems by object and key, so that two runs print the same.
     pub fn finish(&mut self, is_complete: bool) {
         self.problems.sort();
         self.is_sound = is_complete && self.problems_total == 0;
     }
 }
 
-/// Customers are hashed into their keys; items keep their number.
+/// The name of an entry: the keys of customers are hashes, those of items contain the id.
 fn entry_name(tree: Tree, key: EntryKey) -> String {
     match tree {
         Tree::Customers => "a customer".to_owned(),

@@ -1,4 +1,5 @@
-//! Reads every object that the head reaches, a few at a time, one in memory for each.
+//! Reads every object that the head reaches. Several threads read at the same time, each with one object in
+//! memory.
 
 use std::{
     collections::BTreeSet,
@@ -35,11 +36,11 @@ use crate::{
     store::{Store, reach::shard_bits},
 };
 
-/// Objects that are read at the same time, 64 KiB each as a rule and 8 MiB at most.
+/// Objects that are read at the same time: usually 64 KiB each, at most 8 MiB.
 const THREADS: usize = 8;
 
-/// Reads everything in `store` and checks it, the head with `key`, at `now`. What was found is there even if
-/// the walk could not be completed.
+/// Reads and checks everything in `store`. The head is checked with `key` at the time `now`. The report has
+/// what was found even if the walk fails.
 pub fn walk(store: &Store, key: &Path, now: UnixSecs) -> (Report, Result<()>) {
     let walk = Walk { store, report: Mutex::default() };
     let outcome = walk.run(key, now);
@@ -53,7 +54,7 @@ struct Walk<'s> {
     report: Mutex<Report>,
 }
 
-/// What is in memory during the whole walk.
+/// What the whole walk keeps in memory.
 struct Base<'a> {
     index: &'a Index,
     directory: Option<&'a Directory>,
@@ -102,7 +103,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// The head, if it can be read; problems with it are noted.
+    /// Reads the head, and reports problems with it.
     fn head(&self, jws: &str, key: &Path, now: UnixSecs) -> Result<Option<Head>> {
         let published = published(jws, Some(key))?;
         let mut report = self.report();
@@ -126,7 +127,7 @@ impl Walk<'_> {
         Ok(Some(head))
     }
 
-    /// An object, if it is there and is what its name says; otherwise that is noted.
+    /// Reads an object. A missing or damaged one is reported.
     fn object(&self, name: ObjectName) -> Result<Option<Vec<u8>>> {
         match self.store.object(name) {
             Ok(Some(object)) => {
@@ -134,7 +135,7 @@ impl Walk<'_> {
                 Ok(Some(object))
             }
             Ok(None) => {
-                self.report().unreadable(name, "it is named by what is published, but it is not there");
+                self.report().unreadable(name, "it is missing, although a published object names it");
                 Ok(None)
             }
             Err(error) => match error.downcast_ref::<FormatError>() {
@@ -163,11 +164,14 @@ impl Walk<'_> {
         }
         for app in &directory.apps {
             if !directory.merchants.contains_key(&app.merchant_id) {
-                let what = format!("app {:?} names merchant {}, who is not there", app.id, app.merchant_id);
+                let what = format!(
+                    "app {:?} names merchant {}, which is not in the directory",
+                    app.id, app.merchant_id
+                );
                 report.problem(&name, None, &what);
             }
         }
-        // In either format: the header has been checked.
+        // Compared without the header, which was checked and differs between formats.
         if directory.encode().get(HEADER_LEN..) != object.get(HEADER_LEN..) {
             report.problem(&name, None, "it is not written as the format says");
         }
@@ -175,7 +179,7 @@ impl Walk<'_> {
         Ok(Some(directory))
     }
 
-    /// Notes what is wrong with a delta.
+    /// Reports problems of a delta.
     fn check_delta(
         &self,
         name: ObjectName,
@@ -197,11 +201,11 @@ impl Walk<'_> {
         checked.found
     }
 
-    /// Reads a tree's shards, page by page where there are pages, and counts their records.
+    /// Reads the shards of a tree, page by page if it has pages, and counts their records.
     fn tree(&self, tree: Tree, base: &Base<'_>) -> Result<Found> {
         let bits = shard_bits(base.index, tree);
         let overlay = Overlay::new(base.delta, tree, bits).unwrap_or_else(|_| {
-            // What is wrong with the delta has been noted. Without it nothing can be counted.
+            // The problem with the delta was reported. Without the delta nothing can be counted.
             self.report().unread += 1;
             Overlay::default()
         });
@@ -223,7 +227,7 @@ impl Walk<'_> {
                 read(&list)?;
             }
         }
-        // Where there is no shard, every record of the delta is new.
+        // Where the tree has no shard, every record of the delta is new.
         for number in overlay.parts().filter(|number| !numbers.contains(number)) {
             found.delta += overlay.effect(number, None)?;
         }
@@ -251,14 +255,14 @@ impl Walk<'_> {
     }
 }
 
-/// How many records were found.
+/// Numbers of records.
 #[derive(Clone, Copy, Debug, Default)]
 struct Found {
     in_shards: u64,
     delta: Effect,
 }
 
-/// A tree whose shards are read.
+/// How the shards of a tree are checked.
 #[derive(Clone, Copy)]
 struct Shards<'a> {
     tree: Tree,
