@@ -5,7 +5,7 @@ use std::{borrow::Cow, rc::Rc};
 use uuid::Uuid;
 
 use super::{
-    App, Need, State, Transfer, Write, finish,
+    App, Event, Need, State, Transfer, Write, finish,
     origin::{Party, Question, number_of},
     permission::Permission,
     read::{Known, Missing, Read},
@@ -293,10 +293,7 @@ impl<P: Platform> App<P> {
                     }
                 }
                 Err(Missing::Corrupt(error)) => {
-                    let seq = version.head.seq;
-                    self.platform
-                        .log()
-                        .log(format_args!(r#"{{"event":"corrupt","seq":{seq},"error":"{error}"}}"#));
+                    Event::Corrupt { seq: version.head.seq, error }.log(self.platform.log());
                 }
             }
         }

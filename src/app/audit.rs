@@ -1,16 +1,24 @@
-//! What changes something, and who asked for it: for the audit event, of which [`finish`](super::finish) is the one
-//! writer.
+//! Changes, who asks for them, and the audit event that each of them leaves.
 
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use serde_json::Value;
 
-use super::{App, State, finish};
+use super::{
+    App, State,
+    event::{Event, Line},
+    finish,
+};
 use crate::{
-    api::{json::json, reply::Request, route::Route, write::WriteRoute},
-    limits::AUDIT_VALUE_MAX_BYTES,
+    api::{
+        reply::{Outcome, Reply, Request},
+        route::Route,
+        viewer,
+        write::WriteRoute,
+    },
+    limits::{AUDIT_VALUE_MAX_BYTES, LOGGED_PATH_MAX_BYTES},
     ports::Platform,
     snapshot::store_key::StoreKey,
-    token::BearerToken,
+    token::{BearerToken, IssuerConfig, VerifiedToken},
 };
 
 /// What a request changes.
@@ -62,14 +70,91 @@ const fn stored_action(key: StoreKey, is_deleted: bool) -> &'static str {
     }
 }
 
+/// Who asks for a change, as far as a token says so.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Actor {
+    issuer: Option<String>,
+    /// The first half of a SHA-256 of namespace and customer claim, in hexadecimal digits.
+    subject_hash: String,
+    merchant_id: Option<i64>,
+    jti: Option<String>,
+}
+
+impl Actor {
+    /// The owner of a verified token, which `authorization` holds.
+    pub fn of(token: &VerifiedToken, issuers: &[IssuerConfig], authorization: &str) -> Self {
+        let issuer = issuers.get(token.issuer).map_or("", |issuer| issuer.issuer.as_str());
+        let mut subject_hash = String::with_capacity(32);
+        for byte in token.principal.customer_key.0 {
+            finish::push_hex(&mut subject_hash, byte.into(), 2);
+        }
+        let jti = match claim(authorization, "jti") {
+            Some(Value::String(jti)) => Some(cut(&jti).to_owned()),
+            _ => None,
+        };
+        let merchant_id = token.principal.merchant_id;
+        Self { issuer: Some(issuer.to_owned()), subject_hash, merchant_id, jti }
+    }
+}
+
+/// The audit event of a change.
+#[derive(Clone, Copy, Debug)]
+pub struct AuditEvent<'a> {
+    pub(super) request_id: &'a str,
+    pub(super) what: &'a Audited,
+    pub(super) actor: &'a Actor,
+    pub(super) request: &'a Request<'a>,
+    /// The answer; there is none if the client went away.
+    pub(super) reply: Option<&'a Reply>,
+    /// The `seq` of the head that was published, or that the upstream's answer names.
+    pub(super) seq: Option<u64>,
+}
+
+impl AuditEvent<'_> {
+    /// Writes the members behind `event`.
+    pub(super) fn write(&self, line: &mut Line) {
+        let Self { request_id, what, actor, request, reply, seq } = *self;
+        line.text("request_id", request_id).text("action", what.action);
+        match &what.key {
+            Some(key) => line.text("key", key),
+            None => {
+                let end = request.path.floor_char_boundary(LOGGED_PATH_MAX_BYTES);
+                let path = request.path.get(..end).unwrap_or_default();
+                line.text("route", &[finish::known_method(request.method), " ", path].concat())
+            }
+        };
+        line.text("outcome", reply.map_or(Outcome::Unknown, Reply::outcome).name());
+        if let Some(reply) = reply {
+            line.number("status", &reply.status);
+        }
+        if let Some(seq) = seq {
+            line.number("seq", &seq);
+        }
+        if !request.holder.is_empty() {
+            line.text("holder", cut(request.holder));
+        }
+        if let Some(address) = viewer::address(request.ip_address) {
+            line.text("address", &address);
+        }
+        if let Some(issuer) = &actor.issuer {
+            line.text("issuer", issuer).text("subject_hash", &actor.subject_hash);
+        }
+        if let Some(merchant_id) = actor.merchant_id {
+            line.number("merchant_id", &merchant_id);
+        }
+        if let Some(jti) = &actor.jti {
+            line.text("jti", jti);
+        }
+    }
+}
+
 /// A change that has begun. If it is dropped - the client has gone, and the platform goes no further - its event says
 /// that the outcome is unknown.
 pub(super) struct Begun<'a, P: Platform> {
     app: &'a App<P>,
     request: &'a Request<'a>,
     what: Option<Audited>,
-    /// Who asked for it, as JSON members.
-    actor: String,
+    actor: Actor,
     /// The id of the request, which the origin gets as well.
     pub id: String,
 }
@@ -83,7 +168,7 @@ impl<'a, P: Platform> Begun<'a, P> {
     }
 
     /// The change is answered: what it is, and who asked for it.
-    pub fn end(mut self) -> Option<(Audited, String)> {
+    pub fn end(mut self) -> Option<(Audited, Actor)> {
         Some((self.what.take()?, std::mem::take(&mut self.actor)))
     }
 }
@@ -91,36 +176,27 @@ impl<'a, P: Platform> Begun<'a, P> {
 impl<P: Platform> Drop for Begun<'_, P> {
     fn drop(&mut self) {
         if let Some(what) = self.what.take() {
-            self.app.log_audit(&what, &self.actor, self.request, &self.id, None, None);
+            let (request_id, actor, request) = (&*self.id, &self.actor, self.request);
+            let event = AuditEvent { request_id, what: &what, actor, request, reply: None, seq: None };
+            Event::Audit(&event).log(self.app.platform.log());
         }
     }
 }
 
 impl<P: Platform> App<P> {
-    /// Who asks for a change, as JSON members. The token has been verified a moment ago, so that it is at hand.
-    pub(super) fn actor(&self, what: &Audited, request: &Request<'_>) -> String {
+    /// Who asks for a change. The token has been verified a moment ago, so that it is at hand.
+    pub(super) fn actor(&self, what: &Audited, request: &Request<'_>) -> Actor {
         if what.is_sign_in() {
-            return String::new();
+            return Actor::default();
         }
-        let Ok(mut state) = self.state.try_borrow_mut() else { return String::new() };
+        let Ok(mut state) = self.state.try_borrow_mut() else { return Actor::default() };
         let State { tokens, .. } = &mut *state;
         let (verifier, entropy) = (self.platform.verifier(), self.platform.entropy());
-        let Ok(token) = tokens.verify(request.authorization, self.now(), verifier, entropy) else {
-            return String::new();
-        };
-        let issuer = self.config.issuers.get(token.issuer).map_or("", |issuer| issuer.issuer.as_str());
-        let mut subject_hash = String::with_capacity(32);
-        for byte in token.principal.customer_key.0 {
-            finish::push_hex(&mut subject_hash, byte.into(), 2);
-        }
-        let mut actor = format!(r#","issuer":{},"subject_hash":"{subject_hash}""#, json(issuer));
-        if let Some(merchant) = token.principal.merchant_id {
-            actor += &format!(r#","merchant_id":{merchant}"#);
-        }
-        if let Some(Value::String(jti)) = claim(request.authorization, "jti") {
-            actor += &format!(r#","jti":{}"#, json(cut(&jti)));
-        }
-        actor
+        let verified = tokens.verify(request.authorization, self.now(), verifier, entropy);
+        verified.map_or_else(
+            |_| Actor::default(),
+            |token| Actor::of(&token, &self.config.issuers, request.authorization),
+        )
     }
 }
 

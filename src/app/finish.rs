@@ -4,15 +4,14 @@ use std::borrow::Cow;
 
 use super::{
     App,
-    audit::{Audited, Begun, HEAD_SEQ, cut},
+    audit::{AuditEvent, Audited, Begun, HEAD_SEQ},
+    event::Event,
 };
 use crate::{
     api::{
         cors::Cors,
         error::ApiError,
-        json::json,
-        reply::{Body, Caching, Outcome, Reply, Request},
-        viewer,
+        reply::{Body, Caching, Reply, Request},
     },
     config::LogChecks,
     limits::LOGGED_PATH_MAX_BYTES,
@@ -58,44 +57,13 @@ impl<P: Platform> App<P> {
         if let Some((what, actor)) = audited {
             let id = reply.header("x-request-id").unwrap_or_default();
             let seq = seq.as_deref().or_else(|| reply.header("entitlement-seq"));
-            self.log_audit(&what, &actor, request, id, Some(&reply), seq.and_then(|seq| seq.parse().ok()));
+            let seq = seq.and_then(|seq| seq.parse().ok());
+            let (what, actor, reply) = (&what, &actor, Some(&reply));
+            let event = AuditEvent { request_id: id, what, actor, request, reply, seq };
+            // `LOG_CHECKS` cannot switch audit events off.
+            Event::Audit(&event).log(self.platform.log());
         }
         reply
-    }
-
-    /// The one writer of audit events. `LOG_CHECKS` cannot switch them off. There is no answer if the client went away.
-    pub(super) fn log_audit(
-        &self,
-        what: &Audited,
-        actor: &str,
-        request: &Request<'_>,
-        request_id: &str,
-        reply: Option<&Reply>,
-        seq: Option<u64>,
-    ) {
-        let Audited { action, key } = what;
-        let target = match key {
-            Some(key) => [r#""key":"#, &json(key)].concat(),
-            None => {
-                let end = request.path.floor_char_boundary(LOGGED_PATH_MAX_BYTES);
-                let path = request.path.get(..end).unwrap_or_default();
-                [r#""route":"#, &json(&[known_method(request.method), " ", path].concat())].concat()
-            }
-        };
-        let outcome = reply.map_or(Outcome::Unknown, Reply::outcome).name();
-        let mut more = String::new();
-        if let Some(reply) = reply {
-            more += &format!(r#","status":{}"#, reply.status);
-        }
-        more.extend(seq.map(|seq| format!(r#","seq":{seq}"#)));
-        if !request.holder.is_empty() {
-            more += &format!(r#","holder":{}"#, json(cut(request.holder)));
-        }
-        let address = viewer::address(request.ip_address);
-        more.extend(address.map(|address| format!(r#","address":"{address}""#)));
-        self.platform.log().log(format_args!(
-            r#"{{"event":"audit","request_id":"{request_id}","action":"{action}",{target},"outcome":"{outcome}"{more}{actor}}}"#
-        ));
     }
 
     pub(super) fn finish(&self, request: &Request<'_>, mut reply: Reply, timing: Timing) -> Reply {
@@ -160,19 +128,16 @@ impl<P: Platform> App<P> {
             LogChecks::None => reply.status >= 500,
         };
         if is_logged {
-            let status = reply.status;
-            // The path is the client's: as JSON text it cannot forge a second line.
             let end = request.path.floor_char_boundary(LOGGED_PATH_MAX_BYTES);
-            let path = json(request.path.get(..end).unwrap_or_default());
-            let reason = json(reply.reason.as_ref());
-            let detail = match reply.detail.as_str() {
-                "" => String::new(),
-                detail => [r#","detail":"#, &json(detail)].concat(),
+            let event = Event::Request {
+                request_id,
+                method: known_method(request.method),
+                path: request.path.get(..end).unwrap_or_default(),
+                status: reply.status,
+                reason: &reply.reason,
+                detail: &reply.detail,
             };
-            self.platform.log().log(format_args!(
-                r#"{{"event":"request","request_id":"{request_id}","method":"{}","path":{path},"status":{status},"reason":{reason}{detail}}}"#,
-                known_method(request.method),
-            ));
+            event.log(self.platform.log());
         }
         is_logged
     }
@@ -223,7 +188,7 @@ fn describe_body(reply: &mut Reply) {
     reply.headers.push(("x-content-type-options", Cow::Borrowed("nosniff")));
 }
 
-fn known_method(method: &str) -> &str {
+pub(super) fn known_method(method: &str) -> &str {
     match method {
         "GET" | "HEAD" | "OPTIONS" | "PUT" | "POST" | "PATCH" | "DELETE" => method,
         _ => "OTHER",

@@ -8,9 +8,8 @@
 use hmac::{Hmac, Mac};
 use sha2::{Digest as _, Sha256};
 
-use super::App;
+use super::{App, Event};
 use crate::{
-    api::json::json,
     limits::JWKS_FRESH_SECS,
     ports::{ObjectStore, Platform},
     snapshot::{object::Digest, time::UnixSecs},
@@ -69,7 +68,7 @@ impl<P: Platform> App<P> {
         let value = self.platform.store().get(&key(url)).await.ok()??;
         let stored = StoredKeys::open(&value, url, secret);
         if stored.is_none() {
-            self.platform.log().log(format_args!(r#"{{"event":"stored_keys_refused"}}"#));
+            Event::StoredKeysRefused.log(self.platform.log());
         }
         stored
     }
@@ -79,8 +78,7 @@ impl<P: Platform> App<P> {
         let Some(value) = StoredKeys::seal(document, self.now(), url, secret) else { return };
         // A store that refuses costs the next isolate a fetch, no more.
         if let Err(error) = self.platform.store().put(&key(url), &value).await {
-            let error = json(&error.to_string());
-            self.platform.log().log(format_args!(r#"{{"event":"keys_not_stored","error":{error}}}"#));
+            Event::KeysNotStored { error: &error }.log(self.platform.log());
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Fetches what [`App::answer`] needs: the head, objects of the snapshot, issuers' keys.
 
-use std::{future::poll_fn, pin::Pin, rc::Rc, task::Poll};
+use std::{fmt, future::poll_fn, pin::Pin, rc::Rc, task::Poll};
 
 use futures_util::{
     FutureExt as _,
@@ -8,11 +8,11 @@ use futures_util::{
 };
 
 use super::{
-    App, State,
+    App, Event, State,
     snapshots::{HeadState, Snapshots},
 };
 use crate::{
-    api::{json::json, reply::Request, route::Route},
+    api::{reply::Request, route::Route},
     limits::{HEAD_MAX_BYTES, HEAD_SKEW_SECS, JWKS_MAX_BYTES, JWKS_REDIRECTS_MAX, OBJECT_MAX_BYTES},
     ports::{KeyAnswer, KeySource, ObjectStore, Platform, StoreError},
     snapshot::{
@@ -97,21 +97,17 @@ impl<P: Platform> App<P> {
         match outcome {
             Ok(None) => snapshots.confirmed(now),
             Ok(Some(version)) => {
-                let Head { seq, customers, items, .. } = version.head;
+                Event::Snapshot { head: &version.head }.log(self.platform.log());
                 snapshots.install(version, now);
-                self.platform.log().log(format_args!(
-                    r#"{{"event":"snapshot","seq":{seq},"customers":{customers},"items":{items}}}"#
-                ));
             }
             Err(error) => {
                 snapshots.refresh_failed(now);
-                let (is_refusal, error, log) =
-                    (error.is_refusal(), json(&error.to_string()), self.platform.log());
-                if is_refusal {
-                    log.log(format_args!(r#"{{"event":"head_refused","error":{error}}}"#));
+                let event = if error.is_refusal() {
+                    Event::HeadRefused { error: &error }
                 } else {
-                    log.log(format_args!(r#"{{"event":"refresh_failed","error":{error}}}"#));
-                }
+                    Event::RefreshFailed { error: &error }
+                };
+                event.log(self.platform.log());
             }
         }
         self.log_doubts(snapshots, now);
@@ -125,18 +121,13 @@ impl<P: Platform> App<P> {
     /// nothing of it shows in answers.
     fn log_doubts(&self, snapshots: &Snapshots, now: UnixSecs) {
         let Some(current) = snapshots.current() else { return };
-        let Head { seq, as_of, .. } = current.head;
-        let age_secs = now.saturating_sub(as_of);
+        let head = &current.head;
+        let age_secs = now.saturating_sub(head.as_of);
         if snapshots.is_stale(self.config.head_max_age_secs, now) {
-            self.platform.log().log(format_args!(
-                r#"{{"event":"snapshot_stale","seq":{seq},"as_of":{as_of},"age_secs":{age_secs}}}"#
-            ));
+            Event::SnapshotStale { head, age_secs }.log(self.platform.log());
         }
-        if let Some(origin_seq) = snapshots.is_behind(now) {
-            let published = current.head.origin_seq();
-            self.platform.log().log(format_args!(
-                r#"{{"event":"snapshot_behind","seq":{seq},"origin_seq":{published},"origin_at":{origin_seq},"age_secs":{age_secs}}}"#
-            ));
+        if let Some(origin_at) = snapshots.is_behind(now) {
+            Event::SnapshotBehind { head, origin_at, age_secs }.log(self.platform.log());
         }
     }
 
@@ -251,10 +242,7 @@ impl<P: Platform> App<P> {
                 }
                 Err(error) => {
                     snapshots.mark_unreadable(*name, now);
-                    let error = json(&error.to_string());
-                    self.platform
-                        .log()
-                        .log(format_args!(r#"{{"event":"unreadable","object":"{name}","error":{error}}}"#));
+                    Event::Unreadable { object: *name, error: &error }.log(self.platform.log());
                 }
             }
         }
@@ -296,10 +284,7 @@ impl<P: Platform> App<P> {
         let Some(sent) = self.state.borrow_mut().tokens.fetch_sent(issuer) else { return };
         let fetched = self.fetch_document(url.clone()).await;
         if let Err(error) = &fetched {
-            let error = json(error);
-            self.platform
-                .log()
-                .log(format_args!(r#"{{"event":"keys_unavailable","issuer":{issuer},"error":{error}}}"#));
+            Event::KeysUnavailable { issuer, error }.log(self.platform.log());
         }
         let document = fetched.as_deref().ok();
         let now = self.now();
@@ -330,10 +315,7 @@ impl<P: Platform> App<P> {
     pub(super) fn log_left_out(&self, issuer: usize) {
         let State { tokens, .. } = &*self.state.borrow();
         if let Some(keys) = tokens.left_out(issuer).filter(|keys| !keys.is_empty()) {
-            let keys = json(&keys.to_string());
-            self.platform
-                .log()
-                .log(format_args!(r#"{{"event":"keys_left_out","issuer":{issuer},"keys":{keys}}}"#));
+            Event::KeysLeftOut { issuer, keys }.log(self.platform.log());
         }
     }
 
@@ -342,14 +324,12 @@ impl<P: Platform> App<P> {
         match outcome {
             KeysFetched::Unchanged => {}
             KeysFetched::Changed { usable, skipped } => {
-                log.log(format_args!(
-                    r#"{{"event":"keys","issuer":{issuer},"usable":{usable},"skipped":{skipped}}}"#
-                ));
+                Event::Keys { issuer, usable: *usable, skipped: *skipped }.log(log);
                 self.log_left_out(issuer);
             }
             KeysFetched::Kept(problem) => {
-                let problem = json(&problem.as_ref().map(ToString::to_string));
-                log.log(format_args!(r#"{{"event":"keys_kept","issuer":{issuer},"problem":{problem}}}"#));
+                let problem = problem.as_ref().map(|problem| problem as &dyn fmt::Display);
+                Event::KeysKept { issuer, problem }.log(log);
             }
         }
     }

@@ -4,7 +4,7 @@
 use std::rc::Rc;
 
 use super::{
-    App, Need,
+    App, Event, Need,
     answer::{Refusal, page_and_limit},
     finish::Timing,
     read::{Known, MemberWindow, Missing, Read},
@@ -65,11 +65,7 @@ impl<P: Platform> App<P> {
             Ok(reply) => reply,
             Err(Missing::Objects(_)) => Reply::error(unavailable(), "unreadable"),
             Err(Missing::Corrupt(error)) => {
-                let log = self.platform.log();
-                log.log(format_args!(
-                    r#"{{"event":"corrupt","seq":{},"error":"{error}"}}"#,
-                    version.head.seq
-                ));
+                Event::Corrupt { seq: version.head.seq, error }.log(self.platform.log());
                 Reply::error(unavailable(), "unreadable")
             }
         }

@@ -6,6 +6,7 @@
 
 mod answer;
 mod audit;
+mod event;
 mod finish;
 mod health;
 mod jwks_cache;
@@ -33,6 +34,7 @@ use crate::{
 };
 
 use audit::Begun;
+pub use event::{Event, EventKind};
 pub use finish::unconfigured;
 pub use local::member_page;
 use origin::{OriginState, StreamOf, Turn};

@@ -20,8 +20,8 @@ use web_sys::{Response, ResponseInit};
 use worker::{Context, Env, event};
 
 use crate::{
-    api::{json::json, reply::Request},
-    app::{self, App},
+    api::reply::Request,
+    app::{self, App, Event},
     config::{Config, ConfigError},
 };
 pub use hash::NodeHash;
@@ -54,8 +54,7 @@ async fn answered(request: web_sys::Request, env: Env, context: Context) -> Resu
     let service = match service(&env) {
         Ok(service) => service,
         Err(error) => {
-            let problem = json(&error.to_string());
-            worker::console_error!(r#"{{"event":"configuration","error":{}}}"#, problem);
+            worker::console_error!("{}", Event::Configuration { error: &error });
             let method = request.method();
             let passed = request::preflight_headers(&request);
             let asked = Request { method: &method, passed: &passed, ..Request::default() };

@@ -14,6 +14,7 @@ use super::{
     verifier::NodeVerifier,
 };
 use crate::{
+    app::Event,
     config::ConfigError,
     ports::{Entropy, Log, Platform},
 };
@@ -139,7 +140,7 @@ impl Entropy for Random {
         let mut bytes = [0; 16];
         // The runtime refuses random numbers only outside a request, and there is none without one.
         if getrandom::fill(&mut bytes).is_err() {
-            worker::console_error!(r#"{{"event":"no_entropy"}}"#);
+            worker::console_error!("{}", Event::NoEntropy);
         }
         bytes
     }

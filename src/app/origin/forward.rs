@@ -17,13 +17,12 @@ use super::{
 use crate::{
     api::{
         error::ApiError,
-        json::json,
         query,
         reply::{Body, Caching, Reply, Request},
         retry_after,
         write::{Effect, check_body_headers},
     },
-    app::{App, RequestBody, publish::read, seconds, unsupported},
+    app::{App, Event, RequestBody, publish::read, seconds, unsupported},
     config::OriginConfig,
     limits::{
         ORIGIN_ANSWER_MAX_BYTES, ORIGIN_LOST_MS, ORIGIN_RETRY_MS, PASSED_RETRY_AFTER_MAX_SECS,
@@ -261,19 +260,13 @@ impl<P: Platform> App<P> {
         let known = Problem::new(binding, String::new());
         let now_ms = self.platform.now_ms();
         let Some(times) = self.state.borrow_mut().origin.problems.count(&known, now_ms) else { return };
-        let problem = json(problem);
-        self.platform.log().log(format_args!(
-            r#"{{"event":"limit","binding":"{binding}","problem":{problem},"times":{times}}}"#
-        ));
+        Event::Limit { binding, problem, times }.log(self.platform.log());
     }
 
     /// Logs what is wrong with an answer, unless the same was logged a moment ago: then it is counted.
     pub(super) fn log_problem(&self, problems: &mut Problems, request_id: &str, problem: &Problem) {
         let Some(times) = problems.count(problem, self.platform.now_ms()) else { return };
-        let problem = json(&problem.text);
-        self.platform.log().log(format_args!(
-            r#"{{"event":"origin","request_id":"{request_id}","problem":{problem},"times":{times}}}"#
-        ));
+        Event::Origin { request_id, problem: &problem.text, times }.log(self.platform.log());
     }
 }
 
