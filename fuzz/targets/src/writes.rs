@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use admit::api::query;
 use origin::{
     limits::{FORM_MAX_DEPTH, FORM_MAX_FIELDS, LIST_MAX},
-    service::{Incoming, meaning},
+    request::Incoming,
+    service::meaning,
     tokens::{client::presented, redirect::is_registered},
     wire::{Body, Budget, Fields, Payload, form},
 };
