@@ -1,4 +1,4 @@
-//! What every answer has, and what is asked in odd ways.
+//! Properties of every answer, and odd requests.
 
 use std::{
     io::{Read, Write},
@@ -23,7 +23,7 @@ fn paths_and_methods() {
         "/v2/items/1/x",
     ] {
         origin.ask("GET", path).send().refused(404, "Route not found");
-        // Whoever has no token learns no more than that.
+        // Without a token, a request learns no more than that.
         origin.ask("POST", path).send().refused(404, "Route not found");
     }
     for (method, path, allow) in [
@@ -104,7 +104,7 @@ fn a_header_that_was_sent_twice_is_neither() {
     ask.form("title=x").send().refused(415, "Unsupported media type");
 }
 
-/// Bytes of the test's own on a connection of their own; what comes back.
+/// Sends raw bytes on a connection of their own, and returns the answer.
 fn raw(origin: &Origin, request: &str) -> String {
     let mut stream = TcpStream::connect(origin.url.strip_prefix("http://").unwrap()).unwrap();
     stream.write_all(request.as_bytes()).unwrap();

@@ -1,75 +1,13 @@
 //! Sign-in by `/accounts/authenticate`, keys.
 
-use std::{
-    io::Write as _,
-    process::{Command, Stdio},
-};
-
 use base64ct::{Base64UrlUnpadded, Encoding};
-use origin::{settings::Settings, tokens::keys};
+use origin::tokens::keys;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, CUSTOMER, CUSTOMER_SUBJECT, MERCHANT, MERCHANT_UUID, Origin};
-
-pub const CLIENT: &str = "5hq2v8mfernhollowweb71c0";
-pub const PASSWORD: &str = "correct horse battery staple";
-
-/// Runs a sub-command beside the server; what it prints.
-pub fn command(origin: &Origin, arguments: &[&str], typed: &str) -> Result<String, String> {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_origin"))
-        .args(arguments)
-        .args(["--db", origin.dir.db().to_str().unwrap()])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // A command that fails at once may not read it.
-    let _ = child.stdin.take().unwrap().write_all(typed.as_bytes());
-    let output = child.wait_with_output().unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap().trim().to_owned();
-    if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
-}
-
-pub fn with_account() -> Origin {
-    with_account_by(|_| {})
-}
-
-/// The same at an origin with other settings.
-pub fn with_account_by(change: impl FnOnce(&mut Settings)) -> Origin {
-    let origin = Origin::with(change);
-    let customer = format!("vendor:{CUSTOMER_SUBJECT}");
-    let account = ["account", "set", "--merchant", "2101", "--username", "ada@example.com", "--name", "Ada"];
-    let added = command(&origin, &[&account[..], &["--customer", &customer]].concat(), PASSWORD).unwrap();
-    assert_eq!(added, "consumer ada@example.com");
-    origin
-}
-
-pub fn authenticate(origin: &Origin, form: &str) -> Answer {
-    origin.ask("POST", "/v2/accounts/authenticate").form(form).send()
-}
-
-pub fn by_password(client_id: &str, username: &str, password: &str) -> String {
-    format!(
-        "client_id={client_id}&grant_type=password&username={username}&password={}",
-        password.replace(' ', "+")
-    )
-}
-
-pub fn refresh(origin: &Origin, client_id: &str, token: &Value) -> Answer {
-    let token = token.as_str().unwrap();
-    authenticate(origin, &format!("client_id={client_id}&grant_type=refresh_token&refresh_token={token}"))
-}
-
-/// What a token says, whoever signed it.
-pub fn part(token: &Value, index: usize) -> Value {
-    let part = token.as_str().unwrap().split('.').nth(index).unwrap();
-    serde_json::from_slice(&Base64UrlUnpadded::decode_vec(part).unwrap()).unwrap()
-}
-
-pub fn check(origin: &Origin, token: &Value) -> Answer {
-    origin.ask("GET", "/items/5101/access").bearer(token.as_str().unwrap()).send()
-}
+use crate::support::{
+    CLIENT, CUSTOMER, CUSTOMER_SUBJECT, MERCHANT, MERCHANT_UUID, Origin, PASSWORD, authenticate, by_password,
+    check, command, part, refresh, signed_in, with_account,
+};
 
 #[test]
 fn a_customer_signs_in_buys_and_plays() {
@@ -206,8 +144,7 @@ fn a_program_signs_in_by_its_secret() {
 #[test]
 fn keys_are_rotated_while_it_serves() {
     let origin = with_account();
-    let sign_in =
-        || authenticate(&origin, &by_password(CLIENT, "ada@example.com", PASSWORD)).expect(200).json();
+    let sign_in = || signed_in(&origin);
     let jwks = || {
         let set = origin.ask("GET", "/.well-known/jwks.json").send().expect(200).json();
         let kids = set["keys"].as_array().unwrap().iter().map(|key| {
@@ -317,7 +254,7 @@ fn a_customer_of_another_issuer_does_not_sign_in_here() {
 #[test]
 fn secrets_are_not_in_the_database_as_they_are() {
     let origin = with_account();
-    let token = authenticate(&origin, &by_password(CLIENT, "ada@example.com", PASSWORD)).expect(200).json();
+    let token = signed_in(&origin);
     let next = refresh(&origin, CLIENT, &token["refresh_token"]).expect(200).json();
     let secret = command(&origin, &["client", "set", "--client-id", "x", "--merchant", "2101"], "").unwrap();
     origin.connection().execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
