@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn a_check_reads_links_and_not_what_else_is_in_a_package() {
+    fn a_check_loads_the_links_and_not_a_packages_other_members() {
         let counts = [1_000, 2_000].map(|count| {
             let shop = Shop::new(count);
             let item = records::item_alone(&shop.connection, 10).unwrap().unwrap();

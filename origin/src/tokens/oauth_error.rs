@@ -125,14 +125,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_description_has_the_characters_of_the_rfc_only() {
+    fn a_description_has_only_the_characters_of_the_rfc() {
         let reply = OAuthError::invalid_request("The \"Caf\u{e9}\\\n\" is not UTF-8").reply();
         assert_eq!(reply.reason, "invalid_request: The 'Caf???' is not UTF-8");
         assert!(reply.headers.is_empty());
     }
 
     #[test]
-    fn a_client_that_is_not_known_learns_how_to_authenticate() {
+    fn an_unknown_client_learns_how_to_authenticate() {
         let reply = OAuthError::invalid_client("x").reply();
         assert_eq!(reply.status, 401);
         assert!(reply.header("www-authenticate").unwrap().starts_with("Basic realm="));

@@ -120,7 +120,7 @@ fn every_write_has_one_entry() {
 }
 
 #[test]
-fn a_revocation_of_several_names_each() {
+fn a_revocation_of_several_accesses_names_each() {
     let origin = Origin::start();
     let ids: Vec<_> = (0..3).map(|_| origin.grant(5101).expect(201).json()["id"].to_string()).collect();
     origin.write("DELETE", &format!("/items/5101/access?consumer_id={CUSTOMER}"), "").expect(204);

@@ -67,7 +67,7 @@ fn one_more_member_of_ten_thousand_costs_a_name() {
 }
 
 #[test]
-fn a_grant_to_who_has_ten_thousand_costs_a_name() {
+fn a_grant_to_a_customer_with_ten_thousand_costs_a_name() {
     let origin = Origin::start();
     let mut connection = origin.connection();
     let key = origin::db::records::customer_key(&connection, "vendor", CUSTOMER_SUBJECT).unwrap().unwrap();
@@ -105,7 +105,7 @@ fn many_changes_of_a_large_item_cost_a_name_each() {
 }
 
 #[test]
-fn the_log_keeps_to_its_bytes_and_who_is_behind_reads_the_whole() {
+fn the_log_keeps_to_its_bytes_and_readers_behind_it_export() {
     let keep = Keep { changes: 1_000_000, bytes: 2_000, days: 30 };
     let origin = Origin::with(|settings| settings.keep_changes = keep);
     let first = origin.seq();
@@ -149,7 +149,7 @@ fn the_log_forgets_by_age_too() {
 
 /// An answer that ends early has present records, and must also have the records that they refer to.
 #[test]
-fn what_a_record_of_a_short_answer_refers_to_is_in_it() {
+fn a_short_answer_has_the_records_that_its_own_refer_to() {
     let origin = Origin::start();
     let package = package(&origin, &[]);
     let seq = origin.seq();
@@ -233,7 +233,7 @@ fn no_line_of_the_feed_is_longer_than_publishers_read() {
 
 /// A log far above its bounds, because these were lowered, is cut in steps.
 #[test]
-fn a_write_cuts_so_many_changes_at_once() {
+fn a_write_cuts_a_bounded_number_of_changes() {
     let origin = Origin::start();
     let connection = origin.connection();
     let touched = r#"[{"type":"item","id":5101}]"#;
@@ -273,7 +273,7 @@ fn a_write_cuts_so_many_changes_at_once() {
 }
 
 #[test]
-fn usage_is_what_there_is() {
+fn usage_agrees_with_the_records() {
     let origin = Origin::start();
     let check = || {
         let connection = origin.connection();

@@ -45,7 +45,7 @@ fn over(answer: Answer, field: &str, limit: usize) {
 }
 
 #[test]
-fn fees_and_metadata_are_refused_whichever_comes_last() {
+fn fees_and_metadata_over_budget_are_refused_in_either_order() {
     let origin = Origin::start();
     let id = make(&origin);
     add_fees(&origin, id, 900).expect(201);
@@ -106,7 +106,7 @@ fn metadata_count_as_answers_show_them() {
 }
 
 #[test]
-fn an_answer_that_is_kept_for_its_key_is_no_longer() {
+fn a_replayed_answer_is_within_the_budget() {
     let origin = Origin::start();
     let id = make(&origin);
     let fee = json!({"id": 0, "access_type_id": 101, "amount": 1, "currency": "EUR", "description": "x"});
@@ -129,7 +129,7 @@ fn an_answer_that_is_kept_for_its_key_is_no_longer() {
 
 /// An item stored by an earlier version can be read as far as an answer goes, sold, and made smaller.
 #[test]
-fn an_item_from_before_the_budget_goes_on_and_can_be_made_smaller() {
+fn an_item_from_before_the_budget_still_works_and_can_shrink() {
     let origin = Origin::start();
     let connection = origin.connection();
     let mut item = records::item(&connection, ITEM).unwrap().unwrap();
@@ -188,7 +188,7 @@ fn an_item_is_in_no_more_packages_than_a_check_reads() {
 }
 
 #[test]
-fn an_import_tells_the_line_that_costs_too_much() {
+fn an_import_names_the_line_that_exceeds_the_budget() {
     let dir = Dir::new();
     let file = dir.0.join("items.ndjson");
     for (name, content) in [("long", 40_000), ("short", 100)] {
@@ -218,7 +218,7 @@ fn an_import_tells_the_line_that_costs_too_much() {
 
 /// The errors of an answer stay within the answer's bound, for any request.
 #[test]
-fn errors_repeat_no_more_than_an_answer_has() {
+fn errors_repeat_at_most_what_fits_an_answer() {
     let origin = Origin::start();
     let name = "n".repeat(400_000);
     let path = format!("/v2/items/{ITEM}");

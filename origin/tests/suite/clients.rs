@@ -70,7 +70,7 @@ fn a_test_client_takes_testers_only() {
 
 /// A client with a secret is not open to everyone who knows its id.
 #[test]
-fn a_test_client_with_a_secret_takes_all_who_come_by_it() {
+fn a_test_client_with_a_secret_takes_every_account() {
     let origin = with_account();
     command(&origin, &["client", "redirect", "--client-id", TEST_CLIENT, "--uri", REDIRECT], "").unwrap();
     let secret =
@@ -100,7 +100,7 @@ fn a_test_client_with_a_secret_takes_all_who_come_by_it() {
 }
 
 #[test]
-fn the_merchants_own_people_write_by_the_merchants_clients_only() {
+fn merchants_users_write_only_by_the_merchants_clients() {
     let origin = Origin::start();
     set_account(&origin, "editor@example.com", &[]);
     let sign_in = |client_id: &str| {

@@ -35,7 +35,7 @@ fn the_walk_through_does_what_it_says() {
 }
 
 #[test]
-fn every_write_of_the_table_is_one() {
+fn every_write_of_the_documents_table_exists() {
     let document = document();
     let rows =
         section(&document, "Writes").lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));

@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::support::{Ask, CUSTOMER_SUBJECT, FEED_SECRET, Origin, command};
 
 #[test]
-fn who_may_read_it() {
+fn only_the_feed_secret_and_permitted_tokens_read_the_feed() {
     let origin = Origin::start();
     for path in ["/export", "/changes?after=1", "/changes"] {
         let ask = || origin.ask("GET", path);
@@ -75,7 +75,7 @@ fn changes_come_in_order_each_once() {
 }
 
 #[test]
-fn a_history_that_is_gone_or_never_was() {
+fn a_missing_history_is_gone() {
     let gone = "The history before is gone: read the export";
     let origin = Origin::start();
     let first = origin.seq();
@@ -95,7 +95,7 @@ fn a_history_that_is_gone_or_never_was() {
 }
 
 #[test]
-fn the_log_keeps_as_much_as_it_is_told() {
+fn the_log_keeps_to_its_configured_bounds() {
     let origin = Origin::with(|settings| settings.keep_changes.changes = 5);
     let connection = origin.connection();
     connection.execute("UPDATE state SET seq = 997, history_from = 990", []).unwrap();
@@ -114,7 +114,7 @@ fn the_log_keeps_as_much_as_it_is_told() {
 }
 
 #[test]
-fn who_waits_is_answered_at_the_change() {
+fn a_waiting_reader_is_answered_at_the_change() {
     let origin = Origin::start();
     let (seq, url) = (origin.seq(), origin.url.clone());
     let waiting = thread::spawn(move || {
@@ -139,7 +139,7 @@ fn who_waits_is_answered_at_the_change() {
 }
 
 #[test]
-fn who_waits_learns_of_another_process_too_and_holds_up_no_shutdown() {
+fn a_waiting_reader_sees_other_processes_and_holds_up_no_shutdown() {
     let mut origin = Origin::start();
     let (seq, url) = (origin.seq(), origin.url.clone());
     let ask = move |after: u64| {

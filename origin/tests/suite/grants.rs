@@ -142,7 +142,7 @@ fn a_fee_with_an_unknown_period_does_not_grant_access_for_ever() {
 }
 
 #[test]
-fn one_customers_line_stays_one_that_publishers_read() {
+fn a_customers_line_is_never_longer_than_publishers_read() {
     let origin = Origin::start();
     let sql = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)
                INSERT INTO accesses (customer_key, id, item_id, created_at)

@@ -17,7 +17,7 @@ fn grant(origin: &Origin, key: &str, item_id: i64) -> Answer {
 }
 
 #[test]
-fn the_same_again_gets_the_same_answer_and_changes_nothing() {
+fn a_repeated_write_gets_the_same_answer_and_changes_nothing() {
     let origin = Origin::start();
     let first = grant(&origin, "a", 5101).expect(201);
     assert_eq!(first.header("idempotency-replayed"), None);
@@ -161,7 +161,7 @@ fn every_write_can_be_sent_again() {
 }
 
 #[test]
-fn what_was_refused_is_judged_again() {
+fn a_refused_write_is_judged_again() {
     let origin = Origin::start();
     grant(&origin, "a", 999_999).refused(404, "Item not found");
     grant(&origin, "a", 5101).expect(201);

@@ -54,7 +54,7 @@ fn a_moment_is_read_in_every_spelling_that_means_one_moment_only() {
 }
 
 #[test]
-fn a_moment_that_is_none_is_told_by_what_was_found() {
+fn an_invalid_moment_is_refused_with_the_value_found() {
     let origin = Origin::start();
     let before = origin.seq();
     for (value, told) in [
@@ -215,7 +215,7 @@ fn import(access_type: (&Value, &str), trial: &Value) -> Result<(), String> {
 
 /// A buyer must not learn after paying that the fee sells nothing.
 #[test]
-fn what_cannot_be_bought_is_not_sold() {
+fn a_fee_that_cannot_be_bought_is_refused() {
     let one = json!(1);
     let day = json!({"quantity": 7, "period": "day", "description": ""});
     for period in ["minute", "hours", "DAY", "Weeks", "month", "YEARS"] {
@@ -285,7 +285,7 @@ fn a_fee_sells_every_unit_of_the_vendor() {
 }
 
 #[test]
-fn a_catalogue_is_imported_whole_or_the_line_is_told() {
+fn a_catalogue_is_imported_whole_or_its_invalid_line_is_named() {
     let import = |lines: &[u8]| {
         let dir = Dir::new();
         let path = dir.0.join("catalogue.ndjson");

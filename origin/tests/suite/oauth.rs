@@ -119,7 +119,7 @@ fn a_standard_client_signs_in_at_an_origin_that_answers_its_edge_only() {
 }
 
 #[test]
-fn a_code_is_used_once_and_soon_and_by_whom_it_was_made_for() {
+fn a_code_works_once_soon_and_for_its_client() {
     let origin = origin();
     let new_code = || code(&sign_in(&origin, &request(), PASSWORD).expect(303));
     let used = new_code();
@@ -180,7 +180,7 @@ fn the_page_never_redirects_to_an_unregistered_address() {
 }
 
 #[test]
-fn what_a_client_sends_cannot_become_part_of_the_page() {
+fn a_clients_text_cannot_become_markup_of_the_page() {
     let origin = origin();
     let request = request().replace("n-1", "%22%3E%3Cscript%3E%27");
     let page = origin.ask("GET", &format!("/oauth2/authorize?{request}")).send().expect(200);
@@ -293,7 +293,7 @@ fn a_native_app_is_returned_to_on_any_port_of_its_own_machine() {
 }
 
 #[test]
-fn addresses_that_no_app_may_be_returned_to() {
+fn invalid_redirect_addresses_are_refused() {
     let origin = Origin::start();
     let add = |client: &str, uri: &str| {
         command(&origin, &["client", "redirect", "--client-id", client, "--uri", uri], "")

@@ -41,7 +41,7 @@ fn a_flood_by_one_merchant_stops_at_its_own_limit() {
 }
 
 #[test]
-fn a_merchant_whose_storage_is_full_can_still_make_it_less() {
+fn a_merchant_with_a_full_storage_can_still_reduce_it() {
     let origin = Origin::start();
     let stored = origin::db::usage::of(&origin.connection(), MERCHANT).unwrap();
     let full = Usage { answer_bytes: 0, ..stored };

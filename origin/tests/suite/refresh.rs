@@ -86,7 +86,7 @@ fn the_grace_is_for_the_last_token_but_one_of_the_same_client() {
 
 /// A reader of the database finds no usable token, even during a grace.
 #[test]
-fn what_the_grace_needs_is_kept_no_longer_than_it_lasts() {
+fn the_salt_of_a_successor_goes_with_the_grace() {
     let origin = with_account();
     let sign_in = || signed_in(&origin);
     let first = sign_in()["refresh_token"].clone();
@@ -123,7 +123,7 @@ fn a_refresh_token_is_one_clients_and_ends() {
 }
 
 #[test]
-fn another_password_or_secret_ends_what_came_from_the_one_before() {
+fn a_new_password_or_secret_ends_earlier_sessions() {
     let origin = with_account();
     let set = ["client", "set", "--client-id", "shop", "--merchant", "2101", "--role", "merchant"];
     let secret = command(&origin, &set, "").unwrap();

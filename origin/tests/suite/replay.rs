@@ -90,7 +90,7 @@ fn make(origin: &Origin, made: &mut Vec<i64>, write: &Write) {
     }
 }
 
-/// Removes a customer; adds one without accesses if there is none to remove.
+/// Removes a customer; if it does not exist, adds it without accesses.
 fn forget(origin: &Origin, id: i64) {
     let mut connection = origin.connection();
     let subject = format!("come-and-go-{id}");

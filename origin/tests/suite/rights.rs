@@ -104,7 +104,7 @@ fn every_issuer_by_every_route() {
 
 /// The publisher's key, the viewers' IdP, and the publisher's key again.
 #[test]
-fn no_issuer_does_what_another_one_is_for() {
+fn an_issuer_cannot_do_another_issuers_work() {
     let origin = Origin::start();
     let before = origin.seq();
     let publisher = origin.token_of(PUBLISHER, json!({"sub": "sync", "ctx": ["merchant"], "mid": 3407}));
@@ -129,7 +129,7 @@ fn no_issuer_does_what_another_one_is_for() {
 
 /// If the issuer is bound to some merchants, number and UUID must name one merchant.
 #[test]
-fn an_issuer_of_some_merchants_names_one_by_number() {
+fn an_issuer_of_some_merchants_must_not_mix_number_and_uuid() {
     const OTHER_UUID: &str = "b7d2e810-44c9-4f6e-9c15-0a8e6f3d2b71";
     let origin = origin();
     let bound = issuers().into_iter().find(|(_, may, is_bound)| *is_bound && may == &["write"]).unwrap().0;

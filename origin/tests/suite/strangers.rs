@@ -90,7 +90,7 @@ fn the_edge_may_have_as_many_connections_as_it_needs() {
 }
 
 #[test]
-fn a_body_that_says_that_it_is_too_long_is_not_waited_for() {
+fn a_body_declared_too_long_is_refused_without_waiting() {
     let origin = Origin::start();
     let token = origin.merchant();
     for (path, length, is_written) in [
@@ -126,7 +126,7 @@ fn a_body_that_says_that_it_is_too_long_is_not_waited_for() {
 }
 
 #[test]
-fn passwords_from_apps_are_taken_where_the_operator_says_so() {
+fn passwords_from_apps_are_accepted_only_if_the_operator_allows() {
     let origin = Origin::with(|settings| settings.allows_password_grant = false);
     let answer = authenticate(&origin, &by_password(CLIENT, "ada@example.com", PASSWORD)).expect(400);
     let problem = answer.json()["errors"]["grant_type"].as_str().unwrap().to_owned();
@@ -183,7 +183,7 @@ fn failure(child: Child) -> String {
 }
 
 #[test]
-fn the_log_says_who_tried_to_sign_in_and_whose_token_was_stolen() {
+fn the_log_reports_sign_ins_and_stolen_tokens() {
     let dir = Dir::new();
     let secret = "edge-secret-edge-secret-edge-secret";
     let variables = [("ORIGIN_SECRET", secret), ("ORIGIN_ALLOW_PASSWORD_GRANT", "true")];
@@ -255,7 +255,7 @@ fn the_log_says_who_tried_to_sign_in_and_whose_token_was_stolen() {
 }
 
 #[test]
-fn a_stolen_token_is_told_once() {
+fn a_stolen_token_is_reported_once() {
     let dir = Dir::new();
     let process = Process::with(&dir, &[("ORIGIN_ALLOW_PASSWORD_GRANT", "true")], Stdio::piped());
     let family = "INSERT INTO refresh_tokens (hash, family, client_id, account_id, machine, scope, expires_at, used_at,
@@ -325,7 +325,7 @@ impl Drop for Full {
 }
 
 #[test]
-fn a_full_disk_is_said_and_nothing_is_half_done() {
+fn a_full_disk_is_reported_and_leaves_no_partial_write() {
     let dir = Dir::new();
     let full = Full::start(&dir);
     let ask = |method, path: &str| Ask::new(method, format!("{}{path}", full.url));

@@ -282,7 +282,7 @@ mod tests {
 
     /// The bounds may have been lowered, or the entries of a whole year become too old.
     #[test]
-    fn a_write_forgets_so_many_entries_at_once() {
+    fn a_write_removes_a_bounded_number_of_entries() {
         const MANY: u64 = 5 * AUDIT_CUT_MAX;
         for (keep, later) in [
             (Keep { entries: 20, ..KEEP }, 0),

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-/// A request.
+/// A request in the making.
 pub struct Ask<'a> {
     method: &'a str,
     url: String,
@@ -30,7 +30,7 @@ impl<'a> Ask<'a> {
         self.header("content-type", content_type)
     }
 
-    /// Whatever the headers say of it.
+    /// A body without a content type, unless a header says otherwise.
     pub fn bytes(mut self, body: &[u8]) -> Self {
         self.body = body.to_vec();
         self
@@ -71,7 +71,7 @@ impl<'a> Ask<'a> {
     }
 }
 
-/// An answer.
+/// The answer to a request.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {
     pub status: u16,
@@ -98,7 +98,7 @@ impl Answer {
         self
     }
 
-    /// An error in the one body that all have, with this message.
+    /// Expects an error in the format of the API, with this message.
     #[track_caller]
     pub fn refused(self, status: u16, message: &str) -> Self {
         let answer = self.expect(status);
@@ -112,7 +112,7 @@ impl Answer {
         answer
     }
 
-    /// 422 with exactly these fields.
+    /// Expects a 422 that names exactly these fields.
     #[track_caller]
     pub fn invalid(self, fields: &[&str]) -> Self {
         let answer = self.expect(422);

@@ -22,11 +22,11 @@ pub use self::{
     tokens::{merchant, part, signed, variables},
 };
 
-/// The merchant of the sample catalogue in whose name most tests write.
+/// The merchant of the sample catalogue for whom most tests write.
 pub const MERCHANT: i64 = 2101;
 pub const MERCHANT_UUID: &str = "3f1c7a52-9be4-4d0a-8a6f-52c0d7e1b934";
 pub const OTHER_MERCHANT: i64 = 3407;
-/// A customer who holds nothing, by number and by subject.
+/// A customer without accesses, by number and by subject.
 pub const CUSTOMER: i64 = 88_005;
 pub const CUSTOMER_SUBJECT: &str = "f6421bd1-fb4f-4718-80ed-c6da1d205fa5";
 pub const FEED_SECRET: &str = "feed-secret-feed-secret-feed-secret";
@@ -35,7 +35,7 @@ pub fn samples(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../samples").join(name)
 }
 
-/// A directory of a test's own, removed with it.
+/// A test's own directory, removed with it.
 pub struct Dir(pub PathBuf);
 
 impl Dir {

@@ -81,12 +81,12 @@ impl Origin {
         Ask::new(method, format!("{}{path}", self.url))
     }
 
-    /// A write in the merchant's name.
+    /// A write by the merchant.
     pub fn write<'a>(&'a self, method: &'a str, path: &str, form: &str) -> Answer {
         self.ask(method, path).bearer(&self.merchant()).form(form).send()
     }
 
-    /// Whether the customer may play the item.
+    /// The customer's check of the item.
     pub fn check(&self, item_id: i64) -> Answer {
         self.ask("GET", &format!("/items/{item_id}/access")).bearer(&self.customer()).send()
     }
@@ -108,7 +108,7 @@ impl Origin {
         self.token(json!({"sub": CUSTOMER_SUBJECT, "mid": MERCHANT, "ctx": ["consumer"]}))
     }
 
-    /// A token of the vendor, with an hour to live unless the claims say otherwise.
+    /// A token of the vendor, valid for an hour unless the claims say otherwise.
     pub fn token(&self, claims: Value) -> String {
         self.token_of("https://vendor.dev.admit.example", claims)
     }

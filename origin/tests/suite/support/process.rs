@@ -67,7 +67,7 @@ pub fn command(origin: &Origin, arguments: &[&str], typed: &str) -> Result<Strin
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // A command that fails at once may not read it.
+    // A command that fails at once may not read its input.
     let _ = child.stdin.take().unwrap().write_all(typed.as_bytes());
     let output = child.wait_with_output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap().trim().to_owned();

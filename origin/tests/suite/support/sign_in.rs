@@ -19,7 +19,7 @@ pub fn with_account() -> Origin {
     with_account_by(|_| {})
 }
 
-/// The same at an origin with other settings.
+/// The same with other settings.
 pub fn with_account_by(change: impl FnOnce(&mut Settings)) -> Origin {
     let origin = Origin::with(change);
     let customer = format!("vendor:{CUSTOMER_SUBJECT}");
