@@ -142,14 +142,14 @@ pub enum Feed {
 }
 
 /// A change of the log, as the feed answers it.
-struct Logged {
+struct LoggedChange {
     seq: u64,
     as_of: UnixSecs,
     touched: Vec<Ref>,
 }
 
 /// A touched record as it is now, and the last change of the answer that touched it.
-struct State {
+struct RecordState {
     /// A line of the publish schema; `None` if the record no longer exists.
     put: Option<String>,
     last: u64,
@@ -185,8 +185,11 @@ pub fn after(
     while size_bytes < max_bytes
         && let Some(row) = rows.next()?
     {
-        let change =
-            Logged { seq: row.get(0)?, as_of: row.get(1)?, touched: touched(&row.get::<_, String>(2)?)? };
+        let change = LoggedChange {
+            seq: row.get(0)?,
+            as_of: row.get(1)?,
+            touched: touched(&row.get::<_, String>(2)?)?,
+        };
         expected += 1;
         if change.seq != expected {
             return Err(DbError::Inconsistent("a gap in the change log"));
@@ -214,7 +217,7 @@ fn touched(names: &str) -> Result<Vec<Ref>, DbError> {
 /// loaded bytes.
 fn see(
     connection: &Connection,
-    states: &mut BTreeMap<Ref, State>,
+    states: &mut BTreeMap<Ref, RecordState>,
     record: &Ref,
     seq: u64,
 ) -> Result<usize, DbError> {
@@ -224,7 +227,7 @@ fn see(
     }
     let put = record.load(connection)?.as_ref().map(|line: &Line| to_json(line)).transpose()?;
     let size_bytes = put.as_ref().map_or(0, String::len);
-    states.insert(record.clone(), State { put, last: seq });
+    states.insert(record.clone(), RecordState { put, last: seq });
     Ok(size_bytes)
 }
 
@@ -233,8 +236,8 @@ fn see(
 /// if these members have more than [`FEED_NEWER_MAX_BYTES`].
 fn see_newer_members(
     connection: &Connection,
-    states: &mut BTreeMap<Ref, State>,
-    last: &mut Logged,
+    states: &mut BTreeMap<Ref, RecordState>,
+    last: &mut LoggedChange,
 ) -> Result<bool, DbError> {
     let sql = "SELECT item_id FROM package_items JOIN items ON items.id = item_id
                WHERE package_id = ?1 AND items.created_at >= ?2";
@@ -259,14 +262,16 @@ fn see_newer_members(
 }
 
 /// One line per change; `None` if a line is longer than publishers read.
-fn lines(changes: &[Logged], states: &BTreeMap<Ref, State>) -> Option<String> {
+fn lines(changes: &[LoggedChange], states: &BTreeMap<Ref, RecordState>) -> Option<String> {
     let mut lines = String::new();
-    for Logged { seq, as_of, touched } in changes {
+    for LoggedChange { seq, as_of, touched } in changes {
         let (mut put, mut remove) = (Vec::new(), Vec::new());
         for record in touched {
             match states.get(record) {
-                Some(State { put: Some(line), last }) if last == seq => put.push(line.as_str()),
-                Some(State { put: None, last }) if last == seq => remove.push(record.name().to_string()),
+                Some(RecordState { put: Some(line), last }) if last == seq => put.push(line.as_str()),
+                Some(RecordState { put: None, last }) if last == seq => {
+                    remove.push(record.name().to_string())
+                }
                 _ => {}
             }
         }

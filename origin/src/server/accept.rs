@@ -124,10 +124,10 @@ struct Addresses {
 
 /// A connection that counts for its address until it ends, or until it proves to be the edge's.
 #[derive(Clone, Debug)]
-pub struct Guest(Arc<Counted>);
+pub struct Guest(Arc<CountedConnection>);
 
 #[derive(Debug)]
-struct Counted {
+struct CountedConnection {
     addresses: Arc<Addresses>,
     /// `None` after the connection stopped counting.
     address: Mutex<Option<IpAddr>>,
@@ -144,7 +144,7 @@ impl Guest {
         }
         *count += 1;
         let addresses = Arc::clone(addresses);
-        Some(Self(Arc::new(Counted { addresses, address: Mutex::new(Some(address)) })))
+        Some(Self(Arc::new(CountedConnection { addresses, address: Mutex::new(Some(address)) })))
     }
 
     /// Stops counting: the edge has sent its secret, and may use all connections.
@@ -153,7 +153,7 @@ impl Guest {
     }
 }
 
-impl Counted {
+impl CountedConnection {
     fn end(&self) {
         let address = self.address.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(address) = address else { return };
@@ -166,7 +166,7 @@ impl Counted {
     }
 }
 
-impl Drop for Counted {
+impl Drop for CountedConnection {
     fn drop(&mut self) {
         self.end();
     }

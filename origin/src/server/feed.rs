@@ -17,7 +17,7 @@ use tokio::{
 };
 use tokio_stream::wrappers::ReceiverStream;
 
-use super::{Asked, Server, class::Class, overloaded, pool::Overloaded, set_headers};
+use super::{ReplyContext, Server, class::Class, overloaded, pool::Overloaded, set_headers};
 use crate::{
     db::{self, changes::Feed, export},
     limits::{EXPORT_CHUNK_BYTES, EXPORT_STALL, EXPORT_TIMEOUT, EXPORTS_MAX, FEED_POLL, WAIT_MAX_SECS},
@@ -33,7 +33,7 @@ pub const GONE: Refused = Refused::Status(410, "The history before is gone: read
 /// Sends the changes after `after`. If the request asks to wait, it waits for the first change.
 pub async fn changes(
     server: &Server,
-    asked: &Asked,
+    context: &ReplyContext,
     after: u64,
     wait: Option<Duration>,
     reply: Reply,
@@ -49,12 +49,12 @@ pub async fn changes(
                     break lines;
                 }
             }
-            Ok(Ok(Feed::Gone)) => return server.plain(asked, GONE.reply()),
+            Ok(Ok(Feed::Gone)) => return server.plain(context, GONE.reply()),
             Ok(Err(error)) => {
                 eprintln!("{}", json!({"event": "database", "error": error.to_string()}));
-                return server.plain(asked, Refused::Db(error).reply());
+                return server.plain(context, Refused::Db(error).reply());
             }
-            Err(Overloaded) => return server.plain(asked, overloaded()),
+            Err(Overloaded) => return server.plain(context, overloaded()),
         }
         tokio::select! {
             _ = committed.changed() => {}
@@ -94,9 +94,9 @@ impl Default for Exports {
 impl Exports {
     /// Streams the export. An export that cannot be completed breaks the connection, so that its reader does
     /// not take it for complete.
-    pub async fn stream(&self, server: &Server, asked: &Asked, reply: Reply) -> Response {
+    pub async fn stream(&self, server: &Server, context: &ReplyContext, reply: Reply) -> Response {
         let Ok(permit) = Arc::clone(&self.0).try_acquire_owned() else {
-            return server.plain(asked, overloaded());
+            return server.plain(context, overloaded());
         };
         let (chunks, receiver) = mpsc::channel(4);
         let (settings, runtime) = (server.shared.settings.clone(), Handle::current());
@@ -110,7 +110,7 @@ impl Exports {
             }
         });
         if spawned.is_err() {
-            return server.plain(asked, overloaded());
+            return server.plain(context, overloaded());
         }
         ndjson(reply, Body::from_stream(ReceiverStream::new(receiver)))
     }

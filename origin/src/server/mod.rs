@@ -152,18 +152,18 @@ impl Server {
     }
 
     /// A reply made without the service, with the headers that the service would have added.
-    fn plain(&self, asked: &Asked, mut reply: Reply) -> Response {
+    fn plain(&self, context: &ReplyContext, mut reply: Reply) -> Response {
         reply.headers.push(("content-type", "application/json".into()));
         reply.headers.push(("cache-control", "private, no-store".into()));
-        if !asked.is_sign_in_page {
-            reply.headers.extend(self.cors.headers(&asked.page_origin));
+        if !context.is_sign_in_page {
+            reply.headers.extend(self.cors.headers(&context.page_origin));
         }
         response(reply)
     }
 }
 
 /// The parts of a request that such a reply depends on.
-struct Asked {
+struct ReplyContext {
     /// The request header `Origin`.
     page_origin: String,
     /// Whether this is the page on which people type passwords: other pages must not read it (RFC 9700 §2.6).
@@ -215,7 +215,7 @@ async fn handle(State(server): State<Arc<Server>>, request: Request) -> Response
     let headers = &parts.headers;
     let endpoint = Endpoint::parse(parts.uri.path());
     let query = parts.uri.query().unwrap_or_default();
-    let asked = Asked {
+    let context = ReplyContext {
         page_origin: text(headers, "origin"),
         is_sign_in_page: endpoint == Some(Endpoint::Authorize),
     };
@@ -227,10 +227,10 @@ async fn handle(State(server): State<Arc<Server>>, request: Request) -> Response
     }
     if let Some(refused) = server.refusal(endpoint, &viewer, query) {
         // The body stays unread, so the connection ends with the answer.
-        return closing(server.plain(&asked, refused.reply()));
+        return closing(server.plain(&context, refused.reply()));
     }
     let budget = endpoint.map_or(Budget::SIGN_IN, Endpoint::budget);
-    let body::Read { body, is_unfinished } = body::read(headers, body, budget.bytes).await;
+    let body::ReadBody { body, is_unfinished } = body::read(headers, body, budget.bytes).await;
     let incoming = incoming(&parts, &viewer, body, budget);
     let attempt = endpoint.and_then(|endpoint| Attempt::of(endpoint, &incoming));
     let class = Class::of(endpoint, &incoming, attempt.as_ref());
@@ -243,9 +243,9 @@ async fn handle(State(server): State<Arc<Server>>, request: Request) -> Response
     }
     let answer = match outcome {
         Ok(Outcome::Reply(reply)) => response(reply),
-        Ok(Outcome::Export(reply)) => server.exports.stream(&server, &asked, reply).await,
-        Ok(Outcome::Changes(after, reply)) => feed::changes(&server, &asked, after, wait, reply).await,
-        Err(reply) => server.plain(&asked, reply),
+        Ok(Outcome::Export(reply)) => server.exports.stream(&server, &context, reply).await,
+        Ok(Outcome::Changes(after, reply)) => feed::changes(&server, &context, after, wait, reply).await,
+        Err(reply) => server.plain(&context, reply),
     };
     if is_unfinished { closing(answer) } else { answer }
 }

@@ -89,32 +89,32 @@ impl OAuthError {
 
 /// Why a request for a token failed.
 #[derive(Debug)]
-pub enum Failed {
+pub enum TokenFailure {
     /// An OAuth error.
     OAuth(OAuthError),
     /// A refusal that any other endpoint may also give.
     Refused(Refused),
 }
 
-impl From<OAuthError> for Failed {
+impl From<OAuthError> for TokenFailure {
     fn from(error: OAuthError) -> Self {
         Self::OAuth(error)
     }
 }
 
-impl From<Refused> for Failed {
+impl From<Refused> for TokenFailure {
     fn from(refused: Refused) -> Self {
         Self::Refused(refused)
     }
 }
 
-impl From<DbError> for Failed {
+impl From<DbError> for TokenFailure {
     fn from(error: DbError) -> Self {
         Self::Refused(error.into())
     }
 }
 
-impl From<rusqlite::Error> for Failed {
+impl From<rusqlite::Error> for TokenFailure {
     fn from(error: rusqlite::Error) -> Self {
         Self::Refused(error.into())
     }

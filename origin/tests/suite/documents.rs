@@ -57,7 +57,7 @@ fn messages_are_those_of_the_code() {
         "service/access.rs",
         "service/fees.rs",
         "service/items.rs",
-        "service/quota.rs",
+        "quota.rs",
         "server/feed.rs",
         "server/mod.rs",
     ];

@@ -28,7 +28,7 @@ pub struct Filter {
 
 /// An entry of the audit trail.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Entry {
+pub struct AuditEntry {
     /// The entry's number; later entries have higher ones.
     pub id: i64,
     /// The `seq` of the change, if the action changed data of the edges.
@@ -84,7 +84,7 @@ pub fn entries(
     connection: &Connection,
     filter: &Filter,
     max: u64,
-    mut each: impl FnMut(Entry),
+    mut each: impl FnMut(AuditEntry),
 ) -> Result<(), DbError> {
     let (mut conditions, mut values) = (Vec::new(), Vec::<Box<dyn ToSql>>::new());
     let mut needs = |condition: &str, value: Option<Box<dyn ToSql>>| {
@@ -126,8 +126,8 @@ pub fn entries(
     Ok(())
 }
 
-fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
-    Ok(Entry {
+fn entry(row: &Row<'_>) -> rusqlite::Result<AuditEntry> {
+    Ok(AuditEntry {
         id: row.get(0)?,
         seq: row.get(1)?,
         at: row.get(2)?,
