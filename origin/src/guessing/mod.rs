@@ -140,6 +140,8 @@ impl Guessing {
         let site = guesser.from.site().filter(|_| !is_shared).map(|site| self.hasher.hash_one(site));
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let Tables { pairs, addresses, sites, accounts } = &mut *counts;
+        // Which rule delays this pair: by how precisely the sender is known, and whether the account is under
+        // attack from many addresses.
         let rule = if is_shared {
             GUESSES_BY_SHARED_ADDRESS
         } else if accounts.failures(account, GUESSES_BY_ALL, now) > GUESSES_BY_ALL.free {
@@ -149,6 +151,7 @@ impl Guessing {
         };
         let of_address = address.map_or(0, |address| addresses.wait_secs(address, now));
         let of_site = site.map_or(0, |site| sites.wait_secs(site, now));
+        // The longest delay decides. Nothing is counted for a refused attempt.
         let wait_secs = pairs.wait_secs(pair, now).max(of_address).max(of_site);
         if wait_secs > 0 {
             return Err(u32::try_from(wait_secs).unwrap_or(u32::MAX));

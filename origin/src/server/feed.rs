@@ -38,10 +38,13 @@ pub async fn changes(
     wait: Option<Duration>,
     reply: Reply,
 ) -> Response {
+    // A reader with new changes is answered at once; otherwise it waits for a commit in this process, the end
+    // of the server, the next poll of the database, or its own deadline, and reads again.
     let (mut committed, mut ending) = (server.shared.seq.subscribe(), server.ending.clone());
     let wait = wait.map(|wait| wait.min(Duration::from_secs(WAIT_MAX_SECS)));
     let until = Instant::now() + wait.unwrap_or_default();
     let lines = loop {
+        // Before the read, so that a commit during the read wakes the wait below.
         committed.mark_unchanged();
         match server.pools.of(Class::Feed).changes(after).await {
             Ok(Ok(Feed::Lines(lines))) => {
@@ -98,9 +101,11 @@ impl Exports {
         let Ok(permit) = Arc::clone(&self.0).try_acquire_owned() else {
             return server.plain(context, overloaded());
         };
+        // The bounded channel is the back-pressure: the exporting thread blocks when the reader is slow.
         let (chunks, receiver) = mpsc::channel(4);
         let (settings, runtime) = (server.shared.settings.clone(), Handle::current());
         let spawned = thread::Builder::new().name("export".to_owned()).spawn(move || {
+            // Held until the export has ended.
             let _permit = permit;
             let (buffer, until) = (Vec::with_capacity(EXPORT_CHUNK_BYTES), Instant::now() + EXPORT_TIMEOUT);
             let mut out = Chunks { chunks, runtime, buffer, until };

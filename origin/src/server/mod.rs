@@ -90,6 +90,7 @@ impl Server {
     fn start(settings: Settings, ending: watch::Receiver<bool>) -> Result<Self> {
         let connection = db::open(&settings.db)?;
         let now = settings.clock.now();
+        // Generates the first signing key, so that `/.well-known/jwks.json` is never empty.
         Signer::current(&connection, now)?;
         let Config { country_header, address_header, cors, .. } = settings.config(&connection, now)?;
         let shared = Shared::new(settings);
@@ -132,6 +133,7 @@ impl Server {
         viewer: &Viewer,
         incoming: Incoming,
     ) -> Result<Outcome, Reply> {
+        // Counted as a failure before the password is checked, so that many attempts at once are not free.
         let tried = match attempt.filter(|_| class == Class::Password) {
             Some(attempt) => {
                 let username = attempt.username.as_deref().unwrap_or_default();
@@ -223,6 +225,7 @@ async fn handle(State(server): State<Arc<Server>>, request: Request) -> Response
     if viewer.is_edge
         && let Some(guest) = parts.extensions.get::<Guest>()
     {
+        // The edge's connections do not count for its address.
         guest.is_known();
     }
     if let Some(refused) = server.refusal(endpoint, &viewer, query) {

@@ -187,6 +187,7 @@ impl<'c> Concerned<'c> {
 }
 
 const PACKAGES_OF: &str = "SELECT package_id FROM package_items WHERE item_id = ?1";
+// Licences that include the item, or a package with the item.
 const LICENSES_OF: &str = "SELECT license_id FROM license_items WHERE item_id = ?1 UNION SELECT license_id
                            FROM license_items JOIN package_items ON package_id = license_items.item_id
                            WHERE package_items.item_id = ?1";

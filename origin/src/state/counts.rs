@@ -37,6 +37,7 @@ impl Counts {
             pending.since = now;
         }
         let counted = (merchant_id, action, outcome);
+        // At the bound, new keys are dropped and known ones still count.
         if pending.counts.len() < COUNTS_MAX || pending.counts.contains_key(&counted) {
             *pending.counts.entry(counted).or_default() += 1;
         }

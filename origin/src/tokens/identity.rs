@@ -98,6 +98,7 @@ impl RegisteredClient {
 /// # Errors
 /// If the database cannot be read.
 pub fn client(connection: &Connection, client_id: &str) -> Result<Option<RegisteredClient>, DbError> {
+    // An app's client comes first; LIMIT 1 takes a merchant's UUID only if no client has the name.
     let sql = "SELECT merchant_id, 1, mode = 'test', is_for_merchant,
                EXISTS (SELECT 1 FROM machines WHERE machines.client_id = clients.client_id)
                FROM clients JOIN apps ON apps.id = app_id WHERE client_id = ?1
@@ -132,6 +133,7 @@ pub fn by_password(
             Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?))
         })
         .optional()?;
+    // Verified even without an account, so that the answer takes the same time.
     let is_right = password::verify(password, found.as_ref().map(|(_, hash)| hash.as_str()));
     match found.filter(|_| is_right) {
         Some((id, _)) => account(settings, connection, id),

@@ -88,6 +88,7 @@ pub fn rotate(
     let Some(found) = Row::find(transaction, token)? else { return Ok(None) };
     let is_this_clients = found.session.client_id == client_id;
     if found.used_at.is_some() {
+        // Used before: an honest repeat gets the same successor, anything else ends the family.
         let again = if is_this_clients { found.successor_again(transaction, token, now)? } else { None };
         if again.is_none() {
             stolen(settings, transaction, &found.session, "refresh_token", via, now)?;
@@ -177,6 +178,7 @@ impl Row {
             return Ok(None);
         }
         let successor = successor(token, salt)?;
+        // Once the successor was used, a further use of its predecessor is a theft.
         let is_current = Self::find(connection, &successor)?
             .is_some_and(|next| next.used_at.is_none() && next.expires_at > now);
         Ok(is_current.then_some(successor))

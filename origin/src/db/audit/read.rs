@@ -87,6 +87,8 @@ pub fn entries(
     mut each: impl FnMut(AuditEntry),
 ) -> Result<(), DbError> {
     let (mut conditions, mut values) = (Vec::new(), Vec::<Box<dyn ToSql>>::new());
+    // Adds a condition if its value is set. All its `?` become the same numbered parameter, so one value
+    // serves a condition that names it several times.
     let mut needs = |condition: &str, value: Option<Box<dyn ToSql>>| {
         if let Some(value) = value {
             values.push(value);
