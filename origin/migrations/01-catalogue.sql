@@ -1,5 +1,5 @@
--- What the origin knows, as the publish schema says it. Moments are unix seconds; a column that ends in
--- _json holds a part of a record that the origin only passes on.
+-- The records that the origin publishes, as the publish schema has them. Moments are unix seconds. A column
+-- that ends in _json holds a part of a record that the origin only passes on.
 
 CREATE TABLE merchants (
     id   INTEGER PRIMARY KEY,
@@ -19,7 +19,7 @@ CREATE TABLE clients (
     app_id             TEXT NOT NULL REFERENCES apps,
     position           INTEGER NOT NULL,
     mode               TEXT NOT NULL CHECK (mode IN ('live', 'test')),
-    -- Where the authorization code may be sent. The origin's own; not published.
+    -- Addresses that authorization codes may be sent to. The origin's own; not published.
     redirect_uris_json TEXT NOT NULL DEFAULT '[]'
 ) STRICT;
 CREATE INDEX clients_of_app ON clients (app_id, position);
@@ -64,7 +64,7 @@ CREATE TABLE items (
     deleted_at               INTEGER,
     created_at               INTEGER NOT NULL,
     updated_at               INTEGER NOT NULL,
-    -- A deleted item is published as an inactive one: what refers to it stays as it is.
+    -- A deleted item is published as inactive; records that refer to it stay.
     CHECK (deleted_at IS NULL OR is_active = 0)
 ) STRICT;
 
@@ -118,7 +118,7 @@ CREATE TABLE customers (
 ) STRICT;
 CREATE INDEX customers_by_id ON customers (merchant_id, id);
 
--- No reference to items: real data grants access to what has long gone, which grants nothing.
+-- No reference to items: real data has accesses on items that were removed long ago, which grant nothing.
 CREATE TABLE accesses (
     key          INTEGER PRIMARY KEY,
     customer_key INTEGER NOT NULL REFERENCES customers ON DELETE CASCADE,
@@ -141,13 +141,13 @@ CREATE TABLE customer_licenses (
     PRIMARY KEY (customer_key, position)
 ) STRICT, WITHOUT ROWID;
 
--- The last number that was given out, for each kind of thing.
+-- The last number that was given out, for each kind of record.
 CREATE TABLE numbers (
     kind TEXT PRIMARY KEY,
     last INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- One row. seq counts committed changes; what changed up to history_from is no longer in the log.
+-- One row. seq counts committed changes; the log no longer has the changes up to history_from.
 CREATE TABLE state (
     one          INTEGER PRIMARY KEY CHECK (one = 1),
     seq          INTEGER NOT NULL CHECK (seq >= history_from),
@@ -158,12 +158,12 @@ INSERT INTO state (one, seq, history_from) VALUES (1, 0, 0);
 CREATE TABLE changes (
     seq         INTEGER PRIMARY KEY,
     as_of       INTEGER NOT NULL,
-    -- Lines of the publish schema, and the names of records that are gone: JSON arrays.
+    -- Lines of the publish schema, and the names of removed records: JSON arrays.
     put_json    TEXT NOT NULL,
     remove_json TEXT NOT NULL
 ) STRICT;
 
--- Answers to writes that had an Idempotency-Key.
+-- Answers to writes with an Idempotency-Key.
 CREATE TABLE idempotency (
     caller     TEXT NOT NULL,
     key        TEXT NOT NULL,

@@ -1,7 +1,7 @@
--- Who signs in, and by what.
+-- Accounts, programs, signing keys and sessions.
 
--- Keys that sign tokens. The newest that is not retired signs; a retired one verifies until its last token
--- has ended.
+-- Keys that sign tokens. The newest one that is not retired signs; a retired one verifies until its last
+-- token has ended.
 CREATE TABLE signing_keys (
     kid          TEXT PRIMARY KEY,
     jwk_json     TEXT NOT NULL,
@@ -19,7 +19,7 @@ CREATE TABLE accounts (
     -- A PHC string, argon2id.
     password_hash TEXT NOT NULL,
     role          TEXT NOT NULL CHECK (role IN ('consumer', 'merchant')),
-    -- For a consumer: whom tokens name.
+    -- For a consumer: the customer that tokens name.
     customer_key  INTEGER REFERENCES customers ON DELETE CASCADE,
     uuid          TEXT NOT NULL,
     full_name     TEXT NOT NULL,
@@ -28,19 +28,19 @@ CREATE TABLE accounts (
     CHECK ((role = 'consumer') = (customer_key IS NOT NULL))
 ) STRICT;
 
--- Clients that sign in as themselves. Their secrets are 256 random bits, so a plain hash protects them.
+-- Programs, which sign in as themselves. Their secrets are 256 random bits, so a plain hash protects them.
 CREATE TABLE machines (
     client_id   TEXT PRIMARY KEY,
     merchant_id INTEGER NOT NULL REFERENCES merchants,
     secret_hash BLOB NOT NULL,
     is_merchant INTEGER NOT NULL CHECK (is_merchant IN (0, 1)),
-    -- Names with spaces between them.
+    -- Separated by spaces.
     scopes      TEXT NOT NULL,
     created_at  INTEGER NOT NULL
 ) STRICT;
 
--- Each token is used once. All that came from one sign-in are a family: when a used one comes back, somebody
--- else has it, and the whole family ends.
+-- Each token is used once. All tokens of one sign-in are a family. If a used token comes back, a second party
+-- has it, and the whole family ends.
 CREATE TABLE refresh_tokens (
     hash       BLOB PRIMARY KEY,
     family     TEXT NOT NULL,

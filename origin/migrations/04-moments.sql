@@ -1,10 +1,10 @@
--- Earlier versions stored any number as a moment, milliseconds among them. Publishers and edges read none after
--- 9999-12-31T23:59:59Z, and one row that they cannot read would keep a customer's other accesses from them. What
--- these rows said until now is kept: a moment that far away is never, one before the year 1 is always.
+-- Earlier versions stored any number as a moment, milliseconds included. Publishers and edges read no moment
+-- after 9999-12-31T23:59:59Z, and one unreadable row would keep a customer's other accesses from them. The
+-- meaning of these rows is kept: a moment that far away is never, one before the year 1 is always.
 
--- The change log has the same moments in its lines, and is served as it is. If there is any, in a line or a row, the
--- history begins anew with one more change, so that every follower, also one that has read all, gets 410 and reads
--- the whole.
+-- The change log has the same moments in its lines, and is served as it is. If a line or a row has such a
+-- moment, the history begins anew with one more change, so that every follower, even an up-to-date one, gets
+-- 410 and reads the export.
 UPDATE state SET seq = seq + 1, history_from = seq + 1 WHERE EXISTS (
     WITH moment(value) AS (
         SELECT starts_at FROM accesses UNION ALL SELECT expires_at FROM accesses

@@ -1,6 +1,6 @@
--- The change log names what a change touched; the feed reads the records when it is asked. A line of earlier versions
--- held whole records, so that a request of 30 bytes could log a megabyte. The history begins anew: a follower that has
--- read all of it goes on, any other gets 410 and reads the export.
+-- The change log names the records that a change touched; the feed loads them when it is read. A line of
+-- earlier versions held whole records, so that a request of 30 bytes could log a megabyte. The history begins
+-- anew: a follower with all of it continues, and any other gets 410 and reads the export.
 DROP TABLE changes;
 UPDATE state SET history_from = seq;
 CREATE TABLE changes (
@@ -12,10 +12,11 @@ CREATE TABLE changes (
 -- Bytes of the rows of changes, as the log counts them.
 ALTER TABLE state ADD COLUMN log_bytes INTEGER NOT NULL DEFAULT 0;
 
--- What each merchant has stored, kept by the triggers below, so that a quota costs no count.
+-- The amounts that each merchant has stored, maintained by the triggers below, so that a quota needs no
+-- count.
 CREATE TABLE usage (
     merchant_id  INTEGER PRIMARY KEY,
-    -- Items and packages, deleted ones among them.
+    -- Items and packages, deleted ones included.
     items        INTEGER NOT NULL DEFAULT 0,
     -- Bytes of items and their fees.
     item_bytes   INTEGER NOT NULL DEFAULT 0,
@@ -23,11 +24,11 @@ CREATE TABLE usage (
     members      INTEGER NOT NULL DEFAULT 0,
     -- Accesses of the merchant's customers.
     accesses     INTEGER NOT NULL DEFAULT 0,
-    -- Bytes of answers that are kept for Idempotency-Keys.
+    -- Bytes of answers that are stored for Idempotency-Keys.
     answer_bytes INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 
--- Answers are counted by merchant. Those of earlier versions count as nobody's until they end.
+-- Answers are counted by merchant. Those of earlier versions belong to no merchant until they end.
 ALTER TABLE idempotency ADD COLUMN merchant_id INTEGER NOT NULL DEFAULT 0;
 
 CREATE VIEW item_sizes (id, merchant_id, bytes) AS
@@ -40,7 +41,7 @@ CREATE VIEW fee_sizes (item_id, id, bytes) AS
         + coalesce(octet_length(geo_restriction_json), 0)
     FROM fees;
 
--- Each table is read once, however many merchants there are.
+-- Reads each table once, however many merchants there are.
 INSERT INTO usage (merchant_id, items, item_bytes, members, accesses)
     SELECT id, coalesce(item_count, 0), coalesce(bytes, 0) + coalesce(fee_bytes, 0), coalesce(member_count, 0),
         coalesce(access_count, 0)
@@ -95,7 +96,7 @@ CREATE TRIGGER usage_of_access AFTER INSERT ON accesses BEGIN
     UPDATE usage SET accesses = accesses + 1
     WHERE merchant_id = (SELECT merchant_id FROM customers WHERE key = NEW.customer_key);
 END;
--- Of a customer who is removed, the accesses go after the customer: nothing says any more whose they were.
+-- When a customer is removed, the accesses go after the customer: the row no longer tells whose they were.
 CREATE TRIGGER usage_without_access AFTER DELETE ON accesses BEGIN
     UPDATE usage SET accesses = accesses - 1
     WHERE merchant_id = (SELECT merchant_id FROM customers WHERE key = OLD.customer_key);
@@ -113,15 +114,15 @@ CREATE TRIGGER usage_without_answer AFTER DELETE ON idempotency BEGIN
     WHERE merchant_id = OLD.merchant_id;
 END;
 
--- Who did what. Entries are added, in the transaction of what they tell, and never changed.
+-- The audit trail. An entry is added in the transaction that it describes, and never changed.
 CREATE TABLE audit (
     id          INTEGER PRIMARY KEY AUTOINCREMENT,
-    -- The change, if edges answer from what was changed.
+    -- The change, if the action changed data of the edges.
     seq         INTEGER,
     at          INTEGER NOT NULL,
-    -- In whose name; 0 for none.
+    -- The merchant that the actor acted for; 0 for none.
     merchant_id INTEGER NOT NULL,
-    -- What was refused is kept apart, so that it takes no room from what was done.
+    -- Refused actions are kept apart, so that they take no room from others.
     is_refused  INTEGER NOT NULL CHECK (is_refused IN (0, 1)),
     -- `iss` of the token, or `command`.
     issuer      TEXT NOT NULL,
@@ -132,7 +133,7 @@ CREATE TABLE audit (
     request_id  TEXT,
     address     TEXT,
     action      TEXT NOT NULL,
-    -- Type and name of what it was done to: `access:340024`.
+    -- Type and name of the object: `access:340024`.
     object      TEXT NOT NULL,
     item_id     INTEGER,
     customer_id INTEGER,
@@ -144,7 +145,7 @@ CREATE INDEX audit_by_object ON audit (object);
 CREATE INDEX audit_by_item ON audit (item_id) WHERE item_id IS NOT NULL;
 CREATE INDEX audit_by_customer ON audit (customer_id) WHERE customer_id IS NOT NULL;
 
--- How many entries are kept of each merchant, and up to which they are forgotten.
+-- The number of entries of each merchant, and the id up to which they were removed.
 CREATE TABLE audit_kept (
     merchant_id  INTEGER NOT NULL,
     is_refused   INTEGER NOT NULL,
@@ -171,7 +172,7 @@ CREATE TRIGGER audit_kept_stays BEFORE DELETE ON audit_kept BEGIN
     SELECT raise(ABORT, 'the audit trail is only added to');
 END;
 
--- What happens too often for an entry each, by the hour: sign-ins of viewers, refused sign-ins.
+-- Events that are too frequent for an entry each, by the hour: sign-ins of viewers, refused sign-ins.
 CREATE TABLE audit_counts (
     hour        INTEGER NOT NULL,
     merchant_id INTEGER NOT NULL,
@@ -181,7 +182,8 @@ CREATE TABLE audit_counts (
     PRIMARY KEY (hour, merchant_id, action, outcome)
 ) STRICT, WITHOUT ROWID;
 
--- Tokens that this origin refuses before they end. A row with a subject is for tokens that were issued up to `at`.
+-- Tokens that this origin refuses before they end. A row with a subject is for tokens that were issued up to
+-- `at`.
 CREATE TABLE revoked_tokens (
     -- `jti`, `subject`
     kind      TEXT NOT NULL CHECK (kind IN ('jti', 'subject')),

@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_sold_is_told() {
+    fn periods_that_cannot_be_sold_are_refused() {
         for (quantity, unit, expected) in [
             (
                 1,

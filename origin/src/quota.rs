@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stores_less_is_always_made() {
+    fn a_write_that_stores_less_always_passes() {
         let stored = Usage { items: 1, item_bytes: 10, members: 2, accesses: 3, answer_bytes: 4 };
         let quotas = Quotas { stored, ..Quotas::default() };
         let more = Usage { items: 2, item_bytes: 11, members: 3, accesses: 4, answer_bytes: 5 };

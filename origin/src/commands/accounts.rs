@@ -18,7 +18,7 @@ use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 
 /// The sub-commands of `origin account`.
 #[derive(clap::Subcommand)]
-pub enum Account {
+pub enum AccountCommand {
     /// Add an account or replace its password, which is read from standard input; ends the account's sign-ins
     Set(AccountArgs),
 }
@@ -50,7 +50,7 @@ pub struct AccountArgs {
     tester: bool,
 }
 
-impl Account {
+impl AccountCommand {
     /// Runs the command.
     ///
     /// # Errors
@@ -125,7 +125,7 @@ impl Account {
 
 /// The sub-commands of `origin client`.
 #[derive(clap::Subcommand)]
-pub enum Client {
+pub enum ClientCommand {
     /// Add a program or replace its secret, which is printed, and end its sign-ins. Options that are left out
     /// keep their value
     Set(ClientArgs),
@@ -194,7 +194,7 @@ pub enum For {
     Merchant,
 }
 
-impl Client {
+impl ClientCommand {
     /// Runs the command.
     ///
     /// # Errors

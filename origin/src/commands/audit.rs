@@ -11,7 +11,7 @@ use anyhow::{Context, Result, anyhow};
 use origin::{
     clock::Clock,
     db,
-    db::audit::read::{Entry, Filter, counts, entries},
+    db::audit::read::{AuditEntry, Filter, counts, entries},
 };
 
 /// Arguments of `origin audit`.
@@ -113,8 +113,8 @@ impl Args {
 }
 
 /// One line of text for an entry.
-fn line(entry: &Entry) -> String {
-    let Entry { id, at, action, object, outcome, merchant_id, actor, issuer, .. } = entry;
+fn line(entry: &AuditEntry) -> String {
+    let AuditEntry { id, at, action, object, outcome, merchant_id, actor, issuer, .. } = entry;
     // Tokens and clients choose these texts, so line breaks in them are escaped.
     let [object, outcome, actor, issuer] = [object, outcome, actor, issuer].map(|text| text.escape_debug());
     let mut line = format!("{id}  {}  {action}  {object}  {outcome}  by {actor} ({issuer})", iso8601(*at, 0));

@@ -15,7 +15,7 @@ pub enum Customer {
     /// Add a customer without accesses; prints the number
     Add {
         #[command(flatten)]
-        name: Name,
+        name: NamedCustomer,
         /// The merchant's number
         #[arg(long, value_name = "N")]
         merchant: i64,
@@ -23,13 +23,13 @@ pub enum Customer {
     /// Remove a customer with all accesses and licences, the account and its tokens
     Remove {
         #[command(flatten)]
-        name: Name,
+        name: NamedCustomer,
     },
 }
 
 /// The customer, and the database.
 #[derive(clap::Args)]
-pub struct Name {
+pub struct NamedCustomer {
     /// The database
     #[arg(long, value_name = "FILE", env = "ORIGIN_DB")]
     db: PathBuf,
@@ -44,8 +44,8 @@ impl Customer {
     /// # Errors
     /// A message for the operator.
     pub fn run(self) -> Result<()> {
-        let (Self::Add { name: Name { db, customer }, .. } | Self::Remove { name: Name { db, customer } }) =
-            &self;
+        let (Self::Add { name: NamedCustomer { db, customer }, .. }
+        | Self::Remove { name: NamedCustomer { db, customer } }) = &self;
         let (namespace, subject) =
             customer.split_once(':').ok_or_else(|| anyhow!("--customer: expected namespace:subject"))?;
         let mut connection = db::open(db).with_context(|| db.display().to_string())?;

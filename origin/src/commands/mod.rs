@@ -34,14 +34,14 @@ pub enum Command {
     Customer(customers::Customer),
     /// Accounts that sign in with a password
     #[command(subcommand)]
-    Account(accounts::Account),
+    Account(accounts::AccountCommand),
     /// Refuse tokens at this origin before they end; edges learn of it by `admit revoke`
     Revoke(revoke::Args),
     /// Show entries of the audit trail: who did what, oldest first
     Audit(audit::Args),
     /// Clients: programs with a secret, and the addresses of apps after a sign-in
     #[command(subcommand)]
-    Client(accounts::Client),
+    Client(accounts::ClientCommand),
 }
 
 impl Command {

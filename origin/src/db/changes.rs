@@ -47,6 +47,8 @@ impl Change {
     /// # Errors
     /// If the database cannot be read or written.
     pub fn log(self, transaction: &Transaction<'_>, now: UnixSecs) -> Result<u64, DbError> {
+        // One statement increments `seq` and returns it, under the write lock of the transaction: no two
+        // changes can get the same.
         let names: Vec<Value> = self.touched.iter().map(Ref::name).collect();
         let touched = to_json(&names)?;
         let bytes = touched.len().saturating_add(CHANGE_ROW_BYTES);
@@ -79,6 +81,7 @@ pub fn cut(transaction: &Connection, seq: u64, keep: Keep, now: UnixSecs) -> Res
     let sql = "SELECT history_from, log_bytes FROM state";
     let (history_from, bytes): (u64, u64) =
         transaction.prepare_cached(sql)?.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    // Each bound gives the last change that has to go; the highest of them is cut.
     let by_age = too_old(transaction, now.saturating_sub(i64::from(keep.days) * DAY_SECS))?;
     let surplus = seq.saturating_sub(keep.changes).saturating_sub(history_from);
     let is_counted = seq.is_multiple_of(CUT_EVERY) || surplus >= CUT_EVERY;
@@ -142,14 +145,14 @@ pub enum Feed {
 }
 
 /// A change of the log, as the feed answers it.
-struct Logged {
+struct LoggedChange {
     seq: u64,
     as_of: UnixSecs,
     touched: Vec<Ref>,
 }
 
 /// A touched record as it is now, and the last change of the answer that touched it.
-struct State {
+struct RecordState {
     /// A line of the publish schema; `None` if the record no longer exists.
     put: Option<String>,
     last: u64,
@@ -177,6 +180,7 @@ pub fn after(
     if after < history_from || after > seq {
         return Ok(Feed::Gone);
     }
+    // First the changes with their touched records, each record loaded once, until the answer is full.
     let (mut changes, mut states, mut size_bytes) = (Vec::new(), BTreeMap::new(), 0_usize);
     let sql = "SELECT seq, as_of, touched_json FROM changes WHERE seq > ?1 ORDER BY seq LIMIT ?2";
     let mut statement = transaction.prepare_cached(sql)?;
@@ -185,8 +189,12 @@ pub fn after(
     while size_bytes < max_bytes
         && let Some(row) = rows.next()?
     {
-        let change =
-            Logged { seq: row.get(0)?, as_of: row.get(1)?, touched: touched(&row.get::<_, String>(2)?)? };
+        let change = LoggedChange {
+            seq: row.get(0)?,
+            as_of: row.get(1)?,
+            touched: touched(&row.get::<_, String>(2)?)?,
+        };
+        // Changes are consecutive; a gap would lose a record without notice.
         expected += 1;
         if change.seq != expected {
             return Err(DbError::Inconsistent("a gap in the change log"));
@@ -196,6 +204,7 @@ pub fn after(
         }
         changes.push(change);
     }
+    // Only a shortened answer can refer to records that are newer than its last change.
     if let Some(last) = changes.last_mut().filter(|last| last.seq < seq)
         && !see_newer_members(&transaction, &mut states, last)?
     {
@@ -214,7 +223,7 @@ fn touched(names: &str) -> Result<Vec<Ref>, DbError> {
 /// loaded bytes.
 fn see(
     connection: &Connection,
-    states: &mut BTreeMap<Ref, State>,
+    states: &mut BTreeMap<Ref, RecordState>,
     record: &Ref,
     seq: u64,
 ) -> Result<usize, DbError> {
@@ -224,7 +233,7 @@ fn see(
     }
     let put = record.load(connection)?.as_ref().map(|line: &Line| to_json(line)).transpose()?;
     let size_bytes = put.as_ref().map_or(0, String::len);
-    states.insert(record.clone(), State { put, last: seq });
+    states.insert(record.clone(), RecordState { put, last: seq });
     Ok(size_bytes)
 }
 
@@ -233,12 +242,13 @@ fn see(
 /// if these members have more than [`FEED_NEWER_MAX_BYTES`].
 fn see_newer_members(
     connection: &Connection,
-    states: &mut BTreeMap<Ref, State>,
-    last: &mut Logged,
+    states: &mut BTreeMap<Ref, RecordState>,
+    last: &mut LoggedChange,
 ) -> Result<bool, DbError> {
     let sql = "SELECT item_id FROM package_items JOIN items ON items.id = item_id
                WHERE package_id = ?1 AND items.created_at >= ?2";
     let mut statement = connection.prepare_cached(sql)?;
+    // Collected first, because `see` below adds to the map.
     let items = states.keys().filter_map(|record| if let Ref::Item(id) = record { Some(*id) } else { None });
     let mut size_bytes = 0_usize;
     for package_id in items.collect::<Vec<_>>() {
@@ -259,14 +269,17 @@ fn see_newer_members(
 }
 
 /// One line per change; `None` if a line is longer than publishers read.
-fn lines(changes: &[Logged], states: &BTreeMap<Ref, State>) -> Option<String> {
+fn lines(changes: &[LoggedChange], states: &BTreeMap<Ref, RecordState>) -> Option<String> {
     let mut lines = String::new();
-    for Logged { seq, as_of, touched } in changes {
+    for LoggedChange { seq, as_of, touched } in changes {
         let (mut put, mut remove) = (Vec::new(), Vec::new());
         for record in touched {
+            // A record appears only at the last change of the answer that touched it.
             match states.get(record) {
-                Some(State { put: Some(line), last }) if last == seq => put.push(line.as_str()),
-                Some(State { put: None, last }) if last == seq => remove.push(record.name().to_string()),
+                Some(RecordState { put: Some(line), last }) if last == seq => put.push(line.as_str()),
+                Some(RecordState { put: None, last }) if last == seq => {
+                    remove.push(record.name().to_string())
+                }
                 _ => {}
             }
         }

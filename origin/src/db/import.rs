@@ -108,6 +108,7 @@ pub fn is_empty(connection: &Connection) -> Result<bool, DbError> {
 /// # Errors
 /// If the catalogue cannot be read, a line is invalid, the database is not empty, or it refuses a record.
 pub fn import(connection: &mut Connection, from: &Path, now: UnixSecs) -> Result<Imported, ImportError> {
+    // Two passes: the first checks the whole catalogue, the second inserts it.
     let paths = files(from)?;
     check(&paths, now)?;
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;

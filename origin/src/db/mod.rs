@@ -277,7 +277,7 @@ mod tests {
 
     /// Earlier versions logged whole records, and had neither quotas nor an audit trail.
     #[test]
-    fn a_database_of_an_earlier_version_has_its_books_opened() {
+    fn a_database_of_an_earlier_version_is_counted_for_quotas() {
         let mut connection = Connection::open_in_memory().unwrap();
         MIGRATIONS.to_version(&mut connection, 5).unwrap();
         connection
@@ -323,7 +323,7 @@ mod tests {
 
     /// The migration must not read the items once per merchant.
     #[test]
-    fn the_books_are_opened_in_steps_that_grow_with_what_there_is() {
+    fn migrating_to_quotas_takes_steps_in_proportion_to_the_records() {
         let sql = include_str!("../../migrations/08-books.sql");
         let sql = sql
             .split(';')

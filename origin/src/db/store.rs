@@ -122,6 +122,7 @@ pub fn put_item(connection: &Connection, item: &Item, now: UnixSecs) -> Result<(
         item.created_at.resolve(now),
         item.updated_at.resolve(now),
     ])?;
+    // Fees are replaced as a whole: their positions may all have changed.
     connection.prepare_cached("DELETE FROM fees WHERE item_id = ?1")?.execute([item.id])?;
     for (position, fee) in (0_i64..).zip(&item.fees) {
         insert_fee(connection, item.id, position, fee, now)?;
@@ -204,6 +205,7 @@ pub fn add_members(connection: &Connection, package_id: i64, members: &[i64]) ->
     let next: i64 = connection.prepare_cached(sql)?.query_row([package_id], |row| row.get(0))?;
     let sql = "INSERT INTO package_items (package_id, position, item_id) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
     let mut statement = connection.prepare_cached(sql)?;
+    // A present member makes its position a gap, which does not matter: only the order counts.
     for (position, item_id) in (next..).zip(members) {
         statement.execute(params![package_id, position, item_id])?;
     }

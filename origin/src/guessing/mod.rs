@@ -102,11 +102,11 @@ pub enum Ending {
 pub struct Guessing {
     /// Random, so that strangers cannot choose which entries they push out.
     hasher: RandomState,
-    counts: Mutex<Counts>,
+    counts: Mutex<Tables>,
 }
 
 #[derive(Debug)]
-struct Counts {
+struct Tables {
     pairs: Table,
     addresses: Table,
     sites: Table,
@@ -115,7 +115,7 @@ struct Counts {
 
 impl Default for Guessing {
     fn default() -> Self {
-        let counts = Counts {
+        let counts = Tables {
             pairs: Table::new(GUESS_SETS),
             addresses: Table::new(GUESS_SETS),
             sites: Table::new(GUESS_SETS),
@@ -139,7 +139,9 @@ impl Guessing {
         let address = (!is_shared).then(|| self.hasher.hash_one(network));
         let site = guesser.from.site().filter(|_| !is_shared).map(|site| self.hasher.hash_one(site));
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        let Counts { pairs, addresses, sites, accounts } = &mut *counts;
+        let Tables { pairs, addresses, sites, accounts } = &mut *counts;
+        // Which rule delays this pair: by how precisely the sender is known, and whether the account is under
+        // attack from many addresses.
         let rule = if is_shared {
             GUESSES_BY_SHARED_ADDRESS
         } else if accounts.failures(account, GUESSES_BY_ALL, now) > GUESSES_BY_ALL.free {
@@ -149,6 +151,7 @@ impl Guessing {
         };
         let of_address = address.map_or(0, |address| addresses.wait_secs(address, now));
         let of_site = site.map_or(0, |site| sites.wait_secs(site, now));
+        // The longest delay decides. Nothing is counted for a refused attempt.
         let wait_secs = pairs.wait_secs(pair, now).max(of_address).max(of_site);
         if wait_secs > 0 {
             return Err(u32::try_from(wait_secs).unwrap_or(u32::MAX));
@@ -168,7 +171,7 @@ impl Guessing {
     pub fn settle(&self, tried: Try, ending: Ending) {
         let Try { pair, address, site, account } = tried;
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        let Counts { pairs, addresses, sites, accounts } = &mut *counts;
+        let Tables { pairs, addresses, sites, accounts } = &mut *counts;
         match ending {
             Ending::Wrong => return,
             Ending::Right => pairs.forget(pair),

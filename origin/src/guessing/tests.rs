@@ -81,7 +81,7 @@ fn the_owner_gets_in_while_a_thousand_addresses_guess() {
 }
 
 #[test]
-fn a_guesser_does_not_clear_the_count_with_an_account_of_his_own() {
+fn a_guesser_cannot_clear_the_count_with_another_account() {
     let guessing = Guessing::default();
     let mut refused = 0;
     for account in 0..200 {
@@ -93,7 +93,7 @@ fn a_guesser_does_not_clear_the_count_with_an_account_of_his_own() {
 }
 
 #[test]
-fn many_tries_at_once_are_not_free() {
+fn many_attempts_at_once_are_not_free() {
     let guessing = Guessing::default();
     let ada = Guesser { username: "ada", from: from(1) };
     let tries: Vec<_> = (0..100).filter_map(|_| guessing.attempt(ada, NOW).ok()).collect();

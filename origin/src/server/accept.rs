@@ -50,6 +50,7 @@ pub async fn serve(listener: TcpListener, router: Router, bounds: Bounds, end: i
     loop {
         // When all places are taken, new clients wait in the system's accept queue.
         let accepted = async {
+            // The slot is taken before the connection is accepted, and freed with the task below.
             let slot = Arc::clone(&slots).acquire_owned().await;
             (listener.accept().await, slot)
         };
@@ -65,6 +66,7 @@ pub async fn serve(listener: TcpListener, router: Router, bounds: Bounds, end: i
                 let connection = connection(stream, peer, guest, Arc::clone(&spoken), router.clone());
                 let connection = graceful.watch(connection);
                 tokio::spawn(async move {
+                    // Dropped when the connection ends, whichever branch ends it.
                     let _slot = slot;
                     tokio::select! {
                         // Errors that end a connection are the client's doing, and no client is left to
@@ -103,6 +105,7 @@ fn connection(
     let service = service_fn(move |mut request: Request<Incoming>| {
         spoken.notify_one();
         request.extensions_mut().insert(ConnectInfo(peer));
+        // Handlers find the guest here, and stop its counting once the edge has shown its secret.
         request.extensions_mut().insert(guest.clone());
         router.clone().oneshot(request.map(Body::new))
     });
@@ -124,10 +127,10 @@ struct Addresses {
 
 /// A connection that counts for its address until it ends, or until it proves to be the edge's.
 #[derive(Clone, Debug)]
-pub struct Guest(Arc<Counted>);
+pub struct Guest(Arc<CountedConnection>);
 
 #[derive(Debug)]
-struct Counted {
+struct CountedConnection {
     addresses: Arc<Addresses>,
     /// `None` after the connection stopped counting.
     address: Mutex<Option<IpAddr>>,
@@ -144,7 +147,7 @@ impl Guest {
         }
         *count += 1;
         let addresses = Arc::clone(addresses);
-        Some(Self(Arc::new(Counted { addresses, address: Mutex::new(Some(address)) })))
+        Some(Self(Arc::new(CountedConnection { addresses, address: Mutex::new(Some(address)) })))
     }
 
     /// Stops counting: the edge has sent its secret, and may use all connections.
@@ -153,8 +156,9 @@ impl Guest {
     }
 }
 
-impl Counted {
+impl CountedConnection {
     fn end(&self) {
+        // `take` makes a second call harmless: `is_known` and `drop` may both end the same connection.
         let address = self.address.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(address) = address else { return };
         let mut counts = self.addresses.counts.lock().unwrap_or_else(PoisonError::into_inner);
@@ -166,7 +170,7 @@ impl Counted {
     }
 }
 
-impl Drop for Counted {
+impl Drop for CountedConnection {
     fn drop(&mut self) {
         self.end();
     }

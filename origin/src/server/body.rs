@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// A body, as far as it was read.
-pub struct Read {
+pub struct ReadBody {
     /// The body.
     pub body: wire::Body,
     /// Whether the rest of the body is still on its way, so that the connection can serve no further request.
@@ -23,10 +23,10 @@ pub struct Read {
 /// Reads a body of at most `max_bytes`. A body whose declared or actual length exceeds the bound is refused
 /// at once. The rest is then read for a short while, so that the client sees the answer and not a broken
 /// connection.
-pub async fn read(headers: &HeaderMap, body: Body, max_bytes: usize) -> Read {
+pub async fn read(headers: &HeaderMap, body: Body, max_bytes: usize) -> ReadBody {
     if declared_bytes(headers).is_some_and(|declared| declared > max_bytes as u64) {
         drain(body);
-        return Read { body: wire::Body::TooLarge, is_unfinished: true };
+        return ReadBody { body: wire::Body::TooLarge, is_unfinished: true };
     }
     let mut chunks = body.into_data_stream();
     let read = async {
@@ -45,7 +45,7 @@ pub async fn read(headers: &HeaderMap, body: Body, max_bytes: usize) -> Read {
     if read == wire::Body::TooLarge {
         drain(Body::from_stream(chunks));
     }
-    Read { body: read, is_unfinished }
+    ReadBody { body: read, is_unfinished }
 }
 
 /// The value of `Content-Length`. HTTP/1 connections with conflicting or non-numeric values were refused

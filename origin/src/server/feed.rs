@@ -17,7 +17,7 @@ use tokio::{
 };
 use tokio_stream::wrappers::ReceiverStream;
 
-use super::{Asked, Server, class::Class, overloaded, pool::Overloaded, set_headers};
+use super::{ReplyContext, Server, class::Class, overloaded, pool::Overloaded, set_headers};
 use crate::{
     db::{self, changes::Feed, export},
     limits::{EXPORT_CHUNK_BYTES, EXPORT_STALL, EXPORT_TIMEOUT, EXPORTS_MAX, FEED_POLL, WAIT_MAX_SECS},
@@ -33,15 +33,18 @@ pub const GONE: Refused = Refused::Status(410, "The history before is gone: read
 /// Sends the changes after `after`. If the request asks to wait, it waits for the first change.
 pub async fn changes(
     server: &Server,
-    asked: &Asked,
+    context: &ReplyContext,
     after: u64,
     wait: Option<Duration>,
     reply: Reply,
 ) -> Response {
+    // A reader with new changes is answered at once; otherwise it waits for a commit in this process, the end
+    // of the server, the next poll of the database, or its own deadline, and reads again.
     let (mut committed, mut ending) = (server.shared.seq.subscribe(), server.ending.clone());
     let wait = wait.map(|wait| wait.min(Duration::from_secs(WAIT_MAX_SECS)));
     let until = Instant::now() + wait.unwrap_or_default();
     let lines = loop {
+        // Before the read, so that a commit during the read wakes the wait below.
         committed.mark_unchanged();
         match server.pools.of(Class::Feed).changes(after).await {
             Ok(Ok(Feed::Lines(lines))) => {
@@ -49,12 +52,12 @@ pub async fn changes(
                     break lines;
                 }
             }
-            Ok(Ok(Feed::Gone)) => return server.plain(asked, GONE.reply()),
+            Ok(Ok(Feed::Gone)) => return server.plain(context, GONE.reply()),
             Ok(Err(error)) => {
                 eprintln!("{}", json!({"event": "database", "error": error.to_string()}));
-                return server.plain(asked, Refused::Db(error).reply());
+                return server.plain(context, Refused::Db(error).reply());
             }
-            Err(Overloaded) => return server.plain(asked, overloaded()),
+            Err(Overloaded) => return server.plain(context, overloaded()),
         }
         tokio::select! {
             _ = committed.changed() => {}
@@ -94,13 +97,15 @@ impl Default for Exports {
 impl Exports {
     /// Streams the export. An export that cannot be completed breaks the connection, so that its reader does
     /// not take it for complete.
-    pub async fn stream(&self, server: &Server, asked: &Asked, reply: Reply) -> Response {
+    pub async fn stream(&self, server: &Server, context: &ReplyContext, reply: Reply) -> Response {
         let Ok(permit) = Arc::clone(&self.0).try_acquire_owned() else {
-            return server.plain(asked, overloaded());
+            return server.plain(context, overloaded());
         };
+        // The bounded channel is the back-pressure: the exporting thread blocks when the reader is slow.
         let (chunks, receiver) = mpsc::channel(4);
         let (settings, runtime) = (server.shared.settings.clone(), Handle::current());
         let spawned = thread::Builder::new().name("export".to_owned()).spawn(move || {
+            // Held until the export has ended.
             let _permit = permit;
             let (buffer, until) = (Vec::with_capacity(EXPORT_CHUNK_BYTES), Instant::now() + EXPORT_TIMEOUT);
             let mut out = Chunks { chunks, runtime, buffer, until };
@@ -110,7 +115,7 @@ impl Exports {
             }
         });
         if spawned.is_err() {
-            return server.plain(asked, overloaded());
+            return server.plain(context, overloaded());
         }
         ndjson(reply, Body::from_stream(ReceiverStream::new(receiver)))
     }

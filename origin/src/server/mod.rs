@@ -90,6 +90,7 @@ impl Server {
     fn start(settings: Settings, ending: watch::Receiver<bool>) -> Result<Self> {
         let connection = db::open(&settings.db)?;
         let now = settings.clock.now();
+        // Generates the first signing key, so that `/.well-known/jwks.json` is never empty.
         Signer::current(&connection, now)?;
         let Config { country_header, address_header, cors, .. } = settings.config(&connection, now)?;
         let shared = Shared::new(settings);
@@ -132,6 +133,7 @@ impl Server {
         viewer: &Viewer,
         incoming: Incoming,
     ) -> Result<Outcome, Reply> {
+        // Counted as a failure before the password is checked, so that many attempts at once are not free.
         let tried = match attempt.filter(|_| class == Class::Password) {
             Some(attempt) => {
                 let username = attempt.username.as_deref().unwrap_or_default();
@@ -152,18 +154,18 @@ impl Server {
     }
 
     /// A reply made without the service, with the headers that the service would have added.
-    fn plain(&self, asked: &Asked, mut reply: Reply) -> Response {
+    fn plain(&self, context: &ReplyContext, mut reply: Reply) -> Response {
         reply.headers.push(("content-type", "application/json".into()));
         reply.headers.push(("cache-control", "private, no-store".into()));
-        if !asked.is_sign_in_page {
-            reply.headers.extend(self.cors.headers(&asked.page_origin));
+        if !context.is_sign_in_page {
+            reply.headers.extend(self.cors.headers(&context.page_origin));
         }
         response(reply)
     }
 }
 
 /// The parts of a request that such a reply depends on.
-struct Asked {
+struct ReplyContext {
     /// The request header `Origin`.
     page_origin: String,
     /// Whether this is the page on which people type passwords: other pages must not read it (RFC 9700 §2.6).
@@ -215,7 +217,7 @@ async fn handle(State(server): State<Arc<Server>>, request: Request) -> Response
     let headers = &parts.headers;
     let endpoint = Endpoint::parse(parts.uri.path());
     let query = parts.uri.query().unwrap_or_default();
-    let asked = Asked {
+    let context = ReplyContext {
         page_origin: text(headers, "origin"),
         is_sign_in_page: endpoint == Some(Endpoint::Authorize),
     };
@@ -223,14 +225,15 @@ async fn handle(State(server): State<Arc<Server>>, request: Request) -> Response
     if viewer.is_edge
         && let Some(guest) = parts.extensions.get::<Guest>()
     {
+        // The edge's connections do not count for its address.
         guest.is_known();
     }
     if let Some(refused) = server.refusal(endpoint, &viewer, query) {
         // The body stays unread, so the connection ends with the answer.
-        return closing(server.plain(&asked, refused.reply()));
+        return closing(server.plain(&context, refused.reply()));
     }
     let budget = endpoint.map_or(Budget::SIGN_IN, Endpoint::budget);
-    let body::Read { body, is_unfinished } = body::read(headers, body, budget.bytes).await;
+    let body::ReadBody { body, is_unfinished } = body::read(headers, body, budget.bytes).await;
     let incoming = incoming(&parts, &viewer, body, budget);
     let attempt = endpoint.and_then(|endpoint| Attempt::of(endpoint, &incoming));
     let class = Class::of(endpoint, &incoming, attempt.as_ref());
@@ -243,9 +246,9 @@ async fn handle(State(server): State<Arc<Server>>, request: Request) -> Response
     }
     let answer = match outcome {
         Ok(Outcome::Reply(reply)) => response(reply),
-        Ok(Outcome::Export(reply)) => server.exports.stream(&server, &asked, reply).await,
-        Ok(Outcome::Changes(after, reply)) => feed::changes(&server, &asked, after, wait, reply).await,
-        Err(reply) => server.plain(&asked, reply),
+        Ok(Outcome::Export(reply)) => server.exports.stream(&server, &context, reply).await,
+        Ok(Outcome::Changes(after, reply)) => feed::changes(&server, &context, after, wait, reply).await,
+        Err(reply) => server.plain(&context, reply),
     };
     if is_unfinished { closing(answer) } else { answer }
 }

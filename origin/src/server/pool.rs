@@ -47,6 +47,8 @@ impl Pool {
         let receiver = Arc::new(Mutex::new(receiver));
         for number in 0..threads {
             let (shared, receiver) = (Arc::clone(shared), Arc::clone(&receiver));
+            // Each thread reports whether its engine could be made, so that a broken database is an error of
+            // `start`.
             let (ready, is_ready) = mpsc::channel();
             thread::Builder::new().name(format!("{name}-{number}")).spawn(move || {
                 // An engine is not `Send`: it is made on the thread that uses it.
@@ -115,6 +117,7 @@ impl Pool {
     }
 
     fn send(&self, job: Job) -> Result<(), Overloaded> {
+        // Never waits: a full queue is answered with 503 at once.
         self.jobs.try_send(job).map_err(|error| match error {
             TrySendError::Full(_) | TrySendError::Disconnected(_) => Overloaded,
         })
@@ -129,6 +132,7 @@ fn work(mut engine: Engine, jobs: &Mutex<Receiver<Job>>) {
             // The client may have gone; a write is made all the same, and the send fails harmlessly.
             Ok(Job::Answer(incoming, answer)) => {
                 drop(answer.send(engine.answer(&incoming)));
+                // After the answer has gone out, so that the client does not wait for it.
                 engine.settle(&incoming);
             }
             Ok(Job::Changes(after, answer)) => drop(answer.send(engine.changes(after))),
@@ -137,6 +141,7 @@ fn work(mut engine: Engine, jobs: &Mutex<Receiver<Job>>) {
                 let _ = ready.send(());
                 let _ = gate.recv();
             }
+            // All senders are gone: the pool was dropped.
             Err(_) => return,
         }
     }

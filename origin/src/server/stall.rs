@@ -34,6 +34,8 @@ impl<S> Stalling<S> {
             return written;
         }
         let longest = self.longest;
+        // The timer starts with the first pending write and lives until a write makes progress. Polling it
+        // also registers the wake-up for the deadline.
         let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(longest)));
         stalled.as_mut().poll(context).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }

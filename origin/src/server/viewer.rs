@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn the_viewers_address_is_believed_with_the_secret_only() {
+    fn the_viewers_address_is_believed_only_with_the_secret() {
         let peer = IpAddr::from([198, 51, 100, 1]);
         let told = IpAddr::from([203, 0, 113, 9]);
         let says = ("admit-viewer-address", "203.0.113.9");

@@ -187,6 +187,7 @@ impl<'c> Concerned<'c> {
 }
 
 const PACKAGES_OF: &str = "SELECT package_id FROM package_items WHERE item_id = ?1";
+// Licences that include the item, or a package with the item.
 const LICENSES_OF: &str = "SELECT license_id FROM license_items WHERE item_id = ?1 UNION SELECT license_id
                            FROM license_items JOIN package_items ON package_id = license_items.item_id
                            WHERE package_items.item_id = ?1";
@@ -337,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn a_check_reads_links_and_not_what_else_is_in_a_package() {
+    fn a_check_loads_the_links_and_not_a_packages_other_members() {
         let counts = [1_000, 2_000].map(|count| {
             let shop = Shop::new(count);
             let item = records::item_alone(&shop.connection, 10).unwrap().unwrap();

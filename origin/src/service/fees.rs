@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// The fields of a fee in a body, as far as they were sent.
-struct Said {
+struct FeeFields {
     access_type_id: i64,
     amount: Number,
     currency: String,
@@ -118,7 +118,7 @@ fn position(item: &Item, fee_id: i64) -> Result<usize, Refused> {
     item.fees.iter().position(|fee| fee.id == fee_id).ok_or_else(|| ApiError::FeeNotFound.into())
 }
 
-fn replaced(job: &Job<'_>, item: &mut Item, fee_id: i64, said: Said) -> Result<AccessFee, Refused> {
+fn replaced(job: &Job<'_>, item: &mut Item, fee_id: i64, said: FeeFields) -> Result<AccessFee, Refused> {
     let position = position(item, fee_id)?;
     let Some(slot) = item.fees.get_mut(position) else { return Err(ApiError::FeeNotFound.into()) };
     if slot.access_type_id != said.access_type_id && is_in_use(job, item.id, fee_id)? {
@@ -136,7 +136,7 @@ fn is_in_use(job: &Job<'_>, item_id: i64, fee_id: i64) -> Result<bool, DbError> 
 }
 
 /// The fee that the body describes. Parts that the previous fee also has keep their numbers.
-fn new_fee(job: &Job<'_>, said: Said, before: Option<&AccessFee>) -> Result<AccessFee, DbError> {
+fn new_fee(job: &Job<'_>, said: FeeFields, before: Option<&AccessFee>) -> Result<AccessFee, DbError> {
     let id = match before {
         Some(before) => before.id,
         None => job.number(Kind::Fee)?,
@@ -180,14 +180,14 @@ fn new_fee(job: &Job<'_>, said: Said, before: Option<&AccessFee>) -> Result<Acce
 }
 
 /// Reads a body that describes one fee.
-fn read(job: &Job<'_>, fields: &Fields<'_>) -> Result<Said, Refused> {
+fn read(job: &Job<'_>, fields: &Fields<'_>) -> Result<FeeFields, Refused> {
     let said = parse(job, fields)?;
     fields.finish()?;
     said.ok_or_else(|| Refused::field("amount", "The amount is required"))
 }
 
 /// Reads a fee. `None` if a required field is missing; the problems are noted in `fields`.
-fn parse(job: &Job<'_>, fields: &Fields<'_>) -> Result<Option<Said>, Refused> {
+fn parse(job: &Job<'_>, fields: &Fields<'_>) -> Result<Option<FeeFields>, Refused> {
     let access_type_id = fields.required_integer("access_type_id");
     if let Some(id) = access_type_id {
         let access_type = records::access_type(job.db, id)?;
@@ -227,7 +227,7 @@ fn parse(job: &Job<'_>, fields: &Fields<'_>) -> Result<Option<Said>, Refused> {
     else {
         return Ok(None);
     };
-    Ok(Some(Said {
+    Ok(Some(FeeFields {
         access_type_id,
         amount,
         currency,

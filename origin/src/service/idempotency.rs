@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn what_means_the_same_is_the_same() {
+    fn requests_with_the_same_meaning_are_the_same() {
         let expected = of(&json!({"a": 1, "b": "x", "l": [7, 8], "o": [{"n": 1.5}], "e": null, "t": true}));
         for form in [
             "a=1&b=x&l[]=7&l[]=8&o[0][n]=1.5&e=&t=true",
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_mean_something_else_is_another_request() {
+    fn requests_that_may_mean_something_else_differ() {
         let requests = [
             of_form("a=1"),
             of_form("a=2"),

@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// The fields of an item in a body; a field that was not sent is `None`.
-struct Said {
+struct ItemFields {
     item_type: Option<ItemType>,
     title: Option<String>,
     content: Option<String>,
@@ -38,7 +38,7 @@ enum Extent {
     Part,
 }
 
-fn read(job: &Job<'_>, extent: Extent) -> Result<Said, Refused> {
+fn read(job: &Job<'_>, extent: Extent) -> Result<ItemFields, Refused> {
     let fields = Fields::new(job.fields);
     let types: Vec<_> = ITEM_TYPES.iter().map(|kind| (kind.0, kind)).collect();
     let is_whole = extent == Extent::Whole;
@@ -54,7 +54,7 @@ fn read(job: &Job<'_>, extent: Extent) -> Result<Said, Refused> {
             None
         })
     });
-    let said = Said {
+    let said = ItemFields {
         item_type: fields.word("item_type", &types).map(item_type),
         title,
         content: fields.has("content").then(|| fields.text("content", CONTENT_MAX_BYTES).unwrap_or_default()),
@@ -123,7 +123,7 @@ pub fn change(job: &mut Job<'_>, id: i64) -> Result<Answer, Refused> {
     save(job, item, said)
 }
 
-fn save(job: &mut Job<'_>, mut item: Item, said: Said) -> Result<Answer, Refused> {
+fn save(job: &mut Job<'_>, mut item: Item, said: ItemFields) -> Result<Answer, Refused> {
     if let Some(item_type) = said.item_type {
         if item.is_package() != (item_type.name == "package") {
             let problem = "The item_type cannot make a package of an item, or an item of a package";

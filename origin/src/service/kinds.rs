@@ -4,10 +4,10 @@
 use admit::snapshot::schema::{AccessControlType, ItemType};
 
 /// Name, number, content type, description.
-type Kind = (&'static str, i64, &'static str, &'static str);
+type ItemTypeRow = (&'static str, i64, &'static str, &'static str);
 
 /// Every item type of the API.
-pub const ITEM_TYPES: [Kind; 14] = [
+pub const ITEM_TYPES: [ItemTypeRow; 14] = [
     ("package", 10, "package", "Package"),
     ("html_asset", 12, "html", "HTML asset"),
     ("ooyala_asset", 41, "ovp", "OVP asset"),
@@ -29,7 +29,7 @@ pub const PAID: i64 = 4;
 
 /// An item type of the publish schema, from a row of [`ITEM_TYPES`].
 #[must_use]
-pub fn item_type(kind: &Kind) -> ItemType {
+pub fn item_type(kind: &ItemTypeRow) -> ItemType {
     let (name, id, content_type, description) = *kind;
     ItemType {
         id,

@@ -281,6 +281,7 @@ impl Engine {
 
     /// Rebuilds the service after a key rotation, by this or another process, and after a key has ended.
     fn follow_keys(&mut self, now: UnixSecs) -> Result<(), Refused> {
+        // One cached query for each request; the service is rebuilt only when the keys have changed.
         let version = keys::version(&self.connection)?;
         if version == self.keys_version && now <= self.keys_until {
             return Ok(());

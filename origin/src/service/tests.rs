@@ -48,7 +48,7 @@ fn shop() -> (PathBuf, Arc<AtomicI64>, Engine) {
 
 /// While another process holds the database for a long write, requests that need no write are answered.
 #[test]
-fn checks_and_made_up_tokens_wait_for_no_write() {
+fn checks_and_invented_tokens_wait_for_no_write() {
     let (dir, clock, mut engine) = shop();
     engine.connection.busy_timeout(std::time::Duration::ZERO).unwrap();
     let other = db::connect_to(&engine.shared.settings.db).unwrap();
@@ -81,7 +81,7 @@ fn checks_and_made_up_tokens_wait_for_no_write() {
 
 /// The database may not grow, as on a full disk; later it may again.
 #[test]
-fn a_full_database_is_said_until_a_write_succeeds() {
+fn the_health_reports_a_full_database_until_a_write_succeeds() {
     let (dir, clock, mut engine) = shop();
     let form = format!("grant_type=client_credentials&client_id=shop&client_secret={SECRET}");
     let signed_in = ask(&mut engine, "POST", "/accounts/authenticate", "", &form);

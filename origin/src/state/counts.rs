@@ -16,15 +16,15 @@ use crate::{
 };
 
 /// Merchant number, action, outcome.
-type Counted = (i64, &'static str, &'static str);
+type CountKey = (i64, &'static str, &'static str);
 
 /// Counts that are not stored yet.
 #[derive(Debug, Default)]
-pub struct Counts(Mutex<Pending>);
+pub struct Counts(Mutex<Unstored>);
 
 #[derive(Debug, Default)]
-struct Pending {
-    counts: BTreeMap<Counted, u64>,
+struct Unstored {
+    counts: BTreeMap<CountKey, u64>,
     /// When the oldest of these counts began.
     since: UnixSecs,
 }
@@ -37,6 +37,7 @@ impl Counts {
             pending.since = now;
         }
         let counted = (merchant_id, action, outcome);
+        // At the bound, new keys are dropped and known ones still count.
         if pending.counts.len() < COUNTS_MAX || pending.counts.contains_key(&counted) {
             *pending.counts.entry(counted).or_default() += 1;
         }
@@ -56,7 +57,7 @@ impl Counts {
     }
 
     /// Returns counts that could not be stored.
-    fn put_back(&self, counts: BTreeMap<Counted, u64>, now: UnixSecs) {
+    fn put_back(&self, counts: BTreeMap<CountKey, u64>, now: UnixSecs) {
         let mut pending = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         pending.since = now;
         for (counted, count) in counts {
@@ -81,7 +82,7 @@ impl Counts {
         }
     }
 
-    fn take(&self) -> BTreeMap<Counted, u64> {
+    fn take(&self) -> BTreeMap<CountKey, u64> {
         std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner).counts)
     }
 }

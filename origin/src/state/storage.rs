@@ -13,17 +13,17 @@ use crate::{
 
 /// The last failed write, until one succeeds.
 #[derive(Debug, Default)]
-pub struct Storage(Mutex<Option<Failed>>);
+pub struct Storage(Mutex<Option<LastFailure>>);
 
 #[derive(Clone, Copy, Debug)]
-struct Failed {
+struct LastFailure {
     problem: Unwritable,
     /// When a write last failed.
     at: UnixSecs,
 }
 
 impl Storage {
-    fn state(&self) -> MutexGuard<'_, Option<Failed>> {
+    fn state(&self) -> MutexGuard<'_, Option<LastFailure>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -31,7 +31,7 @@ impl Storage {
     pub fn failed(&self, error: &DbError, now: UnixSecs) {
         let problem = error.unwritable().filter(|problem| *problem != Unwritable::Busy);
         if let Some(problem) = problem {
-            *self.state() = Some(Failed { problem, at: now });
+            *self.state() = Some(LastFailure { problem, at: now });
         }
     }
 

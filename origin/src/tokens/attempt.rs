@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn the_log_has_who_and_how_and_no_secret() {
+    fn the_log_has_user_and_grant_and_no_secret() {
         let form = "grant_type=password&username=Ada@example.com&password=s3cret&client_id=app";
         let attempt = Attempt::of(Endpoint::Authenticate, &incoming("POST", form)).unwrap();
         let from = From::Address(IpAddr::from([203, 0, 113, 9]));

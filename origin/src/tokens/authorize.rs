@@ -8,7 +8,7 @@ use form_urlencoded::Serializer;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use serde_json::{Map, Value};
 
-use super::{CODE_TTL_SECS, identity, oauth::keep_code, redirect, refresh::Remembered, secret};
+use super::{CODE_TTL_SECS, identity, oauth::keep_code, redirect, refresh::Session, secret};
 use crate::{
     db::from_json,
     limits::{SIGN_IN_MAX_FIELDS, TEXT_MAX_BYTES},
@@ -49,8 +49,8 @@ pub fn answer(
     let redirect_status = if is_post { 303 } else { 302 };
     let request = match read(connection, &parameters)? {
         Ok(request) => request,
-        Err(NotAsked::Page(page)) => return Ok(page),
-        Err(NotAsked::Told { redirect_uri, mut answer, state }) => {
+        Err(Refusal::Page(page)) => return Ok(page),
+        Err(Refusal::Redirect { redirect_uri, mut answer, state }) => {
             // RFC 9207: an error answer also names the server that it comes from.
             answer.push(("iss", shared.settings.issuer.clone()));
             answer.extend(state.map(|state| ("state", state)));
@@ -72,14 +72,15 @@ pub fn answer(
     // A client with a secret sends it later, with the code.
     let has_secret = client.as_ref().is_some_and(|client| client.has_secret);
     let identity = identity.through(client.as_ref(), has_secret);
-    let Some(identity::Identity { of: of @ identity::Of::Account(account_id), .. }) = identity else {
+    let Some(identity::Identity { holder: holder @ identity::Holder::Account(account_id), .. }) = identity
+    else {
         let problem = "This is a test app: it takes accounts of testers only.";
         return Ok(page(401, &sign_in_form(&parameters, Some(problem))));
     };
     let code = secret::random()?;
-    let remembered = Remembered {
+    let session = Session {
         family: uuid::Uuid::new_v4().to_string(),
-        of,
+        holder,
         client_id: request.client_id.clone(),
         scope: request.scope.clone(),
         signed_in_at: now,
@@ -90,7 +91,7 @@ pub fn answer(
     let kept = now.saturating_sub(shared.settings.refresh_ttl_secs);
     transaction.execute("DELETE FROM authorization_codes WHERE expires_at <= ?1", [kept])?;
     let expires_at = now.saturating_add(CODE_TTL_SECS);
-    keep_code(&transaction, &code, &remembered, account_id, &request, expires_at)?;
+    keep_code(&transaction, &code, &session, account_id, &request, expires_at)?;
     transaction.commit()?;
     let mut answer = vec![("code", code)];
     answer.extend(request.state.map(|state| ("state", state)));
@@ -107,11 +108,11 @@ pub fn delayed(incoming: &Incoming, wait_secs: u32) -> Reply {
 }
 
 /// Why a request cannot be granted.
-enum NotAsked {
+enum Refusal {
     /// A page for the viewer: no valid client address is known.
     Page(Reply),
     /// A redirect that tells the client.
-    Told { redirect_uri: String, answer: Vec<(&'static str, String)>, state: Option<String> },
+    Redirect { redirect_uri: String, answer: Vec<(&'static str, String)>, state: Option<String> },
 }
 
 /// Reads and checks a request. Problems with the client or its address are shown to the viewer and never
@@ -119,7 +120,7 @@ enum NotAsked {
 fn read(
     connection: &Connection,
     parameters: &Map<String, Value>,
-) -> Result<Result<AuthorizationRequest, NotAsked>, Refused> {
+) -> Result<Result<AuthorizationRequest, Refusal>, Refused> {
     let fields = Fields::new(parameters);
     let text = |name| fields.text(name, TEXT_MAX_BYTES);
     let client_id = text("client_id").unwrap_or_default();
@@ -130,12 +131,12 @@ fn read(
     let registered: Vec<String> = registered.as_deref().map(from_json).transpose()?.unwrap_or_default();
     if !redirect::is_registered(&registered, &redirect_uri) {
         let page = page(400, "<p>Unknown app, or an address that is not registered for it.</p>");
-        return Ok(Err(NotAsked::Page(page)));
+        return Ok(Err(Refusal::Page(page)));
     }
     let state = text("state");
     let wrong = |error: &str, description: &str| {
         let answer = vec![("error", error.to_owned()), ("error_description", description.to_owned())];
-        Ok(Err(NotAsked::Told { redirect_uri: redirect_uri.clone(), answer, state: state.clone() }))
+        Ok(Err(Refusal::Redirect { redirect_uri: redirect_uri.clone(), answer, state: state.clone() }))
     };
     if text("response_type").as_deref() != Some("code") {
         return wrong("unsupported_response_type", "response_type must be code");

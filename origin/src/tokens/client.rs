@@ -16,7 +16,7 @@ use crate::{
 
 /// A client as it presents itself; nothing is verified yet.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Presented {
+pub struct PresentedClient {
     /// The id in the header or the fields.
     pub client_id: String,
     /// The secret, if one was sent: it must then be correct.
@@ -28,12 +28,12 @@ pub struct Presented {
 ///
 /// # Errors
 /// `invalid_client` if the header cannot be read; `invalid_request` without a client, or with two.
-pub fn presented(authorization: &str, fields: &Fields<'_>) -> Result<Presented, OAuthError> {
+pub fn presented(authorization: &str, fields: &Fields<'_>) -> Result<PresentedClient, OAuthError> {
     let (client_id, secret) =
         (fields.text("client_id", TEXT_MAX_BYTES), fields.text("client_secret", TEXT_MAX_BYTES));
     let Some(credentials) = basic(authorization) else {
         let client_id = client_id.ok_or_else(|| OAuthError::missing(fields, "client_id is required"))?;
-        return Ok(Presented { client_id, secret });
+        return Ok(PresentedClient { client_id, secret });
     };
     let Some((by_header, by_header_secret)) = read(credentials) else {
         let description = "The header Authorization is not Basic with an escaped client_id and client_secret";
@@ -50,7 +50,7 @@ pub fn presented(authorization: &str, fields: &Fields<'_>) -> Result<Presented, 
     }
     // An empty secret means a client without one.
     let secret = (!by_header_secret.is_empty()).then_some(by_header_secret);
-    Ok(Presented { client_id: by_header, secret })
+    Ok(PresentedClient { client_id: by_header, secret })
 }
 
 /// The credentials behind the scheme `Basic`.
@@ -77,7 +77,7 @@ mod tests {
     fn presented_by(authorization: &str, fields: &Value) -> Result<(String, Option<String>), &'static str> {
         let fields = Fields::new(fields.as_object().unwrap());
         match presented(authorization, &fields) {
-            Ok(Presented { client_id, secret }) => Ok((client_id, secret)),
+            Ok(PresentedClient { client_id, secret }) => Ok((client_id, secret)),
             Err(error) => Err(error.error),
         }
     }

@@ -14,7 +14,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
     /// The account or program, as a refresh token stores it.
-    pub of: Of,
+    pub holder: Holder,
     /// `sub`.
     pub subject: String,
     /// `mid`.
@@ -41,11 +41,11 @@ impl Identity {
     /// everything that it unlocks. A merchant's users keep their role only through the merchant's own
     /// clients: otherwise any app that they sign in to could write for an hour.
     #[must_use]
-    pub fn through(mut self, client: Option<&Client>, has_secret: bool) -> Option<Self> {
+    pub fn through(mut self, client: Option<&RegisteredClient>, has_secret: bool) -> Option<Self> {
         if client.is_some_and(|client| client.is_test) && !self.is_tester && !has_secret {
             return None;
         }
-        let is_person = matches!(self.of, Of::Account(_));
+        let is_person = matches!(self.holder, Holder::Account(_));
         let is_for_merchant = client.is_some_and(|client| client.is_for_merchant);
         if is_person && self.role == Some(MERCHANT_ROLE) && !is_for_merchant {
             self.role = None;
@@ -62,16 +62,16 @@ const MERCHANT_ROLE: &str = "merchant";
 
 /// An account or a program.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Of {
+pub enum Holder {
     /// An account, by its row.
     Account(i64),
     /// A program, by its client id.
-    Machine(String),
+    Program(String),
 }
 
 /// A client, with the facts that decide about a sign-in.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Client {
+pub struct RegisteredClient {
     /// The merchant whose customers it signs in.
     pub merchant_id: i64,
     /// Whether it is an app's OAuth client, which tokens name; otherwise it is a merchant's UUID.
@@ -85,7 +85,7 @@ pub struct Client {
     pub is_for_merchant: bool,
 }
 
-impl Client {
+impl RegisteredClient {
     /// The claim `client_id`: the id of an OAuth client, `None` for a merchant's UUID.
     #[must_use]
     pub fn name<'a>(client: Option<&Self>, client_id: &'a str) -> Option<&'a str> {
@@ -97,13 +97,14 @@ impl Client {
 ///
 /// # Errors
 /// If the database cannot be read.
-pub fn client(connection: &Connection, client_id: &str) -> Result<Option<Client>, DbError> {
+pub fn client(connection: &Connection, client_id: &str) -> Result<Option<RegisteredClient>, DbError> {
+    // An app's client comes first; LIMIT 1 takes a merchant's UUID only if no client has the name.
     let sql = "SELECT merchant_id, 1, mode = 'test', is_for_merchant,
                EXISTS (SELECT 1 FROM machines WHERE machines.client_id = clients.client_id)
                FROM clients JOIN apps ON apps.id = app_id WHERE client_id = ?1
                UNION ALL SELECT id, 0, 0, 1, 0 FROM merchants WHERE uuid = lower(?1) LIMIT 1";
     let read = |row: &Row<'_>| {
-        Ok(Client {
+        Ok(RegisteredClient {
             merchant_id: row.get(0)?,
             is_of_app: row.get(1)?,
             is_test: row.get(2)?,
@@ -121,7 +122,7 @@ pub fn client(connection: &Connection, client_id: &str) -> Result<Option<Client>
 pub fn by_password(
     settings: &Settings,
     connection: &Connection,
-    client: Option<&Client>,
+    client: Option<&RegisteredClient>,
     username: &str,
     password: &str,
 ) -> Result<Option<Identity>, DbError> {
@@ -132,6 +133,7 @@ pub fn by_password(
             Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?))
         })
         .optional()?;
+    // Verified even without an account, so that the answer takes the same time.
     let is_right = password::verify(password, found.as_ref().map(|(_, hash)| hash.as_str()));
     match found.filter(|_| is_right) {
         Some((id, _)) => account(settings, connection, id),
@@ -163,10 +165,14 @@ pub fn by_secret(
 ///
 /// # Errors
 /// If the database cannot be read.
-pub fn again(settings: &Settings, connection: &Connection, of: &Of) -> Result<Option<Identity>, DbError> {
-    match of {
-        Of::Account(id) => account(settings, connection, *id),
-        Of::Machine(client_id) => machine(settings, connection, client_id),
+pub fn reload(
+    settings: &Settings,
+    connection: &Connection,
+    holder: &Holder,
+) -> Result<Option<Identity>, DbError> {
+    match holder {
+        Holder::Account(id) => account(settings, connection, *id),
+        Holder::Program(client_id) => machine(settings, connection, client_id),
     }
 }
 
@@ -197,9 +203,19 @@ fn account(settings: &Settings, connection: &Connection, id: i64) -> Result<Opti
             "metadata": {},
             "created_at": row.get::<_, i64>(5)?,
         });
-        let of = Of::Account(row.get(0)?);
+        let holder = Holder::Account(row.get(0)?);
         let (role, scopes, is_tester) = (Some(role), Vec::new(), row.get(10)?);
-        Ok(Identity { of, subject, merchant_id, merchant_uuid, account_id, role, scopes, is_tester, account })
+        Ok(Identity {
+            holder,
+            subject,
+            merchant_id,
+            merchant_uuid,
+            account_id,
+            role,
+            scopes,
+            is_tester,
+            account,
+        })
     };
     Ok(connection.prepare_cached(sql)?.query_row((id, &settings.namespace), read).optional()?)
 }
@@ -234,7 +250,7 @@ fn machine(
             "created_at": row.get::<_, i64>(5)?,
         });
         Ok(Identity {
-            of: Of::Machine(client_id.to_owned()),
+            holder: Holder::Program(client_id.to_owned()),
             subject: client_id.to_owned(),
             merchant_id,
             merchant_uuid,

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::{identity::Identity, keys::Signer, refresh::Remembered};
+use super::{identity::Identity, keys::Signer, refresh::Session};
 use crate::{db::DbError, settings::Settings};
 
 /// An access token with the claims that the edge reads. `client_id` is the OAuth client, if there is one.
@@ -52,15 +52,15 @@ pub fn id_token(
     settings: &Settings,
     signer: &Signer,
     identity: &Identity,
-    remembered: &Remembered,
+    session: &Session,
     nonce: Option<&str>,
     now: i64,
 ) -> Result<String, DbError> {
     let mut claims = Map::new();
     let always = json!({
         "iss": settings.issuer,
-        "aud": remembered.client_id,
-        "auth_time": remembered.signed_in_at,
+        "aud": session.client_id,
+        "auth_time": session.signed_in_at,
         "sub": identity.subject,
         "iat": now,
         "exp": now.saturating_add(settings.access_ttl_secs),

@@ -128,7 +128,7 @@ fn record(transaction: &Connection, deed: Deed, now: UnixSecs) -> Result<(), DbE
 
 /// A key as an operator sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listed {
+pub struct KeyEntry {
     /// The key's `kid`.
     pub kid: String,
     /// When it was generated, in unix seconds.
@@ -141,12 +141,12 @@ pub struct Listed {
 ///
 /// # Errors
 /// If the database cannot be read.
-pub fn list(connection: &Connection, now: UnixSecs) -> Result<Vec<Listed>, DbError> {
+pub fn list(connection: &Connection, now: UnixSecs) -> Result<Vec<KeyEntry>, DbError> {
     let sql = "SELECT kid, created_at, verify_until FROM signing_keys
                WHERE verify_until IS NULL OR verify_until >= ?1 ORDER BY created_at DESC, rowid DESC";
     let mut statement = connection.prepare_cached(sql)?;
     let keys = statement.query_map([now], |row| {
-        Ok(Listed { kid: row.get(0)?, created_at: row.get(1)?, verify_until: row.get(2)? })
+        Ok(KeyEntry { kid: row.get(0)?, created_at: row.get(1)?, verify_until: row.get(2)? })
     })?;
     Ok(keys.collect::<Result<_, _>>()?)
 }

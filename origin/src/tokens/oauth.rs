@@ -9,12 +9,12 @@ use subtle::ConstantTimeEq;
 
 use super::{
     CODE_TTL_SECS,
-    client::{self, Presented},
-    identity::{self, Client, Identity},
+    client::{self, PresentedClient},
+    identity::{self, Identity, RegisteredClient},
     issue,
     keys::Signer,
-    oauth_error::{Failed, OAuthError},
-    refresh::{self, Remembered},
+    oauth_error::{OAuthError, TokenFailure},
+    refresh::{self, Session},
     secret,
     sign_in::refreshed,
     trail,
@@ -40,8 +40,8 @@ pub fn token(
 ) -> Result<Reply, Refused> {
     match granted(shared, connection, incoming, now) {
         Ok(body) => Ok(Reply::ok(body.to_string(), Caching::Private)),
-        Err(Failed::OAuth(error)) => Ok(error.reply()),
-        Err(Failed::Refused(refused)) => Err(refused),
+        Err(TokenFailure::OAuth(error)) => Ok(error.reply()),
+        Err(TokenFailure::Refused(refused)) => Err(refused),
     }
 }
 
@@ -50,7 +50,7 @@ fn granted(
     connection: &mut Connection,
     incoming: &Incoming,
     now: i64,
-) -> Result<Value, Failed> {
+) -> Result<Value, TokenFailure> {
     let body = match incoming.payload.read() {
         Err(Refused::Fields(problems)) => return Err(OAuthError::unreadable(&problems).into()),
         body => body?,
@@ -58,7 +58,7 @@ fn granted(
     let fields = Fields::new(&body);
     let text = |name| fields.text(name, TEXT_MAX_BYTES);
     let required = |name, description| text(name).ok_or_else(|| OAuthError::missing(&fields, description));
-    let Presented { client_id, secret } = client::presented(&incoming.authorization, &fields)?;
+    let PresentedClient { client_id, secret } = client::presented(&incoming.authorization, &fields)?;
     // A secret that is sent must be correct, even with a grant that needs none (RFC 6749 §3.2.1).
     let program = match &secret {
         Some(secret) => {
@@ -70,9 +70,13 @@ fn granted(
     let grant = match required("grant_type", "grant_type is required")?.as_str() {
         "authorization_code" => {
             let code = required("code", "code is required")?;
-            Grant::Code(code, required("code_verifier", "code_verifier is required")?, text("redirect_uri"))
+            TokenGrant::Code(
+                code,
+                required("code_verifier", "code_verifier is required")?,
+                text("redirect_uri"),
+            )
         }
-        "refresh_token" => Grant::Refresh(required("refresh_token", "refresh_token is required")?),
+        "refresh_token" => TokenGrant::Refresh(required("refresh_token", "refresh_token is required")?),
         "client_credentials" => {
             let program = program.as_ref().ok_or_else(|| OAuthError::invalid_client(UNKNOWN_CLIENT))?;
             return program_token(shared, connection, program, text("scope").as_deref(), incoming.via(), now);
@@ -81,8 +85,8 @@ fn granted(
     };
     // Unknown codes and tokens are refused before the lock is taken, so that strangers cannot hold up writes.
     let is_known = match &grant {
-        Grant::Code(code, ..) => is_known_code(connection, code)?,
-        Grant::Refresh(token) => refresh::is_known(connection, token)?,
+        TokenGrant::Code(code, ..) => is_known_code(connection, code)?,
+        TokenGrant::Refresh(token) => refresh::is_known(connection, token)?,
     };
     if !is_known {
         return Err(OAuthError::invalid_grant().into());
@@ -92,14 +96,15 @@ fn granted(
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let via = incoming.via();
     let granted = match &grant {
-        Grant::Code(code, verifier, redirect_uri) => {
-            let sent = Sent { client_id: &client_id, verifier, redirect_uri: redirect_uri.as_deref(), via };
-            redeemed(settings, &transaction, code, &sent, now)?
+        TokenGrant::Code(code, verifier, redirect_uri) => {
+            let redemption =
+                Redemption { client_id: &client_id, verifier, redirect_uri: redirect_uri.as_deref(), via };
+            redeemed(settings, &transaction, code, &redemption, now)?
         }
-        Grant::Refresh(token) => refreshed(settings, &transaction, token, &client_id, via, now)?
-            .map(|(identity, remembered, successor)| (identity, remembered, successor, None)),
+        TokenGrant::Refresh(token) => refreshed(settings, &transaction, token, &client_id, via, now)?
+            .map(|(identity, session, successor)| (identity, session, successor, None)),
     };
-    let Some((identity, remembered, refresh_token, nonce)) = granted else {
+    let Some((identity, session, refresh_token, nonce)) = granted else {
         // Commits, because a reused code or token has ended its family.
         transaction.commit()?;
         return Err(OAuthError::invalid_grant().into());
@@ -110,11 +115,11 @@ fn granted(
         return Err(OAuthError::invalid_grant().into());
     };
     let signer = Signer::current(&transaction, now)?;
-    let named = Client::name(client.as_ref(), &client_id);
-    let scope = issue::granted(Some(&remembered.scope), &identity);
+    let named = RegisteredClient::name(client.as_ref(), &client_id);
+    let scope = issue::granted(Some(&session.scope), &identity);
     let body = json!({
         "access_token": issue::access_token(settings, &signer, &identity, named, &scope, now)?,
-        "id_token": issue::id_token(settings, &signer, &identity, &remembered, nonce.as_deref(), now)?,
+        "id_token": issue::id_token(settings, &signer, &identity, &session, nonce.as_deref(), now)?,
         "refresh_token": refresh_token,
         "token_type": "Bearer",
         "expires_in": settings.access_ttl_secs,
@@ -133,7 +138,7 @@ fn program_token(
     asked: Option<&str>,
     via: Via<'_>,
     now: i64,
-) -> Result<Value, Failed> {
+) -> Result<Value, TokenFailure> {
     let scope = issue::granted(asked, identity);
     let settings = &shared.settings;
     let _writing = shared.lock();
@@ -150,7 +155,7 @@ fn program_token(
 }
 
 /// The grant of a request for tokens.
-enum Grant {
+enum TokenGrant {
     /// Code, verifier, and redirect address.
     Code(String, String, Option<String>),
     /// The refresh token.
@@ -158,7 +163,7 @@ enum Grant {
 }
 
 /// The parameters that must match the code's own.
-struct Sent<'a> {
+struct Redemption<'a> {
     client_id: &'a str,
     verifier: &'a str,
     redirect_uri: Option<&'a str>,
@@ -166,7 +171,7 @@ struct Sent<'a> {
 }
 
 /// The identity that signed in, its session, the first refresh token, and the nonce.
-type Redeemed = Option<(Identity, Remembered, String, Option<String>)>;
+type Redeemed = Option<(Identity, Session, String, Option<String>)>;
 
 /// Redeems an authorization code, once. A code that comes back ends all tokens made from it (RFC 6749
 /// §4.1.2). The caller commits the transaction in any case.
@@ -174,11 +179,11 @@ fn redeemed(
     settings: &Settings,
     transaction: &Transaction<'_>,
     code: &str,
-    sent: &Sent<'_>,
+    redemption: &Redemption<'_>,
     now: i64,
 ) -> Result<Redeemed, Refused> {
     struct Code {
-        remembered: Remembered,
+        session: Session,
         redirect_uri: String,
         challenge: String,
         nonce: Option<String>,
@@ -191,11 +196,11 @@ fn redeemed(
     let found = transaction
         .prepare_cached(sql)?
         .query_row([&hash], |row| {
-            let of = identity::Of::Account(row.get(1)?);
+            let holder = identity::Holder::Account(row.get(1)?);
             let (family, client_id, scope) = (row.get(0)?, row.get(2)?, row.get(3)?);
             let signed_in_at = row.get::<_, i64>(7)?.saturating_sub(CODE_TTL_SECS);
             Ok(Code {
-                remembered: Remembered { family, of, client_id, scope, signed_in_at },
+                session: Session { family, holder, client_id, scope, signed_in_at },
                 redirect_uri: row.get(4)?,
                 challenge: row.get(5)?,
                 nonce: row.get(6)?,
@@ -206,25 +211,25 @@ fn redeemed(
         .optional()?;
     let Some(code) = found else { return Ok(None) };
     if code.used_at.is_some() {
-        refresh::stolen(settings, transaction, &code.remembered, "authorization_code", sent.via, now)?;
+        refresh::stolen(settings, transaction, &code.session, "authorization_code", redemption.via, now)?;
         return Ok(None);
     }
     // The code is used up even if the checks below fail: its sender did not have the verifier.
     let sql = "UPDATE authorization_codes SET used_at = ?2 WHERE hash = ?1";
     transaction.prepare_cached(sql)?.execute(params![hash, now])?;
     let is_right = code.expires_at > now
-        && code.remembered.client_id == sent.client_id
+        && code.session.client_id == redemption.client_id
         // OAuth 2.1 no longer requires the address; if it is sent, it must be the same.
-        && sent.redirect_uri.is_none_or(|redirect_uri| redirect_uri == code.redirect_uri)
-        && is_verifier(sent.verifier, &code.challenge);
+        && redemption.redirect_uri.is_none_or(|redirect_uri| redirect_uri == code.redirect_uri)
+        && is_verifier(redemption.verifier, &code.challenge);
     let identity = match is_right {
-        true => identity::again(settings, transaction, &code.remembered.of)?,
+        true => identity::reload(settings, transaction, &code.session.holder)?,
         false => None,
     };
     let Some(identity) = identity else { return Ok(None) };
-    let refresh_token = refresh::start(settings, transaction, &code.remembered, now)?;
-    trail::signed_in(settings, transaction, &identity, sent.client_id, sent.via, now)?;
-    Ok(Some((identity, code.remembered, refresh_token, code.nonce)))
+    let refresh_token = refresh::start(settings, transaction, &code.session, now)?;
+    trail::signed_in(settings, transaction, &identity, redemption.client_id, redemption.via, now)?;
+    Ok(Some((identity, code.session, refresh_token, code.nonce)))
 }
 
 /// Whether the code exists, used or not.
@@ -247,7 +252,7 @@ fn is_verifier(verifier: &str, challenge: &str) -> bool {
 pub fn keep_code(
     connection: &Connection,
     code: &str,
-    remembered: &Remembered,
+    session: &Session,
     account_id: i64,
     request: &super::authorize::AuthorizationRequest,
     expires_at: i64,
@@ -257,12 +262,12 @@ pub fn keep_code(
                scope, nonce, expires_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
     connection.prepare_cached(sql)?.execute(params![
         secret::hash(code),
-        remembered.family,
-        remembered.client_id,
+        session.family,
+        session.client_id,
         account_id,
         request.redirect_uri,
         request.code_challenge,
-        remembered.scope,
+        session.scope,
         request.nonce,
         expires_at
     ])?;

@@ -89,32 +89,32 @@ impl OAuthError {
 
 /// Why a request for a token failed.
 #[derive(Debug)]
-pub enum Failed {
+pub enum TokenFailure {
     /// An OAuth error.
     OAuth(OAuthError),
     /// A refusal that any other endpoint may also give.
     Refused(Refused),
 }
 
-impl From<OAuthError> for Failed {
+impl From<OAuthError> for TokenFailure {
     fn from(error: OAuthError) -> Self {
         Self::OAuth(error)
     }
 }
 
-impl From<Refused> for Failed {
+impl From<Refused> for TokenFailure {
     fn from(refused: Refused) -> Self {
         Self::Refused(refused)
     }
 }
 
-impl From<DbError> for Failed {
+impl From<DbError> for TokenFailure {
     fn from(error: DbError) -> Self {
         Self::Refused(error.into())
     }
 }
 
-impl From<rusqlite::Error> for Failed {
+impl From<rusqlite::Error> for TokenFailure {
     fn from(error: rusqlite::Error) -> Self {
         Self::Refused(error.into())
     }
@@ -125,14 +125,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_description_has_the_characters_of_the_rfc_only() {
+    fn a_description_has_only_the_characters_of_the_rfc() {
         let reply = OAuthError::invalid_request("The \"Caf\u{e9}\\\n\" is not UTF-8").reply();
         assert_eq!(reply.reason, "invalid_request: The 'Caf???' is not UTF-8");
         assert!(reply.headers.is_empty());
     }
 
     #[test]
-    fn a_client_that_is_not_known_learns_how_to_authenticate() {
+    fn an_unknown_client_learns_how_to_authenticate() {
         let reply = OAuthError::invalid_client("x").reply();
         assert_eq!(reply.status, 401);
         assert!(reply.header("www-authenticate").unwrap().starts_with("Basic realm="));

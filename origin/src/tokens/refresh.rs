@@ -22,7 +22,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use serde_json::json;
 use sha2::Sha256;
 
-use super::{identity::Of, secret, trail};
+use super::{identity::Holder, secret, trail};
 use crate::{
     db::{DbError, audit::Via},
     limits::REFRESH_GRACE_SECS,
@@ -32,11 +32,11 @@ use crate::{
 
 /// The session that a refresh token continues.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Remembered {
+pub struct Session {
     /// Identifies all tokens of one sign-in.
     pub family: String,
     /// The account or program.
-    pub of: Of,
+    pub holder: Holder,
     /// The client that signed in.
     pub client_id: String,
     /// The scopes of the session.
@@ -53,11 +53,11 @@ pub struct Remembered {
 pub fn start(
     settings: &Settings,
     connection: &Connection,
-    remembered: &Remembered,
+    session: &Session,
     now: UnixSecs,
 ) -> Result<String, Refused> {
     let token = secret::random()?;
-    insert(settings, connection, &token, remembered, now)?;
+    insert(settings, connection, &token, session, now)?;
     Ok(token)
 }
 
@@ -84,15 +84,16 @@ pub fn rotate(
     client_id: &str,
     via: Via<'_>,
     now: UnixSecs,
-) -> Result<Option<(Remembered, String)>, Refused> {
+) -> Result<Option<(Session, String)>, Refused> {
     let Some(found) = Row::find(transaction, token)? else { return Ok(None) };
-    let is_this_clients = found.remembered.client_id == client_id;
+    let is_this_clients = found.session.client_id == client_id;
     if found.used_at.is_some() {
+        // Used before: an honest repeat gets the same successor, anything else ends the family.
         let again = if is_this_clients { found.successor_again(transaction, token, now)? } else { None };
         if again.is_none() {
-            stolen(settings, transaction, &found.remembered, "refresh_token", via, now)?;
+            stolen(settings, transaction, &found.session, "refresh_token", via, now)?;
         }
-        return Ok(again.map(|successor| (found.remembered, successor)));
+        return Ok(again.map(|successor| (found.session, successor)));
     }
     if !is_this_clients || found.expires_at <= now {
         return Ok(None);
@@ -101,8 +102,8 @@ pub fn rotate(
     let successor = successor(token, &salt)?;
     let sql = "UPDATE refresh_tokens SET used_at = ?2, successor_salt = ?3 WHERE hash = ?1";
     transaction.prepare_cached(sql)?.execute(params![secret::hash(token), now, salt])?;
-    insert(settings, transaction, &successor, &found.remembered, now)?;
-    Ok(Some((found.remembered, successor)))
+    insert(settings, transaction, &successor, &found.session, now)?;
+    Ok(Some((found.session, successor)))
 }
 
 /// Ends a session because `what` came back: two parties have it, and one of them is a thief. The log and the
@@ -113,31 +114,31 @@ pub fn rotate(
 pub fn stolen(
     settings: &Settings,
     connection: &Connection,
-    remembered: &Remembered,
+    session: &Session,
     what: &'static str,
     via: Via<'_>,
     now: UnixSecs,
 ) -> Result<(), DbError> {
-    let Remembered { family, of, client_id, signed_in_at, .. } = remembered;
+    let Session { family, holder, client_id, signed_in_at, .. } = session;
     let sql = "DELETE FROM refresh_tokens WHERE family = ?1";
     let ended = connection.prepare_cached(sql)?.execute([family])?;
     if ended > 0 {
-        let (account, program) = match of {
-            Of::Account(id) => (Some(id), None),
-            Of::Machine(client_id) => (None, Some(client_id)),
+        let (account, program) = match holder {
+            Holder::Account(id) => (Some(id), None),
+            Holder::Program(client_id) => (None, Some(client_id)),
         };
         let event = json!({
             "event": "token_theft", "level": "warning", "what": what, "client": client_id, "account": account,
             "program": program, "signed_in_at": signed_in_at, "request_id": via.request_id, "address": via.address,
         });
         eprintln!("{event}");
-        trail::stolen(settings, connection, remembered, what, via, now)?;
+        trail::stolen(settings, connection, session, what, via, now)?;
     }
     Ok(())
 }
 
 struct Row {
-    remembered: Remembered,
+    session: Session,
     expires_at: UnixSecs,
     used_at: Option<UnixSecs>,
     successor_salt: Option<Vec<u8>>,
@@ -148,19 +149,19 @@ impl Row {
         let sql = "SELECT family, client_id, account_id, machine, scope, expires_at, used_at, successor_salt,
                    signed_in_at FROM refresh_tokens WHERE hash = ?1";
         let row = connection.prepare_cached(sql)?.query_row([secret::hash(token)], |row| {
-            let of = match row.get::<_, Option<i64>>(2)? {
-                Some(id) => Of::Account(id),
-                None => Of::Machine(row.get(3)?),
+            let holder = match row.get::<_, Option<i64>>(2)? {
+                Some(id) => Holder::Account(id),
+                None => Holder::Program(row.get(3)?),
             };
-            let remembered = Remembered {
+            let session = Session {
                 family: row.get(0)?,
-                of,
+                holder,
                 client_id: row.get(1)?,
                 scope: row.get(4)?,
                 signed_in_at: row.get(8)?,
             };
             let (expires_at, used_at, successor_salt) = (row.get(5)?, row.get(6)?, row.get(7)?);
-            Ok(Self { remembered, expires_at, used_at, successor_salt })
+            Ok(Self { session, expires_at, used_at, successor_salt })
         });
         Ok(row.optional()?)
     }
@@ -177,6 +178,7 @@ impl Row {
             return Ok(None);
         }
         let successor = successor(token, salt)?;
+        // Once the successor was used, a further use of its predecessor is a theft.
         let is_current = Self::find(connection, &successor)?
             .is_some_and(|next| next.used_at.is_none() && next.expires_at > now);
         Ok(is_current.then_some(successor))
@@ -195,13 +197,13 @@ fn insert(
     settings: &Settings,
     connection: &Connection,
     token: &str,
-    remembered: &Remembered,
+    session: &Session,
     now: UnixSecs,
 ) -> Result<(), DbError> {
-    let Remembered { family, of, client_id, scope, signed_in_at } = remembered;
-    let (account_id, machine) = match of {
-        Of::Account(id) => (Some(id), None),
-        Of::Machine(client_id) => (None, Some(client_id)),
+    let Session { family, holder, client_id, scope, signed_in_at } = session;
+    let (account_id, machine) = match holder {
+        Holder::Account(id) => (Some(id), None),
+        Holder::Program(client_id) => (None, Some(client_id)),
     };
     connection.prepare_cached("DELETE FROM refresh_tokens WHERE expires_at <= ?1")?.execute([now])?;
     let sql = "UPDATE refresh_tokens SET successor_salt = NULL
@@ -274,10 +276,10 @@ mod tests {
         let mut connection = db::in_memory();
         connection.execute("INSERT INTO merchants VALUES (1, 'u', 'm')", []).unwrap();
         connection.execute("INSERT INTO machines VALUES ('shop', 1, x'00', 0, '', 0)", []).unwrap();
-        let of = Of::Machine("shop".to_owned());
+        let holder = Holder::Program("shop".to_owned());
         let (family, client_id, scope) = ("f".to_owned(), "shop".to_owned(), String::new());
-        let remembered = Remembered { family, of, client_id, scope, signed_in_at: 1_000 };
-        let mut token = start(&settings, &connection, &remembered, 1_000).unwrap();
+        let session = Session { family, holder, client_id, scope, signed_in_at: 1_000 };
+        let mut token = start(&settings, &connection, &session, 1_000).unwrap();
         for now in [1_090, 1_180, 1_249] {
             let transaction = connection.transaction().unwrap();
             let (given, next) =
@@ -299,15 +301,15 @@ mod tests {
             let mut connection = db::in_memory();
             connection.execute("INSERT INTO merchants VALUES (1, 'u', 'm')", []).unwrap();
             connection.execute("INSERT INTO machines VALUES ('shop', 1, x'00', 0, '', 0)", []).unwrap();
-            let remembered = Remembered {
+            let session = Session {
                 family: "f".to_owned(),
-                of: Of::Machine("shop".to_owned()),
+                holder: Holder::Program("shop".to_owned()),
                 client_id: "shop".to_owned(),
                 scope: String::new(),
                 signed_in_at: 1_000,
             };
             let mut now = 1_000;
-            let first = start(&settings, &connection, &remembered, now).unwrap();
+            let first = start(&settings, &connection, &session, now).unwrap();
             let mut family = Family { tokens: vec![first], used_at: Vec::new(), has_ended: false };
             for (index, tens, is_recent) in uses {
                 now += tens * 5;

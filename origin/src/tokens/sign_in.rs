@@ -6,10 +6,10 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{
-    identity::{self, Client, Identity, Of},
+    identity::{self, Holder, Identity, RegisteredClient},
     issue,
     keys::Signer,
-    refresh::{self, Remembered},
+    refresh::{self, Session},
     trail,
 };
 use crate::{
@@ -41,46 +41,46 @@ pub fn authenticate(
     let settings = &shared.settings;
     // Passwords are checked before the lock is taken, because hashing takes tens of milliseconds.
     let identity = match &grant {
-        Grant::Password { .. } if !settings.allows_password_grant => return Err(no_passwords()),
-        Grant::Password { username, password } => {
+        Credentials::Password { .. } if !settings.allows_password_grant => return Err(no_passwords()),
+        Credentials::Password { username, password } => {
             let client = identity::client(connection, &client_id)?;
             let identity = identity::by_password(settings, connection, client.as_ref(), username, password)?;
             let identity = identity.and_then(|identity| identity.through(client.as_ref(), false));
             Some(identity.ok_or(INVALID_CREDENTIALS)?)
         }
-        Grant::ClientCredentials { client_secret } => {
+        Credentials::ClientCredentials { client_secret } => {
             let identity = identity::by_secret(settings, connection, &client_id, client_secret)?;
             Some(identity.ok_or(INVALID_CREDENTIALS)?)
         }
         // Unknown tokens are refused before the lock is taken, so that strangers cannot hold up writes.
-        Grant::RefreshToken { refresh_token } if !refresh::is_known(connection, refresh_token)? => {
+        Credentials::RefreshToken { refresh_token } if !refresh::is_known(connection, refresh_token)? => {
             return Err(INVALID_REFRESH_TOKEN);
         }
-        Grant::RefreshToken { .. } => None,
+        Credentials::RefreshToken { .. } => None,
     };
     let _writing = shared.lock();
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let signed_in = match (identity, &grant) {
         (Some(identity), _) => {
-            let (of, scope) = (identity.of.clone(), issue::granted(None, &identity));
+            let (holder, scope) = (identity.holder.clone(), issue::granted(None, &identity));
             let family = uuid::Uuid::new_v4().to_string();
             trail::signed_in(settings, &transaction, &identity, &client_id, incoming.via(), now)?;
             let client_id = client_id.clone();
-            let remembered = Remembered { family, of, client_id, scope, signed_in_at: now };
+            let session = Session { family, holder, client_id, scope, signed_in_at: now };
             // A program has its secret instead (RFC 6749 §4.4.3).
-            let refresh_token = match remembered.of {
-                Of::Account(_) => Some(refresh::start(settings, &transaction, &remembered, now)?),
-                Of::Machine(_) => None,
+            let refresh_token = match session.holder {
+                Holder::Account(_) => Some(refresh::start(settings, &transaction, &session, now)?),
+                Holder::Program(_) => None,
             };
-            Some((identity, remembered, refresh_token))
+            Some((identity, session, refresh_token))
         }
-        (None, Grant::RefreshToken { refresh_token }) => {
+        (None, Credentials::RefreshToken { refresh_token }) => {
             refreshed(settings, &transaction, refresh_token, &client_id, incoming.via(), now)?
-                .map(|(identity, remembered, successor)| (identity, remembered, Some(successor)))
+                .map(|(identity, session, successor)| (identity, session, Some(successor)))
         }
         (None, _) => None,
     };
-    let Some((identity, remembered, refresh_token)) = signed_in else {
+    let Some((identity, session, refresh_token)) = signed_in else {
         // Commits, because a used token has ended its family.
         transaction.commit()?;
         return Err(INVALID_REFRESH_TOKEN);
@@ -91,8 +91,8 @@ pub fn authenticate(
         return Err(INVALID_REFRESH_TOKEN);
     };
     let signer = Signer::current(&transaction, now)?;
-    let named = Client::name(client.as_ref(), &client_id);
-    let scope = issue::granted(Some(&remembered.scope), &identity);
+    let named = RegisteredClient::name(client.as_ref(), &client_id);
+    let scope = issue::granted(Some(&session.scope), &identity);
     let access_token = issue::access_token(settings, &signer, &identity, named, &scope, now)?;
     transaction.commit()?;
     let body = SignedIn {
@@ -125,24 +125,24 @@ const INVALID_CREDENTIALS: Refused = Refused::Status(401, "Invalid credentials")
 
 const INVALID_REFRESH_TOKEN: Refused = Refused::Status(401, "Invalid refresh token");
 
-enum Grant {
+enum Credentials {
     Password { username: String, password: String },
     ClientCredentials { client_secret: String },
     RefreshToken { refresh_token: String },
 }
 
 /// Reads client and credentials. `None` if a field is missing; the problems are noted in `fields`.
-fn read(fields: &Fields<'_>) -> Option<(String, Grant)> {
+fn read(fields: &Fields<'_>) -> Option<(String, Credentials)> {
     let client_id = fields.required_text("client_id", TEXT_MAX_BYTES);
     let grant_type = fields.required_text("grant_type", TEXT_MAX_BYTES)?;
     let required = |name| fields.required_text(name, TEXT_MAX_BYTES);
     let grant = match grant_type.as_str() {
         "password" => {
             let (username, password) = (required("username"), required("password"));
-            Grant::Password { username: username?, password: password? }
+            Credentials::Password { username: username?, password: password? }
         }
-        "client_credentials" => Grant::ClientCredentials { client_secret: required("client_secret")? },
-        "refresh_token" => Grant::RefreshToken { refresh_token: required("refresh_token")? },
+        "client_credentials" => Credentials::ClientCredentials { client_secret: required("client_secret")? },
+        "refresh_token" => Credentials::RefreshToken { refresh_token: required("refresh_token")? },
         _ => {
             fields.wrong("grant_type", "must be password, client_credentials or refresh_token");
             return None;
@@ -163,9 +163,9 @@ pub fn refreshed(
     client_id: &str,
     via: Via<'_>,
     now: i64,
-) -> Result<Option<(Identity, Remembered, String)>, Refused> {
+) -> Result<Option<(Identity, Session, String)>, Refused> {
     let rotated = refresh::rotate(settings, transaction, refresh_token, client_id, via, now)?;
-    let Some((remembered, successor)) = rotated else { return Ok(None) };
-    let identity = identity::again(settings, transaction, &remembered.of)?;
-    Ok(identity.map(|identity| (identity, remembered, successor)))
+    let Some((session, successor)) = rotated else { return Ok(None) };
+    let identity = identity::reload(settings, transaction, &session.holder)?;
+    Ok(identity.map(|identity| (identity, session, successor)))
 }

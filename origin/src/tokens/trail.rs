@@ -5,8 +5,8 @@ use admit::instant::UnixSecs;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::{
-    identity::{Identity, Of},
-    refresh::Remembered,
+    identity::{Holder, Identity},
+    refresh::Session,
 };
 use crate::{
     db::{
@@ -31,9 +31,9 @@ pub fn signed_in(
     via: Via<'_>,
     now: UnixSecs,
 ) -> Result<(), DbError> {
-    let is_viewer = matches!(identity.of, Of::Account(_)) && identity.role != Some("merchant");
+    let is_viewer = matches!(identity.holder, Holder::Account(_)) && identity.role != Some("merchant");
     audit::count(transaction, identity.merchant_id, "sign_in", "done", 1, now)?;
-    let object = object(&identity.of);
+    let object = object(&identity.holder);
     if is_viewer || has_entry_of_late(transaction, &object, now)? {
         return Ok(());
     }
@@ -62,23 +62,23 @@ fn has_entry_of_late(connection: &Connection, object: &str, now: UnixSecs) -> Re
 pub fn stolen(
     settings: &Settings,
     transaction: &Connection,
-    remembered: &Remembered,
+    session: &Session,
     what: &'static str,
     via: Via<'_>,
     now: UnixSecs,
 ) -> Result<(), DbError> {
-    let object = object(&remembered.of);
-    let merchant_id: Option<i64> = match &remembered.of {
-        Of::Account(id) => transaction
+    let object = object(&session.holder);
+    let merchant_id: Option<i64> = match &session.holder {
+        Holder::Account(id) => transaction
             .query_row("SELECT merchant_id FROM accounts WHERE id = ?1", [id], |row| row.get(0))
             .optional()?,
-        Of::Machine(client_id) => transaction
+        Holder::Program(client_id) => transaction
             .query_row("SELECT merchant_id FROM machines WHERE client_id = ?1", [client_id], |row| row.get(0))
             .optional()?,
     };
     let actor = Actor {
         merchant_id: merchant_id.unwrap_or(0),
-        client: Some(remembered.client_id.clone()),
+        client: Some(session.client_id.clone()),
         // The thief and the owner cannot be told apart.
         ..Actor::new(&settings.issuer, &format!("somebody with a used {what}"), via)
     };
@@ -86,9 +86,9 @@ pub fn stolen(
     audit::cut(transaction, actor.merchant_id, settings.keep_audit, now)
 }
 
-fn object(of: &Of) -> String {
-    match of {
-        Of::Account(id) => format!("account:{id}"),
-        Of::Machine(client_id) => format!("client:{client_id}"),
+fn object(holder: &Holder) -> String {
+    match holder {
+        Holder::Account(id) => format!("account:{id}"),
+        Holder::Program(client_id) => format!("client:{client_id}"),
     }
 }

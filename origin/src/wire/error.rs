@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn one_body_for_all() {
+    fn all_refusals_have_the_same_format() {
         assert_eq!(
             body(Refused::Status(400, "Item not found")),
             json!({"code": 400, "message": "Item not found", "errors": {"400": "Item not found"}})
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn the_log_names_what_was_refused() {
+    fn the_log_names_the_refused_fields() {
         let fields =
             |count: usize| Refused::Fields((0..count).map(|n| (format!("f{n:02}"), "x".into())).collect());
         assert_eq!(fields(2).reply().reason, "invalid: f00, f01");
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_database_says_is_not_shown() {
+    fn database_errors_are_not_shown_to_clients() {
         let reply = Refused::from(DbError::Inconsistent("secret")).reply();
         assert_eq!(reply.status, 500);
         assert!(!String::from_utf8_lossy(reply.body.as_bytes()).contains("secret"));

@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_that_is_wrong_is_told_under_its_name() {
+    fn every_problem_is_reported_under_its_field() {
         let json = json!({
             "n": 1.5, "t": "now+1d", "l": ["a"], "s": "12345", "m": {"k": "12345"}, "e": "",
             "o": [{}, {"n": "x"}], "k": "graylist", "z": "a\0b", "y": {"a\0b": ""},
@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_mean_one_thing_only_is_read() {
+    fn unambiguous_values_are_read() {
         let json = json!({
             "a": "7", "b": 7.0, "c": " 7 ", "d": "2030-01-03", "e": "2030-01-03T02:00:00 02:00", "f": " Whitelist",
             "g": " chf ", "h": ["7", 8.0],

@@ -207,6 +207,7 @@ impl Entries {
             *node = Node::Text(value);
             return;
         }
+        // The node is new, or was text before: as in PHP, the later object replaces it.
         if let Node::Text(_) = node {
             *node = Node::Entries(Self::default());
         }
@@ -217,6 +218,7 @@ impl Entries {
 
     /// The node for `segment`, created if it is new.
     fn node(&mut self, segment: &str) -> &mut Node {
+        // `[]` is the next position; a number is a position; anything else is a name.
         let at = if segment.is_empty() { Some(self.next) } else { position(segment).map(u64::from) };
         if let Some(at) = at {
             self.next = self.next.max(at.saturating_add(1));

@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn json_that_cannot_be_read_is_told_by_its_place() {
+    fn unreadable_json_is_reported_with_its_place() {
         let table: [(&[u8], &str); 7] = [
             (b"{\"title\": \"Caf\xe9\"}", "is not UTF-8: byte 15 is 0xE9"),
             (b"\xff\xfe{\0}\0", "is not UTF-8: byte 1 is 0xFF"),

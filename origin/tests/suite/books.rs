@@ -1,11 +1,11 @@
-//! What a write costs the change log, in bytes.
+//! The cost of a write in the change log, in bytes.
 
 use origin::db::changes::{self, Feed, Keep};
 use serde_json::{Value, json};
 
 use crate::support::{CUSTOMER, CUSTOMER_SUBJECT, MERCHANT, Origin};
 
-/// Bytes that the log has, as it counts them and as they are.
+/// The bytes of the log: as counted, and as stored. Both must agree.
 fn log_bytes(origin: &Origin) -> usize {
     let connection = origin.connection();
     let counted: usize = connection.query_row("SELECT log_bytes FROM state", [], |row| row.get(0)).unwrap();
@@ -15,13 +15,13 @@ fn log_bytes(origin: &Origin) -> usize {
     counted
 }
 
-/// Bytes of the write-ahead log.
+/// The size of the write-ahead log.
 fn wal_bytes(origin: &Origin) -> u64 {
     let path = format!("{}-wal", origin.settings.db.display());
     std::fs::metadata(path).map_or(0, |wal| wal.len())
 }
 
-/// Items that are there from now on, without a change for each.
+/// Adds items without a change for each.
 fn items(origin: &Origin, count: i64) -> Vec<i64> {
     let mut connection = origin.connection();
     let transaction = connection.transaction().unwrap();
@@ -54,7 +54,7 @@ fn one_more_member_of_ten_thousand_costs_a_name() {
     origin.write("PATCH", &path, &form).expect(201);
     let added = log_bytes(&origin) - log;
     assert!(added < 100, "{added} bytes of log for {} bytes of form", form.len());
-    // Nor are all rows of the package written again: that would be some 200 KB twice.
+    // The other rows of the package are not written again: that would be some 200 KB, twice.
     let written = wal_bytes(&origin).saturating_sub(wal);
     assert!(written < 128 * 1024, "{written} bytes");
     // The feed has the whole package, once.
@@ -67,7 +67,7 @@ fn one_more_member_of_ten_thousand_costs_a_name() {
 }
 
 #[test]
-fn a_grant_to_who_has_ten_thousand_costs_a_name() {
+fn a_grant_to_a_customer_with_ten_thousand_costs_a_name() {
     let origin = Origin::start();
     let mut connection = origin.connection();
     let key = origin::db::records::customer_key(&connection, "vendor", CUSTOMER_SUBJECT).unwrap().unwrap();
@@ -105,7 +105,7 @@ fn many_changes_of_a_large_item_cost_a_name_each() {
 }
 
 #[test]
-fn the_log_keeps_to_its_bytes_and_who_is_behind_reads_the_whole() {
+fn the_log_keeps_to_its_bytes_and_readers_behind_it_export() {
     let keep = Keep { changes: 1_000_000, bytes: 2_000, days: 30 };
     let origin = Origin::with(|settings| settings.keep_changes = keep);
     let first = origin.seq();
@@ -123,7 +123,7 @@ fn the_log_keeps_to_its_bytes_and_who_is_behind_reads_the_whole() {
     origin.feed(&format!("/changes?after={}", from - 1)).expect(410);
     let kept = origin.feed(&format!("/changes?after={from}")).expect(200).lines();
     assert_eq!(kept.len() as u64, seq - from);
-    // Less than one change is kept: who has read all goes on.
+    // Less than one change is kept: a reader that has all changes continues.
     let connection = origin.connection();
     changes::cut(&connection, seq, Keep { bytes: 1, ..keep }, origin.now()).unwrap();
     assert_eq!(log_bytes(&origin), 0);
@@ -147,9 +147,9 @@ fn the_log_forgets_by_age_too() {
     log_bytes(&origin);
 }
 
-/// An answer that ends early has records as they are now; what they refer to must be in it, too.
+/// An answer that ends early has present records, and must also have the records that they refer to.
 #[test]
-fn what_a_record_of_a_short_answer_refers_to_is_in_it() {
+fn a_short_answer_has_the_records_that_its_own_refer_to() {
     let origin = Origin::start();
     let package = package(&origin, &[]);
     let seq = origin.seq();
@@ -175,7 +175,7 @@ fn what_a_record_of_a_short_answer_refers_to_is_in_it() {
         assert_eq!((first.len(), &put[0]["id"], &put[1]["id"]), (1, &json!(package), &json!(made)));
         assert_eq!(put[0]["item_ids"], json!([5101, made]));
     }
-    // Read in answers of any length, the end is the same.
+    // Answers of any length lead to the same state.
     let whole = lines(seq, 100, usize::MAX);
     assert_eq!(whole.len(), 3);
     let (mut after, mut last) = (seq, std::collections::BTreeMap::new());
@@ -192,8 +192,8 @@ fn what_a_record_of_a_short_answer_refers_to_is_in_it() {
     assert_eq!(last, expected.collect());
 }
 
-/// What a short answer's package refers to may be more than a line can hold: then the export is to be read. Nothing is
-/// left out silently.
+/// If a short answer's package refers to more than a line can hold, the reader gets 410. No record is left
+/// out silently.
 #[test]
 fn no_line_of_the_feed_is_longer_than_publishers_read() {
     let origin = Origin::start();
@@ -219,21 +219,21 @@ fn no_line_of_the_feed_is_longer_than_publishers_read() {
     assert_eq!(line["put"][0]["item_ids"].as_array().unwrap().len(), 1 + 100);
     make(160);
     assert_eq!(changes::after(&connection, seq, 1, 1).unwrap(), Feed::Gone);
-    // A reader that is not cut short there needs nothing that is newer.
+    // A reader of all changes needs no newer records.
     let Feed::Lines(lines) = changes::after(&connection, seq, 1_000, usize::MAX).unwrap() else {
         panic!("gone")
     };
     assert!(lines.lines().count() > 260 && lines.lines().all(|line| line.len() < 100_000));
-    // One change that touches very much.
+    // One change that touches very many records.
     let names: Vec<_> = members.iter().map(|id| json!({"type": "item", "id": id})).collect();
     let sql = "UPDATE changes SET touched_json = ?1 WHERE seq = ?2";
     connection.execute(sql, (Value::from(names).to_string(), origin.seq())).unwrap();
     assert_eq!(changes::after(&connection, origin.seq() - 1, 9, 1).unwrap(), Feed::Gone);
 }
 
-/// A log that is far above its bounds, because these were lowered, is cut little by little.
+/// A log far above its bounds, because these were lowered, is cut in steps.
 #[test]
-fn a_write_cuts_so_many_changes_at_once() {
+fn a_write_cuts_a_bounded_number_of_changes() {
     let origin = Origin::start();
     let connection = origin.connection();
     let touched = r#"[{"type":"item","id":5101}]"#;
@@ -273,7 +273,7 @@ fn a_write_cuts_so_many_changes_at_once() {
 }
 
 #[test]
-fn usage_is_what_there_is() {
+fn usage_agrees_with_the_records() {
     let origin = Origin::start();
     let check = || {
         let connection = origin.connection();
@@ -294,7 +294,7 @@ fn usage_is_what_there_is() {
         assert_eq!(usage.answer_bytes, count(sql));
         usage
     };
-    // What was imported counts.
+    // Imported records count.
     let before = check();
     assert!(before.items > 10 && before.accesses > 10 && before.members > 1, "{before:?}");
     origin.grant(5101).expect(201);
@@ -325,7 +325,7 @@ fn usage_is_what_there_is() {
     let mut connection = origin.connection();
     origin::db::customers::remove(&mut connection, "vendor", CUSTOMER_SUBJECT, origin.now()).unwrap();
     assert_eq!(check().accesses, before.accesses);
-    // An answer that is kept no longer counts no longer.
+    // After 72 hours the stored answer is gone and no longer counts.
     origin.advance(80 * 3_600);
     let other = "item_id=5101&consumer_id=88002&expires_at=2100-01-01T00:00:00Z";
     origin

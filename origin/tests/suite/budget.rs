@@ -1,5 +1,5 @@
-//! What a merchant's item costs those who read it: refused before it is stored, whichever write makes it so, and never
-//! more than one answer may have, whatever was stored before there was a budget.
+//! The rendered-size budget of an item. A write that would exceed it is refused, and records from before the
+//! budget never make an answer exceed the bound.
 
 use admit::limits::{ANSWER_MAX_BYTES, DETAILS_MAX_BYTES, PACKAGES_MAX};
 use origin::db::{import::import, records, store};
@@ -31,7 +31,7 @@ fn make(origin: &Origin) -> i64 {
         .unwrap()
 }
 
-/// The message names the field, what was found and what is allowed.
+/// The message names the field, its size and the limit.
 #[track_caller]
 fn over(answer: Answer, field: &str, limit: usize) {
     answer.clone().invalid(&[field]);
@@ -45,13 +45,13 @@ fn over(answer: Answer, field: &str, limit: usize) {
 }
 
 #[test]
-fn fees_and_metadata_are_refused_whichever_comes_last() {
+fn fees_and_metadata_over_budget_are_refused_in_either_order() {
     let origin = Origin::start();
     let id = make(&origin);
     add_fees(&origin, id, 900).expect(201);
     let before = (origin.seq(), origin.ask("GET", &format!("/items/{id}")).send().json());
     over(set_metadata(&origin, id, &[&"a".repeat(64 * 1024)]), "metadata", DETAILS_MAX_BYTES);
-    // Short enough for the item, and too long for as many fees.
+    // Short enough for the item alone, and too long with its fees, each of which repeats the item.
     over(set_metadata(&origin, id, &[&"a".repeat(2_000)]), "metadata", ANSWER_MAX_BYTES);
     assert_eq!((origin.seq(), origin.ask("GET", &format!("/items/{id}")).send().json()), before);
     let list = origin.ask("GET", &format!("/items/{id}/access-fees")).send().expect(200);
@@ -65,7 +65,7 @@ fn fees_and_metadata_are_refused_whichever_comes_last() {
     let answer = add_fees(&origin, id, 20).expect(201);
     assert!(answer.text.len() <= ANSWER_MAX_BYTES);
     assert_eq!(answer.text, origin.ask("GET", &format!("/items/{id}/access-fees")).send().text);
-    // One by one as well.
+    // Fees added one by one are refused as well.
     let path = format!("/v2/items/{id}/access-fees");
     let one = "access_type_id=101&amount=1&currency=EUR&description=x";
     let refused =
@@ -81,7 +81,7 @@ fn fees_and_metadata_are_refused_whichever_comes_last() {
     over(replaced.take().unwrap(), "access_fees", ANSWER_MAX_BYTES);
 }
 
-/// What counts is what is sent: both forms of the metadata, and six bytes for each control character.
+/// The rendered size counts: both forms of the metadata, and six bytes for each control character.
 #[test]
 fn metadata_count_as_answers_show_them() {
     let origin = Origin::start();
@@ -98,7 +98,7 @@ fn metadata_count_as_answers_show_them() {
     for (method, path) in [("POST", "/v2/items".to_owned()), ("PUT", format!("/v2/items/{ITEM}"))] {
         over(origin.write(method, &path, &form), "metadata", DETAILS_MAX_BYTES);
     }
-    // The longest content that is taken fits beside the longest item.
+    // The longest accepted content fits beside the longest item.
     let content = json!({"content": "\u{1}".repeat(64 * 1024)});
     patch(&origin, &format!("/v2/items/{ITEM}"), &content).expect(201);
     let granted = origin.grant(ITEM).expect(201);
@@ -106,7 +106,7 @@ fn metadata_count_as_answers_show_them() {
 }
 
 #[test]
-fn an_answer_that_is_kept_for_its_key_is_no_longer() {
+fn a_replayed_answer_is_within_the_budget() {
     let origin = Origin::start();
     let id = make(&origin);
     let fee = json!({"id": 0, "access_type_id": 101, "amount": 1, "currency": "EUR", "description": "x"});
@@ -127,9 +127,9 @@ fn an_answer_that_is_kept_for_its_key_is_no_longer() {
     assert!(kept == first.text.len() && kept <= ANSWER_MAX_BYTES, "{kept}");
 }
 
-/// What an earlier version of the origin has stored can be read as far as an answer goes, sold, and made smaller.
+/// An item stored by an earlier version can be read as far as an answer goes, sold, and made smaller.
 #[test]
-fn an_item_from_before_the_budget_goes_on_and_can_be_made_smaller() {
+fn an_item_from_before_the_budget_still_works_and_can_shrink() {
     let origin = Origin::start();
     let connection = origin.connection();
     let mut item = records::item(&connection, ITEM).unwrap().unwrap();
@@ -146,7 +146,7 @@ fn an_item_from_before_the_budget_goes_on_and_can_be_made_smaller() {
         let answer = origin.ask("GET", &path).send().expect(503);
         assert!(answer.header("retry-after").is_some() && answer.text.len() < 1_000);
     }
-    // A purchase is a purchase.
+    // A purchase succeeds.
     let granted = origin.grant(ITEM).expect(201);
     assert!(granted.text.len() < 2_000 && granted.json()["item"]["id"] == ITEM);
     over(origin.write("PATCH", &format!("/v2/items/{ITEM}"), "title=x"), "metadata", DETAILS_MAX_BYTES);
@@ -183,12 +183,12 @@ fn an_item_is_in_no_more_packages_than_a_check_reads() {
     add(101_000).expect(201);
     let refused = add(100_999).expect(422).json();
     assert!(refused["errors"]["add_asset_ids"].as_str().unwrap().contains("1000"), "{refused}");
-    // What it holds already may be added again.
+    // Adding present members again is accepted.
     add(101_000).expect(201);
 }
 
 #[test]
-fn an_import_tells_the_line_that_costs_too_much() {
+fn an_import_names_the_line_that_exceeds_the_budget() {
     let dir = Dir::new();
     let file = dir.0.join("items.ndjson");
     for (name, content) in [("long", 40_000), ("short", 100)] {
@@ -216,9 +216,9 @@ fn an_import_tells_the_line_that_costs_too_much() {
     }
 }
 
-/// A client that is told what is wrong is told no more than an answer may have, whatever it has sent.
+/// The errors of an answer stay within the answer's bound, for any request.
 #[test]
-fn errors_repeat_no_more_than_an_answer_has() {
+fn errors_repeat_at_most_what_fits_an_answer() {
     let origin = Origin::start();
     let name = "n".repeat(400_000);
     let path = format!("/v2/items/{ITEM}");

@@ -1,4 +1,4 @@
-//! Items and fees: made, changed, deleted, validated.
+//! Items and fees: created, changed, deleted, validated.
 
 use serde_json::{Value, json};
 
@@ -29,7 +29,7 @@ fn an_item_is_made_changed_replaced_and_deleted() {
     assert_eq!((&changed["title"], &changed["metahash"]), (&json!("New"), &json!({"genre": "noir"})));
     assert_eq!(changed["metadata"][0]["id"], made["metadata"][0]["id"], "an entry keeps its number");
     assert_eq!(changed["updated_at"], made["created_at"].as_i64().unwrap() + 10);
-    // Free now, and the content is still there.
+    // The item is free now, and its content is unchanged.
     assert_eq!(origin.check(id).expect(200).json()["item"]["content"], "{\"entry_id\":1}");
     let replaced = origin.write("PUT", &path, "item_type=kaltura_asset&title=Again").expect(201).json();
     assert_eq!((&replaced["metadata"], &replaced["access_control_type"]["id"]), (&json!([]), &json!(4)));
@@ -143,7 +143,7 @@ fn fees_are_validated_field_by_field() {
 }
 
 #[test]
-fn many_fees_at_once_all_or_none() {
+fn one_refused_fee_of_a_bulk_change_refuses_all() {
     let origin = Origin::start();
     let path = format!("/v2/items/{ITEM}/access-fees/bulk");
     let before = origin.ask("GET", &format!("/items/{ITEM}/access-fees")).send().json();
@@ -179,13 +179,13 @@ fn an_item_has_no_more_fees_than_an_edge_takes() {
         origin.ask("PATCH", &path).bearer(&origin.merchant()).json(&json).send()
     };
     bulk(1_001).invalid(&["access_fees"]);
-    // With the one that is there.
+    // One fee exists already.
     bulk(1_000).invalid(&["id"]);
     bulk(900).expect(201);
     bulk(100).invalid(&["id"]);
 }
 
-/// Half a megabyte of control characters is three of JSON, and twice that in what a publisher makes of it.
+/// Half a megabyte of control characters is three megabytes of JSON, and twice that for a publisher.
 #[test]
 fn an_item_is_no_longer_than_a_publisher_takes() {
     let origin = Origin::start();

@@ -1,17 +1,13 @@
-//! Which rights a sign-in has by which client: test-mode clients, and the merchant's own people.
+//! Rights of a sign-in by client: test-mode clients, and the merchant's users.
 
 use serde_json::{Value, json};
 
-use crate::{
-    support::{CUSTOMER_SUBJECT, MERCHANT_UUID, Origin},
-    tokens::{CLIENT, PASSWORD, authenticate, by_password, command, part, refresh, with_account},
+use crate::support::{
+    CHALLENGE, CLIENT, CUSTOMER_SUBJECT, MERCHANT_UUID, Origin, PASSWORD, REDIRECT, VERIFIER, authenticate,
+    by_password, command, part, refresh, with_account,
 };
 
 const TEST_CLIENT: &str = "5hq2v8mfernhollowtest3e8";
-const REDIRECT: &str = "https://tv.example/return";
-/// RFC 7636, appendix B.
-const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
-const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
 fn set_account(origin: &Origin, username: &str, more: &[&str]) {
     let account = ["account", "set", "--merchant", "2101", "--username", username];
@@ -23,7 +19,7 @@ fn set_ada(origin: &Origin, more: &[&str]) {
     set_account(origin, "ada@example.com", &[&["--customer", &customer], more].concat());
 }
 
-/// Signs in on the page by a client, as somebody. The status, and the code if there is one.
+/// Signs in on the page through a client. Returns the status, and the code if there is one.
 fn authorize(origin: &Origin, client_id: &str, username: &str) -> (u16, Option<String>) {
     let form = format!(
         "response_type=code&client_id={client_id}&redirect_uri={REDIRECT}&code_challenge={CHALLENGE}\
@@ -50,7 +46,7 @@ fn a_test_client_takes_testers_only() {
     let origin = with_account();
     let by_test_client = by_password(TEST_CLIENT, "ada@example.com", PASSWORD);
     authenticate(&origin, &by_test_client).refused(401, "Invalid credentials");
-    // By a live client the same account signs in.
+    // The same account signs in through a live client.
     authenticate(&origin, &by_password(CLIENT, "ada@example.com", PASSWORD)).expect(200);
     command(&origin, &["client", "redirect", "--client-id", TEST_CLIENT, "--uri", REDIRECT], "").unwrap();
     assert_eq!(authorize(&origin, TEST_CLIENT, "ada@example.com"), (401, None));
@@ -61,20 +57,20 @@ fn a_test_client_takes_testers_only() {
     let again = refresh(&origin, TEST_CLIENT, &signed_in["refresh_token"]).expect(200).json();
     assert_eq!(authorize(&origin, TEST_CLIENT, "ada@example.com").0, 303);
 
-    // No tester any more: neither anew nor by what is left of the last sign-in.
+    // After the account stops being a tester's, neither a new sign-in nor a refresh succeeds.
     origin.connection().execute("UPDATE accounts SET is_tester = 0", []).unwrap();
     authenticate(&origin, &by_test_client).refused(401, "Invalid credentials");
     refresh(&origin, TEST_CLIENT, &again["refresh_token"]).refused(401, "Invalid refresh token");
-    // Marked anew by the command, and unmarked by leaving the option out.
+    // The command marks the account again, and unmarks it without the option.
     set_ada(&origin, &["--tester"]);
     authenticate(&origin, &by_test_client).expect(200);
     set_ada(&origin, &[]);
     authenticate(&origin, &by_test_client).refused(401, "Invalid credentials");
 }
 
-/// A client with a secret is not open to everybody who knows its id.
+/// A client with a secret is not open to everyone who knows its id.
 #[test]
-fn a_test_client_with_a_secret_takes_all_who_come_by_it() {
+fn a_test_client_with_a_secret_takes_every_account() {
     let origin = with_account();
     command(&origin, &["client", "redirect", "--client-id", TEST_CLIENT, "--uri", REDIRECT], "").unwrap();
     let secret =
@@ -98,13 +94,13 @@ fn a_test_client_with_a_secret_takes_all_who_come_by_it() {
     {
         assert_eq!(answer.json()["error"], error);
     }
-    // The way of the older SDKs has no place for a secret beside a password.
+    // The older SDKs' sign-in cannot send a client secret beside a password.
     authenticate(&origin, &by_password(TEST_CLIENT, "ada@example.com", PASSWORD))
         .refused(401, "Invalid credentials");
 }
 
 #[test]
-fn the_merchants_own_people_write_by_the_merchants_clients_only() {
+fn merchants_users_write_only_by_the_merchants_clients() {
     let origin = Origin::start();
     set_account(&origin, "editor@example.com", &[]);
     let sign_in = |client_id: &str| {
@@ -118,7 +114,7 @@ fn the_merchants_own_people_write_by_the_merchants_clients_only() {
     let by_app = sign_in(CLIENT);
     assert_eq!(part(&by_app["access_token"], 1)["ctx"], json!([]));
     assert_eq!((&by_app["account"]["roles"], writes(&by_app)), (&json!([]), 403));
-    // Neither by what comes of it later.
+    // A refreshed token has no more rights.
     let again = refresh(&origin, CLIENT, &by_app["refresh_token"]).expect(200).json();
     assert_eq!(writes(&again), 403);
     command(&origin, &["client", "redirect", "--client-id", CLIENT, "--uri", REDIRECT], "").unwrap();
@@ -159,7 +155,7 @@ fn a_program_of_one_merchant_does_not_read_the_feed_of_all() {
     ];
     let error = command(&origin, &set, "").unwrap_err();
     assert!(error.contains("set two programs"), "{error}");
-    // One that was set by an earlier version.
+    // A client that an earlier version set up.
     let secret = command(&origin, &set[..8], "").unwrap();
     origin.connection().execute("UPDATE machines SET scopes = 'feed:read'", []).unwrap();
     let form = format!("client_id=shop&grant_type=client_credentials&client_secret={secret}");
@@ -169,7 +165,7 @@ fn a_program_of_one_merchant_does_not_read_the_feed_of_all() {
     origin.ask("PATCH", "/v2/items/5101").bearer(token.as_str().unwrap()).form("title=x").send().expect(201);
 }
 
-/// Another secret is what a program gets whose secret has leaked: it goes on with what it may do.
+/// A program gets a new secret after its old one leaked, and keeps its rights.
 #[test]
 fn a_program_keeps_its_rights_with_another_secret() {
     let origin = Origin::start();

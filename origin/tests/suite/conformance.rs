@@ -1,5 +1,5 @@
-//! `admit check-origin` finds nothing wrong with this origin. What it finds wrong with others is tested where it
-//! is written: `tests/cli_check_origin.rs` of the workspace.
+//! `admit check-origin` finds no problem with this origin. `tests/cli_check_origin.rs` of the workspace tests
+//! the problems that it finds with others.
 
 use std::{
     env::consts::EXE_SUFFIX,
@@ -12,13 +12,11 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::{
-    crash::{Process, merchant},
-    documents::{document, section},
-    support::{Ask, CUSTOMER, CUSTOMER_SUBJECT, Dir, FEED_SECRET, MERCHANT, signed},
+use crate::support::{
+    Ask, CUSTOMER, CUSTOMER_SUBJECT, Dir, FEED_SECRET, MERCHANT, Process, document, merchant, section, signed,
 };
 
-/// The command, which lies beside the origin's: tests of the whole workspace build both.
+/// The `admit` command beside the origin's: tests of the whole workspace build both.
 fn admit() -> PathBuf {
     let admit = Path::new(env!("CARGO_BIN_EXE_origin")).with_file_name(format!("admit{EXE_SUFFIX}"));
     assert!(
@@ -60,7 +58,7 @@ fn it_passes_every_check() {
     assert_eq!((&report["failed"], &report["skipped"]), (&json!(0), &json!(0)), "{report:#}");
 }
 
-/// Others write all the while. What changed again meanwhile is left out of the comparison, and nothing fails.
+/// While other writes go on, records that changed again are left out of the comparison, and no check fails.
 #[test]
 fn it_passes_while_it_is_written_to() {
     let dir = Dir::new();
@@ -113,10 +111,10 @@ fn it_passes_by_fees_and_as_the_document_shows() {
     };
     let (_, check) = section(&document, "Your own origin").split_once("\n### Check it\n").unwrap();
     let (buy, check) = (script(section(&document, "Buy something")), script(check));
-    // Both ways to grant: the document's until a moment, this one by a fee.
+    // Both ways to grant: until a moment, as in the document, and by a fee.
     let script = format!("{buy}\n{check}\n{} --access-fee 7013", check.split_once('\n').unwrap().1);
     let dir = Dir::new();
-    // As the document starts it.
+    // The command line of the document.
     let process = Process::with(&dir, &[("ORIGIN_ALLOW_PASSWORD_GRANT", "true")], Stdio::null());
     let bin = admit();
     let path = format!("{}:{}", bin.parent().unwrap().display(), std::env::var("PATH").unwrap());

@@ -1,75 +1,13 @@
-//! The origin is killed in the middle of writes. What it answered is there when it comes back, what it did not
-//! answer is there wholly or not at all, and `seq`, change log and data agree.
+//! The origin is killed in the middle of writes. After its restart, every answered write is present, every
+//! unanswered write is present wholly or not at all, and `seq`, change log and data agree.
 
-use std::{
-    io::{BufRead, BufReader},
-    process::{Child, ChildStderr, Command, Stdio},
-    sync::Mutex,
-    thread,
-    time::Duration,
-};
+use std::{sync::Mutex, thread, time::Duration};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::support::{
-    Ask, CUSTOMER, CUSTOMER_SUBJECT, Dir, FEED_SECRET, MERCHANT, samples, signed, variables,
-};
+use crate::support::{Ask, CUSTOMER, CUSTOMER_SUBJECT, Dir, Process, merchant};
 
-/// The origin as a process of its own.
-pub struct Process {
-    child: Child,
-    pub url: String,
-}
-
-impl Process {
-    pub fn start(dir: &Dir) -> Self {
-        Self::with(dir, &[], Stdio::null())
-    }
-
-    /// With more variables, and somewhere to write its log.
-    pub fn with(dir: &Dir, more: &[(&str, &str)], log: Stdio) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_origin"))
-            .args(["serve", "--allow-password-grant", "--listen", "127.0.0.1:0", "--db"])
-            .arg(dir.db())
-            .arg("--seed")
-            .arg(samples("catalogue"))
-            .envs(variables())
-            .envs(more.iter().copied())
-            .env("ORIGIN_FEED_SECRET", FEED_SECRET)
-            .env("ORIGIN_ALLOW_PASSWORD_GRANT", "true")
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        let mut url = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut url).unwrap();
-        Self { child, url: url.trim().to_owned() }
-    }
-
-    /// What it writes on standard error, if that was asked for.
-    pub fn stderr(&mut self) -> ChildStderr {
-        self.child.stderr.take().unwrap()
-    }
-
-    pub fn kill(mut self) {
-        // SIGKILL: nothing is flushed, nothing is closed.
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-
-    fn feed(&self, path: &str) -> Vec<Value> {
-        Ask::new("GET", format!("{}{path}", self.url)).bearer(FEED_SECRET).send().expect(200).lines()
-    }
-}
-
-pub fn merchant() -> String {
-    signed(&json!({
-        "iss": "https://vendor.dev.admit.example", "aud": "admit-dev", "sub": "m", "mid": MERCHANT, "ctx": ["merchant"],
-        "exp": 4_000_000_000_u32,
-    }))
-}
-
-/// Grants until the origin is gone. What it said of each: `seq` and number.
+/// Grants until the origin is gone. Notes the `seq` and number of every answer.
 fn grant_until_it_ends(url: &str, answered: &Mutex<Vec<(u64, i64)>>) {
     let form = format!("item_id=5101&consumer_id={CUSTOMER}&expires_at=2100-01-01T00:00:00Z");
     loop {
@@ -95,7 +33,7 @@ fn killed_in_the_middle_of_writes_everything_agrees() {
             for _ in 0..3 {
                 scope.spawn(|| grant_until_it_ends(&url, &answered));
             }
-            // Some writes in, at a moment that differs from round to round.
+            // Kills after some writes, at a moment that differs between rounds.
             while answered.lock().unwrap().len() < 5 {
                 thread::yield_now();
             }
@@ -116,21 +54,21 @@ fn killed_in_the_middle_of_writes_everything_agrees() {
     };
     let held = ids(customer);
     assert_eq!(held.len() as u64, seq - 1, "one access for each change");
-    // The customer is in the answer once, with the last change, whichever the first one was.
+    // The customer appears once, with the last change, wherever the reader starts.
     for count in 1..=changes.len() {
         let asked = process.feed(&format!("/changes?after={count}"));
         let puts: Vec<_> = asked.iter().flat_map(|change| change["put"].as_array().unwrap()).collect();
         assert_eq!(puts, [customer], "after {count}");
     }
     assert_eq!(changes.last().unwrap()["put"][0], *customer);
-    // Nothing that was answered is lost, and every answer said the truth.
+    // No answered write is lost, and every answer was correct.
     assert!(all_answered.len() >= 25, "{}", all_answered.len());
     for (seq, id) in all_answered {
         assert_eq!(held[usize::try_from(seq).unwrap() - 2], id, "{seq}");
     }
     process.kill();
     let connection = origin::db::open(&dir.db()).unwrap();
-    // One entry of the audit trail for each change, and none without one.
+    // Each change has exactly one entry of the audit trail.
     let sql = "SELECT seq, object, outcome FROM audit WHERE action = 'access.grant' ORDER BY id";
     let entries: Vec<(u64, String, String)> = connection
         .prepare(sql)

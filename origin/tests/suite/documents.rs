@@ -1,20 +1,10 @@
-//! `docs/origin.md` is true: its walk-through works, its routes are those that there are.
+//! `docs/origin.md` agrees with the program: its walk-through works, and its routes exist.
 
 use std::{fs, path::Path, process::Command};
 
 use origin::service::route::Endpoint;
 
-use crate::support::{FEED_SECRET, Origin};
-
-pub fn document() -> String {
-    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/origin.md")).unwrap()
-}
-
-/// The part under a heading.
-pub fn section<'d>(document: &'d str, heading: &str) -> &'d str {
-    let (_, rest) = document.split_once(&format!("\n## {heading}\n")).unwrap();
-    rest.split_once("\n## ").map_or(rest, |(section, _)| section)
-}
+use crate::support::{FEED_SECRET, Origin, document, section};
 
 #[test]
 fn the_walk_through_does_what_it_says() {
@@ -45,7 +35,7 @@ fn the_walk_through_does_what_it_says() {
 }
 
 #[test]
-fn every_write_of_the_table_is_one() {
+fn every_write_of_the_documents_table_exists() {
     let document = document();
     let rows =
         section(&document, "Writes").lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
@@ -67,7 +57,7 @@ fn messages_are_those_of_the_code() {
         "service/access.rs",
         "service/fees.rs",
         "service/items.rs",
-        "service/quota.rs",
+        "quota.rs",
         "server/feed.rs",
         "server/mod.rs",
     ];

@@ -10,20 +10,17 @@ use std::{
 use origin::{db, db::changes};
 use serde_json::json;
 
-use crate::{
-    support::{Ask, CUSTOMER_SUBJECT, FEED_SECRET, Origin},
-    tokens::command,
-};
+use crate::support::{Ask, CUSTOMER_SUBJECT, FEED_SECRET, Origin, command};
 
 #[test]
-fn who_may_read_it() {
+fn only_the_feed_secret_and_permitted_tokens_read_the_feed() {
     let origin = Origin::start();
     for path in ["/export", "/changes?after=1", "/changes"] {
         let ask = || origin.ask("GET", path);
         ask().send().refused(401, "Invalid auth token");
         ask().bearer("feed-secret-feed-secret-feed-secreT").send().refused(401, "Invalid auth token");
         ask().bearer(&origin.merchant()).send().refused(403, "Invalid privileges");
-        // Which issuers' tokens may is in `rights.rs`.
+        // `rights.rs` tests which issuers' tokens can read the feed.
         let claims = json!({"sub": "x", "scope": "openid feed:read"});
         ask().bearer(&origin.token(claims)).send().refused(403, "Invalid privileges");
         ask().bearer(FEED_SECRET).send().expect(200);
@@ -45,7 +42,7 @@ fn the_export_is_what_was_imported_with_fixed_moments() {
     assert_eq!(counts, [2, 4, 18, 10, 60, 32]);
     assert!(!answer.text.contains("\"now"), "no moment is relative");
     assert_eq!(lines[1]["name"], "Fernhollow");
-    // Without `after` the feed is the export.
+    // Without `after`, the feed is the export.
     assert_eq!(origin.feed("/changes").expect(200).text, answer.text);
 }
 
@@ -68,7 +65,7 @@ fn changes_come_in_order_each_once() {
         (&json!("item"), &json!("Changed"))
     );
     assert_eq!((&lines[0]["remove"], &lines[0]["as_of"]), (&json!([]), &json!(origin.now())));
-    // One address serves a follower for both.
+    // A follower can use one address for both.
     assert_eq!(origin.feed(&format!("/export?after={first}")).expect(200).text, answer.text);
     let rest = origin.feed(&format!("/changes?after={}", first + 1)).expect(200).lines();
     assert_eq!(rest, lines[1..]);
@@ -78,11 +75,11 @@ fn changes_come_in_order_each_once() {
 }
 
 #[test]
-fn a_history_that_is_gone_or_never_was() {
+fn a_missing_history_is_gone() {
     let gone = "The history before is gone: read the export";
     let origin = Origin::start();
     let first = origin.seq();
-    // What was imported is not in the log.
+    // Imported records are not in the log.
     origin.feed("/changes?after=0").refused(410, gone);
     origin.feed(&format!("/changes?after={}", first + 1)).refused(410, gone);
     for _ in 0..3 {
@@ -91,14 +88,14 @@ fn a_history_that_is_gone_or_never_was() {
     changes::cut_before(&origin.connection(), first + 2).unwrap();
     origin.feed(&format!("/changes?after={}", first + 1)).refused(410, gone);
     assert_eq!(origin.feed(&format!("/changes?after={}", first + 2)).expect(200).lines().len(), 1);
-    // Nobody cuts what has not happened.
+    // A cut beyond the last change does nothing.
     changes::cut_before(&origin.connection(), first + 9).unwrap();
     assert_eq!(origin.seq(), first + 3);
     assert_eq!(origin.feed(&format!("/changes?after={}", first + 3)).expect(200).text, "");
 }
 
 #[test]
-fn the_log_keeps_as_much_as_it_is_told() {
+fn the_log_keeps_to_its_configured_bounds() {
     let origin = Origin::with(|settings| settings.keep_changes.changes = 5);
     let connection = origin.connection();
     connection.execute("UPDATE state SET seq = 997, history_from = 990", []).unwrap();
@@ -117,7 +114,7 @@ fn the_log_keeps_as_much_as_it_is_told() {
 }
 
 #[test]
-fn who_waits_is_answered_at_the_change() {
+fn a_waiting_reader_is_answered_at_the_change() {
     let origin = Origin::start();
     let (seq, url) = (origin.seq(), origin.url.clone());
     let waiting = thread::spawn(move || {
@@ -126,12 +123,12 @@ fn who_waits_is_answered_at_the_change() {
             .header("prefer", "wait=50")
             .send()
     });
-    // The answer has the change whether it was made before the request arrived or while it waited.
+    // The same answer whether the change was made before the request arrived or while it waited.
     origin.grant(5101).expect(201);
     let answer = waiting.join().unwrap().expect(200);
     assert_eq!(answer.lines()[0]["seq"], seq + 1);
     assert_eq!(answer.header("preference-applied"), Some("wait=50"));
-    // Nothing new for a second: an empty answer.
+    // Without a change for a second, the answer is empty.
     let path = format!("/changes?after={}", seq + 1);
     let nothing = origin.ask("GET", &path).bearer(FEED_SECRET).header("prefer", "wait=1").send().expect(200);
     assert_eq!(nothing.text, "");
@@ -142,7 +139,7 @@ fn who_waits_is_answered_at_the_change() {
 }
 
 #[test]
-fn who_waits_learns_of_another_process_too_and_holds_up_no_shutdown() {
+fn a_waiting_reader_sees_other_processes_and_holds_up_no_shutdown() {
     let mut origin = Origin::start();
     let (seq, url) = (origin.seq(), origin.url.clone());
     let ask = move |after: u64| {
@@ -160,7 +157,7 @@ fn who_waits_learns_of_another_process_too_and_holds_up_no_shutdown() {
     let line = waiting.join().unwrap().expect(200).lines().remove(0);
     assert_eq!(line, json!({"seq": seq + 1, "as_of": 0, "put": [], "remove": []}));
     let waiting = thread::spawn(move || ask(seq + 1));
-    // Its request is being answered, or at least accepted, before the server is told to end.
+    // The request is at least accepted before the server stops.
     thread::sleep(Duration::from_millis(300));
     origin.restart();
     assert_eq!(waiting.join().unwrap().expect(200).text, "");
@@ -172,7 +169,7 @@ fn an_export_that_breaks_off_is_not_taken_for_whole() {
     let origin = Origin::start();
     let sql = "UPDATE customers SET merchant_id = merchant_id WHERE key = 1";
     origin.connection().execute(sql, []).unwrap();
-    // A record in the middle that cannot be read.
+    // An unreadable record in the middle.
     let sql = "UPDATE customer_licenses SET license_json = '{' WHERE customer_key = 1";
     assert!(origin.connection().execute(sql, []).unwrap() > 0);
     let mut stream = TcpStream::connect(origin.url.strip_prefix("http://").unwrap()).unwrap();
@@ -184,7 +181,7 @@ fn an_export_that_breaks_off_is_not_taken_for_whole() {
     let _ = stream.read_to_end(&mut bytes);
     let text = String::from_utf8_lossy(&bytes);
     assert!(text.starts_with("HTTP/1.1 200"), "{text}");
-    // A whole one ends with an empty chunk.
+    // A complete answer ends with an empty chunk.
     assert!(!text.ends_with("0\r\n\r\n"), "{text}");
 }
 
@@ -224,7 +221,7 @@ fn customers_come_and_go() {
     assert!(command(&origin, &[&["customer", "remove"], &name[..]].concat(), "").is_err());
     let subject = "5b1d0a9e-7a30-4f3c-9a3e-2f0f6d3f8a11";
     let changes = origin.feed(&format!("/changes?after={seq}")).expect(200);
-    // Of one who is gone the log has the name, which followers need, and nothing else.
+    // For a removed customer, the log has only the name, which followers need.
     assert_eq!(changes.text.matches(subject).count(), 1, "{}", changes.text);
     let changes = changes.lines();
     let gone = json!([{"type": "customer", "namespace": "vendor", "subject": subject}]);

@@ -1,4 +1,4 @@
-//! Granting, revoking, packages: what it means for the next check.
+//! Grants, revocations and packages, and their effect on the next check.
 
 use serde_json::json;
 
@@ -6,7 +6,7 @@ use crate::support::{CUSTOMER, CUSTOMER_SUBJECT, MERCHANT, Origin};
 
 const ITEM: i64 = 5101;
 const FEE: i64 = 7013;
-/// A package that does not hold it.
+/// A package that does not hold the item.
 const PACKAGE: i64 = 5005;
 /// Another merchant's item.
 const FOREIGN: i64 = 6201;
@@ -35,7 +35,7 @@ fn a_purchase_opens_the_item_at_the_next_check_and_a_revocation_closes_it() {
     let granted = origin.grant(ITEM).expect(201);
     let check = origin.check(ITEM).expect(200);
     assert_eq!(check.seq(), granted.seq());
-    // The same body, but for the viewer's address.
+    // The same body, except for the viewer's address.
     assert_eq!(check.json(), granted.json());
     assert_eq!(granted.json()["customer_id"], CUSTOMER);
     origin.write("DELETE", &format!("/items/{ITEM}/access?consumer_id={CUSTOMER}"), "").expect(204);
@@ -72,7 +72,7 @@ fn grants_are_validated_field_by_field() {
     for query in ["?consumer_id=1", "?consumer_id=88022", "?consumer_id=-1", "?consumer_id=x&consumer_id=1"] {
         revoke(query).refused(400, "Failed to remove item access");
     }
-    // What cannot be read is not "nothing there": the access would live on.
+    // An unreadable query is not "nothing to revoke": the access would live on.
     for query in [
         "",
         "?consumer_id=",
@@ -131,7 +131,7 @@ fn one_person_by_two_issuers_gets_it_for_both() {
 }
 
 #[test]
-fn a_fee_that_sells_a_period_nobody_knows_grants_nothing_for_ever() {
+fn a_fee_with_an_unknown_period_does_not_grant_access_for_ever() {
     let origin = Origin::start();
     origin.connection().execute("UPDATE access_types SET period = 'eon' WHERE id = 101", []).unwrap();
     let grant = format!("item_id={ITEM}&consumer_id={CUSTOMER}&access_fee_id={FEE}");
@@ -142,7 +142,7 @@ fn a_fee_that_sells_a_period_nobody_knows_grants_nothing_for_ever() {
 }
 
 #[test]
-fn one_customers_line_stays_one_that_publishers_read() {
+fn a_customers_line_is_never_longer_than_publishers_read() {
     let origin = Origin::start();
     let sql = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1)
                INSERT INTO accesses (customer_key, id, item_id, created_at)

@@ -17,7 +17,7 @@ fn grant(origin: &Origin, key: &str, item_id: i64) -> Answer {
 }
 
 #[test]
-fn the_same_again_gets_the_same_answer_and_changes_nothing() {
+fn a_repeated_write_gets_the_same_answer_and_changes_nothing() {
     let origin = Origin::start();
     let first = grant(&origin, "a", 5101).expect(201);
     assert_eq!(first.header("idempotency-replayed"), None);
@@ -27,7 +27,7 @@ fn the_same_again_gets_the_same_answer_and_changes_nothing() {
     assert_eq!((again.text.as_str(), again.seq()), (first.text.as_str(), seq));
     assert_eq!(again.header("idempotency-replayed"), Some("true"));
     assert_eq!(origin.seq(), seq + 1);
-    // Another key is another write.
+    // A different key makes a different write.
     assert_ne!(grant(&origin, "b", 5101).expect(201).json()["id"], first.json()["id"]);
 }
 
@@ -42,7 +42,7 @@ fn the_key_of_another_request_is_refused() {
     };
     ask("PATCH", "/v2/items/5101", "title=x").invalid(&["Idempotency-Key"]);
     ask("DELETE", "/v2/items/5101", "").invalid(&["Idempotency-Key"]);
-    // The same but for the path, the method, or the query.
+    // The same body with another path, method or query.
     let other = |method, path: &str| {
         let ask = origin.ask(method, path).bearer(&origin.merchant()).header("idempotency-key", "b");
         ask.form("item_type=brightcove_asset&title=x").send()
@@ -52,7 +52,7 @@ fn the_key_of_another_request_is_refused() {
     other("PUT", "/v2/items/5101").invalid(&["Idempotency-Key"]);
     other("PATCH", "/v2/items/5101?x=y").invalid(&["Idempotency-Key"]);
     assert_eq!(origin.seq(), seq);
-    // Keys are the callers' own.
+    // Each caller has keys of its own.
     let other = origin.ask("PATCH", "/v2/items/6201").bearer(&origin.other_merchant());
     other.header("idempotency-key", "a").form("title=x").send().expect(201);
 }
@@ -69,7 +69,7 @@ fn another_spelling_of_the_same_request_is_the_same_request() {
     let first = send(form, "", &format!("item_id=5101&consumer_id={CUSTOMER}&expires_at={until}"));
     let seq = origin.seq();
     for (content_type, query, body) in [
-        // Another charset parameter, another order, another escape.
+        // Another charset parameter, order and escape.
         (
             "application/x-www-form-urlencoded; charset=UTF-8",
             "",
@@ -77,7 +77,7 @@ fn another_spelling_of_the_same_request_is_the_same_request() {
         ),
         (form, "?", format!("expires_at=2100-01-01T00%3A00%3A00Z&consumer_id={CUSTOMER}&item_id=5101")),
         (form, "", format!("item_id=7&consumer_id={CUSTOMER}&expires_at={until}&item_id=5101")),
-        // JSON instead of a form, numbers as numbers or as text.
+        // JSON instead of a form, with numbers as numbers or as text.
         (
             "application/json",
             "",
@@ -99,7 +99,7 @@ fn another_spelling_of_the_same_request_is_the_same_request() {
         );
     }
     assert_eq!(origin.seq(), seq);
-    // A field more, even an empty one, is another request.
+    // A further field, even an empty one, makes a different request.
     let ask =
         origin.ask("POST", "/items/access").bearer(&origin.merchant()).header("idempotency-key", "order-1");
     let body = format!("item_id=5101&consumer_id={CUSTOMER}&expires_at={until}&starts_at=");
@@ -110,7 +110,7 @@ fn another_spelling_of_the_same_request_is_the_same_request() {
 fn an_answer_that_an_earlier_version_kept_is_still_given() {
     let origin = Origin::start();
     let first = grant(&origin, "a", 5101).expect(201);
-    // What the earlier version kept of a request: a hash of its bytes.
+    // The earlier version stored a hash of the request's bytes.
     let form = format!("item_id=5101&consumer_id={CUSTOMER}&expires_at=2100-01-01T00:00:00Z");
     let sent = format!("POST\0/items/access\0\0application/x-www-form-urlencoded\0{form}");
     let hash = Sha256::digest(sent.as_bytes()).to_vec();
@@ -161,7 +161,7 @@ fn every_write_can_be_sent_again() {
 }
 
 #[test]
-fn what_was_refused_is_judged_again() {
+fn a_refused_write_is_judged_again() {
     let origin = Origin::start();
     grant(&origin, "a", 999_999).refused(404, "Item not found");
     grant(&origin, "a", 5101).expect(201);
@@ -178,7 +178,7 @@ fn an_answer_is_kept_for_72_hours() {
 }
 
 #[test]
-fn keys_that_are_none() {
+fn invalid_keys_are_refused() {
     let origin = Origin::start();
     for key in ["", &"x".repeat(256), "a\tb"] {
         grant(&origin, key, 5101).invalid(&["Idempotency-Key"]);

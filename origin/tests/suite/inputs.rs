@@ -1,11 +1,8 @@
-//! What clients send in ways of their own: moments, numbers, text, periods.
+//! The many spellings that clients send: moments, numbers, text, periods.
 
 use serde_json::{Value, json};
 
-use crate::{
-    support::{Answer, CUSTOMER, Dir, MERCHANT, Origin},
-    tokens::command,
-};
+use crate::support::{Answer, CUSTOMER, Dir, MERCHANT, Origin, command};
 
 const ITEM: i64 = 5101;
 /// 2030-01-03T00:00:00Z.
@@ -16,7 +13,7 @@ fn grant_until(origin: &Origin, expires_at: &Value) -> Answer {
     origin.ask("POST", "/items/access").bearer(&origin.merchant()).json(&json).send()
 }
 
-/// In a form, as it is: nothing is escaped.
+/// Sends a form without escaping the moment.
 fn grant_until_in_a_form(origin: &Origin, expires_at: &str) -> Answer {
     origin.write(
         "POST",
@@ -51,13 +48,13 @@ fn a_moment_is_read_in_every_spelling_that_means_one_moment_only() {
     for value in [json!(DAY), json!(1_893_628_800.0), json!("1893628800"), json!("2030-01-03")] {
         assert_eq!(grant_until(&origin, &value).expect(201).json()["expires_at"], DAY, "{value}");
     }
-    // For ever is a moment like any other.
+    // "For ever" is an ordinary moment.
     let access = grant_until(&origin, &json!(253_402_300_799_i64)).expect(201).json();
     assert_eq!(access["expires_at"], 253_402_300_799_i64);
 }
 
 #[test]
-fn a_moment_that_is_none_is_told_by_what_was_found() {
+fn an_invalid_moment_is_refused_with_the_value_found() {
     let origin = Origin::start();
     let before = origin.seq();
     for (value, told) in [
@@ -78,7 +75,7 @@ fn a_moment_that_is_none_is_told_by_what_was_found() {
         let problem = answer["errors"]["expires_at"].as_str().unwrap();
         assert!(problem.starts_with("The expires_at ") && problem.contains(told), "{value}: {problem}");
     }
-    // The same for every field that is a moment.
+    // The same holds for every field with a moment.
     let fee = |field: &str| {
         let form = format!("access_type_id=101&amount=1&currency=EUR&description=x&{field}=1893628800000");
         origin.write("POST", &format!("/v2/items/{ITEM}/access-fees"), &form)
@@ -141,7 +138,7 @@ fn text_is_stored_as_it_was_sent_or_not_at_all() {
         ("application/json", "{\"title\": \"Café\"}".as_bytes()),
         ("application/json; charset=UTF-8", "\u{feff}{\"title\": \"Café\"}".as_bytes()),
         ("application/json", br#"{"title": "Caf\u00e9"}"#),
-        // The last one counts, in forms as in JSON.
+        // The last value of a name counts, in forms and in JSON.
         (form, b"title=x&title=Caf%C3%A9"),
         ("application/json", "{\"title\": \"x\", \"title\": \"Café\"}".as_bytes()),
     ] {
@@ -216,9 +213,9 @@ fn import(access_type: (&Value, &str), trial: &Value) -> Result<(), String> {
     origin::db::import::import(&mut connection, &path, DAY).map(drop).map_err(|error| error.to_string())
 }
 
-/// Who has paid must not be told then that the fee sells nothing.
+/// A buyer must not learn after paying that the fee sells nothing.
 #[test]
-fn what_cannot_be_bought_is_not_sold() {
+fn a_fee_that_cannot_be_bought_is_refused() {
     let one = json!(1);
     let day = json!({"quantity": 7, "period": "day", "description": ""});
     for period in ["minute", "hours", "DAY", "Weeks", "month", "YEARS"] {
@@ -248,7 +245,7 @@ fn what_cannot_be_bought_is_not_sold() {
         let error = import(access_type, trial).unwrap_err();
         assert!(error.contains(named), "{error}");
     }
-    // One that an earlier version has imported: no more fees by it.
+    // An access type that an earlier version imported: it takes no further fees.
     let origin = Origin::start();
     origin.connection().execute("UPDATE access_types SET period = 'eon' WHERE id = 101", []).unwrap();
     let form = "access_type_id=101&amount=1&currency=EUR&description=x";
@@ -282,13 +279,13 @@ fn a_fee_sells_every_unit_of_the_vendor() {
     ] {
         assert_eq!(by_fee(period, quantity), end, "{quantity} {period}");
     }
-    // No end after 9999, whatever it would overflow into.
+    // An end after 9999 is refused, also where the sum would overflow.
     let form = format!("item_id={ITEM}&consumer_id={CUSTOMER}&access_fee_id=7013&starts_at=9999-12-31");
     origin.write("POST", "/items/access", &form).invalid(&["starts_at"]);
 }
 
 #[test]
-fn a_catalogue_is_imported_whole_or_the_line_is_told() {
+fn a_catalogue_is_imported_whole_or_its_invalid_line_is_named() {
     let import = |lines: &[u8]| {
         let dir = Dir::new();
         let path = dir.0.join("catalogue.ndjson");

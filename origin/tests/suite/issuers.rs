@@ -1,4 +1,4 @@
-//! Issuers whose keys are fetched.
+//! Issuers whose keys are fetched over HTTP.
 
 use std::{
     io::{Read as _, Write as _},
@@ -19,7 +19,7 @@ use crate::support::{Answer, MERCHANT, Origin};
 
 type Key = <Es256 as Algorithm>::SigningKey;
 
-/// An issuer that answers with a status and a document, and counts how often it is asked.
+/// An issuer that answers with a settable status and document, and counts requests.
 struct Issuer {
     url: String,
     answer: Arc<Mutex<(u16, String)>>,
@@ -84,7 +84,7 @@ fn keys_are_fetched_kept_and_fetched_again_when_one_is_new() {
     let origin = Origin::with(|settings| {
         let issuers = json!([
             {"issuer": "https://fetched.example", "namespace": "f", "audience": "none_required", "may": ["write"], "keys": {"jwks_url": issuer.url}},
-            // The edge's list names this origin as well.
+            // The edge's list also names this origin.
             {"issuer": settings.issuer, "namespace": "vendor", "audience": "none_required", "keys": {"jwks_url": issuer.url}},
         ]);
         settings.variables.insert("ISSUERS".to_owned(), issuers.to_string());
@@ -93,14 +93,14 @@ fn keys_are_fetched_kept_and_fetched_again_when_one_is_new() {
     let answer = write(&origin, "1", &first).refused(503, "Service unavailable");
     assert!(answer.header("retry-after").is_some());
     issuer.answers(200, &jwks(&[("1", &first)]));
-    // Each thread asks for itself, not before a while has passed since it failed.
+    // Each thread fetches for itself, and only some time after a failure.
     origin.advance(10);
     for _ in 0..20 {
         write(&origin, "1", &first).expect(201);
     }
     let asked = issuer.asked();
     assert!((2..=8).contains(&asked), "{asked}");
-    // The issuer may have rotated since: only a fetch that begins later tells.
+    // The issuer may have rotated since: only a fetch that starts later can tell.
     let answer = write(&origin, "1", &second).refused(503, "Service unavailable");
     assert!(answer.header("retry-after").is_some());
     origin.advance(30);
@@ -108,7 +108,7 @@ fn keys_are_fetched_kept_and_fetched_again_when_one_is_new() {
     issuer.answers(200, &jwks(&[("1", &first), ("2", &second)]));
     origin.advance(30);
     write(&origin, "2", &second).expect(201);
-    // Down for good: each thread's last keys stay.
+    // The issuer stays down: each thread keeps its last keys.
     issuer.answers(500, &json!({}));
     origin.advance(3_600);
     for _ in 0..8 {

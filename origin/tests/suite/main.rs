@@ -1,4 +1,4 @@
-//! The origin, asked over HTTP: a real server on a real database, a client of its own.
+//! The origin over HTTP: a real server on a real database, with a client of its own.
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,

@@ -1,16 +1,12 @@
-//! OAuth 2: authorization code with PKCE, refresh, and what goes wrong.
+//! OAuth 2: authorization code with PKCE, refresh, and refusals.
 
-use base64ct::{Base64, Base64UrlUnpadded, Encoding};
+use base64ct::{Base64, Encoding};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
-use crate::{
-    support::{Answer, CUSTOMER_SUBJECT, Origin},
-    tokens::{CLIENT, PASSWORD, command, part, with_account, with_account_by},
+use crate::support::{
+    Answer, CHALLENGE, CLIENT, CUSTOMER_SUBJECT, Origin, PASSWORD, REDIRECT, VERIFIER, command, part,
+    with_account, with_account_by,
 };
-
-const REDIRECT: &str = "https://tv.example/return";
-const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 
 fn origin() -> Origin {
     let origin = with_account();
@@ -18,15 +14,10 @@ fn origin() -> Origin {
     origin
 }
 
-fn challenge() -> String {
-    Base64UrlUnpadded::encode_string(&Sha256::digest(VERIFIER.as_bytes()))
-}
-
 fn request() -> String {
     format!(
-        "response_type=code&client_id={CLIENT}&redirect_uri={REDIRECT}&code_challenge={}&code_challenge_method=S256\
-         &scope=openid&state=a%26b&nonce=n-1",
-        challenge()
+        "response_type=code&client_id={CLIENT}&redirect_uri={REDIRECT}&code_challenge={CHALLENGE}&code_challenge_method=S256\
+         &scope=openid&state=a%26b&nonce=n-1"
     )
 }
 
@@ -35,7 +26,7 @@ fn sign_in(origin: &Origin, request: &str, password: &str) -> Answer {
     origin.ask("POST", "/oauth2/authorize").form(&form).send()
 }
 
-/// The code that comes back in the address.
+/// The code in the redirect's address.
 fn code(answer: &Answer) -> String {
     let location = answer.header("location").unwrap();
     let query = location.strip_prefix(&format!("{REDIRECT}?")).unwrap();
@@ -87,12 +78,12 @@ fn from_the_page_to_a_token_and_on() {
     let check =
         |token: &Value| origin.ask("GET", "/items/5101/access").bearer(token.as_str().unwrap()).send();
     check(&tokens["access_token"]).refused(402, "No access");
-    // An id_token is for the client, not for an API.
+    // An `id_token` is for the client and not for an API.
     check(&tokens["id_token"]).refused(401, "Invalid auth token");
     let second = refresh(&origin, "/oauth2/token", &tokens["refresh_token"]).expect(200).json();
     let third = refresh(&origin, "/oauth2/authorization", &second["refresh_token"]).expect(200).json();
     check(&third["access_token"]).refused(402, "No access");
-    // An answer that was lost is asked for again.
+    // A client may ask again for a lost answer.
     let again = refresh(&origin, "/oauth2/token", &second["refresh_token"]).expect(200).json();
     assert_eq!(again["refresh_token"], third["refresh_token"]);
     origin.advance(30);
@@ -100,7 +91,7 @@ fn from_the_page_to_a_token_and_on() {
     refused(refresh(&origin, "/oauth2/token", &third["refresh_token"]), 400, "invalid_grant");
 }
 
-/// An address of the discovery document, without the issuer before it.
+/// An address of the discovery document, without the issuer.
 fn announced(origin: &Origin, name: &str) -> String {
     let document = origin.ask("GET", "/.well-known/openid-configuration").send().expect(200).json();
     document[name].as_str().unwrap().strip_prefix("https://origin.example").unwrap().to_owned()
@@ -128,13 +119,13 @@ fn a_standard_client_signs_in_at_an_origin_that_answers_its_edge_only() {
 }
 
 #[test]
-fn a_code_is_used_once_and_soon_and_by_whom_it_was_made_for() {
+fn a_code_works_once_soon_and_for_its_client() {
     let origin = origin();
     let new_code = || code(&sign_in(&origin, &request(), PASSWORD).expect(303));
     let used = new_code();
     let tokens = redeem(&origin, &used, VERIFIER).expect(200).json();
     refused(redeem(&origin, &used, VERIFIER), 400, "invalid_grant");
-    // It came back: what was made from it is worth nothing either.
+    // The code came back, so the tokens made from it are refused.
     refused(refresh(&origin, "/oauth2/token", &tokens["refresh_token"]), 400, "invalid_grant");
     let wrong = new_code();
     refused(redeem(&origin, &wrong, &VERIFIER.replace('d', "e")), 400, "invalid_grant");
@@ -156,7 +147,7 @@ fn a_code_is_used_once_and_soon_and_by_whom_it_was_made_for() {
 }
 
 #[test]
-fn the_page_sends_nobody_where_nobody_may_go() {
+fn the_page_never_redirects_to_an_unregistered_address() {
     let origin = origin();
     for request in [
         request().replace(REDIRECT, "https://evil.example/return"),
@@ -189,7 +180,7 @@ fn the_page_sends_nobody_where_nobody_may_go() {
 }
 
 #[test]
-fn what_a_client_sends_cannot_become_part_of_the_page() {
+fn a_clients_text_cannot_become_markup_of_the_page() {
     let origin = origin();
     let request = request().replace("n-1", "%22%3E%3Cscript%3E%27");
     let page = origin.ask("GET", &format!("/oauth2/authorize?{request}")).send().expect(200);
@@ -197,7 +188,7 @@ fn what_a_client_sends_cannot_become_part_of_the_page() {
 }
 
 #[test]
-fn requests_for_tokens_that_are_none() {
+fn invalid_token_requests_are_refused() {
     let origin = origin();
     let ask = |form: &str| origin.ask("POST", "/oauth2/token").form(form).send();
     for (form, status, error) in [
@@ -230,7 +221,7 @@ fn a_program_shows_its_secret_in_the_header_or_in_the_body() {
         (header.as_str(), ""),
         (&header.replace("Basic", "basic"), "&scope=feed:read"),
         (&header, "&client_id=sh:op+1"),
-        // The viewer's bearer, which some apps send with every request, is not for this endpoint.
+        // This endpoint ignores the viewer's bearer, which some apps send with every request.
         ("Bearer x.y.z", &format!("&client_id=sh:op+1&client_secret={secret}")),
     ] {
         let token = ask(authorization, form).expect(200).json();
@@ -256,7 +247,7 @@ fn a_program_shows_its_secret_in_the_header_or_in_the_body() {
     assert!(methods.contains(&json!("client_secret_basic")), "{methods:?}");
 }
 
-/// A secret that is sent must be right, also with a grant that needs none.
+/// A secret that is sent must be correct, even with a grant that needs none.
 #[test]
 fn an_app_has_no_secret() {
     let origin = origin();
@@ -267,11 +258,11 @@ fn an_app_has_no_secret() {
         origin.ask("POST", "/oauth2/token").header("authorization", &value).form(&form).send()
     };
     refused(ask(&format!("{CLIENT}:guessed")), 401, "invalid_client");
-    // The code was not looked at.
+    // The refused request did not use the code up.
     ask(&format!("{CLIENT}:")).expect(200);
 }
 
-/// RFC 8252 §7.3: an app on the viewer's machine listens on whatever port is free.
+/// RFC 8252 §7.3: an app on the viewer's machine listens on any free port.
 #[test]
 fn a_native_app_is_returned_to_on_any_port_of_its_own_machine() {
     let origin = origin();
@@ -302,7 +293,7 @@ fn a_native_app_is_returned_to_on_any_port_of_its_own_machine() {
 }
 
 #[test]
-fn addresses_that_no_app_may_be_returned_to() {
+fn invalid_redirect_addresses_are_refused() {
     let origin = Origin::start();
     let add = |client: &str, uri: &str| {
         command(&origin, &["client", "redirect", "--client-id", client, "--uri", uri], "")

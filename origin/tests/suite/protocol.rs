@@ -1,4 +1,4 @@
-//! What every answer has, and what is asked in odd ways.
+//! Properties of every answer, and odd requests.
 
 use std::{
     io::{Read, Write},
@@ -23,7 +23,7 @@ fn paths_and_methods() {
         "/v2/items/1/x",
     ] {
         origin.ask("GET", path).send().refused(404, "Route not found");
-        // Whoever has no token learns no more than that.
+        // Without a token, a request learns no more than that.
         origin.ask("POST", path).send().refused(404, "Route not found");
     }
     for (method, path, allow) in [
@@ -91,7 +91,7 @@ fn tokens_come_with_and_without_a_scheme() {
 }
 
 #[test]
-fn a_header_that_was_sent_twice_is_neither() {
+fn a_header_sent_twice_has_neither_value() {
     let origin = Origin::start();
     let write = |first: &str, second: &str| {
         let ask = origin.ask("PATCH", "/v2/items/5101").bearer(first).bearer(second);
@@ -104,7 +104,7 @@ fn a_header_that_was_sent_twice_is_neither() {
     ask.form("title=x").send().refused(415, "Unsupported media type");
 }
 
-/// Bytes of the test's own on a connection of their own; what comes back.
+/// Sends raw bytes on a connection of their own, and returns the answer.
 fn raw(origin: &Origin, request: &str) -> String {
     let mut stream = TcpStream::connect(origin.url.strip_prefix("http://").unwrap()).unwrap();
     stream.write_all(request.as_bytes()).unwrap();
@@ -132,7 +132,7 @@ fn a_body_that_breaks_off_changes_nothing() {
 }
 
 #[test]
-fn a_body_of_two_lengths_is_no_request() {
+fn a_body_with_two_lengths_is_refused() {
     let origin = Origin::start();
     let before = origin.seq();
     let token = origin.merchant();
@@ -154,7 +154,7 @@ fn a_body_of_two_lengths_is_no_request() {
 }
 
 #[test]
-fn it_comes_back_with_everything_after_a_restart() {
+fn everything_is_there_after_a_restart() {
     let mut origin = Origin::start();
     let seq = origin.grant(5101).expect(201).seq();
     origin.restart();

@@ -1,4 +1,4 @@
-//! What one merchant writes costs no other one anything.
+//! One merchant's writes do not affect another's.
 
 use crate::support::{CUSTOMER, MERCHANT, OTHER_MERCHANT, Origin, samples};
 use origin::{
@@ -21,11 +21,11 @@ fn a_flood_by_one_merchant_stops_at_its_own_limit() {
     let seq = origin.seq();
     let refused = origin.write("PATCH", "/v2/items/5101", "title=T").refused(429, "Too many requests");
     assert_eq!(refused.header("retry-after"), Some("1"));
-    // Neither a refused write nor one by an unknown route is free.
+    // Refused writes and unknown routes also take from the rate.
     origin.write("PATCH", "/v2/items/5101", "title=").expect(429);
     origin.write("POST", "/items/access", "").expect(429);
     assert_eq!(origin.seq(), seq, "429 changes nothing");
-    // The others write, sign in, read and follow.
+    // Other merchants write, sign in, read and follow.
     let path = "/v2/items/6201";
     let other = origin.feed("/export").lines();
     let item = other.iter().find(|line| line["type"] == "item" && line["merchant_id"] == OTHER_MERCHANT);
@@ -41,7 +41,7 @@ fn a_flood_by_one_merchant_stops_at_its_own_limit() {
 }
 
 #[test]
-fn a_merchant_whose_storage_is_full_can_still_make_it_less() {
+fn a_merchant_with_a_full_storage_can_still_reduce_it() {
     let origin = Origin::start();
     let stored = origin::db::usage::of(&origin.connection(), MERCHANT).unwrap();
     let full = Usage { answer_bytes: 0, ..stored };
@@ -99,7 +99,7 @@ fn a_merchant_whose_storage_is_full_can_still_make_it_less() {
 fn an_import_has_no_quota() {
     let dir = crate::support::Dir::new();
     let mut connection = origin::db::open(&dir.db()).unwrap();
-    // The command knows no quotas: they are settings of the server.
+    // The command has no quotas: they are settings of the server.
     let imported = import(&mut connection, &samples("catalogue"), 1_800_000_000).unwrap();
     assert_eq!(imported.items, 60);
     let usage = origin::db::usage::of(&connection, MERCHANT).unwrap();

@@ -1,4 +1,4 @@
-//! The reads: the same as the edge's, for everybody and everything.
+//! Reads give the same answers as at the edge, for every viewer and item.
 
 use std::rc::Rc;
 
@@ -18,7 +18,7 @@ use serde_json::{Map, Value, json};
 
 use crate::support::{Answer, MERCHANT, MERCHANT_UUID, Origin, samples};
 
-/// The edge, which has what the origin exported: the publisher's builder, the edge's service.
+/// An edge with the origin's export: the publisher's builder and the edge's service.
 struct Edge {
     app: App<OriginPlatform>,
     version: Version,
@@ -72,7 +72,7 @@ fn lines(name: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// Every item, some that are none, and everything that can be asked of each.
+/// Every item, some unknown ids, and every read of each.
 fn items() -> Vec<i64> {
     let items = lines("catalogue/04-items.ndjson").into_iter().filter(|line| line["type"] == "item");
     items.map(|item| item["id"].as_i64().unwrap()).chain([1, 999_999]).collect()
@@ -192,7 +192,7 @@ fn the_edge_agrees_after_a_day_of_writes_too() {
 }
 
 #[test]
-fn a_free_item_is_for_customers_whom_nobody_knows_yet() {
+fn a_free_item_is_open_to_unknown_customers() {
     let origin = Origin::start();
     let path = "/v2/items/5101";
     origin.write("PATCH", path, "access_control_type_id=1").expect(201);

@@ -1,44 +1,44 @@
-//! Refresh tokens: used once, with a grace for honest clients, and ended by thieves.
+//! Refresh tokens: used once, with a grace for honest clients, and ended after a theft.
 
 use std::thread;
 
 use serde_json::Value;
 
-use crate::{
-    support::CUSTOMER_SUBJECT,
-    tokens::{CLIENT, PASSWORD, authenticate, by_password, check, command, refresh, with_account},
+use crate::support::{
+    CLIENT, CUSTOMER_SUBJECT, PASSWORD, authenticate, by_password, check, command, refresh, signed_in,
+    with_account,
 };
 
 #[test]
 fn a_refresh_token_is_used_once() {
     let origin = with_account();
-    let first = authenticate(&origin, &by_password(CLIENT, "ada@example.com", PASSWORD)).expect(200).json();
+    let first = signed_in(&origin);
     origin.advance(7_200);
     check(&origin, &first["access_token"]).refused(401, "Invalid auth token");
     let second = refresh(&origin, CLIENT, &first["refresh_token"]).expect(200).json();
     assert_eq!(second["account"], first["account"]);
     check(&origin, &second["access_token"]).refused(402, "No access");
-    // Another sign-in of the same person is a family of its own.
-    let other = authenticate(&origin, &by_password(CLIENT, "ada@example.com", PASSWORD)).expect(200).json();
+    // A second sign-in of the same person is a family of its own.
+    let other = signed_in(&origin);
     origin.advance(30);
     refresh(&origin, CLIENT, &first["refresh_token"]).refused(401, "Invalid refresh token");
-    // It came back: whoever has the newer one has lost it as well.
+    // The used token came back, so the newer one is refused as well.
     refresh(&origin, CLIENT, &second["refresh_token"]).refused(401, "Invalid refresh token");
     refresh(&origin, CLIENT, &other["refresh_token"]).expect(200);
 }
 
-/// Two tabs, or an answer that was lost: the client has done nothing wrong.
+/// Two tabs, or a lost answer: the client made no mistake.
 #[test]
 fn a_refresh_token_that_comes_twice_within_seconds_gives_one_session() {
     let origin = with_account();
-    let first = authenticate(&origin, &by_password(CLIENT, "ada@example.com", PASSWORD)).expect(200).json();
+    let first = signed_in(&origin);
     let second = refresh(&origin, CLIENT, &first["refresh_token"]).expect(200).json();
     origin.advance(29);
     let again = refresh(&origin, CLIENT, &first["refresh_token"]).expect(200).json();
     assert_eq!(again["refresh_token"], second["refresh_token"], "the same successor");
     assert_ne!(again["access_token"], second["access_token"]);
     check(&origin, &again["access_token"]).refused(402, "No access");
-    // It is not used up by that.
+    // The repeated use did not use the successor up.
     let third = refresh(&origin, CLIENT, &second["refresh_token"]).expect(200).json();
     refresh(&origin, CLIENT, &third["refresh_token"]).expect(200);
 }
@@ -46,7 +46,7 @@ fn a_refresh_token_that_comes_twice_within_seconds_gives_one_session() {
 #[test]
 fn a_refresh_token_that_many_use_at_once_gives_one_session() {
     let origin = with_account();
-    let first = authenticate(&origin, &by_password(CLIENT, "ada@example.com", PASSWORD)).expect(200).json();
+    let first = signed_in(&origin);
     let answers: Vec<_> = thread::scope(|scope| {
         let threads: Vec<_> =
             (0..6).map(|_| scope.spawn(|| refresh(&origin, CLIENT, &first["refresh_token"]))).collect();
@@ -59,23 +59,22 @@ fn a_refresh_token_that_many_use_at_once_gives_one_session() {
 #[test]
 fn the_grace_is_for_the_last_token_but_one_of_the_same_client() {
     let origin = with_account();
-    let sign_in =
-        || authenticate(&origin, &by_password(CLIENT, "ada@example.com", PASSWORD)).expect(200).json();
+    let sign_in = || signed_in(&origin);
     let next = |token: &Value| refresh(&origin, CLIENT, token).expect(200).json()["refresh_token"].clone();
     let ended = |token: &Value| drop(refresh(&origin, CLIENT, token).refused(401, "Invalid refresh token"));
-    // A thief has an older one. Within seconds or not, it is not the client's honest mistake.
+    // A thief has an older token. Even within seconds, that cannot be a client's honest repeat.
     let stolen = sign_in()["refresh_token"].clone();
     let second = next(&stolen);
     let third = next(&second);
     ended(&stolen);
     ended(&third);
     ended(&second);
-    // Another client has it.
+    // Another client has the token.
     let stolen = sign_in()["refresh_token"].clone();
     let second = next(&stolen);
     refresh(&origin, "5hq2v8mfernhollowtv0049x", &stolen).refused(401, "Invalid refresh token");
     ended(&second);
-    // The grace of a successor begins when it is used itself.
+    // A successor's grace begins when the successor itself is used.
     let first = sign_in()["refresh_token"].clone();
     let second = next(&first);
     origin.advance(3_600);
@@ -85,12 +84,11 @@ fn the_grace_is_for_the_last_token_but_one_of_the_same_client() {
     ended(&third);
 }
 
-/// A reader of the database finds no token in it, also while a grace lasts.
+/// A reader of the database finds no usable token, even during a grace.
 #[test]
-fn what_the_grace_needs_is_kept_no_longer_than_it_lasts() {
+fn the_salt_of_a_successor_goes_with_the_grace() {
     let origin = with_account();
-    let sign_in =
-        || authenticate(&origin, &by_password(CLIENT, "ada@example.com", PASSWORD)).expect(200).json();
+    let sign_in = || signed_in(&origin);
     let first = sign_in()["refresh_token"].clone();
     refresh(&origin, CLIENT, &first).expect(200);
     let salts = || -> i64 {
@@ -106,15 +104,14 @@ fn what_the_grace_needs_is_kept_no_longer_than_it_lasts() {
 #[test]
 fn a_refresh_token_is_one_clients_and_ends() {
     let origin = with_account();
-    let sign_in =
-        || authenticate(&origin, &by_password(CLIENT, "ada@example.com", PASSWORD)).expect(200).json();
+    let sign_in = || signed_in(&origin);
     let token = sign_in()["refresh_token"].clone();
     refresh(&origin, "5hq2v8mfernhollowtv0049x", &token).refused(401, "Invalid refresh token");
     origin.advance(30 * 86_400 - 1);
     let next = refresh(&origin, CLIENT, &token).expect(200).json()["refresh_token"].clone();
     origin.advance(30 * 86_400);
     refresh(&origin, CLIENT, &next).refused(401, "Invalid refresh token");
-    // An account that has gone.
+    // The account was removed.
     let token = sign_in()["refresh_token"].clone();
     origin.connection().execute("DELETE FROM accounts", []).unwrap();
     refresh(&origin, CLIENT, &token).refused(401, "Invalid refresh token");
@@ -126,13 +123,13 @@ fn a_refresh_token_is_one_clients_and_ends() {
 }
 
 #[test]
-fn another_password_or_secret_ends_what_came_from_the_one_before() {
+fn a_new_password_or_secret_ends_earlier_sessions() {
     let origin = with_account();
     let set = ["client", "set", "--client-id", "shop", "--merchant", "2101", "--role", "merchant"];
     let secret = command(&origin, &set, "").unwrap();
     let form = format!("client_id=shop&grant_type=client_credentials&client_secret={secret}");
     let machine = authenticate(&origin, &form).expect(200).json();
-    // A program has its secret; one that got a refresh token from an earlier version may go on using it.
+    // A program has its secret instead; a refresh token from an earlier version still works.
     assert!(machine.get("refresh_token").is_none(), "{machine}");
     let earlier = Value::from("a refresh token of an earlier version");
     let hash = origin::tokens::secret::hash(earlier.as_str().unwrap());

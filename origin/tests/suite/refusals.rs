@@ -1,4 +1,4 @@
-//! Every refusal names what it is about: in the answer for the client, and in the log for the operator.
+//! Every refusal names its cause: in the answer for the client, and in the log for the operator.
 
 use std::{
     io::{BufRead as _, BufReader},
@@ -7,15 +7,13 @@ use std::{
 
 use serde_json::Value;
 
-use crate::{
-    crash::{Process, merchant},
-    support::{Ask, CUSTOMER, Dir, FEED_SECRET},
-};
+use crate::support::{Ask, CUSTOMER, Dir, FEED_SECRET, Process, merchant};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 const JSON: &str = "application/json";
 
-/// A request that is refused: method, target, headers, body, status, and the fields or headers that are named.
+/// A refused request: method, target, headers, body, status, and the fields or headers that the refusal
+/// names.
 type Case<'c> = (&'c str, &'c str, &'c [(&'c str, &'c str)], &'c [u8], u16, &'c [&'c str]);
 
 fn writes() -> Vec<Case<'static>> {
@@ -108,7 +106,7 @@ fn each_refusal_names_its_field_or_header_in_the_answer_and_in_the_log() {
         assert!(json["message"].as_str().is_some_and(|message| !message.is_empty()));
         expected.push((answer.header("x-request-id").unwrap().to_owned(), target, names));
     }
-    // OAuth has a body of its own.
+    // OAuth errors have bodies of their own.
     for (body, named) in [
         ("", "client_id"),
         ("client_id=x", "grant_type"),
@@ -141,7 +139,7 @@ fn each_refusal_names_its_field_or_header_in_the_answer_and_in_the_log() {
     }
 }
 
-/// A thousand wrong fees are one line, and not a long one.
+/// A thousand invalid fees make one line, of bounded length.
 #[test]
 fn many_wrong_fields_are_counted_in_the_log() {
     let dir = Dir::new();

@@ -1,4 +1,4 @@
-//! An export and the changes after it give what a later export has: for any writes, in any order.
+//! An export and the changes after it give the state of a later export, for any writes in any order.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use crate::support::Origin;
 
-/// A write, some of which fail. The numbers choose among few things, so that writes meet.
+/// A write, which may fail. The numbers choose among few records, so that writes meet.
 #[derive(Clone, Debug)]
 enum Write {
     Make(bool),
@@ -48,7 +48,7 @@ fn write() -> impl Strategy<Value = Write> {
 }
 
 fn make(origin: &Origin, made: &mut Vec<i64>, write: &Write) {
-    // What was made first, then what the catalogue has; packages among both.
+    // First the items that the test created, then the catalogue's; both include packages.
     let items = |number: usize| {
         made.iter().rev().chain(&[5001, 5101, 5102, 5110, 5005, 5113]).nth(number).copied().unwrap()
     };
@@ -90,7 +90,7 @@ fn make(origin: &Origin, made: &mut Vec<i64>, write: &Write) {
     }
 }
 
-/// A customer goes, or comes back with nothing.
+/// Removes a customer; if it does not exist, adds it without accesses.
 fn forget(origin: &Origin, id: i64) {
     let mut connection = origin.connection();
     let subject = format!("come-and-go-{id}");
@@ -99,10 +99,10 @@ fn forget(origin: &Origin, id: i64) {
     }
 }
 
-/// What a follower has: records by type and name.
+/// A follower's state: records by type and name.
 type State = BTreeMap<String, Value>;
 
-/// Customers are named by what tokens name: their number is no part of it.
+/// A customer's name consists of namespace and subject, as in tokens; the number is not part of it.
 fn name(record: &Value) -> String {
     match record["type"].as_str() {
         Some("customer") => format!("customer/{}/{}", record["namespace"], record["subject"]),
@@ -116,7 +116,7 @@ fn exported(origin: &Origin) -> (u64, State) {
     (snapshot["seq"].as_u64().unwrap(), lines.into_iter().map(|line| (name(&line), line)).collect())
 }
 
-/// What a publisher that follows the origin begins with.
+/// The first state of a publisher that follows the origin.
 fn published(origin: &Origin) -> Content {
     let export = origin.feed("/export").expect(200).text;
     let mut source = Source::new(origin.now(), Strictness::Refuse, SpillPlan::default());
@@ -146,15 +146,15 @@ fn an_export_and_the_changes_after_it_give_the_next_export() {
                 state.insert(name(record), record.clone());
             }
             for record in change["remove"].as_array().unwrap() {
-                // One who came and went within the answer was never there.
+                // A customer who was added and removed within one answer never appears.
                 removed += u32::from(state.remove(&name(record)).is_some());
             }
         }
         assert_eq!((seq, state), exported(&origin), "{writes:?}");
-        // Whatever was written, a publisher takes it.
+        // A publisher accepts every export.
         let export = origin.feed("/export").expect(200).text;
         let whole = build_ndjson(export.as_bytes(), origin.now()).unwrap();
-        // And one that follows comes to the same.
+        // A publisher that follows reaches the same state.
         content.apply(&changes, "feed", origin.now(), &mut Problems::default()).unwrap();
         assert_eq!(Digest::of(content.directory()), whole.directory, "{writes:?}");
     }

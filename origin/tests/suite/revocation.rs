@@ -1,18 +1,15 @@
-//! Keys, tokens and secrets that are to be good for nothing at once.
+//! Keys, tokens and secrets that are refused at once.
 
 use serde_json::{Value, json};
 
-use crate::{
-    support::{CUSTOMER_SUBJECT, FEED_SECRET, MERCHANT_UUID, Origin},
-    tokens::{PASSWORD, by_password, command},
-};
+use crate::support::{CUSTOMER_SUBJECT, FEED_SECRET, MERCHANT_UUID, Origin, PASSWORD, by_password, command};
 
 fn kids(origin: &Origin) -> Vec<Value> {
     let jwks = origin.ask("GET", "/.well-known/jwks.json").send().expect(200).json();
     jwks["keys"].as_array().unwrap().iter().map(|key| key["kid"].clone()).collect()
 }
 
-/// One of the merchant's people signs in: access token and refresh token.
+/// Signs one of the merchant's users in. Returns access token and refresh token.
 fn editor(origin: &Origin) -> (String, String) {
     command(origin, &["account", "set", "--merchant", "2101", "--username", "ed"], PASSWORD).unwrap();
     let form = by_password(MERCHANT_UUID, "ed", PASSWORD);
@@ -37,14 +34,14 @@ fn a_revoked_key_is_gone_at_once_and_its_tokens_with_it() {
     assert_eq!(change(&origin, &token), 201);
     let leaked = kids(&origin);
     let kid = leaked[0].as_str().unwrap();
-    // The one that signs: another is made.
+    // The signing key: a new one is generated.
     let signs = command(&origin, &["keys", "revoke", kid], "").unwrap();
     assert_eq!(kids(&origin), [json!(signs.trim())]);
     assert_eq!(change(&origin, &token), 401);
-    // Sign-ins go on, by the new key.
+    // Sign-ins go on, with the new key.
     let answer = refresh(&origin, &session).expect(200).json();
     assert_eq!(change(&origin, answer["access_token"].as_str().unwrap()), 201);
-    // One that only verifies still: the one that signs stays.
+    // A retired key: the signing key stays.
     let second = command(&origin, &["keys", "rotate"], "").unwrap();
     assert_eq!(kids(&origin).len(), 2);
     let still = command(&origin, &["keys", "revoke", signs.trim()], "").unwrap();
@@ -52,7 +49,7 @@ fn a_revoked_key_is_gone_at_once_and_its_tokens_with_it() {
     assert_eq!(change(&origin, answer["access_token"].as_str().unwrap()), 401);
     let listed = command(&origin, &["keys", "list"], "").unwrap();
     assert_eq!(listed.trim(), format!("{} signs", second.trim()));
-    // Without sign-ins: everybody types the password again.
+    // With `--end-sessions`, every viewer types the password again.
     let session = answer["refresh_token"].as_str().unwrap();
     command(&origin, &["keys", "revoke", second.trim(), "--end-sessions"], "").unwrap();
     refresh(&origin, session).expect(401);
@@ -70,10 +67,10 @@ fn tokens_of_a_removed_customer_are_refused() {
     command(&origin, &["customer", "remove", "--customer", &name], "").unwrap();
     assert_eq!(check(&token, 5101), 401);
     assert_eq!(check(&origin.customer(), 5101), 401, "nor one that does not say when it was issued");
-    // Others are none the wiser.
-    assert_eq!(check(&origin.token(json!({"sub": "somebody", "ctx": ["consumer"]})), 5101), 402);
+    // Tokens of other customers are accepted.
+    assert_eq!(check(&origin.token(json!({"sub": "another", "ctx": ["consumer"]})), 5101), 402);
     origin.ask("GET", "/items/5101").send().expect(200);
-    // Signed up again: what is issued from now on is good.
+    // After the customer is added again, new tokens are accepted.
     let arguments = ["customer", "add", "--merchant", "2101", "--customer", &name];
     command(&origin, &arguments, "").unwrap();
     let later = json!({"sub": CUSTOMER_SUBJECT, "ctx": ["consumer"], "iat": origin.now() + 2});

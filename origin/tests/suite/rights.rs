@@ -1,4 +1,4 @@
-//! Issuer by capability by route: whatever tokens say, they may do what their issuer may.
+//! Issuer by capability by route: a token can do at most what its issuer may.
 
 use serde_json::{Value, json};
 
@@ -8,8 +8,8 @@ const CAPABILITIES: [&str; 4] = ["view", "write", "publish", "feed"];
 const PUBLISHER: &str = "https://publisher.dev.admit.example";
 const COGNITO: &str = "https://cognito.dev.admit.example/pool";
 
-/// Every set of the capabilities that routes ask for, each without and with `merchants`. The empty set stands for an
-/// issuer that does not say.
+/// Every set of the capabilities that routes ask for, each with and without `merchants`. The empty set stands
+/// for an issuer without `may`.
 fn issuers() -> Vec<(String, Vec<&'static str>, bool)> {
     let sets = (0..32_usize).map(|number| {
         let has = |bit: &usize| number & (1 << bit) != 0;
@@ -59,7 +59,7 @@ fn every_issuer_by_every_route() {
         let viewer = token(json!({"sub": CUSTOMER_SUBJECT, "mid": MERCHANT, "ctx": ["consumer"]}));
         let merchant = token(json!({"sub": "shop", "mid": MERCHANT, "ctx": ["merchant"]}));
         let reader = token(json!({"sub": "sync", "scope": "feed:read"}));
-        // Everything that a token can ask for.
+        // A token with every right that a token can claim.
         let greedy = token(json!({
             "sub": CUSTOMER_SUBJECT, "mid": MERCHANT, "mui": MERCHANT_UUID, "ctx": ["consumer", "merchant"],
             "scope": "snapshot:publish feed:read", "may": ["view", "write", "publish", "feed"],
@@ -77,14 +77,14 @@ fn every_issuer_by_every_route() {
             is(get("/items/5001/access-fees", bearer), 200);
             is(get("/license", bearer), if may("view") { 200 } else { 403 });
             is(get("/items/5101/access", bearer), if may("view") { 402 } else { 403 });
-            // Nobody publishes to an origin.
+            // An origin has no publish API.
             is(get("/snapshot/head", bearer), 404);
         }
         for (bearer, is_merchant) in [(&viewer, false), (&merchant, true), (&reader, false), (&greedy, true)]
         {
             let may_write = is_merchant && may("write");
             is(patch(bearer), if may_write { 201 } else { 403 });
-            // An item that is not there: what is refused for the token is refused before that is looked at.
+            // The item does not exist: the token's refusal comes first.
             is(grant(bearer), if may_write { 404 } else { 403 });
             is(
                 origin.ask("DELETE", "/v2/items/9999").bearer(bearer).send(),
@@ -96,15 +96,15 @@ fn every_issuer_by_every_route() {
             is(get(path, &viewer), 403);
             is(get(path, &merchant), 403);
             is(get(path, &reader), if may_read { 200 } else { 403 });
-            // In the name of a merchant nobody reads what others sell and to whom.
+            // A merchant's token cannot read the feed, which has every merchant's data.
             is(get(path, &greedy), if may_read && !may("write") { 200 } else { 403 });
         }
     }
 }
 
-/// The publisher's key, viewers' IdP, and the publisher's key again.
+/// The publisher's key, the viewers' IdP, and the publisher's key again.
 #[test]
-fn no_issuer_does_what_another_one_is_for() {
+fn an_issuer_cannot_do_another_issuers_work() {
     let origin = Origin::start();
     let before = origin.seq();
     let publisher = origin.token_of(PUBLISHER, json!({"sub": "sync", "ctx": ["merchant"], "mid": 3407}));
@@ -123,13 +123,13 @@ fn no_issuer_does_what_another_one_is_for() {
         origin.ask("GET", "/changes?after=1").bearer(&reader).send().refused(403, "Invalid privileges");
     }
     assert_eq!(origin.seq(), before);
-    // The same by those who may.
+    // The same requests with sufficient rights.
     origin.ask("DELETE", "/v2/items/5101").bearer(&origin.merchant()).send().expect(201);
 }
 
-/// Number and UUID of a merchant name one merchant, where the issuer is bound to some.
+/// If the issuer is bound to some merchants, number and UUID must name one merchant.
 #[test]
-fn an_issuer_of_some_merchants_names_one_by_number() {
+fn an_issuer_of_some_merchants_must_not_mix_number_and_uuid() {
     const OTHER_UUID: &str = "b7d2e810-44c9-4f6e-9c15-0a8e6f3d2b71";
     let origin = origin();
     let bound = issuers().into_iter().find(|(_, may, is_bound)| *is_bound && may == &["write"]).unwrap().0;

@@ -1,5 +1,5 @@
-//! What strangers do to the origin costs themselves: silent connections, endless bodies, guessed passwords. And a full
-//! disk, which is not theirs, but looks alike from outside.
+//! Strangers harm only themselves: silent connections, endless bodies, guessed passwords. Also a full disk,
+//! which is not their doing but looks alike from outside.
 
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
@@ -11,20 +11,19 @@ use std::{
 use serde_json::{Value, json};
 use tokio::{net::TcpSocket, runtime::Runtime};
 
-use crate::{
-    crash::{Process, merchant},
-    support::{Ask, CUSTOMER, Dir, FEED_SECRET, Origin, samples, variables},
-    tokens::{CLIENT, PASSWORD, authenticate, by_password},
+use crate::support::{
+    Ask, CLIENT, CUSTOMER, Dir, FEED_SECRET, Origin, PASSWORD, Process, authenticate, by_password, merchant,
+    samples, variables,
 };
 
-/// Longer than any answer takes, and shorter than every time-out of the origin.
+/// Longer than any answer takes, and shorter than every timeout of the origin.
 const PATIENCE: Duration = Duration::from_secs(8);
 
 fn address(origin: &Origin) -> SocketAddr {
     origin.url.strip_prefix("http://").unwrap().parse().unwrap()
 }
 
-/// Connections from one of this machine's addresses, which send nothing.
+/// Opens silent connections from one of this machine's addresses.
 fn silent(runtime: &Runtime, from: [u8; 4], to: SocketAddr, count: usize) -> Vec<TcpStream> {
     runtime.block_on(async {
         let mut streams = Vec::new();
@@ -39,7 +38,7 @@ fn silent(runtime: &Runtime, from: [u8; 4], to: SocketAddr, count: usize) -> Vec
     })
 }
 
-/// What is answered to a request on a connection; nothing if it was closed.
+/// The answer to a request on a connection; `None` if it was closed.
 fn ask_on(stream: &mut TcpStream, request: &str) -> Option<String> {
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream.write_all(request.as_bytes()).ok()?;
@@ -57,13 +56,13 @@ fn silent_connections_of_one_address_leave_the_others_theirs() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let to = address(&origin);
     let mut crowd = silent(&runtime, [127, 0, 0, 2], to, 100);
-    // Another address is served, and has as many connections as any.
+    // Another address is served, with its own bound.
     origin.grant(5101).expect(201);
     let mut others = silent(&runtime, [127, 0, 0, 3], to, PER_ADDRESS);
     assert!(others.iter_mut().all(|stream| ask_on(stream, HEALTH).is_some()));
     let open = crowd.iter_mut().filter_map(|stream| ask_on(stream, HEALTH)).count();
     assert_eq!(open, PER_ADDRESS);
-    // When some of them end, the address may have others instead.
+    // When some of them end, the address can open others.
     drop(crowd);
     let served = (0..1_000).any(|_| {
         let mut again = silent(&runtime, [127, 0, 0, 2], to, 1);
@@ -91,15 +90,15 @@ fn the_edge_may_have_as_many_connections_as_it_needs() {
 }
 
 #[test]
-fn a_body_that_says_that_it_is_too_long_is_not_waited_for() {
+fn a_body_declared_too_long_is_refused_without_waiting() {
     let origin = Origin::start();
     let token = origin.merchant();
     for (path, length, is_written) in [
-        // None of it is sent: an origin that waits for it answers nothing.
+        // The body is never sent: an origin that waited for it would not answer.
         ("/items/access", 1_000_000_000, false),
         ("/items/access", 512 * 1024 + 1, false),
         ("/oauth2/token", 16 * 1024 + 1, false),
-        // A client that sends all of it before it reads hears the same.
+        // A client that sends the whole body before it reads also gets the answer.
         ("/items/access", 4 * 1024 * 1024, true),
     ] {
         let mut stream = TcpStream::connect(address(&origin)).unwrap();
@@ -118,23 +117,23 @@ fn a_body_that_says_that_it_is_too_long_is_not_waited_for() {
         assert!(answer.starts_with("HTTP/1.1 413 "), "{path} {length}: {answer}");
         assert!(answer.contains("connection: close\r\n"), "{answer}");
     }
-    // Without a token it is the token that is missing, and nothing is waited for either.
+    // Without a token, the token is the problem, and the body is not awaited either.
     let head = "POST /items/access HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000000\r\n\r\n";
     let mut stream = TcpStream::connect(address(&origin)).unwrap();
     assert!(ask_on(&mut stream, head).unwrap().contains(" 401 "));
-    // The origin goes on.
+    // The origin still works.
     origin.grant(5101).expect(201);
 }
 
 #[test]
-fn passwords_from_apps_are_taken_where_the_operator_says_so() {
+fn passwords_from_apps_are_accepted_only_if_the_operator_allows() {
     let origin = Origin::with(|settings| settings.allows_password_grant = false);
     let answer = authenticate(&origin, &by_password(CLIENT, "ada@example.com", PASSWORD)).expect(400);
     let problem = answer.json()["errors"]["grant_type"].as_str().unwrap().to_owned();
     assert!(problem.contains("/oauth2/authorize") && problem.contains("--allow-password-grant"), "{problem}");
 }
 
-/// The lines of a process's log that tell of an event, once it has ended.
+/// The lines of a process's log for an event, after the process has ended.
 fn events(mut process: Process, event: &str) -> Vec<Value> {
     let log = process.stderr();
     process.kill();
@@ -176,7 +175,7 @@ fn switches_are_on_by_any_usual_word() {
     assert!(refused.contains("expected 1, true, yes or on"), "{refused}");
 }
 
-/// What a command says that ends by itself.
+/// The output of a command that ends by itself.
 fn failure(child: Child) -> String {
     let output = child.wait_with_output().unwrap();
     assert!(!output.status.success());
@@ -184,7 +183,7 @@ fn failure(child: Child) -> String {
 }
 
 #[test]
-fn the_log_says_who_tried_to_sign_in_and_whose_token_was_stolen() {
+fn the_log_reports_sign_ins_and_stolen_tokens() {
     let dir = Dir::new();
     let secret = "edge-secret-edge-secret-edge-secret";
     let variables = [("ORIGIN_SECRET", secret), ("ORIGIN_ALLOW_PASSWORD_GRANT", "true")];
@@ -214,7 +213,7 @@ fn the_log_says_who_tried_to_sign_in_and_whose_token_was_stolen() {
         let ask = Ask::new("POST", format!("{}/accounts/authenticate", process.url)).form(form);
         ask.header("admit-edge-key", key).header("admit-viewer-address", "203.0.113.9").send()
     };
-    // The clock is the machine's: how many are let through before one is delayed depends on how fast it is.
+    // The clock is the machine's, so its speed decides how many attempts come before the first delay.
     let wrong = (0..50).take_while(|_| {
         let answer = post(&by_password(CLIENT, "ada@example.com", "wrong password"), secret);
         assert!(matches!(answer.status, 401 | 429), "{}", answer.text);
@@ -222,7 +221,7 @@ fn the_log_says_who_tried_to_sign_in_and_whose_token_was_stolen() {
     });
     let wrong = wrong.count();
     assert!((4..50).contains(&wrong), "{wrong}");
-    post(&by_password(CLIENT, "nobody", PASSWORD), "not the secret").expect(401);
+    post(&by_password(CLIENT, "unknown", PASSWORD), "not the secret").expect(401);
     let token = post(&by_password(CLIENT, "Ada@example.com", PASSWORD), "not the secret").expect(200).json();
     let refresh = |token: &Value| {
         let token = token["refresh_token"].as_str().unwrap();
@@ -230,7 +229,7 @@ fn the_log_says_who_tried_to_sign_in_and_whose_token_was_stolen() {
     };
     let next = refresh(&token).expect(200).json();
     refresh(&next).expect(200);
-    // Two have it.
+    // Two clients have the token.
     refresh(&token).expect(401);
     refresh(&token).expect(401);
     let lines = events(process, "sign_in");
@@ -245,7 +244,7 @@ fn the_log_says_who_tried_to_sign_in_and_whose_token_was_stolen() {
     assert_eq!(rest, ["delayed", "refused", "granted", "refused", "refused"]);
     let (first, rest) = told("address");
     assert!(first.iter().all(|address| address == "203.0.113.9"), "{first:?}");
-    // One who does not show the secret is where the connection comes from.
+    // A sender without the edge's secret is identified by its connection.
     assert_eq!(rest, ["203.0.113.9", "127.0.0.1", "127.0.0.1", "203.0.113.9", "203.0.113.9"]);
     let (first, rest) = told("user");
     assert_eq!((&first[0], rest[3].as_str()), (&rest[2], "-"));
@@ -256,7 +255,7 @@ fn the_log_says_who_tried_to_sign_in_and_whose_token_was_stolen() {
 }
 
 #[test]
-fn a_stolen_token_is_told_once() {
+fn a_stolen_token_is_reported_once() {
     let dir = Dir::new();
     let process = Process::with(&dir, &[("ORIGIN_ALLOW_PASSWORD_GRANT", "true")], Stdio::piped());
     let family = "INSERT INTO refresh_tokens (hash, family, client_id, account_id, machine, scope, expires_at, used_at,
@@ -270,7 +269,7 @@ fn a_stolen_token_is_told_once() {
     }
     let mut thefts = events(process, "token_theft");
     for theft in &mut thefts {
-        // By this the entry of the audit trail is found.
+        // The audit entry is found by this id.
         assert_eq!(theft["request_id"].take().as_str().unwrap().len(), 32);
     }
     let expected = json!({
@@ -280,7 +279,7 @@ fn a_stolen_token_is_told_once() {
     assert_eq!(thefts, [expected]);
 }
 
-/// An origin whose files may not grow any more, as on a full disk.
+/// An origin whose files cannot grow, as on a full disk.
 struct Full {
     child: Child,
     url: String,
@@ -288,8 +287,8 @@ struct Full {
 
 impl Full {
     fn start(dir: &Dir) -> Self {
-        // Writes beyond the bound fail, as on a full disk. The signal that comes with that is for programs that do not
-        // look at what their writes return.
+        // Writes beyond the limit fail, as on a full disk. The shell ignores the signal that comes with it,
+        // for programs that do not check their writes.
         let script = "trap '' XFSZ; ulimit -f \"$1\"; shift; exec \"$@\"";
         let mut child = Command::new("sh")
             .args([
@@ -326,12 +325,12 @@ impl Drop for Full {
 }
 
 #[test]
-fn a_full_disk_is_said_and_nothing_is_half_done() {
+fn a_full_disk_is_reported_and_leaves_no_partial_write() {
     let dir = Dir::new();
     let full = Full::start(&dir);
     let ask = |method, path: &str| Ask::new(method, format!("{}{path}", full.url));
     assert_eq!(ask("GET", "/healthz").send().expect(200).json()["status"], "ok");
-    // 60 KB with each, twice: the log of changes has it, too.
+    // 60 KB each, twice: the write-ahead log has them, too.
     let form = format!("item_type=jw_asset&title=x&content={}", "x".repeat(60_000));
     let (mut written, mut refused) = (0_u64, None);
     for _ in 0..100 {
@@ -348,7 +347,7 @@ fn a_full_disk_is_said_and_nothing_is_half_done() {
     let health = ask("GET", "/healthz").send().expect(200).json();
     assert_eq!(health["status"], "degraded", "{health}");
     assert_eq!(health["seq"], 1 + written, "nothing of the refused write is there");
-    // Reads and the feed go on, and a sign-in says the same as a write.
+    // Reads and the feed go on, and a sign-in gets the same error as a write.
     ask("GET", "/items/5101").send().expect(200);
     let export = ask("GET", "/export").bearer(FEED_SECRET).send().expect(200);
     assert_eq!(export.lines().iter().filter(|line| line["title"] == "x").count() as u64, written);

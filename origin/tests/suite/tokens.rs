@@ -1,75 +1,13 @@
-//! Sign-in by `/accounts/authenticate`, keys.
-
-use std::{
-    io::Write as _,
-    process::{Command, Stdio},
-};
+//! Sign-in at `/accounts/authenticate`, and signing keys.
 
 use base64ct::{Base64UrlUnpadded, Encoding};
-use origin::{settings::Settings, tokens::keys};
+use origin::tokens::keys;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, CUSTOMER, CUSTOMER_SUBJECT, MERCHANT, MERCHANT_UUID, Origin};
-
-pub const CLIENT: &str = "5hq2v8mfernhollowweb71c0";
-pub const PASSWORD: &str = "correct horse battery staple";
-
-/// Runs a sub-command beside the server; what it prints.
-pub fn command(origin: &Origin, arguments: &[&str], typed: &str) -> Result<String, String> {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_origin"))
-        .args(arguments)
-        .args(["--db", origin.dir.db().to_str().unwrap()])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // A command that fails at once may not read it.
-    let _ = child.stdin.take().unwrap().write_all(typed.as_bytes());
-    let output = child.wait_with_output().unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap().trim().to_owned();
-    if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
-}
-
-pub fn with_account() -> Origin {
-    with_account_by(|_| {})
-}
-
-/// The same at an origin with other settings.
-pub fn with_account_by(change: impl FnOnce(&mut Settings)) -> Origin {
-    let origin = Origin::with(change);
-    let customer = format!("vendor:{CUSTOMER_SUBJECT}");
-    let account = ["account", "set", "--merchant", "2101", "--username", "ada@example.com", "--name", "Ada"];
-    let added = command(&origin, &[&account[..], &["--customer", &customer]].concat(), PASSWORD).unwrap();
-    assert_eq!(added, "consumer ada@example.com");
-    origin
-}
-
-pub fn authenticate(origin: &Origin, form: &str) -> Answer {
-    origin.ask("POST", "/v2/accounts/authenticate").form(form).send()
-}
-
-pub fn by_password(client_id: &str, username: &str, password: &str) -> String {
-    format!(
-        "client_id={client_id}&grant_type=password&username={username}&password={}",
-        password.replace(' ', "+")
-    )
-}
-
-pub fn refresh(origin: &Origin, client_id: &str, token: &Value) -> Answer {
-    let token = token.as_str().unwrap();
-    authenticate(origin, &format!("client_id={client_id}&grant_type=refresh_token&refresh_token={token}"))
-}
-
-/// What a token says, whoever signed it.
-pub fn part(token: &Value, index: usize) -> Value {
-    let part = token.as_str().unwrap().split('.').nth(index).unwrap();
-    serde_json::from_slice(&Base64UrlUnpadded::decode_vec(part).unwrap()).unwrap()
-}
-
-pub fn check(origin: &Origin, token: &Value) -> Answer {
-    origin.ask("GET", "/items/5101/access").bearer(token.as_str().unwrap()).send()
-}
+use crate::support::{
+    CLIENT, CUSTOMER, CUSTOMER_SUBJECT, MERCHANT, MERCHANT_UUID, Origin, PASSWORD, authenticate, by_password,
+    check, command, part, refresh, signed_in, with_account,
+};
 
 #[test]
 fn a_customer_signs_in_buys_and_plays() {
@@ -95,7 +33,7 @@ fn a_customer_signs_in_buys_and_plays() {
     check(&origin, &signed_in["access_token"]).expect(200);
     let license = origin.ask("GET", "/license").bearer(signed_in["access_token"].as_str().unwrap()).send();
     assert_eq!(license.expect(200).json()["client_id"], CLIENT);
-    // A customer is no merchant.
+    // A customer's token cannot write.
     let write = origin.ask("PATCH", "/v2/items/5101").bearer(signed_in["access_token"].as_str().unwrap());
     write.form("title=x").send().refused(403, "Invalid privileges");
     origin.advance(3_600 + 60);
@@ -114,13 +52,13 @@ fn the_older_path_takes_the_merchants_uuid_as_client_and_json() {
 }
 
 #[test]
-fn credentials_that_are_wrong_tell_nothing() {
+fn wrong_credentials_reveal_nothing() {
     let origin = with_account();
     for form in [
         by_password(CLIENT, "ada@example.com", "wrong"),
         by_password(CLIENT, "ada@example.com", &format!("{PASSWORD}!")),
-        by_password(CLIENT, "nobody@example.com", PASSWORD),
-        // Another merchant's client, and one that is none.
+        by_password(CLIENT, "unknown@example.com", PASSWORD),
+        // Another merchant's client, and an unknown one.
         by_password("1tg0r4ptidegatelive8820z", "ada@example.com", PASSWORD),
         by_password("none", "ada@example.com", PASSWORD),
         "client_id=none&grant_type=client_credentials&client_secret=x".to_owned(),
@@ -132,7 +70,7 @@ fn credentials_that_are_wrong_tell_nothing() {
 }
 
 #[test]
-fn forms_that_are_wrong_name_their_fields() {
+fn invalid_forms_name_their_fields() {
     let origin = Origin::start();
     for (form, fields) in [
         ("", vec!["client_id", "grant_type"]),
@@ -144,7 +82,7 @@ fn forms_that_are_wrong_name_their_fields() {
     ] {
         let errors = authenticate(&origin, form).expect(400).json()["errors"].clone();
         let named: Vec<_> = errors.as_object().unwrap().keys().cloned().collect();
-        // A field that is missing hides those that depend on it.
+        // A missing field hides the fields that depend on it.
         assert!(fields.iter().any(|field| named.iter().any(|name| name == field)), "{form}: {named:?}");
         assert!(named.iter().all(|name| fields.contains(&name.as_str())), "{form}: {named:?}");
     }
@@ -169,11 +107,11 @@ fn a_program_signs_in_by_its_secret() {
     };
     patch(&signed_in["access_token"]).expect(201);
     assert!(signed_in.get("refresh_token").is_none(), "it has its secret: {signed_in}");
-    // Another secret: the old one is worth nothing.
+    // With a new secret, the old one is refused.
     let other = set("shop", &["--role", "merchant"]);
     authenticate(&origin, &form(&secret)).refused(401, "Invalid credentials");
     authenticate(&origin, &form(&other)).expect(200);
-    // Another merchant does not take it over, and a customer's subject is not a program's name.
+    // Another merchant cannot take the program over, and a customer's subject cannot name a program.
     let set_as = |id: &str, merchant: &str| {
         command(&origin, &["client", "set", "--client-id", id, "--merchant", merchant], "")
     };
@@ -184,13 +122,13 @@ fn a_program_signs_in_by_its_secret() {
     assert!(named.contains("a customer has the subject"), "{named}");
     let customer = ["customer", "add", "--customer", "vendor:shop", "--merchant", "2101"];
     assert!(command(&origin, &customer, "").unwrap_err().contains("a program has the client id"));
-    // Nor does one that got its name before that was refused sign in as the customer.
+    // A program named like a customer by an earlier version does not sign in as the customer.
     let customer = "UPDATE customers SET subject = 'shop' WHERE id = 88005 AND namespace = 'vendor'";
     origin.connection().execute(customer, []).unwrap();
     authenticate(&origin, &form(&other)).refused(401, "Invalid credentials");
     let token = format!("client_id=shop&grant_type=client_credentials&client_secret={other}");
     origin.ask("POST", "/oauth2/token").form(&token).send().expect(401);
-    // One for the feed, by OAuth's own route.
+    // A program for the feed, through OAuth's own route.
     let secret = set("sync", &["--scope", "feed:read"]);
     let token = |more: &str| {
         let form = format!("client_id=sync&grant_type=client_credentials&client_secret={secret}{more}");
@@ -206,8 +144,7 @@ fn a_program_signs_in_by_its_secret() {
 #[test]
 fn keys_are_rotated_while_it_serves() {
     let origin = with_account();
-    let sign_in =
-        || authenticate(&origin, &by_password(CLIENT, "ada@example.com", PASSWORD)).expect(200).json();
+    let sign_in = || signed_in(&origin);
     let jwks = || {
         let set = origin.ask("GET", "/.well-known/jwks.json").send().expect(200).json();
         let kids = set["keys"].as_array().unwrap().iter().map(|key| {
@@ -223,24 +160,24 @@ fn keys_are_rotated_while_it_serves() {
     assert_eq!(jwks(), [kid.clone(), old_kid]);
     let new = sign_in()["access_token"].clone();
     assert_eq!(part(&new, 0)["kid"], json!(kid));
-    // Both verify, and go on doing so until the old one has ended.
+    // Both keys verify until the old one has ended.
     check(&origin, &old).refused(402, "No access");
     check(&origin, &new).refused(402, "No access");
-    // A minute more than a token lives, and another for the command's clock, which is the machine's.
+    // One minute more than a token lives, and one for the command's clock, which is the machine's.
     origin.advance(3_600 + 120);
     assert_eq!(jwks(), [kid]);
     let new = sign_in()["access_token"].clone();
     check(&origin, &new).refused(402, "No access");
 }
 
-/// A key that somebody else has got hold of signs whatever they like, for as long as they like. The edge forgets it
-/// with the JWKS; so does the origin, by itself.
+/// A thief of a key can sign any token at any time. The edge forgets a key with the JWKS; the origin must do
+/// so by itself.
 #[test]
 fn a_key_that_has_ended_verifies_nothing_any_more() {
     let origin = with_account();
     let form = by_password(CLIENT, "ada@example.com", PASSWORD);
     let token = authenticate(&origin, &form).expect(200).json()["access_token"].clone();
-    // As if its tokens lived for a minute; this one lives for an hour.
+    // As if its tokens lived for a minute, although this one lives for an hour.
     keys::rotate(&mut origin.connection(), origin.now(), 60).unwrap();
     check(&origin, &token).refused(402, "No access");
     origin.advance(121);
@@ -252,20 +189,20 @@ fn a_key_that_has_ended_verifies_nothing_any_more() {
 #[test]
 fn keys_are_not_rotated_more_often_than_an_edge_can_follow() {
     let origin = Origin::start();
-    // It answers: it has made its first key.
+    // The answer shows that the server has generated its first key.
     origin.ask("GET", "/healthz").send().expect(200);
     let mut connection = origin.connection();
     for _ in 1..16 {
         keys::rotate(&mut connection, origin.now(), 3_600).unwrap();
     }
     assert!(keys::rotate(&mut connection, origin.now(), 3_600).is_err());
-    // A token of any of them still verifies.
+    // Tokens of all keys still verify.
     origin.grant(5101).expect(201);
     keys::rotate(&mut connection, origin.now() + 3_700, 3_600).unwrap();
 }
 
 #[test]
-fn what_clients_look_up() {
+fn the_discovery_document_names_issuer_keys_and_pkce() {
     let origin = Origin::start();
     let document = origin.ask("GET", "/.well-known/openid-configuration").send().expect(200).json();
     assert_eq!(document["issuer"], "https://origin.example");
@@ -275,14 +212,14 @@ fn what_clients_look_up() {
 }
 
 #[test]
-fn accounts_that_cannot_be() {
+fn invalid_accounts_are_refused() {
     let origin = with_account();
     let set = |more: &[&str], typed: &str| {
         command(&origin, &[&["account", "set", "--username", "ada@example.com"], more].concat(), typed)
     };
     assert!(set(&["--merchant", "2101"], "").unwrap_err().contains("standard input"));
     assert!(
-        set(&["--merchant", "2101", "--customer", "vendor:nobody"], "x")
+        set(&["--merchant", "2101", "--customer", "vendor:unknown"], "x")
             .unwrap_err()
             .contains("unknown customer")
     );
@@ -295,7 +232,7 @@ fn accounts_that_cannot_be() {
     assert!(short.contains("must have at least 8 characters, not 7"), "{short}");
     let long = set(&["--merchant", "2101", "--customer", &customer], &"x".repeat(2_001)).unwrap_err();
     assert!(long.contains("must have at most 2000 bytes"), "{long}");
-    // The same again is another password.
+    // Setting the account again replaces the password.
     set(&["--merchant", "2101", "--customer", &customer], "changed horse\n").unwrap();
     authenticate(&origin, &by_password(CLIENT, "ada@example.com", PASSWORD))
         .refused(401, "Invalid credentials");
@@ -304,7 +241,7 @@ fn accounts_that_cannot_be() {
 
 #[test]
 fn a_customer_of_another_issuer_does_not_sign_in_here() {
-    // A token of this origin would name somebody else of the same subject.
+    // A token of this origin would name a different person with the same subject.
     let origin = Origin::start();
     let customer = "cognito:687701d2-7eef-4ae9-a1be-cd432fc3af69";
     let account =
@@ -317,7 +254,7 @@ fn a_customer_of_another_issuer_does_not_sign_in_here() {
 #[test]
 fn secrets_are_not_in_the_database_as_they_are() {
     let origin = with_account();
-    let token = authenticate(&origin, &by_password(CLIENT, "ada@example.com", PASSWORD)).expect(200).json();
+    let token = signed_in(&origin);
     let next = refresh(&origin, CLIENT, &token["refresh_token"]).expect(200).json();
     let secret = command(&origin, &["client", "set", "--client-id", "x", "--merchant", "2101"], "").unwrap();
     origin.connection().execute_batch("PRAGMA wal_checkpoint(TRUNCATE)").unwrap();

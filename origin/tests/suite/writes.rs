@@ -1,16 +1,16 @@
-//! Every write: done, refused, and what it leaves behind.
+//! Every write: successful, refused, and its effects on the log.
 
 use serde_json::json;
 
 use crate::support::{CUSTOMER, CUSTOMER_SUBJECT, MERCHANT, MERCHANT_UUID, Origin};
 
-/// A film that can be rented, with one fee.
+/// A film for rent, with one fee.
 const ITEM: i64 = 5101;
 const FEE: i64 = 7013;
-/// A package that does not hold it.
+/// A package that does not hold the film.
 const PACKAGE: i64 = 5005;
 
-/// Every write, as it succeeds on the sample catalogue.
+/// Every write, in a form that succeeds on the sample catalogue.
 fn writes(origin: &Origin) -> Vec<(&'static str, String, String, u16)> {
     let until = origin.now() + 3_600;
     let fee = "access_type_id=101&amount=4.50&currency=eur&description=Two+days";
@@ -64,7 +64,7 @@ fn each_write_is_one_change_in_the_log() {
 }
 
 #[test]
-fn who_may_write() {
+fn only_a_merchants_token_can_write() {
     let origin = Origin::start();
     let before = origin.seq();
     for (method, path, form, _) in writes(&origin) {
@@ -79,7 +79,7 @@ fn who_may_write() {
             json!({"sub": "m", "mid": MERCHANT}),
             json!({"sub": "m", "ctx": ["merchant"]}),
             json!({"sub": "m", "mid": 1, "ctx": ["merchant"]}),
-            // The number decides; a UUID beside it is not asked.
+            // The number decides; the UUID beside it is ignored.
             json!({"sub": "m", "mid": 1, "mui": MERCHANT_UUID, "ctx": ["merchant"]}),
         ] {
             ask().bearer(&origin.token(claims)).send().refused(403, "Invalid privileges");
@@ -146,14 +146,14 @@ fn bodies_of_the_wrong_type_or_size() {
         ask().body("application/json", "[1]").send().invalid(&["body"]);
         let large = format!("{form}&x={}", "x".repeat(512 * 1024));
         ask().form(&large).send().refused(413, "Body too large");
-        // Without a token nobody learns more than that.
+        // Without a token, the answer does not tell more than that.
         origin.ask(method, &path).form(&large).send().refused(401, "Invalid auth token");
     }
     assert_eq!(origin.seq(), before);
 }
 
 #[test]
-fn what_is_not_there() {
+fn unknown_records_are_refused() {
     let origin = Origin::start();
     let before = origin.seq();
     for (method, path, form, _) in writes(&origin) {
@@ -180,7 +180,7 @@ fn what_is_not_there() {
     let bulk = bulk().replace(&FEE.to_string(), "999");
     let path = format!("/v2/items/{ITEM}/access-fees/bulk");
     origin.write("PATCH", &path, &bulk).refused(404, "Access fee not found");
-    // An item is no package.
+    // The item is not a package.
     let path = format!("/v2/items/packages/{ITEM}/bulk");
     origin.write("PATCH", &path, "add_asset_ids[]=5102").refused(404, "Item not found");
     for id in ["abc", "0", "-1", "9223372036854775808", "1.5"] {

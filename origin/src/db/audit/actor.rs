@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_says_who_and_where() {
+    fn a_command_names_its_user_and_machine() {
         let actor = Actor::command(7);
         let (user, host) = actor.name.split_once('@').unwrap();
         assert!(!user.is_empty() && !host.is_empty(), "{}", actor.name);

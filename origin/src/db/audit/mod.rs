@@ -141,6 +141,7 @@ pub fn cut(transaction: &Connection, merchant_id: i64, keep: Keep, now: UnixSecs
             // Removes a tenth more than necessary, so that not every write has to, within the bound of one
             // call.
             let surplus = (entries - max + max / 10).min(AUDIT_CUT_MAX);
+            // The last of the entries that go; all older ones of the same kind go with it.
             let sql = "SELECT id FROM audit WHERE merchant_id = ?1 AND is_refused = ?2
                        ORDER BY id LIMIT 1 OFFSET ?3";
             let until: i64 = transaction
@@ -154,6 +155,7 @@ pub fn cut(transaction: &Connection, merchant_id: i64, keep: Keep, now: UnixSecs
     if now.saturating_sub(cut_at) < AUDIT_CUT_EVERY_SECS {
         return Ok(());
     }
+    // The moment is stored only when no old entry is left: until then, every write removes some.
     let is_all = cut_by_age(transaction, now.saturating_sub(i64::from(keep.days) * DAY_SECS))?;
     if is_all {
         transaction.prepare_cached("UPDATE state SET audit_cut_at = ?1")?.execute([now])?;
@@ -282,7 +284,7 @@ mod tests {
 
     /// The bounds may have been lowered, or the entries of a whole year become too old.
     #[test]
-    fn a_write_forgets_so_many_entries_at_once() {
+    fn a_write_removes_a_bounded_number_of_entries() {
         const MANY: u64 = 5 * AUDIT_CUT_MAX;
         for (keep, later) in [
             (Keep { entries: 20, ..KEEP }, 0),

@@ -28,7 +28,7 @@ pub struct Filter {
 
 /// An entry of the audit trail.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Entry {
+pub struct AuditEntry {
     /// The entry's number; later entries have higher ones.
     pub id: i64,
     /// The `seq` of the change, if the action changed data of the edges.
@@ -84,9 +84,11 @@ pub fn entries(
     connection: &Connection,
     filter: &Filter,
     max: u64,
-    mut each: impl FnMut(Entry),
+    mut each: impl FnMut(AuditEntry),
 ) -> Result<(), DbError> {
     let (mut conditions, mut values) = (Vec::new(), Vec::<Box<dyn ToSql>>::new());
+    // Adds a condition if its value is set. All its `?` become the same numbered parameter, so one value
+    // serves a condition that names it several times.
     let mut needs = |condition: &str, value: Option<Box<dyn ToSql>>| {
         if let Some(value) = value {
             values.push(value);
@@ -126,8 +128,8 @@ pub fn entries(
     Ok(())
 }
 
-fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
-    Ok(Entry {
+fn entry(row: &Row<'_>) -> rusqlite::Result<AuditEntry> {
+    Ok(AuditEntry {
         id: row.get(0)?,
         seq: row.get(1)?,
         at: row.get(2)?,

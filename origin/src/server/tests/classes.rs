@@ -93,7 +93,7 @@ fn a_class_that_is_stuck_leaves_the_others_working() {
 }
 
 #[test]
-fn an_origin_for_its_edge_only_gives_strangers_what_is_public() {
+fn an_edge_only_origin_gives_strangers_only_public_documents() {
     let subject = Subject::new(|settings| {
         settings.edge_secrets = vec![EDGE_SECRET.to_owned()];
         settings.is_edge_only = true;

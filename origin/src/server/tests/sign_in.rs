@@ -4,7 +4,7 @@ use super::*;
 use crate::limits::{PASSWORD_WORKERS, TOKEN_WORKERS};
 
 #[test]
-fn wrong_passwords_delay_the_next_try_before_anything_is_hashed() {
+fn wrong_passwords_delay_the_next_attempt_before_any_hashing() {
     let subject = Subject::new(|_| {});
     let here = [203, 0, 113, 9];
     for username in ["ada", "nobody"] {
@@ -104,7 +104,7 @@ fn a_stranger_behind_a_proxy_on_this_machine_leaves_the_sign_in_open() {
 }
 
 #[test]
-fn what_comes_by_the_edge_counts_for_the_viewer_behind_it() {
+fn sign_ins_through_the_edge_count_for_the_viewer_behind_it() {
     let subject = Subject::new(|settings| settings.edge_secrets = vec![EDGE_SECRET.to_owned()]);
     let form = format!("grant_type=password&client_id={CLIENT}&username=ada&password=");
     let by_edge = |viewer: &str, key: &str, password: &str| {
@@ -121,7 +121,7 @@ fn what_comes_by_the_edge_counts_for_the_viewer_behind_it() {
 }
 
 #[test]
-fn a_sign_in_that_is_too_large_is_refused_before_a_thread_takes_it_up() {
+fn an_oversized_sign_in_is_refused_before_a_thread_starts_on_it() {
     let subject = Subject::new(|_| {});
     let gates = [
         subject.server.pools.of(Class::Password).stick(PASSWORD_WORKERS),

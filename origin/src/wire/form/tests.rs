@@ -17,7 +17,7 @@ fn problems(bytes: &[u8]) -> Vec<(String, String)> {
 }
 
 #[test]
-fn nesting_as_php_has_it() {
+fn nesting_as_in_php() {
     let table = [
         ("", json!({})),
         ("a=1&b=x+y%26z", json!({"a": "1", "b": "x y&z"})),
@@ -81,7 +81,7 @@ fn the_last_parameter_of_a_name_counts() {
 }
 
 #[test]
-fn what_would_grow_without_bound_is_refused() {
+fn unbounded_inputs_are_refused() {
     let deep = format!("a{}=1", "[b]".repeat(FORM_MAX_DEPTH));
     assert!(parse(deep.as_bytes()).is_ok());
     let deeper = format!("a{}=1", "[b]".repeat(FORM_MAX_DEPTH + 1));
@@ -107,7 +107,7 @@ fn a_form_with_one_field_too_many_is_refused_before_any_is_read() {
 const STEPS_PER_BYTE: usize = 40;
 
 #[test]
-fn what_a_form_costs_follows_its_length() {
+fn the_cost_of_a_form_follows_its_length() {
     let numbered =
         |name: &str| (0..FORM_MAX_FIELDS).map(|n| name.replace('#', &n.to_string())).collect::<Vec<_>>();
     let backwards: Vec<_> = (0..FORM_MAX_FIELDS).rev().map(|n| format!("a[{n}]")).collect();
@@ -178,7 +178,7 @@ proptest! {
     }
 
     #[test]
-    fn what_was_escaped_comes_back(pairs in proptest::collection::btree_map("[a-zé]{1,5}", any::<String>(), 0..8)) {
+    fn escaped_text_comes_back_unchanged(pairs in proptest::collection::btree_map("[a-zé]{1,5}", any::<String>(), 0..8)) {
         let text = form_urlencoded::Serializer::new(String::new()).extend_pairs(&pairs).finish();
         let expected: Map<_, _> = pairs.into_iter().map(|(name, value)| (name, value.into())).collect();
         prop_assert_eq!(parse(text.as_bytes()).unwrap(), expected);
