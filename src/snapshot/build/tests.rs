@@ -1,4 +1,4 @@
-//! What is built is looked up again, the way an edge does: through [`Version`], with the objects in memory.
+//! Looks built snapshots up the way an edge does: through [`Version`], with the objects in memory.
 
 mod properties;
 
@@ -66,7 +66,7 @@ impl Edge {
         self.look_up(Tree::Customers, EntryKey::customer(namespace, subject))
     }
 
-    /// Packages that hold an item, and licences that unlock it.
+    /// The packages that hold an item, and the licences that unlock it.
     fn links(&mut self, id: i64) -> (Vec<i64>, Vec<u128>) {
         let record = self.item(id).unwrap();
         let item = ItemRecord::new(record.bytes()).unwrap();
@@ -379,7 +379,7 @@ fn what_the_store_would_refuse_is_an_error_before_it_is_uploaded() {
     assert_eq!(error, "1 of the lines are wrong");
 }
 
-/// A reference that the checks would have found is an error of the builder too, never a guess.
+/// The builder, too, refuses a reference that the checks would have found. It never guesses.
 #[test]
 fn unchecked_lines_are_not_built() {
     for (without, expected) in [(0, "merchant"), (1, "app")] {

@@ -1,10 +1,10 @@
-//! Lines that are damaged on their way: whatever it is, it costs only its own record.
+//! Lines that are damaged in transit. Any damage costs only the line's own record.
 
 use proptest::prelude::*;
 
 use super::*;
 
-/// What may happen to a line on its way.
+/// Damage that a line may suffer in transit.
 #[derive(Clone, Debug)]
 enum Damage {
     Cut(usize),
@@ -54,7 +54,7 @@ proptest! {
         for (key, record) in &before {
             prop_assert!(*key == touched || after.get(key) == Some(record), "{damage:?} of line {number}");
         }
-        // Whoever's line cannot be read at all is still there.
+                // The record of an unreadable line is still there.
         let is_lost = outcome.catalogue.set_aside.total() > 0 && !after.contains_key(&touched);
         prop_assert!(!is_lost || !before.contains_key(&touched), "{damage:?} of line {number}");
     }

@@ -1,4 +1,4 @@
-//! What is counted as taken away.
+//! What counts as lost.
 
 use super::*;
 
@@ -63,7 +63,7 @@ fn what_is_lost_through_another_record_is_counted_too() {
     assert_eq!(later.subscriptions, all(subscriptions));
     let inactive = losses("item", &|line| line["is_active"] = json!(line["id"] != 1));
     assert_eq!(inactive.accesses, Loss { before: 200, gone: 100 });
-    // Members of an inactive package are unlocked all the same.
+    // Members of an inactive package stay unlocked.
     let inactive = losses("item", &|line| line["is_active"] = json!(line["id"] != 40));
     assert_eq!(inactive.accesses.gone, 0);
     for (field, value) in [("test_mode", json!(true)), ("status", json!("draft"))] {
