@@ -113,7 +113,7 @@ impl<R: AsRef<[u8]>> GivenWay<R> {
 pub fn no_room(record_bytes: usize, shard_bytes: usize) -> Problem {
     let message = format!(
         "expected at most {SHARD_MAX_BYTES} bytes of all records in its shard, found {shard_bytes}, of which this one \
-         has {record_bytes}: the largest give way"
+         has {record_bytes}: the largest are left out"
     );
     Problem::new("", message)
 }
@@ -250,7 +250,7 @@ mod tests {
         assert_eq!(told, (1, key(0, 1), Standing::LastGood));
         let error = given_way[0].error(Tree::Items, Location { file: "f".into(), line: 3 }).to_string();
         assert!(
-            error.contains(&SHARD_MAX_BYTES.to_string()) && error.contains("the largest give way"),
+            error.contains(&SHARD_MAX_BYTES.to_string()) && error.contains("the largest are left out"),
             "{error}"
         );
     }

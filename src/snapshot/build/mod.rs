@@ -91,7 +91,7 @@ pub enum BuildError {
     #[error("unresolved {0}")]
     Unresolved(&'static str),
     /// An object that the edge would refuse.
-    #[error("a {kind} of {bytes} bytes, and an object has at most {OBJECT_MAX_BYTES}: {hint}")]
+    #[error("a {kind} of {bytes} bytes is too large, expected at most {OBJECT_MAX_BYTES}: {hint}")]
     TooLarge {
         /// Kind of the object.
         kind: &'static str,
@@ -104,7 +104,7 @@ pub enum BuildError {
     #[error(transparent)]
     Io(#[from] io::Error),
     /// Some lines are invalid.
-    #[error("{} of the lines are wrong", .0.errors.total())]
+    #[error("invalid lines: {}", .0.errors.total())]
     Lines(Box<Problems>),
 }
 
@@ -209,11 +209,9 @@ impl Source {
 #[must_use]
 pub fn beyond_use(problems: &Problems) -> Option<String> {
     if problems.set_aside.is_position_lost() {
-        Some("the snapshot line cannot be used: without it nobody knows which changes come next".to_owned())
+        Some("the snapshot line cannot be used: without it the next change is unknown".to_owned())
     } else if problems.set_aside.is_overflowing() {
-        Some(format!(
-            "more than {SET_ASIDE_MAX} records cannot be used: this is not a record that went wrong"
-        ))
+        Some(format!("more than {SET_ASIDE_MAX} records cannot be used: the export as a whole is broken"))
     } else {
         None
     }

@@ -376,7 +376,7 @@ fn what_the_store_would_refuse_is_an_error_before_it_is_uploaded() {
     assert!(error.contains("a directory of 8") && error.contains("8388608"), "{error}");
     lines[2]["content"] = json!("x".repeat(OBJECT_MAX_BYTES));
     let error = build_ndjson(text_of(&lines).as_bytes(), NOW).unwrap_err().to_string();
-    assert_eq!(error, "1 of the lines are wrong");
+    assert_eq!(error, "invalid lines: 1");
 }
 
 /// The builder, too, refuses a reference that the checks would have found. It never guesses.

@@ -46,7 +46,7 @@ fn errors_name_the_field_and_what_was_expected() {
     let cases = [
         ("[]".to_owned(), ": expected a JSON object"),
         (r#"{"seq":1,"#.to_owned(), ": expected a JSON object; column 9: EOF"),
-        (r#"{"put":[]}"#.to_owned(), "seq: expected this field, it is missing"),
+        (r#"{"put":[]}"#.to_owned(), "seq: expected this field, but it is missing"),
         (r#"{"seq":-1}"#.to_owned(), "seq: invalid value: integer `-1`, expected u64"),
         (r#"{"seq":1,"seq":2}"#.to_owned(), ": duplicate field `seq`"),
         (r#"{"seq":1,"as_of":"soon"}"#.to_owned(), "as_of: invalid value: string \"soon\", expected unix"),
@@ -236,9 +236,7 @@ fn text_of_a_change_is_repaired_and_its_time_is_not_needed() {
     let named = APP.replace("\"plan_id\"", r#""name":"\ude00","plan_id""#);
     let (change, left_out, warnings) = read_leniently(&put(&named.replace("\"a\"", "\"b\""))).unwrap();
     assert_eq!((change.put.len(), left_out.len()), (2, 0));
-    assert!(
-        warnings.len() == 1 && warnings[0].starts_with("f:1: put[0]: text that is not Unicode was repaired")
-    );
+    assert!(warnings.len() == 1 && warnings[0].starts_with("f:1: put[0]: invalid Unicode was repaired"));
     let (change, _, warnings) = read_leniently(r#"{"seq":5,"as_of":1700000000000}"#).unwrap();
     assert_eq!((change.seq, change.as_of), (5, None));
     assert!(warnings[0].contains("as_of: the time looks like milliseconds"), "{warnings:?}");

@@ -151,7 +151,7 @@ impl Check<'_> {
                 let field = format!("clients[{position}].client_id");
                 let client_id = client.client_id.as_str();
                 if client_id.is_empty() {
-                    self.error(&key, at, &field, "expected text, found none");
+                    self.error(&key, at, &field, "expected text, found an empty text");
                 }
                 let Some(first) = clients.insert(client_id, app) else { continue };
                 let had = |id: &str| {
@@ -226,14 +226,19 @@ impl Check<'_> {
         self.merchant("merchant_id", item.merchant_id, key, at);
         if !item.is_package() && !item.item_ids.is_empty() {
             let name = &item.item_type.name;
-            let message = format!("expected members of a package only, this is a {name:?}");
+            let message = format!("only a package may have members, and this is a {name:?}");
             self.error(key, at, "item_ids", message);
         }
         self.item_ids(&item.item_ids, Some(item.merchant_id), key, at);
         for (position, id) in item.item_ids.iter().enumerate() {
             if self.catalogue.items.get(id).is_some_and(|member| member.value.is_package()) {
                 let field = format!("item_ids[{position}]");
-                self.error(key, at, field, format!("expected an item that is no package, item {id} is one"));
+                self.error(
+                    key,
+                    at,
+                    field,
+                    format!("expected an item that is not a package, but item {id} is one"),
+                );
             }
         }
         self.unique(item.fees.iter().map(|fee| fee.id), |position| format!("fees[{position}].id"), key, at);

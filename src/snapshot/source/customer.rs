@@ -128,7 +128,7 @@ fn check_license(
     ];
     for (name, moment) in zoned {
         if moment.is_some_and(|moment| !is_expressible(moment, now)) {
-            let expected = "expected a moment of the years 1 to 9999";
+            let expected = "expected a moment in the years 1 to 9999";
             let problem = Problem::new(format!("licenses[{position}].{name}"), expected);
             problems.error(at, about(customer), problem);
         }

@@ -19,7 +19,7 @@ use crate::{
 /// The types of lines, as errors list them.
 const TYPES: &str = "snapshot, merchant, app, license, access_type, item or customer";
 
-const MISSING: &str = "expected this field, it is missing";
+const MISSING: &str = "expected this field, but it is missing";
 
 /// A line that cannot be read.
 pub(super) struct Explained {
@@ -80,7 +80,7 @@ pub(super) fn repair(line: &[u8]) -> Option<Result<Line, Explained>> {
 
 /// The warning that the text of a line was repaired.
 pub(in crate::snapshot) fn repaired() -> Problem {
-    Problem::new("", "text that is not Unicode was repaired: U+FFFD stands for what could not be read")
+    Problem::new("", "invalid Unicode was repaired: U+FFFD stands for unreadable characters")
 }
 
 /// The record that an object of type `kind` concerns, as far as its fields tell.
@@ -122,7 +122,7 @@ pub(in crate::snapshot) fn read_object(bytes: &[u8]) -> Result<Map<String, Value
     if let Err(error) = std::str::from_utf8(bytes) {
         return Err(Problem::new(
             "",
-            format!("expected UTF-8 text, byte {} is none", error.valid_up_to() + 1),
+            format!("expected UTF-8 text, byte {} is invalid", error.valid_up_to() + 1),
         ));
     }
     match serde_json::from_slice(bytes) {

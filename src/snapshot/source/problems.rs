@@ -272,7 +272,7 @@ mod tests {
             add(&mut problems, line, &format!("accesses[{line}].item_id"), &message);
             add(&mut problems, line, "uuid", &format!("expected a UUID, found \"a{line} b\""));
         }
-        add(&mut problems, 2_000, "uuid", "expected this field, it is missing");
+        add(&mut problems, 2_000, "uuid", "expected this field, but it is missing");
         let totals: Vec<_> = problems.errors.groups().iter().map(|group| group.total()).collect();
         assert_eq!(totals, [1_000, 1_000, 1]);
     }

@@ -177,8 +177,13 @@ fn the_field_that_is_wrong_is_named() {
             "\"id\":21,\"nmae\":1",
             "f:1: nmae: unknown field `nmae`, expected one of `id`, `uuid`, `name`",
         ),
-        (CUSTOMER, "\"id\":1,\"item", "\"item", "f:8: accesses[0].id: expected this field, it is missing"),
-        (CUSTOMER, "\"namespace\":\"v\",", "", "f:8: namespace: expected this field, it is missing"),
+        (
+            CUSTOMER,
+            "\"id\":1,\"item",
+            "\"item",
+            "f:8: accesses[0].id: expected this field, but it is missing",
+        ),
+        (CUSTOMER, "\"namespace\":\"v\",", "", "f:8: namespace: expected this field, but it is missing"),
         (
             CUSTOMER,
             "\"created_at\":0",
@@ -237,7 +242,7 @@ fn the_field_that_is_wrong_is_named() {
             "\"country_iso\":\"CH\",\"country_set_id\":3,",
             "f:6: fees[0].geo_restriction: expected either country_iso or country_set_id, found both",
         ),
-        (APP, "\"c\"", "\"\"", "f:3: clients[0].client_id: expected text, found none"),
+        (APP, "\"c\"", "\"\"", "f:3: clients[0].client_id: expected text, found an empty text"),
     ] {
         assert_eq!(error_after(of, from, to), expected);
     }
@@ -264,12 +269,17 @@ fn references_that_lead_nowhere_are_errors() {
         (LICENSE, "[33]", "[33,33]", "f:4: item_ids[1]: 33 again in the same list"),
         (PACKAGE, "[33]", "[34]", "f:7: item_ids[0]: expected an item's id, there is no item 34"),
         (PACKAGE, "[33]", "[33,33]", "f:7: item_ids[1]: 33 again in the same list"),
-        (PACKAGE, "[33]", "[40]", "f:7: item_ids[0]: expected an item that is no package, item 40 is one"),
+        (
+            PACKAGE,
+            "[33]",
+            "[40]",
+            "f:7: item_ids[0]: expected an item that is not a package, but item 40 is one",
+        ),
         (
             PACKAGE,
             "\"package\",\"content",
             "\"bundle\",\"content",
-            "f:7: item_ids: expected members of a package only, this is a \"bundle\"",
+            "f:7: item_ids: only a package may have members, and this is a \"bundle\"",
         ),
         (
             ITEM,

@@ -441,7 +441,7 @@ fn a_shard_that_is_not_what_its_name_says_is_not_compacted() {
     };
     let error =
         compact(&edge.index(), &content.delta(), FRESH, &flipped, &MemorySink::default()).unwrap_err();
-    assert!(error.to_string().contains("do not have the digest"), "{error}");
+    assert!(error.to_string().contains("digest of the bytes differs"), "{error}");
     let missing = |_| Err(io::Error::other("gone"));
     let error =
         compact(&edge.index(), &content.delta(), FRESH, &missing, &MemorySink::default()).unwrap_err();
