@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn fetched_keys_are_kept_where_there_is_any_secret_for_them() {
+    fn fetched_keys_are_kept_if_any_secret_is_configured() {
         let (own, of_origin) = ("0123456789abcdef0123456789abcdef", "fedcba9876543210fedcba9876543210");
         let secret = |variables: &[(&str, &str)]| {
             let secret = parse(variables).unwrap().jwks_cache_secret;

@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_server_packed_is_unpacked_within_bounds() {
+    fn a_compressed_body_is_unpacked_within_bounds() {
         let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
         io::Write::write_all(&mut packed, &vec![b' '; 1_000_000]).unwrap();
         let packed = packed.finish().unwrap();

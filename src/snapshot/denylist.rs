@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_hashed_once_at_most_however_many_tokens_are_revoked() {
+    fn a_token_is_hashed_at_most_once_per_check() {
         let hashed = |list: &Denylist| {
             let count = std::cell::Cell::new(0);
             let refused = list.refuses_by(&presented(), NOW, || {
@@ -396,7 +396,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_refused_and_what_is_not_known_yet_is_passed_over() {
+    fn invalid_entries_are_refused_and_unknown_kinds_skipped() {
         let long = "a".repeat(DENIED_TEXT_MAX_BYTES + 1);
         for wrong in [
             json!({}),

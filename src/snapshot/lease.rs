@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_lease_is_refused() {
+    fn invalid_leases_are_refused() {
         let with = |holder: &str, host: &str, until: &str| {
             Lease::parse(format!(r#"{{"holder":"{holder}","host":"{host}","until":{until}}}"#).as_bytes())
         };

@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn odd_names_are_none() {
+    fn invalid_names_are_refused() {
         let hex = "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881";
         let upper = hex.to_uppercase();
         for key in [

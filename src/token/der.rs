@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn integers_are_as_short_as_can_be() {
+    fn integers_take_the_fewest_bytes() {
         assert_eq!(ecdsa_der(&signature(&[1], &[2]), 32).unwrap(), [0x30, 6, 2, 1, 1, 2, 1, 2]);
         assert_eq!(
             ecdsa_der(&signature(&[0x80], &[0x7f]), 32).unwrap(),
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn other_lengths_are_none() {
+    fn other_lengths_are_refused() {
         for len in [0, 1, 31, 32, 63, 65, 72] {
             assert_eq!(ecdsa_der(&vec![1; len], 32), None, "{len}");
         }

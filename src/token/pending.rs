@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn made_up_tokens_push_out_none_that_waits() {
+    fn made_up_tokens_do_not_push_out_waiting_tokens() {
         let mut tokens = PendingTokens::default();
         tokens.remember(u64::MAX, PROBLEM, 1, 1, false);
         for made_up in 0..10_000 {

@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn others_are_named_by_their_host_and_not_followed() {
+    fn redirects_to_other_hosts_are_named_and_refused() {
         let url = "https://id.example.com/jwks";
         for (location, expected) in [
             (

@@ -279,7 +279,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_lies_in_a_shard_fits_in_the_end(
+        fn every_shard_fits_after_making_room(
             lens in vec(0_usize..LIMIT / 2, 0..12), was in vec(0_usize..LIMIT / 2, 0..12),
         ) {
             let mut all = entries(&lens);

@@ -239,7 +239,7 @@ fn grants_through_packages_and_licences_are_decided_on() {
 }
 
 #[test]
-fn what_is_rendered_is_what_clients_read() {
+fn clients_read_the_rendered_json() {
     let mut lines = linked();
     lines.push(json!({"type": "access_type", "id": 1, "account_id": 21, "name": "ppv", "quantity": 2, "period": "day", "created_at": 1, "updated_at": 2}));
     lines[2]["metadata"] =
@@ -364,7 +364,7 @@ fn one_change_touches_one_shard_and_the_index() {
 }
 
 #[test]
-fn what_the_store_would_refuse_is_an_error_before_it_is_uploaded() {
+fn an_oversized_object_is_refused_before_its_upload() {
     let mut lines = linked();
     let mut long = lines.iter().find(|line| line["type"] == "license").unwrap().clone();
     long["description"] = json!("x".repeat(LICENSE_MAX_BYTES - 512));

@@ -146,7 +146,7 @@ fn a_line_that_is_too_long_is_passed_over() {
 
 /// Text that is not JSON is an error, wherever the feed ends.
 #[test]
-fn a_last_line_that_is_wrong_is_not_taken_for_one_that_breaks_off() {
+fn an_invalid_last_line_is_an_error_not_an_interruption() {
     for last in ["nonsense", "{\"seq\":1}}", "{seq", "{\"seq\":\"x\"}"] {
         assert_eq!(read(last.as_bytes()).1.len(), 1, "{last}");
     }
@@ -243,7 +243,7 @@ fn text_of_a_change_is_repaired_and_its_time_is_not_needed() {
 }
 
 #[test]
-fn what_cannot_be_attributed_makes_the_whole_change_unusable() {
+fn a_part_of_an_unknown_record_makes_the_whole_change_unusable() {
     for line in [
         "nonsense".to_owned(),
         r#"{"put":[]}"#.to_owned(),

@@ -247,7 +247,7 @@ fn two_lines_that_differ_are_neither_and_two_that_do_not_are_one() {
 }
 
 #[test]
-fn what_refers_to_a_record_without_a_last_good_state_does_without_it() {
+fn records_lose_references_to_records_without_a_last_good_state() {
     let case = Case::new();
     let mut lines = business();
     let mut unknown = item(50, &[]);
@@ -293,7 +293,7 @@ fn nothing_is_removed_where_a_line_cannot_be_attributed() {
 }
 
 #[test]
-fn what_a_last_good_state_needs_comes_with_it() {
+fn a_last_good_state_brings_the_records_it_needs() {
     let case = Case::new();
     let mut lines = business();
     lines.retain(|line| line["type"] != "merchant" && line["type"] != "app");

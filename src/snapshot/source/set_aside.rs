@@ -404,7 +404,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_no_record_can_have_are_not_attributed() {
+    fn invalid_names_are_not_attributed_to_records() {
         let license = About::record(&Removal::License { id: "x".to_owned() });
         let nobody = About::record(&Removal::Customer { namespace: String::new(), subject: "s".to_owned() });
         let mut set_aside = SetAside::default();
@@ -417,7 +417,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_of_many_is_bounded() {
+    fn the_kept_reasons_are_bounded() {
         let mut set_aside = SetAside::default();
         for id in 0..5_000 {
             set_aside.add(&error(About::key(RecordKey::Item(id))));

@@ -104,7 +104,7 @@ fn files_of_other_systems_are_read_too() {
 }
 
 #[test]
-fn lines_that_are_no_lines() {
+fn invalid_lines_are_reported_with_their_place() {
     let cases: [(&[u8], &str); 10] = [
         (b"nonsense", "f:1: expected a JSON object; column 2: expected ident"),
         (b"{\"type\":\"app\"", "f:1: expected a JSON object; column 13: EOF while parsing an object"),
@@ -139,7 +139,7 @@ fn every_error_has_its_line() {
 }
 
 #[test]
-fn a_line_without_end_is_not_kept() {
+fn an_endless_line_is_not_kept_in_memory() {
     let head = format!("{MERCHANT}\n");
     let head = head.as_bytes();
     let tail = format!("\n{OTHER_MERCHANT}\n").into_bytes();
@@ -306,7 +306,7 @@ fn references_that_lead_nowhere_are_errors() {
 }
 
 #[test]
-fn what_grants_nothing_is_a_warning() {
+fn a_grant_without_effect_is_a_warning() {
     for (of, from, to, expected) in [
         (
             CUSTOMER,

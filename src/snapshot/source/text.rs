@@ -216,7 +216,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_repaired_is_unicode_and_needs_no_second_repair(line in proptest::collection::vec(any::<u8>(), 0..60)) {
+        fn repaired_text_is_unicode_and_stays_so(line in proptest::collection::vec(any::<u8>(), 0..60)) {
             if let Some(again) = repaired(&line) {
                 prop_assert!(std::str::from_utf8(&again).is_ok());
                 prop_assert_eq!(repaired(&again), None);
@@ -224,7 +224,7 @@ mod tests {
         }
 
         #[test]
-        fn a_line_that_can_be_read_is_not_changed(text in ".*") {
+        fn a_readable_line_stays_as_it_is(text in ".*") {
             let line = serde_json::to_vec(&text).unwrap();
             prop_assert_eq!(repaired(&line), None);
         }

@@ -427,9 +427,9 @@ fn without_the_catalogue_only_customers_can_be_changed() {
     assert_eq!((content.delta().customers.len(), content.directory()), (1, directory.as_slice()));
 }
 
-/// What a compaction reads is checked: the store may show something else.
+/// Compaction checks the objects that it reads, because the store may return other bytes.
 #[test]
-fn a_shard_that_is_not_what_its_name_says_is_not_compacted() {
+fn a_shard_with_a_wrong_digest_is_not_compacted() {
     let mut lines = fixed();
     lines.extend([item(1, "t", &[]), customer(1, 5, 1)]);
     let (edge, mut content) = Edge::of(&lines);

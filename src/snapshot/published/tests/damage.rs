@@ -38,7 +38,7 @@ impl Damage {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
     #[test]
-    fn whatever_happens_to_one_line_no_customer_of_another_loses_anything(
+    fn damage_to_one_line_costs_other_customers_nothing(
         number in 1_usize..110,
         damage in damage(),
     ) {

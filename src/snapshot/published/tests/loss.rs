@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn what_is_lost_is_counted_by_what_it_grants() {
+fn losses_are_counted_by_their_effect() {
     let case = Case::new();
     let losses = |outcome: Outcome| {
         let after = outcome.built.unwrap();
@@ -32,7 +32,7 @@ fn what_is_lost_is_counted_by_what_it_grants() {
 }
 
 #[test]
-fn what_is_lost_through_another_record_is_counted_too() {
+fn a_loss_caused_by_another_record_is_counted() {
     let store = Store::default();
     let held = json!([{"license_id": LICENSE, "license_type": "SINGLE", "name": "l", "status": "ACTIVE",
         "renew_status": "RENEW", "interval_length": 1, "interval_unit": "MONTHS", "date_added": 0}]);
@@ -78,7 +78,7 @@ fn what_is_lost_through_another_record_is_counted_too() {
 }
 
 #[test]
-fn what_granted_nothing_before_is_not_lost() {
+fn a_grant_without_effect_is_not_counted_as_lost() {
     let store = Store::default();
     let dead = |mut lines: Vec<Value>| {
         for line in lines.iter_mut().filter(|line| line["type"] == "customer") {

@@ -88,7 +88,7 @@ fn an_access_type_that_makes_an_item_too_large_goes_on_as_it_was() {
 
 /// A state that an older release without the bound has published.
 #[test]
-fn an_item_whose_last_good_state_is_too_large_as_well_is_not_published() {
+fn an_item_with_an_oversized_last_good_state_is_left_out() {
     let mut lines = business();
     lines.iter_mut().filter(|line| is("item", 3)(line)).for_each(|line| {
         line["content"] = json!("x".repeat(3 << 20));
@@ -109,7 +109,7 @@ fn an_item_whose_last_good_state_is_too_large_as_well_is_not_published() {
 }
 
 #[test]
-fn of_a_directory_that_is_too_large_as_few_records_as_needed_give_way() {
+fn an_oversized_directory_loses_as_few_records_as_needed() {
     let case = Case::new();
     let lines = |sizes: &[usize]| {
         let more = sizes.iter().enumerate().map(|(number, bytes)| long_license(number, *bytes));
