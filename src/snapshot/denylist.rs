@@ -115,6 +115,7 @@ impl Denylist {
     /// one that revokes. It stays until both have ended: otherwise a publisher that knows only the longer entry would
     /// bring that one back.
     pub fn add(&mut self, entry: Denied) {
+        // The reason only breaks ties, so that all publishers end up with the same list.
         let rank = |entry: &Denied| (entry.since, !entry.is_lifted, entry.reason.clone());
         match self.entries.iter_mut().find(|known| known.target == entry.target) {
             Some(known) => {
@@ -141,6 +142,7 @@ impl Denylist {
     pub fn has_all_of(&self, other: &Self, now: UnixSecs) -> bool {
         let mut merged = self.clone();
         merged.merge(other, now);
+        // If merging changed an entry that is in force, `other` had something new.
         let known = |entry: &Denied| !entry.is_in_force(now) || self.entries.contains(entry);
         merged.entries.iter().all(known)
     }

@@ -151,6 +151,7 @@ impl Head {
     /// published in the meantime. It must then be made again.
     #[must_use]
     pub fn revokes_behind(&self, newest: &Self) -> bool {
+        // `newest` would be replaced by an older or equal head that still brings a new revocation.
         let is_new = |entry: &Denied| !newest.denylist.entries().contains(entry);
         (self.seq, self.as_of) <= (newest.seq, newest.as_of)
             && self.aud == newest.aud

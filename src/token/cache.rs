@@ -84,6 +84,7 @@ impl VerifiedTokens {
         if let Some(previous) = self.tokens.put(fingerprint, entry) {
             self.size_bytes -= previous.size_bytes();
         }
+        // Drop the least recently used tokens until both bounds hold.
         while self.tokens.len() > VERIFIED_MAX_TOKENS || self.size_bytes > VERIFIED_MAX_BYTES {
             let Some((_, oldest)) = self.tokens.pop_lru() else { break };
             self.size_bytes -= oldest.size_bytes();

@@ -38,6 +38,7 @@ pub fn ecdsa_der(signature: &[u8], coordinate_len: usize) -> Option<Vec<u8>> {
 fn push_integer(out: &mut Vec<u8>, big_endian: &[u8]) -> Option<()> {
     let leading_zeros = big_endian.iter().take_while(|byte| **byte == 0).count();
     let digits = big_endian.get(leading_zeros..)?;
+    // A set first bit would mean a negative number; an empty number is written as a single zero byte.
     let needs_zero = digits.first().is_none_or(|first| first & 0x80 != 0);
     out.extend([INTEGER, u8::try_from(digits.len() + usize::from(needs_zero)).ok()?]);
     if needs_zero {

@@ -52,6 +52,7 @@ impl PendingTokens {
             pending.problem = problem.or(pending.problem);
             return;
         }
+        // `seen_after` never decreases, so the decided tokens are the first ones.
         let decided = self.0.partition_point(|pending| pending.seen_after < settled);
         if self.0.len() - decided >= JWKS_PENDING_MAX_TOKENS / 2 && !must_stay {
             return;

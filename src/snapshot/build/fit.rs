@@ -68,6 +68,7 @@ impl Sizes {
 
     /// Number of bytes that do not fit into `1 << bits` shards.
     fn excess(&self, bits: u8) -> u64 {
+        // With fewer shards than parts, a shard consists of several consecutive parts.
         let parts_per_shard = 1_usize << RAISED_SHARD_BITS_MAX.saturating_sub(bits);
         let shards = self.0.chunks(parts_per_shard).map(|shard| shard.iter().sum::<u64>());
         shards.map(|bytes| bytes.saturating_sub(SHARD_MAX_BYTES as u64)).sum()
@@ -146,6 +147,7 @@ fn make_room_within<R: AsRef<[u8]> + Clone>(
     let mut given_way: BTreeMap<EntryKey, GivenWay<R>> = BTreeMap::new();
     let mut gone = BTreeSet::new();
     let sizes = entries.iter().enumerate().map(|(position, (_, record))| (record.as_ref().len(), position));
+    // A heap with the largest record on top, by the record's position in `entries`.
     let mut by_size: BinaryHeap<(usize, usize)> = sizes.collect();
     while excess > 0
         && let Some((bytes, position)) = by_size.pop()

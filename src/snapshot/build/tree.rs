@@ -85,6 +85,7 @@ pub fn shard_bits(total_bytes: u64, published: Option<u8>) -> Result<u8, FormatE
     let target = SHARD_TARGET_BYTES as u64;
     if let Some(bits) = published.filter(|bits| *bits < 64) {
         let average = total_bytes >> bits;
+        // Keep the number while the average shard has 3/8 to 3/2 of the target.
         if average <= target / 2 * 3 && (bits == 0 || average >= target / 8 * 3) {
             return Ok(bits);
         }
@@ -197,6 +198,8 @@ struct Group {
 
 impl<S: ObjectSink> Build<'_, S> {
     fn group(&self, number: usize) -> Result<Group, BuildError> {
+        // A group is a run of `1 << buckets_bits` buckets, because groups and buckets are both cut by leading
+        // bits.
         let buckets_bits = spill::BUCKET_BITS - self.group_bits;
         let mut bytes = Vec::new();
         for bucket in number << buckets_bits..(number + 1) << buckets_bits {

@@ -135,6 +135,7 @@ impl Losses {
         let total = 1_usize << bits;
         let count = total.min(SAMPLE_SHARDS);
         self.sample = (self.sample.0 + count, self.sample.1 + total);
+        // Both are powers of two, so this takes every (total / count)-th shard.
         (0..count).map(move |number| number * (total / count))
     }
 
@@ -166,6 +167,7 @@ impl Losses {
         let new = new.map(|new| Held::new(new, &new_items.published.directory, now)).transpose();
         let new = new.map_err(after)?.unwrap_or_default();
         for item in &old.items {
+            // Ask the new version first: reading items of the published one costs a request per shard.
             let is_granted = new.items.contains(item)
                 && new_items.merchant(*item).map_err(Side::After)? == Some(new.merchant_id);
             if is_granted || old_items.merchant(*item).map_err(Side::Before)? == Some(old.merchant_id) {

@@ -103,6 +103,7 @@ impl<'a> Published<'a> {
     pub fn records(&self, tree: Tree, prefix: usize, bits: u8) -> Result<Records, BuildError> {
         let names = self.names(tree);
         let own_bits = u8::try_from(names.len().trailing_zeros()).unwrap_or(u8::MAX);
+        // The prefix covers several whole shards, or lies within a single one.
         let (first, count) = if own_bits >= bits {
             let more = own_bits - bits;
             (prefix << more, 1 << more)

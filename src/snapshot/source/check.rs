@@ -134,6 +134,7 @@ impl Check<'_> {
                 let before = self.before.and_then(|before| before.merchants.get(&id));
                 before.is_some_and(|merchant| merchant.value.uuid == uuid)
             };
+            // The merchant that had the UUID before keeps it; without such evidence, the first in order does.
             let (wrong, right) = if had(*id) && !had(first) { (first, *id) } else { (*id, first) };
             let at = self.catalogue.merchants.get(&wrong).map_or(&merchant.at, |merchant| &merchant.at);
             let message = format!("{uuid} again; merchant {right} has it");

@@ -56,6 +56,8 @@ impl<R: Read> Chunks<R> {
                 }
                 continue;
             }
+            // Hand out whole lines and keep the start of the next one; at the end of the file, hand out
+            // everything.
             let end = if self.is_at_end { bytes.len() } else { last_line_end(&bytes) };
             if end > 0 {
                 self.rest.extend_from_slice(bytes.get(end..).unwrap_or_default());
@@ -70,6 +72,7 @@ impl<R: Read> Chunks<R> {
             if bytes.len() > LINE_MAX_BYTES {
                 return self.skip_line(bytes);
             }
+            // No line end yet: read on until the line ends or exceeds the limit.
             wanted = bytes.len() + CHUNK_BYTES;
         }
     }

@@ -98,6 +98,7 @@ pub fn key(namespace: &str, subject: &str) -> Result<EntryKey, Problem> {
 fn check_accesses(accesses: &[Access], at: &Location, now: UnixSecs, problems: &mut Problems) {
     let mut seen = BTreeSet::new();
     for (position, access) in accesses.iter().enumerate() {
+        // Most customers have few accesses, for which comparing is cheaper than a set.
         let is_repeated = if accesses.len() <= FEW {
             accesses.iter().take(position).any(|earlier| earlier.id == access.id)
         } else {

@@ -180,6 +180,7 @@ fn shape(problem: &Problem) -> String {
     let mut shape = String::with_capacity(field.len() + message.len() + 1);
     let mut is_quoted = false;
     for text in [field.as_str(), "\n", message.as_str()] {
+        // Replace words with digits and everything between quotation marks by `#`.
         for word in text.split_inclusive([' ', '[', ']', '"', '(']) {
             let end = word.chars().last().unwrap_or_default();
             if is_quoted {

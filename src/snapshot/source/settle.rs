@@ -239,6 +239,7 @@ impl Settle<'_> {
         self.catalogue.remove(key);
         let layers = &self.history.layers;
         let depth = self.depths.entry(key.clone()).or_insert(layers.len());
+        // Try the states of this batch from the newest to the oldest, then the published one.
         while let Some(layer) = depth.checked_sub(1).and_then(|next| layers.get(next)) {
             *depth -= 1;
             if layer.removed.contains(key) || self.catalogue.take_over(key, &layer.records) {

@@ -137,6 +137,7 @@ impl Spill {
         let len = bytes.len();
         let mut bucket = lock(bucket);
         bucket.in_memory.append(bytes);
+        // Above the limit, the bucket that a thread has just filled is written out.
         if self.in_memory_bytes.fetch_add(len, Ordering::Relaxed) + len > self.plan.memory_bytes {
             self.write_out(&mut bucket)?;
         }

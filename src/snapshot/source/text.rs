@@ -83,6 +83,8 @@ fn escape<'a>(rest: &'a [u8], out: &mut Vec<u8>) -> &'a [u8] {
     match unit(rest) {
         // Not `\u` with four digits: leave it to the parser, which refuses it.
         None => keep(1, out),
+        // The first half of a pair. With the second half, the pair has 11 characters after its first
+        // backslash.
         Some(0xd800..0xdc00) => match rest.get(5..).and_then(|next| unit(next.strip_prefix(b"\\")?)) {
             Some(0xdc00..0xe000) => keep(11, out),
             _ => {

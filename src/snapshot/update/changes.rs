@@ -181,6 +181,7 @@ impl Content {
                 in_shards.clone_from(&rendered.items);
             }
             (Known::Published { changed_items, .. }, Known::Published { changed_items: written, .. }) => {
+                // Keep the items that have changed again since the compaction began.
                 changed_items.retain(|key, record| written.get(key) != Some(record));
             }
             _ => {}

@@ -166,8 +166,11 @@ fn compact_tree<'a>(
     }
     let merge = Merge { tree, shards: &shards, touched: &touched, read, sink, bits };
     let numbers: Vec<usize> = touched.keys().copied().collect();
+    // First try with the present number of shards. Shards that do not fit are not written yet.
     let merged = merge.all(&numbers, bits, Crowded::Leave)?;
     let new_bits = bits_for(&merged, shards.len(), bits)?;
+    // More shards are needed: split all of them. Otherwise write only the ones that did not fit, without
+    // their largest records.
     let merged = if new_bits > bits {
         merge.all(&(0..shards.len()).collect::<Vec<_>>(), new_bits, Crowded::MakeRoom)?
     } else {
@@ -200,6 +203,7 @@ fn compact_tree<'a>(
 /// Number of shards, as a power of two, after these `merged` shards have changed. There are `count` shards
 /// now, `1 << bits`.
 fn bits_for(merged: &[Merged], count: usize, bits: u8) -> Result<u8, BuildError> {
+    // Estimate the size of all shards from the touched ones.
     let new_bytes: u64 = merged.iter().map(|shard| shard.new_bytes).sum();
     // Untouched shards count with the average of what the touched ones were before: the growth that one customer has caused must not be counted for every shard.
     let old_bytes: u64 = merged.iter().map(|shard| shard.old_bytes).sum();

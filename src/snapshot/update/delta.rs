@@ -64,6 +64,7 @@ impl Delta {
     #[must_use]
     pub fn size_bytes(&self) -> usize {
         let entries = self.customers.values().chain(self.items.values());
+        // Three words: the length of the first table, and the number of entries of each.
         HEADER_LEN + 3 * size_of::<u32>() + entries.map(|record| ENTRY_LEN + record.len()).sum::<usize>()
     }
 

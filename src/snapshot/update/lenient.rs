@@ -138,6 +138,7 @@ impl Batch<'_> {
             let at = self.at(change);
             self.set_aside(change, found);
             let mut remember = |key: &RecordKey, catalogue: &Catalogue| {
+                // The first change of a record replaces the published state, which `history` has already.
                 if !changed.insert(key.clone()) {
                     history.remember(key, catalogue);
                 }
