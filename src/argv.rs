@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn files_and_other_arguments_are_no_secrets() {
+    fn files_and_other_arguments_cause_no_warning() {
         for args in
             [&["--token", "@token.jwt"][..], &["--granted", "@a.jwt", "7"], &["--key", "key.jwk"], &[]]
         {

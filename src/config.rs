@@ -180,7 +180,10 @@ impl OriginConfig {
         let Some(url) = binding("ORIGIN_URL") else { return Ok(None) };
         check_url(&url).map_err(|problem| ConfigError::new("ORIGIN_URL", problem))?;
         if url.contains('?') {
-            return Err(ConfigError::new("ORIGIN_URL", "must have no query: paths are put behind it"));
+            return Err(ConfigError::new(
+                "ORIGIN_URL",
+                "must not have a query, because paths are appended to it",
+            ));
         }
         Ok(Some(Self { url: url.trim_end_matches('/').to_owned(), ..numbers }))
     }
@@ -197,7 +200,8 @@ fn audience(binding: &dyn Fn(&str) -> Option<String>) -> Result<Option<String>, 
 
 fn min_seq(binding: &dyn Fn(&str) -> Option<String>) -> Result<u64, ConfigError> {
     let Some(text) = binding("SNAPSHOT_MIN_SEQ") else { return Ok(0) };
-    let wrong = || ConfigError::new("SNAPSHOT_MIN_SEQ", format!("expected a seq, found {text:?}"));
+    let wrong =
+        || ConfigError::new("SNAPSHOT_MIN_SEQ", format!("expected a sequence number, found {text:?}"));
     text.parse().map_err(|_| wrong())
 }
 
@@ -268,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn fetched_keys_are_kept_where_there_is_any_secret_for_them() {
+    fn fetched_keys_are_kept_if_any_secret_is_configured() {
         let (own, of_origin) = ("0123456789abcdef0123456789abcdef", "fedcba9876543210fedcba9876543210");
         let secret = |variables: &[(&str, &str)]| {
             let secret = parse(variables).unwrap().jwks_cache_secret;

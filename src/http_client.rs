@@ -88,7 +88,8 @@ fn choose(loaded: CertificateResult, variable: Option<&'static str>) -> Result<R
         return Ok(RootCerts::Specific(Arc::new(certs.collect())));
     }
     let Some(variable) = variable else { return Ok(RootCerts::WebPki) };
-    let reason = loaded.errors.first().map_or_else(|| "it holds none".to_owned(), ToString::to_string);
+    let reason =
+        loaded.errors.first().map_or_else(|| "it holds no certificate".to_owned(), ToString::to_string);
     Err(RootsError { variable, reason })
 }
 
@@ -103,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_server_packed_is_unpacked_within_bounds() {
+    fn a_compressed_body_is_unpacked_within_bounds() {
         let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
         io::Write::write_all(&mut packed, &vec![b' '; 1_000_000]).unwrap();
         let packed = packed.finish().unwrap();
@@ -119,6 +120,9 @@ mod tests {
         assert!(matches!(choose(loaded(2), Some("SSL_CERT_FILE")), Ok(RootCerts::Specific(_))));
         assert!(matches!(choose(loaded(0), None), Ok(RootCerts::WebPki)));
         let error = choose(loaded(0), Some("SSL_CERT_DIR")).unwrap_err().to_string();
-        assert!(error.starts_with("SSL_CERT_DIR names no usable certificate (it holds none)"), "{error}");
+        assert!(
+            error.starts_with("SSL_CERT_DIR names no usable certificate (it holds no certificate)"),
+            "{error}"
+        );
     }
 }

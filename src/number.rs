@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn other_values_name_no_integer() {
+    fn other_values_are_not_integers() {
         let others = [
             json!(7.5),
             json!("7.5"),

@@ -54,7 +54,7 @@ pub fn shared(path: &Path) -> Option<String> {
         // A pipe, such as the shell's `<(…)`, has no readers but this process.
         (metadata.is_file() && mode & 0o077 != 0).then(|| {
             format!(
-                "{0}: others than its owner can use this secret (mode {mode:04o}): chmod 600 {0}",
+                "{0}: users other than its owner have access to this secret (mode {mode:04o}): chmod 600 {0}",
                 path.display()
             )
         })

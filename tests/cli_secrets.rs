@@ -157,7 +157,8 @@ fn files_of_secrets_that_others_can_read_are_told() {
         for (bits, is_told) in [(0o644, true), (0o600, false)] {
             mode(&bench, file, bits);
             let stderr = bench.run(command).stderr;
-            let warning = format!("warning: {file}: others than its owner can use this secret (mode 0644)");
+            let warning =
+                format!("warning: {file}: users other than its owner have access to this secret (mode 0644)");
             assert_eq!(stderr.contains(&warning), is_told, "{command:?} {bits:o}: {stderr}");
         }
     }

@@ -27,6 +27,8 @@ pub(super) fn offer(best: &mut Best<'_>, question: &Question<'_>) -> Result<(), 
     if item.licenses.is_empty() {
         return Ok(());
     }
+    // A test-mode client sees pending test licences whatever the customer holds, and only if its issuer
+    // allows it.
     let test_client = client_app(principal, directory).filter(is_test);
     if let Some(client) = test_client.as_ref().filter(|_| principal.may_test)
         && let Some((id, _)) =
@@ -51,6 +53,8 @@ pub(super) fn offer(best: &mut Best<'_>, question: &Question<'_>) -> Result<(), 
         let id = Some(held.license_id);
         if held.status == SubscriptionStatus::Cancelled {
             best.refuse(grant, id, Reason::LicenseCancelled);
+        // Subscriptions do not count for test-mode clients, nor for licences that the directory lacks or
+        // withholds.
         } else if test_client.is_some() || license.is_none_or(|license| !license.is_for_holders()) {
             best.refuse(grant, id, Reason::LicenseUnavailable);
         } else {
@@ -120,6 +124,7 @@ pub fn listed_licenses<'a>(
 /// sort, because an app has few licences and the library's sort would be more code than this module.
 fn insert<'a>(entries: &mut Vec<HeldEntry<'a>>, entry: HeldEntry<'a>) -> bool {
     let rank = entry.license().rank;
+    // Entries are sorted by descending rank; equal ranks keep their order.
     let place = entries.partition_point(|other| other.license().rank >= rank);
     entries.insert(place, entry);
     entries.len() <= LICENSES_MAX

@@ -176,12 +176,14 @@ impl Best<'_> {
         if grant.expires_at <= now {
             return self.refuse(grant, license_id, Reason::Expired);
         }
+        // The decision stands at most until this grant ends.
         self.until = self.until.min(grant.expires_at);
         if let Some(starts_at) = grant.starts_at.filter(|starts_at| now < *starts_at) {
             self.until = self.until.min(starts_at);
             self.refuse(grant, license_id, Reason::NotStarted);
         } else {
             self.see(Considered { grant, license_id, obstacle: None });
+            // Only a strictly better grant replaces the best one, so equal grants leave the first in place.
             if self.grant.is_none_or(|best| rank(&grant) > rank(&best)) {
                 self.grant = Some(grant);
             }
@@ -248,6 +250,7 @@ pub fn explain(question: &Question<'_>) -> Result<(Decision, Vec<Considered>), F
 
 fn weigh(question: &Question<'_>, seen: Option<&mut Vec<Considered>>) -> Result<Decided, FormatError> {
     let Question { customer, item, now, .. } = *question;
+    // These two conditions do not depend on grants or on the time.
     if !item.is_active {
         return Ok(Decided::for_ever(Decision::Deny(Reason::ItemInactive)));
     }
@@ -279,6 +282,7 @@ fn is_of_another_merchant(question: &Question<'_>) -> bool {
     if !principal.may_act_for(item.merchant_id) {
         return true;
     }
+    // In order of trust: the customer's record, `mid`, `mui`, the app of the client.
     if let Some(merchant_id) = customer.map(|customer| customer.merchant_id).or(principal.merchant_id) {
         return merchant_id != item.merchant_id;
     }
@@ -315,6 +319,8 @@ fn leading(
             return Err(FormatError::Invalid("order of accesses"));
         }
         last_access = access.item_id;
+        // Skip the packages before this access. Both lists ascend, so they cannot match a later access
+        // either.
         while let Some(package) = packages.next_if(|package| *package < access.item_id) {
             if package < last_package {
                 return Err(FormatError::Invalid("order of packages"));

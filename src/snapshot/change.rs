@@ -23,20 +23,21 @@ use super::{
     },
 };
 
-/// The types of records, as an error lists them.
+/// The types of records, as errors list them.
 const TYPES: &str = "merchant, app, license, access_type, item or customer";
 
-/// Reads one line of a feed and checks what it alone can show; references are to what was published.
+/// Parses one line of a feed and checks all that a single line can show. References are checked later,
+/// against what is published.
 ///
 /// # Errors
-/// When it is no change, or names a record twice; the problem says which field, and what was expected.
+/// The line is not a change, or names a record twice. The problem has the field and what was expected.
 pub fn parse(line: &[u8]) -> Result<Change, Problem> {
     let change: Change = serde_json::from_slice(line).map_err(|error| explain(line, &error))?;
     check(&change)?;
     Ok(change)
 }
 
-/// The changes of a feed, in the order of its lines.
+/// Reads the changes of a feed, in the order of its lines.
 #[derive(Debug)]
 pub struct Feed<R> {
     reader: R,
@@ -47,38 +48,38 @@ pub struct Feed<R> {
     problems: Problems,
 }
 
-/// A record of a change that cannot be used, and that was left out of it.
+/// A record of a change that cannot be used and was left out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeftOut {
-    /// The origin's count of the change.
+    /// `seq` of the change.
     pub seq: u64,
-    /// What is wrong with the record.
+    /// The problem with the record.
     pub error: LineError,
 }
 
 impl<R: BufRead> Feed<R> {
-    /// Reads from `reader`; errors name it `name`.
+    /// Reads from `reader`. Errors name the feed `name`.
     pub fn new(name: &str, reader: R) -> Self {
         let at = Location { file: Arc::from(name), line: 0 };
         let (left_out, problems) = (Vec::new(), Problems::default());
         Self { reader, at, bytes: Vec::new(), is_lenient: false, left_out, problems }
     }
 
-    /// From now on records that cannot be used are left out of their changes, as far as it is known which they are.
+    /// From now on leaves unusable records out of their changes, if they can be identified.
     pub const fn leave_out_wrong_records(&mut self) {
         self.is_lenient = true;
     }
 
-    /// What was left out of the changes so far, and what is odd about them. They are not told again.
+    /// Returns the records left out and the problems since the last call.
     pub fn take_left_out(&mut self) -> (Vec<LeftOut>, Problems) {
         (std::mem::take(&mut self.left_out), std::mem::take(&mut self.problems))
     }
 
-    /// The next change, or what is wrong with its line; `None` at the end. Blank lines are passed over. A
-    /// last line that breaks off is not a change: the origin was interrupted, and sends it again.
+    /// The next change, or the problem with its line; `None` at the end. Blank lines are skipped. A last line
+    /// that breaks off is not a change: the origin was interrupted, and sends the change again.
     ///
     /// # Errors
-    /// When the feed cannot be read on.
+    /// The feed cannot be read.
     pub fn next_change(&mut self) -> io::Result<Option<Result<Change, LineError>>> {
         loop {
             self.bytes.clear();
@@ -116,12 +117,12 @@ impl<R: BufRead> Feed<R> {
     }
 }
 
-/// Whether a line breaks off. An object ends with its last brace, so nothing shorter is one.
+/// Whether a line breaks off. An object ends with its last brace, so no shorter text is a complete change.
 fn is_cut(line: &[u8]) -> bool {
     match std::str::from_utf8(line) {
-        // Not `IgnoredAny`, which takes the sign of a number that breaks off for a wrong one.
+        // Not `IgnoredAny`: it takes the sign of a number that breaks off for a syntax error.
         Ok(text) => serde_json::from_str::<Value>(text).is_err_and(|error| error.is_eof()),
-        // Within a character.
+        // The line breaks off within a character.
         Err(error) => error.error_len().is_none(),
     }
 }
@@ -132,7 +133,7 @@ fn explain(line: &[u8], error: &serde_json::Error) -> Problem {
         Ok(object) => object,
         Err(problem) => return problem,
     };
-    // Tagged values lose the path of an error, so each is read by itself.
+    // Errors in tagged values have no path, so each element is parsed by itself.
     let mut elements = |list: &str| match object.get_mut(list) {
         Some(Value::Array(elements)) => std::mem::take(elements),
         _ => Vec::new(),
@@ -141,7 +142,7 @@ fn explain(line: &[u8], error: &serde_json::Error) -> Problem {
     explain_as::<Change>(Value::Object(object))
         .or_else(|| explain_elements("put", put, explain_record))
         .or_else(|| explain_elements("remove", remove, explain_removal))
-        // A field that comes twice is lost when the line is read into a map.
+        // A repeated field is lost when the line is read into a map; serde's message names it.
         .unwrap_or_else(|| Problem::new("", without_place(error)))
 }
 
@@ -165,13 +166,13 @@ fn explain_elements(
     })
 }
 
-/// A problem of an element as one of the list's line.
+/// Prefixes the field of an element's problem with the element's place in the list.
 fn within(list: &str, position: usize, Problem { field, message }: Problem) -> Problem {
     let separator = if field.is_empty() { "" } else { "." };
     Problem { field: format!("{list}[{position}]{separator}{field}"), message }
 }
 
-/// As in [`Removal`], without the tag.
+/// The fields of a [`Removal`] by id, without the tag.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ById<T> {
@@ -214,7 +215,8 @@ fn check(change: &Change) -> Result<(), Problem> {
     Ok(())
 }
 
-/// A change says what is true after it. A record that it names twice would be chance.
+/// Checks that a change names a record only once. Which of two states holds after the change would be a
+/// matter of chance.
 fn once(named: &mut BTreeMap<Removal, String>, name: Removal, field: String) -> Result<(), Problem> {
     match named.get(&name) {
         Some(first) => Err(Problem::new(field, format!("the same record again; first: {first}"))),
@@ -225,7 +227,7 @@ fn once(named: &mut BTreeMap<Removal, String>, name: Removal, field: String) -> 
     }
 }
 
-/// Checks what names a record, and gives it in its one form.
+/// Checks the name of a record, and returns it in canonical form.
 fn check_record(record: &Record) -> Result<Removal, Problem> {
     if let Record::Merchant(Merchant { uuid, .. }) | Record::Customer(Customer { uuid, .. }) = record {
         parse_uuid("uuid", uuid)?;

@@ -64,6 +64,7 @@ impl ItemCost {
     /// The first part of the item that exceeds its limit, if any does.
     #[must_use]
     pub const fn excess(&self) -> Option<Excess> {
+        // The item itself comes first, because answers with content and with fees contain it.
         if self.details > DETAILS_MAX_BYTES {
             let found = self.details;
             return Some(Excess { part: Part::Details, found, limit: DETAILS_MAX_BYTES });

@@ -221,6 +221,8 @@ fn read_license<'a>(cursor: &mut Cursor<'a>) -> Result<HeldLicense<'a>, FormatEr
     if (flags | present) & UNUSED != 0 {
         return Err(FormatError::Invalid("licence flags"));
     }
+    // Flags: bits 0 to 2 are bundle, trial and cancelled renewal; bits 3 and 4 the status; bits 5 and 6 the
+    // unit.
     let status = match (flags >> STATUS_SHIFT) & 0b11 {
         0 => SubscriptionStatus::Active,
         1 => SubscriptionStatus::Overdue,
@@ -319,6 +321,7 @@ impl NewCustomer<'_> {
             item_id = access.item_id;
             out.put_signed(access.id);
             out.put_signed(access.created_at);
+            // Flags: bit 0 for `starts_at`, bit 1 for `expires_at`.
             out.push(u8::from(access.starts_at.is_some()) | (u8::from(access.expires_at.is_some()) << 1));
             for date in [access.starts_at, access.expires_at].into_iter().flatten() {
                 out.put_signed(date.wrapping_sub(access.created_at));
@@ -354,6 +357,7 @@ fn write_license(out: &mut Vec<u8>, license: &HeldLicense<'_>) {
         flags |= TRIAL;
     }
     out.push(flags);
+    // The second byte of flags says which optional fields follow, the first field in the lowest bit.
     let present = [
         license.renews_on.is_some(),
         license.billing_cycle_anchor.is_some(),

@@ -115,6 +115,7 @@ impl Denylist {
     /// one that revokes. It stays until both have ended: otherwise a publisher that knows only the longer entry would
     /// bring that one back.
     pub fn add(&mut self, entry: Denied) {
+        // The reason only breaks ties, so that all publishers end up with the same list.
         let rank = |entry: &Denied| (entry.since, !entry.is_lifted, entry.reason.clone());
         match self.entries.iter_mut().find(|known| known.target == entry.target) {
             Some(known) => {
@@ -141,6 +142,7 @@ impl Denylist {
     pub fn has_all_of(&self, other: &Self, now: UnixSecs) -> bool {
         let mut merged = self.clone();
         merged.merge(other, now);
+        // If merging changed an entry that is in force, `other` had something new.
         let known = |entry: &Denied| !entry.is_in_force(now) || self.entries.contains(entry);
         merged.entries.iter().all(known)
     }
@@ -320,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_hashed_once_at_most_however_many_tokens_are_revoked() {
+    fn a_token_is_hashed_at_most_once_per_check() {
         let hashed = |list: &Denylist| {
             let count = std::cell::Cell::new(0);
             let refused = list.refuses_by(&presented(), NOW, || {
@@ -396,7 +398,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_refused_and_what_is_not_known_yet_is_passed_over() {
+    fn invalid_entries_are_refused_and_unknown_kinds_skipped() {
         let long = "a".repeat(DENIED_TEXT_MAX_BYTES + 1);
         for wrong in [
             json!({}),

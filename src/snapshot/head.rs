@@ -151,6 +151,7 @@ impl Head {
     /// published in the meantime. It must then be made again.
     #[must_use]
     pub fn revokes_behind(&self, newest: &Self) -> bool {
+        // `newest` would be replaced by an older or equal head that still brings a new revocation.
         let is_new = |entry: &Denied| !newest.denylist.entries().contains(entry);
         (self.seq, self.as_of) <= (newest.seq, newest.as_of)
             && self.aud == newest.aud
@@ -273,7 +274,7 @@ pub fn check_named(kind: ObjectKind, object: Vec<u8>) -> Result<(), FormatError>
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HeadError {
     /// An unknown version of the byte format.
-    #[error("format {0} of the snapshot is not one of the formats 1 to {FORMAT_VERSION}")]
+    #[error("unknown format {0} of the snapshot, expected 1 to {FORMAT_VERSION}")]
     Format(u8),
     /// The head's data would be true only in the future.
     #[error("as_of lies in the future")]
@@ -295,7 +296,7 @@ pub enum HeadError {
         expected: String,
     },
     /// `seq` is below the configured floor.
-    #[error("seq {seq} is below {floor} (SNAPSHOT_MIN_SEQ): somebody may have put an old head back")]
+    #[error("seq {seq} is below {floor} (SNAPSHOT_MIN_SEQ): an old head may have been put back")]
     BelowFloor {
         /// `seq` of the head.
         seq: u64,

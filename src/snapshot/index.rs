@@ -142,6 +142,7 @@ impl Index {
         match page(name) {
             None => Ok(Place::Page(name)),
             Some(page) => {
+                // The first `page_bits` bits chose the page; the remaining ones choose the shard within it.
                 let within = shard & ((1 << (shape.shard_bits - shape.page_bits)) - 1);
                 digest_at(body(ObjectKind::Page, page.as_ref())?, within).map(shard_place)
             }
@@ -225,6 +226,7 @@ impl Index {
     }
 
     fn top(&self, tree: Tree, position: usize) -> Result<Digest, FormatError> {
+        // The digests of customers come first.
         let skipped = match tree {
             Tree::Customers => 0,
             Tree::Items => self.customers.top_len(),

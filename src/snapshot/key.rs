@@ -119,6 +119,7 @@ impl EntryKey {
     #[must_use]
     pub fn shard(self, bits: u8) -> usize {
         let value = u128::from_be_bytes(self.0);
+        // Shift the leading bits down. With 0 bits the shift by 128 overflows, which gives shard 0.
         match 128_u32.checked_sub(u32::from(bits.min(32))) {
             Some(shift) => usize::try_from(value.checked_shr(shift).unwrap_or(0)).unwrap_or(0),
             None => 0,

@@ -44,13 +44,13 @@ pub enum LeaseError {
     #[error("not a lease")]
     Malformed,
     /// The holder does not have the expected form.
-    #[error("a holder is {HOLDER_DIGITS} lower-case hexadecimal digits")]
+    #[error("invalid holder, expected {HOLDER_DIGITS} lower-case hexadecimal digits")]
     Holder,
     /// The host's name is missing, too long, or has invalid characters.
-    #[error("a host is named by 1 to {HOST_MAX_BYTES} visible ASCII characters")]
+    #[error("invalid host, expected 1 to {HOST_MAX_BYTES} visible ASCII characters")]
     Host,
     /// The lease has ended already, or would end too late.
-    #[error("a lease ends within {LEASE_MAX_SECS} s from now")]
+    #[error("invalid until, expected at most {LEASE_MAX_SECS} s from now")]
     Until,
 }
 
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_lease_is_refused() {
+    fn invalid_leases_are_refused() {
         let with = |holder: &str, host: &str, until: &str| {
             Lease::parse(format!(r#"{{"holder":"{holder}","host":"{host}","until":{until}}}"#).as_bytes())
         };

@@ -155,7 +155,8 @@ impl Serialize for Digest {
 impl<'de> Deserialize<'de> for Digest {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        Self::parse(&text).ok_or_else(|| de::Error::custom("a digest is 64 lower-case hexadecimal digits"))
+        Self::parse(&text)
+            .ok_or_else(|| de::Error::custom("invalid digest, expected 64 lower-case hexadecimal digits"))
     }
 }
 
@@ -248,16 +249,16 @@ pub fn versioned_body(kind: ObjectKind, bytes: &[u8]) -> Result<(Format, &[u8]),
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FormatError {
     /// The digest differs from the name.
-    #[error("the bytes do not have the digest that names them")]
+    #[error("the digest of the bytes differs from the name")]
     WrongDigest,
     /// Another kind of object, or an unknown version of the format.
-    #[error("the header is not that of this kind and version")]
+    #[error("invalid header: another kind of object, or an unknown version")]
     WrongHeader,
     /// The bytes end too early.
     #[error("the bytes end too early")]
     Truncated,
     /// The format does not allow this value.
-    #[error("a value is outside what the format allows: {0}")]
+    #[error("invalid value: {0}")]
     Invalid(&'static str),
 }
 
@@ -288,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn odd_names_are_none() {
+    fn invalid_names_are_refused() {
         let hex = "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881";
         let upper = hex.to_uppercase();
         for key in [

@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named_by_its_place() {
+    fn an_invalid_object_is_named_by_its_position() {
         let good = object(ObjectKind::Shard, b"abc");
         let at = |position, problem| Err(PackError::Object { position, problem });
         let whole = packed(&[good.clone(), good.clone(), good.clone()]);

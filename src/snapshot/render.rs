@@ -1,4 +1,4 @@
-//! The JSON that is rendered when the snapshot is built, so that no answer has to serialise it.
+//! Renders JSON when the snapshot is built, so that answers need no serialisation.
 
 use std::{collections::BTreeMap, io};
 
@@ -14,14 +14,14 @@ use super::{
     time::UnixSecs,
 };
 
-/// An item's JSON object without `content`, and without its opening brace.
+/// An item's JSON object without `content` and without its opening brace.
 #[derive(Serialize)]
 struct ItemDetails<'a> {
     id: i64,
     merchant_id: i64,
     merchant_uuid: Uuid,
     title: &'a str,
-    // Both names: players read `is_active`, the websocket and fees use `active`.
+    // Both names: players read `is_active`; the websocket and fees use `active`.
     is_active: bool,
     active: bool,
     access_control_type: &'a AccessControlType,
@@ -55,7 +55,7 @@ impl<'a> ItemDetails<'a> {
     }
 }
 
-/// Renders an item's `details` (see [`super::item`]).
+/// Renders the `details` of an item (see [`super::item`]).
 ///
 /// # Errors
 /// Never for data that was read from JSON.
@@ -63,7 +63,7 @@ pub fn item_details(item: &Item, merchant_uuid: Uuid, now: UnixSecs) -> Result<S
     fragment(&ItemDetails::of(item, merchant_uuid, now))
 }
 
-/// The length of [`item_details`], which is not rendered for it.
+/// Length of [`item_details`] in bytes, computed without rendering it.
 ///
 /// # Errors
 /// Never for data that was read from JSON.
@@ -131,7 +131,7 @@ impl<'a> FeeDetails<'a> {
     }
 }
 
-/// Renders a fee's `details` (see [`super::item`]).
+/// Renders the `details` of a fee (see [`super::item`]).
 ///
 /// # Errors
 /// Never for data that was read from JSON.
@@ -144,7 +144,7 @@ pub fn fee_details(
     fragment(&FeeDetails::of(fee, item, access_type, now))
 }
 
-/// The length of [`fee_details`], which is not rendered for it.
+/// Length of [`fee_details`] in bytes, computed without rendering it.
 ///
 /// # Errors
 /// Never for data that was read from JSON.
@@ -169,7 +169,7 @@ struct LicenseDetails<'a> {
     price_tier: &'a Option<Value>,
 }
 
-/// Renders the `license` object of `/license`.
+/// Renders the `license` object of answers to `/license`.
 ///
 /// # Errors
 /// Never for data that was read from JSON.
@@ -185,21 +185,21 @@ pub fn license_object(license: &License, id: Uuid) -> Result<String, serde_json:
     })
 }
 
-/// A JSON object without its opening brace.
+/// Serialises an object and removes its opening brace.
 fn fragment(object: &impl Serialize) -> Result<String, serde_json::Error> {
     let mut json = serde_json::to_string(object)?;
     json.remove(0);
     Ok(json)
 }
 
-/// The length of a [`fragment`].
+/// Length of a [`fragment`] in bytes.
 fn fragment_len(object: &impl Serialize) -> Result<usize, serde_json::Error> {
     let mut length = Length(0);
     serde_json::to_writer(&mut length, object)?;
     Ok(length.0.saturating_sub(1))
 }
 
-/// Counts what is written to it.
+/// A writer that only counts bytes.
 struct Length(usize);
 
 impl io::Write for Length {

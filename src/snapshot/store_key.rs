@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_more_is_copied_than_shows_that_a_value_is_too_long() {
+    fn a_copy_is_just_long_enough_to_show_the_excess() {
         let object = format!("shard/{}", "0a".repeat(32));
         for (key, limit) in [
             ("head", HEAD_MAX_BYTES),

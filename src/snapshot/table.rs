@@ -91,6 +91,7 @@ impl<'a> Table<'a> {
         let mut end = 0_usize;
         for entry in self.entries {
             match span(entry) {
+                // Each record must begin where the one before ended.
                 Ok((offset, len)) if offset == end => end = end.saturating_add(len),
                 _ => return false,
             }

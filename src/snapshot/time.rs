@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_moment_is_said_to_be_none() {
+    fn invalid_moments_are_named_as_such() {
         for json in [
             "\"tomorrow\"",
             "\"now1d\"",

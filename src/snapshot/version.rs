@@ -57,6 +57,7 @@ pub struct Record {
 
 impl Record {
     fn within(object: &Rc<[u8]>, record: &[u8]) -> Self {
+        // `record` is a part of `object`, so its offset is the difference of the addresses.
         let start = record.as_ptr().addr().saturating_sub(object.as_ptr().addr());
         Self { object: Rc::clone(object), range: start..start.saturating_add(record.len()) }
     }
@@ -80,6 +81,7 @@ impl Version {
         key: EntryKey,
         objects: &mut ObjectCache,
     ) -> Result<Found, FormatError> {
+        // The delta is newer than the shards, and its removals count as well.
         if let Some(object) = &self.delta {
             match delta::look_up(object, tree, key)? {
                 Entry::Record(record) => return Ok(Found::Record(Record::within(object, record))),

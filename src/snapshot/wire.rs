@@ -75,6 +75,7 @@ impl<'a> Cursor<'a> {
         for shift in (0..64).step_by(7) {
             let byte = self.u8()?;
             let bits = u64::from(byte & 0x7f);
+            // The tenth byte starts at bit 63, so only its lowest bit fits.
             if shift == 63 && bits > 1 {
                 return Err(FormatError::Invalid("varint"));
             }
@@ -92,6 +93,7 @@ impl<'a> Cursor<'a> {
     /// As [`Self::varint`].
     pub fn signed(&mut self) -> Result<i64, FormatError> {
         let zigzag = self.varint()?;
+        // Undo zigzag: the lowest bit holds the sign.
         Ok((zigzag >> 1).cast_signed() ^ -((zigzag & 1).cast_signed()))
     }
 
@@ -148,6 +150,7 @@ impl Put for Vec<u8> {
     }
 
     fn put_signed(&mut self, value: i64) {
+        // Zigzag maps 0, -1, 1, -2 to 0, 1, 2, 3, so small magnitudes of either sign stay short.
         self.put_varint(((value << 1) ^ (value >> 63)).cast_unsigned());
     }
 

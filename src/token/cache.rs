@@ -84,6 +84,7 @@ impl VerifiedTokens {
         if let Some(previous) = self.tokens.put(fingerprint, entry) {
             self.size_bytes -= previous.size_bytes();
         }
+        // Drop the least recently used tokens until both bounds hold.
         while self.tokens.len() > VERIFIED_MAX_TOKENS || self.size_bytes > VERIFIED_MAX_BYTES {
             let Some((_, oldest)) = self.tokens.pop_lru() else { break };
             self.size_bytes -= oldest.size_bytes();
@@ -151,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_colliding_fingerprint_is_no_hit() {
+    fn a_colliding_fingerprint_is_a_miss() {
         let mut tokens = VerifiedTokens::default();
         tokens.insert(7, "alice", verified(0));
         assert!(tokens.get(7, "alice").is_some());
@@ -183,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_used_stays() {
+    fn used_tokens_stay() {
         let mut tokens = VerifiedTokens::default();
         tokens.insert(u64::MAX, "used", verified(0));
         for fingerprint in 0..50_000 {
@@ -195,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn as_many_in_turn_as_there_is_room_for_all_stay() {
+    fn a_full_cache_used_in_turn_keeps_everything() {
         let mut tokens = VerifiedTokens::default();
         let count = u64::try_from(VERIFIED_MAX_TOKENS).unwrap();
         for round in 0..3 {
@@ -207,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_add_up_however_tokens_come_and_go() {
+    fn sizes_add_up_as_tokens_come_and_go() {
         let mut tokens = VerifiedTokens::default();
         let sum =
             |tokens: &VerifiedTokens| tokens.tokens.len() * (2 * "token".len() + VERIFIED_OVERHEAD_BYTES);

@@ -52,6 +52,7 @@ fn check_times(
     let expires_at = moment(claims, "exp")?
         .ok_or_else(|| Problem::new(ClaimsError::NoExpiry, "claim exp: missing".to_owned()))?;
     let times = ValidTimes { not_before: not_before.max(issued_at), expires_at };
+    // A moment later than this is in the future even with the leeway.
     let latest = now.saturating_add(leeway_secs.into());
     match times.check(now, leeway_secs) {
         Ok(()) => Ok(times),
@@ -118,6 +119,7 @@ fn principal(
     mut audience: Vec<String>,
 ) -> Result<Principal, Problem<ClaimsError>> {
     let subject = customer(claims, &issuer.customer_claim)?;
+    // The client is `client_id`, else `azp`, else the only audience.
     let only_audience = if audience.len() == 1 { audience.pop() } else { None };
     let client_id = match text(claims, "client_id")? {
         Some(client_id) => Some(client_id),
@@ -127,6 +129,7 @@ fn principal(
     // RFC 8693 §4.2: scopes are separated by spaces.
     let scopes = texts(claims, "scope", |text| text.split_ascii_whitespace().map(str::to_owned).collect())?;
     let (may, merchant_id) = (issuer.may, integer(claims, "mid")?);
+    // A role needs both: the issuer's capability and the word in `ctx`.
     let has_role =
         |role, capability| may.has(capability) && contexts.iter().any(|context| context.as_str() == role);
     let mut principal = Principal {
@@ -146,6 +149,7 @@ fn principal(
         may_test: issuer.test_clients,
         merchants: issuer.merchants.clone(),
     };
+    // An issuer that is bound to merchants must name one of them, or the token gets no merchant role.
     principal.roles.merchant &= principal.may_act_as_merchant();
     Ok(principal)
 }
@@ -238,6 +242,7 @@ fn integer(claims: &Map<String, Value>, name: &'static str) -> Result<Option<i64
 fn moment(claims: &Map<String, Value>, name: &'static str) -> Result<Option<UnixSecs>, Problem<ClaimsError>> {
     let Some(value) = present(claims, name) else { return Ok(None) };
     let moment = match (instant::from_json(value), value) {
+        // A number with a fraction is rounded down, then checked like any other number of seconds.
         (Err(InstantError::Fraction(_)), Value::Number(number)) => number
             .as_f64()
             .map(f64::floor)

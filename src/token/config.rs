@@ -188,6 +188,7 @@ fn check(
     {
         return wrong("audience.any_of", "must name at least one audience, none of them empty");
     }
+    // These claims have other meanings and cannot name a customer.
     if ["", "iss", "aud", "exp", "nbf", "iat"].contains(&raw.customer_claim.as_str()) {
         return wrong(
             "customer_claim",
@@ -303,6 +304,7 @@ pub fn check_url(url: &str) -> Result<(), &'static str> {
     }
     let (scheme, rest) = url.split_once("://").ok_or(PROBLEM)?;
     let authority = rest.split(['/', '?']).next().unwrap_or_default();
+    // Cut off the port. The colons inside `[::1]` are not followed by digits alone.
     let host = match authority.rsplit_once(':') {
         Some((host, port)) if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) => host,
         _ => authority,

@@ -38,6 +38,7 @@ pub fn ecdsa_der(signature: &[u8], coordinate_len: usize) -> Option<Vec<u8>> {
 fn push_integer(out: &mut Vec<u8>, big_endian: &[u8]) -> Option<()> {
     let leading_zeros = big_endian.iter().take_while(|byte| **byte == 0).count();
     let digits = big_endian.get(leading_zeros..)?;
+    // A set first bit would mean a negative number; an empty number is written as a single zero byte.
     let needs_zero = digits.first().is_none_or(|first| first & 0x80 != 0);
     out.extend([INTEGER, u8::try_from(digits.len() + usize::from(needs_zero)).ok()?]);
     if needs_zero {
@@ -57,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn integers_are_as_short_as_can_be() {
+    fn integers_take_the_fewest_bytes() {
         assert_eq!(ecdsa_der(&signature(&[1], &[2]), 32).unwrap(), [0x30, 6, 2, 1, 1, 2, 1, 2]);
         assert_eq!(
             ecdsa_der(&signature(&[0x80], &[0x7f]), 32).unwrap(),
@@ -75,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn other_lengths_are_none() {
+    fn other_lengths_are_refused() {
         for len in [0, 1, 31, 32, 63, 65, 72] {
             assert_eq!(ecdsa_der(&vec![1; len], 32), None, "{len}");
         }

@@ -59,6 +59,7 @@ impl Fetches {
             return Err(u32::try_from(until.saturating_sub(now)).unwrap_or(u32::MAX));
         }
         let others = match self.running {
+            // Fetches that have not ended in time count as lost.
             Some((since, count)) if now < since.saturating_add(JWKS_FETCH_LOST_SECS) => count,
             _ => 0,
         };
@@ -141,6 +142,7 @@ impl<V: SignatureVerifier> FetchedKeys<V> {
         platform: &V,
     ) -> Result<Option<String>, VerifyError> {
         let Some(set) = &self.set else { return Err(self.missing(fingerprint, issuer, now)) };
+        // A token that failed with the present keys fails again without another signature check.
         let verified = match self.pending.problem(fingerprint) {
             Some(problem) => Err(problem),
             None => set.keys.verify(token, platform),
@@ -177,6 +179,7 @@ impl<V: SignatureVerifier> FetchedKeys<V> {
         issuer: usize,
         now: i64,
     ) -> VerifyError {
+        // A new fetch may bring the token's key, so ask for one if the pauses allow it.
         let retry_after_secs = match self.fetches.begin(now, JWKS_FETCHES_AT_ONCE) {
             Ok(()) => {
                 self.remember(fingerprint, Some(problem), true);

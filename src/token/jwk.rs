@@ -201,6 +201,7 @@ impl<'a> Members<'a> {
 /// padding, line breaks.
 fn decode(encoded: &str) -> Option<Vec<u8>> {
     let letters = encoded.chars().filter(|letter| !letter.is_ascii_whitespace());
+    // Map the standard alphabet to base64url.
     let letters = letters.map(|letter| match letter {
         '+' => '-',
         '/' => '_',
@@ -222,6 +223,7 @@ fn algorithm(
     use SignatureAlgorithm::{EdDsa, Es256, Es384, Es512};
     let unsupported =
         |member, value: &str| Err(UnusableKey::NotSupported { member, value: shortened(value).to_owned() });
+    // Type and curve give the default; `alg` may only choose another algorithm for the same kind of key.
     let default = match (kty, curve) {
         (None, _) => return Err(UnusableKey::Missing("kty")),
         (Some("RSA"), _) => JoseAlgorithm::Signature(rsa_algorithm),
@@ -265,6 +267,7 @@ pub(super) fn hmac<V: SignatureVerifier>(
 /// Number of bits of a big-endian number without leading zeros.
 fn bit_length(number: &[u8]) -> usize {
     number.first().map_or(0, |first| {
+        // The first byte is not zero, so only its own leading zero bits are missing from a multiple of 8.
         let leading = usize::try_from(first.leading_zeros()).unwrap_or(0);
         8 * number.len() - leading
     })

@@ -39,6 +39,7 @@ impl<'a> UnverifiedToken<'a> {
             return Err(JwsError::TooLong.into());
         }
         let malformed = |detail: &str| Problem::new(JwsError::Malformed, format!("token: {detail}"));
+        // Split into at most four parts, so that a fourth segment is noticed without splitting further.
         let mut segments = jws.splitn(4, '.');
         let (Some(header), Some(payload), Some(signature), None) =
             (segments.next(), segments.next(), segments.next(), segments.next())
@@ -64,6 +65,7 @@ impl<'a> UnverifiedToken<'a> {
             alg,
             key_id: key_id(&header)?,
             token_type: text(&header, "typ")?,
+            // The signed text is everything before the last dot.
             message: jws.rsplit_once('.').map_or(jws, |(message, _)| message),
             payload,
             signature,
@@ -99,6 +101,7 @@ impl<'a> UnverifiedToken<'a> {
     /// Whether `key`, whose algorithm is the header's, made the signature.
     pub fn is_signed_by<V: SignatureVerifier>(&self, key: &Key<V>, platform: &V) -> bool {
         let len = key.algorithm().signature_bytes();
+        // Compare the length first: for HMAC and elliptic curves it is fixed.
         len.is_none_or(|len| len == self.signature.len())
             && key.material.verify(self.message.as_bytes(), &self.signature, platform)
     }

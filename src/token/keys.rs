@@ -115,6 +115,7 @@ impl<V: SignatureVerifier> KeySet<V> {
         let (mut keys, mut left_out) = (Vec::new(), LeftOutKeys::default());
         let mut imported: Vec<Jwk> = Vec::new();
         for entry in jwks::entries(json)? {
+            // `Ok(None)` is a repeated key, which is neither kept nor left out.
             let key = Jwk::read(&entry, rules).and_then(|jwk| {
                 // A key that is listed twice, for example plain and with a certificate, counts once.
                 if imported.contains(&jwk) {
@@ -170,6 +171,7 @@ impl<V: SignatureVerifier> KeySet<V> {
     ) -> Result<Option<String>, JwsError> {
         let Some(algorithm) = token.algorithm() else { return Err(JwsError::UnsupportedAlgorithm) };
         let kid = token.key_id();
+        // Without a `kid`, all keys count as named and the second list is empty.
         let is_named = |key: &&Key<V>| kid.is_none() || key.kid.as_deref() == kid;
         let named = self.keys.iter().filter(is_named);
         let nameless = self.keys.iter().filter(|key| kid.is_some() && key.kid.is_none());
@@ -187,6 +189,7 @@ impl<V: SignatureVerifier> KeySet<V> {
                 return Ok(key.kid.as_deref().or(kid).map(str::to_owned));
             }
         }
+        // Report the most specific failure: a key was tried, or one had another algorithm, or no key matched.
         Err(match (tried, is_other_algorithm) {
             (1.., _) => JwsError::BadSignature,
             (0, true) => JwsError::AlgorithmMismatch,

@@ -108,6 +108,8 @@ impl Families {
         {
             return Self::default();
         }
+        // Each readable member names the families that it is consistent with; the entry gets the union of
+        // them.
         let by_curve = match curve {
             "P-256" => Self::P256,
             "P-384" => Self::P384,
@@ -125,6 +127,7 @@ impl Families {
         let by_members = [
             (has("n"), Self::RSA),
             (has("x") && has("y"), by_curve),
+            // One coordinate alone: an OKP key, or an EC key that lacks the other coordinate.
             (has("x") != has("y"), by_curve | Self::OKP),
             (has("k"), Self::SECRET),
         ];
@@ -204,6 +207,7 @@ impl LeftOutKeys {
         algorithm: Option<JoseAlgorithm>,
         is_taken: bool,
     ) -> Option<String> {
+        // Listed keys first; of the others only the families are known.
         let key = self.listed.iter().find(|key| key.may_have_signed(kid, algorithm, is_taken));
         let unlisted = self.unlisted > 0 && !is_taken && self.families.include(algorithm);
         key.map(ToString::to_string)

@@ -62,6 +62,7 @@ impl SignatureVerifier for NativeVerifier {
         key: &JsonWebKey<'_>,
     ) -> Result<NativeKey, ImportKeyError> {
         let not_a_point = |error: p384::ecdsa::Error| ImportKeyError(error.to_string());
+        // Keep the modulus beside the key, to compare signatures with it.
         let rsa = |rsa: Rsa| {
             let modulus = match key {
                 JsonWebKey::Rsa { modulus, .. } => {

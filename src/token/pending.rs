@@ -52,6 +52,7 @@ impl PendingTokens {
             pending.problem = problem.or(pending.problem);
             return;
         }
+        // `seen_after` never decreases, so the decided tokens are the first ones.
         let decided = self.0.partition_point(|pending| pending.seen_after < settled);
         if self.0.len() - decided >= JWKS_PENDING_MAX_TOKENS / 2 && !must_stay {
             return;
@@ -99,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn made_up_tokens_push_out_none_that_waits() {
+    fn made_up_tokens_do_not_push_out_waiting_tokens() {
         let mut tokens = PendingTokens::default();
         tokens.remember(u64::MAX, PROBLEM, 1, 1, false);
         for made_up in 0..10_000 {

@@ -27,15 +27,18 @@ pub fn redirected(url: &str, location: &str) -> Result<String, String> {
 /// Resolves a relative reference (RFC 3986 §5.2.2). Dot segments stay; the platform's fetch resolves them.
 fn resolve(url: &str, location: &str) -> Option<String> {
     let scheme = url.split_once("://")?.0;
+    // The authority begins after `://` and ends at the first `/` or `?`.
     let authority_end = scheme.len() + 3 + url.get(scheme.len() + 3..)?.find(['/', '?']).unwrap_or(url.len());
     let origin = url.get(..authority_end.min(url.len()))?;
     let path = url.get(origin.len()..)?.split('?').next()?;
+    // `location` is absolute if a scheme of letters and digits precedes `://`.
     let is_absolute = location.split_once("://").is_some_and(|(scheme, _)| {
         !scheme.is_empty() && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric())
     });
     Some(match location.as_bytes() {
         [] => return None,
         _ if is_absolute => location.to_owned(),
+        // In this order: another host, an absolute path, a query, a path relative to the last slash.
         [b'/', b'/', ..] => [scheme, ":", location].concat(),
         [b'/', ..] => [origin, location].concat(),
         [b'?', ..] => [origin, path, location].concat(),
@@ -83,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn others_are_named_by_their_host_and_not_followed() {
+    fn redirects_to_other_hosts_are_named_and_refused() {
         let url = "https://id.example.com/jwks";
         for (location, expected) in [
             (

@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_goes_back_does_no_harm() {
+    fn a_clock_set_back_is_harmless() {
         let mut rejected = RejectedTokens::default();
         rejected.insert(7, i64::MAX);
         rejected.insert(8, i64::MIN);

@@ -111,6 +111,7 @@ impl<V: SignatureVerifier> TokenVerifier<V> {
         let bearer = BearerToken::find(authorization)?;
         let token = bearer.as_str();
         let fingerprint = self.fingerprinter.of(token, entropy);
+        // The fast path: the same text was verified before, so only its times can have changed.
         if let Some(known) = self.verified.get(fingerprint, token) {
             let leeway_secs = self.issuers.get(known.issuer).map_or(0, |issuer| issuer.config.leeway_secs);
             return match known.times.check(now, leeway_secs) {
@@ -130,6 +131,8 @@ impl<V: SignatureVerifier> TokenVerifier<V> {
         check_type(unverified.token_type())?;
         let claims = unverified.claims()?;
         let (index, issuer) = issuer_of(&mut self.issuers, claims.get("iss"))?;
+        // Remember a bad signature only if the keys never change; fetched keys have their own memory of
+        // failures.
         let kid = match &mut issuer.keys {
             Keys::Fetched(keys) => keys.verify(&unverified, fingerprint, index, now, platform)?,
             Keys::Fixed(keys) => verify_fixed(keys, &unverified, platform).inspect_err(|error| {
@@ -150,6 +153,7 @@ impl<V: SignatureVerifier> TokenVerifier<V> {
             issuer: &issuer.config.issuer,
             kid: kid.as_deref(),
         };
+        // The denylist comes last: before this point, the token could claim any id.
         if let Some(denied) = self.denylist.refuses(&presented, now) {
             return Err(revoked(denied));
         }

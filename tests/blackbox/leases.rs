@@ -81,7 +81,7 @@ fn wrong_leases(publisher: &mut Publisher<'_>, now: i64) {
     for until in [now - 1, now + 3_600] {
         publisher.refused(lease(ANNE, until), 422, end, Some("until"));
     }
-    let holder = "The body is not a lease: a holder is 32 lower-case hexadecimal digits";
+    let holder = "The body is not a lease: invalid holder, expected 32 lower-case hexadecimal digits";
     publisher.refused(lease("anne", now + 60), 422, holder, Some("body"));
     let malformed = "The body is not a lease: not a lease";
     publisher.refused(Wire::put("/snapshot/lease", b"{}".to_vec()), 422, malformed, Some("body"));

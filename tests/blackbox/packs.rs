@@ -72,7 +72,11 @@ fn refused(publisher: &mut Publisher<'_>) {
     not_a_pack(publisher, [whole.as_slice(), &[0]].concat(), "object 4: the bytes end too early");
     let mut bad = good.clone();
     bad[1] = b"{\"type\":\"customer\"}".to_vec();
-    not_a_pack(publisher, pack(&bad), "object 2: the header is not that of this kind and version");
+    not_a_pack(
+        publisher,
+        pack(&bad),
+        "object 2: invalid header: another kind of object, or an unknown version",
+    );
     not_a_pack(publisher, good[0].clone(), "object 1: the bytes end too early");
     let mut many = pack(&(0..40).map(|number| shard(&[number])).collect::<Vec<_>>());
     many.extend(pack(&good[..1]));

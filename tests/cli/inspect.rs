@@ -138,7 +138,7 @@ fn what_is_not_sound_is_not_shown() {
     bench.publish("all.ndjson", &double.url, &[]).ok();
     for object in ["GET /snapshot/index", "GET /snapshot/directory", "GET /snapshot/shard"] {
         double.fail(object, 0, 1, Mishap::Corrupt);
-        inspect(&[]).failed(1, "do not have the digest");
+        inspect(&[]).failed(1, "digest of the bytes differs");
         double.fail(object, 0, 1, Mishap::Status(404, None));
         inspect(&[]).failed(1, "but it is not there");
     }

@@ -219,7 +219,7 @@ fn a_test_client_may_use_what_was_bought() {
 
 /// The merchant comes from the record, else from `mid`, else from `mui`, else from the client's app.
 #[test]
-fn whose_customer_it_is() {
+fn the_customers_merchant_is_found() {
     const OWN_UUID: &str = "00000000-0000-0000-0000-000000000021";
     const OTHER_UUID: &str = "00000000-0000-0000-0000-000000000022";
     let denied = Err(Reason::OtherMerchant);
@@ -285,7 +285,7 @@ fn a_free_item_needs_no_record() {
 
 /// Accesses and a licence, in every order: the same grant answers.
 #[test]
-fn of_several_grants_the_one_that_lasts_longest_answers() {
+fn the_longest_of_several_grants_answers() {
     let later = Some(NOW + 100);
     for (accesses, license_ends, expected) in [
         (vec![access(1, ITEM, None, Some(NOW + 1)), access(2, ITEM, None, later)], None, (2, NOW + 100)),
@@ -326,7 +326,7 @@ fn of_several_grants_the_one_that_lasts_longest_answers() {
 }
 
 #[test]
-fn of_equal_subscriptions_the_publishers_first_answers() {
+fn the_publishers_first_of_equal_subscriptions_answers() {
     let first = HeldLicense {
         date_added: Zoned { at: 1, offset_mins: 0 },
         ..held(LIVE_TOO, SubscriptionStatus::Active)

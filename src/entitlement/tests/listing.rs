@@ -62,7 +62,7 @@ fn a_test_client_sees_its_apps_pending_test_licences_and_nothing_else() {
 
 /// The issuer has no `test_clients`, and the id of a test-mode client is public.
 #[test]
-fn a_test_client_that_nobody_vouches_for_sees_nothing() {
+fn a_test_client_of_an_issuer_without_test_clients_sees_nothing() {
     for customer in [subscriber().customer, None] {
         let mut scene = Scene { customer, ..scene() }.client(TEST_CLIENT);
         scene.principal.may_test = false;
@@ -138,7 +138,7 @@ fn cancelled_ones_are_listed_for_twelve_months() {
 /// Clients take `ACTIVE` and `OVERDUE` for access, so these must not be shown for a subscription that unlocks
 /// nothing.
 #[test]
-fn what_is_over_says_cancelled_and_what_has_not_begun_is_not_listed() {
+fn ended_subscriptions_are_cancelled_and_future_ones_hidden() {
     for status in [SubscriptionStatus::Active, SubscriptionStatus::Overdue] {
         for (starts_at, expires_at, expected) in [
             (Some(NOW), None, Some(status)),
@@ -177,7 +177,7 @@ fn a_corrupt_record_is_an_error_and_no_empty_list() {
 }
 
 #[test]
-fn a_client_of_a_merchant_for_whom_the_issuer_does_not_speak_is_no_client() {
+fn an_issuer_cannot_use_clients_of_other_merchants() {
     for client in [LIVE_CLIENT, TEST_CLIENT] {
         let mut scene = subscriber().client(client);
         scene.principal.merchants = Some([MERCHANT].into());

@@ -43,7 +43,7 @@ fn lists_that_do_not_ascend_are_corrupt_not_a_denial() {
 
 proptest! {
     #[test]
-    fn what_leads_to_an_item_is_what_a_search_finds(
+    fn leading_grants_are_those_that_a_search_finds(
         mut accesses in vec(-9..9_i64, 0..12), mut packages in vec(-9..9_i64, 0..12), item_id in -9..9_i64,
     ) {
         accesses.sort_unstable();

@@ -1,4 +1,4 @@
-//! Renders the catalogue: the directory, and a record of each item.
+//! Renders the catalogue: the directory, and one record for each item.
 
 use std::collections::BTreeMap;
 
@@ -12,15 +12,15 @@ use crate::snapshot::{
     time::UnixSecs,
 };
 
-/// The catalogue's times are resolved, so that rendering depends on no moment.
+/// The catalogue's times are absolute, so rendering needs no moment.
 const NO_MOMENT: UnixSecs = 0;
 
-/// A catalogue as edges read it.
+/// A catalogue in the form that edges read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rendered {
-    /// The directory object.
+    /// The bytes of the directory object.
     pub directory: Vec<u8>,
-    /// The items' records, by the items' numbers: where they lie depends on the salt of the snapshot.
+    /// Records of the items by number. Their keys depend on the snapshot's salt.
     pub items: BTreeMap<i64, Vec<u8>>,
 }
 
@@ -28,13 +28,13 @@ impl Rendered {
     /// Renders a catalogue that has been checked.
     ///
     /// # Errors
-    /// When it cannot be expressed in the format.
+    /// The format cannot express the catalogue.
     pub fn of(catalogue: &Catalogue) -> Result<Self, BuildError> {
         Self::counted(catalogue, None).map(|(rendered, _)| rendered)
     }
 
-    /// Renders a catalogue that has been checked, where it differs from an earlier one and how that was rendered: a change
-    /// of one merchant's item must not cost the rendering of all items of all merchants.
+    /// Renders a catalogue that has been checked, and takes unchanged items from an `earlier` catalogue and
+    /// its rendered form: a change of one merchant's item must not cost the rendering of all items.
     ///
     /// # Errors
     /// As [`Self::of`].
@@ -42,7 +42,7 @@ impl Rendered {
         Self::counted(catalogue, Some(earlier)).map(|(rendered, _)| rendered)
     }
 
-    /// The same, and how many items were rendered for it.
+    /// As [`Self::after`], with the number of items that were rendered.
     fn counted(
         catalogue: &Catalogue,
         earlier: Option<(&Catalogue, &Self)>,
@@ -66,7 +66,7 @@ impl Rendered {
     }
 }
 
-/// An earlier catalogue, and how it was rendered.
+/// An earlier catalogue with its rendered form.
 struct Earlier<'a> {
     catalogue: &'a Catalogue,
     rendered: &'a Rendered,
@@ -74,7 +74,7 @@ struct Earlier<'a> {
 }
 
 impl Earlier<'_> {
-    /// The record of an item, if nothing differs of what [`encode_item`] reads.
+    /// The earlier record of an item, if nothing that [`encode_item`] reads has changed.
     fn record(&self, located: &Located<Item>, now: &Catalogue, links: &Links) -> Option<&Vec<u8>> {
         let (item, before) = (&located.value, self.catalogue);
         let uuid = |catalogue: &Catalogue| catalogue.merchants.get(&item.merchant_id).map(|it| it.value.uuid);
@@ -92,7 +92,7 @@ fn access_type<'a>(catalogue: &'a Catalogue, fee: &AccessFee) -> Option<&'a Acce
     catalogue.access_types.get(&fee.access_type_id).map(|access_type| &access_type.value)
 }
 
-/// What points at an item: the packages that hold it and the licences that unlock it.
+/// References to items: the packages that hold an item and the licences that unlock it.
 #[derive(Default)]
 struct Links {
     packages: BTreeMap<i64, Vec<i64>>,
@@ -207,7 +207,7 @@ mod tests {
             "created_at": 0, "updated_at": 0}]})
     }
 
-    /// Two merchants with a hundred items each, of whose items ten have fees; a package of three; a licence.
+    /// Two merchants with a hundred items each, ten of them with fees; a package of three; a licence.
     fn lines() -> Vec<Value> {
         let mut lines = vec![
             json!({"type": "merchant", "id": 21, "uuid": "11a7ed90-65d3-4ee2-9d91-000000000021"}),
@@ -232,7 +232,7 @@ mod tests {
         source.catalogue
     }
 
-    /// A change of one item costs the rendering of that item, however many others there are.
+    /// A change of one item costs the rendering of that item alone.
     #[test]
     fn only_what_a_change_touches_is_rendered_anew() {
         let before = catalogue(&lines());
@@ -265,7 +265,7 @@ mod tests {
                 100,
             ),
         ] {
-            // Items and access types have numbers of their own.
+            // Items and access types are numbered independently.
             let lines: Vec<_> = lines
                 .into_iter()
                 .map(|mut line| {

@@ -1,6 +1,8 @@
-//! How many shards a tree needs so that each fits into an object, and which records give way where no number helps.
+//! How many shards a tree needs so that each fits into an object, and which records are replaced where no
+//! number of shards helps.
 //!
-//! All of it works on lengths: what is not going to be written is never put together (docs/adr/0020).
+//! Everything here works on lengths, so that shards which will not be written are never put together
+//! (docs/adr/0020).
 
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
@@ -15,12 +17,12 @@ use crate::{
     },
 };
 
-/// What an entry takes in its shard, in bytes.
+/// Length of an entry in its shard, in bytes.
 pub const fn entry_bytes(record: &[u8]) -> usize {
     ENTRY_LEN + record.len()
 }
 
-/// How many bytes of entries lie where in a tree, by the leading [`RAISED_SHARD_BITS_MAX`] bits of their keys.
+/// Lengths of a tree's entries in bytes, summed by the leading [`RAISED_SHARD_BITS_MAX`] bits of their keys.
 #[derive(Clone, Debug)]
 pub struct Sizes(Vec<u64>);
 
@@ -31,62 +33,63 @@ impl Default for Sizes {
 }
 
 impl Sizes {
-    /// Adds an entry of so many bytes.
+    /// Adds an entry of this length.
     pub fn add(&mut self, key: EntryKey, bytes: usize) {
         if let Some(part) = self.0.get_mut(key.shard(RAISED_SHARD_BITS_MAX)) {
             *part = part.saturating_add(bytes as u64);
         }
     }
 
-    /// Adds those of another part of the same tree.
+    /// Adds the sums of another part of the same tree.
     pub fn append(&mut self, other: &Self) {
         for (part, more) in self.0.iter_mut().zip(&other.0) {
             *part = part.saturating_add(*more);
         }
     }
 
-    /// All entries together, in bytes.
+    /// Length of all entries together, in bytes.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.0.iter().sum()
     }
 
-    /// The entries of one of 2^12 parts, in bytes.
+    /// Length of the entries in one of 2^12 parts, in bytes.
     pub fn part(&self, number: usize) -> u64 {
         self.0.get(number).copied().unwrap_or(0)
     }
 
-    /// The number of shards, as a power of two, with which the largest of them fits: `bits`, which follows from the
-    /// average, or as many more as help.
+    /// Number of shards, as a power of two, with which the largest shard fits. Starts from `bits`, which
+    /// follows from the average, and adds bits only as long as they help.
     #[must_use]
     pub fn fitting_bits(&self, bits: u8) -> u8 {
-        // Of numbers that are as good the smallest comes first.
+        // `min_by_key` returns the first of equals, which is the smallest number.
         (bits..=RAISED_SHARD_BITS_MAX).min_by_key(|bits| self.excess(*bits)).unwrap_or(bits)
     }
 
-    /// What does not fit into shards of this number, in bytes.
+    /// Number of bytes that do not fit into `1 << bits` shards.
     fn excess(&self, bits: u8) -> u64 {
+        // With fewer shards than parts, a shard consists of several consecutive parts.
         let parts_per_shard = 1_usize << RAISED_SHARD_BITS_MAX.saturating_sub(bits);
         let shards = self.0.chunks(parts_per_shard).map(|shard| shard.iter().sum::<u64>());
         shards.map(|bytes| bytes.saturating_sub(SHARD_MAX_BYTES as u64)).sum()
     }
 }
 
-/// A record that its shard has no room for.
+/// A record for which its shard has no room.
 #[derive(Clone, Debug)]
 pub struct GivenWay<R> {
-    /// Its key.
+    /// Key of the record.
     pub key: EntryKey,
-    /// What it is now.
+    /// The record as it is now.
     pub record: R,
-    /// What is published of it instead.
+    /// What is published in its place.
     pub standing: Standing,
-    /// What all records of its shard would take, in bytes.
+    /// Length that all records of its shard would take, in bytes.
     pub shard_bytes: usize,
 }
 
 impl<R: AsRef<[u8]>> GivenWay<R> {
-    /// What tells the record apart.
+    /// Identifies the record in reports.
     pub const fn record_key(&self, tree: Tree) -> RecordKey {
         match tree {
             Tree::Customers => RecordKey::Customer(self.key),
@@ -94,7 +97,7 @@ impl<R: AsRef<[u8]>> GivenWay<R> {
         }
     }
 
-    /// What is wrong with the record, which was read at `at`.
+    /// The error about the record, which was read at `at`.
     pub fn error(&self, tree: Tree, at: Location) -> LineError {
         let about = match tree {
             Tree::Customers => {
@@ -107,22 +110,23 @@ impl<R: AsRef<[u8]>> GivenWay<R> {
     }
 }
 
-/// What is wrong with a record of so many bytes, whose shard would have `shard_bytes`.
+/// The problem of a record whose shard would take `shard_bytes`.
 pub fn no_room(record_bytes: usize, shard_bytes: usize) -> Problem {
     let message = format!(
         "expected at most {SHARD_MAX_BYTES} bytes of all records in its shard, found {shard_bytes}, of which this one \
-         has {record_bytes}: the largest give way"
+         has {record_bytes}: the largest are left out"
     );
     Problem::new("", message)
 }
 
-/// What entries take in a shard, in bytes.
+/// Length of entries in a shard, in bytes.
 pub fn shard_bytes(entries: &[(EntryKey, impl AsRef<[u8]>)]) -> usize {
     entries.iter().map(|(_, record)| entry_bytes(record.as_ref())).sum()
 }
 
-/// Makes the entries of a shard fit: the largest give way first, so that small ones never pay for them. In the place of
-/// one comes its last good state where that is smaller, else nothing. Gives those that have given way.
+/// Makes the entries of a shard fit, and returns the records that had to be replaced. The largest are
+/// replaced first, so that small records never pay for large ones: by their last good state if that is
+/// smaller, otherwise by nothing.
 pub fn make_room<R: AsRef<[u8]> + Clone>(
     entries: &mut Vec<(EntryKey, R)>,
     last_good: impl Fn(EntryKey) -> Option<R>,
@@ -143,12 +147,13 @@ fn make_room_within<R: AsRef<[u8]> + Clone>(
     let mut given_way: BTreeMap<EntryKey, GivenWay<R>> = BTreeMap::new();
     let mut gone = BTreeSet::new();
     let sizes = entries.iter().enumerate().map(|(position, (_, record))| (record.as_ref().len(), position));
+    // A heap with the largest record on top, by the record's position in `entries`.
     let mut by_size: BinaryHeap<(usize, usize)> = sizes.collect();
     while excess > 0
         && let Some((bytes, position)) = by_size.pop()
     {
         let Some((key, record)) = entries.get_mut(position) else { continue };
-        // Its last good state may have to give way as well.
+        // The last good state may have to be removed as well.
         let is_fallen = given_way.contains_key(key);
         let good = last_good(*key).filter(|good| !is_fallen && good.as_ref().len() < bytes);
         let standing = if good.is_some() { Standing::LastGood } else { Standing::Absent };
@@ -195,7 +200,7 @@ mod tests {
         assert_eq!(sizes.total(), SHARD_MAX_BYTES as u64 + 101);
     }
 
-    /// More shards are a cost for every other record: they must help.
+    /// More shards cost all other records something, so they must help.
     #[test]
     fn bits_do_not_rise_for_records_that_no_number_of_shards_parts() {
         let mut sizes = Sizes::default();
@@ -209,7 +214,7 @@ mod tests {
         assert_eq!(sizes.fitting_bits(13), 13);
     }
 
-    /// A limit under which records are small enough for a test.
+    /// A limit that suits records small enough for tests.
     const LIMIT: usize = 3_000;
 
     fn entries(lens: &[usize]) -> Vec<(EntryKey, Vec<u8>)> {
@@ -247,12 +252,12 @@ mod tests {
         assert_eq!(told, (1, key(0, 1), Standing::LastGood));
         let error = given_way[0].error(Tree::Items, Location { file: "f".into(), line: 3 }).to_string();
         assert!(
-            error.contains(&SHARD_MAX_BYTES.to_string()) && error.contains("the largest give way"),
+            error.contains(&SHARD_MAX_BYTES.to_string()) && error.contains("the largest are left out"),
             "{error}"
         );
     }
 
-    /// Whoever has filled a shard must not keep out the news of others.
+    /// A customer with a large record must not keep out the news of others.
     #[test]
     fn a_large_record_gives_way_to_small_news_even_if_it_is_as_it_was() {
         let mut all = entries(&[LIMIT - 3 * ENTRY_LEN, 1, 2]);
@@ -276,7 +281,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_lies_in_a_shard_fits_in_the_end(
+        fn every_shard_fits_after_making_room(
             lens in vec(0_usize..LIMIT / 2, 0..12), was in vec(0_usize..LIMIT / 2, 0..12),
         ) {
             let mut all = entries(&lens);

@@ -1,4 +1,9 @@
 //! Builds a snapshot's objects from lines of the publish schema. Native only: the Worker never builds one.
+//!
+//! ```text
+//! Source ─► Catalogue ─ check or settle ─► Rendered ─► directory, item shards ─┐
+//!        └► Spill ─ bucket by bucket, on all processors ─► customer shards ────┴─► index ─► Built ─► Head
+//! ```
 
 mod catalogue;
 mod fit;
@@ -31,27 +36,28 @@ use super::{
 };
 use crate::limits::OBJECT_MAX_BYTES;
 
-/// An index of more shards than this has pages of this many digests: 2^15 × 32 bytes is 1 MiB.
+/// Trees of more shards than two to this power have pages, with this power of digests each: 2^15 × 32 bytes
+/// is 1 MiB.
 pub const PAGE_ABOVE_BITS: u8 = 15;
 
-/// A snapshot, ready to be uploaded and named by a head. `T` is what is known of an object: its bytes, or only
-/// how many they are.
+/// A snapshot, ready to be uploaded and named by a head. `T` is what is kept of an object: its bytes, or only
+/// its length.
 #[derive(Clone, Debug)]
 pub struct Built<T = Vec<u8>> {
-    /// Every object, each before those that refer to it.
+    /// All objects, each before those that refer to it.
     pub objects: Vec<(ObjectName, T)>,
-    /// The index.
+    /// Name of the index.
     pub index: Digest,
-    /// The directory.
+    /// Name of the directory.
     pub directory: Digest,
-    /// Number of customers.
+    /// Number of customers in the shards.
     pub customers: u64,
-    /// Number of items.
+    /// Number of items in the shards.
     pub items: u64,
 }
 
 impl<T> Built<T> {
-    /// The head that names this snapshot.
+    /// The head for this snapshot.
     #[must_use]
     pub fn head(&self, seq: u64, as_of: UnixSecs) -> Head {
         let head = Head::new(seq, as_of, self.index, self.directory);
@@ -59,66 +65,66 @@ impl<T> Built<T> {
     }
 }
 
-/// What became of lines.
+/// Result of a build.
 #[derive(Debug)]
 pub struct Outcome {
-    /// The snapshot, whose objects the sink has; none when there are errors.
+    /// The snapshot, whose objects the sink has received. `None` if there are errors.
     pub built: Option<Built<u64>>,
-    /// All that is wrong or odd, in the order of lines.
+    /// All errors and warnings, in the order of lines.
     pub problems: Problems,
-    /// All but customers. What is set aside is in it, customers included.
+    /// All records except customers, and the list of records that are set aside, customers included.
     pub catalogue: Catalogue,
-    /// What was written to the temporary file meanwhile, in bytes.
+    /// Number of bytes written to the temporary file.
     pub spilled_bytes: u64,
 }
 
-/// Data that the format cannot express, or that cannot be read.
+/// Why a snapshot cannot be built.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
-    /// Not expressible in the byte format.
+    /// The byte format cannot express the data.
     #[error(transparent)]
     Format(#[from] FormatError),
-    /// Not expressible as JSON.
+    /// JSON cannot express the data.
     #[error("cannot be rendered as JSON: {0}")]
     Render(#[from] serde_json::Error),
-    /// A reference that the checks of the lines let through: an error of ours.
+    /// A reference that the checks should have refused: a programming error.
     #[error("unresolved {0}")]
     Unresolved(&'static str),
     /// An object that the edge would refuse.
-    #[error("a {kind} of {bytes} bytes, and an object has at most {OBJECT_MAX_BYTES}: {hint}")]
+    #[error("a {kind} of {bytes} bytes is too large, expected at most {OBJECT_MAX_BYTES}: {hint}")]
     TooLarge {
-        /// What kind of object.
+        /// Kind of the object.
         kind: &'static str,
-        /// How large it would be.
+        /// Its length in bytes.
         bytes: usize,
-        /// What makes it so.
+        /// What makes it too large.
         hint: &'static str,
     },
-    /// The lines, the temporary file or the objects' destination failed.
+    /// The lines, the temporary file or the destination of the objects failed.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// The lines are wrong.
-    #[error("{} of the lines are wrong", .0.errors.total())]
+    /// Some lines are invalid.
+    #[error("invalid lines: {}", .0.errors.total())]
     Lines(Box<Problems>),
 }
 
 impl Source {
-    /// Checks what customers refer to and builds the snapshot. The objects go to `sink` as they are made, also
-    /// when it turns out at the end that lines are wrong. Without a `layout` the keys of items are derived with a
-    /// salt that everybody knows: such a snapshot must not be published.
+    /// Checks the references of customers and builds the snapshot.
+    ///
+    /// Objects go to `sink` as they are made, even if lines turn out to be invalid at the end. Without a
+    /// `layout`, the keys of items are derived with a well-known salt: such a snapshot must not be published.
     ///
     /// # Errors
-    /// When the data cannot be expressed in the format, or reading or writing fails. What is wrong with the
-    /// lines is in the outcome.
+    /// The format cannot express the data, or reading or writing fails. Problems of lines are in the outcome.
     pub fn build(self, layout: Option<Layout>, sink: &impl ObjectSink) -> Result<Outcome, BuildError> {
         self.build_over(layout.unwrap_or(IN_MEMORY), None, sink)
     }
 
-    /// Builds the snapshot over what is `published`, from which the last good state of records comes that are set
-    /// aside.
+    /// Builds the snapshot over the `published` one, which supplies the last good state of records that are
+    /// set aside.
     ///
     /// # Errors
-    /// As [`Self::build`], and when a last good state cannot be read.
+    /// As [`Self::build`], or a last good state cannot be read.
     pub fn build_over(
         mut self,
         Layout { bits, salt }: Layout,
@@ -155,7 +161,7 @@ impl Source {
         Ok(Outcome { built, problems: self.problems, catalogue: self.catalogue, spilled_bytes })
     }
 
-    /// The catalogue as edges read it, if nothing is wrong.
+    /// Renders the catalogue. `None` if it has errors.
     fn check(&mut self) -> Result<Option<Rendered>, BuildError> {
         self.catalogue.set_aside.clone_from(&self.problems.set_aside);
         self.catalogue.check(&mut self.problems);
@@ -167,12 +173,12 @@ impl Source {
         Ok(Some(rendered).filter(|_| self.problems.errors.is_empty()))
     }
 
-    /// The catalogue as edges read it, once wrong records have given way to their last good state.
+    /// Renders the catalogue after wrong records have been replaced by their last good state.
     fn settle(&mut self, published: Option<&Published<'_>>) -> Result<Option<Rendered>, BuildError> {
         if self.is_beyond_use() {
             return Ok(None);
         }
-        // Nothing is read of what is published as long as nothing of it is needed.
+        // Avoid reading published objects while no last good state is needed.
         if !self.needs_published() {
             let rendered = Rendered::of(&self.catalogue)?;
             if !self.catalogue.is_too_large(&rendered) {
@@ -187,33 +193,31 @@ impl Source {
         Ok(Some(rendered))
     }
 
-    /// Whether a last good state is needed: a line could not be read, or a record of the catalogue is wrong.
+    /// Whether a last good state is needed: a line is unreadable, or a record of the catalogue is wrong.
     fn needs_published(&self) -> bool {
         !self.problems.errors.is_empty() || self.catalogue.is_wrong()
     }
 
-    /// Whether so much is wrong that nothing can be made of the lines: not even where they stand in the origin's
-    /// history is known, or they are wrong altogether.
+    /// Whether the lines as a whole are useless: their position in the origin's history is unknown, or too
+    /// many records are wrong.
     fn is_beyond_use(&self) -> bool {
         self.problems.set_aside.is_position_lost() || self.problems.set_aside.is_overflowing()
     }
 }
 
-/// What to say where more is wrong than can be set aside.
+/// The reason why lines as a whole cannot be used, if there is one.
 #[must_use]
 pub fn beyond_use(problems: &Problems) -> Option<String> {
     if problems.set_aside.is_position_lost() {
-        Some("the snapshot line cannot be used: without it nobody knows which changes come next".to_owned())
+        Some("the snapshot line cannot be used: without it the next change is unknown".to_owned())
     } else if problems.set_aside.is_overflowing() {
-        Some(format!(
-            "more than {SET_ASIDE_MAX} records cannot be used: this is not a record that went wrong"
-        ))
+        Some(format!("more than {SET_ASIDE_MAX} records cannot be used: the export as a whole is broken"))
     } else {
         None
     }
 }
 
-/// Names an object, checks that edges would take it, and gives it to `sink`.
+/// Names an object, checks that edges would accept it, and passes it to `sink`.
 fn store(
     kind: ObjectKind,
     object: Vec<u8>,
@@ -227,10 +231,10 @@ fn store(
     Ok(name.digest)
 }
 
-/// The layout of snapshots that never leave the process.
+/// Layout of snapshots that never leave the process.
 const IN_MEMORY: Layout = Layout::new(ItemSalt::IN_MEMORY);
 
-/// Records of items by their keys.
+/// The records of items by their keys under `salt`.
 pub(in crate::snapshot) fn keyed(
     items: BTreeMap<i64, Vec<u8>>,
     salt: ItemSalt,
@@ -238,11 +242,11 @@ pub(in crate::snapshot) fn keyed(
     items.into_iter().map(|(id, record)| (EntryKey::item(salt, id), record)).collect()
 }
 
-/// Builds a small snapshot in memory from NDJSON, published at `now`. The keys of its items are derived with a salt
-/// that everybody knows: it must not be published.
+/// Builds a small snapshot in memory from NDJSON, as published at `now`. The keys of its items are derived
+/// with a well-known salt, so it must not be published.
 ///
 /// # Errors
-/// As [`Source::build`], and when lines are wrong.
+/// As [`Source::build`], or lines are invalid.
 pub fn build_ndjson(ndjson: &[u8], now: UnixSecs) -> Result<Built, BuildError> {
     let mut source = Source::new(now, Strictness::Refuse, SpillPlan::default());
     source.read("lines", ndjson)?;
@@ -255,11 +259,11 @@ pub fn build_ndjson(ndjson: &[u8], now: UnixSecs) -> Result<Built, BuildError> {
     Ok(Built { objects, index, directory, customers, items })
 }
 
-/// Builds a snapshot in memory from a few lines, as published at `now`. They may be a part of what belongs
-/// together: what they refer to is not looked for, except what rendering needs.
+/// Builds a snapshot in memory from a few lines, as published at `now`. The lines may be part of a larger
+/// whole: their references are not checked, except those that rendering needs.
 ///
 /// # Errors
-/// When something that rendering needs is not there, or a line cannot be expressed in the format.
+/// A record that rendering needs is missing, or the format cannot express a line.
 pub fn build_part(lines: impl IntoIterator<Item = Line>, now: UnixSecs) -> Result<Built, BuildError> {
     let at = Location { file: "lines".into(), line: 0 };
     let (mut catalogue, mut customers) = (Catalogue::default(), BTreeMap::new());
@@ -296,10 +300,10 @@ pub fn build_part(lines: impl IntoIterator<Item = Line>, now: UnixSecs) -> Resul
     Ok(Built { objects, index, directory, customers: customers.len() as u64, items: item_count })
 }
 
-/// Checks that an edge would take an object of so many bytes.
+/// Checks that an edge would accept an object of this length.
 ///
 /// # Errors
-/// `TooLarge`, with what makes it so.
+/// `TooLarge`, with a hint at the cause.
 pub fn check_size(kind: ObjectKind, bytes: usize) -> Result<(), BuildError> {
     if bytes <= OBJECT_MAX_BYTES {
         return Ok(());

@@ -1,4 +1,4 @@
-//! Where built objects go.
+//! The destination of built objects.
 
 use std::{
     collections::BTreeMap,
@@ -8,21 +8,21 @@ use std::{
 
 use crate::snapshot::object::ObjectName;
 
-/// Takes objects as they are built, from several threads.
+/// Receives objects as they are built, from several threads at once.
 pub trait ObjectSink: Sync {
-    /// Keeps an object. The same one may come twice.
+    /// Keeps an object. The same object may come twice.
     ///
     /// # Errors
-    /// When it cannot be kept.
+    /// The object cannot be kept.
     fn store(&self, name: ObjectName, object: Vec<u8>) -> io::Result<()>;
 }
 
-/// Keeps objects in memory.
+/// Keeps objects in memory, for tests and small snapshots.
 #[derive(Debug, Default)]
 pub struct MemorySink(Mutex<BTreeMap<ObjectName, Vec<u8>>>);
 
 impl MemorySink {
-    /// Takes an object out.
+    /// Removes an object and returns its bytes.
     pub fn take(&self, name: ObjectName) -> Option<Vec<u8>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&name)
     }

@@ -1,4 +1,4 @@
-//! What is built is looked up again, the way an edge does: through [`Version`], with the objects in memory.
+//! Looks built snapshots up the way an edge does: through [`Version`], with the objects in memory.
 
 mod properties;
 
@@ -66,7 +66,7 @@ impl Edge {
         self.look_up(Tree::Customers, EntryKey::customer(namespace, subject))
     }
 
-    /// Packages that hold an item, and licences that unlock it.
+    /// The packages that hold an item, and the licences that unlock it.
     fn links(&mut self, id: i64) -> (Vec<i64>, Vec<u128>) {
         let record = self.item(id).unwrap();
         let item = ItemRecord::new(record.bytes()).unwrap();
@@ -239,7 +239,7 @@ fn grants_through_packages_and_licences_are_decided_on() {
 }
 
 #[test]
-fn what_is_rendered_is_what_clients_read() {
+fn clients_read_the_rendered_json() {
     let mut lines = linked();
     lines.push(json!({"type": "access_type", "id": 1, "account_id": 21, "name": "ppv", "quantity": 2, "period": "day", "created_at": 1, "updated_at": 2}));
     lines[2]["metadata"] =
@@ -364,7 +364,7 @@ fn one_change_touches_one_shard_and_the_index() {
 }
 
 #[test]
-fn what_the_store_would_refuse_is_an_error_before_it_is_uploaded() {
+fn an_oversized_object_is_refused_before_its_upload() {
     let mut lines = linked();
     let mut long = lines.iter().find(|line| line["type"] == "license").unwrap().clone();
     long["description"] = json!("x".repeat(LICENSE_MAX_BYTES - 512));
@@ -376,10 +376,10 @@ fn what_the_store_would_refuse_is_an_error_before_it_is_uploaded() {
     assert!(error.contains("a directory of 8") && error.contains("8388608"), "{error}");
     lines[2]["content"] = json!("x".repeat(OBJECT_MAX_BYTES));
     let error = build_ndjson(text_of(&lines).as_bytes(), NOW).unwrap_err().to_string();
-    assert_eq!(error, "1 of the lines are wrong");
+    assert_eq!(error, "invalid lines: 1");
 }
 
-/// A reference that the checks would have found is an error of the builder too, never a guess.
+/// The builder, too, refuses a reference that the checks would have found. It never guesses.
 #[test]
 fn unchecked_lines_are_not_built() {
     for (without, expected) in [(0, "merchant"), (1, "app")] {

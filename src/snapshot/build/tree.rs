@@ -1,4 +1,4 @@
-//! Cuts entries into shards, and the shards' digests into a tree.
+//! Divides entries into shards, and the shards' digests into a tree.
 
 use std::{
     borrow::Cow,
@@ -27,26 +27,26 @@ use crate::{
     },
 };
 
-/// A shard is about this large: small enough to load and hash in a fraction of a millisecond, and for hundreds
-/// of requests at once to load one each when KV is slow. Its few hundred customers do not keep it in an
-/// isolate's memory, nor, at most points of presence, in KV's cache for longer than some hours:
-/// `docs/scale.md` has the numbers, and what 256 KiB would change.
+/// Target length of a shard in bytes. Small enough to be loaded and hashed in a fraction of a millisecond,
+/// and for hundreds of requests at once to load one each when KV is slow. A shard's few hundred customers do
+/// not keep it in an isolate's memory, nor, at most points of presence, in KV's cache for longer than some
+/// hours: `docs/scale.md` has the numbers, and the effect of 256 KiB.
 pub const SHARD_TARGET_BYTES: usize = 64 * 1024;
 
-/// The header, and the number of entries.
+/// Length of a shard without entries: the header and the number of entries.
 const EMPTY_SHARD_LEN: usize = HEADER_LEN + size_of::<u32>();
 
-/// How many shards a snapshot has, as powers of two.
+/// Numbers of shards of a snapshot, as powers of two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ShardBits {
-    /// Of customers.
+    /// Shards of the customers' tree.
     pub customers: u8,
-    /// Of items.
+    /// Shards of the items' tree.
     pub items: u8,
 }
 
 impl ShardBits {
-    /// Those of a published index.
+    /// The numbers of shards of a published index.
     #[must_use]
     pub fn of(index: &Index) -> Self {
         let bits = |tree| u8::try_from(index.shard_count(tree).trailing_zeros()).unwrap_or(u8::MAX);
@@ -54,36 +54,38 @@ impl ShardBits {
     }
 }
 
-/// How a new snapshot is laid out: like the published one where there is one, so that records stay in their shards.
+/// Layout of a new snapshot. It follows the published one, if there is one, so that records stay in their
+/// shards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layout {
-    /// How many shards the published snapshot has. As long as these numbers fit, they stay.
+    /// Numbers of shards of the published snapshot. They stay while they fit.
     pub bits: Option<ShardBits>,
-    /// What the keys of items are derived with.
+    /// The salt from which the keys of items are derived.
     pub salt: ItemSalt,
 }
 
 impl Layout {
-    /// The layout of a store's first snapshot, with this salt.
+    /// Layout of a store's first snapshot, with this salt.
     #[must_use]
     pub const fn new(salt: ItemSalt) -> Self {
         Self { bits: None, salt }
     }
 
-    /// The layout of a published index, with `fresh` for a salt if it has none: one of format 1.
+    /// Layout of a published index. An index of format 1 has no salt and gets `fresh`.
     #[must_use]
     pub fn of(index: &Index, fresh: ItemSalt) -> Self {
         Self { bits: Some(ShardBits::of(index)), salt: index.salt().or(fresh) }
     }
 }
 
-/// The number of shards for entries of `total_bytes`, as a power of two. The published number stays while
-/// shards are 3/8 to 3/2 of their target: data that hovers about a power of two must not move every customer
-/// to another shard at each publish.
+/// Number of shards, as a power of two, for entries of `total_bytes`. The published number stays while the
+/// average shard has 3/8 to 3/2 of its target length: data that hovers about a power of two must not move
+/// every customer to another shard at each publish.
 pub fn shard_bits(total_bytes: u64, published: Option<u8>) -> Result<u8, FormatError> {
     let target = SHARD_TARGET_BYTES as u64;
     if let Some(bits) = published.filter(|bits| *bits < 64) {
         let average = total_bytes >> bits;
+        // Keep the number while the average shard has 3/8 to 3/2 of the target.
         if average <= target / 2 * 3 && (bits == 0 || average >= target / 8 * 3) {
             return Ok(bits);
         }
@@ -92,10 +94,11 @@ pub fn shard_bits(total_bytes: u64, published: Option<u8>) -> Result<u8, FormatE
     u8::try_from(count.trailing_zeros()).map_err(|_| FormatError::Invalid("number of shards"))
 }
 
-/// Writes the shard of `entries`, which are in strictly ascending order of key; `None` for no entries.
+/// Encodes the shard of `entries`, which must be in strictly ascending order of key. `None` if there are no
+/// entries.
 ///
 /// # Errors
-/// When they are not, or the shard is too large for an edge.
+/// The order is wrong, or the shard is too large for an edge.
 pub fn write_shard(
     entries: &[(EntryKey, impl AsRef<[u8]>)],
 ) -> Result<Option<(ObjectName, Vec<u8>)>, BuildError> {
@@ -108,10 +111,11 @@ pub fn write_shard(
     Ok(Some((ObjectName::of(ObjectKind::Shard, &object), object)))
 }
 
-/// The tree of records that are in memory, of which any that share a shard fit into it, or do so in 2^12 shards.
+/// Builds the tree of records that are in memory. The caller has made sure that they fit into their shards,
+/// at the latest with 2^12 shards.
 ///
 /// # Errors
-/// They do not, or a shard cannot be stored.
+/// A shard does not fit, or cannot be stored.
 pub(in crate::snapshot) fn build_records(
     records: &BTreeMap<EntryKey, Vec<u8>>,
     published: Option<u8>,
@@ -131,15 +135,15 @@ pub(in crate::snapshot) fn build_records(
     Ok(NewTree::new(shards)?)
 }
 
-/// The tree of customers, and what was found on the way.
+/// The customers' tree, with the problems found on the way.
 pub(super) struct CustomerTree {
     pub tree: NewTree,
     pub count: u64,
     pub problems: Problems,
 }
 
-/// Builds the shards of all customers, bucket by bucket on all processors, and checks what they refer to. The last
-/// good state of those that are set aside comes from what is `published`.
+/// Builds the shards of all customers, bucket by bucket on all processors, and checks the customers'
+/// references. The last good state of customers that are set aside comes from `published`.
 pub(super) fn build_customers(
     source: &Source,
     published_bits: Option<u8>,
@@ -151,11 +155,11 @@ pub(super) fn build_customers(
     let mut total_bytes = sizes.total();
     let set_aside = &source.problems.set_aside;
     if let Some(bits) = published_bits.filter(|_| set_aside.may_hide(Kind::Customer)) {
-        // Those that stay although the lines leave them out count as well: the number of shards does not fall.
+        // Customers that stay although the lines lack them count as well: never reduce the number of shards.
         total_bytes = total_bytes.max((SHARD_TARGET_BYTES as u64 / 2) << bits.min(32));
     }
     let bits = sizes.fitting_bits(shard_bits(total_bytes, published_bits)?);
-    // A group is what whole shards need: one bucket with some shards, or some buckets with one shard.
+    // A group consists of whole shards: one bucket with several shards, or several buckets with one shard.
     let group_bits = bits.min(spill::BUCKET_BITS);
     let groups = 1 << group_bits;
     let references = References::new(&source.catalogue);
@@ -194,6 +198,8 @@ struct Group {
 
 impl<S: ObjectSink> Build<'_, S> {
     fn group(&self, number: usize) -> Result<Group, BuildError> {
+        // A group is a run of `1 << buckets_bits` buckets, because groups and buckets are both cut by leading
+        // bits.
         let buckets_bits = spill::BUCKET_BITS - self.group_bits;
         let mut bytes = Vec::new();
         for bucket in number << buckets_bits..(number + 1) << buckets_bits {
@@ -205,7 +211,7 @@ impl<S: ObjectSink> Build<'_, S> {
             }
         }
         let mut entries: Vec<_> = spill::entries(&bytes).collect();
-        // Of two lines for one customer the first counts, whichever thread was quicker.
+        // The first of two lines for one customer counts, whichever thread was faster.
         entries.sort_unstable_by_key(|entry| (entry.key, entry.file, entry.line));
         let mut group = Group::default();
         let mut kept: Vec<(EntryKey, Cow<'_, [u8]>)> = Vec::with_capacity(entries.len());
@@ -219,7 +225,7 @@ impl<S: ObjectSink> Build<'_, S> {
                 left_out.push(first.key);
             }
         }
-        // Nothing will be published when lines are wrong: what is written then is written in vain.
+        // If lines are invalid, nothing is published, and shards would be written in vain.
         match self.source.strictness {
             Strictness::SetAside => self.add_last_good(number, left_out, &mut kept, &mut group.problems)?,
             Strictness::Refuse
@@ -242,7 +248,7 @@ impl<S: ObjectSink> Build<'_, S> {
         Ok(group)
     }
 
-    /// The entries of each shard.
+    /// Splits entries by shard.
     fn parts<'e, R>(
         &self,
         entries: &'e [(EntryKey, R)],
@@ -251,13 +257,13 @@ impl<S: ObjectSink> Build<'_, S> {
         entries.chunk_by(move |(left, _), (right, _)| left.shard(bits) == right.shard(bits))
     }
 
-    /// Whether the entries of a shard do not fit into it.
+    /// Whether a shard has too many entries to fit.
     fn is_crowded(&self, entries: &[(EntryKey, Cow<'_, [u8]>)]) -> bool {
         shard_bytes(entries) > SHARD_MAX_BYTES
             && self.parts(entries).any(|part| shard_bytes(part) > SHARD_MAX_BYTES)
     }
 
-    /// Sets aside what the shards of a group have no room for.
+    /// Sets aside records for which the shards of a group have no room.
     fn make_room(
         &self,
         number: usize,
@@ -287,7 +293,7 @@ impl<S: ObjectSink> Build<'_, S> {
         Ok(())
     }
 
-    /// Whether a customer can be published, of whom there may be `more` lines.
+    /// Whether a customer can be published. `more` are further lines with the same name.
     fn is_publishable(
         &self,
         first: &Entry<'_>,
@@ -318,8 +324,8 @@ impl<S: ObjectSink> Build<'_, S> {
             && !self.source.problems.set_aside.contains(&key))
     }
 
-    /// Adds the last good state of customers that cannot be published as they are, and of those that the lines may
-    /// have lost.
+    /// Adds the last good state of customers that cannot be published as they are, and of customers that
+    /// unreadable lines may have named.
     fn add_last_good(
         &self,
         number: usize,
@@ -354,7 +360,8 @@ impl<S: ObjectSink> Build<'_, S> {
     }
 }
 
-/// Where entries were read, in the order of keys: mostly from the same file.
+/// The place of an entry's line. Entries come in the order of keys, mostly from the same file, so the file's
+/// name is kept.
 struct Place<'a> {
     source: &'a Source,
     file: u32,
@@ -372,7 +379,7 @@ impl Place<'_> {
     }
 }
 
-/// The first and the last key with these leading `bits`.
+/// First and last key with these leading `bits`.
 fn range(prefix: usize, bits: u8) -> (EntryKey, EntryKey) {
     let rest = 128 - u32::from(bits.min(64));
     let first = u128::try_from(prefix).unwrap_or_default().checked_shl(rest).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Reads a change of which a part cannot be used: each record by itself, and what is good of it is applied.
+//! Reads a change with unusable parts record by record, so that its good records are applied.
 
 use std::collections::BTreeMap;
 
@@ -16,10 +16,10 @@ use crate::snapshot::{
     source::{About, LineError, Location, Problem, Problems, RecordKey},
 };
 
-/// Reads a line that cannot be read as a whole. What is wrong with single records goes to `left_out`.
+/// Parses a line that cannot be parsed as a whole. Problems with single records are added to `left_out`.
 ///
 /// # Errors
-/// When it cannot be told which records are wrong: then nothing is known of what the change changed.
+/// The unusable records cannot be identified. Then the effect of the change is unknown.
 pub(super) fn parse(
     line: &[u8],
     at: &Location,
@@ -50,7 +50,7 @@ pub(super) fn parse(
     Ok(change)
 }
 
-/// The change without records. When it was committed decides nothing: what cannot be read of that is left out.
+/// The change without its records. `as_of` decides nothing, so an unreadable one is left out.
 fn frame(mut fields: Map<String, Value>, at: &Location, problems: &mut Problems) -> Result<Change, Problem> {
     if let Some(as_of) = fields.get("as_of")
         && let Err(error) = serde_json::from_value::<Option<crate::snapshot::time::Timestamp>>(as_of.clone())
@@ -72,12 +72,12 @@ struct Reader<'a> {
     at: &'a Location,
     problems: &'a mut Problems,
     left_out: &'a mut Vec<LeftOut>,
-    /// Where each record was named, and whether it was named again.
+    /// For each record the place where it was named, and whether it was named again.
     named: BTreeMap<RecordKey, (String, bool)>,
 }
 
 impl Reader<'_> {
-    /// A record that was put, unless it cannot be used.
+    /// Reads a record that was put. `None` if it cannot be used.
     fn record(
         &mut self,
         position: usize,
@@ -104,7 +104,7 @@ impl Reader<'_> {
                 self.name(&about, format!("put[{position}]"));
                 Ok(Some(record))
             }
-            // Broken text that names a record is not its name.
+            // A name with broken text does not identify the record.
             Err(problem) if matches!(problem.field.as_str(), "id" | "namespace" | "subject") => {
                 Err(within("put", position, problem))
             }
@@ -159,14 +159,15 @@ impl Reader<'_> {
         }
     }
 
-    /// Records that are named twice, or once beside a part that cannot be used: which is meant would be chance.
+    /// Records that are named twice, or once beside an unusable part. Which state holds would be a matter of
+    /// chance.
     fn twice(&self) -> Vec<RecordKey> {
         let of_this = self.left_out.iter().filter(|left_out| left_out.seq == self.seq);
         of_this.filter_map(|left_out| left_out.error.about.record_key().cloned()).collect()
     }
 }
 
-/// The type of an element, its other fields, and which record it is about.
+/// The type of an element, its other fields, and the record that it concerns.
 fn identify(
     list: &str,
     position: usize,

@@ -1,4 +1,4 @@
-//! Finds members that an object has twice: which of the two is meant would be chance, and a map has only one.
+//! Finds repeated members of JSON objects. A map would keep only one of them, and the other could be meant.
 
 use std::{collections::BTreeSet, fmt};
 
@@ -7,7 +7,7 @@ use serde::{
     de::{Error, MapAccess, SeqAccess, Visitor},
 };
 
-/// JSON in which no object has a member twice, at any depth.
+/// JSON without repeated members in any object, at any depth.
 pub(super) struct Unrepeated;
 
 impl<'de> Deserialize<'de> for Unrepeated {

@@ -9,7 +9,7 @@ fn change(put: &str, remove: &str) -> String {
     format!(r#"{{"seq":9,"as_of":1700000000,"put":[{put}],"remove":[{remove}]}}"#)
 }
 
-/// What is wrong with a line, as people see it.
+/// The problem with a line, as people see it.
 fn problem(line: &str) -> String {
     let Problem { field, message } = parse(line.as_bytes()).unwrap_err();
     format!("{field}: {message}")
@@ -46,7 +46,7 @@ fn errors_name_the_field_and_what_was_expected() {
     let cases = [
         ("[]".to_owned(), ": expected a JSON object"),
         (r#"{"seq":1,"#.to_owned(), ": expected a JSON object; column 9: EOF"),
-        (r#"{"put":[]}"#.to_owned(), "seq: expected this field, it is missing"),
+        (r#"{"put":[]}"#.to_owned(), "seq: expected this field, but it is missing"),
         (r#"{"seq":-1}"#.to_owned(), "seq: invalid value: integer `-1`, expected u64"),
         (r#"{"seq":1,"seq":2}"#.to_owned(), ": duplicate field `seq`"),
         (r#"{"seq":1,"as_of":"soon"}"#.to_owned(), "as_of: invalid value: string \"soon\", expected unix"),
@@ -104,12 +104,12 @@ fn a_record_comes_once_however_it_is_written() {
     assert!(problem(&change(&format!("{LICENSE},{upper}"), "")).starts_with("put[1]: the same record again"));
     let gone = r#"{"type":"license","id":"B90831A72F6D4C3E8A410D5E7F9B6C12"}"#;
     assert_eq!(problem(&change(LICENSE, gone)), "remove[0]: the same record again; first: put[0]");
-    // Ids of different types have nothing to do with one another.
+    // Ids of records of different types are independent.
     let others = r#"{"type":"item","id":7},{"type":"merchant","id":7},{"type":"access_type","id":7}"#;
     assert_eq!(parse(change("", others).as_bytes()).unwrap().remove.len(), 3);
 }
 
-/// The seqs that a feed gives, and the places of the lines that are wrong.
+/// The `seq` values that a feed yields, and the places of its wrong lines.
 fn read(feed: &[u8]) -> (Vec<u64>, Vec<String>) {
     let mut feed = Feed::new("f", feed);
     let (mut seqs, mut errors) = (Vec::new(), Vec::new());
@@ -144,15 +144,15 @@ fn a_line_that_is_too_long_is_passed_over() {
     assert!(errors[0].starts_with("f:1: expected at most"));
 }
 
-/// Text that is no JSON is an error, wherever the feed ends.
+/// Text that is not JSON is an error, wherever the feed ends.
 #[test]
-fn a_last_line_that_is_wrong_is_not_taken_for_one_that_breaks_off() {
+fn an_invalid_last_line_is_an_error_not_an_interruption() {
     for last in ["nonsense", "{\"seq\":1}}", "{seq", "{\"seq\":\"x\"}"] {
         assert_eq!(read(last.as_bytes()).1.len(), 1, "{last}");
     }
 }
 
-/// Wherever a feed is cut, the whole lines before are changes and nothing is an error.
+/// Wherever a feed is cut, the whole lines before are changes, and there is no error.
 #[test]
 fn a_feed_may_end_anywhere() {
     let text = "\"\u{fc}\\u00fc\\ud83d\\ude00\"";
@@ -169,7 +169,7 @@ fn a_feed_may_end_anywhere() {
     assert_eq!(read(feed).0, [7, 8, 9]);
 }
 
-/// What is read leniently of a line: the change, what is left out of it, and what is odd.
+/// The lenient reading of a line: the change, the records left out, and the warnings.
 fn read_leniently(line: &str) -> Result<(Change, Vec<String>, Vec<String>), String> {
     let mut feed = Feed::new("f", line.as_bytes());
     feed.leave_out_wrong_records();
@@ -211,7 +211,7 @@ fn a_wrong_record_is_left_out_of_its_change() {
         assert_eq!((change.seq, change.put.len(), left_out.as_slice()), (5, 1, &[expected.to_owned()][..]));
         assert!(warnings.is_empty(), "{warnings:?}");
     }
-    // As the strict way goes on doing.
+    // The strict reader still refuses it.
     assert!(parse(put(r#"{"type":"app","id":"b","merchant_id":"x","plan_id":"p"}"#).as_bytes()).is_err());
     let (change, left_out, _) =
         read_leniently(r#"{"seq":5,"remove":[{"type":"item","id":7,"why":"x"},{"type":"item","id":8}]}"#)
@@ -236,16 +236,14 @@ fn text_of_a_change_is_repaired_and_its_time_is_not_needed() {
     let named = APP.replace("\"plan_id\"", r#""name":"\ude00","plan_id""#);
     let (change, left_out, warnings) = read_leniently(&put(&named.replace("\"a\"", "\"b\""))).unwrap();
     assert_eq!((change.put.len(), left_out.len()), (2, 0));
-    assert!(
-        warnings.len() == 1 && warnings[0].starts_with("f:1: put[0]: text that is not Unicode was repaired")
-    );
+    assert!(warnings.len() == 1 && warnings[0].starts_with("f:1: put[0]: invalid Unicode was repaired"));
     let (change, _, warnings) = read_leniently(r#"{"seq":5,"as_of":1700000000000}"#).unwrap();
     assert_eq!((change.seq, change.as_of), (5, None));
     assert!(warnings[0].contains("as_of: the time looks like milliseconds"), "{warnings:?}");
 }
 
 #[test]
-fn what_cannot_be_attributed_makes_the_whole_change_unusable() {
+fn a_part_of_an_unknown_record_makes_the_whole_change_unusable() {
     for line in [
         "nonsense".to_owned(),
         r#"{"put":[]}"#.to_owned(),

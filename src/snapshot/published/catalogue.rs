@@ -1,4 +1,4 @@
-//! The catalogue as it was before it was rendered: what is published says all that decides about access.
+//! Turns published records back into a catalogue. Records hold everything that decides about access.
 
 use std::collections::BTreeMap;
 
@@ -34,12 +34,12 @@ pub(super) fn of(directory: &Directory, items: &Records) -> Result<Catalogue, Bu
     let mut links = Links::default();
     for record in items.values() {
         let record = ItemRecord::new(record)?;
-        // What an older release let in and this one does not cannot be published again.
+        // Skip items that an older release accepted and this one refuses: they cannot be published again.
         let Ok(item) = item(&record, &mut catalogue.access_types) else { continue };
         links.add(&record);
         catalogue.items.insert(item.id, located(item));
     }
-    // A package's record lists its active members; the others know themselves where they are.
+    // A package's record lists its active members only; inactive members name the package in their own records.
     for (package, members) in links.packages {
         if let Some(package) = catalogue.items.get_mut(&package) {
             let listed = &mut package.value.item_ids;
@@ -60,7 +60,7 @@ fn located<T>(value: T) -> Located<T> {
     Located { value, at: Location { file: "published".into(), line: 0 } }
 }
 
-/// Which packages hold an item, and which licences unlock it, by packages and licences.
+/// The members of packages, and the items that licences unlock.
 #[derive(Default)]
 struct Links {
     packages: BTreeMap<i64, Vec<i64>>,
@@ -72,7 +72,7 @@ impl Links {
         for package in item.packages.iter() {
             self.packages.entry(package).or_default().push(item.id);
         }
-        // Members of a package are listed beside it: a licence goes on unlocking all that it unlocked.
+        // A package's members are listed individually, so a licence goes on unlocking all that it unlocked.
         for license in item.licenses {
             self.licenses.entry(u128::from_be_bytes(*license)).or_default().push(item.id);
         }
@@ -120,14 +120,15 @@ fn license(entry: &LicenseEntry, app_id: String, item_ids: Vec<i64>) -> Result<L
     typed(fields)
 }
 
-/// An object that is stored without its opening brace.
+/// Parses an object that is stored without its opening brace.
 fn object(fragment: &str) -> Result<Map<String, Value>, BuildError> {
     let mut fields = serde_json::from_str(&["{", fragment].concat())?;
     bound_moments(&mut fields);
     Ok(fields)
 }
 
-/// Older releases took milliseconds for seconds: such a moment has the meaning that it had, for ever.
+/// Clamps moments. Older releases stored milliseconds as seconds; such a moment keeps its meaning of "for
+/// ever".
 fn bound_moments(fields: &mut Map<String, Value>) {
     for name in ["created_at", "updated_at", "starts_at", "expires_at"] {
         if let Some(moment) = fields.get_mut(name)

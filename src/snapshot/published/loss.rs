@@ -1,10 +1,11 @@
-//! What a new version takes away of what the published one grants.
+//! Counts what a new version takes away of what the published one grants.
 //!
-//! Counted is what a decision would take into account, so that access that is gone is seen whatever made it go:
-//! the record, its dates, the item, the licence, or the merchant that one of them belongs to.
+//! A grant is counted as a decision would see it. Lost access is therefore noticed whatever caused the loss:
+//! the record, its dates, the item, the licence, or a change of merchant.
 //!
-//! Keys are hashes, so that the customers of a shard are a random sample of all customers: 32 shards, some 10,000
-//! customers, tell whether half of something is gone to about a hundredth, however large the snapshot is.
+//! Keys are hashes, so the customers of a shard are a random sample of all customers. 32 shards hold some
+//! 10,000 customers, which show to about one hundredth whether half of something is gone, however large the
+//! snapshot is.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -23,24 +24,24 @@ use crate::snapshot::{
     time::UnixSecs,
 };
 
-/// Shards that are compared, of customers and of items. A snapshot of no more is compared as a whole.
+/// Number of shards to compare in each tree. A tree with no more is compared as a whole.
 pub const SAMPLE_SHARDS: usize = 32;
 
-/// Which of the two versions could not be read.
+/// The version that could not be read.
 #[derive(Debug)]
 pub enum Side {
-    /// The published one.
+    /// The published version.
     Before(BuildError),
-    /// The new one.
+    /// The new version.
     After(BuildError),
 }
 
-/// How much of one kind of thing there was, and how much of that is gone.
+/// The number of grants of one kind, and how many of them are gone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Loss {
-    /// In the published version.
+    /// Number in the published version.
     pub before: u64,
-    /// Of these, not in the new version.
+    /// Number of those that the new version lacks.
     pub gone: u64,
 }
 
@@ -57,29 +58,29 @@ impl Loss {
     }
 }
 
-/// What is gone of what was granted.
+/// The losses of each kind of grant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Losses {
-    /// Customers, by namespace and subject.
+    /// Customers by namespace and subject.
     pub customers: Loss,
-    /// Items of its merchant that a customer has access to now, by customer and item.
+    /// Open accesses to items of the customer's merchant, by customer and item.
     pub accesses: Loss,
     /// Subscriptions that unlock something now, by customer and licence.
     pub subscriptions: Loss,
-    /// Items that are active.
+    /// Active items.
     pub items: Loss,
-    /// Places of items in packages and licences.
+    /// Memberships of items in packages and licences.
     pub unlocks: Loss,
-    /// Licences that are available to those who hold them.
+    /// Licences that unlock items for their holders.
     pub licenses: Loss,
     /// Clients of apps, by merchant and mode.
     pub clients: Loss,
-    /// Shards that were compared, and how many there are, of customers and of items.
+    /// Number of shards that were compared, and number of all shards, over both trees.
     pub sample: (usize, usize),
 }
 
 impl Losses {
-    /// Each of them with a name for people.
+    /// All losses, with names for people.
     #[must_use]
     pub const fn named(&self) -> [(&'static str, Loss); 7] {
         [
@@ -93,10 +94,10 @@ impl Losses {
         ]
     }
 
-    /// Compares two versions at the moment `now`: what has expired or has not begun is not lost.
+    /// Compares two versions at the moment `now`. Grants that have expired or not begun do not count.
     ///
     /// # Errors
-    /// An object of either cannot be read.
+    /// An object of one version cannot be read.
     pub fn between(before: &Published<'_>, after: &Published<'_>, now: UnixSecs) -> Result<Self, Side> {
         let mut losses = Self::default();
         losses.compare_directories(&before.directory, &after.directory);
@@ -113,10 +114,10 @@ impl Losses {
         let mut old = BTreeMap::new();
         for number in losses.sample(bits.items) {
             let records = before.records(Tree::Items, number, bits.items).map_err(Side::Before)?;
-            // The new version may have another salt: then its items lie elsewhere.
+            // With another salt, the new version has its items in other shards.
             old.extend(records.into_iter().map(|(key, record)| (after.item_key(key.item_id()), record)));
         }
-        // Keys in order: each shard of the new version is read once.
+        // Sorted by key, so that each shard of the new version is read once.
         let old: Vec<_> = old.into_iter().collect();
         for part in old.chunk_by(|(left, _), (right, _)| left.shard(bits.items) == right.shard(bits.items)) {
             let number = part.first().map_or(0, |(key, _)| key.shard(bits.items));
@@ -129,11 +130,12 @@ impl Losses {
         Ok(losses)
     }
 
-    /// The numbers of the shards that are compared of a tree of `1 << bits`.
+    /// The numbers of the shards to compare in a tree of `1 << bits`, evenly spread.
     fn sample(&mut self, bits: u8) -> impl Iterator<Item = usize> + use<> {
         let total = 1_usize << bits;
         let count = total.min(SAMPLE_SHARDS);
         self.sample = (self.sample.0 + count, self.sample.1 + total);
+        // Both are powers of two, so this takes every (total / count)-th shard.
         (0..count).map(move |number| number * (total / count))
     }
 
@@ -148,8 +150,9 @@ impl Losses {
         }
     }
 
-    /// An access that is granted in the new version counts as granted in the published one, so that of that only the
-    /// items are read that something was lost of: each read is a request.
+    /// Counts a customer's accesses and licences. An access that the new version grants counts as granted
+    /// before; items of the published version are read only for accesses that seem lost, because each read is
+    /// a request.
     fn add_customer(
         &mut self,
         old: &[u8],
@@ -164,6 +167,7 @@ impl Losses {
         let new = new.map(|new| Held::new(new, &new_items.published.directory, now)).transpose();
         let new = new.map_err(after)?.unwrap_or_default();
         for item in &old.items {
+            // Ask the new version first: reading items of the published one costs a request per shard.
             let is_granted = new.items.contains(item)
                 && new_items.merchant(*item).map_err(Side::After)? == Some(new.merchant_id);
             if is_granted || old_items.merchant(*item).map_err(Side::Before)? == Some(old.merchant_id) {
@@ -189,20 +193,20 @@ impl Losses {
     }
 }
 
-/// The clients of all apps, each with what a decision takes from it.
+/// The clients of all apps, with the values that a decision uses.
 fn clients(directory: &Directory) -> impl Iterator<Item = (&str, (i64, ClientMode))> {
     directory.apps.iter().flat_map(|app| {
         app.clients.iter().map(|(client_id, mode)| (client_id.as_str(), (app.merchant_id, *mode)))
     })
 }
 
-/// What a customer's record leads to at a moment, the items themselves aside.
+/// What a customer's record grants at a moment, before the items are looked at.
 #[derive(Default)]
 struct Held {
     merchant_id: i64,
-    /// Items of accesses that are open.
+    /// Items with an open access.
     items: BTreeSet<i64>,
-    /// Licences that unlock what they name.
+    /// Licences whose subscription unlocks items.
     licenses: BTreeSet<u128>,
 }
 
@@ -234,7 +238,7 @@ impl Held {
     }
 }
 
-/// The items of a version that an access can lead to. Shards are read when one of their items is asked for, and once.
+/// The items of a version. A shard is read when the first of its items is needed, and only once.
 struct Items<'a> {
     published: &'a Published<'a>,
     read: BTreeSet<usize>,
@@ -246,8 +250,8 @@ impl<'a> Items<'a> {
         Self { published, read: BTreeSet::new(), merchants: BTreeMap::new() }
     }
 
-    /// The merchant of the item, if an access to it grants something: it is active, or it is a package, whose members
-    /// an access unlocks in any case.
+    /// The merchant of the item, if an access to the item grants something: the item is active, or it is a
+    /// package, whose members an access unlocks in any case.
     fn merchant(&mut self, id: i64) -> Result<Option<i64>, BuildError> {
         let bits = self.published.shard_bits().items;
         let shard = self.published.item_key(id).shard(bits);

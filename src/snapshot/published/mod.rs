@@ -1,5 +1,5 @@
-//! What is published, read back: the last good state of records that are set aside, and what a new version is
-//! compared with. Native only.
+//! Reads back what is published: for the last good state of records that are set aside, and for comparison
+//! with a new version. Native only.
 
 mod catalogue;
 mod loss;
@@ -22,7 +22,7 @@ use super::{
     update::Delta,
 };
 
-/// Shards that are kept for the next group of customers that lies in them: 16 MiB.
+/// Number of shards kept for the next group of customers in them: 256 × 64 KiB are 16 MiB.
 const KEPT_SHARDS_MAX: usize = 256;
 
 /// Records by key.
@@ -31,34 +31,34 @@ pub type Records = BTreeMap<EntryKey, Vec<u8>>;
 /// Reads an object by its name.
 pub type ReadObject<'a> = Box<dyn Fn(ObjectName) -> io::Result<Vec<u8>> + Sync + 'a>;
 
-/// A published version.
+/// A published version, with its index, directory and delta in memory.
 pub struct Published<'a> {
     index: Index,
     directory: Directory,
-    /// What changed since the shards were written, per tree. An empty record says that the key is gone.
+    /// Changes since the shards were written, for each tree. An empty record marks a removed key.
     delta: [Records; 2],
     read: ReadObject<'a>,
-    /// The names of shards, per tree.
+    /// Names of all shards, for each tree.
     names: [Vec<Option<ObjectName>>; 2],
     shards: Mutex<BTreeMap<ObjectName, Arc<Vec<u8>>>>,
 }
 
-/// What a head leads to.
+/// The objects that a head names.
 #[derive(Clone, Copy, Debug)]
 pub struct Named {
-    /// The index.
+    /// Name of the index.
     pub index: super::object::Digest,
-    /// The directory.
+    /// Name of the directory.
     pub directory: super::object::Digest,
-    /// What changed since the shards were written.
+    /// Name of the delta, if there is one.
     pub delta: Option<super::object::Digest>,
 }
 
 impl<'a> Published<'a> {
-    /// The version of these objects, which `read` reads.
+    /// Loads the version with these objects. `read` reads an object by its name.
     ///
     /// # Errors
-    /// Index, a page of it, directory or delta cannot be read or are not what they should be.
+    /// Index, page, directory or delta cannot be read or is corrupt.
     pub fn new(named: Named, read: ReadObject<'a>) -> Result<Self, BuildError> {
         let object = |kind, digest| read_checked(&read, ObjectName { kind, digest });
         let index = Index::decode(object(ObjectKind::Index, named.index)?)?;
@@ -72,13 +72,13 @@ impl<'a> Published<'a> {
         Ok(Self { index, directory, delta, read, names, shards: Mutex::default() })
     }
 
-    /// How many shards it has.
+    /// Numbers of shards, as powers of two.
     #[must_use]
     pub fn shard_bits(&self) -> ShardBits {
         ShardBits::of(&self.index)
     }
 
-    /// How it is laid out, for the version that follows it. One of format 1 has no salt: then it is `fresh`.
+    /// Layout for the version that follows. A version of format 1 has no salt; its successor gets `fresh`.
     #[must_use]
     pub fn layout(&self, fresh: ItemSalt) -> Layout {
         Layout::of(&self.index, fresh)
@@ -96,13 +96,14 @@ impl<'a> Published<'a> {
         &self.directory
     }
 
-    /// The records whose keys have these leading `bits`.
+    /// The records whose keys begin with the `bits` bits of `prefix`, with the delta applied.
     ///
     /// # Errors
-    /// A shard cannot be read, or is not what it should be.
+    /// A shard cannot be read or is corrupt.
     pub fn records(&self, tree: Tree, prefix: usize, bits: u8) -> Result<Records, BuildError> {
         let names = self.names(tree);
         let own_bits = u8::try_from(names.len().trailing_zeros()).unwrap_or(u8::MAX);
+        // The prefix covers several whole shards, or lies within a single one.
         let (first, count) = if own_bits >= bits {
             let more = own_bits - bits;
             (prefix << more, 1 << more)
@@ -138,10 +139,11 @@ impl<'a> Published<'a> {
         Ok(records)
     }
 
-    /// The catalogue: what a publish of it would publish again. Names that edges do not read are not in it.
+    /// The catalogue, such that publishing it would give the same records again. Names that edges do not read
+    /// are empty in it.
     ///
     /// # Errors
-    /// An object cannot be read, or is not what it should be.
+    /// An object cannot be read or is corrupt.
     pub fn catalogue(&self) -> Result<Catalogue, BuildError> {
         let mut items = Records::new();
         let bits = self.shard_bits().items;

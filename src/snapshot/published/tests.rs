@@ -62,7 +62,8 @@ fn license(items: &[i64]) -> Value {
         "item_ids": items})
 }
 
-/// A business: merchant, app, access type, items 1 to 4, package 40 of 1 and 2, a licence, a hundred customers.
+/// A business: merchant, app, access type, items 1 to 4, package 40 of 1 and 2, a licence, a hundred
+/// customers.
 fn business() -> Vec<Value> {
     let mut lines = vec![
         json!({"type": "snapshot", "seq": 1}),
@@ -90,7 +91,7 @@ fn build(store: &Store, before: Option<&Published<'_>>, text: &[u8]) -> Outcome 
     source.build_over(layout, before, store).unwrap()
 }
 
-/// What is published over the business when the line that is like `find` becomes `becomes`, and what is said.
+/// Publishes over the business after changing a line, and returns the outcome with its messages.
 struct Case {
     store: Store,
     before: Built<u64>,
@@ -107,7 +108,7 @@ impl Case {
         build(&self.store, Some(&self.store.published(&self.before)), bytes)
     }
 
-    /// The business with one line changed, or taken out.
+    /// Publishes the business with one line changed or removed.
     fn with(&self, find: impl Fn(&Value) -> bool, change: impl Fn(&mut Value)) -> Outcome {
         let mut lines = business();
         lines.iter_mut().filter(|line| find(line)).for_each(change);
@@ -126,7 +127,7 @@ fn is(kind: &str, id: i64) -> impl Fn(&Value) -> bool {
 #[test]
 fn a_catalogue_that_is_read_back_is_published_as_it_was() {
     let mut lines = business();
-    // What records say in other words: members that are not active, accesses types that are used, free text.
+    // Values that records express differently: inactive members, used access types, free text.
     lines[5]["is_active"] = json!(false);
     lines[4]["price_tier"] = json!({"any": [1, null]});
     lines[6]["metadata"] = json!([{"id": 1, "name": "n", "value": "v"}]);
@@ -166,7 +167,7 @@ fn a_wrong_record_keeps_its_last_good_state_and_all_others_are_published() {
             "{errors:?}"
         );
         let built = outcome.built.unwrap();
-        // As if the record had been left as it was.
+        // The same result as if the record had not been changed.
         let expected = case.with(
             |line| is("item", 2)(line) || is("customer", 5)(line),
             |line| match line["type"].as_str() {
@@ -213,7 +214,7 @@ fn a_wrong_customer_keeps_what_it_owns() {
         let built = outcome.built.unwrap();
         assert_eq!((built.index, built.customers), (case.before.index, 100), "{field}");
     }
-    // Somebody of whom nothing is published.
+    // A customer who has no published record.
     let outcome = case.publish(
         &[
             text(&business()),
@@ -246,7 +247,7 @@ fn two_lines_that_differ_are_neither_and_two_that_do_not_are_one() {
 }
 
 #[test]
-fn what_refers_to_a_record_without_a_last_good_state_does_without_it() {
+fn records_lose_references_to_records_without_a_last_good_state() {
     let case = Case::new();
     let mut lines = business();
     let mut unknown = item(50, &[]);
@@ -276,7 +277,7 @@ fn what_refers_to_a_record_without_a_last_good_state_does_without_it() {
 fn nothing_is_removed_where_a_line_cannot_be_attributed() {
     let case = Case::new();
     let mut lines = business();
-    // Left out of the export, or hidden in the line that is not one.
+    // Missing from the export, or hidden in the unreadable line.
     lines.retain(|line| !is("customer", 5)(line) && !is("item", 4)(line));
     let gone = case.publish(&text(&lines));
     assert_eq!(gone.built.as_ref().unwrap().customers, 99);
@@ -284,7 +285,7 @@ fn nothing_is_removed_where_a_line_cannot_be_attributed() {
     let set_aside = &outcome.catalogue.set_aside;
     assert_eq!((set_aside.total(), set_aside.unattributed(), set_aside.kept_missing()), (1, 1, 2));
     assert_eq!(outcome.built.unwrap().index, case.before.index);
-    // Of a line whose type can be read, only records of this type can be hidden.
+    // If the type of the line can be read, only records of this type can be hidden.
     let outcome = case.publish(&[text(&lines), b"{\"type\":\"item\",\"title\":\"t\"}".to_vec()].concat());
     let set_aside = &outcome.catalogue.set_aside;
     assert_eq!((set_aside.unattributed(), set_aside.kept_missing()), (1, 1));
@@ -292,7 +293,7 @@ fn nothing_is_removed_where_a_line_cannot_be_attributed() {
 }
 
 #[test]
-fn what_a_last_good_state_needs_comes_with_it() {
+fn a_last_good_state_brings_the_records_it_needs() {
     let case = Case::new();
     let mut lines = business();
     lines.retain(|line| line["type"] != "merchant" && line["type"] != "app");

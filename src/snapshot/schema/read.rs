@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn values_that_are_no_whole_number_are_not_read() {
+    fn values_other_than_whole_numbers_are_refused() {
         for value in [json!(7.5), json!("7.5"), json!("x"), json!(""), json!(true), json!([7]), json!(null)] {
             assert!(read::<Whole<i64>>(&value).is_err(), "{value}");
         }

@@ -1,8 +1,9 @@
-//! What records of the catalogue cost those who read them, and which of them have to give way because it is too much.
+//! What records of the catalogue cost their readers, and which records must be replaced because they cost too
+//! much.
 //!
-//! The budgets are those of origin and reader ([`cost`]). What is over one is found on the rendered catalogue. A last
-//! good state that is over one stays: an older release has published it, and the reader answers 503 where an answer
-//! would be too long. Taking it away would deny viewers what they own.
+//! Origin and reader use the same budgets ([`cost`]). They are checked on the rendered catalogue. A last good
+//! state that exceeds a budget stays: an older release has published it, and where an answer would be too
+//! long, the reader answers 503. Removing it would deny viewers what they own.
 
 use std::{
     cmp::Reverse,
@@ -34,11 +35,11 @@ use crate::{
 /// Checks the budgets of an item by its record.
 ///
 /// # Errors
-/// The first that it is over.
+/// The first budget that is exceeded.
 pub(super) fn check_item(item: &Item, record: &[u8]) -> Result<(), Problem> {
     at_most("fees", "fees", item.fees.len(), FEES_MAX)?;
     at_most("item_ids", "members", item.item_ids.len(), MEMBERS_MAX)?;
-    // What cannot be read is none of ours.
+    // An unreadable record is reported elsewhere.
     let Ok(cost) = ItemRecord::new(record).and_then(|record| ItemCost::of(&record)) else { return Ok(()) };
     match cost.excess() {
         Some(excess) => Err(Problem::new(excess.field(), excess.to_string())),
@@ -62,40 +63,40 @@ fn check_license(license: &License) -> Result<(), Problem> {
     at_most("", "bytes of the licence as answers show it", shown(license), LICENSE_MAX_BYTES)
 }
 
-/// The length of a licence in an answer.
+/// Length of a licence's JSON in an answer.
 pub(super) fn shown(license: &License) -> usize {
     render::license_object(license, uuid::Uuid::nil()).map_or(0, |json| json.len())
 }
 
-/// The length of an entry that shows a licence for tests to a developer.
+/// Length of the entry in which developers see a test-mode licence.
 fn test_entry(license: &License) -> usize {
     cost::held_entry(&license.name, shown(license))
 }
 
-/// Which states of records are let off: those that are published already.
+/// Exempts states of records that are published already.
 #[derive(Clone, Copy)]
 pub(super) struct Earlier<'a> {
-    /// The catalogue that is published.
+    /// The published catalogue.
     pub before: Option<&'a Catalogue>,
-    /// Records that are as they are there.
+    /// Records that are in their published state.
     pub fallen: &'a BTreeSet<RecordKey>,
     pub input: Input,
 }
 
 impl Earlier<'_> {
-    /// Nothing is let off.
+    /// Exempts nothing.
     pub const NONE: Self = Earlier { before: None, fallen: &BTreeSet::new(), input: Input::Whole };
 
-    /// Whether a record stays as it is, although it is over a budget: it is in its last good state, or a change has
-    /// not touched it.
+    /// Whether a record stays although it exceeds a budget: it is in its last good state, or no change has
+    /// touched it.
     pub(super) fn lets_off(self, key: &RecordKey, is_as_it_was: impl FnOnce(&Catalogue) -> bool) -> bool {
         self.fallen.contains(key) || (self.input == Input::Changed && self.before.is_some_and(is_as_it_was))
     }
 }
 
 impl Catalogue {
-    /// Records other than items by themselves that are over a budget: apps, licences, packages of an item that is in
-    /// too many, licences for tests of which an app has too many.
+    /// Records other than items that exceed a budget: apps, licences, packages that share an item with too
+    /// many others, and test-mode licences of which an app has too many.
     pub(super) fn over_budget(&self, rendered: &Rendered, earlier: Earlier<'_>) -> Vec<Finding> {
         let mut findings = Vec::new();
         for (id, Located { value, at }) in &self.apps {
@@ -121,7 +122,8 @@ impl Catalogue {
         findings
     }
 
-    /// Licences for tests, all of which an app's developers are shown in one answer. What has grown most gives way.
+    /// Test-mode licences. One answer shows all of an app's to its developers. If they exceed it, those that
+    /// have grown most are replaced.
     fn test_licenses(&self, earlier: Earlier<'_>, findings: &mut Vec<Finding>) {
         let mut apps: BTreeMap<&str, Vec<_>> = BTreeMap::new();
         for (id, license) in &self.licenses {
@@ -166,7 +168,7 @@ impl Catalogue {
         }
     }
 
-    /// Packages of an item that is in too many: those that have not held it before give way.
+    /// Packages of an item that is in too many of them. Those that have not held it before are replaced.
     fn packages(&self, rendered: &Rendered, earlier: Earlier<'_>, findings: &mut Vec<Finding>) {
         let mut over = BTreeSet::new();
         for id in self.items.keys() {

@@ -1,4 +1,4 @@
-//! The catalogue: all that is published but customers. Small enough to be held whole.
+//! The catalogue: all published records except customers. It is small enough to be kept in memory.
 
 use std::{
     collections::{BTreeMap, btree_map::Entry},
@@ -18,7 +18,7 @@ use crate::snapshot::{
     time::{Timestamp, UnixSecs},
 };
 
-/// A merchant whose UUID has been read.
+/// A merchant with a parsed UUID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KnownMerchant {
     /// `merchant_uuid` in answers.
@@ -28,50 +28,50 @@ pub struct KnownMerchant {
 /// Merchants, apps, licences, access types and items, each with the place where it was written.
 #[derive(Clone, Debug, Default)]
 pub struct Catalogue {
-    /// Where the data stands in the origin's history.
+    /// The position of the data in the origin's history.
     pub snapshot: Option<Located<SnapshotLine>>,
-    /// By id.
+    /// Merchants by number.
     pub merchants: BTreeMap<i64, Located<KnownMerchant>>,
-    /// By id.
+    /// Apps by identifier.
     pub apps: BTreeMap<String, Located<App>>,
-    /// By UUID.
+    /// Licences by UUID.
     pub licenses: BTreeMap<Uuid, Located<License>>,
-    /// By id.
+    /// Access types by number.
     pub access_types: BTreeMap<i64, Located<AccessType>>,
-    /// By id.
+    /// Items by number.
     pub items: BTreeMap<i64, Located<Item>>,
-    /// Records that cannot be used: what is here under their ids is their last good state. References to those of
-    /// which there is none are not errors on top.
+    /// Records that cannot be used. Under their ids the catalogue holds their last good state. If a record
+    /// has no such state, references to it are not reported as further errors.
     pub set_aside: SetAside,
-    /// What the keys of its items are derived with where it is published: which of them share a shard.
+    /// The salt from which the keys of the items are derived, and thereby which items share a shard.
     pub salt: ItemSalt,
 }
 
-/// What became of a line.
+/// Result of adding a line.
 #[derive(Debug)]
 pub enum Added {
-    /// It is part of the catalogue.
+    /// The record is part of the catalogue now.
     Taken,
-    /// It says the same again as the line at this place.
+    /// The line repeats the one at this place.
     Repeated(Location),
-    /// A customer is no part of the catalogue: it is given back.
+    /// A customer, returned because customers are not part of the catalogue.
     Customer(Customer),
 }
 
-/// What to do with a line whose id is taken.
+/// What to do with a line whose id is in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Taken {
-    /// An error unless both say the same, and the first stays: which of the two is meant would be chance.
+    /// Keep the first. It is an error unless both lines are equal, because either could be the right one.
     Refuse,
-    /// It replaces the one that is there: a change.
+    /// Replace the record: the line is a change.
     Replace,
 }
 
 impl Catalogue {
-    /// Adds a line, whose relative times are resolved at `now`.
+    /// Adds a line. Its relative times are resolved at `now`.
     ///
     /// # Errors
-    /// What is wrong with the line.
+    /// The problem with the line.
     pub fn add(&mut self, line: Line, at: &Location, now: UnixSecs, taken: Taken) -> Result<Added, Problem> {
         size::check(&line)?;
         let repeated = match line {
@@ -106,14 +106,15 @@ impl Catalogue {
         Ok(repeated.map_or(Added::Taken, Added::Repeated))
     }
 
-    /// Whether there is an item of this number and it is active.
+    /// Whether the item exists and is active.
     #[must_use]
     pub fn is_active(&self, item_id: i64) -> bool {
         self.items.get(&item_id).is_some_and(|item| item.value.is_active)
     }
 }
 
-/// The catalogue is rendered again when something in it changes: what is relative must mean the same then.
+/// Makes a time absolute. The catalogue is rendered again at each change, and a relative time would then mean
+/// another moment.
 fn resolve(time: &mut Timestamp, now: UnixSecs) {
     *time = Timestamp::At(time.resolve(now));
 }
@@ -127,12 +128,12 @@ fn resolve_item(item: &mut Item, now: UnixSecs) {
     }
 }
 
-/// A UUID, or what is wrong with the field.
+/// Parses a UUID, or describes the problem with the field.
 pub(in crate::snapshot) fn parse_uuid(field: &str, text: &str) -> Result<Uuid, Problem> {
     Uuid::try_parse(text).map_err(|_| Problem::new(field, format!("expected a UUID, found {text:?}")))
 }
 
-/// Where the same stands already, if it does.
+/// Inserts a record, or returns the place of an equal one.
 fn insert<K: Ord + fmt::Debug, T: PartialEq>(
     map: &mut BTreeMap<K, Located<T>>,
     key: K,

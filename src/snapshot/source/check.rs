@@ -1,5 +1,5 @@
-//! What one line of the catalogue cannot show: references from line to line, and what must be unique over all
-//! of them.
+//! Checks that concern several lines of the catalogue: references between them, and values that must be
+//! unique.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,26 +14,26 @@ use super::{
 };
 use crate::snapshot::schema::{AccessFee, App, GeoRestriction, Item, License};
 
-/// Something wrong with a record of the catalogue.
+/// A problem with a record of the catalogue.
 pub(super) struct Finding {
-    /// Which record.
+    /// The record with the problem.
     pub key: RecordKey,
     pub at: Location,
     pub problem: Problem,
-    /// What it refers to, if that is not there.
+    /// The record that it refers to, if that does not exist.
     pub missing: Option<Missing>,
 }
 
-/// A record that another one refers to, and that is not there.
+/// A record that is referred to but does not exist.
 pub(super) struct Missing {
     pub key: RecordKey,
-    /// Whether the reference stands in a list, so that the record can do without it.
+    /// Whether the reference stands in a list, so that the record can be published without it.
     pub is_in_list: bool,
 }
 
 impl Catalogue {
-    /// Checks every reference within the catalogue. Its times have been resolved. References to records that are
-    /// set aside are not reported: those records are.
+    /// Checks all references within the catalogue, whose times have been resolved. References to records that
+    /// are set aside are not reported, because those records are reported themselves.
     pub fn check(&self, problems: &mut Problems) {
         for Finding { key, at, problem, missing } in self.findings(None) {
             if !missing.is_some_and(|missing| self.set_aside.contains(&missing.key)) {
@@ -43,8 +43,8 @@ impl Catalogue {
         self.warn(problems);
     }
 
-    /// Everything that is wrong with records, where `before` is the catalogue that is published: of two records
-    /// that cannot both be right, the one that is as it was is right.
+    /// All problems with records. `before` is the published catalogue: if two records contradict each other,
+    /// the one that has not changed counts as right.
     pub(super) fn findings(&self, before: Option<&Self>) -> Vec<Finding> {
         let mut check = Check { catalogue: self, before, findings: Vec::new() };
         check.merchants();
@@ -62,16 +62,16 @@ impl Catalogue {
         check.findings
     }
 
-    /// Whether anything is wrong with a record.
+    /// Whether any record has a problem.
     pub(in crate::snapshot) fn is_wrong(&self) -> bool {
         !self.findings(None).is_empty()
     }
 
-    /// What is odd about the catalogue and harms nothing.
+    /// Warns of harmless oddities in the catalogue.
     pub(in crate::snapshot) fn warn(&self, problems: &mut Problems) {
         for Located { value: item, at } in self.items.values() {
             for (position, fee) in item.fees.iter().enumerate() {
-                // The catalogue's times are resolved: any moment will do.
+                // All times of the catalogue are absolute by now, so any moment will do.
                 if is_never(fee.starts_at, fee.expires_at, 0) {
                     let field = format!("fees[{position}].expires_at");
                     problems.warn(at, Problem::new(field, "not after starts_at: this is never sold"));
@@ -80,7 +80,7 @@ impl Catalogue {
         }
     }
 
-    /// The merchant of an app, if both are there.
+    /// The merchant of an app, if both exist.
     pub(super) fn app_merchant(&self, app_id: &str) -> Option<i64> {
         let merchant_id = self.apps.get(app_id)?.value.merchant_id;
         self.merchants.contains_key(&merchant_id).then_some(merchant_id)
@@ -134,6 +134,7 @@ impl Check<'_> {
                 let before = self.before.and_then(|before| before.merchants.get(&id));
                 before.is_some_and(|merchant| merchant.value.uuid == uuid)
             };
+            // The merchant that had the UUID before keeps it; without such evidence, the first in order does.
             let (wrong, right) = if had(*id) && !had(first) { (first, *id) } else { (*id, first) };
             let at = self.catalogue.merchants.get(&wrong).map_or(&merchant.at, |merchant| &merchant.at);
             let message = format!("{uuid} again; merchant {right} has it");
@@ -151,7 +152,7 @@ impl Check<'_> {
                 let field = format!("clients[{position}].client_id");
                 let client_id = client.client_id.as_str();
                 if client_id.is_empty() {
-                    self.error(&key, at, &field, "expected text, found none");
+                    self.error(&key, at, &field, "expected text, found an empty text");
                 }
                 let Some(first) = clients.insert(client_id, app) else { continue };
                 let had = |id: &str| {
@@ -173,7 +174,7 @@ impl Check<'_> {
         }
     }
 
-    /// References to items from a list, all of which must be the same merchant's.
+    /// Checks a list of references to items, which must all belong to the same merchant.
     fn item_ids(&mut self, item_ids: &[i64], merchant_id: Option<i64>, key: &RecordKey, at: &Location) {
         self.unique(item_ids.iter(), |position| format!("item_ids[{position}]"), key, at);
         for (position, id) in item_ids.iter().enumerate() {
@@ -195,7 +196,7 @@ impl Check<'_> {
         }
     }
 
-    /// Reports values that a list has twice. `place` makes the field of a position.
+    /// Reports values that a list holds more than once. `place` returns the field of a position.
     fn unique<T: Ord + Debug>(
         &mut self,
         values: impl Iterator<Item = T>,
@@ -226,14 +227,19 @@ impl Check<'_> {
         self.merchant("merchant_id", item.merchant_id, key, at);
         if !item.is_package() && !item.item_ids.is_empty() {
             let name = &item.item_type.name;
-            let message = format!("expected members of a package only, this is a {name:?}");
+            let message = format!("only a package may have members, and this is a {name:?}");
             self.error(key, at, "item_ids", message);
         }
         self.item_ids(&item.item_ids, Some(item.merchant_id), key, at);
         for (position, id) in item.item_ids.iter().enumerate() {
             if self.catalogue.items.get(id).is_some_and(|member| member.value.is_package()) {
                 let field = format!("item_ids[{position}]");
-                self.error(key, at, field, format!("expected an item that is no package, item {id} is one"));
+                self.error(
+                    key,
+                    at,
+                    field,
+                    format!("expected an item that is not a package, but item {id} is one"),
+                );
             }
         }
         self.unique(item.fees.iter().map(|fee| fee.id), |position| format!("fees[{position}].id"), key, at);
@@ -243,7 +249,8 @@ impl Check<'_> {
         }
     }
 
-    /// Checks a number by which clients ask. No path leads to 0 or less, and JavaScript rounds what is larger.
+    /// Checks a number that clients use in paths. Paths cannot hold 0 or negative numbers, and JavaScript
+    /// rounds numbers above 2^53 - 1.
     fn path_id(&mut self, field: &str, id: i64, key: &RecordKey, at: &Location) {
         const LARGEST_JS_INTEGER: i64 = (1 << 53) - 1;
         if !(1..=LARGEST_JS_INTEGER).contains(&id) {
@@ -278,13 +285,13 @@ impl Check<'_> {
     }
 }
 
-/// The field of a client that an app has.
+/// The field in which an app names a client.
 fn position_of(app: &App, client_id: &str) -> String {
     let position = app.clients.iter().position(|client| client.client_id == client_id);
     format!("clients[{}].client_id", position.unwrap_or_default())
 }
 
-/// The positions of values that came before, and what to say of each.
+/// The positions of repeated values, with a message for each.
 fn repeated<T: Ord + Debug>(values: impl Iterator<Item = T>) -> Vec<(usize, String)> {
     let mut seen = BTreeSet::new();
     let mut repeated = Vec::new();

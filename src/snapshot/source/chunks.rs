@@ -1,37 +1,37 @@
-//! Cuts a file into chunks of whole lines, so that several threads can read it.
+//! Splits a file into chunks of whole lines, so that several threads can parse it.
 
 use std::io::{self, Read};
 
-/// Longest line: a customer with some 150,000 accesses of 100 bytes each. Without a bound, a file without
-/// line ends would be read into memory whole.
+/// Longest line in bytes: a customer with some 150,000 accesses of 100 bytes each. Without a bound, a file
+/// without line ends would be read into memory as a whole.
 pub const LINE_MAX_BYTES: usize = 16 * 1024 * 1024;
 
-/// A chunk is about this long: long enough that handing it over costs nothing, short enough to stay in a
-/// processor's cache while it is read.
+/// Target length of a chunk in bytes: long enough that sending it costs nothing, short enough to stay in a
+/// processor's cache while it is parsed.
 const CHUNK_BYTES: usize = 512 * 1024;
 
 /// Whole lines of a file.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Chunk {
-    /// Number of the first line, from 1.
+    /// Number of the first line, counted from 1.
     pub first_line: u64,
-    /// The lines, with their ends; the last line of a file may have none.
+    /// The lines with their line ends. The last line of a file may lack one.
     pub bytes: Vec<u8>,
 }
 
-/// What comes next in a file.
+/// The next part of a file.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Next {
     Lines(Chunk),
-    /// A line without an end in sight, which was passed over.
+    /// A line that exceeds the limit, by its number. It was skipped.
     TooLong(u64),
     End,
 }
 
-/// A file, chunk by chunk.
+/// Reads a file chunk by chunk.
 pub(super) struct Chunks<R> {
     reader: R,
-    /// What was read behind the last chunk: the start of a line.
+    /// Bytes after the last chunk: the start of a line.
     rest: Vec<u8>,
     next_line: u64,
     is_at_end: bool,
@@ -42,7 +42,7 @@ impl<R: Read> Chunks<R> {
         Self { reader, rest: Vec::new(), next_line: 1, is_at_end: false }
     }
 
-    /// The next whole lines. `spare` is a buffer to reuse.
+    /// Returns the next whole lines. `spare` is a buffer to be reused.
     pub fn next(&mut self, mut spare: Vec<u8>) -> io::Result<Next> {
         spare.clear();
         spare.append(&mut self.rest);
@@ -56,6 +56,8 @@ impl<R: Read> Chunks<R> {
                 }
                 continue;
             }
+            // Hand out whole lines and keep the start of the next one; at the end of the file, hand out
+            // everything.
             let end = if self.is_at_end { bytes.len() } else { last_line_end(&bytes) };
             if end > 0 {
                 self.rest.extend_from_slice(bytes.get(end..).unwrap_or_default());
@@ -70,11 +72,12 @@ impl<R: Read> Chunks<R> {
             if bytes.len() > LINE_MAX_BYTES {
                 return self.skip_line(bytes);
             }
+            // No line end yet: read on until the line ends or exceeds the limit.
             wanted = bytes.len() + CHUNK_BYTES;
         }
     }
 
-    /// Passes over a line of which only the start has been read.
+    /// Skips the rest of a line that is too long.
     fn skip_line(&mut self, mut bytes: Vec<u8>) -> io::Result<Next> {
         let line = self.next_line;
         self.next_line += 1;
@@ -92,7 +95,7 @@ impl<R: Read> Chunks<R> {
     }
 }
 
-/// Where the last whole line ends; 0 when there is none.
+/// Offset after the last line end; 0 if there is no line end.
 fn last_line_end(bytes: &[u8]) -> usize {
     memchr::memrchr(b'\n', bytes).map_or(0, |end| end + 1)
 }

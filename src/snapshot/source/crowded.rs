@@ -1,7 +1,7 @@
-//! Items that their shard has no room for.
+//! Items for which their shard has no room.
 //!
-//! Items are checked before they are published, whole or in a delta, so that a compaction can always write them: in
-//! 2^12 shards every shard fits, and more shards are smaller ones.
+//! Items are checked before they are published, in a whole publish and in a delta, so that a compaction can
+//! always write them: if each of 2^12 shards fits, the shards of a finer division fit as well.
 
 use std::collections::BTreeMap;
 
@@ -20,23 +20,23 @@ use crate::{
     },
 };
 
-/// The items of a shard that does not fit, by number, and what their entries take, in bytes.
+/// The items of an overfull shard by number, with the length of their entries in bytes.
 type Shard = BTreeMap<i64, usize>;
 
 impl Catalogue {
-    /// Whether a shard does not fit.
+    /// Whether a shard is overfull.
     pub(super) fn is_crowded(&self, rendered: &Rendered) -> bool {
         !self.crowded_shards(rendered).is_empty()
     }
 
-    /// Reports items that their shards have no room for.
+    /// Reports the items for which their shards have no room.
     pub(super) fn check_crowded(&self, rendered: &Rendered, problems: &mut Problems) {
         for Finding { key, at, problem, .. } in self.crowded(rendered) {
             problems.error(&at, About::key(key), problem);
         }
     }
 
-    /// The items that have to give way: of each shard the largest, as few as that takes.
+    /// The items that must be left out: the largest of each overfull shard, as few as possible.
     pub(super) fn crowded(&self, rendered: &Rendered) -> Vec<Finding> {
         let mut findings = Vec::new();
         for shard in self.crowded_shards(rendered).into_values() {
@@ -58,7 +58,7 @@ impl Catalogue {
         findings
     }
 
-    /// The shards that do not fit, by their numbers among 2^12.
+    /// The overfull shards, by their numbers among 2^12.
     fn crowded_shards(&self, rendered: &Rendered) -> BTreeMap<usize, Shard> {
         let mut crowded: BTreeMap<usize, Shard> = BTreeMap::new();
         let total: usize = rendered.items.values().map(|record| entry_bytes(record)).sum();

@@ -1,8 +1,8 @@
-//! Customers: checked and encoded one by one as they are read, because there may be a hundred million of them.
-//! What refers to other lines is checked on the record, when all lines have been read.
+//! Customers. There may be a hundred million of them, so each is checked and encoded as it is read.
+//! References to other lines are checked on the encoded record, when all lines have been read.
 //!
-//! What is odd about a customer's accesses and licences is a warning: it grants nothing, or nothing more, and
-//! one stale record must not keep every other customer's news from the edge. All else is an error.
+//! Oddities in a customer's accesses and licences are warnings: they grant nothing, or nothing more, and one
+//! stale record must not keep the news of all other customers from the edge. All other problems are errors.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -30,15 +30,13 @@ use crate::{
     },
 };
 
-/// More accesses than this are compared through a set.
+/// Longest list of accesses that is searched for duplicates by comparing all pairs. A longer one uses a set.
 const FEW: usize = 16;
 
-/// Checks a customer by itself and encodes it, its relative times resolved at `now`. Its record is appended to
-/// `out`.
+/// Checks a customer and appends the encoded record to `out`. Relative times are resolved at `now`.
 ///
 /// # Errors
-/// What makes it impossible to say who it is, or that its record is too large. All else that is wrong is in
-/// `problems`.
+/// The customer cannot be identified, or the record is too large. All other problems are added to `problems`.
 pub fn encode(
     customer: &Customer,
     at: &Location,
@@ -78,7 +76,7 @@ pub fn encode(
     Ok(key)
 }
 
-/// Which record a customer is.
+/// The record that a customer's line concerns.
 pub(super) fn about(customer: &Customer) -> About {
     About::record(&Removal::from(customer))
 }
@@ -86,7 +84,7 @@ pub(super) fn about(customer: &Customer) -> About {
 /// The key of a customer.
 ///
 /// # Errors
-/// Such a namespace or subject names nobody, as in tokens.
+/// Namespace or subject is invalid: no token can name such a customer.
 pub fn key(namespace: &str, subject: &str) -> Result<EntryKey, Problem> {
     for (field, value) in [("namespace", namespace), ("subject", subject)] {
         if value.is_empty() || value.len() > CUSTOMER_MAX_BYTES || value.contains('\0') {
@@ -100,6 +98,7 @@ pub fn key(namespace: &str, subject: &str) -> Result<EntryKey, Problem> {
 fn check_accesses(accesses: &[Access], at: &Location, now: UnixSecs, problems: &mut Problems) {
     let mut seen = BTreeSet::new();
     for (position, access) in accesses.iter().enumerate() {
+        // Most customers have few accesses, for which comparing is cheaper than a set.
         let is_repeated = if accesses.len() <= FEW {
             accesses.iter().take(position).any(|earlier| earlier.id == access.id)
         } else {
@@ -130,7 +129,7 @@ fn check_license(
     ];
     for (name, moment) in zoned {
         if moment.is_some_and(|moment| !is_expressible(moment, now)) {
-            let expected = "expected a moment of the years 1 to 9999";
+            let expected = "expected a moment in the years 1 to 9999";
             let problem = Problem::new(format!("licenses[{position}].{name}"), expected);
             problems.error(at, about(customer), problem);
         }
@@ -140,8 +139,7 @@ fn check_license(
     }
 }
 
-/// An end that is not after its start makes a period that never comes. Real data has such records, and they do
-/// no harm.
+/// Whether a period ends before it begins. Real data has such records; they do no harm.
 pub(super) fn is_never(starts_at: Option<Timestamp>, expires_at: Option<Timestamp>, now: UnixSecs) -> bool {
     matches!((starts_at, expires_at), (Some(start), Some(end)) if end.resolve(now) <= start.resolve(now))
 }
@@ -152,7 +150,7 @@ fn never(path: &str) -> Problem {
 
 /// Whether answers can show the moment: RFC 3339 has four digits for the year.
 fn is_expressible(moment: ZonedTime, now: UnixSecs) -> bool {
-    // A day less at both ends, so that no offset carries the moment over them.
+    // One day less at both ends, so that no UTC offset leads beyond them.
     (-62_135_510_400..253_402_214_400).contains(&moment.at.resolve(now))
 }
 
@@ -178,26 +176,26 @@ fn held_license(license: &CustomerLicense, license_id: u128, now: UnixSecs) -> c
     }
 }
 
-/// What customers may refer to.
+/// The records that customers may refer to.
 pub struct References<'a> {
     catalogue: &'a Catalogue,
-    /// Items and their merchants, for eight look-ups per customer.
+    /// For each item its merchant. A customer needs some eight look-ups.
     items: HashMap<i64, i64>,
 }
 
 impl<'a> References<'a> {
-    /// The references into `catalogue`.
+    /// Collects the records of `catalogue` that customers may refer to.
     #[must_use]
     pub fn new(catalogue: &'a Catalogue) -> Self {
         let items = catalogue.items.iter().map(|(id, item)| (*id, item.value.merchant_id)).collect();
         Self { catalogue, items }
     }
 
-    /// Checks what the record of the customer `key` refers to. Whether its merchant is there: without it nothing can
-    /// be published of it.
+    /// Checks the references of a customer's record. Returns whether its merchant exists; without the
+    /// merchant the record cannot be published.
     ///
     /// # Errors
-    /// When it is no customer record.
+    /// The bytes are not a customer record.
     pub fn check(
         &self,
         key: EntryKey,
@@ -229,8 +227,8 @@ impl<'a> References<'a> {
         Ok(has_merchant)
     }
 
-    /// Checks that one answer can list what a customer holds. Not looked at is which of the customer's licences are the
-    /// asking app's, and which are over.
+    /// Checks that one answer can list all licences of a customer. Counts all of them, also those of other
+    /// apps and those that have ended.
     fn check_listed(&self, record: &CustomerRecord<'_>) -> Result<Result<(), Problem>, FormatError> {
         let count = record.held()?.len();
         if count > LICENSES_MAX {
@@ -244,7 +242,7 @@ impl<'a> References<'a> {
                 Ok(sum.saturating_add(cost::held_entry(held.name, shown(held.license_id))))
             })
         };
-        // Few hold so many that it is worth looking at how long each is.
+        // Only large lists need the exact lengths, so try with the largest possible ones first.
         if bytes(&|_| LICENSE_MAX_BYTES)? <= room {
             return Ok(Ok(()));
         }
@@ -260,16 +258,17 @@ impl<'a> References<'a> {
         Ok(Err(Problem::new("licenses", message)))
     }
 
-    /// Whether a record that was taken over can be published: its merchant is there.
+    /// Whether the merchant of a record that was taken over exists, so that the record can be published.
     ///
     /// # Errors
-    /// When it is no customer record.
+    /// The bytes are not a customer record.
     pub fn has_merchant(&self, record: &[u8]) -> Result<bool, FormatError> {
         let merchant_id = CustomerRecord::new(record)?.merchant_id;
         Ok(self.catalogue.merchants.contains_key(&merchant_id))
     }
 
-    /// A record has its accesses in another order than its line: they are told apart by their ids.
+    /// Checks the item of an access. Messages name the access by its id, because the record has another order
+    /// than the line.
     fn check_access(
         &self,
         access: &customer::Access,

@@ -1,5 +1,5 @@
-//! Says which field of a line is wrong. The fast way of reading lines cannot; a line that failed is read
-//! again, slowly.
+//! Finds out which field of a line is wrong. The fast parser cannot tell, so a failed line is parsed again,
+//! slowly.
 
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use serde_json::{Map, Value};
@@ -16,20 +16,20 @@ use crate::{
     },
 };
 
-/// The types of lines, as an error lists them.
+/// The types of lines, as errors list them.
 const TYPES: &str = "snapshot, merchant, app, license, access_type, item or customer";
 
-const MISSING: &str = "expected this field, it is missing";
+const MISSING: &str = "expected this field, but it is missing";
 
 /// A line that cannot be read.
 pub(super) struct Explained {
-    /// What is wrong with it.
+    /// The problem with the line.
     pub problem: Problem,
-    /// Which record it is, as far as that can be read.
+    /// The record that it concerns, as far as that can be read.
     pub about: About,
 }
 
-/// Explains why `bytes`, a line, gave `error`.
+/// Explains why the line `bytes` gave `error`.
 pub(super) fn explain(bytes: &[u8], error: &serde_json::Error) -> Explained {
     let mut line = match read_object(bytes) {
         Ok(line) => line,
@@ -39,7 +39,7 @@ pub(super) fn explain(bytes: &[u8], error: &serde_json::Error) -> Explained {
         Ok(kind) => kind,
         Err(problem) => return Explained { problem, about: About::default() },
     };
-    // Of a field that comes twice the map has one, and which one is meant would be chance.
+    // If a name occurs twice, the map holds only one of the two, and the other could be meant.
     let is_doubtful = ["type", "id", "namespace", "subject"].iter().any(|field| is_twice(error, field));
     let about = if is_doubtful { About::kind_only(Kind::parse(&kind)) } else { about(&kind, &line) };
     let line = Value::Object(line);
@@ -50,7 +50,7 @@ pub(super) fn explain(bytes: &[u8], error: &serde_json::Error) -> Explained {
             None => return Explained { problem: unknown_kind(&kind, TYPES), about },
         },
     };
-    // A field that comes twice is lost when the line is read into a map.
+    // A repeated field is lost when the line is read into a map; serde's message names it.
     Explained { problem: explained.unwrap_or_else(|| Problem::new("", without_place(error))), about }
 }
 
@@ -58,7 +58,7 @@ fn is_twice(error: &serde_json::Error, field: &str) -> bool {
     without_place(error) == format!("duplicate field `{field}`")
 }
 
-/// The line with its text repaired, as far as that may be done; `None` if its text is not what is wrong with it.
+/// Repairs the text of a line as far as allowed and parses it. `None` if the text needs no repair.
 pub(super) fn repair(line: &[u8]) -> Option<Result<Line, Explained>> {
     let line = text::repaired(line)?;
     let read = serde_json::from_slice::<Line>(&line);
@@ -67,7 +67,7 @@ pub(super) fn repair(line: &[u8]) -> Option<Result<Line, Explained>> {
             Ok(value) => text::check_repaired(&value),
             Err(error) => Err(Problem::new("", without_place(&error))),
         };
-        // A name that had to be repaired is not the record's name.
+        // A name with repaired text does not identify the record.
         let kind = record.name().and_then(|name| About::record(&name).kind());
         let about = |problem: &Problem| match problem.field.as_str() {
             "id" | "namespace" | "subject" => About::kind_only(kind),
@@ -78,18 +78,18 @@ pub(super) fn repair(line: &[u8]) -> Option<Result<Line, Explained>> {
     }))
 }
 
-/// Says that text of a line was repaired.
+/// The warning that the text of a line was repaired.
 pub(in crate::snapshot) fn repaired() -> Problem {
-    Problem::new("", "text that is not Unicode was repaired: U+FFFD stands for what could not be read")
+    Problem::new("", "invalid Unicode was repaired: U+FFFD stands for unreadable characters")
 }
 
-/// Which record an object is whose type is `kind`, as far as its fields say that.
+/// The record that an object of type `kind` concerns, as far as its fields tell.
 pub(in crate::snapshot) fn about(kind: &str, fields: &Map<String, Value>) -> About {
     let Some(kind) = Kind::parse(kind) else { return About::default() };
     name(kind, fields).map_or_else(|| About::kind_only(Some(kind)), |name| About::record(&name))
 }
 
-/// A name of the schema on its own, as [`read::name`] reads it.
+/// A name of the schema, read as [`read::name`] does.
 pub(in crate::snapshot) struct Name(pub(in crate::snapshot) String);
 
 impl<'de> Deserialize<'de> for Name {
@@ -98,7 +98,7 @@ impl<'de> Deserialize<'de> for Name {
     }
 }
 
-/// The name that a value is.
+/// The name in a value, if it is one.
 pub(in crate::snapshot) fn name_of(value: &Value) -> Option<String> {
     Name::deserialize(value).ok().map(|Name(name)| name)
 }
@@ -117,12 +117,12 @@ fn name(kind: Kind, fields: &Map<String, Value>) -> Option<Removal> {
     })
 }
 
-/// Reads `bytes`, a line, into a map.
+/// Parses the line `bytes` into a map.
 pub(in crate::snapshot) fn read_object(bytes: &[u8]) -> Result<Map<String, Value>, Problem> {
     if let Err(error) = std::str::from_utf8(bytes) {
         return Err(Problem::new(
             "",
-            format!("expected UTF-8 text, byte {} is none", error.valid_up_to() + 1),
+            format!("expected UTF-8 text, byte {} is invalid", error.valid_up_to() + 1),
         ));
     }
     match serde_json::from_slice(bytes) {
@@ -135,7 +135,7 @@ pub(in crate::snapshot) fn read_object(bytes: &[u8]) -> Result<Map<String, Value
     }
 }
 
-/// Takes `type` out of `object`. `expected` lists the types that may stand there.
+/// Removes `type` from `object`. `expected` lists the allowed types for the error.
 pub(in crate::snapshot) fn take_kind(
     object: &mut Map<String, Value>,
     expected: &str,
@@ -146,12 +146,12 @@ pub(in crate::snapshot) fn take_kind(
     }
 }
 
-/// Says that there is no such type.
+/// The problem of an unknown type.
 pub(in crate::snapshot) fn unknown_kind(kind: &str, expected: &str) -> Problem {
     Problem::new("type", format!("expected {expected}, found {kind:?}"))
 }
 
-/// What is wrong with a record without its `type`, if anything is; `None` if there are no records of `kind`.
+/// Explains the problem with a record without its `type`, if it has one. `None` if `kind` is unknown.
 pub(in crate::snapshot) fn explain_record(kind: &str, record: Value) -> Option<Option<Problem>> {
     Some(match kind {
         "merchant" => explain_as::<Merchant>(record),
@@ -164,13 +164,13 @@ pub(in crate::snapshot) fn explain_record(kind: &str, record: Value) -> Option<O
     })
 }
 
-/// What is wrong with a value that should be a `T`, if anything is.
+/// Explains why a value is not a valid `T`, if so.
 pub(in crate::snapshot) fn explain_as<T: DeserializeOwned>(line: Value) -> Option<Problem> {
     let error = serde_path_to_error::deserialize::<_, T>(line).err()?;
     let path = error.path().to_string();
     let path = if path == "." { "" } else { &path };
     let message = without_place(error.inner());
-    // The path of a missing field is that of the object that lacks it.
+    // For a missing field, serde gives the path of the object that lacks it.
     match message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
         Some(name) if path.is_empty() => Some(Problem::new(name, MISSING)),
         Some(name) => Some(Problem::new(format!("{path}.{name}"), MISSING)),
@@ -178,7 +178,7 @@ pub(in crate::snapshot) fn explain_as<T: DeserializeOwned>(line: Value) -> Optio
     }
 }
 
-/// The error's text without its place: every line is line 1 to the parser.
+/// The text of an error without its place: for the parser, each line is line 1.
 pub(in crate::snapshot) fn without_place(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());

@@ -1,8 +1,13 @@
 //! Reads lines of the publish schema and checks that they belong together.
 //!
-//! The catalogue is held whole. Customers are encoded as they are read, on all processors, and kept by
-//! [`Spill`], which writes to disk what is too much for the memory; what they refer to is checked when the
-//! snapshot is built from them.
+//! ```text
+//! file ─► Chunks (whole lines) ─► threads: parse ─┬─► Catalogue (in memory)
+//!                                                 └─► customers: encode ─► Spill (memory, then disk)
+//! ```
+//!
+//! The catalogue is kept in memory as a whole. Customers are encoded as they are read, on all processors, and
+//! kept by [`Spill`], which writes to disk what exceeds its memory. References of customers are checked when
+//! the snapshot is built from them.
 
 mod budget;
 mod catalogue;
@@ -53,37 +58,38 @@ use super::{
     time::UnixSecs,
 };
 
-/// How a customer's line begins that needs no look at its type: as `admit generate` and most serialisers write
-/// it.
+/// The start of a customer's line in its usual form, as `admit generate` and most serialisers write it. Such
+/// a line needs no separate look at its type.
 const CUSTOMER_START: &[u8] = br#"{"type":"customer","#;
 
-/// What to do about records that cannot be used.
+/// How to treat records that cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Strictness {
-    /// Nothing is built.
+    /// Refuse the whole input.
     Refuse,
-    /// They are set aside: their last good state stays, and everything else is built.
+    /// Set them aside: their last good state stays, and everything else is built.
     SetAside,
 }
 
-/// The lines of a publish, in no particular order, and everything that is wrong with them.
+/// The lines of a publish in any order, and all problems found in them.
 #[derive(Debug)]
 pub struct Source {
     pub(super) now: UnixSecs,
     pub(super) strictness: Strictness,
     files: Vec<Arc<str>>,
-    /// All but customers.
+    /// All records except customers.
     pub catalogue: Catalogue,
-    /// The namespaces of customers, as far as there are few: how many customers each has, and where the first stands.
+    /// The namespaces of customers, with the number of customers and the first line of each. Only the first
+    /// few are told apart.
     pub namespaces: Namespaces,
-    /// What is wrong with the lines by themselves. References are checked when the snapshot is built.
+    /// The problems of single lines. References are checked when the snapshot is built.
     pub problems: Problems,
-    /// The customers' records.
+    /// The encoded customers.
     pub(super) customers: Spill,
 }
 
 impl Source {
-    /// Nothing has been read. What is published at `now` has its relative times resolved then.
+    /// An empty source. Relative times are resolved at `now`, the time of publishing.
     #[must_use]
     pub fn new(now: UnixSecs, strictness: Strictness, plan: SpillPlan) -> Self {
         Self {
@@ -97,11 +103,10 @@ impl Source {
         }
     }
 
-    /// Adds the lines of a file. Blank lines are passed over; every other line that cannot be read is an error.
+    /// Adds the lines of a file. Blank lines are skipped; any other unreadable line is a problem.
     ///
     /// # Errors
-    /// When the file itself cannot be read or is not UTF-8 text (`InvalidData`), or the temporary file cannot be
-    /// written.
+    /// The file cannot be read or is not UTF-8 text (`InvalidData`), or the temporary file cannot be written.
     pub fn read(&mut self, file: &str, reader: impl Read) -> io::Result<()> {
         let file: Arc<str> = file.into();
         let number = u32::try_from(self.files.len()).map_err(io::Error::other)?;
@@ -113,7 +118,7 @@ impl Source {
             self.namespaces.append(&file, part.namespaces);
             lines.extend(part.lines);
         }
-        // Of two lines with the same id the first counts, whichever thread was quicker.
+        // The first of two lines with the same id counts, whichever thread was faster.
         lines.sort_by_key(|(line, _)| *line);
         for (line, value) in lines {
             let at = Location { file: Arc::clone(&file), line };
@@ -133,13 +138,13 @@ impl Source {
         Ok(())
     }
 
-    /// The same lines, of which none may be wrong.
+    /// The same source, with any invalid record refused.
     #[must_use]
     pub fn strictly(self) -> Self {
         Self { strictness: Strictness::Refuse, ..self }
     }
 
-    /// Whether not one record could be read.
+    /// Whether no record at all could be read.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         let Catalogue { merchants, apps, licenses, access_types, items, .. } = &self.catalogue;
@@ -147,13 +152,13 @@ impl Source {
         is_empty && access_types.is_empty() && items.is_empty() && self.customers.sizes().total() == 0
     }
 
-    /// Whether nothing is built if any record is wrong.
+    /// Whether one invalid record prevents the whole build.
     #[must_use]
     pub fn is_strict(&self) -> bool {
         self.strictness == Strictness::Refuse
     }
 
-    /// Where a line stands.
+    /// The place of a line.
     pub(super) fn location(&self, file: u32, line: u64) -> Location {
         let file = usize::try_from(file).ok().and_then(|file| self.files.get(file));
         Location { file: file.map_or_else(|| "?".into(), Arc::clone), line }
@@ -170,7 +175,8 @@ impl Source {
             let (part, record) = (Part::default(), Vec::new());
             let mut parser = Parser { file, now: self.now, part, customers, record };
             let mut outcome = Ok(());
-            // A parser that cannot go on still takes what the reader hands over, so that it does not wait for ever.
+            // After an error the thread goes on receiving chunks, so that the reader never blocks on a full
+            // channel.
             while let Some(mut chunk) = receive(&receiver) {
                 if outcome.is_ok() {
                     outcome = parser.chunk(&mut chunk);
@@ -191,7 +197,7 @@ impl Source {
                 })
                 .collect();
             let unread = self.send_chunks(file, reader, chunks, &spares, &stop);
-            // A panic of ours goes on as one.
+            // Pass a panic of a thread on to the caller.
             let join = |thread: thread::ScopedJoinHandle<'_, io::Result<Part>>| {
                 thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
             };
@@ -199,7 +205,7 @@ impl Source {
         })
     }
 
-    /// Reads the file and hands its lines over.
+    /// Reads the file and sends its lines to the threads.
     fn send_chunks(
         &self,
         file: &Arc<str>,
@@ -250,17 +256,17 @@ struct Part {
     lines: Vec<(u64, Line)>,
 }
 
-/// Reads chunks of lines.
+/// Parses the lines of chunks.
 struct Parser<'a> {
     file: &'a Arc<str>,
     now: UnixSecs,
     part: Part,
     customers: SpillWriter<'a>,
-    /// A record that is being written.
+    /// Buffer for the record that is being encoded.
     record: Vec<u8>,
 }
 
-/// What is wrong with a line, and which record it is about.
+/// A problem with a line, and the record that it concerns.
 type Wrong = (About, Problem);
 
 impl Parser<'_> {
@@ -327,8 +333,8 @@ impl Parser<'_> {
     }
 }
 
-/// A customer of the usual form, without the detour that finding out a line's type takes: its fields are read
-/// as those of an object that begins behind the type.
+/// Parses a customer's line of the usual form. Its fields are read as those of an object that begins after
+/// the type, which avoids buffering the line to find out its type.
 fn quick_customer(line: &mut [u8]) -> Option<Customer> {
     if !line.starts_with(CUSTOMER_START) {
         return None;
@@ -337,7 +343,7 @@ fn quick_customer(line: &mut [u8]) -> Option<Customer> {
     let comma = fields.first_mut()?;
     *comma = b'{';
     let customer = serde_json::from_slice(fields).ok();
-    // An error is explained from the line as it was.
+    // Restore the line: an error is explained from its original text.
     *fields.first_mut()? = b',';
     customer
 }

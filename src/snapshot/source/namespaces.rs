@@ -1,19 +1,19 @@
-//! Which namespaces customers have: a few, one for each issuer.
+//! Counts the namespaces of customers. There are a few, one for each issuer.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::Location;
 
-/// Namespaces that are told apart. A Worker has at most 64 issuers; more than these are a field that holds something
-/// else.
+/// Number of namespaces that are told apart. A Worker has at most 64 issuers; more namespaces mean that the
+/// field holds something else.
 const NAMESPACES_MAX: usize = 256;
 
-/// A namespace.
+/// The customers of one namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Namespace {
-    /// How many lines of customers have it.
+    /// Number of their lines.
     pub customers: u64,
-    /// Where the first of them stands.
+    /// The place of the first line.
     pub first: Location,
 }
 
@@ -22,12 +22,12 @@ pub struct Namespace {
 pub struct Namespaces(BTreeMap<String, Namespace>);
 
 impl Namespaces {
-    /// Each namespace with its name.
+    /// All namespaces with their names.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Namespace)> {
         self.0.iter().map(|(name, namespace)| (name.as_str(), namespace))
     }
 
-    /// Adds those of a part of a file.
+    /// Adds the namespaces of a part of a file.
     pub(super) fn append(&mut self, file: &Arc<str>, lines: Lines) {
         for (name, (customers, line)) in lines.found {
             let at = Location { file: Arc::clone(file), line };
@@ -43,7 +43,7 @@ impl Namespaces {
     }
 }
 
-/// Namespaces in a part of a file: how many customers have each, and the line of the first.
+/// The namespaces in a part of a file: for each the number of customers and the line of the first.
 #[derive(Debug, Default)]
 pub(super) struct Lines {
     found: BTreeMap<String, (u64, u64)>,

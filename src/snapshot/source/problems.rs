@@ -1,23 +1,23 @@
-//! What is wrong with lines, and where: bounded, however much is wrong.
+//! The problems of lines, with their places. Memory stays bounded, however many lines are wrong.
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use super::set_aside::{About, SetAside};
 
-/// Problems that are kept of a group: those of the first lines. More are only counted, so that a file of ten million
-/// wrong lines does not fill the memory.
+/// Number of problems kept in a group, those of the first lines. Further ones are only counted, so that a
+/// file of ten million wrong lines does not fill the memory.
 pub const KEPT_MAX: usize = 1_000;
 
-/// Groups of problems that are told apart: what is wrong in more ways than these is counted as one group. With
-/// [`KEPT_MAX`] of each, some 20 MiB.
+/// Number of groups that are told apart. All further problems form one group. With [`KEPT_MAX`] problems in
+/// each, the groups take some 20 MiB.
 const GROUPS_MAX: usize = 64;
 
-/// Where a line stands.
+/// The place of a line.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Location {
-    /// The file's name as it was given.
+    /// Name of the file as it was given.
     pub file: Arc<str>,
-    /// The line's number, from 1.
+    /// Number of the line, counted from 1.
     pub line: u64,
 }
 
@@ -27,21 +27,21 @@ impl fmt::Display for Location {
     }
 }
 
-/// A value and where it was written.
+/// A value with the place where it was written.
 #[derive(Clone, Debug)]
 pub struct Located<T> {
-    /// The value.
+    /// The value itself.
     pub value: T,
-    /// Where it was written.
+    /// The place where it was written.
     pub at: Location,
 }
 
-/// Something wrong with a field of a line.
+/// A problem with a field of a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// The field, as a path such as `fees[0].amount`; empty when it is the line as a whole.
+    /// Path of the field such as `fees[0].amount`. Empty if the whole line is concerned.
     pub field: String,
-    /// What was found or expected.
+    /// What was expected, and what was found.
     pub message: String,
 }
 
@@ -51,14 +51,14 @@ impl Problem {
     }
 }
 
-/// Something wrong with a line.
+/// A problem with a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LineError {
-    /// Which record.
+    /// The record that the line concerns.
     pub about: About,
-    /// Which line.
+    /// The place of the line.
     pub at: Location,
-    /// Which field, and what is wrong with it.
+    /// The field and its problem.
     pub problem: Problem,
 }
 
@@ -73,7 +73,7 @@ impl fmt::Display for LineError {
     }
 }
 
-/// Problems of one kind: the same field of records of the same type, for the same reason.
+/// Problems of one kind: the same field in records of the same type, for the same reason.
 #[derive(Clone, Debug, Default)]
 pub struct Group {
     kept: Vec<LineError>,
@@ -81,13 +81,13 @@ pub struct Group {
 }
 
 impl Group {
-    /// Those of the first lines, in the order of lines.
+    /// The problems that were kept, those of the first lines, in the order of lines.
     #[must_use]
     pub fn kept(&self) -> &[LineError] {
         &self.kept
     }
 
-    /// How many there are, the forgotten included.
+    /// Number of problems, including those that were not kept.
     #[must_use]
     pub const fn total(&self) -> u64 {
         self.total
@@ -101,15 +101,15 @@ impl Group {
         }
     }
 
-    /// Sorts by line and forgets what is too much. A stable sort: what is wrong with one line stays in the
-    /// order of its fields.
+    /// Sorts by line and drops the surplus. The sort is stable, so problems of one line stay in the order of
+    /// its fields.
     fn settle(&mut self) {
         self.kept.sort_by(|left, right| left.at.cmp(&right.at));
         self.kept.truncate(KEPT_MAX);
     }
 }
 
-/// Problems, in groups of the same field and reason.
+/// Problems in groups of the same field and reason.
 #[derive(Clone, Debug, Default)]
 pub struct Listed {
     groups: BTreeMap<(usize, String), Group>,
@@ -117,15 +117,15 @@ pub struct Listed {
 }
 
 impl Listed {
-    /// Adds one.
+    /// Adds a problem to its group.
     pub fn push(&mut self, error: LineError) {
-        // Causes before consequences: what cannot be attributed, then records in the order of `Kind`.
+        // Causes before consequences: unknown records first, then records in the order of `Kind`.
         let rank = error.about.kind().map_or(0, |kind| kind as usize + 1);
         let shape = (rank, shape(&error.problem));
         self.append_group(shape, Group { kept: vec![error], total: 1 });
     }
 
-    /// The groups, a cause before what it causes. In order of lines once they have been sorted.
+    /// The groups, causes before consequences. Within that order by line, once they have been settled.
     #[must_use]
     pub fn groups(&self) -> Vec<&Group> {
         let mut groups: Vec<_> = self.groups.iter().collect();
@@ -134,7 +134,7 @@ impl Listed {
         groups.into_iter().map(|(_, group)| group).collect()
     }
 
-    /// Those of the first lines, in the order of lines.
+    /// The problems of the first lines over all groups, in the order of lines.
     #[must_use]
     pub fn kept(&self) -> Vec<&LineError> {
         let mut kept: Vec<_> = self.groups.values().flat_map(|group| &group.kept).collect();
@@ -143,13 +143,13 @@ impl Listed {
         kept
     }
 
-    /// How many there are, the forgotten included.
+    /// Number of problems, including those that were not kept.
     #[must_use]
     pub const fn total(&self) -> u64 {
         self.total
     }
 
-    /// Whether there are none.
+    /// Whether no problem was added.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.total == 0
@@ -173,12 +173,14 @@ impl Listed {
     }
 }
 
-/// What problems of one group have in common: field and message without the numbers, names and positions in them.
+/// The common part of a group's problems: field and message, with numbers, names and positions replaced by
+/// `#`.
 fn shape(problem: &Problem) -> String {
     let Problem { field, message } = problem;
     let mut shape = String::with_capacity(field.len() + message.len() + 1);
     let mut is_quoted = false;
     for text in [field.as_str(), "\n", message.as_str()] {
+        // Replace words with digits and everything between quotation marks by `#`.
         for word in text.split_inclusive([' ', '[', ']', '"', '(']) {
             let end = word.chars().last().unwrap_or_default();
             if is_quoted {
@@ -195,35 +197,35 @@ fn shape(problem: &Problem) -> String {
     shape
 }
 
-/// Everything that is wrong or odd.
+/// All errors and warnings about lines.
 #[derive(Clone, Debug, Default)]
 pub struct Problems {
-    /// What makes the lines unpublishable.
+    /// Problems that make a record unusable.
     pub errors: Listed,
-    /// What is odd but harmless.
+    /// Oddities that do no harm.
     pub warnings: Listed,
-    /// The records that the errors are about.
+    /// The records that the errors concern.
     pub set_aside: SetAside,
 }
 
 impl Problems {
-    /// Adds an error, and sets aside the record that it is about.
+    /// Adds an error and sets its record aside.
     pub fn error(&mut self, at: &Location, about: About, problem: Problem) {
         self.add(LineError { about, at: at.clone(), problem });
     }
 
-    /// Adds an error, and sets aside the record that it is about.
+    /// Adds an error and sets its record aside.
     pub fn add(&mut self, error: LineError) {
         self.set_aside.add(&error);
         self.errors.push(error);
     }
 
-    /// Adds a warning.
+    /// Adds a warning about a line.
     pub fn warn(&mut self, at: &Location, problem: Problem) {
         self.warnings.push(LineError { about: About::default(), at: at.clone(), problem });
     }
 
-    /// Adds those of `other`.
+    /// Adds the problems of `other`.
     pub fn append(&mut self, other: Self) {
         self.errors.append(other.errors);
         self.warnings.append(other.warnings);
@@ -271,7 +273,7 @@ mod tests {
             add(&mut problems, line, &format!("accesses[{line}].item_id"), &message);
             add(&mut problems, line, "uuid", &format!("expected a UUID, found \"a{line} b\""));
         }
-        add(&mut problems, 2_000, "uuid", "expected this field, it is missing");
+        add(&mut problems, 2_000, "uuid", "expected this field, but it is missing");
         let totals: Vec<_> = problems.errors.groups().iter().map(|group| group.total()).collect();
         assert_eq!(totals, [1_000, 1_000, 1]);
     }

@@ -1,4 +1,5 @@
-//! Records that cannot be used. Their last good state stays published; everything else is published without them.
+//! Records that cannot be used. Their last good state stays published, and everything else is published
+//! without them.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -7,17 +8,18 @@ use uuid::Uuid;
 use super::{customer::key as customer_key, problems::LineError};
 use crate::snapshot::{key::EntryKey, schema::Removal};
 
-/// Most records that are set aside before nothing is published: their keys are held in memory, some 64 MiB. More
-/// than that is not a record that went wrong but an export that did.
+/// Largest number of records that may be set aside. Their keys take some 64 MiB of memory. A larger number
+/// points to a broken export rather than to broken records, and nothing is published.
 pub const SET_ASIDE_MAX: usize = 1_000_000;
 
-/// Records of which the reason is kept, for reports that are repeated while an origin is followed.
+/// Number of records whose reason is kept. A follower repeats its reports, so the reasons stay in memory.
 const REASONS_MAX: usize = 1_000;
 
-/// The types of records, in the order in which errors are told: a cause before what refers to it.
+/// The types of records, in the order in which errors are reported: causes before the records that refer to
+/// them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
-    /// The line that says where the data stands in the origin's history.
+    /// The line with the position of the data in the origin's history.
     Snapshot,
     /// A merchant.
     Merchant,
@@ -34,7 +36,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// All of them.
+    /// All kinds, in the order of reports.
     pub const ALL: [Self; 7] = [
         Self::Snapshot,
         Self::Merchant,
@@ -45,7 +47,7 @@ impl Kind {
         Self::Customer,
     ];
 
-    /// The `type` of its lines.
+    /// The value of `type` in lines of this kind.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -59,32 +61,32 @@ impl Kind {
         }
     }
 
-    /// The kind whose lines have this `type`.
+    /// The kind with this value of `type`.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 }
 
-/// What tells records apart, in little memory.
+/// Identifies a record in little memory.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RecordKey {
-    /// A merchant's number.
+    /// Number of a merchant.
     Merchant(i64),
-    /// An app's identifier.
+    /// Identifier of an app.
     App(String),
-    /// An access type's number.
+    /// Number of an access type.
     AccessType(i64),
-    /// An item's number.
+    /// Number of an item or package.
     Item(i64),
-    /// A licence's UUID.
+    /// UUID of a licence.
     License(Uuid),
-    /// A customer's key.
+    /// Key of a customer, a hash of namespace and subject.
     Customer(EntryKey),
 }
 
 impl RecordKey {
-    /// The key of the record of this name; `None` if no record can have it.
+    /// The key of the record with this name. `None` if the name is invalid for a record.
     #[must_use]
     pub fn of(name: &Removal) -> Option<Self> {
         Some(match name {
@@ -99,7 +101,7 @@ impl RecordKey {
         })
     }
 
-    /// The record's type.
+    /// Type of the record.
     #[must_use]
     pub const fn kind(&self) -> Kind {
         match self {
@@ -113,7 +115,7 @@ impl RecordKey {
     }
 }
 
-/// Which record a line is about, as far as that can be read.
+/// The record that a line concerns, as far as it can be read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct About {
     kind: Option<Kind>,
@@ -122,13 +124,13 @@ pub struct About {
 }
 
 impl About {
-    /// A record of which nothing but the type can be read, or not even that.
+    /// A record of which at most the type is known.
     #[must_use]
     pub const fn kind_only(kind: Option<Kind>) -> Self {
         Self { kind, key: None, id: String::new() }
     }
 
-    /// The record of this name.
+    /// The record with this name.
     #[must_use]
     pub fn record(name: &Removal) -> Self {
         let (kind, id) = match name {
@@ -142,7 +144,7 @@ impl About {
         Self { kind: Some(kind), key: RecordKey::of(name), id }
     }
 
-    /// A record of the catalogue.
+    /// The record with this key.
     #[must_use]
     pub fn key(key: RecordKey) -> Self {
         let id = match &key {
@@ -154,26 +156,26 @@ impl About {
         Self { kind: Some(key.kind()), key: Some(key), id }
     }
 
-    /// The customer of this key, whose number is `id`: what a record knows of itself.
+    /// The customer with this key and number, which is all that an encoded record knows of its identity.
     #[must_use]
     pub fn customer(key: EntryKey, id: i64) -> Self {
         Self { kind: Some(Kind::Customer), key: Some(RecordKey::Customer(key)), id: id.to_string() }
     }
 
-    /// The record's type, if it can be read.
+    /// Type of the record, if it can be read.
     #[must_use]
     pub const fn kind(&self) -> Option<Kind> {
         self.kind
     }
 
-    /// What tells the record apart, if that can be read.
+    /// Key of the record, if it can be read.
     #[must_use]
     pub const fn record_key(&self) -> Option<&RecordKey> {
         self.key.as_ref()
     }
 
-    /// The record's id as people know it; empty if it cannot be read. A customer is `namespace:subject`, or its
-    /// number where only that is known.
+    /// The record's id for people, or an empty text if it cannot be read. A customer appears as
+    /// `namespace:subject`, or as its number where only that is known.
     #[must_use]
     pub fn id(&self) -> &str {
         &self.id
@@ -190,44 +192,44 @@ impl fmt::Display for About {
     }
 }
 
-/// What is published of a record that is set aside.
+/// What is published in place of a record that is set aside.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Standing {
-    /// Nothing: there is no last good state, or it no longer fits.
+    /// Nothing: the record has no last good state, or that state no longer fits.
     #[default]
     Absent,
-    /// Its last good state.
+    /// The last good state.
     LastGood,
 }
 
 #[derive(Clone, Debug, Default)]
 struct Entry {
     standing: Standing,
-    /// Why it is set aside, if that is kept.
+    /// The reason, if it is kept.
     reason: Option<Box<LineError>>,
 }
 
-/// The records that are set aside.
+/// The records that are set aside, with counts for the report.
 #[derive(Clone, Debug, Default)]
 pub struct SetAside {
     records: BTreeMap<RecordKey, Entry>,
     reasons: usize,
-    /// Lines of which the record cannot be told, by what is known of its type.
+    /// Number of lines whose record is unknown, by their type if that is known.
     unattributed: BTreeMap<Option<Kind>, u64>,
     kept_missing: u64,
     dependents: u64,
-    /// From another run: how many there were, which ones is not known.
+    /// Number of records that another run set aside. Their names are unknown.
     carried: u64,
 }
 
 impl SetAside {
-    /// What another run has set aside and still is, without names.
+    /// Starts with the number of records that another run set aside.
     #[must_use]
     pub fn carried(count: u64) -> Self {
         Self { carried: count, ..Self::default() }
     }
 
-    /// Sets aside the record that `error` is about. Of several reasons the first is kept.
+    /// Sets aside the record that `error` concerns. Only the first reason for a record is kept.
     pub(in crate::snapshot) fn add(&mut self, error: &LineError) {
         let About { kind, key, .. } = &error.about;
         let Some(key) = key else {
@@ -244,7 +246,7 @@ impl SetAside {
         }
     }
 
-    /// The record is good again, or gone for good. Whether it was set aside.
+    /// Takes a record back because it is good again, or removed. Returns whether it was set aside.
     pub(in crate::snapshot) fn clear(&mut self, key: &RecordKey) -> bool {
         let Some(entry) = self.records.remove(key) else { return false };
         self.reasons -= usize::from(entry.reason.is_some());
@@ -257,30 +259,30 @@ impl SetAside {
         !self.records.is_empty() && self.records.contains_key(key)
     }
 
-    /// Says what is published of a record that is set aside.
+    /// Notes what is published in place of a record that is set aside.
     pub(in crate::snapshot) fn stand(&mut self, key: &RecordKey, standing: Standing) {
         if let Some(entry) = self.records.get_mut(key) {
             entry.standing = standing;
         }
     }
 
-    /// Says of a customer that is set aside that its last good state is published.
+    /// Notes that the last good state of a customer is published.
     pub(in crate::snapshot) fn mark_last_good(&mut self, key: RecordKey) {
         self.records.entry(key).or_default().standing = Standing::LastGood;
     }
 
-    /// Begins to count references and records that stay anew.
+    /// Resets the counts of references and of records that stay.
     pub(in crate::snapshot) const fn reset_counts(&mut self) {
         (self.kept_missing, self.dependents) = (0, 0);
     }
 
     /// The records of the catalogue that are set aside.
     pub(in crate::snapshot) fn of_catalogue(&self) -> Vec<RecordKey> {
-        // Customers come last in the order of keys.
+        // Keys sort by kind, and customers come last.
         self.records.keys().take_while(|key| key.kind() != Kind::Customer).cloned().collect()
     }
 
-    /// The customers that are set aside, from `first` to `last`.
+    /// The customers that are set aside, with keys from `first` to `last`.
     pub(in crate::snapshot) fn customers(&self, first: EntryKey, last: EntryKey) -> Vec<EntryKey> {
         let range = RecordKey::Customer(first)..=RecordKey::Customer(last);
         let key = |(key, _): (&RecordKey, _)| match key {
@@ -290,18 +292,18 @@ impl SetAside {
         self.records.range(range).filter_map(key).collect()
     }
 
-    /// Whether a record of this kind may be lost behind a line that cannot be attributed.
+    /// Whether a record of this kind may have been on a line whose record is unknown.
     #[must_use]
     pub fn may_hide(&self, kind: Kind) -> bool {
         self.unattributed.contains_key(&None) || self.unattributed.contains_key(&Some(kind))
     }
 
-    /// Counts records that stay although the input leaves them out.
+    /// Counts records that stay although the input lacks them.
     pub(in crate::snapshot) fn keep_missing(&mut self, count: u64) {
         self.kept_missing += count;
     }
 
-    /// Counts references to records that are set aside and not published.
+    /// Counts references to records that are set aside without a last good state.
     pub(in crate::snapshot) fn depend(&mut self, count: u64) {
         self.dependents += count;
     }
@@ -326,49 +328,50 @@ impl SetAside {
         self.carried += other.carried;
     }
 
-    /// How many records are set aside, those that cannot be told by name included.
+    /// Number of records that are set aside, including those without a known name.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.records.len() as u64 + self.unattributed() + self.carried
     }
 
-    /// Lines of which the record cannot be told.
+    /// Number of lines whose record is unknown.
     #[must_use]
     pub fn unattributed(&self) -> u64 {
         self.unattributed.values().sum()
     }
 
-    /// Records that are set aside and of which the last good state is published.
+    /// Number of records whose last good state is published.
     #[must_use]
     pub fn last_good(&self) -> u64 {
         self.records.values().filter(|entry| entry.standing == Standing::LastGood).count() as u64
     }
 
-    /// Records that the input leaves out, and that stay because a line could not be attributed.
+    /// Number of records that the input lacks and that stay, because a line with an unknown record may have
+    /// been theirs.
     #[must_use]
     pub const fn kept_missing(&self) -> u64 {
         self.kept_missing
     }
 
-    /// References to records that are set aside and not published: they grant nothing.
+    /// Number of references to records that are set aside without a last good state. They grant nothing.
     #[must_use]
     pub const fn dependents(&self) -> u64 {
         self.dependents
     }
 
-    /// Whether the line cannot be used that says where the data stands in the origin's history.
+    /// Whether the line with the position in the origin's history cannot be used.
     #[must_use]
     pub fn is_position_lost(&self) -> bool {
         self.unattributed.contains_key(&Some(Kind::Snapshot))
     }
 
-    /// Whether there are more than can be held.
+    /// Whether more records are set aside than allowed ([`SET_ASIDE_MAX`]).
     #[must_use]
     pub fn is_overflowing(&self) -> bool {
         self.records.len() > SET_ASIDE_MAX
     }
 
-    /// The reasons that are kept, in the order of records.
+    /// The reasons that were kept, in the order of records.
     pub fn reasons(&self) -> impl Iterator<Item = (&LineError, Standing)> {
         self.records.values().filter_map(|entry| Some((entry.reason.as_deref()?, entry.standing)))
     }
@@ -401,7 +404,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_no_record_can_have_are_not_attributed() {
+    fn invalid_names_are_not_attributed_to_records() {
         let license = About::record(&Removal::License { id: "x".to_owned() });
         let nobody = About::record(&Removal::Customer { namespace: String::new(), subject: "s".to_owned() });
         let mut set_aside = SetAside::default();
@@ -414,7 +417,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_of_many_is_bounded() {
+    fn the_kept_reasons_are_bounded() {
         let mut set_aside = SetAside::default();
         for id in 0..5_000 {
             set_aside.add(&error(About::key(RecordKey::Item(id))));

@@ -1,5 +1,5 @@
-//! Makes a catalogue publishable although records in it are wrong: each of those gives way to its last good state, or
-//! is left out where there is none. What refers to it does without it, or gives way as well.
+//! Makes a catalogue with wrong records publishable. A wrong record is replaced by its last good state, or
+//! left out if it has none. Records that refer to it lose the reference, or are replaced as well.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,25 +15,26 @@ use crate::snapshot::{
     object::ObjectKind,
 };
 
-/// What the catalogue is that is to be settled.
+/// What a catalogue to be settled consists of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::snapshot) enum Input {
-    /// A whole export. Records that are set aside already give way to what is published, and what the export leaves
-    /// out stays where a line that cannot be attributed may have been its own.
+    /// A whole export. Records that are set aside already are replaced by what is published. Records that the
+    /// export lacks stay if a line with an unknown record may have been theirs.
     Whole,
-    /// What was there, with changes. Records that are set aside already have not been changed.
+    /// The previous catalogue with changes. Records that are set aside already have not changed.
     Changed,
 }
 
-/// Earlier states of records: those that are published, and those that changes of the same batch have replaced.
+/// Earlier states of records: those that are published, and those that later changes of the same batch
+/// replaced.
 pub(in crate::snapshot) struct History<'a> {
     before: Option<&'a Catalogue>,
-    /// How that is rendered, if it is known.
+    /// The rendered form of `before`, if it is known.
     rendered: Option<&'a Rendered>,
     layers: Vec<Layer>,
 }
 
-/// One earlier state of each record that has as many.
+/// One earlier state per record, for the records that have a state at this depth.
 #[derive(Default)]
 struct Layer {
     records: Catalogue,
@@ -41,17 +42,17 @@ struct Layer {
 }
 
 impl<'a> History<'a> {
-    /// What is published.
+    /// Starts from the published catalogue.
     pub(in crate::snapshot) const fn new(before: Option<&'a Catalogue>) -> Self {
         Self { before, rendered: None, layers: Vec::new() }
     }
 
-    /// What is published, and how it is rendered.
+    /// Starts from the published catalogue and its rendered form.
     pub(in crate::snapshot) const fn rendered(before: &'a Catalogue, rendered: &'a Rendered) -> Self {
         Self { before: Some(before), rendered: Some(rendered), layers: Vec::new() }
     }
 
-    /// Remembers the state of a record in `catalogue`, which a change is about to replace that is not the first one.
+    /// Remembers the state of a record in `catalogue` before a further change of the same batch replaces it.
     pub(in crate::snapshot) fn remember(&mut self, key: &RecordKey, catalogue: &Catalogue) {
         let has = |layer: &Layer| layer.records.has(key) || layer.removed.contains(key);
         let free = match self.layers.iter().position(|layer| !has(layer)) {
@@ -70,11 +71,13 @@ impl<'a> History<'a> {
 }
 
 impl Catalogue {
-    /// Sets wrong records aside, until nothing is wrong any more, and renders the catalogue. That ends: each round
-    /// takes a record further - as it came, earlier states, last good, mended, left out -, and none ever goes back.
+    /// Sets wrong records aside until all remaining ones are consistent, and renders the catalogue.
+    ///
+    /// This terminates: each round moves a record one step further (as received, earlier states, last good
+    /// state, mended, left out), and a record never moves back.
     ///
     /// # Errors
-    /// The catalogue cannot be rendered, or it is too large although everything that has grown is set aside.
+    /// The catalogue cannot be rendered, or is too large even without all that has grown.
     pub(in crate::snapshot) fn settle(
         &mut self,
         history: &History<'_>,
@@ -108,7 +111,7 @@ impl Catalogue {
         }
     }
 
-    /// Takes a record out, if it is there.
+    /// Removes a record, if it exists.
     pub(in crate::snapshot) fn remove(&mut self, key: &RecordKey) {
         match key {
             RecordKey::Merchant(id) => drop(self.merchants.remove(id)),
@@ -120,7 +123,7 @@ impl Catalogue {
         }
     }
 
-    /// Whether a record is there.
+    /// Whether a record exists.
     pub(in crate::snapshot) fn has(&self, key: &RecordKey) -> bool {
         match key {
             RecordKey::Merchant(id) => self.merchants.contains_key(id),
@@ -132,7 +135,7 @@ impl Catalogue {
         }
     }
 
-    /// Takes a record over from `other`. Whether it was there.
+    /// Copies a record from `other`. Returns whether `other` has it.
     pub(in crate::snapshot) fn take_over(&mut self, key: &RecordKey, other: &Self) -> bool {
         fn copy<K: Ord + Clone, T: Clone>(to: &mut BTreeMap<K, T>, from: &BTreeMap<K, T>, id: &K) -> bool {
             let Some(record) = from.get(id) else { return false };
@@ -166,16 +169,16 @@ struct Settle<'a> {
     catalogue: &'a mut Catalogue,
     history: &'a History<'a>,
     before: Option<&'a Catalogue>,
-    /// How many earlier states of a record are left to be tried, besides the published one.
+    /// For each record the number of earlier states left to try before the published one.
     depths: BTreeMap<RecordKey, usize>,
-    /// Records that are in their last good state.
+    /// Records that have been replaced by their last good state.
     fallen: BTreeSet<RecordKey>,
-    /// Records whose last good state did not fit any more, and was made to.
+    /// Records whose last good state no longer fitted and has been adapted.
     mended: BTreeSet<RecordKey>,
 }
 
 impl Settle<'_> {
-    /// Sets records aside until all of them belong together.
+    /// Sets records aside until all references are consistent.
     fn references(&mut self, problems: &mut Problems) {
         loop {
             let mut wrong: BTreeMap<RecordKey, Vec<Finding>> = BTreeMap::new();
@@ -191,7 +194,8 @@ impl Settle<'_> {
         }
     }
 
-    /// Sets a record aside that is too large. If its last good state is too large as well, nothing is published of it.
+    /// Sets aside a record that is too large. If its last good state is too large as well, the record is left
+    /// out.
     fn shrink(&mut self, Finding { key, at, problem, .. }: Finding, problems: &mut Problems) {
         let is_fallen = self.fallen.contains(&key);
         if !is_fallen || !problems.set_aside.contains(&key) {
@@ -218,7 +222,7 @@ impl Settle<'_> {
                 missing.is_some_and(|missing| problems.set_aside.contains(&missing.key))
             });
             if own.is_empty() {
-                // Nothing is wrong with the record but what it lists.
+                // The record itself is fine; only its list refers to records that are set aside.
                 problems.set_aside.depend(dependent.len() as u64);
                 self.leave_out_references(key);
                 return;
@@ -230,11 +234,12 @@ impl Settle<'_> {
         }
     }
 
-    /// Puts the state of a record that was there before in its place: the newest one that has not been tried.
+    /// Replaces a record by its newest earlier state that has not been tried.
     fn fall_back(&mut self, key: &RecordKey, problems: &mut Problems) {
         self.catalogue.remove(key);
         let layers = &self.history.layers;
         let depth = self.depths.entry(key.clone()).or_insert(layers.len());
+        // Try the states of this batch from the newest to the oldest, then the published one.
         while let Some(layer) = depth.checked_sub(1).and_then(|next| layers.get(next)) {
             *depth -= 1;
             if layer.removed.contains(key) || self.catalogue.take_over(key, &layer.records) {
@@ -246,7 +251,7 @@ impl Settle<'_> {
         self.fallen.insert(key.clone());
     }
 
-    /// Takes a record over that is needed, unless it is there. Whether it is there now.
+    /// Brings back a record that another one needs, unless it exists. Returns whether it exists now.
     fn restore(&mut self, key: &RecordKey, problems: &mut Problems) -> bool {
         if self.catalogue.has(key) {
             return true;
@@ -259,7 +264,7 @@ impl Settle<'_> {
         is_restored
     }
 
-    /// What a line that cannot be attributed may have said stays as it is.
+    /// Keeps published records that the export lacks, if a line with an unknown record may have been theirs.
     fn keep_missing(&mut self, problems: &mut Problems) {
         let Some(before) = self.before else { return };
         for kind in Kind::ALL {
@@ -276,7 +281,7 @@ impl Settle<'_> {
         }
     }
 
-    /// Makes a last good state fit what has changed around it.
+    /// Adapts a last good state to what has changed around it.
     fn mend(&mut self, key: &RecordKey, problems: &mut Problems) {
         match key {
             RecordKey::App(id) => {
@@ -323,7 +328,7 @@ impl Settle<'_> {
         }
     }
 
-    /// Takes out of a list what is not there or does not belong there.
+    /// Removes invalid references from a record's list of items.
     fn leave_out_references(&mut self, key: &RecordKey) {
         let (merchant_id, is_license, mut item_ids) = match key {
             RecordKey::Item(id) => match self.catalogue.items.get(id) {
@@ -359,7 +364,7 @@ impl Settle<'_> {
         }
     }
 
-    /// Takes out of an app the clients that other apps have.
+    /// Removes the clients of an app that other apps have.
     fn leave_out_clients(&mut self, id: &str) {
         let others = self.catalogue.apps.iter().filter(|(other, _)| other.as_str() != id);
         let theirs: BTreeSet<String> =

@@ -1,9 +1,9 @@
-//! How much a record takes of an object. One that takes too much is set aside: it would take along all that lies beside
-//! it in its shard or in the directory.
+//! Checks how much of an object a record takes. A record that takes too much is set aside; otherwise it would
+//! take along everything else in its shard or in the directory.
 //!
-//! A record is measured where it is read, by what is published of it: access types, apps and licences when they become
-//! part of the catalogue, customers when they are encoded. An item repeats its access types, and the directory holds
-//! many records, so that both are measured again once they are rendered.
+//! A record is measured where it is read: access types, apps and licences when they are added to the
+//! catalogue, customers when they are encoded. Items repeat their access types, and the directory holds many
+//! records, so both are measured again after they are rendered.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,31 +25,30 @@ use crate::{
     },
 };
 
-/// What the numbers of an entry of the directory take, at most.
+/// Largest length of the numbers of a directory entry, in bytes.
 const NUMBERS_MAX_BYTES: usize = 40;
 
-/// A merchant's id and UUID.
+/// Length of a merchant's id and UUID in bytes.
 const MERCHANT_BYTES: usize = 20;
 
-/// Checks a record by itself.
+/// Checks the size of a single record.
 ///
 /// # Errors
-/// It is too large.
+/// The record is too large.
 pub(super) fn check(line: &Line) -> Result<(), Problem> {
     match line {
         Line::App(app) => within(of_app(app), RECORD_MAX_BYTES),
         Line::License(license) => within(of_license(license), RECORD_MAX_BYTES),
         Line::AccessType(access_type) => within(of_access_type(access_type), ACCESS_TYPE_MAX_BYTES),
-        // Nothing of a merchant's text is published. Items are measured once they are rendered, customers once they
-        // are encoded.
+        // Of a merchant's text nothing is published. Items are measured after rendering, customers after encoding.
         Line::Snapshot(_) | Line::Merchant(_) | Line::Item(_) | Line::Customer(_) => Ok(()),
     }
 }
 
-/// Checks the size of a record.
+/// Checks a size against a limit, in bytes.
 ///
 /// # Errors
-/// It is larger than `limit`.
+/// The size exceeds `limit`.
 pub(super) fn within(bytes: usize, limit: usize) -> Result<(), Problem> {
     if bytes <= limit { Ok(()) } else { Err(too_large(bytes, limit)) }
 }
@@ -73,7 +72,7 @@ fn of_access_type(access_type: &AccessType) -> usize {
 }
 
 impl Catalogue {
-    /// Whether a record of how edges read the catalogue is too large, or a shard or the directory is.
+    /// Whether a rendered record, a shard or the directory is too large.
     pub(in crate::snapshot) fn is_too_large(&self, rendered: &Rendered) -> bool {
         rendered.directory.len() > OBJECT_MAX_BYTES
             || self.large_items(rendered).next().is_some()
@@ -81,7 +80,7 @@ impl Catalogue {
             || self.is_crowded(rendered)
     }
 
-    /// Reports records that are too large, or that their shards have no room for.
+    /// Reports records that are too large, and records for which their shards have no room.
     pub(in crate::snapshot) fn check_sizes(&self, rendered: &Rendered, problems: &mut Problems) {
         if !self.large_items(rendered).any(|large| large.is_of_record) {
             self.check_crowded(rendered, problems);
@@ -94,8 +93,9 @@ impl Catalogue {
         }
     }
 
-    /// Which records have to give way, each once: an item that is too large, or the access types that made it so; what
-    /// is over another budget; items that their shards have no room for; and what has made the directory too large, as few records as that takes.
+    /// The records that must be replaced, each once: items that are too large, or the access types that made
+    /// them so; records over another budget; items for which their shards have no room; and the growth that
+    /// made the directory too large, in as few records as possible.
     pub(super) fn too_large(&self, rendered: &Rendered, earlier: Earlier<'_>) -> Vec<Finding> {
         let Earlier { before, fallen, .. } = earlier;
         let mut findings = BTreeMap::new();
@@ -122,7 +122,7 @@ impl Catalogue {
             findings.entry(found.key.clone()).or_insert(found);
         }
         if findings.is_empty() {
-            // Once each record is small enough by itself.
+            // Shards and directory are checked once every single record is small enough.
             let crowded = self.crowded(rendered);
             if !crowded.is_empty() {
                 return crowded;
@@ -132,7 +132,7 @@ impl Catalogue {
         findings.into_values().collect()
     }
 
-    /// Items whose records are larger than a shard should have to hold, or cost their readers too much.
+    /// Items whose records exceed the limit of a record, or cost their readers too much.
     fn large_items<'a>(&'a self, rendered: &'a Rendered) -> impl Iterator<Item = LargeItem<'a>> {
         self.items.values().filter_map(move |item| {
             let record = self.record(rendered, item.value.id)?;
@@ -143,12 +143,12 @@ impl Catalogue {
         })
     }
 
-    /// The record of an item.
+    /// The rendered record of an item.
     pub(super) fn record<'a>(&self, rendered: &'a Rendered, id: i64) -> Option<&'a [u8]> {
         rendered.items.get(&id).map(Vec::as_slice)
     }
 
-    /// The access types of an item's fees that take more than before.
+    /// The access types of an item's fees that have grown since `before`.
     fn grown_access_types<'a>(
         &'a self,
         item: &'a Item,
@@ -164,8 +164,8 @@ impl Catalogue {
         })
     }
 
-    /// What has grown in a directory of `bytes`, the largest growth first, until the rest fits. Once all of it is as it
-    /// was, the directory is no larger than the published one.
+    /// The records that have grown in a directory of `bytes`, largest growth first, until the rest fits. With
+    /// all of them at their previous size the directory would be no larger than the published one.
     fn large_in_directory(
         &self,
         bytes: usize,
@@ -220,6 +220,6 @@ pub(super) fn finding(key: RecordKey, at: &Location, problem: Problem) -> Findin
 struct LargeItem<'a> {
     item: &'a Located<Item>,
     problem: Problem,
-    /// Whether its record is larger than a shard should have to hold, not only what answers make of it.
+    /// Whether the record itself is too large for a shard, not only the answers made from it.
     is_of_record: bool,
 }

@@ -1,5 +1,5 @@
-//! Keeps customers' records by the first byte of their keys, in memory as long as they are few, then in a
-//! temporary file: what is built from them needs one part at a time.
+//! Keeps the records of customers in buckets by the first byte of their keys: in memory while they are few,
+//! then in a temporary file. The builder needs one bucket at a time.
 
 use std::{
     fs::File,
@@ -17,22 +17,25 @@ use crate::snapshot::{
     key::EntryKey,
 };
 
-/// Buckets: one for each first byte of a key. A bucket of a hundred million customers of 250 bytes is 100 MB.
+/// Number of buckets as a power of two: one for each first byte of a key. With a hundred million customers of
+/// 250 bytes, a bucket has 100 MB.
 pub const BUCKET_BITS: u8 = 8;
 const BUCKETS: usize = 1 << BUCKET_BITS;
 
-/// What one thread collects for a bucket before it hands it over: 256 x 32 KiB = 8 MiB a thread.
+/// Bytes that a thread collects for a bucket before it hands them over: 256 buckets of 32 KiB are 8 MiB for
+/// each thread.
 const HANDED_OVER_BYTES: usize = 32 * 1024;
 
-/// Key, file, line, length of the record.
+/// Length of an entry before its record: key (16), file (4), line (8), length of the record (4).
 const HEADER_LEN: usize = 16 + 4 + 8 + 4;
 
-/// Where records go.
+/// Where records are kept.
 #[derive(Clone, Debug)]
 pub struct SpillPlan {
-    /// Where the temporary file is made. It has no name: it is gone with the process, however that ends.
+    /// Directory of the temporary file. The file has no name, so it disappears with the process, however that
+    /// ends.
     pub dir: PathBuf,
-    /// How much is kept in memory before the file is used.
+    /// Bytes kept in memory before the file is used.
     pub memory_bytes: usize,
 }
 
@@ -42,7 +45,7 @@ impl Default for SpillPlan {
     }
 }
 
-/// Records of customers, by bucket.
+/// The records of customers, in buckets.
 #[derive(Debug)]
 pub struct Spill {
     plan: SpillPlan,
@@ -50,7 +53,7 @@ pub struct Spill {
     in_memory_bytes: AtomicUsize,
     file: OnceLock<File>,
     file_bytes: AtomicU64,
-    /// What the entries take in shards, and where.
+    /// Lengths of the entries, by the part of the tree that they belong to.
     sizes: Mutex<Sizes>,
 }
 
@@ -60,16 +63,16 @@ struct Bucket {
     on_disk: Vec<(u64, usize)>,
 }
 
-/// A record, as it lies in the bytes of a bucket.
+/// A record in the bytes of a bucket.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry<'a> {
-    /// The customer's key.
+    /// Key of the customer.
     pub key: EntryKey,
-    /// Number of the file that it was read from.
+    /// Number of the file from which it was read.
     pub file: u32,
-    /// Its line there.
+    /// Number of its line in that file.
     pub line: u64,
-    /// The record.
+    /// The encoded record.
     pub record: &'a [u8],
 }
 
@@ -85,13 +88,13 @@ impl Spill {
         }
     }
 
-    /// What the entries take in shards, headers aside, and where.
+    /// Lengths of the entries in shards, without headers, by the part of the tree that they belong to.
     #[must_use]
     pub fn sizes(&self) -> Sizes {
         lock(&self.sizes).clone()
     }
 
-    /// How much was written to disk, in bytes.
+    /// Number of bytes written to disk.
     #[must_use]
     pub fn spilled_bytes(&self) -> u64 {
         self.file_bytes.load(Ordering::Relaxed)
@@ -100,7 +103,7 @@ impl Spill {
     /// The bytes of a bucket, for [`entries`].
     ///
     /// # Errors
-    /// When the temporary file cannot be read.
+    /// The temporary file cannot be read.
     pub fn bucket(&self, number: usize) -> io::Result<Vec<u8>> {
         let Some(bucket) = self.buckets.get(number) else { return Ok(Vec::new()) };
         let bucket = lock(bucket);
@@ -120,7 +123,7 @@ impl Spill {
             return Ok(file);
         }
         let file = tempfile::tempfile_in(&self.plan.dir).map_err(|error| self.explain(&error))?;
-        // Another thread may have been quicker: then its file is the one.
+        // If another thread was faster, its file is used and this one is dropped.
         Ok(self.file.get_or_init(|| file))
     }
 
@@ -134,6 +137,7 @@ impl Spill {
         let len = bytes.len();
         let mut bucket = lock(bucket);
         bucket.in_memory.append(bytes);
+        // Above the limit, the bucket that a thread has just filled is written out.
         if self.in_memory_bytes.fetch_add(len, Ordering::Relaxed) + len > self.plan.memory_bytes {
             self.write_out(&mut bucket)?;
         }
@@ -155,7 +159,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The entries in the bytes of a bucket, in the order in which they were handed over.
+/// The entries in the bytes of a bucket, in the order in which threads handed them over.
 pub fn entries(mut bytes: &[u8]) -> impl Iterator<Item = Entry<'_>> {
     std::iter::from_fn(move || {
         let (key, rest) = bytes.split_first_chunk()?;
@@ -170,7 +174,7 @@ pub fn entries(mut bytes: &[u8]) -> impl Iterator<Item = Entry<'_>> {
     })
 }
 
-/// One thread's way into a [`Spill`].
+/// Collects the records of one thread for a [`Spill`].
 pub(super) struct SpillWriter<'a> {
     spill: &'a Spill,
     file: u32,
@@ -201,7 +205,7 @@ impl<'a> SpillWriter<'a> {
         Ok(())
     }
 
-    /// Hands over what is left.
+    /// Hands over the rest.
     pub fn finish(&mut self) -> io::Result<()> {
         lock(&self.spill.sizes).append(&self.sizes);
         for (number, buffer) in self.buffers.iter_mut().enumerate() {

@@ -18,7 +18,7 @@ const PACKAGE: &str = r#"{"type":"item","id":40,"merchant_id":21,"title":"t","is
 const CUSTOMER: &str = r#"{"type":"customer","namespace":"v","subject":"s","id":1,"uuid":"e5ac2013-8d10-42ba-abb5-291c5201cea8","merchant_id":21,"accesses":[{"id":1,"item_id":33,"created_at":0}],"licenses":[{"license_id":"b90831a7-2f6d-4c3e-8a41-0d5e7f9b6c12","license_type":"SINGLE","name":"n","status":"ACTIVE","renew_status":"RENEW","interval_length":1,"interval_unit":"MONTHS","date_added":0}]}"#;
 const ALL: [&str; 8] = [MERCHANT, OTHER_MERCHANT, APP, LICENSE, ACCESS_TYPE, ITEM, PACKAGE, CUSTOMER];
 
-/// Everything that was found in lines.
+/// Everything found in a set of lines.
 struct Found {
     catalogue: Catalogue,
     customers: u64,
@@ -51,7 +51,7 @@ fn read(bytes: impl AsRef<[u8]>) -> Found {
     found(source)
 }
 
-/// What is wrong with the whole catalogue when in the line that begins like `of`, `from` is written `to`.
+/// The problems of the whole catalogue after replacing `from` by `to` in the line that begins like `of`.
 fn after(of: &str, from: &str, to: &str) -> (Vec<String>, Vec<String>) {
     assert!(of.contains(from), "{from} is not in {of}");
     let lines =
@@ -104,7 +104,7 @@ fn files_of_other_systems_are_read_too() {
 }
 
 #[test]
-fn lines_that_are_no_lines() {
+fn invalid_lines_are_reported_with_their_place() {
     let cases: [(&[u8], &str); 10] = [
         (b"nonsense", "f:1: expected a JSON object; column 2: expected ident"),
         (b"{\"type\":\"app\"", "f:1: expected a JSON object; column 13: EOF while parsing an object"),
@@ -139,7 +139,7 @@ fn every_error_has_its_line() {
 }
 
 #[test]
-fn a_line_without_end_is_not_kept() {
+fn an_endless_line_is_not_kept_in_memory() {
     let head = format!("{MERCHANT}\n");
     let head = head.as_bytes();
     let tail = format!("\n{OTHER_MERCHANT}\n").into_bytes();
@@ -149,7 +149,7 @@ fn a_line_without_end_is_not_kept() {
     let lines = found(lines);
     assert_eq!(lines.errors[0].to_string(), "f:2: expected at most 16777216 bytes in a line");
     assert_eq!((lines.errors.len(), lines.catalogue.merchants.len()), (1, 2));
-    // As long as is allowed, with and without its end.
+    // The longest allowed line, with and without its line end.
     let longest = format!("{MERCHANT}{}", " ".repeat(LINE_MAX_BYTES - MERCHANT.len()));
     assert!(read(&longest).errors.is_empty());
     assert!(read(format!("{longest}\n{OTHER_MERCHANT}")).errors.is_empty());
@@ -177,8 +177,13 @@ fn the_field_that_is_wrong_is_named() {
             "\"id\":21,\"nmae\":1",
             "f:1: nmae: unknown field `nmae`, expected one of `id`, `uuid`, `name`",
         ),
-        (CUSTOMER, "\"id\":1,\"item", "\"item", "f:8: accesses[0].id: expected this field, it is missing"),
-        (CUSTOMER, "\"namespace\":\"v\",", "", "f:8: namespace: expected this field, it is missing"),
+        (
+            CUSTOMER,
+            "\"id\":1,\"item",
+            "\"item",
+            "f:8: accesses[0].id: expected this field, but it is missing",
+        ),
+        (CUSTOMER, "\"namespace\":\"v\",", "", "f:8: namespace: expected this field, but it is missing"),
         (
             CUSTOMER,
             "\"created_at\":0",
@@ -237,7 +242,7 @@ fn the_field_that_is_wrong_is_named() {
             "\"country_iso\":\"CH\",\"country_set_id\":3,",
             "f:6: fees[0].geo_restriction: expected either country_iso or country_set_id, found both",
         ),
-        (APP, "\"c\"", "\"\"", "f:3: clients[0].client_id: expected text, found none"),
+        (APP, "\"c\"", "\"\"", "f:3: clients[0].client_id: expected text, found an empty text"),
     ] {
         assert_eq!(error_after(of, from, to), expected);
     }
@@ -264,12 +269,17 @@ fn references_that_lead_nowhere_are_errors() {
         (LICENSE, "[33]", "[33,33]", "f:4: item_ids[1]: 33 again in the same list"),
         (PACKAGE, "[33]", "[34]", "f:7: item_ids[0]: expected an item's id, there is no item 34"),
         (PACKAGE, "[33]", "[33,33]", "f:7: item_ids[1]: 33 again in the same list"),
-        (PACKAGE, "[33]", "[40]", "f:7: item_ids[0]: expected an item that is no package, item 40 is one"),
+        (
+            PACKAGE,
+            "[33]",
+            "[40]",
+            "f:7: item_ids[0]: expected an item that is not a package, but item 40 is one",
+        ),
         (
             PACKAGE,
             "\"package\",\"content",
             "\"bundle\",\"content",
-            "f:7: item_ids: expected members of a package only, this is a \"bundle\"",
+            "f:7: item_ids: only a package may have members, and this is a \"bundle\"",
         ),
         (
             ITEM,
@@ -296,7 +306,7 @@ fn references_that_lead_nowhere_are_errors() {
 }
 
 #[test]
-fn what_grants_nothing_is_a_warning() {
+fn a_grant_without_effect_is_a_warning() {
     for (of, from, to, expected) in [
         (
             CUSTOMER,
@@ -365,7 +375,7 @@ fn nothing_comes_twice() {
         (PACKAGE, "\"t\"", "\"u\""),
         (CUSTOMER, "\"id\":1", "\"id\":2"),
     ] {
-        // The same again can mean only one thing.
+        // A repetition of the same line has only one meaning.
         let lines = read([ALL.as_slice(), &[line]].concat().join("\n"));
         assert_eq!((lines.errors.len(), lines.warnings.len()), (0, 1), "{line}: {:?}", lines.errors);
         assert!(lines.warnings[0].to_string().starts_with("f:9: the same line again; first: f:"));
@@ -389,7 +399,7 @@ fn nothing_comes_twice() {
     assert_eq!(error, "f:6: fees[1].id: 7 again in the same list");
 }
 
-/// One mistake is one error: what refers to a line that could not be read is not wrong itself.
+/// One mistake is one error: a line that refers to an unreadable one is not wrong itself.
 #[test]
 fn a_wrong_line_makes_no_other_line_wrong() {
     for (of, from, to) in [
@@ -412,7 +422,7 @@ fn errors_are_in_the_order_of_lines() {
     assert_eq!(at, [1, 2, 2, 3, 4, 4, 5]);
 }
 
-/// Both ways of reading a customer's line say the same of it.
+/// Both ways of reading a customer's line give the same messages.
 #[test]
 fn a_customer_is_read_alike_in_whatever_order_its_fields_are() {
     let moved = CUSTOMER.replace("{\"type\":\"customer\",", "{").replace("]}", "],\"type\":\"customer\"}");

@@ -1,15 +1,16 @@
-//! Lines as real exports write them: byte order marks, halves of surrogate pairs, bytes that are not UTF-8.
+//! Repairs lines as real exports write them: byte order marks, halves of surrogate pairs, invalid UTF-8.
 //!
-//! Text that is only passed on is repaired, with U+FFFD where a character was; what names a record never is.
+//! Text that is only passed on is repaired, with U+FFFD in place of the damage. Text that names a record is
+//! never repaired.
 
 use serde_json::Value;
 
 use super::problems::Problem;
 
-/// U+FEFF in UTF-8, which some editors, spreadsheets and concatenated files put before the text.
+/// U+FEFF in UTF-8. Some editors, spreadsheets and joined files put it before the text.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// How a file begins that is not UTF-8 text, and what it is.
+/// First bytes of files that are not UTF-8 text, with a description for the error.
 const OTHER_FORMATS: [(&[u8], &str); 5] = [
     (b"\x1f\x8b", "a file compressed with gzip"),
     (b"\x28\xb5\x2f\xfd", "a file compressed with zstd"),
@@ -18,7 +19,7 @@ const OTHER_FORMATS: [(&[u8], &str); 5] = [
     (b"\xfe\xff", "text in UTF-16"),
 ];
 
-/// Text that is passed on and decides nothing, by the path of its field. Positions in lists are left out.
+/// Paths of fields whose text is passed on and decides nothing. Positions in lists are left out.
 const PASSED_ON: [&str; 14] = [
     "title",
     "name",
@@ -36,20 +37,20 @@ const PASSED_ON: [&str; 14] = [
     "price_tier.",
 ];
 
-/// A line without the byte order mark that it may begin with.
+/// The line without a leading byte order mark.
 pub(in crate::snapshot) fn without_mark(line: &mut [u8]) -> &mut [u8] {
     let start = if line.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
     line.get_mut(start..).unwrap_or_default()
 }
 
-/// What a file is that begins like this, if it is not UTF-8 text.
+/// Describes a file that begins with `start` if it is not UTF-8 text.
 pub(in crate::snapshot) fn other_format(start: &[u8]) -> Option<String> {
     let (_, found) = OTHER_FORMATS.iter().find(|(magic, _)| start.starts_with(magic))?;
     Some(format!("expected one JSON object a line in UTF-8, found {found}"))
 }
 
-/// The line with U+FFFD in the place of what is not Unicode, and with control characters escaped; `None` if nothing
-/// of that kind is wrong with it.
+/// The line with U+FFFD in place of invalid Unicode, and with control characters escaped. `None` if it needs
+/// no repair.
 pub(in crate::snapshot) fn repaired(line: &[u8]) -> Option<Vec<u8>> {
     let text = String::from_utf8_lossy(line);
     let bytes = text.as_bytes();
@@ -63,7 +64,7 @@ pub(in crate::snapshot) fn repaired(line: &[u8]) -> Option<Vec<u8>> {
                 out.push(b'"');
             }
             b'\\' if is_text => rest = escape(after, &mut out),
-            // A tab or a line end within text, which JSON wants escaped.
+            // JSON requires tabs and line ends inside text to be escaped.
             0..0x20 if is_text => out.extend_from_slice(format!("\\u{byte:04x}").as_bytes()),
             _ => out.push(*byte),
         }
@@ -71,7 +72,7 @@ pub(in crate::snapshot) fn repaired(line: &[u8]) -> Option<Vec<u8>> {
     (out != line).then_some(out)
 }
 
-/// Writes the escape that `rest` begins with, without its backslash, and says what comes after it.
+/// Writes the escape at the front of `rest`, whose backslash has been read, and returns what follows it.
 fn escape<'a>(rest: &'a [u8], out: &mut Vec<u8>) -> &'a [u8] {
     let keep = |length: usize, out: &mut Vec<u8>| {
         let (escape, after) = rest.split_at_checked(length).unwrap_or((rest, &[]));
@@ -80,8 +81,10 @@ fn escape<'a>(rest: &'a [u8], out: &mut Vec<u8>) -> &'a [u8] {
         after
     };
     match unit(rest) {
-        // Not `\u`, or not four digits, which is for the parser to refuse.
+        // Not `\u` with four digits: leave it to the parser, which refuses it.
         None => keep(1, out),
+        // The first half of a pair. With the second half, the pair has 11 characters after its first
+        // backslash.
         Some(0xd800..0xdc00) => match rest.get(5..).and_then(|next| unit(next.strip_prefix(b"\\")?)) {
             Some(0xdc00..0xe000) => keep(11, out),
             _ => {
@@ -97,7 +100,7 @@ fn escape<'a>(rest: &'a [u8], out: &mut Vec<u8>) -> &'a [u8] {
     }
 }
 
-/// The code unit of an escape such as `u00e9`.
+/// The UTF-16 code unit of an escape such as `u00e9`.
 fn unit(escape: &[u8]) -> Option<u16> {
     let digits = escape.strip_prefix(b"u")?.get(..4)?;
     if !digits.iter().all(u8::is_ascii_hexdigit) {
@@ -106,10 +109,10 @@ fn unit(escape: &[u8]) -> Option<u16> {
     u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
 }
 
-/// What is wrong with a repaired record: text that names something may not be repaired.
+/// Checks a repaired record: text that names something must not have been repaired.
 ///
 /// # Errors
-/// The first field of that kind that has U+FFFD in it.
+/// The first such field that contains U+FFFD.
 pub(in crate::snapshot) fn check_repaired(record: &Value) -> Result<(), Problem> {
     check(record, &mut String::new(), &mut String::new())
 }
@@ -215,7 +218,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_repaired_is_unicode_and_needs_no_second_repair(line in proptest::collection::vec(any::<u8>(), 0..60)) {
+        fn repaired_text_is_unicode_and_stays_so(line in proptest::collection::vec(any::<u8>(), 0..60)) {
             if let Some(again) = repaired(&line) {
                 prop_assert!(std::str::from_utf8(&again).is_ok());
                 prop_assert_eq!(repaired(&again), None);
@@ -223,7 +226,7 @@ mod tests {
         }
 
         #[test]
-        fn a_line_that_can_be_read_is_not_changed(text in ".*") {
+        fn a_readable_line_stays_as_it_is(text in ".*") {
             let line = serde_json::to_vec(&text).unwrap();
             prop_assert_eq!(repaired(&line), None);
         }

@@ -19,7 +19,7 @@ use crate::snapshot::{
     time::UnixSecs,
 };
 
-/// What is published, as far as the next change needs to know it. The customers' shards stay where they are.
+/// What is published, as far as the next change depends on it. The customers in the shards are not loaded.
 #[derive(Clone, Debug)]
 pub struct Content {
     pub(super) known: Known,
@@ -27,36 +27,36 @@ pub struct Content {
     pub(super) set_aside: SetAside,
 }
 
-/// What is known of the catalogue.
+/// How much of the catalogue is known.
 #[derive(Clone, Debug)]
 pub(super) enum Known {
-    /// All of it: changes of it can be rendered.
+    /// All of it, so that changes can be rendered.
     Lines {
         catalogue: Box<Catalogue>,
         rendered: Rendered,
-        /// The items as they are in the shards.
+        /// Records of the items in the shards.
         in_shards: ItemRecords,
     },
-    /// What edges read of it: only customers can be changed.
+    /// Only what edges read, so that only customers can be changed.
     Published { merchants: BTreeSet<i64>, directory: Vec<u8>, changed_items: ItemRecords },
 }
 
-/// A change that cannot be applied. What was there before it stays.
+/// Why a change cannot be applied. The content stays as it was.
 #[derive(Debug, thiserror::Error)]
 pub enum UpdateError {
-    /// What is wrong with it.
+    /// The change is invalid.
     #[error("{0}")]
     Change(Box<LineError>),
-    /// The catalogue cannot be rendered with it.
+    /// The catalogue cannot be rendered with the change.
     #[error(transparent)]
     Build(#[from] BuildError),
 }
 
 impl Content {
-    /// What has just been built, all of it in shards.
+    /// The content of a snapshot that has just been built, with all records in shards.
     ///
     /// # Errors
-    /// When the catalogue cannot be rendered.
+    /// The catalogue cannot be rendered.
     pub fn built(catalogue: Catalogue) -> Result<Self, BuildError> {
         let rendered = Rendered::of(&catalogue)?;
         let in_shards = rendered.items.clone();
@@ -65,11 +65,11 @@ impl Content {
         Ok(Self { known, customers: Records::new(), set_aside })
     }
 
-    /// What an edge has: its directory object and its delta. The lines of the catalogue are not known, so that
-    /// only customers can be changed.
+    /// The content that an edge has: a directory object and a delta. The lines of the catalogue are unknown,
+    /// so only customers can be changed.
     ///
     /// # Errors
-    /// When the directory is none.
+    /// The bytes are not a directory.
     pub fn published(directory: Vec<u8>, delta: Delta) -> Result<Self, BuildError> {
         let merchants = Directory::decode(&directory)?.merchants.into_keys().collect();
         let Delta { customers, items } = delta;
@@ -77,19 +77,19 @@ impl Content {
         Ok(Self { known, customers, set_aside: SetAside::default() })
     }
 
-    /// The same, where so many records were set aside by those who published it.
+    /// The same content, with the number of records that its publisher has set aside.
     #[must_use]
     pub fn with_set_aside(self, count: u64) -> Self {
         Self { set_aside: SetAside::carried(count), ..self }
     }
 
-    /// The records that are set aside: what is published of them is their last good state.
+    /// The records that are set aside. Their last good state is published.
     #[must_use]
     pub const fn set_aside(&self) -> &SetAside {
         &self.set_aside
     }
 
-    /// The directory object.
+    /// The bytes of the directory object.
     #[must_use]
     pub fn directory(&self) -> &[u8] {
         match &self.known {
@@ -98,7 +98,7 @@ impl Content {
         }
     }
 
-    /// What changed since the shards were written.
+    /// The changes since the shards were written.
     #[must_use]
     pub fn delta(&self) -> Delta {
         let items = match &self.known {
@@ -108,11 +108,11 @@ impl Content {
         Delta { customers: self.customers.clone(), items }
     }
 
-    /// Applies changes in order, their relative times resolved at `now`, or none of them. `feed` names the feed
-    /// in messages, where a change has its `seq` for a line. What is odd is added to `problems`.
+    /// Applies all changes in order, or none of them. Relative times are resolved at `now`. In messages,
+    /// `feed` stands for the file and `seq` for the line. Oddities are added to `problems`.
     ///
     /// # Errors
-    /// What is wrong with the first change that is wrong.
+    /// The problem with the first invalid change.
     pub fn apply(
         &mut self,
         changes: &[Change],
@@ -122,7 +122,7 @@ impl Content {
     ) -> Result<(), UpdateError> {
         let feed: Arc<str> = feed.into();
         let at = |change: &Change| Location { file: Arc::clone(&feed), line: change.seq };
-        // A copy, so that a change that is wrong leaves nothing behind. Most syncs change customers only.
+        // Work on a copy, so that an invalid change leaves no traces. Most syncs change customers only.
         let changed = match changes.iter().find(|change| changes_catalogue(change)) {
             Some(first) => Some(self.changed_catalogue(changes, &at, &at(first), now)?),
             None => None,
@@ -146,7 +146,7 @@ impl Content {
         Ok(())
     }
 
-    /// The catalogue after `changes`, and how edges read it.
+    /// The catalogue after `changes`, and its rendered form.
     fn changed_catalogue(
         &self,
         changes: &[Change],
@@ -173,21 +173,22 @@ impl Content {
         Ok((catalogue, rendered))
     }
 
-    /// The shards now hold what the content was when it was `then`: what has changed since stays in the delta. What they
-    /// had no room for is set aside.
+    /// Notes that the shards now hold the content as it was at `then`. Later changes stay in the delta.
+    /// Records for which the shards had no room are set aside.
     pub fn compacted(&mut self, then: &Self, compacted: &Compacted) {
         match (&mut self.known, &then.known) {
             (Known::Lines { in_shards, .. }, Known::Lines { rendered, .. }) => {
                 in_shards.clone_from(&rendered.items);
             }
             (Known::Published { changed_items, .. }, Known::Published { changed_items: written, .. }) => {
+                // Keep the items that have changed again since the compaction began.
                 changed_items.retain(|key, record| written.get(key) != Some(record));
             }
             _ => {}
         }
         self.customers.retain(|key, record| then.customers.get(key) != Some(record));
         for SetAsideRecord { error, standing } in &compacted.set_aside {
-            // A newer state of the record is in the delta, and is what edges read.
+            // The delta holds a newer state of the record, and edges read that one.
             let is_newer = match error.about.record_key() {
                 Some(RecordKey::Customer(key)) => self.customers.contains_key(key),
                 _ => false,
@@ -207,20 +208,20 @@ pub(super) fn wrong(at: &Location, problem: Problem) -> UpdateError {
     UpdateError::Change(Box::new(LineError { about: About::default(), at: at.clone(), problem }))
 }
 
-/// Says that what is published does not have the lines of the catalogue, which a change of it needs.
+/// The error that a change of the catalogue needs its lines, which are unknown.
 pub(super) fn customers_only(at: &Location) -> UpdateError {
     let message = "expected changes of customers only: for others the whole catalogue is needed (--from)";
     wrong(at, Problem::new("", message))
 }
 
-/// Whom customers may belong to, and what else they may refer to as far as that is known.
+/// The merchants that customers may belong to, and their other references as far as these are known.
 pub(super) enum Merchants<'a> {
     Lines(References<'a>),
     Known(&'a BTreeSet<i64>),
 }
 
 impl Merchants<'_> {
-    /// Checks what a customer refers to. Whether its merchant is there.
+    /// Checks the references of a customer. Returns whether its merchant exists.
     pub(super) fn check(
         &self,
         customer: &Customer,
@@ -268,7 +269,7 @@ fn change_catalogue(
         }
     }
     for removal in &change.remove {
-        // What is not there need not go: a feed may repeat itself.
+        // Removing an unknown record is allowed: a feed may repeat itself.
         if let Removal::License { id } = removal {
             parse_uuid("id", id)?;
         }

@@ -1,4 +1,4 @@
-//! Writes a delta into the shards: those that it touches, and the index. The others stay as they are.
+//! Writes a delta into the shards that it touches, and the new index. All other shards stay.
 
 use std::{collections::BTreeMap, io};
 
@@ -19,42 +19,43 @@ use crate::{
     },
 };
 
-/// Shards that are read at the same time: the way to the store takes most of the time.
+/// Number of shards read at the same time. Most of the time is spent on the way to the store.
 const THREADS: usize = 8;
 
-/// What a compaction came to.
+/// Result of a compaction.
 #[derive(Clone, Debug)]
 pub struct Compacted {
-    /// The new objects, each before those that refer to it, and their sizes in bytes.
+    /// The new objects with their lengths in bytes, each before those that refer to it.
     pub objects: Vec<(ObjectName, u64)>,
-    /// The new index.
+    /// Name of the new index.
     pub index: Digest,
-    /// By how many customers the shards have grown.
+    /// Growth of the number of customers in the shards. May be negative.
     pub customers: i64,
-    /// By how many items the shards have grown.
+    /// Growth of the number of items in the shards. May be negative.
     pub items: i64,
-    /// Records that their shards had no room for.
+    /// Records for which their shards had no room.
     pub set_aside: Vec<SetAsideRecord>,
 }
 
-/// A record that its shard has no room for: the shard holds its last good state instead, or nothing of it.
+/// A record for which its shard had no room. The shard holds its last good state instead, or nothing.
 #[derive(Clone, Debug)]
 pub struct SetAsideRecord {
-    /// Which record, and what is wrong with it.
+    /// The record, and the problem with it.
     pub error: LineError,
-    /// What the shard holds of it.
+    /// What the shard holds in its place.
     pub standing: Standing,
 }
 
-/// Writes `delta` into the shards that `index` names. `read` gets a published object; new ones go to `sink`.
+/// Writes `delta` into the shards that `index` names. `read` returns a published object; new ones go to
+/// `sink`.
 ///
-/// The number of shards stays unless those that are touched have outgrown their size: then every shard is read
-/// and cut in two, or more. Of a shard that does not fit into an object even then, the largest records are set aside:
-/// no record keeps others from being published. The salt stays. An index of format 1 has none: then all items move to other shards, those
-/// of their keys under the salt `fresh`.
+/// The number of shards stays unless the touched ones have outgrown their target; then all shards are read
+/// and split. If a shard does not fit into an object even then, its largest records are set aside: one record
+/// must not keep others from being published. The salt stays, too. An index of format 1 has none; then all
+/// items move to the shards of their keys under `fresh`.
 ///
 /// # Errors
-/// When an object cannot be read, is not what it should be, or a new one cannot be written.
+/// An object cannot be read or is corrupt, or a new one cannot be written.
 pub fn compact(
     index: &Index,
     delta: &Delta,
@@ -101,7 +102,7 @@ struct NewShards {
     set_aside: Vec<SetAsideRecord>,
 }
 
-/// Writes all items anew, by their keys under another salt.
+/// Writes all items again, by their keys under another salt.
 fn move_items(
     index: &Index,
     changes: &ItemRecords,
@@ -165,8 +166,11 @@ fn compact_tree<'a>(
     }
     let merge = Merge { tree, shards: &shards, touched: &touched, read, sink, bits };
     let numbers: Vec<usize> = touched.keys().copied().collect();
+    // First try with the present number of shards. Shards that do not fit are not written yet.
     let merged = merge.all(&numbers, bits, Crowded::Leave)?;
     let new_bits = bits_for(&merged, shards.len(), bits)?;
+    // More shards are needed: split all of them. Otherwise write only the ones that did not fit, without
+    // their largest records.
     let merged = if new_bits > bits {
         merge.all(&(0..shards.len()).collect::<Vec<_>>(), new_bits, Crowded::MakeRoom)?
     } else {
@@ -196,12 +200,12 @@ fn compact_tree<'a>(
     Ok(NewShards { tree: NewTree::new(digests)?, grown, set_aside })
 }
 
-/// The number of shards, as a power of two, for shards of which these are `merged` with changes. There are `count`
-/// shards, `1 << bits`.
+/// Number of shards, as a power of two, after these `merged` shards have changed. There are `count` shards
+/// now, `1 << bits`.
 fn bits_for(merged: &[Merged], count: usize, bits: u8) -> Result<u8, BuildError> {
+    // Estimate the size of all shards from the touched ones.
     let new_bytes: u64 = merged.iter().map(|shard| shard.new_bytes).sum();
-    // For those that were not touched stands the average of what the others were before: what one customer has
-    // brought must not be counted for every shard.
+    // Untouched shards count with the average of what the touched ones were before: the growth that one customer has caused must not be counted for every shard.
     let old_bytes: u64 = merged.iter().map(|shard| shard.old_bytes).sum();
     let untouched = count.saturating_sub(merged.len()) as u64;
     let estimated_bytes = new_bytes + old_bytes * untouched / (merged.len() as u64).max(1);
@@ -235,33 +239,33 @@ struct Merge<'a, R, S> {
     bits: u8,
 }
 
-/// What to do about a shard whose records do not fit into it.
+/// How to treat a shard whose records do not fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Crowded {
-    /// Not write it: more shards may help.
+    /// Leave it unwritten: more shards may help.
     Leave,
-    /// Set the largest records aside.
+    /// Set its largest records aside.
     MakeRoom,
 }
 
-/// What became of a shard.
+/// A shard after its changes.
 #[derive(Default)]
 struct Merged {
     number: usize,
-    /// The shards that it was written to: number, name, size in bytes.
+    /// The shards that it was written to: number, name, length in bytes.
     parts: Vec<(usize, ObjectName, u64)>,
-    /// What it was before, in bytes.
+    /// Its previous length in bytes.
     old_bytes: u64,
-    /// What it would be now, in bytes.
+    /// Length of its entries with the changes, in bytes.
     new_bytes: u64,
     grown: i64,
-    /// What its entries take, if it was left as it is because they do not fit.
+    /// Lengths of its entries, if it was left unwritten because they do not fit.
     crowded: Option<Vec<(EntryKey, usize)>>,
     set_aside: Vec<SetAsideRecord>,
 }
 
 impl<R: Fn(ObjectName) -> io::Result<Vec<u8>> + Sync, S: ObjectSink> Merge<'_, R, S> {
-    /// Merges shards with what changed, a few at a time; in the order of their numbers.
+    /// Merges shards with their changes, a few at a time. Results are in the order of `numbers`.
     fn all(&self, numbers: &[usize], new_bits: u8, crowded: Crowded) -> Result<Vec<Merged>, BuildError> {
         parallel::try_map(numbers, THREADS, |number| self.one(*number, new_bits, crowded))
     }
@@ -271,7 +275,7 @@ impl<R: Fn(ObjectName) -> io::Result<Vec<u8>> + Sync, S: ObjectSink> Merge<'_, R
         let object = match name {
             Some(name) => {
                 let object = (self.read)(name)?;
-                // Whoever reads it from somewhere else may not have looked.
+                // `read` may return unchecked bytes, for example from another cache.
                 name.check(&object)?;
                 Some(object)
             }

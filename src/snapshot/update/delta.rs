@@ -1,4 +1,4 @@
-//! A delta that grows: what changed since the shards were written, by key.
+//! A growing delta: the changes since the shards were written, by key.
 
 use std::collections::BTreeMap;
 
@@ -9,27 +9,27 @@ use crate::snapshot::{
     table::{ENTRY_LEN, Entry},
 };
 
-/// Records by key. An empty one says that the key is gone.
+/// Records by key. An empty record marks a removed key.
 pub type Records = BTreeMap<EntryKey, Vec<u8>>;
 
-/// Records of items by the items' numbers. An empty one says that the item is gone.
+/// Records of items by number. An empty record marks a removed item.
 pub type ItemRecords = BTreeMap<i64, Vec<u8>>;
 
-/// What changed since the shards were written. Only the object that is written of it depends on the salt of the
-/// snapshot, so that keys of two salts never meet in a delta.
+/// The changes since the shards were written. Items are held by number. Only the encoded object depends on
+/// the snapshot's salt, so keys under different salts never mix.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Delta {
-    /// Customers.
+    /// Changed and removed customers.
     pub customers: Records,
-    /// Items.
+    /// Changed and removed items.
     pub items: ItemRecords,
 }
 
 impl Delta {
-    /// Reads a delta object.
+    /// Decodes a delta object.
     ///
     /// # Errors
-    /// When the bytes are no delta.
+    /// The bytes are not a delta.
     pub fn decode(object: &[u8]) -> Result<Self, FormatError> {
         let tables = delta::tables(object)?;
         let customers = tables.customers.iter().map(|(key, entry)| Ok((key, record(entry?).to_vec())));
@@ -40,10 +40,10 @@ impl Delta {
         })
     }
 
-    /// The delta object for an index of this salt; none when nothing changed.
+    /// Encodes the delta object for an index with this salt. `None` if nothing has changed.
     ///
     /// # Errors
-    /// When a table would be longer than its words can say.
+    /// A table exceeds the 4 GiB that its words can express.
     pub fn encode(&self, salt: ItemSalt) -> Result<Option<Vec<u8>>, FormatError> {
         if self.is_empty() {
             return Ok(None);
@@ -54,27 +54,28 @@ impl Delta {
         delta::encode_delta(&customers, &items.into_iter().collect::<Vec<_>>()).map(Some)
     }
 
-    /// The items by their keys under a salt.
+    /// The changed items by their keys under `salt`.
     #[must_use]
     pub fn items_by_key(&self, salt: ItemSalt) -> BTreeMap<EntryKey, &[u8]> {
         self.items.iter().map(|(id, record)| (EntryKey::item(salt, *id), record.as_slice())).collect()
     }
 
-    /// What the object takes, in bytes.
+    /// Length of the object in bytes.
     #[must_use]
     pub fn size_bytes(&self) -> usize {
         let entries = self.customers.values().chain(self.items.values());
+        // Three words: the length of the first table, and the number of entries of each.
         HEADER_LEN + 3 * size_of::<u32>() + entries.map(|record| ENTRY_LEN + record.len()).sum::<usize>()
     }
 
-    /// Whether nothing changed.
+    /// Whether nothing has changed.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.customers.is_empty() && self.items.is_empty()
     }
 }
 
-/// A record as a delta holds it.
+/// The record in a delta's entry; empty if the key was removed.
 const fn record(entry: Entry<'_>) -> &[u8] {
     match entry {
         Entry::Record(record) => record,
@@ -82,7 +83,7 @@ const fn record(entry: Entry<'_>) -> &[u8] {
     }
 }
 
-/// What turns `before` into `after`: records that are new or other, and empty ones for those that are gone.
+/// The changes that turn `before` into `after`: new and changed records, and empty ones for removed items.
 #[must_use]
 pub fn difference(before: &ItemRecords, after: &ItemRecords) -> ItemRecords {
     let changed = after.iter().filter(|(id, record)| before.get(*id) != Some(*record));

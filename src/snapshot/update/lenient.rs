@@ -1,5 +1,5 @@
-//! Applies changes of which parts are wrong: a record that cannot be used keeps its last good state, everything else is
-//! applied.
+//! Applies changes with unusable parts. A record that cannot be used keeps its last good state; everything
+//! else is applied.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -18,7 +18,7 @@ use crate::snapshot::{
     time::UnixSecs,
 };
 
-/// A batch of changes, and what was left out of them when they were read.
+/// A batch of changes, and the records that were left out of them when they were read.
 struct Batch<'a> {
     changes: &'a [Change],
     left_out: &'a [LeftOut],
@@ -38,12 +38,13 @@ impl Batch<'_> {
 }
 
 impl Content {
-    /// Applies changes in order, their relative times resolved at `now`. Records that are wrong, and those that were
-    /// `left_out` of the changes when they were read, are set aside; why is added to `problems`. A record is no
-    /// longer set aside once a good one comes, or it is removed.
+    /// Applies changes in order. Relative times are resolved at `now`.
+    ///
+    /// Wrong records, and those in `left_out`, are set aside; the reasons are added to `problems`. A record
+    /// is taken back when a good one comes, or when it is removed.
     ///
     /// # Errors
-    /// The catalogue is changed and is not known, or cannot be rendered. Then nothing has been applied.
+    /// The catalogue changes but is unknown, or cannot be rendered. Then nothing has been applied.
     pub fn apply_setting_aside(
         &mut self,
         changes: &[Change],
@@ -80,14 +81,14 @@ impl Content {
         if let Known::Lines { catalogue, .. } = &mut self.known {
             catalogue.set_aside.clone_from(&found.set_aside);
         }
-        // The caller wants to know what is new; all that is set aside is part of the content.
+        // The caller only needs the new problems; the full list of records set aside stays in the content.
         found.set_aside = SetAside::default();
         found.settle();
         problems.append(found);
         Ok(())
     }
 
-    /// The catalogue after the changes, and how edges read it.
+    /// The catalogue after the changes, and its rendered form.
     fn settled(
         &self,
         batch: &Batch<'_>,
@@ -111,7 +112,7 @@ impl Content {
 }
 
 impl Batch<'_> {
-    /// Sets aside what was left out of changes that change nothing else of the catalogue.
+    /// Sets aside the records left out of changes, for a batch that does not change the catalogue otherwise.
     fn set_catalogue_aside(&self, found: &mut Problems) {
         for change in self.changes {
             self.set_aside(change, found);
@@ -122,7 +123,7 @@ impl Batch<'_> {
         for left_out in self.left_out_of(change) {
             if left_out.error.about.kind() != Some(Kind::Customer) {
                 found.add(left_out.error.clone());
-                // What is published of it stays: nothing has been changed.
+                // Its published state stays, because nothing has been changed.
                 if let Some(key) = left_out.error.about.record_key() {
                     found.set_aside.stand(key, Standing::LastGood);
                 }
@@ -130,13 +131,14 @@ impl Batch<'_> {
         }
     }
 
-    /// Changes the catalogue, and remembers the earlier states of everything in it.
+    /// Applies changes to the catalogue, and remembers the states that they replace.
     fn change_catalogue(&self, catalogue: &mut Catalogue, history: &mut History<'_>, found: &mut Problems) {
         let mut changed = BTreeSet::new();
         for change in self.changes {
             let at = self.at(change);
             self.set_aside(change, found);
             let mut remember = |key: &RecordKey, catalogue: &Catalogue| {
+                // The first change of a record replaces the published state, which `history` has already.
                 if !changed.insert(key.clone()) {
                     history.remember(key, catalogue);
                 }

@@ -1,5 +1,5 @@
-//! Changes a published snapshot without building it anew: changes become a delta, and a delta that has grown
-//! becomes new shards. Native only: the Worker only reads what comes of it.
+//! Changes a published snapshot without building it again. Changes become a delta; a delta that has grown is
+//! written into the shards. Native only: the Worker only reads the result.
 
 mod changes;
 mod compact;

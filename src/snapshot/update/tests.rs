@@ -1,5 +1,5 @@
-//! However changes arrive, and whenever they are compacted, an edge reads what a publish of the whole would
-//! have given it.
+//! However changes arrive and whenever they are compacted, an edge reads the same as after a publish of the
+//! whole.
 
 use std::{
     collections::BTreeMap,
@@ -64,10 +64,10 @@ fn customer(number: usize, created_at: i64, accesses: usize) -> Value {
     json!({"type": "customer", "namespace": "v", "subject": format!("s{number}"), "id": number, "uuid": uuid(number), "merchant_id": 21, "accesses": accesses})
 }
 
-/// The salt of a compaction that finds none: of a format that these tests do not have.
+/// Salt for compactions of an index without one. These tests have no such index.
 const FRESH: ItemSalt = ItemSalt::new([9; 16]);
 
-/// A store, and what is published in it.
+/// A store, and the version that is published in it.
 struct Edge {
     objects: Mutex<BTreeMap<ObjectName, Vec<u8>>>,
     head: Head,
@@ -97,7 +97,7 @@ impl Edge {
         Self { objects: Mutex::default(), head, delta: Delta::default() }
     }
 
-    /// Publishes lines.
+    /// Publishes lines as a whole.
     fn of(lines: &[Value]) -> (Self, Content) {
         let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
         let mut source = Source::new(NOW, Strictness::Refuse, SpillPlan::default());
@@ -108,7 +108,7 @@ impl Edge {
         (edge, Content::built(outcome.catalogue).unwrap())
     }
 
-    /// Publishes what changed since the shards were written.
+    /// Publishes the changes since the shards were written.
     fn sync(&mut self, content: &Content) {
         let directory = content.directory().to_vec();
         let name = ObjectName::of(ObjectKind::Directory, &directory);
@@ -124,7 +124,7 @@ impl Edge {
         }
     }
 
-    /// Writes what `then` had in the delta into the shards.
+    /// Writes the delta as it was at `then` into the shards.
     fn compact(&mut self, content: &mut Content, then: &Content) -> Compacted {
         let compacted =
             compact(&self.index(), &then.delta(), FRESH, &|name| self.object(name), self).unwrap();
@@ -136,7 +136,7 @@ impl Edge {
         compacted
     }
 
-    /// Every record that an edge finds under `keys`.
+    /// All records that an edge finds under `keys`.
     fn records(&self, tree: Tree, keys: &[EntryKey]) -> BTreeMap<EntryKey, Vec<u8>> {
         let directory = ObjectName { kind: ObjectKind::Directory, digest: self.head.directory };
         let delta = self
@@ -167,7 +167,7 @@ impl Edge {
         records
     }
 
-    /// Every item that an edge finds, by number: salts may differ.
+    /// All items that an edge finds, by number, because salts may differ.
     fn items(&self) -> BTreeMap<i64, Vec<u8>> {
         let index = self.index();
         let keys: Vec<_> = (0..120).map(|id| index.item_key(id)).collect();
@@ -175,7 +175,7 @@ impl Edge {
         records.map(|(key, record)| (key.item_id(), record)).collect()
     }
 
-    /// Whether an edge reads here what it would read after a publish of `lines`.
+    /// Asserts that an edge reads here what it would read after a publish of `lines`.
     fn assert_is(&self, lines: &[Value]) {
         let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
         let whole = build_ndjson(text.as_bytes(), NOW).unwrap();
@@ -201,7 +201,7 @@ fn parsed(seq: u64, put: &[&Value], remove: &[Value]) -> Change {
     change::parse(json!({"seq": seq, "put": put, "remove": remove}).to_string().as_bytes()).unwrap()
 }
 
-/// What may happen at an origin.
+/// An event at the origin.
 #[derive(Clone, Debug)]
 enum Step {
     Buy(usize, i64, usize),
@@ -230,7 +230,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// The origin's truth: its lines by what names them.
+/// The origin's state: its lines by the names of their records.
 struct Origin {
     lines: BTreeMap<String, Value>,
     seq: u64,
@@ -323,7 +323,7 @@ fn the_shards_that_are_touched_are_written_and_no_others() {
     lines[5] = bought;
     lines.remove(6);
     edge.assert_is(&lines);
-    // The same as a publish of the whole, to the byte.
+    // To the byte the same as after a publish of the whole.
     let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
     assert_eq!(edge.head.index, build_ndjson(text.as_bytes(), NOW).unwrap().index);
 }
@@ -427,9 +427,9 @@ fn without_the_catalogue_only_customers_can_be_changed() {
     assert_eq!((content.delta().customers.len(), content.directory()), (1, directory.as_slice()));
 }
 
-/// What a compaction reads is checked: the store may show something else.
+/// Compaction checks the objects that it reads, because the store may return other bytes.
 #[test]
-fn a_shard_that_is_not_what_its_name_says_is_not_compacted() {
+fn a_shard_with_a_wrong_digest_is_not_compacted() {
     let mut lines = fixed();
     lines.extend([item(1, "t", &[]), customer(1, 5, 1)]);
     let (edge, mut content) = Edge::of(&lines);
@@ -441,7 +441,7 @@ fn a_shard_that_is_not_what_its_name_says_is_not_compacted() {
     };
     let error =
         compact(&edge.index(), &content.delta(), FRESH, &flipped, &MemorySink::default()).unwrap_err();
-    assert!(error.to_string().contains("do not have the digest"), "{error}");
+    assert!(error.to_string().contains("digest of the bytes differs"), "{error}");
     let missing = |_| Err(io::Error::other("gone"));
     let error =
         compact(&edge.index(), &content.delta(), FRESH, &missing, &MemorySink::default()).unwrap_err();

@@ -1,4 +1,4 @@
-//! Whatever is published is what is read.
+//! Property: what is published is what is read.
 
 use proptest::{
     collection::{btree_map, btree_set, vec},
@@ -9,7 +9,7 @@ use proptest::{
 use super::*;
 use crate::instant::{EARLIEST, LATEST};
 
-/// Accesses of customers by subject, packages of items by package: what the edge has to give back.
+/// The accesses of customers by subject and the members of packages, which the edge must return.
 #[derive(Clone, Debug)]
 struct Catalogue {
     items: Vec<i64>,

@@ -1,10 +1,10 @@
-//! Lines that are damaged on their way: whatever it is, it costs only its own record.
+//! Lines that are damaged in transit. Any damage costs only the line's own record.
 
 use proptest::prelude::*;
 
 use super::*;
 
-/// What may happen to a line on its way.
+/// Damage that a line may suffer in transit.
 #[derive(Clone, Debug)]
 enum Damage {
     Cut(usize),
@@ -38,7 +38,7 @@ impl Damage {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
     #[test]
-    fn whatever_happens_to_one_line_no_customer_of_another_loses_anything(
+    fn damage_to_one_line_costs_other_customers_nothing(
         number in 1_usize..110,
         damage in damage(),
     ) {
@@ -54,7 +54,7 @@ proptest! {
         for (key, record) in &before {
             prop_assert!(*key == touched || after.get(key) == Some(record), "{damage:?} of line {number}");
         }
-        // Whoever's line cannot be read at all is still there.
+                // The record of an unreadable line is still there.
         let is_lost = outcome.catalogue.set_aside.total() > 0 && !after.contains_key(&touched);
         prop_assert!(!is_lost || !before.contains_key(&touched), "{damage:?} of line {number}");
     }

@@ -1,9 +1,9 @@
-//! What is counted as taken away.
+//! What counts as lost.
 
 use super::*;
 
 #[test]
-fn what_is_lost_is_counted_by_what_it_grants() {
+fn losses_are_counted_by_their_effect() {
     let case = Case::new();
     let losses = |outcome: Outcome| {
         let after = outcome.built.unwrap();
@@ -32,7 +32,7 @@ fn what_is_lost_is_counted_by_what_it_grants() {
 }
 
 #[test]
-fn what_is_lost_through_another_record_is_counted_too() {
+fn a_loss_caused_by_another_record_is_counted() {
     let store = Store::default();
     let held = json!([{"license_id": LICENSE, "license_type": "SINGLE", "name": "l", "status": "ACTIVE",
         "renew_status": "RENEW", "interval_length": 1, "interval_unit": "MONTHS", "date_added": 0}]);
@@ -63,7 +63,7 @@ fn what_is_lost_through_another_record_is_counted_too() {
     assert_eq!(later.subscriptions, all(subscriptions));
     let inactive = losses("item", &|line| line["is_active"] = json!(line["id"] != 1));
     assert_eq!(inactive.accesses, Loss { before: 200, gone: 100 });
-    // Members of an inactive package are unlocked all the same.
+    // Members of an inactive package stay unlocked.
     let inactive = losses("item", &|line| line["is_active"] = json!(line["id"] != 40));
     assert_eq!(inactive.accesses.gone, 0);
     for (field, value) in [("test_mode", json!(true)), ("status", json!("draft"))] {
@@ -78,7 +78,7 @@ fn what_is_lost_through_another_record_is_counted_too() {
 }
 
 #[test]
-fn what_granted_nothing_before_is_not_lost() {
+fn a_grant_without_effect_is_not_counted_as_lost() {
     let store = Store::default();
     let dead = |mut lines: Vec<Value>| {
         for line in lines.iter_mut().filter(|line| line["type"] == "customer") {

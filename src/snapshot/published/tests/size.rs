@@ -23,7 +23,7 @@ fn a_record_that_is_too_large_is_set_aside() {
         },
     );
     assert_eq!((outcome.catalogue.set_aside.total(), outcome.catalogue.set_aside.last_good()), (2, 2));
-    // In more shards: the size of what was sent is counted.
+    // With more shards, too: the length of the sent record counts.
     let records = |built, tree| case.store.published(built).records(tree, 0, 0).unwrap();
     let built = outcome.built.unwrap();
     for tree in [Tree::Customers, Tree::Items] {
@@ -35,7 +35,7 @@ fn about(outcome: &Outcome) -> Vec<String> {
     outcome.problems.errors.kept().iter().map(|error| error.about.to_string()).collect()
 }
 
-/// A licence of the app `a` whose description has so many bytes.
+/// A licence of the app `a` whose description has this number of bytes.
 fn long_license(number: usize, bytes: usize) -> Value {
     let mut license = license(&[]);
     license["id"] = json!(format!("b90831a7-2f6d-4c3e-8a41-{number:012}"));
@@ -79,16 +79,16 @@ fn an_access_type_that_makes_an_item_too_large_goes_on_as_it_was() {
     assert_eq!(about(&outcome), ["access_type 1"]);
     assert_eq!(outcome.catalogue.set_aside.last_good(), 1);
     assert_eq!(outcome.built.unwrap().index, before.index);
-    // An item that has changed as well gives way first; that does not help here.
+    // An item that has changed as well is replaced first, which does not help here.
     lines.iter_mut().filter(|line| is("item", 3)(line)).for_each(|line| line["title"] = json!("new"));
     let outcome = publish(&lines);
     assert_eq!(about(&outcome), ["access_type 1", "item 3"]);
     assert_eq!(outcome.built.unwrap().index, before.index);
 }
 
-/// As a release without the bound has published it.
+/// A state that an older release without the bound has published.
 #[test]
-fn an_item_whose_last_good_state_is_too_large_as_well_is_not_published() {
+fn an_item_with_an_oversized_last_good_state_is_left_out() {
     let mut lines = business();
     lines.iter_mut().filter(|line| is("item", 3)(line)).for_each(|line| {
         line["content"] = json!("x".repeat(3 << 20));
@@ -109,16 +109,16 @@ fn an_item_whose_last_good_state_is_too_large_as_well_is_not_published() {
 }
 
 #[test]
-fn of_a_directory_that_is_too_large_as_few_records_as_needed_give_way() {
+fn an_oversized_directory_loses_as_few_records_as_needed() {
     let case = Case::new();
     let lines = |sizes: &[usize]| {
         let more = sizes.iter().enumerate().map(|(number, bytes)| long_license(number, *bytes));
         text(&business().into_iter().chain(more).collect::<Vec<_>>())
     };
-    // Some 560 of them are 8 MiB.
+    // Some 560 of these licences are 8 MiB.
     let sizes: Vec<_> = (1..=580).map(|number| 14_000 + number).collect();
     let outcome = case.publish(&lines(&sizes));
-    // Those that have grown most, and one less is not enough.
+    // The licences that have grown most; one less would not be enough.
     let count = about(&outcome).len();
     let last = (sizes.len() - count..sizes.len())
         .map(|number| format!("license b90831a7-2f6d-4c3e-8a41-{number:012}"));
@@ -130,7 +130,7 @@ fn of_a_directory_that_is_too_large_as_few_records_as_needed_give_way() {
         [&ObjectName { kind: ObjectKind::Directory, digest: built.directory }]
         .len();
     assert!((OBJECT_MAX_BYTES - 30_000..=OBJECT_MAX_BYTES).contains(&bytes), "{bytes}");
-    // Nothing was published that could stay: the same records give way.
+    // Without published states to fall back on, the same records are left out.
     let first = build(&Store::default(), None, &lines(&sizes));
     assert_eq!(first.built.unwrap().directory, built.directory);
 }

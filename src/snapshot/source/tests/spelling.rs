@@ -2,7 +2,8 @@
 
 use super::*;
 
-/// Exports write numbers as floats where a column has a gap, and in quotes; names of digits come as numbers.
+/// Exports write numbers as floats where a column has a gap, and in quotes; names made of digits come as
+/// numbers.
 #[test]
 fn numbers_and_names_are_read_in_every_spelling() {
     for (of, from, to) in [
@@ -27,7 +28,7 @@ fn numbers_and_names_are_read_in_every_spelling() {
     assert_eq!(key("88005.0"), key("\"88005\""));
 }
 
-/// A line whose record is not known keeps all that the export leaves out.
+/// While the record of a line is unknown, everything that the export lacks is kept.
 #[test]
 fn a_wrong_line_is_attributed_whatever_the_spelling_of_its_name() {
     for (of, from, to, id) in [

@@ -1,11 +1,11 @@
-//! Customers that do not fit into memory.
+//! Customers that exceed the memory.
 
 use super::*;
 
-/// Many customers on several threads, most of them on disk: nothing is lost, and of two with the same name the
-/// first line counts.
+/// Many customers from several threads, most of them on disk: nothing is lost, and the first of two lines
+/// with the same name counts.
 #[test]
-fn what_does_not_fit_into_memory_is_the_same() {
+fn customers_on_disk_and_in_memory_give_the_same_result() {
     let customers: String = (0..4_000)
         .map(|number| {
             format!(

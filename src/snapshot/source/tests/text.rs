@@ -9,7 +9,7 @@ fn byte_order_marks_are_passed_over_wherever_files_were_joined() {
 }
 
 #[test]
-fn files_that_are_not_text_are_named_once() {
+fn a_binary_file_is_reported_once() {
     for (start, name) in
         [(&b"\x1f\x8b\x08\0"[..], "gzip"), (b"\xff\xfe{\0", "UTF-16"), (b"PK\x03\x04", "ZIP")]
     {

@@ -1,5 +1,5 @@
-//! A merchant who makes records as large as they may be, and knows where they lie, costs only itself: everybody else's
-//! records are published, and so is every revocation.
+//! A merchant who makes records as large as allowed, and knows their places, harms only itself: all other
+//! merchants' records are published, and so is every revocation.
 
 use super::*;
 use crate::{
@@ -10,10 +10,10 @@ use crate::{
     },
 };
 
-/// The salt of the snapshots here, which an attacker could not know.
+/// The salt of the snapshots in these tests. A real attacker would not know it.
 const SALT: ItemSalt = ItemSalt::new([0x5a; 16]);
 
-/// So many records of the largest size do not fit into a shard.
+/// This number of records of the largest size does not fit into a shard.
 const TOO_MANY: usize = OBJECT_MAX_BYTES / RECORD_MAX_BYTES + 1;
 
 /// Numbers of items whose keys have the same leading bits.
@@ -28,11 +28,11 @@ fn customers_of_one_shard(bits: u8, count: usize) -> Vec<usize> {
     (1_000..).filter(|number| shard(*number) == shard(1_000)).take(count).collect()
 }
 
-/// What the largest items here have beside their long texts. Numbers have different lengths.
+/// Length of the rest of the largest items here, besides their long texts. Numbers have different lengths.
 const ITEM_FRAME_BYTES: usize = 4_096;
 
-/// An item whose record has nearly as many bytes as it may have, or so many less: half of them in `content`, half in a
-/// fee, because an answer shows no more of either.
+/// An item whose record is at most `less` bytes and a few more below the limit. One half lies in `content`,
+/// the other in a fee, because an answer shows no more of either.
 fn large_item(id: i64, less: usize) -> Value {
     let mut item = item(id, "large", &[]);
     let bytes = RECORD_MAX_BYTES - ITEM_FRAME_BYTES - less;
@@ -42,8 +42,8 @@ fn large_item(id: i64, less: usize) -> Value {
     item
 }
 
-/// A customer whose record has nearly as many bytes as it may have: half in the name of a subscription, half in accesses
-/// of 30 bytes.
+/// A customer whose record is just below the limit: one half is the name of a subscription, the other half
+/// consists of accesses of 30 bytes.
 fn large_customer(number: usize) -> Value {
     let mut customer = customer(number, 5, 1);
     let access = |n: usize| {
@@ -61,7 +61,7 @@ fn large_customer(number: usize) -> Value {
     customer
 }
 
-/// The others: another merchant with an item and two customers.
+/// Another merchant with an item and two customers.
 fn others() -> Vec<Value> {
     let mut lines = fixed();
     lines.push(json!({"type": "merchant", "id": 22, "uuid": uuid(22)}));
@@ -74,7 +74,7 @@ fn others() -> Vec<Value> {
     lines
 }
 
-/// The revocation of the second customer of the other merchant.
+/// A change that revokes what the second customer of the other merchant has.
 fn revocation() -> Value {
     json!({"type": "customer", "namespace": "v", "subject": "s2"})
 }
@@ -83,7 +83,7 @@ fn text(lines: &[Value]) -> String {
     lines.iter().map(|line| format!("{line}\n")).collect()
 }
 
-/// Publishes lines as the publisher does, wrong records set aside.
+/// Publishes lines as the publisher does, with wrong records set aside.
 fn publish(lines: &[Value]) -> (Edge, Content, Problems) {
     let mut source = Source::new(NOW, Strictness::SetAside, SpillPlan::default());
     source.read("f", text(lines).as_bytes()).unwrap();
@@ -103,7 +103,7 @@ impl Edge {
         self.records(Tree::Customers, &[key]).into_values().next()
     }
 
-    /// Every object is one that edges take.
+    /// Asserts that edges would accept every object.
     fn assert_small(&self) {
         let objects = self.objects.lock().unwrap();
         assert!(objects.values().all(|object| object.len() <= OBJECT_MAX_BYTES));
@@ -124,7 +124,7 @@ fn large_items_that_share_a_shard_get_more_shards() {
 }
 
 #[test]
-fn of_items_that_no_number_of_shards_parts_the_largest_is_set_aside() {
+fn the_largest_of_inseparable_items_is_set_aside() {
     let ids = items_of_one_shard(RAISED_SHARD_BITS_MAX + 2, TOO_MANY);
     let mut lines = others();
     lines.extend(ids.iter().enumerate().map(|(n, id)| large_item(*id, if n == 2 { 0 } else { 16 })));
@@ -135,7 +135,7 @@ fn of_items_that_no_number_of_shards_parts_the_largest_is_set_aside() {
     assert!(ids.iter().all(|id| edge.item(*id).is_some() == (*id != ids[2])) && edge.item(1).is_some());
     assert!(edge.customer(2).is_some() && content.set_aside().contains(&RecordKey::Item(ids[2])));
     edge.assert_small();
-    // --strict says which, and publishes nothing.
+    // A strict publish names the item and publishes nothing.
     let mut source = Source::new(NOW, Strictness::Refuse, SpillPlan::default());
     source.read("f", text(&lines).as_bytes()).unwrap();
     let outcome = source.build(Some(Layout::new(SALT)), &MemorySink::default()).unwrap();
@@ -143,10 +143,10 @@ fn of_items_that_no_number_of_shards_parts_the_largest_is_set_aside() {
     assert_eq!(outcome.problems.errors.kept()[0].about.to_string(), told[0]);
 }
 
-/// Three of them and a revocation of another merchant, and as many more as no shard can hold: in a delta, which is then
-/// written into the shards.
+/// A delta gets three large items and a revocation of another merchant, then more items than a shard can
+/// hold; each time it is then written into the shards.
 #[test]
-fn large_items_in_a_delta_stop_no_revocation() {
+fn large_items_in_a_delta_do_not_stop_a_revocation() {
     for (bits, count, set_aside) in [(8, 3, 0), (8, TOO_MANY, 0), (20, 3, 0), (20, TOO_MANY, 1)] {
         let ids = items_of_one_shard(bits, count);
         let mut lines = others();
@@ -173,7 +173,7 @@ fn large_items_in_a_delta_stop_no_revocation() {
 }
 
 #[test]
-fn large_customers_of_one_shard_stop_no_revocation() {
+fn large_customers_of_one_shard_do_not_stop_a_revocation() {
     for bits in [8, RAISED_SHARD_BITS_MAX + 1] {
         let numbers = customers_of_one_shard(bits, TOO_MANY);
         let large: Vec<Value> = numbers.iter().map(|number| large_customer(*number)).collect();
@@ -183,7 +183,7 @@ fn large_customers_of_one_shard_stop_no_revocation() {
             numbers.iter().filter(|number| edge.customer(**number).is_some_and(|it| it.len() > 1_000)).count()
                 as u64
         };
-        // The whole.
+        // A whole publish.
         let mut lines = others();
         lines.extend(large.iter().cloned());
         let (edge, content, problems) = publish(&lines);
@@ -195,7 +195,7 @@ fn large_customers_of_one_shard_stop_no_revocation() {
         assert_eq!(is_published(&edge), TOO_MANY as u64 - set_aside);
         assert_eq!(edge.head.customers, 2 + TOO_MANY as u64 - set_aside);
         assert!(edge.customer(1).is_some() && edge.customer(2).is_some());
-        // A delta and its compaction.
+        // A delta, then its compaction.
         let mut lines = others();
         lines.extend(numbers.iter().map(|number| customer(*number, 5, 1)));
         let (mut edge, mut content, _) = publish(&lines);
@@ -213,7 +213,8 @@ fn large_customers_of_one_shard_stop_no_revocation() {
     }
 }
 
-/// Where something else keeps a newer state of a record, it is not set aside for what the shards had no room for.
+/// A record whose newer state is still in the delta is not set aside when the shards have no room for the
+/// older one.
 #[test]
 fn a_newer_state_of_a_record_in_the_delta_counts() {
     let numbers = customers_of_one_shard(RAISED_SHARD_BITS_MAX + 1, TOO_MANY);
@@ -233,8 +234,7 @@ fn a_newer_state_of_a_record_in_the_delta_counts() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(6))]
 
-    /// Whatever the sizes below a record's limit, and however many leading bits of the keys agree: publish and
-    /// compaction succeed, and every record that is not set aside is found as it came.
+        /// For any sizes below the limit of a record, and any number of equal leading bits of the keys: publish and compaction succeed, and every record that is not set aside is found as it came.
     #[test]
     fn every_record_is_found_or_set_aside(
         bits in 4_u8..20, sizes in vec(0..RECORD_MAX_BYTES - ITEM_FRAME_BYTES, 1..2 * TOO_MANY), in_delta in any::<bool>(),

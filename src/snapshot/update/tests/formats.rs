@@ -1,4 +1,4 @@
-//! What earlier releases published, in format 1: it is read, changed, and becomes format 2.
+//! Snapshots of format 1, which earlier releases published, are read, changed, and become format 2.
 
 use super::*;
 use crate::snapshot::{
@@ -16,13 +16,13 @@ fn lines() -> Vec<Value> {
     lines
 }
 
-/// The format that stands in an object's header.
+/// The format in an object's header.
 fn format_of(object: &[u8]) -> u8 {
     object[4]
 }
 
 impl Edge {
-    /// The same, as an earlier release published it: both trees in one shard each.
+    /// The same snapshot as an earlier release would have published it, with both trees in one shard each.
     fn in_format_1(mut self) -> Self {
         let put = |kind, mut object: Vec<u8>| {
             object[4] = 1;
@@ -59,7 +59,7 @@ impl Edge {
         Published::new(Named { index, directory, delta }, Box::new(|name| self.object(name))).unwrap()
     }
 
-    /// Publishes lines over what is published.
+    /// Publishes lines over the present version.
     fn publish_over(&mut self, lines: &[Value], fresh: ItemSalt) {
         let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
         let mut source = Source::new(NOW, Strictness::SetAside, SpillPlan::default());
@@ -98,7 +98,7 @@ fn records_of_format_1_are_last_good_states() {
     edge.assert_is(&good);
 }
 
-/// Without the catalogue: what was published stays where it is until the delta is written into the shards.
+/// Without the catalogue, records stay in their places until the delta is written into the shards.
 #[test]
 fn changes_of_format_1_lie_by_its_keys_until_they_are_compacted() {
     let mut lines = lines();
@@ -108,7 +108,7 @@ fn changes_of_format_1_lie_by_its_keys_until_they_are_compacted() {
     let bought = customer(3, 9, 3);
     let change = parsed(2, &[&bought], &[]);
     content.apply(&[change], "feed", NOW, &mut Problems::default()).unwrap();
-    // An item that an earlier release left in the delta is known by its number.
+    // An item that an earlier release left in the delta is identified by its number.
     let retitled = item(5, "retitled", &[]);
     let text: String = lines
         .iter()
@@ -144,7 +144,7 @@ fn changes_of_format_1_lie_by_its_keys_until_they_are_compacted() {
     edge.assert_is(&lines);
     let index = ObjectName { kind: ObjectKind::Index, digest: edge.head.index };
     assert_eq!(format_of(&edge.object(index).unwrap()), 2);
-    // From now on the salt stays.
+    // The salt stays from now on.
     let change = parsed(3, &[&customer(3, 10, 1)], &[]);
     content.apply(&[change], "feed", NOW, &mut Problems::default()).unwrap();
     let then = content.clone();
@@ -153,7 +153,7 @@ fn changes_of_format_1_lie_by_its_keys_until_they_are_compacted() {
     assert_eq!(edge.index().salt(), salt);
 }
 
-/// What is granted is compared by number: a new salt takes nothing away.
+/// Losses are compared by number, so a new salt loses nothing.
 #[test]
 fn nothing_is_lost_by_another_salt() {
     let lines = lines();
@@ -173,7 +173,7 @@ fn nothing_is_lost_by_another_salt() {
     assert_eq!((losses.items.before, losses.items.gone), (40, 30));
 }
 
-/// An object of either format has its kind and its format in its header, and nothing else differs but the index.
+/// Objects of both formats have their kind and format in the header. Only the index differs otherwise.
 #[test]
 fn only_the_index_is_laid_out_differently() {
     let (edge, _) = Edge::of(&lines());

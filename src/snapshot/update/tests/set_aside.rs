@@ -1,10 +1,10 @@
-//! Whatever is wrong with records of a feed, an edge reads what a publish of everybody's last good state would have
-//! given it.
+//! Whatever is wrong with records of a feed, an edge reads the same as after a publish of all last good
+//! states.
 
 use super::*;
 use crate::snapshot::{change::Feed, source::RecordKey};
 
-/// What may happen at an origin: a record is put, rightly or wrongly, or removed; or it is published.
+/// An event at the origin: a record is put, valid or not, or removed, or the data is published.
 #[derive(Clone, Debug)]
 enum Step {
     Put(Value),
@@ -21,7 +21,7 @@ fn step() -> impl Strategy<Value = Step> {
         (100_i64..102, members()).prop_map(|(id, members)| item(id, "package", &members)),
         (900_usize..902, members()).prop_map(|(number, members)| license(number, &members)),
     ];
-    // Each is wrong in a way that another step of reading finds.
+    // Each is wrong in a way that a different stage of reading finds.
     let wrong = prop_oneof![
         (0_usize..8).prop_map(|number| changed(customer(number, 5, 1), "uuid", json!("x"))),
         (0_usize..8).prop_map(|number| changed(customer(number, 5, 1), "merchant_id", json!(99))),
@@ -60,7 +60,7 @@ fn name(record: &Value) -> String {
     }
 }
 
-/// Reads lines and applies them, as a follower does. What is wrong with them.
+/// Reads lines and applies them, as a follower does. Returns the errors.
 fn apply(content: &mut Content, lines: &[Value]) -> Vec<String> {
     let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
     let mut feed = Feed::new("feed", text.as_bytes());
@@ -131,7 +131,7 @@ fn a_record_is_told_until_a_good_one_comes() {
 }
 
 #[test]
-fn a_removal_that_others_need_is_not_believed() {
+fn removing_a_record_that_others_need_is_refused() {
     let mut lines = fixed();
     lines.extend([item(1, "t", &[]), item(2, "t", &[]), item(100, "p", &[1, 2]), customer(1, 5, 1)]);
     let (mut edge, mut content) = Edge::of(&lines);
@@ -143,7 +143,7 @@ fn a_removal_that_others_need_is_not_believed() {
     assert!(told.iter().all(|told| told.contains("there is no")), "{told:?}");
     edge.sync(&content);
     edge.assert_is(&lines);
-    // A member that is gone is gone: the package does without it.
+    // A removed member is gone; its package goes on without it.
     let told = apply(&mut content, &[json!({"seq": 3, "remove": [removal("item", json!(2))]})]);
     assert_eq!(told.len(), 1, "{told:?}");
     edge.sync(&content);
@@ -154,7 +154,7 @@ fn a_removal_that_others_need_is_not_believed() {
 }
 
 #[test]
-fn what_was_set_aside_by_a_publish_of_the_whole_is_so_until_it_is_put() {
+fn a_record_set_aside_by_a_whole_publish_stays_so_until_it_is_put() {
     let mut lines = fixed();
     lines.extend([item(1, "t", &[]), changed(item(2, "t", &[]), "is_active", json!(1)), customer(1, 5, 1)]);
     let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
@@ -178,8 +178,8 @@ fn content_with_fees() -> Content {
     content
 }
 
-/// What is wrong with a change that puts this record, of which nothing but `about` may be said, and that puts a
-/// customer besides.
+/// Applies a change that puts these records and a customer. Asserts that the customer is taken and that the
+/// errors concern only `about`.
 fn only_the_customer_is_taken(content: &mut Content, seq: u64, put: &[Value], about: &str) {
     let before = (content.directory().to_vec(), content.delta().items);
     let records: Vec<_> = put.iter().cloned().chain([customer(seq as usize, 5, 1)]).collect();
@@ -190,7 +190,7 @@ fn only_the_customer_is_taken(content: &mut Content, seq: u64, put: &[Value], ab
 }
 
 #[test]
-fn a_record_of_any_type_that_is_too_large_is_not_taken_from_a_feed() {
+fn a_feed_cannot_bring_an_oversized_record_of_any_type() {
     let mut content = content_with_fees();
     let long = || json!("x".repeat(21 << 17));
     let (access_type, app) = (&fixed()[2], &fixed()[1]);
@@ -207,11 +207,11 @@ fn a_record_of_any_type_that_is_too_large_is_not_taken_from_a_feed() {
 }
 
 #[test]
-fn an_access_type_of_a_feed_that_makes_an_item_too_large_is_not_taken() {
+fn an_access_type_that_makes_an_item_too_large_is_refused_from_a_feed() {
     let mut content = content_with_fees();
     let long = |letter: &str| changed(fixed()[2].clone(), "name", json!(letter.repeat(15_000)));
     only_the_customer_is_taken(&mut content, 1, &[long("x")], "access_type 1");
-    // Of two changes that arrive together the newest that fits is taken, and the record is set aside once.
+    // The newest fitting one of two changes that arrive together is taken, and the record is set aside once.
     let short = changed(fixed()[2].clone(), "name", json!("new"));
     let errors =
         apply(&mut content, &[json!({"seq": 2, "put": [short]}), json!({"seq": 3, "put": [long("y")]})]);
@@ -222,11 +222,11 @@ fn an_access_type_of_a_feed_that_makes_an_item_too_large_is_not_taken() {
 }
 
 #[test]
-fn licences_of_a_feed_that_make_the_directory_too_large_are_not_taken() {
+fn licences_that_make_the_directory_too_large_are_refused_from_a_feed() {
     let mut content = content_with_fees();
     let long =
         |number: usize, bytes: usize| changed(license(number, &[]), "description", json!("x".repeat(bytes)));
-    // Some 590 of them are 8 MiB.
+    // Some 590 of these licences are 8 MiB.
     let put: Vec<_> = (0..580).map(|number| long(1_000 + number, 14_000)).collect();
     assert_eq!(apply(&mut content, &[json!({"seq": 1, "put": put})]), [] as [String; 0]);
     let more: Vec<_> = (0..20).map(|number| long(2_000 + number, 14_000)).collect();
@@ -239,7 +239,7 @@ fn licences_of_a_feed_that_make_the_directory_too_large_are_not_taken() {
 }
 
 #[test]
-fn a_strict_change_that_makes_something_too_large_is_not_applied() {
+fn a_strict_change_with_an_oversized_record_is_not_applied() {
     let mut content = content_with_fees();
     let long = changed(fixed()[2].clone(), "name", json!("x".repeat(15_000)));
     let licenses: Vec<_> = (0..620)
