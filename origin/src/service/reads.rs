@@ -8,7 +8,6 @@ use admit::{
     api::reply::{Reply, Request},
     app::App,
     snapshot::{
-        build::{BuildError, build_part},
         directory::Directory,
         index::Index,
         object::{FormatError, ObjectKind},
@@ -17,6 +16,7 @@ use admit::{
         version::{ObjectCache, Version},
     },
 };
+use admit_publish::build::{BuildError, build_part};
 use rusqlite::Connection;
 
 use super::{concerned::Concerned, platform::OriginPlatform};

@@ -1,12 +1,17 @@
 //! A second implementation, written from `docs/publish-schema.md` ("What opens an item") over the lines
 //! themselves. Catalogues are published as text, built, looked up and decided on; both must agree.
 
-use proptest::{collection::vec, option, prelude::*, sample::select, sample::subsequence};
+use admit_publish::build::build_ndjson;
+use proptest::{
+    collection::vec,
+    option,
+    prelude::*,
+    sample::{select, subsequence},
+};
 use serde_json::{Value, json};
 
 use super::*;
 use crate::snapshot::{
-    build::build_ndjson,
     index::{Index, Tree},
     object::ObjectKind,
     schema::{self, Line},

@@ -1,0 +1,51 @@
+//! From an `Authorization` header to a [`Principal`]: tokens parsed, their signatures and claims checked.
+//!
+//! No I/O and no clock: `now` is passed in as unix seconds, and when keys have to be fetched
+//! [`TokenVerifier::verify`] says so and is called again once the caller has handed them in. The *key*
+//! decides the algorithm, never the token's header. jwt-compact computes HS*; the other algorithms are verified by
+//! the platform's [`SignatureVerifier`](crate::ports::SignatureVerifier).
+
+mod algorithm;
+mod bearer;
+mod cache;
+mod capability;
+mod claims;
+mod config;
+mod der;
+mod error;
+mod fetched;
+mod jwk;
+mod jwks;
+mod jws;
+mod keys;
+mod left_out;
+pub mod limits;
+mod lists;
+#[cfg(feature = "native")]
+mod native;
+mod pending;
+pub mod ports;
+mod principal;
+mod raw_issuer;
+mod redirect;
+mod rejected;
+mod unique;
+mod verify;
+
+pub use algorithm::{HmacAlgorithm, JoseAlgorithm};
+pub use bearer::BearerToken;
+pub use capability::{Capabilities, Capability, Scope, Scopes};
+pub use config::{AudienceRule, ConfigError, IssuerConfig, KeysConfig, Secret, check_url, parse_issuers};
+pub use der::ecdsa_der;
+pub use error::{
+    BearerError, ClaimsError, JwsError, Rejection, TokenError, Undecided, UndecidedCause, VerifyError,
+};
+pub use fetched::SentFetch;
+pub use jws::verify_jws;
+pub use keys::{KeySet, KeySetError};
+pub use left_out::{LeftOutKey, LeftOutKeys, UnusableKey};
+#[cfg(feature = "native")]
+pub use native::NativeVerifier;
+pub use principal::{Asked, Principal, Roles, ValidTimes, VerifiedToken};
+pub use redirect::redirected;
+pub use verify::{KeysFetched, TokenVerifier};
