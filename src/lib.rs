@@ -1,7 +1,7 @@
 //! Admit: edge entitlement checks for streaming services.
 //!
 //! A Cloudflare Worker answers "may this viewer play this?" from a signed snapshot of entitlements in Workers
-//! KV; the `admit` command makes keys and tokens and publishes the snapshot.
+//! KV; the `admit` command (`cli/`) makes keys and tokens and publishes the snapshot.
 //!
 //! # In scope
 //!
@@ -22,6 +22,7 @@
 //! # Modules
 //!
 //! Each uses those below it, never those above; [`ports`], [`limits`], [`instant`] and [`number`] are for all.
+//! [`token`] and [`snapshot`] are crates of their own, under whose names their items are found here too.
 //!
 //! | module | what |
 //! | --- | --- |
@@ -31,36 +32,21 @@
 //! | [`api`] | the wire: routes, bodies, errors, CORS |
 //! | [`entitlement`] | decides. Pure |
 //! | [`token`] | from an `Authorization` header to a principal |
-//! | [`snapshot`] | data model, byte format, reader; natively also the builder |
+//! | [`snapshot`] | data model, byte format, reader |
 //! | [`ports`] | what the service needs from a platform |
 //! | [`instant`], [`number`] | how moments and whole numbers of peers are read |
 //! | [`limits`] | every number that bounds the service, with its reason |
-//! | `memory` | a platform in memory, for tests. Native only |
-//! | `parallel` | the same work on many things at a time. Native only |
-//! | `argv`, `private_file` | secrets on command lines and in files. Native only |
-//! | `http_client` | what outgoing requests of the native programs share. Native only |
 //!
 //! `ARCHITECTURE.md` draws it, with the life of a request and of a snapshot.
 
 pub mod api;
 pub mod app;
-#[cfg(not(target_arch = "wasm32"))]
-pub mod argv;
 pub mod config;
 pub mod entitlement;
-#[cfg(not(target_arch = "wasm32"))]
-pub mod http_client;
-pub mod instant;
 pub mod limits;
-#[cfg(not(target_arch = "wasm32"))]
-pub mod memory;
-pub mod number;
-#[cfg(not(target_arch = "wasm32"))]
-pub mod parallel;
 pub mod ports;
-#[cfg(not(target_arch = "wasm32"))]
-pub mod private_file;
-pub mod snapshot;
-pub mod token;
 #[cfg(target_arch = "wasm32")]
 pub mod worker;
+
+pub use admit_snapshot::{self as snapshot, instant, number};
+pub use admit_token as token;

@@ -1,106 +1,15 @@
 //! Every number that bounds the service, each with its reason. An isolate has 128 MB of memory in all.
+//!
+//! Those of snapshots and tokens are in the crates that read them, and are named here too.
 
-/// Longest token: 16 KiB, the size that workerd and most proxies grant a whole header section. Real tokens
-/// are 0.3 to 4 KiB.
-pub const TOKEN_MAX_BYTES: usize = 16 * 1024;
-
-/// Longest value of the claim that names the customer. Real ones are UUIDs and e-mail addresses (254 bytes).
-pub const CUSTOMER_MAX_BYTES: usize = 256;
-
-/// Leeway when an issuer's configuration names none: what most issuers' clocks need.
-pub const LEEWAY_DEFAULT_SECS: u32 = 60;
-
-/// Most leeway that may be configured. More would mean honouring tokens long after they expired.
-pub const LEEWAY_MAX_SECS: u32 = 300;
-
-/// Most issuers. A token's issuer is found by comparing with each, about 10 ns apiece.
-pub const ISSUERS_MAX: usize = 64;
-
-/// Longest JWKS document that is read: 1 MiB. Most have 2 to 10 keys of 0.4 to 2.5 KiB. National eID brokers have
-/// published 26 to 50 with chains of certificates (`x5c`), up to 8 KiB each: 400 KiB. Read whole, with what the parser
-/// makes of it, 1 MiB takes 4 of the isolate's 128 MB for a moment.
-pub const JWKS_MAX_BYTES: usize = 1024 * 1024;
-
-/// Most keys of a JWKS that are kept, after those that cannot be used and those that are listed twice: a bound for the
-/// work of importing them (about 50 us each, once for each change of the document) and of finding one.
-pub const JWKS_MAX_KEYS: usize = 128;
-
-/// Most keys of a JWKS that the platform is asked to import, good or not: 512 x 50 us.
-pub const JWKS_IMPORTS_MAX: usize = 512;
-
-/// Keys of a JWKS that cannot be used and are remembered by name, to say so of their tokens: 128 x some 150 bytes.
-pub const JWKS_LEFT_OUT_MAX: usize = 128;
-
-/// Most keys that are tried for one token: those that share a name, or that have none. A made-up token costs as many
-/// signatures, some 0.6 ms; a name is nearly always one key's.
-pub const KEYS_TRIED_MAX: usize = 16;
-
-/// Tokens of an issuer that are remembered because no key at hand verifies them: 2,048 x 24 bytes, searched in about
-/// 0.6 us. They are refused after a fetch that began later than they were first seen (docs/adr/0013).
-pub const JWKS_PENDING_MAX_TOKENS: usize = 2048;
-
-/// How far ahead `iat` or `nbf` may be and still count as a clock that is wrong: a day, more than any time zone.
-pub const CLOCK_AHEAD_MAX_SECS: i64 = 86_400;
-
-/// Longest `Retry-After` of a token that is ahead of its time: clocks are set right at any moment.
-pub const CLOCK_RETRY_MAX_SECS: i64 = 60;
-
-/// How much of a value of somebody else's stands in a log line: the name of a key, an algorithm, an issuer. Names of
-/// keys are up to 88 letters (a SHA-512 in base64).
-pub const LOGGED_VALUE_MAX_BYTES: usize = 96;
-
-/// Age from which a fetched JWKS is refreshed behind the requests it still serves. A revoked key is honoured
-/// for about this long; Cognito, Auth0 and Okta ask to cache for 5 minutes to a day.
-pub const JWKS_FRESH_SECS: i64 = 600;
-
-/// Pause after a successful fetch before a token that no key verifies may cause another: whoever sends made-up `kid`s
-/// causes fetches twice a minute for each isolate, each time at most [`JWKS_FETCHES_AT_ONCE`].
-pub const JWKS_COOLDOWN_SECS: i64 = 30;
-
-/// Pause after a failed fetch. Shorter, because players are refused meanwhile if there are no keys yet.
-pub const JWKS_FAILURE_COOLDOWN_SECS: i64 = 10;
-
-/// A fetch that has not ended after this long is taken for lost: its request may have been cancelled.
-pub const JWKS_FETCH_LOST_SECS: i64 = 10;
-
-/// Requests that may fetch one issuer's keys at the same time; the others look again every [`LOAD_WAIT_MS`].
-/// More than one, so that a request that is cancelled keeps nobody waiting for [`JWKS_FETCH_LOST_SECS`];
-/// without a bound each of thousands would fetch.
-pub const JWKS_FETCHES_AT_ONCE: u8 = 4;
-
-/// Shortest RSA modulus: RFC 7518 §3.3 and §3.5 demand it.
-pub const RSA_MIN_BITS: usize = 2048;
-
-/// Longest RSA modulus: what the pure implementation verifies, so that tests and Worker agree.
-pub const RSA_MAX_BITS: usize = 4096;
-
-/// Verified tokens in memory: 8,192 of 400 bytes, with what they say, are 10 MiB.
-pub const VERIFIED_MAX_TOKENS: usize = 8192;
-
-/// Their bytes, whatever the tokens' lengths: 12 MiB of the isolate's 128 MB, some 4,900 tokens of 1 KiB. With
-/// [`ANSWERS_MAX_BYTES`] as much as leaves room for all the shards that are loaded at once when a slow store comes
-/// round (docs/scale.md).
-pub const VERIFIED_MAX_BYTES: usize = 12 * 1024 * 1024;
-
-/// What a remembered token costs beyond its own text and the strings of its principal: map slot, `Rc`,
-/// struct, allocator.
-pub const VERIFIED_OVERHEAD_BYTES: usize = 512;
-
-/// Answers that are kept of a token, and questions that it is known to have asked: what is on a screen, not what is in
-/// a catalogue.
-pub const ANSWERS_PER_TOKEN: usize = 8;
+pub use admit_snapshot::limits::*;
+pub use admit_token::limits::*;
 
 /// Values of `Authorization` whose answers are kept to be given again: as many as verified tokens.
 pub const ANSWERS_MAX: u32 = 8192;
 
 /// Bytes of their texts, and of what they take beside: 12 MiB of the isolate's 128 MB, 8,192 answers of 700 bytes.
 pub const ANSWERS_MAX_BYTES: u32 = 12 * 1024 * 1024;
-
-/// Tokens remembered for their bad signature: 256 x 24 bytes = 6 KiB, scanned in about 0.1 us.
-pub const REJECTED_MAX_TOKENS: usize = 256;
-
-/// How long a bad signature is remembered: a client that retries one bad token costs a signature every 10 s.
-pub const REJECTED_SECS: i64 = 10;
 
 /// Age up to which a head is used as it is: KV keeps what an edge has read for at least 30 s anyway.
 pub const HEAD_FRESH_SECS: i64 = 30;
@@ -115,9 +24,6 @@ pub const HEAD_RETRY_SECS: i64 = 5;
 
 /// The same while there is no head at all, when nothing can be answered without one.
 pub const HEAD_MISSING_RETRY_SECS: i64 = 1;
-
-/// How far the publisher's clock may run ahead of the edge's.
-pub const HEAD_SKEW_SECS: i64 = 300;
 
 /// Age from which `/healthz` calls the head stale. Behind a follower it stays below some 200 s: its heartbeat of 60 s, the
 /// 20 s that an origin may wait, and the two minutes that edges take.
@@ -142,101 +48,6 @@ pub const UNREADABLE_MAX: usize = 1024;
 /// Shards and pages in memory: 512 shards of 64 KiB, a quarter of the isolate's 128 MB.
 pub const OBJECT_CACHE_BYTES: usize = 32 * 1024 * 1024;
 
-/// Longest object that is read or published: far above a shard, a page or a delta (64 KiB to 2 MiB), below
-/// KV's 25 MiB, and small beside the isolate's memory.
-pub const OBJECT_MAX_BYTES: usize = 8 * 1024 * 1024;
-
-/// What the records of a shard may take, with their entries: an object without its header and the number of entries.
-pub const SHARD_MAX_BYTES: usize = OBJECT_MAX_BYTES - 12;
-
-/// To how many shards of a tree, as a power of two, large records may lead that lie close to each other: 2^12, an index
-/// of 128 KiB. Trees that have more have them for their size alone, so that a few records never move all others.
-pub const RAISED_SHARD_BITS_MAX: u8 = 12;
-
-/// Longest record of a customer, an item, an app or a licence: what some 150,000 accesses take. A quarter of
-/// [`OBJECT_MAX_BYTES`], so that a few that lie in one object still make one that edges take.
-pub const RECORD_MAX_BYTES: usize = OBJECT_MAX_BYTES / 4;
-
-/// Longest answer that shows records: 1 MiB. Anybody may ask for an item, its fees and its package without a token, and
-/// the isolate holds each answer twice while it is sent, once in Wasm and once in JavaScript: sixty at once are its
-/// 128 MB. Origin, publisher and reader keep to it (docs/adr/0021).
-pub const ANSWER_MAX_BYTES: usize = 1024 * 1024;
-
-/// Longest item as answers show it, without `content`: 64 KiB. Metadata stand in it twice, escapes included. Real ones
-/// have 0.6 to 4 KiB. Each fee and each place on a page of a package repeats it.
-pub const DETAILS_MAX_BYTES: usize = 64 * 1024;
-
-/// What the answer to a check has beside `content` and the item: numbers, an address, and the customer's name in a
-/// token ([`CUSTOMER_MAX_BYTES`], each of which may be an escape of 6), for those whom the snapshot does not know.
-pub const ACCESS_FRAME_BYTES: usize = 2 * 1024;
-
-/// What the answer of `/license` has beside its entries: the app's plan ([`PLAN_ID_MAX_BYTES`]), and the client that
-/// the token names ([`TOKEN_MAX_BYTES`]).
-pub const LICENSES_FRAME_BYTES: usize = PLAN_ID_MAX_BYTES + TOKEN_MAX_BYTES + 1024;
-
-/// Fees of one item. With the shortest of items and fees they are some 900 KB of [`ANSWER_MAX_BYTES`].
-pub const FEES_MAX: usize = 1_000;
-
-/// Members of one package. A page behind all of them costs the reading of as many numbers, some 200 us.
-pub const MEMBERS_MAX: usize = 100_000;
-
-/// Packages that hold one item. A check reads each of them: some 5 us. A vendor's season passes, bundles and sales are
-/// dozens.
-pub const PACKAGES_MAX: usize = 1_000;
-
-/// Licences that a customer holds or held, and that one `/license` lists. Few hold ten.
-pub const LICENSES_MAX: usize = 1_000;
-
-/// Longest licence as `/license` shows it: 16 KiB. A name for each country of the world takes 11 KiB. Sixty of the
-/// longest still fit [`ANSWER_MAX_BYTES`].
-pub const LICENSE_MAX_BYTES: usize = 16 * 1024;
-
-/// What an entry of `/license` takes beside the name of the subscription and the licence: names of members, times,
-/// numbers. The longest have 420 bytes.
-pub const HELD_FRAME_BYTES: usize = 512;
-
-/// OAuth clients of one app: every isolate holds all of them. A vendor has one for each platform and country.
-pub const CLIENTS_MAX: usize = 1_000;
-
-/// Longest plan of an app, as JSON. Real ones are UUIDs.
-pub const PLAN_ID_MAX_BYTES: usize = 1024;
-
-/// Longest access type, as JSON. Every fee of it repeats it: sixty fees of one item still fit [`ANSWER_MAX_BYTES`].
-/// Real ones have some 150 bytes.
-pub const ACCESS_TYPE_MAX_BYTES: usize = 16 * 1024;
-
-/// A delta that has grown beyond this is written into the shards. Every isolate loads it again after each sync:
-/// 4 MiB are some 17,000 customers with eight accesses, and a few milliseconds of hashing at most twice a minute.
-pub const DELTA_BUDGET_BYTES: usize = 4 * 1024 * 1024;
-
-/// Longest head: about 700 bytes of claims and signature in base64url, and a full denylist
-/// ([`DENYLIST_MAX_BYTES`]), also in base64url. An isolate reads one every 30 to 60 s.
-pub const HEAD_MAX_BYTES: usize = 64 * 1024;
-
-/// Longest denylist that `admit revoke` makes, as JSON: some 230 revocations of 140 bytes. A leak of more tokens than that
-/// is ended by their customers or by the key that signed them. [`HEAD_MAX_BYTES`] has room for half as much again, so that
-/// two that revoke at the same time make no head that edges refuse.
-pub const DENYLIST_MAX_BYTES: usize = 28 * 1024;
-
-/// Longest `jti`, issuer, `kid` and reason of a revocation. Names of keys are up to 88 letters, URLs of issuers some
-/// 100; a token with a longer `jti` is revoked by its SHA-256.
-pub const DENIED_TEXT_MAX_BYTES: usize = 256;
-
-/// How far ahead a revocation may end: ten years. Whatever has to stay out for longer is not an issuer's any more.
-pub const DENIED_MAX_SECS: i64 = 10 * 366 * 86_400;
-
-/// How far behind the moment of its revocation a customer's tokens are refused too: as far as the clock of the issuer,
-/// which dates them, may be ahead of the one of whoever revokes. A customer who signs in again within it has to do so once
-/// more.
-pub const REVOKED_AHEAD_SECS: i64 = LEEWAY_DEFAULT_SECS as i64;
-
-/// How long a revocation that has ended stays in the heads that are published: as far as the publisher's clock may run
-/// ahead of the edge's ([`HEAD_SKEW_SECS`]).
-pub const DENYLIST_GRACE_SECS: i64 = HEAD_SKEW_SECS;
-
-/// Longest name of a store (`aud` of a head), and longest `published_by`.
-pub const HEAD_TEXT_MAX_BYTES: usize = 128;
-
 /// Least `SNAPSHOT_MAX_AGE_SECS`. A follower renews the head every minute, KV shows it within another, and an isolate
 /// reads it within a third: less would call heads stale that are as new as they get.
 pub const SNAPSHOT_MAX_AGE_LEAST_SECS: u64 = 300;
@@ -248,14 +59,6 @@ pub const HEAD_BEHIND_SECS: i64 = 300;
 
 /// How long an object that could not be read counts for `/healthz`: several times the pause of a probe.
 pub const DEGRADED_SECS: i64 = 600;
-
-/// Longest pack of objects: some 60 shards of 64 KiB would fit, forty are let in. The isolate holds it once,
-/// and JavaScript's memory a copy of it while it is stored.
-pub const PACK_MAX_BYTES: usize = 4 * 1024 * 1024;
-
-/// Most objects in a pack. Each is an operation of KV, of which the smallest plan allows 50 in one invocation;
-/// the rest is for issuers' keys.
-pub const PACK_MAX_OBJECTS: usize = 40;
 
 /// Most names that are checked in one request, for the same reason.
 pub const CHECK_MAX_OBJECTS: usize = 40;
@@ -285,16 +88,6 @@ pub const TRANSFER_LOST_MS: u64 = 60_000;
 
 /// Objects that are stored at the same time: a Worker has six connections, and the others would wait for them.
 pub const STORES_AT_ONCE: usize = 6;
-
-/// How far ahead a lease may end. A publisher that dies keeps others away for so long at most; one that takes
-/// it for 300 s may have a clock that is 300 s wrong, which is also [`HEAD_SKEW_SECS`].
-pub const LEASE_MAX_SECS: i64 = 600;
-
-/// Longest lease: 32 digits, the name of a host (253 bytes), and a time.
-pub const LEASE_MAX_BYTES: usize = 1024;
-
-/// Longest list of what `admit gc` found: about 110,000 names.
-pub const GARBAGE_MAX_BYTES: usize = 8 * 1024 * 1024;
 
 /// Longest cursor of a list of keys. KV's have some hundred bytes: the last key, encoded.
 pub const CURSOR_MAX_BYTES: usize = 1024;
@@ -328,8 +121,10 @@ pub const LIMIT_TIMEOUT_MS: u64 = 250;
 
 /// Items on a page of a package when the client names no limit, and at most.
 pub const PAGE_DEFAULT_ITEMS: usize = 25;
+
 /// At most 100: each item may lie in another shard.
 pub const PAGE_MAX_ITEMS: usize = 100;
+
 /// Items of which a page always fits [`ANSWER_MAX_BYTES`], each as long as [`DETAILS_MAX_BYTES`]: a client is told to ask
 /// for as many where more did not fit (docs/adr/0021).
 pub const PAGE_SURE_ITEMS: usize = 15;

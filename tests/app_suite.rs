@@ -1,6 +1,5 @@
 //! The black-box suite against the service in this process, over a platform in memory.
 
-#![cfg(not(target_arch = "wasm32"))]
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,

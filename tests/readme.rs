@@ -1,7 +1,6 @@
 //! The README's purchase, command by command in a shell, against the `cargo xtask dev` that `cargo xtask test` started.
 //! It stops that run's origin, and starts it again.
 
-#![cfg(not(target_arch = "wasm32"))]
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,

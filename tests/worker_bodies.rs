@@ -1,7 +1,6 @@
 //! Bodies as the runtime hands them over: the origin's compressed answers, and uploads that are too long. `cargo xtask
 //! test` runs it.
 
-#![cfg(not(target_arch = "wasm32"))]
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,7 +1,6 @@
 //! What strangers can do at the Worker's edge, in workerd: limits by address, the secret between edge and origin, audit
 //! events. `cargo xtask test` runs it.
 
-#![cfg(not(target_arch = "wasm32"))]
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,

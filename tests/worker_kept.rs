@@ -1,6 +1,5 @@
 //! Which answers the Worker keeps in workerd, for how long, and what clients can do about it. `cargo xtask test` runs it.
 
-#![cfg(not(target_arch = "wasm32"))]
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,

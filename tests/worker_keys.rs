@@ -1,7 +1,6 @@
 //! Issuers' keys, fetched by the Worker in workerd over HTTP from issuers that behave and that do not.
 //! `cargo xtask test` runs it.
 
-#![cfg(not(target_arch = "wasm32"))]
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -14,7 +13,6 @@
 mod blackbox;
 #[path = "blackbox/client.rs"]
 mod client;
-mod http;
 #[path = "blackbox/workerd.rs"]
 #[expect(dead_code, reason = "each suite uses a part of it")]
 mod workerd;
@@ -28,8 +26,8 @@ use std::{
     time::Duration,
 };
 
+use admit_testing::http::{Request, Response, Server};
 use blackbox::{catalogue, issuers, subject::Subject, wire::Wire};
-use http::{Request, Response, Server};
 use serde_json::{Value, json};
 use workerd::Workerd;
 

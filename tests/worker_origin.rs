@@ -1,6 +1,5 @@
 //! The Worker in workerd with an origin behind it that behaves, and that does not. `cargo xtask test` runs it.
 
-#![cfg(not(target_arch = "wasm32"))]
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,

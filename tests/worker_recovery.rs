@@ -1,7 +1,6 @@
 //! What becomes of the Worker in workerd when its Wasm panics or is left by an exception, and what it offers to
 //! other Workers. `cargo xtask test` runs it.
 
-#![cfg(not(target_arch = "wasm32"))]
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,

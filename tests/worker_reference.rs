@@ -1,7 +1,6 @@
 //! The Worker in workerd with the reference origin behind it: somebody signs in, buys, watches, and loses it again.
 //! `ADMIT_ORIGIN` names the origin's program.
 
-#![cfg(not(target_arch = "wasm32"))]
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,6 +1,5 @@
 //! The black-box suite against the Worker in workerd. `cargo xtask test` runs it.
 
-#![cfg(not(target_arch = "wasm32"))]
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -4,7 +4,7 @@ mod commands;
 
 use std::process::ExitCode;
 
-use admit::argv;
+use admit_native::argv;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser};
 
 /// A reference origin for Admit: writes, sign-in, export and change feed, on SQLite

@@ -3,7 +3,6 @@
 mod checks;
 mod explained;
 mod listing;
-#[cfg(not(target_arch = "wasm32"))]
 mod model;
 mod properties;
 mod steps;

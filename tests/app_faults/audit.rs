@@ -2,10 +2,10 @@
 
 use admit::{
     api::reply::Request,
-    memory::{Fault, MemoryBody, OriginFault, poll_once},
     ports::{OriginAnswer, Platform as _},
     snapshot::key::EntryKey,
 };
+use admit_testing::memory::{Fault, MemoryBody, OriginFault, poll_once};
 use serde_json::{Value, json};
 
 use crate::{

@@ -6,15 +6,14 @@ use admit::{
     limits::{
         ANSWER_MAX_BYTES, DETAILS_MAX_BYTES, FEES_MAX, HEAD_MAX_BYTES, PAGE_MAX_ITEMS, PAGE_SURE_ITEMS,
     },
-    memory::{MemoryBody, MemoryPlatform, block_on},
     ports::Platform as _,
-    snapshot::{
-        build::{Built, MemorySink, Outcome, build_part},
-        head::HEAD_TYPE,
-        schema::Line,
-        source::{Source, SpillPlan, Strictness},
-    },
+    snapshot::{head::HEAD_TYPE, schema::Line},
 };
+use admit_publish::{
+    build::{Built, MemorySink, Outcome, build_part},
+    source::{Source, SpillPlan, Strictness},
+};
+use admit_testing::memory::{MemoryBody, MemoryPlatform, block_on};
 use proptest::{collection::vec, prelude::*, sample::select};
 use serde_json::{Value, json};
 

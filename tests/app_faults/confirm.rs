@@ -3,9 +3,9 @@
 use admit::{
     api::reply::{Body, Request},
     limits::{ADDRESS_ASKS, BREAKER_FAILURES, CONFIRMS_PER_SEC, CUSTOMER_CONFIRMS},
-    memory::{MemoryBody, OriginFault, block_on, poll_once},
     ports::Platform as _,
 };
+use admit_testing::memory::{MemoryBody, OriginFault, block_on, poll_once};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 

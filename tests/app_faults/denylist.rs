@@ -2,7 +2,6 @@
 
 use admit::{
     api::reply::Reply,
-    memory::MemoryBody,
     ports::Platform as _,
     snapshot::{
         denylist::{Denied, Target},
@@ -10,6 +9,7 @@ use admit::{
         object::Digest,
     },
 };
+use admit_testing::memory::MemoryBody;
 use serde_json::{Value, json};
 
 use crate::{
@@ -154,7 +154,7 @@ fn the_origin_is_not_asked_for_a_revoked_token_and_gets_no_write_of_one() {
     }
     assert!((9..=11).contains(&(reads() - before)), "{}", reads() - before);
     // A store that fails stops nobody's writes.
-    pair.edge.platform().store().break_on("", admit::memory::Fault::Error);
+    pair.edge.platform().store().break_on("", admit_testing::memory::Fault::Error);
     assert_eq!(pair.grant("carol", 1).status, 201);
 }
 

@@ -4,14 +4,14 @@ use admit::{
     api::reply::{Reply, Request},
     app::App,
     config::Config,
-    memory::{MemoryBody, MemoryPlatform, block_on, poll_once},
     ports::Platform as _,
     snapshot::{
-        build::build_ndjson,
         head::{HEAD_TYPE, Head},
         object::ObjectName,
     },
 };
+use admit_publish::build::build_ndjson;
+use admit_testing::memory::{MemoryBody, MemoryPlatform, block_on, poll_once};
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use futures_util::future::join_all;
 use jwt_compact::{

@@ -1,9 +1,7 @@
 //! The first check after a grant that this edge passed on is granted: right after an outage, and in a flood.
 
-use admit::{
-    limits::{BREAKER_FAILURES, CONFIRMS_PER_SEC, CUSTOMER_CONFIRMS, GRANTED_ASKS, GRANTED_MS},
-    memory::{MemoryBody, OriginFault},
-};
+use admit::limits::{BREAKER_FAILURES, CONFIRMS_PER_SEC, CUSTOMER_CONFIRMS, GRANTED_ASKS, GRANTED_MS};
+use admit_testing::memory::{MemoryBody, OriginFault};
 use serde_json::json;
 
 use crate::{
@@ -232,11 +230,8 @@ fn a_customer_who_has_asked_too_much() {
 /// A check that began before the grant, and hangs, keeps nobody from asking after it.
 #[test]
 fn a_question_from_before_the_grant_is_not_waited_for() {
-    use admit::{
-        api::reply::Request,
-        memory::{block_on, poll_once},
-        ports::Platform as _,
-    };
+    use admit::{api::reply::Request, ports::Platform as _};
+    use admit_testing::memory::{block_on, poll_once};
     let pair = Pair::new(&[]);
     assert_eq!(pair.status(2), 402, "everything is in memory");
     pair.origin().break_times(OriginFault::Never, 1);

@@ -2,9 +2,9 @@
 
 use admit::{
     limits::{BREAKER_FAILURES, SIGN_IN_MAX_BYTES, WRITE_MAX_BYTES},
-    memory::{MemoryBody, OriginFault},
     ports::OriginAnswer,
 };
+use admit_testing::memory::{MemoryBody, OriginFault};
 use serde_json::{Value, json};
 
 use crate::{

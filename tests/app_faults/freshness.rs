@@ -1,6 +1,7 @@
 //! Heads that are signed and still must not be believed: put back, of another store, not renewed.
 
-use admit::{memory::Fault, ports::Platform as _};
+use admit::ports::Platform as _;
+use admit_testing::memory::Fault;
 use serde_json::Value;
 
 use crate::{

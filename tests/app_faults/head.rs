@@ -1,6 +1,7 @@
 //! The head: its ages, and heads that must not be used.
 
-use admit::{memory::Fault, ports::Platform as _, snapshot::object::FORMAT_VERSION};
+use admit::{ports::Platform as _, snapshot::object::FORMAT_VERSION};
+use admit_testing::memory::Fault;
 
 use crate::edge::{Business, Edge, START, Signer, viewer};
 

@@ -1,11 +1,7 @@
 //! Issuers that are down, slow to add keys, or whose stored keys somebody has touched.
 
-use admit::{
-    api::reply::Request,
-    limits::JWKS_FETCHES_AT_ONCE,
-    memory::{MemoryBody, block_on, poll_once},
-    ports::Platform as _,
-};
+use admit::{api::reply::Request, limits::JWKS_FETCHES_AT_ONCE, ports::Platform as _};
+use admit_testing::memory::{MemoryBody, block_on, poll_once};
 
 use crate::edge::{Business, Edge, JWKS_URL, START, Signer, fetched_viewer};
 

@@ -7,9 +7,9 @@ use admit::{
         ADDRESS_ASKS, ANONYMOUS_SHARE, BREAKER_FAILURES, BREAKER_OPEN_MS, CONFIRMS_PER_SEC,
         CUSTOMER_CONFIRMS, PAUSE_PARTIES, PAUSE_TRY_MS,
     },
-    memory::{MemoryBody, SeenRequest, block_on},
     ports::OriginAnswer,
 };
+use admit_testing::memory::{MemoryBody, SeenRequest, block_on};
 use serde_json::json;
 
 use crate::{

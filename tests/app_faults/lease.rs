@@ -2,10 +2,10 @@
 
 use admit::{
     api::reply::Reply,
-    memory::{Fault, MemoryStore},
     ports::Platform as _,
     snapshot::object::{ObjectKind, ObjectName},
 };
+use admit_testing::memory::{Fault, MemoryStore};
 use serde_json::{Value, json};
 
 use crate::edge::{Business, Edge, START, Signer};

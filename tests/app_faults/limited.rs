@@ -3,9 +3,9 @@
 use admit::{
     api::reply::{Reply, Request},
     limits::{SIGN_IN_MAX_BYTES, SIGN_IN_MAX_FIELDS},
-    memory::{MemoryBody, MemoryPlatform, block_on},
     ports::{Limit, Platform as _},
 };
+use admit_testing::memory::{MemoryBody, MemoryPlatform, block_on};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 

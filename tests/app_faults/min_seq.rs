@@ -1,6 +1,6 @@
 //! `Entitlement-Min-Seq`: whoever knows of a change is not answered from before it.
 
-use admit::memory::OriginFault;
+use admit_testing::memory::OriginFault;
 use serde_json::{Value, json};
 
 use crate::{

@@ -2,10 +2,10 @@
 
 use admit::{
     api::reply::Request,
-    memory::{Fault, MemoryBody, block_on},
     ports::Platform as _,
     snapshot::object::{ObjectKind, ObjectName},
 };
+use admit_testing::memory::{Fault, MemoryBody, block_on};
 use serde_json::json;
 
 use crate::edge::{Business, Edge, JWKS_URL, START, Signer, viewer};

@@ -4,9 +4,9 @@ use std::{cell::RefCell, collections::BTreeSet, rc::Rc};
 
 use admit::{
     api::reply::{Reply, Request},
-    memory::{MemoryBody, MemoryOrigin, MemoryPlatform, SeenRequest, block_on},
     ports::{OriginAnswer, Platform as _},
 };
+use admit_testing::memory::{MemoryBody, MemoryOrigin, MemoryPlatform, SeenRequest, block_on};
 use serde_json::{Value, json};
 
 use crate::edge::{Business, CUSTOMER, Edge, START, token};

@@ -6,13 +6,13 @@ use admit::{
     api::reply::{Reply, Request},
     app::{BodyError, RequestBody},
     limits::HEAD_MAX_BYTES,
-    memory::{Fault, MemoryBody, MemoryStore, block_on, poll_once},
     ports::Platform as _,
     snapshot::{
         object::{FORMAT_VERSION, ObjectKind, ObjectName},
         pack::Pack,
     },
 };
+use admit_testing::memory::{Fault, MemoryBody, MemoryStore, block_on, poll_once};
 use serde_json::{Value, json};
 
 use crate::edge::{Business, Edge, START, Signer, viewer};

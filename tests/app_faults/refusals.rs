@@ -4,9 +4,9 @@ use admit::{
     api::reply::{Reply, Request},
     app::App,
     config::Config,
-    memory::{MemoryBody, MemoryPlatform, block_on},
     ports::Platform as _,
 };
+use admit_testing::memory::{MemoryBody, MemoryPlatform, block_on};
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use jwt_compact::{
     Algorithm as _, AlgorithmSignature as _,

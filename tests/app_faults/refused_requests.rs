@@ -3,8 +3,8 @@
 use admit::{
     api::reply::Reply,
     limits::{CURSOR_MAX_BYTES, WRITE_MAX_BYTES},
-    memory::MemoryBody,
 };
+use admit_testing::memory::MemoryBody;
 use serde_json::{Value, json};
 
 use crate::{

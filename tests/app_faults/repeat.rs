@@ -2,9 +2,9 @@
 
 use admit::{
     api::reply::{Reply, Request, Validity},
-    memory::{Fault, MemoryBody, block_on},
     ports::Platform as _,
 };
+use admit_testing::memory::{Fault, MemoryBody, block_on};
 use proptest::{collection::vec, prelude::*};
 use serde_json::{Value, json};
 

@@ -3,7 +3,6 @@
 
 use admit::{
     api::reply::{Reply, Request},
-    memory::{Fault, MemoryBody, MemoryPlatform, MemoryStore, block_on},
     ports::Platform as _,
     snapshot::{
         index::{NewTree, encode_index},
@@ -11,6 +10,7 @@ use admit::{
         object::{Digest, ObjectKind, ObjectName},
     },
 };
+use admit_testing::memory::{Fault, MemoryBody, MemoryPlatform, MemoryStore, block_on};
 use serde_json::{Value, json};
 
 use crate::{

@@ -3,9 +3,9 @@
 use admit::{
     api::reply::{Reply, Request},
     limits::{BREAKER_FAILURES, BREAKER_PARTIES, PAUSE_PARTIES},
-    memory::{MemoryBody, OriginFault, block_on},
     ports::OriginAnswer,
 };
+use admit_testing::memory::{MemoryBody, OriginFault, block_on};
 use serde_json::json;
 
 use crate::{
@@ -21,7 +21,7 @@ fn sign_in(pair: &Pair, headers: &[(&'static str, &str)]) -> Reply {
 #[test]
 fn a_firewall_that_refuses_some_is_no_failure_of_the_origin() {
     let pair = Pair::new(&[]);
-    let granted = |seen: &admit::memory::SeenRequest| {
+    let granted = |seen: &admit_testing::memory::SeenRequest| {
         let path = seen.url.strip_prefix(ORIGIN_URL).unwrap();
         if path.contains("access-fees") || seen.body.starts_with(b"title=<script>") {
             let headers = vec![("content-type", "text/html".to_owned())];

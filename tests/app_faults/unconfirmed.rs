@@ -3,8 +3,8 @@
 use admit::{
     api::reply::Request,
     limits::{BREAKER_FAILURES, CUSTOMER_CONFIRMS},
-    memory::{MemoryBody, block_on},
 };
+use admit_testing::memory::{MemoryBody, block_on};
 use futures_util::future::join_all;
 
 use crate::{

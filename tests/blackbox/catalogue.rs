@@ -2,10 +2,8 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use admit::snapshot::{
-    build::{Built, build_ndjson},
-    schema::{AccessType, App, Customer, Item, License, Line, Merchant},
-};
+use admit::snapshot::schema::{AccessType, App, Customer, Item, License, Line, Merchant};
+use admit_publish::build::{Built, build_ndjson};
 
 use super::{
     issuers::{self, Signer},

@@ -8,8 +8,8 @@ use admit::{
     },
     app::App,
     config::{Config, ConfigError},
-    memory::{MemoryBody, MemoryPlatform, block_on},
 };
+use admit_testing::memory::{MemoryBody, MemoryPlatform, block_on};
 
 use crate::blackbox::{
     subject::Subject,

@@ -3,7 +3,8 @@
 
 use std::{fs, sync::LazyLock};
 
-use admit::snapshot::{build::Built, head::HEAD_TYPE, head::Head};
+use admit::snapshot::head::{HEAD_TYPE, Head};
+use admit_publish::build::Built;
 use base64ct::{Base64UrlUnpadded, Encoding};
 use jwt_compact::{
     Algorithm, AlgorithmSignature,

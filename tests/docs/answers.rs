@@ -6,10 +6,10 @@ use admit::{
     api::reply::{Reply, Request},
     app::App,
     config::Config,
-    memory::{MemoryBody, MemoryPlatform, block_on},
     ports::Platform as _,
-    snapshot::build::build_ndjson,
 };
+use admit_publish::build::build_ndjson;
+use admit_testing::memory::{MemoryBody, MemoryPlatform, block_on};
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use hmac::{Hmac, Mac as _};
 use jwt_compact::{Algorithm, AlgorithmSignature as _, alg::Ed25519, jwk::JsonWebKey};

@@ -1,6 +1,5 @@
 //! The documents are true: links lead somewhere, names are those of the code, examples are what is answered.
 
-#![cfg(not(target_arch = "wasm32"))]
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
@@ -10,7 +9,6 @@
 mod answers;
 mod links;
 mod names;
-mod scale;
 
 use std::{
     fs,

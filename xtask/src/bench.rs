@@ -181,7 +181,7 @@ struct Programs {
 impl Programs {
     fn build(paths: &Paths, is_smoke: bool) -> Result<Self> {
         let profile = if is_smoke { "dev" } else { "release" };
-        let args = ["--bins", "--package", "admit", "--package", "snapshot-bench", "--profile", profile];
+        let args = ["--bins", "--package", "admit-cli", "--package", "snapshot-bench", "--profile", profile];
         let step = Step::new(paths, "bench-build", "building the programs", native::EXPECTED);
         let [admit, bench] = native::build(paths, &step, &args, ["admit", "snapshot-bench"])?;
         Ok(Self { admit, bench })

@@ -20,9 +20,17 @@ use crate::{
     tools::{WASM_BINDGEN, WORKER_BUILD},
 };
 
-/// What the Worker is compiled from. The native command lives in `src/bin` and is left out.
-const INPUTS: [&str; 4] = ["src", "Cargo.toml", "Cargo.lock", ".cargo"];
-const NOT_INPUTS: [&str; 1] = ["src/bin"];
+/// What the Worker is compiled from.
+const INPUTS: [&str; 8] = [
+    "src",
+    "crates/snapshot/src",
+    "crates/snapshot/Cargo.toml",
+    "crates/token/src",
+    "crates/token/Cargo.toml",
+    "Cargo.toml",
+    "Cargo.lock",
+    ".cargo",
+];
 
 /// The module that worker-build makes.
 const GENERATED: &str = "build/generated.js";
@@ -127,7 +135,7 @@ fn put_entry(paths: &Paths) -> Result<()> {
 fn fingerprint(paths: &Paths, rust: &WasmRust) -> Result<String> {
     let mut files = Vec::new();
     for input in INPUTS {
-        collect(&paths.in_root(input), &NOT_INPUTS.map(|path| paths.in_root(path)), &mut files)?;
+        collect(&paths.in_root(input), &mut files)?;
     }
     files.sort();
     let mut hasher = DefaultHasher::new();
@@ -142,13 +150,10 @@ fn fingerprint(paths: &Paths, rust: &WasmRust) -> Result<String> {
     Ok(format!("{:016x}", hasher.finish()))
 }
 
-fn collect(path: &Path, except: &[PathBuf], files: &mut Vec<PathBuf>) -> Result<()> {
-    if except.iter().any(|excluded| excluded == path) {
-        return Ok(());
-    }
+fn collect(path: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     if path.is_dir() {
         for entry in fs::read_dir(path)? {
-            collect(&entry?.path(), except, files)?;
+            collect(&entry?.path(), files)?;
         }
     } else if path.exists() {
         files.push(path.to_owned());

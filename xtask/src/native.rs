@@ -40,7 +40,7 @@ pub fn build<const N: usize>(
 /// As [`build`].
 pub fn admit(paths: &Paths, quiet: bool) -> Result<PathBuf> {
     let step = Step::new(paths, "admit", "building the admit command", EXPECTED).quietly(quiet);
-    build(paths, &step, &["--bin", "admit"], ["admit"]).map(|[admit]| admit)
+    build(paths, &step, &["--package", "admit-cli", "--bin", "admit"], ["admit"]).map(|[admit]| admit)
 }
 
 /// Where Cargo says that it put the program: Cargo's configuration decides about the directory.

@@ -83,7 +83,7 @@ impl Suite<'_> {
         // In a directory of its own. A cdylib's rlib has no hash in its name, so that a build of `admit` with other
         // features, as the tests of xtask make one, takes the place of the library that the examples are linked with.
         let directory = paths.target.join("examples");
-        let mut examples = self.cargo(&["test", "--locked", "--package", "admit", "--doc"]);
+        let mut examples = self.cargo(&["test", "--locked", "--package", "admit*", "--doc"]);
         examples.arg("--target-dir").arg(directory);
         self.command("examples in the documentation", examples)?;
         // That they work at all; what they measure is nobody's test.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use admit::snapshot::build::{Built, build_ndjson};
+use admit_publish::build::{Built, build_ndjson};
 use anyhow::{Context, Result};
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use jwt_compact::{

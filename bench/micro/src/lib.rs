@@ -16,7 +16,6 @@ use admit::{
     app::App,
     config::Config,
     entitlement::{Decision, Question, decide},
-    memory::{MemoryBody, MemoryPlatform, block_on},
     ports::{Entropy, Platform as _},
     snapshot::{
         customer::CustomerRecord,
@@ -30,8 +29,8 @@ use admit::{
     },
     token::{BearerToken, NativeVerifier, TokenVerifier, VerifiedToken},
 };
+use admit_testing::memory::{MemoryBody, MemoryPlatform, block_on};
 use anyhow::{Context, Result, bail};
-
 use business::{Business, CUSTOMERS, NOW};
 
 /// A step of a check.

@@ -2,13 +2,13 @@
 
 use std::rc::Rc;
 
-#[cfg(not(target_arch = "wasm32"))]
-use admit::snapshot::build::write_shard;
 use admit::snapshot::{
     key::EntryKey,
     object::{FormatError, ObjectName},
     table::{Entry, Table},
 };
+#[cfg(not(target_arch = "wasm32"))]
+use admit_publish::build::write_shard;
 
 /// Sizes to cut to, in bytes, with the names that results have for them; the second is the publisher's.
 pub const SIZES: [(&str, usize); 3] = [("16k", 16 * 1024), ("64k", 64 * 1024), ("256k", 256 * 1024)];

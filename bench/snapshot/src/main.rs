@@ -13,13 +13,13 @@ use std::{
 };
 
 use admit::snapshot::{
-    build::build_ndjson,
     delta::encode_delta,
     key::{EntryKey, mix},
     object::{Digest, ObjectKind},
     schema::{Customer, Line},
     table::{Entry, Table},
 };
+use admit_publish::build::build_ndjson;
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use snapshot_bench::{

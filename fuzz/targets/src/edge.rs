@@ -10,9 +10,9 @@ use admit::{
     app::{App, Verdict, Written, verdict, written},
     config::Config,
     instant::LATEST,
-    memory::MemoryPlatform,
     ports::OriginAnswer,
 };
+use admit_testing::memory::MemoryPlatform;
 use origin::{service::route::Endpoint, wire::form};
 use serde_json::Value;
 

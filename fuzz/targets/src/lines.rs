@@ -2,12 +2,12 @@
 
 use admit::{
     limits::OBJECT_MAX_BYTES,
-    snapshot::{
-        build::{MemorySink, build_part},
-        change::{self, Feed},
-        schema::{Change, Line},
-        source::{Source, SpillPlan, Strictness},
-    },
+    snapshot::schema::{Change, Line},
+};
+use admit_publish::{
+    build::{MemorySink, build_part},
+    change::{self, Feed},
+    source::{Source, SpillPlan, Strictness},
 };
 
 use crate::values::has_float;

@@ -15,8 +15,8 @@ use admit::snapshot::{
     pack::{Pack, unpack},
     store_key::StoreKey,
     table::{Entry, Table, write_table},
-    update::Delta,
 };
+use admit_publish::update::Delta;
 
 /// Reads a record or an object by the reader that the first byte names: its low half is the reader, its high half the format.
 pub fn any(data: &[u8]) -> bool {

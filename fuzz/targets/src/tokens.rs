@@ -7,14 +7,13 @@ use std::cell::OnceCell;
 
 use admit::{
     limits::JWKS_MAX_KEYS,
-    memory::FixedEntropy,
     snapshot::head::{HEAD_TYPE, Head},
     token::{
         HmacAlgorithm, IssuerConfig, JoseAlgorithm, KeySet, NativeVerifier, TokenVerifier, VerifiedToken,
-        VerifyError,
+        VerifyError, parse_issuers, verify_jws,
     },
-    token::{parse_issuers, verify_jws},
 };
+use admit_testing::memory::FixedEntropy;
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use jwt_compact::{
     Algorithm as _, AlgorithmSignature as _,

@@ -10,7 +10,8 @@ use std::{
     fmt::Write as _,
 };
 
-use admit::snapshot::{schema::Line, source::LINE_MAX_BYTES, time::UnixSecs};
+use admit::snapshot::{schema::Line, time::UnixSecs};
+use admit_publish::source::LINE_MAX_BYTES;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use serde_json::Value;
 

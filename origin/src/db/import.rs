@@ -6,11 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use admit::snapshot::{
+use admit::snapshot::{schema::Line, time::UnixSecs};
+use admit_publish::{
     build::{BuildError, MemorySink, Outcome},
-    schema::Line,
     source::{Source, SpillPlan, Strictness},
-    time::UnixSecs,
 };
 use rusqlite::{Connection, TransactionBehavior};
 

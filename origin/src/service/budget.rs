@@ -8,10 +8,10 @@ use admit::{
     limits::DETAILS_MAX_BYTES,
     snapshot::{
         cost::{self, Excess, ItemCost, Part},
-        render::{fee_details_len, item_details_len},
         schema::Item,
     },
 };
+use admit_publish::render::{fee_details_len, item_details_len};
 use serde_json::{Map, Value};
 
 use super::job::Job;

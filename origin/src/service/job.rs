@@ -11,11 +11,11 @@ use admit::{
     snapshot::{
         cost::ItemCost,
         item::{FeeRecord, ItemRecord, NewItem},
-        render::{fee_details, item_details},
         schema::{AccessFee, Item},
         time::UnixSecs,
     },
 };
+use admit_publish::render::{fee_details, item_details};
 use rusqlite::Transaction;
 use serde_json::{Map, Value};
 use uuid::Uuid;

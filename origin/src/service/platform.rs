@@ -4,13 +4,13 @@
 use std::{fmt, io::Read as _};
 
 use admit::{
-    http_client::{self, RootsError},
     ports::{
         Entropy, KeyAnswer, KeyPage, KeySource, KeySourceError, Log, NoLimits, NoOrigin, ObjectStore,
         Platform, StoreError,
     },
     token::NativeVerifier,
 };
+use admit_native::http_client::{self, RootsError};
 
 use crate::{clock::Clock, limits::JWKS_TIMEOUT};
 

@@ -14,7 +14,6 @@ use admit::{
     api::reply::{Reply, Request},
     app::App,
     snapshot::{
-        build::{BuildError, build_part},
         directory::Directory,
         index::Index,
         object::{FormatError, ObjectKind},
@@ -23,6 +22,7 @@ use admit::{
         version::{ObjectCache, Version},
     },
 };
+use admit_publish::build::{BuildError, build_part};
 use rusqlite::Connection;
 
 use super::{concerned::Concerned, platform::OriginPlatform};

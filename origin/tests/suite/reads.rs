@@ -6,13 +6,13 @@ use admit::{
     api::reply::Request,
     app::App,
     snapshot::{
-        build::build_ndjson,
         directory::Directory,
         index::Index,
         object::ObjectKind,
         version::{ObjectCache, Version},
     },
 };
+use admit_publish::build::build_ndjson;
 use origin::{service::platform::OriginPlatform, settings::Settings};
 use serde_json::{Map, Value, json};
 

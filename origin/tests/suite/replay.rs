@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use admit::snapshot::{
+use admit::snapshot::object::Digest;
+use admit_publish::{
     build::{MemorySink, build_ndjson},
     change,
-    object::Digest,
     source::{Problems, Source, SpillPlan, Strictness},
     update::Content,
 };

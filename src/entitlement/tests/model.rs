@@ -2,12 +2,17 @@
 //! published lines. Random catalogues are published as text, built, looked up and decided; both
 //! implementations must agree.
 
-use proptest::{collection::vec, option, prelude::*, sample::select, sample::subsequence};
+use admit_publish::build::build_ndjson;
+use proptest::{
+    collection::vec,
+    option,
+    prelude::*,
+    sample::{select, subsequence},
+};
 use serde_json::{Value, json};
 
 use super::*;
 use crate::snapshot::{
-    build::build_ndjson,
     index::{Index, Tree},
     object::ObjectKind,
     schema::{self, Line},

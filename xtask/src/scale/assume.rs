@@ -158,12 +158,10 @@ pub const DAY_SECS: f64 = 86_400.0;
 pub const SEED: u64 = 1;
 
 #[cfg(test)]
-#[path = "../../../src/limits.rs"]
-#[expect(dead_code, reason = "the Worker's own numbers, of which some are compared")]
-mod limits;
-
-#[cfg(test)]
 mod tests {
+    use admit::limits;
+    use admit_publish::limits::DELTA_BUDGET_BYTES as ADMITS_DELTA_BYTES;
+
     use super::*;
 
     /// The model is one of Admit as it is.
@@ -176,7 +174,7 @@ mod tests {
         let [_, asked, _] = CACHE_TTLS;
         assert_eq!(asked as u64, limits::OBJECT_CACHE_TTL_SECS);
         assert_eq!(PACK_OBJECTS, limits::PACK_MAX_OBJECTS as u64);
-        assert_eq!(DELTA_BYTES, limits::DELTA_BUDGET_BYTES as u64);
+        assert_eq!(DELTA_BYTES, ADMITS_DELTA_BYTES as u64);
         assert_eq!((STORE_TIMEOUT_SECS * 1_000.0) as u64, limits::STORE_TIMEOUT_MS);
         assert_eq!(HEAD_SECS as u64, limits::HEAD_CACHE_TTL_SECS);
         assert_eq!(HEAD_SECS as i64, limits::HEAD_FRESH_SECS);

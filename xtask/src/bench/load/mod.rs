@@ -18,6 +18,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+pub use profile::{ProfileArgs, run as profile};
 
 use self::{
     peers::{Bundles, Subject},
@@ -27,8 +28,6 @@ use self::{
 };
 use super::{Scratch, docs, machine::Machine};
 use crate::{build, native, node, paths::Paths, setup, step::Step};
-
-pub use profile::{ProfileArgs, run as profile};
 
 /// Arguments of `cargo xtask bench`.
 #[derive(clap::Args)]
@@ -173,13 +172,14 @@ struct Programs {
 impl Programs {
     fn build(paths: &Paths) -> Result<Self> {
         // `admit` as tests have it, which is there already more often than not; the load has to be fast.
-        let build = |name, profile| {
-            let args = ["--bins", "--package", name, "--profile", profile];
+        let build = |package, name, profile| {
+            let args = ["--bins", "--package", package, "--profile", profile];
             let about = format!("building {name}");
             let step = Step::new(paths, "bench-build", &about, native::EXPECTED);
             native::build(paths, &step, &args, [name])
         };
-        let ([admit], [load]) = (build("admit", "dev")?, build("load-bench", "release")?);
+        let ([admit], [load]) =
+            (build("admit-cli", "admit", "dev")?, build("load-bench", "load-bench", "release")?);
         Ok(Self { admit, load })
     }
 }

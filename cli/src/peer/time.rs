@@ -1,0 +1,50 @@
+//! Time for a long-running command, so that tests need not wait.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use admit_snapshot::time::UnixSecs;
+use anyhow::Result;
+
+use crate::{progress::now, token::now_unix_secs};
+
+/// A monotonic clock, a calendar clock, and a way to wait.
+pub trait Time: Send + Sync {
+    /// The time since a fixed moment.
+    fn elapsed(&self) -> Duration;
+
+    /// The current time in unix seconds.
+    ///
+    /// # Errors
+    /// The machine's clock is set before 1970.
+    fn unix_secs(&self) -> Result<UnixSecs>;
+
+    /// Waits.
+    fn sleep(&self, pause: Duration);
+}
+
+/// The machine's time.
+pub struct Machine(Instant);
+
+impl Machine {
+    /// Counts from now.
+    pub fn new() -> Self {
+        Self(now())
+    }
+}
+
+impl Time for Machine {
+    fn elapsed(&self) -> Duration {
+        self.0.elapsed()
+    }
+
+    fn unix_secs(&self) -> Result<UnixSecs> {
+        now_unix_secs()
+    }
+
+    fn sleep(&self, pause: Duration) {
+        thread::sleep(pause);
+    }
+}

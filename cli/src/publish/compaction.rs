@@ -1,0 +1,82 @@
+//! Writes a delta that has grown into the shards, behind the work: meanwhile changes go on being published.
+
+use std::{
+    path::Path,
+    sync::Arc,
+    thread::{self, JoinHandle},
+};
+
+use admit_publish::update::{Compacted, Content, compact};
+use admit_snapshot::{
+    index::Index,
+    object::{ObjectKind, ObjectName},
+};
+use anyhow::{Context, Result};
+
+use super::{
+    kept::Kept,
+    publisher::Publisher,
+    upload::{Mode, upload},
+};
+use crate::{
+    peer::into_io,
+    store::{Store, reach::read},
+};
+
+/// A compaction that is under way.
+pub struct Compaction {
+    /// What it writes into the shards.
+    then: Content,
+    work: JoinHandle<Result<Compacted>>,
+}
+
+/// Objects that are written and uploaded, and that no head names yet.
+pub struct Done {
+    /// What the shards hold now.
+    pub then: Content,
+    /// The new index, and by how much the shards have grown.
+    pub compacted: Compacted,
+    /// The new index itself.
+    pub index: Arc<Index>,
+}
+
+impl Compaction {
+    /// Begins to write what `content` has in its delta into the shards that `index` names.
+    pub fn begin(publisher: &Publisher, index: &Arc<Index>, content: &Content, temp_dir: &Path) -> Self {
+        let (store, index) = (publisher.store.clone(), Arc::clone(index));
+        let (then, delta, dir) = (content.clone(), content.delta(), temp_dir.to_owned());
+        let work = thread::spawn(move || {
+            // Of an index that has a salt, the salt stays.
+            let fresh = admit_publish::salt::random()?;
+            let kept = Kept::new(&dir, std::collections::HashSet::new());
+            let read = |name: ObjectName| read(&store, name).map_err(into_io);
+            let compacted = compact(&index, &delta, fresh, &read, &kept)?;
+            write(&store, &kept, &compacted)?;
+            Ok(compacted)
+        });
+        Self { then, work }
+    }
+
+    /// Whether it has ended.
+    pub fn is_ended(&self) -> bool {
+        self.work.is_finished()
+    }
+
+    /// Waits until it has ended.
+    ///
+    /// # Errors
+    /// An object cannot be read or uploaded.
+    pub fn wait(self, publisher: &Publisher) -> Result<Done> {
+        let compacted = self.work.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        let index = publisher.object(ObjectKind::Index, compacted.index)?;
+        let index = Arc::new(Index::decode(index).context("the new index")?);
+        Ok(Done { then: self.then, compacted, index })
+    }
+}
+
+fn write(store: &Store, kept: &Kept, compacted: &Compacted) -> Result<()> {
+    // Nothing is taken for granted: a shard may have become what it was in an older version, or lie there since
+    // an attempt that failed. If there are more than a few, they are looked up as those of the whole are.
+    upload(store, &kept.objects(&compacted.objects), kept.published(), Mode::Upload)?;
+    Ok(())
+}

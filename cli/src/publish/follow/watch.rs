@@ -1,0 +1,280 @@
+//! What a follower sees to beside publishing: that the head in the store is the one that it has put there, and that
+//! everything it leads to is there and sound. What is not is mended from what the follower has in memory, or by a publish
+//! of the whole, and told.
+
+use std::{
+    collections::{HashSet, VecDeque},
+    time::Duration,
+};
+
+use admit::limits::CHECK_MAX_OBJECTS;
+use admit_snapshot::{
+    head::Head,
+    object::{Digest, ObjectKind, ObjectName},
+    time::UnixSecs,
+};
+use anyhow::{Error, Result};
+
+use super::{Follower, head::NeedsWhole, is_final};
+use crate::store::{LAG, Object, reach::reach};
+
+/// Between two looks at the head: as often as the lease is renewed.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
+
+/// Between two slices of objects that are checked.
+const CHECK_EVERY: Duration = Duration::from_secs(60);
+
+/// In so many slices everything is checked, unless it takes fewer: within a day.
+const SLICES_MAX: usize = 1_440;
+
+/// What is known of what the store has.
+pub struct Watch {
+    /// The order of the heads that were published, and when; the oldest is the last that nobody may be shown any more.
+    heads: VecDeque<(Order, Duration)>,
+    looked_at: Duration,
+    checked_at: Duration,
+    /// The index whose objects are in `names`.
+    index: Option<Digest>,
+    /// What is to be checked before everything has been.
+    names: Vec<ObjectName>,
+    slice: usize,
+    /// What was not sound the last time: it may have been on its way.
+    suspects: Vec<ObjectName>,
+}
+
+type Order = (u64, UnixSecs);
+
+const fn order(head: &Head) -> Order {
+    (head.seq, head.as_of)
+}
+
+impl Watch {
+    /// Nothing is known but that `head` was published at `now`, on the clock that only runs.
+    pub fn new(head: &Head, now: Duration) -> Self {
+        Self {
+            heads: VecDeque::from([(order(head), now)]),
+            looked_at: now,
+            checked_at: now,
+            index: None,
+            names: Vec::new(),
+            slice: 0,
+            suspects: Vec::new(),
+        }
+    }
+
+    /// `head` was published at `now`.
+    pub fn have_published(&mut self, head: &Head, now: Duration) {
+        self.heads.push_back((order(head), now));
+        self.forget(now);
+    }
+
+    /// Forgets heads that were replaced so long ago that the store shows them no more.
+    fn forget(&mut self, now: Duration) {
+        while self.heads.get(1).is_some_and(|(_, replaced_at)| now.saturating_sub(*replaced_at) >= LAG) {
+            self.heads.pop_front();
+        }
+    }
+
+    /// Whether the store may show a head of this order by itself at `now`. Nothing at all, `None`, comes before any.
+    fn may_be_shown(&mut self, shown: Option<Order>, now: Duration) -> bool {
+        self.forget(now);
+        match self.heads.front() {
+            Some((oldest, published_at)) => {
+                shown.is_some_and(|shown| shown >= *oldest) || now.saturating_sub(*published_at) < LAG
+            }
+            None => true,
+        }
+    }
+
+    /// What is to be checked next, of what leads to `names`. Suspects come first.
+    fn next_slice(
+        &mut self,
+        named: impl Iterator<Item = ObjectName>,
+        all: impl FnOnce() -> Vec<ObjectName>,
+    ) -> Vec<ObjectName> {
+        if self.names.is_empty() {
+            self.names = all();
+            self.slice = self.names.len().div_ceil(SLICES_MAX).max(CHECK_MAX_OBJECTS);
+        }
+        let rest = self.names.len().saturating_sub(self.slice);
+        let mut slice: Vec<_> =
+            self.suspects.iter().copied().chain(named).chain(self.names.drain(rest..)).collect();
+        let mut seen = HashSet::new();
+        slice.retain(|name| seen.insert(*name));
+        slice
+    }
+}
+
+impl Follower<'_> {
+    /// Looks after what is published, as far as that is due.
+    ///
+    /// # Errors
+    /// Another publisher is in this one's place, the store no longer lets this publisher in, or [`NeedsWhole`].
+    pub fn look_after(&mut self) -> Result<()> {
+        let elapsed = self.elapsed();
+        if elapsed.saturating_sub(self.watch.looked_at) >= LOOK_EVERY {
+            self.watch.looked_at = elapsed;
+            self.look_at_head()?;
+        }
+        if elapsed.saturating_sub(self.watch.checked_at) >= CHECK_EVERY {
+            self.watch.checked_at = elapsed;
+            self.check_slice()?;
+        }
+        Ok(())
+    }
+
+    /// Puts the head back if another one lies in its place that is older, or not this publisher's for this store.
+    fn look_at_head(&mut self) -> Result<()> {
+        // A store that is not heard is told of when something is to be published.
+        let Ok(found) = self.publisher.look() else { return Ok(()) };
+        let shown = found.as_ref().ok().map(order);
+        if self.watch.may_be_shown(shown, self.elapsed()) {
+            return Ok(());
+        }
+        let what = match found {
+            Ok(head) => format!("seq {} as of {} lies there", head.seq, head.as_of),
+            Err(stray) => {
+                if stray.seq >= self.head.seq {
+                    // An edge without SNAPSHOT_AUDIENCE may have taken it, and goes back to no smaller seq.
+                    let (seq, origin_seq) = (stray.seq.saturating_add(1), Some(self.head.origin_seq()));
+                    self.head = Head { seq, origin_seq, ..self.head.clone() };
+                }
+                stray.text
+            }
+        };
+        let (seq, now) = (self.head.seq, self.now()?);
+        eprintln!(
+            "warning: the published head is not the one of seq {seq} that this publisher has put: {what}. Putting it back"
+        );
+        self.renew(now.max(self.head.as_of.saturating_add(1)))
+    }
+
+    /// Checks the next objects of what is published: index, directory and delta each time, everything else in turn.
+    fn check_slice(&mut self) -> Result<()> {
+        if self.watch.index != Some(self.published.index) {
+            (self.watch.index, self.watch.names) = (Some(self.published.index), Vec::new());
+            self.watch.suspects.clear();
+        }
+        let (store, head) = (self.publisher.store.clone(), self.published.clone());
+        let slice = self.watch.next_slice(head.named(), || {
+            // What cannot be read on the way is named by the head, or found again.
+            reach(&store, &head).map(|names| names.into_iter().collect()).unwrap_or_default()
+        });
+        let Ok(checked) = store.check(&slice, &|_| ()) else { return Ok(()) };
+        let mut bad = checked.missing;
+        bad.extend(checked.broken);
+        if bad.is_empty() {
+            self.watch.suspects.clear();
+            return Ok(());
+        }
+        self.hold_lease().or_else(|error| {
+            if is_final(&error) || error.is::<NeedsWhole>() { Err(error) } else { Ok(()) }
+        })?;
+        let is_mended = self.put_again(&bad);
+        bad.retain(|name| !is_mended.contains(name));
+        // The second time in a row it is no object that is still on its way.
+        let lost = bad.iter().find(|name| self.watch.suspects.contains(name)).copied();
+        match lost {
+            Some(name) => {
+                self.watch.suspects.clear();
+                self.watch.names.clear();
+                let more =
+                    if bad.len() > 1 { format!(", and {} more", bad.len() - 1) } else { String::new() };
+                Err(NeedsWhole::Incomplete(format!("{name}{more}")).into())
+            }
+            None => {
+                self.watch.suspects = bad;
+                Ok(())
+            }
+        }
+    }
+
+    /// Uploads again what the store says is missing or broken of what a head names, as far as it is at hand.
+    pub fn mend(&mut self, error: &Error) {
+        let error = format!("{error:#}");
+        let mut named: Vec<_> = self.head.named().collect();
+        if named.iter().any(|name| error.contains(&name.to_string())) {
+            named.retain(|name| error.contains(&name.to_string()));
+        }
+        // A Worker of an earlier release does not say which: any of them may be.
+        self.put_again(&named);
+    }
+
+    /// Uploads those of these objects that are at hand, and says which.
+    fn put_again(&self, names: &[ObjectName]) -> Vec<ObjectName> {
+        let delta = self.content.delta().encode(self.index.salt()).ok().flatten();
+        let at_hand = [
+            (ObjectKind::Index, Some(self.index.object().to_vec())),
+            (ObjectKind::Directory, Some(self.content.directory().to_vec())),
+            (ObjectKind::Delta, delta),
+        ];
+        let objects = at_hand.into_iter().filter_map(|(kind, object)| {
+            let object: Object = object.map(|object| (ObjectName::of(kind, &object), object))?;
+            names.contains(&object.0).then_some(object)
+        });
+        let mut done = Vec::new();
+        for (name, object) in objects {
+            match self.publisher.put_all(vec![(name, object)]) {
+                Ok(()) => {
+                    eprintln!("warning: {name} was missing or broken in the store, and is uploaded again");
+                    done.push(name);
+                }
+                Err(error) if is_final(&error) => {}
+                Err(error) => eprintln!("warning: {name} is missing or broken in the store: {error:#}"),
+            }
+        }
+        done
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(seq: u64, as_of: UnixSecs) -> Head {
+        Head::new(seq, as_of, Digest([0; 32]), Digest([1; 32]))
+    }
+
+    fn secs(secs: u64) -> Duration {
+        Duration::from_secs(secs)
+    }
+
+    #[test]
+    fn an_old_head_is_shown_for_a_while_and_not_longer() {
+        let mut watch = Watch::new(&head(1, 0), secs(0));
+        assert!(watch.may_be_shown(None, secs(89)), "a store may show nothing at first");
+        assert!(!watch.may_be_shown(None, secs(90)));
+        watch.have_published(&head(2, 100), secs(100));
+        for (shown, until) in [(Some((1, 0)), 190), (Some((2, 100)), 1_000), (Some((2, 130)), 1_000)] {
+            assert!(watch.may_be_shown(shown, secs(until - 1)), "{shown:?}");
+        }
+        assert!(!watch.may_be_shown(Some((1, 0)), secs(190)));
+        // However often it is renewed.
+        for minute in 2..20_u32 {
+            watch.have_published(&head(2, 100 + i64::from(minute)), secs(100 + 60 * u64::from(minute)));
+            assert!(!watch.may_be_shown(Some((1, 0)), secs(100 + 60 * u64::from(minute))), "{minute}");
+        }
+        assert!(watch.heads.len() <= 3, "{}", watch.heads.len());
+    }
+
+    #[test]
+    fn everything_is_checked_in_a_bounded_number_of_slices() {
+        let name =
+            |number: usize| ObjectName { kind: ObjectKind::Shard, digest: Digest::of(&number.to_le_bytes()) };
+        for count in [0, 1, CHECK_MAX_OBJECTS, CHECK_MAX_OBJECTS + 1, 100_000] {
+            let all: Vec<_> = (0..count).map(name).collect();
+            let mut watch = Watch::new(&head(1, 0), secs(0));
+            let named = ObjectName { kind: ObjectKind::Index, digest: Digest([0; 32]) };
+            let mut checked = HashSet::new();
+            let mut slices = 0;
+            while slices == 0 || !watch.names.is_empty() {
+                let slice = watch.next_slice([named].into_iter(), || all.clone());
+                assert!(slice.contains(&named));
+                checked.extend(slice);
+                slices += 1;
+            }
+            assert_eq!(checked.len(), count + 1, "{count}");
+            assert!(slices <= count.div_ceil(CHECK_MAX_OBJECTS).clamp(1, SLICES_MAX), "{count}: {slices}");
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! Publishes the whole: reads, checks, builds, uploads what is missing, and puts the head last.
+
+use std::{collections::HashSet, process::ExitCode};
+
+use admit_publish::{
+    build::{Built, Layout, ObjectSink, Outcome, beyond_use},
+    published::{Named, Published},
+    source::{Catalogue, Problems, Source, SpillPlan, Strictness},
+};
+use admit_snapshot::{
+    head::Head,
+    limits::HEAD_SKEW_SECS,
+    time::{UnixSecs, iso8601},
+};
+use anyhow::{Result, bail};
+use indicatif::{HumanBytes, HumanCount};
+
+use super::{
+    Args, EXIT_DATA, Lease, exit_code, input,
+    kept::{Forgotten, Kept},
+    loss, namespaces,
+    outcome::Report,
+    publisher::{Broken, Publisher},
+    secs,
+    seq::{self, Seq, Wanted},
+    upload::{Mode, Uploaded, upload},
+};
+use crate::progress::now;
+
+/// How much is kept in memory of what is read, before a temporary file is used.
+const MEMORY_BYTES: usize = 256 * 1024 * 1024;
+
+/// What became of a publish.
+pub enum Ended {
+    /// The input cannot be used, which has been said.
+    Wrong,
+    /// It was only a rehearsal, in which so many records were set aside.
+    Done(u64),
+    /// It is what edges serve now, if it was not already.
+    Published(Box<Version>),
+}
+
+/// A version of which everything is in shards.
+pub struct Version {
+    /// Its head.
+    pub head: Head,
+    /// What it was built from, customers aside.
+    pub catalogue: Catalogue,
+}
+
+/// Checks and builds, publishes nothing and needs no store.
+///
+/// # Errors
+/// The lines cannot be read, or do not fit the format.
+pub fn check(args: &Args, from: &str) -> Result<ExitCode> {
+    let started = now();
+    let mut report = Report::new(args);
+    let Some(source) = read(args, from, args.outside.time.unix_secs()?, &mut report)? else {
+        return Ok(ExitCode::from(EXIT_DATA));
+    };
+    let Some(whole) = build(args, source, None, &Forgotten, &mut report)? else {
+        return Ok(ExitCode::from(EXIT_DATA));
+    };
+    report.built(&whole.built, &whole.problems);
+    report.say(&contents(&whole.built));
+    report.say(&format!("  time       {}", secs(started.elapsed())));
+    report.say("Dry run: nothing was published.");
+    report.end()?;
+    Ok(exit_code(whole.catalogue.set_aside.total()))
+}
+
+/// Publishes what `from` has.
+///
+/// # Errors
+/// The lines cannot be read, or the store does not answer or refuses.
+pub fn run(args: &Args, from: &str, publisher: &Publisher, lease: &Lease) -> Result<Ended> {
+    let started = now();
+    let published_at = args.outside.time.unix_secs()?;
+    let mut report = Report::new(args);
+    let Some(source) = read(args, from, published_at, &mut report)? else { return Ok(Ended::Wrong) };
+    let line = source.catalogue.snapshot.as_ref().map(|line| &line.value);
+    let from_file = line.map(|line| line.seq);
+    let as_of = line.and_then(|line| line.as_of).map_or(published_at, |as_of| as_of.resolve(published_at));
+    if as_of > published_at.saturating_add(HEAD_SKEW_SECS) {
+        bail!("as_of {} lies in the future: edges would refuse it", iso8601(as_of, 0));
+    }
+    if args.follow && from_file.is_none() {
+        bail!(
+            "--follow: {from} has no snapshot line, so that nobody knows from which change on to follow; its \
+             seq says up to which change the export is complete"
+        );
+    }
+    if let Some(refusal) = namespaces::refusal(args, &source, &publisher.store)? {
+        eprintln!("error: {refusal}");
+        eprintln!("admit: nothing was published");
+        report.refused(&refusal)?;
+        return Ok(Ended::Wrong);
+    }
+    let mode = if args.dry_run { Mode::DryRun } else { Mode::Upload };
+    if mode == Mode::Upload {
+        lease.take(&publisher.store, args.force)?;
+    }
+    let broken = if args.seq.is_some() { Broken::PassOver } else { Broken::Refuse };
+    let current = publisher.head(broken)?;
+    let wanted = Wanted { asked: args.seq, from_file, as_of };
+    // A follower that is started again finds its own work: the same count, and the same data in other objects.
+    let same = current.as_ref().filter(|head| args.follow && Some(head.origin_seq()) == from_file);
+    let (seq, as_of) = match same {
+        Some(head) => {
+            let seq = Seq { version: head.seq, origin: head.origin_seq() };
+            (seq, as_of.max(head.as_of.saturating_add(1)))
+        }
+        None => (seq::choose(wanted, current.as_ref())?, as_of),
+    };
+    let reached = if args.repair { HashSet::new() } else { publisher.reached(current.as_ref()) };
+    let before = current.as_ref().and_then(|head| published(publisher, head));
+    let kept = Kept::new(&args.temp_dir(), reached);
+    let source = match (&before, &current) {
+        // Without what is published the last good state of a record is not known.
+        (None, Some(_)) => source.strictly(),
+        _ => source,
+    };
+    let Some(whole) = build(args, source, before.as_ref(), &kept, &mut report)? else {
+        return Ok(Ended::Wrong);
+    };
+    let Whole { built, catalogue, problems } = whole;
+    report.built(&built, &problems);
+    if let Some(current) = current.as_ref().filter(|head| !args.allow_loss && !is_unchanged(head, &built)) {
+        let read = |name| kept.read_or(name, &publisher.store);
+        if let Some(refusal) = loss::refusal(current, before.as_ref(), &built, read, published_at)? {
+            eprintln!("error: {refusal}");
+            eprintln!("admit: nothing was published");
+            report.refused(&refusal)?;
+            return Ok(Ended::Wrong);
+        }
+    }
+    let uploaded = upload(&publisher.store, &kept.objects(&built.objects), kept.published(), mode)?;
+    let set_aside = catalogue.set_aside.total();
+    let head =
+        Head { set_aside: Some(set_aside).filter(|count| *count > 0), ..built.head(seq.version, as_of) };
+    let head = seq.of(head);
+    if let Some(current) = same.filter(|same| is_unchanged(same, &built) && same.set_aside == head.set_aside)
+    {
+        report.say(&format!("Seq {} is published already, as of {}", current.seq, iso8601(current.as_of, 0)));
+        report.published(current, true)?;
+        return Ok(Ended::Published(Box::new(Version { head: current.clone(), catalogue })));
+    }
+    let head = match mode {
+        Mode::DryRun => {
+            report.say(&format!("Would publish seq {}, as of {}", head.seq, iso8601(as_of, 0)));
+            head
+        }
+        Mode::Upload => {
+            let head = publisher.publish_base(head, current.as_ref())?;
+            report.say(&format!("Published seq {}, as of {}", head.seq, iso8601(as_of, 0)));
+            head
+        }
+    };
+    report.say(&contents(&built));
+    report.say(&transfer(&uploaded, mode));
+    report.say(&format!("  time       {}", secs(started.elapsed())));
+    report.uploaded(&uploaded);
+    if mode == Mode::DryRun {
+        report.say("Dry run: nothing was published.");
+        report.published(&head, false)?;
+        return Ok(Ended::Done(set_aside));
+    }
+    report.published(&head, true)?;
+    Ok(Ended::Published(Box::new(Version { head, catalogue })))
+}
+
+/// Reads the lines; `None` if they cannot be used at all, which has been said then.
+fn read(args: &Args, from: &str, now: UnixSecs, report: &mut Report) -> Result<Option<Source>> {
+    let plan = SpillPlan { dir: args.temp_dir(), memory_bytes: MEMORY_BYTES };
+    let source = match input::read(from, |url| args.origin(url), args.strictness(), now, plan) {
+        Err(error) if is_invalid_data(&error) => {
+            eprintln!("error: {error:#}");
+            eprintln!("admit: nothing was published");
+            report.refused(&format!("{error:#}"))?;
+            return Ok(None);
+        }
+        source => source?,
+    };
+    let errors = &source.problems.errors;
+    if !errors.is_empty() && (args.strict || source.is_empty()) {
+        // All that is wrong is said before anything else is asked. Lines without any record are not an export in
+        // which one went wrong.
+        build(args, source.strictly(), None, &Forgotten, report)?;
+        return Ok(None);
+    }
+    if errors.is_empty() && source.catalogue.merchants.is_empty() {
+        bail!("{from} holds no merchant: publishing it would take everything away");
+    }
+    Ok(Some(source))
+}
+
+fn is_invalid_data(error: &anyhow::Error) -> bool {
+    let io = error.chain().find_map(|cause| cause.downcast_ref::<std::io::Error>());
+    io.is_some_and(|error| error.kind() == std::io::ErrorKind::InvalidData)
+}
+
+/// What was built, and what it was built from.
+struct Whole {
+    built: Built<u64>,
+    catalogue: Catalogue,
+    problems: Problems,
+}
+
+/// Builds a snapshot over what is published, or says what is wrong with the lines.
+fn build(
+    args: &Args,
+    source: Source,
+    before: Option<&Published<'_>>,
+    sink: &impl ObjectSink,
+    report: &mut Report,
+) -> Result<Option<Whole>> {
+    let is_strict = source.is_strict();
+    // What is published in format 1 has no salt, and what is not readable tells none.
+    let fresh = admit_publish::salt::random()?;
+    let layout = before.map_or(Layout::new(fresh), |before| before.layout(fresh));
+    let Outcome { built, problems, catalogue, .. } = source.build_over(layout, before, sink)?;
+    let strictness = if built.is_none() { Strictness::Refuse } else { args.strictness() };
+    input::show(&problems, strictness);
+    let Some(built) = built else {
+        if let Some(reason) = beyond_use(&problems).filter(|_| !is_strict) {
+            eprintln!("error: {reason}");
+        }
+        input::tell_refused(&problems);
+        report.rejected(&problems)?;
+        return Ok(None);
+    };
+    input::tell_set_aside(&catalogue.set_aside);
+    if catalogue.merchants.is_empty() {
+        bail!("not one merchant can be used: publishing this would take everything away");
+    }
+    Ok(Some(Whole { built, catalogue, problems }))
+}
+
+/// What is published. If it cannot be read, that is said.
+fn published<'a>(publisher: &'a Publisher, head: &Head) -> Option<Published<'a>> {
+    let named = Named { index: head.index, directory: head.directory, delta: head.delta };
+    let read = |name| publisher.read(name);
+    let published = Published::new(named, Box::new(read));
+    published.inspect_err(|error| eprintln!("warning: what is published cannot be read: {error}")).ok()
+}
+
+fn is_unchanged(head: &Head, built: &Built<u64>) -> bool {
+    head.delta.is_none() && head.index == built.index && head.directory == built.directory
+}
+
+fn contents(built: &Built<u64>) -> String {
+    let bytes = built.objects.iter().map(|(_, bytes)| bytes).sum();
+    format!(
+        "  customers  {}\n  items      {}\n  objects    {} ({})",
+        HumanCount(built.customers),
+        HumanCount(built.items),
+        HumanCount(built.objects.len() as u64),
+        HumanBytes(bytes)
+    )
+}
+
+fn transfer(uploaded: &Uploaded, mode: Mode) -> String {
+    let label = if mode == Mode::DryRun { "missing " } else { "uploaded" };
+    format!(
+        "  {label}   {} ({}), {} were there already",
+        HumanCount(uploaded.objects as u64),
+        HumanBytes(uploaded.bytes),
+        HumanCount(uploaded.skipped as u64)
+    )
+}

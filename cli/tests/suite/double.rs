@@ -1,0 +1,232 @@
+//! A stand-in for the Worker's publish API: it enforces the same rules, remembers what it was asked, and fails
+//! on cue.
+
+mod routes;
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
+
+use admit_snapshot::head::{HEAD_TYPE, Head};
+use admit_testing::http::{Request, Response, Server};
+use admit_token::{KeySet, NativeVerifier, verify_jws};
+
+/// The token that it lets in.
+pub const TOKEN: &str = "let-me-in";
+
+/// What happens to a request instead of its answer.
+#[derive(Clone, Debug)]
+pub enum Mishap {
+    /// This status, with a `Retry-After` if there is one.
+    Status(u16, Option<&'static str>),
+    /// A page for people, with this status: a challenge, or an ingress that knows no such service.
+    Page(u16),
+    /// It is done, but whoever asked for it does not learn that: the answer is this status.
+    Unheard(u16),
+    /// No answer at all, until the double is dropped.
+    Hang,
+    /// An answer whose bytes are not what was stored; of a pack, its last object is stored with another byte.
+    Corrupt,
+    /// An answer as if nothing of what was asked for was there.
+    Unseen,
+    /// The answer, but before it somebody takes the lease over.
+    TakenOver,
+    /// The answer, but before it somebody has published this head.
+    Published(String),
+}
+
+/// For so many requests that begin so, after so many that went well.
+#[derive(Clone, Debug)]
+pub struct Cue {
+    /// Method and the beginning of the path, such as `PUT /snapshot/shard`.
+    pub on: &'static str,
+    /// How many such requests are answered first.
+    pub after: usize,
+    /// How many suffer.
+    pub times: usize,
+    /// What happens to them.
+    pub mishap: Mishap,
+}
+
+/// What the double holds.
+#[derive(Default)]
+pub struct State {
+    /// Objects by their keys.
+    pub objects: BTreeMap<String, Vec<u8>>,
+    /// Everything else but the head by its key: versions, the lease, the garbage.
+    pub values: BTreeMap<String, Vec<u8>>,
+    /// The published head.
+    pub head: Option<String>,
+    /// Every request: method, path, status; a mishap's status, or 0 for none.
+    pub requests: Vec<(String, u16)>,
+    cues: Vec<Cue>,
+    keys: String,
+    stored_last: Option<String>,
+    hanging: Vec<Request>,
+}
+
+impl State {
+    /// The published head's payload.
+    pub fn published(&self) -> Option<Head> {
+        let keys = KeySet::from_inline_jwks(&self.keys, &NativeVerifier).unwrap();
+        verify_jws(self.head.as_deref()?, &keys, HEAD_TYPE, &NativeVerifier).ok()
+    }
+
+    /// The `seq` of the versions that are kept.
+    pub fn versions(&self) -> Vec<u64> {
+        let mut versions: Vec<_> =
+            self.values.keys().filter_map(|key| key.strip_prefix("version/")?.parse().ok()).collect();
+        versions.sort_unstable();
+        versions
+    }
+
+    /// The key of the object that was stored last.
+    pub fn stored_last(&self) -> Option<String> {
+        self.stored_last.clone()
+    }
+
+    /// How many requests began so.
+    pub fn count(&self, beginning: &str) -> usize {
+        self.requests.iter().filter(|(request, _)| request.starts_with(beginning)).count()
+    }
+}
+
+/// A running double.
+pub struct Double {
+    /// Where it answers.
+    pub url: String,
+    _server: Server,
+    state: Arc<Mutex<State>>,
+}
+
+impl Double {
+    /// Starts one that takes heads signed by `keys`, a JWKS.
+    pub fn start(keys: &str) -> Self {
+        let state = Arc::new(Mutex::new(State { keys: keys.to_owned(), ..State::default() }));
+        let shared = Arc::clone(&state);
+        let server = Server::start(move |request| answer(request, &shared));
+        Self { url: format!("http://{}", server.address), _server: server, state }
+    }
+
+    /// Its state.
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    /// Makes it fail on this cue, and on no other.
+    pub fn fail(&self, on: &'static str, after: usize, times: usize, mishap: Mishap) {
+        self.state().cues = vec![Cue { on, after, times, mishap }];
+    }
+
+    /// Forgets cues and requests, those that hang among them, not what it holds.
+    pub fn recover(&self) {
+        let mut state = self.state();
+        state.cues.clear();
+        state.requests.clear();
+        state.hanging.clear();
+    }
+
+    /// Waits until a request hangs.
+    pub fn wait_for_hang(&self) {
+        for _ in 0..1_000 {
+            if !self.state().hanging.is_empty() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        panic!("no request hangs");
+    }
+}
+
+impl Drop for Double {
+    fn drop(&mut self) {
+        self.recover();
+    }
+}
+
+type Answer = (u16, Vec<u8>);
+
+fn answer(request: Request, state: &Mutex<State>) {
+    let name = format!("{} {}", request.method, request.target);
+    let mut state = state.lock().unwrap();
+    let mishap = state.cues.iter_mut().find(|cue| name.starts_with(cue.on)).and_then(|cue| {
+        if cue.after > 0 {
+            cue.after -= 1;
+            return None;
+        }
+        cue.times = cue.times.checked_sub(1)?;
+        Some(cue.mishap.clone())
+    });
+    let (status, mut bytes) = match mishap {
+        Some(Mishap::Hang) => {
+            state.requests.push((name, 0));
+            state.hanging.push(request);
+            return;
+        }
+        Some(Mishap::Status(status, _)) => on_cue(status),
+        Some(Mishap::Page(status)) => (status, b"<!DOCTYPE html><title>Just a moment...</title>".to_vec()),
+        Some(Mishap::Unheard(status)) => {
+            routes::respond(&request, &mut state);
+            on_cue(status)
+        }
+        Some(Mishap::Unseen) => routes::unseen(&request),
+        Some(Mishap::Corrupt) | None => routes::respond(&request, &mut state),
+        Some(Mishap::TakenOver) => {
+            let (holder, until) = ("f".repeat(32), routes::now() + 100);
+            let lease = format!(r#"{{"holder":"{holder}","host":"rival:1","until":{until}}}"#);
+            state.values.insert("lease".to_owned(), lease.into_bytes());
+            routes::respond(&request, &mut state)
+        }
+        Some(Mishap::Published(ref head)) => {
+            state.head = Some(head.clone());
+            routes::respond(&request, &mut state)
+        }
+    };
+    if let Some(Mishap::Corrupt) = mishap {
+        match state.stored_last().filter(|_| name.starts_with('P')) {
+            Some(key) => state.objects.get_mut(&key).unwrap().push(0),
+            None => bytes.push(0),
+        }
+    }
+    state.requests.push((name, status));
+    drop(state);
+    let mut response = Response::new(status, bytes);
+    if request.method == "HEAD" {
+        // As real servers do: the encoding that GET would have.
+        response = response.header("Content-Encoding", "gzip");
+    }
+    let retry_after = match mishap {
+        Some(Mishap::Status(_, secs)) => secs,
+        Some(Mishap::Unheard(_)) => Some("0"),
+        // As challenges do, so that tests need not wait.
+        Some(Mishap::Page(_)) => Some("0"),
+        _ => None,
+    };
+    if let Some(secs) = retry_after {
+        response = response.header("Retry-After", secs);
+    }
+    // Whoever asked may be gone: that is one of the things to be tested.
+    let _ = request.respond(&response);
+}
+
+fn on_cue(status: u16) -> Answer {
+    let message = match status {
+        401 => "Invalid auth token",
+        403 => "Invalid privileges",
+        404 => "Object not found",
+        409 => "A newer head is published",
+        413 => "Body too large",
+        429 => "Too many requests",
+        _ => "On cue",
+    };
+    error(status, message)
+}
+
+/// An error as the service words it.
+fn error(status: u16, message: &str) -> Answer {
+    let field = if status == 422 { "body".to_owned() } else { status.to_string() };
+    let body = format!(r#"{{"code":{status},"message":"{message}","errors":{{"{field}":"{message}"}}}}"#);
+    (status, body.into_bytes())
+}

@@ -1,0 +1,437 @@
+//! `admit publish --changes` and `--follow` as they are used: the built command between a stand-in for an origin
+//! and a stand-in for the Worker.
+
+mod set_aside;
+
+use crate::{
+    bench::{Ended, catalogue},
+    double::{Double, Mishap},
+    feed::{FeedDouble, ORIGIN_TOKEN, Quirk, wait_until},
+    follower::{customer, for_each, put, removed, renamed_item, seq, set_up, writes},
+};
+
+#[test]
+fn one_change_and_ten_thousand_are_two_writes_each() {
+    let (bench, double, feed) = set_up("two-writes", 20_000);
+    bench.publish(&feed.export_url(), &double.url, &["--origin-token", ORIGIN_TOKEN]).ok();
+    assert_eq!((seq(&double), feed.state().strangers), (1, 0));
+    let mut changes = vec![format!("{{\"seq\":2,{}}}", put(&[customer(7, 3)]))];
+    bench.write("one.ndjson", changes.concat());
+    double.recover();
+    let ended = bench.changes("one.ndjson", &double.url, &[]).ok();
+    assert!(
+        ended.stdout.contains("Published seq 2") && ended.stdout.contains("writes     2"),
+        "{}",
+        ended.stdout
+    );
+    let written = writes(&double);
+    assert!(written.len() == 2 && written[0].starts_with("PUT /snapshot/delta/"), "{written:?}");
+    assert_eq!(written[1], "PUT /snapshot/head");
+    assert_eq!(bench.accesses(&double.url, 7), Some((3, "delta".to_owned())));
+    assert_eq!(bench.accesses(&double.url, 8), Some((1, "shard".to_owned())));
+    changes.extend((0..10_000).map(|n| format!("\n{{\"seq\":{},{}}}", n + 3, put(&[customer(n + 1, 2)]))));
+    changes.push(format!("\n{{\"seq\":10003,{}}}\n", removed(20_000)));
+    bench.write("many.ndjson", changes.concat());
+    double.recover();
+    let ended = bench.changes("many.ndjson", &double.url, &[]).ok();
+    assert!(ended.stdout.contains("changes    10,001 (1 were published before)"), "{}", ended.stdout);
+    assert_eq!(writes(&double).len(), 2);
+    assert_eq!(bench.accesses(&double.url, 7), Some((2, "delta".to_owned())));
+    assert_eq!(bench.accesses(&double.url, 20_000), None);
+    assert_eq!(bench.accesses(&double.url, 19_999), Some((1, "shard".to_owned())));
+    bench.verify(&double.url);
+    // Again: nothing new.
+    double.recover();
+    let ended = bench.changes("many.ndjson", &double.url, &[]).ok();
+    assert!(ended.stdout.contains("Nothing new: seq 10003"), "{}", ended.stdout);
+    assert!(writes(&double).is_empty());
+}
+
+#[test]
+fn changes_that_cannot_be_applied_publish_nothing() {
+    let (bench, double, _) = set_up("no-changes", 0);
+    bench.write("all.ndjson", catalogue(3));
+    bench.write("good.ndjson", format!("{{\"seq\":2,{}}}\n", put(&[customer(1, 2)])));
+    bench.changes("good.ndjson", &double.url, &[]).failed(1, "nothing is published yet");
+    bench.publish("all.ndjson", &double.url, &[]).ok();
+    // Nobody has said where in the origin's changes that stands.
+    bench.changes("good.ndjson", &double.url, &[]).failed(1, "which of the origin's changes it reflects");
+    bench.publish("all.ndjson", &double.url, &["--seq", "1"]).ok();
+    let published = double.state().head.clone();
+    let stranger = customer(1, 2).replace("\"merchant_id\":21", "\"merchant_id\":22");
+    for (lines, code, said) in [
+        (
+            format!("{{\"seq\":2,{}}}\n{{\"seq\":4}}\n", put(&[customer(1, 2)])),
+            2,
+            "expected change 3, found 4",
+        ),
+        (
+            format!("{{\"seq\":2,{}}}\nnonsense\n", put(&[customer(1, 2)])),
+            2,
+            "changes.ndjson:2: expected a JSON object",
+        ),
+        (format!("{{\"seq\":2,{}}}\n", put(&[renamed_item()])), 2, "expected changes of customers only"),
+        ("{\"seq\":2,\"putt\":[]}\n".to_owned(), 2, "unknown field `putt`"),
+        (format!("{{\"seq\":2,{}}}\n", put(&["{\"type\":\"item\"}".to_owned()])), 2, "put[0]"),
+    ] {
+        bench.write("changes.ndjson", &lines);
+        bench.changes("changes.ndjson", &double.url, &[]).failed(code, said);
+        assert_eq!(double.state().head, published, "{said}");
+    }
+    // A record by itself is set aside, unless nothing may be.
+    bench.write("changes.ndjson", format!("{{\"seq\":2,{}}}\n", put(&[stranger, customer(2, 7)])));
+    bench.changes("changes.ndjson", &double.url, &["--strict"]).failed(2, "there is no merchant 22");
+    assert_eq!(double.state().head, published);
+    bench.changes("changes.ndjson", &double.url, &["--dry-run"]).failed(3, "there is no merchant 22");
+    bench.changes("nowhere.ndjson", &double.url, &[]).failed(1, "cannot read nowhere.ndjson");
+    double.recover();
+    let ended = bench.changes("good.ndjson", &double.url, &["--dry-run"]).ok();
+    assert!(ended.stdout.contains("Would publish seq 3"), "{}", ended.stdout);
+    assert!(writes(&double).is_empty());
+}
+
+#[test]
+fn a_delta_that_is_full_becomes_shards() {
+    let (bench, double, feed) = set_up("full", 20_000);
+    bench.publish(&feed.export_url(), &double.url, &["--origin-token", ORIGIN_TOKEN]).ok();
+    let shards = double.state().count("POST /snapshot/pack");
+    assert!(shards > 0);
+    let changes: String =
+        (0..20_000).map(|n| format!("{{\"seq\":{},{}}}\n", n + 2, put(&[customer(n + 1, 30)]))).collect();
+    bench.write("many.ndjson", changes);
+    let ended = bench.changes("many.ndjson", &double.url, &[]).ok();
+    assert!(ended.stdout.contains("the delta is empty"), "{}", ended.stdout);
+    let head = double.state().published().unwrap();
+    assert_eq!((head.seq, head.delta, head.customers), (20_001, None, 20_000));
+    assert_eq!(double.state().versions(), [1, 20_001]);
+    for id in [1, 9_999, 20_000] {
+        assert_eq!(bench.accesses(&double.url, id), Some((30, "shard".to_owned())));
+    }
+    bench.verify(&double.url);
+}
+
+#[test]
+fn what_the_origin_commits_is_published_while_it_is_followed() {
+    let (bench, double, feed) = set_up("followed", 50);
+    let follower = bench.follow(&feed, &double.url, &[]);
+    wait_until("the whole is published", || seq(&double) == 1);
+    feed.commit(&put(&[customer(7, 3), customer(51, 1)]));
+    feed.commit(&removed(8));
+    feed.commit("\"put\":[]");
+    wait_until("changes are published", || seq(&double) == 4);
+    assert_eq!(bench.accesses(&double.url, 7), Some((3, "delta".to_owned())));
+    assert_eq!((bench.accesses(&double.url, 8), bench.accesses(&double.url, 51).is_some()), (None, true));
+    // Of the catalogue too.
+    feed.commit(&put(&[renamed_item()]));
+    wait_until("the item is published", || seq(&double) == 5);
+    let ended =
+        bench.run(&["inspect", "--from", &double.url, "--customer", "vendor:c1", "--check", "33"]).ok();
+    assert!(ended.stdout.contains("High Water"), "{}", ended.stdout);
+    bench.verify(&double.url);
+    let requests = feed.state().requests.clone();
+    assert_eq!(requests[0].0, "/export");
+    assert!(
+        requests.iter().any(|(url, prefer)| url == "/export?after=4" && prefer == "wait=20"),
+        "{requests:?}"
+    );
+    assert_eq!(feed.state().strangers, 0);
+    let ended = follower.stop();
+    assert_eq!(ended.code, None, "ended by the signal");
+    assert!(
+        ended.stdout.contains("Published seq 5") && ended.stdout.contains("2 writes"),
+        "{}",
+        ended.stdout
+    );
+    // It has given the lease back, and the next one finds its work.
+    feed.state().export = (5, catalogue(50).replace("Slack Water", "High Water"));
+    let follower = bench.follow(&feed, &double.url, &[]);
+    wait_until("the whole is published again", || double.state().published().unwrap().delta.is_none());
+    assert_eq!(seq(&double), 5, "the same count, in other objects");
+    feed.commit(&put(&[customer(9, 4)]));
+    wait_until("it goes on", || seq(&double) == 6);
+    drop(follower);
+}
+
+#[test]
+fn what_a_follower_supersedes_is_marked_as_garbage_and_never_what_is_in_use() {
+    let (bench, double, feed) = set_up("collected", 50);
+    let follower = bench.follow(&feed, &double.url, &["--gc-every", "1"]);
+    wait_until("the whole is published", || seq(&double) == 1);
+    for accesses in 1..=3 {
+        let seq_wanted = feed.commit(&put(&[customer(7, accesses)]));
+        wait_until("the change is published", || seq(&double) == seq_wanted);
+    }
+    let current = format!("delta/{}", double.state().published().unwrap().delta.unwrap());
+    wait_until("superseded deltas are marked", || {
+        let state = double.state();
+        let marks = state.values.get("garbage").map(|json| String::from_utf8_lossy(json).into_owned());
+        let mut deltas = state.objects.keys().filter(|key| key.starts_with("delta/") && **key != current);
+        marks.is_some_and(|marks| !marks.contains(&current) && deltas.all(|key| marks.contains(key)))
+    });
+    drop(follower);
+    bench.verify(&double.url);
+}
+
+#[test]
+fn a_feed_that_repeats_skips_reorders_or_breaks_off_loses_nothing() {
+    let cases = [
+        (Quirk::Everything, 3),
+        (Quirk::Skipped, 2),
+        (Quirk::Reversed, 2),
+        (Quirk::Cut, 2),
+        // What has arrived counts: an origin that never comes to the end of its answer is followed too.
+        (Quirk::BrokenOff, 100),
+        (Quirk::Status(500), 1),
+        (Quirk::Status(429), 1),
+    ];
+    for_each(&cases, |number, (quirk, times)| {
+        let (bench, double, feed) = set_up(&format!("quirks-{number}"), 10);
+        let follower = bench.follow(&feed, &double.url, &[]);
+        wait_until("the whole is published", || seq(&double) == 1);
+        feed.misbehave(quirk.clone(), *times);
+        for id in 1..=3 {
+            feed.commit(&put(&[customer(id, 5)]));
+        }
+        feed.commit(&put(&[customer(1, 6)]));
+        wait_until(&format!("{quirk:?}: all is published"), || seq(&double) == 5);
+        let found: Vec<_> = (1..=4).map(|id| bench.accesses(&double.url, id).unwrap().0).collect();
+        assert_eq!(found, [6, 5, 5, 1], "{quirk:?}");
+        assert_eq!(feed.state().requests.iter().filter(|(url, _)| url == "/export").count(), 1, "{quirk:?}");
+        drop(follower);
+    });
+}
+
+#[test]
+fn where_the_feed_does_not_help_the_whole_is_published() {
+    let cases = [
+        (Quirk::Status(410), 1, "no longer has the changes after 1"),
+        (Quirk::Skipped, 100, "goes on leaving something out"),
+        (Quirk::Reversed, 100, "goes on leaving something out"),
+        (Quirk::Body("{\"seq\":2,\"put\":[{\"type\":\"item\"}]}\n"), 100, "put[0]"),
+    ];
+    for_each(&cases, |number, (quirk, times, said)| {
+        let (bench, double, feed) = set_up(&format!("whole-{number}"), 10);
+        let follower = bench.follow(&feed, &double.url, &[]);
+        wait_until("the whole is published", || seq(&double) == 1);
+        feed.misbehave(quirk.clone(), *times);
+        feed.commit(&put(&[customer(1, 5)]));
+        feed.commit(&put(&[customer(2, 5)]));
+        feed.state().export = (
+            3,
+            format!("{}\n{}", catalogue(0), (1..=3).map(|id| customer(id, 9) + "\n").collect::<String>()),
+        );
+        wait_until(&format!("{quirk:?}: the whole is published"), || seq(&double) >= 3);
+        assert_eq!(bench.accesses(&double.url, 2).unwrap().0, 9, "{quirk:?}");
+        let ended = follower.kill();
+        assert!(ended.stderr.contains(said), "{quirk:?}: {}", ended.stderr);
+    });
+}
+
+#[test]
+fn a_follower_that_cannot_go_on_says_why() {
+    // The whole is wrong as well, and nothing wrong is to be passed over.
+    let (bench, double, feed) = set_up("stuck", 10);
+    let follower = bench.follow(&feed, &double.url, &["--strict"]);
+    wait_until("the whole is published", || seq(&double) == 1);
+    feed.state().export = (3, "nonsense".to_owned());
+    feed.misbehave(Quirk::Status(410), 1);
+    feed.commit(&removed(1));
+    follower.wait().failed(2, "expected a JSON object");
+    // Somebody else has published.
+    let (bench, double, feed) = set_up("overtaken", 10);
+    let follower = bench.follow(&feed, &double.url, &[]);
+    wait_until("the whole is published", || seq(&double) == 1);
+    bench.write("other.ndjson", catalogue(2));
+    bench.publish("other.ndjson", &double.url, &["--force", "--seq", "7", "--allow-loss"]).ok();
+    feed.commit(&removed(1));
+    follower.wait().failed(1, "");
+    assert_eq!(double.state().published().unwrap().customers, 2);
+    // Somebody has taken the lease over, and may publish any moment.
+    let (bench, double, feed) = set_up("taken-over", 10);
+    let follower = bench.follow(&feed, &double.url, &[]);
+    wait_until("the whole is published", || seq(&double) == 1);
+    double.fail("PUT /snapshot/delta", 0, 1, Mishap::TakenOver);
+    feed.commit(&removed(1));
+    follower.wait().failed(1, "holds the lease until");
+    assert_eq!(seq(&double), 1);
+    // No URL to follow.
+    let args =
+        ["publish", "--from", "other.ndjson", "--follow", "--to", &double.url, "--key", "publisher.jwk"];
+    bench.run(&args).failed(1, "the origin's URL is needed");
+    // Nobody knows which changes the export has.
+    let (bench, double, feed) = set_up("no-count", 10);
+    let args =
+        ["publish", "--from", &feed.lines_url(), "--follow", "--to", &double.url, "--key", "publisher.jwk"];
+    bench.run(&args).failed(1, "has no snapshot line");
+    assert!(double.state().requests.is_empty(), "it has not even taken the lease");
+    // The token has expired.
+    let (bench, double, feed) = set_up("expired", 10);
+    let follower = bench.follow(&feed, &double.url, &[]);
+    wait_until("the whole is published", || seq(&double) == 1);
+    double.fail("PUT /snapshot/delta", 0, 1, Mishap::Status(401, None));
+    feed.commit(&removed(1));
+    follower.wait().failed(1, "the token is missing, wrong or expired");
+}
+
+#[test]
+fn a_head_whose_answer_is_lost_is_published_once() {
+    let (bench, double, feed) = set_up("unheard", 10);
+    let follower = bench.follow(&feed, &double.url, &[]);
+    wait_until("the whole is published", || seq(&double) == 1);
+    double.recover();
+    // As often as one call is tried.
+    double.fail("PUT /snapshot/head", 0, 6, Mishap::Unheard(503));
+    feed.commit(&put(&[customer(1, 5)]));
+    wait_until("the change is published", || seq(&double) == 2);
+    feed.commit(&put(&[customer(1, 6)]));
+    wait_until("it goes on", || seq(&double) == 3);
+    assert_eq!(double.state().count("PUT /snapshot/head"), 7);
+    assert_eq!(bench.accesses(&double.url, 1), Some((6, "delta".to_owned())));
+    drop(follower);
+}
+
+#[test]
+fn a_clock_of_the_origin_that_runs_ahead_keeps_nothing_from_edges() {
+    let (bench, double, feed) = set_up("ahead", 10);
+    let follower = bench.follow(&feed, &double.url, &[]);
+    wait_until("the whole is published", || seq(&double) == 1);
+    feed.commit(&format!("\"as_of\":4000000000,{}", removed(1)));
+    wait_until("the change is published", || seq(&double) == 2);
+    let head = double.state().published().unwrap();
+    assert!(head.as_of <= head.published_at.unwrap(), "{head:?}");
+    drop(follower);
+}
+
+#[test]
+fn a_store_that_fails_for_a_while_is_waited_for() {
+    let (bench, double, feed) = set_up("waits", 10);
+    let follower = bench.follow(&feed, &double.url, &[]);
+    wait_until("the whole is published", || seq(&double) == 1);
+    // As often as one call is tried, and once more.
+    double.fail("PUT /snapshot/delta", 0, 7, Mishap::Status(500, Some("0")));
+    feed.commit(&put(&[customer(1, 5)]));
+    wait_until("the change is published", || seq(&double) == 2);
+    double.fail("PUT /snapshot/head", 0, 7, Mishap::Status(503, Some("0")));
+    feed.commit(&put(&[customer(1, 6)]));
+    wait_until("the next change is published", || seq(&double) == 3);
+    assert_eq!(bench.accesses(&double.url, 1), Some((6, "delta".to_owned())));
+    let ended = follower.kill();
+    assert!(ended.stderr.contains("trying again in"), "{}", ended.stderr);
+}
+
+/// Killed at every request that it makes: what is published is whole, and the next one completes.
+#[test]
+fn killed_anywhere_a_follower_leaves_a_version_that_is_whole_and_the_next_one_completes() {
+    let (bench, double, feed) = set_up("killed-follower", 10);
+    let more: Vec<String> = (1..=3).map(|id| customer(id, 5)).collect();
+    let changed = |lines: &str| format!("{lines}\n{}", more.join("\n"));
+    let before = catalogue(10);
+    let after = {
+        let kept: Vec<_> =
+            before.lines().filter(|line| !(1..=3).any(|id| line.contains(&format!("\"c{id}\"")))).collect();
+        changed(&kept.join("\n"))
+    };
+    // What a sync asks for, from the first request after the whole is published.
+    let follower = bench.follow(&feed, &double.url, &[]);
+    wait_until("it follows", || feed.is_followed());
+    double.recover();
+    feed.commit(&put(&more));
+    wait_until("the change is published", || seq(&double) == 2);
+    drop(follower);
+    let requests: Vec<_> = double.state().requests.iter().map(|(request, _)| request.clone()).collect();
+    let steps = requests.iter().position(|request| request == "PUT /snapshot/head").unwrap() + 1;
+    assert!(steps >= 2, "{requests:?}");
+    for_each(&requests[..steps], |step, request| {
+        let double = Double::start(&bench.jwks("publisher"));
+        let feed = FeedDouble::start(1, &before);
+        let follower = bench.follow(&feed, &double.url, &[]);
+        wait_until("it follows", || feed.is_followed());
+        double.recover();
+        double.fail("", step, usize::MAX, Mishap::Hang);
+        feed.commit(&put(&more));
+        double.wait_for_hang();
+        follower.kill();
+        double.recover();
+        assert_eq!(seq(&double), 1, "{request}");
+        bench.verify(&double.url);
+        assert_eq!(bench.accesses(&double.url, 1).unwrap().0, 1);
+        feed.state().export = (2, after.clone());
+        let follower = bench.follow(&feed, &double.url, &["--force"]);
+        wait_until("the next one completes", || seq(&double) == 2);
+        assert_eq!(bench.accesses(&double.url, 1).unwrap().0, 5);
+        bench.verify(&double.url);
+        drop(follower);
+    });
+}
+
+/// More changes than a delta holds, some of which come while the delta is written into the shards.
+#[test]
+fn while_a_full_delta_is_written_into_the_shards_changes_go_on() {
+    let (bench, double, feed) = set_up("compacted", 3_000);
+    let follower = bench.follow(&feed, &double.url, &[]);
+    wait_until("the whole is published", || seq(&double) == 1);
+    // Once the shards are written the store is away: as often as one call is tried, and once more.
+    double.fail("PUT /snapshot/version", 0, 7, Mishap::Status(500, Some("0")));
+    for part in 0..3 {
+        let customers: Vec<_> = (part * 1_000..(part + 1) * 1_000).map(|id| customer(id + 1, 160)).collect();
+        feed.commit(&put(&customers));
+    }
+    for id in 1..=20 {
+        feed.commit(&put(&[customer(id, 2)]));
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    feed.commit(&removed(21));
+    wait_until("all is published, the most of it in shards", || {
+        let head = double.state().published().unwrap();
+        head.seq == 25 && double.state().versions().len() > 1
+    });
+    feed.commit(&put(&[customer(3_001, 1)]));
+    wait_until("it goes on", || seq(&double) >= 26);
+    drop(follower);
+    bench.verify(&double.url);
+    assert_eq!(bench.accesses(&double.url, 1).unwrap().0, 2);
+    assert_eq!(bench.accesses(&double.url, 21), None);
+    assert_eq!(bench.accesses(&double.url, 22), Some((160, "shard".to_owned())));
+    assert!(bench.accesses(&double.url, 3_001).is_some());
+}
+
+#[test]
+fn an_export_that_takes_most_of_it_away_is_refused() {
+    let (bench, double, _) = set_up("loss", 0);
+    bench.write("all.ndjson", catalogue(300));
+    bench.publish("all.ndjson", &double.url, &[]).ok();
+    bench.write("less.ndjson", catalogue(149));
+    bench.publish("less.ndjson", &double.url, &[]).failed(2, "151 of 300 customers");
+    assert_eq!(double.state().published().unwrap().customers, 300);
+    bench.publish("less.ndjson", &double.url, &["--allow-loss"]).ok();
+    assert_eq!(double.state().published().unwrap().customers, 149);
+}
+
+#[test]
+fn a_disk_that_is_full_while_customers_are_set_aside_publishes_nothing() {
+    let (bench, double, _) = set_up("disk", 0);
+    bench.write("all.ndjson", catalogue(3));
+    bench.publish("all.ndjson", &double.url, &[]).ok();
+    let published = double.state().head.clone();
+    bench.write("more.ndjson", catalogue(2_000));
+    // No file may grow beyond 1 KiB: as if the disk were full.
+    let script = format!(
+        "trap '' XFSZ; ulimit -f 1; exec {} publish --from more.ndjson --to {} --key publisher.jwk",
+        env!("CARGO_BIN_EXE_admit"),
+        double.url
+    );
+    let ended: Ended = std::process::Command::new("bash")
+        .args(["-c", &script])
+        .current_dir(&bench.dir)
+        .env("ADMIT_TOKEN", crate::double::TOKEN)
+        .output()
+        .unwrap()
+        .into();
+    ended.failed(1, "temporary file in ");
+    assert_eq!(double.state().head, published);
+    bench
+        .publish("more.ndjson", &double.url, &["--temp-dir", "nowhere"])
+        .failed(1, "temporary file in nowhere");
+    bench.publish("more.ndjson", &double.url, &[]).ok();
+    assert_eq!(double.state().published().unwrap().customers, 2_000);
+}

@@ -1,0 +1,421 @@
+//! The byte format: `docs/storage-schema.md` against the code, pinned digests, and readers that meet bytes
+//! which nobody wrote.
+
+use std::{collections::HashMap, fs, path::Path};
+
+use admit_publish::build::{Built, build_ndjson};
+use admit_snapshot::{
+    customer::CustomerRecord,
+    delta::{self, encode_delta},
+    directory::Directory,
+    head::{HEAD_TYPE, Head},
+    index::{Index, NewTree, Tree, encode_index},
+    item::ItemRecord,
+    key::{EntryKey, ItemSalt},
+    object::{Digest, HEADER_LEN, ObjectKind, ObjectName},
+    table::{Entry, Table},
+    version::{Found, ObjectCache, Version},
+};
+use admit_token::{KeySet, NativeVerifier, verify_jws};
+use proptest::{collection::vec, prelude::*, sample::Index as Place};
+
+/// When the example is published.
+const NOW: i64 = 1_700_000_100;
+
+/// The public key of RFC 8037 A.2.
+const JWKS: &str = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","alg":"EdDSA","kid":"publisher-1",
+    "x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+
+/// The salt of what `build_ndjson` builds.
+const SALT: ItemSalt = ItemSalt::IN_MEMORY;
+
+const NO_ENTRIES: &[(EntryKey, &[u8])] = &[];
+
+fn anna() -> EntryKey {
+    EntryKey::customer("vendor", "anna")
+}
+
+/// The same example as earlier releases published it.
+fn format_1() -> String {
+    fs::read_to_string(
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/vectors/snapshot-format-1.txt"),
+    )
+    .unwrap()
+}
+
+fn document() -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/storage-schema.md")).unwrap()
+}
+
+/// The fenced blocks of one language, each with the line that introduces it.
+fn blocks(document: &str, language: &str) -> Vec<(String, String)> {
+    let fence = format!("```{language}");
+    let mut found = Vec::new();
+    let mut introduction = "";
+    let mut lines = document.lines();
+    while let Some(line) = lines.next() {
+        if line == fence {
+            let block: Vec<_> = lines.by_ref().take_while(|line| *line != "```").collect();
+            found.push((introduction.to_owned(), block.join("\n")));
+        } else if !line.is_empty() {
+            introduction = line;
+        }
+    }
+    found
+}
+
+fn only(document: &str, language: &str) -> String {
+    let mut found = blocks(document, language);
+    assert_eq!(found.len(), 1, "blocks of {language}");
+    found.remove(0).1
+}
+
+/// The bytes of a dump: hexadecimal up to `#`, or text behind `| `.
+fn bytes_of(dump: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for line in dump.lines() {
+        if let Some(text) = line.strip_prefix("| ") {
+            bytes.extend(text.bytes());
+            continue;
+        }
+        let hex = line.split_once('#').map_or(line, |(hex, _)| hex);
+        bytes.extend(hex.split_whitespace().map(|byte| u8::from_str_radix(byte, 16).unwrap()));
+    }
+    bytes
+}
+
+fn example() -> Built {
+    build_ndjson(only(&document(), "ndjson").as_bytes(), NOW).unwrap()
+}
+
+fn of_kind(built: &Built, kind: ObjectKind) -> Vec<&[u8]> {
+    let objects = built.objects.iter().filter(|(name, _)| name.kind == kind);
+    objects.map(|(_, object)| object.as_slice()).collect()
+}
+
+/// What the example of the document is made of, in its order.
+fn expected_objects() -> Vec<(ObjectName, Vec<u8>)> {
+    let built = example();
+    let mut objects = built.objects.clone();
+    let mut push = |kind, object: Vec<u8>| objects.push((ObjectName::of(kind, &object), object));
+    push(ObjectKind::Delta, encode_delta(&[(anna(), b"")], NO_ENTRIES).unwrap());
+    let shards: Vec<Digest> = of_kind(&built, ObjectKind::Shard).into_iter().map(Digest::of).collect();
+    let customers = NewTree::new(vec![Some(shards[0]), None]).unwrap();
+    let items = NewTree::new(vec![Some(shards[1])]).unwrap();
+    let (index, pages) = encode_index(SALT, &customers, &items, 0).unwrap();
+    for page in pages {
+        push(ObjectKind::Page, page);
+    }
+    push(ObjectKind::Index, index);
+    objects
+}
+
+#[test]
+fn the_document_shows_what_the_code_writes() {
+    let document = document();
+    let shown = blocks(&document, "hex");
+    let expected = expected_objects();
+    assert_eq!(shown.len(), expected.len(), "number of dumps");
+    for ((introduction, dump), (name, object)) in shown.iter().zip(&expected) {
+        assert!(introduction.starts_with(&format!("`{name}` ")), "{name} is introduced as {introduction}");
+        assert!(introduction.ends_with(&format!(", {} bytes:", object.len())), "length in {introduction}");
+        assert_eq!(&bytes_of(dump), object, "{name}");
+        assert_eq!(name.check(object), Ok(()));
+    }
+}
+
+#[test]
+fn the_document_shows_a_head_that_verifies() {
+    let document = document();
+    let json = only(&document, "json");
+    let (header, payload) = json.split_once('\n').unwrap();
+    let jws = only(&document, "jws");
+    let encoded =
+        |text: &str| <base64ct::Base64UrlUnpadded as base64ct::Encoding>::encode_string(text.as_bytes());
+    assert!(jws.starts_with(&format!("{}.{}.", encoded(header), encoded(payload))));
+
+    let keys = KeySet::from_inline_jwks(JWKS, &NativeVerifier).unwrap();
+    let head: Head = verify_jws(&jws, &keys, HEAD_TYPE, &NativeVerifier).unwrap();
+    assert_eq!(serde_json::to_string(&head).unwrap(), payload);
+    let built = example();
+    let delta = encode_delta(&[(anna(), b"")], NO_ENTRIES).unwrap();
+    assert_eq!((head.index, head.directory), (built.index, built.directory));
+    assert_eq!((head.delta, head.seq), (Some(Digest::of(&delta)), 8));
+    assert_eq!(head.may_follow(Some(&Head { seq: 7, ..head.clone() }), NOW, 0), Ok(()));
+}
+
+/// What was published in format 1 is found as what is published now is.
+#[test]
+fn a_snapshot_of_format_1_is_read() {
+    let text = format_1();
+    let keys = KeySet::from_inline_jwks(JWKS, &NativeVerifier).unwrap();
+    let head: Head = verify_jws(&only(&text, "jws"), &keys, HEAD_TYPE, &NativeVerifier).unwrap();
+    assert_eq!((head.format, head.may_follow(None, NOW, 0)), (1, Ok(())));
+    let mut objects = HashMap::new();
+    for (introduction, dump) in blocks(&text, "hex") {
+        let name = ObjectName::parse(introduction.split('`').nth(1).unwrap()).unwrap();
+        let object = bytes_of(&dump);
+        assert_eq!((name.check(&object), object[4]), (Ok(()), 1), "{introduction}");
+        objects.insert(name, object);
+    }
+    let object = |kind, digest| objects[&ObjectName { kind, digest }].clone();
+    let index = Index::decode(object(ObjectKind::Index, head.index)).unwrap();
+    assert_eq!(index.salt(), ItemSalt::NONE);
+    let version = Version {
+        index: index.into(),
+        directory: Directory::decode(&object(ObjectKind::Directory, head.directory)).unwrap().into(),
+        delta: head.delta.map(|digest| object(ObjectKind::Delta, digest).into()),
+        head,
+    };
+    let mut cache = ObjectCache::new(1 << 20);
+    for (name, object) in &objects {
+        cache.insert(*name, object.as_slice().into());
+    }
+    for id in [33, 40] {
+        let key = version.index.item_key(id);
+        let Found::Record(record) = version.look_up(Tree::Items, key, &mut cache).unwrap() else {
+            panic!("{id}")
+        };
+        assert_eq!(ItemRecord::new(record.bytes()).unwrap().id, id);
+    }
+    // The delta has removed her.
+    assert!(matches!(version.look_up(Tree::Customers, anna(), &mut cache), Ok(Found::Absent)));
+    let without_delta = Version { delta: None, ..version };
+    assert!(matches!(without_delta.look_up(Tree::Customers, anna(), &mut cache), Ok(Found::Record(_))));
+    assert_eq!(
+        *without_delta.directory,
+        Directory::decode(of_kind(&example(), ObjectKind::Directory)[0]).unwrap()
+    );
+}
+
+/// The numbers in the tables of the document.
+#[test]
+fn the_document_names_the_limits() {
+    let document = document();
+    for wanted in [
+        format!("{} MiB (`OBJECT_MAX_BYTES`)", admit_snapshot::limits::OBJECT_MAX_BYTES >> 20),
+        format!("{} KiB (`HEAD_MAX_BYTES`)", admit_snapshot::limits::HEAD_MAX_BYTES >> 10),
+        format!("{} KiB (`LEASE_MAX_BYTES`)", admit_snapshot::limits::LEASE_MAX_BYTES >> 10),
+        format!("{} MiB (`GARBAGE_MAX_BYTES`)", admit_snapshot::limits::GARBAGE_MAX_BYTES >> 20),
+        format!("{} s (`LEASE_MAX_SECS`)", admit_snapshot::limits::LEASE_MAX_SECS),
+        format!("{} s (`HEAD_SKEW_SECS`)", admit_snapshot::limits::HEAD_SKEW_SECS),
+        format!("about {} KiB of records", admit_publish::build::SHARD_TARGET_BYTES >> 10),
+        format!("more than 2^{} shards", admit_publish::build::PAGE_ABOVE_BITS),
+        format!("Format {} is what this page says", admit_snapshot::object::FORMAT_VERSION),
+    ] {
+        assert!(document.contains(&wanted), "{wanted}");
+    }
+}
+
+/// The example's digests, apart from the document: a change here is a change of what is published, and, if
+/// the bytes mean something else now, of the format (see "Changing the format").
+#[test]
+fn digests_are_pinned() {
+    let built = example();
+    let names: Vec<_> = built.objects.iter().map(|(name, _)| name.to_string()).collect();
+    assert_eq!(names, PINNED);
+    assert_eq!((built.customers, built.items), (1, 2));
+}
+
+const PINNED: [&str; 4] = [
+    "shard/71544918eb7f9094d14ef7eade906f5296a1ad57f87d7194677129a4efa85917",
+    "shard/fba84c37f1523caf3714939975714564e208564846939f7a27909eb5ef75b228",
+    "index/165b34401ac295332fcdba600e3d88e3e17713e4b91fec7c68149a332b0bfa9d",
+    "directory/279045bf5f2229b2bc9d8820ba7172e3bfa5147db21b66e5d9252bc77b6bb94c",
+];
+
+/// Lines in another order are the same snapshot.
+#[test]
+fn the_order_of_lines_decides_nothing() {
+    let ndjson = only(&document(), "ndjson");
+    let reversed: Vec<_> = ndjson.lines().rev().collect();
+    assert_eq!(build_ndjson(reversed.join("\n").as_bytes(), NOW).unwrap().objects, example().objects);
+}
+
+#[test]
+fn the_example_is_read_back() {
+    let built = example();
+    let index = Index::decode(of_kind(&built, ObjectKind::Index)[0].to_vec()).unwrap();
+    let shards = index.shards(Tree::Customers, |_| None::<Vec<u8>>).unwrap();
+    let object = &built.objects.iter().find(|(name, _)| *name == shards[0]).unwrap().1;
+    let Ok(Entry::Record(record)) = Table::of_shard(object).unwrap().get(anna()) else { panic!() };
+    let customer = CustomerRecord::new(record).unwrap();
+    assert_eq!((customer.id, customer.accesses().count()), (33, 2));
+    assert_eq!(customer.licenses().unwrap()[0].renews_on.unwrap().to_string(), "2023-12-14T09:35:28-07:00");
+}
+
+/// Reads bytes by every way there is. Returns how many values could be read.
+fn read_everything(object: &[u8], page: &[u8]) -> usize {
+    let keys = [
+        anna(),
+        EntryKey::item(ItemSalt::NONE, 33),
+        EntryKey::item(SALT, 33),
+        EntryKey([0; 16]),
+        EntryKey([0xff; 16]),
+    ];
+    let mut count = 0;
+    let mut read_table = |table: Table<'_>| {
+        for (key, entry) in table.iter() {
+            count += usize::from(table.get(key).is_ok());
+            if let Ok(Entry::Record(record)) = entry {
+                count += read_record(record);
+            }
+        }
+        for key in keys {
+            let _ = table.get(key);
+        }
+    };
+    if let Ok(table) = Table::of_shard(object) {
+        read_table(table);
+    }
+    if let Ok(tables) = delta::tables(object) {
+        read_table(tables.customers);
+        read_table(tables.items);
+    }
+    for tree in [Tree::Customers, Tree::Items] {
+        for key in keys {
+            let _ = delta::look_up(object, tree, key);
+        }
+    }
+    if let Ok(index) = Index::decode(object.to_vec()) {
+        for tree in [Tree::Customers, Tree::Items] {
+            for key in keys {
+                count += usize::from(index.place(tree, key, |_| Some(page)).is_ok());
+                let _ = index.place(tree, key, |_| None::<&[u8]>);
+            }
+            let _ = index.pages(tree).map(|pages| pages.len());
+            let _ = index.shards(tree, |_| Some(page));
+            let _ = index.shard_count(tree);
+        }
+    }
+    if let Ok(directory) = Directory::decode(object) {
+        let _ = (directory.client("web"), Directory::decode(&directory.encode()));
+        count += directory.licenses.len();
+    }
+    for kind in ObjectKind::ALL {
+        let _ = ObjectName::of(kind, object).check(object);
+    }
+    count + read_record(object)
+}
+
+fn read_record(record: &[u8]) -> usize {
+    let mut count = 0;
+    if let Ok(customer) = CustomerRecord::new(record) {
+        count += customer.accesses().filter(Result::is_ok).count();
+        for license in customer.licenses().unwrap_or_default() {
+            count += license.date_added.to_string().len();
+        }
+    }
+    if let Ok(item) = ItemRecord::new(record) {
+        count += item.packages.iter().count() + item.licenses.len();
+        count += item.fees().map_or(0, |fees| fees.len());
+        count += item.members().map_or(0, |members| members.iter().count());
+    }
+    count
+}
+
+/// Objects of every kind, a page among them, with more than one entry each.
+fn valid_objects() -> Vec<Vec<u8>> {
+    let built = example();
+    let mut objects: Vec<_> = expected_objects().into_iter().map(|(_, object)| object).collect();
+    let records: Vec<Vec<(EntryKey, Vec<u8>)>> = of_kind(&built, ObjectKind::Shard)
+        .into_iter()
+        .map(|shard| {
+            let entries = Table::of_shard(shard).unwrap().iter().map(|(key, entry)| match entry {
+                Ok(Entry::Record(record)) => (key, record.to_vec()),
+                other => panic!("{other:?}"),
+            });
+            entries.collect()
+        })
+        .collect();
+    objects.push(encode_delta(&records[0], &records[1]).unwrap());
+    objects
+}
+
+#[test]
+fn every_truncation_of_a_valid_object_is_read_without_panic() {
+    let objects = valid_objects();
+    let page = &objects[5];
+    for object in &objects {
+        assert!(read_everything(object, page) > 0 || object[..4] == *b"ADMP", "the intact one is read");
+        for len in 0..object.len() {
+            read_everything(&object[..len], page);
+        }
+    }
+}
+
+#[test]
+fn every_flipped_bit_of_a_valid_object_is_read_without_panic_and_noticed() {
+    let objects = valid_objects();
+    for object in &objects {
+        let names = ObjectKind::ALL.map(|kind| ObjectName::of(kind, object));
+        let mut flipped = object.clone();
+        for bit in 0..object.len() * 8 {
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            read_everything(&flipped, &flipped);
+            // Hashing is slow in a debug build: a sample will do.
+            if bit % 61 == 0 {
+                assert!(names.iter().all(|name| name.check(&flipped).is_err()));
+            }
+            flipped[bit / 8] ^= 1 << (bit % 8);
+        }
+    }
+}
+
+/// Counts, lengths and offsets at their extremes, where arithmetic would overflow.
+#[test]
+fn extreme_words_are_read_without_panic() {
+    let objects = valid_objects();
+    for object in &objects {
+        for at in HEADER_LEN..object.len().saturating_sub(4).min(HEADER_LEN + 64) {
+            for word in [u32::MAX, u32::MAX - 1, 1 << 31, (1 << 31) - 1, 1 << 27, 0x1e1e_1e1e, 0] {
+                let mut changed = object.clone();
+                changed[at..at + 4].copy_from_slice(&word.to_le_bytes());
+                read_everything(&changed, object);
+            }
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_read_without_panic(
+        bytes in vec(any::<u8>(), 0..300), page in vec(any::<u8>(), 0..100),
+    ) {
+        read_everything(&bytes, &page);
+        for kind in ObjectKind::ALL {
+            let header = kind.header();
+            read_everything(&[&header, bytes.as_slice()].concat(), &[&ObjectKind::Page.header(), page.as_slice()].concat());
+        }
+    }
+
+    #[test]
+    fn mutated_objects_are_read_without_panic(
+        which in any::<Place>(), edits in vec((any::<Place>(), any::<u8>()), 1..8), cut in any::<Place>(),
+        splice in any::<(Place, Place)>(), other in any::<Place>(),
+    ) {
+        let objects = valid_objects();
+        let mut object = which.get(&objects).clone();
+        for (at, byte) in edits {
+            let at = at.index(object.len());
+            object[at] = byte;
+        }
+        object.truncate(cut.index(object.len() * 4).max(HEADER_LEN));
+        // The tail of another object behind a piece of this one.
+        let donor = other.get(&objects);
+        let (start, from) = (splice.0.index(object.len()), splice.1.index(donor.len()));
+        let spliced = [&object[..start], &donor[from..]].concat();
+        read_everything(&object, donor);
+        read_everything(&spliced, &object);
+    }
+
+    /// A head that is any text at all.
+    #[test]
+    fn any_head_is_read_without_panic(jws in "[a-zA-Z0-9_.-]{0,200}", json in ".{0,60}") {
+        let keys = KeySet::from_inline_jwks(JWKS, &NativeVerifier).unwrap();
+        prop_assert!(verify_jws::<Head, _>(&jws, &keys, HEAD_TYPE, &NativeVerifier).is_err());
+        let _ = serde_json::from_str::<Head>(&json);
+        let _ = ObjectName::parse(&json);
+        let _ = ObjectName::parse(&jws);
+    }
+}

@@ -1,0 +1,444 @@
+//! The index: which shard holds which keys. One tree for customers, one for items.
+//!
+//! Layout of the object: the salt of the items' keys (16 bytes; absent in format 1); then for customers and
+//! for items `shard_bits` (u8) and `page_bits` (u8); then the digests, 32 bytes each, customers first.
+//!
+//! A tree has `1 << shard_bits` shards, and the leading bits of a key choose one. If `page_bits` is 0, the
+//! index lists the digests of the shards in order. Otherwise it lists those of `1 << page_bits` pages. Each
+//! page (kind `page`) holds the digests of an equal part of the shards, in order. A digest of zeros stands
+//! for a shard without entries.
+
+use super::{
+    key::{EntryKey, ItemSalt},
+    object::{Digest, Format, FormatError, ObjectKind, ObjectName, body, versioned_body},
+};
+
+const DIGEST_LEN: usize = 32;
+
+/// Length of the trees' shapes in bytes: two for customers, two for items.
+const SHAPE_LEN: usize = 4;
+
+/// Largest number of shards as a power of two. More would need pages of pages: 2^30 shards of 64 KiB are 64
+/// TiB.
+const MAX_SHARD_BITS: u8 = 30;
+
+/// Stands for a shard without entries. No object has this digest.
+const EMPTY: [u8; DIGEST_LEN] = [0; DIGEST_LEN];
+
+/// One of the two trees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tree {
+    /// Customers, by [`EntryKey::customer`].
+    Customers,
+    /// Items, by [`EntryKey::item`].
+    Items,
+}
+
+/// Where the entry of a key may lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In this shard or nowhere.
+    Shard(ObjectName),
+    /// Nowhere: its shard has no entries.
+    Nowhere,
+    /// In a shard that this page names. The page must be loaded first.
+    Page(ObjectName),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Shape {
+    shard_bits: u8,
+    page_bits: u8,
+}
+
+impl Shape {
+    const fn top_len(self) -> usize {
+        1 << (if self.page_bits == 0 { self.shard_bits } else { self.page_bits })
+    }
+
+    fn check(self) -> Result<(), FormatError> {
+        if self.shard_bits > MAX_SHARD_BITS || self.page_bits > self.shard_bits {
+            return Err(FormatError::Invalid("shape of the index"));
+        }
+        Ok(())
+    }
+}
+
+/// A decoded index. It keeps the object's bytes and reads digests in place.
+#[derive(Clone, Debug)]
+pub struct Index {
+    object: Vec<u8>,
+    salt: ItemSalt,
+    /// Offset of the first digest in the object.
+    digests_at: usize,
+    customers: Shape,
+    items: Shape,
+}
+
+impl Index {
+    /// Decodes the object.
+    ///
+    /// # Errors
+    /// The bytes are not an index, or their length does not fit the trees' shapes.
+    pub fn decode(object: Vec<u8>) -> Result<Self, FormatError> {
+        let (format, content) = versioned_body(ObjectKind::Index, &object)?;
+        let (salt, content) = match format {
+            Format::One => (ItemSalt::NONE, content),
+            Format::Two => {
+                let (salt, content) = content.split_first_chunk().ok_or(FormatError::Truncated)?;
+                (ItemSalt::new(*salt), content)
+            }
+        };
+        let Some(([c_shard, c_page, i_shard, i_page], digests)) = content.split_first_chunk::<SHAPE_LEN>()
+        else {
+            return Err(FormatError::Truncated);
+        };
+        let customers = Shape { shard_bits: *c_shard, page_bits: *c_page };
+        let items = Shape { shard_bits: *i_shard, page_bits: *i_page };
+        customers.check()?;
+        items.check()?;
+        // Saturate: 2^31 digests exceed what 32 bits can count in bytes.
+        if digests.len() != (customers.top_len() + items.top_len()).saturating_mul(DIGEST_LEN) {
+            return Err(FormatError::Truncated);
+        }
+        let digests_at = object.len() - digests.len();
+        Ok(Self { salt, digests_at, customers, items, object })
+    }
+
+    /// The bytes from which the index was decoded.
+    #[must_use]
+    pub fn object(&self) -> &[u8] {
+        &self.object
+    }
+
+    /// The salt from which the keys of items are derived.
+    #[must_use]
+    pub const fn salt(&self) -> ItemSalt {
+        self.salt
+    }
+
+    /// The key of an item.
+    #[must_use]
+    pub fn item_key(&self, id: i64) -> EntryKey {
+        EntryKey::item(self.salt, id)
+    }
+
+    /// Finds the shard of `key`. `page` returns the bytes of a page if it is loaded.
+    ///
+    /// # Errors
+    /// A page is corrupt or too short.
+    pub fn place<P: AsRef<[u8]>>(
+        &self,
+        tree: Tree,
+        key: EntryKey,
+        page: impl FnOnce(ObjectName) -> Option<P>,
+    ) -> Result<Place, FormatError> {
+        let shape = self.shape(tree);
+        let shard = key.shard(shape.shard_bits);
+        if shape.page_bits == 0 {
+            return Ok(shard_place(self.top(tree, shard)?));
+        }
+        let name = ObjectName { kind: ObjectKind::Page, digest: self.top(tree, key.shard(shape.page_bits))? };
+        match page(name) {
+            None => Ok(Place::Page(name)),
+            Some(page) => {
+                // The first `page_bits` bits chose the page; the remaining ones choose the shard within it.
+                let within = shard & ((1 << (shape.shard_bits - shape.page_bits)) - 1);
+                digest_at(body(ObjectKind::Page, page.as_ref())?, within).map(shard_place)
+            }
+        }
+    }
+
+    /// Number of shards of a tree, empty ones included.
+    #[must_use]
+    pub const fn shard_count(&self, tree: Tree) -> usize {
+        1 << self.shape(tree).shard_bits
+    }
+
+    /// The pages of a tree in order. Empty if the index itself lists the shards.
+    ///
+    /// # Errors
+    /// The index ends too early.
+    pub fn pages(&self, tree: Tree) -> Result<Vec<ObjectName>, FormatError> {
+        let shape = self.shape(tree);
+        let count = if shape.page_bits == 0 { 0 } else { shape.top_len() };
+        (0..count)
+            .map(|position| Ok(ObjectName { kind: ObjectKind::Page, digest: self.top(tree, position)? }))
+            .collect()
+    }
+
+    /// The shards of a tree that have entries, in order. `page` returns the bytes of a page.
+    ///
+    /// # Errors
+    /// A page is missing, corrupt or too short.
+    pub fn shards<P: AsRef<[u8]>>(
+        &self,
+        tree: Tree,
+        mut page: impl FnMut(ObjectName) -> Option<P>,
+    ) -> Result<Vec<ObjectName>, FormatError> {
+        if self.shape(tree).page_bits == 0 {
+            return Ok(self.top_shards(tree)?.into_iter().map(|(_, name)| name).collect());
+        }
+        let mut shards = Vec::new();
+        for (position, name) in self.pages(tree)?.into_iter().enumerate() {
+            let object = page(name).ok_or(FormatError::Truncated)?;
+            shards
+                .extend(self.page_shards(tree, position, object.as_ref())?.into_iter().map(|(_, name)| name));
+        }
+        Ok(shards)
+    }
+
+    /// The shards with entries that the index itself lists, each with its number. Empty for a tree with
+    /// pages.
+    ///
+    /// # Errors
+    /// The index ends too early.
+    pub fn top_shards(&self, tree: Tree) -> Result<Vec<(usize, ObjectName)>, FormatError> {
+        let shape = self.shape(tree);
+        let count = if shape.page_bits == 0 { shape.top_len() } else { 0 };
+        numbered_shards(0, (0..count).map(|position| self.top(tree, position)))
+    }
+
+    /// The shards with entries that the page at `position` lists, each with its number in the tree.
+    ///
+    /// # Errors
+    /// `page` is not a page, or has the wrong length.
+    pub fn page_shards(
+        &self,
+        tree: Tree,
+        position: usize,
+        page: &[u8],
+    ) -> Result<Vec<(usize, ObjectName)>, FormatError> {
+        let shape = self.shape(tree);
+        let (digests, rest) = body(ObjectKind::Page, page)?.as_chunks::<DIGEST_LEN>();
+        if digests.len() != 1 << (shape.shard_bits - shape.page_bits) || !rest.is_empty() {
+            return Err(FormatError::Truncated);
+        }
+        let first = position.saturating_mul(digests.len());
+        numbered_shards(first, digests.iter().map(|digest| Ok(Digest(*digest))))
+    }
+
+    const fn shape(&self, tree: Tree) -> Shape {
+        match tree {
+            Tree::Customers => self.customers,
+            Tree::Items => self.items,
+        }
+    }
+
+    fn top(&self, tree: Tree, position: usize) -> Result<Digest, FormatError> {
+        // The digests of customers come first.
+        let skipped = match tree {
+            Tree::Customers => 0,
+            Tree::Items => self.customers.top_len(),
+        };
+        let digests = self.object.get(self.digests_at..).ok_or(FormatError::Truncated)?;
+        digest_at(digests, skipped + position)
+    }
+}
+
+/// Numbers consecutive shards from `first` on, and keeps those that have entries.
+fn numbered_shards(
+    first: usize,
+    digests: impl Iterator<Item = Result<Digest, FormatError>>,
+) -> Result<Vec<(usize, ObjectName)>, FormatError> {
+    let mut shards = Vec::new();
+    for (position, digest) in digests.enumerate() {
+        if let Place::Shard(name) = shard_place(digest?) {
+            shards.push((first + position, name));
+        }
+    }
+    Ok(shards)
+}
+
+const fn shard_place(digest: Digest) -> Place {
+    // A `match`, because `==` on arrays is not const.
+    match digest.0 {
+        EMPTY => Place::Nowhere,
+        _ => Place::Shard(ObjectName { kind: ObjectKind::Shard, digest }),
+    }
+}
+
+fn digest_at(digests: &[u8], position: usize) -> Result<Digest, FormatError> {
+    digests
+        .as_chunks::<DIGEST_LEN>()
+        .0
+        .get(position)
+        .map(|digest| Digest(*digest))
+        .ok_or(FormatError::Truncated)
+}
+
+/// One tree of an index to be written. `None` stands for a shard without entries.
+#[derive(Clone, Debug)]
+pub struct NewTree {
+    shards: Vec<Option<Digest>>,
+}
+
+impl NewTree {
+    /// Takes the digests of all shards in order.
+    ///
+    /// # Errors
+    /// Their number is not a power of two, or is too large.
+    pub fn new(shards: Vec<Option<Digest>>) -> Result<Self, FormatError> {
+        if shards.len().is_power_of_two() && shards.len() <= 1 << MAX_SHARD_BITS {
+            Ok(Self { shards })
+        } else {
+            Err(FormatError::Invalid("number of shards"))
+        }
+    }
+}
+
+/// Encodes the index of two trees, and its pages. A tree of more than `1 << page_above_bits` shards gets
+/// pages with that number of digests each. The keys of the items were derived with `salt`.
+///
+/// # Errors
+/// The salt is [`ItemSalt::NONE`], or a tree has too many shards.
+pub fn encode_index(
+    salt: ItemSalt,
+    customers: &NewTree,
+    items: &NewTree,
+    page_above_bits: u8,
+) -> Result<(Vec<u8>, Vec<Vec<u8>>), FormatError> {
+    let mut pages = Vec::new();
+    let mut tops = Vec::new();
+    let mut object = ObjectKind::Index.header().to_vec();
+    object.extend(salt.bytes().ok_or(FormatError::Invalid("an index without a salt"))?);
+    for tree in [customers, items] {
+        let shard_bits = u8::try_from(tree.shards.len().trailing_zeros())
+            .map_err(|_| FormatError::Invalid("number of shards"))?;
+        let digests = tree.shards.iter().map(|shard| shard.map_or(EMPTY, |digest| digest.0));
+        if shard_bits <= page_above_bits {
+            object.extend([shard_bits, 0]);
+            tops.extend(digests);
+            continue;
+        }
+        object.extend([shard_bits, shard_bits - page_above_bits]);
+        let digests: Vec<_> = digests.collect();
+        for part in digests.chunks(1 << page_above_bits) {
+            let page = [ObjectKind::Page.header().as_slice(), part.as_flattened()].concat();
+            tops.push(Digest::of(&page).0);
+            pages.push(page);
+        }
+    }
+    object.extend(tops.as_flattened());
+    Ok((object, pages))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*};
+
+    use super::*;
+    use crate::{key::SALT_LEN, object::HEADER_LEN};
+
+    const SALT: ItemSalt = ItemSalt::new([7; SALT_LEN]);
+
+    fn tree(count: u8) -> NewTree {
+        NewTree::new((0..count).map(|shard| (shard % 3 != 2).then(|| Digest::of(&[shard]))).collect())
+            .unwrap()
+    }
+
+    /// Pins the layout of published indexes: a change here changes the format and needs a migration plan.
+    #[test]
+    fn layout_is_pinned() {
+        let (object, pages) = encode_index(SALT, &tree(4), &tree(1), 10).unwrap();
+        let digest = |shard: u8| Digest::of(&[shard]).0.to_vec();
+        let head = [b"ADMI\x02\0\0\0".as_slice(), &[7; 16], b"\x02\x00\x00\x00"].concat();
+        assert_eq!(object, [head, digest(0), digest(1), vec![0; 32], digest(3), digest(0)].concat());
+        assert!(pages.is_empty());
+
+        let (object, pages) = encode_index(SALT, &tree(4), &tree(1), 1).unwrap();
+        let page = [b"ADMP\x02\0\0\0".to_vec(), digest(0), digest(1)].concat();
+        assert_eq!(pages[0], page);
+        let head = [b"ADMI\x02\0\0\0".as_slice(), &[7; 16], b"\x02\x01\x00\x00"].concat();
+        assert_eq!(
+            object,
+            [head, Digest::of(&page).0.to_vec(), Digest::of(&pages[1]).0.to_vec(), digest(0)].concat()
+        );
+    }
+
+    /// Indexes published in format 1 can still be read: the same layout without a salt.
+    #[test]
+    fn an_index_of_format_1_is_read() {
+        let (object, pages) = encode_index(SALT, &tree(4), &tree(2), 10).unwrap();
+        let index = Index::decode(object.clone()).unwrap();
+        assert!(pages.is_empty());
+        let mut old = object;
+        old.drain(HEADER_LEN..HEADER_LEN + SALT_LEN);
+        old[4] = 1;
+        let old = Index::decode(old).unwrap();
+        assert_eq!((index.salt(), old.salt()), (SALT, ItemSalt::NONE));
+        assert_eq!(old.item_key(33), EntryKey::item(ItemSalt::NONE, 33));
+        assert_ne!(index.item_key(33), old.item_key(33));
+        for tree in [Tree::Customers, Tree::Items] {
+            assert_eq!(index.top_shards(tree), old.top_shards(tree));
+        }
+    }
+
+    #[test]
+    fn an_index_is_written_with_a_salt() {
+        assert!(encode_index(ItemSalt::NONE, &tree(1), &tree(1), 10).is_err());
+    }
+
+    #[test]
+    fn with_and_without_pages_every_key_leads_to_its_shard() {
+        for page_above_bits in [0, 1, 3, 10] {
+            let (object, pages) = encode_index(SALT, &tree(8), &tree(2), page_above_bits).unwrap();
+            let index = Index::decode(object).unwrap();
+            let page =
+                |name: ObjectName| pages.iter().find(|page| ObjectName::of(ObjectKind::Page, page) == name);
+            for shard in 0..8_u8 {
+                let key = EntryKey([shard << 5, 9, 9, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+                let place = index.place(Tree::Customers, key, page).unwrap();
+                let expected = match shard % 3 {
+                    2 => Place::Nowhere,
+                    _ => Place::Shard(ObjectName { kind: ObjectKind::Shard, digest: Digest::of(&[shard]) }),
+                };
+                assert_eq!(place, expected);
+                if page_above_bits < 3 {
+                    let unloaded = index.place(Tree::Customers, key, |_| None::<Vec<u8>>).unwrap();
+                    assert!(matches!(unloaded, Place::Page(name) if page(name).is_some()));
+                }
+            }
+            assert_eq!(index.shards(Tree::Customers, page).unwrap().len(), 6);
+            let mut numbers: Vec<_> = index.top_shards(Tree::Customers).unwrap();
+            for (position, page) in pages.iter().enumerate().take(index.pages(Tree::Customers).unwrap().len())
+            {
+                numbers.extend(index.page_shards(Tree::Customers, position, page).unwrap());
+                assert!(index.page_shards(Tree::Customers, position, &page[..page.len() - 32]).is_err());
+            }
+            let numbers: Vec<_> = numbers.into_iter().map(|(number, _)| number).collect();
+            assert_eq!(numbers, [0, 1, 3, 4, 6, 7]);
+            assert_eq!(index.shards(Tree::Items, page).unwrap().len(), 2);
+            assert_eq!(index.shard_count(Tree::Items), 2);
+        }
+    }
+
+    #[test]
+    fn shapes_that_do_not_fit_are_errors() {
+        assert!(NewTree::new(vec![None; 3]).is_err());
+        let (object, _) = encode_index(SALT, &tree(4), &tree(1), 10).unwrap();
+        for len in 0..object.len() {
+            assert!(Index::decode(object[..len].to_vec()).is_err());
+        }
+        let mut huge = object;
+        huge[HEADER_LEN + SALT_LEN] = 31;
+        assert!(Index::decode(huge.clone()).is_err());
+        huge[HEADER_LEN + SALT_LEN] = 2;
+        huge[HEADER_LEN + SALT_LEN + 1] = 3;
+        assert!(Index::decode(huge).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_without_panic(bytes in vec(any::<u8>(), 0..200), key in any::<[u8; 16]>()) {
+            for format in 1..=2 {
+                let mut object = [ObjectKind::Index.header().as_slice(), &bytes].concat();
+                object[4] = format;
+                if let Ok(index) = Index::decode(object) {
+                    let _ = index.place(Tree::Customers, EntryKey(key), |_| Some(&bytes));
+                    let _ = index.place(Tree::Items, EntryKey(key), |_| Some(&bytes));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! A version of the snapshot as an isolate holds it: head, index, directory and delta in memory, shards and
+//! pages in a cache that all versions share.
+//!
+//! ```text
+//! look_up(key) ─► delta ─ unknown ─► index (─► page) ─► shard ─► Found::Record or Found::Absent
+//!                                      └──────────┴──► Found::Load(name): load the object, then ask again
+//! ```
+
+use std::{
+    hash::{BuildHasherDefault, Hasher},
+    ops::Range,
+    rc::Rc,
+};
+
+use lru::LruCache;
+
+use super::{
+    delta,
+    directory::Directory,
+    head::Head,
+    index::{Index, Place, Tree},
+    key::EntryKey,
+    object::{FormatError, ObjectName},
+    table::{Entry, Table},
+};
+
+/// One version of the snapshot, ready for look-ups.
+#[derive(Debug)]
+pub struct Version {
+    /// The head, as the publisher signed it.
+    pub head: Head,
+    /// Which shard holds which keys.
+    pub index: Rc<Index>,
+    /// Merchants, apps, clients and licences.
+    pub directory: Rc<Directory>,
+    /// The changes since the shards were written, as the object's bytes.
+    pub delta: Option<Rc<[u8]>>,
+}
+
+/// Outcome of a look-up.
+#[derive(Clone, Debug)]
+pub enum Found {
+    /// The record.
+    Record(Record),
+    /// The snapshot has no record for the key.
+    Absent,
+    /// This object must be loaded before the look-up can go on.
+    Load(ObjectName),
+}
+
+/// A record, with shared ownership of the object that holds it.
+#[derive(Clone, Debug)]
+pub struct Record {
+    object: Rc<[u8]>,
+    range: Range<usize>,
+}
+
+impl Record {
+    fn within(object: &Rc<[u8]>, record: &[u8]) -> Self {
+        // `record` is a part of `object`, so its offset is the difference of the addresses.
+        let start = record.as_ptr().addr().saturating_sub(object.as_ptr().addr());
+        Self { object: Rc::clone(object), range: start..start.saturating_add(record.len()) }
+    }
+
+    /// The record's bytes, for [`CustomerRecord`](super::customer::CustomerRecord) or
+    /// [`ItemRecord`](super::item::ItemRecord).
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        self.object.get(self.range.clone()).unwrap_or_default()
+    }
+}
+
+impl Version {
+    /// Looks a key up: first in the delta, then in its shard.
+    ///
+    /// # Errors
+    /// A loaded object is corrupt.
+    pub fn look_up(
+        &self,
+        tree: Tree,
+        key: EntryKey,
+        objects: &mut ObjectCache,
+    ) -> Result<Found, FormatError> {
+        // The delta is newer than the shards, and its removals count as well.
+        if let Some(object) = &self.delta {
+            match delta::look_up(object, tree, key)? {
+                Entry::Record(record) => return Ok(Found::Record(Record::within(object, record))),
+                Entry::Removed => return Ok(Found::Absent),
+                Entry::Unknown => {}
+            }
+        }
+        let shard = match self.index.place(tree, key, |page| objects.get(page))? {
+            Place::Nowhere => return Ok(Found::Absent),
+            Place::Page(name) => return Ok(Found::Load(name)),
+            Place::Shard(name) => name,
+        };
+        let Some(object) = objects.get(shard) else { return Ok(Found::Load(shard)) };
+        Ok(match Table::of_shard(&object)?.get(key)? {
+            Entry::Record(record) => Found::Record(Record::within(&object, record)),
+            Entry::Removed | Entry::Unknown => Found::Absent,
+        })
+    }
+}
+
+/// A cheap hasher. Digests are uniformly distributed, and only the publisher chooses them.
+#[derive(Debug, Default)]
+struct OfDigest(u64);
+
+impl Hasher for OfDigest {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(8) {
+            let mut word = [0; 8];
+            for (to, from) in word.iter_mut().zip(chunk) {
+                *to = *from;
+            }
+            self.0 = self.0.rotate_left(8) ^ u64::from_le_bytes(word);
+        }
+    }
+}
+
+/// Shards and pages in memory, bounded by their bytes. The least recently used are dropped first.
+#[derive(Debug)]
+pub struct ObjectCache {
+    objects: LruCache<ObjectName, Rc<[u8]>, BuildHasherDefault<OfDigest>>,
+    size_bytes: usize,
+    limit_bytes: usize,
+}
+
+impl ObjectCache {
+    /// An empty cache for at most `limit_bytes`.
+    #[must_use]
+    pub fn new(limit_bytes: usize) -> Self {
+        Self {
+            objects: LruCache::unbounded_with_hasher(BuildHasherDefault::default()),
+            size_bytes: 0,
+            limit_bytes,
+        }
+    }
+
+    /// Returns an object and marks it as used now.
+    pub fn get(&mut self, name: ObjectName) -> Option<Rc<[u8]>> {
+        self.objects.get(&name).map(Rc::clone)
+    }
+
+    /// Keeps an object. The caller has checked its bytes against its name.
+    pub fn insert(&mut self, name: ObjectName, object: Rc<[u8]>) {
+        self.size_bytes += object.len();
+        if let Some(previous) = self.objects.put(name, object) {
+            self.size_bytes -= previous.len();
+        }
+        // The newest object stays even if it exceeds the limit by itself: its request is waiting for it.
+        while self.size_bytes > self.limit_bytes && self.objects.len() > 1 {
+            let Some((_, oldest)) = self.objects.pop_lru() else { break };
+            self.size_bytes -= oldest.len();
+        }
+    }
+
+    /// Bytes of all objects in the cache.
+    #[must_use]
+    pub const fn size_bytes(&self) -> usize {
+        self.size_bytes
+    }
+
+    /// Number of objects in the cache.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.objects.len()
+    }
+
+    /// Whether the cache is empty.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.objects.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        index::{NewTree, encode_index},
+        key::ItemSalt,
+        object::{Digest, ObjectKind},
+        table::write_table,
+    };
+
+    const KEY: EntryKey = EntryKey([0x10; 16]);
+    const OTHER: EntryKey = EntryKey([0x90; 16]);
+
+    fn shard(entries: &[(EntryKey, &[u8])]) -> (ObjectName, Rc<[u8]>) {
+        let mut object = ObjectKind::Shard.header().to_vec();
+        write_table(&mut object, entries).unwrap();
+        (ObjectName::of(ObjectKind::Shard, &object), object.into())
+    }
+
+    fn version(
+        shards: Vec<Option<Digest>>,
+        page_above_bits: u8,
+        delta: Option<Vec<u8>>,
+    ) -> (Version, Vec<Vec<u8>>) {
+        let items = NewTree::new(vec![None]).unwrap();
+        let (index, pages) =
+            encode_index(ItemSalt::IN_MEMORY, &NewTree::new(shards).unwrap(), &items, page_above_bits)
+                .unwrap();
+        let digest = Digest::of(&index);
+        let head = Head { customers: 1, ..Head::new(1, 1, digest, digest) };
+        let index = Rc::new(Index::decode(index).unwrap());
+        (Version { head, index, directory: Rc::default(), delta: delta.map(Into::into) }, pages)
+    }
+
+    fn bytes(found: Found) -> Option<Vec<u8>> {
+        match found {
+            Found::Record(record) => Some(record.bytes().to_vec()),
+            Found::Absent => None,
+            Found::Load(name) => panic!("{name} is not loaded"),
+        }
+    }
+
+    #[test]
+    fn a_look_up_names_what_it_needs_until_it_has_it() {
+        let (name, object) = shard(&[(KEY, b"shard")]);
+        let (version, pages) = version(vec![Some(name.digest), None], 0, None);
+        let mut objects = ObjectCache::new(1 << 20);
+        let Found::Load(page) = version.look_up(Tree::Customers, KEY, &mut objects).unwrap() else {
+            panic!()
+        };
+        assert_eq!(page.kind, ObjectKind::Page);
+        let bytes_of_page = pages.into_iter().find(|bytes| Digest::of(bytes) == page.digest).unwrap();
+        objects.insert(page, bytes_of_page.into());
+        let Found::Load(wanted) = version.look_up(Tree::Customers, KEY, &mut objects).unwrap() else {
+            panic!()
+        };
+        assert_eq!(wanted, name);
+        objects.insert(name, object);
+        assert_eq!(
+            bytes(version.look_up(Tree::Customers, KEY, &mut objects).unwrap()),
+            Some(b"shard".to_vec())
+        );
+        assert_eq!(bytes(version.look_up(Tree::Items, KEY, &mut objects).unwrap()), None);
+    }
+
+    #[test]
+    fn the_delta_comes_before_the_shard() {
+        let (name, object) = shard(&[(KEY, b"old"), (OTHER, b"gone")]);
+        let changes =
+            delta::encode_delta(&[(KEY, b"new".as_slice()), (OTHER, b"")], &[] as &[(EntryKey, &[u8])]);
+        let (version, _) = version(vec![Some(name.digest)], 5, Some(changes.unwrap()));
+        let mut objects = ObjectCache::new(1 << 20);
+        objects.insert(name, object);
+        assert_eq!(
+            bytes(version.look_up(Tree::Customers, KEY, &mut objects).unwrap()),
+            Some(b"new".to_vec())
+        );
+        assert_eq!(bytes(version.look_up(Tree::Customers, OTHER, &mut objects).unwrap()), None);
+    }
+
+    #[test]
+    fn the_cache_is_bounded_by_bytes_and_drops_the_least_recently_used() {
+        let mut objects = ObjectCache::new(250);
+        let name = |byte| ObjectName { kind: ObjectKind::Shard, digest: Digest([byte; 32]) };
+        for byte in 1..=2 {
+            objects.insert(name(byte), vec![byte; 100].into());
+        }
+        assert!(objects.get(name(1)).is_some());
+        objects.insert(name(3), vec![3; 100].into());
+        assert!(objects.get(name(2)).is_none());
+        assert_eq!((objects.len(), objects.size_bytes()), (2, 200));
+        objects.insert(name(3), vec![3; 50].into());
+        assert_eq!(objects.size_bytes(), 150);
+        objects.insert(name(4), vec![4; 1_000].into());
+        assert_eq!((objects.len(), objects.size_bytes()), (1, 1_000));
+    }
+}

@@ -1,0 +1,339 @@
+//! A platform in memory, for tests and tools: a clock that is set, a store and issuers that break on cue.
+//!
+//! Native only. Several platforms may share one [`MemoryStore`], as edges share a KV namespace.
+
+mod limits;
+mod origin;
+mod store;
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashMap,
+    fmt,
+    pin::pin,
+    rc::Rc,
+    task::{Context, Poll, Waker},
+};
+
+use admit::{
+    app::{BodyError, RequestBody},
+    ports::{KeyAnswer, KeySource, KeySourceError, Log, Platform},
+};
+use admit_token::{NativeVerifier, ports::Entropy};
+pub use limits::MemoryLimits;
+pub use origin::{MemoryOrigin, OriginFault, SeenRequest};
+pub use store::{Fault, KEY_MAX_BYTES, LIST_MAX_KEYS, MemoryStore, VALUE_MAX_BYTES, WRITE_PAUSE_MS};
+
+/// A moment in time that only moves when it is told to. Clones show the same moment.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryClock(Rc<Cell<u64>>);
+
+impl MemoryClock {
+    /// A clock that shows `now_ms`, milliseconds since the epoch.
+    #[must_use]
+    pub fn at(now_ms: u64) -> Self {
+        Self(Rc::new(Cell::new(now_ms)))
+    }
+
+    /// What it shows, in milliseconds since the epoch.
+    #[must_use]
+    pub fn now_ms(&self) -> u64 {
+        self.0.get()
+    }
+
+    /// Shows `now_ms` from now on, be that earlier or later.
+    pub fn set_ms(&self, now_ms: u64) {
+        self.0.set(now_ms);
+    }
+
+    /// Moves on by `ms`.
+    pub fn advance_ms(&self, ms: u64) {
+        self.0.set(self.0.get().saturating_add(ms));
+    }
+
+    /// Moves on by `secs`.
+    pub fn advance_secs(&self, secs: u64) {
+        self.advance_ms(secs.saturating_mul(1_000));
+    }
+}
+
+/// Issuers' JWKS documents by URL.
+#[derive(Debug, Default)]
+pub struct MemoryKeys {
+    documents: RefCell<HashMap<String, Result<KeyAnswer, String>>>,
+    fetches: RefCell<Vec<String>>,
+}
+
+impl MemoryKeys {
+    /// Answers `url` with `document` from now on.
+    pub fn serve(&self, url: &str, document: &[u8]) {
+        self.documents.borrow_mut().insert(url.to_owned(), Ok(KeyAnswer::Document(document.to_vec())));
+    }
+
+    /// Redirects `url` from now on.
+    pub fn redirect(&self, url: &str, location: &str) {
+        self.documents.borrow_mut().insert(url.to_owned(), Ok(KeyAnswer::Redirect(location.to_owned())));
+    }
+
+    /// Fails for `url` from now on.
+    pub fn fail(&self, url: &str, problem: &str) {
+        self.documents.borrow_mut().insert(url.to_owned(), Err(problem.to_owned()));
+    }
+
+    /// The URLs that were fetched, in order.
+    #[must_use]
+    pub fn fetches(&self) -> Vec<String> {
+        self.fetches.borrow().clone()
+    }
+}
+
+impl KeySource for MemoryKeys {
+    async fn fetch(&self, url: &str, limit_bytes: usize) -> Result<KeyAnswer, KeySourceError> {
+        self.fetches.borrow_mut().push(url.to_owned());
+        // Others have their turn before the answer is there.
+        yield_once().await;
+        match self.documents.borrow().get(url) {
+            None => Err(KeySourceError("no such host".to_owned())),
+            Some(Err(problem)) => Err(KeySourceError(problem.clone())),
+            Some(Ok(KeyAnswer::Document(document))) if document.len() > limit_bytes => {
+                Err(KeySourceError(format!("longer than {limit_bytes} bytes")))
+            }
+            Some(Ok(answer)) => Ok(answer.clone()),
+        }
+    }
+}
+
+/// Log lines, kept.
+#[derive(Debug, Default)]
+pub struct MemoryLog(RefCell<Vec<String>>);
+
+impl MemoryLog {
+    /// The lines so far.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        self.0.borrow().clone()
+    }
+
+    /// The lines so far, which are then forgotten.
+    #[must_use]
+    pub fn take(&self) -> Vec<String> {
+        self.0.take()
+    }
+}
+
+impl Log for MemoryLog {
+    fn log(&self, line: fmt::Arguments<'_>) {
+        self.0.borrow_mut().push(line.to_string());
+    }
+}
+
+/// Bytes that are always the same, so that what depends on them can be compared.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct FixedEntropy(pub [u8; 16]);
+
+impl Entropy for FixedEntropy {
+    fn random(&self) -> [u8; 16] {
+        self.0
+    }
+}
+
+/// A platform in memory. Signatures are verified by [`NativeVerifier`].
+#[derive(Debug, Default)]
+pub struct MemoryPlatform {
+    clock: MemoryClock,
+    store: Rc<MemoryStore>,
+    keys: Rc<MemoryKeys>,
+    origin: Rc<MemoryOrigin>,
+    limits: Rc<MemoryLimits>,
+    log: MemoryLog,
+    entropy: FixedEntropy,
+    verifier: NativeVerifier,
+}
+
+impl MemoryPlatform {
+    /// A platform with an empty store at `now_ms`, milliseconds since the epoch.
+    #[must_use]
+    pub fn at(now_ms: u64) -> Self {
+        let clock = MemoryClock::at(now_ms);
+        Self {
+            store: Rc::new(MemoryStore::new(clock.clone())),
+            origin: Rc::new(MemoryOrigin::new(clock.clone())),
+            limits: Rc::new(MemoryLimits::new(clock.clone())),
+            clock,
+            ..Self::default()
+        }
+    }
+
+    /// Another platform with the same clock, store, issuers, origin and limits, as a second isolate has them.
+    #[must_use]
+    pub fn beside(&self) -> Self {
+        let Self { clock, store, keys, origin, limits, .. } = self;
+        Self {
+            clock: clock.clone(),
+            store: store.clone(),
+            keys: keys.clone(),
+            origin: origin.clone(),
+            limits: limits.clone(),
+            ..Self::default()
+        }
+    }
+
+    /// The clock.
+    pub const fn clock(&self) -> &MemoryClock {
+        &self.clock
+    }
+
+    /// The log.
+    pub const fn memory_log(&self) -> &MemoryLog {
+        &self.log
+    }
+}
+
+impl Platform for MemoryPlatform {
+    type Verifier = NativeVerifier;
+    type Store = MemoryStore;
+    type Keys = MemoryKeys;
+    type Origin = MemoryOrigin;
+    type Limits = MemoryLimits;
+
+    fn verifier(&self) -> &NativeVerifier {
+        &self.verifier
+    }
+
+    fn store(&self) -> &MemoryStore {
+        &self.store
+    }
+
+    fn keys(&self) -> &MemoryKeys {
+        &self.keys
+    }
+
+    fn origin(&self) -> &MemoryOrigin {
+        &self.origin
+    }
+
+    fn limits(&self) -> &MemoryLimits {
+        &self.limits
+    }
+
+    fn log(&self) -> &dyn Log {
+        &self.log
+    }
+
+    fn entropy(&self) -> &dyn Entropy {
+        &self.entropy
+    }
+
+    fn now_ms(&self) -> u64 {
+        self.clock.now_ms()
+    }
+
+    async fn sleep(&self, ms: u64) {
+        self.clock.advance_ms(ms);
+        yield_once().await;
+    }
+}
+
+/// Is polled twice, so that other futures have their turn.
+pub(crate) async fn yield_once() {
+    let mut is_second = false;
+    std::future::poll_fn(|context| {
+        if std::mem::replace(&mut is_second, true) {
+            return Poll::Ready(());
+        }
+        // Joined futures are polled again only if they ask for it.
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+/// The body of a request, whole or broken off.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MemoryBody {
+    /// What arrives.
+    pub bytes: Vec<u8>,
+    /// Whether the client goes away after that.
+    pub is_interrupted: bool,
+    /// Whether the client did not say how long it is.
+    pub is_chunked: bool,
+}
+
+impl From<Vec<u8>> for MemoryBody {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self { bytes, ..Self::default() }
+    }
+}
+
+impl RequestBody for MemoryBody {
+    type Stream = Self;
+
+    async fn read(&mut self, limit_bytes: usize) -> Result<Vec<u8>, BodyError> {
+        if self.bytes.len() > limit_bytes {
+            return Err(BodyError::TooLarge);
+        }
+        if self.is_interrupted { Err(BodyError::Interrupted) } else { Ok(std::mem::take(&mut self.bytes)) }
+    }
+
+    fn declared_bytes(&self) -> Option<usize> {
+        // One that breaks off said that it would be longer.
+        Some(self.bytes.len() + usize::from(self.is_interrupted)).filter(|_| !self.is_chunked)
+    }
+
+    fn stream(&mut self, keep: bool) -> Option<Self> {
+        Some(if keep { self.clone() } else { std::mem::take(self) })
+    }
+}
+
+/// Polls a future once, for tests that hold several at the same time. Whoever holds it polls it again.
+pub fn poll_once<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
+    pin!(future).poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// The output of a future that waits for nothing but memory.
+///
+/// # Panics
+/// When the future hangs: no one would ever wake it.
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    /// Futures that are joined may take a round each; none of ours joins more than this.
+    const POLLS_MAX: usize = 100_000;
+    let mut future = pin!(future);
+    for _ in 0..POLLS_MAX {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            return output;
+        }
+    }
+    #[expect(clippy::panic, reason = "a test that would wait for ever must fail")]
+    {
+        panic!("the future hangs")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use admit::ports::ObjectStore as _;
+
+    use super::*;
+
+    #[test]
+    fn latency_moves_the_clock() {
+        let platform = MemoryPlatform::at(1_000);
+        platform.store().set_latency_ms(20);
+        assert_eq!(block_on(platform.store().get("k")), Ok(None));
+        assert_eq!(platform.beside().now_ms(), 1_020);
+    }
+
+    #[test]
+    fn issuers_answer_fail_and_are_counted() {
+        let keys = MemoryKeys::default();
+        keys.serve("https://i.example/jwks", b"{}");
+        assert_eq!(
+            block_on(keys.fetch("https://i.example/jwks", 2)),
+            Ok(KeyAnswer::Document(b"{}".to_vec()))
+        );
+        assert!(block_on(keys.fetch("https://i.example/jwks", 1)).is_err());
+        keys.fail("https://i.example/jwks", "status 500");
+        assert!(block_on(keys.fetch("https://i.example/jwks", 2)).is_err());
+        assert_eq!(keys.fetches().len(), 3);
+    }
+}

@@ -1,0 +1,179 @@
+//! An origin in memory that breaks on cue.
+
+use std::cell::{Cell, RefCell};
+
+use admit::ports::{Origin, OriginAnswer, OriginBody, OriginError, OriginRequest};
+
+use super::{MemoryBody, MemoryClock, yield_once};
+
+/// How an origin misbehaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OriginFault {
+    /// No connection can be made.
+    Refuses,
+    /// The connection breaks before the request was read.
+    BreaksBefore,
+    /// The connection breaks after the request was done.
+    BreaksAfter,
+    /// It does what it is asked and never says so.
+    HangsAfter,
+    /// Its answer is longer than any may be; the request was done.
+    TooLong,
+    /// The future never ends, as if the client had gone.
+    Never,
+}
+
+/// A request as the origin saw it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SeenRequest {
+    /// In capitals.
+    pub method: String,
+    /// Absolute.
+    pub url: String,
+    /// All of them.
+    pub headers: Vec<(&'static str, String)>,
+    /// The whole body.
+    pub body: Vec<u8>,
+}
+
+impl SeenRequest {
+    /// The value of a header, empty when there is none.
+    #[must_use]
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.iter().find(|(known, _)| *known == name).map_or("", |(_, value)| value)
+    }
+}
+
+type Service = Box<dyn Fn(&SeenRequest) -> OriginAnswer>;
+
+/// An origin in memory. It answers what it is told, counts what it has done, and knows keys again.
+#[derive(Default)]
+pub struct MemoryOrigin {
+    clock: MemoryClock,
+    service: RefCell<Option<Service>>,
+    faults: RefCell<Vec<(OriginFault, u32)>>,
+    seen: RefCell<Vec<SeenRequest>>,
+    done: RefCell<Vec<SeenRequest>>,
+    keys: RefCell<Vec<(String, OriginAnswer)>>,
+    latency_ms: Cell<u64>,
+}
+
+impl std::fmt::Debug for MemoryOrigin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MemoryOrigin").field("seen", &self.seen).finish_non_exhaustive()
+    }
+}
+
+impl MemoryOrigin {
+    /// An origin that goes by `clock`, and cannot be reached yet.
+    #[must_use]
+    pub fn new(clock: MemoryClock) -> Self {
+        Self { clock, ..Self::default() }
+    }
+
+    /// Answers by `service` from now on.
+    pub fn serve(&self, service: impl Fn(&SeenRequest) -> OriginAnswer + 'static) {
+        *self.service.borrow_mut() = Some(Box::new(service));
+    }
+
+    /// Misbehaves at the next `times` requests.
+    pub fn break_times(&self, fault: OriginFault, times: u32) {
+        self.faults.borrow_mut().push((fault, times));
+    }
+
+    /// Ends all faults.
+    pub fn mend(&self) {
+        self.faults.borrow_mut().clear();
+    }
+
+    /// How far each request moves the clock on.
+    pub fn set_latency_ms(&self, latency_ms: u64) {
+        self.latency_ms.set(latency_ms);
+    }
+
+    /// Every request that arrived.
+    #[must_use]
+    pub fn seen(&self) -> Vec<SeenRequest> {
+        self.seen.borrow().clone()
+    }
+
+    /// Every request that was done, in order: writes that a key made known again are not done again.
+    #[must_use]
+    pub fn done(&self) -> Vec<SeenRequest> {
+        self.done.borrow().clone()
+    }
+
+    /// Forgets what it has seen and done.
+    pub fn forget_requests(&self) {
+        self.seen.borrow_mut().clear();
+        self.done.borrow_mut().clear();
+    }
+
+    fn fault(&self) -> Option<OriginFault> {
+        let mut faults = self.faults.borrow_mut();
+        let (fault, times) = faults.iter_mut().find(|(_, times)| *times > 0)?;
+        *times -= 1;
+        Some(*fault)
+    }
+
+    fn answer(&self, seen: SeenRequest) -> Option<OriginAnswer> {
+        let key = seen.header("idempotency-key").to_owned();
+        if let Some((_, answer)) =
+            self.keys.borrow().iter().find(|(known, _)| !key.is_empty() && *known == key)
+        {
+            return Some(answer.clone());
+        }
+        let answer = self.service.borrow().as_ref().map(|service| service(&seen))?;
+        self.done.borrow_mut().push(seen);
+        if !key.is_empty() {
+            self.keys.borrow_mut().push((key, answer.clone()));
+        }
+        Some(answer)
+    }
+}
+
+impl Origin for MemoryOrigin {
+    type Stream = MemoryBody;
+
+    async fn send(
+        &self,
+        request: &OriginRequest<'_>,
+        body: OriginBody<'_, MemoryBody>,
+    ) -> Result<OriginAnswer, OriginError> {
+        let broken = |how: &str| OriginError::Broken(how.to_owned());
+        let fault = self.fault();
+        // Others have their turn before the answer is there.
+        yield_once().await;
+        self.clock.advance_ms(self.latency_ms.get());
+        let (body, is_interrupted) = match body {
+            OriginBody::Empty => (Vec::new(), false),
+            OriginBody::Whole(bytes) => (bytes.to_vec(), false),
+            OriginBody::Stream(MemoryBody { bytes, is_interrupted, .. }) => (bytes, is_interrupted),
+        };
+        match fault {
+            Some(OriginFault::Refuses) => return Err(OriginError::Unreachable("refused on cue".to_owned())),
+            Some(OriginFault::BreaksBefore) => return Err(broken("broken on cue")),
+            Some(OriginFault::Never) => std::future::pending().await,
+            _ => {}
+        }
+        let headers = request.headers.iter().map(|(name, value)| (*name, value.to_string()));
+        let (method, url) = (request.method.to_owned(), request.url.to_owned());
+        let seen = SeenRequest { method, url, headers: headers.collect(), body };
+        self.seen.borrow_mut().push(seen.clone());
+        if is_interrupted {
+            return Err(broken("the body ended early"));
+        }
+        let answer = self.answer(seen).ok_or_else(|| OriginError::Unreachable("not started".to_owned()))?;
+        match fault {
+            Some(OriginFault::BreaksAfter) => Err(broken("broken on cue")),
+            Some(OriginFault::HangsAfter) => {
+                self.clock.advance_ms(request.timeout_ms);
+                Err(OriginError::TimedOut)
+            }
+            Some(OriginFault::TooLong) => Err(OriginError::TooLarge),
+            _ if answer.body.len() > request.limit_bytes => Err(OriginError::TooLarge),
+            _ if self.latency_ms.get() > request.timeout_ms => Err(OriginError::TimedOut),
+            _ => Ok(answer),
+        }
+    }
+}
