@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use crate::blackbox::wire::{Answer, Payload, Wire};
+use crate::wire::{Answer, Payload, Wire};
 
 /// A busy machine gets this long before an answer counts as none.
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);

@@ -11,7 +11,7 @@ use admit::{
 };
 use admit_testing::memory::{MemoryBody, MemoryPlatform, block_on};
 
-use crate::blackbox::{
+use crate::{
     subject::Subject,
     wire::{Answer, Payload, Wire},
 };
@@ -109,10 +109,5 @@ impl Subject for InProcess {
 
     fn has_runtime(&self) -> bool {
         false
-    }
-
-    fn pass_secs(&self, secs: u64) -> bool {
-        self.app.platform().clock().advance_secs(secs);
-        true
     }
 }

@@ -75,10 +75,6 @@ impl Origin {
         self.0.lock().unwrap().granted.insert((subject.to_owned(), item_id.to_string()));
     }
 
-    pub fn revoke_all(&self) {
-        self.0.lock().unwrap().granted.clear();
-    }
-
     /// Does what a request asks for, once for each key, and answers.
     pub fn answer(&self, seen: &Seen) -> Given {
         let mut known = self.0.lock().unwrap();

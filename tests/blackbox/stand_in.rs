@@ -13,7 +13,7 @@ use std::{
 
 use serde_json::json;
 
-use crate::blackbox::origin::{Given, Origin, Seen, access};
+use crate::origin::{Given, Origin, Seen, access};
 
 /// How it answers. What was asked is done before it misbehaves, unless it says otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -219,11 +219,9 @@ impl Connection {
                 let _ended = stream.read(&mut [0]);
                 return false;
             }
-            Mode::Status(status) => {
-                (message(&super::blackbox::origin::denial(status, "As it was told")), true)
-            }
+            Mode::Status(status) => (message(&crate::origin::denial(status, "As it was told")), true),
             Mode::TooMany => {
-                let mut given = super::blackbox::origin::denial(429, "Slow down");
+                let mut given = crate::origin::denial(429, "Slow down");
                 given.headers.push(("retry-after", "7".to_owned()));
                 (message(&given), true)
             }

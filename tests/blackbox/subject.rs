@@ -25,8 +25,4 @@ pub trait Subject {
     fn default_country(&self) -> Option<&'static str> {
         Some("XX")
     }
-    /// Lets time pass, where that can be done at no cost.
-    fn pass_secs(&self, _secs: u64) -> bool {
-        false
-    }
 }

@@ -16,12 +16,11 @@ use std::{
 
 use serde_json::Value;
 
-use crate::blackbox::{
+use crate::{
+    client,
     subject::Subject,
     wire::{Answer, Wire},
 };
-
-use crate::client;
 
 /// workerd starts in a fraction of a second; a busy machine gets this long.
 const START_LIMIT: Duration = Duration::from_secs(60);

@@ -155,7 +155,7 @@ fn members_of_issuers() {
         .flat_map(|row| codes(row[0]))
         .map(str::to_owned)
         .collect();
-    let source = read("src/token/raw_issuer.rs");
+    let source = read("crates/token/src/raw_issuer.rs");
     let fields = |name: &str| {
         let body = source.split_once(&format!("struct {name} {{")).unwrap().1.split_once("\n}").unwrap().0;
         let fields = body.lines().filter_map(|line| line.trim().strip_prefix("pub ")?.split_once(": "));
@@ -205,7 +205,7 @@ fn reasons() {
         codes.flat_map(|code| between(code, "=> \"", "\"")).map(str::to_owned).collect()
     };
     let mut known = arm(&read("src/entitlement/mod.rs"));
-    known.extend(arm(&read("src/token/error.rs")));
+    known.extend(arm(&read("crates/token/src/error.rs")));
     known.extend(arm(&read("src/app/permission.rs")));
     let app = sources("src/app");
     let literals =

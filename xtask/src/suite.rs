@@ -166,14 +166,8 @@ impl Suite<'_> {
             Ok(Tally { passed, failed, ignored: 0 })
         })?;
         let with_worker = |tests| with_worker(tests, &dev.run);
-        if paths.in_root("tests/worker_suite.rs").exists() {
-            let tests =
-                ["test", "--locked", "--no-fail-fast", "--test", "worker_*", "--", "--include-ignored"];
-            let tests = self.cargo(&tests);
-            self.command("black-box tests", with_worker(tests))?;
-        } else {
-            self.skip("black-box tests", "tests/worker_suite.rs does not exist");
-        }
+        let tests = ["test", "--locked", "--test", "blackbox", "--", "--ignored", "worker::"];
+        self.command("black-box tests", with_worker(self.cargo(&tests)))?;
         for (name, dir) in [("SDK tests", "tests/sdk"), ("entry tests", "tests/entry")] {
             let files = test_files(&paths.in_root(dir));
             if files.is_empty() {

@@ -1,0 +1,183 @@
+//! The black-box suite against the service in this process, over a platform in memory.
+
+use admit::ports::{ANSWER_HEADERS, OriginAnswer, Platform as _};
+
+use crate::{
+    cases, catalogue,
+    catalogue::Published,
+    configured,
+    in_process::InProcess,
+    issuers,
+    matrix::Matrix,
+    oracle::Oracle,
+    origin::{Origin, Seen},
+    publishing, repeated, rights, routes,
+    subject::Subject as _,
+    tokens,
+    wire::{Payload, Wire},
+    writes,
+};
+
+/// The service with an origin behind it, and the sample catalogue.
+fn with_origin() -> (InProcess, Origin) {
+    let (service, origin, _) = behind(configured(&[("ORIGIN_URL", "https://origin.example")]));
+    (service, origin)
+}
+
+fn behind(service: InProcess) -> (InProcess, Origin, Published) {
+    let origin = Origin::default();
+    let served = origin.clone();
+    service.app.platform().origin().serve(move |seen| {
+        let given = served.answer(&Seen {
+            method: seen.method.clone(),
+            target: seen.url.strip_prefix("https://origin.example").unwrap().to_owned(),
+            headers: seen.headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
+            body: seen.body.clone(),
+        });
+        // As the platform reads it.
+        let wanted = |name: &&str| ANSWER_HEADERS.contains(name);
+        let headers = given.headers.into_iter().filter(|(name, _)| wanted(name)).collect();
+        OriginAnswer { status: given.status, headers, body: given.body }
+    });
+    let published = catalogue::publish(&service, 1);
+    (service, origin, published)
+}
+
+#[test]
+fn every_issuer_by_every_capability_and_route() {
+    let service = InProcess::new(&rights::variables(&[("ORIGIN_URL", "https://origin.example")])).unwrap();
+    let (service, _, published) = behind(service);
+    println!("{} requests", rights::run(&service, &published));
+}
+
+#[test]
+fn no_issuer_does_what_another_one_is_for() {
+    let (service, origin) = with_origin();
+    println!("{} requests", rights::attacks(&service));
+    // The merchant's own write, and nothing before it.
+    assert_eq!((origin.done(), origin.seen().len()), (1, 1));
+}
+
+#[test]
+fn every_write_right_and_wrong() {
+    let (service, origin) = with_origin();
+    println!("{} requests", writes::run(&service, &origin));
+}
+
+#[test]
+fn nobody_is_taken_for_somebody_else() {
+    let (service, origin) = with_origin();
+    writes::spoofing(&service, &origin);
+}
+
+#[test]
+fn a_hundred_buyers_in_a_row() {
+    let (service, origin) = with_origin();
+    writes::buyers(&service, &origin);
+}
+
+fn service() -> InProcess {
+    InProcess::new(&issuers::variables()).unwrap()
+}
+
+#[test]
+fn every_case() {
+    let service = service();
+    catalogue::publish(&service, 1);
+    println!("{} requests", cases::run(&service));
+}
+
+#[test]
+fn every_route_by_every_method() {
+    let service = service();
+    catalogue::publish(&service, 1);
+    println!("{} requests", routes::run(&service) + routes::run_without_publishing(&service));
+}
+
+#[test]
+fn every_viewer_by_every_item_and_route() {
+    let service = service();
+    let published = catalogue::publish(&service, 1);
+    let oracle = Oracle { lines: &published.lines, at: published.at };
+    println!("{} requests", Matrix { subject: &service, oracle, is_exact: true, sent: 0 }.run());
+}
+
+#[test]
+fn the_same_questions_again() {
+    println!("{} requests", repeated::run(&service(), repeated::any_page));
+}
+
+#[test]
+fn the_same_questions_of_pages_of_a_list() {
+    println!("{} requests", repeated::run(&configured(configured::ORIGINS), repeated::listed));
+}
+
+#[test]
+fn publishing_refuses_what_nobody_signed() {
+    let service = service();
+    service.app.platform().store().limit_lists(2);
+    let published = catalogue::publish(&service, 1);
+    println!("{} requests", publishing::run(&service, &published));
+}
+
+fn configured(changes: &[(&str, &str)]) -> InProcess {
+    InProcess::new(&configured::variables(changes)).unwrap()
+}
+
+#[test]
+fn without_a_snapshot_nothing_is_denied() {
+    configured::no_snapshot(&service());
+}
+
+#[test]
+fn pages_of_a_list() {
+    configured::listed_pages(&configured(configured::ORIGINS));
+}
+
+#[test]
+fn headers_of_another_cdn() {
+    configured::trusted_headers(&configured(configured::TRUSTED));
+}
+
+#[test]
+fn a_wrong_configuration_is_none() {
+    for (changes, variable) in configured::WRONG {
+        let error = InProcess::new(&configured::variables(changes)).err().unwrap();
+        assert!(error.variable.starts_with(variable), "{changes:?}: {error}");
+    }
+}
+
+#[test]
+fn checks_are_logged_with_their_reason() {
+    let service = configured(&[("LOG_CHECKS", "all")]);
+    catalogue::publish(&service, 1);
+    for (persona, status, reason) in
+        [("subscriber", 200, "license"), ("never-bought", 402, "no_grant"), ("expired-token", 401, "expired")]
+    {
+        let token = service.token(persona);
+        service.send(&Wire::get("/items/5101/access").bearer(&token));
+        let lines = service.app.platform().memory_log().take();
+        let line = lines.iter().find(|line| line.contains(&format!(r#""status":{status},"#)));
+        let line = line.unwrap_or_else(|| panic!("{persona}: {lines:?}"));
+        assert!(line.contains(&format!(r#""reason":"{reason}""#)), "{persona}: {line}");
+        assert!(!lines.concat().contains(&token), "{persona}: a token in the log");
+    }
+}
+
+#[test]
+fn tokens_of_every_algorithm() {
+    println!("{} tokens", tokens::run(&InProcess::new(&tokens::variables()).unwrap()));
+}
+
+#[test]
+fn an_upload_that_breaks_off_is_not_stored() {
+    let service = service();
+    let published = catalogue::publish(&service, 1);
+    let (name, object) = &published.built.objects[0];
+    let store = service.app.platform().store();
+    store.remove(&name.to_string());
+    let wire =
+        Wire { body: Payload::Interrupted(object.clone()), ..Wire::new("PUT", &format!("/snapshot/{name}")) };
+    let answer = service.send(&wire.bearer(&issuers::publisher_token(service.now() + 60)));
+    assert_eq!((answer.status, store.peek(&name.to_string())), (422, None));
+}

@@ -1,0 +1,203 @@
+//! A small origin behind an edge: it knows who may play what, and does what it is told.
+
+use std::{cell::RefCell, collections::BTreeSet, rc::Rc};
+
+use admit::{
+    api::reply::{Reply, Request},
+    ports::{OriginAnswer, Platform as _},
+};
+use admit_testing::memory::{MemoryBody, MemoryOrigin, MemoryPlatform, SeenRequest, block_on};
+use serde_json::{Value, json};
+
+use crate::faults::edge::{Business, CUSTOMER, Edge, START, token};
+
+pub const ORIGIN_URL: &str = "https://origin.example/api";
+
+/// When every access of the origin's ends.
+pub const UNTIL: i64 = START + 50_000;
+
+/// What the origin knows: who may play which item, by subject.
+#[derive(Default)]
+pub struct Truth {
+    pub granted: BTreeSet<(String, i64)>,
+    pub seq: u64,
+}
+
+/// An edge with an origin behind it.
+pub struct Pair {
+    pub edge: Edge,
+    pub truth: Rc<RefCell<Truth>>,
+}
+
+/// The token of a customer.
+pub fn customer(subject: &str) -> String {
+    token(&json!({ "sub": subject }))
+}
+
+/// The token of a merchant.
+pub fn merchant() -> String {
+    token(&json!({"sub": "shop", "ctx": ["merchant"], "mid": 7}))
+}
+
+pub fn answer(status: u16, body: &Value) -> OriginAnswer {
+    let headers = vec![("content-type", "application/json; charset=utf-8".to_owned())];
+    OriginAnswer { status, headers, body: body.to_string().into_bytes() }
+}
+
+pub fn denial(status: u16, message: &str) -> OriginAnswer {
+    answer(status, &json!({"code": status, "message": message, "errors": {"a": message}}))
+}
+
+/// The origin's answer to a check that it grants.
+pub fn access(item_id: i64) -> Value {
+    json!({"id": 44, "account_id": 7, "customer_id": 9, "customer_uuid": "u", "ip_address": "10.0.0.1",
+           "country_code": "ZZ", "created_at": 1, "expires_at": UNTIL, "item": {"id": item_id, "merchant_id": 7, "content": "c"}})
+}
+
+fn subject_of(seen: &SeenRequest) -> String {
+    let payload = seen.header("authorization").split('.').nth(1).unwrap().to_owned();
+    let payload = <base64ct::Base64UrlUnpadded as base64ct::Encoding>::decode_vec(&payload).unwrap();
+    serde_json::from_slice::<Value>(&payload).unwrap()["sub"].as_str().unwrap().to_owned()
+}
+
+impl Truth {
+    fn answer(&mut self, seen: &SeenRequest) -> OriginAnswer {
+        let path = seen.url.strip_prefix(ORIGIN_URL).unwrap().split('?').next().unwrap().to_owned();
+        let segments: Vec<_> = path.split('/').skip(1).collect();
+        let mut answer = match (seen.method.as_str(), segments.as_slice()) {
+            ("GET", ["items", id, "access"]) => {
+                let id: i64 = id.parse().unwrap();
+                if self.granted.contains(&(subject_of(seen), id)) {
+                    answer(200, &access(id))
+                } else if id > 100 {
+                    denial(404, "Item not found")
+                } else {
+                    denial(402, "No access")
+                }
+            }
+            ("GET", _) => answer(200, &json!({"of": "the origin"})),
+            ("POST", ["items", "access"]) => {
+                // `item_id=1&consumer_id=alice`
+                let form = String::from_utf8(seen.body.clone()).unwrap();
+                let field = |name: &str| {
+                    let found = form.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
+                    found.unwrap().to_owned()
+                };
+                self.granted.insert((field("consumer_id"), field("item_id").parse().unwrap()));
+                self.seq += 1;
+                answer(201, &json!({"id": 44}))
+            }
+            ("DELETE", ["items", id, "access"]) => {
+                let id: i64 = id.parse().unwrap();
+                self.granted.retain(|(_, item)| *item != id);
+                self.seq += 1;
+                OriginAnswer { status: 204, ..OriginAnswer::default() }
+            }
+            _ => {
+                self.seq += 1;
+                answer(201, &json!({"id": 1}))
+            }
+        };
+        answer.headers.push(("entitlement-seq", self.seq.to_string()));
+        answer
+    }
+}
+
+impl Pair {
+    /// The business as it is when nobody has bought anything, and an origin that knows no more.
+    pub fn new(variables: &[(&str, &str)]) -> Self {
+        let pair = Self::without_snapshot(variables);
+        Business::new(1, None).publish(pair.edge.platform());
+        pair
+    }
+
+    pub fn without_snapshot(variables: &[(&str, &str)]) -> Self {
+        let platform = MemoryPlatform::at(u64::try_from(START).unwrap() * 1_000);
+        let variables = [&[("ORIGIN_URL", ORIGIN_URL)], variables].concat();
+        let edge = Edge::configured(platform, &variables);
+        let truth = Rc::new(RefCell::new(Truth { seq: 1, ..Truth::default() }));
+        let served = Rc::clone(&truth);
+        edge.platform().origin().serve(move |seen| served.borrow_mut().answer(seen));
+        Self { edge, truth }
+    }
+
+    pub fn origin(&self) -> &MemoryOrigin {
+        self.edge.platform().origin()
+    }
+
+    /// Somebody bought, and the origin was told by somebody else than the edge.
+    pub fn bought(&self, subject: &str, item_id: i64) {
+        let mut truth = self.truth.borrow_mut();
+        truth.granted.insert((subject.to_owned(), item_id));
+        truth.seq += 1;
+    }
+
+    pub fn revoked(&self) {
+        let mut truth = self.truth.borrow_mut();
+        truth.granted.clear();
+        truth.seq += 1;
+    }
+
+    pub fn check(&self, subject: &str, item_id: i64) -> Reply {
+        self.edge.get(&format!("/items/{item_id}/access"), &customer(subject))
+    }
+
+    pub fn status(&self, item_id: i64) -> u16 {
+        self.check(CUSTOMER, item_id).status
+    }
+
+    pub fn check_with_min_seq(&self, path: &str, min_seq: u64) -> Reply {
+        let authorization = format!("Bearer {}", customer(CUSTOMER));
+        let request =
+            Request { method: "GET", path, authorization: &authorization, min_seq, ..Request::default() };
+        block_on(self.edge.app.handle(&request, MemoryBody::default()))
+    }
+
+    /// How often the origin was asked.
+    pub fn asked(&self) -> usize {
+        self.origin().seen().iter().filter(|seen| seen.method == "GET").count()
+    }
+
+    /// A merchant's write. `target` may have a query.
+    pub fn write(&self, method: &str, target: &str, body: &str, headers: &[(&'static str, &str)]) -> Reply {
+        let mut all = vec![("content-type", "application/x-www-form-urlencoded".to_owned())];
+        for (name, value) in headers {
+            all.retain(|(known, _)| known != name);
+            all.push((name, (*value).to_owned()));
+        }
+        self.write_as(
+            &format!("Bearer {}", merchant()),
+            method,
+            target,
+            body.as_bytes().to_vec().into(),
+            &all,
+        )
+    }
+
+    pub fn write_as(
+        &self,
+        authorization: &str,
+        method: &str,
+        target: &str,
+        body: MemoryBody,
+        passed: &[(&'static str, String)],
+    ) -> Reply {
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let request = Request {
+            method,
+            path,
+            query,
+            authorization,
+            ip_address: "203.0.113.9",
+            country: "SE",
+            passed,
+            ..Request::default()
+        };
+        block_on(self.edge.app.handle(&request, body))
+    }
+
+    /// A merchant grants through the edge.
+    pub fn grant(&self, subject: &str, item_id: i64) -> Reply {
+        self.write("POST", "/items/access", &format!("item_id={item_id}&consumer_id={subject}"), &[])
+    }
+}

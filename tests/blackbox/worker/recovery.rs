@@ -1,0 +1,114 @@
+//! What becomes of the Worker in workerd when its Wasm panics or is left by an exception, and what it offers to
+//! other Workers. `cargo xtask test` runs it.
+
+use crate::{catalogue, issuers, subject::Subject as _, wire::Wire, workerd::Workerd};
+
+/// The header that asks for a fault.
+const FAULT: &str = "x-tests-fault";
+
+/// Breaks the runtime for one request, so that what ships is tested as it ships. `panic`: while the Worker draws
+/// the random key of its token cache, its state is borrowed; a request within that request borrows it again,
+/// which is a panic. `exception`: the clock throws, and an exception that Rust does not expect goes through it.
+const FAULTS: &str = r#"
+import admit from "./index.js";
+
+const { getRandomValues } = crypto;
+const { now } = Date;
+
+export default {
+  fetch(request, env, ctx) {
+    const fault = request.headers.get("x-tests-fault");
+    if (fault === "panic") {
+      crypto.getRandomValues = (bytes) => {
+        crypto.getRandomValues = getRandomValues;
+        admit.fetch(request, env, ctx);
+        return getRandomValues.call(crypto, bytes);
+      };
+    }
+    if (fault === "exception") {
+      Date.now = () => {
+        Date.now = now;
+        throw new Error("a broken clock");
+      };
+    }
+    return admit.fetch(request, env, ctx);
+  }
+};
+"#;
+
+struct Faulty(Workerd);
+
+impl Faulty {
+    fn start() -> Self {
+        let worker = Workerd::start_behind(FAULTS, &issuers::variables());
+        catalogue::publish(&worker, 1);
+        Self(worker)
+    }
+
+    fn check(&self) -> Wire {
+        Wire::get("/items/5101/access").bearer(&self.0.token("subscriber"))
+    }
+
+    /// The answer that a viewer gets.
+    fn answer(&self) -> (u16, String) {
+        let answer = self.0.send(&self.check());
+        (answer.status, answer.text())
+    }
+
+    /// The status of a request that goes wrong.
+    fn fault(&self, fault: &str) -> u16 {
+        self.0.send(&self.check().header(FAULT, fault)).status
+    }
+}
+
+#[test]
+#[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
+fn an_exception_costs_one_request() {
+    let faulty = Faulty::start();
+    let before = faulty.answer();
+    assert_eq!(before.0, 200);
+    for _ in 0..3 {
+        assert_eq!(faulty.fault("exception"), 500);
+        assert_eq!(faulty.answer(), before);
+        assert_eq!(faulty.answer(), before);
+    }
+}
+
+#[test]
+#[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
+fn a_panic_costs_one_request() {
+    let faulty = Faulty::start();
+    let before = faulty.answer();
+    assert_eq!(before.0, 200);
+    for round in 0..3 {
+        // A new instance, which a request without a token makes ready, so that the next one is answered at once.
+        assert_eq!(faulty.fault("exception"), 500);
+        assert_eq!(faulty.0.send(&Wire::get("/items/5101")).status, 200);
+        assert_eq!(faulty.fault("panic"), 500);
+        assert!(faulty.0.log_line(&["already borrowed"]).is_some(), "{}", faulty.0.output());
+        assert_eq!(faulty.answer(), before, "round {round}: {}", faulty.0.output());
+        assert_eq!(faulty.answer(), before);
+    }
+}
+
+#[test]
+#[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
+fn a_panic_of_a_new_instance_costs_one_request() {
+    let faulty = Faulty::start();
+    let before = faulty.answer();
+    assert_eq!(faulty.fault("exception"), 500);
+    // The generated way, as every first request of an instance.
+    assert_eq!(faulty.fault("panic"), 500);
+    assert!(faulty.0.log_line(&["already borrowed"]).is_some(), "{}", faulty.0.output());
+    assert_eq!(faulty.answer(), before);
+}
+
+#[test]
+#[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
+fn other_workers_may_call_nothing_but_fetch() {
+    let worker = Workerd::start(&issuers::variables());
+    for method in ["answer", "inputs", "is_ready", "repeat", "__wbg_reset_state", "nothing"] {
+        let told = worker.call(method);
+        assert!(told.starts_with("refused:"), "{method}: {told}");
+    }
+}
