@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::json::json;
+use super::{contract::Methods, json::json};
 
 /// An error with a wire form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub enum ApiError {
     /// 404: no such object of the snapshot.
     ObjectNotFound,
     /// 405, with the methods there are.
-    MethodNotAllowed(&'static str),
+    MethodNotAllowed(Methods),
     /// 422 on `/access`: its clients know only one message.
     InvalidIdOnAccess,
     /// 422 elsewhere: the field, and what was expected.
@@ -99,7 +99,7 @@ impl ApiError {
         Self::FeeNotFound,
         Self::RouteNotFound,
         Self::ObjectNotFound,
-        Self::MethodNotAllowed(""),
+        Self::MethodNotAllowed(Methods::NONE),
         Self::OlderHead,
         Self::LeaseHeld,
         Self::ObjectNeeded,

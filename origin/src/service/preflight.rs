@@ -13,7 +13,7 @@ use super::route::Endpoint;
 pub fn reply(endpoint: Option<Endpoint<'_>>, requested: &str) -> Reply {
     let mut headers = Cors::preflight_headers(requested).to_vec();
     if let Some(endpoint) = endpoint {
-        headers.push(("allow", Cow::Borrowed(endpoint.allow())));
+        headers.push(("allow", Cow::Owned(endpoint.allow().to_string())));
     }
     let reason = Cow::Borrowed("preflight");
     let detail = String::new();

@@ -1,7 +1,10 @@
 //! From a path to what answers it. Reads are the edge's own routes; the rest is here. Paths are compared as
 //! they are sent, as at the edge.
 
-use admit::api::route::{Id, Route};
+use admit::api::{
+    contract::Methods,
+    route::{Id, Route},
+};
 
 use crate::wire::Budget;
 
@@ -77,20 +80,20 @@ impl<'a> Endpoint<'a> {
 
     /// The methods that it has, as `Allow` lists them.
     #[must_use]
-    pub const fn allow(self) -> &'static str {
-        match self {
-            Self::Feed => "GET, OPTIONS",
-            Self::Read | Self::Jwks | Self::Discovery | Self::Health => "GET, HEAD, OPTIONS",
-            Self::Access(_) => "GET, HEAD, DELETE, OPTIONS",
-            Self::Grant | Self::Fees(_) => "GET, HEAD, POST, OPTIONS",
-            Self::Fee(..) => "GET, HEAD, PUT, DELETE, OPTIONS",
+    pub const fn allow(self) -> Methods {
+        let methods = match self {
+            Self::Feed => Methods::GET,
+            Self::Read | Self::Jwks | Self::Discovery | Self::Health => Methods::READ,
+            Self::Access(_) => Methods::READ.and(Methods::DELETE),
+            Self::Grant | Self::Fees(_) | Self::Authorize => Methods::READ.and(Methods::POST),
+            Self::Fee(..) => Methods::READ.and(Methods::PUT).and(Methods::DELETE),
             // The edge reads it as a fee whose number is wrong.
-            Self::BulkFees(_) => "GET, HEAD, PATCH, OPTIONS",
-            Self::Items | Self::Authenticate | Self::Token => "POST, OPTIONS",
-            Self::Item(_) => "PUT, PATCH, DELETE, OPTIONS",
-            Self::BulkPackage(_) => "PATCH, OPTIONS",
-            Self::Authorize => "GET, HEAD, POST, OPTIONS",
-        }
+            Self::BulkFees(_) => Methods::READ.and(Methods::PATCH),
+            Self::Items | Self::Authenticate | Self::Token => Methods::POST,
+            Self::Item(_) => Methods::PUT.and(Methods::PATCH).and(Methods::DELETE),
+            Self::BulkPackage(_) => Methods::PATCH,
+        };
+        methods.and(Methods::OPTIONS)
     }
 
     /// How large a body may be that is sent here. What needs no token is small.
@@ -105,7 +108,7 @@ impl<'a> Endpoint<'a> {
     /// Whether it has the method.
     #[must_use]
     pub fn has(self, method: &str) -> bool {
-        self.allow().split(", ").any(|allowed| allowed == method)
+        self.allow().intersects(Methods::named(method))
     }
 }
 
