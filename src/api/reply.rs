@@ -171,7 +171,7 @@ impl Reply {
             ApiError::InvalidToken => {
                 vec![("www-authenticate", Cow::Borrowed(r#"Bearer error="invalid_token""#))]
             }
-            ApiError::MethodNotAllowed(allow) => vec![("allow", Cow::Borrowed(allow))],
+            ApiError::MethodNotAllowed(methods) => vec![("allow", Cow::Owned(methods.to_string()))],
             // RFC 9110 §15.5.16: so that the client learns which codings there are.
             ApiError::CONTENT_ENCODING => vec![("accept-encoding", Cow::Borrowed("identity"))],
             ApiError::Unavailable { retry_after_secs }

@@ -3,6 +3,8 @@
 
 use uuid::Uuid;
 
+pub use super::contract::Id;
+use super::contract::Methods;
 use crate::{snapshot::store_key::StoreKey, token::Scope};
 
 /// What a request asks for.
@@ -43,45 +45,25 @@ pub enum Route<'a> {
     Issuers,
 }
 
-/// A number in a path, as it is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Id<'a>(&'a str);
-
-impl<'a> From<&'a str> for Id<'a> {
-    fn from(text: &'a str) -> Self {
-        Self(text)
-    }
-}
-
-impl Id<'_> {
-    /// The number: 1 to 2^63-1, in decimal digits.
-    #[must_use]
-    pub fn number(self) -> Option<i64> {
-        // `parse` alone would take a sign.
-        if !self.0.bytes().all(|byte| byte.is_ascii_digit()) {
-            return None;
-        }
-        self.0.parse().ok().filter(|id| *id > 0)
-    }
-}
-
 impl<'a> Route<'a> {
     /// The route of a path, or `None` when there is no such route.
     #[must_use]
     pub fn parse(path: &'a str) -> Option<Self> {
         let [first, second, third, fourth, fifth] = segments(path)?;
         Some(match (first?, second, third, fourth, fifth) {
-            ("items", Some("packages"), Some(id), None, None) => Self::Package(Id(id)),
-            ("items", Some("packages"), Some(id), Some("items"), None) => Self::PackageItems(Id(id)),
-            ("items", Some(id), Some("access"), None, None) => Self::Access(Id(id)),
+            ("items", Some("packages"), Some(id), None, None) => Self::Package(id.into()),
+            ("items", Some("packages"), Some(id), Some("items"), None) => Self::PackageItems(id.into()),
+            ("items", Some(id), Some("access"), None, None) => Self::Access(id.into()),
             ("items", Some(id), Some("access-fees"), None, None)
-            | ("v2", Some("items"), Some(id), Some("access-fees"), None) => Self::Fees(Id(id)),
-            ("v2", Some("items"), Some(id), Some("access-fees"), Some(fee)) => Self::Fee(Id(id), Id(fee)),
+            | ("v2", Some("items"), Some(id), Some("access-fees"), None) => Self::Fees(id.into()),
+            ("v2", Some("items"), Some(id), Some("access-fees"), Some(fee)) => {
+                Self::Fee(id.into(), fee.into())
+            }
             ("items", Some(merchant), Some(id), None, None)
             | ("v2", Some("items"), Some(merchant), Some(id), None) => {
-                Self::MerchantItem(uuid(merchant)?, Id(id))
+                Self::MerchantItem(uuid(merchant)?, id.into())
             }
-            ("items", Some(id), None, None, None) if id != "packages" => Self::Item(Id(id)),
+            ("items", Some(id), None, None, None) if id != "packages" => Self::Item(id.into()),
             ("license", None, None, None, None) => Self::License,
             ("healthz", None, None, None, None) => Self::Health,
             ("snapshot", Some("pack"), None, None, None) => Self::Pack,
@@ -97,15 +79,16 @@ impl<'a> Route<'a> {
 
     /// The methods that the route has, as `Allow` lists them.
     #[must_use]
-    pub const fn allow(self) -> &'static str {
-        match self {
-            Self::Stored(StoreKey::Head | StoreKey::Garbage) => "GET, HEAD, PUT, OPTIONS",
+    pub const fn allow(self) -> Methods {
+        let methods = match self {
+            Self::Stored(StoreKey::Head | StoreKey::Garbage) => Methods::READ.and(Methods::PUT),
             Self::Stored(StoreKey::Object(_) | StoreKey::Version(_) | StoreKey::Lease) => {
-                "GET, HEAD, PUT, DELETE, OPTIONS"
+                Methods::READ.and(Methods::PUT).and(Methods::DELETE)
             }
-            Self::Pack | Self::Check => "POST, OPTIONS",
-            _ => "GET, HEAD, OPTIONS",
-        }
+            Self::Pack | Self::Check => Methods::POST,
+            _ => Methods::READ,
+        };
+        methods.and(Methods::OPTIONS)
     }
 
     /// The scopes of which a token needs one for `method`; none where the route asks for no scope.
@@ -132,7 +115,7 @@ impl<'a> Route<'a> {
     /// Whether the route has `method`.
     #[must_use]
     pub fn allows(self, method: &str) -> bool {
-        self.allow().split(", ").any(|allowed| allowed == method)
+        self.allow().intersects(Methods::named(method))
     }
 }
 
@@ -168,16 +151,16 @@ mod tests {
         let object_path = format!("/snapshot/{object}");
         let [v1, v2] = [format!("/items/{MERCHANT}/33"), format!("/v2/items/{MERCHANT}/33")];
         let cases = [
-            ("/items/33/access", Route::Access(Id("33"))),
+            ("/items/33/access", Route::Access(Id::from("33"))),
             ("/license", Route::License),
-            ("/items/33", Route::Item(Id("33"))),
-            (&v1, Route::MerchantItem(merchant, Id("33"))),
-            (&v2, Route::MerchantItem(merchant, Id("33"))),
-            ("/items/33/access-fees", Route::Fees(Id("33"))),
-            ("/v2/items/33/access-fees", Route::Fees(Id("33"))),
-            ("/v2/items/33/access-fees/5", Route::Fee(Id("33"), Id("5"))),
-            ("/items/packages/33", Route::Package(Id("33"))),
-            ("/items/packages/33/items", Route::PackageItems(Id("33"))),
+            ("/items/33", Route::Item(Id::from("33"))),
+            (&v1, Route::MerchantItem(merchant, Id::from("33"))),
+            (&v2, Route::MerchantItem(merchant, Id::from("33"))),
+            ("/items/33/access-fees", Route::Fees(Id::from("33"))),
+            ("/v2/items/33/access-fees", Route::Fees(Id::from("33"))),
+            ("/v2/items/33/access-fees/5", Route::Fee(Id::from("33"), Id::from("5"))),
+            ("/items/packages/33", Route::Package(Id::from("33"))),
+            ("/items/packages/33/items", Route::PackageItems(Id::from("33"))),
             ("/healthz", Route::Health),
             ("/snapshot/head", Route::Stored(StoreKey::Head)),
             (&object_path, Route::Stored(StoreKey::Object(ObjectName::parse(&object).unwrap()))),
@@ -253,18 +236,6 @@ mod tests {
         assert_eq!(allowed(Route::Stored(StoreKey::Head)), "GET HEAD PUT");
         assert_eq!(allowed(Route::Stored(StoreKey::Lease)), "GET HEAD PUT DELETE");
         assert_eq!(allowed(Route::Keys), "GET HEAD");
-    }
-
-    #[test]
-    fn numbers_are_decimal_positive_and_fit() {
-        assert_eq!(Id("33").number(), Some(33));
-        assert_eq!(Id("007").number(), Some(7));
-        assert_eq!(Id("9223372036854775807").number(), Some(i64::MAX));
-        for id in
-            ["", "0", "-1", "+1", "1.0", "1e3", "0x1", " 1", "1 ", "٣", "%31", "9223372036854775808", "abc"]
-        {
-            assert_eq!(Id(id).number(), None, "{id}");
-        }
     }
 
     proptest! {

@@ -1,6 +1,8 @@
 //! Writes: what is passed on to the origin, and what has to be right before it is.
 
+pub use super::contract::Effect;
 use super::{
+    contract::Methods,
     error::ApiError,
     media_type::MediaType,
     route::{Id, segments},
@@ -44,17 +46,6 @@ pub enum WriteRoute<'a> {
     SignInPage,
 }
 
-/// What a write can open for viewers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Effect {
-    /// An access is granted to the customer that the body names.
-    Grants,
-    /// Something may be opened: an item becomes free or active, or joins a package.
-    MayOpen,
-    /// Nothing.
-    OpensNothing,
-}
-
 impl<'a> WriteRoute<'a> {
     /// The route of a path, or `None` when nothing can be written there.
     #[must_use]
@@ -80,24 +71,25 @@ impl<'a> WriteRoute<'a> {
     /// The methods that the path has with an origin behind it, as `Allow` lists them: the reads of
     /// [`Route`](super::route::Route) among them.
     #[must_use]
-    pub const fn allow(self) -> &'static str {
-        match self {
-            Self::Items | Self::SignIn | Self::SignInPage => "POST, OPTIONS",
-            Self::Item(_) => "PUT, PATCH, DELETE, OPTIONS",
-            Self::BulkPackage(_) => "PATCH, OPTIONS",
-            Self::Access(_) => "GET, HEAD, DELETE, OPTIONS",
+    pub const fn allow(self) -> Methods {
+        let methods = match self {
+            Self::Items | Self::SignIn | Self::SignInPage => Methods::POST,
+            Self::Item(_) => Methods::PUT.and(Methods::PATCH).and(Methods::DELETE),
+            Self::BulkPackage(_) => Methods::PATCH,
+            Self::Access(_) => Methods::READ.and(Methods::DELETE),
             // Read as an item whose number is wrong, as the next but one is as such a fee.
-            Self::Grant | Self::Fees(_) => "GET, HEAD, POST, OPTIONS",
-            Self::Fee(..) => "GET, HEAD, PUT, DELETE, OPTIONS",
-            Self::BulkFees(_) => "GET, HEAD, PATCH, OPTIONS",
-        }
+            Self::Grant | Self::Fees(_) => Methods::READ.and(Methods::POST),
+            Self::Fee(..) => Methods::READ.and(Methods::PUT).and(Methods::DELETE),
+            Self::BulkFees(_) => Methods::READ.and(Methods::PATCH),
+        };
+        methods.and(Methods::OPTIONS)
     }
 
     /// Whether `method` writes here.
     #[must_use]
     pub fn takes(self, method: &str) -> bool {
         matches!(method, "POST" | "PUT" | "PATCH" | "DELETE")
-            && self.allow().split(", ").any(|allowed| allowed == method)
+            && self.allow().intersects(Methods::named(method))
     }
 
     /// What a write by `method` can open.
@@ -210,8 +202,8 @@ mod tests {
                 assert!(!route.takes(other), "{other} {path}");
             }
             // The path is listed with the reads that it has.
-            let reads = Route::parse(path).map_or("", |route| route.allow());
-            assert_eq!(route.allow().starts_with("GET, HEAD"), reads.starts_with("GET, HEAD"), "{path}");
+            let reads = Route::parse(path).map_or(Methods::NONE, |route| route.allow());
+            assert_eq!(route.allow().intersects(Methods::READ), reads.intersects(Methods::READ), "{path}");
         }
     }
 

@@ -141,7 +141,7 @@ impl<P: Platform> App<P> {
         let mut reply = finish::preflight(request);
         let write = self.write_route(request).map(WriteRoute::allow);
         if let Some(allow) = write.or_else(|| Route::parse(request.path).map(Route::allow)) {
-            reply.headers.push(("allow", Cow::Borrowed(allow)));
+            reply.headers.push(("allow", Cow::Owned(allow.to_string())));
         }
         reply
     }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use admit::api::route::Route;
+use admit::api::contract::{Auth, Kind, Route, Server};
 use anyhow::Result;
 
 use super::pool::Pool;
@@ -13,7 +13,6 @@ use crate::{
         READ_WORKERS, TOKEN_WORKERS, WRITE_WORKERS,
     },
     request::Incoming,
-    service::route::Endpoint,
     state::Shared,
     tokens::attempt::Attempt,
 };
@@ -40,22 +39,19 @@ pub enum Class {
 impl Class {
     /// The class of a request. `attempt` is the sign-in that it makes, if it makes one.
     #[must_use]
-    pub fn of(endpoint: Option<Endpoint<'_>>, incoming: &Incoming, attempt: Option<&Attempt>) -> Self {
-        let Some(endpoint) = endpoint.filter(|endpoint| endpoint.has(&incoming.method)) else {
-            return Self::Document;
-        };
-        match endpoint {
-            _ if incoming.method == "OPTIONS" => Self::Document,
-            Endpoint::Jwks | Endpoint::Discovery | Endpoint::Health => Self::Document,
-            Endpoint::Feed => Self::Feed,
-            Endpoint::Authenticate | Endpoint::Authorize | Endpoint::Token => match attempt {
+    pub fn of(route: Option<Route<'_>>, incoming: &Incoming, attempt: Option<&Attempt>) -> Self {
+        let operation = route.and_then(|route| route.operation(&incoming.method, Server::Origin));
+        let Some(operation) = operation else { return Self::Document };
+        match operation.kind {
+            Kind::Health | Kind::Discovery | Kind::Publish => Self::Document,
+            Kind::Feed => Self::Feed,
+            Kind::SignIn { .. } | Kind::SignInPage => match attempt {
                 Some(attempt) if attempt.grant.has_password() => Self::Password,
                 _ => Self::Token,
             },
-            _ if !matches!(incoming.method.as_str(), "GET" | "HEAD") => Self::Write,
-            Endpoint::Access(_) => Self::Check,
-            _ if Route::parse(&incoming.path) == Some(Route::License) => Self::Check,
-            _ => Self::Read,
+            Kind::Write(_) => Self::Write,
+            Kind::Read if operation.auth == Auth::Viewer => Self::Check,
+            Kind::Read => Self::Read,
         }
     }
 }

@@ -22,7 +22,12 @@ mod viewer;
 use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
 use admit::{
-    api::{cors::Cors, error::ApiError, reply::Reply},
+    api::{
+        contract::{self, Route},
+        cors::Cors,
+        error::ApiError,
+        reply::Reply,
+    },
     config::Config,
 };
 use anyhow::Result;
@@ -46,7 +51,7 @@ use crate::{
     guessing::{Ending, Guesser},
     limits::{FIRST_HEADERS_TIMEOUT, RETRY_AFTER_SECS, SIGN_IN_MAX_BYTES, SIGN_IN_MAX_FIELDS},
     request::Incoming,
-    service::{Outcome, route::Endpoint},
+    service::Outcome,
     settings::Settings,
     state::Shared,
     tokens::{self, attempt::Attempt, keys::Signer},
@@ -111,11 +116,11 @@ impl Server {
     }
 
     /// The refusal of a request before its body is read, if it has one.
-    fn refusal(&self, endpoint: Option<Endpoint<'_>>, viewer: &Viewer, query: &str) -> Option<Refused> {
-        if self.shared.settings.is_edge_only && !viewer.is_edge && !is_open(endpoint) {
+    fn refusal(&self, route: Option<Route<'_>>, viewer: &Viewer, query: &str) -> Option<Refused> {
+        if self.shared.settings.is_edge_only && !viewer.is_edge && !is_open(route) {
             return Some(EDGE_ONLY);
         }
-        if endpoint != Some(Endpoint::Authorize) {
+        if route != Some(Route::Authorize) {
             return None;
         }
         if query.len() > SIGN_IN_MAX_BYTES {
@@ -176,18 +181,19 @@ struct ReplyContext {
 /// secret is misconfigured, which says nothing about a viewer.
 const EDGE_ONLY: Refused = Refused::Status(421, "This origin answers its edge only");
 
-/// Whether an endpoint answers other senders than the edge: those in the discovery document, because standard
+/// Whether a route answers other senders than the edge: those in the discovery document, because standard
 /// clients ask there; the public documents; and the feed, which has a secret of its own.
-const fn is_open(endpoint: Option<Endpoint<'_>>) -> bool {
+const fn is_open(route: Option<Route<'_>>) -> bool {
     matches!(
-        endpoint,
+        route,
         Some(
-            Endpoint::Authorize
-                | Endpoint::Token
-                | Endpoint::Jwks
-                | Endpoint::Discovery
-                | Endpoint::Health
-                | Endpoint::Feed
+            Route::Authorize
+                | Route::Token
+                | Route::LegacyToken
+                | Route::Jwks
+                | Route::OpenIdConfiguration
+                | Route::Health
+                | Route::Feed
         )
     )
 }
@@ -215,11 +221,11 @@ fn text(headers: &HeaderMap, name: &str) -> String {
 async fn handle(State(server): State<Arc<Server>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let headers = &parts.headers;
-    let endpoint = Endpoint::parse(parts.uri.path());
+    let route = contract::Server::Origin.route(parts.uri.path());
     let query = parts.uri.query().unwrap_or_default();
     let context = ReplyContext {
         page_origin: text(headers, "origin"),
-        is_sign_in_page: endpoint == Some(Endpoint::Authorize),
+        is_sign_in_page: route == Some(Route::Authorize),
     };
     let viewer = server.viewer(&parts);
     if viewer.is_edge
@@ -228,15 +234,15 @@ async fn handle(State(server): State<Arc<Server>>, request: Request) -> Response
         // The edge's connections do not count for its address.
         guest.is_known();
     }
-    if let Some(refused) = server.refusal(endpoint, &viewer, query) {
+    if let Some(refused) = server.refusal(route, &viewer, query) {
         // The body stays unread, so the connection ends with the answer.
         return closing(server.plain(&context, refused.reply()));
     }
-    let budget = endpoint.map_or(Budget::SIGN_IN, Endpoint::budget);
+    let budget = Budget::at(route);
     let body::ReadBody { body, is_unfinished } = body::read(headers, body, budget.bytes).await;
     let incoming = incoming(&parts, &viewer, body, budget);
-    let attempt = endpoint.and_then(|endpoint| Attempt::of(endpoint, &incoming));
-    let class = Class::of(endpoint, &incoming, attempt.as_ref());
+    let attempt = route.and_then(|route| Attempt::of(route, &incoming));
+    let class = Class::of(route, &incoming, attempt.as_ref());
     let wait = wanted_wait(&text(headers, "prefer"));
     let outcome = server.answer(class, attempt.as_ref(), &viewer, incoming).await;
     if let (Some(attempt), Ok(Outcome::Reply(reply)) | Err(reply)) = (&attempt, &outcome)

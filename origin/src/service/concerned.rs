@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 
 use admit::{
-    api::{reply::Request, route::Route},
+    api::{contract::Route, reply::Request},
     app::{App, MemberWindow, member_page},
     snapshot::schema::{Item, License, Line},
 };
@@ -45,14 +45,14 @@ impl<'c> Concerned<'c> {
         request: &Request<'_>,
     ) -> Result<Self, DbError> {
         let mut concerned = Self { connection, lines: Vec::new(), window: None };
-        match Route::parse(request.path) {
+        match Route::parse(request.path).map(Route::as_read) {
             Some(Route::Access(id)) => concerned.check(app, request, id.number())?,
             Some(Route::License) => concerned.licenses(app, request)?,
             Some(Route::PackageItems(id)) => concerned.members(id.number(), request.query)?,
             Some(Route::Item(id) | Route::MerchantItem(_, id) | Route::Package(id)) => {
                 concerned.item_alone(id.number(), Fees::None)?
             }
-            Some(Route::Fees(id)) => concerned.item_alone(id.number(), Fees::All)?,
+            Some(Route::Fees(id) | Route::FeesV2(id)) => concerned.item_alone(id.number(), Fees::All)?,
             Some(Route::Fee(id, fee_id)) => {
                 concerned.item_alone(id.number(), fee_id.number().map_or(Fees::None, Fees::One))?
             }

@@ -3,9 +3,9 @@
 use admit::{
     api::{
         bodies::{self, TooLarge, Viewer},
+        contract::Id,
         error::ApiError,
         reply::Request,
-        route::Id,
     },
     entitlement::Grant,
     snapshot::{

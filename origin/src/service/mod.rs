@@ -2,10 +2,10 @@
 //! Every thread has an engine with its own database connection.
 //!
 //! ```text
-//! Engine::answer ─► Endpoint ─┬─ reads    the concerned records ─► the edge's own code
-//!                             ├─ write    quota, budget ─► one transaction: records, change log, audit trail
-//!                             ├─ tokens   sign-in, OAuth 2, signing keys
-//!                             └─ export and changes, health
+//! Engine::answer ─► Operation ─┬─ reads    the concerned records ─► the edge's own code
+//!                              ├─ write    quota, budget ─► one transaction: records, change log, audit trail
+//!                              ├─ tokens   sign-in, OAuth 2, signing keys
+//!                              └─ export and changes, health
 //! ```
 
 mod access;
@@ -20,7 +20,6 @@ pub mod platform;
 mod preflight;
 pub mod reads;
 mod revocation;
-pub mod route;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -29,6 +28,7 @@ use std::{borrow::Cow, rc::Rc, sync::Arc};
 
 use admit::{
     api::{
+        contract::{Kind, Route, Server},
         error::ApiError,
         reply::{Caching, Reply, Request},
     },
@@ -47,7 +47,6 @@ pub use idempotency::meaning;
 
 use self::{
     platform::OriginPlatform,
-    route::Endpoint,
     write::{WriteRequest, Written},
 };
 use crate::{
@@ -134,7 +133,7 @@ impl Engine {
             reply.headers.push(("x-request-id", Cow::Owned(incoming.request_id.clone())));
         }
         let mut reply = self.app.complete(&incoming.request(), reply);
-        if Endpoint::parse(&incoming.path) == Some(Endpoint::Authorize) {
+        if Route::parse(&incoming.path) == Some(Route::Authorize) {
             // Browsers navigate to this page; scripts of other pages must not read it, or they could try
             // passwords from their visitors' browsers (RFC 9700 §2.6).
             reply.headers.retain(|(name, _)| !name.starts_with("access-control-"));
@@ -152,38 +151,29 @@ impl Engine {
 
     fn outcome(&mut self, incoming: &Incoming) -> Result<Outcome, Refused> {
         let request = &incoming.request();
-        let endpoint = Endpoint::parse(request.path);
         if request.method == "OPTIONS" {
-            return Ok(Outcome::Reply(preflight::reply(endpoint, &incoming.requested_headers)));
+            let route = Server::Origin.route(request.path);
+            return Ok(Outcome::Reply(preflight::reply(route, &incoming.requested_headers)));
         }
-        let endpoint = endpoint.ok_or(ApiError::RouteNotFound)?;
-        if !endpoint.has(request.method) {
-            return Err(ApiError::MethodNotAllowed(endpoint.allow()).into());
-        }
+        let (route, operation) = Server::Origin.find(request.method, request.path)?;
         let now = self.now();
         self.follow_keys(now)?;
         revocation::check(&self.app, &self.connection, request, now)?;
-        match endpoint {
-            Endpoint::Feed => self.feed(request, |reply| {
+        match operation.kind {
+            Kind::Feed => self.feed(request, |reply| {
                 Ok(match after(request.query)? {
                     Some(after) => Outcome::Changes(after, reply),
                     None => Outcome::Export(reply),
                 })
             }),
-            Endpoint::Health => Ok(Outcome::Reply(self.health(incoming.is_edge, now)?)),
-            Endpoint::Authenticate
-            | Endpoint::Authorize
-            | Endpoint::Token
-            | Endpoint::Jwks
-            | Endpoint::Discovery => Ok(Outcome::Reply(tokens::answer(
-                &self.shared,
-                &mut self.connection,
-                endpoint,
-                incoming,
-                now,
-            )?)),
-            _ if matches!(request.method, "GET" | "HEAD") => Ok(Outcome::Reply(self.read(request, now)?)),
-            _ => {
+            Kind::Health => Ok(Outcome::Reply(self.health(incoming.is_edge, now)?)),
+            Kind::SignIn { .. } | Kind::SignInPage | Kind::Discovery => {
+                let (shared, connection) = (&self.shared, &mut self.connection);
+                Ok(Outcome::Reply(tokens::answer(shared, connection, route, incoming, now)?))
+            }
+            Kind::Read => Ok(Outcome::Reply(self.read(request, now)?)),
+            Kind::Publish => Err(ApiError::RouteNotFound.into()),
+            Kind::Write(action) => {
                 let token = match verify(&self.app, request) {
                     Ok(token) => token,
                     Err(reply) => return Ok(Outcome::Reply(reply)),
@@ -192,7 +182,8 @@ impl Engine {
                     self.shared.counts.add(0, "write", write::NO_MERCHANT, now);
                     return Ok(Outcome::Reply(refusal));
                 }
-                Ok(Outcome::Reply(self.write(&token, endpoint, incoming, now)?))
+                let request = WriteRequest { route, action, incoming, now };
+                Ok(Outcome::Reply(self.write(&token, &request)?))
             }
         }
     }
@@ -208,19 +199,13 @@ impl Engine {
         }
     }
 
-    fn write(
-        &mut self,
-        token: &VerifiedToken,
-        endpoint: Endpoint<'_>,
-        incoming: &Incoming,
-        now: UnixSecs,
-    ) -> Result<Reply, Refused> {
+    fn write(&mut self, token: &VerifiedToken, request: &WriteRequest<'_>) -> Result<Reply, Refused> {
+        let incoming = request.incoming;
         let issuer = self.app.config().issuers.get(token.issuer).map_or("", |issuer| issuer.issuer.as_str());
         let bearer = BearerToken::parse(&incoming.authorization).map_or("", |bearer| bearer.as_str());
         let actor = Actor::of_token(issuer, &token.principal, bearer, incoming.via());
-        let request = WriteRequest { endpoint, incoming, now };
         let Written { reply, seq } =
-            write::write(&self.shared, &mut self.connection, &token.principal, actor, &request)?;
+            write::write(&self.shared, &mut self.connection, &token.principal, actor, request)?;
         self.shared.storage.written();
         self.shared.seq.send_if_modified(|known| {
             let is_newer = seq > *known;

@@ -3,17 +3,16 @@
 use std::borrow::Cow;
 
 use admit::api::{
+    contract::{Route, Server},
     cors::Cors,
     reply::{Body, Caching, Reply},
 };
 
-use super::route::Endpoint;
-
 /// The answer to a preflight that asks for the headers `requested`, or to a plain `OPTIONS`.
-pub fn reply(endpoint: Option<Endpoint<'_>>, requested: &str) -> Reply {
+pub fn reply(route: Option<Route<'_>>, requested: &str) -> Reply {
     let mut headers = Cors::preflight_headers(requested).to_vec();
-    if let Some(endpoint) = endpoint {
-        headers.push(("allow", Cow::Borrowed(endpoint.allow())));
+    if let Some(route) = route {
+        headers.push(("allow", Cow::Owned(route.methods(Server::Origin).to_string())));
     }
     let reason = Cow::Borrowed("preflight");
     let detail = String::new();

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use admit::{
     api::{
+        contract::{Route, WriteAction},
         error::ApiError,
         reply::{Body, Caching, Reply},
     },
@@ -21,7 +22,6 @@ use super::{
     idempotency::{self, Kept},
     items,
     job::{Answer, Caller, Job, fee_id, item_id},
-    route::Endpoint,
 };
 use crate::{
     db::{
@@ -49,8 +49,10 @@ pub const NO_MERCHANT: &str = "403 no merchant's token";
 
 /// A request that writes.
 pub struct WriteRequest<'a> {
-    /// The endpoint of its path.
-    pub endpoint: Endpoint<'a>,
+    /// The route of its path.
+    pub route: Route<'a>,
+    /// What it does.
+    pub action: WriteAction,
     /// The whole request.
     pub incoming: &'a Incoming,
     /// The moment of the write.
@@ -91,22 +93,21 @@ pub fn write(
 
 /// A request as it was read, before it is checked against the database.
 struct Sent<'a> {
-    write: Write,
+    numbers: Numbers,
     fields: Map<String, Value>,
     key: Option<&'a str>,
 }
 
 impl<'a> Sent<'a> {
     fn read(request: &WriteRequest<'a>) -> Result<Self, Refused> {
-        let method = request.incoming.method.as_str();
-        let write = Write::of(request.endpoint, method)?;
-        let fields = match method {
+        let numbers = Numbers::of(request.route)?;
+        let fields = match request.incoming.method.as_str() {
             // DELETE ignores its body.
             "DELETE" => Map::new(),
             _ => request.incoming.payload.read()?,
         };
         budget::check_fields(&fields)?;
-        Ok(Self { write, fields, key: idempotency::key(request.incoming)? })
+        Ok(Self { numbers, fields, key: idempotency::key(request.incoming)? })
     }
 }
 
@@ -115,8 +116,8 @@ fn make(
     connection: &mut Connection,
     caller: &Caller,
     actor: &Actor,
-    Sent { write, fields, key }: &Sent<'_>,
-    WriteRequest { endpoint, incoming, now }: &WriteRequest<'_>,
+    Sent { numbers, fields, key }: &Sent<'_>,
+    WriteRequest { route, action, incoming, now }: &WriteRequest<'_>,
 ) -> Result<Written, Refused> {
     let (request, now) = (&incoming.request(), *now);
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -130,13 +131,13 @@ fn make(
     }
     let stored_before = usage::of(&transaction, caller.merchant_id)?;
     let mut job = Job { db: &transaction, now, caller, request, fields, change: Change::default() };
-    let answer = write.make(&mut job)?;
+    let answer = apply(*action, *numbers, &mut job)?;
     let change = job.change;
     let (status, body) = match answer {
         Answer::Created(json) => (201, json),
         Answer::Done => (204, String::new()),
     };
-    let deed = deed(*endpoint, request.method, &change, &body);
+    let deed = deed(*action, *route, &change, &body);
     let seq = change.log(&transaction, now)?;
     changes::cut(&transaction, seq, settings.keep_changes, now)?;
     audit::record(&transaction, actor, &deed, &audit::Outcome::Done(Some(seq)), now)?;
@@ -158,38 +159,47 @@ fn record_refused(
     reason: String,
 ) -> Result<(), DbError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let deed = deed(request.endpoint, &request.incoming.method, &Change::default(), "");
+    let deed = deed(request.action, request.route, &Change::default(), "");
     audit::record(&transaction, actor, &deed, &audit::Outcome::Refused(reason), request.now)?;
     audit::cut(&transaction, actor.merchant_id, settings.keep_audit, request.now)?;
     Ok(transaction.commit()?)
 }
 
 /// The audit trail's name for the write, from its path, its changes and its answer.
-fn deed(endpoint: Endpoint<'_>, method: &str, change: &Change, answered: &str) -> Deed {
+fn deed(action: WriteAction, route: Route<'_>, change: &Change, answered: &str) -> Deed {
     #[derive(Deserialize)]
     struct Answered {
         id: i64,
     }
     let made = || serde_json::from_str(answered).ok().map(|Answered { id }| id);
     let named = |kind: &str, id: Option<i64>| id.map_or_else(String::new, |id| format!("{kind}:{id}"));
-    let (action, object, item_id) = match (endpoint, method) {
-        (Endpoint::Grant, _) => ("access.grant", named("access", made()), None),
-        (Endpoint::Access(id), _) => ("access.revoke", String::new(), id.number()),
-        (Endpoint::Items, _) => ("item.create", named("item", made()), made()),
-        (Endpoint::Item(id), "PUT") => ("item.replace", named("item", id.number()), id.number()),
-        (Endpoint::Item(id), "PATCH") => ("item.change", named("item", id.number()), id.number()),
-        (Endpoint::Item(id), _) => ("item.delete", named("item", id.number()), id.number()),
-        (Endpoint::Fees(id), _) => ("fee.create", named("fee", made()), id.number()),
-        (Endpoint::Fee(id, fee), "PUT") => ("fee.replace", named("fee", fee.number()), id.number()),
-        (Endpoint::Fee(id, fee), _) => ("fee.delete", named("fee", fee.number()), id.number()),
-        (Endpoint::BulkFees(id), _) => ("fee.bulk", named("item", id.number()), id.number()),
-        (Endpoint::BulkPackage(id), _) => ("package.members", named("item", id.number()), id.number()),
-        _ => ("write", String::new(), None),
+    // A refused write may have a path with invalid numbers.
+    let (item, fee) = match route {
+        Route::Fee(id, fee_id) => (id.number(), fee_id.number()),
+        Route::Access(id)
+        | Route::ItemV2(id)
+        | Route::FeesV2(id)
+        | Route::BulkFees(id)
+        | Route::BulkPackage(id) => (id.number(), None),
+        _ => (None, None),
+    };
+    let (object, item_id) = match action {
+        WriteAction::Grant => (named("access", made()), None),
+        WriteAction::Revoke => (String::new(), item),
+        WriteAction::CreateItem => (named("item", made()), made()),
+        WriteAction::CreateFee => (named("fee", made()), item),
+        WriteAction::ReplaceFee | WriteAction::DeleteFee => (named("fee", fee), item),
+        WriteAction::ReplaceItem
+        | WriteAction::ChangeItem
+        | WriteAction::DeleteItem
+        | WriteAction::ChangeFees
+        | WriteAction::ChangeMembers => (named("item", item), item),
     };
     let about = &change.about;
     let accesses = about.accesses.iter().map(i64::to_string).collect::<Vec<_>>().join("+");
     let object = if accesses.is_empty() { object } else { format!("access:{accesses}") };
-    Deed { action, object, item_id: item_id.or(about.item_id), customer_id: about.customer_id }
+    let (action, customer_id) = (action.name(), about.customer_id);
+    Deed { action, object, item_id: item_id.or(about.item_id), customer_id }
 }
 
 /// The merchant that the token acts for.
@@ -218,52 +228,40 @@ fn caller(connection: &Connection, principal: &Principal) -> Result<Caller, Refu
     Ok(Caller { merchant_id, merchant_uuid, name })
 }
 
-enum Write {
-    Grant,
-    Revoke(i64),
-    CreateItem,
-    ReplaceItem(i64),
-    ChangeItem(i64),
-    DeleteItem(i64),
-    CreateFee(i64),
-    ReplaceFee(i64, i64),
-    DeleteFee(i64, i64),
-    ChangeFees(i64),
-    ChangeMembers(i64),
+/// The numbers of a write's path; 0 in the place of those that its route does not have.
+#[derive(Clone, Copy)]
+struct Numbers {
+    id: i64,
+    fee_id: i64,
 }
 
-impl Write {
-    fn of(endpoint: Endpoint<'_>, method: &str) -> Result<Self, Refused> {
-        Ok(match (endpoint, method) {
-            (Endpoint::Grant, "POST") => Self::Grant,
-            (Endpoint::Access(id), "DELETE") => Self::Revoke(id.number().ok_or(ApiError::InvalidIdOnAccess)?),
-            (Endpoint::Items, "POST") => Self::CreateItem,
-            (Endpoint::Item(id), "PUT") => Self::ReplaceItem(item_id(id)?),
-            (Endpoint::Item(id), "PATCH") => Self::ChangeItem(item_id(id)?),
-            (Endpoint::Item(id), "DELETE") => Self::DeleteItem(item_id(id)?),
-            (Endpoint::Fees(id), "POST") => Self::CreateFee(item_id(id)?),
-            (Endpoint::Fee(id, fee), "PUT") => Self::ReplaceFee(item_id(id)?, fee_id(fee)?),
-            (Endpoint::Fee(id, fee), "DELETE") => Self::DeleteFee(item_id(id)?, fee_id(fee)?),
-            (Endpoint::BulkFees(id), "PATCH") => Self::ChangeFees(item_id(id)?),
-            (Endpoint::BulkPackage(id), "PATCH") => Self::ChangeMembers(item_id(id)?),
-            _ => return Err(ApiError::MethodNotAllowed(endpoint.allow()).into()),
-        })
+impl Numbers {
+    fn of(route: Route<'_>) -> Result<Self, Refused> {
+        let (id, fee_id) = match route {
+            Route::Access(id) => (id.number().ok_or(ApiError::InvalidIdOnAccess)?, 0),
+            Route::ItemV2(id) | Route::FeesV2(id) | Route::BulkFees(id) | Route::BulkPackage(id) => {
+                (item_id(id)?, 0)
+            }
+            Route::Fee(id, fee) => (item_id(id)?, fee_id(fee)?),
+            _ => (0, 0),
+        };
+        Ok(Self { id, fee_id })
     }
+}
 
-    fn make(&self, job: &mut Job<'_>) -> Result<Answer, Refused> {
-        match *self {
-            Self::Grant => access::grant(job),
-            Self::Revoke(id) => access::revoke(job, id),
-            Self::CreateItem => items::create(job),
-            Self::ReplaceItem(id) => items::replace(job, id),
-            Self::ChangeItem(id) => items::change(job, id),
-            Self::DeleteItem(id) => items::delete(job, id),
-            Self::CreateFee(id) => fees::create(job, id),
-            Self::ReplaceFee(id, fee_id) => fees::replace(job, id, fee_id),
-            Self::DeleteFee(id, fee_id) => fees::delete(job, id, fee_id),
-            Self::ChangeFees(id) => fees::bulk(job, id),
-            Self::ChangeMembers(id) => items::change_members(job, id),
-        }
+fn apply(action: WriteAction, Numbers { id, fee_id }: Numbers, job: &mut Job<'_>) -> Result<Answer, Refused> {
+    match action {
+        WriteAction::Grant => access::grant(job),
+        WriteAction::Revoke => access::revoke(job, id),
+        WriteAction::CreateItem => items::create(job),
+        WriteAction::ReplaceItem => items::replace(job, id),
+        WriteAction::ChangeItem => items::change(job, id),
+        WriteAction::DeleteItem => items::delete(job, id),
+        WriteAction::CreateFee => fees::create(job, id),
+        WriteAction::ReplaceFee => fees::replace(job, id, fee_id),
+        WriteAction::DeleteFee => fees::delete(job, id, fee_id),
+        WriteAction::ChangeFees => fees::bulk(job, id),
+        WriteAction::ChangeMembers => items::change_members(job, id),
     }
 }
 

@@ -1,14 +1,12 @@
 //! A sign-in, as far as it is read before a thread starts on it: which queue it waits in, whose failures it
 //! counts among, and what the log says about it.
 
-use admit::api::reply::Reply;
+use admit::api::{contract::Route, reply::Reply};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::client;
-use crate::{
-    guessing::From, limits::TEXT_MAX_BYTES, request::Incoming, service::route::Endpoint, wire::Fields,
-};
+use crate::{guessing::From, limits::TEXT_MAX_BYTES, request::Incoming, wire::Fields};
 
 /// Bytes of the user name's hash in the log: 64 bits.
 const LOGGED_HASH_BYTES: usize = 8;
@@ -58,12 +56,12 @@ impl Grant {
 }
 
 impl Attempt {
-    /// Reads a request to `endpoint`; `None` if the endpoint is not for sign-in. An unreadable request is
+    /// Reads a request to `route`; `None` if the route is not for sign-in. An unreadable request is
     /// still an attempt, without a client and a user.
     #[must_use]
-    pub fn of(endpoint: Endpoint<'_>, incoming: &Incoming) -> Option<Self> {
-        let is_page = endpoint == Endpoint::Authorize;
-        let signs_in = is_page || matches!(endpoint, Endpoint::Authenticate | Endpoint::Token);
+    pub fn of(route: Route<'_>, incoming: &Incoming) -> Option<Self> {
+        let is_page = route == Route::Authorize;
+        let signs_in = is_page || matches!(route, Route::Authenticate | Route::Token | Route::LegacyToken);
         if incoming.method != "POST" || !signs_in {
             return None;
         }
@@ -72,10 +70,10 @@ impl Attempt {
         let text = |name| fields.text(name, TEXT_MAX_BYTES);
         let grant = match text("grant_type").as_deref() {
             _ if is_page => Grant::Page,
-            Some("password") if endpoint == Endpoint::Authenticate => Grant::Password,
+            Some("password") if route == Route::Authenticate => Grant::Password,
             Some("client_credentials") => Grant::ClientCredentials,
             Some("refresh_token") => Grant::Refresh,
-            Some("authorization_code") if endpoint == Endpoint::Token => Grant::Code,
+            Some("authorization_code") if route != Route::Authenticate => Grant::Code,
             _ => Grant::Other,
         };
         let username = if grant.has_password() { text("username") } else { None };
@@ -151,9 +149,9 @@ mod tests {
 
     #[test]
     fn requests_with_a_password_are_recognized() {
-        use Endpoint::{Authenticate, Authorize, Items, Token};
-        let attempt = |endpoint, form| Attempt::of(endpoint, &incoming("POST", form));
-        for (endpoint, form, grant, username) in [
+        use Route::{Authenticate, Authorize, ItemsV2, Token};
+        let attempt = |route, form| Attempt::of(route, &incoming("POST", form));
+        for (route, form, grant, username) in [
             (Authenticate, "grant_type=password&username=ada&client_id=c", Grant::Password, Some("ada")),
             (Authenticate, "grant_type=refresh_token&refresh_token=x&client_id=c", Grant::Refresh, None),
             (Authenticate, "grant_type=client_credentials&client_id=c", Grant::ClientCredentials, None),
@@ -165,9 +163,9 @@ mod tests {
         ] {
             let expected =
                 Attempt { grant, client_id: "c".to_owned(), username: username.map(str::to_owned) };
-            assert_eq!(attempt(endpoint, form), Some(expected), "{form}");
+            assert_eq!(attempt(route, form), Some(expected), "{form}");
         }
-        assert_eq!(attempt(Items, "username=ada"), None);
+        assert_eq!(attempt(ItemsV2, "username=ada"), None);
         assert_eq!(Attempt::of(Authorize, &incoming("GET", "")), None);
         let unreadable = attempt(Authenticate, &"a[]&".repeat(100)).unwrap();
         assert_eq!((unreadable.grant, unreadable.username), (Grant::Other, None));
@@ -176,7 +174,7 @@ mod tests {
     #[test]
     fn the_log_has_user_and_grant_and_no_secret() {
         let form = "grant_type=password&username=Ada@example.com&password=s3cret&client_id=app";
-        let attempt = Attempt::of(Endpoint::Authenticate, &incoming("POST", form)).unwrap();
+        let attempt = Attempt::of(Route::Authenticate, &incoming("POST", form)).unwrap();
         let from = From::Address(IpAddr::from([203, 0, 113, 9]));
         let line = |reply: &Reply| attempt.line(from, reply).unwrap();
         let refused = line(&ApiError::InvalidToken.into());

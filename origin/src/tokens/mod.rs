@@ -27,12 +27,13 @@ mod trail;
 use std::borrow::Cow;
 
 use admit::api::{
+    contract::Route,
     error::ApiError,
     reply::{Caching, Reply},
 };
 use rusqlite::Connection;
 
-use crate::{request::Incoming, service::route::Endpoint, state::Shared, wire::Refused};
+use crate::{request::Incoming, state::Shared, wire::Refused};
 
 /// Lifetime of an authorization code: one redirect and one request.
 const CODE_TTL_SECS: i64 = 60;
@@ -57,24 +58,26 @@ pub fn delayed(
     reply
 }
 
-/// Answers the endpoints of sign-in and tokens.
+/// Answers the routes of sign-in and tokens.
 ///
 /// # Errors
 /// If the request is refused.
 pub fn answer(
     shared: &Shared,
     connection: &mut Connection,
-    endpoint: Endpoint<'_>,
+    route: Route<'_>,
     incoming: &Incoming,
     now: i64,
 ) -> Result<Reply, Refused> {
     let settings = &shared.settings;
-    let answer = match endpoint {
-        Endpoint::Jwks => Ok(Reply::ok(keys::public_set(connection, now)?.to_string(), Caching::Public)),
-        Endpoint::Discovery => Ok(Reply::ok(discovery::document(settings).to_string(), Caching::Public)),
-        Endpoint::Authenticate => sign_in::authenticate(shared, connection, incoming, now),
-        Endpoint::Token => oauth::token(shared, connection, incoming, now),
-        Endpoint::Authorize => authorize::answer(shared, connection, incoming, now),
+    let answer = match route {
+        Route::Jwks => Ok(Reply::ok(keys::public_set(connection, now)?.to_string(), Caching::Public)),
+        Route::OpenIdConfiguration => {
+            Ok(Reply::ok(discovery::document(settings).to_string(), Caching::Public))
+        }
+        Route::Authenticate => sign_in::authenticate(shared, connection, incoming, now),
+        Route::Token | Route::LegacyToken => oauth::token(shared, connection, incoming, now),
+        Route::Authorize => authorize::answer(shared, connection, incoming, now),
         _ => Err(ApiError::RouteNotFound.into()),
     };
     let refused = match &answer {

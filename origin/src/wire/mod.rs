@@ -7,7 +7,12 @@ pub mod form;
 pub use error::Refused;
 pub use fields::Fields;
 
-use admit::api::{error::ApiError, media_type::MediaType, write::check_body_headers};
+use admit::api::{
+    contract::{Kind, Route},
+    error::ApiError,
+    media_type::MediaType,
+    write::check_body_headers,
+};
 use serde_json::{Map, Value};
 
 use crate::limits::{BODY_MAX_BYTES, FORM_MAX_FIELDS, SIGN_IN_MAX_BYTES, SIGN_IN_MAX_FIELDS};
@@ -32,6 +37,19 @@ impl Budget {
     pub const WRITE: Self = Self { bytes: BODY_MAX_BYTES, fields: FORM_MAX_FIELDS };
     /// The bounds of a sign-in, which strangers send.
     pub const SIGN_IN: Self = Self { bytes: SIGN_IN_MAX_BYTES, fields: SIGN_IN_MAX_FIELDS };
+
+    /// The bounds of a body that is sent to `route`. A body that leads nowhere gets the smaller ones.
+    #[must_use]
+    pub fn at(route: Option<Route<'_>>) -> Self {
+        let signs_in = |route: Route<'_>| {
+            let mut operations = route.endpoint().operations.iter();
+            operations.any(|operation| matches!(operation.kind, Kind::SignIn { .. } | Kind::SignInPage))
+        };
+        match route {
+            Some(route) if !signs_in(route) => Self::WRITE,
+            _ => Self::SIGN_IN,
+        }
+    }
 }
 
 impl Default for Budget {

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, process::Command};
 
-use origin::service::route::Endpoint;
+use admit::api::contract::{ENDPOINTS, Kind, Server};
 
 use crate::support::{FEED_SECRET, Origin, document, section};
 
@@ -39,15 +39,17 @@ fn every_write_of_the_documents_table_exists() {
     let document = document();
     let rows =
         section(&document, "Writes").lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
-    let mut count = 0;
+    let mut documented = Vec::new();
     for (route, _) in rows {
         let (method, path) = route.split_once(' ').unwrap();
         let path = path.replace("{id}", "1").replace("{fee_id}", "2");
-        let endpoint = Endpoint::parse(path.split('?').next().unwrap()).unwrap();
-        assert!(endpoint.has(method), "{route}");
-        count += 1;
+        let (_, operation) = Server::Origin.find(method, path.split('?').next().unwrap()).unwrap();
+        documented.push(operation);
     }
-    assert_eq!(count, 11);
+    let operations = ENDPOINTS.iter().flat_map(|endpoint| endpoint.operations);
+    for write in operations.filter(|operation| matches!(operation.kind, Kind::Write(_))) {
+        assert_eq!(documented.iter().filter(|known| **known == write).count(), 1, "{write:?}");
+    }
 }
 
 #[test]

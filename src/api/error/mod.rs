@@ -1,97 +1,88 @@
-//! What goes wrong, as clients see it: one body for all of them, and a fixed message for each case.
+//! Errors as clients see them: one form of body for all, and a fixed message for each case.
+
+mod fields;
 
 use serde_json::{Map, Value};
 
-use super::json::json;
+use super::{contract::Methods, json::json};
 
-/// An error with a wire form.
+/// An error of the API. Its status and message are part of the contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ApiError {
-    /// 401: missing, malformed, expired, unknown-key or wrong-audience token. Clients log their user out.
+    /// 401: the token is missing, malformed, expired, of an unknown key or for another audience. Clients log their
+    /// viewer out.
     InvalidToken,
     /// 402: no active access. The only denial.
     NoAccess,
-    /// 403: a valid token in the wrong role.
+    /// 403: a valid token without the role, scope or capability that the route needs.
     InvalidPrivileges,
     /// 404: unknown, deleted or inactive item.
     ItemNotFound,
     /// 404: unknown fee of a known item.
     FeeNotFound,
-    /// 404: no such route.
+    /// 404: unknown path.
     RouteNotFound,
-    /// 404: no such object of the snapshot.
+    /// 404: an object that is not stored.
     ObjectNotFound,
-    /// 405, with the methods there are.
-    MethodNotAllowed(&'static str),
-    /// 422 on `/access`: its clients know only one message.
+    /// 405, with the methods of the path.
+    MethodNotAllowed(Methods),
+    /// 422 on `/items/{id}/access`, whose clients know this message only.
     InvalidIdOnAccess,
-    /// 422 elsewhere: the field, and what was expected.
+    /// 422 elsewhere: the name of the field, and what was expected.
     InvalidField(&'static str, &'static str),
-    /// 409: a head that is older than the published one.
+    /// 409: the head is older than the published one.
     OlderHead,
-    /// 409: somebody else may publish now. The answer says who, and until when.
+    /// 409: another publisher holds the lease. The answer names it and the end of its lease.
     LeaseHeld,
-    /// 409: an object that may not go, because the published head leads to it. The answer says which.
+    /// 409: the published head leads to the object, so it cannot be deleted. The answer names the object.
     ObjectNeeded,
     /// 413, with the limit in bytes.
     BodyTooLarge(usize),
-    /// 413: more than [`PACK_MAX_OBJECTS`](crate::limits::PACK_MAX_OBJECTS) objects, or as many names.
+    /// 413: more than [`PACK_MAX_OBJECTS`](crate::limits::PACK_MAX_OBJECTS) objects, or names of objects.
     TooManyObjects,
-    /// 415: a write whose body is neither a form nor JSON.
+    /// 415: the body of a write is neither a form nor JSON.
     UnsupportedMediaType,
-    /// 415 for another header of a body: its name, and what was expected.
+    /// 415: the name of a header that describes the body, and what was expected.
     UnsupportedHeader(&'static str, &'static str),
-    /// 429: too many requests from one address, or of an origin that says no more than that.
+    /// 429: too many requests from one address. Also a 429 of the upstream that gives no reason.
     TooManyRequests,
-    /// 502: no connection to the origin could be made.
+    /// 502: no connection to the upstream could be made.
     OriginUnreachable {
-        /// When it is worth trying again.
+        /// When another attempt makes sense.
         retry_after_secs: u32,
     },
-    /// 502: something in front of the origin refused the request, and does not say why in the API's own way.
+    /// 502: something in front of the upstream refused the request, in another form than the API's.
     OriginRefused {
-        /// When it is worth trying again.
+        /// When another attempt makes sense.
         retry_after_secs: u32,
     },
-    /// 502: the origin gave no answer, or none that can be used.
+    /// 502: the upstream gave no answer, or an unusable one.
     OriginFailed {
-        /// When it is worth looking what became of it.
+        /// When the client should look whether the write was applied.
         retry_after_secs: u32,
     },
-    /// 503: the origin failed again and again and is left alone for a while.
+    /// 503: the upstream failed repeatedly, so that nothing is sent to it for a while.
     OriginPaused {
-        /// When it is worth trying again.
+        /// When another attempt makes sense.
         retry_after_secs: u32,
     },
-    /// 504: the origin took too long.
+    /// 504: the upstream took too long.
     OriginTimedOut {
-        /// When it is worth looking what became of it.
+        /// When the client should look whether the write was applied.
         retry_after_secs: u32,
     },
-    /// 503: nothing can be said yet. Never a 402.
+    /// 503: the answer is not known yet. Never a 402.
     Unavailable {
-        /// When it is worth asking again.
+        /// When another attempt makes sense.
         retry_after_secs: u32,
     },
-    /// 500: our own fault. The log has the reason, the client a fixed body.
+    /// 500: an error of this service. The reason is in the log; the body is fixed.
     Internal,
 }
 
 impl ApiError {
-    /// An `{id}` that is no number.
-    pub const INVALID_ID: Self = Self::InvalidField("id", "The id must be a positive integer");
-    /// A `{fee_id}` that is no number.
-    pub const INVALID_FEE_ID: Self = Self::InvalidField("fee_id", "The fee_id must be a positive integer");
-
-    /// A body that is compressed, or coded in another way.
-    pub const CONTENT_ENCODING: Self =
-        Self::UnsupportedHeader("Content-Encoding", "The body must be sent without a Content-Encoding");
-    /// A body in another charset than UTF-8.
-    pub const CHARSET: Self =
-        Self::UnsupportedHeader("Content-Type", "The charset of the Content-Type must be UTF-8");
-
-    /// Those whose message begins in the same words every time.
-    const WORDED: [Self; 15] = [
+    /// The errors that are not about one field, each with the smallest value that it can carry.
+    const GENERAL: [Self; 23] = [
         Self::InvalidToken,
         Self::NoAccess,
         Self::InvalidPrivileges,
@@ -99,7 +90,8 @@ impl ApiError {
         Self::FeeNotFound,
         Self::RouteNotFound,
         Self::ObjectNotFound,
-        Self::MethodNotAllowed(""),
+        Self::MethodNotAllowed(Methods::NONE),
+        Self::InvalidIdOnAccess,
         Self::OlderHead,
         Self::LeaseHeld,
         Self::ObjectNeeded,
@@ -107,9 +99,22 @@ impl ApiError {
         Self::TooManyObjects,
         Self::UnsupportedMediaType,
         Self::TooManyRequests,
+        Self::OriginUnreachable { retry_after_secs: 0 },
+        Self::OriginRefused { retry_after_secs: 0 },
+        Self::OriginFailed { retry_after_secs: 0 },
+        Self::OriginPaused { retry_after_secs: 0 },
+        Self::OriginTimedOut { retry_after_secs: 0 },
+        Self::Unavailable { retry_after_secs: 0 },
+        Self::Internal,
     ];
 
-    /// Whether `body` is that of a client's error of `status` as this API words it. A gateway in front of it may use
+    /// Every error of the contract, once for each message.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let about_fields = [fields::INVALID_FIELDS, fields::UNSUPPORTED_HEADERS].into_iter().flatten();
+        Self::GENERAL.into_iter().chain(about_fields.copied())
+    }
+
+    /// Whether `body` is the body of a client's error of `status` in this API's words. A gateway in front of it may use
     /// the same members, but not the same words.
     #[must_use]
     pub fn is_body(status: u16, body: &Map<String, Value>) -> bool {
@@ -117,17 +122,24 @@ impl ApiError {
         let errors = body.get("errors").and_then(Value::as_object);
         let (Some(message), Some(errors)) = (message, errors) else { return false };
         let is_named = |name: &str| errors.get(name).and_then(Value::as_str) == Some(message);
-        let is_worded = |error: Self| error.status() == status && message.starts_with(error.message());
+        let is_worded = |error: Self| {
+            error.status() == status && error.is_keyed_by_status() && message.starts_with(error.message())
+        };
         body.get("code").and_then(Value::as_u64) == Some(status.into())
             && errors.len() == 1
             && if is_named(&status.to_string()) {
-                Self::WORDED.into_iter().any(is_worded)
+                Self::GENERAL.into_iter().any(is_worded)
             } else {
                 matches!(status, 415 | 422) && errors.keys().all(|field| is_named(field))
             }
     }
 
-    /// The field, parameter or header that is wrong, if it is one.
+    /// Whether [`is_body`](Self::is_body) knows the error by its status: client errors but 422, which names a field.
+    const fn is_keyed_by_status(self) -> bool {
+        matches!(self.status(), 400..=421 | 423..=499)
+    }
+
+    /// The field, parameter or header that is wrong, if the error is about one.
     #[must_use]
     pub const fn field(self) -> Option<&'static str> {
         match self {
@@ -139,7 +151,7 @@ impl ApiError {
         }
     }
 
-    /// Whether a change that is answered so was certainly not made, although the status is 500 or above.
+    /// Whether the change was certainly not made, although the status is 500 or above.
     #[must_use]
     pub const fn is_unapplied(self) -> bool {
         matches!(
@@ -210,7 +222,7 @@ impl ApiError {
         self.render(&["\"", self.message(), "\""].concat())
     }
 
-    /// The same with another message, whatever is in it.
+    /// The body with another message, which may be any text.
     #[must_use]
     pub fn body_with(self, message: &str) -> String {
         self.render(&json(message))
@@ -229,75 +241,4 @@ impl ApiError {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bodies_are_what_clients_decode() {
-        assert_eq!(
-            ApiError::NoAccess.body(),
-            r#"{"code":402,"message":"No access","errors":{"402":"No access"}}"#
-        );
-        let field = ApiError::InvalidField("id", "The id must be a positive integer");
-        assert_eq!(
-            field.body(),
-            r#"{"code":422,"message":"The id must be a positive integer","errors":{"id":"The id must be a positive integer"}}"#
-        );
-    }
-
-    #[test]
-    fn the_apis_words_are_told_from_those_of_a_gateway() {
-        let is_body = |status, body: &str| {
-            ApiError::is_body(status, serde_json::from_str::<Value>(body).unwrap().as_object().unwrap())
-        };
-        for error in ApiError::WORDED.into_iter().chain([ApiError::INVALID_ID, ApiError::CHARSET]) {
-            assert!(is_body(error.status(), &error.body()), "{error:?}");
-            assert!(!is_body(400, &error.body()), "{error:?}");
-        }
-        assert!(is_body(
-            409,
-            &ApiError::LeaseHeld.body_with("Another publisher holds the lease: a, until 9")
-        ));
-        for body in [
-            r#"{"code":403,"message":"Forbidden"}"#,
-            r#"{"code":403,"message":"Forbidden","errors":{}}"#,
-            r#"{"code":403,"message":"Forbidden","errors":{"403":"Forbidden"}}"#,
-            r#"{"code":403,"message":"Forbidden","errors":["Forbidden"]}"#,
-            r#"{"code":403,"message":"Invalid privileges"}"#,
-            r#"{"code":403,"message":"Invalid privileges","errors":{"403":"Forbidden"}}"#,
-            r#"{"code":"403","message":"Invalid privileges","errors":{"403":"Invalid privileges"}}"#,
-        ] {
-            assert!(!is_body(403, body), "{body}");
-        }
-    }
-
-    #[test]
-    fn details_are_escaped() {
-        let body: Value = serde_json::from_str(&ApiError::LeaseHeld.body_with("a\"b\\\n{}")).unwrap();
-        assert_eq!((&body["code"], &body["message"]), (&409.into(), &"a\"b\\\n{}".into()));
-        assert_eq!(body["errors"]["409"], body["message"]);
-    }
-
-    #[test]
-    fn limits_in_messages_are_those_of_the_service() {
-        use crate::limits::{CHECK_MAX_OBJECTS, PACK_MAX_OBJECTS};
-        for limit in [PACK_MAX_OBJECTS, CHECK_MAX_OBJECTS] {
-            assert!(ApiError::TooManyObjects.message().starts_with(&format!("More than {limit} objects")));
-        }
-    }
-
-    #[test]
-    fn statuses_and_messages_of_the_contract() {
-        let table = [
-            (ApiError::InvalidToken, 401, "Invalid auth token"),
-            (ApiError::NoAccess, 402, "No access"),
-            (ApiError::InvalidPrivileges, 403, "Invalid privileges"),
-            (ApiError::ItemNotFound, 404, "Item not found"),
-            (ApiError::FeeNotFound, 404, "Access fee not found"),
-            (ApiError::InvalidIdOnAccess, 422, "No access"),
-        ];
-        for (error, status, message) in table {
-            assert_eq!((error.status(), error.message()), (status, message));
-        }
-    }
-}
+mod tests;

@@ -1,0 +1,177 @@
+//! The table of endpoints.
+
+use super::{Auth, Endpoint, Input, Kind, Methods, Operation, WriteAction};
+use crate::token::Scope;
+
+/// Scopes of requests that read the stored snapshot.
+const TO_READ: Auth = Auth::Scopes(&[Scope::SnapshotRead]);
+/// Scopes of requests that store something. A check of stored objects changes nothing, but only publishers need it, and
+/// it makes the Worker hash the objects that the caller names.
+const TO_STORE: Auth = Auth::Scopes(&[Scope::SnapshotWrite]);
+/// Scopes of requests that delete something.
+const TO_COLLECT: Auth = Auth::Scopes(&[Scope::SnapshotCollect]);
+/// Scopes of requests about the lease and the list of garbage. Publisher and collector take the same lease, and a
+/// publisher removes from the list the objects that it uses again.
+const TO_STORE_OR_COLLECT: Auth = Auth::Scopes(&[Scope::SnapshotWrite, Scope::SnapshotCollect]);
+
+const fn read(auth: Auth, summary: &'static str) -> Operation {
+    Operation { methods: Methods::READ, auth, input: Input::None, kind: Kind::Read, summary }
+}
+
+const fn write(methods: Methods, action: WriteAction, summary: &'static str) -> Operation {
+    // DELETE has no body: no client sends one, and forwarding none rules out request smuggling.
+    let input = if methods.intersects(Methods::DELETE) { Input::None } else { Input::Fields };
+    Operation { methods, auth: Auth::Merchant, input, kind: Kind::Write(action), summary }
+}
+
+const fn sign_in(may_refresh: bool, summary: &'static str) -> Operation {
+    let kind = Kind::SignIn { may_refresh };
+    Operation { methods: Methods::POST, auth: Auth::None, input: Input::Fields, kind, summary }
+}
+
+const fn publish(methods: Methods, auth: Auth, summary: &'static str) -> Operation {
+    let has_body = methods.intersects(Methods::PUT.and(Methods::POST));
+    let input = if has_body { Input::Bytes } else { Input::None };
+    Operation { methods, auth, input, kind: Kind::Publish, summary }
+}
+
+const fn at_the_origin(methods: Methods, auth: Auth, kind: Kind, summary: &'static str) -> Operation {
+    Operation { methods, auth, input: Input::None, kind, summary }
+}
+
+/// Declares the endpoints and the list of them all, so that none can be left out.
+macro_rules! endpoints {
+    ($($name:ident: $($pattern:literal)|+ => [$($operation:expr),+ $(,)?];)+) => {
+        $(
+            #[doc = concat!($("`", $pattern, "` "),+)]
+            pub static $name: Endpoint =
+                Endpoint { patterns: &[$($pattern),+], operations: &[$($operation),+] };
+        )+
+
+        /// Every endpoint of edge and origin, in the order in which they are documented.
+        pub static ENDPOINTS: &[&Endpoint] = &[$(&$name),+];
+    };
+}
+
+endpoints! {
+    ACCESS: "/items/{id}/access" => [
+        read(Auth::Viewer, "Tells whether the viewer may play the item now"),
+        write(Methods::DELETE, WriteAction::Revoke, "Takes away a customer's accesses to the item"),
+    ];
+    LICENSE: "/license" => [
+        read(Auth::Viewer, "Lists the viewer's licences"),
+    ];
+    ITEM: "/items/{id}" => [
+        read(Auth::None, "Shows an item"),
+    ];
+    MERCHANT_ITEM: "/items/{merchant_uuid}/{id}" | "/v2/items/{merchant_uuid}/{id}" => [
+        read(Auth::None, "Shows an item of the merchant"),
+    ];
+    FEES: "/items/{id}/access-fees" => [
+        read(Auth::None, "Lists the fees by which the item is sold"),
+    ];
+    FEES_V2: "/v2/items/{id}/access-fees" => [
+        read(Auth::None, "Lists the fees by which the item is sold"),
+        write(Methods::POST, WriteAction::CreateFee, "Adds a fee to the item"),
+    ];
+    BULK_FEES: "/v2/items/{id}/access-fees/bulk" => [
+        write(Methods::PATCH, WriteAction::ChangeFees, "Adds and replaces fees of the item"),
+    ];
+    FEE: "/v2/items/{id}/access-fees/{fee_id}" => [
+        read(Auth::None, "Shows a fee"),
+        write(Methods::PUT, WriteAction::ReplaceFee, "Replaces all of a fee"),
+        write(Methods::DELETE, WriteAction::DeleteFee, "Deletes a fee"),
+    ];
+    PACKAGE: "/items/packages/{id}" => [
+        read(Auth::None, "Shows a package"),
+    ];
+    PACKAGE_ITEMS: "/items/packages/{id}/items" => [
+        read(Auth::None, "Lists the items of a package, page by page"),
+    ];
+    HEALTH: "/healthz" => [
+        Operation {
+            methods: Methods::READ,
+            auth: Auth::None,
+            input: Input::None,
+            kind: Kind::Health,
+            summary: "Tells whether the service works",
+        },
+    ];
+    GRANT: "/items/access" => [
+        write(Methods::POST, WriteAction::Grant, "Grants a customer access to an item"),
+    ];
+    ITEMS_V2: "/v2/items" => [
+        write(Methods::POST, WriteAction::CreateItem, "Adds an item"),
+    ];
+    ITEM_V2: "/v2/items/{id}" => [
+        write(Methods::PUT, WriteAction::ReplaceItem, "Replaces all of an item"),
+        write(Methods::PATCH, WriteAction::ChangeItem, "Changes some fields of an item"),
+        write(Methods::DELETE, WriteAction::DeleteItem, "Deletes an item"),
+    ];
+    BULK_PACKAGE: "/v2/items/packages/{id}/bulk" => [
+        write(Methods::PATCH, WriteAction::ChangeMembers, "Adds and removes items of a package"),
+    ];
+    AUTHENTICATE: "/accounts/authenticate" | "/v2/accounts/authenticate" => [
+        sign_in(true, "Exchanges credentials or a refresh token for tokens"),
+    ];
+    TOKEN: "/oauth2/token" => [
+        sign_in(true, "Exchanges a code, credentials or a refresh token for tokens, as OAuth 2 does"),
+    ];
+    LEGACY_TOKEN: "/oauth2/authorization" => [
+        sign_in(false, "Exchanges a code for tokens: the older name of `/oauth2/token`"),
+    ];
+    AUTHORIZE: "/oauth2/authorize" => [
+        at_the_origin(Methods::READ, Auth::None, Kind::SignInPage, "Shows the page where people sign in"),
+        Operation {
+            methods: Methods::POST,
+            auth: Auth::None,
+            input: Input::Fields,
+            kind: Kind::SignInPage,
+            summary: "Takes what people typed there and redirects to the app with a code",
+        },
+    ];
+    JWKS: "/.well-known/jwks.json" => [
+        at_the_origin(Methods::READ, Auth::None, Kind::Discovery, "Lists the keys that verify the origin's tokens"),
+    ];
+    OPENID_CONFIGURATION: "/.well-known/openid-configuration" => [
+        at_the_origin(Methods::READ, Auth::None, Kind::Discovery, "Describes the origin as an OpenID provider"),
+    ];
+    FEED: "/export" | "/changes" => [
+        at_the_origin(Methods::GET, Auth::Feed, Kind::Feed, "Streams every record, or with `after` what changed since"),
+    ];
+    HEAD: "/snapshot/head" => [
+        publish(Methods::READ, TO_READ, "Sends the published head"),
+        publish(Methods::PUT, TO_STORE, "Publishes a head"),
+    ];
+    OBJECT: "/snapshot/{kind}/{digest}" => [
+        publish(Methods::READ, TO_READ, "Sends an object"),
+        publish(Methods::PUT, TO_STORE, "Stores an object"),
+        publish(Methods::DELETE, TO_COLLECT, "Deletes an object that nothing published leads to"),
+    ];
+    VERSION: "/snapshot/version/{seq}" => [
+        publish(Methods::READ, TO_READ, "Sends the head of a base version"),
+        publish(Methods::PUT, TO_STORE, "Stores the head of a base version"),
+        publish(Methods::DELETE, TO_COLLECT, "Deletes the head of a base version"),
+    ];
+    LEASE: "/snapshot/lease" => [
+        publish(Methods::READ, TO_READ, "Sends the lease"),
+        publish(Methods::PUT, TO_STORE_OR_COLLECT, "Takes or renews the lease"),
+        publish(Methods::DELETE, TO_STORE_OR_COLLECT, "Ends one's own lease"),
+    ];
+    GARBAGE: "/snapshot/garbage" => [
+        publish(Methods::READ, TO_READ, "Sends the list of garbage"),
+        publish(Methods::PUT, TO_STORE_OR_COLLECT, "Stores the list of garbage"),
+    ];
+    PACK: "/snapshot/pack" => [
+        publish(Methods::POST, TO_STORE, "Stores several objects"),
+    ];
+    CHECK: "/snapshot/check" => [
+        publish(Methods::POST, TO_STORE, "Compares stored objects with their names"),
+    ];
+    KEYS: "/snapshot/keys" => [
+        publish(Methods::READ, TO_READ, "Lists the keys that are stored, page by page"),
+    ];
+    ISSUERS: "/snapshot/issuers" => [
+        publish(Methods::READ, TO_READ, "Lists the issuers of this edge, without their keys"),
+    ];
+}

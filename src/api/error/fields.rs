@@ -1,0 +1,51 @@
+//! Errors about one field, parameter or header of a request (415 and 422): its name, and what was expected.
+
+use super::ApiError;
+
+/// Declares the errors and the list of them all, so that none can be left out.
+macro_rules! errors {
+    ($variant:ident, $all:ident: $($name:ident $field:literal $expected:literal)+) => {
+        impl ApiError {
+            $(
+                #[doc = concat!("`", $field, "`: ", $expected, ".")]
+                pub const $name: Self = Self::$variant($field, $expected);
+            )+
+        }
+
+        /// All of them.
+        pub(super) const $all: &[ApiError] = &[$(ApiError::$name),+];
+    };
+}
+
+errors! {
+    InvalidField, INVALID_FIELDS:
+    INVALID_ID "id" "The id must be a positive integer"
+    INVALID_FEE_ID "fee_id" "The fee_id must be a positive integer"
+    INVALID_PAGE "page" "The page must be a positive integer"
+    INVALID_LIMIT "limit" "The limit must be an integer from 1 to 100"
+    LARGE_PAGE "limit" "The limit makes a page of more than 1 MiB: 15 items always fit"
+    INVALID_IDEMPOTENCY_KEY "Idempotency-Key" "The Idempotency-Key must have visible ASCII characters only"
+    LONG_SIGN_IN_QUERY "query" "The query of a sign-in must have at most 16384 bytes"
+    MANY_SIGN_IN_FIELDS "body" "A sign-in must have at most 32 fields"
+    INTERRUPTED_BODY "body" "The body ended early"
+    NOT_THE_OBJECT "body" "The body does not have the digest and the header that its name says"
+    NOT_A_PACK "body" "The body is not a pack of objects"
+    NOT_OBJECT_NAMES "body" "Every line must be the name of an object"
+    NOT_A_HEAD "body" "The body is not a head that a key of SNAPSHOT_KEYS has signed"
+    INCOMPLETE_HEAD "body" "An object that the head names is not stored"
+    FUTURE_HEAD "as_of" "The head's as_of lies in the future"
+    OTHER_FORMAT "format" "The head names another format"
+    OTHER_STORE "aud" "The head is for another store"
+    SEQ_BELOW_FLOOR "seq" "The head's seq is below SNAPSHOT_MIN_SEQ"
+    OTHER_SEQ "seq" "The head has another seq than its key"
+    NOT_A_LEASE "body" "The body is not a lease"
+    LEASE_END "until" "A lease must end within 600 s from now, by the clock of this service"
+    INVALID_PREFIX "prefix" "The prefix must be shard/, page/, index/, delta/, directory/ or version/, with or without digits after it"
+    INVALID_CURSOR "cursor" "The cursor must be one that this route has answered"
+}
+
+errors! {
+    UnsupportedHeader, UNSUPPORTED_HEADERS:
+    CONTENT_ENCODING "Content-Encoding" "The body must be sent without a Content-Encoding"
+    CHARSET "Content-Type" "The charset of the Content-Type must be UTF-8"
+}
