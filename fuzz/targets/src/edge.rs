@@ -2,10 +2,9 @@
 
 use admit::{
     api::{
+        contract::{Id, Kind, Server},
         query,
         reply::Body,
-        route::{Id, Route},
-        write::WriteRoute,
     },
     app::{App, Verdict, Written, verdict, written},
     config::Config,
@@ -13,7 +12,7 @@ use admit::{
     ports::OriginAnswer,
 };
 use admit_testing::memory::MemoryPlatform;
-use origin::{service::route::Endpoint, wire::form};
+use origin::wire::form;
 use serde_json::Value;
 
 use crate::values::has_float;
@@ -100,19 +99,19 @@ const SNAPSHOT_KEYS: &str =
 pub fn paths(data: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(data) else { return false };
     let (path, query) = text.split_once('?').unwrap_or((text, ""));
-    let (read, write, here) = (Route::parse(path), WriteRoute::parse(path), Endpoint::parse(path));
-    if let Some(write) = write {
-        assert_eq!(
-            here.map(Endpoint::allow),
-            Some(write.allow()),
-            "edge and origin read another path: {path}"
-        );
-        if write.check().is_ok() {
+    let route = Server::Edge.route(path);
+    for method in ["POST", "PUT", "PATCH", "DELETE"] {
+        let Ok((route, operation)) = Server::Edge.find(method, path) else { continue };
+        if !matches!(operation.kind, Kind::Write(_) | Kind::SignIn { .. }) {
+            continue;
+        }
+        let here = Server::Origin.find(method, path);
+        assert_eq!(here, Ok((route, operation)), "edge and origin read another path: {method} {path}");
+        if route.check_numbers().is_ok() {
             let is_plain = path.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/-".contains(&byte));
             assert!(is_plain, "passed on: {path}");
         }
     }
-    let _ = read.map(Route::allow);
     if let Some(number) = Id::from(path).number() {
         assert!(number > 0, "{path} is {number}");
     }
@@ -126,5 +125,5 @@ pub fn paths(data: &[u8]) -> bool {
         }
     }
     let _ = (query::positive(query), query::seq(query));
-    read.is_some() || write.is_some()
+    route.is_some()
 }
