@@ -40,9 +40,9 @@ pub struct Settings {
     /// SDKs have no other way.
     pub allows_password_grant: bool,
     /// The bounds of the change log.
-    pub keep_changes: changes::Keep,
+    pub keep_changes: changes::LogBounds,
     /// The bounds of the audit trail.
-    pub keep_audit: audit::Keep,
+    pub keep_audit: audit::TrailBounds,
     /// How much each merchant may write and store.
     pub quotas: Quotas,
     /// A bearer that can read the feed, beside tokens with the scope `feed:read`.
@@ -87,12 +87,12 @@ impl Settings {
             refresh_ttl_secs: 30 * 86_400,
             session_ttl_secs: SESSION_SECS_DEFAULT,
             allows_password_grant: false,
-            keep_changes: changes::Keep {
+            keep_changes: changes::LogBounds {
                 changes: KEEP_CHANGES_DEFAULT,
                 bytes: KEEP_CHANGE_BYTES_DEFAULT,
                 days: KEEP_CHANGE_DAYS_DEFAULT,
             },
-            keep_audit: audit::Keep {
+            keep_audit: audit::TrailBounds {
                 entries: AUDIT_ENTRIES_DEFAULT,
                 refused: AUDIT_REFUSED_DEFAULT,
                 days: AUDIT_DAYS_DEFAULT,

@@ -192,7 +192,7 @@ pub fn run(args: &Args) -> Result<()> {
         settings.edge_secrets = edge_secrets;
         settings.is_edge_only = args.edge_only;
         settings.connections_per_address = args.connections_per_address.max(1);
-        settings.keep_changes = changes::Keep {
+        settings.keep_changes = changes::LogBounds {
             changes: args.keep_changes,
             bytes: args.keep_change_bytes,
             days: args.keep_change_days,
