@@ -11,6 +11,7 @@
 mod access;
 mod budget;
 mod concerned;
+mod config;
 mod fees;
 mod idempotency;
 mod items;
@@ -42,6 +43,7 @@ use rusqlite::Connection;
 use serde::Serialize;
 use subtle::ConstantTimeEq;
 
+pub use config::config;
 pub use idempotency::meaning;
 
 use self::{
@@ -306,7 +308,7 @@ fn verify(app: &App<OriginPlatform>, request: &Request<'_>) -> Result<Rc<Verifie
 }
 
 fn app(settings: &Settings, connection: &Connection) -> Result<App<OriginPlatform>> {
-    let config = settings.config(connection, settings.clock.now())?;
+    let config = config(settings, connection, settings.clock.now())?;
     Ok(App::new(OriginPlatform::new(settings.clock.clone())?, config)?)
 }
 
