@@ -14,12 +14,13 @@
 //! | [`request`], [`guessing`], [`quota`], [`settings`] | a request as it was read; delays after wrong passwords; quotas of merchants; configuration |
 //! | [`wire`] | bodies that clients send, errors that they get |
 //! | [`db`] | tables, change log, audit trail, import, export |
-//! | [`period`], [`clock`], [`limits`] | how long a fee sells access for; the time; every bound |
+//! | [`event`], [`period`], [`clock`], [`limits`] | log lines; how long a fee sells access for; the time; every bound |
 //!
 //! Reads are answered by the edge's own code, from the database as it is at that moment ([`service::reads`]).
 
 pub mod clock;
 pub mod db;
+pub mod event;
 pub mod guessing;
 pub mod limits;
 pub mod period;

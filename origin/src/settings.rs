@@ -2,10 +2,6 @@
 
 use std::{collections::BTreeMap, fmt, path::PathBuf};
 
-use admit::{config::Config, snapshot::time::UnixSecs};
-use anyhow::{Context, Result};
-use rusqlite::Connection;
-use serde_json::{Value, json};
 use subtle::{Choice, ConstantTimeEq as _};
 
 use crate::{
@@ -16,7 +12,6 @@ use crate::{
         KEEP_CHANGE_BYTES_DEFAULT, KEEP_CHANGE_DAYS_DEFAULT, KEEP_CHANGES_DEFAULT, SESSION_SECS_DEFAULT,
     },
     quota::Quotas,
-    tokens::keys,
 };
 
 /// The configuration of an origin, the same for all of its threads.
@@ -40,9 +35,9 @@ pub struct Settings {
     /// SDKs have no other way.
     pub allows_password_grant: bool,
     /// The bounds of the change log.
-    pub keep_changes: changes::Keep,
+    pub keep_changes: changes::LogBounds,
     /// The bounds of the audit trail.
-    pub keep_audit: audit::Keep,
+    pub keep_audit: audit::TrailBounds,
     /// How much each merchant may write and store.
     pub quotas: Quotas,
     /// A bearer that can read the feed, beside tokens with the scope `feed:read`.
@@ -70,10 +65,6 @@ impl fmt::Debug for Settings {
     }
 }
 
-/// A placeholder: the edge's service cannot be built without a key for snapshot heads, although the origin
-/// never reads one. It is the example key of RFC 8037, whose private half is public.
-const NO_SNAPSHOT_KEY: &str = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","alg":"EdDSA","kid":"none","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
-
 impl Settings {
     /// An origin on this database whose tokens have `issuer` as `iss`; everything else has its default.
     #[must_use]
@@ -87,12 +78,12 @@ impl Settings {
             refresh_ttl_secs: 30 * 86_400,
             session_ttl_secs: SESSION_SECS_DEFAULT,
             allows_password_grant: false,
-            keep_changes: changes::Keep {
+            keep_changes: changes::LogBounds {
                 changes: KEEP_CHANGES_DEFAULT,
                 bytes: KEEP_CHANGE_BYTES_DEFAULT,
                 days: KEEP_CHANGE_DAYS_DEFAULT,
             },
-            keep_audit: audit::Keep {
+            keep_audit: audit::TrailBounds {
                 entries: AUDIT_ENTRIES_DEFAULT,
                 refused: AUDIT_REFUSED_DEFAULT,
                 days: AUDIT_DAYS_DEFAULT,
@@ -114,40 +105,5 @@ impl Settings {
     pub fn is_edge_key(&self, key: &str) -> bool {
         let is = |secret: &String| secret.as_bytes().ct_eq(key.as_bytes());
         self.edge_secrets.iter().fold(Choice::from(0), |found, secret| found | is(secret)).into()
-    }
-
-    /// The configuration of the edge's service for this origin: its own issuer, with the keys that are in
-    /// force at `now`, then the issuers of `ISSUERS`.
-    ///
-    /// # Errors
-    /// If a variable is invalid, or the database cannot be read.
-    pub fn config(&self, connection: &Connection, now: UnixSecs) -> Result<Config> {
-        let own = json!({
-            "issuer": self.issuer,
-            "namespace": self.namespace,
-            "audience": {"any_of": [self.audience]},
-            // Sign-in decides which tokens get a role, a scope or a test-mode client, so the issuer may grant
-            // all of them.
-            "may": ["view", "write", "feed"],
-            "test_clients": true,
-            "keys": {"jwks": keys::public_set(connection, now)?},
-        });
-        let mut issuers = vec![own.clone()];
-        if let Some(others) = self.variables.get("ISSUERS") {
-            let others: Vec<Value> = serde_json::from_str(others).context("ISSUERS must be a JSON array")?;
-            // The edge's list also has this origin, whose keys are at hand here.
-            issuers.extend(others.into_iter().filter(|other| other.get("issuer") != own.get("issuer")));
-        }
-        let issuers = Value::Array(issuers).to_string();
-        let config = Config::parse(&|name| match name {
-            "ISSUERS" => Some(issuers.clone()),
-            "SNAPSHOT_KEYS" => Some(NO_SNAPSHOT_KEY.to_owned()),
-            // The origin has no store to keep fetched keys in.
-            "JWKS_CACHE_SECRET" => None,
-            // Nor does another origin stand behind this one: the secret is the one that the edge sends.
-            "ORIGIN_URL" | "ORIGIN_SECRET" => None,
-            _ => self.variables.get(name).cloned(),
-        })?;
-        Ok(config)
     }
 }

@@ -3,16 +3,16 @@
 use std::{
     fmt::Write as _,
     io::{self, Write as _},
-    path::PathBuf,
 };
 
 use admit::{instant, snapshot::time::iso8601};
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Result, anyhow};
 use origin::{
     clock::Clock,
-    db,
     db::audit::read::{AuditEntry, Filter, counts, entries},
 };
+
+use super::shared::Database;
 
 /// Arguments of `origin audit`.
 #[derive(clap::Args)]
@@ -22,9 +22,8 @@ use origin::{
   origin audit --db origin.db --since 7d --actor shop --json
   origin audit --db origin.db --after 41200 --json        what came after that entry, for a store of logs")]
 pub struct Args {
-    /// The database
-    #[arg(long, value_name = "FILE", env = "ORIGIN_DB")]
-    db: PathBuf,
+    #[command(flatten)]
+    database: Database,
     /// Only entries since this time: RFC 3339, unix seconds, or an age: 90m, 36h, 7d
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
@@ -61,12 +60,8 @@ pub struct Args {
 }
 
 impl Args {
-    /// Runs the command.
-    ///
-    /// # Errors
-    /// A message for the operator.
     pub fn run(self) -> Result<()> {
-        let connection = db::open(&self.db).with_context(|| self.db.display().to_string())?;
+        let connection = self.database.open()?;
         let since = self.since.as_deref().map(|text| since(text, Clock::system().now())).transpose()?;
         let filter = Filter {
             since,

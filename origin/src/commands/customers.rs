@@ -1,13 +1,12 @@
 //! `origin customer`: adds and removes customers.
 
-use std::path::PathBuf;
-
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Result, bail};
 use origin::{
     clock::Clock,
-    db,
     db::customers::{add, remove},
 };
+
+use super::shared::{Database, customer_name};
 
 /// The sub-commands of `origin customer`.
 #[derive(clap::Subcommand)]
@@ -30,25 +29,19 @@ pub enum Customer {
 /// The customer, and the database.
 #[derive(clap::Args)]
 pub struct NamedCustomer {
-    /// The database
-    #[arg(long, value_name = "FILE", env = "ORIGIN_DB")]
-    db: PathBuf,
+    #[command(flatten)]
+    database: Database,
     /// The customer as tokens name it
     #[arg(long, value_name = "NAMESPACE:SUBJECT")]
     customer: String,
 }
 
 impl Customer {
-    /// Runs the command.
-    ///
-    /// # Errors
-    /// A message for the operator.
     pub fn run(self) -> Result<()> {
-        let (Self::Add { name: NamedCustomer { db, customer }, .. }
-        | Self::Remove { name: NamedCustomer { db, customer } }) = &self;
-        let (namespace, subject) =
-            customer.split_once(':').ok_or_else(|| anyhow!("--customer: expected namespace:subject"))?;
-        let mut connection = db::open(db).with_context(|| db.display().to_string())?;
+        let (Self::Add { name: NamedCustomer { database, customer }, .. }
+        | Self::Remove { name: NamedCustomer { database, customer } }) = &self;
+        let (namespace, subject) = customer_name(customer)?;
+        let mut connection = database.open()?;
         let now = Clock::system().now();
         match self {
             Self::Add { merchant, .. } => {

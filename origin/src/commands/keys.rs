@@ -1,33 +1,30 @@
 //! `origin keys`: lists, rotates and revokes signing keys.
 
-use std::path::PathBuf;
+use anyhow::Result;
+use origin::{clock::Clock, tokens::keys};
 
-use anyhow::{Context, Result};
-use origin::{clock::Clock, db, tokens::keys};
+use super::shared::Database;
 
 /// The sub-commands of `origin keys`.
 #[derive(clap::Subcommand)]
 pub enum Keys {
     /// Show the keys that verify, newest first, and until when
     List {
-        /// The database
-        #[arg(long, value_name = "FILE", env = "ORIGIN_DB")]
-        db: PathBuf,
+        #[command(flatten)]
+        database: Database,
     },
     /// Sign with a new key from now on; the old one verifies until its last token has ended
     Rotate {
-        /// The database
-        #[arg(long, value_name = "FILE", env = "ORIGIN_DB")]
-        db: PathBuf,
+        #[command(flatten)]
+        database: Database,
         /// Seconds that an access token lives, as in `serve`
         #[arg(long, value_name = "N", default_value_t = 3_600)]
         access_ttl_secs: i64,
     },
     /// Remove a leaked key: its tokens are refused at once; prints the key that signs now
     Revoke {
-        /// The database
-        #[arg(long, value_name = "FILE", env = "ORIGIN_DB")]
-        db: PathBuf,
+        #[command(flatten)]
+        database: Database,
         /// The key's kid
         #[arg(value_name = "KID")]
         kid: String,
@@ -38,13 +35,9 @@ pub enum Keys {
 }
 
 impl Keys {
-    /// Runs the command.
-    ///
-    /// # Errors
-    /// A message for the operator.
     pub fn run(self) -> Result<()> {
-        let (Self::List { db } | Self::Rotate { db, .. } | Self::Revoke { db, .. }) = &self;
-        let mut connection = db::open(db).with_context(|| db.display().to_string())?;
+        let (Self::List { database } | Self::Rotate { database, .. } | Self::Revoke { database, .. }) = &self;
+        let mut connection = database.open()?;
         let now = Clock::system().now();
         match self {
             Self::List { .. } => {

@@ -2,15 +2,17 @@
 
 mod accounts;
 mod audit;
+mod clients;
 mod customers;
 mod keys;
 mod revoke;
 mod serve;
+mod shared;
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
-use origin::{clock::Clock, db, db::import::import};
+use anyhow::Result;
+use origin::{clock::Clock, db::import::import};
 
 /// The sub-commands.
 #[derive(clap::Subcommand)]
@@ -41,19 +43,15 @@ pub enum Command {
     Audit(audit::Args),
     /// Clients: programs with a secret, and the addresses of apps after a sign-in
     #[command(subcommand)]
-    Client(accounts::ClientCommand),
+    Client(clients::ClientCommand),
 }
 
 impl Command {
-    /// Runs the command.
-    ///
-    /// # Errors
-    /// A message for the operator.
     pub fn run(self) -> Result<()> {
         match self {
             Self::Serve(args) => serve::run(&args),
             Self::Import { db, from } => {
-                let mut connection = db::open(&db).with_context(|| db.display().to_string())?;
+                let mut connection = shared::open(&db)?;
                 let imported = import(&mut connection, &from, Clock::system().now())?;
                 println!("{} items, {} customers; seq {}", imported.items, imported.customers, imported.seq);
                 Ok(())

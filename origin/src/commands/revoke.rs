@@ -1,11 +1,8 @@
 //! `origin revoke`: refuses tokens before they end.
 
-use std::path::PathBuf;
-
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Result, anyhow};
 use origin::{
     clock::Clock,
-    db,
     db::{
         audit::{self, Actor, Deed, Outcome},
         records,
@@ -14,12 +11,13 @@ use origin::{
 };
 use rusqlite::{Connection, TransactionBehavior};
 
+use super::shared::{Database, customer_name};
+
 /// Arguments of `origin revoke`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// The database
-    #[arg(long, value_name = "FILE", env = "ORIGIN_DB")]
-    db: PathBuf,
+    #[command(flatten)]
+    database: Database,
     /// The token with this `jti`
     #[arg(long, value_name = "JTI", required_unless_present = "customer", conflicts_with = "customer")]
     token: Option<String>,
@@ -29,12 +27,8 @@ pub struct Args {
 }
 
 impl Args {
-    /// Runs the command.
-    ///
-    /// # Errors
-    /// A message for the operator.
     pub fn run(&self) -> Result<()> {
-        let mut connection = db::open(&self.db).with_context(|| self.db.display().to_string())?;
+        let mut connection = self.database.open()?;
         let now = Clock::system().now();
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         if let Some(jti) = &self.token {
@@ -50,8 +44,7 @@ impl Args {
 }
 
 fn end_sessions_of(transaction: &Connection, name: &str, now: i64) -> Result<()> {
-    let (namespace, subject) =
-        name.split_once(':').ok_or_else(|| anyhow!("--customer: expected namespace:subject"))?;
+    let (namespace, subject) = customer_name(name)?;
     let key = records::customer_key(transaction, namespace, subject)?;
     let key = key.ok_or_else(|| anyhow!("unknown customer {name}"))?;
     let customer = records::customer(transaction, key)?.ok_or_else(|| anyhow!("unknown customer {name}"))?;

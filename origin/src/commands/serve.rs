@@ -4,7 +4,6 @@ use std::{env, net::SocketAddr, path::PathBuf};
 
 use anyhow::{Context, Result, bail};
 use origin::{
-    db,
     db::{
         changes,
         import::{import, is_empty},
@@ -22,6 +21,8 @@ use origin::{
     settings::Settings,
 };
 use tokio::{net::TcpListener, signal};
+
+use super::shared;
 
 /// Arguments of `origin serve`.
 #[derive(clap::Args)]
@@ -174,7 +175,7 @@ pub fn run(args: &Args) -> Result<()> {
     if args.edge_only && edge_secrets.is_empty() {
         bail!("--edge-only (ORIGIN_EDGE_ONLY): needs ORIGIN_SECRET, by which the edge is known");
     }
-    let mut connection = db::open(&args.db).with_context(|| args.db.display().to_string())?;
+    let mut connection = shared::open(&args.db)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(async {
         let listener = TcpListener::bind(args.listen)
@@ -191,7 +192,7 @@ pub fn run(args: &Args) -> Result<()> {
         settings.edge_secrets = edge_secrets;
         settings.is_edge_only = args.edge_only;
         settings.connections_per_address = args.connections_per_address.max(1);
-        settings.keep_changes = changes::Keep {
+        settings.keep_changes = changes::LogBounds {
             changes: args.keep_changes,
             bytes: args.keep_change_bytes,
             days: args.keep_change_days,

@@ -23,12 +23,12 @@ use crate::limits::{CHANGE_ROW_BYTES, CUT_EVERY, DAY_SECS, FEED_NEWER_MAX_BYTES}
 pub struct Change {
     touched: BTreeSet<Ref>,
     /// What the audit entry adds to the request's own facts.
-    pub about: About,
+    pub about: AboutAccesses,
 }
 
 /// The accesses that a write granted or revoked.
 #[derive(Debug, Default)]
-pub struct About {
+pub struct AboutAccesses {
     /// The numbers of those accesses.
     pub accesses: Vec<i64>,
     /// The item that they grant.
@@ -63,7 +63,7 @@ impl Change {
 
 /// Bounds of the change log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Keep {
+pub struct LogBounds {
     /// Most changes; checked after every [`CUT_EVERY`] changes.
     pub changes: u64,
     /// Most bytes of their rows.
@@ -78,7 +78,7 @@ pub struct Keep {
 ///
 /// # Errors
 /// If the database cannot be read or written.
-pub fn cut(transaction: &Connection, seq: u64, keep: Keep, now: UnixSecs) -> Result<(), DbError> {
+pub fn cut(transaction: &Connection, seq: u64, keep: LogBounds, now: UnixSecs) -> Result<(), DbError> {
     let sql = "SELECT history_from, log_bytes FROM state";
     let (history_from, bytes): (u64, u64) =
         transaction.prepare_cached(sql)?.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;

@@ -12,7 +12,7 @@ use super::{
     DbError,
     audit::{self, Actor, Deed, Outcome},
     changes::Change,
-    numbers::{self, Kind},
+    numbers::{self, RecordKind},
     records::{self, Ref},
     revoked::{self, Tokens},
     store,
@@ -65,7 +65,7 @@ pub fn add(
     let customer = Customer {
         namespace: namespace.to_owned(),
         subject: subject.to_owned(),
-        id: numbers::next(&transaction, Kind::Customer)?,
+        id: numbers::next(&transaction, RecordKind::Customer)?,
         uuid: Uuid::try_parse(subject).unwrap_or_else(|_| Uuid::new_v4()).to_string(),
         merchant_id,
         accesses: Vec::new(),

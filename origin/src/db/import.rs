@@ -16,7 +16,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::{
     DbError,
     audit::{self, Actor, Deed},
-    numbers::{self, Kind},
+    numbers::{self, RecordKind},
     store,
 };
 use crate::{
@@ -165,9 +165,9 @@ fn insert(
         }
         Line::Customer(customer) => {
             store::insert_customer(connection, &customer, now)?;
-            numbers::seen(connection, Kind::Customer, customer.id)?;
+            numbers::seen(connection, RecordKind::Customer, customer.id)?;
             for access in &customer.accesses {
-                numbers::seen(connection, Kind::Access, access.id)?;
+                numbers::seen(connection, RecordKind::Access, access.id)?;
             }
             imported.customers += 1;
         }

@@ -6,7 +6,7 @@ use super::DbError;
 
 /// The kinds of records that have numbers of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum RecordKind {
     /// Items and packages.
     Item,
     /// Fees of all items.
@@ -23,7 +23,7 @@ pub enum Kind {
     GeoRestriction,
 }
 
-impl Kind {
+impl RecordKind {
     const fn name(self) -> &'static str {
         match self {
             Self::Item => "item",
@@ -41,7 +41,7 @@ impl Kind {
 ///
 /// # Errors
 /// If the database cannot be written.
-pub fn next(connection: &Connection, kind: Kind) -> Result<i64, DbError> {
+pub fn next(connection: &Connection, kind: RecordKind) -> Result<i64, DbError> {
     let sql = "INSERT INTO numbers (kind, last) VALUES (?1, 1)
                ON CONFLICT (kind) DO UPDATE SET last = last + 1 RETURNING last";
     Ok(connection.prepare_cached(sql)?.query_row([kind.name()], |row| row.get(0))?)
@@ -51,7 +51,7 @@ pub fn next(connection: &Connection, kind: Kind) -> Result<i64, DbError> {
 ///
 /// # Errors
 /// If the database cannot be written.
-pub fn seen(connection: &Connection, kind: Kind, number: i64) -> Result<(), DbError> {
+pub fn seen(connection: &Connection, kind: RecordKind, number: i64) -> Result<(), DbError> {
     let sql = "INSERT INTO numbers (kind, last) VALUES (?1, ?2)
                ON CONFLICT (kind) DO UPDATE SET last = max(last, excluded.last)";
     connection.prepare_cached(sql)?.execute(params![kind.name(), number])?;

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::{
     DbError,
-    numbers::{self, Kind},
+    numbers::{self, RecordKind},
     to_json,
 };
 
@@ -166,17 +166,17 @@ fn insert_fee(
 /// # Errors
 /// If the database cannot be written.
 pub fn see_numbers(connection: &Connection, item: &Item) -> Result<(), DbError> {
-    numbers::seen(connection, Kind::Item, item.id)?;
+    numbers::seen(connection, RecordKind::Item, item.id)?;
     for entry in &item.metadata {
-        numbers::seen(connection, Kind::Metadata, entry.id)?;
+        numbers::seen(connection, RecordKind::Metadata, entry.id)?;
     }
     for fee in &item.fees {
-        numbers::seen(connection, Kind::Fee, fee.id)?;
+        numbers::seen(connection, RecordKind::Fee, fee.id)?;
         if let Some(setup_fee) = &fee.setup_fee {
-            numbers::seen(connection, Kind::SetupFee, setup_fee.id)?;
+            numbers::seen(connection, RecordKind::SetupFee, setup_fee.id)?;
         }
         if let Some(restriction) = &fee.geo_restriction {
-            numbers::seen(connection, Kind::GeoRestriction, restriction.id)?;
+            numbers::seen(connection, RecordKind::GeoRestriction, restriction.id)?;
         }
     }
     Ok(())

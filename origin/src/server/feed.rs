@@ -9,7 +9,6 @@ use std::{
 
 use admit::api::reply::Reply;
 use axum::{body::Body, response::Response};
-use serde_json::json;
 use tokio::{
     runtime::Handle,
     sync::{Semaphore, mpsc},
@@ -20,6 +19,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use super::{ReplyContext, Server, class::Class, overloaded, pool::Overloaded, set_headers};
 use crate::{
     db::{self, changes::Feed, export},
+    event::{self, Event},
     limits::{EXPORT_CHUNK_BYTES, EXPORT_STALL, EXPORT_TIMEOUT, EXPORTS_MAX, FEED_POLL, WAIT_MAX_SECS},
     settings::Settings,
     wire::Refused,
@@ -54,7 +54,7 @@ pub async fn changes(
             }
             Ok(Ok(Feed::Gone)) => return server.plain(context, GONE.reply()),
             Ok(Err(error)) => {
-                eprintln!("{}", json!({"event": "database", "error": error.to_string()}));
+                event::log(Event::Database(&error));
                 return server.plain(context, Refused::Db(error).reply());
             }
             Err(Overloaded) => return server.plain(context, overloaded()),
@@ -110,7 +110,7 @@ impl Exports {
             let (buffer, until) = (Vec::with_capacity(EXPORT_CHUNK_BYTES), Instant::now() + EXPORT_TIMEOUT);
             let mut out = Chunks { chunks, runtime, buffer, until };
             if let Err(error) = write(&settings, &mut out) {
-                eprintln!("{}", json!({"event": "export", "error": error}));
+                event::log(Event::ExportBroken { error: &error });
                 let _ = out.send(Err(io::Error::other("broken off")));
             }
         });

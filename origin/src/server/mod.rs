@@ -97,7 +97,8 @@ impl Server {
         let now = settings.clock.now();
         // Generates the first signing key, so that `/.well-known/jwks.json` is never empty.
         Signer::current(&connection, now)?;
-        let Config { country_header, address_header, cors, .. } = settings.config(&connection, now)?;
+        let Config { country_header, address_header, cors, .. } =
+            crate::service::config(&settings, &connection, now)?;
         let shared = Shared::new(settings);
         shared.seq.send_replace(db::seq(&connection)?);
         Ok(Self {

@@ -18,8 +18,8 @@ use super::job::{Answer, Job};
 use crate::{
     db::{
         DbError,
-        changes::About,
-        numbers::Kind,
+        changes::AboutAccesses,
+        numbers::RecordKind,
         records::{self, Ref},
         store::{self, NewAccess},
     },
@@ -72,7 +72,7 @@ pub fn grant(job: &mut Job<'_>) -> Result<Answer, Refused> {
         return Err(Refused::field("consumer_id", &problem));
     }
     let access = NewAccess {
-        id: job.number(Kind::Access)?,
+        id: job.number(RecordKind::Access)?,
         item_id,
         fee_id,
         starts_at,
@@ -84,7 +84,7 @@ pub fn grant(job: &mut Job<'_>) -> Result<Answer, Refused> {
         touch(job, customer);
     }
     job.change.about =
-        About { accesses: vec![access.id], item_id: Some(item_id), customer_id: Some(consumer_id) };
+        AboutAccesses { accesses: vec![access.id], item_id: Some(item_id), customer_id: Some(consumer_id) };
     let grant = Grant {
         reason: if item.is_package() { Reason::PackageAccess } else { Reason::ItemAccess },
         access_id: access.id,
@@ -129,7 +129,7 @@ pub fn revoke(job: &mut Job<'_>, item_id: i64) -> Result<Answer, Refused> {
         return Err(FAILED);
     }
     let accesses = removed.into_iter().collect();
-    job.change.about = About { accesses, item_id: Some(item_id), customer_id: Some(consumer_id) };
+    job.change.about = AboutAccesses { accesses, item_id: Some(item_id), customer_id: Some(consumer_id) };
     Ok(Answer::Done)
 }
 

@@ -15,7 +15,7 @@ use super::{
     job::{Answer, Job},
 };
 use crate::{
-    db::{DbError, numbers::Kind, records},
+    db::{DbError, numbers::RecordKind, records},
     limits::TEXT_MAX_BYTES,
     period::{Period, PeriodError, UNITS},
     wire::{Fields, Refused, shown},
@@ -139,14 +139,14 @@ fn is_in_use(job: &Job<'_>, item_id: i64, fee_id: i64) -> Result<bool, DbError> 
 fn new_fee(job: &Job<'_>, said: FeeFields, before: Option<&AccessFee>) -> Result<AccessFee, DbError> {
     let id = match before {
         Some(before) => before.id,
-        None => job.number(Kind::Fee)?,
+        None => job.number(RecordKind::Fee)?,
     };
     let setup_fee = match said.setup_fee {
         None => None,
         Some((fee_amount, description)) => {
             let id = match before.and_then(|before| before.setup_fee.as_ref()) {
                 Some(setup_fee) => setup_fee.id,
-                None => job.number(Kind::SetupFee)?,
+                None => job.number(RecordKind::SetupFee)?,
             };
             Some(SetupFee { id, fee_amount, description })
         }
@@ -156,7 +156,7 @@ fn new_fee(job: &Job<'_>, said: FeeFields, before: Option<&AccessFee>) -> Result
         Some((kind, country_iso, country_set_id)) => {
             let id = match before.and_then(|before| before.geo_restriction.as_ref()) {
                 Some(restriction) => restriction.id,
-                None => job.number(Kind::GeoRestriction)?,
+                None => job.number(RecordKind::GeoRestriction)?,
             };
             Some(GeoRestriction { id, country_iso, country_set_id, kind })
         }

@@ -16,7 +16,7 @@ use super::{
     kinds::{ITEM_TYPES, PAID, access_control_type, item_type},
 };
 use crate::{
-    db::{DbError, numbers::Kind, records::Ref, store},
+    db::{DbError, numbers::RecordKind, records::Ref, store},
     limits::{CONTENT_MAX_BYTES, MEMBERS_MAX, TEXT_MAX_BYTES},
     wire::{Fields, Refused},
 };
@@ -81,7 +81,7 @@ pub fn create(job: &mut Job<'_>) -> Result<Answer, Refused> {
         return Err(Refused::field("title", "The title is required"));
     };
     let item = Item {
-        id: job.number(Kind::Item)?,
+        id: job.number(RecordKind::Item)?,
         merchant_id: job.caller.merchant_id,
         title,
         is_active: true,
@@ -163,7 +163,7 @@ fn numbered(
         .map(|(name, value)| {
             let id = match before.iter().find(|entry| entry.name == name) {
                 Some(entry) => entry.id,
-                None => job.number(Kind::Metadata)?,
+                None => job.number(RecordKind::Metadata)?,
             };
             Ok(MetadataEntry { id, name, value })
         })

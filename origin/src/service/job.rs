@@ -25,7 +25,7 @@ use crate::{
     db::{
         DbError,
         changes::Change,
-        numbers::{self, Kind},
+        numbers::{self, RecordKind},
         records::{self, Ref},
         store,
     },
@@ -73,7 +73,7 @@ impl Job<'_> {
     ///
     /// # Errors
     /// If the database cannot be written.
-    pub fn number(&self, kind: Kind) -> Result<i64, DbError> {
+    pub fn number(&self, kind: RecordKind) -> Result<i64, DbError> {
         numbers::next(self.db, kind)
     }
 

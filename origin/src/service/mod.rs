@@ -11,6 +11,7 @@
 mod access;
 mod budget;
 mod concerned;
+mod config;
 mod fees;
 mod idempotency;
 mod items;
@@ -40,9 +41,9 @@ use anyhow::Result;
 use futures_util::FutureExt as _;
 use rusqlite::Connection;
 use serde::Serialize;
-use serde_json::json;
 use subtle::ConstantTimeEq;
 
+pub use config::config;
 pub use idempotency::meaning;
 
 use self::{
@@ -55,6 +56,7 @@ use crate::{
         audit::Actor,
         changes::{self, Feed},
     },
+    event::{self, Event},
     limits::{FEED_MAX_BYTES, FEED_MAX_CHANGES, RETRY_AFTER_SECS},
     request::Incoming,
     settings::Settings,
@@ -101,7 +103,7 @@ impl Engine {
     pub fn answer(&mut self, incoming: &Incoming) -> Outcome {
         let outcome = self.outcome(incoming).unwrap_or_else(|refused| {
             if let Refused::Db(error) = &refused {
-                eprintln!("{}", json!({"event": "database", "error": error.to_string()}));
+                event::log(Event::Database(error));
                 self.shared.storage.failed(error, self.now());
             }
             Outcome::Reply(refused.reply())
@@ -193,7 +195,7 @@ impl Engine {
             Ok((reply, seq)) => Ok(with_seq(reply, seq)),
             Err(reads::ReadError::Db(error)) => Err(error.into()),
             Err(reads::ReadError::Build(problem)) => {
-                eprintln!("{}", json!({"event": "unreadable", "error": problem}));
+                event::log(Event::Unreadable { error: &problem });
                 Err(ApiError::Internal.into())
             }
         }
@@ -274,7 +276,7 @@ impl Engine {
         let until = keys::until(&self.connection, now)?;
         match app(&self.shared.settings, &self.connection) {
             Ok(app) => (self.app, self.keys_version, self.keys_until) = (app, version, until),
-            Err(error) => eprintln!("{}", json!({"event": "keys", "error": format!("{error:#}")})),
+            Err(error) => event::log(Event::Keys { error: &error }),
         }
         Ok(())
     }
@@ -306,7 +308,7 @@ fn verify(app: &App<OriginPlatform>, request: &Request<'_>) -> Result<Rc<Verifie
 }
 
 fn app(settings: &Settings, connection: &Connection) -> Result<App<OriginPlatform>> {
-    let config = settings.config(connection, settings.clock.now())?;
+    let config = config(settings, connection, settings.clock.now())?;
     Ok(App::new(OriginPlatform::new(settings.clock.clone())?, config)?)
 }
 

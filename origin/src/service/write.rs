@@ -14,7 +14,7 @@ use admit::{
 };
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::{
@@ -30,6 +30,7 @@ use crate::{
         changes::{self, Change},
         usage,
     },
+    event::{self, Event},
     request::Incoming,
     settings::Settings,
     state::Shared,
@@ -86,7 +87,7 @@ pub fn write(
         if let Some(reason) = refused.outcome()
             && let Err(error) = record_refused(&shared.settings, connection, &actor, request, reason)
         {
-            eprintln!("{}", json!({"event": "database", "error": error.to_string()}));
+            event::log(Event::Database(&error));
         }
     })
 }

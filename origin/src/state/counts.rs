@@ -8,10 +8,10 @@ use std::{
 
 use admit::snapshot::time::UnixSecs;
 use rusqlite::{Connection, TransactionBehavior};
-use serde_json::json;
 
 use crate::{
     db::{DbError, audit},
+    event::{self, Event},
     limits::{COUNTS_EVERY_SECS, COUNTS_MAX},
 };
 
@@ -77,7 +77,7 @@ impl Counts {
             Ok(transaction.commit()?)
         };
         if let Err(error) = add() {
-            eprintln!("{}", json!({"event": "database", "error": error.to_string()}));
+            event::log(Event::Database(&error));
             self.put_back(counts, now);
         }
     }

@@ -7,6 +7,7 @@ use subtle::ConstantTimeEq;
 use super::{password, secret};
 use crate::{
     db::{DbError, records},
+    event::{self, Event},
     settings::Settings,
 };
 
@@ -228,8 +229,7 @@ fn machine(
     // Programs and customers share one namespace of subjects. A program named like a customer would count as
     // that customer in every check (RFC 9700 §4.15).
     if records::customer_key(connection, &settings.namespace, client_id)?.is_some() {
-        let event = json!({"event": "program", "error": "a customer has the program's client id as subject", "client": client_id});
-        eprintln!("{event}");
+        event::log(Event::ProgramNamedLikeCustomer { client_id });
         return Ok(None);
     }
     let sql = "SELECT merchant_id, uuid, name, is_merchant, scopes, created_at FROM machines

@@ -19,12 +19,12 @@ use admit::instant::UnixSecs;
 use base64ct::{Base64UrlUnpadded, Encoding};
 use hmac::{Hmac, Mac as _};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
-use serde_json::json;
 use sha2::Sha256;
 
 use super::{identity::Holder, secret, trail};
 use crate::{
     db::{DbError, audit::Via},
+    event::{self, Event},
     limits::REFRESH_GRACE_SECS,
     settings::Settings,
     wire::Refused,
@@ -124,14 +124,11 @@ pub fn stolen(
     let ended = connection.prepare_cached(sql)?.execute([family])?;
     if ended > 0 {
         let (account, program) = match holder {
-            Holder::Account(id) => (Some(id), None),
-            Holder::Program(client_id) => (None, Some(client_id)),
+            Holder::Account(id) => (Some(*id), None),
+            Holder::Program(client_id) => (None, Some(client_id.as_str())),
         };
-        let event = json!({
-            "event": "token_theft", "level": "warning", "what": what, "client": client_id, "account": account,
-            "program": program, "signed_in_at": signed_in_at, "request_id": via.request_id, "address": via.address,
-        });
-        eprintln!("{event}");
+        let signed_in_at = *signed_in_at;
+        event::log(Event::TokenTheft { what, client_id, account, program, signed_in_at, via });
         trail::stolen(settings, connection, session, what, via, now)?;
     }
     Ok(())

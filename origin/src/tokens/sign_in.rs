@@ -48,7 +48,7 @@ pub fn authenticate(
             let identity = identity.and_then(|identity| identity.through(client.as_ref(), false));
             Some(identity.ok_or(INVALID_CREDENTIALS)?)
         }
-        Credentials::ClientCredentials { client_secret } => {
+        Credentials::ClientSecret { client_secret } => {
             let identity = identity::by_secret(settings, connection, &client_id, client_secret)?;
             Some(identity.ok_or(INVALID_CREDENTIALS)?)
         }
@@ -127,7 +127,7 @@ const INVALID_REFRESH_TOKEN: Refused = Refused::Status(401, "Invalid refresh tok
 
 enum Credentials {
     Password { username: String, password: String },
-    ClientCredentials { client_secret: String },
+    ClientSecret { client_secret: String },
     RefreshToken { refresh_token: String },
 }
 
@@ -141,7 +141,7 @@ fn read(fields: &Fields<'_>) -> Option<(String, Credentials)> {
             let (username, password) = (required("username"), required("password"));
             Credentials::Password { username: username?, password: password? }
         }
-        "client_credentials" => Credentials::ClientCredentials { client_secret: required("client_secret")? },
+        "client_credentials" => Credentials::ClientSecret { client_secret: required("client_secret")? },
         "refresh_token" => Credentials::RefreshToken { refresh_token: required("refresh_token")? },
         _ => {
             fields.wrong("grant_type", "must be password, client_credentials or refresh_token");

@@ -1,6 +1,6 @@
 //! The cost of a write in the change log, in bytes.
 
-use origin::db::changes::{self, Feed, Keep};
+use origin::db::changes::{self, Feed, LogBounds};
 use serde_json::{Value, json};
 
 use crate::support::{CUSTOMER, CUSTOMER_SUBJECT, MERCHANT, Origin};
@@ -106,7 +106,7 @@ fn many_changes_of_a_large_item_cost_a_name_each() {
 
 #[test]
 fn the_log_keeps_to_its_bytes_and_readers_behind_it_export() {
-    let keep = Keep { changes: 1_000_000, bytes: 2_000, days: 30 };
+    let keep = LogBounds { changes: 1_000_000, bytes: 2_000, days: 30 };
     let origin = Origin::with(|settings| settings.keep_changes = keep);
     let first = origin.seq();
     for _ in 0..100 {
@@ -125,7 +125,7 @@ fn the_log_keeps_to_its_bytes_and_readers_behind_it_export() {
     assert_eq!(kept.len() as u64, seq - from);
     // Less than one change is kept: a reader that has all changes continues.
     let connection = origin.connection();
-    changes::cut(&connection, seq, Keep { bytes: 1, ..keep }, origin.now()).unwrap();
+    changes::cut(&connection, seq, LogBounds { bytes: 1, ..keep }, origin.now()).unwrap();
     assert_eq!(log_bytes(&origin), 0);
     assert_eq!(origin.feed(&format!("/changes?after={seq}")).expect(200).text, "");
 }
@@ -248,12 +248,12 @@ fn a_write_cuts_a_bounded_number_of_changes() {
     };
     let count =
         || connection.query_row("SELECT count(*) FROM changes", [], |row| row.get::<_, u64>(0)).unwrap();
-    let ample = Keep { changes: 1_000_000, bytes: 1 << 30, days: 30 };
+    let ample = LogBounds { changes: 1_000_000, bytes: 1 << 30, days: 30 };
     for (keep, later) in [
-        (Keep { bytes: 1_000, ..ample }, 0),
-        (Keep { changes: 10, ..ample }, 0),
+        (LogBounds { bytes: 1_000, ..ample }, 0),
+        (LogBounds { changes: 10, ..ample }, 0),
         (ample, 40 * 86_400),
-        (Keep { changes: 10, bytes: 1_000, ..ample }, 40 * 86_400),
+        (LogBounds { changes: 10, bytes: 1_000, ..ample }, 40 * 86_400),
     ] {
         fill();
         let mut cuts = 0;

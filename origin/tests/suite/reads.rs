@@ -13,7 +13,10 @@ use admit::{
     },
 };
 use admit_publish::build::build_ndjson;
-use origin::{service::platform::OriginPlatform, settings::Settings};
+use origin::{
+    service::{config, platform::OriginPlatform},
+    settings::Settings,
+};
 use serde_json::{Map, Value, json};
 
 use crate::support::{Answer, MERCHANT, MERCHANT_UUID, Origin, samples};
@@ -46,7 +49,7 @@ impl Edge {
             delta: None,
         };
         let Settings { clock, .. } = &origin.settings;
-        let config = origin.settings.config(&origin.connection(), origin.now()).unwrap();
+        let config = config(&origin.settings, &origin.connection(), origin.now()).unwrap();
         Self { app: App::new(OriginPlatform::new(clock.clone()).unwrap(), config).unwrap(), version, objects }
     }
 

@@ -50,7 +50,7 @@ pub enum Outcome {
 
 /// Bounds of the audit trail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Keep {
+pub struct TrailBounds {
     /// Most entries about actions of one merchant.
     pub entries: u64,
     /// Most entries about refused actions of one merchant.
@@ -131,7 +131,12 @@ pub fn count(
 ///
 /// # Errors
 /// If the database cannot be read or written.
-pub fn cut(transaction: &Connection, merchant_id: i64, keep: Keep, now: UnixSecs) -> Result<(), DbError> {
+pub fn cut(
+    transaction: &Connection,
+    merchant_id: i64,
+    keep: TrailBounds,
+    now: UnixSecs,
+) -> Result<(), DbError> {
     for (is_refused, max) in [(false, keep.entries), (true, keep.refused)] {
         let sql =
             "SELECT coalesce(sum(entries), 0) FROM audit_kept WHERE merchant_id = ?1 AND is_refused = ?2";
@@ -200,7 +205,7 @@ mod tests {
     use super::*;
     use crate::db;
 
-    const KEEP: Keep = Keep { entries: 10, refused: 3, days: 30 };
+    const KEEP: TrailBounds = TrailBounds { entries: 10, refused: 3, days: 30 };
     const NOW: UnixSecs = 1_800_000_000;
 
     fn actor(merchant_id: i64) -> Actor {
@@ -287,9 +292,9 @@ mod tests {
     fn a_write_removes_a_bounded_number_of_entries() {
         const MANY: u64 = 5 * AUDIT_CUT_MAX;
         for (keep, later) in [
-            (Keep { entries: 20, ..KEEP }, 0),
-            (Keep { entries: MANY - 1, ..KEEP }, 0),
-            (Keep { entries: 2 * MANY, ..KEEP }, 40 * DAY_SECS),
+            (TrailBounds { entries: 20, ..KEEP }, 0),
+            (TrailBounds { entries: MANY - 1, ..KEEP }, 0),
+            (TrailBounds { entries: 2 * MANY, ..KEEP }, 40 * DAY_SECS),
         ] {
             let connection = db::in_memory();
             for _ in 0..MANY {
