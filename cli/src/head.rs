@@ -22,7 +22,7 @@ use crate::{
     store::host,
 };
 
-/// A published head, by what is known of its signature.
+/// A published head, and whether its signature was verified.
 #[derive(Debug)]
 pub enum Published {
     /// Signed by a key at hand.
@@ -209,7 +209,7 @@ fn public_halves(paths: &[&Path]) -> Result<KeySet<NativeVerifier>> {
         .with_context(|| paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", "))
 }
 
-/// The public half of a JWK, or the keys of a JWKS: what is left of an old key may be only the output of
+/// The public half of a JWK, or the keys of a JWKS: the only remains of an old key may be the output of
 /// `admit keygen --public`.
 fn public_half(path: &Path) -> Result<Vec<Map<String, Value>>> {
     let text = fs::read_to_string(path).context("cannot read the key")?;

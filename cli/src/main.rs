@@ -1,4 +1,4 @@
-//! The `admit` command: makes keys and tokens, publishes snapshots, and explains what is published.
+//! The `admit` command: makes keys and tokens, publishes snapshots, and explains published ones.
 //!
 //! Each subcommand is a module with `Args`, which clap fills, and `run(&Args) -> Result<ExitCode>`. Results
 //! go to standard output through `output`, messages for people to standard error.
@@ -59,7 +59,7 @@ enum Command {
     Token(token::Args),
     /// Check NDJSON, build a snapshot, upload what the edge lacks and make it the one that is served
     Publish(publish::Args),
-    /// Show what is published, what is known of a customer, and why a check is granted or denied
+    /// Show the published snapshot, a customer's record, and why a check is granted or denied
     Inspect(inspect::Args),
     /// Publish the content of an older version under a new seq
     Rollback(rollback::Args),

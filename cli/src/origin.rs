@@ -95,7 +95,7 @@ impl Origin {
     /// Requests the export.
     ///
     /// # Errors
-    /// [`Unheard`]: there is no answer, or the answer is not an export whose end can be recognised.
+    /// [`Unheard`]: the origin did not answer, or the answer is not an export whose end can be recognised.
     pub fn export(&self) -> Result<Lines> {
         Ok(self.get(&self.url, EXPORT_TIMEOUT, None).and_then(|response| export(&self.url, response))?)
     }

@@ -59,7 +59,7 @@ pub fn failed(error: &anyhow::Error) -> ExitCode {
     if HAS_NO_READER.load(Ordering::Relaxed) {
         return ExitCode::from(NO_READER_CODE);
     }
-    // `{:#}` prints the whole chain on one line: what was tried, then why it failed.
+    // `{:#}` prints the whole chain on one line: first the attempt, then why it failed.
     eprintln!("admit: {error:#}");
     ExitCode::FAILURE
 }

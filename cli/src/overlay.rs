@@ -55,7 +55,7 @@ impl Effect {
 }
 
 impl Effect {
-    /// The effect as text to follow a total; empty if there is none.
+    /// The effect as text to follow a total; empty without an effect.
     pub fn note(self) -> String {
         if self == Self::default() {
             return String::new();

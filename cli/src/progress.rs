@@ -11,7 +11,7 @@ use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 /// Between two lines without a terminal: the log of an hour's work stays readable.
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
-/// Counts what is done and shows it.
+/// Counts finished objects and shows the progress.
 pub struct Progress {
     started: Instant,
     bar: Option<ProgressBar>,

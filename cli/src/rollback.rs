@@ -24,7 +24,7 @@ Examples:
   admit rollback --to 41 --from https://api.example.com --key publisher.jwk --dry-run
   admit rollback --to 41 --from https://api.example.com --key publisher.jwk")]
 pub struct Args {
-    /// The version whose content is to be published again
+    /// The version whose content to publish again
     #[arg(long, value_name = "SEQ")]
     to: u64,
     /// Where it is published: https://… (a Worker), kv:<account>/<namespace>, or dir:<path>

@@ -48,7 +48,7 @@ pub fn check(settings: &Settings<'_>, config: &Config, report: &mut EnvironmentR
     }
 }
 
-/// What is unusual about an issuer, and what to change.
+/// The oddity of an issuer, if it has one, and the change that is advised.
 fn odd(issuer: &IssuerConfig) -> Option<(String, &'static str)> {
     let all = [Capability::Publish, Capability::Feed].into_iter().filter(|all| issuer.may.has(*all));
     let names = all.map(Capability::name).collect::<Vec<_>>().join("\" and \"");

@@ -30,7 +30,7 @@ pub struct Problem {
     pub line: Option<usize>,
     /// The key, such as `env.staging.vars.ISSUERS[0].audience`.
     pub key: String,
-    /// What was found, and what is expected.
+    /// The problem: the value, and the expected one.
     pub problem: String,
     /// What to do about it.
     pub change: String,

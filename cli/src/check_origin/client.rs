@@ -120,7 +120,7 @@ impl Answer {
         text
     }
 
-    /// What is wrong with the answer, if its status is not in `statuses` or it is incomplete.
+    /// The problem with the answer, if its status is not in `statuses` or it is incomplete.
     pub fn other_than(&self, statuses: &[u16]) -> Option<String> {
         (!statuses.contains(&self.status) || self.broken.is_some()).then(|| self.describe())
     }
@@ -137,7 +137,7 @@ impl Client {
         Ok(Self { agent: config.build().into(), timeout, unanswered: Cell::new(0), clock: Clock::default() })
     }
 
-    /// Sends a request and reads the whole answer. The error says why there is none.
+    /// Sends a request and reads the whole answer. The error says why it failed.
     pub fn send(&self, ask: Ask<'_>) -> Result<Answer, String> {
         let began = now();
         let patience = self.patience(&ask);

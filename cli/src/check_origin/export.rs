@@ -56,7 +56,7 @@ const TYPES: [&str; 7] = [
     "text/plain",
 ];
 
-/// Where the export is, and what is needed to read it.
+/// The export, and everything that reading it needs.
 pub struct Export<'a> {
     /// Sends the requests.
     pub client: &'a Client,
@@ -158,10 +158,8 @@ impl Export<'_> {
             return None;
         };
         if catalogue.merchants.is_empty() {
-            report.fail(
-                &EXPORT_BUILDS,
-                "no line of the type merchant: publishing it would take everything away",
-            );
+            report
+                .fail(&EXPORT_BUILDS, "no line of the type merchant: publishing it would remove everything");
             return None;
         }
         let warnings = match listed(&problems.warnings) {
@@ -209,7 +207,7 @@ impl Export<'_> {
         report.skip(&EXPORT_STABLE, "the origin's data changed each time: ask it while it is not written to");
     }
 
-    /// Requests the export again. The error says what is wrong with it this time.
+    /// Requests the export again. The error is the problem that it has this time.
     ///
     /// # Errors
     /// The finding of the check that failed.
@@ -302,7 +300,7 @@ impl ObjectSink for Scratch<'_> {
 }
 
 impl Taken {
-    /// The same objects with another directory, and a delta of what has changed since the shards were
+    /// The same objects with another directory, and a delta of the changes since the shards were
     /// written.
     ///
     /// # Errors

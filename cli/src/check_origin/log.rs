@@ -15,7 +15,7 @@ pub struct Log {
 }
 
 impl Log {
-    /// Counts what was looked at.
+    /// Counts the answers or lines that were looked at.
     pub const fn seen(&mut self, count: usize) {
         self.seen += count;
     }

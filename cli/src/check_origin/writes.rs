@@ -249,7 +249,7 @@ impl Writes<'_> {
 /// A grant that was made.
 struct Granted {
     answer: Answer,
-    /// What was wrong with the second, equal request.
+    /// The problem with the second, equal request.
     again: Option<String>,
 }
 

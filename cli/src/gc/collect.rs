@@ -176,7 +176,7 @@ fn choose(versions: &BTreeMap<u64, Option<Head>>, options: Options, now: UnixSec
 
 /// The objects that the published head and the kept versions reach.
 fn live<'h>(store: &Store, head: &Head, kept: impl Iterator<Item = &'h Head>) -> Result<HashSet<ObjectName>> {
-    let mut live = reach(store, head).context("what is published cannot be read: nothing was deleted")?;
+    let mut live = reach(store, head).context("the published version cannot be read: nothing was deleted")?;
     for version in kept {
         let index = ObjectName { kind: ObjectKind::Index, digest: version.index };
         // Versions with the same index have the same shards.

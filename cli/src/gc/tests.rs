@@ -228,7 +228,7 @@ impl Model {
         store.put_head(NewHead { head: &head, follows: Some(&current), signer: &self.signer()? }).map(drop)
     }
 
-    /// Records what has been revoked, and checks that the published head still has all of it.
+    /// Records the revocations, and checks that the published head still has all of it.
     fn check_revoked(&mut self, step: &Step, is_done: bool) {
         let Some(head) = self.published(&self.store(0)) else { return };
         let now = self.now();

@@ -42,7 +42,7 @@ impl Customers<'_> {
         customer
     }
 
-    /// Whether a day changes a customer. The customers are divided into as many equal parts as there are
+    /// Whether a day changes a customer. The customers are divided into equal parts, one for each of the day's
     /// changes, and the day changes one customer of each part.
     fn is_changed(&self, number: u64, day: u64) -> bool {
         let (count, parts) = (u128::from(self.count), u128::from(self.changes_per_day));

@@ -1,4 +1,4 @@
-//! `admit inspect`: what is published, what a customer holds, and why a check ends as it does.
+//! `admit inspect`: shows the published snapshot, a customer's record, and why a check ends as it does.
 //!
 //! `published` loads the snapshot, `who` and `find` turn a name into a record, `customer` and `check`
 //! describe it, `asked` asks the origin for the same check, `history` and `sizes` describe the store. `text`
@@ -129,7 +129,7 @@ struct Report {
 /// Runs `admit inspect`.
 ///
 /// # Errors
-/// The edge does not answer or refuses, nothing is published, or what is published is not sound.
+/// The edge does not answer or refuses, nothing is published, or the published version is damaged.
 pub fn run(args: &Args) -> Result<()> {
     let store = Store::open(&args.from, &args.token).context("--from")?;
     let now = now_unix_secs()?;

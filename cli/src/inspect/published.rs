@@ -108,7 +108,7 @@ pub struct Known {
 }
 
 impl<'s> Snapshot<'s> {
-    /// Loads what is published.
+    /// Loads the published version.
     ///
     /// # Errors
     /// The store does not answer, nothing is published, or an object does not match the head or its digest.

@@ -34,7 +34,7 @@ use self::{
 /// How much of an unusable body a message shows.
 const EXCERPT_BYTES: usize = 60;
 
-/// What is outside of this process: the network, and time.
+/// The world outside of this process: the network, and time.
 #[derive(Clone)]
 pub struct Outside {
     /// Sends requests.
@@ -53,7 +53,7 @@ impl Default for Outside {
 #[derive(Debug, thiserror::Error)]
 #[error("{text}")]
 pub struct Unheard {
-    /// The request, and what came back.
+    /// The request, and the answer.
     pub text: String,
     /// How long the peer asks to be left alone.
     pub retry_after: Option<Duration>,

@@ -1,4 +1,4 @@
-//! Publishes changes of what is published: a delta and a head, however many changes there are.
+//! Publishes changes of the published version: a delta and a head, however many changes there are.
 
 use std::{fs::File, io, process::ExitCode, sync::Arc};
 
@@ -37,43 +37,44 @@ use crate::{
     token::now_unix_secs,
 };
 
-/// Changes that are applied together at most: what a batch takes in memory.
+/// The most changes that are applied together, because a batch is in memory.
 pub const BATCH_MAX: usize = 20_000;
 
-/// Changes in the order of the origin's counts, each following the one before.
+/// Consecutive changes, in the order of the origin's counts.
 #[derive(Debug, Default)]
 pub struct Batch {
     /// The changes.
     pub changes: Vec<Change>,
-    /// How many were published before, and are passed over.
+    /// How many were already published, and are skipped.
     pub repeated: u64,
     /// Records that cannot be used, and were left out of the changes.
     pub left_out: Vec<LeftOut>,
-    /// What is odd about the changes.
+    /// Warnings about the changes.
     pub problems: Problems,
-    /// What comes after them and cannot be taken.
+    /// Why the feed cannot be read further, if it cannot.
     pub end: Option<End>,
 }
 
-/// Why a feed cannot be read on.
+/// Why a feed cannot be read further.
 #[derive(Debug)]
 pub enum End {
-    /// A change is missing, or comes too late.
+    /// A change is missing, or arrives too late.
     Gap {
-        /// The count that should have come.
+        /// The count that was expected.
         expected: u64,
-        /// The one that came.
+        /// The count that arrived.
         found: u64,
     },
-    /// The connection broke off.
+    /// The connection broke.
     BrokenOff(io::Error),
-    /// A line is no change.
+    /// A line is not a change.
     NoChange(LineError),
-    /// A change does not fit what it is to change.
+    /// A change does not fit the published version.
     Wrong {
-        /// The origin's count of it.
+        /// The origin's count of the change.
         seq: u64,
-        /// What is wrong, at the line of the record or, for what the feed brought, at the change that did.
+        /// The problem, at the line of the record; for records of the feed, at the change that brought
+        /// them.
         error: LineError,
     },
 }
@@ -92,10 +93,10 @@ impl std::fmt::Display for End {
     }
 }
 
-/// Reads what follows the origin's count `after`, at most [`BATCH_MAX`] changes.
+/// Reads the changes after the origin's count `after`, at most [`BATCH_MAX`].
 ///
 /// # Errors
-/// Not even one change can be read.
+/// Not a single change can be read.
 pub fn read(feed: &mut Feed<impl io::BufRead>, after: u64) -> io::Result<Batch> {
     feed.leave_out_wrong_records();
     let (mut batch, mut last) = (Batch::default(), after);
@@ -114,7 +115,7 @@ pub fn read(feed: &mut Feed<impl io::BufRead>, after: u64) -> io::Result<Batch> 
                 batch.end = Some(End::NoChange(error));
                 break;
             }
-            // A feed that repeats itself says nothing new.
+            // A feed may repeat changes.
             Some(Ok(change)) if change.seq <= last => batch.repeated += 1,
             Some(Ok(change)) if change.seq == last.saturating_add(1) => {
                 last = change.seq;
@@ -128,13 +129,13 @@ pub fn read(feed: &mut Feed<impl io::BufRead>, after: u64) -> io::Result<Batch> 
         }
     }
     (batch.left_out, batch.problems) = feed.take_left_out();
-    // Of changes that are passed over, nothing is wrong.
+    // Problems of skipped changes do not matter.
     batch.left_out.retain(|left_out| after < left_out.seq && left_out.seq <= last);
     Ok(batch)
 }
 
-/// Applies the changes of a batch: strictly those before the first that is wrong, else all of them, and records that
-/// cannot be used are set aside, and told.
+/// Applies a batch. In strict mode, only the changes before the first wrong one; otherwise all of them, and
+/// records that cannot be used are set aside and reported.
 ///
 /// # Errors
 /// The catalogue cannot be rendered.
@@ -169,10 +170,10 @@ pub fn apply(
     }
 }
 
-/// Applies the changes of a batch; if one of them is wrong, those before it.
+/// Applies the changes of a batch, up to the first wrong one.
 fn apply_strictly(content: &mut Content, batch: &mut Batch, feed: &str, now: UnixSecs) -> Result<()> {
     let mut applied = 0;
-    // What was left out of a change when it was read is wrong with it as well.
+    // A record that was left out when the change was read makes the change wrong too.
     let first_wrong = batch.left_out.first().cloned();
     let end = match &first_wrong {
         Some(left_out) => batch.changes.iter().take_while(|change| change.seq < left_out.seq).count(),
@@ -182,8 +183,8 @@ fn apply_strictly(content: &mut Content, batch: &mut Batch, feed: &str, now: Uni
         batch.end = Some(End::Wrong { seq, error });
         batch.changes.truncate(end);
     }
-    // Up to where is to be applied next, and after that. Halves of what is wrong, to find which of them it is: to
-    // apply each by itself would copy the catalogue as often.
+    // Bisects: `ends` holds the end of the range to apply next, and those after it. Halving a range with a
+    // wrong change finds the change; applying each change alone would copy the catalogue for each.
     let mut ends = vec![end];
     while let Some(end) = ends.last().copied() {
         let mut problems = Problems::default();
@@ -209,11 +210,11 @@ fn apply_strictly(content: &mut Content, batch: &mut Batch, feed: &str, now: Uni
     Ok(())
 }
 
-/// The objects and the head by which edges learn of `content`, the origin's change `origin_seq`. `salt` is that of the
-/// index, by which edges find what is in the delta.
+/// The objects and the head that bring `content`, the origin's change `origin_seq`, to edges. `salt` is that
+/// of the published index, by which edges look up the delta.
 ///
 /// # Errors
-/// The delta is larger than edges take.
+/// The delta is larger than edges accept.
 pub fn next_head(
     content: &Content,
     current: &Head,
@@ -230,7 +231,7 @@ pub fn next_head(
         Ok(name.digest)
     };
     let delta = content.delta();
-    // Before it is put together.
+    // Checked before it is encoded.
     check_size(ObjectKind::Delta, delta.size_bytes())?;
     let delta = delta.encode(salt)?.map(|delta| name(ObjectKind::Delta, delta)).transpose()?;
     let directory = match Digest::of(content.directory()) {
@@ -252,8 +253,8 @@ pub fn next_head(
     Ok((seq.of(head), objects))
 }
 
-/// When the data was true, as of a change that is published at `now`. An origin whose clock runs ahead must not
-/// keep its changes from edges, which take nothing from the future.
+/// The `as_of` of a change that is published at `now`. If the origin's clock is ahead, `now` counts: edges
+/// accept nothing from the future.
 pub fn as_of(last: &Change, now: UnixSecs) -> UnixSecs {
     last.as_of.map_or(now, |as_of| as_of.resolve(now).min(now))
 }
@@ -268,10 +269,11 @@ pub fn compacted_head(current: &Head, done: &Done) -> Head {
     }
 }
 
-/// Applies the changes of `--changes` to what is published.
+/// Applies the changes of `--changes` to the published version.
 ///
 /// # Errors
-/// They cannot be read, nothing is published, a change is missing, or the store does not answer or refuses.
+/// The changes cannot be read, nothing is published, a change is missing, or the store does not answer or
+/// refuses.
 pub fn run(args: &Args, publisher: &Publisher) -> Result<ExitCode> {
     let started = now();
     let place = args.changes.as_deref().context("--changes")?;
@@ -360,7 +362,7 @@ struct Applied {
     end: Option<End>,
 }
 
-/// Applies everything that there is.
+/// Applies every change of the feed.
 fn apply_all(args: &Args, place: &str, content: &mut Content, after: u64, store: &Store) -> Result<Applied> {
     let now = now_unix_secs()?;
     let mut namespaces = namespaces::Checker::new(args);
@@ -368,8 +370,8 @@ fn apply_all(args: &Args, place: &str, content: &mut Content, after: u64, store:
     let mut applied = Applied::default();
     loop {
         let mut batch = read(&mut feed, applied.last.unwrap_or(after)).with_context(|| place.to_owned())?;
-        // Somebody is there to read this, and nothing waits for these changes: unlike those of a follower they are
-        // refused as a whole, as those of --from are.
+        // An operator reads this, and no other change waits for these. So they are refused as a whole, as
+        // lines of --from are; a follower sets records aside instead.
         let unknown = namespaces.take_unknown(&mut batch.changes, place, store)?;
         if let Some(LeftOut { seq, error }) = unknown.into_iter().next() {
             applied.end = Some(End::Wrong { seq, error });

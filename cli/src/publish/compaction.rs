@@ -1,4 +1,4 @@
-//! Writes a delta that has grown into the shards, behind the work: meanwhile changes go on being published.
+//! Writes a delta that has grown into the shards, in the background: changes are published meanwhile.
 
 use std::{
     path::Path,
@@ -23,30 +23,30 @@ use crate::{
     store::{Store, reach::read},
 };
 
-/// A compaction that is under way.
+/// A compaction under way.
 pub struct Compaction {
-    /// What it writes into the shards.
+    /// The content that it writes into the shards.
     then: Content,
     work: JoinHandle<Result<Compacted>>,
 }
 
-/// Objects that are written and uploaded, and that no head names yet.
+/// Objects that are uploaded, and that no head names yet.
 pub struct Done {
-    /// What the shards hold now.
+    /// The content of the new shards.
     pub then: Content,
-    /// The new index, and by how much the shards have grown.
+    /// The new objects, and by how much the shards have grown.
     pub compacted: Compacted,
-    /// The new index itself.
+    /// The new index, decoded.
     pub index: Arc<Index>,
 }
 
 impl Compaction {
-    /// Begins to write what `content` has in its delta into the shards that `index` names.
+    /// Starts writing the delta of `content` into the shards that `index` names.
     pub fn begin(publisher: &Publisher, index: &Arc<Index>, content: &Content, temp_dir: &Path) -> Self {
         let (store, index) = (publisher.store.clone(), Arc::clone(index));
         let (then, delta, dir) = (content.clone(), content.delta(), temp_dir.to_owned());
         let work = thread::spawn(move || {
-            // Of an index that has a salt, the salt stays.
+            // Only used if the index has no salt yet: an existing salt stays.
             let fresh = admit_publish::salt::random()?;
             let kept = Kept::new(&dir, std::collections::HashSet::new());
             let read = |name: ObjectName| read(&store, name).map_err(into_io);
@@ -75,8 +75,8 @@ impl Compaction {
 }
 
 fn write(store: &Store, kept: &Kept, compacted: &Compacted) -> Result<()> {
-    // Nothing is taken for granted: a shard may have become what it was in an older version, or lie there since
-    // an attempt that failed. If there are more than a few, they are looked up as those of the whole are.
+    // Existing objects are not trusted: a shard may have the content of an older version, or be left from a
+    // failed attempt. If there are more than a few, they are looked up as those of a full publish are.
     upload(store, &kept.objects(&compacted.objects), kept.published(), Mode::Upload)?;
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Reads what is to be published, and shows everything that is wrong with it.
+//! Reads the lines to publish, and reports all their problems.
 
 use std::{
     fs::{self, File},
@@ -18,20 +18,20 @@ use crate::{
     origin::{Origin, is_url},
 };
 
-/// Kinds of errors and of warnings that are shown. More would hide the first ones.
+/// How many kinds of errors and of warnings are shown. More would hide the first ones.
 const GROUPS_SHOWN_MAX: usize = 50;
 
-/// Examples that are shown of each kind, with their lines.
+/// How many examples of each kind are shown.
 const EXAMPLES_MAX: usize = 3;
 
-/// Records that are named when those are told again that are set aside.
+/// How many records a reminder names.
 const NAMED_MAX: usize = 5;
 
-/// Reads a file, a directory's `*.ndjson` and `*.ndjson.gz` files in the order of their names, standard input for
-/// `-`, or the export of an `origin`, as published at `now`. What is compressed with gzip is decoded.
+/// Reads lines to be published at `now`: a file, a directory's `*.ndjson` and `*.ndjson.gz` files in the
+/// order of their names, standard input for `-`, or the export of an `origin`. gzip is decoded.
 ///
 /// # Errors
-/// It cannot be read. What is wrong with its lines is in the source.
+/// The input cannot be read. Problems of its lines are in the source.
 pub fn read(
     from: &str,
     origin: impl Fn(&str) -> Result<Origin>,
@@ -79,7 +79,7 @@ fn is_named_as_lines(path: &Path) -> bool {
     name.ends_with(".ndjson") || name.ends_with(".ndjson.gz")
 }
 
-/// Shows warnings and errors on standard error: a cause before its consequences, and what repeats itself once.
+/// Prints warnings and errors to standard error: causes before consequences, and repeated ones once.
 pub fn show(problems: &Problems, strictness: Strictness) {
     show_listed("warning", &problems.warnings);
     let kind = match strictness {
@@ -89,7 +89,7 @@ pub fn show(problems: &Problems, strictness: Strictness) {
     show_listed(kind, &problems.errors);
 }
 
-/// Shows the records that a compaction had no room for.
+/// Prints the records that a compaction had no room for.
 pub fn show_crowded(records: &[SetAsideRecord]) {
     for SetAsideRecord { error, .. } in records.iter().take(NAMED_MAX) {
         eprintln!("set aside: {}", line(error));
@@ -100,7 +100,7 @@ pub fn show_crowded(records: &[SetAsideRecord]) {
     }
 }
 
-/// Says that nothing is published because lines are wrong.
+/// Reports that nothing is published because lines are wrong.
 pub fn tell_refused(problems: &Problems) {
     eprintln!(
         "admit: {}, {}; nothing was published",
@@ -109,7 +109,7 @@ pub fn tell_refused(problems: &Problems) {
     );
 }
 
-/// Says what became of records that are set aside, if there are any.
+/// Reports the records that were set aside, if there are any.
 pub fn tell_set_aside(set_aside: &SetAside) {
     if set_aside.total() == 0 {
         return;
@@ -144,7 +144,7 @@ pub fn tell_set_aside(set_aside: &SetAside) {
     eprintln!("admit: {}. Correct them at the origin; --strict publishes nothing instead", parts.join("; "));
 }
 
-/// Tells again which records are set aside, while an origin is followed.
+/// Repeats which records are set aside, while an origin is followed.
 pub fn remind(set_aside: &SetAside) {
     if set_aside.total() == 0 {
         return;
@@ -183,7 +183,7 @@ fn show_listed(kind: &str, listed: &Listed) {
     }
 }
 
-/// What is wrong, with the record that it is about.
+/// An error as text, with the record that it is about.
 fn line(error: &LineError) -> String {
     let LineError { about, at, problem: Problem { field, message } } = error;
     let about = if about.id().is_empty() { String::new() } else { format!("{about}: ") };

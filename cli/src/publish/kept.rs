@@ -1,4 +1,4 @@
-//! Built objects on their way: on disk, because a whole snapshot may be larger than the memory.
+//! Keeps built objects in a temporary file, because a whole snapshot may be larger than the memory.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -19,7 +19,7 @@ use crate::{
     store::{Store, reach::read},
 };
 
-/// Takes built objects. Those that are published already are not kept.
+/// Receives built objects. Those that are already published are not kept.
 pub struct Kept {
     dir: PathBuf,
     published: HashSet<ObjectName>,
@@ -34,27 +34,27 @@ struct State {
 }
 
 impl Kept {
-    /// Keeps objects in an unnamed temporary file in `dir`, all but those in `published`.
+    /// Keeps objects in an unnamed temporary file in `dir`, except those in `published`.
     pub fn new(dir: &Path, published: HashSet<ObjectName>) -> Self {
         Self { dir: dir.to_owned(), published, state: Mutex::default() }
     }
 
-    /// What is published already.
+    /// The objects that are already published.
     pub const fn published(&self) -> &HashSet<ObjectName> {
         &self.published
     }
 
-    /// These objects, each once, in this order.
+    /// Some of the objects, each once, in this order.
     pub fn objects(&self, names: &[(ObjectName, u64)]) -> BuiltObjects<'_> {
         let mut seen = HashSet::new();
         let names = names.iter().copied().filter(|(name, _)| seen.insert(*name)).collect();
         BuiltObjects { kept: self, names }
     }
 
-    /// An object of the new version, which is kept here or published already in `store`.
+    /// An object of the new version, which is kept here or already published in `store`.
     ///
     /// # Errors
-    /// It cannot be read.
+    /// The object cannot be read.
     pub fn read_or(&self, name: ObjectName, store: &Store) -> io::Result<Vec<u8>> {
         let object = if self.published.contains(&name) { read(store, name) } else { self.read(name) };
         object.map_err(into_io)
@@ -99,7 +99,7 @@ impl ObjectSink for Kept {
     }
 }
 
-/// The objects of a build.
+/// The objects of a build, for the upload.
 pub struct BuiltObjects<'a> {
     kept: &'a Kept,
     names: Vec<(ObjectName, u64)>,
@@ -115,7 +115,7 @@ impl Objects for BuiltObjects<'_> {
     }
 }
 
-/// Takes objects and forgets them, where only their names are wanted.
+/// Counts as a destination, but drops the objects, for callers that need only their names.
 pub struct Forgotten;
 
 impl ObjectSink for Forgotten {

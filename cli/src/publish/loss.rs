@@ -1,5 +1,5 @@
-//! Guards against an export that is whole by its form and has lost most of what it should say: one that breaks off at
-//! the end of a line, a query that went wrong, a namespace that is spelt another way.
+//! Guards against an export that is well formed and has lost most of its content: it was cut off at the end
+//! of a line, a query went wrong, or a namespace is spelled differently.
 
 use std::io;
 
@@ -10,17 +10,17 @@ use admit_publish::{
 use admit_snapshot::{head::Head, object::ObjectName, time::UnixSecs};
 use anyhow::{Error, Result};
 
-/// Below so many of a kind nobody is surprised that half of them are gone.
+/// With fewer of a kind than this, losing half of them is nothing unusual.
 const HALF_MATTERS_FROM: u64 = 100;
 
-/// Below so many of a kind nobody is surprised that all of them are gone.
+/// With fewer of a kind than this, losing all of them is nothing unusual.
 const ALL_MATTERS_FROM: u64 = 10;
 
-/// Why a version may not take the place of the published one: it takes away too much of what that grants. `read` gets
-/// the objects of the new version.
+/// Why a version must not replace the published one: it removes too much of what that grants. `read` gets the
+/// objects of the new version.
 ///
 /// # Errors
-/// The new version cannot be read: whether anything is lost is not known, so that it must not be published.
+/// The new version cannot be read. It must not be published then, because its losses are unknown.
 pub fn refusal(
     current: &Head,
     before: Option<&Published<'_>>,
@@ -31,13 +31,15 @@ pub fn refusal(
     Ok(match before.map(|before| compare(before, built, Box::new(read), now)) {
         Some(Ok(losses)) => judge(&losses.named(), losses),
         Some(Err(Side::After(error))) => {
-            return Err(Error::from(error).context("what was built cannot be read"));
+            return Err(Error::from(error).context("the new version cannot be read"));
         }
         Some(Err(Side::Before(error))) => {
-            eprintln!("warning: only counts are compared, because what is published cannot be read: {error}");
-            judge(&counts(current, built), "only their numbers are known")
+            eprintln!(
+                "warning: only counts are compared, because the published version cannot be read: {error}"
+            );
+            judge(&counts(current, built), "only the counts are known")
         }
-        None => judge(&counts(current, built), "only their numbers are known"),
+        None => judge(&counts(current, built), "only the counts are known"),
     })
 }
 
@@ -52,7 +54,7 @@ fn compare<'a>(
     Losses::between(before, &after, now)
 }
 
-/// What two heads say.
+/// The counts of two heads.
 fn counts(current: &Head, built: &Built<u64>) -> [(&'static str, Loss); 2] {
     let loss = |before: u64, after| Loss { before, gone: before.saturating_sub(after) };
     [("customers", loss(current.customers, built.customers)), ("items", loss(current.items, built.items))]
@@ -73,7 +75,7 @@ fn judge(named: &[(&'static str, Loss)], all: impl std::fmt::Display) -> Option<
     }
     let too_much = too_much.join(" and ");
     Some(format!(
-        "this would take away {too_much} that are published; if that is right, publish with --allow-loss. Gone in \
+        "this would remove {too_much} that are published; if that is right, publish with --allow-loss. Gone in \
          all: {all}"
     ))
 }

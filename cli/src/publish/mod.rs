@@ -1,5 +1,10 @@
-//! `admit publish`: what the origin knows becomes the snapshot that edges serve - as a whole, as changes of what
-//! is published, or on and on.
+//! `admit publish`: turns the origin's records into the snapshot that edges serve - fully, incrementally, or
+//! continuously.
+//!
+//! `whole` publishes an export: `input` reads it, `namespaces` and `loss` check it, `kept` holds the built
+//! objects, `upload` sends those that the store lacks. `changes` publishes a delta, `compaction` writes a
+//! large delta into the shards, `follow` does both for as long as it runs. `publisher` signs and puts the
+//! head, `seq` numbers it, `outcome` reports.
 
 mod changes;
 mod compaction;
@@ -32,11 +37,11 @@ use crate::{
     store::{Guard, Holder, Store},
 };
 
-/// The exit code when the data is wrong and nothing was published, so that a job can tell it from a network that is
-/// down.
+/// The exit code when the data is wrong and nothing was published, so that a job can tell it from a network
+/// failure.
 const EXIT_DATA: u8 = 2;
 
-/// The exit code when it was published, and records were set aside.
+/// The exit code when the version was published and records were set aside.
 const EXIT_SET_ASIDE: u8 = 3;
 
 /// Arguments of `admit publish`.
@@ -69,20 +74,22 @@ pub struct Args {
     /// or the URL of the origin's export; gzip is decoded
     #[arg(long, value_name = "PATH|URL", required_unless_present = "changes")]
     from: Option<String>,
-    /// Changes to apply to what is published: a file, - for stdin, or a URL; with --follow the URL to go on asking
+    /// Changes to apply to the published version: a file, - for stdin, or a URL; with --follow the URL of the
+    /// change feed
     #[arg(long, value_name = "PATH|URL")]
     changes: Option<String>,
-    /// Go on publishing what the origin's change feed brings
+    /// Keep running, and publish the changes from the origin's feed
     #[arg(long, requires = "from", conflicts_with = "dry_run")]
     follow: bool,
     /// Least time between two publishes while following, in seconds
     #[arg(long, value_name = "SECS", default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=3_600))]
     every: u64,
-    /// While following, delete what no version needs any more so often, as `admit gc` does; 0 for never
+    /// While following, how often to delete objects that no version needs, in seconds, as `admit gc` does; 0
+    /// for never
     #[arg(long, value_name = "SECS", default_value_t = 3_600)]
     gc_every: u64,
-    /// While following a quiet origin that answers, renew the head so often, in seconds, so that its age tells whether
-    /// the origin is heard; 0 for never
+    /// While following, how often to renew the head of a quiet origin that answers, in seconds, so that the
+    /// head's age tells whether the origin is heard; 0 for never
     #[arg(long, value_name = "SECS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(0..=3_600))]
     heartbeat: u64,
     /// Where to publish: https://… (a Worker), kv:<account>/<namespace>, or dir:<path>
@@ -91,12 +98,12 @@ pub struct Args {
     /// Private JWK (EdDSA) that signs the head, made by `admit keygen`
     #[arg(long, value_name = "FILE", required_unless_present = "dry_run")]
     key: Option<PathBuf>,
-    /// The key before, while --key takes its place: a JWK, or the JWKS that `admit keygen --public` printed. A published head
-    /// that neither of the two has signed is not believed
+    /// The previous key, while --key replaces it: a JWK, or the JWKS that `admit keygen --public` printed. A
+    /// published head that neither key has signed is not believed
     #[arg(long, value_name = "FILE", requires = "key")]
     old_key: Option<PathBuf>,
-    /// Name of the store, such as production: edges whose SNAPSHOT_AUDIENCE is another one refuse the head [default: the
-    /// published head's]
+    /// Name of the store, such as production: an edge with another SNAPSHOT_AUDIENCE refuses the head
+    /// [default: the published head's]
     #[arg(long, value_name = "NAME", env = "ADMIT_AUDIENCE")]
     audience: Option<String>,
     #[command(flatten)]
@@ -104,35 +111,35 @@ pub struct Args {
     /// Bearer token for the origin, where --from or --changes is a URL, or @FILE
     #[arg(long, value_name = "TOKEN", env = "ADMIT_ORIGIN_TOKEN", hide_env_values = true)]
     origin_token: Option<String>,
-    /// Write nothing; with --to, say what would be uploaded
+    /// Write nothing; with --to, report what would be uploaded
     #[arg(long)]
     dry_run: bool,
     /// Publish nothing if any record cannot be used, instead of setting it aside
     #[arg(long)]
     strict: bool,
-    /// Print JSON for programs: what was published, and what was set aside
+    /// Print JSON for programs: the published version, and the records that were set aside
     #[arg(long, conflicts_with = "follow")]
     json: bool,
     /// The origin's count of changes [default: the snapshot line's, else the published one plus 1]
     #[arg(long, value_name = "N", conflicts_with_all = ["changes", "follow"])]
     seq: Option<u64>,
-    /// Where temporary files go: as much as the new snapshot takes, at most
+    /// Directory for temporary files: they take at most as much as the new snapshot
     #[arg(long, value_name = "DIR")]
     temp_dir: Option<PathBuf>,
-    /// Publish although more than half of the customers, accesses, subscriptions, items, licences, unlocks or clients would
-    /// be gone
+    /// Publish even if more than half of the customers, accesses, subscriptions, items, licences, unlocks or
+    /// clients would be removed
     #[arg(long)]
     allow_loss: bool,
-    /// Publish customers although no issuer of the Worker has their namespace: no token finds them
+    /// Publish customers even if no issuer of the Worker has their namespace, so that no token finds them
     #[arg(long)]
     allow_unknown_namespaces: bool,
     /// Take the lease over from another publisher, which must be gone
     #[arg(long)]
     force: bool,
-    /// Trust nothing that is there already: check every object of the new version, upload those that are broken
+    /// Trust no stored object: check every object of the new version, and upload broken ones again
     #[arg(long, conflicts_with = "changes")]
     repair: bool,
-    /// The network, and time.
+    /// The network, and time; replaced by tests.
     #[arg(skip)]
     outside: Outside,
 }
@@ -146,16 +153,16 @@ impl Args {
         self.temp_dir.clone().unwrap_or_else(std::env::temp_dir)
     }
 
-    /// The origin whose export or feed is at `url`.
+    /// The origin at `url`.
     fn origin(&self, url: &str) -> Result<Origin> {
         Origin::new(url, self.origin_token.as_deref(), &self.outside)
     }
 
-    /// Where the origin tells what changed.
+    /// The URL of the origin's change feed.
     fn feed(&self) -> Result<&str> {
         match (&self.changes, &self.from) {
             (Some(url), _) | (None, Some(url)) if is_url(url) => Ok(url),
-            _ => bail!("--follow: the origin's URL is needed, in --from or in --changes"),
+            _ => bail!("--follow needs the origin's URL, in --from or in --changes"),
         }
     }
 }
@@ -178,7 +185,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         None => None,
     };
     let Some(from) = &args.from else {
-        let publisher = publisher.context("--to: what is published is needed to change it")?;
+        let publisher =
+            publisher.context("--changes needs --to: changes are applied to the published version")?;
         return changes::run(args, &publisher);
     };
     let Some(publisher) = publisher else { return whole::check(args, from) };
@@ -193,7 +201,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     }
 }
 
-/// The exit code after a publish that has set so many records aside.
+/// The exit code of a publish that has set this number of records aside.
 fn exit_code(set_aside: u64) -> ExitCode {
     if set_aside == 0 { ExitCode::SUCCESS } else { ExitCode::from(EXIT_SET_ASIDE) }
 }
@@ -205,15 +213,15 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// None yet.
+    /// No lease yet.
     ///
     /// # Errors
-    /// The system has no random numbers to name the holder by.
+    /// The system has no random numbers for the holder's name.
     pub fn new() -> Result<Self> {
         Ok(Self { holder: Holder::new()?, guard: Arc::default() })
     }
 
-    /// Takes the lease, unless this run has it. One that ended because the store was away is taken again.
+    /// Takes the lease, unless this run has it. A lease that ended while the store was away is taken again.
     ///
     /// # Errors
     /// Another publisher holds it, or the store does not answer.
@@ -228,22 +236,22 @@ impl Lease {
         self.give_back_on_signal()
     }
 
-    /// Takes the lease again after it could not be renewed in time, unless somebody else has it now.
+    /// Takes the lease again after it could not be renewed in time, unless another publisher has it now.
     ///
     /// # Errors
-    /// Somebody else holds it, or the store does not answer.
+    /// Another publisher holds it, or the store does not answer.
     pub fn take_again(&self, store: &Store) -> Result<()> {
         let mut guard = self.guard();
-        // Ended, it is nobody's: there is nothing to give back.
+        // A lease that has ended need not be given back.
         drop(guard.take());
         *guard = Some(store.lock_as(&self.holder, false)?);
         Ok(())
     }
 
-    /// Whether this run may write.
+    /// Checks that this run may write.
     ///
     /// # Errors
-    /// It has no lease, or has lost it.
+    /// This run has no lease, or has lost it.
     pub fn check(&self, store: &Store) -> Result<()> {
         if self.guard().is_none() {
             bail!("this publisher has no lease");
@@ -255,8 +263,8 @@ impl Lease {
         self.guard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whatever is interrupted leaves the edge with what it served, so that this may happen at any moment; but
-    /// the next publisher should not have to wait for the lease to end.
+    /// A publish may be interrupted at any moment: the edge goes on serving what it served. But the next
+    /// publisher should not have to wait for the lease to end.
     fn give_back_on_signal(&self) -> Result<()> {
         use signal_hook::{consts::TERM_SIGNALS, iterator::Signals, low_level::emulate_default_handler};
         let mut signals = Signals::new(TERM_SIGNALS).context("cannot wait for signals")?;
@@ -267,7 +275,7 @@ impl Lease {
                 if let Some(lease) = lease.upgrade() {
                     drop(lease.lock().unwrap_or_else(PoisonError::into_inner).take());
                 }
-                // As if there had been no handler: whoever started this sees what ended it.
+                // As without a handler, so that the parent process sees which signal ended this one.
                 let _ = emulate_default_handler(signal);
             }
         });
@@ -275,7 +283,7 @@ impl Lease {
     }
 }
 
-/// How long something took, for people.
+/// A duration as text.
 fn secs(duration: Duration) -> String {
     format!("{:.1} s", duration.as_secs_f64())
 }
@@ -288,7 +296,7 @@ mod tests {
     use crate::store::LeaseHeld;
 
     #[test]
-    fn a_lease_that_ended_is_taken_again_unless_somebody_else_has_it() {
+    fn a_lease_that_ended_is_taken_again_unless_another_publisher_has_it() {
         let dir = tempfile::tempdir().unwrap();
         let moment = Arc::new(AtomicI64::new(1_800_000_000));
         let store = || {
@@ -300,7 +308,7 @@ mod tests {
         assert!(lease.check(&ours).is_err());
         lease.take(&ours, false).unwrap();
         lease.check(&ours).unwrap();
-        // The store was away, and the lease could not be renewed.
+        // The store did not answer, so the lease could not be renewed.
         moment.fetch_add(1_000, Ordering::Relaxed);
         assert!(lease.check(&ours).is_err());
         lease.take_again(&ours).unwrap();

@@ -1,4 +1,4 @@
-//! Whether the Worker's issuers know the namespaces of the customers that are to be published.
+//! Checks that the Worker's issuers have the namespaces of the customers in the input.
 
 use std::fmt::Write as _;
 
@@ -12,16 +12,16 @@ use anyhow::Result;
 use super::Args;
 use crate::store::Store;
 
-/// Unknown namespaces that are named.
+/// How many unknown namespaces a message names.
 const NAMED_MAX: usize = 5;
 
 /// What to do about customers that no token finds.
 const ADVICE: &str = "correct the lines, or ISSUERS, or publish with --allow-unknown-namespaces";
 
-/// How many letters a namespace may differ in from one that is meant.
+/// How many letters a namespace may differ from the one that is meant.
 const NEAR_EDITS: usize = 3;
 
-/// Why these customers may not be published: no token finds them, because no issuer has their namespace.
+/// Why these customers must not be published: no issuer has their namespace, so no token finds them.
 ///
 /// # Errors
 /// The Worker does not answer, or refuses.
@@ -35,7 +35,7 @@ pub fn refusal(args: &Args, source: &Source, store: &Store) -> Result<Option<Str
     Ok(known(store)?.and_then(|known| unknown(source.namespaces.iter(), &known)))
 }
 
-/// The namespaces of the Worker's issuers, unless it does not say which they are.
+/// The namespaces of the Worker's issuers, if it tells them.
 fn known(store: &Store) -> Result<Option<Vec<String>>> {
     let Some(issuers) = store.issuers()? else {
         eprintln!("note: this Worker does not say which namespaces its issuers have; they are not checked");
@@ -44,7 +44,7 @@ fn known(store: &Store) -> Result<Option<Vec<String>>> {
     Ok(Some(issuers.into_iter().map(|issuer| issuer.namespace).collect()))
 }
 
-/// Checks the customers of changes. The Worker is asked only when a namespace comes that it has not named before:
+/// Checks the customers of changes. The Worker is asked again only when an unknown namespace arrives, because
 /// issuers may be added while a follower runs.
 pub struct Checker {
     is_on: bool,
@@ -52,16 +52,15 @@ pub struct Checker {
 }
 
 impl Checker {
-    /// One that knows no namespace yet.
+    /// A checker that knows no namespace yet.
     pub const fn new(args: &Args) -> Self {
         Self { is_on: !args.allow_unknown_namespaces, known: Vec::new() }
     }
 
-    /// Takes the customers out of the changes of `feed` whose namespace no issuer of the Worker has, and says so of
-    /// each.
+    /// Removes customers with an unknown namespace from the changes of `feed`, and reports each.
     ///
     /// # Errors
-    /// The Worker does not answer, or refuses. Then nothing has been taken out.
+    /// The Worker does not answer, or refuses. The changes are unchanged then.
     pub fn take_unknown(
         &mut self,
         changes: &mut [Change],
@@ -107,7 +106,7 @@ impl Checker {
             return None;
         }
         let name = &customer.namespace;
-        let meant = nearest(name, &self.known).map(|near| format!("; is {near:?} meant?"));
+        let meant = nearest(name, &self.known).map(|near| format!("; did you mean {near:?}?"));
         let meant = meant.unwrap_or_default();
         let message = format!(
             "no issuer of the Worker has the namespace {name:?}{meant} (its namespaces: {}). No token finds this \
@@ -136,7 +135,7 @@ fn unknown<'a>(found: impl Iterator<Item = (&'a str, &'a Namespace)>, known: &[S
             "no issuer of the Worker has the namespace {name:?} of {customers} {noun} (first: {first}"
         );
         if let Some(near) = nearest(name, known) {
-            let _ = write!(message, "; is {near:?} meant?");
+            let _ = write!(message, "; did you mean {near:?}?");
         }
         message.push_str("); ");
     }
@@ -163,13 +162,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_unknown_namespace_is_named_with_the_one_that_is_meant() {
+    fn an_unknown_namespace_is_reported_with_the_one_that_is_meant() {
         let known = ["cognito".to_owned(), "vendor".to_owned()];
         let namespace = |customers| Namespace { customers, first: Location { file: "f".into(), line: 3 } };
         let (one, many) = (namespace(1), namespace(7));
         assert_eq!(unknown([("vendor", &one), ("cognito", &many)].into_iter(), &known), None);
         let refusal = unknown([("Vendor", &many), ("vendor", &one)].into_iter(), &known).unwrap();
-        assert!(refusal.starts_with("no issuer of the Worker has the namespace \"Vendor\" of 7 customers (first: f:3; is \"vendor\" meant?)"), "{refusal}");
+        assert!(refusal.starts_with("no issuer of the Worker has the namespace \"Vendor\" of 7 customers (first: f:3; did you mean \"vendor\"?)"), "{refusal}");
         for (name, near) in
             [("vender", Some("vendor")), ("cognto", Some("cognito")), ("x", None), ("other", None)]
         {

@@ -1,4 +1,4 @@
-//! What a publish came to, for people as it goes on, and with `--json` at its end for the job that started it.
+//! The result of a publish: as text while it runs, and with `--json` at its end.
 
 use admit_publish::{
     build::Built,
@@ -10,17 +10,17 @@ use serde::Serialize;
 
 use super::{Args, upload::Uploaded};
 
-/// Records and errors that are listed, of each.
+/// How many records and how many errors are listed.
 const LISTED_MAX: usize = 100;
 
-/// What a publish came to.
+/// The result of a publish.
 #[derive(Debug, Default, Serialize)]
 pub struct Report {
     #[serde(skip)]
     is_json: bool,
-    /// Whether it is what edges serve now.
+    /// Whether edges serve it now.
     published: bool,
-    /// Why not, if it was refused.
+    /// Why it was refused, if it was.
     #[serde(skip_serializing_if = "Option::is_none")]
     refused: Option<String>,
     seq: Option<u64>,
@@ -35,7 +35,7 @@ pub struct Report {
     #[serde(skip_serializing_if = "Option::is_none")]
     uploaded_bytes: Option<u64>,
     warnings: u64,
-    /// How many things are wrong, where nothing was published because of them.
+    /// The number of errors, if nothing was published because of them.
     errors: u64,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     wrong: Vec<Wrong>,
@@ -46,15 +46,16 @@ pub struct Report {
 struct SetAsideReport {
     /// Records and lines in all.
     total: u64,
-    /// Of these, records of which the last good state is published.
+    /// Records of which the last usable state is published.
     last_good: u64,
-    /// Of these, lines that cannot be attributed to a record.
+    /// Lines that cannot be attributed to a record.
     unattributed: u64,
-    /// Records that the input leaves out, and that stay published because of such lines or because others need them.
+    /// Records missing from the input that stay published, because of such lines or because other records
+    /// need them.
     kept_missing: u64,
     /// References to records of which nothing is published.
     dependents: u64,
-    /// The first of them.
+    /// The first ones.
     records: Vec<Wrong>,
 }
 
@@ -88,25 +89,25 @@ impl Wrong {
 }
 
 impl Report {
-    /// Nothing has happened yet.
+    /// An empty report.
     pub fn new(args: &Args) -> Self {
         Self { is_json: args.json, ..Self::default() }
     }
 
-    /// Says something to people.
+    /// Prints a line for people, unless JSON is wanted.
     pub fn say(&self, text: &str) {
         if !self.is_json {
             println!("{text}");
         }
     }
 
-    /// A snapshot was built.
+    /// Notes that a snapshot was built.
     pub fn built(&mut self, built: &Built<u64>, problems: &Problems) {
         (self.customers, self.items) = (Some(built.customers), Some(built.items));
         self.set_aside(&problems.set_aside, problems);
     }
 
-    /// Records were set aside, as `problems` says.
+    /// Notes the records that were set aside, according to `problems`.
     pub fn set_aside(&mut self, set_aside: &SetAside, problems: &Problems) {
         self.warnings = problems.warnings.total();
         let unattributed =
@@ -126,31 +127,31 @@ impl Report {
         };
     }
 
-    /// So many changes were applied.
+    /// Notes how many changes were applied.
     pub const fn changed(&mut self, changes: u64) {
         self.changes = Some(changes);
     }
 
-    /// Objects were uploaded.
+    /// Notes the upload.
     pub const fn uploaded(&mut self, uploaded: &Uploaded) {
         self.uploaded_objects = Some(uploaded.objects as u64);
         self.uploaded_bytes = Some(uploaded.bytes);
     }
 
-    /// This is published, or would be.
+    /// Notes the head that is published, or would be.
     ///
     /// # Errors
-    /// Never for what is reported here.
+    /// Does not happen for this report.
     pub fn published(&mut self, head: &Head, is_published: bool) -> Result<()> {
         (self.published, self.seq, self.as_of) = (is_published, Some(head.seq), Some(head.as_of));
         self.origin_seq = Some(head.origin_seq());
         self.end()
     }
 
-    /// The lines cannot be published.
+    /// Notes that the lines cannot be published.
     ///
     /// # Errors
-    /// Never for what is reported here.
+    /// Does not happen for this report.
     pub fn rejected(&mut self, problems: &Problems) -> Result<()> {
         (self.errors, self.warnings) = (problems.errors.total(), problems.warnings.total());
         let kept = problems.errors.kept().into_iter();
@@ -158,19 +159,19 @@ impl Report {
         self.refused("records cannot be used")
     }
 
-    /// Nothing is published, because of `reason`.
+    /// Notes that nothing is published, and why.
     ///
     /// # Errors
-    /// Never for what is reported here.
+    /// Does not happen for this report.
     pub fn refused(&mut self, reason: &str) -> Result<()> {
         self.refused = Some(reason.to_owned());
         self.end()
     }
 
-    /// Prints the report, if it is wanted.
+    /// Prints the report, if JSON is wanted.
     ///
     /// # Errors
-    /// Never for what is reported here.
+    /// Does not happen for this report.
     pub fn end(&self) -> Result<()> {
         if self.is_json {
             println!("{}", serde_json::to_string_pretty(self)?);

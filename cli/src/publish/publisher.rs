@@ -1,4 +1,4 @@
-//! Publishes heads: signed, and only after everything that they name is there.
+//! Signs and publishes heads, after everything that they name is stored.
 
 use std::{
     collections::HashSet,
@@ -24,20 +24,20 @@ use crate::{
     },
 };
 
-/// A store, and the key that signs what is published there.
+/// A store, and the key that signs heads for it.
 pub struct Publisher {
-    /// Where it is published.
+    /// Where to publish.
     pub store: Store,
     signer: Option<HeadSigner>,
     is_distrustful: AtomicBool,
 }
 
-/// What lies in the store in the place of a head of this publisher's for this store.
+/// A stored head that is not this publisher's for this store.
 #[derive(Debug)]
 pub struct Stray {
-    /// What it is.
+    /// A description.
     pub text: String,
-    /// Its `seq`, if one of the publisher's keys signed it: an edge that does not know its store's name may take it.
+    /// Its `seq`, if one of the publisher's keys signed it: an edge without `SNAPSHOT_AUDIENCE` may use it.
     pub seq: u64,
 }
 
@@ -50,36 +50,36 @@ pub enum Broken {
     PassOver,
 }
 
-/// What else a head that is not believed takes with it, for a warning.
+/// The warning about revocations that are lost when a head is not believed.
 fn forgotten(head: &Head) -> String {
     match head.denylist.entries().len() {
         0 => String::new(),
         count => format!(
             ". Its denylist is not believed either, and is forgotten: {count} unverified entries, which `admit revoke \
-             --list` shows as long as that head lies there. Revoke them again, or name the key that signed it (--old-key)"
+             --list` shows as long as that head is stored. Revoke them again, or name the key that signed it (--old-key)"
         ),
     }
 }
 
 impl Publisher {
-    /// Publishes in `store` with the JWK in `key`, for the store of the name `audience` if there is one. Without a key
-    /// nothing can be published.
+    /// A publisher for `store` with the JWK in `key`, and with the store's name `audience` if given. Without
+    /// a key it cannot publish.
     ///
     /// # Errors
-    /// The key cannot be read or is of another kind, or the name cannot be a store's.
+    /// The key cannot be read or is of another kind, or `audience` is not a valid store name.
     pub fn new(store: Store, key: Option<&Path>, audience: Option<&str>) -> Result<Self> {
         let signer = key.map(|path| HeadSigner::new(path, audience)).transpose()?;
         Ok(Self { store, signer, is_distrustful: AtomicBool::new(false) })
     }
 
-    /// The same, which also believes heads that the JWK or JWKS in `old_key` verifies.
+    /// Also believes heads that the JWK or JWKS in `old_key` verifies.
     #[must_use]
     pub fn believing(mut self, old_key: Option<&Path>) -> Self {
         self.signer = self.signer.map(|signer| signer.believing(old_key));
         self
     }
 
-    /// Has the next publish of the whole trust nothing that is there already, as `--repair` does.
+    /// Makes the next full publish check every stored object, as `--repair` does.
     pub fn trust_nothing_once(&self) {
         self.is_distrustful.store(true, Ordering::Relaxed);
     }
@@ -87,7 +87,7 @@ impl Publisher {
     /// The published head, if there is one.
     ///
     /// # Errors
-    /// The store does not answer, or what is published is no head.
+    /// The store does not answer, or the published head cannot be trusted.
     pub fn head(&self, broken: Broken) -> Result<Option<Head>> {
         let Some(jws) = self.store.head()? else { return Ok(None) };
         let trusted = self.signer.as_ref().map(HeadSigner::trusted).unwrap_or_default();
@@ -100,10 +100,10 @@ impl Publisher {
         };
         match read {
             Published::Verified(head) | Published::Unverified(head) => Ok(Some(head)),
-            // Its numbers and the objects that it names may be anyone's.
+            // Its numbers, and the objects that it names, may be anyone's.
             Published::OtherKey(head) if broken == Broken::PassOver => {
                 eprintln!(
-                    "warning: the published head (seq {}) is signed by another key than --key, and is passed over{}",
+                    "warning: the published head (seq {}) is signed by another key than --key, and is ignored{}",
                     head.seq,
                     forgotten(&head)
                 );
@@ -115,7 +115,7 @@ impl Publisher {
                 head.seq
             ),
             Published::Broken(reason) if broken == Broken::PassOver => {
-                eprintln!("warning: the published head is passed over: {reason}");
+                eprintln!("warning: the published head is ignored: {reason}");
                 Ok(None)
             }
             Published::Broken(reason) => {
@@ -124,13 +124,13 @@ impl Publisher {
         }
     }
 
-    /// The head that lies in the store, or what lies there instead.
+    /// The stored head, or a description of the value that is stored instead.
     ///
     /// # Errors
     /// The store does not answer.
     pub fn look(&self) -> Result<Result<Head, Stray>> {
         let stray = |text: String| Ok(Err(Stray { text, seq: 0 }));
-        let Some(jws) = self.store.head()? else { return stray("nothing lies there".to_owned()) };
+        let Some(jws) = self.store.head()? else { return stray("there is none".to_owned()) };
         let trusted = self.signer.as_ref().map(HeadSigner::trusted).unwrap_or_default();
         match published_by(&jws, &trusted)? {
             Published::Verified(head) if self.is_foreign(&head) => {
@@ -142,7 +142,7 @@ impl Publisher {
                 Ok(Ok(head))
             }
             Published::Unverified(_) | Published::OtherKey(_) => {
-                stray("a head of another key lies there".to_owned())
+                stray("it is signed by another key".to_owned())
             }
             Published::Broken(reason) => stray(reason),
         }
@@ -152,28 +152,29 @@ impl Publisher {
         self.signer.as_ref().is_some_and(|signer| signer.is_foreign(head))
     }
 
-    /// What the published head leads to, which need not be uploaded. If that cannot be told, nothing is.
+    /// The objects that the published head reaches, which need not be uploaded. Empty if they cannot be
+    /// determined.
     pub fn reached(&self, head: Option<&Head>) -> HashSet<ObjectName> {
         if self.is_distrustful.swap(false, Ordering::Relaxed) {
             return HashSet::new();
         }
         let Some(head) = head else { return HashSet::new() };
         reach(&self.store, head).unwrap_or_else(|error| {
-            eprintln!("warning: what is published is not sound, and every object is checked: {error:#}");
+            eprintln!("warning: the published version is damaged, so every object is checked: {error:#}");
             HashSet::new()
         })
     }
 
-    /// Publishes a version of which everything is uploaded, and keeps its head for `admit rollback`.
+    /// Publishes a version whose objects are uploaded, and keeps its head for `admit rollback`.
     ///
     /// # Errors
-    /// The store refuses, or somebody has published since `follows`.
+    /// The store refuses, or another publisher has published since `follows`.
     pub fn publish_base(&self, head: Head, follows: Option<&Head>) -> Result<Head> {
         self.publish(head, follows, true)
     }
 
-    /// Publishes a change of the published version: its delta, and the head. Two writes, unless the directory
-    /// has changed too.
+    /// Publishes a change of the published version: its delta and the head. That is two writes, unless the
+    /// directory has changed too.
     ///
     /// # Errors
     /// As [`Self::publish_base`].
@@ -191,7 +192,7 @@ impl Publisher {
     }
 
     fn publish(&self, mut head: Head, follows: Option<&Head>, is_kept: bool) -> Result<Head> {
-        let signer = self.signer.as_ref().context("a key is needed: --key")?;
+        let signer = self.signer.as_ref().context("publishing needs --key")?;
         revive(&self.store, &head.named().collect())?;
         head.published_at = Some(self.store.now()?);
         let new = NewHead { head: &head, follows, signer };
@@ -201,26 +202,26 @@ impl Publisher {
         self.store.put_head(new)
     }
 
-    /// Deletes what no version needs any more, as `admit gc` does.
+    /// Deletes objects that no version needs, as `admit gc` does.
     ///
     /// # Errors
-    /// What is kept cannot be read, or the store does not answer or refuses.
+    /// A kept object cannot be read, or the store does not answer or refuses.
     pub fn collect_garbage(&self) -> Result<gc::Report> {
         gc::collect(&self.store, self.signer.as_ref().map(HeadSigner::path), gc::Options::default())
     }
 
-    /// An object that a published head leads to, for the library.
+    /// An object that a published head reaches, for the library.
     ///
     /// # Errors
-    /// It cannot be read.
+    /// The object cannot be read.
     pub fn read(&self, name: ObjectName) -> io::Result<Vec<u8>> {
         read(&self.store, name).map_err(into_io)
     }
 
-    /// An object that a published head leads to.
+    /// An object that a published head reaches.
     ///
     /// # Errors
-    /// It cannot be read.
+    /// The object cannot be read.
     pub fn object(&self, kind: ObjectKind, digest: Digest) -> Result<Vec<u8>> {
         read(&self.store, ObjectName { kind, digest })
     }

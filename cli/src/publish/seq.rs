@@ -1,52 +1,53 @@
-//! Which `seq` a publish has, and which count of the origin's it stands for. Neither falls: an edge does not
-//! accept an older version than it has, and an export that is older than what is published would undo changes.
+//! Chooses the `seq` of a publish, and the origin's count that it stands for. Neither may fall: an edge does
+//! not accept an older version than it has, and an export that is older than the published version would undo
+//! changes.
 
 use admit_snapshot::{head::Head, time::UnixSecs};
 use anyhow::{Result, bail};
 
-/// Where a `seq` comes from.
+/// What a `seq` is chosen from.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted {
     /// `--seq`.
     pub asked: Option<u64>,
     /// The `snapshot` line.
     pub from_file: Option<u64>,
-    /// When the data was true.
+    /// The time of the data.
     pub as_of: UnixSecs,
 }
 
-/// What a head says of where it stands.
+/// The numbers of a head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seq {
     /// The version.
     pub version: u64,
-    /// The origin's count of changes; [`NO_COUNT`] if nobody said it.
+    /// The origin's count of changes; [`NO_COUNT`] if it is unknown.
     pub origin: u64,
 }
 
-/// What a version stands for that was published without the origin's count. A number that was made up would
-/// pass for the origin's one day, and changes would be taken for published.
+/// The origin's count in a version that was published without one. A made-up number could later equal a real
+/// count, and changes would count as published.
 pub const NO_COUNT: u64 = 0;
 
 impl Seq {
-    /// Writes it into a head.
+    /// Sets the numbers of a head.
     #[must_use]
     pub fn of(self, head: Head) -> Head {
         Head { seq: self.version, origin_seq: (self.origin != self.version).then_some(self.origin), ..head }
     }
 
-    /// What comes after `published` and stands for the origin's count `origin`.
+    /// The numbers after `published`, with the origin's count `origin`.
     #[must_use]
     pub fn after(published: &Head, origin: u64) -> Self {
-        // As a rule the version is the origin's count; after a rollback it has run ahead.
+        // Usually the version is the origin's count. After a rollback it is larger.
         Self { version: origin.max(published.seq.saturating_add(1)), origin }
     }
 }
 
-/// The `seq` to publish the whole under.
+/// Chooses the numbers of a full publish.
 ///
 /// # Errors
-/// It would not come after the published one.
+/// The numbers would not come after the published ones.
 pub fn choose(wanted: Wanted, published: Option<&Head>) -> Result<Seq> {
     let Wanted { asked, from_file, as_of } = wanted;
     let Some(origin) = asked.or(from_file) else {
@@ -58,14 +59,15 @@ pub fn choose(wanted: Wanted, published: Option<&Head>) -> Result<Seq> {
     let reflected = published.origin_seq();
     if origin < reflected {
         bail!(
-            "{says} says {origin}, but what is published reflects the origin's change {reflected} already: an \
+            "{says} says {origin}, but the published version already reflects the origin's change {reflected}: an \
              older export would undo changes. If it comes from a cache or a replica, wait until it has caught up"
         );
     }
     if origin > reflected || published.seq > reflected {
         return Ok(Seq::after(published, origin));
     }
-    // The same again, such as after a mistake in the export: later, so that edges take it.
+    // Publishing the same count again, for example after a mistake in the export, needs a later time, so that
+    // edges accept it.
     if as_of <= published.as_of {
         bail!(
             "seq {origin} is published already, as of {}; to publish it again, as_of must be later, and it is {as_of}",
@@ -99,7 +101,7 @@ mod tests {
         assert_eq!(choose(wanted(None, None), None).unwrap(), Seq { version: 1, origin: NO_COUNT });
         let uncounted = Seq { version: 8, origin: NO_COUNT };
         assert_eq!(choose(wanted(None, None), Some(&head(7, 50))).unwrap(), uncounted);
-        // Whatever the origin's count is, it can be followed from there.
+        // Any count of the origin can follow.
         let published = uncounted.of(head(7, 50));
         assert_eq!(choose(wanted(None, Some(3)), Some(&published)).unwrap(), Seq { version: 9, origin: 3 });
         assert_eq!(choose(wanted(None, Some(20)), Some(&head(7, 50))).unwrap(), same(20));
@@ -111,7 +113,9 @@ mod tests {
     fn it_never_falls_and_the_same_again_must_be_later() {
         let error = choose(wanted(None, Some(6)), Some(&head(7, 50))).unwrap_err().to_string();
         assert!(
-            error.contains("the snapshot line says 6, but what is published reflects the origin's change 7"),
+            error.contains(
+                "the snapshot line says 6, but the published version already reflects the origin's change 7"
+            ),
             "{error}"
         );
         let error = choose(wanted(Some(7), None), Some(&head(7, 100))).unwrap_err().to_string();
@@ -119,12 +123,15 @@ mod tests {
         assert_eq!(choose(wanted(Some(7), None), Some(&head(7, 99))).unwrap(), same(7));
     }
 
-    /// Rolled back to what the origin's change 3 left, under version 9: the origin goes on from where it is.
+    /// After a rollback to the origin's change 3 under version 9, the origin continues with its own count.
     #[test]
     fn after_a_rollback_the_version_runs_ahead_of_the_origin() {
         let published = Head { origin_seq: Some(3), ..head(9, 50) };
         let error = choose(wanted(None, Some(2)), Some(&published)).unwrap_err().to_string();
-        assert!(error.contains("says 2, but what is published reflects the origin's change 3"), "{error}");
+        assert!(
+            error.contains("says 2, but the published version already reflects the origin's change 3"),
+            "{error}"
+        );
         for (origin, version) in [(3, 10), (8, 10), (9, 10), (11, 11)] {
             let seq = choose(wanted(None, Some(origin)), Some(&published)).unwrap();
             assert_eq!(seq, Seq { version, origin });

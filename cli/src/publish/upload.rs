@@ -1,4 +1,4 @@
-//! Uploads the objects that the store lacks, and makes sure of each that it is there.
+//! Uploads the objects that the store lacks, and checks that each is stored.
 
 use std::{collections::HashSet, thread::sleep};
 
@@ -12,30 +12,29 @@ use crate::{
     store::{Batch, Checked, Object, Store, garbage::forget, reach::read},
 };
 
-/// Batches that travel at the same time: enough to hide the way to the edge, few enough for any rate limit.
+/// Batches in flight: enough to hide the latency to the edge, few enough for any rate limit.
 const THREADS: usize = 4;
 
-/// Objects that are uploaded without asking whether they are there already: a pack takes no longer than a
-/// list.
+/// How many objects are uploaded without asking whether they are stored: a pack takes no longer than a list.
 const UNASKED_MAX: usize = 8;
 
-/// Keys in one answer of a list, over objects in one pack: when fewer objects than this part of the store's
-/// are wanted, to upload those that are there already takes less than to list all of it.
+/// Keys in one answer of a list, divided by objects in one pack. If fewer objects than this fraction of the
+/// store are wanted, uploading those that are stored already takes less time than listing the whole store.
 const LIST_GAIN: usize = 1_000 / 40;
 
-/// Objects that are to be published, in memory or on disk.
+/// Objects to publish, in memory or on disk.
 pub trait Objects: Sync {
-    /// Their names and sizes in bytes, each once, in the order in which they are to be uploaded.
+    /// Names and sizes in bytes, each once, in the order of the upload.
     fn names(&self) -> &[(ObjectName, u64)];
 
-    /// The bytes of one of them.
+    /// The bytes of one object.
     ///
     /// # Errors
-    /// It cannot be read.
+    /// The object cannot be read.
     fn read(&self, name: ObjectName) -> Result<Vec<u8>>;
 }
 
-/// What an upload came to.
+/// The result of an upload.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Uploaded {
     /// Objects that the store lacked.
@@ -49,18 +48,18 @@ pub struct Uploaded {
 /// Whether to write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// Upload what is missing.
+    /// Upload missing objects.
     Upload,
-    /// Only find out what is missing.
+    /// Only find out which objects are missing.
     DryRun,
 }
 
-/// Uploads what the store lacks of `objects`, and makes sure that it is there. What the published head reaches
-/// (`reached`) is taken for granted; what else there is, such as what an interrupted run has left, is looked up
-/// and checked as if it had been uploaded now. Nothing reached at all means that everything is checked.
+/// Uploads the `objects` that the store lacks, and checks that they are stored. Those that the published head
+/// reaches (`reached`) are trusted. Others that are stored already, such as those of an interrupted run, are
+/// looked up and checked as if they had been uploaded now. If `reached` is empty, everything is checked.
 ///
 /// # Errors
-/// An object cannot be read, or the store does not answer, refuses, or does not have what it was given.
+/// An object cannot be read, or the store does not answer, refuses, or lacks what it was given.
 pub fn upload(
     store: &Store,
     objects: &dyn Objects,
@@ -70,7 +69,7 @@ pub fn upload(
     let all = objects.names();
     let mut missing = HashSet::new();
     if mode == Mode::Upload {
-        // Before the first of them is there: nobody may take them for garbage from now on.
+        // Before the first upload: from now on a collector must not take them for garbage.
         missing = forget(store, &all.iter().map(|(name, _)| *name).collect())?;
     }
     let is_wanted = |name: &ObjectName| !reached.contains(name) || missing.contains(name);
@@ -78,7 +77,7 @@ pub fn upload(
     let mut found = HashSet::new();
     if is_worth_a_list(wanted.len(), reached.len()) {
         found = look_up(store, &wanted)?;
-        // Whatever the store shows: they may be on their way out.
+        // Whatever the store shows, these may be about to be deleted.
         found.retain(|name| !missing.contains(name));
     }
     missing.extend(wanted.iter().map(|(name, _)| *name).filter(|name| !found.contains(name)));
@@ -106,8 +105,8 @@ const fn is_worth_a_list(wanted: usize, reached: usize) -> bool {
     wanted > UNASKED_MAX && wanted.saturating_mul(LIST_GAIN) > reached
 }
 
-/// Those objects that the store lists. It is not asked for each: KV would remember of those that are not there
-/// that they are not, beyond the moment when they are.
+/// The objects that a list of the store contains. Asking for each would be wrong: KV caches that an object is
+/// missing, even after it is stored.
 fn look_up(store: &Store, wanted: &[(ObjectName, u64)]) -> Result<HashSet<ObjectName>> {
     let kinds: HashSet<_> = wanted.iter().map(|(name, _)| name.kind).collect();
     let mut there = HashSet::new();
@@ -117,7 +116,7 @@ fn look_up(store: &Store, wanted: &[(ObjectName, u64)]) -> Result<HashSet<Object
     Ok(wanted.iter().map(|(name, _)| *name).filter(|name| there.contains(name)).collect())
 }
 
-/// Cuts a list into parts that travel together.
+/// Divides a list into batches.
 fn batches(objects: &[(ObjectName, u64)], batch: Batch) -> Vec<Vec<(ObjectName, u64)>> {
     let mut batches: Vec<Vec<_>> = Vec::new();
     let mut room = 0;
@@ -144,7 +143,8 @@ fn send(
     batch: &[(ObjectName, u64)],
     progress: &Progress,
 ) -> Result<()> {
-    // What is published was not kept, and is stored again from where it is: the list of garbage has it in error.
+    // A published object was not kept here. It is on the list of garbage by mistake, so it is stored again
+    // from where it is.
     let bytes = |name| if reached.contains(&name) { read(store, name) } else { objects.read(name) };
     let read = batch.iter().map(|(name, _)| Ok((*name, bytes(*name)?)));
     store.put_objects(&read.collect::<Result<Vec<Object>>>()?)?;
@@ -152,7 +152,7 @@ fn send(
     Ok(())
 }
 
-/// Checks what was uploaded, until all of it is there: the store may know for a while that it was not.
+/// Checks the uploaded objects until all are visible: the store may have cached that they were missing.
 fn await_all(store: &Store, names: &[ObjectName]) -> Result<()> {
     let mut patience = Patience::for_objects();
     let mut left = names.to_vec();
@@ -160,7 +160,7 @@ fn await_all(store: &Store, names: &[ObjectName]) -> Result<()> {
         let Checked { missing, broken } = store.check(&left, &|_| ())?;
         if let Some(name) = broken.first() {
             bail!(
-                "{name} was uploaded, but what the store has is not what its digest says; {} in all",
+                "{name} was uploaded, but the stored bytes do not match its digest; {} in all",
                 broken.len()
             );
         }
@@ -168,7 +168,7 @@ fn await_all(store: &Store, names: &[ObjectName]) -> Result<()> {
         match patience.next(None) {
             Some(pause) => sleep(pause),
             None => {
-                bail!("{name} was uploaded, but the store still does not have it; {} in all", missing.len())
+                bail!("{name} was uploaded, but is still missing in the store; {} in all", missing.len())
             }
         }
         left = missing;
@@ -195,7 +195,7 @@ mod tests {
         assert_eq!(sizes(&[3, 3, 3, 3], batch), [vec![3, 3, 3], vec![3]]);
         assert_eq!(sizes(&[60, 30, 3], batch), [vec![60, 30], vec![3]]);
         assert_eq!(sizes(&[60, 33, 3], batch), [vec![60], vec![33, 3]]);
-        // What is larger than a batch travels alone.
+        // An object larger than a batch is sent alone.
         assert_eq!(sizes(&[3, 300, 3], batch), [[3], [300], [3]]);
         let base64 = Batch { bytes_of_three: 4, ..batch };
         assert_eq!(sizes(&[33, 33], base64), [vec![33, 33]]);

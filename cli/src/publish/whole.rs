@@ -1,4 +1,4 @@
-//! Publishes the whole: reads, checks, builds, uploads what is missing, and puts the head last.
+//! Publishes an export: reads, checks, builds, uploads missing objects, and puts the head last.
 
 use std::{collections::HashSet, process::ExitCode};
 
@@ -27,28 +27,28 @@ use super::{
 };
 use crate::progress::now;
 
-/// How much is kept in memory of what is read, before a temporary file is used.
+/// How much input is kept in memory before a temporary file is used.
 const MEMORY_BYTES: usize = 256 * 1024 * 1024;
 
-/// What became of a publish.
+/// How a publish ended.
 pub enum Ended {
-    /// The input cannot be used, which has been said.
+    /// Input was invalid; the errors have been printed.
     Wrong,
-    /// It was only a rehearsal, in which so many records were set aside.
+    /// A dry run succeeded, in which this number of records was set aside.
     Done(u64),
-    /// It is what edges serve now, if it was not already.
+    /// Edges serve this version now.
     Published(Box<Version>),
 }
 
-/// A version of which everything is in shards.
+/// A version whose records are all in shards, without a delta.
 pub struct Version {
     /// Its head.
     pub head: Head,
-    /// What it was built from, customers aside.
+    /// The records that it was built from, without the customers.
     pub catalogue: Catalogue,
 }
 
-/// Checks and builds, publishes nothing and needs no store.
+/// Checks and builds without a store; publishes nothing.
 ///
 /// # Errors
 /// The lines cannot be read, or do not fit the format.
@@ -69,7 +69,7 @@ pub fn check(args: &Args, from: &str) -> Result<ExitCode> {
     Ok(exit_code(whole.catalogue.set_aside.total()))
 }
 
-/// Publishes what `from` has.
+/// Publishes the lines of `from`.
 ///
 /// # Errors
 /// The lines cannot be read, or the store does not answer or refuses.
@@ -82,11 +82,11 @@ pub fn run(args: &Args, from: &str, publisher: &Publisher, lease: &Lease) -> Res
     let from_file = line.map(|line| line.seq);
     let as_of = line.and_then(|line| line.as_of).map_or(published_at, |as_of| as_of.resolve(published_at));
     if as_of > published_at.saturating_add(HEAD_SKEW_SECS) {
-        bail!("as_of {} lies in the future: edges would refuse it", iso8601(as_of, 0));
+        bail!("as_of {} is in the future: edges would refuse it", iso8601(as_of, 0));
     }
     if args.follow && from_file.is_none() {
         bail!(
-            "--follow: {from} has no snapshot line, so that nobody knows from which change on to follow; its \
+            "--follow: {from} has no snapshot line, so the change to follow from is unknown; its \
              seq says up to which change the export is complete"
         );
     }
@@ -103,7 +103,7 @@ pub fn run(args: &Args, from: &str, publisher: &Publisher, lease: &Lease) -> Res
     let broken = if args.seq.is_some() { Broken::PassOver } else { Broken::Refuse };
     let current = publisher.head(broken)?;
     let wanted = Wanted { asked: args.seq, from_file, as_of };
-    // A follower that is started again finds its own work: the same count, and the same data in other objects.
+    // A restarted follower finds its own work: the same count, and the same data in other objects.
     let same = current.as_ref().filter(|head| args.follow && Some(head.origin_seq()) == from_file);
     let (seq, as_of) = match same {
         Some(head) => {
@@ -116,7 +116,7 @@ pub fn run(args: &Args, from: &str, publisher: &Publisher, lease: &Lease) -> Res
     let before = current.as_ref().and_then(|head| published(publisher, head));
     let kept = Kept::new(&args.temp_dir(), reached);
     let source = match (&before, &current) {
-        // Without what is published the last good state of a record is not known.
+        // Without the published version the last usable states of records are unknown.
         (None, Some(_)) => source.strictly(),
         _ => source,
     };
@@ -169,7 +169,7 @@ pub fn run(args: &Args, from: &str, publisher: &Publisher, lease: &Lease) -> Res
     Ok(Ended::Published(Box::new(Version { head, catalogue })))
 }
 
-/// Reads the lines; `None` if they cannot be used at all, which has been said then.
+/// Reads the lines. `None` if they cannot be used at all; the errors have been printed then.
 fn read(args: &Args, from: &str, now: UnixSecs, report: &mut Report) -> Result<Option<Source>> {
     let plan = SpillPlan { dir: args.temp_dir(), memory_bytes: MEMORY_BYTES };
     let source = match input::read(from, |url| args.origin(url), args.strictness(), now, plan) {
@@ -183,13 +183,13 @@ fn read(args: &Args, from: &str, now: UnixSecs, report: &mut Report) -> Result<O
     };
     let errors = &source.problems.errors;
     if !errors.is_empty() && (args.strict || source.is_empty()) {
-        // All that is wrong is said before anything else is asked. Lines without any record are not an export in
-        // which one went wrong.
+        // Report all errors before anything else is asked. Input without any record is not an export with one
+        // wrong record.
         build(args, source.strictly(), None, &Forgotten, report)?;
         return Ok(None);
     }
     if errors.is_empty() && source.catalogue.merchants.is_empty() {
-        bail!("{from} holds no merchant: publishing it would take everything away");
+        bail!("{from} has no merchant: publishing it would remove everything");
     }
     Ok(Some(source))
 }
@@ -199,14 +199,14 @@ fn is_invalid_data(error: &anyhow::Error) -> bool {
     io.is_some_and(|error| error.kind() == std::io::ErrorKind::InvalidData)
 }
 
-/// What was built, and what it was built from.
+/// A built snapshot, and the records that it was built from.
 struct Whole {
     built: Built<u64>,
     catalogue: Catalogue,
     problems: Problems,
 }
 
-/// Builds a snapshot over what is published, or says what is wrong with the lines.
+/// Builds a snapshot over the published one, or reports the problems of the lines.
 fn build(
     args: &Args,
     source: Source,
@@ -215,7 +215,7 @@ fn build(
     report: &mut Report,
 ) -> Result<Option<Whole>> {
     let is_strict = source.is_strict();
-    // What is published in format 1 has no salt, and what is not readable tells none.
+    // Used if the published version has no salt (format 1) or cannot be read.
     let fresh = admit_publish::salt::random()?;
     let layout = before.map_or(Layout::new(fresh), |before| before.layout(fresh));
     let Outcome { built, problems, catalogue, .. } = source.build_over(layout, before, sink)?;
@@ -231,17 +231,17 @@ fn build(
     };
     input::tell_set_aside(&catalogue.set_aside);
     if catalogue.merchants.is_empty() {
-        bail!("not one merchant can be used: publishing this would take everything away");
+        bail!("no merchant can be used: publishing this would remove everything");
     }
     Ok(Some(Whole { built, catalogue, problems }))
 }
 
-/// What is published. If it cannot be read, that is said.
+/// The published version. If it cannot be read, a warning is printed.
 fn published<'a>(publisher: &'a Publisher, head: &Head) -> Option<Published<'a>> {
     let named = Named { index: head.index, directory: head.directory, delta: head.delta };
     let read = |name| publisher.read(name);
     let published = Published::new(named, Box::new(read));
-    published.inspect_err(|error| eprintln!("warning: what is published cannot be read: {error}")).ok()
+    published.inspect_err(|error| eprintln!("warning: the published version cannot be read: {error}")).ok()
 }
 
 fn is_unchanged(head: &Head, built: &Built<u64>) -> bool {

@@ -84,7 +84,7 @@ pub struct Args {
     /// Take the revocation back
     #[arg(long, conflicts_with = "list")]
     lift: bool,
-    /// Show what is revoked
+    /// Show the denylist
     #[arg(long)]
     list: bool,
     /// How long to watch, in seconds, whether a publisher that has not seen the revocation publishes over it:

@@ -1,4 +1,4 @@
-//! A directory as a destination: one file for each key. For tests, for inspecting what is built, and for
+//! A directory as a destination: one file for each key. For tests, for a look at built objects, and for
 //! stores that other tools copy from.
 
 use std::{

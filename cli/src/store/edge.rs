@@ -42,7 +42,7 @@ const SERVICE: Service = Service {
     is_own,
 };
 
-/// Whether an answer is a Worker's own: errors are in the API's own words, successes are what was requested.
+/// Whether an answer is a Worker's own: errors are in the API's own words, successes have the form of the request.
 /// A challenge page is neither, whatever its status; nor is a gateway's error in JSON, nor an empty answer to
 /// an upload.
 fn is_own(expected: Expected, reply: &Reply) -> bool {

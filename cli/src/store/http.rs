@@ -147,7 +147,7 @@ pub fn is_shut_out(error: &anyhow::Error) -> bool {
     error.downcast_ref::<Refusal>().is_some_and(|refusal| refusal.is_final)
 }
 
-/// Whether the service itself says that a part of what is being published is missing.
+/// Whether the service itself says that an object of the new version is missing.
 pub fn is_incomplete(error: &anyhow::Error) -> bool {
     error.downcast_ref::<Refusal>().is_some_and(|refusal| refusal.is_incomplete)
 }
@@ -250,7 +250,7 @@ impl Http {
             return Unheard::new(text).into();
         }
         let is_final = matches!(reply.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
-        // Of the fields of a head, `body` is the one that names objects.
+        // The Worker reports an error in field `body` when an object that the head names is missing.
         let is_incomplete = reply.status == StatusCode::UNPROCESSABLE_ENTITY
             && call.path.ends_with("/head")
             && reply

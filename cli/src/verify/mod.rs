@@ -1,4 +1,4 @@
-//! `admit verify`: reads everything that the head reaches, and reports what is wrong with it.
+//! `admit verify`: reads everything that the head reaches, and reports all problems.
 //!
 //! `walk` reads the objects, `record` checks tables and records, `report` collects the problems.
 

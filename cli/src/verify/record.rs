@@ -150,7 +150,7 @@ struct Identified {
     id: i64,
 }
 
-/// What is wrong with a fragment, which must be a JSON object without its opening brace and have this `id`.
+/// The problem of a fragment, which must be a JSON object without its opening brace and have this `id`.
 fn wrong_json(subject: &str, fragment: &str, id: i64) -> Option<String> {
     match parse_object::<Identified>(&format!("{{{fragment}")) {
         Ok(object) if object.id == id => None,

@@ -78,7 +78,7 @@ pub struct Problem {
     pub object: String,
     /// The key of the entry, in 32 hexadecimal digits, if the problem is about one.
     pub key: Option<String>,
-    /// What is wrong.
+    /// The problem.
     pub what: String,
 }
 

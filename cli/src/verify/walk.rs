@@ -38,7 +38,7 @@ use crate::{
 const THREADS: usize = 8;
 
 /// Reads and checks everything in `store`. The head is checked with `key` at the time `now`. The report has
-/// what was found even if the walk fails.
+/// all findings even if the walk fails.
 pub fn walk(store: &Store, key: &Path, now: UnixSecs) -> (Report, Result<()>) {
     let walk = Walk { store, report: Mutex::default() };
     let outcome = walk.run(key, now);

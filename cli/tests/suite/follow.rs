@@ -257,7 +257,7 @@ fn a_follower_that_cannot_go_on_says_why() {
     // No URL to follow.
     let args =
         ["publish", "--from", "other.ndjson", "--follow", "--to", &double.url, "--key", "publisher.jwk"];
-    bench.run(&args).failed(1, "the origin's URL is needed");
+    bench.run(&args).failed(1, "--follow needs the origin's URL");
     // Nobody knows which changes the export has.
     let (bench, double, feed) = set_up("no-count", 10);
     let args =

@@ -213,7 +213,7 @@ fn seq_never_falls() {
     bench.publish("all.ndjson", &double.url, &["--seq", "10"]).ok();
     bench
         .publish("all.ndjson", &double.url, &["--seq", "9"])
-        .failed(1, "--seq says 9, but what is published reflects the origin's change 10");
+        .failed(1, "--seq says 9, but the published version already reflects the origin's change 10");
     let line = "{\"type\":\"snapshot\",\"seq\":9,\"as_of\":1700000000}\n";
     bench.write("line.ndjson", format!("{line}{}", catalogue(1)));
     bench.publish("line.ndjson", &double.url, &[]).failed(1, "the snapshot line says 9");
@@ -232,7 +232,7 @@ fn as_of_in_the_future_is_refused() {
     let (bench, double) = set_up("future");
     let line = "{\"type\":\"snapshot\",\"seq\":1,\"as_of\":\"now+1h\"}\n";
     bench.write("all.ndjson", format!("{line}{}", catalogue(1)));
-    bench.publish("all.ndjson", &double.url, &[]).failed(1, "lies in the future");
+    bench.publish("all.ndjson", &double.url, &[]).failed(1, "is in the future");
     assert!(double.state().requests.is_empty());
 }
 

@@ -101,7 +101,7 @@ fn every_kind_of_object_is_missed_and_its_bytes_are_hashed() {
     let (bench, double) = set_up("verify-objects", 1_000);
     for kind in ["GET /snapshot/index", "GET /snapshot/directory", "GET /snapshot/shard"] {
         for (mishap, what) in [
-            (Mishap::Status(404, None), "but it is not there"),
+            (Mishap::Status(404, None), "it is missing, although"),
             (Mishap::Corrupt, "digest of the bytes differs"),
         ] {
             double.fail(kind, 0, 1, mishap);

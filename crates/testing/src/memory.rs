@@ -1,4 +1,5 @@
-//! A platform in memory, for tests and tools: a clock that is set, a store and issuers that break on cue.
+//! A platform in memory for tests and tools: a clock that the test sets, and a store, issuers, limits and an
+//! origin that fail on demand.
 //!
 //! Native only. Several platforms may share one [`MemoryStore`], as edges share a KV namespace.
 
@@ -24,7 +25,7 @@ pub use limits::MemoryLimits;
 pub use origin::{MemoryOrigin, OriginFault, SeenRequest};
 pub use store::{Fault, KEY_MAX_BYTES, LIST_MAX_KEYS, MemoryStore, VALUE_MAX_BYTES, WRITE_PAUSE_MS};
 
-/// A moment in time that only moves when it is told to. Clones show the same moment.
+/// A clock that only moves when it is set. Clones share the time.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryClock(Rc<Cell<u64>>);
 
@@ -35,29 +36,29 @@ impl MemoryClock {
         Self(Rc::new(Cell::new(now_ms)))
     }
 
-    /// What it shows, in milliseconds since the epoch.
+    /// The current time, in milliseconds since the epoch.
     #[must_use]
     pub fn now_ms(&self) -> u64 {
         self.0.get()
     }
 
-    /// Shows `now_ms` from now on, be that earlier or later.
+    /// Sets the time to `now_ms`, earlier or later.
     pub fn set_ms(&self, now_ms: u64) {
         self.0.set(now_ms);
     }
 
-    /// Moves on by `ms`.
+    /// Advances the time by `ms`.
     pub fn advance_ms(&self, ms: u64) {
         self.0.set(self.0.get().saturating_add(ms));
     }
 
-    /// Moves on by `secs`.
+    /// Advances the time by `secs`.
     pub fn advance_secs(&self, secs: u64) {
         self.advance_ms(secs.saturating_mul(1_000));
     }
 }
 
-/// Issuers' JWKS documents by URL.
+/// Issuers' JWKS documents, by URL.
 #[derive(Debug, Default)]
 pub struct MemoryKeys {
     documents: RefCell<HashMap<String, Result<KeyAnswer, String>>>,
@@ -65,17 +66,17 @@ pub struct MemoryKeys {
 }
 
 impl MemoryKeys {
-    /// Answers `url` with `document` from now on.
+    /// Answers requests for `url` with `document` from now on.
     pub fn serve(&self, url: &str, document: &[u8]) {
         self.documents.borrow_mut().insert(url.to_owned(), Ok(KeyAnswer::Document(document.to_vec())));
     }
 
-    /// Redirects `url` from now on.
+    /// Redirects requests for `url` from now on.
     pub fn redirect(&self, url: &str, location: &str) {
         self.documents.borrow_mut().insert(url.to_owned(), Ok(KeyAnswer::Redirect(location.to_owned())));
     }
 
-    /// Fails for `url` from now on.
+    /// Fails requests for `url` from now on.
     pub fn fail(&self, url: &str, problem: &str) {
         self.documents.borrow_mut().insert(url.to_owned(), Err(problem.to_owned()));
     }
@@ -90,7 +91,7 @@ impl MemoryKeys {
 impl KeySource for MemoryKeys {
     async fn fetch(&self, url: &str, limit_bytes: usize) -> Result<KeyAnswer, KeySourceError> {
         self.fetches.borrow_mut().push(url.to_owned());
-        // Others have their turn before the answer is there.
+        // Lets other futures run before the answer arrives.
         yield_once().await;
         match self.documents.borrow().get(url) {
             None => Err(KeySourceError("no such host".to_owned())),
@@ -103,7 +104,7 @@ impl KeySource for MemoryKeys {
     }
 }
 
-/// Log lines, kept.
+/// Keeps log lines.
 #[derive(Debug, Default)]
 pub struct MemoryLog(RefCell<Vec<String>>);
 
@@ -114,7 +115,7 @@ impl MemoryLog {
         self.0.borrow().clone()
     }
 
-    /// The lines so far, which are then forgotten.
+    /// The lines so far; they are removed.
     #[must_use]
     pub fn take(&self) -> Vec<String> {
         self.0.take()
@@ -127,7 +128,7 @@ impl Log for MemoryLog {
     }
 }
 
-/// Bytes that are always the same, so that what depends on them can be compared.
+/// Constant bytes instead of random ones, so that results can be compared.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct FixedEntropy(pub [u8; 16]);
 
@@ -164,7 +165,7 @@ impl MemoryPlatform {
         }
     }
 
-    /// Another platform with the same clock, store, issuers, origin and limits, as a second isolate has them.
+    /// Another platform that shares clock, store, issuers, origin and limits, like a second isolate.
     #[must_use]
     pub fn beside(&self) -> Self {
         let Self { clock, store, keys, origin, limits, .. } = self;
@@ -234,28 +235,28 @@ impl Platform for MemoryPlatform {
     }
 }
 
-/// Is polled twice, so that other futures have their turn.
+/// Yields once, so that other futures can run.
 pub(crate) async fn yield_once() {
     let mut is_second = false;
     std::future::poll_fn(|context| {
         if std::mem::replace(&mut is_second, true) {
             return Poll::Ready(());
         }
-        // Joined futures are polled again only if they ask for it.
+        // A joined future is polled again only if it asks for it.
         context.waker().wake_by_ref();
         Poll::Pending
     })
     .await;
 }
 
-/// The body of a request, whole or broken off.
+/// A request body, complete or cut off.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MemoryBody {
-    /// What arrives.
+    /// The bytes that arrive.
     pub bytes: Vec<u8>,
-    /// Whether the client goes away after that.
+    /// Whether the client goes away after these bytes.
     pub is_interrupted: bool,
-    /// Whether the client did not say how long it is.
+    /// Whether the client sends no `Content-Length`.
     pub is_chunked: bool,
 }
 
@@ -276,7 +277,7 @@ impl RequestBody for MemoryBody {
     }
 
     fn declared_bytes(&self) -> Option<usize> {
-        // One that breaks off said that it would be longer.
+        // A body that is cut off has declared more bytes.
         Some(self.bytes.len() + usize::from(self.is_interrupted)).filter(|_| !self.is_chunked)
     }
 
@@ -285,17 +286,17 @@ impl RequestBody for MemoryBody {
     }
 }
 
-/// Polls a future once, for tests that hold several at the same time. Whoever holds it polls it again.
+/// Polls a future once, for tests that hold several at the same time. The test must poll it again.
 pub fn poll_once<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
     pin!(future).poll(&mut Context::from_waker(Waker::noop()))
 }
 
-/// The output of a future that waits for nothing but memory.
+/// The output of a future that waits only for memory.
 ///
 /// # Panics
-/// When the future hangs: no one would ever wake it.
+/// If the future hangs, since nothing would wake it.
 pub fn block_on<F: Future>(future: F) -> F::Output {
-    /// Futures that are joined may take a round each; none of ours joins more than this.
+    /// Each round of a joined future takes one poll; no test joins more than this.
     const POLLS_MAX: usize = 100_000;
     let mut future = pin!(future);
     for _ in 0..POLLS_MAX {

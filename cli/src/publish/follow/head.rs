@@ -1,4 +1,4 @@
-//! How a follower publishes: changes, shards that a compaction has written, and a head that is renewed.
+//! How a follower publishes: changes, the shards of a compaction, and a renewed head.
 
 use std::time::Duration;
 
@@ -26,17 +26,17 @@ use crate::{
     store::{Object, is_incomplete, is_older},
 };
 
-/// A delta beyond this waits for the compaction; an object has at most 8 MiB.
+/// A larger delta waits for the compaction; an object has at most 8 MiB.
 const DELTA_MAX_BYTES: usize = OBJECT_MAX_BYTES - OBJECT_MAX_BYTES / 8;
 
-/// How often in a row the store may say that something is missing of what a head names. It may not see yet what was
-/// stored a moment ago.
+/// How often in a row the store may say that an object is missing. It may not see yet what was stored a
+/// moment ago.
 const INCOMPLETE_MAX: u32 = 3;
 
-/// How often in a row publishing may fail although everybody answers as they should: waiting does not mend that.
+/// How often in a row publishing may fail although all peers answer properly: waiting does not mend that.
 const FAILURES_MAX: u32 = 3;
 
-/// What is to be published cannot be completed from here: only the whole helps.
+/// The publish cannot be completed from here: only a full publish helps.
 #[derive(Debug, thiserror::Error)]
 pub enum NeedsWhole {
     /// Shards that were about to be published may be gone.
@@ -45,23 +45,24 @@ pub enum NeedsWhole {
          publish"
     )]
     StaleShards,
-    /// Somebody has deleted or spoilt what the head names.
+    /// An object that the head names was deleted or damaged.
     #[error("something of what is published is missing or broken in the store ({0})")]
     Incomplete(String),
-    /// An object would be larger than edges take. A whole has other shards, and sets aside what makes them too large.
+    /// An object would be larger than edges accept. A full publish has other shards, and sets aside what
+    /// makes them too large.
     #[error("the changes do not fit what is published ({0})")]
     TooLarge(String),
-    /// Neither a peer that was not heard nor anything that time mends.
+    /// An error that is neither an unheard peer nor anything that time mends.
     #[error("the changes cannot be published ({0})")]
     Lasting(String),
 }
 
 impl Follower<'_> {
-    /// Publishes the content, which has the changes of `batch` in it, however long the store does not answer:
-    /// what is published stays right as far as it goes.
+    /// Publishes the content, which includes the changes of `batch`. It retries for as long as the store does
+    /// not answer: the published version stays correct as far as it goes.
     ///
     /// # Errors
-    /// Another publisher is in this one's place, the store no longer lets this publisher in, or [`NeedsWhole`].
+    /// Another publisher has taken over, the store no longer accepts this publisher, or [`NeedsWhole`].
     pub fn publish(&mut self, batch: &Batch) -> Result<()> {
         let started = self.elapsed();
         self.until_published(|follower| follower.try_publish(batch))?;
@@ -82,7 +83,7 @@ impl Follower<'_> {
         Ok(())
     }
 
-    /// Publishes by `attempt`, again and again while the store does not answer.
+    /// Calls `attempt` until it succeeds, as long as the store does not answer.
     fn until_published(&mut self, attempt: impl Fn(&mut Self) -> Result<()>) -> Result<()> {
         let mut outage = Outage::default();
         let (mut incomplete, mut failures) = (0, 0);
@@ -92,7 +93,7 @@ impl Follower<'_> {
                 return Err(error);
             }
             if let Some(BuildError::TooLarge { .. }) = error.downcast_ref() {
-                // It is as large the next time.
+                // It would be as large the next time.
                 return Err(NeedsWhole::TooLarge(format!("{error:#}")).into());
             }
             incomplete = if is_incomplete(&error) { incomplete + 1 } else { 0 };
@@ -113,12 +114,12 @@ impl Follower<'_> {
                     return Err(error);
                 }
                 if is_newer {
-                    // A renewal whose answer was lost, too, or a revocation.
+                    // Perhaps a renewal whose answer was lost, or a revocation.
                     self.published = head;
                 }
             }
             let unheard = unheard(&error);
-            // A Worker that has seen a newer head than the store shows here will be shown this one's soon.
+            // The Worker has seen a newer head than the store shows here; the store will show it soon.
             failures = if unheard.is_some() || is_older(&error) { 0 } else { failures + 1 };
             if failures >= FAILURES_MAX {
                 return Err(NeedsWhole::Lasting(format!("{error:#}")).into());
@@ -132,9 +133,9 @@ impl Follower<'_> {
         Ok(())
     }
 
-    /// If the store was away for longer than a lease lasts and nobody else has taken it meanwhile, this
-    /// follower takes it again and goes on. What a compaction has written may have been collected since, so
-    /// that it begins anew.
+    /// If the store was away for longer than the lease lasts, and no other publisher has taken the lease,
+    /// this follower takes it again and continues. The objects of a compaction may have been collected
+    /// meanwhile, so a compaction starts over.
     pub fn hold_lease(&mut self) -> Result<()> {
         if self.lease.check(&self.publisher.store).is_ok() {
             return Ok(());
@@ -149,7 +150,8 @@ impl Follower<'_> {
         self.keep_distance();
         let moment = self.now()?;
         while self.content.delta().size_bytes() > DELTA_MAX_BYTES {
-            // Too much for a delta: the shards have to be written first. What is under way has not all of it.
+            // Too much for a delta: the shards must be written first. A compaction under way does not have
+            // all of the content.
             let earlier = self.compaction.take();
             let is_all = earlier.is_none();
             let compaction = earlier.unwrap_or_else(|| self.begin_compaction());
@@ -166,7 +168,7 @@ impl Follower<'_> {
         self.put(next, objects)
     }
 
-    /// Waits until the last publish is long enough ago.
+    /// Waits until the minimum time since the last publish has passed.
     fn keep_distance(&self) {
         self.sleep(self.every().saturating_sub(self.elapsed().saturating_sub(self.published_at)));
     }
@@ -184,7 +186,7 @@ impl Follower<'_> {
         Ok(())
     }
 
-    /// `head` is what edges serve now.
+    /// Notes that edges serve `head` now.
     pub fn have_published(&mut self, head: Head) {
         self.published = head.clone();
         self.head = head;
@@ -195,12 +197,12 @@ impl Follower<'_> {
         self.published_at = self.elapsed();
     }
 
-    /// Renews the head if it is old: the origin has just said that nothing has changed. So the age of the head tells
-    /// a quiet origin from one that is not heard; it also mends a head that somebody has put back or deleted. A
-    /// renewal that fails harms nobody, and is tried again.
+    /// Renews the head if it is old, after the origin has said that nothing has changed. So the age of the
+    /// head tells a quiet origin from one that is not heard. A renewal also repairs a head that was put back
+    /// or deleted. A failed renewal does no harm, and is tried again.
     ///
     /// # Errors
-    /// Another publisher is in this one's place, the store no longer lets this publisher in, or [`NeedsWhole`].
+    /// Another publisher has taken over, the store no longer accepts this publisher, or [`NeedsWhole`].
     pub fn renew_head(&mut self) -> Result<()> {
         let (every, elapsed) = (Duration::from_secs(self.args.heartbeat), self.elapsed());
         let is_old = elapsed.saturating_sub(self.published_at) >= every && elapsed >= self.renewal_at;
@@ -211,7 +213,7 @@ impl Follower<'_> {
         self.renew(now)
     }
 
-    /// Publishes the data once more, as of `now`. What fails harms nobody, and is tried again.
+    /// Publishes the same data again, as of `now`. A failure does no harm, and is tried again.
     ///
     /// # Errors
     /// As [`Self::renew_head`].
@@ -237,7 +239,8 @@ impl Follower<'_> {
                     && head.says_the_same(&self.head)
                     && head.as_of >= now
                 {
-                    // It was renewed, but the answer was lost. A revocation is a second later than what was published.
+                    // The renewal succeeded, but the answer was lost. A revocation would be a second later
+                    // than what was published.
                     self.have_published(head);
                     return Ok(());
                 }
@@ -249,7 +252,8 @@ impl Follower<'_> {
         }
     }
 
-    /// Goes on from shards that a compaction has written. Until a head names them, nothing else may be published.
+    /// Continues from the shards that a compaction has written. Until a head names them, nothing else may be
+    /// published.
     fn have_compacted(&mut self, done: Done) {
         input::show_crowded(&done.compacted.set_aside);
         self.content.compacted(&done.then, &done.compacted);
@@ -262,7 +266,7 @@ impl Follower<'_> {
         Compaction::begin(&self.publisher, &self.index, &self.content, &self.args.temp_dir())
     }
 
-    /// Publishes the shards that a compaction has written. What has changed since stays in the delta.
+    /// Publishes the shards that a compaction has written. Later changes stay in the delta.
     ///
     /// # Errors
     /// As [`Self::publish`].
@@ -271,7 +275,7 @@ impl Follower<'_> {
         let done = match compaction.wait(&self.publisher) {
             Ok(done) => done,
             Err(error) => {
-                // Nothing is lost: the delta has it all, and is tried again with the next change.
+                // Nothing is lost: the delta has everything, and the next change tries again.
                 let told = format!("the delta could not be written into the shards: {error:#}");
                 self.failed_compactions =
                     if unheard(&error).is_some() { 0 } else { self.failed_compactions + 1 };
@@ -298,7 +302,7 @@ impl Follower<'_> {
 
     fn try_publish_shards(&mut self) -> Result<()> {
         self.keep_distance();
-        // The same data in other objects: the same seq, later.
+        // The same data in other objects: the same seq with a later time.
         let (seq, origin) = (self.head.seq, self.head.origin_seq());
         let Head { as_of, changed_at, .. } = self.head.renewed(self.head.as_of.saturating_add(1));
         let (index, salt) = (self.head.index, self.index.salt());

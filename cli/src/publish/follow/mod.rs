@@ -1,8 +1,8 @@
-//! Publishes what the origin's change feed brings, until it is stopped.
+//! `admit publish --follow`: publishes the changes from the origin's feed until it is stopped.
 //!
-//! A follower runs for years. An answer that is odd, of the origin or of the store, is waited out and asked for
-//! again: `step` asks the origin once and says what is next, `head.rs` publishes. What ends a follower is its own
-//! command line, another publisher in its place, and the store's own word that it may not publish.
+//! A follower runs for years. It waits out unusual answers of the origin and of the store, and asks again:
+//! `step` asks the origin once and says what comes next, `head` publishes, `watch` repairs the store. Only a
+//! wrong command line, another publisher in its place, and the store's own refusal end a follower.
 
 mod head;
 #[cfg(test)]
@@ -35,14 +35,14 @@ use crate::{
     store::{LeaseHeld, is_shut_out},
 };
 
-/// How often a feed that leaves something out, or has a line that is not a change, is asked again before the whole is
-/// published instead.
+/// How often a feed with a gap or an invalid line is asked again before everything is published instead.
 const GAPS_MAX: u32 = 3;
 
-/// A lease that ends within this many seconds is waited for: as long as those of earlier versions of this command.
+/// A lease that ends within this many seconds is waited for: as long as the leases of earlier versions of
+/// this command.
 const LEASE_WAIT_MAX_SECS: u64 = 120;
 
-/// Publishes the whole and follows the origin from there.
+/// Publishes everything, and follows the origin from there.
 ///
 /// # Errors
 /// The command line is wrong, another publisher is at work, or the store says that this one may not publish.
@@ -60,18 +60,19 @@ pub fn run(args: &Args, from: &str, publisher: Publisher, lease: &Lease) -> Resu
     }
 }
 
-/// A whole that is published, to go on from.
+/// A fully published version, to continue from.
 struct Whole {
     version: Version,
     index: Index,
 }
 
 impl Whole {
-    /// Publishes the whole; none if its data is wrong, which has been said.
+    /// Publishes everything; `None` if the data is wrong, which has been reported.
     fn publish(args: &Args, from: &str, publisher: &Publisher, lease: &Lease) -> Result<Option<Self>> {
         let Ended::Published(version) = whole::run(args, from, publisher, lease)? else { return Ok(None) };
         let index = publisher.object(ObjectKind::Index, version.head.index).map_err(|error| {
-            // Published a moment ago, and gone or not shown yet: the whole is published once more, all of it.
+            // The index was published a moment ago, and is gone or not visible yet: publish everything once
+            // more, with all objects.
             publisher.trust_nothing_once();
             Unheard::new(format!("the index that was just published: {error:#}"))
         })?;
@@ -80,8 +81,8 @@ impl Whole {
     }
 }
 
-/// Publishes the whole, as soon as origin and store are heard. A lease in the way may have been left behind on another
-/// machine: its end is waited for, once.
+/// Publishes everything as soon as origin and store are heard. A lease in the way may be left over from
+/// another machine, so its end is waited for, once.
 fn first_whole(args: &Args, from: &str, publisher: &Publisher, lease: &Lease) -> Result<Option<Whole>> {
     let (time, mut outage) = (&args.outside.time, Outage::default());
     let mut has_waited = false;
@@ -109,25 +110,25 @@ fn first_whole(args: &Args, from: &str, publisher: &Publisher, lease: &Lease) ->
     }
 }
 
-/// Whether waiting does not help: another publisher is in this one's place, or the store shuts it out.
+/// Whether waiting does not help: another publisher has taken over, or the store refuses this one.
 fn is_final(error: &Error) -> bool {
     error.is::<LeaseHeld>() || is_shut_out(error)
 }
 
-/// The Worker did not say which namespaces its issuers have.
+/// The Worker's issuers could not be read.
 fn not_told(error: &Error) -> Unheard {
     let retry_after = unheard(error).and_then(|unheard| unheard.retry_after);
     Unheard { text: format!("the issuers of the Worker: {error:#}"), retry_after }
 }
 
-/// What is next after the origin was asked once.
+/// What to do after the origin was asked once.
 #[derive(Debug)]
 enum Next {
-    /// Ask again, after this long.
+    /// Ask again after this time.
     Ask(Duration),
-    /// The origin was not heard: ask again after a pause that grows.
+    /// The origin was not heard: ask again after a growing pause.
     Wait(Unheard),
-    /// The feed cannot be used: publish the whole, for this reason.
+    /// The feed cannot be used: publish everything, for this reason.
     Whole(String),
 }
 
@@ -135,40 +136,41 @@ struct Follower<'a> {
     args: &'a Args,
     lease: &'a Lease,
     publisher: Publisher,
-    /// What is to be published next goes on from it.
+    /// The head that the next publish builds on.
     head: Head,
-    /// What is published. Its index is another one than that of `head` while shards of a compaction are about to be.
+    /// The published head. While the shards of a compaction are about to be published, its index differs from
+    /// that of `head`.
     published: Head,
     index: Arc<Index>,
     content: Content,
-    /// What is known of what the store has.
+    /// The expected content of the store, and the last findings.
     watch: Watch,
     namespaces: namespaces::Checker,
     compaction: Option<Compaction>,
     /// How often in a row a compaction failed although the store was heard.
     failed_compactions: u32,
-    /// When a head was published or renewed last.
+    /// When a head was last published or renewed.
     published_at: Duration,
     collected_at: Duration,
-    /// How often in a row something was missing, or was not a change.
+    /// How often in a row the feed had a gap or an invalid line.
     gaps: u32,
-    /// How long the origin has not been heard.
+    /// Failures of the origin in a row.
     origin_outage: Outage,
-    /// How often in a row the whole did not help, or could not be published.
+    /// How often in a row a full publish failed or did not help.
     whole_outage: Outage,
     /// How often in a row the head could not be renewed.
     renewal_outage: Outage,
-    /// Not before is it tried to renew the head.
+    /// The earliest time of the next renewal.
     renewal_at: Duration,
-    /// How often in a row the head could not be renewed because something that it names is missing.
+    /// How often in a row a renewal failed because an object is missing.
     incomplete: u32,
-    /// Where the origin stood when the whole was published because the feed could not be used.
+    /// The origin's count when everything was published because the feed could not be used.
     whole_at: Option<u64>,
     /// The shards of a compaction are in use here, but no published head names them yet.
     is_base_due: bool,
     /// The head that was sent last, unless it is known to be published.
     attempted: Option<Head>,
-    /// Writes of the last attempt.
+    /// The number of writes in the last attempt.
     writes: usize,
 }
 
@@ -203,7 +205,7 @@ impl<'a> Follower<'a> {
         })
     }
 
-    /// Asks the origin once and does what follows. The exit code, if that ends it.
+    /// Asks the origin once and acts on its answer. Returns an exit code if that ends the follower.
     fn round(&mut self, origin: &Origin) -> Result<Option<ExitCode>> {
         let next = match self.step(origin) {
             Err(error) if error.is::<NeedsWhole>() => {
@@ -224,7 +226,7 @@ impl<'a> Follower<'a> {
         Ok(None)
     }
 
-    /// Asks the origin once and publishes what is new.
+    /// Asks the origin once and publishes its new changes.
     fn step(&mut self, origin: &Origin) -> Result<Next> {
         if self.compaction.as_ref().is_some_and(Compaction::is_ended) {
             self.install_compaction()?;
@@ -253,7 +255,7 @@ impl<'a> Follower<'a> {
                 batch.left_out.sort_by_key(|left_out| left_out.seq);
             }
             Err(error) if is_final(&error) => return Err(error),
-            // Whether a customer can be found is not known: the changes wait.
+            // It is unknown whether tokens can find these customers, so the changes wait.
             Err(error) => return Ok(Next::Wait(not_told(&error))),
         }
         let now = self.now()?;
@@ -270,32 +272,33 @@ impl<'a> Follower<'a> {
                 self.gaps = if batch.changes.is_empty() { self.gaps + 1 } else { 1 };
                 if self.gaps > GAPS_MAX {
                     return Ok(Next::Whole(match end {
-                        End::Gap { .. } => format!("the feed goes on leaving something out: {end}"),
-                        end => format!("the feed goes on having a line that is not a change: {end}"),
+                        End::Gap { .. } => format!("the feed still has a gap: {end}"),
+                        end => format!("the feed still has a line that is not a change: {end}"),
                     }));
                 }
                 Next::Wait(Unheard::new(format!("{}: {end}", origin.url())))
             }
             Some(End::BrokenOff(error)) => broken_off(error),
             Some(end) => Next::Whole(end.to_string()),
-            // There may be more.
+            // There may be more changes.
             None if !batch.changes.is_empty() => Next::Ask(Duration::ZERO),
             None => {
                 if let Some(doubt) = changes.doubt {
-                    // It may be the origin's all the same: its next change must not wait for a pause that grows.
+                    // It may be the origin's own answer after all: the next change must not wait for a
+                    // growing pause.
                     let pause = self.origin_outage.failed(&doubt, Some(self.every()), self.now()?);
                     pause.say.iter().for_each(|line| eprintln!("{line}"));
                 } else {
                     self.origin_is_heard()?;
                     self.renew_head()?;
                 }
-                // An origin that does not wait for changes must not be asked all the time.
+                // An origin that answers at once instead of waiting must not be asked all the time.
                 Next::Ask(self.every().saturating_sub(self.elapsed().saturating_sub(asked_at)))
             }
         })
     }
 
-    /// The origin has said something that can be used.
+    /// Notes that the origin has given a usable answer.
     fn origin_is_heard(&mut self) -> Result<()> {
         self.gaps = 0;
         let now = self.now()?;
@@ -305,17 +308,17 @@ impl<'a> Follower<'a> {
         Ok(())
     }
 
-    /// Publishes the whole, because the feed cannot be used. If that is not possible now, the feed is asked again: it
-    /// may have come to itself, and if not it leads here again. The exit code, if that ends it.
+    /// Publishes everything, because the feed cannot be used. If that fails now, the feed is asked again: it
+    /// may have recovered, and otherwise leads here again. Returns an exit code if that ends the follower.
     fn publish_whole(&mut self, reason: &str) -> Result<Option<ExitCode>> {
         if self.whole_at == Some(self.head.origin_seq()) {
-            // The last whole did not bring it further. An export is too much to be read every second.
+            // The last full publish did not help. An export is too expensive to read every second.
             self.pause_before_whole(&format!("{reason}, and publishing the whole did not help"), None)?;
         } else {
             eprintln!("warning: {reason}; publishing the whole");
         }
         if let Some(compaction) = self.compaction.take() {
-            // Two would write at once. What it has written is garbage then.
+            // Otherwise two would write at once. What the compaction has written is garbage then.
             let _ = compaction.wait(&self.publisher);
         }
         let from = self.args.from.as_deref().context("--from")?;
@@ -348,10 +351,10 @@ impl<'a> Follower<'a> {
         Ok(())
     }
 
-    /// Deltas that are superseded every few seconds would fill the store.
+    /// Deltas that are replaced every few seconds would fill the store.
     fn collect_garbage(&mut self) {
         let every = Duration::from_secs(self.args.gc_every);
-        // What a compaction has written is in use although nothing leads to it yet.
+        // The objects of a compaction are in use although no head reaches them yet.
         let now = self.elapsed();
         if every.is_zero() || self.compaction.is_some() || now.saturating_sub(self.collected_at) < every {
             return;

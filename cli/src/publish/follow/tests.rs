@@ -1,5 +1,5 @@
-//! A follower's whole life in this process: an origin and the service itself behind one wire, on which any single
-//! answer may be odd, by a clock that only the follower's own pauses move.
+//! A follower's whole life in this process. An origin and the service are behind one wire, on which any
+//! answer may be replaced by a fault; only the follower's own pauses move the clock.
 
 mod crowded;
 mod life;
@@ -27,20 +27,20 @@ use crate::{
     store::{Store, reach},
 };
 
-/// So many rounds are enough to publish everything, whatever happened once. A round of an outage is a pause.
+/// This many rounds publish everything, whatever single fault occurs. A round during an outage is one pause.
 const ROUNDS_MAX: usize = 80;
 
-/// All records that edges read of what is published, by tree and key, and the directory.
+/// All records of the published version, by tree and key, and the directory.
 type Content = (BTreeMap<(u8, EntryKey), Vec<u8>>, Vec<u8>);
 
-/// What is published.
+/// The content of the published version.
 fn content(store: &Store) -> Result<Content> {
     let side = Side::load(store, Which::Head, None)?;
     let mut records = BTreeMap::new();
     for (number, tree) in [Tree::Customers, Tree::Items].into_iter().enumerate() {
         let number = u8::try_from(number)?;
         let mut put = |key: EntryKey, entry: Entry<'_>| {
-            // Each store has a salt of its own.
+            // Each store has a salt of its own, so items are compared by id.
             let key = match tree {
                 Tree::Customers => key,
                 Tree::Items => EntryKey::item(ItemSalt::NONE, key.item_id()),
@@ -72,7 +72,7 @@ fn content(store: &Store) -> Result<Content> {
     Ok((records, directory.transpose()?.unwrap_or_default()))
 }
 
-/// Follows until the origin has nothing more to say and all of it is published.
+/// Follows until the origin has nothing new and everything is published.
 fn follow(world: &World) -> Result<()> {
     let args = world.args();
     let store = Store::open_in(world::EDGE, &args.token, &args.outside)?;
@@ -91,7 +91,7 @@ fn follow(world: &World) -> Result<()> {
     anyhow::bail!("{} of {} is published", follower.head.origin_seq(), world.seq())
 }
 
-/// What a publish of the whole leaves, in a store of its own.
+/// The content after a full publish into another store.
 fn published_as_a_whole(world: &World) -> Content {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::scratch(dir.path());
@@ -115,7 +115,7 @@ fn check(steps: &[Step], fault: Option<Fault>) -> Result<usize, TestCaseError> {
     Ok(requests)
 }
 
-/// The life that each of the faults is tried in: changes of customers and of the catalogue, quiet, a lost history.
+/// The life that each fault is tried in: changes of customers and of the catalogue, quiet, a lost history.
 const LIFE: [Step; 6] =
     [Step::Set(1, 3), Step::Quiet, Step::Remove(2), Step::Forget, Step::Rename, Step::Set(9, 1)];
 
@@ -125,7 +125,7 @@ fn a_quiet_life_is_published_as_the_whole_is() {
     assert!(requests > 20, "{requests} requests only");
 }
 
-/// Every kind of odd answer at every request of the same life.
+/// Every kind of fault at every request of the same life.
 #[test]
 fn any_single_odd_answer_anywhere_changes_nothing_in_the_end() {
     let requests = check(&LIFE, None).unwrap();
@@ -137,9 +137,10 @@ fn any_single_odd_answer_anywhere_changes_nothing_in_the_end() {
     }
 }
 
-/// Neither the lease that was taken nor the one that was given back is the follower's own obstacle when it cannot tell.
+/// A follower that cannot know whether it has taken or given back the lease must not be blocked by its own
+/// lease.
 #[test]
-fn answers_that_stay_lost_leave_no_lease_in_the_way_of_its_own_holder() {
+fn lost_answers_leave_no_lease_in_the_way_of_its_own_holder() {
     for at in 0..check(&LIFE, None).unwrap() {
         check(&LIFE, Some(Fault { at, times: 6, odd: Odd::Lost })).unwrap();
     }
@@ -148,7 +149,7 @@ fn answers_that_stay_lost_leave_no_lease_in_the_way_of_its_own_holder() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, max_shrink_iters: 200, ..ProptestConfig::default() })]
 
-    /// Other lives, and answers that stay odd for longer than one call is tried.
+    /// Other lives, and faults that outlast the retries of one call.
     #[test]
     fn odd_answers_change_nothing_in_any_life(
         steps in prop::collection::vec(life::step(), 1..8),
@@ -158,8 +159,8 @@ proptest! {
     }
 }
 
-/// Follows an origin that is quiet after one change, for some minutes, in which `tamper` is done to the store once the
-/// change is published and shown everywhere. The head is not renewed by itself.
+/// Follows an origin that is quiet after one change for some minutes. Once the change is published and
+/// visible everywhere, `tamper` changes the store. Renewals of the head are turned off.
 fn follow_tampered(tamper: impl FnOnce(&World, &Head)) -> (World, Head) {
     let steps: Vec<_> = [Step::Set(1, 3)].into_iter().chain([Step::Quiet; 60]).collect();
     let world = World::new(&steps, None);
@@ -176,7 +177,7 @@ fn follow_tampered(tamper: impl FnOnce(&World, &Head)) -> (World, Head) {
             assert!(follower.round(&origin).unwrap().is_none());
         }
     };
-    // Each of them lasts 20 s.
+    // Each round lasts 20 s.
     rounds(&mut follower, 12);
     let head = follower.published.clone();
     assert_eq!((head.seq, head.aud.as_deref()), (2, Some("production")));
@@ -190,7 +191,7 @@ fn follow_tampered(tamper: impl FnOnce(&World, &Head)) -> (World, Head) {
 }
 
 #[test]
-fn a_head_that_somebody_puts_in_the_place_of_the_right_one_does_not_stay() {
+fn a_head_that_replaces_the_right_one_does_not_stay() {
     let (_, head) = follow_tampered(|_, _| ());
     let untouched = head.as_of;
     let stored = |head: &Head| head.clone();
@@ -203,7 +204,7 @@ fn a_head_that_somebody_puts_in_the_place_of_the_right_one_does_not_stay() {
         });
         assert_eq!((head.seq, head.origin_seq(), head.aud.as_deref()), (seq, 2, Some("production")));
         assert!(head.as_of > untouched, "{head:?}");
-        // One write, and no more of them.
+        // One write, and no more.
         assert_eq!(world.puts("/snapshot/head"), 3);
     }
     for value in [&b"x"[..], b"not a head"] {
@@ -223,13 +224,13 @@ fn what_a_head_names_and_leads_to_is_mended_within_minutes() {
             assert!(!of_kind.is_empty(), "{kind:?}");
             of_kind.iter().for_each(|name| world.tamper(&name.to_string(), b"spoilt"));
         });
-        // Shards are not at hand: an export of the origin has them.
+        // Shards are not in memory, so only a full publish can restore them.
         let wholes = world.puts(&format!("/snapshot/version/{}", head.seq)) + usize::from(head.seq == 2) - 1;
         assert_eq!(wholes > 0, kind == ObjectKind::Shard, "{kind:?}: {head:?}");
     }
 }
 
-/// As long as the origin is not heard, nobody may take its data for fresh; once it is, they may.
+/// While the origin is not heard, its data must not look fresh; once it is heard, it may.
 #[test]
 fn the_head_is_renewed_while_the_origin_is_quiet_and_heard() {
     let quiet = [Step::Quiet; 20];
@@ -239,11 +240,11 @@ fn the_head_is_renewed_while_the_origin_is_quiet_and_heard() {
     assert_eq!(head.seq, 1);
     let age = world.now() - head.as_of;
     assert!(head.as_of > head.changed_at() && age <= 60 + 21, "{age} s old: {head:?}");
-    // One write a minute, not one a question.
+    // One write a minute, not one for each request.
     let renewals = world.puts("/snapshot/head") - 1;
     let lasted = usize::try_from(world.now() - world::START).unwrap();
     assert!(renewals >= 4 && renewals <= lasted / 60 + 1, "{renewals} in {lasted} s");
-    // Nothing but pages in its place, or nothing at all.
+    // Only web pages in place of its answers, or empty answers.
     for odd in [Odd::page(200), Odd::Instead(200, &[], ""), Odd::Instead(204, &[], "")] {
         let deaf = World::new(&[Step::Quiet], None);
         deaf.replace_feed(odd.clone());
@@ -251,7 +252,7 @@ fn the_head_is_renewed_while_the_origin_is_quiet_and_heard() {
         let (waited, head) = (deaf.now() - world::START, deaf.head());
         assert!(waited > 70 && head.as_of <= world::START + 30, "{odd:?}: {waited} s, {head:?}");
     }
-    // The feed's own nothing renews it.
+    // The feed's own empty answer renews the head.
     let ndjson: &[_] = &[("content-type", crate::origin::NDJSON)];
     for odd in [Odd::Instead(200, ndjson, ""), Odd::Instead(204, &[("entitlement-seq", "1")], "")] {
         let heard = World::new(&[Step::Quiet], None);

@@ -1,6 +1,6 @@
-//! What a follower sees to beside publishing: that the head in the store is the one that it has put there, and that
-//! everything it leads to is there and sound. What is not is mended from what the follower has in memory, or by a publish
-//! of the whole, and told.
+//! Watches the store between publishes: the stored head must be the one that the follower has put, and
+//! everything that it reaches must be intact. Damage is reported, and repaired from memory or by a full
+//! publish.
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -24,21 +24,21 @@ const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// Between two slices of objects that are checked.
 const CHECK_EVERY: Duration = Duration::from_secs(60);
 
-/// In so many slices everything is checked, unless it takes fewer: within a day.
+/// Everything is checked in at most this number of slices, so within a day.
 const SLICES_MAX: usize = 1_440;
 
-/// What is known of what the store has.
+/// The expected content of the store, and the last findings.
 pub struct Watch {
-    /// The order of the heads that were published, and when; the oldest is the last that nobody may be shown any more.
+    /// The heads that were published, and when. The oldest is the last that the store cannot show any more.
     heads: VecDeque<(Order, Duration)>,
     looked_at: Duration,
     checked_at: Duration,
     /// The index whose objects are in `names`.
     index: Option<Digest>,
-    /// What is to be checked before everything has been.
+    /// The objects that are still to be checked in this pass.
     names: Vec<ObjectName>,
     slice: usize,
-    /// What was not sound the last time: it may have been on its way.
+    /// Objects that were not intact in the last check: they may still have been on their way.
     suspects: Vec<ObjectName>,
 }
 
@@ -49,7 +49,7 @@ const fn order(head: &Head) -> Order {
 }
 
 impl Watch {
-    /// Nothing is known but that `head` was published at `now`, on the clock that only runs.
+    /// Starts with `head`, published at `now` on the monotonic clock.
     pub fn new(head: &Head, now: Duration) -> Self {
         Self {
             heads: VecDeque::from([(order(head), now)]),
@@ -62,20 +62,21 @@ impl Watch {
         }
     }
 
-    /// `head` was published at `now`.
+    /// Notes that `head` was published at `now`.
     pub fn have_published(&mut self, head: &Head, now: Duration) {
         self.heads.push_back((order(head), now));
         self.forget(now);
     }
 
-    /// Forgets heads that were replaced so long ago that the store shows them no more.
+    /// Forgets heads that were replaced too long ago for the store to show them.
     fn forget(&mut self, now: Duration) {
         while self.heads.get(1).is_some_and(|(_, replaced_at)| now.saturating_sub(*replaced_at) >= LAG) {
             self.heads.pop_front();
         }
     }
 
-    /// Whether the store may show a head of this order by itself at `now`. Nothing at all, `None`, comes before any.
+    /// Whether the store may still show a head of this order at `now`, because of its caches. A missing head,
+    /// `None`, comes before any other.
     fn may_be_shown(&mut self, shown: Option<Order>, now: Duration) -> bool {
         self.forget(now);
         match self.heads.front() {
@@ -86,7 +87,7 @@ impl Watch {
         }
     }
 
-    /// What is to be checked next, of what leads to `names`. Suspects come first.
+    /// The next objects of `names` to check. Suspects come first.
     fn next_slice(
         &mut self,
         named: impl Iterator<Item = ObjectName>,
@@ -106,10 +107,10 @@ impl Watch {
 }
 
 impl Follower<'_> {
-    /// Looks after what is published, as far as that is due.
+    /// Runs the checks that are due.
     ///
     /// # Errors
-    /// Another publisher is in this one's place, the store no longer lets this publisher in, or [`NeedsWhole`].
+    /// Another publisher has taken over, the store no longer accepts this publisher, or [`NeedsWhole`].
     pub fn look_after(&mut self) -> Result<()> {
         let elapsed = self.elapsed();
         if elapsed.saturating_sub(self.watch.looked_at) >= LOOK_EVERY {
@@ -123,19 +124,20 @@ impl Follower<'_> {
         Ok(())
     }
 
-    /// Puts the head back if another one lies in its place that is older, or not this publisher's for this store.
+    /// Puts the head back if the stored one is older, or is not this publisher's for this store.
     fn look_at_head(&mut self) -> Result<()> {
-        // A store that is not heard is told of when something is to be published.
+        // A store that is not heard is reported at the next publish.
         let Ok(found) = self.publisher.look() else { return Ok(()) };
         let shown = found.as_ref().ok().map(order);
         if self.watch.may_be_shown(shown, self.elapsed()) {
             return Ok(());
         }
         let what = match found {
-            Ok(head) => format!("seq {} as of {} lies there", head.seq, head.as_of),
+            Ok(head) => format!("it is seq {} as of {}", head.seq, head.as_of),
             Err(stray) => {
                 if stray.seq >= self.head.seq {
-                    // An edge without SNAPSHOT_AUDIENCE may have taken it, and goes back to no smaller seq.
+                    // An edge without SNAPSHOT_AUDIENCE may have used it, and does not accept a smaller seq
+                    // afterwards.
                     let (seq, origin_seq) = (stray.seq.saturating_add(1), Some(self.head.origin_seq()));
                     self.head = Head { seq, origin_seq, ..self.head.clone() };
                 }
@@ -149,7 +151,8 @@ impl Follower<'_> {
         self.renew(now.max(self.head.as_of.saturating_add(1)))
     }
 
-    /// Checks the next objects of what is published: index, directory and delta each time, everything else in turn.
+    /// Checks the next objects of the published version: index, directory and delta each time, the others in
+    /// turn.
     fn check_slice(&mut self) -> Result<()> {
         if self.watch.index != Some(self.published.index) {
             (self.watch.index, self.watch.names) = (Some(self.published.index), Vec::new());
@@ -157,7 +160,8 @@ impl Follower<'_> {
         }
         let (store, head) = (self.publisher.store.clone(), self.published.clone());
         let slice = self.watch.next_slice(head.named(), || {
-            // What cannot be read on the way is named by the head, or found again.
+            // An object that cannot be read on the way is named by the head, or will be found in a later
+            // pass.
             reach(&store, &head).map(|names| names.into_iter().collect()).unwrap_or_default()
         });
         let Ok(checked) = store.check(&slice, &|_| ()) else { return Ok(()) };
@@ -172,7 +176,7 @@ impl Follower<'_> {
         })?;
         let is_mended = self.put_again(&bad);
         bad.retain(|name| !is_mended.contains(name));
-        // The second time in a row it is no object that is still on its way.
+        // If an object is missing for the second time in a row, it is not on its way.
         let lost = bad.iter().find(|name| self.watch.suspects.contains(name)).copied();
         match lost {
             Some(name) => {
@@ -189,18 +193,18 @@ impl Follower<'_> {
         }
     }
 
-    /// Uploads again what the store says is missing or broken of what a head names, as far as it is at hand.
+    /// Uploads the objects again that the store reports as missing or broken, as far as they are in memory.
     pub fn mend(&mut self, error: &Error) {
         let error = format!("{error:#}");
         let mut named: Vec<_> = self.head.named().collect();
         if named.iter().any(|name| error.contains(&name.to_string())) {
             named.retain(|name| error.contains(&name.to_string()));
         }
-        // A Worker of an earlier release does not say which: any of them may be.
+        // A Worker of an earlier release does not say which, so it may be any of them.
         self.put_again(&named);
     }
 
-    /// Uploads those of these objects that are at hand, and says which.
+    /// Uploads those of these objects that are in memory, and returns their names.
     fn put_again(&self, names: &[ObjectName]) -> Vec<ObjectName> {
         let delta = self.content.delta().encode(self.index.salt()).ok().flatten();
         let at_hand = [

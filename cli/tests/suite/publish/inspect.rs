@@ -140,7 +140,7 @@ fn what_is_not_sound_is_not_shown() {
         double.fail(object, 0, 1, Mishap::Corrupt);
         inspect(&[]).failed(1, "digest of the bytes differs");
         double.fail(object, 0, 1, Mishap::Status(404, None));
-        inspect(&[]).failed(1, "but it is not there");
+        inspect(&[]).failed(1, "is missing, although");
     }
     bench.keygen("other");
     inspect(&["--key", "other.jwk"]).failed(1, "signed by another key");

@@ -181,6 +181,6 @@ fn without_what_is_published_no_last_good_state_is_known() {
     let index = double.state().objects.keys().find(|key| key.starts_with("index/")).unwrap().clone();
     double.state().objects.get_mut(&index).unwrap().pop();
     bench.write("all.ndjson", broken("\"title\":\"Slack Water\"", "\"title\":7"));
-    bench.publish("all.ndjson", &double.url, &[]).failed(2, "what is published cannot be read");
+    bench.publish("all.ndjson", &double.url, &[]).failed(2, "the published version cannot be read");
     assert_eq!(double.state().published().unwrap().seq, 1);
 }

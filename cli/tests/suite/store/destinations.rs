@@ -75,7 +75,7 @@ fn rules_that_no_worker_enforces_here_are_kept_all_the_same() {
     bench.publish("all.ndjson", "dir:store", &["--seq", "10"]).ok();
     bench
         .publish("all.ndjson", "dir:store", &["--seq", "9"])
-        .failed(1, "--seq says 9, but what is published reflects the origin's change 10");
+        .failed(1, "--seq says 9, but the published version already reflects the origin's change 10");
     let lease = format!(r#"{{"holder":"{}","host":"other:1","until":99999999999}}"#, "0".repeat(32));
     // Further ahead than any lease may be: nobody took it.
     bench.write("store/lease", &lease);

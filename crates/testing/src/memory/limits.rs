@@ -9,10 +9,10 @@ use admit::ports::{Limit, RateLimitError, RateLimits};
 
 use super::{MemoryClock, yield_once};
 
-/// How long a window is, milliseconds.
+/// The length of a window, in milliseconds.
 const WINDOW_MS: u64 = 10_000;
 
-/// Rate limits in memory. None until one is set.
+/// Rate limits in memory. There are no limits until one is set.
 #[derive(Debug, Default)]
 pub struct MemoryLimits {
     clock: MemoryClock,
@@ -23,23 +23,23 @@ pub struct MemoryLimits {
 }
 
 impl MemoryLimits {
-    /// No limits, by this clock.
+    /// No limits yet; windows follow `clock`.
     #[must_use]
     pub fn new(clock: MemoryClock) -> Self {
         Self { clock, ..Self::default() }
     }
 
-    /// Allows so many requests with one key in 10 s from now on.
+    /// Allows `most` requests with one key in 10 s from now on.
     pub fn set(&self, limit: Limit, most: u32) {
         self.most.borrow_mut().insert(limit, most);
     }
 
-    /// Fails whatever it is asked from now on, or no longer.
+    /// Makes every question fail from now on, or ends that.
     pub fn set_broken(&self, is_broken: bool) {
         self.is_broken.set(is_broken);
     }
 
-    /// How often it was asked.
+    /// The number of questions so far.
     #[must_use]
     pub fn asked(&self) -> usize {
         self.asked.get()
@@ -53,7 +53,7 @@ impl RateLimits for MemoryLimits {
 
     async fn allows(&self, limit: Limit, key: &str) -> Result<bool, RateLimitError> {
         self.asked.set(self.asked.get() + 1);
-        // Others have their turn before the answer is there.
+        // Lets other futures run before the answer arrives.
         yield_once().await;
         if self.is_broken.get() {
             return Err(RateLimitError("broken on cue".to_owned()));

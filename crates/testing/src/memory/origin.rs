@@ -1,4 +1,4 @@
-//! An origin in memory that breaks on cue.
+//! An origin in memory that fails on demand.
 
 use std::cell::{Cell, RefCell};
 
@@ -6,38 +6,38 @@ use admit::ports::{Origin, OriginAnswer, OriginBody, OriginError, OriginRequest}
 
 use super::{MemoryBody, MemoryClock, yield_once};
 
-/// How an origin misbehaves.
+/// A fault of the origin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OriginFault {
-    /// No connection can be made.
+    /// Connections are refused.
     Refuses,
-    /// The connection breaks before the request was read.
+    /// The connection breaks before the origin has read the request.
     BreaksBefore,
-    /// The connection breaks after the request was done.
+    /// The connection breaks after the origin has done the request.
     BreaksAfter,
-    /// It does what it is asked and never says so.
+    /// The origin does the request and never answers.
     HangsAfter,
-    /// Its answer is longer than any may be; the request was done.
+    /// The answer is longer than allowed; the request was done.
     TooLong,
     /// The future never ends, as if the client had gone.
     Never,
 }
 
-/// A request as the origin saw it.
+/// A request as the origin got it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SeenRequest {
     /// In capitals.
     pub method: String,
-    /// Absolute.
+    /// The absolute URL.
     pub url: String,
-    /// All of them.
+    /// All headers.
     pub headers: Vec<(&'static str, String)>,
     /// The whole body.
     pub body: Vec<u8>,
 }
 
 impl SeenRequest {
-    /// The value of a header, empty when there is none.
+    /// The value of a header, or an empty string.
     #[must_use]
     pub fn header(&self, name: &str) -> &str {
         self.headers.iter().find(|(known, _)| *known == name).map_or("", |(_, value)| value)
@@ -46,7 +46,8 @@ impl SeenRequest {
 
 type Service = Box<dyn Fn(&SeenRequest) -> OriginAnswer>;
 
-/// An origin in memory. It answers what it is told, counts what it has done, and knows keys again.
+/// An origin in memory. It answers as it is told, counts the requests that it has done, and recognises
+/// idempotency keys.
 #[derive(Default)]
 pub struct MemoryOrigin {
     clock: MemoryClock,
@@ -65,18 +66,18 @@ impl std::fmt::Debug for MemoryOrigin {
 }
 
 impl MemoryOrigin {
-    /// An origin that goes by `clock`, and cannot be reached yet.
+    /// An origin with the clock `clock`. It cannot be reached until it is told how to answer.
     #[must_use]
     pub fn new(clock: MemoryClock) -> Self {
         Self { clock, ..Self::default() }
     }
 
-    /// Answers by `service` from now on.
+    /// Answers with `service` from now on.
     pub fn serve(&self, service: impl Fn(&SeenRequest) -> OriginAnswer + 'static) {
         *self.service.borrow_mut() = Some(Box::new(service));
     }
 
-    /// Misbehaves at the next `times` requests.
+    /// Applies `fault` to the next `times` requests.
     pub fn break_times(&self, fault: OriginFault, times: u32) {
         self.faults.borrow_mut().push((fault, times));
     }
@@ -86,7 +87,7 @@ impl MemoryOrigin {
         self.faults.borrow_mut().clear();
     }
 
-    /// How far each request moves the clock on.
+    /// Sets how far each request advances the clock.
     pub fn set_latency_ms(&self, latency_ms: u64) {
         self.latency_ms.set(latency_ms);
     }
@@ -97,13 +98,13 @@ impl MemoryOrigin {
         self.seen.borrow().clone()
     }
 
-    /// Every request that was done, in order: writes that a key made known again are not done again.
+    /// Every request that was done, in order. A write with a known idempotency key is not done again.
     #[must_use]
     pub fn done(&self) -> Vec<SeenRequest> {
         self.done.borrow().clone()
     }
 
-    /// Forgets what it has seen and done.
+    /// Forgets the requests so far.
     pub fn forget_requests(&self) {
         self.seen.borrow_mut().clear();
         self.done.borrow_mut().clear();
@@ -142,7 +143,7 @@ impl Origin for MemoryOrigin {
     ) -> Result<OriginAnswer, OriginError> {
         let broken = |how: &str| OriginError::Broken(how.to_owned());
         let fault = self.fault();
-        // Others have their turn before the answer is there.
+        // Lets other futures run before the answer arrives.
         yield_once().await;
         self.clock.advance_ms(self.latency_ms.get());
         let (body, is_interrupted) = match body {

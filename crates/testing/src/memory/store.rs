@@ -1,4 +1,4 @@
-//! A store in memory that keeps KV's rules and breaks on cue.
+//! A store in memory that follows KV's rules and fails on demand.
 
 use std::{
     cell::{Cell, RefCell},
@@ -10,38 +10,40 @@ use admit_snapshot::store_key::copied_bytes;
 
 use super::MemoryClock;
 
-/// Longest key that KV takes.
+/// The longest key that KV accepts.
 pub const KEY_MAX_BYTES: usize = 512;
 
-/// Longest value that KV takes.
+/// The longest value that KV accepts.
 pub const VALUE_MAX_BYTES: usize = 25 * 1024 * 1024;
 
-/// How long KV refuses a second write to a key.
+/// How long KV refuses a second write to a key, in milliseconds.
 pub const WRITE_PAUSE_MS: u64 = 1_000;
 
-/// Most keys that KV lists at once.
+/// The most keys that KV lists at once.
 pub const LIST_MAX_KEYS: usize = 1_000;
 
-/// How a store misbehaves for some keys.
+/// A fault of the store for some keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// A read fails, and so does a list of keys that begin alike.
+    /// Reads fail, and so do lists of keys with this beginning.
     Error,
-    /// A read finds nothing, as at an edge that has not seen the write yet, nor is the key listed.
+    /// Reads find nothing and lists omit the key, as at an edge that has not seen the write yet.
     Missing,
-    /// A read finds nothing unless it is to be recent, as at an edge that remembers it from before the write.
+    /// Reads find nothing unless they ask for recent data, as at an edge that has cached that the key was
+    /// missing.
     MissingInCache,
-    /// A read finds the value before the last one, or nothing if there was none.
+    /// Reads find the value before the last one, or nothing if there was none.
     Stale,
-    /// A read finds only the first so many bytes.
+    /// Reads find only the first bytes, this number of them.
     Truncated(usize),
-    /// A read finds the value with the lowest bit of the byte at this place flipped, counted round.
+    /// Reads find the value with the lowest bit of the byte at this position flipped; the position wraps
+    /// around.
     Flipped(usize),
-    /// A read never ends.
+    /// Reads never end.
     Hangs,
-    /// A write or a removal fails, and changes nothing.
+    /// Writes and removals fail, and change nothing.
     PutError,
-    /// A write or a removal fails, but is done.
+    /// Writes and removals fail, although they are done.
     PutUnconfirmed,
 }
 
@@ -55,7 +57,7 @@ impl Fault {
 struct Broken {
     prefix: String,
     fault: Fault,
-    /// How many more times; `None` is until mended.
+    /// Remaining uses; `None` for a fault that lasts until it is mended.
     times: Option<u32>,
 }
 
@@ -65,7 +67,7 @@ struct Stored {
     before: Option<Vec<u8>>,
 }
 
-/// Objects in memory, with KV's rules as far as they can be kept here.
+/// Objects in memory, with KV's rules as far as they apply here.
 #[derive(Debug, Default)]
 pub struct MemoryStore {
     clock: MemoryClock,
@@ -73,7 +75,7 @@ pub struct MemoryStore {
     broken: RefCell<Vec<Broken>>,
     reads: RefCell<Vec<String>>,
     writes: RefCell<Vec<String>>,
-    /// When a key was last written or removed.
+    /// When each key was last written or removed.
     written_at_ms: RefCell<BTreeMap<String, u64>>,
     list_max_keys: Cell<Option<usize>>,
     limits_writes: Cell<bool>,
@@ -82,18 +84,18 @@ pub struct MemoryStore {
 }
 
 impl MemoryStore {
-    /// An empty store that goes by `clock`.
+    /// An empty store with the clock `clock`.
     #[must_use]
     pub fn new(clock: MemoryClock) -> Self {
         Self { clock, ..Self::default() }
     }
 
-    /// Breaks every key that begins with `prefix`, until it is mended. The latest fault counts.
+    /// Applies `fault` to every key that begins with `prefix`, until it is mended. The latest fault counts.
     pub fn break_on(&self, prefix: &str, fault: Fault) {
         self.broken.borrow_mut().push(Broken { prefix: prefix.to_owned(), fault, times: None });
     }
 
-    /// The same for the next `times` operations only.
+    /// Applies `fault` to the next `times` operations on keys that begin with `prefix`.
     pub fn break_times(&self, prefix: &str, fault: Fault, times: u32) {
         self.broken.borrow_mut().push(Broken { prefix: prefix.to_owned(), fault, times: Some(times) });
     }
@@ -103,40 +105,40 @@ impl MemoryStore {
         self.broken.borrow_mut().clear();
     }
 
-    /// Whether a second write to a key within [`WRITE_PAUSE_MS`] fails, as KV's do (429).
+    /// Whether a second write to a key within [`WRITE_PAUSE_MS`] fails, as in KV (429).
     pub fn limit_writes(&self, limits_writes: bool) {
         self.limits_writes.set(limits_writes);
     }
 
-    /// Lists so few keys at once, instead of [`LIST_MAX_KEYS`].
+    /// Lists at most `max_keys` keys at once, instead of [`LIST_MAX_KEYS`].
     pub fn limit_lists(&self, max_keys: usize) {
         self.list_max_keys.set(Some(max_keys));
     }
 
-    /// How far each operation moves the clock on.
+    /// Sets how far each operation advances the clock.
     pub fn set_latency_ms(&self, latency_ms: u64) {
         self.latency_ms.set(latency_ms);
     }
 
-    /// The keys that were asked for, in order, and the prefixes that were listed.
+    /// The keys that were read and the prefixes that were listed, in order.
     #[must_use]
     pub fn reads(&self) -> Vec<String> {
         self.reads.borrow().clone()
     }
 
-    /// Bytes of all values that reads have copied.
+    /// The number of bytes that reads have copied.
     #[must_use]
     pub const fn bytes_read(&self) -> usize {
         self.bytes_read.get()
     }
 
-    /// The keys that were to be written or removed, in order.
+    /// The keys that were written or removed, in order, also those of failed operations.
     #[must_use]
     pub fn writes(&self) -> Vec<String> {
         self.writes.borrow().clone()
     }
 
-    /// Forgets what was read and written.
+    /// Forgets the operations so far.
     pub fn forget_operations(&self) {
         self.reads.borrow_mut().clear();
         self.writes.borrow_mut().clear();
@@ -148,13 +150,13 @@ impl MemoryStore {
         self.objects.borrow().keys().cloned().collect()
     }
 
-    /// The value of `key`, whatever is broken. Not counted.
+    /// The value of `key`, without faults. Not counted.
     #[must_use]
     pub fn peek(&self, key: &str) -> Option<Vec<u8>> {
         self.objects.borrow().get(key).map(|stored| stored.value.clone())
     }
 
-    /// Sets a value, whatever is broken. Not counted.
+    /// Sets a value, without faults. Not counted.
     pub fn insert(&self, key: &str, value: &[u8]) {
         let mut objects = self.objects.borrow_mut();
         let before = objects.remove(key).map(|stored| stored.value);
@@ -163,7 +165,7 @@ impl MemoryStore {
         self.written_at_ms.borrow_mut().insert(key.to_owned(), self.clock.now_ms());
     }
 
-    /// Removes a value. Not counted.
+    /// Removes a value, without faults. Not counted.
     pub fn remove(&self, key: &str) {
         self.objects.borrow_mut().remove(key);
     }
@@ -179,7 +181,7 @@ impl MemoryStore {
         Some(found.fault)
     }
 
-    /// What happens to a write or a removal, before it is done: whether it is done, and what is answered.
+    /// Decides whether a write or a removal is done, and how it is answered.
     fn begin_write(&self, key: &str) -> (bool, Result<(), StoreError>) {
         self.writes.borrow_mut().push(key.to_owned());
         self.clock.advance_ms(self.latency_ms.get());
@@ -208,7 +210,7 @@ impl MemoryStore {
 
     async fn read(&self, key: &str, is_recent: bool) -> Result<Option<Vec<u8>>, StoreError> {
         self.reads.borrow_mut().push(key.to_owned());
-        // As at a real store, others have their turn before the value is there.
+        // Lets other futures run before the value arrives, as at a real store.
         super::yield_once().await;
         self.clock.advance_ms(self.latency_ms.get());
         Self::check_key(key)?;

@@ -1,5 +1,5 @@
-//! A merchant's records are as large as they may be, lie in one shard, and do not fit into it together: the changes of
-//! everybody else go on being published.
+//! One merchant's records are as large as allowed, are in one shard, and together do not fit into it. The
+//! changes of all other merchants must still be published.
 
 use admit_publish::limits::RAISED_SHARD_BITS_MAX;
 use admit_snapshot::{
@@ -9,10 +9,10 @@ use admit_snapshot::{
 
 use super::*;
 
-/// Nearly as much as a text may have that stands in an answer.
+/// Nearly the most bytes that a text in an answer may have.
 const LONG_BYTES: usize = ANSWER_MAX_BYTES - 64 * 1024;
 
-/// So many of them do not fit into a shard, nor into a delta.
+/// This number of records fits neither into a shard nor into a delta.
 const TOO_MANY: usize = OBJECT_MAX_BYTES / LONG_BYTES + 1;
 
 fn large_item(id: i64) -> String {
@@ -35,7 +35,7 @@ fn of_one_shard(bits: u8, key: impl Fn(i64) -> EntryKey) -> impl Iterator<Item =
     (1_000..).filter(move |id| key(*id).shard(bits) == shard).take(TOO_MANY)
 }
 
-/// A follower that has published the whole, in a world of its own.
+/// A follower that has published everything, in a world of its own.
 struct Case {
     world: World,
     lease: Lease,
@@ -46,7 +46,8 @@ impl Case {
         Self { world: World::new(&[], None), lease: Lease::new().unwrap() }
     }
 
-    /// Follows what `changes` makes of the salt that is published, and then the end of customer `c2`.
+    /// Publishes the lines that `changes` makes with the published salt, and then the removal of customer
+    /// `c2`.
     fn follow(&self, changes: impl FnOnce(&Store, ItemSalt) -> Vec<String>) -> Content {
         let args = self.world.args();
         let store = Store::open_in(world::EDGE, &args.token, &args.outside).unwrap();
@@ -93,7 +94,7 @@ fn the_largest_items_of_one_shard_stop_no_revocation() {
     }
 }
 
-/// Subjects can be chosen, where an issuer lets somebody do that: their keys have no salt.
+/// Subjects can be chosen if an issuer lets its customers choose them, and their keys have no salt.
 #[test]
 fn the_largest_customers_of_one_shard_stop_no_revocation() {
     let case = Case::new();
@@ -107,8 +108,8 @@ fn the_largest_customers_of_one_shard_stop_no_revocation() {
     assert_eq!((case.world.head().set_aside, case.world.exports()), (Some(1), 1));
 }
 
-/// A follower that is started again compares what it has built with what is published. A store that is not heard then
-/// says nothing of either.
+/// A restarted follower compares what it has built with the published version. A store that is not heard
+/// gives no result.
 #[test]
 fn a_store_that_is_not_heard_ends_no_follower_that_starts_again() {
     let first = World::new(&[], None);
@@ -124,8 +125,8 @@ fn a_store_that_is_not_heard_ends_no_follower_that_starts_again() {
     }
 }
 
-/// A shard is gone: the changes are too many for a delta, and cannot be written into the shards. However
-/// often that is tried, it stays so: the whole is published instead.
+/// A shard is gone. The changes are too many for a delta, and cannot be written into the shards, however
+/// often that is tried: everything is published instead.
 #[test]
 fn a_compaction_that_can_never_succeed_leads_to_a_publish_of_the_whole() {
     let case = Case::new();

@@ -1,17 +1,17 @@
-//! An origin with a life of its own.
+//! An origin whose data changes step by step.
 
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-/// What happens at the origin.
+/// One step of the origin.
 #[derive(Clone, Copy, Debug)]
 pub enum Step {
-    /// A customer holds so many accesses.
+    /// A customer holds this number of accesses.
     Set(u8, u8),
-    /// A customer is gone.
+    /// A customer is removed.
     Remove(u8),
-    /// The item has another title.
+    /// The item gets another title.
     Rename,
     /// Nothing.
     Quiet,
@@ -29,25 +29,25 @@ pub fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// The origin: what it knows, and what is still to happen there.
+/// The origin: its data, and its remaining steps.
 #[derive(Default)]
 pub struct Origin {
-    /// What is still to happen.
+    /// The remaining steps.
     steps: Vec<Step>,
-    /// Customers and their accesses.
+    /// The number of accesses of each customer.
     customers: BTreeMap<u8, u8>,
     titles: u8,
     /// How often the export was read.
     pub exports: u32,
-    /// Changes by their counts.
+    /// Changes, by the origin's count.
     changes: Vec<(u64, String)>,
     pub seq: u64,
-    /// Whether the last question was answered by nothing, after the last step.
+    /// Whether the feed was answered as empty after the last step.
     pub is_told: bool,
 }
 
 impl Origin {
-    /// One with four customers, of whom each holds one access, at its first change.
+    /// An origin with four customers, each with one access, at its first change.
     pub fn new(steps: &[Step]) -> Self {
         let customers = (0..4).map(|id| (id, 1)).collect();
         Self { steps: steps.to_vec(), customers, seq: 1, ..Self::default() }
@@ -85,7 +85,7 @@ impl Origin {
         self.changes.push((self.seq, format!(r#"{{"seq":{},{fields}}}"#, self.seq)));
     }
 
-    /// The next step of its life.
+    /// Takes the next step.
     fn live(&mut self) {
         self.is_told = self.steps.is_empty();
         let Some(step) = (!self.is_told).then(|| self.steps.remove(0)) else { return };
@@ -106,14 +106,14 @@ impl Origin {
             }
             Step::Quiet => {}
             Step::Forget => {
-                // One more, which is forgotten too: the follower does not have it.
+                // One more change, which is forgotten too: the follower does not have it.
                 self.commit(r#""put":[]"#);
                 self.changes.clear();
             }
         }
     }
 
-    /// The status and the body of an answer, and how long it takes.
+    /// The status, the body, and the seconds that an answer takes.
     pub fn answer(&mut self, url: &str) -> (u16, String, u64) {
         let Some((_, after)) = url.split_once("after=") else {
             self.exports += 1;
@@ -131,7 +131,7 @@ impl Origin {
             .collect();
         if due.is_empty() {
             self.live();
-            // As long as it was asked to wait.
+            // It waits as long as it was asked to.
             return (200, String::new(), 20);
         }
         (200, due, 0)

@@ -1,29 +1,29 @@
-//! Everything that stands between a follower and its peers answers now and then.
+//! Faults on the wire between a follower and its peers.
 
 use proptest::prelude::*;
 
-/// What comes instead of an answer.
+/// What happens instead of a proper answer.
 #[derive(Clone, Debug)]
 pub enum Odd {
-    /// Something else answers, and the request never arrives.
+    /// Another machine answers, and the request does not arrive.
     Instead(u16, &'static [(&'static str, &'static str)], &'static str),
-    /// No answer, for this reason; the request never arrives.
+    /// The request does not arrive, and fails for this reason.
     Nothing(&'static str),
     /// The request arrives, and its answer is lost.
     Lost,
     /// The answer breaks off in the middle.
     BrokenOff,
-    /// The answer comes after this many seconds.
+    /// The answer arrives after this many seconds.
     Late(u64),
 }
 
 impl Odd {
-    /// A page for people.
+    /// A web page.
     pub const fn page(status: u16) -> Self {
         Self::Instead(status, &[("content-type", "text/html")], "<!DOCTYPE html><title>Just a moment</title>")
     }
 
-    /// Every kind.
+    /// One fault of every kind.
     pub fn all() -> Vec<Self> {
         const JSON: &[(&str, &str)] = &[("content-type", "application/json")];
         const LOGIN: &[(&str, &str)] = &[("location", "https://login.example/")];
@@ -47,7 +47,7 @@ impl Odd {
             Self::Instead(200, &[("content-type", "text/plain")], "OK"),
             Self::Instead(200, &[("content-encoding", "br")], "\u{b}"),
             Self::Instead(200, &[("content-encoding", "gzip")], "\u{1f}\u{0}"),
-            // The Worker's own words, while its issuer's keys are not there.
+            // The Worker's own words, while its issuer's keys cannot be fetched.
             Self::Instead(401, JSON, INVALID_TOKEN),
             Self::Nothing("dns"),
             Self::Nothing("tls"),
@@ -61,7 +61,7 @@ impl Odd {
     }
 }
 
-/// From the request of this number on, so many answers are odd.
+/// From the request `at` on, this number of answers is replaced.
 #[derive(Clone, Debug)]
 pub struct Fault {
     pub at: usize,

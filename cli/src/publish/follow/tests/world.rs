@@ -1,4 +1,4 @@
-//! The world of a follower: an origin with a life of its own, and the service, over a store in memory.
+//! The world of a follower: a changing origin, and the service over a store in memory.
 
 use std::{
     io::{self, Cursor, Read},
@@ -35,7 +35,7 @@ use crate::{
     },
 };
 
-/// Not a method: what is written behind the service's back.
+/// A pseudo-method for writes behind the service's back.
 const TAMPER: &str = "tamper";
 
 pub const EDGE: &str = "https://edge.example";
@@ -46,7 +46,7 @@ pub const START: i64 = 1_700_000_000;
 const JWK: &str = r#"{"kty":"OKP","crv":"Ed25519","kid":"publisher","alg":"EdDSA",
     "d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
 
-/// A clock that pauses move.
+/// A clock that only sleeping moves.
 #[derive(Default)]
 struct Clock(Mutex<Duration>);
 
@@ -64,7 +64,7 @@ impl Time for Clock {
     }
 }
 
-/// One request to the service, and where its answer goes.
+/// A request to the service, and the channel for its answer.
 struct Asked {
     method: String,
     path: String,
@@ -81,7 +81,7 @@ struct Network {
     origin: Mutex<Origin>,
     edge: mpsc::Sender<Asked>,
     fault: Mutex<Option<Fault>>,
-    /// What answers instead of the feed.
+    /// Replaces the feed's answers.
     at_feed: Mutex<Option<Odd>>,
     /// An object that the store has lost.
     lost: Mutex<Option<ObjectName>>,
@@ -89,7 +89,7 @@ struct Network {
     puts: Mutex<Vec<String>>,
 }
 
-/// All of it.
+/// The whole world.
 pub struct World {
     network: Arc<Network>,
     dir: tempfile::TempDir,
@@ -113,7 +113,7 @@ impl World {
         Self { network: Arc::new(network), dir }
     }
 
-    /// `admit publish --follow` in this world.
+    /// The arguments of `admit publish --follow` in this world.
     pub fn args(&self) -> Args {
         #[derive(Parser)]
         struct Command {
@@ -179,23 +179,23 @@ impl World {
         self.network.requests.load(Ordering::Relaxed)
     }
 
-    /// Something answers oddly, from so many requests on.
+    /// Injects a fault, from this number of requests on.
     pub fn fault_in(&self, requests: usize, times: usize, odd: Odd) {
         let at = self.requests() + requests;
         *self.network.fault.lock().unwrap() = Some(Fault { at, times, odd });
     }
 
-    /// Everything answers as it should from now on.
+    /// Ends all faults.
     pub fn heal(&self) {
         *self.network.fault.lock().unwrap() = None;
     }
 
-    /// Something else answers in the feed's place from now on.
+    /// Replaces the feed's answers from now on.
     pub fn replace_feed(&self, odd: Odd) {
         *self.network.at_feed.lock().unwrap() = Some(odd);
     }
 
-    /// The store loses an object, until it is asked whether it has all of them, or is given some.
+    /// Makes the store lose an object, until it is asked whether it has all objects, or gets some.
     pub fn lose(&self, name: ObjectName) {
         *self.network.lost.lock().unwrap() = Some(name);
     }
@@ -204,7 +204,7 @@ impl World {
         self.network.clock.unix_secs().unwrap()
     }
 
-    /// Somebody who can write to the store does so, without asking the service.
+    /// Changes the store without the service.
     pub fn tamper(&self, key: &str, value: &[u8]) {
         let (answer, answered) = mpsc::channel();
         let asked = Asked {
@@ -221,12 +221,12 @@ impl World {
         answered.recv().unwrap();
     }
 
-    /// How often something was put.
+    /// How often a path was put.
     pub fn puts(&self, path: &str) -> usize {
         self.network.puts.lock().unwrap().iter().filter(|put| *put == path).count()
     }
 
-    /// What is published.
+    /// The published head.
     pub fn head(&self) -> Head {
         self.heal();
         let args = self.args();
@@ -239,7 +239,7 @@ impl World {
 }
 
 impl Network {
-    /// What is odd about the next answer, if anything is.
+    /// The fault of the next answer, if any.
     fn odd(&self, url: &str) -> Option<Odd> {
         if url.contains("after=")
             && let Some(odd) = &*self.at_feed.lock().unwrap()
@@ -294,7 +294,7 @@ impl Network {
     }
 }
 
-/// Gives what it has, and then fails.
+/// Gives its bytes, and then fails.
 struct Broken(Cursor<Vec<u8>>);
 
 impl Read for Broken {
@@ -355,7 +355,7 @@ impl Wire for Network {
     }
 }
 
-/// The service on a thread of its own: an isolate has one thread, and so has the App.
+/// Runs the service on a thread of its own, because an App is single-threaded.
 fn edge() -> mpsc::Sender<Asked> {
     let (sender, asked) = mpsc::channel::<Asked>();
     thread::spawn(move || {
@@ -395,7 +395,7 @@ fn edge() -> mpsc::Sender<Asked> {
                 Ok(reply) => reply,
                 Err(_) => block_on(app.handle(&request, MemoryBody::from(asked.body))),
             };
-            // Whoever asked may be gone.
+            // The asker may have gone.
             let _ = asked.answer.send((reply.status, reply.body.as_bytes().to_vec()));
         }
     });
