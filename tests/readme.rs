@@ -1,11 +1,11 @@
-//! The README's purchase, command by command in a shell, against the `cargo xtask dev` that `cargo xtask test` started.
-//! It stops that run's origin, and starts it again.
+//! Runs the README's purchase, command by command in a shell, against the `cargo xtask dev` that `cargo xtask test`
+//! has started. Stops that run's origin, and starts it again.
 
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    reason = "the helpers of a test may fail loudly too: clippy.toml excuses only the tests themselves"
+    reason = "test helpers may panic"
 )]
 
 use std::{
@@ -19,11 +19,11 @@ use serde_json::Value;
 
 const SECTION: &str = "## Buy something";
 
-/// Takes the origin away, and brings it back.
+/// Stops the origin, and starts it again.
 const ORIGIN_GONE: &str = "cargo xtask origin --stop";
 const ORIGIN_AGAIN: &str = "cargo xtask origin";
 
-/// How often and with what pause something is looked at that takes its time. Two minutes: what a revocation may take.
+/// How often a condition is checked, and the pause in between: two minutes, the longest time of a revocation.
 const LOOKS: u32 = 1_200;
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -31,7 +31,7 @@ fn variable(name: &str) -> String {
     env::var(name).unwrap_or_else(|_| panic!("{name} is not set: `cargo xtask test` sets it"))
 }
 
-/// The shell's lines of a text: those of its `sh` blocks, continued ones joined.
+/// The shell commands in a text: the lines of its `sh` blocks, with continued lines joined.
 fn lines(text: &str) -> Vec<String> {
     let blocks = text.split("\n```sh\n").skip(1).map(|rest| rest.split_once("\n```").unwrap().0);
     let joined = blocks.collect::<Vec<_>>().join("\n").replace("\\\n", " ");
@@ -42,7 +42,7 @@ fn is_definition(line: &str) -> bool {
     line.starts_with("edge=") || line.split_once("() {").is_some_and(|(name, _)| !name.contains(' '))
 }
 
-/// What a command prints; one that does not end in time is ended.
+/// The output of a command. A command that does not end in time is killed.
 fn run(script: &str) -> String {
     let mut command = Command::new("bash");
     command.args(["-uc", script]).current_dir(env!("CARGO_MANIFEST_DIR"));
@@ -76,7 +76,7 @@ fn wait_until(what: &str, is_so: impl Fn() -> bool) {
     assert!(is_so, "{what}");
 }
 
-/// Of how many changes a server knows. The edge tells those only who may read what is published, the origin only its
+/// The count of changes that a server knows. The edge tells it to readers of the snapshot, the origin only to its
 /// edge.
 fn seq(base_url: &str) -> u64 {
     let token = fs::read_to_string(format!("{}/operator.token", variable("ADMIT_DEV_DIR"))).unwrap();
@@ -92,7 +92,7 @@ fn seq(base_url: &str) -> u64 {
 #[ignore = "needs what `cargo xtask test` starts"]
 fn the_purchase_of_the_readme_goes_as_it_says() {
     let (edge, origin) = (variable("ADMIT_BASE_URL"), variable("ADMIT_ORIGIN_URL"));
-    // The program that Cargo would run, without waiting for a Cargo that builds. ADMIT_DEV_DIR tells it which run.
+    // The program that Cargo would run, without waiting for Cargo's lock. ADMIT_DEV_DIR names the run.
     let xtask = format!("{} ", variable("ADMIT_XTASK"));
     variable("ADMIT_DEV_DIR");
     let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
@@ -107,9 +107,9 @@ fn the_purchase_of_the_readme_goes_as_it_says() {
         }
         let (command, status) = line.split_once("  # ").unwrap_or((&line, ""));
         if command == ORIGIN_GONE {
-            // Nobody types that fast: what the origin alone knows is not known while it is down.
+            // A person would type more slowly: changes that only the origin knows are unknown while it is down.
             let known = seq(&origin);
-            wait_until("what the origin knows is published", || seq(&edge) >= known);
+            wait_until("the origin's changes are published", || seq(&edge) >= known);
         }
         let script = shell.iter().map(String::as_str).chain([command]).collect::<Vec<_>>().join("\n");
         let printed = run(&script.replace("cargo xtask ", &xtask));

@@ -1,4 +1,4 @@
-//! The black-box suite against the service in this process, over a platform in memory.
+//! Runs the black-box suite against the service in this process, on a platform in memory.
 
 use admit::ports::{ANSWER_HEADERS, OriginAnswer, Platform as _};
 
@@ -51,7 +51,7 @@ fn every_issuer_by_every_capability_and_route() {
 }
 
 #[test]
-fn no_issuer_does_what_another_one_is_for() {
+fn no_issuer_has_the_rights_of_another() {
     let (service, origin) = with_origin();
     println!("{} requests", rights::attacks(&service));
     // The merchant's own write, and nothing before it.
@@ -65,7 +65,7 @@ fn every_write_right_and_wrong() {
 }
 
 #[test]
-fn nobody_is_taken_for_somebody_else() {
+fn no_client_can_pretend_to_be_another() {
     let (service, origin) = with_origin();
     writes::spoofing(&service, &origin);
 }
@@ -113,7 +113,7 @@ fn the_same_questions_of_pages_of_a_list() {
 }
 
 #[test]
-fn publishing_refuses_what_nobody_signed() {
+fn publishing_refuses_unsigned_uploads() {
     let service = service();
     service.app.platform().store().limit_lists(2);
     let published = catalogue::publish(&service, 1);
@@ -140,7 +140,7 @@ fn headers_of_another_cdn() {
 }
 
 #[test]
-fn a_wrong_configuration_is_none() {
+fn an_invalid_configuration_is_refused() {
     for (changes, variable) in configured::WRONG {
         let error = InProcess::new(&configured::variables(changes)).err().unwrap();
         assert!(error.variable.starts_with(variable), "{changes:?}: {error}");

@@ -1,4 +1,4 @@
-//! Cases that are data: `cases/*.json`. `cases/README.md` says how they are written.
+//! Runs the cases in `cases/*.json`, which are data. `cases/README.md` describes their form.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -33,20 +33,20 @@ struct Case {
     without: Vec<String>,
     #[serde(default)]
     answer_headers: BTreeMap<String, Option<String>>,
-    /// The subjects that the case is for; all of them when absent.
+    /// The subjects that the case is for; all if absent.
     only: Option<Only>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Only {
-    /// Those that get the request as it is written.
+    /// Subjects that get the request exactly as written.
     Raw,
-    /// The runtime, which answers by itself: only the status is looked at.
+    /// The runtime itself, which answers malformed requests: only the status is checked.
     Runtime,
-    /// Those without an origin: there are no writes.
+    /// Subjects without an origin, so without writes.
     Reads,
-    /// Those with an origin.
+    /// Subjects with an origin.
     Writes,
 }
 
@@ -54,7 +54,7 @@ fn get() -> String {
     "GET".to_owned()
 }
 
-/// Runs every file of cases. Returns how many requests were sent.
+/// Runs every file of cases. Returns the number of requests.
 pub fn run(subject: &dyn Subject) -> usize {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/blackbox/cases");
     let mut paths: Vec<_> = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -162,7 +162,7 @@ impl Case {
     }
 }
 
-/// HEAD is answered like GET, without the body.
+/// HEAD must be answered like GET, without the body.
 pub fn head_problems(wire: &Wire, answer: &Answer, head: &Answer) -> Vec<String> {
     let mut all = problems(&wire.head(), head, Pages::All);
     if head.status != answer.status {
@@ -172,9 +172,9 @@ pub fn head_problems(wire: &Wire, answer: &Answer, head: &Answer) -> Vec<String>
     let stable = |answer: &Answer| {
         let mut headers = answer.headers.clone();
         headers.retain(|(name, _)| match name.as_str() {
-            // These tell of the single request.
+            // These headers describe the single request.
             "x-request-id" | "server-timing" | "date" | "connection" | "keep-alive" => false,
-            // The age may have one digit more by now.
+            // The age may have one more digit by now.
             "content-length" => !is_health,
             _ => true,
         });
@@ -187,12 +187,12 @@ pub fn head_problems(wire: &Wire, answer: &Answer, head: &Answer) -> Vec<String>
     all
 }
 
-/// One byte for each character: paths and headers can so hold any byte.
+/// One byte for each character, so that paths and headers can contain any byte.
 fn bytes(text: &str) -> Vec<u8> {
     text.chars().map(|c| u8::try_from(u32::from(c)).unwrap_or_else(|_| panic!("no byte: {c:?}"))).collect()
 }
 
-/// `{persona}` is a token, `{a*8192}` the text repeated.
+/// Expands `{persona}` to a token, and `{a*8192}` to the repeated text.
 fn expand(text: &str, subject: &dyn Subject) -> String {
     let mut expanded = String::new();
     let mut rest = text;

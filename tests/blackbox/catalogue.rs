@@ -11,7 +11,7 @@ use super::{
     wire::Wire,
 };
 
-/// The lines of the sample catalogue, as they are written.
+/// The lines of a catalogue, by type.
 #[derive(Default)]
 pub struct Lines {
     pub merchants: BTreeMap<i64, Merchant>,
@@ -23,7 +23,7 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// Those of the sample catalogue.
+    /// The lines of the sample catalogue.
     pub fn of_samples() -> Self {
         Self::of(&samples())
     }
@@ -54,19 +54,19 @@ fn samples() -> String {
     paths.iter().map(|path| fs::read_to_string(path).unwrap()).collect()
 }
 
-/// A published catalogue: what was published, and when.
+/// A published catalogue.
 pub struct Published {
     pub lines: Lines,
     pub built: Built,
     pub at: i64,
 }
 
-/// Publishes the sample catalogue by the service's own routes, as `admit publish` does.
+/// Publishes the sample catalogue through the service's own routes, as `admit publish` does.
 pub fn publish(subject: &dyn Subject, seq: u64) -> Published {
     publish_lines(subject, seq, &samples())
 }
 
-/// Publishes the sample catalogue as if nobody had ever bought anything.
+/// Publishes the sample catalogue without customers, so that nothing was bought.
 pub fn publish_without_customers(subject: &dyn Subject, seq: u64) -> Published {
     let samples = samples();
     let lines = samples.lines().filter(|line| !line.contains(r#""type": "customer""#));

@@ -1,21 +1,21 @@
-//! What holds for every answer, whatever was asked.
+//! Rules for every answer, whatever the request.
 
 use serde_json::Value;
 
 use super::wire::{Answer, Wire};
 
-/// Which pages may read the answer.
+/// Which pages may read the answer, by the `Origin` header of the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pages {
     /// `CORS_ORIGINS` is `*`.
     All,
-    /// A list, and the request's origin is on it.
+    /// `CORS_ORIGINS` is a list that contains the request's origin.
     Listed(&'static str),
-    /// A list, and the request's origin is not on it.
+    /// `CORS_ORIGINS` is a list that does not contain the request's origin.
     NotListed,
 }
 
-/// What is wrong with an answer of the service by the rules that hold for all of them.
+/// The rules that an answer of the service breaks.
 pub fn problems(wire: &Wire, answer: &Answer, pages: Pages) -> Vec<String> {
     let mut problems = Vec::new();
     let mut check = |is_right: bool, what: &str| {
@@ -105,7 +105,7 @@ fn is_read_publicly(wire: &Wire) -> bool {
     (path.starts_with("/items/") || path.starts_with("/v2/")) && !path.ends_with("/access")
 }
 
-/// Whether the answer may be a value of the store, whose bytes nobody looks at.
+/// Whether the answer may be a value of the store, whose bytes are not checked.
 fn is_value(wire: &Wire) -> bool {
     let is_list =
         [&b"/snapshot/keys"[..], b"/snapshot/issuers"].iter().any(|list| wire.target.starts_with(list));
@@ -136,13 +136,13 @@ fn error_body_problems(answer: &Answer) -> Vec<String> {
     problems
 }
 
-/// The one body of an error.
+/// The body of an error.
 pub fn error_body(status: u16, message: &str, field: Option<&str>) -> Value {
     let key = field.map_or_else(|| status.to_string(), str::to_owned);
     serde_json::json!({ "code": status, "message": message, "errors": { key: message } })
 }
 
-/// Whether `actual` has everything that `expected` has: objects may have more members.
+/// Whether `actual` contains everything of `expected`; objects may have more members.
 pub fn includes(actual: &Value, expected: &Value) -> bool {
     match (actual, expected) {
         (Value::Object(actual), Value::Object(expected)) => expected

@@ -1,4 +1,5 @@
-//! A client that sends every byte as it is told. Libraries refuse to send what has to be tested.
+//! A client that sends exactly the bytes that a test gives it. HTTP libraries refuse to send invalid
+//! requests.
 
 use std::{
     io::{Read, Write},
@@ -8,10 +9,10 @@ use std::{
 
 use crate::wire::{Answer, Payload, Wire};
 
-/// A busy machine gets this long before an answer counts as none.
+/// How long to wait for an answer, on a busy machine too.
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
 
-/// Sends a request on a connection of its own. `cf_header` is where this server takes `request.cf` from.
+/// Sends a request on a new connection. The server takes `request.cf` from `cf_header`.
 pub fn send(
     address: SocketAddr,
     host: &str,
@@ -49,7 +50,7 @@ pub fn send(
             bytes.extend(b"0\r\n\r\n");
         }
     }
-    // A server may answer before it has read everything, and close: what counts is whether it answered.
+    // A server may answer and close before it has read everything; then only the answer matters.
     let sent = stream.write_all(&bytes).and_then(|()| stream.flush());
     if matches!(wire.body, Payload::Interrupted(_)) {
         stream.shutdown(std::net::Shutdown::Write)?;
@@ -60,7 +61,7 @@ pub fn send(
         match stream.read(&mut chunk) {
             Ok(0) => break,
             Ok(len) => received.extend(&chunk[..len]),
-            // A reset behind a complete answer is the end of one that was given early.
+            // A reset after a complete answer ends an answer that was given early.
             Err(error) if received.is_empty() => return Err(sent.err().unwrap_or(error)),
             Err(_) => break,
         }

@@ -1,5 +1,5 @@
-//! Cases under another configuration. `start` makes a subject with these variables on top of the usual ones,
-//! an empty value standing for none.
+//! Cases under other configurations. Variables are added to the usual ones; an empty value removes a
+//! variable.
 
 use serde_json::json;
 
@@ -20,10 +20,10 @@ pub fn variables(changes: &[(&str, &str)]) -> Vec<(String, String)> {
     variables
 }
 
-/// Values that make the configuration unusable, and the variable that the log must name.
+/// Variables that make the configuration invalid, each with the variable that the log must name.
 pub const WRONG: [(&[(&str, &str)], &str); 22] = [
     (&[("ORIGIN_URL", "https://o.example"), ("ORIGIN_SECRET", "short")], "ORIGIN_SECRET"),
-    // A secret that verifies heads would sign them as well.
+    // A secret that verifies heads could also sign them.
     (
         &[(
             "SNAPSHOT_KEYS",
@@ -65,7 +65,7 @@ pub const WRONG: [(&[(&str, &str)], &str); 22] = [
     (&[("CONFIRMS_PER_SEC", "many")], "CONFIRMS_PER_SEC"),
 ];
 
-/// Nothing is published yet: every read says so, and none of them is a denial.
+/// Before the first publish every read says that data is missing, and none is a denial.
 pub fn no_snapshot(subject: &dyn Subject) {
     let unavailable = error_body(503, "Service unavailable", None);
     for path in ["/items/5101/access", "/license", "/items/5101", "/items/5001/access-fees", "/healthz"] {
@@ -81,7 +81,7 @@ pub fn no_snapshot(subject: &dyn Subject) {
             assert!(method == "HEAD" || answer.json() == unavailable, "{path}: {}", answer.text());
         }
     }
-    // What needs no snapshot is answered as ever.
+    // Requests that need no snapshot are answered as usual.
     for (wire, status) in [
         (Wire::get("/items/5101/access"), 401),
         (Wire::get("/items/x/access").bearer(&subject.token("subscriber")), 422),
@@ -91,13 +91,13 @@ pub fn no_snapshot(subject: &dyn Subject) {
     ] {
         assert_eq!(subject.send(&wire).status, status, "{}", wire.describe());
     }
-    // The first publish is seen at once by the isolate that took it.
+    // The isolate that took the first publish sees it at once.
     catalogue::publish(subject, 1);
     let wire = Wire::get("/items/5101/access").bearer(&subject.token("subscriber"));
     assert_eq!(subject.send(&wire).status, 200);
 }
 
-/// Two pages and an app, as an operator may write them.
+/// Two pages and an app, in forms that operators may write.
 pub const ORIGINS: &[(&str, &str)] =
     &[("CORS_ORIGINS", "https://TV.example:443/, https://www.tv.example capacitor://localhost,")];
 
@@ -142,7 +142,7 @@ pub fn listed_pages(subject: &dyn Subject) {
     }
 }
 
-/// Behind another CDN, which sets these headers.
+/// Headers that another CDN sets.
 pub const TRUSTED: &[(&str, &str)] =
     &[("TRUSTED_COUNTRY_HEADER", "X-CDN-Country"), ("TRUSTED_ADDRESS_HEADER", "X-CDN-Address")];
 
@@ -154,15 +154,15 @@ pub fn trusted_headers(subject: &dyn Subject) {
         json!([body["country_code"], body["ip_address"]])
     };
     let access = || Wire::get("/items/5101/access").country("US").header("CF-Connecting-IP", "198.51.100.1");
-    assert_eq!(ask(access()), json!(["XX", "0.0.0.0"]), "the header counts, and nothing else");
+    assert_eq!(ask(access()), json!(["XX", "0.0.0.0"]), "only the configured header counts");
     let wire = access().header("x-cdn-country", "GB").header("x-cdn-address", "203.0.113.9");
     assert_eq!(ask(wire), json!(["GB", "203.0.113.9"]));
     let wire = access().header("X-CDN-Country", "GB\",\"id\":1,\"a\":\"").header("X-CDN-Address", "a, b");
-    assert_eq!(ask(wire), json!(["XX", "0.0.0.0"]), "what is no country and no address is not shown");
+    assert_eq!(ask(wire), json!(["XX", "0.0.0.0"]), "an invalid country or address is not shown");
     let wire = access().header("X-CDN-Country", "gb").header("X-CDN-Address", "[2001:DB8::7]:51008");
-    assert_eq!(ask(wire), json!(["GB", "2001:db8::7"]), "in one form");
+    assert_eq!(ask(wire), json!(["GB", "2001:db8::7"]), "in canonical form");
     let wire = access().header("X-CDN-Country", "T1").header("X-CDN-Address", "203.0.113.9, 10.0.0.1");
-    assert_eq!(ask(wire), json!(["XX", "0.0.0.0"]), "neither says where the viewer is");
+    assert_eq!(ask(wire), json!(["XX", "0.0.0.0"]), "neither is a usable location");
     let wire = access().header("X-CDN-Country", "GB").header("X-CDN-Country", "SE");
-    assert_eq!(ask(wire), json!(["XX", "0.0.0.0"]), "a client's beside the CDN's");
+    assert_eq!(ask(wire), json!(["XX", "0.0.0.0"]), "the client sent the header too");
 }

@@ -1,4 +1,4 @@
-//! The service in this process.
+//! The service in this process, as a subject.
 
 use admit::{
     api::{
@@ -16,12 +16,12 @@ use crate::{
     wire::{Answer, Payload, Wire},
 };
 
-/// [`App`] over a platform in memory, with what the Worker's glue and its runtime do around it.
+/// [`App`] on a platform in memory, with what the Worker's glue and its runtime do around it.
 pub struct InProcess {
     pub app: App<MemoryPlatform>,
 }
 
-/// Any moment will do; this one is in 2027.
+/// The time of the tests, in 2027.
 pub const START_SECS: u64 = 1_800_000_000;
 
 impl InProcess {
@@ -40,7 +40,7 @@ impl InProcess {
 impl Subject for InProcess {
     fn send(&self, wire: &Wire) -> Answer {
         let config = self.app.config();
-        // The runtime joins what is sent several times.
+        // The runtime joins a header that is sent several times.
         let header = |wanted: &str| {
             let values = wire.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case(wanted));
             let values: Vec<_> =

@@ -1,5 +1,5 @@
-//! The sample issuers with keys for tests, and tokens by them. The keys are published or made anew: none is
-//! worth anything.
+//! The sample issuers with keys for tests, and tokens signed with them. The keys are published or generated,
+//! so they protect nothing.
 
 use std::{fs, sync::LazyLock};
 
@@ -13,13 +13,13 @@ use jwt_compact::{
 };
 use serde_json::{Map, Value, json};
 
-/// RFC 8032 §7.1, TEST 1 and TEST 2: the publisher's issuer, and the head.
+/// RFC 8032 §7.1, TEST 1 and TEST 2: the keys of the publisher's issuer and of the head.
 const PUBLISHER: (&str, &str) =
     ("nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A", "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo");
 const SNAPSHOT: (&str, &str) =
     ("TM0Imyj_ltqdtsNG7BFOD1uKMZ81q6Yk2oz27U-4pvs", "PUAXw-hDiVqStwqnTRt-vJyYLM8uxJaMwM1V8Sr0Zgw");
 const VENDOR_SECRET: &str = "black-box-tests-vendor-secret-0123456789";
-/// The name that `samples/issuers.json` gives the secret.
+/// The name of the secret in `samples/issuers.json`.
 pub const VENDOR_SECRET_NAME: &str = "VENDOR_JWT_SECRET";
 
 static RSA: LazyLock<RsaPrivateKey> =
@@ -53,7 +53,7 @@ fn samples() -> Vec<Value> {
     serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
 }
 
-/// The variables of a Worker that knows the sample issuers.
+/// The variables of a Worker with the sample issuers.
 pub fn variables() -> Vec<(String, String)> {
     let issuers: Vec<Value> = samples().iter().map(issuer).collect();
     let snapshot_keys = json!({ "keys": [ed25519(SNAPSHOT, "snapshot-1").1] });
@@ -85,7 +85,7 @@ fn issuer(sample: &Value) -> Value {
     config
 }
 
-/// A token of the sample issuer called `name`, with `claims` on top of its own.
+/// A token of the sample issuer called `name`; `claims` are added to its own.
 pub fn token(name: &str, claims: &Map<String, Value>, expires_at: i64) -> String {
     let samples = samples();
     let sample = samples.iter().find(|sample| sample["name"] == name).unwrap();
@@ -104,7 +104,7 @@ pub fn token(name: &str, claims: &Map<String, Value>, expires_at: i64) -> String
     }
 }
 
-/// A token of an issuer that has the vendor's secret, with exactly these claims and its own.
+/// A token of an issuer with the vendor's secret, with exactly these claims and `iss` and `exp`.
 pub fn token_by(issuer: &str, claims: &Value, expires_at: i64) -> String {
     let mut all = json!({ "iss": issuer, "exp": expires_at });
     all.as_object_mut().unwrap().extend(claims.as_object().unwrap().clone());
@@ -122,7 +122,7 @@ pub fn fetched_jwks() -> String {
     json!({ "keys": [ed25519(PUBLISHER, "fetched-1").1] }).to_string()
 }
 
-/// A token with exactly these claims, by an issuer that has [`fetched_jwks`].
+/// A token with exactly these claims, of an issuer with [`fetched_jwks`].
 pub fn fetched_token(claims: &Value) -> String {
     let header = json!({ "alg": "EdDSA", "kid": "fetched-1", "typ": "JWT" });
     signed_by_ed25519(PUBLISHER, &header, claims.to_string().as_bytes())
@@ -133,18 +133,18 @@ pub fn publisher_token(expires_at: i64) -> String {
     scoped_token("publisher", "snapshot:publish", expires_at)
 }
 
-/// A token that may read the snapshot, as support has it.
+/// A token that may read the snapshot, for support staff.
 pub fn reader_token(expires_at: i64) -> String {
     scoped_token("publisher", "snapshot:read", expires_at)
 }
 
-/// A token with that `scope`, by the sample issuer called `name`.
+/// A token with `scope`, of the sample issuer called `name`.
 pub fn scoped_token(name: &str, scope: &str, expires_at: i64) -> String {
     let claims = json!({ "sub": "sync", "mid": 2101, "scope": scope });
     token(name, claims.as_object().unwrap(), expires_at)
 }
 
-/// Whose key signs a head.
+/// The key that signs a head.
 #[derive(Clone, Copy, Debug)]
 pub enum Signer {
     Publisher,
@@ -154,7 +154,7 @@ pub enum Signer {
     Stranger,
 }
 
-/// A head over what was built.
+/// A head for a built snapshot.
 pub fn head(built: &Built, seq: u64, as_of: i64) -> Head {
     built.head(seq, as_of)
 }

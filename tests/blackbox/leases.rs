@@ -1,4 +1,4 @@
-//! The lease, and what only its holder may do: heads, versions, removals.
+//! The lease, and the requests that only its holder may make: heads, versions, removals.
 
 use admit::snapshot::{
     head::Head,
@@ -31,7 +31,7 @@ fn expect(publisher: &mut Publisher<'_>, wire: Wire, status: u16) {
     assert_eq!(answer.status, status, "{at}: {}", answer.text());
 }
 
-/// The published head has `seq` 5.
+/// Expects a published head with `seq` 5.
 pub fn run(publisher: &mut Publisher<'_>, published: &Published) {
     let now = publisher.subject.now();
     let head = Head { as_of: now, ..issuers::head(&published.built, 6, now) };
@@ -58,7 +58,7 @@ pub fn run(publisher: &mut Publisher<'_>, published: &Published) {
         }
     }
     publisher.refused(lease(BEN, until), 409, &held, None);
-    // What changes nothing yet is open to whoever may publish.
+    // Objects change nothing until a head names them, so every publisher may store them.
     expect(publisher, by(Wire::put(&path, object), BEN), 201);
 
     let other_seq = "The head has another seq than its key";
@@ -77,7 +77,7 @@ pub fn run(publisher: &mut Publisher<'_>, published: &Published) {
 
 fn wrong_leases(publisher: &mut Publisher<'_>, now: i64) {
     let end = "A lease must end within 600 s from now, by the clock of this service";
-    // An hour: the clock of the Worker goes on while this runs.
+    // An hour, because the Worker's clock runs on during the test.
     for until in [now - 1, now + 3_600] {
         publisher.refused(lease(ANNE, until), 422, end, Some("until"));
     }
@@ -99,7 +99,7 @@ fn removals(publisher: &mut Publisher<'_>, head: &Head, path: &str) {
         publisher.refused(wire, 409, &needed, None);
     }
     for path in [path, "/snapshot/version/6"] {
-        // Once more when it is gone.
+        // The second time the object is already gone.
         for _ in 0..2 {
             expect(publisher, by(Wire::new("DELETE", path), ANNE), 204);
         }

@@ -1,4 +1,4 @@
-//! Every sample viewer by every item and every read route.
+//! Every sample viewer asks for every item on every read route.
 
 use serde_json::{Value, json};
 
@@ -11,12 +11,12 @@ use super::{
     wire::{Answer, Wire},
 };
 
-/// The matrix on one subject.
+/// The matrix for one subject.
 pub struct Matrix<'a> {
     pub subject: &'a dyn Subject,
     pub oracle: Oracle<'a>,
-    /// Whether the moment of publishing is known to the second, so that every time can be compared. Where it
-    /// is not, behind `wrangler dev`, an answer takes 15 ms, and a sample of the matrix must do.
+    /// Whether the time of publishing is known to the second, so that all times can be compared. Behind
+    /// `wrangler dev` it is not, and an answer takes 15 ms, so only a sample of the matrix is run.
     pub is_exact: bool,
     pub sent: usize,
 }
@@ -132,7 +132,7 @@ impl Matrix<'_> {
         }
     }
 
-    /// What can be read without a token, of every item.
+    /// The public reads of every item.
     fn items(&mut self) {
         let items: Vec<_> = self.oracle.lines.items.values().cloned().collect();
         for item in items.iter().step_by(if self.is_exact { 1 } else { 10 }) {

@@ -1,5 +1,5 @@
-//! What the contract says of the sample catalogue, computed from its lines. Written from the contract, not
-//! from the service: both must come to the same answer.
+//! The expected answers for the sample catalogue, computed from its lines. This is written from the contract,
+//! independently of the service: both must give the same answers.
 
 use admit::snapshot::{
     schema::{
@@ -12,19 +12,19 @@ use serde_json::{Map, Value, json};
 
 use super::{catalogue::Lines, personas::Persona};
 
-/// Shown where a grant never ends.
+/// The end that answers show for a grant without end.
 const NEVER: i64 = 253_402_300_799;
 
-/// What a check must answer.
+/// The expected answer to a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Check {
     NotFound,
     Denied,
-    /// Until then.
+    /// Granted until this time.
     Granted(i64),
 }
 
-/// The catalogue as it is at a moment.
+/// The catalogue and the time of publishing.
 pub struct Oracle<'a> {
     pub lines: &'a Lines,
     /// When it was published.
@@ -62,7 +62,7 @@ impl Oracle<'_> {
         self.lines.licenses.iter().find(|license| license.id == id)
     }
 
-    /// Whether having `id` means having the item: it is the item, or a package that holds it.
+    /// Whether access to `id` includes the item: it is the item, or a package that contains it.
     fn leads_to(&self, id: i64, item: &Item) -> bool {
         id == item.id || self.item(id).is_some_and(|package| package.item_ids.contains(&item.id))
     }
@@ -71,7 +71,7 @@ impl Oracle<'_> {
         license.item_ids.iter().any(|id| self.leads_to(*id, item))
     }
 
-    /// Presence is not entitlement: only these unlock.
+    /// Whether a subscription unlocks anything: only these states and dates do.
     fn is_live(&self, held: &CustomerLicense, now: i64) -> bool {
         matches!(held.status, SubscriptionStatus::Active | SubscriptionStatus::Overdue)
             && self.is_in_force(held.starts_at, held.expires_at, now)
@@ -126,7 +126,7 @@ impl Oracle<'_> {
         ends.into_iter().max().map_or(Check::Denied, |end| Check::Granted(end.min(NEVER)))
     }
 
-    /// The names of the licences that `/license` lists, best first, and whether each is entitled.
+    /// The names of the licences that `/license` lists, best first, each with its end.
     pub fn listed(&self, persona: &Persona, now: i64) -> Vec<(String, i64)> {
         const YEAR_SECS: i64 = 365 * 86_400;
         let Some((client, app, _)) = self.client(persona) else { return Vec::new() };
@@ -158,7 +158,7 @@ impl Oracle<'_> {
         listed
     }
 
-    /// Public details of an item.
+    /// The public details of an item.
     pub fn item_json(&self, item: &Item) -> Value {
         let metahash: Map<String, Value> =
             item.metadata.iter().map(|entry| (entry.name.clone(), entry.value.clone().into())).collect();

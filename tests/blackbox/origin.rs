@@ -1,5 +1,5 @@
-//! An origin as the tests want it: what it answers, and what it remembers of what reached it. In memory or behind
-//! a socket, the same.
+//! The origin behind the subject: its answers, and the requests that reached it. The same code serves in
+//! memory and behind a socket.
 
 use std::{
     collections::BTreeSet,
@@ -9,7 +9,7 @@ use std::{
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use serde_json::{Value, json};
 
-/// A request as it reached the origin.
+/// A request that reached the origin.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
     pub method: String,
@@ -26,7 +26,7 @@ impl Seen {
     }
 }
 
-/// What the origin answers.
+/// An answer of the origin.
 #[derive(Clone, Debug, Default)]
 pub struct Given {
     pub status: u16,
@@ -42,17 +42,17 @@ impl Given {
     }
 }
 
-/// What the origin knows and has seen.
+/// The origin's data, and the requests so far.
 #[derive(Default)]
 pub struct Known {
     pub seen: Vec<Seen>,
-    /// Writes that were done, once for each key.
+    /// The writes that were done, once for each idempotency key.
     pub done: Vec<Seen>,
     keys: Vec<String>,
     granted: BTreeSet<(String, String)>,
 }
 
-/// The origin's state, shared by who serves it and who asks about it.
+/// The origin's state, shared by its server and the test.
 #[derive(Clone, Default)]
 pub struct Origin(pub Arc<Mutex<Known>>);
 
@@ -61,7 +61,7 @@ impl Origin {
         self.0.lock().unwrap().seen.clone()
     }
 
-    /// What reached it since the last time.
+    /// The requests since the last call.
     pub fn take_seen(&self) -> Vec<Seen> {
         std::mem::take(&mut self.0.lock().unwrap().seen)
     }
@@ -70,12 +70,12 @@ impl Origin {
         self.0.lock().unwrap().done.len()
     }
 
-    /// From now on a customer may play an item.
+    /// Gives a customer access to an item.
     pub fn grant(&self, subject: &str, item_id: i64) {
         self.0.lock().unwrap().granted.insert((subject.to_owned(), item_id.to_string()));
     }
 
-    /// Does what a request asks for, once for each key, and answers.
+    /// Does a request, once for each idempotency key, and answers.
     pub fn answer(&self, seen: &Seen) -> Given {
         let mut known = self.0.lock().unwrap();
         known.seen.push(seen.clone());
@@ -91,7 +91,7 @@ impl Origin {
         let mut given = known.answer(seen);
         given.headers.extend([
             ("entitlement-seq", seq.to_string()),
-            // Nothing of this is for clients.
+            // These headers must not reach clients.
             ("set-cookie", "session=of-the-origin".to_owned()),
             ("location", "https://internal.example/items/33".to_owned()),
             ("x-powered-by", "the origin".to_owned()),

@@ -1,4 +1,4 @@
-//! Several objects at once: stored, checked where they are, and listed.
+//! Requests for several objects at once: packs, checks and lists.
 
 use admit::snapshot::{
     object::{Digest, ObjectKind, ObjectName},
@@ -52,7 +52,7 @@ fn stored(publisher: &mut Publisher<'_>, published: &Published) {
     let body = Payload::Chunked(pack(&objects));
     let chunked = Wire { body, ..Wire::new("POST", "/snapshot/pack") };
     expect(publisher, chunked, 201, &json!({"stored": objects.len()}));
-    // As many as may be, and as long as may be.
+    // The most objects, and the longest one.
     let many: Vec<_> = (0..40).map(|number| shard(&[number])).collect();
     expect(publisher, Wire::post("/snapshot/pack", pack(&many)), 201, &json!({"stored": 40}));
     let long = shard(&vec![7; PACK_LIMIT - 4 - 8]);

@@ -1,4 +1,4 @@
-//! The sample viewers, and tokens for them.
+//! The sample viewers and their tokens.
 
 use std::{collections::HashMap, fs, sync::LazyLock};
 
@@ -32,12 +32,12 @@ impl Persona {
         }
     }
 
-    /// A claim that is text.
+    /// A claim, if it is text.
     pub fn claim(&self, name: &str) -> Option<&str> {
         self.claims.get(name).and_then(Value::as_str)
     }
 
-    /// Whether the token is good.
+    /// Whether the token is valid.
     pub fn is_signed_in(&self) -> bool {
         self.license == 200
     }
@@ -53,11 +53,12 @@ pub fn all() -> &'static [Persona] {
     &ALL
 }
 
-/// A token of a sample viewer, made at `now` by the keys of these tests.
+/// A token of a sample viewer at `now`, signed with the keys of these tests.
 pub fn token(name: &str, now: i64) -> String {
     static MINTED: LazyLock<std::sync::Mutex<HashMap<(String, i64), String>>> =
         LazyLock::new(Default::default);
-    // RSA signatures cost milliseconds, and there are thousands of requests: one token for each hour will do.
+    // An RSA signature takes milliseconds and there are thousands of requests, so each token is reused for an
+    // hour.
     let hour = now - now % 3_600;
     let mut minted = MINTED.lock().unwrap();
     let token = minted.entry((name.to_owned(), hour)).or_insert_with(|| {

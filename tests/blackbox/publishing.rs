@@ -1,4 +1,4 @@
-//! The routes by which a snapshot is published: what they refuse, and that nothing refused has any effect.
+//! The publish API: what it refuses, and that refused requests have no effect.
 
 use admit::snapshot::{
     head::Head,
@@ -20,7 +20,7 @@ const NOT_THE_NAME: &str = "The body does not have the digest and the header tha
 const NOT_A_HEAD: &str = "The body is not a head that a key of SNAPSHOT_KEYS has signed";
 const NOT_COMPLETE: &str = "An object that the head names is not stored";
 
-/// Who may publish.
+/// A subject with a publisher's token.
 pub struct Publisher<'a> {
     pub subject: &'a dyn Subject,
     token: String,
@@ -57,7 +57,7 @@ impl Publisher<'_> {
     }
 }
 
-/// Returns how many requests were sent. The subject holds `published` with `seq` 1.
+/// Runs the cases. Returns the number of requests. The subject must hold `published` with `seq` 1.
 pub fn run(subject: &dyn Subject, published: &Published) -> usize {
     let token = issuers::publisher_token(subject.now() + 86_400);
     let mut publisher = Publisher { subject, token, sent: 0 };
@@ -74,7 +74,7 @@ pub fn run(subject: &dyn Subject, published: &Published) -> usize {
 fn objects(publisher: &mut Publisher<'_>, published: &Published) {
     let (name, object) = &published.built.objects[0];
     let path = format!("/snapshot/{name}");
-    // What is stored is sent back as it is, and may be stored again.
+    // A stored object comes back unchanged, and may be stored again.
     for wire in [Wire::get(&path), Wire::put(&path, object.clone()), Wire::get(&path)] {
         let is_put = wire.method == "PUT";
         let answer = publisher.send(wire);
@@ -104,18 +104,18 @@ fn objects(publisher: &mut Publisher<'_>, published: &Published) {
     let other = ObjectKind::ALL.into_iter().find(|kind| *kind != name.kind).unwrap();
     let other = ObjectName { kind: other, digest: name.digest };
     wrong(publisher, &format!("/snapshot/{other}"), object.clone());
-    // The digest is right, the header is not.
+    // The digest is right, and the header is wrong.
     let text = b"no object at all";
     wrong(publisher, &format!("/snapshot/{}", ObjectName::of(ObjectKind::Delta, text)), text.to_vec());
     // Nothing of a refused upload is stored.
     publisher.refused(Wire::get(&unknown), 404, "Object not found", None);
     let chunked = Wire { body: Payload::Chunked(object.clone()), ..Wire::new("PUT", &path) };
     assert_eq!(publisher.send(chunked).status, 201);
-    // No body at all.
+    // Without a body.
     publisher.refused(Wire::new("PUT", &path), 422, NOT_THE_NAME, Some("body"));
 }
 
-/// The scope `snapshot:read` reads what the scope `snapshot:publish` reads, and changes nothing.
+/// The scope `snapshot:read` reads the same as `snapshot:publish`, and changes nothing.
 fn readers(publisher: &mut Publisher<'_>, published: &Published) {
     let reader = issuers::reader_token(publisher.subject.now() + 3_600);
     let (name, object) = &published.built.objects[0];
@@ -166,11 +166,12 @@ fn readers(publisher: &mut Publisher<'_>, published: &Published) {
     publisher.still_serves();
 }
 
-/// Lengths about the blocks of SHA-256, about where a platform may take over from our own code, and the longest.
+/// Lengths around SHA-256's blocks, around the length from which a platform may hash instead of our code, and
+/// the longest.
 pub const LENGTHS: [usize; 14] =
     [8, 9, 55, 56, 63, 64, 65, 2_047, 2_048, 2_049, 65_535, 65_536, 1 << 20, OBJECT_LIMIT];
 
-/// A shard, by its header, of that many bytes.
+/// A shard of `len` bytes.
 pub fn shard_of(len: usize) -> (ObjectName, Vec<u8>) {
     let header = ObjectKind::Shard.header();
     let object: Vec<u8> = header.into_iter().chain((0..251).cycle()).take(len).collect();
@@ -196,7 +197,7 @@ fn too_large(publisher: &mut Publisher<'_>) {
         let wire = Wire { body, ..Wire::new("PUT", &path) };
         publisher.refused(wire, 413, "Body too large", None);
     }
-    // As long as may be: refused for what it says, not for its length.
+    // The longest body is refused for its content, not for its length.
     publisher.refused(Wire::put(&path, vec![0; OBJECT_LIMIT]), 422, NOT_THE_NAME, Some("body"));
     for body in [Payload::Whole(vec![b'a'; HEAD_LIMIT + 1]), Payload::Chunked(vec![b'a'; HEAD_LIMIT + 1])] {
         let wire = Wire { body, ..Wire::new("PUT", "/snapshot/head") };
@@ -219,7 +220,7 @@ fn heads(publisher: &mut Publisher<'_>, published: &Published) {
     not_a_head(publisher, "\u{fffd}".to_owned());
     not_a_head(publisher, issuers::sign_head(&good, Signer::Impostor));
     not_a_head(publisher, issuers::sign_head(&good, Signer::Stranger));
-    // The publisher's key signs tokens of other types too; none of them is a head.
+    // The publisher's key also signs tokens of other types, which are not heads.
     not_a_head(publisher, issuers::sign_head_as(&good, Signer::Publisher, "JWT"));
     let signed = issuers::sign_head(&good, Signer::Publisher);
     not_a_head(publisher, signed[..signed.len() - 1].to_owned());
@@ -240,7 +241,7 @@ fn heads(publisher: &mut Publisher<'_>, published: &Published) {
         (Head { index: nine, ..good.clone() }, vec![format!("index/{nine}")]),
         (Head { directory: nine, ..good.clone() }, vec![format!("directory/{nine}")]),
         (Head { delta: Some(nine), ..good.clone() }, vec![format!("delta/{nine}")]),
-        // Objects of another kind are none.
+        // An object of another kind does not count.
         (
             Head { index: directory, directory: index, ..good.clone() },
             vec![format!("index/{directory}"), format!("directory/{index}")],
@@ -258,7 +259,8 @@ fn heads(publisher: &mut Publisher<'_>, published: &Published) {
         let wire = publisher.put_head(&older);
         publisher.refused(wire, 409, "A newer head is published", None);
     }
-    // The same again is no harm, a compaction is the same seq at a later time, and so is a head that is renewed.
+    // The same head again is accepted; so are the same seq at a later time (a compaction), and a renewed
+    // head.
     let later = Head { as_of: now + 1, ..good.clone() };
     for head in [good.clone(), later.clone(), later.renewed(now + 2)] {
         let wire = publisher.put_head(&head);
@@ -266,15 +268,15 @@ fn heads(publisher: &mut Publisher<'_>, published: &Published) {
         let stored = publisher.send(Wire::get("/snapshot/head"));
         assert_eq!(stored.text(), issuers::sign_head(&head, Signer::Publisher));
     }
-    // Strangers learn that it works.
+    // A stranger learns only that the service works.
     let told = publisher.subject.send(&Wire::get("/healthz")).json();
     assert_eq!(told, serde_json::json!({"age_secs": 0, "status": "ok"}));
     let health = publisher.send(Wire::get("/healthz")).json();
     assert_eq!((&health["seq"], &health["items"]), (&5.into(), &good.items.into()), "{health}");
-    // How old the head is, and how long nothing has changed.
+    // The age of the head, and the time since the last change.
     assert_eq!((&health["as_of"], &health["changed_at"]), (&(now + 2).into(), &(now + 1).into()), "{health}");
     let secs = |name: &str| health[name].as_i64().unwrap();
     assert_eq!(secs("unchanged_secs") - secs("age_secs"), 1, "{health}");
-    // Whoever published it: the next isolate reads it too, which `/healthz` of this one has just done.
+    // The next isolate reads the new head too, as `/healthz` of this one has just done.
     publisher.still_serves();
 }

@@ -1,5 +1,5 @@
-//! The same questions again and again, in any order: each answer is the one that was given first, whatever else was
-//! asked in between, until something else is published. The Worker keeps answers; nobody may notice.
+//! Repeats the same requests in any order. Each answer must equal the first one, whatever else was asked in
+//! between, until the next publish. The Worker keeps answers, and no client may notice.
 
 use std::collections::HashSet;
 
@@ -13,10 +13,10 @@ use super::{
 const VIEWERS: [&str; 6] =
     ["subscriber", "item-buyer", "package-owner", "never-bought", "unknown-customer", "several-grants"];
 
-/// Rounds of as many questions as there are.
+/// Rounds of requests; a round is as long as the list of questions.
 const ROUNDS: usize = 12;
 
-/// Checks that differ in one thing that the answer may depend on, or in nothing that it does.
+/// Checks that differ in one thing that the answer may depend on, or in one that it must not depend on.
 fn questions(subject: &dyn Subject) -> Vec<Wire> {
     let mut questions = Vec::new();
     for viewer in VIEWERS {
@@ -53,7 +53,7 @@ fn questions(subject: &dyn Subject) -> Vec<Wire> {
     questions
 }
 
-/// What a client may compare: neither the request's id nor where the time went.
+/// The part of an answer that must be equal: without the request id and the timing.
 fn seen(answer: &Answer) -> (u16, Vec<(String, String)>, Vec<u8>) {
     let mut headers = answer.headers.clone();
     headers.retain(|(name, _)| !matches!(name.as_str(), "x-request-id" | "server-timing" | "date"));
@@ -61,12 +61,12 @@ fn seen(answer: &Answer) -> (u16, Vec<(String, String)>, Vec<u8>) {
     (answer.status, headers, answer.body.clone())
 }
 
-/// Where answers are for any page.
+/// For `CORS_ORIGINS=*`.
 pub const fn any_page(_: &Wire) -> Pages {
     Pages::All
 }
 
-/// Where they are for [`ORIGINS`](super::configured::ORIGINS).
+/// For [`ORIGINS`](super::configured::ORIGINS).
 pub fn listed(wire: &Wire) -> Pages {
     let origin = wire.headers.iter().find(|(name, _)| name == "Origin").map(|(_, value)| value.as_slice());
     match origin {
@@ -76,7 +76,7 @@ pub fn listed(wire: &Wire) -> Pages {
     }
 }
 
-/// Returns how many requests were sent. `pages` says whom an answer is for.
+/// Runs the requests. Returns their number. `pages` tells which page an answer is for.
 pub fn run(subject: &dyn Subject, pages: fn(&Wire) -> Pages) -> usize {
     let questions = questions(subject);
     let mut ids = HashSet::new();
@@ -100,7 +100,7 @@ pub fn run(subject: &dyn Subject, pages: fn(&Wire) -> Pages) -> usize {
             catalogue::publish(subject, seq);
         }
         let first: Vec<_> = questions.iter().map(|wire| seen(&ask(wire))).collect();
-        // An order in which the same one comes twice, thrice and after others: the steps of a small generator.
+        // A small generator chooses the order, so that a request comes twice, three times, and after others.
         let mut state = seq;
         for _ in 0..ROUNDS * questions.len() {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);

@@ -1,4 +1,5 @@
-//! Issuer by capability by route: whatever a token says, it may do what its issuer may, and of that what its scopes name.
+//! Every issuer, capability and route: a token has at most the rights of its issuer, and of those only the
+//! ones in its scopes.
 
 use admit::snapshot::object::{Digest, ObjectKind, ObjectName};
 use serde_json::{Value, json};
@@ -21,9 +22,9 @@ const OTHER_UUID: &str = "b7d2e810-44c9-4f6e-9c15-0a8e6f3d2b71";
 #[derive(Clone, Debug)]
 struct Issuer {
     name: String,
-    /// Its `may`; empty for an issuer that does not say.
+    /// Its `may`; empty for an issuer without the member.
     may: Vec<&'static str>,
-    /// Whether it has `merchants`, of which there is one.
+    /// Whether it is limited to merchants; then to one.
     is_bound: bool,
 }
 
@@ -37,8 +38,8 @@ impl Issuer {
     }
 }
 
-/// Every set of the capabilities that routes of the edge ask for, without and with `merchants`, and those that none
-/// asks for.
+/// Every set of the capabilities that the edge's routes need, without and with `merchants`; and the
+/// capabilities that no route needs.
 fn all() -> Vec<Issuer> {
     const ASKED_FOR: [&str; 3] = ["view", "write", "publish"];
     let sets = (0..16_usize).map(|number| {
@@ -57,7 +58,7 @@ fn all() -> Vec<Issuer> {
         .collect()
 }
 
-/// The usual variables, with the issuers of the matrix beside the usual ones.
+/// The usual variables, with the issuers of the matrix added.
 pub fn variables(changes: &[(&str, &str)]) -> Vec<(String, String)> {
     let mut variables = configured::variables(changes);
     for (_, value) in variables.iter_mut().filter(|(name, _)| name == "ISSUERS") {
@@ -86,14 +87,14 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Sends a request with a token; what is forbidden is so in the same words everywhere.
+    /// Sends a request with a token. A refusal has the same words on every route.
     fn expect(&mut self, wire: &Wire, token: &str, status: u16, at: &str) {
         self.sent += 1;
         let wire = wire.clone().bearer(token);
         let answer = self.subject.send(&wire);
         let at = format!("{at}: {} -> {} {}", wire.describe(), answer.status, answer.text());
         assert_eq!(answer.status, status, "{at}");
-        // What the origin answers is looked at in `writes.rs`.
+        // `writes.rs` checks the origin's answers.
         if status >= 400 || wire.target.starts_with(b"/snapshot/") || wire.method == "GET" {
             assert_eq!(problems(&wire, &answer, Pages::All), [""; 0], "{at}");
         }
@@ -103,7 +104,7 @@ impl Run<'_> {
     }
 }
 
-/// Which right a request of the publish API needs.
+/// The right that a request of the publish API needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Right {
     Read,
@@ -136,7 +137,8 @@ const SCOPES: [&str; 9] = [
     "snapshot:publish",
 ];
 
-/// Each request of the publish API, the right that it needs, and its answer to those who have it. Nothing is changed.
+/// Each request of the publish API, the right that it needs, and its status with that right. None changes
+/// anything.
 fn transfers(published: &Published) -> Vec<(Wire, Right, u16)> {
     let (name, object) = &published.built.objects[0];
     let path = format!("/snapshot/{name}");
@@ -164,7 +166,7 @@ fn transfers(published: &Published) -> Vec<(Wire, Right, u16)> {
         (post("/snapshot/check", name.to_string()), write, 200),
         (delete(&unknown.to_string()), collect, 204),
         (delete("version/99"), collect, 204),
-        // What is in use stays, whatever the scope.
+        // An object in use stays, whatever the scope.
         (delete(&in_use.unwrap().to_string()), collect, 409),
         (Wire::put("/snapshot/lease", b"{}".to_vec()), either, 422),
         (delete("lease"), either, 204),
@@ -172,7 +174,8 @@ fn transfers(published: &Published) -> Vec<(Wire, Right, u16)> {
     ]
 }
 
-/// Returns how many requests were sent. The subject has [`variables`] and an origin, and holds `published`.
+/// Runs the matrix. Returns the number of requests. The subject has [`variables`] and an origin, and holds
+/// `published`.
 pub fn run(subject: &dyn Subject, published: &Published) -> usize {
     let mut run = Run { subject, sent: 0 };
     let transfers = transfers(published);
@@ -203,7 +206,7 @@ fn reads(run: &mut Run<'_>, issuer: &Issuer, at: &str) {
         };
         checked("/items/5101/access", access);
         checked("/license", 200);
-        // Who may not ask is told so before the number is looked at.
+        // Without the right to ask, the number is not looked at.
         checked("/items/x/access", 422);
         for path in ["/items/5101", "/items/5001/access-fees", "/items/packages/5001/items", "/healthz"] {
             run.expect(&Wire::get(path), &token, 200, at);
@@ -239,8 +242,8 @@ fn merchants(run: &mut Run<'_>, issuer: &Issuer, at: &str) {
     }
 }
 
-/// The sample issuers, each doing what another one is for: the publisher's key grants, viewers' identity provider
-/// deletes an item, a viewer's token takes the snapshot away.
+/// The sample issuers, each trying to do another one's work: the publisher's key grants access, the viewers'
+/// identity provider deletes an item, a viewer's token replaces the snapshot.
 pub fn attacks(subject: &dyn Subject) -> usize {
     let mut run = Run { subject, sent: 0 };
     let token = |issuer: &str, claims: Value| {
@@ -261,7 +264,7 @@ pub fn attacks(subject: &dyn Subject) -> usize {
     {
         run.expect(&Wire::new(method, path), &both, 403, "the snapshot by a viewers' issuer");
     }
-    // The vendor's own merchants write, and its viewers see.
+    // The vendor's own merchants may write, and its viewers may read.
     let merchant = token("vendor", json!({"sub": "shop", "ctx": ["merchant"], "mid": MERCHANT}));
     run.expect(&Wire::new("DELETE", "/v2/items/5101"), &merchant, 201, "a merchant");
     run.expect(&Wire::get("/license"), &subject.token("subscriber"), 200, "a viewer");

@@ -1,4 +1,4 @@
-//! Every route by every method, and preflights.
+//! Every route with every method, and preflights.
 
 use super::{
     check::{Pages, error_body, problems},
@@ -13,7 +13,7 @@ const REMOVE: &str = "GET, HEAD, PUT, DELETE, OPTIONS";
 const SEND: &str = "POST, OPTIONS";
 const DIGEST: &str = "/snapshot/shard/0000000000000000000000000000000000000000000000000000000000000000";
 
-/// Every route, and what it allows.
+/// Every route, and its `Allow`.
 const ROUTES: [(&str, &str); 20] = [
     ("/items/5101/access", READ),
     ("/license", READ),
@@ -37,7 +37,8 @@ const ROUTES: [(&str, &str); 20] = [
     ("/snapshot/issuers", READ),
 ];
 
-/// Methods that no read route has. TRACE, PROPFIND and QUERY stand for all that the runtime passes on.
+/// Methods that no read route has. TRACE, PROPFIND and QUERY stand for all methods that the runtime passes
+/// on.
 const OTHERS: [&str; 8] = ["POST", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND", "QUERY", "PURGE"];
 
 /// Methods that a route does not have.
@@ -49,10 +50,10 @@ fn others(allow: &str) -> impl Iterator<Item = &'static str> {
         .filter(move |method| !allowed.iter().any(|known| known == method))
 }
 
-/// Sends a request and compares status, message and headers.
+/// Sends a request, and compares status, message and headers.
 type Expect<'a> = dyn FnMut(&Wire, u16, Option<&str>, &[(&str, Option<&str>)]) + 'a;
 
-/// Returns how many requests were sent.
+/// Runs the cases. Returns the number of requests.
 pub fn run(subject: &dyn Subject) -> usize {
     let mut sent = 0;
     let mut expect = |wire: &Wire, status: u16, message: Option<&str>, headers: &[(&str, Option<&str>)]| {
@@ -73,7 +74,7 @@ pub fn run(subject: &dyn Subject) -> usize {
             let not_allowed = [("allow", Some(allow))];
             let message = Some("Method not allowed").filter(|_| method != "HEAD");
             expect(&Wire::new(method, path), 405, message, &not_allowed);
-            // The same with a good token, and with a body: nothing of it is looked at.
+            // The same with a valid token and a body: neither is looked at.
             let mut wire = Wire::new(method, path).bearer(&subject.token("subscriber"));
             if !["GET", "HEAD", "TRACE", "PROPFIND", "PURGE"].contains(&method) {
                 wire.body = super::wire::Payload::Whole(b"title=x".to_vec());
@@ -93,7 +94,7 @@ pub fn run(subject: &dyn Subject) -> usize {
     sent
 }
 
-/// A preflight carries no token, whatever the request after it will carry, and no path is refused one.
+/// A preflight has no token, whatever the actual request will have, and every path answers it.
 fn preflight(path: &str, allow: Option<&str>, expect: &mut Expect<'_>) {
     let headers = [
         ("access-control-allow-origin", Some("*")),
@@ -112,12 +113,12 @@ fn preflight(path: &str, allow: Option<&str>, expect: &mut Expect<'_>) {
             .header("Access-Control-Request-Headers", "authorization,content-type");
         expect(&wire, 204, None, &headers);
     }
-    // No preflight, but answered like one; a bad token is not looked at.
+    // An OPTIONS request that is not a preflight is answered like one; an invalid token is not looked at.
     expect(&Wire::new("OPTIONS", path), 204, None, &headers);
     expect(&Wire::new("OPTIONS", path).bearer("nonsense"), 204, None, &headers);
 }
 
-/// The routes by which a snapshot is published, for those who may not.
+/// The publish API for tokens that may not publish.
 pub fn run_without_publishing(subject: &dyn Subject) -> usize {
     let until = subject.now() + 3_600;
     let scoped = |issuer: &str, scope: &str| issuers::scoped_token(issuer, scope, until);
@@ -133,13 +134,13 @@ pub fn run_without_publishing(subject: &dyn Subject) -> usize {
                 (put().bearer("x"), no_token),
                 (put().bearer(&subject.token("subscriber")), not_allowed),
                 (put().bearer(&subject.token("merchant")), not_allowed),
-                // The scopes, by an issuer that may let nobody publish.
+                // The right scopes, by an issuer that may not let its tokens publish.
                 (put().bearer(&scoped("vendor", "snapshot:publish")), not_allowed),
                 (put().bearer(&scoped("vendor", "snapshot:read")), not_allowed),
-                // The right issuer, and a scope that looks like one.
+                // The right issuer, with a scope that only looks right.
                 (put().bearer(&scoped("publisher", "snapshot:reader")), not_allowed),
             ];
-            // What a reader may do is in `publishing.rs`.
+            // `publishing.rs` checks the rights of readers.
             if !["GET", "HEAD"].contains(&method) {
                 cases.push((put().bearer(&scoped("publisher", "snapshot:read")), not_allowed));
             }

@@ -1,4 +1,4 @@
-//! An origin behind a socket, byte by byte, that misbehaves as it is told. Libraries refuse to.
+//! An origin behind a socket that misbehaves on demand, byte by byte. HTTP libraries would refuse to.
 
 use std::{
     io::{ErrorKind, Read, Write},
@@ -15,21 +15,21 @@ use serde_json::json;
 
 use crate::origin::{Given, Origin, Seen, access};
 
-/// How it answers. What was asked is done before it misbehaves, unless it says otherwise.
+/// How it answers. It does the request first, unless the mode says otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     Good,
-    /// The connection is reset before anything is read: nothing is done.
+    /// Resets the connection before it reads anything: the request is not done.
     ResetAtOnce,
-    /// The connection is reset once the request is read.
+    /// Resets the connection after it has read the request.
     ResetBefore,
     ResetInHeaders,
     ResetInBody,
-    /// It ends without a reset, in the middle of the body.
+    /// Ends without a reset, in the middle of the body.
     CutInBody,
-    /// A byte every 20 ms.
+    /// One byte every 20 ms.
     Slow,
-    /// Nothing until the other side gives up.
+    /// Nothing, until the other side gives up.
     Hung,
     Status(u16),
     /// 429 with `Retry-After: 7`.
@@ -38,28 +38,28 @@ pub enum Mode {
     Page(u16),
     /// A page of 10 MB with status 500.
     HugePage,
-    /// To another host, which would grant everything.
+    /// A redirect to another host, which would grant everything.
     Redirect,
-    /// The answer, and behind it one that nobody asked for.
+    /// The answer, and behind it a second one that was not requested.
     Leftover,
     /// The answer, compressed.
     Gzip,
-    /// The answer in a coding that no runtime knows of.
+    /// The answer in a content coding that no runtime knows.
     UnknownCoding,
-    /// The answer in another dress: a byte order mark, `+json`, numbers in quotes, `null` for no end.
+    /// The answer in an unusual form: a byte order mark, `+json`, numbers in quotes, `null` for "no end".
     Odd,
-    /// Moments in milliseconds.
+    /// Times in milliseconds.
     Milliseconds,
 }
 
-/// The origin. It ends with the test's process.
+/// The origin. It runs until the test's process ends.
 pub struct StandIn {
     pub address: SocketAddr,
     pub origin: Origin,
     mode: Arc<Mutex<(Mode, usize)>>,
-    /// Whether a request was not the only thing on its connection, or no request at all.
+    /// Whether a request was not alone on its connection, or was not a request.
     pub is_confused: Arc<AtomicBool>,
-    /// Whether somebody followed the redirect.
+    /// Whether a client followed the redirect.
     pub is_followed: Arc<AtomicBool>,
 }
 
@@ -102,12 +102,12 @@ impl StandIn {
         stand_in
     }
 
-    /// How it answers from now on.
+    /// Sets the mode from now on.
     pub fn set(&self, mode: Mode) {
         *self.mode.lock().unwrap() = (mode, usize::MAX);
     }
 
-    /// How it answers the next request only.
+    /// Sets the mode of the next request only.
     pub fn set_once(&self, mode: Mode) {
         *self.mode.lock().unwrap() = (mode, 1);
     }
@@ -126,7 +126,7 @@ impl Connection {
     fn serve(mut self) {
         let mut received = Vec::new();
         loop {
-            // Once there is something to leave unread.
+            // Waits until there are bytes to leave unread.
             let _there = self.stream.peek(&mut [0]);
             if self.mode.lock().unwrap().0 == Mode::ResetAtOnce {
                 self.next_mode();
@@ -152,7 +152,7 @@ impl Connection {
         now
     }
 
-    /// The next request; nothing when the connection ends.
+    /// The next request; `None` when the connection ends.
     fn read(&mut self, received: &mut Vec<u8>) -> Option<Seen> {
         loop {
             if let Some((seen, len)) = parse(received) {
@@ -162,7 +162,7 @@ impl Connection {
             let mut chunk = [0; 64 * 1024];
             match self.stream.peek(&mut chunk) {
                 Ok(0) | Err(_) => {
-                    // A request that breaks off is no request; anything else that is left should not be here.
+                    // A request that breaks off is ignored; other leftovers mean that the edge was confused.
                     if !received.is_empty() && !is_beginning(received) {
                         self.is_confused.store(true, Ordering::Relaxed);
                     }
@@ -170,7 +170,7 @@ impl Connection {
                 }
                 Ok(len) => {
                     let is_whole = parse(&[received, &chunk[..len]].concat()).is_some();
-                    // The last byte stays: a connection that is dropped with something unread is reset.
+                    // The last byte stays unread: dropping a connection with unread bytes resets it.
                     let taken = len - usize::from(is_whole);
                     self.stream.read_exact(&mut chunk[..taken]).ok()?;
                     received.extend(&chunk[..len]);
@@ -180,7 +180,7 @@ impl Connection {
         }
     }
 
-    /// Answers; `false` when the connection ends.
+    /// Answers. Returns `false` if the connection must end.
     fn answer(&mut self, mode: Mode, given: &Given) -> bool {
         let whole = message(given);
         let is_reset =
@@ -280,7 +280,7 @@ fn in_milliseconds(given: &Given) -> Given {
     Given { body: body.to_string().into_bytes(), ..given.clone() }
 }
 
-/// A gzip member (RFC 1952) of one block that is stored as it is (RFC 1951 §3.2.4).
+/// A gzip member (RFC 1952) with one stored block (RFC 1951 §3.2.4).
 fn gzip(body: &[u8]) -> Vec<u8> {
     let len = u16::try_from(body.len()).unwrap();
     let crc = body.iter().fold(u32::MAX, |crc, byte| {
@@ -316,7 +316,7 @@ fn is_beginning(received: &[u8]) -> bool {
     })
 }
 
-/// The request at the beginning of `received`, and how long it is.
+/// The request at the beginning of `received`, and its length.
 fn parse(received: &[u8]) -> Option<(Seen, usize)> {
     let end = received.windows(4).position(|window| window == b"\r\n\r\n")?;
     let head = String::from_utf8_lossy(&received[..end]).into_owned();

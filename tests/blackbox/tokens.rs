@@ -1,5 +1,5 @@
-//! Tokens of every algorithm, good and bad: `tests/vectors/tokens.json`, made by OpenSSL, and what comes of
-//! flipping bits of the good ones. Pure Rust and the Worker's platform must agree on each of them.
+//! Valid and invalid tokens of every algorithm: `tests/vectors/tokens.json`, made by OpenSSL, and the valid
+//! ones with bits flipped. Pure Rust and the Worker's platform must judge each alike.
 
 use std::fs;
 
@@ -19,7 +19,7 @@ fn vectors() -> Value {
     serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
 }
 
-/// The usual variables, and the issuer of the vectors.
+/// The usual variables, with the issuer of the vectors.
 pub fn variables() -> Vec<(String, String)> {
     let mut variables = issuers::variables();
     let (_, value) = variables.iter_mut().find(|(name, _)| name == "ISSUERS").unwrap();
@@ -29,7 +29,7 @@ pub fn variables() -> Vec<(String, String)> {
     variables
 }
 
-/// Returns how many tokens were sent.
+/// Runs the tokens. Returns their number.
 pub fn run(subject: &dyn Subject) -> usize {
     catalogue::publish(subject, 1);
     let vectors = vectors();
@@ -69,14 +69,14 @@ pub fn run(subject: &dyn Subject) -> usize {
             let flipped = Base64UrlUnpadded::encode_string(&flipped);
             ask(&format!("{at}, bit {bit} flipped"), &format!("{input}.{flipped}"), 401);
         }
-        // Another spelling of the same bytes: the unused bits of the last letter set.
+        // Another spelling of the same bytes: the unused bits of the last letter are set.
         if let Some(spelling) = other_spelling(token) {
             ask(&format!("{at}, another spelling"), &spelling, 401);
         }
-        // Remembered or not, a good one stays good.
+        // A valid token stays valid, remembered or not.
         ask(&format!("{at}, again"), token, 200);
     }
-    // A clock that is wrong, and what no clock explains.
+    // Times that a wrong clock explains, and times that no clock explains.
     let now = subject.now();
     for (claims, expected) in [
         (json!({"iat": now - 30}), 200),
@@ -94,7 +94,7 @@ pub fn run(subject: &dyn Subject) -> usize {
     sent
 }
 
-/// All bits of the first and the last byte, and 64 or more between them.
+/// All bits of the first and the last byte, and at least 64 in between.
 fn flips(len: usize) -> impl Iterator<Item = usize> {
     let step = (len * 8 / 64).max(1);
     (0..len * 8).filter(move |bit| *bit < 8 || *bit >= len * 8 - 8 || bit.is_multiple_of(step))

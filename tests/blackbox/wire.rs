@@ -1,4 +1,4 @@
-//! Requests and answers as they are on the wire.
+//! Requests and answers on the wire.
 
 use serde_json::Value;
 
@@ -8,11 +8,11 @@ pub struct Wire {
     pub method: String,
     /// Path and query.
     pub target: Vec<u8>,
-    /// Path and query as they reach the Worker, if the runtime's URL parser changes them.
+    /// Path and query as the Worker sees them, if the runtime's URL parser changes them.
     pub seen: Option<String>,
     pub headers: Vec<(String, Vec<u8>)>,
     pub body: Payload,
-    /// What the platform says of the viewer's country. No header that a client can send.
+    /// The viewer's country as the platform tells it; clients cannot send it as a header.
     pub country: Option<String>,
 }
 
@@ -23,7 +23,7 @@ pub enum Payload {
     Whole(Vec<u8>),
     /// Without `Content-Length`.
     Chunked(Vec<u8>),
-    /// `Content-Length` says more than comes; the client then goes away.
+    /// `Content-Length` is larger than the body; then the client goes away.
     Interrupted(Vec<u8>),
 }
 
@@ -62,7 +62,7 @@ impl Wire {
         Self { method: "HEAD".to_owned(), ..self.clone() }
     }
 
-    /// For messages: without tokens, which are long.
+    /// Method and target for messages, without tokens, which are long.
     pub fn describe(&self) -> String {
         let target = String::from_utf8_lossy(&self.target);
         format!("{} {}", self.method, target.chars().take(120).collect::<String>())

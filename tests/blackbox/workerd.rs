@@ -1,4 +1,4 @@
-//! The Worker in workerd, with whatever configuration a test wants, and behind `wrangler dev`.
+//! The Worker in workerd, with any configuration, and behind `wrangler dev`.
 
 use std::{
     env, fs,
@@ -22,15 +22,15 @@ use crate::{
     wire::{Answer, Wire},
 };
 
-/// workerd starts in a fraction of a second; a busy machine gets this long.
+/// How long workerd may take to start: usually a fraction of a second, longer on a busy machine.
 const START_LIMIT: Duration = Duration::from_secs(60);
 
-/// The request header that workerd is told to take `request.cf` from. Clients of Cloudflare have none.
+/// The request header that workerd takes `request.cf` from. Cloudflare's clients cannot send it.
 const CF_HEADER: &str = "x-tests-cf";
 
-/// The KV namespace: a service that speaks KV's HTTP form. A second port of workerd leads to it, so that
-/// tests can look at values, change them, break what begins with a prefix, and see what was read with which
-/// `cacheTtl`. Lists are in pages of two keys.
+/// The KV namespace: a service that speaks KV's HTTP protocol. Tests reach it on a second port of workerd, to
+/// read and change values, to break keys by prefix, and to see which keys were read with which `cacheTtl`.
+/// Lists have two keys a page.
 const KV: &str = r#"
 const values = new Map();
 let broken = null, reads = [];
@@ -58,7 +58,7 @@ export default {
 };
 "#;
 
-/// Another Worker that is bound to this one: it calls the method that its path names.
+/// Another Worker with a binding to this one: it calls the method that its path names.
 const CALLER: &str = r#"
 export default {
   async fetch(request, env) {
@@ -69,8 +69,8 @@ export default {
 };
 "#;
 
-/// What stands for Cloudflare's rate limits, which workerd alone does not have. A variable whose value has a member
-/// `simple`, as `[[ratelimits]]` have, becomes such a binding.
+/// A substitute for Cloudflare's rate limits, which workerd does not have. A variable whose value has a
+/// member `simple`, as `[[ratelimits]]` have, becomes such a binding.
 const LIMITS: &str = r#"
 class Ratelimit {
   #limit; #period; #windows = new Map();
@@ -95,7 +95,7 @@ fn now_secs() -> i64 {
     i64::try_from(now.as_secs()).unwrap()
 }
 
-/// The binary: `ADMIT_WORKERD`, or the one that npm installed for this machine.
+/// The path of the binary: `ADMIT_WORKERD`, or the one that npm has installed.
 fn program() -> PathBuf {
     if let Some(path) = env::var_os("ADMIT_WORKERD").filter(|path| !path.is_empty()) {
         return path.into();
@@ -110,7 +110,7 @@ fn program() -> PathBuf {
     found.expect("node_modules has no workerd; ADMIT_WORKERD may name one").join("bin/workerd")
 }
 
-/// A workerd of our own, which ends with this value.
+/// A running workerd, which ends when this value is dropped.
 pub struct Workerd {
     child: Child,
     address: SocketAddr,
@@ -126,7 +126,7 @@ impl Workerd {
         Self::start_behind(ENTRY, variables)
     }
 
-    /// The same behind another entry, a module that imports the Worker's as `./index.js`.
+    /// Like [`Self::start`] with another entry, a module that imports the Worker's as `./index.js`.
     pub fn start_behind(entry: &str, variables: &[(String, String)]) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -144,7 +144,7 @@ impl Workerd {
         fs::write(dir.join("limits.js"), LIMITS).unwrap();
         let mut bindings = String::new();
         for (index, (name, value)) in variables.iter().enumerate() {
-            // A file of its own, so that no value has to be escaped.
+            // In a file, so that the value need not be escaped.
             fs::write(dir.join(format!("variable-{index}")), value).unwrap();
             bindings += &if value.starts_with(r#"{"simple":"#) {
                 let inner = format!("(name = \"config\", json = embed \"variable-{index}\")");
@@ -187,17 +187,17 @@ impl Workerd {
         panic!("workerd does not listen: {}", self.output());
     }
 
-    /// Where it listens.
+    /// The address of the Worker.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Everything that it wrote, the Worker's log lines among it.
+    /// Everything that it has printed, including the Worker's log lines.
     pub fn output(&self) -> String {
         self.output.lock().unwrap().clone()
     }
 
-    /// The first line that holds all of `parts`, which may take a moment to arrive.
+    /// The first line that contains all of `parts`; waits a moment for it to arrive.
     pub fn log_line(&self, parts: &[&str]) -> Option<String> {
         for _ in 0..500 {
             let output = self.output();
@@ -209,7 +209,7 @@ impl Workerd {
         None
     }
 
-    /// Sends bytes as they are, and waits for the end of whatever comes back.
+    /// Sends bytes unchanged, and waits for the end of the answer.
     pub fn send_raw(&self, bytes: &[u8]) {
         use std::io::{Read as _, Write as _};
         let mut stream = std::net::TcpStream::connect(self.address).unwrap();
@@ -219,7 +219,8 @@ impl Workerd {
         let _answer = stream.read_to_end(&mut Vec::new());
     }
 
-    /// Sends bytes as they are, keeps the connection open, and returns all that comes back until it is closed.
+    /// Sends bytes unchanged, keeps the connection open, and returns everything that arrives until the server
+    /// closes it.
     pub fn answer_raw(&self, bytes: &[u8]) -> String {
         use std::io::{Read as _, Write as _};
         let mut stream = std::net::TcpStream::connect(self.address).unwrap();
@@ -228,13 +229,13 @@ impl Workerd {
         let mut received = Vec::new();
         let ended = stream.read_to_end(&mut received);
         let received = String::from_utf8_lossy(&received).into_owned();
-        // A reset behind the answer closes as well.
+        // A reset after the answer closes the connection as well.
         let is_open = matches!(&ended, Err(error) if error.kind() == std::io::ErrorKind::WouldBlock);
         assert!(!is_open, "the connection stays open: {received}");
         received
     }
 
-    /// Sends a request that may not be answered.
+    /// Sends a request that may stay unanswered.
     pub fn try_send(&self, wire: &Wire) {
         let _answer = client::send(self.address, "edge.example", wire, Some(CF_HEADER));
     }
@@ -243,30 +244,30 @@ impl Workerd {
         client::send(self.kv, "kv", wire, None).expect("the KV service answers")
     }
 
-    /// What another Worker learns that calls a method of this one.
+    /// Calls a method of the Worker from another Worker, and returns what that one gets.
     pub fn call(&self, method: &str) -> String {
         let wire = Wire::get(&format!("/{method}"));
         client::send(self.caller, "caller", &wire, None).expect("the caller answers").text()
     }
 
-    /// Sets a value behind the Worker's back.
+    /// Sets a value without the Worker.
     pub fn kv_put(&self, key: &str, value: &[u8]) {
         assert_eq!(self.kv(&Wire::put(&format!("/{key}"), value.to_vec())).status, 204);
     }
 
-    /// A value, if there is one.
+    /// A stored value, if there is one.
     pub fn kv_get(&self, key: &str) -> Option<Vec<u8>> {
         let answer = self.kv(&Wire::get(&format!("/{key}")));
         (answer.status == 200).then_some(answer.body)
     }
 
-    /// What was read since the last call, in order: key and `cacheTtl` in seconds, 0 for none.
+    /// The reads since the last call, in order: key, and `cacheTtl` in seconds, or 0 without one.
     pub fn kv_take_reads(&self) -> Vec<(String, u64)> {
         let answer = self.kv(&Wire::get("/tests/reads"));
         serde_json::from_slice(&answer.body).unwrap()
     }
 
-    /// Makes every operation on keys that begin with `prefix` fail; nothing fails after `None`.
+    /// Makes every operation on keys that begin with `prefix` fail; `None` ends that.
     pub fn kv_break(&self, prefix: Option<&str>) {
         let wire = match prefix {
             Some(prefix) => Wire::put("/tests/break", prefix.as_bytes().to_vec()),
@@ -329,7 +330,7 @@ const kv :Workerd.Worker = (
     )
 }
 
-/// As wrangler.toml says, so that the tests run what is deployed.
+/// Taken from wrangler.toml, so that the tests run the deployed configuration.
 fn compatibility() -> (String, String) {
     let toml = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/wrangler.toml")).unwrap();
     let value = |name: &str| {
@@ -367,7 +368,7 @@ impl Subject for Workerd {
     }
 }
 
-/// The `wrangler dev` that `cargo xtask test` started, with its own keys and tokens.
+/// The `wrangler dev` that `cargo xtask test` has started, with its own keys and tokens.
 pub struct DevServer {
     address: SocketAddr,
     host: String,
@@ -403,7 +404,7 @@ impl Subject for DevServer {
     }
 
     fn takes_raw_requests(&self) -> bool {
-        // wrangler's server and miniflare stand before the Worker and change what they pass on.
+        // wrangler's server and miniflare stand before the Worker and change requests.
         false
     }
 
@@ -416,7 +417,7 @@ impl Subject for DevServer {
     }
 
     fn default_country(&self) -> Option<&'static str> {
-        // wrangler makes one up.
+        // wrangler makes up a country.
         None
     }
 }

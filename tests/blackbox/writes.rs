@@ -1,4 +1,4 @@
-//! Writes through the edge, and what reaches the origin behind it.
+//! Writes through the edge, and the requests that reach the origin behind it.
 
 use serde_json::{Map, Value, json};
 
@@ -12,12 +12,12 @@ use super::{
 
 pub const FORM: &str = "application/x-www-form-urlencoded";
 
-/// Longest body of a write.
+/// The longest body of a write.
 const LIMIT_BYTES: usize = 512 * 1024;
-/// Longest body of a sign-in.
+/// The longest body of a sign-in.
 const SIGN_IN_LIMIT_BYTES: usize = 16 * 1024;
 
-/// Every write of the contract, and what the origin of these tests answers.
+/// Every write of the contract, with the status of the origin in these tests.
 pub const WRITES: [(&str, &str, u16); 15] = [
     ("POST", "/v2/items", 201),
     ("PUT", "/v2/items/33", 201),
@@ -36,7 +36,7 @@ pub const WRITES: [(&str, &str, u16); 15] = [
     ("POST", "/oauth2/authorization", 200),
 ];
 
-/// All that may reach the origin, beside what frames a message.
+/// The only headers that may reach the origin, besides those that frame a message.
 const ALLOWED: [&str; 9] = [
     "accept",
     "accept-language",
@@ -54,7 +54,7 @@ const FRAMING: [&str; 7] = [
     "transfer-encoding",
     "connection",
     "accept-encoding",
-    // The runtime's, so that no cache answers.
+    // Set by the runtime, so that no cache answers.
     "cache-control",
     "pragma",
 ];
@@ -86,7 +86,7 @@ pub fn write(method: &str, target: &str, content_type: &str, body: &str) -> Wire
     Wire { body: Payload::Whole(body.as_bytes().to_vec()), ..wire }
 }
 
-/// What is wrong with an answer to a write, whatever it is.
+/// The rules that an answer to a write breaks, whatever it says.
 pub fn problems(answer: &Answer) -> Vec<String> {
     let mut problems = Vec::new();
     let mut check = |is_right: bool, what: &str| {
@@ -117,7 +117,7 @@ pub fn problems(answer: &Answer) -> Vec<String> {
     problems
 }
 
-/// What is wrong with what the origin saw.
+/// The spoofed headers that the origin has seen.
 pub fn spoofed(seen: &Seen) -> Vec<String> {
     let is_known = |name: &str| ALLOWED.contains(&name) || FRAMING.contains(&name);
     seen.headers
@@ -134,7 +134,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Sends a request that must be refused here: nothing reaches the origin.
+    /// Sends a request that the edge must refuse: nothing reaches the origin.
     fn refused(&mut self, wire: &Wire, status: u16, message: &str, field: Option<&str>) -> Answer {
         let answer = self.send(wire);
         let at = format!("{} -> {} {}", wire.describe(), answer.status, answer.text());
@@ -144,7 +144,7 @@ impl Run<'_> {
         answer
     }
 
-    /// Sends a request that must be passed on, once.
+    /// Sends a request that the edge must pass on once.
     fn passed(&mut self, wire: &Wire, status: u16) -> (Answer, Seen) {
         let answer = self.send(wire);
         let at = format!("{} -> {} {}", wire.describe(), answer.status, answer.text());
@@ -167,7 +167,7 @@ impl Run<'_> {
     }
 }
 
-/// Every write, right and wrong. Returns how many requests were sent.
+/// Runs every write, valid and invalid. Returns the number of requests.
 pub fn run(subject: &dyn Subject, origin: &Origin) -> usize {
     let mut run = Run { subject, origin, sent: 0 };
     origin.take_seen();
@@ -177,7 +177,7 @@ pub fn run(subject: &dyn Subject, origin: &Origin) -> usize {
         let bearer = (!is_sign_in(target)).then(|| format!("Bearer {merchant}"));
         let form = with_token(write(method, target, FORM, "item_id=33&consumer_id=9"));
 
-        // Right: the answer is the origin's, and the origin saw what was sent.
+        // A valid write: the origin's answer comes back, and the origin has seen what was sent.
         let (answer, seen) =
             run.passed(&form.clone().header("Idempotency-Key", format!("{method} {target}")), status);
         assert_eq!(seen.header("authorization"), bearer.as_deref(), "{method} {target}");
@@ -195,7 +195,7 @@ pub fn run(subject: &dyn Subject, origin: &Origin) -> usize {
                 assert_eq!(answer.json(), error_body(422, "The title is taken", None));
             }
         }
-        // A token that is bare is a bearer's for the origin.
+        // A token without `Bearer` reaches the origin as a bearer.
         if let Some(bearer) = &bearer {
             let bare = write(method, target, FORM, "item_id=33").header("Authorization", merchant.as_str());
             assert_eq!(run.passed(&bare, status).1.header("authorization"), Some(&**bearer));
@@ -233,7 +233,7 @@ fn bodies(run: &mut Run<'_>, method: &str, target: &str, status: u16, with_token
             (Some(content_type), None)
         );
     }
-    // Who signs in has no token yet, and little to send.
+    // A sign-in has no token yet, and a short body.
     let limit_bytes = if is_sign_in(target) { SIGN_IN_LIMIT_BYTES } else { LIMIT_BYTES };
     let longest = "x".repeat(limit_bytes);
     let too_long = with_token(write(method, target, FORM, &(longest.clone() + "x")));
@@ -245,7 +245,7 @@ fn bodies(run: &mut Run<'_>, method: &str, target: &str, status: u16, with_token
     run.refused(&chunked([longest.as_bytes(), b"x"].concat()), 413, "Body too large", None);
     let (_, seen) = run.passed(&chunked(b"title=in+chunks".to_vec()), status);
     assert_eq!(seen.body, b"title=in+chunks", "{method} {target}");
-    // The longest there may be, whole and in order.
+    // The longest body arrives complete and in order.
     let end = if is_sign_in(target) { '.' } else { '&' };
     let whole: String = (0..limit_bytes / 8).map(|number| format!("{number:07}{end}")).collect();
     let (_, seen) = run.passed(&with_token(write(method, target, FORM, &whole)), status);
@@ -271,7 +271,7 @@ fn tokens(run: &mut Run<'_>, method: &str, target: &str, status: u16) {
     );
     let consumer = customer(run.subject, "ada");
     if is_sign_in(target) {
-        // Whatever token is left over from before is neither looked at nor passed on.
+        // A leftover token is neither looked at nor passed on.
         for token in [&expired, &consumer, "x", ""] {
             let (_, seen) = run.passed(&wire().bearer(token), status);
             assert_eq!(seen.header("authorization"), None, "{method} {target}");
@@ -313,7 +313,7 @@ fn methods(run: &mut Run<'_>, target: &str) {
     }
 }
 
-/// What is no number never reaches the origin, nor what is no route.
+/// Invalid numbers and unknown routes never reach the origin.
 fn numbers(run: &mut Run<'_>, merchant: &str) {
     let id = "The id must be a positive integer";
     for (method, path, field) in [
@@ -343,8 +343,8 @@ fn numbers(run: &mut Run<'_>, merchant: &str) {
     }
 }
 
-/// What clients send to be taken for somebody else, and what they try to hide behind it. Whatever the runtime
-/// lets through, the origin sees one request, and of its headers only what it should.
+/// Headers by which clients try to pass for another client or to hide a second request. Whatever the runtime
+/// lets through, the origin sees one request with only the allowed headers.
 pub fn spoofing(subject: &dyn Subject, origin: &Origin) {
     let merchant = merchant(subject);
     let wire = || write("POST", "/v2/items", FORM, "title=x").bearer(&merchant);
@@ -372,7 +372,7 @@ pub fn spoofing(subject: &dyn Subject, origin: &Origin) {
         let answer = subject.send(&spoofing);
         let seen = origin.take_seen();
         if answer.status == 400 || answer.status == 417 {
-            // The runtime, which does not take two hosts.
+            // The runtime rejects two Host headers.
             assert_eq!(seen, [], "{headers:?}");
             continue;
         }
@@ -388,7 +388,7 @@ pub fn spoofing(subject: &dyn Subject, origin: &Origin) {
     }
 }
 
-/// A hundred who were denied, bought, and asked again, one after another: half of them bought through the edge.
+/// A hundred customers are denied, buy, and ask again, one after another; half of them buy through the edge.
 pub fn buyers(subject: &dyn Subject, origin: &Origin) {
     let merchant = merchant(subject);
     for buyer in 0..100 {

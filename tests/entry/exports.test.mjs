@@ -1,4 +1,5 @@
-// Which exports of the Wasm the build leaves out: methods of classes that nobody makes an object of.
+// Which exports of the Wasm the build leaves out: the methods of classes that are never
+// instantiated.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -9,7 +10,7 @@ import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
 
-/** What is left of these exports of a module with these imports. */
+/** The exports that remain of a module with these exports and imports. */
 function used(exports, imports = []) {
   const dir = mkdtempSync(join(tmpdir(), "admit-exports-"));
   try {
@@ -29,7 +30,7 @@ function used(exports, imports = []) {
 
 const counter = ["counter_add", "__wbg_counter_free", "__wbg_get_counter_n", "__wbg_set_counter_n"];
 
-test("a class that nobody makes an object of is left out, and nothing else", () => {
+test("a class that is never instantiated is left out, and nothing else", () => {
   assert.deepEqual(used(["fetch", "counters", ...counter]), ["fetch", "counters"]);
 });
 

@@ -1,4 +1,5 @@
-// What the Worker's entry keeps of answers: the last few of each header, bounded in number and in bytes.
+// The answers that the Worker's entry keeps: the last few of each header, bounded in number and in
+// bytes.
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Kept } from "../../src/worker/kept.mjs";
@@ -33,13 +34,13 @@ test("the last few of each header", () => {
   for (let n = 0; n < 20; n += 1) kept.keep(answer("a", "{}", item(n)));
   const known = (n) => kept.find(asked("a", item(n))) !== undefined;
   assert.deepEqual([0, 11, 12, 19].map(known), [false, false, true, true]);
-  // One that is kept again takes nobody's place.
+  // An answer that is kept again does not displace another one.
   for (let n = 0; n < 20; n += 1) kept.keep(answer("a", "[]", item(15)));
   assert.deepEqual([11, 12, 19].map(known), [false, true, true]);
   assert.equal(kept.find(asked("a", item(15))).body, "[]");
 });
 
-test("bounded in number, the first that came is the first to go", () => {
+test("bounded in number, the oldest answer goes first", () => {
   const kept = new Kept(100, 8, 1e9);
   for (let n = 0; n < 1_050; n += 1) {
     kept.keep(answer(`t${n}`));
@@ -50,7 +51,7 @@ test("bounded in number, the first that came is the first to go", () => {
   }
 });
 
-test("as many in turn as there is room for are all kept", () => {
+test("answers that fit are all kept when they are asked for in turn", () => {
   const kept = new Kept(100, 8, 1e9);
   for (let round = 0; round < 5; round += 1) {
     for (let n = 0; n < 100; n += 1) {
@@ -62,7 +63,7 @@ test("as many in turn as there is room for are all kept", () => {
 
 test("bounded in bytes, however often an answer is replaced", () => {
   const [one, other] = ["x".repeat(900), "y".repeat(900)];
-  // As many as there is room for, whatever an answer takes beside its texts.
+  // As many as there is room for, whatever an answer takes besides its texts.
   const kept = new Kept(10_000, 8, 1e6);
   for (let n = 0; n < 5_000; n += 1) kept.keep(answer(`token-${n + 1_000}`, one));
   const room = kept.size;
@@ -74,7 +75,7 @@ test("bounded in bytes, however often an answer is replaced", () => {
   assert.equal(kept.size, room, "what was dropped or replaced is not counted");
 });
 
-test("whatever a client makes long is counted, and what is very long not kept", () => {
+test("long client headers are counted, and very long ones not kept", () => {
   for (const name of ["authorization", "url", "min_seq", "origin", "address", "country", "body"]) {
     const kept = new Kept(8_192, 8, 1e6);
     for (let n = 0; n < 2_000; n += 1) {

@@ -8,7 +8,7 @@ import { assertGranted, assertRejected, outcome } from './support/outcome.mjs';
 import { withPage } from './support/page.mjs';
 import { assertAccess } from './support/shape.mjs';
 
-/** The words of the contract; a status that is not here has no fixed message. */
+/** The messages of the contract; other statuses have no fixed message. */
 const MESSAGES = {
   401: 'Invalid auth token',
   402: 'No access',
@@ -45,7 +45,7 @@ describe('every sample viewer', () => {
   }
 });
 
-describe('what depends on the viewer is not kept by caches', () => {
+describe('answers that depend on the viewer are not cached', () => {
   for (const status of [200, 402]) {
     test(`${status}`, async () => {
       const persona = personaWith(status);
@@ -55,7 +55,7 @@ describe('what depends on the viewer is not kept by caches', () => {
   }
 });
 
-describe('what the SDK sends', () => {
+describe('the requests of the SDK', () => {
   test('a preflight without the token, then the check with it', async () => {
     const persona = personaWith(200);
     await withPage({ token: persona.token }, async (page) => {
@@ -75,13 +75,13 @@ describe('what the SDK sends', () => {
   });
 });
 
-describe('nobody is signed in', () => {
+describe('without a signed-in viewer', () => {
   const notSignedIn = {
     'no token': undefined,
     'an empty token': '',
   };
   for (const [name, token] of Object.entries(notSignedIn)) {
-    test(`${name}: the SDK itself says 401 and asks nobody`, async () => {
+    test(`${name}: the SDK itself answers 401 without a request`, async () => {
       await withPage({ token }, async (page) => {
         const result = await outcome(page.sdk.Asset.checkAccessForAsset(personaWith(200).item_id));
         assert.equal(result.status, 401);
@@ -101,14 +101,14 @@ describe('nobody is signed in', () => {
     });
   });
 
-  // A page that asks past the SDK, or a native app's web view, is answered by the Worker.
+  // Pages that do not use the SDK, and native apps' web views, reach the Worker.
   const headers = {
     'no Authorization': {},
     'Bearer and nothing': { Authorization: 'Bearer ' },
     'another scheme': { Authorization: 'Basic dXNlcjpwYXNz' },
   };
   for (const [name, sent] of Object.entries(headers)) {
-    test(`${name}: the Worker says 401`, async () => {
+    test(`${name}: the Worker answers 401`, async () => {
       await withPage({}, async (page) => {
         const path = `/items/${personaWith(200).item_id}/access`;
         const answer = await page.request(path, { headers: sent });
@@ -120,8 +120,8 @@ describe('nobody is signed in', () => {
   }
 });
 
-describe('tokens that are no good', () => {
-  /** The first letter of the signature: the last one may hold bits that nobody reads. */
+describe('invalid tokens', () => {
+  /** Changes the first letter of the signature: the last one may contain unused bits. */
   const tampered = (token) => {
     const at = token.lastIndexOf('.') + 1;
     return token.slice(0, at) + (token[at] === 'A' ? 'B' : 'A') + token.slice(at + 1);
@@ -175,13 +175,13 @@ describe('accepted ways to send a token', () => {
   }
 });
 
-describe('items that are not there', () => {
+describe('unknown items', () => {
   test('an unknown item: 404', async () => {
     const result = await check(personaWith(200).token, UNKNOWN_ITEM_ID);
     assertRejected(result, 404, MESSAGES[404], `item ${UNKNOWN_ITEM_ID}`);
   });
 
-  // What `parseInt` of a page's empty setting makes of the path.
+  // The paths that result from `parseInt` of an empty setting.
   for (const id of [NaN, undefined, 'abc', 1.5]) {
     test(`the id ${id}: 422`, async () => {
       const result = await check(personaWith(200).token, id);

@@ -1,4 +1,4 @@
-// What anybody may read through the SDK: items, packages and fees. Every published item is asked for.
+// The public reads of the SDK: items, packages and fees. Every published item is requested.
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
@@ -19,7 +19,7 @@ before(() => {
 after(() => page.close());
 
 const merchantOf = (item) => merchants.find((merchant) => merchant.id === item.merchant_id);
-/** Sold at any time; whether the others are on sale is a matter of when the test runs. */
+/** Fees that are sold at any time; others may or may not be on sale when the test runs. */
 const alwaysSold = (fee) => (fee.starts_at ?? fee.expires_at ?? null) === null;
 const ids = (list) => list.map(({ id }) => id);
 
@@ -69,7 +69,7 @@ describe('item details (getAsset)', () => {
     }
   });
 
-  test('an id that is no number: 422', async () => {
+  test('an invalid id: 422', async () => {
     assertRejected(await outcome(asset.getAsset(NaN)), 422, undefined, 'item NaN');
   });
 
@@ -85,7 +85,7 @@ describe('item details (getAsset)', () => {
 });
 
 describe('fees (getAssetAccessFees)', () => {
-  test('every active item has those that were published, in their order', async () => {
+  test('every active item has its published fees, in their order', async () => {
     for (const item of activeItems) {
       const who = `fees of item ${item.id} (${item.title})`;
       const fees = assertGranted(await outcome(asset.getAssetAccessFees(item.id)), who);
@@ -139,7 +139,7 @@ describe('fees (getAssetAccessFees)', () => {
     assertRejected(result, 404, NOT_FOUND, `fees of item ${UNKNOWN_ITEM_ID}`);
   });
 
-  test('an id that is no number: 422', async () => {
+  test('an invalid id: 422', async () => {
     const result = await outcome(asset.getAssetAccessFees(NaN));
     assertRejected(result, 422, undefined, 'fees of item NaN');
   });
@@ -177,7 +177,7 @@ describe('packages (getPackage, getAssetsInPackage)', () => {
     }
   });
 
-  test('an item that is no package, and an unknown one: 404', async () => {
+  test('an item that is not a package, and an unknown one: 404', async () => {
     const other = activeItems.find((item) => !isPackage(item));
     for (const id of [other.id, UNKNOWN_ITEM_ID]) {
       assertRejected(await outcome(asset.getPackage(id)), 404, undefined, `package ${id}`);

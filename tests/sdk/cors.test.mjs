@@ -60,7 +60,7 @@ describe('preflights', () => {
       const { status, headers, text } = await send('OPTIONS', path, {
         Origin: PAGE_ORIGIN,
         'Access-Control-Request-Method': 'GET',
-        // Lower case, sorted, no space: as browsers write it.
+        // Lower case, sorted, without spaces: as browsers write it.
         'Access-Control-Request-Headers': 'authorization,content-type',
       });
       assert.ok(status >= 200 && status < 300, `a preflight must be 2xx: ${status} ${text}`);
@@ -138,13 +138,13 @@ describe('a page sees the status of every error', () => {
     });
   });
 
-  test('a bad token names the scheme that is wanted', async () => {
+  test('the answer to a missing token names the scheme', async () => {
     const { status, headers } = await send('GET', `/items/${granted.item_id}/access`);
     assert.equal(status, 401);
     assert.match(headers['www-authenticate'] ?? '', /^Bearer\b.*error="invalid_token"/);
   });
 
-  test('a 405 names the methods that there are', async () => {
+  test('a 405 names the allowed methods', async () => {
     const { status, headers } = await send('PUT', `/items/${granted.item_id}/access`, bearer(granted));
     assert.equal(status, 405);
     assert.ok(tokens(headers.allow).includes('get'), `Allow: ${headers.allow}`);

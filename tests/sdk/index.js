@@ -1,4 +1,4 @@
-// `node --test tests/sdk/` takes a folder for a module and looks for this file.
+// `node --test tests/sdk/` treats a folder as a module and loads this file.
 for (const suite of ['access', 'catalogue', 'cors', 'license', 'ott_web_app', 'purchase']) {
   import(`./${suite}.test.mjs`);
 }

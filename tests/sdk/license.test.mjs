@@ -1,4 +1,4 @@
-// `GET /license` from a page. The SDK has no call for it; apps ask by themselves.
+// `GET /license` from a page. The SDK has no call for it; apps send the request themselves.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
@@ -10,7 +10,7 @@ const STATUSES = ['ACTIVE', 'OVERDUE', 'CANCELLED'];
 const asked = personas.filter(({ expect }) => Number.isInteger(expect.license));
 
 describe('the licences of every sample viewer', () => {
-  test('there is somebody who has them', () => {
+  test('some viewers have licences', () => {
     assert.ok(
       asked.some(({ expect }) => expect.license === 200),
       'ADMIT_PERSONAS: nobody has expect.license 200',
@@ -30,7 +30,7 @@ describe('the licences of every sample viewer', () => {
         return;
       }
       assert.ok(Array.isArray(body.items), `${persona.name}: items`);
-      // Licences belong to an app, which the token's client names; without a known one there are none.
+      // Licences belong to an app, which the token's client names; without a known client the list is empty.
       const strings = body.plan_id === null ? ['object', 'string'] : ['string'];
       assert.ok(strings.includes(typeof body.client_id), `${persona.name}: client_id`);
       if (body.plan_id === null) assert.deepEqual(body.items, [], `${persona.name}: no app, but licences`);

@@ -1,6 +1,6 @@
-// A web player in the way of jwplayer/ott-web-app: the check's body does not matter to it, any
-// answer that is not an error is access, and any error is none. Its older releases ask through the
-// SDK; newer ones ask by themselves, with a form's Content-Type on GETs too.
+// A web player like jwplayer/ott-web-app: it ignores the body of a check, takes every answer that is
+// not an error for access, and every error for a denial. Older releases use the SDK; newer ones send
+// their own requests, with a form's Content-Type on GETs too.
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
@@ -8,13 +8,13 @@ import { describe, test } from 'node:test';
 import { activeItems, described, personas, UNKNOWN_ITEM_ID } from './support/environment.mjs';
 import { plain, withPage } from './support/page.mjs';
 
-/** Asks as the older releases do. */
+/** Requests of the older releases. */
 const throughSdk = {
   access: async (page, itemId) => (await page.sdk.Asset.checkAccessForAsset(itemId)).data,
   fees: async (page, itemId) => (await page.sdk.Asset.getAssetAccessFees(itemId)).data,
 };
 
-/** Asks as the newer releases do: the body is parsed before the status is looked at. */
+/** Requests of the newer releases, which parse the body before they look at the status. */
 const byItself = {
   access: (page, itemId) => byItself.get(page, `/items/${itemId}/access`, true),
   fees: (page, itemId) => byItself.get(page, `/v2/items/${itemId}/access-fees`, false),
@@ -40,7 +40,7 @@ async function entitlement(ask, page, offerId) {
   }
 }
 
-/** What the shop shows of a fee; reads into `access_type` and `item` without asking for them. */
+/** The shop's view of a fee; reads members of `access_type` and `item` without checking for these. */
 function offer(fee) {
   const payPerView = ['ppv', 'ppv_custom'].includes(fee.access_type.name);
   const yearly = fee.access_type.period === 'month' && fee.access_type.quantity === 12;
@@ -66,7 +66,7 @@ for (const [name, ask] of Object.entries({ 'through the SDK': throughSdk, 'by it
           if (expected) {
             assert.ok(result.expiresAt > Date.now() / 1000, `${persona.name}: already over`);
           } else {
-            // Its test for an error that it can show to people.
+            // The player's test for an error that it can show.
             const { code, message } = result.error.response?.data ?? {};
             assert.equal(typeof code, 'number', `${persona.name}: ${result.error.message}`);
             assert.equal(typeof message, 'string', persona.name);
@@ -75,7 +75,7 @@ for (const [name, ask] of Object.entries({ 'through the SDK': throughSdk, 'by it
       });
     }
 
-    test('denies items that are not there, and an empty setting', async () => {
+    test('denies unknown items, and an empty setting', async () => {
       const [{ token }] = personas;
       await withPage({ token }, async (page) => {
         for (const id of [String(UNKNOWN_ITEM_ID), '']) {

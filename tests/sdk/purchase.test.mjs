@@ -1,5 +1,5 @@
 // A purchase from end to end: the viewer's page with the SDK, the merchant's page, the edge, and the
-// origin behind it. Whoever has bought is let in by the very next check.
+// origin behind it. A viewer who has bought is let in by the very next check.
 
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
@@ -14,7 +14,7 @@ import { assertAccess } from './support/shape.mjs';
 import { send } from './support/wire.mjs';
 
 const FORM = { 'Content-Type': 'application/x-www-form-urlencoded' };
-/** docs/api.md: an answer reflects what the origin knew at most so long ago. */
+/** docs/api.md: an answer reflects the state of the origin at most this long ago. */
 const REVOKED_WITHIN_MS = 120_000;
 const POLL_MS = 100;
 const BUYERS = 100;
@@ -27,7 +27,7 @@ const credentials = ({ email }) => ({ email, password: PASSWORD, clientId: CLIEN
 const check = (page, itemId) => outcome(page.sdk.Asset.checkAccessForAsset(itemId));
 const bearer = (token) => ({ Authorization: `Bearer ${token}` });
 
-/** The merchant's shop, a page of another origin than the edge's, which sells and takes back. */
+/** The merchant's shop, a page on another origin than the edge's, which grants and revokes access. */
 function openShop(token) {
   const page = openPage({ token });
   const write = (method, path, form, headers = {}) =>
@@ -99,7 +99,7 @@ describe('signing in', () => {
     });
   }
 
-  test('a wrong password, somebody unknown: 401, the same words', async () => {
+  test('a wrong password, an unknown user: 401, the same words', async () => {
     const viewer = newcomer();
     for (const wrong of [{ ...credentials(viewer), password: 'wrong' }, credentials({ email: 'nobody@viewer.example' })]) {
       await withPage({}, async (page) => {
@@ -121,7 +121,7 @@ describe('signing in', () => {
       const next = assertGranted(await outcome(page.sdk.Account.refreshToken(CLIENT_ID)), 'refresh');
       assert.notEqual(next.access_token, token);
       assert.notEqual(next.refresh_token, refreshToken);
-      // The SDK leaves it to the page to keep them.
+      // The SDK leaves keeping the tokens to the page.
       assert.equal(page.sdk.Account.getToken().token, token);
       page.sdk.Account.setToken(next.access_token, next.refresh_token, next.expires);
       assertRejected(await check(page, paidItems[0].id), 402, 'No access', 'with the new token');
@@ -150,18 +150,18 @@ describe('a viewer who buys', () => {
           const access = assertGranted(await check(page, itemId), who);
           assertAccess(access, who);
           assert.equal(access.customer_id, viewer.id, who);
-          // By now the snapshot grants it, too: a revocation has the longest way to go.
+          // Now the snapshot grants it too, so a revocation takes its longest way.
           await published(granted);
           assertGranted(await check(page, itemId), `${who}, by the snapshot`);
 
           const revoked = assertWritten(await shop.revoke(viewer.id, itemId), 204, who);
-          // Whoever knows of the revocation is denied at once ...
+          // A client that knows of the revocation is denied at once ...
           const path = `/items/${itemId}/access`;
           const { token } = page.sdk.Account.getToken();
           const headers = { ...bearer(token), 'Entitlement-Min-Seq': String(revoked) };
           const denied = await page.request(path, { headers });
           assert.equal(denied.status, 402, `${who}: ${denied.text}`);
-          // ... and everybody else within the bound.
+          // ... and all others within the bound.
           await published(revoked);
           assertRejected(await check(page, itemId), 402, 'No access', `${who}, revoked`);
         }
@@ -169,7 +169,7 @@ describe('a viewer who buys', () => {
     );
   });
 
-  test('past the edge, as a payment provider tells the origin: granted by the very next check', async () => {
+  test('a purchase at the origin, as by a payment provider: granted by the very next check', async () => {
     const viewer = newcomer();
     const [, { id: itemId }] = paidItems;
     await withPage({}, async (page) => {
@@ -192,7 +192,7 @@ describe('a viewer who buys', () => {
       withPage({}, async (page) => {
         await page.sdk.Account.signIn(credentials(viewer));
         const isGranted = async () => (await check(page, itemId)).ok;
-        // More often than it does, and with denials that the edge remembers.
+        // More often than the player, and with denials that the edge remembers.
         for (let poll = 0; poll < 5; poll += 1) assert.equal(await isGranted(), false, `poll ${poll}`);
         assertWritten(await shop.grant(viewer.id, itemId), 201, 'grant');
         for (let poll = 0; poll < 5; poll += 1) assert.equal(await isGranted(), true, `poll ${poll} after`);
@@ -223,7 +223,7 @@ describe('a viewer who buys', () => {
 });
 
 describe('writes from a page of another origin', () => {
-  test('a purchase with an Idempotency-Key is made once, and the page sees so', async () => {
+  test('a purchase with an Idempotency-Key is made once, and the page can see that', async () => {
     const viewer = newcomer();
     const [, , , { id: itemId }, { id: otherId }] = paidItems;
     await withShop(async (shop) => {
@@ -244,7 +244,7 @@ describe('writes from a page of another origin', () => {
     });
   });
 
-  test('POST, PUT, PATCH and DELETE: an item is made, changed, sold and taken away', async () => {
+  test('POST, PUT, PATCH and DELETE: an item is made, changed, sold and deleted', async () => {
     const viewer = newcomer();
     await withShop(async (shop) => {
       const item = { item_type: 'html_asset', title: 'A page made this', content: '<p>secret</p>', access_control_type_id: 4 };

@@ -1,5 +1,5 @@
 // Makes signatures.json: the RFCs' examples, and cases signed here by OpenSSL, so that the verifiers are
-// judged by an implementation that is none of them. Run: node generate.mjs > signatures.json
+// judged by an independent implementation. Run: node generate.mjs > signatures.json
 // Every case: { name, source, alg, jwk (public), jws (compact), valid }.
 import { constants, createHmac, generateKeyPairSync, sign } from "node:crypto";
 
@@ -74,7 +74,7 @@ add("RFC 7520 4.4", "HS256", "HS256",
   { kty: "oct", kid: "018c0ae5-4d9b-471b-bfd6-eef314bc7037", use: "sig", alg: "HS256", k: "hJtXIZ2uSN5kbQfbtTNWbpdmhkV8FJG-Onbc6mxCcYg" },
   `eyJhbGciOiJIUzI1NiIsImtpZCI6IjAxOGMwYWU1LTRkOWItNDcxYi1iZmQ2LWVlZjMxNGJjNzAzNyJ9.${road}.s0h6KThzkfBBBkLspW1h84VsJZFTsPPqMDA7g1Md7p0`, true);
 
-// Tokens that are good until 2100, and what may be wrong with their signatures.
+// Tokens that are valid until 2100, and variants with invalid signatures.
 const claims = b64(JSON.stringify({ iss: "https://issuer.example", aud: "admit", sub: "customer-1", exp: 4102444800 }));
 const rsa = generateKeyPairSync("rsa", { modulusLength: 2048 });
 const rsa3072 = generateKeyPairSync("rsa", { modulusLength: 3072 });
@@ -135,7 +135,7 @@ const swapped = (alg, as) => add("OpenSSL", `${alg}: signed as ${as}`, alg, jwk(
 for (const saltLength of [0, 20, 48]) {
   add("OpenSSL", `PS256: salt of ${saltLength} bytes`, "PS256", jwk("PS256"), jwsOf("PS256", by("PS256", { saltLength })), false);
 }
-// s + n is the same number modulo n: RFC 8017 §8.2.2 step 1 wants it refused.
+// s + n is the same number modulo n; RFC 8017 §8.2.2 step 1 requires its refusal.
 const big = (bytes) => BigInt(`0x${Buffer.from(bytes).toString("hex")}`);
 const bytes = (number, length) => Buffer.from(number.toString(16).padStart(2 * length, "0"), "hex");
 const n = big(unb64(jwk("RS256").n));
@@ -149,7 +149,7 @@ for (const alg of ["RS256", "PS256"]) {
     }
   }
 }
-// ECDSA: DER is not JOSE's form; (r, order - s) is a signature as good as (r, s); zero and the order are not.
+// ECDSA: DER is not JOSE's form; (r, order - s) is as valid as (r, s); zero and the order are not.
 for (const [alg, { length, order }] of Object.entries(curves)) {
   const good = by(alg);
   const [r, s] = [big(good.subarray(0, length)), big(good.subarray(length))];
@@ -173,7 +173,7 @@ for (const [alg, { length, order }] of Object.entries(curves)) {
     es(`by a key of ${curves[other].name}`, signer(other, { as: alg })(Buffer.from(inputOf(alg))), false);
   }
 }
-// Ed25519: S + L is the same number modulo L: RFC 8032 §5.1.7 step 1 wants it refused.
+// Ed25519: S + L is the same number modulo L: RFC 8032 §5.1.7 step 1 requires its refusal.
 const L = (1n << 252n) + 27742317777372353535851937790883648493n;
 const eddsa = by("EdDSA");
 const S = big(Buffer.from(eddsa.subarray(32)).reverse());

@@ -1,5 +1,5 @@
-// Makes tokens.json: an issuer with a key for every algorithm, and tokens that are good until 2100, or are not.
-// The same file is asked of the service in process (pure Rust) and of the Worker (node:crypto in workerd).
+// Makes tokens.json: an issuer with a key for every algorithm, and tokens that are valid until 2100, and invalid ones.
+// The service in process (pure Rust) and the Worker (node:crypto in workerd) must both answer as it says.
 // Run: node tokens.mjs > tokens.json
 // { issuer: an entry of ISSUERS, tokens: [{ name, alg, token, status: 200, 401 or 503 of /license }] }
 import { constants, createHmac, generateKeyPairSync, sign } from "node:crypto";
@@ -69,12 +69,12 @@ for (const alg of algs) {
   signed("expired", headerOf(alg), 401, { ...claims, exp: 1700000000 });
   signed("another issuer", headerOf(alg), 401, { ...claims, iss: "https://other.example" });
   for (const as of algs.filter((as) => as !== alg)) {
-    // The header says another algorithm than the key it names; signed as the header says.
+    // The header's algorithm differs from that of the key it names; signed with the header's.
     const confused = inputOf({ ...headerOf(alg), alg: as });
     add(`says ${as}`, alg, confused, signature(as, confused), 401);
   }
 }
-// A public key is no secret: taken for one, in every form that libraries have taken, it verifies nothing.
+// A public key used as an HMAC secret, in every form that libraries have accepted, verifies nothing.
 for (const alg of ["RS256", "PS256", "ES256", "ES384", "ES512", "EdDSA"]) {
   const key = pairOf(alg).publicKey;
   const forms = {
@@ -119,7 +119,7 @@ for (const [alg, { length, order }] of Object.entries(curves)) {
     add(`by a key of ${curves[other].name}`, alg, input, signature(other, input, { as: alg }), 401);
   }
 }
-// RFC 8032 §5.1.7 and RFC 8017 §8.2.2 want numbers below the order and below the modulus.
+// RFC 8032 §5.1.7 and RFC 8017 §8.2.2 require numbers below the order and below the modulus.
 const edInput = inputOf(headerOf("EdDSA"));
 const eddsa = signature("EdDSA", edInput);
 const S = big(Buffer.from(eddsa.subarray(32)).reverse()) + (1n << 252n) + 27742317777372353535851937790883648493n;
@@ -136,7 +136,7 @@ for (const alg of ["RS256", "PS256"]) {
   }
 }
 
-// A JWKS as issuers write it: each key is spelt otherwise, and between them is what cannot be used.
+// A JWKS as issuers write it: each key in another spelling, with unusable entries between them.
 const spelt = (alg, change) => ({ ...jwk(alg), ...change });
 const padded = (text) => Buffer.from(text, "base64url").toString("base64");
 const zeros = (text) => b64(Buffer.concat([Buffer.alloc(2), Buffer.from(text, "base64url")]));
@@ -179,7 +179,7 @@ as("the same as text", "EdDSA", { kid: "7" }, numbered, 200);
 as("a key without a name", "ES384", {}, nameless, 200);
 as("the same under any name", "ES384", { kid: "any" }, nameless, 200);
 as("no kid", "ES256", {}, ecs.ES256, 200);
-// The key off its curve may have signed it.
+// It may have been signed with the key that is not on its curve.
 as("no kid, by another key", "ES512", {}, generateKeyPairSync("ec", { namedCurve: "P-521" }), 503);
 as("alg Ed25519", "EdDSA", { alg: "Ed25519", kid: "key-EdDSA" }, ed, 200);
 for (const [name, alg, kid] of [["an odd curve", "ES256K", "key-odd"], ["a point off its curve", "ES256", "key-off-curve"],

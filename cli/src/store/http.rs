@@ -234,7 +234,7 @@ impl Http {
             _ => Cow::Borrowed(""),
         };
         Some(format!(
-            "{} {}{}: {said}. {name} does not answer like this: something in between may have, such as a proxy, an \
+            "{} {}{}: {said}: not an answer of {name}; something in between may have answered, such as a proxy, an \
              ingress or a challenge page{hint}",
             call.method(),
             self.base_url,

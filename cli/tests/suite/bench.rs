@@ -1,4 +1,4 @@
-//! A directory of its own for a test, with keys in it, and the `admit` command run there.
+//! A directory for one test, with keys in it, and the `admit` command run in it.
 
 use std::{
     fs,
@@ -8,15 +8,15 @@ use std::{
 
 use crate::double::TOKEN;
 
-/// A test's own directory.
+/// A test's directory.
 pub struct Bench {
     /// Where it is.
     pub dir: PathBuf,
 }
 
-/// How a command ended.
+/// The result of a command.
 pub struct Ended {
-    /// Exit code; none when it was killed.
+    /// The exit code; `None` if it was killed.
     pub code: Option<i32>,
     /// Standard output.
     pub stdout: String,
@@ -25,13 +25,13 @@ pub struct Ended {
 }
 
 impl Ended {
-    /// Fails the test unless the command went well.
+    /// Fails the test unless the command succeeded.
     pub fn ok(self) -> Self {
         assert_eq!(self.code, Some(0), "stdout: {}\nstderr: {}", self.stdout, self.stderr);
         self
     }
 
-    /// Fails the test unless the command ended with `code` and said `text` on standard error.
+    /// Fails the test unless the command ended with `code` and printed `text` to standard error.
     pub fn failed(self, code: i32, text: &str) -> Self {
         assert_eq!(self.code, Some(code), "stdout: {}\nstderr: {}", self.stdout, self.stderr);
         assert!(self.stderr.contains(text), "{text:?} is not in: {}", self.stderr);
@@ -63,7 +63,7 @@ impl Bench {
         self.run(&["keygen", "--alg", "EdDSA", "--kid", name, "--out", &out]).ok();
     }
 
-    /// The JWKS of the key `<name>.jwk`.
+    /// The public JWKS of the key `<name>.jwk`.
     pub fn jwks(&self, name: &str) -> String {
         self.run(&["keygen", "--public", &format!("{name}.jwk")]).ok().stdout
     }
@@ -73,7 +73,7 @@ impl Bench {
         fs::write(self.dir.join(name), content).unwrap();
     }
 
-    /// The command, to be run here.
+    /// The command, set up to run in this directory.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_admit"));
         command.args(args).current_dir(&self.dir).env("ADMIT_TOKEN", TOKEN);
@@ -86,7 +86,7 @@ impl Bench {
         self.command(args).output().unwrap().into()
     }
 
-    /// Runs `admit publish` of `from` to `url`, with more arguments.
+    /// Runs `admit publish` from `from` to `url`, with `more` arguments.
     pub fn publish(&self, from: &str, url: &str, more: &[&str]) -> Ended {
         let args = ["publish", "--from", from, "--to", url, "--key", "publisher.jwk"];
         self.run(&[&args, more].concat())
@@ -95,7 +95,7 @@ impl Bench {
 
 impl Drop for Bench {
     fn drop(&mut self) {
-        // What a failed test worked with is worth a look.
+        // A failed test's directory is kept for inspection.
         if !std::thread::panicking() {
             let _ = fs::remove_dir_all(&self.dir);
         }
@@ -107,7 +107,7 @@ pub fn samples() -> String {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../samples/catalogue").display().to_string()
 }
 
-/// A catalogue without relative times: one merchant, one item, and so many customers who own it.
+/// A catalogue without relative times: one merchant, one item, and `customers` customers who own it.
 pub fn catalogue(customers: usize) -> String {
     let mut lines = vec![
         r#"{"type":"merchant","id":21,"uuid":"e5ac2013-8d10-42ba-abb5-291c5201cea8"}"#.to_owned(),

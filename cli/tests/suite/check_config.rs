@@ -1,4 +1,4 @@
-//! `admit check-config`: what it finds in wrangler's configuration, and where.
+//! `admit check-config`: its findings in wrangler's configuration, and their places.
 
 use std::{fs, path::Path};
 
@@ -45,9 +45,9 @@ fn a_configuration_without_problems_passes() {
     let bench = Bench::new("check-config-good");
     let ended = check(&bench, &good(), &[]).ok();
     assert!(ended.stdout.contains("wrangler.toml (top level): no errors, no warnings"), "{}", ended.stdout);
-    // A secret's value is not in the file. That it is needed is said.
+    // The file does not have the secret's value, and the report says that it is needed.
     assert!(ended.stdout.contains("npx wrangler secret put PUBLISHER_SECRET"), "{}", ended.stdout);
-    // Numbers, tables and arrays are JSON, as wrangler passes them on.
+    // Numbers, tables and arrays become JSON, as wrangler passes them on.
     let tables = good()
         .replace(&format!("SNAPSHOT_KEYS = '{KEYS}'"), "ORIGIN_TIMEOUT_MS = 5000\n[[vars.SNAPSHOT_KEYS.keys]]\nkty = \"OKP\"\ncrv = \"Ed25519\"\nx = \"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\"");
     check(&bench, &tables, &[]).ok();
@@ -112,13 +112,13 @@ fn each_mistake_is_found_where_it_is() {
             "{expected}: {}",
             ended.stdout
         );
-        assert!(ended.stdout.contains("1 error, "), "only what is wrong is told: {}", ended.stdout);
+        assert!(ended.stdout.contains("1 error, "), "only the error is reported: {}", ended.stdout);
         assert!(ended.stdout.contains("\n  change: "), "{}", ended.stdout);
     }
 }
 
 #[test]
-fn what_is_odd_but_works_is_a_warning() {
+fn oddities_that_work_are_warnings() {
     let bench = Bench::new("check-config-warnings");
     for (from, to, expected) in [
         ("head_sampling_rate = 0.01\n", "", ":16: observability: every invocation is logged"),
@@ -156,15 +156,16 @@ fn what_is_odd_but_works_is_a_warning() {
     }
 }
 
-/// What issuers may do: what a deploy with an earlier configuration would change, and what gives more than it should.
+/// Issuers' capabilities: what a deploy with an earlier configuration would change, and what grants more than
+/// it should.
 #[test]
-fn what_issuers_may_do_is_looked_at() {
+fn capabilities_of_issuers_are_checked() {
     let bench = Bench::new("check-config-capabilities");
     let viewers = r#"{"issuer":"https://id.example","#;
     let with_origin = ("CORS_ORIGINS = \"*\"", "ORIGIN_URL = \"https://origin.example\"");
     let same = ("", "");
     for (viewers_may, publisher, other, expected) in [
-        // An earlier configuration behind an origin: merchants could write.
+        // An earlier configuration with an origin: merchants could write.
         (
             "",
             r#""may":["publish"],"#,
@@ -227,7 +228,7 @@ fn what_issuers_may_do_is_looked_at() {
 }
 
 #[test]
-fn all_errors_are_told_at_once() {
+fn all_errors_are_reported_at_once() {
     let bench = Bench::new("check-config-all");
     let text = good()
         .replace("none_required", "never")
@@ -254,7 +255,7 @@ fn all_errors_are_told_at_once() {
 }
 
 #[test]
-fn environments_take_over_what_wrangler_takes_over() {
+fn environments_inherit_what_wrangler_inherits() {
     let bench = Bench::new("check-config-environments");
     let bare = good() + "[env.staging]\n";
     let ended = check(&bench, &bare, &["--env", "staging"]);
@@ -267,7 +268,7 @@ fn environments_take_over_what_wrangler_takes_over() {
     ] {
         assert!(ended.stdout.contains(expected), "{expected}: {}", ended.stdout);
     }
-    // The top level alone is as good as before, and all are looked at unless one is named.
+    // The top level alone is still valid; without --env all environments are checked.
     check(&bench, &bare, &["--env", ""]).ok();
     let all = check(&bench, &bare, &[]);
     assert_eq!(all.code, Some(2));
@@ -294,7 +295,7 @@ fn environments_take_over_what_wrangler_takes_over() {
         ended.stdout
     );
     check(&bench, &good(), &["--env", "staging"]).failed(1, "no environment \"staging\"; it has none");
-    // wrangler's own way to name one.
+    // wrangler's own way to name an environment.
     bench.write("wrangler.toml", good() + "[env.staging]\n");
     let ended: Ended =
         bench.command(&["check-config"]).env("CLOUDFLARE_ENV", "staging").output().unwrap().into();
@@ -349,7 +350,7 @@ fn json_is_read_as_toml_is() {
     check(&bench, "a = \n", &[]).failed(1, "line 1");
 }
 
-/// The file of this repository is not ready to be deployed, and says what is missing.
+/// The file of this repository is not ready to be deployed, and the command names the missing parts.
 #[test]
 fn the_file_of_this_repository_says_what_is_missing() {
     let bench = Bench::new("check-config-own");

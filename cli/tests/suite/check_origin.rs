@@ -1,5 +1,5 @@
-//! `admit check-origin` against a stand-in that does all as it should but for one thing: the check for that thing
-//! fails, and no other. The reference origin passes them all: `origin/tests/suite/conformance.rs`.
+//! `admit check-origin` against an origin that is correct except for one flaw: the check for that flaw fails,
+//! and no other. The reference origin passes all checks: `origin/tests/suite/conformance.rs`.
 
 use std::{collections::BTreeSet, fs, net::TcpListener, path::Path};
 
@@ -10,7 +10,7 @@ use crate::{
     stand_in::{BUYER, BUYER_ID, FEED_TOKEN, ITEM, MERCHANT, OWNER, STRANGER, StandIn},
 };
 
-/// What is wrong with an origin, and the checks that say so.
+/// The flaws of an origin, and the checks that find them.
 const FLAWS: &[(&str, &[&str])] = &[
     ("export-down", &["export.answer"]),
     ("export-moved", &["export.answer"]),
@@ -96,7 +96,7 @@ fn report(ended: &Ended) -> Value {
     serde_json::from_str(&ended.stdout).unwrap_or_else(|error| panic!("{error}: {}", ended.stderr))
 }
 
-/// The checks of a report that ended so.
+/// The ids of the checks that ended like this.
 fn ids<'r>(report: &'r Value, outcome: &str) -> Vec<&'r str> {
     let checks = report["checks"].as_array().unwrap().iter();
     checks.filter(|check| check["outcome"] == outcome).map(|check| check["id"].as_str().unwrap()).collect()
@@ -107,21 +107,21 @@ fn all_ids(report: &Value) -> BTreeSet<&str> {
     report["checks"].as_array().unwrap().iter().map(|check| check["id"].as_str().unwrap()).collect()
 }
 
-/// An address where nobody listens any more.
+/// An address where no server listens.
 fn nowhere() -> String {
     format!("http://{}", TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap())
 }
 
 #[test]
-fn an_origin_that_does_all_as_it_should_passes() {
+fn a_correct_origin_passes() {
     let bench = Bench::new("check-origin-good");
     let origin = StandIn::start("", &bench.jwks("publisher"));
     let ended = check(&bench, &origin.url, &["--json"]).ok();
     let found = report(&ended);
     assert_eq!((&found["conforms"], &found["failed"]), (&true.into(), &0.into()));
-    // It answers at once to whoever wants to wait, which is allowed.
+    // It answers requests that wait at once, which is allowed.
     assert_eq!(ids(&found, "skip"), ["feed.wait"], "{found:#}");
-    assert!(origin.is_clean(), "what was granted was taken back");
+    assert!(origin.is_clean(), "the granted access was revoked");
     let text = check(&bench, &origin.url, &[]).ok().stdout;
     assert!(text.contains("pass  write.visible") && text.ends_with(", 0 failed, 1 skipped\n"), "{text}");
 }
@@ -134,7 +134,7 @@ fn each_flaw_fails_its_own_check() {
     let mut unseen = all_ids(&all);
     for (flaw, expected) in FLAWS {
         let origin = StandIn::start(flaw, &jwks);
-        // One that must run out: the seconds are waited for.
+        // This flaw must run into the timeout, so the seconds are waited for.
         let timeout_secs = if *flaw == "feed-wait-hangs" { "1" } else { "10" };
         let ended = check(&bench, &origin.url, &["--timeout-secs", timeout_secs, "--json"]);
         assert_eq!(ended.code, Some(1), "{flaw}: {}{}", ended.stdout, ended.stderr);
@@ -153,18 +153,19 @@ fn each_flaw_fails_its_own_check() {
             unseen.remove(id);
         }
     }
-    // A warning at most.
+    // It warns at most.
     unseen.remove("feed.quiet");
     assert!(unseen.is_empty(), "checks that nothing makes fail: {unseen:?}");
 }
 
-/// Others write between any two requests, and the feed's lines have the records as they are when it is asked.
+/// Other clients write between any two requests, and the feed's lines have the records as they are on
+/// request.
 #[test]
 fn a_feed_made_on_demand_while_others_write_passes() {
     let bench = Bench::new("check-origin-busy");
     let jwks = bench.jwks("publisher");
     for (flaw, expected) in [
-        // The comparison is exact once they rest.
+        // Once they stop, the comparison is exact.
         ("busy-at-first", "changes were replayed"),
         ("busy", "customers left out because they changed again: 1"),
     ] {
@@ -209,7 +210,7 @@ fn what_the_edge_corrects_is_a_warning() {
 }
 
 #[test]
-fn nothing_is_changed_unless_that_is_asked_for() {
+fn nothing_is_changed_without_the_option() {
     let bench = Bench::new("check-origin-reads");
     let origin = StandIn::start("", &bench.jwks("publisher"));
     let ended = bench.run(&["check-origin", &origin.url, "--origin-token", FEED_TOKEN, "--json"]).ok();
@@ -219,9 +220,9 @@ fn nothing_is_changed_unless_that_is_asked_for() {
     for id in ["write.before", "write.seq", "keys.document", "access.granted", "access.body", "feed.replay"] {
         assert!(skipped.contains(&id), "{id}: {found:#}");
     }
-    // Whoever has no token needs no customer to try it.
+    // Checks without a token need no customer.
     assert!(ids(&found, "pass").contains(&"access.no-token"));
-    // Without the customer nothing is sent at all.
+    // Without the customer nothing is sent.
     let args = ["check-origin", &origin.url, "--writes", MERCHANT, "--item", "33"];
     bench.run(&args).failed(2, "--consumer-token");
     assert_eq!(origin.writes(), 0);
@@ -247,21 +248,19 @@ fn tokens_come_from_files_and_are_never_shown() {
     assert_eq!(ended.code, Some(1));
     assert!(ended.stdout.contains("item 33: 402"), "{}", ended.stdout);
     assert!(!ended.stdout.contains(FEED_TOKEN) && !ended.stdout.contains(OWNER), "{}", ended.stdout);
-    bench.run(&["check-origin", &origin.url, "--granted", "se cret", "33"]).failed(1, "a token is empty");
-    bench
-        .run(&["check-origin", &origin.url, "--granted", "t", "x"])
-        .failed(1, "is not the number of an item");
+    bench.run(&["check-origin", &origin.url, "--granted", "se cret", "33"]).failed(1, "invalid token");
+    bench.run(&["check-origin", &origin.url, "--granted", "t", "x"]).failed(1, "is not a valid item id");
     bench.run(&["check-origin", "origin.example.com"]).failed(1, "is not a URL");
 }
 
 #[test]
-fn an_origin_that_is_not_there_or_says_nothing_is_given_up_soon() {
+fn an_origin_that_cannot_be_reached_or_is_silent_is_given_up_soon() {
     let bench = Bench::new("check-origin-silent");
     let found = report(&check(&bench, &nowhere(), &["--json"]));
     assert_eq!(found["conforms"], false);
     let said = found.to_string();
     assert!(said.contains("had no answer") && said.contains("was not sent: 3 requests"), "{found:#}");
-    // Connections that are made, and never answered.
+    // Connections are accepted and never answered.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let args = ["check-origin", &url, "--export", "/all", "--granted", OWNER, "33", "--timeout-secs", "1"];
@@ -280,7 +279,7 @@ fn the_document_lists_every_check() {
         fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/origin.md")).unwrap();
     let (_, section) = document.split_once("\n### Check it\n").unwrap();
     let rows = section.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
-    // Options and variables stand in tables of the section too.
+    // Tables of the section also list options and variables.
     let is_id = |id: &&str| id.contains('.') && !id.contains(' ');
     let listed: BTreeSet<_> = rows.map(|(id, _)| id).filter(is_id).collect();
     assert_eq!(listed, known);

@@ -1,5 +1,4 @@
-//! A stand-in for the Worker's publish API: it enforces the same rules, remembers what it was asked, and fails
-//! on cue.
+//! A fake of the Worker's publish API: it enforces the same rules, records the requests, and fails on demand.
 
 mod routes;
 
@@ -13,53 +12,53 @@ use admit_snapshot::head::{HEAD_TYPE, Head};
 use admit_testing::http::{Request, Response, Server};
 use admit_token::{KeySet, NativeVerifier, verify_jws};
 
-/// The token that it lets in.
+/// The token that it accepts.
 pub const TOKEN: &str = "let-me-in";
 
-/// What happens to a request instead of its answer.
+/// A fault that replaces or changes an answer.
 #[derive(Clone, Debug)]
 pub enum Mishap {
     /// This status, with a `Retry-After` if there is one.
     Status(u16, Option<&'static str>),
-    /// A page for people, with this status: a challenge, or an ingress that knows no such service.
+    /// A web page with this status: a challenge, or an ingress that does not know the service.
     Page(u16),
-    /// It is done, but whoever asked for it does not learn that: the answer is this status.
+    /// The request is done, but its answer is lost: the client gets this status.
     Unheard(u16),
-    /// No answer at all, until the double is dropped.
+    /// No answer, until the double is dropped.
     Hang,
-    /// An answer whose bytes are not what was stored; of a pack, its last object is stored with another byte.
+    /// An answer with damaged bytes. For a pack: its last object is stored with a wrong byte.
     Corrupt,
-    /// An answer as if nothing of what was asked for was there.
+    /// An answer as if no requested object were stored.
     Unseen,
-    /// The answer, but before it somebody takes the lease over.
+    /// A proper answer, but another publisher takes the lease over before it.
     TakenOver,
-    /// The answer, but before it somebody has published this head.
+    /// A proper answer, but another publisher publishes this head before it.
     Published(String),
 }
 
-/// For so many requests that begin so, after so many that went well.
+/// When a fault occurs: for `times` requests that begin like `on`, after `after` successful ones.
 #[derive(Clone, Debug)]
 pub struct Cue {
     /// Method and the beginning of the path, such as `PUT /snapshot/shard`.
     pub on: &'static str,
-    /// How many such requests are answered first.
+    /// How many such requests are answered properly first.
     pub after: usize,
-    /// How many suffer.
+    /// How many requests get the fault.
     pub times: usize,
-    /// What happens to them.
+    /// The fault.
     pub mishap: Mishap,
 }
 
-/// What the double holds.
+/// The state of the double.
 #[derive(Default)]
 pub struct State {
-    /// Objects by their keys.
+    /// Objects, by key.
     pub objects: BTreeMap<String, Vec<u8>>,
-    /// Everything else but the head by its key: versions, the lease, the garbage.
+    /// Everything else except the head, by key: versions, the lease, the garbage.
     pub values: BTreeMap<String, Vec<u8>>,
     /// The published head.
     pub head: Option<String>,
-    /// Every request: method, path, status; a mishap's status, or 0 for none.
+    /// Every request with its status: a fault's status, or 0 without an answer.
     pub requests: Vec<(String, u16)>,
     cues: Vec<Cue>,
     keys: String,
@@ -74,7 +73,7 @@ impl State {
         verify_jws(self.head.as_deref()?, &keys, HEAD_TYPE, &NativeVerifier).ok()
     }
 
-    /// The `seq` of the versions that are kept.
+    /// The `seq` of every kept version.
     pub fn versions(&self) -> Vec<u64> {
         let mut versions: Vec<_> =
             self.values.keys().filter_map(|key| key.strip_prefix("version/")?.parse().ok()).collect();
@@ -87,7 +86,7 @@ impl State {
         self.stored_last.clone()
     }
 
-    /// How many requests began so.
+    /// The number of requests that begin with this text.
     pub fn count(&self, beginning: &str) -> usize {
         self.requests.iter().filter(|(request, _)| request.starts_with(beginning)).count()
     }
@@ -95,14 +94,14 @@ impl State {
 
 /// A running double.
 pub struct Double {
-    /// Where it answers.
+    /// Its URL.
     pub url: String,
     _server: Server,
     state: Arc<Mutex<State>>,
 }
 
 impl Double {
-    /// Starts one that takes heads signed by `keys`, a JWKS.
+    /// Starts a double that accepts heads signed by `keys`, a JWKS.
     pub fn start(keys: &str) -> Self {
         let state = Arc::new(Mutex::new(State { keys: keys.to_owned(), ..State::default() }));
         let shared = Arc::clone(&state);
@@ -115,12 +114,12 @@ impl Double {
         self.state.lock().unwrap()
     }
 
-    /// Makes it fail on this cue, and on no other.
+    /// Sets this fault, instead of earlier ones.
     pub fn fail(&self, on: &'static str, after: usize, times: usize, mishap: Mishap) {
         self.state().cues = vec![Cue { on, after, times, mishap }];
     }
 
-    /// Forgets cues and requests, those that hang among them, not what it holds.
+    /// Forgets faults and requests, including those that hang, but not the stored values.
     pub fn recover(&self) {
         let mut state = self.state();
         state.cues.clear();
@@ -200,14 +199,14 @@ fn answer(request: Request, state: &Mutex<State>) {
     let retry_after = match mishap {
         Some(Mishap::Status(_, secs)) => secs,
         Some(Mishap::Unheard(_)) => Some("0"),
-        // As challenges do, so that tests need not wait.
+        // As challenge pages do, so that tests need not wait.
         Some(Mishap::Page(_)) => Some("0"),
         _ => None,
     };
     if let Some(secs) = retry_after {
         response = response.header("Retry-After", secs);
     }
-    // Whoever asked may be gone: that is one of the things to be tested.
+    // The client may be gone; some tests want that.
     let _ = request.respond(&response);
 }
 
@@ -224,7 +223,7 @@ fn on_cue(status: u16) -> Answer {
     error(status, message)
 }
 
-/// An error as the service words it.
+/// An error in the service's words.
 fn error(status: u16, message: &str) -> Answer {
     let field = if status == 422 { "body".to_owned() } else { status.to_string() };
     let body = format!(r#"{{"code":{status},"message":"{message}","errors":{{"{field}":"{message}"}}}}"#);

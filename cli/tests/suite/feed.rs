@@ -1,4 +1,4 @@
-//! A stand-in for an origin: an export, a change feed, and both as they should not be.
+//! A fake of an origin: an export, a change feed, and faulty answers of both.
 
 use std::{
     collections::BTreeMap,
@@ -8,64 +8,64 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The token that it lets in.
+/// The token that it accepts.
 pub const ORIGIN_TOKEN: &str = "sync-job";
 
-/// What it answers instead of what was asked for, to so many requests for changes.
+/// A faulty answer to a request for changes.
 #[derive(Clone, Debug)]
 pub enum Quirk {
     /// This status.
     Status(u16),
-    /// All changes from the first on, as if nobody had said where to begin.
+    /// All changes from the first on, whatever was asked for.
     Everything,
-    /// Without the first change that is due.
+    /// The first requested change is missing.
     Skipped,
-    /// In the opposite order.
+    /// The changes in reverse order.
     Reversed,
     /// The last line breaks off.
     Cut,
-    /// This, as it is.
+    /// This body, as it is.
     Body(&'static str),
     /// The connection ends before the body does.
     BrokenOff,
-    /// This status, these headers and this body, whoever may have made them.
+    /// This status, these headers and this body, as another server would send them.
     Odd(u16, &'static str, &'static str),
-    /// The changes, compressed with gzip: labelled so, or not.
+    /// The changes, compressed with gzip, with a label (`true`) or without.
     Gzip(bool),
 }
 
-/// A page for people, as ingresses, challenges and logins have them.
+/// A web page of an ingress, a challenge or a login.
 pub const PAGE: &str = "<!DOCTYPE html><html><title>Just a moment...</title></html>";
-/// The type of such a page.
+/// The header of such a page.
 pub const HTML: &str = "Content-Type: text/html; charset=utf-8\r\n";
 
-/// What the origin knows.
+/// The state of the origin.
 #[derive(Default)]
 pub struct State {
     /// The export: its count, and its lines without the `snapshot` line.
     pub export: (u64, String),
-    /// Changes by their counts.
+    /// Changes, by count.
     pub changes: Vec<(u64, String)>,
     /// Every request: its URL, and its `Prefer`.
     pub requests: Vec<(String, String)>,
-    /// Requests that came without the token.
+    /// The number of requests without the token.
     pub strangers: usize,
-    /// Its clock runs ahead by so many seconds.
+    /// How many seconds its clock is ahead.
     pub ahead_secs: Option<i64>,
-    /// What it answers to so many requests for the export.
+    /// Faulty answers to requests for the export, each with a number of uses.
     pub odd_exports: Vec<(Quirk, usize)>,
     quirks: Vec<(Quirk, usize)>,
 }
 
 /// A running origin.
 pub struct FeedDouble {
-    /// Where it answers.
+    /// Its URL.
     pub url: String,
     state: Arc<Mutex<State>>,
 }
 
 impl FeedDouble {
-    /// Starts one whose export has `lines`, and stands at `seq`. It answers until the tests end.
+    /// Starts an origin whose export has `lines` and stands at `seq`. It runs until the tests end.
     pub fn start(seq: u64, lines: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -76,7 +76,7 @@ impl FeedDouble {
             for stream in listener.incoming() {
                 let state = Arc::clone(&served);
                 std::thread::spawn(move || {
-                    // A client that goes away is not this double's problem.
+                    // A client that goes away does not matter here.
                     let _ = serve(&stream.unwrap(), &state);
                 });
             }
@@ -84,27 +84,27 @@ impl FeedDouble {
         Self { url, state }
     }
 
-    /// Where its export is, and by default its feed.
+    /// The URL of the export, and by default of the feed.
     pub fn export_url(&self) -> String {
         format!("{}/export", self.url)
     }
 
-    /// Where its export is without the line that says where it stands.
+    /// The URL of the export without its `snapshot` line.
     pub fn lines_url(&self) -> String {
         format!("{}/lines", self.url)
     }
 
-    /// Whether somebody has asked for changes: the whole is published then, and all that belongs to it is done.
+    /// Whether changes were requested: then everything was published before.
     pub fn is_followed(&self) -> bool {
         self.state().requests.iter().any(|(url, _)| url.contains("after="))
     }
 
-    /// What it knows.
+    /// Its state.
     pub fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
     }
 
-    /// Commits a change: the fields of its line besides `seq`.
+    /// Commits a change with these fields besides `seq`.
     pub fn commit(&self, fields: &str) -> u64 {
         let mut state = self.state();
         let seq = state.changes.last().map_or(state.export.0, |(seq, _)| *seq) + 1;
@@ -112,13 +112,13 @@ impl FeedDouble {
         seq
     }
 
-    /// Answers so to the next `times` requests for changes.
+    /// Gives a faulty answer to the next `times` requests for changes.
     pub fn misbehave(&self, quirk: Quirk, times: usize) {
         self.state().quirks.insert(0, (quirk, times));
     }
 }
 
-/// Answers one request, and ends the connection: that is how a body can break off.
+/// Answers one request and ends the connection, so that a body can break off.
 fn serve(stream: &TcpStream, state: &Mutex<State>) -> io::Result<()> {
     let mut lines = BufReader::new(stream).lines();
     let request = lines.next().transpose()?.unwrap_or_default();
@@ -244,7 +244,7 @@ fn undated(url: &str, state: &mut State) -> Reply {
     }
 }
 
-/// Waits until something is so.
+/// Waits until a condition holds.
 pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     let began = now();
     while !is_so() {

@@ -1,5 +1,4 @@
-//! `admit publish --changes` and `--follow` as they are used: the built command between a stand-in for an origin
-//! and a stand-in for the Worker.
+//! `admit publish --changes` and `--follow`: the built command between a fake origin and a fake Worker.
 
 mod set_aside;
 
@@ -40,7 +39,7 @@ fn one_change_and_ten_thousand_are_two_writes_each() {
     assert_eq!(bench.accesses(&double.url, 20_000), None);
     assert_eq!(bench.accesses(&double.url, 19_999), Some((1, "shard".to_owned())));
     bench.verify(&double.url);
-    // Again: nothing new.
+    // Again, with nothing new.
     double.recover();
     let ended = bench.changes("many.ndjson", &double.url, &[]).ok();
     assert!(ended.stdout.contains("Nothing new: seq 10003"), "{}", ended.stdout);
@@ -54,7 +53,7 @@ fn changes_that_cannot_be_applied_publish_nothing() {
     bench.write("good.ndjson", format!("{{\"seq\":2,{}}}\n", put(&[customer(1, 2)])));
     bench.changes("good.ndjson", &double.url, &[]).failed(1, "nothing is published yet");
     bench.publish("all.ndjson", &double.url, &[]).ok();
-    // Nobody has said where in the origin's changes that stands.
+    // The published version has no count of the origin.
     bench.changes("good.ndjson", &double.url, &[]).failed(1, "which of the origin's changes it reflects");
     bench.publish("all.ndjson", &double.url, &["--seq", "1"]).ok();
     let published = double.state().head.clone();
@@ -78,7 +77,7 @@ fn changes_that_cannot_be_applied_publish_nothing() {
         bench.changes("changes.ndjson", &double.url, &[]).failed(code, said);
         assert_eq!(double.state().head, published, "{said}");
     }
-    // A record by itself is set aside, unless nothing may be.
+    // Unusable records are set aside, except with --strict.
     bench.write("changes.ndjson", format!("{{\"seq\":2,{}}}\n", put(&[stranger, customer(2, 7)])));
     bench.changes("changes.ndjson", &double.url, &["--strict"]).failed(2, "there is no merchant 22");
     assert_eq!(double.state().head, published);
@@ -111,7 +110,7 @@ fn a_delta_that_is_full_becomes_shards() {
 }
 
 #[test]
-fn what_the_origin_commits_is_published_while_it_is_followed() {
+fn committed_changes_are_published_while_the_origin_is_followed() {
     let (bench, double, feed) = set_up("followed", 50);
     let follower = bench.follow(&feed, &double.url, &[]);
     wait_until("the whole is published", || seq(&double) == 1);
@@ -121,7 +120,7 @@ fn what_the_origin_commits_is_published_while_it_is_followed() {
     wait_until("changes are published", || seq(&double) == 4);
     assert_eq!(bench.accesses(&double.url, 7), Some((3, "delta".to_owned())));
     assert_eq!((bench.accesses(&double.url, 8), bench.accesses(&double.url, 51).is_some()), (None, true));
-    // Of the catalogue too.
+    // Changes of the catalogue too.
     feed.commit(&put(&[renamed_item()]));
     wait_until("the item is published", || seq(&double) == 5);
     let ended =
@@ -142,7 +141,7 @@ fn what_the_origin_commits_is_published_while_it_is_followed() {
         "{}",
         ended.stdout
     );
-    // It has given the lease back, and the next one finds its work.
+    // The follower has given its lease back, and the next one finds its work.
     feed.state().export = (5, catalogue(50).replace("Slack Water", "High Water"));
     let follower = bench.follow(&feed, &double.url, &[]);
     wait_until("the whole is published again", || double.state().published().unwrap().delta.is_none());
@@ -153,7 +152,7 @@ fn what_the_origin_commits_is_published_while_it_is_followed() {
 }
 
 #[test]
-fn what_a_follower_supersedes_is_marked_as_garbage_and_never_what_is_in_use() {
+fn a_follower_marks_superseded_objects_as_garbage_and_never_those_in_use() {
     let (bench, double, feed) = set_up("collected", 50);
     let follower = bench.follow(&feed, &double.url, &["--gc-every", "1"]);
     wait_until("the whole is published", || seq(&double) == 1);
@@ -179,7 +178,7 @@ fn a_feed_that_repeats_skips_reorders_or_breaks_off_loses_nothing() {
         (Quirk::Skipped, 2),
         (Quirk::Reversed, 2),
         (Quirk::Cut, 2),
-        // What has arrived counts: an origin that never comes to the end of its answer is followed too.
+        // Changes count as soon as they arrive: an origin whose answers never end is followed too.
         (Quirk::BrokenOff, 100),
         (Quirk::Status(500), 1),
         (Quirk::Status(429), 1),
@@ -205,8 +204,8 @@ fn a_feed_that_repeats_skips_reorders_or_breaks_off_loses_nothing() {
 fn where_the_feed_does_not_help_the_whole_is_published() {
     let cases = [
         (Quirk::Status(410), 1, "no longer has the changes after 1"),
-        (Quirk::Skipped, 100, "goes on leaving something out"),
-        (Quirk::Reversed, 100, "goes on leaving something out"),
+        (Quirk::Skipped, 100, "still has a gap"),
+        (Quirk::Reversed, 100, "still has a gap"),
         (Quirk::Body("{\"seq\":2,\"put\":[{\"type\":\"item\"}]}\n"), 100, "put[0]"),
     ];
     for_each(&cases, |number, (quirk, times, said)| {
@@ -229,7 +228,7 @@ fn where_the_feed_does_not_help_the_whole_is_published() {
 
 #[test]
 fn a_follower_that_cannot_go_on_says_why() {
-    // The whole is wrong as well, and nothing wrong is to be passed over.
+    // The export is invalid as well, and nothing may be set aside.
     let (bench, double, feed) = set_up("stuck", 10);
     let follower = bench.follow(&feed, &double.url, &["--strict"]);
     wait_until("the whole is published", || seq(&double) == 1);
@@ -237,7 +236,7 @@ fn a_follower_that_cannot_go_on_says_why() {
     feed.misbehave(Quirk::Status(410), 1);
     feed.commit(&removed(1));
     follower.wait().failed(2, "expected a JSON object");
-    // Somebody else has published.
+    // Another publisher has published.
     let (bench, double, feed) = set_up("overtaken", 10);
     let follower = bench.follow(&feed, &double.url, &[]);
     wait_until("the whole is published", || seq(&double) == 1);
@@ -246,7 +245,7 @@ fn a_follower_that_cannot_go_on_says_why() {
     feed.commit(&removed(1));
     follower.wait().failed(1, "");
     assert_eq!(double.state().published().unwrap().customers, 2);
-    // Somebody has taken the lease over, and may publish any moment.
+    // Another publisher has taken the lease over, and may publish at any moment.
     let (bench, double, feed) = set_up("taken-over", 10);
     let follower = bench.follow(&feed, &double.url, &[]);
     wait_until("the whole is published", || seq(&double) == 1);
@@ -254,11 +253,11 @@ fn a_follower_that_cannot_go_on_says_why() {
     feed.commit(&removed(1));
     follower.wait().failed(1, "holds the lease until");
     assert_eq!(seq(&double), 1);
-    // No URL to follow.
+    // There is no URL to follow.
     let args =
         ["publish", "--from", "other.ndjson", "--follow", "--to", &double.url, "--key", "publisher.jwk"];
     bench.run(&args).failed(1, "--follow needs the origin's URL");
-    // Nobody knows which changes the export has.
+    // The export has no count.
     let (bench, double, feed) = set_up("no-count", 10);
     let args =
         ["publish", "--from", &feed.lines_url(), "--follow", "--to", &double.url, "--key", "publisher.jwk"];
@@ -279,7 +278,7 @@ fn a_head_whose_answer_is_lost_is_published_once() {
     let follower = bench.follow(&feed, &double.url, &[]);
     wait_until("the whole is published", || seq(&double) == 1);
     double.recover();
-    // As often as one call is tried.
+    // All attempts of one call fail.
     double.fail("PUT /snapshot/head", 0, 6, Mishap::Unheard(503));
     feed.commit(&put(&[customer(1, 5)]));
     wait_until("the change is published", || seq(&double) == 2);
@@ -307,7 +306,7 @@ fn a_store_that_fails_for_a_while_is_waited_for() {
     let (bench, double, feed) = set_up("waits", 10);
     let follower = bench.follow(&feed, &double.url, &[]);
     wait_until("the whole is published", || seq(&double) == 1);
-    // As often as one call is tried, and once more.
+    // All attempts of one call fail, and one more.
     double.fail("PUT /snapshot/delta", 0, 7, Mishap::Status(500, Some("0")));
     feed.commit(&put(&[customer(1, 5)]));
     wait_until("the change is published", || seq(&double) == 2);
@@ -319,7 +318,8 @@ fn a_store_that_fails_for_a_while_is_waited_for() {
     assert!(ended.stderr.contains("trying again in"), "{}", ended.stderr);
 }
 
-/// Killed at every request that it makes: what is published is whole, and the next one completes.
+/// Killed at every request that it makes: the published version is complete, and the next follower finishes
+/// the work.
 #[test]
 fn killed_anywhere_a_follower_leaves_a_version_that_is_whole_and_the_next_one_completes() {
     let (bench, double, feed) = set_up("killed-follower", 10);
@@ -331,7 +331,7 @@ fn killed_anywhere_a_follower_leaves_a_version_that_is_whole_and_the_next_one_co
             before.lines().filter(|line| !(1..=3).any(|id| line.contains(&format!("\"c{id}\"")))).collect();
         changed(&kept.join("\n"))
     };
-    // What a sync asks for, from the first request after the whole is published.
+    // The requests of one sync, starting after the full publish.
     let follower = bench.follow(&feed, &double.url, &[]);
     wait_until("it follows", || feed.is_followed());
     double.recover();
@@ -364,13 +364,13 @@ fn killed_anywhere_a_follower_leaves_a_version_that_is_whole_and_the_next_one_co
     });
 }
 
-/// More changes than a delta holds, some of which come while the delta is written into the shards.
+/// More changes than a delta holds, of which some arrive while the delta is written into the shards.
 #[test]
 fn while_a_full_delta_is_written_into_the_shards_changes_go_on() {
     let (bench, double, feed) = set_up("compacted", 3_000);
     let follower = bench.follow(&feed, &double.url, &[]);
     wait_until("the whole is published", || seq(&double) == 1);
-    // Once the shards are written the store is away: as often as one call is tried, and once more.
+    // Once the shards are written the store fails, for all attempts of one call and one more.
     double.fail("PUT /snapshot/version", 0, 7, Mishap::Status(500, Some("0")));
     for part in 0..3 {
         let customers: Vec<_> = (part * 1_000..(part + 1) * 1_000).map(|id| customer(id + 1, 160)).collect();
@@ -396,7 +396,7 @@ fn while_a_full_delta_is_written_into_the_shards_changes_go_on() {
 }
 
 #[test]
-fn an_export_that_takes_most_of_it_away_is_refused() {
+fn an_export_that_removes_most_customers_is_refused() {
     let (bench, double, _) = set_up("loss", 0);
     bench.write("all.ndjson", catalogue(300));
     bench.publish("all.ndjson", &double.url, &[]).ok();
@@ -414,7 +414,7 @@ fn a_disk_that_is_full_while_customers_are_set_aside_publishes_nothing() {
     bench.publish("all.ndjson", &double.url, &[]).ok();
     let published = double.state().head.clone();
     bench.write("more.ndjson", catalogue(2_000));
-    // No file may grow beyond 1 KiB: as if the disk were full.
+    // Files cannot grow beyond 1 KiB, as if the disk were full.
     let script = format!(
         "trap '' XFSZ; ulimit -f 1; exec {} publish --from more.ndjson --to {} --key publisher.jwk",
         env!("CARGO_BIN_EXE_admit"),

@@ -1,4 +1,4 @@
-//! `admit publish --follow` and `--changes`, run between a stand-in for an origin and one for the Worker.
+//! `admit publish --follow` and `--changes` between a fake origin and a fake Worker.
 
 use std::process::Child;
 
@@ -10,14 +10,14 @@ use crate::{
     feed::{FeedDouble, ORIGIN_TOKEN},
 };
 
-/// A bench, a store with `customers` published as the origin's count 1, and the origin.
+/// A bench, a store with `customers` customers published as the origin's count 1, and the origin.
 pub fn set_up(test: &str, customers: usize) -> (Bench, Double, FeedDouble) {
     let bench = Bench::new(test);
     let double = Double::start(&bench.jwks("publisher"));
     (bench, double, FeedDouble::start(1, &catalogue(customers)))
 }
 
-/// The line of a customer with so many accesses.
+/// The line of a customer with this number of accesses.
 pub fn customer(id: usize, accesses: usize) -> String {
     let access = |access: usize| format!(r#"{{"id":{access},"item_id":33,"created_at":1700000000}}"#);
     let accesses: Vec<_> = (0..accesses).map(access).collect();
@@ -37,7 +37,7 @@ pub fn removed(id: usize) -> String {
     format!(r#""remove":[{{"type":"customer","namespace":"vendor","subject":"c{id}"}}]"#)
 }
 
-/// The line of the item under another title.
+/// The line of the item with another title.
 pub fn renamed_item() -> String {
     catalogue(0).lines().nth(1).unwrap().replace("Slack Water", "High Water")
 }
@@ -58,7 +58,7 @@ impl Bench {
         Follower(Some(command.env("ADMIT_ORIGIN_TOKEN", ORIGIN_TOKEN).spawn().unwrap()))
     }
 
-    /// How many accesses a customer has, if it is known, and where it is found.
+    /// The number of accesses of a customer, and where the record was found; `None` for an unknown customer.
     pub fn accesses(&self, url: &str, id: usize) -> Option<(usize, String)> {
         let customer = format!("vendor:c{id}");
         let ended = self.run(&["inspect", "--from", url, "--customer", &customer, "--json"]).ok();
@@ -69,13 +69,13 @@ impl Bench {
         Some((accesses, found_in))
     }
 
-    /// Runs `admit verify`, which must find nothing wrong.
+    /// Runs `admit verify`, which must find no problem.
     pub fn verify(&self, url: &str) {
         self.run(&["verify", "--from", url, "--key", "publisher.jwk"]).ok();
     }
 }
 
-/// A follower, killed at the latest when the test ends.
+/// A running follower. The end of the test kills it.
 pub struct Follower(Option<Child>);
 
 impl Follower {
@@ -94,7 +94,7 @@ impl Follower {
         child.wait_with_output().unwrap().into()
     }
 
-    /// Waits until it ends by itself.
+    /// Waits until it ends without being asked.
     pub fn wait(mut self) -> Ended {
         self.0.take().unwrap().wait_with_output().unwrap().into()
     }
@@ -109,7 +109,7 @@ impl Drop for Follower {
     }
 }
 
-/// Does something with each of several cases, all at the same time: most of it is waiting.
+/// Runs a test for each case, all at the same time, because most of the time is waiting.
 pub fn for_each<T: Sync>(cases: &[T], test: impl Fn(usize, &T) + Sync) {
     std::thread::scope(|scope| {
         for (number, case) in cases.iter().enumerate() {
@@ -119,12 +119,12 @@ pub fn for_each<T: Sync>(cases: &[T], test: impl Fn(usize, &T) + Sync) {
     });
 }
 
-/// The published version; 0 for none.
+/// The published version; 0 without one.
 pub fn seq(double: &Double) -> u64 {
     double.state().published().map_or(0, |head| head.seq)
 }
 
-/// Writes to the store that no lease explains.
+/// Writes to the store, except those of the lease.
 pub fn writes(double: &Double) -> Vec<String> {
     let state = double.state();
     let is_write = |request: &&(String, u16)| {

@@ -1,4 +1,4 @@
-//! `admit generate` as it is used, and `admit publish --dry-run` of what it prints.
+//! `admit generate`, and `admit publish --dry-run` of its output.
 
 use std::collections::BTreeSet;
 
@@ -15,9 +15,9 @@ fn customers(text: &str) -> Vec<&str> {
     text.lines().filter(|line| line.starts_with(r#"{"type":"customer""#)).collect()
 }
 
-/// Every shape that a publisher can be given, without an error or a warning.
+/// The output has every form that a publisher may get, without an error or a warning.
 #[test]
-fn publish_takes_it_without_a_word() {
+fn publish_accepts_it_without_a_warning() {
     let bench = Bench::new("generate-dry");
     let cases: [(&str, &[&str]); 6] = [
         ("0", &[]),
@@ -37,7 +37,7 @@ fn publish_takes_it_without_a_word() {
     }
 }
 
-/// Benchmarks compare what was generated at different times: a change here makes all of it another business.
+/// Benchmarks compare data that was generated at different times: a change here makes them incomparable.
 #[test]
 fn the_same_arguments_give_the_same_bytes() {
     let bench = Bench::new("generate-same");
@@ -115,7 +115,7 @@ fn there_is_something_of_everything() {
 
 /// As in `admit generate | head -1`.
 #[test]
-fn a_reader_that_goes_ends_it_without_a_word() {
+fn a_reader_that_goes_away_ends_it_silently() {
     use std::io::Read;
     let bench = Bench::new("generate-reader");
     for args in [&["generate", "--customers", "1000000"][..], &["schema"]] {
@@ -123,12 +123,12 @@ fn a_reader_that_goes_ends_it_without_a_word() {
         let mut byte = [0];
         child.stdout.take().unwrap().read_exact(&mut byte).unwrap();
         let ended = child.wait_with_output().unwrap();
-        // What it prints may fit into the pipe.
+        // The output may fit into the pipe's buffer.
         let code = ended.status.code().unwrap();
         assert!(code == 141 || (code == 0 && args == ["schema"]), "{args:?}: {code}");
         assert_eq!(String::from_utf8_lossy(&ended.stderr), "", "{args:?}");
     }
-    // Whose report is lost: the exit code is that of what was done.
+    // Only the report is lost: the exit code is that of the work.
     bench.write("wrangler.toml", "");
     for (args, code) in [
         (&["check-config"][..], 2),

@@ -1,5 +1,6 @@
-//! The rehearsal of `docs/incident.md`: the blocks that the page calls rehearsed, in a shell, as they are printed, against a
-//! store in a directory. Each section of the page starts from a store with a publish of the samples in it.
+//! The rehearsal of `docs/incident.md`: runs the blocks that the page marks as rehearsed, unchanged, in a
+//! shell, against a store in a directory. Each section starts from a store in which the samples are
+//! published.
 
 use std::{
     env,
@@ -11,7 +12,7 @@ use std::{
 
 const PAGE: &str = include_str!("../../../docs/incident.md");
 
-/// The sections of the page that have something to rehearse, each with its blocks.
+/// The sections of the page with rehearsed blocks, each with its blocks.
 fn sections() -> Vec<(&'static str, Vec<String>)> {
     let sections = PAGE.split("\n## ").skip(1).map(|section| {
         let (title, text) = section.split_once('\n').unwrap();
@@ -37,7 +38,7 @@ fn blocks(text: &str) -> Vec<String> {
     blocks
 }
 
-/// A place to rehearse in: keys, a store, and what the page's variables say of them.
+/// A directory to rehearse in: keys, a store, and the page's variables.
 struct Stage {
     dir: PathBuf,
 }
@@ -72,7 +73,7 @@ impl Stage {
         bash.output().unwrap()
     }
 
-    /// What a script prints; it must succeed.
+    /// The output of a script, which must succeed.
     fn run(&self, script: &str) -> String {
         let Output { status, stdout, stderr } = self.output(script);
         let (stdout, stderr) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
@@ -101,7 +102,7 @@ fn every_rehearsed_block_of_the_page_runs_as_it_is_printed() {
         "An old head in KV",
         "The publisher stands still",
     ];
-    assert_eq!(titles, expected, "what is rehearsed, and what is not, is the page's promise");
+    assert_eq!(titles, expected, "the page promises which sections are rehearsed");
     for (title, blocks) in sections {
         let stage = Stage::new(title);
         for block in blocks {
@@ -116,7 +117,7 @@ fn section(title: &str) -> Vec<String> {
     sections().into_iter().find(|(known, _)| *known == title).unwrap().1
 }
 
-/// What the page promises of the entries: each names its target, and the lift takes it away again.
+/// The page's promise about entries: each names its target, and the lift removes it again.
 #[test]
 fn a_viewer_is_refused_and_let_in_again() {
     let stage = Stage::new("list");
@@ -145,7 +146,7 @@ fn a_viewer_is_refused_and_let_in_again() {
     assert_eq!(states(), expected(&[("token", "revoked"), ("customer", "lifted")]));
 }
 
-/// The emergency's order matters: a head of the stolen key is neither followed nor believed.
+/// The order in the emergency matters: a head of the stolen key is neither followed nor believed.
 #[test]
 fn a_stolen_snapshot_key_ends_with_its_heads() {
     let stage = Stage::new("stolen-key");
@@ -160,7 +161,7 @@ fn a_stolen_snapshot_key_ends_with_its_heads() {
     assert!(shown.contains("1000") || shown.contains("1,000"), "{shown}");
 }
 
-/// The page has a section for each thing that SECURITY.md sends readers to.
+/// The page has a section for each incident that SECURITY.md links to.
 #[test]
 fn every_incident_that_security_md_names_has_a_section() {
     let security = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../SECURITY.md")).unwrap();

@@ -1,5 +1,5 @@
-//! `docs/publish-schema.json` and `docs/change-schema.json` are what the code says, and a validator that knows
-//! nothing else accepts and refuses what the reader accepts and refuses.
+//! `docs/publish-schema.json` and `docs/change-schema.json` match the code, and a validator with only these
+//! files accepts and refuses the same lines as the reader.
 
 use std::{
     fs,
@@ -28,7 +28,7 @@ fn admit(args: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// A validator of the committed file.
+/// A validator with the committed file.
 fn validator(file: &str) -> Validator {
     let schema = serde_json::from_str(&fs::read_to_string(root().join(file)).unwrap()).unwrap();
     jsonschema::meta::validate(&schema).unwrap();
@@ -43,7 +43,7 @@ fn of_changes() -> Validator {
     validator("docs/change-schema.json")
 }
 
-/// The complete example of the reference: a line of each type.
+/// The complete example of the reference: one line of each type.
 fn example() -> Vec<Value> {
     let reference = fs::read_to_string(root().join("docs/publish-schema.md")).unwrap();
     let example = reference.split_once("```ndjson\n").unwrap().1.split_once("```").unwrap().0;
@@ -56,7 +56,7 @@ fn samples() -> Vec<Value> {
     texts.iter().flat_map(|text| text.lines()).map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// What the reader finds wrong: with the lines by themselves, and then with all of them together.
+/// The reader's errors: of each line alone, and of all lines together.
 fn errors(lines: &[Value]) -> (Vec<String>, Vec<String>) {
     let texts: Vec<_> = lines.iter().map(Value::to_string).collect();
     let mut source = Source::new(NOW, Strictness::Refuse, SpillPlan::default());
@@ -90,7 +90,7 @@ fn every_line_that_is_published_is_valid() {
         let errors: Vec<_> = validator.iter_errors(line).map(|error| error.to_string()).collect();
         assert!(errors.is_empty(), "{line}: {errors:?}");
     }
-    // The same as changes.
+    // The same lines as changes.
     let (validator, changes) = (of_changes(), all.iter().filter(|line| line["type"] != "snapshot"));
     for (seq, record) in changes.enumerate() {
         let change = json!({ "seq": seq, "put": [record] });
@@ -98,7 +98,7 @@ fn every_line_that_is_published_is_valid() {
     }
 }
 
-/// The example with `value` at `pointer` of its line of type `kind`, or without what is there.
+/// The example with `value` at `pointer` of its line of type `kind`, or with that member removed.
 fn altered(kind: &str, pointer: &str, value: Option<Value>) -> (Vec<Value>, Value) {
     let mut lines = example();
     let line = lines.iter_mut().find(|line| line["type"] == kind).unwrap();
@@ -214,7 +214,7 @@ fn the_schema_refuses_what_the_reader_refuses() {
     }
 }
 
-/// All values within `value`, by their pointers.
+/// The pointers to all values within `value`.
 fn pointers(value: &Value, at: &str, all: &mut Vec<String>) {
     all.push(at.to_owned());
     match value {
@@ -232,7 +232,7 @@ fn pointers(value: &Value, at: &str, all: &mut Vec<String>) {
     }
 }
 
-/// `line`, in each of many ways slightly wrong, or right in another way.
+/// Variants of `line`: many slightly wrong ones, and some that are valid in another form.
 fn variants(line: &Value) -> Vec<Value> {
     let mut places = Vec::new();
     pointers(line, "", &mut places);
@@ -277,8 +277,8 @@ fn fields_of(line: &Value, place: &str) -> Vec<String> {
     line.pointer(place).unwrap().as_object().unwrap().keys().cloned().collect()
 }
 
-/// Every field of every type, left out and with values of other types: some thousands of lines, on which
-/// the reader and the schema must agree.
+/// Every field of every type, removed, and with values of other types: thousands of lines on which reader and
+/// schema must agree.
 #[test]
 fn reader_and_schema_agree_on_thousands_of_variants() {
     let (lines, changes) = (of_lines(), of_changes());
@@ -290,7 +290,7 @@ fn reader_and_schema_agree_on_thousands_of_variants() {
             let mut all = example.clone();
             all[position] = variant.clone();
             let (alone, together) = errors(&all);
-            // What one line shows, the schema shows; and it invents nothing.
+            // Errors of a single line are found by the schema too, and it finds no others.
             assert!(alone.is_empty() || !is_valid, "the schema takes {variant}: {alone:?}");
             assert!(!together.is_empty() || is_valid, "the schema refuses {variant}");
             let change = json!({ "seq": 1, "put": [variant] });

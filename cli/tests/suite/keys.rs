@@ -1,5 +1,5 @@
-//! `admit keygen` and `admit token` as a person runs them: the tokens they make are taken by the service, and
-//! the private halves stay private.
+//! `admit keygen` and `admit token`, run as a user runs them: the service accepts their tokens, and private
+//! keys stay private.
 
 use std::{
     fs,
@@ -12,7 +12,7 @@ use std::{
 use admit_token::{NativeVerifier, TokenVerifier, parse_issuers, ports::Entropy};
 use serde_json::{Value, json};
 
-/// A directory that goes away with the test.
+/// A directory that is removed after the test.
 struct Scratch(PathBuf);
 
 impl Scratch {
@@ -63,7 +63,7 @@ fn now() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs().cast_signed()
 }
 
-/// Whether the service takes `token` from the issuer whose private key is in `key`.
+/// Whether the service accepts `token` from the issuer whose private key is in `key`.
 fn accepted(alg: &str, key: &str, token: &str) -> bool {
     let keys = match alg {
         "HS256" => json!({ "secret": "SECRET", "alg": alg }),

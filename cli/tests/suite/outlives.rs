@@ -1,4 +1,5 @@
-//! What a follower outlives: odd answers of origin and edge, tokens that end, publishers that are killed.
+//! Unusual events that a follower survives: odd answers of origin and edge, expired tokens, killed
+//! publishers.
 
 use std::process::Stdio;
 
@@ -12,7 +13,7 @@ use crate::{
     service::Service,
 };
 
-/// Each of them was given by something between a follower and its origin.
+/// Each of these answers came from a server between a follower and its origin.
 const ODD: [(Quirk, &str); 12] = [
     (Quirk::Odd(404, HTML, PAGE), "404 Not Found (text/html"),
     (
@@ -59,7 +60,7 @@ fn odd_answers_of_the_export_are_waited_out_at_the_start_and_later() {
         feed.state().odd_exports = vec![(quirk.clone(), 1)];
         let follower = bench.follow(&feed, &double.url, &[]);
         wait_until(&format!("{quirk:?}: the whole is published"), || seq(&double) == 1);
-        // The history is gone, and then the export is not there: revocations must not stop.
+        // The history is gone, and then the export fails: revocations must not stop.
         feed.state().odd_exports = vec![(quirk.clone(), 1)];
         feed.misbehave(Quirk::Status(410), 2);
         feed.commit(&removed(1));
@@ -102,7 +103,7 @@ fn pages_in_the_edges_place_are_waited_out() {
         let (bench, double, feed) = set_up(&format!("page-{number}"), 10);
         let follower = bench.follow(&feed, &double.url, &[]);
         wait_until("the whole is published", || feed.is_followed());
-        // As often as one call is tried, and once more.
+        // All attempts of one call fail, and one more.
         double.fail(on, 0, 7, Mishap::Page(*status));
         feed.commit(&put(&[customer(1, 5)]));
         wait_until(&format!("{on} {status}: the change is published"), || seq(&double) == 2);
@@ -112,7 +113,7 @@ fn pages_in_the_edges_place_are_waited_out() {
     });
 }
 
-/// What keeps the file fresh was late.
+/// The program that refreshes the file was late.
 #[test]
 fn a_token_in_a_file_that_has_ended_is_waited_for() {
     let (bench, double, feed) = set_up("late-token", 10);
@@ -127,7 +128,7 @@ fn a_token_in_a_file_that_has_ended_is_waited_for() {
     drop(follower);
 }
 
-/// Only the Worker's own words end it.
+/// Only the Worker's own refusal ends a follower.
 #[test]
 fn a_permission_that_the_worker_itself_revokes_ends_it() {
     let (bench, double, feed) = set_up("revoked", 10);
@@ -145,14 +146,14 @@ fn a_page_in_a_commands_first_answer_is_not_an_empty_store() {
     bench.write("less.ndjson", catalogue(3));
     bench.publish("all.ndjson", &double.url, &[]).ok();
     double.fail("GET /snapshot/head", 0, usize::MAX, Mishap::Page(404));
-    let ended = bench.publish("less.ndjson", &double.url, &[]).failed(1, "not how the Worker answers");
+    let ended = bench.publish("less.ndjson", &double.url, &[]).failed(1, "not an answer of the Worker");
     assert!(ended.stderr.contains("Just a moment"), "{}", ended.stderr);
     double.recover();
     assert_eq!(double.state().published().unwrap().customers, 300);
 }
 
 #[test]
-fn what_is_compressed_is_decoded_wherever_it_comes_from() {
+fn compressed_input_is_decoded_from_every_source() {
     let (bench, double, feed) = set_up("gzip", 10);
     feed.state().odd_exports = vec![(Quirk::Gzip(true), 1)];
     let follower = bench.follow(&feed, &double.url, &[]);
@@ -165,7 +166,7 @@ fn what_is_compressed_is_decoded_wherever_it_comes_from() {
     }
     let ended = follower.stop();
     assert!(!ended.stderr.contains("warning"), "{}", ended.stderr);
-    // Files, and standard input.
+    // Files and standard input.
     let packed = |text: &str| {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         std::io::Write::write_all(&mut encoder, text.as_bytes()).unwrap();
@@ -224,7 +225,7 @@ fn a_follower_with_a_key_outlives_its_tokens() {
     };
     wait_until("the whole is published", || head()["seq"] == 1);
     let first = head();
-    // Three times as long as a token lasts: the service grants no leeway.
+    // Three times the life of a token; the service grants no leeway.
     wait_until("the head was renewed for a while", || {
         head()["as_of"].as_i64() > first["as_of"].as_i64().map(|as_of| as_of + 6)
     });
@@ -235,7 +236,7 @@ fn a_follower_with_a_key_outlives_its_tokens() {
     assert_eq!(head()["changed_at"], head()["as_of"].clone());
     let ended = follower.kill();
     assert!(!ended.stderr.contains("401"), "{}", ended.stderr);
-    // What the key needs is said.
+    // The message says what the key needs.
     let args = ["inspect", "--from", &service.url, "--token-key", "publisher.jwk", "--token-claims", "{}"];
     bench.run(&args).failed(1, "`iss` is needed");
 }
@@ -253,13 +254,13 @@ fn while_the_origin_is_not_heard_the_head_grows_old() {
     let asked = || feed.state().requests.len();
     let (before, requests) = (as_of(), asked());
     wait_until("the origin was asked a few times", || asked() >= requests + 4);
-    assert!(as_of() <= before + 1, "renewed while nobody knows whether the data is true");
+    assert!(as_of() <= before + 1, "renewed although the data may be outdated");
     drop(follower);
 }
 
-/// An old head is signed too: edges that start would serve what was revoked since.
+/// An old head has a valid signature: a new isolate would serve access that was revoked since.
 #[test]
-fn a_head_that_somebody_put_back_or_deleted_is_mended_while_the_origin_is_quiet() {
+fn a_head_that_was_put_back_or_deleted_is_mended_while_the_origin_is_quiet() {
     let (bench, double, feed) = set_up("put-back", 10);
     let follower = bench.follow(&feed, &double.url, &["--heartbeat", "1"]);
     wait_until("the whole is published", || seq(&double) == 1);
@@ -274,9 +275,9 @@ fn a_head_that_somebody_put_back_or_deleted_is_mended_while_the_origin_is_quiet(
     drop(follower);
 }
 
-/// Somebody deletes what the head names: no edge that starts could answer anything.
+/// Objects that the head names are deleted: a new isolate could not answer.
 #[test]
-fn what_the_head_names_is_put_back_when_it_is_gone() {
+fn deleted_objects_of_the_head_are_uploaded_again() {
     let (bench, double, feed) = set_up("gone", 10);
     let follower = bench.follow(&feed, &double.url, &["--heartbeat", "1"]);
     wait_until("it follows", || feed.is_followed());
@@ -290,7 +291,7 @@ fn what_the_head_names_is_put_back_when_it_is_gone() {
     assert!(ended.stderr.contains("missing or broken in the store"), "{}", ended.stderr);
 }
 
-/// Killed, it has published what it had; started again on the same machine it goes on at once.
+/// A killed follower has published all that it had; started again on the same machine it continues at once.
 #[test]
 fn a_follower_that_was_killed_is_followed_by_the_next_one_at_once() {
     let (bench, double, feed) = set_up("killed-at-once", 10);
@@ -314,7 +315,7 @@ fn a_second_follower_waits_for_the_end_of_the_lease_once() {
     let ended = bench.follow(&feed, &double.url, &[]).wait().failed(1, "admit: another publisher, ");
     assert!(ended.stderr.contains("Waiting for its end"), "{}", ended.stderr);
     drop(follower);
-    // Of another machine, which is gone: its lease ends by itself.
+    // The lease of another machine, which is gone, ends when its time is over.
     let until = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs() + 3;
     let lease = format!(r#"{{"holder":"{}","host":"gone:1","until":{until}}}"#, "0".repeat(32));
     double.state().values.insert("lease".to_owned(), lease.into_bytes());

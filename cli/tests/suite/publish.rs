@@ -1,4 +1,4 @@
-//! `admit publish` and `admit inspect` as they are used: the built command against a stand-in for the Worker.
+//! `admit publish` and `admit inspect`: the built command against a fake Worker.
 
 mod inspect;
 mod loss;
@@ -70,7 +70,7 @@ fn one_more_customer_changes_only_some_objects() {
     assert_eq!(double.state().objects.len(), total + 2, "one shard and the index");
 }
 
-/// Starts publishing, and kills it when a request hangs.
+/// Starts publishing, and kills the command when a request hangs.
 fn publish_until_it_hangs(bench: &Bench, double: &Double, from: &str) {
     let args = ["publish", "--from", from, "--to", &double.url, "--key", "publisher.jwk", "--force"];
     let mut child = bench.command(&args).spawn().unwrap();
@@ -109,7 +109,7 @@ fn killed_anywhere_it_leaves_a_version_that_is_whole_and_the_next_run_completes(
 }
 
 #[test]
-fn what_an_interrupted_run_has_uploaded_is_checked_and_not_sent_again() {
+fn uploads_of_an_interrupted_run_are_checked_and_not_repeated() {
     let (bench, double) = set_up("resumed");
     bench.write("old.ndjson", catalogue(1));
     bench.publish("old.ndjson", &double.url, &[]).ok();
@@ -122,7 +122,7 @@ fn what_an_interrupted_run_has_uploaded_is_checked_and_not_sent_again() {
     let sent = double.state().objects.len() - before;
     assert!((1..=40).contains(&sent), "one pack of {sent}");
     double.recover();
-    // One of them does not stay what it was.
+    // One of them is damaged afterwards.
     let spoilt = double.state().stored_last().unwrap();
     double.state().objects.get_mut(&spoilt).unwrap().push(0);
     let ended = bench.publish("new.ndjson", &double.url, &["--force"]).ok();
@@ -132,12 +132,12 @@ fn what_an_interrupted_run_has_uploaded_is_checked_and_not_sent_again() {
     let state = double.state();
     assert_eq!(state.published().unwrap().customers, 50_000);
     let checks = state.count("POST /snapshot/check");
-    assert!(checks >= 2, "what was there, and what was sent: {checks} checks");
+    assert!(checks >= 2, "stored objects and uploaded ones: {checks} checks");
     assert!(state.count("GET /snapshot/keys?prefix=shard") > 1, "page by page");
 }
 
 #[test]
-fn repair_uploads_what_is_broken_of_the_published_version() {
+fn repair_uploads_broken_objects_of_the_published_version() {
     let (bench, double) = set_up("repair");
     bench.write("all.ndjson", catalogue(5_000));
     bench.publish("all.ndjson", &double.url, &[]).ok();
@@ -192,17 +192,17 @@ fn refusals_are_not_tried_again() {
 }
 
 #[test]
-fn what_was_uploaded_is_checked() {
+fn uploads_are_checked() {
     let (bench, double) = set_up("checked");
     bench.write("all.ndjson", catalogue(1));
-    // The store does not show it at once.
+    // The store does not show the objects at once.
     double.fail("POST /snapshot/check", 0, 2, Mishap::Unseen);
     bench.publish("all.ndjson", &double.url, &[]).ok();
     assert_eq!(double.state().count("POST /snapshot/check"), 3);
-    // The store shows something else.
+    // The store shows other bytes.
     double.fail("POST /snapshot/pack", 0, 1, Mishap::Corrupt);
     bench.write("all.ndjson", catalogue(2));
-    bench.publish("all.ndjson", &double.url, &[]).failed(1, "is not what its digest says");
+    bench.publish("all.ndjson", &double.url, &[]).failed(1, "do not match its digest");
     assert_eq!(double.state().published().unwrap().customers, 1);
 }
 
@@ -222,7 +222,7 @@ fn seq_never_falls() {
     let head = double.state().published().unwrap();
     assert_eq!((head.seq, head.as_of), (11, 1_700_000_000));
     bench.publish("all.ndjson", &double.url, &["--seq", "11"]).ok();
-    // Somebody else was faster: the Worker has the last word.
+    // Another publisher was faster: the Worker decides.
     double.fail("PUT /snapshot/head", 0, 1, Mishap::Status(409, None));
     bench.publish("all.ndjson", &double.url, &[]).failed(1, "another publisher was faster");
 }
@@ -244,14 +244,14 @@ fn keys_that_the_worker_does_not_know_and_heads_by_other_keys() {
     let by_other = ["publish", "--from", "all.ndjson", "--to", &double.url, "--key", "other.jwk"];
     bench.run(&by_other).failed(1, "signed by no known key");
     bench.publish("all.ndjson", &double.url, &[]).ok();
-    // The publisher's key was changed, and the Worker knows the new one already.
+    // The publisher's key was changed, and the Worker already has the new one.
     let other = Double::start(&bench.jwks("other"));
     other.state().head.clone_from(&double.state().head);
     let by_other = ["publish", "--from", "all.ndjson", "--to", &other.url, "--key", "other.jwk"];
     bench.run(&by_other).failed(1, "say --old-key FILE");
     bench.run(&[by_other.as_slice(), &["--old-key", "publisher.jwk"]].concat()).ok();
     assert_eq!(other.state().published().unwrap().seq, 2);
-    // What claims to be a head and is none: only an explicit seq goes over it.
+    // A text that only looks like a head is overwritten only with an explicit seq.
     other.state().head = Some("e30.e30.AAAA".to_owned());
     bench.run(&by_other).failed(1, "cannot be trusted");
     bench.run(&[by_other.as_slice(), &["--seq", "3"]].concat()).ok();
@@ -296,7 +296,7 @@ fn standard_input_is_read_and_nothing_is_not_published() {
 }
 
 #[test]
-fn what_is_missing_is_said() {
+fn missing_input_is_reported() {
     let bench = Bench::new("usage");
     bench.run(&["publish", "--from", "x"]).failed(2, "--to <STORE>");
     bench.publish("nowhere", "http://127.0.0.1:9", &[]).failed(1, "cannot read nowhere");
@@ -318,9 +318,9 @@ fn a_reader_that_has_seen_enough_stops_nothing() {
     assert!(double.state().head.is_some());
 }
 
-/// As KV may show it for a minute: a list from before the object was wanted again.
+/// KV may show an old list for a minute: one from before the object was needed again.
 #[test]
-fn what_is_published_may_stand_in_the_list_of_garbage() {
+fn a_published_object_may_be_in_the_list_of_garbage() {
     let (bench, double) = set_up("stale-garbage");
     bench.write("all.ndjson", catalogue(3));
     bench.publish("all.ndjson", &double.url, &[]).ok();
@@ -331,10 +331,10 @@ fn what_is_published_may_stand_in_the_list_of_garbage() {
     assert!(ended.stdout.contains("uploaded   1 ("), "{}", ended.stdout);
 }
 
-/// What a program reads must not end early without a sign.
+/// Output for a program must not end early without an error.
 #[cfg(target_os = "linux")]
 #[test]
-fn output_that_is_lost_is_told() {
+fn lost_output_is_an_error() {
     let (bench, double) = set_up("lost-output");
     bench.write("all.ndjson", catalogue(3));
     bench.publish("all.ndjson", &double.url, &[]).ok();

@@ -1,5 +1,4 @@
-//! What the command does with secrets and with peers that could be anyone: http, command lines, modes of files, heads of
-//! other keys.
+//! Secrets, and peers that cannot be trusted: http, command lines, modes of files, heads of other keys.
 
 use std::{
     fs,
@@ -15,10 +14,10 @@ use std::{
 
 use crate::bench::{Bench, Ended, catalogue};
 
-/// Reserved for documentation (RFC 5737): nothing answers there, so that a request would take until its time-out.
+/// Reserved for documentation (RFC 5737): no server answers, so a request would run into its timeout.
 const ELSEWHERE: &str = "http://192.0.2.1";
 
-/// A server that is not "this machine" by the rule, although it is: on another loopback address.
+/// A server on another loopback address, which the rule does not count as "this machine".
 struct Neighbour {
     url: String,
     requests: Arc<AtomicUsize>,
@@ -99,7 +98,7 @@ fn the_exception_is_an_option_and_is_named() {
     bench.run(&["publish", "--from", "ftp://127.0.0.2/x", "--dry-run", "--insecure-http"]).failed(1, "ftp");
 }
 
-/// An issuer's document may name any address: the rule holds for that too.
+/// An issuer's document may name any address: the rule applies there too.
 #[test]
 fn an_address_that_a_peer_names_is_judged_alike() {
     let bench = Bench::new("http-jwks");
@@ -118,7 +117,7 @@ fn mode(bench: &Bench, file: &str, mode: u32) {
 }
 
 #[test]
-fn files_of_secrets_that_others_can_read_are_told() {
+fn readable_files_of_secrets_are_reported() {
     let bench = Bench::new("modes");
     bench.write("all.ndjson", catalogue(1));
     bench.write("token.jwt", "a.b.c");
@@ -147,7 +146,7 @@ fn files_of_secrets_that_others_can_read_are_told() {
 }
 
 #[test]
-fn a_secret_on_the_command_line_is_told() {
+fn a_secret_on_the_command_line_is_reported() {
     let bench = Bench::new("argv");
     bench.write("token.jwt", "a.b.c");
     mode(&bench, "token.jwt", 0o600);
@@ -180,7 +179,7 @@ fn a_head_of_another_key_is_believed_only_with_that_key() {
     publish("next.jwk", &[]).failed(1, "is signed by another key than --key, so nothing in it is believed");
     publish("next.jwk", &["--old-key", "stranger.jwk"]).failed(1, "--old-key FILE");
     assert_eq!(fs::read(bench.dir.join("out/head")).unwrap(), before, "nothing changed");
-    // The private key or what `keygen --public` printed: the seq goes on, and nothing is uploaded again.
+    // The private key, or the output of `keygen --public`: the seq continues, and nothing is uploaded again.
     bench.write("old.jwks", bench.jwks("publisher"));
     let ended = publish("next.jwk", &["--old-key", "old.jwks"]).ok();
     assert!(ended.stdout.contains("Published seq 8"), "{}", ended.stdout);
@@ -188,7 +187,8 @@ fn a_head_of_another_key_is_believed_only_with_that_key() {
     assert!(ended.stdout.contains("Published seq 9"), "{}", ended.stdout);
 }
 
-/// Who can write to the store must not be able to keep the publisher out, or make it leave objects out.
+/// An attacker who can write to the store must not be able to keep the publisher out, or make it omit
+/// objects.
 #[test]
 fn a_head_that_a_stranger_signed_neither_sets_the_seq_nor_saves_an_upload() {
     let bench = Bench::new("forged-head");
@@ -208,7 +208,7 @@ fn a_head_that_a_stranger_signed_neither_sets_the_seq_nor_saves_an_upload() {
 }
 
 #[test]
-fn a_symmetric_key_in_a_plain_variable_is_told() {
+fn a_symmetric_key_in_a_plain_variable_is_reported() {
     let bench = Bench::new("oct-plain");
     let issuers = r#"[{"issuer":"https://id.example","namespace":"main","audience":"none_required","keys":{"jwks":{"keys":[{"kty":"oct","alg":"HS256","kid":"a","k":"YSBzZWNyZXQgb2YgdGhpcnR5LXR3byBieXRlcyBvciBtb3Jl"}]}}}]"#;
     let config = |issuers: &str| format!("name = \"admit\"\n[vars]\nISSUERS = '{issuers}'\n");
@@ -216,7 +216,7 @@ fn a_symmetric_key_in_a_plain_variable_is_told() {
     let told = bench.run(&["check-config"]).stdout;
     assert!(told.contains("vars.ISSUERS[0].keys.jwks: holds a symmetric key"), "{told}");
     assert!(!told.contains("YSBzZWNyZXQ"), "{told}");
-    // As a secret it may stand there.
+    // In a file of secrets it is allowed.
     bench.write("wrangler.toml", "name = \"admit\"\n");
     bench.write("secrets.json", serde_json::json!({"ISSUERS": issuers}).to_string());
     mode(&bench, "secrets.json", 0o600);

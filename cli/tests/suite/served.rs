@@ -1,4 +1,4 @@
-//! Every command against the service itself: what the publisher and the Worker make of each other's answers.
+//! Every command against the service itself: publisher and Worker must understand each other.
 
 mod customers;
 mod scopes;
@@ -45,7 +45,7 @@ impl Subject {
         serde_json::from_str(&ended.stdout).unwrap()
     }
 
-    /// The status of a check by a customer, as a player sees it.
+    /// The status of a customer's check, as a player gets it.
     fn check(&self, subject: &str) -> u16 {
         let token = Service::token(&self.bench, "id", subject);
         self.request("GET", "/items/33/access", &token, &[]).0
@@ -86,11 +86,11 @@ fn versions_come_and_go() {
     assert_eq!((&report["newly_marked"], &report["versions_dropped"]), (&0.into(), &Value::Array(vec![])));
 }
 
-/// The private key of RFC 8037 A.1, by which the example of the storage schema is signed.
+/// The private key of RFC 8037 A.1, which signs the example of the storage schema.
 const EXAMPLES_KEY: &str = r#"{"kty":"OKP","crv":"Ed25519","alg":"EdDSA","kid":"publisher-1",
     "d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
 
-/// A block of the example between two lines.
+/// The only fenced block of a language in the example.
 fn block<'a>(text: &'a str, language: &str) -> &'a str {
     text.split_once(&format!("```{language}\n")).unwrap().1.split_once("\n```").unwrap().0
 }
@@ -118,7 +118,7 @@ fn examples_objects(text: &str) -> Vec<(String, Vec<u8>)> {
     objects
 }
 
-/// The store of an earlier release, byte for byte: it is read, changed, published anew and rolled back to.
+/// The store of an earlier release, byte for byte: it is read, changed, published again and rolled back to.
 #[test]
 fn a_store_of_format_1_is_read_published_in_format_2_and_rolled_back_to() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/vectors/snapshot-format-1.txt");
@@ -151,18 +151,18 @@ fn a_store_of_format_1_is_read_published_in_format_2_and_rolled_back_to() {
             .map(str::to_owned)
             .collect::<Vec<_>>()
     };
-    // The example's head counts what is left with its delta.
+    // The head of the example counts the records including its delta.
     let miscounted = ["problem: head: it counts 0 customers in the shards, and 1 were found"];
     assert_eq!((head(), item(), subject.check("anna")), ((1, 8), 200, 402), "she has left");
     assert_eq!(verified(), miscounted);
-    // A change without the catalogue: the index stays, and a reader of format 1 no longer takes the head.
+    // A change without the catalogue: the index stays, and a reader of format 1 no longer accepts the head.
     let anna = block(&text, "ndjson").lines().last().unwrap();
     subject.bench.write("changes.ndjson", format!("{{\"seq\":9,\"put\":[{anna}]}}\n"));
     let changes = ["--changes", "changes.ndjson", "--to", &subject.service.url, "--key", "publisher.jwk"];
     subject.run(&[&["publish"], changes.as_slice()].concat()).ok();
     assert_eq!((head(), item(), subject.check("anna")), ((2, 9), 200, 200));
     assert_eq!(verified(), miscounted);
-    // The whole.
+    // A full publish.
     let lines = block(&text, "ndjson").replace("\"seq\":7", "\"seq\":10");
     subject.publish(&lines, &[]).ok();
     assert_eq!((head(), item(), subject.check("anna")), ((2, 10), 200, 200));
@@ -170,7 +170,7 @@ fn a_store_of_format_1_is_read_published_in_format_2_and_rolled_back_to() {
     let differs = subject.json(&["diff", "8", "head"]);
     let count = |tree: &str| ["added", "removed", "changed"].map(|how| differs[tree][how].as_u64().unwrap());
     assert_eq!((count("items"), count("customers")), ([0, 0, 0], [1, 0, 0]), "{differs}");
-    // What lies elsewhere now is shown nowhere.
+    // Items that moved to another shard are not shown as changed.
     let shown = subject.run(&["inspect", "--from", &subject.service.url, "--json"]).ok().stdout;
     let (_, jws) = subject.request("GET", "/snapshot/head", &subject.token, &[]);
     let payload = String::from_utf8(jws).unwrap().split('.').nth(1).map(Base64UrlUnpadded::decode_vec);
@@ -182,7 +182,7 @@ fn a_store_of_format_1_is_read_published_in_format_2_and_rolled_back_to() {
     // The same lines again: the salt stays, and so does every object.
     let again = subject.publish(&lines.replace("\"seq\":10", "\"seq\":11"), &[]).ok();
     assert!(again.stdout.contains("uploaded   0 "), "{}", again.stdout);
-    // Back to format 1, and forth.
+    // Back to format 1, and forward again.
     let roll_back = ["rollback", "--to", "8", "--from", &subject.service.url, "--key", "publisher.jwk"];
     subject.run(&roll_back).ok();
     assert_eq!((head(), item(), subject.check("anna")), ((1, 12), 200, 402));
@@ -195,7 +195,7 @@ fn a_store_of_format_1_is_read_published_in_format_2_and_rolled_back_to() {
 fn the_namespaces_of_the_issuers_are_asked_for() {
     let subject = Subject::new("service-namespaces");
     let ended = subject.publish(&catalogue(3).replace("\"vendor\"", "\"vendr\""), &[]);
-    ended.failed(2, "no issuer of the Worker has the namespace \"vendr\" of 3 customers (first: all.ndjson:3; is \"vendor\" meant?)");
+    ended.failed(2, "no issuer of the Worker has the namespace \"vendr\" of 3 customers (first: all.ndjson:3; did you mean \"vendor\"?)");
     let ended = subject.publish(&catalogue(3), &[]).ok();
     assert!(!ended.stderr.contains("namespaces"), "{}", ended.stderr);
 }
@@ -206,12 +206,13 @@ fn many_objects_go_in_packs_and_are_checked_and_listed() {
     subject.publish(&catalogue(50_000), &[]).ok();
     assert_eq!(["c1", "c50000", "c50001"].map(|customer| subject.check(customer)), [200, 200, 402]);
     subject.run(&["verify", "--from", &subject.service.url, "--key", "publisher.jwk"]).ok();
-    // All of them are there, and are found so, page by page.
+    // All of them are stored, and are found page by page.
     let ended = subject.publish(&catalogue(50_000), &["--repair"]).ok();
     assert!(ended.stdout.contains("uploaded   0 ("), "{}", ended.stdout);
 }
 
-/// The lease is taken and given back within a second, and so is the head of the second publish put.
+/// The lease is taken and given back within a second, and the second publish puts its head within a second of
+/// the first.
 #[test]
 fn a_store_that_takes_one_write_a_second_is_waited_for() {
     let subject = Subject::on("service-second", Service::with_limited_writes);
@@ -259,7 +260,7 @@ impl Subject {
         self.run(&[&["revoke", "--in", &self.service.url, "--key", "publisher.jwk"], more].concat())
     }
 
-    /// The status of a check with a token.
+    /// The status of a check with this token.
     fn play(&self, token: &str) -> u16 {
         self.request("GET", "/items/33/access", token, &[]).0
     }
@@ -277,7 +278,7 @@ fn a_token_is_revoked_beside_a_publisher_at_work_and_stays_so_until_it_is_lifted
     subject.publish(&catalogue(3), &["--audience", "production"]).ok();
     let (stolen, other) = (subject.viewer("stolen"), subject.viewer("other"));
     assert_eq!([&stolen, &other].map(|token| subject.play(token)), [200, 200]);
-    // Somebody follows an origin.
+    // Another publisher follows an origin.
     let until = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs() + 100;
     let lease = format!(r#"{{"holder":"{}","host":"other:1","until":{until}}}"#, "0".repeat(32));
     assert_eq!(subject.request("PUT", "/snapshot/lease", &subject.token, lease.as_bytes()).0, 201);
@@ -286,7 +287,7 @@ fn a_token_is_revoked_beside_a_publisher_at_work_and_stays_so_until_it_is_lifted
     assert!(ended.stdout.starts_with("Revoked: token with SHA-256 "), "{}", ended.stdout);
     assert!(!ended.stdout.contains(stolen.rsplit('.').next().unwrap()), "{}", ended.stdout);
     assert_eq!([&stolen, &other].map(|token| subject.play(token)), [401, 200]);
-    // A whole publish and a rollback of the version before keep it.
+    // A full publish, and a rollback to the previous version, keep the revocation.
     subject.publish(&catalogue(4), &["--force"]).ok();
     assert_eq!([&stolen, &other].map(|token| subject.play(token)), [401, 200]);
     subject.run(&["rollback", "--to", "1", "--from", &subject.service.url, "--key", "publisher.jwk"]).ok();
@@ -321,7 +322,7 @@ fn a_customer_and_a_key_are_revoked_by_the_names_that_the_worker_knows() {
         .failed(1, "no issuer \"https://nobody.example\"");
     subject.revoke(&["--issuer-key", "https://id.example", "publisher", "--until", "2035-01-01"]).ok();
     assert_eq!(subject.play(&other), 401);
-    // The same key of another issuer publishes on.
+    // A key of the same name at another issuer still publishes.
     subject.publish(&catalogue(4), &[]).ok();
     let listed = subject.run(&["revoke", "--in", &subject.service.url, "--list"]).ok().stdout;
     assert!(listed.contains("key \"publisher\" of https://id.example\n  revoked, from "), "{listed}");

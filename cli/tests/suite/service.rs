@@ -1,5 +1,5 @@
-//! The service itself, in this process, behind a socket on loopback: the code that the Worker runs, over a store
-//! in memory with KV's rules. The doubles say what they were asked; this one says what is true.
+//! The service itself in this process, behind a socket on loopback: the code that the Worker runs, on a store
+//! in memory with KV's rules. The doubles record requests; this one gives the true answers.
 
 use std::{
     sync::mpsc::{self, Receiver},
@@ -16,31 +16,31 @@ use serde_json::json;
 
 use crate::bench::Bench;
 
-/// Keys in one answer of a list: so few that a cursor is needed.
+/// Keys in one answer of a list: few, so that a cursor is needed.
 const LIST_MAX_KEYS: usize = 7;
 
 /// A running service.
 pub struct Service {
-    /// Where it answers.
+    /// Its URL.
     pub url: String,
     server: Option<Server>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Service {
-    /// Starts one that serves heads signed by the bench's key, which also issues tokens.
+    /// Starts a service that accepts heads signed by the bench's key, which also signs tokens.
     pub fn start(bench: &Bench) -> Self {
         Self::with(bench, false)
     }
 
-    /// The same, whose store refuses a second write to a key within a second, as KV does.
+    /// Like [`Self::start`]; its store refuses a second write to a key within a second, as KV does.
     pub fn with_limited_writes(bench: &Bench) -> Self {
         Self::with(bench, true)
     }
 
     fn with(bench: &Bench, limits_writes: bool) -> Self {
         let (sender, requests) = mpsc::channel();
-        // A service that panicked drops its requests, which closes their connections.
+        // A service that has panicked drops its requests, which closes their connections.
         let server = Server::start(move |request| drop(sender.send(request)));
         let keys: serde_json::Value = serde_json::from_str(&bench.jwks("publisher")).unwrap();
         let issuer = |name: &str, namespace: &str, may_publish: bool| {
@@ -53,7 +53,7 @@ impl Service {
             json!([issuer("publisher", "publisher", true), issuer("id", "vendor", false)]).to_string();
         let (started, is_started) = mpsc::channel();
         let thread = {
-            // An isolate has one thread, and so has the App: it is made where it is used.
+            // An App is single-threaded, so it is created in the thread that uses it.
             std::thread::spawn(move || {
                 let lookup = |name: &str| match name {
                     "SNAPSHOT_KEYS" => Some(keys.to_string()),
@@ -77,7 +77,7 @@ impl Service {
         Self::scoped(bench, issuer, subject, "snapshot:publish")
     }
 
-    /// The same with another scope.
+    /// A token with another scope.
     pub fn scoped(bench: &Bench, issuer: &str, subject: &str, scope: &str) -> String {
         let claims = json!({ "iss": format!("https://{issuer}.example"), "aud": "admit", "sub": subject, "scope": scope });
         let args = ["token", "--key", "publisher.jwk", "--claims", &claims.to_string()];
@@ -87,7 +87,7 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
-        // Its closure has the sender, without which the service ends.
+        // Its closure has the sender; without it the service ends.
         drop(self.server.take());
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
@@ -130,7 +130,7 @@ fn serve(requests: &Receiver<http::Request>, app: &App<MemoryPlatform>) {
         for (name, value) in &reply.headers {
             response = response.header(name, value.to_string());
         }
-        // Whoever asked may be gone.
+        // The client may be gone.
         let _ = received.respond(&response);
     }
 }

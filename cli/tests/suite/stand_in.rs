@@ -1,5 +1,5 @@
-//! A stand-in for a whole origin: export, changes, access checks, writes and keys, all as they should be, but for
-//! one flaw.
+//! A fake of a whole origin: export, changes, access checks, writes and keys, all correct except for one
+//! flaw.
 
 mod answer;
 mod server;
@@ -20,23 +20,23 @@ pub const FEED_TOKEN: &str = "sync-job";
 pub const MERCHANT: &str = "merchant";
 /// The bearer of a customer who owns the item.
 pub const OWNER: &str = "owner";
-/// The bearer of one who does not.
+/// The bearer of a customer who does not own it.
 pub const STRANGER: &str = "stranger";
-/// The bearer of one who buys it.
+/// The bearer of a customer who buys it.
 pub const BUYER: &str = "buyer";
-/// The number of the one who buys it.
+/// The id of the customer who buys it.
 pub const BUYER_ID: i64 = 3;
 /// The item.
 pub const ITEM: i64 = 33;
 
 /// A running origin.
 pub struct StandIn {
-    /// Where it answers.
+    /// Its URL.
     pub url: String,
     shared: Arc<Shared>,
 }
 
-/// What its threads share.
+/// The state that its threads share.
 pub struct Shared {
     flaw: &'static str,
     jwks: String,
@@ -44,34 +44,34 @@ pub struct Shared {
     state: Mutex<State>,
 }
 
-/// What it knows.
+/// The origin's data.
 #[derive(Default)]
 struct State {
-    /// Lines of the feed; the first is change 1.
+    /// Lines of the feed; the first one is change 1.
     changes: Vec<String>,
     /// Accesses that the buyer holds.
     bought: u32,
-    /// The last number of an access.
+    /// The id of the last access.
     last_access: u32,
-    /// Exports that were read.
+    /// The number of exports that were read.
     exports: u32,
-    /// Accesses that the stranger holds on another item, while others write.
+    /// Accesses of the stranger to another item, which change while others write.
     others: u32,
-    /// What was sent with keys of idempotency, and answered.
+    /// For each idempotency key, the request and its answer.
     keys: BTreeMap<String, (String, Answer)>,
-    /// Whether the buyer's next check is answered as if the last write had not been made.
+    /// Whether the buyer's next check ignores the last write.
     lags: bool,
-    /// Requests that would change something.
+    /// The number of requests that would change data.
     writes: u32,
 }
 
 impl Shared {
-    /// Whether this is its flaw.
+    /// Whether the origin has this flaw.
     fn is(&self, flaw: &str) -> bool {
         self.flaw == flaw
     }
 
-    /// The time by its clock, as HTTP writes it.
+    /// The time by its clock, in HTTP's format.
     #[expect(clippy::disallowed_methods, reason = "a test has a clock")]
     fn date(&self) -> String {
         let ahead_secs = match self.flaw {
@@ -90,7 +90,7 @@ impl Shared {
 }
 
 impl StandIn {
-    /// Starts one with this flaw, or none. It answers until the tests end.
+    /// Starts an origin with this flaw, or with `""` for none. It runs until the tests end.
     pub fn start(flaw: &'static str, jwks: &str) -> Self {
         let (listener, url) = server::listen();
         // Three changes that do not concern the edge.
@@ -101,12 +101,12 @@ impl StandIn {
         Self { url, shared }
     }
 
-    /// Whether the buyer has been left with nothing.
+    /// Whether the buyer has no access left.
     pub fn is_clean(&self) -> bool {
         self.shared.state().bought == 0
     }
 
-    /// How many requests would have changed something.
+    /// The number of requests that would change data.
     pub fn writes(&self) -> u32 {
         self.shared.state().writes
     }

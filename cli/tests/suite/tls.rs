@@ -12,7 +12,7 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned, crypto::ring, pki_type
 
 use crate::bench::{Bench, Ended, catalogue};
 
-/// An origin whose certificate comes from a private CA.
+/// An origin whose certificate is from a private CA.
 struct Origin {
     address: SocketAddr,
     /// The CA's certificate, in PEM form.
@@ -20,7 +20,7 @@ struct Origin {
 }
 
 impl Origin {
-    /// Starts one that answers everything with `export`.
+    /// Starts an origin that answers every request with `export`.
     fn start(export: String) -> Self {
         let ca_key = KeyPair::generate().unwrap();
         let mut ca = CertificateParams::new([]).unwrap();
@@ -65,7 +65,7 @@ fn answer(mut stream: StreamOwned<ServerConnection, TcpStream>, export: &str) ->
     stream.flush()
 }
 
-/// Reads the export of `origin`, with certificates from the file `trusted`.
+/// Reads the export of `origin`, trusting the certificates in the file `trusted`.
 fn read(bench: &Bench, origin: &Origin, trusted: Option<&str>) -> Ended {
     let url = format!("https://{}/export", origin.address);
     let mut command = bench.command(&["publish", "--from", &url, "--dry-run"]);
@@ -77,7 +77,7 @@ fn read(bench: &Bench, origin: &Origin, trusted: Option<&str>) -> Ended {
 }
 
 #[test]
-fn a_private_ca_is_trusted_where_the_environment_names_it() {
+fn a_private_ca_is_trusted_if_the_environment_names_it() {
     let bench = Bench::new("private_ca");
     let origin = Origin::start(catalogue(3));
     bench.write("ca.pem", &origin.ca);

@@ -1,4 +1,4 @@
-//! `admit verify` as it is used: the built command against a stand-in for the Worker that holds something wrong.
+//! `admit verify`: the built command against a fake Worker with damaged data.
 
 use std::fs;
 
@@ -31,7 +31,7 @@ fn verify(bench: &Bench, double: &Double, more: &[&str]) -> Ended {
     bench.run(&[&["verify", "--from", &double.url, "--key", "publisher.jwk"], more].concat())
 }
 
-/// The report, and what is wrong as `object: what`.
+/// The report, and its problems as `object: what`.
 fn report(bench: &Bench, double: &Double, code: i32) -> (Value, Vec<String>) {
     let ended = verify(bench, double, &["--json"]);
     assert_eq!(ended.code, Some(code), "{}{}", ended.stdout, ended.stderr);
@@ -42,14 +42,14 @@ fn report(bench: &Bench, double: &Double, code: i32) -> (Value, Vec<String>) {
     (report, told)
 }
 
-/// Puts an object there; its digest.
+/// Stores an object; returns its digest.
 fn put(double: &Double, kind: ObjectKind, object: Vec<u8>) -> Digest {
     let name = ObjectName::of(kind, &object);
     double.state().objects.insert(name.to_string(), object);
     name.digest
 }
 
-/// Signs another head with the publisher's key.
+/// Signs a changed head with the publisher's key.
 fn forge(bench: &Bench, double: &Double, change: impl FnOnce(&mut Head)) {
     let mut head = double.state().published().unwrap();
     change(&mut head);
@@ -77,7 +77,7 @@ fn tree(shards: &[ObjectName]) -> NewTree {
 }
 
 #[test]
-fn what_publish_published_is_sound() {
+fn a_published_snapshot_is_sound() {
     let (bench, double) = set_up("verify-sound", 5_000);
     let (report, problems) = report(&bench, &double, 0);
     assert_eq!(problems, [""; 0]);
@@ -114,7 +114,7 @@ fn every_kind_of_object_is_missed_and_its_bytes_are_hashed() {
 }
 
 #[test]
-fn heads_that_nobody_may_trust_are_told() {
+fn untrusted_heads_are_reported() {
     let (bench, double) = set_up("verify-head", 1);
     bench.keygen("other");
     let args = ["verify", "--from", &double.url, "--key", "other.jwk"];
@@ -171,7 +171,7 @@ fn counts_of_the_shards_are_compared_and_the_delta_is_read() {
 }
 
 #[test]
-fn shards_that_changed_places_are_told_key_by_key() {
+fn swapped_shards_are_reported_key_by_key() {
     let (bench, double) = set_up("verify-places", 4_000);
     let (index, mut shards) = customers(&double);
     assert!(shards.len() > 2);
@@ -214,7 +214,7 @@ fn records_are_read_and_references_followed() {
     let (index, shards) = customers(&double);
     let items = index.shards(Tree::Items, |_| None::<Vec<u8>>).unwrap();
     let mut shard = double.state().objects[&shards[0].to_string()].clone();
-    // The only record's last byte, its count of licences: one that cannot follow.
+    // The last byte of the only record is its count of licences: one licence cannot follow.
     *shard.last_mut().unwrap() = 1;
     let shard = ObjectName { kind: ObjectKind::Shard, digest: put(&double, ObjectKind::Shard, shard) };
     let (broken, _) = encode_index(index.salt(), &tree(&[shard]), &tree(&items), 15).unwrap();
@@ -235,7 +235,7 @@ fn records_are_read_and_references_followed() {
 }
 
 #[test]
-fn an_edge_that_refuses_is_no_finding() {
+fn an_edge_that_refuses_is_not_a_finding() {
     let (bench, double) = set_up("verify-refused", 10);
     verify(&bench, &double, &["--token", "wrong"]).failed(1, "401 Unauthorized");
     double.fail("GET /snapshot/shard", 0, 1, Mishap::Status(403, None));

@@ -1,5 +1,5 @@
-//! An HTTP/1.1 server on loopback for tests. It reads requests with httparse, hands each one to a closure, and writes
-//! the response that the closure gives back, on connections that stay open.
+//! An HTTP/1.1 server on loopback for tests. It parses requests with httparse, gives each to a closure, and
+//! writes the closure's response. Connections stay open.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot open a port must fail")]
 
@@ -14,17 +14,17 @@ use std::{
     thread,
 };
 
-/// More than any client of the tests sends.
+/// The most headers of a request; no test sends more.
 const HEADERS_MAX: usize = 64;
 
 /// A running server. Dropping it closes its port.
 pub struct Server {
-    /// Where it answers.
+    /// The address that it listens on.
     pub address: SocketAddr,
     is_stopped: Arc<AtomicBool>,
 }
 
-/// A request that waits for its response. Dropping it closes its connection.
+/// A request that waits for its response. Dropping it closes the connection.
 pub struct Request {
     /// The method.
     pub method: String,
@@ -38,7 +38,7 @@ pub struct Request {
     answered: mpsc::Sender<()>,
 }
 
-/// A response with a length, unless one of its headers says otherwise.
+/// A response. It gets a `Content-Length`, unless one of its headers says otherwise.
 #[derive(Clone, Debug)]
 pub struct Response {
     status: u16,
@@ -47,7 +47,7 @@ pub struct Response {
 }
 
 impl Server {
-    /// Starts one that gives every request to `answer`, on a thread for each connection.
+    /// Starts a server that gives every request to `answer`, with a thread for each connection.
     pub fn start(answer: impl Fn(Request) + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -59,7 +59,7 @@ impl Server {
                     break;
                 }
                 let answer = Arc::clone(&answer);
-                // A client that goes away ends its connection, which is one of the things to be tested.
+                // A client that goes away ends its connection; some tests want that.
                 thread::spawn(move || serve(stream?, &*answer));
             }
         });
@@ -70,19 +70,19 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.is_stopped.store(true, Ordering::Relaxed);
-        // It waits for the next connection, and then ends.
+        // The server waits for another connection, and then ends.
         let _woken = TcpStream::connect(self.address);
     }
 }
 
 impl Request {
-    /// The value of a header, `""` if there is none.
+    /// The value of a header, or `""`.
     pub fn header(&self, name: &str) -> &str {
         let found = self.headers.iter().find(|(it, _)| it.eq_ignore_ascii_case(name));
         found.map_or("", |(_, value)| value)
     }
 
-    /// Answers it. Fails if the client has gone away.
+    /// Answers the request. Fails if the client has gone away.
     pub fn respond(mut self, response: &Response) -> io::Result<()> {
         let has = |name: &str| response.headers.iter().any(|(it, _)| it.eq_ignore_ascii_case(name));
         let mut head = format!("HTTP/1.1 {} Said\r\n", response.status);
@@ -95,7 +95,7 @@ impl Request {
         let body: &[u8] = if self.method == "HEAD" || response.status == 204 { &[] } else { &response.body };
         self.stream.write_all(&[format!("{head}\r\n").as_bytes(), body].concat())?;
         if !has("connection") {
-            // The connection goes on with the next request.
+            // The connection continues with the next request.
             let _ended = self.answered.send(());
         }
         Ok(())
@@ -108,7 +108,7 @@ impl Response {
         Self { status, headers: Vec::new(), body: body.into() }
     }
 
-    /// With one more header. `Connection: close` ends the connection after the response.
+    /// Adds a header. `Connection: close` ends the connection after the response.
     #[must_use]
     pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
@@ -129,7 +129,7 @@ fn serve(mut stream: TcpStream, answer: &impl Fn(Request)) -> io::Result<()> {
     }
 }
 
-/// The next request, whose bytes leave `buffer`; none if the client has closed the connection.
+/// The next request, whose bytes are removed from `buffer`; `None` if the client has closed the connection.
 fn read(
     stream: &mut TcpStream,
     buffer: &mut Vec<u8>,
@@ -186,7 +186,7 @@ fn read_exactly(stream: &mut TcpStream, buffer: &mut Vec<u8>, bytes: usize) -> i
     Ok(buffer.drain(..bytes).collect())
 }
 
-/// Whether there was more.
+/// Reads more bytes. Returns whether there were any.
 fn read_more(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> io::Result<bool> {
     let mut chunk = [0; 64 * 1024];
     let read = stream.read(&mut chunk)?;

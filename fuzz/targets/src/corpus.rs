@@ -1,12 +1,13 @@
-//! A corpus as text: one input a line, in ASCII, so that a corpus of hundreds of inputs is one file with readable changes.
+//! Reads and writes a corpus as text: one input a line, in ASCII, so that hundreds of inputs are one file
+//! with readable diffs.
 //!
-//! A byte is written as Rust writes it in a byte string: `\n`, `\\`, `\x00`. Empty lines and lines that begin with `#` hold no
-//! input; an input that begins with `#` begins with `\x23`.
+//! A byte is written as in a Rust byte string: `\n`, `\\`, `\x00`. Empty lines, and lines that begin with
+//! `#`, are not inputs; an input that begins with `#` is written with `\x23`.
 
 /// The inputs of a corpus.
 ///
 /// # Errors
-/// With the number of the line that is wrong, and why.
+/// The number of the invalid line, and the reason.
 pub fn read(text: &str) -> Result<Vec<Vec<u8>>, String> {
     let lines = text.lines().enumerate().filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
     lines
@@ -17,7 +18,7 @@ pub fn read(text: &str) -> Result<Vec<Vec<u8>>, String> {
 /// An input as a line, without the line's end.
 #[must_use]
 pub fn line(input: &[u8]) -> String {
-    // The escapes of quotes are left away: nothing here is quoted.
+    // Quotes need no escape here, because the line is not quoted.
     let escaped = input.iter().enumerate().map(|(at, byte)| match byte {
         b'"' | b'\'' => char::from(*byte).to_string(),
         b'#' if at == 0 => "\\x23".to_owned(),
@@ -65,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named_by_its_line() {
+    fn errors_name_their_line() {
         for wrong in ["\\", "\\q", "\\x1", "\\xzz", "é"] {
             let problem = read(&format!("fine\n{wrong}")).unwrap_err();
             assert!(problem.starts_with("line 2: expected"), "{wrong}: {problem}");

@@ -1,4 +1,4 @@
-//! What the edge reads of its upstream, of its operator and of requests.
+//! The edge's readers of its upstream's answers, its configuration, and request paths.
 
 use admit::{
     api::{
@@ -19,7 +19,8 @@ use crate::values::has_float;
 
 const NOW: i64 = 1_800_000_000;
 
-/// An answer of the upstream: the first byte chooses the status, the second one the type, the rest is the body.
+/// An answer of the upstream. The first byte chooses the status, the second one the type; the rest is the
+/// body.
 pub fn answers(data: &[u8]) -> bool {
     let Some(([status, kind], body)) = data.split_first_chunk::<2>() else { return false };
     let statuses = [200, 201, 204, 301, 400, 401, 402, 403, 404, 407, 422, 429, 500, 503];
@@ -40,7 +41,7 @@ pub fn answers(data: &[u8]) -> bool {
         if has_float(&access) {
             continue;
         }
-        // What players get is read as it was meant.
+        // The body that players get must be read as the same grant.
         let again = OriginAnswer { status, headers: Vec::new(), body: text.as_bytes().to_vec() };
         let again = verdict(&again, 1, merchants, NOW);
         assert_eq!(again, Ok(Verdict::Granted(text, until)), "another grant when read again");
@@ -55,7 +56,7 @@ pub fn answers(data: &[u8]) -> bool {
     is_granted
 }
 
-/// A configuration: lines of `NAME=value`. What is left out has a value that works.
+/// A configuration: lines of `NAME=value`. Variables that are missing get a valid value.
 pub fn configuration(data: &[u8]) -> bool {
     let text = String::from_utf8_lossy(data);
     let lines: Vec<_> = text.split('\n').filter_map(|line| line.split_once('=')).collect();
@@ -95,7 +96,7 @@ const ISSUERS: &str = r#"[{"issuer": "https://i.example", "namespace": "i", "aud
 const SNAPSHOT_KEYS: &str =
     r#"{"keys": [{"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
 
-/// A path with or without a query: the edge passes on only what the origin reads alike.
+/// A path with or without a query. The edge must pass on only what the origin reads in the same way.
 pub fn paths(data: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(data) else { return false };
     let (path, query) = text.split_once('?').unwrap_or((text, ""));
@@ -115,7 +116,7 @@ pub fn paths(data: &[u8]) -> bool {
     if let Some(number) = Id::from(path).number() {
         assert!(number > 0, "{path} is {number}");
     }
-    // The origin takes a `+` for a blank, which the edge's reads do not: without one they see the same value.
+    // The origin reads `+` as a blank, and the edge's reads do not; without one both must see the same value.
     if !query.contains('+') && !query.contains('\u{feff}') {
         for name in ["page", "limit"] {
             let edge = query::last(query, name);

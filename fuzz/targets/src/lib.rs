@@ -1,11 +1,13 @@
-//! What the fuzz targets do: one function for each kind of bytes that Admit takes from others.
+//! The fuzz targets: one function for each kind of foreign bytes that Admit reads.
 //!
-//! `fuzz/fuzz_targets/` calls these functions from libFuzzer on a nightly toolchain. `tests/corpus.rs` calls them on any
-//! toolchain with the inputs of `fuzz/corpus/`, as a part of `cargo xtask test`. `docs/fuzzing.md` says how to run them.
+//! `fuzz/fuzz_targets/` calls these functions from libFuzzer on a nightly toolchain. `tests/corpus.rs` calls
+//! them on any toolchain with the inputs of `fuzz/corpus/`, as part of `cargo xtask test`. `docs/fuzzing.md`
+//! says how to run them.
 //!
-//! A target panics when a property does not hold. "No panic in the code under test" is one of the properties; the others
-//! are round trips, limits, readers that must agree, and that what was accepted is accepted again. It returns whether the
-//! input was accepted at all, so that a test can tell a corpus that only ever fails at the first byte.
+//! A target panics when a property does not hold. "No panic in the code under test" is one property; the
+//! others are round trips, limits, readers that must agree, and that accepted input is accepted again. A
+//! target returns whether the input was accepted, so that a test notices a corpus that always fails at the
+//! first byte.
 
 pub mod corpus;
 mod edge;
@@ -20,9 +22,9 @@ mod writes;
 pub struct Target {
     /// The name of its binary and of its corpus.
     pub name: &'static str,
-    /// Which bytes it reads, for people.
+    /// The bytes that it reads, for people.
     pub about: &'static str,
-    /// What it does with an input. Whether a reader took it.
+    /// Runs it on an input. Returns whether a reader accepted the input.
     pub run: fn(&[u8]) -> bool,
 }
 
@@ -48,10 +50,10 @@ pub const TARGETS: [Target; 14] = [
     target("writes", "bodies of writes: forms and JSON, field by field", writes::body),
 ];
 
-/// The target of a name.
+/// The target called `name`.
 ///
 /// # Panics
-/// There is none.
+/// If no target has this name.
 #[must_use]
 pub fn by_name(name: &str) -> Target {
     let found = TARGETS.into_iter().find(|target| target.name == name);

@@ -1,4 +1,4 @@
-//! What an origin writes: lines of the publish schema and of the change feed.
+//! Readers of lines from an origin: the publish schema and the change feed.
 
 use admit::{
     limits::OBJECT_MAX_BYTES,
@@ -14,11 +14,11 @@ use crate::values::has_float;
 
 const NOW: i64 = 1_800_000_000;
 
-/// A feed, by the strict reader and by the one that leaves out records which cannot be used.
+/// A feed, by the strict reader and by the lenient one, which leaves out unusable records.
 pub fn feed(data: &[u8]) -> bool {
     let strict = changes(data, false);
     let lenient = changes(data, true);
-    // What the strict reader takes, the lenient one takes as it is, up to the first line that the two read differently.
+    // The lenient reader must return the same changes, up to the first line that only it accepts.
     for (strict, (lenient, left_out)) in strict.iter().zip(&lenient) {
         let Some(change) = &strict.0 else { break };
         assert_eq!((lenient.as_ref(), *left_out), (Some(change), 0), "leniency changed a change");
@@ -32,7 +32,7 @@ pub fn feed(data: &[u8]) -> bool {
     strict.iter().any(|(change, _)| change.is_some())
 }
 
-/// Each line's change, if it is one, and how many records were left out of it.
+/// The change of each line, if it is one, and how many records were left out of it.
 fn changes(data: &[u8], is_lenient: bool) -> Vec<(Option<Change>, usize)> {
     let mut feed = Feed::new("feed", data);
     if is_lenient {
@@ -49,8 +49,8 @@ fn changes(data: &[u8], is_lenient: bool) -> Vec<(Option<Change>, usize)> {
     changes
 }
 
-/// An export: each of its lines by itself, and now and then all of them by the reader of whole exports. That reader starts
-/// a thread for each processor and takes a thousand times as long, so that libFuzzer would do little else.
+/// An export: each line alone, and occasionally all lines by the reader of whole exports. That reader starts
+/// a thread for each processor and takes a thousand times as long, so libFuzzer would do little else.
 pub fn export(data: &[u8]) -> bool {
     let lines = data.split(|byte| *byte == b'\n').take(LINES_MAX);
     let accepted = lines.filter(|line| self::line(line)).count();
@@ -60,13 +60,13 @@ pub fn export(data: &[u8]) -> bool {
     accepted > 0
 }
 
-/// Lines of an export that are looked at by themselves.
+/// Lines of an export that are checked alone.
 const LINES_MAX: usize = 8;
 
-/// One export in so many is read as a whole while fuzzing.
+/// While fuzzing, one export in this number is read as a whole.
 const WHOLE_ONE_IN: u64 = 512;
 
-/// FNV-1a: the same choice for the same input.
+/// FNV-1a, so that the same input makes the same choice.
 fn digest(data: &[u8]) -> u64 {
     data.iter()
         .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
@@ -121,7 +121,7 @@ fn whole(data: &[u8]) {
         )
     };
     let (strict, lenient) = (build(Strictness::Refuse), build(Strictness::SetAside));
-    // An export without an error gives the same snapshot either way.
+    // An export without errors gives the same snapshot in both modes.
     if let Some(Some(strict)) = strict {
         assert_eq!(lenient, Some(Some(strict)), "leniency changed a snapshot");
     }

@@ -1,4 +1,4 @@
-//! Objects of the snapshot and the small values beside them. The first byte chooses the reader and the format.
+//! Readers of the snapshot's objects, and of the small values beside them.
 
 use std::collections::BTreeSet;
 
@@ -18,7 +18,7 @@ use admit::snapshot::{
 };
 use admit_publish::update::Delta;
 
-/// Reads a record or an object by the reader that the first byte names: its low half is the reader, its high half the format.
+/// The first byte chooses the reader (low half) and the format (high half).
 pub fn any(data: &[u8]) -> bool {
     let Some((reader, bytes)) = data.split_first() else { return false };
     let format = 1 + (reader >> 4) % FORMAT_VERSION;
@@ -36,7 +36,7 @@ pub fn any(data: &[u8]) -> bool {
     }
 }
 
-/// The object with its header, so that the fuzzer need not find that first.
+/// Prepends the header, so that the fuzzer need not find it first.
 fn object(kind: ObjectKind, format: u8, body: &[u8]) -> Vec<u8> {
     let [magic @ .., _, _, _, _] = kind.header();
     [magic.as_slice(), &[format, 0, 0, 0], body].concat()
@@ -87,7 +87,7 @@ fn check_table(table: &Table<'_>, bytes: &[u8]) {
     assert_eq!(entries.len(), table.len());
     let is_sorted = entries.is_sorted_by(|(left, _), (right, _)| left < right);
     if !is_sorted {
-        // The builder writes no such table. It must be read without a panic all the same.
+        // The builder never writes such a table, but reading it must not panic.
         let _ = entries.iter().map(|(key, _)| table.get(*key)).filter(Result::is_ok).count();
         return;
     }
@@ -206,7 +206,7 @@ fn store_key(bytes: &[u8]) -> bool {
     true
 }
 
-/// The bytes as they are, header and all, under every kind's name.
+/// The bytes under the name of every kind.
 fn named(bytes: &[u8]) -> bool {
     let accepted = ObjectKind::ALL.into_iter().filter(|kind| body(*kind, bytes).is_ok());
     assert!(accepted.count() <= 1, "an object of two kinds");

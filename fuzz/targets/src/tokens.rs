@@ -1,7 +1,7 @@
 //! Bearer tokens, JWKS documents and heads.
 //!
-//! What is behind a signature is reached by signing: the fuzzer writes header and claims, and the target signs them with
-//! HMAC, which costs a microsecond. A token whose bytes are all the fuzzer's must never be accepted.
+//! To get behind the signature check, the fuzzer writes header and claims, and the target signs them with
+//! HMAC, which takes a microsecond. A token whose bytes all come from the fuzzer must never be accepted.
 
 use std::cell::OnceCell;
 
@@ -24,7 +24,7 @@ const NOW: i64 = 1_800_000_000;
 
 const SECRET: &str = "a secret of thirty-two bytes or more";
 
-/// One issuer for each way to have keys; the keys of the second one are never there.
+/// One issuer for each way to have keys. The keys of the second one are never available.
 const ISSUERS: &str = r#"[
     {"issuer": "https://v.example", "namespace": "v", "audience": {"any_of": ["tv"]}, "merchants": [7], "leeway_secs": 60,
      "accept_missing_iss": true, "keys": {"secret": "SECRET", "alg": "HS256"}},
@@ -44,7 +44,7 @@ thread_local! {
     static PARSED: OnceCell<Vec<IssuerConfig>> = const { OnceCell::new() };
 }
 
-/// An instance that has seen no token yet.
+/// A verifier that has seen no token yet.
 fn verifier() -> TokenVerifier<NativeVerifier> {
     let secret = |name: &str| (name == "SECRET").then(|| SECRET.to_owned());
     let parse = || match parse_issuers(ISSUERS, &secret) {
@@ -56,7 +56,7 @@ fn verifier() -> TokenVerifier<NativeVerifier> {
     verifier.unwrap_or_else(|error| unreachable!("the keys of this target must be valid: {error}"))
 }
 
-/// A compact JWS over what the fuzzer wrote.
+/// A compact JWS over header and payload.
 fn signed(header: &[u8], payload: &[u8]) -> String {
     let encode = Base64UrlUnpadded::encode_string;
     let message = format!("{}.{}", encode(header), encode(payload));
@@ -64,7 +64,8 @@ fn signed(header: &[u8], payload: &[u8]) -> String {
     format!("{message}.{}", encode(&signature.as_bytes()))
 }
 
-/// The first byte says whether the rest is a header's value or the two parts of a token, one a line, to be signed.
+/// The first byte says whether the rest is a header value, or the two parts of a token, one a line, to be
+/// signed.
 fn parts(data: &[u8]) -> Option<(bool, &[u8], &[u8])> {
     let (mode, rest) = data.split_first()?;
     let at = rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
@@ -84,7 +85,8 @@ pub fn bearer(data: &[u8]) -> bool {
     let authorization = format!("Bearer {token}");
     let mut verifier = verifier();
     let Ok(accepted) = verify(&authorization, &mut verifier) else { return false };
-    // By the cache, and by another instance: an answer must not depend on who has seen the token before.
+    // The answer must not depend on who has seen the token before: ask the same verifier, with its cache, and
+    // a new one.
     for again in [verify(&authorization, &mut verifier), verify(&authorization, &mut self::verifier())] {
         let again = again.map(|token| (token.issuer, token.principal.customer_key, token.times));
         assert_eq!(again, Ok((accepted.issuer, accepted.principal.customer_key, accepted.times)));
@@ -95,7 +97,7 @@ pub fn bearer(data: &[u8]) -> bool {
         "accepted before its start"
     );
     assert!(!accepted.principal.subject.is_empty(), "a customer without a name");
-    // Another first character of the signature is another signature.
+    // Changes the first character of the signature.
     let at = token.rfind('.').map_or(0, |dot| dot + 1);
     let (message, signature) = token.split_at(at);
     let first = if signature.starts_with('A') { "B" } else { "A" };
@@ -104,7 +106,7 @@ pub fn bearer(data: &[u8]) -> bool {
     true
 }
 
-/// A JWKS, as the configuration holds it and as an issuer serves it.
+/// A JWKS, in the configuration and as an issuer serves it.
 pub fn jwks(data: &[u8]) -> bool {
     let fetched = KeySet::from_fetched_jwks(data, &NativeVerifier);
     let inline = std::str::from_utf8(data).ok().map(|text| KeySet::from_inline_jwks(text, &NativeVerifier));
@@ -132,14 +134,14 @@ thread_local! {
     static HEAD_KEYS: OnceCell<Option<KeySet<NativeVerifier>>> = const { OnceCell::new() };
 }
 
-/// `SECRET` as a JWKS. Real heads are signed by Ed25519 alone, which takes a hundred times as long.
+/// `SECRET` as a JWKS. Real heads are signed with Ed25519, which takes a hundred times as long.
 fn head_keys() -> Option<KeySet<NativeVerifier>> {
     let secret = Base64UrlUnpadded::encode_string(SECRET.as_bytes());
     let jwks = format!(r#"{{"keys": [{{"kty": "oct", "alg": "HS256", "k": "{secret}"}}]}}"#);
     KeySet::from_inline_jwks(&jwks, &NativeVerifier).ok()
 }
 
-/// A head.
+/// A signed head.
 pub fn heads(data: &[u8]) -> bool {
     let Some((is_signed, header, payload)) = parts(data) else { return false };
     let read = |jws: &str, typ: &str| {
@@ -163,7 +165,7 @@ pub fn heads(data: &[u8]) -> bool {
         Some(head.clone()),
         "a head that is not read as written"
     );
-    // A head may follow itself whenever it may come first, and never one of a later moment.
+    // A head may follow itself whenever it may come first, and never a later one.
     let may_come_first = head.may_follow(None, NOW, 300).is_ok();
     assert_eq!(head.may_follow(Some(&head), NOW, 300).is_ok(), may_come_first);
     if let Some(as_of) = head.as_of.checked_add(1) {

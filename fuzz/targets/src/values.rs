@@ -1,4 +1,4 @@
-//! Single values: headers, moments, numbers.
+//! Readers of single values: headers, times, numbers.
 
 use std::net::IpAddr;
 
@@ -18,7 +18,7 @@ use serde_json::Value;
 
 const NOW: i64 = 1_800_000_000;
 
-/// One header's value, by the readers of all headers.
+/// A header value, by the readers of all headers.
 pub fn headers(data: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(data) else { return false };
     if let Some(media_type) = MediaType::parse(text) {
@@ -47,8 +47,8 @@ pub fn headers(data: &[u8]) -> bool {
     MediaType::parse(text).is_some() || PageOrigin::parse(text).is_ok()
 }
 
-/// Whether a value has a number that is not an integer. `serde_json` reads one with more than 15 digits as a neighbour of
-/// what was written now and then, so that such numbers need not be read as they were written.
+/// Whether a value contains a number that is not an integer. `serde_json` may read a number with more than 15
+/// digits as a neighbour of the written one, so such numbers are exempt from the round trip.
 pub fn has_float(value: &Value) -> bool {
     match value {
         Value::Number(number) => number.is_f64(),
@@ -58,7 +58,7 @@ pub fn has_float(value: &Value) -> bool {
     }
 }
 
-/// A moment and a number, as text and as JSON.
+/// A time and a number, as text and as JSON.
 pub fn instants(data: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(data) else { return false };
     let is_moment = instant::from_text(text).is_ok();

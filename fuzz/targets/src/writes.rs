@@ -1,4 +1,4 @@
-//! What clients send to the origin: forms, JSON bodies, credentials.
+//! The origin's readers of client input: forms, JSON bodies, credentials.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use crate::values::has_float;
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
-/// A form, as the origin reads it, and the two ways in which a query is read.
+/// A form, as the origin reads it, and both ways to read a query.
 pub fn form(data: &[u8]) -> bool {
     let text = std::str::from_utf8(data).ok();
     let parameters = text.map(form::parameters);
@@ -27,7 +27,7 @@ pub fn form(data: &[u8]) -> bool {
     let Ok(form) = form::parse(data) else { return false };
     let (leaves, depth) = form.values().map(size).fold((0, 0), |(n, d), (m, e)| (n + m, d.max(e)));
     assert!(leaves <= FORM_MAX_FIELDS && depth <= FORM_MAX_DEPTH, "{leaves} fields, {depth} deep");
-    // Without brackets a form is flat: edge and origin then read the same field from it.
+    // Without brackets a form is flat, and edge and origin must read the same fields.
     if !data.iter().any(|byte| matches!(byte, b'[' | b']' | b'%')) {
         assert_eq!(
             query::last_of_form(data, "consumer_id").as_deref(),
@@ -45,7 +45,7 @@ pub fn form(data: &[u8]) -> bool {
     true
 }
 
-/// How many texts a value holds, and how deep they lie.
+/// The number of texts in a value, and their depth.
 fn size(value: &Value) -> (usize, usize) {
     match value {
         Value::Object(object) => {
@@ -59,7 +59,8 @@ fn size(value: &Value) -> (usize, usize) {
     }
 }
 
-/// The body of a write, by its type and field by field, and what an `Idempotency-Key` compares.
+/// The body of a write, by its type and field by field, and the fingerprint that an `Idempotency-Key`
+/// compares.
 pub fn body(data: &[u8]) -> bool {
     let Some((kind, bytes)) = data.split_first() else { return false };
     let content_type = match kind % 4 {
@@ -72,7 +73,8 @@ pub fn body(data: &[u8]) -> bool {
     let Ok(fields) = incoming.payload.read() else { return false };
     read_fields(&Fields::new(&fields));
     let fingerprint = meaning(&incoming, &fields);
-    // Written as JSON with the same texts it means the same, whatever the order and the parameters of the type.
+    // JSON with the same texts has the same meaning, whatever the order of the fields and the parameters of
+    // the type.
     let json = Value::Object(fields.clone()).to_string();
     let other = self::incoming("application/json; charset=UTF-8", json.as_bytes());
     if !fields.is_empty() && !fields.values().any(has_float) {
@@ -97,7 +99,7 @@ fn incoming(content_type: &str, bytes: &[u8]) -> Incoming {
     Incoming { method: "PATCH".to_owned(), path: "/v2/items/1".to_owned(), payload, ..Incoming::default() }
 }
 
-/// Every field that a write may have, by the reader of its kind, and one kind by the readers of all others.
+/// Every field that a write may have, by the reader of its kind; one kind by the readers of all others.
 fn read_fields(fields: &Fields<'_>) {
     for name in ["title", "description", "content", "expires_at", "x"] {
         let text = fields.text(name, 100);
@@ -120,7 +122,7 @@ fn read_fields(fields: &Fields<'_>) {
     let _ = fields.finish();
 }
 
-/// A client at the token endpoint: the header `Authorization`, then a form, then an address to return to.
+/// A client at the token endpoint: the `Authorization` header, a form, and a redirect address.
 pub fn sign_in(data: &[u8]) -> bool {
     let mut lines = data.splitn(3, |byte| *byte == b'\n');
     let mut next = || lines.next().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The corpus, on any toolchain.
+//! Runs the corpus on any toolchain.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
@@ -8,11 +8,11 @@ fn fuzz_dir() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
 
-/// A corpus is for tests and for the start of a run, not an archive: a checkout must stay small.
+/// A corpus is for tests and for the start of a run, so that the checkout stays small.
 const CORPUS_MAX_BYTES: usize = 64 * 1024;
 
 #[test]
-fn every_input_of_the_corpus_holds() {
+fn every_property_holds_for_the_corpus() {
     let mut failed = Vec::new();
     for target in TARGETS {
         let path = fuzz_dir().join("corpus").join(format!("{}.txt", target.name));
@@ -27,13 +27,13 @@ fn every_input_of_the_corpus_holds() {
                 Err(_) => failed.push(format!("{}: {}", target.name, corpus::line(input))),
             }
         }
-        // A corpus that only ever fails at the first byte would show nothing.
+        // A corpus that always fails at the first byte would prove nothing.
         assert!(accepted >= 2, "{}: {accepted} of {} inputs are accepted", target.name, inputs.len());
     }
     assert!(failed.is_empty(), "a property does not hold:\n{}", failed.join("\n"));
 }
 
-/// A target that cargo-fuzz does not know would never run, and a binary without a target would do nothing.
+/// cargo-fuzz would never run an unknown target, and a binary without a target would do nothing.
 #[test]
 fn cargo_fuzz_knows_every_target() {
     let manifest = fs::read_to_string(fuzz_dir().join("Cargo.toml")).unwrap();

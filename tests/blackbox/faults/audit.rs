@@ -1,4 +1,4 @@
-//! Every change has exactly one audit event: who asked for it, by which request, and what became of it.
+//! Every change leaves exactly one audit event: who asked for it, by which request, and the outcome.
 
 use admit::{
     api::reply::Request,
@@ -13,14 +13,14 @@ use crate::faults::{
     origin::{Pair, denial, merchant},
 };
 
-/// The audit events so far, which are then forgotten.
+/// The audit events so far; they are removed.
 fn events(edge: &Edge) -> Vec<Value> {
     let lines = edge.platform().memory_log().take();
     let events = lines.iter().map(|line| serde_json::from_str::<Value>(line).unwrap());
     events.filter(|event| event["event"] == "audit").collect()
 }
 
-/// The one event.
+/// The only event.
 fn event(edge: &Edge) -> Value {
     let mut events = events(edge);
     assert_eq!(events.len(), 1, "{events:?}");
@@ -36,7 +36,7 @@ fn every_write_that_is_passed_on() {
     let claims = json!({"sub": "shop@example.com", "ctx": ["merchant"], "mid": 7, "jti": "token-1"});
     let authorization = format!("Bearer {}", token(&claims));
     let passed = [("content-type", "application/x-www-form-urlencoded".to_owned())];
-    // Whatever LOG_CHECKS says.
+    // Independent of LOG_CHECKS.
     for log_checks in ["none", "denied", "all"] {
         for (method, path) in [
             ("POST", "/items/access"),
@@ -62,7 +62,11 @@ fn every_write_that_is_passed_on() {
                 "merchant_id": 7, "jti": "token-1",
             });
             assert_eq!(event(&pair.edge), expected);
-            assert_eq!(pair.origin().seen().pop().unwrap().header("x-request-id"), id, "the upstream's too");
+            assert_eq!(
+                pair.origin().seen().pop().unwrap().header("x-request-id"),
+                id,
+                "the upstream got the same id"
+            );
         }
     }
 }
@@ -103,14 +107,15 @@ fn every_outcome_of_a_write() {
         pair.write("POST", "/v2/items", "title=x", &[]);
         assert_eq!(event(&pair.edge)["outcome"], outcome, "{fault:?}");
     }
-    // One that was repeated has one event.
+    // A repeated write has one event.
     let pair = Pair::new(&[]);
     pair.origin().break_times(OriginFault::BreaksAfter, 1);
     assert_eq!(pair.write("POST", "/v2/items", "title=x", &[("idempotency-key", "k")]).status, 201);
     assert_eq!(event(&pair.edge)["outcome"], "applied");
 }
 
-/// A write that the edge refuses has one too, if the token says who tried; strangers fill no log.
+/// A write that the edge refuses has an event too, if the token says who tried. Requests without a valid
+/// token do not fill the log.
 #[test]
 fn what_the_edge_refuses() {
     let pair = Pair::new(&[]);
@@ -158,14 +163,15 @@ fn every_sign_in() {
             "route": format!("POST {path}"), "outcome": "applied", "status": 201, "seq": event["seq"],
             "address": "203.0.113.9",
         });
-        assert_eq!(event, expected, "who signs in has no token, and what is sent stays out of the log");
+        assert_eq!(event, expected, "a sign-in has no token, and its body stays out of the log");
     }
     pair.origin().serve(|_| denial(401, "Wrong"));
     pair.write("POST", "/oauth2/token", "username=eve@example.com&password=secret", &[]);
     assert_eq!(event(&pair.edge)["outcome"], "refused");
 }
 
-/// The client goes away while the upstream is being asked. Where the platform then goes no further, nobody will know.
+/// The client goes away while the upstream is being asked. If the platform then stops the request, the
+/// outcome stays unknown.
 #[test]
 fn a_client_that_goes_away() {
     let pair = Pair::new(&[]);
@@ -183,14 +189,14 @@ fn a_client_that_goes_away() {
     for _ in 0..10 {
         assert!(poll_once(&mut lost).is_pending());
     }
-    assert_eq!(events(&pair.edge), [Value::Null; 0], "nothing is known yet");
+    assert_eq!(events(&pair.edge), [Value::Null; 0], "the outcome is unknown");
     drop(lost);
     let event = event(&pair.edge);
     assert_eq!(
         (&event["outcome"], &event["status"], &event["merchant_id"]),
         (&json!("unknown"), &Value::Null, &json!(7))
     );
-    // A body that ends early: nothing was sent.
+    // The body ended early, so nothing was sent.
     let body = MemoryBody { bytes: b"title".to_vec(), is_interrupted: true, ..MemoryBody::default() };
     assert_eq!(pair.write_as(&authorization, "POST", "/v2/items", body, &passed).status, 422);
     assert_eq!(self::event(&pair.edge)["outcome"], "refused");
@@ -238,7 +244,7 @@ fn every_change_of_what_is_published() {
         assert!(reply.status < 300, "{method} {key}: {}", String::from_utf8_lossy(reply.body.as_bytes()));
         assert_eq!(event(&edge), expected, "{method} {key}");
     }
-    // Refused, and not confirmed.
+    // Refused changes, and one that was not confirmed.
     let refused = edge.publish("PUT", "/snapshot/head", "", b"x".to_vec());
     assert_eq!((refused.status, &event(&edge)["outcome"]), (422, &json!("refused")));
     let packed = edge.publish("POST", "/snapshot/pack", "", pack);
@@ -247,7 +253,7 @@ fn every_change_of_what_is_published() {
     edge.platform().store().break_on("", Fault::PutUnconfirmed);
     let failed = edge.publish("PUT", &format!("/snapshot/{name}"), "", object.clone());
     assert_eq!((failed.status, &event(&edge)["outcome"]), (503, &json!("unknown")));
-    // What only reads leaves none.
+    // Reads leave no event.
     for target in ["/snapshot/head", "/snapshot/lease", "/snapshot/issuers"] {
         edge.publish("GET", target, "", Vec::new());
         assert_eq!(events(&edge), [Value::Null; 0], "{target}");

@@ -1,5 +1,5 @@
-//! What one record costs those who read it: no answer is longer than the budget, whatever a publisher let in, and no
-//! record takes another one's answer along.
+//! One record costs only those who read it: no answer is longer than the budget, whatever a publisher
+//! accepted, and no record fails another one's answer.
 
 use admit::{
     api::reply::{Reply, Request},
@@ -70,7 +70,7 @@ fn customer(item_ids: &[i64], licenses: &[Value]) -> Value {
     })
 }
 
-/// What every business has.
+/// Records that every business has.
 fn with_business(more: Vec<Value>) -> Vec<Value> {
     let client = |id: &str, mode: &str| json!({"client_id": id, "mode": mode});
     let mut lines = vec![
@@ -84,7 +84,7 @@ fn with_business(more: Vec<Value>) -> Vec<Value> {
     lines
 }
 
-/// An edge whose issuer's test-mode clients are heard.
+/// An edge with an issuer whose test-mode clients count.
 fn started() -> Edge {
     let issuers = json!([{
         "issuer": "https://v.example", "namespace": "v", "audience": "none_required", "test_clients": true,
@@ -94,7 +94,7 @@ fn started() -> Edge {
     Edge::restricted(platform, &issuers.to_string(), "")
 }
 
-/// An edge with what `lines` make, which a publisher without budgets has published.
+/// An edge with a snapshot of `lines` by a publisher without budgets.
 fn past_the_publisher(edge: Edge, lines: &[Value]) -> Edge {
     let lines = lines.iter().map(|line| serde_json::from_value::<Line>(line.clone()).unwrap());
     let built = build_part(lines, START).unwrap();
@@ -110,7 +110,7 @@ fn put_head<T>(edge: &Edge, built: &Built<T>) {
     edge.platform().store().insert("head", Signer::Publisher.sign(HEAD_TYPE, &head).as_bytes());
 }
 
-/// What a publisher made of lines of which some may be set aside, and an edge with it.
+/// The result of publishing lines of which some may be set aside, and an edge with the snapshot.
 fn published(lines: &[Value]) -> (Outcome, Edge) {
     let text: Vec<_> = lines.iter().map(Value::to_string).collect();
     let mut source = Source::new(START, Strictness::SetAside, SpillPlan::default());
@@ -147,7 +147,7 @@ fn bomb(id: i64) -> Value {
 }
 
 #[test]
-fn a_thousand_fees_of_a_long_item_cost_nobody_but_those_who_ask_for_them() {
+fn a_thousand_fees_of_a_long_item_cost_only_those_who_ask_for_them() {
     let lines = with_business(vec![bomb(1), item(2, &["v"], 3), customer(&[1, 2], &[])]);
     let edge = past_the_publisher(started(), &lines);
     edge.get("/items/2", "");
@@ -162,9 +162,9 @@ fn a_thousand_fees_of_a_long_item_cost_nobody_but_those_who_ask_for_them() {
     }
     let log = edge.platform().memory_log().take().join("\n");
     assert!(log.contains("too_large"), "{log}");
-    // 1,000 x (131 KB and a fee of 250 bytes), which nobody has allocated.
+    // 1,000 × (131 KB and a fee of 250 bytes), which were never allocated.
     assert!(log.contains("found 131"), "{log}");
-    // All else of the same item, and all of another one.
+    // Everything else of the same item, and everything of another item, is answered.
     for path in [
         "/items/1",
         "/v2/items/1/access-fees/7",
@@ -195,7 +195,7 @@ fn a_publisher_sets_the_attack_aside_and_publishes_the_rest() {
     assert_eq!(edge.get("/items/2/access-fees", "").status, 200);
 }
 
-/// Neither the item nor a fee is long. The product is.
+/// The item is short and so is each fee, but the product is long.
 #[test]
 fn what_counts_is_what_a_list_of_fees_takes() {
     let long = |metadata: usize, fees| item(1, &[&"a".repeat(metadata)], fees);
@@ -220,11 +220,11 @@ fn item_of_two() -> Value {
 }
 
 #[test]
-fn what_an_older_publisher_let_in_stays_published() {
+fn records_that_an_older_publisher_accepted_stay_published() {
     let lines = with_business(vec![item(1, &[&"a".repeat(40_000)], 1), customer(&[1], &[])]);
     let edge = past_the_publisher(started(), &lines);
     let access = edge.get("/items/1/access", &viewer());
-    assert_eq!(access.status, 200, "what a viewer owns can still be played");
+    assert_eq!(access.status, 200, "a viewer can still play an owned item");
     assert!(length(&access) > DETAILS_MAX_BYTES && length(&access) <= ANSWER_MAX_BYTES);
     let lines =
         with_business(vec![item(1, &[&"a".repeat(600_000)], 1), item_of_two(), customer(&[1, 2], &[])]);
@@ -240,7 +240,7 @@ fn what_an_older_publisher_let_in_stays_published() {
 }
 
 #[test]
-fn an_origin_is_not_asked_for_what_is_too_long() {
+fn the_origin_is_not_asked_when_an_answer_is_too_long() {
     let pair = Pair::without_snapshot(&[]);
     let lines = with_business(vec![bomb(1), customer(&[1], &[])]);
     let edge = past_the_publisher(pair.edge, &lines);
@@ -292,7 +292,7 @@ fn a_list_of_licences_costs_no_more() {
     assert!((800_000..=ANSWER_MAX_BYTES).contains(&length(&reply)), "{}", length(&reply));
     let (outcome, _) = published(&held(&licenses));
     assert_eq!(set_aside(&outcome), ["customer 9: licenses"]);
-    // Past the publisher the list is unavailable, and what the customer holds opens items all the same.
+    // With such records published, the list is unavailable, and the customer's licences still open items.
     let edge = past_the_publisher(started(), &held(&licenses));
     let reply = edge.get("/license", &live);
     assert_eq!((reply.status, reply.reason.as_ref()), (503, "too_large"));
@@ -341,13 +341,13 @@ fn other_lists_of_a_record_have_limits_too() {
     assert_eq!(found, ["license b90831a7-2f6d-4c3e-8a41-000000000001: ", "app b: clients", "app c: plan_id"]);
 }
 
-/// Text that is long by itself, or by its escapes.
+/// Text that is long, or becomes long by its escapes.
 fn text(max_bytes: usize) -> impl Strategy<Value = String> {
     (select(&["a", "\u{1}", "\"", "é", "\u{1f600}"][..]), prop_oneof![Just(0), 0..40_usize, 0..max_bytes])
         .prop_map(|(letter, bytes)| letter.repeat(bytes / letter.len()))
 }
 
-/// An item with few long texts or many short ones, as its lines say.
+/// An item with few long texts or many short ones.
 fn any_item(id: i64) -> impl Strategy<Value = Value> {
     let fees = prop_oneof![Just(0), 1..20_usize, Just(FEES_MAX), Just(FEES_MAX + 1)];
     (vec(text(80_000), 0..4), text(1_200_000), text(2_000), fees).prop_map(
@@ -366,8 +366,8 @@ fn any_item(id: i64) -> impl Strategy<Value = Value> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
-    /// No route's answer to any record that a publisher accepts is longer than the budget, and none is refused for its
-    /// length but a page of more items than always fit.
+    /// For any record that a publisher accepts, no route's answer is longer than the budget, and only a page
+    /// of more items than always fit is refused for its length.
     #[test]
     fn no_answer_to_what_is_published_is_longer_than_the_budget(
         items in [any_item(1), any_item(2), any_item(3)],
@@ -409,7 +409,7 @@ proptest! {
     }
 }
 
-/// Whoever can write to the store may leave the longest value that it takes under any key.
+/// An attacker who can write to the store may leave the longest possible value under any key.
 #[test]
 fn a_value_that_is_too_long_is_not_copied() {
     let edge = past_the_publisher(started(), &with_business(vec![item(1, &[], 1), customer(&[1], &[])]));
@@ -420,7 +420,7 @@ fn a_value_that_is_too_long_is_not_copied() {
     assert_eq!(edge.check(), 200, "the version before answers");
     let copied = edge.platform().store().bytes_read() - read;
     assert!(copied <= HEAD_MAX_BYTES + 1, "{copied}");
-    // A new isolate has no version: it cannot tell, and copies no more.
+    // A new isolate has no version, so it cannot tell; it copies no more either.
     let new = Edge::new(edge.platform().beside());
     assert_eq!(new.check(), 503);
     assert!(edge.platform().store().bytes_read() - read <= 3 * (HEAD_MAX_BYTES + 1));

@@ -1,4 +1,5 @@
-//! Denials are confirmed: who has just bought is let in, and nobody is kept waiting for it.
+//! Denials are confirmed: a customer who has just bought is let in, and the confirmation delays no other
+//! request.
 
 use admit::{
     api::reply::{Body, Request},
@@ -45,20 +46,20 @@ fn a_hundred_buyers_in_a_row_and_not_one_stale_denial() {
     for buyer in 0..100 {
         let subject = format!("buyer-{buyer}");
         assert_eq!(pair.check(&subject, 1).status, 402, "{subject}");
-        // Half of them by the edge, half behind its back.
+        // Half of them buy through the edge, half without it.
         if buyer % 2 == 0 {
             assert_eq!(pair.grant(&subject, 1).status, 201);
         } else {
             pair.bought(&subject, 1);
         }
         assert_eq!(pair.check(&subject, 1).status, 200, "{subject}");
-        // At one isolate, one after another, and no slower than real ones.
+        // At one isolate, one after another, at a realistic pace.
         pair.edge.platform().clock().advance_ms(10);
     }
 }
 
 #[test]
-fn what_the_snapshot_grants_asks_nobody_and_needs_nobody() {
+fn what_the_snapshot_grants_needs_no_origin() {
     let pair = Pair::new(&[]);
     Business::new(2, FOREVER).publish(pair.edge.platform());
     for fault in [OriginFault::Refuses, OriginFault::HangsAfter, OriginFault::Never] {
@@ -69,7 +70,7 @@ fn what_the_snapshot_grants_asks_nobody_and_needs_nobody() {
         pair.origin().mend();
     }
     assert_eq!(pair.origin().seen().len(), 0);
-    // What is public and there is not asked for either.
+    // Public data that the snapshot has is not asked for either.
     assert_eq!(pair.edge.get("/items/1", "").status, 200);
     assert_eq!(pair.edge.get("/license", &customer(CUSTOMER)).status, 200);
     assert_eq!(pair.edge.get("/items/77", "").status, 404);
@@ -80,8 +81,8 @@ fn what_the_snapshot_grants_asks_nobody_and_needs_nobody() {
 #[test]
 fn an_item_that_the_snapshot_does_not_know_is_asked_for() {
     let pair = Pair::new(&[]);
-    assert_eq!((pair.status(50), pair.asked()), (402, 1), "the origin knows it");
-    assert_eq!((pair.status(500), pair.asked()), (404, 2), "and this one it does not");
+    assert_eq!((pair.status(50), pair.asked()), (402, 1), "the origin knows the item");
+    assert_eq!((pair.status(500), pair.asked()), (404, 2), "the origin does not know the item");
     pair.bought(CUSTOMER, 50);
     assert_eq!(pair.status(50), 200);
 }
@@ -98,7 +99,7 @@ fn without_a_snapshot_the_origin_answers_if_it_can() {
     assert_eq!(pair.edge.get("/healthz", "").status, 503);
     pair.edge.advance_secs(60);
     pair.origin().break_times(OriginFault::Refuses, 1_000);
-    assert_eq!(pair.status(1), 503, "never a denial that nobody knows to be true");
+    assert_eq!(pair.status(1), 503, "never an unproven denial");
     assert_eq!(pair.edge.get("/license", &customer(CUSTOMER)).status, 503);
 }
 
@@ -122,7 +123,7 @@ fn an_origin_that_fails_leaves_the_denial_and_then_is_left_alone() {
         assert!(sent <= 2 * failures, "{fault:?}: {sent}");
         let lines = pair.edge.platform().memory_log().lines();
         assert!(lines.iter().any(|line| line.contains(r#""event":"origin""#)), "{fault:?}");
-        // It comes back: after the pause one request tries, and then all may.
+        // The origin recovers: after the pause one request tries, and then all may.
         pair.origin().mend();
         assert_eq!(pair.check("other", 1).status, 402);
         assert_eq!(pair.origin().seen().len(), sent, "{fault:?}: the circuit is open");
@@ -142,7 +143,7 @@ fn a_connection_that_breaks_once_is_not_noticed() {
 }
 
 #[test]
-fn a_flood_of_denials_is_none_at_the_origin() {
+fn a_flood_of_denials_does_not_reach_the_origin() {
     let burst = 2 * usize::try_from(CONFIRMS_PER_SEC).unwrap();
     // Many customers.
     let pair = Pair::new(&[]);
@@ -155,7 +156,7 @@ fn a_flood_of_denials_is_none_at_the_origin() {
         pair.check(&format!("bot-{flood}"), 2);
     }
     assert_eq!(pair.asked(), burst + usize::try_from(CONFIRMS_PER_SEC).unwrap());
-    // One customer, and every item that there could be: others are left something.
+    // One customer who asks for every possible item leaves a part of the budget to others.
     let pair = Pair::new(&[]);
     for item in 1..500 {
         pair.check("bot", item);
@@ -163,13 +164,14 @@ fn a_flood_of_denials_is_none_at_the_origin() {
     assert_eq!(pair.asked(), usize::try_from(CUSTOMER_CONFIRMS).unwrap());
     pair.bought(CUSTOMER, 1);
     assert_eq!(pair.status(1), 200);
-    // One customer, one item, as fast as it goes: two within the memory, whatever the budget.
+    // One customer and one item, as fast as possible: two questions while the answer is remembered, whatever
+    // the budget.
     let pair = Pair::new(&[]);
     for _ in 0..500 {
         assert_eq!(pair.status(1), 402);
     }
     assert_eq!(pair.asked(), 2);
-    // What needs no token does not use up the budget of checks.
+    // Requests without a token do not use up the budget of checks.
     let pair = Pair::new(&[]);
     for _ in 0..500 {
         pair.check_with_min_seq("/items/1", 9);
@@ -179,13 +181,14 @@ fn a_flood_of_denials_is_none_at_the_origin() {
     assert_eq!(pair.status(1), 200);
 }
 
-/// An issuer that speaks for some merchants opens nothing of others, whatever the origin makes of its tokens.
+/// An issuer that is limited to some merchants opens nothing of others, whatever the origin makes of its
+/// tokens.
 #[test]
 fn an_issuer_opens_nothing_of_other_merchants() {
     for (merchants, item_id, status, asked) in [
-        // The snapshot knows whose item it is.
+        // The snapshot knows the item's merchant.
         (json!([8]), 1, 402, 0),
-        // The origin alone does.
+        // Only the origin knows it.
         (json!([8]), 50, 404, 1),
         (json!([7]), 50, 200, 1),
     ] {
@@ -202,7 +205,7 @@ fn an_issuer_opens_nothing_of_other_merchants() {
 }
 
 #[test]
-fn nothing_is_asked_when_the_budget_is_none() {
+fn nothing_is_asked_when_the_budget_is_zero() {
     let pair = Pair::new(&[("CONFIRMS_PER_SEC", "0")]);
     pair.bought(CUSTOMER, 1);
     assert_eq!((pair.status(1), pair.asked()), (402, 0));
@@ -213,7 +216,7 @@ fn many_at_once_ask_twice() {
     let pair = Pair::new(&[]);
     pair.origin().set_latency_ms(50);
     assert_eq!(pair.edge.check_at_once(&customer(CUSTOMER), 10), [402; 10]);
-    // Once for the first; and once more, because that one was asked before the others came.
+    // Once for the first check, and once more because that question was sent before the others arrived.
     assert_eq!(pair.asked(), 2);
     pair.edge.advance_secs(10);
     pair.bought(CUSTOMER, 1);
@@ -221,7 +224,7 @@ fn many_at_once_ask_twice() {
     assert_eq!(pair.asked(), 3);
 }
 
-/// The origin knows of the purchase after one check asked and before another one came.
+/// The origin learns of the purchase after one check has asked and before the next one arrives.
 #[test]
 fn a_purchase_while_another_check_is_being_asked_is_seen() {
     let pair = Pair::new(&[]);
@@ -234,7 +237,7 @@ fn a_purchase_while_another_check_is_being_asked_is_seen() {
         ..Request::default()
     };
     let mut first = Box::pin(pair.edge.app.handle(&request, MemoryBody::default()));
-    // It has sent its question; the second one finds it being asked, and waits.
+    // The first check has sent its question; the second one finds it pending and waits.
     assert!(poll_once(&mut first).is_pending());
     let mut second = Box::pin(pair.edge.app.handle(&request, MemoryBody::default()));
     assert!(poll_once(&mut second).is_pending());
@@ -246,7 +249,7 @@ fn a_purchase_while_another_check_is_being_asked_is_seen() {
 }
 
 #[test]
-fn one_whose_client_went_away_keeps_nobody_waiting_for_long() {
+fn a_check_whose_client_went_away_delays_others_only_briefly() {
     let pair = Pair::new(&[]);
     assert_eq!(pair.status(2), 402);
     pair.origin().break_times(OriginFault::Never, 1);
@@ -275,7 +278,7 @@ fn a_grant_of_the_origin_is_remembered_but_not_beyond_its_end() {
     let pair = Pair::new(&[]);
     pair.bought(CUSTOMER, 1);
     assert_eq!((pair.status(1), pair.status(1), pair.asked()), (200, 200, 1));
-    // To each request its own address and country.
+    // Each request gets its own address and country.
     let authorization = format!("Bearer {}", customer(CUSTOMER));
     let request = Request {
         method: "GET",
@@ -288,13 +291,13 @@ fn a_grant_of_the_origin_is_remembered_but_not_beyond_its_end() {
     let body = json_of(&block_on(pair.edge.app.handle(&request, MemoryBody::default())).body);
     assert_eq!((&body["ip_address"], &body["country_code"]), (&"2001:db8::7".into(), &"SE".into()));
     assert_eq!(pair.asked(), 1);
-    // The origin goes away; what it said holds for half a minute.
+    // The origin becomes unreachable; its answer counts for half a minute.
     pair.origin().break_times(OriginFault::Refuses, 1_000);
     pair.edge.advance_secs(29);
     assert_eq!(pair.status(1), 200);
     pair.edge.advance_secs(1);
     assert_eq!(pair.status(1), 402);
-    // An access ends when it ends, whatever is remembered.
+    // An access ends at its end, whatever is remembered.
     let pair = Pair::new(&[]);
     pair.bought(CUSTOMER, 1);
     pair.edge.advance_secs(u64::try_from(UNTIL - START).unwrap() - 5);
@@ -317,13 +320,13 @@ fn a_write_by_the_edge_is_seen_by_the_next_check() {
     assert_eq!(pair.status(1), 200);
     assert_eq!(pair.write("DELETE", "/items/1/access?consumer_id=9", "", &[]).status, 204);
     assert_eq!(pair.status(1), 402);
-    // Also one of which nobody knows what became.
+    // Also after a write whose outcome is unknown.
     pair.bought(CUSTOMER, 1);
     assert_eq!(pair.status(1), 200);
     pair.origin().break_times(OriginFault::BreaksAfter, 1);
     assert_eq!(pair.write("DELETE", "/items/1/access?consumer_id=9", "", &[]).status, 502);
     assert_eq!(pair.status(1), 402);
-    // One that was refused changes nothing.
+    // A refused write changes nothing.
     pair.bought(CUSTOMER, 1);
     assert_eq!(pair.status(1), 200);
     let asked = pair.asked();
@@ -331,10 +334,10 @@ fn a_write_by_the_edge_is_seen_by_the_next_check() {
     assert_eq!((pair.status(1), pair.asked()), (200, asked));
 }
 
-/// `docs/adr/0007`: what the origin's word adds to the bound is nothing: 30 s of memory, while a head may be 60 s
-/// old at an edge and KV take as long to show it.
+/// `docs/adr/0007`: the origin's word adds nothing to the bound. It is remembered for 30 s, while a head may
+/// be 60 s old at an edge, and KV takes as long to show a new one.
 #[test]
-fn a_revocation_reaches_those_whom_the_origin_let_in() {
+fn a_revocation_reaches_customers_whom_the_origin_let_in() {
     let pair = Pair::new(&[]);
     pair.bought(CUSTOMER, 1);
     assert_eq!(pair.status(1), 200);
@@ -344,7 +347,7 @@ fn a_revocation_reaches_those_whom_the_origin_let_in() {
     assert_eq!(pair.status(1), 200);
     pair.edge.advance_secs(1);
     assert_eq!(pair.status(1), 402, "30 s after the origin was asked");
-    // Published in between: granted by the snapshot, then revoked there.
+    // Published in between: first granted, then revoked by the snapshot.
     let pair = Pair::new(&[]);
     pair.bought(CUSTOMER, 1);
     assert_eq!(pair.status(1), 200);

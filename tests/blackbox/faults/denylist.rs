@@ -1,4 +1,4 @@
-//! Tokens, customers and issuers' keys that are revoked by a head.
+//! Revocations of tokens, customers and issuers' keys by the head.
 
 use admit::{
     api::reply::Reply,
@@ -24,7 +24,7 @@ fn denied(target: Target) -> Denied {
     Denied { target, since: START, until: UNTIL, is_lifted: false, reason: "stolen".to_owned() }
 }
 
-/// Publishes the business once more, with these entries.
+/// Publishes the business again, with these entries.
 fn deny(edge: &Edge, seq: u64, entries: &[Denied]) {
     let mut business = Business::new(seq, FOREVER);
     entries.iter().for_each(|entry| business.head.denylist.add(entry.clone()));
@@ -59,7 +59,7 @@ fn a_revoked_token_is_refused_while_the_viewers_other_tokens_are_good() {
     for target in [Target::TokenId("stolen".to_owned()), signed_part(&stolen)] {
         deny(&edge, 1, &[denied(target.clone())]);
         edge.advance_secs(61);
-        // Warm: it has verified the token before.
+        // A warm isolate, which has verified the token before.
         let reply = check(&edge, &stolen);
         assert!(is_revoked(&reply), "{target}");
         assert!(
@@ -69,10 +69,10 @@ fn a_revoked_token_is_refused_while_the_viewers_other_tokens_are_good() {
         );
         assert_eq!(reply.header("www-authenticate"), Some(r#"Bearer error="invalid_token""#));
         assert_eq!(check(&edge, &other).status, 200, "{target}");
-        // New.
+        // A new isolate.
         let started = edge.beside();
         assert!(is_revoked(&check(&started, &stolen)) && check(&started, &other).status == 200, "{target}");
-        // Of the same seq and moment: a head that says nothing else is a change all the same.
+        // A head with the same seq and time is a change if its denylist differs.
         deny(&edge, 1, &[]);
         edge.advance_secs(61);
         assert_eq!(check(&edge, &stolen).status, 200, "{target}");
@@ -120,7 +120,7 @@ fn tokens_of_a_revoked_key_are_refused_whether_they_name_it_or_not() {
     for token in [crate::faults::edge::fetched_viewer(), Signer::Publisher.sign_nameless("JWT", &claims)] {
         assert!(is_revoked(&check(&edge, &token)));
     }
-    // Another issuer's key of that name, and the same after the end.
+    // A key of the same name at another issuer; and the same key after the entry's end.
     assert_eq!(check(&edge, &named("a", START)).status, 200);
     edge.advance_secs(3_601);
     assert_eq!(check(&edge, &crate::faults::edge::fetched_viewer()).status, 200);
@@ -135,7 +135,7 @@ fn the_origin_is_not_asked_for_a_revoked_token_and_gets_no_write_of_one() {
     business.head.denylist.add(denied(Target::Customer(EntryKey::customer("v", CUSTOMER))));
     business.publish(pair.edge.platform());
     pair.bought(CUSTOMER, 1);
-    // The isolate is new: it has to read the head before it passes anything on.
+    // The isolate is new, so it must read the head before it passes on a write.
     let passed = [("content-type", "application/x-www-form-urlencoded".to_owned())];
     let write = || {
         let body = MemoryBody::from(b"item_id=1&consumer_id=bob".to_vec());
@@ -153,7 +153,7 @@ fn the_origin_is_not_asked_for_a_revoked_token_and_gets_no_write_of_one() {
         assert!(is_revoked(&write()));
     }
     assert!((9..=11).contains(&(reads() - before)), "{}", reads() - before);
-    // A store that fails stops nobody's writes.
+    // A store that fails does not stop writes.
     pair.edge.platform().store().break_on("", admit_testing::memory::Fault::Error);
     assert_eq!(pair.grant("carol", 1).status, 201);
 }
@@ -185,7 +185,7 @@ fn a_revocation_does_not_wait_for_the_objects_of_its_head() {
     edge.platform().store().insert("head", business.jws(Signer::Publisher).as_bytes());
     edge.advance_secs(61);
     assert!(is_revoked(&check(&edge, &stolen)));
-    assert_eq!(check(&edge, &named("other", START)).status, 200, "by the version before");
+    assert_eq!(check(&edge, &named("other", START)).status, 200, "by the previous version");
 }
 
 #[test]
@@ -210,7 +210,7 @@ fn with(seq: u64, as_of: i64, entries: &[&str]) -> Business {
     business
 }
 
-/// Another one's lease, which is nobody's whom these tests publish as.
+/// Puts a lease of another publisher, not of those that these tests publish as.
 fn lock(edge: &Edge) {
     let lease = format!(r#"{{"holder":"{}","host":"other:1","until":{}}}"#, "0".repeat(32), START + 500);
     edge.platform().store().insert("lease", lease.as_bytes());
@@ -233,13 +233,13 @@ fn a_head_that_forgets_a_revocation_is_refused_until_it_has_it() {
         assert!(status == 409 && text.contains("A newer head is published: it revokes what"), "{text}");
     }
     assert_eq!(put(&edge, &with(2, START, &["a", "b"])).0, 201);
-    // What has ended need not be in it.
+    // Entries that have ended may be missing.
     edge.advance_secs(3_600);
     assert_eq!(put(&edge, &with(3, START, &[])).0, 201);
 }
 
 #[test]
-fn a_revocation_over_a_head_that_was_replaced_meanwhile_is_to_be_made_anew() {
+fn a_revocation_over_a_replaced_head_must_be_made_again() {
     let edge = Edge::started();
     with(2, START - 50, &[]).publish(edge.platform());
     lock(&edge);
@@ -247,7 +247,7 @@ fn a_revocation_over_a_head_that_was_replaced_meanwhile_is_to_be_made_anew() {
         let (status, text) = put(&edge, &behind);
         assert!(status == 409 && text.contains("A newer head is published"), "{text}");
     }
-    // Other data, or nothing to revoke: that is for the holder.
+    // With other data, or without a revocation, only the holder may publish.
     for other in [with(3, START, &["a"]), with(2, START - 60, &[])] {
         let (status, text) = put(&edge, &other);
         assert!(status == 409 && text.contains("Another publisher holds the lease"), "{text}");

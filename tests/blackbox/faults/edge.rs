@@ -1,4 +1,5 @@
-//! A small business, published into a store in memory, and edges that answer from it.
+//! The edge of these tests: a small business, published into a store in memory, and isolates that answer from
+//! it.
 
 use admit::{
     api::reply::{Reply, Request},
@@ -21,10 +22,10 @@ use jwt_compact::{
 };
 use serde_json::{Value, json};
 
-/// When the tests begin, unix seconds.
+/// When the tests start, in unix seconds.
 pub const START: i64 = 1_800_000_000;
 
-/// The customers of every business here.
+/// The customer of every business here.
 pub const CUSTOMER: &str = "alice";
 
 pub const JWKS_URL: &str = "https://i.example/jwks";
@@ -32,13 +33,13 @@ pub const JWKS_URL: &str = "https://i.example/jwks";
 const SECRET: &str = "a secret of thirty-two bytes or more";
 const CACHE_SECRET: &str = "another secret of thirty-two bytes";
 
-/// RFC 8032 §7.1, tests 1 and 2: the publisher's key and somebody else's.
+/// RFC 8032 §7.1, tests 1 and 2: the publisher's key, and a stranger's.
 const KEYS: [(&str, &str); 2] = [
     ("nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A", "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"),
     ("TM0Imyj_ltqdtsNG7BFOD1uKMZ81q6Yk2oz27U-4pvs", "PUAXw-hDiVqStwqnTRt-vJyYLM8uxJaMwM1V8Sr0Zgw"),
 ];
 
-/// Who signs.
+/// The owner of a key.
 #[derive(Clone, Copy)]
 pub enum Signer {
     Publisher,
@@ -63,7 +64,7 @@ impl Signer {
         self.sign_under(&json!({"alg": "EdDSA", "kid": "k", "typ": typ}), payload)
     }
 
-    /// Without the name of the key.
+    /// Without a `kid`.
     pub fn sign_nameless(self, typ: &str, payload: &Value) -> String {
         self.sign_under(&json!({"alg": "EdDSA", "typ": typ}), payload)
     }
@@ -105,7 +106,7 @@ fn check_request(authorization: &str) -> Request<'_> {
     Request { method: "GET", path: "/items/1/access", authorization, ..Request::default() }
 }
 
-/// A business: item 1 belongs to the customer until `expires_at`, item 2 to nobody.
+/// A business: item 1 belongs to the customer until `expires_at`; item 2 was not bought.
 pub struct Business {
     pub head: Head,
     pub objects: Vec<(ObjectName, Vec<u8>)>,
@@ -141,7 +142,7 @@ impl Business {
         signer.sign(HEAD_TYPE, &serde_json::to_value(&self.head).unwrap())
     }
 
-    /// Puts the objects, then the head, straight into the store.
+    /// Puts the objects and then the head directly into the store.
     pub fn publish(&self, platform: &MemoryPlatform) {
         self.publish_objects(platform);
         platform.store().insert("head", self.jws(Signer::Publisher).as_bytes());
@@ -164,7 +165,7 @@ impl Edge {
         Self::configured(platform, &[])
     }
 
-    /// With variables beside the usual ones, or in their place: an empty one is not set.
+    /// With variables beside the usual ones, or instead of them. An empty value means "not set".
     pub fn configured(platform: MemoryPlatform, variables: &[(&str, &str)]) -> Self {
         let issuers = json!([
             {"issuer": "https://v.example", "namespace": "v", "audience": "none_required",
@@ -185,7 +186,7 @@ impl Edge {
         Self { app: App::new(platform, config.unwrap()).unwrap() }
     }
 
-    /// With other issuers than the usual ones. An empty URL is no origin.
+    /// With other issuers than the usual ones. With an empty URL there is no origin.
     pub fn restricted(platform: MemoryPlatform, issuers: &str, origin_url: &str) -> Self {
         let config = Config::parse(&|name| match name {
             "ISSUERS" => Some(issuers.to_owned()),
@@ -223,7 +224,7 @@ impl Edge {
         block_on(self.app.handle(&request, MemoryBody::default()))
     }
 
-    /// Asks the publish API, as the issuer that may. `target` may have a query.
+    /// Calls the publish API with a token that may publish. `target` may have a query.
     pub fn publish(&self, method: &str, target: &str, holder: &str, body: impl Into<MemoryBody>) -> Reply {
         self.platform().keys().serve(JWKS_URL, Signer::Publisher.jwks().as_bytes());
         let claims = json!({
@@ -236,12 +237,12 @@ impl Edge {
         block_on(self.app.handle(&request, body.into()))
     }
 
-    /// Puts a head by the publish API.
+    /// Puts a head with the publish API.
     pub fn put_head(&self, business: &Business) -> u16 {
         self.publish("PUT", "/snapshot/head", "", business.jws(Signer::Publisher).into_bytes()).status
     }
 
-    /// Checks of item 1 by so many viewers at the same time.
+    /// Checks item 1 for `count` viewers at the same time.
     pub fn check_at_once(&self, token: &str, count: usize) -> Vec<u16> {
         let authorization = format!("Bearer {token}");
         let request = check_request(&authorization);
@@ -249,7 +250,7 @@ impl Edge {
         block_on(join_all(checks)).into_iter().map(|reply| reply.status).collect()
     }
 
-    /// Two checks of item 1 after one that is still under way and never ends.
+    /// Two checks of item 1 behind one that never ends.
     pub fn check_behind_one_that_hangs(&self) -> Vec<u16> {
         let authorization = format!("Bearer {}", viewer());
         let request = check_request(&authorization);
@@ -266,7 +267,7 @@ impl Edge {
         self.get("/items/1/access", &viewer()).status
     }
 
-    /// What the platform does after an answer.
+    /// Does what the platform does after an answer.
     pub fn refresh_behind(&self) -> bool {
         let refresh = self.app.begin_refresh();
         let is_due = refresh.is_some();

@@ -1,4 +1,5 @@
-//! The first check after a grant that this edge passed on is granted: right after an outage, and in a flood.
+//! The first check after a grant that this edge has passed on is granted: right after an outage, and in a
+//! flood.
 
 use admit::limits::{BREAKER_FAILURES, CONFIRMS_PER_SEC, CUSTOMER_CONFIRMS, GRANTED_ASKS, GRANTED_MS};
 use admit_testing::memory::{MemoryBody, OriginFault};
@@ -11,14 +12,14 @@ use crate::faults::{
 
 const BURST: usize = 2 * CONFIRMS_PER_SEC as usize;
 
-/// Denials of many customers, each of whom asks for the first time.
+/// Denials of many customers, who each ask for the first time.
 fn flood(pair: &Pair, name: &str) {
     for bot in 0..3 * BURST {
         pair.check(&format!("{name}-{bot}"), 1);
     }
 }
 
-/// The circuit of confirmations, opened by an outage.
+/// Opens the circuit of confirmations by an outage.
 fn outage(pair: &Pair) {
     pair.origin().break_times(OriginFault::Refuses, 2 * BREAKER_FAILURES);
     for viewer in 0..BREAKER_FAILURES {
@@ -35,12 +36,12 @@ fn right_after_an_outage() {
     outage(&pair);
     assert_eq!(pair.grant(CUSTOMER, 1).status, 201);
     assert_eq!(pair.status(1), 200);
-    // That answer has closed the circuit for everybody.
+    // That answer has closed the circuit for all.
     pair.bought("another", 1);
     assert_eq!(pair.check("another", 1).status, 200);
 }
 
-/// Any success through the edge shows that the origin is back, also a sign-in: one check may try at once.
+/// Any success through the edge proves that the origin is back, even a sign-in: one check may try at once.
 #[test]
 fn every_success_is_evidence_that_the_origin_is_back() {
     for (method, path) in
@@ -52,7 +53,7 @@ fn every_success_is_evidence_that_the_origin_is_back() {
         assert!(pair.write(method, path, "title=x", &[]).status < 300, "{path}");
         assert_eq!(pair.status(1), 200, "{path}");
     }
-    // A refusal shows nothing of the kind.
+    // A refusal proves nothing.
     let pair = Pair::new(&[]);
     outage(&pair);
     pair.origin().serve(
@@ -64,7 +65,7 @@ fn every_success_is_evidence_that_the_origin_is_back() {
     assert_eq!(pair.status(1), 402);
 }
 
-/// While writes work and reads do not, what customers are owed is bounded.
+/// While writes work and reads do not, the confirmations that customers are owed are bounded.
 #[test]
 fn an_origin_that_only_writes_is_not_asked_without_end() {
     let pair = Pair::new(&[]);
@@ -95,7 +96,7 @@ fn in_the_middle_of_a_flood() {
         });
         let reply = pair.write("POST", "/items/access", body, &[("content-type", content_type)]);
         assert_eq!(reply.status, 201);
-        // A page that looks at some others first.
+        // A page that checks some other items first.
         for item in 2..10 {
             pair.status(item);
         }
@@ -103,10 +104,10 @@ fn in_the_middle_of_a_flood() {
     }
 }
 
-/// The customer of a grant is known by whatever the token or the snapshot calls it.
+/// The grant's customer is recognised by every name that the token or the snapshot has.
 #[test]
 fn by_every_name_of_the_customer() {
-    // In the snapshot, the customer has the number 9 and this UUID.
+    // In the snapshot, the customer has the id 9 and this UUID.
     let uuid = "11A7ED90-65d3-4ee2-9d91-4e1409678576";
     for (claims, consumer_id) in [
         (json!({"sub": "bob"}), "bob"),
@@ -122,8 +123,8 @@ fn by_every_name_of_the_customer() {
         while pair.asked() < BURST {
             flood(&pair, "bot");
         }
-        // Its own budget is used up, and so is what the merchant's customers share.
-        assert_eq!(pair.grant("somebody", 2).status, 201);
+        // The customer's own budget is used up, and so is the one that the merchant's customers share.
+        assert_eq!(pair.grant("another", 2).status, 201);
         flood(&pair, "late");
         assert_eq!(pair.grant(consumer_id, 1).status, 201);
         flood(&pair, "later");
@@ -132,31 +133,31 @@ fn by_every_name_of_the_customer() {
     }
 }
 
-/// Where the grant calls its customer something that the edge cannot match, customers of the merchant share a reserve,
-/// which those who have had an answer since leave to others.
+/// If the edge cannot match the grant's customer, the customers of the merchant share a reserve. Customers
+/// who have had an answer since leave it to others.
 #[test]
 fn where_the_customer_cannot_be_matched() {
     let pair = Pair::new(&[]);
     flood(&pair, "bot");
     assert_eq!(pair.asked(), BURST);
-    // What is passed on as it arrives is not read.
+    // A body that is passed on as it arrives is not read.
     let long = format!("item_id=1&consumer_id=alice&note={}", "x".repeat(20_000));
     assert_eq!(pair.write("POST", "/items/access", &long, &[]).status, 201);
     pair.edge.platform().clock().advance_ms(1);
     let asked = pair.asked();
     for _ in 0..10 {
-        // The first was denied before the grant, and is asked once more.
+        // The first was denied before the grant, and is asked about again.
         assert_eq!(pair.check("bot-1", 1).status, 402);
     }
     assert_eq!(pair.asked(), asked + 1);
     assert_eq!(pair.status(1), 200);
-    // Of another merchant's customers none is.
+    // Customers of another merchant have no share.
     let asked = pair.asked();
     let other = token(&json!({"sub": "other", "mid": 8}));
     assert_eq!((pair.edge.get("/items/1/access", &other).status, pair.asked()), (402, asked));
 }
 
-/// Also one of which nobody knows what became, and one that opens items rather than granting them.
+/// Also a write whose outcome is unknown, and one that opens items instead of granting them.
 #[test]
 fn writes_that_may_have_opened_something() {
     let pair = Pair::new(&[]);
@@ -169,7 +170,7 @@ fn writes_that_may_have_opened_something() {
     assert_eq!(pair.write("PATCH", "/v2/items/packages/1/bulk", "add_asset_ids[]=2", &[]).status, 201);
     pair.bought(CUSTOMER, 1);
     assert_eq!(pair.status(1), 200);
-    // A revocation opens nothing, and neither does what was refused.
+    // A revocation opens nothing, and neither does a refused write.
     for (method, target, body, status) in [
         ("DELETE", "/items/1/access?consumer_id=alice", "", 204),
         ("POST", "/items/access", "consumer_id=alice", 422),
@@ -187,7 +188,7 @@ fn writes_that_may_have_opened_something() {
 }
 
 #[test]
-fn what_was_granted_is_old_at_last() {
+fn a_grant_is_owed_a_confirmation_for_a_limited_time() {
     let pair = Pair::new(&[]);
     assert_eq!(pair.grant(CUSTOMER, 1).status, 201);
     pair.edge.platform().clock().advance_ms(GRANTED_MS);
@@ -195,7 +196,7 @@ fn what_was_granted_is_old_at_last() {
     assert_eq!(pair.status(1), 402, "the publisher has had its time");
 }
 
-/// Who asks again and again leaves the last quarter of the budget to others.
+/// Customers who ask again and again leave the last quarter of the budget to others.
 #[test]
 fn those_who_ask_again_and_again_are_shed_first() {
     let pair = Pair::new(&[]);
@@ -214,7 +215,7 @@ fn those_who_ask_again_and_again_are_shed_first() {
     assert!(usize::try_from(CUSTOMER_CONFIRMS).unwrap() > BURST / 4);
 }
 
-/// A page that has used up what its customer may ask, and then buys.
+/// A page that has used up its customer's budget, and then buys.
 #[test]
 fn a_customer_who_has_asked_too_much() {
     let pair = Pair::new(&[]);
@@ -227,7 +228,7 @@ fn a_customer_who_has_asked_too_much() {
     assert_eq!(pair.status(1), 200);
 }
 
-/// A check that began before the grant, and hangs, keeps nobody from asking after it.
+/// A check that began before the grant, and hangs, does not stop others from asking after the grant.
 #[test]
 fn a_question_from_before_the_grant_is_not_waited_for() {
     use admit::{api::reply::Request, ports::Platform as _};

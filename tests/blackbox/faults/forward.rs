@@ -1,4 +1,4 @@
-//! Writes: passed on as they are, and never said to be done unless they are.
+//! Writes are passed on unchanged, and are never reported as done unless they are.
 
 use admit::{
     limits::{BREAKER_FAILURES, SIGN_IN_MAX_BYTES, WRITE_MAX_BYTES},
@@ -119,7 +119,7 @@ fn roles_are_checked_before_anything_is_sent() {
                 401 => assert_eq!(message(&reply), "Invalid auth token"),
                 403 => assert_eq!(message(&reply), "Invalid privileges"),
                 _ => {
-                    // The token that was verified, in one form, and none where none is needed.
+                    // The verified token in one form, and no token where none is needed.
                     let seen = pair.origin().seen().pop().unwrap();
                     let expected = if is_sign_in { String::new() } else { format!("Bearer {}", merchant()) };
                     assert_eq!(seen.header("authorization"), expected, "{method} {path}");
@@ -150,11 +150,11 @@ fn an_issuer_speaks_for_its_own_merchants_only() {
 fn types_and_lengths() {
     let pair = Pair::new(&[]);
     for (method, path) in WRITES {
-        // Who signs in has no token yet, and five short fields to send.
+        // A sign-in has no token yet, and five short fields.
         let limit = if path.contains("auth") { SIGN_IN_MAX_BYTES } else { WRITE_MAX_BYTES };
         let longest = "x".repeat(limit);
         if method == "DELETE" {
-            // It has no body, whatever is sent.
+            // DELETE has no body, whatever is sent.
             let reply = pair.write(method, path, "item_id=2", &[("content-type", "text/plain")]);
             assert!(reply.status < 300, "{path}");
             assert_eq!(pair.origin().seen().pop().unwrap().body, b"", "{path}");
@@ -265,7 +265,7 @@ fn the_origin_sees_only_what_it_should() {
         ("accept", "*/*"),
         ("accept-language", "sv"),
         ("user-agent", "SDK/1"),
-        // The platform hands over only what is on the list; should it ever not, it stops here.
+        // The platform passes only headers on the list; if it ever passes more, they stop here.
         ("x-forwarded-for", "1.1.1.1"),
         ("x-real-ip", "1.1.1.1"),
         ("cf-connecting-ip", "1.1.1.1"),
@@ -315,7 +315,7 @@ fn no_write_is_said_to_be_done_that_was_not_and_none_is_done_twice() {
         (OriginFault::BreaksAfter, "", 502, MAYBE, 1),
         (OriginFault::HangsAfter, "", 504, LATE, 1),
         (OriginFault::TooLong, "", 502, MAYBE, 1),
-        // With a key it is sent once more, and the origin knows it again.
+        // With a key the edge sends the write again, and the origin recognises it.
         (OriginFault::Refuses, "k", 201, "", 1),
         (OriginFault::BreaksBefore, "k", 201, "", 1),
         (OriginFault::BreaksAfter, "k", 201, "", 1),
@@ -337,14 +337,14 @@ fn no_write_is_said_to_be_done_that_was_not_and_none_is_done_twice() {
                 assert_eq!(message(&reply), told, "{at}");
                 assert!(reply.header("retry-after").is_some(), "{at}");
             }
-            // The client does as it is told, with its key: done once in all.
+            // The client repeats the write with its key, as it was told: it is done once in all.
             let again = pair.write(method, path, body_of(method), &headers[..usize::from(!key.is_empty())]);
             assert_eq!(again.status, 201, "{at}");
             if !key.is_empty() {
                 assert_eq!(pair.origin().done().len(), 1, "{at}");
             }
         }
-        // A DELETE would be answered that there is nothing: it is not repeated.
+        // A repeated DELETE would be answered that there is nothing, so it is not repeated.
         let pair = Pair::new(&[]);
         pair.origin().break_times(fault, 1);
         let reply = pair.write("DELETE", "/items/1/access?consumer_id=9", "", &[]);
@@ -352,7 +352,7 @@ fn no_write_is_said_to_be_done_that_was_not_and_none_is_done_twice() {
     }
 }
 
-/// Nor does it count against the origin: anybody can send half of a body.
+/// It does not count against the origin either: every client can send half of a body.
 #[test]
 fn a_client_that_goes_away_while_it_sends_has_written_nothing() {
     let pair = Pair::new(&[]);
@@ -398,7 +398,7 @@ fn an_origin_that_fails_is_left_alone_and_found_again() {
     }
     pair.bought("alice", 1);
     assert_eq!(pair.status(1), 200);
-    // An origin's own refusals are no failures.
+    // The origin's own refusals are not failures.
     let pair = Pair::new(&[]);
     pair.origin().serve(|_| denial(422, "No"));
     for _ in 0..20 {

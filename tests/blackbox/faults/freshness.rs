@@ -1,4 +1,4 @@
-//! Heads that are signed and still must not be believed: put back, of another store, not renewed.
+//! Heads with a valid signature that must not be believed: put back, of another store, not renewed.
 
 use admit::ports::Platform as _;
 use admit_testing::memory::Fault;
@@ -11,7 +11,7 @@ use crate::faults::{
 
 const FOREVER: Option<i64> = Some(START + 1_000_000);
 
-/// The customer's access is in seq 1, and gone in seq 2.
+/// The customer's access is in seq 1 and missing in seq 2.
 fn put_back(edge: &Edge) {
     edge.platform().store().insert("head", Business::new(1, FOREVER).jws(Signer::Publisher).as_bytes());
 }
@@ -42,9 +42,9 @@ fn an_old_head_put_back_is_refused_by_a_warm_isolate_and_by_a_new_one_below_the_
     assert_eq!(edge.check(), 402);
     put_back(&edge);
     edge.advance_secs(61);
-    // A warm isolate has seen better.
+    // A warm isolate has seen the newer head.
     assert_eq!(edge.check(), 402);
-    // A new one has not, unless the deployment has set a floor.
+    // A new isolate has not, unless the deployment sets a floor.
     let floor = Edge::configured(edge.platform().beside(), &[("SNAPSHOT_MIN_SEQ", "2")]);
     let reply = floor.get("/items/1/access", &viewer());
     assert_eq!((reply.status, reply.header("retry-after")), (503, Some("2")));
@@ -76,13 +76,13 @@ fn a_head_of_another_store_is_refused_by_new_and_warm_isolates() {
         let started = Edge::configured(edge.platform().beside(), &audience);
         assert_eq!(started.check(), new, "{aud:?}");
         assert_eq!(has_logged(&started, "head_refused"), new == 503);
-        // Without the variable any head of the publisher's is taken, as before.
+        // Without the variable any head of the publisher counts, as before.
         assert_eq!(edge.beside().check(), 200, "{aud:?}");
     }
 }
 
 #[test]
-fn a_head_for_another_store_is_not_stored_and_one_that_lies_there_keeps_no_good_one_out() {
+fn a_head_for_another_store_is_not_stored_and_a_stored_one_keeps_no_good_one_out() {
     let platform = Edge::started().app.platform().beside();
     let edge = Edge::configured(platform, &[("SNAPSHOT_AUDIENCE", "production"), ("SNAPSHOT_MIN_SEQ", "3")]);
     let put = |business: &Business| {
@@ -110,7 +110,7 @@ fn a_head_for_another_store_is_not_stored_and_one_that_lies_there_keeps_no_good_
 }
 
 #[test]
-fn a_head_that_is_not_renewed_grants_only_with_the_origins_word_and_an_outage_denies_nobody() {
+fn a_head_that_is_not_renewed_grants_only_with_the_origins_word_and_an_outage_denies_no_viewer() {
     let edge = Edge::started();
     let variables = [("SNAPSHOT_MAX_AGE_SECS", "300"), ("ORIGIN_URL", "https://origin.example")];
     let edge = Edge::configured(edge.platform().beside(), &variables);
@@ -122,19 +122,19 @@ fn a_head_that_is_not_renewed_grants_only_with_the_origins_word_and_an_outage_de
     edge.advance_secs(299);
     assert_eq!((edge.check(), asked(), health(&edge).1.as_str()), (200, 0, "ok"));
     edge.advance_secs(1);
-    // The origin cannot be reached: the grant stands.
+    // The origin cannot be reached, so the grant stands.
     assert_eq!((edge.check(), asked() > 0), (200, true));
     assert_eq!(health(&edge), (200, "stale".to_owned()));
     edge.advance_secs(60);
     edge.check();
     assert!(has_logged(&edge, "snapshot_stale"));
-    // It answers, and knows of the revocation.
+    // The origin answers, and knows of the revocation.
     edge.platform().origin().serve(|_| denial(402, "No access"));
     edge.advance_secs(60);
     assert_eq!(edge.check(), 402);
     let started = Edge::configured(edge.platform().beside(), &variables);
     assert_eq!(started.check(), 402);
-    // A renewed head needs nobody's word.
+    // A renewed head grants without the origin.
     let mut renewed = Business::new(1, FOREVER);
     renewed.head = renewed.head.renewed(START + 400);
     renewed.publish(edge.platform());
@@ -149,7 +149,7 @@ fn without_an_origin_what_is_stale_grants_and_says_so() {
     edge.advance_secs(300);
     for _ in 0..3 {
         let reply = edge.get("/items/1/access", &viewer());
-        // It is not kept, so that each is judged by the head of its moment.
+        // The answer is not kept, so that each check is judged by the current head.
         assert_eq!((reply.status, reply.validity), (200, None));
     }
     assert_eq!(health(&edge), (200, "stale".to_owned()));
@@ -167,7 +167,7 @@ fn an_answer_is_kept_no_longer_than_the_snapshot_is_new_enough() {
 }
 
 #[test]
-fn a_head_that_stays_behind_the_origins_count_is_reported_and_locks_nobody_out() {
+fn a_head_that_stays_behind_the_origins_count_is_reported_and_locks_no_viewer_out() {
     let edge = Edge::configured(
         Edge::started().app.platform().beside(),
         &[("ORIGIN_URL", "https://origin.example")],
@@ -178,7 +178,7 @@ fn a_head_that_stays_behind_the_origins_count_is_reported_and_locks_nobody_out()
         denial.headers.push(("entitlement-seq", "7".to_owned()));
         denial
     });
-    // Item 2 is nobody's: the origin confirms it, and says how far it is.
+    // Item 2 was not bought: the origin confirms it, and tells its own count.
     assert_eq!(edge.get("/items/2/access", &viewer()).status, 402);
     assert_eq!(health(&edge).1, "ok");
     edge.advance_secs(301);
@@ -224,7 +224,7 @@ fn a_head_that_names_what_is_missing_is_refused_by_name() {
 #[test]
 fn a_new_isolate_whose_issuer_is_down_serves_what_the_snapshot_grants() {
     let cached = [("JWKS_CACHE_SECRET", "0123456789abcdef0123456789abcdef")];
-    // No secret for that alone: the one that the origin knows the edge by will do.
+    // Without a secret for this purpose, the one that identifies the edge to the origin will do.
     let usual = [
         ("JWKS_CACHE_SECRET", ""),
         ("ORIGIN_URL", "https://origin.example"),

@@ -1,4 +1,4 @@
-//! The head: its ages, and heads that must not be used.
+//! The age of the head, and heads that must not be used.
 
 use admit::{ports::Platform as _, snapshot::object::FORMAT_VERSION};
 use admit_testing::memory::Fault;
@@ -17,7 +17,7 @@ fn without_a_head_a_check_is_unavailable_never_denied() {
     let reply = edge.get("/items/1/access", &viewer());
     assert_eq!((reply.status, reply.header("retry-after")), (503, Some("2")));
     assert_eq!(edge.get("/healthz", "").status, 503);
-    // Nor is the store asked at each request.
+    // The store is not asked at each request either.
     assert_eq!(head_reads(&edge), 1);
     Business::new(1, FOREVER).publish(edge.platform());
     edge.advance_secs(1);
@@ -33,7 +33,7 @@ fn a_fresh_head_is_used_a_stale_one_refreshed_behind_an_expired_one_before() {
     edge.advance_secs(29);
     assert_eq!((edge.check(), edge.refresh_behind()), (200, false));
     edge.advance_secs(1);
-    // Answered from the head at hand; the new one is read behind the answer.
+    // Answered from the current head; the new one is read in the background.
     assert_eq!((edge.check(), head_reads(&edge)), (200, 1));
     assert_eq!((edge.refresh_behind(), head_reads(&edge)), (true, 2));
     assert_eq!(edge.check(), 402);
@@ -67,7 +67,7 @@ fn a_store_that_fails_leaves_the_old_head_and_is_not_pestered() {
         edge.platform().store().mend();
         Business::new(2, None).publish(edge.platform());
         edge.advance_secs(5);
-        // A store that has just failed keeps nobody waiting: it is tried again behind an answer.
+        // A store that has just failed delays no request: it is tried again in the background.
         assert_eq!((edge.check(), edge.refresh_behind()), (200, true));
         assert_eq!(edge.check(), 402);
     }
@@ -128,7 +128,7 @@ fn heads_that_must_not_be_used_leave_the_old_one() {
         let lines = edge.platform().memory_log().lines();
         let is_said = |line: &String| line.contains("refresh_failed") || line.contains("head_refused");
         assert!(lines.iter().any(is_said), "a head {name}: {lines:?}");
-        // The same head does not make an edge that starts anew answer either.
+        // A new isolate must not answer from the same head either.
         let other = edge.beside();
         let expected = if name == "older" { 402 } else { 503 };
         assert_eq!(other.check(), expected, "a head {name}");

@@ -1,4 +1,4 @@
-//! Issuers that are down, slow to add keys, or whose stored keys somebody has touched.
+//! Issuers that are down or slow to add keys, and stored keys that were modified.
 
 use admit::{api::reply::Request, limits::JWKS_FETCHES_AT_ONCE, ports::Platform as _};
 use admit_testing::memory::{MemoryBody, block_on, poll_once};
@@ -35,7 +35,7 @@ fn an_issuer_that_is_down_is_unavailable_and_logs_nobody_out() {
     assert_eq!(check(&edge), 200);
 }
 
-/// A new isolate's first check needs both, and waits for them at the same time.
+/// A new isolate's first check needs both, and waits for both at the same time.
 #[test]
 fn keys_and_head_are_read_at_once() {
     let edge = edge();
@@ -43,7 +43,7 @@ fn keys_and_head_are_read_at_once() {
     let reads = |kind: &str| store.reads().iter().filter(|key| key.starts_with(kind)).count();
     let authorization = format!("Bearer {}", fetched_viewer());
     let request = Request { method: "GET", authorization: &authorization, ..Request::default() };
-    // What is no check has no use for the head.
+    // Requests other than checks do not need the head.
     edge.platform().keys().fail(JWKS_URL, "status 500");
     assert_eq!(edge.get("/snapshot/head", &fetched_viewer()).status, 503);
     assert_eq!(["jwks/", "head"].map(reads), [1, 0]);
@@ -65,7 +65,7 @@ fn the_last_good_keys_serve_while_the_issuer_is_down() {
     edge.platform().keys().fail(JWKS_URL, "status 500");
     edge.advance_secs(50_000);
     assert_eq!(check(&edge), 200);
-    // They are refreshed behind an answer when they are old.
+    // Old keys are refreshed in the background.
     while edge.refresh_behind() {}
     assert_eq!(edge.platform().keys().fetches().len(), 2);
     assert_eq!(check(&edge), 200);
@@ -79,17 +79,17 @@ fn another_isolate_takes_the_stored_keys() {
     first.platform().keys().fail(JWKS_URL, "status 500");
     assert_eq!(check(&first.beside()), 200);
     assert_eq!(first.platform().keys().fetches().len(), 1);
-    // Old ones too, while nothing better can be had.
+    // Even old ones, while no better ones can be fetched.
     first.advance_secs(50_000);
     assert_eq!(check(&first.beside()), 200);
     assert_eq!(first.platform().keys().fetches().len(), 2);
 }
 
 #[test]
-fn stored_keys_that_somebody_has_touched_are_not_used() {
+fn modified_stored_keys_are_not_used() {
     let first = edge();
     first.platform().keys().serve(JWKS_URL, Signer::Stranger.jwks().as_bytes());
-    // The stranger's document is fetched and refuses the token; what it leaves in the store is sealed.
+    // The stranger's document is fetched and refuses the token; its copy in the store is sealed.
     assert_eq!(check(&first), 401);
     let key = stored_key(&first);
     let sealed = first.platform().store().peek(&key).unwrap();
@@ -111,14 +111,14 @@ fn a_new_key_of_the_issuer_is_found_after_the_cooldown() {
     assert_eq!(check(&edge), 200);
 }
 
-/// Anybody can cause a fetch by an unsigned token, just before an issuer publishes a key.
+/// An unsigned token causes a fetch, just before the issuer publishes a key.
 #[test]
 fn a_fetch_that_a_stranger_caused_logs_nobody_out() {
     let edge = edge();
     let old = Signer::Publisher.jwks().replace(r#""kid":"k""#, r#""kid":"old""#);
     edge.platform().keys().serve(JWKS_URL, old.as_bytes());
     let unsigned = fetched_viewer().rsplit_once('.').unwrap().0.to_owned() + ".AAAA";
-    assert_eq!(edge.get("/items/1/access", &unsigned).status, 401, "the fetch began after it had come");
+    assert_eq!(edge.get("/items/1/access", &unsigned).status, 401, "the fetch began after the token arrived");
     edge.platform().keys().serve(JWKS_URL, Signer::Publisher.jwks().as_bytes());
     for _ in 0..3 {
         edge.advance_secs(9);
@@ -133,7 +133,7 @@ fn a_fetch_that_a_stranger_caused_logs_nobody_out() {
     assert_eq!(edge.platform().keys().fetches().len(), 2);
 }
 
-/// The statuses of as many checks as may fetch keys at once, each of which has asked before any has fetched.
+/// The statuses of checks in the largest number that may fetch keys at once. Each has asked before any has fetched.
 fn at_once(edge: &Edge) -> Vec<u16> {
     let authorization = fetched_viewer();
     let request = Request {
@@ -161,7 +161,7 @@ fn stored_keys_that_lack_a_new_one_do_not_stand_in_for_a_fetch() {
     first.platform().keys().serve(JWKS_URL, other_kid.as_bytes());
     assert_eq!(check(&first), 401);
     first.platform().keys().serve(JWKS_URL, Signer::Publisher.jwks().as_bytes());
-    // An isolate that begins with several requests, all of which find the stored keys first.
+    // A new isolate gets several requests, which all find the stored keys first.
     assert_eq!(at_once(&first.beside()), vec![200; usize::from(JWKS_FETCHES_AT_ONCE)]);
 }
 

@@ -1,5 +1,5 @@
-//! What fails, or is refused, for one customer, item, merchant or address closes nothing for others, and no kind of
-//! traffic closes another.
+//! Failures and refusals for one customer, item, merchant or address do not close anything for others, and no
+//! kind of traffic closes another kind.
 
 use admit::{
     api::reply::Request,
@@ -25,7 +25,7 @@ fn told_to_wait(status: u16, secs: &str) -> OriginAnswer {
     told
 }
 
-/// Whether the upstream sees this customer's token.
+/// Whether a request to the upstream carries this customer's token.
 fn is_of(seen: &SeenRequest, subject: &str) -> bool {
     seen.header("authorization").ends_with(&token(&json!({ "sub": subject })))
 }
@@ -52,7 +52,7 @@ fn send(pair: &Pair, authorization: &str, path: &str, ip_address: &str, body: &s
 }
 
 #[test]
-fn who_is_told_to_wait_waits_alone() {
+fn only_the_customer_who_is_told_to_wait_waits() {
     for status in [429, 503] {
         let pair = Pair::new(&[]);
         pair.origin().serve(move |seen| {
@@ -69,7 +69,7 @@ fn who_is_told_to_wait_waits_alone() {
     }
 }
 
-/// A few accounts over their limits are not all customers, however often they are told so.
+/// A few accounts over their limits do not speak for all customers, however often they are told so.
 #[test]
 fn several_that_are_told_to_wait_are_not_all_while_others_are_served() {
     let pair = Pair::new(&[]);
@@ -114,8 +114,8 @@ fn all_wait_when_several_customers_are_told_so_at_once() {
     }
 }
 
-/// One merchant's item takes the upstream too long. Its viewers, however many they are, wait for no answer, and close
-/// nothing for the viewers of other items.
+/// One merchant's item takes the upstream too long. However many viewers it has, they wait for no answer, and
+/// the viewers of other items are not affected.
 #[test]
 fn an_item_that_fails_closes_itself() {
     let pair = Pair::new(&[]);
@@ -127,7 +127,7 @@ fn an_item_that_fails_closes_itself() {
     }
     assert_eq!(pair.asked(), BREAKER_FAILURES as usize);
     assert_eq!(pair.status(1), 200);
-    // Nor does a customer whose every question fails, for whatever reason.
+    // Neither does a customer whose every question fails, for whatever reason.
     let pair = Pair::new(&[]);
     pair.origin()
         .serve(|seen| if is_of(seen, "bot") { denial(500, "Oops") } else { answer(200, &access(1)) });
@@ -138,7 +138,7 @@ fn an_item_that_fails_closes_itself() {
     assert_eq!(pair.status(1), 200);
 }
 
-/// Whatever kind of request the upstream fails at, by whomever it is sent: all others go on.
+/// Whichever kind of request fails at the upstream, and whichever client sends it, all other kinds go on.
 #[test]
 fn no_kind_of_traffic_closes_another() {
     type Kind = (&'static str, fn(&SeenRequest) -> bool, fn(&Pair, usize) -> u16);
@@ -202,7 +202,7 @@ fn no_kind_of_traffic_closes_another() {
     ];
     for (failing, is_failing, _) in kinds {
         let pair = Pair::new(&[]);
-        // Every item is there, and in memory.
+        // Both items are published and in memory.
         assert_eq!(pair.edge.get("/items/1/access-fees", "").status, 200);
         pair.origin().serve(move |seen| {
             if is_failing(seen) {
@@ -227,8 +227,8 @@ fn no_kind_of_traffic_closes_another() {
     }
 }
 
-/// Guesses from one address, however the upstream answers them: nobody else is kept from signing in, or from staying
-/// signed in.
+/// Guesses from one address, however the upstream answers them, do not keep other viewers from signing in or
+/// staying signed in.
 #[test]
 fn a_stranger_closes_no_sign_in() {
     let busy = told_to_wait(503, "5");
@@ -255,7 +255,7 @@ fn a_stranger_closes_no_sign_in() {
     }
 }
 
-/// Guesses at the page where people sign in are no refreshes, whatever they say of themselves.
+/// Guesses on the sign-in page are not refreshes, whatever their form says.
 #[test]
 fn a_guess_that_calls_itself_a_refresh_closes_no_refresh() {
     let pair = Pair::new(&[]);
@@ -271,7 +271,7 @@ fn a_guess_that_calls_itself_a_refresh_closes_no_refresh() {
     assert_eq!(sign_in(&pair, "198.51.100.1", "grant_type=refresh_token&refresh_token=r"), 200);
 }
 
-/// One merchant's writes fail, all of them; the others' go through.
+/// All writes of one merchant fail; those of other merchants succeed.
 #[test]
 fn a_merchant_closes_no_other_s_writes() {
     let pair = Pair::new(&[]);
@@ -288,13 +288,13 @@ fn a_merchant_closes_no_other_s_writes() {
     }
     assert_eq!(pair.origin().seen().len(), BREAKER_FAILURES as usize);
     assert_eq!(write_of(&pair, &shop(8)), 201);
-    // A merchant without a number is told by the subject.
+    // A merchant without an id is identified by the subject.
     assert_eq!(write_of(&pair, &json!({"sub": "other", "ctx": ["merchant"]})), 201);
     pair.edge.platform().clock().advance_ms(BREAKER_OPEN_MS);
     assert_eq!(write_of(&pair, &shop(7)), 502, "it is tried again");
 }
 
-/// Ten accounts that ask ten times a second each, for an hour of it: every buyer who comes is confirmed.
+/// For an hour ten accounts ask ten times a second each, and every buyer is confirmed.
 #[test]
 fn ten_accounts_leave_buyers_their_confirmations() {
     let pair = Pair::new(&[]);
@@ -302,7 +302,7 @@ fn ten_accounts_leave_buyers_their_confirmations() {
     for second in 0..60 {
         for _ in 0..10 {
             for bot in 0..10 {
-                // Each question is a new one, and no two of an account are alike within seconds.
+                // Each question is new; an account does not repeat one within seconds.
                 for item in items.by_ref().take(2) {
                     assert_ne!(pair.check(&format!("bot-{bot}"), item).status, 200);
                 }
@@ -317,7 +317,7 @@ fn ten_accounts_leave_buyers_their_confirmations() {
     }
 }
 
-/// A tenant with any number of accounts uses up the budget of all; another tenant's buyers have what is reserved.
+/// A tenant with any number of accounts uses up the shared budget; another tenant's buyers have the reserve.
 #[test]
 fn a_tenant_leaves_others_their_confirmations() {
     let issuers = json!([
@@ -327,7 +327,7 @@ fn a_tenant_leaves_others_their_confirmations() {
          "keys": {"secret": "SECRET", "alg": "HS256"}},
     ])
     .to_string();
-    // Of another issuer, and of another merchant of the same issuer.
+    // Tenants of another issuer, and of another merchant of the same issuer.
     let tenants: [fn(usize) -> serde_json::Value; 2] = [
         |bot| json!({"iss": "https://w.example", "sub": format!("bot-{bot}"), "mid": bot}),
         |bot| json!({"sub": format!("bot-{bot}"), "mid": 8}),
@@ -351,7 +351,7 @@ fn a_tenant_leaves_others_their_confirmations() {
     }
 }
 
-/// Reads that need no token and insist on what is newer than the snapshot do not occupy the upstream.
+/// Reads without a token that insist on newer data than the snapshot's do not keep the upstream busy.
 #[test]
 fn strangers_who_insist_have_little_and_leave_others_everything() {
     let pair = Pair::new(&[]);
@@ -359,7 +359,7 @@ fn strangers_who_insist_have_little_and_leave_others_everything() {
         assert_eq!(anonymous(&pair, "/items/1", "198.51.100.7", u64::MAX), 200, "the snapshot's");
     }
     assert_eq!(pair.asked(), ADDRESS_ASKS as usize);
-    // Every address of a network is one.
+    // All addresses of a network count as one.
     for host in 0..1_000 {
         anonymous(&pair, "/items/1", &format!("2001:db8::{host:x}"), u64::MAX);
     }
@@ -378,7 +378,7 @@ fn strangers_who_insist_have_little_and_leave_others_everything() {
     assert_eq!((pair.status(1), pair.asked()), (200, asked + 1));
 }
 
-/// Who insists although the snapshot grants uses nothing of what buyers need.
+/// A customer who insists although the snapshot grants uses none of the budget that buyers need.
 #[test]
 fn who_insists_on_what_is_granted_leaves_buyers_their_confirmations() {
     let pair = Pair::new(&[]);
@@ -398,7 +398,8 @@ fn who_insists_on_what_is_granted_leaves_buyers_their_confirmations() {
     assert_eq!(pair.check("buyer", 2).status, 200);
 }
 
-/// The same person with another merchant, account, role or scope: what the upstream said of one says nothing of another.
+/// The same person with another merchant, account, role or scope: the upstream's answer for one says nothing
+/// about another.
 #[test]
 fn what_is_remembered_belongs_to_all_that_a_token_says() {
     let pair = Pair::new(&[]);
@@ -424,7 +425,7 @@ fn what_is_remembered_belongs_to_all_that_a_token_says() {
     }
 }
 
-/// The upstream gets the parameters that a read has, as they were understood, and nothing else that a stranger sends.
+/// The upstream gets the parameters that a read has, as they were understood, and no others.
 #[test]
 fn no_more_of_a_query_than_is_understood() {
     let pair = Pair::new(&[]);

@@ -1,4 +1,4 @@
-//! The lease: who is kept away, for how long, and by what not.
+//! The lease: which publishers it keeps from writing, for how long, and which values are not leases.
 
 use admit::{
     api::reply::Reply,
@@ -18,7 +18,7 @@ fn store(edge: &Edge) -> &MemoryStore {
     edge.platform().store()
 }
 
-/// What was to be written of the snapshot: an issuer's keys are kept in the same store.
+/// The keys of the snapshot that were written; an issuer's keys are kept in the same store.
 fn written(edge: &Edge) -> Vec<String> {
     store(edge).writes().into_iter().filter(|key| !key.starts_with("jwks/")).collect()
 }
@@ -53,7 +53,8 @@ fn changes(edge: &Edge, holder: &str) -> [u16; 4] {
 
 const DONE: [u16; 4] = [201, 201, 204, 204];
 
-/// By it another publisher on the same machine knows that the holder is gone. The service has no use for it.
+/// The process lets another publisher on the same machine see that the holder has ended. The service does not
+/// use it.
 #[test]
 fn a_lease_may_name_its_process() {
     let edge = Edge::started();
@@ -66,7 +67,7 @@ fn a_lease_may_name_its_process() {
 }
 
 #[test]
-fn while_somebody_holds_the_lease_nobody_else_changes_what_is_published() {
+fn while_the_lease_is_held_only_its_holder_changes_what_is_published() {
     let edge = Edge::started();
     assert_eq!(changes(&edge, ""), DONE);
     assert_eq!(take(&edge, ANNE, START + 300).status, 201);
@@ -80,7 +81,7 @@ fn while_somebody_holds_the_lease_nobody_else_changes_what_is_published() {
     }
     assert!(written(&edge).is_empty());
     assert_eq!(changes(&edge, ANNE), DONE);
-    // Objects change nothing until a head leads to them: whoever may publish may store them.
+    // Objects change nothing until a head refers to them, so every publisher may store them.
     let object = ObjectKind::Shard.header();
     let path = format!("/snapshot/{}", ObjectName::of(ObjectKind::Shard, &object));
     assert_eq!(edge.publish("PUT", &path, BEN, object.to_vec()).status, 201);
@@ -106,7 +107,8 @@ fn a_lease_is_taken_renewed_and_ended_by_its_holder() {
     assert_eq!((stored.status, stored.body.as_bytes()), (200, lease(ANNE, START + 20).as_slice()));
     assert_eq!((end(ANNE), store(&edge).peek("lease")), (204, None));
     assert_eq!(take(&edge, BEN, START + 30).status, 201);
-    // One that has ended is in nobody's way, and is not another's to remove: it may be renewed at this moment.
+    // A lease that has ended blocks no publisher, and others must not remove it: it may be renewed at this
+    // moment.
     edge.advance_secs(20);
     assert_eq!((end(ANNE), end("")), (204, 204));
     assert!(store(&edge).peek("lease").is_some());
@@ -136,7 +138,7 @@ fn a_lease_ends_within_ten_minutes_by_the_clock_of_the_service() {
 }
 
 #[test]
-fn what_is_no_lease_keeps_nobody_away() {
+fn an_invalid_lease_keeps_no_publisher_away() {
     let with = |member: &str, value: Value| {
         let mut lease = json!({"holder": ANNE, "host": "build-7", "until": START + 300});
         lease[member] = value;
@@ -145,7 +147,7 @@ fn what_is_no_lease_keeps_nobody_away() {
     for stored in [
         lease(ANNE, START),
         lease(ANNE, i64::MIN),
-        // Longer than anybody can have taken it for.
+        // Longer than the longest lease that could have been taken.
         lease(ANNE, START + 901),
         lease(ANNE, i64::MAX),
         with("holder", "anne".into()),
@@ -166,7 +168,7 @@ fn what_is_no_lease_keeps_nobody_away() {
         assert_eq!(take(&edge, BEN, START + 10).status, 201, "{at}");
         assert_eq!(store(&edge).peek("lease"), Some(lease(BEN, START + 10)), "{at}");
     }
-    // As long as a publisher with a wrong clock may have taken it for, straight into the store.
+    // Written directly into the store by a publisher with a wrong clock: as long as it may be.
     let edge = Edge::started();
     store(&edge).insert("lease", &lease(ANNE, START + 900));
     assert_eq!((changes(&edge, ""), changes(&edge, ANNE)), ([409; 4], DONE));
@@ -181,7 +183,7 @@ fn a_lease_that_cannot_be_read_lets_nobody_pass() {
     assert_eq!(take(&edge, ANNE, START + 10).status, 503);
     assert_eq!(edge.publish("DELETE", "/snapshot/lease", ANNE, Vec::new()).status, 503);
     assert!(written(&edge).is_empty());
-    // Checks know of no lease.
+    // Checks do not depend on the lease.
     assert_eq!(edge.check(), 200);
     store(&edge).mend();
     assert_eq!(changes(&edge, ANNE), DONE);
@@ -200,14 +202,14 @@ fn a_store_that_takes_one_write_a_second_takes_the_renewal_later() {
     assert_eq!(take(&edge, ANNE, START + 200).status, 201);
     edge.advance_secs(1);
     assert_eq!(edge.publish("DELETE", "/snapshot/lease", ANNE, Vec::new()).status, 204);
-    // And whoever comes right after waits as well.
+    // A publisher that comes right after must wait as well.
     assert_eq!(take(&edge, BEN, START + 100).status, 503);
     edge.advance_secs(1);
     assert_eq!(take(&edge, BEN, START + 100).status, 201);
 }
 
-/// KV may show the lease before the last one: two publishers then believe that they hold it. What is published
-/// still never goes back.
+/// KV may show the lease before the last one, and two publishers then believe that they hold it. The
+/// published version still never goes back.
 #[test]
 fn a_store_that_lags_lets_two_in_but_no_head_goes_back() {
     let edge = Edge::started();

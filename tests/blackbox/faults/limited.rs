@@ -1,4 +1,4 @@
-//! Limits by address, what a client without a token may send, and the secret between edge and upstream.
+//! Limits by address, limits for clients without a token, and the secret between edge and upstream.
 
 use admit::{
     api::reply::{Reply, Request},
@@ -16,7 +16,7 @@ use crate::faults::{
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
-/// A request of each kind that is limited.
+/// Sends a request of the kind that is limited.
 fn ask(edge: &Edge, limit: Limit, ip_address: &str) -> Reply {
     let merchant = format!("Bearer {}", merchant());
     let viewer = format!("Bearer {}", customer(CUSTOMER));
@@ -57,10 +57,10 @@ fn one_address_has_its_limit_and_others_have_theirs() {
         let answers = |edge: &Edge, ip: &str| (0..10).filter(|_| refused(&ask(edge, limit, ip))).count();
         assert_eq!(answers(&pair.edge, "203.0.113.1"), 7, "{limit:?}");
         assert_eq!(answers(&pair.edge, "203.0.113.2"), 7, "{limit:?}: another address");
-        // A network of IPv6 is one.
+        // A network of IPv6 counts as one address.
         let in_network = (0..10).filter(|n| refused(&ask(&pair.edge, limit, &format!("2001:db8:1:2::{n}"))));
         assert_eq!(in_network.count(), 7, "{limit:?}");
-        // Other isolates count with this one.
+        // Other isolates share the count.
         let beside = Edge::configured(pair.edge.platform().beside(), &[("ORIGIN_URL", ORIGIN_URL)]);
         assert!(refused(&ask(&beside, limit, "203.0.113.1")), "{limit:?}");
         // Requests of other kinds have limits of their own.
@@ -73,13 +73,13 @@ fn one_address_has_its_limit_and_others_have_theirs() {
         }
         pair.edge.advance_secs(10);
         assert!(!refused(&ask(&pair.edge, limit, "203.0.113.1")), "{limit:?}");
-        // Nothing of what was refused got to the upstream.
+        // Refused requests do not reach the upstream.
         let seen = pair.origin().seen();
         assert!(limit == Limit::AnonymousRead || seen.len() <= 3 * 3 + 5 + 1, "{limit:?}: {}", seen.len());
     }
 }
 
-/// The page where people sign in refreshes nothing, whatever its form says: a guess there is a guess.
+/// The sign-in page refreshes nothing, whatever its form says: a guess there counts as a guess.
 #[test]
 fn a_guess_is_counted_as_a_sign_in_whatever_its_body_says() {
     let guess = "grant_type=refresh_token&refresh_token=r&username=u&password=guess";
@@ -103,14 +103,14 @@ fn a_guess_is_counted_as_a_sign_in_whatever_its_body_says() {
     }
 }
 
-/// However long a read that insists has waited for other requests before.
+/// However long an insisting read has waited for other requests before.
 #[test]
 fn reads_that_insist_are_each_counted_once() {
     let pair = Pair::new(&[]);
     let limits = pair.edge.platform().limits();
     limits.set(Limit::InsistingRead, 100);
     let authorization = format!("Bearer {}", viewer());
-    // A new isolate: one of them reads the head, and the others wait for it.
+    // A new isolate: one read loads the head, and the others wait for it.
     let request = Request {
         method: "GET",
         path: "/license",
@@ -124,7 +124,7 @@ fn reads_that_insist_are_each_counted_once() {
     assert_eq!(limits.asked(), 5);
 }
 
-/// Checks, granted and denied, confirmed or not, cost no count, and an address without a name is not limited.
+/// Checks are never counted, granted or denied, confirmed or not. An address without a name is not limited.
 #[test]
 fn checks_are_never_counted() {
     let pair = Pair::new(&[]);
@@ -155,14 +155,14 @@ fn checks_are_never_counted() {
     }
     assert_eq!(limits.asked(), 0);
     assert!(!refused(&ask(&pair.edge, Limit::AnonymousRead, "unknown")));
-    // Health is for monitors.
+    // Monitors use the health route.
     let request =
         Request { method: "GET", path: "/healthz", ip_address: "203.0.113.1", ..Request::default() };
     assert_eq!(block_on(pair.edge.app.handle(&request, MemoryBody::default())).status, 200);
     assert_eq!(limits.asked(), 0);
 }
 
-/// A platform that does not count lets requests through, and says so in one line.
+/// If the platform cannot count, requests pass, and one line says so.
 #[test]
 fn what_cannot_be_counted_is_let_through() {
     let pair = Pair::new(&[]);
@@ -195,7 +195,8 @@ fn a_refusal_is_logged() {
     assert!(lines.iter().any(|line| line.contains(wanted)), "{lines:?}");
 }
 
-/// What servers would have to parse before they know who asks is bounded, and nothing longer is sent on.
+/// The part of a request that servers must parse before they know who asks is bounded, and nothing longer is
+/// sent on.
 #[test]
 fn a_sign_in_is_short() {
     let pair = Pair::new(&[]);
@@ -227,7 +228,7 @@ fn a_sign_in_is_short() {
     assert_eq!(pair.write("POST", "/v2/items", &fields(SIGN_IN_MAX_FIELDS + 1), &[]).status, 201);
 }
 
-/// The secret between edge and upstream goes along with every request there, and appears nowhere else.
+/// Every request to the upstream carries the secret of edge and upstream, which appears nowhere else.
 #[test]
 fn the_secret_goes_to_the_upstream_and_nowhere_else() {
     let secret = "an-edge-key-of-more-than-32-characters";
@@ -238,7 +239,7 @@ fn the_secret_goes_to_the_upstream_and_nowhere_else() {
     replies.push(pair.check(CUSTOMER, 1));
     replies.push(pair.edge.get("/items/1/access", &fetched_viewer()));
     replies.push(pair.check_with_min_seq("/items/1", 99));
-    // What a client sends under the name is not passed on.
+    // A header of this name from a client is not passed on.
     let spoofed = [("admit-edge-key", "x"), ("admit-viewer-address", "1.1.1.1")];
     replies.push(pair.write("POST", "/v2/items", "title=x", &spoofed));
     let seen = pair.origin().seen();
@@ -254,13 +255,13 @@ fn the_secret_goes_to_the_upstream_and_nowhere_else() {
     }
     let lines = pair.edge.platform().memory_log().take();
     assert!(!lines.is_empty() && lines.iter().all(|line| !line.contains(secret)));
-    // Without one, there is no such header.
+    // Without a secret the header is missing.
     let pair = Pair::new(&[]);
     pair.check(CUSTOMER, 1);
     assert_eq!(pair.origin().seen().pop().unwrap().header("admit-edge-key"), "");
 }
 
-/// What strangers learn of the business: nothing.
+/// Strangers learn nothing about the business.
 #[test]
 fn health_tells_numbers_to_those_who_may_read_them() {
     let edge = Edge::started();
@@ -285,7 +286,7 @@ fn health_tells_numbers_to_those_who_may_read_them() {
         assert_eq!((status, told.as_object().unwrap().len() > 2), (200, is_detailed), "{told}");
         assert_eq!(told.get("seq"), is_detailed.then_some(&json!(7)), "{told}");
     }
-    // The age in whole minutes, and when it is old, the status says so.
+    // The age is in whole minutes; when it is old, the status says so.
     for (secs, age, status) in
         [(59, 0, "ok"), (61, 60, "ok"), (299, 240, "ok"), (300, 300, "stale"), (3_601, 3_600, "stale")]
     {
@@ -294,7 +295,7 @@ fn health_tells_numbers_to_those_who_may_read_them() {
         edge.advance_secs(secs);
         assert_eq!(health(&edge, "").1, json!({"age_secs": age, "status": status}));
     }
-    // An object that cannot be read: granted viewers may be answered 503.
+    // If an object cannot be read, granted viewers may be answered 503.
     let edge = Edge::new(MemoryPlatform::at(u64::try_from(START).unwrap() * 1_000));
     let business = Business::new(7, Some(START + 1_000));
     business.publish(edge.platform());

@@ -1,4 +1,4 @@
-//! What anybody can write into the log.
+//! Client input in the log is bounded.
 
 use crate::faults::edge::{Business, Edge, START};
 

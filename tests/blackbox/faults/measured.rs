@@ -1,12 +1,12 @@
-//! How long confirmed denials may be remembered: measured with the players that are known. The table of
-//! `docs/adr/0007` is what this prints:
+//! How long confirmed denials may be remembered, measured with the check patterns of known players. This
+//! prints the table of `docs/adr/0007`:
 //! `cargo test -p admit --test app_faults measured -- --nocapture`
 
 use std::fs;
 
 use crate::faults::{edge::CUSTOMER, origin::Pair};
 
-/// When each of them checks, in milliseconds from its first check.
+/// The times of each player's checks, in milliseconds from its first check.
 fn patterns() -> [(&'static str, Vec<u64>); 5] {
     [
         ("ott-web-app: every 3 s, five times", vec![0, 3_000, 6_000, 9_000, 12_000, 15_000]),
@@ -17,8 +17,8 @@ fn patterns() -> [(&'static str, Vec<u64>); 5] {
     ]
 }
 
-/// Of all moments of purchase between the first and the last check, every 250 ms: how many were followed by a
-/// denial, how late the last denial was at worst, and how many checks asked the origin.
+/// For purchases at every 250 ms between the first and the last check: how many were followed by a denial,
+/// how late the last denial was in the worst case, and how many checks asked the origin.
 fn measured(denied_ms: u64, checks_at_ms: &[u64]) -> String {
     let (mut moments, mut stale, mut worst_ms) = (0, 0, 0);
     let last = *checks_at_ms.last().unwrap();

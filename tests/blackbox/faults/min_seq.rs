@@ -1,4 +1,4 @@
-//! `Entitlement-Min-Seq`: whoever knows of a change is not answered from before it.
+//! `Entitlement-Min-Seq`: a client that knows of a change gets no answer from before it.
 
 use admit_testing::memory::OriginFault;
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ const FOREVER: Option<i64> = Some(START + 1_000_000);
 fn what_is_newer_than_the_snapshot_is_asked_of_the_origin() {
     let pair = Pair::new(&[]);
     Business::new(2, FOREVER).publish(pair.edge.platform());
-    // The snapshot grants, and the origin has revoked since.
+    // The snapshot grants, but the origin has revoked the access since.
     let check = |min_seq| pair.check_with_min_seq("/items/1/access", min_seq).status;
     assert_eq!((check(0), check(2), pair.asked()), (200, 200, 0));
     assert_eq!((check(3), pair.asked()), (402, 1));
@@ -25,11 +25,11 @@ fn what_is_newer_than_the_snapshot_is_asked_of_the_origin() {
     assert_eq!(license(3), (200, json!({"of": "the origin"})));
     let public = pair.check_with_min_seq("/items/1", 3);
     assert_eq!(public.header("cache-control"), Some("private, no-store"));
-    // What needs no token has none there, whoever sends one along; the others had theirs.
+    // Public reads are passed on without a token, even if the client sends one; the other reads carry theirs.
     let mut seen = pair.origin().seen();
     assert_eq!(seen.pop().unwrap().header("authorization"), "");
     assert!(seen.pop().unwrap().header("authorization").starts_with("Bearer "));
-    // Once the snapshot has caught up, nobody is asked.
+    // Once the snapshot has caught up, the origin is not asked.
     Business::new(3, None).publish(pair.edge.platform());
     pair.edge.advance_secs(61);
     let asked = pair.asked();

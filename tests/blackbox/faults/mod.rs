@@ -1,4 +1,5 @@
-//! What an edge does when its store, its publisher's head or an issuer's keys are not as they should be.
+//! How an edge behaves when its store, its head, its issuers' keys or its origin misbehave. `edge.rs` and
+//! `origin.rs` set the scene; each other module is about one part.
 
 mod audit;
 mod budget;

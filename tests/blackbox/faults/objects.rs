@@ -32,7 +32,7 @@ fn while_a_shard_has_not_arrived_the_version_before_answers_whole() {
     let edge = Edge::started();
     Business::new(1, FOREVER).publish(edge.platform());
     assert_eq!(edge.check(), 200);
-    // Customers changed, items did not: only the customers' shard is new, and it is late.
+    // Customers changed and items did not, so only the customers' shard is new, and it is late.
     let next = Business::new(2, None);
     next.publish(edge.platform());
     let known: Vec<String> =
@@ -52,7 +52,7 @@ fn while_a_shard_has_not_arrived_the_version_before_answers_whole() {
     assert_eq!(edge.check(), 402);
 }
 
-/// What the store's cache remembers of an object is asked again, recently, before it is believed.
+/// A cached absence or damage of an object is checked with a recent read before it counts.
 #[test]
 fn an_absence_that_a_cache_remembers_keeps_no_object_away() {
     let edge = Edge::started();
@@ -71,7 +71,7 @@ fn an_absence_that_a_cache_remembers_keeps_no_object_away() {
     assert_eq!(edge.check(), 200);
     let reads = store.reads();
     let count = |kind: &str| reads.iter().filter(|key| key.starts_with(kind)).count();
-    // The customer's shard and the item's; each object twice.
+    // The customer's shard and the item's, each read twice.
     assert_eq!(["head", "index/", "directory/", "shard/"].map(count), [1, 2, 2, 4], "{reads:?}");
     assert!(edge.platform().memory_log().lines().iter().all(|line| !line.contains("unreadable")));
 }
@@ -81,13 +81,13 @@ fn bytes_that_were_put_right_are_not_waited_for() {
     for fault in [Fault::Truncated(100), Fault::Flipped(1_000)] {
         let edge = Edge::started();
         Business::new(1, FOREVER).publish(edge.platform());
-        // The cache has the wrong bytes of two shards; the second read of each is another.
+        // The cache has wrong bytes for two shards; their second reads succeed.
         edge.platform().store().break_times("shard/", fault, 2);
         assert_eq!(edge.check(), 200, "{fault:?}");
     }
 }
 
-/// A store that fails is not asked twice: each of its failures may take seconds.
+/// After a failed read the store is not asked again at once: each failure may take seconds.
 #[test]
 fn a_read_that_fails_is_not_repeated_at_once() {
     let edge = Edge::started();
@@ -125,7 +125,7 @@ fn a_hundred_requests_at_a_new_isolate_load_everything_once() {
 }
 
 #[test]
-fn whoever_waits_for_a_request_that_never_ends_loads_it_after_a_while() {
+fn a_request_behind_one_that_never_ends_loads_the_object_itself_after_a_while() {
     for prefix in ["head", "shard/"] {
         let edge = Edge::started();
         Business::new(1, FOREVER).publish(edge.platform());

@@ -1,4 +1,4 @@
-//! A small origin behind an edge: it knows who may play what, and does what it is told.
+//! An edge with a small origin behind it, which knows who may play what, and does as it is told.
 
 use std::{cell::RefCell, collections::BTreeSet, rc::Rc};
 
@@ -13,17 +13,17 @@ use crate::faults::edge::{Business, CUSTOMER, Edge, START, token};
 
 pub const ORIGIN_URL: &str = "https://origin.example/api";
 
-/// When every access of the origin's ends.
+/// When every access at the origin ends.
 pub const UNTIL: i64 = START + 50_000;
 
-/// What the origin knows: who may play which item, by subject.
+/// The origin's data: who may play which item, by subject.
 #[derive(Default)]
 pub struct Truth {
     pub granted: BTreeSet<(String, i64)>,
     pub seq: u64,
 }
 
-/// An edge with an origin behind it.
+/// An edge and its origin.
 pub struct Pair {
     pub edge: Edge,
     pub truth: Rc<RefCell<Truth>>,
@@ -104,7 +104,7 @@ impl Truth {
 }
 
 impl Pair {
-    /// The business as it is when nobody has bought anything, and an origin that knows no more.
+    /// A snapshot in which no customer has bought anything, and an origin with the same data.
     pub fn new(variables: &[(&str, &str)]) -> Self {
         let pair = Self::without_snapshot(variables);
         Business::new(1, None).publish(pair.edge.platform());
@@ -125,7 +125,7 @@ impl Pair {
         self.edge.platform().origin()
     }
 
-    /// Somebody bought, and the origin was told by somebody else than the edge.
+    /// Records a purchase at the origin that did not come through the edge.
     pub fn bought(&self, subject: &str, item_id: i64) {
         let mut truth = self.truth.borrow_mut();
         truth.granted.insert((subject.to_owned(), item_id));
@@ -153,12 +153,12 @@ impl Pair {
         block_on(self.edge.app.handle(&request, MemoryBody::default()))
     }
 
-    /// How often the origin was asked.
+    /// How often the edge has asked the origin to check.
     pub fn asked(&self) -> usize {
         self.origin().seen().iter().filter(|seen| seen.method == "GET").count()
     }
 
-    /// A merchant's write. `target` may have a query.
+    /// Sends a merchant's write. `target` may have a query.
     pub fn write(&self, method: &str, target: &str, body: &str, headers: &[(&'static str, &str)]) -> Reply {
         let mut all = vec![("content-type", "application/x-www-form-urlencoded".to_owned())];
         for (name, value) in headers {
@@ -196,7 +196,7 @@ impl Pair {
         block_on(self.edge.app.handle(&request, body))
     }
 
-    /// A merchant grants through the edge.
+    /// A merchant grants access through the edge.
     pub fn grant(&self, subject: &str, item_id: i64) -> Reply {
         self.write("POST", "/items/access", &format!("item_id={item_id}&consumer_id={subject}"), &[])
     }

@@ -1,4 +1,4 @@
-//! Packs, checks, keys and removals when the store or the publisher is not as it should be.
+//! The publish API when the store or the publisher misbehaves: packs, checks, keys and removals.
 
 use std::cell::Cell;
 
@@ -23,7 +23,7 @@ fn store(edge: &Edge) -> &MemoryStore {
     edge.platform().store()
 }
 
-/// What was to be written of the snapshot: an issuer's keys are kept in the same store.
+/// The keys of the snapshot that were written; an issuer's keys are kept in the same store.
 fn written(edge: &Edge) -> Vec<String> {
     store(edge).writes().into_iter().filter(|key| !key.starts_with("jwks/")).collect()
 }
@@ -77,7 +77,7 @@ fn a_pack_that_is_cut_off_stores_nothing() {
     }
     let interrupted = MemoryBody { bytes: whole.clone(), is_interrupted: true, ..MemoryBody::default() };
     assert_eq!(edge.publish("POST", "/snapshot/pack", "", interrupted).status, 422);
-    // A length that leads far beyond the body reserves nothing.
+    // A length far beyond the body reserves no memory.
     let reply = edge.publish("POST", "/snapshot/pack", "", [0xff; 4].to_vec());
     assert_eq!(reply.status, 422);
     assert!(written(&edge).is_empty());
@@ -141,7 +141,7 @@ fn a_check_says_what_is_missing_and_what_is_broken() {
     store(&edge).break_on(&names[4], Fault::Truncated(0));
     store(&edge).insert(&names[5], &objects[6]);
     store(&edge).insert(&names[6], &objects[5]);
-    // The right bytes under another kind's name.
+    // The right bytes under the name of another kind.
     let other = names[7].replace("shard/", "page/");
     store(&edge).insert(&other, &objects[7]);
     let mut list = names.clone();
@@ -149,7 +149,7 @@ fn a_check_says_what_is_missing_and_what_is_broken() {
     let reply = edge.publish("POST", "/snapshot/check", "", list.join("\n").into_bytes());
     let broken = [&names[2], &names[3], &names[4], &names[5], &names[6], &other];
     assert_eq!((reply.status, json_of(&reply)), (200, json!({"missing": names[..2], "broken": broken})));
-    // What the store does not say is not known.
+    // If the store does not answer, the result is unknown.
     store(&edge).break_times(&names[8], Fault::Error, 1);
     let reply = edge.publish("POST", "/snapshot/check", "", list.join("\n").into_bytes());
     assert_eq!((reply.status, reply.header("retry-after")), (503, Some("2")));
@@ -235,7 +235,7 @@ fn what_the_published_head_names_is_not_removed() {
             "The published snapshot needs this object: {needed} is in use. Publish another head first"
         );
         assert_eq!((reply.status, &json_of(&reply)["message"]), (409, &json!(message)), "{needed}");
-        // A store that does not answer, or a head that cannot be read, frees nothing.
+        // If the store does not answer, or the head cannot be read, nothing is removed.
         store(&edge).break_times("head", Fault::Error, 1);
         assert_eq!(delete(&needed).status, 503, "{needed}");
         store(&edge).break_times("head", Fault::Flipped(50), 1);
@@ -244,7 +244,7 @@ fn what_the_published_head_names_is_not_removed() {
     }
     let unneeded = name(&shard("nobody's"));
     store(&edge).insert(&unneeded, &shard("nobody's"));
-    // Another try, and one more when it is gone.
+    // A second attempt, and one after the object is gone.
     store(&edge).break_times(&unneeded, Fault::PutError, 1);
     assert_eq!(delete(&unneeded).status, 503);
     for _ in 0..2 {
@@ -252,10 +252,10 @@ fn what_the_published_head_names_is_not_removed() {
         assert_eq!((reply.status, reply.body.as_bytes()), (204, &b""[..]));
         assert_eq!(store(&edge).peek(&unneeded), None);
     }
-    // The same digest under another kind's name is another object.
+    // The same digest under the name of another kind is another object.
     assert_eq!(delete(&needed[0].to_string().replace("index/", "shard/")).status, 204);
     assert_eq!(edge.check(), 200);
-    // The store shows the head before for a while; what this edge answers from counts too.
+    // The store shows the previous head for a while; the version that this edge answers from counts too.
     store(&edge).break_on("head", Fault::Missing);
     assert_eq!(delete(&needed[0].to_string()).status, 409);
     assert_eq!(
@@ -291,7 +291,7 @@ fn versions_are_heads_under_their_own_seq() {
     assert_eq!(put("07", jws.clone()), 404);
     assert_eq!(put("7", "a".repeat(HEAD_MAX_BYTES + 1)), 413);
     assert!(written(&edge).is_empty());
-    // Older than what is published: history is not a head.
+    // An older version than the published one may be kept: it is a version, not a head.
     Business::new(9, FOREVER).publish(edge.platform());
     edge.advance_secs(1);
     assert_eq!((put("7", jws.clone()), edge.check()), (201, 200));
@@ -301,7 +301,7 @@ fn versions_are_heads_under_their_own_seq() {
     assert_eq!((get().status, edge.check()), (404, 200));
 }
 
-/// A body that tells when it is read.
+/// A body that records when it is read.
 struct Watched<'a>(&'a Cell<bool>);
 
 impl RequestBody for Watched<'_> {
@@ -323,7 +323,7 @@ impl RequestBody for Watched<'_> {
 }
 
 #[test]
-fn nothing_is_read_for_those_who_may_not_publish() {
+fn nothing_is_read_without_the_right_to_publish() {
     let edge = Edge::started();
     Business::new(1, FOREVER).publish(edge.platform());
     let no_scope = json!({"iss": "https://i.example", "sub": "sync", "exp": START + 100_000});
@@ -383,7 +383,7 @@ fn garbage_is_what_was_put_there() {
     assert_eq!(edge.publish("DELETE", "/snapshot/head", "", Vec::new()).status, 405);
 }
 
-/// A body that never comes.
+/// A body that never arrives.
 struct Stalled;
 
 impl RequestBody for Stalled {
@@ -402,8 +402,8 @@ impl RequestBody for Stalled {
     }
 }
 
-/// Uploads whose bodies never come take room, as long as an isolate may wait for them; then it is free again, whether
-/// the runtime has dropped their requests or not.
+/// Uploads whose bodies never arrive take room for as long as an isolate waits for them; then the room is
+/// free again, whether or not the runtime has dropped their requests.
 #[test]
 fn uploads_that_never_end_leave_room_for_viewers_and_end_by_themselves() {
     let edge = Edge::started();
@@ -427,17 +427,17 @@ fn uploads_that_never_end_leave_room_for_viewers_and_end_by_themselves() {
         assert_eq!(reply.header("retry-after"), Some("2"));
     }
     assert!(!was_read.get(), "nothing is read without room for it");
-    // A head has room of its own: it may be the one that revokes what is being misused.
+    // A head has room of its own, because it may revoke the token that is being misused.
     assert_eq!(edge.put_head(&Business::new(2, FOREVER)), 201);
-    // What is small has room, and so have viewers.
+    // Small requests have room, and so have viewers.
     assert_eq!(edge.publish("GET", "/snapshot/head", "", Vec::new()).status, 200);
     assert_eq!(edge.check(), 200);
-    // One is dropped: its room is free.
+    // Dropping one frees its room.
     stalled.pop();
     let object = shard("1");
     let send = || edge.publish("POST", "/snapshot/pack", "", pack_of(&object));
     assert_eq!((send().status, send().status), (201, 201), "room is given back");
-    // The others are never polled again, as the runtime leaves requests whose clients have gone.
+    // The others are never polled again, like requests whose clients have gone.
     assert_eq!(edge.publish("POST", "/snapshot/check", "", name(&object).into_bytes()).status, 503);
     edge.advance_secs(60);
     assert_eq!(edge.publish("POST", "/snapshot/check", "", name(&object).into_bytes()).status, 200);

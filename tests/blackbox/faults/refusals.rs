@@ -1,4 +1,4 @@
-//! Every refusal of a token: what is answered, and that the log line names the header, the key or the claim.
+//! Every refusal of a token: its answer, and a log line that names the header, the key or the claim.
 
 use admit::{
     api::reply::{Reply, Request},
@@ -36,17 +36,17 @@ fn claims(changes: &Value) -> String {
     claims.to_string()
 }
 
-/// A good token but for these claims.
+/// A token that is valid except for these claims.
 fn with(changes: &Value) -> String {
     signed(r#"{"alg":"HS256","kid":"good"}"#, claims(changes))
 }
 
-/// A good token but for its header.
+/// A token that is valid except for its header.
 fn under(header: &Value) -> String {
     signed(header.to_string(), claims(&json!({})))
 }
 
-/// An issuer whose keys are written down, two of which cannot be used, and one whose keys are fetched.
+/// An issuer with configured keys, of which two cannot be used, and an issuer whose keys are fetched.
 fn service() -> App<MemoryPlatform> {
     let keys = json!({"keys": [
         {"kty": "oct", "kid": "good", "k": b64(SECRET)},
@@ -75,7 +75,7 @@ fn ask(app: &App<MemoryPlatform>, authorization: &str) -> Reply {
     block_on(app.handle(&request, MemoryBody::default()))
 }
 
-/// The answer, and its log line.
+/// The answer and its log line.
 fn logged(app: &App<MemoryPlatform>, authorization: &str) -> (Reply, Value) {
     let _earlier = app.platform().memory_log().take();
     let reply = ask(app, authorization);
@@ -266,11 +266,12 @@ fn each_refusal_names_the_header_the_key_or_the_claim() {
             401 => r#"{"code":401,"message":"Invalid auth token","errors":{"401":"Invalid auth token"}}"#,
             _ => r#"{"code":503,"message":"Service unavailable","errors":{"503":"Service unavailable"}}"#,
         };
-        assert_eq!(wire, body, "nothing of it is on the wire");
+        assert_eq!(wire, body, "the reason stays off the wire");
     }
 }
 
-/// Keys that are fetched: what the fetch of a request itself tells, and what only a later one can.
+/// Fetched keys: which refusals a request can explain after its own fetch, and which only a later request
+/// can.
 #[test]
 fn tokens_that_no_fetched_key_verifies_name_their_key() {
     let app = service();
@@ -302,7 +303,7 @@ fn tokens_that_no_fetched_key_verifies_name_their_key() {
     }
 }
 
-/// Each change of a document is told once, with the keys that are left out.
+/// Each change of a document is logged once, with the keys that are left out.
 #[test]
 fn keys_that_are_left_out_are_logged_once_for_each_document() {
     let app = service();
@@ -328,7 +329,7 @@ fn keys_that_are_left_out_are_logged_once_for_each_document() {
     assert_eq!(lines.len(), 1, "{lines:?}");
     let expected = r#"kid "r": n has 17 bits, expected 2048 to 4096; a key without kid: not a JSON object"#;
     assert_eq!((&lines[0]["issuer"], &lines[0]["keys"]), (&json!(1), &json!(expected)));
-    // A document without any usable key says so as well; the keys at hand stay.
+    // A document without any usable key is logged too; the current keys stay.
     app.platform().keys().serve(URL, br#"{"keys":[{"kty":"RSA","kid":"r","n":"AQAB","e":"AQAB"}]}"#);
     ask(&app, &token);
     let problem = of("keys_kept")[0]["problem"].to_string();
@@ -354,7 +355,7 @@ fn redirects_are_followed_within_the_issuers_origin() {
         }
         keys.serve(&format!("https://fetched.example/jwks/{hops}"), jwks.as_bytes());
         let reply = ask(&app, &token);
-        assert_eq!(reply.status, status, "{hops}: by 401 the keys were read, and none is the token's");
+        assert_eq!(reply.status, status, "{hops}: 401 means that the keys were read");
         assert_eq!(keys.fetches().len(), usize::min(hops + 1, 4));
     }
     for (location, problem) in [

@@ -1,4 +1,4 @@
-//! Every refusal of the edge is logged with the field, the parameter or the header that is wrong.
+//! Every refusal by the edge is logged with the invalid field, parameter or header.
 
 use admit::{
     api::reply::Reply,
@@ -84,7 +84,7 @@ fn all(publisher: &str) -> Vec<Wrong> {
         wrong("POST", "/snapshot/pack", publisher, 422, "body"),
         wrong("POST", "/snapshot/check", publisher, 422, "body"),
     ];
-    // Every route that takes what is published.
+    // Every route of the publish API.
     for (method, target) in [
         ("PUT", object.as_str()),
         ("PUT", "/snapshot/head"),
@@ -123,7 +123,7 @@ fn every_refusal_names_what_is_wrong() {
         let reason = line["reason"].as_str().unwrap();
         assert!(reason.starts_with(&format!("{named}: ")), "{at}: {reason}");
         assert!(reason.len() < 400, "{at}: {reason}");
-        // The client learns the same, but for the one message that players know.
+        // The client learns the same, except for the one message that players know.
         if !target.ends_with("/access")
             && !matches!(text(&reply).as_str(), "Unsupported media type" | "Body too large")
         {

@@ -1,4 +1,4 @@
-//! Answers that are given again: never for longer than the service would give them anew.
+//! Kept answers are never used for longer than the service would give them again.
 
 use admit::{
     api::reply::{Reply, Request, Validity},
@@ -32,19 +32,19 @@ fn request<'a>(path: &'a str, authorization: &'a str) -> Request<'a> {
     }
 }
 
-/// An edge that has answered `token` often enough, and when that answer may be given again.
+/// An edge that has answered `token` often enough, and until when that answer may be used again.
 fn warm(business: &Business, variables: &[(&str, &str)], token: &str) -> (Edge, Option<Validity>) {
     let edge = Edge::started();
     let edge = Edge::configured(edge.platform().beside(), variables);
     edge.platform().keys().serve(JWKS_URL, Signer::Publisher.jwks().as_bytes());
     business.publish(edge.platform());
-    assert_eq!(ask(&edge, token).validity, None, "most tokens never come again");
+    assert_eq!(ask(&edge, token).validity, None, "most tokens are used once");
     let validity = ask(&edge, token).validity;
     (edge, validity)
 }
 
 #[test]
-fn only_what_is_asked_again_is_worth_keeping() {
+fn only_repeated_checks_are_kept() {
     let edge = Edge::started();
     Business::new(1, FOREVER).publish(edge.platform());
     let authorization = format!("Bearer {}", viewer());
@@ -53,14 +53,14 @@ fn only_what_is_asked_again_is_worth_keeping() {
         let request = Request { query, ..request(path, &authorization) };
         block_on(edge.app.handle(&request, MemoryBody::default())).validity
     };
-    assert_eq!(validity("/healthz"), None, "no check");
+    assert_eq!(validity("/healthz"), None, "not a check");
     assert_eq!(validity("/items/1/access?_=x"), None, "loaded");
-    assert_eq!(validity("/items/1/access"), None, "for the first time");
+    assert_eq!(validity("/items/1/access"), None, "asked for the first time");
     assert!(validity("/items/1/access").is_some());
     for n in 0..20 {
         assert_eq!(validity(&format!("/items/1/access?_={n}")), None);
     }
-    assert_eq!(validity("/items/1/access"), None, "too long ago");
+    assert_eq!(validity("/items/1/access"), None, "asked too long ago");
     assert!(validity("/items/1/access").is_some());
     assert!(validity("/items/1/access?_=19").is_some());
 }
@@ -101,7 +101,7 @@ fn an_answer_ends_with_its_version_and_not_with_a_head_that_stayed() {
     let validity = validity.unwrap();
     edge.advance_secs(29);
     assert!(edge.app.repeat(&validity).is_some());
-    // What is due is begun by an ordinary answer.
+    // An ordinary answer starts the refresh that is due.
     edge.advance_secs(1);
     assert_eq!(edge.app.repeat(&validity), None);
     let refresh = edge.app.begin_refresh().unwrap();
@@ -121,7 +121,7 @@ fn an_isolate_that_slept_looks_first() {
     let (edge, validity) = warm(&Business::new(1, FOREVER), &[], &viewer());
     edge.advance_secs(600);
     let refresh = edge.app.begin_refresh();
-    assert!(refresh.is_none(), "not behind an answer");
+    assert!(refresh.is_none(), "not in the background");
     assert_eq!(edge.app.repeat(&validity.unwrap()), None);
 }
 
@@ -149,7 +149,7 @@ fn an_answer_ends_with_the_issuers_keys() {
     assert_eq!(ask(&edge, &fetched_viewer()).status, 503, "the issuer may have published the key since");
 }
 
-/// Until keys that were fetched at the start are to be fetched again, and the head is fresh.
+/// Advances the clock until the keys that were fetched at the start are due again, with a fresh head.
 fn until_keys_are_old(edge: &Edge) {
     for secs in [45].into_iter().chain([30; 18]) {
         edge.advance_secs(secs);
@@ -200,7 +200,7 @@ fn the_version_before_answers_for_the_moment_only() {
     let edge = Edge::started();
     Business::new(1, FOREVER).publish(edge.platform());
     ask(&edge, &viewer());
-    // A new head whose shards are not to be had yet.
+    // A new head whose shards are not available yet.
     let next = Business::new(2, None);
     let shards = |name: &str| name.starts_with("shard/");
     for (name, object) in next.objects.iter().filter(|(name, _)| !shards(&name.to_string())) {
@@ -215,18 +215,18 @@ fn the_version_before_answers_for_the_moment_only() {
     }
 }
 
-/// Something that happens to an edge.
+/// An event in the life of an edge.
 #[derive(Clone, Debug)]
 enum Event {
-    /// The clock goes on, or back.
+    /// The clock moves, forwards or backwards.
     Clock(i64),
-    /// The business publishes: item 1 belongs to the customer for so many seconds from then on, or to nobody.
+    /// The business publishes: item 1 belongs to the customer for this number of seconds, or is not bought.
     Publish(Option<i64>),
-    /// The edge reads what is due behind an answer.
+    /// The edge does the refresh that is due.
     Refresh,
     /// The issuer changes its keys.
     Keys(bool),
-    /// The store breaks, or works again.
+    /// The store fails, or works again.
     Store(bool),
 }
 
@@ -241,7 +241,7 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
-/// All that a client sees but the request's id.
+/// Everything that a client sees, except the request id.
 fn seen(reply: &Reply) -> (u16, Vec<u8>, Vec<(&'static str, String)>) {
     let headers = reply.headers.iter().filter(|(name, _)| *name != "x-request-id");
     let headers = headers.map(|(name, value)| (*name, value.to_string())).collect();

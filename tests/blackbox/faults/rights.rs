@@ -1,5 +1,5 @@
-//! What the log says of a token that may not, what a leaked token of a collector cannot take away, and what a
-//! merchant's UUID says where the directory is at hand.
+//! Missing rights: what the log says about them, what a leaked collector's token cannot delete, and whose
+//! UUID a merchant may use.
 
 use admit::{
     api::reply::{Reply, Request},
@@ -27,7 +27,7 @@ fn started(issuers: &Value) -> Edge {
     Edge::restricted(platform, &issuers.to_string(), ORIGIN_URL)
 }
 
-/// A 403 names the issuer, what is missing, and what to write into the configuration.
+/// The log line of a 403 names the issuer, the missing right, and the change of the configuration.
 #[test]
 fn the_log_says_who_lacks_what_and_what_to_change() {
     let entry = |issuer: &str, more: Value| {
@@ -159,7 +159,7 @@ fn the_log_says_who_lacks_what_and_what_to_change() {
 
 #[test]
 fn an_issuer_of_some_merchants_names_one_by_its_own_uuid() {
-    // That of the only merchant, 7.
+    // The UUID of the only merchant, 7.
     let own = "11a7ed90-65d3-4ee2-9d91-4e1409678576";
     let other = "3f1c7a52-9be4-4d0a-8a6f-52c0d7e1b934";
     let issuers = json!([{"issuer": "https://v.example", "namespace": "v", "audience": "none_required",
@@ -176,7 +176,7 @@ fn an_issuer_of_some_merchants_names_one_by_its_own_uuid() {
         pair.write_as(&token(&all), "POST", "/v2/items", b"title=x".to_vec().into(), &passed)
     };
     for (claims, status) in [
-        // The first: an isolate reads the snapshot before it passes anything on.
+        // The first write: an isolate reads the snapshot before it passes anything on.
         (json!({"mid": 7, "mui": other}), 403),
         (json!({"mid": 7}), 201),
         (json!({"mid": 7, "mui": own}), 201),
@@ -184,7 +184,7 @@ fn an_issuer_of_some_merchants_names_one_by_its_own_uuid() {
         (json!({"mid": 7, "mui": other}), 403),
         (json!({"mid": 7, "mui": "7"}), 403),
         (json!({"mui": own}), 403),
-        // A merchant who is newer than the snapshot, whose UUID may be anything but another's.
+        // A merchant newer than the snapshot: its UUID may be any but another merchant's.
         (json!({"mid": 8, "mui": other}), 201),
         (json!({"mid": 8, "mui": own}), 403),
         (json!({"mid": 8, "mui": own.to_uppercase()}), 403),
@@ -192,7 +192,7 @@ fn an_issuer_of_some_merchants_names_one_by_its_own_uuid() {
     ] {
         assert_eq!(write(&pair, claims.clone()).status, status, "{claims}");
     }
-    // Where no snapshot can be read, whose UUID it is cannot be told.
+    // Without a readable snapshot it cannot be decided whose UUID it is.
     pair.edge.platform().store().break_on("head", Fault::Error);
     let edge = Edge::restricted(pair.edge.platform().beside(), &issuers.to_string(), ORIGIN_URL);
     let cold = Pair { edge, truth: pair.truth };
@@ -201,10 +201,11 @@ fn an_issuer_of_some_merchants_names_one_by_its_own_uuid() {
         assert_eq!((reply.status, reply.reason.as_ref()), (503, "no_snapshot"), "{uuid}");
         assert_eq!(reply.header("retry-after"), Some("2"));
     }
-    assert_eq!(write(&cold, json!({"mid": 7})).status, 201, "nothing is to be told of this one");
+    assert_eq!(write(&cold, json!({"mid": 7})).status, 201, "this one has no UUID");
 }
 
-/// A published snapshot of eight shards of customers behind four pages, and two of items, which the index lists itself.
+/// A published snapshot: eight shards of customers behind four pages, and two of items, which the index lists
+/// itself.
 struct Paged {
     business: Business,
     pages: Vec<ObjectName>,
@@ -247,7 +248,7 @@ fn store(edge: &Edge) -> &MemoryStore {
 fn nothing_that_the_published_head_leads_to_is_deleted() {
     let paged = Paged::new(1);
     assert_eq!((paged.pages.len(), paged.shards.len()), (4, 10));
-    // An isolate that has the version in memory, and a new one.
+    // With an isolate that has the version in memory, and with a new one.
     for is_warm in [true, false] {
         let edge = Edge::started();
         paged.business.publish(edge.platform());
@@ -261,7 +262,7 @@ fn nothing_that_the_published_head_leads_to_is_deleted() {
             assert_eq!(delete(&edge, &name.to_string()), (409, message), "warm: {is_warm}");
             assert!(store(&edge).peek(&name.to_string()).is_some(), "{name}");
         }
-        // Another snapshot's are free.
+        // Objects of another snapshot may be deleted.
         let free = ObjectName { kind: ObjectKind::Shard, digest: Digest([7; 32]) };
         let same_digest = ObjectName { kind: ObjectKind::Page, digest: paged.shards[0].digest };
         for name in [free, same_digest, ObjectName { kind: ObjectKind::Page, digest: Digest([7; 32]) }] {
@@ -270,9 +271,9 @@ fn nothing_that_the_published_head_leads_to_is_deleted() {
     }
 }
 
-/// What cannot be read may lead to anything: nothing is deleted on its word, and the answer names it.
+/// An object that cannot be read may refer to any other, so nothing is deleted, and the answer names it.
 #[test]
-fn what_cannot_be_read_frees_nothing() {
+fn nothing_is_deleted_while_an_object_cannot_be_read() {
     let paged = Paged::new(1);
     let free = ObjectName { kind: ObjectKind::Shard, digest: Digest([7; 32]) }.to_string();
     let index = ObjectName { kind: ObjectKind::Index, digest: paged.business.head.index };

@@ -1,4 +1,4 @@
-//! What those without a token, and those with another one, can do to others: nothing.
+//! Clients without a token, or with another one, cannot harm others.
 
 use admit::{
     api::reply::{Reply, Request},
@@ -17,7 +17,7 @@ fn sign_in(pair: &Pair, headers: &[(&'static str, &str)]) -> Reply {
     pair.write("POST", "/oauth2/token", "grant_type=refresh_token&refresh_token=r", headers)
 }
 
-/// A firewall in front of the origin refuses whatever looks like an attack. Anybody can make it do so.
+/// A firewall before the origin refuses whatever looks like an attack, and any client can provoke that.
 #[test]
 fn a_firewall_that_refuses_some_is_no_failure_of_the_origin() {
     let pair = Pair::new(&[]);
@@ -39,7 +39,7 @@ fn a_firewall_that_refuses_some_is_no_failure_of_the_origin() {
     assert_eq!(pair.status(1), 200);
 }
 
-/// Whoever floods the sign-in makes it slow. Merchants go on writing, and buyers are let in.
+/// A flood of sign-ins slows down sign-in only: merchants go on writing, and buyers are let in.
 #[test]
 fn what_needs_no_token_has_a_circuit_of_its_own() {
     let pair = Pair::new(&[]);
@@ -59,7 +59,7 @@ fn what_needs_no_token_has_a_circuit_of_its_own() {
     assert_eq!(pair.status(1), 200);
 }
 
-/// A refresh token or a code that comes twice is taken for stolen: its session would end.
+/// A refresh token or code that arrives twice counts as stolen, and its session would end.
 #[test]
 fn a_sign_in_is_not_repeated_whatever_its_key() {
     for (fault, seen) in [(OriginFault::BreaksBefore, 0), (OriginFault::BreaksAfter, 1)] {
@@ -70,8 +70,8 @@ fn a_sign_in_is_not_repeated_whatever_its_key() {
     }
 }
 
-/// The same customer by another issuer, which speaks for another merchant, or by another client, which has other
-/// licences: what the origin said of one says nothing of the other.
+/// The same customer with another issuer that is trusted for another merchant, or with another client that
+/// has other licences: the origin's answer for one says nothing about the other.
 #[test]
 fn what_is_remembered_of_one_token_answers_no_other_kind() {
     let issuers = json!([
@@ -94,7 +94,7 @@ fn what_is_remembered_of_one_token_answers_no_other_kind() {
     assert_eq!(pair.asked(), 3, "each was asked for itself");
 }
 
-/// A runtime refuses to make a request of them, which is no failure of the origin either.
+/// A runtime refuses to send them, which is not a failure of the origin either.
 #[test]
 fn headers_that_are_no_ascii_stay_here() {
     let pair = Pair::new(&[]);
@@ -106,7 +106,7 @@ fn headers_that_are_no_ascii_stay_here() {
     assert_eq!((reply.status, pair.origin().done().len()), (422, 1), "not without its key");
 }
 
-/// What is remembered of a check answers whatever is sent along, so none of it is passed on.
+/// A remembered answer must not depend on the query, so no query is passed on.
 #[test]
 fn the_origin_sees_no_query_of_a_check() {
     let pair = Pair::new(&[]);
@@ -115,7 +115,7 @@ fn the_origin_sees_no_query_of_a_check() {
     assert_eq!(pair.origin().seen().pop().unwrap().url, format!("{ORIGIN_URL}/items/1/access"));
 }
 
-/// A /48 of IPv6 has 65,536 networks, and anybody can rent one: all of it together is one witness.
+/// A /48 of IPv6 has 65,536 networks and is easy to rent: all of it counts as one witness.
 #[test]
 fn networks_of_one_customer_are_one_witness() {
     let form = [("content-type", "application/x-www-form-urlencoded".to_owned())];
@@ -137,7 +137,7 @@ fn networks_of_one_customer_are_one_witness() {
         }
         let right = "grant_type=password&username=v&password=right";
         assert_eq!(sign_in(&pair, "203.0.113.1", right), status, "{networks}");
-        // What fails for one household leaves its neighbours alone.
+        // Failures of one household do not affect its neighbours.
         assert_eq!(sign_in(&pair, "2001:db8:1:99::7", right), status, "{networks}");
     }
     let read = |pair: &Pair, ip_address: &str| {

@@ -1,4 +1,4 @@
-//! Why a denial was not confirmed: the log line says so.
+//! The log line of an unconfirmed denial says why it was not confirmed.
 
 use admit::{
     api::reply::Request,
@@ -12,7 +12,7 @@ use crate::faults::{
     origin::{Pair, customer, denial},
 };
 
-/// A denial that the origin has not confirmed says why in its log line; one that it has says nothing.
+/// An unconfirmed denial has the reason in its log line; a confirmed one has no detail.
 #[test]
 fn a_denial_that_was_not_confirmed_says_why() {
     let told = |pair: &Pair, subject: &str, detail: &str| {
@@ -51,7 +51,7 @@ fn a_denial_that_was_not_confirmed_says_why() {
     }
     told(&failing, CUSTOMER, "not confirmed: circuit open");
 
-    // Those who waited for an answer that says nothing.
+    // Checks that waited for an answer that does not tell.
     let pair = Pair::new(&variables(&[]));
     assert_eq!(pair.status(2), 402, "everything is in memory");
     pair.origin().serve(|_| denial(500, "Oops"));

@@ -1,4 +1,5 @@
-//! What the origin's answers to checks say, in whatever form it writes them. What it cannot tell is no denial.
+//! How the origin's answers to checks are read, in every form that origins write. An answer that does not
+//! tell is not a denial.
 
 use serde_json::{Value, json};
 
@@ -11,7 +12,7 @@ fn json_of(body: &admit::api::reply::Body) -> Value {
     serde_json::from_slice(body.as_bytes()).unwrap()
 }
 
-/// Whatever stands in the origin's place: it lets nobody in, logs nobody out, and takes no item away.
+/// A server that answers in the origin's place lets no customer in, logs no viewer out, and removes no item.
 #[test]
 fn answers_that_are_not_the_origins_own_change_nothing() {
     let mut foreign = access(1);
@@ -66,14 +67,14 @@ fn answers_that_are_not_the_origins_own_change_nothing() {
         let reply = pair.check(CUSTOMER, 1);
         assert_eq!((reply.status, reply.reason.as_ref()), (402, "no_grant"), "{name}");
         assert_eq!(json_of(&reply.body)["message"], "No access", "{name}");
-        assert_eq!(pair.status(50), 404, "{name}: an item that nobody knows");
+        assert_eq!(pair.status(50), 404, "{name}: an unknown item");
         let lines = pair.edge.platform().memory_log().take();
         let told = lines.iter().filter(|line| line.contains(r#""event":"origin""#)).count();
         assert!(told > 0, "{name}: {lines:?}");
     }
 }
 
-/// A host that is not paid answers 402 as well. Where nothing is published that is no denial.
+/// An unpaid host answers 402 as well. Without a snapshot that is not a denial.
 #[test]
 fn a_402_of_another_server_is_not_a_denial() {
     for given in [json!({"error": {"code": "402", "message": "DEPLOYMENT_DISABLED"}}), Value::Null] {
@@ -89,10 +90,10 @@ fn a_402_of_another_server_is_not_a_denial() {
     }
 }
 
-/// What cannot be read is no denial: it is logged with its place, answered by the snapshot, and asked again by the
-/// next check. The viewer, who has paid, is let in as soon as the origin says so in a form that can be read.
+/// An unreadable answer is not a denial: it is logged with its place, the snapshot answers, and the next
+/// check asks again. The viewer, who has paid, is let in as soon as the origin answers in a readable form.
 #[test]
-fn what_cannot_be_read_is_not_remembered_as_a_denial() {
+fn an_unreadable_answer_is_not_remembered_as_a_denial() {
     for (name, value, problem) in [
         ("expires_at", json!([UNTIL]), "expires_at must be unix seconds or a time"),
         ("expires_at", json!("soon"), "expires_at must be unix seconds or a time"),
@@ -127,8 +128,8 @@ fn what_cannot_be_read_is_not_remembered_as_a_denial() {
             "{lines:?}"
         );
         pair.origin().serve(move |_| answer(200, &access(1)));
-        assert_eq!(pair.status(1), 200, "{odd}: nothing stands in the way");
-        // Where nothing is published, nobody knows.
+        assert_eq!(pair.status(1), 200, "{odd}: the readable answer counts");
+        // Without a snapshot the answer is unknown.
         let pair = Pair::without_snapshot(&[]);
         pair.origin().serve(move |_| answer(200, &odd));
         let reply = pair.check(CUSTOMER, 1);
@@ -136,7 +137,7 @@ fn what_cannot_be_read_is_not_remembered_as_a_denial() {
     }
 }
 
-/// Every way in which an origin may write that a viewer has access.
+/// Every form in which an origin may grant access.
 #[test]
 fn a_grant_in_any_spelling_lets_the_viewer_in() {
     for (name, value, shown) in [

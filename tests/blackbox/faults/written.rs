@@ -1,4 +1,4 @@
-//! What comes of the origin's answers to writes: its own in the API's form, others not as a success.
+//! How the origin's answers to writes come back: its own in the API's form, all others not as a success.
 
 use admit::{limits::BREAKER_FAILURES, ports::OriginAnswer};
 use serde_json::{Value, json};
@@ -15,9 +15,9 @@ fn html(status: u16, body: &str) -> OriginAnswer {
     OriginAnswer { status, headers, body: body.as_bytes().to_vec() }
 }
 
-/// What is not the API's own answer is not passed on: no page, no cookie, no place to go, and no success.
+/// Nothing but the API's own answer is passed on: no page, no cookie, no redirect, no success.
 #[test]
-fn answers_that_are_none() {
+fn answers_that_are_not_the_apis_own() {
     let cases = [
         ("a page that says yes", html(200, "<html>")),
         ("a page that says created", html(201, "<html>")),
@@ -35,7 +35,7 @@ fn answers_that_are_none() {
         assert_eq!((reply.status, message(&reply).as_str()), (502, MAYBE), "{name}");
         assert_eq!(pair.origin().seen().len(), 1, "{name}: an answer is not asked for again");
     }
-    // A redirect leads somewhere else: here nothing was done.
+    // A redirect leads to another place: nothing was done here.
     for given in [OriginAnswer { status: 302, ..OriginAnswer::default() }, answer(307, &json!({}))] {
         let pair = Pair::new(&[]);
         pair.origin().serve(move |_| given.clone());
@@ -48,15 +48,15 @@ fn answers_that_are_none() {
     let pair = Pair::new(&[]);
     pair.origin().serve(move |_| html(521, "<html>"));
     assert_eq!(message(&pair.write("POST", "/v2/items", "title=x", &[])), NOT);
-    // What the origin says itself is passed on, whatever it is.
+    // The origin's own answer is passed on, whatever it says.
     pair.origin().serve(|_| denial(503, "Busy"));
     let reply = pair.write("POST", "/v2/items", "title=x", &[]);
     assert_eq!((reply.status, message(&reply).as_str()), (503, "Busy"));
     assert_eq!(reply.header("retry-after"), Some("2"));
 }
 
-/// A 4xx was not applied: its status comes back with a body that clients can decode, whoever gave it, and it says
-/// nothing against the origin.
+/// A 4xx means "not applied": its status comes back with a body that clients can decode, whichever server it
+/// is from, and it is not a failure of the origin.
 #[test]
 fn a_refusal_comes_back_in_the_api_s_form() {
     let refusals = [
@@ -90,7 +90,7 @@ fn a_refusal_comes_back_in_the_api_s_form() {
             assert!(errors.values().all(Value::is_string) && !errors.is_empty(), "{body}");
         }
     }
-    // What was remembered of checks is still true.
+    // Remembered answers to checks stay valid.
     pair.origin().serve(|_| denial(402, "No access"));
     assert_eq!((pair.status(1), pair.status(1), pair.asked()), (402, 402, 2));
     pair.origin().serve(|_| html(403, "<html>"));
@@ -98,9 +98,9 @@ fn a_refusal_comes_back_in_the_api_s_form() {
     assert_eq!((pair.status(1), pair.asked()), (402, 2));
 }
 
-/// Clients delete a person's credentials on 401 and 403. A server in front of the origin cannot make them do so.
+/// Clients delete a user's credentials on 401 and 403. A server before the origin must not cause that.
 #[test]
-fn a_page_signs_nobody_out() {
+fn a_page_signs_no_user_out() {
     for status in [401, 403, 407] {
         let pair = Pair::new(&[]);
         pair.origin().serve(move |_| OriginAnswer {
@@ -119,7 +119,7 @@ fn a_page_signs_nobody_out() {
             let reply = pair.write("POST", path, "username=x", &[]);
             assert_eq!((reply.status, message(&reply).as_str()), (502, REFUSED), "{status} {path}");
         }
-        // What the origin says itself is passed on, in OAuth's form too.
+        // The origin's own answer is passed on, also in OAuth's form.
         let oauth = json!({"error": "invalid_grant", "error_description": "It has ended"});
         let given = answer(400, &oauth);
         pair.origin().serve(move |_| given.clone());
@@ -134,7 +134,7 @@ fn typed(content_type: &str, status: u16, body: &Value) -> OriginAnswer {
     OriginAnswer { headers: vec![("content-type", content_type.to_owned())], ..answer(status, body) }
 }
 
-/// JSON by any of its names is an answer of the API, and opens no circuit.
+/// JSON under any of its media types is an answer of the API, and opens no circuit.
 #[test]
 fn successes_by_every_name_of_json() {
     let types = [
@@ -161,7 +161,8 @@ fn successes_by_every_name_of_json() {
     }
 }
 
-/// An answer that came in whole is not an outage, whatever it says: a single odd write must not close all others'.
+/// A complete answer is not an outage, whatever it says: one unusual write must not close the circuit for all
+/// others.
 #[test]
 fn whole_answers_of_another_form_open_no_circuit() {
     let odd = [
@@ -181,7 +182,7 @@ fn whole_answers_of_another_form_open_no_circuit() {
             assert_eq!((reply.status, message(&reply).as_str()), (502, told), "{status}");
         }
     }
-    // Nor do they close it: what failed before is counted on.
+    // They do not close the circuit either: earlier failures still count.
     let gateway = |pair: &Pair, status| {
         pair.origin().serve(move |_| html(status, "<html>"));
         pair.write("POST", "/v2/items", "title=x", &[]).status

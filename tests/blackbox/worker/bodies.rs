@@ -1,5 +1,5 @@
-//! Bodies as the runtime hands them over: the origin's compressed answers, and uploads that are too long. `cargo xtask
-//! test` runs it.
+//! Bodies as the runtime delivers them: compressed answers of the origin, and uploads that are too long. Run
+//! by `cargo xtask test`.
 
 use crate::{
     catalogue, configured,
@@ -10,7 +10,7 @@ use crate::{
     writes::{FORM, customer, merchant, write},
 };
 
-/// The Worker, and an origin that answers like this.
+/// The Worker, and an origin that answers in `mode`.
 fn pair(mode: Mode) -> (Workerd, StandIn) {
     let origin = StandIn::start();
     let url = format!("http://{}", origin.address);
@@ -20,7 +20,7 @@ fn pair(mode: Mode) -> (Workerd, StandIn) {
     (worker, origin)
 }
 
-/// The runtime decodes what it knows of. What it does not know is named in the log.
+/// The runtime decodes the codings that it knows. The log names an unknown one.
 #[test]
 #[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
 fn an_origin_that_compresses() {
@@ -48,7 +48,8 @@ fn an_origin_that_compresses() {
     );
 }
 
-/// What is unambiguous is read, and shown as clients decode it; what is not is logged, and is no denial.
+/// Unambiguous values are read, and shown in the form that clients decode. Ambiguous ones are logged and are
+/// not denials.
 #[test]
 #[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
 fn an_origin_that_writes_in_its_own_way() {
@@ -69,7 +70,7 @@ fn an_origin_that_writes_in_its_own_way() {
     assert_eq!(check("bob").status, 200, "nothing is remembered");
 }
 
-/// 413 as soon as the length is known: nothing of the body is sent, and the connection is closed.
+/// 413 as soon as the length is known: nothing of the body is passed on, and the connection is closed.
 #[test]
 #[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
 fn a_body_that_is_announced_as_too_long() {

@@ -1,5 +1,5 @@
-//! What strangers can do at the Worker's edge, in workerd: limits by address, the secret between edge and origin, audit
-//! events. `cargo xtask test` runs it.
+//! Limits by address, the secret between edge and origin, and audit events, in workerd. Run by `cargo xtask
+//! test`.
 
 use std::{net::TcpStream, thread, time::Duration};
 
@@ -30,7 +30,7 @@ fn start(variables: &[(&str, &str)]) -> (Workerd, StandIn) {
     (worker, origin)
 }
 
-/// A request that the limit of this name counts.
+/// Sends a request that the limit of this name counts.
 fn counted(worker: &Workerd, name: &str, address: &str) -> Answer {
     let wire = match name {
         "LIMIT_SIGN_IN" => write("POST", "/oauth2/token", FORM, "grant_type=password&username=u"),
@@ -62,14 +62,14 @@ fn limits_by_address() {
         );
         assert_eq!(refused.header("retry-after"), Some("10"), "{name}");
         assert_eq!(refused.header("access-control-allow-origin"), Some("*"), "{name}");
-        // IPv6 by network.
+        // IPv6 counts by network.
         for host in 0..3 {
             assert_ne!(counted(&worker, name, &format!("2001:db8::{host}")).status, 429, "{name}");
         }
         assert_eq!(counted(&worker, name, "2001:db8::ffff:9").status, 429, "{name}");
         assert_ne!(counted(&worker, name, "2001:db8:0:1::9").status, 429, "{name}");
     }
-    // Checks of that address are answered, granted and denied.
+    // Checks from that address are answered, granted or denied.
     for (token, status) in [(worker.token("subscriber"), 200), (customer(&worker, "nobody"), 402)] {
         for _ in 0..10 {
             let wire = Wire::get("/items/5101/access").bearer(&token).header(ADDRESS, "203.0.113.1");
@@ -78,10 +78,10 @@ fn limits_by_address() {
     }
 }
 
-/// A limit that fails limits nothing; a variable that is none stops everything, and says so.
+/// A limit that fails limits nothing. A binding that is not a limit stops everything, and the log says so.
 #[test]
 #[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
-fn limits_that_fail_and_that_are_none() {
+fn limits_that_fail_and_bindings_that_are_not_limits() {
     let broken = limit(-1);
     let (worker, _origin) = start(&[("LIMIT_READS", &broken)]);
     for _ in 0..5 {
@@ -94,7 +94,7 @@ fn limits_that_fail_and_that_are_none() {
     assert!(worker.log_line(&["LIMIT_READS: expected a rate limit"]).is_some(), "{}", worker.output());
 }
 
-/// The secret goes along with everything that is sent to the origin, and is seen nowhere else.
+/// Every request to the origin carries the secret, which appears nowhere else.
 #[test]
 #[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
 fn the_secret_between_edge_and_origin() {
@@ -115,7 +115,7 @@ fn the_secret_between_edge_and_origin() {
         assert!(!format!("{answer:?}").contains(secret), "{answer:?}");
     }
     assert!(!worker.output().contains(secret));
-    // A short one is refused, without being shown.
+    // A short secret is refused, and not shown.
     let worker = Workerd::start(&configured::variables(&[
         ("ORIGIN_URL", "http://127.0.0.1:9"),
         ("ORIGIN_SECRET", "a-short-secret"),
@@ -132,7 +132,7 @@ fn events(worker: &Workerd) -> Vec<Value> {
     lines.map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}"))).collect()
 }
 
-/// Waits until there are so many events; more would be as wrong as fewer.
+/// Waits until there are `count` events; more would be as wrong as fewer.
 fn events_after(worker: &Workerd, count: usize) -> Vec<Value> {
     for _ in 0..500 {
         if events(worker).len() >= count {
@@ -149,7 +149,7 @@ fn events_after(worker: &Workerd, count: usize) -> Vec<Value> {
 #[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
 fn every_change_is_audited() {
     let (worker, origin) = start(&[("LOG_CHECKS", "none"), ("ORIGIN_TIMEOUT_MS", "1500")]);
-    // The catalogue was published by the publish API: an event for each object, and one for the head.
+    // The catalogue was published through the publish API: an event for each object, and one for the head.
     let published = events(&worker);
     assert!(!published.is_empty(), "{}", worker.output());
     let head = published.iter().find(|event| event["action"] == "publish").expect("the head has an event");
@@ -174,7 +174,7 @@ fn every_change_is_audited() {
     counted(&worker, "LIMIT_SIGN_IN", "203.0.113.1");
     count += 1;
     assert_eq!(events_after(&worker, count).pop().unwrap()["action"], "sign_in");
-    // A deletion, which is refused: the head needs it.
+    // A deletion that is refused, because the head needs the object.
     let delta =
         published.iter().find(|event| event["key"].as_str().unwrap().starts_with("directory/")).unwrap();
     let target = format!("/snapshot/{}", delta["key"].as_str().unwrap());
@@ -191,7 +191,7 @@ fn every_change_is_audited() {
     counted(&worker, "LIMIT_WRITES", "203.0.113.1");
     count += 1;
     assert_eq!(events_after(&worker, count).pop().unwrap()["outcome"], "unknown");
-    // Nor does the client wait.
+    // The client does not wait either.
     let merchant = merchant(&worker);
     let request = format!(
         "POST /v2/items HTTP/1.1\r\nHost: e\r\nAuthorization: Bearer {merchant}\r\nContent-Type: {FORM}\r\nContent-Length: 7\r\n\r\ntitle=x"
@@ -201,7 +201,7 @@ fn every_change_is_audited() {
         use std::io::Write as _;
         let mut stream = TcpStream::connect(worker.address()).unwrap();
         stream.write_all(request.as_bytes()).unwrap();
-        // It goes away as soon as the origin has been asked.
+        // The client goes away as soon as the origin has been asked.
         for _ in 0..500 {
             if origin.origin.seen().len() > seen {
                 break;
@@ -212,7 +212,7 @@ fn every_change_is_audited() {
     count += 1;
     let told = events_after(&worker, count).pop().unwrap();
     assert_eq!((&told["outcome"], &told["merchant_id"]), (&json!("unknown"), &json!(2101)));
-    // Reads leave none.
+    // Reads leave no event.
     worker.send(&Wire::get("/items/5101"));
     worker.send(&Wire::get("/items/5101/access").bearer(&worker.token("subscriber")));
     thread::sleep(Duration::from_millis(200));

@@ -1,14 +1,15 @@
-//! Which answers the Worker keeps in workerd, for how long, and what clients can do about it. `cargo xtask test` runs it.
+//! Which answers the Worker keeps in workerd, for how long, and how clients can influence that. Run by `cargo
+//! xtask test`.
 
 use crate::{catalogue, configured, issuers, personas, subject::Subject as _, wire::Wire, workerd::Workerd};
 
-/// The header that asks for a fault.
+/// The header that requests a fault.
 const FAULT: &str = "x-tests-fault";
 
-/// The header that sets the clock off, by so many seconds.
+/// The header that shifts the clock by this number of seconds.
 const OFF: &str = "x-tests-off";
 
-/// Counts the texts that come out of Wasm for an answer: what was kept is none.
+/// Counts the texts that leave Wasm for an answer: a kept answer needs none.
 const COUNTED: &str = r#"
 import admit from "./index.js";
 
@@ -44,7 +45,7 @@ fn started(variables: &[(&str, &str)]) -> Workerd {
     worker
 }
 
-/// Whether the answer, which grants, was one that had been kept.
+/// Whether the answer, which must be a grant, was a kept one.
 fn is_kept(worker: &Workerd, wire: &Wire) -> bool {
     let answer = worker.send(wire);
     assert_eq!(answer.status, 200, "{}", wire.describe());
@@ -60,9 +61,10 @@ fn an_answer_is_kept_and_forgotten_with_the_instance() {
     let is_kept = |wire: Wire| is_kept(&worker, &wire);
     let subscriber = || check(5101, "subscriber");
     let asked = |wire: fn(Wire) -> Wire| wire(subscriber());
-    // The first request loads, the second one is the first from memory.
+    // The first request loads the data; the second one is the first to be answered from memory.
     assert_eq!([0; 4].map(|_| is_kept(subscriber())), [false, false, true, true]);
-    // Somebody else's, or another question, is not it; of each token a few are kept, one for each URL.
+    // Another viewer's answer, or another question, does not match. For each token a few answers are kept,
+    // one for each URL.
     assert!(!is_kept(check(5110, "item-buyer")));
     assert_eq!([0; 3].map(|_| is_kept(check(5102, "subscriber"))), [false, false, true]);
     assert!(is_kept(subscriber()));
@@ -73,19 +75,19 @@ fn an_answer_is_kept_and_forgotten_with_the_instance() {
     assert!(is_kept(subscriber()));
     assert!(!is_kept(asked(|wire| wire.head())), "only GET");
     assert!(is_kept(subscriber()));
-    // A new instance knows nothing of what the one before said.
+    // A new instance has no kept answers.
     let fault = subscriber().header(FAULT, "exception");
     assert_eq!(worker.send(&fault).status, 500);
     assert_eq!([0; 3].map(|_| is_kept(subscriber())), [false, false, true]);
 }
 
-/// The moments of an answer survive the border, in both directions.
+/// The times of an answer survive the way to JavaScript and back.
 #[test]
 #[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
 fn an_answer_is_kept_for_its_time() {
     let worker = started(&[]);
     let persona = personas::all().iter().find(|persona| persona.name == "subscriber").unwrap();
-    // Within the leeway such a token is still good, but its answers are not kept.
+    // Within the leeway such a token is valid, but its answers are not kept.
     let token = issuers::token(&persona.issuer, &persona.claims, worker.now() + 20);
     let is_kept = |off: i64| {
         is_kept(&worker, &Wire::get("/items/5101/access").bearer(&token).header(OFF, off.to_string()))
@@ -97,7 +99,7 @@ fn an_answer_is_kept_for_its_time() {
     assert_eq!([-10, -5, 0].map(is_kept), [true; 3]);
 }
 
-/// Each spelling of a listed origin would be another set of headers.
+/// Each spelling of a listed page origin would be another set of headers.
 #[test]
 #[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
 fn strangers_cannot_end_the_keeping_of_answers() {
@@ -115,7 +117,7 @@ fn strangers_cannot_end_the_keeping_of_answers() {
     assert_eq!([0; 4].map(|_| is_kept(&worker, &check)), [false, false, true, true]);
 }
 
-/// What a client makes long may be kept as far as it is counted, and no further.
+/// Long client headers may be kept only as far as their bytes are counted.
 #[test]
 #[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
 fn very_long_headers_are_not_kept() {
@@ -128,7 +130,8 @@ fn very_long_headers_are_not_kept() {
     }
 }
 
-/// A panic of an instance that has kept answers: while it logs a version that takes over, its state is borrowed.
+/// A panic in an instance with kept answers: its state is borrowed while it logs that a new version takes
+/// over.
 const PANICS: &str = r#"
 import admit from "./index.js";
 
@@ -150,7 +153,7 @@ export default {
 /// A grant from before a revocation.
 #[test]
 #[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
-fn what_was_kept_before_a_panic_is_forgotten() {
+fn answers_kept_before_a_panic_are_forgotten() {
     let worker = Workerd::start_behind(PANICS, &issuers::variables());
     catalogue::publish(&worker, 1);
     let check = || Wire::get("/items/5101/access").bearer(&worker.token("subscriber"));
@@ -158,7 +161,7 @@ fn what_was_kept_before_a_panic_is_forgotten() {
     catalogue::publish_without_customers(&worker, 2);
     assert_eq!(worker.send(&check().header(FAULT, "panic")).status, 500);
     assert!(worker.log_line(&["already mutably borrowed"]).is_some(), "{}", worker.output());
-    // Makes the new instance ready, and loads the head.
+    // Starts the new instance, and makes it load the head.
     worker.send(&Wire::get("/items/5101"));
     worker.send(&Wire::get("/items/5101"));
     assert_eq!([0; 3].map(|_| worker.send(&check()).status), [402; 3]);

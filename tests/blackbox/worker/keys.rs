@@ -1,5 +1,5 @@
-//! Issuers' keys, fetched by the Worker in workerd over HTTP from issuers that behave and that do not.
-//! `cargo xtask test` runs it.
+//! Issuers' keys, fetched over HTTP by the Worker in workerd from issuers that behave and that misbehave. Run
+//! by `cargo xtask test`.
 
 use std::{
     sync::{
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::{catalogue, issuers, subject::Subject, wire::Wire, workerd::Workerd};
 
-/// How issuers' hosts behave, by the path of their JWKS, and what a check is answered.
+/// The behaviour of an issuer's host, by the path of its JWKS, and the status of a check.
 const BEHAVIOURS: [(&str, u16); 13] = [
     ("good", 200),
     ("redirect", 200),
@@ -32,7 +32,7 @@ const BEHAVIOURS: [(&str, u16); 13] = [
     ("hangs", 503),
 ];
 
-/// What the log has to say, so that an operator knows what to do.
+/// What the log must tell an operator.
 const LOGGED: [&str; 7] = [
     "status 500",
     "a redirect to http://localhost:",
@@ -43,7 +43,7 @@ const LOGGED: [&str; 7] = [
     "no answer in time",
 ];
 
-/// The path of each request and its headers.
+/// The path and the headers of each request.
 type Requests = Arc<Mutex<Vec<(String, Vec<(String, String)>)>>>;
 
 /// An issuer's host on this machine.
@@ -108,7 +108,7 @@ fn answer(request: Request, path: &str) {
         "huge" => Response::new(200, format!("{jwks}{}", " ".repeat(2_000_000))),
         "no-json" => Response::new(200, "<html>keys</html>"),
         "no-keys" => Response::new(200, json!({"keys": []}).to_string()),
-        // Fewer bytes than were promised, and the connection ends.
+        // Fewer bytes than announced, and then the connection ends.
         "cut" => Response::new(200, jwks).header("Content-Length", "50000").header("Connection", "close"),
         "hangs" => {
             thread::sleep(Duration::from_secs(6));
@@ -154,7 +154,7 @@ fn check(worker: &Workerd, path: &str) -> crate::wire::Answer {
 
 #[test]
 #[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
-fn keys_are_fetched_and_issuers_that_fail_log_nobody_out() {
+fn keys_are_fetched_and_issuers_that_fail_log_no_viewer_out() {
     let host = IssuerHost::start();
     let worker = Workerd::start(&configuration(host.port));
     catalogue::publish(&worker, 1);
@@ -163,13 +163,13 @@ fn keys_are_fetched_and_issuers_that_fail_log_nobody_out() {
         assert_eq!(answer.status, expected, "{path}: {}\n{}", answer.text(), worker.output());
         if expected == 503 {
             assert!(answer.header("retry-after").is_some(), "{path}");
-            // Asked again at once, it does not ask its issuer again.
+            // Asked again at once, the Worker does not ask the issuer again.
             assert_eq!(check(&worker, path).status, 503, "{path}");
         }
         assert_eq!(host.requests_of(path), 1, "{path}");
     }
     assert_eq!(check(&worker, "good").status, 200);
-    assert_eq!(host.requests_of("good"), 2, "its own, and the redirect's");
+    assert_eq!(host.requests_of("good"), 2, "its own request, and the redirected one");
     for (_, headers) in host.requests.lock().unwrap().iter() {
         let header = |wanted: &str| {
             headers
@@ -192,10 +192,10 @@ fn keys_are_fetched_and_issuers_that_fail_log_nobody_out() {
     }
 }
 
-/// A stranger causes a fetch by an unsigned token, just before the issuer publishes a new key.
+/// A stranger causes a fetch with an unsigned token, just before the issuer publishes a new key.
 #[test]
 #[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
-fn strangers_log_out_nobody_when_an_issuer_rotates_its_keys() {
+fn strangers_log_no_viewer_out_when_an_issuer_rotates_its_keys() {
     let host = IssuerHost::start();
     let worker = Workerd::start(&configuration(host.port));
     catalogue::publish(&worker, 1);

@@ -1,4 +1,4 @@
-//! The Worker in workerd with an origin behind it that behaves, and that does not. `cargo xtask test` runs it.
+//! The Worker in workerd with an origin behind it that behaves or misbehaves. Run by `cargo xtask test`.
 
 use std::{sync::atomic::Ordering, thread, time::Duration};
 
@@ -29,19 +29,19 @@ impl Pair {
         let variables = [&[("ORIGIN_URL", url.as_str())], variables].concat();
         let worker = Workerd::start(&configured::variables(&variables));
         catalogue::publish(&worker, 1);
-        // Everything is in memory.
+        // Loads everything into memory.
         let pair = Self { worker, origin };
         assert_eq!(pair.granted(), 200);
         pair
     }
 
-    /// One that gives up soon, where that is what it will do.
+    /// A Worker with a short timeout, for modes in which it will give up.
     fn for_mode(mode: Mode) -> Self {
         let soon = [("ORIGIN_TIMEOUT_MS", "1500"), ("CONFIRM_TIMEOUT_MS", "1000")];
         Self::start(if matches!(mode, Mode::Slow | Mode::Hung) { &soon } else { &[] })
     }
 
-    /// A check that the snapshot grants.
+    /// The status of a check that the snapshot grants.
     fn granted(&self) -> u16 {
         let wire = Wire::get("/items/5101/access").bearer(&self.worker.token("subscriber"));
         self.worker.send(&wire).status
@@ -86,15 +86,15 @@ fn every_issuer_by_every_capability_and_route() {
 
 #[test]
 #[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
-fn nobody_is_taken_for_somebody_else() {
+fn no_client_can_pretend_to_be_another() {
     let pair = Pair::start(&[]);
     writes::spoofing(&pair.worker, &pair.origin.origin);
     smuggling(&pair);
     assert!(!pair.origin.is_confused.load(Ordering::Relaxed));
 }
 
-/// Requests in requests: whatever the runtime makes of them, the origin sees whole ones only, and none that was
-/// not checked.
+/// Requests hidden in requests: whatever the runtime makes of them, the origin sees only complete requests
+/// that the edge has checked.
 fn smuggling(pair: &Pair) {
     let hidden = "DELETE /items/5101/access?consumer_id=9 HTTP/1.1\r\nHost: x\r\n\r\n";
     let bearer = format!("Bearer {}", merchant(&pair.worker));
@@ -139,8 +139,9 @@ fn a_hundred_buyers_in_a_row() {
     writes::buyers(&pair.worker, &pair.origin.origin);
 }
 
-/// What each fault does: to a write without a key, and how often that is done; to one with a key; to a check that
-/// the origin would grant. A check that the snapshot grants is 200 in each.
+/// For each fault: the answer to a write without a key, and how often it is done; the status of a write with
+/// a key; and the status of a check that the origin would grant. A check that the snapshot grants is always
+/// 200.
 #[test]
 #[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
 fn whatever_the_origin_does() {
@@ -179,17 +180,17 @@ fn whatever_the_origin_does() {
         assert_eq!(pair.write("a key").status, with_key, "{mode:?}");
         let answer = pair.check("ada");
         assert_eq!(answer.status, check, "{mode:?}: {}", answer.text());
-        // Who was never granted anything is let in by nothing.
+        // A customer without any grant is never let in.
         assert_eq!(pair.check("mallory").status, 402, "{mode:?}");
         assert_eq!(pair.check("mallory").status, 402, "{mode:?}");
         assert_eq!(pair.granted(), 200, "{mode:?}");
-        // It is well again: the client repeats by its key, and it was done once in all.
+        // The origin has recovered: the client repeats the write with its key, and it was done once in all.
         pair.origin.set(Mode::Good);
         let answer = pair.write("a key");
         assert_eq!(answer.status, 201, "{mode:?}: {}", answer.text());
         assert_eq!(origin.done(), done + 1, "{mode:?}");
         let granted = (0..100).find(|_| {
-            // 429 asked for some seconds.
+            // 429 has asked for a pause of some seconds.
             let is_granted = pair.check("ada").status == 200;
             if !is_granted {
                 thread::sleep(Duration::from_millis(100));
@@ -203,7 +204,7 @@ fn whatever_the_origin_does() {
     }
 }
 
-/// A connection that breaks once costs nobody anything who named his write, nor a buyer.
+/// A connection that breaks once affects neither a write with a key nor a buyer.
 #[test]
 #[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
 fn a_connection_that_breaks_once() {
@@ -216,7 +217,7 @@ fn a_connection_that_breaks_once() {
         pair.origin.set_once(mode);
         assert_eq!(pair.write("a key").status, 201, "{mode:?}");
         assert_eq!(origin.done(), 1, "{mode:?}");
-        // One whose body is passed on as it arrives.
+        // A write whose body is passed on as it arrives.
         let long: String = (0..20_000).map(|number| format!("{number:07}&")).collect();
         let wire = write("POST", "/v2/items", FORM, &long).bearer(&merchant(&pair.worker));
         pair.origin.set_once(mode);
@@ -227,7 +228,7 @@ fn a_connection_that_breaks_once() {
     }
 }
 
-/// Nobody listens; and then somebody does. No restart.
+/// No server listens, and then one does. The Worker is not restarted.
 #[test]
 #[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
 fn an_origin_that_is_down_and_comes_back() {
@@ -242,7 +243,7 @@ fn an_origin_that_is_down_and_comes_back() {
     assert_eq!((answer.status, message(&answer).as_str()), (503, PAUSED));
     let retry_after: u32 = answer.header("retry-after").unwrap().parse().unwrap();
     assert!((1..=5).contains(&retry_after), "{retry_after}");
-    // Sign-ins need no token, so that their circuit is one of their own, and has seen nothing yet.
+    // Sign-ins have a circuit of their own, because they need no token, and it has seen no failure yet.
     let sign_in = write("POST", "/accounts/authenticate", FORM, "grant_type=password");
     assert_eq!(pair.worker.send(&sign_in).status, 502);
     assert_eq!(pair.origin.origin.done(), 0);
@@ -256,7 +257,8 @@ fn an_origin_that_is_down_and_comes_back() {
     assert_eq!(pair.worker.send(&sign_in).status, 200);
 }
 
-/// The first check after a purchase, while the circuit of confirmations is open, and once their budget is used up.
+/// The first check after a purchase, while the circuit of confirmations is open, and after their budget is
+/// used up.
 #[test]
 #[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
 fn the_first_check_after_a_grant() {
@@ -282,12 +284,12 @@ fn the_first_check_after_a_grant() {
 
 #[test]
 #[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
-fn an_origin_that_nobody_runs() {
+fn an_origin_that_is_not_running() {
     // A port that was free a moment ago.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let url = format!("http://127.0.0.1:{port}");
     let worker = Workerd::start(&configured::variables(&[("ORIGIN_URL", &url)]));
-    // Nothing is published, either: what nobody knows is no denial.
+    // Without a snapshot too: an unknown answer is not a denial.
     let check =
         |name: &str| worker.send(&Wire::get("/items/5101/access").bearer(&customer(&worker, name))).status;
     assert_eq!(check("ada"), 503);
@@ -315,7 +317,7 @@ fn without_a_snapshot() {
 
 #[test]
 #[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
-fn who_knows_of_a_change_is_not_answered_from_before_it() {
+fn a_client_that_knows_of_a_change_gets_no_answer_from_before_it() {
     let pair = Pair::start(&[]);
     let check = |min_seq: &str| {
         let wire = Wire::get("/items/5101/access").bearer(&pair.worker.token("subscriber"));
@@ -323,7 +325,7 @@ fn who_knows_of_a_change_is_not_answered_from_before_it() {
     };
     assert_eq!((check("1"), check("0"), check("x"), check("-5")), (200, 200, 200, 200));
     assert_eq!(pair.origin.origin.take_seen(), []);
-    // The origin of these tests has granted this customer nothing.
+    // At the origin of these tests this customer has no grant.
     assert_eq!(check("2"), 402);
 }
 
@@ -343,7 +345,7 @@ fn many_who_are_denied_at_once() {
     assert!((1..=20).contains(&asked), "{asked}: one after another, until two within a second have said so");
 }
 
-/// A client that goes away in the middle of its body has written nothing, and holds up nobody.
+/// A client that goes away in the middle of its body has written nothing, and delays no other client.
 #[test]
 #[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
 fn a_client_that_goes_away() {
@@ -353,7 +355,7 @@ fn a_client_that_goes_away() {
         pair.worker.try_send(&Wire { body: Payload::Interrupted(b"title=x".to_vec()), ..wire });
     }
     assert_eq!(pair.origin.origin.done(), 0);
-    // Nor does it count against the origin.
+    // It does not count against the origin either.
     assert_eq!(pair.write("").status, 201, "{}", pair.worker.output());
     assert_eq!(pair.granted(), 200);
 }

@@ -1,14 +1,15 @@
-//! What becomes of the Worker in workerd when its Wasm panics or is left by an exception, and what it offers to
-//! other Workers. `cargo xtask test` runs it.
+//! The Worker in workerd after its Wasm panics or is left by an exception, and the methods that it offers to
+//! other Workers. Run by `cargo xtask test`.
 
 use crate::{catalogue, issuers, subject::Subject as _, wire::Wire, workerd::Workerd};
 
-/// The header that asks for a fault.
+/// The header that requests a fault.
 const FAULT: &str = "x-tests-fault";
 
-/// Breaks the runtime for one request, so that what ships is tested as it ships. `panic`: while the Worker draws
-/// the random key of its token cache, its state is borrowed; a request within that request borrows it again,
-/// which is a panic. `exception`: the clock throws, and an exception that Rust does not expect goes through it.
+/// Breaks the runtime for one request, so that the shipped code is tested unchanged. `panic`: the Worker's
+/// state is borrowed while it draws the random key of its token cache; a request within that request borrows
+/// it again, which panics. `exception`: the clock throws, and an exception that Rust does not expect passes
+/// through it.
 const FAULTS: &str = r#"
 import admit from "./index.js";
 
@@ -55,7 +56,7 @@ impl Faulty {
         (answer.status, answer.text())
     }
 
-    /// The status of a request that goes wrong.
+    /// The status of a request with a fault.
     fn fault(&self, fault: &str) -> u16 {
         self.0.send(&self.check().header(FAULT, fault)).status
     }
@@ -81,7 +82,7 @@ fn a_panic_costs_one_request() {
     let before = faulty.answer();
     assert_eq!(before.0, 200);
     for round in 0..3 {
-        // A new instance, which a request without a token makes ready, so that the next one is answered at once.
+        // A new instance. A request without a token starts it, so that the next request is answered at once.
         assert_eq!(faulty.fault("exception"), 500);
         assert_eq!(faulty.0.send(&Wire::get("/items/5101")).status, 200);
         assert_eq!(faulty.fault("panic"), 500);
@@ -97,7 +98,7 @@ fn a_panic_of_a_new_instance_costs_one_request() {
     let faulty = Faulty::start();
     let before = faulty.answer();
     assert_eq!(faulty.fault("exception"), 500);
-    // The generated way, as every first request of an instance.
+    // Through the generated glue, like every first request of an instance.
     assert_eq!(faulty.fault("panic"), 500);
     assert!(faulty.0.log_line(&["already borrowed"]).is_some(), "{}", faulty.0.output());
     assert_eq!(faulty.answer(), before);

@@ -1,5 +1,5 @@
-//! The Worker in workerd with the reference origin behind it: somebody signs in, buys, watches, and loses it again.
-//! `ADMIT_ORIGIN` names the origin's program.
+//! The Worker in workerd with the reference origin behind it: a viewer signs in, buys, watches, and loses
+//! access again. `ADMIT_ORIGIN` names the origin's program.
 
 use std::{
     env, fs,
@@ -22,7 +22,7 @@ use crate::{
     writes::{FORM, merchant, write},
 };
 
-/// The origin's own issuer, and the program that is it.
+/// The reference origin, which is an issuer too, and its process.
 struct Reference {
     program: PathBuf,
     dir: PathBuf,
@@ -65,7 +65,7 @@ impl Reference {
         self.child = Some(child);
     }
 
-    /// Ends it without a word, as a machine does that loses its power.
+    /// Kills it, as a power failure would.
     fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
             child.kill().unwrap();
@@ -73,7 +73,7 @@ impl Reference {
         }
     }
 
-    /// What a sub-command prints.
+    /// The output of a sub-command.
     fn run(&self, args: &[&str], input: &str) -> String {
         let mut command = self.command(args);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
@@ -97,7 +97,7 @@ impl Drop for Reference {
     }
 }
 
-/// A Worker that knows the origin's issuer beside the others, and has the sample catalogue.
+/// A Worker with the origin's issuer beside the others, and with the sample catalogue.
 fn edge(origin: &Reference) -> Workerd {
     let url = format!("http://{}", origin.address);
     let mut variables = issuers::variables();
@@ -125,7 +125,7 @@ fn grant(token: &str, consumer_id: i64, item_id: i64) -> Wire {
     write("POST", "/items/access", FORM, &form).bearer(token)
 }
 
-/// What clients send in ways of their own reaches the origin as it is, and its refusals reach them.
+/// Unusual client input reaches the origin unchanged, and its refusals reach the client.
 fn inputs_are_read_as_the_origin_reads_them(worker: &Workerd, shop: &str) {
     let grant = |content_type: &str, body: &str| {
         let order = write("POST", "/items/access", content_type, body).bearer(shop);
@@ -184,11 +184,11 @@ fn inputs_are_read_as_the_origin_reads_them(worker: &Workerd, shop: &str) {
 
 #[test]
 #[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
-fn somebody_signs_in_buys_watches_and_loses_it_again() {
+fn a_viewer_signs_in_buys_watches_and_loses_it_again() {
     let mut origin = Reference::start();
     let worker = edge(&origin);
 
-    // Every viewer by his item, at the edge and at the origin.
+    // Every viewer with their item, at the edge and at the origin.
     let mut compared = 0;
     for persona in personas::all() {
         let wire = check(&worker.token(&persona.name), persona.item_id);
@@ -197,7 +197,7 @@ fn somebody_signs_in_buys_watches_and_loses_it_again() {
         assert_eq!(at_edge.status, persona.access, "{}", persona.name);
         let stable = |answer: &Answer| match answer.json() {
             Value::Object(mut body) if answer.status == 200 => {
-                // Moments that may be relative to the import, which was not in the same second, and the request's
+                // Times that may be relative to the import, which was in another second, and the request's
                 // own address.
                 for name in ["created_at", "expires_at", "starts_at", "country_code", "ip_address"] {
                     body.remove(name);
@@ -215,7 +215,7 @@ fn somebody_signs_in_buys_watches_and_loses_it_again() {
     }
     println!("{compared} viewers compared");
 
-    // Sign in, through the edge.
+    // Sign in through the edge.
     let secret =
         origin.run(&["client", "set", "--client-id", "shop", "--merchant", "2101", "--role", "merchant"], "");
     origin.run(
@@ -245,9 +245,9 @@ fn somebody_signs_in_buys_watches_and_loses_it_again() {
     assert_eq!(answer.status, 200, "{}", answer.text());
     let viewer = answer.json()["access_token"].as_str().unwrap().to_owned();
     let again = sign_in(&form);
-    assert_eq!(again.status, 200, "an answer that was lost: {}", again.text());
+    assert_eq!(again.status, 200, "the answer was lost: {}", again.text());
     assert_eq!(again.json()["refresh_token"], answer.json()["refresh_token"], "one session");
-    // By the header, as RFC 6749 has it.
+    // In the header, as in RFC 6749.
     let token = |credentials: &str| {
         let basic = format!("Basic {}", Base64::encode_string(credentials.as_bytes()));
         let form = write("POST", "/oauth2/token", FORM, "grant_type=client_credentials");
@@ -263,7 +263,7 @@ fn somebody_signs_in_buys_watches_and_loses_it_again() {
 
     inputs_are_read_as_the_origin_reads_them(&worker, &shop);
 
-    // Denied, bought, granted, revoked, denied: each by the very next check.
+    // Denied, bought, granted, revoked, denied: each change is seen by the very next check.
     for round in 0..3 {
         assert_eq!(worker.send(&check(&viewer, 5101)).status, 402, "{round}");
         let granted = worker.send(&grant(&shop, 88_005, 5101));
@@ -278,7 +278,7 @@ fn somebody_signs_in_buys_watches_and_loses_it_again() {
     }
     assert_eq!(worker.send(&check(&viewer, 5101)).status, 402);
 
-    // A hundred buyers in a row: everybody by every item that they do not have.
+    // A hundred buyers in a row: every customer with every item that they do not have.
     let merchant = merchant(&worker);
     let mut bought = 0;
     'buyers: for persona in personas::all().iter().filter(|persona| persona.is_signed_in()) {
@@ -293,7 +293,7 @@ fn somebody_signs_in_buys_watches_and_loses_it_again() {
             }
             let granted = worker.send(&grant(&merchant, aid, item_id));
             if matches!(granted.status, 404 | 422) {
-                // No such customer, or the item is not for sale.
+                // The customer is unknown, or the item is not for sale.
                 continue;
             }
             assert_eq!(granted.status, 201, "{} {item_id}: {}", persona.name, granted.text());
@@ -307,7 +307,7 @@ fn somebody_signs_in_buys_watches_and_loses_it_again() {
     }
     assert_eq!(bought, 100);
 
-    // A write is repeated by its key, and done once.
+    // A write is repeated with its key, and done once.
     let keyed = grant(&shop, 88_005, 5102).header("Idempotency-Key", "order-1005");
     let (first, again) = (worker.send(&keyed), worker.send(&keyed));
     assert_eq!((first.status, again.status), (201, 201));
@@ -315,7 +315,7 @@ fn somebody_signs_in_buys_watches_and_loses_it_again() {
     assert_eq!(again.header("idempotency-replayed"), Some("true"));
     assert_eq!(first.header("entitlement-seq"), again.header("entitlement-seq"));
 
-    // The origin's machine dies. Granted viewers play, denials stand, nothing is written.
+    // The origin's machine fails. Granted viewers play, denials stand, and nothing is written.
     origin.kill();
     let subscriber = worker.token("subscriber");
     assert_eq!(worker.send(&check(&subscriber, 5101)).status, 200);
@@ -324,7 +324,7 @@ fn somebody_signs_in_buys_watches_and_loses_it_again() {
     let answer = worker.send(&keyed);
     assert!(matches!(answer.status, 502 | 503), "{}", answer.text());
     origin.serve();
-    // Back, and no restart of the edge.
+    // The origin returns, and the edge is not restarted.
     let is_back = (0..200).any(|_| {
         let answer = worker.send(&keyed);
         if answer.status != 201 {

@@ -1,4 +1,4 @@
-//! The black-box suite against the Worker in workerd. `cargo xtask test` runs it.
+//! The black-box suite against the Worker in workerd. Run by `cargo xtask test`.
 
 use admit::snapshot::{object::ObjectKind, pack::Pack};
 
@@ -16,7 +16,7 @@ use crate::{
     workerd::{DevServer, Workerd},
 };
 
-/// A Worker that has the sample catalogue.
+/// A Worker with the sample catalogue.
 fn published() -> (Workerd, Published) {
     let worker = Workerd::start(&issuers::variables());
     let published = catalogue::publish(&worker, 1);
@@ -76,13 +76,13 @@ fn the_same_questions_of_pages_of_a_list() {
 
 #[test]
 #[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
-fn publishing_refuses_what_nobody_signed() {
+fn publishing_refuses_unsigned_uploads() {
     let (worker, published) = published();
     println!("{} requests", publishing::run(&worker, &published));
 }
 
-/// Long objects are hashed by `node:crypto`, short ones in Wasm. Whichever it is: what is read is refused unless it
-/// is what was named, natively.
+/// `node:crypto` hashes long objects, and Wasm short ones. Either way an object is refused unless it matches
+/// its name, which was computed natively.
 #[test]
 #[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
 fn objects_of_any_length_are_what_their_names_say() {
@@ -129,7 +129,7 @@ fn headers_of_another_cdn() {
     configured::trusted_headers(&configured(configured::TRUSTED));
 }
 
-/// Never a half-working Worker: a fixed body whatever is asked, and a log line that names the variable.
+/// The Worker never works by half: every request gets a fixed body, and a log line names the variable.
 #[test]
 #[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
 fn a_wrong_configuration_is_a_fixed_answer() {
@@ -186,10 +186,10 @@ fn checks_are_logged_with_their_reason() {
     }
 }
 
-/// The store fails: what is in memory goes on to answer, and what is not is no denial.
+/// The store fails: data in memory still answers, and missing data is not a denial.
 #[test]
 #[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
-fn a_store_that_fails_denies_nobody() {
+fn a_store_that_fails_denies_no_viewer() {
     let (worker, _) = published();
     let access = |persona: &str, id: i64| {
         let wire = Wire::get(&format!("/items/{id}/access")).bearer(&worker.token(persona));
@@ -206,7 +206,7 @@ fn a_store_that_fails_denies_nobody() {
     worker.kv_break(None);
     assert_eq!(access("subscriber", 5101), 200);
 
-    // A Worker that cannot read its first head: 503, never 402, and it comes round by itself.
+    // A Worker that cannot read its first head answers 503, never 402, and recovers without help.
     let cold = configured(&[]);
     cold.kv_break(Some("head"));
     let wire = Wire::get("/items/5101/access").bearer(&cold.token("subscriber"));
@@ -221,11 +221,11 @@ fn a_store_that_fails_denies_nobody() {
     assert_eq!(forged.send(&wire).status, 503);
     assert_eq!(forged.kv_get("head").as_deref(), Some(&b"eyJhbGciOiJub25lIn0.e30."[..]));
     catalogue::publish(&forged, 1);
-    assert_eq!(forged.send(&wire).status, 200, "a head that nobody signed keeps no good one out");
+    assert_eq!(forged.send(&wire).status, 200, "an unsigned head keeps no good one out");
 }
 
-/// KV may answer with what it has cached for a day, but only for an object, and if it has none of that name,
-/// the Worker asks again at once for what is cached for the shortest time.
+/// KV may answer from a cache that is up to a day old, but only for objects. If the cache has no object of
+/// that name, the Worker asks again at once, with the shortest cache time.
 #[test]
 #[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
 fn only_objects_are_read_from_old_caches_and_their_absence_is_asked_again() {
@@ -254,7 +254,7 @@ fn only_objects_are_read_from_old_caches_and_their_absence_is_asked_again() {
     assert!(asked.iter().all(|ttls| *ttls == [DAY_SECS, SHORTEST_SECS]), "{reads:?}");
     assert!(asked.len() >= 2, "the customer's shard and the item's: {reads:?}");
 
-    // The publisher wants to know what there is now.
+    // The publisher needs the current state of the store.
     let (name, object) = &shards[0];
     cold.kv_put(&name.to_string(), object);
     let get = Wire::get(&format!("/snapshot/{name}"));
@@ -263,7 +263,7 @@ fn only_objects_are_read_from_old_caches_and_their_absence_is_asked_again() {
     assert_eq!(cold.kv_take_reads(), [(name.to_string(), SHORTEST_SECS)]);
 }
 
-/// What KV refuses is 503 for the publisher, whichever way it was asked, and the log says why.
+/// A failing store is 503 for the publisher, whichever route was used, and the log says why.
 #[test]
 #[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
 fn a_store_that_fails_is_unavailable_to_the_publisher() {
@@ -289,7 +289,7 @@ fn a_store_that_fails_is_unavailable_to_the_publisher() {
     let line = worker.log_line(&["\"path\":\"/snapshot/pack\"", "\"status\":503"]).unwrap();
     assert!(line.contains("500"), "{line}");
     let statuses = requests.map(|wire| worker.send(&wire.bearer(&token)).status);
-    // The head leads to the object, so that it is not deleted.
+    // The head refers to the object, so it is not deleted.
     assert_eq!(statuses, [201, 200, 200, 409, 404, 204]);
 }
 
@@ -299,7 +299,7 @@ fn tokens_of_every_algorithm() {
     println!("{} tokens", tokens::run(&Workerd::start(&tokens::variables())));
 }
 
-/// Nothing but the configuration is in memory yet: each waits for what another loads.
+/// Only the configuration is in memory: each request waits for what another one loads.
 #[test]
 #[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
 fn many_viewers_at_once_at_a_new_isolate() {

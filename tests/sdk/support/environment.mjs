@@ -1,5 +1,5 @@
-// What a run is told: where the Worker is, who the sample viewers are, what was published.
-// Anything missing is an error: a suite that skips itself would pass without a Worker.
+// The environment of a run: the Worker's address, the sample viewers, the published files.
+// A missing variable is an error: a suite that skips itself would pass without a Worker.
 
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import path from 'node:path';
@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 
 const repository = fileURLToPath(new URL('../../..', import.meta.url));
 
-/** A variable's value; none is a failure. */
+/** A variable's value. Fails if it is not set. */
 export function required(name, meaning) {
   const value = process.env[name];
   if (!value) {
@@ -47,7 +47,7 @@ function readPersonas() {
   return list.map(checkedPersona);
 }
 
-/** The operator's token, which may read what is published: `cargo xtask dev` writes it beside the personas. */
+/** The operator's token, which may read the snapshot: `cargo xtask dev` writes it beside the personas. */
 export function operatorToken() {
   const file = required('ADMIT_PERSONAS', 'the path of the personas file (JSON)');
   return read(path.join(path.dirname(file), 'operator.token'), "the operator's token").trim();
@@ -92,10 +92,10 @@ export const isPackage = (item) => item.item_type.name === 'package';
 export const activeItems = items.filter((item) => item.is_active);
 export const inactiveItems = items.filter((item) => !item.is_active);
 
-/** No item has it, yet it is a number that an item could have. */
+/** A valid item id that no item has. */
 export const UNKNOWN_ITEM_ID = 2_000_000_011;
 
-/** For the title of a test: who it is about, and why they are answered so. */
+/** For the title of a test: the viewer, and the reason of the answer. */
 export function described(persona) {
   return `${persona.name} (item ${persona.item_id}${persona.why ? `: ${persona.why}` : ''})`;
 }
@@ -107,7 +107,7 @@ export function personaWith(status) {
   return found;
 }
 
-/** The token's claims, unverified; none when it is no JWT. */
+/** The token's claims, unverified; undefined if it is not a JWT. */
 export function claims(token) {
   try {
     return JSON.parse(Buffer.from(token.split('.')[1], 'base64url').toString('utf8'));

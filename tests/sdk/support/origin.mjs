@@ -8,7 +8,7 @@ import { personas, required } from './environment.mjs';
 const program = required('ADMIT_ORIGIN', "the origin's program");
 const database = required('ADMIT_ORIGIN_DB', "the running origin's database");
 
-/** The origin's own address, for what does not come through the edge. */
+/** The origin's own address, for requests that do not pass the edge. */
 export const originUrl = required('ADMIT_ORIGIN_URL', "the running origin's address").replace(/\/+$/, '');
 
 export const MERCHANT_ID = 2101;
@@ -18,7 +18,7 @@ export const CLIENT_ID = '5hq2v8mfernhollowweb71c0';
 
 export const PASSWORD = 'correct horse';
 
-/** The token that sells for the merchant. */
+/** A merchant's token, which may grant access. */
 export const merchantToken = personas.find(({ name }) => name === 'merchant')?.token;
 
 function origin(args, input = '') {
@@ -27,7 +27,7 @@ function origin(args, input = '') {
 }
 
 /**
- * Somebody new, so that what is bought here changes no answer that another test waits for:
+ * A new customer, so that purchases here change no answer that another test waits for:
  * `{id, subject, email}`, with an account and `PASSWORD`.
  */
 export function newcomer() {

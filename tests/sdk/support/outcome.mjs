@@ -1,4 +1,4 @@
-// How a call of the SDK ended.
+// The outcome of a call of the SDK.
 
 import assert from 'node:assert/strict';
 
@@ -26,7 +26,7 @@ function wording(result) {
   return `${result.ok ? 'resolved' : 'was rejected'} with ${result.status ?? 'no status'}: ${said?.slice(0, 500)}`;
 }
 
-/** The call resolved: to this SDK that means access. Gives the body. */
+/** Asserts that the call resolved, which this SDK takes for access. Returns the body. */
 export function assertGranted(result, who) {
   assert.ok(result.ok, `${who}: expected access, but the call ${wording(result)}`);
   assert.equal(result.status, 200, `${who}: status`);
@@ -34,7 +34,7 @@ export function assertGranted(result, who) {
   return result.data;
 }
 
-/** The call was rejected with the one error body that every client reads. */
+/** Asserts that the call was rejected, with the error body that every client reads. */
 export function assertRejected(result, status, message, who) {
   assert.ok(!result.ok, `${who}: expected ${status}, but the call ${wording(result)}`);
   assert.notEqual(
@@ -47,7 +47,7 @@ export function assertRejected(result, status, message, who) {
   assertErrorBody(result.data, status, message, who);
 }
 
-/** `{"code":402,"message":"No access","errors":{"402":"No access"}}` and its like. */
+/** `{"code":402,"message":"No access","errors":{"402":"No access"}}` and others like it. */
 export function assertErrorBody(body, status, message, who) {
   assert.equal(body?.code, status, `${who}: code in the body ${JSON.stringify(body)}`);
   if (message === undefined) {

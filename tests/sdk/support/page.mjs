@@ -16,12 +16,12 @@ const require = createRequire(import.meta.url);
 const bundle = readFileSync(require.resolve('@inplayer-org/inplayer.js'), 'utf8');
 
 export const PAGE_ORIGIN = 'https://player.example';
-/** The header in which Cloudflare names the viewer's address. wrangler dev keeps the one that it is sent. */
+/** The header in which Cloudflare names the viewer's address. wrangler dev passes on a client's header. */
 const ADDRESS_HEADER = 'cf-connecting-ip';
 const TIMEOUT_MS = 20_000;
 const A_DAY_SECS = 86_400;
 
-/** Header names in small letters, from undici's list of names and values or from an object. */
+/** Headers with names in lower case, from undici's list of names and values or from an object. */
 function headerMap(headers) {
   const pairs = [];
   if (Array.isArray(headers)) {
@@ -33,7 +33,7 @@ function headerMap(headers) {
 }
 
 /**
- * Asks for answers as they are. jsdom unpacks gzip in answers below 400 only, and hands pages the packed
+ * Requests uncompressed answers. jsdom decodes gzip only in answers below 400, and gives pages the compressed
  * bytes of an error, which no browser does.
  */
 const uncompressed = (dispatch) => (options, handler) => {
@@ -68,7 +68,7 @@ export function openPage({ token, address = homeAddress() } = {}) {
     url: `${PAGE_ORIGIN}/watch`,
     runScripts: 'outside-only',
     resources: { interceptors: [record, uncompressed, from(address)] },
-    // Without a console: a CORS failure is an assertion here, not a line on the terminal.
+    // Without a console: here a CORS failure is an assertion, not a line on the terminal.
     virtualConsole: new VirtualConsole(),
   });
   window.eval(bundle);
@@ -84,7 +84,7 @@ export function openPage({ token, address = homeAddress() } = {}) {
     signIn(newToken, expiresAt = Math.floor(Date.now() / 1000) + A_DAY_SECS) {
       sdk.Account.setToken(newToken, '', expiresAt);
     },
-    /** A request of the page's own script, past the SDK. */
+    /** A request of the page's own script, without the SDK. */
     request(path, { method = 'GET', headers = {}, body } = {}) {
       return new Promise((resolve, reject) => {
         const xhr = new window.XMLHttpRequest();
@@ -112,7 +112,7 @@ export function openPage({ token, address = homeAddress() } = {}) {
   return page;
 }
 
-/** Opens a page, hands it to `use` and closes it whatever happens. */
+/** Opens a page, passes it to `use`, and always closes it. */
 export async function withPage(options, use) {
   const page = openPage(options);
   try {
@@ -122,7 +122,7 @@ export async function withPage(options, use) {
   }
 }
 
-/** Plain data of this realm: what the page parsed has the page's own `Array` and `Object`. */
+/** Copies data into this realm: values that the page has parsed use the page's own `Array` and `Object`. */
 export function plain(data) {
   return data === undefined ? undefined : JSON.parse(JSON.stringify(data));
 }

@@ -11,7 +11,7 @@ const list = (check) => (value) => Array.isArray(value) && value.every(check);
 const strings = (value) =>
   value !== null && typeof value === 'object' && !Array.isArray(value) && Object.values(value).every(string);
 
-/** Whether every field of `fields` is there and right; more fields are welcome. */
+/** Whether every field of `fields` is present and valid; other fields are allowed. */
 const object = (fields) => (value) =>
   value !== null &&
   typeof value === 'object' &&
@@ -72,7 +72,7 @@ const FEE = {
   currency: (value) => string(value) && /^[A-Z]{3}$/.test(value),
   description: string,
   item_id: integer,
-  // Never null: players read their fields without a check.
+  // Never null: players read the fields of these objects without a check.
   access_type: object({
     id: integer,
     account_id: integer,
@@ -100,7 +100,7 @@ const FEE = {
   updated_at: integer,
 };
 
-/** An item as anybody may see it: without the content that viewers pay for. */
+/** The public view of an item, without the content that viewers pay for. */
 export function assertPublicItem(item, who) {
   assertItem(item, who);
   assert.ok(!('content' in item), `${who}: public details must not have content`);

@@ -1,4 +1,4 @@
-// A request as bytes on a socket, for what no page may send: headers of a preflight, any method.
+// A request as bytes on a socket, for requests that pages cannot send: preflight headers, any method.
 
 import http from 'node:http';
 import https from 'node:https';
@@ -7,7 +7,7 @@ import { baseUrl } from './environment.mjs';
 
 const TIMEOUT_MS = 20_000;
 
-/** `{status, headers, text}`; the path goes out as it is written. */
+/** `{status, headers, text}`; the path is sent unchanged. */
 export function send(method, path, headers = {}) {
   const { protocol, hostname, port } = new URL(baseUrl);
   const client = protocol === 'https:' ? https : http;

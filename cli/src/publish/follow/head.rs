@@ -29,8 +29,8 @@ use crate::{
 /// A larger delta waits for the compaction; an object has at most 8 MiB.
 const DELTA_MAX_BYTES: usize = OBJECT_MAX_BYTES - OBJECT_MAX_BYTES / 8;
 
-/// How often in a row the store may say that an object is missing. It may not see yet what was stored a
-/// moment ago.
+/// How often in a row the store may say that an object is missing. It may not see an object yet that
+/// was stored a moment ago.
 const INCOMPLETE_MAX: u32 = 3;
 
 /// How often in a row publishing may fail although all peers answer properly: waiting does not mend that.

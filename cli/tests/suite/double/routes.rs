@@ -1,4 +1,4 @@
-//! The routes of the stand-in for the Worker, with the rules that the Worker has.
+//! The routes of the fake Worker, with the Worker's rules.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -25,7 +25,7 @@ pub fn now() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs().cast_signed()
 }
 
-/// What a store that has not seen them yet says of objects.
+/// The answer of a store that has not seen the objects yet.
 pub fn unseen(request: &Request) -> Answer {
     match request.target.as_str() {
         "/snapshot/check" => {
@@ -87,7 +87,7 @@ fn value(method: &str, key: StoreKey, body: Vec<u8>, holder: &str, state: &mut S
         ("PUT", StoreKey::Garbage) => store(name, body, state),
         ("PUT", StoreKey::Lease) => {
             match Lease::parse(&body).map(|lease| (lease.check(now()), lease)) {
-                // The body says who takes it.
+                // The body names the holder.
                 Ok((Ok(()), lease)) => {
                     match state.values.get(LEASE_KEY).and_then(|json| Lease::parse(json).ok()) {
                         Some(other) if other.excludes(Some(&lease.holder), now()) => {

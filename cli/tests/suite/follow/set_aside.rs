@@ -1,4 +1,5 @@
-//! `admit publish --follow` of feeds in which records cannot be used, and of exports that have lost most of it.
+//! `admit publish --follow` with feeds that contain unusable records, and with exports that have lost most of
+//! their content.
 
 use crate::{
     bench::catalogue,
@@ -18,7 +19,7 @@ fn a_wrong_record_of_a_feed_is_set_aside_until_a_good_one_comes() {
     let head = double.state().published().unwrap();
     assert_eq!(head.set_aside, Some(2));
     assert_eq!([1, 2].map(|id| bench.accesses(&double.url, id).unwrap().0), [1, 5]);
-    // It goes on, and tells of them with each change.
+    // It continues, and reports the records with each change.
     feed.commit("\"remove\":[{\"type\":\"merchant\",\"id\":21}]");
     feed.commit(&put(&[customer(3, 4)]));
     wait_until("it goes on", || seq(&double) == 5);
@@ -48,7 +49,7 @@ fn a_follower_guards_against_losses_when_it_publishes_the_whole() {
     feed.state().export = (3, catalogue(200).replace("\"vendor\"", "\"vender\""));
     feed.misbehave(Quirk::Status(410), 1);
     feed.commit(&removed(1));
-    // It goes on asking: the export may come to itself.
+    // It keeps asking: the export may recover.
     wait_until("the export was taken again, and again", || {
         feed.state().requests.iter().filter(|(url, _)| url == "/export").count() >= 3
     });
@@ -67,7 +68,7 @@ fn a_customer_of_a_feed_whose_namespace_no_issuer_has_is_set_aside() {
     assert_eq!(double.state().published().unwrap().set_aside, Some(1));
     assert_eq!(bench.accesses(&double.url, 2).unwrap().0, 5);
     let ended = follower.kill();
-    let said = "customer vender:c11: put[0].namespace: no issuer of the Worker has the namespace \"vender\"; is \"vendor\" meant?";
+    let said = "customer vender:c11: put[0].namespace: no issuer of the Worker has the namespace \"vender\"; did you mean \"vendor\"?";
     assert!(ended.stderr.contains(said), "{}", ended.stderr);
 }
 

@@ -1,4 +1,4 @@
-//! `admit inspect` of what `admit publish` published.
+//! `admit inspect` of snapshots that `admit publish` has published.
 
 use serde_json::Value;
 
@@ -19,7 +19,7 @@ fn sample_catalogue(test: &str) -> (Bench, Double) {
     (bench, double)
 }
 
-/// Owns access 340001 on item 5110, from three hours ago until in two days.
+/// Owns access 340001 to item 5110, which started three hours ago and ends in two days.
 const BUYER: &str = "vendor:687701d2-7eef-4ae9-a1be-cd432fc3af69";
 
 #[test]
@@ -130,7 +130,7 @@ fn a_check_is_decided_as_the_edge_decides() {
 }
 
 #[test]
-fn what_is_not_sound_is_not_shown() {
+fn a_damaged_snapshot_is_not_shown() {
     let (bench, double) = set_up("inspect-unsound");
     let inspect = |more: &[&str]| bench.run(&[&["inspect", "--from", &double.url], more].concat());
     inspect(&[]).failed(1, "nothing is published yet");

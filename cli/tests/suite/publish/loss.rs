@@ -1,4 +1,4 @@
-//! `admit publish` of exports that have lost most of what they should grant.
+//! `admit publish` of exports that have lost most of their grants.
 
 use super::set_up;
 use crate::{
@@ -14,7 +14,7 @@ fn published(test: &str, customers: usize) -> (Bench, Double) {
 }
 
 #[test]
-fn what_is_granted_is_compared_and_not_rows() {
+fn grants_are_compared_not_rows() {
     let (bench, double) = published("loss", 200);
     for (from, to, said) in [
         ("\"namespace\":\"vendor\"", "\"namespace\":\"vender\"", "200 of 200 customers"),
@@ -29,7 +29,7 @@ fn what_is_granted_is_compared_and_not_rows() {
         assert_eq!(double.state().published().unwrap().seq, 1, "{said}");
         bench.publish("all.ndjson", &double.url, &["--dry-run", as_given]).failed(2, said);
     }
-    // Rows are there, and grant nothing.
+    // All rows exist, and grant nothing.
     let empty = catalogue(200);
     let empty = empty.lines().map(|line| match line.split_once(",\"accesses\"") {
         Some((customer, _)) => format!("{customer},\"accesses\":[]}}\n"),
@@ -42,7 +42,7 @@ fn what_is_granted_is_compared_and_not_rows() {
 }
 
 #[test]
-fn less_than_half_is_no_loss_and_what_has_expired_is_none() {
+fn less_than_half_is_not_a_loss_and_neither_is_expired_access() {
     let (bench, double) = published("no-loss", 200);
     bench.write("all.ndjson", catalogue(100));
     bench.publish("all.ndjson", &double.url, &[]).ok();
@@ -64,7 +64,7 @@ fn less_than_half_is_no_loss_and_what_has_expired_is_none() {
 }
 
 #[test]
-fn items_licences_and_what_they_unlock_are_compared_too() {
+fn items_licences_and_unlocks_are_compared_too() {
     let (bench, double) = set_up("loss-items");
     bench.publish(&samples(), &double.url, &[]).ok();
     let files: Vec<_> = std::fs::read_dir(samples()).unwrap().map(|file| file.unwrap().path()).collect();
@@ -84,7 +84,7 @@ fn items_licences_and_what_they_unlock_are_compared_too() {
     bench.publish("all.ndjson", &double.url, &[]).ok();
 }
 
-/// Lines with one more merchant, and an app with clients and licences that all customers hold.
+/// The catalogue with another merchant, and an app with clients and licences that all customers hold.
 fn with_licences(customers: usize) -> String {
     let mut text = catalogue(customers) + "\n";
     text.push_str("{\"type\":\"merchant\",\"id\":22,\"uuid\":\"e5ac2013-8d10-42ba-abb5-291c5201cea9\"}\n");
@@ -132,14 +132,14 @@ fn a_namespace_that_no_issuer_has_is_an_error() {
         catalogue(3).replacen("\"namespace\":\"vendor\"", "\"namespace\":\"Vendor\"", 2),
     );
     let ended = bench.publish("all.ndjson", &double.url, &[]);
-    let said = "no issuer of the Worker has the namespace \"Vendor\" of 2 customers (first: all.ndjson:3; is \"vendor\" meant?)";
+    let said = "no issuer of the Worker has the namespace \"Vendor\" of 2 customers (first: all.ndjson:3; did you mean \"vendor\"?)";
     let ended = ended.failed(2, said);
     assert!(ended.stderr.contains("its namespaces: cognito, publisher, vendor"), "{}", ended.stderr);
     assert!(double.state().published().is_none());
     bench.publish("all.ndjson", &double.url, &["--allow-unknown-namespaces"]).ok();
     bench.write("all.ndjson", catalogue(3));
     bench.publish("all.ndjson", &double.url, &[]).ok();
-    // A Worker of before cannot be asked.
+    // A Worker of an earlier release cannot be asked.
     double.fail("GET /snapshot/issuers", 0, usize::MAX, Mishap::Status(404, None));
     bench.write("all.ndjson", catalogue(3).replace("\"namespace\":\"vendor\"", "\"namespace\":\"Vendor\""));
     let ended = bench.publish("all.ndjson", &double.url, &[]).ok();

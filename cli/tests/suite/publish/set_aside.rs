@@ -1,4 +1,4 @@
-//! `admit publish` of exports in which records cannot be used.
+//! `admit publish` of exports that contain unusable records.
 
 use serde_json::{Value, json};
 
@@ -12,14 +12,14 @@ fn json_of(ended: &Ended) -> Value {
     serde_json::from_str(&ended.stdout).unwrap()
 }
 
-/// The catalogue with one more line, or one line changed.
+/// The catalogue with one line changed.
 fn broken(from: &str, to: &str) -> String {
     let lines = catalogue(20);
     assert!(lines.contains(from), "{from}");
     lines.replacen(from, to, 1)
 }
 
-/// How many accesses a customer has that is published.
+/// The number of accesses of a published customer.
 fn accesses(bench: &Bench, double: &Double, customer: &str) -> Option<usize> {
     let args = ["inspect", "--from", &double.url, "--customer", customer, "--json"];
     let report = json_of(&bench.run(&args).ok());
@@ -45,7 +45,7 @@ fn one_wrong_record_costs_only_itself() {
         ),
         ("\"uuid\":\"e5ac2013", "\"uuid\":\"e5ac20\",\"x\":\"", "merchant 21", "x"),
     ] {
-        // Another customer is new, and one is gone.
+        // One customer is new, and another one is removed.
         let text = broken(from, to).replace("\"subject\":\"c7\"", "\"subject\":\"new\"");
         bench.write("all.ndjson", text);
         let ended = bench.publish("all.ndjson", &double.url, &[]);
@@ -65,7 +65,7 @@ fn one_wrong_record_costs_only_itself() {
     );
     let text = bench.run(&["inspect", "--from", &double.url]).ok().stdout;
     assert!(text.contains("1 records are set aside") && text.contains(", 1 set aside"), "{text}");
-    // Once it is good, nothing is set aside any more.
+    // Once the record is good, nothing is set aside.
     bench.write("all.ndjson", catalogue(20));
     bench.publish("all.ndjson", &double.url, &[]).ok();
     assert_eq!(double.state().published().unwrap().set_aside, None);
@@ -119,9 +119,10 @@ fn strictly_nothing_is_published_and_every_error_is_told() {
 }
 
 #[test]
-fn what_repeats_itself_is_said_once_and_causes_come_first() {
+fn repeated_errors_are_shown_once_and_causes_come_first() {
     let (bench, double) = set_up("repeated");
-    // Every customer's time is in milliseconds, and the item's that they own, behind them.
+    // The time of every customer, and that of the item that they own and that follows them, is in
+    // milliseconds.
     let text = catalogue(1_000).replace("\"created_at\":1700000000", "\"created_at\":1700000000000");
     let (merchant, rest) = text.split_once('\n').unwrap();
     let (item, customers) = rest.split_once('\n').unwrap();
@@ -151,7 +152,7 @@ fn text_is_repaired_and_bytes_of_other_formats_are_named() {
     assert!(ended.stdout.contains("Slack \u{fffd} Water"), "{}", ended.stdout);
     bench.write("other.ndjson", b"\xff\xfe{\0\"\0");
     bench.publish("other.ndjson", &double.url, &[]).failed(2, "found text in UTF-16");
-    // Nothing of it is a record: this is not an export.
+    // Not a single record: this is not an export.
     bench.write("page.ndjson", "<html>\n<body>502 Bad Gateway</body>\n</html>\n");
     bench.publish("page.ndjson", &double.url, &[]).failed(2, "3 errors");
     bench.write("page.ndjson", "{\"type\":\"snapshot\",\"seq\":-1}\n".to_owned() + &catalogue(3));
@@ -160,7 +161,7 @@ fn text_is_repaired_and_bytes_of_other_formats_are_named() {
 }
 
 #[test]
-fn nothing_is_removed_behind_a_line_that_cannot_be_read() {
+fn nothing_is_removed_when_a_line_cannot_be_read() {
     let (bench, double) = set_up("unattributed");
     bench.write("all.ndjson", catalogue(20));
     bench.publish("all.ndjson", &double.url, &[]).ok();
@@ -174,7 +175,7 @@ fn nothing_is_removed_behind_a_line_that_cannot_be_read() {
 }
 
 #[test]
-fn without_what_is_published_no_last_good_state_is_known() {
+fn without_the_published_version_no_last_good_state_is_known() {
     let (bench, double) = set_up("unreadable");
     bench.write("all.ndjson", catalogue(20));
     bench.publish("all.ndjson", &double.url, &[]).ok();

@@ -1,5 +1,5 @@
-//! `admit inspect --customer` against the service itself: every way to name a customer, and the origin's answer
-//! beside the snapshot's.
+//! `admit inspect --customer` against the service itself: every way to name a customer, and the origin's
+//! answer beside the snapshot's.
 
 use admit_testing::http::{Response, Server};
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ use crate::{
 const UUID: &str = "11a7ed90-65d3-4ee2-9d91-000000000003";
 
 impl Subject {
-    /// `admit inspect` of this service as support runs it: with a token that only reads.
+    /// Runs `admit inspect` as support does, with a token that may only read.
     fn inspect(&self, more: &[&str]) -> Ended {
         let token = Service::scoped(&self.bench, "publisher", "support", "snapshot:read");
         let args = [&["inspect", "--from", &self.service.url], more].concat();
@@ -25,7 +25,8 @@ impl Subject {
         serde_json::from_str(&ended.stdout).unwrap()
     }
 
-    /// One more customer, in the delta only, whose subject is the UUID. The number is another one's too.
+    /// Adds a customer in the delta, whose subject is the UUID, and another one with the id of an existing
+    /// customer.
     fn publish_change(&self) {
         let put = catalogue(9)
             .lines()
@@ -47,7 +48,7 @@ fn published(test: &str) -> Subject {
 }
 
 #[test]
-fn a_customer_is_found_by_whatever_names_them() {
+fn a_customer_is_found_by_every_kind_of_name() {
     let subject = published("customers-found");
     let token = Service::token(&subject.bench, "id", "c3");
     subject.bench.write("viewer.jwt", format!("{token}\n"));
@@ -84,7 +85,7 @@ fn a_customer_is_found_by_whatever_names_them() {
 }
 
 #[test]
-fn customers_of_the_delta_are_found_and_one_number_of_two_is_told() {
+fn customers_of_the_delta_are_found_and_an_ambiguous_id_is_reported() {
     let subject = published("customers-delta");
     subject.publish_change();
     for who in ["9", "11a7ed90-65d3-4ee2-9d91-000000000009"] {
@@ -93,7 +94,7 @@ fn customers_of_the_delta_are_found_and_one_number_of_two_is_told() {
             (&customer["record"]["id"], &customer["record"]["found_in"]),
             (&9.into(), &"delta".into())
         );
-        // The subject is the UUID, as with many issuers: so it can be told.
+        // The subject is the UUID, as with many issuers, so it is known.
         assert_eq!(
             json!([customer["namespace"], customer["subject"]]),
             json!(["vendor", customer["record"]["uuid"]])
@@ -106,7 +107,7 @@ fn customers_of_the_delta_are_found_and_one_number_of_two_is_told() {
 }
 
 #[test]
-fn who_is_not_there_is_told_from_a_misspelt_name() {
+fn a_missing_customer_is_told_from_a_misspelt_name() {
     let subject = published("customers-missing");
     let nobody = subject.inspect(&["--customer", "vendor:nobody", "--check", "33"]).ok();
     assert!(
@@ -125,16 +126,17 @@ fn who_is_not_there_is_told_from_a_misspelt_name() {
     let nobody = subject.inspect(&["--customer", "nobody"]).ok();
     assert!(nobody.stdout.contains("looked for in the namespaces publisher, vendor"), "{}", nobody.stdout);
     let stranger = Service::token(&subject.bench, "elsewhere", "c3");
-    subject
-        .inspect(&["--customer", &stranger])
-        .failed(1, "no issuer \"https://elsewhere.example\" and answers 401 to the token; it has");
+    subject.inspect(&["--customer", &stranger]).failed(
+        1,
+        "unknown issuer \"https://elsewhere.example\": this edge answers 401 to the token; it has",
+    );
     subject.inspect(&["--token-of", "c3"]).failed(1, "expected a JSON Web Token");
     subject.inspect(&["--customer", ""]).failed(1, "found nothing");
 }
 
-/// A directory says nothing of issuers.
+/// A directory does not know the issuers.
 #[test]
-fn what_cannot_be_told_of_a_store_is_said() {
+fn facts_that_a_store_cannot_tell_are_reported_as_unknown() {
     let subject = published("customers-dir");
     subject.bench.publish("all.ndjson", "dir:store", &[]).ok();
     let inspect = |who: &str| subject.bench.run(&["inspect", "--from", "dir:store", "--customer", who]);
@@ -151,7 +153,7 @@ fn what_cannot_be_told_of_a_store_is_said() {
     }
     let token = Service::token(&subject.bench, "id", "c3");
     inspect(&token).failed(1, "name the customer by NAMESPACE:SUBJECT");
-    // The Worker's configuration says what the Worker would.
+    // The Worker's configuration tells the namespaces that the Worker would tell.
     let issuers = r#"[{"issuer":"https://id.example","namespace":"vendor","audience":"none_required","keys":{"secret":"S","alg":"HS256"}}]"#;
     subject.bench.write("wrangler.toml", format!("[vars]\nISSUERS = '{issuers}'\n"));
     let inspect = |who: &str| {

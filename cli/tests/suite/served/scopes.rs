@@ -1,4 +1,4 @@
-//! Each command with no more scopes than it needs, and what is said where one is missing.
+//! Each command with the fewest scopes that it needs, and the messages about missing ones.
 
 use admit_snapshot::object::{ObjectKind, ObjectName};
 use serde_json::json;
@@ -47,7 +47,7 @@ fn collecting_needs_no_right_to_write() {
     let path = format!("/snapshot/{stray_name}");
     let ask = |method: &str, path: &str, body: &[u8]| subject.request(method, path, &subject.token, body);
     assert_eq!(ask("PUT", &path, &stray).0, 201);
-    // Marked long ago; and so, somebody says, is everything that is in use.
+    // Marked long ago; and a wrong list marks every object in use as well.
     let keys = ask("GET", "/snapshot/keys?prefix=shard/", &[]).1;
     let shards = serde_json::from_slice::<serde_json::Value>(&keys).unwrap()["keys"].clone();
     let shards: Vec<_> =
@@ -64,7 +64,7 @@ fn collecting_needs_no_right_to_write() {
     assert_eq!(ask("GET", &path, &[]).0, 200);
     collector("snapshot:read snapshot:collect").ok();
     assert_eq!(ask("GET", &path, &[]).0, 404);
-    // By the same token without the command: what is in use stays.
+    // The same token without the command: objects in use stay.
     let token = Service::scoped(&subject.bench, "publisher", "sync", "snapshot:collect");
     for shard in &shards {
         let (status, body) = subject.request("DELETE", &format!("/snapshot/{shard}"), &token, &[]);

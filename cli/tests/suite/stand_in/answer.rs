@@ -1,4 +1,4 @@
-//! What it answers to those who read.
+//! The answers to reads.
 
 use std::collections::BTreeMap;
 
@@ -30,13 +30,13 @@ impl Request {
 /// How an answer ends.
 #[derive(Clone, Copy, Debug)]
 pub enum End {
-    /// Where `Content-Length` says.
+    /// After `Content-Length` bytes.
     Told,
-    /// With the connection.
+    /// With the connection, without a length.
     Untold,
-    /// With the connection, before it should.
+    /// With the connection, too early.
     BreaksOff,
-    /// It does not even begin.
+    /// It does not begin.
     Never,
 }
 
@@ -173,7 +173,7 @@ impl Shared {
         }
         let mut lines: Vec<_> = state.changes.iter().skip(after).cloned().collect();
         if self.is_busy() {
-            // Made when it is asked for: with the record as it is now.
+            // The lines are written on request, with the record as it is now.
             for (seq, line) in (after + 1..).zip(&mut lines) {
                 if line.contains(r#""subject":"stranger""#) {
                     *line = format!("{{\"seq\":{seq},\"put\":[{}]}}", stranger(state.others));
@@ -256,7 +256,7 @@ impl Shared {
                 other["x"] = json!("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo");
                 keys.push(other);
             }
-            // Not for signatures: nobody's problem.
+            // A key for another purpose is not a problem.
             _ => keys.push(json!({"kty": "RSA", "use": "enc", "alg": "RSA-OAEP", "kid": "e"})),
         }
         Answer::json(200, &jwks)

@@ -1,4 +1,4 @@
-//! Its side of HTTP: one request a connection, so that an answer can end in every way.
+//! The HTTP side: one request on each connection, so that an answer can end in every way.
 
 use std::{
     collections::BTreeMap,
@@ -19,13 +19,13 @@ pub fn listen() -> (TcpListener, String) {
     (listener, url)
 }
 
-/// Answers whoever comes.
+/// Answers every connection.
 pub fn serve(listener: TcpListener, shared: Arc<Shared>) {
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let shared = Arc::clone(&shared);
             std::thread::spawn(move || {
-                // A client that goes away is not the stand-in's problem.
+                // A client that goes away does not matter here.
                 let _ = answer(&stream.unwrap(), &shared);
             });
         }
@@ -56,7 +56,7 @@ fn answer(stream: &TcpStream, shared: &Shared) -> io::Result<()> {
         End::BreaksOff => Some(body.len() + 1),
         End::Untold => None,
         End::Never => {
-            // Until the client has had enough.
+            // Until the client gives up.
             let _ = reader.read(&mut [0]);
             return Ok(());
         }

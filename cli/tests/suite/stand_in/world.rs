@@ -1,16 +1,16 @@
-//! The records that it knows of.
+//! The records of the origin.
 
 use serde_json::{Value, json};
 
 use super::{BUYER_ID, ITEM};
 
-/// The buyer's line, with so many accesses.
+/// The buyer's line with this number of accesses.
 pub fn buyer(accesses: u32) -> Value {
     let access = |id| json!({"id": 700 + id, "item_id": ITEM, "created_at": 1_700_000_000});
     customer("buyer", BUYER_ID, (1..=accesses).map(access).collect())
 }
 
-/// The stranger's line, with so many accesses to an item that the tests do not ask for.
+/// The stranger's line with this number of accesses to an item that the tests do not ask for.
 pub fn stranger(accesses: u32) -> Value {
     let access = |id| json!({"id": 900 + id, "item_id": ITEM + 1, "created_at": 1_700_000_000});
     customer("stranger", 2, (1..=accesses).map(access).collect())
@@ -24,7 +24,7 @@ pub fn customer(subject: &str, id: i64, accesses: Vec<Value>) -> Value {
     })
 }
 
-/// What the item's line and the item of an access have in common.
+/// The fields that the item's line and the item in an access share.
 pub fn item(title: &str) -> Value {
     json!({
         "id": ITEM, "merchant_id": 21, "title": title, "is_active": true, "content": "{}",

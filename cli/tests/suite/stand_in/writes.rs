@@ -1,4 +1,4 @@
-//! What it does for those who write.
+//! The answers to writes.
 
 use serde_json::json;
 
@@ -66,7 +66,7 @@ impl Shared {
         answer
     }
 
-    /// Takes the buyer's accesses away.
+    /// Removes the buyer's accesses.
     pub(super) fn revoke(&self, state: &mut State, id: i64, query: &str) -> Answer {
         state.writes += 1;
         let is_known = id == ITEM && query == format!("consumer_id={BUYER_ID}");
@@ -86,12 +86,12 @@ impl Shared {
         Answer::json(status, &json!({})).with("Entitlement-Seq", seq)
     }
 
-    /// Whether others write while it is asked.
+    /// Whether other clients write while the origin is being checked.
     pub(super) fn is_busy(&self) -> bool {
         self.flaw.starts_with("busy")
     }
 
-    /// What others write between two requests, if they do: always, or a few times.
+    /// A write of another client between two requests, if there are such: always, or a few times.
     pub(super) fn others_write(&self, state: &mut State) {
         if self.is("busy") || self.is("busy-and-wrong") || self.is("busy-at-first") && state.others < 12 {
             state.others += 1;

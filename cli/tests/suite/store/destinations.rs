@@ -1,4 +1,4 @@
-//! The same commands on every destination.
+//! The same commands with every kind of destination.
 
 use std::{fs, process::Command};
 
@@ -57,7 +57,7 @@ fn a_directory_that_cannot_be_written_keeps_its_version() {
     bench.write("old.ndjson", catalogue(1));
     bench.write("new.ndjson", catalogue(2));
     bench.publish("old.ndjson", "dir:store", &[]).ok();
-    // What a full disk looks like from here: new files cannot be made.
+    // As on a full disk: new files cannot be made.
     let shards = bench.dir.join("store/shard");
     fs::rename(&shards, bench.dir.join("store/kept")).unwrap();
     fs::write(&shards, "in the way").unwrap();
@@ -77,7 +77,7 @@ fn rules_that_no_worker_enforces_here_are_kept_all_the_same() {
         .publish("all.ndjson", "dir:store", &["--seq", "9"])
         .failed(1, "--seq says 9, but the published version already reflects the origin's change 10");
     let lease = format!(r#"{{"holder":"{}","host":"other:1","until":99999999999}}"#, "0".repeat(32));
-    // Further ahead than any lease may be: nobody took it.
+    // Its end is further ahead than a lease may be, so it is not a lease.
     bench.write("store/lease", &lease);
     bench.publish("all.ndjson", "dir:store", &[]).ok();
 }
@@ -110,11 +110,11 @@ fn pages_in_the_apis_place_are_tried_again_and_are_never_its_word() {
     publish(&bench, &kv, "all.ndjson", &[]).ok();
     bench.write("less.ndjson", catalogue(3));
     for status in [200, 403, 404] {
-        // A page for the lease, another one for the head.
+        // A page in the place of the lease, and one in the place of the head.
         kv.state().pages = (2, status);
         publish(&bench, &kv, "less.ndjson", &[]).failed(2, "297 of 300 customers");
         kv.state().pages = (usize::MAX, status);
-        let ended = publish(&bench, &kv, "less.ndjson", &[]).failed(1, "not how Cloudflare answers");
+        let ended = publish(&bench, &kv, "less.ndjson", &[]).failed(1, "not an answer of Cloudflare");
         assert!(!ended.stderr.contains("needs the permission"), "{}", ended.stderr);
         kv.state().pages = (0, 0);
     }
@@ -122,7 +122,7 @@ fn pages_in_the_apis_place_are_tried_again_and_are_never_its_word() {
 }
 
 #[test]
-fn what_the_api_left_undone_is_sent_again() {
+fn keys_that_the_api_left_undone_are_sent_again() {
     let (bench, kv) = (Bench::new("kv-again"), Kv::start());
     bench.write("all.ndjson", catalogue(5_000));
     kv.state().half_done = 2;
@@ -151,9 +151,10 @@ fn an_interrupted_run_is_resumed_by_the_list_and_checked() {
     let broken = {
         let mut state = kv.state();
         state.requests.clear();
-        // Everything was uploaded but one shard, one did not arrive whole, and the head was not swapped.
+        // Everything was uploaded but one shard, one shard is damaged, and the head was not put.
         state.values.remove("head");
-        // Of customers: the one item's shard is small, and its key hangs on a salt that is lost with the head.
+        // A shard of customers: the item's shard is small, and its key depends on a salt that is lost with
+        // the head.
         let is_of_customers =
             |(key, value): &(&String, &Vec<u8>)| key.starts_with("shard/") && value.len() > 10_000;
         let shards: Vec<_> =
@@ -172,7 +173,7 @@ fn an_interrupted_run_is_resumed_by_the_list_and_checked() {
     let state = kv.state();
     let asked_first = state.requests.iter().position(|(request, _)| request.starts_with("GET values/shard"));
     let listed = state.requests.iter().position(|(request, _)| request.starts_with("GET keys"));
-    assert!(listed < asked_first, "KV remembers of what is asked for that it is not there");
+    assert!(listed < asked_first, "KV caches that a requested key is missing");
     drop(state);
     verify(&bench, &kv).ok();
 }
@@ -209,7 +210,7 @@ fn refusals_are_explained() {
     run(&bench, &kv, &["inspect", "--from", "kv:acc0"]).failed(1, "invalid store kv:acc0");
     kv.state().turned_away = usize::MAX;
     let requests = kv.state().requests.len();
-    // Six attempts, a second apart as the API asks.
+    // Six attempts, a second apart, as the API asks.
     run(&bench, &kv, &["inspect", "--from", PLACE]).failed(1, "gave up after 6 attempts");
     assert_eq!(kv.state().requests.len() - requests, 6);
 }
@@ -236,7 +237,7 @@ fn versions_of_a_namespace_are_listed_compared_rolled_back_and_collected() {
     let roll_back = ["rollback", "--to", "2", "--from", PLACE, "--key", "publisher.jwk"];
     run(&bench, &kv, &roll_back).ok();
     verify(&bench, &kv).ok();
-    // What an interrupted run left, marked long ago.
+    // An object that an interrupted run has left, marked long ago.
     let stray = admit_snapshot::object::ObjectName::of(admit_snapshot::object::ObjectKind::Shard, b"left");
     kv.state().values.insert(stray.to_string(), b"left".to_vec());
     let garbage = format!(r#"{{"marked":[{{"at":1700000000,"objects":["{stray}"]}}]}}"#);
@@ -244,15 +245,15 @@ fn versions_of_a_namespace_are_listed_compared_rolled_back_and_collected() {
     kv.state().half_done = 1;
     assert_eq!(json(&["gc"])["deleted"], 1);
     assert!(!kv.state().values.contains_key(&stray.to_string()));
-    assert_eq!(kv.state().count("POST bulk/delete"), 2, "what was left undone is asked for again");
+    assert_eq!(kv.state().count("POST bulk/delete"), 2, "keys that were left undone are requested again");
     verify(&bench, &kv).ok();
-    // Somebody takes a record away.
+    // A record of a version disappears.
     kv.state().values.remove("version/1");
     let ended = run(&bench, &kv, &["rollback", "--to", "1", "--from", PLACE, "--key", "publisher.jwk"]);
     ended.failed(1, "there are 2, 3, 4");
 }
 
-/// 1,200 calls in five minutes are let in: those that follow publish every two seconds, and renew the lease.
+/// The API accepts 1,200 calls in five minutes; a follower publishes every two seconds and renews its lease.
 #[test]
 fn a_sync_takes_few_calls() {
     let (bench, kv) = (Bench::new("kv-sync"), Kv::start());
@@ -267,7 +268,7 @@ fn a_sync_takes_few_calls() {
         .ok();
     let requests = kv.state().requests.clone();
     let calls = |url: &str| requests.iter().filter(|(request, _)| request.contains(url)).count();
-    // Each once by the command as it begins; while it follows, that is in memory.
+    // The command reads each once at its start; while it follows, both are in memory.
     assert_eq!((calls("GET ") > 0, calls("index"), calls("directory")), (true, 1, 1), "{requests:?}");
 }
 

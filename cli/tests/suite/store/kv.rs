@@ -1,5 +1,5 @@
-//! A stand-in for Cloudflare's REST API of Workers KV, which keeps the documented limits: 10,000 pairs and
-//! 100 megabytes in a call, 1,000 names in a list, one write a second to a key, so many calls at all.
+//! A fake of Cloudflare's REST API for Workers KV with the documented limits: 10,000 pairs and 100 megabytes
+//! in a call, 1,000 names in a list, one write a second to a key, and a number of calls.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,40 +11,41 @@ use admit_testing::http::{Request, Response, Server};
 use base64ct::{Base64, Encoding};
 use serde_json::{Value, json};
 
-/// The API token that it lets in.
+/// The API token that it accepts.
 pub const API_TOKEN: &str = "kv-token";
 
-/// Where a command finds it.
+/// The store's name for commands.
 pub const PLACE: &str = "kv:acc0/ns0";
 
 const BULK_MAX_KEYS: usize = 10_000;
 const BULK_MAX_BYTES: usize = 100_000_000;
 const LIST_MAX_KEYS: usize = 1_000;
 
-/// What the double holds, and how it behaves.
+/// The state of the double.
 #[derive(Default)]
 pub struct State {
-    /// By key.
+    /// Values, by key.
     pub values: BTreeMap<String, Vec<u8>>,
-    /// Every request: method and what follows the namespace, and its status.
+    /// Every request: the method, the path after the namespace, and the status.
     pub requests: Vec<(String, u16)>,
     /// Sizes of the bodies of bulk writes.
     pub bulk_bytes: Vec<usize>,
     /// Whether a second write to a key within a second is refused.
     pub limits_writes: bool,
-    /// So many calls are answered with 429 first.
+    /// This number of calls is answered with 429 first.
     pub turned_away: usize,
-    /// So many bulk calls leave half of the keys undone.
+    /// This number of bulk calls leaves half of the keys undone.
     pub half_done: usize,
-    /// So many calls are answered by a page for people with this status, as if something stood before the API.
+    /// This number of calls is answered with a web page with this status, as if another server stood before
+    /// the API.
     pub pages: (usize, u16),
-    /// So many reads and lists do not show what was written.
+    /// This number of reads and lists does not show the latest writes.
     pub unseen: usize,
     written: BTreeMap<String, Instant>,
 }
 
 impl State {
-    /// How many requests began so.
+    /// The number of requests that begin with this text.
     pub fn count(&self, beginning: &str) -> usize {
         self.requests.iter().filter(|(request, _)| request.starts_with(beginning)).count()
     }
@@ -52,14 +53,14 @@ impl State {
 
 /// A running double.
 pub struct Kv {
-    /// For `CLOUDFLARE_API_BASE_URL`.
+    /// The value of `CLOUDFLARE_API_BASE_URL`.
     pub api_url: String,
     _server: Server,
     state: Arc<Mutex<State>>,
 }
 
 impl Kv {
-    /// Starts an empty one.
+    /// Starts an empty namespace.
     pub fn start() -> Self {
         let state = Arc::new(Mutex::new(State::default()));
         let shared = Arc::clone(&state);
@@ -205,7 +206,8 @@ fn list(query: &str, state: &State) -> Answer {
     let prefix = &parameters["prefix"];
     let after = parameters.get("cursor").cloned().unwrap_or_default();
     let names: BTreeSet<_> = state.values.keys().filter(|key| key.starts_with(prefix)).collect();
-    // Shorter pages than asked for, as the API may give: only the cursor says whether there is more.
+    // Pages are shorter than requested, as the API may give them: only the cursor tells whether there is
+    // more.
     let mut left = names.into_iter().filter(|key| **key > after);
     let page: Vec<_> = left.by_ref().take(limit.min(10)).collect();
     let cursor = left.next().and(page.last().copied()).map_or("", String::as_str);

@@ -1,4 +1,4 @@
-//! Two publishers at once, and publishers that are gone.
+//! Two publishers at the same time, and publishers that have ended.
 
 use crate::{
     bench::{Bench, catalogue},
@@ -25,7 +25,7 @@ fn the_second_of_two_publishers_stops_and_names_the_first() {
     let holder = format!(":{}, holds the lease until 20", first.id());
     let ended = bench.publish("new.ndjson", &double.url, &[]).failed(1, &holder);
     assert!(ended.stderr.contains("s from now") && ended.stderr.contains("--force"), "{}", ended.stderr);
-    // Killed, it leaves the lease, which the next one on this machine takes over at once.
+    // Killed, it leaves its lease, which the next publisher on this machine takes over at once.
     first.kill().unwrap();
     first.wait().unwrap();
     let ended = bench.publish("new.ndjson", &double.url, &[]).ok();
@@ -51,7 +51,8 @@ fn a_publisher_whose_lease_was_taken_over_writes_nothing_more() {
     }
 }
 
-/// It runs elsewhere, or a version that did not say which process it is has left it: who can tell?
+/// The publisher runs on another machine, or an earlier release has not said which process it is, so its end
+/// cannot be known.
 #[test]
 fn a_lease_of_another_machine_is_waited_for_or_taken_over_by_force() {
     let (bench, double) = set_up("lease-elsewhere");
@@ -68,7 +69,7 @@ fn a_lease_of_another_machine_is_waited_for_or_taken_over_by_force() {
 }
 
 #[test]
-fn leases_that_have_ended_keep_nobody_away() {
+fn leases_that_have_ended_keep_no_publisher_away() {
     let (bench, double) = set_up("lease-ended");
     let lease = format!(r#"{{"holder":"{}","host":"gone:1","until":1700000000}}"#, "0".repeat(32));
     double.state().values.insert("lease".to_owned(), lease.into_bytes());
@@ -78,13 +79,13 @@ fn leases_that_have_ended_keep_nobody_away() {
 }
 
 #[test]
-fn who_publishes_without_a_lease_meanwhile_is_noticed() {
+fn a_publish_without_a_lease_meanwhile_is_noticed() {
     let (bench, double) = set_up("lease-none");
     bench.publish("old.ndjson", &double.url, &["--seq", "9"]).ok();
     let later = double.state().head.clone();
     let other = Double::start(&bench.jwks("publisher"));
     bench.publish("old.ndjson", &other.url, &["--seq", "5"]).ok();
-    // Its first look at the head shows seq 5, the next one seq 9.
+    // The first look at the head shows seq 5, the second one seq 9.
     other.fail("POST /snapshot/pack", 0, 1, Mishap::Published(later.unwrap()));
     let ended = bench.publish("new.ndjson", &other.url, &[]).failed(1, "another publisher was faster: seq 9");
     assert!(ended.stderr.contains("run it again"), "{}", ended.stderr);

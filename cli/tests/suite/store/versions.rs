@@ -1,4 +1,4 @@
-//! Versions: rolled back to, compared, listed; and what is collected.
+//! Versions: rollback, comparison, lists, and garbage collection.
 
 use serde_json::Value;
 
@@ -27,7 +27,7 @@ fn json(bench: &Bench, args: &[&str]) -> Value {
     serde_json::from_str(&bench.run(&[args, &["--json"]].concat()).ok().stdout).unwrap()
 }
 
-/// A catalogue of so many customers, the first of whom holds nothing.
+/// A catalogue with this number of customers, where the first one holds nothing.
 fn without_access(customers: usize) -> String {
     let text = catalogue(customers);
     let access = r#","accesses":[{"id":1,"item_id":33,"created_at":1700000000}]"#;
@@ -53,26 +53,26 @@ fn old_content_comes_back_under_a_new_seq() {
     assert!(head.published_at.unwrap() > 1_700_000_000);
     assert_eq!(double.state().versions(), [41, 50, 51]);
     assert_eq!(double.state().values["version/41"], old);
-    assert!(double.state().count("POST /snapshot/check") > 0, "all of it is looked at");
+    assert!(double.state().count("POST /snapshot/check") > 0, "every object is checked");
     bench.run(&["verify", "--from", &double.url, "--key", "publisher.jwk"]).ok();
-    // And forth again, to what was there before.
+    // And back to the later content.
     roll_back(&bench, &double.url, "50", &["--json"]).ok();
     assert_eq!(double.state().published().unwrap().customers, 5);
 }
 
 #[test]
-fn what_cannot_be_rolled_back_to_is_refused_and_nothing_changes() {
+fn an_impossible_rollback_is_refused_and_changes_nothing() {
     let (bench, double) = set_up("rollback-refused");
     roll_back(&bench, &double.url, "1", &[]).failed(1, "nothing is published yet");
     publish(&bench, &double.url, &catalogue(3), &[]);
     publish(&bench, &double.url, &catalogue(5), &[]);
     let head = double.state().head.clone();
     roll_back(&bench, &double.url, "7", &[]).failed(1, "unknown version 7: there are 1, 2");
-    roll_back(&bench, &double.url, "2", &[]).failed(1, "the content of version 2 is what is published");
+    roll_back(&bench, &double.url, "2", &[]).failed(1, "the content of version 2 is already published");
     bench.keygen("other");
     let args = ["rollback", "--to", "1", "--from", &double.url, "--key", "other.jwk"];
     bench.run(&args).failed(1, "signed by another key");
-    // One shard of the old version is gone, or is another.
+    // One shard of the old version is missing or damaged.
     let objects = double.state().objects.keys().cloned().collect::<Vec<_>>();
     let shards: Vec<_> = objects.into_iter().filter(|key| key.starts_with("shard/")).collect();
     assert_eq!(shards.len(), 3, "one of customers in each version, and one of items in both");
@@ -81,7 +81,7 @@ fn what_cannot_be_rolled_back_to_is_refused_and_nothing_changes() {
         let shard = double.state().objects.remove(&key).unwrap();
         let ended = roll_back(&bench, &double.url, "1", &[]);
         if ended.code == Some(0) {
-            // It is only the newer version's: roll forth again.
+            // The shard belongs only to the newer version, so publish that one again.
             double.state().objects.insert(key, shard);
             double.state().head.clone_from(&head);
             continue;
@@ -95,7 +95,7 @@ fn what_cannot_be_rolled_back_to_is_refused_and_nothing_changes() {
         double.state().objects.insert(key, shard);
     }
     assert_eq!(refused, 2);
-    // A record that somebody has put under another number.
+    // A record under the number of another version.
     let record = double.state().values["version/2"].clone();
     double.state().values.insert("version/1".to_owned(), record);
     roll_back(&bench, &double.url, "1", &[]).failed(1, "the record of version 1 holds version 2");
@@ -124,10 +124,10 @@ fn a_rollback_that_is_killed_has_happened_or_not() {
 }
 
 #[test]
-fn what_changed_between_versions_is_counted_and_listed() {
+fn changes_between_versions_are_counted_and_listed() {
     let (bench, double) = set_up("diff");
     publish(&bench, &double.url, &catalogue(5_000), &[]);
-    // One customer more, one without access.
+    // One more customer, and one without access.
     publish(&bench, &double.url, &without_access(5_001), &[]);
     let item = catalogue(5_001).replace("Slack Water", "Spring Tide");
     publish(&bench, &double.url, &item, &[]);
@@ -139,7 +139,11 @@ fn what_changed_between_versions_is_counted_and_listed() {
     let shared = customers["shards_shared"].as_u64().unwrap();
     assert_eq!((customers["shards_after"].as_u64(), shared >= 6), (Some(8), true), "{shared}");
     let differ = 8 - shared;
-    assert_eq!(double.state().count("GET /snapshot/shard") as u64, 2 * differ, "only what differs is read");
+    assert_eq!(
+        double.state().count("GET /snapshot/shard") as u64,
+        2 * differ,
+        "only differing shards are read"
+    );
     let mut changes = customers["changes"].as_array().unwrap().clone();
     changes.sort_by_key(|change| change["id"].as_u64());
     assert_eq!((&changes[0]["how"], &changes[0]["id"]), (&"changed".into(), &1.into()));
@@ -155,7 +159,7 @@ fn what_changed_between_versions_is_counted_and_listed() {
     assert!(text.contains("none changed"), "{text}");
     bench
         .run(&["diff", "1", "9", "--from", &double.url])
-        .failed(1, "no version 9: there are 1, 2, 3, and head");
+        .failed(1, "unknown version 9: expected one of 1, 2, 3, or head");
     bench.run(&["diff", "1", "x", "--from", &double.url]).failed(2, "seq of a version, or head");
 }
 
@@ -170,7 +174,7 @@ fn versions_with_other_numbers_of_shards_are_compared_too() {
     assert_eq!((customers["shards_before"].as_u64(), customers["shards_after"].as_u64()), (Some(1), Some(8)));
     assert_eq!(customers["changes"].as_array().unwrap().len(), 3);
     let again = json(&bench, &["diff", "1", "2", "--from", "dir:store", "--list", "3"]);
-    assert_eq!(report, again, "the same are listed");
+    assert_eq!(report, again, "the same changes are listed");
     let report = json(&bench, &["diff", "2", "1", "--from", "dir:store"]);
     assert_eq!(report["customers"]["removed"], 4_960);
     let text = bench.run(&["diff", "1", "2", "--from", "dir:store", "--list", "3"]).ok().stdout;
@@ -178,7 +182,7 @@ fn versions_with_other_numbers_of_shards_are_compared_too() {
 }
 
 #[test]
-fn what_an_interrupted_publish_left_is_collected_after_the_grace() {
+fn objects_of_an_interrupted_publish_are_collected_after_the_grace() {
     let (bench, double) = set_up("gc");
     let gc = |more: &[&str]| json(&bench, &[&["gc", "--from", double.url.as_str()], more].concat());
     bench.run(&["gc", "--from", &double.url]).failed(1, "nothing is published yet");
@@ -199,7 +203,7 @@ fn what_an_interrupted_publish_left_is_collected_after_the_grace() {
     assert_eq!(gc(&["--key", "publisher.jwk"])["marked"], (all - needed) as u64);
     assert_eq!(gc(&[])["deleted"], 0, "not before the grace is over");
     assert_eq!(double.state().objects.len(), all);
-    // An hour ago, as far as the next run knows.
+    // Moves the marks back by an hour.
     let age = |double: &Double, secs: i64| {
         let mut state = double.state();
         let mut garbage: Value = serde_json::from_slice(&state.values["garbage"]).unwrap();
@@ -214,7 +218,7 @@ fn what_an_interrupted_publish_left_is_collected_after_the_grace() {
     assert!(ended.stdout.contains(&format!("Deleted    {}\n", all - needed)), "{}", ended.stdout);
     assert_eq!(double.state().objects.len(), needed);
     bench.run(&["verify", "--from", &double.url, "--key", "publisher.jwk"]).ok();
-    // The store may go on showing what was deleted: the next publish sends it all the same.
+    // The store may still show deleted objects, so the next publish uploads them again.
     let ended = bench.publish("all.ndjson", &double.url, &[]).ok();
     assert!(ended.stdout.contains("Published seq 2"), "{}", ended.stdout);
     assert_eq!(double.state().objects.len(), all);
@@ -241,17 +245,17 @@ fn a_collection_waits_for_publishers_and_is_killed_without_harm() {
         double.recover();
         bench.run(&["verify", "--from", &double.url, "--key", "publisher.jwk"]).ok();
     }
-    // The lease of the last one is in the way of nobody on this machine.
+    // The lease of the last run does not block a run on this machine.
     let ended = bench.run(&["gc", "--from", &double.url]).ok();
     assert!(ended.stderr.contains("ended without giving its lease back"), "{}", ended.stderr);
     assert_eq!(double.state().objects.len(), before - 1);
-    assert!(double.state().objects.contains_key("shard/not-ours"), "what it does not know stays");
+    assert!(double.state().objects.contains_key("shard/not-ours"), "unknown keys stay");
     for wrong in [["--grace", "5m"], ["--grace", "x"], ["--keep", "0"]] {
         bench.run(&["gc", "--from", &double.url, wrong[0], wrong[1]]).failed(2, "invalid value");
     }
 }
 
-/// A delta in the way of versions: it belongs to the head only.
+/// A delta is not part of the kept version: it belongs to the head only.
 #[test]
 fn a_delta_is_compared_measured_and_rolled_back() {
     let bench = Bench::new("delta");
@@ -286,7 +290,7 @@ fn a_delta_is_compared_measured_and_rolled_back() {
         report,
         "the head's seq names it too"
     );
-    // Another customer, who is in the delta only, is counted by all three.
+    // A customer who is only in the delta is counted by all three commands.
     let put = catalogue(6_001).lines().last().unwrap().to_owned();
     bench.write("changes.ndjson", format!("{{\"seq\":9,\"put\":[{put}]}}\n"));
     bench.run(&changes).ok();
@@ -304,7 +308,7 @@ fn a_delta_is_compared_measured_and_rolled_back() {
     assert!(text.contains("Customers  5,000 before, 5,001 after: 2 added, 1 removed, 0 changed"), "{text}");
     let report = json(&bench, &["verify", "--from", "dir:store", "--key", "publisher.jwk"]);
     assert_eq!((&report["customers"], &report["items"]), (&5_001.into(), &1.into()));
-    // Without its delta the version is what is published, and yet it can be rolled back to.
+    // The published version without its delta counts as another version, so it can be rolled back to.
     roll_back(&bench, "dir:store", "7", &[]).ok();
     let report = json(&bench, &["inspect", "--from", "dir:store"]);
     assert!(report["objects"]["delta"].is_null());

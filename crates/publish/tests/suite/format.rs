@@ -1,5 +1,5 @@
-//! The byte format: `docs/storage-schema.md` against the code, pinned digests, and readers that meet bytes
-//! which nobody wrote.
+//! The byte format: `docs/storage-schema.md` against the code, pinned digests, and readers with arbitrary
+//! bytes.
 
 use std::{collections::HashMap, fs, path::Path};
 
@@ -26,7 +26,7 @@ const NOW: i64 = 1_700_000_100;
 const JWKS: &str = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","alg":"EdDSA","kid":"publisher-1",
     "x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
 
-/// The salt of what `build_ndjson` builds.
+/// The salt that `build_ndjson` uses.
 const SALT: ItemSalt = ItemSalt::IN_MEMORY;
 
 const NO_ENTRIES: &[(EntryKey, &[u8])] = &[];
@@ -47,7 +47,7 @@ fn document() -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/storage-schema.md")).unwrap()
 }
 
-/// The fenced blocks of one language, each with the line that introduces it.
+/// The fenced blocks of one language, each with the line before it.
 fn blocks(document: &str, language: &str) -> Vec<(String, String)> {
     let fence = format!("```{language}");
     let mut found = Vec::new();
@@ -70,7 +70,7 @@ fn only(document: &str, language: &str) -> String {
     found.remove(0).1
 }
 
-/// The bytes of a dump: hexadecimal up to `#`, or text behind `| `.
+/// The bytes of a dump: hexadecimal up to `#`, or text after `| `.
 fn bytes_of(dump: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
     for line in dump.lines() {
@@ -93,7 +93,7 @@ fn of_kind(built: &Built, kind: ObjectKind) -> Vec<&[u8]> {
     objects.map(|(_, object)| object.as_slice()).collect()
 }
 
-/// What the example of the document is made of, in its order.
+/// The objects of the document's example, in its order.
 fn expected_objects() -> Vec<(ObjectName, Vec<u8>)> {
     let built = example();
     let mut objects = built.objects.clone();
@@ -144,7 +144,7 @@ fn the_document_shows_a_head_that_verifies() {
     assert_eq!(head.may_follow(Some(&Head { seq: 7, ..head.clone() }), NOW, 0), Ok(()));
 }
 
-/// What was published in format 1 is found as what is published now is.
+/// A snapshot in format 1 is found in the same way as a current one.
 #[test]
 fn a_snapshot_of_format_1_is_read() {
     let text = format_1();
@@ -188,7 +188,7 @@ fn a_snapshot_of_format_1_is_read() {
     );
 }
 
-/// The numbers in the tables of the document.
+/// The numbers in the document's tables.
 #[test]
 fn the_document_names_the_limits() {
     let document = document();
@@ -207,8 +207,8 @@ fn the_document_names_the_limits() {
     }
 }
 
-/// The example's digests, apart from the document: a change here is a change of what is published, and, if
-/// the bytes mean something else now, of the format (see "Changing the format").
+/// Digests of the example, independent of the document. A change here changes published objects, and the
+/// format too if the bytes now have another meaning (see "Changing the format").
 #[test]
 fn digests_are_pinned() {
     let built = example();
@@ -224,9 +224,9 @@ const PINNED: [&str; 4] = [
     "directory/279045bf5f2229b2bc9d8820ba7172e3bfa5147db21b66e5d9252bc77b6bb94c",
 ];
 
-/// Lines in another order are the same snapshot.
+/// The same lines in another order are the same snapshot.
 #[test]
-fn the_order_of_lines_decides_nothing() {
+fn the_order_of_lines_does_not_matter() {
     let ndjson = only(&document(), "ndjson");
     let reversed: Vec<_> = ndjson.lines().rev().collect();
     assert_eq!(build_ndjson(reversed.join("\n").as_bytes(), NOW).unwrap().objects, example().objects);
@@ -244,7 +244,7 @@ fn the_example_is_read_back() {
     assert_eq!(customer.licenses().unwrap()[0].renews_on.unwrap().to_string(), "2023-12-14T09:35:28-07:00");
 }
 
-/// Reads bytes by every way there is. Returns how many values could be read.
+/// Reads bytes with every reader. Returns how many values could be read.
 fn read_everything(object: &[u8], page: &[u8]) -> usize {
     let keys = [
         anna(),
@@ -314,7 +314,7 @@ fn read_record(record: &[u8]) -> usize {
     count
 }
 
-/// Objects of every kind, a page among them, with more than one entry each.
+/// Objects of every kind, including a page, with more than one entry each.
 fn valid_objects() -> Vec<Vec<u8>> {
     let built = example();
     let mut objects: Vec<_> = expected_objects().into_iter().map(|(_, object)| object).collect();
@@ -353,7 +353,7 @@ fn every_flipped_bit_of_a_valid_object_is_read_without_panic_and_noticed() {
         for bit in 0..object.len() * 8 {
             flipped[bit / 8] ^= 1 << (bit % 8);
             read_everything(&flipped, &flipped);
-            // Hashing is slow in a debug build: a sample will do.
+            // Hashing is slow in a debug build, so a sample is checked.
             if bit % 61 == 0 {
                 assert!(names.iter().all(|name| name.check(&flipped).is_err()));
             }
@@ -362,7 +362,7 @@ fn every_flipped_bit_of_a_valid_object_is_read_without_panic_and_noticed() {
     }
 }
 
-/// Counts, lengths and offsets at their extremes, where arithmetic would overflow.
+/// Counts, lengths and offsets at their extremes, where arithmetic could overflow.
 #[test]
 fn extreme_words_are_read_without_panic() {
     let objects = valid_objects();
@@ -401,7 +401,7 @@ proptest! {
             object[at] = byte;
         }
         object.truncate(cut.index(object.len() * 4).max(HEADER_LEN));
-        // The tail of another object behind a piece of this one.
+        // The tail of another object after a piece of this one.
         let donor = other.get(&objects);
         let (start, from) = (splice.0.index(object.len()), splice.1.index(donor.len()));
         let spliced = [&object[..start], &donor[from..]].concat();
@@ -409,7 +409,7 @@ proptest! {
         read_everything(&spliced, &object);
     }
 
-    /// A head that is any text at all.
+    /// A head that is any text.
     #[test]
     fn any_head_is_read_without_panic(jws in "[a-zA-Z0-9_.-]{0,200}", json in ".{0,60}") {
         let keys = KeySet::from_inline_jwks(JWKS, &NativeVerifier).unwrap();

@@ -1,4 +1,4 @@
-//! The sample catalogue is valid, whole and as varied as its personas and the documentation need.
+//! The sample catalogue is valid, complete, and as varied as its personas and the documentation need.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
@@ -15,7 +15,7 @@ use admit_snapshot::{
 };
 use serde_json::Value;
 
-/// An arbitrary moment of publishing: whatever the samples promise holds at any.
+/// An arbitrary time of publishing: the promises of the samples hold at any time.
 const NOW: i64 = 1_800_000_000;
 const DAY_SECS: i64 = 86_400;
 
@@ -63,7 +63,7 @@ fn samples() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../samples")
 }
 
-/// Every line of the catalogue with its place, in the order in which it is published.
+/// Every line of the catalogue with its place, in the order of publishing.
 fn lines() -> Vec<(String, Line)> {
     let mut paths: Vec<PathBuf> = fs::read_dir(samples().join("catalogue"))
         .unwrap()
@@ -94,7 +94,7 @@ fn is_package(item: &Item) -> bool {
     item.item_type.name == "package"
 }
 
-/// At least one of `all` is so.
+/// Whether at least one of `all` fulfils a condition.
 fn some<T>(all: impl IntoIterator<Item = T>, is_so: impl FnMut(T) -> bool) -> bool {
     all.into_iter().any(is_so)
 }

@@ -1,4 +1,4 @@
-//! `docs/publish-schema.md` names every field, its example is valid, and what it says of strictness is so.
+//! `docs/publish-schema.md` names every field, its example is valid, and its rules of strictness hold.
 
 use std::{
     collections::BTreeSet,
@@ -41,7 +41,7 @@ fn the_reference_names_every_field() {
     let mut all = BTreeSet::new();
     for file in fs::read_dir(root().join("samples/catalogue")).unwrap() {
         for json in fs::read_to_string(file.unwrap().path()).unwrap().lines() {
-            // Through the schema and back, so that fields that were left out are there too.
+            // Parsed and written again, so that fields that the example omits are named too.
             let line: Line = serde_json::from_str(json).unwrap();
             names(&serde_json::to_value(&line).unwrap(), &mut all);
         }
@@ -61,7 +61,7 @@ fn example() -> String {
     after.split_once("```").unwrap().0.to_owned()
 }
 
-/// What comes of publishing lines.
+/// The result of publishing lines.
 fn published(ndjson: &str) -> Outcome {
     let mut source = Source::new(1_800_000_000, Strictness::Refuse, SpillPlan::default());
     source.read("example", ndjson.as_bytes()).unwrap();
@@ -101,7 +101,7 @@ fn feed_of_the_reference() -> (String, Vec<Change>) {
     (feed.to_owned(), read)
 }
 
-/// Read as a publish file after the example's own lines, each record in place of the one with its name.
+/// Reads the changes as a publish file after the example's own lines; each record replaces the one with its name.
 #[test]
 fn the_changes_of_the_reference_follow_its_example() {
     let (_, changes) = feed_of_the_reference();

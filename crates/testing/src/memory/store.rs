@@ -32,7 +32,7 @@ pub enum Fault {
     /// Reads find nothing unless they ask for recent data, as at an edge that has cached that the key was
     /// missing.
     MissingInCache,
-    /// Reads find the value before the last one, or nothing if there was none.
+    /// Reads find the value before the last one, or nothing if it was the first.
     Stale,
     /// Reads find only the first bytes, this number of them.
     Truncated(usize),

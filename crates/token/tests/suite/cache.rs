@@ -1,4 +1,4 @@
-//! What is remembered, and for how long.
+//! Remembered tokens, and how long they are remembered.
 
 use std::rc::Rc;
 

@@ -1,4 +1,4 @@
-//! What claims must say, and what they come to.
+//! The rules for claims, and the principal that they give.
 
 use admit_snapshot::{key::EntryKey, limits::CUSTOMER_MAX_BYTES};
 use admit_token::{Roles, Scope, Scopes};
@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 
 use super::support::{NOW, VENDOR, World, claims_with, good_claims, issuer_with};
 
-/// The leeway of the vendor: the default.
+/// The vendor's leeway, which is the default.
 const LEEWAY: i64 = 60;
 
-/// Changes to the good claims, as JSON text so that numbers stand as a token has them; `null` stays `null`.
+/// Changes to the valid claims, as JSON text, so that numbers are written as in a token; `null` stays `null`.
 fn token(changes: &str) -> String {
     let changes: Value = serde_json::from_str(changes).unwrap();
     let mut claims = good_claims();
@@ -28,7 +28,7 @@ fn the_boundaries_of_time() {
     let now = NOW;
     let leeway = LEEWAY;
     let cases = [
-        // exp: the token is dead on the second that it names.
+        // exp: the token has expired on the second that it names.
         (format!(r#"{{"exp":{}}}"#, now + 1), "ok"),
         (format!(r#"{{"exp":{now}}}"#), "ok"),
         (format!(r#"{{"exp":{}}}"#, now - leeway + 1), "ok"),
@@ -86,7 +86,7 @@ fn the_boundaries_of_time() {
         (format!(r#"{{"iat":{}}}"#, now + 86_400), "clock_differs"),
         (format!(r#"{{"iat":{}}}"#, now + 86_401), "issued_in_future"),
         (r#"{"iat":1e30}"#.to_owned(), "malformed_claim"),
-        // The reason that is named first.
+        // Which reason is named first.
         (format!(r#"{{"exp":{},"nbf":{}}}"#, now - 100, now + 100), "expired"),
         (format!(r#"{{"exp":{},"aud":"x"}}"#, now - 100), "expired"),
     ];
@@ -234,7 +234,7 @@ fn two_issuers_with_the_same_sub_are_two_customers() {
 }
 
 #[test]
-fn what_a_vendors_token_says() {
+fn the_claims_of_a_vendors_token() {
     let mut world = World::new(&[issuer_with(&json!({"may": ["view", "write", "publish"]}))]);
     let token = token(
         r#"{"client_id":"app-1","azp":"app-2","mid":21,"mui":"528b1b80","aid":"42","ctx":["consumer","merchant","x"],
@@ -301,9 +301,9 @@ fn optional_claims_of_the_wrong_type_refuse_the_token() {
     }
 }
 
-/// PHP writes `""` or `[]` where nothing was set, lists with a gap as objects, and numbers in quotes.
+/// PHP writes `""` or `[]` for unset values, lists with gaps as objects, and numbers in quotes.
 #[test]
-fn claims_as_php_and_others_write_them() {
+fn claims_in_the_forms_of_php_and_others() {
     let mut world = World::new(&[issuer_with(&json!({"may": ["view", "write", "publish"]}))]);
     let mut principal = |changes: &str| world.verify(&token(changes), NOW).unwrap().principal.clone();
     for nothing in ["null", r#""""#, r#"" ""#, "[]", "{}"] {

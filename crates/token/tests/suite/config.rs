@@ -43,7 +43,7 @@ fn the_defaults() {
 }
 
 #[test]
-fn everything_can_be_said() {
+fn every_member_is_read() {
     let keys = json!({"keys": [Signer::EdDsa(1).jwk(Some("1")), Signer::Hs256(SECRET).jwk(Some("2"))]});
     let json = json!([
         issuer_with(&json!({"leeway_secs": 300, "customer_claim": "uuid", "may_publish": true,
@@ -58,7 +58,7 @@ fn everything_can_be_said() {
     assert_eq!(error(&json), "fine");
     let issuers = parse_issuers(&json.to_string(), &secret).unwrap();
     let may = |position: usize| issuers[position].may.iter().map(Capability::name).collect::<Vec<_>>();
-    // `may_publish` adds to `may`, and to what an issuer has without it.
+    // `may_publish` adds to `may`, and to the default of `may`.
     assert_eq!((may(0), may(1)), (vec!["view", "publish"], vec!["view"]));
     assert_eq!(
         (may(2), may(3), may(4)),

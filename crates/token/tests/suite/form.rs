@@ -1,4 +1,4 @@
-//! Tokens whose form is wrong. Each is signed with the right key, so that only the form can be the reason.
+//! Malformed tokens. Each is signed with the right key, so that only its form can be the reason of a refusal.
 
 use admit_snapshot::limits::TOKEN_MAX_BYTES;
 use serde_json::{Value, json};
@@ -66,7 +66,7 @@ fn segments() {
     assert_eq!(world.code(&token), "ok");
 }
 
-/// The last character of 32 bytes in base64url has two unused bits, which must be zero: otherwise one token
+/// The last character of 32 bytes in base64url has two unused bits, which must be zero; otherwise a token
 /// would have four spellings.
 #[test]
 fn unused_bits_of_base64_are_refused() {
@@ -150,7 +150,7 @@ fn header_members() {
 }
 
 #[test]
-fn payloads_that_are_no_claims() {
+fn payloads_that_are_not_claims() {
     let mut world = World::vendor();
     let good = good_claims().to_string();
     let inner = &good[1..good.len() - 1];
@@ -209,9 +209,9 @@ fn exactly_16_kib_is_accepted_and_one_byte_more_is_not() {
     assert_eq!(world.code(&"a".repeat(10 << 20)), "too_long");
 }
 
-/// The classic: the public key, which everyone has, taken for an HMAC secret.
+/// The classic attack: the public key, which is known to all, is used as an HMAC secret.
 #[test]
-fn a_public_key_is_no_hmac_secret() {
+fn a_public_key_is_not_used_as_an_hmac_secret() {
     let vectors: Vec<Value> =
         serde_json::from_str(include_str!("../../../../tests/vectors/signatures.json")).unwrap();
     let rsa = vectors.iter().find(|vector| vector["alg"] == "RS256").unwrap()["jwk"].clone();
@@ -233,7 +233,7 @@ fn a_public_key_is_no_hmac_secret() {
     }
 }
 
-/// Keys that a token brings along are never used.
+/// Keys inside a token are never used.
 #[test]
 fn a_key_in_the_header_is_not_used() {
     let stranger = Signer::EdDsa(9);
@@ -248,7 +248,7 @@ fn a_key_in_the_header_is_not_used() {
     }
 }
 
-/// A log line shows of a token the members of its header that tell keys apart, and `iss` and `aud`.
+/// A log line shows only these parts of a token: the members of the header that tell keys apart, `iss` and `aud`.
 #[test]
 fn errors_hold_nothing_of_the_token() {
     let mut world = World::new(&[issuer_with(&json!({"audience": {"any_of": ["other"]}}))]);

@@ -105,13 +105,13 @@ fn an_unknown_kid_causes_one_fetch_per_cooldown() {
     assert_eq!(world.code_at(&token(ONE, "1"), NOW + 60), "ok");
 }
 
-/// Anybody can cause a fetch by an unsigned token, a moment before the issuer rotates its keys.
+/// An unsigned token causes a fetch, a moment before the issuer rotates its keys.
 #[test]
 fn a_fetch_that_a_stranger_caused_refuses_no_key_of_later() {
     let mut world = world();
     world.code(&token(ONE, "1"));
     world.fetched(&[ONE.jwk(Some("1"))], NOW);
-    // The name of the next key is guessed, too.
+    // The attacker also guesses the name of the next key.
     for made_up in ["x", "2"] {
         assert_eq!(world.code_at(&token(Signer::EdDsa(9), made_up), NOW + 30), "need_keys");
     }
@@ -127,7 +127,7 @@ fn a_fetch_that_a_stranger_caused_refuses_no_key_of_later() {
     assert_eq!(world.code_at(&good, NOW + 60), "ok");
 }
 
-/// A viewer whose token is of a key that is gone has to learn of it, whoever causes the fetches.
+/// A viewer whose token was signed by a removed key must learn of it, whichever client causes the fetches.
 #[test]
 fn strangers_do_not_hold_the_answer_back() {
     let mut world = world();
@@ -158,7 +158,7 @@ fn an_older_document_that_arrives_later_replaces_nothing() {
     assert_eq!(world.code_at(&token(TWO, "2"), NOW + 1), "ok");
 }
 
-/// Some issuers give each of their keys the same name, or none.
+/// Some issuers give all their keys the same name, or no name.
 #[test]
 fn a_key_that_is_replaced_under_its_name_is_waited_for() {
     for kid in [Some("1"), None] {
@@ -170,7 +170,7 @@ fn a_key_that_is_replaced_under_its_name_is_waited_for() {
         assert_eq!(world.code_at(&new, NOW + 1), "key_pending", "{kid:?}");
         let signatures = world.signatures();
         assert_eq!(world.code_at(&new, NOW + 2), "key_pending", "{kid:?}");
-        assert_eq!(world.signatures(), signatures, "what is known to be wrong is not computed again");
+        assert_eq!(world.signatures(), signatures, "a known bad signature is not computed again");
         assert_eq!(world.code_at(&new, NOW + 30), "need_keys");
         world.fetched(&[TWO.jwk(kid)], NOW + 30);
         assert_eq!(world.code_at(&new, NOW + 30), "ok", "{kid:?}");
@@ -179,7 +179,7 @@ fn a_key_that_is_replaced_under_its_name_is_waited_for() {
 }
 
 #[test]
-fn a_key_in_a_form_that_cannot_be_used_is_no_401() {
+fn a_key_in_an_unusable_form_causes_no_401() {
     let mut world = world();
     let odd = json!({"kty": "EC", "crv": "secp256k1", "kid": "odd", "alg": "ES256K"});
     let small = json!({"kty": "RSA", "n": "AQAB", "e": "AQAB", "kid": "small"});
@@ -195,14 +195,14 @@ fn a_key_in_a_form_that_cannot_be_used_is_no_401() {
             assert_eq!((code(&answer), &*self::detail(&answer)), ("key_left_out", detail));
         }
     }
-    // The algorithm that is not supported either.
+    // A token with an unsupported algorithm too.
     let token = |header: &Value| TWO.sign(header.to_string(), good_claims().to_string());
     assert_eq!(world.code_at(&token(&json!({"alg": "ES256K", "kid": "odd"})), NOW + 29), "key_left_out");
     assert_eq!(
         world.code_at(&token(&json!({"alg": "none", "kid": "odd"})), NOW + 29),
         "unsupported_algorithm"
     );
-    // Asked for again, as it may be mended.
+    // The keys are requested again, because the issuer may have fixed its document.
     let odd = token(&json!({"alg": "ES256K", "kid": "odd"}));
     assert_eq!(world.code_at(&odd, NOW + 30), "need_keys");
     world.fetched(&keys, NOW + 30);
@@ -238,7 +238,7 @@ fn the_configuration_says_what_rsa_keys_without_alg_are_for() {
 }
 
 #[test]
-fn an_unknown_kid_is_no_401_while_nobody_can_tell() {
+fn an_unknown_kid_causes_no_401_while_the_keys_are_unknown() {
     let mut world = world();
     world.code(&token(ONE, "1"));
     world.fetched(&[ONE.jwk(Some("1"))], NOW);
@@ -310,7 +310,11 @@ fn a_bad_signature_is_forgotten_when_keys_come() {
     assert_eq!(world.code_at(&token, NOW + 30), "need_keys");
     world.fetched(&[ONE.jwk(Some("1"))], NOW + 30);
     assert_eq!(world.code_at(&token, NOW + 31), "bad_signature");
-    assert_eq!(world.code_at(&token, NOW + 31), "key_pending", "told once: the key may be there by now");
+    assert_eq!(
+        world.code_at(&token, NOW + 31),
+        "key_pending",
+        "reported once: the key may be published by now"
+    );
     world.fetched(&[TWO.jwk(Some("1"))], NOW + 32);
     assert_eq!(world.code_at(&token, NOW + 32), "ok");
 }

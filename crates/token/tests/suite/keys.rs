@@ -1,4 +1,4 @@
-//! Which key is a token's, and which keys are none.
+//! Which key belongs to a token, and which keys are unusable.
 
 use admit_snapshot::limits::JWKS_MAX_BYTES;
 use admit_token::{JwsError, KeySet, KeySetError, NativeVerifier, limits::JWKS_MAX_KEYS, verify_jws};
@@ -38,7 +38,7 @@ fn the_kid_selects_the_key() {
         (EC, Some("1"), "algorithm_mismatch"),
         (ONE, Some("4"), "unknown_kid"),
         (ONE, Some("1 "), "unknown_kid"),
-        // Without a name, those of the algorithm are tried.
+        // Without a `kid`, the keys of the algorithm are tried.
         (ONE, None, "ok"),
         (TWO, None, "ok"),
         (TWO, Some(""), "ok"),
@@ -69,7 +69,11 @@ fn a_key_without_a_name_takes_any_kid() {
     assert_eq!(world.code(&ONE.token(Some("1"), &good_claims())), "ok");
     assert_eq!(world.code(&ONE.token(Some("2"), &good_claims())), "ok");
     assert_eq!(world.code(&TWO.token(Some("2"), &good_claims())), "ok");
-    assert_eq!(world.code(&TWO.token(Some("1"), &good_claims())), "bad_signature", "named otherwise");
+    assert_eq!(
+        world.code(&TWO.token(Some("1"), &good_claims())),
+        "bad_signature",
+        "the key has another name"
+    );
 }
 
 #[test]
@@ -81,9 +85,9 @@ fn keys_that_share_a_name_are_tried() {
     assert_eq!(world.code(&Signer::EdDsa(9).token(Some("1"), &good_claims())), "bad_signature");
 }
 
-/// Otherwise a made-up token would cost as many signatures as there are keys.
+/// Otherwise a made-up token would cost one signature for each key.
 #[test]
-fn no_more_keys_are_tried_than_16_and_the_rest_is_no_401() {
+fn at_most_16_keys_are_tried_and_the_rest_causes_no_401() {
     let keys: Vec<Value> = (1..=17).map(|seed| Signer::EdDsa(seed).jwk(None)).collect();
     let mut world = World::with_jwks(&keys);
     assert_eq!(world.code(&Signer::EdDsa(16).token(None, &good_claims())), "ok");
@@ -92,7 +96,7 @@ fn no_more_keys_are_tried_than_16_and_the_rest_is_no_401() {
     assert_eq!(world.signatures(), 32);
 }
 
-/// What a set says of the keys that it does not use.
+/// Why a set leaves keys out.
 fn left_out(keys: &KeySet<NativeVerifier>) -> String {
     keys.left_out().to_string()
 }
@@ -169,7 +173,7 @@ fn keys_that_cannot_be_used_are_left_out_with_the_reason() {
 }
 
 #[test]
-fn what_is_left_out_is_bounded_and_counted() {
+fn left_out_keys_are_listed_up_to_a_bound_and_counted() {
     let mut keys: Vec<Value> =
         (0..1_000).map(|number| json!({"kty": "x".repeat(500), "kid": number})).collect();
     keys.push(ONE.jwk(Some("1")));
@@ -180,7 +184,7 @@ fn what_is_left_out_is_bounded_and_counted() {
     assert!(line.len() < 12_000 && line.ends_with("; and 936 more"), "{line}");
 }
 
-/// What issuers publish. Each is the same key, and verifies its tokens.
+/// Forms that issuers publish. Each is the same key, and verifies its tokens.
 #[test]
 fn keys_in_every_spelling() {
     let good = ONE.jwk(Some("1"));
@@ -212,7 +216,7 @@ fn keys_in_every_spelling() {
         assert_eq!(world.code(&ONE.token(Some("1"), &good_claims())), "ok", "{jwk}");
         assert_eq!(fetched(std::slice::from_ref(jwk)).unwrap().left_out().len(), 0, "{jwk}");
     }
-    // All of them at once are one key.
+    // All of them together are one key.
     let set = fetched(&spellings).unwrap();
     assert_eq!((set.len(), set.left_out().len()), (1, 0));
 }
@@ -232,7 +236,7 @@ fn a_name_that_is_a_number_is_its_digits() {
     assert_eq!(world.code(&EC.token(None, &good_claims())), "ok");
 }
 
-/// The vectors of OpenSSL, their keys spelt otherwise.
+/// The vectors of OpenSSL, with their keys in other spellings.
 #[test]
 fn octets_in_every_spelling() {
     let vectors: Vec<Value> =
@@ -262,7 +266,7 @@ fn octets_in_every_spelling() {
             spell(&["n", "e", "x", "y"], &ordinary),
             spell(&["n", "x", "y"], &wrapped),
         ];
-        // An Ed25519 key is octets, not a number.
+        // An Ed25519 key consists of octets, not of a number.
         if alg != "EdDSA" {
             spellings.push(spell(&["n", "e", "x", "y"], &zeros));
             spellings.push(spell(&["n", "e", "x", "y"], &short));
@@ -273,7 +277,7 @@ fn octets_in_every_spelling() {
             assert_eq!(world.code(vector["jws"].as_str().unwrap()), "ok", "{alg}: {spelt}");
             seen += 1;
         }
-        // Each of them is the same key.
+        // Each spelling is the same key.
         spellings.push(jwk.clone());
         assert_eq!(fetched(&spellings).unwrap().len(), 1, "{alg}");
     }
@@ -289,7 +293,7 @@ fn a_fetched_symmetric_key_is_left_out() {
 }
 
 #[test]
-fn documents_that_are_no_jwk_sets() {
+fn documents_that_are_not_jwk_sets() {
     let parse = |json: &str| KeySet::from_fetched_jwks(json.as_bytes(), &NativeVerifier).err();
     let nested = format!(r#"{{"keys":{}{}}}"#, "[".repeat(5000), "]".repeat(5000));
     for json in ["", "{", "null", "{}", r#"{"keys":{"a":1}}"#, "<html></html>", &nested] {
@@ -306,7 +310,7 @@ fn documents_are_bounded_by_what_is_kept() {
     let many = fetched(&keys(200)).unwrap();
     assert_eq!((many.len(), many.left_out().len()), (JWKS_MAX_KEYS, 200 - JWKS_MAX_KEYS));
     assert!(left_out(&many).contains("more usable keys than are kept"));
-    // What is not kept does not count: keys for other purposes, the same again, what is no key at all.
+    // Unkept keys do not count: those for other purposes, repetitions, and invalid ones.
     let mut odd: Vec<Value> = Vec::new();
     for number in 0..1_000 {
         odd.extend([json!(number), json!({"kty": "oct", "k": LONG}), with(ONE.jwk(None), "x5u", number)]);
@@ -335,7 +339,7 @@ struct Head {
     exp: String,
 }
 
-/// The snapshot's head: no claims that a token has, but a type of its own.
+/// The snapshot's head has a type of its own, and none of a token's claims.
 #[test]
 fn a_jws_of_the_right_type_gives_its_payload() {
     let keys = set(&[ONE.jwk(Some("1"))]).unwrap();
@@ -364,7 +368,7 @@ fn a_jws_of_the_right_type_gives_its_payload() {
 }
 
 #[test]
-fn a_head_is_no_token_and_a_token_no_head() {
+fn a_head_is_not_a_token_and_a_token_is_not_a_head() {
     let keys = set(&[ONE.jwk(Some("1"))]).unwrap();
     let mut world = World::with_jwks(&[ONE.jwk(Some("1"))]);
     let head = ONE.sign(r#"{"alg":"EdDSA","kid":"1","typ":"admit-head+jwt"}"#, good_claims().to_string());

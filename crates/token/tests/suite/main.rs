@@ -1,4 +1,5 @@
-//! Tokens from the outside: RFC vectors, hostile input, claims, keys and their life, memory.
+//! Token verification from the outside: vectors of the RFCs, hostile input, claims, keys and their life, the
+//! cache. `support` has the signers and the verifier under test.
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,

@@ -1,5 +1,5 @@
-//! A JWKS with any mixture of good and odd entries serves every token that a good entry signs, and refuses none that an
-//! entry signs which is left out.
+//! A JWKS with any mixture of valid and odd entries serves every token that a valid entry's key has signed,
+//! and refuses no token that a left-out entry's key has signed.
 
 use admit_token::KeysFetched;
 use proptest::{prelude::*, sample::Index};
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::support::{NOW, Signer, World, good_claims, issuer_with};
 
-/// A good entry, and the `kid` of a token that its key signs.
+/// A valid entry, and the `kid` of a token that its key signs.
 #[derive(Clone, Debug)]
 struct Good {
     entry: Value,
@@ -15,7 +15,7 @@ struct Good {
     signer: Signer,
 }
 
-/// Few keys, so that names and keys come twice.
+/// Few keys, so that names and keys are repeated.
 fn good() -> impl Strategy<Value = Good> {
     let kid = prop_oneof![Just(None), Just(Some("a")), Just(Some("b")), Just(Some("7"))];
     let members = prop::collection::vec(
@@ -50,11 +50,11 @@ fn good() -> impl Strategy<Value = Good> {
     })
 }
 
-/// An entry that cannot be used, or perhaps it can, and a token that its key signs.
+/// An entry that probably cannot be used, and a token that its key signs.
 #[derive(Clone, Debug)]
 struct Odd {
     entry: Value,
-    /// None if the entry has no key, or says that it is not for signatures.
+    /// `None` if the entry has no key, or one that is not for signatures.
     token: Option<String>,
 }
 
@@ -72,7 +72,7 @@ impl Odd {
     }
 }
 
-/// A good entry with a member replaced, or any JSON.
+/// A valid entry with one member replaced, or any JSON.
 fn odd() -> impl Strategy<Value = Odd> {
     let leaf = prop_oneof![
         Just(json!(null)),
@@ -107,7 +107,7 @@ fn document(good: &[Good], odd: &[Odd], places: &[Index], shape: u8) -> Value {
     }
     match shape {
         0 => Value::Array(entries),
-        // As PHP writes a list with gaps.
+        // A list with gaps, in PHP's form.
         1 => {
             let numbered =
                 entries.into_iter().enumerate().map(|(index, entry)| (format!("{}", 2 * index), entry));

@@ -1,4 +1,4 @@
-//! Nothing that is sent makes it panic, and nothing that is altered is accepted.
+//! No input causes a panic, and no altered token is accepted.
 
 use std::cell::RefCell;
 
@@ -19,7 +19,7 @@ thread_local! {
     static WORLD: RefCell<World> = RefCell::new(world());
 }
 
-/// The code of a header's value, in a world that all cases share.
+/// The result for a header value, in a world that all cases share.
 fn code(header: &str) -> &'static str {
     WORLD.with_borrow_mut(|world| world.code(header))
 }
@@ -46,7 +46,7 @@ proptest! {
         prop_assert_ne!(code(&token), "ok");
     }
 
-    /// Everything is signed well, so that the claims' own code is reached.
+    /// All of these have a valid signature, so that the code for claims is reached.
     #[test]
     fn any_signed_claims_do_not_panic(
         name in "iss|aud|exp|nbf|iat|sub|mid|ctx|scope|azp|x",
@@ -113,7 +113,7 @@ proptest! {
         let claims = super::support::claims_with(&json!({"exp": NOW + exp, "nbf": NOW + nbf}));
         let token = SIGNERS[0].token(Some("HS256"), &claims);
         let valid = at < exp + 60 && at >= nbf - 60;
-        // Twice: the second answer is the cache's.
+        // Twice: the second answer comes from the cache.
         for _ in 0..2 {
             let code = WORLD.with_borrow_mut(|world| world.code_at(&token, NOW + at));
             prop_assert_eq!(code == "ok", valid, "{}", code);

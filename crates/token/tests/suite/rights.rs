@@ -1,4 +1,4 @@
-//! What a token may do: what it asks for, as far as its issuer may.
+//! A token's rights: those that it asks for and that its issuer has.
 
 use std::cell::RefCell;
 
@@ -10,7 +10,7 @@ use super::support::{NOW, VENDOR, World, claims_with, issuer_with};
 
 const MERCHANT: i64 = 21;
 
-/// The principal of a token with these claims, by an issuer with these members.
+/// The principal of a token with these claims, from an issuer with these members.
 fn principal(issuer: &Value, claims: &Value) -> Principal {
     let mut world = World::new(&[issuer_with(issuer)]);
     world.verify(&VENDOR.token(None, &claims_with(claims)), NOW).unwrap().principal.clone()
@@ -44,7 +44,7 @@ fn publishing_is_the_sum_of_three_scopes() {
         ("snapshot:reads", &[]),
         ("", &[]),
     ] {
-        // As it has always been written, and as it is written now.
+        // The old member and the new one.
         for issuer in [json!({"may_publish": true}), json!({"may": ["publish"]})] {
             let found = principal(&issuer, &json!({ "scope": scope })).scopes;
             assert_eq!(found, scopes(expected), "{scope} by {issuer}");
@@ -53,7 +53,7 @@ fn publishing_is_the_sum_of_three_scopes() {
     }
 }
 
-/// Whoever signs for some merchants signs for no other, and for nothing that holds every merchant's data.
+/// An issuer that is limited to merchants is trusted for no other merchant, and for no data of all merchants.
 #[test]
 fn an_issuer_of_some_merchants_is_bound_to_them() {
     let issuer = json!({"may": ["view", "write", "publish", "feed"], "merchants": [MERCHANT, 22]});
@@ -79,7 +79,8 @@ fn a_test_client_is_a_matter_of_the_issuer() {
     assert!(principal(&json!({"test_clients": true}), &claims).may_test);
 }
 
-/// Every set of capabilities, each without and with `merchants`: the issuer that stands at that place.
+/// Issuers with every set of capabilities, each without and with `merchants`; the position of an issuer is
+/// its number.
 fn issuers() -> Vec<Value> {
     (0..128_u32)
         .map(|number| {
@@ -106,7 +107,7 @@ thread_local! {
         RefCell::new(issuers().iter().map(|issuer| World::new(&[issuer_with(issuer)])).collect());
 }
 
-/// Words that give rights somewhere, and such as look like them.
+/// Words that give rights in some claim, and words that look like them.
 fn words() -> impl Strategy<Value = Value> {
     let word = prop::sample::select(vec![
         "merchant",
@@ -143,7 +144,7 @@ fn words() -> impl Strategy<Value = Value> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_048))]
 
-    /// No claims whatsoever give a principal more than its issuer has.
+    /// No claims give a principal more rights than its issuer has.
     #[test]
     fn claims_give_nothing_that_the_issuer_does_not_have(
         issuer in 0..128_usize,
@@ -161,7 +162,7 @@ proptest! {
         };
         let token = VENDOR.token(None, &claims_with(&json!(claims)));
         let verified = WORLDS.with_borrow_mut(|worlds| worlds[issuer].verify(&token, NOW));
-        // Claims that cannot be read refuse the token.
+        // Unreadable claims refuse the token.
         if let Ok(verified) = verified {
             let Principal { may, may_test, roles, scopes, merchant_id, ref merchants, .. } = verified.principal;
             prop_assert_eq!(may, Capability::ALL.into_iter().filter(|known| has(*known)).collect::<Capabilities>());

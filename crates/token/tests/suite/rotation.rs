@@ -1,5 +1,5 @@
-//! A model of issuers that rotate keys while strangers send made-up tokens: no token that a published key signed is
-//! ever refused, and each is verified after the next fetch.
+//! A model of issuers that rotate keys while strangers send made-up tokens: a token that a published key has
+//! signed is never refused, and is verified after the next fetch.
 
 use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 
@@ -12,15 +12,15 @@ use super::support::{NOW, Signer, World, claims_with, code, issuer_with};
 const KEYS: usize = 4;
 const TOKENS: usize = 3;
 
-/// Something that happens, in whatever order.
+/// An event, in any order.
 #[derive(Clone, Debug)]
 enum Event {
-    /// A stranger sends a token that no key signed, under any name.
+    /// A stranger sends a token that no key has signed, with any `kid`.
     Stranger {
         kid: usize,
         number: usize,
     },
-    /// A viewer sends a token of a key, be it published or not.
+    /// A viewer sends a token of a key, published or not.
     Viewer {
         key: usize,
         number: usize,
@@ -33,17 +33,17 @@ enum Event {
     },
     /// A request that was told to fetch sends its fetch.
     Send,
-    /// The answer of a fetch arrives, made when the fetch was sent or just now.
+    /// The answer of a fetch arrives, written when the fetch was sent or just now.
     Arrive {
         which: prop::sample::Index,
         is_late: bool,
     },
-    /// A fetch fails, or brings a page of HTML.
+    /// A fetch fails, or returns an HTML page.
     Fail {
         which: prop::sample::Index,
         is_html: bool,
     },
-    /// Old keys are refreshed behind a request.
+    /// Old keys are refreshed in the background.
     Refresh,
     Pass {
         secs: i64,
@@ -67,7 +67,7 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
     prop::collection::vec(event, 1..80)
 }
 
-/// How the issuer names its keys: each by itself, or all of them alike.
+/// The issuer's `kid`s: a different one for each key, or the same for all.
 #[derive(Clone, Copy, Debug)]
 enum Names {
     Distinct,
@@ -95,19 +95,19 @@ struct Model {
     world: World,
     names: Names,
     now: i64,
-    /// Since when each key has been published, as a count of events.
+    /// When each key was published, as a count of events.
     published: BTreeMap<usize, usize>,
     /// When each token was first sent, as a count of events.
     first_sent: BTreeMap<String, usize>,
     /// Requests that were told to fetch.
     told: usize,
-    /// Fetches that were sent, and what the issuer had published then.
+    /// Fetches that were sent, each with the document at that time.
     sent: Vec<(SentFetch, Vec<u8>)>,
     count: usize,
 }
 
 thread_local! {
-    /// Signing costs more than verifying; there are few tokens.
+    /// Signing is slower than verifying, and there are few tokens, so they are kept.
     static TOKENS_MADE: RefCell<BTreeMap<(u8, usize, usize, usize), String>> = RefCell::default();
 }
 
@@ -205,7 +205,8 @@ impl Model {
         Ok(())
     }
 
-    /// After the cooldown, one fetch verifies every token of a published key, however many strangers there are.
+    /// After the cooldown one fetch verifies every token of a published key, however many strangers there
+    /// are.
     fn settles(&mut self) -> Result<(), TestCaseError> {
         self.now += 30;
         for number in 0..TOKENS {

@@ -1,4 +1,4 @@
-//! Keys that sign, verifiers that are configured, and a clock that stands still.
+//! Signing keys, configured verifiers, and a constant clock.
 
 use std::{cell::Cell, rc::Rc};
 
@@ -26,7 +26,7 @@ impl Entropy for FixedEntropy {
     }
 }
 
-/// Counts the signatures that are verified, so that tests see what the caches spare.
+/// Counts verified signatures, so that tests see how many the caches save.
 #[derive(Default)]
 pub struct CountingVerifier {
     pub verified: Cell<u32>,
@@ -57,7 +57,7 @@ pub fn unb64(text: &str) -> Vec<u8> {
     Base64UrlUnpadded::decode_vec(text).unwrap()
 }
 
-/// A key made from one byte, so that tests read like `EdDsa(1)` and `EdDsa(2)`.
+/// A key derived from one byte, so that tests read `EdDsa(1)` and `EdDsa(2)`.
 #[derive(Clone, Copy, Debug)]
 pub enum Signer {
     Hs256(&'static str),
@@ -76,7 +76,7 @@ impl Signer {
         }
     }
 
-    /// Signs any header and payload text, sound or not.
+    /// Signs any header and payload text, valid or not.
     pub fn sign(self, header: impl AsRef<[u8]>, payload: impl AsRef<[u8]>) -> String {
         let input = format!("{}.{}", b64(header), b64(payload));
         let signature = match self {
@@ -89,7 +89,7 @@ impl Signer {
         format!("{input}.{}", b64(signature))
     }
 
-    /// A token with these claims; `kid` may be left out.
+    /// A token with these claims; the `kid` is optional.
     pub fn token(self, kid: Option<&str>, claims: &Value) -> String {
         let mut header = json!({"alg": self.alg()});
         if let Some(kid) = kid {
@@ -98,7 +98,7 @@ impl Signer {
         self.sign(header.to_string(), claims.to_string())
     }
 
-    /// The public JWK; `kid` may be left out.
+    /// The public JWK; the `kid` is optional.
     pub fn jwk(self, kid: Option<&str>) -> Value {
         let mut jwk = match self {
             Self::Hs256(secret) => json!({"kty": "oct", "k": b64(secret)}),
@@ -124,12 +124,12 @@ fn es256(seed: u8) -> <Es256 as Algorithm>::SigningKey {
     SigningKey::<Es256>::from_slice(&[seed; 32]).unwrap()
 }
 
-/// What a good token says.
+/// The claims of a valid token.
 pub fn good_claims() -> Value {
     json!({"iss": ISSUER, "aud": "admit", "sub": "customer-1", "exp": NOW + 3600})
 }
 
-/// The good claims with some replaced; `null` takes one out.
+/// The valid claims with some replaced; `null` removes one.
 pub fn claims_with(changes: &Value) -> Value {
     let mut claims = good_claims();
     for (name, value) in changes.as_object().unwrap() {
@@ -139,7 +139,7 @@ pub fn claims_with(changes: &Value) -> Value {
     claims
 }
 
-/// One issuer's configuration, with some members replaced.
+/// An issuer's configuration, with some members replaced.
 pub fn issuer_with(changes: &Value) -> Value {
     let mut issuer = json!({
         "issuer": ISSUER, "namespace": "vendor", "audience": {"any_of": ["admit", "admit-dev"]},
@@ -151,7 +151,7 @@ pub fn issuer_with(changes: &Value) -> Value {
     issuer
 }
 
-/// A verifier with the world around it.
+/// A verifier and its environment.
 pub struct World {
     pub verifier: TokenVerifier<CountingVerifier>,
     pub platform: CountingVerifier,
@@ -180,7 +180,7 @@ impl World {
         self.verifier.verify(token, now, &self.platform, &FixedEntropy)
     }
 
-    /// The short name of what came of it.
+    /// The short name of the result.
     pub fn code(&mut self, token: &str) -> &'static str {
         self.code_at(token, NOW)
     }
@@ -204,7 +204,7 @@ pub fn code(result: &Result<Rc<VerifiedToken>, VerifyError>) -> &'static str {
     }
 }
 
-/// What a log line says of it.
+/// The detail of the result for a log line.
 pub fn detail(result: &Result<Rc<VerifiedToken>, VerifyError>) -> String {
     result.as_ref().err().map(ToString::to_string).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! Vectors of the RFCs and of OpenSSL. The same file is meant for every other verifier of signatures.
+//! Vectors of the RFCs and of OpenSSL. The same file serves every other implementation of signatures.
 
 use admit_token::{
     HmacAlgorithm, JoseAlgorithm, KeySet, NativeVerifier, ports::SignatureVerifier, verify_jws,
@@ -89,7 +89,7 @@ fn every_flipped_bit_of_a_signature_is_refused() {
     for vector in vectors().into_iter().filter(|vector| vector.name.ends_with(": good")) {
         let (input, signature) = vector.jws.rsplit_once('.').unwrap();
         let signature = unb64(signature);
-        // The pure implementations of the two larger curves take a millisecond for each.
+        // The pure implementations of the two larger curves take a millisecond for each signature.
         let step = if matches!(&*vector.alg, "ES384" | "ES512") { 13 } else { 1 };
         for bit in (0..8 * signature.len()).step_by(step) {
             let mut flipped = signature.clone();
@@ -101,7 +101,7 @@ fn every_flipped_bit_of_a_signature_is_refused() {
     }
 }
 
-/// The examples' claims name no customer: that is what is wrong with them once the signature is right.
+/// The claims of the examples name no customer, so that is the error once the signature is right.
 #[test]
 fn rfc7515_a1_a2_a3_are_verified_until_they_expire() {
     const EXP: i64 = 1_300_819_380;
