@@ -16,9 +16,9 @@ use crate::{
 /// Arguments of `admit rollback`.
 #[derive(clap::Args)]
 #[command(after_help = "\
-Edges never go back to a smaller seq, so the old content comes as a new version: the published seq plus 1. It is
-published only if all of it is still there. `admit inspect` lists the versions, `admit diff` what changed
-between two of them. The next publish brings the origin's present content back: stop the sync job first.
+Edges never accept a smaller seq, so the old content becomes a new version: the published seq plus 1. It is
+published only if all of its objects are still stored. `admit inspect` lists the versions, `admit diff` the changes
+between two of them. The next publish brings the origin's current content back, so stop the sync job first.
 
 Examples:
   admit rollback --to 41 --from https://api.example.com --key publisher.jwk --dry-run
@@ -109,7 +109,7 @@ pub fn prepare(store: &Store, to: u64, key: &Path) -> Result<(Head, Head)> {
     }
     check(store, &old)
         .with_context(|| format!("version {to} is no longer complete, so nothing was changed"))?;
-    let seq = current.seq.checked_add(1).context("there is no seq after the published one")?;
+    let seq = current.seq.checked_add(1).context("the published seq is the largest possible one")?;
     let (origin_seq, published_at) = (Some(old.origin_seq()), Some(store.now()?));
     Ok((current, Head { seq, origin_seq, published_at, ..old }))
 }

@@ -10,7 +10,7 @@ use crate::output::Stdout;
 /// Arguments of `admit schema`.
 #[derive(clap::Args)]
 #[command(after_help = "\
-For whatever writes the lines, in any language. Draft 2020-12; the schema is that of one line, not of a file.
+For programs that write the lines, in any language. The schema (draft 2020-12) is that of one line, not of a file.
 
 Examples:
   admit schema > publish-schema.json

@@ -111,7 +111,7 @@ fn check_namespace(settings: &Settings<'_>, report: &mut EnvironmentReport) {
         report.error(
             settings,
             &id.place,
-            format!("the id {text:?} of {KV_BINDING} is a placeholder: there is no such namespace"),
+            format!("the id {text:?} of {KV_BINDING} is a placeholder, not the id of a namespace"),
             "put the id that `npx wrangler kv namespace create SNAPSHOT` prints, or remove the line: the deploy \
              then makes a namespace",
         );
@@ -210,7 +210,7 @@ fn check_limits(settings: &Settings<'_>, report: &mut EnvironmentReport) {
         if known.contains(text) {
             continue;
         }
-        let mut problem = format!("the Worker knows no limit {text:?}, so that it limits nothing");
+        let mut problem = format!("unknown limit {text:?}, which limits nothing");
         if let Some(meant) = nearest(text, &known) {
             problem = format!("{problem}; did you mean {meant}?");
         }

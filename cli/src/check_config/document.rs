@@ -40,7 +40,7 @@ impl Document {
         let path = match path {
             Some(path) => path.to_owned(),
             None => NAMES.iter().map(PathBuf::from).find(|path| path.is_file()).with_context(|| {
-                format!("there is no {} in this directory; --config names the file", NAMES.join(", "))
+                format!("found no {} in this directory; name the file with --config", NAMES.join(", "))
             })?,
         };
         let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;

@@ -39,8 +39,8 @@ const ERRORS: u8 = 2;
 #[command(after_help = "\
 Reads wrangler's configuration and runs the Worker's own parser over its variables, for the top level and each
 environment, or for the one that --env names. It also checks the KV namespace, routes, compatibility date and
-flags, and sampling of logs. Secrets are not in the file: what issuers name is listed, and checked if a file of
-secrets is given. It asks nobody and changes nothing. Exit codes: 0 no errors, 1 a file cannot be read, 2 errors.
+flags, and sampling of logs. Secrets are not in the file: those that issuers name are listed, and checked if a file of
+secrets is given. It sends no requests and changes nothing. Exit codes: 0 no errors, 1 a file cannot be read, 2 errors.
 
 Examples:
   admit check-config

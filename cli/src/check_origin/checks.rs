@@ -81,7 +81,7 @@ checks! {
     FEED_QUIET "feed.quiet" "A feed without changes says that it is the feed"
         "Content-Type: application/x-ndjson or Entitlement-Seq with an empty answer"
         "Send Content-Type: application/x-ndjson also when there is nothing new, or Entitlement-Seq with your seq: \
-         without either, a follower warns, and does not renew the age of what is published"
+         without either, a follower warns, and does not renew the age of the head"
     FEED_REPLAY "feed.replay" "The export and the changes after it give the next export"
         "the same records as in a new export"
         "Put the whole new state of every record that a change touches into its line, and name those that are gone"

@@ -150,7 +150,7 @@ impl<'a> Feed<'a> {
             let found = page.answer.header("content-type").unwrap_or("none");
             report.warn(&FEED_QUIET, format!(
                 "an empty {status} with Content-Type: {found}, and without Entitlement-Seq: a follower warns, and does \
-                 not renew the age of what is published"
+                 not renew the age of the head"
             ));
         }
     }

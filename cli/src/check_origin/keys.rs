@@ -27,7 +27,7 @@ pub fn check(report: &mut Report, client: &Client, issuer: &str) {
             check_keys(report, &keys);
         }
     }
-    report.skip_rest("keys.", "the keys cannot be had");
+    report.skip_rest("keys.", "the keys could not be fetched");
 }
 
 /// The URL of the key set: from the discovery document if there is one, otherwise the well-known path.

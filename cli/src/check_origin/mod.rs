@@ -43,13 +43,13 @@ use crate::{store::Store, token::now_unix_secs};
 #[derive(clap::Args)]
 #[command(after_help = "\
 Asks an origin what the edge and its publisher ask, and compares the answers with what they need: docs/origin.md
-lists the checks. A check that fails says what was expected, what was found, and what to change. What is not
-named is not checked, and listed as skipped. The exit code is 0 when nothing failed.
+lists the checks. A check that fails says what was expected, what was found, and what to change. Checks that need
+an option that is not given are listed as skipped. The exit code is 0 if no check failed.
 
-Only --writes changes anything: it grants the customer access to the item and takes it away again. The customer
-must have no access to it before. Use an origin that is not in production.
+Only --writes changes anything: it grants the customer access to the item and revokes it. The customer must
+not have access to it before. Use an origin that is not in production.
 
-A TOKEN that begins with @ names a file that holds it, so that it does not stand on the command line.
+A TOKEN that begins with @ names a file with the token, which keeps it off the command line.
 
 Examples:
   export ADMIT_ORIGIN_TOKEN=...          # the bearer that may read export and changes

@@ -133,7 +133,7 @@ impl Writes<'_> {
         let well = "the same answer";
         let (Some(feed), Some(seq)) = (feed, seq_of(&granted.answer)) else {
             report.judge(&WRITE_AGAIN, granted.again.clone(), well);
-            return report.skip(&WRITE_FEED, "there is no feed, or no Entitlement-Seq to look for");
+            return report.skip(&WRITE_FEED, "no feed, or no Entitlement-Seq to look for");
         };
         let changes = match feed.changes(seq.saturating_sub(1), None) {
             Ok(changes) => changes,

@@ -21,8 +21,8 @@ use crate::{bearer::TokenArgs, store::Store};
 /// Arguments of `admit diff`.
 #[derive(clap::Args)]
 #[command(after_help = "\
-Versions that can be compared are those that `admit inspect` lists, and head: what is published now, with the
-changes of the syncs since the last version. A customer counts as changed if any byte of the record did.
+Compares versions that `admit inspect` lists, and `head`, the published version with the changes of later syncs.
+A customer counts as changed if any byte of the record has changed.
 
 Examples:
   admit diff 41 42 --from https://api.example.com

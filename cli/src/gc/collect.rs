@@ -125,7 +125,7 @@ pub fn collect(store: &Store, key: Option<&Path>, options: Options) -> Result<Re
 }
 
 fn published_head(store: &Store, key: Option<&Path>) -> Result<Head> {
-    let jws = store.head()?.context("nothing is published yet, so nothing can be said to be unreferenced")?;
+    let jws = store.head()?.context("nothing is published yet, so no object is known to be unreferenced")?;
     match published(&jws, key)? {
         Published::Verified(head) | Published::Unverified(head) => Ok(head),
         Published::OtherKey(_) => bail!("the published head is signed by another key than --key"),

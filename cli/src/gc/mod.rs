@@ -16,10 +16,10 @@ use crate::{bearer::TokenArgs, store::Store};
 /// Arguments of `admit gc`.
 #[derive(clap::Args)]
 #[command(after_help = "\
-An object is deleted when no version that is kept leads to it, and none that was published since a run of this
-command found it so, at least --grace ago: run it now and then, once an hour or a day. Kept are what is
-published, the newest --keep versions, and every version that was the newest one within --grace; the others
-cannot be rolled back to any more. It takes the publisher's lease, so that nothing is published meanwhile.
+A run marks objects that no kept version refers to. A later run, at least --grace after the mark, deletes those that
+no version has referred to since, so run this command regularly, once an hour or once a day. Kept are the published
+version, the newest --keep versions, and every version that was the newest within --grace; the others can no longer
+be rolled back to. The command holds the publisher's lease, so nothing is published meanwhile.
 
 Examples:
   admit gc --from https://api.example.com

@@ -37,8 +37,8 @@ const DAYS_MAX: u64 = 3_650;
 Prints lines of the publish schema. The same arguments give the same bytes on every machine: all randomness
 is SplitMix64 of --seed, and nothing depends on the clock. Memory does not grow with --customers.
 
-Each day that --churn goes on, the seq grows by the number of customers that it changes; the command prints
-the --after of the next day.
+With --churn each day changes customers, and the seq grows by their number. The command prints the --after of the
+next day.
 
 Examples:
   admit generate --customers 1000000 --out day0.ndjson

@@ -118,7 +118,7 @@ fn by_name(
         if sought.known.is_none() {
             sought.is_certain = false;
             sought.note = Some(format!(
-                "whether there is a namespace {namespace:?} cannot be told from this store; --config FILE names them"
+                "unknown whether namespace {namespace:?} exists: this store does not tell the namespaces; name them with --config FILE"
             ));
         }
         return Ok(sought);
@@ -188,7 +188,7 @@ fn by_token(snapshot: &mut Snapshot<'_>, issuers: &Issuers, token: &Unverified) 
         let subject = token.name_of("sub").context("the token has no sub")?;
         let Ok(uuid) = Uuid::parse_str(&subject) else {
             bail!(
-                "the token's sub is {subject:?}, and which namespace its issuer has cannot be told from this store: \
+                "the token's sub is {subject:?}, but this store does not tell the namespace of its issuer: \
                  name the customer by NAMESPACE:SUBJECT"
             )
         };

@@ -45,8 +45,8 @@ const COUNTED_BESIDE_MAX: usize = 64;
 #[group(skip)]
 #[command(group = clap::ArgGroup::new("who").args(["customer", "token_of"]))]
 #[command(after_help = "\
-Reads the store, past what the service holds in memory, and checks each object against the
-digest that names it. Without --customer it shows the head, the objects, how the shards and the delta are
+Reads the store directly, not the service's memory, and checks each object against the digest
+in its name. Without --customer it shows the head, the objects, how the shards and the delta are
 filled, the versions that can be rolled back to, and who holds the lease.
 
 --customer takes the customer's number, UUID, subject in any namespace of the edge, NAMESPACE:SUBJECT, or a

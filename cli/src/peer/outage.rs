@@ -88,7 +88,7 @@ impl Outage {
             2..ALARMING => format!("warning: {error}; {again} ({failures} times in a row, since {since})"),
             _ => format!(
                 "ERROR: {error}; {again}. That is the {failures}th time in a row, since {since}: for {} nothing new \
-                 has been published, and revocations wait. This needs somebody to look at it",
+                 has been published, and revocations wait. An operator should look at this",
                 lasting(now.saturating_sub(self.since))
             ),
         }

@@ -286,7 +286,7 @@ pub fn run(args: &Args, publisher: &Publisher) -> Result<ExitCode> {
         head.context("nothing is published yet that could be changed: publish the whole with --from")?;
     if head.origin_seq == Some(NO_COUNT) {
         bail!(
-            "what is published does not say which of the origin's changes it reflects: publish the whole with a \
+            "the published version does not say which of the origin's changes it reflects: publish everything with --from and a \
              snapshot line or --seq first"
         );
     }

@@ -47,15 +47,16 @@ const EXIT_SET_ASIDE: u8 = 3;
 /// Arguments of `admit publish`.
 #[derive(clap::Args)]
 #[command(after_help = "\
---from is the whole truth: what it leaves out is gone from the edge once it is published. All of it is checked
-first. A record that cannot be used is set aside: its last good state stays published, everything else is
-published, and the exit code is 3. With --strict nothing is published then, and the exit code is 2, as it always
-is when the input as a whole cannot be used or takes away more than half of what is granted. Only objects that the edge lacks are uploaded, each is checked there, and the signed head comes
-last: interrupted anywhere, the edge serves what it served before, and the next run goes on from there.
+--from must be complete: records that it omits are removed from the edge. Everything is checked first. A record
+that cannot be used is set aside: its last good state stays published, all others are published, and the exit code
+is 3. With --strict nothing is published then, and the exit code is 2. Nothing is published either, with exit code
+2, when the input as a whole cannot be used or would remove more than half of the grants. Only objects that the
+edge lacks are uploaded, each is checked there, and the signed head comes last. Interrupted at any point, the edge
+serves what it served before, and the next run continues.
 
---changes applies lines of a change feed to what is published, two writes however many there are; alone it can
-change customers only. --follow publishes --from, then what changes, until it is stopped; it asks the origin for
-<from>?after=<seq>, or for --changes, if that is given.
+--changes applies lines of a change feed to the published version, with two writes for any number of lines. Without
+--follow it can change only customers. --follow publishes --from and then each change, until it is stopped; it
+requests <from>?after=<seq>, or the URL of --changes if that is given.
 
 Examples:
   admit publish --from catalogue/ --to https://api.example.com --key publisher.jwk

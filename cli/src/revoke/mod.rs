@@ -45,10 +45,10 @@ const OWN_KEY: &str = "That key signs this command's own tokens, which are refus
 /// Arguments of `admit revoke`.
 #[derive(clap::Args)]
 #[command(after_help = "\
-What is revoked gets 401 within two minutes at every edge, however good its signature is, and the origin is not
-asked. Nothing else changes: a follower goes on, and every publish, compaction and rollback keeps the revocation
-until its end. A customer can sign in again; what the customer owns is the origin's to say. A key is named as in
-the issuer's JWKS.
+Within two minutes every edge answers 401 to a revoked token, however valid its signature, without asking the
+origin. Nothing else changes: a follower continues, and every publish, compaction and rollback keeps the revocation
+until its end. A customer can sign in again and keeps what the origin has granted. A key is named by its kid in the
+issuer's JWKS.
 
 Examples:
   admit revoke --in https://api.example.com --key publisher.jwk --token @stolen.jwt --reason 'ticket 4711'
@@ -124,7 +124,7 @@ pub fn run(args: &Args) -> Result<()> {
     let mut entry = target.entry(args.until.as_deref(), &args.reason, now, args.lift)?;
     let before = current(&store, args.key.as_deref())?;
     if entry.is_lifted && !before.denylist.entries().iter().any(|known| known.target == entry.target) {
-        bail!("it is not revoked: {}. admit revoke --list shows what is", entry.target);
+        bail!("not revoked: {}. admit revoke --list shows the denylist", entry.target);
     }
     entry.since = since(&entry, now, &before);
     let head = publish(args, &store, &signer, &mut entry)?;

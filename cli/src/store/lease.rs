@@ -113,7 +113,7 @@ impl Tenure {
         let ended = iso8601(state.until, 0);
         let why = match &state.failure {
             Some(failure) => format!(": {failure:#}"),
-            None => ", as if this machine had slept".to_owned(),
+            None => ", perhaps because this machine slept".to_owned(),
         };
         Err(anyhow!(
             "this publisher's lease ended at {ended} without being renewed{why}. Others may publish now, so it \

@@ -291,7 +291,7 @@ impl Store {
     /// The store does not answer, refuses, or has other bytes under this name.
     pub fn object(&self, name: ObjectName) -> Result<Option<Vec<u8>>> {
         let Some(bytes) = self.0.backend.get(StoreKey::Object(name))? else { return Ok(None) };
-        name.check(&bytes).with_context(|| format!("what is stored as {name}"))?;
+        name.check(&bytes).with_context(|| format!("the value of {name}"))?;
         Ok(Some(bytes))
     }
 

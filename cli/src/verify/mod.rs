@@ -18,8 +18,8 @@ use crate::{bearer::TokenArgs, progress::now, store::Store, token::now_unix_secs
 Reads the index, its pages, every shard, the delta and the directory through the publish API, several at a
 time, and checks the head's signature, each object's hash and header, the order of keys, that every key lies
 in the shard where the edge looks for it, that every record can be read, the JSON of items, their references
-to merchants and licences, and the head's counts. It writes nothing. The exit code is 0 when nothing is
-wrong, and 1 when something is, or when not all could be read.
+to merchants and licences, and the head's counts. It writes nothing. The exit code is 0 without
+problems, and 1 with problems or if not everything could be read.
 
 Examples:
   admit verify --from https://api.example.com --key publisher.jwk

@@ -131,7 +131,7 @@ fn oddities_that_work_are_warnings() {
         (
             "[[kv_namespaces]]",
             "[[ratelimits]]\nname = \"LIMIT_SIGNIN\"\nnamespace_id = \"1\"\n\n[[kv_namespaces]]",
-            ":14: ratelimits[0].name: the Worker knows no limit \"LIMIT_SIGNIN\", so that it limits nothing; did you mean LIMIT_SIGN_IN?",
+            ":14: ratelimits[0].name: unknown limit \"LIMIT_SIGNIN\", which limits nothing; did you mean LIMIT_SIGN_IN?",
         ),
         (
             "\"audience\":\"none_required\"",

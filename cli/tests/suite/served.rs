@@ -299,7 +299,7 @@ fn a_token_is_revoked_beside_a_publisher_at_work_and_stays_so_until_it_is_lifted
     subject.revoke(&["--token", "@stolen.jwt", "--lift"]).ok();
     assert_eq!([&stolen, &other].map(|token| subject.play(token)), [200, 200]);
     assert_eq!(subject.json(&["revoke", "--list"])["denylist"][0]["state"], "lifted");
-    subject.revoke(&["--token", "never", "--lift"]).failed(1, "it is not revoked: jti \"never\"");
+    subject.revoke(&["--token", "never", "--lift"]).failed(1, "not revoked: jti \"never\"");
 }
 
 #[test]

@@ -46,11 +46,11 @@ pub enum NeedsWhole {
     )]
     StaleShards,
     /// An object that the head names was deleted or damaged.
-    #[error("something of what is published is missing or broken in the store ({0})")]
+    #[error("an object of the published version is missing or broken in the store ({0})")]
     Incomplete(String),
     /// An object would be larger than edges accept. A full publish has other shards, and sets aside what
     /// makes them too large.
-    #[error("the changes do not fit what is published ({0})")]
+    #[error("the changes do not fit the published version ({0})")]
     TooLarge(String),
     /// An error that is neither an unheard peer nor anything that time mends.
     #[error("the changes cannot be published ({0})")]
