@@ -1,5 +1,5 @@
-//! The Workers runtime is named under `src/worker` alone, so that all else runs natively, in tests too. The other
-//! arrows between the parts are dependencies between crates, which the compiler keeps.
+//! Only `src/worker` names the Workers runtime, so that everything else also runs natively, in tests too. The other
+//! arrows between parts are dependencies between crates, which the compiler checks.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot read the sources must fail")]
 

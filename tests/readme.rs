@@ -1,12 +1,7 @@
 //! Runs the README's purchase, command by command in a shell, against the `cargo xtask dev` that `cargo xtask test`
 //! has started. Stops that run's origin, and starts it again.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "test helpers may panic"
-)]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "test helpers may panic")]
 
 use std::{
     env, fs,

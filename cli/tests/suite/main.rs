@@ -1,12 +1,9 @@
-//! The built `admit` command as it is used: against stand-ins for the Worker, an origin and Cloudflare's API, and
-//! against the service itself.
+//! The built `admit` command against fakes of the Worker, an origin and Cloudflare's API, and against the service itself.
+//!
+//! `bench` runs the command in a directory of its own. `double` is the fake Worker, `feed` an origin's export and feed,
+//! `stand_in` a whole origin with one flaw, `service` the real service behind a socket.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "the helpers of a test may fail loudly too: clippy.toml excuses only the tests themselves"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "test helpers may panic")]
 
 mod bench;
 mod check_config;

@@ -1,5 +1,5 @@
-//! The destinations of the built command: a KV namespace through a stand-in for Cloudflare's API, and a
-//! directory; the lease; versions; the collection of garbage.
+//! Destinations (a KV namespace through a fake of Cloudflare's API, a directory), leases, versions, and garbage
+//! collection.
 
 mod destinations;
 mod kv;

@@ -50,7 +50,7 @@ fn versions_and_who_may_publish_are_shown() {
     bench.publish("all.ndjson", &double.url, &["--seq", "9"]).ok();
     bench
         .run(&["rollback", "--to", "7", "--from", &double.url, "--key", "publisher.jwk"])
-        .failed(1, "is published");
+        .failed(1, "is already published");
     bench.write("all.ndjson", catalogue(4));
     bench.publish("all.ndjson", &double.url, &["--seq", "11"]).ok();
     bench.run(&["rollback", "--to", "9", "--from", &double.url, "--key", "publisher.jwk"]).ok();

@@ -217,7 +217,7 @@ fn the_origin_is_asked_too() {
         assert_eq!(shown.contains("they differ"), agrees == Some(false), "{shown}");
     }
     let args = ["--customer", "vendor:c9", "--check", "33", "--origin", "http://127.0.0.1:1"];
-    subject.inspect(&args).failed(1, "give that token with --origin-token");
+    subject.inspect(&args).failed(1, "needs the viewer's token");
     let args = [&args[..], &["--origin-token", &token]].concat();
     let shown = subject.inspect(&args).ok().stdout;
     assert!(shown.contains("cannot tell (no answer)") && !shown.contains("the token names"), "{shown}");

@@ -88,7 +88,7 @@ fn an_impossible_rollback_is_refused_and_changes_nothing() {
         }
         refused += 1;
         let ended = ended.failed(1, "is no longer complete, so nothing was changed");
-        assert!(ended.stderr.contains("is not there; 1 of "), "{}", ended.stderr);
+        assert!(ended.stderr.contains("is missing; 1 of "), "{}", ended.stderr);
         assert_eq!(double.state().head, head);
         double.state().objects.insert(key.clone(), [shard.as_slice(), &[0]].concat());
         roll_back(&bench, &double.url, "1", &[]).failed(1, "is broken; 1 of ");

@@ -1,11 +1,6 @@
 //! The byte format, the publish schema and the samples, as the documents have them.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "the helpers of a test may fail loudly too: clippy.toml excuses only the tests themselves"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "test helpers may panic")]
 
 mod format;
 mod samples;

@@ -1,10 +1,6 @@
 //! Token verification from the outside: vectors of the RFCs, hostile input, claims, keys and their life, the
 //! cache. `support` has the signers and the verifier under test.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "helpers of tests may fail loudly: a panic there is the report"
-)]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "test helpers may panic")]
 
 mod cache;
 mod claims;
