@@ -60,7 +60,7 @@ fn each_mistake_is_found_where_it_is() {
     let keys = format!("SNAPSHOT_KEYS = '{KEYS}'\n");
     let cases: &[(&str, &str, &str)] = &[
         (&issuers, "", ":8: vars.ISSUERS: ISSUERS is not set"),
-        (&issuers, "ISSUERS = '[]'\n", ":10: vars.ISSUERS: 1 to"),
+        (&issuers, "ISSUERS = '[]'\n", ":10: vars.ISSUERS: expected 1 to"),
         (&keys, "", ":8: vars.SNAPSHOT_KEYS: SNAPSHOT_KEYS is not set"),
         (&keys, "SNAPSHOT_KEYS = '{\"keys\":[]}'\n", ":11: vars.SNAPSHOT_KEYS: "),
         ("none_required", "", ":10: vars.ISSUERS[0]: "),
@@ -346,7 +346,7 @@ fn json_is_read_as_toml_is() {
     bench.run(&["check-config", "--config", "other.json"]).failed(1, "not valid JSON");
     bench.run(&["check-config", "-c", "none.toml"]).failed(1, "cannot read none.toml");
     fs::remove_file(bench.dir.join("wrangler.jsonc")).unwrap();
-    bench.run(&["check-config"]).failed(1, "--config names the file");
+    bench.run(&["check-config"]).failed(1, "name the file with --config");
     check(&bench, "a = \n", &[]).failed(1, "line 1");
 }
 

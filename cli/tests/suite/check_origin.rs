@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use crate::{
     bench::{Bench, Ended},
-    stand_in::{BUYER, BUYER_ID, FEED_TOKEN, ITEM, MERCHANT, OWNER, STRANGER, StandIn},
+    feed::ORIGIN_TOKEN,
+    stand_in::{BUYER, BUYER_ID, ITEM, MERCHANT, OWNER, STRANGER, StandIn},
 };
 
 /// The flaws of an origin, and the checks that find them.
@@ -84,7 +85,7 @@ const FLAWS: &[(&str, &[&str])] = &[
 fn check(bench: &Bench, url: &str, more: &[&str]) -> Ended {
     let (item, buyer) = (ITEM.to_string(), BUYER_ID.to_string());
     let args = [
-        &["check-origin", url, "--origin-token", FEED_TOKEN, "--issuer", url][..],
+        &["check-origin", url, "--origin-token", ORIGIN_TOKEN, "--issuer", url][..],
         &["--granted", OWNER, &item, "--denied", STRANGER, &item],
         &["--writes", MERCHANT, "--consumer-token", BUYER, "--consumer", &buyer, "--item", &item],
         more,
@@ -213,7 +214,7 @@ fn what_the_edge_corrects_is_a_warning() {
 fn nothing_is_changed_without_the_option() {
     let bench = Bench::new("check-origin-reads");
     let origin = StandIn::start("", &bench.jwks("publisher"));
-    let ended = bench.run(&["check-origin", &origin.url, "--origin-token", FEED_TOKEN, "--json"]).ok();
+    let ended = bench.run(&["check-origin", &origin.url, "--origin-token", ORIGIN_TOKEN, "--json"]).ok();
     let found = report(&ended);
     assert_eq!(origin.writes(), 0);
     let skipped = ids(&found, "skip");
@@ -243,11 +244,11 @@ fn tokens_come_from_files_and_are_never_shown() {
     let bench = Bench::new("check-origin-tokens");
     let origin = StandIn::start("owner-is-denied", &bench.jwks("publisher"));
     bench.write("owner.jwt", format!("{OWNER}\n"));
-    let args = ["check-origin", &origin.url, "--origin-token", FEED_TOKEN, "--granted", "@owner.jwt", "33"];
+    let args = ["check-origin", &origin.url, "--origin-token", ORIGIN_TOKEN, "--granted", "@owner.jwt", "33"];
     let ended = bench.run(&args);
     assert_eq!(ended.code, Some(1));
     assert!(ended.stdout.contains("item 33: 402"), "{}", ended.stdout);
-    assert!(!ended.stdout.contains(FEED_TOKEN) && !ended.stdout.contains(OWNER), "{}", ended.stdout);
+    assert!(!ended.stdout.contains(ORIGIN_TOKEN) && !ended.stdout.contains(OWNER), "{}", ended.stdout);
     bench.run(&["check-origin", &origin.url, "--granted", "se cret", "33"]).failed(1, "invalid token");
     bench.run(&["check-origin", &origin.url, "--granted", "t", "x"]).failed(1, "is not a valid item id");
     bench.run(&["check-origin", "origin.example.com"]).failed(1, "is not a URL");

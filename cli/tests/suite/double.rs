@@ -106,7 +106,7 @@ impl Double {
         let state = Arc::new(Mutex::new(State { keys: keys.to_owned(), ..State::default() }));
         let shared = Arc::clone(&state);
         let server = Server::start(move |request| answer(request, &shared));
-        Self { url: format!("http://{}", server.address), _server: server, state }
+        Self { url: server.url(), _server: server, state }
     }
 
     /// Its state.

@@ -1,12 +1,12 @@
 //! A fake of an origin: an export, a change feed, and faulty answers of both.
 
 use std::{
-    collections::BTreeMap,
-    io::{self, BufRead, BufReader, Write},
-    net::{TcpListener, TcpStream},
+    io::Write as _,
     sync::{Arc, Mutex, MutexGuard},
     time::{Duration, Instant},
 };
+
+use admit_testing::http::{Request, Response, Server};
 
 /// The token that it accepts.
 pub const ORIGIN_TOKEN: &str = "sync-job";
@@ -29,15 +29,18 @@ pub enum Quirk {
     /// The connection ends before the body does.
     BrokenOff,
     /// This status, these headers and this body, as another server would send them.
-    Odd(u16, &'static str, &'static str),
+    Odd(u16, Headers, &'static str),
     /// The changes, compressed with gzip, with a label (`true`) or without.
     Gzip(bool),
 }
 
+/// Names and values.
+pub type Headers = &'static [(&'static str, &'static str)];
+
 /// A web page of an ingress, a challenge or a login.
 pub const PAGE: &str = "<!DOCTYPE html><html><title>Just a moment...</title></html>";
 /// The header of such a page.
-pub const HTML: &str = "Content-Type: text/html; charset=utf-8\r\n";
+pub const HTML: Headers = &[("Content-Type", "text/html; charset=utf-8")];
 
 /// The state of the origin.
 #[derive(Default)]
@@ -61,27 +64,22 @@ pub struct State {
 pub struct FeedDouble {
     /// Its URL.
     pub url: String,
+    _server: Server,
     state: Arc<Mutex<State>>,
 }
 
 impl FeedDouble {
-    /// Starts an origin whose export has `lines` and stands at `seq`. It runs until the tests end.
+    /// Starts an origin whose export has `lines` and stands at `seq`.
     pub fn start(seq: u64, lines: &str) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
         let state = State { export: (seq, lines.to_owned()), ..State::default() };
         let state = Arc::new(Mutex::new(state));
         let served = Arc::clone(&state);
-        std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                let state = Arc::clone(&served);
-                std::thread::spawn(move || {
-                    // A client that goes away does not matter here.
-                    let _ = serve(&stream.unwrap(), &state);
-                });
-            }
+        let server = Server::start(move |request| {
+            let response = respond(&request, &mut served.lock().unwrap());
+            // A client that goes away does not matter here.
+            let _gone = request.respond(&response);
         });
-        Self { url, state }
+        Self { url: server.url(), _server: server, state }
     }
 
     /// The URL of the export, and by default of the feed.
@@ -118,96 +116,57 @@ impl FeedDouble {
     }
 }
 
-/// Answers one request and ends the connection, so that a body can break off.
-fn serve(stream: &TcpStream, state: &Mutex<State>) -> io::Result<()> {
-    let mut lines = BufReader::new(stream).lines();
-    let request = lines.next().transpose()?.unwrap_or_default();
-    let url = request.split(' ').nth(1).unwrap_or_default().to_owned();
-    let mut headers = BTreeMap::new();
-    for line in lines {
-        let line = line?;
-        let Some((name, value)) = line.split_once(':') else { break };
-        headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
+fn respond(request: &Request, state: &mut State) -> Response {
+    state.requests.push((request.target.clone(), request.header("prefer").to_owned()));
+    if request.bearer() != Some(ORIGIN_TOKEN) {
+        state.strangers += 1;
     }
-    let Reply { status, headers: more, body, is_broken_off } = {
-        let mut state = state.lock().unwrap();
-        state.requests.push((url.clone(), headers.get("prefer").cloned().unwrap_or_default()));
-        if headers.get("authorization") != Some(&format!("Bearer {ORIGIN_TOKEN}")) {
-            state.strangers += 1;
+    let response = undated(&request.target, state);
+    match state.ahead_secs {
+        Some(ahead_secs) => response.header("Date", http_date(ahead_secs)),
+        None => response,
+    }
+}
+
+/// The time of a clock that is ahead, in HTTP's format.
+pub fn http_date(ahead_secs: i64) -> String {
+    let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs().cast_signed();
+    let at = chrono::DateTime::from_timestamp(now + ahead_secs, 0).unwrap();
+    at.format("%a, %d %b %Y %H:%M:%S GMT").to_string()
+}
+
+/// A faulty answer whose proper form would be `lines`.
+fn odd(quirk: &Quirk, lines: String) -> Response {
+    match quirk {
+        Quirk::Status(status) => Response::new(*status, "{}"),
+        Quirk::Body(body) => Response::ndjson(*body),
+        Quirk::BrokenOff => Response::ndjson(lines).cut_off(),
+        Quirk::Odd(status, headers, body) => headers
+            .iter()
+            .fold(Response::new(*status, *body), |response, (name, value)| response.header(name, *value)),
+        Quirk::Gzip(is_labelled) => {
+            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            encoder.write_all(lines.as_bytes()).unwrap();
+            let response = Response::ndjson(encoder.finish().unwrap());
+            if *is_labelled { response.header("Content-Encoding", "gzip") } else { response }
         }
-        answer(&url, &mut state)
-    };
-    let promised = body.len() + usize::from(is_broken_off);
-    let mut stream = stream;
-    write!(
-        stream,
-        "HTTP/1.1 {status} Said\r\n{more}Content-Length: {promised}\r\nConnection: close\r\n\r\n"
-    )?;
-    stream.write_all(&body)?;
-    stream.flush()
-}
-
-struct Reply {
-    status: u16,
-    headers: String,
-    body: Vec<u8>,
-    is_broken_off: bool,
-}
-
-impl Reply {
-    fn lines(status: u16, body: impl Into<Vec<u8>>) -> Self {
-        let headers = "Content-Type: application/x-ndjson\r\n".to_owned();
-        Self { status, headers, body: body.into(), is_broken_off: false }
-    }
-
-    fn odd(quirk: &Quirk, lines: String) -> Self {
-        match quirk {
-            Quirk::Status(status) => Self::lines(*status, "{}"),
-            Quirk::Body(body) => Self::lines(200, *body),
-            Quirk::BrokenOff => Self { is_broken_off: true, ..Self::lines(200, lines) },
-            Quirk::Odd(status, headers, body) => {
-                Self { headers: (*headers).to_owned(), ..Self::lines(*status, *body) }
-            }
-            Quirk::Gzip(is_labelled) => {
-                let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-                encoder.write_all(lines.as_bytes()).unwrap();
-                let mut reply = Self::lines(200, encoder.finish().unwrap());
-                if *is_labelled {
-                    reply.headers.push_str("Content-Encoding: gzip\r\n");
-                }
-                reply
-            }
-            quirk => panic!("{quirk:?} is made where changes are"),
-        }
+        quirk => panic!("{quirk:?} is made where changes are"),
     }
 }
 
-fn answer(url: &str, state: &mut State) -> Reply {
-    let mut reply = undated(url, state);
-    if let Some(ahead_secs) = state.ahead_secs {
-        let date = chrono::DateTime::from_timestamp(unix_secs() + ahead_secs, 0).unwrap();
-        reply.headers.push_str(&date.format("Date: %a, %d %b %Y %H:%M:%S GMT\r\n").to_string());
-    }
-    reply
-}
-
-fn unix_secs() -> i64 {
-    std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs().cast_signed()
-}
-
-fn undated(url: &str, state: &mut State) -> Reply {
+fn undated(url: &str, state: &mut State) -> Response {
     let Some((_, after)) = url.split_once("after=") else {
         let (seq, lines) = &state.export;
         if url == "/lines" {
-            return Reply::lines(200, lines.clone());
+            return Response::ndjson(lines.clone());
         }
         let lines = format!("{{\"type\":\"snapshot\",\"seq\":{seq}}}\n{lines}\n");
         return match state.odd_exports.last_mut() {
             Some((quirk, times)) if *times > 0 => {
                 *times -= 1;
-                Reply::odd(quirk, lines)
+                odd(quirk, lines)
             }
-            _ => Reply::lines(200, lines),
+            _ => Response::ndjson(lines),
         };
     };
     let after: u64 = after.parse().unwrap();
@@ -227,20 +186,20 @@ fn undated(url: &str, state: &mut State) -> Reply {
         state.changes.iter().filter(|(seq, _)| *seq > after).map(|(_, line)| format!("{line}\n")).collect()
     };
     match quirk {
-        None => Reply::lines(200, due(after).concat()),
-        Some(Quirk::Everything) => Reply::lines(200, due(0).concat()),
-        Some(Quirk::Skipped) => Reply::lines(200, due(after + 1).concat()),
+        None => Response::ndjson(due(after).concat()),
+        Some(Quirk::Everything) => Response::ndjson(due(0).concat()),
+        Some(Quirk::Skipped) => Response::ndjson(due(after + 1).concat()),
         Some(Quirk::Reversed) => {
             let mut lines = due(after);
             lines.reverse();
-            Reply::lines(200, lines.concat())
+            Response::ndjson(lines.concat())
         }
         Some(Quirk::Cut) => {
             let mut lines = due(after).concat().into_bytes();
             lines.truncate(lines.len() - 10);
-            Reply::lines(200, lines)
+            Response::ndjson(lines)
         }
-        Some(quirk) => Reply::odd(&quirk, due(after).concat()),
+        Some(quirk) => odd(&quirk, due(after).concat()),
     }
 }
 

@@ -17,19 +17,19 @@ use crate::{
 const ODD: [(Quirk, &str); 12] = [
     (Quirk::Odd(404, HTML, PAGE), "404 Not Found (text/html"),
     (
-        Quirk::Odd(302, "Location: https://login.example/?next=x\r\n", ""),
+        Quirk::Odd(302, &[("Location", "https://login.example/?next=x")], ""),
         "302 Found to https://login.example/",
     ),
-    (Quirk::Odd(401, "", "{}"), "Is --origin-token right"),
+    (Quirk::Odd(401, &[], "{}"), "Is --origin-token right"),
     (Quirk::Odd(403, HTML, PAGE), "403 Forbidden"),
-    (Quirk::Odd(403, "", "{\"code\":403,\"message\":\"Forbidden\"}"), "403 Forbidden"),
-    (Quirk::Odd(400, "", ""), "400 Bad Request"),
+    (Quirk::Odd(403, &[], "{\"code\":403,\"message\":\"Forbidden\"}"), "403 Forbidden"),
+    (Quirk::Odd(400, &[], ""), "400 Bad Request"),
     (Quirk::Odd(200, HTML, PAGE), "expected lines of JSON"),
-    (Quirk::Odd(200, "Content-Type: application/x-ndjson\r\n", PAGE), "expected lines of JSON"),
-    (Quirk::Odd(200, "", "{\"error\":\"sign in\"}"), "sign in"),
-    (Quirk::Odd(429, "Retry-After: Sun, 06 Nov 1994 08:49:37 GMT\r\n", ""), "429 Too Many Requests"),
-    (Quirk::Odd(200, "Content-Encoding: br\r\n", "xx"), "compressed as \"br\""),
-    (Quirk::Odd(599, "", ""), "599"),
+    (Quirk::Odd(200, &[("Content-Type", "application/x-ndjson")], PAGE), "expected lines of JSON"),
+    (Quirk::Odd(200, &[], "{\"error\":\"sign in\"}"), "sign in"),
+    (Quirk::Odd(429, &[("Retry-After", "Sun, 06 Nov 1994 08:49:37 GMT")], ""), "429 Too Many Requests"),
+    (Quirk::Odd(200, &[("Content-Encoding", "br")], "xx"), "compressed as \"br\""),
+    (Quirk::Odd(599, &[], ""), "599"),
 ];
 
 #[test]
@@ -249,7 +249,7 @@ fn while_the_origin_is_not_heard_the_head_grows_old() {
     let as_of = || double.state().published().unwrap().as_of;
     let first = as_of();
     wait_until("it is renewed", || as_of() > first);
-    feed.misbehave(Quirk::Odd(503, "Retry-After: 0\r\n", ""), usize::MAX);
+    feed.misbehave(Quirk::Odd(503, &[("Retry-After", "0")], ""), usize::MAX);
     feed.commit(&removed(1));
     let asked = || feed.state().requests.len();
     let (before, requests) = (as_of(), asked());

@@ -2,15 +2,14 @@
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader, Write as _},
-    net::TcpListener,
     os::unix::fs::PermissionsExt as _,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    thread,
 };
+
+use admit_testing::http::{Response, Server};
 
 use crate::bench::{Bench, Ended, catalogue};
 
@@ -20,31 +19,19 @@ const ELSEWHERE: &str = "http://192.0.2.1";
 /// A server on another loopback address, which the rule does not count as "this machine".
 struct Neighbour {
     url: String,
+    _server: Server,
     requests: Arc<AtomicUsize>,
 }
 
 impl Neighbour {
-    fn answering(address: &str, body: impl Fn(&str) -> String + Send + 'static) -> Self {
-        let listener = TcpListener::bind((address, 0)).unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
+    fn answering(address: &str, body: String) -> Self {
         let requests = Arc::new(AtomicUsize::new(0));
         let seen = Arc::clone(&requests);
-        thread::spawn(move || {
-            for stream in listener.incoming() {
-                let mut stream = stream.unwrap();
-                seen.fetch_add(1, Ordering::SeqCst);
-                let mut lines = BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok);
-                let path = lines.next().unwrap_or_default().split(' ').nth(1).unwrap_or_default().to_owned();
-                let _headers = lines.take_while(|line| !line.is_empty()).count();
-                let body = body(&path);
-                let length = body.len();
-                let _gone = write!(
-                    stream,
-                    "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
-                );
-            }
+        let server = Server::start_at(address, move |request| {
+            seen.fetch_add(1, Ordering::SeqCst);
+            let _gone = request.respond(&Response::json(200, &body));
         });
-        Self { url, requests }
+        Self { url: server.url(), _server: server, requests }
     }
 
     fn requests(&self) -> usize {
@@ -87,7 +74,7 @@ fn http_to_another_machine_is_refused_by_every_command() {
 fn the_exception_is_an_option_and_is_named() {
     let bench = Bench::new("http-insecure");
     let export = format!("{}\n", catalogue(1));
-    let neighbour = Neighbour::answering("127.0.0.2", move |_| export.clone());
+    let neighbour = Neighbour::answering("127.0.0.2", export);
     let export = format!("{}/export", neighbour.url);
     let publish = ["publish", "--from", &export, "--dry-run", "--seq", "1"];
     bench.run(&publish).failed(1, "--insecure-http");
@@ -102,10 +89,9 @@ fn the_exception_is_an_option_and_is_named() {
 #[test]
 fn an_address_that_a_peer_names_is_judged_alike() {
     let bench = Bench::new("http-jwks");
-    let keys = Neighbour::answering("127.0.0.2", |_| r#"{"keys":[]}"#.to_owned());
+    let keys = Neighbour::answering("127.0.0.2", r#"{"keys":[]}"#.to_owned());
     let jwks = format!("{}/jwks", keys.url);
-    let issuer =
-        Neighbour::answering("127.0.0.1", move |_| format!(r#"{{"issuer":"x","jwks_uri":"{jwks}"}}"#));
+    let issuer = Neighbour::answering("127.0.0.1", format!(r#"{{"issuer":"x","jwks_uri":"{jwks}"}}"#));
     let check = ["check-origin", "http://127.0.0.1:1", "--issuer", &issuer.url, "--timeout-secs", "1"];
     let ended = bench.run(&check);
     assert!(issuer.requests() > 0, "{}", ended.stdout);

@@ -69,7 +69,7 @@ impl Service {
             })
         };
         is_started.recv().unwrap();
-        Self { url: format!("http://{}", server.address), server: Some(server), thread: Some(thread) }
+        Self { url: server.url(), server: Some(server), thread: Some(thread) }
     }
 
     /// A token of one of its issuers.

@@ -1,21 +1,20 @@
 //! A fake of a whole origin: export, changes, access checks, writes and keys, all correct except for one
 //! flaw.
 
-mod answer;
-mod server;
+mod reads;
 mod world;
 mod writes;
 
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard},
-    time::{SystemTime, UNIX_EPOCH},
 };
 
-use self::answer::Answer;
+use admit_testing::http::{Request, Response, Server};
+use serde_json::{Value, json};
 
-/// The bearer that may read export and changes.
-pub const FEED_TOKEN: &str = "sync-job";
+use crate::feed::{ORIGIN_TOKEN, http_date};
+
 /// The merchant's bearer.
 pub const MERCHANT: &str = "merchant";
 /// The bearer of a customer who owns the item.
@@ -33,6 +32,7 @@ pub const ITEM: i64 = 33;
 pub struct StandIn {
     /// Its URL.
     pub url: String,
+    _server: Server,
     shared: Arc<Shared>,
 }
 
@@ -40,7 +40,6 @@ pub struct StandIn {
 pub struct Shared {
     flaw: &'static str,
     jwks: String,
-    url: String,
     state: Mutex<State>,
 }
 
@@ -58,7 +57,7 @@ struct State {
     /// Accesses of the stranger to another item, which change while others write.
     others: u32,
     /// For each idempotency key, the request and its answer.
-    keys: BTreeMap<String, (String, Answer)>,
+    keys: BTreeMap<String, (Vec<u8>, Response)>,
     /// Whether the buyer's next check ignores the last write.
     lags: bool,
     /// The number of requests that would change data.
@@ -71,17 +70,65 @@ impl Shared {
         self.flaw == flaw
     }
 
-    /// The time by its clock, in HTTP's format.
-    #[expect(clippy::disallowed_methods, reason = "a test has a clock")]
-    fn date(&self) -> String {
+    /// Answers a request.
+    fn serve(&self, request: Request) {
+        if self.is("feed-wait-hangs") && !request.header("prefer").is_empty() {
+            return request.hold();
+        }
         let ahead_secs = match self.flaw {
             "clock-is-slow" => -3_600,
             "clock-is-fast" => 30,
             _ => 0,
         };
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs().cast_signed();
-        let at = chrono::DateTime::from_timestamp(now + ahead_secs, 0).unwrap();
-        at.format("%a, %d %b %Y %H:%M:%S GMT").to_string()
+        let response = self.answer(&request).header("Date", http_date(ahead_secs));
+        // A client that goes away does not matter here.
+        let _gone = request.respond(&response);
+    }
+
+    fn answer(&self, request: &Request) -> Response {
+        let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
+        let state = &mut *self.state();
+        match (request.method.as_str(), path) {
+            ("GET", "/export") => {
+                let answer = match query.strip_prefix("after=") {
+                    None => self.export(state, request),
+                    Some(after) => self.changes(state, request, after.parse().unwrap()),
+                };
+                self.others_write(state);
+                answer
+            }
+            ("GET", "/.well-known/openid-configuration") => {
+                let url = format!("http://{}", request.header("host"));
+                let issuer = if self.is("issuer-other") { "https://id.example" } else { &url };
+                Response::json(200, &json!({"issuer": issuer, "jwks_uri": format!("{url}/jwks")}))
+            }
+            ("GET", "/jwks") => self.keys(),
+            ("POST", "/items/access") => self.grant(state, request),
+            (method, path) => {
+                let id = path.strip_prefix("/items/").and_then(|path| path.strip_suffix("/access"));
+                let id = id.and_then(|id| id.parse().ok()).unwrap_or_default();
+                let caching = if self.is("cached") { "private, max-age=60" } else { "private, no-store" };
+                match method {
+                    "DELETE" => self.revoke(state, id, query),
+                    _ => self.access(state, request, id).header("Cache-Control", caching),
+                }
+            }
+        }
+    }
+
+    /// An error.
+    fn error(&self, status: u16, field: &str, message: &str) -> Response {
+        let code = if self.is("code-is-text") { json!(status.to_string()) } else { json!(status) };
+        let is_denial = status == 402;
+        let errors: Value = if self.is("denials-are-lists") && is_denial {
+            json!([message])
+        } else {
+            json!({field: message})
+        };
+        if self.is("denials-are-pages") && is_denial {
+            return Response::new(status, "<h1>No</h1>").header("Content-Type", "text/html");
+        }
+        Response::json(status, &json!({"code": code, "message": message, "errors": errors}))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -90,15 +137,15 @@ impl Shared {
 }
 
 impl StandIn {
-    /// Starts an origin with this flaw, or with `""` for none. It runs until the tests end.
+    /// Starts an origin with this flaw, or with `""` for none.
     pub fn start(flaw: &'static str, jwks: &str) -> Self {
-        let (listener, url) = server::listen();
         // Three changes that do not concern the edge.
         let changes = (1..=3).map(|seq| format!("{{\"seq\":{seq}}}")).collect();
         let state = Mutex::new(State { changes, ..State::default() });
-        let shared = Arc::new(Shared { flaw, jwks: jwks.to_owned(), url: url.clone(), state });
-        server::serve(listener, Arc::clone(&shared));
-        Self { url, shared }
+        let shared = Arc::new(Shared { flaw, jwks: jwks.to_owned(), state });
+        let served = Arc::clone(&shared);
+        let server = Server::start(move |request| served.serve(request));
+        Self { url: server.url(), _server: server, shared }
     }
 
     /// Whether the buyer has no access left.

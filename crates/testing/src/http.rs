@@ -1,5 +1,8 @@
 //! An HTTP/1.1 server on loopback for tests. It parses requests with httparse, gives each to a closure, and
 //! writes the closure's response. Connections stay open.
+//!
+//! A fake can also misbehave: it may cut a response off, leave out its length, or give no response at all, by
+//! dropping or holding the request.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot open a port must fail")]
 
@@ -44,12 +47,18 @@ pub struct Response {
     status: u16,
     headers: Vec<(&'static str, String)>,
     body: Vec<u8>,
+    has_length: bool,
 }
 
 impl Server {
     /// Starts a server that gives every request to `answer`, with a thread for each connection.
     pub fn start(answer: impl Fn(Request) + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::start_at("127.0.0.1", answer)
+    }
+
+    /// Like [`Self::start`], on another loopback address.
+    pub fn start_at(ip_address: &str, answer: impl Fn(Request) + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind((ip_address, 0)).unwrap();
         let address = listener.local_addr().unwrap();
         let is_stopped = Arc::new(AtomicBool::new(false));
         let (stopped, answer) = (Arc::clone(&is_stopped), Arc::new(answer));
@@ -64,6 +73,12 @@ impl Server {
             }
         });
         Self { address, is_stopped }
+    }
+
+    /// Its URL, without a slash at the end.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
     }
 }
 
@@ -82,6 +97,16 @@ impl Request {
         found.map_or("", |(_, value)| value)
     }
 
+    /// The bearer token, if there is one.
+    pub fn bearer(&self) -> Option<&str> {
+        self.header("authorization").strip_prefix("Bearer ")
+    }
+
+    /// Holds the request without an answer, until the client gives up.
+    pub fn hold(mut self) {
+        let _ended = self.stream.read(&mut [0]);
+    }
+
     /// Answers the request. Fails if the client has gone away.
     pub fn respond(mut self, response: &Response) -> io::Result<()> {
         let has = |name: &str| response.headers.iter().any(|(it, _)| it.eq_ignore_ascii_case(name));
@@ -89,7 +114,7 @@ impl Request {
         for (name, value) in &response.headers {
             head += &format!("{name}: {value}\r\n");
         }
-        if response.status != 204 && !has("content-length") {
+        if response.status != 204 && response.has_length && !has("content-length") {
             head += &format!("Content-Length: {}\r\n", response.body.len());
         }
         let body: &[u8] = if self.method == "HEAD" || response.status == 204 { &[] } else { &response.body };
@@ -105,7 +130,17 @@ impl Request {
 impl Response {
     /// A response with a body.
     pub fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
-        Self { status, headers: Vec::new(), body: body.into() }
+        Self { status, headers: Vec::new(), body: body.into(), has_length: true }
+    }
+
+    /// A response with a JSON body.
+    pub fn json(status: u16, body: &impl std::fmt::Display) -> Self {
+        Self::new(status, body.to_string()).header("Content-Type", "application/json")
+    }
+
+    /// A response with lines of JSON.
+    pub fn ndjson(body: impl Into<Vec<u8>>) -> Self {
+        Self::new(200, body).header("Content-Type", "application/x-ndjson")
     }
 
     /// Adds a header. `Connection: close` ends the connection after the response.
@@ -113,6 +148,26 @@ impl Response {
     pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
+    }
+
+    /// Removes a header.
+    #[must_use]
+    pub fn without(mut self, name: &str) -> Self {
+        self.headers.retain(|(it, _)| !it.eq_ignore_ascii_case(name));
+        self
+    }
+
+    /// Announces one byte more than it has, so that the response breaks off.
+    #[must_use]
+    pub fn cut_off(self) -> Self {
+        let announced = self.body.len() + 1;
+        self.header("Content-Length", announced.to_string()).header("Connection", "close")
+    }
+
+    /// Leaves out the length: the response ends with the connection.
+    #[must_use]
+    pub fn without_length(self) -> Self {
+        Self { has_length: false, ..self.header("Connection", "close") }
     }
 }
 

@@ -197,7 +197,7 @@ fn the_origin_is_asked_too() {
             let status = if is_asked { status } else { 500 };
             let _ = request.respond(&Response::new(status, body.clone()).header("Entitlement-Seq", "8"));
         });
-        let url = format!("http://{}", server.address);
+        let url = server.url();
         let args = ["--token-of", &token, "--check", "33", "--origin", &url];
         let report = subject.customer(&args);
         assert_eq!(

@@ -1,18 +1,18 @@
 //! The answers to writes.
 
+use admit_testing::http::{Request, Response};
 use serde_json::json;
 
 use super::{
     BUYER, BUYER_ID, ITEM, MERCHANT, Shared, State,
-    answer::{Answer, Request},
     world::{buyer, stranger},
 };
 
 impl Shared {
     /// Grants the buyer an access.
-    pub(super) fn grant(&self, state: &mut State, request: &Request) -> Answer {
+    pub(super) fn grant(&self, state: &mut State, request: &Request) -> Response {
         state.writes += 1;
-        match request.token() {
+        match request.bearer() {
             Some(MERCHANT) => {}
             Some(BUYER) => {
                 state.bought += u32::from(self.is("refused-is-done"));
@@ -29,7 +29,7 @@ impl Shared {
             let status = if self.is("other-types-are-wrong") { 400 } else { 415 };
             return self.error(status, "415", "Unsupported media type");
         }
-        if !request.body.contains("item_id=") {
+        if !String::from_utf8_lossy(&request.body).contains("item_id=") {
             let field = if self.is("fields-are-unnamed") { "422" } else { "item_id" };
             return self.error(422, field, "The item_id is required");
         }
@@ -58,8 +58,12 @@ impl Shared {
         if self.is("grant-in-milliseconds") {
             body["expires_at"] = json!(1_893_456_000_000_i64);
         }
-        let answer = Answer::json(status, &body);
-        let answer = if self.is("seq-is-kept-back") { answer } else { answer.with("Entitlement-Seq", seq) };
+        let answer = Response::json(status, &body);
+        let answer = if self.is("seq-is-kept-back") {
+            answer
+        } else {
+            answer.header("Entitlement-Seq", seq.to_string())
+        };
         if !key.is_empty() {
             state.keys.insert(key.to_owned(), (request.body.clone(), answer.clone()));
         }
@@ -67,7 +71,7 @@ impl Shared {
     }
 
     /// Removes the buyer's accesses.
-    pub(super) fn revoke(&self, state: &mut State, id: i64, query: &str) -> Answer {
+    pub(super) fn revoke(&self, state: &mut State, id: i64, query: &str) -> Response {
         state.writes += 1;
         let is_known = id == ITEM && query == format!("consumer_id={BUYER_ID}");
         if (!is_known || state.bought == 0) && !self.is("nothing-is-taken-away") {
@@ -83,7 +87,7 @@ impl Shared {
         state.lags = self.is("revocation-lags");
         let seq = if self.is("seq-stands-still") { seq - 1 } else { seq };
         let status = if self.is("revocation-is-200") { 200 } else { 204 };
-        Answer::json(status, &json!({})).with("Entitlement-Seq", seq)
+        Response::json(status, &json!({})).header("Entitlement-Seq", seq.to_string())
     }
 
     /// Whether other clients write while the origin is being checked.

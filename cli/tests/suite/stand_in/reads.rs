@@ -1,125 +1,18 @@
 //! The answers to reads.
 
-use std::collections::BTreeMap;
-
+use admit_testing::http::{Request, Response};
 use serde_json::{Value, json};
 
 use super::{
-    BUYER, BUYER_ID, FEED_TOKEN, ITEM, OWNER, STRANGER, Shared, State,
+    BUYER, BUYER_ID, ITEM, ORIGIN_TOKEN, OWNER, STRANGER, Shared, State,
     world::{access, buyer, customer, item, stranger},
 };
 
-/// A request.
-pub struct Request {
-    pub method: String,
-    pub target: String,
-    pub headers: BTreeMap<String, String>,
-    pub body: String,
-}
-
-impl Request {
-    pub fn token(&self) -> Option<&str> {
-        self.headers.get("authorization")?.strip_prefix("Bearer ")
-    }
-
-    pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", String::as_str)
-    }
-}
-
-/// How an answer ends.
-#[derive(Clone, Copy, Debug)]
-pub enum End {
-    /// After `Content-Length` bytes.
-    Told,
-    /// With the connection, without a length.
-    Untold,
-    /// With the connection, too early.
-    BreaksOff,
-    /// It does not begin.
-    Never,
-}
-
-/// An answer.
-#[derive(Clone, Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub headers: Vec<(&'static str, String)>,
-    pub body: String,
-    pub end: End,
-}
-
-impl Answer {
-    fn new(status: u16, content_type: &str, body: impl Into<String>) -> Self {
-        let headers = vec![("Content-Type", content_type.to_owned())];
-        Self { status, headers, body: body.into(), end: End::Told }
-    }
-
-    pub fn json(status: u16, body: &Value) -> Self {
-        Self::new(status, "application/json", body.to_string())
-    }
-
-    fn lines(body: impl Into<String>) -> Self {
-        Self::new(200, "application/x-ndjson", body)
-    }
-
-    pub fn with(mut self, name: &'static str, value: impl ToString) -> Self {
-        self.headers.push((name, value.to_string()));
-        self
-    }
-}
-
 impl Shared {
-    /// The answer to a request.
-    pub fn answer(&self, request: &Request) -> Answer {
-        let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
-        let state = &mut *self.state();
-        match (request.method.as_str(), path) {
-            ("GET", "/export") => {
-                let answer = match query.strip_prefix("after=") {
-                    None => self.export(state, request),
-                    Some(after) => self.changes(state, request, after.parse().unwrap()),
-                };
-                self.others_write(state);
-                answer
-            }
-            ("GET", "/.well-known/openid-configuration") => {
-                let issuer = if self.is("issuer-other") { "https://id.example" } else { &self.url };
-                Answer::json(200, &json!({"issuer": issuer, "jwks_uri": format!("{}/jwks", self.url)}))
-            }
-            ("GET", "/jwks") => self.keys(),
-            ("POST", "/items/access") => self.grant(state, request),
-            (method, path) => {
-                let id = path.strip_prefix("/items/").and_then(|path| path.strip_suffix("/access"));
-                let id = id.and_then(|id| id.parse().ok()).unwrap_or_default();
-                let caching = if self.is("cached") { "private, max-age=60" } else { "private, no-store" };
-                match method {
-                    "DELETE" => self.revoke(state, id, query),
-                    _ => self.access(state, request, id).with("Cache-Control", caching),
-                }
-            }
-        }
-    }
-
-    /// An error.
-    pub fn error(&self, status: u16, field: &str, message: &str) -> Answer {
-        let code = if self.is("code-is-text") { json!(status.to_string()) } else { json!(status) };
-        let is_denial = status == 402;
-        let errors = if self.is("denials-are-lists") && is_denial {
-            json!([message])
-        } else {
-            json!({field: message})
-        };
-        if self.is("denials-are-pages") && is_denial {
-            return Answer::new(status, "text/html", "<h1>No</h1>");
-        }
-        Answer::json(status, &json!({"code": code, "message": message, "errors": errors}))
-    }
-
-    fn export(&self, state: &mut State, request: &Request) -> Answer {
-        if request.token() != Some(FEED_TOKEN) {
+    pub(super) fn export(&self, state: &mut State, request: &Request) -> Response {
+        if request.bearer() != Some(ORIGIN_TOKEN) {
             let for_all = self.is("export-for-all");
-            return if for_all { Answer::lines("") } else { self.error(401, "401", "Invalid auth token") };
+            return if for_all { Response::ndjson("") } else { self.error(401, "401", "Invalid auth token") };
         }
         state.exports += 1;
         let is_second = state.exports == 2;
@@ -143,29 +36,26 @@ impl Shared {
             "export-empty" => lines.truncate(1),
             _ => {}
         }
-        let answer = Answer::lines(lines.iter().map(|line| format!("{line}\n")).collect::<String>());
+        let answer = Response::ndjson(lines.iter().map(|line| format!("{line}\n")).collect::<String>());
         match self.flaw {
             "export-down" => self.error(500, "500", "Oh"),
-            "export-moved" => Answer::json(301, &json!({})).with("Location", "https://elsewhere.example/"),
-            "export-is-a-page" => Answer { headers: vec![("Content-Type", "text/html".into())], ..answer },
-            "export-end-untold" => Answer { end: End::Untold, ..answer },
-            "export-breaks-off" => Answer { end: End::BreaksOff, ..answer },
+            "export-moved" => Response::json(301, &"{}").header("Location", "https://elsewhere.example/"),
+            "export-is-a-page" => answer.without("Content-Type").header("Content-Type", "text/html"),
+            "export-end-untold" => answer.without_length(),
+            "export-breaks-off" => answer.cut_off(),
             _ => answer,
         }
     }
 
-    fn changes(&self, state: &State, request: &Request, after: usize) -> Answer {
-        if request.token() != Some(FEED_TOKEN) && !self.is("feed-for-all") {
+    pub(super) fn changes(&self, state: &State, request: &Request, after: usize) -> Response {
+        if request.bearer() != Some(ORIGIN_TOKEN) && !self.is("feed-for-all") {
             return self.error(403, "403", "Invalid privileges");
         }
         let is_past = after == 0;
         match self.flaw {
             "feed-down" => return self.error(500, "500", "Oh"),
             "feed-past-unknown" if is_past => return self.error(404, "404", "Not found"),
-            "feed-past-forgotten" if is_past => return Answer::lines(""),
-            "feed-wait-hangs" if request.headers.contains_key("prefer") => {
-                return Answer { end: End::Never, ..Answer::lines("") };
-            }
+            "feed-past-forgotten" if is_past => return Response::ndjson(""),
             _ => {}
         }
         if after > state.changes.len() && !self.is("feed-ahead-is-new") {
@@ -194,13 +84,16 @@ impl Shared {
         if self.is("feed-cut") && is_past {
             body.truncate(body.len() - 3);
         }
-        let end = if self.is("feed-breaks-off") && is_past { End::BreaksOff } else { End::Told };
-        let answer = Answer { end, ..Answer::lines(body) };
-        if self.is("feed-is-untyped") { Answer { headers: Vec::new(), ..answer } } else { answer }
+        let answer = Response::ndjson(body);
+        match self.flaw {
+            "feed-breaks-off" if is_past => answer.cut_off(),
+            "feed-is-untyped" => answer.without("Content-Type"),
+            _ => answer,
+        }
     }
 
-    fn access(&self, state: &mut State, request: &Request, id: i64) -> Answer {
-        let customer_id = match request.token() {
+    pub(super) fn access(&self, state: &mut State, request: &Request, id: i64) -> Response {
+        let customer_id = match request.bearer() {
             None if self.is("no-token-is-forbidden") => return self.error(403, "403", "Invalid privileges"),
             Some(OWNER) => 1,
             Some(STRANGER) => 2,
@@ -235,10 +128,10 @@ impl Shared {
             "access-in-milliseconds" => body["expires_at"] = json!(1_893_456_000_000_i64),
             _ => {}
         }
-        Answer::json(200, &body)
+        Response::json(200, &body)
     }
 
-    fn keys(&self) -> Answer {
+    pub(super) fn keys(&self) -> Response {
         let mut jwks: Value = serde_json::from_str(&self.jwks).unwrap();
         let key = jwks["keys"][0].clone();
         let keys = jwks["keys"].as_array_mut().unwrap();
@@ -259,6 +152,6 @@ impl Shared {
             // A key for another purpose is not a problem.
             _ => keys.push(json!({"kty": "RSA", "use": "enc", "alg": "RSA-OAEP", "kid": "e"})),
         }
-        Answer::json(200, &jwks)
+        Response::json(200, &jwks)
     }
 }
