@@ -51,14 +51,14 @@ pub const JWKS_FRESH_SECS: i64 = 600;
 /// [`JWKS_FETCHES_AT_ONCE`].
 pub const JWKS_COOLDOWN_SECS: i64 = 30;
 
-/// Pause after a failed fetch. It is shorter, because players are refused meanwhile if there are no keys yet.
+/// Pause after a failed fetch. It is shorter, because without keys all players are refused meanwhile.
 pub const JWKS_FAILURE_COOLDOWN_SECS: i64 = 10;
 
 /// A fetch that has not ended after this time counts as lost: its request may have been cancelled.
 pub const JWKS_FETCH_LOST_SECS: i64 = 10;
 
 /// Number of requests that may fetch one issuer's keys at the same time. Others look again every
-/// [`LOAD_WAIT_MS`]. With only one, a cancelled request would make all others wait for
+/// `LOAD_WAIT_MS`. With only one, a cancelled request would make all others wait for
 /// [`JWKS_FETCH_LOST_SECS`]; without a bound, each of thousands would fetch.
 pub const JWKS_FETCHES_AT_ONCE: u8 = 4;
 
@@ -72,7 +72,7 @@ pub const RSA_MAX_BITS: usize = 4096;
 pub const VERIFIED_MAX_TOKENS: usize = 8192;
 
 /// Memory for verified tokens of any length: 12 MiB of the isolate's 128 MB, some 4,900 tokens of 1 KiB.
-/// Together with [`ANSWERS_MAX_BYTES`], it leaves room for all shards that are loaded at once when a slow
+/// Together with `ANSWERS_MAX_BYTES`, it leaves room for all shards that are loaded at once when a slow
 /// store recovers (docs/scale.md).
 pub const VERIFIED_MAX_BYTES: usize = 12 * 1024 * 1024;
 

@@ -153,7 +153,7 @@ fn an_invalid_last_line_is_an_error_not_an_interruption() {
     }
 }
 
-/// Wherever a feed is cut, the whole lines before are changes, and there is no error.
+/// Wherever a feed is cut, the whole lines before the cut are changes, without an error.
 #[test]
 fn a_feed_may_end_anywhere() {
     let text = "\"\u{fc}\\u00fc\\ud83d\\ude00\"";

@@ -41,7 +41,7 @@ pub struct Located<T> {
 pub struct Problem {
     /// Path of the field such as `fees[0].amount`. Empty if the whole line is concerned.
     pub field: String,
-    /// What was expected, and what was found.
+    /// The expected and the found value.
     pub message: String,
 }
 
