@@ -238,7 +238,7 @@ fn check(change: &Change) -> Result<(), Problem> {
 /// matter of chance.
 fn once(named: &mut BTreeMap<Removal, String>, name: Removal, field: String) -> Result<(), Problem> {
     match named.get(&name) {
-        Some(first) => Err(Problem::new(field, format!("the same record again; first: {first}"))),
+        Some(first) => Err(Problem::new(field, format!("duplicate record; first: {first}"))),
         None => {
             named.insert(name, field);
             Ok(())

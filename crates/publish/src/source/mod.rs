@@ -142,7 +142,7 @@ impl Source {
             let name = value.name();
             match self.catalogue.add(value, &at, self.now, Taken::Refuse) {
                 Ok(Added::Repeated(first)) => {
-                    self.problems.warn(&at, Problem::new("", format!("the same line again; first: {first}")));
+                    self.problems.warn(&at, Problem::new("", format!("duplicate line; first: {first}")));
                 }
                 Ok(Added::Taken | Added::Customer(_)) => {}
                 Err(problem) => {

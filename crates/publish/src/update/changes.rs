@@ -238,7 +238,7 @@ impl Merchants<'_> {
             Self::Lines(references) => Ok(references.check(key, record, at, problems)?),
             Self::Known(merchants) if merchants.contains(&id) => Ok(true),
             Self::Known(_) => {
-                let message = format!("expected a merchant's id, there is no merchant {id}");
+                let message = format!("unknown merchant {id}");
                 let about = About::record(&Removal::from(customer));
                 problems.error(at, about, Problem::new("merchant_id", message));
                 Ok(false)
