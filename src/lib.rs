@@ -1,43 +1,43 @@
 //! Admit: edge entitlement checks for streaming services.
 //!
-//! A Cloudflare Worker answers "may this viewer play this?" from a signed snapshot of entitlements in Workers
-//! KV; the `admit` command (`cli/`) makes keys and tokens and publishes the snapshot.
+//! A Cloudflare Worker answers "may this viewer play this?" from a signed snapshot of entitlements in Workers KV. The
+//! `admit` command (`cli/`) makes keys and tokens and publishes the snapshot.
 //!
 //! # In scope
 //!
 //! - Reads: access checks, licences, items, fees, packages ([`api::route`]), as players of two vendors' APIs
-//!   send them. `docs/api.md` has the answers.
-//! - Writes, passed on to the origin once token, role, type and length are right, and the origin's word before a
-//!   check is denied, so that who has just bought is let in.
+//!   send them. `docs/api.md` describes the answers.
+//! - Writes: checked for token, role, type and length, then passed on to the origin.
+//! - Denials: confirmed by the origin before they are given, so that a viewer who has just bought is let in.
 //! - Bearer tokens of configured issuers ([`token`]).
-//! - Taking snapshots in, checked by signature and digest, so that write access to the store alone grants
-//!   nobody anything ([`app`]).
+//! - Uploads of snapshots, checked by signature and digest, so that write access to the store alone grants nothing
+//!   ([`app`]).
 //!
 //! # Out of scope
 //!
-//! - Doing what writes ask for: that is the origin's, which publishes what it knows.
-//! - Enforcing prices, regions or ages: they are passed on to clients.
+//! - Carrying writes out: the origin does it, and publishes the result.
+//! - Enforcing prices, regions or ages: clients receive them.
 //! - Delivering or encrypting video.
 //!
 //! # Modules
 //!
-//! Each uses those below it, never those above; [`ports`], [`limits`], [`instant`] and [`number`] are for all.
-//! [`token`] and [`snapshot`] are crates of their own, under whose names their items are found here too.
+//! Each module uses those below it, never those above; all may use [`ports`], [`limits`], [`instant`] and [`number`].
+//! [`token`] and [`snapshot`] are crates of their own, re-exported here.
 //!
-//! | module | what |
+//! | module | content |
 //! | --- | --- |
-//! | `worker` | the Worker; the only place that names the platform. Wasm only |
-//! | [`app`] | the whole service over ports: answers from memory, or says what it needs |
+//! | `worker` | the Worker; the only module that names the platform. Wasm only |
+//! | [`app`] | the whole service over ports: answers from memory, or names what it needs |
 //! | [`config`] | the bindings, validated as a whole |
 //! | [`api`] | the wire: routes, bodies, errors, CORS |
-//! | [`entitlement`] | decides. Pure |
+//! | [`entitlement`] | decides whether a viewer may play an item. Pure |
 //! | [`token`] | from an `Authorization` header to a principal |
 //! | [`snapshot`] | data model, byte format, reader |
 //! | [`ports`] | what the service needs from a platform |
-//! | [`instant`], [`number`] | how moments and whole numbers of peers are read |
+//! | [`instant`], [`number`] | reads moments and whole numbers as peers write them |
 //! | [`limits`] | every number that bounds the service, with its reason |
 //!
-//! `ARCHITECTURE.md` draws it, with the life of a request and of a snapshot.
+//! `ARCHITECTURE.md` draws the modules and follows a request and a snapshot through them.
 
 pub mod api;
 pub mod app;

@@ -8,6 +8,50 @@
 //! An item is playable through a grant on itself, a grant on a package that holds it, a licence that unlocks
 //! it, or because it is free. Start and expiry are judged at the moment of the check. The
 //! longest of several grants answers.
+//!
+//! ```
+//! use std::rc::Rc;
+//!
+//! use admit::{
+//!     entitlement::{Decision, Question, Reason, decide},
+//!     snapshot::{
+//!         customer::{Access, CustomerRecord, NewCustomer},
+//!         directory::Directory,
+//!         item::{ItemRecord, NewItem},
+//!         key::EntryKey,
+//!     },
+//!     token::{Capabilities, Principal, Roles, Scopes},
+//! };
+//!
+//! let principal = Principal {
+//!     namespace: Rc::from("shop"),
+//!     subject: "42".to_owned(),
+//!     customer_key: EntryKey::customer("shop", "42"),
+//!     client_id: None,
+//!     merchant_id: Some(21),
+//!     merchant_uuid: None,
+//!     account_id: None,
+//!     roles: Roles::default(),
+//!     scopes: Scopes::NONE,
+//!     may: Capabilities::DEFAULT,
+//!     may_test: false,
+//!     merchants: None,
+//! };
+//! // The customer rented item 5101 until the moment 2000.
+//! let access = Access { id: 1, item_id: 5101, created_at: 1000, starts_at: None, expires_at: Some(2000) };
+//! let customer = NewCustomer { merchant_id: 21, accesses: vec![access], ..NewCustomer::default() }.encode();
+//! let item = NewItem { id: 5101, merchant_id: 21, is_active: true, ..NewItem::default() }.encode();
+//! let (customer, item) = (CustomerRecord::new(&customer)?, ItemRecord::new(&item)?);
+//! let (customer, item, directory) = (Some(&customer), &item, &Directory::default());
+//!
+//! let question = Question { principal: &principal, customer, item, directory, now: 1500 };
+//! let decided = decide(&question)?;
+//! assert!(matches!(decided.decision, Decision::Allow(grant) if grant.reason == Reason::ItemAccess));
+//! assert_eq!(decided.until, 2000);
+//! let later = decide(&Question { now: 2000, ..question })?;
+//! assert_eq!(later.decision, Decision::Deny(Reason::Expired));
+//! # Ok::<(), admit::snapshot::object::FormatError>(())
+//! ```
 
 mod licenses;
 #[cfg(test)]

@@ -79,9 +79,9 @@ fn changes_that_cannot_be_applied_publish_nothing() {
     }
     // Unusable records are set aside, except with --strict.
     bench.write("changes.ndjson", format!("{{\"seq\":2,{}}}\n", put(&[stranger, customer(2, 7)])));
-    bench.changes("changes.ndjson", &double.url, &["--strict"]).failed(2, "there is no merchant 22");
+    bench.changes("changes.ndjson", &double.url, &["--strict"]).failed(2, "unknown merchant 22");
     assert_eq!(double.state().head, published);
-    bench.changes("changes.ndjson", &double.url, &["--dry-run"]).failed(3, "there is no merchant 22");
+    bench.changes("changes.ndjson", &double.url, &["--dry-run"]).failed(3, "unknown merchant 22");
     bench.changes("nowhere.ndjson", &double.url, &[]).failed(1, "cannot read nowhere.ndjson");
     double.recover();
     let ended = bench.changes("good.ndjson", &double.url, &["--dry-run"]).ok();

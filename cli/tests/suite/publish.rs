@@ -265,7 +265,7 @@ fn warnings_do_not_stop_it() {
     let (bench, double) = set_up("warnings");
     bench.write("all.ndjson", catalogue(1).replace("\"item_id\":33", "\"item_id\":99"));
     let ended = bench.publish("all.ndjson", &double.url, &[]).ok();
-    let warning = "warning: all.ndjson:3: accesses[].item_id: there is no item 99: access 1 grants nothing";
+    let warning = "warning: all.ndjson:3: accesses[].item_id: unknown item 99: access 1 grants nothing";
     assert!(ended.stderr.contains(warning), "{}", ended.stderr);
 }
 

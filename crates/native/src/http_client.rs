@@ -10,9 +10,9 @@
 //! ```
 //! use std::time::Duration;
 //!
-//! let config = admit::http_client::config("example/1.0")?;
+//! let config = admit_native::http_client::config("example/1.0")?;
 //! let agent: ureq::Agent = config.timeout_connect(Some(Duration::from_secs(10))).build().into();
-//! # Ok::<(), admit::http_client::RootsError>(())
+//! # Ok::<(), admit_native::http_client::RootsError>(())
 //! ```
 
 use std::{

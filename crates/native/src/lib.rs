@@ -1,4 +1,5 @@
-//! What the native programs share: secrets on command lines and in files, and the settings of outgoing requests.
+//! Shared by the native programs: warnings about secrets on the command line ([`argv`]), files that only their owner may
+//! read ([`private_file`]), and the settings of outgoing requests ([`http_client`]).
 
 pub mod argv;
 pub mod http_client;

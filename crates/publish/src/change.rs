@@ -1,4 +1,24 @@
 //! Reads a change feed: lines of [`Change`], one for each change that the origin committed.
+//!
+//! ```
+//! use admit_publish::change::{Feed, parse};
+//!
+//! let feed = concat!(
+//!     r#"{"seq":2,"put":[{"type":"merchant","id":21,"uuid":"3b39b5ab-b5fc-4ba3-b770-73155d20e61f"}]}"#, "\n",
+//!     r#"{"seq":3,"remove":[{"type":"item","id":5101}]}"#, "\n",
+//!     r#"{"seq":4,"rem"#, // the origin was interrupted
+//! );
+//! let mut changes = Feed::new("changes.ndjson", feed.as_bytes());
+//! let mut seqs = Vec::new();
+//! while let Some(change) = changes.next_change()? {
+//!     seqs.push(change.map_err(|error| std::io::Error::other(error.to_string()))?.seq);
+//! }
+//! assert_eq!(seqs, [2, 3]);
+//!
+//! let problem = parse(br#"{"seq":5,"put":[{"type":"film"}]}"#).unwrap_err();
+//! assert_eq!(problem.field, "put[0].type");
+//! # Ok::<(), std::io::Error>(())
+//! ```
 
 mod lenient;
 mod repeated;
@@ -26,10 +46,10 @@ use super::source::{
 const TYPES: &str = "merchant, app, license, access_type, item or customer";
 
 /// Parses one line of a feed and checks all that a single line can show. References are checked later,
-/// against what is published.
+/// against the published records.
 ///
 /// # Errors
-/// The line is not a change, or names a record twice. The problem has the field and what was expected.
+/// The line is not a change, or names a record twice. The problem names the field and the expected value.
 pub fn parse(line: &[u8]) -> Result<Change, Problem> {
     let change: Change = serde_json::from_slice(line).map_err(|error| explain(line, &error))?;
     check(&change)?;
@@ -218,7 +238,7 @@ fn check(change: &Change) -> Result<(), Problem> {
 /// matter of chance.
 fn once(named: &mut BTreeMap<Removal, String>, name: Removal, field: String) -> Result<(), Problem> {
     match named.get(&name) {
-        Some(first) => Err(Problem::new(field, format!("the same record again; first: {first}"))),
+        Some(first) => Err(Problem::new(field, format!("duplicate record; first: {first}"))),
         None => {
             named.insert(name, field);
             Ok(())

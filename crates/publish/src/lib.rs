@@ -1,7 +1,13 @@
-//! The publisher: reads what origins write, builds snapshots from it and brings them up to date.
+//! The publisher: reads the lines that origins write, builds snapshots from them and keeps the snapshots up to date.
 //!
-//! Lines of the publish schema ([`source`]) become objects ([`build`]); changes ([`change`]) become a delta or new shards
-//! of what is [`published`] ([`update`]).
+//! ```text
+//! lines ─► source ─► build ─► objects and head          a whole publish
+//! feed ─► change ─► update ─► delta ─► new shards       changes, and their compaction
+//!                   published: the version in use, read back
+//! ```
+//!
+//! The crate makes objects and leaves their upload to the caller. `docs/publish-schema.md` describes the lines,
+//! `docs/publishing.md` the commands that use this crate.
 
 pub mod build;
 pub mod change;

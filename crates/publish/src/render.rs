@@ -1,4 +1,20 @@
 //! Renders JSON when the snapshot is built, so that answers need no serialisation.
+//!
+//! ```
+//! use admit_publish::render::license_object;
+//! use admit_snapshot::schema::License;
+//! use serde_json::{Value, json};
+//!
+//! let line = json!({
+//!     "id": "528b1b80-5868-4abc-a9b6-4d3455d719c8", "internal_id": "KS001", "app_id": "tv",
+//!     "name": "Monthly", "status": "live",
+//! });
+//! let license: License = serde_json::from_value(line)?;
+//! let json: Value = serde_json::from_str(&license_object(&license, uuid::Uuid::nil())?)?;
+//! assert_eq!((&json["name"], &json["internal_id"]), (&json!("Monthly"), &json!("KS001")));
+//! assert_eq!(json["app_id"], Value::Null, "clients do not see the app");
+//! # Ok::<(), serde_json::Error>(())
+//! ```
 
 use std::{collections::BTreeMap, io};
 

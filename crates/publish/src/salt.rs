@@ -4,10 +4,10 @@ use std::io;
 
 use admit_snapshot::key::{ItemSalt, SALT_LEN};
 
-/// A salt that nobody can guess.
+/// Draws a random salt, which merchants cannot guess.
 ///
 /// # Errors
-/// The system has no random numbers.
+/// The system cannot supply random numbers.
 pub fn random() -> io::Result<ItemSalt> {
     let mut salt = [0; SALT_LEN];
     getrandom::fill(&mut salt).map_err(io::Error::other)?;

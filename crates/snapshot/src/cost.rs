@@ -3,6 +3,17 @@
 //!
 //! Origin, publisher and reader use the same sums: the origin before it stores an item, the publisher before
 //! it publishes one, the reader before it allocates an answer. docs/adr/0021-one-budget.md gives the reasons.
+//!
+//! ```
+//! use admit_snapshot::cost::{ItemCost, Part, text};
+//!
+//! assert_eq!(text("a \"film\""), r#""a \"film\"""#.len());
+//!
+//! let cost = ItemCost { details: 700, content: 40, fees: 3, fees_details: 900 };
+//! assert!(cost.excess().is_none());
+//! let cost = ItemCost { content: 2_000_000, ..cost };
+//! assert_eq!(cost.excess().map(|excess| excess.part), Some(Part::Content));
+//! ```
 
 use std::fmt;
 

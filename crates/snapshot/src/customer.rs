@@ -4,6 +4,19 @@
 //! count of licences, then the licences. Integers are zigzag LEB128. An item id is written as the difference
 //! from the one before, a date as the difference from `created_at`; both differences are small, so most take
 //! one to three bytes.
+//!
+//! ```
+//! use admit_snapshot::customer::{Access, CustomerRecord, NewCustomer};
+//!
+//! let access = Access { id: 1, item_id: 5101, created_at: 1_900_000_000, starts_at: None, expires_at: None };
+//! let bytes = NewCustomer { id: 42, merchant_id: 21, accesses: vec![access], ..NewCustomer::default() }.encode();
+//!
+//! let record = CustomerRecord::new(&bytes)?;
+//! assert_eq!((record.id, record.merchant_id), (42, 21));
+//! assert_eq!(record.accesses().collect::<Result<Vec<_>, _>>()?, [access]);
+//! assert_eq!(record.held()?.len(), 0, "no subscriptions");
+//! # Ok::<(), admit_snapshot::object::FormatError>(())
+//! ```
 
 use uuid::Uuid;
 

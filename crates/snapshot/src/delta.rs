@@ -2,6 +2,24 @@
 //! shard.
 //!
 //! Layout: the length of the customers' table (u32), the customers' table, the items' table.
+//!
+//! ```
+//! use admit_snapshot::{
+//!     delta::{encode_delta, look_up},
+//!     index::Tree,
+//!     key::EntryKey,
+//!     table::Entry,
+//! };
+//!
+//! let (changed, removed) = (EntryKey([1; 16]), EntryKey([2; 16]));
+//! let no_items: [(EntryKey, &str); 0] = [];
+//! let delta = encode_delta(&[(changed, "new record"), (removed, "")], &no_items)?;
+//!
+//! assert_eq!(look_up(&delta, Tree::Customers, changed)?, Entry::Record(b"new record"));
+//! assert_eq!(look_up(&delta, Tree::Customers, removed)?, Entry::Removed);
+//! assert_eq!(look_up(&delta, Tree::Items, changed)?, Entry::Unknown); // ask the shard
+//! # Ok::<(), admit_snapshot::object::FormatError>(())
+//! ```
 
 use super::{
     index::Tree,

@@ -3,6 +3,29 @@
 //! It is a member of the [head](super::head). The publisher's signature therefore covers it, one write
 //! publishes it, and every isolate has it with the head that it answers from. `admit revoke` adds entries;
 //! every later head carries them over until they end (docs/adr/0024).
+//!
+//! ```
+//! use admit_snapshot::{
+//!     denylist::{Denied, Denylist, Presented, Target},
+//!     key::EntryKey,
+//! };
+//!
+//! let mut denylist = Denylist::default();
+//! let target = Target::TokenId("stolen".to_owned());
+//! denylist.add(Denied { target, since: 100, until: 900, is_lifted: false, reason: "lost phone".to_owned() });
+//!
+//! let token = Presented {
+//!     signed: "header.payload",
+//!     token_id: Some("stolen"),
+//!     customer: EntryKey::customer("shop", "42"),
+//!     issued_at: Some(50),
+//!     issuer: "https://issuer.example",
+//!     kid: None,
+//! };
+//! assert!(denylist.refuses(&token, 500).is_some());
+//! assert!(denylist.refuses(&token, 900).is_none(), "the revocation has ended");
+//! assert!(denylist.refuses(&Presented { token_id: None, ..token }, 500).is_none());
+//! ```
 
 use std::{cell::LazyCell, fmt};
 

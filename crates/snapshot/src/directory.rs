@@ -1,9 +1,27 @@
-//! The directory: merchants, apps with their clients, and licences. It is small, and an isolate decodes all
-//! of it.
+//! The directory: merchants, apps with their clients, and licences. It is small, so an isolate decodes it
+//! as a whole.
 //!
 //! Layout: the count of merchants, each with id and UUID; the count of apps, each with id, merchant id, plan
 //! id, and the count of clients, each with id and mode; the count of licences, each with UUID, position of
 //! its app, rank, state, test mode, name and JSON object.
+//!
+//! ```
+//! use admit_snapshot::{
+//!     directory::{AppEntry, Directory},
+//!     schema::ClientMode,
+//! };
+//!
+//! let mut directory = Directory::default();
+//! let clients = vec![("tv-app".to_owned(), ClientMode::Live)];
+//! let app = AppEntry { id: "tv".to_owned(), merchant_id: 21, plan_id: "basic".to_owned(), clients };
+//! directory.set_apps(vec![app])?;
+//!
+//! let read = Directory::decode(&directory.encode()).map_err(|error| error.to_string())?;
+//! let client = read.client("tv-app").ok_or("an unknown client")?;
+//! assert_eq!((client.app.merchant_id, client.mode), (21, ClientMode::Live));
+//! assert!(read.client("web-app").is_none());
+//! # Ok::<(), String>(())
+//! ```
 
 use std::collections::BTreeMap;
 

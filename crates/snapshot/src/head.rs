@@ -3,6 +3,26 @@
 //! ```text
 //! head ─ verify_jws ─► Head ─ check(rules) ─ may_follow(current) ─► index, directory, delta are loaded
 //! ```
+//!
+//! ```
+//! use admit_snapshot::{
+//!     head::{Head, HeadError, HeadRules},
+//!     object::Digest,
+//! };
+//!
+//! let head = Head::new(41, 1_900_000_000, Digest::of(b"the index"), Digest::of(b"the directory"));
+//! let json = serde_json::to_string(&head)?; // the payload that the publisher signs
+//! let read: Head = serde_json::from_str(&json)?;
+//! assert_eq!(read, head);
+//!
+//! let rules = HeadRules { audience: None, min_seq: 40 };
+//! assert_eq!(read.check(&rules), Ok(()));
+//! // A head that was replaced does not come back.
+//! let older = Head { seq: 40, ..head.clone() };
+//! let refused = older.may_follow(Some(&head), 1_900_000_005, 300);
+//! assert_eq!(refused, Err(HeadError::Older { seq: 40, current: 41 }));
+//! # Ok::<(), serde_json::Error>(())
+//! ```
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

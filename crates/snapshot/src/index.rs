@@ -7,6 +7,29 @@
 //! index lists the digests of the shards in order. Otherwise it lists those of `1 << page_bits` pages. Each
 //! page (kind `page`) holds the digests of an equal part of the shards, in order. A digest of zeros stands
 //! for a shard without entries.
+//!
+//! ```
+//! use admit_snapshot::{
+//!     index::{Index, NewTree, Place, Tree, encode_index},
+//!     key::{EntryKey, ItemSalt},
+//!     object::{Digest, ObjectKind, ObjectName},
+//! };
+//!
+//! // Two shards of customers, the first of them without entries, and one shard of items.
+//! let digest = Digest::of(b"a shard");
+//! let customers = NewTree::new(vec![None, Some(digest)])?;
+//! let items = NewTree::new(vec![None])?;
+//! let (object, pages) = encode_index(ItemSalt::IN_MEMORY, &customers, &items, 15)?;
+//! assert!(pages.is_empty(), "this index is small enough for one object");
+//!
+//! let index = Index::decode(object)?;
+//! let no_page = |_| None::<Vec<u8>>;
+//! // The first bit of a key chooses one of two shards.
+//! assert_eq!(index.place(Tree::Customers, EntryKey([0; 16]), no_page)?, Place::Nowhere);
+//! let shard = ObjectName { kind: ObjectKind::Shard, digest };
+//! assert_eq!(index.place(Tree::Customers, EntryKey([0xff; 16]), no_page)?, Place::Shard(shard));
+//! # Ok::<(), admit_snapshot::object::FormatError>(())
+//! ```
 
 use super::{
     key::{EntryKey, ItemSalt},

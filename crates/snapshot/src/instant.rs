@@ -6,7 +6,7 @@
 //! number is milliseconds sent by mistake, and would grant access for ever.
 //!
 //! ```
-//! use admit::instant::{self, InstantError};
+//! use admit_snapshot::instant::{self, InstantError};
 //! use serde_json::json;
 //!
 //! let moment = instant::from_text("2030-01-03").unwrap();

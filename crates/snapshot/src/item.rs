@@ -7,6 +7,20 @@
 //! fees:
 //! - `details` is the item's object without its opening brace: `"id":33,…}`
 //! - a fee is an object without its opening brace and without `item`: `"id":5,…}`
+//!
+//! ```
+//! use admit_snapshot::item::{ItemRecord, NewItem};
+//!
+//! let new = NewItem { id: 5101, is_active: true, packages: vec![40], details: r#""id":5101}"#, ..NewItem::default() };
+//! let bytes = new.encode();
+//!
+//! let item = ItemRecord::new(&bytes)?;
+//! assert!(item.is_active && !item.is_free);
+//! assert_eq!(item.packages.iter().collect::<Vec<_>>(), [40]);
+//! assert_eq!(format!("{{{}", item.details), r#"{"id":5101}"#);
+//! assert!(item.fee_list()?.is_empty());
+//! # Ok::<(), admit_snapshot::object::FormatError>(())
+//! ```
 
 use super::{
     object::FormatError,

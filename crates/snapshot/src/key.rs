@@ -1,5 +1,16 @@
 //! The 16-byte keys under which the records of customers and items are found. Shards and their entries lie in
 //! the order of these keys.
+//!
+//! ```
+//! use admit_snapshot::key::{EntryKey, ItemSalt};
+//!
+//! // The namespace is part of the customer: two issuers' "42" are two people.
+//! assert_ne!(EntryKey::customer("shop", "42"), EntryKey::customer("club", "42"));
+//!
+//! let key = EntryKey::item(ItemSalt::new([7; 16]), 5101);
+//! assert_eq!(key.item_id(), 5101);
+//! assert!(key.shard(4) < 16); // which of 2^4 shards holds the item
+//! ```
 
 use std::fmt;
 

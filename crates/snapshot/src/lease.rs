@@ -3,6 +3,20 @@
 //! A store without compare-and-swap cannot make the lease exclusive. It keeps two publishers that run by
 //! mistake from working against each other. The data itself is protected by other rules: heads never go back,
 //! and objects are named by their content.
+//!
+//! ```
+//! use admit_snapshot::lease::{Lease, LeaseError};
+//!
+//! let holder = "0123456789abcdef0123456789abcdef";
+//! let json = format!(r#"{{"holder":"{holder}","host":"publisher-1","until":1000}}"#);
+//! let lease = Lease::parse(json.as_bytes())?;
+//!
+//! assert_eq!(lease.check(900), Ok(()));
+//! assert!(lease.excludes(None, 999), "others wait until it ends");
+//! assert!(!lease.excludes(Some(holder), 999) && !lease.excludes(None, 1000));
+//! assert_eq!(Lease::parse(b"{}"), Err(LeaseError::Malformed));
+//! # Ok::<(), LeaseError>(())
+//! ```
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

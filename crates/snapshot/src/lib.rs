@@ -1,7 +1,18 @@
-//! The entitlement snapshot: its data model, its byte format and its reader. `docs/storage-schema.md` pins every byte.
+//! The entitlement snapshot: its data model, its byte format and its reader. `docs/storage-schema.md` pins every
+//! byte.
 //!
-//! The Worker reads snapshots with this crate, and `admit-publish` builds them. It knows neither: it has no I/O and no
-//! clock, and is the same code in Wasm and natively.
+//! ```text
+//! head (signed) ─┬─► index (─► page) ─► shard: customers, or items
+//!                ├─► directory: merchants, apps, clients, licences
+//!                └─► delta: changes since the shards were written
+//! ```
+//!
+//! A [`Version`](version::Version) holds head, index, directory and delta, and looks records up by their
+//! [`EntryKey`](key::EntryKey). When a look-up needs a shard or page, it names the object and leaves the loading to
+//! the caller. Records ([`customer`], [`item`]) are read in place, without copies.
+//!
+//! The Worker reads snapshots with this crate, and `admit-publish` builds them. The crate depends on neither, does no
+//! I/O, reads no clock, and is the same code in Wasm and natively.
 
 pub mod cost;
 pub mod customer;

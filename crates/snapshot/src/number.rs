@@ -4,7 +4,7 @@
 //! spellings name one integer, so every reader of foreign JSON or form text takes them through this module.
 //!
 //! ```
-//! use admit::number;
+//! use admit_snapshot::number;
 //! use serde_json::json;
 //!
 //! assert_eq!(number::whole(&json!("5101")), Some(5101));

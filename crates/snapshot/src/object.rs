@@ -1,4 +1,15 @@
 //! Objects of the snapshot: immutable, named by kind and SHA-256, with an eight-byte header.
+//!
+//! ```
+//! use admit_snapshot::object::{ObjectKind, ObjectName};
+//!
+//! let object = [ObjectKind::Shard.header().as_slice(), b"\0\0\0\0"].concat();
+//! let name = ObjectName::of_object(&object)?;
+//! assert_eq!(ObjectName::parse(&name.to_string()), Some(name)); // "shard/<64 hexadecimal digits>"
+//! assert!(name.check(&object).is_ok());
+//! assert!(name.check(b"other bytes").is_err());
+//! # Ok::<(), admit_snapshot::object::FormatError>(())
+//! ```
 
 use std::fmt;
 

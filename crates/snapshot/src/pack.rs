@@ -1,5 +1,21 @@
 //! Packs: several objects in one upload, each after its length (a little-endian word). Kind and digest are
 //! not sent, because the objects' own bytes determine them.
+//!
+//! ```
+//! use admit_snapshot::{
+//!     object::{ObjectKind, ObjectName},
+//!     pack::{Pack, unpack},
+//! };
+//!
+//! let object = [ObjectKind::Shard.header().as_slice(), b"\0\0\0\0"].concat();
+//! let mut pack = Pack::default();
+//! assert!(pack.push(&object), "it fits");
+//!
+//! let body = pack.into_bytes();
+//! assert_eq!(unpack(&body)?, [(ObjectName::of(ObjectKind::Shard, &object), object.as_slice())]);
+//! assert_eq!(unpack(&body[..10]).unwrap_err().to_string(), "object 1: the bytes end too early");
+//! # Ok::<(), admit_snapshot::pack::PackError>(())
+//! ```
 
 use super::{
     object::{Digest, FormatError, ObjectName},

@@ -21,7 +21,7 @@ use super::time::Timestamp;
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Line {
-    /// Where the data stands in the origin's history. At most one a file.
+    /// The position of the data in the origin's history. At most one per file.
     Snapshot(SnapshotLine),
     /// A merchant: the owner of items and customers.
     Merchant(Merchant),
@@ -37,7 +37,7 @@ pub enum Line {
     Customer(Customer),
 }
 
-/// Where the data stands in the origin's history.
+/// The position of the data in the origin's history.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -45,7 +45,7 @@ pub struct SnapshotLine {
     /// The origin's count of committed changes.
     #[serde(deserialize_with = "read::whole")]
     pub seq: u64,
-    /// When the data was true at the origin. The time of publishing when absent.
+    /// When the data was true at the origin. The time of publishing if absent.
     #[serde(default)]
     pub as_of: Option<Timestamp>,
 }
@@ -55,37 +55,37 @@ pub struct SnapshotLine {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Merchant {
-    /// The merchant's account number.
+    /// Account number of the merchant.
     #[serde(deserialize_with = "read::whole")]
     pub id: i64,
-    /// The merchant's UUID, as clients name it in `/items/{merchant_uuid}/{id}`.
+    /// UUID of the merchant, as clients name it in `/items/{merchant_uuid}/{id}`.
     #[cfg_attr(feature = "schema", schemars(with = "json::UuidText"))]
     pub uuid: String,
-    /// For people.
+    /// Name of the merchant, for people.
     #[serde(default)]
     pub name: String,
 }
 
-/// An app and the OAuth clients that sign its users in.
+/// An app of a merchant, and the OAuth clients that sign its users in.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct App {
-    /// The app's identifier; licences name it.
+    /// Identifier of the app, to which licences refer.
     #[cfg_attr(feature = "schema", schemars(with = "json::Name"))]
     #[serde(deserialize_with = "read::name")]
     pub id: String,
-    /// Owner.
+    /// Number of the merchant that owns the app.
     #[serde(deserialize_with = "read::whole")]
     pub merchant_id: i64,
-    /// For people.
+    /// Name of the app, for people.
     #[serde(default)]
     pub name: String,
-    /// `plan_id` in the answer of `/license`.
+    /// `plan_id` in answers of `/license`.
     #[cfg_attr(feature = "schema", schemars(with = "json::Name"))]
     #[serde(deserialize_with = "read::name")]
     pub plan_id: String,
-    /// The app's OAuth clients.
+    /// OAuth clients of the app.
     #[cfg_attr(feature = "schema", schemars(length(max = crate::limits::CLIENTS_MAX)))]
     #[serde(default)]
     pub clients: Vec<Client>,
@@ -96,11 +96,11 @@ pub struct App {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Client {
-    /// As tokens name it in `client_id`, `azp` or a single `aud`.
+    /// Identifier of the client, as tokens name it in `client_id`, `azp` or a single `aud`.
     #[cfg_attr(feature = "schema", schemars(with = "json::ClientName"))]
     #[serde(deserialize_with = "read::name")]
     pub client_id: String,
-    /// Live clients see live licences only, test clients test licences only.
+    /// Live clients see live licences only, test clients see test licences only.
     pub mode: ClientMode,
 }
 
@@ -109,64 +109,64 @@ pub struct Client {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ClientMode {
-    /// For real users.
+    /// A client for real users.
     Live,
-    /// For developers: gets all of the app's pending test-mode licences.
+    /// A client for developers: it gets all pending test-mode licences of the app.
     Test,
 }
 
-/// A licence: what customers of an app can hold.
+/// A licence, which customers of an app can hold.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct License {
-    /// UUID.
+    /// UUID of the licence.
     #[cfg_attr(feature = "schema", schemars(with = "json::UuidText"))]
     pub id: String,
-    /// The merchant's own name for it, e.g. `KS001`.
+    /// The merchant's own name for the licence, e.g. `KS001`.
     #[cfg_attr(feature = "schema", schemars(with = "json::Name"))]
     #[serde(deserialize_with = "read::name")]
     pub internal_id: String,
-    /// The app it belongs to.
+    /// Identifier of the app that the licence belongs to.
     #[cfg_attr(feature = "schema", schemars(with = "json::Name"))]
     #[serde(deserialize_with = "read::name")]
     pub app_id: String,
-    /// For people.
+    /// Name of the licence, for people.
     pub name: String,
-    /// For people.
+    /// Description of the licence, for people.
     #[serde(default)]
     pub description: String,
     /// Answers list licences by descending rank.
     #[serde(default, deserialize_with = "read::whole")]
     pub rank: i64,
-    /// Draft and pending licences are not available to end users.
+    /// State of the licence. Draft and pending licences are not available to end users.
     pub status: LicenseState,
-    /// Seen by test-mode clients only.
+    /// Whether only test-mode clients see the licence.
     #[serde(default)]
     pub test_mode: bool,
-    /// Countries where it is sold.
+    /// Countries where the licence is sold.
     #[serde(default)]
     pub locales: Vec<Locale>,
-    /// A label of the price tier, passed on as it is.
+    /// A label of the price tier, passed on unchanged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub price_tier: Option<Value>,
-    /// Items and packages that it unlocks.
+    /// Numbers of the items and packages that the licence unlocks.
     #[serde(default, deserialize_with = "read::wholes")]
     pub item_ids: Vec<i64>,
 }
 
-/// The state of a licence itself (not of somebody's subscription to it).
+/// The state of a licence itself, independent of subscriptions to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum LicenseState {
     /// Not available to end users.
     Draft,
-    /// Not available to end users; test-mode clients see it if it is a test-mode licence.
+    /// Not available to end users. Test-mode clients see it if it is a test-mode licence.
     Pending,
-    /// Available.
+    /// Available to all customers of the app.
     Live,
-    /// Only for those who already hold it.
+    /// Available only to customers who already hold it.
     Inactive,
 }
 
@@ -175,9 +175,9 @@ pub enum LicenseState {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Locale {
-    /// For people.
+    /// Name of the country, for people.
     pub name: String,
-    /// ISO 3166-1 alpha-2.
+    /// Code of the country: ISO 3166-1 alpha-2.
     pub country_code: String,
 }
 
@@ -186,21 +186,21 @@ pub struct Locale {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct AccessType {
-    /// Fees name it.
+    /// Number of the access type, to which fees refer.
     #[serde(deserialize_with = "read::whole")]
     pub id: i64,
-    /// The merchant's account.
+    /// Account number of the merchant.
     #[serde(deserialize_with = "read::whole")]
     pub account_id: i64,
-    /// `ppv` and `ppv_custom` mean pay-per-view.
+    /// Name of the access type. `ppv` and `ppv_custom` mean pay-per-view.
     pub name: String,
-    /// How many periods.
+    /// Number of periods.
     #[serde(deserialize_with = "read::whole")]
     pub quantity: i64,
-    /// `hour`, `day`, `week`, `month`, `year`.
+    /// Unit of the period: `hour`, `day`, `week`, `month` or `year`.
     pub period: String,
-    /// Unix seconds in answers.
+    /// When it was created. Answers show unix seconds.
     pub created_at: Timestamp,
-    /// Unix seconds in answers.
+    /// When it was last changed. Answers show unix seconds.
     pub updated_at: Timestamp,
 }

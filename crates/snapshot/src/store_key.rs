@@ -1,5 +1,13 @@
 //! The keys of the store that a publisher may use. Other users of the namespace have keys of their own, which
 //! publishers leave alone.
+//!
+//! ```
+//! use admit_snapshot::store_key::StoreKey;
+//!
+//! assert_eq!(StoreKey::parse("version/41"), Some(StoreKey::Version(41)));
+//! assert_eq!(StoreKey::Version(41).to_string(), "version/41");
+//! assert_eq!(StoreKey::parse("version/041"), None, "a key has one spelling");
+//! ```
 
 use std::fmt;
 

@@ -3,6 +3,22 @@
 //! Layout: `count` (u32); then `count` entries of 24 bytes in ascending order of key: key (16), offset (u32)
 //! and length (u32) of the record, the offset counted from the first record; then the records. A record of
 //! length 0 marks a removed key, which only a delta needs.
+//!
+//! ```
+//! use admit_snapshot::{
+//!     key::EntryKey,
+//!     table::{Entry, Table, write_table},
+//! };
+//!
+//! let (known, removed) = (EntryKey([1; 16]), EntryKey([2; 16]));
+//! let mut bytes = Vec::new();
+//! write_table(&mut bytes, &[(known, "record"), (removed, "")])?;
+//! let table = Table::new(&bytes)?;
+//! assert_eq!(table.get(known)?, Entry::Record(b"record"));
+//! assert_eq!(table.get(removed)?, Entry::Removed);
+//! assert_eq!(table.get(EntryKey([3; 16]))?, Entry::Unknown);
+//! # Ok::<(), admit_snapshot::object::FormatError>(())
+//! ```
 
 use super::{
     key::EntryKey,

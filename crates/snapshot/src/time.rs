@@ -1,4 +1,15 @@
 //! Moments in the publish schema: absolute, relative to the time of publishing, and with a UTC offset.
+//!
+//! ```
+//! use admit_snapshot::time::{Timestamp, iso8601};
+//!
+//! let tomorrow: Timestamp = serde_json::from_str("\"now+1d\"")?;
+//! assert_eq!(tomorrow.resolve(1_900_000_000), 1_900_086_400);
+//! let fixed: Timestamp = serde_json::from_str("\"2030-01-03T00:00:00Z\"")?;
+//! assert_eq!(fixed.resolve(0), 1_893_628_800);
+//! assert_eq!(iso8601(1_893_628_800, 120), "2030-01-03T02:00:00+02:00");
+//! # Ok::<(), serde_json::Error>(())
+//! ```
 
 use chrono::{DateTime, FixedOffset, SecondsFormat};
 use serde::{Deserialize, Serialize, Serializer, de};

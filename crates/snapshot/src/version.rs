@@ -5,6 +5,48 @@
 //! look_up(key) ─► delta ─ unknown ─► index (─► page) ─► shard ─► Found::Record or Found::Absent
 //!                                      └──────────┴──► Found::Load(name): load the object, then ask again
 //! ```
+//!
+//! ```
+//! use std::{collections::HashMap, rc::Rc};
+//!
+//! use admit_snapshot::{
+//!     directory::Directory,
+//!     head::Head,
+//!     index::{Index, NewTree, Tree, encode_index},
+//!     key::{EntryKey, ItemSalt},
+//!     object::{Digest, FormatError, ObjectKind, ObjectName},
+//!     table::write_table,
+//!     version::{Found, ObjectCache, Version},
+//! };
+//!
+//! // A store with one shard, which holds one customer.
+//! let key = EntryKey::customer("shop", "42");
+//! let mut shard = ObjectKind::Shard.header().to_vec();
+//! write_table(&mut shard, &[(key, "a record")])?;
+//! let name = ObjectName::of(ObjectKind::Shard, &shard);
+//! let store = HashMap::from([(name, Rc::<[u8]>::from(shard))]);
+//!
+//! let (customers, items) = (NewTree::new(vec![Some(name.digest)])?, NewTree::new(vec![None])?);
+//! let (index, _) = encode_index(ItemSalt::IN_MEMORY, &customers, &items, 15)?;
+//! let version = Version {
+//!     head: Head::new(1, 0, Digest::of(&index), Digest::of(b"the directory")),
+//!     index: Rc::new(Index::decode(index)?),
+//!     directory: Rc::new(Directory::default()),
+//!     delta: None,
+//! };
+//!
+//! // Ask again after each load, until the look-up ends.
+//! let mut cache = ObjectCache::new(1 << 20);
+//! let record = loop {
+//!     match version.look_up(Tree::Customers, key, &mut cache)? {
+//!         Found::Record(record) => break Some(record),
+//!         Found::Absent => break None,
+//!         Found::Load(name) => cache.insert(name, Rc::clone(&store[&name])),
+//!     }
+//! };
+//! assert_eq!(record.map(|record| record.bytes().to_vec()).as_deref(), Some(&b"a record"[..]));
+//! # Ok::<(), FormatError>(())
+//! ```
 
 use std::{
     hash::{BuildHasherDefault, Hasher},

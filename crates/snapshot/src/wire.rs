@@ -1,5 +1,17 @@
 //! The primitives of the byte format: little-endian words, LEB128 integers, length-prefixed bytes. Reading
 //! never panics and never allocates.
+//!
+//! ```
+//! use admit_snapshot::wire::{Cursor, Put as _};
+//!
+//! let mut bytes = Vec::new();
+//! bytes.put_signed(-3);
+//! bytes.put_text("film");
+//! let mut cursor = Cursor::new(&bytes);
+//! assert_eq!((cursor.signed()?, cursor.text()?), (-3, "film"));
+//! assert!(cursor.u8().is_err(), "nothing is left");
+//! # Ok::<(), admit_snapshot::object::FormatError>(())
+//! ```
 
 use super::object::FormatError;
 

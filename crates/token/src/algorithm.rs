@@ -93,6 +93,14 @@ impl JoseAlgorithm {
 
     /// The algorithm with exactly this name. `none`, in any case, is unknown here. RFC 9864 calls EdDSA with
     /// Ed25519 "Ed25519".
+    ///
+    /// ```
+    /// use admit_token::{HmacAlgorithm, JoseAlgorithm};
+    ///
+    /// assert_eq!(JoseAlgorithm::from_name("HS256"), Some(JoseAlgorithm::Hmac(HmacAlgorithm::Hs256)));
+    /// assert_eq!(JoseAlgorithm::from_name("hs256"), None);
+    /// assert_eq!(JoseAlgorithm::from_name("none"), None);
+    /// ```
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         let name = if name == "Ed25519" { "EdDSA" } else { name };

@@ -16,6 +16,15 @@ impl<'a> BearerToken<'a> {
     ///
     /// # Errors
     /// The value has no token, a scheme other than `Bearer`, invalid characters, or a token that is too long.
+    ///
+    /// ```
+    /// use admit_token::{BearerError, BearerToken};
+    ///
+    /// assert_eq!(BearerToken::parse("bearer  a.b.c")?.as_str(), "a.b.c");
+    /// assert_eq!(BearerToken::parse("a.b.c")?.as_str(), "a.b.c");
+    /// assert_eq!(BearerToken::parse("Basic dTpw"), Err(BearerError::Scheme));
+    /// # Ok::<(), BearerError>(())
+    /// ```
     pub fn parse(header: &'a str) -> Result<Self, BearerError> {
         let token = Self::find(header)?;
         token.check()?;

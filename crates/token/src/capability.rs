@@ -3,6 +3,18 @@
 //!
 //! A token cannot extend its own rights. `claims.rs` keeps only the roles and scopes that the issuer has a
 //! capability for, so no other code has to look at the issuer again (docs/adr/0022).
+//!
+//! ```
+//! use admit_token::{Capabilities, Capability, Scope, Scopes};
+//!
+//! let may: Capabilities = [Capability::View, Capability::Publish].into_iter().collect();
+//! assert!(may.has(Capability::Publish) && !may.has(Capability::Write));
+//! assert_eq!(Capability::from_name("publish"), Some(Capability::Publish));
+//!
+//! let scopes = Scopes::NONE.with(Scope::SnapshotRead);
+//! assert!(scopes.has_any(&[Scope::SnapshotRead, Scope::FeedRead]));
+//! assert_eq!(Scope::FeedRead.capability(), Capability::Feed);
+//! ```
 
 /// One use that the tokens of an issuer may be put to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

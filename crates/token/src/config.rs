@@ -137,6 +137,25 @@ impl IssuerConfig {
 /// # Errors
 /// The JSON is malformed, a member is unknown, missing or invalid, a secret is unbound or too short, or two
 /// issuers have the same `iss`.
+///
+/// ```
+/// use admit_token::{Capability, parse_issuers};
+///
+/// let json = r#"[{
+///     "issuer": "https://issuer.example",
+///     "namespace": "shop",
+///     "audience": "none_required",
+///     "keys": {"jwks_url": "https://issuer.example/jwks"},
+///     "may": ["view", "write"]
+/// }]"#;
+/// let issuers = parse_issuers(json, &|_| None)?;
+/// assert!(issuers[0].may.has(Capability::Write) && !issuers[0].may.has(Capability::Publish));
+///
+/// let misspelt = json.replace("jwks_url", "jwks_uri");
+/// let error = parse_issuers(&misspelt, &|_| None).unwrap_err();
+/// assert!(error.to_string().starts_with("ISSUERS[0]: unknown field `jwks_uri`"));
+/// # Ok::<(), admit_token::IssuersError>(())
+/// ```
 pub fn parse_issuers(
     json: &str,
     secret: &dyn Fn(&str) -> Option<String>,
@@ -298,6 +317,15 @@ fn is_binding_name(name: &str) -> bool {
 ///
 /// # Errors
 /// What the URL must be, as the rest of a sentence.
+///
+/// ```
+/// use admit_token::check_url;
+///
+/// assert_eq!(check_url("https://issuer.example/jwks"), Ok(()));
+/// assert_eq!(check_url("http://localhost:8080/jwks"), Ok(()));
+/// assert!(check_url("http://issuer.example/jwks").is_err());
+/// assert!(check_url("https://user:password@issuer.example/").is_err());
+/// ```
 pub fn check_url(url: &str) -> Result<(), &'static str> {
     const PROBLEM: &str = "must be an https URL (http only for localhost)";
     let odd = |c: char| !c.is_ascii_graphic() || matches!(c, '\\' | '@' | '"' | '<' | '>' | '#');

@@ -11,6 +11,17 @@ const LONG_LENGTH: u8 = 0x81;
 
 /// Encodes `r || s` (RFC 7518 §3.4) as `SEQUENCE { r INTEGER, s INTEGER }`. Each number has `coordinate_len`
 /// bytes: 32 for P-256, 48 for P-384, 66 for P-521. `None` if the signature has a different length.
+///
+/// ```
+/// use admit_token::ecdsa_der;
+///
+/// let mut signature = [0; 64]; // r = 1, s = 128
+/// signature[31] = 1;
+/// signature[63] = 0x80;
+/// let der = ecdsa_der(&signature, 32);
+/// assert_eq!(der.as_deref(), Some(&[0x30, 7, 0x02, 1, 1, 0x02, 2, 0, 0x80][..]));
+/// assert_eq!(ecdsa_der(&signature, 48), None);
+/// ```
 #[must_use]
 pub fn ecdsa_der(signature: &[u8], coordinate_len: usize) -> Option<Vec<u8>> {
     let (r, s) = signature.split_at_checked(coordinate_len)?;

@@ -171,6 +171,21 @@ fn key_id(header: &Map<String, Value>) -> Result<Option<String>, Problem<JwsErro
 /// # Errors
 /// The token is malformed, a different kind of token, not signed by one of the keys, or its payload is not a
 /// valid `T`.
+///
+/// ```
+/// use admit_token::{JwsError, KeySet, NativeVerifier, verify_jws};
+/// use serde_json::{Value, json};
+///
+/// let jwks = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"RhVubcN5Iv5IlA1dyvUHlvUsfcjXbcUTgDKSIq0hn7s"}]}"#;
+/// let keys = KeySet::from_inline_jwks(jwks, &NativeVerifier)?;
+/// let jws = "eyJhbGciOiJFZERTQSIsInR5cCI6ImFkbWl0LWhlYWQifQ.eyJzZXEiOjQxfQ.f-PE-qb1BpgJrMJkAoS8mT8x9CHNW2ngA0ALLDSuBk59wc69Ja2-dSUSakD02NQl0Al6mPw3NjKAuFXUURgeAw";
+///
+/// let head: Value = verify_jws(jws, &keys, "admit-head", &NativeVerifier)?;
+/// assert_eq!(head, json!({"seq": 41}));
+/// let refused = verify_jws::<Value, _>(jws, &keys, "JWT", &NativeVerifier);
+/// assert_eq!(refused, Err(JwsError::WrongType));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn verify_jws<T: DeserializeOwned, V: SignatureVerifier>(
     jws: &str,
     keys: &KeySet<V>,

@@ -82,6 +82,19 @@ impl<V: SignatureVerifier> KeySet<V> {
     ///
     /// # Errors
     /// The document is not a JWKS, is too long, or has no usable key.
+    ///
+    /// ```
+    /// use admit_token::{KeySet, NativeVerifier};
+    ///
+    /// let jwks = r#"{"keys": [
+    ///     {"kid": "2030", "kty": "OKP", "crv": "Ed25519", "x": "RhVubcN5Iv5IlA1dyvUHlvUsfcjXbcUTgDKSIq0hn7s"},
+    ///     {"kid": "old", "kty": "RSA", "n": "AQAB", "e": "AQAB"}
+    /// ]}"#;
+    /// let keys = KeySet::from_inline_jwks(jwks, &NativeVerifier)?;
+    /// assert_eq!(keys.names().collect::<Vec<_>>(), ["2030"]);
+    /// assert_eq!(keys.left_out().to_string(), r#"kid "old": n has 17 bits, expected 2048 to 4096"#);
+    /// # Ok::<(), admit_token::KeySetError>(())
+    /// ```
     pub fn from_inline_jwks(json: &str, platform: &V) -> Result<Self, KeySetError> {
         let rules = ReadRules { source: KeyTrust::Inline, rsa_algorithm: SignatureAlgorithm::Rs256 };
         Self::read(json.as_bytes(), rules, platform)

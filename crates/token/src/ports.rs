@@ -1,8 +1,8 @@
-//! What the verification of tokens needs from the platform it runs on: public-key signatures and random bytes.
+//! What the verification of tokens needs from its platform: public-key signatures and random bytes.
 
 use jwt_compact::jwk::JsonWebKey;
 
-/// The signature algorithms that the platform verifies. HS* is not here: it is faster in our own code.
+/// The signature algorithms that the platform verifies. HS* is not among them, because this crate computes it faster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SignatureAlgorithm {
     /// Ed25519 (RFC 8037).
@@ -27,32 +27,32 @@ pub enum SignatureAlgorithm {
     Ps512,
 }
 
-/// Verifies public-key signatures. Synchronous, so that a check needs no promise even when it verifies one.
+/// Verifies public-key signatures. Synchronous, so that even a check with a new token needs no promise.
 pub trait SignatureVerifier {
-    /// A public key, ready to verify with one algorithm.
+    /// A public key that is ready to verify signatures of one algorithm.
     type Key;
 
-    /// Makes a key ready.
+    /// Imports a key.
     ///
     /// # Errors
-    /// When the key is not one for `algorithm`, or the platform refuses it.
+    /// The key is not for `algorithm`, or the platform refuses it.
     fn import(
         &self,
         algorithm: SignatureAlgorithm,
         key: &JsonWebKey<'_>,
     ) -> Result<Self::Key, ImportKeyError>;
 
-    /// Whether `signature` is the key's signature of `message`. Anything wrong is `false`.
+    /// Whether the key made `signature` of `message`. `false` also for a malformed signature.
     fn verify(&self, key: &Self::Key, message: &[u8], signature: &[u8]) -> bool;
 }
 
-/// A public key that cannot be used.
+/// Why a public key cannot be imported.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("unusable key: {0}")]
 pub struct ImportKeyError(pub String);
 
-/// Random bytes for what must not be guessed. Only inside a request: Workers has none at start-up.
+/// Random bytes for secrets. Call it only inside a request: Workers has no random numbers at start-up.
 pub trait Entropy {
-    /// 16 random bytes.
+    /// Draws 16 random bytes.
     fn random(&self) -> [u8; 16];
 }

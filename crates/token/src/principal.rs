@@ -29,6 +29,14 @@ pub struct Asked(Cell<[u64; ANSWERS_PER_TOKEN]>);
 
 impl Asked {
     /// Whether `question` is one of the last. If not, it is added and replaces the oldest.
+    ///
+    /// ```
+    /// use admit_token::Asked;
+    ///
+    /// let asked = Asked::default();
+    /// assert!(!asked.again(5101), "the first time");
+    /// assert!(asked.again(5101), "the second time");
+    /// ```
     pub fn again(&self, question: u64) -> bool {
         let mut last = self.0.get();
         if last.contains(&question) {

@@ -8,6 +8,16 @@ use super::config::check_url;
 ///
 /// # Errors
 /// The redirect leads to another origin, or `location` is not a usable URL. The text is for a log line.
+///
+/// ```
+/// use admit_token::redirected;
+///
+/// let url = "https://issuer.example/old/jwks";
+/// assert_eq!(redirected(url, "../v2/jwks")?, "https://issuer.example/old/../v2/jwks");
+/// let refused = redirected(url, "https://cdn.example/jwks").unwrap_err();
+/// assert!(refused.contains("https://cdn.example"));
+/// # Ok::<(), String>(())
+/// ```
 pub fn redirected(url: &str, location: &str) -> Result<String, String> {
     let location = location.trim_ascii().split('#').next().unwrap_or_default();
     let to = resolve(url, location).ok_or("a redirect without an address")?;

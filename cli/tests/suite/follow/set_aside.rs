@@ -34,7 +34,7 @@ fn a_wrong_record_of_a_feed_is_set_aside_until_a_good_one_comes() {
         "customer vendor:c1: put[0].accesses[0].created_at: the time looks like milliseconds",
         "item 33: put[0].title: invalid type",
         "warning: 2 records set aside: item 33 since",
-        "there is no merchant 21",
+        "unknown merchant 21",
     ] {
         assert!(ended.stderr.contains(said), "{said}: {}", ended.stderr);
     }

@@ -78,7 +78,7 @@ pub struct GivenWay<R> {
     pub key: EntryKey,
     /// The record as it is now.
     pub record: R,
-    /// What is published in its place.
+    /// The state that is published in its place.
     pub standing: Standing,
     /// Length that all records of its shard would take, in bytes.
     pub shard_bytes: usize,

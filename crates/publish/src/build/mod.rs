@@ -43,7 +43,7 @@ use super::{
 /// is 1 MiB.
 pub const PAGE_ABOVE_BITS: u8 = 15;
 
-/// A snapshot, ready to be uploaded and named by a head. `T` is what is kept of an object: its bytes, or only
+/// A snapshot, ready to be uploaded and named by a head. `T` stands for an object: its bytes, or only
 /// its length.
 #[derive(Clone, Debug)]
 pub struct Built<T = Vec<u8>> {
@@ -247,6 +247,45 @@ pub(crate) fn keyed(items: BTreeMap<i64, Vec<u8>>, salt: ItemSalt) -> BTreeMap<E
 ///
 /// # Errors
 /// As [`Source::build`], or lines are invalid.
+///
+/// ```
+/// use std::{collections::HashMap, rc::Rc};
+///
+/// use admit_publish::build::build_ndjson;
+/// use admit_snapshot::{
+///     customer::CustomerRecord,
+///     directory::Directory,
+///     index::{Index, Tree},
+///     key::EntryKey,
+///     object::{ObjectKind, ObjectName},
+///     version::{Found, ObjectCache, Version},
+/// };
+///
+/// let lines = concat!(
+///     r#"{"type":"merchant","id":21,"uuid":"3b39b5ab-b5fc-4ba3-b770-73155d20e61f"}"#, "\n",
+///     r#"{"type":"customer","namespace":"shop","subject":"42","id":42,"uuid":"528b1b80-5868-4abc-a9b6-4d3455d719c8","merchant_id":21}"#, "\n",
+/// );
+/// let built = build_ndjson(lines.as_bytes(), 1_900_000_000)?;
+/// assert_eq!((built.customers, built.items), (1, 0));
+///
+/// // Look the customer up, as an edge does.
+/// let head = built.head(1, 1_900_000_000);
+/// let objects: HashMap<_, _> = built.objects.into_iter().collect();
+/// let named = |kind, digest| objects[&ObjectName { kind, digest }].clone();
+/// let version = Version {
+///     index: Rc::new(Index::decode(named(ObjectKind::Index, head.index))?),
+///     directory: Rc::new(Directory::decode(&named(ObjectKind::Directory, head.directory))?),
+///     delta: None,
+///     head,
+/// };
+/// let key = EntryKey::customer("shop", "42");
+/// let mut cache = ObjectCache::new(1 << 20);
+/// let Found::Load(shard) = version.look_up(Tree::Customers, key, &mut cache)? else { panic!("not loaded yet") };
+/// cache.insert(shard, objects[&shard].clone().into());
+/// let Found::Record(record) = version.look_up(Tree::Customers, key, &mut cache)? else { panic!("not found") };
+/// assert_eq!(CustomerRecord::new(record.bytes())?.merchant_id, 21);
+/// # Ok::<(), admit_publish::build::BuildError>(())
+/// ```
 pub fn build_ndjson(ndjson: &[u8], now: UnixSecs) -> Result<Built, BuildError> {
     let mut source = Source::new(now, Strictness::Refuse, SpillPlan::default());
     source.read("lines", ndjson)?;

@@ -308,10 +308,10 @@ impl<S: ObjectSink> Build<'_, S> {
             let earlier = self.source.location(first.file, first.line);
             let at = place.of(again);
             if again.record == first.record {
-                problems.warn(at, Problem::new("", format!("the same line again; first: {earlier}")));
+                problems.warn(at, Problem::new("", format!("duplicate line; first: {earlier}")));
                 continue;
             }
-            let problem = Problem::new("subject", format!("this customer again; first: {earlier}"));
+            let problem = Problem::new("subject", format!("duplicate customer; first: {earlier}"));
             problems.error(at, About::customer(again.key, id(again)), problem);
         }
         let at = place.of(first);

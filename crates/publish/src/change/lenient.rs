@@ -149,7 +149,7 @@ impl Reader<'_> {
         let Some(key) = about.record_key() else { return };
         if let Some((first, is_twice)) = self.named.get_mut(key) {
             *is_twice = true;
-            let problem = Problem::new(field, format!("the same record again; first: {first}"));
+            let problem = Problem::new(field, format!("duplicate record; first: {first}"));
             let error = LineError { about: about.clone(), at: self.at.clone(), problem };
             self.left_out.push(LeftOut { seq: self.seq, error });
         } else {

@@ -90,7 +90,7 @@ fn errors_name_the_field_and_what_was_expected() {
         (remove(r#"{"type":"license","id":"7"}"#), "remove[0].id: expected a UUID"),
         (
             remove(r#"{"type":"item","id":7},{"type":"item","id":7}"#),
-            "remove[1]: the same record again; first: remove[0]",
+            "remove[1]: duplicate record; first: remove[0]",
         ),
     ];
     for (line, expected) in cases {
@@ -102,9 +102,9 @@ fn errors_name_the_field_and_what_was_expected() {
 #[test]
 fn a_record_comes_once_however_it_is_written() {
     let upper = LICENSE.replace("b90831a7", "B90831A7");
-    assert!(problem(&change(&format!("{LICENSE},{upper}"), "")).starts_with("put[1]: the same record again"));
+    assert!(problem(&change(&format!("{LICENSE},{upper}"), "")).starts_with("put[1]: duplicate record"));
     let gone = r#"{"type":"license","id":"B90831A72F6D4C3E8A410D5E7F9B6C12"}"#;
-    assert_eq!(problem(&change(LICENSE, gone)), "remove[0]: the same record again; first: put[0]");
+    assert_eq!(problem(&change(LICENSE, gone)), "remove[0]: duplicate record; first: put[0]");
     // Ids of records of different types are independent.
     let others = r#"{"type":"item","id":7},{"type":"merchant","id":7},{"type":"access_type","id":7}"#;
     assert_eq!(parse(change("", others).as_bytes()).unwrap().remove.len(), 3);
@@ -153,7 +153,7 @@ fn an_invalid_last_line_is_an_error_not_an_interruption() {
     }
 }
 
-/// Wherever a feed is cut, the whole lines before are changes, and there is no error.
+/// Wherever a feed is cut, the whole lines before the cut are changes, without an error.
 #[test]
 fn a_feed_may_end_anywhere() {
     let text = "\"\u{fc}\\u00fc\\ud83d\\ude00\"";

@@ -1,5 +1,33 @@
-//! Reads back what is published: for the last good state of records that are set aside, and for comparison
+//! Reads the published version: for the last good state of records that are set aside, and for comparison
 //! with a new version. Native only.
+//!
+//! ```
+//! use std::{collections::HashMap, io};
+//!
+//! use admit_publish::{
+//!     build::build_ndjson,
+//!     published::{Losses, Named, Published},
+//! };
+//!
+//! let now = 1_900_000_000;
+//! let lines = concat!(
+//!     r#"{"type":"merchant","id":21,"uuid":"3b39b5ab-b5fc-4ba3-b770-73155d20e61f"}"#, "\n",
+//!     r#"{"type":"customer","namespace":"shop","subject":"42","id":42,"uuid":"528b1b80-5868-4abc-a9b6-4d3455d719c8","merchant_id":21}"#, "\n",
+//! );
+//! let (merchant, _) = lines.split_at(lines.find('\n').unwrap_or(0));
+//! let (before, after) = (build_ndjson(lines.as_bytes(), now)?, build_ndjson(merchant.as_bytes(), now)?);
+//!
+//! let objects: HashMap<_, _> = before.objects.into_iter().chain(after.objects).collect();
+//! let open = |index, directory| {
+//!     let read = |name| objects.get(&name).cloned().ok_or_else(|| io::Error::other("no such object"));
+//!     Published::new(Named { index, directory, delta: None }, Box::new(read))
+//! };
+//! let (before, after) = (open(before.index, before.directory)?, open(after.index, after.directory)?);
+//! let losses = Losses::between(&before, &after, now).map_err(|side| format!("{side:?}"))?;
+//! assert_eq!(losses.to_string(), "1 of 1 customers");
+//! assert!(losses.customers.is_most());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod catalogue;
 mod loss;

@@ -153,7 +153,10 @@ fn insert<K: Ord + fmt::Debug, T: PartialEq>(
             return Ok(Some(first.get().at.clone()));
         }
         Entry::Occupied(first) => {
-            return Err(Problem::new("id", format!("{:?} again; first: {}", first.key(), first.get().at)));
+            return Err(Problem::new(
+                "id",
+                format!("duplicate id {:?}; first: {}", first.key(), first.get().at),
+            ));
         }
     }
     Ok(None)

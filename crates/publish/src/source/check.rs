@@ -120,7 +120,7 @@ impl Check<'_> {
 
     fn merchant(&mut self, field: &str, id: i64, key: &RecordKey, at: &Location) {
         if !self.catalogue.merchants.contains_key(&id) {
-            let message = format!("expected a merchant's id, there is no merchant {id}");
+            let message = format!("unknown merchant {id}");
             let missing = Missing { key: RecordKey::Merchant(id), is_in_list: false };
             self.missing(key, at, field, message, missing);
         }
@@ -138,7 +138,7 @@ impl Check<'_> {
             // The merchant that had the UUID before keeps it; without such evidence, the first in order does.
             let (wrong, right) = if had(*id) && !had(first) { (first, *id) } else { (*id, first) };
             let at = self.catalogue.merchants.get(&wrong).map_or(&merchant.at, |merchant| &merchant.at);
-            let message = format!("{uuid} again; merchant {right} has it");
+            let message = format!("duplicate UUID {uuid}, which merchant {right} has");
             self.error(&RecordKey::Merchant(wrong), at, "uuid", message);
         }
     }
@@ -165,10 +165,10 @@ impl Check<'_> {
                 let first_id = &first.value.id;
                 if had(id) && !had(first_id) {
                     let field = position_of(&first.value, client_id);
-                    let message = format!("{client_id:?} again; app {id:?} has it");
+                    let message = format!("duplicate client {client_id:?}, which app {id:?} has");
                     self.error(&RecordKey::App(first_id.clone()), &first.at, field, message);
                 } else {
-                    let message = format!("{client_id:?} again; app {first_id:?} has it");
+                    let message = format!("duplicate client {client_id:?}, which app {first_id:?} has");
                     self.error(&key, at, field, message);
                 }
             }
@@ -183,13 +183,13 @@ impl Check<'_> {
             match self.catalogue.items.get(id) {
                 None => {
                     let missing = Missing { key: RecordKey::Item(*id), is_in_list: true };
-                    let message = format!("expected an item's id, there is no item {id}");
+                    let message = format!("unknown item {id}");
                     self.missing(key, at, field, message, missing);
                 }
                 Some(item) if merchant_id.is_some_and(|merchant| merchant != item.value.merchant_id) => {
                     let owner = item.value.merchant_id;
                     let message =
-                        format!("expected the same merchant's item, item {id} is merchant {owner}'s");
+                        format!("expected an item of the same merchant, but item {id} is merchant {owner}'s");
                     self.error(key, at, field, message);
                 }
                 Some(_) => {}
@@ -215,7 +215,7 @@ impl Check<'_> {
         let merchant_id = self.catalogue.app_merchant(app_id);
         if !self.catalogue.apps.contains_key(app_id) {
             let missing = Missing { key: RecordKey::App(app_id.clone()), is_in_list: false };
-            let message = format!("expected an app's id, there is no app {app_id:?}");
+            let message = format!("unknown app {app_id:?}");
             self.missing(key, at, "app_id", message, missing);
         }
         self.item_ids(item_ids, merchant_id, key, at);
@@ -266,13 +266,13 @@ impl Check<'_> {
         match self.catalogue.access_types.get(&id) {
             None => {
                 let missing = Missing { key: RecordKey::AccessType(id), is_in_list: false };
-                let message = format!("expected an access type's id, there is no access type {id}");
+                let message = format!("unknown access type {id}");
                 self.missing(key, at, field, message, missing);
             }
             Some(access_type) if access_type.value.account_id != item.merchant_id => {
                 let owner = access_type.value.account_id;
-                let found = format!("access type {id} is merchant {owner}'s");
-                self.error(key, at, field, format!("expected the same merchant's access type, {found}"));
+                let found = format!("but access type {id} is merchant {owner}'s");
+                self.error(key, at, field, format!("expected an access type of the same merchant, {found}"));
             }
             Some(_) => {}
         }
@@ -298,7 +298,7 @@ fn repeated<T: Ord + Debug>(values: impl Iterator<Item = T>) -> Vec<(usize, Stri
     let mut repeated = Vec::new();
     for (position, value) in values.enumerate() {
         if seen.contains(&value) {
-            repeated.push((position, format!("{value:?} again in the same list")));
+            repeated.push((position, format!("duplicate {value:?} in this list")));
         } else {
             seen.insert(value);
         }

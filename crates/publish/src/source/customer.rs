@@ -103,7 +103,7 @@ fn check_accesses(accesses: &[Access], at: &Location, now: UnixSecs, problems: &
             !seen.insert(access.id)
         };
         if is_repeated {
-            let message = format!("{} again in the same list", access.id);
+            let message = format!("duplicate {} in this list", access.id);
             problems.warn(at, Problem::new(format!("accesses[{position}].id"), message));
         }
         if is_never(access.starts_at, access.expires_at, now) {
@@ -205,7 +205,7 @@ impl<'a> References<'a> {
         let merchant_id = record.merchant_id;
         let has_merchant = self.catalogue.merchants.contains_key(&merchant_id);
         if !has_merchant && !self.is_set_aside(&RecordKey::Merchant(merchant_id)) {
-            let message = format!("expected a merchant's id, there is no merchant {merchant_id}");
+            let message = format!("unknown merchant {merchant_id}");
             problems.error(at, About::customer(key, record.id), Problem::new("merchant_id", message));
         }
         for access in record.accesses() {
@@ -281,7 +281,7 @@ impl<'a> References<'a> {
             None if self.is_set_aside(&RecordKey::Item(item_id)) => {
                 return problems.set_aside.depend(1);
             }
-            None => format!("there is no item {item_id}: access {id} grants nothing"),
+            None => format!("unknown item {item_id}: access {id} grants nothing"),
         };
         problems.warn(at, Problem::new("accesses[].item_id", message));
     }
@@ -293,7 +293,7 @@ impl<'a> References<'a> {
                 problems.set_aside.depend(1);
                 return None;
             }
-            None => return Some(format!("there is no licence {id}: this grants nothing")),
+            None => return Some(format!("unknown licence {id}: this grants nothing")),
         };
         let owner = self.catalogue.app_merchant(app_id)?;
         (owner != merchant_id).then(|| format!("licence {id} is another merchant's: this grants nothing"))

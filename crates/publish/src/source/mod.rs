@@ -8,6 +8,22 @@
 //! The catalogue is kept in memory as a whole. Customers are encoded as they are read, on all processors, and
 //! kept by [`Spill`], which writes to disk what exceeds its memory. References of customers are checked when
 //! the snapshot is built from them.
+//!
+//! ```
+//! use admit_publish::source::{SpillPlan, Source, Strictness};
+//!
+//! let mut source = Source::new(1_900_000_000, Strictness::Refuse, SpillPlan::default());
+//! let lines = concat!(
+//!     r#"{"type":"merchant","id":21,"uuid":"3b39b5ab-b5fc-4ba3-b770-73155d20e61f"}"#, "\n",
+//!     r#"{"type":"merchant","id":22}"#, "\n",
+//! );
+//! source.read("all.ndjson", lines.as_bytes())?;
+//!
+//! assert!(source.catalogue.merchants.contains_key(&21));
+//! let errors = source.problems.errors.kept();
+//! assert_eq!(errors[0].to_string(), "all.ndjson:2: uuid: expected this field, but it is missing");
+//! # Ok::<(), std::io::Error>(())
+//! ```
 
 mod budget;
 mod catalogue;
@@ -126,7 +142,7 @@ impl Source {
             let name = value.name();
             match self.catalogue.add(value, &at, self.now, Taken::Refuse) {
                 Ok(Added::Repeated(first)) => {
-                    self.problems.warn(&at, Problem::new("", format!("the same line again; first: {first}")));
+                    self.problems.warn(&at, Problem::new("", format!("duplicate line; first: {first}")));
                 }
                 Ok(Added::Taken | Added::Customer(_)) => {}
                 Err(problem) => {

@@ -41,7 +41,7 @@ pub struct Located<T> {
 pub struct Problem {
     /// Path of the field such as `fees[0].amount`. Empty if the whole line is concerned.
     pub field: String,
-    /// What was expected, and what was found.
+    /// The expected and the found value.
     pub message: String,
 }
 
@@ -269,7 +269,7 @@ mod tests {
     fn the_same_reason_is_one_group_whatever_its_numbers_and_names() {
         let mut problems = Problems::default();
         for line in 1..=1_000 {
-            let message = format!("there is no item {line}: access {} grants nothing", 7 * line);
+            let message = format!("unknown item {line}: access {} grants nothing", 7 * line);
             add(&mut problems, line, &format!("accesses[{line}].item_id"), &message);
             add(&mut problems, line, "uuid", &format!("expected a UUID, found \"a{line} b\""));
         }

@@ -192,7 +192,7 @@ impl fmt::Display for About {
     }
 }
 
-/// What is published in place of a record that is set aside.
+/// The state that is published in place of a record that is set aside.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Standing {
     /// Nothing: the record has no last good state, or that state no longer fits.
@@ -259,7 +259,7 @@ impl SetAside {
         !self.records.is_empty() && self.records.contains_key(key)
     }
 
-    /// Notes what is published in place of a record that is set aside.
+    /// Notes which state is published in place of a record that is set aside.
     pub(crate) fn stand(&mut self, key: &RecordKey, standing: Standing) {
         if let Some(entry) = self.records.get_mut(key) {
             entry.standing = standing;

@@ -17,7 +17,7 @@ use crate::build::{BuildError, Rendered, check_size};
 /// What a catalogue to be settled consists of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Input {
-    /// A whole export. Records that are set aside already are replaced by what is published. Records that the
+    /// A whole export. Records that are set aside already are replaced by their published state. Records that the
     /// export lacks stay if a line with an unknown record may have been theirs.
     Whole,
     /// The previous catalogue with changes. Records that are set aside already have not changed.
@@ -280,7 +280,7 @@ impl Settle<'_> {
         }
     }
 
-    /// Adapts a last good state to what has changed around it.
+    /// Adapts a last good state to the changes around it.
     fn mend(&mut self, key: &RecordKey, problems: &mut Problems) {
         match key {
             RecordKey::App(id) => {

@@ -253,22 +253,12 @@ fn the_field_that_is_wrong_is_named() {
 #[test]
 fn references_that_lead_nowhere_are_errors() {
     for (of, from, to, expected) in [
-        (
-            APP,
-            "\"merchant_id\":21",
-            "\"merchant_id\":9",
-            "f:3: merchant_id: expected a merchant's id, there is no merchant 9",
-        ),
-        (
-            LICENSE,
-            "\"app_id\":\"a\"",
-            "\"app_id\":\"b\"",
-            "f:4: app_id: expected an app's id, there is no app \"b\"",
-        ),
-        (LICENSE, "[33]", "[33,34]", "f:4: item_ids[1]: expected an item's id, there is no item 34"),
-        (LICENSE, "[33]", "[33,33]", "f:4: item_ids[1]: 33 again in the same list"),
-        (PACKAGE, "[33]", "[34]", "f:7: item_ids[0]: expected an item's id, there is no item 34"),
-        (PACKAGE, "[33]", "[33,33]", "f:7: item_ids[1]: 33 again in the same list"),
+        (APP, "\"merchant_id\":21", "\"merchant_id\":9", "f:3: merchant_id: unknown merchant 9"),
+        (LICENSE, "\"app_id\":\"a\"", "\"app_id\":\"b\"", "f:4: app_id: unknown app \"b\""),
+        (LICENSE, "[33]", "[33,34]", "f:4: item_ids[1]: unknown item 34"),
+        (LICENSE, "[33]", "[33,33]", "f:4: item_ids[1]: duplicate 33 in this list"),
+        (PACKAGE, "[33]", "[34]", "f:7: item_ids[0]: unknown item 34"),
+        (PACKAGE, "[33]", "[33,33]", "f:7: item_ids[1]: duplicate 33 in this list"),
         (
             PACKAGE,
             "[33]",
@@ -285,23 +275,29 @@ fn references_that_lead_nowhere_are_errors() {
             ITEM,
             "\"access_type_id\":1",
             "\"access_type_id\":2",
-            "f:6: fees[0].access_type_id: expected an access type's id, there is no access type 2",
+            "f:6: fees[0].access_type_id: unknown access type 2",
         ),
         (
             ACCESS_TYPE,
             "\"account_id\":21",
             "\"account_id\":22",
-            "f:6: fees[0].access_type_id: expected the same merchant's access type, access type 1 is merchant 22's",
+            "f:6: fees[0].access_type_id: expected an access type of the same merchant, but access type 1 is merchant 22's",
         ),
     ] {
         assert_eq!(error_after(of, from, to), expected);
     }
     let (errors, _) = after(ACCESS_TYPE, "\"account_id\":21", "\"account_id\":9");
-    assert_eq!(errors[0], "f:5: account_id: expected a merchant's id, there is no merchant 9");
+    assert_eq!(errors[0], "f:5: account_id: unknown merchant 9");
     let (errors, _) = after(PACKAGE, "\"merchant_id\":21", "\"merchant_id\":22");
-    assert_eq!(errors, ["f:7: item_ids[0]: expected the same merchant's item, item 33 is merchant 21's"]);
+    assert_eq!(
+        errors,
+        ["f:7: item_ids[0]: expected an item of the same merchant, but item 33 is merchant 21's"]
+    );
     let (errors, warnings) = after(APP, "\"merchant_id\":21", "\"merchant_id\":22");
-    assert_eq!(errors, ["f:4: item_ids[0]: expected the same merchant's item, item 33 is merchant 21's"]);
+    assert_eq!(
+        errors,
+        ["f:4: item_ids[0]: expected an item of the same merchant, but item 33 is merchant 21's"]
+    );
     assert_eq!(warnings.len(), 1, "the customer's licence: {warnings:?}");
 }
 
@@ -312,19 +308,19 @@ fn a_grant_without_effect_is_a_warning() {
             CUSTOMER,
             "{\"id\":1,\"item_id\":33,\"created_at\":0}",
             "{\"id\":1,\"item_id\":33,\"created_at\":0},{\"id\":1,\"item_id\":40,\"created_at\":0}",
-            "f:8: accesses[1].id: 1 again in the same list",
+            "f:8: accesses[1].id: duplicate 1 in this list",
         ),
         (
             CUSTOMER,
             "\"item_id\":33",
             "\"item_id\":9",
-            "f:8: accesses[].item_id: there is no item 9: access 1 grants nothing",
+            "f:8: accesses[].item_id: unknown item 9: access 1 grants nothing",
         ),
         (
             CUSTOMER,
             "b90831a7",
             "a90831a7",
-            "f:8: licenses[0].license_id: there is no licence a90831a7-2f6d-4c3e-8a41-0d5e7f9b6c12: this grants nothing",
+            "f:8: licenses[0].license_id: unknown licence a90831a7-2f6d-4c3e-8a41-0d5e7f9b6c12: this grants nothing",
         ),
         (
             CUSTOMER,
@@ -378,25 +374,28 @@ fn nothing_comes_twice() {
         // A repetition of the same line has only one meaning.
         let lines = read([ALL.as_slice(), &[line]].concat().join("\n"));
         assert_eq!((lines.errors.len(), lines.warnings.len()), (0, 1), "{line}: {:?}", lines.errors);
-        assert!(lines.warnings[0].to_string().starts_with("f:9: the same line again; first: f:"));
+        assert!(lines.warnings[0].to_string().starts_with("f:9: duplicate line; first: f:"));
         let lines = read([ALL.as_slice(), &[&line.replacen(from, to, 1)]].concat().join("\n"));
         assert_eq!(lines.errors.len(), 1, "{line}: {:?}", lines.errors);
         let text = lines.errors[0].to_string();
-        assert!(text.starts_with("f:9: ") && text.contains(" again; first: f:"), "{text}");
+        assert!(
+            text.starts_with("f:9: ") && text.contains("; first: f:") && text.contains("duplicate "),
+            "{text}"
+        );
     }
     let lines = read("{\"type\":\"snapshot\",\"seq\":1}\n{\"type\":\"snapshot\",\"seq\":1}");
     assert_eq!(lines.errors[0].to_string(), "f:2: type: a second snapshot line; first: f:1");
     assert_eq!(
         error_after(OTHER_MERCHANT, "cea9", "CEA8"),
-        format!("f:2: uuid: {UUID} again; merchant 21 has it")
+        format!("f:2: uuid: duplicate UUID {UUID}, which merchant 21 has")
     );
     let twice = "[{\"client_id\":\"c\",\"mode\":\"test\"},{\"client_id\":\"c\",\"mode\":\"live\"}]";
     let error = error_after(APP, "[{\"client_id\":\"c\",\"mode\":\"live\"}]", twice);
-    assert_eq!(error, "f:3: clients[1].client_id: \"c\" again; app \"a\" has it");
+    assert_eq!(error, "f:3: clients[1].client_id: duplicate client \"c\", which app \"a\" has");
     let (fee, other) = ITEM.split_once("\"fees\":[").map(|(_, rest)| rest.split_once("],").unwrap()).unwrap();
     assert!(!other.is_empty());
     let error = error_after(ITEM, fee, &format!("{fee},{fee}"));
-    assert_eq!(error, "f:6: fees[1].id: 7 again in the same list");
+    assert_eq!(error, "f:6: fees[1].id: duplicate 7 in this list");
 }
 
 /// One mistake is one error: a line that refers to an unreadable one is not wrong itself.

@@ -1,4 +1,4 @@
-//! Applies changes of the origin to what is published.
+//! Applies changes of the origin to the published content.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -22,7 +22,7 @@ use crate::{
     },
 };
 
-/// What is published, as far as the next change depends on it. The customers in the shards are not loaded.
+/// The published content, as far as the next change depends on it. The customers in the shards are not loaded.
 #[derive(Clone, Debug)]
 pub struct Content {
     pub(super) known: Known,
@@ -238,7 +238,7 @@ impl Merchants<'_> {
             Self::Lines(references) => Ok(references.check(key, record, at, problems)?),
             Self::Known(merchants) if merchants.contains(&id) => Ok(true),
             Self::Known(_) => {
-                let message = format!("expected a merchant's id, there is no merchant {id}");
+                let message = format!("unknown merchant {id}");
                 let about = About::record(&Removal::from(customer));
                 problems.error(at, about, Problem::new("merchant_id", message));
                 Ok(false)

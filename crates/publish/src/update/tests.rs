@@ -385,17 +385,11 @@ fn a_change_that_is_wrong_changes_nothing() {
         stranger
     };
     for (wrong, expected) in [
-        (
-            parsed(3, &[&stranger], &[]),
-            "feed:3: merchant_id: expected a merchant's id, there is no merchant 99",
-        ),
-        (
-            parsed(3, &[&license(900, &[5])], &[]),
-            "feed:3: item_ids[0]: expected an item's id, there is no item 5",
-        ),
+        (parsed(3, &[&stranger], &[]), "feed:3: merchant_id: unknown merchant 99"),
+        (parsed(3, &[&license(900, &[5])], &[]), "feed:3: item_ids[0]: unknown item 5"),
         (
             parsed(3, &[], &[json!({"type": "access_type", "id": 1})]),
-            "f:4: fees[0].access_type_id: expected an access type's id, there is no access type 1",
+            "f:4: fees[0].access_type_id: unknown access type 1",
         ),
     ] {
         let error = content.apply(&[good.clone(), wrong], "feed", NOW, &mut Problems::default()).unwrap_err();
@@ -424,7 +418,7 @@ fn without_the_catalogue_only_customers_can_be_changed() {
     let mut stranger = customer(2, 5, 0);
     stranger["merchant_id"] = json!(99);
     let error = apply(&mut content, parsed(2, &[&stranger], &[])).unwrap_err();
-    assert!(error.to_string().contains("there is no merchant 99"), "{error}");
+    assert!(error.to_string().contains("unknown merchant 99"), "{error}");
     apply(&mut content, parsed(2, &[&customer(1, 9, 2)], &[])).unwrap();
     assert_eq!((content.delta().customers.len(), content.directory()), (1, directory.as_slice()));
 }

@@ -7,26 +7,26 @@ use super::json;
 use super::{AccessType, App, Customer, Item, License, Line, Merchant, read};
 use crate::time::Timestamp;
 
-/// A change that the origin committed: everything that it touched, as it is afterwards.
+/// A change that the origin committed: all records that it touched, in their state afterwards.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Change {
-    /// The origin's count of committed changes after this one: one more than in the line before.
+    /// The origin's count of committed changes after this one: one more than in the previous line.
     #[serde(deserialize_with = "read::whole")]
     pub seq: u64,
-    /// When it was committed. The time of publishing when absent.
+    /// When the change was committed. The time of publishing if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub as_of: Option<Timestamp>,
-    /// Records that are new or have changed, each whole: it replaces the one with the same id.
+    /// New and changed records, each complete: it replaces the record with the same id.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub put: Vec<Record>,
-    /// Records that are gone.
+    /// Names of the removed records.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub remove: Vec<Removal>,
 }
 
-/// A record: a line of a publish file that is not its `snapshot` line.
+/// A record: any line of a publish file except its `snapshot` line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -59,7 +59,7 @@ impl From<Record> for Line {
 }
 
 impl Record {
-    /// What names the record, in the form in which a removal does.
+    /// The name of the record, in the form in which removals give it.
     #[must_use]
     pub fn name(&self) -> Removal {
         match self {
@@ -74,7 +74,7 @@ impl Record {
 }
 
 impl Line {
-    /// What names the record of the line; the `snapshot` line is not a record.
+    /// The name of the line's record. `None` for the `snapshot` line, which is not a record.
     #[must_use]
     pub fn name(&self) -> Option<Removal> {
         Some(match self {
@@ -89,50 +89,50 @@ impl Line {
     }
 }
 
-/// Names a record that is gone. Removing one that is not there is no error.
+/// The name of a removed record. Removing an unknown record is not an error.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Removal {
-    /// A customer: from now on somebody who owns nothing.
+    /// A customer, who owns nothing from now on.
     Customer {
-        /// As in the customer's line.
+        /// Namespace, as in the customer's line.
         #[cfg_attr(feature = "schema", schemars(with = "json::NamePart"))]
         #[serde(deserialize_with = "read::name")]
         namespace: String,
-        /// As in the customer's line.
+        /// Subject, as in the customer's line.
         #[cfg_attr(feature = "schema", schemars(with = "json::NamePart"))]
         #[serde(deserialize_with = "read::name")]
         subject: String,
     },
-    /// An item or a package.
+    /// An item or package.
     Item {
-        /// The item's number.
+        /// Number of the item.
         #[serde(deserialize_with = "read::whole")]
         id: i64,
     },
     /// A merchant.
     Merchant {
-        /// The merchant's account number.
+        /// Account number of the merchant.
         #[serde(deserialize_with = "read::whole")]
         id: i64,
     },
     /// An app.
     App {
-        /// The app's identifier.
+        /// Identifier of the app.
         #[cfg_attr(feature = "schema", schemars(with = "json::Name"))]
         #[serde(deserialize_with = "read::name")]
         id: String,
     },
     /// A licence.
     License {
-        /// UUID.
+        /// UUID of the licence.
         #[cfg_attr(feature = "schema", schemars(with = "json::UuidText"))]
         id: String,
     },
     /// A kind of access.
     AccessType {
-        /// As fees name it.
+        /// Number of the access type, as in fees.
         #[serde(deserialize_with = "read::whole")]
         id: i64,
     },

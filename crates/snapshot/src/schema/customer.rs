@@ -7,26 +7,26 @@ use super::json;
 use super::read;
 use crate::time::{Timestamp, ZonedTime};
 
-/// A customer: somebody whom an issuer's tokens name.
+/// A customer, identified by an issuer's tokens.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Customer {
-    /// The customer namespace of the issuer, as the Worker's `ISSUERS` names it.
+    /// Namespace of the issuer's customers, as the Worker's `ISSUERS` names it.
     #[cfg_attr(feature = "schema", schemars(with = "json::NamePart"))]
     #[serde(deserialize_with = "read::name")]
     pub namespace: String,
-    /// The value of the issuer's customer claim (`sub` unless configured otherwise).
+    /// Value of the issuer's customer claim (`sub` unless configured otherwise).
     #[cfg_attr(feature = "schema", schemars(with = "json::NamePart"))]
     #[serde(deserialize_with = "read::name")]
     pub subject: String,
-    /// `customer_id` in answers.
+    /// Number of the customer, `customer_id` in answers.
     #[serde(deserialize_with = "read::whole")]
     pub id: i64,
-    /// `customer_uuid` in answers.
+    /// UUID of the customer, `customer_uuid` in answers.
     #[cfg_attr(feature = "schema", schemars(with = "json::UuidText"))]
     pub uuid: String,
-    /// The merchant whose customer it is.
+    /// Number of the merchant that the customer belongs to.
     #[serde(deserialize_with = "read::whole")]
     pub merchant_id: i64,
     /// Grants on items and packages.
@@ -43,19 +43,19 @@ pub struct Customer {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Access {
-    /// The access record's number, `id` in the answer.
+    /// Number of the access record, `id` in answers.
     #[serde(deserialize_with = "read::whole")]
     pub id: i64,
-    /// The item or package.
+    /// Number of the item or package.
     #[serde(deserialize_with = "read::whole")]
     pub item_id: i64,
-    /// Not before this moment, if set.
+    /// First moment at which the access counts. From the beginning if absent.
     #[serde(default)]
     pub starts_at: Option<Timestamp>,
-    /// Not from this moment on, if set; for ever otherwise.
+    /// First moment at which the access no longer counts. It never ends if absent.
     #[serde(default)]
     pub expires_at: Option<Timestamp>,
-    /// When it was granted.
+    /// When the access was granted.
     pub created_at: Timestamp,
 }
 
@@ -67,23 +67,23 @@ pub struct CustomerLicense {
     /// UUID of the licence.
     #[cfg_attr(feature = "schema", schemars(with = "json::UuidText"))]
     pub license_id: String,
-    /// Alone or part of a bundle.
+    /// Whether it was bought alone or as part of a bundle.
     pub license_type: LicenseType,
-    /// For people, e.g. `Kidstream: Monthly Access`.
+    /// Name of the subscription, for people, e.g. `Kidstream: Monthly Access`.
     pub name: String,
     /// Whether it unlocks items.
     pub status: SubscriptionStatus,
     /// Whether it will be renewed.
     pub renew_status: RenewStatus,
-    /// The next renewal.
+    /// When it will be renewed next.
     #[serde(default)]
     pub renews_on: Option<ZonedTime>,
-    /// Length of the interval, in `interval_unit`.
+    /// Length of the billing interval, in `interval_unit`.
     #[serde(deserialize_with = "read::whole")]
     pub interval_length: u32,
-    /// Unit of the interval.
+    /// Unit of the billing interval.
     pub interval_unit: IntervalUnit,
-    /// The moment that renewals are counted from.
+    /// The moment from which renewals are counted.
     #[serde(default)]
     pub billing_cycle_anchor: Option<ZonedTime>,
     /// When it was bought.
@@ -91,31 +91,31 @@ pub struct CustomerLicense {
     /// Whether it began with a trial.
     #[serde(default)]
     pub trial: bool,
-    /// Days of trial.
+    /// Length of the trial in days.
     #[serde(default, deserialize_with = "read::whole_or_null")]
     pub trial_duration: Option<u32>,
     /// Days until another trial is possible.
     #[serde(default, deserialize_with = "read::whole_or_null")]
     pub trial_reset: Option<u32>,
-    /// When it was cancelled. Cancelled ones are listed for 12 months from here.
+    /// When it was cancelled. Cancelled subscriptions are listed for 12 months from this moment.
     #[serde(default)]
     pub cancelled_at: Option<Timestamp>,
-    /// Unlocks nothing before this moment, if set.
+    /// First moment at which it unlocks items. From the beginning if absent.
     #[serde(default)]
     pub starts_at: Option<Timestamp>,
-    /// Unlocks nothing from this moment on, if set.
+    /// First moment at which it no longer unlocks items. It never ends if absent.
     #[serde(default)]
     pub expires_at: Option<Timestamp>,
 }
 
-/// Whether a subscription stands alone.
+/// Whether a subscription was bought alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "UPPERCASE")]
 pub enum LicenseType {
-    /// Alone.
+    /// Bought alone.
     Single,
-    /// Part of a bundle.
+    /// Part of a bundle of licences.
     Bundle,
 }
 
@@ -124,11 +124,11 @@ pub enum LicenseType {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "UPPERCASE")]
 pub enum SubscriptionStatus {
-    /// Entitled.
+    /// Unlocks items.
     Active,
-    /// Entitled: a payment problem in grace.
+    /// Unlocks items: a payment has failed, and its grace period runs.
     Overdue,
-    /// Not entitled; listed for 12 months.
+    /// Unlocks nothing. Listed for 12 months.
     Cancelled,
 }
 
@@ -137,13 +137,13 @@ pub enum SubscriptionStatus {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "UPPERCASE")]
 pub enum RenewStatus {
-    /// It will.
+    /// It will be renewed.
     Renew,
-    /// It will not.
+    /// It will not be renewed.
     Cancel,
 }
 
-/// Unit of a subscription's interval.
+/// Unit of a subscription's billing interval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "UPPERCASE")]

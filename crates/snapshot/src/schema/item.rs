@@ -14,44 +14,44 @@ use crate::time::Timestamp;
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Item {
-    /// The item's number.
+    /// Number of the item.
     #[cfg_attr(feature = "schema", schemars(with = "json::PathId"))]
     #[serde(deserialize_with = "read::whole")]
     pub id: i64,
-    /// Owner.
+    /// Number of the merchant that owns the item.
     #[serde(deserialize_with = "read::whole")]
     pub merchant_id: i64,
-    /// For people.
+    /// Title of the item, for people.
     pub title: String,
-    /// An inactive item is answered like one that does not exist.
+    /// Whether the item exists for clients. An inactive item is answered like an unknown one.
     pub is_active: bool,
     /// `auth: false` makes the item free for every signed-in customer of the merchant.
     pub access_control_type: AccessControlType,
-    /// What it is; the type named `package` makes it a package.
+    /// Type of the item. The type named `package` makes it a package.
     pub item_type: ItemType,
-    /// Minimum age, or none.
+    /// Minimum age, if there is one.
     #[serde(default)]
     pub age_restriction: Option<AgeRestriction>,
-    /// Rendered as an array (`metadata`) and as a map (`metahash`).
+    /// Metadata. Answers show them as an array (`metadata`) and as a map (`metahash`).
     #[serde(default)]
     pub metadata: Vec<MetadataEntry>,
-    /// Usually JSON text with a video id. Shown to the entitled only.
+    /// Content, usually JSON text with a video id. Only entitled viewers see it.
     #[serde(default)]
     pub content: String,
     /// Whether holders may switch between plans.
     #[serde(default)]
     pub plan_switch_enabled: bool,
-    /// The members, for a package.
+    /// Numbers of the members, for a package.
     #[cfg_attr(feature = "schema", schemars(length(max = crate::limits::MEMBERS_MAX)))]
     #[serde(default, deserialize_with = "read::wholes")]
     pub item_ids: Vec<i64>,
-    /// What can be bought.
+    /// Prices for which access can be bought.
     #[cfg_attr(feature = "schema", schemars(length(max = crate::limits::FEES_MAX)))]
     #[serde(default)]
     pub fees: Vec<AccessFee>,
-    /// Unix seconds in answers.
+    /// When it was created. Answers show unix seconds.
     pub created_at: Timestamp,
-    /// Unix seconds in answers.
+    /// When it was last changed. Answers show unix seconds.
     pub updated_at: Timestamp,
 }
 
@@ -68,39 +68,39 @@ impl Item {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct AccessControlType {
-    /// Vendor number, e.g. 4.
+    /// The vendor's number of the type, e.g. 4.
     #[serde(deserialize_with = "read::whole")]
     pub id: i64,
-    /// E.g. `Paid`, `Free`.
+    /// Name of the type, e.g. `Paid` or `Free`.
     pub name: String,
-    /// Whether access has to be bought.
+    /// Whether access must be bought.
     pub auth: bool,
 }
 
-/// What kind of item it is.
+/// The type of an item.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ItemType {
-    /// Vendor number, e.g. 44.
+    /// The vendor's number of the type, e.g. 44.
     #[serde(deserialize_with = "read::whole")]
     pub id: i64,
-    /// E.g. `brightcove_asset`, `package`.
+    /// Name of the type, e.g. `brightcove_asset` or `package`.
     pub name: String,
-    /// E.g. `ovp`.
+    /// Kind of content, e.g. `ovp`.
     pub content_type: String,
-    /// E.g. `inplayer`.
+    /// Host of the content, e.g. `inplayer`.
     pub host: String,
-    /// For people.
+    /// Description of the type, for people.
     pub description: String,
 }
 
-/// A minimum age.
+/// A minimum age for viewers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct AgeRestriction {
-    /// Years.
+    /// Minimum age in years.
     #[serde(deserialize_with = "read::whole")]
     pub min_age: u32,
 }
@@ -110,54 +110,54 @@ pub struct AgeRestriction {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct MetadataEntry {
-    /// The entry's number.
+    /// Number of the entry.
     #[serde(deserialize_with = "read::whole")]
     pub id: i64,
-    /// Key in `metahash`.
+    /// Key of the entry in `metahash`.
     pub name: String,
-    /// Value in `metahash`.
+    /// Value of the entry in `metahash`.
     pub value: String,
 }
 
-/// A price for access to an item. `merchant_id`, `item_id` and `item` are added when it is rendered.
+/// A price for access to an item. Rendering adds `merchant_id`, `item_id` and `item`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct AccessFee {
-    /// The fee's number.
+    /// Number of the fee.
     #[cfg_attr(feature = "schema", schemars(with = "json::PathId"))]
     #[serde(deserialize_with = "read::whole")]
     pub id: i64,
-    /// In units of `currency`, e.g. 9.99.
+    /// Price in units of `currency`, e.g. 9.99.
     pub amount: serde_json::Number,
-    /// ISO 4217.
+    /// Currency of the price: ISO 4217.
     pub currency: String,
-    /// For people.
+    /// Description of the fee, for people.
     pub description: String,
-    /// What is sold; an `access_type` line has it.
+    /// Number of the access type that is sold. An `access_type` line describes it.
     #[serde(deserialize_with = "read::whole")]
     pub access_type_id: i64,
-    /// A free period at the start.
+    /// A free period at the start of the subscription.
     #[serde(default)]
     pub trial_period: Option<TrialPeriod>,
-    /// Paid once at the start.
+    /// An amount paid once at the start.
     #[serde(default)]
     pub setup_fee: Option<SetupFee>,
-    /// Where it is, or is not, sold.
+    /// Countries where the fee is, or is not, sold.
     #[serde(default)]
     pub geo_restriction: Option<GeoRestriction>,
-    /// When it is sold from.
+    /// When the fee begins to be sold.
     #[serde(default)]
     pub starts_at: Option<Timestamp>,
-    /// When it is sold until.
+    /// When the fee ceases to be sold.
     #[serde(default)]
     pub expires_at: Option<Timestamp>,
-    /// Whether holders may switch to it from another plan.
+    /// Whether holders of another plan may switch to this fee.
     #[serde(default)]
     pub plan_switch_enabled: bool,
-    /// Unix seconds in answers.
+    /// When it was created. Answers show unix seconds.
     pub created_at: Timestamp,
-    /// Unix seconds in answers.
+    /// When it was last changed. Answers show unix seconds.
     pub updated_at: Timestamp,
 }
 
@@ -166,12 +166,12 @@ pub struct AccessFee {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct TrialPeriod {
-    /// How many periods.
+    /// Number of periods.
     #[serde(deserialize_with = "read::whole")]
     pub quantity: i64,
-    /// `day`, `week`, `month`.
+    /// Unit of the period: `day`, `week` or `month`.
     pub period: String,
-    /// For people.
+    /// Description of the period, for people.
     pub description: String,
 }
 
@@ -180,12 +180,12 @@ pub struct TrialPeriod {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SetupFee {
-    /// The set-up fee's number.
+    /// Number of the set-up fee.
     #[serde(deserialize_with = "read::whole")]
     pub id: i64,
-    /// In units of the fee's currency.
+    /// Amount in units of the fee's currency.
     pub fee_amount: serde_json::Number,
-    /// For people.
+    /// Description of the set-up fee, for people.
     pub description: String,
 }
 
@@ -195,13 +195,13 @@ pub struct SetupFee {
 #[cfg_attr(feature = "schema", schemars(transform = json::one_selector))]
 #[serde(deny_unknown_fields)]
 pub struct GeoRestriction {
-    /// The restriction's number.
+    /// Number of the restriction.
     #[serde(deserialize_with = "read::whole")]
     pub id: i64,
-    /// ISO 3166-1 alpha-2.
+    /// Code of one country: ISO 3166-1 alpha-2.
     #[serde(default)]
     pub country_iso: Option<String>,
-    /// A set of countries kept by the origin.
+    /// Number of a set of countries that the origin keeps.
     #[serde(default, deserialize_with = "read::whole_or_null")]
     pub country_set_id: Option<i64>,
     /// Whether the countries are excluded or the only ones.
@@ -214,13 +214,13 @@ pub struct GeoRestriction {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum GeoRestrictionKind {
-    /// Not sold there.
+    /// The fee is not sold in these countries.
     Blacklist,
-    /// Sold there only.
+    /// The fee is sold only in these countries.
     Whitelist,
 }
 
-/// The string map that web pages read beside the array of entries.
+/// The map of metadata that web pages read beside the array of entries.
 #[must_use]
 pub fn metahash(metadata: &[MetadataEntry]) -> BTreeMap<&str, &str> {
     metadata.iter().map(|entry| (entry.name.as_str(), entry.value.as_str())).collect()

@@ -18,13 +18,13 @@ use crate::{
     time::{Timestamp, ZonedTime},
 };
 
-/// Of one line of a publish file.
+/// The schema of a line of a publish file.
 #[must_use]
 pub fn lines() -> Schema {
     generate::<Line>("One line of a publish file of Admit: docs/publish-schema.md")
 }
 
-/// Of one line of a change feed.
+/// The schema of a line of a change feed.
 #[must_use]
 pub fn changes() -> Schema {
     generate::<Change>("One line of a change feed of Admit: docs/publish-schema.md")
@@ -37,8 +37,8 @@ fn generate<T: JsonSchema>(title: &str) -> Schema {
     schema
 }
 
-/// Says the range of an integer in numbers, in place of a `format` that the draft does not have, and that it may stand
-/// in quotes.
+/// Replaces the `format` of an integer, which the draft lacks, by its range, and allows the integer in
+/// quotes.
 fn bound_integers(schema: &mut Schema) {
     let (minimum, maximum, digits) = match schema.get("format").and_then(|format| format.as_str()) {
         Some("int64") => (json!(i64::MIN), json!(i64::MAX), "-?0*[0-9]{1,19}"),
@@ -58,7 +58,7 @@ fn bound_integers(schema: &mut Schema) {
     schema.insert("anyOf".to_owned(), spellings.into());
 }
 
-/// A whole number, as such or in quotes.
+/// A whole number, plain or in quotes.
 fn spellings(minimum: &Value, maximum: &Value, digits: &str) -> Vec<Value> {
     vec![
         json!({ "type": "integer", "minimum": minimum, "maximum": maximum }),
@@ -66,7 +66,7 @@ fn spellings(minimum: &Value, maximum: &Value, digits: &str) -> Vec<Value> {
     ]
 }
 
-/// What a name may be that comes as a number: its digits are meant.
+/// A number in place of a name; its digits are the name.
 fn name_as_number() -> Value {
     json!({ "type": "integer", "minimum": i64::MIN, "maximum": u64::MAX })
 }
@@ -88,7 +88,7 @@ impl JsonSchema for Name {
     }
 }
 
-/// As [`Name`], and not empty.
+/// As [`Name`], but not empty.
 pub(super) struct ClientName;
 
 impl JsonSchema for ClientName {
@@ -112,7 +112,7 @@ pub(super) fn one_selector(schema: &mut Schema) {
     schema.insert("oneOf".to_owned(), json!([set("country_iso"), set("country_set_id")]));
 }
 
-/// A number by which clients ask, as the schema has it.
+/// A number that clients use in paths.
 pub(super) struct PathId;
 
 impl JsonSchema for PathId {
@@ -130,7 +130,7 @@ impl JsonSchema for PathId {
     }
 }
 
-/// The text of a UUID, as the schema has it.
+/// The text of a UUID.
 pub(super) struct UuidText;
 
 impl JsonSchema for UuidText {
@@ -148,7 +148,7 @@ impl JsonSchema for UuidText {
     }
 }
 
-/// Half of a customer's name, as the schema has it.
+/// Namespace or subject of a customer.
 pub(super) struct NamePart;
 
 impl JsonSchema for NamePart {
@@ -173,7 +173,7 @@ impl JsonSchema for NamePart {
     }
 }
 
-/// The ways of writing a moment, as [`instant`](crate::instant) reads them.
+/// The spellings of a moment that [`instant`](crate::instant) reads.
 fn moment(description: &str) -> Schema {
     const DATE: &str = "[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])";
     const TIME: &str = "([01][0-9]|2[0-3]):[0-5][0-9](:([0-5][0-9]|60)([.,][0-9]+)?)?";

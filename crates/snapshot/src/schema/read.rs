@@ -12,7 +12,7 @@ use serde::{
 
 use crate::number;
 
-/// A whole number in any spelling that [`number::whole`] takes.
+/// A whole number in any spelling that [`number::whole`] accepts.
 pub struct Whole<T>(pub T);
 
 impl<'de, T: TryFrom<i64> + TryFrom<u64>> Deserialize<'de> for Whole<T> {
@@ -21,7 +21,7 @@ impl<'de, T: TryFrom<i64> + TryFrom<u64>> Deserialize<'de> for Whole<T> {
     }
 }
 
-/// For `deserialize_with`.
+/// Reads a whole number, for `deserialize_with`.
 pub(super) fn whole<'de, T, D>(deserializer: D) -> Result<T, D::Error>
 where
     T: TryFrom<i64> + TryFrom<u64>,
@@ -30,7 +30,7 @@ where
     Whole::deserialize(deserializer).map(|Whole(number)| number)
 }
 
-/// For `deserialize_with`, where `null` stands for no number.
+/// Reads a whole number, for `deserialize_with`. `null` is `None`.
 pub(super) fn whole_or_null<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     T: TryFrom<i64> + TryFrom<u64>,
@@ -39,7 +39,7 @@ where
     Option::<Whole<T>>::deserialize(deserializer).map(|number| number.map(|Whole(number)| number))
 }
 
-/// For `deserialize_with` of a list.
+/// Reads a list of whole numbers, for `deserialize_with`.
 pub(super) fn wholes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<i64>, D::Error> {
     let numbers = Vec::<Whole<i64>>::deserialize(deserializer)?;
     Ok(numbers.into_iter().map(|Whole(number)| number).collect())
@@ -82,7 +82,7 @@ impl<'de> Deserialize<'de> for Name {
     }
 }
 
-/// Text that names something; a whole number is its digits. For `deserialize_with`.
+/// Reads text that names something, for `deserialize_with`. A whole number stands for its digits.
 pub(super) fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     deserializer.deserialize_any(NameVisitor)
 }

@@ -1,4 +1,4 @@
-//! Property: what is published is what is read.
+//! Property: edges read the published data.
 
 use admit_snapshot::instant::{EARLIEST, LATEST};
 use proptest::{

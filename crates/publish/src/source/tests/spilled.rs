@@ -26,7 +26,7 @@ fn customers_on_disk_and_in_memory_give_the_same_result() {
     assert!(spilled.spilled_bytes > 300_000, "{}", spilled.spilled_bytes);
     for outcome in [kept, spilled] {
         let errors: Vec<_> = outcome.problems.errors.kept().iter().map(ToString::to_string).collect();
-        assert_eq!(errors, ["f:4007: subject: this customer again; first: f:8"]);
+        assert_eq!(errors, ["f:4007: subject: duplicate customer; first: f:8"]);
         assert!(outcome.built.is_none());
     }
 }
