@@ -3,6 +3,8 @@
 //! The Worker reads snapshots with this crate, and `admit-publish` builds them. It knows neither: it has no I/O and no
 //! clock, and is the same code in Wasm and natively.
 
+mod every_variant;
+
 pub mod cost;
 pub mod customer;
 pub mod delta;
