@@ -59,6 +59,7 @@ mod tests;
 
 use std::cmp::Reverse;
 
+use admit_snapshot::every_variant;
 use uuid::Uuid;
 
 use crate::{
@@ -169,6 +170,9 @@ pub enum Reason {
     /// A pending test-mode licence, for a test-mode client.
     TestLicense,
 }
+
+every_variant!(Reason: NoGrant, UnknownCustomer, LicenseCancelled, LicenseUnavailable, Expired, NotStarted,
+    OtherMerchant, ItemInactive, FreeItem, ItemAccess, PackageAccess, License, TestLicense);
 
 impl Reason {
     /// A short name for logs. Names stay the same between versions.

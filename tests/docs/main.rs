@@ -9,6 +9,8 @@
 mod answers;
 mod links;
 mod names;
+mod numbers;
+mod tables;
 
 use std::{
     fs,
@@ -28,6 +30,14 @@ fn section<'d>(document: &'d str, heading: &str) -> &'d str {
     let start = format!("\n## {heading}\n");
     let (_, rest) = document.split_once(&start).unwrap_or_else(|| panic!("no heading {heading}"));
     rest.split_once("\n## ").map_or(rest, |(section, _)| section)
+}
+
+/// The part of a document under a heading of third level.
+fn subsection<'d>(document: &'d str, heading: &str) -> &'d str {
+    let start = format!("\n### {heading}\n");
+    let (_, rest) = document.split_once(&start).unwrap_or_else(|| panic!("no heading {heading}"));
+    let end = rest.find("\n## ").into_iter().chain(rest.find("\n### ")).min();
+    end.map_or(rest, |end| rest.split_at(end).0)
 }
 
 /// The cells of all rows of tables, headings and rules included.

@@ -7,6 +7,7 @@ mod crew;
 mod debian;
 mod deploy_check;
 mod dev;
+mod docs;
 mod doctor;
 mod fuzz;
 mod guarded;
@@ -57,6 +58,8 @@ enum Command {
     Origin(origin::Args),
     /// Check formatting and lints, run every test natively and against the Worker
     Test(suite::Args),
+    /// Write the tables of docs/ that follow from the code
+    Docs,
     /// Build the Worker for release and check its size
     Build(build::Args),
     /// Measure what things cost on this machine
@@ -82,6 +85,7 @@ fn main() -> ExitCode {
         Command::Keys => keys::print_dir(),
         Command::Origin(args) => origin::run(&args),
         Command::Test(args) => suite::run(&args),
+        Command::Docs => docs::run(),
         Command::Build(args) => build::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),

@@ -14,6 +14,8 @@
 //! The Worker reads snapshots with this crate, and `admit-publish` builds them. The crate depends on neither, does no
 //! I/O, reads no clock, and is the same code in Wasm and natively.
 
+mod every_variant;
+
 pub mod cost;
 pub mod customer;
 pub mod delta;

@@ -1,7 +1,7 @@
 //! Why a token is refused, or can be neither accepted nor refused. The details are for logs; clients always
 //! get the same 401.
 
-use admit_snapshot::limits::TOKEN_MAX_BYTES;
+use admit_snapshot::{every_variant, limits::TOKEN_MAX_BYTES};
 
 /// Why an `Authorization` header has no usable token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -103,7 +103,21 @@ pub enum TokenError {
     Revoked,
 }
 
+every_variant!(BearerError: Missing, Scheme, Characters, TooLong);
+every_variant!(JwsError: TooLong, Malformed, Extension, UnsupportedAlgorithm, WrongType, UnknownKey, AmbiguousKey,
+    AlgorithmMismatch, BadSignature, Payload);
+every_variant!(ClaimsError: NoExpiry, Expired, NotYetValid, IssuedInFuture, Audience, Customer, Malformed(""));
+every_variant!(UndecidedCause: KeyPending, KeyLeftOut, AmbiguousKey, ClockDiffers);
+
 impl TokenError {
+    /// Every cause of every phase.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let bearer = BearerError::ALL.iter().copied().map(Self::Bearer);
+        let jws = JwsError::ALL.iter().copied().map(Self::Jws);
+        let claims = ClaimsError::ALL.iter().copied().map(Self::Claims);
+        bearer.chain(jws).chain(claims).chain([Self::UnknownIssuer, Self::Revoked])
+    }
+
     /// A short name for logs and metrics. Names stay the same between versions.
     #[must_use]
     pub const fn code(self) -> &'static str {

@@ -54,6 +54,9 @@ macro_rules! endpoints {
 }
 
 endpoints! {
+    GRANT: "/items/access" => [
+        write(Methods::POST, WriteAction::Grant, "Grants a customer access to an item"),
+    ];
     ACCESS: "/items/{id}/access" => [
         read(Auth::Viewer, "Tells whether the viewer may play the item now"),
         write(Methods::DELETE, WriteAction::Revoke, "Takes away a customer's accesses to the item"),
@@ -67,6 +70,14 @@ endpoints! {
     MERCHANT_ITEM: "/items/{merchant_uuid}/{id}" | "/v2/items/{merchant_uuid}/{id}" => [
         read(Auth::None, "Shows an item of the merchant"),
     ];
+    ITEMS_V2: "/v2/items" => [
+        write(Methods::POST, WriteAction::CreateItem, "Adds an item"),
+    ];
+    ITEM_V2: "/v2/items/{id}" => [
+        write(Methods::PUT, WriteAction::ReplaceItem, "Replaces all of an item"),
+        write(Methods::PATCH, WriteAction::ChangeItem, "Changes some fields of an item"),
+        write(Methods::DELETE, WriteAction::DeleteItem, "Deletes an item"),
+    ];
     FEES: "/items/{id}/access-fees" => [
         read(Auth::None, "Lists the fees by which the item is sold"),
     ];
@@ -74,19 +85,22 @@ endpoints! {
         read(Auth::None, "Lists the fees by which the item is sold"),
         write(Methods::POST, WriteAction::CreateFee, "Adds a fee to the item"),
     ];
-    BULK_FEES: "/v2/items/{id}/access-fees/bulk" => [
-        write(Methods::PATCH, WriteAction::ChangeFees, "Adds and replaces fees of the item"),
-    ];
     FEE: "/v2/items/{id}/access-fees/{fee_id}" => [
         read(Auth::None, "Shows a fee"),
         write(Methods::PUT, WriteAction::ReplaceFee, "Replaces all of a fee"),
         write(Methods::DELETE, WriteAction::DeleteFee, "Deletes a fee"),
+    ];
+    BULK_FEES: "/v2/items/{id}/access-fees/bulk" => [
+        write(Methods::PATCH, WriteAction::ChangeFees, "Adds and replaces fees of the item"),
     ];
     PACKAGE: "/items/packages/{id}" => [
         read(Auth::None, "Shows a package"),
     ];
     PACKAGE_ITEMS: "/items/packages/{id}/items" => [
         read(Auth::None, "Lists the items of a package, page by page"),
+    ];
+    BULK_PACKAGE: "/v2/items/packages/{id}/bulk" => [
+        write(Methods::PATCH, WriteAction::ChangeMembers, "Adds and removes items of a package"),
     ];
     HEALTH: "/healthz" => [
         Operation {
@@ -97,20 +111,6 @@ endpoints! {
             summary: "Tells whether the service works",
         },
     ];
-    GRANT: "/items/access" => [
-        write(Methods::POST, WriteAction::Grant, "Grants a customer access to an item"),
-    ];
-    ITEMS_V2: "/v2/items" => [
-        write(Methods::POST, WriteAction::CreateItem, "Adds an item"),
-    ];
-    ITEM_V2: "/v2/items/{id}" => [
-        write(Methods::PUT, WriteAction::ReplaceItem, "Replaces all of an item"),
-        write(Methods::PATCH, WriteAction::ChangeItem, "Changes some fields of an item"),
-        write(Methods::DELETE, WriteAction::DeleteItem, "Deletes an item"),
-    ];
-    BULK_PACKAGE: "/v2/items/packages/{id}/bulk" => [
-        write(Methods::PATCH, WriteAction::ChangeMembers, "Adds and removes items of a package"),
-    ];
     AUTHENTICATE: "/accounts/authenticate" | "/v2/accounts/authenticate" => [
         sign_in(true, "Exchanges credentials or a refresh token for tokens"),
     ];
@@ -118,7 +118,7 @@ endpoints! {
         sign_in(true, "Exchanges a code, credentials or a refresh token for tokens, as OAuth 2 does"),
     ];
     LEGACY_TOKEN: "/oauth2/authorization" => [
-        sign_in(false, "Exchanges a code for tokens: the older name of `/oauth2/token`"),
+        sign_in(false, "Does the same as `/oauth2/token`, under an older name"),
     ];
     AUTHORIZE: "/oauth2/authorize" => [
         at_the_origin(Methods::READ, Auth::None, Kind::SignInPage, "Shows the page where people sign in"),

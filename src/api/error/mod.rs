@@ -2,6 +2,7 @@
 
 mod fields;
 
+use admit_snapshot::every_variant;
 use serde_json::{Map, Value};
 
 use super::{contract::Methods, json::json};
@@ -80,38 +81,22 @@ pub enum ApiError {
     Internal,
 }
 
-impl ApiError {
-    /// The errors that are not about one field, each with the smallest value that it can carry.
-    const GENERAL: [Self; 23] = [
-        Self::InvalidToken,
-        Self::NoAccess,
-        Self::InvalidPrivileges,
-        Self::ItemNotFound,
-        Self::FeeNotFound,
-        Self::RouteNotFound,
-        Self::ObjectNotFound,
-        Self::MethodNotAllowed(Methods::NONE),
-        Self::InvalidIdOnAccess,
-        Self::OlderHead,
-        Self::LeaseHeld,
-        Self::ObjectNeeded,
-        Self::BodyTooLarge(0),
-        Self::TooManyObjects,
-        Self::UnsupportedMediaType,
-        Self::TooManyRequests,
-        Self::OriginUnreachable { retry_after_secs: 0 },
-        Self::OriginRefused { retry_after_secs: 0 },
-        Self::OriginFailed { retry_after_secs: 0 },
-        Self::OriginPaused { retry_after_secs: 0 },
-        Self::OriginTimedOut { retry_after_secs: 0 },
-        Self::Unavailable { retry_after_secs: 0 },
-        Self::Internal,
-    ];
+every_variant!(
+    ApiError: InvalidToken, NoAccess, InvalidPrivileges, ItemNotFound, FeeNotFound, RouteNotFound, ObjectNotFound,
+    MethodNotAllowed(Methods::NONE), InvalidIdOnAccess, InvalidField("", ""), OlderHead, LeaseHeld, ObjectNeeded,
+    BodyTooLarge(0), TooManyObjects, UnsupportedMediaType, UnsupportedHeader("", ""), TooManyRequests,
+    OriginUnreachable { retry_after_secs: 0 }, OriginRefused { retry_after_secs: 0 },
+    OriginFailed { retry_after_secs: 0 }, OriginPaused { retry_after_secs: 0 },
+    OriginTimedOut { retry_after_secs: 0 }, Unavailable { retry_after_secs: 0 }, Internal,
+);
 
+impl ApiError {
     /// Every error of the contract, once for each message.
     pub fn all() -> impl Iterator<Item = Self> {
-        let about_fields = [fields::INVALID_FIELDS, fields::UNSUPPORTED_HEADERS].into_iter().flatten();
-        Self::GENERAL.into_iter().chain(about_fields.copied())
+        let is_general =
+            |error: &&Self| !matches!(error, Self::InvalidField(..) | Self::UnsupportedHeader(..));
+        let general = Self::ALL.iter().filter(is_general);
+        general.chain(fields::INVALID_FIELDS).chain(fields::UNSUPPORTED_HEADERS).copied()
     }
 
     /// Whether `body` is the body of a client's error of `status` in this API's words. A gateway in front of it may use
@@ -122,21 +107,21 @@ impl ApiError {
         let errors = body.get("errors").and_then(Value::as_object);
         let (Some(message), Some(errors)) = (message, errors) else { return false };
         let is_named = |name: &str| errors.get(name).and_then(Value::as_str) == Some(message);
+        // A 422 names a field, and so do some of 415. What the service itself failed at is not the client's error.
         let is_worded = |error: Self| {
-            error.status() == status && error.is_keyed_by_status() && message.starts_with(error.message())
+            let is_general = !matches!(
+                error,
+                Self::InvalidField(..) | Self::UnsupportedHeader(..) | Self::InvalidIdOnAccess
+            );
+            is_general && error.status() == status && status < 500 && message.starts_with(error.message())
         };
         body.get("code").and_then(Value::as_u64) == Some(status.into())
             && errors.len() == 1
             && if is_named(&status.to_string()) {
-                Self::GENERAL.into_iter().any(is_worded)
+                Self::ALL.iter().copied().any(is_worded)
             } else {
                 matches!(status, 415 | 422) && errors.keys().all(|field| is_named(field))
             }
-    }
-
-    /// Whether [`is_body`](Self::is_body) knows the error by its status: client errors but 422, which names a field.
-    const fn is_keyed_by_status(self) -> bool {
-        matches!(self.status(), 400..=421 | 423..=499)
     }
 
     /// The field, parameter or header that is wrong, if the error is about one.

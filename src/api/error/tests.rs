@@ -2,45 +2,12 @@ use std::collections::BTreeSet;
 
 use super::*;
 
-/// A number for each variant. A new one does not compile until it has its line here and, by the test below, an entry in
-/// the list of all errors.
-const fn variant(error: ApiError) -> usize {
-    match error {
-        ApiError::InvalidToken => 0,
-        ApiError::NoAccess => 1,
-        ApiError::InvalidPrivileges => 2,
-        ApiError::ItemNotFound => 3,
-        ApiError::FeeNotFound => 4,
-        ApiError::RouteNotFound => 5,
-        ApiError::ObjectNotFound => 6,
-        ApiError::MethodNotAllowed(_) => 7,
-        ApiError::InvalidIdOnAccess => 8,
-        ApiError::OlderHead => 9,
-        ApiError::LeaseHeld => 10,
-        ApiError::ObjectNeeded => 11,
-        ApiError::BodyTooLarge(_) => 12,
-        ApiError::TooManyObjects => 13,
-        ApiError::UnsupportedMediaType => 14,
-        ApiError::TooManyRequests => 15,
-        ApiError::OriginUnreachable { .. } => 16,
-        ApiError::OriginRefused { .. } => 17,
-        ApiError::OriginFailed { .. } => 18,
-        ApiError::OriginPaused { .. } => 19,
-        ApiError::OriginTimedOut { .. } => 20,
-        ApiError::Unavailable { .. } => 21,
-        ApiError::Internal => 22,
-        ApiError::InvalidField(..) => 23,
-        ApiError::UnsupportedHeader(..) => 24,
-    }
-}
-
 #[test]
-fn every_error_is_in_the_list_once() {
-    let variants: BTreeSet<_> = ApiError::all().map(variant).collect();
-    assert!(variants.into_iter().eq(0..=24));
+fn every_message_is_in_the_list_once() {
     let messages: BTreeSet<_> =
         ApiError::all().map(|error| (error.status(), error.field(), error.message())).collect();
     assert_eq!(messages.len(), ApiError::all().count());
+    assert!(messages.iter().all(|(_, _, message)| !message.is_empty()));
 }
 
 #[test]

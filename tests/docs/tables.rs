@@ -1,0 +1,100 @@
+//! Tables of pages that follow from the contract. They stand between two markers, and `cargo xtask docs` writes them.
+
+use std::{collections::BTreeSet, env, fs};
+
+use admit::api::contract::{Auth, ENDPOINTS, Kind, Operation};
+
+use super::{read, root};
+
+/// Set by the command, so that the test writes the pages instead of comparing them.
+const WRITE: &str = "ADMIT_WRITE_DOCS";
+const COMMAND: &str = "cargo xtask docs";
+const END: &str = "<!-- end -->";
+
+/// A page, the name of a table in it, and the table.
+const TABLES: [(&str, &str, fn() -> String); 4] = [
+    ("docs/api.md", "reads", || routes(|kind| matches!(kind, Kind::Read | Kind::Health))),
+    ("docs/api.md", "writes", || routes(|kind| matches!(kind, Kind::Write(_) | Kind::SignIn { .. }))),
+    ("docs/api.md", "publishing", || routes(|kind| matches!(kind, Kind::Publish))),
+    ("docs/origin.md", "origin", || {
+        routes(|kind| {
+            matches!(
+                kind,
+                Kind::SignIn { .. } | Kind::SignInPage | Kind::Discovery | Kind::Feed | Kind::Health
+            )
+        })
+    }),
+];
+
+/// A row for each spelling and operation of the kinds that are wanted.
+fn routes(is_wanted: impl Fn(Kind) -> bool) -> String {
+    let mut table = "| route | methods | token | what it does |\n| --- | --- | --- | --- |\n".to_owned();
+    for endpoint in ENDPOINTS {
+        for pattern in endpoint.patterns {
+            for operation in endpoint.operations.iter().filter(|operation| is_wanted(operation.kind)) {
+                let Operation { methods, auth, summary, .. } = operation;
+                table += &format!("| `{pattern}` | {methods} | {} | {summary} |\n", token(*auth));
+            }
+        }
+    }
+    table
+}
+
+fn token(auth: Auth) -> String {
+    match auth {
+        Auth::None => "none".to_owned(),
+        Auth::Viewer => "customer's".to_owned(),
+        Auth::Merchant => "merchant's".to_owned(),
+        Auth::Scopes(scopes) => {
+            let names: Vec<_> = scopes.iter().map(|scope| format!("`{}`", scope.name())).collect();
+            names.join(" or ")
+        }
+        Auth::Feed => "feed secret, or `feed:read`".to_owned(),
+    }
+}
+
+/// The page with `table` between the markers of its name, or `None` if it has no such markers.
+fn with_table(page: &str, name: &str, table: &str) -> Option<String> {
+    let start = format!("<!-- generated: {name} -->\n");
+    let (before, rest) = page.split_once(&start)?;
+    let (_, after) = rest.split_once(END)?;
+    Some([before, &start, "\n", table, "\n", END, after].concat())
+}
+
+#[test]
+fn generated_tables_are_those_of_the_contract() {
+    for (path, name, table) in TABLES {
+        let page = read(path);
+        let current = with_table(&page, name, &table())
+            .unwrap_or_else(|| panic!("{path}: expected <!-- generated: {name} --> and {END}"));
+        if env::var_os(WRITE).is_some() {
+            fs::write(root().join(path), current).unwrap();
+        } else {
+            assert!(page == current, "{path}: the table {name:?} is out of date. Run `{COMMAND}`");
+        }
+    }
+}
+
+#[test]
+fn every_marker_names_a_table() {
+    for path in ["docs/api.md", "docs/origin.md"] {
+        let page = read(path);
+        let marked: BTreeSet<_> = page
+            .split("<!-- generated: ")
+            .skip(1)
+            .map(|rest| rest.split_once(" -->").unwrap_or_else(|| panic!("{path}: a marker has no end")).0)
+            .collect();
+        let known = TABLES.iter().filter(|(page, ..)| *page == path).map(|(_, name, _)| *name);
+        assert_eq!(marked, known.collect(), "{path}");
+    }
+}
+
+#[test]
+fn every_route_is_in_a_table() {
+    let tables: String = TABLES.iter().map(|(_, _, table)| table()).collect();
+    for endpoint in ENDPOINTS {
+        for pattern in endpoint.patterns {
+            assert!(tables.contains(&format!("| `{pattern}` |")), "{pattern}");
+        }
+    }
+}
