@@ -118,7 +118,7 @@ impl Zipf {
 pub struct Random(u64);
 
 /// The step of its state, which [`mix`] adds before it mixes.
-const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+pub const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 
 impl Random {
     /// Each seed and topic has a sequence of its own.
@@ -126,7 +126,8 @@ impl Random {
         Self(mix((mix(seed.wrapping_sub(STEP)) ^ topic).wrapping_sub(STEP)))
     }
 
-    const fn next(&mut self) -> u64 {
+    /// The next 64 bits.
+    pub const fn next(&mut self) -> u64 {
         let number = mix(self.0);
         self.0 = self.0.wrapping_add(STEP);
         number

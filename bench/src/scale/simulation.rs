@@ -7,7 +7,7 @@ use super::{
     assume::{
         CHECKS_PER_DAY, DAY_SECS, HEAD_SECS, HEAD_STALE_SECS, ISOLATE_LIFE_SECS, OBJECT_CACHE_BYTES, SEED,
     },
-    demand::{Pop, Random, Zipf, intensity},
+    demand::{Pop, Random, STEP, Zipf, intensity},
     layout::Shape,
     tiers::{Source, Tiers},
 };
@@ -48,7 +48,8 @@ fn at<const N: usize>(shape: &Shape, ttls_secs: [f64; N], pop: Pop) -> [Tiers; N
         if shape.is_immutable() {
             head = isolate.head(next, &mut heads);
             // A hash decides in which shard a customer lies.
-            let shard = mix(customer ^ ((pop.number as u64 + 1) << 40)) & (shape.objects - 1);
+            let shard =
+                mix((customer ^ ((pop.number as u64 + 1) << 40)).wrapping_sub(STEP)) & (shape.objects - 1);
             if let Some(per_page) = shape.objects.checked_div(shape.pages) {
                 let number = shape.objects + shard / per_page;
                 page = (!isolate.has(number, shape.page_bytes)).then_some(number);
@@ -109,7 +110,7 @@ fn exponential(random: &mut Random, rate: f64) -> f64 {
 }
 
 fn below(random: &mut Random, bound: usize) -> usize {
-    (random.fraction() * bound as f64) as usize
+    ((u128::from(random.next()) * bound as u128) >> 64) as usize
 }
 
 /// Values of KV at a point of presence. Each is kept for a time from its fetch, however often it is read.
@@ -150,8 +151,9 @@ impl Isolate {
 
     fn live_until(&mut self, now: f64, random: &mut Random) {
         while self.ends_at <= now {
-            let ends_at = self.ends_at + exponential(random, 1.0 / ISOLATE_LIFE_SECS);
-            *self = Self { ends_at, ..Self::new(random) };
+            self.ends_at += exponential(random, 1.0 / ISOLATE_LIFE_SECS);
+            self.objects.clear();
+            (self.bytes, self.head_at) = (0.0, f64::NEG_INFINITY);
         }
     }
 
