@@ -60,9 +60,6 @@ pub struct Args {
 }
 
 /// Runs `cargo xtask build`.
-///
-/// # Errors
-/// Set-up or the build fails, or the Wasm is above its budget.
 pub fn run(args: &Args) -> Result<ExitCode> {
     let paths = Paths::find()?;
     if args.for_wrangler {
@@ -86,9 +83,6 @@ pub fn wasm(paths: &Paths) -> PathBuf {
 }
 
 /// Builds the Worker unless it is up to date; says whether it did.
-///
-/// # Errors
-/// The build fails.
 pub fn worker(paths: &Paths, rust: &WasmRust, force: bool, quiet: bool) -> Result<bool> {
     rust.clean_if_changed(paths)?;
     let stamp = paths.target.join("xtask").join("worker.stamp");
@@ -98,17 +92,8 @@ pub fn worker(paths: &Paths, rust: &WasmRust, force: bool, quiet: bool) -> Resul
         return Ok(false);
     }
     let _absent = fs::remove_file(&stamp);
-    let mut command = Command::new(WORKER_BUILD.path(paths));
-    let dirs = node::path_dirs(paths);
-    let dirs: Vec<_> = dirs.iter().map(PathBuf::as_path).collect();
-    rust.apply(&mut command, &dirs)?;
-    command
-        .args(["--profile", PROFILE])
-        .current_dir(&paths.root)
-        .env("WASM_BINDGEN_BIN", WASM_BINDGEN.path(paths))
-        .env("WASM_OPT_BIN", node::bin(paths, "wasm-opt"))
-        .env("ESBUILD_BIN", node::esbuild(paths))
-        .env("CARGO_TARGET_DIR", &paths.target);
+    let mut command = worker_build(paths, rust)?;
+    command.current_dir(&paths.root);
     Step::new(paths, "worker-build", "building the Worker", "a minute at first, then seconds")
         .quietly(quiet)
         .run(&mut command)?;
@@ -119,6 +104,19 @@ pub fn worker(paths: &Paths, rust: &WasmRust, force: bool, quiet: bool) -> Resul
     put_entry(paths)?;
     fs::write(&stamp, inputs).with_context(|| format!("cannot write {}", stamp.display()))?;
     Ok(true)
+}
+
+/// worker-build, with the profile and the tools that everything for Wasm is built with.
+pub fn worker_build(paths: &Paths, rust: &WasmRust) -> Result<Command> {
+    let mut command = Command::new(WORKER_BUILD.path(paths));
+    rust.apply(&mut command, &[&node::bin_dir(paths)])?;
+    command
+        .args(["--profile", PROFILE])
+        .env("WASM_BINDGEN_BIN", WASM_BINDGEN.path(paths))
+        .env("WASM_OPT_BIN", node::bin(paths, "wasm-opt"))
+        .env("ESBUILD_BIN", node::esbuild(paths))
+        .env("CARGO_TARGET_DIR", &paths.target);
+    Ok(command)
 }
 
 /// Puts our entry in the place of the generated one, which it imports (docs/adr/0010).

@@ -43,9 +43,6 @@ fn installed(package: &str) -> Option<String> {
 }
 
 /// Installs the packages, builds std and links it all together.
-///
-/// # Errors
-/// This is no Debian, we may not install packages, or a step fails.
 pub fn make_sysroot(paths: &Paths) -> Result<()> {
     if job::stdout(Command::new("apt-get").arg("--version")).is_err() {
         bail!("this machine has no apt-get");

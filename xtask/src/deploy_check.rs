@@ -27,9 +27,6 @@ struct Asked {
 
 /// Checks the configuration if wrangler is about to deploy. The environment is `environment`, which the build command
 /// may name, else wrangler's own `--env`, else that of `CLOUDFLARE_ENV`.
-///
-/// # Errors
-/// The configuration has errors, which have been printed, or the check cannot be made.
 pub fn before_deploy(paths: &Paths, environment: Option<&str>) -> Result<()> {
     if !is_deploy(env::var("WRANGLER_COMMAND").ok().as_deref()) {
         return Ok(());

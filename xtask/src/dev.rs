@@ -62,9 +62,6 @@ pub struct Args {
 }
 
 /// Runs `cargo xtask dev`.
-///
-/// # Errors
-/// Set-up, build, first start or publishing fails.
 pub fn run(args: &Args) -> Result<ExitCode> {
     let paths = Paths::find()?;
     let rust = setup::build_tools(&paths)?;

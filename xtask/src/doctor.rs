@@ -32,9 +32,6 @@ impl Row {
 }
 
 /// Runs `cargo xtask doctor`.
-///
-/// # Errors
-/// The repository's directories cannot be found.
 pub fn run() -> Result<ExitCode> {
     let paths = Paths::find()?;
     let mut blocked = false;

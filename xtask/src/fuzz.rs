@@ -50,9 +50,6 @@ struct Outcome {
 }
 
 /// Runs `cargo xtask fuzz`.
-///
-/// # Errors
-/// There is no nightly toolchain, no such target, or the targets cannot be built.
 pub fn run(args: &Args) -> Result<ExitCode> {
     let paths = Paths::find()?;
     let known = targets(&paths)?;

@@ -33,9 +33,6 @@ pub struct Guarded {
 
 impl Guarded {
     /// Starts `program`, whose arguments and environment `complete` adds, with its output at the end of `log`.
-    ///
-    /// # Errors
-    /// The log cannot be written, or the guard cannot be started.
     pub fn start(
         paths: &Paths,
         name: &'static str,
@@ -58,9 +55,6 @@ impl Guarded {
     }
 
     /// Waits until `is_ready` says so; otherwise it says what it saw last. Asked often, so that it has to be quick.
-    ///
-    /// # Errors
-    /// The server ends, does not get ready in time, or we are interrupted.
     pub fn wait_until(
         &mut self,
         limit: Duration,
@@ -84,9 +78,6 @@ impl Guarded {
     }
 
     /// Whether it still runs.
-    ///
-    /// # Errors
-    /// It has ended; the message holds the end of its log.
     pub fn check_alive(&mut self) -> Result<()> {
         if self.has_ended()? {
             bail!("{} ended by itself. {}", self.name, self.log_tail());
@@ -95,9 +86,6 @@ impl Guarded {
     }
 
     /// Whether it has ended.
-    ///
-    /// # Errors
-    /// The operating system lost the process.
     pub fn has_ended(&mut self) -> Result<bool> {
         Ok(self.job.try_wait()?.is_some())
     }
@@ -120,9 +108,6 @@ pub struct GuardArgs {
 }
 
 /// Runs a command until it ends or our standard input closes, then ends the whole process group.
-///
-/// # Errors
-/// The command cannot be started.
 pub fn guard(args: &GuardArgs) -> Result<ExitCode> {
     let (program, rest) = args.command.split_first().context("no command to guard")?;
     // The group that is killed at the end must be ours alone, whoever started us.

@@ -25,9 +25,6 @@ pub const POLL: Duration = Duration::from_millis(50);
 const GRACE: Duration = Duration::from_secs(3);
 
 /// Makes Ctrl-C and its kin a flag, so that children are ended before we end.
-///
-/// # Errors
-/// The operating system refuses a signal handler.
 pub fn watch_signals() -> Result<()> {
     for signal in [SIGINT, SIGTERM, SIGHUP] {
         signal_hook::flag::register(signal, Arc::clone(&INTERRUPTED))?;
@@ -66,9 +63,6 @@ pub struct Job {
 
 impl Job {
     /// Starts `command` with no standard input, unless it was given one.
-    ///
-    /// # Errors
-    /// The program does not exist or cannot be run.
     pub fn spawn(command: &mut Command) -> Result<Self> {
         let child = forget_cargo(command).process_group(0).spawn();
         let child = child.with_context(|| format!("cannot run {}", command.get_program().display()))?;
@@ -81,9 +75,6 @@ impl Job {
     }
 
     /// The exit status, once the child has ended.
-    ///
-    /// # Errors
-    /// The operating system lost the child.
     pub fn try_wait(&mut self) -> Result<Option<ExitStatus>> {
         let status = self.child.try_wait()?;
         self.ended |= status.is_some();
@@ -91,9 +82,6 @@ impl Job {
     }
 
     /// Waits for the child; a signal to us ends it.
-    ///
-    /// # Errors
-    /// We were interrupted.
     pub fn wait(&mut self) -> Result<ExitStatus> {
         loop {
             if let Some(status) = self.try_wait()? {
@@ -152,9 +140,6 @@ fn forget_cargo(command: &mut Command) -> &mut Command {
 }
 
 /// Standard output of a quick command.
-///
-/// # Errors
-/// It cannot be run or fails; the message holds what it said.
 pub fn stdout(command: &mut Command) -> Result<String> {
     let program = command.get_program().display().to_string();
     let output = forget_cargo(command).stdin(Stdio::null()).output();
@@ -166,9 +151,6 @@ pub fn stdout(command: &mut Command) -> Result<String> {
 }
 
 /// `dirs` before what `PATH` holds now.
-///
-/// # Errors
-/// A directory's name cannot be part of `PATH`.
 pub fn path_with<'a>(dirs: impl IntoIterator<Item = &'a std::path::Path>) -> Result<OsString> {
     let old = std::env::var_os("PATH").unwrap_or_default();
     let dirs = dirs.into_iter().map(Into::into).chain(std::env::split_paths(&old));

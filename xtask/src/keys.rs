@@ -41,9 +41,6 @@ struct Issuer {
 }
 
 /// Builds `admit`, makes missing keys and writes `.dev.vars`.
-///
-/// # Errors
-/// `admit` does not build, `samples/issuers.json` is wrong, or a file cannot be written.
 pub fn ensure(paths: &Paths) -> Result<DevKeys> {
     let admit = native::admit(paths, false)?;
     let keys =
@@ -58,9 +55,6 @@ pub fn ensure(paths: &Paths) -> Result<DevKeys> {
 }
 
 /// Runs `cargo xtask keys`: prints where the development keys are.
-///
-/// # Errors
-/// There are none yet.
 pub fn print_dir() -> Result<ExitCode> {
     let dir = dir(&Paths::find()?);
     if !dir.exists() {
@@ -140,9 +134,6 @@ impl DevKeys {
     }
 
     /// A token of the issuer called `name`, with `claims` on top of the issuer's own.
-    ///
-    /// # Errors
-    /// There is no such issuer, or `admit` refuses.
     pub fn token(&self, name: &str, claims: &Map<String, Value>, ttl_secs: i64) -> Result<String> {
         let claims = self.claims(name, claims)?.to_string();
         let mut token = self.admit();
@@ -164,9 +155,6 @@ impl DevKeys {
     }
 
     /// Makes `admit publish` sign its own tokens, for as long as it runs.
-    ///
-    /// # Errors
-    /// There is no issuer for publishers.
     pub fn sign_as_publisher(&self, admit: &mut Command) -> Result<()> {
         admit.arg("--token-key").arg(self.key_path(PUBLISHER));
         admit.args(["--token-claims", &self.claims(PUBLISHER, &publisher_claims())?.to_string()]);
@@ -174,26 +162,17 @@ impl DevKeys {
     }
 
     /// A token that may publish snapshots, for an hour.
-    ///
-    /// # Errors
-    /// As [`Self::token`].
     pub fn publisher_token(&self) -> Result<String> {
         self.token(PUBLISHER, &publisher_claims(), 3_600)
     }
 
     /// A token that may read what is published, for a day.
-    ///
-    /// # Errors
-    /// As [`Self::token`].
     pub fn operator_token(&self) -> Result<String> {
         let claims = json!({ "sub": "dev-operator", "scope": "snapshot:read" });
         self.token(PUBLISHER, &claims.as_object().cloned().unwrap_or_default(), 86_400)
     }
 
     /// The variables by which a Worker on this machine knows issuers and publisher.
-    ///
-    /// # Errors
-    /// `admit` refuses a key.
     pub fn vars(&self) -> Result<Vec<(String, String)>> {
         let mut vars = Vec::new();
         for issuer in &self.issuers {
@@ -207,9 +186,6 @@ impl DevKeys {
     }
 
     /// What `ISSUERS` holds.
-    ///
-    /// # Errors
-    /// `admit` refuses a key.
     pub fn issuer_entries(&self) -> Result<Vec<Value>> {
         let entry = |issuer: &Issuer| -> Result<Value> {
             let mut entry = issuer.config.clone();
@@ -227,17 +203,11 @@ impl DevKeys {
     }
 
     /// The bearer that lets the publisher read the local origin's export and feed, made at first use.
-    ///
-    /// # Errors
-    /// It cannot be made or read.
     pub fn feed_secret(&self) -> Result<String> {
         self.secret("feed-secret")
     }
 
     /// What the local Worker shows to the local origin (`ORIGIN_SECRET`), made at first use.
-    ///
-    /// # Errors
-    /// It cannot be made or read.
     pub fn edge_secret(&self) -> Result<String> {
         self.secret("origin-secret")
     }

@@ -1,40 +1,9 @@
 //! `cargo xtask`: sets up, builds, runs and tests Admit. Each command does all of its own set-up.
 
-mod bench;
-mod build;
-mod chart;
-mod crew;
-mod debian;
-mod deploy_check;
-mod dev;
-mod docs;
-mod doctor;
-mod fuzz;
-mod guarded;
-mod job;
-mod keys;
-mod native;
-mod node;
-mod origin;
-mod paths;
-mod personas;
-mod private;
-mod run;
-mod rust;
-mod scale;
-mod server;
-mod setup;
-mod shrink;
-mod size;
-mod step;
-mod suite;
-mod supervise;
-mod tally;
-mod tools;
-
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use xtask::{bench, build, dev, docs, doctor, fuzz, guarded, job, keys, origin, personas, run, setup, suite};
 
 /// Sets up, builds, runs and tests Admit.
 #[derive(Parser)]
@@ -70,8 +39,8 @@ enum Command {
     Setup,
     /// Say what is installed, what is missing and how `setup` would get it
     Doctor,
-    /// Simulate how far the design carries, and write docs/scale.md
-    Scale(scale::Args),
+    /// Compute how far the design carries, and write docs/scale.md
+    Scale(bench::Args),
     /// Run a command, and end it and all its children when standard input closes
     #[command(hide = true)]
     Guard(guarded::GuardArgs),
@@ -87,11 +56,11 @@ fn main() -> ExitCode {
         Command::Test(args) => suite::run(&args),
         Command::Docs => docs::run(),
         Command::Build(args) => build::run(&args),
-        Command::Bench(args) => bench::run(&args),
+        Command::Bench(args) => bench::run(None, &args),
         Command::Fuzz(args) => fuzz::run(&args),
         Command::Setup => setup::run(),
         Command::Doctor => doctor::run(),
-        Command::Scale(args) => scale::run(&args),
+        Command::Scale(args) => bench::run(Some("scale"), &args),
         Command::Guard(args) => guarded::guard(&args),
     });
     match outcome {

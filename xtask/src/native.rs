@@ -11,9 +11,6 @@ use crate::{paths::Paths, step::Step};
 pub const EXPECTED: &str = "minutes at first, then seconds";
 
 /// Builds with `cargo build` and `args`, as `step`, and returns where the programs called `names` are.
-///
-/// # Errors
-/// They do not build, or Cargo made no program of such a name.
 pub fn build<const N: usize>(
     paths: &Paths,
     step: &Step<'_>,
@@ -35,9 +32,6 @@ pub fn build<const N: usize>(
 }
 
 /// Builds the `admit` command.
-///
-/// # Errors
-/// As [`build`].
 pub fn admit(paths: &Paths, quiet: bool) -> Result<PathBuf> {
     let step = Step::new(paths, "admit", "building the admit command", EXPECTED).quietly(quiet);
     build(paths, &step, &["--package", "admit-cli", "--bin", "admit"], ["admit"]).map(|[admit]| admit)

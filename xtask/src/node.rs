@@ -3,7 +3,7 @@
 use std::{
     env::consts::{ARCH, OS},
     fs,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::Command,
 };
 
@@ -15,9 +15,6 @@ use crate::{job, paths::Paths, step::Step};
 const OLDEST: (u32, u32) = (24, 15);
 
 /// Installs the packages unless they are what `package-lock.json` says.
-///
-/// # Errors
-/// There is no npm, or it cannot install.
 pub fn ensure(paths: &Paths) -> Result<()> {
     if installed(paths) {
         return Ok(());
@@ -44,19 +41,15 @@ fn stamp(paths: &Paths) -> PathBuf {
 
 /// A command of an npm package.
 pub fn bin(paths: &Paths, name: &str) -> PathBuf {
-    paths.in_root("node_modules/.bin").join(name)
+    bin_dir(paths).join(name)
 }
 
-/// The directories that must be first on `PATH` for a JavaScript tool.
-pub fn path_dirs(paths: &Paths) -> [PathBuf; 1] {
-    // npm puts its Node.js there too, under the name `node`.
-    [paths.in_root("node_modules/.bin")]
+/// The directory that must be first on `PATH` for a JavaScript tool: npm puts its Node.js there too, as `node`.
+pub fn bin_dir(paths: &Paths) -> PathBuf {
+    paths.in_root("node_modules/.bin")
 }
 
 /// The Node.js that runs our tools, with its version.
-///
-/// # Errors
-/// There is none or it is too old.
 pub fn runtime(paths: &Paths) -> Result<(PathBuf, String)> {
     let own = bin(paths, "node");
     let program = if own.exists() { own } else { PathBuf::from("node") };
@@ -67,6 +60,13 @@ pub fn runtime(paths: &Paths) -> Result<(PathBuf, String)> {
         bail!("Node.js {}.{} or newer is needed, {} is {version}", OLDEST.0, OLDEST.1, program.display());
     }
     Ok((program, version))
+}
+
+/// A command line of esbuild, to be completed.
+pub fn esbuild_command(paths: &Paths) -> Result<Command> {
+    let mut command = Command::new(esbuild(paths));
+    apply(paths, &mut command)?;
+    Ok(command)
 }
 
 /// esbuild's own program: the command that npm makes is a script that starts it.
@@ -81,29 +81,16 @@ pub fn esbuild(paths: &Paths) -> PathBuf {
     if native.exists() { native } else { bin(paths, "esbuild") }
 }
 
-/// Makes `command` find the JavaScript tools, and keeps them quiet about themselves.
-///
-/// # Errors
-/// `PATH` cannot be set.
+/// Makes `command` find the JavaScript tools, and keeps them quiet: no questions, no colours, no statistics sent.
 pub fn apply(paths: &Paths, command: &mut Command) -> Result<()> {
-    let dirs = path_dirs(paths);
-    command.env("PATH", job::path_with(dirs.iter().map(PathBuf::as_path))?);
-    apply_quiet(command);
-    Ok(())
-}
-
-/// No questions, no colours, no statistics sent anywhere.
-fn apply_quiet(command: &mut Command) {
+    command.env("PATH", job::path_with([bin_dir(paths).as_path()])?);
     command.env("WRANGLER_SEND_METRICS", "false").env("CI", "1").env("NO_COLOR", "1");
+    Ok(())
 }
 
 /// The version in an installed package's manifest.
 pub fn package_version(paths: &Paths, package: &str) -> Option<String> {
     let manifest = paths.in_root("node_modules").join(package).join("package.json");
-    read_version(&manifest)
-}
-
-fn read_version(manifest: &Path) -> Option<String> {
     let text = fs::read_to_string(manifest).ok()?;
     let value: serde_json::Value = serde_json::from_str(&text).ok()?;
     Some(value.get("version")?.as_str()?.to_owned())

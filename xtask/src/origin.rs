@@ -43,9 +43,6 @@ pub struct Args {
 }
 
 /// Runs `cargo xtask origin`: starts the origin of a running `dev` again, or stops it.
-///
-/// # Errors
-/// No `dev` runs, it has no origin of ours, or the origin does not do so in time.
 pub fn run(args: &Args) -> Result<ExitCode> {
     let run = Run::running(&Paths::find()?, &args.selection)?;
     let Some(url) = run.origin_url.clone().filter(|_| run.origin_database.is_some()) else {
@@ -106,9 +103,6 @@ pub struct Reference {
 
 impl Origin {
     /// The reference origin on `port`, its database in `dir`. Builds it.
-    ///
-    /// # Errors
-    /// It does not build.
     pub fn reference(paths: &Paths, keys: &DevKeys, port: u16, dir: &Path) -> Result<Self> {
         let step = Step::new(paths, "origin", "building the origin", native::EXPECTED);
         let [program] = native::build(paths, &step, &["--package", "origin"], ["origin"])?;
@@ -128,9 +122,6 @@ impl Origin {
     }
 
     /// The variables by which a Worker on this machine knows the origin and its tokens.
-    ///
-    /// # Errors
-    /// `admit` refuses a key.
     pub fn vars(&self, keys: &DevKeys) -> Result<Vec<(String, String)>> {
         let mut issuers = keys.issuer_entries()?;
         issuers.extend(self.issuers.iter().cloned());
@@ -143,9 +134,6 @@ impl Origin {
 
 /// Starts the reference origin and keeps it running, unless `cargo xtask origin --stop` stops it. Moments of the
 /// samples that are relative count from now on, if the database is new.
-///
-/// # Errors
-/// It ends, or does not answer in time.
 pub fn start<'a>(
     paths: &'a Paths,
     keys: &'a DevKeys,
@@ -178,9 +166,6 @@ pub fn start<'a>(
 }
 
 /// Starts `admit publish --follow`, from the origin to the Worker at `edge_url`, and keeps it running.
-///
-/// # Errors
-/// It cannot be started.
 pub fn follow<'a>(
     paths: &'a Paths,
     keys: &'a DevKeys,

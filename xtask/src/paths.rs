@@ -26,9 +26,6 @@ pub struct Paths {
 
 impl Paths {
     /// Finds the directories.
-    ///
-    /// # Errors
-    /// We were not called inside a checkout, Cargo cannot describe the workspace, or no cache directory is known.
     pub fn find() -> Result<Self> {
         let exe = env::current_exe().context("this program does not know where it is")?;
         let root = find_root()?;
@@ -40,9 +37,6 @@ impl Paths {
 
     /// Makes what another checkout has compiled in our target directory be compiled again: Cargo takes a copied
     /// directory for fresh, and then tests read the files and run the programs of the checkout that it was copied from.
-    ///
-    /// # Errors
-    /// Cargo cannot clean the directory, or it cannot be written.
     pub fn claim_target(&self) -> Result<()> {
         let stamp = self.target.join("xtask").join("checkout");
         let ours = self.root.display().to_string();

@@ -41,9 +41,6 @@ pub struct Persona {
 }
 
 /// Reads `samples/personas.json` and mints the tokens.
-///
-/// # Errors
-/// The file is wrong or a token cannot be made.
 pub fn mint(paths: &Paths, keys: &DevKeys, base_url: &str) -> Result<Vec<Persona>> {
     let path = paths.in_root("samples/personas.json");
     let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
@@ -69,9 +66,6 @@ pub fn mint(paths: &Paths, keys: &DevKeys, base_url: &str) -> Result<Vec<Persona
 }
 
 /// Writes the personas as JSON into `dir`, for tests and other programs.
-///
-/// # Errors
-/// The file cannot be written.
 pub fn write(dir: &Path, personas: &[Persona]) -> Result<PathBuf> {
     let path = dir.join(FILE);
     let all: Vec<_> = personas.iter().map(Persona::to_json).collect();
@@ -81,18 +75,12 @@ pub fn write(dir: &Path, personas: &[Persona]) -> Result<PathBuf> {
 }
 
 /// Writes the operator's token into `dir`. It reads what is published, so only its owner may read it.
-///
-/// # Errors
-/// The file cannot be written.
 pub fn write_operator(dir: &Path, token: &str) -> Result<()> {
     let path = dir.join(OPERATOR_FILE);
     private::write(&path, token).with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// Reads what [`write`] wrote into `dir`.
-///
-/// # Errors
-/// No `cargo xtask dev` has run there.
 pub fn read(dir: &Path) -> Result<Vec<Persona>> {
     let path = dir.join(FILE);
     let text = fs::read_to_string(&path)
@@ -114,9 +102,6 @@ pub fn read(dir: &Path) -> Result<Vec<Persona>> {
 }
 
 /// Asks the Worker what every persona expects and prints a table; returns how many answers were right and wrong.
-///
-/// # Errors
-/// The Worker does not answer at all.
 pub fn check(personas: &[Persona]) -> Result<(usize, usize)> {
     let (mut right, mut wrong) = (0, 0);
     println!("{:<30} {:<8} {:>8} {:>8}", "persona", "question", "expected", "answered");
@@ -174,9 +159,6 @@ pub struct Args {
 }
 
 /// Runs `cargo xtask token`: prints the token of a sample viewer, or lists the viewers.
-///
-/// # Errors
-/// No `cargo xtask dev` has run, or there is no viewer of that name.
 pub fn run(args: &Args) -> Result<ExitCode> {
     let paths = Paths::find()?;
     let dir = match Run::running(&paths, &args.selection) {

@@ -12,9 +12,6 @@ use std::{
 const MODE: u32 = 0o600;
 
 /// Writes `text` to the file at `path`, in place: wrangler watches `.dev.vars`.
-///
-/// # Errors
-/// The file cannot be written.
 pub fn write(path: &Path, text: &str) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(MODE).open(path)?;
     // A file that was there keeps its mode otherwise.
@@ -23,9 +20,6 @@ pub fn write(path: &Path, text: &str) -> io::Result<()> {
 }
 
 /// Takes a file that an earlier version wrote away from other users.
-///
-/// # Errors
-/// The file is not there, or is not ours.
 pub fn restrict(path: &Path) -> io::Result<()> {
     fs::set_permissions(path, Permissions::from_mode(MODE))
 }

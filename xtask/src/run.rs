@@ -33,9 +33,6 @@ pub struct Selection {
 
 impl Selection {
     /// The directory of the run on `port`. Two Workers must not share one store, so each port has its own.
-    ///
-    /// # Errors
-    /// The directory that was asked for is not a path.
     pub fn dir(&self, paths: &Paths, port: u16) -> Result<PathBuf> {
         match &self.dir {
             Some(dir) => std::path::absolute(dir).with_context(|| format!("--dir {}", dir.display())),
@@ -86,9 +83,6 @@ pub struct Run {
 
 impl Run {
     /// The one run that is meant and that goes on.
-    ///
-    /// # Errors
-    /// There is none, or there are several.
     pub fn running(paths: &Paths, selection: &Selection) -> Result<Self> {
         let dirs = selection.candidates(paths)?;
         let mut running: Vec<_> =
@@ -126,9 +120,6 @@ impl Run {
     }
 
     /// Tells other commands and programs that the run goes on.
-    ///
-    /// # Errors
-    /// The file cannot be written.
     pub fn write(&self) -> Result<()> {
         let value = json!({
             "edge_url": self.edge_url,
@@ -143,9 +134,6 @@ impl Run {
 }
 
 /// Takes a directory for one run, for as long as the file that is returned lives.
-///
-/// # Errors
-/// Another run has it.
 pub fn take(dir: &Path) -> Result<File> {
     fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
     let path = dir.join(LOCK_FILE);
@@ -190,9 +178,6 @@ enum Server {
 }
 
 /// Runs `cargo xtask url`: prints an address of a running `dev`.
-///
-/// # Errors
-/// None runs, or it has no origin.
 pub fn print_url(args: &UrlArgs) -> Result<ExitCode> {
     let run = Run::running(&Paths::find()?, &args.selection)?;
     let url = match args.of {

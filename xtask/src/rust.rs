@@ -38,9 +38,6 @@ impl WasmRust {
     }
 
     /// Finds the compiler or gets it: by rustup, else from Debian.
-    ///
-    /// # Errors
-    /// Every way failed; the message names them all.
     pub fn ensure(paths: &Paths) -> Result<Self> {
         if let Some(found) = Self::find(paths) {
             return Ok(found);
@@ -69,9 +66,6 @@ impl WasmRust {
     }
 
     /// Makes `command` and what it starts use this compiler.
-    ///
-    /// # Errors
-    /// `PATH` cannot be set.
     pub fn apply(&self, command: &mut Command, first: &[&Path]) -> Result<()> {
         let dirs = first.iter().copied().chain(self.bin.as_deref());
         command.env("PATH", job::path_with(dirs)?);
@@ -93,9 +87,6 @@ impl WasmRust {
     }
 
     /// Throws away what another standard library compiled.
-    ///
-    /// # Errors
-    /// The target directory cannot be changed.
     pub fn clean_if_changed(&self, paths: &Paths) -> Result<()> {
         let dir = paths.target.join(WASM_TARGET);
         let stamp = dir.join("admit-std");

@@ -13,9 +13,6 @@ pub const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 const PORTS_TRIED: u16 = 20;
 
 /// Starts `wrangler dev` on `port`, its state and logs in `dir`, with `vars` on top of those of `.dev.vars`.
-///
-/// # Errors
-/// It cannot be started.
 pub fn start(paths: &Paths, port: u16, dir: &Path, vars: &[(String, String)]) -> Result<Guarded> {
     let program = node::bin(paths, "wrangler");
     Guarded::start(paths, "the Worker", &program, dir.join("wrangler.log"), |command| {
@@ -40,9 +37,6 @@ pub fn start(paths: &Paths, port: u16, dir: &Path, vars: &[(String, String)]) ->
 }
 
 /// The status of a GET with an optional bearer token.
-///
-/// # Errors
-/// Nothing answers within `limit`.
 pub fn get(url: &str, token: Option<&str>, limit: Duration) -> Result<u16> {
     let config = ureq::Agent::config_builder()
         .http_status_as_error(false)
@@ -57,9 +51,6 @@ pub fn get(url: &str, token: Option<&str>, limit: Duration) -> Result<u16> {
 }
 
 /// `asked` if it is free, or the next port that is; 0 asks for any.
-///
-/// # Errors
-/// None of them is free.
 pub fn free_port(asked: u16) -> Result<u16> {
     let free = (asked..=asked.saturating_add(PORTS_TRIED)).find_map(|port| {
         // Bound and let go at once: somebody else may take it before wrangler does, who then says so.

@@ -7,9 +7,6 @@ use anyhow::Result;
 use crate::{keys, node, paths::Paths, rust::WasmRust, tools};
 
 /// What a build needs. Quick when all of it is there.
-///
-/// # Errors
-/// Something cannot be got; the message says what to do.
 pub fn build_tools(paths: &Paths) -> Result<WasmRust> {
     paths.claim_target()?;
     let rust = WasmRust::ensure(paths)?;
@@ -19,9 +16,6 @@ pub fn build_tools(paths: &Paths) -> Result<WasmRust> {
 }
 
 /// Runs `cargo xtask setup`.
-///
-/// # Errors
-/// Something cannot be got; the message says what to do.
 pub fn run() -> Result<ExitCode> {
     let paths = Paths::find()?;
     build_tools(&paths)?;

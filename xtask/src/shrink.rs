@@ -31,9 +31,6 @@ pub const fn describe() -> (&'static str, [&'static str; 7], [&'static str; 4]) 
 }
 
 /// Drops what cannot be reached from the module at `wasm`, and its names.
-///
-/// # Errors
-/// Node.js or a tool of binaryen fails.
 pub fn shrink(paths: &Paths, wasm: &Path, quiet: bool) -> Result<()> {
     let dir = paths.target.join("xtask");
     fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;

@@ -27,9 +27,6 @@ pub struct Size {
 
 impl Size {
     /// Measures the file at `path`.
-    ///
-    /// # Errors
-    /// It cannot be read.
     pub fn of(path: &Path) -> Result<Self> {
         let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
         let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
@@ -38,9 +35,6 @@ impl Size {
     }
 
     /// Fails if the size is above the budget.
-    ///
-    /// # Errors
-    /// It is.
     pub fn check(self) -> Result<()> {
         if self.gzipped > BUDGET_BYTES {
             bail!(

@@ -42,31 +42,23 @@ impl<'a> Step<'a> {
     }
 
     /// Sets another time limit.
-    #[must_use]
     pub const fn within(mut self, limit: Duration) -> Self {
         self.limit = limit;
         self
     }
 
     /// Says nothing unless it fails.
-    #[must_use]
     pub const fn quietly(mut self, quiet: bool) -> Self {
         self.quiet = quiet;
         self
     }
 
     /// Runs `command` to its end.
-    ///
-    /// # Errors
-    /// It cannot be started, fails (with the end of its output), takes too long, or we are interrupted.
     pub fn run(&self, command: &mut Command) -> Result<()> {
         self.run_into(command, None)
     }
 
     /// Runs `command` to its end and returns its standard output, which the log then lacks.
-    ///
-    /// # Errors
-    /// As [`Self::run`].
     pub fn output(&self, command: &mut Command) -> Result<String> {
         let path = self.log_path()?.with_extension("out");
         let output = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;

@@ -52,9 +52,6 @@ struct Part {
 }
 
 /// Runs `cargo xtask test`.
-///
-/// # Errors
-/// We are interrupted, or the set-up fails.
 pub fn run(args: &Args) -> Result<ExitCode> {
     let paths = Paths::find()?;
     paths.claim_target()?;
@@ -87,7 +84,7 @@ impl Suite<'_> {
         examples.arg("--target-dir").arg(directory);
         self.command("examples in the documentation", examples)?;
         // That they work at all; what they measure is nobody's test.
-        self.part("benchmarks", || bench::smoke(paths).map(|()| Tally::default()))?;
+        self.part("benchmarks", || bench::smoke(paths, &["snapshot"]).map(|()| Tally::default()))?;
         self.dependencies()
     }
 
@@ -148,7 +145,7 @@ impl Suite<'_> {
             size.check().map(|()| Tally::default())
         })?;
         // That every subject answers what it should; what it takes is nobody's test.
-        self.part("load benchmark", || bench::smoke_load(paths).map(|()| Tally::default()))?;
+        self.part("load benchmark", || bench::smoke(paths, &[]).map(|()| Tally::default()))?;
         let dir = paths.target.join("test-worker");
         // From nothing each time: a first publish is part of what is tested.
         let _absent = fs::remove_dir_all(&dir);

@@ -106,9 +106,6 @@ impl State {
 
 impl<'a> Part<'a> {
     /// Starts a part whose output goes to `log`.
-    ///
-    /// # Errors
-    /// It cannot be started.
     pub fn start(name: &'static str, log: PathBuf, start: impl Fn() -> Result<Guarded> + 'a) -> Result<Self> {
         let state = State::starting(start()?);
         let start = Box::new(start);
@@ -116,30 +113,24 @@ impl<'a> Part<'a> {
     }
 
     /// It runs once a GET of `url` is answered, with whatever status, and hangs when that stops.
-    #[must_use]
     pub fn answering_at(mut self, url: String) -> Self {
         self.health_url = Some(url);
         self
     }
 
     /// It is looked at more closely when one of its own processes called `name` is gone.
-    #[must_use]
     pub const fn needing(mut self, name: &'static str) -> Self {
         self.crew = Some(name);
         self
     }
 
     /// It is not started again while the file `marker` exists.
-    #[must_use]
     pub fn stopped_while(mut self, marker: PathBuf) -> Self {
         self.stopped_while = Some(marker);
         self
     }
 
     /// Waits until it runs for the first time.
-    ///
-    /// # Errors
-    /// It ends, which is an error of the set-up, it does not answer in time, or we are interrupted.
     pub fn wait(&mut self) -> Result<()> {
         loop {
             match &mut self.state {
@@ -158,9 +149,6 @@ impl<'a> Part<'a> {
     }
 
     /// Looks at it once and does what is due. What happened is told on standard error.
-    ///
-    /// # Errors
-    /// The operating system lost the process.
     pub fn tick(&mut self) -> Result<()> {
         match &mut self.state {
             State::Starting { process, since, probe } => {

@@ -55,9 +55,6 @@ impl Tally {
 }
 
 /// Runs `command` to its end with its output shown; says whether it succeeded and what it counted.
-///
-/// # Errors
-/// It cannot be started, or we are interrupted.
 pub fn run(command: &mut Command) -> Result<(bool, Tally)> {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut job = Job::spawn(command)?;

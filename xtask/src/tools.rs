@@ -86,9 +86,6 @@ fn build_dir(paths: &Paths) -> PathBuf {
 }
 
 /// Installs those of `tools` that are missing.
-///
-/// # Errors
-/// Cargo cannot download or compile a tool.
 pub fn ensure(paths: &Paths, tools: &[Tool]) -> Result<()> {
     let missing: Vec<_> = tools.iter().filter(|tool| !tool.path(paths).exists()).collect();
     for tool in &missing {

@@ -54,7 +54,6 @@ impl Work {
     ];
 
     /// The work of that name.
-    #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.iter().find(|(own, _)| *own == name).map(|(_, work)| *work)
     }
@@ -78,9 +77,6 @@ pub struct Subject {
 impl Subject {
     /// Loads `pack` ([`pack`]). `names` has a customer on each line, namespace and subject apart by a tab, the
     /// `in_delta` first of whom are in the delta.
-    ///
-    /// # Errors
-    /// When they are not what `prepare` wrote.
     pub fn new(pack: &[u8], names: &str, in_delta: usize) -> Result<Self, FormatError> {
         let mut parts = pack::Parts::new(pack);
         let mut part = || parts.next().ok_or(FormatError::Truncated);
@@ -133,18 +129,12 @@ impl Subject {
     }
 
     /// A shard of customers, which [`Self::load`] takes: the largest one, and then a typical one of each of [`SIZES`].
-    ///
-    /// # Errors
-    /// When there is none.
     pub fn shard(&self, which: usize) -> Result<&[u8], FormatError> {
         self.loadable.get(which).map(|(_, shard)| &**shard).ok_or(FormatError::Truncated)
     }
 
     /// Does `work` so many times, with another customer each time. Every look-up must find a record; what is
     /// returned is the sum of their lengths.
-    ///
-    /// # Errors
-    /// When one finds none.
     pub fn repeat(&mut self, work: Work, times: u32) -> Result<u64, FormatError> {
         let Self { plain, with_delta, objects, names, keys, in_delta, cuts, .. } = self;
         let (first, rest) = keys.split_at(*in_delta);
@@ -180,9 +170,6 @@ impl Subject {
 
     /// What the Worker does with a shard that the store gave, [`Self::shard`]'s of that number: checks header and digest, keeps it, and finds the
     /// table in it.
-    ///
-    /// # Errors
-    /// When it is another one.
     pub fn load(
         &self,
         which: usize,
@@ -195,9 +182,6 @@ impl Subject {
     }
 
     /// The same without the digest.
-    ///
-    /// # Errors
-    /// When it is no shard.
     pub fn open(object: Vec<u8>) -> Result<usize, FormatError> {
         // Whoever sees that only a few bytes of it are read need not make it.
         let object: Rc<[u8]> = black_box(Rc::from(black_box(object)));

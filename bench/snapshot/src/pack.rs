@@ -16,7 +16,6 @@ pub struct Parts<'a> {
 
 impl<'a> Parts<'a> {
     /// Those of `pack`.
-    #[must_use]
     pub const fn new(pack: &'a [u8]) -> Self {
         Self { rest: pack }
     }

@@ -20,9 +20,6 @@ fn with_subject<T>(work: impl FnOnce(&mut Subject) -> Result<T, JsError>) -> Res
 }
 
 /// Loads a pack.
-///
-/// # Errors
-/// When the data is not what `prepare` wrote.
 #[wasm_bindgen]
 pub fn prepare(pack: &[u8], names: &str, in_delta: u32) -> Result<(), JsError> {
     SUBJECT.set(Some(Subject::new(pack, names, in_delta as usize)?));
@@ -30,29 +27,19 @@ pub fn prepare(pack: &[u8], names: &str, in_delta: u32) -> Result<(), JsError> {
 }
 
 /// A shard as the store would give it: the largest one, and then one of each of the sizes.
-///
-/// # Errors
-/// When there is none of that number.
 #[wasm_bindgen]
 pub fn shard(which: u32) -> Result<Uint8Array, JsError> {
     with_subject(|subject| Ok(Uint8Array::from(subject.shard(which as usize)?)))
 }
 
 /// Does the work of that name so many times.
-///
-/// # Errors
-/// When there is no such work, or a look-up finds nothing.
 #[wasm_bindgen]
 pub fn do_work(work: &str, times: u32) -> Result<f64, JsError> {
     let work = Work::named(work).ok_or_else(|| JsError::new("no such work"))?;
-    #[expect(clippy::cast_precision_loss, reason = "only to be seen")]
     with_subject(|subject| Ok(subject.repeat(work, times)? as f64))
 }
 
 /// Loads a shard from JavaScript so many times as the Worker does: each time copied in, hashed, checked.
-///
-/// # Errors
-/// When it is another one.
 #[wasm_bindgen]
 pub fn load(which: u32, shard: &Uint8Array, times: u32) -> Result<u32, JsError> {
     let platform = platform()?;
@@ -60,9 +47,6 @@ pub fn load(which: u32, shard: &Uint8Array, times: u32) -> Result<u32, JsError> 
 }
 
 /// The same, hashed in Wasm.
-///
-/// # Errors
-/// When it is another one.
 #[wasm_bindgen]
 pub fn load_wasm(which: u32, shard: &Uint8Array, times: u32) -> Result<u32, JsError> {
     load_by(which, shard, times, Digest::of)
@@ -84,9 +68,6 @@ fn load_by(
 }
 
 /// The same without the digest.
-///
-/// # Errors
-/// When it is no shard.
 #[wasm_bindgen]
 pub fn open(shard: &Uint8Array, times: u32) -> Result<u32, JsError> {
     let mut entries = 0_usize;
@@ -98,9 +79,6 @@ pub fn open(shard: &Uint8Array, times: u32) -> Result<u32, JsError> {
 
 /// Hashes so many bytes so many times, in Wasm or by the platform. The first time, which is not measured, both must
 /// come to the same.
-///
-/// # Errors
-/// When they do not, or the platform cannot.
 #[wasm_bindgen]
 pub fn hash(len: usize, is_by_platform: bool, times: u32) -> Result<u32, JsError> {
     let bytes: Vec<u8> = (0..=u8::MAX).cycle().take(len).collect();

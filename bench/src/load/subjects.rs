@@ -1,0 +1,115 @@
+//! The subjects - Admit, floors and peers - and how they become modules that workerd loads.
+
+use std::{fs, path::Path, process::Command};
+
+use anyhow::{Context, Result};
+use xtask::{build::DEPLOYED, node, paths::Paths, rust::WasmRust, step::Step};
+
+/// A Worker to be driven.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject {
+    pub name: &'static str,
+    /// For people.
+    pub label: &'static str,
+    /// The directory of its modules.
+    pub modules: &'static str,
+    /// Variables beyond those that all have.
+    pub vars: &'static [(&'static str, &'static str)],
+    /// Its KV binding, and the contents behind it: `store`, the snapshot; `documents`, one for each customer.
+    pub kv: Option<(&'static str, &'static str)>,
+}
+
+impl Subject {
+    const fn new(name: &'static str, label: &'static str, kv: Option<(&'static str, &'static str)>) -> Self {
+        Self { name, label, modules: name, vars: &[], kv }
+    }
+
+    /// Whether it gives one answer to every request.
+    pub fn is_floor(&self) -> bool {
+        matches!(self.name, "constant" | "floor")
+    }
+}
+
+const STORE: Option<(&str, &str)> = Some(("SNAPSHOT", "store"));
+const DOCUMENTS: Option<(&str, &str)> = Some(("CUSTOMERS", "documents"));
+
+/// Every subject, the base of comparisons first.
+pub const SUBJECTS: [Subject; 8] = [
+    Subject::new("floor", "JS that reads the same, checks nothing", None),
+    Subject::new("constant", "JS that returns a constant", None),
+    Subject::new("admit", "Admit", STORE),
+    Subject {
+        modules: "admit",
+        vars: &[("CONFIRMS_PER_SEC", "0")],
+        ..Subject::new("admit-unconfirmed", "Admit, the origin not asked about denials", STORE)
+    },
+    Subject::new("plain-cached", "JS by hand, jose, all that Admit keeps", DOCUMENTS),
+    Subject::new("hono-cached", "Hono, jose, tokens and customers kept", DOCUMENTS),
+    Subject::new("hono", "Hono, jose, KV for each request", DOCUMENTS),
+    Subject::new("workers-rs", "workers-rs by its documentation", DOCUMENTS),
+];
+
+/// The label of a subject by its name.
+pub fn label(name: &str) -> String {
+    if let Some(first) = name.strip_suffix(" again") {
+        return format!("{}, a second time", label(first));
+    }
+    SUBJECTS.iter().find(|subject| subject.name == name).map_or(name, |subject| subject.label).to_owned()
+}
+
+/// Bundles every subject into `dir` and returns them. `rust` builds the peer in Rust, which takes a minute.
+pub fn bundle_all(paths: &Paths, rust: Option<&WasmRust>, dir: &Path) -> Result<Vec<Subject>> {
+    let from = paths.in_root("bench/load/subjects");
+    for entry in fs::read_dir(&from).with_context(|| format!("cannot read {}", from.display()))? {
+        let path = entry?.path();
+        if let Some(name) = path.file_name().filter(|_| path.is_file()) {
+            copy(&path, &dir.join("subjects").join(name))?;
+        }
+    }
+    // They import the data as files beside them.
+    for file in ["constant.json", "items.json", "written.json"] {
+        copy(&dir.join(file), &dir.join("subjects").join(file))?;
+    }
+    for module in ["constant", "floor", "plain-cached", "hono-cached", "hono", "kv", "origin"] {
+        bundle(paths, dir, module)?;
+    }
+    for file in DEPLOYED {
+        copy(&paths.in_root("build").join(file), &dir.join("admit").join(file))?;
+    }
+    let mut subjects = SUBJECTS.to_vec();
+    match rust {
+        Some(rust) => workers_rs(paths, rust, dir)?,
+        None => subjects.retain(|subject| subject.name != "workers-rs"),
+    }
+    Ok(subjects)
+}
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    if let Some(parent) = to.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    fs::copy(from, to).with_context(|| format!("cannot copy {}", from.display())).map(drop)
+}
+
+fn bundle(paths: &Paths, dir: &Path, module: &str) -> Result<()> {
+    let mut esbuild = node::esbuild_command(paths)?;
+    esbuild.arg(dir.join("subjects").join(format!("{module}.js")));
+    esbuild.args(["--bundle", "--format=esm", "--minify", "--log-level=warning"]);
+    esbuild.args(["--conditions=workerd,worker", "--loader:.json=text"]);
+    esbuild.arg(format!("--outfile={}", dir.join(module).join("index.js").display()));
+    esbuild.env("NODE_PATH", paths.in_root("node_modules"));
+    let about = format!("bundling {module}");
+    Step::new(paths, "bench-esbuild", &about, "seconds").quietly(true).run(&mut esbuild)
+}
+
+/// The peer in Rust, by worker-build as its documentation says, in Admit's profile.
+fn workers_rs(paths: &Paths, rust: &WasmRust, dir: &Path) -> Result<()> {
+    let source = paths.in_root("bench/load/workers-rs");
+    let mut command: Command = xtask::build::worker_build(paths, rust)?;
+    Step::new(paths, "bench-workers-rs", "building the peer in Rust", "a minute at first")
+        .run(command.current_dir(&source))?;
+    for file in ["index.js", "index_bg.wasm"] {
+        copy(&source.join("build").join(file), &dir.join("workers-rs").join(file))?;
+    }
+    copy(&dir.join("items.json"), &dir.join("workers-rs").join("items.json"))
+}

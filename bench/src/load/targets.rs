@@ -1,0 +1,136 @@
+//! The ratios between subjects that are to be reached.
+
+use super::{
+    measured::{Measured, Ratio},
+    report::Outcomes,
+};
+
+/// A subject's figure in a scenario as a multiple of another's.
+struct Target {
+    label: &'static str,
+    scenario: &'static str,
+    of: &'static str,
+    against: &'static str,
+    is_time: bool,
+    /// `None` where the figure is only shown.
+    least: Option<f64>,
+}
+
+const fn target(label: &'static str, scenario: &'static str, against: &'static str, least: f64) -> Target {
+    Target { label, scenario, of: "admit", against, is_time: false, least: Some(least) }
+}
+
+/// A figure without a target.
+const fn shown(label: &'static str, scenario: &'static str, against: &'static str) -> Target {
+    Target { least: None, ..target(label, scenario, against, 0.0) }
+}
+
+/// The best that any Worker could reach against Hono.
+const fn ceiling(label: &'static str, scenario: &'static str) -> Target {
+    Target { of: "floor", ..shown(label, scenario, "hono") }
+}
+
+const TARGETS: [Target; 16] = [
+    target("cached check / floor that reads the same", "hot", "floor", 0.95),
+    target("the same, another one of 8 items every time / floor", "items", "floor", 0.95),
+    target("cached check / JS by hand with the same caches", "hot", "plain-cached", 1.0),
+    target("the same, another one of 8 items every time / JS by hand", "items", "plain-cached", 1.0),
+    shown("known token, a question that is new / floor", "unrepeated", "floor"),
+    shown("known token, a question that is new / JS by hand", "unrepeated", "plain-cached"),
+    target("cached check / Hono + jose + KV: HS256", "hot", "hono", 4.5),
+    ceiling("floor that checks nothing / Hono + jose + KV: HS256", "hot"),
+    target("cached check / Hono + jose + KV: RS256", "hot-rs256", "hono", 4.5),
+    ceiling("floor that checks nothing / Hono + jose + KV: RS256", "hot-rs256"),
+    target("cached check / Hono + jose + KV: ES256", "hot-es256", "hono", 4.5),
+    ceiling("floor that checks nothing / Hono + jose + KV: ES256", "hot-es256"),
+    target("new HS256 token / jose with the same caches", "new-hs256", "plain-cached", 1.5),
+    target("new RS256 token / jose with the same caches", "new-rs256", "plain-cached", 1.3),
+    target("new ES256 token / jose with the same caches", "new-es256", "plain-cached", 1.2),
+    Target {
+        is_time: true,
+        ..target(
+            "viewers' first checks, median time: a key per customer / Admit",
+            "first-check",
+            "hono-cached",
+            5.0,
+        )
+    },
+];
+
+/// A row for each target that was measured: label, by requests a second, by CPU time, and the target.
+pub fn rows(outcomes: &Outcomes) -> Vec<Vec<String>> {
+    TARGETS.iter().filter_map(|target| target.row(outcomes)).collect()
+}
+
+impl Target {
+    fn row(&self, outcomes: &Outcomes) -> Option<Vec<String>> {
+        let ours = outcomes.of(self.scenario, self.of)?;
+        let theirs = outcomes.of(self.scenario, self.against)?;
+        let (by_rate, by_cpu) = if self.is_time {
+            ((theirs.p50_micros / ours.p50_micros, 0.0), None)
+        } else {
+            (ratio(ours, theirs, |it| it.rate_ratio)?, ratio(ours, theirs, |it| it.cpu_ratio))
+        };
+        let (best, unsure) = by_cpu.filter(|by_cpu| by_cpu.0 > by_rate.0).unwrap_or(by_rate);
+        Some(vec![
+            self.label.to_owned(),
+            format!("{:.2}", by_rate.0),
+            by_cpu.map_or_else(String::new, |(ratio, _)| format!("{ratio:.2}")),
+            self.to_reach(best, unsure.max(outcomes.unsure(self.scenario))),
+        ])
+    }
+
+    /// The target, and whether it is reached by a figure that may be off by the share `unsure`.
+    fn to_reach(&self, reached: f64, unsure: f64) -> String {
+        let Some(least) = self.least else { return String::new() };
+        let verdict = if reached >= least {
+            ""
+        } else if reached * (1.0 + unsure) >= least {
+            ": missed, by less than this run can tell"
+        } else {
+            ": missed"
+        };
+        format!("at least {least}{verdict}")
+    }
+}
+
+/// How many times theirs ours is, and how far the two medians that it is made of may be off, as a share.
+fn ratio(ours: &Measured, theirs: &Measured, of: fn(&Measured) -> Option<Ratio>) -> Option<(f64, f64)> {
+    let (ours, theirs) = (of(ours)?, of(theirs)?);
+    Some((ours.median / theirs.median, ours.error / ours.median + theirs.error / theirs.median))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{report::tests::outcomes, scenarios, subjects::SUBJECTS},
+        *,
+    };
+
+    #[test]
+    fn a_missed_target_is_marked() {
+        let to_reach = |admit, again| {
+            let rows = rows(&outcomes(admit, again));
+            rows.into_iter().find(|row| row[0].starts_with("cached check / floor")).unwrap().pop().unwrap()
+        };
+        assert_eq!(to_reach(0.96, 1.0), "at least 0.95");
+        assert_eq!(to_reach(0.90, 1.0), "at least 0.95: missed");
+        assert_eq!(to_reach(0.94, 1.05), "at least 0.95: missed, by less than this run can tell");
+        assert_eq!(to_reach(0.60, 1.05), "at least 0.95: missed");
+        // Hono's ratio to the floor is 0.25.
+        let ceiling = ceiling("ceiling", "hot").row(&outcomes(0.9, 1.0)).unwrap();
+        assert_eq!(ceiling, ["ceiling", "4.00", "4.00", ""]);
+    }
+
+    #[test]
+    fn every_target_names_a_scenario_and_its_subjects() {
+        let scenarios = scenarios::chosen(scenarios::Scale::FULL, &[]).unwrap();
+        for Target { label, scenario, of, against, .. } in &TARGETS {
+            let scenario = scenarios.iter().find(|it| it.name == *scenario).unwrap();
+            for name in [of, against] {
+                let subject = SUBJECTS.iter().find(|subject| subject.name == *name).unwrap();
+                assert!(scenario.wants(subject), "{label}: {name}");
+            }
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! Sets up, builds, runs and tests Admit: the parts that `cargo xtask` and the benchmarks in `bench/` share.
+//!
+//! [`paths`], [`step`] and [`job`] are the ground: where things are, a command with a log and a limit, children that
+//! never outlive us. [`setup`] gets the tools ([`rust`], [`debian`], [`node`], [`tools`]), [`build`] makes the Worker,
+//! [`dev`] runs everything ([`server`], [`origin`], [`supervise`], [`guarded`]), [`suite`] is `cargo xtask test`.
+
+pub mod bench;
+pub mod build;
+mod crew;
+mod debian;
+mod deploy_check;
+pub mod dev;
+pub mod docs;
+pub mod doctor;
+pub mod fuzz;
+pub mod guarded;
+pub mod job;
+pub mod keys;
+pub mod native;
+pub mod node;
+pub mod origin;
+pub mod paths;
+pub mod personas;
+mod private;
+pub mod run;
+pub mod rust;
+pub mod server;
+pub mod setup;
+mod shrink;
+mod size;
+pub mod step;
+pub mod suite;
+mod supervise;
+mod tally;
+pub mod tools;
