@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fs};
 
 use admit::{
     api::{error::ApiError, route::Route, write::WriteRoute},
-    app::EventKind,
+    app::{EventKind, ServiceReason},
     limits,
     token::{Capability, Scope, parse_issuers},
 };
@@ -118,14 +118,15 @@ fn statuses_and_messages() {
         ApiError::Internal,
     ];
     let mut expected: BTreeSet<_> = known.iter().map(|error| (error.status(), error.message())).collect();
-    let source = read("src/app/answer.rs") + without_tests(&read("src/api/error.rs"));
+    let source =
+        read("src/app/plan.rs") + &read("src/app/read/answers.rs") + without_tests(&read("src/api/error.rs"));
     let fields = between(&source, "InvalidField(\"", ")");
     expected.extend(fields.iter().map(|field| (422, field.split('"').nth(2).unwrap())));
     assert_eq!(documented, expected);
 
     let publishing = section(&api, "Publishing");
     let documented = first_codes(publishing.split_once("| 422 ").unwrap().1);
-    let source = read("src/app/publish.rs") + &sources("src/app/publish");
+    let source = read("src/app/body.rs") + &sources("src/app/publish");
     // Long ones are broken over several lines.
     let source = source.split_whitespace().collect::<Vec<_>>().join(" ").replace("( \"", "(\"");
     let messages = between(&source, "InvalidField(\"", ")");
@@ -207,15 +208,7 @@ fn reasons() {
     let mut known = arm(&read("src/entitlement/mod.rs"));
     known.extend(arm(&read("crates/token/src/error.rs")));
     known.extend(arm(&read("src/app/permission.rs")));
-    let app = sources("src/app");
-    let literals =
-        ["unavailable()", "TooManyRequests", "retry_after_secs }"].map(|error| format!("{error}, \""));
-    known.extend(literals.iter().flat_map(|start| between(&app, start, "\"")).map(str::to_owned));
-    known.insert("ok".to_owned());
-    for reason in ["unknown_item", "origin", "too_large"] {
-        assert!(app.contains(&format!(": &str = \"{reason}\";")), "{reason}");
-        known.insert(reason.to_owned());
-    }
+    known.extend(ServiceReason::ALL.map(|reason| reason.code().to_owned()));
     let documented: BTreeSet<_> =
         documented.into_iter().filter(|name| *name != "message").map(str::to_owned).collect();
     assert_eq!(documented, known);
