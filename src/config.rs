@@ -42,12 +42,12 @@ pub struct Config {
     /// this secret.
     pub jwks_cache_secret: Option<token::Secret>,
     /// `ORIGIN_URL` and the variables beside it. Without an origin this edge only reads.
-    pub origin: Option<OriginConfig>,
+    pub upstream: Option<UpstreamConfig>,
 }
 
 /// The origin behind this edge, and the time limits for requests to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OriginConfig {
+pub struct UpstreamConfig {
     /// `ORIGIN_URL` without a trailing slash.
     pub url: String,
     /// `ORIGIN_SECRET`, sent as `Admit-Edge-Key`: proves to the origin that a request comes from this edge.
@@ -150,12 +150,12 @@ impl Config {
             address_header: header_name(binding, "TRUSTED_ADDRESS_HEADER")?,
             log_checks,
             jwks_cache_secret,
-            origin: OriginConfig::parse(binding)?,
+            upstream: UpstreamConfig::parse(binding)?,
         })
     }
 }
 
-impl OriginConfig {
+impl UpstreamConfig {
     /// Reads `ORIGIN_URL` and the variables beside it, as [`Config::parse`] does.
     ///
     /// # Errors
@@ -343,7 +343,7 @@ mod tests {
         let config = parse(&[("JWKS_CACHE_SECRET", secret)]).unwrap();
         assert!(!format!("{config:?}").contains(secret));
         let variables = [("ORIGIN_SECRET", secret), ("ORIGIN_URL", "https://origin.example")];
-        let origin = parse(&variables).unwrap().origin.unwrap();
+        let origin = parse(&variables).unwrap().upstream.unwrap();
         assert!(!format!("{origin:?}").contains(secret));
         assert_eq!(origin.secret, Some(token::Secret::new(secret.to_owned())));
         // Not in the message about a wrong one, either.
@@ -353,17 +353,17 @@ mod tests {
 
     #[test]
     fn an_origin_is_a_url_and_numbers() {
-        assert_eq!(parse(&[("CONFIRM_DENIED_MS", "0")]).unwrap().origin, None);
+        assert_eq!(parse(&[("CONFIRM_DENIED_MS", "0")]).unwrap().upstream, None);
         let origin = |more: &[(&str, &str)]| {
             let variables = [&[("ORIGIN_URL", "https://origin.example/api/")], more].concat();
-            parse(&variables).unwrap().origin.unwrap()
+            parse(&variables).unwrap().upstream.unwrap()
         };
         let defaults = origin(&[]);
         assert_eq!(defaults.url, "https://origin.example/api");
         assert_eq!((defaults.timeout_ms, defaults.confirms_per_sec), (10_000, 100));
         let changed = origin(&[("CONFIRM_GRANTED_SECS", "0"), ("CONFIRM_TIMEOUT_MS", "500")]);
-        assert_eq!(changed, OriginConfig { granted_secs: 0, confirm_timeout_ms: 500, ..defaults });
-        let local = parse(&[("ORIGIN_URL", "http://127.0.0.1:8790")]).unwrap().origin.unwrap();
+        assert_eq!(changed, UpstreamConfig { granted_secs: 0, confirm_timeout_ms: 500, ..defaults });
+        let local = parse(&[("ORIGIN_URL", "http://127.0.0.1:8790")]).unwrap().upstream.unwrap();
         assert_eq!(local.url, "http://127.0.0.1:8790");
     }
 

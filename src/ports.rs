@@ -67,13 +67,13 @@ pub struct KeyPage {
 pub struct StoreError(pub String);
 
 /// Fetches an issuer's JWKS document.
-pub trait KeySource {
+pub trait IssuerKeys {
     /// What `url` answers. A redirect is an answer: it is not followed.
     ///
     /// # Errors
     /// On any answer but 200 and redirects, on a document that is longer than `limit_bytes`, on a time-out, when the
     /// host cannot be reached.
-    async fn fetch(&self, url: &str, limit_bytes: usize) -> Result<KeyAnswer, KeySourceError>;
+    async fn fetch(&self, url: &str, limit_bytes: usize) -> Result<KeyAnswer, IssuerKeysError>;
 }
 
 /// What a JWKS' address answers.
@@ -96,10 +96,10 @@ impl KeyAnswer {
 /// The issuer's JWKS could not be fetched.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("key source: {0}")]
-pub struct KeySourceError(pub String);
+pub struct IssuerKeysError(pub String);
 
 /// The origin: where writes go, and who knows what the snapshot does not know yet.
-pub trait Origin {
+pub trait Upstream {
     /// The body of a client's request, passed on as it arrives.
     type Stream;
 
@@ -109,14 +109,14 @@ pub trait Origin {
     /// When there is no complete answer within the request's limits.
     async fn send(
         &self,
-        request: &OriginRequest<'_>,
-        body: OriginBody<'_, Self::Stream>,
-    ) -> Result<OriginAnswer, OriginError>;
+        request: &UpstreamRequest<'_>,
+        body: UpstreamBody<'_, Self::Stream>,
+    ) -> Result<UpstreamAnswer, UpstreamError>;
 }
 
 /// A request to the origin.
 #[derive(Clone, Copy, Debug)]
-pub struct OriginRequest<'a> {
+pub struct UpstreamRequest<'a> {
     /// In capitals.
     pub method: &'a str,
     /// Absolute.
@@ -131,7 +131,7 @@ pub struct OriginRequest<'a> {
 
 /// The body of a request to the origin.
 #[derive(Clone, Copy, Debug)]
-pub enum OriginBody<'a, S> {
+pub enum UpstreamBody<'a, S> {
     /// None.
     Empty,
     /// All of it.
@@ -154,7 +154,7 @@ pub const ANSWER_HEADERS: [&str; 7] = [
 
 /// A complete answer of the origin.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct OriginAnswer {
+pub struct UpstreamAnswer {
     /// The HTTP status.
     pub status: u16,
     /// Those of [`ANSWER_HEADERS`] that it has.
@@ -163,7 +163,7 @@ pub struct OriginAnswer {
     pub body: Vec<u8>,
 }
 
-impl OriginAnswer {
+impl UpstreamAnswer {
     /// The value of a header, empty when there is none.
     #[must_use]
     pub fn header(&self, name: &str) -> &str {
@@ -173,7 +173,7 @@ impl OriginAnswer {
 
 /// There was no complete answer. Unless it says so, the origin may have done what it was asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum OriginError {
+pub enum UpstreamError {
     /// No connection was made: the origin has not seen the request.
     #[error("origin: unreachable: {0}")]
     Unreachable(String),
@@ -186,18 +186,6 @@ pub enum OriginError {
     /// The answer is longer than it may be.
     #[error("origin: the answer is too long")]
     TooLarge,
-}
-
-/// For platforms that have no origin: it cannot be reached.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct NoOrigin;
-
-impl Origin for NoOrigin {
-    type Stream = ();
-
-    async fn send(&self, _: &OriginRequest<'_>, _: OriginBody<'_, ()>) -> Result<OriginAnswer, OriginError> {
-        Err(OriginError::Unreachable("there is none".to_owned()))
-    }
 }
 
 /// What is limited by the address that it comes from. Each is a binding of its own.
@@ -251,20 +239,6 @@ pub trait RateLimits {
 #[error("{0}")]
 pub struct RateLimitError(pub String);
 
-/// For platforms that count nothing.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct NoLimits;
-
-impl RateLimits for NoLimits {
-    fn has(&self, _: Limit) -> bool {
-        false
-    }
-
-    async fn allows(&self, _: Limit, _: &str) -> Result<bool, RateLimitError> {
-        Ok(true)
-    }
-}
-
 /// Takes log lines. They go to operators, never to clients; no token and no secret is ever part of one.
 pub trait Log {
     /// One event, on one line.
@@ -278,9 +252,9 @@ pub trait Platform {
     /// Keeps the snapshot.
     type Store: ObjectStore;
     /// Fetches issuers' keys.
-    type Keys: KeySource;
+    type Keys: IssuerKeys;
     /// Takes writes.
-    type Origin: Origin;
+    type Upstream: Upstream;
     /// Counts requests.
     type Limits: RateLimits;
 
@@ -291,7 +265,7 @@ pub trait Platform {
     /// Fetches issuers' keys.
     fn keys(&self) -> &Self::Keys;
     /// Takes writes.
-    fn origin(&self) -> &Self::Origin;
+    fn upstream(&self) -> &Self::Upstream;
     /// Counts requests.
     fn limits(&self) -> &Self::Limits;
     /// Takes log lines.

@@ -53,7 +53,7 @@ impl Incoming {
             // Answers come from the newest data, and nothing is forwarded.
             min_seq: 0,
             passed: &[],
-            origin: &self.origin,
+            page_origin: &self.origin,
             ip_address: &self.ip_address,
             country: &self.country,
         }

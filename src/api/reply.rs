@@ -16,8 +16,8 @@ pub struct Request<'a> {
     pub query: &'a str,
     /// The header of that name, empty when there is none.
     pub authorization: &'a str,
-    /// The header of that name, empty when there is none.
-    pub origin: &'a str,
+    /// The header `Origin`, empty when there is none: the page that asks.
+    pub page_origin: &'a str,
     /// The viewer's address, as the platform says.
     pub ip_address: &'a str,
     /// The viewer's country, ISO 3166-1 alpha-2, as the platform says.

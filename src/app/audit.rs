@@ -4,59 +4,51 @@ use base64ct::{Base64UrlUnpadded, Encoding as _};
 use serde_json::Value;
 
 use super::{
-    App, State,
     event::{Event, Line},
     finish,
+    plan::{Plan, PublishPlan},
+    publish::Transfer,
 };
 use crate::{
     api::{
         reply::{Outcome, Reply, Request},
-        route::Route,
         viewer,
-        write::WriteRoute,
     },
     limits::{AUDIT_VALUE_MAX_BYTES, LOGGED_PATH_MAX_BYTES},
-    ports::Platform,
+    ports::Log,
     snapshot::store_key::StoreKey,
     token::{BearerToken, IssuerConfig, VerifiedToken},
 };
 
-/// What a request changes.
+/// The change that a request asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Audited {
-    /// What is done.
+pub(super) struct Change {
     pub action: &'static str,
-    /// The key of the snapshot; nothing for what is passed on, which the path names.
+    /// The key of the snapshot; nothing for a write that is passed on, which the path names.
     pub key: Option<String>,
 }
 
-impl Audited {
-    /// What a request changes, if it is one that does. `writes` is whether there is an origin to pass writes on to.
-    pub fn of(request: &Request<'_>, writes: bool) -> Option<Self> {
-        if matches!(request.method, "GET" | "HEAD" | "OPTIONS") {
-            return None;
-        }
-        if let Some(route) = Route::parse(request.path).filter(|route| route.allows(request.method)) {
-            return Some(match (route, request.method) {
-                (Route::Stored(key), method) => {
-                    Self { action: stored_action(key, method == "DELETE"), key: Some(key.to_string()) }
-                }
-                (Route::Pack, _) => Self { action: "store", key: Some("pack".to_owned()) },
-                _ => return None,
-            });
-        }
-        let write = WriteRoute::parse(request.path).filter(|write| writes && write.takes(request.method))?;
-        Some(Self { action: if write.is_for_merchants() { "write" } else { SIGN_IN }, key: None })
+impl Change {
+    /// The change that a plan is about, if it is about one.
+    pub fn of(plan: &Plan) -> Option<Self> {
+        let (action, key) = match plan {
+            Plan::Read(_) => return None,
+            Plan::Write(write) => (if write.is_for_merchants { "write" } else { SIGN_IN }, None),
+            Plan::Publish(PublishPlan { transfer, .. }) => match *transfer {
+                Transfer::Store(key) => (stored_action(key, false), Some(key.to_string())),
+                Transfer::Delete(key) => (stored_action(key, true), Some(key.to_string())),
+                Transfer::Pack => ("store", Some("pack".to_owned())),
+                Transfer::Send(_) | Transfer::Check | Transfer::Keys | Transfer::Issuers => return None,
+            },
+        };
+        Some(Self { action, key })
     }
 
-    /// Whether somebody signs in, who has no token yet.
+    /// Whether it is a sign-in, whose sender has no token yet.
     pub fn is_sign_in(&self) -> bool {
         self.action == SIGN_IN
     }
 }
-
-/// Under this name a reply carries the `seq` of a head that was published to its event. No client sees it.
-pub(super) const HEAD_SEQ: &str = "head-seq";
 
 const SIGN_IN: &str = "sign_in";
 
@@ -101,7 +93,7 @@ impl Actor {
 #[derive(Clone, Copy, Debug)]
 pub struct AuditEvent<'a> {
     pub(super) request_id: &'a str,
-    pub(super) what: &'a Audited,
+    pub(super) change: &'a Change,
     pub(super) actor: &'a Actor,
     pub(super) request: &'a Request<'a>,
     /// The answer; there is none if the client went away.
@@ -113,9 +105,9 @@ pub struct AuditEvent<'a> {
 impl AuditEvent<'_> {
     /// Writes the members behind `event`.
     pub(super) fn write(&self, line: &mut Line) {
-        let Self { request_id, what, actor, request, reply, seq } = *self;
-        line.text("request_id", request_id).text("action", what.action);
-        match &what.key {
+        let Self { request_id, change, actor, request, reply, seq } = *self;
+        line.text("request_id", request_id).text("action", change.action);
+        match &change.key {
             Some(key) => line.text("key", key),
             None => {
                 let end = request.path.floor_char_boundary(LOGGED_PATH_MAX_BYTES);
@@ -150,53 +142,44 @@ impl AuditEvent<'_> {
 
 /// A change that has begun. If it is dropped - the client has gone, and the platform goes no further - its event says
 /// that the outcome is unknown.
-pub(super) struct Begun<'a, P: Platform> {
-    app: &'a App<P>,
+pub(super) struct Begun<'a> {
+    log: &'a dyn Log,
     request: &'a Request<'a>,
-    what: Option<Audited>,
+    request_id: &'a str,
+    change: Change,
     actor: Actor,
-    /// The id of the request, which the origin gets as well.
-    pub id: String,
+    is_ended: bool,
 }
 
-impl<'a, P: Platform> Begun<'a, P> {
-    /// A change whose token has just been verified.
-    pub fn new(app: &'a App<P>, request: &'a Request<'a>) -> Option<Self> {
-        let what = Audited::of(request, app.config.origin.is_some())?;
-        let actor = app.actor(&what, request);
-        Some(Self { app, request, what: Some(what), actor, id: app.request_id() })
+impl<'a> Begun<'a> {
+    pub fn new(
+        change: Change,
+        actor: Actor,
+        request: &'a Request<'a>,
+        request_id: &'a str,
+        log: &'a dyn Log,
+    ) -> Self {
+        Self { log, request, request_id, change, actor, is_ended: false }
     }
 
-    /// The change is answered: what it is, and who asked for it.
-    pub fn end(mut self) -> Option<(Audited, Actor)> {
-        Some((self.what.take()?, std::mem::take(&mut self.actor)))
+    /// The change is answered. `seq` is that of the head that was published, if it was.
+    pub fn end(mut self, reply: &Reply, seq: Option<u64>) {
+        self.is_ended = true;
+        self.write(Some(reply), seq);
+    }
+
+    fn write(&self, reply: Option<&Reply>, seq: Option<u64>) {
+        let Self { request_id, change, actor, request, .. } = self;
+        let seq = seq.or_else(|| reply?.header("entitlement-seq")?.parse().ok());
+        Event::Audit(&AuditEvent { request_id, change, actor, request, reply, seq }).log(self.log);
     }
 }
 
-impl<P: Platform> Drop for Begun<'_, P> {
+impl Drop for Begun<'_> {
     fn drop(&mut self) {
-        if let Some(what) = self.what.take() {
-            let (request_id, actor, request) = (&*self.id, &self.actor, self.request);
-            let event = AuditEvent { request_id, what: &what, actor, request, reply: None, seq: None };
-            Event::Audit(&event).log(self.app.platform.log());
+        if !self.is_ended {
+            self.write(None, None);
         }
-    }
-}
-
-impl<P: Platform> App<P> {
-    /// Who asks for a change. The token has been verified a moment ago, so that it is at hand.
-    pub(super) fn actor(&self, what: &Audited, request: &Request<'_>) -> Actor {
-        if what.is_sign_in() {
-            return Actor::default();
-        }
-        let Ok(mut state) = self.state.try_borrow_mut() else { return Actor::default() };
-        let State { tokens, .. } = &mut *state;
-        let (verifier, entropy) = (self.platform.verifier(), self.platform.entropy());
-        let verified = tokens.verify(request.authorization, self.now(), verifier, entropy);
-        verified.map_or_else(
-            |_| Actor::default(),
-            |token| Actor::of(&token, &self.config.issuers, request.authorization),
-        )
     }
 }
 
@@ -242,9 +225,9 @@ mod tests {
             ("PUT", "/nowhere", None),
         ] {
             let request = Request { method, path, ..Request::default() };
-            let found = Audited::of(&request, true);
-            assert_eq!(found.map(|found| found.action), action, "{method} {path}");
-            let without_origin = Audited::of(&request, false).is_some();
+            let change = |has_upstream| Change::of(&Plan::of(&request, has_upstream).ok()?);
+            assert_eq!(change(true).map(|found| found.action), action, "{method} {path}");
+            let without_origin = change(false).is_some();
             assert_eq!(without_origin, action.is_some() && path.starts_with("/snapshot"), "{method} {path}");
         }
     }

@@ -1,76 +1,73 @@
-//! The headers that every answer has, the log line, and the audit event.
+//! Completes answers: the id of the request, the headers that every answer has, and the log line.
 
-use std::borrow::Cow;
-
-use super::{
-    App,
-    audit::{AuditEvent, Audited, Begun, HEAD_SEQ},
-    event::Event,
+use std::{
+    borrow::Cow,
+    cell::{Cell, OnceCell},
 };
+
+use super::event::Event;
 use crate::{
     api::{
         cors::Cors,
         error::ApiError,
         reply::{Body, Caching, Reply, Request},
     },
-    config::LogChecks,
+    config::{Config, LogChecks},
     limits::LOGGED_PATH_MAX_BYTES,
-    ports::Platform,
+    ports::{Entropy, Log},
 };
 
-/// Where the time went, for `Server-Timing`. Time stands still in a Worker while it computes, so what did
-/// not wait has no duration.
+/// The part of an answer's time that `Server-Timing` shows. Time stands still in a Worker while it computes, so that an
+/// answer that did not wait has no duration.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Timing {
     /// Answered from memory.
     Memory,
-    /// Something was awaited, for so long in all.
+    /// Something was awaited, for so many milliseconds in all.
     Loaded { dur_ms: u64 },
 }
 
-impl<P: Platform> App<P> {
-    /// Completes an answer of the edge, and writes the audit event of what changes something. `begun` is a change that
-    /// was tried; one that was refused before has its event, too, if a token says who asked for it.
-    pub(super) fn finish_audited(
+/// Completes answers, and names requests.
+#[derive(Debug)]
+pub struct Completion {
+    cors: Cors,
+    log_checks: LogChecks,
+    requests: Cell<u32>,
+    instance: OnceCell<u64>,
+}
+
+impl Completion {
+    /// As the configuration says.
+    #[must_use]
+    pub fn new(config: &Config) -> Self {
+        let (cors, log_checks) = (config.cors.clone(), config.log_checks);
+        Self { cors, log_checks, requests: Cell::new(0), instance: OnceCell::new() }
+    }
+
+    /// Adds the headers that every answer has, and writes the log line. The answer keeps the id of the request if it has
+    /// one already.
+    #[must_use]
+    pub fn complete(
         &self,
         request: &Request<'_>,
         mut reply: Reply,
-        timing: Timing,
-        begun: Option<Begun<'_, P>>,
+        log: &dyn Log,
+        entropy: &dyn Entropy,
     ) -> Reply {
-        let audited = match begun {
-            Some(begun) => {
-                if reply.header("x-request-id").is_none() {
-                    reply.headers.push(("x-request-id", Cow::Owned(begun.id.clone())));
-                }
-                begun.end()
-            }
-            None => Audited::of(request, self.config.origin.is_some())
-                .filter(|what| matches!(reply.status, 400 | 402..=499) && !what.is_sign_in())
-                .map(|what| {
-                    let actor = self.actor(&what, request);
-                    (what, actor)
-                }),
-        };
-        let seq = reply.take_header(HEAD_SEQ);
-        let reply = self.finish(request, reply, timing);
-        if let Some((what, actor)) = audited {
-            let id = reply.header("x-request-id").unwrap_or_default();
-            let seq = seq.as_deref().or_else(|| reply.header("entitlement-seq"));
-            let seq = seq.and_then(|seq| seq.parse().ok());
-            let (what, actor, reply) = (&what, &actor, Some(&reply));
-            let event = AuditEvent { request_id: id, what, actor, request, reply, seq };
-            // `LOG_CHECKS` cannot switch audit events off.
-            Event::Audit(&event).log(self.platform.log());
-        }
-        reply
+        let id = reply.take_header("x-request-id").unwrap_or_else(|| self.request_id(entropy));
+        self.finish(request, reply, id, Timing::Memory, log)
     }
 
-    pub(super) fn finish(&self, request: &Request<'_>, mut reply: Reply, timing: Timing) -> Reply {
-        // What was passed on to the origin has its id already.
-        let request_id = reply.take_header("x-request-id").unwrap_or_else(|| self.request_id());
-        let is_logged = self.log_request(request, &reply, &request_id);
-        // The next request is to be logged as well, and waits for nothing.
+    pub(super) fn finish(
+        &self,
+        request: &Request<'_>,
+        mut reply: Reply,
+        request_id: String,
+        timing: Timing,
+        log: &dyn Log,
+    ) -> Reply {
+        let is_logged = self.log_request(request, &reply, &request_id, log);
+        // An answer that was logged is logged the next time as well, and one that waited will not wait again.
         if is_logged || matches!(timing, Timing::Loaded { .. }) {
             reply.validity = None;
         }
@@ -86,30 +83,24 @@ impl<P: Platform> App<P> {
             },
         ));
         headers.push(("x-request-id", Cow::Owned(request_id)));
-        headers.extend(self.config.cors.headers(request.origin));
+        headers.extend(self.cors.headers(request.page_origin));
         reply
     }
 
-    /// Names a request in logs and in its answer: random for each isolate, counted within it. A client's own
-    /// value is not taken: it would let clients write into the log.
-    pub(super) fn request_id(&self) -> String {
-        let prefix = self.request_prefix();
-        let count = self.count_request();
+    /// Names a request in logs and in its answer: random for each instance, counted within it. A client's own value is
+    /// not taken: it would let clients write into the log.
+    #[must_use]
+    pub fn request_id(&self, entropy: &dyn Entropy) -> String {
         let mut id = String::with_capacity(16 + 1 + 8);
-        push_hex(&mut id, prefix, 16);
+        push_hex(&mut id, self.instance(entropy), 16);
         id.push('-');
-        push_hex(&mut id, count.into(), 8);
+        push_hex(&mut id, self.count_request().into(), 8);
         id
     }
 
     /// Random for each instance.
-    pub(super) fn request_prefix(&self) -> u64 {
-        self.request_prefix.get().unwrap_or_else(|| {
-            let random = self.platform.entropy().random();
-            let prefix = random.first_chunk().copied().map_or(0, u64::from_be_bytes);
-            self.request_prefix.set(Some(prefix));
-            prefix
-        })
+    pub(super) fn instance(&self, entropy: &dyn Entropy) -> u64 {
+        *self.instance.get_or_init(|| entropy.random().first_chunk().copied().map_or(0, u64::from_be_bytes))
     }
 
     /// The number of one more request. Never 0.
@@ -119,11 +110,11 @@ impl<P: Platform> App<P> {
         count
     }
 
-    /// Says whether it logged anything.
-    fn log_request(&self, request: &Request<'_>, reply: &Reply, request_id: &str) -> bool {
-        let is_logged = match self.config.log_checks {
+    /// Returns whether it logged anything.
+    fn log_request(&self, request: &Request<'_>, reply: &Reply, request_id: &str, log: &dyn Log) -> bool {
+        let is_logged = match self.log_checks {
             LogChecks::All => true,
-            // A refusal beside a denial is told as well: somebody integrates, and looks here for the reason.
+            // Refusals beside denials: developers who integrate a client look here for the reason.
             LogChecks::Denied => matches!(reply.status, 400..=403 | 409 | 413 | 415 | 422 | 429 | 500..),
             LogChecks::None => reply.status >= 500,
         };
@@ -137,7 +128,7 @@ impl<P: Platform> App<P> {
                 reason: &reply.reason,
                 detail: &reply.detail,
             };
-            event.log(self.platform.log());
+            event.log(log);
         }
         is_logged
     }
@@ -151,8 +142,8 @@ pub(super) fn push_hex(text: &mut String, number: u64, digits: u32) {
     }
 }
 
-/// What a service answers that cannot read its configuration: whatever was asked, a fixed body that any page
-/// may read, and the preflight without which no page could.
+/// The answer of a service whose configuration is wrong: to every request a fixed body that any page may read, and to a
+/// preflight the headers without which no page could.
 #[must_use]
 pub fn unconfigured(request: &Request<'_>) -> Reply {
     let mut reply =
@@ -162,7 +153,7 @@ pub fn unconfigured(request: &Request<'_>) -> Reply {
     reply
 }
 
-/// The answer to a preflight, or to whoever asks for the methods.
+/// The answer to `OPTIONS`, without the route's methods.
 pub(super) fn preflight(request: &Request<'_>) -> Reply {
     let mut headers = Cors::preflight_headers(request.passed("access-control-request-headers")).to_vec();
     let private_network = request.passed("access-control-request-private-network");

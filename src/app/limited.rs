@@ -1,6 +1,11 @@
-//! Limits by address: what is asked of the platform before a stranger's request costs anything.
+//! Limits by address: the platform counts a stranger's request before it costs anything.
 
-use super::App;
+use std::cell::RefCell;
+
+use super::{
+    Event, ServiceReason,
+    upstream::{Problem, Problems},
+};
 use crate::{
     api::{
         error::ApiError,
@@ -10,26 +15,50 @@ use crate::{
     ports::{Limit, Platform, RateLimits as _},
 };
 
-impl<P: Platform> App<P> {
-    /// The refusal of a request whose address has sent too many. A request of an unknown address is not limited, and nor
-    /// is any as long as the platform does not say.
-    pub(super) async fn refused_by_limit(&self, limit: Limit, request: &Request<'_>) -> Option<Reply> {
-        let limits = self.platform.limits();
-        let network = Network::of(request.ip_address).filter(|_| limits.has(limit))?;
+/// The limits, and the problems of the platform that counts.
+#[derive(Debug, Default)]
+pub(super) struct AddressLimits {
+    problems: RefCell<Problems>,
+}
+
+impl AddressLimits {
+    /// Counts a request by its address. A request of an unknown address is not limited, and neither is any other while
+    /// the platform does not answer.
+    ///
+    /// # Errors
+    /// With the refusal of one request too many.
+    pub async fn count<P: Platform>(
+        &self,
+        limit: Limit,
+        request: &Request<'_>,
+        platform: &P,
+    ) -> Result<(), Reply> {
+        let limits = platform.limits();
+        let Some(network) = Network::of(request.ip_address).filter(|_| limits.has(limit)) else {
+            return Ok(());
+        };
         match limits.allows(limit, &network.to_string()).await {
-            Ok(true) => None,
-            Ok(false) => Some(
-                Reply::error(ApiError::TooManyRequests, "limited").with_detail(limit.binding().to_owned()),
-            ),
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Reply::error(ApiError::TooManyRequests, ServiceReason::Limited.code())
+                .with_detail(limit.binding().to_owned())),
             Err(error) => {
-                self.log_limit_problem(limit, &error.to_string());
-                None
+                self.log_problem(limit, &error.to_string(), platform);
+                Ok(())
             }
         }
     }
 
-    /// Whether a read that needs no token has to be counted before it is answered.
-    pub(super) fn counts_reads(&self, request: &Request<'_>) -> bool {
-        !request.ip_address.is_empty() && self.platform.limits().has(Limit::AnonymousRead)
+    /// Whether reads without a token are counted before they are answered.
+    pub fn counts_reads<P: Platform>(request: &Request<'_>, platform: &P) -> bool {
+        !request.ip_address.is_empty() && platform.limits().has(Limit::AnonymousRead)
+    }
+
+    /// Logs that requests cannot be counted, the first time at once and repetitions as a count.
+    fn log_problem<P: Platform>(&self, limit: Limit, problem: &str, platform: &P) {
+        let binding = limit.binding();
+        let known = Problem::new(binding, String::new());
+        if let Some(times) = self.problems.borrow_mut().count(&known, platform.now_ms()) {
+            Event::Limit { binding, problem, times }.log(platform.log());
+        }
     }
 }

@@ -1,14 +1,13 @@
-//! The service for an origin, which answers from its own data at this moment: the same routes, tokens,
-//! decisions and bodies, but no published snapshot, no store and nothing to wait for.
+//! Reads for an origin, which answers from its own data at this moment: the same routes, permissions, decisions and
+//! bodies as at the edge, but no published snapshot, no store and nothing to wait for.
 
 use std::rc::Rc;
 
 use super::{
-    App, Event, Need,
-    answer::{Refusal, page_and_limit},
-    finish::Timing,
-    read::{Known, MemberWindow, Missing, Read},
-    seconds, unavailable,
+    Event, MemberWindow, ServiceReason,
+    plan::{Plan, page_and_limit},
+    read::{ReadError, Source},
+    unavailable,
 };
 use crate::{
     api::{
@@ -16,72 +15,65 @@ use crate::{
         reply::{Reply, Request},
         route::Route,
     },
-    ports::Platform,
+    ports::Log,
     snapshot::{
         time::UnixSecs,
         version::{ObjectCache, Version},
     },
-    token::VerifiedToken,
+    token::{IssuerConfig, VerifiedToken},
 };
 
-impl<P: Platform> App<P> {
-    /// Verifies the request's token, with its issuer's keys fetched if they have to be. Reads by the same token
-    /// find it verified.
+/// A read that is answered from a version at hand.
+pub struct LocalRead<'a> {
+    /// The request.
+    pub request: &'a Request<'a>,
+    /// The issuers whose tokens are accepted.
+    pub issuers: &'a [IssuerConfig],
+    /// The moment, unix seconds.
+    pub now: UnixSecs,
+    /// Takes log lines.
+    pub log: &'a dyn Log,
+}
+
+impl LocalRead<'_> {
+    /// Answers from `version`, all of whose objects are in `objects`. If it has one page of a package's members,
+    /// `window` says which. `verify` gives the request's token, or the answer to one that is not accepted.
     ///
-    /// # Errors
-    /// With the answer to a request whose token is refused, or cannot be verified now. It is not complete:
-    /// see [`Self::complete`].
-    pub async fn verify(&self, request: &Request<'_>) -> Result<Rc<VerifiedToken>, Reply> {
-        let verified = match self.token(request, self.now()) {
-            Err(Refusal::Need(Need::Keys(issuer))) => {
-                self.fetch_keys(issuer).await;
-                self.token(request, self.now())
-            }
-            verified => verified,
-        };
-        verified.map_err(Reply::from)
-    }
-
-    /// Answers a read from `version`, all of whose objects are in `objects`. The answer is not complete: see
-    /// [`Self::complete`].
-    pub fn answer_from(&self, request: &Request<'_>, version: &Version, objects: &mut ObjectCache) -> Reply {
-        self.answer_page_from(request, version, objects, None)
-    }
-
-    /// As [`Self::answer_from`]. If the version has one page of a package's members, `window` says which.
-    pub fn answer_page_from(
+    /// The answer is not complete: see [`Completion`](super::Completion).
+    pub fn answer(
         &self,
-        request: &Request<'_>,
         version: &Version,
         objects: &mut ObjectCache,
         window: Option<MemberWindow>,
+        verify: impl FnOnce() -> Result<Rc<VerifiedToken>, Reply>,
     ) -> Reply {
-        let now = seconds(self.platform.now_ms());
-        let read = match self.read(request, now) {
-            Ok(read) => read,
-            Err(refusal) => return refusal.into(),
+        self.answered(version, objects, window, verify).unwrap_or_else(|refusal| refusal)
+    }
+
+    fn answered(
+        &self,
+        version: &Version,
+        objects: &mut ObjectCache,
+        window: Option<MemberWindow>,
+        verify: impl FnOnce() -> Result<Rc<VerifiedToken>, Reply>,
+    ) -> Result<Reply, Reply> {
+        let plan = match Plan::of(self.request, false)? {
+            Plan::Read(plan) if self.request.method != "OPTIONS" => plan,
+            _ => {
+                let allow = Route::parse(self.request.path).map(Route::allow);
+                return Err(allow.map_or(ApiError::RouteNotFound, ApiError::MethodNotAllowed).into());
+            }
         };
-        match read.answer(Known { version, epoch: None, condition: "ok", window }, objects, request, now) {
-            Ok(reply) => reply,
-            Err(Missing::Objects(_)) => Reply::error(unavailable(), "unreadable"),
-            Err(Missing::Corrupt(error)) => {
-                Event::Corrupt { seq: version.head.seq, error }.log(self.platform.log());
-                Reply::error(unavailable(), "unreadable")
+        let read = plan.permitted(self.issuers, verify)?;
+        let source = Source { version, epoch: None, condition: "ok", window };
+        match read.answer(source, objects, self.request, self.now) {
+            Ok(reply) => return Ok(reply),
+            Err(ReadError::Missing(_)) => {}
+            Err(ReadError::Corrupt(error)) => {
+                Event::Corrupt { seq: version.head.seq, error }.log(self.log);
             }
         }
-    }
-
-    /// Adds the headers that every answer has, and writes the log line.
-    pub fn complete(&self, request: &Request<'_>, reply: Reply) -> Reply {
-        self.finish(request, reply, Timing::Memory)
-    }
-
-    fn read(&self, request: &Request<'_>, now: UnixSecs) -> Result<Read, Refusal> {
-        let route = Route::parse(request.path).ok_or(ApiError::RouteNotFound)?;
-        if !matches!(request.method, "GET" | "HEAD") {
-            return Err(ApiError::MethodNotAllowed(route.allow()).into());
-        }
-        self.checked(request, route, now)
+        Err(Reply::error(unavailable(), ServiceReason::Unreadable.code()))
     }
 }
 
@@ -91,14 +83,4 @@ pub fn member_page(query: &str) -> Option<(u64, usize)> {
     let (page, limit) = page_and_limit(query).ok()?;
     // At most 100 a page: the product fits.
     Some((u64::from(page.saturating_sub(1)) * limit as u64, limit))
-}
-
-/// Nothing but an issuer's keys has to be fetched for a read at hand.
-impl From<Refusal> for Reply {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::Reply(reply) => reply,
-            Refusal::Need(_) => Self::error(unavailable(), "keys_unavailable"),
-        }
-    }
 }

@@ -1,25 +1,43 @@
 //! The whole service, with no platform in it.
 //!
-//! [`App::answer`] is synchronous and does no I/O: it answers from what is in memory, or says what it
-//! [`Need`]s. [`App::resume`] fetches that and asks again. The cheapest check - token, head and shards in
-//! memory - is thus one plain call, and it is the same code as every other check.
+//! [`App::answer`] is synchronous and does no I/O: it answers from memory, or gives what is [`Pending`].
+//! [`App::resume`] loads what is missing through the ports and tries again. The cheapest check - token, head and shards
+//! in memory - is thus one plain call, and it is the same code as every other check (docs/adr/0001).
+//!
+//! [`App`] only routes. The state has owners (docs/adr/0034):
+//!
+//! ```text
+//!             plan: route, method, parameters, once
+//!               │
+//! App ──► answer: token, role, version ──► Next::Reply
+//!  │            ├──► Missing ──► missing: loaded, and tried again
+//!  │            ├──► Next::Confirm ─┐
+//!  │            ├──► Next::Forward ─┴──► upstream: confirmations, writes, circuits
+//!  │            └──► Next::Publish ────► publish: heads, objects, the lease
+//!  ├──► tokens: verified tokens, issuers' keys and their fetches
+//!  ├──► library: head, versions, objects
+//!  └──► finish, audit, event: headers, log lines, audit events
+//! ```
 
 mod answer;
 mod audit;
+mod body;
 mod event;
 mod finish;
 mod health;
-mod jwks_cache;
+mod library;
 mod limited;
-mod load;
 mod local;
-mod origin;
+mod missing;
 mod permission;
+mod plan;
 mod publish;
 mod read;
-mod snapshots;
+mod reason;
+mod tokens;
+mod upstream;
 
-use std::cell::{Cell, RefCell};
+use std::fmt;
 
 use crate::{
     api::{
@@ -27,115 +45,100 @@ use crate::{
         reply::{Reply, Request, Validity},
     },
     config::{Config, ConfigError},
-    limits::{LOAD_ROUNDS_MAX, LOAD_WAIT_MS, LOAD_WAITS_MAX, LOGGED_PATH_MAX_BYTES, RETRY_AFTER_SECS},
-    ports::{Limit, Platform, SignatureAlgorithm, SignatureVerifier},
-    snapshot::{head::Head, object::ObjectName, time::UnixSecs},
-    token::{JoseAlgorithm, KeySet, TokenVerifier},
+    limits::{LOAD_ROUNDS_MAX, RETRY_AFTER_SECS},
+    ports::{Limit, Platform, SignatureVerifier},
+    snapshot::time::UnixSecs,
+    token::VerifiedToken,
 };
 
-use audit::Begun;
+pub use audit::AuditEvent;
+pub use body::{BodyError, RequestBody};
 pub use event::{Event, EventKind};
-pub use finish::unconfigured;
-pub use local::member_page;
-use origin::{OriginState, StreamOf, Turn};
-pub use origin::{Question, Unreadable, Verdict, Write, Written, verdict, written};
+pub use finish::{Completion, unconfigured};
+pub use local::{LocalRead, member_page};
 pub use permission::Permission;
-pub use publish::{BodyError, RequestBody};
-use publish::{InFlight, Transfer};
 pub use read::MemberWindow;
-use snapshots::Snapshots;
+pub use reason::ServiceReason;
+pub use tokens::{Fetched, KeyFetch, KeyTicket, Refusal, Tokens, Unverified};
+pub use upstream::{Unreadable, Verdict, Written, verdict, written};
+
+use answer::{Attempt, Next, epoch};
+use audit::{Actor, Begun, Change};
+use finish::Timing;
+use library::{Library, Loader, Reader};
+use limited::AddressLimits;
+use missing::{Load, Missing, Patience, Supply};
+use plan::Plan;
+use publish::{InFlight, Publisher, Transfer, Transferred};
+use tokens::KeyLoader;
+use upstream::{Exchange, StreamOf, Upstream, UpstreamQuestion, Write};
 
 /// The service. One for each isolate.
 pub struct App<P: Platform> {
     platform: P,
     config: Config,
-    head_keys: KeySet<P::Verifier>,
-    // Borrowed for the length of a synchronous call only, never across an await.
-    state: RefCell<State<P::Verifier>>,
+    tokens: Tokens<P::Verifier>,
+    library: Library<P::Verifier>,
+    upstream: Upstream,
+    limits: AddressLimits,
     in_flight: InFlight,
-    requests: Cell<u32>,
-    request_prefix: Cell<Option<u64>>,
+    completion: Completion,
 }
 
-struct State<V: SignatureVerifier> {
-    tokens: TokenVerifier<V>,
-    snapshots: Snapshots,
-    origin: OriginState,
+/// The outcome of [`App::answer`].
+#[derive(Debug)]
+pub enum Answered<V: SignatureVerifier> {
+    /// The reply, from memory. It is complete: every header is set.
+    Now(Reply),
+    /// Something has to be awaited: [`App::resume`] gives the reply.
+    Later(Pending<V>),
 }
 
-impl<V: SignatureVerifier> State<V> {
-    /// A head was read that may be used: its denylist counts from now on, whatever becomes of what it names.
-    fn deny_by(&mut self, head: &Head, now: UnixSecs) {
-        if self.snapshots.denies_by(head) {
-            self.tokens.deny(&head.denylist);
-        }
-        self.snapshots.head_was_read(now);
+/// A request that is planned and waits for something. Dropping it keeps no other request waiting.
+pub struct Pending<V: SignatureVerifier> {
+    plan: Plan,
+    next: Result<Start, Missing<V>>,
+}
+
+/// Where a pending request goes on.
+enum Start {
+    /// It is counted by its address, and then tried.
+    Count,
+    Next(Next),
+}
+
+impl<V: SignatureVerifier> fmt::Debug for Pending<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pending").field("plan", &self.plan).finish_non_exhaustive()
     }
 }
 
-/// What has to be fetched before a request can be answered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Need {
-    /// The head.
-    Head,
-    /// Objects of the snapshot.
-    Objects(Vec<ObjectName>),
-    /// The keys of an issuer.
-    Keys(usize),
-    /// The keys of an issuer that enough other requests are fetching.
-    KeysOfOthers,
-    /// Something of the publisher, who may publish.
-    Transfer(Transfer),
-    /// Whether the address has not read too much without a token.
-    Count,
-    /// The origin's word on what the snapshot does not grant.
-    Origin(Box<Question>),
-    /// The origin, to which a write is to be passed on.
-    Forward(Write),
-}
-
 /// Something that is refreshed behind a request.
-#[derive(Debug)]
-pub struct Refresh(Refreshed);
+pub struct Refresh<V: SignatureVerifier>(Refreshed<V>);
 
-#[derive(Debug)]
-enum Refreshed {
+enum Refreshed<V: SignatureVerifier> {
     Head,
-    Keys(usize),
+    Keys(KeyTicket<V>),
 }
 
 impl<P: Platform> App<P> {
     /// Makes the configured keys ready.
     ///
     /// # Errors
-    /// When a key of the configuration cannot be used.
+    /// A key of the configuration cannot be used.
     pub fn new(platform: P, config: Config) -> Result<Self, ConfigError> {
-        let head_keys = KeySet::from_inline_jwks(&config.snapshot_keys, platform.verifier())
-            .map_err(|error| ConfigError::new("SNAPSHOT_KEYS", error.to_string()))?;
-        // A key that verifies by a secret would let whoever reads the configuration sign heads.
-        if !head_keys.is_all(JoseAlgorithm::Signature(SignatureAlgorithm::EdDsa)) {
-            return Err(ConfigError::new("SNAPSHOT_KEYS", "every key must be an Ed25519 key (EdDSA)"));
-        }
-        if !head_keys.left_out().is_empty() {
-            return Err(ConfigError::new("SNAPSHOT_KEYS", head_keys.left_out().to_string()));
-        }
-        let tokens = TokenVerifier::new(config.issuers.clone(), platform.verifier())?;
-        let issuers = tokens.issuers();
-        let app = Self {
-            state: RefCell::new(State {
-                tokens,
-                snapshots: Snapshots::default(),
-                origin: OriginState::default(),
-            }),
+        let library = Library::new(&config, platform.verifier())?;
+        let tokens = Tokens::new(&config.issuers, platform.verifier(), platform.log())?;
+        Ok(Self {
+            completion: Completion::new(&config),
+            tokens,
+            library,
+            upstream: Upstream::default(),
+            limits: AddressLimits::default(),
+            in_flight: InFlight::default(),
             platform,
             config,
-            head_keys,
-            in_flight: InFlight::default(),
-            requests: Cell::new(0),
-            request_prefix: Cell::new(None),
-        };
-        (0..issuers).for_each(|issuer| app.log_left_out(issuer));
-        Ok(app)
+        })
     }
 
     /// The configuration.
@@ -148,154 +151,269 @@ impl<P: Platform> App<P> {
         &self.platform
     }
 
-    /// Answers a request from memory. The reply is complete: every header is set.
-    ///
-    /// # Errors
-    /// With what has to be fetched first.
-    pub fn answer(&self, request: &Request<'_>) -> Result<Reply, Need> {
-        let reply = self.answer_at(request, self.platform.now_ms(), false)?;
-        Ok(if request.method == "GET" {
-            self.finish(request, reply, finish::Timing::Memory)
-        } else {
-            self.finish_audited(request, reply, finish::Timing::Memory, None)
-        })
-    }
-
-    /// Whether the answer that had this [`Reply::validity`] is the right one to the same question again: then the
-    /// number of this request, for the end of its id; never 0. It costs a comparison or two, so that whoever keeps
-    /// answers need not judge them.
-    pub fn repeat(&self, validity: &Validity) -> Option<u32> {
-        let now = self.now();
-        let State { snapshots, tokens, .. } = &*self.state.borrow();
-        let is_known =
-            validity.epoch == self.epoch(snapshots, tokens) && validity.since <= now && now < validity.until;
-        // What is due is left to an ordinary answer, which begins it.
-        let is_quiet =
-            snapshots.may_answer(now) && !snapshots.refresh_due(now) && !tokens.is_refresh_due(now);
-        (is_known && is_quiet).then(|| self.count_request())
-    }
-
-    /// Answers a request, fetching what it needs. The reply is complete: every header is set.
-    pub async fn handle(&self, request: &Request<'_>, body: impl RequestBody<Stream = StreamOf<P>>) -> Reply {
-        match self.answer(request) {
-            Ok(reply) => reply,
-            Err(need) => self.resume(request, need, body).await,
+    /// Answers a request from memory, if that is possible.
+    pub fn answer(&self, request: &Request<'_>) -> Answered<P::Verifier> {
+        let has_upstream = self.config.upstream.is_some();
+        if request.method == "OPTIONS" {
+            return Answered::Now(self.complete(request, plan::preflight(request, has_upstream), None));
+        }
+        let plan = match Plan::of(request, has_upstream) {
+            Ok(plan) => plan,
+            Err(error) => return Answered::Now(self.complete(request, error.into(), None)),
+        };
+        if plan.is_anonymous() && AddressLimits::counts_reads(request, &self.platform) {
+            return Answered::Later(Pending { plan, next: Ok(Start::Count) });
+        }
+        match self.attempt(&plan, request) {
+            Ok(Next::Reply(reply)) => Answered::Now(self.complete(request, reply, Some(&plan))),
+            next => Answered::Later(Pending { plan, next: next.map(Start::Next) }),
         }
     }
 
-    /// Fetches what [`Self::answer`] needs for a request, and answers it. The reply is complete: every header
-    /// is set. The need has to be the request's own: keys that are to be fetched count as being fetched.
+    /// The number of this request, for the end of its id, if the answer that had this [`Reply::validity`] is still the
+    /// right one to the same question; never 0. It costs a comparison or two, so that the caller, which keeps answers,
+    /// need not judge them.
+    pub fn repeat(&self, validity: &Validity) -> Option<u32> {
+        let now = self.now();
+        let snapshots = &*self.library.read();
+        let epoch = epoch(snapshots, &self.tokens, &self.completion, &self.platform);
+        let is_known = validity.epoch == epoch && validity.since <= now && now < validity.until;
+        // A refresh that is due is left to an ordinary answer, which begins it.
+        let is_quiet =
+            snapshots.may_answer(now) && !snapshots.refresh_due(now) && !self.tokens.is_refresh_due(now);
+        (is_known && is_quiet).then(|| self.completion.count_request())
+    }
+
+    /// Answers a request, loading what it needs. The reply is complete: every header is set.
+    pub async fn handle(&self, request: &Request<'_>, body: impl RequestBody<Stream = StreamOf<P>>) -> Reply {
+        match self.answer(request) {
+            Answered::Now(reply) => reply,
+            Answered::Later(pending) => self.resume(request, pending, body).await,
+        }
+    }
+
+    /// Answers a request for which [`Self::answer`] gave `pending`. The reply is complete: every header is set.
     pub async fn resume(
         &self,
         request: &Request<'_>,
-        need: Need,
+        pending: Pending<P::Verifier>,
         body: impl RequestBody<Stream = StreamOf<P>>,
     ) -> Reply {
         let start_ms = self.platform.now_ms();
-        let mut begun = None;
-        let reply = self.resume_unfinished(request, need, body, &mut begun).await;
+        // Before anything is sent: the upstream's log and this one name the request alike.
+        let id = self.completion.request_id(self.platform.entropy());
+        let Pending { plan, next } = pending;
+        let (transferred, begun) = self.carry_out(request, &id, &plan, next, body).await;
+        let Transferred { reply, seq } = transferred;
         let dur_ms = self.platform.now_ms().saturating_sub(start_ms);
-        self.finish_audited(request, reply, finish::Timing::Loaded { dur_ms }, begun)
+        let timing = Timing::Loaded { dur_ms };
+        let reply = self.completion.finish(request, reply, id.clone(), timing, self.platform.log());
+        match begun {
+            Some(begun) => begun.end(&reply, seq),
+            None => self.audit_refusal(request, &reply, &plan),
+        }
+        reply
     }
 
-    /// `begun` gets the change that is tried, if it is one.
-    async fn resume_unfinished<'a>(
+    /// The answer, and the change that was tried, if the request asks for one.
+    async fn carry_out<'a>(
         &'a self,
         request: &'a Request<'a>,
-        need: Need,
+        id: &'a str,
+        plan: &Plan,
+        start: Result<Start, Missing<P::Verifier>>,
         body: impl RequestBody<Stream = StreamOf<P>>,
-        begun: &mut Option<Begun<'a, P>>,
-    ) -> Reply {
-        let mut need = need;
-        let (mut is_counted, mut is_insistence_counted) = (false, false);
-        let since_ms = self.platform.now_ms();
-        let (mut loads, mut waits) = (0, 0);
-        while loads < LOAD_ROUNDS_MAX {
-            let may_wait = waits < LOAD_WAITS_MAX;
-            let has_loaded = match need {
-                Need::Head => self.load_head(may_wait).await,
-                Need::Objects(names) => self.load_missing(&names, may_wait).await,
-                Need::Keys(issuer) => {
-                    self.load_keys(issuer, request).await;
-                    true
+    ) -> (Transferred, Option<Begun<'a>>) {
+        let mut patience = Patience::new(self.platform.now_ms());
+        let next = match start {
+            Ok(Start::Next(next)) => Ok(next),
+            Ok(Start::Count) => {
+                match self.limits.count(Limit::AnonymousRead, request, &self.platform).await {
+                    Ok(()) => self.attempt(plan, request),
+                    Err(refusal) => return (refusal.into(), None),
                 }
-                Need::KeysOfOthers if may_wait => false,
-                Need::KeysOfOthers => {
-                    let detail =
-                        "the issuer's keys: other requests have been fetching them for long".to_owned();
-                    return Reply::error(unavailable(), "keys_unavailable").with_detail(detail);
-                }
-                Need::Transfer(transfer) => {
-                    *begun = Begun::new(self, request);
-                    return self.transfer(transfer, request, body).await;
-                }
-                Need::Forward(write) => {
-                    *begun = Begun::new(self, request);
-                    let id = begun.as_ref().map_or_else(|| self.request_id(), |begun| begun.id.clone());
-                    return self.forward(request, write, body, &id).await;
-                }
-                Need::Count => {
-                    if let Some(refusal) = self.refused_by_limit(Limit::AnonymousRead, request).await {
-                        return refusal;
-                    }
-                    is_counted = true;
-                    true
-                }
-                Need::Origin(question) => {
-                    // Once, however often and for what it waits.
-                    let is_insisting = question.insists && !question.is_confirmation();
-                    if is_insisting
-                        && !std::mem::replace(&mut is_insistence_counted, true)
-                        && let Some(refusal) = self.refused_by_limit(Limit::InsistingRead, request).await
-                    {
-                        return refusal;
-                    }
-                    match self.ask(&question, request, Turn { since_ms, may_wait }).await {
-                        Some(reply) => return reply,
-                        None => false,
-                    }
-                }
-            };
-            if has_loaded {
-                loads += 1;
-            } else {
-                waits += 1;
-                self.platform.sleep(LOAD_WAIT_MS).await;
             }
-            need = match self.answer_at(request, self.platform.now_ms(), is_counted) {
-                Ok(reply) => return reply,
-                Err(need) => need,
-            };
-        }
-        Reply::error(unavailable(), "load_rounds")
+            Err(missing) => Err(missing),
+        };
+        let reply = match self.ready(next, plan, request, &mut patience).await {
+            Err(reply) | Ok(Next::Reply(reply)) => reply,
+            Ok(Next::Confirm(question)) => self.confirm(*question, request, id, &mut patience).await,
+            Ok(Next::Forward(write, token)) => {
+                let begun = self.begin(plan, token.as_deref(), request, id);
+                return (self.forward(write, request, id, body).await.into(), begun);
+            }
+            Ok(Next::Publish(transfer, token)) => {
+                let begun = self.begin(plan, Some(&token), request, id);
+                return (self.publish(transfer, request, body).await, begun);
+            }
+        };
+        (reply.into(), None)
     }
 
-    /// What is to be refreshed behind a request, if anything. It counts as begun: the platform runs it with
+    /// The one loop: what is missing is loaded, or waited for, and the request is tried again.
+    async fn ready(
+        &self,
+        mut next: Result<Next, Missing<P::Verifier>>,
+        plan: &Plan,
+        request: &Request<'_>,
+        patience: &mut Patience,
+    ) -> Result<Next, Reply> {
+        let supply = self.supply();
+        let mut loads = 0;
+        loop {
+            let missing = match next {
+                Ok(next) => return Ok(next),
+                Err(_) if loads >= LOAD_ROUNDS_MAX => {
+                    return Err(Reply::error(unavailable(), ServiceReason::LoadRounds.code()));
+                }
+                Err(Missing::KeysElsewhere) if !patience.may_wait() => {
+                    let detail = "the issuer's keys: other requests have been fetching them for long";
+                    let reply = Reply::error(unavailable(), ServiceReason::KeysUnavailable.code());
+                    return Err(reply.with_detail(detail.to_owned()));
+                }
+                Err(missing) => missing,
+            };
+            match supply.load(missing, plan.is_check(), patience.may_wait()).await {
+                Load::Done => loads += 1,
+                Load::Elsewhere => patience.wait(&self.platform).await,
+            }
+            next = self.attempt(plan, request);
+        }
+    }
+
+    fn attempt(&self, plan: &Plan, request: &Request<'_>) -> Result<Next, Missing<P::Verifier>> {
+        let attempt = Attempt {
+            platform: &self.platform,
+            config: &self.config,
+            tokens: &self.tokens,
+            library: &self.library,
+            upstream: &self.upstream,
+            completion: &self.completion,
+            request,
+            now_ms: self.platform.now_ms(),
+        };
+        attempt.run(plan)
+    }
+
+    async fn confirm(
+        &self,
+        question: UpstreamQuestion,
+        request: &Request<'_>,
+        id: &str,
+        patience: &mut Patience,
+    ) -> Reply {
+        if question.insists
+            && !question.is_confirmation()
+            && let Err(refusal) = self.limits.count(Limit::InsistingRead, request, &self.platform).await
+        {
+            return refusal;
+        }
+        match self.exchange(request, id) {
+            Some(exchange) => exchange.ask(&question, patience).await,
+            None => question.otherwise,
+        }
+    }
+
+    async fn forward(
+        &self,
+        write: Write,
+        request: &Request<'_>,
+        id: &str,
+        body: impl RequestBody<Stream = StreamOf<P>>,
+    ) -> Reply {
+        match self.exchange(request, id) {
+            Some(exchange) => exchange.forward(write, body).await.unwrap_or_else(|refusal| refusal),
+            None => ApiError::Internal.into(),
+        }
+    }
+
+    async fn publish(
+        &self,
+        transfer: Transfer,
+        request: &Request<'_>,
+        body: impl RequestBody<Stream = StreamOf<P>>,
+    ) -> Transferred {
+        let (issuers, in_flight) = (&*self.config.issuers, &self.in_flight);
+        let publisher = Publisher { reader: self.reader(), tokens: &self.tokens, issuers, in_flight };
+        publisher.transfer(transfer, request, body).await.unwrap_or_else(Transferred::from)
+    }
+
+    /// The refresh that is due behind a request, if one is. It counts as begun: the platform runs it with
     /// [`Self::refresh`] once it has answered.
-    pub fn begin_refresh(&self) -> Option<Refresh> {
+    pub fn begin_refresh(&self) -> Option<Refresh<P::Verifier>> {
         let now = self.now();
-        let State { snapshots, tokens, .. } = &mut *self.state.borrow_mut();
+        let snapshots = &mut *self.library.write();
         if snapshots.refresh_due(now) {
-            snapshots.refresh_begins(now);
+            snapshots.watch.refresh_begins(now);
             return Some(Refresh(Refreshed::Head));
         }
-        tokens.keys_refresh_due(now).map(|issuer| Refresh(Refreshed::Keys(issuer)))
+        self.tokens.begin_refresh(now).map(|ticket| Refresh(Refreshed::Keys(ticket)))
     }
 
-    /// Runs what [`Self::begin_refresh`] gave.
-    pub async fn refresh(&self, refresh: Refresh) {
+    /// Runs a refresh that [`Self::begin_refresh`] gave.
+    pub async fn refresh(&self, refresh: Refresh<P::Verifier>) {
+        let supply = self.supply();
         match refresh.0 {
-            Refreshed::Head => self.refresh_head().await,
-            Refreshed::Keys(issuer) => self.fetch_keys(issuer).await,
+            Refreshed::Head => supply.library.refresh_head().await,
+            Refreshed::Keys(ticket) => supply.keys.load(ticket).await,
         }
     }
 
-    /// Stands for all that answers depend on beside the question and the moment.
-    fn epoch(&self, snapshots: &Snapshots, tokens: &TokenVerifier<P::Verifier>) -> u32 {
-        // Neither count ever goes back, so that no two states have the same sum; and each instance begins somewhere else,
-        // so that what one before it said of its answers does not fit.
-        let [.., a, b, c, d] = self.request_prefix().to_be_bytes();
-        u32::from_be_bytes([a, b, c, d]).wrapping_add(snapshots.epoch()).wrapping_add(tokens.epoch())
+    /// Completes an answer from memory.
+    fn complete(&self, request: &Request<'_>, reply: Reply, plan: Option<&Plan>) -> Reply {
+        let id = self.completion.request_id(self.platform.entropy());
+        let reply = self.completion.finish(request, reply, id, Timing::Memory, self.platform.log());
+        if let Some(plan) = plan {
+            self.audit_refusal(request, &reply, plan);
+        }
+        reply
+    }
+
+    /// A change that was refused before it began has its audit event as well, if a token says who asked for it.
+    fn audit_refusal(&self, request: &Request<'_>, reply: &Reply, plan: &Plan) {
+        let is_refused = |change: &Change| matches!(reply.status, 400 | 402..=499) && !change.is_sign_in();
+        let Some(change) = Change::of(plan).filter(is_refused) else { return };
+        let (verifier, entropy, log) =
+            (self.platform.verifier(), self.platform.entropy(), self.platform.log());
+        let token = self.tokens.verify(request.authorization, self.now(), verifier, entropy).ok();
+        let actor = self.actor(token.as_deref(), request);
+        let id = reply.header("x-request-id").unwrap_or_default();
+        Begun::new(change, actor, request, id, log).end(reply, None);
+    }
+
+    fn begin<'a>(
+        &'a self,
+        plan: &Plan,
+        token: Option<&VerifiedToken>,
+        request: &'a Request<'a>,
+        id: &'a str,
+    ) -> Option<Begun<'a>> {
+        let actor = self.actor(token, request);
+        Some(Begun::new(Change::of(plan)?, actor, request, id, self.platform.log()))
+    }
+
+    fn actor(&self, token: Option<&VerifiedToken>, request: &Request<'_>) -> Actor {
+        token.map_or_else(Actor::default, |token| {
+            Actor::of(token, &self.config.issuers, request.authorization)
+        })
+    }
+
+    fn supply(&self) -> Supply<'_, P> {
+        let Config { jwks_cache_secret, head_max_age_secs, .. } = &self.config;
+        Supply {
+            library: Loader { reader: self.reader(), tokens: &self.tokens, max_age_secs: *head_max_age_secs },
+            keys: KeyLoader { platform: &self.platform, secret: jwks_cache_secret.as_ref() },
+        }
+    }
+
+    const fn reader(&self) -> Reader<'_, P> {
+        Reader { library: &self.library, platform: &self.platform, head_rules: &self.config.head_rules }
+    }
+
+    fn exchange<'a>(&'a self, request: &'a Request<'a>, request_id: &'a str) -> Option<Exchange<'a, P>> {
+        let config = self.config.upstream.as_ref()?;
+        let Self { platform, library, upstream, limits, .. } = self;
+        Some(Exchange { platform, config, upstream, library, limits, request, request_id })
     }
 
     fn now(&self) -> UnixSecs {
@@ -309,13 +427,4 @@ fn seconds(ms: u64) -> UnixSecs {
 
 const fn unavailable() -> ApiError {
     ApiError::Unavailable { retry_after_secs: RETRY_AFTER_SECS }
-}
-
-/// Refuses a body by the value of its header. The message goes on with that, except where clients know it as it is.
-fn unsupported(error: ApiError, value: &str) -> Reply {
-    let found = value.get(..value.floor_char_boundary(LOGGED_PATH_MAX_BYTES)).unwrap_or_default();
-    match error {
-        ApiError::UnsupportedMediaType => Reply::from(error).with_detail(format!("found {found:?}")),
-        _ => Reply::detailed(error, found),
-    }
 }

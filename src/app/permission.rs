@@ -1,16 +1,14 @@
-//! What a verified token may be used for, and what the log says when it may not.
+//! Permissions: which verified tokens a route accepts, and the log line for the others.
 //!
-//! The [`Principal`] has nothing that its issuer does not have, so a route looks at the principal alone. The issuer's
-//! configuration is consulted for the log line only: which of the two lacks what, and what to change.
+//! A [`Principal`] has no right that its issuer does not have, so a route looks at the principal alone. The issuer's
+//! configuration is read for the log line only: it says whether token or issuer lacks the right, and what to change.
 
-use super::App;
 use crate::{
     api::{error::ApiError, reply::Reply},
-    ports::Platform,
     token::{Capability, IssuerConfig, Principal, Scope, VerifiedToken},
 };
 
-/// What a route needs.
+/// A right that a route asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Permission {
     /// A viewer asks for themselves.
@@ -33,6 +31,20 @@ impl Permission {
         }
     }
 
+    /// Lets the tokens pass that have the permission.
+    ///
+    /// # Errors
+    /// With the answer to others, which is not complete: see [`Completion`](super::Completion).
+    pub fn check(self, token: &VerifiedToken, issuers: &[IssuerConfig]) -> Result<(), Reply> {
+        if self.is_given(&token.principal) {
+            return Ok(());
+        }
+        let issuer = issuers.get(token.issuer);
+        let detail = issuer.map(|issuer| self.what_is_missing(&token.principal, issuer));
+        let refusal = Reply::error(ApiError::InvalidPrivileges, self.code());
+        Err(refusal.with_detail(detail.unwrap_or_default()))
+    }
+
     fn is_given(self, principal: &Principal) -> bool {
         match self {
             Self::View => principal.may.has(Capability::View),
@@ -43,8 +55,9 @@ impl Permission {
         }
     }
 
-    /// As the log calls it when the permission is missing.
-    const fn code(self) -> &'static str {
+    /// The reason that the log gives when the permission is missing.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
         match self {
             Self::View => "may_not_view",
             Self::Write => "not_a_merchant",
@@ -80,21 +93,5 @@ impl Permission {
                 format!("claim scope: {} is expected", names.join(" or "))
             }
         }
-    }
-}
-
-impl<P: Platform> App<P> {
-    /// Lets those tokens pass that have the permission.
-    ///
-    /// # Errors
-    /// With the answer to others, which is not complete: see [`Self::complete`].
-    pub fn permit(&self, token: &VerifiedToken, permission: Permission) -> Result<(), Reply> {
-        if permission.is_given(&token.principal) {
-            return Ok(());
-        }
-        let issuer = self.config.issuers.get(token.issuer);
-        let detail = issuer.map(|issuer| permission.what_is_missing(&token.principal, issuer));
-        let refusal = Reply::error(ApiError::InvalidPrivileges, permission.code());
-        Err(refusal.with_detail(detail.unwrap_or_default()))
     }
 }

@@ -13,8 +13,8 @@ use super::{
 use crate::{
     limits::JWKS_FETCH_TIMEOUT_MS,
     ports::{
-        ANSWER_HEADERS, KeyAnswer, KeySource, KeySourceError, Origin, OriginAnswer, OriginBody, OriginError,
-        OriginRequest,
+        ANSWER_HEADERS, IssuerKeys, IssuerKeysError, KeyAnswer, Upstream, UpstreamAnswer, UpstreamBody,
+        UpstreamError, UpstreamRequest,
     },
 };
 
@@ -29,9 +29,9 @@ const USER_AGENT: &str = concat!("Admit/", env!("CARGO_PKG_VERSION"), " (entitle
 /// Fetches issuers' JWKS.
 pub(super) struct IssuerFetch;
 
-impl KeySource for IssuerFetch {
-    async fn fetch(&self, url: &str, limit_bytes: usize) -> Result<KeyAnswer, KeySourceError> {
-        let unsent = |_| KeySourceError("no request can be made of the URL".to_owned());
+impl IssuerKeys for IssuerFetch {
+    async fn fetch(&self, url: &str, limit_bytes: usize) -> Result<KeyAnswer, IssuerKeysError> {
+        let unsent = |_| IssuerKeysError("no request can be made of the URL".to_owned());
         let init = RequestInit::new();
         let headers = web_sys::Headers::new().map_err(unsent)?;
         headers.set("accept", "application/jwk-set+json, application/json").map_err(unsent)?;
@@ -39,32 +39,32 @@ impl KeySource for IssuerFetch {
         init.set_headers(&headers);
         let answer = answer_of(url.to_owned(), init, &["location"], limit_bytes, JWKS_FETCH_TIMEOUT_MS).await;
         match answer {
-            Ok(OriginAnswer { status: 200, body, .. }) => Ok(KeyAnswer::Document(body)),
+            Ok(UpstreamAnswer { status: 200, body, .. }) => Ok(KeyAnswer::Document(body)),
             Ok(answer) if KeyAnswer::is_redirect(answer.status) => {
                 Ok(KeyAnswer::Redirect(answer.header("location").to_owned()))
             }
-            Ok(OriginAnswer { status, .. }) => Err(KeySourceError(format!("status {status}"))),
-            Err(OriginError::TooLarge) => Err(KeySourceError(format!("longer than {limit_bytes} bytes"))),
-            Err(OriginError::TimedOut) => Err(KeySourceError("no answer in time".to_owned())),
-            Err(OriginError::Unreachable(problem) | OriginError::Broken(problem)) => {
-                Err(KeySourceError(problem))
+            Ok(UpstreamAnswer { status, .. }) => Err(IssuerKeysError(format!("status {status}"))),
+            Err(UpstreamError::TooLarge) => Err(IssuerKeysError(format!("longer than {limit_bytes} bytes"))),
+            Err(UpstreamError::TimedOut) => Err(IssuerKeysError("no answer in time".to_owned())),
+            Err(UpstreamError::Unreachable(problem) | UpstreamError::Broken(problem)) => {
+                Err(IssuerKeysError(problem))
             }
         }
     }
 }
 
 /// Sends what goes to the origin.
-pub(super) struct OriginFetch;
+pub(super) struct UpstreamFetch;
 
-impl Origin for OriginFetch {
+impl Upstream for UpstreamFetch {
     type Stream = JsValue;
 
     async fn send(
         &self,
-        request: &OriginRequest<'_>,
-        body: OriginBody<'_, JsValue>,
-    ) -> Result<OriginAnswer, OriginError> {
-        let unsent = |_| OriginError::Unreachable("no request can be made of it".to_owned());
+        request: &UpstreamRequest<'_>,
+        body: UpstreamBody<'_, JsValue>,
+    ) -> Result<UpstreamAnswer, UpstreamError> {
+        let unsent = |_| UpstreamError::Unreachable("no request can be made of it".to_owned());
         let init = RequestInit::new();
         init.set_method(request.method);
         // A cache in front of the origin would answer from before a purchase.
@@ -78,9 +78,9 @@ impl Origin for OriginFetch {
         }
         init.set_headers(&headers);
         match body {
-            OriginBody::Empty => {}
-            OriginBody::Whole(bytes) => init.set_body(&js_sys::Uint8Array::from(bytes)),
-            OriginBody::Stream(stream) => init.set_body(&stream),
+            UpstreamBody::Empty => {}
+            UpstreamBody::Whole(bytes) => init.set_body(&js_sys::Uint8Array::from(bytes)),
+            UpstreamBody::Stream(stream) => init.set_body(&stream),
         }
         let (url, limit_bytes) = (request.url.to_owned(), request.limit_bytes);
         answer_of(url, init, &ANSWER_HEADERS, limit_bytes, request.timeout_ms).await
@@ -95,13 +95,13 @@ fn answer_of(
     answer_headers: &'static [&'static str],
     limit_bytes: usize,
     timeout_ms: u64,
-) -> LocalBoxFuture<'static, Result<OriginAnswer, OriginError>> {
+) -> LocalBoxFuture<'static, Result<UpstreamAnswer, UpstreamError>> {
     async move {
-        let unsent = |_| OriginError::Unreachable("no request can be aborted".to_owned());
+        let unsent = |_| UpstreamError::Unreachable("no request can be aborted".to_owned());
         let abort = AbortController::new().map_err(unsent)?;
         let signal = abort.signal();
         let answer = in_time(fetched(&url, &init, answer_headers, limit_bytes, &signal), timeout_ms).await;
-        let answer = answer.unwrap_or(Err(OriginError::TimedOut));
+        let answer = answer.unwrap_or(Err(UpstreamError::TimedOut));
         if answer.is_err() {
             abort.abort();
         }
@@ -116,13 +116,13 @@ async fn fetched(
     answer_headers: &'static [&'static str],
     limit_bytes: usize,
     signal: &AbortSignal,
-) -> Result<OriginAnswer, OriginError> {
-    let failed = |error| OriginError::Broken(shown(&error));
+) -> Result<UpstreamAnswer, UpstreamError> {
+    let failed = |error| UpstreamError::Broken(shown(&error));
     // A redirect would let somebody who controls a path of the other host choose the answer. Those of issuers are
     // followed by the service, within their origin.
     init.set_redirect(RequestRedirect::Manual);
     let request = Request::new_with_str_and_init(url, init)
-        .map_err(|_| OriginError::Unreachable("no request can be made of the URL".to_owned()))?;
+        .map_err(|_| UpstreamError::Unreachable("no request can be made of the URL".to_owned()))?;
     let may_end = RequestInit::new();
     may_end.set_signal(Some(signal));
     let response: Response =
@@ -131,8 +131,8 @@ async fn fetched(
     let headers = answer_headers.iter().filter_map(|name| Some((*name, headers.get(name).ok().flatten()?)));
     let (status, headers) = (response.status(), headers.collect());
     let body = body::whole(response.body(), limit_bytes).await.map_err(|error| match error {
-        Unread::TooLong => OriginError::TooLarge,
+        Unread::TooLong => UpstreamError::TooLarge,
         Unread::Broken(error) => failed(error),
     })?;
-    Ok(OriginAnswer { status, headers, body })
+    Ok(UpstreamAnswer { status, headers, body })
 }

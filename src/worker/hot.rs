@@ -8,6 +8,7 @@ use worker::{Context, worker_sys};
 
 use crate::{
     api::reply::Validity,
+    app::Answered,
     limits::{ANSWERS_MAX, ANSWERS_MAX_BYTES, ANSWERS_PER_TOKEN},
 };
 
@@ -40,7 +41,7 @@ pub fn inputs() -> JsValue {
     set("address", config.address_header.as_deref().unwrap_or(ADDRESS_HEADER).into());
     set("country", config.country_header.as_deref().map_or(JsValue::UNDEFINED, JsValue::from));
     set("origin", config.cors.needs_origin().into());
-    set("min_seq", if config.origin.is_some() { MIN_SEQ_HEADER.into() } else { JsValue::UNDEFINED });
+    set("min_seq", if config.upstream.is_some() { MIN_SEQ_HEADER.into() } else { JsValue::UNDEFINED });
     set("answers_max", ANSWERS_MAX.into());
     set("answers_max_bytes", ANSWERS_MAX_BYTES.into());
     set("answers_per_token", u32::try_from(ANSWERS_PER_TOKEN).unwrap_or(u32::MAX).into());
@@ -73,7 +74,7 @@ pub fn answer(
     authorization: Option<String>,
     ip_address: Option<String>,
     country: Option<String>,
-    origin: Option<String>,
+    page_origin: Option<String>,
     min_seq: Option<String>,
 ) -> Result<JsValue, JsValue> {
     if !matches!(method.as_str(), "GET" | "HEAD") {
@@ -85,7 +86,7 @@ pub fn answer(
         method,
         url,
         authorization: authorization.unwrap_or_default(),
-        origin: origin.unwrap_or_default(),
+        page_origin: page_origin.unwrap_or_default(),
         ip_address: ip_address.unwrap_or_default(),
         country: country.unwrap_or_default(),
         holder: String::new(),
@@ -94,12 +95,12 @@ pub fn answer(
     };
     let context = Context::new(context);
     match service.answer(&incoming.view()) {
-        Ok(reply) => {
+        Answered::Now(reply) => {
             refresh_behind(service, &context);
             Ok(response::from_reply(&reply, incoming.is_head(), Some(&asked))?.into())
         }
-        Err(need) => Ok(future_to_promise(async move {
-            let reply = service.resume(&incoming.view(), need, incoming.body()).await;
+        Answered::Later(pending) => Ok(future_to_promise(async move {
+            let reply = service.resume(&incoming.view(), pending, incoming.body()).await;
             refresh_behind(service, &context);
             Ok(response::from_reply(&reply, incoming.is_head(), None)?.into())
         })

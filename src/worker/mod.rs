@@ -21,7 +21,7 @@ use worker::{Context, Env, event};
 
 use crate::{
     api::reply::Request,
-    app::{self, App, Event},
+    app::{self, Answered, App, Event},
     config::{Config, ConfigError},
 };
 pub use hash::NodeHash;
@@ -63,17 +63,17 @@ async fn answered(request: web_sys::Request, env: Env, context: Context) -> Resu
     };
     let incoming = Incoming::new(&request, service.config());
     // Most checks need no I/O: they are answered without a promise of their own.
-    let need = match service.answer(&incoming.view()) {
-        Ok(reply) => {
+    let pending = match service.answer(&incoming.view()) {
+        Answered::Now(reply) => {
             refresh_behind(service, &context);
             return response::from_reply(&reply, incoming.is_head(), None);
         }
-        Err(need) => need,
+        Answered::Later(pending) => pending,
     };
     let is_read = matches!(incoming.method.as_str(), "GET" | "HEAD");
     let running = Rc::clone(&service);
     let answered = future_to_promise(async move {
-        let reply = running.resume(&incoming.view(), need, incoming.body()).await;
+        let reply = running.resume(&incoming.view(), pending, incoming.body()).await;
         Ok(response::from_reply(&reply, incoming.is_head(), None)?.into())
     });
     if !is_read {

@@ -7,7 +7,7 @@ use wasm_bindgen::{JsCast as _, JsValue};
 use worker::{Delay, Env};
 
 use super::{
-    fetch::{IssuerFetch, OriginFetch},
+    fetch::{IssuerFetch, UpstreamFetch},
     hash::NodeHash,
     kv::Kv,
     limits::Limits,
@@ -59,7 +59,7 @@ impl Platform for WorkerPlatform {
     type Verifier = NodeVerifier;
     type Store = Kv;
     type Keys = IssuerFetch;
-    type Origin = OriginFetch;
+    type Upstream = UpstreamFetch;
     type Limits = Limits;
 
     fn verifier(&self) -> &NodeVerifier {
@@ -74,8 +74,8 @@ impl Platform for WorkerPlatform {
         &IssuerFetch
     }
 
-    fn origin(&self) -> &OriginFetch {
-        &OriginFetch
+    fn upstream(&self) -> &UpstreamFetch {
+        &UpstreamFetch
     }
 
     fn limits(&self) -> &Limits {

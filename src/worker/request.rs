@@ -26,7 +26,7 @@ pub(super) struct Incoming {
     pub(super) method: String,
     pub(super) url: String,
     pub(super) authorization: String,
-    pub(super) origin: String,
+    pub(super) page_origin: String,
     pub(super) ip_address: String,
     pub(super) country: String,
     pub(super) holder: String,
@@ -40,10 +40,10 @@ impl Incoming {
         let header = |name: &str| headers.get(name).ok().flatten().unwrap_or_default();
         let method = request.method();
         let is_read = matches!(method.as_str(), "GET" | "HEAD");
-        let has_origin = config.origin.is_some();
-        let min_seq = if is_read && has_origin { seq_of(&header(MIN_SEQ_HEADER)) } else { 0 };
+        let has_upstream = config.upstream.is_some();
+        let min_seq = if is_read && has_upstream { seq_of(&header(MIN_SEQ_HEADER)) } else { 0 };
         // Each header costs a call into JavaScript, and checks are reads.
-        let passed = if is_read { Vec::new() } else { further_headers(&headers, has_origin) };
+        let passed = if is_read { Vec::new() } else { further_headers(&headers, has_upstream) };
         Self {
             min_seq,
             passed,
@@ -51,7 +51,7 @@ impl Incoming {
             method,
             url: request.url(),
             authorization: header("authorization"),
-            origin: if config.cors.needs_origin() { header("origin") } else { String::new() },
+            page_origin: if config.cors.needs_origin() { header("origin") } else { String::new() },
             ip_address: header(config.address_header.as_deref().unwrap_or(ADDRESS_HEADER)),
             country: match &config.country_header {
                 Some(name) => header(name),
@@ -69,7 +69,7 @@ impl Incoming {
             path,
             query,
             authorization: &self.authorization,
-            origin: &self.origin,
+            page_origin: &self.page_origin,
             ip_address: &self.ip_address,
             country: &self.country,
             holder: &self.holder,
@@ -89,8 +89,8 @@ impl Incoming {
 
 /// The headers of a request other than a read, as [`Request::passed`] has them. Those of writes are read only if there
 /// is an origin to pass them on to.
-fn further_headers(headers: &web_sys::Headers, has_origin: bool) -> Vec<(&'static str, String)> {
-    let passed = PASSED_HEADERS.into_iter().filter(|_| has_origin);
+fn further_headers(headers: &web_sys::Headers, has_upstream: bool) -> Vec<(&'static str, String)> {
+    let passed = PASSED_HEADERS.into_iter().filter(|_| has_upstream);
     let names = INSPECTED_HEADERS.into_iter().chain(passed);
     names.filter_map(|name| Some((name, headers.get(name).ok().flatten()?))).collect()
 }

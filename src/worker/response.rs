@@ -36,13 +36,13 @@ extern "C" {
 
 thread_local! {
     /// Each header costs two texts across the border, so that the usual sets are made once.
-    static KNOWN: RefCell<Vec<Known>> = const { RefCell::new(Vec::new()) };
+    static KNOWN: RefCell<Vec<KnownHeaders>> = const { RefCell::new(Vec::new()) };
 }
 
 type Header = (&'static str, Cow<'static, str>);
 
 /// A status and headers, ready for the runtime.
-struct Known {
+struct KnownHeaders {
     status: u16,
     headers: Vec<Header>,
     init: ResponseInit,
@@ -96,7 +96,7 @@ fn from_known(reply: &Reply, id: &str, body: &str, asked: Option<&Object>) -> Op
                     // The first that came: those that are in use come again.
                     known.remove(0);
                 }
-                known.push(Known::new(reply)?);
+                known.push(KnownHeaders::new(reply)?);
                 known.len() - 1
             }
             None => return None,
@@ -118,7 +118,7 @@ fn is_common(reply: &Reply) -> bool {
     })
 }
 
-impl Known {
+impl KnownHeaders {
     fn new(reply: &Reply) -> Option<Self> {
         let init = init_of(reply, &headers_of(reply).ok()?);
         Some(Self { status: reply.status, headers: reply.headers.clone(), init })

@@ -1,6 +1,6 @@
 //! Runs the black-box suite against the service in this process, on a platform in memory.
 
-use admit::ports::{ANSWER_HEADERS, OriginAnswer, Platform as _};
+use admit::ports::{ANSWER_HEADERS, Platform as _, UpstreamAnswer};
 
 use crate::{
     cases, catalogue,
@@ -27,7 +27,7 @@ fn with_origin() -> (InProcess, Origin) {
 fn behind(service: InProcess) -> (InProcess, Origin, Published) {
     let origin = Origin::default();
     let served = origin.clone();
-    service.app.platform().origin().serve(move |seen| {
+    service.app.platform().upstream().serve(move |seen| {
         let given = served.answer(&Seen {
             method: seen.method.clone(),
             target: seen.url.strip_prefix("https://origin.example").unwrap().to_owned(),
@@ -37,7 +37,7 @@ fn behind(service: InProcess) -> (InProcess, Origin, Published) {
         // As the platform reads it.
         let wanted = |name: &&str| ANSWER_HEADERS.contains(name);
         let headers = given.headers.into_iter().filter(|(name, _)| wanted(name)).collect();
-        OriginAnswer { status: given.status, headers, body: given.body }
+        UpstreamAnswer { status: given.status, headers, body: given.body }
     });
     let published = catalogue::publish(&service, 1);
     (service, origin, published)

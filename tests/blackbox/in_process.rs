@@ -56,7 +56,7 @@ impl Subject for InProcess {
         let address = header(config.address_header.as_deref().unwrap_or("cf-connecting-ip"));
         let (authorization, origin) = (header("authorization"), header("origin"));
         let holder = header("admit-holder");
-        let has_origin = config.origin.is_some();
+        let has_origin = config.upstream.is_some();
         let names = INSPECTED_HEADERS.into_iter().chain(PASSED_HEADERS);
         let passed: Vec<_> = names.map(|name| (name, header(name))).collect();
         let request = Request {
@@ -64,7 +64,7 @@ impl Subject for InProcess {
             path,
             query,
             authorization: &authorization,
-            origin: &origin,
+            page_origin: &origin,
             ip_address: &address,
             country: &country,
             holder: &holder,
@@ -81,10 +81,7 @@ impl Subject for InProcess {
                 MemoryBody { bytes: bytes.clone(), is_interrupted: true, ..MemoryBody::default() }
             }
         };
-        let reply = match self.app.answer(&request) {
-            Ok(reply) => reply,
-            Err(_) => block_on(self.app.handle(&request, body)),
-        };
+        let reply = block_on(self.app.handle(&request, body));
         if let Some(refresh) = self.app.begin_refresh() {
             block_on(self.app.refresh(refresh));
         }

@@ -4,7 +4,7 @@ use std::{cell::RefCell, collections::BTreeSet};
 
 use admit::{
     api::error::ApiError,
-    app::EventKind,
+    app::{EventKind, ServiceReason},
     config::Config,
     entitlement::Reason,
     ports::Limit,
@@ -134,7 +134,8 @@ fn reasons() {
     let decisions = Reason::ALL.iter().map(|reason| reason.code());
     let tokens = TokenError::all().map(TokenError::code);
     let undecided = UndecidedCause::ALL.iter().map(|cause| cause.code());
-    let known: BTreeSet<_> = decisions.chain(tokens).chain(undecided).collect();
+    let service = ServiceReason::ALL.iter().map(|reason| reason.code());
+    let known: BTreeSet<_> = decisions.chain(tokens).chain(undecided).chain(service).collect();
     assert!(known.is_subset(&documented), "{known:?}");
 }
 

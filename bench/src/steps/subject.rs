@@ -8,7 +8,7 @@ use admit::{
         reply::Request,
         route::Route,
     },
-    app::App,
+    app::{Answered, App},
     config::Config,
     entitlement::{Decision, Question, decide},
     ports::{Entropy, Platform as _},
@@ -205,7 +205,7 @@ impl Subject {
                 )?;
             }
             Step::Again => {
-                let Ok(reply) = self.app.answer(&self.request()?) else { bail!("not in memory") };
+                let Answered::Now(reply) = self.app.answer(&self.request()?) else { bail!("not in memory") };
                 let validity = reply.validity.context("an answer that may not be given again")?;
                 for _ in 0..times {
                     let number = self.app.repeat(black_box(&validity)).context("no longer the answer")?;
@@ -217,8 +217,8 @@ impl Subject {
                 let request = self.request()?;
                 for _ in 0..times {
                     match self.app.answer(black_box(&request)) {
-                        Ok(reply) => sum += reply.body.as_bytes().len(),
-                        Err(need) => bail!("not in memory: {need:?}"),
+                        Answered::Now(reply) => sum += reply.body.as_bytes().len(),
+                        Answered::Later(pending) => bail!("not in memory: {pending:?}"),
                     }
                 }
             }

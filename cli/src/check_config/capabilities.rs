@@ -25,7 +25,7 @@ pub fn check(settings: &Settings<'_>, config: &Config, report: &mut EnvironmentR
             "set \"may\": [\"publish\"] for the publisher's issuer, unless you publish only with --to kv:<account>/<namespace>",
         );
     }
-    if config.origin.is_some() && !any(Capability::Write) {
+    if config.upstream.is_some() && !any(Capability::Write) {
         report.warn(
             settings,
             &place,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use admit::{
     app::{Verdict, verdict},
     limits::ORIGIN_ANSWER_MAX_BYTES,
-    ports::{ANSWER_HEADERS, OriginAnswer},
+    ports::{ANSWER_HEADERS, UpstreamAnswer},
 };
 use admit_snapshot::{instant, time::UnixSecs};
 use anyhow::{Context, Result};
@@ -104,7 +104,7 @@ fn said(answer: &Answer, item_id: i64, now: UnixSecs) -> Result<Verdict, String>
     }
     let headers = ANSWER_HEADERS.into_iter().filter_map(|name| Some((name, answer.header(name)?.to_owned())));
     let edge_answer =
-        OriginAnswer { status: answer.status, headers: headers.collect(), body: answer.body.clone() };
+        UpstreamAnswer { status: answer.status, headers: headers.collect(), body: answer.body.clone() };
     verdict(&edge_answer, item_id, None, now).map_err(|unreadable| match answer.status {
         401 | 403 => format!("{unreadable}: it does not accept the token"),
         _ => unreadable.to_string(),

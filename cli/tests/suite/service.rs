@@ -112,17 +112,14 @@ fn serve(requests: &Receiver<http::Request>, app: &App<MemoryPlatform>) {
             path,
             query,
             authorization: received.header("authorization"),
-            origin: "",
+            page_origin: "",
             ip_address: "",
             country: "",
             holder: received.header("admit-holder"),
             min_seq: 0,
             passed: &[],
         };
-        let reply = match app.answer(&request) {
-            Ok(reply) => reply,
-            Err(_) => block_on(app.handle(&request, MemoryBody::from(received.body.clone()))),
-        };
+        let reply = block_on(app.handle(&request, MemoryBody::from(received.body.clone())));
         if let Some(refresh) = app.begin_refresh() {
             block_on(app.refresh(refresh));
         }

@@ -18,7 +18,7 @@ use std::{
 
 use admit::{
     app::{BodyError, RequestBody},
-    ports::{KeyAnswer, KeySource, KeySourceError, Log, Platform},
+    ports::{IssuerKeys, IssuerKeysError, KeyAnswer, Log, Platform},
 };
 use admit_token::{NativeVerifier, ports::Entropy};
 pub use limits::MemoryLimits;
@@ -88,16 +88,16 @@ impl MemoryKeys {
     }
 }
 
-impl KeySource for MemoryKeys {
-    async fn fetch(&self, url: &str, limit_bytes: usize) -> Result<KeyAnswer, KeySourceError> {
+impl IssuerKeys for MemoryKeys {
+    async fn fetch(&self, url: &str, limit_bytes: usize) -> Result<KeyAnswer, IssuerKeysError> {
         self.fetches.borrow_mut().push(url.to_owned());
         // Lets other futures run before the answer arrives.
         yield_once().await;
         match self.documents.borrow().get(url) {
-            None => Err(KeySourceError("no such host".to_owned())),
-            Some(Err(problem)) => Err(KeySourceError(problem.clone())),
+            None => Err(IssuerKeysError("no such host".to_owned())),
+            Some(Err(problem)) => Err(IssuerKeysError(problem.clone())),
             Some(Ok(KeyAnswer::Document(document))) if document.len() > limit_bytes => {
-                Err(KeySourceError(format!("longer than {limit_bytes} bytes")))
+                Err(IssuerKeysError(format!("longer than {limit_bytes} bytes")))
             }
             Some(Ok(answer)) => Ok(answer.clone()),
         }
@@ -194,7 +194,7 @@ impl Platform for MemoryPlatform {
     type Verifier = NativeVerifier;
     type Store = MemoryStore;
     type Keys = MemoryKeys;
-    type Origin = MemoryOrigin;
+    type Upstream = MemoryOrigin;
     type Limits = MemoryLimits;
 
     fn verifier(&self) -> &NativeVerifier {
@@ -209,7 +209,7 @@ impl Platform for MemoryPlatform {
         &self.keys
     }
 
-    fn origin(&self) -> &MemoryOrigin {
+    fn upstream(&self) -> &MemoryOrigin {
         &self.origin
     }
 

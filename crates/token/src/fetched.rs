@@ -66,6 +66,12 @@ impl Fetches {
         if others < at_once { Ok(others) } else { Err(1) }
     }
 
+    /// From when on a fetch may begin while no other is under way.
+    fn free_from(&self) -> i64 {
+        let lost_at = self.running.map(|(since, _)| since.saturating_add(JWKS_FETCH_LOST_SECS));
+        self.cooldown_until.max(lost_at).unwrap_or(i64::MIN)
+    }
+
     /// Takes back a fetch that began but will not be sent.
     const fn forgo(&mut self) {
         self.running = match self.running {
@@ -106,6 +112,12 @@ struct Loaded<V: SignatureVerifier> {
     fetched_at: i64,
     /// The fetch that brought the set; 0 if it came from the shared cache.
     fetch: FetchCount,
+}
+
+impl<V: SignatureVerifier> Loaded<V> {
+    const fn old_from(&self) -> i64 {
+        self.fetched_at.saturating_add(JWKS_FRESH_SECS)
+    }
 }
 
 /// Result of a usable document.
@@ -219,13 +231,13 @@ impl<V: SignatureVerifier> FetchedKeys<V> {
 
     /// Begins a refresh if one is due; `true` asks the caller to fetch.
     pub fn begin_refresh(&mut self, now: i64) -> bool {
-        self.is_refresh_due(now) && self.fetches.begin(now, 1).is_ok()
+        let is_old = self.set.as_ref().is_some_and(|set| now >= set.old_from());
+        is_old && self.fetches.begin(now, 1).is_ok()
     }
 
-    /// Whether the keys are old enough for a refresh and no fetch is running.
-    pub fn is_refresh_due(&self, now: i64) -> bool {
-        let old = self.set.as_ref().is_some_and(|set| now >= set.fetched_at.saturating_add(JWKS_FRESH_SECS));
-        old && self.fetches.others(now, 1).is_ok()
+    /// From when on a refresh is due: the keys are old, and neither a fetch nor a pause after one is in its way.
+    pub fn refresh_due_from(&self) -> Option<i64> {
+        Some(self.set.as_ref()?.old_from().max(self.fetches.free_from()))
     }
 
     /// Takes back a fetch that the caller was asked to make.

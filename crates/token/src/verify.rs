@@ -227,13 +227,15 @@ impl<V: SignatureVerifier> TokenVerifier<V> {
         self.epoch
     }
 
-    /// Whether [`keys_refresh_due`](Self::keys_refresh_due) would name an issuer.
+    /// From when on [`keys_refresh_due`](Self::keys_refresh_due) names an issuer; `None` while no issuer has fetched
+    /// keys.
     #[must_use]
-    pub fn is_refresh_due(&self, now: i64) -> bool {
-        self.issuers.iter().any(|issuer| match &issuer.keys {
-            Keys::Fetched(fetched) => fetched.is_refresh_due(now),
-            Keys::Fixed(_) => false,
-        })
+    pub fn refresh_due_from(&self) -> Option<i64> {
+        let due_from = self.issuers.iter().filter_map(|issuer| match &issuer.keys {
+            Keys::Fetched(fetched) => fetched.refresh_due_from(),
+            Keys::Fixed(_) => None,
+        });
+        due_from.min()
     }
 
     /// An issuer whose keys are old and should be fetched behind the request. Each issuer is returned once,

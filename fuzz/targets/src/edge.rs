@@ -9,7 +9,7 @@ use admit::{
     app::{App, Verdict, Written, verdict, written},
     config::Config,
     instant::LATEST,
-    ports::OriginAnswer,
+    ports::UpstreamAnswer,
 };
 use admit_testing::memory::MemoryPlatform;
 use origin::wire::form;
@@ -29,7 +29,7 @@ pub fn answers(data: &[u8]) -> bool {
         ["application/json", "", "application/problem+json", "text/html", "text/plain; charset=utf-8"];
     let content_type = types.get(usize::from(*kind) % types.len()).copied().unwrap_or_default();
     let headers = vec![("content-type", content_type.to_owned())];
-    let answer = OriginAnswer { status, headers, body: body.to_vec() };
+    let answer = UpstreamAnswer { status, headers, body: body.to_vec() };
     let mut is_granted = false;
     for merchants in [None, Some(&[7][..])] {
         let Ok(Verdict::Granted(text, until)) = verdict(&answer, 1, merchants, NOW) else { continue };
@@ -42,7 +42,7 @@ pub fn answers(data: &[u8]) -> bool {
             continue;
         }
         // The body that players get must be read as the same grant.
-        let again = OriginAnswer { status, headers: Vec::new(), body: text.as_bytes().to_vec() };
+        let again = UpstreamAnswer { status, headers: Vec::new(), body: text.as_bytes().to_vec() };
         let again = verdict(&again, 1, merchants, NOW);
         assert_eq!(again, Ok(Verdict::Granted(text, until)), "another grant when read again");
     }
@@ -76,7 +76,7 @@ pub fn configuration(data: &[u8]) -> bool {
             return false;
         }
     };
-    if let Some(origin) = &config.origin {
+    if let Some(origin) = &config.upstream {
         assert!(is_trusted(&origin.url), "an upstream over {}", origin.url);
     }
     let Ok(app) = App::new(MemoryPlatform::at(NOW.unsigned_abs() * 1_000), config) else { return false };

@@ -9,12 +9,12 @@ use std::collections::BTreeSet;
 
 use admit::{
     api::{contract::Route, reply::Request},
-    app::{App, MemberWindow, member_page},
+    app::{MemberWindow, member_page},
     snapshot::schema::{Item, License, Line},
 };
 use rusqlite::{Connection, ToSql, types::FromSql};
 
-use super::{platform::OriginPlatform, verify};
+use super::edge::Edge;
 use crate::db::{DbError, records};
 
 /// The records that one read needs.
@@ -39,15 +39,11 @@ impl<'c> Concerned<'c> {
     ///
     /// # Errors
     /// If the database cannot be read.
-    pub fn by(
-        app: &App<OriginPlatform>,
-        connection: &'c Connection,
-        request: &Request<'_>,
-    ) -> Result<Self, DbError> {
+    pub fn by(edge: &Edge, connection: &'c Connection, request: &Request<'_>) -> Result<Self, DbError> {
         let mut concerned = Self { connection, lines: Vec::new(), window: None };
         match Route::parse(request.path).map(Route::as_read) {
-            Some(Route::Access(id)) => concerned.check(app, request, id.number())?,
-            Some(Route::License) => concerned.licenses(app, request)?,
+            Some(Route::Access(id)) => concerned.check(edge, request, id.number())?,
+            Some(Route::License) => concerned.licenses(edge, request)?,
             Some(Route::PackageItems(id)) => concerned.members(id.number(), request.query)?,
             Some(Route::Item(id) | Route::MerchantItem(_, id) | Route::Package(id)) => {
                 concerned.item_alone(id.number(), Fees::None)?
@@ -62,14 +58,9 @@ impl<'c> Concerned<'c> {
     }
 
     /// A check: the item, the packages and licences that lead to it, and the customer's accesses to those.
-    fn check(
-        &mut self,
-        app: &App<OriginPlatform>,
-        request: &Request<'_>,
-        item_id: Option<i64>,
-    ) -> Result<(), DbError> {
+    fn check(&mut self, edge: &Edge, request: &Request<'_>, item_id: Option<i64>) -> Result<(), DbError> {
         // The service answers a token that is refused; such a request needs no records.
-        let Ok(token) = verify(app, request) else { return Ok(()) };
+        let Ok(token) = edge.verify(request) else { return Ok(()) };
         let principal = &token.principal;
         let key = records::customer_key(self.connection, &principal.namespace, &principal.subject)?;
         let item_id = item_id.unwrap_or_default();
@@ -101,8 +92,8 @@ impl<'c> Concerned<'c> {
     }
 
     /// The customer's licences, and the licences of the app whose client asks.
-    fn licenses(&mut self, app: &App<OriginPlatform>, request: &Request<'_>) -> Result<(), DbError> {
-        let Ok(token) = verify(app, request) else { return Ok(()) };
+    fn licenses(&mut self, edge: &Edge, request: &Request<'_>) -> Result<(), DbError> {
+        let Ok(token) = edge.verify(request) else { return Ok(()) };
         let principal = &token.principal;
         let key = records::customer_key(self.connection, &principal.namespace, &principal.subject)?;
         let customer = key.map(|key| records::customer_without_accesses(self.connection, key)).transpose()?;
@@ -221,7 +212,7 @@ mod tests {
     /// every seventh is inactive. Package 2 has only the first member, and a licence includes package 1.
     struct Shop {
         connection: Connection,
-        app: App<OriginPlatform>,
+        edge: Edge,
     }
 
     impl Shop {
@@ -250,13 +241,13 @@ mod tests {
                 .unwrap();
             let settings = Settings::new("".into(), "https://origin.example".to_owned());
             crate::tokens::keys::Signer::current(&connection, 0).unwrap();
-            let app = super::super::app(&settings, &connection).unwrap();
-            Self { connection, app }
+            let edge = super::super::edge_of(&settings, &connection).unwrap();
+            Self { connection, edge }
         }
 
         fn concerned(&self, path: &str, query: &str) -> Concerned<'_> {
             let request = Request { method: "GET", path, query, ..Request::default() };
-            Concerned::by(&self.app, &self.connection, &request).unwrap()
+            Concerned::by(&self.edge, &self.connection, &request).unwrap()
         }
     }
 

@@ -12,12 +12,12 @@ mod access;
 mod budget;
 mod concerned;
 mod config;
+pub mod edge;
 mod fees;
 mod idempotency;
 mod items;
 mod job;
 pub mod kinds;
-pub mod platform;
 mod preflight;
 pub mod reads;
 mod revocation;
@@ -25,7 +25,7 @@ mod revocation;
 mod tests;
 mod write;
 
-use std::{borrow::Cow, rc::Rc, sync::Arc};
+use std::{borrow::Cow, sync::Arc};
 
 use admit::{
     api::{
@@ -33,12 +33,11 @@ use admit::{
         error::ApiError,
         reply::{Caching, Reply, Request},
     },
-    app::{App, Permission},
+    app::Permission,
     snapshot::time::UnixSecs,
     token::{BearerToken, VerifiedToken},
 };
 use anyhow::Result;
-use futures_util::FutureExt as _;
 use rusqlite::Connection;
 use serde::Serialize;
 use subtle::ConstantTimeEq;
@@ -47,7 +46,7 @@ pub use config::config;
 pub use idempotency::meaning;
 
 use self::{
-    platform::OriginPlatform,
+    edge::Edge,
     write::{WriteRequest, Written},
 };
 use crate::{
@@ -57,7 +56,7 @@ use crate::{
         changes::{self, Feed},
     },
     event::{self, Event},
-    limits::{FEED_MAX_BYTES, FEED_MAX_CHANGES, RETRY_AFTER_SECS},
+    limits::{FEED_MAX_BYTES, FEED_MAX_CHANGES},
     request::Incoming,
     settings::Settings,
     state::{Shared, storage},
@@ -80,9 +79,9 @@ pub enum Outcome {
 pub struct Engine {
     shared: Arc<Shared>,
     connection: Connection,
-    app: App<OriginPlatform>,
+    edge: Edge,
     keys_version: i64,
-    /// The last moment at which all keys of `app` still verify.
+    /// The last moment at which all keys of `edge` still verify.
     keys_until: UnixSecs,
 }
 
@@ -95,8 +94,8 @@ impl Engine {
         let connection = db::connect_to(&shared.settings.db)?;
         let keys_version = keys::version(&connection)?;
         let keys_until = keys::until(&connection, shared.settings.clock.now())?;
-        let app = app(&shared.settings, &connection)?;
-        Ok(Self { shared, connection, app, keys_version, keys_until })
+        let edge = edge_of(&shared.settings, &connection)?;
+        Ok(Self { shared, connection, edge, keys_version, keys_until })
     }
 
     /// Answers a request. The reply has all of its headers.
@@ -108,10 +107,7 @@ impl Engine {
             }
             Outcome::Reply(refused.reply())
         });
-        if let Some(refresh) = self.app.begin_refresh() {
-            // The answer used keys of another issuer that are due for a refresh.
-            self.app.refresh(refresh).now_or_never();
-        }
+        self.edge.refresh_keys();
         match outcome {
             Outcome::Reply(reply) => Outcome::Reply(self.complete(incoming, reply)),
             Outcome::Export(reply) => Outcome::Export(self.complete(incoming, reply)),
@@ -134,7 +130,7 @@ impl Engine {
         if !incoming.request_id.is_empty() {
             reply.headers.push(("x-request-id", Cow::Owned(incoming.request_id.clone())));
         }
-        let mut reply = self.app.complete(&incoming.request(), reply);
+        let mut reply = self.edge.complete(&incoming.request(), reply);
         if Route::parse(&incoming.path) == Some(Route::Authorize) {
             // Browsers navigate to this page; scripts of other pages must not read it, or they could try
             // passwords from their visitors' browsers (RFC 9700 §2.6).
@@ -160,7 +156,7 @@ impl Engine {
         let (route, operation) = Server::Origin.find(request.method, request.path)?;
         let now = self.now();
         self.follow_keys(now)?;
-        revocation::check(&self.app, &self.connection, request, now)?;
+        revocation::check(&self.edge, &self.connection, request, now)?;
         match operation.kind {
             Kind::Feed => self.feed(request, |reply| {
                 Ok(match after(request.query)? {
@@ -176,11 +172,11 @@ impl Engine {
             Kind::Read => Ok(Outcome::Reply(self.read(request, now)?)),
             Kind::Publish => Err(ApiError::RouteNotFound.into()),
             Kind::Write(action) => {
-                let token = match verify(&self.app, request) {
+                let token = match self.edge.verify(request) {
                     Ok(token) => token,
                     Err(reply) => return Ok(Outcome::Reply(reply)),
                 };
-                if let Err(refusal) = self.app.permit(&token, Permission::Write) {
+                if let Err(refusal) = self.edge.permit(&token, Permission::Write) {
                     self.shared.counts.add(0, "write", write::NO_MERCHANT, now);
                     return Ok(Outcome::Reply(refusal));
                 }
@@ -191,7 +187,7 @@ impl Engine {
     }
 
     fn read(&self, request: &Request<'_>, now: UnixSecs) -> Result<Reply, Refused> {
-        match reads::answer(&self.app, &self.connection, request, now) {
+        match reads::answer(&self.edge, &self.connection, request, now) {
             Ok((reply, seq)) => Ok(with_seq(reply, seq)),
             Err(reads::ReadError::Db(error)) => Err(error.into()),
             Err(reads::ReadError::Build(problem)) => {
@@ -203,7 +199,7 @@ impl Engine {
 
     fn write(&mut self, token: &VerifiedToken, request: &WriteRequest<'_>) -> Result<Reply, Refused> {
         let incoming = request.incoming;
-        let issuer = self.app.config().issuers.get(token.issuer).map_or("", |issuer| issuer.issuer.as_str());
+        let issuer = self.edge.issuer(token);
         let bearer = BearerToken::parse(&incoming.authorization).map_or("", |bearer| bearer.as_str());
         let actor = Actor::of_token(issuer, &token.principal, bearer, incoming.via());
         let Written { reply, seq } =
@@ -232,11 +228,11 @@ impl Engine {
         if bearer.is_some_and(|bearer| secrets.any(|secret| is_secret(secret, bearer.as_str()))) {
             return then(reply);
         }
-        let token = match verify(&self.app, request) {
+        let token = match self.edge.verify(request) {
             Ok(token) => token,
             Err(reply) => return Ok(Outcome::Reply(reply)),
         };
-        match self.app.permit(&token, Permission::Feed) {
+        match self.edge.permit(&token, Permission::Feed) {
             Ok(()) => then(reply),
             Err(refusal) => Ok(Outcome::Reply(refusal)),
         }
@@ -274,8 +270,8 @@ impl Engine {
             return Ok(());
         }
         let until = keys::until(&self.connection, now)?;
-        match app(&self.shared.settings, &self.connection) {
-            Ok(app) => (self.app, self.keys_version, self.keys_until) = (app, version, until),
+        match edge_of(&self.shared.settings, &self.connection) {
+            Ok(edge) => (self.edge, self.keys_version, self.keys_until) = (edge, version, until),
             Err(error) => event::log(Event::Keys { error: &error }),
         }
         Ok(())
@@ -297,19 +293,9 @@ struct Health {
     writes: Option<&'static str>,
 }
 
-/// Verifies the request's token.
-///
-/// # Errors
-/// The reply to a request whose token is refused, or cannot be verified now.
-fn verify(app: &App<OriginPlatform>, request: &Request<'_>) -> Result<Rc<VerifiedToken>, Reply> {
-    // The platform's futures are ready at once, because this thread waits for issuers itself.
-    let unavailable = ApiError::Unavailable { retry_after_secs: RETRY_AFTER_SECS };
-    app.verify(request).now_or_never().unwrap_or_else(|| Err(unavailable.into()))
-}
-
-fn app(settings: &Settings, connection: &Connection) -> Result<App<OriginPlatform>> {
+fn edge_of(settings: &Settings, connection: &Connection) -> Result<Edge> {
     let config = config(settings, connection, settings.clock.now())?;
-    Ok(App::new(OriginPlatform::new(settings.clock.clone())?, config)?)
+    Ok(Edge::new(config, settings.clock.clone())?)
 }
 
 fn with_seq(mut reply: Reply, seq: u64) -> Reply {

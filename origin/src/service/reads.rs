@@ -12,7 +12,6 @@ use std::rc::Rc;
 
 use admit::{
     api::reply::{Reply, Request},
-    app::App,
     snapshot::{
         directory::Directory,
         index::Index,
@@ -25,7 +24,7 @@ use admit::{
 use admit_publish::build::{BuildError, build_part};
 use rusqlite::Connection;
 
-use super::{concerned::Concerned, platform::OriginPlatform};
+use super::{concerned::Concerned, edge::Edge};
 use crate::db::{self, DbError};
 
 /// Why a read failed. None of it is the client's fault.
@@ -62,17 +61,17 @@ impl From<FormatError> for ReadError {
 /// # Errors
 /// If the database cannot be read.
 pub fn answer(
-    app: &App<OriginPlatform>,
+    edge: &Edge,
     connection: &Connection,
     request: &Request<'_>,
     now: UnixSecs,
 ) -> Result<(Reply, u64), ReadError> {
     let transaction = connection.unchecked_transaction()?;
     let seq = db::seq(&transaction)?;
-    let Concerned { lines, window, .. } = Concerned::by(app, &transaction, request)?;
+    let Concerned { lines, window, .. } = Concerned::by(edge, &transaction, request)?;
     drop(transaction);
     let (version, mut objects) = version(lines, seq, now)?;
-    Ok((app.answer_page_from(request, &version, &mut objects, window), seq))
+    Ok((edge.answer(request, &version, &mut objects, window), seq))
 }
 
 /// A snapshot of the lines with its directory and index decoded, ready for the edge's code.

@@ -2,13 +2,12 @@
 
 use admit::{
     api::{error::ApiError, reply::Request},
-    app::App,
     snapshot::time::UnixSecs,
     token::BearerToken,
 };
 use rusqlite::Connection;
 
-use super::{platform::OriginPlatform, verify};
+use super::edge::Edge;
 use crate::{
     db::{audit, revoked},
     wire::Refused,
@@ -19,7 +18,7 @@ use crate::{
 /// # Errors
 /// 401, or if the database cannot be read.
 pub fn check(
-    app: &App<OriginPlatform>,
+    edge: &Edge,
     connection: &Connection,
     request: &Request<'_>,
     now: UnixSecs,
@@ -28,7 +27,7 @@ pub fn check(
         return Ok(());
     }
     let Ok(bearer) = BearerToken::parse(request.authorization) else { return Ok(()) };
-    let Ok(token) = verify(app, request) else { return Ok(()) };
+    let Ok(token) = edge.verify(request) else { return Ok(()) };
     let jti = audit::jti(bearer.as_str());
     let token = revoked::Token {
         namespace: &token.principal.namespace,

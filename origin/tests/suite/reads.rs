@@ -4,7 +4,6 @@ use std::rc::Rc;
 
 use admit::{
     api::reply::Request,
-    app::App,
     snapshot::{
         directory::Directory,
         index::Index,
@@ -14,7 +13,7 @@ use admit::{
 };
 use admit_publish::build::build_ndjson;
 use origin::{
-    service::{config, platform::OriginPlatform},
+    service::{config, edge::Edge as EdgeCode},
     settings::Settings,
 };
 use serde_json::{Map, Value, json};
@@ -23,7 +22,7 @@ use crate::support::{Answer, MERCHANT, MERCHANT_UUID, Origin, samples};
 
 /// An edge with the origin's export: the publisher's builder and the edge's service.
 struct Edge {
-    app: App<OriginPlatform>,
+    code: EdgeCode,
     version: Version,
     objects: ObjectCache,
 }
@@ -50,7 +49,7 @@ impl Edge {
         };
         let Settings { clock, .. } = &origin.settings;
         let config = config(&origin.settings, &origin.connection(), origin.now()).unwrap();
-        Self { app: App::new(OriginPlatform::new(clock.clone()).unwrap(), config).unwrap(), version, objects }
+        Self { code: EdgeCode::new(config, clock.clone()).unwrap(), version, objects }
     }
 
     fn ask(&mut self, path: &str, bearer: &str) -> (u16, String) {
@@ -65,7 +64,7 @@ impl Edge {
             country: "CH",
             ..Request::default()
         };
-        let reply = self.app.answer_from(&request, &self.version, &mut self.objects);
+        let reply = self.code.answer(&request, &self.version, &mut self.objects, None);
         (reply.status, String::from_utf8_lossy(reply.body.as_bytes()).into_owned())
     }
 }

@@ -1,9 +1,12 @@
 //! Which heads may be stored.
 
-use super::{App, store_failed};
+use super::store_failed;
 use crate::{
     api::{error::ApiError, reply::Reply},
-    app::{load::LoadError, seconds, unavailable},
+    app::{
+        library::{LoadError, Reader},
+        seconds, unavailable,
+    },
     limits::HEAD_SKEW_SECS,
     ports::{ObjectStore, Platform},
     snapshot::{
@@ -26,7 +29,12 @@ const MADE_OVER_ANOTHER: &str = "this one revokes beyond another head. Read the 
 const FORGETS: &str = "it revokes what this one does not. Read it, take over its denylist, and send again; if another key \
                        signed it, name that (--old-key)";
 
-impl<P: Platform> App<P> {
+/// Heads, and the objects to which they lead.
+pub(super) struct Heads<'a, P: Platform> {
+    pub reader: Reader<'a, P>,
+}
+
+impl<P: Platform> Heads<'_, P> {
     /// Whether a head may be stored: signed, for this store, not older than the stored one, complete. While another
     /// publisher holds the lease, which is what `excluded` answers, it may still say what is revoked, and nothing else:
     /// that cannot wait for a publisher that follows an origin for months.
@@ -37,7 +45,7 @@ impl<P: Platform> App<P> {
         };
         // A stored head that nobody signed, or that is another store's, is no head: it must not keep a good one out.
         let stored = self.stored_head().await?.and_then(Result::ok);
-        let (newest, now) = (self.newest(stored), seconds(self.platform.now_ms()));
+        let (newest, now) = (self.newest(stored), seconds(self.reader.platform.now_ms()));
         if let Some(refusal) = excluded {
             match &newest {
                 Some(newest) if head.only_revokes(newest, now) => {}
@@ -63,25 +71,25 @@ impl<P: Platform> App<P> {
     }
 
     fn signed_head(&self, jws: &[u8]) -> Result<Head, Reply> {
-        self.verify_head(jws).map_err(|error| match error {
+        self.reader.verify_head(jws).map_err(|error| match error {
             LoadError::Head(error) => refused(&error),
             error => Reply::error(NOT_A_HEAD, error.to_string()),
         })
     }
 
     pub(super) async fn stored_head(&self) -> Result<Option<Result<Head, LoadError>>, Reply> {
-        let stored = self.platform.store().get_recent(HEAD_KEY).await.map_err(store_failed)?;
-        Ok(stored.map(|jws| self.verify_head(&jws)))
+        let stored = self.reader.platform.store().get_recent(HEAD_KEY).await.map_err(store_failed)?;
+        Ok(stored.map(|jws| self.reader.verify_head(&jws)))
     }
 
     /// The store may show an old head for a while; the one in use here may be newer.
     pub(super) fn newest(&self, stored: Option<Head>) -> Option<Head> {
-        let in_use = self.state.borrow().snapshots.current().map(|current| current.head.clone());
+        let in_use = self.reader.library.read().versions.current().map(|current| current.head.clone());
         stored.into_iter().chain(in_use).max_by_key(|head| (head.seq, head.as_of))
     }
 
     fn check_follows(&self, head: &Head, newest: Option<&Head>) -> Result<(), Reply> {
-        let now = seconds(self.platform.now_ms());
+        let now = seconds(self.reader.platform.now_ms());
         head.may_follow(newest, now, HEAD_SKEW_SECS).map_err(|error| refused(&error))
     }
 
@@ -90,7 +98,7 @@ impl<P: Platform> App<P> {
     async fn check_complete(&self, head: &Head) -> Result<(), Reply> {
         let mut missing = Vec::new();
         for name in head.named() {
-            let object = self.read_recent(name).await;
+            let object = self.reader.read_recent(name).await;
             match object.and_then(|object| Ok(check_named(name.kind, object)?)) {
                 Ok(()) => {}
                 Err(LoadError::Store(error)) => return Err(Reply::error(unavailable(), error.to_string())),

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{App, store_failed};
+use super::store_failed;
 use crate::{
     api::{
         error::ApiError,
@@ -11,7 +11,7 @@ use crate::{
         reply::{Caching, Reply},
     },
     limits::CURSOR_MAX_BYTES,
-    ports::{KeyPage, ObjectStore, Platform},
+    ports::{KeyPage, ObjectStore},
     snapshot::{object::ObjectKind, store_key::VERSION_PREFIX},
 };
 
@@ -22,15 +22,13 @@ const INVALID_PREFIX: ApiError = ApiError::InvalidField(
 const INVALID_CURSOR: ApiError =
     ApiError::InvalidField("cursor", "The cursor must be one that this route has answered");
 
-impl<P: Platform> App<P> {
-    /// A page of the keys that begin with a prefix.
-    pub(super) async fn list_keys(&self, query: &str) -> Result<Reply, Reply> {
-        let (prefix, cursor) = prefix_and_cursor(query)?;
-        let page = self.platform.store().list(&prefix, cursor.as_deref()).await.map_err(store_failed)?;
-        let KeyPage { keys, cursor } = page;
-        let (keys, cursor) = (json(&keys), json(&cursor));
-        Ok(Reply::ok(format!(r#"{{"keys":{keys},"cursor":{cursor}}}"#), Caching::Private))
-    }
+/// A page of the keys that begin with a prefix.
+pub(super) async fn list(query: &str, store: &impl ObjectStore) -> Result<Reply, Reply> {
+    let (prefix, cursor) = prefix_and_cursor(query)?;
+    let page = store.list(&prefix, cursor.as_deref()).await.map_err(store_failed)?;
+    let KeyPage { keys, cursor } = page;
+    let (keys, cursor) = (json(&keys), json(&cursor));
+    Ok(Reply::ok(format!(r#"{{"keys":{keys},"cursor":{cursor}}}"#), Caching::Private))
 }
 
 /// `prefix`, and `cursor` unless it is the first page. An empty cursor is none.

@@ -1,8 +1,9 @@
 //! Who may publish, as far as a store without compare-and-swap can say.
 
-use super::{App, store_failed};
+use super::store_failed;
 use crate::{
     api::{error::ApiError, reply::Reply},
+    app::seconds,
     ports::{ObjectStore, Platform},
     snapshot::{
         lease::{Lease, LeaseError},
@@ -14,11 +15,16 @@ const NOT_A_LEASE: ApiError = ApiError::InvalidField("body", "The body is not a 
 const WRONG_END: ApiError =
     ApiError::InvalidField("until", "A lease must end within 600 s from now, by the clock of this service");
 
-impl<P: Platform> App<P> {
+/// The lease in the store.
+pub(super) struct Leases<'a, P: Platform> {
+    pub platform: &'a P,
+}
+
+impl<P: Platform> Leases<'_, P> {
     /// Whether `holder` may change what is published: nobody else holds the lease.
     pub(super) async fn check_holder(&self, holder: Option<&str>) -> Result<(), Reply> {
         match self.stored_lease().await? {
-            Some(lease) if lease.excludes(holder, self.now()) => Err(held(&lease)),
+            Some(lease) if lease.excludes(holder, seconds(self.platform.now_ms())) => Err(held(&lease)),
             _ => Ok(()),
         }
     }
@@ -26,7 +32,9 @@ impl<P: Platform> App<P> {
     /// Whether a lease may be taken or renewed.
     pub(super) async fn check_lease(&self, json: &[u8]) -> Result<(), Reply> {
         let lease = Lease::parse(json).map_err(|error| Reply::detailed(NOT_A_LEASE, &error.to_string()))?;
-        lease.check(self.now()).map_err(|error: LeaseError| Reply::error(WRONG_END, error.to_string()))?;
+        lease
+            .check(seconds(self.platform.now_ms()))
+            .map_err(|error: LeaseError| Reply::error(WRONG_END, error.to_string()))?;
         self.check_holder(Some(&lease.holder)).await
     }
 
@@ -34,7 +42,7 @@ impl<P: Platform> App<P> {
     /// renewed at this moment, and is in nobody's way.
     pub(super) async fn may_release(&self, holder: Option<&str>) -> Result<bool, Reply> {
         match self.stored_lease().await? {
-            Some(lease) if lease.excludes(holder, self.now()) => Err(held(&lease)),
+            Some(lease) if lease.excludes(holder, seconds(self.platform.now_ms())) => Err(held(&lease)),
             Some(lease) => Ok(holder == Some(lease.holder.as_str())),
             None => Ok(true),
         }

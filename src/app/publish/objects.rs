@@ -2,7 +2,7 @@
 
 use futures_util::FutureExt as _;
 
-use super::{App, store_failed, stored};
+use super::{Publisher, store_failed, stored};
 use crate::{
     api::{
         error::ApiError,
@@ -10,7 +10,7 @@ use crate::{
         reply::{Caching, Reply},
     },
     app::{
-        load::{LoadError, all},
+        library::{LoadError, all},
         unavailable,
     },
     limits::{CHECK_MAX_OBJECTS, CHECKS_AT_ONCE, STORES_AT_ONCE},
@@ -26,20 +26,21 @@ const NOT_THE_NAME: ApiError =
 const NOT_A_PACK: ApiError = ApiError::InvalidField("body", "The body is not a pack of objects");
 const NOT_NAMES: ApiError = ApiError::InvalidField("body", "Every line must be the name of an object");
 
-impl<P: Platform> App<P> {
+impl<P: Platform> Publisher<'_, P> {
     /// Whether `object` is the one of that name.
     pub(super) fn check_object(&self, name: ObjectName, object: &[u8]) -> Result<(), Reply> {
-        let checked = name.check_by(object, |bytes| self.digest_of(bytes));
+        let checked = name.check_by(object, |bytes| self.reader.digest_of(bytes));
         checked.map_err(|error| Reply::error(NOT_THE_NAME, error.to_string()))
     }
 
     /// Stores the objects of a pack, none unless all are good. What is stored when the store fails in between
     /// does no harm: nothing refers to it yet, and the same pack may come again.
     pub(super) async fn store_pack(&self, pack: &[u8]) -> Result<Reply, Reply> {
-        let objects = unpack_by(pack, |object| self.digest_of(object)).map_err(|error| match error {
-            PackError::TooMany => ApiError::TooManyObjects.into(),
-            PackError::Object { .. } => Reply::detailed(NOT_A_PACK, &error.to_string()),
-        })?;
+        let objects =
+            unpack_by(pack, |object| self.reader.digest_of(object)).map_err(|error| match error {
+                PackError::TooMany => ApiError::TooManyObjects.into(),
+                PackError::Object { .. } => Reply::detailed(NOT_A_PACK, &error.to_string()),
+            })?;
         let mut distinct: Vec<(ObjectName, &[u8])> = Vec::with_capacity(objects.len());
         for (name, object) in objects.iter().copied() {
             // KV refuses a second write to a key within a second.
@@ -57,7 +58,7 @@ impl<P: Platform> App<P> {
     }
 
     async fn put_object(&self, name: ObjectName, object: &[u8]) -> Result<Vec<u8>, LoadError> {
-        self.platform.store().put(&name.to_string(), object).await?;
+        self.reader.platform.store().put(&name.to_string(), object).await?;
         Ok(Vec::new())
     }
 
@@ -66,7 +67,7 @@ impl<P: Platform> App<P> {
         let names = names_of(names)?;
         let (mut missing, mut broken) = (Vec::new(), Vec::new());
         for some in names.chunks(CHECKS_AT_ONCE) {
-            let objects = some.iter().map(|name| self.read_recent(*name).boxed_local());
+            let objects = some.iter().map(|name| self.reader.read_recent(*name).boxed_local());
             for (name, object) in some.iter().zip(all(objects.collect()).await) {
                 match object {
                     Ok(_) => {}

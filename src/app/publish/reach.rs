@@ -3,10 +3,10 @@
 
 use std::rc::Rc;
 
-use super::{App, store_failed};
+use super::{head::Heads, store_failed};
 use crate::{
     api::{error::ApiError, reply::Reply},
-    app::load::LoadError,
+    app::library::LoadError,
     ports::Platform,
     snapshot::{
         head::Head,
@@ -15,7 +15,7 @@ use crate::{
     },
 };
 
-impl<P: Platform> App<P> {
+impl<P: Platform> Heads<'_, P> {
     /// Whether an object may go: the published head does not lead to it, not through its index and pages either.
     pub(super) async fn check_unneeded(&self, name: ObjectName) -> Result<(), Reply> {
         let needed = |problem: String| Err(Reply::detailed(ApiError::ObjectNeeded, &problem));
@@ -69,22 +69,22 @@ impl<P: Platform> App<P> {
 
     /// The index of a head: that of the version in use, if it is the same.
     async fn index_of(&self, head: &Head) -> Result<Rc<Index>, LoadError> {
-        let current = self.state.borrow().snapshots.current().cloned();
+        let current = self.reader.library.read().versions.current().cloned();
         if let Some(current) = current.filter(|current| current.head.index == head.index) {
             return Ok(Rc::clone(&current.index));
         }
         let name = ObjectName { kind: ObjectKind::Index, digest: head.index };
-        Ok(Rc::new(Index::decode(self.read_recent(name).await?)?))
+        Ok(Rc::new(Index::decode(self.reader.read_recent(name).await?)?))
     }
 
     /// A page, kept in memory for the next deletion: a collection asks for all pages again and again.
     async fn page(&self, name: ObjectName) -> Result<Rc<[u8]>, LoadError> {
-        let kept = self.state.borrow_mut().snapshots.objects.get(name);
+        let kept = self.reader.library.write().objects.cache.get(name);
         if let Some(page) = kept {
             return Ok(page);
         }
-        let page: Rc<[u8]> = self.read_recent(name).await?.into();
-        self.state.borrow_mut().snapshots.objects.insert(name, Rc::clone(&page));
+        let page: Rc<[u8]> = self.reader.read_recent(name).await?.into();
+        self.reader.library.write().objects.cache.insert(name, Rc::clone(&page));
         Ok(page)
     }
 }

@@ -2,7 +2,7 @@
 
 use admit::{
     api::reply::Request,
-    ports::{OriginAnswer, Platform as _},
+    ports::{Platform as _, UpstreamAnswer},
     snapshot::key::EntryKey,
 };
 use admit_testing::memory::{Fault, MemoryBody, OriginFault, poll_once};
@@ -73,7 +73,7 @@ fn every_write_that_is_passed_on() {
 
 #[test]
 fn every_outcome_of_a_write() {
-    let page = OriginAnswer { status: 200, body: b"<html>".to_vec(), ..OriginAnswer::default() };
+    let page = UpstreamAnswer { status: 200, body: b"<html>".to_vec(), ..UpstreamAnswer::default() };
     let mut busy = denial(503, "Busy");
     busy.headers.push(("retry-after", "5".to_owned()));
     for (given, outcome) in [
@@ -84,9 +84,9 @@ fn every_outcome_of_a_write() {
         (busy, "refused"),
         (denial(503, "Down"), "unknown"),
         (page, "unknown"),
-        (OriginAnswer { status: 302, ..OriginAnswer::default() }, "refused"),
-        (OriginAnswer { status: 504, ..OriginAnswer::default() }, "unknown"),
-        (OriginAnswer { status: 521, ..OriginAnswer::default() }, "refused"),
+        (UpstreamAnswer { status: 302, ..UpstreamAnswer::default() }, "refused"),
+        (UpstreamAnswer { status: 504, ..UpstreamAnswer::default() }, "unknown"),
+        (UpstreamAnswer { status: 521, ..UpstreamAnswer::default() }, "refused"),
     ] {
         let pair = Pair::new(&[]);
         let shown = given.status;

@@ -245,7 +245,7 @@ fn the_origin_is_not_asked_when_an_answer_is_too_long() {
     let lines = with_business(vec![bomb(1), customer(&[1], &[])]);
     let edge = past_the_publisher(pair.edge, &lines);
     assert_eq!(edge.get("/items/1/access-fees", "").status, 503);
-    assert_eq!(edge.platform().origin().seen().len(), 0);
+    assert_eq!(edge.platform().upstream().seen().len(), 0);
 }
 
 #[test]

@@ -178,7 +178,7 @@ fn writes_that_may_have_opened_something() {
         let pair = Pair::new(&[]);
         flood(&pair, "bot");
         pair.origin().serve(move |seen| match seen.method.as_str() {
-            "DELETE" => admit::ports::OriginAnswer { status: 204, ..Default::default() },
+            "DELETE" => admit::ports::UpstreamAnswer { status: 204, ..Default::default() },
             "POST" => denial(422, "No"),
             _ => answer(200, &access(1)),
         });

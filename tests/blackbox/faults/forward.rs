@@ -2,7 +2,7 @@
 
 use admit::{
     limits::{BREAKER_FAILURES, SIGN_IN_MAX_BYTES, WRITE_MAX_BYTES},
-    ports::OriginAnswer,
+    ports::UpstreamAnswer,
 };
 use admit_testing::memory::{MemoryBody, OriginFault};
 use serde_json::{Value, json};
@@ -85,7 +85,7 @@ fn a_success_without_a_body_and_a_limiter_without_one() {
     let pair = Pair::new(&[]);
     let reply = pair.write("DELETE", "/items/1/access?consumer_id=9", "", &[]);
     assert_eq!((reply.status, reply.body.as_bytes(), reply.header("content-type")), (204, &b""[..], None));
-    pair.origin().serve(|_| OriginAnswer { status: 429, ..OriginAnswer::default() });
+    pair.origin().serve(|_| UpstreamAnswer { status: 429, ..UpstreamAnswer::default() });
     let reply = pair.write("POST", "/v2/items", "title=x", &[]);
     assert_eq!((reply.status, reply.header("retry-after")), (429, Some("2")));
     assert_eq!(message(&reply), "Too many requests");

@@ -115,7 +115,7 @@ fn a_head_that_is_not_renewed_grants_only_with_the_origins_word_and_an_outage_de
     let variables = [("SNAPSHOT_MAX_AGE_SECS", "300"), ("ORIGIN_URL", "https://origin.example")];
     let edge = Edge::configured(edge.platform().beside(), &variables);
     Business::new(1, FOREVER).publish(edge.platform());
-    let asked = || edge.platform().origin().seen().len();
+    let asked = || edge.platform().upstream().seen().len();
     for _ in 0..4 {
         assert_eq!(edge.check(), 200);
     }
@@ -129,7 +129,7 @@ fn a_head_that_is_not_renewed_grants_only_with_the_origins_word_and_an_outage_de
     edge.check();
     assert!(has_logged(&edge, "snapshot_stale"));
     // The origin answers, and knows of the revocation.
-    edge.platform().origin().serve(|_| denial(402, "No access"));
+    edge.platform().upstream().serve(|_| denial(402, "No access"));
     edge.advance_secs(60);
     assert_eq!(edge.check(), 402);
     let started = Edge::configured(edge.platform().beside(), &variables);
@@ -173,7 +173,7 @@ fn a_head_that_stays_behind_the_origins_count_is_reported_and_locks_no_viewer_ou
         &[("ORIGIN_URL", "https://origin.example")],
     );
     Business::new(1, FOREVER).publish(edge.platform());
-    edge.platform().origin().serve(|_| {
+    edge.platform().upstream().serve(|_| {
         let mut denial = denial(402, "No access");
         denial.headers.push(("entitlement-seq", "7".to_owned()));
         denial

@@ -1,6 +1,6 @@
 //! Issuers that are down or slow to add keys, and stored keys that were modified.
 
-use admit::{api::reply::Request, limits::JWKS_FETCHES_AT_ONCE, ports::Platform as _};
+use admit::{api::reply::Request, app::Answered, limits::JWKS_FETCHES_AT_ONCE, ports::Platform as _};
 use admit_testing::memory::{MemoryBody, block_on, poll_once};
 
 use crate::faults::edge::{Business, Edge, JWKS_URL, START, Signer, fetched_viewer};
@@ -142,9 +142,15 @@ fn at_once(edge: &Edge) -> Vec<u16> {
         authorization: &authorization,
         ..Request::default()
     };
-    let needs: Vec<_> = (0..JWKS_FETCHES_AT_ONCE).map(|_| edge.app.answer(&request).unwrap_err()).collect();
-    let resume = |need| block_on(edge.app.resume(&request, need, MemoryBody::default())).status;
-    needs.into_iter().map(resume).collect()
+    let answers: Vec<_> = (0..JWKS_FETCHES_AT_ONCE).map(|_| edge.app.answer(&request)).collect();
+    assert!(answers.iter().all(|answered| matches!(answered, Answered::Later(_))));
+    let resume = |answered| match answered {
+        Answered::Now(reply) => reply.status,
+        Answered::Later(pending) => {
+            block_on(edge.app.resume(&request, pending, MemoryBody::default())).status
+        }
+    };
+    answers.into_iter().map(resume).collect()
 }
 
 #[test]

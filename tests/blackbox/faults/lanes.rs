@@ -7,7 +7,7 @@ use admit::{
         ADDRESS_ASKS, ANONYMOUS_SHARE, BREAKER_FAILURES, BREAKER_OPEN_MS, CONFIRMS_PER_SEC,
         CUSTOMER_CONFIRMS, PAUSE_PARTIES, PAUSE_TRY_MS,
     },
-    ports::OriginAnswer,
+    ports::UpstreamAnswer,
 };
 use admit_testing::memory::{MemoryBody, SeenRequest, block_on};
 use serde_json::json;
@@ -19,7 +19,7 @@ use crate::faults::{
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
-fn told_to_wait(status: u16, secs: &str) -> OriginAnswer {
+fn told_to_wait(status: u16, secs: &str) -> UpstreamAnswer {
     let mut told = denial(status, "Slow down");
     told.headers.push(("retry-after", secs.to_owned()));
     told
@@ -206,7 +206,7 @@ fn no_kind_of_traffic_closes_another() {
         assert_eq!(pair.edge.get("/items/1/access-fees", "").status, 200);
         pair.origin().serve(move |seen| {
             if is_failing(seen) {
-                return OriginAnswer { status: 502, ..OriginAnswer::default() };
+                return UpstreamAnswer { status: 502, ..UpstreamAnswer::default() };
             }
             let item = if seen.url.contains("/items/2/") { 2 } else { 1 };
             answer(if seen.method == "GET" { 200 } else { 201 }, &access(item))
@@ -232,7 +232,7 @@ fn no_kind_of_traffic_closes_another() {
 #[test]
 fn a_stranger_closes_no_sign_in() {
     let busy = told_to_wait(503, "5");
-    let page = OriginAnswer { status: 503, ..OriginAnswer::default() };
+    let page = UpstreamAnswer { status: 503, ..UpstreamAnswer::default() };
     for given in [denial(401, "Wrong"), busy, page, told_to_wait(429, "30")] {
         let pair = Pair::new(&[]);
         pair.origin().serve(move |seen| {
@@ -279,7 +279,7 @@ fn a_merchant_closes_no_other_s_writes() {
     let broken = token(&shop(7));
     pair.origin().serve(move |seen| {
         if seen.header("authorization").ends_with(&broken) {
-            return OriginAnswer { status: 504, ..OriginAnswer::default() };
+            return UpstreamAnswer { status: 504, ..UpstreamAnswer::default() };
         }
         answer(201, &json!({"id": 1}))
     });
@@ -386,7 +386,7 @@ fn who_insists_on_what_is_granted_leaves_buyers_their_confirmations() {
     pair.edge.advance_secs(61);
     pair.origin().serve(|seen| {
         if is_of(seen, CUSTOMER) {
-            OriginAnswer { status: 504, ..OriginAnswer::default() }
+            UpstreamAnswer { status: 504, ..UpstreamAnswer::default() }
         } else {
             answer(200, &access(2))
         }

@@ -4,7 +4,7 @@ use std::{cell::RefCell, collections::BTreeSet, rc::Rc};
 
 use admit::{
     api::reply::{Reply, Request},
-    ports::{OriginAnswer, Platform as _},
+    ports::{Platform as _, UpstreamAnswer},
 };
 use admit_testing::memory::{MemoryBody, MemoryOrigin, MemoryPlatform, SeenRequest, block_on};
 use serde_json::{Value, json};
@@ -39,12 +39,12 @@ pub fn merchant() -> String {
     token(&json!({"sub": "shop", "ctx": ["merchant"], "mid": 7}))
 }
 
-pub fn answer(status: u16, body: &Value) -> OriginAnswer {
+pub fn answer(status: u16, body: &Value) -> UpstreamAnswer {
     let headers = vec![("content-type", "application/json; charset=utf-8".to_owned())];
-    OriginAnswer { status, headers, body: body.to_string().into_bytes() }
+    UpstreamAnswer { status, headers, body: body.to_string().into_bytes() }
 }
 
-pub fn denial(status: u16, message: &str) -> OriginAnswer {
+pub fn denial(status: u16, message: &str) -> UpstreamAnswer {
     answer(status, &json!({"code": status, "message": message, "errors": {"a": message}}))
 }
 
@@ -61,7 +61,7 @@ fn subject_of(seen: &SeenRequest) -> String {
 }
 
 impl Truth {
-    fn answer(&mut self, seen: &SeenRequest) -> OriginAnswer {
+    fn answer(&mut self, seen: &SeenRequest) -> UpstreamAnswer {
         let path = seen.url.strip_prefix(ORIGIN_URL).unwrap().split('?').next().unwrap().to_owned();
         let segments: Vec<_> = path.split('/').skip(1).collect();
         let mut answer = match (seen.method.as_str(), segments.as_slice()) {
@@ -91,7 +91,7 @@ impl Truth {
                 let id: i64 = id.parse().unwrap();
                 self.granted.retain(|(_, item)| *item != id);
                 self.seq += 1;
-                OriginAnswer { status: 204, ..OriginAnswer::default() }
+                UpstreamAnswer { status: 204, ..UpstreamAnswer::default() }
             }
             _ => {
                 self.seq += 1;
@@ -117,12 +117,12 @@ impl Pair {
         let edge = Edge::configured(platform, &variables);
         let truth = Rc::new(RefCell::new(Truth { seq: 1, ..Truth::default() }));
         let served = Rc::clone(&truth);
-        edge.platform().origin().serve(move |seen| served.borrow_mut().answer(seen));
+        edge.platform().upstream().serve(move |seen| served.borrow_mut().answer(seen));
         Self { edge, truth }
     }
 
     pub fn origin(&self) -> &MemoryOrigin {
-        self.edge.platform().origin()
+        self.edge.platform().upstream()
     }
 
     /// Records a purchase at the origin that did not come through the edge.

@@ -2,6 +2,7 @@
 
 use admit::{
     api::reply::{Reply, Request, Validity},
+    app::Answered,
     ports::Platform as _,
 };
 use admit_testing::memory::{Fault, MemoryBody, block_on};
@@ -286,15 +287,15 @@ proptest! {
                 let again = kept.as_ref().filter(|reply| edge.app.repeat(&reply.validity.unwrap()).is_some());
                 let answered = edge.app.answer(request);
                 if let Some(again) = again {
-                    let Ok(answered) = &answered else {
+                    let Answered::Now(answered) = &answered else {
                         prop_assert!(false, "{:?} would be loaded first: {answered:?}", request.path);
                         continue;
                     };
                     prop_assert_eq!(seen(again), seen(answered));
                 }
                 let reply = match answered {
-                    Ok(reply) => reply,
-                    Err(need) => block_on(edge.app.resume(request, need, MemoryBody::default())),
+                    Answered::Now(reply) => reply,
+                    Answered::Later(pending) => block_on(edge.app.resume(request, pending, MemoryBody::default())),
                 };
                 if reply.validity.is_some() {
                     *kept = Some(reply);

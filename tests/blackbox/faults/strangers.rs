@@ -3,7 +3,7 @@
 use admit::{
     api::reply::{Reply, Request},
     limits::{BREAKER_FAILURES, BREAKER_PARTIES, PAUSE_PARTIES},
-    ports::OriginAnswer,
+    ports::UpstreamAnswer,
 };
 use admit_testing::memory::{MemoryBody, OriginFault, block_on};
 use serde_json::json;
@@ -25,7 +25,7 @@ fn a_firewall_that_refuses_some_is_no_failure_of_the_origin() {
         let path = seen.url.strip_prefix(ORIGIN_URL).unwrap();
         if path.contains("access-fees") || seen.body.starts_with(b"title=<script>") {
             let headers = vec![("content-type", "text/html".to_owned())];
-            return OriginAnswer { status: 403, headers, body: b"<html>".to_vec() };
+            return UpstreamAnswer { status: 403, headers, body: b"<html>".to_vec() };
         }
         let body = if seen.method == "GET" { crate::faults::origin::access(1) } else { json!({}) };
         answer(if seen.method == "GET" { 200 } else { 201 }, &body)

@@ -59,7 +59,7 @@ fn answers_that_are_not_the_origins_own_change_nothing() {
         ("a failure", denial(500, "Oops")),
         ("too many", denial(429, "Slow down")),
         ("an access with another status", answer(201, &access(1))),
-        ("no content", admit::ports::OriginAnswer { status: 204, ..Default::default() }),
+        ("no content", admit::ports::UpstreamAnswer { status: 204, ..Default::default() }),
     ];
     for (name, given) in cases {
         let pair = Pair::new(&[]);

@@ -1,6 +1,6 @@
 //! How the origin's answers to writes come back: its own in the API's form, all others not as a success.
 
-use admit::{limits::BREAKER_FAILURES, ports::OriginAnswer};
+use admit::{limits::BREAKER_FAILURES, ports::UpstreamAnswer};
 use serde_json::{Value, json};
 
 use crate::faults::{
@@ -10,9 +10,9 @@ use crate::faults::{
 
 const REFUSED: &str = "The request was refused on its way to the origin: the write was not applied";
 
-fn html(status: u16, body: &str) -> OriginAnswer {
+fn html(status: u16, body: &str) -> UpstreamAnswer {
     let headers = vec![("content-type", "text/html".to_owned())];
-    OriginAnswer { status, headers, body: body.as_bytes().to_vec() }
+    UpstreamAnswer { status, headers, body: body.as_bytes().to_vec() }
 }
 
 /// Nothing but the API's own answer is passed on: no page, no cookie, no redirect, no success.
@@ -22,11 +22,11 @@ fn answers_that_are_not_the_apis_own() {
         ("a page that says yes", html(200, "<html>")),
         ("a page that says created", html(201, "<html>")),
         ("a gateway's page", html(502, "<html>")),
-        ("a gateway without a page", OriginAnswer { status: 503, ..OriginAnswer::default() }),
-        ("the place of what was done", OriginAnswer { status: 303, ..OriginAnswer::default() }),
-        ("not modified", OriginAnswer { status: 304, ..OriginAnswer::default() }),
-        ("no UTF-8", OriginAnswer { body: vec![0xff], ..answer(201, &json!({})) }),
-        ("half of a body", OriginAnswer { body: b"{\"id\":".to_vec(), ..answer(201, &json!({})) }),
+        ("a gateway without a page", UpstreamAnswer { status: 503, ..UpstreamAnswer::default() }),
+        ("the place of what was done", UpstreamAnswer { status: 303, ..UpstreamAnswer::default() }),
+        ("not modified", UpstreamAnswer { status: 304, ..UpstreamAnswer::default() }),
+        ("no UTF-8", UpstreamAnswer { body: vec![0xff], ..answer(201, &json!({})) }),
+        ("half of a body", UpstreamAnswer { body: b"{\"id\":".to_vec(), ..answer(201, &json!({})) }),
     ];
     for (name, given) in cases {
         let pair = Pair::new(&[]);
@@ -36,7 +36,7 @@ fn answers_that_are_not_the_apis_own() {
         assert_eq!(pair.origin().seen().len(), 1, "{name}: an answer is not asked for again");
     }
     // A redirect leads to another place: nothing was done here.
-    for given in [OriginAnswer { status: 302, ..OriginAnswer::default() }, answer(307, &json!({}))] {
+    for given in [UpstreamAnswer { status: 302, ..UpstreamAnswer::default() }, answer(307, &json!({}))] {
         let pair = Pair::new(&[]);
         pair.origin().serve(move |_| given.clone());
         let reply = pair.write("POST", "/v2/items", "title=x", &[("idempotency-key", "k")]);
@@ -63,15 +63,15 @@ fn a_refusal_comes_back_in_the_api_s_form() {
         (html(400, "<html>"), "The origin refused the request"),
         (html(403, "<html>"), "The origin refused the request"),
         (html(413, "<html>"), "The origin refused the request"),
-        (OriginAnswer { status: 409, ..OriginAnswer::default() }, "The origin refused the request"),
+        (UpstreamAnswer { status: 409, ..UpstreamAnswer::default() }, "The origin refused the request"),
         (
-            OriginAnswer {
+            UpstreamAnswer {
                 headers: vec![("content-type", "text/plain".to_owned())],
                 ..html(422, "No title\n")
             },
             "No title",
         ),
-        (OriginAnswer { body: b"{".to_vec(), ..answer(404, &json!({})) }, "The origin refused the request"),
+        (UpstreamAnswer { body: b"{".to_vec(), ..answer(404, &json!({})) }, "The origin refused the request"),
         (typed("application/problem+json", 412, &json!({"title": "In use", "status": 412})), "In use"),
         (typed("application/vnd.api+json", 422, &json!({"errors": [{"detail": "Short"}]})), "Short"),
         (answer(422, &json!({"message": "No", "errors": {"title": ["short"]}})), "No"),
@@ -103,7 +103,7 @@ fn a_refusal_comes_back_in_the_api_s_form() {
 fn a_page_signs_no_user_out() {
     for status in [401, 403, 407] {
         let pair = Pair::new(&[]);
-        pair.origin().serve(move |_| OriginAnswer {
+        pair.origin().serve(move |_| UpstreamAnswer {
             headers: vec![("content-type", "text/html".into()), ("www-authenticate", "Basic".into())],
             ..html(status, "<html>")
         });
@@ -130,8 +130,8 @@ fn a_page_signs_no_user_out() {
     }
 }
 
-fn typed(content_type: &str, status: u16, body: &Value) -> OriginAnswer {
-    OriginAnswer { headers: vec![("content-type", content_type.to_owned())], ..answer(status, body) }
+fn typed(content_type: &str, status: u16, body: &Value) -> UpstreamAnswer {
+    UpstreamAnswer { headers: vec![("content-type", content_type.to_owned())], ..answer(status, body) }
 }
 
 /// JSON under any of its media types is an answer of the API, and opens no circuit.
@@ -168,8 +168,8 @@ fn whole_answers_of_another_form_open_no_circuit() {
     let odd = [
         (html(200, "<html>"), MAYBE),
         (typed("text/plain", 201, &json!("OK")), MAYBE),
-        (OriginAnswer { body: b"{\"id\":".to_vec(), ..answer(201, &json!({})) }, MAYBE),
-        (OriginAnswer { status: 301, ..OriginAnswer::default() }, REFUSED),
+        (UpstreamAnswer { body: b"{\"id\":".to_vec(), ..answer(201, &json!({})) }, MAYBE),
+        (UpstreamAnswer { status: 301, ..UpstreamAnswer::default() }, REFUSED),
         (html(303, ""), MAYBE),
         (html(308, "<html>"), REFUSED),
     ];

@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 
-use admit::ports::{Origin, OriginAnswer, OriginBody, OriginError, OriginRequest};
+use admit::ports::{Upstream, UpstreamAnswer, UpstreamBody, UpstreamError, UpstreamRequest};
 
 use super::{MemoryBody, MemoryClock, yield_once};
 
@@ -44,7 +44,7 @@ impl SeenRequest {
     }
 }
 
-type Service = Box<dyn Fn(&SeenRequest) -> OriginAnswer>;
+type Service = Box<dyn Fn(&SeenRequest) -> UpstreamAnswer>;
 
 /// An origin in memory. It answers as it is told, counts the requests that it has done, and recognises
 /// idempotency keys.
@@ -55,7 +55,7 @@ pub struct MemoryOrigin {
     faults: RefCell<Vec<(OriginFault, u32)>>,
     seen: RefCell<Vec<SeenRequest>>,
     done: RefCell<Vec<SeenRequest>>,
-    keys: RefCell<Vec<(String, OriginAnswer)>>,
+    keys: RefCell<Vec<(String, UpstreamAnswer)>>,
     latency_ms: Cell<u64>,
 }
 
@@ -73,7 +73,7 @@ impl MemoryOrigin {
     }
 
     /// Answers with `service` from now on.
-    pub fn serve(&self, service: impl Fn(&SeenRequest) -> OriginAnswer + 'static) {
+    pub fn serve(&self, service: impl Fn(&SeenRequest) -> UpstreamAnswer + 'static) {
         *self.service.borrow_mut() = Some(Box::new(service));
     }
 
@@ -117,7 +117,7 @@ impl MemoryOrigin {
         Some(*fault)
     }
 
-    fn answer(&self, seen: SeenRequest) -> Option<OriginAnswer> {
+    fn answer(&self, seen: SeenRequest) -> Option<UpstreamAnswer> {
         let key = seen.header("idempotency-key").to_owned();
         if let Some((_, answer)) =
             self.keys.borrow().iter().find(|(known, _)| !key.is_empty() && *known == key)
@@ -133,26 +133,28 @@ impl MemoryOrigin {
     }
 }
 
-impl Origin for MemoryOrigin {
+impl Upstream for MemoryOrigin {
     type Stream = MemoryBody;
 
     async fn send(
         &self,
-        request: &OriginRequest<'_>,
-        body: OriginBody<'_, MemoryBody>,
-    ) -> Result<OriginAnswer, OriginError> {
-        let broken = |how: &str| OriginError::Broken(how.to_owned());
+        request: &UpstreamRequest<'_>,
+        body: UpstreamBody<'_, MemoryBody>,
+    ) -> Result<UpstreamAnswer, UpstreamError> {
+        let broken = |how: &str| UpstreamError::Broken(how.to_owned());
         let fault = self.fault();
         // Lets other futures run before the answer arrives.
         yield_once().await;
         self.clock.advance_ms(self.latency_ms.get());
         let (body, is_interrupted) = match body {
-            OriginBody::Empty => (Vec::new(), false),
-            OriginBody::Whole(bytes) => (bytes.to_vec(), false),
-            OriginBody::Stream(MemoryBody { bytes, is_interrupted, .. }) => (bytes, is_interrupted),
+            UpstreamBody::Empty => (Vec::new(), false),
+            UpstreamBody::Whole(bytes) => (bytes.to_vec(), false),
+            UpstreamBody::Stream(MemoryBody { bytes, is_interrupted, .. }) => (bytes, is_interrupted),
         };
         match fault {
-            Some(OriginFault::Refuses) => return Err(OriginError::Unreachable("refused on cue".to_owned())),
+            Some(OriginFault::Refuses) => {
+                return Err(UpstreamError::Unreachable("refused on cue".to_owned()));
+            }
             Some(OriginFault::BreaksBefore) => return Err(broken("broken on cue")),
             Some(OriginFault::Never) => std::future::pending().await,
             _ => {}
@@ -164,16 +166,16 @@ impl Origin for MemoryOrigin {
         if is_interrupted {
             return Err(broken("the body ended early"));
         }
-        let answer = self.answer(seen).ok_or_else(|| OriginError::Unreachable("not started".to_owned()))?;
+        let answer = self.answer(seen).ok_or_else(|| UpstreamError::Unreachable("not started".to_owned()))?;
         match fault {
             Some(OriginFault::BreaksAfter) => Err(broken("broken on cue")),
             Some(OriginFault::HangsAfter) => {
                 self.clock.advance_ms(request.timeout_ms);
-                Err(OriginError::TimedOut)
+                Err(UpstreamError::TimedOut)
             }
-            Some(OriginFault::TooLong) => Err(OriginError::TooLarge),
-            _ if answer.body.len() > request.limit_bytes => Err(OriginError::TooLarge),
-            _ if self.latency_ms.get() > request.timeout_ms => Err(OriginError::TimedOut),
+            Some(OriginFault::TooLong) => Err(UpstreamError::TooLarge),
+            _ if answer.body.len() > request.limit_bytes => Err(UpstreamError::TooLarge),
+            _ if self.latency_ms.get() > request.timeout_ms => Err(UpstreamError::TimedOut),
             _ => Ok(answer),
         }
     }

@@ -391,10 +391,7 @@ fn edge() -> mpsc::Sender<Asked> {
                 holder: &asked.holder,
                 ..api::reply::Request::default()
             };
-            let reply = match app.answer(&request) {
-                Ok(reply) => reply,
-                Err(_) => block_on(app.handle(&request, MemoryBody::from(asked.body))),
-            };
+            let reply = block_on(app.handle(&request, MemoryBody::from(asked.body)));
             // The asker may have gone.
             let _ = asked.answer.send((reply.status, reply.body.as_bytes().to_vec()));
         }

@@ -3,7 +3,7 @@
 use super::received::Unreadable;
 use crate::{
     limits::{PROBLEM_REPEATS_MS, PROBLEMS_MAX},
-    ports::OriginError,
+    ports::UpstreamError,
 };
 
 /// Why an answer of the upstream was not used.
@@ -23,8 +23,8 @@ impl From<Unreadable> for Problem {
     }
 }
 
-impl From<&OriginError> for Problem {
-    fn from(error: &OriginError) -> Self {
+impl From<&UpstreamError> for Problem {
+    fn from(error: &UpstreamError) -> Self {
         let text = error.to_string();
         Self { kind: text.clone(), text }
     }
@@ -39,10 +39,10 @@ impl Problem {
 
 /// The problems of late.
 #[derive(Debug, Default)]
-pub struct Problems(Vec<Known>);
+pub struct Problems(Vec<Counted>);
 
 #[derive(Debug)]
-struct Known {
+struct Counted {
     kind: String,
     logged_at_ms: u64,
     /// How often it has come since it was logged.
@@ -63,7 +63,7 @@ impl Problems {
         if self.0.len() >= PROBLEMS_MAX {
             self.0.remove(0);
         }
-        self.0.push(Known { kind: problem.kind.clone(), logged_at_ms: now_ms, unlogged: 0 });
+        self.0.push(Counted { kind: problem.kind.clone(), logged_at_ms: now_ms, unlogged: 0 });
         Some(1)
     }
 }

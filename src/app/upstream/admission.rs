@@ -3,8 +3,8 @@
 use std::fmt;
 
 use super::{
-    Evidence, OriginState, Question,
-    customers::Asked,
+    UpstreamQuestion, UpstreamState,
+    customers::Pace,
     evidence::CustomerName,
     lane::{Closed, Lane, Party},
 };
@@ -58,9 +58,9 @@ impl From<Closed> for NotAsked {
     }
 }
 
-impl OriginState {
+impl UpstreamState {
     /// The kind of traffic that a question belongs to.
-    pub const fn lane(&mut self, question: &Question) -> &mut Lane {
+    pub const fn lane(&mut self, question: &UpstreamQuestion) -> &mut Lane {
         match (&question.token, question.is_confirmation()) {
             (Some(_), true) => &mut self.checks,
             (Some(_), false) => &mut self.reads,
@@ -75,7 +75,7 @@ impl OriginState {
     /// Why not.
     pub fn admit(
         &mut self,
-        question: &Question,
+        question: &UpstreamQuestion,
         per_sec: u64,
         now_ms: u64,
         deadline_ms: u64,
@@ -100,7 +100,7 @@ impl OriginState {
         let asked = self.memory.customers.ask(customer, now_ms);
         let burst = per_sec.saturating_mul(2);
         if !question.is_confirmation() {
-            if asked == Asked::TooOften {
+            if asked == Pace::TooOften {
                 return Err(NotAsked::Customer);
             }
             if !self.reads.budget.take(now_ms, per_sec, burst) {
@@ -109,7 +109,7 @@ impl OriginState {
             return Ok(self.reads.admit(party, now_ms, deadline_ms)?);
         }
         // The circuit comes last: it counts each request that it admits as sent.
-        let refusal = if asked == Asked::TooOften {
+        let refusal = if asked == Pace::TooOften {
             NotAsked::Customer
         } else if !self.take_of_budget(token, asked, per_sec, now_ms) {
             NotAsked::Budget
@@ -125,30 +125,25 @@ impl OriginState {
 
     /// Takes one of the confirmations of this second. Customers who ask again and again leave some to others. What is
     /// reserved beside them is for customers who have just come, of tenants who have not used up their own share.
-    fn take_of_budget(&mut self, token: &VerifiedToken, asked: Asked, per_sec: u64, now_ms: u64) -> bool {
+    fn take_of_budget(&mut self, token: &VerifiedToken, asked: Pace, per_sec: u64, now_ms: u64) -> bool {
         let burst = per_sec.saturating_mul(2);
         let share = (per_sec / TENANT_SHARE).max(1);
         let has_share = self.tenants.take(tenant(token), now_ms, share, share.saturating_mul(2));
-        let left = if asked == Asked::Again { burst / CONFIRM_REPEAT_LEAVES } else { 0 };
+        let left = if asked == Pace::Again { burst / CONFIRM_REPEAT_LEAVES } else { 0 };
         if self.checks.budget.take_and_leave(now_ms, per_sec, burst, left) {
             return true;
         }
         let reserved = (per_sec / FRESH_SHARE).max(1);
-        asked == Asked::Afresh && has_share && self.fresh.take(now_ms, reserved, reserved.saturating_mul(2))
+        asked == Pace::Afresh && has_share && self.fresh.take(now_ms, reserved, reserved.saturating_mul(2))
     }
 
     /// Whether the customer who asks is owed an answer, whatever the budgets and the circuit say; that counts as
     /// having had it.
-    pub fn is_owed(&mut self, question: &Question, now_ms: u64) -> bool {
+    pub fn is_owed(&mut self, question: &UpstreamQuestion, now_ms: u64) -> bool {
         let Self { evidence, .. } = self;
         let Some(token) = question.token.as_ref().filter(|_| evidence.is_any(now_ms)) else { return false };
         let names = CustomerName::of_asker(&token.principal, question.published);
         evidence.take_owed(token.principal.merchant_id, &names, now_ms)
-    }
-
-    /// What was granted lately.
-    pub const fn evidence(&self) -> &Evidence {
-        &self.evidence
     }
 }
 
@@ -164,7 +159,7 @@ fn tenant(token: &VerifiedToken) -> u64 {
     mix(mix(token.issuer as u64) ^ merchant.unwrap_or(0).cast_unsigned())
 }
 
-impl Question {
+impl UpstreamQuestion {
     /// Whether it is about a denial, which is confirmed before it is one. What the snapshot grants, and what is no
     /// check, is asked because a client insists.
     pub const fn is_confirmation(&self) -> bool {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::{
     api::{reply::Request, viewer, write::PASSED_HEADERS},
-    config::OriginConfig,
+    config::UpstreamConfig,
     token::BearerToken,
 };
 
@@ -17,7 +17,7 @@ const EDGE_KEY_HEADER: &str = "admit-edge-key";
 const COUNTRY_HEADER: &str = "admit-viewer-country";
 
 /// Where a request goes. The path has been found to be a route: known words, numbers and UUIDs.
-pub fn url(config: &OriginConfig, path: &str, query: &str) -> String {
+pub fn url(config: &UpstreamConfig, path: &str, query: &str) -> String {
     if query.is_empty() { [&config.url, path].concat() } else { [&config.url, path, "?", query].concat() }
 }
 
@@ -29,7 +29,7 @@ pub enum Sender {
     /// Somebody who signs in: a client may say who it is in its own way (RFC 6749 §2.3.1).
     SigningIn,
     /// Nobody: what needs no token has none.
-    Anybody,
+    Anonymous,
 }
 
 /// All that the origin sees of the headers: the token if it was verified, those of a write that may pass, and
@@ -38,7 +38,7 @@ pub fn headers<'r>(
     request: &'r Request<'_>,
     request_id: &'r str,
     sender: Sender,
-    config: &'r OriginConfig,
+    config: &'r UpstreamConfig,
 ) -> Vec<(&'static str, Cow<'r, str>)> {
     let mut headers = Vec::with_capacity(10);
     let authorization = request.authorization;
@@ -78,11 +78,11 @@ mod tests {
     use super::*;
     use crate::token::Secret;
 
-    fn config(secret: Option<&str>) -> OriginConfig {
+    fn config(secret: Option<&str>) -> UpstreamConfig {
         let numbers =
-            OriginConfig::parse(&|name| (name == "ORIGIN_URL").then(|| "https://o.example".to_owned()));
+            UpstreamConfig::parse(&|name| (name == "ORIGIN_URL").then(|| "https://o.example".to_owned()));
         let secret = secret.map(|secret| Secret::new(secret.to_owned()));
-        OriginConfig { secret, ..numbers.unwrap().unwrap() }
+        UpstreamConfig { secret, ..numbers.unwrap().unwrap() }
     }
 
     /// Every request to the upstream is made of these headers, and nothing else is.
@@ -93,7 +93,7 @@ mod tests {
         let passed =
             [("admit-edge-key", "another".to_owned()), ("admit-viewer-address", "1.1.1.1".to_owned())];
         let request = Request { passed: &passed, ..Request::default() };
-        for sender in [Sender::Verified, Sender::SigningIn, Sender::Anybody] {
+        for sender in [Sender::Verified, Sender::SigningIn, Sender::Anonymous] {
             let sent = headers(&request, "", sender, &config);
             assert_eq!(sent, [("admit-edge-key", Cow::Borrowed(key))], "{sender:?}");
         }
@@ -129,7 +129,7 @@ mod tests {
         let of = |ip_address, country| {
             let request = Request { ip_address, country, ..Request::default() };
             let config = config(None);
-            let sent = headers(&request, "", Sender::Anybody, &config);
+            let sent = headers(&request, "", Sender::Anonymous, &config);
             sent.into_iter().map(|(_, value)| value.into_owned()).collect::<Vec<_>>().join(" ")
         };
         assert_eq!(of("203.0.113.9:51008", "gb"), "203.0.113.9 GB");
@@ -146,8 +146,8 @@ mod tests {
             sent.first().map(|(_, value)| value.to_string())
         };
         let authorization = |authorization| of(Sender::SigningIn, authorization);
-        assert_eq!(of(Sender::Anybody, "Bearer a.b.c"), None);
-        assert_eq!(of(Sender::Anybody, "Basic dTpw"), None);
+        assert_eq!(of(Sender::Anonymous, "Bearer a.b.c"), None);
+        assert_eq!(of(Sender::Anonymous, "Basic dTpw"), None);
         assert_eq!(of(Sender::Verified, "Basic dTpw"), None);
         assert_eq!(authorization("Bearer a.b.c"), None);
         assert_eq!(authorization("a.b.c"), None);

@@ -26,7 +26,7 @@ struct Customer {
 
 /// How a customer asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asked {
+pub enum Pace {
     /// The first time within [`CONFIRM_REPEAT_MS`].
     Afresh,
     /// As often as players and pages do.
@@ -44,19 +44,19 @@ pub struct Customers(Vec<Option<Customer>>);
 
 impl Customers {
     /// How a customer may ask now; that counts as having asked.
-    pub fn ask(&mut self, customer: EntryKey, now_ms: u64) -> Asked {
+    pub fn ask(&mut self, customer: EntryKey, now_ms: u64) -> Pace {
         let is_denied_again = self.is_asking_again(customer, now_ms);
-        let Some(known) = self.entry(customer, now_ms) else { return Asked::TooOften };
+        let Some(known) = self.entry(customer, now_ms) else { return Pace::TooOften };
         let before_ms = known.asked_at_ms.replace(now_ms);
         let is_often = !known.often.take(now_ms, OFTEN_PER_SEC, OFTEN_BURST);
         if !known.bucket.take(now_ms, CUSTOMER_CONFIRMS_PER_SEC.into(), CUSTOMER_CONFIRMS.into()) {
-            Asked::TooOften
+            Pace::TooOften
         } else if is_often || is_denied_again {
-            Asked::Again
+            Pace::Again
         } else if before_ms.is_none_or(|at_ms| now_ms.saturating_sub(at_ms) >= CONFIRM_REPEAT_MS) {
-            Asked::Afresh
+            Pace::Afresh
         } else {
-            Asked::Now
+            Pace::Now
         }
     }
 
@@ -153,7 +153,7 @@ mod tests {
     }
 
     fn may_ask(customers: &mut Customers, customer: EntryKey, now_ms: u64) -> bool {
-        customers.ask(customer, now_ms) != Asked::TooOften
+        customers.ask(customer, now_ms) != Pace::TooOften
     }
 
     #[test]
@@ -176,18 +176,18 @@ mod tests {
             let at = (1_000..61_000).step_by(every_ms);
             at.map(|now_ms| customers.ask(ALICE, now_ms)).collect::<Vec<_>>()
         };
-        assert!(asked(&mut Customers::default(), 3_000).iter().all(|asked| *asked == Asked::Afresh));
+        assert!(asked(&mut Customers::default(), 3_000).iter().all(|asked| *asked == Pace::Afresh));
         let often = asked(&mut Customers::default(), 100);
-        assert_eq!(often.first(), Some(&Asked::Afresh));
-        assert!(often.iter().filter(|asked| **asked == Asked::Again).count() > 500);
+        assert_eq!(often.first(), Some(&Pace::Afresh));
+        assert!(often.iter().filter(|asked| **asked == Pace::Again).count() > 500);
         // Whose denials were confirmed needs no more than two questions.
         let mut customers = Customers::default();
         for now_ms in [1_000, 1_001] {
             customers.ask(ALICE, now_ms);
             customers.denied(ALICE, now_ms);
         }
-        assert_eq!((customers.ask(ALICE, 1_002), customers.ask(BOB, 1_002)), (Asked::Again, Asked::Afresh));
-        assert_eq!(customers.ask(BOB, 1_003), Asked::Now);
+        assert_eq!((customers.ask(ALICE, 1_002), customers.ask(BOB, 1_002)), (Pace::Again, Pace::Afresh));
+        assert_eq!(customers.ask(BOB, 1_003), Pace::Now);
     }
 
     /// Accounts that fall into the same place would reset each other's budgets, and have no limit.

@@ -7,14 +7,14 @@ use sha2::{Digest as _, Sha256};
 use super::customers::Customers;
 use crate::{
     app::audit::claim,
-    config::OriginConfig,
+    config::UpstreamConfig,
     limits::{CONFIRM_DENIALS, CONFIRM_UNKNOWN_MS, CONFIRMED_BODY_MAX_BYTES, CONFIRMED_SLOTS},
     snapshot::key::{EntryKey, mix},
     token::{Principal, VerifiedToken},
 };
 
 /// A check: who asks, and the item.
-pub type Check = (EntryKey, i64);
+pub type AccessCheck = (EntryKey, i64);
 
 /// Who asks, as far as it can make a difference to the upstream's answer: the customer, the issuer, which may speak for
 /// some merchants only, the client, which has its app's licences, and what else the token says of the person: merchant,
@@ -57,7 +57,7 @@ pub enum Verdict {
 
 #[derive(Clone, Debug)]
 struct Said {
-    check: Check,
+    check: AccessCheck,
     verdict: Verdict,
     /// How often in a row.
     times: u8,
@@ -74,7 +74,7 @@ pub struct Memory {
     /// How often customers ask.
     pub customers: Customers,
     /// Checks that a request is asking, and when it is given up. No more than may be asked in their time.
-    asking: Vec<(Check, u64)>,
+    asking: Vec<(AccessCheck, u64)>,
     /// Counts how often everything was forgotten: what was asked before that may not be true any more.
     generation: u32,
 }
@@ -89,11 +89,11 @@ impl<T> Default for Slots<T> {
 }
 
 impl<T> Slots<T> {
-    fn get(&self, (asker, item): Check) -> Option<&T> {
+    fn get(&self, (asker, item): AccessCheck) -> Option<&T> {
         self.0.get(place(asker, item))?.as_ref()
     }
 
-    fn set(&mut self, (asker, item): Check, value: T) {
+    fn set(&mut self, (asker, item): AccessCheck, value: T) {
         // Nothing until the first denial.
         if self.0.is_empty() {
             self.0.resize_with(CONFIRMED_SLOTS, || None);
@@ -115,7 +115,7 @@ impl Memory {
     /// What a check that arrived at `since_ms` need not ask again. A denial only if the origin has given it twice: the
     /// first may have been asked for before this check's customer bought. That the origin could not tell is known
     /// only to those who waited for its answer.
-    pub fn get(&self, check: Check, since_ms: u64, now_ms: u64) -> Option<Verdict> {
+    pub fn get(&self, check: AccessCheck, since_ms: u64, now_ms: u64) -> Option<Verdict> {
         let said = self.said(check, now_ms)?;
         let is_enough = match said.verdict {
             Verdict::Denied | Verdict::NoItem => said.times >= CONFIRM_DENIALS,
@@ -125,18 +125,18 @@ impl Memory {
         is_enough.then(|| said.verdict.clone())
     }
 
-    fn said(&self, check: Check, now_ms: u64) -> Option<&Said> {
+    fn said(&self, check: AccessCheck, now_ms: u64) -> Option<&Said> {
         self.said.get(check).filter(|said| said.check == check && now_ms < said.until_ms)
     }
 
     /// Remembers what the origin said, unless everything was forgotten since it was asked.
     pub fn insert(
         &mut self,
-        check: Check,
+        check: AccessCheck,
         verdict: Verdict,
         generation: u32,
         now_ms: u64,
-        config: &OriginConfig,
+        config: &UpstreamConfig,
     ) {
         if generation != self.generation {
             return;
@@ -177,18 +177,18 @@ impl Memory {
     }
 
     /// Whether a request is asking this already, and has not been lost.
-    pub fn is_asking(&self, check: Check, now_ms: u64) -> bool {
+    pub fn is_asking(&self, check: AccessCheck, now_ms: u64) -> bool {
         self.asking.iter().any(|(asked, until_ms)| *asked == check && now_ms < *until_ms)
     }
 
     /// A request asks this, until `until_ms` at the latest.
-    pub fn begin(&mut self, check: Check, now_ms: u64, until_ms: u64) {
+    pub fn begin(&mut self, check: AccessCheck, now_ms: u64, until_ms: u64) {
         self.asking.retain(|(_, until_ms)| now_ms < *until_ms);
         self.asking.push((check, until_ms));
     }
 
     /// A request has asked this.
-    pub fn end(&mut self, check: Check) {
+    pub fn end(&mut self, check: AccessCheck) {
         self.asking.retain(|(asked, _)| *asked != check);
     }
 }
@@ -196,12 +196,12 @@ impl Memory {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{app::origin::customers::Asked, config::Config};
+    use crate::{app::upstream::customers::Pace, config::Config};
 
     const ALICE: EntryKey = EntryKey([1; 16]);
     const BOB: EntryKey = EntryKey([2; 16]);
 
-    fn config() -> OriginConfig {
+    fn config() -> UpstreamConfig {
         let issuer = r#"[{"issuer":"i","namespace":"n","audience":"none_required","keys":{"jwks_url":"https://i.example/j"}}]"#;
         let config = Config::parse(&|name| match name {
             "ISSUERS" => Some(issuer.to_owned()),
@@ -209,10 +209,10 @@ mod tests {
             "ORIGIN_URL" => Some("https://o.example".to_owned()),
             _ => None,
         });
-        config.unwrap().origin.unwrap()
+        config.unwrap().upstream.unwrap()
     }
 
-    fn insert(memory: &mut Memory, check: Check, verdict: &Verdict, now_ms: u64) {
+    fn insert(memory: &mut Memory, check: AccessCheck, verdict: &Verdict, now_ms: u64) {
         let generation = memory.generation();
         memory.insert(check, verdict.clone(), generation, now_ms, &config());
     }
@@ -266,15 +266,15 @@ mod tests {
         for _ in 0..2 {
             insert(&mut memory, (ALICE, 1), &Verdict::Denied, 1_000);
         }
-        while memory.customers.ask(ALICE, 1_000) != Asked::TooOften {}
+        while memory.customers.ask(ALICE, 1_000) != Pace::TooOften {}
         memory.forget();
         assert_eq!(memory.get((ALICE, 1), 1_000, 1_000), None);
         for _ in 0..2 {
             memory.insert((ALICE, 1), Verdict::Denied, before, 1_000, &config());
         }
         assert_eq!(memory.get((ALICE, 1), 1_000, 1_000), None);
-        assert_eq!(memory.customers.ask(ALICE, 1_000), Asked::TooOften, "the budget is what it was");
-        assert_eq!(memory.customers.ask(BOB, 1_000), Asked::Afresh);
+        assert_eq!(memory.customers.ask(ALICE, 1_000), Pace::TooOften, "the budget is what it was");
+        assert_eq!(memory.customers.ask(BOB, 1_000), Pace::Afresh);
     }
 
     #[test]

@@ -6,9 +6,9 @@ use super::*;
 const NOW: UnixSecs = 1_800_000_000;
 const END: UnixSecs = NOW + 1_000;
 
-fn answer(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> OriginAnswer {
+fn answer(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> UpstreamAnswer {
     let headers = vec![("content-type", content_type.to_owned())];
-    OriginAnswer { status, headers, body: body.into() }
+    UpstreamAnswer { status, headers, body: body.into() }
 }
 
 fn access() -> Value {
@@ -28,7 +28,7 @@ fn with(changes: &Value) -> Value {
     access
 }
 
-fn verdict_of(answer: &OriginAnswer) -> Result<Verdict, String> {
+fn verdict_of(answer: &UpstreamAnswer) -> Result<Verdict, String> {
     verdict(answer, 33, None, NOW).map_err(|unreadable| unreadable.to_string())
 }
 

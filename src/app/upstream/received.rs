@@ -13,7 +13,7 @@ use crate::{
     },
     instant::{self, LATEST, UnixSecs},
     number,
-    ports::OriginAnswer,
+    ports::UpstreamAnswer,
 };
 
 /// Why an answer, or a part of it, cannot be used. Written as a sentence: "expires_at must be …, not a list".
@@ -30,7 +30,7 @@ impl Unreadable {
         Self { place, problem: problem.into() }
     }
 
-    fn status(answer: &OriginAnswer) -> Self {
+    fn status(answer: &UpstreamAnswer) -> Self {
         let status = answer.status;
         let problem = match status {
             300..=399 => {
@@ -49,7 +49,7 @@ impl fmt::Display for Unreadable {
 }
 
 /// The JSON text of an answer, without a byte order mark. The text has not been parsed.
-fn json_text(answer: &OriginAnswer) -> Result<&str, Unreadable> {
+fn json_text(answer: &UpstreamAnswer) -> Result<&str, Unreadable> {
     let content_type = answer.header("content-type");
     // RFC 9110 §8.3: without a type, the receiver may look at the body.
     let is_json = content_type.is_empty() || MediaType::parse(content_type).is_some_and(MediaType::is_json);
@@ -65,7 +65,7 @@ fn json_text(answer: &OriginAnswer) -> Result<&str, Unreadable> {
 }
 
 /// Runtimes decode what they know of; other codings arrive as they were sent.
-fn not_text(answer: &OriginAnswer) -> Unreadable {
+fn not_text(answer: &UpstreamAnswer) -> Unreadable {
     const GZIP: [u8; 2] = [0x1f, 0x8b];
     let coding = answer.header("content-encoding");
     if !coding.is_empty() {
@@ -87,20 +87,20 @@ fn not_json(error: serde_json::Error) -> Unreadable {
     Unreadable::new("body", format!("is not JSON: {error}"))
 }
 
-pub fn json_value(answer: &OriginAnswer) -> Result<Value, Unreadable> {
+pub fn json_value(answer: &UpstreamAnswer) -> Result<Value, Unreadable> {
     // From bytes, as all JSON in the Worker is read: another reader would be more code.
     serde_json::from_slice(json_text(answer)?.as_bytes()).map_err(not_json)
 }
 
 /// The JSON text of an answer, found to be whole.
-fn whole_json(answer: &OriginAnswer) -> Result<&str, Unreadable> {
+fn whole_json(answer: &UpstreamAnswer) -> Result<&str, Unreadable> {
     json_value(answer)?;
     json_text(answer)
 }
 
 /// The JSON text of a success. Frameworks send JSON under their default type, `text/html` in PHP: a body that is a
 /// whole object or list is JSON under any type, as no page and no text is.
-fn success_json(answer: &OriginAnswer) -> Result<&str, Unreadable> {
+fn success_json(answer: &UpstreamAnswer) -> Result<&str, Unreadable> {
     whole_json(answer).or_else(|unreadable| {
         let text = std::str::from_utf8(&answer.body).unwrap_or_default();
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -111,7 +111,7 @@ fn success_json(answer: &OriginAnswer) -> Result<&str, Unreadable> {
 }
 
 /// Whether an answer to a read tells that the upstream works: it is the API's own, and not a failure.
-pub fn is_well(answer: &OriginAnswer) -> bool {
+pub fn is_well(answer: &UpstreamAnswer) -> bool {
     match answer.status {
         // Limiters need no body to say that it was too much.
         200..=299 | 429 => answer.body.is_empty() || json_text(answer).is_ok(),
@@ -127,7 +127,7 @@ pub fn is_well(answer: &OriginAnswer) -> bool {
 /// # Errors
 /// The answer says neither yes nor no.
 pub fn verdict(
-    answer: &OriginAnswer,
+    answer: &UpstreamAnswer,
     item_id: i64,
     merchants: Option<&[i64]>,
     now: UnixSecs,
@@ -246,7 +246,7 @@ fn shown(value: &Value) -> String {
 }
 
 /// What is wrong with the headers that the edge reads, if anything. Without them the answer counts all the same.
-pub fn header_problem(answer: &OriginAnswer, now: UnixSecs) -> Option<Unreadable> {
+pub fn header_problem(answer: &UpstreamAnswer, now: UnixSecs) -> Option<Unreadable> {
     let (seq, wait) = (answer.header("entitlement-seq"), answer.header("retry-after"));
     if !seq.is_empty() && query::seq(seq).is_none() {
         return Some(Unreadable::new("Entitlement-Seq", format!("must be a whole number, not {seq:?}")));
@@ -269,7 +269,7 @@ fn not_found(body: &Value) -> Result<ApiError, Unreadable> {
 ///
 /// # Errors
 /// The answer is not the API's own.
-pub fn read(answer: &OriginAnswer) -> Result<Result<String, ApiError>, Unreadable> {
+pub fn read(answer: &UpstreamAnswer) -> Result<Result<String, ApiError>, Unreadable> {
     match answer.status {
         200 => whole_json(answer).map(|text| Ok(text.to_owned())),
         404 => not_found(&json_value(answer)?).map(Err),
@@ -293,7 +293,7 @@ pub enum Written {
 }
 
 /// Reads the answer to a write. `is_signed` is whether the write needed a token.
-pub fn written(answer: &OriginAnswer, is_signed: bool) -> Written {
+pub fn written(answer: &UpstreamAnswer, is_signed: bool) -> Written {
     let status = answer.status;
     match status {
         200..=299 if answer.body.is_empty() => Written::Own(Body::Empty),
@@ -346,7 +346,7 @@ fn with_status(status: u16, unreadable: &Unreadable) -> Unreadable {
 }
 
 /// An error of the API as clients decode it. Sign-ins have another form of error (RFC 6749 §5.2), which stays.
-fn own_error(answer: &OriginAnswer, error: &Value, is_signed: bool) -> String {
+fn own_error(answer: &UpstreamAnswer, error: &Value, is_signed: bool) -> String {
     let is_oauth = !is_signed && error.get("error").is_some_and(Value::is_string);
     let wrapped = if is_oauth { None } else { error::in_api_form(answer.status, error) };
     wrapped.unwrap_or_else(|| json_text(answer).unwrap_or_default().to_owned())

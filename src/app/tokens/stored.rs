@@ -1,17 +1,15 @@
-//! Issuers' keys, kept in the store for isolates to come, so that an issuer that is down locks nobody out.
+//! Issuers' keys as they are kept in the store for isolates to come, so that an issuer that is down locks no viewer out.
 //!
-//! Whoever can write to the store could otherwise add a key and mint tokens; therefore only under a MAC by
-//! `JWKS_CACHE_SECRET`, and not at all without that secret (docs/adr/0003).
+//! They are kept under a MAC by `JWKS_CACHE_SECRET`, and not at all without that secret: otherwise write access to the
+//! store would be enough to add a key and mint tokens (docs/adr/0003).
 //!
 //! Layout: MAC (32) over everything else and the URL, the time of the fetch (i64), the document.
 
 use hmac::{Hmac, Mac};
 use sha2::{Digest as _, Sha256};
 
-use super::{App, Event};
 use crate::{
     limits::JWKS_FRESH_SECS,
-    ports::{ObjectStore, Platform},
     snapshot::{object::Digest, time::UnixSecs},
     token::Secret,
 };
@@ -32,14 +30,14 @@ impl StoredKeys {
         (0..JWKS_FRESH_SECS).contains(&now.saturating_sub(self.fetched_at))
     }
 
-    fn open(value: &[u8], url: &str, secret: &Secret) -> Option<Self> {
+    pub fn open(value: &[u8], url: &str, secret: &Secret) -> Option<Self> {
         let (mac, rest) = value.split_first_chunk::<MAC_LEN>()?;
         let (time, document) = rest.split_first_chunk::<TIME_LEN>()?;
         mac_of(secret, url, time, document)?.verify_slice(mac).ok()?;
         Some(Self { fetched_at: UnixSecs::from_le_bytes(*time), document: document.to_vec() })
     }
 
-    fn seal(document: &[u8], fetched_at: UnixSecs, url: &str, secret: &Secret) -> Option<Vec<u8>> {
+    pub fn seal(document: &[u8], fetched_at: UnixSecs, url: &str, secret: &Secret) -> Option<Vec<u8>> {
         let time = fetched_at.to_le_bytes();
         let mac = mac_of(secret, url, &time, document)?.finalize().into_bytes();
         Some([&<[u8; MAC_LEN]>::from(mac)[..], &time, document].concat())
@@ -58,29 +56,9 @@ fn mac_of(secret: &Secret, url: &str, time: &[u8; TIME_LEN], document: &[u8]) ->
     )
 }
 
-fn key(url: &str) -> String {
+/// The store's key for the document of `url`.
+pub(super) fn key(url: &str) -> String {
     format!("jwks/{}", Digest(Sha256::digest(url).into()))
-}
-
-impl<P: Platform> App<P> {
-    pub(super) async fn stored_keys(&self, url: &str) -> Option<StoredKeys> {
-        let secret = self.config.jwks_cache_secret.as_ref()?;
-        let value = self.platform.store().get(&key(url)).await.ok()??;
-        let stored = StoredKeys::open(&value, url, secret);
-        if stored.is_none() {
-            Event::StoredKeysRefused.log(self.platform.log());
-        }
-        stored
-    }
-
-    pub(super) async fn store_keys(&self, url: &str, document: &[u8]) {
-        let Some(secret) = self.config.jwks_cache_secret.as_ref() else { return };
-        let Some(value) = StoredKeys::seal(document, self.now(), url, secret) else { return };
-        // A store that refuses costs the next isolate a fetch, no more.
-        if let Err(error) = self.platform.store().put(&key(url), &value).await {
-            Event::KeysNotStored { error: &error }.log(self.platform.log());
-        }
-    }
 }
 
 #[cfg(test)]

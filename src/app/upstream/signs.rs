@@ -7,12 +7,12 @@ use super::{
 use crate::{
     api::retry_after,
     instant::UnixSecs,
-    ports::{OriginAnswer, OriginError},
+    ports::{UpstreamAnswer, UpstreamError},
 };
 
 /// For how many seconds the upstream itself asks to be left alone, if it does: by 429, or by 503 in JSON with
 /// `Retry-After`. A server in front of it answers 503 with a page, or without that header, when the upstream is down.
-pub fn asks_to_wait(answer: &OriginAnswer, now: UnixSecs) -> Option<u64> {
+pub fn asks_to_wait(answer: &UpstreamAnswer, now: UnixSecs) -> Option<u64> {
     let secs = retry_after::seconds(answer.header("retry-after"), now);
     match answer.status {
         429 => Some(secs.unwrap_or(1)),
@@ -22,7 +22,7 @@ pub fn asks_to_wait(answer: &OriginAnswer, now: UnixSecs) -> Option<u64> {
 }
 
 /// What the answer to a read tells about the upstream.
-pub fn sign_of_read(answer: &Result<OriginAnswer, OriginError>, now: UnixSecs) -> Sign {
+pub fn sign_of_read(answer: &Result<UpstreamAnswer, UpstreamError>, now: UnixSecs) -> Sign {
     let Ok(answer) = answer else { return Sign::Failed };
     if let Some(secs) = asks_to_wait(answer, now) {
         return Sign::Wait(secs);
@@ -38,7 +38,7 @@ pub fn sign_of_read(answer: &Result<OriginAnswer, OriginError>, now: UnixSecs) -
 /// What the outcome of a write or a sign-in tells about the upstream. `is_whole` is whether the edge had the whole body
 /// before it sent anything: otherwise the client may have broken it off.
 pub fn sign_of_write(
-    outcome: &Result<(OriginAnswer, Written), OriginError>,
+    outcome: &Result<(UpstreamAnswer, Written), UpstreamError>,
     is_whole: bool,
     now: UnixSecs,
 ) -> Sign {
@@ -61,15 +61,15 @@ pub fn sign_of_write(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::app::origin::received::written;
+    use crate::app::upstream::received::written;
 
     const NOW: UnixSecs = 1_800_000_000;
 
-    fn answer(status: u16, content_type: &str, retry_after: &str, body: &str) -> OriginAnswer {
+    fn answer(status: u16, content_type: &str, retry_after: &str, body: &str) -> UpstreamAnswer {
         let headers = [("content-type", content_type), ("retry-after", retry_after)];
         let headers = headers.into_iter().filter(|(_, value)| !value.is_empty());
         let headers = headers.map(|(name, value)| (name, value.to_owned())).collect();
-        OriginAnswer { status, headers, body: body.as_bytes().to_vec() }
+        UpstreamAnswer { status, headers, body: body.as_bytes().to_vec() }
     }
 
     /// Each status, as the upstream itself gives it and as a server in front of it does: what it tells after a read, a
@@ -114,7 +114,8 @@ mod tests {
                 assert_eq!(sign_of_write(&outcome, true, NOW), expected, "{shown} {is_signed}");
             }
         }
-        for error in [OriginError::TimedOut, OriginError::TooLarge, OriginError::Broken(String::new())] {
+        for error in [UpstreamError::TimedOut, UpstreamError::TooLarge, UpstreamError::Broken(String::new())]
+        {
             assert_eq!(sign_of_read(&Err(error.clone()), NOW), Failed);
             assert_eq!(sign_of_write(&Err(error.clone()), true, NOW), Failed);
             assert_eq!(sign_of_write(&Err(error), false, NOW), Nothing, "the client may have broken it off");

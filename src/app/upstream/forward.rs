@@ -1,15 +1,13 @@
-//! Passes writes on to the origin. What it answers comes back; that something was done is never said unless the
-//! origin said so.
+//! Passes writes and sign-ins on to the upstream. Its answer comes back; the edge never claims that a write was applied
+//! unless the upstream said so (docs/adr/0008).
 
 use std::borrow::Cow;
 
-use futures_util::{FutureExt as _, future::LocalBoxFuture};
-
 use super::{
-    ANSWERED_BY_ORIGIN, OriginState,
+    Exchange, StreamOf, UpstreamState,
     evidence::CustomerName,
     lane::{Lane, Party},
-    problems::{Problem, Problems},
+    problems::Problem,
     received::{self, Written},
     sent::{self, Sender},
     signs,
@@ -22,13 +20,16 @@ use crate::{
         retry_after,
         write::{Effect, check_body_headers},
     },
-    app::{App, Event, RequestBody, publish::read, seconds, unsupported},
-    config::OriginConfig,
-    limits::{
-        ORIGIN_ANSWER_MAX_BYTES, ORIGIN_LOST_MS, ORIGIN_RETRY_MS, PASSED_RETRY_AFTER_MAX_SECS,
-        RETRY_AFTER_SECS, SIGN_IN_MAX_BYTES, SIGN_IN_MAX_FIELDS, WRITE_HELD_MAX_BYTES, WRITE_MAX_BYTES,
+    app::{
+        RequestBody, ServiceReason,
+        body::{read, unsupported},
+        seconds,
     },
-    ports::{Limit, Origin, OriginAnswer, OriginBody, OriginError, OriginRequest, Platform},
+    limits::{
+        ORIGIN_ANSWER_MAX_BYTES, ORIGIN_LOST_MS, PASSED_RETRY_AFTER_MAX_SECS, RETRY_AFTER_SECS,
+        SIGN_IN_MAX_BYTES, SIGN_IN_MAX_FIELDS, WRITE_HELD_MAX_BYTES, WRITE_MAX_BYTES,
+    },
+    ports::{Limit, Platform, UpstreamAnswer, UpstreamBody, UpstreamError, UpstreamRequest},
     snapshot::time::UnixSecs,
 };
 
@@ -39,22 +40,19 @@ const LONG_QUERY: ApiError =
     ApiError::InvalidField("query", "The query of a sign-in must have at most 16384 bytes");
 const MANY_FIELDS: ApiError = ApiError::InvalidField("body", "A sign-in must have at most 32 fields");
 
-/// The stream of a platform's request bodies.
-pub(in crate::app) type StreamOf<P> = <<P as Platform>::Origin as Origin>::Stream;
-
 /// A write that may be passed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Write {
+pub(in crate::app) struct Write {
     /// Whether it needed a token, which was verified.
-    pub(in crate::app) is_signed: bool,
+    pub is_signed: bool,
     /// Whether its body may say that a session is refreshed.
-    pub(in crate::app) may_refresh: bool,
+    pub may_refresh: bool,
     /// The merchant that the token names.
-    pub(in crate::app) merchant_id: Option<i64>,
+    pub merchant_id: Option<i64>,
     /// Whose write it is: the merchant's, else the customer's, else the address'.
-    pub(in crate::app) party: Party,
+    pub party: Party,
     /// What it can open.
-    pub(in crate::app) effect: Effect,
+    pub effect: Effect,
 }
 
 /// What a request that is passed on asks for. What fails for one kind closes nothing for the others.
@@ -82,7 +80,7 @@ impl Kind {
     }
 }
 
-impl OriginState {
+impl UpstreamState {
     const fn lane_of(&mut self, kind: Kind) -> &mut Lane {
         match kind {
             Kind::Write => &mut self.writes,
@@ -100,149 +98,117 @@ enum Held {
     Arriving,
 }
 
-/// What came of a write: the answer, and what it is for the client.
-type Outcome = Result<(OriginAnswer, Written), OriginError>;
+/// What came of a write: the answer, and what it means for the client.
+type WriteOutcome = Result<(UpstreamAnswer, Written), UpstreamError>;
 
-impl<P: Platform> App<P> {
+impl<P: Platform> Exchange<'_, P> {
     /// Passes on a write whose token, role and path have been checked.
-    pub(in crate::app) async fn forward(
+    pub async fn forward(
         &self,
-        request: &Request<'_>,
         write: Write,
         mut body: impl RequestBody<Stream = StreamOf<P>>,
-        request_id: &str,
-    ) -> Reply {
-        let Some(config) = &self.config.origin else { return ApiError::Internal.into() };
-        if write.is_signed
-            && let Some(refusal) = self.refused_by_limit(Limit::Write, request).await
-        {
-            return refusal;
+    ) -> Result<Reply, Reply> {
+        let request = self.request;
+        if write.is_signed {
+            self.count(Limit::Write).await?;
         }
-        let held = match hold(request, write, &mut body).await {
-            Ok(held) => held,
-            Err(refusal) => return refusal,
-        };
+        let held = hold(request, write, &mut body).await?;
         let mut kind = Kind::Write;
         if !write.is_signed {
             kind = Kind::of_sign_in(write, request.passed("content-type"), &held);
-            if let Some(refusal) = self.refused_by_limit(kind.limit(), request).await {
-                return refusal;
-            }
+            self.count(kind.limit()).await?;
         }
         let sent_at_ms = self.platform.now_ms();
-        let deadline_ms = sent_at_ms.saturating_add(config.timeout_ms + ORIGIN_LOST_MS);
-        let party = write.party;
-        let admitted = self.state.borrow_mut().origin.lane_of(kind).admit(party, sent_at_ms, deadline_ms);
-        if let Err(closed) = admitted {
+        let deadline_ms = sent_at_ms.saturating_add(self.config.timeout_ms + ORIGIN_LOST_MS);
+        let admitted = self.upstream.write().lane_of(kind).admit(write.party, sent_at_ms, deadline_ms);
+        admitted.map_err(|closed| {
             let secs = closed.wait_ms().div_ceil(1_000);
             let retry_after_secs = u32::try_from(secs).unwrap_or(RETRY_AFTER_SECS);
-            return ApiError::OriginPaused { retry_after_secs }.into();
-        }
-        let answer = self.send_write(request, write.is_signed, request_id, config, &held, &mut body).await;
+            ApiError::OriginPaused { retry_after_secs }
+        })?;
+        let answer = self.send_write(write.is_signed, &held, &mut body).await;
         let outcome = answer.map(|answer| {
             let written = received::written(&answer, write.is_signed);
             (answer, written)
         });
-        let now = seconds(self.platform.now_ms());
+        let now_ms = self.platform.now_ms();
+        let now = seconds(now_ms);
         let sign = signs::sign_of_write(&outcome, !matches!(held, Held::Arriving), now);
-        self.learn(request, write, &held, &outcome, |origin, now_ms| {
-            origin.lane_of(kind).learn(party, sign, sent_at_ms, now_ms);
-        });
+        {
+            let state = &mut *self.upstream.write();
+            state.lane_of(kind).learn(write.party, sign, sent_at_ms, now_ms);
+            state.learn_of_write(request, write, &held, &outcome, now_ms);
+        }
         let of_headers = outcome.as_ref().ok().and_then(|(answer, _)| received::header_problem(answer, now));
-        let (mut reply, problem) = reply_of(outcome, now);
-        for problem in problem.into_iter().chain(of_headers.map(Problem::from)) {
-            self.log_problem(&mut self.state.borrow_mut().origin.problems, request_id, &problem);
-        }
+        let (reply, problem) = reply_of(outcome, now);
+        self.log_problems(problem.into_iter().chain(of_headers.map(Problem::from)));
         if let Some(seq) = reply.header("entitlement-seq").and_then(query::seq) {
-            self.state.borrow_mut().snapshots.origin_is_at(seq, now);
+            self.library.write().origin_is_at(seq, now);
         }
-        // The origin's log and ours name it alike.
-        reply.headers.push(("x-request-id", Cow::Owned(request_id.to_owned())));
-        reply
+        Ok(reply)
     }
 
-    /// Sends a write; once more if the connection broke and the client named it by a key, by which the origin
-    /// knows it again. Others are not repeated, not even where HTTP would allow it: a second `DELETE` is answered
-    /// that there is nothing, and a second `PUT` is a second change. Nor is a sign-in, key or not: a refresh token
-    /// or a code that comes twice is taken for stolen, and ends the session.
+    /// Counts the request by its address.
+    async fn count(&self, limit: Limit) -> Result<(), Reply> {
+        self.limits.count(limit, self.request, self.platform).await
+    }
+
+    /// Sends a write; once more if the connection broke and the client gave it a key, by which the upstream recognises
+    /// it. Others are not repeated, not even where HTTP would allow it: a second `DELETE` is answered that there is
+    /// nothing, and a second `PUT` is a second change. Nor is a sign-in, key or not: a refresh token or a code that
+    /// comes twice is taken for stolen, and ends the session.
     async fn send_write(
         &self,
-        request: &Request<'_>,
         is_signed: bool,
-        request_id: &str,
-        config: &OriginConfig,
         held: &Held,
         body: &mut impl RequestBody<Stream = StreamOf<P>>,
-    ) -> Result<OriginAnswer, OriginError> {
-        let may_repeat = is_signed && !request.passed("idempotency-key").is_empty();
+    ) -> Result<UpstreamAnswer, UpstreamError> {
+        let Request { method, path, query, .. } = *self.request;
+        let may_repeat = is_signed && !self.request.passed("idempotency-key").is_empty();
         let mut payload = |keep| match held {
-            Held::Empty => Some(OriginBody::Empty),
-            Held::Whole(bytes) => Some(OriginBody::Whole(bytes)),
-            Held::Arriving => body.stream(keep).map(OriginBody::Stream),
+            Held::Empty => Some(UpstreamBody::Empty),
+            Held::Whole(bytes) => Some(UpstreamBody::Whole(bytes)),
+            Held::Arriving => body.stream(keep).map(UpstreamBody::Stream),
         };
         let Some(first) = payload(may_repeat) else {
-            return Err(OriginError::Unreachable("the body cannot be sent".to_owned()));
+            return Err(UpstreamError::Unreachable("the body cannot be sent".to_owned()));
         };
         let second = if may_repeat { payload(false) } else { None };
         let sender = if is_signed { Sender::Verified } else { Sender::SigningIn };
-        let sent = OriginRequest {
-            method: request.method,
-            url: &sent::url(config, request.path, request.query),
-            headers: &sent::headers(request, request_id, sender, config),
-            timeout_ms: config.timeout_ms,
+        let sent = UpstreamRequest {
+            method,
+            url: &sent::url(self.config, path, query),
+            headers: &sent::headers(self.request, self.request_id, sender, self.config),
+            timeout_ms: self.config.timeout_ms,
             limit_bytes: ORIGIN_ANSWER_MAX_BYTES,
         };
-        self.send_in_turn(sent, first, second).await
+        self.send(sent, first, second).await
     }
+}
 
-    /// Sends a request; with a second body, once more if the connection broke early enough.
-    pub(super) fn send_in_turn<'a>(
-        &'a self,
-        mut request: OriginRequest<'a>,
-        first: OriginBody<'a, StreamOf<P>>,
-        second: Option<OriginBody<'a, StreamOf<P>>>,
-    ) -> LocalBoxFuture<'a, Result<OriginAnswer, OriginError>> {
-        async move {
-            let start_ms = self.platform.now_ms();
-            let answer = self.platform.origin().send(&request, first).await;
-            let spent_ms = self.platform.now_ms().saturating_sub(start_ms);
-            let broke = matches!(answer, Err(OriginError::Broken(_) | OriginError::Unreachable(_)));
-            let (true, Some(second)) = (broke && spent_ms < request.timeout_ms / 2, second) else {
-                return answer;
-            };
-            let jitter_ms = self.platform.entropy().random().first().copied().unwrap_or_default();
-            self.platform.sleep(ORIGIN_RETRY_MS + u64::from(jitter_ms)).await;
-            let spent_ms = self.platform.now_ms().saturating_sub(start_ms);
-            request.timeout_ms = request.timeout_ms.saturating_sub(spent_ms).max(1);
-            self.platform.origin().send(&request, second).await
-        }
-        .boxed_local()
-    }
-
-    /// Learns from what came of a write: whether the origin works, and for whom something may have changed.
-    fn learn(
-        &self,
+impl UpstreamState {
+    /// Learns from what came of a write: whether the upstream is back, and for which customers something may have
+    /// changed.
+    fn learn_of_write(
+        &mut self,
         request: &Request<'_>,
         write: Write,
         held: &Held,
-        outcome: &Outcome,
-        learn_sign: impl FnOnce(&mut OriginState, u64),
+        outcome: &WriteOutcome,
+        now_ms: u64,
     ) {
-        let now_ms = self.platform.now_ms();
-        let origin = &mut self.state.borrow_mut().origin;
-        learn_sign(origin, now_ms);
-        if matches!(outcome, Ok((OriginAnswer { status: 200..=299, .. }, Written::Own(_)))) {
-            origin.is_back();
+        if matches!(outcome, Ok((UpstreamAnswer { status: 200..=299, .. }, Written::Own(_)))) {
+            self.is_back();
         }
         let is_refused =
-            matches!(outcome, Ok((OriginAnswer { status: 400..=499, .. }, _) | (_, Written::Blocked(_))));
+            matches!(outcome, Ok((UpstreamAnswer { status: 400..=499, .. }, _) | (_, Written::Blocked(_))));
         // Signing in changes nothing.
         if !write.is_signed || is_refused {
             return;
         }
-        // Whatever may have been changed is not remembered as it was.
-        origin.memory.forget();
-        let was_sent = !matches!(outcome, Err(OriginError::Unreachable(_)));
+        // The remembered answers may be outdated by the change.
+        self.memory.forget();
+        let was_sent = !matches!(outcome, Err(UpstreamError::Unreachable(_)));
         if write.effect != Effect::OpensNothing && was_sent {
             let customer = match held {
                 Held::Whole(body) if write.effect == Effect::Grants && body.len() <= WRITE_HELD_MAX_BYTES => {
@@ -250,23 +216,8 @@ impl<P: Platform> App<P> {
                 }
                 _ => None,
             };
-            origin.evidence.note(write.merchant_id, customer, now_ms);
+            self.evidence.note(write.merchant_id, customer, now_ms);
         }
-    }
-
-    /// Logs that requests cannot be counted, as [`Self::log_problem`] does.
-    pub(in crate::app) fn log_limit_problem(&self, limit: Limit, problem: &str) {
-        let binding = limit.binding();
-        let known = Problem::new(binding, String::new());
-        let now_ms = self.platform.now_ms();
-        let Some(times) = self.state.borrow_mut().origin.problems.count(&known, now_ms) else { return };
-        Event::Limit { binding, problem, times }.log(self.platform.log());
-    }
-
-    /// Logs what is wrong with an answer, unless the same was logged a moment ago: then it is counted.
-    pub(super) fn log_problem(&self, problems: &mut Problems, request_id: &str, problem: &Problem) {
-        let Some(times) = problems.count(problem, self.platform.now_ms()) else { return };
-        Event::Origin { request_id, problem: &problem.text, times }.log(self.platform.log());
     }
 }
 
@@ -299,7 +250,7 @@ async fn hold(request: &Request<'_>, write: Write, body: &mut impl RequestBody) 
     Ok(held)
 }
 
-/// Who signs in has no token yet: what servers have to parse is bounded before anything is sent, by counting alone.
+/// A sign-in has no token yet: what servers have to parse is bounded before anything is sent, by counting alone.
 fn check_sign_in(request: &Request<'_>, held: &Held) -> Result<(), Reply> {
     let fields =
         |text: &[u8]| text.iter().filter(|byte| **byte == b'&').count() + usize::from(!text.is_empty());
@@ -318,7 +269,7 @@ fn check_sign_in(request: &Request<'_>, held: &Held) -> Result<(), Reply> {
 }
 
 /// The answer to a write of which this came, and what was wrong with it, for the log.
-fn reply_of(outcome: Outcome, now: UnixSecs) -> (Reply, Option<Problem>) {
+fn reply_of(outcome: WriteOutcome, now: UnixSecs) -> (Reply, Option<Problem>) {
     let retry_after_secs = RETRY_AFTER_SECS;
     let (error, problem) = match outcome {
         Ok((answer, Written::Own(body))) => return (passed_back(&answer, body, now), None),
@@ -334,9 +285,11 @@ fn reply_of(outcome: Outcome, now: UnixSecs) -> (Reply, Option<Problem>) {
         Ok((_, Written::Unusable(problem))) => (ApiError::OriginFailed { retry_after_secs }, problem.into()),
         Err(error) => {
             let told = match error {
-                OriginError::Unreachable(_) => ApiError::OriginUnreachable { retry_after_secs },
-                OriginError::TimedOut => ApiError::OriginTimedOut { retry_after_secs },
-                OriginError::Broken(_) | OriginError::TooLarge => ApiError::OriginFailed { retry_after_secs },
+                UpstreamError::Unreachable(_) => ApiError::OriginUnreachable { retry_after_secs },
+                UpstreamError::TimedOut => ApiError::OriginTimedOut { retry_after_secs },
+                UpstreamError::Broken(_) | UpstreamError::TooLarge => {
+                    ApiError::OriginFailed { retry_after_secs }
+                }
             };
             (told, Problem::from(&error))
         }
@@ -351,9 +304,10 @@ const fn never_arrived(status: u16) -> bool {
 }
 
 /// The origin's answer as it goes to the client, with this body.
-fn passed_back(answer: &OriginAnswer, body: Body, now: UnixSecs) -> Reply {
+fn passed_back(answer: &UpstreamAnswer, body: Body, now: UnixSecs) -> Reply {
     let mut reply = Reply::ok(String::new(), Caching::Private);
-    (reply.status, reply.body, reply.reason) = (answer.status, body, Cow::Borrowed(ANSWERED_BY_ORIGIN));
+    (reply.status, reply.body, reply.reason) =
+        (answer.status, body, Cow::Borrowed(ServiceReason::Origin.code()));
     reply.is_unapplied = signs::asks_to_wait(answer, now).is_some();
     for (name, value) in &answer.headers {
         let value = match *name {

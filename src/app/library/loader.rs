@@ -1,0 +1,179 @@
+//! Fills the library: head, versions, shards and pages.
+
+use std::rc::Rc;
+
+use futures_util::{FutureExt as _, future::try_join3};
+
+use super::{LoadError, Reader, Snapshots, all};
+use crate::{
+    app::{Event, Tokens, missing::Load, seconds},
+    limits::HEAD_SKEW_SECS,
+    ports::{ObjectStore as _, Platform},
+    snapshot::{
+        directory::Directory,
+        head::Head,
+        index::Index,
+        object::{HEAD_KEY, ObjectKind, ObjectName},
+        time::UnixSecs,
+        version::Version,
+    },
+};
+
+/// Loads what the library lacks.
+pub(in crate::app) struct Loader<'a, P: Platform> {
+    pub reader: Reader<'a, P>,
+    /// The tokens that a head's denylist concerns.
+    pub tokens: &'a Tokens<P::Verifier>,
+    /// `SNAPSHOT_MAX_AGE_SECS`.
+    pub max_age_secs: Option<u32>,
+}
+
+impl<P: Platform> Loader<'_, P> {
+    /// Reads the head, unless another request is reading it and this one may wait for that.
+    pub async fn load_head(&self, may_wait: bool) -> Load {
+        if may_wait && self.reader.library.read().watch.is_refreshing(self.now()) {
+            return Load::Elsewhere;
+        }
+        self.refresh_head().await;
+        Load::Done
+    }
+
+    /// Loads the objects that no other request is loading. If others are loading all of them, this one waits if it may,
+    /// and else loads them itself.
+    pub async fn load_objects(&self, names: &[ObjectName], may_wait: bool) -> Load {
+        let mine = self.reader.library.write().objects.begin_loading(names, self.now());
+        if mine.is_empty() && may_wait {
+            return Load::Elsewhere;
+        }
+        self.load_all(if mine.is_empty() { names } else { &mine }).await;
+        Load::Done
+    }
+
+    /// Reads the head and, if it is new, the parts of a version that every check needs. If anything fails, the version
+    /// in use stays.
+    pub async fn refresh_head(&self) {
+        let Reader { library, platform, .. } = self.reader;
+        let generation = {
+            let watch = &mut library.write().watch;
+            watch.refresh_begins(self.now());
+            watch.generation()
+        };
+        let outcome = self.load_version().await;
+        let now = self.now();
+        let snapshots = &mut *library.write();
+        match outcome {
+            Ok(None) => snapshots.watch.confirmed(now),
+            Ok(Some(version)) => {
+                Event::Snapshot { head: &version.head }.log(platform.log());
+                snapshots.install(version, now);
+            }
+            Err(error) => {
+                snapshots.refresh_failed(now);
+                let event = if error.is_refusal() {
+                    Event::HeadRefused { error: &error }
+                } else {
+                    Event::RefreshFailed { error: &error }
+                };
+                event.log(platform.log());
+            }
+        }
+        self.log_doubts(snapshots, now);
+        if snapshots.watch.generation() != generation {
+            // A head was stored meanwhile; the one that was read may be the one before it.
+            snapshots.watch.expire();
+        }
+    }
+
+    /// Logs, with each look at the head, that the version in use is older than it should be: answers do not show it, and
+    /// an operator has to know.
+    fn log_doubts(&self, snapshots: &Snapshots, now: UnixSecs) {
+        let Some(current) = snapshots.versions.current() else { return };
+        let (head, log) = (&current.head, self.reader.platform.log());
+        let age_secs = now.saturating_sub(head.as_of);
+        if snapshots.is_stale(self.max_age_secs, now) {
+            Event::SnapshotStale { head, age_secs }.log(log);
+        }
+        if let Some(origin_at) = snapshots.is_behind(now) {
+            Event::SnapshotBehind { head, origin_at, age_secs }.log(log);
+        }
+    }
+
+    /// The version that the stored head names; `None` when it is the one in use.
+    async fn load_version(&self) -> Result<Option<Version>, LoadError> {
+        let Reader { library, platform, .. } = self.reader;
+        let jws = platform.store().get(HEAD_KEY).await?.ok_or(LoadError::NotFound)?;
+        let head = self.reader.verify_head(&jws)?;
+        let current = library.read().versions.current().cloned();
+        head.may_follow(current.as_ref().map(|current| &current.head), self.now(), HEAD_SKEW_SECS)?;
+        // Revocations do not wait for the head's objects, which may fail to load.
+        library.deny_by(&head, self.tokens, self.now());
+        if current.as_ref().is_some_and(|current| current.head == head) {
+            return Ok(None);
+        }
+        // The parts that every check needs. Shards are loaded when a check asks for them.
+        let current = current.as_deref();
+        let (index, directory, delta) = try_join3(
+            self.load_index(&head, current),
+            self.load_directory(&head, current),
+            self.load_delta(&head, current),
+        )
+        .await?;
+        Ok(Some(Version { head, index, directory, delta }))
+    }
+
+    // Most syncs change the delta alone: a part that stays the same is taken from the version in use.
+
+    async fn load_index(&self, head: &Head, current: Option<&Version>) -> Result<Rc<Index>, LoadError> {
+        if let Some(current) = current.filter(|current| current.head.index == head.index) {
+            return Ok(Rc::clone(&current.index));
+        }
+        let object =
+            self.reader.read_object(ObjectName { kind: ObjectKind::Index, digest: head.index }).await?;
+        Ok(Rc::new(Index::decode(object)?))
+    }
+
+    async fn load_directory(
+        &self,
+        head: &Head,
+        current: Option<&Version>,
+    ) -> Result<Rc<Directory>, LoadError> {
+        if let Some(current) = current.filter(|current| current.head.directory == head.directory) {
+            return Ok(Rc::clone(&current.directory));
+        }
+        let name = ObjectName { kind: ObjectKind::Directory, digest: head.directory };
+        Ok(Rc::new(Directory::decode(&self.reader.read_object(name).await?)?))
+    }
+
+    async fn load_delta(
+        &self,
+        head: &Head,
+        current: Option<&Version>,
+    ) -> Result<Option<Rc<[u8]>>, LoadError> {
+        let Some(digest) = head.delta else { return Ok(None) };
+        if let Some(current) = current.filter(|current| current.head.delta == head.delta) {
+            return Ok(current.delta.clone());
+        }
+        Ok(Some(self.reader.read_object(ObjectName { kind: ObjectKind::Delta, digest }).await?.into()))
+    }
+
+    /// Loads shards and pages, all at once.
+    async fn load_all(&self, names: &[ObjectName]) {
+        let objects = names.iter().map(|name| self.reader.read_object(*name).boxed_local());
+        let objects = all(objects.collect()).await;
+        let now = self.now();
+        let kept = &mut self.reader.library.write().objects;
+        for (name, object) in names.iter().zip(objects) {
+            match object {
+                Ok(object) => kept.loaded(*name, Rc::from(object)),
+                Err(error) => {
+                    kept.failed(*name, now);
+                    Event::Unreadable { object: *name, error: &error }.log(self.reader.platform.log());
+                }
+            }
+        }
+    }
+
+    fn now(&self) -> UnixSecs {
+        seconds(self.reader.platform.now_ms())
+    }
+}

@@ -1,0 +1,64 @@
+//! Shards and pages: those in memory, those that a request is loading, and those that could not be read.
+
+use std::{collections::BTreeMap, rc::Rc};
+
+use super::head_watch::is_lost;
+use crate::{
+    limits::{OBJECT_CACHE_BYTES, UNREADABLE_MAX, UNREADABLE_SECS},
+    snapshot::{object::ObjectName, time::UnixSecs, version::ObjectCache},
+};
+
+/// The objects of all versions.
+#[derive(Debug)]
+pub struct Objects {
+    /// Those in memory.
+    pub cache: ObjectCache,
+    /// Objects that a request is loading, and since when.
+    loading: BTreeMap<ObjectName, UnixSecs>,
+    /// Objects that could not be read, and when that was.
+    unreadable: BTreeMap<ObjectName, UnixSecs>,
+}
+
+impl Default for Objects {
+    fn default() -> Self {
+        let cache = ObjectCache::new(OBJECT_CACHE_BYTES);
+        Self { cache, loading: BTreeMap::new(), unreadable: BTreeMap::new() }
+    }
+}
+
+impl Objects {
+    /// Those of `names` that no request is loading. They count as being loaded from now on, until [`Self::loaded`],
+    /// [`Self::failed`], or the request is taken for lost.
+    pub fn begin_loading(&mut self, names: &[ObjectName], now: UnixSecs) -> Vec<ObjectName> {
+        self.loading.retain(|_, since| !is_lost(*since, now));
+        names.iter().copied().filter(|name| self.loading.insert(*name, now).is_none()).collect()
+    }
+
+    /// An object was read.
+    pub fn loaded(&mut self, name: ObjectName, object: Rc<[u8]>) {
+        self.loading.remove(&name);
+        self.unreadable.remove(&name);
+        self.cache.insert(name, object);
+    }
+
+    /// An object could not be read.
+    pub fn failed(&mut self, name: ObjectName, now: UnixSecs) {
+        self.loading.remove(&name);
+        if self.unreadable.len() >= UNREADABLE_MAX {
+            self.unreadable.clear();
+        }
+        self.unreadable.insert(name, now);
+    }
+
+    /// Whether an object could not be read a moment ago.
+    #[must_use]
+    pub fn is_unreadable(&self, name: ObjectName, now: UnixSecs) -> bool {
+        self.unreadable.get(&name).is_some_and(|failed_at| now.saturating_sub(*failed_at) < UNREADABLE_SECS)
+    }
+
+    /// Whether any object could not be read in the last `secs` seconds.
+    #[must_use]
+    pub fn has_failed_within(&self, secs: i64, now: UnixSecs) -> bool {
+        self.unreadable.values().any(|failed_at| now.saturating_sub(*failed_at) < secs)
+    }
+}

@@ -1,0 +1,172 @@
+//! A request's plan: route, method and parameters, parsed once. Nothing in it depends on memory, so that it holds for as
+//! long as the request loads and waits; the token is verified again after each load, which may have brought newer keys
+//! or a denylist.
+
+use std::borrow::Cow;
+
+use super::{finish, publish::Transfer, read::PublicRead};
+use crate::{
+    api::{
+        error::ApiError,
+        query,
+        reply::{Reply, Request},
+        route::{Id, Route},
+        write::{Effect, WriteRoute},
+    },
+    limits::{PAGE_DEFAULT_ITEMS, PAGE_MAX_ITEMS},
+    token::Scope,
+};
+
+const INVALID_PAGE: ApiError = ApiError::InvalidField("page", "The page must be a positive integer");
+const INVALID_LIMIT: ApiError = ApiError::InvalidField("limit", "The limit must be an integer from 1 to 100");
+
+/// What a request asks for. Invalid parameters are a part of the plan: a client without a valid token learns nothing
+/// about them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Plan {
+    /// A read, answered from memory.
+    Read(ReadPlan),
+    /// A write or a sign-in, which the upstream gets.
+    Write(WritePlan),
+    /// A request of the publish API.
+    Publish(PublishPlan),
+}
+
+/// A read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ReadPlan {
+    /// A check of an item; `None` if its number is invalid.
+    Access(Option<i64>),
+    License,
+    Health,
+    Public(Result<PublicRead, ApiError>),
+}
+
+/// A write or a sign-in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct WritePlan {
+    /// Whether it needs a merchant's token; a sign-in has none yet.
+    pub is_for_merchants: bool,
+    /// Whether its body may ask to refresh a session.
+    pub may_refresh: bool,
+    /// What it can open for viewers.
+    pub effect: Effect,
+    /// Whether the numbers in the path are numbers.
+    pub numbers: Result<(), ApiError>,
+}
+
+/// A request of the publish API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct PublishPlan {
+    pub transfer: Transfer,
+    /// The scopes of which the token needs one.
+    pub scopes: &'static [Scope],
+}
+
+impl Plan {
+    /// The plan of a request other than `OPTIONS`. `has_upstream` is whether writes can be passed on: otherwise their
+    /// routes do not exist.
+    ///
+    /// # Errors
+    /// There is no such route, or it does not have the method.
+    pub fn of(request: &Request<'_>, has_upstream: bool) -> Result<Self, ApiError> {
+        let route = Route::parse(request.path);
+        if let Some(route) = route.filter(|route| route.allows(request.method)) {
+            return Ok(Self::of_route(route, request));
+        }
+        match WriteRoute::parse(request.path).filter(|_| has_upstream) {
+            Some(write) if write.takes(request.method) => Ok(Self::Write(WritePlan {
+                is_for_merchants: write.is_for_merchants(),
+                may_refresh: write.may_refresh(),
+                effect: write.effect(request.method),
+                numbers: write.check(),
+            })),
+            Some(write) => Err(ApiError::MethodNotAllowed(write.allow())),
+            None => {
+                Err(route.map_or(ApiError::RouteNotFound, |route| ApiError::MethodNotAllowed(route.allow())))
+            }
+        }
+    }
+
+    fn of_route(route: Route<'_>, request: &Request<'_>) -> Self {
+        let transfer = match route {
+            Route::Stored(key) => match request.method {
+                "PUT" => Transfer::Store(key),
+                "DELETE" => Transfer::Delete(key),
+                _ => Transfer::Send(key),
+            },
+            Route::Pack => Transfer::Pack,
+            Route::Check => Transfer::Check,
+            Route::Keys => Transfer::Keys,
+            Route::Issuers => Transfer::Issuers,
+            Route::Access(id) => return Self::Read(ReadPlan::Access(id.number())),
+            Route::License => return Self::Read(ReadPlan::License),
+            Route::Health => return Self::Read(ReadPlan::Health),
+            Route::Item(_)
+            | Route::MerchantItem(..)
+            | Route::Fees(_)
+            | Route::Fee(..)
+            | Route::Package(_)
+            | Route::PackageItems(_) => {
+                return Self::Read(ReadPlan::Public(public_read(route, request.query)));
+            }
+        };
+        Self::Publish(PublishPlan { transfer, scopes: route.scopes(request.method) })
+    }
+
+    /// Whether it is a read that any client may send without a token, and so is counted by address.
+    pub const fn is_anonymous(&self) -> bool {
+        matches!(self, Self::Read(ReadPlan::Public(Ok(_))))
+    }
+
+    /// Whether its answer needs both a token and the snapshot.
+    pub const fn is_check(&self) -> bool {
+        matches!(self, Self::Read(ReadPlan::Access(_) | ReadPlan::License))
+    }
+}
+
+/// A read of the catalogue; other routes are not one.
+fn public_read(route: Route<'_>, query: &str) -> Result<PublicRead, ApiError> {
+    let number = |id: Id<'_>| id.number().ok_or(ApiError::INVALID_ID);
+    Ok(match route {
+        Route::Item(id) => PublicRead::Item { item_id: number(id)?, merchant: None },
+        Route::MerchantItem(merchant, id) => {
+            PublicRead::Item { item_id: number(id)?, merchant: Some(merchant) }
+        }
+        Route::Fees(id) => PublicRead::Fees { item_id: number(id)? },
+        Route::Fee(id, fee_id) => {
+            PublicRead::Fee { item_id: number(id)?, fee_id: fee_id.number().ok_or(ApiError::INVALID_FEE_ID)? }
+        }
+        Route::Package(id) => PublicRead::Package { item_id: number(id)? },
+        Route::PackageItems(id) => {
+            let (page, limit) = page_and_limit(query)?;
+            PublicRead::PackageItems { item_id: number(id)?, page, limit }
+        }
+        _ => return Err(ApiError::RouteNotFound),
+    })
+}
+
+/// The answer to `OPTIONS`. A preflight carries no token, and the page that sends it must learn of a 404 as well: every
+/// path has one.
+pub(super) fn preflight(request: &Request<'_>, has_upstream: bool) -> Reply {
+    let mut reply = finish::preflight(request);
+    let write = WriteRoute::parse(request.path).filter(|_| has_upstream).map(WriteRoute::allow);
+    if let Some(allow) = write.or_else(|| Route::parse(request.path).map(Route::allow)) {
+        reply.headers.push(("allow", Cow::Owned(allow.to_string())));
+    }
+    reply
+}
+
+/// `page` (from 1) and `limit`. Parameters with other names are ignored: native SDKs send some.
+pub(super) fn page_and_limit(query: &str) -> Result<(u32, usize), ApiError> {
+    let number = |name, error| match query::last(query, name) {
+        None => Ok(None),
+        // Not as `usize`, which the Worker has 32 bits of and other machines 64.
+        Some(value) => value.and_then(|value| query::positive(&value)).map(Some).ok_or(error),
+    };
+    let page = number("page", INVALID_PAGE)?.unwrap_or(1);
+    let limit = number("limit", INVALID_LIMIT)?.map_or(Some(PAGE_DEFAULT_ITEMS), |limit| {
+        usize::try_from(limit).ok().filter(|limit| *limit <= PAGE_MAX_ITEMS)
+    });
+    Ok((page, limit.ok_or(INVALID_LIMIT)?))
+}

@@ -1,0 +1,252 @@
+//! The publish API: objects come in one by one or in packs, checked against their names; the head comes last.
+//! `answer.rs` has checked that the token may publish, before a body is read.
+
+mod head;
+mod in_flight;
+mod issuers;
+mod keys;
+mod lease;
+mod objects;
+mod reach;
+
+pub(super) use self::in_flight::InFlight;
+use self::{head::Heads, in_flight::Room, lease::Leases};
+use super::{
+    RequestBody, ServiceReason, Tokens,
+    body::{read, unsupported},
+    library::Reader,
+    seconds, unavailable,
+};
+use crate::{
+    api::{
+        error::ApiError,
+        reply::{Body, Caching, Reply, Request},
+        route::Route,
+        write::check_content_encoding,
+    },
+    limits::{
+        CHECK_MAX_BYTES, CHECKS_AT_ONCE, GARBAGE_MAX_BYTES, HEAD_MAX_BYTES, HEAD_ROOM_BYTES, LEASE_MAX_BYTES,
+        LOAD_WAIT_MS, OBJECT_MAX_BYTES, PACK_MAX_BYTES, TRANSFER_WAITS_MAX,
+    },
+    ports::{ObjectStore as _, Platform, StoreError},
+    snapshot::store_key::StoreKey,
+    token::IssuerConfig,
+};
+
+/// A request of the publish API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Transfer {
+    /// A value is to be sent.
+    Send(StoreKey),
+    /// A value is to be stored.
+    Store(StoreKey),
+    /// A value is to be removed.
+    Delete(StoreKey),
+    /// Several objects are to be stored.
+    Pack,
+    /// Stored objects are to be checked.
+    Check,
+    /// Keys are to be listed.
+    Keys,
+    /// Issuers are to be listed.
+    Issuers,
+}
+
+/// The publish API, as one request uses it.
+pub(super) struct Publisher<'a, P: Platform> {
+    pub reader: Reader<'a, P>,
+    pub tokens: &'a Tokens<P::Verifier>,
+    pub issuers: &'a [IssuerConfig],
+    /// The transfers of this isolate.
+    pub in_flight: &'a InFlight,
+}
+
+/// What a transfer came to.
+pub(super) struct Transferred {
+    pub reply: Reply,
+    /// The `seq` of the head that was published, for the audit event.
+    pub seq: Option<u64>,
+}
+
+impl From<Reply> for Transferred {
+    fn from(reply: Reply) -> Self {
+        Self { reply, seq: None }
+    }
+}
+
+impl<P: Platform> Publisher<'_, P> {
+    /// Does what the publisher wants, whose token has been checked.
+    ///
+    /// # Errors
+    /// With the refusal.
+    pub async fn transfer(
+        &self,
+        transfer: Transfer,
+        request: &Request<'_>,
+        mut body: impl RequestBody,
+    ) -> Result<Transferred, Reply> {
+        let holder = Some(request.holder).filter(|holder| !holder.is_empty());
+        let mut excluded = None;
+        if transfer.is_for_the_holder() {
+            match self.leases().check_holder(holder).await {
+                // The head has to be read first: it may be one that only revokes.
+                Err(refusal) if transfer == Transfer::Store(StoreKey::Head) => excluded = Some(refusal),
+                holder => holder?,
+            }
+        }
+        // Before anything is read. A head is short, and takes room only for the objects that are read after it: bodies
+        // that never end keep none of it.
+        let is_head = transfer == Transfer::Store(StoreKey::Head);
+        let room = if is_head { None } else { self.room_for(transfer).await? };
+        let body = match transfer.body_max_bytes() {
+            Some(limit_bytes) => {
+                let coding = request.passed("content-encoding");
+                check_content_encoding(coding).map_err(|error| unsupported(error, coding))?;
+                read(&mut body, limit_bytes).await?
+            }
+            None => Vec::new(),
+        };
+        let _room = if is_head { self.room_for(transfer).await? } else { room };
+        let reply = match transfer {
+            Transfer::Send(key) => self.send(key).await?,
+            Transfer::Store(StoreKey::Head) => return self.store_head(&body, excluded).await,
+            Transfer::Store(key) => self.store(key, &body).await?,
+            Transfer::Delete(key) => self.delete(key, holder).await?,
+            Transfer::Pack => self.store_pack(&body).await?,
+            Transfer::Check => self.check_objects(&body).await?,
+            Transfer::Keys => keys::list(request.query, self.reader.platform.store()).await?,
+            Transfer::Issuers => issuers::list(self.issuers, self.tokens),
+        };
+        Ok(reply.into())
+    }
+
+    const fn leases(&self) -> Leases<'_, P> {
+        Leases { platform: self.reader.platform }
+    }
+
+    const fn heads(&self) -> Heads<'_, P> {
+        Heads { reader: self.reader }
+    }
+
+    /// Room for what a transfer may hold. One that finds none waits a little.
+    async fn room_for(&self, transfer: Transfer) -> Result<Option<Room<'_>>, Reply> {
+        let bytes = transfer.held_max_bytes();
+        if bytes == 0 {
+            return Ok(None);
+        }
+        let left_bytes = if transfer == Transfer::Store(StoreKey::Head) { 0 } else { HEAD_ROOM_BYTES };
+        for _ in 0..TRANSFER_WAITS_MAX {
+            let room = self.in_flight.begin(bytes, left_bytes, self.reader.platform.now_ms());
+            if room.is_some() {
+                return Ok(room);
+            }
+            self.reader.platform.sleep(LOAD_WAIT_MS).await;
+        }
+        Err(Reply::error(unavailable(), ServiceReason::TransfersBusy.code()))
+    }
+
+    async fn send(&self, key: StoreKey) -> Result<Reply, Reply> {
+        let value = self.reader.platform.store().get_recent(&key.to_string()).await.map_err(store_failed)?;
+        let mut reply = Reply::ok(String::new(), Caching::Private);
+        reply.body = Body::Bytes(value.ok_or(ApiError::ObjectNotFound)?);
+        Ok(reply)
+    }
+
+    /// Stores a head. `excluded` is the answer if another publisher holds the lease.
+    async fn store_head(&self, jws: &[u8], excluded: Option<Reply>) -> Result<Transferred, Reply> {
+        let head = self.heads().check_head(jws, excluded).await?;
+        let reply = self.put(StoreKey::Head, jws).await?;
+        let Reader { library, platform, .. } = self.reader;
+        library.write().watch.expire();
+        library.deny_by(&head, self.tokens, seconds(platform.now_ms()));
+        Ok(Transferred { reply, seq: Some(head.seq) })
+    }
+
+    async fn store(&self, key: StoreKey, value: &[u8]) -> Result<Reply, Reply> {
+        match key {
+            StoreKey::Version(seq) => self.heads().check_version(seq, value)?,
+            StoreKey::Object(name) => self.check_object(name, value)?,
+            StoreKey::Lease => self.leases().check_lease(value).await?,
+            // Only `admit gc` reads the list of garbage, and checks what it reads. A head has its own way.
+            StoreKey::Garbage | StoreKey::Head => {}
+        }
+        self.put(key, value).await
+    }
+
+    async fn put(&self, key: StoreKey, value: &[u8]) -> Result<Reply, Reply> {
+        let key = key.to_string();
+        self.reader.platform.store().put(&key, value).await.map_err(store_failed)?;
+        Ok(stored(&["\"", &key, "\""].concat()))
+    }
+
+    async fn delete(&self, key: StoreKey, holder: Option<&str>) -> Result<Reply, Reply> {
+        let may_go = match key {
+            StoreKey::Object(name) => {
+                self.heads().check_unneeded(name).await?;
+                true
+            }
+            StoreKey::Version(_) => true,
+            StoreKey::Lease => self.leases().may_release(holder).await?,
+            StoreKey::Head | StoreKey::Garbage => {
+                return Err(ApiError::MethodNotAllowed(Route::Stored(key).allow()).into());
+            }
+        };
+        if may_go {
+            self.reader.platform.store().delete(&key.to_string()).await.map_err(store_failed)?;
+        }
+        let mut reply = Reply::ok(String::new(), Caching::Private);
+        (reply.status, reply.body) = (204, Body::Empty);
+        Ok(reply)
+    }
+}
+
+impl Transfer {
+    /// What it may hold at a time, in bytes: what is sent or stored is there twice, in Wasm and in JavaScript. Nothing
+    /// for what is small.
+    const fn held_max_bytes(self) -> usize {
+        match self {
+            Self::Pack => 2 * PACK_MAX_BYTES,
+            // Before a head is stored, what it names is read, one object after another.
+            Self::Store(StoreKey::Head) => HEAD_ROOM_BYTES,
+            Self::Store(StoreKey::Object(_)) | Self::Send(StoreKey::Object(_)) => 2 * OBJECT_MAX_BYTES,
+            Self::Store(StoreKey::Garbage) | Self::Send(StoreKey::Garbage) => 2 * GARBAGE_MAX_BYTES,
+            Self::Check => CHECKS_AT_ONCE * OBJECT_MAX_BYTES,
+            Self::Send(_) | Self::Store(_) | Self::Delete(_) | Self::Keys | Self::Issuers => 0,
+        }
+    }
+
+    /// Whether it changes what is published, or could: while somebody holds the lease, only the holder may.
+    /// Objects that are stored change nothing until a head leads to them.
+    const fn is_for_the_holder(self) -> bool {
+        matches!(
+            self,
+            Self::Store(StoreKey::Head | StoreKey::Version(_))
+                | Self::Delete(StoreKey::Object(_) | StoreKey::Version(_))
+        )
+    }
+
+    /// How long its body may be, if it has one.
+    const fn body_max_bytes(self) -> Option<usize> {
+        Some(match self {
+            Self::Store(StoreKey::Head | StoreKey::Version(_)) => HEAD_MAX_BYTES,
+            Self::Store(StoreKey::Object(_)) => OBJECT_MAX_BYTES,
+            Self::Store(StoreKey::Lease) => LEASE_MAX_BYTES,
+            Self::Store(StoreKey::Garbage) => GARBAGE_MAX_BYTES,
+            Self::Pack => PACK_MAX_BYTES,
+            Self::Check => CHECK_MAX_BYTES,
+            Self::Send(_) | Self::Delete(_) | Self::Keys | Self::Issuers => return None,
+        })
+    }
+}
+
+/// 201. `what` is JSON.
+fn stored(what: &str) -> Reply {
+    let mut reply = Reply::ok([r#"{"stored":"#, what, "}"].concat(), Caching::Private);
+    reply.status = 201;
+    reply
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it maps errors")]
+fn store_failed(error: StoreError) -> Reply {
+    Reply::error(unavailable(), error.to_string())
+}

@@ -1,0 +1,183 @@
+//! The answers to reads, from the records of one version.
+
+use std::borrow::Cow;
+
+use super::{LookUps, MemberWindow, PublicRead, ReadError};
+use crate::{
+    api::{
+        bodies::{self, TooLarge, Viewer},
+        error::ApiError,
+        reply::{Caching, Reply, Request},
+    },
+    app::{ServiceReason, unavailable},
+    entitlement::{Decided, Decision, Question, Reason, client_app, decide, listed_licenses},
+    limits::PAGE_SURE_ITEMS,
+    snapshot::{
+        cost::ItemCost, customer::CustomerRecord, index::Tree, item::ItemRecord, object::FormatError,
+        time::UnixSecs, version::Version,
+    },
+    token::Principal,
+};
+
+/// A page that would be longer than [`ANSWER_MAX_BYTES`](crate::limits::ANSWER_MAX_BYTES).
+const LARGE_PAGE: ApiError =
+    ApiError::InvalidField("limit", "The limit makes a page of more than 1 MiB: 15 items always fit");
+
+impl PublicRead {
+    /// Answers from the records of a version. `window` is which members of a package it has, if not all.
+    pub(super) fn answer(
+        self,
+        look_ups: &mut LookUps<'_>,
+        window: Option<MemberWindow>,
+    ) -> Result<Reply, ReadError> {
+        match self {
+            Self::Item { item_id, merchant } => public_item(look_ups, item_id, |item, version| {
+                let owner = version.directory.merchants.get(&item.merchant_id);
+                if merchant.is_some_and(|merchant| owner != Some(&merchant)) {
+                    return Ok(ApiError::ItemNotFound.into());
+                }
+                Ok(public(bodies::item(item)))
+            }),
+            Self::Fees { item_id } => public_item(look_ups, item_id, |item, _| {
+                let cost = ItemCost::of(item)?;
+                Ok(public(bodies::fees(item, item.fee_list()?.iter(), &cost)))
+            }),
+            Self::Fee { item_id, fee_id } => public_item(look_ups, item_id, |item, _| {
+                let fee = item.fee_list()?.iter().find(|fee| fee.id == fee_id);
+                Ok(fee.map_or_else(|| ApiError::FeeNotFound.into(), |fee| public(bodies::fee(item, &fee))))
+            }),
+            Self::Package { item_id } => public_item(look_ups, item_id, |item, _| {
+                Ok(if item.is_package { public(bodies::item(item)) } else { ApiError::ItemNotFound.into() })
+            }),
+            Self::PackageItems { item_id, page, limit } => {
+                package_items(look_ups, window, item_id, page, limit)
+            }
+        }
+    }
+}
+
+fn public(body: Result<String, TooLarge>) -> Reply {
+    body.map_or_else(too_large, |body| Reply::ok(body, Caching::Public))
+}
+
+/// 503 for a record that costs more than an answer may: an older publisher let it in. It affects no other record, and
+/// asking again costs little.
+fn too_large(error: TooLarge) -> Reply {
+    Reply::error(unavailable(), ServiceReason::TooLarge.code()).with_detail(error.to_string())
+}
+
+fn public_item(
+    look_ups: &mut LookUps<'_>,
+    item_id: i64,
+    answer: impl FnOnce(&ItemRecord<'_>, &Version) -> Result<Reply, FormatError>,
+) -> Result<Reply, ReadError> {
+    let Some(record) = look_ups.item(item_id)? else { return Ok(ApiError::ItemNotFound.into()) };
+    let item = ItemRecord::new(record.bytes())?;
+    if !item.is_active {
+        return Ok(Reply::error(ApiError::ItemNotFound, Reason::ItemInactive.code()));
+    }
+    Ok(answer(&item, look_ups.version)?)
+}
+
+/// The answer to a check, and the moment before which time does not change it.
+pub(super) fn access(
+    look_ups: &mut LookUps<'_>,
+    principal: &Principal,
+    item_id: i64,
+    request: &Request<'_>,
+    now: UnixSecs,
+) -> Result<(Reply, UnixSecs), ReadError> {
+    let item = look_ups.ask(Tree::Items, look_ups.item_key(item_id))?;
+    let customer = look_ups.ask(Tree::Customers, principal.customer_key)?;
+    look_ups.complete()?;
+    let Some(item) = item else {
+        return Ok((Reply::error(ApiError::ItemNotFound, ServiceReason::UnknownItem.code()), UnixSecs::MAX));
+    };
+    let item = ItemRecord::new(item.bytes())?;
+    let customer = customer.as_ref().map(|customer| CustomerRecord::new(customer.bytes())).transpose()?;
+    let directory = &look_ups.version.directory;
+    let question = Question { principal, customer: customer.as_ref(), item: &item, directory, now };
+    let Decided { decision, until } = decide(&question)?;
+    let grant = match decision {
+        Decision::Allow(grant) => grant,
+        Decision::Deny(reason) => {
+            let error =
+                if reason == Reason::ItemInactive { ApiError::ItemNotFound } else { ApiError::NoAccess };
+            return Ok((Reply::error(error, reason.code()), until));
+        }
+    };
+    let uuid = customer.map(|customer| customer.uuid.hyphenated());
+    let mut uuid_text = uuid::Uuid::encode_buffer();
+    let viewer = Viewer {
+        // A free item is granted to customers whom the snapshot does not have yet: the token names them.
+        customer_id: customer.map_or_else(|| principal.account_id.unwrap_or(0), |customer| customer.id),
+        customer_uuid: match &uuid {
+            Some(uuid) => uuid.encode_lower(&mut uuid_text),
+            None => &principal.subject,
+        },
+        ip_address: request.ip_address,
+        country: request.country,
+    };
+    let reply = match bodies::access(&grant, &viewer, &item) {
+        Ok(body) => {
+            let reason = Cow::Borrowed(grant.reason.code());
+            Reply { reason, ..Reply::ok(body, Caching::Private) }
+        }
+        // An error is not kept.
+        Err(error) => return Ok((too_large(error), now)),
+    };
+    Ok((reply, until))
+}
+
+pub(super) fn license(
+    look_ups: &mut LookUps<'_>,
+    principal: &Principal,
+    now: UnixSecs,
+) -> Result<Reply, ReadError> {
+    let customer = look_ups.ask(Tree::Customers, principal.customer_key)?;
+    look_ups.complete()?;
+    let customer = customer.as_ref().map(|customer| CustomerRecord::new(customer.bytes())).transpose()?;
+    let directory = &look_ups.version.directory;
+    let entries = listed_licenses(principal, customer.as_ref(), directory, now)?;
+    let client_id = principal.client_id.as_deref();
+    let app = client_app(principal, directory).map(|client| client.app);
+    let body = bodies::license(app, client_id, &entries, now);
+    Ok(body.map_or_else(too_large, |body| Reply::ok(body, Caching::Private)))
+}
+
+fn package_items(
+    look_ups: &mut LookUps<'_>,
+    window: Option<MemberWindow>,
+    item_id: i64,
+    page: u32,
+    limit: usize,
+) -> Result<Reply, ReadError> {
+    let Some(record) = look_ups.item(item_id)? else { return Ok(ApiError::ItemNotFound.into()) };
+    let package = ItemRecord::new(record.bytes())?;
+    if !package.is_package || !package.is_active {
+        return Ok(ApiError::ItemNotFound.into());
+    }
+    let members = package.members()?;
+    let MemberWindow { offset: left_out, total } =
+        window.unwrap_or(MemberWindow { offset: 0, total: members.len() });
+    // At most 100 a page: the product fits.
+    let offset = u64::from(page - 1) * limit as u64;
+    let mut records = Vec::with_capacity(limit.min(members.len()));
+    let skipped = usize::try_from(offset.saturating_sub(left_out)).unwrap_or(usize::MAX);
+    for member in members.iter().skip(skipped).take(limit) {
+        records.extend(look_ups.ask(Tree::Items, look_ups.item_key(member))?);
+    }
+    look_ups.complete()?;
+    let mut items = Vec::with_capacity(records.len());
+    for record in &records {
+        let item = ItemRecord::new(record.bytes())?;
+        if item.is_active {
+            items.push(item);
+        }
+    }
+    let body = bodies::package_items(total, page, offset, limit, &items);
+    if body.is_err() && limit > PAGE_SURE_ITEMS {
+        return Ok(LARGE_PAGE.into());
+    }
+    Ok(public(body))
+}

@@ -1,0 +1,232 @@
+//! Reads, answered from one version of the snapshot.
+
+mod answers;
+
+use std::rc::Rc;
+
+use uuid::Uuid;
+
+use super::{
+    ServiceReason,
+    health::Health,
+    upstream::{AccessCheck, asker},
+};
+use crate::{
+    api::reply::{Reply, Request, Validity},
+    entitlement::Reason,
+    snapshot::{
+        customer::CustomerRecord,
+        index::Tree,
+        key::EntryKey,
+        object::{FormatError, ObjectName},
+        time::UnixSecs,
+        version::{Found, ObjectCache, Record, Version},
+    },
+    token::VerifiedToken,
+};
+
+/// Why a version of the snapshot did not answer.
+pub(super) enum ReadError {
+    /// Objects that are not in memory.
+    Missing(Vec<ObjectName>),
+    /// An object that was read and has invalid content.
+    Corrupt(FormatError),
+}
+
+impl From<FormatError> for ReadError {
+    fn from(error: FormatError) -> Self {
+        Self::Corrupt(error)
+    }
+}
+
+/// A read that is permitted, with its parameters checked. Only the snapshot is missing.
+pub(super) enum Read {
+    /// May the owner of the token play the item?
+    Access {
+        token: Rc<VerifiedToken>,
+        item_id: i64,
+    },
+    /// Which licences does the owner of the token have?
+    License {
+        token: Rc<VerifiedToken>,
+    },
+    /// How is the service? `is_detailed` is whether a token lets the client see more than whether it works.
+    Health {
+        is_detailed: bool,
+    },
+    Public(PublicRead),
+}
+
+/// A read of the catalogue, which needs no token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PublicRead {
+    Item { item_id: i64, merchant: Option<Uuid> },
+    Fees { item_id: i64 },
+    Fee { item_id: i64, fee_id: i64 },
+    Package { item_id: i64 },
+    PackageItems { item_id: i64, page: u32, limit: usize },
+}
+
+/// The source of an answer.
+#[derive(Clone, Copy)]
+pub(super) struct Source<'a> {
+    /// The version of the snapshot.
+    pub version: &'a Version,
+    /// The state of the service, as [`Validity::epoch`]; nothing if the answer must not be given again.
+    pub epoch: Option<u32>,
+    /// The state of the snapshot, for `/healthz`.
+    pub condition: &'static str,
+    /// Which members of a package the version has; nothing if it has all of them.
+    pub window: Option<MemberWindow>,
+}
+
+/// The members of a package that a version has, where it has one page of them and not all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemberWindow {
+    /// How many active members come before the first one.
+    pub offset: u64,
+    /// How many active members the package has.
+    pub total: usize,
+}
+
+/// Look-ups in one version. They collect the names of all objects that are not in memory before they give up, so that
+/// these can be loaded at once.
+struct LookUps<'a> {
+    version: &'a Version,
+    objects: &'a mut ObjectCache,
+    missing: Vec<ObjectName>,
+}
+
+impl LookUps<'_> {
+    fn ask(&mut self, tree: Tree, key: EntryKey) -> Result<Option<Record>, FormatError> {
+        Ok(match self.version.look_up(tree, key, self.objects)? {
+            Found::Record(record) => Some(record),
+            Found::Absent => None,
+            Found::Load(name) => {
+                if !self.missing.contains(&name) {
+                    self.missing.push(name);
+                }
+                None
+            }
+        })
+    }
+
+    /// Gives up if any object that was asked for is missing.
+    fn complete(&mut self) -> Result<(), ReadError> {
+        if self.missing.is_empty() {
+            Ok(())
+        } else {
+            Err(ReadError::Missing(std::mem::take(&mut self.missing)))
+        }
+    }
+
+    fn item_key(&self, id: i64) -> EntryKey {
+        self.version.index.item_key(id)
+    }
+
+    fn item(&mut self, id: i64) -> Result<Option<Record>, ReadError> {
+        let record = self.ask(Tree::Items, self.item_key(id))?;
+        self.complete()?;
+        Ok(record)
+    }
+}
+
+impl Read {
+    /// The check that this is, if it is one. `authorization` holds its token.
+    pub fn check(&self, authorization: &str) -> Option<AccessCheck> {
+        match self {
+            Self::Access { token, item_id } => Some((asker(token, authorization), *item_id)),
+            _ => None,
+        }
+    }
+
+    /// The token, if the read takes one.
+    pub const fn token(&self) -> Option<&Rc<VerifiedToken>> {
+        match self {
+            Self::Access { token, .. } | Self::License { token } => Some(token),
+            _ => None,
+        }
+    }
+
+    /// The query that the upstream gets with it: the parameters that the read has, as they were understood, and no
+    /// others that a client sent. So a remembered answer to a check holds whatever else the client sent.
+    pub fn query(&self, asked: &str) -> String {
+        match self {
+            Self::Public(PublicRead::PackageItems { page, limit, .. }) if !asked.is_empty() => {
+                format!("page={page}&limit={limit}")
+            }
+            _ => String::new(),
+        }
+    }
+
+    /// Number and UUID of the customer who asks, as far as they are published and in memory.
+    pub fn customer(&self, version: &Version, objects: &mut ObjectCache) -> Option<(i64, Uuid)> {
+        let key = self.token()?.principal.customer_key;
+        let Ok(Found::Record(record)) = version.look_up(Tree::Customers, key, objects) else { return None };
+        let customer = CustomerRecord::new(record.bytes()).ok()?;
+        Some((customer.id, customer.uuid))
+    }
+
+    /// Whether it is answered from the published snapshot.
+    pub const fn is_of_the_snapshot(&self) -> bool {
+        !matches!(self, Self::Health { .. })
+    }
+
+    /// Whether the upstream may know better than a snapshot that gives this answer: it does not grant, or there is
+    /// no snapshot.
+    pub fn is_open(&self, reply: &Reply) -> bool {
+        match self {
+            Self::Health { .. } => false,
+            // The upstream's own answer would be as long.
+            _ if reply.reason == ServiceReason::TooLarge.code() => false,
+            Self::Access { .. } => match reply.status {
+                // No purchase makes an item another merchant's.
+                402 => reply.reason != Reason::OtherMerchant.code(),
+                404 => reply.reason == ServiceReason::UnknownItem.code(),
+                status => status == 503,
+            },
+            _ => reply.status == 503,
+        }
+    }
+
+    /// Answers from a version and the objects in memory.
+    ///
+    /// # Errors
+    /// With the objects that are not in memory, or with an invalid one.
+    pub fn answer(
+        &self,
+        source: Source<'_>,
+        objects: &mut ObjectCache,
+        request: &Request<'_>,
+        now: UnixSecs,
+    ) -> Result<Reply, ReadError> {
+        let look_ups = &mut LookUps { version: source.version, objects, missing: Vec::new() };
+        match self {
+            Self::Access { token, item_id } => {
+                let (mut reply, until) = answers::access(look_ups, &token.principal, *item_id, request, now)?;
+                // Few questions come again, and keeping answers costs something: the second time shows which.
+                let until = until.min(token.times.expires_at);
+                if let Some(epoch) = source.epoch
+                    && until > now.saturating_add(1)
+                    && token.asked.again(question_hash(*item_id, request.query))
+                {
+                    reply.validity = Some(Validity { epoch, since: now, until });
+                }
+                Ok(reply)
+            }
+            Self::License { token } => answers::license(look_ups, &token.principal, now),
+            Self::Health { is_detailed } => {
+                let Source { version, condition, .. } = source;
+                Ok(Health { version, objects: look_ups.objects, condition }.reply(*is_detailed, now))
+            }
+            Self::Public(read) => read.answer(look_ups, source.window),
+        }
+    }
+}
+
+/// FNV-1a of item and query. A collision only keeps an answer that is not asked for again; kept answers are found by
+/// their whole URL, so that none is mixed up with another.
+fn question_hash(item_id: i64, query: &str) -> u64 {
+    let hash = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    query.as_bytes().iter().fold(item_id.cast_unsigned().wrapping_add(1), hash)
+}

@@ -1,0 +1,213 @@
+//! Asks the upstream about reads that the snapshot cannot grant: a denial is confirmed before it is given
+//! (docs/adr/0007).
+
+use std::{borrow::Cow, fmt, rc::Rc};
+
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::{
+    AccessCheck, Exchange, Verdict,
+    admission::NotAsked,
+    problems::Problem,
+    received,
+    sent::{self, Sender},
+    signs,
+};
+use crate::{
+    api::{
+        error::ApiError,
+        json::json,
+        query,
+        reply::{Caching, Reply, Request},
+        viewer::{Network, shown_address, shown_country},
+    },
+    app::{ServiceReason, missing::Patience, seconds},
+    entitlement::Reason,
+    limits::{ORIGIN_ANSWER_MAX_BYTES, ORIGIN_LOST_MS},
+    ports::{Platform, UpstreamAnswer, UpstreamBody, UpstreamError, UpstreamRequest},
+    token::VerifiedToken,
+};
+
+/// A read that the upstream is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::app) struct UpstreamQuestion {
+    /// The check; nothing for other reads.
+    pub check: Option<AccessCheck>,
+    /// The token, if the read needs one.
+    pub token: Option<Rc<VerifiedToken>>,
+    /// The query that the upstream gets: the parameters that the read has, and no others that a client sent.
+    pub query: String,
+    /// The network that it is asked from, if that is known.
+    pub address: Option<Network>,
+    /// Number and UUID of the customer who asks, if the snapshot has them. Looked up only if an access was granted
+    /// through this edge a moment ago.
+    pub published: Option<(i64, Uuid)>,
+    /// Whether the client wants an answer that is newer than the snapshot: a remembered one will not do.
+    pub insists: bool,
+    /// The answer if the upstream does not know better.
+    pub otherwise: Reply,
+}
+
+/// What is done about a question.
+enum Step {
+    Answer(Reply),
+    /// Another request asks the same.
+    Wait,
+    /// Ask; the memory is of this generation.
+    Ask(u32),
+}
+
+impl<P: Platform> Exchange<'_, P> {
+    /// Answers by the upstream or, if it does not know better or may not be asked now, by the snapshot.
+    pub async fn ask(&self, question: &UpstreamQuestion, patience: &mut Patience) -> Reply {
+        let generation = loop {
+            match self.next_step(question, patience) {
+                Step::Answer(reply) => return reply,
+                Step::Wait => patience.wait(self.platform).await,
+                Step::Ask(generation) => break generation,
+            }
+        };
+        let sent_at_ms = self.platform.now_ms();
+        let answer = self.ask_once(question).await;
+        let now_ms = self.platform.now_ms();
+        let now = seconds(now_ms);
+        let sign = signs::sign_of_read(&answer, now);
+        self.upstream.write().lane(question).learn(question.party(), sign, sent_at_ms, now_ms);
+        let answered = answer.as_ref().map_err(Problem::from);
+        let (mut reply, problem) = match question.check.zip(question.token.as_ref()) {
+            None => match answered.and_then(|answer| Ok(received::read(answer)?)) {
+                Ok(Ok(body)) => (answered_by_upstream(body), None),
+                Ok(Err(error)) => (error.into(), None),
+                Err(problem) => (unconfirmed(question, &problem.text), Some(problem)),
+            },
+            Some((check, token)) => {
+                let merchants = token.principal.merchants.as_deref();
+                let verdict =
+                    answered.and_then(|answer| Ok(received::verdict(answer, check.1, merchants, now)?));
+                let (verdict, problem) = match verdict {
+                    Ok(verdict) => (verdict, None),
+                    Err(problem) => (Verdict::CannotTell, Some(problem)),
+                };
+                self.remember(check, token, &verdict, generation, now_ms);
+                let reply = match &problem {
+                    Some(problem) => unconfirmed(question, &problem.text),
+                    None => check_reply(verdict, question, self.request),
+                };
+                (reply, problem)
+            }
+        };
+        // The snapshot's answer, which stands if there is a problem, does not reflect the upstream's changes.
+        let seq = answer.as_ref().ok().filter(|_| problem.is_none());
+        if let Some(seq) = seq.and_then(|answer| query::seq(answer.header("entitlement-seq"))) {
+            self.library.write().origin_is_at(seq, now);
+            reply.headers.push(("entitlement-seq", Cow::Owned(seq.to_string())));
+        }
+        let of_headers = answer.as_ref().ok().and_then(|answer| received::header_problem(answer, now));
+        self.log_problems(problem.into_iter().chain(of_headers.map(Problem::from)));
+        reply
+    }
+
+    fn remember(
+        &self,
+        check: AccessCheck,
+        token: &VerifiedToken,
+        verdict: &Verdict,
+        generation: u32,
+        now_ms: u64,
+    ) {
+        let memory = &mut self.upstream.write().memory;
+        if matches!(verdict, Verdict::Denied | Verdict::NoItem) {
+            memory.customers.denied(token.principal.customer_key, now_ms);
+        }
+        memory.end(check);
+        memory.insert(check, verdict.clone(), generation, now_ms, self.config);
+    }
+
+    fn next_step(&self, question: &UpstreamQuestion, patience: &Patience) -> Step {
+        let now_ms = self.platform.now_ms();
+        let state = &mut *self.upstream.write();
+        let deadline_ms = now_ms.saturating_add(self.config.confirm_timeout_ms + ORIGIN_LOST_MS);
+        let mut is_asked = false;
+        if let Some(check) = question.check {
+            let verdict = state.memory.get(check, patience.since_ms, now_ms);
+            if let Some(verdict) = verdict.filter(|_| !question.insists) {
+                return Step::Answer(check_reply(verdict, question, self.request));
+            }
+            is_asked = state.memory.is_asking(check, now_ms);
+        }
+        if is_asked && patience.may_wait() {
+            return Step::Wait;
+        }
+        let admitted = if !is_asked {
+            state.admit(question, self.config.confirms_per_sec, now_ms, deadline_ms)
+        } else if state.is_owed(question, now_ms) {
+            Ok(())
+        } else {
+            Err(NotAsked::Awaited)
+        };
+        if let Err(refusal) = admitted {
+            return Step::Answer(unconfirmed(question, refusal));
+        }
+        if let Some(check) = question.check {
+            state.memory.begin(check, now_ms, deadline_ms);
+        }
+        Step::Ask(state.memory.generation())
+    }
+
+    /// Asks, once more if the connection broke: a read may be repeated.
+    async fn ask_once(&self, question: &UpstreamQuestion) -> Result<UpstreamAnswer, UpstreamError> {
+        let sender = if question.token.is_some() { Sender::Verified } else { Sender::Anonymous };
+        let mut headers = sent::headers(self.request, self.request_id, sender, self.config);
+        headers.push(("accept", Cow::Borrowed("application/json")));
+        let asked = UpstreamRequest {
+            method: "GET",
+            url: &sent::url(self.config, self.request.path, &question.query),
+            headers: &headers,
+            timeout_ms: self.config.confirm_timeout_ms,
+            limit_bytes: ORIGIN_ANSWER_MAX_BYTES,
+        };
+        self.send(asked, UpstreamBody::Empty, Some(UpstreamBody::Empty)).await
+    }
+}
+
+fn check_reply(verdict: Verdict, question: &UpstreamQuestion, request: &Request<'_>) -> Reply {
+    let otherwise = &question.otherwise;
+    match verdict {
+        Verdict::Granted(body, _) => granted(&body, request),
+        Verdict::Denied if otherwise.status != 402 => {
+            Reply::error(ApiError::NoAccess, Reason::NoGrant.code())
+        }
+        Verdict::NoItem if !matches!(otherwise.status, 402 | 404) => ApiError::ItemNotFound.into(),
+        Verdict::Denied | Verdict::NoItem => otherwise.clone(),
+        Verdict::CannotTell => unconfirmed(question, "the origin could not tell"),
+    }
+}
+
+/// The snapshot's answer if the upstream was not heard, with the reason for the log: otherwise it would look like one that
+/// the upstream has confirmed.
+fn unconfirmed(question: &UpstreamQuestion, reason: impl fmt::Display) -> Reply {
+    let otherwise = question.otherwise.clone();
+    let detail = if otherwise.detail.is_empty() {
+        format!("not confirmed: {reason}")
+    } else {
+        format!("{}; not confirmed: {reason}", otherwise.detail)
+    };
+    otherwise.with_detail(detail)
+}
+
+/// The upstream's body, with the address and the country of this request: it may have answered another one.
+fn granted(body: &str, request: &Request<'_>) -> Reply {
+    let mut body: Value = serde_json::from_slice(body.as_bytes()).unwrap_or_default();
+    if let Some(members) = body.as_object_mut() {
+        members.insert("ip_address".to_owned(), shown_address(request.ip_address).as_ref().into());
+        members.insert("country_code".to_owned(), shown_country(request.country).as_ref().into());
+    }
+    answered_by_upstream(json(&body))
+}
+
+fn answered_by_upstream(body: String) -> Reply {
+    let mut reply = Reply::ok(body, Caching::Private);
+    reply.reason = Cow::Borrowed(ServiceReason::Origin.code());
+    reply
+}
