@@ -47,11 +47,11 @@ use self::{
     viewer::{Trusted, Viewer},
 };
 use crate::{
-    db,
+    db, event,
     guessing::{Ending, Guesser},
     limits::{FIRST_HEADERS_TIMEOUT, RETRY_AFTER_SECS, SIGN_IN_MAX_BYTES, SIGN_IN_MAX_FIELDS},
     request::Incoming,
-    service::Outcome,
+    service::Delivery,
     settings::Settings,
     state::Shared,
     tokens::{self, attempt::Attempt, keys::Signer},
@@ -138,7 +138,7 @@ impl Server {
         attempt: Option<&Attempt>,
         viewer: &Viewer,
         incoming: Incoming,
-    ) -> Result<Outcome, Reply> {
+    ) -> Result<Delivery, Reply> {
         // Counted as a failure before the password is checked, so that many attempts at once are not free.
         let tried = match attempt.filter(|_| class == Class::Password) {
             Some(attempt) => {
@@ -199,9 +199,9 @@ const fn is_open(route: Option<Route<'_>>) -> bool {
     )
 }
 
-fn ending(outcome: &Result<Outcome, pool::Overloaded>) -> Ending {
+fn ending(outcome: &Result<Delivery, pool::Overloaded>) -> Ending {
     match outcome {
-        Ok(Outcome::Reply(reply)) => match reply.status {
+        Ok(Delivery::Reply(reply)) => match reply.status {
             200 => Ending::Right,
             303 if reply.header("location").is_some_and(|to| !to.contains("error=")) => Ending::Right,
             401 => Ending::Wrong,
@@ -246,15 +246,15 @@ async fn handle(State(server): State<Arc<Server>>, request: Request) -> Response
     let class = Class::of(route, &incoming, attempt.as_ref());
     let wait = wanted_wait(&text(headers, "prefer"));
     let outcome = server.answer(class, attempt.as_ref(), &viewer, incoming).await;
-    if let (Some(attempt), Ok(Outcome::Reply(reply)) | Err(reply)) = (&attempt, &outcome)
-        && let Some(line) = attempt.line(viewer.from, reply)
+    if let (Some(attempt), Ok(Delivery::Reply(reply)) | Err(reply)) = (&attempt, &outcome)
+        && let Some(event) = attempt.event(viewer.from, reply)
     {
-        eprintln!("{line}");
+        event::log(event);
     }
     let answer = match outcome {
-        Ok(Outcome::Reply(reply)) => response(reply),
-        Ok(Outcome::Export(reply)) => server.exports.stream(&server, &context, reply).await,
-        Ok(Outcome::Changes(after, reply)) => feed::changes(&server, &context, after, wait, reply).await,
+        Ok(Delivery::Reply(reply)) => response(reply),
+        Ok(Delivery::Export(reply)) => server.exports.stream(&server, &context, reply).await,
+        Ok(Delivery::Changes(after, reply)) => feed::changes(&server, &context, after, wait, reply).await,
         Err(reply) => server.plain(&context, reply),
     };
     if is_unfinished { closing(answer) } else { answer }

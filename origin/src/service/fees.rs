@@ -12,13 +12,14 @@ use serde_json::Number;
 
 use super::{
     budget::Changed,
-    job::{Answer, Job},
+    job::{Job, Success},
 };
 use crate::{
     db::{DbError, numbers::RecordKind, records},
     limits::TEXT_MAX_BYTES,
     period::{Period, PeriodError, UNITS},
-    wire::{Fields, Refused, shown},
+    text::shown,
+    wire::{Fields, Refused},
 };
 
 /// The fields of a fee in a body, as far as they were sent.
@@ -38,13 +39,13 @@ struct FeeFields {
 ///
 /// # Errors
 /// 400, 404, 422.
-pub fn create(job: &mut Job<'_>, item_id: i64) -> Result<Answer, Refused> {
+pub fn create(job: &mut Job<'_>, item_id: i64) -> Result<Success, Refused> {
     let said = read(job, &Fields::new(job.fields))?;
     let mut item = job.item(item_id)?;
     let fee = new_fee(job, said, None)?;
     item.fees.push(fee.clone());
     job.put_item(&item, Changed::Fees)?;
-    Ok(Answer::Created(job.fee_json(&item, &fee)?))
+    Ok(Success::Created(job.fee_json(&item, &fee)?))
 }
 
 /// `PUT /v2/items/{id}/access-fees/{fee_id}`: replaces the whole fee.
@@ -52,19 +53,19 @@ pub fn create(job: &mut Job<'_>, item_id: i64) -> Result<Answer, Refused> {
 /// # Errors
 /// 400, 404, 422, and 412 if a customer holds access bought by the fee and the new fee would sell something
 /// else.
-pub fn replace(job: &mut Job<'_>, item_id: i64, fee_id: i64) -> Result<Answer, Refused> {
+pub fn replace(job: &mut Job<'_>, item_id: i64, fee_id: i64) -> Result<Success, Refused> {
     let said = read(job, &Fields::new(job.fields))?;
     let mut item = job.item(item_id)?;
     let fee = replaced(job, &mut item, fee_id, said)?;
     job.put_item(&item, Changed::Fees)?;
-    Ok(Answer::Created(job.fee_json(&item, &fee)?))
+    Ok(Success::Created(job.fee_json(&item, &fee)?))
 }
 
 /// `DELETE /v2/items/{id}/access-fees/{fee_id}`: removes a fee.
 ///
 /// # Errors
 /// 404, and 412 while a customer holds access bought by the fee.
-pub fn delete(job: &mut Job<'_>, item_id: i64, fee_id: i64) -> Result<Answer, Refused> {
+pub fn delete(job: &mut Job<'_>, item_id: i64, fee_id: i64) -> Result<Success, Refused> {
     let mut item = job.item(item_id)?;
     position(&item, fee_id)?;
     if is_in_use(job, item_id, fee_id)? {
@@ -72,7 +73,7 @@ pub fn delete(job: &mut Job<'_>, item_id: i64, fee_id: i64) -> Result<Answer, Re
     }
     item.fees.retain(|fee| fee.id != fee_id);
     job.put_smaller_item(&item)?;
-    Ok(Answer::Done)
+    Ok(Success::Done)
 }
 
 /// `PATCH /v2/items/{id}/access-fees/bulk`: replaces fees, and adds those whose `id` is 0. If one fee is
@@ -80,7 +81,7 @@ pub fn delete(job: &mut Job<'_>, item_id: i64, fee_id: i64) -> Result<Answer, Re
 ///
 /// # Errors
 /// 400, 404, 412, 422.
-pub fn bulk(job: &mut Job<'_>, item_id: i64) -> Result<Answer, Refused> {
+pub fn bulk(job: &mut Job<'_>, item_id: i64) -> Result<Success, Refused> {
     let fields = Fields::new(job.fields);
     let objects = fields.objects("access_fees").unwrap_or_default();
     if objects.is_empty() {
@@ -111,7 +112,7 @@ pub fn bulk(job: &mut Job<'_>, item_id: i64) -> Result<Answer, Refused> {
         });
     }
     job.put_item(&item, Changed::Fees)?;
-    Ok(Answer::Created(job.fees_json(&item, &changed)?))
+    Ok(Success::Created(job.fees_json(&item, &changed)?))
 }
 
 fn position(item: &Item, fee_id: i64) -> Result<usize, Refused> {

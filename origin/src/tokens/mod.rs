@@ -42,14 +42,14 @@ const CODE_TTL_SECS: i64 = 60;
 #[must_use]
 pub fn delayed(
     shared: &Shared,
-    grant: attempt::Grant,
+    grant: attempt::GrantType,
     incoming: &Incoming,
     wait_secs: u32,
     now: i64,
 ) -> Reply {
     shared.counts.add(0, "sign_in", "429 too many", now);
     let mut reply = match grant {
-        attempt::Grant::Page => authorize::delayed(incoming, wait_secs),
+        attempt::GrantType::Page => authorize::delayed(incoming, wait_secs),
         _ => Reply::error(ApiError::TooManyRequests, "delayed"),
     };
     // Replaces the `Retry-After` that every 429 has.
