@@ -55,7 +55,7 @@ use crate::{
     settings::Settings,
     state::Shared,
     tokens::{self, attempt::Attempt, keys::Signer},
-    wire::{Budget, Payload, Refused, form},
+    wire::{Budget, OriginError, Payload, Refused, form},
 };
 
 /// The state of all request handlers.
@@ -119,13 +119,13 @@ impl Server {
     /// The refusal of a request before its body is read, if it has one.
     fn refusal(&self, route: Option<Route<'_>>, viewer: &Viewer, query: &str) -> Option<Refused> {
         if self.shared.settings.is_edge_only && !viewer.is_edge && !is_open(route) {
-            return Some(EDGE_ONLY);
+            return Some(OriginError::EdgeOnly.into());
         }
         if route != Some(Route::Authorize) {
             return None;
         }
         if query.len() > SIGN_IN_MAX_BYTES {
-            return Some(Refused::Status(414, "The query is too long"));
+            return Some(OriginError::QueryTooLong.into());
         }
         let has_more = form::has_more_fields(query.as_bytes(), SIGN_IN_MAX_FIELDS);
         has_more.then(|| form::too_many_fields(SIGN_IN_MAX_FIELDS).into_bad_request())
@@ -177,10 +177,6 @@ struct ReplyContext {
     /// Whether this is the page on which people type passwords: other pages must not read it (RFC 9700 §2.6).
     is_sign_in_page: bool,
 }
-
-/// The status is 421 and not 403: clients sign their viewers out on a 403, but an edge without the right
-/// secret is misconfigured, which says nothing about a viewer.
-const EDGE_ONLY: Refused = Refused::Status(421, "This origin answers its edge only");
 
 /// Whether a route answers other senders than the edge: those in the discovery document, because standard
 /// clients ask there; the public documents; and the feed, which has a secret of its own.

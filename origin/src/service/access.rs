@@ -26,7 +26,7 @@ use crate::{
     limits::ACCESSES_MAX,
     period::Period,
     text::shown,
-    wire::{Fields, Refused, form},
+    wire::{Fields, OriginError, Refused, form},
 };
 
 /// `POST /items/access`: grants access to an item or package until a moment, or for the period that a fee
@@ -102,7 +102,6 @@ pub fn grant(job: &mut Job<'_>) -> Result<Success, Refused> {
 /// # Errors
 /// 422 without a valid `consumer_id`, 400 if there is no access to remove.
 pub fn revoke(job: &mut Job<'_>, item_id: i64) -> Result<Success, Refused> {
-    const FAILED: Refused = Refused::Status(400, "Failed to remove item access");
     let consumer_id = match form::parameter(job.request.query, "consumer_id")?.as_deref() {
         None | Some("") => Err("The consumer_id is required in the query".to_owned()),
         Some(text) => number::whole_text(text)
@@ -112,7 +111,7 @@ pub fn revoke(job: &mut Job<'_>, item_id: i64) -> Result<Success, Refused> {
     // The item may be inactive: access that was sold can still be revoked.
     let item = records::item_alone(job.db, item_id)?;
     if item.is_none_or(|item| item.merchant_id != job.caller.merchant_id) {
-        return Err(FAILED);
+        return Err(OriginError::NoAccessToRemove.into());
     }
     // A person with several issuers has the same access once for each, so ids repeat.
     let mut removed = BTreeSet::new();
@@ -127,7 +126,7 @@ pub fn revoke(job: &mut Job<'_>, item_id: i64) -> Result<Success, Refused> {
         removed.extend(ids);
     }
     if removed.is_empty() {
-        return Err(FAILED);
+        return Err(OriginError::NoAccessToRemove.into());
     }
     let accesses = removed.into_iter().collect();
     job.change.about = AboutAccesses { accesses, item_id: Some(item_id), customer_id: Some(consumer_id) };

@@ -19,7 +19,7 @@ use crate::{
     limits::TEXT_MAX_BYTES,
     period::{Period, PeriodError, UNITS},
     text::shown,
-    wire::{Fields, Refused},
+    wire::{Fields, OriginError, Refused},
 };
 
 /// The fields of a fee in a body, as far as they were sent.
@@ -69,7 +69,7 @@ pub fn delete(job: &mut Job<'_>, item_id: i64, fee_id: i64) -> Result<Success, R
     let mut item = job.item(item_id)?;
     position(&item, fee_id)?;
     if is_in_use(job, item_id, fee_id)? {
-        return Err(Refused::Status(412, "Access fee is in use"));
+        return Err(OriginError::FeeInUse.into());
     }
     item.fees.retain(|fee| fee.id != fee_id);
     job.put_smaller_item(&item)?;
@@ -123,7 +123,7 @@ fn replaced(job: &Job<'_>, item: &mut Item, fee_id: i64, said: FeeFields) -> Res
     let position = position(item, fee_id)?;
     let Some(slot) = item.fees.get_mut(position) else { return Err(ApiError::FeeNotFound.into()) };
     if slot.access_type_id != said.access_type_id && is_in_use(job, item.id, fee_id)? {
-        return Err(Refused::Status(412, "Access fee is in use"));
+        return Err(OriginError::FeeInUse.into());
     }
     *slot = new_fee(job, said, Some(slot))?;
     Ok(slot.clone())
@@ -248,8 +248,7 @@ fn amount(fields: &Fields<'_>, name: &str) -> Result<Option<Number>, Refused> {
     amount.map(Some).ok_or_else(|| {
         let name = fields.name_of(name);
         Refused::Named {
-            status: 400,
-            message: "Invalid fee amount".to_owned(),
+            error: OriginError::FeeAmount,
             problem: format!("The {name} must be a number from 0 on, such as 4.50, not {}", shown(&sent)),
             name,
         }

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     db::{DbError, numbers::RecordKind, records::Ref, store},
     limits::{CONTENT_MAX_BYTES, MEMBERS_MAX, TEXT_MAX_BYTES},
-    wire::{Fields, Refused},
+    wire::{Fields, OriginError, Refused},
 };
 
 /// The fields of an item in a body; a field that was not sent is `None`.
@@ -176,7 +176,7 @@ fn numbered(
 /// 400 if the merchant has no such item.
 pub fn delete(job: &mut Job<'_>, id: i64) -> Result<Success, Refused> {
     let mut item = match job.item(id) {
-        Err(Refused::Api(ApiError::ItemNotFound)) => return Err(Refused::Status(400, "Item not found")),
+        Err(Refused::Api(ApiError::ItemNotFound)) => return Err(OriginError::NoItemToDelete.into()),
         item => item?,
     };
     item.is_active = false;

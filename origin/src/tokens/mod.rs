@@ -82,7 +82,7 @@ pub fn answer(
     };
     let refused = match &answer {
         Ok(reply) if reply.status == 401 => Some("401 wrong credentials"),
-        Err(Refused::Status(401, _)) => Some("401 wrong credentials"),
+        Err(Refused::Own(error)) if error.status() == 401 => Some("401 wrong credentials"),
         Ok(reply) if reply.reason.starts_with("invalid_grant") => Some("400 invalid grant"),
         _ => None,
     };

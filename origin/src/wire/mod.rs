@@ -3,9 +3,11 @@
 pub mod error;
 pub mod fields;
 pub mod form;
+mod origin_error;
 
 pub use error::Refused;
 pub use fields::Fields;
+pub use origin_error::OriginError;
 
 use admit::api::{
     contract::{Kind, Route},
@@ -103,7 +105,7 @@ impl Payload {
         })?;
         match body {
             Body::TooLarge => Err(ApiError::BodyTooLarge(budget.bytes).into()),
-            Body::Interrupted => Err(Refused::Status(400, "The body broke off")),
+            Body::Interrupted => Err(OriginError::BodyBrokeOff.into()),
             Body::Whole(bytes) if MediaType::parse(content_type).is_some_and(MediaType::is_form) => {
                 form::parse_up_to(bytes, budget.fields)
             }
