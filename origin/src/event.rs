@@ -3,14 +3,14 @@
 //! Text of clients is part of some events. It is written as JSON text, so that it cannot begin a line of its own. No
 //! event has a token, a secret or a user name. docs/origin.md describes `sign_in` and `token_theft`.
 
-use std::fmt;
+use std::{fmt, net::IpAddr};
 
 use serde_json::{Value, json};
 
 use crate::db::{DbError, audit::Via};
 
 /// An event for the operator's log.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub enum Event<'a> {
     /// `database`: the database failed, or accepted no write.
     Database(&'a DbError),
@@ -33,6 +33,21 @@ pub enum Event<'a> {
     ProgramNamedLikeCustomer {
         /// The program's client id.
         client_id: &'a str,
+    },
+    /// `sign_in`: an attempt to sign in was answered.
+    SignIn {
+        /// The grant type, in OAuth's terms.
+        grant: &'a str,
+        /// The beginning of the client id in the request.
+        client_id: &'a str,
+        /// Where the request came from.
+        address: IpAddr,
+        /// `granted`, `refused`, `delayed`, `invalid` or `unavailable`.
+        outcome: &'a str,
+        /// The beginning of the user name's hash, with a password.
+        user: Option<String>,
+        /// The id of the request, which a reply by the service has.
+        request_id: Option<&'a str>,
     },
     /// `token_theft`: a used refresh token or code came back, and its session has ended.
     TokenTheft {
@@ -63,6 +78,19 @@ impl Event<'_> {
                 "event": "program", "client": client_id,
                 "error": "a customer has the program's client id as subject",
             }),
+            Self::SignIn { grant, client_id, address, outcome, user, request_id } => {
+                let mut line = json!({
+                    "event": "sign_in", "grant": grant, "client": client_id, "address": address.to_string(),
+                    "outcome": outcome,
+                });
+                // Members without a value are left out.
+                for (name, value) in [("user", user.as_deref()), ("request_id", *request_id)] {
+                    if let (Some(line), Some(value)) = (line.as_object_mut(), value) {
+                        line.insert(name.to_owned(), value.into());
+                    }
+                }
+                line
+            }
             Self::TokenTheft { what, client_id, account, program, signed_in_at, via } => json!({
                 "event": "token_theft", "level": "warning", "what": what, "client": client_id,
                 "account": account, "program": program, "signed_in_at": signed_in_at,
@@ -105,6 +133,17 @@ mod tests {
             (
                 Event::ProgramNamedLikeCustomer { client_id: "shop" },
                 r#"{"client":"shop","error":"a customer has the program's client id as subject","event":"program"}"#,
+            ),
+            (
+                Event::SignIn {
+                    grant: "password",
+                    client_id: "c",
+                    address: IpAddr::from([203, 0, 113, 9]),
+                    outcome: "refused",
+                    user: Some("b5fc85e55755f9e0".to_owned()),
+                    request_id: None,
+                },
+                r#"{"address":"203.0.113.9","client":"c","event":"sign_in","grant":"password","outcome":"refused","user":"b5fc85e55755f9e0"}"#,
             ),
             (
                 Event::TokenTheft {

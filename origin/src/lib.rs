@@ -14,7 +14,7 @@
 //! | [`request`], [`guessing`], [`quota`], [`settings`] | a request as it was read; delays after wrong passwords; quotas of merchants; configuration |
 //! | [`wire`] | bodies that clients send, errors that they get |
 //! | [`db`] | tables, change log, audit trail, import, export |
-//! | [`event`], [`period`], [`clock`], [`limits`] | log lines; how long a fee sells access for; the time; every bound |
+//! | [`event`], [`period`], [`text`], [`clock`], [`limits`] | log lines; how long a fee sells access for; text of clients; the time; every bound |
 //!
 //! Reads are answered by the edge's own code, from the database as it is at that moment ([`service::reads`]).
 
@@ -30,5 +30,6 @@ pub mod server;
 pub mod service;
 pub mod settings;
 pub mod state;
+pub mod text;
 pub mod tokens;
 pub mod wire;

@@ -9,7 +9,7 @@ use admit::{
 };
 use chrono::{DateTime, Months};
 
-use crate::{limits::PERIOD_MAX_YEARS, wire::shown};
+use crate::{limits::PERIOD_MAX_YEARS, text::shown};
 
 /// A unit of a period.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

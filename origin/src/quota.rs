@@ -19,7 +19,7 @@ use crate::{
         MERCHANT_ITEMS_DEFAULT, MERCHANT_MEMBERS_DEFAULT, MERCHANT_WRITE_BURST_DEFAULT,
         MERCHANT_WRITES_PER_SEC_DEFAULT,
     },
-    wire::Refused,
+    wire::{OriginError, Refused},
 };
 
 /// Limits of one merchant.
@@ -72,8 +72,7 @@ impl Quotas {
         for (name, before, after, max, what) in table {
             if after > max && after > before {
                 return Err(Refused::Named {
-                    status: 422,
-                    message: MESSAGE.to_owned(),
+                    error: OriginError::StorageFull,
                     name: name.to_owned(),
                     problem: format!("A merchant has at most {max} {what}; this write would make {after}"),
                 });
@@ -82,9 +81,6 @@ impl Quotas {
         Ok(())
     }
 }
-
-/// The `message` of the 422 for a write that would store too much.
-pub const MESSAGE: &str = "The merchant's storage is full";
 
 /// Rate limits: one token bucket for each merchant, refilled every second.
 #[derive(Debug, Default)]
@@ -171,7 +167,7 @@ mod tests {
         ] {
             let reply = quotas.check(&stored, &after).unwrap_err().reply();
             let body: serde_json::Value = serde_json::from_slice(reply.body.as_bytes()).unwrap();
-            assert_eq!((reply.status, &body["message"]), (422, &MESSAGE.into()));
+            assert_eq!((reply.status, &body["message"]), (422, &OriginError::StorageFull.message().into()));
             assert!(body["errors"][name].as_str().unwrap().contains("at most"), "{body}");
         }
     }

@@ -4,7 +4,7 @@ use anyhow::{Result, anyhow};
 use origin::{
     clock::Clock,
     db::{
-        audit::{self, Actor, Deed, Outcome},
+        audit::{self, Actor, Deed, DeedOutcome},
         records,
         revoked::{self, Tokens},
     },
@@ -34,7 +34,7 @@ impl Args {
         if let Some(jti) = &self.token {
             revoked::revoke(&transaction, Tokens::Id(jti), now)?;
             let deed = Deed::new("token.revoke", format!("token:{jti}"));
-            audit::record(&transaction, &Actor::command(0), &deed, &Outcome::Done(None), now)?;
+            audit::record(&transaction, &Actor::command(0), &deed, &DeedOutcome::Done(None), now)?;
         }
         if let Some(customer) = &self.customer {
             end_sessions_of(&transaction, customer, now)?;
@@ -60,5 +60,5 @@ fn end_sessions_of(transaction: &Connection, name: &str, now: i64) -> Result<()>
         ..Deed::new("token.revoke", format!("customer:{}", customer.id))
     };
     let actor = Actor::command(customer.merchant_id);
-    Ok(audit::record(transaction, &actor, &deed, &Outcome::Done(None), now)?)
+    Ok(audit::record(transaction, &actor, &deed, &DeedOutcome::Done(None), now)?)
 }

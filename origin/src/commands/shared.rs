@@ -6,7 +6,7 @@ use admit::instant::UnixSecs;
 use anyhow::{Context, Result, anyhow};
 use origin::db::{
     self,
-    audit::{self, Actor, Deed, Outcome},
+    audit::{self, Actor, Deed, DeedOutcome},
 };
 use rusqlite::Connection;
 
@@ -43,5 +43,5 @@ pub fn record(
     now: UnixSecs,
 ) -> Result<()> {
     let (actor, deed) = (Actor::command(merchant_id), Deed::new(action, object));
-    Ok(audit::record(transaction, &actor, &deed, &Outcome::Done(None), now)?)
+    Ok(audit::record(transaction, &actor, &deed, &DeedOutcome::Done(None), now)?)
 }

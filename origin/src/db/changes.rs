@@ -1,6 +1,6 @@
 //! The change log: the names of the records that each committed change touched.
 //!
-//! Every transaction that changes what edges answer from makes one [`Change`]. It increments `seq` and logs
+//! Every transaction that changes what edges answer from makes one [`PendingChange`]. It increments `seq` and logs
 //! the names of the touched records, all in that transaction. The feed loads the records when it is read
 //! ([`after`]), so a log entry has the length of a few names, however large the records are
 //! (docs/adr/0029-the-log-names-what-changed.md).
@@ -20,7 +20,7 @@ use crate::limits::{CHANGE_ROW_BYTES, CUT_EVERY, DAY_SECS, FEED_NEWER_MAX_BYTES}
 
 /// The records that a transaction has touched.
 #[derive(Debug, Default)]
-pub struct Change {
+pub struct PendingChange {
     touched: BTreeSet<Ref>,
     /// What the audit entry adds to the request's own facts.
     pub about: AboutAccesses,
@@ -37,7 +37,7 @@ pub struct AboutAccesses {
     pub customer_id: Option<i64>,
 }
 
-impl Change {
+impl PendingChange {
     /// Adds a record that the transaction changes, creates or removes.
     pub fn touch(&mut self, record: Ref) {
         self.touched.insert(record);

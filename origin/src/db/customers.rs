@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 use super::{
     DbError,
-    audit::{self, Actor, Deed, Outcome},
-    changes::Change,
+    audit::{self, Actor, Deed, DeedOutcome},
+    changes::PendingChange,
     numbers::{self, RecordKind},
     records::{self, Ref},
     revoked::{self, Tokens},
@@ -108,12 +108,12 @@ fn log(
     customer: &Customer,
     now: UnixSecs,
 ) -> Result<(), DbError> {
-    let mut change = Change::default();
+    let mut change = PendingChange::default();
     let Customer { namespace, subject, id, merchant_id, .. } = customer;
     change.touch(Ref::Customer { namespace: namespace.clone(), subject: subject.clone() });
     let seq = change.log(transaction, now)?;
     let deed = Deed { customer_id: Some(*id), ..Deed::new(action, format!("customer:{id}")) };
-    audit::record(transaction, &Actor::command(*merchant_id), &deed, &Outcome::Done(Some(seq)), now)
+    audit::record(transaction, &Actor::command(*merchant_id), &deed, &DeedOutcome::Done(Some(seq)), now)
 }
 
 fn is_name(text: &str) -> bool {

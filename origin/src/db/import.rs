@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     period::{Period, PeriodError},
-    wire::UTF8_BOM,
+    text::UTF8_BOM,
 };
 
 /// Why an import was refused. The database is unchanged.
@@ -140,7 +140,13 @@ pub fn import(connection: &mut Connection, from: &Path, now: UnixSecs) -> Result
     let sql = "UPDATE state SET seq = max(seq + 1, ?1), history_from = max(seq + 1, ?1) RETURNING seq";
     imported.seq = transaction.query_row(sql, [imported.seq], |row| row.get(0))?;
     let deed = Deed::new("import", format!("items:{} customers:{}", imported.items, imported.customers));
-    audit::record(&transaction, &Actor::command(0), &deed, &audit::Outcome::Done(Some(imported.seq)), now)?;
+    audit::record(
+        &transaction,
+        &Actor::command(0),
+        &deed,
+        &audit::DeedOutcome::Done(Some(imported.seq)),
+        now,
+    )?;
     transaction.commit()?;
     Ok(imported)
 }

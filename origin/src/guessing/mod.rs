@@ -41,12 +41,12 @@ pub struct Guesser<'a> {
     /// The user name as typed. Letter case does not count, as in the database.
     pub username: &'a str,
     /// Where the request comes from.
-    pub from: From,
+    pub from: Source,
 }
 
 /// The source of a request, as precisely as it is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum From {
+pub enum Source {
     /// The address of one viewer or household.
     Address(IpAddr),
     /// The address of a peer that may stand for any number of viewers: a proxy, or an edge that does not send
@@ -54,7 +54,7 @@ pub enum From {
     Shared(IpAddr),
 }
 
-impl From {
+impl Source {
     /// The network that is counted: a /64 of IPv6, since a household has 2^64 addresses, or one address of
     /// IPv4.
     fn network(self) -> IpAddr {
@@ -135,7 +135,7 @@ impl Guessing {
         let network = guesser.from.network();
         let pair = self.hasher.hash_one((&name, network));
         let account = self.hasher.hash_one(&name);
-        let is_shared = matches!(guesser.from, From::Shared(_));
+        let is_shared = matches!(guesser.from, Source::Shared(_));
         let address = (!is_shared).then(|| self.hasher.hash_one(network));
         let site = guesser.from.site().filter(|_| !is_shared).map(|site| self.hasher.hash_one(site));
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);

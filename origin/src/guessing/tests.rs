@@ -4,16 +4,16 @@ use super::*;
 
 const NOW: UnixSecs = 1_700_000_000;
 
-fn from(number: u32) -> From {
-    From::Address(IpAddr::from(number.to_be_bytes()))
+fn from(number: u32) -> Source {
+    Source::Address(IpAddr::from(number.to_be_bytes()))
 }
 
-fn guess(guessing: &Guessing, username: &str, from: From, now: UnixSecs) -> Result<(), u32> {
+fn guess(guessing: &Guessing, username: &str, from: Source, now: UnixSecs) -> Result<(), u32> {
     guessing.attempt(Guesser { username, from }, now).map(|tried| guessing.settle(tried, Ending::Wrong))
 }
 
 /// Attempts as often as allowed for `secs` seconds. Returns how many attempts were let through.
-fn persistent(guessing: &Guessing, username: &str, from: From, secs: i64) -> u32 {
+fn persistent(guessing: &Guessing, username: &str, from: Source, secs: i64) -> u32 {
     let (mut now, mut tries) = (NOW, 0);
     while now < NOW + secs {
         match guess(guessing, username, from, now) {
@@ -108,7 +108,7 @@ fn many_attempts_at_once_are_not_free() {
 #[test]
 fn behind_a_shared_address_a_delay_is_at_most_half_a_minute() {
     let guessing = Guessing::default();
-    let shared = From::Shared(IpAddr::from([203, 0, 113, 9]));
+    let shared = Source::Shared(IpAddr::from([203, 0, 113, 9]));
     persistent(&guessing, "ada", shared, 7_200);
     let wait_secs = (0..).map_while(|_| guess(&guessing, "ada", shared, NOW + 7_200).err()).next();
     assert!(wait_secs.is_none_or(|secs| secs <= 30), "{wait_secs:?}");
@@ -129,18 +129,18 @@ fn behind_a_shared_address_a_delay_is_at_most_half_a_minute() {
 
 #[test]
 fn a_household_has_one_network() {
-    let v6 = |last: u16| From::Address(IpAddr::from([0x2001, 0xdb8, 7, 1, last, 0, 0, last]));
+    let v6 = |last: u16| Source::Address(IpAddr::from([0x2001, 0xdb8, 7, 1, last, 0, 0, last]));
     let guessing = Guessing::default();
     let let_through = (0..1_000).filter(|last| guess(&guessing, "ada", v6(*last), NOW).is_ok()).count();
     assert_eq!(let_through, 4);
     assert_eq!(v6(1).network(), v6(2).network());
-    let mapped = From::Address("::ffff:203.0.113.9".parse().unwrap());
+    let mapped = Source::Address("::ffff:203.0.113.9".parse().unwrap());
     assert_eq!(mapped.network(), IpAddr::from([203, 0, 113, 9]));
 }
 
 #[test]
 fn a_site_with_many_networks_is_delayed_as_one() {
-    let v6 = |network: u16| From::Address(IpAddr::from([0x2001, 0xdb8, 7, network, 0, 0, 0, 1]));
+    let v6 = |network: u16| Source::Address(IpAddr::from([0x2001, 0xdb8, 7, network, 0, 0, 0, 1]));
     let guessing = Guessing::default();
     let (mut now, mut tries) = (NOW, 0);
     for network in 0..u16::MAX {
@@ -155,7 +155,7 @@ fn a_site_with_many_networks_is_delayed_as_one() {
     assert!((1_000..3_500).contains(&tries), "{tries}");
     assert!(now >= NOW + 86_400, "a day was not enough to be delayed: {now}");
     // The owner is at another site.
-    let owner = From::Address(IpAddr::from([0x2001, 0xdb8, 8, 0, 0, 0, 0, 1]));
+    let owner = Source::Address(IpAddr::from([0x2001, 0xdb8, 8, 0, 0, 0, 0, 1]));
     guess(&guessing, "ada", owner, now).unwrap();
     // A hundred people of one site mistype at once; the 300 who succeed leave no failures behind.
     let guessing = Guessing::default();

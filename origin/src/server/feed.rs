@@ -22,13 +22,10 @@ use crate::{
     event::{self, Event},
     limits::{EXPORT_CHUNK_BYTES, EXPORT_STALL, EXPORT_TIMEOUT, EXPORTS_MAX, FEED_POLL, WAIT_MAX_SECS},
     settings::Settings,
-    wire::Refused,
+    wire::{OriginError, Refused},
 };
 
 const NDJSON: &str = "application/x-ndjson";
-
-/// The answer to a reader whose place in the history no longer exists.
-pub const GONE: Refused = Refused::Status(410, "The history before is gone: read the export");
 
 /// Sends the changes after `after`. If the request asks to wait, it waits for the first change.
 pub async fn changes(
@@ -52,7 +49,9 @@ pub async fn changes(
                     break lines;
                 }
             }
-            Ok(Ok(Feed::Gone)) => return server.plain(context, GONE.reply()),
+            Ok(Ok(Feed::Gone)) => {
+                return server.plain(context, Refused::Own(OriginError::HistoryGone).reply());
+            }
             Ok(Err(error)) => {
                 event::log(Event::Database(&error));
                 return server.plain(context, Refused::Db(error).reply());

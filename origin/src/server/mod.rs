@@ -47,15 +47,15 @@ use self::{
     viewer::{Trusted, Viewer},
 };
 use crate::{
-    db,
+    db, event,
     guessing::{Ending, Guesser},
     limits::{FIRST_HEADERS_TIMEOUT, RETRY_AFTER_SECS, SIGN_IN_MAX_BYTES, SIGN_IN_MAX_FIELDS},
     request::Incoming,
-    service::Outcome,
+    service::Delivery,
     settings::Settings,
     state::Shared,
     tokens::{self, attempt::Attempt, keys::Signer},
-    wire::{Budget, Payload, Refused, form},
+    wire::{Budget, OriginError, Payload, Refused, form},
 };
 
 /// The state of all request handlers.
@@ -119,13 +119,13 @@ impl Server {
     /// The refusal of a request before its body is read, if it has one.
     fn refusal(&self, route: Option<Route<'_>>, viewer: &Viewer, query: &str) -> Option<Refused> {
         if self.shared.settings.is_edge_only && !viewer.is_edge && !is_open(route) {
-            return Some(EDGE_ONLY);
+            return Some(OriginError::EdgeOnly.into());
         }
         if route != Some(Route::Authorize) {
             return None;
         }
         if query.len() > SIGN_IN_MAX_BYTES {
-            return Some(Refused::Status(414, "The query is too long"));
+            return Some(OriginError::QueryTooLong.into());
         }
         let has_more = form::has_more_fields(query.as_bytes(), SIGN_IN_MAX_FIELDS);
         has_more.then(|| form::too_many_fields(SIGN_IN_MAX_FIELDS).into_bad_request())
@@ -138,7 +138,7 @@ impl Server {
         attempt: Option<&Attempt>,
         viewer: &Viewer,
         incoming: Incoming,
-    ) -> Result<Outcome, Reply> {
+    ) -> Result<Delivery, Reply> {
         // Counted as a failure before the password is checked, so that many attempts at once are not free.
         let tried = match attempt.filter(|_| class == Class::Password) {
             Some(attempt) => {
@@ -178,10 +178,6 @@ struct ReplyContext {
     is_sign_in_page: bool,
 }
 
-/// The status is 421 and not 403: clients sign their viewers out on a 403, but an edge without the right
-/// secret is misconfigured, which says nothing about a viewer.
-const EDGE_ONLY: Refused = Refused::Status(421, "This origin answers its edge only");
-
 /// Whether a route answers other senders than the edge: those in the discovery document, because standard
 /// clients ask there; the public documents; and the feed, which has a secret of its own.
 const fn is_open(route: Option<Route<'_>>) -> bool {
@@ -199,9 +195,9 @@ const fn is_open(route: Option<Route<'_>>) -> bool {
     )
 }
 
-fn ending(outcome: &Result<Outcome, pool::Overloaded>) -> Ending {
+fn ending(outcome: &Result<Delivery, pool::Overloaded>) -> Ending {
     match outcome {
-        Ok(Outcome::Reply(reply)) => match reply.status {
+        Ok(Delivery::Reply(reply)) => match reply.status {
             200 => Ending::Right,
             303 if reply.header("location").is_some_and(|to| !to.contains("error=")) => Ending::Right,
             401 => Ending::Wrong,
@@ -246,15 +242,15 @@ async fn handle(State(server): State<Arc<Server>>, request: Request) -> Response
     let class = Class::of(route, &incoming, attempt.as_ref());
     let wait = wanted_wait(&text(headers, "prefer"));
     let outcome = server.answer(class, attempt.as_ref(), &viewer, incoming).await;
-    if let (Some(attempt), Ok(Outcome::Reply(reply)) | Err(reply)) = (&attempt, &outcome)
-        && let Some(line) = attempt.line(viewer.from, reply)
+    if let (Some(attempt), Ok(Delivery::Reply(reply)) | Err(reply)) = (&attempt, &outcome)
+        && let Some(event) = attempt.event(viewer.from, reply)
     {
-        eprintln!("{line}");
+        event::log(event);
     }
     let answer = match outcome {
-        Ok(Outcome::Reply(reply)) => response(reply),
-        Ok(Outcome::Export(reply)) => server.exports.stream(&server, &context, reply).await,
-        Ok(Outcome::Changes(after, reply)) => feed::changes(&server, &context, after, wait, reply).await,
+        Ok(Delivery::Reply(reply)) => response(reply),
+        Ok(Delivery::Export(reply)) => server.exports.stream(&server, &context, reply).await,
+        Ok(Delivery::Changes(after, reply)) => feed::changes(&server, &context, after, wait, reply).await,
         Err(reply) => server.plain(&context, reply),
     };
     if is_unfinished { closing(answer) } else { answer }

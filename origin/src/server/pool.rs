@@ -14,12 +14,12 @@ use tokio::sync::oneshot;
 use crate::{
     db::{DbError, changes::Feed},
     request::Incoming,
-    service::{Engine, Outcome},
+    service::{Delivery, Engine},
     state::Shared,
 };
 
-enum Job {
-    Answer(Box<Incoming>, oneshot::Sender<Outcome>),
+enum Task {
+    Answer(Box<Incoming>, oneshot::Sender<Delivery>),
     Changes(u64, oneshot::Sender<Result<Feed, DbError>>),
     /// Occupies a thread until the other end of the gate is dropped. Signals first that the thread is
     /// occupied.
@@ -30,7 +30,7 @@ enum Job {
 /// A pool of threads, which end when the pool is dropped.
 #[derive(Clone, Debug)]
 pub struct Pool {
-    jobs: SyncSender<Job>,
+    jobs: SyncSender<Task>,
 }
 
 /// The queue is full, or the threads have ended.
@@ -71,9 +71,9 @@ impl Pool {
     ///
     /// # Errors
     /// If the queue is full.
-    pub async fn answer(&self, incoming: Incoming) -> Result<Outcome, Overloaded> {
+    pub async fn answer(&self, incoming: Incoming) -> Result<Delivery, Overloaded> {
         let (sender, answer) = oneshot::channel();
-        self.send(Job::Answer(Box::new(incoming), sender))?;
+        self.send(Task::Answer(Box::new(incoming), sender))?;
         answer.await.map_err(|_| Overloaded)
     }
 
@@ -83,7 +83,7 @@ impl Pool {
     /// If the queue is full.
     pub async fn changes(&self, after: u64) -> Result<Result<Feed, DbError>, Overloaded> {
         let (sender, answer) = oneshot::channel();
-        self.send(Job::Changes(after, sender))?;
+        self.send(Task::Changes(after, sender))?;
         answer.await.map_err(|_| Overloaded)
     }
 
@@ -92,7 +92,7 @@ impl Pool {
     pub fn stick(&self, threads: usize) -> Vec<mpsc::Sender<()>> {
         let stuck = || {
             let ((ready, is_ready), (gate, opened)) = (mpsc::channel(), mpsc::channel());
-            self.send(Job::Stuck(ready, opened)).map(|()| (gate, is_ready))
+            self.send(Task::Stuck(ready, opened)).map(|()| (gate, is_ready))
         };
         // Requests that came before may have to be answered first.
         let taken = (0..threads).map(|_| {
@@ -116,7 +116,7 @@ impl Pool {
         gates
     }
 
-    fn send(&self, job: Job) -> Result<(), Overloaded> {
+    fn send(&self, job: Task) -> Result<(), Overloaded> {
         // Never waits: a full queue is answered with 503 at once.
         self.jobs.try_send(job).map_err(|error| match error {
             TrySendError::Full(_) | TrySendError::Disconnected(_) => Overloaded,
@@ -124,20 +124,20 @@ impl Pool {
     }
 }
 
-fn work(mut engine: Engine, jobs: &Mutex<Receiver<Job>>) {
+fn work(mut engine: Engine, jobs: &Mutex<Receiver<Task>>) {
     loop {
         // One thread at a time holds the lock while it waits for a job; the others wait for the lock.
         let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
         match job {
             // The client may have gone; a write is made all the same, and the send fails harmlessly.
-            Ok(Job::Answer(incoming, answer)) => {
+            Ok(Task::Answer(incoming, answer)) => {
                 drop(answer.send(engine.answer(&incoming)));
                 // After the answer has gone out, so that the client does not wait for it.
                 engine.settle(&incoming);
             }
-            Ok(Job::Changes(after, answer)) => drop(answer.send(engine.changes(after))),
+            Ok(Task::Changes(after, answer)) => drop(answer.send(engine.changes(after))),
             #[cfg(test)]
-            Ok(Job::Stuck(ready, gate)) => {
+            Ok(Task::Stuck(ready, gate)) => {
                 let _ = ready.send(());
                 let _ = gate.recv();
             }

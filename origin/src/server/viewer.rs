@@ -6,7 +6,7 @@ use admit::api::viewer::address;
 use axum::http::HeaderMap;
 
 use super::text;
-use crate::{guessing::From, settings::Settings};
+use crate::{guessing::Source, settings::Settings};
 
 /// Carries the edge's `ORIGIN_SECRET`, which proves that the edge sends the request.
 const EDGE_KEY: &str = "admit-edge-key";
@@ -32,7 +32,7 @@ pub struct Viewer {
     /// The viewer's country, as unchecked text.
     pub country: String,
     /// Where sign-in attempts of this sender are counted.
-    pub from: From,
+    pub from: Source,
 }
 
 impl Viewer {
@@ -55,12 +55,12 @@ impl Viewer {
         let known = told_address.as_deref().and_then(address).and_then(|address| address.parse().ok());
         let names_viewers = trusted.address_header.as_deref().is_some_and(|name| !name.starts_with(VIEWER));
         let from = match known {
-            Some(address) => From::Address(address),
+            Some(address) => Source::Address(address),
             // If a secret is configured, a sender without it is not the edge, so the peer is the viewer.
             // Three kinds of peers may stand for many viewers: the edge when it does not know the viewer, any
             // peer if no secret is configured, and a proxy that does not name the viewer.
-            None if has_secret && !is_edge && (names_viewers || !is_internal(peer)) => From::Address(peer),
-            None => From::Shared(peer),
+            None if has_secret && !is_edge && (names_viewers || !is_internal(peer)) => Source::Address(peer),
+            None => Source::Shared(peer),
         };
         Self { is_edge, address: told_address.unwrap_or_else(|| peer.to_string()), country, from }
     }
@@ -99,7 +99,7 @@ mod tests {
         secrets: &[&str],
         trusted: Option<&str>,
         sent: &[(&'static str, &str)],
-    ) -> (bool, String, From) {
+    ) -> (bool, String, Source) {
         viewer_by(SocketAddr::from(([198, 51, 100, 1], 4_000)), secrets, trusted, sent)
     }
 
@@ -108,7 +108,7 @@ mod tests {
         secrets: &[&str],
         trusted: Option<&str>,
         sent: &[(&'static str, &str)],
-    ) -> (bool, String, From) {
+    ) -> (bool, String, Source) {
         let mut settings = Settings::new("".into(), String::new());
         settings.edge_secrets = secrets.iter().map(|secret| (*secret).to_owned()).collect();
         let trusted = Trusted { address_header: trusted.map(str::to_owned), country_header: None };
@@ -144,12 +144,12 @@ mod tests {
             let ip: IpAddr = peer.parse().unwrap();
             let by = |trusted| viewer_by(SocketAddr::from((ip, 4_000)), &[SECRET], trusted, &[]).2;
             let ip = ip.to_canonical();
-            let expected = if is_shared { From::Shared(ip) } else { From::Address(ip) };
+            let expected = if is_shared { Source::Shared(ip) } else { Source::Address(ip) };
             assert_eq!(by(None), expected, "{peer}");
             // The edge's headers need its secret, so this does not configure a proxy.
             assert_eq!(by(Some("admit-viewer-address")), expected, "{peer}");
             // A configured proxy names its viewers, so this peer without a name is a viewer on this network.
-            assert_eq!(by(Some("x-real-ip")), From::Address(ip), "{peer}");
+            assert_eq!(by(Some("x-real-ip")), Source::Address(ip), "{peer}");
         }
     }
 
@@ -163,22 +163,22 @@ mod tests {
         let old = "old-secret-old-secret-old-secret-old";
         let of_edge = Some("admit-viewer-address");
         for (label, secrets, trusted, sent, is_edge, from) in [
-            ("with the secret", &[SECRET][..], None, &[shows, says][..], true, From::Address(told)),
-            ("while one follows another", &[old, SECRET], None, &[shows, says], true, From::Address(told)),
-            ("without the secret", &[SECRET], None, &[says], false, From::Address(peer)),
-            ("with a wrong secret", &[SECRET], None, &[lies, says], false, From::Address(peer)),
-            ("with two", &[SECRET], None, &[shows, lies, says], false, From::Address(peer)),
-            ("trusted, but not shown", &[SECRET], of_edge, &[says], false, From::Address(peer)),
-            ("trusted, and no secret is set", &[], of_edge, &[says], false, From::Address(told)),
-            ("not trusted, and no secret is set", &[], None, &[shows, says], false, From::Shared(peer)),
-            ("the edge does not know it", &[SECRET], None, &[shows], true, From::Shared(peer)),
+            ("with the secret", &[SECRET][..], None, &[shows, says][..], true, Source::Address(told)),
+            ("while one follows another", &[old, SECRET], None, &[shows, says], true, Source::Address(told)),
+            ("without the secret", &[SECRET], None, &[says], false, Source::Address(peer)),
+            ("with a wrong secret", &[SECRET], None, &[lies, says], false, Source::Address(peer)),
+            ("with two", &[SECRET], None, &[shows, lies, says], false, Source::Address(peer)),
+            ("trusted, but not shown", &[SECRET], of_edge, &[says], false, Source::Address(peer)),
+            ("trusted, and no secret is set", &[], of_edge, &[says], false, Source::Address(told)),
+            ("not trusted, and no secret is set", &[], None, &[shows, says], false, Source::Shared(peer)),
+            ("the edge does not know it", &[SECRET], None, &[shows], true, Source::Shared(peer)),
             (
                 "a proxy's header",
                 &[SECRET],
                 Some("x-real-ip"),
                 &[("x-real-ip", "203.0.113.9")],
                 false,
-                From::Address(told),
+                Source::Address(told),
             ),
             (
                 "not an address",
@@ -186,12 +186,12 @@ mod tests {
                 Some("x-real-ip"),
                 &[("x-real-ip", "unknown")],
                 false,
-                From::Shared(peer),
+                Source::Shared(peer),
             ),
         ] {
             let (found_edge, address, found_from) = viewer(secrets, trusted, sent);
             assert_eq!((found_edge, found_from), (is_edge, from), "{label}");
-            if found_from == From::Address(told) {
+            if found_from == Source::Address(told) {
                 assert_eq!(address, told.to_string(), "{label}");
             }
         }

@@ -14,7 +14,7 @@ use admit::{
 };
 use rusqlite::params;
 
-use super::job::{Answer, Job};
+use super::job::{Job, Success};
 use crate::{
     db::{
         DbError,
@@ -25,7 +25,8 @@ use crate::{
     },
     limits::ACCESSES_MAX,
     period::Period,
-    wire::{Fields, Refused, form, shown},
+    text::shown,
+    wire::{Fields, OriginError, Refused, form},
 };
 
 /// `POST /items/access`: grants access to an item or package until a moment, or for the period that a fee
@@ -33,7 +34,7 @@ use crate::{
 ///
 /// # Errors
 /// 404, 422.
-pub fn grant(job: &mut Job<'_>) -> Result<Answer, Refused> {
+pub fn grant(job: &mut Job<'_>) -> Result<Success, Refused> {
     let fields = Fields::new(job.fields);
     let item_id = fields.required_integer("item_id");
     let consumer_id = fields.required_integer("consumer_id");
@@ -92,7 +93,7 @@ pub fn grant(job: &mut Job<'_>) -> Result<Answer, Refused> {
         starts_at,
         expires_at: end.min(NEVER_EXPIRES),
     };
-    Ok(Answer::Created(job.access_json(&item, &grant, (customer.id, &customer.uuid))?))
+    Ok(Success::Created(job.access_json(&item, &grant, (customer.id, &customer.uuid))?))
 }
 
 /// `DELETE /items/{id}/access?consumer_id=`: removes all accesses on the item itself. Access by a package or
@@ -100,8 +101,7 @@ pub fn grant(job: &mut Job<'_>) -> Result<Answer, Refused> {
 ///
 /// # Errors
 /// 422 without a valid `consumer_id`, 400 if there is no access to remove.
-pub fn revoke(job: &mut Job<'_>, item_id: i64) -> Result<Answer, Refused> {
-    const FAILED: Refused = Refused::Status(400, "Failed to remove item access");
+pub fn revoke(job: &mut Job<'_>, item_id: i64) -> Result<Success, Refused> {
     let consumer_id = match form::parameter(job.request.query, "consumer_id")?.as_deref() {
         None | Some("") => Err("The consumer_id is required in the query".to_owned()),
         Some(text) => number::whole_text(text)
@@ -111,7 +111,7 @@ pub fn revoke(job: &mut Job<'_>, item_id: i64) -> Result<Answer, Refused> {
     // The item may be inactive: access that was sold can still be revoked.
     let item = records::item_alone(job.db, item_id)?;
     if item.is_none_or(|item| item.merchant_id != job.caller.merchant_id) {
-        return Err(FAILED);
+        return Err(OriginError::NoAccessToRemove.into());
     }
     // A person with several issuers has the same access once for each, so ids repeat.
     let mut removed = BTreeSet::new();
@@ -126,11 +126,11 @@ pub fn revoke(job: &mut Job<'_>, item_id: i64) -> Result<Answer, Refused> {
         removed.extend(ids);
     }
     if removed.is_empty() {
-        return Err(FAILED);
+        return Err(OriginError::NoAccessToRemove.into());
     }
     let accesses = removed.into_iter().collect();
     job.change.about = AboutAccesses { accesses, item_id: Some(item_id), customer_id: Some(consumer_id) };
-    Ok(Answer::Done)
+    Ok(Success::Done)
 }
 
 fn touch(job: &mut Job<'_>, customer: &Customer) {

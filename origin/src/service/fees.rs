@@ -12,13 +12,14 @@ use serde_json::Number;
 
 use super::{
     budget::Changed,
-    job::{Answer, Job},
+    job::{Job, Success},
 };
 use crate::{
     db::{DbError, numbers::RecordKind, records},
     limits::TEXT_MAX_BYTES,
     period::{Period, PeriodError, UNITS},
-    wire::{Fields, Refused, shown},
+    text::shown,
+    wire::{Fields, OriginError, Refused},
 };
 
 /// The fields of a fee in a body, as far as they were sent.
@@ -38,13 +39,13 @@ struct FeeFields {
 ///
 /// # Errors
 /// 400, 404, 422.
-pub fn create(job: &mut Job<'_>, item_id: i64) -> Result<Answer, Refused> {
+pub fn create(job: &mut Job<'_>, item_id: i64) -> Result<Success, Refused> {
     let said = read(job, &Fields::new(job.fields))?;
     let mut item = job.item(item_id)?;
     let fee = new_fee(job, said, None)?;
     item.fees.push(fee.clone());
     job.put_item(&item, Changed::Fees)?;
-    Ok(Answer::Created(job.fee_json(&item, &fee)?))
+    Ok(Success::Created(job.fee_json(&item, &fee)?))
 }
 
 /// `PUT /v2/items/{id}/access-fees/{fee_id}`: replaces the whole fee.
@@ -52,27 +53,27 @@ pub fn create(job: &mut Job<'_>, item_id: i64) -> Result<Answer, Refused> {
 /// # Errors
 /// 400, 404, 422, and 412 if a customer holds access bought by the fee and the new fee would sell something
 /// else.
-pub fn replace(job: &mut Job<'_>, item_id: i64, fee_id: i64) -> Result<Answer, Refused> {
+pub fn replace(job: &mut Job<'_>, item_id: i64, fee_id: i64) -> Result<Success, Refused> {
     let said = read(job, &Fields::new(job.fields))?;
     let mut item = job.item(item_id)?;
     let fee = replaced(job, &mut item, fee_id, said)?;
     job.put_item(&item, Changed::Fees)?;
-    Ok(Answer::Created(job.fee_json(&item, &fee)?))
+    Ok(Success::Created(job.fee_json(&item, &fee)?))
 }
 
 /// `DELETE /v2/items/{id}/access-fees/{fee_id}`: removes a fee.
 ///
 /// # Errors
 /// 404, and 412 while a customer holds access bought by the fee.
-pub fn delete(job: &mut Job<'_>, item_id: i64, fee_id: i64) -> Result<Answer, Refused> {
+pub fn delete(job: &mut Job<'_>, item_id: i64, fee_id: i64) -> Result<Success, Refused> {
     let mut item = job.item(item_id)?;
     position(&item, fee_id)?;
     if is_in_use(job, item_id, fee_id)? {
-        return Err(Refused::Status(412, "Access fee is in use"));
+        return Err(OriginError::FeeInUse.into());
     }
     item.fees.retain(|fee| fee.id != fee_id);
     job.put_smaller_item(&item)?;
-    Ok(Answer::Done)
+    Ok(Success::Done)
 }
 
 /// `PATCH /v2/items/{id}/access-fees/bulk`: replaces fees, and adds those whose `id` is 0. If one fee is
@@ -80,7 +81,7 @@ pub fn delete(job: &mut Job<'_>, item_id: i64, fee_id: i64) -> Result<Answer, Re
 ///
 /// # Errors
 /// 400, 404, 412, 422.
-pub fn bulk(job: &mut Job<'_>, item_id: i64) -> Result<Answer, Refused> {
+pub fn bulk(job: &mut Job<'_>, item_id: i64) -> Result<Success, Refused> {
     let fields = Fields::new(job.fields);
     let objects = fields.objects("access_fees").unwrap_or_default();
     if objects.is_empty() {
@@ -111,7 +112,7 @@ pub fn bulk(job: &mut Job<'_>, item_id: i64) -> Result<Answer, Refused> {
         });
     }
     job.put_item(&item, Changed::Fees)?;
-    Ok(Answer::Created(job.fees_json(&item, &changed)?))
+    Ok(Success::Created(job.fees_json(&item, &changed)?))
 }
 
 fn position(item: &Item, fee_id: i64) -> Result<usize, Refused> {
@@ -122,7 +123,7 @@ fn replaced(job: &Job<'_>, item: &mut Item, fee_id: i64, said: FeeFields) -> Res
     let position = position(item, fee_id)?;
     let Some(slot) = item.fees.get_mut(position) else { return Err(ApiError::FeeNotFound.into()) };
     if slot.access_type_id != said.access_type_id && is_in_use(job, item.id, fee_id)? {
-        return Err(Refused::Status(412, "Access fee is in use"));
+        return Err(OriginError::FeeInUse.into());
     }
     *slot = new_fee(job, said, Some(slot))?;
     Ok(slot.clone())
@@ -247,8 +248,7 @@ fn amount(fields: &Fields<'_>, name: &str) -> Result<Option<Number>, Refused> {
     amount.map(Some).ok_or_else(|| {
         let name = fields.name_of(name);
         Refused::Named {
-            status: 400,
-            message: "Invalid fee amount".to_owned(),
+            error: OriginError::FeeAmount,
             problem: format!("The {name} must be a number from 0 on, such as 4.50, not {}", shown(&sent)),
             name,
         }

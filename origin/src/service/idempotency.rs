@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// A stored answer.
-pub struct Kept {
+pub struct StoredAnswer {
     /// 201 or 204.
     pub status: u16,
     /// JSON; empty for a 204.
@@ -57,14 +57,14 @@ pub fn earlier(
     incoming: &Incoming,
     fields: &Map<String, Value>,
     now: i64,
-) -> Result<Option<Kept>, Refused> {
+) -> Result<Option<StoredAnswer>, Refused> {
     let sql = "DELETE FROM idempotency WHERE created_at <= ?1";
     transaction.prepare_cached(sql)?.execute([now.saturating_sub(IDEMPOTENCY_SECS)])?;
     let sql = "SELECT request, status, body, seq FROM idempotency WHERE caller = ?1 AND key = ?2";
     let kept = transaction
         .prepare_cached(sql)?
         .query_row([&caller.name, key], |row| {
-            let kept = Kept { status: row.get(1)?, body: row.get(2)?, seq: row.get(3)? };
+            let kept = StoredAnswer { status: row.get(1)?, body: row.get(2)?, seq: row.get(3)? };
             Ok((row.get::<_, Vec<u8>>(0)?, kept))
         })
         .optional()?;
@@ -90,12 +90,12 @@ pub fn keep(
     key: &str,
     incoming: &Incoming,
     fields: &Map<String, Value>,
-    kept: &Kept,
+    kept: &StoredAnswer,
     now: i64,
 ) -> Result<(), DbError> {
     let sql = "INSERT INTO idempotency (caller, key, request, status, body, seq, created_at, merchant_id)
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
-    let Kept { status, body, seq } = kept;
+    let StoredAnswer { status, body, seq } = kept;
     let request = meaning(incoming, fields);
     let values = params![caller.name, key, request, status, body, seq, now, caller.merchant_id];
     transaction.prepare_cached(sql)?.execute(values)?;

@@ -12,13 +12,13 @@ use rusqlite::params;
 
 use super::{
     budget::Changed,
-    job::{Answer, Job},
+    job::{Job, Success},
     kinds::{ITEM_TYPES, PAID, access_control_type, item_type},
 };
 use crate::{
     db::{DbError, numbers::RecordKind, records::Ref, store},
     limits::{CONTENT_MAX_BYTES, MEMBERS_MAX, TEXT_MAX_BYTES},
-    wire::{Fields, Refused},
+    wire::{Fields, OriginError, Refused},
 };
 
 /// The fields of an item in a body; a field that was not sent is `None`.
@@ -72,7 +72,7 @@ fn read(job: &Job<'_>, extent: Extent) -> Result<ItemFields, Refused> {
 ///
 /// # Errors
 /// 422.
-pub fn create(job: &mut Job<'_>) -> Result<Answer, Refused> {
+pub fn create(job: &mut Job<'_>) -> Result<Success, Refused> {
     let said = read(job, Extent::Whole)?;
     let now = Timestamp::At(job.now);
     let (Some(title), Some(item_type), Some(paid)) =
@@ -103,7 +103,7 @@ pub fn create(job: &mut Job<'_>) -> Result<Answer, Refused> {
 ///
 /// # Errors
 /// 404, 422.
-pub fn replace(job: &mut Job<'_>, id: i64) -> Result<Answer, Refused> {
+pub fn replace(job: &mut Job<'_>, id: i64) -> Result<Success, Refused> {
     let mut said = read(job, Extent::Whole)?;
     let item = job.item(id)?;
     said.content.get_or_insert_default();
@@ -117,13 +117,13 @@ pub fn replace(job: &mut Job<'_>, id: i64) -> Result<Answer, Refused> {
 ///
 /// # Errors
 /// 404, 422.
-pub fn change(job: &mut Job<'_>, id: i64) -> Result<Answer, Refused> {
+pub fn change(job: &mut Job<'_>, id: i64) -> Result<Success, Refused> {
     let said = read(job, Extent::Part)?;
     let item = job.item(id)?;
     save(job, item, said)
 }
 
-fn save(job: &mut Job<'_>, mut item: Item, said: ItemFields) -> Result<Answer, Refused> {
+fn save(job: &mut Job<'_>, mut item: Item, said: ItemFields) -> Result<Success, Refused> {
     if let Some(item_type) = said.item_type {
         if item.is_package() != (item_type.name == "package") {
             let problem = "The item_type cannot make a package of an item, or an item of a package";
@@ -149,7 +149,7 @@ fn save(job: &mut Job<'_>, mut item: Item, said: ItemFields) -> Result<Answer, R
         let sql = "UPDATE items SET external_asset_id = ?2 WHERE id = ?1";
         job.db.prepare_cached(sql)?.execute(params![item.id, external_asset_id])?;
     }
-    Ok(Answer::Created(job.item_json(&item)?))
+    Ok(Success::Created(job.item_json(&item)?))
 }
 
 /// Numbers the entries of metadata. An entry with a known name keeps its number.
@@ -174,16 +174,16 @@ fn numbered(
 ///
 /// # Errors
 /// 400 if the merchant has no such item.
-pub fn delete(job: &mut Job<'_>, id: i64) -> Result<Answer, Refused> {
+pub fn delete(job: &mut Job<'_>, id: i64) -> Result<Success, Refused> {
     let mut item = match job.item(id) {
-        Err(Refused::Api(ApiError::ItemNotFound)) => return Err(Refused::Status(400, "Item not found")),
+        Err(Refused::Api(ApiError::ItemNotFound)) => return Err(OriginError::NoItemToDelete.into()),
         item => item?,
     };
     item.is_active = false;
     item.updated_at = Timestamp::At(job.now);
     job.put_smaller_item(&item)?;
     job.db.prepare_cached("UPDATE items SET deleted_at = ?2 WHERE id = ?1")?.execute([id, job.now])?;
-    Ok(Answer::Created(job.item_json(&item)?))
+    Ok(Success::Created(job.item_json(&item)?))
 }
 
 /// `PATCH /v2/items/packages/{id}/bulk`: adds and removes members. Adding a present member and removing an
@@ -191,7 +191,7 @@ pub fn delete(job: &mut Job<'_>, id: i64) -> Result<Answer, Refused> {
 ///
 /// # Errors
 /// 404, 422.
-pub fn change_members(job: &mut Job<'_>, id: i64) -> Result<Answer, Refused> {
+pub fn change_members(job: &mut Job<'_>, id: i64) -> Result<Success, Refused> {
     let fields = Fields::new(job.fields);
     let added = fields.integers("add_asset_ids").unwrap_or_default();
     let removed = fields.integers("remove_asset_ids").unwrap_or_default();
@@ -219,7 +219,7 @@ pub fn change_members(job: &mut Job<'_>, id: i64) -> Result<Answer, Refused> {
     fields.finish()?;
     store::remove_members(job.db, id, &removed)?;
     job.change.touch(Ref::Item(id));
-    Ok(Answer::Created(job.item_json(&package)?))
+    Ok(Success::Created(job.item_json(&package)?))
 }
 
 /// Whether the caller's packages may hold the item. The item is not loaded: a request may add a thousand.

@@ -24,7 +24,7 @@ use super::budget::{self, Changed};
 use crate::{
     db::{
         DbError,
-        changes::Change,
+        changes::PendingChange,
         numbers::{self, RecordKind},
         records::{self, Ref},
         store,
@@ -45,7 +45,7 @@ pub struct Caller {
 
 /// The answer to a successful write.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub enum Success {
     /// 201 with this JSON.
     Created(String),
     /// 204 without a body.
@@ -65,7 +65,7 @@ pub struct Job<'a> {
     /// The fields of the body.
     pub fields: &'a Map<String, Value>,
     /// The records that the write has touched so far.
-    pub change: Change,
+    pub change: PendingChange,
 }
 
 impl Job<'_> {

@@ -60,13 +60,14 @@ use crate::{
     request::Incoming,
     settings::Settings,
     state::{Shared, storage},
+    text::shown,
     tokens::{self, keys},
-    wire::{self, Refused, form},
+    wire::{Refused, form},
 };
 
 /// How the server delivers an answer.
 #[derive(Clone, Debug)]
-pub enum Outcome {
+pub enum Delivery {
     /// A complete answer.
     Reply(Reply),
     /// The headers of the export, which is streamed.
@@ -99,19 +100,19 @@ impl Engine {
     }
 
     /// Answers a request. The reply has all of its headers.
-    pub fn answer(&mut self, incoming: &Incoming) -> Outcome {
+    pub fn answer(&mut self, incoming: &Incoming) -> Delivery {
         let outcome = self.outcome(incoming).unwrap_or_else(|refused| {
             if let Refused::Db(error) = &refused {
                 event::log(Event::Database(error));
                 self.shared.storage.failed(error, self.now());
             }
-            Outcome::Reply(refused.reply())
+            Delivery::Reply(refused.reply())
         });
         self.edge.refresh_keys();
         match outcome {
-            Outcome::Reply(reply) => Outcome::Reply(self.complete(incoming, reply)),
-            Outcome::Export(reply) => Outcome::Export(self.complete(incoming, reply)),
-            Outcome::Changes(after, reply) => Outcome::Changes(after, self.complete(incoming, reply)),
+            Delivery::Reply(reply) => Delivery::Reply(self.complete(incoming, reply)),
+            Delivery::Export(reply) => Delivery::Export(self.complete(incoming, reply)),
+            Delivery::Changes(after, reply) => Delivery::Changes(after, self.complete(incoming, reply)),
         }
     }
 
@@ -147,11 +148,11 @@ impl Engine {
         changes::after(&self.connection, after, FEED_MAX_CHANGES, FEED_MAX_BYTES)
     }
 
-    fn outcome(&mut self, incoming: &Incoming) -> Result<Outcome, Refused> {
+    fn outcome(&mut self, incoming: &Incoming) -> Result<Delivery, Refused> {
         let request = &incoming.request();
         if request.method == "OPTIONS" {
             let route = Server::Origin.route(request.path);
-            return Ok(Outcome::Reply(preflight::reply(route, &incoming.requested_headers)));
+            return Ok(Delivery::Reply(preflight::reply(route, &incoming.requested_headers)));
         }
         let (route, operation) = Server::Origin.find(request.method, request.path)?;
         let now = self.now();
@@ -160,28 +161,28 @@ impl Engine {
         match operation.kind {
             Kind::Feed => self.feed(request, |reply| {
                 Ok(match after(request.query)? {
-                    Some(after) => Outcome::Changes(after, reply),
-                    None => Outcome::Export(reply),
+                    Some(after) => Delivery::Changes(after, reply),
+                    None => Delivery::Export(reply),
                 })
             }),
-            Kind::Health => Ok(Outcome::Reply(self.health(incoming.is_edge, now)?)),
+            Kind::Health => Ok(Delivery::Reply(self.health(incoming.is_edge, now)?)),
             Kind::SignIn { .. } | Kind::SignInPage | Kind::Discovery => {
                 let (shared, connection) = (&self.shared, &mut self.connection);
-                Ok(Outcome::Reply(tokens::answer(shared, connection, route, incoming, now)?))
+                Ok(Delivery::Reply(tokens::answer(shared, connection, route, incoming, now)?))
             }
-            Kind::Read => Ok(Outcome::Reply(self.read(request, now)?)),
+            Kind::Read => Ok(Delivery::Reply(self.read(request, now)?)),
             Kind::Publish => Err(ApiError::RouteNotFound.into()),
             Kind::Write(action) => {
                 let token = match self.edge.verify(request) {
                     Ok(token) => token,
-                    Err(reply) => return Ok(Outcome::Reply(reply)),
+                    Err(reply) => return Ok(Delivery::Reply(reply)),
                 };
                 if let Err(refusal) = self.edge.permit(&token, Permission::Write) {
                     self.shared.counts.add(0, "write", write::NO_MERCHANT, now);
-                    return Ok(Outcome::Reply(refusal));
+                    return Ok(Delivery::Reply(refusal));
                 }
                 let request = WriteRequest { route, action, incoming, now };
-                Ok(Outcome::Reply(self.write(&token, &request)?))
+                Ok(Delivery::Reply(self.write(&token, &request)?))
             }
         }
     }
@@ -217,8 +218,8 @@ impl Engine {
     fn feed(
         &self,
         request: &Request<'_>,
-        then: impl FnOnce(Reply) -> Result<Outcome, Refused>,
-    ) -> Result<Outcome, Refused> {
+        then: impl FnOnce(Reply) -> Result<Delivery, Refused>,
+    ) -> Result<Delivery, Refused> {
         let reply = with_seq(Reply::ok(String::new(), Caching::Private), db::seq(&self.connection)?);
         let Settings { feed_secret, feed_secret_previous, .. } = &self.shared.settings;
         let secrets = [feed_secret, feed_secret_previous];
@@ -230,11 +231,11 @@ impl Engine {
         }
         let token = match self.edge.verify(request) {
             Ok(token) => token,
-            Err(reply) => return Ok(Outcome::Reply(reply)),
+            Err(reply) => return Ok(Delivery::Reply(reply)),
         };
         match self.edge.permit(&token, Permission::Feed) {
             Ok(()) => then(reply),
-            Err(refusal) => Ok(Outcome::Reply(refusal)),
+            Err(refusal) => Ok(Delivery::Reply(refusal)),
         }
     }
 
@@ -308,9 +309,6 @@ fn after(query: &str) -> Result<Option<u64>, Refused> {
     let Some(after) = form::parameter(query, "after")? else { return Ok(None) };
     let is_number = !after.is_empty() && after.bytes().all(|byte| byte.is_ascii_digit());
     after.parse().ok().filter(|_| is_number).map(Some).ok_or_else(|| {
-        Refused::field(
-            "after",
-            &format!("The after must be the seq of a change, not {}", wire::shown(&after)),
-        )
+        Refused::field("after", &format!("The after must be the seq of a change, not {}", shown(&after)))
     })
 }

@@ -9,20 +9,20 @@ use super::*;
 use crate::{
     clock::Clock,
     db::import::import,
-    wire::{Budget, Payload},
+    wire::{Body, Budget, Payload},
 };
 
 fn ask(engine: &mut Engine, method: &str, path: &str, bearer: &str, body: &str) -> Reply {
     let payload = Payload {
         content_type: "application/x-www-form-urlencoded".to_owned(),
-        body: wire::Body::Whole(body.as_bytes().to_vec()),
+        body: Body::Whole(body.as_bytes().to_vec()),
         budget: Budget::WRITE,
         ..Payload::default()
     };
     let (method, path) = (method.to_owned(), path.to_owned());
     let authorization = format!("Bearer {bearer}");
     let incoming = Incoming { method, path, authorization, payload, ..Incoming::default() };
-    let Outcome::Reply(reply) = engine.answer(&incoming) else { panic!("no reply") };
+    let Delivery::Reply(reply) = engine.answer(&incoming) else { panic!("no reply") };
     reply
 }
 

@@ -19,15 +19,15 @@ use uuid::Uuid;
 
 use super::{
     access, budget, fees,
-    idempotency::{self, Kept},
+    idempotency::{self, StoredAnswer},
     items,
-    job::{Answer, Caller, Job, fee_id, item_id},
+    job::{Caller, Job, Success, fee_id, item_id},
 };
 use crate::{
     db::{
         DbError,
         audit::{self, Actor, Deed},
-        changes::{self, Change},
+        changes::{self, PendingChange},
         usage,
     },
     event::{self, Event},
@@ -80,9 +80,11 @@ pub fn write(
         .take(&shared.settings.quotas, caller.merchant_id, now)
         .inspect_err(|_| shared.counts.add(caller.merchant_id, "write", "429 too many writes", now))?;
     actor.merchant_id = caller.merchant_id;
-    let sent = Sent::read(request);
+    // Bodies are read before the lock is taken: reading needs no database.
+    let parsed = ParsedWrite::read(request);
     let _writing = shared.lock();
-    let made = sent.and_then(|sent| make(&shared.settings, connection, &caller, &actor, &sent, request));
+    let made =
+        parsed.and_then(|parsed| make(&shared.settings, connection, &caller, &actor, &parsed, request));
     made.inspect_err(|refused| {
         if let Some(reason) = refused.outcome()
             && let Err(error) = record_refused(&shared.settings, connection, &actor, request, reason)
@@ -93,13 +95,13 @@ pub fn write(
 }
 
 /// A request as it was read, before it is checked against the database.
-struct Sent<'a> {
+struct ParsedWrite<'a> {
     numbers: Numbers,
     fields: Map<String, Value>,
     key: Option<&'a str>,
 }
 
-impl<'a> Sent<'a> {
+impl<'a> ParsedWrite<'a> {
     fn read(request: &WriteRequest<'a>) -> Result<Self, Refused> {
         let numbers = Numbers::of(request.route)?;
         let fields = match request.incoming.method.as_str() {
@@ -117,33 +119,35 @@ fn make(
     connection: &mut Connection,
     caller: &Caller,
     actor: &Actor,
-    Sent { numbers, fields, key }: &Sent<'_>,
+    ParsedWrite { numbers, fields, key }: &ParsedWrite<'_>,
     WriteRequest { route, action, incoming, now }: &WriteRequest<'_>,
 ) -> Result<Written, Refused> {
     let (request, now) = (&incoming.request(), *now);
+    // `Immediate` takes SQLite's write lock now, so that the reads below cannot become stale.
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     if let Some(key) = key
         && let Some(kept) = idempotency::earlier(&transaction, caller, key, incoming, fields, now)?
     {
-        let Kept { status, body, seq } = kept;
+        let StoredAnswer { status, body, seq } = kept;
         let mut reply = reply(status, body);
         reply.headers.push(("idempotency-replayed", Cow::Borrowed("true")));
         return Ok(Written { reply, seq });
     }
+    // The quota compares before and after; triggers keep the usage current within the transaction.
     let stored_before = usage::of(&transaction, caller.merchant_id)?;
-    let mut job = Job { db: &transaction, now, caller, request, fields, change: Change::default() };
+    let mut job = Job { db: &transaction, now, caller, request, fields, change: PendingChange::default() };
     let answer = apply(*action, *numbers, &mut job)?;
     let change = job.change;
     let (status, body) = match answer {
-        Answer::Created(json) => (201, json),
-        Answer::Done => (204, String::new()),
+        Success::Created(json) => (201, json),
+        Success::Done => (204, String::new()),
     };
     let deed = deed(*action, *route, &change, &body);
     let seq = change.log(&transaction, now)?;
     changes::cut(&transaction, seq, settings.keep_changes, now)?;
-    audit::record(&transaction, actor, &deed, &audit::Outcome::Done(Some(seq)), now)?;
+    audit::record(&transaction, actor, &deed, &audit::DeedOutcome::Done(Some(seq)), now)?;
     audit::cut(&transaction, caller.merchant_id, settings.keep_audit, now)?;
-    let kept = Kept { status, body, seq };
+    let kept = StoredAnswer { status, body, seq };
     if let Some(key) = key {
         idempotency::keep(&transaction, caller, key, incoming, fields, &kept, now)?;
     }
@@ -160,14 +164,14 @@ fn record_refused(
     reason: String,
 ) -> Result<(), DbError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let deed = deed(request.action, request.route, &Change::default(), "");
-    audit::record(&transaction, actor, &deed, &audit::Outcome::Refused(reason), request.now)?;
+    let deed = deed(request.action, request.route, &PendingChange::default(), "");
+    audit::record(&transaction, actor, &deed, &audit::DeedOutcome::Refused(reason), request.now)?;
     audit::cut(&transaction, actor.merchant_id, settings.keep_audit, request.now)?;
     Ok(transaction.commit()?)
 }
 
 /// The audit trail's name for the write, from its path, its changes and its answer.
-fn deed(action: WriteAction, route: Route<'_>, change: &Change, answered: &str) -> Deed {
+fn deed(action: WriteAction, route: Route<'_>, change: &PendingChange, answered: &str) -> Deed {
     #[derive(Deserialize)]
     struct Answered {
         id: i64,
@@ -250,7 +254,11 @@ impl Numbers {
     }
 }
 
-fn apply(action: WriteAction, Numbers { id, fee_id }: Numbers, job: &mut Job<'_>) -> Result<Answer, Refused> {
+fn apply(
+    action: WriteAction,
+    Numbers { id, fee_id }: Numbers,
+    job: &mut Job<'_>,
+) -> Result<Success, Refused> {
     match action {
         WriteAction::Grant => access::grant(job),
         WriteAction::Revoke => access::revoke(job, id),

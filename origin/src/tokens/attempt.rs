@@ -2,11 +2,10 @@
 //! counts among, and what the log says about it.
 
 use admit::api::{contract::Route, reply::Reply};
-use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::client;
-use crate::{guessing::From, limits::TEXT_MAX_BYTES, request::Incoming, wire::Fields};
+use crate::{event::Event, guessing::Source, limits::TEXT_MAX_BYTES, request::Incoming, wire::Fields};
 
 /// Bytes of the user name's hash in the log: 64 bits.
 const LOGGED_HASH_BYTES: usize = 8;
@@ -18,7 +17,7 @@ const LOGGED_CLIENT_BYTES: usize = 64;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {
     /// The grant type, in OAuth's terms.
-    pub grant: Grant,
+    pub grant: GrantType,
     /// The client id in the request, empty if absent.
     pub client_id: String,
     /// The user name, if the request has a password.
@@ -27,7 +26,7 @@ pub struct Attempt {
 
 /// How a request signs in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Grant {
+pub enum GrantType {
     /// A password that an app sends.
     Password,
     /// A password typed on the sign-in page.
@@ -42,7 +41,7 @@ pub enum Grant {
     Other,
 }
 
-impl Grant {
+impl GrantType {
     const fn word(self) -> &'static str {
         match self {
             Self::Password => "password",
@@ -69,12 +68,12 @@ impl Attempt {
         let fields = Fields::new(&body);
         let text = |name| fields.text(name, TEXT_MAX_BYTES);
         let grant = match text("grant_type").as_deref() {
-            _ if is_page => Grant::Page,
-            Some("password") if route == Route::Authenticate => Grant::Password,
-            Some("client_credentials") => Grant::ClientCredentials,
-            Some("refresh_token") => Grant::Refresh,
-            Some("authorization_code") if route != Route::Authenticate => Grant::Code,
-            _ => Grant::Other,
+            _ if is_page => GrantType::Page,
+            Some("password") if route == Route::Authenticate => GrantType::Password,
+            Some("client_credentials") => GrantType::ClientCredentials,
+            Some("refresh_token") => GrantType::Refresh,
+            Some("authorization_code") if route != Route::Authenticate => GrantType::Code,
+            _ => GrantType::Other,
         };
         let username = if grant.has_password() { text("username") } else { None };
         let presented = client::presented(&incoming.authorization, &fields);
@@ -82,11 +81,11 @@ impl Attempt {
         Some(Self { grant, client_id, username })
     }
 
-    /// The log line about an attempt that was answered with `reply`. `None` for routine steps.
+    /// The event of an attempt that was answered with `reply`. `None` for a successful refresh, which is routine.
     #[must_use]
-    pub fn line(&self, from: From, reply: &Reply) -> Option<String> {
+    pub fn event<'a>(&'a self, source: Source, reply: &'a Reply) -> Option<Event<'a>> {
         let outcome = match reply.status {
-            200..=399 if self.grant == Grant::Refresh => return None,
+            200..=399 if self.grant == GrantType::Refresh => return None,
             // A redirect with an error says so in its address.
             300..=399 if reply.header("location").is_some_and(|to| to.contains("error=")) => "invalid",
             200..=399 => "granted",
@@ -96,26 +95,20 @@ impl Attempt {
             500.. => "unavailable",
             _ => "invalid",
         };
-        let (From::Address(address) | From::Shared(address)) = from;
-        let client = self.client_id.get(..self.client_id.floor_char_boundary(LOGGED_CLIENT_BYTES));
-        let mut line = Map::from_iter([
-            ("event".to_owned(), Value::from("sign_in")),
-            ("grant".to_owned(), self.grant.word().into()),
-            ("client".to_owned(), client.into()),
-            ("address".to_owned(), address.to_string().into()),
-            ("outcome".to_owned(), outcome.into()),
-        ]);
-        if let Some(username) = &self.username {
-            line.insert("user".to_owned(), hashed(username).into());
-        }
-        if let Some(request_id) = reply.header("x-request-id") {
-            line.insert("request_id".to_owned(), request_id.into());
-        }
-        Some(json!(line).to_string())
+        let (Source::Address(address) | Source::Shared(address)) = source;
+        let end = self.client_id.floor_char_boundary(LOGGED_CLIENT_BYTES);
+        Some(Event::SignIn {
+            grant: self.grant.word(),
+            client_id: self.client_id.get(..end).unwrap_or_default(),
+            address,
+            outcome,
+            user: self.username.as_deref().map(hashed),
+            request_id: reply.header("x-request-id"),
+        })
     }
 }
 
-impl Grant {
+impl GrantType {
     /// Whether a password is checked, which takes tens of milliseconds.
     #[must_use]
     pub const fn has_password(self) -> bool {
@@ -135,6 +128,7 @@ mod tests {
     use std::net::IpAddr;
 
     use admit::api::{error::ApiError, reply::Caching};
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::wire::{Body, Budget, Payload};
@@ -152,14 +146,14 @@ mod tests {
         use Route::{Authenticate, Authorize, ItemsV2, Token};
         let attempt = |route, form| Attempt::of(route, &incoming("POST", form));
         for (route, form, grant, username) in [
-            (Authenticate, "grant_type=password&username=ada&client_id=c", Grant::Password, Some("ada")),
-            (Authenticate, "grant_type=refresh_token&refresh_token=x&client_id=c", Grant::Refresh, None),
-            (Authenticate, "grant_type=client_credentials&client_id=c", Grant::ClientCredentials, None),
-            (Authenticate, "client_id=c", Grant::Other, None),
-            (Token, "grant_type=authorization_code&client_id=c", Grant::Code, None),
+            (Authenticate, "grant_type=password&username=ada&client_id=c", GrantType::Password, Some("ada")),
+            (Authenticate, "grant_type=refresh_token&refresh_token=x&client_id=c", GrantType::Refresh, None),
+            (Authenticate, "grant_type=client_credentials&client_id=c", GrantType::ClientCredentials, None),
+            (Authenticate, "client_id=c", GrantType::Other, None),
+            (Token, "grant_type=authorization_code&client_id=c", GrantType::Code, None),
             // This endpoint accepts no passwords.
-            (Token, "grant_type=password&username=ada&client_id=c", Grant::Other, None),
-            (Authorize, "username=ada&client_id=c", Grant::Page, Some("ada")),
+            (Token, "grant_type=password&username=ada&client_id=c", GrantType::Other, None),
+            (Authorize, "username=ada&client_id=c", GrantType::Page, Some("ada")),
         ] {
             let expected =
                 Attempt { grant, client_id: "c".to_owned(), username: username.map(str::to_owned) };
@@ -168,15 +162,15 @@ mod tests {
         assert_eq!(attempt(ItemsV2, "username=ada"), None);
         assert_eq!(Attempt::of(Authorize, &incoming("GET", "")), None);
         let unreadable = attempt(Authenticate, &"a[]&".repeat(100)).unwrap();
-        assert_eq!((unreadable.grant, unreadable.username), (Grant::Other, None));
+        assert_eq!((unreadable.grant, unreadable.username), (GrantType::Other, None));
     }
 
     #[test]
     fn the_log_has_user_and_grant_and_no_secret() {
         let form = "grant_type=password&username=Ada@example.com&password=s3cret&client_id=app";
         let attempt = Attempt::of(Route::Authenticate, &incoming("POST", form)).unwrap();
-        let from = From::Address(IpAddr::from([203, 0, 113, 9]));
-        let line = |reply: &Reply| attempt.line(from, reply).unwrap();
+        let from = Source::Address(IpAddr::from([203, 0, 113, 9]));
+        let line = |reply: &Reply| attempt.event(from, reply).unwrap().to_string();
         let refused = line(&ApiError::InvalidToken.into());
         let expected = json!({
             "event": "sign_in", "grant": "password", "client": "app", "address": "203.0.113.9",
@@ -191,8 +185,8 @@ mod tests {
         assert!(!line(&ApiError::Internal.into()).contains("s3cret"));
         assert!(line(&Reply::ok(String::new(), Caching::Private)).contains("granted"));
         assert!(line(&ApiError::TooManyRequests.into()).contains("delayed"));
-        let refresh = Attempt { grant: Grant::Refresh, ..attempt.clone() };
-        assert_eq!(refresh.line(from, &Reply::ok(String::new(), Caching::Private)), None);
-        assert!(refresh.line(from, &ApiError::InvalidToken.into()).is_some());
+        let refresh = Attempt { grant: GrantType::Refresh, ..attempt.clone() };
+        assert!(refresh.event(from, &Reply::ok(String::new(), Caching::Private)).is_none());
+        assert!(refresh.event(from, &ApiError::InvalidToken.into()).is_some());
     }
 }

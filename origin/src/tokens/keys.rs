@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     db::{
         DbError,
-        audit::{self, Actor, Deed, Outcome},
+        audit::{self, Actor, Deed, DeedOutcome},
         from_json,
     },
     limits::KEYS_MAX,
@@ -123,7 +123,7 @@ pub fn revoke(
 }
 
 fn record(transaction: &Connection, deed: Deed, now: UnixSecs) -> Result<(), DbError> {
-    audit::record(transaction, &Actor::command(0), &deed, &Outcome::Done(None), now)
+    audit::record(transaction, &Actor::command(0), &deed, &DeedOutcome::Done(None), now)
 }
 
 /// A key as an operator sees it.

@@ -42,14 +42,14 @@ const CODE_TTL_SECS: i64 = 60;
 #[must_use]
 pub fn delayed(
     shared: &Shared,
-    grant: attempt::Grant,
+    grant: attempt::GrantType,
     incoming: &Incoming,
     wait_secs: u32,
     now: i64,
 ) -> Reply {
     shared.counts.add(0, "sign_in", "429 too many", now);
     let mut reply = match grant {
-        attempt::Grant::Page => authorize::delayed(incoming, wait_secs),
+        attempt::GrantType::Page => authorize::delayed(incoming, wait_secs),
         _ => Reply::error(ApiError::TooManyRequests, "delayed"),
     };
     // Replaces the `Retry-After` that every 429 has.
@@ -82,7 +82,7 @@ pub fn answer(
     };
     let refused = match &answer {
         Ok(reply) if reply.status == 401 => Some("401 wrong credentials"),
-        Err(Refused::Status(401, _)) => Some("401 wrong credentials"),
+        Err(Refused::Own(error)) if error.status() == 401 => Some("401 wrong credentials"),
         Ok(reply) if reply.reason.starts_with("invalid_grant") => Some("400 invalid grant"),
         _ => None,
     };

@@ -18,7 +18,7 @@ use crate::{
     request::Incoming,
     settings::Settings,
     state::Shared,
-    wire::{Fields, Refused},
+    wire::{Fields, OriginError, Refused},
 };
 
 /// Answers `POST /accounts/authenticate`.
@@ -46,15 +46,15 @@ pub fn authenticate(
             let client = identity::client(connection, &client_id)?;
             let identity = identity::by_password(settings, connection, client.as_ref(), username, password)?;
             let identity = identity.and_then(|identity| identity.through(client.as_ref(), false));
-            Some(identity.ok_or(INVALID_CREDENTIALS)?)
+            Some(identity.ok_or(OriginError::Credentials)?)
         }
         Credentials::ClientSecret { client_secret } => {
             let identity = identity::by_secret(settings, connection, &client_id, client_secret)?;
-            Some(identity.ok_or(INVALID_CREDENTIALS)?)
+            Some(identity.ok_or(OriginError::Credentials)?)
         }
         // Unknown tokens are refused before the lock is taken, so that strangers cannot hold up writes.
         Credentials::RefreshToken { refresh_token } if !refresh::is_known(connection, refresh_token)? => {
-            return Err(INVALID_REFRESH_TOKEN);
+            return Err(OriginError::RefreshToken.into());
         }
         Credentials::RefreshToken { .. } => None,
     };
@@ -83,12 +83,12 @@ pub fn authenticate(
     let Some((identity, session, refresh_token)) = signed_in else {
         // Commits, because a used token has ended its family.
         transaction.commit()?;
-        return Err(INVALID_REFRESH_TOKEN);
+        return Err(OriginError::RefreshToken.into());
     };
     let client = identity::client(&transaction, &client_id)?;
     // The account may no longer be a tester's.
     let Some(identity) = identity.through(client.as_ref(), false) else {
-        return Err(INVALID_REFRESH_TOKEN);
+        return Err(OriginError::RefreshToken.into());
     };
     let signer = Signer::current(&transaction, now)?;
     let named = RegisteredClient::name(client.as_ref(), &client_id);
@@ -120,10 +120,6 @@ fn no_passwords() -> Refused {
                    with --allow-password-grant for SDKs that know no other way";
     Refused::field("grant_type", problem).into_bad_request()
 }
-
-const INVALID_CREDENTIALS: Refused = Refused::Status(401, "Invalid credentials");
-
-const INVALID_REFRESH_TOKEN: Refused = Refused::Status(401, "Invalid refresh token");
 
 enum Credentials {
     Password { username: String, password: String },

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     db::{
         DbError,
-        audit::{self, Actor, Deed, Outcome, Via},
+        audit::{self, Actor, Deed, DeedOutcome, Via},
     },
     limits::AUDIT_SIGN_IN_EVERY_SECS,
     settings::Settings,
@@ -42,7 +42,7 @@ pub fn signed_in(
         client: Some(client_id.to_owned()),
         ..Actor::new(&settings.issuer, &identity.subject, via)
     };
-    audit::record(transaction, &actor, &Deed::new("sign_in", object), &Outcome::Done(None), now)?;
+    audit::record(transaction, &actor, &Deed::new("sign_in", object), &DeedOutcome::Done(None), now)?;
     audit::cut(transaction, identity.merchant_id, settings.keep_audit, now)
 }
 
@@ -82,7 +82,7 @@ pub fn stolen(
         // The thief and the owner cannot be told apart.
         ..Actor::new(&settings.issuer, &format!("somebody with a used {what}"), via)
     };
-    audit::record(transaction, &actor, &Deed::new("session.stolen", object), &Outcome::Done(None), now)?;
+    audit::record(transaction, &actor, &Deed::new("session.stolen", object), &DeedOutcome::Done(None), now)?;
     audit::cut(transaction, actor.merchant_id, settings.keep_audit, now)
 }
 

@@ -11,6 +11,7 @@ use admit::{
 };
 use serde_json::{Map, Value};
 
+use super::OriginError;
 use crate::{
     db::{DbError, Unwritable},
     limits::{
@@ -34,21 +35,19 @@ pub enum Refused {
     /// 415: the headers announce a body that cannot be read. The edge's error, and the value of the header.
     #[error("{}", .0.message())]
     Unreadable(ApiError, String),
-    /// One invalid field, with a status and a message of its own.
+    /// One invalid field, for an error with a message of its own.
     #[error("{problem}")]
     Named {
-        /// The HTTP status.
-        status: u16,
-        /// The `message` of the body.
-        message: String,
+        /// Gives status and `message`.
+        error: OriginError,
         /// The field, as clients spell it.
         name: String,
         /// The expected and the found value.
         problem: String,
     },
-    /// Another status with its message.
-    #[error("{1}")]
-    Status(u16, &'static str),
+    /// An error that only this origin has.
+    #[error("{}", .0.message())]
+    Own(OriginError),
     /// 429: a client exceeded its rate.
     #[error("too many requests")]
     TooMany {
@@ -85,10 +84,10 @@ impl Refused {
             Self::Fields(problems) => format!("422 invalid: {}", logged(problems.keys())),
             Self::BadRequest(problems) => format!("400 invalid: {}", logged(problems.keys())),
             Self::Unreadable(error, _) => format!("{} {}", error.status(), error.message()),
-            Self::Named { status, message, name, .. } => {
-                format!("{status} {message}: {}", logged([name].into_iter()))
+            Self::Named { error, name, .. } => {
+                format!("{} {}: {}", error.status(), error.message(), logged([name].into_iter()))
             }
-            Self::Status(status, message) => format!("{status} {message}"),
+            Self::Own(error) => format!("{} {}", error.status(), error.message()),
             Self::TooMany { .. } | Self::Db(_) => return None,
         })
     }
@@ -101,13 +100,15 @@ impl Refused {
             Self::Fields(problems) => fields_reply(422, problems),
             Self::BadRequest(problems) => fields_reply(400, problems),
             Self::Unreadable(error, found) => unreadable(error, &found),
-            Self::Named { status, message, name, problem } => {
+            Self::Named { error, name, problem } => {
                 let (name, problem) =
                     (short(&name, ERROR_MAX_BYTES).to_owned(), short(&problem, ERROR_MAX_BYTES).to_owned());
-                let reason = format!("{message}: {}", logged([&name].into_iter()));
-                reply(status, &message, Map::from_iter([(name, problem.into())]), reason.into())
+                let reason = format!("{}: {}", error.message(), logged([&name].into_iter()));
+                let errors = Map::from_iter([(name, problem.into())]);
+                reply(error.status(), error.message(), errors, reason.into())
             }
-            Self::Status(status, message) => {
+            Self::Own(error) => {
+                let (status, message) = (error.status(), error.message());
                 let errors = Map::from_iter([(status.to_string(), message.into())]);
                 reply(status, message, errors, message.into())
             }
@@ -123,6 +124,12 @@ impl Refused {
                 None => Reply::error(ApiError::Internal, error.to_string()),
             },
         }
+    }
+}
+
+impl From<OriginError> for Refused {
+    fn from(error: OriginError) -> Self {
+        Self::Own(error)
     }
 }
 
@@ -240,7 +247,7 @@ mod tests {
     #[test]
     fn all_refusals_have_the_same_format() {
         assert_eq!(
-            body(Refused::Status(400, "Item not found")),
+            body(OriginError::NoItemToDelete.into()),
             json!({"code": 400, "message": "Item not found", "errors": {"400": "Item not found"}})
         );
         let fields = BTreeMap::from([("b".into(), "second".into()), ("a".into(), "first".into())]);

@@ -13,8 +13,8 @@ use admit::{
 };
 use serde_json::{Map, Number, Value};
 
-use super::{Refused, form::position, shown};
-use crate::limits::LIST_MAX;
+use super::{Refused, form::position};
+use crate::{limits::LIST_MAX, text::shown};
 
 /// The fields of an object, and the problems found so far.
 #[derive(Clone, Debug)]

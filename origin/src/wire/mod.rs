@@ -3,9 +3,11 @@
 pub mod error;
 pub mod fields;
 pub mod form;
+mod origin_error;
 
 pub use error::Refused;
 pub use fields::Fields;
+pub use origin_error::OriginError;
 
 use admit::api::{
     contract::{Kind, Route},
@@ -15,13 +17,10 @@ use admit::api::{
 };
 use serde_json::{Map, Value};
 
-use crate::limits::{BODY_MAX_BYTES, FORM_MAX_FIELDS, SIGN_IN_MAX_BYTES, SIGN_IN_MAX_FIELDS};
-
-/// Longest beginning of a value in an error message.
-const SHOWN_MAX_CHARS: usize = 60;
-
-/// The byte order mark that some editors and serializers put before UTF-8.
-pub const UTF8_BOM: &[u8] = b"\xef\xbb\xbf";
+use crate::{
+    limits::{BODY_MAX_BYTES, FORM_MAX_FIELDS, SIGN_IN_MAX_BYTES, SIGN_IN_MAX_FIELDS},
+    text::{UTF8_BOM, beginning},
+};
 
 /// Bounds of a body. They are checked before the body is parsed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,13 +100,12 @@ impl Payload {
         let Self { content_type, content_encoding, body, budget } = self;
         check_body_headers(content_type, content_encoding).map_err(|error| {
             let found = if error == ApiError::CONTENT_ENCODING { content_encoding } else { content_type };
-            let end = found.char_indices().nth(SHOWN_MAX_CHARS).map_or(found.len(), |(end, _)| end);
-            let found = found.get(..end).unwrap_or_default();
-            Refused::Unreadable(error, if found.is_empty() { "none" } else { found }.to_owned())
+            let found = if found.is_empty() { "none" } else { beginning(found) };
+            Refused::Unreadable(error, found.to_owned())
         })?;
         match body {
             Body::TooLarge => Err(ApiError::BodyTooLarge(budget.bytes).into()),
-            Body::Interrupted => Err(Refused::Status(400, "The body broke off")),
+            Body::Interrupted => Err(OriginError::BodyBrokeOff.into()),
             Body::Whole(bytes) if MediaType::parse(content_type).is_some_and(MediaType::is_form) => {
                 form::parse_up_to(bytes, budget.fields)
             }
@@ -117,14 +115,6 @@ impl Payload {
             }),
         }
     }
-}
-
-/// A value as error messages repeat it: quoted, without control characters, and shortened.
-#[must_use]
-pub fn shown(text: &str) -> String {
-    let end = text.char_indices().nth(SHOWN_MAX_CHARS).map_or(text.len(), |(end, _)| end);
-    let (start, rest) = text.split_at(end);
-    if rest.is_empty() { format!("{start:?}") } else { format!("{start:?}…") }
 }
 
 /// Parses a JSON object. If a name occurs several times, its last value counts, as in forms.

@@ -152,7 +152,7 @@ fn a_waiting_reader_sees_other_processes_and_holds_up_no_shutdown() {
     let waiting = thread::spawn(move || other(seq));
     let mut connection = origin.connection();
     let transaction = connection.transaction().unwrap();
-    changes::Change::default().log(&transaction, 0).unwrap();
+    changes::PendingChange::default().log(&transaction, 0).unwrap();
     transaction.commit().unwrap();
     let line = waiting.join().unwrap().expect(200).lines().remove(0);
     assert_eq!(line, json!({"seq": seq + 1, "as_of": 0, "put": [], "remove": []}));

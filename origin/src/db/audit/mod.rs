@@ -41,7 +41,7 @@ impl Deed {
 
 /// The outcome of an action.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum DeedOutcome {
     /// Done, with the `seq` of the change if the action changed data of the edges.
     Done(Option<u64>),
     /// Refused, with status and reason.
@@ -67,12 +67,12 @@ pub fn record(
     transaction: &Connection,
     actor: &Actor,
     deed: &Deed,
-    outcome: &Outcome,
+    outcome: &DeedOutcome,
     now: UnixSecs,
 ) -> Result<(), DbError> {
     let (seq, is_refused, outcome) = match outcome {
-        Outcome::Done(seq) => (*seq, false, "done"),
-        Outcome::Refused(reason) => (None, true, reason.as_str()),
+        DeedOutcome::Done(seq) => (*seq, false, "done"),
+        DeedOutcome::Refused(reason) => (None, true, reason.as_str()),
     };
     let bounded = |text: &Option<String>| text.as_deref().map(|text| bounded(text).to_owned());
     let sql = "INSERT INTO audit (seq, at, merchant_id, is_refused, issuer, actor, client, jti, request_id, address,
@@ -217,7 +217,7 @@ mod tests {
         }
     }
 
-    fn add(connection: &Connection, merchant_id: i64, outcome: &Outcome, now: UnixSecs) {
+    fn add(connection: &Connection, merchant_id: i64, outcome: &DeedOutcome, now: UnixSecs) {
         record(connection, &actor(merchant_id), &Deed::new("item.create", "item:1".to_owned()), outcome, now)
             .unwrap();
         cut(connection, merchant_id, KEEP, now).unwrap();
@@ -234,7 +234,7 @@ mod tests {
     #[test]
     fn entries_are_neither_changed_nor_deleted() {
         let connection = db::in_memory();
-        add(&connection, 1, &Outcome::Done(Some(7)), NOW);
+        add(&connection, 1, &DeedOutcome::Done(Some(7)), NOW);
         for sql in [
             "UPDATE audit SET actor = 'x'",
             "DELETE FROM audit",
@@ -255,15 +255,15 @@ mod tests {
     #[test]
     fn a_merchants_entries_are_bounded_and_cost_only_its_own() {
         let connection = db::in_memory();
-        add(&connection, 2, &Outcome::Done(None), NOW);
-        add(&connection, 1, &Outcome::Done(None), NOW);
+        add(&connection, 2, &DeedOutcome::Done(None), NOW);
+        add(&connection, 1, &DeedOutcome::Done(None), NOW);
         for _ in 0..500 {
-            add(&connection, 1, &Outcome::Refused("422".to_owned()), NOW);
+            add(&connection, 1, &DeedOutcome::Refused("422".to_owned()), NOW);
         }
         // Refused actions take no room from others.
         assert_eq!(counts(&connection), [(1, false, 1), (1, true, 3), (2, false, 1)]);
         for _ in 0..500 {
-            add(&connection, 1, &Outcome::Done(None), NOW);
+            add(&connection, 1, &DeedOutcome::Done(None), NOW);
         }
         let counts = counts(&connection);
         assert!((9..=10).contains(&counts[0].2), "{counts:?}");
@@ -276,11 +276,11 @@ mod tests {
     #[test]
     fn old_entries_of_every_merchant_go_with_the_next_write() {
         let connection = db::in_memory();
-        add(&connection, 2, &Outcome::Done(None), NOW);
+        add(&connection, 2, &DeedOutcome::Done(None), NOW);
         count(&connection, 2, "sign_in", "done", 5, NOW).unwrap();
-        add(&connection, 1, &Outcome::Done(None), NOW + 30 * DAY_SECS);
+        add(&connection, 1, &DeedOutcome::Done(None), NOW + 30 * DAY_SECS);
         assert_eq!(counts(&connection), [(1, false, 1), (2, false, 1)]);
-        add(&connection, 1, &Outcome::Done(None), NOW + 31 * DAY_SECS);
+        add(&connection, 1, &DeedOutcome::Done(None), NOW + 31 * DAY_SECS);
         assert_eq!(counts(&connection), [(1, false, 2)]);
         let left: u64 =
             connection.query_row("SELECT count(*) FROM audit_counts", [], |row| row.get(0)).unwrap();
@@ -298,7 +298,7 @@ mod tests {
         ] {
             let connection = db::in_memory();
             for _ in 0..MANY {
-                record(&connection, &actor(1), &Deed::new("x", String::new()), &Outcome::Done(None), NOW)
+                record(&connection, &actor(1), &Deed::new("x", String::new()), &DeedOutcome::Done(None), NOW)
                     .unwrap();
             }
             let count = || counts(&connection).first().map_or(0, |count| count.2);
@@ -322,7 +322,7 @@ mod tests {
         let connection = db::in_memory();
         let long = "é".repeat(100_000);
         let actor = Actor { jti: Some(long.clone()), client: Some(long.clone()), name: long, ..actor(1) };
-        record(&connection, &actor, &Deed::new("x", String::new()), &Outcome::Done(None), NOW).unwrap();
+        record(&connection, &actor, &Deed::new("x", String::new()), &DeedOutcome::Done(None), NOW).unwrap();
         let sql = "SELECT octet_length(actor) + octet_length(client) + octet_length(jti) FROM audit";
         let bytes: usize = connection.query_row(sql, [], |row| row.get(0)).unwrap();
         assert!((3 * (AUDIT_TEXT_MAX_BYTES - 1)..=3 * AUDIT_TEXT_MAX_BYTES).contains(&bytes), "{bytes}");

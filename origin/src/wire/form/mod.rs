@@ -13,8 +13,11 @@ use std::{borrow::Cow, collections::BTreeMap};
 use percent_encoding::percent_decode;
 use serde_json::{Map, Value};
 
-use super::{Refused, UTF8_BOM};
-use crate::limits::{FORM_MAX_DEPTH, FORM_MAX_FIELDS};
+use super::Refused;
+use crate::{
+    limits::{FORM_MAX_DEPTH, FORM_MAX_FIELDS},
+    text::UTF8_BOM,
+};
 
 /// Parses the form of a write.
 ///
