@@ -116,6 +116,7 @@ impl<'d> Overlay<'d> {
                 }
             }
         }
+        // The delta comes last: its records replace those of the shards, and its removals take them out.
         for (key, entry) in self.part(number).into_iter().flatten() {
             match entry {
                 Entry::Record(record) => {

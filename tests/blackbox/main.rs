@@ -1,5 +1,9 @@
-//! The black-box suite: the same requests and the same expectations for the service in this process ([`app`]) and for
-//! the Worker in workerd ([`worker`]), and what either does when its surroundings fail ([`faults`]).
+//! The black-box suite: the same requests with the same expectations for the service in this process ([`app`]) and for
+//! the Worker in workerd ([`worker`]), and how the service behaves when its surroundings fail ([`faults`]).
+//!
+//! `subject` is the interface to both. `wire` and `client` are requests and answers, `issuers`, `personas`, `catalogue`
+//! and `origin` the world around the subject, `check` the rules for every answer. Each other module is a group of cases
+//! with a function `run` that returns the number of requests.
 //!
 //! Tests of `worker` are ignored unless `cargo xtask test` runs them, which builds the Worker first.
 
@@ -8,7 +12,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "the helpers of a test may fail loudly too: clippy.toml excuses only the tests themselves"
+    reason = "test helpers may panic"
 )]
 
 mod app;

@@ -198,12 +198,15 @@ fn variable(error: &ConfigError) -> &str {
 /// Replaces the wrong value by a valid one, so that the next error can be found. Returns whether it could.
 fn step_over(bindings: &mut Bindings<'_>, error: &ConfigError) -> bool {
     let name = variable(error).to_owned();
+    // One issuer is replaced alone. Other known variables are removed, because they have defaults; unknown
+    // names are secrets that an issuer refers to.
     let instead = match (name.as_str(), issuer_position(error)) {
         ("ISSUERS", Some(position)) => without_issuer(bindings, position),
         ("ISSUERS" | "SNAPSHOT_KEYS", _) => Some(stand_in(&name)),
         (known, _) if bindings.known.contains(known) => None,
         _ => Some(stand_in(&name)),
     };
+    // The same replacement again would not help: stop.
     if bindings.overrides.get(&name) == Some(&instead) {
         return false;
     }
@@ -310,6 +313,8 @@ fn check_names(
 pub fn nearest<'k>(name: &str, known: &'k BTreeSet<String>) -> Option<&'k str> {
     let upper = name.to_ascii_uppercase();
     let distance = |known: &&String| strsim::damerau_levenshtein(&upper, known);
+    // Two candidates: the known name with the fewest differing letters, and the closest one that only
+    // continues or shortens the name.
     let closest = known.iter().min_by_key(distance)?;
     let is_cut = |known: &str| upper.len() >= 5 && (known.starts_with(&upper) || upper.starts_with(known));
     let cut = known.iter().filter(|known| is_cut(known)).min_by_key(distance);

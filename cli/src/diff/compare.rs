@@ -126,6 +126,7 @@ fn parts(
     mut after: BTreeMap<usize, Vec<ObjectName>>,
     [overlay_before, overlay_after]: &[Overlay<'_>; 2],
 ) -> Vec<Part> {
+    // Every part that has shards in either version, or that either delta touches.
     let numbers: BTreeSet<usize> = before
         .keys()
         .chain(after.keys())
@@ -133,6 +134,7 @@ fn parts(
         .chain(overlay_before.parts())
         .chain(overlay_after.parts())
         .collect();
+    // Equal entries of both deltas over equal shards give equal records.
     let is_touched = |number: usize| overlay_before.part(number) != overlay_after.part(number);
     let part = |number| Part {
         number,
@@ -150,6 +152,7 @@ fn compare_part(
     part: &Part,
     [overlay_before, overlay_after]: &[Overlay<'_>; 2],
 ) -> Result<Vec<(EntryKey, Change)>> {
+    // A shard that both versions have is read once.
     let mut objects = BTreeMap::new();
     for name in part.before.iter().chain(&part.after) {
         if !objects.contains_key(name) {

@@ -94,6 +94,8 @@ pub fn collect(store: &Store, key: Option<&Path>, options: Options) -> Result<Re
     for kind in ObjectKind::ALL {
         stored.extend(store.objects(kind)?);
     }
+    // Two steps on the list in memory: mark what is unreferenced now, then take the marks that are old
+    // enough. In a dry run the list is not stored.
     let unreferenced: HashSet<ObjectName> = stored.difference(&live).copied().collect();
     let mut garbage = store.garbage()?;
     let newly_marked = garbage.mark(&unreferenced, now);
@@ -154,6 +156,8 @@ fn versions(store: &Store, key: Option<&Path>) -> Result<BTreeMap<u64, Option<He
 /// Splits the versions into those that are kept and those that are dropped, each in ascending order.
 fn choose(versions: &BTreeMap<u64, Option<Head>>, options: Options, now: UnixSecs) -> (Vec<u64>, Vec<u64>) {
     let (mut kept, mut dropped) = (Vec::new(), Vec::new());
+    // From the newest version to the oldest: a version was replaced when the next newer one was published. It
+    // is kept if it was current within the grace.
     let mut replaced_at = UnixSecs::MAX;
     for (seq, head) in versions.iter().rev() {
         let was_current = replaced_at > now.saturating_sub(options.grace_secs);

@@ -54,6 +54,7 @@ pub mod topic {
 impl Size {
     /// How many of `all` belong to this merchant, when they are dealt out in turn.
     pub const fn share(&self, all: u64, merchant: u64) -> u64 {
+        // Rounded up for the first merchants, which get one of the remainder each.
         (all + self.merchants - 1 - merchant) / self.merchants
     }
 

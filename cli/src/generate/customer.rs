@@ -50,6 +50,8 @@ impl Customers<'_> {
             return false;
         }
         let part = u128::from(number) * parts / count;
+        // The numbers in this part, `first..end`, in integers so that all parts together are exactly
+        // `0..count`.
         let (first, end) = ((part * count).div_ceil(parts), ((part + 1) * count).div_ceil(parts));
         let length = u64::try_from(end - first).unwrap_or(0);
         let part = u64::try_from(part).unwrap_or(0);

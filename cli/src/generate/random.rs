@@ -73,6 +73,7 @@ impl Zipf {
 
     /// A random rank among the first `ranks`.
     pub fn rank(&self, random: &mut Random, ranks: u64) -> u64 {
+        // A uniform number up to the sum of the first `ranks` weights; the first sum above it is the rank.
         let last = usize::try_from(ranks).unwrap_or(usize::MAX).min(self.sums.len()).saturating_sub(1);
         let total = self.sums.get(last).copied().unwrap_or(0.0);
         let wanted = random.fraction() * total;

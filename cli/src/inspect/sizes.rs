@@ -126,6 +126,7 @@ pub fn measure(snapshot: &mut Snapshot<'_>, all: bool) -> Result<ObjectsReport> 
 fn measure_tree(snapshot: &mut Snapshot<'_>, tree: Tree, all: bool) -> Result<ShardsReport> {
     let places = snapshot.version.index.shard_count(tree);
     let shards = snapshot.shards(tree)?;
+    // An even sample: every `step`-th shard.
     let step = if all { 1 } else { shards.len().div_ceil(SAMPLE_MAX).max(1) };
     let sample: Vec<ObjectName> = shards.iter().step_by(step).copied().collect();
     let measured = Mutex::new(Vec::with_capacity(sample.len()));

@@ -69,6 +69,7 @@ impl Outage {
             None => shortened(self.pause),
         };
         self.pause = self.pause.saturating_mul(2).min(self.pause_max);
+        // Reported: the first few failures, a new error, and after that one line every few minutes.
         let is_news = self.failures <= SAID_EACH
             || error != self.said
             || now.saturating_sub(self.said_at) >= SAID_EVERY_SECS;

@@ -61,6 +61,7 @@ fn counts(current: &Head, built: &Built<u64>) -> [(&'static str, Loss); 2] {
 }
 
 fn judge(named: &[(&'static str, Loss)], all: impl std::fmt::Display) -> Option<String> {
+    // More than half of many, or all of some.
     let is_too_much = |loss: Loss| {
         (loss.before >= HALF_MATTERS_FROM && loss.is_most())
             || (loss.before >= ALL_MATTERS_FROM && loss.gone == loss.before)

@@ -80,6 +80,7 @@ pub fn upload(
         // Whatever the store shows, these may be about to be deleted.
         found.retain(|name| !missing.contains(name));
     }
+    // Without a list, every wanted object counts as missing.
     missing.extend(wanted.iter().map(|(name, _)| *name).filter(|name| !found.contains(name)));
     if mode == Mode::Upload {
         let found: Vec<_> = found.into_iter().collect();
@@ -122,6 +123,8 @@ fn batches(objects: &[(ObjectName, u64)], batch: Batch) -> Vec<Vec<(ObjectName, 
     let mut room = 0;
     for (name, bytes) in objects {
         let cost = batch.cost(*bytes);
+        // The current batch if it has room for this object, otherwise a new one. The first object of a batch
+        // is always accepted, so that a large one is sent alone.
         match batches.last_mut().filter(|last| last.len() < batch.objects && cost <= room) {
             Some(last) => {
                 last.push((*name, *bytes));

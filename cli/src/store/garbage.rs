@@ -87,6 +87,7 @@ impl Garbage {
             *since = at.min(*since);
             unreferenced.contains(name)
         });
+        // Deleted objects take room in the list too.
         let room = LISTED_MAX.saturating_sub(self.marked.len() + self.deleted.len());
         let new: Vec<_> =
             unreferenced.iter().copied().filter(|name| !self.marked.contains_key(name)).take(room).collect();

@@ -209,6 +209,7 @@ impl Http {
                         .with_context(|| format!("{} {}{}", call.method(), self.base_url, call.path));
                 }
             };
+            // Gives up when no attempts are left, or when the pause would pass the deadline.
             let Some(pause) = pause.filter(|pause| time_left.is_none_or(|time_left| *pause < time_left))
             else {
                 let Unheard { text, retry_after } = failure;

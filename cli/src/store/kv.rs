@@ -139,6 +139,7 @@ impl Kv {
             let body = Some((body.as_slice(), "application/json"));
             let answer: Answer<BulkResult> =
                 self.call(Call { method: Some(method), path, body, ..Call::default() })?;
+            // The next body contains only the keys that were not written.
             left = answer.result.unwrap_or_default().unsuccessful_keys.into_iter().collect();
             if left.is_empty() {
                 return Ok(());
@@ -315,6 +316,7 @@ impl Backend for Kv {
                 let keys = self.keys(&format!("{}/", kind.prefix()))?;
                 there.extend(keys.iter().filter_map(|key| ObjectName::parse(key)));
             }
+            // Split by the list of keys, then read every n-th object so that at most `SAMPLE_MAX` are read.
             let (listed, missing): (Vec<_>, Vec<_>) = names.iter().partition(|name| there.contains(name));
             let sample: Vec<_> =
                 listed.iter().copied().step_by(listed.len().div_ceil(SAMPLE_MAX).max(1)).collect();

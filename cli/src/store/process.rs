@@ -87,6 +87,7 @@ fn state(proc: &Path, number: u32) -> Option<State> {
     let (_, fields) = stat.rsplit_once(')')?;
     let mut fields = fields.split_ascii_whitespace();
     let is_over = matches!(fields.next()?, "Z" | "X" | "x");
+    // `fields` starts with field 3, which `next` has taken, so field 22 is 18 further.
     Some(State { began: fields.nth(22 - 4)?.parse().ok()?, is_over })
 }
 

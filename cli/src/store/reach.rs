@@ -25,6 +25,7 @@ pub fn reach(store: &Store, head: &Head) -> Result<HashSet<ObjectName>> {
         for name in index.pages(tree)? {
             pages.insert(name, read(store, name)?);
         }
+        // A shard is named by the index itself or by one of its pages.
         reached.extend(index.shards(tree, |name| pages.get(&name))?);
         reached.extend(pages.into_keys());
     }

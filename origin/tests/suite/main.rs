@@ -1,10 +1,5 @@
 //! The origin over HTTP: a real server on a real database, with a client of its own.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "the helpers of a test may fail loudly too: clippy.toml excuses only the tests themselves"
-)]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "test helpers may panic")]
 
 mod audit;
 mod books;

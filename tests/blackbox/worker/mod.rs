@@ -1,4 +1,4 @@
-//! The Worker in workerd: the suite itself, and what only a runtime can show. `cargo xtask test` runs these.
+//! The Worker in workerd: the suite itself, and tests that need a runtime. Run by `cargo xtask test`.
 
 mod bodies;
 mod edge;

@@ -70,6 +70,7 @@ impl Watch {
 
     /// Forgets heads that were replaced too long ago for the store to show them.
     fn forget(&mut self, now: Duration) {
+        // The second head replaced the first one; after `LAG` the store cannot show the first.
         while self.heads.get(1).is_some_and(|(_, replaced_at)| now.saturating_sub(*replaced_at) >= LAG) {
             self.heads.pop_front();
         }
@@ -97,6 +98,7 @@ impl Watch {
             self.names = all();
             self.slice = self.names.len().div_ceil(SLICES_MAX).max(CHECK_MAX_OBJECTS);
         }
+        // Takes the last `slice` names, after suspects and what every check needs, each once.
         let rest = self.names.len().saturating_sub(self.slice);
         let mut slice: Vec<_> =
             self.suspects.iter().copied().chain(named).chain(self.names.drain(rest..)).collect();
