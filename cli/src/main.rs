@@ -7,37 +7,29 @@
 #[macro_use]
 mod output;
 
-mod bearer;
 mod check_config;
 mod check_origin;
 mod diff;
 mod gc;
 mod generate;
-mod gunzip;
-mod head;
 mod inspect;
-mod key;
 mod keygen;
-mod origin;
-mod overlay;
-mod peer;
-mod progress;
 mod publish;
 mod revoke;
 mod rollback;
 mod schema;
-mod store;
 mod token;
+mod token_args;
 mod verify;
 
 use std::process::ExitCode;
 
 use admit_native::argv;
-use admit_publish::parallel;
+use admit_publish::{
+    output::{exit_code, failed},
+    peer,
+};
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
-
-/// The `User-Agent` of the command's requests.
-const USER_AGENT: &str = concat!("admit/", env!("CARGO_PKG_VERSION"));
 
 /// Edge entitlement checks: keys, tokens and the published snapshot.
 #[derive(Parser)]
@@ -58,7 +50,7 @@ enum Command {
     /// Print a signed JSON Web Token
     Token(token::Args),
     /// Check NDJSON, build a snapshot, upload what the edge lacks and make it the one that is served
-    Publish(publish::Args),
+    Publish(Box<publish::Args>),
     /// Show the published snapshot, a customer's record, and why a check is granted or denied
     Inspect(inspect::Args),
     /// Publish the content of an older version under a new seq
@@ -92,7 +84,7 @@ fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Keygen(args) => keygen::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Token(args) => token::run(&args).map(|()| ExitCode::SUCCESS),
-        Command::Publish(args) => publish::run(&args),
+        Command::Publish(args) => publish::run(*args),
         Command::Inspect(args) => inspect::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Rollback(args) => rollback::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Revoke(args) => revoke::run(&args).map(|()| ExitCode::SUCCESS),
@@ -105,7 +97,7 @@ fn main() -> ExitCode {
         Command::Schema(args) => schema::run(&args).map(|()| ExitCode::SUCCESS),
     };
     match outcome {
-        Ok(code) => output::exit_code(code),
-        Err(error) => output::failed(&error),
+        Ok(code) => exit_code(code),
+        Err(error) => failed(&error),
     }
 }

@@ -1,17 +1,17 @@
 //! `admit rollback`: publishes the content of an older version under a new `seq`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use admit_publish::{
+    head::HeadSigner,
+    rollback::{prepare, publish},
+    store::Store,
+};
 use admit_snapshot::{head::Head, time::iso8601};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use serde::Serialize;
 
-use crate::{
-    bearer::TokenArgs,
-    head::{HeadSigner, Published, published},
-    progress::Progress,
-    store::{Checked, NewHead, Store, garbage::revive, reach::reach},
-};
+use crate::token_args::TokenArgs;
 
 /// Arguments of `admit rollback`.
 #[derive(clap::Args)]
@@ -60,7 +60,7 @@ struct Report<'a> {
 /// not answer or refuses.
 pub fn run(args: &Args) -> Result<()> {
     let signer = HeadSigner::new(&args.key, None)?;
-    let store = Store::open(&args.from, &args.token).context("--from")?;
+    let store = Store::open(&args.from, &args.token.credentials()).context("--from")?;
     let _lease = if args.dry_run { None } else { Some(store.lock(args.force)?) };
     let (current, mut head) = prepare(&store, args.to, &args.key)?;
     if !args.dry_run {
@@ -79,73 +79,4 @@ pub fn run(args: &Args) -> Result<()> {
         println!("Dry run: nothing was published.");
     }
     Ok(())
-}
-
-/// The published head, and the head that replaces it: the content of version `to` under the next `seq`.
-///
-/// # Errors
-/// The version is not kept, is not signed by `key`, or an object of it is missing.
-pub fn prepare(store: &Store, to: u64, key: &Path) -> Result<(Head, Head)> {
-    let jws = store.head()?.context("nothing is published yet: there is nothing to roll back")?;
-    let current = match published(&jws, Some(key))? {
-        Published::Verified(head) => head,
-        Published::Unverified(_) | Published::OtherKey(_) => {
-            bail!("the published head is signed by another key than --key")
-        }
-        Published::Broken(reason) => bail!("the published head cannot be trusted: {reason}"),
-    };
-    let Some(jws) = store.version(to)? else { return Err(no_version(store, to, current.seq)?) };
-    let old = match published(&jws, Some(key))? {
-        Published::Verified(head) if head.seq == to => head,
-        Published::Verified(head) => bail!("the record of version {to} holds version {}", head.seq),
-        Published::Unverified(_) | Published::OtherKey(_) => {
-            bail!("version {to} is signed by another key than --key: publish that content again instead")
-        }
-        Published::Broken(reason) => bail!("version {to} cannot be trusted: {reason}"),
-    };
-    let content = |head: &Head| (head.index, head.directory, head.delta);
-    if content(&old) == content(&current) {
-        bail!("the content of version {to} is already published, as seq {}", current.seq);
-    }
-    check(store, &old)
-        .with_context(|| format!("version {to} is no longer complete, so nothing was changed"))?;
-    let seq = current.seq.checked_add(1).context("the published seq is the largest possible one")?;
-    let (origin_seq, published_at) = (Some(old.origin_seq()), Some(store.now()?));
-    Ok((current, Head { seq, origin_seq, published_at, ..old }))
-}
-
-/// Publishes a prepared head, with the store's name and the revocations of the published one.
-///
-/// # Errors
-/// The lease is lost, another publisher has published since, or the store does not answer or refuses.
-pub fn publish(store: &Store, signer: &HeadSigner, current: &Head, head: &Head) -> Result<Head> {
-    revive(store, &reach(store, head)?)?;
-    let new = NewHead { head, follows: Some(current), signer };
-    store.keep_version(new)?;
-    store.put_head(new)
-}
-
-/// Checks that every object that `head` reaches is stored and intact.
-fn check(store: &Store, head: &Head) -> Result<()> {
-    let names: Vec<_> = reach(store, head)?.into_iter().collect();
-    let progress = Progress::of_objects(names.len());
-    let checked = store.check(&names, &|count| (0..count).for_each(|_| progress.advance(0)));
-    progress.finish();
-    let Checked { missing, broken } = checked?;
-    match (missing.first(), broken.first()) {
-        (Some(name), _) => {
-            bail!("{name} is missing; {} of {} objects are missing", missing.len(), names.len())
-        }
-        (_, Some(name)) => bail!("{name} is broken; {} of {} objects are", broken.len(), names.len()),
-        (None, None) => Ok(()),
-    }
-}
-
-fn no_version(store: &Store, to: u64, current: u64) -> Result<anyhow::Error> {
-    let versions: Vec<_> = store.versions()?.iter().map(ToString::to_string).collect();
-    let there_are = match versions.as_slice() {
-        [] => "no version is kept".to_owned(),
-        versions => format!("there are {}", versions.join(", ")),
-    };
-    Ok(anyhow::anyhow!("unknown version {to}: {there_are}. Published is seq {current}"))
 }

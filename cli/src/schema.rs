@@ -2,10 +2,9 @@
 
 use std::io::Write;
 
+use admit_publish::output::Stdout;
 use admit_snapshot::schema::json;
 use anyhow::{Context, Result};
-
-use crate::output::Stdout;
 
 /// Arguments of `admit schema`.
 #[derive(clap::Args)]

@@ -1,15 +1,11 @@
 //! `admit token`: signs a token with a private key, for tests, sync jobs and local development.
 
-use std::{
-    path::PathBuf,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::path::PathBuf;
 
+use admit_publish::{bearer::mint, clock::now_unix_secs, key::PrivateKey};
 use admit_snapshot::instant::{self, InstantError};
 use anyhow::{Context, Result};
 use serde_json::{Map, Value};
-
-use crate::key::PrivateKey;
 
 /// Arguments of `admit token`.
 #[derive(clap::Args)]
@@ -47,26 +43,4 @@ pub fn run(args: &Args) -> Result<()> {
 fn wrong_times(claims: &Map<String, Value>) -> Vec<(&'static str, InstantError)> {
     let wrong = |name| Some((name, instant::from_json(claims.get(name)?).err()?));
     ["exp", "nbf", "iat"].into_iter().filter_map(wrong).collect()
-}
-
-/// Signs a JWT issued at `now` that lives `ttl_secs`, unless `claims` has `iat` and `exp`.
-///
-/// # Errors
-/// The claims cannot be serialised.
-pub fn mint(key: &PrivateKey, mut claims: Map<String, Value>, ttl_secs: i64, now: i64) -> Result<String> {
-    let exp = now.saturating_add(ttl_secs);
-    claims.entry("exp").or_insert_with(|| exp.into());
-    // An expired token was issued before it expired.
-    claims.entry("iat").or_insert_with(|| now.min(exp).into());
-    key.sign("JWT", &serde_json::to_vec(&claims)?)
-}
-
-/// The current time in unix seconds.
-///
-/// # Errors
-/// The machine's clock is set before 1970.
-#[expect(clippy::disallowed_methods, reason = "a native command has a clock; the service is given one")]
-pub fn now_unix_secs() -> Result<i64> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    Ok(now.context("the clock of this machine is set before 1970")?.as_secs().cast_signed())
 }

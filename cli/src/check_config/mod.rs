@@ -19,6 +19,7 @@ use std::{
     process::ExitCode,
 };
 
+use admit_publish::store::Issuer;
 use admit_token::parse_issuers;
 use anyhow::{Context, Result};
 
@@ -29,7 +30,6 @@ use self::{
     settings::Settings,
     variables::Secrets,
 };
-use crate::store::Issuer;
 
 /// The exit code for a configuration with errors.
 const ERRORS: u8 = 2;

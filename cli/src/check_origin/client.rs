@@ -3,6 +3,12 @@
 use std::{cell::Cell, io::Read, time::Duration};
 
 use admit_native::http_client;
+use admit_publish::{
+    USER_AGENT,
+    clock::{now, now_unix_secs},
+    origin::{has_end, is_url},
+    peer,
+};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use ureq::{
@@ -11,13 +17,6 @@ use ureq::{
 };
 
 use super::clock::Clock;
-use crate::{
-    USER_AGENT,
-    origin::{has_end, is_url},
-    peer,
-    progress::now,
-    token::now_unix_secs,
-};
 
 /// The longest answer that is read. An answer of the reference origin's feed has at most 16 MiB and a line.
 const ANSWER_MAX_BYTES: u64 = 256 * 1024 * 1024;

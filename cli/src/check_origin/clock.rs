@@ -2,12 +2,12 @@
 
 use std::{cell::Cell, time::Duration};
 
+use admit_publish::peer::clock::{DIFFERENCE_MAX_SECS, difference_secs};
 use admit_snapshot::instant::UnixSecs;
 use admit_token::limits::LEEWAY_DEFAULT_SECS;
 use ureq::http::HeaderMap;
 
 use super::{checks::CLOCK, report::Report};
-use crate::peer::clock::{DIFFERENCE_MAX_SECS, difference_secs};
 
 /// The best estimate of the origin's clock.
 #[derive(Debug, Default)]

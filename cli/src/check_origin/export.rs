@@ -4,7 +4,9 @@ use std::{io, path::Path, time::Duration};
 
 use admit_publish::{
     build::{ObjectSink, Outcome},
+    diff::{compare::compare, side::Side},
     source::{Catalogue, Listed, Source, SpillPlan, Strictness},
+    store::Store,
 };
 use admit_snapshot::{
     head::Head,
@@ -24,10 +26,6 @@ use super::{
     client::{Ask, Client, tells_its_end},
     report::{Outcome as Ended, Report},
     strangers,
-};
-use crate::{
-    diff::{compare::compare, side::Side},
-    store::Store,
 };
 
 /// The longest time that an export may take.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use admit_publish::change::parse;
+use admit_publish::{change::parse, origin::is_vouched_for};
 use admit_snapshot::schema::Change;
 
 use super::{
@@ -15,7 +15,6 @@ use super::{
     report::Report,
     strangers,
 };
-use crate::origin::is_vouched_for;
 
 /// The seconds of `Prefer: wait`.
 const WAIT_SECS: u64 = 2;

@@ -27,6 +27,7 @@ use std::{
 };
 
 use admit_native::private_file;
+use admit_publish::{clock::now_unix_secs, store::Store};
 use anyhow::{Context, Result, bail};
 
 pub use self::client::{Answer, Ask, Client, address};
@@ -37,7 +38,6 @@ use self::{
     report::Report,
     writes::Writes,
 };
-use crate::{store::Store, token::now_unix_secs};
 
 /// Arguments of `admit check-origin`.
 #[derive(clap::Args)]

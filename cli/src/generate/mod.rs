@@ -14,6 +14,7 @@ use std::{
     path::PathBuf,
 };
 
+use admit_publish::{clock::now, output::Stdout};
 use admit_snapshot::{
     schema::{Line, SnapshotLine},
     time::{Timestamp, UnixSecs},
@@ -26,7 +27,6 @@ use self::{
     customer::{Customers, DAY_SECS},
     random::Zipf,
 };
-use crate::{output::Stdout, progress::now};
 
 /// The most days: each costs every customer a few nanoseconds.
 const DAYS_MAX: u64 = 3_650;

@@ -7,16 +7,14 @@ use admit::{
     limits::ORIGIN_ANSWER_MAX_BYTES,
     ports::{ANSWER_HEADERS, UpstreamAnswer},
 };
+use admit_publish::clock::now_unix_secs;
 use admit_snapshot::{instant, time::UnixSecs};
 use anyhow::{Context, Result};
 use serde::Serialize;
 use serde_json::Value;
 
 use super::{check::CheckReport, customer::date, who::Unverified};
-use crate::{
-    check_origin::{Answer, Ask, Client, address},
-    token::now_unix_secs,
-};
+use crate::check_origin::{Answer, Ask, Client, address};
 
 /// The origin's time to answer. The edge itself waits for two seconds.
 const TIMEOUT: Duration = Duration::from_secs(10);

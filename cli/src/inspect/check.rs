@@ -1,6 +1,7 @@
 //! Explains a check: decided by the code that the edge runs.
 
 use admit::entitlement::{Considered, Decision, Grant, NEVER_EXPIRES, Question, explain};
+use admit_publish::details::{object, title};
 use admit_snapshot::{
     customer::CustomerRecord,
     item::ItemRecord,
@@ -14,7 +15,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::{
-    customer::{date, object, title},
+    customer::date,
     published::{Known, Snapshot},
 };
 

@@ -1,5 +1,6 @@
 //! A customer's record, as text and JSON show it.
 
+use admit_publish::details::title;
 use admit_snapshot::{
     customer::{CustomerRecord, HeldLicense},
     item::ItemRecord,
@@ -8,7 +9,6 @@ use admit_snapshot::{
 };
 use anyhow::Result;
 use serde::Serialize;
-use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::{
@@ -226,16 +226,6 @@ pub fn date(at: Option<UnixSecs>) -> Option<String> {
         let iso = iso8601(at, 0);
         if at != 0 && iso == iso8601(0, 0) { at.to_string() } else { iso }
     })
-}
-
-/// An item's title.
-pub fn title(item: &ItemRecord<'_>) -> Option<String> {
-    object(item.details)?.get("title")?.as_str().map(ToOwned::to_owned)
-}
-
-/// Parses a JSON object that was rendered without its opening brace.
-pub fn object(details: &str) -> Option<Map<String, Value>> {
-    serde_json::from_str(&format!("{{{details}")).ok()
 }
 
 #[cfg(test)]

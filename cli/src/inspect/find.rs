@@ -2,6 +2,15 @@
 
 use std::path::Path;
 
+use admit_publish::{
+    overlay::Overlay,
+    parallel,
+    progress::Progress,
+    store::{
+        Issuer,
+        reach::{read, shard_bits, shards},
+    },
+};
 use admit_snapshot::{
     customer::CustomerRecord,
     index::Tree,
@@ -15,16 +24,7 @@ use super::{
     published::{Known, Snapshot},
     who::{Unverified, Who},
 };
-use crate::{
-    check_config,
-    overlay::Overlay,
-    parallel,
-    progress::Progress,
-    store::{
-        Issuer,
-        reach::{read, shard_bits, shards},
-    },
-};
+use crate::check_config;
 
 /// Shards that are read at the same time.
 const THREADS: usize = 8;

@@ -2,14 +2,13 @@
 
 use std::path::Path;
 
-use admit_snapshot::time::{UnixSecs, iso8601};
-use anyhow::Result;
-use serde::Serialize;
-
-use crate::{
+use admit_publish::{
     head::{Published, published},
     store::Store,
 };
+use admit_snapshot::time::{UnixSecs, iso8601};
+use anyhow::Result;
+use serde::Serialize;
 
 /// Versions that are shown: twice as many as `admit gc` keeps by default. Each costs a read of the store.
 const SHOWN_MAX: usize = 20;

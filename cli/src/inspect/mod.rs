@@ -16,12 +16,12 @@ mod who;
 
 use std::path::PathBuf;
 
+use admit_publish::{clock::now_unix_secs, store::Store};
 use admit_snapshot::time::Timestamp;
 use admit_token::Principal;
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
-pub use self::customer::title;
 use self::{
     asked::OriginReport,
     check::{CheckReport, nobody},
@@ -32,7 +32,7 @@ use self::{
     sizes::ObjectsReport,
     who::{Unverified, Who},
 };
-use crate::{bearer::TokenArgs, store::Store, token::now_unix_secs};
+use crate::token_args::TokenArgs;
 
 /// How many shards are read, without `--all`, to count what the delta adds and removes: 64 MiB.
 const COUNTED_MAX: usize = 1_024;
@@ -131,7 +131,7 @@ struct Report {
 /// # Errors
 /// The edge does not answer or refuses, nothing is published, or the published version is damaged.
 pub fn run(args: &Args) -> Result<()> {
-    let store = Store::open(&args.from, &args.token).context("--from")?;
+    let store = Store::open(&args.from, &args.token.credentials()).context("--from")?;
     let now = now_unix_secs()?;
     let at = args.at.map_or(now, |at| at.resolve(now));
     // Parsed before anything is read, so that a mistake is reported at once.

@@ -3,6 +3,15 @@
 use std::{path::Path, rc::Rc};
 
 use admit::limits::OBJECT_CACHE_BYTES;
+use admit_publish::{
+    head::{Published, published},
+    overlay,
+    overlay::Effect,
+    store::{
+        Store,
+        reach::{read, shards},
+    },
+};
 use admit_snapshot::{
     delta::{self, Tables},
     denylist::Denylist,
@@ -17,15 +26,6 @@ use admit_snapshot::{
 };
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
-
-use crate::{
-    head::{Published, published},
-    overlay::{self, Effect},
-    store::{
-        Store,
-        reach::{read, shards},
-    },
-};
 
 /// A published snapshot.
 pub struct Snapshot<'s> {

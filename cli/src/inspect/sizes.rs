@@ -5,13 +5,12 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use admit_publish::limits::DELTA_BUDGET_BYTES;
+use admit_publish::{limits::DELTA_BUDGET_BYTES, parallel, store::reach::read};
 use admit_snapshot::{delta, index::Tree, object::ObjectName, table::Table};
 use anyhow::{Context, Result};
 use serde::Serialize;
 
 use super::published::Snapshot;
-use crate::{parallel, store::reach::read};
 
 /// How many shards of each tree are measured without `--all`: 256 of 64 KiB are 16 MiB to read.
 const SAMPLE_MAX: usize = 256;

@@ -2,6 +2,7 @@
 
 use std::fmt::{Display, Write};
 
+use admit_publish::overlay::Effect;
 use admit_snapshot::time::iso8601;
 use indicatif::{HumanBytes, HumanCount};
 
@@ -14,7 +15,6 @@ use super::{
     published::{HeadReport, Signature},
     sizes::{ObjectsReport, ShardsReport},
 };
-use crate::overlay::Effect;
 
 /// The longest bar of a histogram.
 const BAR_MAX: usize = 40;

@@ -9,7 +9,12 @@ mod target;
 
 use std::{path::PathBuf, time::Duration};
 
-use admit_publish::limits::REVOKED_AHEAD_SECS;
+use admit_publish::{
+    head::{HeadSigner, Published, published},
+    limits::REVOKED_AHEAD_SECS,
+    peer::Outside,
+    store::{Faster, LAG, LeaseHeld, NewHead, Store, is_older},
+};
 use admit_snapshot::{
     denylist::{Denied, Denylist, Target as Known},
     head::Head,
@@ -22,12 +27,7 @@ use self::{
     report::Report,
     target::{Asked, Target},
 };
-use crate::{
-    bearer::BearerArgs,
-    head::{HeadSigner, Published, published},
-    peer::Outside,
-    store::{Faster, LAG, LeaseHeld, NewHead, Store, is_older},
-};
+use crate::token_args::BearerArgs;
 
 /// How often publishing is tried while others publish too.
 const ATTEMPTS: u32 = 10;
@@ -106,7 +106,7 @@ pub struct Args {
 /// # Errors
 /// The target cannot be read, nothing is published, or the store does not answer or refuses.
 pub fn run(args: &Args) -> Result<()> {
-    let store = Store::open_in(&args.place, &args.bearer.clone().into(), &args.outside).context("--in")?;
+    let store = Store::open_in(&args.place, &args.bearer.credentials(), &args.outside).context("--in")?;
     if args.list {
         let head = current(&store, args.key.as_deref())?;
         return Report::list(&head, store.now()?).print(args.json);
@@ -133,7 +133,7 @@ pub fn run(args: &Args) -> Result<()> {
     }
     let revokes_itself = match &entry.target {
         Known::IssuerKey { issuer, kid } if !entry.is_lifted => {
-            args.bearer.is_signed_by(issuer, kid, &args.outside.time)?
+            args.bearer.credentials().is_signed_by(issuer, kid, &args.outside.time)?
         }
         _ => false,
     };

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use admit_publish::limits::DENIED_MAX_SECS;
+use admit_publish::{limits::DENIED_MAX_SECS, store::Store};
 use admit_snapshot::{
     denylist::{self, Denied, is_text},
     instant,
@@ -17,7 +17,6 @@ use base64ct::{Base64UrlUnpadded, Encoding as _};
 use serde_json::{Map, Value};
 
 use super::moment;
-use crate::store::Store;
 
 /// The options that name a target; exactly one is given.
 #[derive(Clone, Copy)]

@@ -6,11 +6,11 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use admit_publish::peer::time::Time;
 use admit_snapshot::{lease::Lease, object::Digest};
 use clap::Parser;
 
 use super::*;
-use crate::peer::time::Time;
 
 const NOW: UnixSecs = 1_700_000_000;
 

@@ -1,0 +1,14 @@
+//! What a published item says of itself.
+
+use admit_snapshot::item::ItemRecord;
+use serde_json::{Map, Value};
+
+/// An item's title.
+pub fn title(item: &ItemRecord<'_>) -> Option<String> {
+    object(item.details)?.get("title")?.as_str().map(ToOwned::to_owned)
+}
+
+/// Parses a JSON object that was rendered without its opening brace.
+pub fn object(details: &str) -> Option<Map<String, Value>> {
+    serde_json::from_str(&format!("{{{details}")).ok()
+}

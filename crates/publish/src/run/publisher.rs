@@ -1,0 +1,228 @@
+//! Signs and publishes heads, after everything that they name is stored.
+
+use std::{
+    collections::HashSet,
+    io,
+    path::Path,
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use admit_snapshot::{
+    head::Head,
+    object::{Digest, ObjectKind, ObjectName},
+};
+use anyhow::{Context, Result, bail};
+
+use crate::{
+    collect,
+    head::{HeadSigner, Published, published_by},
+    peer::into_io,
+    store::{
+        NewHead, Object, Store,
+        garbage::revive,
+        reach::{reach, read},
+    },
+};
+
+/// A store, and the key that signs heads for it.
+pub struct Publisher {
+    /// Where to publish.
+    pub store: Store,
+    signer: Option<HeadSigner>,
+    is_distrustful: AtomicBool,
+}
+
+/// A stored head that is not this publisher's for this store.
+#[derive(Debug)]
+pub struct Stray {
+    /// A description.
+    pub text: String,
+    /// Its `seq`, if one of the publisher's keys signed it: an edge without `SNAPSHOT_AUDIENCE` may use it.
+    pub seq: u64,
+}
+
+/// What to do about a published head that cannot be trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Broken {
+    /// Stop.
+    Refuse,
+    /// Publish over it.
+    PassOver,
+}
+
+/// The warning about revocations that are lost when a head is not believed.
+fn forgotten(head: &Head) -> String {
+    match head.denylist.entries().len() {
+        0 => String::new(),
+        count => format!(
+            ". Its denylist is not believed either, and is forgotten: {count} unverified entries, which `admit revoke \
+             --list` shows as long as that head is stored. Revoke them again, or name the key that signed it (--old-key)"
+        ),
+    }
+}
+
+impl Publisher {
+    /// A publisher for `store` with the JWK in `key`, and with the store's name `audience` if given. Without
+    /// a key it cannot publish.
+    ///
+    /// # Errors
+    /// The key cannot be read or is of another kind, or `audience` is not a valid store name.
+    pub fn new(store: Store, key: Option<&Path>, audience: Option<&str>) -> Result<Self> {
+        let signer = key.map(|path| HeadSigner::new(path, audience)).transpose()?;
+        Ok(Self { store, signer, is_distrustful: AtomicBool::new(false) })
+    }
+
+    /// Also believes heads that the JWK or JWKS in `old_key` verifies.
+    #[must_use]
+    pub fn believing(mut self, old_key: Option<&Path>) -> Self {
+        self.signer = self.signer.map(|signer| signer.believing(old_key));
+        self
+    }
+
+    /// Makes the next full publish check every stored object, as `--repair` does.
+    pub fn trust_nothing_once(&self) {
+        self.is_distrustful.store(true, Ordering::Relaxed);
+    }
+
+    /// The published head, if there is one.
+    ///
+    /// # Errors
+    /// The store does not answer, or the published head cannot be trusted.
+    pub fn head(&self, broken: Broken) -> Result<Option<Head>> {
+        let Some(jws) = self.store.head()? else { return Ok(None) };
+        let trusted = self.signer.as_ref().map(HeadSigner::trusted).unwrap_or_default();
+        let read = match published_by(&jws, &trusted)? {
+            Published::Verified(head) if self.is_foreign(&head) => {
+                let foreign = self.signer.as_ref().map(|signer| signer.foreign(&head));
+                Published::Broken(foreign.unwrap_or_default())
+            }
+            read => read,
+        };
+        match read {
+            Published::Verified(head) | Published::Unverified(head) => Ok(Some(head)),
+            // Its numbers, and the objects that it names, may be anyone's.
+            Published::OtherKey(head) if broken == Broken::PassOver => {
+                eprintln!(
+                    "warning: the published head (seq {}) is signed by another key than --key, and is ignored{}",
+                    head.seq,
+                    forgotten(&head)
+                );
+                Ok(None)
+            }
+            Published::OtherKey(head) => bail!(
+                "the published head (seq {}) is signed by another key than --key, so nothing in it is believed. If the key \
+                 was replaced, say --old-key FILE with the key before; to publish over it, say which --seq",
+                head.seq
+            ),
+            Published::Broken(reason) if broken == Broken::PassOver => {
+                eprintln!("warning: the published head is ignored: {reason}");
+                Ok(None)
+            }
+            Published::Broken(reason) => {
+                bail!("the published head cannot be trusted: {reason}. To publish over it, say which --seq")
+            }
+        }
+    }
+
+    /// The stored head, or a description of the value that is stored instead.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub fn look(&self) -> Result<Result<Head, Stray>> {
+        let stray = |text: String| Ok(Err(Stray { text, seq: 0 }));
+        let Some(jws) = self.store.head()? else { return stray("there is none".to_owned()) };
+        let trusted = self.signer.as_ref().map(HeadSigner::trusted).unwrap_or_default();
+        match published_by(&jws, &trusted)? {
+            Published::Verified(head) if self.is_foreign(&head) => {
+                let text = self.signer.as_ref().map(|signer| signer.foreign(&head)).unwrap_or_default();
+                Ok(Err(Stray { text, seq: head.seq }))
+            }
+            Published::Verified(head) => {
+                self.signer.iter().for_each(|signer| signer.has_seen(&head));
+                Ok(Ok(head))
+            }
+            Published::Unverified(_) | Published::OtherKey(_) => {
+                stray("it is signed by another key".to_owned())
+            }
+            Published::Broken(reason) => stray(reason),
+        }
+    }
+
+    fn is_foreign(&self, head: &Head) -> bool {
+        self.signer.as_ref().is_some_and(|signer| signer.is_foreign(head))
+    }
+
+    /// The objects that the published head reaches, which need not be uploaded. Empty if they cannot be
+    /// determined.
+    pub fn reached(&self, head: Option<&Head>) -> HashSet<ObjectName> {
+        if self.is_distrustful.swap(false, Ordering::Relaxed) {
+            return HashSet::new();
+        }
+        let Some(head) = head else { return HashSet::new() };
+        reach(&self.store, head).unwrap_or_else(|error| {
+            eprintln!("warning: the published version is damaged, so every object is checked: {error:#}");
+            HashSet::new()
+        })
+    }
+
+    /// Publishes a version whose objects are uploaded, and keeps its head for `admit rollback`.
+    ///
+    /// # Errors
+    /// The store refuses, or another publisher has published since `follows`.
+    pub fn publish_base(&self, head: Head, follows: Option<&Head>) -> Result<Head> {
+        self.publish(head, follows, true)
+    }
+
+    /// Publishes a change of the published version: its delta and the head. That is two writes, unless the
+    /// directory has changed too.
+    ///
+    /// # Errors
+    /// As [`Self::publish_base`].
+    pub fn publish_delta(&self, head: Head, objects: Vec<Object>, follows: &Head) -> Result<Head> {
+        self.put_all(objects)?;
+        self.publish(head, Some(follows), false)
+    }
+
+    /// Stores objects that a head is about to name.
+    ///
+    /// # Errors
+    /// The store refuses.
+    pub fn put_all(&self, objects: Vec<Object>) -> Result<()> {
+        objects.into_iter().try_for_each(|object| self.store.put_objects(&[object]))
+    }
+
+    fn publish(&self, mut head: Head, follows: Option<&Head>, is_kept: bool) -> Result<Head> {
+        let signer = self.signer.as_ref().context("publishing needs --key")?;
+        revive(&self.store, &head.named().collect())?;
+        head.published_at = Some(self.store.now()?);
+        let new = NewHead { head: &head, follows, signer };
+        if is_kept {
+            self.store.keep_version(new)?;
+        }
+        self.store.put_head(new)
+    }
+
+    /// Deletes objects that no version needs, as `admit gc` does.
+    ///
+    /// # Errors
+    /// A kept object cannot be read, or the store does not answer or refuses.
+    pub fn collect_garbage(&self) -> Result<collect::Report> {
+        collect::collect(&self.store, self.signer.as_ref().map(HeadSigner::path), collect::Options::default())
+    }
+
+    /// An object that a published head reaches, for the library.
+    ///
+    /// # Errors
+    /// The object cannot be read.
+    pub fn read(&self, name: ObjectName) -> io::Result<Vec<u8>> {
+        read(&self.store, name).map_err(into_io)
+    }
+
+    /// An object that a published head reaches.
+    ///
+    /// # Errors
+    /// The object cannot be read.
+    pub fn object(&self, kind: ObjectKind, digest: Digest) -> Result<Vec<u8>> {
+        read(&self.store, ObjectName { kind, digest })
+    }
+}

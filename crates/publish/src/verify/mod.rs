@@ -1,0 +1,9 @@
+//! Reads everything that the published head reaches, and reports what is wrong with it.
+//!
+//! `walk` reads the objects, `record` checks tables and records, `report` collects the problems.
+
+mod record;
+pub mod report;
+mod walk;
+
+pub use self::walk::verify;
