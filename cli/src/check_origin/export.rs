@@ -4,7 +4,8 @@ use std::{io, path::Path, time::Duration};
 
 use admit_publish::{
     build::{ObjectSink, Outcome},
-    diff::{compare::compare, side::Side},
+    diff::compare::compare,
+    published::Published,
     source::{Catalogue, Listed, Source, SpillPlan, Strictness},
     store::Store,
 };
@@ -77,7 +78,7 @@ pub struct Taken {
     /// The records that it was built from, without the customers.
     pub catalogue: Catalogue,
     /// The objects that edges would read.
-    pub side: Side,
+    pub side: Published,
 }
 
 impl Export<'_> {
@@ -167,7 +168,7 @@ impl Export<'_> {
         report
             .pass(&EXPORT_BUILDS, format!("{} items, {} customers{warnings}", built.items, built.customers));
         let head = built.head(seq?, as_of);
-        match Side::of(self.store, head.clone()) {
+        match Published::at(self.store, head.clone()) {
             Ok(side) => Some(Taken { head, catalogue, side }),
             Err(error) => {
                 report.fail(&EXPORT_BUILDS, format!("{error:#}"));
@@ -185,7 +186,7 @@ impl Export<'_> {
             };
             let reference = before.as_ref().unwrap_or(first);
             if after.head.seq == reference.head.seq {
-                return match differences(self.store, reference, &after) {
+                return match differences(reference, &after) {
                     Ok(differences) => {
                         report.judge(
                             &EXPORT_STABLE,
@@ -259,14 +260,14 @@ pub struct Differences {
 ///
 /// # Errors
 /// A temporary file cannot be read.
-pub fn differences(store: &Store, before: &Taken, after: &Taken) -> Result<Option<Differences>> {
+pub fn differences(before: &Taken, after: &Taken) -> Result<Option<Differences>> {
     let mut texts = Vec::new();
     if before.head.directory != after.head.directory {
         texts.push("merchants, apps, clients or licences differ".to_owned());
     }
     let (mut in_catalogue, mut customers, mut customers_total) = (!texts.is_empty(), Vec::new(), 0);
     for (tree, noun) in [(Tree::Customers, "customer"), (Tree::Items, "item")] {
-        let report = compare(store, tree, &before.side, &after.side, LISTED_MAX)?;
+        let report = compare(tree, &before.side, &after.side, LISTED_MAX)?;
         let total = report.added + report.removed + report.changed;
         if total == 0 {
             continue;
@@ -312,6 +313,6 @@ impl Taken {
         let directory = put(ObjectKind::Directory, directory)?;
         let delta = delta.map(|delta| put(ObjectKind::Delta, delta)).transpose()?;
         let head = Head { directory, delta, ..self.head.clone() };
-        Ok(Self { side: Side::of(store, head.clone())?, head, catalogue: self.catalogue.clone() })
+        Ok(Self { side: Published::at(store, head.clone())?, head, catalogue: self.catalogue.clone() })
     }
 }

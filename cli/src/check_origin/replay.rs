@@ -137,9 +137,9 @@ fn compare(export: &Export<'_>, first: &Taken, changes: &[Change], next: &Taken)
     if let Err(error) = content.apply(changes, "change", export.now, &mut Problems::default()) {
         return Ok(Some(Compared::Refused(error.to_string())));
     }
-    let delta = content.delta().encode(first.side.salt())?;
+    let delta = content.delta().encode(first.side.version.index.salt())?;
     let replayed = first.with(export.store, content.directory().to_vec(), delta)?;
-    Ok(differences(export.store, &replayed, next)?.map(Compared::Records))
+    Ok(differences(&replayed, next)?.map(Compared::Records))
 }
 
 /// Whether later changes explain a difference.

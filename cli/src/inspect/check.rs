@@ -1,7 +1,10 @@
 //! Explains a check: decided by the code that the edge runs.
 
 use admit::entitlement::{Considered, Decision, Grant, NEVER_EXPIRES, Question, explain};
-use admit_publish::details::{object, title};
+use admit_publish::{
+    details::{object, title},
+    published::{Known, Published},
+};
 use admit_snapshot::{
     customer::CustomerRecord,
     item::ItemRecord,
@@ -14,10 +17,7 @@ use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{
-    customer::date,
-    published::{Known, Snapshot},
-};
+use super::customer::date;
 
 /// A viewer without any claims.
 pub fn nobody() -> Principal {
@@ -98,7 +98,7 @@ pub struct FeeReport {
 /// # Errors
 /// An object cannot be read.
 pub fn check(
-    snapshot: &mut Snapshot<'_>,
+    snapshot: &mut Published,
     viewer: &Principal,
     country: Option<&str>,
     known: Option<&Known>,

@@ -1,6 +1,9 @@
 //! A customer's record, as text and JSON show it.
 
-use admit_publish::details::title;
+use admit_publish::{
+    details::title,
+    published::{Known, Published},
+};
 use admit_snapshot::{
     customer::{CustomerRecord, HeldLicense},
     item::ItemRecord,
@@ -13,7 +16,6 @@ use uuid::Uuid;
 
 use super::{
     find::Sought,
-    published::{Known, Snapshot},
     who::{TokenReport, Unverified},
 };
 
@@ -149,7 +151,7 @@ pub struct LicenseReport {
 /// # Errors
 /// An object cannot be read.
 pub fn describe(
-    snapshot: &mut Snapshot<'_>,
+    snapshot: &mut Published,
     asked: &str,
     sought: &Sought,
     token: Option<&Unverified>,
@@ -170,7 +172,7 @@ pub fn describe(
     })
 }
 
-fn describe_record(snapshot: &mut Snapshot<'_>, known: &Known, at: UnixSecs) -> Result<RecordReport> {
+fn describe_record(snapshot: &mut Published, known: &Known, at: UnixSecs) -> Result<RecordReport> {
     let customer = CustomerRecord::new(known.record.bytes())?;
     let mut accesses = Vec::new();
     for access in customer.accesses() {
@@ -200,7 +202,7 @@ fn describe_record(snapshot: &mut Snapshot<'_>, known: &Known, at: UnixSecs) -> 
     })
 }
 
-fn describe_license(snapshot: &Snapshot<'_>, held: &HeldLicense<'_>, at: UnixSecs) -> LicenseReport {
+fn describe_license(snapshot: &Published, held: &HeldLicense<'_>, at: UnixSecs) -> LicenseReport {
     let license = snapshot.version.directory.licenses.get(&held.license_id);
     LicenseReport {
         license_id: Uuid::from_u128(held.license_id),

@@ -6,6 +6,7 @@ use admit_publish::{
     overlay::Overlay,
     parallel,
     progress::Progress,
+    published::{Known, Published},
     store::{
         Issuer,
         reach::{read, shard_bits, shards},
@@ -20,10 +21,7 @@ use admit_snapshot::{
 use anyhow::{Context, Result, bail};
 use uuid::Uuid;
 
-use super::{
-    published::{Known, Snapshot},
-    who::{Unverified, Who},
-};
+use super::who::{Unverified, Who};
 use crate::check_config;
 
 /// Shards that are read at the same time.
@@ -60,7 +58,7 @@ impl Issuers {
     ///
     /// # Errors
     /// The store does not answer or refuses, or the file cannot be read.
-    pub fn of(snapshot: &Snapshot<'_>, config: Option<&Path>) -> Result<Self> {
+    pub fn of(snapshot: &Published, config: Option<&Path>) -> Result<Self> {
         match config {
             Some(path) => Ok(Self(Some(check_config::issuers(path).context("--config")?))),
             None => Ok(Self(snapshot.store.issuers()?)),
@@ -96,7 +94,7 @@ impl Issuers {
 /// # Errors
 /// The name is incomplete, has an unknown namespace, or matches several customers; or an object cannot be
 /// read.
-pub fn find(snapshot: &mut Snapshot<'_>, issuers: &Issuers, who: &Who) -> Result<Sought> {
+pub fn find(snapshot: &mut Published, issuers: &Issuers, who: &Who) -> Result<Sought> {
     match who {
         Who::Name { namespace, subject, text } => by_name(snapshot, issuers, namespace, subject, text),
         Who::Subject(subject) => by_subject(snapshot, issuers, subject),
@@ -107,7 +105,7 @@ pub fn find(snapshot: &mut Snapshot<'_>, issuers: &Issuers, who: &Who) -> Result
 }
 
 fn by_name(
-    snapshot: &mut Snapshot<'_>,
+    snapshot: &mut Published,
     issuers: &Issuers,
     namespace: &str,
     subject: &str,
@@ -137,7 +135,7 @@ fn by_name(
     }
 }
 
-fn by_subject(snapshot: &mut Snapshot<'_>, issuers: &Issuers, subject: &str) -> Result<Sought> {
+fn by_subject(snapshot: &mut Published, issuers: &Issuers, subject: &str) -> Result<Sought> {
     let Some(namespaces) = issuers.namespaces() else {
         bail!(
             "{subject:?} is a subject without its namespace, and this store does not tell the namespaces: \
@@ -152,7 +150,7 @@ fn by_subject(snapshot: &mut Snapshot<'_>, issuers: &Issuers, subject: &str) -> 
     }
 }
 
-fn by_number(snapshot: &mut Snapshot<'_>, issuers: &Issuers, number: i64, text: &str) -> Result<Sought> {
+fn by_number(snapshot: &mut Published, issuers: &Issuers, number: i64, text: &str) -> Result<Sought> {
     let namespaces = issuers.namespaces().unwrap_or_default();
     let mut found = among(snapshot, issuers, &namespaces, text)?;
     found.extend(walked(snapshot, issuers, "number", |customer| customer.id == number)?);
@@ -170,7 +168,7 @@ fn by_number(snapshot: &mut Snapshot<'_>, issuers: &Issuers, number: i64, text: 
     }
 }
 
-fn by_uuid(snapshot: &mut Snapshot<'_>, issuers: &Issuers, uuid: Uuid, text: &str) -> Result<Sought> {
+fn by_uuid(snapshot: &mut Published, issuers: &Issuers, uuid: Uuid, text: &str) -> Result<Sought> {
     let namespaces = issuers.namespaces().unwrap_or_default();
     let mut found = among(snapshot, issuers, &namespaces, text)?;
     if found.is_empty() {
@@ -183,7 +181,7 @@ fn by_uuid(snapshot: &mut Snapshot<'_>, issuers: &Issuers, uuid: Uuid, text: &st
     }
 }
 
-fn by_token(snapshot: &mut Snapshot<'_>, issuers: &Issuers, token: &Unverified) -> Result<Sought> {
+fn by_token(snapshot: &mut Published, issuers: &Issuers, token: &Unverified) -> Result<Sought> {
     let Some(known) = &issuers.0 else {
         let subject = token.name_of("sub").context("the token has no sub")?;
         let Ok(uuid) = Uuid::parse_str(&subject) else {
@@ -213,7 +211,7 @@ fn by_token(snapshot: &mut Snapshot<'_>, issuers: &Issuers, token: &Unverified) 
 
 /// The customer of this namespace and subject, with or without a record.
 fn named(
-    snapshot: &mut Snapshot<'_>,
+    snapshot: &mut Published,
     issuers: &Issuers,
     namespace: &str,
     subject: &str,
@@ -234,7 +232,7 @@ fn named(
 
 /// The customers with this subject in any of the namespaces.
 fn among(
-    snapshot: &mut Snapshot<'_>,
+    snapshot: &mut Published,
     issuers: &Issuers,
     namespaces: &[&str],
     subject: &str,
@@ -272,7 +270,7 @@ fn nobody(namespaces: &[&str], subject: &str, found_by: &'static str) -> Sought 
 
 /// The customers that `wanted` accepts, found by reading every shard of customers.
 fn walked(
-    snapshot: &mut Snapshot<'_>,
+    snapshot: &mut Published,
     issuers: &Issuers,
     found_by: &'static str,
     wanted: impl Fn(&CustomerRecord<'_>) -> bool + Sync,
@@ -303,13 +301,10 @@ fn name_of(key: EntryKey, known: &Known, namespaces: &[&str]) -> Option<(String,
     names.next().map(|(namespace, subject)| (namespace.to_owned(), subject.clone()))
 }
 
-fn walk(
-    snapshot: &Snapshot<'_>,
-    wanted: impl Fn(&CustomerRecord<'_>) -> bool + Sync,
-) -> Result<Vec<EntryKey>> {
-    let (store, index) = (snapshot.store, &*snapshot.version.index);
+fn walk(snapshot: &Published, wanted: impl Fn(&CustomerRecord<'_>) -> bool + Sync) -> Result<Vec<EntryKey>> {
+    let (store, index) = (&snapshot.store, &*snapshot.version.index);
     let tree = Tree::Customers;
-    let overlay = Overlay::new(snapshot.delta()?, tree, shard_bits(index, tree)).context("delta")?;
+    let overlay = Overlay::new(snapshot.delta(), tree, shard_bits(index, tree)).context("delta")?;
     let shards: Vec<_> = shards(store, index, tree)?.into_iter().collect();
     let progress = Progress::of_objects(shards.len());
     let walked = parallel::try_map(&shards, THREADS, |(number, name)| -> Result<Vec<EntryKey>> {

@@ -2,10 +2,7 @@
 
 use std::path::Path;
 
-use admit_publish::{
-    head::{Published, published},
-    store::Store,
-};
+use admit_publish::{head::SignedHead, store::Store};
 use admit_snapshot::time::{UnixSecs, iso8601};
 use anyhow::Result;
 use serde::Serialize;
@@ -64,8 +61,8 @@ impl HistoryReport {
         let mut versions = Vec::new();
         for seq in seqs.iter().rev().take(SHOWN_MAX) {
             let Some(jws) = store.version(*seq)? else { continue };
-            match published(&jws, key)? {
-                Published::Verified(head) | Published::Unverified(head) => versions.push(VersionReport {
+            match SignedHead::read(&jws, key)? {
+                SignedHead::Verified(head) | SignedHead::Unverified(head) => versions.push(VersionReport {
                     seq: *seq,
                     origin_seq: head.origin_seq(),
                     as_of: head.as_of,
@@ -74,10 +71,10 @@ impl HistoryReport {
                     items: head.items,
                     set_aside: head.set_aside.unwrap_or(0),
                 }),
-                Published::OtherKey(_) => {
+                SignedHead::OtherKey(_) => {
                     eprintln!("warning: version {seq} is signed by another key than --key")
                 }
-                Published::Broken(reason) => eprintln!("warning: version {seq} cannot be trusted: {reason}"),
+                SignedHead::Broken(reason) => eprintln!("warning: version {seq} cannot be trusted: {reason}"),
             }
         }
         let lease = store.lease()?.filter(|lease| lease.is_held(now)).map(|lease| LeaseReport {

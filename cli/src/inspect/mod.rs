@@ -8,15 +8,15 @@ mod asked;
 mod check;
 mod customer;
 mod find;
+mod head;
 mod history;
-mod published;
 mod sizes;
 mod text;
 mod who;
 
 use std::path::PathBuf;
 
-use admit_publish::{clock::now_unix_secs, store::Store};
+use admit_publish::{clock::now_unix_secs, published::Published, store::Store};
 use admit_snapshot::time::Timestamp;
 use admit_token::Principal;
 use anyhow::{Context, Result, bail};
@@ -27,8 +27,8 @@ use self::{
     check::{CheckReport, nobody},
     customer::CustomerReport,
     find::{Issuers, Sought},
+    head::HeadReport,
     history::HistoryReport,
-    published::{HeadReport, Snapshot},
     sizes::ObjectsReport,
     who::{Unverified, Who},
 };
@@ -144,14 +144,14 @@ pub fn run(args: &Args) -> Result<()> {
     let origin =
         args.origin.as_deref().map(|url| Ok::<_, anyhow::Error>((url, origin_token(args, who.as_ref())?)));
     let origin = origin.transpose()?;
-    let mut snapshot = Snapshot::load(&store, args.key.as_deref())?;
+    let mut snapshot = Published::open(&store, args.key.as_deref())?;
     let shards_max = match (&who, args.all) {
         (_, true) => usize::MAX,
         (None, false) => COUNTED_MAX,
         // A question about a customer should not wait for the count.
         (Some(_), false) => COUNTED_BESIDE_MAX,
     };
-    let head = snapshot.head_report(now, shards_max)?;
+    let head = HeadReport::new(&snapshot, args.key.as_deref(), now, shards_max)?;
     let mut report = Report { head, objects: None, history: None, customer: None, check: None, origin: None };
     match (&who, asked) {
         (Some(who), Some(asked)) => {

@@ -5,12 +5,10 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use admit_publish::{limits::DELTA_BUDGET_BYTES, parallel, store::reach::read};
+use admit_publish::{limits::DELTA_BUDGET_BYTES, parallel, published::Published, store::reach::read};
 use admit_snapshot::{delta, index::Tree, object::ObjectName, table::Table};
 use anyhow::{Context, Result};
 use serde::Serialize;
-
-use super::published::Snapshot;
 
 /// How many shards of each tree are measured without `--all`: 256 of 64 KiB are 16 MiB to read.
 const SAMPLE_MAX: usize = 256;
@@ -95,7 +93,7 @@ pub struct Bucket {
 ///
 /// # Errors
 /// An object cannot be read, or is not what its name says.
-pub fn measure(snapshot: &mut Snapshot<'_>, all: bool) -> Result<ObjectsReport> {
+pub fn measure(snapshot: &mut Published, all: bool) -> Result<ObjectsReport> {
     let head = snapshot.version.head.clone();
     let report =
         |kind: &str, digest: &dyn Display, bytes| ObjectReport { name: format!("{kind}/{digest}"), bytes };
@@ -122,14 +120,15 @@ pub fn measure(snapshot: &mut Snapshot<'_>, all: bool) -> Result<ObjectsReport> 
     })
 }
 
-fn measure_tree(snapshot: &mut Snapshot<'_>, tree: Tree, all: bool) -> Result<ShardsReport> {
+fn measure_tree(snapshot: &mut Published, tree: Tree, all: bool) -> Result<ShardsReport> {
     let places = snapshot.version.index.shard_count(tree);
     let shards = snapshot.shards(tree)?;
+    let total = shards.len();
     // An even sample: every `step`-th shard.
-    let step = if all { 1 } else { shards.len().div_ceil(SAMPLE_MAX).max(1) };
-    let sample: Vec<ObjectName> = shards.iter().step_by(step).copied().collect();
+    let step = if all { 1 } else { total.div_ceil(SAMPLE_MAX).max(1) };
+    let sample: Vec<ObjectName> = shards.into_values().step_by(step).collect();
     let measured = Mutex::new(Vec::with_capacity(sample.len()));
-    let store = snapshot.store;
+    let store = &snapshot.store;
     parallel::for_each(&sample, THREADS, |name| {
         let object = read(store, *name)?;
         let entries = Table::of_shard(&object).with_context(|| name.to_string())?.len();
@@ -142,7 +141,7 @@ fn measure_tree(snapshot: &mut Snapshot<'_>, tree: Tree, all: bool) -> Result<Sh
     sizes.sort_unstable();
     Ok(ShardsReport {
         places,
-        shards: shards.len(),
+        shards: total,
         measured: sizes.len(),
         entries,
         bytes: sizes.iter().sum(),

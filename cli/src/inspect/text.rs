@@ -11,8 +11,8 @@ use super::{
     asked::OriginReport,
     check::{CheckReport, FeeReport, GrantReport},
     customer::{AccessReport, CustomerReport, LicenseReport},
+    head::{HeadReport, Signature},
     history::{HistoryReport, LeaseReport, VersionReport},
-    published::{HeadReport, Signature},
     sizes::{ObjectsReport, ShardsReport},
 };
 

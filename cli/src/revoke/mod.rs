@@ -10,7 +10,7 @@ mod target;
 use std::{path::PathBuf, time::Duration};
 
 use admit_publish::{
-    head::{HeadSigner, Published, published},
+    head::{HeadSigner, SignedHead},
     limits::REVOKED_AHEAD_SECS,
     peer::Outside,
     store::{Faster, LAG, LeaseHeld, NewHead, Store, is_older},
@@ -150,11 +150,7 @@ pub fn run(args: &Args) -> Result<()> {
 
 fn current(store: &Store, key: Option<&std::path::Path>) -> Result<Head> {
     let jws = store.head()?.context("nothing is published yet, so no edge could refuse a token")?;
-    match published(&jws, key)? {
-        Published::Verified(head) | Published::Unverified(head) => Ok(head),
-        Published::OtherKey(_) => bail!("the published head is signed by another key than --key"),
-        Published::Broken(reason) => bail!("the published head cannot be trusted: {reason}"),
-    }
+    SignedHead::read(&jws, key)?.trusted("the published head")
 }
 
 /// The time from which an entry counts. A customer's tokens carry the issuer's clock, which may be ahead of

@@ -77,8 +77,8 @@ impl Place {
 
     fn head(&self) -> Head {
         let jws = fs::read_to_string(self.0.join("head")).unwrap();
-        match published(&jws, Some(&self.key())).unwrap() {
-            Published::Verified(head) => head,
+        match SignedHead::read(&jws, Some(&self.key())).unwrap() {
+            SignedHead::Verified(head) => head,
             other => panic!("{other:?}"),
         }
     }

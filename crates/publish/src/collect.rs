@@ -16,12 +16,12 @@ use admit_snapshot::{
     object::{ObjectKind, ObjectName},
     time::{UnixSecs, iso8601},
 };
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use indicatif::HumanCount;
 use serde::Serialize;
 
 use crate::{
-    head::{Published, published},
+    head::SignedHead,
     progress::Progress,
     store::{Store, reach::reach},
 };
@@ -130,11 +130,7 @@ pub fn collect(store: &Store, key: Option<&Path>, options: Options) -> Result<Re
 
 fn published_head(store: &Store, key: Option<&Path>) -> Result<Head> {
     let jws = store.head()?.context("nothing is published yet, so no object is known to be unreferenced")?;
-    match published(&jws, key)? {
-        Published::Verified(head) | Published::Unverified(head) => Ok(head),
-        Published::OtherKey(_) => bail!("the published head is signed by another key than --key"),
-        Published::Broken(reason) => bail!("the published head cannot be trusted: {reason}"),
-    }
+    SignedHead::read(&jws, key)?.trusted("the published head")
 }
 
 /// The recorded versions. `None` for a record that is not a head.
@@ -142,10 +138,12 @@ fn versions(store: &Store, key: Option<&Path>) -> Result<BTreeMap<u64, Option<He
     let mut versions = BTreeMap::new();
     for seq in store.versions()? {
         let Some(jws) = store.version(seq)? else { continue };
-        let head = match published(&jws, key)? {
+        let head = match SignedHead::read(&jws, key)? {
             // A version signed by another key may date from before the key was replaced.
-            Published::Verified(head) | Published::Unverified(head) | Published::OtherKey(head) => Some(head),
-            Published::Broken(reason) => {
+            SignedHead::Verified(head) | SignedHead::Unverified(head) | SignedHead::OtherKey(head) => {
+                Some(head)
+            }
+            SignedHead::Broken(reason) => {
                 eprintln!("warning: dropping version {seq}, whose record is not a head: {reason}");
                 None
             }

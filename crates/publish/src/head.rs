@@ -24,7 +24,7 @@ use crate::{
 
 /// A published head, and whether its signature was verified.
 #[derive(Debug)]
-pub enum Published {
+pub enum SignedHead {
     /// Signed by a key at hand.
     Verified(Head),
     /// Not verified: no key was given.
@@ -33,6 +33,45 @@ pub enum Published {
     OtherKey(Head),
     /// Not a head, or the signature is wrong. The text says why.
     Broken(String),
+}
+
+impl SignedHead {
+    /// Reads a published head, and verifies it with the public half of the JWK in `key`, if given.
+    ///
+    /// # Errors
+    /// The key cannot be read.
+    pub fn read(jws: &str, key: Option<&Path>) -> Result<Self> {
+        Self::read_by(jws, key.as_slice())
+    }
+
+    /// Like [`Self::read`], with several keys of which one may have signed the head: `--key`, and `--old-key` while a key
+    /// is being replaced. Without keys the head is not verified.
+    ///
+    /// # Errors
+    /// A key cannot be read.
+    pub fn read_by(jws: &str, keys: &[&Path]) -> Result<Self> {
+        if keys.is_empty() {
+            return Ok(unverified(jws).map_or_else(broken, Self::Unverified));
+        }
+        let verified = verify_jws::<Head, _>(jws, &public_halves(keys)?, HEAD_TYPE, &NativeVerifier);
+        Ok(match verified {
+            Ok(head) => Self::Verified(head),
+            Err(JwsError::UnknownKey) => unverified(jws).map_or_else(broken, Self::OtherKey),
+            Err(error) => broken(error.into()),
+        })
+    }
+
+    /// The head, if a key at hand has signed it or no key was given. `what` names it in errors.
+    ///
+    /// # Errors
+    /// Another key has signed the head, or it is not a head.
+    pub fn trusted(self, what: &str) -> Result<Head> {
+        match self {
+            Self::Verified(head) | Self::Unverified(head) => Ok(head),
+            Self::OtherKey(_) => bail!("{what} is signed by another key than --key"),
+            Self::Broken(reason) => bail!("{what} cannot be trusted: {reason}"),
+        }
+    }
 }
 
 /// Signs heads for one store.
@@ -171,33 +210,8 @@ fn publisher() -> String {
     by
 }
 
-/// Reads a published head, and verifies it with the public half of the JWK in `key`, if given.
-///
-/// # Errors
-/// The key cannot be read.
-pub fn published(jws: &str, key: Option<&Path>) -> Result<Published> {
-    published_by(jws, key.as_slice())
-}
-
-/// Like [`published`], with several keys of which one may have signed the head: `--key`, and `--old-key`
-/// while a key is being replaced. Without keys the head is not verified.
-///
-/// # Errors
-/// A key cannot be read.
-pub fn published_by(jws: &str, keys: &[&Path]) -> Result<Published> {
-    if keys.is_empty() {
-        return Ok(unverified(jws).map_or_else(broken, Published::Unverified));
-    }
-    let verified = verify_jws::<Head, _>(jws, &public_halves(keys)?, HEAD_TYPE, &NativeVerifier);
-    Ok(match verified {
-        Ok(head) => Published::Verified(head),
-        Err(JwsError::UnknownKey) => unverified(jws).map_or_else(broken, Published::OtherKey),
-        Err(error) => broken(error.into()),
-    })
-}
-
-fn broken(error: anyhow::Error) -> Published {
-    Published::Broken(format!("{error:#}"))
+fn broken(error: anyhow::Error) -> SignedHead {
+    SignedHead::Broken(format!("{error:#}"))
 }
 
 fn public_halves(paths: &[&Path]) -> Result<KeySet<NativeVerifier>> {

@@ -6,7 +6,7 @@
 use std::{collections::BTreeMap, ops::AddAssign};
 
 use admit_snapshot::{
-    delta::{self, Tables},
+    delta::Tables,
     index::{Index, Tree},
     key::EntryKey,
     object::{FormatError, ObjectName},
@@ -160,13 +160,14 @@ impl<'d> Overlay<'d> {
 pub fn count(
     store: &Store,
     index: &Index,
-    delta: Option<&[u8]>,
+    delta: Option<Tables<'_>>,
     tree: Tree,
     shards_max: usize,
 ) -> Result<Option<Effect>> {
-    let Some(delta) = delta else { return Ok(Some(Effect::default())) };
-    let tables = delta::tables(delta).context("delta")?;
-    let overlay = Overlay::new(Some(tables), tree, shard_bits(index, tree)).context("delta")?;
+    if delta.is_none() {
+        return Ok(Some(Effect::default()));
+    }
+    let overlay = Overlay::new(delta, tree, shard_bits(index, tree)).context("delta")?;
     let parts: Vec<_> = overlay.parts().collect();
     if parts.len() > shards_max {
         return Ok(None);
@@ -185,7 +186,11 @@ pub fn count(
 
 #[cfg(test)]
 mod tests {
-    use admit_snapshot::{delta::encode_delta, object::ObjectKind, table::write_table};
+    use admit_snapshot::{
+        delta::{self, encode_delta},
+        object::ObjectKind,
+        table::write_table,
+    };
 
     use super::*;
 

@@ -6,7 +6,7 @@ use admit_snapshot::head::Head;
 use anyhow::{Context, Result, bail};
 
 use crate::{
-    head::{HeadSigner, Published, published},
+    head::{HeadSigner, SignedHead},
     progress::Progress,
     store::{Checked, NewHead, Store, garbage::revive, reach::reach},
 };
@@ -17,21 +17,15 @@ use crate::{
 /// The version is not kept, is not signed by `key`, or an object of it is missing.
 pub fn prepare(store: &Store, to: u64, key: &Path) -> Result<(Head, Head)> {
     let jws = store.head()?.context("nothing is published yet: there is nothing to roll back")?;
-    let current = match published(&jws, Some(key))? {
-        Published::Verified(head) => head,
-        Published::Unverified(_) | Published::OtherKey(_) => {
-            bail!("the published head is signed by another key than --key")
-        }
-        Published::Broken(reason) => bail!("the published head cannot be trusted: {reason}"),
-    };
+    let current = SignedHead::read(&jws, Some(key))?.trusted("the published head")?;
     let Some(jws) = store.version(to)? else { return Err(no_version(store, to, current.seq)?) };
-    let old = match published(&jws, Some(key))? {
-        Published::Verified(head) if head.seq == to => head,
-        Published::Verified(head) => bail!("the record of version {to} holds version {}", head.seq),
-        Published::Unverified(_) | Published::OtherKey(_) => {
+    let old = match SignedHead::read(&jws, Some(key))? {
+        SignedHead::Verified(head) if head.seq == to => head,
+        SignedHead::Verified(head) => bail!("the record of version {to} holds version {}", head.seq),
+        SignedHead::Unverified(_) | SignedHead::OtherKey(_) => {
             bail!("version {to} is signed by another key than --key: publish that content again instead")
         }
-        Published::Broken(reason) => bail!("version {to} cannot be trusted: {reason}"),
+        SignedHead::Broken(reason) => bail!("version {to} cannot be trusted: {reason}"),
     };
     let content = |head: &Head| (head.index, head.directory, head.delta);
     if content(&old) == content(&current) {

@@ -32,7 +32,7 @@ pub(crate) use self::{
     tree::build_records,
 };
 use super::{
-    published::Published,
+    published::PublishedRecords,
     source::{
         About, Added, Catalogue, History, Input, Location, Problems, SET_ASIDE_MAX, Source, SpillPlan,
         Strictness, Taken, encode_customer,
@@ -131,7 +131,7 @@ impl Source {
     pub fn build_over(
         mut self,
         Layout { bits, salt }: Layout,
-        published: Option<&Published<'_>>,
+        published: Option<&PublishedRecords<'_>>,
         sink: &impl ObjectSink,
     ) -> Result<Outcome, BuildError> {
         let is_lenient = self.strictness == Strictness::SetAside;
@@ -177,7 +177,7 @@ impl Source {
     }
 
     /// Renders the catalogue after wrong records have been replaced by their last good state.
-    fn settle(&mut self, published: Option<&Published<'_>>) -> Result<Option<Rendered>, BuildError> {
+    fn settle(&mut self, published: Option<&PublishedRecords<'_>>) -> Result<Option<Rendered>, BuildError> {
         if self.is_beyond_use() {
             return Ok(None);
         }
@@ -189,7 +189,7 @@ impl Source {
                 return Ok(Some(rendered));
             }
         }
-        let before = published.map(Published::catalogue).transpose()?;
+        let before = published.map(PublishedRecords::catalogue).transpose()?;
         let history = History::new(before.as_ref());
         let rendered = self.catalogue.settle(&history, Input::Whole, &mut self.problems)?;
         self.catalogue.warn(&mut self.problems);

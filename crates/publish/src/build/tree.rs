@@ -22,7 +22,7 @@ use super::{
 use crate::{
     limits::SHARD_MAX_BYTES,
     parallel,
-    published::Published,
+    published::PublishedRecords,
     source::{
         About, Entry, Kind, Location, Problem, Problems, RecordKey, References, Source, Strictness, spill,
     },
@@ -148,7 +148,7 @@ pub(super) struct CustomerTree {
 pub(super) fn build_customers(
     source: &Source,
     published_bits: Option<u8>,
-    published: Option<&Published<'_>>,
+    published: Option<&PublishedRecords<'_>>,
     sink: &impl ObjectSink,
     objects: &mut Vec<(ObjectName, u64)>,
 ) -> Result<CustomerTree, BuildError> {
@@ -184,7 +184,7 @@ pub(super) fn build_customers(
 struct Build<'a, S> {
     source: &'a Source,
     references: References<'a>,
-    published: Option<&'a Published<'a>>,
+    published: Option<&'a PublishedRecords<'a>>,
     bits: u8,
     group_bits: u8,
     sink: &'a S,

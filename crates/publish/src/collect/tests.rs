@@ -28,7 +28,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
-    head::{HeadSigner, Published, published},
+    head::{HeadSigner, SignedHead},
     rollback,
     run::upload::{Mode, Objects, upload},
     store::{NewHead, Object, garbage::forget, reach::reach},
@@ -151,8 +151,8 @@ impl Model {
     }
 
     fn published(&self, store: &Store) -> Option<Head> {
-        match published(&store.head().unwrap()?, Some(&self.key())).unwrap() {
-            Published::Verified(head) => Some(head),
+        match SignedHead::read(&store.head().unwrap()?, Some(&self.key())).unwrap() {
+            SignedHead::Verified(head) => Some(head),
             other => panic!("{other:?}"),
         }
     }
@@ -281,8 +281,8 @@ impl Model {
             check_whole(&store, &was.head, step);
         }
         for seq in store.versions().unwrap() {
-            let Published::Verified(head) =
-                published(&store.version(seq).unwrap().unwrap(), Some(&self.key())).unwrap()
+            let SignedHead::Verified(head) =
+                SignedHead::read(&store.version(seq).unwrap().unwrap(), Some(&self.key())).unwrap()
             else {
                 panic!("version {seq}")
             };

@@ -15,15 +15,13 @@ use admit_snapshot::{
 };
 use anyhow::{Context, Result};
 
-use super::{
-    report::{Change, Holdings, How, TreeReport},
-    side::Side,
-};
+use super::report::{Change, Holdings, How, TreeReport};
 use crate::{
     details::title,
     overlay::Overlay,
     parallel,
     progress::Progress,
+    published::Published,
     store::{Store, reach::read},
 };
 
@@ -67,19 +65,14 @@ impl Found {
 ///
 /// # Errors
 /// A shard or a page cannot be read.
-pub fn compare(
-    store: &Store,
-    tree: Tree,
-    before: &Side,
-    after: &Side,
-    list_max: usize,
-) -> Result<TreeReport> {
+pub fn compare(tree: Tree, before: &Published, after: &Published, list_max: usize) -> Result<TreeReport> {
+    let [salt_before, salt_after] = [before, after].map(|side| side.version.index.salt());
     let bits = match tree {
         // With another salt an item is in another shard, so the whole tree is one part.
-        Tree::Items if before.salt() != after.salt() => 0,
+        Tree::Items if salt_before != salt_after => 0,
         _ => before.shard_bits(tree).min(after.shard_bits(tree)),
     };
-    let (shards_before, shards_after) = (before.shards(store, tree)?, after.shards(store, tree)?);
+    let (shards_before, shards_after) = (before.shards(tree)?, after.shards(tree)?);
     let [overlay_before, overlay_after] =
         [before, after].map(|side| Overlay::new(side.delta(), tree, bits).context("delta"));
     let overlays = [overlay_before?, overlay_after?];
@@ -88,10 +81,10 @@ pub fn compare(
         by_part(&shards_after, after.shard_bits(tree).saturating_sub(bits)),
         &overlays,
     );
-    let found = Mutex::new(Found::default());
+    let (found, store) = (Mutex::new(Found::default()), &after.store);
     let progress = Progress::of_objects(parts.len());
     let compared = parallel::for_each(&parts, THREADS, |part| {
-        let changes = compare_part(store, tree, after.salt(), part, &overlays)?;
+        let changes = compare_part(store, tree, salt_after, part, &overlays)?;
         found.lock().unwrap_or_else(PoisonError::into_inner).add(changes, list_max);
         progress.advance(0);
         Ok(())

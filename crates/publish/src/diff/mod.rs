@@ -1,22 +1,20 @@
 //! What changed between two versions. Only the shards that differ are read.
 //!
-//! `side` loads a version, `compare` walks both, `report` has the result.
+//! [`compare`] walks two opened versions, [`report`] has the result.
 
 pub mod compare;
 pub mod report;
-pub mod side;
 
 use std::{path::Path, str::FromStr};
 
 use admit_snapshot::index::Tree;
-use anyhow::Result;
+use anyhow::{Context, Result, anyhow};
 
 use self::{
     compare::compare,
-    report::{DirectoryReport, Report},
-    side::Side,
+    report::{DirectoryReport, Report, VersionReport},
 };
-use crate::store::Store;
+use crate::{head::SignedHead, published::Published, store::Store};
 
 /// A version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,15 +42,47 @@ impl FromStr for Which {
 /// # Errors
 /// A version is not kept or cannot be read, or the store does not answer or refuses.
 pub fn diff(store: &Store, before: Which, after: Which, key: Option<&Path>, list: usize) -> Result<Report> {
-    let before = Side::load(store, before, key)?;
-    let after = Side::load(store, after, key)?;
+    let before = before.open(store, key)?;
+    let after = after.open(store, key)?;
     Ok(Report {
-        customers: compare(store, Tree::Customers, &before, &after, list)?,
-        items: compare(store, Tree::Items, &before, &after, list)?,
-        directory: DirectoryReport::new(&before.directory, &after.directory),
-        before: before.report(store)?,
-        after: after.report(store)?,
+        customers: compare(Tree::Customers, &before, &after, list)?,
+        items: compare(Tree::Items, &before, &after, list)?,
+        directory: DirectoryReport::new(&before.version.directory, &after.version.directory),
+        before: VersionReport::new(&before)?,
+        after: VersionReport::new(&after)?,
     })
+}
+
+impl Which {
+    /// Opens the version.
+    ///
+    /// # Errors
+    /// The version is not kept, is not signed by `key` (if given), or cannot be read.
+    pub fn open(self, store: &Store, key: Option<&Path>) -> Result<Published> {
+        let (name, jws) = match self {
+            Self::Head => {
+                ("the published head".to_owned(), store.head()?.context("nothing is published yet")?)
+            }
+            Self::Seq(seq) => (format!("version {seq}"), version(store, seq)?),
+        };
+        let head = SignedHead::read(&jws, key)?.trusted(&name)?;
+        Published::at(store, head).with_context(|| format!("{name} cannot be read"))
+    }
+}
+
+/// The head of a version: a kept one, or the published one, whose version may be a delta and have no record.
+fn version(store: &Store, seq: u64) -> Result<String> {
+    if let Some(jws) = store.version(seq)? {
+        return Ok(jws);
+    }
+    if let Some(jws) = store.head()?
+        && let SignedHead::Unverified(head) = SignedHead::read(&jws, None)?
+        && head.seq == seq
+    {
+        return Ok(jws);
+    }
+    let versions: Vec<_> = store.versions()?.iter().map(ToString::to_string).collect();
+    Err(anyhow!("unknown version {seq}: expected one of {}, or head", versions.join(", ")))
 }
 
 #[cfg(test)]

@@ -7,12 +7,16 @@ use std::{
 
 use admit_snapshot::{
     directory::Directory,
+    index::Tree,
     key::EntryKey,
     time::{UnixSecs, iso8601},
 };
+use anyhow::Result;
 use indicatif::{HumanBytes, HumanCount};
 use serde::Serialize;
 use uuid::Uuid;
+
+use crate::published::Published;
 
 /// The whole report.
 #[derive(Debug, Serialize)]
@@ -54,6 +58,29 @@ pub struct VersionReport {
     pub directory_bytes: usize,
     /// Bytes of the delta; 0 without one.
     pub delta_bytes: usize,
+}
+
+impl VersionReport {
+    /// Describes a version.
+    ///
+    /// # Errors
+    /// A shard that the delta touches cannot be read.
+    pub fn new(published: &Published) -> Result<Self> {
+        let head = published.head();
+        Ok(Self {
+            aud: head.aud.clone(),
+            denylist: head.denylist.entries().len(),
+            seq: head.seq,
+            origin_seq: head.origin_seq(),
+            as_of: head.as_of,
+            published_at: head.published_at,
+            customers: published.total(Tree::Customers)?,
+            items: published.total(Tree::Items)?,
+            index_bytes: published.index_bytes,
+            directory_bytes: published.directory_bytes,
+            delta_bytes: published.version.delta.as_deref().map_or(0, <[u8]>::len),
+        })
+    }
 }
 
 /// How many records of a kind were added, removed and changed.

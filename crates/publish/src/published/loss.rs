@@ -22,7 +22,7 @@ use admit_snapshot::{
     time::UnixSecs,
 };
 
-use super::Published;
+use super::PublishedRecords;
 use crate::build::BuildError;
 
 /// Number of shards to compare in each tree. A tree with no more is compared as a whole.
@@ -99,7 +99,11 @@ impl Losses {
     ///
     /// # Errors
     /// An object of one version cannot be read.
-    pub fn between(before: &Published<'_>, after: &Published<'_>, now: UnixSecs) -> Result<Self, Side> {
+    pub fn between(
+        before: &PublishedRecords<'_>,
+        after: &PublishedRecords<'_>,
+        now: UnixSecs,
+    ) -> Result<Self, Side> {
         let mut losses = Self::default();
         losses.compare_directories(&before.directory, &after.directory);
         let (mut old_items, mut new_items) = (Items::new(before), Items::new(after));
@@ -241,13 +245,13 @@ impl Held {
 
 /// The items of a version. A shard is read when the first of its items is needed, and only once.
 struct Items<'a> {
-    published: &'a Published<'a>,
+    published: &'a PublishedRecords<'a>,
     read: BTreeSet<usize>,
     merchants: BTreeMap<i64, i64>,
 }
 
 impl<'a> Items<'a> {
-    const fn new(published: &'a Published<'a>) -> Self {
+    const fn new(published: &'a PublishedRecords<'a>) -> Self {
         Self { published, read: BTreeSet::new(), merchants: BTreeMap::new() }
     }
 

@@ -1,12 +1,14 @@
-//! Reads the published version: for the last good state of records that are set aside, and for comparison
-//! with a new version. Native only.
+//! A published version, read back.
+//!
+//! [`Published`] opens one for look-ups; [`walk_shards`] leads through its index. [`PublishedRecords`] gives its records
+//! to a build, which takes over the last good state of those that are set aside, and [`Losses`] compares two versions.
 //!
 //! ```
 //! use std::{collections::HashMap, io};
 //!
 //! use admit_publish::{
 //!     build::build_ndjson,
-//!     published::{Losses, Named, Published},
+//!     published::{Losses, Named, PublishedRecords},
 //! };
 //!
 //! let now = 1_900_000_000;
@@ -20,7 +22,7 @@
 //! let objects: HashMap<_, _> = before.objects.into_iter().chain(after.objects).collect();
 //! let open = |index, directory| {
 //!     let read = |name| objects.get(&name).cloned().ok_or_else(|| io::Error::other("no such object"));
-//!     Published::new(Named { index, directory, delta: None }, Box::new(read))
+//!     PublishedRecords::new(Named { index, directory, delta: None }, Box::new(read))
 //! };
 //! let (before, after) = (open(before.index, before.directory)?, open(after.index, after.directory)?);
 //! let losses = Losses::between(&before, &after, now).map_err(|side| format!("{side:?}"))?;
@@ -31,6 +33,8 @@
 
 mod catalogue;
 mod loss;
+mod open;
+mod walk;
 
 use std::{
     collections::BTreeMap,
@@ -46,7 +50,11 @@ use admit_snapshot::{
     table::{Entry, Table},
 };
 
-pub use self::loss::{Loss, Losses, Side};
+pub use self::{
+    loss::{Loss, Losses, Side},
+    open::{Known, Published},
+    walk::{Shards, walk_shards},
+};
 use super::{
     build::{BuildError, Layout, ShardBits, keyed},
     source::Catalogue,
@@ -63,7 +71,7 @@ pub type Records = BTreeMap<EntryKey, Vec<u8>>;
 pub type ReadObject<'a> = Box<dyn Fn(ObjectName) -> io::Result<Vec<u8>> + Sync + 'a>;
 
 /// A published version, with its index, directory and delta in memory.
-pub struct Published<'a> {
+pub struct PublishedRecords<'a> {
     index: Index,
     directory: Directory,
     /// Changes since the shards were written, for each tree. An empty record marks a removed key.
@@ -85,7 +93,7 @@ pub struct Named {
     pub delta: Option<admit_snapshot::object::Digest>,
 }
 
-impl<'a> Published<'a> {
+impl<'a> PublishedRecords<'a> {
     /// Loads the version with these objects. `read` reads an object by its name.
     ///
     /// # Errors
@@ -221,14 +229,16 @@ fn shard_names(
     tree: Tree,
     read: &ReadObject<'_>,
 ) -> Result<Vec<Option<ObjectName>>, BuildError> {
-    let mut shards = index.top_shards(tree)?;
-    for (position, name) in index.pages(tree)?.into_iter().enumerate() {
-        shards.extend(index.page_shards(tree, position, &read_checked(read, name)?)?);
-    }
     let mut names = vec![None; index.shard_count(tree)];
-    for (number, name) in shards {
-        *names.get_mut(number).ok_or(BuildError::Unresolved("shard"))? = Some(name);
-    }
+    let page = |position, name| -> Result<Shards, BuildError> {
+        Ok(index.page_shards(tree, position, &read_checked(read, name)?)?)
+    };
+    walk_shards(index, tree, page, |shards| {
+        for (number, name) in shards {
+            *names.get_mut(number).ok_or(BuildError::Unresolved("shard"))? = Some(name);
+        }
+        Ok(())
+    })?;
     Ok(names)
 }
 

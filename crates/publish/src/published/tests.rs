@@ -29,10 +29,10 @@ impl ObjectSink for Store {
 }
 
 impl Store {
-    fn published(&self, built: &Built<u64>) -> Published<'_> {
+    fn published(&self, built: &Built<u64>) -> PublishedRecords<'_> {
         let named = Named { index: built.index, directory: built.directory, delta: None };
         let read = |name: ObjectName| Ok(self.0.lock().unwrap().get(&name).cloned().unwrap_or_default());
-        Published::new(named, Box::new(read)).unwrap()
+        PublishedRecords::new(named, Box::new(read)).unwrap()
     }
 }
 
@@ -84,7 +84,7 @@ fn text(lines: &[Value]) -> Vec<u8> {
     lines.iter().map(|line| format!("{line}\n")).collect::<String>().into_bytes()
 }
 
-fn build(store: &Store, before: Option<&Published<'_>>, text: &[u8]) -> Outcome {
+fn build(store: &Store, before: Option<&PublishedRecords<'_>>, text: &[u8]) -> Outcome {
     let mut source = Source::new(NOW, Strictness::SetAside, SpillPlan::default());
     source.read("f", text).unwrap();
     let layout = before.map_or(Layout::new(SALT), |before| before.layout(SALT));

@@ -4,7 +4,6 @@ use std::{fs::File, io, process::ExitCode, sync::Arc};
 
 use admit_snapshot::{
     head::Head,
-    index::Index,
     key::ItemSalt,
     object::{Digest, FORMAT_VERSION, ObjectKind, ObjectName},
     schema::Change,
@@ -33,7 +32,7 @@ use crate::{
     run::Settings,
     source::{LineError, Problems, Strictness},
     store::{Object, Store},
-    update::{Content, Delta, UpdateError},
+    update::{Content, UpdateError},
 };
 
 /// The most changes that are applied together, because a batch is in memory.
@@ -289,14 +288,9 @@ pub fn run(settings: &Settings, publisher: &Publisher) -> Result<ExitCode> {
              snapshot line or --seq first"
         );
     }
-    let index = Arc::new(Index::decode(publisher.object(ObjectKind::Index, head.index)?).context("index")?);
-    let directory = publisher.object(ObjectKind::Directory, head.directory)?;
-    let delta = match head.delta {
-        Some(digest) => Delta::decode(&publisher.object(ObjectKind::Delta, digest)?).context("delta")?,
-        None => Delta::default(),
-    };
+    let index = Arc::new(publisher.index(head.index)?);
     let mut report = Report::new(settings);
-    let mut content = Content::published(directory, delta)?.with_set_aside(head.set_aside.unwrap_or(0));
+    let mut content = publisher.content(&head)?;
     let applied = apply_all(settings, place, &mut content, head.origin_seq(), &publisher.store)?;
     if let Some(end) = &applied.end {
         eprintln!("error: {end}");

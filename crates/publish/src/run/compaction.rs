@@ -6,10 +6,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use admit_snapshot::{
-    index::Index,
-    object::{ObjectKind, ObjectName},
-};
+use admit_snapshot::{index::Index, object::ObjectName};
 use anyhow::{Context, Result};
 
 use super::{
@@ -68,8 +65,7 @@ impl Compaction {
     /// An object cannot be read or uploaded.
     pub fn wait(self, publisher: &Publisher) -> Result<Done> {
         let compacted = self.work.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-        let index = publisher.object(ObjectKind::Index, compacted.index)?;
-        let index = Arc::new(Index::decode(index).context("the new index")?);
+        let index = Arc::new(publisher.index(compacted.index).context("after a compaction")?);
         Ok(Done { then: self.then, compacted, index })
     }
 }

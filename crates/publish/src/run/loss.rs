@@ -8,7 +8,7 @@ use anyhow::{Error, Result};
 
 use crate::{
     build::Built,
-    published::{Loss, Losses, Named, Published, Side},
+    published::{Loss, Losses, Named, PublishedRecords, Side},
 };
 
 /// With fewer of a kind than this, losing half of them is nothing unusual.
@@ -24,7 +24,7 @@ const ALL_MATTERS_FROM: u64 = 10;
 /// The new version cannot be read. It must not be published then, because its losses are unknown.
 pub fn refusal(
     current: &Head,
-    before: Option<&Published<'_>>,
+    before: Option<&PublishedRecords<'_>>,
     built: &Built<u64>,
     read: impl Fn(ObjectName) -> io::Result<Vec<u8>> + Sync,
     now: UnixSecs,
@@ -45,13 +45,13 @@ pub fn refusal(
 }
 
 fn compare<'a>(
-    before: &Published<'_>,
+    before: &PublishedRecords<'_>,
     built: &Built<u64>,
     read: Box<dyn Fn(ObjectName) -> io::Result<Vec<u8>> + Sync + 'a>,
     now: UnixSecs,
 ) -> std::result::Result<Losses, Side> {
     let named = Named { index: built.index, directory: built.directory, delta: None };
-    let after = Published::new(named, read).map_err(Side::After)?;
+    let after = PublishedRecords::new(named, read).map_err(Side::After)?;
     Losses::between(before, &after, now)
 }
 

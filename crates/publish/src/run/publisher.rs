@@ -9,19 +9,21 @@ use std::{
 
 use admit_snapshot::{
     head::Head,
+    index::Index,
     object::{Digest, ObjectKind, ObjectName},
 };
 use anyhow::{Context, Result, bail};
 
 use crate::{
     collect,
-    head::{HeadSigner, Published, published_by},
+    head::{HeadSigner, SignedHead},
     peer::into_io,
     store::{
         NewHead, Object, Store,
         garbage::revive,
-        reach::{reach, read},
+        reach::{index, reach, read},
     },
+    update::{Content, Delta},
 };
 
 /// A store, and the key that signs heads for it.
@@ -91,17 +93,17 @@ impl Publisher {
     pub fn head(&self, broken: Broken) -> Result<Option<Head>> {
         let Some(jws) = self.store.head()? else { return Ok(None) };
         let trusted = self.signer.as_ref().map(HeadSigner::trusted).unwrap_or_default();
-        let read = match published_by(&jws, &trusted)? {
-            Published::Verified(head) if self.is_foreign(&head) => {
+        let read = match SignedHead::read_by(&jws, &trusted)? {
+            SignedHead::Verified(head) if self.is_foreign(&head) => {
                 let foreign = self.signer.as_ref().map(|signer| signer.foreign(&head));
-                Published::Broken(foreign.unwrap_or_default())
+                SignedHead::Broken(foreign.unwrap_or_default())
             }
             read => read,
         };
         match read {
-            Published::Verified(head) | Published::Unverified(head) => Ok(Some(head)),
+            SignedHead::Verified(head) | SignedHead::Unverified(head) => Ok(Some(head)),
             // Its numbers, and the objects that it names, may be anyone's.
-            Published::OtherKey(head) if broken == Broken::PassOver => {
+            SignedHead::OtherKey(head) if broken == Broken::PassOver => {
                 eprintln!(
                     "warning: the published head (seq {}) is signed by another key than --key, and is ignored{}",
                     head.seq,
@@ -109,16 +111,16 @@ impl Publisher {
                 );
                 Ok(None)
             }
-            Published::OtherKey(head) => bail!(
+            SignedHead::OtherKey(head) => bail!(
                 "the published head (seq {}) is signed by another key than --key, so nothing in it is believed. If the key \
                  was replaced, say --old-key FILE with the key before; to publish over it, say which --seq",
                 head.seq
             ),
-            Published::Broken(reason) if broken == Broken::PassOver => {
+            SignedHead::Broken(reason) if broken == Broken::PassOver => {
                 eprintln!("warning: the published head is ignored: {reason}");
                 Ok(None)
             }
-            Published::Broken(reason) => {
+            SignedHead::Broken(reason) => {
                 bail!("the published head cannot be trusted: {reason}. To publish over it, say which --seq")
             }
         }
@@ -132,19 +134,19 @@ impl Publisher {
         let stray = |text: String| Ok(Err(Stray { text, seq: 0 }));
         let Some(jws) = self.store.head()? else { return stray("there is none".to_owned()) };
         let trusted = self.signer.as_ref().map(HeadSigner::trusted).unwrap_or_default();
-        match published_by(&jws, &trusted)? {
-            Published::Verified(head) if self.is_foreign(&head) => {
+        match SignedHead::read_by(&jws, &trusted)? {
+            SignedHead::Verified(head) if self.is_foreign(&head) => {
                 let text = self.signer.as_ref().map(|signer| signer.foreign(&head)).unwrap_or_default();
                 Ok(Err(Stray { text, seq: head.seq }))
             }
-            Published::Verified(head) => {
+            SignedHead::Verified(head) => {
                 self.signer.iter().for_each(|signer| signer.has_seen(&head));
                 Ok(Ok(head))
             }
-            Published::Unverified(_) | Published::OtherKey(_) => {
+            SignedHead::Unverified(_) | SignedHead::OtherKey(_) => {
                 stray("it is signed by another key".to_owned())
             }
-            Published::Broken(reason) => stray(reason),
+            SignedHead::Broken(reason) => stray(reason),
         }
     }
 
@@ -216,6 +218,27 @@ impl Publisher {
     /// The object cannot be read.
     pub fn read(&self, name: ObjectName) -> io::Result<Vec<u8>> {
         read(&self.store, name).map_err(into_io)
+    }
+
+    /// The index of this digest.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn index(&self, digest: Digest) -> Result<Index> {
+        index(&self.store, digest)
+    }
+
+    /// What `head` publishes beside the shards: its directory and its delta.
+    ///
+    /// # Errors
+    /// An object cannot be read.
+    pub fn content(&self, head: &Head) -> Result<Content> {
+        let directory = self.object(ObjectKind::Directory, head.directory)?;
+        let delta = match head.delta {
+            Some(digest) => Delta::decode(&self.object(ObjectKind::Delta, digest)?).context("delta")?,
+            None => Delta::default(),
+        };
+        Ok(Content::published(directory, delta)?.with_set_aside(head.set_aside.unwrap_or(0)))
     }
 
     /// An object that a published head reaches.

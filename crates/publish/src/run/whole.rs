@@ -23,7 +23,7 @@ use super::{
 use crate::{
     build::{Built, Layout, ObjectSink, Outcome, beyond_use},
     clock::now,
-    published::{Named, Published},
+    published::{Named, PublishedRecords},
     run::Settings,
     source::{Catalogue, Problems, Source, SpillPlan, Strictness},
 };
@@ -212,7 +212,7 @@ struct Whole {
 fn build(
     settings: &Settings,
     source: Source,
-    before: Option<&Published<'_>>,
+    before: Option<&PublishedRecords<'_>>,
     sink: &impl ObjectSink,
     report: &mut Report,
 ) -> Result<Option<Whole>> {
@@ -239,10 +239,10 @@ fn build(
 }
 
 /// The published version. If it cannot be read, a warning is printed.
-fn published<'a>(publisher: &'a Publisher, head: &Head) -> Option<Published<'a>> {
+fn published<'a>(publisher: &'a Publisher, head: &Head) -> Option<PublishedRecords<'a>> {
     let named = Named { index: head.index, directory: head.directory, delta: head.delta };
     let read = |name| publisher.read(name);
-    let published = Published::new(named, Box::new(read));
+    let published = PublishedRecords::new(named, Box::new(read));
     published.inspect_err(|error| eprintln!("warning: the published version cannot be read: {error}")).ok()
 }
 

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, HashSet};
 use admit_snapshot::{
     head::Head,
     index::{Index, Tree},
-    object::{ObjectKind, ObjectName},
+    object::{Digest, ObjectKind, ObjectName},
 };
 use anyhow::{Context, Result};
 
 use super::Store;
+use crate::published::walk_shards;
 
 /// The objects that `head` reaches: all that it names, the pages of the index, and the shards. The index and
 /// its pages are read, shards are not.
@@ -18,8 +19,7 @@ use super::Store;
 /// The index or a page is missing, cannot be read, or does not match its name.
 pub fn reach(store: &Store, head: &Head) -> Result<HashSet<ObjectName>> {
     let mut reached: HashSet<_> = head.named().collect();
-    let index_name = ObjectName { kind: ObjectKind::Index, digest: head.index };
-    let index = Index::decode(read(store, index_name)?).with_context(|| index_name.to_string())?;
+    let index = index(store, head.index)?;
     for tree in [Tree::Customers, Tree::Items] {
         let mut pages = BTreeMap::new();
         for name in index.pages(tree)? {
@@ -37,11 +37,29 @@ pub fn reach(store: &Store, head: &Head) -> Result<HashSet<ObjectName>> {
 /// # Errors
 /// A page cannot be read.
 pub fn shards(store: &Store, index: &Index, tree: Tree) -> Result<BTreeMap<usize, ObjectName>> {
-    let mut shards: BTreeMap<_, _> = index.top_shards(tree)?.into_iter().collect();
-    for (position, name) in index.pages(tree)?.into_iter().enumerate() {
-        shards.extend(index.page_shards(tree, position, &read(store, name)?)?);
-    }
+    let mut shards = BTreeMap::new();
+    let page = |position, name| Ok(index.page_shards(tree, position, &read(store, name)?)?);
+    walk_shards(index, tree, page, |found| {
+        shards.extend(found);
+        anyhow::Ok(())
+    })?;
     Ok(shards)
+}
+
+/// The index of this digest.
+///
+/// # Errors
+/// It is missing, cannot be read, or does not match its name.
+pub fn index(store: &Store, digest: Digest) -> Result<Index> {
+    decode_index(read(store, ObjectName { kind: ObjectKind::Index, digest })?)
+}
+
+/// The index in `object`.
+///
+/// # Errors
+/// It is corrupt.
+pub fn decode_index(object: Vec<u8>) -> Result<Index> {
+    Index::decode(object).context("index")
 }
 
 /// The number of places for shards in a tree, as a power of two: at most 30.

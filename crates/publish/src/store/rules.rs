@@ -10,7 +10,7 @@ use admit_snapshot::{
 use anyhow::{Context, Result};
 
 use super::{NewHead, Shared, backend::Backend, lease::LeaseHeld};
-use crate::head::{HeadSigner, Published, published_by};
+use crate::head::{HeadSigner, SignedHead};
 
 /// Checks that `holder` may write at `now`.
 ///
@@ -31,9 +31,9 @@ pub fn check_lease(lease: Option<&Lease>, holder: Option<&str>, now: UnixSecs) -
 pub fn stored_head(shared: &Shared, signer: &HeadSigner) -> Result<Option<Head>> {
     let stored = shared.backend.get(StoreKey::Head)?;
     let Some(jws) = stored.and_then(|jws| String::from_utf8(jws).ok()) else { return Ok(None) };
-    Ok(match published_by(jws.trim(), &signer.trusted())? {
-        Published::Verified(head) => Some(head).filter(|head| !signer.is_foreign(head)),
-        Published::Unverified(_) | Published::OtherKey(_) | Published::Broken(_) => None,
+    Ok(match SignedHead::read_by(jws.trim(), &signer.trusted())? {
+        SignedHead::Verified(head) => Some(head).filter(|head| !signer.is_foreign(head)),
+        SignedHead::Unverified(_) | SignedHead::OtherKey(_) | SignedHead::Broken(_) => None,
     })
 }
 

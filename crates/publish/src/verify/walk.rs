@@ -27,10 +27,11 @@ use super::{
     report::{HeadReport, Report},
 };
 use crate::{
-    head::{Published, published},
+    head::SignedHead,
     overlay::{Effect, Overlay},
     parallel,
     progress::Progress,
+    published::walk_shards,
     store::{Store, reach::shard_bits},
 };
 
@@ -103,15 +104,15 @@ impl Walk<'_> {
 
     /// Reads the head, and reports problems with it.
     fn head(&self, jws: &str, key: &Path, now: UnixSecs) -> Result<Option<Head>> {
-        let published = published(jws, Some(key))?;
+        let published = SignedHead::read(jws, Some(key))?;
         let mut report = self.report();
         let head = match published {
-            Published::Verified(head) => head,
-            Published::Unverified(head) | Published::OtherKey(head) => {
+            SignedHead::Verified(head) => head,
+            SignedHead::Unverified(head) | SignedHead::OtherKey(head) => {
                 report.problem(&"head", None, "it is signed by another key than --key");
                 head
             }
-            Published::Broken(reason) => {
+            SignedHead::Broken(reason) => {
                 report.problem(&"head", None, &reason);
                 return Ok(None);
             }
@@ -210,21 +211,20 @@ impl Walk<'_> {
         let shards = Shards { tree, bits, base, overlay: &overlay };
         let mut found = Found::default();
         let mut numbers = BTreeSet::new();
-        let mut read = |list: &[(usize, ObjectName)]| -> Result<()> {
+        // A page that cannot be read is reported, and has no shards.
+        let page = |position, name| -> Result<_> {
+            let Some(page) = self.object(name)? else { return Ok(Vec::new()) };
+            base.progress.advance(page.len() as u64);
+            let list = self.decoded(name, base.index.page_shards(tree, position, &page));
+            Ok(list.unwrap_or_default())
+        };
+        walk_shards(base.index, tree, page, |list| {
             numbers.extend(list.iter().map(|(number, _)| *number));
-            let more = self.shards(list, &shards)?;
+            let more = self.shards(&list, &shards)?;
             found.in_shards += more.in_shards;
             found.delta += more.delta;
             Ok(())
-        };
-        read(&base.index.top_shards(tree)?)?;
-        for (position, name) in base.index.pages(tree)?.into_iter().enumerate() {
-            let Some(page) = self.object(name)? else { continue };
-            base.progress.advance(page.len() as u64);
-            if let Some(list) = self.decoded(name, base.index.page_shards(tree, position, &page)) {
-                read(&list)?;
-            }
-        }
+        })?;
         // Where the tree has no shard, every record of the delta is new.
         for number in overlay.parts().filter(|number| !numbers.contains(number)) {
             found.delta += overlay.effect(number, None)?;

@@ -34,7 +34,7 @@ use crate::{
         unheard,
     },
     run::Settings,
-    store::{LeaseHeld, is_shut_out},
+    store::{LeaseHeld, is_shut_out, reach::decode_index},
     update::Content,
 };
 
@@ -86,7 +86,7 @@ impl Whole {
             publisher.trust_nothing_once();
             Unheard::new(format!("the index that was just published: {error:#}"))
         })?;
-        let index = Index::decode(index).context("index")?;
+        let index = decode_index(index)?;
         Ok(Some(Self { version: *version, index }))
     }
 }

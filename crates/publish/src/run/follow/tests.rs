@@ -23,7 +23,7 @@ use self::{
 };
 use super::{super::publisher::Broken, *};
 use crate::{
-    diff::{Which, side::Side},
+    published::Published,
     store::{Store, reach},
 };
 
@@ -35,7 +35,7 @@ type Content = (BTreeMap<(u8, EntryKey), Vec<u8>>, Vec<u8>);
 
 /// The content of the published version.
 fn content(store: &Store) -> Result<Content> {
-    let side = Side::load(store, Which::Head, None)?;
+    let published = Published::open(store, None)?;
     let mut records = BTreeMap::new();
     for (number, tree) in [Tree::Customers, Tree::Items].into_iter().enumerate() {
         let number = u8::try_from(number)?;
@@ -51,13 +51,13 @@ fn content(store: &Store) -> Result<Content> {
                 Entry::Unknown => {}
             }
         };
-        for name in side.shards(store, tree)?.into_values() {
+        for name in published.shards(tree)?.into_values() {
             let object = reach::read(store, name)?;
             Table::of_shard(&object)?
                 .iter()
                 .try_for_each(|(key, entry)| entry.map(|entry| put(key, entry)))?;
         }
-        let delta = side.delta();
+        let delta = published.delta();
         for (key, entry) in delta.iter().flat_map(|tables| tables.of(tree).iter()) {
             put(key, entry?);
         }

@@ -8,7 +8,7 @@ use admit_snapshot::{
 use super::*;
 use crate::{
     build::Outcome,
-    published::{Losses, Named, Published},
+    published::{Losses, Named, PublishedRecords},
 };
 
 fn lines() -> Vec<Value> {
@@ -57,9 +57,9 @@ impl Edge {
         self
     }
 
-    fn published(&self) -> Published<'_> {
+    fn published(&self) -> PublishedRecords<'_> {
         let Head { index, directory, delta, .. } = self.head;
-        Published::new(Named { index, directory, delta }, Box::new(|name| self.object(name))).unwrap()
+        PublishedRecords::new(Named { index, directory, delta }, Box::new(|name| self.object(name))).unwrap()
     }
 
     /// Publishes lines over the present version.

@@ -131,8 +131,8 @@ fn a_store_that_is_not_heard_ends_no_follower_that_starts_again() {
 fn a_compaction_that_can_never_succeed_leads_to_a_publish_of_the_whole() {
     let case = Case::new();
     let found = case.follow(|store, _| {
-        let side = Side::load(store, Which::Head, None).unwrap();
-        case.world.lose(*side.shards(store, Tree::Items).unwrap().values().next().unwrap());
+        let published = Published::open(store, None).unwrap();
+        case.world.lose(*published.shards(Tree::Items).unwrap().values().next().unwrap());
         (1..=TOO_MANY).map(|id| large_item(id as i64)).collect()
     });
     assert!(has_customer(&found, "c1") && !has_customer(&found, "c2"));

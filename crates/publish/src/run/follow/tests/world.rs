@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     bearer::Credentials,
-    head::{Published, published},
+    head::SignedHead,
     origin::NDJSON,
     peer::{
         Outside,
@@ -223,8 +223,8 @@ impl World {
         self.heal();
         let settings = self.settings();
         let store = crate::store::Store::open_in(EDGE, &settings.token, &settings.outside).unwrap();
-        match published(&store.head().unwrap().unwrap(), Some(&self.key())).unwrap() {
-            Published::Verified(head) => head,
+        match SignedHead::read(&store.head().unwrap().unwrap(), Some(&self.key())).unwrap() {
+            SignedHead::Verified(head) => head,
             other => panic!("{other:?}"),
         }
     }
