@@ -48,7 +48,7 @@ use crate::{
     limits::{LOAD_ROUNDS_MAX, RETRY_AFTER_SECS},
     ports::{Limit, Platform, SignatureVerifier},
     snapshot::time::UnixSecs,
-    token::VerifiedToken,
+    token::{TokenVerifier, VerifiedToken},
 };
 
 pub use audit::AuditEvent;
@@ -119,6 +119,16 @@ pub struct Refresh<V: SignatureVerifier>(Refreshed<V>);
 enum Refreshed<V: SignatureVerifier> {
     Head,
     Keys(KeyTicket<V>),
+}
+
+/// Checks that every key of `config` can be used, as [`App::new`] does, without a platform.
+///
+/// # Errors
+/// A key of the configuration cannot be used.
+pub fn check_keys<V: SignatureVerifier>(config: &Config, verifier: &V) -> Result<(), ConfigError> {
+    Library::new(config, verifier)?;
+    TokenVerifier::new(config.issuers.clone(), verifier)?;
+    Ok(())
 }
 
 impl<P: Platform> App<P> {

@@ -1,9 +1,5 @@
 //! `cargo xtask fuzz`: runs the fuzz targets by cargo-fuzz, on a nightly toolchain. `docs/fuzzing.md` is its page.
 
-// Built before everything else, this program cannot use the crate that this file belongs to.
-#[path = "../../fuzz/targets/src/corpus.rs"]
-mod corpus;
-
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -11,6 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use fuzz_corpus as corpus;
 use serde_json::Value;
 
 use crate::{job, paths::Paths, step::Step, tools};

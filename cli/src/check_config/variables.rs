@@ -10,10 +10,10 @@ use std::{
 };
 
 use admit::{
-    app::App,
+    app::check_keys,
     config::{Config, ConfigError},
 };
-use admit_testing::memory::MemoryPlatform;
+use admit_token::NativeVerifier;
 use serde_json::{Value, json};
 
 use super::{
@@ -82,8 +82,10 @@ impl Bindings<'_> {
             || self.elsewhere.contains(name)
     }
 
-    fn parse(&self) -> Result<App<MemoryPlatform>, ConfigError> {
-        App::new(MemoryPlatform::at(0), Config::parse(&|name| self.get(name))?)
+    fn parse(&self) -> Result<Config, ConfigError> {
+        let config = Config::parse(&|name| self.get(name))?;
+        check_keys(&config, &NativeVerifier)?;
+        Ok(config)
     }
 }
 
@@ -102,11 +104,11 @@ pub fn check(settings: &Settings<'_>, secrets: &Secrets, report: &mut Environmen
         overrides: BTreeMap::new(),
         unseen: RefCell::default(),
     };
-    let mut app = None;
+    let mut config = None;
     for _ in 0..ERRORS_MAX {
         match bindings.parse() {
             Ok(parsed) => {
-                app = Some(parsed);
+                config = Some(parsed);
                 break;
             }
             Err(error) => {
@@ -117,12 +119,12 @@ pub fn check(settings: &Settings<'_>, secrets: &Secrets, report: &mut Environmen
             }
         }
     }
-    if let Some(app) = &app
+    if let Some(config) = &config
         && bindings.has("ISSUERS")
         && !bindings.overrides.contains_key("ISSUERS")
         && !bindings.unseen.borrow().contains("ISSUERS")
     {
-        capabilities::check(settings, app.config(), report);
+        capabilities::check(settings, config, report);
     }
     for position in symmetric_in(bindings.vars.get("ISSUERS")) {
         report.warn(
@@ -141,7 +143,7 @@ pub fn check(settings: &Settings<'_>, secrets: &Secrets, report: &mut Environmen
         };
         report.secrets.insert(name.clone(), purpose);
     }
-    check_names(settings, &bindings, app.as_ref(), report);
+    check_names(settings, &bindings, config.as_ref(), report);
 }
 
 /// The positions of the issuers that have a symmetric key in plain text.
@@ -269,11 +271,11 @@ fn is_binding_name(name: &str) -> bool {
 fn check_names(
     settings: &Settings<'_>,
     bindings: &Bindings<'_>,
-    app: Option<&App<MemoryPlatform>>,
+    config: Option<&Config>,
     report: &mut EnvironmentReport,
 ) {
     use admit_token::KeysConfig;
-    let issuers = app.map(|app| app.config().issuers.as_slice()).unwrap_or_default();
+    let issuers = config.map(|config| config.issuers.as_slice()).unwrap_or_default();
     let named: BTreeSet<&str> = issuers
         .iter()
         .filter_map(|issuer| match &issuer.keys {

@@ -9,7 +9,6 @@
 //! target returns whether the input was accepted, so that a test notices a corpus that always fails at the
 //! first byte.
 
-pub mod corpus;
 mod edge;
 mod lines;
 mod objects;

@@ -2,7 +2,8 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-use fuzz_targets::{TARGETS, corpus};
+use fuzz_corpus as corpus;
+use fuzz_targets::TARGETS;
 
 fn fuzz_dir() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
