@@ -76,13 +76,10 @@ impl Suite<'_> {
         self.command("lints", self.cargo(&clippy))?;
         let tests = ["test", "--locked", "--workspace", "--no-fail-fast", "--lib", "--bins", "--tests"];
         self.command("native tests", self.cargo(&tests))?;
-        let paths = self.paths;
-        // In a directory of its own. A cdylib's rlib has no hash in its name, so that a build of `admit` with other
-        // features, as the tests of xtask make one, takes the place of the library that the examples are linked with.
-        let directory = paths.target.join("examples");
-        let mut examples = self.cargo(&["test", "--locked", "--package", "admit*", "--doc"]);
-        examples.arg("--target-dir").arg(directory);
+        // All packages, so that their features are those of the native tests, and nothing is compiled again.
+        let examples = self.cargo(&["test", "--locked", "--workspace", "--doc"]);
         self.command("examples in the documentation", examples)?;
+        let paths = self.paths;
         // That they work at all; what they measure is nobody's test.
         self.part("benchmarks", || bench::smoke(paths, &["snapshot"]).map(|()| Tally::default()))?;
         self.dependencies()

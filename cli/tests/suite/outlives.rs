@@ -230,7 +230,7 @@ fn a_follower_with_a_key_outlives_its_tokens() {
         head()["as_of"].as_i64() > first["as_of"].as_i64().map(|as_of| as_of + 6)
     });
     let renewed = head();
-    assert_eq!((&renewed["seq"], &renewed["changed_at"]), (&first["seq"], &first["as_of"]));
+    assert_eq!((&renewed["seq"], &renewed["changed_at"]), (&first["seq"], &first["changed_at"]));
     feed.commit(&put(&[customer(1, 5)]));
     wait_until("the change is published", || head()["seq"] == 2);
     assert_eq!(head()["changed_at"], head()["as_of"].clone());

@@ -36,7 +36,7 @@ fn one_wrong_record_costs_only_itself() {
     for (from, to, id, said) in [
         (dated, wrong_date, "customer vendor:c5", "the time looks like milliseconds (1700000000000)"),
         ("\"title\":\"Slack Water\"", "\"title\":7", "item 33", "title: invalid type: integer `7`"),
-        ("\"merchant_id\":21,\"title\"", "\"merchant_id\":99,\"title\"", "item 33", "no merchant 99"),
+        ("\"merchant_id\":21,\"title\"", "\"merchant_id\":99,\"title\"", "item 33", "unknown merchant 99"),
         (
             "\"created_at\":1700000000,\"updated_at\"",
             "\"updated_at\"",

@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 use indicatif::{HumanBytes, HumanCount};
 
 use super::{
-    EXIT_DATA, Lease,
+    EXIT_DATA, RunLease,
     compaction::{Compaction, Done},
     exit_code, input, namespaces,
     outcome::Report,
@@ -275,7 +275,7 @@ pub fn compacted_head(current: &Head, done: &Done) -> Head {
 pub fn run(settings: &Settings, publisher: &Publisher) -> Result<ExitCode> {
     let started = now();
     let place = settings.changes.as_deref().context("--changes")?;
-    let lease = Lease::new()?;
+    let lease = RunLease::new()?;
     if !settings.dry_run {
         lease.take(&publisher.store, settings.force)?;
     }

@@ -139,7 +139,7 @@ pub fn run(settings: &Settings) -> Result<ExitCode> {
         return changes::run(settings, &publisher);
     };
     let Some(publisher) = publisher else { return whole::check(settings, from) };
-    let lease = Lease::new()?;
+    let lease = RunLease::new()?;
     if settings.follow {
         return follow::run(settings, from, publisher, &lease);
     }
@@ -156,12 +156,12 @@ fn exit_code(set_aside: u64) -> ExitCode {
 }
 
 /// The lease of this run, if it has taken one. A signal gives it back before it ends the run.
-pub struct Lease {
+pub struct RunLease {
     holder: Holder,
     guard: Arc<Mutex<Option<Guard>>>,
 }
 
-impl Lease {
+impl RunLease {
     /// No lease yet.
     ///
     /// # Errors
@@ -253,7 +253,7 @@ mod tests {
             Store::in_dir(dir.path(), Arc::new(move || Ok(moment.load(Ordering::Relaxed))))
         };
         let (ours, theirs) = (store(), store());
-        let lease = Lease::new().unwrap();
+        let lease = RunLease::new().unwrap();
         assert!(lease.check(&ours).is_err());
         lease.take(&ours, false).unwrap();
         lease.check(&ours).unwrap();

@@ -11,7 +11,7 @@ use anyhow::{Result, bail};
 use indicatif::{HumanBytes, HumanCount};
 
 use super::{
-    EXIT_DATA, Lease, exit_code, input,
+    EXIT_DATA, RunLease, exit_code, input,
     kept::{Forgotten, Kept},
     loss, namespaces,
     outcome::Report,
@@ -38,11 +38,11 @@ pub enum Ended {
     /// A dry run succeeded, in which this number of records was set aside.
     Done(u64),
     /// Edges serve this version now.
-    Published(Box<Version>),
+    Published(Box<PublishedWhole>),
 }
 
 /// A version whose records are all in shards, without a delta.
-pub struct Version {
+pub struct PublishedWhole {
     /// Its head.
     pub head: Head,
     /// The records that it was built from, without the customers.
@@ -74,7 +74,7 @@ pub fn check(settings: &Settings, from: &str) -> Result<ExitCode> {
 ///
 /// # Errors
 /// The lines cannot be read, or the store does not answer or refuses.
-pub fn run(settings: &Settings, from: &str, publisher: &Publisher, lease: &Lease) -> Result<Ended> {
+pub fn run(settings: &Settings, from: &str, publisher: &Publisher, lease: &RunLease) -> Result<Ended> {
     let started = now();
     let published_at = settings.outside.time.unix_secs()?;
     let mut report = Report::new(settings);
@@ -145,7 +145,7 @@ pub fn run(settings: &Settings, from: &str, publisher: &Publisher, lease: &Lease
     {
         report.say(&format!("Seq {} is published already, as of {}", current.seq, iso8601(current.as_of, 0)));
         report.published(current, true)?;
-        return Ok(Ended::Published(Box::new(Version { head: current.clone(), catalogue })));
+        return Ok(Ended::Published(Box::new(PublishedWhole { head: current.clone(), catalogue })));
     }
     let head = match mode {
         Mode::DryRun => {
@@ -168,7 +168,7 @@ pub fn run(settings: &Settings, from: &str, publisher: &Publisher, lease: &Lease
         return Ok(Ended::Done(set_aside));
     }
     report.published(&head, true)?;
-    Ok(Ended::Published(Box::new(Version { head, catalogue })))
+    Ok(Ended::Published(Box::new(PublishedWhole { head, catalogue })))
 }
 
 /// Reads the lines. `None` if they cannot be used at all; the errors have been printed then.

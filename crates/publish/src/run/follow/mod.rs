@@ -17,13 +17,13 @@ use indicatif::HumanCount;
 
 use self::{head::NeedsWhole, watch::Watch};
 use super::{
-    EXIT_DATA, Lease,
+    EXIT_DATA, RunLease,
     changes::{End, apply, read},
     compaction::Compaction,
     namespaces,
     publisher::Publisher,
     whole,
-    whole::{Ended, Version},
+    whole::{Ended, PublishedWhole},
 };
 use crate::{
     change::Feed,
@@ -49,7 +49,7 @@ const LEASE_WAIT_MAX_SECS: u64 = 120;
 ///
 /// # Errors
 /// The command line is wrong, another publisher is at work, or the store says that this one may not publish.
-pub fn run(settings: &Settings, from: &str, publisher: Publisher, lease: &Lease) -> Result<ExitCode> {
+pub fn run(settings: &Settings, from: &str, publisher: Publisher, lease: &RunLease) -> Result<ExitCode> {
     let origin = settings.origin(settings.feed()?)?;
     let Some(whole) = first_whole(settings, from, &publisher, lease)? else {
         return Ok(ExitCode::from(EXIT_DATA));
@@ -65,7 +65,7 @@ pub fn run(settings: &Settings, from: &str, publisher: Publisher, lease: &Lease)
 
 /// A fully published version, to continue from.
 struct Whole {
-    version: Version,
+    version: PublishedWhole,
     index: Index,
 }
 
@@ -75,7 +75,7 @@ impl Whole {
         settings: &Settings,
         from: &str,
         publisher: &Publisher,
-        lease: &Lease,
+        lease: &RunLease,
     ) -> Result<Option<Self>> {
         let Ended::Published(version) = whole::run(settings, from, publisher, lease)? else {
             return Ok(None);
@@ -97,7 +97,7 @@ fn first_whole(
     settings: &Settings,
     from: &str,
     publisher: &Publisher,
-    lease: &Lease,
+    lease: &RunLease,
 ) -> Result<Option<Whole>> {
     let (time, mut outage) = (&settings.outside.time, Outage::default());
     let mut has_waited = false;
@@ -149,7 +149,7 @@ enum Next {
 
 struct Follower<'a> {
     settings: &'a Settings,
-    lease: &'a Lease,
+    lease: &'a RunLease,
     publisher: Publisher,
     /// The head that the next publish builds on.
     head: Head,
@@ -190,7 +190,7 @@ struct Follower<'a> {
 }
 
 impl<'a> Follower<'a> {
-    fn new(settings: &'a Settings, lease: &'a Lease, publisher: Publisher, whole: Whole) -> Result<Self> {
+    fn new(settings: &'a Settings, lease: &'a RunLease, publisher: Publisher, whole: Whole) -> Result<Self> {
         let Whole { version, index } = whole;
         let now = settings.outside.time.elapsed();
         Ok(Self {

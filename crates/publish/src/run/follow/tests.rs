@@ -77,7 +77,7 @@ fn follow(world: &World) -> Result<()> {
     let settings = world.settings();
     let store = Store::open_in(world::EDGE, &settings.token, &settings.outside)?;
     let publisher = Publisher::new(store, settings.key.as_deref(), None)?;
-    let lease = Lease::new()?;
+    let lease = RunLease::new()?;
     let from = settings.from.clone().context("--from")?;
     let whole = first_whole(&settings, &from, &publisher, &lease)?.context("the whole has errors")?;
     let origin = settings.origin(settings.feed()?)?;
@@ -99,7 +99,7 @@ fn published_as_a_whole(world: &World) -> Content {
     let publisher = Publisher::new(store.clone(), settings.key.as_deref(), None).unwrap();
     let from = settings.from.clone().unwrap();
     assert!(matches!(
-        whole::run(&settings, &from, &publisher, &Lease::new().unwrap()),
+        whole::run(&settings, &from, &publisher, &RunLease::new().unwrap()),
         Ok(Ended::Published(_))
     ));
     content(&store).unwrap()
@@ -170,7 +170,7 @@ fn follow_tampered(tamper: impl FnOnce(&World, &Head)) -> (World, Head) {
     let settings = Settings { heartbeat: 0, gc_every: 0, ..world.settings() };
     let store = Store::open_in(world::EDGE, &settings.token, &settings.outside).unwrap();
     let publisher = Publisher::new(store.clone(), settings.key.as_deref(), Some("production")).unwrap();
-    let lease = Lease::new().unwrap();
+    let lease = RunLease::new().unwrap();
     let from = settings.from.clone().unwrap();
     let whole = first_whole(&settings, &from, &publisher, &lease).unwrap().unwrap();
     let origin = settings.origin(settings.feed().unwrap()).unwrap();

@@ -38,12 +38,12 @@ fn of_one_shard(bits: u8, key: impl Fn(i64) -> EntryKey) -> impl Iterator<Item =
 /// A follower that has published everything, in a world of its own.
 struct Case {
     world: World,
-    lease: Lease,
+    lease: RunLease,
 }
 
 impl Case {
     fn new() -> Self {
-        Self { world: World::new(&[], None), lease: Lease::new().unwrap() }
+        Self { world: World::new(&[], None), lease: RunLease::new().unwrap() }
     }
 
     /// Publishes the lines that `changes` makes with the published salt, and then the removal of customer
