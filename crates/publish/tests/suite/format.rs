@@ -201,7 +201,7 @@ fn the_document_names_the_limits() {
         format!("{} s (`HEAD_SKEW_SECS`)", admit_snapshot::limits::HEAD_SKEW_SECS),
         format!("about {} KiB of records", admit_publish::build::SHARD_TARGET_BYTES >> 10),
         format!("more than 2^{} shards", admit_publish::build::PAGE_ABOVE_BITS),
-        format!("Format {} is what this page says", admit_snapshot::object::FORMAT_VERSION),
+        format!("format {}", admit_snapshot::object::FORMAT_VERSION),
     ] {
         assert!(document.contains(&wanted), "{wanted}");
     }
