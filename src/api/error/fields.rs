@@ -1,4 +1,4 @@
-//! Errors about one field, parameter or header of a request (415 and 422): its name, and what was expected.
+//! Errors about one field, parameter or header of a request (415 and 422): its name and the expectation.
 
 use super::ApiError;
 

@@ -29,7 +29,7 @@ pub enum ApiError {
     MethodNotAllowed(Methods),
     /// 422 on `/items/{id}/access`, whose clients know this message only.
     InvalidIdOnAccess,
-    /// 422 elsewhere: the name of the field, and what was expected.
+    /// 422 elsewhere: the name of the field, and the expectation.
     InvalidField(&'static str, &'static str),
     /// 409: the head is older than the published one.
     OlderHead,
@@ -43,7 +43,7 @@ pub enum ApiError {
     TooManyObjects,
     /// 415: the body of a write is neither a form nor JSON.
     UnsupportedMediaType,
-    /// 415: the name of a header that describes the body, and what was expected.
+    /// 415: the name of a header that describes the body, and the expectation.
     UnsupportedHeader(&'static str, &'static str),
     /// 429: too many requests from one address. Also a 429 of the upstream that gives no reason.
     TooManyRequests,
