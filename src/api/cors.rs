@@ -136,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_star_or_a_list() {
+    fn every_page_or_a_list_of_origins() {
         assert_eq!(Cors::parse(" * "), Ok(Cors::Any));
         for text in [
             "https://a.example,http://localhost:3000",

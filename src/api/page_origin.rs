@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_page_has_is_refused_with_the_reason() {
+    fn an_origin_that_no_page_has_is_refused_with_the_reason() {
         use PageOriginError::{Credentials, Host, Ipv4, NoHost, NoScheme, Path, Port, Wildcard};
         for (text, expected) in [
             ("tv.example.com", NoScheme),

@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn other_forms_keep_what_they_say() {
+    fn other_forms_keep_their_message() {
         let table = [
             (
                 json!({"type": "https://p.example/credit", "title": "Not enough credit", "status": 403,

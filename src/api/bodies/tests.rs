@@ -40,7 +40,7 @@ fn access_has_content_and_details_do_not() {
 }
 
 #[test]
-fn what_a_client_can_send_cannot_break_the_body() {
+fn headers_of_clients_cannot_break_the_body() {
     let record = record();
     let item_record = ItemRecord::new(&record).unwrap();
     let viewer =
@@ -76,7 +76,7 @@ fn list(item: &ItemRecord<'_>) -> Result<String, TooLarge> {
 }
 
 #[test]
-fn what_an_answer_takes_is_known_before_it_is_there() {
+fn the_length_of_a_body_is_known_before_it_is_written() {
     for lengths in [&[][..], &[7], &[300, 1, 90_000, 0]] {
         let record = long(1_000, 10, lengths);
         let item_record = ItemRecord::new(&record).unwrap();
