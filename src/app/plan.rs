@@ -170,3 +170,35 @@ pub(super) fn page_and_limit(query: &str) -> Result<(u32, usize), ApiError> {
     });
     Ok((page, limit.ok_or(ApiError::INVALID_LIMIT)?))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        api::contract::{ENDPOINTS, Methods, table},
+        ports::Limit,
+    };
+
+    #[test]
+    fn every_operation_of_an_edge_has_a_plan_that_is_counted_as_the_table_says() {
+        for endpoint in ENDPOINTS {
+            let path = match endpoint {
+                endpoint if *endpoint == &table::MERCHANT_ITEM => {
+                    endpoint.path(&["3f1c7a52-9be4-4d0a-8a6f-52c0d7e1b934", "33"])
+                }
+                endpoint if *endpoint == &table::OBJECT => endpoint.path(&["shard", &"0".repeat(64)]),
+                endpoint => endpoint.path(&["33", "5"]),
+            };
+            for operation in endpoint.operations.iter().filter(|it| it.kind.is_served_by(Server::Edge)) {
+                for (_, method) in Methods::NAMES.iter().filter(|(it, _)| operation.methods.intersects(*it)) {
+                    let request = Request { method, path: &path, ..Request::default() };
+                    let plan = Plan::of(&request, Server::Edge).unwrap();
+                    let is_counted = operation.limits().contains(&Limit::AnonymousRead);
+                    assert_eq!(plan.is_anonymous(), is_counted, "{method} {path}");
+                    let is_write = matches!(&plan, Plan::Write(write) if write.is_for_merchants);
+                    assert_eq!(is_write, operation.limits() == [Limit::Write], "{method} {path}");
+                }
+            }
+        }
+    }
+}
