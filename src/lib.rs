@@ -5,7 +5,7 @@
 //!
 //! # In scope
 //!
-//! - Reads: access checks, licences, items, fees, packages ([`api::route`]), as players of two vendors' APIs
+//! - Reads: access checks, licences, items, fees, packages ([`api::contract`]), as players of two vendors' APIs
 //!   send them. `docs/api.md` describes the answers.
 //! - Writes: checked for token, role, type and length, then passed on to the origin.
 //! - Denials: confirmed by the origin before they are given, so that a viewer who has just bought is let in.

@@ -1,5 +1,7 @@
-//! The bodies of answers. What the snapshot holds rendered is copied, never parsed, into one text whose length is
-//! known before it is allocated. None is longer than [`ANSWER_MAX_BYTES`].
+//! The bodies of successful answers.
+//!
+//! The snapshot holds items, fees and licences as rendered JSON, which is copied into the body and never parsed. The
+//! length of a body is computed before it is allocated, and is at most [`ANSWER_MAX_BYTES`].
 
 use serde::Serialize;
 
@@ -20,38 +22,38 @@ use crate::{
     },
 };
 
-/// Who is granted access, as the answer shows it.
+/// The part of an access answer about the viewer.
 #[derive(Clone, Copy, Debug)]
 pub struct Viewer<'a> {
-    /// `customer_id`.
+    /// The member `customer_id`.
     pub customer_id: i64,
-    /// `customer_uuid`.
+    /// The member `customer_uuid`.
     pub customer_uuid: &'a str,
-    /// `ip_address`, that of the request.
+    /// The member `ip_address`: the address of the request.
     pub ip_address: &'a str,
-    /// `country_code`, that of the request.
+    /// The member `country_code`: the country of the request.
     pub country: &'a str,
 }
 
-/// An answer would be longer than [`ANSWER_MAX_BYTES`]. Nothing has been allocated for it.
+/// An answer would be longer than [`ANSWER_MAX_BYTES`]. No memory was allocated for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected an answer of at most {ANSWER_MAX_BYTES} bytes, found {bytes}")]
 pub struct TooLarge {
-    /// How long it would be, as far as that was counted.
+    /// The length at which counting stopped.
     pub bytes: usize,
 }
 
-/// Room for an answer of at most so many bytes.
+/// An empty text with room for `bytes`.
 fn sized(bytes: usize) -> Result<String, TooLarge> {
     if bytes <= ANSWER_MAX_BYTES { Ok(String::with_capacity(bytes)) } else { Err(TooLarge { bytes }) }
 }
 
-/// The answer of `/items/{id}/access`.
+/// The body for `/items/{id}/access`.
 ///
 /// # Errors
-/// When it would be too long.
+/// If the body would be too long.
 pub fn access(grant: &Grant, viewer: &Viewer<'_>, item: &ItemRecord<'_>) -> Result<String, TooLarge> {
-    // Not `ItemCost::of`, which reads the fees: this is the answer to every check.
+    // `ItemCost::of` would read the fees as well, and this is the answer to every check.
     let cost = ItemCost { details: item.details.len(), content: item.content.len(), ..ItemCost::default() };
     if cost.access_answer() > ANSWER_MAX_BYTES {
         return Err(TooLarge { bytes: cost.access_answer() });
@@ -79,10 +81,10 @@ pub fn access(grant: &Grant, viewer: &Viewer<'_>, item: &ItemRecord<'_>) -> Resu
     Ok(body)
 }
 
-/// An item without `content`.
+/// An item, without `content`.
 ///
 /// # Errors
-/// When it would be too long.
+/// If the body would be too long.
 pub fn item(item: &ItemRecord<'_>) -> Result<String, TooLarge> {
     let mut body = sized(item.details.len().saturating_add(1))?;
     push_item(&mut body, item);
@@ -97,7 +99,7 @@ fn push_item(body: &mut String, item: &ItemRecord<'_>) {
 /// A fee of an item.
 ///
 /// # Errors
-/// When it would be too long.
+/// If the body would be too long.
 pub fn fee(item: &ItemRecord<'_>, fee: &FeeRecord<'_>) -> Result<String, TooLarge> {
     let cost = ItemCost { details: item.details.len(), ..ItemCost::default() };
     let mut body = sized(cost.fee_answer(fee.details.len()))?;
@@ -105,10 +107,10 @@ pub fn fee(item: &ItemRecord<'_>, fee: &FeeRecord<'_>) -> Result<String, TooLarg
     Ok(body)
 }
 
-/// Fees of an item, in a list that costs so much.
+/// A list of an item's fees. `cost` is the cost of the item with these fees.
 ///
 /// # Errors
-/// When it would be too long.
+/// If the body would be too long.
 pub fn fees<'a>(
     item: &ItemRecord<'_>,
     fees: impl Iterator<Item = FeeRecord<'a>>,
@@ -130,13 +132,13 @@ fn push_fee(body: &mut String, item: &ItemRecord<'_>, fee: &FeeRecord<'_>) {
     body.push_str(fee.details);
 }
 
-/// What a page has beside its items: names and four numbers.
+/// Room for the names and the four numbers of a page, beside its items.
 const PAGE_FRAME_BYTES: usize = 160;
 
 /// A page of a package's items, without `content`.
 ///
 /// # Errors
-/// When it would be too long.
+/// If the body would be too long.
 pub fn package_items(
     total: usize,
     page: u32,
@@ -144,7 +146,7 @@ pub fn package_items(
     limit: usize,
     items: &[ItemRecord<'_>],
 ) -> Result<String, TooLarge> {
-    // A brace and a comma beside each.
+    // Each item comes with a brace and a comma.
     let bytes = items.iter().map(|item| item.details.len().saturating_add(2));
     let mut body = sized(bytes.fold(PAGE_FRAME_BYTES, usize::saturating_add))?;
     for (name, number) in [
@@ -203,7 +205,7 @@ impl<'a> HeldItem<'a> {
         }
     }
 
-    /// What a developer's app sees of a licence that nobody has bought: a month, from now on.
+    /// The entry that a test-mode client sees for a licence without a purchase: a month that begins now.
     fn test(name: &'a str, now: UnixSecs) -> Self {
         Self {
             license_type: LicenseType::Single,
@@ -222,10 +224,10 @@ impl<'a> HeldItem<'a> {
     }
 }
 
-/// The answer of `/license`. More than [`LICENSES_MAX`] entries are too many.
+/// The body for `/license`, with at most [`LICENSES_MAX`] entries.
 ///
 /// # Errors
-/// When it would be too long.
+/// If there are more entries, or the body would be too long.
 pub fn license(
     app: Option<&AppEntry>,
     client_id: Option<&str>,
@@ -233,7 +235,7 @@ pub fn license(
     now: UnixSecs,
 ) -> Result<String, TooLarge> {
     let longest = |entry: &HeldEntry<'_>| match entry {
-        // An escape takes six bytes at most.
+        // An escaped character takes at most six bytes.
         HeldEntry::Held(held, license) => (6 * held.name.len()).saturating_add(license.json.len()),
         HeldEntry::Test(license) => (6 * license.name.len()).saturating_add(license.json.len()),
     };
@@ -273,7 +275,7 @@ fn push(body: &mut String, name: &str, number: i64) {
     body.push_str(itoa::Buffer::new().format(number));
 }
 
-/// A JSON string. What needs no escape, as a UUID never does, is copied.
+/// Appends a JSON string. Text without characters to escape, such as a UUID, is copied.
 fn push_text(body: &mut String, text: &str) {
     if text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\') {
         body.push('"');

@@ -1,5 +1,5 @@
-//! Which web pages may read answers. On every response, errors too: without it a browser turns a 402 into a
-//! network error that has no status.
+//! Which web pages may read answers (CORS). The headers are on every response, errors included: without them a browser
+//! shows a page a 402 as a network error without a status.
 
 use std::borrow::Cow;
 
@@ -11,9 +11,9 @@ use crate::limits::PREFLIGHT_HEADERS_MAX_BYTES;
 /// The `CORS_ORIGINS` variable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cors {
-    /// Every page. Tokens travel in a header that a page must hold itself, so no page gains anything.
+    /// Every page. A page must hold a token to send it, so it gains nothing from a visitor's browser.
     Any,
-    /// These origins only.
+    /// Pages of these origins only.
     Origins(Vec<PageOrigin>),
 }
 
@@ -21,15 +21,15 @@ const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE";
 const REQUEST_HEADERS: &str = "authorization, content-type, idempotency-key, entitlement-min-seq";
 const RESPONSE_HEADERS: &str =
     "x-request-id, server-timing, retry-after, entitlement-seq, idempotency-replayed";
-/// A day; Chromium keeps a preflight for two hours at most, Firefox for a day.
+/// A day. Chromium keeps a preflight for at most two hours, Firefox for a day.
 const MAX_AGE_SECS: &str = "86400";
 
 impl Cors {
-    /// Reads `*`, or origins with commas, semicolons or blanks between, or a JSON array of origins, which is what a list in
-    /// wrangler.toml arrives as.
+    /// Reads `*`, a list of origins separated by commas, semicolons or blanks, or a JSON array of origins: wrangler passes a
+    /// list in `wrangler.toml` on as one.
     ///
     /// # Errors
-    /// With the value that is wrong, and why.
+    /// The first invalid value, and why it is invalid.
     pub fn parse(text: &str) -> Result<Self, String> {
         let text = text.trim();
         if text == "*" {
@@ -70,7 +70,7 @@ impl Cors {
         matches!(self, Self::Origins(_))
     }
 
-    /// Headers for an answer to a page of `origin` (empty when there is none).
+    /// The headers of an answer to a page of `origin`, which is empty if the request has no such header.
     #[must_use]
     pub fn headers(&self, origin: &str) -> Vec<(&'static str, Cow<'static, str>)> {
         let mut headers = Vec::with_capacity(3);
@@ -78,7 +78,7 @@ impl Cors {
             Self::Any => headers.push(("access-control-allow-origin", Cow::Borrowed("*"))),
             Self::Origins(origins) => {
                 headers.push(("vary", Cow::Borrowed("Origin")));
-                // As it is configured, which is as browsers spell it: what clients can vary would be many sets of headers.
+                // The configured spelling is the browsers'. Repeating the client's would make a new set of headers each time.
                 let Some(known) = origins.iter().find(|known| known.is(origin)) else {
                     return headers;
                 };
@@ -89,9 +89,9 @@ impl Cors {
         headers
     }
 
-    /// Further headers for the answer to a preflight that asks for the headers `requested`, separated by commas, as
-    /// `Access-Control-Request-Headers` has them. All of them are allowed: there are no cookies that a header could
-    /// be used against, and tracing libraries add headers of their own to every request.
+    /// Further headers of the answer to a preflight. `requested` is its `Access-Control-Request-Headers`: names separated
+    /// by commas. Every header is allowed: the API has no cookies that a header could misuse, and tracing libraries add
+    /// their own headers to every request.
     #[must_use]
     pub fn preflight_headers(requested: &str) -> [(&'static str, Cow<'static, str>); 3] {
         [
@@ -101,7 +101,7 @@ impl Cors {
         ]
     }
 
-    /// The header that lets a public page reach this service in a private network, where the preflight asks for that.
+    /// The header that lets a public page reach this service in a private network, if the preflight asks for it.
     #[must_use]
     pub fn private_network_header(requested: &str) -> Option<(&'static str, Cow<'static, str>)> {
         let is_asked = requested.trim_ascii().eq_ignore_ascii_case("true");
@@ -109,13 +109,13 @@ impl Cors {
     }
 }
 
-/// The headers that clients of the API send, and those of the requested ones that are names of headers. Preflights come
-/// from anybody, and each name is compared with all before it: no more is read than is answered.
+/// The headers that clients of the API send, and the requested ones that are valid names. Strangers send preflights, and
+/// each name is compared with all before it, so the part that is read is as bounded as the answer.
 fn allowed_headers(requested: &str) -> Cow<'static, str> {
     let mut allowed = Cow::Borrowed(REQUEST_HEADERS);
     let end = requested.floor_char_boundary(PREFLIGHT_HEADERS_MAX_BYTES);
     let (read, rest) = requested.split_at_checked(end).unwrap_or_default();
-    // A name that the bound cuts is another name.
+    // A name that the bound cuts off in the middle is a different name.
     let read = if rest.is_empty() { read } else { read.rsplit_once(',').map_or("", |(whole, _)| whole) };
     for name in read.split(',').map(str::trim_ascii).filter(|name| is_token(name)) {
         if allowed.split(", ").any(|known| known.eq_ignore_ascii_case(name)) {
@@ -136,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_star_or_a_list() {
+    fn every_page_or_a_list_of_origins() {
         assert_eq!(Cors::parse(" * "), Ok(Cors::Any));
         for text in [
             "https://a.example,http://localhost:3000",
@@ -182,7 +182,7 @@ mod tests {
         let [_, (_, allowed), _] = Cors::preflight_headers(&many.join(","));
         assert!(allowed.len() <= PREFLIGHT_HEADERS_MAX_BYTES + 2);
         assert!(allowed.split(", ").skip(4).zip(&many).all(|(name, sent)| name == sent), "{allowed}");
-        // What lies beyond the bound is not read, and a name that it cuts is not allowed.
+        // Names beyond the bound are ignored, and so is the one that the bound cuts.
         let beyond = format!("x-a,{},x-b", "y".repeat(PREFLIGHT_HEADERS_MAX_BYTES));
         let [_, (_, allowed), _] = Cors::preflight_headers(&beyond);
         assert_eq!(allowed, format!("{REQUEST_HEADERS}, x-a"));

@@ -1,10 +1,9 @@
-//! JSON of what we write ourselves.
+//! The one JSON writer of the service.
 
 use serde::Serialize;
 
-/// `value` as JSON. Not by `Display` of `Value`, which would bring two more writers into the Worker, one of them for
-/// people.
+/// `value` as JSON text. `Display` of `Value` would add two more writers to the Worker, one of them with indentation.
 pub fn json<T: Serialize + ?Sized>(value: &T) -> String {
-    // It fails only for maps with other keys than text, and there are none.
+    // Serializing fails only for maps whose keys are not text, and no caller has one.
     serde_json::to_string(value).unwrap_or_default()
 }

@@ -11,7 +11,6 @@ mod punycode;
 pub mod query;
 pub mod reply;
 pub mod retry_after;
-pub mod route;
 pub(crate) mod upstream_error;
 pub mod viewer;
 pub mod write;

@@ -1,7 +1,7 @@
-//! Origins of web pages (RFC 6454, RFC 9110 calls them so too), as `CORS_ORIGINS` lists them and as browsers send them.
+//! Origins of web pages (RFC 6454), as `CORS_ORIGINS` lists them and as browsers send them.
 //!
 //! Browsers write the origin of a page in one form: the scheme and the host in lower case, international names in
-//! Punycode, no default port. What an operator writes is brought into that form, so that the two can be compared.
+//! Punycode, no default port. The operator's spelling is converted to that form, so that the two can be compared.
 
 use std::{
     fmt,
@@ -10,19 +10,19 @@ use std::{
 
 use super::punycode;
 
-/// Schemes whose default port no browser writes.
+/// Schemes with the default port that browsers leave out.
 const DEFAULT_PORTS: [(&str, u16); 4] = [("http", 80), ("https", 443), ("ws", 80), ("wss", 443)];
 
-/// The origin of a page, or of an app that is one: `https://tv.example`, `capacitor://localhost`, `null`.
+/// The origin of a page or of an app in a web view: `https://tv.example`, `capacitor://localhost`, `null`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PageOrigin(String);
 
 impl PageOrigin {
-    /// Reads an origin: `scheme://host` with or without a port and a slash at the end, or `null`, which is what pages
+    /// Reads an origin: `scheme://host` with an optional port and an optional slash at the end, or `null`, which pages
     /// from files and in sandboxes send.
     ///
     /// # Errors
-    /// Why no page has this origin.
+    /// Why no page can have this origin.
     pub fn parse(text: &str) -> Result<Self, PageOriginError> {
         if text.eq_ignore_ascii_case("null") {
             return Ok(Self("null".to_owned()));
@@ -45,7 +45,7 @@ impl PageOrigin {
             return Err(PageOriginError::Credentials);
         }
         if authority.is_empty() {
-            // Some Android web views send it for pages from files.
+            // Some Android web views send `file://` for pages from files.
             return if scheme == "file" {
                 Ok(Self("file://".to_owned()))
             } else {
@@ -58,7 +58,7 @@ impl PageOrigin {
         Ok(Self([&scheme, "://", &host, &port].concat()))
     }
 
-    /// In the form that browsers send.
+    /// The origin in the form that browsers send.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -71,16 +71,16 @@ impl PageOrigin {
     }
 }
 
-/// Why no page has an origin.
+/// Why no page can have an origin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PageOriginError {
     /// It has no scheme.
     NoScheme,
     /// It has no host.
     NoHost,
-    /// The host is not one.
+    /// The host is invalid.
     Host,
-    /// Browsers take the host for an IPv4 address, and write it in another form.
+    /// Browsers read the host as an IPv4 address, and write it in another form.
     Ipv4,
     /// The port is not a number from 0 to 65535.
     Port,
@@ -132,7 +132,7 @@ fn host_and_port(authority: &str) -> Result<(String, Option<u16>), PageOriginErr
     }
 }
 
-/// As the URL standard writes it: unlike Rust, without dots in an address that maps one of IPv4.
+/// An IPv6 address as the URL standard writes it: unlike Rust, it has no dots in an address that maps IPv4.
 fn ipv6(address: Ipv6Addr) -> String {
     match (address.to_ipv4_mapped(), address.segments()) {
         (Some(_), [.., high, low]) => format!("[::ffff:{high:x}:{low:x}]"),
@@ -141,11 +141,11 @@ fn ipv6(address: Ipv6Addr) -> String {
 }
 
 /// A name in lower case, with international labels in Punycode. A name whose last label is a number must be an IPv4
-/// address in its usual form: browsers take it for one.
+/// address in its usual form, because browsers read it as one.
 fn domain(host: &str) -> Result<String, PageOriginError> {
     let labels: Option<Vec<_>> = host.split(['.', '\u{3002}', '\u{ff0e}', '\u{ff61}']).map(label).collect();
     let labels = labels.ok_or(PageOriginError::Host)?;
-    // A dot at the end makes another origin of the same host, except of an address.
+    // A dot at the end of a name makes a different origin of the same host; addresses have none.
     let names = match labels.split_last() {
         Some((last, others)) if last.is_empty() => others,
         _ => labels.as_slice(),
@@ -161,7 +161,7 @@ fn domain(host: &str) -> Result<String, PageOriginError> {
     Ok(host)
 }
 
-/// Whether a label is a number to browsers, which makes the host an IPv4 address: decimal, octal or hexadecimal.
+/// Whether browsers read a label as a number, decimal, octal or hexadecimal, which makes the host an IPv4 address.
 fn is_number(label: &str) -> bool {
     let hex = label.strip_prefix("0x").map(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
     hex.unwrap_or_else(|| label.bytes().all(|byte| byte.is_ascii_digit()))
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_page_has_is_refused_with_the_reason() {
+    fn an_origin_that_no_page_has_is_refused_with_the_reason() {
         use PageOriginError::{Credentials, Host, Ipv4, NoHost, NoScheme, Path, Port, Wildcard};
         for (text, expected) in [
             ("tv.example.com", NoScheme),

@@ -1,5 +1,5 @@
-//! Reads parameters of a query, and numbers in headers. Of a parameter that comes several times the last one
-//! counts, as in a form.
+//! Readers of query parameters and of numbers in headers. If a parameter is repeated, the last value counts, as in a
+//! form.
 
 use std::borrow::Cow;
 
@@ -7,18 +7,18 @@ use serde_json::Value;
 
 use super::media_type::MediaType;
 
-/// The decoded value of the last parameter with this name; `None` inside when it is not percent-encoded UTF-8.
+/// The decoded value of the last parameter with this name. The inner `None` is a value that is not percent-encoded UTF-8.
 /// A parameter without `=` has an empty value. A `+` stands for itself.
 #[must_use]
 pub fn last<'q>(query: &'q str, name: &str) -> Option<Option<Cow<'q, str>>> {
-    // The last one is the first from the end.
+    // From the end, so that the first match is the last parameter.
     let mut pairs = query.rsplit('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
     pairs.find(|(known, _)| *known == name).map(|(_, value)| decoded(value))
 }
 
 /// The decoded value of the last field with this name in a form's body, as servers read forms: names are decoded too, `+`
-/// is a blank, a percent sign without two digits stands for itself, and a byte order mark is skipped. `None` if there is
-/// none, or if it is not UTF-8.
+/// is a blank, a percent sign without two digits stands for itself, and a byte order mark is skipped. `None` if the form
+/// has no such field, or if its value is not UTF-8.
 #[must_use]
 pub fn last_of_form(body: &[u8], name: &str) -> Option<String> {
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
@@ -63,15 +63,15 @@ fn hex(digits: &[u8; 2]) -> Option<u8> {
 /// A positive whole number in decimal digits, with or without leading zeros, that fits into 32 bits.
 #[must_use]
 pub fn positive(text: &str) -> Option<u32> {
-    // `parse` alone would take a sign.
+    // `parse` alone would accept a sign.
     if !text.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
     text.parse().ok().filter(|number| *number > 0)
 }
 
-/// How many changes a header such as `Entitlement-Seq` counts. Of several values, which runtimes join with commas,
-/// the last one counts.
+/// The number in a header such as `Entitlement-Seq`. Runtimes join the values of a repeated header with commas; the last
+/// one counts.
 #[must_use]
 pub fn seq(header: &str) -> Option<u64> {
     let last = header.rsplit(',').next()?.trim_ascii();
@@ -81,8 +81,8 @@ pub fn seq(header: &str) -> Option<u64> {
     last.parse().ok()
 }
 
-/// Text of a query: `%2F` is a slash, and everything else is itself. `None` when it is not UTF-8, or a percent
-/// sign stands alone.
+/// Decodes the percent signs of a query and leaves all else as it is. `None` if the result is not UTF-8, or if a percent
+/// sign is not followed by two hexadecimal digits.
 fn decoded(text: &str) -> Option<Cow<'_, str>> {
     if !text.contains('%') {
         return Some(Cow::Borrowed(text));
@@ -91,7 +91,7 @@ fn decoded(text: &str) -> Option<Cow<'_, str>> {
     let mut bytes = parts.next()?.as_bytes().to_vec();
     for part in parts {
         let (digits, rest) = part.split_at_checked(2)?;
-        // `from_str_radix` alone would take a sign.
+        // `from_str_radix` alone would accept a sign.
         if !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return None;
         }

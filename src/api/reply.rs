@@ -1,51 +1,51 @@
-//! Requests and replies as the service sees them: plain data, no platform.
+//! Requests and replies as plain data, without a platform in them.
 
 use std::borrow::Cow;
 
 use super::error::ApiError;
 use crate::{limits::LIMITED_RETRY_AFTER_SECS, snapshot::time::UnixSecs};
 
-/// What the service reads of a request.
+/// The parts of a request that the service reads.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Request<'a> {
-    /// In capitals.
+    /// The method, in capitals.
     pub method: &'a str,
-    /// As it was sent, without the query.
+    /// The path as it was sent, without the query.
     pub path: &'a str,
-    /// What follows `?`, without it.
+    /// The query, without its `?`.
     pub query: &'a str,
-    /// The header of that name, empty when there is none.
+    /// The header `Authorization`; empty if the request does not have it.
     pub authorization: &'a str,
-    /// The header `Origin`, empty when there is none: the page that asks.
+    /// The header `Origin`, which names the page that sends the request; empty if the request does not have it.
     pub page_origin: &'a str,
-    /// The viewer's address, as the platform says.
+    /// The viewer's address, as the platform states it.
     pub ip_address: &'a str,
-    /// The viewer's country, ISO 3166-1 alpha-2, as the platform says.
+    /// The viewer's country, ISO 3166-1 alpha-2, as the platform states it.
     pub country: &'a str,
-    /// The header `Admit-Holder`, empty when there is none. Read of requests that change something only.
+    /// The header `Admit-Holder` of a request that changes something; empty if the request does not have it.
     pub holder: &'a str,
-    /// The header `Entitlement-Min-Seq`, 0 when there is none: how many of the origin's changes the answer has to
-    /// reflect at least.
+    /// The header `Entitlement-Min-Seq`: how many of the origin's changes the answer must reflect. 0 if the request does
+    /// not have it.
     pub min_seq: u64,
-    /// Further headers of a request other than a read: those of [`PASSED_HEADERS`](super::write::PASSED_HEADERS) and
-    /// [`INSPECTED_HEADERS`](super::write::INSPECTED_HEADERS) that it has.
+    /// Further headers of a request that is not a read: its [`PASSED_HEADERS`](super::write::PASSED_HEADERS) and
+    /// [`INSPECTED_HEADERS`](super::write::INSPECTED_HEADERS).
     pub passed: &'a [(&'static str, String)],
 }
 
 impl Request<'_> {
-    /// A further header of a request other than a read, empty when there is none.
+    /// A header of [`passed`](Self::passed); empty if the request does not have it.
     #[must_use]
     pub fn passed(&self, name: &str) -> &str {
         self.passed.iter().find(|(known, _)| *known == name).map_or("", |(_, value)| value)
     }
 }
 
-/// How long an answer may be kept.
+/// Whether caches may keep an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Caching {
-    /// It depends on the token.
+    /// No: the answer depends on the token.
     Private,
-    /// It is the same for everybody, and as fresh as a head may be (30 s).
+    /// For 30 s, the age that a head may have: the answer is the same for every viewer.
     Public,
 }
 
@@ -60,51 +60,51 @@ impl Caching {
     }
 }
 
-/// When an answer is the right one to the same question again: the same method, URL and headers.
+/// How long an answer may be given again to the same request: the same method, URL and headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Validity {
-    /// What the service knew. It changes with the version of the snapshot and with issuers' keys.
+    /// The state that the answer comes from. It changes with the version of the snapshot and with issuers' keys.
     pub epoch: u32,
-    /// From this moment on, unix seconds.
+    /// The first moment, in unix seconds.
     pub since: UnixSecs,
-    /// Until before this moment, unix seconds.
+    /// The first moment after it, in unix seconds.
     pub until: UnixSecs,
 }
 
-/// An answer.
+/// An answer to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
     /// The HTTP status.
     pub status: u16,
-    /// The body; none for 204.
+    /// The body; empty for 204.
     pub body: Body,
-    /// How long it may be kept.
+    /// Whether caches may keep it.
     pub caching: Caching,
     /// Headers beyond those that every answer has.
     pub headers: Vec<(&'static str, Cow<'static, str>)>,
-    /// Why, for logs only.
+    /// The reason of the status, in a word or a message, for logs only.
     pub reason: Cow<'static, str>,
-    /// More about it, for logs only: which header, key or claim, what was found and what was expected. May be empty.
+    /// More for logs only: the header, key or claim, its value and the expectation. May be empty.
     pub detail: String,
-    /// When the same question has the same answer, if that is known. Only the id of the request differs.
+    /// How long the same request has the same answer, apart from `x-request-id`; `None` if that is not known.
     pub validity: Option<Validity>,
-    /// Whether it is certain that nothing was changed, although the status is 500 or above.
+    /// Whether nothing was changed for certain, although the status is 500 or above.
     pub is_unapplied: bool,
 }
 
-/// What became of a change.
+/// The outcome of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It was made.
+    /// The change was made.
     Applied,
-    /// It was not made.
+    /// Nothing was changed.
     Refused,
-    /// Nobody knows: there was no answer, or not one that can be used.
+    /// Not known: the upstream gave no answer, or an unusable one.
     Unknown,
 }
 
 impl Outcome {
-    /// As logs name it.
+    /// Its name in logs.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -118,7 +118,7 @@ impl Outcome {
 /// The body of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body {
-    /// None at all.
+    /// No body.
     Empty,
     /// JSON text.
     Json(String),
@@ -164,7 +164,7 @@ impl Reply {
         }
     }
 
-    /// An error's answer. `reason` is for logs only; there it follows the field, parameter or header that is wrong.
+    /// The answer for an error. `reason` is for logs only, where it follows the name of the invalid field, if there is one.
     #[must_use]
     pub fn error(error: ApiError, reason: impl Into<Cow<'static, str>>) -> Self {
         let headers = match error {
@@ -172,7 +172,7 @@ impl Reply {
                 vec![("www-authenticate", Cow::Borrowed(r#"Bearer error="invalid_token""#))]
             }
             ApiError::MethodNotAllowed(methods) => vec![("allow", Cow::Owned(methods.to_string()))],
-            // RFC 9110 §15.5.16: so that the client learns which codings there are.
+            // The client learns which codings are accepted (RFC 9110 §15.5.16).
             ApiError::CONTENT_ENCODING => vec![("accept-encoding", Cow::Borrowed("identity"))],
             ApiError::Unavailable { retry_after_secs }
             | ApiError::OriginUnreachable { retry_after_secs }
@@ -198,13 +198,13 @@ impl Reply {
         Self { status, body, caching, headers, reason, detail: String::new(), validity: None, is_unapplied }
     }
 
-    /// The same, with more for the log line.
+    /// The same reply, with `detail` for the log line.
     #[must_use]
     pub fn with_detail(self, detail: String) -> Self {
         Self { detail, ..self }
     }
 
-    /// The same, with a message that goes on with `detail`: no secret, whoever sent the request reads it.
+    /// The answer for an error whose message continues with `detail`. The client reads it, so it must not have a secret.
     #[must_use]
     pub fn detailed(error: ApiError, detail: &str) -> Self {
         let message = [error.message(), ": ", detail].concat();
@@ -212,7 +212,7 @@ impl Reply {
         Self { body, ..Self::error(error, message) }
     }
 
-    /// What became of the change that this answers.
+    /// The outcome of the change that this reply answers.
     #[must_use]
     pub const fn outcome(&self) -> Outcome {
         match self.status {
@@ -223,13 +223,13 @@ impl Reply {
         }
     }
 
-    /// Takes a header out.
+    /// Removes a header and returns its value.
     pub fn take_header(&mut self, name: &str) -> Option<String> {
         let position = self.headers.iter().position(|(known, _)| *known == name)?;
         Some(self.headers.swap_remove(position).1.into_owned())
     }
 
-    /// The value of a header beyond those that every answer has.
+    /// The value of one of [`headers`](Self::headers).
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_ref())

@@ -1,17 +1,17 @@
-//! Reads `Retry-After` as servers write it (RFC 9110 §10.2.3).
+//! The reader of `Retry-After`, in each form that servers write (RFC 9110 §10.2.3).
 
 use crate::instant::{self, UnixSecs};
 
-/// How many seconds to wait, seen from `now`: a number of seconds, rounded up if it has a fraction, or a date. A date
-/// that has passed is 0. `None` for any other value.
+/// The seconds to wait from `now` on. The header has a number of seconds, rounded up if it has a fraction, or a date; a
+/// date in the past is 0. `None` for any other value.
 #[must_use]
 pub fn seconds(value: &str, now: UnixSecs) -> Option<u64> {
-    // Runtimes join the values of a repeated header with commas, and a date has one, too.
+    // Runtimes join the values of a repeated header with commas, but a date contains a comma as well.
     let last = value.rsplit(',').next()?.trim_ascii();
     let (whole, fraction) = last.split_once('.').unwrap_or((last, ""));
     let is_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     if !whole.is_empty() && is_digits(whole) && is_digits(fraction) {
-        // Longer than any wait that is heeded.
+        // Longer than any wait that callers accept.
         let whole = whole.parse().unwrap_or(u64::MAX);
         let has_fraction = fraction.bytes().any(|digit| digit != b'0');
         return Some(whole.saturating_add(has_fraction.into()));
@@ -20,7 +20,7 @@ pub fn seconds(value: &str, now: UnixSecs) -> Option<u64> {
     Some(u64::try_from(date.saturating_sub(now)).unwrap_or(0))
 }
 
-/// A date in the form that HTTP prefers (RFC 9110 §5.6.7): `Sun, 06 Nov 1994 08:49:37 GMT`.
+/// A date in the preferred form of HTTP (RFC 9110 §5.6.7): `Sun, 06 Nov 1994 08:49:37 GMT`.
 fn http_date(value: &str) -> Option<UnixSecs> {
     const MONTHS: [&str; 12] =
         ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];

@@ -1,6 +1,6 @@
-//! Errors of the upstream in the API's own form, `{"code":…,"message":…,"errors":{…}}`, which is the only one that
-//! clients decode. What the upstream says in another form is kept as far as it can be: RFC 9457 problems, JSON:API
-//! errors, lists of messages, plain text.
+//! Converts errors of the upstream to the API's form, `{"code":…,"message":…,"errors":{…}}`, the only one that clients
+//! decode. The message of other forms is kept where it is found: RFC 9457 problems, JSON:API errors, lists of messages,
+//! plain text.
 
 use std::borrow::Cow;
 
@@ -9,16 +9,16 @@ use serde_json::{Map, Value};
 use super::json::json;
 use crate::limits::UPSTREAM_MESSAGE_MAX_BYTES;
 
-/// The message of an error that says nothing.
+/// The message of an error without one.
 const SILENT: &str = "The origin refused the request";
 
-/// Members that may hold the message, the most telling first.
+/// Members that may hold the message, the most specific first.
 const MESSAGES: [&str; 6] = ["message", "detail", "error_description", "title", "text", "error"];
 
 /// Members of a JSON:API error, or of a list of errors, that may name the field.
 const FIELDS: [&str; 6] = ["pointer", "parameter", "header", "field", "name", "path"];
 
-/// The message of an error, in whichever of the known members it is.
+/// The message of an error, from the first known member that has one.
 pub fn message_of(error: &Value) -> Option<&str> {
     match error {
         Value::String(text) if !text.trim().is_empty() => Some(text),
@@ -40,7 +40,7 @@ fn first_message(errors: &Value) -> Option<&str> {
     }
 }
 
-/// Whether clients can decode an error as it is: `code` is a number, `message` text, `errors` an object of texts.
+/// Whether clients can decode an error unchanged: `code` is a number, `message` is text, `errors` an object of texts.
 fn is_of_the_api(error: &Value) -> bool {
     let errors = error.get("errors").and_then(Value::as_object);
     error.get("code").is_some_and(Value::is_i64)
@@ -48,8 +48,8 @@ fn is_of_the_api(error: &Value) -> bool {
         && errors.is_some_and(|errors| errors.values().all(Value::is_string))
 }
 
-/// An error of the upstream in the API's form; `None` if it has that form already. Members of another form stay
-/// behind those that clients decode.
+/// An error of the upstream in the API's form; `None` if it has that form already. Its other members follow those that
+/// clients decode.
 pub fn in_api_form(status: u16, error: &Value) -> Option<String> {
     if is_of_the_api(error) {
         return None;
@@ -65,7 +65,7 @@ pub fn in_api_form(status: u16, error: &Value) -> Option<String> {
     let mut body = rendered(status, message, &errors);
     for (name, value) in error.as_object().into_iter().flatten() {
         if !matches!(name.as_str(), "code" | "message" | "errors") {
-            // In the place of the closing brace.
+            // Replaces the closing brace.
             body.pop();
             body.extend([",", &json(name), ":", &json(value), "}"]);
         }
@@ -73,7 +73,7 @@ pub fn in_api_form(status: u16, error: &Value) -> Option<String> {
     Some(body)
 }
 
-/// An error that is not JSON, in the API's form. `text` is what it says, if it is plain text.
+/// An error that is not JSON, in the API's form. `text` is its body if that is plain text.
 pub fn of_text(status: u16, text: Option<&str>) -> String {
     let text = text.map(str::trim).filter(|text| !text.is_empty());
     let message = text.map_or(SILENT, |text| {
@@ -86,7 +86,7 @@ fn rendered(status: u16, message: &str, errors: &Map<String, Value>) -> String {
     format!(r#"{{"code":{status},"message":{},"errors":{}}}"#, json(message), json(errors))
 }
 
-/// Errors as an object of texts. Those of a list are named by their field, those without one by their position.
+/// Errors as an object of texts. Errors of a list are named by their field, or by their position if they have none.
 fn collect(given: &Value, errors: &mut Map<String, Value>) {
     match given {
         Value::Object(members) => {
@@ -96,7 +96,7 @@ fn collect(given: &Value, errors: &mut Map<String, Value>) {
             for (position, error) in list.iter().enumerate() {
                 let source = error.get("source").unwrap_or(error);
                 let field = FIELDS.iter().find_map(|name| source.get(*name)?.as_str());
-                // A JSON pointer names a field by its last part.
+                // The last part of a JSON pointer is the name of the field.
                 let field =
                     field.and_then(|field| field.rsplit('/').next()).filter(|field| !field.is_empty());
                 let name = field.map_or_else(|| position.to_string(), str::to_owned);
@@ -107,7 +107,7 @@ fn collect(given: &Value, errors: &mut Map<String, Value>) {
     }
 }
 
-/// What one error says: its text, its texts one after another, or its message.
+/// The text of one error: itself, the texts of a list one after another, or its message.
 fn text_of(error: &Value) -> String {
     match error {
         Value::String(text) => text.clone(),
@@ -116,7 +116,7 @@ fn text_of(error: &Value) -> String {
     }
 }
 
-/// Text that is not JSON is shown only if it is meant for people.
+/// Clients see text that is not JSON only if it is a message and not a page.
 pub fn plain_text(is_plain: bool, body: &[u8]) -> Option<Cow<'_, str>> {
     is_plain.then(|| String::from_utf8_lossy(body))
 }
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn other_forms_keep_what_they_say() {
+    fn other_forms_keep_their_message() {
         let table = [
             (
                 json!({"type": "https://p.example/credit", "title": "Not enough credit", "status": 403,

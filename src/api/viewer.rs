@@ -1,5 +1,5 @@
-//! Where a viewer is, as a platform or a CDN says: the address and the country that answers show. Both come from
-//! headers, so that only what can be one reaches a body, in one form. They decide nothing but how often may be asked.
+//! The address and the country of a viewer, as the platform or a CDN states them in headers. Only valid values reach a
+//! body, each in one form. Neither decides about access; the address limits how many requests it may send.
 
 use std::{
     borrow::Cow,
@@ -7,29 +7,29 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
 };
 
-/// Shown for a viewer whose address is not known.
+/// Shown for an unknown address.
 const UNKNOWN_ADDRESS: &str = "0.0.0.0";
-/// Shown for a viewer whose country is not known: ISO 3166-1 has left it to its users.
+/// Shown for an unknown country: ISO 3166-1 leaves this code to its users.
 const UNKNOWN_COUNTRY: &str = "XX";
 
-/// The address as an answer shows it.
+/// The address in an answer: [`address`], or `0.0.0.0` if it is unknown.
 #[must_use]
 pub fn shown_address(header: &str) -> Cow<'_, str> {
     address(header).unwrap_or(Cow::Borrowed(UNKNOWN_ADDRESS))
 }
 
-/// The country as an answer shows it.
+/// The country in an answer: [`country`], or `XX` if it is unknown.
 #[must_use]
 pub fn shown_country(header: &str) -> Cow<'_, str> {
     country(header).unwrap_or(Cow::Borrowed(UNKNOWN_COUNTRY))
 }
 
-/// The address that a header names: of IPv4 or IPv6, in brackets or not, with or without a port or a zone. An IPv4
-/// address within IPv6 is that address. `None` for anything else, a list of different addresses among it: which of
-/// them is the viewer's, nothing says.
+/// The address in a header: IPv4 or IPv6, with or without brackets, port or zone. An IPv4 address within IPv6 is read as
+/// that IPv4 address. `None` for anything else, and for a list of different addresses, which does not say which of them
+/// is the viewer's.
 #[must_use]
 pub fn address(header: &str) -> Option<Cow<'_, str>> {
-    // Most are written in their only form, and need not be written again.
+    // Most headers have the canonical form already, which is returned without a copy.
     if header.parse::<Ipv4Addr>().is_ok() || is_plain_ipv6(header) {
         return Some(Cow::Borrowed(header));
     }
@@ -38,18 +38,18 @@ pub fn address(header: &str) -> Option<Cow<'_, str>> {
     addresses.all(|address| address == Some(first)).then(|| Cow::Owned(first.to_string()))
 }
 
-/// Where a client comes from, as far as limits tell clients apart: an IPv4 address, or the /64 network of an IPv6 one,
-/// of which a household or a rented server has every address.
+/// The unit that limits by address count: an IPv4 address, or the /64 network of an IPv6 address, because a household or
+/// a rented server has every address of its /64.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Network {
-    /// An address.
+    /// An IPv4 address.
     V4(Ipv4Addr),
-    /// The first half of one.
+    /// The first 64 bits of an IPv6 address.
     V6(u64),
 }
 
 impl Network {
-    /// Of the address that a header names, as [`address`].
+    /// The network of the address in a header, which is read as by [`address`].
     #[must_use]
     pub fn of(header: &str) -> Option<Self> {
         Some(match address(header)?.parse().ok()? {
@@ -58,8 +58,8 @@ impl Network {
         })
     }
 
-    /// A number that stands for the site that it is a part of: the /48 of an IPv6 network, which one customer of a
-    /// provider has at most, else the address itself.
+    /// A number for the site: the /48 of an IPv6 network, because a provider gives a customer at most that, or the IPv4
+    /// address itself.
     #[must_use]
     pub fn site(self) -> u64 {
         match self {
@@ -68,12 +68,12 @@ impl Network {
         }
     }
 
-    /// A number that stands for it; 0 stands for none.
+    /// A number for the network. Callers use 0 for an unknown one.
     #[must_use]
     pub fn number(self) -> u64 {
         match self {
             Self::V4(address) => (1 << 63) | u64::from(address.to_bits()),
-            // Global addresses begin with 001.
+            // Global addresses begin with the bits 001, so that none of them equals a number of IPv4.
             Self::V6(network) => network,
         }
     }
@@ -98,7 +98,7 @@ fn one_address(text: &str) -> Option<IpAddr> {
     address.ok().map(|address| address.to_canonical())
 }
 
-/// Whether an address is IPv6 in the form of RFC 5952. Some that are say no, and are written again.
+/// Whether an address is IPv6 in the form of RFC 5952. It may deny some that are, which are then written again.
 fn is_plain_ipv6(text: &str) -> bool {
     let is_plain = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f' | b':');
     text.bytes().all(is_plain)
@@ -108,8 +108,8 @@ fn is_plain_ipv6(text: &str) -> bool {
         && text.parse::<Ipv6Addr>().is_ok()
 }
 
-/// The country that a header names, ISO 3166-1 alpha-2 in capitals. `None` if it is unknown: Cloudflare writes `XX`
-/// for that, and `T1` for viewers who come through Tor.
+/// The country in a header, ISO 3166-1 alpha-2 in capitals. `None` if it is unknown: Cloudflare writes `XX` for that,
+/// and `T1` for viewers behind Tor.
 #[must_use]
 pub fn country(header: &str) -> Option<Cow<'_, str>> {
     let code = header.trim_ascii();

@@ -199,6 +199,7 @@ pub(super) fn cut(text: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::contract::Server;
 
     #[test]
     fn every_change_and_nothing_else() {
@@ -225,9 +226,9 @@ mod tests {
             ("PUT", "/nowhere", None),
         ] {
             let request = Request { method, path, ..Request::default() };
-            let change = |has_upstream| Change::of(&Plan::of(&request, has_upstream).ok()?);
-            assert_eq!(change(true).map(|found| found.action), action, "{method} {path}");
-            let without_origin = change(false).is_some();
+            let change = |server| Change::of(&Plan::of(&request, server).ok()?);
+            assert_eq!(change(Server::Edge).map(|found| found.action), action, "{method} {path}");
+            let without_origin = change(Server::LoneEdge).is_some();
             assert_eq!(without_origin, action.is_some() && path.starts_with("/snapshot"), "{method} {path}");
         }
     }

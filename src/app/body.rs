@@ -32,8 +32,6 @@ pub enum BodyError {
     Interrupted,
 }
 
-const ENDED_EARLY: ApiError = ApiError::InvalidField("body", "The body ended early");
-
 /// Reads a whole body.
 ///
 /// # Errors
@@ -41,7 +39,7 @@ const ENDED_EARLY: ApiError = ApiError::InvalidField("body", "The body ended ear
 pub(super) async fn read(body: &mut impl RequestBody, limit_bytes: usize) -> Result<Vec<u8>, Reply> {
     body.read(limit_bytes).await.map_err(|error| match error {
         BodyError::TooLarge => ApiError::BodyTooLarge(limit_bytes).into(),
-        BodyError::Interrupted => ENDED_EARLY.into(),
+        BodyError::Interrupted => ApiError::INTERRUPTED_BODY.into(),
     })
 }
 

@@ -11,9 +11,9 @@ use super::{
 };
 use crate::{
     api::{
+        contract::Server,
         error::ApiError,
         reply::{Reply, Request},
-        route::Route,
     },
     ports::Log,
     snapshot::{
@@ -57,12 +57,8 @@ impl LocalRead<'_> {
         window: Option<MemberWindow>,
         verify: impl FnOnce() -> Result<Rc<VerifiedToken>, Reply>,
     ) -> Result<Reply, Reply> {
-        let plan = match Plan::of(self.request, false)? {
-            Plan::Read(plan) if self.request.method != "OPTIONS" => plan,
-            _ => {
-                let allow = Route::parse(self.request.path).map(Route::allow);
-                return Err(allow.map_or(ApiError::RouteNotFound, ApiError::MethodNotAllowed).into());
-            }
+        let Plan::Read(plan) = Plan::of(self.request, Server::Origin)? else {
+            return Err(ApiError::RouteNotFound.into());
         };
         let read = plan.permitted(self.issuers, verify)?;
         let source = Source { version, epoch: None, condition: "ok", window };

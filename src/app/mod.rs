@@ -41,6 +41,7 @@ use std::fmt;
 
 use crate::{
     api::{
+        contract::Server,
         error::ApiError,
         reply::{Reply, Request, Validity},
     },
@@ -163,11 +164,11 @@ impl<P: Platform> App<P> {
 
     /// Answers a request from memory, if that is possible.
     pub fn answer(&self, request: &Request<'_>) -> Answered<P::Verifier> {
-        let has_upstream = self.config.upstream.is_some();
+        let server = Server::edge(self.config.upstream.is_some());
         if request.method == "OPTIONS" {
-            return Answered::Now(self.complete(request, plan::preflight(request, has_upstream), None));
+            return Answered::Now(self.complete(request, plan::preflight(request, server), None));
         }
-        let plan = match Plan::of(request, has_upstream) {
+        let plan = match Plan::of(request, server) {
             Ok(plan) => plan,
             Err(error) => return Answered::Now(self.complete(request, error.into(), None)),
         };

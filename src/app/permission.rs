@@ -4,7 +4,7 @@
 //! configuration is read for the log line only: it says whether token or issuer lacks the right, and what to change.
 
 use crate::{
-    api::{error::ApiError, reply::Reply},
+    api::{contract::Auth, error::ApiError, reply::Reply},
     token::{Capability, IssuerConfig, Principal, Scope, VerifiedToken},
 };
 
@@ -22,6 +22,18 @@ pub enum Permission {
 }
 
 impl Permission {
+    /// The right that an operation of the [table](crate::api::contract::table) asks for; none if it asks for no token.
+    #[must_use]
+    pub const fn of(auth: Auth) -> Option<Self> {
+        match auth {
+            Auth::None => None,
+            Auth::Viewer => Some(Self::View),
+            Auth::Merchant => Some(Self::Write),
+            Auth::Scopes(scopes) => Some(Self::Snapshot(scopes)),
+            Auth::Feed => Some(Self::Feed),
+        }
+    }
+
     const fn capability(self) -> Capability {
         match self {
             Self::View => Capability::View,

@@ -7,18 +7,14 @@ use std::borrow::Cow;
 use super::{finish, publish::Transfer, read::PublicRead};
 use crate::{
     api::{
+        contract::{Effect, Id, Kind, Route, Server},
         error::ApiError,
         query,
         reply::{Reply, Request},
-        route::{Id, Route},
-        write::{Effect, WriteRoute},
     },
     limits::{PAGE_DEFAULT_ITEMS, PAGE_MAX_ITEMS},
     token::Scope,
 };
-
-const INVALID_PAGE: ApiError = ApiError::InvalidField("page", "The page must be a positive integer");
-const INVALID_LIMIT: ApiError = ApiError::InvalidField("limit", "The limit must be an integer from 1 to 100");
 
 /// What a request asks for. Invalid parameters are a part of the plan: a client without a valid token learns nothing
 /// about them.
@@ -64,54 +60,33 @@ pub(super) struct PublishPlan {
 }
 
 impl Plan {
-    /// The plan of a request other than `OPTIONS`. `has_upstream` is whether writes can be passed on: otherwise their
-    /// routes do not exist.
+    /// The plan of a request other than `OPTIONS` to `server`.
     ///
     /// # Errors
-    /// There is no such route, or it does not have the method.
-    pub fn of(request: &Request<'_>, has_upstream: bool) -> Result<Self, ApiError> {
-        let route = Route::parse(request.path);
-        if let Some(route) = route.filter(|route| route.allows(request.method)) {
-            return Ok(Self::of_route(route, request));
-        }
-        match WriteRoute::parse(request.path).filter(|_| has_upstream) {
-            Some(write) if write.takes(request.method) => Ok(Self::Write(WritePlan {
-                is_for_merchants: write.is_for_merchants(),
-                may_refresh: write.may_refresh(),
-                effect: write.effect(request.method),
-                numbers: write.check(),
-            })),
-            Some(write) => Err(ApiError::MethodNotAllowed(write.allow())),
-            None => {
-                Err(route.map_or(ApiError::RouteNotFound, |route| ApiError::MethodNotAllowed(route.allow())))
-            }
-        }
-    }
-
-    fn of_route(route: Route<'_>, request: &Request<'_>) -> Self {
-        let transfer = match route {
-            Route::Stored(key) => match request.method {
-                "PUT" => Transfer::Store(key),
-                "DELETE" => Transfer::Delete(key),
-                _ => Transfer::Send(key),
-            },
-            Route::Pack => Transfer::Pack,
-            Route::Check => Transfer::Check,
-            Route::Keys => Transfer::Keys,
-            Route::Issuers => Transfer::Issuers,
-            Route::Access(id) => return Self::Read(ReadPlan::Access(id.number())),
-            Route::License => return Self::Read(ReadPlan::License),
-            Route::Health => return Self::Read(ReadPlan::Health),
-            Route::Item(_)
-            | Route::MerchantItem(..)
-            | Route::Fees(_)
-            | Route::Fee(..)
-            | Route::Package(_)
-            | Route::PackageItems(_) => {
-                return Self::Read(ReadPlan::Public(public_read(route, request.query)));
-            }
-        };
-        Self::Publish(PublishPlan { transfer, scopes: route.scopes(request.method) })
+    /// The server does not have the path, or the path does not have the method.
+    pub fn of(request: &Request<'_>, server: Server) -> Result<Self, ApiError> {
+        let (route, operation) = server.find(request.method, request.path)?;
+        Ok(match operation.kind {
+            Kind::Read => Self::Read(ReadPlan::of(route.as_read(), request.query)),
+            Kind::Health => Self::Read(ReadPlan::Health),
+            Kind::Write(action) => Self::Write(WritePlan {
+                is_for_merchants: true,
+                may_refresh: false,
+                effect: action.effect(),
+                numbers: route.check_numbers(),
+            }),
+            Kind::SignIn { may_refresh } => Self::Write(WritePlan {
+                is_for_merchants: false,
+                may_refresh,
+                effect: Effect::OpensNothing,
+                numbers: Ok(()),
+            }),
+            Kind::Publish => Self::Publish(PublishPlan {
+                transfer: transfer(route, request.method)?,
+                scopes: operation.auth.scopes(),
+            }),
+            Kind::SignInPage | Kind::Discovery | Kind::Feed => return Err(ApiError::RouteNotFound),
+        })
     }
 
     /// Whether it is a read that any client may send without a token, and so is counted by address.
@@ -125,6 +100,32 @@ impl Plan {
     }
 }
 
+impl ReadPlan {
+    fn of(route: Route<'_>, query: &str) -> Self {
+        match route {
+            Route::Access(id) => Self::Access(id.number()),
+            Route::License => Self::License,
+            route => Self::Public(public_read(route, query)),
+        }
+    }
+}
+
+/// The transfer that a request of the publish API asks for.
+fn transfer(route: Route<'_>, method: &str) -> Result<Transfer, ApiError> {
+    Ok(match route {
+        Route::Stored(key) => match method {
+            "PUT" => Transfer::Store(key),
+            "DELETE" => Transfer::Delete(key),
+            _ => Transfer::Send(key),
+        },
+        Route::Pack => Transfer::Pack,
+        Route::Check => Transfer::Check,
+        Route::Keys => Transfer::Keys,
+        Route::Issuers => Transfer::Issuers,
+        _ => return Err(ApiError::RouteNotFound),
+    })
+}
+
 /// A read of the catalogue; other routes are not one.
 fn public_read(route: Route<'_>, query: &str) -> Result<PublicRead, ApiError> {
     let number = |id: Id<'_>| id.number().ok_or(ApiError::INVALID_ID);
@@ -133,7 +134,7 @@ fn public_read(route: Route<'_>, query: &str) -> Result<PublicRead, ApiError> {
         Route::MerchantItem(merchant, id) => {
             PublicRead::Item { item_id: number(id)?, merchant: Some(merchant) }
         }
-        Route::Fees(id) => PublicRead::Fees { item_id: number(id)? },
+        Route::Fees(id) | Route::FeesV2(id) => PublicRead::Fees { item_id: number(id)? },
         Route::Fee(id, fee_id) => {
             PublicRead::Fee { item_id: number(id)?, fee_id: fee_id.number().ok_or(ApiError::INVALID_FEE_ID)? }
         }
@@ -148,11 +149,10 @@ fn public_read(route: Route<'_>, query: &str) -> Result<PublicRead, ApiError> {
 
 /// The answer to `OPTIONS`. A preflight carries no token, and the page that sends it must learn of a 404 as well: every
 /// path has one.
-pub(super) fn preflight(request: &Request<'_>, has_upstream: bool) -> Reply {
+pub(super) fn preflight(request: &Request<'_>, server: Server) -> Reply {
     let mut reply = finish::preflight(request);
-    let write = WriteRoute::parse(request.path).filter(|_| has_upstream).map(WriteRoute::allow);
-    if let Some(allow) = write.or_else(|| Route::parse(request.path).map(Route::allow)) {
-        reply.headers.push(("allow", Cow::Owned(allow.to_string())));
+    if let Some(route) = server.route(request.path) {
+        reply.headers.push(("allow", Cow::Owned(route.methods(server).to_string())));
     }
     reply
 }
@@ -164,9 +164,41 @@ pub(super) fn page_and_limit(query: &str) -> Result<(u32, usize), ApiError> {
         // Not as `usize`, which the Worker has 32 bits of and other machines 64.
         Some(value) => value.and_then(|value| query::positive(&value)).map(Some).ok_or(error),
     };
-    let page = number("page", INVALID_PAGE)?.unwrap_or(1);
-    let limit = number("limit", INVALID_LIMIT)?.map_or(Some(PAGE_DEFAULT_ITEMS), |limit| {
+    let page = number("page", ApiError::INVALID_PAGE)?.unwrap_or(1);
+    let limit = number("limit", ApiError::INVALID_LIMIT)?.map_or(Some(PAGE_DEFAULT_ITEMS), |limit| {
         usize::try_from(limit).ok().filter(|limit| *limit <= PAGE_MAX_ITEMS)
     });
-    Ok((page, limit.ok_or(INVALID_LIMIT)?))
+    Ok((page, limit.ok_or(ApiError::INVALID_LIMIT)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        api::contract::{ENDPOINTS, Methods, table},
+        ports::Limit,
+    };
+
+    #[test]
+    fn every_operation_of_an_edge_has_a_plan_that_is_counted_as_the_table_says() {
+        for endpoint in ENDPOINTS {
+            let path = match endpoint {
+                endpoint if *endpoint == &table::MERCHANT_ITEM => {
+                    endpoint.path(&["3f1c7a52-9be4-4d0a-8a6f-52c0d7e1b934", "33"])
+                }
+                endpoint if *endpoint == &table::OBJECT => endpoint.path(&["shard", &"0".repeat(64)]),
+                endpoint => endpoint.path(&["33", "5"]),
+            };
+            for operation in endpoint.operations.iter().filter(|it| it.kind.is_served_by(Server::Edge)) {
+                for (_, method) in Methods::NAMES.iter().filter(|(it, _)| operation.methods.intersects(*it)) {
+                    let request = Request { method, path: &path, ..Request::default() };
+                    let plan = Plan::of(&request, Server::Edge).unwrap();
+                    let is_counted = operation.limits().contains(&Limit::AnonymousRead);
+                    assert_eq!(plan.is_anonymous(), is_counted, "{method} {path}");
+                    let is_write = matches!(&plan, Plan::Write(write) if write.is_for_merchants);
+                    assert_eq!(is_write, operation.limits() == [Limit::Write], "{method} {path}");
+                }
+            }
+        }
+    }
 }

@@ -69,7 +69,7 @@ fn samples(path: &str) -> Vec<Value> {
     serde_json::from_str(&read(path)).unwrap()
 }
 
-/// The samples' issuers, all with one secret: which algorithm they use is not what is tested here.
+/// The samples' issuers, all with one secret: these tests do not depend on their algorithms.
 fn config() -> Config {
     let issuers = samples("samples/issuers.json").into_iter().map(|issuer| {
         let mut config = object(&issuer, "config");
@@ -188,7 +188,7 @@ fn assert_shows(example: &Value, answer: &Value, at: &str) {
 }
 
 #[test]
-fn examples_are_what_is_answered() {
+fn examples_are_answers_of_the_service() {
     const ADDRESS: &str = "http://127.0.0.1:8787";
     let api = read("docs/api.md");
     let app = service();
@@ -208,7 +208,7 @@ fn examples_are_what_is_answered() {
 }
 
 #[test]
-fn commands_of_the_readme_ask_what_they_say() {
+fn commands_of_the_readme_get_the_status_that_they_show() {
     let app = service();
     let mut asked = 0;
     for line in read("README.md").lines().filter(|line| line.starts_with("curl ") && line.contains("# ")) {

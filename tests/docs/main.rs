@@ -1,4 +1,5 @@
-//! The documents are true: links lead somewhere, names are those of the code, examples are what is answered.
+//! The pages agree with the code: links lead somewhere, names and numbers exist, examples show real answers, and
+//! generated tables are current.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "test helpers may panic")]
 

@@ -3,8 +3,8 @@
 use std::{cell::RefCell, collections::BTreeSet};
 
 use admit::{
-    api::error::ApiError,
-    app::{EventKind, ServiceReason},
+    api::{contract::ENDPOINTS, error::ApiError},
+    app::{EventKind, Permission, ServiceReason},
     config::Config,
     entitlement::Reason,
     ports::Limit,
@@ -134,9 +134,11 @@ fn reasons() {
     let decisions = Reason::ALL.iter().map(|reason| reason.code());
     let tokens = TokenError::all().map(TokenError::code);
     let undecided = UndecidedCause::ALL.iter().map(|cause| cause.code());
+    let operations = ENDPOINTS.iter().flat_map(|endpoint| endpoint.operations);
+    let permissions = operations.filter_map(|operation| Permission::of(operation.auth)).map(Permission::code);
     let service = ServiceReason::ALL.iter().map(|reason| reason.code());
-    let known: BTreeSet<_> = decisions.chain(tokens).chain(undecided).chain(service).collect();
-    assert!(known.is_subset(&documented), "{known:?}");
+    let known = decisions.chain(tokens).chain(undecided).chain(permissions).chain(service);
+    assert_eq!(documented, known.collect());
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Access checks, sent as the edge sends them: with the customer's own bearer.
 
+use admit::api::contract::table;
+
 use super::{
     body::{look_at_access, look_at_error},
     checks::{
@@ -66,8 +68,9 @@ impl<'a> Api<'a> {
     /// # Errors
     /// The origin did not answer.
     pub fn access(&mut self, token: Option<&str>, item: i64) -> Result<Answer, String> {
-        let url = format!("{}/items/{item}/access", self.base.trim_end_matches('/'));
-        let what = format!("GET /items/{item}/access");
+        let path = table::ACCESS.path(&[&item.to_string()]);
+        let url = format!("{}{path}", self.base.trim_end_matches('/'));
+        let what = format!("GET {path}");
         let answer = self.send(Ask::get(&url).bearer(token), &what)?;
         self.caching.seen(1);
         if let Some(problem) = caching_problem(&answer) {

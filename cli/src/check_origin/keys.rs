@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use admit::api::contract::table;
 use admit_token::{KeySet, KeySetError, NativeVerifier, limits::JWKS_MAX_KEYS};
 use serde_json::{Value, json};
 
@@ -33,7 +34,7 @@ pub fn check(report: &mut Report, client: &Client, issuer: &str) {
 /// The URL of the key set: from the discovery document if there is one, otherwise the well-known path.
 fn document_url(report: &mut Report, client: &Client, issuer: &str) -> Option<String> {
     let base = issuer.trim_end_matches('/');
-    let discovery = format!("{base}/.well-known/openid-configuration");
+    let discovery = format!("{base}{}", table::OPENID_CONFIGURATION.path(&[]));
     let answer = match client.send(Ask::get(&discovery)) {
         Ok(answer) => answer,
         Err(problem) => {
@@ -43,7 +44,7 @@ fn document_url(report: &mut Report, client: &Client, issuer: &str) -> Option<St
     };
     if answer.status == 404 {
         report.skip(&KEYS_ISSUER, "no /.well-known/openid-configuration, which the edge does not need");
-        return Some(format!("{base}/.well-known/jwks.json"));
+        return Some(format!("{base}{}", table::JWKS.path(&[])));
     }
     let document = answer.json().unwrap_or_default();
     let text = |name: &str| document.get(name).and_then(Value::as_str);

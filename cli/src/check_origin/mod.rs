@@ -26,6 +26,7 @@ use std::{
     time::Duration,
 };
 
+use admit::api::contract::table;
 use admit_native::private_file;
 use admit_publish::{clock::now_unix_secs, store::Store};
 use anyhow::{Context, Result, bail};
@@ -68,7 +69,7 @@ pub struct Args {
     #[arg(long, value_name = "TOKEN", env = "ADMIT_ORIGIN_TOKEN", hide_env_values = true)]
     origin_token: Option<String>,
     /// The export: a path below URL, or a URL
-    #[arg(long, value_name = "PATH|URL", default_value = "/export")]
+    #[arg(long, value_name = "PATH|URL", default_value_t = table::FEED.path(&[]))]
     export: String,
     /// The changes, asked for with ?after=<seq> [default: the export's address]
     #[arg(long, value_name = "PATH|URL")]

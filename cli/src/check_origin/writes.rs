@@ -1,5 +1,6 @@
 //! A grant and its revocation. These are the only checks that change data.
 
+use admit::api::contract::table;
 use admit_snapshot::schema::{Change, Record};
 use ureq::http::Method;
 
@@ -202,7 +203,8 @@ impl Writes<'_> {
     }
 
     fn revoke(&self, api: &mut Api<'_>) -> Result<Answer, String> {
-        let url = format!("{}/items/{}/access", api.base.trim_end_matches('/'), self.item);
+        let path = table::ACCESS.path(&[&self.item.to_string()]);
+        let url = format!("{}{path}", api.base.trim_end_matches('/'));
         let url = with_parameter(&url, "consumer_id", self.consumer);
         let ask = Ask::new(Method::DELETE, &url).bearer(Some(self.merchant_token));
         api.send(ask, "DELETE /items/{id}/access")
@@ -232,7 +234,7 @@ impl Writes<'_> {
     }
 
     fn grant_url(&self, api: &Api<'_>) -> String {
-        format!("{}/items/access", api.base.trim_end_matches('/'))
+        format!("{}{}", api.base.trim_end_matches('/'), table::GRANT.path(&[]))
     }
 
     /// The body of a grant that ends `more` seconds later than the usual one.

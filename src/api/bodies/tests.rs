@@ -40,7 +40,7 @@ fn access_has_content_and_details_do_not() {
 }
 
 #[test]
-fn what_a_client_can_send_cannot_break_the_body() {
+fn headers_of_clients_cannot_break_the_body() {
     let record = record();
     let item_record = ItemRecord::new(&record).unwrap();
     let viewer =
@@ -64,7 +64,7 @@ fn a_page_of_items() {
     assert_eq!(body, json!({"total": 0, "page": 1, "offset": 0, "limit": 25, "collection": []}));
 }
 
-/// An item of so many bytes, and fees of so many bytes each.
+/// An item with details and content of these lengths, and a fee for each of `fees`, which are lengths too.
 fn long(details: usize, content: usize, fees: &[usize]) -> Vec<u8> {
     let text = "x".repeat(details.max(content).max(fees.iter().copied().max().unwrap_or_default()));
     let fees = (1..).zip(fees).map(|(id, bytes)| FeeRecord { id, details: &text[..*bytes] }).collect();
@@ -76,7 +76,7 @@ fn list(item: &ItemRecord<'_>) -> Result<String, TooLarge> {
 }
 
 #[test]
-fn what_an_answer_takes_is_known_before_it_is_there() {
+fn the_length_of_a_body_is_known_before_it_is_written() {
     for lengths in [&[][..], &[7], &[300, 1, 90_000, 0]] {
         let record = long(1_000, 10, lengths);
         let item_record = ItemRecord::new(&record).unwrap();
@@ -100,7 +100,7 @@ fn an_answer_at_the_budget_is_given_and_one_byte_more_is_not() {
         let details = ANSWER_MAX_BYTES - 1 + by;
         let found = item(&ItemRecord::new(&long(details, 0, &[])).unwrap()).map(|body| body.len());
         assert_eq!(found, if by == 0 { Ok(ANSWER_MAX_BYTES) } else { over(ANSWER_MAX_BYTES, by) });
-        // Two fees, a comma and two brackets.
+        // Two fees, one comma and two brackets.
         let last = ANSWER_MAX_BYTES - 2 * (each + 65_000) - 3 - 100 + by;
         let found = list(&ItemRecord::new(&long(65_000, 0, &[100, last])).unwrap()).map(|body| body.len());
         assert_eq!(found, if by == 0 { Ok(ANSWER_MAX_BYTES) } else { over(ANSWER_MAX_BYTES, by) });

@@ -21,7 +21,7 @@ pub struct Operation {
     pub auth: Auth,
     /// What its body is.
     pub input: Input,
-    /// What kind of request it is, which decides who serves it and how.
+    /// Its kind, which decides who serves it and how.
     pub kind: Kind,
     /// What it does, in one line of plain English that begins with a verb.
     pub summary: &'static str,
@@ -45,7 +45,7 @@ pub enum Auth {
 /// What the body of a request is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Input {
-    /// There is none. One that is sent is ignored.
+    /// No body. One that is sent is ignored.
     None,
     /// Fields, as a form or as a JSON object.
     Fields,
@@ -53,7 +53,7 @@ pub enum Input {
     Bytes,
 }
 
-/// What kind of request it is.
+/// The kinds of requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Reads the published snapshot; at the origin, its database.
@@ -73,7 +73,7 @@ pub enum Kind {
     SignInPage,
     /// Describes how the origin's tokens are verified.
     Discovery,
-    /// Streams the origin's records, or what has changed since.
+    /// Streams the origin's records, or the changes since an earlier stream.
     Feed,
 }
 
@@ -196,7 +196,7 @@ impl Kind {
 }
 
 impl WriteAction {
-    /// As audit trails name it: what is changed, and how.
+    /// Its name in audit trails: the kind of record, and the change.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {

@@ -32,6 +32,12 @@ pub use self::{
 use super::error::ApiError;
 
 impl Server {
+    /// The edge, with or without an upstream.
+    #[must_use]
+    pub const fn edge(has_upstream: bool) -> Self {
+        if has_upstream { Self::Edge } else { Self::LoneEdge }
+    }
+
     /// The route of a path, if this server serves it by any method.
     #[must_use]
     pub fn route(self, path: &str) -> Option<Route<'_>> {

@@ -137,7 +137,7 @@ endpoints! {
         at_the_origin(Methods::READ, Auth::None, Kind::Discovery, "Describes the origin as an OpenID provider"),
     ];
     FEED: "/export" | "/changes" => [
-        at_the_origin(Methods::GET, Auth::Feed, Kind::Feed, "Streams every record, or with `after` what changed since"),
+        at_the_origin(Methods::GET, Auth::Feed, Kind::Feed, "Streams every record, or with `after` the later changes"),
     ];
     HEAD: "/snapshot/head" => [
         publish(Methods::READ, TO_READ, "Sends the published head"),

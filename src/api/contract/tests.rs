@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
+use crate::ports::Limit;
 
 const SERVERS: [Server; 3] = [Server::LoneEdge, Server::Edge, Server::Origin];
 
@@ -105,4 +106,13 @@ fn paths_are_built_from_the_first_spelling() {
     assert_eq!(table::FEE.path(&["33", "5"]), "/v2/items/33/access-fees/5");
     assert_eq!(table::LICENSE.path(&[]), "/license");
     assert_eq!(table::FEED.path(&[]), "/export");
+}
+
+#[test]
+fn every_limit_by_address_counts_an_operation() {
+    let operations = ENDPOINTS.iter().flat_map(|endpoint| endpoint.operations);
+    let counted: Vec<_> = operations.flat_map(Operation::limits).collect();
+    for limit in Limit::ALL {
+        assert!(counted.contains(&&limit), "{limit:?}");
+    }
 }

@@ -1,6 +1,6 @@
-//! Errors about one field, parameter or header of a request (415 and 422): its name, and what was expected.
+//! Errors about one field, parameter or header of a request (415 and 422): its name and the expectation.
 
-use super::ApiError;
+use super::{ApiError, FieldError};
 
 /// Declares the errors and the list of them all, so that none can be left out.
 macro_rules! errors {
@@ -8,7 +8,7 @@ macro_rules! errors {
         impl ApiError {
             $(
                 #[doc = concat!("`", $field, "`: ", $expected, ".")]
-                pub const $name: Self = Self::$variant($field, $expected);
+                pub const $name: Self = Self::$variant(FieldError { name: $field, expected: $expected });
             )+
         }
 

@@ -29,8 +29,8 @@ pub enum ApiError {
     MethodNotAllowed(Methods),
     /// 422 on `/items/{id}/access`, whose clients know this message only.
     InvalidIdOnAccess,
-    /// 422 elsewhere: the name of the field, and what was expected.
-    InvalidField(&'static str, &'static str),
+    /// 422 elsewhere.
+    InvalidField(FieldError),
     /// 409: the head is older than the published one.
     OlderHead,
     /// 409: another publisher holds the lease. The answer names it and the end of its lease.
@@ -43,8 +43,8 @@ pub enum ApiError {
     TooManyObjects,
     /// 415: the body of a write is neither a form nor JSON.
     UnsupportedMediaType,
-    /// 415: the name of a header that describes the body, and what was expected.
-    UnsupportedHeader(&'static str, &'static str),
+    /// 415: a header that describes the body.
+    UnsupportedHeader(FieldError),
     /// 429: too many requests from one address. Also a 429 of the upstream that gives no reason.
     TooManyRequests,
     /// 502: no connection to the upstream could be made.
@@ -81,10 +81,17 @@ pub enum ApiError {
     Internal,
 }
 
+/// A field, a parameter or a header of a request, and the expectation that it does not meet. [`fields`] has all of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FieldError {
+    name: &'static str,
+    expected: &'static str,
+}
+
 every_variant!(
     ApiError: InvalidToken, NoAccess, InvalidPrivileges, ItemNotFound, FeeNotFound, RouteNotFound, ObjectNotFound,
-    MethodNotAllowed(Methods::NONE), InvalidIdOnAccess, InvalidField("", ""), OlderHead, LeaseHeld, ObjectNeeded,
-    BodyTooLarge(0), TooManyObjects, UnsupportedMediaType, UnsupportedHeader("", ""), TooManyRequests,
+    MethodNotAllowed(Methods::NONE), InvalidIdOnAccess, InvalidField(FieldError { name: "", expected: "" }), OlderHead, LeaseHeld, ObjectNeeded,
+    BodyTooLarge(0), TooManyObjects, UnsupportedMediaType, UnsupportedHeader(FieldError { name: "", expected: "" }), TooManyRequests,
     OriginUnreachable { retry_after_secs: 0 }, OriginRefused { retry_after_secs: 0 },
     OriginFailed { retry_after_secs: 0 }, OriginPaused { retry_after_secs: 0 },
     OriginTimedOut { retry_after_secs: 0 }, Unavailable { retry_after_secs: 0 }, Internal,
@@ -128,7 +135,7 @@ impl ApiError {
     #[must_use]
     pub const fn field(self) -> Option<&'static str> {
         match self {
-            Self::InvalidField(field, _) | Self::UnsupportedHeader(field, _) => Some(field),
+            Self::InvalidField(field) | Self::UnsupportedHeader(field) => Some(field.name),
             Self::UnsupportedMediaType => Some("Content-Type"),
             Self::InvalidIdOnAccess => Some("id"),
             Self::BodyTooLarge(_) | Self::TooManyObjects => Some("body"),
@@ -178,7 +185,7 @@ impl ApiError {
             Self::RouteNotFound => "Route not found",
             Self::ObjectNotFound => "Object not found",
             Self::MethodNotAllowed(_) => "Method not allowed",
-            Self::InvalidField(_, problem) | Self::UnsupportedHeader(_, problem) => problem,
+            Self::InvalidField(field) | Self::UnsupportedHeader(field) => field.expected,
             Self::OlderHead => "A newer head is published",
             Self::LeaseHeld => "Another publisher holds the lease",
             Self::ObjectNeeded => "The published snapshot needs this object",
@@ -217,7 +224,8 @@ impl ApiError {
     fn render(self, message: &str) -> String {
         let status = self.status();
         match self {
-            Self::InvalidField(field, _) | Self::UnsupportedHeader(field, _) => {
+            Self::InvalidField(FieldError { name: field, .. })
+            | Self::UnsupportedHeader(FieldError { name: field, .. }) => {
                 format!(r#"{{"code":{status},"message":{message},"errors":{{"{field}":{message}}}}}"#)
             }
             _ => format!(r#"{{"code":{status},"message":{message},"errors":{{"{status}":{message}}}}}"#),

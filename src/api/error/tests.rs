@@ -11,7 +11,7 @@ fn every_message_is_in_the_list_once() {
 }
 
 #[test]
-fn bodies_are_what_clients_decode() {
+fn bodies_have_the_form_that_clients_decode() {
     assert_eq!(
         ApiError::NoAccess.body(),
         r#"{"code":402,"message":"No access","errors":{"402":"No access"}}"#

@@ -15,15 +15,6 @@ use crate::{
     },
 };
 
-const NOT_A_HEAD: ApiError =
-    ApiError::InvalidField("body", "The body is not a head that a key of SNAPSHOT_KEYS has signed");
-const NOT_COMPLETE: ApiError = ApiError::InvalidField("body", "An object that the head names is not stored");
-const FROM_THE_FUTURE: ApiError = ApiError::InvalidField("as_of", "The head's as_of lies in the future");
-const OTHER_FORMAT: ApiError = ApiError::InvalidField("format", "The head names another format");
-const OTHER_STORE: ApiError = ApiError::InvalidField("aud", "The head is for another store");
-const BELOW_FLOOR: ApiError = ApiError::InvalidField("seq", "The head's seq is below SNAPSHOT_MIN_SEQ");
-const OTHER_SEQ: ApiError = ApiError::InvalidField("seq", "The head has another seq than its key");
-
 /// Why a head counts as older. A publisher that knows the denylist reads the head again and sends the next one.
 const MADE_OVER_ANOTHER: &str = "this one revokes beyond another head. Read the head and make it anew";
 const FORGETS: &str = "it revokes what this one does not. Read it, take over its denylist, and send again; if another key \
@@ -67,13 +58,13 @@ impl<P: Platform> Heads<'_, P> {
     pub(super) fn check_version(&self, seq: u64, jws: &[u8]) -> Result<(), Reply> {
         let head = self.signed_head(jws)?;
         self.check_follows(&head, None)?;
-        if head.seq == seq { Ok(()) } else { Err(OTHER_SEQ.into()) }
+        if head.seq == seq { Ok(()) } else { Err(ApiError::OTHER_SEQ.into()) }
     }
 
     fn signed_head(&self, jws: &[u8]) -> Result<Head, Reply> {
         self.reader.verify_head(jws).map_err(|error| match error {
             LoadError::Head(error) => refused(&error),
-            error => Reply::error(NOT_A_HEAD, error.to_string()),
+            error => Reply::error(ApiError::NOT_A_HEAD, error.to_string()),
         })
     }
 
@@ -106,7 +97,11 @@ impl<P: Platform> Heads<'_, P> {
             }
         }
         // All of them, so that the publisher can upload them again at once.
-        if missing.is_empty() { Ok(()) } else { Err(Reply::detailed(NOT_COMPLETE, &missing.join(", "))) }
+        if missing.is_empty() {
+            Ok(())
+        } else {
+            Err(Reply::detailed(ApiError::INCOMPLETE_HEAD, &missing.join(", ")))
+        }
     }
 }
 
@@ -119,10 +114,10 @@ fn refused(error: &HeadError) -> Reply {
     let text = error.to_string();
     match error {
         HeadError::Older { .. } => Reply::error(ApiError::OlderHead, text),
-        HeadError::FromTheFuture => Reply::error(FROM_THE_FUTURE, text),
-        HeadError::Format(_) => Reply::error(OTHER_FORMAT, text),
+        HeadError::FromTheFuture => Reply::error(ApiError::FUTURE_HEAD, text),
+        HeadError::Format(_) => Reply::error(ApiError::OTHER_FORMAT, text),
         // Only who may publish sees these, and has to know what is expected.
-        HeadError::OtherStore { .. } => Reply::detailed(OTHER_STORE, &text),
-        HeadError::BelowFloor { .. } => Reply::detailed(BELOW_FLOOR, &text),
+        HeadError::OtherStore { .. } => Reply::detailed(ApiError::OTHER_STORE, &text),
+        HeadError::BelowFloor { .. } => Reply::detailed(ApiError::SEQ_BELOW_FLOOR, &text),
     }
 }

@@ -15,13 +15,6 @@ use crate::{
     snapshot::{object::ObjectKind, store_key::VERSION_PREFIX},
 };
 
-const INVALID_PREFIX: ApiError = ApiError::InvalidField(
-    "prefix",
-    "The prefix must be shard/, page/, index/, delta/, directory/ or version/, with or without digits after it",
-);
-const INVALID_CURSOR: ApiError =
-    ApiError::InvalidField("cursor", "The cursor must be one that this route has answered");
-
 /// A page of the keys that begin with a prefix.
 pub(super) async fn list(query: &str, store: &impl ObjectStore) -> Result<Reply, Reply> {
     let (prefix, cursor) = prefix_and_cursor(query)?;
@@ -34,11 +27,12 @@ pub(super) async fn list(query: &str, store: &impl ObjectStore) -> Result<Reply,
 /// `prefix`, and `cursor` unless it is the first page. An empty cursor is none.
 fn prefix_and_cursor(query: &str) -> Result<(Cow<'_, str>, Option<Cow<'_, str>>), ApiError> {
     let prefix = query::last(query, "prefix").flatten().filter(|prefix| is_prefix(prefix));
-    let prefix = prefix.ok_or(INVALID_PREFIX)?;
-    let cursor = query::last(query, "cursor").map(|cursor| cursor.ok_or(INVALID_CURSOR)).transpose()?;
+    let prefix = prefix.ok_or(ApiError::INVALID_PREFIX)?;
+    let cursor =
+        query::last(query, "cursor").map(|cursor| cursor.ok_or(ApiError::INVALID_CURSOR)).transpose()?;
     let cursor = cursor.filter(|cursor| !cursor.is_empty());
     match &cursor {
-        Some(cursor) if cursor.len() > CURSOR_MAX_BYTES => Err(INVALID_CURSOR),
+        Some(cursor) if cursor.len() > CURSOR_MAX_BYTES => Err(ApiError::INVALID_CURSOR),
         _ => Ok((prefix, cursor)),
     }
 }
@@ -92,11 +86,11 @@ mod tests {
             "Prefix=shard/",
             &long,
         ] {
-            assert_eq!(prefix_and_cursor(query), Err(INVALID_PREFIX), "{query}");
+            assert_eq!(prefix_and_cursor(query), Err(ApiError::INVALID_PREFIX), "{query}");
         }
         for cursor in ["%", "%zz", "%80", &"c".repeat(CURSOR_MAX_BYTES + 1)] {
             let query = format!("prefix=shard/&cursor={cursor}");
-            assert_eq!(prefix_and_cursor(&query), Err(INVALID_CURSOR), "{cursor}");
+            assert_eq!(prefix_and_cursor(&query), Err(ApiError::INVALID_CURSOR), "{cursor}");
         }
     }
 

@@ -11,10 +11,6 @@ use crate::{
     },
 };
 
-const NOT_A_LEASE: ApiError = ApiError::InvalidField("body", "The body is not a lease");
-const WRONG_END: ApiError =
-    ApiError::InvalidField("until", "A lease must end within 600 s from now, by the clock of this service");
-
 /// The lease in the store.
 pub(super) struct Leases<'a, P: Platform> {
     pub platform: &'a P,
@@ -31,10 +27,11 @@ impl<P: Platform> Leases<'_, P> {
 
     /// Whether a lease may be taken or renewed.
     pub(super) async fn check_lease(&self, json: &[u8]) -> Result<(), Reply> {
-        let lease = Lease::parse(json).map_err(|error| Reply::detailed(NOT_A_LEASE, &error.to_string()))?;
+        let lease =
+            Lease::parse(json).map_err(|error| Reply::detailed(ApiError::NOT_A_LEASE, &error.to_string()))?;
         lease
             .check(seconds(self.platform.now_ms()))
-            .map_err(|error: LeaseError| Reply::error(WRONG_END, error.to_string()))?;
+            .map_err(|error: LeaseError| Reply::error(ApiError::LEASE_END, error.to_string()))?;
         self.check_holder(Some(&lease.holder)).await
     }
 
@@ -68,6 +65,6 @@ mod tests {
 
     #[test]
     fn the_limit_in_the_message_is_that_of_leases() {
-        assert!(WRONG_END.message().contains(&format!("within {LEASE_MAX_SECS} s")));
+        assert!(ApiError::LEASE_END.message().contains(&format!("within {LEASE_MAX_SECS} s")));
     }
 }

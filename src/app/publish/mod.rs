@@ -19,9 +19,9 @@ use super::{
 };
 use crate::{
     api::{
+        contract::{Route, Server},
         error::ApiError,
         reply::{Body, Caching, Reply, Request},
-        route::Route,
         write::check_content_encoding,
     },
     limits::{
@@ -188,7 +188,7 @@ impl<P: Platform> Publisher<'_, P> {
             StoreKey::Version(_) => true,
             StoreKey::Lease => self.leases().may_release(holder).await?,
             StoreKey::Head | StoreKey::Garbage => {
-                return Err(ApiError::MethodNotAllowed(Route::Stored(key).allow()).into());
+                return Err(ApiError::MethodNotAllowed(Route::Stored(key).methods(Server::LoneEdge)).into());
             }
         };
         if may_go {

@@ -21,16 +21,11 @@ use crate::{
     },
 };
 
-const NOT_THE_NAME: ApiError =
-    ApiError::InvalidField("body", "The body does not have the digest and the header that its name says");
-const NOT_A_PACK: ApiError = ApiError::InvalidField("body", "The body is not a pack of objects");
-const NOT_NAMES: ApiError = ApiError::InvalidField("body", "Every line must be the name of an object");
-
 impl<P: Platform> Publisher<'_, P> {
     /// Whether `object` is the one of that name.
     pub(super) fn check_object(&self, name: ObjectName, object: &[u8]) -> Result<(), Reply> {
         let checked = name.check_by(object, |bytes| self.reader.digest_of(bytes));
-        checked.map_err(|error| Reply::error(NOT_THE_NAME, error.to_string()))
+        checked.map_err(|error| Reply::error(ApiError::NOT_THE_OBJECT, error.to_string()))
     }
 
     /// Stores the objects of a pack, none unless all are good. What is stored when the store fails in between
@@ -39,7 +34,7 @@ impl<P: Platform> Publisher<'_, P> {
         let objects =
             unpack_by(pack, |object| self.reader.digest_of(object)).map_err(|error| match error {
                 PackError::TooMany => ApiError::TooManyObjects.into(),
-                PackError::Object { .. } => Reply::detailed(NOT_A_PACK, &error.to_string()),
+                PackError::Object { .. } => Reply::detailed(ApiError::NOT_A_PACK, &error.to_string()),
             })?;
         let mut distinct: Vec<(ObjectName, &[u8])> = Vec::with_capacity(objects.len());
         for (name, object) in objects.iter().copied() {
@@ -84,14 +79,18 @@ impl<P: Platform> Publisher<'_, P> {
 
 /// The names in a list, one a line.
 fn names_of(list: &[u8]) -> Result<Vec<ObjectName>, Reply> {
-    let list = std::str::from_utf8(list).map_err(|_| Reply::detailed(NOT_NAMES, "it is no text"))?;
+    let list = std::str::from_utf8(list)
+        .map_err(|_| Reply::detailed(ApiError::NOT_OBJECT_NAMES, "it is no text"))?;
     let mut names = Vec::new();
     for line in list.lines() {
         if names.len() == CHECK_MAX_OBJECTS {
             return Err(ApiError::TooManyObjects.into());
         }
         let Some(name) = ObjectName::parse(line) else {
-            return Err(Reply::detailed(NOT_NAMES, &format!("line {} is none", names.len() + 1)));
+            return Err(Reply::detailed(
+                ApiError::NOT_OBJECT_NAMES,
+                &format!("line {} is none", names.len() + 1),
+            ));
         };
         names.push(name);
     }

@@ -19,10 +19,6 @@ use crate::{
     token::Principal,
 };
 
-/// A page that would be longer than [`ANSWER_MAX_BYTES`](crate::limits::ANSWER_MAX_BYTES).
-const LARGE_PAGE: ApiError =
-    ApiError::InvalidField("limit", "The limit makes a page of more than 1 MiB: 15 items always fit");
-
 impl PublicRead {
     /// Answers from the records of a version. `window` is which members of a package it has, if not all.
     pub(super) fn answer(
@@ -177,7 +173,7 @@ fn package_items(
     }
     let body = bodies::package_items(total, page, offset, limit, &items);
     if body.is_err() && limit > PAGE_SURE_ITEMS {
-        return Ok(LARGE_PAGE.into());
+        return Ok(ApiError::LARGE_PAGE.into());
     }
     Ok(public(body))
 }

@@ -14,11 +14,12 @@ use super::{
 };
 use crate::{
     api::{
+        contract::Effect,
         error::ApiError,
         query,
         reply::{Body, Caching, Reply, Request},
         retry_after,
-        write::{Effect, check_body_headers},
+        write::check_body_headers,
     },
     app::{
         RequestBody, ServiceReason,
@@ -32,13 +33,6 @@ use crate::{
     ports::{Limit, Platform, UpstreamAnswer, UpstreamBody, UpstreamError, UpstreamRequest},
     snapshot::time::UnixSecs,
 };
-
-const INVALID_KEY: ApiError =
-    ApiError::InvalidField("Idempotency-Key", "The Idempotency-Key must have visible ASCII characters only");
-
-const LONG_QUERY: ApiError =
-    ApiError::InvalidField("query", "The query of a sign-in must have at most 16384 bytes");
-const MANY_FIELDS: ApiError = ApiError::InvalidField("body", "A sign-in must have at most 32 fields");
 
 /// A write that may be passed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -235,7 +229,7 @@ async fn hold(request: &Request<'_>, write: Write, body: &mut impl RequestBody) 
     }
     // It could not be passed on, and the write must not go without it.
     if !request.passed("idempotency-key").is_ascii() {
-        return Err(INVALID_KEY.into());
+        return Err(ApiError::INVALID_IDEMPOTENCY_KEY.into());
     }
     let limit_bytes = if write.is_signed { WRITE_MAX_BYTES } else { SIGN_IN_MAX_BYTES };
     let held = match body.declared_bytes() {
@@ -260,10 +254,10 @@ fn check_sign_in(request: &Request<'_>, held: &Held) -> Result<(), Reply> {
         Held::Empty | Held::Arriving => &[],
     };
     if request.query.len() > SIGN_IN_MAX_BYTES {
-        return Err(LONG_QUERY.into());
+        return Err(ApiError::LONG_SIGN_IN_QUERY.into());
     }
     if fields(body) + fields(request.query.as_bytes()) > SIGN_IN_MAX_FIELDS {
-        return Err(MANY_FIELDS.into());
+        return Err(ApiError::MANY_SIGN_IN_FIELDS.into());
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use admit::{
-    api::{error::ApiError, route::Route},
+    api::{contract::Server, error::ApiError},
     limits::CHECK_MAX_OBJECTS,
 };
 use admit_snapshot::{
@@ -72,7 +72,9 @@ fn hint(status: StatusCode, call: Call<'_>) -> Cow<'static, str> {
 /// The scope that a token lacks for the call, as far as the call tells.
 fn missing_scope(call: Call<'_>) -> String {
     let path = call.path.split('?').next().unwrap_or_default();
-    let scopes = Route::parse(path).map_or(&[][..], |route| route.scopes(call.method().as_str()));
+    // Every edge serves the publish API, whether it forwards writes or not.
+    let operation = Server::LoneEdge.find(call.method().as_str(), path);
+    let scopes = operation.map_or(&[][..], |(_, operation)| operation.auth.scopes());
     let names: Vec<_> = scopes.iter().map(|scope| scope.name()).chain([Scope::PUBLISH]).collect();
     format!(
         " (the token needs the scope {}, of an issuer that has \"publish\" in its `may` and no `merchants`; the Worker's \

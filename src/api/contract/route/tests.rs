@@ -163,7 +163,7 @@ fn numbers_are_decimal_positive_and_fit() {
 }
 
 #[test]
-fn a_path_with_another_text_than_a_number_is_not_forwarded() {
+fn a_path_with_an_invalid_number_is_not_forwarded() {
     for path in [
         "/v2/items/..",
         "/v2/items/%2e%2e",
