@@ -37,10 +37,10 @@ pub const LATEST: UnixSecs = 253_402_300_799;
 /// Longest part of an unreadable text that an error repeats, in characters.
 const SHOWN_MAX_CHARS: usize = 40;
 
-/// A moment with the UTC offset that it was written with.
+/// A moment with the UTC offset that it was written with, and that answers show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Zoned {
-    /// The moment, from [`EARLIEST`] to [`LATEST`].
+    /// Unix seconds. The readers of this module return [`EARLIEST`] to [`LATEST`].
     pub at: UnixSecs,
     /// Minutes east of UTC, less than a day either way.
     pub offset_mins: i16,

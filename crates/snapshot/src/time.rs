@@ -88,6 +88,13 @@ fn parse_zoned(text: &str) -> Result<ZonedTime, InstantError> {
     }
 }
 
+/// As [`iso8601`], with the offset that the moment was written with.
+impl std::fmt::Display for Zoned {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(&iso8601(self.at, self.offset_mins))
+    }
+}
+
 impl From<Zoned> for ZonedTime {
     fn from(Zoned { at, offset_mins }: Zoned) -> Self {
         Self { at: Timestamp::At(at), offset_mins }

@@ -8,7 +8,8 @@ use std::collections::{BTreeSet, HashMap};
 
 use admit_snapshot::{
     cost, customer,
-    customer::{CustomerRecord, NewCustomer, Zoned},
+    customer::{CustomerRecord, NewCustomer},
+    instant::Zoned,
     key::EntryKey,
     limits::{
         ANSWER_MAX_BYTES, CUSTOMER_MAX_BYTES, LICENSE_MAX_BYTES, LICENSES_FRAME_BYTES, LICENSES_MAX,
