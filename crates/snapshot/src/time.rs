@@ -67,6 +67,7 @@ fn parse_relative(text: &str) -> Option<i64> {
     if rest.is_empty() {
         return Some(0);
     }
+    // `now`, a signed count, and a unit.
     let unit_secs = match rest.chars().last()? {
         's' => 1,
         'm' => 60,

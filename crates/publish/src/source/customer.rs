@@ -235,6 +235,7 @@ impl<'a> References<'a> {
             return Ok(Err(Problem::new("licenses", message)));
         }
         let room = ANSWER_MAX_BYTES - LICENSES_FRAME_BYTES;
+        // Sums the lengths of all entries; `shown` returns the length of a licence's JSON.
         let bytes = |shown: &dyn Fn(u128) -> usize| {
             record.held()?.try_fold(0_usize, |sum, held| {
                 let held = held?;

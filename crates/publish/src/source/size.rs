@@ -101,6 +101,7 @@ impl Catalogue {
             let was =
                 |before: &Self| before.items.get(&item.value.id).is_some_and(|was| was.value == item.value);
             let is_as_it_was = fallen.contains(&key) || before.is_some_and(was);
+            // An unchanged item that has become too large is blamed on the access types that have grown.
             let mut causes = self.grown_access_types(&item.value, before, fallen).peekable();
             if !is_as_it_was || causes.peek().is_none() {
                 if is_of_record || !earlier.lets_off(&key, was) {
@@ -193,6 +194,7 @@ impl Catalogue {
             add(RecordKey::License(*id), &license.at, of_license(&license.value), was);
         }
         grown.sort_by(|left, right| right.cmp(left));
+        // Take the largest growths until their sum covers the excess.
         let needed = grown.into_iter().take_while(|(growth, ..)| {
             let is_needed = excess > 0;
             excess = excess.saturating_sub(*growth);
