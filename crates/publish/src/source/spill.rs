@@ -99,7 +99,7 @@ impl Spill {
         self.file_bytes.load(Ordering::Relaxed)
     }
 
-    /// The bytes of a bucket, for [`entries`].
+    /// The bytes of a bucket, for `entries`.
     ///
     /// # Errors
     /// The temporary file cannot be read.
