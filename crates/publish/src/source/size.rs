@@ -37,7 +37,7 @@ pub(super) fn check(line: &Line) -> Result<(), Problem> {
         Line::App(app) => within(of_app(app), RECORD_MAX_BYTES),
         Line::License(license) => within(of_license(license), RECORD_MAX_BYTES),
         Line::AccessType(access_type) => within(of_access_type(access_type), ACCESS_TYPE_MAX_BYTES),
-        // Of a merchant's text nothing is published. Items are measured after rendering, customers after encoding.
+        // No text of a merchant is published. Items are measured after rendering, customers after encoding.
         Line::Snapshot(_) | Line::Merchant(_) | Line::Item(_) | Line::Customer(_) => Ok(()),
     }
 }
