@@ -209,6 +209,7 @@ fn head_max_age_secs(binding: &dyn Fn(&str) -> Option<String>) -> Result<Option<
     let Some(text) = binding("SNAPSHOT_MAX_AGE_SECS") else { return Ok(None) };
     match text.parse() {
         Ok(0) => Ok(None),
+        // Below the minimum, even the newest possible head would be too old.
         Ok(secs) if u64::from(secs) >= SNAPSHOT_MAX_AGE_LEAST_SECS => Ok(Some(secs)),
         _ => {
             let expected = format!(

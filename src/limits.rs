@@ -24,7 +24,7 @@ pub const HEAD_STALE_SECS: i64 = 60;
 /// Pause after a head that could not be read or used, so that a failing store is not asked at each request.
 pub const HEAD_RETRY_SECS: i64 = 5;
 
-/// The same pause while there is no head at all. It is shorter, because nothing can be answered without one.
+/// The same pause before the first head. It is shorter, because nothing can be answered without one.
 pub const HEAD_MISSING_RETRY_SECS: i64 = 1;
 
 /// Age from which `/healthz` calls the head stale. Behind a follower the age stays below some 200 s: 60 s of
@@ -143,7 +143,7 @@ pub const HEAD_CACHE_TTL_SECS: u64 = 30;
 
 /// Age up to which KV may answer for an object from its cache at an edge: a day. Objects never change, so
 /// only the end of this time has a price. Viewers come back the next evening. A shard of 64 KiB with 300
-/// customers, each of whom comes every other day to one of 100 points of presence, is asked for 1.5 times a
+/// customers who each come every other day to one of 100 points of presence is asked for 1.5 times a
 /// day at an average one; with five minutes it would be cold each time. For ten million customers, `cargo
 /// xtask scale` computes that 92 % of checks wait for a cold read with five minutes, 34 % with a day, and 32
 /// % with a week, because compactions rename shards sooner. A week would also keep collected garbage seven
@@ -304,7 +304,7 @@ pub const FAILURES_KEPT: usize = 32;
 /// Length of such a pause. After it one request tries whether the upstream is back.
 pub const BREAKER_OPEN_MS: u64 = 5_000;
 
-/// Number of different customers whom the upstream must ask to wait within [`PAUSE_WITHIN_MS`], without
+/// Number of different customers that the upstream must ask to wait within [`PAUSE_WITHIN_MS`], without
 /// serving one in between, before all requests are paused: the number of failures that open the circuit.
 pub const PAUSE_PARTIES: usize = 5;
 

@@ -136,6 +136,7 @@ fn listed(held: HeldLicense<'_>, now: UnixSecs) -> Option<HeldLicense<'_>> {
     let Some(ended_at) = ended_at(&held, now) else {
         return held.starts_at.is_none_or(|starts_at| starts_at <= now).then_some(held);
     };
+    // An ended subscription is listed as cancelled for a year, whatever its last status was.
     (now.saturating_sub(ended_at) < CANCELLED_LISTED_SECS)
         .then_some(HeldLicense { status: SubscriptionStatus::Cancelled, ..held })
 }

@@ -11,8 +11,9 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
+    instant::Zoned,
     snapshot::{
-        customer::{HeldLicense, NewCustomer, Zoned},
+        customer::{HeldLicense, NewCustomer},
         directory::{AppEntry, LicenseEntry},
         item::NewItem,
         key::EntryKey,

@@ -18,6 +18,7 @@ pub fn write(path: &Path, text: &str) -> io::Result<()> {
     let beside = PathBuf::from(beside);
     // A process with the same id may have been killed before it could rename its file.
     let _absent = fs::remove_file(&beside);
+    // Write beside the file and rename, so that readers see the old or the new secret, never a part.
     let written = create(&beside).and_then(|mut file| file.write_all(text.as_bytes()));
     let moved = written.and_then(|()| fs::rename(&beside, path));
     moved.inspect_err(|_| drop(fs::remove_file(&beside)))

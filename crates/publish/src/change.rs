@@ -108,6 +108,7 @@ impl<R: BufRead> Feed<R> {
                 return Ok(None);
             }
             self.at.line += 1;
+            // The last line may lack its end: either it is complete, or the origin was interrupted.
             let is_ended = self.bytes.last() == Some(&b'\n');
             let format = if self.at.line == 1 { text::other_format(&self.bytes) } else { None };
             let outcome = if let Some(found) = format {

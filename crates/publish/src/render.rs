@@ -70,7 +70,7 @@ impl<'a> ItemDetails<'a> {
     }
 }
 
-/// Renders the `details` of an item (see [`super::item`]).
+/// Renders the `details` of an item (see [`admit_snapshot::item`]).
 ///
 /// # Errors
 /// Never for data that was read from JSON.
@@ -146,7 +146,7 @@ impl<'a> FeeDetails<'a> {
     }
 }
 
-/// Renders the `details` of a fee (see [`super::item`]).
+/// Renders the `details` of a fee (see [`admit_snapshot::item`]).
 ///
 /// # Errors
 /// Never for data that was read from JSON.

@@ -21,9 +21,10 @@
 use uuid::Uuid;
 
 use super::{
+    instant::Zoned,
     object::FormatError,
     schema::{IntervalUnit, LicenseType, RenewStatus, SubscriptionStatus},
-    time::{UnixSecs, iso8601},
+    time::UnixSecs,
     wire::{Cursor, Put},
 };
 
@@ -40,21 +41,6 @@ pub struct Access {
     pub starts_at: Option<UnixSecs>,
     /// First second at which it no longer counts. `None`: it never ends.
     pub expires_at: Option<UnixSecs>,
-}
-
-/// A moment with the UTC offset that answers show it in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Zoned {
-    /// Unix seconds.
-    pub at: UnixSecs,
-    /// Minutes east of UTC, less than a day either way.
-    pub offset_mins: i16,
-}
-
-impl std::fmt::Display for Zoned {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str(&iso8601(self.at, self.offset_mins))
-    }
 }
 
 /// A customer's subscription to a licence. Answers of `/license` show these values.

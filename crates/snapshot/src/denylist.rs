@@ -142,6 +142,7 @@ impl Denylist {
         let rank = |entry: &Denied| (entry.since, !entry.is_lifted, entry.reason.clone());
         match self.entries.iter_mut().find(|known| known.target == entry.target) {
             Some(known) => {
+                // The longer end counts, whichever entry wins.
                 let until = known.until.max(entry.until);
                 if rank(known) < rank(&entry) {
                     *known = entry;

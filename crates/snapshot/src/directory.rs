@@ -129,6 +129,7 @@ impl Directory {
     pub fn decode(object: &[u8]) -> Result<Self, FormatError> {
         let mut cursor = Cursor::new(body(ObjectKind::Directory, object)?);
         let mut directory = Self::default();
+        // Least length of a merchant: one byte of id and the UUID.
         for _ in 0..cursor.count(17)? {
             let id = cursor.signed()?;
             directory.merchants.insert(id, Uuid::from_u128(cursor.uuid()?));

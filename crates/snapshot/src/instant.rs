@@ -37,10 +37,10 @@ pub const LATEST: UnixSecs = 253_402_300_799;
 /// Longest part of an unreadable text that an error repeats, in characters.
 const SHOWN_MAX_CHARS: usize = 40;
 
-/// A moment with the UTC offset that it was written with.
+/// A moment with the UTC offset that it was written with, and that answers show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Zoned {
-    /// The moment, from [`EARLIEST`] to [`LATEST`].
+    /// Unix seconds. The readers of this module return [`EARLIEST`] to [`LATEST`].
     pub at: UnixSecs,
     /// Minutes east of UTC, less than a day either way.
     pub offset_mins: i16,
@@ -116,6 +116,7 @@ pub fn from_secs(secs: i64) -> Result<UnixSecs, InstantError> {
     if (EARLIEST..=LATEST).contains(&secs) {
         return Ok(secs);
     }
+    // A thousandth of the number is a valid moment: milliseconds.
     let is_millis = (EARLIEST..=LATEST).contains(&(secs / 1000));
     Err(match secs {
         _ if is_millis => InstantError::Milliseconds(secs),
@@ -154,6 +155,7 @@ pub fn from_number(number: &Number) -> Result<UnixSecs, InstantError> {
 /// Any other text, a time without a zone, and moments outside [`EARLIEST`] to [`LATEST`].
 pub fn from_text(text: &str) -> Result<Zoned, InstantError> {
     let text = text.trim_ascii();
+    // Digits alone are unix seconds; everything else begins with a date.
     if text.strip_prefix('-').unwrap_or(text).bytes().all(|byte| byte.is_ascii_digit())
         && let Some(secs) = number::whole_text(text)
     {
@@ -171,6 +173,7 @@ pub fn from_text(text: &str) -> Result<Zoned, InstantError> {
         return Err(InstantError::NoZone(shown(text)));
     }
     let offset_mins = read_offset(zone).ok_or_else(invalid)?;
+    // Local time minus the offset is UTC.
     let local = date.and_time(time).and_utc().timestamp();
     let at = bounded(local - i64::from(offset_mins) * 60, text)?;
     Ok(Zoned { at, offset_mins })

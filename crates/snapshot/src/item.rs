@@ -84,6 +84,7 @@ impl<'a> ItemRecord<'a> {
             id: cursor.signed()?,
             merchant_id: cursor.signed()?,
             packages: IdList::read(&mut cursor)?,
+            // Sixteen bytes each, so the list can be borrowed as an array of arrays.
             licenses: {
                 let count = cursor.count(UUID_LEN)?;
                 cursor.take(count.saturating_mul(UUID_LEN))?.as_chunks().0

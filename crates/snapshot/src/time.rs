@@ -67,6 +67,7 @@ fn parse_relative(text: &str) -> Option<i64> {
     if rest.is_empty() {
         return Some(0);
     }
+    // `now`, a signed count, and a unit.
     let unit_secs = match rest.chars().last()? {
         's' => 1,
         'm' => 60,
@@ -85,6 +86,13 @@ fn parse_zoned(text: &str) -> Result<ZonedTime, InstantError> {
     match parse_relative(text) {
         Some(offset_secs) => Ok(ZonedTime { at: Timestamp::FromNow(offset_secs), offset_mins: 0 }),
         None => instant::from_text(text).map(ZonedTime::from),
+    }
+}
+
+/// As [`iso8601`], with the offset that the moment was written with.
+impl std::fmt::Display for Zoned {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(&iso8601(self.at, self.offset_mins))
     }
 }
 

@@ -162,6 +162,7 @@ impl Scopes {
         };
         let allowed = |scope: &Scope| !is_bound && may.has(scope.capability());
         names
+            // One name may stand for several scopes (`snapshot:publish`); unknown names stand for none.
             .flat_map(|name| Scope::ALL.into_iter().filter(move |scope| named(*scope, name)))
             .filter(allowed)
             .fold(Self::NONE, Self::with)

@@ -42,6 +42,7 @@ fn list(document: Value) -> Option<Vec<Value>> {
     match document {
         Value::Array(entries) => Some(entries),
         Value::Object(mut members) => match members.remove("keys") {
+            // The document is a single key.
             None if members.contains_key("kty") => Some(vec![Value::Object(members)]),
             None => None,
             Some(Value::Array(entries)) => Some(entries),

@@ -31,6 +31,7 @@ pub(super) fn texts(value: &Value) -> Option<Vec<&str>> {
 
 /// Reads a number in PHP's canonical form: without a sign or leading zeros.
 fn index(name: &str) -> Option<u32> {
+    // PHP turns a name into a number only in this form.
     let is_canonical = name == "0" || !name.starts_with('0');
     if is_canonical && name.bytes().all(|byte| byte.is_ascii_digit()) { name.parse().ok() } else { None }
 }

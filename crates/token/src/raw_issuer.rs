@@ -137,6 +137,7 @@ fn audience(value: Value) -> Result<AudienceRule, String> {
     match (name.as_str(), allowed) {
         ("any_of", Some(allowed)) => Ok(AudienceRule::AnyOf(sequence(allowed, text)?)),
         ("any_of", None) => Err("invalid type: unit variant, expected newtype variant".to_owned()),
+        // serde's spellings of a unit variant: the bare name, or a map from the name to `null`.
         ("none_required", None | Some(Value::Null)) => Ok(AudienceRule::NoneRequired),
         ("none_required", Some(other)) => Err(wrong_type(&other, "unit")),
         _ => Err(format!("unknown variant `{name}`, expected `any_of` or `none_required`")),

@@ -22,6 +22,7 @@ pub(super) fn unique_members(json: &[u8]) -> Result<Map<String, Value>, String> 
     let Unique(members) = serde_json::from_slice(json).map_err(|error| {
         let text = error.to_string();
         match error.classify() {
+            // Show the name of a duplicate member, but none of its values.
             Category::Data if text.starts_with(TWICE) => text,
             // Do not repeat the value that was found: it may be a secret in the wrong place.
             Category::Data => "not a JSON object".to_owned(),

@@ -74,7 +74,7 @@ prop_compose! {
     }
 }
 
-/// Asserts that `after` is no worse than `before`: no grant became a denial or ends sooner.
+/// Asserts that `after` is no worse than `before`: every grant remains and ends no sooner.
 fn assert_no_worse(before: &Scene, after: &Scene) -> Result<(), TestCaseError> {
     if let Decision::Allow(granted) = before.decide() {
         match after.decide() {

@@ -55,6 +55,7 @@ impl Rendered {
             earlier.map(|(catalogue, rendered)| Earlier { catalogue, rendered, links: Links::of(catalogue) });
         let (mut items, mut count) = (BTreeMap::new(), 0);
         for (id, item) in &catalogue.items {
+            // Reuse the earlier record if nothing that it depends on has changed.
             let known = earlier.as_ref().and_then(|earlier| earlier.record(item, catalogue, &links));
             let record = match known {
                 Some(record) => record.clone(),
@@ -113,6 +114,7 @@ impl Links {
         for (id, license) in &catalogue.licenses {
             for item_id in &license.value.item_ids {
                 let members = catalogue.items.get(item_id).map_or(&[][..], |item| &item.value.item_ids);
+                // A licence for a package unlocks the package and each of its members.
                 for unlocked in members.iter().chain([item_id]) {
                     links.licenses.entry(*unlocked).or_default().push(id.as_u128());
                 }

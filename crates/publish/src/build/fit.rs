@@ -155,6 +155,7 @@ fn make_room_within<R: AsRef<[u8]> + Clone>(
         let standing = if good.is_some() { Standing::LastGood } else { Standing::Absent };
         let first = || GivenWay { key: *key, record: record.clone(), standing, shard_bytes };
         given_way.entry(*key).or_insert_with(first).standing = standing;
+        // A smaller last good state goes back into the heap, because it may have to be removed as well.
         let freed = match good {
             Some(good) => {
                 by_size.push((good.as_ref().len(), position));

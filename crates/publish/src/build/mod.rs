@@ -136,6 +136,8 @@ impl Source {
     ) -> Result<Outcome, BuildError> {
         let is_lenient = self.strictness == Strictness::SetAside;
         self.catalogue.salt = salt;
+        // First the catalogue, which decides what customers may refer to; then the customers; last the index,
+        // which names both.
         let rendered = if is_lenient { self.settle(published)? } else { self.check()? };
         self.catalogue.set_aside.clone_from(&self.problems.set_aside);
         let mut objects = Vec::new();
@@ -145,6 +147,8 @@ impl Source {
         self.problems.settle();
         self.catalogue.set_aside.clone_from(&self.problems.set_aside);
         let spilled_bytes = self.customers.spilled_bytes();
+        // A strict build with errors stores nothing more; a lenient one goes on without the records set
+        // aside.
         let built = match rendered.filter(|_| is_lenient || self.problems.errors.is_empty()) {
             Some(Rendered { directory, items }) if !self.is_beyond_use() => {
                 let mut store = |kind, object| store(kind, object, sink, &mut objects);
@@ -309,6 +313,7 @@ pub fn build_part(lines: impl IntoIterator<Item = Line>, now: UnixSecs) -> Resul
     let mut problems = Problems::default();
     for line in lines {
         let mut record = Vec::new();
+        // Customers are encoded at once; all other records go to the catalogue.
         let added = catalogue.add(line, &at, now, Taken::Replace).and_then(|added| {
             let Added::Customer(customer) = added else { return Ok(()) };
             let key = encode_customer(&customer, &at, now, &mut problems, &mut record)?;

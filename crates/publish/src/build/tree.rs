@@ -91,6 +91,7 @@ pub fn shard_bits(total_bytes: u64, published: Option<u8>) -> Result<u8, FormatE
             return Ok(bits);
         }
     }
+    // The least power of two of shards whose average is at most the target.
     let count = total_bytes.div_ceil(target).next_power_of_two();
     u8::try_from(count.trailing_zeros()).map_err(|_| FormatError::Invalid("number of shards"))
 }
@@ -127,6 +128,7 @@ pub(crate) fn build_records(
     let bits = sizes.fitting_bits(shard_bits(sizes.total(), published)?);
     let entries: Vec<_> = records.iter().map(|(key, record)| (*key, record)).collect();
     let mut shards = vec![None; 1 << bits];
+    // Entries are sorted by key, so those of one shard are adjacent.
     for part in entries.chunk_by(|(left, _), (right, _)| left.shard(bits) == right.shard(bits)) {
         let Some((_, object)) = write_shard(part)? else { continue };
         let number = part.first().map(|(key, _)| key.shard(bits));
@@ -218,6 +220,7 @@ impl<S: ObjectSink> Build<'_, S> {
         let mut kept: Vec<(EntryKey, Cow<'_, [u8]>)> = Vec::with_capacity(entries.len());
         let mut left_out = Vec::new();
         let mut place = Place { source: self.source, file: 0, at: self.source.location(0, 0) };
+        // All lines of one customer are adjacent now; the first one counts.
         for same in entries.chunk_by(|left, right| left.key == right.key) {
             let Some((first, more)) = same.split_first() else { continue };
             if self.is_publishable(first, more, &mut place, &mut group.problems)? {
@@ -233,6 +236,7 @@ impl<S: ObjectSink> Build<'_, S> {
                 if self.source.problems.errors.is_empty() && group.problems.errors.is_empty() => {}
             Strictness::Refuse => return Ok(group),
         }
+        // Making room reads published records, so it is tried only if a shard does not fit.
         if self.is_crowded(&kept) {
             self.make_room(number, &entries, &mut kept, &mut place, &mut group.problems)?;
             if self.source.strictness == Strictness::Refuse && !group.problems.errors.is_empty() {
@@ -336,6 +340,8 @@ impl<S: ObjectSink> Build<'_, S> {
     ) -> Result<(), BuildError> {
         let all = &self.source.problems.set_aside;
         let (first, last) = range(number, self.group_bits);
+        // Customers of this group that need their last good state: those set aside earlier, and those just
+        // left out.
         let mut wrong: BTreeSet<EntryKey> = all.customers(first, last).into_iter().collect();
         wrong.extend(left_out);
         let may_hide = all.may_hide(Kind::Customer);
@@ -345,6 +351,8 @@ impl<S: ObjectSink> Build<'_, S> {
         let here: BTreeSet<EntryKey> = kept.iter().map(|(key, _)| *key).collect();
         for (key, record) in published.records(Tree::Customers, number, self.group_bits)? {
             let is_wrong = wrong.contains(&key);
+            // A published customer is added only if it is missing here, needed, and its merchant still
+            // exists.
             if here.contains(&key) || !(is_wrong || may_hide) || !self.references.has_merchant(&record)? {
                 continue;
             }
@@ -382,6 +390,7 @@ impl Place<'_> {
 
 /// First and last key with these leading `bits`.
 fn range(prefix: usize, bits: u8) -> (EntryKey, EntryKey) {
+    // The prefix followed by zeros, and the prefix followed by ones.
     let rest = 128 - u32::from(bits.min(64));
     let first = u128::try_from(prefix).unwrap_or_default().checked_shl(rest).unwrap_or_default();
     let last = first | u128::MAX.checked_shr(u32::from(bits.min(64))).unwrap_or_default();

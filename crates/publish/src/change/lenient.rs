@@ -42,6 +42,7 @@ pub(super) fn parse(
     for (position, element) in remove.into_iter().enumerate() {
         change.remove.extend(reader.removal(position, element)?);
     }
+    // A record that is named more than once is left out altogether.
     let twice = reader.twice();
     change.put.retain(|record| !RecordKey::of(&record.name()).is_some_and(|key| twice.contains(&key)));
     change.remove.retain(|name| !RecordKey::of(name).is_some_and(|key| twice.contains(&key)));

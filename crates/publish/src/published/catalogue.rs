@@ -84,6 +84,7 @@ fn item(
     access_types: &mut BTreeMap<i64, Located<AccessType>>,
 ) -> Result<Item, BuildError> {
     let mut fields = object(record.details)?;
+    // Remove the members that only rendering adds.
     for rendered in ["merchant_uuid", "active", "metahash"] {
         fields.remove(rendered);
     }

@@ -169,6 +169,7 @@ impl<'a> PublishedRecords<'a> {
             if key.shard(bits) != prefix {
                 continue;
             }
+            // The delta overrides the shards; an empty record removes.
             if record.is_empty() {
                 records.remove(key);
             } else {

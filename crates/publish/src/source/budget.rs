@@ -137,6 +137,7 @@ impl Catalogue {
                 licenses.len().saturating_sub(LICENSES_MAX),
             );
             let mut grown = Vec::new();
+            // Only licences that have grown since the published state may be blamed.
             for (id, license, bytes) in licenses.into_iter().filter(|_| bytes_over > 0 || count_over > 0) {
                 let was = earlier
                     .before
@@ -171,6 +172,7 @@ impl Catalogue {
         let mut over = BTreeSet::new();
         for id in self.items.keys() {
             let Some(Ok(record)) = self.record(rendered, *id).map(ItemRecord::new) else { continue };
+            // Number of packages to be blamed: those that did not hold the item before.
             let Some(mut surplus) = record.packages.len().checked_sub(PACKAGES_MAX) else { continue };
             for package in record.packages.iter() {
                 let key = RecordKey::Item(package);

@@ -149,6 +149,7 @@ fn insert<K: Ord + fmt::Debug, T: PartialEq>(
         Entry::Occupied(mut first) if taken == Taken::Replace => {
             first.insert(located);
         }
+        // The same record twice is harmless; two different ones are an error.
         Entry::Occupied(first) if first.get().value == located.value => {
             return Ok(Some(first.get().at.clone()));
         }

@@ -41,6 +41,7 @@ impl Catalogue {
         for shard in self.crowded_shards(rendered).into_values() {
             let shard_bytes: usize = shard.values().sum();
             let mut excess = shard_bytes.saturating_sub(SHARD_MAX_BYTES);
+            // Largest first, so that the fewest items give way.
             let mut order: Vec<_> = shard.into_iter().map(|(id, bytes)| (bytes, id)).collect();
             order.sort_unstable_by(|left, right| right.cmp(left));
             for (bytes, id) in order {
@@ -61,6 +62,7 @@ impl Catalogue {
     fn crowded_shards(&self, rendered: &Rendered) -> BTreeMap<usize, Shard> {
         let mut crowded: BTreeMap<usize, Shard> = BTreeMap::new();
         let total: usize = rendered.items.values().map(|record| entry_bytes(record)).sum();
+        // If all items fit into one shard, no shard can be overfull.
         if total <= SHARD_MAX_BYTES {
             return crowded;
         }

@@ -8,7 +8,8 @@ use std::collections::{BTreeSet, HashMap};
 
 use admit_snapshot::{
     cost, customer,
-    customer::{CustomerRecord, NewCustomer, Zoned},
+    customer::{CustomerRecord, NewCustomer},
+    instant::Zoned,
     key::EntryKey,
     limits::{
         ANSWER_MAX_BYTES, CUSTOMER_MAX_BYTES, LICENSE_MAX_BYTES, LICENSES_FRAME_BYTES, LICENSES_MAX,
@@ -234,6 +235,7 @@ impl<'a> References<'a> {
             return Ok(Err(Problem::new("licenses", message)));
         }
         let room = ANSWER_MAX_BYTES - LICENSES_FRAME_BYTES;
+        // Sums the lengths of all entries; `shown` returns the length of a licence's JSON.
         let bytes = |shown: &dyn Fn(u128) -> usize| {
             record.held()?.try_fold(0_usize, |sum, held| {
                 let held = held?;

@@ -136,6 +136,7 @@ impl Source {
             lines.extend(part.lines);
         }
         // The first of two lines with the same id counts, whichever thread was faster.
+        // Threads finish in any order, so restore the order of the file.
         lines.sort_by_key(|(line, _)| *line);
         for (line, value) in lines {
             let at = Location { file: Arc::clone(&file), line };
@@ -184,7 +185,9 @@ impl Source {
     fn read_parts(&self, file: &Arc<str>, number: u32, reader: impl Read) -> io::Result<Vec<Part>> {
         let workers = thread::available_parallelism().map_or(1, NonZero::get);
         let stop = AtomicBool::new(false);
+        // A bounded channel: the reader waits instead of filling the memory when parsing is slower.
         let (chunks, receiver) = mpsc::sync_channel(2 * workers);
+        // Parsed chunks return their buffers to the reader.
         let (spare, spares) = mpsc::channel();
         let receiver = Mutex::new(receiver);
         let work = |spare: Sender<Vec<u8>>| {
@@ -314,6 +317,7 @@ impl Parser<'_> {
             Ok(line) => return self.take(line, at),
             Err(error) => error,
         };
+        // A line that fails may have damaged text: repair it and try again before explaining the error.
         match explain::repair(line) {
             Some(Ok(line)) => {
                 self.part.problems.warn(at, explain::repaired());

@@ -54,6 +54,7 @@ impl<'a> History<'a> {
     /// Remembers the state of a record in `catalogue` before a further change of the same batch replaces it.
     pub(crate) fn remember(&mut self, key: &RecordKey, catalogue: &Catalogue) {
         let has = |layer: &Layer| layer.records.has(key) || layer.removed.contains(key);
+        // Each layer holds one state per record, so a further state goes to the first layer without one.
         let free = match self.layers.iter().position(|layer| !has(layer)) {
             Some(free) => free,
             None => {
@@ -94,6 +95,7 @@ impl Catalogue {
         }
         loop {
             settle.references(problems);
+            // Rendering shows the real sizes. It repeats until no record is too large.
             let rendered = match before.zip(history.rendered) {
                 Some(earlier) => Rendered::after(settle.catalogue, earlier)?,
                 None => Rendered::of(settle.catalogue)?,
@@ -216,6 +218,7 @@ impl Settle<'_> {
             self.mend(key, problems);
             self.mended.insert(key.clone());
         } else {
+            // Separate problems of the record itself from references to records that are set aside.
             let (dependent, own): (Vec<_>, Vec<_>) = findings.into_iter().partition(|finding| {
                 let missing = finding.missing.as_ref().filter(|missing| missing.is_in_list);
                 missing.is_some_and(|missing| problems.set_aside.contains(&missing.key))
@@ -303,6 +306,7 @@ impl Settle<'_> {
                 }
                 let Catalogue { items, access_types, .. } = &mut *self.catalogue;
                 if let Some(item) = items.get_mut(id) {
+                    // Drop fees whose access type is gone or belongs to another merchant.
                     item.value.fees.retain(|fee| {
                         let access_type = access_types.get(&fee.access_type_id);
                         access_type.is_some_and(|it| it.value.account_id == merchant_id)

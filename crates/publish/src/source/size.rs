@@ -37,7 +37,7 @@ pub(super) fn check(line: &Line) -> Result<(), Problem> {
         Line::App(app) => within(of_app(app), RECORD_MAX_BYTES),
         Line::License(license) => within(of_license(license), RECORD_MAX_BYTES),
         Line::AccessType(access_type) => within(of_access_type(access_type), ACCESS_TYPE_MAX_BYTES),
-        // Of a merchant's text nothing is published. Items are measured after rendering, customers after encoding.
+        // No text of a merchant is published. Items are measured after rendering, customers after encoding.
         Line::Snapshot(_) | Line::Merchant(_) | Line::Item(_) | Line::Customer(_) => Ok(()),
     }
 }
@@ -101,6 +101,7 @@ impl Catalogue {
             let was =
                 |before: &Self| before.items.get(&item.value.id).is_some_and(|was| was.value == item.value);
             let is_as_it_was = fallen.contains(&key) || before.is_some_and(was);
+            // An unchanged item that has become too large is blamed on the access types that have grown.
             let mut causes = self.grown_access_types(&item.value, before, fallen).peekable();
             if !is_as_it_was || causes.peek().is_none() {
                 if is_of_record || !earlier.lets_off(&key, was) {
@@ -193,6 +194,7 @@ impl Catalogue {
             add(RecordKey::License(*id), &license.at, of_license(&license.value), was);
         }
         grown.sort_by(|left, right| right.cmp(left));
+        // Take the largest growths until their sum covers the excess.
         let needed = grown.into_iter().take_while(|(growth, ..)| {
             let is_needed = excess > 0;
             excess = excess.saturating_sub(*growth);

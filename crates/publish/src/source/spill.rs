@@ -99,7 +99,7 @@ impl Spill {
         self.file_bytes.load(Ordering::Relaxed)
     }
 
-    /// The bytes of a bucket, for [`entries`].
+    /// The bytes of a bucket, for `entries`.
     ///
     /// # Errors
     /// The temporary file cannot be read.
@@ -145,6 +145,7 @@ impl Spill {
 
     fn write_out(&self, bucket: &mut Bucket) -> io::Result<()> {
         let len = bucket.in_memory.len();
+        // Reserve a range of the file first, so that threads can write at the same time.
         let offset = self.file_bytes.fetch_add(len as u64, Ordering::Relaxed);
         self.file()?.write_all_at(&bucket.in_memory, offset).map_err(|error| self.explain(&error))?;
         bucket.on_disk.push((offset, len));

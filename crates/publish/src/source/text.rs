@@ -137,6 +137,8 @@ fn check(value: &Value, place: &mut String, path: &mut String) -> Result<(), Pro
         Value::Object(fields) => {
             for (name, value) in fields {
                 let lengths = (place.len(), path.len());
+                // `place` is for messages and has positions; `path` is compared with `PASSED_ON` and has
+                // none.
                 let separator = if path.is_empty() { "" } else { "." };
                 for text in [&mut *place, &mut *path] {
                     text.push_str(separator);

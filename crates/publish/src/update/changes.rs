@@ -130,6 +130,7 @@ impl Content {
             Some(first) => Some(self.changed_catalogue(changes, &at, &at(first), now)?),
             None => None,
         };
+        // Customers refer to the catalogue as it is after the changes.
         let merchants = match (&changed, &self.known) {
             (Some((catalogue, _)), _) => Merchants::Lines(References::new(catalogue)),
             (None, Known::Lines { catalogue, .. }) => Merchants::Lines(References::new(catalogue)),

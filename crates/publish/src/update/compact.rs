@@ -67,6 +67,7 @@ pub fn compact(
     let mut objects = Vec::new();
     let changes = delta.customers.iter().map(|(key, record)| (*key, record.as_slice()));
     let customers = compact_tree(index, Tree::Customers, changes, read, sink, &mut objects)?;
+    // With a new salt, all items have other keys and move to other shards.
     let salt = index.salt().or(fresh);
     let items = if salt == index.salt() {
         let changes = delta.items_by_key(salt).into_iter();
@@ -209,6 +210,7 @@ fn bits_for(merged: &[Merged], count: usize, bits: u8) -> Result<u8, BuildError>
     // Untouched shards count with the average of what the touched ones were before: the growth that one customer has caused must not be counted for every shard.
     let old_bytes: u64 = merged.iter().map(|shard| shard.old_bytes).sum();
     let untouched = count.saturating_sub(merged.len()) as u64;
+    // The untouched shards are assumed to be as large as the touched ones were.
     let estimated_bytes = new_bytes + old_bytes * untouched / (merged.len() as u64).max(1);
     let wanted = shard_bits(estimated_bytes, Some(bits))?.max(bits);
     let mut crowded = Sizes::default();

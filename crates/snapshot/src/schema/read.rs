@@ -73,7 +73,7 @@ impl<T: TryFrom<i64> + TryFrom<u64>> Visitor<'_> for WholeVisitor<T> {
     }
 }
 
-/// A name of the schema on its own, as [`name`] reads it.
+/// A name of the schema on its own, as `name` reads it.
 pub struct Name(pub String);
 
 impl<'de> Deserialize<'de> for Name {
