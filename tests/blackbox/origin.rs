@@ -44,7 +44,7 @@ impl Given {
 
 /// The origin's data, and the requests so far.
 #[derive(Default)]
-pub struct Known {
+pub struct OriginState {
     pub seen: Vec<Seen>,
     /// The writes that were done, once for each idempotency key.
     pub done: Vec<Seen>,
@@ -54,7 +54,7 @@ pub struct Known {
 
 /// The origin's state, shared by its server and the test.
 #[derive(Clone, Default)]
-pub struct Origin(pub Arc<Mutex<Known>>);
+pub struct Origin(pub Arc<Mutex<OriginState>>);
 
 impl Origin {
     pub fn seen(&self) -> Vec<Seen> {
@@ -102,7 +102,7 @@ impl Origin {
     }
 }
 
-impl Known {
+impl OriginState {
     fn answer(&mut self, seen: &Seen) -> Given {
         let path = seen.target.split('?').next().unwrap_or_default();
         let segments: Vec<_> = path.split('/').skip(1).collect();
