@@ -1,4 +1,4 @@
-//! `print!`, `println!` and `eprintln!` that do not end the process when nobody reads ([`admit_publish::output`]).
+//! `print!`, `println!` and `eprintln!` that do not end the process when the reader has gone ([`admit_publish::output`]).
 
 /// Like the standard library's, but continues when the reader has gone.
 macro_rules! print {

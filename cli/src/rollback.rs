@@ -47,7 +47,7 @@ pub struct Args {
 }
 
 #[derive(Serialize)]
-struct Report<'a> {
+struct RollbackReport<'a> {
     head: &'a Head,
     replaced_seq: u64,
     is_dry_run: bool,
@@ -67,7 +67,7 @@ pub fn run(args: &Args) -> Result<()> {
         head = publish(&store, &signer, &current, &head)?;
     }
     if args.json {
-        let report = Report { head: &head, replaced_seq: current.seq, is_dry_run: args.dry_run };
+        let report = RollbackReport { head: &head, replaced_seq: current.seq, is_dry_run: args.dry_run };
         println!("{}", serde_json::to_string_pretty(&report)?);
         return Ok(());
     }

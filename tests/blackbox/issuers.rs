@@ -42,7 +42,8 @@ fn signed_by_ed25519(pair: (&str, &str), header: &Value, payload: &[u8]) -> Stri
     compact(header, payload, |input| Ed25519.sign(&key, input).as_bytes().into_owned())
 }
 
-fn compact(header: &Value, payload: &[u8], sign: impl Fn(&[u8]) -> Vec<u8>) -> String {
+/// A compact JWS.
+pub fn compact(header: &Value, payload: &[u8], sign: impl Fn(&[u8]) -> Vec<u8>) -> String {
     let input = format!("{}.{}", b64(header.to_string()), b64(payload));
     let signature = sign(input.as_bytes());
     format!("{input}.{}", b64(signature))

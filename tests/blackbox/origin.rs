@@ -44,7 +44,7 @@ impl Given {
 
 /// The origin's data, and the requests so far.
 #[derive(Default)]
-pub struct Known {
+pub struct OriginState {
     pub seen: Vec<Seen>,
     /// The writes that were done, once for each idempotency key.
     pub done: Vec<Seen>,
@@ -54,7 +54,7 @@ pub struct Known {
 
 /// The origin's state, shared by its server and the test.
 #[derive(Clone, Default)]
-pub struct Origin(pub Arc<Mutex<Known>>);
+pub struct Origin(pub Arc<Mutex<OriginState>>);
 
 impl Origin {
     pub fn seen(&self) -> Vec<Seen> {
@@ -102,7 +102,7 @@ impl Origin {
     }
 }
 
-impl Known {
+impl OriginState {
     fn answer(&mut self, seen: &Seen) -> Given {
         let path = seen.target.split('?').next().unwrap_or_default();
         let segments: Vec<_> = path.split('/').skip(1).collect();
@@ -120,11 +120,7 @@ impl Known {
                 Given { status: 204, ..Given::default() }
             }
             ("POST", ["items", "access"]) => {
-                let form = String::from_utf8_lossy(&seen.body).into_owned();
-                let field = |name: &str| {
-                    let found = form.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
-                    found.unwrap_or_default().to_owned()
-                };
+                let field = |name| form_field(&seen.body, name);
                 self.granted.insert((field("consumer_id"), field("item_id")));
                 Given::json(201, &json!({"id": 44}))
             }
@@ -148,9 +144,17 @@ pub fn access(item_id: i64) -> Value {
            "item": {"id": item_id, "content": "of the origin"}})
 }
 
-fn subject_of(authorization: &str) -> String {
+/// The subject of a bearer token.
+pub fn subject_of(authorization: &str) -> String {
     let payload = authorization.split('.').nth(1).unwrap_or_default();
     let payload = Base64UrlUnpadded::decode_vec(payload).unwrap_or_default();
     let claims: Value = serde_json::from_slice(&payload).unwrap_or_default();
     claims["sub"].as_str().unwrap_or_default().to_owned()
+}
+
+/// A field of a form such as `item_id=1&consumer_id=alice`, without decoding.
+pub fn form_field(body: &[u8], name: &str) -> String {
+    let form = String::from_utf8_lossy(body);
+    let found = form.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
+    found.unwrap_or_default().to_owned()
 }

@@ -14,15 +14,18 @@ use super::{
 
 const PACK_LIMIT: usize = 4 * 1024 * 1024;
 
-fn shard(content: &[u8]) -> Vec<u8> {
+/// A shard with this content, which need not be a valid table.
+pub fn shard(content: &[u8]) -> Vec<u8> {
     [ObjectKind::Shard.header().as_slice(), content].concat()
 }
 
-fn name(object: &[u8]) -> String {
+/// The name of an object.
+pub fn name(object: &[u8]) -> String {
     ObjectName::of_object(object).unwrap().to_string()
 }
 
-fn pack(objects: &[Vec<u8>]) -> Vec<u8> {
+/// A pack of these objects.
+pub fn pack(objects: &[Vec<u8>]) -> Vec<u8> {
     let mut pack = Pack::default();
     assert!(objects.iter().all(|object| pack.push(object)));
     pack.into_bytes()

@@ -25,7 +25,7 @@ use anyhow::{Context, Result};
 
 use self::{
     document::Document,
-    report::{EnvironmentReport, Report},
+    report::{ConfigReport, EnvironmentReport},
     secrets::as_binding,
     settings::Settings,
     variables::Secrets,
@@ -102,7 +102,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         Some(name) => vec![Settings::of(&document, Some(name))?],
     };
     let environments = environments.iter().map(|settings| check(settings, &secrets)).collect();
-    let report = Report::new(document.path.display().to_string(), environments);
+    let report = ConfigReport::new(document.path.display().to_string(), environments);
     if args.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {

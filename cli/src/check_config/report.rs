@@ -21,7 +21,7 @@ pub enum Severity {
 
 /// One finding.
 #[derive(Clone, Debug, Serialize)]
-pub struct Problem {
+pub struct ConfigProblem {
     /// How serious it is.
     pub severity: Severity,
     /// The file, as given.
@@ -42,7 +42,7 @@ pub struct EnvironmentReport {
     /// The environment's name; `None` for the top level.
     pub environment: Option<String>,
     /// The problems, in the order in which they were found.
-    pub problems: Vec<Problem>,
+    pub problems: Vec<ConfigProblem>,
     /// Secrets that must be set at Cloudflare, each with its purpose.
     pub secrets: BTreeMap<String, String>,
     #[serde(skip)]
@@ -51,7 +51,7 @@ pub struct EnvironmentReport {
 
 /// The findings of all environments.
 #[derive(Debug, Serialize)]
-pub struct Report {
+pub struct ConfigReport {
     /// The configuration file.
     pub file: String,
     /// Whether there are no errors; warnings are allowed.
@@ -95,7 +95,7 @@ impl EnvironmentReport {
 
     /// Adds an error about a value in another file, whose lines are unknown.
     pub fn error_in(&mut self, file: &str, key: &str, problem: impl Into<String>, change: impl Into<String>) {
-        self.problems.push(Problem {
+        self.problems.push(ConfigProblem {
             severity: Severity::Error,
             file: file.to_owned(),
             line: None,
@@ -114,7 +114,7 @@ impl EnvironmentReport {
         change: String,
     ) {
         let (file, line) = (self.file.clone(), settings.document.line(key));
-        self.problems.push(Problem { severity, file, line, key: key.to_owned(), problem, change });
+        self.problems.push(ConfigProblem { severity, file, line, key: key.to_owned(), problem, change });
     }
 
     fn count(&self, severity: Severity) -> usize {
@@ -122,7 +122,7 @@ impl EnvironmentReport {
     }
 }
 
-impl Report {
+impl ConfigReport {
     /// Joins the reports of the environments.
     pub fn new(file: String, mut environments: Vec<EnvironmentReport>) -> Self {
         for environment in &mut environments {
@@ -133,7 +133,7 @@ impl Report {
     }
 }
 
-impl Display for Problem {
+impl Display for ConfigProblem {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
         let severity = match self.severity {
             Severity::Error => "error",
@@ -148,7 +148,7 @@ impl Display for Problem {
     }
 }
 
-impl Display for Report {
+impl Display for ConfigReport {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
         for environment in &self.environments {
             for problem in &environment.problems {

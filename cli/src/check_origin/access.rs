@@ -8,9 +8,9 @@ use super::{
         ACCESS_BAD_TOKEN, ACCESS_BODY, ACCESS_CACHING, ACCESS_DENIED, ACCESS_GRANTED, ACCESS_NO_TOKEN,
         ACCESS_UNKNOWN, Check, ERRORS_BODY,
     },
-    client::{Answer, Ask, Client},
+    client::{Answer, Ask, OriginClient},
     log::Log,
-    report::Report,
+    report::ConformanceReport,
     strangers::GARBAGE,
 };
 
@@ -20,7 +20,7 @@ const NO_ITEM: i64 = 2_147_483_647;
 /// The part of the origin's API that viewers and merchants use.
 pub struct Api<'a> {
     /// Sends the requests.
-    pub client: &'a Client,
+    pub client: &'a OriginClient,
     /// The origin's URL.
     pub base: &'a str,
     /// The time of this run, in unix seconds.
@@ -40,7 +40,7 @@ pub struct Asker {
 
 impl<'a> Api<'a> {
     /// The API of the origin at `base`.
-    pub fn new(client: &'a Client, base: &'a str, now: i64) -> Self {
+    pub fn new(client: &'a OriginClient, base: &'a str, now: i64) -> Self {
         Self { client, base, now, errors: Log::default(), caching: Log::default() }
     }
 
@@ -80,7 +80,13 @@ impl<'a> Api<'a> {
     }
 
     /// Reports whether an access check is answered with `status`.
-    pub fn expect(&mut self, report: &mut Report, check: &Check, asker: (Option<&str>, i64), status: u16) {
+    pub fn expect(
+        &mut self,
+        report: &mut ConformanceReport,
+        check: &Check,
+        asker: (Option<&str>, i64),
+        status: u16,
+    ) {
         let (token, item) = asker;
         match self.access(token, item) {
             Err(problem) => report.fail(check, problem),
@@ -92,7 +98,13 @@ impl<'a> Api<'a> {
     }
 
     /// Checks grants, denials and tokens. `any_item` is an item that exists.
-    pub fn check(&mut self, report: &mut Report, granted: &[Asker], denied: &[Asker], any_item: Option<i64>) {
+    pub fn check(
+        &mut self,
+        report: &mut ConformanceReport,
+        granted: &[Asker],
+        denied: &[Asker],
+        any_item: Option<i64>,
+    ) {
         for asker in granted {
             self.expect_granted(report, &ACCESS_GRANTED, &asker.token, asker.item);
         }
@@ -125,7 +137,7 @@ impl<'a> Api<'a> {
     }
 
     /// Reports whether access is granted, and whether the body has every field that players read.
-    pub fn expect_granted(&mut self, report: &mut Report, check: &Check, token: &str, item: i64) {
+    pub fn expect_granted(&mut self, report: &mut ConformanceReport, check: &Check, token: &str, item: i64) {
         let answer = match self.access(Some(token), item) {
             Ok(answer) => answer,
             Err(problem) => return report.fail(check, problem),
@@ -148,7 +160,7 @@ impl<'a> Api<'a> {
     }
 
     /// Reports the findings that come from all answers together.
-    pub fn conclude(&self, report: &mut Report) {
+    pub fn conclude(&self, report: &mut ConformanceReport) {
         self.caching.conclude(report, &ACCESS_CACHING, "answers", "no access was checked");
         self.errors.conclude(report, &ERRORS_BODY, "errors", "there was no error");
     }

@@ -29,7 +29,7 @@ pub const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 const UNANSWERED_MAX: u32 = 3;
 
 /// An HTTP client for one origin. It counts unanswered requests and notes the origin's clock.
-pub struct Client {
+pub struct OriginClient {
     agent: Agent,
     timeout: Duration,
     unanswered: Cell<u32>,
@@ -125,7 +125,7 @@ impl Answer {
     }
 }
 
-impl Client {
+impl OriginClient {
     /// A client that gives each answer `timeout`.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use admit_snapshot::instant::UnixSecs;
 use admit_token::limits::LEEWAY_DEFAULT_SECS;
 use ureq::http::HeaderMap;
 
-use super::{checks::CLOCK, report::Report};
+use super::{checks::CLOCK, report::ConformanceReport};
 
 /// The best estimate of the origin's clock.
 #[derive(Debug, Default)]
@@ -26,7 +26,7 @@ impl Clock {
     }
 
     /// Reports the difference that the best estimate gives.
-    pub fn conclude(&self, report: &mut Report) {
+    pub fn conclude(&self, report: &mut ConformanceReport) {
         let Some((ahead_secs, took)) = self.closest.get() else {
             return report.skip(&CLOCK, "no answer has a Date header");
         };
@@ -52,7 +52,7 @@ mod tests {
     use ureq::http::header;
 
     use super::*;
-    use crate::check_origin::report::Outcome;
+    use crate::check_origin::report::CheckOutcome;
 
     /// 2026-11-28T08:00:00Z.
     const NOW: i64 = 1_795_852_800;
@@ -61,10 +61,10 @@ mod tests {
         HeaderMap::from_iter([(header::DATE, date.parse().unwrap())])
     }
 
-    fn outcome(date: &str, took_secs: u64) -> (Outcome, String) {
+    fn outcome(date: &str, took_secs: u64) -> (CheckOutcome, String) {
         let clock = Clock::default();
         clock.note(&headers(date), NOW, Duration::from_secs(took_secs));
-        let mut report = Report::new("o");
+        let mut report = ConformanceReport::new("o");
         clock.conclude(&mut report);
         let finding = report.checks.remove(0);
         (finding.outcome, finding.found)
@@ -73,13 +73,23 @@ mod tests {
     #[test]
     fn a_difference_is_judged_by_what_it_breaks() {
         for (date, took_secs, expected, text) in [
-            ("Sat, 28 Nov 2026 08:00:00 GMT", 0, Outcome::Pass, "within 5 s"),
-            ("Sat, 28 Nov 2026 07:59:55 GMT", 0, Outcome::Pass, "within 5 s"),
-            ("Sat, 28 Nov 2026 08:00:20 GMT", 0, Outcome::Warn, "differs by 20 s: the origin's is ahead"),
+            ("Sat, 28 Nov 2026 08:00:00 GMT", 0, CheckOutcome::Pass, "within 5 s"),
+            ("Sat, 28 Nov 2026 07:59:55 GMT", 0, CheckOutcome::Pass, "within 5 s"),
+            (
+                "Sat, 28 Nov 2026 08:00:20 GMT",
+                0,
+                CheckOutcome::Warn,
+                "differs by 20 s: the origin's is ahead",
+            ),
             // An answer that took half a minute proves less.
-            ("Sat, 28 Nov 2026 07:59:35 GMT", 30, Outcome::Pass, "within 5 s"),
-            ("Sat, 28 Nov 2026 07:00:00 GMT", 0, Outcome::Fail, "differs by 3600 s: the origin's is behind"),
-            ("yesterday", 0, Outcome::Skip, "no answer has a Date header"),
+            ("Sat, 28 Nov 2026 07:59:35 GMT", 30, CheckOutcome::Pass, "within 5 s"),
+            (
+                "Sat, 28 Nov 2026 07:00:00 GMT",
+                0,
+                CheckOutcome::Fail,
+                "differs by 3600 s: the origin's is behind",
+            ),
+            ("yesterday", 0, CheckOutcome::Skip, "no answer has a Date header"),
         ] {
             let (outcome, found) = outcome(date, took_secs);
             assert_eq!(outcome, expected, "{date}: {found}");
@@ -96,8 +106,8 @@ mod tests {
         let mut cached = headers("Sat, 28 Nov 2026 07:00:00 GMT");
         cached.insert(header::AGE, "3600".parse().unwrap());
         clock.note(&cached, NOW, Duration::ZERO);
-        let mut report = Report::new("o");
+        let mut report = ConformanceReport::new("o");
         clock.conclude(&mut report);
-        assert_eq!(report.checks[0].outcome, Outcome::Pass);
+        assert_eq!(report.checks[0].outcome, CheckOutcome::Pass);
     }
 }

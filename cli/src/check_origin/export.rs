@@ -24,8 +24,8 @@ use super::{
         EXPORT_ACCESS, EXPORT_ANSWER, EXPORT_BUILDS, EXPORT_END, EXPORT_LINES, EXPORT_SNAPSHOT,
         EXPORT_STABLE, EXPORT_TYPE,
     },
-    client::{Ask, Client, tells_its_end},
-    report::{Outcome as Ended, Report},
+    client::{Ask, OriginClient, tells_its_end},
+    report::{CheckOutcome, ConformanceReport},
     strangers,
 };
 
@@ -58,7 +58,7 @@ const TYPES: [&str; 7] = [
 /// The export, and everything that reading it needs.
 pub struct Export<'a> {
     /// Sends the requests.
-    pub client: &'a Client,
+    pub client: &'a OriginClient,
     /// The URL of the export.
     pub url: &'a str,
     /// The bearer that may read it.
@@ -83,7 +83,7 @@ pub struct Taken {
 
 impl Export<'_> {
     /// Runs all checks of the export. Returns its content if it can be published.
-    pub fn check(&self, report: &mut Report) -> Option<Taken> {
+    pub fn check(&self, report: &mut ConformanceReport) -> Option<Taken> {
         let taken = self.take(report);
         if let Some(taken) = &taken {
             self.check_stable(report, taken);
@@ -93,12 +93,12 @@ impl Export<'_> {
     }
 
     /// Checks that the export needs a token.
-    pub fn check_access(&self, report: &mut Report) {
+    pub fn check_access(&self, report: &mut ConformanceReport) {
         strangers::check(report, &EXPORT_ACCESS, self.client, self.url, self.token);
     }
 
     /// Requests, reads and builds the export.
-    pub fn take(&self, report: &mut Report) -> Option<Taken> {
+    pub fn take(&self, report: &mut ConformanceReport) -> Option<Taken> {
         let response = match self.client.call(Ask::get(self.url).bearer(self.token), EXPORT_TIMEOUT) {
             Ok(response) => response,
             Err(problem) => {
@@ -130,7 +130,7 @@ impl Export<'_> {
         self.build(report, source)
     }
 
-    fn build(&self, report: &mut Report, source: Source) -> Option<Taken> {
+    fn build(&self, report: &mut ConformanceReport, source: Source) -> Option<Taken> {
         let is_readable = source.problems.errors.is_empty();
         report.judge(&EXPORT_LINES, listed(&source.problems.errors), "all");
         let snapshot = source.catalogue.snapshot.as_ref().map(|line| &line.value);
@@ -177,7 +177,7 @@ impl Export<'_> {
         }
     }
 
-    fn check_stable(&self, report: &mut Report, first: &Taken) {
+    fn check_stable(&self, report: &mut ConformanceReport, first: &Taken) {
         let mut before: Option<Taken> = None;
         for _ in 0..ATTEMPTS_MAX {
             let after = match self.take_again() {
@@ -211,9 +211,9 @@ impl Export<'_> {
     /// # Errors
     /// The finding of the check that failed.
     pub fn take_again(&self) -> Result<Taken, String> {
-        let mut report = Report::new(self.url);
+        let mut report = ConformanceReport::new(self.url);
         self.take(&mut report).ok_or_else(|| {
-            let failed = report.checks.into_iter().find(|finding| finding.outcome == Ended::Fail);
+            let failed = report.checks.into_iter().find(|finding| finding.outcome == CheckOutcome::Fail);
             failed.map_or_else(
                 || "no export".to_owned(),
                 |finding| format!("{}: {}", finding.id, finding.found),
@@ -222,7 +222,7 @@ impl Export<'_> {
     }
 }
 
-fn check_type(report: &mut Report, content_type: Option<&str>) {
+fn check_type(report: &mut ConformanceReport, content_type: Option<&str>) {
     let essence = content_type.and_then(|value| value.split(';').next()).unwrap_or_default().trim();
     let is_known = TYPES.iter().any(|known| known.eq_ignore_ascii_case(essence));
     let problem = (!is_known).then(|| content_type.map_or("no Content-Type".to_owned(), str::to_owned));

@@ -10,9 +10,9 @@ use super::{
         FEED_ACCESS, FEED_AHEAD, FEED_ANSWER, FEED_END, FEED_LINES, FEED_ORDER, FEED_PAST, FEED_QUIET,
         FEED_WAIT,
     },
-    client::{Answer, Ask, Client, with_parameter},
+    client::{Answer, Ask, OriginClient, with_parameter},
     log::Log,
-    report::Report,
+    report::ConformanceReport,
     strangers,
 };
 
@@ -31,7 +31,7 @@ const RECENT: u64 = 10;
 /// The change feed of an origin.
 pub struct Feed<'a> {
     /// Sends the requests.
-    client: &'a Client,
+    client: &'a OriginClient,
     /// The URL of the feed.
     url: &'a str,
     /// The bearer that may read it.
@@ -51,13 +51,13 @@ pub struct Page {
 
 impl<'a> Feed<'a> {
     /// The feed at `url`.
-    pub fn new(client: &'a Client, url: &'a str, token: Option<&'a str>) -> Self {
+    pub fn new(client: &'a OriginClient, url: &'a str, token: Option<&'a str>) -> Self {
         let (lines, order, end) = Default::default();
         Self { client, url, token, lines, order, end }
     }
 
     /// Runs the checks that need only the `seq` of an export.
-    pub fn check(&mut self, report: &mut Report, seq: u64) {
+    pub fn check(&mut self, report: &mut ConformanceReport, seq: u64) {
         let url = with_parameter(self.url, "after", seq);
         strangers::check(report, &FEED_ACCESS, self.client, &url, self.token);
         let Some(last) = self.check_answer(report, seq) else {
@@ -69,7 +69,7 @@ impl<'a> Feed<'a> {
     }
 
     /// Checks the answer to `after=seq`. Returns the seq of the feed's last change.
-    fn check_answer(&mut self, report: &mut Report, seq: u64) -> Option<u64> {
+    fn check_answer(&mut self, report: &mut ConformanceReport, seq: u64) -> Option<u64> {
         let problem = match self.changes(seq, None) {
             Ok(changes) => {
                 report.pass(&FEED_ANSWER, format!("200, {} changes since the export", changes.len()));
@@ -81,7 +81,7 @@ impl<'a> Feed<'a> {
         None
     }
 
-    fn check_past(&mut self, report: &mut Report, seq: u64) {
+    fn check_past(&mut self, report: &mut ConformanceReport, seq: u64) {
         if seq == 0 {
             return report.skip(&FEED_PAST, "the origin has no past: its seq is 0");
         }
@@ -104,14 +104,14 @@ impl<'a> Feed<'a> {
         }
     }
 
-    fn check_ahead(&mut self, report: &mut Report, last: u64) {
+    fn check_ahead(&mut self, report: &mut ConformanceReport, last: u64) {
         match self.ask(last.saturating_add(AHEAD), None) {
             Err(problem) => report.fail(&FEED_AHEAD, problem),
             Ok(page) => report.judge(&FEED_AHEAD, page.answer.other_than(&[410]), "410"),
         }
     }
 
-    fn check_wait(&mut self, report: &mut Report, last: u64) {
+    fn check_wait(&mut self, report: &mut ConformanceReport, last: u64) {
         let page = match self.ask(last, Some(WAIT_SECS)) {
             Err(problem) => {
                 report.fail(&FEED_WAIT, problem);
@@ -139,7 +139,7 @@ impl<'a> Feed<'a> {
     }
 
     /// Checks that an empty answer identifies the feed, so that it differs from an empty answer of a proxy.
-    fn check_quiet(&mut self, report: &mut Report, page: &Page) {
+    fn check_quiet(&mut self, report: &mut ConformanceReport, page: &Page) {
         let Answer { status, headers, body, .. } = &page.answer;
         if !matches!(status, 200 | 204) || !body.trim_ascii().is_empty() {
             report.skip(&FEED_QUIET, "no answer was empty");
@@ -155,7 +155,7 @@ impl<'a> Feed<'a> {
     }
 
     /// Reports the findings that come from all answers together.
-    pub fn conclude(&self, report: &mut Report) {
+    pub fn conclude(&self, report: &mut ConformanceReport) {
         self.lines.conclude(report, &FEED_LINES, "lines", "no answer had a line");
         self.order.conclude(report, &FEED_ORDER, "lines", "no answer had a line");
         self.end.conclude(report, &FEED_END, "answers", "there was no answer");

@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 
 use super::{
     checks::{KEYS_ALGORITHMS, KEYS_DOCUMENT, KEYS_ISSUER, KEYS_KIDS},
-    client::{Answer, Ask, Client},
-    report::Report,
+    client::{Answer, Ask, OriginClient},
+    report::ConformanceReport,
 };
 
 /// Checks the keys of `issuer`.
-pub fn check(report: &mut Report, client: &Client, issuer: &str) {
+pub fn check(report: &mut ConformanceReport, client: &OriginClient, issuer: &str) {
     let Some(url) = document_url(report, client, issuer) else {
         return report.skip_rest("keys.", "the address of the keys is unknown");
     };
@@ -32,7 +32,7 @@ pub fn check(report: &mut Report, client: &Client, issuer: &str) {
 }
 
 /// The URL of the key set: from the discovery document if there is one, otherwise the well-known path.
-fn document_url(report: &mut Report, client: &Client, issuer: &str) -> Option<String> {
+fn document_url(report: &mut ConformanceReport, client: &OriginClient, issuer: &str) -> Option<String> {
     let base = issuer.trim_end_matches('/');
     let discovery = format!("{base}{}", table::OPENID_CONFIGURATION.path(&[]));
     let answer = match client.send(Ask::get(&discovery)) {
@@ -73,7 +73,7 @@ fn keys_of(answer: &Answer) -> Result<Vec<Value>, String> {
     keys.ok_or_else(|| "expected a JSON object whose keys is an array".to_owned())
 }
 
-fn check_keys(report: &mut Report, keys: &[Value]) {
+fn check_keys(report: &mut ConformanceReport, keys: &[Value]) {
     let (mut usable, mut problems, mut unnamed) = (0, Vec::new(), 0);
     let mut named: BTreeMap<&str, &Value> = BTreeMap::new();
     let (mut ambiguous, mut repeated) = (Vec::new(), Vec::new());

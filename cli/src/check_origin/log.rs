@@ -1,6 +1,6 @@
 //! Collects findings from many answers, to be reported once as one check.
 
-use super::{checks::Check, report::Report};
+use super::{checks::Check, report::ConformanceReport};
 
 /// How many problems are shown.
 const SHOWN_MAX: usize = 3;
@@ -35,7 +35,7 @@ impl Log {
     }
 
     /// Reports everything as one check.
-    pub fn conclude(&self, report: &mut Report, check: &Check, noun: &str, none: &str) {
+    pub fn conclude(&self, report: &mut ConformanceReport, check: &Check, noun: &str, none: &str) {
         if self.seen == 0 {
             return report.skip(check, none);
         }

@@ -31,12 +31,12 @@ use admit_native::private_file;
 use admit_publish::{clock::now_unix_secs, store::Store};
 use anyhow::{Context, Result, bail};
 
-pub use self::client::{Answer, Ask, Client, address};
+pub use self::client::{Answer, Ask, OriginClient, address};
 use self::{
     access::{Api, Asker},
     export::{Export, Taken},
     feed::Feed,
-    report::Report,
+    report::ConformanceReport,
     writes::Writes,
 };
 
@@ -119,7 +119,7 @@ pub struct Args {
 /// report.
 pub fn run(args: &Args) -> Result<ExitCode> {
     let base = address(&args.url, "/")?.trim_end_matches('/').to_owned();
-    let mut report = Report::new(&base);
+    let mut report = ConformanceReport::new(&base);
     check(args, &base, &mut report)?;
     report.finish();
     if args.json {
@@ -130,7 +130,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     Ok(if report.conforms { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn check(args: &Args, base: &str, report: &mut Report) -> Result<()> {
+fn check(args: &Args, base: &str, report: &mut ConformanceReport) -> Result<()> {
     let export_url = address(base, &args.export).context("--export")?;
     let changes_url = match &args.changes {
         Some(place) => address(base, place).context("--changes")?,
@@ -144,7 +144,7 @@ fn check(args: &Args, base: &str, report: &mut Report) -> Result<()> {
         (Some(merchant), Some(consumer)) => Some((token(merchant)?, token(consumer)?)),
         _ => None,
     };
-    let client = Client::new(Duration::from_secs(args.timeout_secs))?;
+    let client = OriginClient::new(Duration::from_secs(args.timeout_secs))?;
     let now = now_unix_secs()?;
     let dir = args.temp_dir.clone().unwrap_or_else(std::env::temp_dir);
     let scratch =

@@ -18,7 +18,7 @@ use super::{
     checks::FEED_REPLAY,
     export::{Differences, Export, Taken, differences},
     feed::Feed,
-    report::Report,
+    report::ConformanceReport,
 };
 
 /// The most changes that are replayed.
@@ -42,7 +42,7 @@ enum Replay {
 }
 
 /// Runs the check.
-pub fn check(report: &mut Report, feed: &mut Feed<'_>, export: &Export<'_>, first: &Taken) {
+pub fn check(report: &mut ConformanceReport, feed: &mut Feed<'_>, export: &Export<'_>, first: &Taken) {
     match replay(feed, export, first) {
         Ok(Replay::Nothing) => report.skip(
             &FEED_REPLAY,

@@ -9,7 +9,7 @@ use super::checks::{ALL, Check};
 /// How a check ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Outcome {
+pub enum CheckOutcome {
     /// As expected.
     Pass,
     /// The edge copes with it; other clients may not.
@@ -28,7 +28,7 @@ pub struct Finding {
     /// The check's name for people.
     pub name: &'static str,
     /// How it ended.
-    pub outcome: Outcome,
+    pub outcome: CheckOutcome,
     /// The answer that is expected.
     pub expected: &'static str,
     /// What this origin answered, or why the check was skipped.
@@ -40,7 +40,7 @@ pub struct Finding {
 
 /// All findings.
 #[derive(Debug, Serialize)]
-pub struct Report {
+pub struct ConformanceReport {
     /// The origin's URL.
     pub origin: String,
     /// Whether no check failed.
@@ -57,7 +57,7 @@ pub struct Report {
     pub checks: Vec<Finding>,
 }
 
-impl Report {
+impl ConformanceReport {
     /// An empty report.
     pub fn new(origin: &str) -> Self {
         let origin = origin.to_owned();
@@ -66,17 +66,17 @@ impl Report {
 
     /// The check passed.
     pub fn pass(&mut self, check: &Check, found: impl Into<String>) {
-        self.add(check, Outcome::Pass, found.into());
+        self.add(check, CheckOutcome::Pass, found.into());
     }
 
     /// The check passed, but something about it is worth a change.
     pub fn warn(&mut self, check: &Check, found: impl Into<String>) {
-        self.add(check, Outcome::Warn, found.into());
+        self.add(check, CheckOutcome::Warn, found.into());
     }
 
     /// The check failed.
     pub fn fail(&mut self, check: &Check, found: impl Into<String>) {
-        self.add(check, Outcome::Fail, found.into());
+        self.add(check, CheckOutcome::Fail, found.into());
     }
 
     /// Fails the check if there is a problem; otherwise it passes and found `well`.
@@ -89,12 +89,12 @@ impl Report {
 
     /// The check was not made.
     pub fn skip(&mut self, check: &Check, why: impl Into<String>) {
-        self.add(check, Outcome::Skip, why.into());
+        self.add(check, CheckOutcome::Skip, why.into());
     }
 
     /// Whether a check has failed.
     pub fn has_failed(&self, id: &str) -> bool {
-        self.checks.iter().any(|finding| finding.id == id && finding.outcome == Outcome::Fail)
+        self.checks.iter().any(|finding| finding.id == id && finding.outcome == CheckOutcome::Fail)
     }
 
     /// Skips every check whose id begins with `prefix` and that has no finding yet.
@@ -112,13 +112,13 @@ impl Report {
         let place = |finding: &Finding| ALL.iter().position(|check| check.id == finding.id);
         self.checks.sort_by_key(place);
         let count = |outcome| self.checks.iter().filter(|finding| finding.outcome == outcome).count();
-        (self.passed, self.warned) = (count(Outcome::Pass), count(Outcome::Warn));
-        (self.failed, self.skipped) = (count(Outcome::Fail), count(Outcome::Skip));
+        (self.passed, self.warned) = (count(CheckOutcome::Pass), count(CheckOutcome::Warn));
+        (self.failed, self.skipped) = (count(CheckOutcome::Fail), count(CheckOutcome::Skip));
         self.conforms = self.failed == 0;
     }
 
-    fn add(&mut self, check: &Check, outcome: Outcome, found: String) {
-        let change = matches!(outcome, Outcome::Fail | Outcome::Warn).then_some(check.change);
+    fn add(&mut self, check: &Check, outcome: CheckOutcome, found: String) {
+        let change = matches!(outcome, CheckOutcome::Fail | CheckOutcome::Warn).then_some(check.change);
         let Check { id, name, expected, .. } = *check;
         self.checks.push(Finding { id, name, outcome, expected, found, change });
     }
@@ -127,7 +127,7 @@ impl Report {
 impl Finding {
     /// Whether both were skipped for the same reason and belong to the same group.
     fn is_skipped_like(&self, other: &Self) -> bool {
-        let are_skipped = self.outcome == Outcome::Skip && other.outcome == Outcome::Skip;
+        let are_skipped = self.outcome == CheckOutcome::Skip && other.outcome == CheckOutcome::Skip;
         are_skipped && self.found == other.found && group(self.id) == group(other.id)
     }
 }
@@ -137,7 +137,7 @@ fn group(id: &str) -> &str {
     id.split_once('.').map_or(id, |(group, _)| group)
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for ConformanceReport {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let width = ALL.iter().map(|check| check.id.len()).max().unwrap_or_default();
         // Checks that were skipped for one reason share a line.
@@ -146,10 +146,10 @@ impl fmt::Display for Report {
                 continue;
             };
             let outcome = match outcome {
-                Outcome::Pass => "pass",
-                Outcome::Warn => "warn",
-                Outcome::Fail => "FAIL",
-                Outcome::Skip => "skip",
+                CheckOutcome::Pass => "pass",
+                CheckOutcome::Warn => "warn",
+                CheckOutcome::Fail => "FAIL",
+                CheckOutcome::Skip => "skip",
             };
             match change {
                 None if findings.len() > 1 => {
@@ -178,7 +178,7 @@ mod tests {
 
     #[test]
     fn failures_say_what_to_change_and_nothing_is_left_out() {
-        let mut report = Report::new("https://o.example");
+        let mut report = ConformanceReport::new("https://o.example");
         report.fail(&checks::FEED_AHEAD, "200");
         report.pass(&checks::EXPORT_ANSWER, "200");
         report.skip_rest("feed.", "no feed");

@@ -2,15 +2,21 @@
 
 use super::{
     checks::Check,
-    client::{Ask, Client},
-    report::Report,
+    client::{Ask, OriginClient},
+    report::ConformanceReport,
 };
 
 /// A bearer that no issuer has signed. It is not a JWT either.
 pub const GARBAGE: &str = "admit-check-origin-is-no-token";
 
 /// Requests `url` without a token and with a wrong one.
-pub fn check(report: &mut Report, check: &Check, client: &Client, url: &str, token: Option<&str>) {
+pub fn check(
+    report: &mut ConformanceReport,
+    check: &Check,
+    client: &OriginClient,
+    url: &str,
+    token: Option<&str>,
+) {
     if token.is_none() {
         return report
             .skip(check, "no --origin-token: everyone who reaches this address can read every customer");

@@ -14,7 +14,7 @@ use super::{
     },
     client::{Answer, Ask, with_parameter},
     feed::Feed,
-    report::Report,
+    report::ConformanceReport,
 };
 
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -42,7 +42,7 @@ impl Writes<'_> {
     /// Runs the checks of writes. `feed` is checked too, if there is one; `seq` is the export's.
     pub fn check(
         &self,
-        report: &mut Report,
+        report: &mut ConformanceReport,
         api: &mut Api<'_>,
         feed: Option<&mut Feed<'_>>,
         seq: Option<u64>,
@@ -60,7 +60,7 @@ impl Writes<'_> {
     }
 
     /// Sends writes that must be refused.
-    fn check_refused(&self, report: &mut Report, api: &mut Api<'_>) {
+    fn check_refused(&self, report: &mut ConformanceReport, api: &mut Api<'_>) {
         let form = self.form(api, 0);
         self.expect(report, api, &WRITE_NO_TOKEN, None, (FORM, &form), 401);
         self.expect(report, api, &WRITE_ROLE, Some(self.consumer_token), (FORM, &form), 403);
@@ -91,7 +91,7 @@ impl Writes<'_> {
     }
 
     /// Grants access, and sends the same grant again with the same key.
-    fn check_grant(&self, report: &mut Report, api: &mut Api<'_>) -> Option<Granted> {
+    fn check_grant(&self, report: &mut ConformanceReport, api: &mut Api<'_>) -> Option<Granted> {
         let (url, form, key) = (self.grant_url(api), self.form(api, 0), format!("check-origin-{}", self.run));
         let ask = |form: &str| {
             let ask = Ask::new(Method::POST, &url).bearer(Some(self.merchant_token));
@@ -130,7 +130,7 @@ impl Writes<'_> {
     }
 
     /// Looks for the grant in the feed.
-    fn check_feed(&self, report: &mut Report, feed: Option<&mut Feed<'_>>, granted: &Granted) {
+    fn check_feed(&self, report: &mut ConformanceReport, feed: Option<&mut Feed<'_>>, granted: &Granted) {
         let well = "the same answer";
         let (Some(feed), Some(seq)) = (feed, seq_of(&granted.answer)) else {
             report.judge(&WRITE_AGAIN, granted.again.clone(), well);
@@ -180,7 +180,7 @@ impl Writes<'_> {
     }
 
     /// Revokes access, and sends the same revocation again.
-    fn check_revoke(&self, report: &mut Report, api: &mut Api<'_>) -> Option<Answer> {
+    fn check_revoke(&self, report: &mut ConformanceReport, api: &mut Api<'_>) -> Option<Answer> {
         let first = match self.revoke(api) {
             Ok(answer) => answer,
             Err(problem) => {
@@ -211,14 +211,14 @@ impl Writes<'_> {
     }
 
     /// Reports whether the customer is denied.
-    fn is_denied(&self, report: &mut Report, api: &mut Api<'_>, check: &Check) -> bool {
+    fn is_denied(&self, report: &mut ConformanceReport, api: &mut Api<'_>, check: &Check) -> bool {
         api.expect(report, check, (Some(self.consumer_token), self.item), 402);
         !report.has_failed(check.id)
     }
 
     fn expect(
         &self,
-        report: &mut Report,
+        report: &mut ConformanceReport,
         api: &mut Api<'_>,
         check: &Check,
         token: Option<&str>,
@@ -268,7 +268,12 @@ fn difference(first: &Answer, again: &Answer) -> Option<String> {
     (was != is).then(|| format!("another Entitlement-Seq: {is:?} instead of {was:?}"))
 }
 
-fn check_seq(report: &mut Report, exported: Option<u64>, granted: &Granted, revoked: Option<&Answer>) {
+fn check_seq(
+    report: &mut ConformanceReport,
+    exported: Option<u64>,
+    granted: &Granted,
+    revoked: Option<&Answer>,
+) {
     let Some(exported) = exported else {
         return report.skip(&WRITE_SEQ, "no export says what the seq counts");
     };

@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{check::CheckReport, customer::date, who::Unverified};
-use crate::check_origin::{Answer, Ask, Client, address};
+use crate::check_origin::{Answer, Ask, OriginClient, address};
 
 /// The origin's time to answer. The edge itself waits for two seconds.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -49,7 +49,7 @@ pub struct OriginReport {
 /// `base` is not a URL.
 pub fn ask(base: &str, token: &str, subject: Option<&str>, check: &CheckReport) -> Result<OriginReport> {
     let url = address(base, &format!("/items/{}/access", check.item_id)).context("--origin")?;
-    let answer = Client::new(TIMEOUT)?.send(Ask::get(&url).bearer(Some(token)));
+    let answer = OriginClient::new(TIMEOUT)?.send(Ask::get(&url).bearer(Some(token)));
     let report = match answer {
         Ok(answer) => read(url, &answer, check, now_unix_secs()?),
         Err(problem) => OriginReport { problem: Some(problem), ..OriginReport::of(url) },

@@ -3,7 +3,7 @@
 use admit::entitlement::{Considered, Decision, Grant, NEVER_EXPIRES, Question, explain};
 use admit_publish::{
     details::{object, title},
-    published::{Known, Published},
+    published::{FoundRecord, Published},
 };
 use admit_snapshot::{
     customer::CustomerRecord,
@@ -101,7 +101,7 @@ pub fn check(
     snapshot: &mut Published,
     viewer: &Principal,
     country: Option<&str>,
-    known: Option<&Known>,
+    known: Option<&FoundRecord>,
     item_id: i64,
     at: UnixSecs,
 ) -> Result<CheckReport> {

@@ -2,7 +2,7 @@
 
 use admit_publish::{
     details::title,
-    published::{Known, Published},
+    published::{FoundRecord, Published},
 };
 use admit_snapshot::{
     customer::{CustomerRecord, HeldLicense},
@@ -172,7 +172,7 @@ pub fn describe(
     })
 }
 
-fn describe_record(snapshot: &mut Published, known: &Known, at: UnixSecs) -> Result<RecordReport> {
+fn describe_record(snapshot: &mut Published, known: &FoundRecord, at: UnixSecs) -> Result<RecordReport> {
     let customer = CustomerRecord::new(known.record.bytes())?;
     let mut accesses = Vec::new();
     for access in customer.accesses() {

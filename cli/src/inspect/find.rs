@@ -6,7 +6,7 @@ use admit_publish::{
     overlay::Overlay,
     parallel,
     progress::Progress,
-    published::{Known, Published},
+    published::{FoundRecord, Published},
     store::{
         Issuer,
         reach::{read, shard_bits, shards},
@@ -37,7 +37,7 @@ pub struct Sought {
     /// Namespace and subject, if known: the snapshot holds only a hash of them.
     pub name: Option<(String, String)>,
     /// The record, if there is one.
-    pub known: Option<Known>,
+    pub known: Option<FoundRecord>,
     /// How the customer was found: `name`, `subject`, `number`, `uuid` or `token`.
     pub found_by: &'static str,
     /// What could not be determined, or where the record was looked for.
@@ -292,7 +292,7 @@ fn walked(
 }
 
 /// Namespace and subject of a record, if the subject is the UUID or the id, as it often is.
-fn name_of(key: EntryKey, known: &Known, namespaces: &[&str]) -> Option<(String, String)> {
+fn name_of(key: EntryKey, known: &FoundRecord, namespaces: &[&str]) -> Option<(String, String)> {
     let customer = CustomerRecord::new(known.record.bytes()).ok()?;
     let subjects = [customer.uuid.to_string(), customer.id.to_string()];
     let names =

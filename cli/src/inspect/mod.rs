@@ -112,7 +112,7 @@ pub struct Args {
 
 /// The whole report.
 #[derive(Debug, Serialize)]
-struct Report {
+struct InspectReport {
     head: HeadReport,
     #[serde(skip_serializing_if = "Option::is_none")]
     objects: Option<ObjectsReport>,
@@ -152,7 +152,8 @@ pub fn run(args: &Args) -> Result<()> {
         (Some(_), false) => COUNTED_BESIDE_MAX,
     };
     let head = HeadReport::new(&snapshot, args.key.as_deref(), now, shards_max)?;
-    let mut report = Report { head, objects: None, history: None, customer: None, check: None, origin: None };
+    let mut report =
+        InspectReport { head, objects: None, history: None, customer: None, check: None, origin: None };
     match (&who, asked) {
         (Some(who), Some(asked)) => {
             let issuers = Issuers::of(&snapshot, args.config.as_deref())?;

@@ -7,7 +7,7 @@ use admit_snapshot::time::iso8601;
 use indicatif::{HumanBytes, HumanCount};
 
 use super::{
-    Report,
+    InspectReport,
     asked::OriginReport,
     check::{CheckReport, FeeReport, GrantReport},
     customer::{AccessReport, CustomerReport, LicenseReport},
@@ -20,7 +20,7 @@ use super::{
 const BAR_MAX: usize = 40;
 
 /// The report as lines of text.
-pub fn render(report: &Report) -> String {
+pub fn render(report: &InspectReport) -> String {
     let mut out = head(&report.head);
     if let Some(report) = &report.objects {
         out.push_str(&objects(report));

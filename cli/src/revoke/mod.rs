@@ -16,7 +16,7 @@ use admit_publish::{
     store::{Faster, LAG, LeaseHeld, NewHead, Store, is_older},
 };
 use admit_snapshot::{
-    denylist::{Denied, Denylist, Target as Known},
+    denylist::{Denied, Denylist, Target as DeniedTarget},
     head::Head,
     limits::DENYLIST_MAX_BYTES,
     time::{UnixSecs, iso8601},
@@ -24,7 +24,7 @@ use admit_snapshot::{
 use anyhow::{Context, Result, bail};
 
 use self::{
-    report::Report,
+    report::DenylistReport,
     target::{Asked, Target},
 };
 use crate::token_args::BearerArgs;
@@ -38,7 +38,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// How messages begin when a publisher may have published over the entry.
 const UNCERTAIN: &str = "not certain that the entry stays";
 
-/// What is said when the command has ended its own access to the Worker.
+/// The message when the command has ended its own access to the Worker.
 const OWN_KEY: &str = "That key signs this command's own tokens, which are refused from now on: another publisher's token \
                        is needed to see whether the entry stays (admit revoke --list)";
 
@@ -109,7 +109,7 @@ pub fn run(args: &Args) -> Result<()> {
     let store = Store::open_in(&args.place, &args.bearer.credentials(), &args.outside).context("--in")?;
     if args.list {
         let head = current(&store, args.key.as_deref())?;
-        return Report::list(&head, store.now()?).print(args.json);
+        return DenylistReport::list(&head, store.now()?).print(args.json);
     }
     let signer = HeadSigner::new(args.key.as_deref().context("--key")?, None)?;
     let now = store.now()?;
@@ -132,7 +132,7 @@ pub fn run(args: &Args) -> Result<()> {
         println!("{}", report::done(&entry, &head));
     }
     let revokes_itself = match &entry.target {
-        Known::IssuerKey { issuer, kid } if !entry.is_lifted => {
+        DeniedTarget::IssuerKey { issuer, kid } if !entry.is_lifted => {
             args.bearer.credentials().is_signed_by(issuer, kid, &args.outside.time)?
         }
         _ => false,
@@ -143,7 +143,7 @@ pub fn run(args: &Args) -> Result<()> {
         watch(args, &store, &signer, &mut entry, &head)?;
     }
     if args.json {
-        return Report::list(&head, now).print(true);
+        return DenylistReport::list(&head, now).print(true);
     }
     Ok(())
 }
@@ -157,7 +157,7 @@ fn current(store: &Store, key: Option<&std::path::Path>) -> Result<Head> {
 /// this machine's, so tokens of the next minute are refused too.
 fn since(entry: &Denied, now: UnixSecs, published: &Head) -> UnixSecs {
     match entry.target {
-        Known::Customer(_) if !entry.is_lifted => {
+        DeniedTarget::Customer(_) if !entry.is_lifted => {
             let latest = now.max(published.as_of).max(published.published_at.unwrap_or(now));
             latest.saturating_add(REVOKED_AHEAD_SECS)
         }

@@ -12,7 +12,7 @@ use super::moment;
 
 /// The denylist of a published head.
 #[derive(Serialize)]
-pub struct Report {
+pub struct DenylistReport {
     seq: u64,
     aud: Option<String>,
     denylist: Vec<Entry>,
@@ -27,7 +27,7 @@ struct Entry {
     reason: String,
 }
 
-impl Report {
+impl DenylistReport {
     /// The denylist of `head` at the time `now`.
     pub fn list(head: &Head, now: UnixSecs) -> Self {
         let entry = |entry: &Denied| Entry {

@@ -12,7 +12,7 @@ fn page() -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/scale.md")).unwrap()
 }
 
-/// What `admit publish` makes of so many generated customers, in MiB.
+/// What `admit publish` makes of this number of generated customers, in MiB.
 fn built_mib(customers: u32) -> f64 {
     let admit = env!("CARGO_BIN_EXE_admit");
     let mut generate = Command::new(admit)

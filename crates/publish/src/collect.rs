@@ -56,7 +56,7 @@ impl Default for Options {
 
 /// The result of a run. In a dry run, what a run would do.
 #[derive(Debug, PartialEq, Eq, Serialize)]
-pub struct Report {
+pub struct CollectReport {
     /// The published version.
     pub seq: u64,
     /// Versions that can still be rolled back to.
@@ -86,7 +86,7 @@ pub struct Report {
 /// # Errors
 /// Nothing is published, a kept object cannot be read (then nothing is written), or the store does not answer
 /// or refuses.
-pub fn collect(store: &Store, key: Option<&Path>, options: Options) -> Result<Report> {
+pub fn collect(store: &Store, key: Option<&Path>, options: Options) -> Result<CollectReport> {
     let now = store.now()?;
     let head = published_head(store, key)?;
     let versions = versions(store, key)?;
@@ -114,7 +114,7 @@ pub fn collect(store: &Store, key: Option<&Path>, options: Options) -> Result<Re
     if !options.is_dry_run {
         store.put_garbage(&garbage)?;
     }
-    Ok(Report {
+    Ok(CollectReport {
         seq: head.seq,
         versions_kept: kept,
         versions_dropped: dropped,
@@ -195,7 +195,7 @@ fn live<'h>(store: &Store, head: &Head, kept: impl Iterator<Item = &'h Head>) ->
     Ok(live)
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for CollectReport {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let count = |number: usize| HumanCount(number as u64);
         let list = |versions: &[u64]| {

@@ -1,4 +1,4 @@
-//! What a published item says of itself.
+//! The rendered details of a published item.
 
 use admit_snapshot::item::ItemRecord;
 use serde_json::{Map, Value};

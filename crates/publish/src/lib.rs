@@ -11,7 +11,7 @@
 //! [`head`]. [`verify`], [`diff`], [`rollback`] and [`collect`] work on the versions in a store.
 //! `docs/publish-schema.md` describes the lines, `docs/publishing.md` the commands that use this crate.
 
-// First, because its macros are used in all others.
+// Declared first: the other modules use its macros.
 #[macro_use]
 pub mod output;
 
@@ -41,5 +41,5 @@ pub mod store;
 pub mod update;
 pub mod verify;
 
-/// The name that requests to other services carry.
+/// The `User-Agent` of requests to other services.
 pub const USER_AGENT: &str = concat!("admit/", env!("CARGO_PKG_VERSION"));

@@ -1,8 +1,8 @@
-//! A second implementation of the decision, written from `docs/publish-schema.md` ("What opens an item") over
-//! published lines. Random catalogues are published as text, built, looked up and decided; both
-//! implementations must agree.
+//! The decision against [`admit_testing::oracle`], a second implementation over published lines. Random catalogues are
+//! published as text, built, looked up and decided; both implementations must agree.
 
 use admit_publish::build::build_ndjson;
+use admit_testing::oracle::{Check, Oracle, Viewer};
 use proptest::{
     collection::vec,
     option,
@@ -16,7 +16,6 @@ use crate::snapshot::{
     index::{Index, Tree},
     object::ObjectKind,
     schema::{self, Line},
-    time::Timestamp,
     version::{Found, ObjectCache, Record, Version},
 };
 
@@ -128,49 +127,15 @@ fn catalogues() -> impl Strategy<Value = Catalogue> {
 }
 
 impl Catalogue {
-    /// Until when the viewer may play the item. `None` if they may not.
-    fn model(&self, client_id: Option<&str>, id: i64) -> Option<i64> {
-        let item = self.items.iter().find(|item| item.id == id)?;
-        if !item.is_active || item.merchant_id != 21 {
-            return None;
+    /// Until when the viewer may play the item, by the oracle. `None` if they may not.
+    fn expected(&self, client_id: Option<&str>, id: i64) -> Option<i64> {
+        let Self { items, licenses, apps, customer } = self;
+        let oracle = Oracle { items: items.iter().collect(), licenses, apps, at: NOW };
+        let viewer = Viewer { customer: customer.as_ref(), client_id, merchant_id: Some(21) };
+        match oracle.check(&viewer, id, NOW) {
+            Check::Granted(until) => Some(until),
+            Check::NotFound | Check::Denied => None,
         }
-        let package_ids: Vec<i64> =
-            self.items.iter().filter(|package| package.item_ids.contains(&id)).map(|it| it.id).collect();
-        let leads_here = |to: &i64| *to == id || package_ids.contains(to);
-        let secs = |moment: Option<Timestamp>, otherwise| moment.map_or(otherwise, |it| it.resolve(NOW));
-        let window = |from, to| (secs(from, i64::MIN)..secs(to, NEVER_EXPIRES)).contains(&NOW);
-
-        let mut ends = Vec::new();
-        if !item.access_control_type.auth {
-            ends.push(NEVER_EXPIRES);
-        }
-        for access in self.customer.iter().flat_map(|customer| &customer.accesses) {
-            if leads_here(&access.item_id) && window(access.starts_at, access.expires_at) {
-                ends.push(secs(access.expires_at, NEVER_EXPIRES));
-            }
-        }
-        let is_test = client_id.is_some_and(|client| client.ends_with("-test"));
-        for license in self.licenses.iter().filter(|license| license.item_ids.iter().any(leads_here)) {
-            if is_test {
-                let is_own_app = client_id.is_some_and(|client| client.starts_with(&license.app_id));
-                if is_own_app && license.test_mode && license.status == LicenseState::Pending {
-                    ends.push(NEVER_EXPIRES);
-                }
-                continue;
-            }
-            if license.test_mode || ![LicenseState::Live, LicenseState::Inactive].contains(&license.status) {
-                continue;
-            }
-            for held in self.customer.iter().flat_map(|customer| &customer.licenses) {
-                if held.license_id == license.id
-                    && held.status != SubscriptionStatus::Cancelled
-                    && window(held.starts_at, held.expires_at)
-                {
-                    ends.push(secs(held.expires_at, NEVER_EXPIRES));
-                }
-            }
-        }
-        ends.into_iter().max()
     }
 
     /// Publishes the catalogue as text and loads the result.
@@ -240,7 +205,7 @@ proptest! {
                     Decision::Allow(grant) => Some(grant.expires_at),
                     Decision::Deny(_) => None,
                 };
-                prop_assert_eq!(decided, catalogue.model(client_id, id), "item {} for {:?}", id, client_id);
+                prop_assert_eq!(decided, catalogue.expected(client_id, id), "item {} for {:?}", id, client_id);
             }
         }
     }

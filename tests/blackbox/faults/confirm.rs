@@ -11,7 +11,7 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use crate::faults::{
-    edge::{Business, CUSTOMER, Edge, START},
+    edge::{Business, CUSTOMER, Edge, START, check_request},
     origin::{Pair, UNTIL, access, customer},
 };
 
@@ -230,12 +230,7 @@ fn a_purchase_while_another_check_is_being_asked_is_seen() {
     let pair = Pair::new(&[]);
     assert_eq!(pair.status(2), 402, "everything is in memory");
     let authorization = format!("Bearer {}", customer(CUSTOMER));
-    let request = Request {
-        method: "GET",
-        path: "/items/1/access",
-        authorization: &authorization,
-        ..Request::default()
-    };
+    let request = check_request(&authorization);
     let mut first = Box::pin(pair.edge.app.handle(&request, MemoryBody::default()));
     // The first check has sent its question; the second one finds it pending and waits.
     assert!(poll_once(&mut first).is_pending());
@@ -254,12 +249,7 @@ fn a_check_whose_client_went_away_delays_others_only_briefly() {
     assert_eq!(pair.status(2), 402);
     pair.origin().break_times(OriginFault::Never, 1);
     let authorization = format!("Bearer {}", customer(CUSTOMER));
-    let request = Request {
-        method: "GET",
-        path: "/items/1/access",
-        authorization: &authorization,
-        ..Request::default()
-    };
+    let request = check_request(&authorization);
     let mut lost = Box::pin(pair.edge.app.handle(&request, MemoryBody::default()));
     for _ in 0..10 {
         assert!(poll_once(&mut lost).is_pending());

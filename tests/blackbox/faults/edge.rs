@@ -13,7 +13,6 @@ use admit::{
 };
 use admit_publish::build::build_ndjson;
 use admit_testing::memory::{MemoryBody, MemoryPlatform, block_on, poll_once};
-use base64ct::{Base64UrlUnpadded, Encoding as _};
 use futures_util::future::join_all;
 use jwt_compact::{
     Algorithm, AlgorithmSignature as _,
@@ -21,6 +20,8 @@ use jwt_compact::{
     jwk::JsonWebKey,
 };
 use serde_json::{Value, json};
+
+use crate::issuers::compact;
 
 /// When the tests start, in unix seconds.
 pub const START: i64 = 1_800_000_000;
@@ -72,15 +73,10 @@ impl Signer {
     fn sign_under(self, header: &Value, payload: &Value) -> String {
         let jwk: JsonWebKey<'_> = serde_json::from_value(self.jwk(true)).unwrap();
         let key = <Ed25519 as Algorithm>::SigningKey::try_from(&jwk).unwrap();
-        jws(header, payload, |message| Ed25519.sign(&key, message).as_bytes().into_owned())
+        compact(header, payload.to_string().as_bytes(), |message| {
+            Ed25519.sign(&key, message).as_bytes().into_owned()
+        })
     }
-}
-
-fn jws(header: &Value, payload: &Value, sign: impl Fn(&[u8]) -> Vec<u8>) -> String {
-    let encode = |value: &Value| Base64UrlUnpadded::encode_string(value.to_string().as_bytes());
-    let message = format!("{}.{}", encode(header), encode(payload));
-    let signature = Base64UrlUnpadded::encode_string(&sign(message.as_bytes()));
-    format!("{message}.{signature}")
 }
 
 /// A viewer's token from the issuer with the shared secret.
@@ -93,7 +89,9 @@ pub fn token(claims: &Value) -> String {
     let key = Hs256Key::new(SECRET);
     let mut all = json!({"iss": "https://v.example", "exp": START + 100_000});
     all.as_object_mut().unwrap().extend(claims.as_object().unwrap().clone());
-    jws(&json!({"alg": "HS256"}), &all, |message| Hs256.sign(&key, message).as_bytes().into_owned())
+    compact(&json!({"alg": "HS256"}), all.to_string().as_bytes(), |message| {
+        Hs256.sign(&key, message).as_bytes().into_owned()
+    })
 }
 
 /// A viewer's token from the issuer whose keys are fetched.
@@ -102,7 +100,8 @@ pub fn fetched_viewer() -> String {
     Signer::Publisher.sign("JWT", &claims)
 }
 
-fn check_request(authorization: &str) -> Request<'_> {
+/// A check of item 1.
+pub fn check_request(authorization: &str) -> Request<'_> {
     Request { method: "GET", path: "/items/1/access", authorization, ..Request::default() }
 }
 

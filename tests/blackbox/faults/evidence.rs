@@ -6,7 +6,7 @@ use admit_testing::memory::{MemoryBody, OriginFault};
 use serde_json::json;
 
 use crate::faults::{
-    edge::{CUSTOMER, token},
+    edge::{CUSTOMER, check_request, token},
     origin::{Pair, access, answer, denial, merchant},
 };
 
@@ -231,18 +231,13 @@ fn a_customer_who_has_asked_too_much() {
 /// A check that began before the grant, and hangs, does not stop others from asking after the grant.
 #[test]
 fn a_question_from_before_the_grant_is_not_waited_for() {
-    use admit::{api::reply::Request, ports::Platform as _};
+    use admit::ports::Platform as _;
     use admit_testing::memory::{block_on, poll_once};
     let pair = Pair::new(&[]);
     assert_eq!(pair.status(2), 402, "everything is in memory");
     pair.origin().break_times(OriginFault::Never, 1);
     let authorization = format!("Bearer {}", crate::faults::origin::customer(CUSTOMER));
-    let request = Request {
-        method: "GET",
-        path: "/items/1/access",
-        authorization: &authorization,
-        ..Request::default()
-    };
+    let request = check_request(&authorization);
     let mut lost = Box::pin(pair.edge.app.handle(&request, MemoryBody::default()));
     assert!(poll_once(&mut lost).is_pending());
     let body = b"item_id=1&consumer_id=alice".to_vec();

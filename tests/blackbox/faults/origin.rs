@@ -9,7 +9,10 @@ use admit::{
 use admit_testing::memory::{MemoryBody, MemoryOrigin, MemoryPlatform, SeenRequest, block_on};
 use serde_json::{Value, json};
 
-use crate::faults::edge::{Business, CUSTOMER, Edge, START, token};
+use crate::{
+    faults::edge::{Business, CUSTOMER, Edge, START, token},
+    origin::{form_field, subject_of},
+};
 
 pub const ORIGIN_URL: &str = "https://origin.example/api";
 
@@ -54,12 +57,6 @@ pub fn access(item_id: i64) -> Value {
            "country_code": "ZZ", "created_at": 1, "expires_at": UNTIL, "item": {"id": item_id, "merchant_id": 7, "content": "c"}})
 }
 
-fn subject_of(seen: &SeenRequest) -> String {
-    let payload = seen.header("authorization").split('.').nth(1).unwrap().to_owned();
-    let payload = <base64ct::Base64UrlUnpadded as base64ct::Encoding>::decode_vec(&payload).unwrap();
-    serde_json::from_slice::<Value>(&payload).unwrap()["sub"].as_str().unwrap().to_owned()
-}
-
 impl Truth {
     fn answer(&mut self, seen: &SeenRequest) -> UpstreamAnswer {
         let path = seen.url.strip_prefix(ORIGIN_URL).unwrap().split('?').next().unwrap().to_owned();
@@ -67,7 +64,7 @@ impl Truth {
         let mut answer = match (seen.method.as_str(), segments.as_slice()) {
             ("GET", ["items", id, "access"]) => {
                 let id: i64 = id.parse().unwrap();
-                if self.granted.contains(&(subject_of(seen), id)) {
+                if self.granted.contains(&(subject_of(seen.header("authorization")), id)) {
                     answer(200, &access(id))
                 } else if id > 100 {
                     denial(404, "Item not found")
@@ -77,12 +74,7 @@ impl Truth {
             }
             ("GET", _) => answer(200, &json!({"of": "the origin"})),
             ("POST", ["items", "access"]) => {
-                // `item_id=1&consumer_id=alice`
-                let form = String::from_utf8(seen.body.clone()).unwrap();
-                let field = |name: &str| {
-                    let found = form.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
-                    found.unwrap().to_owned()
-                };
+                let field = |name| form_field(&seen.body, name);
                 self.granted.insert((field("consumer_id"), field("item_id").parse().unwrap()));
                 self.seq += 1;
                 answer(201, &json!({"id": 44}))

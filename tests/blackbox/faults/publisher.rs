@@ -7,15 +7,15 @@ use admit::{
     app::{BodyError, RequestBody},
     limits::HEAD_MAX_BYTES,
     ports::Platform as _,
-    snapshot::{
-        object::{FORMAT_VERSION, ObjectKind, ObjectName},
-        pack::Pack,
-    },
+    snapshot::object::{FORMAT_VERSION, ObjectKind, ObjectName},
 };
 use admit_testing::memory::{Fault, MemoryBody, MemoryStore, block_on, poll_once};
 use serde_json::{Value, json};
 
-use crate::faults::edge::{Business, Edge, START, Signer, viewer};
+use crate::{
+    faults::edge::{Business, Edge, START, Signer, viewer},
+    packs::{name, pack},
+};
 
 const FOREVER: Option<i64> = Some(START + 1_000_000);
 
@@ -33,17 +33,7 @@ fn json_of(reply: &Reply) -> Value {
 }
 
 fn shard(content: &str) -> Vec<u8> {
-    [ObjectKind::Shard.header().as_slice(), content.as_bytes()].concat()
-}
-
-fn name(object: &[u8]) -> String {
-    ObjectName::of_object(object).unwrap().to_string()
-}
-
-fn pack(objects: &[Vec<u8>]) -> Vec<u8> {
-    let mut pack = Pack::default();
-    assert!(objects.iter().all(|object| pack.push(object)));
-    pack.into_bytes()
+    crate::packs::shard(content.as_bytes())
 }
 
 #[test]

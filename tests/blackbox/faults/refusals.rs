@@ -7,21 +7,16 @@ use admit::{
     ports::Platform as _,
 };
 use admit_testing::memory::{MemoryBody, MemoryPlatform, block_on};
-use base64ct::{Base64UrlUnpadded, Encoding as _};
 use jwt_compact::{
     Algorithm as _, AlgorithmSignature as _,
     alg::{Hs256, Hs256Key},
 };
 use serde_json::{Value, json};
 
-use crate::faults::edge::START;
+use crate::{faults::edge::START, issuers::b64};
 
 const SECRET: &str = "refusals: a secret of thirty-two bytes or more";
 const URL: &str = "https://fetched.example/jwks";
-
-fn b64(bytes: impl AsRef<[u8]>) -> String {
-    Base64UrlUnpadded::encode_string(bytes.as_ref())
-}
 
 fn signed(header: impl AsRef<[u8]>, payload: impl AsRef<[u8]>) -> String {
     let message = format!("{}.{}", b64(header), b64(payload));

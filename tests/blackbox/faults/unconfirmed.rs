@@ -1,14 +1,11 @@
 //! The log line of an unconfirmed denial says why it was not confirmed.
 
-use admit::{
-    api::reply::Request,
-    limits::{BREAKER_FAILURES, CUSTOMER_CONFIRMS},
-};
+use admit::limits::{BREAKER_FAILURES, CUSTOMER_CONFIRMS};
 use admit_testing::memory::{MemoryBody, block_on};
 use futures_util::future::join_all;
 
 use crate::faults::{
-    edge::CUSTOMER,
+    edge::{CUSTOMER, check_request},
     origin::{Pair, customer, denial},
 };
 
@@ -57,12 +54,7 @@ fn a_denial_that_was_not_confirmed_says_why() {
     pair.origin().serve(|_| denial(500, "Oops"));
     pair.origin().set_latency_ms(50);
     let authorization = format!("Bearer {}", customer(CUSTOMER));
-    let request = Request {
-        method: "GET",
-        path: "/items/1/access",
-        authorization: &authorization,
-        ..Request::default()
-    };
+    let request = check_request(&authorization);
     let checks = (0..2).map(|_| pair.edge.app.handle(&request, MemoryBody::default()));
     let details: Vec<_> = block_on(join_all(checks)).into_iter().map(|reply| reply.detail).collect();
     assert_eq!(details, ["not confirmed: status is 500", "not confirmed: the origin could not tell"]);

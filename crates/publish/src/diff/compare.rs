@@ -15,7 +15,7 @@ use admit_snapshot::{
 };
 use anyhow::{Context, Result};
 
-use super::report::{Change, Holdings, How, TreeReport};
+use super::report::{Holdings, How, RecordChange, TreeReport};
 use crate::{
     details::title,
     overlay::Overlay,
@@ -41,11 +41,11 @@ struct Found {
     added: u64,
     removed: u64,
     changed: u64,
-    listed: BTreeMap<EntryKey, Change>,
+    listed: BTreeMap<EntryKey, RecordChange>,
 }
 
 impl Found {
-    fn add(&mut self, changes: Vec<(EntryKey, Change)>, list_max: usize) {
+    fn add(&mut self, changes: Vec<(EntryKey, RecordChange)>, list_max: usize) {
         for (key, change) in changes {
             match change.how {
                 How::Added => self.added += 1,
@@ -144,7 +144,7 @@ fn compare_part(
     salt: ItemSalt,
     part: &Part,
     [overlay_before, overlay_after]: &[Overlay<'_>; 2],
-) -> Result<Vec<(EntryKey, Change)>> {
+) -> Result<Vec<(EntryKey, RecordChange)>> {
     // A shard that both versions have is read once.
     let mut objects = BTreeMap::new();
     for name in part.before.iter().chain(&part.after) {
@@ -174,7 +174,7 @@ fn compare_part(
     Ok(changes)
 }
 
-fn change(tree: Tree, key: EntryKey, before: Option<&[u8]>, after: Option<&[u8]>) -> Result<Change> {
+fn change(tree: Tree, key: EntryKey, before: Option<&[u8]>, after: Option<&[u8]>) -> Result<RecordChange> {
     let how = match (before, after) {
         (None, _) => How::Added,
         (_, None) => How::Removed,
@@ -185,7 +185,7 @@ fn change(tree: Tree, key: EntryKey, before: Option<&[u8]>, after: Option<&[u8]>
         Tree::Customers => {
             let customer = CustomerRecord::new(record)?;
             let holdings = |record: Option<&[u8]>| record.map(holdings).transpose();
-            Change {
+            RecordChange {
                 how,
                 key,
                 id: customer.id,
@@ -197,7 +197,7 @@ fn change(tree: Tree, key: EntryKey, before: Option<&[u8]>, after: Option<&[u8]>
         }
         Tree::Items => {
             let item = ItemRecord::new(record)?;
-            Change { how, key, id: item.id, uuid: None, title: title(&item), before: None, after: None }
+            RecordChange { how, key, id: item.id, uuid: None, title: title(&item), before: None, after: None }
         }
     })
 }

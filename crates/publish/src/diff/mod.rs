@@ -12,7 +12,7 @@ use anyhow::{Context, Result, anyhow};
 
 use self::{
     compare::compare,
-    report::{DirectoryReport, Report, VersionReport},
+    report::{DiffReport, DirectoryReport, VersionReport},
 };
 use crate::{head::SignedHead, published::Published, store::Store};
 
@@ -36,15 +36,21 @@ impl FromStr for Which {
     }
 }
 
-/// Compares two versions in `store`, and lists at most `list` changed customers and as many items. If there is a `key`,
+/// Compares two versions in `store`, and lists at most `list` changed customers and `list` changed items. If there is a `key`,
 /// it must have signed both.
 ///
 /// # Errors
 /// A version is not kept or cannot be read, or the store does not answer or refuses.
-pub fn diff(store: &Store, before: Which, after: Which, key: Option<&Path>, list: usize) -> Result<Report> {
+pub fn diff(
+    store: &Store,
+    before: Which,
+    after: Which,
+    key: Option<&Path>,
+    list: usize,
+) -> Result<DiffReport> {
     let before = before.open(store, key)?;
     let after = after.open(store, key)?;
-    Ok(Report {
+    Ok(DiffReport {
         customers: compare(Tree::Customers, &before, &after, list)?,
         items: compare(Tree::Items, &before, &after, list)?,
         directory: DirectoryReport::new(&before.version.directory, &after.version.directory),

@@ -20,7 +20,7 @@ use crate::published::Published;
 
 /// The whole report.
 #[derive(Debug, Serialize)]
-pub struct Report {
+pub struct DiffReport {
     /// The version before.
     pub before: VersionReport,
     /// The version after.
@@ -121,7 +121,7 @@ pub struct TreeReport {
     /// Records in both, with different content.
     pub changed: u64,
     /// The first changes, by key.
-    pub changes: Vec<Change>,
+    pub changes: Vec<RecordChange>,
 }
 
 /// How a record changed.
@@ -138,7 +138,7 @@ pub enum How {
 
 /// A customer or an item that differs.
 #[derive(Debug, Serialize)]
-pub struct Change {
+pub struct RecordChange {
     /// How it changed.
     pub how: How,
     /// The record's key in the snapshot.
@@ -224,7 +224,7 @@ impl TreeReport {
     }
 }
 
-impl Display for Report {
+impl Display for DiffReport {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
         let (before, after) = (&self.before, &self.after);
         for (label, version) in [("Before", before), ("After", after)] {
@@ -263,7 +263,7 @@ impl Display for Report {
     }
 }
 
-impl Display for Change {
+impl Display for RecordChange {
     fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
         let how = match self.how {
             How::Added => "added",

@@ -25,7 +25,7 @@ pub trait Time: Send + Sync {
     fn sleep(&self, pause: Duration);
 }
 
-/// The machine's time. What has elapsed is counted from when this was made.
+/// The machine's time. The elapsed time is counted from the creation of this value.
 pub struct Machine(Instant);
 
 impl Default for Machine {

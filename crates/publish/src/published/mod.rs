@@ -52,7 +52,7 @@ use admit_snapshot::{
 
 pub use self::{
     loss::{Loss, Losses, Side},
-    open::{Known, Published},
+    open::{FoundRecord, Published},
     walk::{Shards, walk_shards},
 };
 use super::{

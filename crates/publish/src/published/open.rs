@@ -49,7 +49,7 @@ pub struct Published {
 }
 
 /// A record, and where it was found.
-pub struct Known {
+pub struct FoundRecord {
     /// The record.
     pub record: Record,
     /// `delta` or `shard`.
@@ -145,7 +145,7 @@ impl Published {
     ///
     /// # Errors
     /// An object cannot be read.
-    pub fn customer(&mut self, key: EntryKey) -> Result<Option<Known>> {
+    pub fn customer(&mut self, key: EntryKey) -> Result<Option<FoundRecord>> {
         self.find(Tree::Customers, key)
     }
 
@@ -153,11 +153,11 @@ impl Published {
     ///
     /// # Errors
     /// An object cannot be read.
-    pub fn item(&mut self, id: i64) -> Result<Option<Known>> {
+    pub fn item(&mut self, id: i64) -> Result<Option<FoundRecord>> {
         self.find(Tree::Items, self.version.index.item_key(id))
     }
 
-    fn find(&mut self, tree: Tree, key: EntryKey) -> Result<Option<Known>> {
+    fn find(&mut self, tree: Tree, key: EntryKey) -> Result<Option<FoundRecord>> {
         let in_delta = match &self.version.delta {
             Some(delta) => delta::look_up(delta, tree, key)? != Entry::Unknown,
             None => false,
@@ -165,7 +165,10 @@ impl Published {
         loop {
             match self.version.look_up(tree, key, &mut self.objects)? {
                 Found::Record(record) => {
-                    return Ok(Some(Known { record, found_in: if in_delta { "delta" } else { "shard" } }));
+                    return Ok(Some(FoundRecord {
+                        record,
+                        found_in: if in_delta { "delta" } else { "shard" },
+                    }));
                 }
                 Found::Absent => return Ok(None),
                 Found::Load(name) => {

@@ -16,7 +16,7 @@ use super::{
     EXIT_DATA, RunLease,
     compaction::{Compaction, Done},
     exit_code, input, namespaces,
-    outcome::Report,
+    outcome::PublishReport,
     publisher::{Broken, Publisher},
     secs,
     seq::{NO_COUNT, Seq},
@@ -289,7 +289,7 @@ pub fn run(settings: &Settings, publisher: &Publisher) -> Result<ExitCode> {
         );
     }
     let index = Arc::new(publisher.index(head.index)?);
-    let mut report = Report::new(settings);
+    let mut report = PublishReport::new(settings);
     let mut content = publisher.content(&head)?;
     let applied = apply_all(settings, place, &mut content, head.origin_seq(), &publisher.store)?;
     if let Some(end) = &applied.end {

@@ -28,7 +28,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
-use self::{publisher::Publisher, whole::Ended};
+use self::{publisher::Publisher, whole::WholeOutcome};
 use crate::{
     bearer::Credentials,
     origin::{Origin, is_url},
@@ -47,13 +47,13 @@ const EXIT_SET_ASIDE: u8 = 3;
 /// What to publish, where, and how.
 #[derive(Clone, Default)]
 pub struct Settings {
-    /// The whole: an NDJSON file, a directory, `-` for stdin, or the URL of the origin's export.
+    /// The export: an NDJSON file, a directory, `-` for stdin, or the URL of the origin's export.
     pub from: Option<String>,
     /// Changes to apply to the published snapshot: a file, `-` for stdin, or the URL of a feed.
     pub changes: Option<String>,
-    /// Go on publishing what the feed brings.
+    /// Keep running, and publish the changes from the feed.
     pub follow: bool,
-    /// Least time between two publishes while following, in seconds.
+    /// The least time between two publishes while following, in seconds.
     pub every: u64,
     /// How often a follower collects garbage, in seconds; 0 for never.
     pub gc_every: u64,
@@ -63,7 +63,7 @@ pub struct Settings {
     pub to: Option<String>,
     /// The private JWK that signs the head.
     pub key: Option<PathBuf>,
-    /// The key before, while `key` takes its place.
+    /// The previous key, while `key` replaces it.
     pub old_key: Option<PathBuf>,
     /// The name of the store; without it the published head's stays.
     pub audience: Option<String>,
@@ -77,19 +77,19 @@ pub struct Settings {
     pub strict: bool,
     /// Report as JSON.
     pub json: bool,
-    /// The origin's count of changes, where the input does not say it.
+    /// The origin's count of changes, if the input does not have it.
     pub seq: Option<u64>,
-    /// Where temporary files go.
+    /// The directory for temporary files.
     pub temp_dir: Option<PathBuf>,
-    /// Publish although most of what was granted would be gone.
+    /// Publish even if most grants would be removed.
     pub allow_loss: bool,
-    /// Publish customers of namespaces that no issuer of the Worker has.
+    /// Publish customers even if no issuer of the Worker has their namespace.
     pub allow_unknown_namespaces: bool,
     /// Take the lease over from another publisher.
     pub force: bool,
     /// Check every object of the new version, and upload those that are broken.
     pub repair: bool,
-    /// The network, and time.
+    /// The network, and time; replaced by tests.
     pub outside: Outside,
 }
 
@@ -116,7 +116,7 @@ impl Settings {
     }
 }
 
-/// Publishes as `settings` say: the whole, changes, or on and on. The exit code says what came of it.
+/// Publishes according to `settings`: an export, changes, or both continuously. Returns the exit code of the result.
 ///
 /// # Errors
 /// The input or the key cannot be read, or the store does not answer or refuses.
@@ -144,9 +144,9 @@ pub fn run(settings: &Settings) -> Result<ExitCode> {
         return follow::run(settings, from, publisher, &lease);
     }
     match whole::run(settings, from, &publisher, &lease)? {
-        Ended::Wrong => Ok(ExitCode::from(EXIT_DATA)),
-        Ended::Done(set_aside) => Ok(exit_code(set_aside)),
-        Ended::Published(published) => Ok(exit_code(published.catalogue.set_aside.total())),
+        WholeOutcome::Rejected => Ok(ExitCode::from(EXIT_DATA)),
+        WholeOutcome::Rehearsed(set_aside) => Ok(exit_code(set_aside)),
+        WholeOutcome::Published(published) => Ok(exit_code(published.catalogue.set_aside.total())),
     }
 }
 

@@ -16,7 +16,7 @@ const LISTED_MAX: usize = 100;
 
 /// The result of a publish.
 #[derive(Debug, Default, Serialize)]
-pub struct Report {
+pub struct PublishReport {
     #[serde(skip)]
     is_json: bool,
     /// Whether edges serve it now.
@@ -89,7 +89,7 @@ impl Wrong {
     }
 }
 
-impl Report {
+impl PublishReport {
     /// An empty report.
     pub fn new(settings: &Settings) -> Self {
         Self { is_json: settings.json, ..Self::default() }

@@ -208,7 +208,7 @@ impl Publisher {
     ///
     /// # Errors
     /// A kept object cannot be read, or the store does not answer or refuses.
-    pub fn collect_garbage(&self) -> Result<collect::Report> {
+    pub fn collect_garbage(&self) -> Result<collect::CollectReport> {
         collect::collect(&self.store, self.signer.as_ref().map(HeadSigner::path), collect::Options::default())
     }
 

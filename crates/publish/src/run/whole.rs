@@ -14,7 +14,7 @@ use super::{
     EXIT_DATA, RunLease, exit_code, input,
     kept::{Forgotten, Kept},
     loss, namespaces,
-    outcome::Report,
+    outcome::PublishReport,
     publisher::{Broken, Publisher},
     secs, seq,
     seq::{Seq, Wanted},
@@ -32,11 +32,11 @@ use crate::{
 const MEMORY_BYTES: usize = 256 * 1024 * 1024;
 
 /// How a publish ended.
-pub enum Ended {
+pub enum WholeOutcome {
     /// Input was invalid; the errors have been printed.
-    Wrong,
+    Rejected,
     /// A dry run succeeded, in which this number of records was set aside.
-    Done(u64),
+    Rehearsed(u64),
     /// Edges serve this version now.
     Published(Box<PublishedWhole>),
 }
@@ -55,7 +55,7 @@ pub struct PublishedWhole {
 /// The lines cannot be read, or do not fit the format.
 pub fn check(settings: &Settings, from: &str) -> Result<ExitCode> {
     let started = now();
-    let mut report = Report::new(settings);
+    let mut report = PublishReport::new(settings);
     let Some(source) = read(settings, from, settings.outside.time.unix_secs()?, &mut report)? else {
         return Ok(ExitCode::from(EXIT_DATA));
     };
@@ -74,11 +74,13 @@ pub fn check(settings: &Settings, from: &str) -> Result<ExitCode> {
 ///
 /// # Errors
 /// The lines cannot be read, or the store does not answer or refuses.
-pub fn run(settings: &Settings, from: &str, publisher: &Publisher, lease: &RunLease) -> Result<Ended> {
+pub fn run(settings: &Settings, from: &str, publisher: &Publisher, lease: &RunLease) -> Result<WholeOutcome> {
     let started = now();
     let published_at = settings.outside.time.unix_secs()?;
-    let mut report = Report::new(settings);
-    let Some(source) = read(settings, from, published_at, &mut report)? else { return Ok(Ended::Wrong) };
+    let mut report = PublishReport::new(settings);
+    let Some(source) = read(settings, from, published_at, &mut report)? else {
+        return Ok(WholeOutcome::Rejected);
+    };
     let line = source.catalogue.snapshot.as_ref().map(|line| &line.value);
     let from_file = line.map(|line| line.seq);
     let as_of = line.and_then(|line| line.as_of).map_or(published_at, |as_of| as_of.resolve(published_at));
@@ -95,7 +97,7 @@ pub fn run(settings: &Settings, from: &str, publisher: &Publisher, lease: &RunLe
         eprintln!("error: {refusal}");
         eprintln!("admit: nothing was published");
         report.refused(&refusal)?;
-        return Ok(Ended::Wrong);
+        return Ok(WholeOutcome::Rejected);
     }
     let mode = if settings.dry_run { Mode::DryRun } else { Mode::Upload };
     if mode == Mode::Upload {
@@ -122,7 +124,7 @@ pub fn run(settings: &Settings, from: &str, publisher: &Publisher, lease: &RunLe
         _ => source,
     };
     let Some(whole) = build(settings, source, before.as_ref(), &kept, &mut report)? else {
-        return Ok(Ended::Wrong);
+        return Ok(WholeOutcome::Rejected);
     };
     let Whole { built, catalogue, problems } = whole;
     report.built(&built, &problems);
@@ -133,7 +135,7 @@ pub fn run(settings: &Settings, from: &str, publisher: &Publisher, lease: &RunLe
             eprintln!("error: {refusal}");
             eprintln!("admit: nothing was published");
             report.refused(&refusal)?;
-            return Ok(Ended::Wrong);
+            return Ok(WholeOutcome::Rejected);
         }
     }
     let uploaded = upload(&publisher.store, &kept.objects(&built.objects), kept.published(), mode)?;
@@ -145,7 +147,7 @@ pub fn run(settings: &Settings, from: &str, publisher: &Publisher, lease: &RunLe
     {
         report.say(&format!("Seq {} is published already, as of {}", current.seq, iso8601(current.as_of, 0)));
         report.published(current, true)?;
-        return Ok(Ended::Published(Box::new(PublishedWhole { head: current.clone(), catalogue })));
+        return Ok(WholeOutcome::Published(Box::new(PublishedWhole { head: current.clone(), catalogue })));
     }
     let head = match mode {
         Mode::DryRun => {
@@ -165,14 +167,19 @@ pub fn run(settings: &Settings, from: &str, publisher: &Publisher, lease: &RunLe
     if mode == Mode::DryRun {
         report.say("Dry run: nothing was published.");
         report.published(&head, false)?;
-        return Ok(Ended::Done(set_aside));
+        return Ok(WholeOutcome::Rehearsed(set_aside));
     }
     report.published(&head, true)?;
-    Ok(Ended::Published(Box::new(PublishedWhole { head, catalogue })))
+    Ok(WholeOutcome::Published(Box::new(PublishedWhole { head, catalogue })))
 }
 
 /// Reads the lines. `None` if they cannot be used at all; the errors have been printed then.
-fn read(settings: &Settings, from: &str, now: UnixSecs, report: &mut Report) -> Result<Option<Source>> {
+fn read(
+    settings: &Settings,
+    from: &str,
+    now: UnixSecs,
+    report: &mut PublishReport,
+) -> Result<Option<Source>> {
     let plan = SpillPlan { dir: settings.temp_dir(), memory_bytes: MEMORY_BYTES };
     let source = match input::read(from, |url| settings.origin(url), settings.strictness(), now, plan) {
         Err(error) if is_invalid_data(&error) => {
@@ -214,7 +221,7 @@ fn build(
     source: Source,
     before: Option<&PublishedRecords<'_>>,
     sink: &impl ObjectSink,
-    report: &mut Report,
+    report: &mut PublishReport,
 ) -> Result<Option<Whole>> {
     let is_strict = source.is_strict();
     // Used if the published version has no salt (format 1) or cannot be read.

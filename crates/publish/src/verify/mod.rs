@@ -1,4 +1,4 @@
-//! Reads everything that the published head reaches, and reports what is wrong with it.
+//! Reads everything that the published head reaches, and reports all problems.
 //!
 //! `walk` reads the objects, `record` checks tables and records, `report` collects the problems.
 

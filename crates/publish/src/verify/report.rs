@@ -19,7 +19,7 @@ const KEPT_MAX: usize = 10_000;
 
 /// The result of a walk.
 #[derive(Debug, Default, Serialize)]
-pub struct Report {
+pub struct VerifyReport {
     /// Whether everything was read and nothing is wrong.
     pub is_sound: bool,
     /// The head, if it can be read.
@@ -82,7 +82,7 @@ pub struct Problem {
     pub what: String,
 }
 
-impl Report {
+impl VerifyReport {
     /// Adds a problem with an object, or with one of its entries.
     pub fn problem(&mut self, object: &impl ToString, entry: Option<(Tree, EntryKey)>, what: &str) {
         self.problems_total += 1;
@@ -139,7 +139,7 @@ fn entry_name(tree: Tree, key: EntryKey) -> String {
     }
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for VerifyReport {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         for Problem { object, key, what } in &self.problems {
             match key {
@@ -190,7 +190,7 @@ mod tests {
 
     #[test]
     fn problems_are_sorted_and_bounded() {
-        let mut report = Report::default();
+        let mut report = VerifyReport::default();
         report.problem(&"shard/b", None, "second");
         report.problem(
             &"head",
@@ -209,7 +209,7 @@ mod tests {
 
     #[test]
     fn only_a_complete_walk_is_sound() {
-        let mut report = Report::default();
+        let mut report = VerifyReport::default();
         report.compare("items", 5, 5);
         report.finish(false);
         assert!(!report.is_sound);

@@ -24,7 +24,7 @@ use uuid::Uuid;
 
 use super::{
     record::{Checked, Scope, check_table, parse_object},
-    report::{HeadReport, Report},
+    report::{HeadReport, VerifyReport},
 };
 use crate::{
     head::SignedHead,
@@ -40,7 +40,7 @@ const THREADS: usize = 8;
 
 /// Reads and checks everything in `store`. The head is checked with `key` at the time `now`. The report has
 /// all findings even if the walk fails.
-pub fn verify(store: &Store, key: &Path, now: UnixSecs) -> (Report, Result<()>) {
+pub fn verify(store: &Store, key: &Path, now: UnixSecs) -> (VerifyReport, Result<()>) {
     let walk = Walk { store, report: Mutex::default() };
     let outcome = walk.run(key, now);
     let mut report = walk.report.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -50,7 +50,7 @@ pub fn verify(store: &Store, key: &Path, now: UnixSecs) -> (Report, Result<()>) 
 
 struct Walk<'s> {
     store: &'s Store,
-    report: Mutex<Report>,
+    report: Mutex<VerifyReport>,
 }
 
 /// What the whole walk keeps in memory.
@@ -62,7 +62,7 @@ struct Base<'a> {
 }
 
 impl Walk<'_> {
-    fn report(&self) -> MutexGuard<'_, Report> {
+    fn report(&self) -> MutexGuard<'_, VerifyReport> {
         self.report.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

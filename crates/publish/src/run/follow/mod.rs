@@ -23,7 +23,7 @@ use super::{
     namespaces,
     publisher::Publisher,
     whole,
-    whole::{Ended, PublishedWhole},
+    whole::{PublishedWhole, WholeOutcome},
 };
 use crate::{
     change::Feed,
@@ -77,7 +77,7 @@ impl Whole {
         publisher: &Publisher,
         lease: &RunLease,
     ) -> Result<Option<Self>> {
-        let Ended::Published(version) = whole::run(settings, from, publisher, lease)? else {
+        let WholeOutcome::Published(version) = whole::run(settings, from, publisher, lease)? else {
             return Ok(None);
         };
         let index = publisher.object(ObjectKind::Index, version.head.index).map_err(|error| {

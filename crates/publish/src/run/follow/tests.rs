@@ -100,7 +100,7 @@ fn published_as_a_whole(world: &World) -> Content {
     let from = settings.from.clone().unwrap();
     assert!(matches!(
         whole::run(&settings, &from, &publisher, &RunLease::new().unwrap()),
-        Ok(Ended::Published(_))
+        Ok(WholeOutcome::Published(_))
     ));
     content(&store).unwrap()
 }
