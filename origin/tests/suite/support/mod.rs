@@ -12,7 +12,7 @@ use std::{
 };
 
 pub use self::{
-    http::{Answer, Ask},
+    http::{Ask, Response},
     origin::Origin,
     process::{Process, command},
     sign_in::{
