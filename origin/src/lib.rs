@@ -5,16 +5,35 @@
 //! [`request::Incoming`]. A thread of the request's class hands it to a [`service::Engine`], which answers.
 //! Each room uses only the rooms below it:
 //!
-//! | module | contents |
+//! | room | contents |
 //! | --- | --- |
-//! | [`server`] | HTTP, connections, queues: the only module that knows the protocol |
+//! | [`server`] | HTTP, connections, queues: the only room that knows the protocol |
 //! | [`service`] | from a request to its answer: reads, writes, the feed, health |
 //! | [`tokens`] | sign-in, OAuth 2, refresh tokens, signing keys |
 //! | [`state`] | what all threads share: the lock of writes, counts, limits |
-//! | [`request`], [`guessing`], [`quota`], [`settings`] | a request as it was read; delays after wrong passwords; quotas of merchants; configuration |
+//! | [`event`], [`request`] | log lines; a request as it was read |
+//! | [`guessing`] | delays after wrong passwords |
+//! | [`settings`], [`quota`] | configuration; what each merchant may write and store |
 //! | [`wire`] | bodies that clients send, errors that they get |
 //! | [`db`] | tables, change log, audit trail, import, export |
-//! | [`event`], [`period`], [`text`], [`clock`], [`limits`] | log lines; how long a fee sells access for; text of clients; the time; every bound |
+//! | [`period`], [`text`], [`clock`], [`limits`] | how long a fee sells access for; text of clients; the time; every bound |
+//!
+//! Homes of some behaviours:
+//!
+//! | behaviour | home |
+//! | --- | --- |
+//! | which queue a request waits in, and which threads answer it | `server::class`, `server::pool` |
+//! | who sent a request: the edge, a viewer, a proxy | `server::viewer` |
+//! | connections of one address, silent and stalled clients | `server::accept`, `server::stall` |
+//! | the order of the steps of a write, its `seq` and its audit entry | `service::write` |
+//! | an `Idempotency-Key` that comes again | `service::idempotency` |
+//! | the records that a read loads | `service::concerned` |
+//! | the rendered size that an item may have | `service::budget` |
+//! | the grace of a used refresh token, and its theft | `tokens::refresh` |
+//! | which roles a sign-in has by which client | `tokens::identity` |
+//! | rotated and revoked signing keys; revoked tokens | [`tokens::keys`]; [`db::revoked`], `service::revocation` |
+//! | the change feed, and when its reader has to export | [`db::changes`] |
+//! | what the audit trail keeps, and for how long | [`db::audit`] |
 //!
 //! Reads are answered by the edge's own code, from the database as it is at that moment ([`service::reads`]).
 

@@ -158,7 +158,7 @@ pub const GUESSES_BY_ALL: Guesses = Guesses { free: 20, first_secs: 0, max_secs:
 pub const GUESSES_BY_ADDRESS: Guesses = Guesses { free: 20, first_secs: 1, max_secs: 60, forgotten_secs: 30 };
 
 /// All accounts from one /48 of IPv6. Its 65,536 networks each count as an address; one customer of a hoster
-/// easily has all of them, but a mobile network gives them to as many people. Five times as many mistakes are
+/// easily has all of them, but a mobile network gives them to 65,536 people. Five times the mistakes are
 /// therefore free.
 pub const GUESSES_BY_SITE: Guesses = Guesses { free: 100, ..GUESSES_BY_ADDRESS };
 

@@ -35,8 +35,8 @@ pub async fn changes(
     wait: Option<Duration>,
     reply: Reply,
 ) -> Response {
-    // A reader with new changes is answered at once; otherwise it waits for a commit in this process, the end
-    // of the server, the next poll of the database, or its own deadline, and reads again.
+    // A reader with new changes is answered at once. Otherwise it waits, and reads again after a commit in this
+    // process, after the next poll of the database, when the server stops, or at its own deadline.
     let (mut committed, mut ending) = (server.shared.seq.subscribe(), server.ending.clone());
     let wait = wait.map(|wait| wait.min(Duration::from_secs(WAIT_MAX_SECS)));
     let until = Instant::now() + wait.unwrap_or_default();

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Everything that a stranger may send is bounded before a thread starts on it: connections per address, bytes and
-//! fields of a sign-in, attempts at a password. Slow requests then delay only requests of their own [`class`].
+//! fields of a sign-in, attempts at a password. Slow requests then delay only requests of their own `class`.
 
 mod accept;
 mod body;

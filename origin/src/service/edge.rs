@@ -35,7 +35,7 @@ pub struct Edge {
     client: ureq::Agent,
 }
 
-/// Why there are no such parts.
+/// Why the parts cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum EdgeError {
     /// A key of the configuration cannot be used.

@@ -4,7 +4,7 @@
 //! request ─► Concerned: rows ─► Lines ─► build_part: a small snapshot ─► the edge's own code
 //! ```
 //!
-//! The records that the read [concerns](super::concerned) are loaded in one read transaction, and the
+//! The records that the read concerns (`service::concerned`) are loaded in one read transaction, and the
 //! publisher's builder makes a snapshot of them. Edge and origin share both the builder and the reading code,
 //! so they answer alike from the same data.
 

@@ -174,7 +174,7 @@ fn unreadable(error: ApiError, found: &str) -> Reply {
     Reply { body, ..detailed }
 }
 
-/// As many fields as fit into [`ERRORS_MAX_BYTES`], each name and problem shortened to [`ERROR_MAX_BYTES`]:
+/// The reply names all fields that fit into [`ERRORS_MAX_BYTES`], each name and problem shortened to [`ERROR_MAX_BYTES`]:
 /// both may repeat the client's text. The body says how many fields were left out.
 fn fields_reply(status: u16, problems: BTreeMap<String, String>) -> Reply {
     let count = problems.len();

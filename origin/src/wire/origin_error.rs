@@ -1,6 +1,7 @@
 //! The errors that only this origin has, beside those that it shares with the edge.
 
-/// An error with a fixed status and message. docs/origin.md lists them; those of sign-in excepted.
+/// An error with a fixed status and message. docs/origin.md lists them, except those of sign-in and
+/// [`BodyBrokeOff`](Self::BodyBrokeOff).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OriginError {
     /// The connection broke before the body was complete, or the body took too long.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use admit::api::contract::{ENDPOINTS, Kind, WriteAction};
 use serde_json::{Value, json};
 
-use crate::support::{Answer, CUSTOMER, MERCHANT, MERCHANT_UUID, Origin, PASSWORD, by_password, command};
+use crate::support::{CUSTOMER, MERCHANT, MERCHANT_UUID, Origin, PASSWORD, Response, by_password, command};
 
 /// The entries that `origin audit --json` prints.
 fn trail(origin: &Origin, filter: &[&str]) -> Vec<Value> {
@@ -13,7 +13,7 @@ fn trail(origin: &Origin, filter: &[&str]) -> Vec<Value> {
     shown.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-fn write(origin: &Origin, method: &str, path: &str, form: &str, request_id: &str) -> Answer {
+fn write(origin: &Origin, method: &str, path: &str, form: &str, request_id: &str) -> Response {
     let claims =
         json!({"sub": "editor", "mid": MERCHANT, "ctx": ["merchant"], "jti": "jti-1", "client_id": "cms"});
     origin

@@ -5,21 +5,21 @@ use admit::limits::{ANSWER_MAX_BYTES, DETAILS_MAX_BYTES, PACKAGES_MAX};
 use origin::db::{import::import, records, store};
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Dir, Origin, samples};
+use crate::support::{Dir, Origin, Response, samples};
 
 const ITEM: i64 = 5101;
 const PACKAGE: i64 = 5005;
 
-fn patch(origin: &Origin, path: &str, json: &Value) -> Answer {
+fn patch(origin: &Origin, path: &str, json: &Value) -> Response {
     origin.ask("PATCH", path).bearer(&origin.merchant()).json(json).send()
 }
 
-fn add_fees(origin: &Origin, item_id: i64, count: usize) -> Answer {
+fn add_fees(origin: &Origin, item_id: i64, count: usize) -> Response {
     let fee = json!({"id": 0, "access_type_id": 101, "amount": 1, "currency": "EUR", "description": "x"});
     patch(origin, &format!("/v2/items/{item_id}/access-fees/bulk"), &json!({"access_fees": vec![fee; count]}))
 }
 
-fn set_metadata(origin: &Origin, item_id: i64, values: &[&str]) -> Answer {
+fn set_metadata(origin: &Origin, item_id: i64, values: &[&str]) -> Response {
     let metadata: serde_json::Map<_, _> =
         (0..).zip(values).map(|(n, value)| (format!("m{n}"), json!(value))).collect();
     patch(origin, &format!("/v2/items/{item_id}"), &json!({ "metadata": metadata }))
@@ -33,7 +33,7 @@ fn make(origin: &Origin) -> i64 {
 
 /// The message names the field, its size and the limit.
 #[track_caller]
-fn over(answer: Answer, field: &str, limit: usize) {
+fn over(answer: Response, field: &str, limit: usize) {
     answer.clone().invalid(&[field]);
     let message = answer.json()["errors"][field].as_str().unwrap().to_owned();
     let numbers: Vec<usize> = message

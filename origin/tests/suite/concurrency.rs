@@ -17,7 +17,7 @@ fn writes_at_once_each_have_their_own_seq_and_number() {
             .collect();
         threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
     });
-    let seqs: BTreeSet<_> = answers.iter().map(crate::support::Answer::seq).collect();
+    let seqs: BTreeSet<_> = answers.iter().map(crate::support::Response::seq).collect();
     assert_eq!(seqs, (first + 1..=first + 80).collect());
     let ids: BTreeSet<_> = answers.iter().map(|answer| answer.json()["id"].as_i64().unwrap()).collect();
     assert_eq!(ids.len(), 80);

@@ -4,9 +4,9 @@ use std::thread;
 
 use sha2::{Digest, Sha256};
 
-use crate::support::{Answer, CUSTOMER, Origin};
+use crate::support::{CUSTOMER, Origin, Response};
 
-fn grant(origin: &Origin, key: &str, item_id: i64) -> Answer {
+fn grant(origin: &Origin, key: &str, item_id: i64) -> Response {
     let form = format!("item_id={item_id}&consumer_id={CUSTOMER}&expires_at=2100-01-01T00:00:00Z");
     origin
         .ask("POST", "/items/access")

@@ -2,19 +2,19 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Answer, CUSTOMER, Dir, MERCHANT, Origin, command};
+use crate::support::{CUSTOMER, Dir, MERCHANT, Origin, Response, command};
 
 const ITEM: i64 = 5101;
 /// 2030-01-03T00:00:00Z.
 const DAY: i64 = 1_893_628_800;
 
-fn grant_until(origin: &Origin, expires_at: &Value) -> Answer {
+fn grant_until(origin: &Origin, expires_at: &Value) -> Response {
     let json = json!({"item_id": ITEM, "consumer_id": CUSTOMER, "expires_at": expires_at});
     origin.ask("POST", "/items/access").bearer(&origin.merchant()).json(&json).send()
 }
 
 /// Sends a form without escaping the moment.
-fn grant_until_in_a_form(origin: &Origin, expires_at: &str) -> Answer {
+fn grant_until_in_a_form(origin: &Origin, expires_at: &str) -> Response {
     origin.write(
         "POST",
         "/items/access",

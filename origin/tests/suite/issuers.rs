@@ -15,7 +15,7 @@ use jwt_compact::{
 };
 use serde_json::{Value, json};
 
-use crate::support::{Answer, MERCHANT, Origin};
+use crate::support::{MERCHANT, Origin, Response};
 
 type Key = <Es256 as Algorithm>::SigningKey;
 
@@ -67,7 +67,7 @@ fn jwks(keys: &[(&str, &Key)]) -> Value {
     json!({"keys": keys.collect::<Vec<_>>()})
 }
 
-fn write(origin: &Origin, kid: &str, key: &Key) -> Answer {
+fn write(origin: &Origin, kid: &str, key: &Key) -> Response {
     let part = |value: &Value| Base64UrlUnpadded::encode_string(value.to_string().as_bytes());
     let claims = json!({
         "iss": "https://fetched.example", "sub": "m", "mid": MERCHANT, "ctx": ["merchant"], "exp": origin.now() + 86_400,

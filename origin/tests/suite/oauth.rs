@@ -4,7 +4,7 @@ use base64ct::{Base64, Encoding};
 use serde_json::{Value, json};
 
 use crate::support::{
-    Answer, CHALLENGE, CLIENT, CUSTOMER_SUBJECT, Origin, PASSWORD, REDIRECT, VERIFIER, command, part,
+    CHALLENGE, CLIENT, CUSTOMER_SUBJECT, Origin, PASSWORD, REDIRECT, Response, VERIFIER, command, part,
     with_account, with_account_by,
 };
 
@@ -21,13 +21,13 @@ fn request() -> String {
     )
 }
 
-fn sign_in(origin: &Origin, request: &str, password: &str) -> Answer {
+fn sign_in(origin: &Origin, request: &str, password: &str) -> Response {
     let form = format!("{request}&username=ada@example.com&password={}", password.replace(' ', "+"));
     origin.ask("POST", "/oauth2/authorize").form(&form).send()
 }
 
 /// The code in the redirect's address.
-fn code(answer: &Answer) -> String {
+fn code(answer: &Response) -> String {
     let location = answer.header("location").unwrap();
     let query = location.strip_prefix(&format!("{REDIRECT}?")).unwrap();
     let find = |name: &str| {
@@ -37,21 +37,21 @@ fn code(answer: &Answer) -> String {
     find("code")
 }
 
-fn redeem(origin: &Origin, code: &str, verifier: &str) -> Answer {
+fn redeem(origin: &Origin, code: &str, verifier: &str) -> Response {
     let form = format!(
         "grant_type=authorization_code&client_id={CLIENT}&code={code}&code_verifier={verifier}&redirect_uri={REDIRECT}"
     );
     origin.ask("POST", "/oauth2/token").form(&form).send()
 }
 
-fn refresh(origin: &Origin, path: &str, token: &Value) -> Answer {
+fn refresh(origin: &Origin, path: &str, token: &Value) -> Response {
     let token = token.as_str().unwrap();
     let form = format!("grant_type=refresh_token&client_id={CLIENT}&refresh_token={token}");
     origin.ask("POST", path).form(&form).send()
 }
 
 #[track_caller]
-fn refused(answer: Answer, status: u16, error: &str) {
+fn refused(answer: Response, status: u16, error: &str) {
     let answer = answer.expect(status);
     assert_eq!(answer.json()["error"], error);
     assert!(answer.json()["error_description"].is_string());

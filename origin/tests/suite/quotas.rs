@@ -48,7 +48,7 @@ fn a_merchant_with_a_full_storage_can_still_reduce_it() {
     drop(origin);
     let origin = with(Quotas { stored: full, ..Quotas::default() });
     let seq = origin.seq();
-    let full = |answer: crate::support::Answer, name: &str| {
+    let full = |answer: crate::support::Response, name: &str| {
         let answer = answer.refused(422, "The merchant's storage is full");
         assert!(answer.json()["errors"][name].as_str().unwrap().contains("at most"), "{}", answer.text);
     };

@@ -18,7 +18,7 @@ use origin::{
 };
 use serde_json::{Map, Value, json};
 
-use crate::support::{Answer, MERCHANT, MERCHANT_UUID, Origin, samples};
+use crate::support::{MERCHANT, MERCHANT_UUID, Origin, Response, samples};
 
 /// An edge with the origin's export: the publisher's builder and the edge's service.
 struct Edge {
@@ -98,7 +98,7 @@ fn personas(origin: &Origin) -> Vec<(String, String, Value)> {
         .collect()
 }
 
-fn compare(edge: &mut Edge, origin: &Origin, path: &str, bearer: &str) -> Answer {
+fn compare(edge: &mut Edge, origin: &Origin, path: &str, bearer: &str) -> Response {
     let answer = origin.ask("GET", path).bearer(bearer).header("x-country", "CH").send();
     let expected = edge.ask(path, bearer);
     assert_eq!((answer.status, &answer.text), (expected.0, &expected.1), "{path}");

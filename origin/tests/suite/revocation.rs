@@ -18,7 +18,7 @@ fn editor(origin: &Origin) -> (String, String) {
     (text("access_token"), text("refresh_token"))
 }
 
-fn refresh(origin: &Origin, token: &str) -> crate::support::Answer {
+fn refresh(origin: &Origin, token: &str) -> crate::support::Response {
     let form = format!("grant_type=refresh_token&client_id={MERCHANT_UUID}&refresh_token={token}");
     origin.ask("POST", "/accounts/authenticate").form(&form).send()
 }

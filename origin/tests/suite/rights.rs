@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Answer, CUSTOMER_SUBJECT, MERCHANT, MERCHANT_UUID, Origin};
+use crate::support::{CUSTOMER_SUBJECT, MERCHANT, MERCHANT_UUID, Origin, Response};
 
 const CAPABILITIES: [&str; 4] = ["view", "write", "publish", "feed"];
 const PUBLISHER: &str = "https://publisher.dev.admit.example";
@@ -43,7 +43,7 @@ fn origin() -> Origin {
 
 /// A refusal has the API's own words.
 #[track_caller]
-fn is(answer: Answer, status: u16) {
+fn is(answer: Response, status: u16) {
     match status {
         403 => drop(answer.refused(403, "Invalid privileges")),
         status => drop(answer.expect(status)),

@@ -12,7 +12,7 @@ pub struct Filter {
     pub since: Option<i64>,
     /// Only entries with a higher id.
     pub after: Option<i64>,
-    /// A part of issuer, name, client, `jti` or request id.
+    /// A part of issuer or name, or a whole client, `jti` or request id.
     pub actor: Option<String>,
     /// Type and name of the object: `access:340024`.
     pub object: Option<String>,

@@ -44,7 +44,7 @@ impl<'a> Ask<'a> {
         self.body("application/json", json.to_string())
     }
 
-    pub fn send(self) -> Answer {
+    pub fn send(self) -> Response {
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -67,19 +67,19 @@ impl<'a> Ask<'a> {
             .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()))
             .collect();
         let text = response.body_mut().with_config().limit(1 << 30).read_to_string().unwrap();
-        Answer { status: response.status().as_u16(), headers, text }
+        Response { status: response.status().as_u16(), headers, text }
     }
 }
 
 /// The answer to a request.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Answer {
+pub struct Response {
     pub status: u16,
     headers: Vec<(String, String)>,
     pub text: String,
 }
 
-impl Answer {
+impl Response {
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }

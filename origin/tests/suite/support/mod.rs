@@ -12,7 +12,7 @@ use std::{
 };
 
 pub use self::{
-    http::{Answer, Ask},
+    http::{Ask, Response},
     origin::Origin,
     process::{Process, command},
     sign_in::{
@@ -22,7 +22,7 @@ pub use self::{
     tokens::{merchant, part, signed, variables},
 };
 
-/// The merchant of the sample catalogue for whom most tests write.
+/// The merchant of the sample catalogue that makes most of the writes.
 pub const MERCHANT: i64 = 2101;
 pub const MERCHANT_UUID: &str = "3f1c7a52-9be4-4d0a-8a6f-52c0d7e1b934";
 pub const OTHER_MERCHANT: i64 = 3407;

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 use super::{
-    Answer, Ask, CUSTOMER, CUSTOMER_SUBJECT, Dir, FEED_SECRET, MERCHANT, OTHER_MERCHANT, samples,
+    Ask, CUSTOMER, CUSTOMER_SUBJECT, Dir, FEED_SECRET, MERCHANT, OTHER_MERCHANT, Response, samples,
     tokens::{signed, variables},
 };
 
@@ -82,16 +82,16 @@ impl Origin {
     }
 
     /// A write by the merchant.
-    pub fn write<'a>(&'a self, method: &'a str, path: &str, form: &str) -> Answer {
+    pub fn write<'a>(&'a self, method: &'a str, path: &str, form: &str) -> Response {
         self.ask(method, path).bearer(&self.merchant()).form(form).send()
     }
 
     /// The customer's check of the item.
-    pub fn check(&self, item_id: i64) -> Answer {
+    pub fn check(&self, item_id: i64) -> Response {
         self.ask("GET", &format!("/items/{item_id}/access")).bearer(&self.customer()).send()
     }
 
-    pub fn grant(&self, item_id: i64) -> Answer {
+    pub fn grant(&self, item_id: i64) -> Response {
         let form = format!("item_id={item_id}&consumer_id={CUSTOMER}&expires_at={}", self.now() + 3_600);
         self.write("POST", "/items/access", &form)
     }
@@ -119,7 +119,7 @@ impl Origin {
         signed(&all)
     }
 
-    pub fn feed(&self, path: &str) -> Answer {
+    pub fn feed(&self, path: &str) -> Response {
         self.ask("GET", path).bearer(FEED_SECRET).send()
     }
 }

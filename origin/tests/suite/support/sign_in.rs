@@ -3,7 +3,7 @@
 use origin::settings::Settings;
 use serde_json::Value;
 
-use super::{Answer, CUSTOMER_SUBJECT, Origin, command};
+use super::{CUSTOMER_SUBJECT, Origin, Response, command};
 
 pub const CLIENT: &str = "5hq2v8mfernhollowweb71c0";
 pub const PASSWORD: &str = "correct horse battery staple";
@@ -29,7 +29,7 @@ pub fn with_account_by(change: impl FnOnce(&mut Settings)) -> Origin {
     origin
 }
 
-pub fn authenticate(origin: &Origin, form: &str) -> Answer {
+pub fn authenticate(origin: &Origin, form: &str) -> Response {
     origin.ask("POST", "/v2/accounts/authenticate").form(form).send()
 }
 
@@ -45,11 +45,11 @@ pub fn by_password(client_id: &str, username: &str, password: &str) -> String {
     )
 }
 
-pub fn refresh(origin: &Origin, client_id: &str, token: &Value) -> Answer {
+pub fn refresh(origin: &Origin, client_id: &str, token: &Value) -> Response {
     let token = token.as_str().unwrap();
     authenticate(origin, &format!("client_id={client_id}&grant_type=refresh_token&refresh_token={token}"))
 }
 
-pub fn check(origin: &Origin, token: &Value) -> Answer {
+pub fn check(origin: &Origin, token: &Value) -> Response {
     origin.ask("GET", "/items/5101/access").bearer(token.as_str().unwrap()).send()
 }
