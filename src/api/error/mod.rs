@@ -81,18 +81,24 @@ pub enum ApiError {
     Internal,
 }
 
-/// A field, a parameter or a header of a request, and the expectation that it does not meet. [`fields`] has all of them.
+/// A field, a parameter or a header of a request, and the expectation that it does not meet. The constants of
+/// [`ApiError`] are all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FieldError {
     name: &'static str,
     expected: &'static str,
 }
 
+impl FieldError {
+    /// Stands for all of them in the list of variants.
+    const EXAMPLE: Self = Self { name: "", expected: "" };
+}
+
 every_variant!(
     ApiError: InvalidToken, NoAccess, InvalidPrivileges, ItemNotFound, FeeNotFound, RouteNotFound, ObjectNotFound,
-    MethodNotAllowed(Methods::NONE), InvalidIdOnAccess, InvalidField(FieldError { name: "", expected: "" }), OlderHead, LeaseHeld, ObjectNeeded,
-    BodyTooLarge(0), TooManyObjects, UnsupportedMediaType, UnsupportedHeader(FieldError { name: "", expected: "" }), TooManyRequests,
-    OriginUnreachable { retry_after_secs: 0 }, OriginRefused { retry_after_secs: 0 },
+    MethodNotAllowed(Methods::NONE), InvalidIdOnAccess, InvalidField(FieldError::EXAMPLE), OlderHead, LeaseHeld,
+    ObjectNeeded, BodyTooLarge(0), TooManyObjects, UnsupportedMediaType, UnsupportedHeader(FieldError::EXAMPLE),
+    TooManyRequests, OriginUnreachable { retry_after_secs: 0 }, OriginRefused { retry_after_secs: 0 },
     OriginFailed { retry_after_secs: 0 }, OriginPaused { retry_after_secs: 0 },
     OriginTimedOut { retry_after_secs: 0 }, Unavailable { retry_after_secs: 0 }, Internal,
 );
