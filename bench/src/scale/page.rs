@@ -452,6 +452,11 @@ mod tests {
     #[test]
     fn the_prose_is_true() {
         let [one, ten, hundred, billion] = CUSTOMERS.map(|customers| Shape::new(customers, USUAL));
+        assert_eq!(
+            (SHARD_TARGET, (DIGEST_BYTES << PAGE_ABOVE_BITS)),
+            (64 << 10, 1 << 20),
+            "shards and pages"
+        );
         assert_eq!((one.pages, ten.pages), (0, 0));
         assert!(pages_of_memory(&hundred) < 1.0);
         assert!((pages_of_memory(&billion) - 4.0).abs() < 1e-9, "four times the memory");
