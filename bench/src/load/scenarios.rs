@@ -33,7 +33,7 @@ impl Axis {
     pub const fn about(self) -> &'static str {
         match self {
             Self::Tokens => "How the cost grows with tokens in turn",
-            Self::Customers => "How the cost grows with customers, over whom the same number of tokens lies",
+            Self::Customers => "How the cost grows with customers, for the same number of tokens",
         }
     }
 }
