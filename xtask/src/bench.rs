@@ -36,10 +36,9 @@ pub fn smoke(paths: &Paths, args: &[&str]) -> Result<()> {
 
 fn call(paths: &Paths, args: &[&str]) -> Result<u8> {
     let is_optimised = !args.contains(&"--smoke") && args.first().is_some_and(|first| NATIVE.contains(first));
-    let profile = if is_optimised { "release" } else { "dev" };
+    let profile = if is_optimised { "release" } else { native::DEV };
     let step = Step::new(paths, "bench", "building the benchmarks", native::EXPECTED);
-    let options = ["--package", "admit-bench", "--profile", profile];
-    let [program] = native::build(paths, &step, &options, ["admit-bench"])?;
+    let program = native::build(paths, &step, "admit-bench", profile)?;
     let mut bench = Command::new(program);
     let status = Job::spawn(bench.args(args).current_dir(&paths.root))?.wait()?;
     Ok(status.code().and_then(|code| code.try_into().ok()).unwrap_or(1))

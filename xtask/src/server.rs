@@ -1,4 +1,4 @@
-//! The local Worker, `wrangler dev`, and what is asked of servers on this machine.
+//! The local Worker, `wrangler dev`, and questions to servers on this machine.
 
 use std::{net::TcpListener, path::Path, time::Duration};
 
@@ -53,7 +53,7 @@ pub fn get(url: &str, token: Option<&str>, limit: Duration) -> Result<u16> {
 /// `asked` if it is free, or the next port that is; 0 asks for any.
 pub fn free_port(asked: u16) -> Result<u16> {
     let free = (asked..=asked.saturating_add(PORTS_TRIED)).find_map(|port| {
-        // Bound and let go at once: somebody else may take it before wrangler does, who then says so.
+        // Bound and let go at once. If another program takes it before wrangler does, wrangler says so.
         TcpListener::bind(("127.0.0.1", port)).ok()?.local_addr().ok()
     });
     let free = free.with_context(|| {

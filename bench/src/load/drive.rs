@@ -278,7 +278,7 @@ impl Driven {
     }
 }
 
-/// CPU time of all threads of a process, by the kernel's own account; `None` where there is no such account. `stat`
+/// CPU time of all threads of a process, by the kernel's own account; `None` without one. `stat`
 /// counts in ticks of 10 ms, too coarse for a slice.
 fn cpu_nanos(pid: u32) -> Option<u64> {
     let mut sum = 0;

@@ -16,7 +16,7 @@ use super::{
 pub enum Axis {
     /// Tokens in turn.
     Tokens,
-    /// Customers in the snapshot, over whom the same number of tokens lies each time.
+    /// Customers in the snapshot, each time with the same number of tokens.
     Customers,
 }
 

@@ -1,4 +1,4 @@
-//! What `docs/scale.md` and its plot show of the model. The prose stands in the page; here are numbers and tables.
+//! The numbers, tables and plot of `docs/scale.md`, whose prose stands in the page.
 
 use anyhow::{Context, Result};
 
@@ -482,7 +482,7 @@ mod tests {
         assert!(rates(0.0) < rates(0.01) && rates(0.01) < rates(0.1), "changes make shards cold");
     }
 
-    /// The page shows what is quick to compute as it is now; `cargo xtask scale --check` compares the rest.
+    /// The page has the present values that are quick to compute; `cargo xtask scale --check` compares the rest.
     #[test]
     fn the_page_is_current() {
         let page = std::fs::read_to_string("../docs/scale.md").unwrap();
