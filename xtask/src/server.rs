@@ -1,6 +1,11 @@
 //! The local Worker, `wrangler dev`, and questions to servers on this machine.
 
-use std::{net::TcpListener, path::Path, time::Duration};
+use std::{
+    io::{Read as _, Write as _},
+    net::{TcpListener, TcpStream, ToSocketAddrs as _},
+    path::Path,
+    time::Duration,
+};
 
 use anyhow::{Context, Result};
 
@@ -8,6 +13,9 @@ use crate::{guarded::Guarded, node, paths::Paths};
 
 /// An answer takes milliseconds; this bounds a Worker that hangs.
 pub const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+
+/// Bounds an answer: a check's has some kilobytes.
+const ANSWER_MAX_BYTES: u64 = 1 << 20;
 
 /// How many ports after the asked-for one are tried.
 const PORTS_TRIED: u16 = 20;
@@ -36,18 +44,24 @@ pub fn start(paths: &Paths, port: u16, dir: &Path, vars: &[(String, String)]) ->
     })
 }
 
-/// The status of a GET with an optional bearer token.
+/// The status of a GET with an optional bearer token, from a server on this machine that answers within `limit`.
 pub fn get(url: &str, token: Option<&str>, limit: Duration) -> Result<u16> {
-    let config = ureq::Agent::config_builder()
-        .http_status_as_error(false)
-        .timeout_global(Some(limit))
-        .proxy(None)
-        .build();
-    let mut request = ureq::Agent::new_with_config(config).get(url);
-    if let Some(token) = token {
-        request = request.header("authorization", format!("Bearer {token}"));
-    }
-    Ok(request.call()?.status().as_u16())
+    let rest =
+        url.strip_prefix("http://").with_context(|| format!("{url}: expected a plain HTTP address"))?;
+    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let address = host.to_socket_addrs()?.next().with_context(|| format!("{host} has no address"))?;
+    let mut stream = TcpStream::connect_timeout(&address, limit)?;
+    stream.set_read_timeout(Some(limit))?;
+    let token = token.map_or_else(String::new, |token| format!("authorization: Bearer {token}\r\n"));
+    write!(stream, "GET /{path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n{token}\r\n")?;
+    // All of it, so that the server sees no broken connection.
+    let mut answer = Vec::new();
+    stream.take(ANSWER_MAX_BYTES).read_to_end(&mut answer)?;
+    status(&answer).with_context(|| format!("{url} does not answer in HTTP"))
+}
+
+fn status(answer: &[u8]) -> Option<u16> {
+    std::str::from_utf8(answer.get(9..12)?).ok()?.parse().ok().filter(|_| answer.starts_with(b"HTTP/1."))
 }
 
 /// `asked` if it is free, or the next port that is; 0 asks for any.
@@ -60,4 +74,32 @@ pub fn free_port(asked: u16) -> Result<u16> {
         format!("ports {asked} to {} are all busy; choose another with --port", asked + PORTS_TRIED)
     })?;
     Ok(free.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn the_status_of_an_answer_is_read_and_silence_is_an_error() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/items/1?x=2", listener.local_addr().unwrap());
+        let server = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut asked = [0; 512];
+            let length = stream.read(&mut asked).unwrap();
+            stream.write_all(b"HTTP/1.1 402 Payment Required\r\ncontent-length: 0\r\n\r\n").unwrap();
+            drop(stream);
+            // The second caller is accepted by the system, and hears nothing.
+            thread::sleep(Duration::from_millis(300));
+            String::from_utf8_lossy(&asked[..length]).into_owned()
+        });
+        assert_eq!(get(&url, Some("a.b.c"), ANSWER_LIMIT).unwrap(), 402);
+        assert!(get(&url, None, Duration::from_millis(50)).is_err());
+        let asked = server.join().unwrap();
+        assert!(asked.starts_with("GET /items/1?x=2 HTTP/1.1\r\n"), "{asked}");
+        assert!(asked.contains("\r\nauthorization: Bearer a.b.c\r\n\r\n"), "{asked}");
+    }
 }
