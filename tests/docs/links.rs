@@ -80,11 +80,13 @@ fn every_decision_is_numbered_dated_and_whole() {
     all.retain(|path| !path.ends_with("README.md"));
     all.sort();
     let index = fs::read_to_string(root().join("docs/adr/README.md")).unwrap();
-    for (position, path) in all.iter().enumerate() {
-        let document = fs::read_to_string(path).unwrap();
-        let number = position + 1;
+    let mut last = 0;
+    for path in all {
+        let document = fs::read_to_string(&path).unwrap();
         let name = path.file_name().unwrap().to_string_lossy();
-        assert!(name.starts_with(&format!("{number:04}-")), "{path:?}");
+        let number: u32 = name.split('-').next().unwrap().parse().unwrap();
+        assert!(number > last, "{path:?}: the number of another one");
+        last = number;
         assert!(index.contains(&format!("]({name})")), "{path:?} is not in the index");
         assert!(document.starts_with(&format!("# {number}. ")), "{path:?}");
         for part in ["\n\n20", "\n\nStatus: ", "\n## Context\n", "\n## Decision\n", "\n## Consequences\n"] {
