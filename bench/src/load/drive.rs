@@ -55,10 +55,8 @@ pub struct Plan {
     pub order: Order,
 }
 
-/// One Worker.
 #[derive(Clone, Debug)]
 pub struct Driven {
-    /// Its name in the results.
     pub name: String,
     /// Where it answers, on this machine.
     pub port: u16,

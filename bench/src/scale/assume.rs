@@ -35,7 +35,6 @@ pub const ZIPF_EXPONENT: f64 = 0.6;
 /// Most checks of a customer in a day. Zipf's law alone would let a few make thousands.
 pub const CHECKS_PER_DAY_MAX: f64 = 24.0;
 
-/// Points of presence.
 pub const POPS: usize = 100;
 
 /// Thousandths of a day's checks in each hour: a quiet night, and an evening peak at 20 h.
