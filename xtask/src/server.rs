@@ -1,7 +1,7 @@
 //! The local Worker, `wrangler dev`, and questions to servers on this machine.
 
 use std::{
-    io::{Read as _, Write as _},
+    io::{BufRead, BufReader, Read as _, Write as _},
     net::{TcpListener, TcpStream, ToSocketAddrs as _},
     path::Path,
     time::Duration,
@@ -13,9 +13,6 @@ use crate::{guarded::Guarded, node, paths::Paths};
 
 /// An answer takes milliseconds; this bounds a Worker that hangs.
 pub const ANSWER_LIMIT: Duration = Duration::from_secs(10);
-
-/// Bounds an answer: a check's has some kilobytes.
-const ANSWER_MAX_BYTES: u64 = 1 << 20;
 
 /// How many ports after the asked-for one are tried.
 const PORTS_TRIED: u16 = 20;
@@ -54,14 +51,26 @@ pub fn get(url: &str, token: Option<&str>, limit: Duration) -> Result<u16> {
     stream.set_read_timeout(Some(limit))?;
     let token = token.map_or_else(String::new, |token| format!("authorization: Bearer {token}\r\n"));
     write!(stream, "GET /{path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n{token}\r\n")?;
-    // All of it, so that the server sees no broken connection.
-    let mut answer = Vec::new();
-    stream.take(ANSWER_MAX_BYTES).read_to_end(&mut answer)?;
-    status(&answer).with_context(|| format!("{url} does not answer in HTTP"))
+    read_status(&mut BufReader::new(stream)).with_context(|| format!("{url} does not answer in HTTP"))
 }
 
-fn status(answer: &[u8]) -> Option<u16> {
-    std::str::from_utf8(answer.get(9..12)?).ok()?.parse().ok().filter(|_| answer.starts_with(b"HTTP/1."))
+/// Reads an answer, as far as its length is known: a server may keep the connection open in spite of `close`.
+fn read_status(answer: &mut impl BufRead) -> Result<u16> {
+    let mut line = String::new();
+    answer.read_line(&mut line)?;
+    let status = line.strip_prefix("HTTP/1.").and_then(|rest| rest.get(2..5)?.parse().ok());
+    let mut length = 0;
+    while line.trim_end() != "" {
+        line.clear();
+        answer.read_line(&mut line)?;
+        if let Some((name, value)) = line.split_once(':')
+            && name.eq_ignore_ascii_case("content-length")
+        {
+            length = value.trim().parse()?;
+        }
+    }
+    answer.take(length).read_to_end(&mut Vec::new())?;
+    status.context("no status")
 }
 
 /// `asked` if it is free, or the next port that is; 0 asks for any.
@@ -83,23 +92,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_status_of_an_answer_is_read_and_silence_is_an_error() {
+    fn the_status_is_read_though_the_connection_stays_open() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/items/1?x=2", listener.local_addr().unwrap());
         let server = thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
             let mut asked = [0; 512];
             let length = stream.read(&mut asked).unwrap();
-            stream.write_all(b"HTTP/1.1 402 Payment Required\r\ncontent-length: 0\r\n\r\n").unwrap();
-            drop(stream);
+            stream.write_all(b"HTTP/1.1 402 Payment Required\r\nContent-Length: 4\r\n\r\nbody").unwrap();
             // The second caller is accepted by the system, and hears nothing.
             thread::sleep(Duration::from_millis(300));
             String::from_utf8_lossy(&asked[..length]).into_owned()
         });
-        assert_eq!(get(&url, Some("a.b.c"), ANSWER_LIMIT).unwrap(), 402);
-        assert!(get(&url, None, Duration::from_millis(50)).is_err());
+        assert_eq!(get(&url, Some("a.b.c"), Duration::from_millis(200)).unwrap(), 402);
+        assert!(get(&url, None, Duration::from_millis(20)).is_err());
         let asked = server.join().unwrap();
         assert!(asked.starts_with("GET /items/1?x=2 HTTP/1.1\r\n"), "{asked}");
         assert!(asked.contains("\r\nauthorization: Bearer a.b.c\r\n\r\n"), "{asked}");
+    }
+
+    #[test]
+    fn other_answers_are_errors() {
+        for answer in ["", "SSH-2.0\r\n\r\n", "HTTP/1.1 abc\r\n\r\n"] {
+            assert!(read_status(&mut answer.as_bytes()).is_err(), "{answer}");
+        }
+        assert_eq!(read_status(&mut "HTTP/1.1 204 No Content\r\n\r\n".as_bytes()).unwrap(), 204);
     }
 }
