@@ -1,11 +1,11 @@
-// Makes what the subjects are asked and answer from: customers in the publish schema and as a JSON document each,
+// Makes the subjects' data and requests: customers in the publish schema and as a JSON document each,
 // keys, tokens, and lists of requests with the only right answers. Usage: node make.mjs DIR '{"customers":…}'
 import { createHmac, generateKeyPairSync, randomBytes, sign } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 const [dir, settings] = process.argv.slice(2);
-// catalogues: of how many customers each, the largest first. lists: name -> { alg, tokens, customers: of whom they are,
+// catalogues: their numbers of customers, the largest first. lists: name -> { alg, tokens, customers: how many have tokens,
 // items: asked for with each token, unlike: whether no two URLs are the same, denied and written: shares, order }.
 const { catalogues, lists } = JSON.parse(settings);
 const customers = Math.max(...catalogues);

@@ -16,7 +16,6 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// This machine.
     pub fn here() -> Self {
         let read = |path| fs::read_to_string(path).unwrap_or_default();
         let sysctl = |name: &str| job::stdout(Command::new("sysctl").args(["-n", name])).ok();
@@ -30,7 +29,6 @@ impl Machine {
         }
     }
 
-    /// For people.
     pub fn describe(&self) -> String {
         let Self { cpu, cores, memory_bytes, system } = self;
         let memory = memory_bytes.map(|bytes| format!(", {} of memory", Unit::Bytes.show(bytes as f64)));
@@ -38,7 +36,6 @@ impl Machine {
         format!("{cores} {noun} of {cpu}{}, {system}", memory.unwrap_or_default())
     }
 
-    /// For programs.
     pub fn json(&self) -> Value {
         let Self { cpu, cores, memory_bytes, system } = self;
         json!({ "cpu": cpu, "cores": cores, "memory_bytes": memory_bytes, "system": system })

@@ -12,17 +12,12 @@ pub fn median(samples: &[f64]) -> Option<f64> {
 /// What a number counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
-    /// A plain count.
     Count,
-    /// A rate.
     PerSecond,
     /// Bytes, shown in KiB, MiB and GiB.
     Bytes,
-    /// Seconds.
     Secs,
-    /// Nanoseconds.
     Nanos,
-    /// A ratio.
     Times,
 }
 

@@ -11,10 +11,7 @@ const END: &str = "<!--/-->";
 pub type Values = BTreeMap<String, String>;
 
 /// `page` with `values` in their places. A value of several lines becomes a block, indented as its marker is.
-/// Places without a value stay as they are.
-///
-/// # Errors
-/// A value has no place, or a place no end.
+/// Places without a value stay as they are; a value without a place is an error.
 pub fn fill(page: &str, values: &Values) -> Result<String> {
     let (mut filled, mut rest) = (String::new(), page);
     let mut unused: Vec<_> = values.keys().collect();

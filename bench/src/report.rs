@@ -24,11 +24,8 @@ pub struct Destination {
 pub enum Target {
     /// No more is known than the figure.
     None,
-    /// At least this.
     AtLeast(f64),
-    /// At most this.
     AtMost(f64),
-    /// Exactly this.
     Exactly(f64),
 }
 
@@ -53,7 +50,6 @@ impl Target {
     }
 }
 
-/// A measured number.
 #[derive(Clone, Debug)]
 pub struct Figure {
     /// The name in JSON.
@@ -107,7 +103,6 @@ impl Figure {
 /// A table with its heading.
 #[derive(Clone, Debug)]
 pub struct Section {
-    /// The heading.
     pub title: String,
     /// A line below the heading, which may be empty.
     pub note: String,
@@ -124,7 +119,6 @@ pub struct Report {
     pub command: String,
     /// Lines about the run as a whole.
     pub notes: Vec<String>,
-    /// The tables.
     pub sections: Vec<Section>,
     /// The results for programs, beside command and machine.
     pub json: (&'static str, Value),

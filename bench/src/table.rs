@@ -5,8 +5,10 @@ use std::fmt::Write as _;
 /// A table in Markdown. Columns of numbers are aligned to the right.
 pub fn table<S: AsRef<str>>(head: &[S], rows: &[Vec<String>]) -> String {
     let head: Vec<_> = head.iter().map(|cell| cell.as_ref().to_owned()).collect();
-    let is_number =
-        |cell: &String| cell.starts_with(|first: char| first.is_ascii_digit() || "$<".contains(first));
+    // `1 change: time` is a label.
+    let is_number = |cell: &String| {
+        cell.starts_with(|first: char| first.is_ascii_digit() || "$<".contains(first)) && !cell.contains(':')
+    };
     let mut columns = Vec::new();
     for (at, title) in head.iter().enumerate() {
         let cells: Vec<_> = rows.iter().filter_map(|row| row.get(at)).collect();

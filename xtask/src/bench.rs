@@ -6,8 +6,8 @@ use anyhow::{Result, bail};
 
 use crate::{job::Job, native, paths::Paths, step::Step};
 
-/// Commands that time the product's own native code: optimised, or the figures mean nothing.
-const NATIVE: [&str; 2] = ["snapshot", "steps"];
+/// Arguments with which nothing is timed. Otherwise the program is optimised, or the figures mean nothing.
+const UNTIMED: [&str; 4] = ["scale", "--smoke", "--help", "-h"];
 
 /// Arguments of `cargo xtask bench` and `cargo xtask scale`.
 #[derive(clap::Args)]
@@ -35,11 +35,10 @@ pub fn smoke(paths: &Paths, args: &[&str]) -> Result<()> {
 }
 
 fn call(paths: &Paths, args: &[&str]) -> Result<u8> {
-    let is_optimised = !args.contains(&"--smoke") && args.first().is_some_and(|first| NATIVE.contains(first));
-    let profile = if is_optimised { "release" } else { "dev" };
+    let is_timed = !args.iter().any(|arg| UNTIMED.contains(arg));
+    let profile = if is_timed { "release" } else { native::DEV };
     let step = Step::new(paths, "bench", "building the benchmarks", native::EXPECTED);
-    let options = ["--package", "admit-bench", "--profile", profile];
-    let [program] = native::build(paths, &step, &options, ["admit-bench"])?;
+    let program = native::build(paths, &step, "admit-bench", profile)?;
     let mut bench = Command::new(program);
     let status = Job::spawn(bench.args(args).current_dir(&paths.root))?.wait()?;
     Ok(status.code().and_then(|code| code.try_into().ok()).unwrap_or(1))

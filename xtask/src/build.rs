@@ -20,7 +20,7 @@ use crate::{
     tools::{WASM_BINDGEN, WORKER_BUILD},
 };
 
-/// What the Worker is compiled from.
+/// The sources of the Worker.
 const INPUTS: [&str; 8] = [
     "src",
     "crates/snapshot/src",
@@ -39,7 +39,7 @@ const GENERATED: &str = "build/generated.js";
 const MODULES: [(&str, &str); 2] =
     [("src/worker/entry.js", "build/index.js"), ("src/worker/kept.mjs", "build/kept.mjs")];
 
-/// All that is deployed, in `build`.
+/// The files that are deployed, in `build`.
 pub const DEPLOYED: [&str; 4] = ["index.js", "generated.js", "kept.mjs", "index_bg.wasm"];
 
 /// The profile of `Cargo.toml` that everything for Wasm is built with.

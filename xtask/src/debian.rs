@@ -88,7 +88,7 @@ fn apt(paths: &Paths, about: &str, expected: &str, args: &[&str]) -> Result<()> 
     let root = job::stdout(Command::new("id").arg("-u"))? == "0";
     let mut command = Command::new(if root { "apt-get" } else { "sudo" });
     if !root {
-        // -n: fail rather than wait for a password that nobody can type.
+        // -n: fail rather than wait for a password that no person is there to type.
         command.args(["-n", "apt-get"]);
     }
     command.args(args).env("DEBIAN_FRONTEND", "noninteractive");

@@ -1,4 +1,4 @@
-//! What is checked before wrangler deploys: `admit check-config`. `wrangler dev` has `.dev.vars`, and is not held up.
+//! The check before wrangler deploys: `admit check-config`. `wrangler dev` has `.dev.vars`, and goes unchecked.
 
 use std::{
     env,
@@ -16,7 +16,7 @@ const DEPLOYS: [&str; 2] = ["deploy", "versions upload"];
 /// Processes above this one that are looked at: cargo, a shell or two, node, npx.
 const ANCESTORS_MAX: usize = 12;
 
-/// What wrangler was asked to deploy. It tells its build command nothing of this: its command line does.
+/// The deployment that wrangler was asked for, from its command line: it tells its build command nothing of it.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Asked {
     /// `--env`; an empty name is the top level.
@@ -49,7 +49,7 @@ pub fn before_deploy(paths: &Paths, environment: Option<&str>) -> Result<()> {
     Ok(())
 }
 
-/// What the command line says, if it is wrangler's.
+/// The request of a command line, if it is wrangler's.
 fn asked(arguments: &str) -> Option<Asked> {
     let mut words =
         arguments.split(' ').filter(|word| !word.is_empty()).skip_while(|word| !is_wrangler(word));
@@ -61,7 +61,7 @@ fn asked(arguments: &str) -> Option<Asked> {
             Some((name, value)) => (name, Some(value.to_owned())),
             None => (word, None),
         };
-        // A value that is empty leaves nothing behind: the next word is another option, or there is none.
+        // A value that is empty leaves nothing behind: the next word is another option, or missing.
         let mut value =
             || value.clone().or_else(|| words.next_if(|next| !next.starts_with('-')).map(str::to_owned));
         match name {

@@ -106,7 +106,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What people need to go on, in a dozen lines; everything else is in files.
+/// The addresses and files that people need to go on, in a dozen lines.
 fn describe(paths: &Paths, run: &Run, keys: &DevKeys, personas: &[Persona], option: &str) -> String {
     let dir = paths.shown(&run.dir);
     let mut text = format!("\nWorker   {}\n", run.edge_url);
@@ -127,7 +127,7 @@ fn describe(paths: &Paths, run: &Run, keys: &DevKeys, personas: &[Persona], opti
     text + "\n`cargo xtask token` lists the other viewers. Ctrl-C stops everything."
 }
 
-/// Removes what an earlier run has stored, unless it is to be kept: the samples' moments count from now, so that
+/// Removes the data of an earlier run, unless `keep` is set: the samples' moments count from now, so that
 /// data of yesterday would not answer as the viewers' descriptions say.
 fn forget(dir: &Path, keep: bool) -> Result<()> {
     let mut files = LOGS.to_vec();
@@ -155,7 +155,7 @@ fn choose_port(asked: Option<u16>) -> Result<u16> {
     Ok(free)
 }
 
-/// What stands behind the Worker, if anything does.
+/// The origin behind the Worker, if it has one.
 fn origin_of(args: &Args, paths: &Paths, keys: &DevKeys, port: u16, dir: &Path) -> Result<Option<Origin>> {
     if args.edge_only {
         return Ok(None);
@@ -225,7 +225,7 @@ impl Drop for Parts<'_> {
     }
 }
 
-/// Publishes the sample catalogue to a Worker that nobody else publishes to.
+/// Publishes the sample catalogue to a Worker without a publisher.
 fn publish_once(paths: &Paths, keys: &DevKeys, edge_url: &str) -> Result<()> {
     let mut publish = keys.admit();
     publish

@@ -1,4 +1,4 @@
-//! `cargo xtask doctor`: what is there, what is missing, and who can get it.
+//! `cargo xtask doctor`: the tools that are there, and those that are missing, with the way to get them.
 
 use std::process::{Command, ExitCode};
 
@@ -11,7 +11,7 @@ use crate::{
     tools,
 };
 
-/// How a missing thing is got.
+/// How a missing tool is got.
 enum Remedy {
     Setup(&'static str),
     Person(&'static str),

@@ -12,10 +12,10 @@ use serde_json::Value;
 
 use crate::{job, paths::Paths, step::Step, tools};
 
-/// What one input may take. The slowest of the corpus takes milliseconds.
+/// The most seconds of one input. The slowest of the corpus takes milliseconds.
 const INPUT_MAX_SECS: u32 = 10;
 
-/// Memory of a target. Inputs are at most some kilobytes, and no reader may make much more of them.
+/// Memory of a target. Inputs have some kilobytes at most, and no reader may make much more of them.
 const MEMORY_MAX_MB: u32 = 2_048;
 
 /// The longest file of a corpus, as `fuzz/targets/tests/corpus.rs` has it.
@@ -30,7 +30,7 @@ pub struct Args {
     /// How long each target runs
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_440))]
     minutes: u32,
-    /// Then write the smallest inputs that cover what was covered to fuzz/corpus/
+    /// Then write the smallest inputs with the same coverage to fuzz/corpus/
     #[arg(long)]
     keep: bool,
 }
@@ -40,7 +40,7 @@ struct Target {
     max_len: u64,
 }
 
-/// What a run came to.
+/// The counts of a run.
 struct Outcome {
     runs: u64,
     coverage: u64,
@@ -212,7 +212,7 @@ fn lines(dir: &Path) -> Result<Vec<String>> {
     Ok(lines)
 }
 
-/// A corpus that keeps the lines of `old`, which people have chosen, and has as many `new` ones as fit.
+/// A corpus that keeps the lines of `old`, which people have chosen, and adds `new` ones while they fit.
 fn packed(old: &str, new: Vec<String>) -> String {
     let mut text = format!("{}\n", old.trim_end());
     for line in new.iter().filter(|line| !line.is_empty() && !old.lines().any(|known| known == **line)) {

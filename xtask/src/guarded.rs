@@ -54,7 +54,7 @@ impl Guarded {
         Ok(Self { job: Job::spawn(&mut command)?, name, log })
     }
 
-    /// Waits until `is_ready` says so; otherwise it says what it saw last. Asked often, so that it has to be quick.
+    /// Waits until `is_ready` is `Ok`; its errors say what it saw. It is asked often, and must be quick.
     pub fn wait_until(
         &mut self,
         limit: Duration,
@@ -110,7 +110,7 @@ pub struct GuardArgs {
 /// Runs a command until it ends or our standard input closes, then ends the whole process group.
 pub fn guard(args: &GuardArgs) -> Result<ExitCode> {
     let (program, rest) = args.command.split_first().context("no command to guard")?;
-    // The group that is killed at the end must be ours alone, whoever started us.
+    // The group that is killed at the end must be ours alone, however we were started.
     setpgid(None, None)?;
     let closed = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&closed);
@@ -147,7 +147,7 @@ pub fn guard(args: &GuardArgs) -> Result<ExitCode> {
         None => "was stopped".to_owned(),
     };
     eprintln!("guard: {program} {how}");
-    // Whatever is left, ourselves included.
+    // The rest of the group, ourselves included.
     kill_current_process_group(Signal::KILL)?;
     Ok(ExitCode::FAILURE)
 }

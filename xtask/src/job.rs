@@ -32,7 +32,7 @@ pub fn watch_signals() -> Result<()> {
     Ok(())
 }
 
-/// Whether somebody asked us to stop.
+/// Whether a signal asked us to stop.
 pub fn interrupted() -> bool {
     INTERRUPTED.load(Ordering::Relaxed)
 }
@@ -126,7 +126,7 @@ impl Drop for Job {
     }
 }
 
-/// Removes what `cargo run` tells us about the package xtask: a nested Cargo would hand it on to build
+/// Removes the variables of `cargo run` about the package xtask: a nested Cargo would hand them on to build
 /// scripts, and those that watch it (ring's does) would be built again at every change of caller.
 fn forget_cargo(command: &mut Command) -> &mut Command {
     for (name, _) in std::env::vars_os() {

@@ -68,7 +68,7 @@ fn dir(paths: &Paths) -> PathBuf {
     paths.dev().join("keys")
 }
 
-/// What a publisher's token says beside its issuer.
+/// The claims of a publisher's token, without its issuer.
 fn publisher_claims() -> Map<String, Value> {
     let claims = json!({ "sub": "dev-sync", "scope": "snapshot:publish" });
     claims.as_object().cloned().unwrap_or_default()
@@ -166,7 +166,7 @@ impl DevKeys {
         self.token(PUBLISHER, &publisher_claims(), 3_600)
     }
 
-    /// A token that may read what is published, for a day.
+    /// A token that may read the published snapshot, for a day.
     pub fn operator_token(&self) -> Result<String> {
         let claims = json!({ "sub": "dev-operator", "scope": "snapshot:read" });
         self.token(PUBLISHER, &claims.as_object().cloned().unwrap_or_default(), 86_400)
@@ -185,7 +185,7 @@ impl DevKeys {
         Ok(vars)
     }
 
-    /// What `ISSUERS` holds.
+    /// The entries of `ISSUERS`.
     pub fn issuer_entries(&self) -> Result<Vec<Value>> {
         let entry = |issuer: &Issuer| -> Result<Value> {
             let mut entry = issuer.config.clone();
@@ -207,7 +207,7 @@ impl DevKeys {
         self.secret("feed-secret")
     }
 
-    /// What the local Worker shows to the local origin (`ORIGIN_SECRET`), made at first use.
+    /// The secret by which the local origin knows the local Worker (`ORIGIN_SECRET`), made at first use.
     pub fn edge_secret(&self) -> Result<String> {
         self.secret("origin-secret")
     }

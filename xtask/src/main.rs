@@ -31,13 +31,13 @@ enum Command {
     Docs,
     /// Build the Worker for release and check its size
     Build(build::Args),
-    /// Measure what things cost on this machine
+    /// Measure checks, snapshots and steps on this machine
     Bench(bench::Args),
     /// Try readers of foreign bytes with millions of inputs
     Fuzz(fuzz::Args),
     /// Get what the other commands need: Wasm target, tools, npm packages, development keys
     Setup,
-    /// Say what is installed, what is missing and how `setup` would get it
+    /// List installed and missing tools, and how `setup` would get them
     Doctor,
     /// Compute how far the design carries, and write docs/scale.md
     Scale(bench::Args),

@@ -10,31 +10,26 @@ use crate::{paths::Paths, step::Step};
 /// How long a build takes, for people.
 pub const EXPECTED: &str = "minutes at first, then seconds";
 
-/// Builds with `cargo build` and `args`, as `step`, and returns where the programs called `names` are.
-pub fn build<const N: usize>(
-    paths: &Paths,
-    step: &Step<'_>,
-    args: &[&str],
-    names: [&str; N],
-) -> Result<[PathBuf; N]> {
+/// The profile of programs that run while we develop and test.
+pub const DEV: &str = "dev";
+
+/// Builds a program of the workspace in a Cargo profile, as `step`, and returns where it is.
+///
+/// Cargo chooses the features of dependencies for all packages that are selected. With the whole workspace selected
+/// they are those of the tests, and nothing is compiled twice.
+pub fn build(paths: &Paths, step: &Step<'_>, program: &str, profile: &str) -> Result<PathBuf> {
     let mut cargo = Command::new("cargo");
-    cargo.args(["build", "--locked", "--message-format=json-render-diagnostics"]).args(args);
+    cargo.args(["build", "--locked", "--message-format=json-render-diagnostics", "--workspace"]);
+    cargo.args(["--bin", program, "--profile", profile]);
     cargo.current_dir(&paths.root).env("CARGO_TARGET_DIR", &paths.target);
     let messages = step.output(&mut cargo)?;
-    let found = names.map(|name| {
-        executable(&messages, name).with_context(|| format!("cargo build made no program called {name}"))
-    });
-    let mut programs = Vec::with_capacity(N);
-    for program in found {
-        programs.push(program?);
-    }
-    programs.try_into().map_err(|_| anyhow::anyhow!("cargo build made too few programs"))
+    executable(&messages, program).with_context(|| format!("cargo build made no program called {program}"))
 }
 
 /// Builds the `admit` command.
 pub fn admit(paths: &Paths, quiet: bool) -> Result<PathBuf> {
     let step = Step::new(paths, "admit", "building the admit command", EXPECTED).quietly(quiet);
-    build(paths, &step, &["--package", "admit-cli", "--bin", "admit"], ["admit"]).map(|[admit]| admit)
+    build(paths, &step, "admit", DEV)
 }
 
 /// Where Cargo says that it put the program: Cargo's configuration decides about the directory.

@@ -76,16 +76,16 @@ fn signal(dir: &Path) {
     }
 }
 
-/// What stands behind the Worker.
+/// The origin behind the Worker.
 #[derive(Clone, Debug)]
 pub struct Origin {
     /// Where it answers, without a slash at the end.
     pub url: String,
     /// The bearer by which it lets the publisher read its export and feed, if it wants one.
     pub feed_token: Option<String>,
-    /// What the Worker shows to it, so that it believes what the Worker says of viewers.
+    /// The secret by which it knows the Worker, and believes its statements about viewers.
     pub edge_secret: Option<String>,
-    /// What it is run by, unless somebody else runs it.
+    /// Program and database of the reference origin; `None` for an origin of the developer's own.
     pub reference: Option<Reference>,
     /// The issuers that the Worker trusts because of it: entries of `ISSUERS`.
     pub issuers: Vec<Value>,
@@ -105,7 +105,7 @@ impl Origin {
     /// The reference origin on `port`, its database in `dir`. Builds it.
     pub fn reference(paths: &Paths, keys: &DevKeys, port: u16, dir: &Path) -> Result<Self> {
         let step = Step::new(paths, "origin", "building the origin", native::EXPECTED);
-        let [program] = native::build(paths, &step, &["--package", "origin"], ["origin"])?;
+        let program = native::build(paths, &step, "origin", native::DEV)?;
         let url = format!("http://127.0.0.1:{port}");
         let issuer = json!({
             "issuer": ISSUER,
@@ -152,7 +152,7 @@ pub fn start<'a>(
                 command.envs(keys.vars()?);
                 command.envs(origin.feed_token.as_ref().map(|token| ("ORIGIN_FEED_SECRET", token)));
                 command.envs(origin.edge_secret.as_ref().map(|secret| ("ORIGIN_SECRET", secret)));
-                // Sign-in as the older SDKs do it is to be tried here, too.
+                // Sign-in as the older SDKs do it is tried here, too.
                 command.arg("--allow-password-grant");
                 Ok(())
             })?;

@@ -20,7 +20,7 @@ pub struct Paths {
     pub target: PathBuf,
     /// This program. Asked once: a nested `cargo test` replaces the file, and then Linux calls it deleted.
     pub exe: PathBuf,
-    /// What is costly to make and shared by all clones: tools and the Wasm standard library.
+    /// Tools and the Wasm standard library: costly to make, and shared by all clones.
     pub cache: PathBuf,
 }
 
@@ -35,7 +35,7 @@ impl Paths {
         Ok(Self { root, target, exe, cache: cache_dir()? })
     }
 
-    /// Makes what another checkout has compiled in our target directory be compiled again: Cargo takes a copied
+    /// Cleans our target directory of the packages that another checkout compiled: Cargo takes a copied
     /// directory for fresh, and then tests read the files and run the programs of the checkout that it was copied from.
     pub fn claim_target(&self) -> Result<()> {
         let stamp = self.target.join("xtask").join("checkout");
@@ -50,7 +50,7 @@ impl Paths {
             let names = packages.filter_map(|package| package.get("name")?.as_str());
             let mut clean = Command::new("cargo");
             clean.arg("clean").current_dir(&self.root).env("CARGO_TARGET_DIR", &self.target);
-            // We run still, and our guards are to be started.
+            // This program runs still, and will start guards.
             for name in names.filter(|name| *name != env!("CARGO_PKG_NAME")) {
                 clean.args(["--package", name]);
             }

@@ -1,4 +1,4 @@
-//! The sample viewers: tokens for them, and what the Worker must answer them.
+//! The sample viewers: their tokens, and the answers that the Worker owes them.
 
 use std::{
     fs,
@@ -23,7 +23,7 @@ const TTL_SECS: i64 = 30 * 86_400;
 /// Where a run keeps its personas.
 pub const FILE: &str = "personas.json";
 
-/// Where a run keeps the operator's token, which may read what is published.
+/// Where a run keeps the operator's token, which may read the published snapshot.
 pub const OPERATOR_FILE: &str = "operator.token";
 
 /// How `cargo xtask token` calls it.
@@ -74,7 +74,7 @@ pub fn write(dir: &Path, personas: &[Persona]) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// Writes the operator's token into `dir`. It reads what is published, so only its owner may read it.
+/// Writes the operator's token into `dir`. It reads the published snapshot, so only its owner may read it.
 pub fn write_operator(dir: &Path, token: &str) -> Result<()> {
     let path = dir.join(OPERATOR_FILE);
     private::write(&path, token).with_context(|| format!("cannot write {}", path.display()))
@@ -101,7 +101,7 @@ pub fn read(dir: &Path) -> Result<Vec<Persona>> {
     all.with_context(|| format!("{} is not a file of personas", path.display()))
 }
 
-/// Asks the Worker what every persona expects and prints a table; returns how many answers were right and wrong.
+/// Asks the Worker each persona's questions and prints a table; returns how many answers were right and wrong.
 pub fn check(personas: &[Persona]) -> Result<(usize, usize)> {
     let (mut right, mut wrong) = (0, 0);
     println!("{:<30} {:<8} {:>8} {:>8}", "persona", "question", "expected", "answered");
@@ -175,7 +175,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     let personas = read(&dir)?;
     let Some(name) = &args.name else {
         println!("{}", list(&personas));
-        println!("{OPERATOR}: no viewer. The token may read what is published");
+        println!("{OPERATOR}: not a viewer. The token may read what is published");
         return Ok(ExitCode::SUCCESS);
     };
     if name == OPERATOR {

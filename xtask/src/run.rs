@@ -1,4 +1,4 @@
-//! One run of `cargo xtask dev`: its directory, whether it runs still, and what other commands need to know of it.
+//! One run of `cargo xtask dev`: its directory, whether it runs still, and its addresses for other commands.
 //!
 //! A running `dev` holds a lock on `run.lock` in its directory, and describes itself in `run.json`. The operating
 //! system releases the lock however `dev` ends.
@@ -66,7 +66,7 @@ impl Selection {
     }
 }
 
-/// What `cargo xtask dev` says of itself.
+/// A run's description of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Run {
     /// Its directory.

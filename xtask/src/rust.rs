@@ -86,7 +86,7 @@ impl WasmRust {
         job::stdout(Command::new(program).arg("--version")).is_ok()
     }
 
-    /// Throws away what another standard library compiled.
+    /// Throws away the output of another standard library.
     pub fn clean_if_changed(&self, paths: &Paths) -> Result<()> {
         let dir = paths.target.join(WASM_TARGET);
         let stamp = dir.join("admit-std");

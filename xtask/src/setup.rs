@@ -1,4 +1,4 @@
-//! Everything that the other commands need, got without a person.
+//! Gets everything that the other commands need, without a person.
 
 use std::process::ExitCode;
 
@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use crate::{keys, node, paths::Paths, rust::WasmRust, tools};
 
-/// What a build needs. Quick when all of it is there.
+/// Gets everything for a build. Quick when all of it is there.
 pub fn build_tools(paths: &Paths) -> Result<WasmRust> {
     paths.claim_target()?;
     let rust = WasmRust::ensure(paths)?;

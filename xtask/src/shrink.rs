@@ -1,4 +1,4 @@
-//! What makes the Worker's Wasm smaller once worker-build has made it.
+//! Makes the Worker's Wasm smaller once worker-build has made it.
 
 use std::{fs, path::Path, process::Command};
 
@@ -30,7 +30,7 @@ pub const fn describe() -> (&'static str, [&'static str; 7], [&'static str; 4]) 
     (USED_EXPORTS, FEATURES, PASSES)
 }
 
-/// Drops what cannot be reached from the module at `wasm`, and its names.
+/// Drops the unreachable parts of the module at `wasm`, and its names.
 pub fn shrink(paths: &Paths, wasm: &Path, quiet: bool) -> Result<()> {
     let dir = paths.target.join("xtask");
     fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;

@@ -117,7 +117,7 @@ pub fn tail(path: &Path, lines: usize) -> String {
     text.lines().skip(skip).collect::<Vec<_>>().join("\n")
 }
 
-/// What the person sees while a step runs.
+/// The line that people see while a step runs.
 struct Progress {
     about: String,
     quiet: bool,

@@ -4,10 +4,11 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Command, ExitCode},
+    thread::{self, ScopedJoinHandle},
     time::Duration,
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 
 use crate::{
     bench, build,
@@ -34,12 +35,12 @@ const DEV_LIMIT: Duration = Duration::from_secs(15 * 60);
 /// Arguments of `cargo xtask test`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Only what needs neither the Wasm toolchain nor Node.js
+    /// Only the parts that need neither the Wasm toolchain nor Node.js
     #[arg(long)]
     native: bool,
 }
 
-/// What became of one part.
+/// How a part ended.
 enum Outcome {
     Ran { ok: bool, tally: Tally },
     Skipped(&'static str),
@@ -57,10 +58,15 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     paths.claim_target()?;
     let rust = if args.native { None } else { Some(setup::build_tools(&paths)?) };
     let mut suite = Suite { paths: &paths, parts: Vec::new() };
-    suite.native()?;
-    if let Some(rust) = &rust {
-        suite.worker(rust)?;
-    }
+    thread::scope(|scope| {
+        // The Worker's build waits for its slowest step on one processor, in a directory of its own: beside the tests.
+        let build = rust.as_ref().map(|rust| {
+            let paths = &paths;
+            (rust, scope.spawn(move || build::worker(paths, rust, false, false)))
+        });
+        suite.native()?;
+        build.map_or(Ok(()), |(rust, build)| suite.worker(rust, build))
+    })?;
     Ok(suite.summary())
 }
 
@@ -76,11 +82,12 @@ impl Suite<'_> {
         self.command("lints", self.cargo(&clippy))?;
         let tests = ["test", "--locked", "--workspace", "--no-fail-fast", "--lib", "--bins", "--tests"];
         self.command("native tests", self.cargo(&tests))?;
-        // All packages, so that their features are those of the native tests, and nothing is compiled again.
-        let examples = self.cargo(&["test", "--locked", "--workspace", "--doc"]);
-        self.command("examples in the documentation", examples)?;
+        // With all packages, as above and below: with other ones Cargo would choose other features of dependencies, and
+        // compile most of them again.
+        let examples = ["test", "--locked", "--workspace", "--doc"];
+        self.command("examples in the documentation", self.cargo(&examples))?;
         let paths = self.paths;
-        // That they work at all; what they measure is nobody's test.
+        // Only that they work: no test depends on a figure.
         self.part("benchmarks", || bench::smoke(paths, &["snapshot"]).map(|()| Tally::default()))?;
         self.dependencies()
     }
@@ -103,7 +110,7 @@ impl Suite<'_> {
             deny
         };
         self.command("dependencies", deny(&["--offline", "check", "bans", "licenses", "sources"]))?;
-        // It comes from GitHub, which not every network reaches.
+        // It comes from GitHub, which some networks do not reach.
         let fetched = Step::new(paths, "advisories", "fetching the advisory database", "seconds")
             .within(FETCH_LIMIT)
             .run(&mut deny(&["fetch", "db"]));
@@ -114,7 +121,7 @@ impl Suite<'_> {
         self.command("advisories", deny(&["check", "--disable-fetch", "advisories"]))
     }
 
-    fn worker(&mut self, rust: &WasmRust) -> Result<()> {
+    fn worker(&mut self, rust: &WasmRust, build: ScopedJoinHandle<'_, Result<bool>>) -> Result<()> {
         if rust.has_clippy() {
             let packages =
                 ["--package", "admit", "--package", "snapshot-bench", "--package", "workers-rs-peer"];
@@ -128,8 +135,8 @@ impl Suite<'_> {
         }
         let paths = self.paths;
         let built = self.part("Worker build", || {
-            build::worker(paths, rust, false, false)?;
-            Ok(Tally::default())
+            let built = build.join().map_err(|_| anyhow!("the build panicked"))?;
+            built.map(|_| Tally::default())
         })?;
         if !built {
             self.skip("Worker tests", "there is no Worker");
@@ -141,10 +148,10 @@ impl Suite<'_> {
             println!("{}", size.describe());
             size.check().map(|()| Tally::default())
         })?;
-        // That every subject answers what it should; what it takes is nobody's test.
+        // Only that every subject answers correctly: no test depends on a figure.
         self.part("load benchmark", || bench::smoke(paths, &[]).map(|()| Tally::default()))?;
         let dir = paths.target.join("test-worker");
-        // From nothing each time: a first publish is part of what is tested.
+        // From nothing each time: the first publish is tested too.
         let _absent = fs::remove_dir_all(&dir);
         let mut started = None;
         self.part("dev", || {
@@ -160,7 +167,7 @@ impl Suite<'_> {
             Ok(Tally { passed, failed, ignored: 0 })
         })?;
         let with_worker = |tests| with_worker(tests, &dev.run);
-        let tests = ["test", "--locked", "--test", "blackbox", "--", "--ignored", "worker::"];
+        let tests = ["test", "--locked", "--workspace", "--test", "blackbox", "--", "--ignored", "worker::"];
         self.command("black-box tests", with_worker(self.cargo(&tests)))?;
         for (name, dir) in [("SDK tests", "tests/sdk"), ("entry tests", "tests/entry")] {
             let files = test_files(&paths.in_root(dir));
@@ -174,8 +181,9 @@ impl Suite<'_> {
             tests.arg("--test").args(files).current_dir(&paths.root);
             self.command(name, with_worker(tests))?;
         }
-        // Last: it stops the origin.
-        let mut tests = self.cargo(&["test", "--locked", "--test", "readme", "--", "--include-ignored"]);
+        // Last, because it stops the origin.
+        let mut tests =
+            self.cargo(&["test", "--locked", "--workspace", "--test", "readme", "--", "--include-ignored"]);
         tests.env("ADMIT_XTASK", &paths.exe);
         self.command("walk-through", with_worker(tests))?;
         self.part("dev to its end", || dev.stop().map(|()| Tally::default())).map(drop)
@@ -291,7 +299,7 @@ impl Dev {
     }
 }
 
-/// Tells tests where the Worker is, who its viewers are, and what is behind it.
+/// Gives tests the addresses of Worker and origin, the viewers and the database.
 fn with_worker(mut tests: Command, run: &Run) -> Command {
     tests.env("ADMIT_BASE_URL", &run.edge_url).env("ADMIT_PERSONAS", run.dir.join(personas::FILE));
     tests.env("ADMIT_DEV_DIR", &run.dir);

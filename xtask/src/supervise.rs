@@ -26,7 +26,7 @@ const PAUSE_MIN: Duration = Duration::from_secs(1);
 /// The longest pause: a part that cannot run must not fill its log and the terminal.
 const PAUSE_MAX: Duration = Duration::from_secs(30);
 
-/// A part that ran so long has recovered: the next pause is the shortest again.
+/// A part that ran for this time has recovered: the next pause is the shortest again.
 const STEADY: Duration = Duration::from_secs(60);
 
 /// A part starts in seconds on an idle machine. A busy one gets much more before it is called stuck, because wrangler
@@ -42,13 +42,13 @@ const CLOSE_PROBES: (Duration, Duration) = (job::POLL, Duration::from_secs(3));
 /// How long after such a loss: wrangler replaces a workerd within seconds.
 const SUSPICION: Duration = Duration::from_secs(30);
 
-/// So many probes in a row without an answer mean that a part hangs.
+/// Probes in a row without an answer that mean that a part hangs.
 const MISSES_MAX: u32 = 3;
 
 /// Lines of its log that are shown of a part that ended.
 const TAIL_LINES: usize = 6;
 
-/// Of so many failures in a row they are shown; further ones are a line each.
+/// Failures in a row for which they are shown; further ones are a line each.
 const TAILS_MAX: u32 = 2;
 
 type Start<'a> = Box<dyn Fn() -> Result<Guarded> + 'a>;
@@ -83,7 +83,7 @@ enum State {
         since: Stopwatch,
         pause: Duration,
     },
-    /// Somebody stopped it and will start it again.
+    /// Stopped by `cargo xtask origin --stop`, until it may start again.
     Stopped,
 }
 
@@ -148,7 +148,7 @@ impl<'a> Part<'a> {
         }
     }
 
-    /// Looks at it once and does what is due. What happened is told on standard error.
+    /// Looks at it once, acts, and tells events on standard error.
     pub fn tick(&mut self) -> Result<()> {
         match &mut self.state {
             State::Starting { process, since, probe } => {
@@ -221,12 +221,12 @@ impl<'a> Part<'a> {
         }
     }
 
-    /// Ends what is left of it, and tells what happened and when it starts again.
+    /// Ends the rest of it, and tells why and when it starts again.
     fn has_failed(&mut self, how: &str) {
         self.state = State::Stopped;
         if self.is_to_stay_stopped() {
             eprintln!("[{}] is stopped", self.name);
-            // What somebody asked for is not a failure, but the next start is worth a line.
+            // A stop on request is not a failure, but the next start is worth a line.
             self.failures = 1;
             return;
         }

@@ -1,4 +1,4 @@
-//! Runs a test runner, shows what it says and counts what it reports.
+//! Runs a test runner, shows its output and counts the results.
 
 use std::{
     io::{BufRead, BufReader, Read},

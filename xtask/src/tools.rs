@@ -72,7 +72,7 @@ impl Tool {
             // Unoptimised: compiling an optimised tool takes twice as long, and it then saves a second in a build.
             .arg("--debug")
             .env("CARGO_PROFILE_DEV_DEBUG", "0")
-            // The tools share many dependencies, so they share what is compiled on the way.
+            // The tools have many dependencies in common, which are compiled once.
             .env("CARGO_TARGET_DIR", build_dir(paths))
             .current_dir(&paths.root);
         Step::new(paths, self.package, &about, self.expected)

@@ -1,7 +1,7 @@
 // Writes the graph for wasm-metadce: the exports of the Wasm module in argv[2] that can be reached.
 //
 // Every class that a dependency exports to JavaScript, as wasm-streams and workers-rs do, brings its methods along,
-// used or not. A class is out of reach if nobody makes an object of it: Rust would import its constructor for that, and
+// used or not. A class is out of reach if no code makes an object of it: Rust would import its constructor for that, and
 // JavaScript would call one that Rust exports.
 import { readFileSync } from "node:fs";
 

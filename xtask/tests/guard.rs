@@ -27,7 +27,7 @@ fn guarded(script: &str) -> (Child, u32) {
     (guard, line.trim().parse().unwrap())
 }
 
-/// Whether a process lives. One that has ended but that nobody has waited for does not count.
+/// Whether a process lives. One that has ended without a parent to wait for it does not count.
 fn lives(process: u32) -> bool {
     let state = Command::new("ps").args(["-o", "stat=", "-p", &process.to_string()]).output().unwrap();
     let state = String::from_utf8(state.stdout).unwrap();

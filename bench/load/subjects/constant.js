@@ -1,4 +1,4 @@
-// A Worker that does nothing: the first floor. As many bytes as a real answer.
+// A Worker that does nothing: the first floor. Its answer has the size of a real one.
 import answer from "./constant.json";
 
 const body = JSON.parse(answer);

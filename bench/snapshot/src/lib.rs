@@ -1,5 +1,5 @@
-//! What reading a snapshot costs: the same code is timed natively (`main.rs`) and in workerd (`wasm.rs`).
-//! It goes through [`Version`], as the Worker does.
+//! Reads of a snapshot to be timed: natively (`bench/src/snapshot`) and in workerd (`wasm.rs`), by the same code. It goes
+//! through [`Version`], as the Worker does.
 
 pub mod cut;
 pub mod pack;
@@ -23,14 +23,14 @@ use admit::{
 
 use cut::{Cut, SIZES};
 
-/// What is done over and over.
+/// A kind of work to be repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Work {
     /// Nothing but the loop.
     Empty,
     /// From a customer's name to the key.
     Key,
-    /// From a key to the record in a loaded shard; there is no delta.
+    /// From a key to the record in a loaded shard, without a delta.
     Shard,
     /// From a key to the record in the delta.
     Delta,
@@ -59,7 +59,7 @@ impl Work {
     }
 }
 
-/// A loaded snapshot, and who is looked up in it.
+/// A loaded snapshot, and the customers that are looked up in it.
 #[derive(Debug)]
 pub struct Subject {
     plain: Version,
@@ -67,7 +67,7 @@ pub struct Subject {
     objects: ObjectCache,
     names: Vec<(String, String)>,
     keys: Vec<EntryKey>,
-    /// So many of the first keys are in the delta.
+    /// The number of first keys that are in the delta.
     in_delta: usize,
     /// Shards to load: the largest, and a typical one of each of [`SIZES`].
     loadable: Vec<(ObjectName, Rc<[u8]>)>,
@@ -75,8 +75,8 @@ pub struct Subject {
 }
 
 impl Subject {
-    /// Loads `pack` ([`pack`]). `names` has a customer on each line, namespace and subject apart by a tab, the
-    /// `in_delta` first of whom are in the delta.
+    /// Loads `pack` ([`pack`]). `names` has a customer on each line, namespace and subject separated by a tab; the first
+    /// `in_delta` lines are in the delta.
     pub fn new(pack: &[u8], names: &str, in_delta: usize) -> Result<Self, FormatError> {
         let mut parts = pack::Parts::new(pack);
         let mut part = || parts.next().ok_or(FormatError::Truncated);
@@ -133,8 +133,8 @@ impl Subject {
         self.loadable.get(which).map(|(_, shard)| &**shard).ok_or(FormatError::Truncated)
     }
 
-    /// Does `work` so many times, with another customer each time. Every look-up must find a record; what is
-    /// returned is the sum of their lengths.
+    /// Repeats `work`, with another customer each time. Every look-up must find a record; the result is the sum of their
+    /// lengths.
     pub fn repeat(&mut self, work: Work, times: u32) -> Result<u64, FormatError> {
         let Self { plain, with_delta, objects, names, keys, in_delta, cuts, .. } = self;
         let (first, rest) = keys.split_at(*in_delta);
@@ -183,7 +183,7 @@ impl Subject {
 
     /// The same without the digest.
     pub fn open(object: Vec<u8>) -> Result<usize, FormatError> {
-        // Whoever sees that only a few bytes of it are read need not make it.
+        // Hidden from the optimiser, which would skip the copy because only a few bytes are read.
         let object: Rc<[u8]> = black_box(Rc::from(black_box(object)));
         Ok(Table::of_shard(&object)?.len())
     }

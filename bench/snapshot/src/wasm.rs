@@ -32,14 +32,14 @@ pub fn shard(which: u32) -> Result<Uint8Array, JsError> {
     with_subject(|subject| Ok(Uint8Array::from(subject.shard(which as usize)?)))
 }
 
-/// Does the work of that name so many times.
+/// Repeats the work of that name.
 #[wasm_bindgen]
 pub fn do_work(work: &str, times: u32) -> Result<f64, JsError> {
     let work = Work::named(work).ok_or_else(|| JsError::new("no such work"))?;
     with_subject(|subject| Ok(subject.repeat(work, times)? as f64))
 }
 
-/// Loads a shard from JavaScript so many times as the Worker does: each time copied in, hashed, checked.
+/// Repeats what the Worker does with a shard from JavaScript: copy it in, hash it, check it.
 #[wasm_bindgen]
 pub fn load(which: u32, shard: &Uint8Array, times: u32) -> Result<u32, JsError> {
     let platform = platform()?;
@@ -77,8 +77,8 @@ pub fn open(shard: &Uint8Array, times: u32) -> Result<u32, JsError> {
     Ok(u32::try_from(entries).unwrap_or(u32::MAX))
 }
 
-/// Hashes so many bytes so many times, in Wasm or by the platform. The first time, which is not measured, both must
-/// come to the same.
+/// Hashes `len` bytes `times` times, in Wasm or by the platform. The first time, which is not measured, both must come
+/// to the same digest.
 #[wasm_bindgen]
 pub fn hash(len: usize, is_by_platform: bool, times: u32) -> Result<u32, JsError> {
     let bytes: Vec<u8> = (0..=u8::MAX).cycle().take(len).collect();

@@ -26,7 +26,6 @@ pub struct Cold {
 }
 
 impl Cold {
-    /// For people.
     pub const ABOUT: &str = "From the start of workerd to the first answer";
 
     /// The table of all starts.

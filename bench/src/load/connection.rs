@@ -16,7 +16,6 @@ pub struct Connection {
     read: Vec<u8>,
 }
 
-/// A complete answer.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Answer {
     pub status: u16,
@@ -34,7 +33,6 @@ impl Connection {
         Ok(Self { stream: TcpStream::from_std(stream), unsent: Vec::new(), read: Vec::new() })
     }
 
-    /// Begins a request.
     pub fn send(&mut self, request: &[u8]) -> Result<()> {
         self.unsent.clear();
         self.unsent.extend_from_slice(request);

@@ -55,10 +55,8 @@ pub struct Plan {
     pub order: Order,
 }
 
-/// One Worker.
 #[derive(Clone, Debug)]
 pub struct Driven {
-    /// Its name in the results.
     pub name: String,
     /// Where it answers, on this machine.
     pub port: u16,
@@ -278,7 +276,7 @@ impl Driven {
     }
 }
 
-/// CPU time of all threads of a process, by the kernel's own account; `None` where there is no such account. `stat`
+/// CPU time of all threads of a process, by the kernel's own account; `None` without one. `stat`
 /// counts in ticks of 10 ms, too coarse for a slice.
 fn cpu_nanos(pid: u32) -> Option<u64> {
     let mut sum = 0;

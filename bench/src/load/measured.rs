@@ -7,7 +7,6 @@ use serde::Serialize;
 /// The measurements of a subject in a scenario.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Measured {
-    /// The subject's name.
     pub name: String,
     /// Answers, all of them right.
     pub requests: u64,
@@ -30,7 +29,6 @@ pub struct Measured {
 /// A ratio over the rounds.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Ratio {
-    /// The median.
     pub median: f64,
     /// A quarter of the rounds has less.
     pub low: f64,
@@ -55,7 +53,6 @@ impl Ratio {
         Some(Self { median, low, high, error: (above - below) / 2.0 })
     }
 
-    /// For people, with its spread.
     pub fn show(self) -> String {
         let Self { median, low, high, error } = self;
         format!("{median:.3} ±{error:.3} ({low:.2} to {high:.2})")

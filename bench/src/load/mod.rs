@@ -1,6 +1,6 @@
 //! `cargo xtask bench`: the check against floors and peers, side by side in one workerd.
 //!
-//! [`scenarios`] says what is asked, [`subjects`] who answers. `bench/load/make.mjs` makes customers, tokens and lists of
+//! [`scenarios`] says which requests, [`subjects`] which Workers answer. `bench/load/make.mjs` makes customers, tokens and lists of
 //! [`requests`]; [`server`] starts workerd, [`drive`] measures, [`report`] shows.
 
 mod cold;

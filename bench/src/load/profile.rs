@@ -61,7 +61,7 @@ pub fn run(bench: &Bench) -> Result<Report> {
         // Where V8 says what it compiled, and `perf` looks for it.
         let _absent = fs::remove_file(format!("/tmp/perf-{}.map", server.pid()));
         let profiles = profiles?;
-        let (title, note) = (scenario.about.to_owned(), format!("`{}`", scenario.name));
+        let (title, note) = (format!("{}, profiled", scenario.about), format!("`{}`", scenario.name));
         sections.push(Section { title, note, table: markdown(&subjects, &profiles) });
         let by_subject = subjects
             .iter()

@@ -19,7 +19,6 @@ use crate::{
 /// The results of a scenario.
 pub struct Outcome {
     pub scenario: String,
-    /// For people.
     pub about: &'static str,
     /// The series that it is a point of, and its place there.
     pub growth: Option<(Axis, u64)>,
@@ -228,7 +227,6 @@ const GROWN: [(&str, Looks); 3] = [
     ("admit", ("#c63", "", 4.5)),
 ];
 
-/// Microseconds, for people.
 fn micros(value: f64) -> String {
     if value < 9_995.0 { format!("{value:.1} µs") } else { format!("{:.1} ms", value / 1e3) }
 }

@@ -9,9 +9,7 @@ use anyhow::{Context, Result, bail};
 pub struct Request {
     /// The whole request, ready to be sent.
     pub bytes: Vec<u8>,
-    /// The expected status.
     pub status: u16,
-    /// The expected body.
     pub body: Vec<u8>,
 }
 

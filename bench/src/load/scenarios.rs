@@ -14,9 +14,8 @@ use super::{
 /// The number that a series of scenarios increases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Axis {
-    /// Tokens in turn.
     Tokens,
-    /// Customers in the snapshot, over whom the same number of tokens lies each time.
+    /// Customers in the snapshot, each time with the same number of tokens.
     Customers,
 }
 
@@ -29,11 +28,10 @@ impl Axis {
         }
     }
 
-    /// For people.
     pub const fn about(self) -> &'static str {
         match self {
             Self::Tokens => "How the cost grows with tokens in turn",
-            Self::Customers => "How the cost grows with customers, over whom the same number of tokens lies",
+            Self::Customers => "How the cost grows with customers, for the same number of tokens",
         }
     }
 }
@@ -86,7 +84,6 @@ impl Scale {
         is_a_first_look: true,
         is_smoke: true,
     };
-    /// A first look.
     pub const QUICK: Self = Self {
         customers: 10_000,
         rounds: 10,
@@ -132,14 +129,10 @@ const WITHOUT_FLOORS: &[&str] = &["admit", "plain-cached", "hono-cached", "hono"
 const OF_ALGORITHM: &[&str] = &["floor", "admit", "plain-cached", "hono"];
 const OF_GROWTH: &[&str] = &["floor", "admit", "plain-cached"];
 
-/// A scenario.
 #[derive(Clone, Debug)]
 pub struct Scenario {
-    /// Its name.
     pub name: String,
-    /// For people.
     pub about: &'static str,
-    /// The surroundings.
     pub setting: Setting,
     /// Whether memory must be empty at the beginning.
     pub wants_new_process: bool,

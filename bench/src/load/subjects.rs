@@ -9,7 +9,6 @@ use xtask::{build::DEPLOYED, node, paths::Paths, rust::WasmRust, step::Step};
 #[derive(Clone, Copy, Debug)]
 pub struct Subject {
     pub name: &'static str,
-    /// For people.
     pub label: &'static str,
     /// The directory of its modules.
     pub modules: &'static str,

@@ -1,4 +1,4 @@
-//! The ratios between subjects that are to be reached.
+//! The target ratios between subjects.
 
 use super::{
     measured::{Measured, Ratio},

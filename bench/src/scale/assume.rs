@@ -22,7 +22,7 @@ pub const SHARD_TARGET: u64 = SHARD_TARGET_BYTES as u64;
 /// The size of shard that is nearest to being chosen instead.
 pub const LARGER_TARGET: u64 = 256 << 10;
 
-/// Bytes of a customer in a shard or a delta: the record and the table's entry of 24 bytes. `tests/docs/scale.rs`
+/// Bytes of a customer in a shard or a delta: the record and the table's entry of 24 bytes. `cli/tests/suite/scale.rs`
 /// measures it again.
 pub const RECORD_BYTES: u64 = 187;
 
@@ -35,7 +35,6 @@ pub const ZIPF_EXPONENT: f64 = 0.6;
 /// Most checks of a customer in a day. Zipf's law alone would let a few make thousands.
 pub const CHECKS_PER_DAY_MAX: f64 = 24.0;
 
-/// Points of presence.
 pub const POPS: usize = 100;
 
 /// Thousandths of a day's checks in each hour: a quiet night, and an evening peak at 20 h.

@@ -22,7 +22,6 @@ pub enum Method {
     KeyPerCustomer,
 }
 
-/// Writes to KV.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Written {
     /// Keys that are written.
@@ -33,7 +32,6 @@ pub struct Written {
     pub bytes: f64,
 }
 
-/// A day's writes.
 pub fn written(shape: &Shape, method: Method, change_rate: f64) -> Written {
     let changes = shape.customers as f64 * change_rate;
     let syncs = DAY_SECS / SYNC_SECS;
@@ -98,11 +96,8 @@ pub fn reads(shape: &Shape, tiers: &Tiers) -> f64 {
 /// A month's bill for KV, in dollars.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Bill {
-    /// For reads.
     pub reads: f64,
-    /// For writes and deletes.
     pub writes: f64,
-    /// For storage.
     pub stored: f64,
 }
 
@@ -118,7 +113,6 @@ impl Bill {
         }
     }
 
-    /// All of it.
     pub const fn total(&self) -> f64 {
         self.reads + self.writes + self.stored
     }

@@ -29,7 +29,6 @@ impl Pop {
         all as f64 * self.share
     }
 
-    /// Checks in a day.
     pub const fn checks_per_day(self, all: u64) -> f64 {
         self.customers(all) * CHECKS_PER_DAY
     }

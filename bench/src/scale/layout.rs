@@ -17,7 +17,6 @@ impl Layout {
         [Self::KeyPerCustomer].into_iter().chain(SHARD_TARGETS.map(Self::Shards))
     }
 
-    /// For people.
     pub fn name(self) -> String {
         match self {
             Self::KeyPerCustomer => "key per customer".to_owned(),
@@ -29,7 +28,6 @@ impl Layout {
 /// Numbers and sizes of a business's objects.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Shape {
-    /// Customers.
     pub customers: u64,
     /// How they are stored.
     pub layout: Layout,
@@ -39,9 +37,7 @@ pub struct Shape {
     pub object_bytes: f64,
     /// Pages of the index; 0 while the index itself holds all digests.
     pub pages: u64,
-    /// Bytes of a page.
     pub page_bytes: f64,
-    /// Bytes of the index.
     pub index_bytes: u64,
 }
 

@@ -1,4 +1,4 @@
-//! What `docs/scale.md` and its plot show of the model. The prose stands in the page; here are numbers and tables.
+//! The numbers, tables and plot of `docs/scale.md`, whose prose stands in the page.
 
 use anyhow::{Context, Result};
 
@@ -452,6 +452,11 @@ mod tests {
     #[test]
     fn the_prose_is_true() {
         let [one, ten, hundred, billion] = CUSTOMERS.map(|customers| Shape::new(customers, USUAL));
+        assert_eq!(
+            (SHARD_TARGET, (DIGEST_BYTES << PAGE_ABOVE_BITS)),
+            (64 << 10, 1 << 20),
+            "shards and pages"
+        );
         assert_eq!((one.pages, ten.pages), (0, 0));
         assert!(pages_of_memory(&hundred) < 1.0);
         assert!((pages_of_memory(&billion) - 4.0).abs() < 1e-9, "four times the memory");
@@ -477,7 +482,7 @@ mod tests {
         assert!(rates(0.0) < rates(0.01) && rates(0.01) < rates(0.1), "changes make shards cold");
     }
 
-    /// The page shows what is quick to compute as it is now; `cargo xtask scale --check` compares the rest.
+    /// The page has the present values that are quick to compute; `cargo xtask scale --check` compares the rest.
     #[test]
     fn the_page_is_current() {
         let page = std::fs::read_to_string("../docs/scale.md").unwrap();

@@ -18,7 +18,6 @@ const DISK_PER_CUSTOMER: u64 = 1_800;
 const PER_CUSTOMER: Duration = Duration::from_micros(500);
 const AT_LEAST: Duration = Duration::from_secs(120);
 
-/// Builds every size.
 pub fn run(bench: &Bench<'_>, sizes: &[u64]) -> Result<Vec<Figure>> {
     check_disk(bench.dir(), sizes.last().copied().unwrap_or(0))?;
     let mut taken = Vec::new();

@@ -30,7 +30,7 @@ const LOOK_AT_DISK: Duration = Duration::from_millis(200);
 pub struct Taken {
     /// From start to end.
     pub secs: f64,
-    /// Peak memory; `None` where there is no `/proc`.
+    /// Peak memory; `None` without `/proc`.
     pub memory_bytes: Option<u64>,
     /// Peak of temporary files.
     pub disk_bytes: u64,

@@ -1,4 +1,4 @@
-//! `cargo xtask bench snapshot`: what it costs to build, read and sync a snapshot.
+//! `cargo xtask bench snapshot`: the cost of building, reading and syncing a snapshot.
 
 mod building;
 mod child;
@@ -68,9 +68,9 @@ pub fn run(paths: &Paths, args: &Args) -> Result<Report> {
     if smallest < 2 {
         bail!("--customers: expected at least 2");
     }
-    let profile = if args.smoke { "dev" } else { "release" };
+    let profile = if args.smoke { native::DEV } else { "release" };
     let step = Step::new(paths, "bench-admit", "building the admit command", native::EXPECTED);
-    let [admit] = native::build(paths, &step, &["--package", "admit-cli", "--profile", profile], ["admit"])?;
+    let admit = native::build(paths, &step, "admit", profile)?;
     let bench = Bench { paths, admit, scratch: Scratch::new(paths)? };
     let mut groups = vec![("Building", building::run(&bench, &sizes)?)];
     groups.extend(reading::run(&bench, args.smoke)?);

@@ -28,11 +28,8 @@ pub fn item_of(customer: usize) -> i64 {
 
 /// The service's configuration and data.
 pub struct Business {
-    /// The Worker's variables.
     pub variables: Vec<(&'static str, String)>,
-    /// The snapshot.
     pub built: Built,
-    /// Its head, signed.
     pub head: String,
 }
 
