@@ -13,18 +13,18 @@ use sha2::{Digest as _, Sha256};
 
 /// Keeps named objects: Workers KV, a directory, memory.
 pub trait ObjectStore {
-    /// The value of `key`, or `None` when there is none. For an object that its digest names, both may come
-    /// from a cache of any age: whoever finds none, or not the object, asks [`Self::get_recent`] before
-    /// believing it. For any other key this is as recent as that. Of a value that is longer than
-    /// [`value_max_bytes`](crate::snapshot::store_key::value_max_bytes) one byte more is given, so that whoever reads it
-    /// refuses it.
+    /// The value of `key`; `None` if the key does not exist. For an object that its digest names, both answers may come
+    /// from a cache of any age: a caller that gets `None`, or other bytes, asks [`Self::get_recent`] before it believes
+    /// that. For any other key this is as recent as [`Self::get_recent`]. A value that is longer than
+    /// [`value_max_bytes`](crate::snapshot::store_key::value_max_bytes) is cut to one byte more than that, so that the
+    /// caller refuses it.
     ///
     /// # Errors
     /// When the store did not answer; whether the key exists is then unknown.
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError>;
 
-    /// The value of `key`, or `None` when there is none, from no cache that is older than the store's shortest
-    /// time: what the publisher needs, and whoever doubts what [`Self::get`] said.
+    /// As [`Self::get`], but from no cache that is older than the store's shortest time: for the publish API, and for
+    /// callers that doubt the answer of [`Self::get`].
     ///
     /// # Errors
     /// As [`Self::get`].
@@ -45,7 +45,7 @@ pub trait ObjectStore {
     async fn delete(&self, key: &str) -> Result<(), StoreError>;
 
     /// Some of the keys that begin with `prefix`, in ascending order: the first ones, or those behind a page
-    /// that ended with `cursor`. What was written or removed a moment ago may still be missing or listed.
+    /// that ended with `cursor`. A key that was written or removed a moment ago may still be missing or listed.
     ///
     /// # Errors
     /// When the store did not answer, or does not know the cursor.
@@ -81,7 +81,7 @@ pub trait IssuerKeys {
 pub enum KeyAnswer {
     /// 200: the document, with any content coding undone. Its `Content-Type` does not matter.
     Document(Vec<u8>),
-    /// 301, 302, 303, 307 or 308, and the header `Location`, empty when there is none.
+    /// 301, 302, 303, 307 or 308, and the header `Location`, or an empty text.
     Redirect(String),
 }
 
@@ -98,7 +98,7 @@ impl KeyAnswer {
 #[error("key source: {0}")]
 pub struct IssuerKeysError(pub String);
 
-/// The origin: where writes go, and who knows what the snapshot does not know yet.
+/// The upstream: it takes writes, and confirms denials.
 pub trait Upstream {
     /// The body of a client's request, passed on as it arrives.
     type Stream;
@@ -106,7 +106,7 @@ pub trait Upstream {
     /// Sends a request once and reads the whole answer. A redirect is an answer: it is not followed.
     ///
     /// # Errors
-    /// When there is no complete answer within the request's limits.
+    /// When no complete answer came within the request's limits.
     async fn send(
         &self,
         request: &UpstreamRequest<'_>,
@@ -140,7 +140,7 @@ pub enum UpstreamBody<'a, S> {
     Stream(S),
 }
 
-/// What is read of the headers of an origin's answer. Nothing else comes further: no cookies, no places of the
+/// The headers that are read of an upstream's answer. Others come no further: no cookies, no addresses of the
 /// origin's own, nothing of its connection.
 pub const ANSWER_HEADERS: [&str; 7] = [
     "content-type",
@@ -164,14 +164,14 @@ pub struct UpstreamAnswer {
 }
 
 impl UpstreamAnswer {
-    /// The value of a header, empty when there is none.
+    /// The value of a header, or an empty text.
     #[must_use]
     pub fn header(&self, name: &str) -> &str {
         self.headers.iter().find(|(known, _)| *known == name).map_or("", |(_, value)| value)
     }
 }
 
-/// There was no complete answer. Unless it says so, the origin may have done what it was asked.
+/// Why no complete answer came. Except after [`Self::Unreachable`], the upstream may have done what it was asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UpstreamError {
     /// No connection was made: the origin has not seen the request.
@@ -188,7 +188,7 @@ pub enum UpstreamError {
     TooLarge,
 }
 
-/// What is limited by the address that it comes from. Each is a binding of its own.
+/// The requests that are limited by the address that they come from. Each kind has a binding of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Limit {
     /// Sign-ins by a password, a code or a secret.
@@ -272,8 +272,8 @@ pub trait Platform {
     fn log(&self) -> &dyn Log;
     /// Random bytes.
     fn entropy(&self) -> &dyn Entropy;
-    /// SHA-256 of a whole object. What is hashed for a check is shorter than a call out of our own code is long, and
-    /// does not come here.
+    /// SHA-256 of a whole object. The texts that a check hashes are too short for a call out of our own code to pay, and
+    /// do not come here.
     fn sha256(&self, bytes: &[u8]) -> [u8; 32] {
         Sha256::digest(bytes).into()
     }

@@ -251,7 +251,7 @@ impl<P: Platform> Attempt<'_, P> {
         Ok(self.or_ask(read, Published::nothing(ServiceReason::Unreadable), || None))
     }
 
-    /// The snapshot's answer, unless the upstream is to be asked. `customer` finds number and UUID of the customer who
+    /// The snapshot's answer, unless it wants the upstream's confirmation. `customer` finds number and UUID of the customer who
     /// asks.
     fn or_ask(&self, read: &Read, answer: Published, customer: impl FnOnce() -> Option<(i64, Uuid)>) -> Next {
         let Published { reply, seq, is_stale } = answer;
@@ -317,7 +317,7 @@ impl Published {
 }
 
 impl ReadPlan {
-    /// The read, if the token permits it. `verify` gives the request's token. Of `/healthz` it shows what strangers see.
+    /// The read, if the token permits it. `verify` gives the request's token. For `/healthz` it gives the view that strangers have.
     ///
     /// # Errors
     /// As `verify`; and with the answer to a token that does not permit the read, or to invalid parameters.

@@ -96,7 +96,7 @@ pub struct AuditEvent<'a> {
     pub(super) change: &'a Change,
     pub(super) actor: &'a Actor,
     pub(super) request: &'a Request<'a>,
-    /// The answer; there is none if the client went away.
+    /// The answer; `None` if the client went away first.
     pub(super) reply: Option<&'a Reply>,
     /// The `seq` of the head that was published, or that the upstream's answer names.
     pub(super) seq: Option<u64>,
@@ -191,7 +191,7 @@ pub(super) fn claim(authorization: &str, name: &str) -> Option<Value> {
     claims.get_mut(name).map(Value::take)
 }
 
-/// As much of a client's text as an event has room for.
+/// The beginning of a client's text, cut to the room that an event has.
 pub(super) fn cut(text: &str) -> &str {
     text.get(..text.floor_char_boundary(AUDIT_VALUE_MAX_BYTES)).unwrap_or_default()
 }

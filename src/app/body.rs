@@ -16,7 +16,7 @@ pub trait RequestBody {
     /// When it is longer than `limit_bytes`, or the client went away.
     fn read(&mut self, limit_bytes: usize) -> impl Future<Output = Result<Vec<u8>, BodyError>>;
 
-    /// How long it is, as far as the client said: `Some(0)` is no body, `None` a body of unknown length.
+    /// How long it is, as far as the client said: `Some(0)` without a body, `None` for an unknown length.
     fn declared_bytes(&self) -> Option<usize>;
 
     /// The body as it arrives. With `keep`, it may be taken once more.

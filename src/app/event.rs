@@ -93,7 +93,7 @@ pub enum Event<'a> {
     Corrupt {
         /// The version that it belongs to.
         seq: u64,
-        /// What is wrong with it.
+        /// The problem.
         error: FormatError,
     },
     /// An issuer's fetched keys changed.
@@ -116,7 +116,7 @@ pub enum Event<'a> {
     KeysKept {
         /// The issuer's place in `ISSUERS`, from 0.
         issuer: usize,
-        /// What is wrong with the document; `null` if there was none.
+        /// The problem with the document; `null` without a document.
         problem: Option<&'a dyn Display>,
     },
     /// An issuer's keys could not be fetched.
@@ -137,7 +137,7 @@ pub enum Event<'a> {
     Origin {
         /// The request's id.
         request_id: &'a str,
-        /// What is wrong.
+        /// The problem.
         problem: &'a str,
         /// How often, since the last line of this kind.
         times: u32,

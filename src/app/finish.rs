@@ -23,7 +23,7 @@ use crate::{
 pub(super) enum Timing {
     /// Answered from memory.
     Memory,
-    /// Something was awaited, for so many milliseconds in all.
+    /// Something was awaited; the sum in milliseconds.
     Loaded { dur_ms: u64 },
 }
 

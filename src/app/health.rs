@@ -10,12 +10,12 @@ use crate::{
     },
 };
 
-/// What is known about the snapshot that this isolate answers from.
+/// The snapshot that this isolate answers from, and its state.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Health<'a> {
     pub version: &'a Version,
     pub objects: &'a ObjectCache,
-    /// How the snapshot is, in a word: `ok`, or what is worst about it.
+    /// The snapshot's state, in a word: `ok`, or the worst problem.
     pub condition: &'static str,
 }
 

@@ -1,4 +1,4 @@
-//! What memory lacks for an answer, and how a request waits for it.
+//! The parts that memory lacks for an answer, and how a request waits for them.
 
 use futures_util::{FutureExt as _, future::join};
 
@@ -60,7 +60,7 @@ impl Patience {
     }
 }
 
-/// Loads what is missing, for a request that may or may not wait for others.
+/// Loads the parts that memory lacks, for a request that may or may not wait for others.
 pub(super) struct Supply<'a, P: Platform> {
     pub library: Loader<'a, P>,
     pub keys: KeyLoader<'a, P>,

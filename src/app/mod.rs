@@ -1,7 +1,8 @@
 //! The whole service, with no platform in it.
 //!
-//! [`App::answer`] is synchronous and does no I/O: it answers from memory, or gives what is [`Pending`].
-//! [`App::resume`] loads what is missing through the ports and tries again. The cheapest check - token, head and shards
+//! [`App::answer`] is synchronous and does no I/O: it answers from memory, or gives a [`Pending`]
+//! request.
+//! [`App::resume`] loads the missing parts through the ports and tries again. The cheapest check - token, head and shards
 //! in memory - is thus one plain call, and it is the same code as every other check (docs/adr/0001).
 //!
 //! [`App`] only routes. The state has owners (docs/adr/0034):
@@ -261,7 +262,7 @@ impl<P: Platform> App<P> {
         (reply.into(), None)
     }
 
-    /// The one loop: what is missing is loaded, or waited for, and the request is tried again.
+    /// The one loop: a missing part is loaded, or waited for, and the request is tried again.
     async fn ready(
         &self,
         mut next: Result<Next, Missing<P::Verifier>>,

@@ -32,7 +32,7 @@ pub(super) fn whole(
             }
             let chunk: Uint8Array = read.value().unchecked_into();
             if body.len().saturating_add(chunk.length() as usize) > limit_bytes {
-                // Nobody waits for it to be cancelled. As a future it is handled if that fails.
+                // No code awaits the cancellation. As a future, its failure counts as handled.
                 drop(JsFuture::from(reader.cancel()));
                 return Err(Unread::TooLong);
             }

@@ -118,7 +118,7 @@ async fn fetched(
     signal: &AbortSignal,
 ) -> Result<UpstreamAnswer, UpstreamError> {
     let failed = |error| UpstreamError::Broken(shown(&error));
-    // A redirect would let somebody who controls a path of the other host choose the answer. Those of issuers are
+    // A redirect would let the owner of a path of the other host choose the answer. Those of issuers are
     // followed by the service, within their origin.
     init.set_redirect(RequestRedirect::Manual);
     let request = Request::new_with_str_and_init(url, init)

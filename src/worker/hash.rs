@@ -41,8 +41,8 @@ impl NodeHash {
 
     /// The same by the platform, however short; `None` when it does not do it.
     ///
-    /// What is hashed is `bytes` themselves, through a view of Wasm's own memory, and not what they were copied
-    /// from, which somebody else might hold and change. Nobody writes to them meanwhile: no other code runs
+    /// It hashes `bytes` themselves, through a view of Wasm's own memory, and not the buffer that they were copied
+    /// from, which other code might hold and change. They stay the same meanwhile: no other code runs
     /// before the digest is there.
     #[must_use]
     pub fn by_platform(&self, bytes: &[u8]) -> Option<[u8; 32]> {

@@ -26,8 +26,8 @@ pub fn is_ready() -> bool {
 }
 
 /// What `entry.js` reads of requests beside `Authorization`: the names of the headers `address`, `country` and
-/// `min_seq`, and whether `origin` matters; and how many answers it keeps, of how many bytes. Undefined as long as
-/// there is no service.
+/// `min_seq`, and whether `origin` matters; and how many answers it keeps, of how many bytes. Undefined until
+/// a request has made the service.
 #[wasm_bindgen]
 #[must_use]
 pub fn inputs() -> JsValue {
@@ -58,8 +58,8 @@ pub fn repeat(epoch: u32, since: f64, until: f64) -> u32 {
 }
 
 /// A response if the answer is in memory, the promise of one if something has to be loaded. Undefined, and nothing
-/// has happened, if the request is not a read or there is no service. `asked` gets what is needed to give the answer
-/// again, if that may be.
+/// has happened, if the request is not a read, or no request has made the service yet. If the answer may be given again,
+/// `asked` gets the texts for that.
 ///
 /// # Errors
 /// The runtime refuses the response.

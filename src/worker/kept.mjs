@@ -88,7 +88,7 @@ function is_same(answer, asked) {
   );
 }
 
-// Every text but `authorization`, whoever it comes from: clients can make some of them long.
+// Every text but `authorization`: clients can make some of them long.
 function bytes({ url, address, country, origin, min_seq, body }) {
   let sum = OVERHEAD + url.length + body.length * (WIDE.test(body) ? 2 : 1);
   for (const header of [address, country, origin, min_seq]) sum += 2 * (header?.length ?? 0);

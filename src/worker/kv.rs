@@ -92,7 +92,7 @@ impl ObjectStore for Kv {
     }
 
     async fn list(&self, prefix: &str, cursor: Option<&str>) -> Result<KeyPage, StoreError> {
-        // No cursor is none: the runtime may take `null` for a text.
+        // The member is left out for the first page: the runtime may take `null` for a text.
         let cursor = cursor.map_or_else(String::new, |cursor| format!(r#","cursor":{}"#, json(cursor)));
         let options = options(&format!(r#"{{"prefix":{}{cursor}}}"#, json(prefix)))?;
         let listed = settled(self.0.list(&options), STORE_WRITE_TIMEOUT_MS).await?;

@@ -77,7 +77,7 @@ async fn answered(request: web_sys::Request, env: Env, context: Context) -> Resu
         Ok(response::from_reply(&reply, incoming.is_head(), None)?.into())
     });
     if !is_read {
-        // What changes something goes on when the client has gone: what became of it is to be known.
+        // A change goes on when the client has gone: its outcome has to be logged.
         let outcome = JsFuture::from(answered.clone());
         context.wait_until(async move { drop(outcome.await) });
     }
@@ -86,7 +86,7 @@ async fn answered(request: web_sys::Request, env: Env, context: Context) -> Resu
     answered.map(|response| response.unchecked_into())
 }
 
-/// Refreshes what is due, behind the answer.
+/// Runs the refresh that is due, behind the answer.
 fn refresh_behind(service: Rc<Service>, context: &Context) {
     if let Some(refresh) = service.begin_refresh() {
         context.wait_until(async move { service.refresh(refresh).await });

@@ -138,7 +138,7 @@ struct Random;
 impl Entropy for Random {
     fn random(&self) -> [u8; 16] {
         let mut bytes = [0; 16];
-        // The runtime refuses random numbers only outside a request, and there is none without one.
+        // The runtime refuses random numbers only outside a request, and this code runs inside one.
         if getrandom::fill(&mut bytes).is_err() {
             worker::console_error!("{}", Event::NoEntropy);
         }

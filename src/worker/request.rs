@@ -116,7 +116,7 @@ fn country(request: &web_sys::Request) -> String {
 }
 
 /// Path and query of an absolute URL. The runtime makes it absolute and resolves and decodes nothing, so
-/// that what is cut out is what was sent.
+/// that the text that is cut out is the text that was sent.
 fn path_and_query(url: &str) -> (&str, &str) {
     let after_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
     let target = after_scheme.find('/').and_then(|start| after_scheme.get(start..)).unwrap_or("/");
@@ -144,7 +144,7 @@ impl RequestBody for Body<'_> {
         if body_of(self.0).is_none() {
             return Some(0);
         }
-        // The runtime has held the body to what was declared.
+        // The runtime has held the body to the declared length.
         let declared: u64 = self.0.headers().get("content-length").ok().flatten()?.parse().ok()?;
         // Longer than this machine can count is longer than anything that is read.
         Some(usize::try_from(declared).unwrap_or(usize::MAX))

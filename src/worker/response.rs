@@ -48,7 +48,7 @@ struct KnownHeaders {
     init: ResponseInit,
 }
 
-/// The response. `asked` gets what is needed to give it again, if that may be.
+/// The response. If it may be given again, `asked` gets the texts for that.
 pub(super) fn from_reply(reply: &Reply, is_head: bool, asked: Option<&Object>) -> Result<Response> {
     if let (Body::Json(text), false, Some(id)) = (&reply.body, is_head, reply.header(REQUEST_ID))
         && let Some(response) = from_known(reply, id, text, asked)
@@ -86,7 +86,7 @@ fn init_of(reply: &Reply, headers: &Headers) -> ResponseInit {
     init
 }
 
-/// `None` if the headers are none to keep.
+/// `None` if these headers are not worth keeping.
 fn from_known(reply: &Reply, id: &str, body: &str, asked: Option<&Object>) -> Option<Result<Response>> {
     KNOWN.with_borrow_mut(|known| {
         let found = match known.iter().position(|known| known.is_of(reply)) {

@@ -34,7 +34,7 @@ impl Versions {
         self.epoch
     }
 
-    /// Whether the denylist of a head is to be used from now on: unless a later head's is.
+    /// Whether a head's denylist counts from now on, which is so unless a later head's does.
     pub fn denies_by(&mut self, head: &Head) -> bool {
         let order = Some((head.seq, head.as_of));
         let is_latest = order >= self.denied_by;

@@ -27,14 +27,14 @@ pub(super) struct Heads<'a, P: Platform> {
 
 impl<P: Platform> Heads<'_, P> {
     /// Whether a head may be stored: signed, for this store, not older than the stored one, complete. While another
-    /// publisher holds the lease, which is what `excluded` answers, it may still say what is revoked, and nothing else:
+    /// publisher holds the lease, in which case `excluded` is the answer, a head may still add revocations and nothing else:
     /// that cannot wait for a publisher that follows an origin for months.
     pub(super) async fn check_head(&self, jws: &[u8], excluded: Option<Reply>) -> Result<Head, Reply> {
         let head = match self.signed_head(jws) {
             Ok(head) => head,
             Err(wrong) => return Err(excluded.unwrap_or(wrong)),
         };
-        // A stored head that nobody signed, or that is another store's, is no head: it must not keep a good one out.
+        // A stored head without a valid signature, or of another store, does not count: it must not keep a good one out.
         let stored = self.stored_head().await?.and_then(Result::ok);
         let (newest, now) = (self.newest(stored), seconds(self.reader.platform.now_ms()));
         if let Some(refusal) = excluded {
@@ -45,7 +45,7 @@ impl<P: Platform> Heads<'_, P> {
             }
         }
         self.check_follows(&head, newest.as_ref())?;
-        // Also for the holder of the lease: it has not seen yet what was revoked beside the lease.
+        // Also for the holder of the lease, which may not have seen revocations that were published beside the lease.
         if newest.is_some_and(|newest| !head.denylist.has_all_of(&newest.denylist, now)) {
             return Err(older(FORGETS));
         }
@@ -116,7 +116,7 @@ fn refused(error: &HeadError) -> Reply {
         HeadError::Older { .. } => Reply::error(ApiError::OlderHead, text),
         HeadError::FromTheFuture => Reply::error(ApiError::FUTURE_HEAD, text),
         HeadError::Format(_) => Reply::error(ApiError::OTHER_FORMAT, text),
-        // Only who may publish sees these, and has to know what is expected.
+        // Only publishers see these messages, and they need to know the expected value.
         HeadError::OtherStore { .. } => Reply::detailed(ApiError::OTHER_STORE, &text),
         HeadError::BelowFloor { .. } => Reply::detailed(ApiError::SEQ_BELOW_FLOOR, &text),
     }

@@ -85,7 +85,7 @@ mod tests {
         assert!(all.begin(1, 0, 1_000 + TRANSFER_LOST_MS - 1).is_none());
         let after = all.begin(HALF, 0, 1_000 + TRANSFER_LOST_MS).unwrap();
         assert!(all.begin(1, 0, 1_000 + TRANSFER_LOST_MS).is_none());
-        // What was lost and ends all the same gives back nothing that is another's.
+        // A lost transfer that ends after all gives back only its own room.
         let lost = Room { of: &all, number: 1 };
         drop(lost);
         assert!(all.begin(1, 0, 1_000 + TRANSFER_LOST_MS).is_none());

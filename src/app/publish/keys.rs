@@ -1,4 +1,4 @@
-//! Which keys there are, for whoever looks for what nothing refers to any more.
+//! Lists the keys of the store, for `admit gc`, which looks for objects that nothing refers to any more.
 
 use std::borrow::Cow;
 
@@ -24,7 +24,7 @@ pub(super) async fn list(query: &str, store: &impl ObjectStore) -> Result<Reply,
     Ok(Reply::ok(format!(r#"{{"keys":{keys},"cursor":{cursor}}}"#), Caching::Private))
 }
 
-/// `prefix`, and `cursor` unless it is the first page. An empty cursor is none.
+/// `prefix`, and `cursor` unless it is the first page. An empty cursor means the first page.
 fn prefix_and_cursor(query: &str) -> Result<(Cow<'_, str>, Option<Cow<'_, str>>), ApiError> {
     let prefix = query::last(query, "prefix").flatten().filter(|prefix| is_prefix(prefix));
     let prefix = prefix.ok_or(ApiError::INVALID_PREFIX)?;
@@ -37,7 +37,7 @@ fn prefix_and_cursor(query: &str) -> Result<(Cow<'_, str>, Option<Cow<'_, str>>)
     }
 }
 
-/// Whether only keys of the snapshot begin with `text`: others in the namespace are nobody's business.
+/// Whether only keys of the snapshot begin with `text`: other keys of the namespace are not listed.
 fn is_prefix(text: &str) -> bool {
     let digits = ObjectKind::ALL
         .into_iter()

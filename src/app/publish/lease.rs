@@ -17,7 +17,7 @@ pub(super) struct Leases<'a, P: Platform> {
 }
 
 impl<P: Platform> Leases<'_, P> {
-    /// Whether `holder` may change what is published: nobody else holds the lease.
+    /// Whether `holder` may change the published snapshot: no other publisher holds the lease.
     pub(super) async fn check_holder(&self, holder: Option<&str>) -> Result<(), Reply> {
         match self.stored_lease().await? {
             Some(lease) if lease.excludes(holder, seconds(self.platform.now_ms())) => Err(held(&lease)),
@@ -35,8 +35,8 @@ impl<P: Platform> Leases<'_, P> {
         self.check_holder(Some(&lease.holder)).await
     }
 
-    /// Whether `holder` may end the stored lease. `false` is a lease of somebody else that has ended: it may be
-    /// renewed at this moment, and is in nobody's way.
+    /// Whether `holder` may end the stored lease. `false` for another publisher's lease that has ended: that publisher
+    /// may be renewing it at this moment, and an ended lease excludes no publisher.
     pub(super) async fn may_release(&self, holder: Option<&str>) -> Result<bool, Reply> {
         match self.stored_lease().await? {
             Some(lease) if lease.excludes(holder, seconds(self.platform.now_ms())) => Err(held(&lease)),
@@ -45,8 +45,8 @@ impl<P: Platform> Leases<'_, P> {
         }
     }
 
-    /// The stored lease. Whoever can write to the store may leave anything there: what is no lease keeps nobody
-    /// away.
+    /// The stored lease. An invalid value excludes no publisher: write access to the store must not be enough to stop
+    /// publishing.
     async fn stored_lease(&self) -> Result<Option<Lease>, Reply> {
         let stored = self.platform.store().get_recent(LEASE_KEY).await.map_err(store_failed)?;
         Ok(stored.and_then(|json| Lease::parse(&json).ok()))

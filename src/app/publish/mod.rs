@@ -36,19 +36,19 @@ use crate::{
 /// A request of the publish API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Transfer {
-    /// A value is to be sent.
+    /// Send a value.
     Send(StoreKey),
-    /// A value is to be stored.
+    /// Store a value.
     Store(StoreKey),
-    /// A value is to be removed.
+    /// Remove a value.
     Delete(StoreKey),
-    /// Several objects are to be stored.
+    /// Store several objects.
     Pack,
-    /// Stored objects are to be checked.
+    /// Check stored objects.
     Check,
-    /// Keys are to be listed.
+    /// List keys.
     Keys,
-    /// Issuers are to be listed.
+    /// List issuers.
     Issuers,
 }
 
@@ -201,8 +201,8 @@ impl<P: Platform> Publisher<'_, P> {
 }
 
 impl Transfer {
-    /// What it may hold at a time, in bytes: what is sent or stored is there twice, in Wasm and in JavaScript. Nothing
-    /// for what is small.
+    /// How many bytes it may hold at a time: a value that is sent or stored exists twice, in Wasm and in JavaScript. 0 for
+    /// small values.
     const fn held_max_bytes(self) -> usize {
         match self {
             Self::Pack => 2 * PACK_MAX_BYTES,
@@ -215,7 +215,7 @@ impl Transfer {
         }
     }
 
-    /// Whether it changes what is published, or could: while somebody holds the lease, only the holder may.
+    /// Whether it can change the published snapshot: while a publisher holds the lease, only that one may.
     /// Objects that are stored change nothing until a head leads to them.
     const fn is_for_the_holder(self) -> bool {
         matches!(

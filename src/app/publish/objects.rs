@@ -28,7 +28,7 @@ impl<P: Platform> Publisher<'_, P> {
         checked.map_err(|error| Reply::error(ApiError::NOT_THE_OBJECT, error.to_string()))
     }
 
-    /// Stores the objects of a pack, none unless all are good. What is stored when the store fails in between
+    /// Stores the objects of a pack, none unless all are good. Objects that are stored when the store fails in between
     /// does no harm: nothing refers to it yet, and the same pack may come again.
     pub(super) async fn store_pack(&self, pack: &[u8]) -> Result<Reply, Reply> {
         let objects =

@@ -1,5 +1,5 @@
-//! What the published head leads to, which nobody may delete: `admit gc` asks for what is out of use, and a leaked token
-//! of it must not be able to take the snapshot away.
+//! The objects to which the published head leads. They cannot be deleted: `admit gc` deletes objects that are out of use,
+//! and a token that leaks from it must not be enough to take the snapshot away.
 
 use std::rc::Rc;
 

@@ -105,7 +105,7 @@ pub(super) fn access(
     let uuid = customer.map(|customer| customer.uuid.hyphenated());
     let mut uuid_text = uuid::Uuid::encode_buffer();
     let viewer = Viewer {
-        // A free item is granted to customers whom the snapshot does not have yet: the token names them.
+        // A free item is granted to customers that the snapshot does not have yet: the token names them.
         customer_id: customer.map_or_else(|| principal.account_id.unwrap_or(0), |customer| customer.id),
         customer_uuid: match &uuid {
             Some(uuid) => uuid.encode_lower(&mut uuid_text),

@@ -50,7 +50,7 @@ impl<V: SignatureVerifier> Clone for Tokens<V> {
     }
 }
 
-/// Why there is no verified token.
+/// Why a token is not verified.
 pub enum Unverified<V: SignatureVerifier> {
     /// It is refused, or can be neither accepted nor refused now.
     Refused(Refusal),

@@ -16,7 +16,7 @@ use crate::{
     token::VerifiedToken,
 };
 
-/// Why the upstream is not asked, for the log line of the answer that nobody confirmed.
+/// Why the upstream is not asked, for the log line of the unconfirmed answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotAsked {
     /// `CONFIRMS_PER_SEC` is 0.
@@ -123,8 +123,8 @@ impl UpstreamState {
         if is_admitted { Ok(()) } else { Err(refusal) }
     }
 
-    /// Takes one of the confirmations of this second. Customers who ask again and again leave some to others. What is
-    /// reserved beside them is for customers who have just come, of tenants who have not used up their own share.
+    /// Takes one of the confirmations of this second. Customers who ask again and again leave some to others. The
+    /// reserve beside them is for customers who have just come, of tenants who have not used up their own share.
     fn take_of_budget(&mut self, token: &VerifiedToken, asked: Pace, per_sec: u64, now_ms: u64) -> bool {
         let burst = per_sec.saturating_mul(2);
         let share = (per_sec / TENANT_SHARE).max(1);
@@ -160,8 +160,8 @@ fn tenant(token: &VerifiedToken) -> u64 {
 }
 
 impl UpstreamQuestion {
-    /// Whether it is about a denial, which is confirmed before it is one. What the snapshot grants, and what is no
-    /// check, is asked because a client insists.
+    /// Whether it is about a denial, which is confirmed before it is given. Granted checks, and other reads, are asked
+    /// because a client insists.
     pub const fn is_confirmation(&self) -> bool {
         self.check.is_some() && self.otherwise.status != 200
     }

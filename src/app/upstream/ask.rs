@@ -49,7 +49,7 @@ pub(in crate::app) struct UpstreamQuestion {
     pub otherwise: Reply,
 }
 
-/// What is done about a question.
+/// The next step for a question.
 enum Step {
     Answer(Reply),
     /// Another request asks the same.

@@ -75,7 +75,7 @@ impl Breaker {
         self.probe_until_ms = 0;
     }
 
-    /// The upstream asks all to leave it alone for so long.
+    /// The upstream asks all parties for a pause of `secs` seconds.
     pub fn pause(&mut self, now_ms: u64, secs: u64) {
         let pause_ms = secs.min(BREAKER_PAUSE_MAX_SECS).saturating_mul(1_000);
         self.paused_at_ms = now_ms;

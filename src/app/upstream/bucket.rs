@@ -3,7 +3,7 @@
 /// A token bucket. New ones are full.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Bucket {
-    /// What was taken and has not come back yet, in thousandths.
+    /// Tokens that were taken and have not come back yet, in thousandths.
     spent: u64,
     at_ms: u64,
 }
@@ -26,7 +26,7 @@ impl Bucket {
         is_there
     }
 
-    /// What was taken and has not come back by now, in thousandths.
+    /// Tokens that were taken and have not come back by `now_ms`, in thousandths.
     pub const fn spent(&self, now_ms: u64, per_sec: u64) -> u64 {
         self.spent.saturating_sub(now_ms.saturating_sub(self.at_ms).saturating_mul(per_sec))
     }

@@ -92,7 +92,7 @@ impl Customers {
         let places = self.0.get_mut(places(key))?;
         let is_known = |place: &Option<Customer>| place.as_ref().is_some_and(|known| known.key == key);
         let found = places.iter().position(is_known).or_else(|| {
-            // What has come back to a bucket makes it as good as forgotten; an empty place is a full bucket.
+            // A bucket to which all tokens have come back may be forgotten; an empty place is a full bucket.
             let spent = |place: &Option<Customer>| {
                 place.as_ref().map(|known| known.bucket.spent(now_ms, CUSTOMER_CONFIRMS_PER_SEC.into()))
             };
@@ -120,7 +120,7 @@ fn places(EntryKey(key): EntryKey) -> std::ops::Range<usize> {
     first..first + CUSTOMER_WAYS
 }
 
-/// Token buckets of a few parties, as numbers that stand for them. Of too many, the one that has asked least is
+/// Token buckets of a few parties, as numbers that stand for them. If there are too many, the one that has asked least is
 /// forgotten.
 #[derive(Debug, Default)]
 pub struct Buckets(Vec<(u64, Bucket)>);

@@ -1,4 +1,4 @@
-//! What was written through this edge a moment ago. A grant that it passed on is evidence that a customer's next
+//! Writes that went through this edge a moment ago. A grant that it passed on is evidence that a customer's next
 //! denial is not true any more: that denial is confirmed even when budgets are used up or the circuit is open
 //! (docs/adr/0015).
 //!

@@ -66,7 +66,7 @@ impl Kind {
         }
     }
 
-    /// Of a request without a token. A path that refreshes nothing takes sign-ins only, whatever the body says.
+    /// The kind of a request without a token. A path that refreshes no session takes every body for a sign-in.
     fn of_sign_in(write: Write, content_type: &str, held: &Held) -> Self {
         let (true, Held::Whole(body)) = (write.may_refresh, held) else { return Self::SignIn };
         let grant_type = query::field_of_body(content_type, body, "grant_type");
@@ -92,7 +92,7 @@ enum Held {
     Arriving,
 }
 
-/// What came of a write: the answer, and what it means for the client.
+/// The outcome of a write: the answer, and its meaning for the client.
 type WriteOutcome = Result<(UpstreamAnswer, Written), UpstreamError>;
 
 impl<P: Platform> Exchange<'_, P> {
@@ -181,7 +181,7 @@ impl<P: Platform> Exchange<'_, P> {
 }
 
 impl UpstreamState {
-    /// Learns from what came of a write: whether the upstream is back, and for which customers something may have
+    /// Learns from the outcome of a write: whether the upstream is back, and for which customers something may have
     /// changed.
     fn learn_of_write(
         &mut self,
@@ -215,7 +215,7 @@ impl UpstreamState {
     }
 }
 
-/// The body of a write, as far as it is to be held, if its headers say that it can be passed on.
+/// The body of a write, held if it is short, and checked by its headers.
 async fn hold(request: &Request<'_>, write: Write, body: &mut impl RequestBody) -> Result<Held, Reply> {
     // No client of the API sends a body with DELETE, and without one it cannot hide a second request.
     let has_body = body.declared_bytes() != Some(0) && request.method != "DELETE";
@@ -262,7 +262,7 @@ fn check_sign_in(request: &Request<'_>, held: &Held) -> Result<(), Reply> {
     Ok(())
 }
 
-/// The answer to a write of which this came, and what was wrong with it, for the log.
+/// The answer to a write with this outcome, and the problem for the log.
 fn reply_of(outcome: WriteOutcome, now: UnixSecs) -> (Reply, Option<Problem>) {
     let retry_after_secs = RETRY_AFTER_SECS;
     let (error, problem) = match outcome {

@@ -41,11 +41,11 @@ impl Party {
 pub enum Sign {
     /// It works.
     Well,
-    /// Nothing: anybody could have provoked this, or a server in front of it answered.
+    /// Nothing: any client could have provoked this, or a server in front of the upstream answered.
     Nothing,
     /// It gave no answer, or not one of its own.
     Failed,
-    /// It works, and asks to be left alone for so many seconds.
+    /// It works, and asks for a pause of this many seconds.
     Wait(u64),
 }
 
@@ -72,7 +72,7 @@ impl Closed {
 pub struct Lane {
     /// How often all parties together may ask.
     pub budget: Bucket,
-    /// Of all parties.
+    /// The circuit of all parties together.
     circuit: Breaker,
     /// Parties that the upstream has asked to wait.
     waiting: Stops,
@@ -101,7 +101,7 @@ impl Lane {
         self.circuit.admit(now_ms, deadline_ms)
     }
 
-    /// Learns from what came of a party's request that was sent at `sent_at_ms`.
+    /// Learns from the outcome of a party's request that was sent at `sent_at_ms`.
     pub fn learn(&mut self, party: Party, sign: Sign, sent_at_ms: u64, now_ms: u64) {
         match sign {
             Sign::Well => {
@@ -117,7 +117,7 @@ impl Lane {
         }
     }
 
-    /// Requests of another kind succeed: the upstream is back, and whoever was left alone after failures may try. A
+    /// Requests of another kind succeed: the upstream is back, and parties that were stopped after failures may try. A
     /// pause that it asked for goes on.
     pub fn half_open(&mut self) {
         self.failing.clear();
@@ -146,7 +146,7 @@ impl Lane {
         {
             self.failing.begin(key, until_ms, now_ms);
         }
-        // One item whose requests fail, whoever asks for it, is not an outage.
+        // If only the requests for one item fail, by all parties, the upstream is not down.
         let is_of_one_item = party.what.is_some() && self.failures.iter().all(|failed| same_item(&failed));
         if self.circuit.is_open() || (!is_of_one_item && is_common(self.failures.iter())) {
             self.circuit.open(now_ms);
@@ -168,7 +168,7 @@ impl Lane {
     }
 }
 
-/// Whether so many failures are by so many different parties that all of them are concerned.
+/// Whether there are enough failures, by enough different parties, to hold them against the upstream as a whole.
 fn is_common<'f>(failures: impl Iterator<Item = &'f Party>) -> bool {
     let (mut count, mut witnesses) = (0_u32, Vec::with_capacity(BREAKER_PARTIES));
     for failed in failures {

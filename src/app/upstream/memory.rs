@@ -1,4 +1,4 @@
-//! What the origin said a moment ago, and who is asking.
+//! The upstream's answers of a moment ago, and the requests that are asking it.
 
 use std::rc::Rc;
 
@@ -42,14 +42,14 @@ pub fn asker(token: &VerifiedToken, authorization: &str) -> EntryKey {
     EntryKey(digest.first_chunk().copied().unwrap_or(token.principal.customer_key.0))
 }
 
-/// What the origin said of a check.
+/// The upstream's answer to a check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// May play it: the answer's body, and when the access ends, unix seconds.
     Granted(Rc<str>, i64),
     /// May not.
     Denied,
-    /// There is no such item.
+    /// The item does not exist.
     NoItem,
     /// It has not answered, or what it answered cannot be read. This is not a denial, and is not remembered as one.
     CannotTell,
@@ -75,7 +75,7 @@ pub struct Memory {
     pub customers: Customers,
     /// Checks that a request is asking, and when it is given up. No more than may be asked in their time.
     asking: Vec<(AccessCheck, u64)>,
-    /// Counts how often everything was forgotten: what was asked before that may not be true any more.
+    /// Counts how often everything was forgotten: an answer that was asked for before that may be outdated.
     generation: u32,
 }
 
@@ -162,8 +162,8 @@ impl Memory {
         self.said.set(check, Said { check, verdict, times, at_ms: now_ms, until_ms });
     }
 
-    /// Something was written: what was remembered may not be true any more. Who has asked how often stays: a
-    /// write is no way round the budget.
+    /// Something was written, so that the remembered answers may be outdated. The budgets of customers stay, so that a
+    /// write is not a way round them.
     pub fn forget(&mut self) {
         self.generation = self.generation.wrapping_add(1);
         self.said = Slots::default();

@@ -1,4 +1,4 @@
-//! What goes wrong with the upstream, for the log: the first time at once, repetitions as one line with a count.
+//! Problems with the upstream, for the log: the first time at once, repetitions as one line with a count.
 
 use super::received::Unreadable;
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
 /// Why an answer of the upstream was not used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// What is counted together: the text may name a value that differs each time.
+    /// Problems of one kind are counted together: the text may name a value that differs each time.
     kind: String,
     /// What the log says.
     pub text: String,
@@ -31,7 +31,7 @@ impl From<&UpstreamError> for Problem {
 }
 
 impl Problem {
-    /// What is wrong with something beside the upstream. What is counted together is of the same kind.
+    /// A problem of something else than the upstream. Problems of one kind are counted together.
     pub fn new(kind: &str, text: String) -> Self {
         Self { kind: kind.to_owned(), text }
     }
@@ -50,7 +50,7 @@ struct Counted {
 }
 
 impl Problems {
-    /// Counts a problem. If it is to be logged now: how often it has come since the last line, this time among it.
+    /// Counts a problem. If it is due for the log, returns how often it came since the last line, this time included.
     pub fn count(&mut self, problem: &Problem, now_ms: u64) -> Option<u32> {
         if let Some(known) = self.0.iter_mut().find(|known| known.kind == problem.kind) {
             known.unlogged = known.unlogged.saturating_add(1);

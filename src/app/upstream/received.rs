@@ -21,7 +21,7 @@ use crate::{
 pub struct Unreadable {
     /// The member of the body, the header, or `status`.
     pub place: &'static str,
-    /// What was found and what was expected, as the rest of the sentence.
+    /// The value that was found and the expected one, as the rest of the sentence.
     pub problem: Cow<'static, str>,
 }
 
@@ -245,7 +245,7 @@ fn shown(value: &Value) -> String {
     }
 }
 
-/// What is wrong with the headers that the edge reads, if anything. Without them the answer counts all the same.
+/// The problem with the headers that the edge reads, if they have one. The answer counts without them.
 pub fn header_problem(answer: &UpstreamAnswer, now: UnixSecs) -> Option<Unreadable> {
     let (seq, wait) = (answer.header("entitlement-seq"), answer.header("retry-after"));
     if !seq.is_empty() && query::seq(seq).is_none() {
@@ -265,7 +265,7 @@ fn not_found(body: &Value) -> Result<ApiError, Unreadable> {
     found.ok_or_else(|| Unreadable::new("message", "is not one of the API's for the status 404"))
 }
 
-/// What an answer to another read says: the body, or what is not there.
+/// Reads the answer to another read: the body, or the 404 that it is.
 ///
 /// # Errors
 /// The answer is not the API's own.
@@ -302,7 +302,7 @@ pub fn written(answer: &UpstreamAnswer, is_signed: bool) -> Written {
             Err(unreadable) => Written::Unusable(unreadable),
         },
         // Elsewhere is not here: the request went to a server that sends it on, such as one for http that wants
-        // https. 303 is another matter: it names the result of what was done (RFC 9110 §15.4.4).
+        // https. 303 is another matter: it names the result of the write (RFC 9110 §15.4.4).
         301 | 302 | 307 | 308 => Written::Blocked(Unreadable::status(answer)),
         429 if answer.body.is_empty() => Written::Own(Body::Json(ApiError::TooManyRequests.body())),
         400..=599 => match json_value(answer) {

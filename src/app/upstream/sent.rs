@@ -1,4 +1,4 @@
-//! What the origin gets to see.
+//! The requests that the upstream gets.
 
 use std::borrow::Cow;
 
@@ -24,11 +24,11 @@ pub fn url(config: &UpstreamConfig, path: &str, query: &str) -> String {
 /// Who sends a request, as far as the edge knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sender {
-    /// The one whom a verified token names.
+    /// The owner of a verified token.
     Verified,
-    /// Somebody who signs in: a client may say who it is in its own way (RFC 6749 §2.3.1).
+    /// A sign-in: a client may authenticate in its own way (RFC 6749 §2.3.1).
     SigningIn,
-    /// Nobody: what needs no token has none.
+    /// A read without a token.
     Anonymous,
 }
 
@@ -53,13 +53,13 @@ pub fn headers<'r>(
         _ => {}
     }
     for (name, value) in request.passed {
-        // Whoever made the request made the list; only what is on ours is passed on, and only what any runtime takes
+        // The sender chose the headers; only those on our list are passed on, and only values that any runtime accepts
         // for a header's value: one that it refuses would look like an origin that cannot be reached.
         if PASSED_HEADERS.contains(name) && !value.is_empty() && value.is_ascii() {
             headers.push((*name, Cow::Borrowed(value.as_str())));
         }
     }
-    // As answers show them; what is not known is left out.
+    // As answers show them; an unknown value is left out.
     headers.extend(viewer::address(request.ip_address).map(|address| (ADDRESS_HEADER, address)));
     headers.extend(viewer::country(request.country).map(|country| (COUNTRY_HEADER, country)));
     if !request_id.is_empty() {

@@ -1,4 +1,4 @@
-//! What answers tell about the upstream itself, and so what they may close (docs/adr/0025).
+//! Signs: what an answer tells about the upstream itself, and so which circuits it may open (docs/adr/0025).
 
 use super::{
     lane::Sign,
@@ -48,7 +48,7 @@ pub fn sign_of_write(
         Ok(answered) => answered,
     };
     match (answer.status, written) {
-        // Anybody can provoke these: by what a firewall takes for an attack, or by asking too often.
+        // Any client can provoke these: by a request that looks like an attack to a firewall, or by asking too often.
         (_, Written::Refused(..) | Written::Blocked(_)) => Sign::Nothing,
         _ if asks_to_wait(answer, now).is_some() => Sign::Nothing,
         // Something answered in whole, though not as the API does.

@@ -1,4 +1,4 @@
-//! Who is left alone, and until when.
+//! Parties that are stopped for a while.
 
 use crate::limits::STOPS_MAX;
 
@@ -34,7 +34,7 @@ impl Stops {
         self.0.retain(|(known, _)| *known != key);
     }
 
-    /// Leaves nobody alone any longer.
+    /// Ends all stops.
     pub fn clear(&mut self) {
         self.0.clear();
     }

@@ -160,6 +160,22 @@ fn each_request_counts_once_among_those_that_fetch_keys() {
     assert_eq!(at_once(&edge), vec![200; usize::from(JWKS_FETCHES_AT_ONCE)]);
 }
 
+/// A caller that asks and goes away has reserved a fetch. Without it being given back, others would wait for 10 s.
+#[test]
+fn an_answer_that_is_dropped_keeps_no_other_request_waiting() {
+    let edge = edge();
+    edge.platform().keys().serve(JWKS_URL, Signer::Publisher.jwks().as_bytes());
+    let authorization = format!("Bearer {}", fetched_viewer());
+    let path = "/items/1/access";
+    let request = Request { method: "GET", path, authorization: &authorization, ..Request::default() };
+    for _ in 0..3 * JWKS_FETCHES_AT_ONCE {
+        assert!(matches!(edge.app.answer(&request), Answered::Later(_)));
+    }
+    let before_ms = edge.platform().now_ms();
+    assert_eq!(check(&edge), 200);
+    assert_eq!((edge.platform().now_ms(), edge.platform().keys().fetches().len()), (before_ms, 1));
+}
+
 #[test]
 fn stored_keys_that_lack_a_new_one_do_not_stand_in_for_a_fetch() {
     let first = edge();

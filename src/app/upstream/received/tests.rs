@@ -314,7 +314,7 @@ fn what_tells_that_the_upstream_works() {
 }
 
 proptest! {
-    /// Whatever an origin writes for its moments and numbers, nobody is let in beyond the year 9999, and what is shown
+    /// Whatever an origin writes for its moments and numbers, no viewer is let in beyond the year 9999, and every shown
     /// are numbers.
     #[test]
     fn a_grant_is_always_in_the_form_that_clients_decode(
