@@ -83,8 +83,11 @@ pub fn body(data: &[u8]) -> bool {
         let again = again.unwrap_or_default();
         assert_eq!(meaning(&other, &again), fingerprint, "the same write, another fingerprint");
         let mut changed = again;
-        changed.insert("\u{1}".to_owned(), Value::from("x"));
-        assert_ne!(meaning(&other, &changed), fingerprint, "another write, the same fingerprint");
+        // A fuzzer finds any name: a write that has this field already must get another value.
+        let replaced = changed.insert("\u{1}".to_owned(), Value::from("x"));
+        if replaced != Some(Value::from("x")) {
+            assert_ne!(meaning(&other, &changed), fingerprint, "another write, the same fingerprint");
+        }
     }
     true
 }
