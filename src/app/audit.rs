@@ -73,8 +73,9 @@ pub(super) struct Actor {
 }
 
 impl Actor {
-    /// The owner of a verified token, which `authorization` holds.
-    pub fn of(token: &VerifiedToken, issuers: &[IssuerConfig], authorization: &str) -> Self {
+    /// The owner of a verified token, which `authorization` holds; without a token, an unknown one.
+    pub fn of(token: Option<&VerifiedToken>, issuers: &[IssuerConfig], authorization: &str) -> Self {
+        let Some(token) = token else { return Self::default() };
         let issuer = issuers.get(token.issuer).map_or("", |issuer| issuer.issuer.as_str());
         let mut subject_hash = String::with_capacity(32);
         for byte in token.principal.customer_key.0 {

@@ -30,6 +30,7 @@ mod library;
 mod limited;
 mod local;
 mod missing;
+mod pending;
 mod permission;
 mod plan;
 mod publish;
@@ -37,8 +38,6 @@ mod read;
 mod reason;
 mod tokens;
 mod upstream;
-
-use std::fmt;
 
 use crate::{
     api::{
@@ -58,6 +57,7 @@ pub use body::{BodyError, RequestBody};
 pub use event::{Event, EventKind};
 pub use finish::{Completion, unconfigured};
 pub use local::{LocalRead, member_page};
+pub use pending::{Answered, Pending, Refresh};
 pub use permission::Permission;
 pub use read::MemberWindow;
 pub use reason::ServiceReason;
@@ -70,10 +70,11 @@ use finish::Timing;
 use library::{Library, Loader, Reader};
 use limited::AddressLimits;
 use missing::{Load, Missing, Patience, Supply};
+use pending::{Refreshed, Start};
 use plan::Plan;
 use publish::{InFlight, Publisher, Transfer, Transferred};
 use tokens::KeyLoader;
-use upstream::{Exchange, StreamOf, Upstream, UpstreamQuestion, Write};
+use upstream::{Exchange, StreamOf, Upstream, UpstreamQuestion};
 
 /// The service. One for each isolate.
 pub struct App<P: Platform> {
@@ -85,52 +86,6 @@ pub struct App<P: Platform> {
     limits: AddressLimits,
     in_flight: InFlight,
     completion: Completion,
-}
-
-/// The outcome of [`App::answer`].
-#[derive(Debug)]
-pub enum Answered<V: SignatureVerifier> {
-    /// The reply, from memory. It is complete: every header is set.
-    Now(Reply),
-    /// Something has to be awaited: [`App::resume`] gives the reply.
-    Later(Pending<V>),
-}
-
-/// A request that is planned and waits for something. Dropping it keeps no other request waiting.
-pub struct Pending<V: SignatureVerifier> {
-    plan: Plan,
-    next: Result<Start, Missing<V>>,
-}
-
-/// Where a pending request goes on.
-enum Start {
-    /// It is counted by its address, and then tried.
-    Count,
-    Next(Next),
-}
-
-impl<V: SignatureVerifier> fmt::Debug for Pending<V> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pending").field("plan", &self.plan).finish_non_exhaustive()
-    }
-}
-
-/// Something that is refreshed behind a request.
-pub struct Refresh<V: SignatureVerifier>(Refreshed<V>);
-
-enum Refreshed<V: SignatureVerifier> {
-    Head,
-    Keys(KeyTicket<V>),
-}
-
-/// Checks that every key of `config` can be used, as [`App::new`] does, without a platform.
-///
-/// # Errors
-/// A key of the configuration cannot be used.
-pub fn check_keys<V: SignatureVerifier>(config: &Config, verifier: &V) -> Result<(), ConfigError> {
-    Library::new(config, verifier)?;
-    TokenVerifier::new(config.issuers.clone(), verifier)?;
-    Ok(())
 }
 
 impl<P: Platform> App<P> {
@@ -236,6 +191,10 @@ impl<P: Platform> App<P> {
         start: Result<Start, Missing<P::Verifier>>,
         body: impl RequestBody<Stream = StreamOf<P>>,
     ) -> (Transferred, Option<Begun<'a>>) {
+        let begin = |token: Option<&VerifiedToken>| {
+            let actor = Actor::of(token, &self.config.issuers, request.authorization);
+            Some(Begun::new(Change::of(plan)?, actor, request, id, self.platform.log()))
+        };
         let mut patience = Patience::new(self.platform.now_ms());
         let next = match start {
             Ok(Start::Next(next)) => Ok(next),
@@ -251,11 +210,15 @@ impl<P: Platform> App<P> {
             Err(reply) | Ok(Next::Reply(reply)) => reply,
             Ok(Next::Confirm(question)) => self.confirm(*question, request, id, &mut patience).await,
             Ok(Next::Forward(write, token)) => {
-                let begun = self.begin(plan, token.as_deref(), request, id);
-                return (self.forward(write, request, id, body).await.into(), begun);
+                let begun = begin(token.as_deref());
+                let reply = match self.exchange(request, id) {
+                    Some(exchange) => exchange.forward(write, body).await.unwrap_or_else(|refusal| refusal),
+                    None => ApiError::Internal.into(),
+                };
+                return (reply.into(), begun);
             }
             Ok(Next::Publish(transfer, token)) => {
-                let begun = self.begin(plan, Some(&token), request, id);
+                let begun = begin(Some(&token));
                 return (self.publish(transfer, request, body).await, begun);
             }
         };
@@ -326,19 +289,6 @@ impl<P: Platform> App<P> {
         }
     }
 
-    async fn forward(
-        &self,
-        write: Write,
-        request: &Request<'_>,
-        id: &str,
-        body: impl RequestBody<Stream = StreamOf<P>>,
-    ) -> Reply {
-        match self.exchange(request, id) {
-            Some(exchange) => exchange.forward(write, body).await.unwrap_or_else(|refusal| refusal),
-            None => ApiError::Internal.into(),
-        }
-    }
-
     async fn publish(
         &self,
         transfer: Transfer,
@@ -346,7 +296,8 @@ impl<P: Platform> App<P> {
         body: impl RequestBody<Stream = StreamOf<P>>,
     ) -> Transferred {
         let (issuers, in_flight) = (&*self.config.issuers, &self.in_flight);
-        let publisher = Publisher { reader: self.reader(), tokens: &self.tokens, issuers, in_flight };
+        let publisher =
+            Publisher { reader: self.supply().library.reader, tokens: &self.tokens, issuers, in_flight };
         publisher.transfer(transfer, request, body).await.unwrap_or_else(Transferred::from)
     }
 
@@ -388,38 +339,25 @@ impl<P: Platform> App<P> {
         let (verifier, entropy, log) =
             (self.platform.verifier(), self.platform.entropy(), self.platform.log());
         let token = self.tokens.verify(request.authorization, self.now(), verifier, entropy).ok();
-        let actor = self.actor(token.as_deref(), request);
+        let actor = Actor::of(token.as_deref(), &self.config.issuers, request.authorization);
         let id = reply.header("x-request-id").unwrap_or_default();
         Begun::new(change, actor, request, id, log).end(reply, None);
-    }
-
-    fn begin<'a>(
-        &'a self,
-        plan: &Plan,
-        token: Option<&VerifiedToken>,
-        request: &'a Request<'a>,
-        id: &'a str,
-    ) -> Option<Begun<'a>> {
-        let actor = self.actor(token, request);
-        Some(Begun::new(Change::of(plan)?, actor, request, id, self.platform.log()))
-    }
-
-    fn actor(&self, token: Option<&VerifiedToken>, request: &Request<'_>) -> Actor {
-        token.map_or_else(Actor::default, |token| {
-            Actor::of(token, &self.config.issuers, request.authorization)
-        })
     }
 
     fn supply(&self) -> Supply<'_, P> {
         let Config { jwks_cache_secret, head_max_age_secs, .. } = &self.config;
         Supply {
-            library: Loader { reader: self.reader(), tokens: &self.tokens, max_age_secs: *head_max_age_secs },
+            library: Loader {
+                reader: Reader {
+                    library: &self.library,
+                    platform: &self.platform,
+                    head_rules: &self.config.head_rules,
+                },
+                tokens: &self.tokens,
+                max_age_secs: *head_max_age_secs,
+            },
             keys: KeyLoader { platform: &self.platform, secret: jwks_cache_secret.as_ref() },
         }
-    }
-
-    const fn reader(&self) -> Reader<'_, P> {
-        Reader { library: &self.library, platform: &self.platform, head_rules: &self.config.head_rules }
     }
 
     fn exchange<'a>(&'a self, request: &'a Request<'a>, request_id: &'a str) -> Option<Exchange<'a, P>> {
@@ -431,6 +369,16 @@ impl<P: Platform> App<P> {
     fn now(&self) -> UnixSecs {
         seconds(self.platform.now_ms())
     }
+}
+
+/// Checks that every key of `config` can be used, as [`App::new`] does, without a platform.
+///
+/// # Errors
+/// A key of the configuration cannot be used.
+pub fn check_keys<V: SignatureVerifier>(config: &Config, verifier: &V) -> Result<(), ConfigError> {
+    Library::new(config, verifier)?;
+    TokenVerifier::new(config.issuers.clone(), verifier)?;
+    Ok(())
 }
 
 fn seconds(ms: u64) -> UnixSecs {

@@ -1,0 +1,44 @@
+//! Requests and refreshes that wait for something.
+
+use std::fmt;
+
+#[cfg(doc)]
+use super::App;
+use super::{answer::Next, missing::Missing, plan::Plan, tokens::KeyTicket};
+use crate::{api::reply::Reply, ports::SignatureVerifier};
+
+/// The outcome of [`App::answer`].
+#[derive(Debug)]
+pub enum Answered<V: SignatureVerifier> {
+    /// The reply, from memory. It is complete: every header is set.
+    Now(Reply),
+    /// Something has to be awaited: [`App::resume`] gives the reply.
+    Later(Pending<V>),
+}
+
+/// A request that is planned and waits for something. Dropping it keeps no other request waiting.
+pub struct Pending<V: SignatureVerifier> {
+    pub(super) plan: Plan,
+    pub(super) next: Result<Start, Missing<V>>,
+}
+
+/// Where a pending request goes on.
+pub(super) enum Start {
+    /// It is counted by its address, and then tried.
+    Count,
+    Next(Next),
+}
+
+impl<V: SignatureVerifier> fmt::Debug for Pending<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pending").field("plan", &self.plan).finish_non_exhaustive()
+    }
+}
+
+/// Something that is refreshed behind a request.
+pub struct Refresh<V: SignatureVerifier>(pub(super) Refreshed<V>);
+
+pub(super) enum Refreshed<V: SignatureVerifier> {
+    Head,
+    Keys(KeyTicket<V>),
+}
