@@ -1,5 +1,6 @@
-//! Only `src/worker` names the Workers runtime, so that everything else also runs natively, in tests too. The other
-//! arrows between parts are dependencies between crates, which the compiler checks.
+//! Only `src/worker` names the Workers runtime, so that everything else also runs natively, in tests too. The
+//! arrows between crates are checked by the compiler; those between the rooms of this crate are a convention, which
+//! ARCHITECTURE.md draws.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot read the sources must fail")]
 

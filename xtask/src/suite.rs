@@ -167,7 +167,7 @@ impl Suite<'_> {
             Ok(Tally { passed, failed, ignored: 0 })
         })?;
         let with_worker = |tests| with_worker(tests, &dev.run);
-        let tests = ["test", "--locked", "--workspace", "--test", "blackbox", "--", "--ignored", "worker::"];
+        let tests = ["test", "--locked", "--workspace", "--test", "blackbox", "--", "--ignored"];
         self.command("black-box tests", with_worker(self.cargo(&tests)))?;
         for (name, dir) in [("SDK tests", "tests/sdk"), ("entry tests", "tests/entry")] {
             let files = test_files(&paths.in_root(dir));

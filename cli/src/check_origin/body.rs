@@ -108,8 +108,6 @@ pub fn look_at_access(answer: &Answer, item: i64, now: i64) -> Looked {
 }
 
 /// Times that cannot be read, at any depth of the answer.
-/// 330!
-/// fn what_the_edge_writes_anew_is_an_oddity() {
 pub fn wrong_moments(body: &Value) -> Vec<String> {
     let mut looked = Looked::default();
     walk(body, "", &mut looked);

@@ -1,6 +1,6 @@
 //! `admit inspect`: shows the published snapshot, a customer's record, and why a check ends as it does.
 //!
-//! `published` loads the snapshot, `who` and `find` turn a name into a record, `customer` and `check`
+//! [`admit_publish::published`] loads the snapshot, `who` and `find` turn a name into a record, `customer` and `check`
 //! describe it, `asked` asks the origin for the same check, `history` and `sizes` describe the store. `text`
 //! prints the report.
 

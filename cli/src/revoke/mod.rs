@@ -127,17 +127,12 @@ pub fn run(args: &Args) -> Result<()> {
         bail!("not revoked: {}. admit revoke --list shows the denylist", entry.target);
     }
     entry.since = since(&entry, now, &before);
+    let ends_own_access = ends_own_access(args, &store, &entry)?;
     let head = publish(args, &store, &signer, &mut entry)?;
     if !args.json {
         println!("{}", report::done(&entry, &head));
     }
-    let revokes_itself = match &entry.target {
-        DeniedTarget::IssuerKey { issuer, kid } if !entry.is_lifted => {
-            args.bearer.credentials().is_signed_by(issuer, kid, &args.outside.time)?
-        }
-        _ => false,
-    };
-    if revokes_itself {
+    if ends_own_access {
         eprintln!("{OWN_KEY}");
     } else {
         watch(args, &store, &signer, &mut entry, &head)?;
@@ -146,6 +141,16 @@ pub fn run(args: &Args) -> Result<()> {
         return DenylistReport::list(&head, now).print(true);
     }
     Ok(())
+}
+
+/// Whether the entry makes the Worker refuse this command's own tokens. Other stores take no such tokens.
+fn ends_own_access(args: &Args, store: &Store, entry: &Denied) -> Result<bool> {
+    match &entry.target {
+        DeniedTarget::IssuerKey { issuer, kid } if !entry.is_lifted && store.is_worker() => {
+            args.bearer.credentials().is_signed_by(issuer, kid, &args.outside.time)
+        }
+        _ => Ok(false),
+    }
 }
 
 fn current(store: &Store, key: Option<&std::path::Path>) -> Result<Head> {

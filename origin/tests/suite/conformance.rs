@@ -1,4 +1,4 @@
-//! `admit check-origin` finds no problem with this origin. `tests/cli_check_origin.rs` of the workspace tests
+//! `admit check-origin` finds no problem with this origin. `cli/tests/suite/check_origin.rs` tests
 //! the problems that it finds with others.
 
 use std::{
@@ -21,7 +21,7 @@ fn admit() -> PathBuf {
     let admit = Path::new(env!("CARGO_BIN_EXE_origin")).with_file_name(format!("admit{EXE_SUFFIX}"));
     assert!(
         admit.is_file(),
-        "{} is not built: run `cargo build`, or all tests with --workspace",
+        "{} is not built: run `cargo build -p admit-cli`, or all tests with --workspace",
         admit.display()
     );
     admit

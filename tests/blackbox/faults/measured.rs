@@ -1,6 +1,6 @@
 //! How long confirmed denials may be remembered, measured with the check patterns of known players. This
 //! prints the table of `docs/adr/0007`:
-//! `cargo test -p admit --test app_faults measured -- --nocapture`
+//! `cargo test -p admit --test blackbox measured -- --nocapture`
 
 use std::fs;
 

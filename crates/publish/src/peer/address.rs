@@ -4,7 +4,6 @@
 //! a token. A network that could read or change either would speak for the publisher. The rule is the
 //! Worker's own ([`check_url`]), and every request passes through it: addresses come from arguments and
 //! variables, but also from other peers, such as the `jwks_uri` of an issuer.
-//! other peers, such as the `jwks_uri` of an issuer.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
