@@ -63,7 +63,7 @@ pub const HEAD_BEHIND_SECS: i64 = 300;
 /// How long an unreadable object counts for `/healthz`: several times the interval of a probe.
 pub const DEGRADED_SECS: i64 = 600;
 
-/// Number of names checked in one request, for the same reason.
+/// Number of names checked in one request, for the reason of `PACK_MAX_OBJECTS`.
 pub const CHECK_MAX_OBJECTS: usize = 40;
 
 /// Longest list of names to check: 40 lines of at most 75 bytes.
