@@ -206,23 +206,34 @@ impl<P: Platform> App<P> {
             }
             Err(missing) => Err(missing),
         };
-        let reply = match self.ready(next, plan, request, &mut patience).await {
-            Err(reply) | Ok(Next::Reply(reply)) => reply,
-            Ok(Next::Confirm(question)) => self.confirm(*question, request, id, &mut patience).await,
-            Ok(Next::Forward(write, token)) => {
-                let begun = begin(token.as_deref());
-                let reply = match self.exchange(request, id) {
-                    Some(exchange) => exchange.forward(write, body).await.unwrap_or_else(|refusal| refusal),
-                    None => ApiError::Internal.into(),
-                };
-                return (reply.into(), begun);
+        let mut next = self.ready(next, plan, request, &mut patience).await;
+        let mut is_counted = false;
+        loop {
+            match next {
+                Err(reply) | Ok(Next::Reply(reply)) => return (reply.into(), None),
+                Ok(Next::Confirm(question)) => {
+                    let reply = self.confirm(*question, request, id, &mut patience, &mut is_counted).await;
+                    if let Some(reply) = reply {
+                        return (reply.into(), None);
+                    }
+                    next = self.ready(self.attempt(plan, request), plan, request, &mut patience).await;
+                }
+                Ok(Next::Forward(write, token)) => {
+                    let begun = begin(token.as_deref());
+                    let reply = match self.exchange(request, id) {
+                        Some(exchange) => {
+                            exchange.forward(write, body).await.unwrap_or_else(|refusal| refusal)
+                        }
+                        None => ApiError::Internal.into(),
+                    };
+                    return (reply.into(), begun);
+                }
+                Ok(Next::Publish(transfer, token)) => {
+                    let begun = begin(Some(&token));
+                    return (self.publish(transfer, request, body).await, begun);
+                }
             }
-            Ok(Next::Publish(transfer, token)) => {
-                let begun = begin(Some(&token));
-                return (self.publish(transfer, request, body).await, begun);
-            }
-        };
-        (reply.into(), None)
+        }
     }
 
     /// The one loop: a missing part is loaded, or waited for, and the request is tried again.
@@ -270,22 +281,25 @@ impl<P: Platform> App<P> {
         attempt.run(plan)
     }
 
+    /// Asks the upstream. `None`: decide again. A request is counted once, however often it asks.
     async fn confirm(
         &self,
         question: UpstreamQuestion,
         request: &Request<'_>,
         id: &str,
         patience: &mut Patience,
-    ) -> Reply {
+        is_counted: &mut bool,
+    ) -> Option<Reply> {
         if question.insists
             && !question.is_confirmation()
+            && !std::mem::replace(is_counted, true)
             && let Err(refusal) = self.limits.count(Limit::InsistingRead, request, &self.platform).await
         {
-            return refusal;
+            return Some(refusal);
         }
         match self.exchange(request, id) {
             Some(exchange) => exchange.ask(&question, patience).await,
-            None => question.otherwise,
+            None => Some(question.otherwise),
         }
     }
 

@@ -167,8 +167,10 @@ impl<P: Platform> Publisher<'_, P> {
             StoreKey::Version(seq) => self.heads().check_version(seq, value)?,
             StoreKey::Object(name) => self.check_object(name, value)?,
             StoreKey::Lease => self.leases().check_lease(value).await?,
-            // Only `admit gc` reads the list of garbage, and checks what it reads. A head has its own way.
-            StoreKey::Garbage | StoreKey::Head => {}
+            // Only `admit gc` reads the list of garbage, and checks what it reads.
+            StoreKey::Garbage => {}
+            // A head has its own way, with checks of its own.
+            StoreKey::Head => return Err(ApiError::Internal.into()),
         }
         self.put(key, value).await
     }

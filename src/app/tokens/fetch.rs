@@ -61,9 +61,12 @@ impl<V: SignatureVerifier> KeyTicket<V> {
 
     /// Begins the fetch. Call it right before the address is asked.
     #[must_use]
-    pub fn send(self) -> Option<KeyFetch<V>> {
+    pub fn send(mut self) -> Option<KeyFetch<V>> {
         let url = self.url()?;
         let sent = self.tokens.change(|verifier| verifier.fetch_sent(self.issuer))?;
+        // A fetch that was sent keeps its place until it is answered or counts as lost: a client that hangs up must not
+        // make the next request ask the issuer again.
+        self.is_held = false;
         Some(KeyFetch { ticket: self, sent, url, redirects_left: JWKS_REDIRECTS_MAX })
     }
 }
@@ -105,7 +108,7 @@ impl<V: SignatureVerifier> KeyFetch<V> {
             },
             Err(error) => Err(error.to_string()),
         };
-        let Self { ticket: KeyTicket { tokens, issuer, is_held }, sent, .. } = &mut self;
+        let Self { ticket: KeyTicket { tokens, issuer, .. }, sent, .. } = &mut self;
         let issuer = *issuer;
         if let Err(error) = &document {
             Event::KeysUnavailable { issuer, error }.log(log);
@@ -113,8 +116,6 @@ impl<V: SignatureVerifier> KeyFetch<V> {
         let document = document.ok();
         let outcome = tokens
             .change(|verifier| verifier.keys_fetched(issuer, *sent, document.as_deref(), now, platform));
-        // The report has ended the fetch.
-        *is_held = false;
         tokens.log_fetched(issuer, &outcome, log);
         let is_in_use = matches!(outcome, KeysFetched::Changed { .. } | KeysFetched::Unchanged);
         Fetched::Ended(document.filter(|_| is_in_use))

@@ -59,14 +59,19 @@ enum Step {
 }
 
 impl<P: Platform> Exchange<'_, P> {
-    /// Answers by the upstream or, if it does not know better or may not be asked now, by the snapshot.
-    pub async fn ask(&self, question: &UpstreamQuestion, patience: &mut Patience) -> Reply {
-        let generation = loop {
-            match self.next_step(question, patience) {
-                Step::Answer(reply) => return reply,
-                Step::Wait => patience.wait(self.platform).await,
-                Step::Ask(generation) => break generation,
+    /// Answers by the upstream or, if it does not know better or may not be asked now, by the snapshot. `None` after a
+    /// wait for another request that asks the same: head, token and recent grants may have changed meanwhile, so the
+    /// caller decides again.
+    pub async fn ask(&self, question: &UpstreamQuestion, patience: &mut Patience) -> Option<Reply> {
+        let generation = match self.next_step(question, patience) {
+            Step::Answer(reply) => return Some(reply),
+            Step::Wait => {
+                while patience.may_wait() && self.is_asked(question) {
+                    patience.wait(self.platform).await;
+                }
+                return None;
             }
+            Step::Ask(generation) => generation,
         };
         let sent_at_ms = self.platform.now_ms();
         let answer = self.ask_once(question).await;
@@ -105,7 +110,13 @@ impl<P: Platform> Exchange<'_, P> {
         }
         let of_headers = answer.as_ref().ok().and_then(|answer| received::header_problem(answer, now));
         self.log_problems(problem.into_iter().chain(of_headers.map(Problem::from)));
-        reply
+        Some(reply)
+    }
+
+    /// Whether another request asks the same.
+    fn is_asked(&self, question: &UpstreamQuestion) -> bool {
+        let now_ms = self.platform.now_ms();
+        question.check.is_some_and(|check| self.upstream.write().memory.is_asking(check, now_ms))
     }
 
     fn remember(

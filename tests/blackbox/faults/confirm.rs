@@ -243,6 +243,23 @@ fn a_purchase_while_another_check_is_being_asked_is_seen() {
     assert_eq!((late.status, second.status), (402, 200));
 }
 
+/// The other check gets no answer. Meanwhile a head with the purchase is published.
+#[test]
+fn a_check_that_waited_in_vain_is_decided_again_by_the_newest_head() {
+    let pair = Pair::new(&[]);
+    assert_eq!(pair.status(2), 402, "everything is in memory");
+    pair.origin().break_times(OriginFault::Never, 1_000);
+    let authorization = format!("Bearer {}", customer(CUSTOMER));
+    let request = check_request(&authorization);
+    let mut lost = Box::pin(pair.edge.app.handle(&request, MemoryBody::default()));
+    assert!(poll_once(&mut lost).is_pending());
+    let mut second = Box::pin(pair.edge.app.handle(&request, MemoryBody::default()));
+    assert!(poll_once(&mut second).is_pending());
+    Business::new(2, FOREVER).publish(pair.edge.platform());
+    pair.edge.advance_secs(61);
+    assert_eq!(block_on(second).status, 200);
+}
+
 #[test]
 fn a_check_whose_client_went_away_delays_others_only_briefly() {
     let pair = Pair::new(&[]);
