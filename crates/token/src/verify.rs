@@ -191,12 +191,6 @@ impl<V: SignatureVerifier> TokenVerifier<V> {
         }
     }
 
-    /// Number of configured issuers.
-    #[must_use]
-    pub const fn issuers(&self) -> usize {
-        self.issuers.len()
-    }
-
     /// The URL from which an issuer's keys are fetched, if they are.
     #[must_use]
     pub fn jwks_url(&self, issuer: usize) -> Option<&str> {
