@@ -13,7 +13,7 @@ use super::{
     publish::Transfer,
     read::{Read, ReadError, Source},
     seconds, unavailable,
-    upstream::{Party, Upstream, UpstreamQuestion, Write, number_of},
+    upstream::{Party, UpstreamQuestion, UpstreamTraffic, Write, number_of},
 };
 use crate::{
     api::{
@@ -69,7 +69,7 @@ pub(super) struct Attempt<'a, P: Platform> {
     pub config: &'a Config,
     pub tokens: &'a Tokens<P::Verifier>,
     pub library: &'a Library<P::Verifier>,
-    pub upstream: &'a Upstream,
+    pub upstream: &'a UpstreamTraffic,
     pub completion: &'a Completion,
     pub request: &'a Request<'a>,
     pub now_ms: u64,

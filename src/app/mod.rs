@@ -74,7 +74,7 @@ use pending::{Refreshed, Start};
 use plan::Plan;
 use publish::{InFlight, Publisher, Transfer, Transferred};
 use tokens::KeyLoader;
-use upstream::{Exchange, StreamOf, Upstream, UpstreamQuestion};
+use upstream::{Exchange, StreamOf, UpstreamQuestion, UpstreamTraffic};
 
 /// The service. One for each isolate.
 pub struct App<P: Platform> {
@@ -82,7 +82,7 @@ pub struct App<P: Platform> {
     config: Config,
     tokens: Tokens<P::Verifier>,
     library: Library<P::Verifier>,
-    upstream: Upstream,
+    upstream: UpstreamTraffic,
     limits: AddressLimits,
     in_flight: InFlight,
     completion: Completion,
@@ -100,7 +100,7 @@ impl<P: Platform> App<P> {
             completion: Completion::new(&config),
             tokens,
             library,
-            upstream: Upstream::default(),
+            upstream: UpstreamTraffic::default(),
             limits: AddressLimits::default(),
             in_flight: InFlight::default(),
             platform,

@@ -46,9 +46,9 @@ pub use received::{Unreadable, Written, verdict, written};
 
 /// What an isolate knows of the upstream.
 #[derive(Debug, Default)]
-pub(super) struct Upstream(RefCell<UpstreamState>);
+pub(super) struct UpstreamTraffic(RefCell<UpstreamState>);
 
-impl Upstream {
+impl UpstreamTraffic {
     /// Whether an access was granted through this edge a moment ago.
     pub fn has_recent_grants(&self, now_ms: u64) -> bool {
         self.0.borrow().evidence.is_any(now_ms)

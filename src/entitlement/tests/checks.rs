@@ -27,13 +27,13 @@ const WINDOWS: [Window; 18] = [
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum GrantKind {
     Item,
     Package,
     License,
 }
 
-impl Kind {
+impl GrantKind {
     const ALL: [Self; 3] = [Self::Item, Self::Package, Self::License];
 
     const fn reason(self) -> Reason {
@@ -66,7 +66,7 @@ fn assert_allowed(decision: Decision, reason: Reason) -> Grant {
 
 #[test]
 fn windows_are_judged_at_the_moment_of_the_check() {
-    for kind in Kind::ALL {
+    for kind in GrantKind::ALL {
         for (starts_at, expires_at, expected) in WINDOWS {
             let decision = kind.grant(scene(), starts_at, expires_at).decide();
             let what = format!("{kind:?} {starts_at:?}..{expires_at:?}");
@@ -84,7 +84,7 @@ fn windows_are_judged_at_the_moment_of_the_check() {
 
 #[test]
 fn the_state_of_the_item_comes_before_every_grant() {
-    for kind in Kind::ALL {
+    for kind in GrantKind::ALL {
         for (is_active, is_free, merchant_id, expected) in [
             (true, false, MERCHANT, Ok(kind.reason())),
             // Both never end; the grant that has a record answers with its number.
