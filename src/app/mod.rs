@@ -21,6 +21,7 @@
 //! ```
 
 mod answer;
+mod asker;
 mod audit;
 mod body;
 mod event;
@@ -33,6 +34,7 @@ mod missing;
 mod pending;
 mod permission;
 mod plan;
+mod problems;
 mod publish;
 mod read;
 mod reason;
@@ -67,9 +69,9 @@ pub use upstream::{Unreadable, Verdict, Written, verdict, written};
 use answer::{Attempt, Next, epoch};
 use audit::{Actor, Begun, Change};
 use finish::Timing;
-use library::{Library, Loader, Reader};
+use library::{Library, Load, Loader, Reader};
 use limited::AddressLimits;
-use missing::{Load, Missing, Patience, Supply};
+use missing::{Missing, Patience, Supply};
 use pending::{Refreshed, Start};
 use plan::Plan;
 use publish::{InFlight, Publisher, Transfer, Transferred};

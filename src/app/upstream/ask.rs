@@ -7,9 +7,8 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::{
-    AccessCheck, Exchange, Verdict,
+    Exchange, Verdict,
     admission::NotAsked,
-    problems::Problem,
     received,
     sent::{self, Sender},
     signs,
@@ -22,7 +21,7 @@ use crate::{
         reply::{Caching, Reply, Request},
         viewer::{Network, shown_address, shown_country},
     },
-    app::{ServiceReason, missing::Patience, seconds},
+    app::{ServiceReason, asker::AccessCheck, missing::Patience, problems::Problem, seconds},
     entitlement::Reason,
     limits::{UPSTREAM_ANSWER_MAX_BYTES, UPSTREAM_LOST_MS},
     ports::{Platform, UpstreamAnswer, UpstreamBody, UpstreamError, UpstreamRequest},

@@ -2,10 +2,10 @@
 
 use futures_util::{FutureExt as _, future::LocalBoxFuture};
 
-use super::{UpstreamTraffic, problems::Problem};
+use super::UpstreamTraffic;
 use crate::{
     api::reply::Request,
-    app::{Event, library::Library, limited::AddressLimits},
+    app::{Event, library::Library, limited::AddressLimits, problems::Problem},
     config::UpstreamConfig,
     limits::UPSTREAM_RETRY_MS,
     ports::{Platform, Upstream, UpstreamAnswer, UpstreamBody, UpstreamError, UpstreamRequest},

@@ -7,7 +7,6 @@ use super::{
     Exchange, StreamOf, UpstreamState,
     evidence::CustomerName,
     lane::{Lane, Party},
-    problems::Problem,
     received::{self, Written},
     sent::{self, Sender},
     signs,
@@ -24,6 +23,7 @@ use crate::{
     app::{
         RequestBody, ServiceReason,
         body::{read, unsupported},
+        problems::Problem,
         seconds,
     },
     limits::{
