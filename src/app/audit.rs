@@ -33,7 +33,7 @@ impl Change {
     pub fn of(plan: &Plan) -> Option<Self> {
         let (action, key) = match plan {
             Plan::Read(_) => return None,
-            Plan::Write(write) => (if write.is_for_merchants { "write" } else { SIGN_IN }, None),
+            Plan::Write(write) => (if write.permission.is_some() { "write" } else { SIGN_IN }, None),
             Plan::Publish(PublishPlan { transfer, .. }) => match *transfer {
                 Transfer::Store(key) => (stored_action(key, false), Some(key.to_string())),
                 Transfer::Delete(key) => (stored_action(key, true), Some(key.to_string())),

@@ -39,6 +39,8 @@ use crate::{
 pub(in crate::app) struct Write {
     /// Whether it needed a token, which was verified.
     pub is_signed: bool,
+    /// Whether it has a body. One that a client sends anyway is not passed on.
+    pub has_body: bool,
     /// Whether its body may say that a session is refreshed.
     pub may_refresh: bool,
     /// The merchant that the token names.
@@ -217,8 +219,7 @@ impl UpstreamState {
 
 /// The body of a write, held if it is short, and checked by its headers.
 async fn hold(request: &Request<'_>, write: Write, body: &mut impl RequestBody) -> Result<Held, Reply> {
-    // No client of the API sends a body with DELETE, and without one it cannot hide a second request.
-    let has_body = body.declared_bytes() != Some(0) && request.method != "DELETE";
+    let has_body = write.has_body && body.declared_bytes() != Some(0);
     if has_body {
         let (content_type, coding) = (request.passed("content-type"), request.passed("content-encoding"));
         match check_body_headers(content_type, coding) {
