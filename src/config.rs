@@ -10,7 +10,7 @@ use crate::{
     api::{cors::Cors, media_type::is_token},
     limits::{
         CONFIRM_DENIED_MS, CONFIRM_GRANTED_SECS, CONFIRM_TIMEOUT_MS, CONFIRMS_PER_SEC, HEAD_TEXT_MAX_BYTES,
-        ORIGIN_TIMEOUT_MS, SNAPSHOT_MAX_AGE_LEAST_SECS,
+        SNAPSHOT_MAX_AGE_LEAST_SECS, UPSTREAM_TIMEOUT_MS,
     },
     snapshot::head::{HeadRules, is_audience},
     token::{self, IssuerConfig, check_url, parse_issuers},
@@ -171,7 +171,7 @@ impl UpstreamConfig {
         let numbers = Self {
             url: String::new(),
             secret: binding("ORIGIN_SECRET").map(origin_secret).transpose()?,
-            timeout_ms: number("ORIGIN_TIMEOUT_MS", ORIGIN_TIMEOUT_MS, 100..=60_000)?,
+            timeout_ms: number("ORIGIN_TIMEOUT_MS", UPSTREAM_TIMEOUT_MS, 100..=60_000)?,
             confirm_timeout_ms: number("CONFIRM_TIMEOUT_MS", CONFIRM_TIMEOUT_MS, 100..=10_000)?,
             denied_ms: number("CONFIRM_DENIED_MS", CONFIRM_DENIED_MS, 0..=60_000)?,
             granted_secs: number("CONFIRM_GRANTED_SECS", CONFIRM_GRANTED_SECS, 0..=120)?,

@@ -180,11 +180,11 @@ pub const SIGN_IN_MAX_FIELDS: usize = 32;
 pub const WRITE_HELD_MAX_BYTES: usize = 16 * 1024;
 
 /// Longest answer of the origin: as long as one of the edge. A longer one is an error page.
-pub const ORIGIN_ANSWER_MAX_BYTES: usize = ANSWER_MAX_BYTES;
+pub const UPSTREAM_ANSWER_MAX_BYTES: usize = ANSWER_MAX_BYTES;
 
 /// Default time limit for a write at the origin. A person waits for it, and a payment provider behind it may
 /// take seconds; clients give up after 10 to 60 s.
-pub const ORIGIN_TIMEOUT_MS: u64 = 10_000;
+pub const UPSTREAM_TIMEOUT_MS: u64 = 10_000;
 
 /// Default time limit for the origin to confirm a denial. Longer than a distant origin's slowest answers,
 /// shorter than the 3 s between the polls of a player that waits for a purchase.
@@ -328,7 +328,7 @@ pub const BREAKER_PAUSE_MAX_SECS: u64 = 30;
 pub const PASSED_RETRY_AFTER_MAX_SECS: u64 = 3_600;
 
 /// How long after its deadline a request to the origin counts as lost: its client may have gone.
-pub const ORIGIN_LOST_MS: u64 = 500;
+pub const UPSTREAM_LOST_MS: u64 = 500;
 
 /// Longest list of headers that the answer to a preflight allows: ours, and dozens of a page's.
 pub const PREFLIGHT_HEADERS_MAX_BYTES: usize = 2 * 1024;
@@ -345,4 +345,4 @@ pub const UPSTREAM_MESSAGE_MAX_BYTES: usize = 256;
 
 /// Pause before a request is sent to the origin a second time, plus up to 255 ms, so that requests whose
 /// connections broke together do not return together.
-pub const ORIGIN_RETRY_MS: u64 = 100;
+pub const UPSTREAM_RETRY_MS: u64 = 100;

@@ -175,11 +175,11 @@ impl Reply {
             // The client learns which codings are accepted (RFC 9110 §15.5.16).
             ApiError::CONTENT_ENCODING => vec![("accept-encoding", Cow::Borrowed("identity"))],
             ApiError::Unavailable { retry_after_secs }
-            | ApiError::OriginUnreachable { retry_after_secs }
-            | ApiError::OriginRefused { retry_after_secs }
-            | ApiError::OriginFailed { retry_after_secs }
-            | ApiError::OriginPaused { retry_after_secs }
-            | ApiError::OriginTimedOut { retry_after_secs } => {
+            | ApiError::UpstreamUnreachable { retry_after_secs }
+            | ApiError::UpstreamRefused { retry_after_secs }
+            | ApiError::UpstreamFailed { retry_after_secs }
+            | ApiError::UpstreamPaused { retry_after_secs }
+            | ApiError::UpstreamTimedOut { retry_after_secs } => {
                 vec![("retry-after", Cow::Owned(retry_after_secs.to_string()))]
             }
             ApiError::TooManyRequests => {

@@ -13,7 +13,7 @@ use super::{
     publish::Transfer,
     read::{Read, ReadError, Source},
     seconds, unavailable,
-    upstream::{Party, Upstream, UpstreamQuestion, Write, number_of},
+    upstream::{Party, UpstreamQuestion, UpstreamTraffic, Write, number_of},
 };
 use crate::{
     api::{
@@ -69,7 +69,7 @@ pub(super) struct Attempt<'a, P: Platform> {
     pub config: &'a Config,
     pub tokens: &'a Tokens<P::Verifier>,
     pub library: &'a Library<P::Verifier>,
-    pub upstream: &'a Upstream,
+    pub upstream: &'a UpstreamTraffic,
     pub completion: &'a Completion,
     pub request: &'a Request<'a>,
     pub now_ms: u64,
@@ -123,12 +123,12 @@ impl<P: Platform> Attempt<'_, P> {
 
     /// The token and the role of a write, before the upstream gets it.
     fn write(&self, plan: &WritePlan) -> Attempted<Next, P> {
-        let WritePlan { is_for_merchants, may_refresh, effect, numbers } = *plan;
+        let WritePlan { permission, has_body, may_refresh, effect, numbers } = *plan;
         let (mut token, mut merchant_id) = (None, None);
         let mut party = Party::at(Network::of(self.request.ip_address));
-        if is_for_merchants {
+        if let Some(permission) = permission {
             let verified = self.token()?;
-            Permission::Write.check(&verified, &self.config.issuers)?;
+            permission.check(&verified, &self.config.issuers)?;
             self.denylist_is_read()?;
             self.check_uuid(&verified.principal)?;
             let principal = &verified.principal;
@@ -138,13 +138,14 @@ impl<P: Platform> Attempt<'_, P> {
             token = Some(verified);
         }
         numbers?;
-        let write = Write { is_signed: is_for_merchants, may_refresh, merchant_id, party, effect };
+        let is_signed = permission.is_some();
+        let write = Write { is_signed, has_body, may_refresh, merchant_id, party, effect };
         Ok(Next::Forward(write, token))
     }
 
     fn publish(&self, plan: PublishPlan) -> Attempted<Next, P> {
         let token = self.token()?;
-        Permission::Snapshot(plan.scopes).check(&token, &self.config.issuers)?;
+        plan.permission.check(&token, &self.config.issuers)?;
         self.denylist_is_read()?;
         Ok(Next::Publish(plan.transfer, token))
     }

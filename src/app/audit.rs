@@ -1,6 +1,5 @@
 //! Changes, who asks for them, and the audit event that each of them leaves.
 
-use base64ct::{Base64UrlUnpadded, Encoding as _};
 use serde_json::Value;
 
 use super::{
@@ -8,6 +7,7 @@ use super::{
     finish,
     plan::{Plan, PublishPlan},
     publish::Transfer,
+    tokens::claim,
 };
 use crate::{
     api::{
@@ -17,7 +17,7 @@ use crate::{
     limits::{AUDIT_VALUE_MAX_BYTES, LOGGED_PATH_MAX_BYTES},
     ports::Log,
     snapshot::store_key::StoreKey,
-    token::{BearerToken, IssuerConfig, VerifiedToken},
+    token::{IssuerConfig, VerifiedToken},
 };
 
 /// The change that a request asks for.
@@ -33,7 +33,7 @@ impl Change {
     pub fn of(plan: &Plan) -> Option<Self> {
         let (action, key) = match plan {
             Plan::Read(_) => return None,
-            Plan::Write(write) => (if write.is_for_merchants { "write" } else { SIGN_IN }, None),
+            Plan::Write(write) => (if write.permission.is_some() { "write" } else { SIGN_IN }, None),
             Plan::Publish(PublishPlan { transfer, .. }) => match *transfer {
                 Transfer::Store(key) => (stored_action(key, false), Some(key.to_string())),
                 Transfer::Delete(key) => (stored_action(key, true), Some(key.to_string())),
@@ -182,14 +182,6 @@ impl Drop for Begun<'_> {
             self.write(None, None);
         }
     }
-}
-
-/// A claim of a token that has been verified.
-pub(super) fn claim(authorization: &str, name: &str) -> Option<Value> {
-    let token = BearerToken::parse(authorization).ok()?;
-    let payload = Base64UrlUnpadded::decode_vec(token.as_str().split('.').nth(1)?).ok()?;
-    let mut claims: Value = serde_json::from_slice(&payload).ok()?;
-    claims.get_mut(name).map(Value::take)
 }
 
 /// The beginning of a client's text, cut to the room that an event has.

@@ -134,7 +134,7 @@ pub enum Event<'a> {
         error: &'a dyn Display,
     },
     /// The upstream did not answer, or its answer cannot be used.
-    Origin {
+    Upstream {
         /// The request's id.
         request_id: &'a str,
         /// The problem.
@@ -183,8 +183,8 @@ pub enum EventKind {
     StoredKeysRefused,
     /// [`Event::KeysNotStored`].
     KeysNotStored,
-    /// [`Event::Origin`].
-    Origin,
+    /// [`Event::Upstream`].
+    Upstream,
     /// [`Event::NoEntropy`].
     NoEntropy,
 }
@@ -209,7 +209,7 @@ impl EventKind {
         Self::KeysUnavailable,
         Self::StoredKeysRefused,
         Self::KeysNotStored,
-        Self::Origin,
+        Self::Upstream,
         Self::NoEntropy,
     ];
 
@@ -234,7 +234,7 @@ impl EventKind {
             Self::KeysUnavailable => "keys_unavailable",
             Self::StoredKeysRefused => "stored_keys_refused",
             Self::KeysNotStored => "keys_not_stored",
-            Self::Origin => "origin",
+            Self::Upstream => "origin",
             Self::NoEntropy => "no_entropy",
         }
     }
@@ -262,7 +262,7 @@ impl Event<'_> {
             Self::KeysUnavailable { .. } => EventKind::KeysUnavailable,
             Self::StoredKeysRefused => EventKind::StoredKeysRefused,
             Self::KeysNotStored { .. } => EventKind::KeysNotStored,
-            Self::Origin { .. } => EventKind::Origin,
+            Self::Upstream { .. } => EventKind::Upstream,
             Self::NoEntropy => EventKind::NoEntropy,
         }
     }
@@ -326,7 +326,7 @@ impl Display for Event<'_> {
             Self::KeysNotStored { error } => {
                 line.shown("error", error);
             }
-            Self::Origin { request_id, problem, times } => {
+            Self::Upstream { request_id, problem, times } => {
                 line.text("request_id", request_id).text("problem", problem).number("times", &times);
             }
             Self::StoredKeysRefused | Self::NoEntropy => {}

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use super::{
     Event, ServiceReason,
-    upstream::{Problem, Problems},
+    problems::{Problem, Problems},
 };
 use crate::{
     api::{

@@ -3,7 +3,7 @@
 use futures_util::{FutureExt as _, future::join};
 
 use super::{
-    library::{HeadState, Loader},
+    library::{HeadState, Load, Loader},
     seconds,
     tokens::{KeyLoader, KeyTicket},
 };
@@ -23,15 +23,6 @@ pub(super) enum Missing<V: SignatureVerifier> {
     Keys(KeyTicket<V>),
     /// The keys of an issuer, which enough other requests are fetching.
     KeysElsewhere,
-}
-
-/// What a look for something that is missing came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Load {
-    /// It was loaded, or could not be: try the request again.
-    Done,
-    /// Another request is loading it: wait a little, and try the request again.
-    Elsewhere,
 }
 
 /// For how long a request has waited for others. A Worker's request cannot await the I/O of another one, so that it

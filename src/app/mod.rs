@@ -21,6 +21,7 @@
 //! ```
 
 mod answer;
+mod asker;
 mod audit;
 mod body;
 mod event;
@@ -33,6 +34,7 @@ mod missing;
 mod pending;
 mod permission;
 mod plan;
+mod problems;
 mod publish;
 mod read;
 mod reason;
@@ -67,14 +69,14 @@ pub use upstream::{Unreadable, Verdict, Written, verdict, written};
 use answer::{Attempt, Next, epoch};
 use audit::{Actor, Begun, Change};
 use finish::Timing;
-use library::{Library, Loader, Reader};
+use library::{Library, Load, Loader, Reader};
 use limited::AddressLimits;
-use missing::{Load, Missing, Patience, Supply};
+use missing::{Missing, Patience, Supply};
 use pending::{Refreshed, Start};
 use plan::Plan;
 use publish::{InFlight, Publisher, Transfer, Transferred};
 use tokens::KeyLoader;
-use upstream::{Exchange, StreamOf, Upstream, UpstreamQuestion};
+use upstream::{Exchange, StreamOf, UpstreamQuestion, UpstreamTraffic};
 
 /// The service. One for each isolate.
 pub struct App<P: Platform> {
@@ -82,7 +84,7 @@ pub struct App<P: Platform> {
     config: Config,
     tokens: Tokens<P::Verifier>,
     library: Library<P::Verifier>,
-    upstream: Upstream,
+    upstream: UpstreamTraffic,
     limits: AddressLimits,
     in_flight: InFlight,
     completion: Completion,
@@ -100,7 +102,7 @@ impl<P: Platform> App<P> {
             completion: Completion::new(&config),
             tokens,
             library,
-            upstream: Upstream::default(),
+            upstream: UpstreamTraffic::default(),
             limits: AddressLimits::default(),
             in_flight: InFlight::default(),
             platform,

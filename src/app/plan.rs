@@ -4,16 +4,15 @@
 
 use std::borrow::Cow;
 
-use super::{finish, publish::Transfer, read::PublicRead};
+use super::{Permission, finish, publish::Transfer, read::PublicRead};
 use crate::{
     api::{
-        contract::{Effect, Id, Kind, Route, Server},
+        contract::{Effect, Id, Input, Kind, Route, Server},
         error::ApiError,
         query,
         reply::{Reply, Request},
     },
     limits::{PAGE_DEFAULT_ITEMS, PAGE_MAX_ITEMS},
-    token::Scope,
 };
 
 /// What a request asks for. Invalid parameters are a part of the plan: a client without a valid token learns nothing
@@ -41,8 +40,10 @@ pub(super) enum ReadPlan {
 /// A write or a sign-in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct WritePlan {
-    /// Whether it needs a merchant's token; a sign-in has none yet.
-    pub is_for_merchants: bool,
+    /// What its token must permit; nothing for a sign-in, which has no token yet.
+    pub permission: Option<Permission>,
+    /// Whether it has a body.
+    pub has_body: bool,
     /// Whether its body may ask to refresh a session.
     pub may_refresh: bool,
     /// What it can open for viewers.
@@ -55,8 +56,8 @@ pub(super) struct WritePlan {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct PublishPlan {
     pub transfer: Transfer,
-    /// The scopes of which the token needs one.
-    pub scopes: &'static [Scope],
+    /// What its token must permit.
+    pub permission: Permission,
 }
 
 impl Plan {
@@ -66,24 +67,27 @@ impl Plan {
     /// The server does not have the path, or the path does not have the method.
     pub fn of(request: &Request<'_>, server: Server) -> Result<Self, ApiError> {
         let (route, operation) = server.find(request.method, request.path)?;
+        let (permission, has_body) = (Permission::of(operation.auth), operation.input != Input::None);
         Ok(match operation.kind {
             Kind::Read => Self::Read(ReadPlan::of(route.as_read(), request.query)),
             Kind::Health => Self::Read(ReadPlan::Health),
             Kind::Write(action) => Self::Write(WritePlan {
-                is_for_merchants: true,
+                permission,
+                has_body,
                 may_refresh: false,
                 effect: action.effect(),
                 numbers: route.check_numbers(),
             }),
             Kind::SignIn { may_refresh } => Self::Write(WritePlan {
-                is_for_merchants: false,
+                permission,
+                has_body,
                 may_refresh,
                 effect: Effect::OpensNothing,
                 numbers: Ok(()),
             }),
             Kind::Publish => Self::Publish(PublishPlan {
                 transfer: transfer(route, request.method)?,
-                scopes: operation.auth.scopes(),
+                permission: permission.ok_or(ApiError::Internal)?,
             }),
             Kind::SignInPage | Kind::Discovery | Kind::Feed => return Err(ApiError::RouteNotFound),
         })
@@ -174,13 +178,10 @@ pub(super) fn page_and_limit(query: &str) -> Result<(u32, usize), ApiError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        api::contract::{ENDPOINTS, Methods, table},
-        ports::Limit,
-    };
+    use crate::api::contract::{Auth, ENDPOINTS, Methods, table};
 
     #[test]
-    fn every_operation_of_an_edge_has_a_plan_that_is_counted_as_the_table_says() {
+    fn every_operation_of_an_edge_has_a_plan_that_asks_for_the_token_of_the_table() {
         for endpoint in ENDPOINTS {
             let path = match endpoint {
                 endpoint if *endpoint == &table::MERCHANT_ITEM => {
@@ -193,10 +194,9 @@ mod tests {
                 for (_, method) in Methods::NAMES.iter().filter(|(it, _)| operation.methods.intersects(*it)) {
                     let request = Request { method, path: &path, ..Request::default() };
                     let plan = Plan::of(&request, Server::Edge).unwrap();
-                    let is_counted = operation.limits().contains(&Limit::AnonymousRead);
-                    assert_eq!(plan.is_anonymous(), is_counted, "{method} {path}");
-                    let is_write = matches!(&plan, Plan::Write(write) if write.is_for_merchants);
-                    assert_eq!(is_write, operation.limits() == [Limit::Write], "{method} {path}");
+                    let is_anonymous = operation.kind == Kind::Read && operation.auth == Auth::None;
+                    assert_eq!(plan.is_anonymous(), is_anonymous, "{method} {path}");
+                    assert_eq!(plan.is_check(), operation.auth == Auth::Viewer, "{method} {path}");
                 }
             }
         }

@@ -8,7 +8,7 @@ pub enum ServiceReason {
     /// A read of the snapshot succeeded.
     Ok,
     /// The upstream's answer was passed back.
-    Origin,
+    Upstream,
     /// The snapshot does not have the item.
     UnknownItem,
     /// The answer would be longer than the budget of an answer.
@@ -31,7 +31,7 @@ impl ServiceReason {
     /// All of them.
     pub const ALL: [Self; 10] = [
         Self::Ok,
-        Self::Origin,
+        Self::Upstream,
         Self::UnknownItem,
         Self::TooLarge,
         Self::NoSnapshot,
@@ -47,7 +47,7 @@ impl ServiceReason {
     pub const fn code(self) -> &'static str {
         match self {
             Self::Ok => "ok",
-            Self::Origin => "origin",
+            Self::Upstream => "origin",
             Self::UnknownItem => "unknown_item",
             Self::TooLarge => "too_large",
             Self::NoSnapshot => "no_snapshot",

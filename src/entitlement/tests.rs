@@ -3,7 +3,9 @@
 mod checks;
 mod explained;
 mod listing;
+mod merchants;
 mod model;
+mod order;
 mod properties;
 mod steps;
 
@@ -219,5 +221,13 @@ const fn held(license_id: u128, status: SubscriptionStatus) -> HeldLicense<'stat
         cancelled_at: None,
         starts_at: None,
         expires_at: None,
+    }
+}
+
+#[track_caller]
+fn assert_allowed(decision: Decision, reason: Reason) -> Grant {
+    match decision {
+        Decision::Allow(grant) if grant.reason == reason => grant,
+        other => panic!("expected a grant through {reason:?}, found {other:?}"),
     }
 }

@@ -74,7 +74,7 @@ fn the_configuration_has_the_bounds_of_the_code() {
 fn variables_have_the_defaults_of_the_code() {
     let page = read("docs/configuration.md");
     for (variable, default) in [
-        ("ORIGIN_TIMEOUT_MS", limits::ORIGIN_TIMEOUT_MS),
+        ("ORIGIN_TIMEOUT_MS", limits::UPSTREAM_TIMEOUT_MS),
         ("CONFIRM_TIMEOUT_MS", limits::CONFIRM_TIMEOUT_MS),
         ("CONFIRM_DENIED_MS", limits::CONFIRM_DENIED_MS),
         ("CONFIRM_GRANTED_SECS", limits::CONFIRM_GRANTED_SECS),
@@ -104,7 +104,7 @@ fn the_api_has_the_limits_of_the_code() {
             vec![
                 format!("{} KiB", limits::WRITE_MAX_BYTES >> 10),
                 format!("{} KiB", limits::WRITE_HELD_MAX_BYTES >> 10),
-                format!("{} MiB", limits::ORIGIN_ANSWER_MAX_BYTES >> 20),
+                format!("{} MiB", limits::UPSTREAM_ANSWER_MAX_BYTES >> 20),
             ],
         ),
         (

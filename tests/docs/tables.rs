@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, env, fs};
 
-use admit::api::contract::{Auth, ENDPOINTS, Kind, Operation};
+use admit::api::contract::{Auth, ENDPOINTS, Kind, Operation, table::described};
 
 use super::{read, root};
 
@@ -36,10 +36,12 @@ impl Table {
     /// A row for each spelling of an endpoint and each of its operations.
     fn rendered(&self) -> String {
         let mut table = "| route | methods | token | what it does |\n| --- | --- | --- | --- |\n".to_owned();
-        for endpoint in ENDPOINTS {
+        for (endpoint, operations) in described() {
             for pattern in endpoint.patterns {
-                for operation in endpoint.operations.iter().filter(|operation| (self.has)(operation.kind)) {
-                    let Operation { methods, auth, summary, .. } = operation;
+                for (operation, summary) in
+                    operations.iter().filter(|(operation, _)| (self.has)(operation.kind))
+                {
+                    let Operation { methods, auth, .. } = operation;
                     table += &format!("| `{pattern}` | {methods} | {} | {summary} |\n", token(*auth));
                 }
             }

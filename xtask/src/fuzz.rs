@@ -41,7 +41,7 @@ struct Target {
 }
 
 /// The counts of a run.
-struct Outcome {
+struct FuzzCounts {
     runs: u64,
     coverage: u64,
 }
@@ -87,7 +87,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         }
     }
     println!("\n| target | runs | covered edges |\n| --- | ---: | ---: |");
-    for (name, Outcome { runs, coverage }) in &outcomes {
+    for (name, FuzzCounts { runs, coverage }) in &outcomes {
         println!("| {name} | {runs} | {coverage} |");
     }
     println!("\n{} targets without a finding, {failed} with one", outcomes.len());
@@ -146,7 +146,7 @@ impl Fuzzer<'_> {
         Ok(cargo)
     }
 
-    fn run(&self, target: &Target, minutes: u32) -> Result<Outcome> {
+    fn run(&self, target: &Target, minutes: u32) -> Result<FuzzCounts> {
         let (corpus, findings) = (self.corpus_dir(target), self.findings_dir(target));
         fs::create_dir_all(&corpus)?;
         fs::create_dir_all(&findings)?;
@@ -225,11 +225,11 @@ fn packed(old: &str, new: Vec<String>) -> String {
 }
 
 /// The counts that libFuzzer prints at its end.
-fn outcome(log: &str) -> Option<Outcome> {
+fn outcome(log: &str) -> Option<FuzzCounts> {
     let runs = log.lines().find_map(|line| line.strip_prefix("stat::number_of_executed_units:"))?;
     let coverage = log.lines().rev().find_map(|line| line.split_once(" cov: "));
     let coverage = coverage.and_then(|(_, rest)| rest.split_whitespace().next()?.parse().ok());
-    Some(Outcome { runs: runs.trim().parse().ok()?, coverage: coverage.unwrap_or_default() })
+    Some(FuzzCounts { runs: runs.trim().parse().ok()?, coverage: coverage.unwrap_or_default() })
 }
 
 #[cfg(test)]

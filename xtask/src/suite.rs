@@ -41,14 +41,14 @@ pub struct Args {
 }
 
 /// How a part ended.
-enum Outcome {
+enum PartEnd {
     Ran { ok: bool, tally: Tally },
     Skipped(&'static str),
 }
 
 struct Part {
     name: &'static str,
-    outcome: Outcome,
+    outcome: PartEnd,
     secs: f32,
 }
 
@@ -223,12 +223,12 @@ impl Suite<'_> {
             tally.failed = 1;
         }
         let secs = watch.elapsed().as_secs_f32();
-        self.parts.push(Part { name, outcome: Outcome::Ran { ok, tally }, secs });
+        self.parts.push(Part { name, outcome: PartEnd::Ran { ok, tally }, secs });
         Ok(ok)
     }
 
     fn skip(&mut self, name: &'static str, why: &'static str) {
-        self.parts.push(Part { name, outcome: Outcome::Skipped(why), secs: 0.0 });
+        self.parts.push(Part { name, outcome: PartEnd::Skipped(why), secs: 0.0 });
     }
 
     fn summary(&self) -> ExitCode {
@@ -237,11 +237,11 @@ impl Suite<'_> {
         let (mut all_ok, mut skipped) = (true, 0);
         for part in &self.parts {
             let line = match &part.outcome {
-                Outcome::Skipped(why) => {
+                PartEnd::Skipped(why) => {
                     skipped += 1;
                     format!("skipped: {why}")
                 }
-                Outcome::Ran { ok, tally } => {
+                PartEnd::Ran { ok, tally } => {
                     sum = sum.plus(*tally);
                     all_ok &= ok;
                     let verdict = if *ok { "ok" } else { "FAILED" };

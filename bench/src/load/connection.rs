@@ -17,7 +17,7 @@ pub struct Connection {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-pub struct Answer {
+pub struct HttpAnswer {
     pub status: u16,
     pub body: Vec<u8>,
 }
@@ -53,7 +53,7 @@ impl Connection {
     }
 
     /// Reads the bytes that have arrived; the answer once all of it has.
-    pub fn receive(&mut self) -> Result<Option<Answer>> {
+    pub fn receive(&mut self) -> Result<Option<HttpAnswer>> {
         let mut buffer = [0; 16 * 1024];
         loop {
             match self.stream.read(&mut buffer) {
@@ -73,7 +73,7 @@ impl Connection {
 }
 
 /// The answer, once all of it is there. Nothing may follow: no second request is under way.
-fn parse(bytes: &[u8]) -> Result<Option<Answer>> {
+fn parse(bytes: &[u8]) -> Result<Option<HttpAnswer>> {
     let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else { return Ok(None) };
     let (head, rest) = bytes.split_at(end + 4);
     let head = std::str::from_utf8(head).context("the head is not text")?;
@@ -87,10 +87,10 @@ fn parse(bytes: &[u8]) -> Result<Option<Answer>> {
     };
     if let Some(len) = value("content-length") {
         let len: usize = len.parse()?;
-        return Ok((rest.len() >= len).then(|| Answer { status, body: rest.to_vec() }));
+        return Ok((rest.len() >= len).then(|| HttpAnswer { status, body: rest.to_vec() }));
     }
     if value("transfer-encoding").is_some_and(|coding| coding.eq_ignore_ascii_case("chunked")) {
-        return Ok(unchunked(rest)?.map(|body| Answer { status, body }));
+        return Ok(unchunked(rest)?.map(|body| HttpAnswer { status, body }));
     }
     bail!("the answer has no length: {head}")
 }

@@ -26,7 +26,7 @@ use serde_json::json;
 use xtask::{build, job, native, node, paths::Paths, rust::WasmRust, setup, step::Step};
 
 use self::{
-    report::{Outcome, Outcomes},
+    report::{LoadResults, ScenarioResults},
     scenarios::{Scale, Scenario},
     server::Server,
     subjects::Subject,
@@ -119,13 +119,13 @@ impl<'a> Bench<'a> {
         self.dir().join(format!("{}.tsv", scenario.name))
     }
 
-    fn measure(&self, scale: Scale, only: &[String]) -> Result<Outcomes> {
+    fn measure(&self, scale: Scale, only: &[String]) -> Result<LoadResults> {
         let scenarios = scenarios::chosen(scale, only)?;
         let all = self.prepare(scale, &scenarios, !scale.is_smoke)?;
         let subjects = |is_wanted: &dyn Fn(&Subject) -> bool| {
             all.iter().filter(|subject| is_wanted(subject)).copied().collect::<Vec<_>>()
         };
-        let mut outcomes = Outcomes { scale, all: Vec::new(), cold: Vec::new() };
+        let mut outcomes = LoadResults { scale, all: Vec::new(), cold: Vec::new() };
         // Scenarios may follow each other in one process, unless one wants it new.
         for group in scenarios.chunk_by(|one, next| !next.wants_new_process && one.setting == next.setting) {
             let Some(Scenario { setting, .. }) = group.first() else { continue };
@@ -143,14 +143,14 @@ impl<'a> Bench<'a> {
         Ok(outcomes)
     }
 
-    fn drive(&self, server: &mut Server, scenario: &Scenario) -> Result<Outcome> {
+    fn drive(&self, server: &mut Server, scenario: &Scenario) -> Result<ScenarioResults> {
         eprintln!("  {} ...", scenario.name);
         let subjects = scenario.subjects(server.subjects());
         let driven: Vec<_> =
             subjects.iter().map(|(name, subject)| server.driven(name, subject)).collect::<Result<_>>()?;
         let requests = requests::read(&self.list(scenario))?;
         let measured = drive::run(&scenario.plan(server.pid()), &requests, &driven)?;
-        Ok(Outcome {
+        Ok(ScenarioResults {
             scenario: scenario.name.clone(),
             about: scenario.about,
             growth: scenario.growth,

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// The results of a scenario.
-pub struct Outcome {
+pub struct ScenarioResults {
     pub scenario: String,
     pub about: &'static str,
     /// The series that it is a point of, and its place there.
@@ -25,7 +25,7 @@ pub struct Outcome {
     pub measured: Vec<Measured>,
 }
 
-impl Outcome {
+impl ScenarioResults {
     /// The measurements of a subject.
     pub fn of(&self, subject: &str) -> Option<&Measured> {
         self.measured.iter().find(|row| row.name == subject)
@@ -70,13 +70,13 @@ impl Outcome {
 }
 
 /// The results of a run.
-pub struct Outcomes {
+pub struct LoadResults {
     pub scale: Scale,
-    pub all: Vec<Outcome>,
+    pub all: Vec<ScenarioResults>,
     pub cold: Vec<Cold>,
 }
 
-impl Outcomes {
+impl LoadResults {
     /// The measurements of a subject in a scenario.
     pub fn of(&self, scenario: &str, subject: &str) -> Option<&Measured> {
         self.all.iter().find(|outcome| outcome.scenario == scenario)?.of(subject)
@@ -85,7 +85,7 @@ impl Outcomes {
     /// How far equals came out apart in a scenario, as a share.
     pub fn unsure(&self, scenario: &str) -> f64 {
         let outcome = self.all.iter().find(|outcome| outcome.scenario == scenario);
-        outcome.and_then(Outcome::off).map_or(0.0, |(by_rate, by_cpu)| by_rate.max(by_cpu))
+        outcome.and_then(ScenarioResults::off).map_or(0.0, |(by_rate, by_cpu)| by_rate.max(by_cpu))
     }
 
     /// The report of the run.
@@ -96,7 +96,7 @@ impl Outcomes {
             let table = table(&["target", "by requests/s", "by CPU time", "to reach"], &targets);
             sections.push(Section { title: String::new(), note: String::new(), table });
         }
-        sections.extend(self.all.iter().filter(|it| it.growth.is_none()).map(Outcome::section));
+        sections.extend(self.all.iter().filter(|it| it.growth.is_none()).map(ScenarioResults::section));
         if !self.cold.is_empty() {
             sections.push(Cold::section(&self.cold));
         }
@@ -121,7 +121,7 @@ impl Outcomes {
         let mut notes = vec![format!(
             "{customers} customers with 8 grants each; turns of {slice_ms} ms, {rounds} for each subject."
         )];
-        let off: Vec<_> = self.all.iter().filter_map(Outcome::off).collect();
+        let off: Vec<_> = self.all.iter().filter_map(ScenarioResults::off).collect();
         if !off.is_empty() {
             let widest = |of: fn(&(f64, f64)) -> f64| off.iter().map(of).fold(0.0, f64::max) * 100.0;
             let (rate, cpu, count) = (widest(|pair| pair.0), widest(|pair| pair.1), off.len());
@@ -137,7 +137,7 @@ impl Outcomes {
     }
 
     fn json(&self) -> Value {
-        let outcome = |outcome: &Outcome| {
+        let outcome = |outcome: &ScenarioResults| {
             let growth = outcome.growth.map(|(axis, size)| json!({ "by": axis.name(), "size": size }));
             json!({ "scenario": outcome.scenario, "about": outcome.about, "growth": growth,
                 "subjects": outcome.measured })
@@ -152,9 +152,9 @@ impl Outcomes {
     }
 
     /// The points of a series, by size.
-    fn points(&self, axis: Axis) -> Vec<(u64, &Outcome)> {
+    fn points(&self, axis: Axis) -> Vec<(u64, &ScenarioResults)> {
         let point = |outcome: &'_ _| {
-            let outcome: &Outcome = outcome;
+            let outcome: &ScenarioResults = outcome;
             outcome.growth.filter(|(own, _)| *own == axis).map(|(_, size)| size)
         };
         let mut points: Vec<_> = self.all.iter().filter_map(|it| Some((point(it)?, it))).collect();
@@ -165,7 +165,7 @@ impl Outcomes {
     fn growth(&self, axis: Axis) -> Option<Section> {
         let points = self.points(axis);
         points.first()?;
-        let row = |(size, outcome): (u64, &Outcome)| {
+        let row = |(size, outcome): (u64, &ScenarioResults)| {
             let of = |subject| outcome.of(subject);
             let cpu = |subject| of(subject).and_then(|row| row.cpu_micros).map_or_else(String::new, micros);
             let ratio =
@@ -187,7 +187,7 @@ impl Outcomes {
         let panels = [Axis::Tokens, Axis::Customers].map(|axis| {
             let points = self.points(axis);
             let lines = GROWN.into_iter().enumerate().map(|(at, (subject, _))| {
-                let cpu = |(size, outcome): &(u64, &Outcome)| {
+                let cpu = |(size, outcome): &(u64, &ScenarioResults)| {
                     Some((*size as f64, outcome.of(subject)?.cpu_micros?))
                 };
                 (at, points.iter().filter_map(cpu).collect::<Vec<_>>())
@@ -247,7 +247,7 @@ pub mod tests {
     use super::*;
 
     /// A run of one scenario in which Admit and the floor's duplicate came to these ratios of the floor.
-    pub fn outcomes(admit: f64, again: f64) -> Outcomes {
+    pub fn outcomes(admit: f64, again: f64) -> LoadResults {
         let row = |(name, median): (&str, f64)| Measured {
             name: name.to_owned(),
             per_second: 1_000.0,
@@ -260,8 +260,8 @@ pub mod tests {
         let rows =
             [("floor", 1.0), ("floor again", again), ("admit", admit), ("hono", 0.25), ("plain-cached", 0.5)];
         let measured = rows.map(row).to_vec();
-        let hot = Outcome { scenario: "hot".to_owned(), about: "Hot", growth: None, measured };
-        Outcomes { scale: Scale::FULL, all: vec![hot], cold: Vec::new() }
+        let hot = ScenarioResults { scenario: "hot".to_owned(), about: "Hot", growth: None, measured };
+        LoadResults { scale: Scale::FULL, all: vec![hot], cold: Vec::new() }
     }
 
     #[test]
@@ -279,7 +279,7 @@ pub mod tests {
         for (axis, size) in [(Axis::Tokens, 1_000), (Axis::Tokens, 1), (Axis::Customers, 7)] {
             let growth = Some((axis, size));
             let measured = outcomes.all[0].measured.clone();
-            outcomes.all.push(Outcome { scenario: String::new(), about: "", growth, measured });
+            outcomes.all.push(ScenarioResults { scenario: String::new(), about: "", growth, measured });
         }
         let table = outcomes.growth(Axis::Tokens).unwrap().table;
         let rows: Vec<_> =

@@ -2,7 +2,7 @@
 
 use super::{
     measured::{Measured, Ratio},
-    report::Outcomes,
+    report::LoadResults,
 };
 
 /// A subject's figure in a scenario as a multiple of another's.
@@ -58,12 +58,12 @@ const TARGETS: [Target; 16] = [
 ];
 
 /// A row for each target that was measured: label, by requests a second, by CPU time, and the target.
-pub fn rows(outcomes: &Outcomes) -> Vec<Vec<String>> {
+pub fn rows(outcomes: &LoadResults) -> Vec<Vec<String>> {
     TARGETS.iter().filter_map(|target| target.row(outcomes)).collect()
 }
 
 impl Target {
-    fn row(&self, outcomes: &Outcomes) -> Option<Vec<String>> {
+    fn row(&self, outcomes: &LoadResults) -> Option<Vec<String>> {
         let ours = outcomes.of(self.scenario, self.of)?;
         let theirs = outcomes.of(self.scenario, self.against)?;
         let (by_rate, by_cpu) = if self.is_time {

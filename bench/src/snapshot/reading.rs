@@ -53,15 +53,15 @@ pub fn run(bench: &Bench<'_>, is_smoke: bool) -> Result<[(&'static str, Vec<Figu
 }
 
 /// A kind of work.
-struct Kind {
+struct Measurement {
     id: String,
     label: String,
     /// The most nanoseconds that it should take in Wasm.
     target: Target,
 }
 
-fn kinds(data: &Data) -> Vec<Kind> {
-    let kind = |id: &str, label: String, target| Kind { id: id.to_owned(), label, target };
+fn kinds(data: &Data) -> Vec<Measurement> {
+    let kind = |id: &str, label: String, target| Measurement { id: id.to_owned(), label, target };
     let most = |nanos| Target::AtMost(nanos);
     let behind =
         format!("look-up in a shard, after a delta of {} that lacks it", grouped(data.in_delta as f64));
@@ -93,13 +93,13 @@ fn kinds(data: &Data) -> Vec<Kind> {
     kinds
 }
 
-fn times(native: &Nanos, wasm: Option<&Nanos>, kinds: &[Kind]) -> Vec<Figure> {
+fn times(native: &Nanos, wasm: Option<&Nanos>, kinds: &[Measurement]) -> Vec<Figure> {
     let wasm_of = |id: &str| wasm.and_then(|nanos| nanos.get(id)).copied();
-    let in_wasm = |Kind { id, label, target }: &Kind| {
+    let in_wasm = |Measurement { id, label, target }: &Measurement| {
         Figure::new(format!("wasm_{id}"), format!("Wasm: {label}"), Unit::Nanos, wasm_of(id))
             .with_target(*target)
     };
-    let natively = |Kind { id, label, .. }: &Kind| {
+    let natively = |Measurement { id, label, .. }: &Measurement| {
         let label = label.replace("`JSON.parse`", "`serde_json`");
         Figure::new(
             format!("native_{id}"),
@@ -170,7 +170,7 @@ fn natively(data: &Data, effort: Effort) -> Result<Nanos> {
     Ok(all.into_iter().map(|(work, value)| (work, (value - empty).max(0.0))).collect())
 }
 
-fn in_workerd(bench: &Bench<'_>, data: &Data, kinds: &[Kind]) -> Result<Nanos> {
+fn in_workerd(bench: &Bench<'_>, data: &Data, kinds: &[Measurement]) -> Result<Nanos> {
     let worker = Worker::start(bench.paths, bench.dir(), data.in_delta)?;
     eprintln!("  timing it in workerd ...");
     let slice = EFFORT.slice.as_secs_f64();

@@ -8,7 +8,7 @@ use super::{
         ACCESS_BAD_TOKEN, ACCESS_BODY, ACCESS_CACHING, ACCESS_DENIED, ACCESS_GRANTED, ACCESS_NO_TOKEN,
         ACCESS_UNKNOWN, Check, ERRORS_BODY,
     },
-    client::{Answer, Ask, OriginClient},
+    client::{Ask, OriginAnswer, OriginClient},
     log::Log,
     report::ConformanceReport,
     strangers::GARBAGE,
@@ -48,7 +48,7 @@ impl<'a> Api<'a> {
     ///
     /// # Errors
     /// The origin did not answer.
-    pub fn send(&mut self, ask: Ask<'_>, what: &str) -> Result<Answer, String> {
+    pub fn send(&mut self, ask: Ask<'_>, what: &str) -> Result<OriginAnswer, String> {
         let answer = self.client.send(ask)?;
         if (400..500).contains(&answer.status) {
             self.errors.seen(1);
@@ -67,7 +67,7 @@ impl<'a> Api<'a> {
     ///
     /// # Errors
     /// The origin did not answer.
-    pub fn access(&mut self, token: Option<&str>, item: i64) -> Result<Answer, String> {
+    pub fn access(&mut self, token: Option<&str>, item: i64) -> Result<OriginAnswer, String> {
         let path = table::ACCESS.path(&[&item.to_string()]);
         let url = format!("{}{path}", self.base.trim_end_matches('/'));
         let what = format!("GET {path}");
@@ -166,7 +166,7 @@ impl<'a> Api<'a> {
     }
 }
 
-fn caching_problem(answer: &Answer) -> Option<String> {
+fn caching_problem(answer: &OriginAnswer) -> Option<String> {
     let header = answer.header("cache-control").unwrap_or_default();
     let has = |name: &str| header.split(',').any(|directive| directive.trim().eq_ignore_ascii_case(name));
     (!has("private") || !has("no-store")).then(|| format!("Cache-Control is {header:?}"))

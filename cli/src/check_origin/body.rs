@@ -3,11 +3,11 @@
 use admit_snapshot::{instant, number};
 use serde_json::{Map, Value};
 
-use super::client::{Answer, BYTE_ORDER_MARK};
+use super::client::{BYTE_ORDER_MARK, OriginAnswer};
 
 /// The type of a field.
 #[derive(Clone, Copy, Debug)]
-enum Kind {
+enum FieldType {
     /// An integer. Players fail on other types, and the edge does not correct it.
     Integer,
     /// An integer that the edge rewrites, so text or a float without a fraction will do.
@@ -18,19 +18,19 @@ enum Kind {
     End,
     Text,
     Boolean,
-    Object(&'static [(&'static str, Kind)]),
+    Object(&'static [(&'static str, FieldType)]),
     /// An object or `null`.
-    Nullable(&'static [(&'static str, Kind)]),
+    Nullable(&'static [(&'static str, FieldType)]),
     /// An array of objects.
-    List(&'static [(&'static str, Kind)]),
+    List(&'static [(&'static str, FieldType)]),
     /// An object of strings. The edge reads an empty array as an empty object, because PHP writes it so.
     Texts,
 }
 
-use Kind::{Boolean, End, Integer, List, Moment, Nullable, Number, Object, Text, Texts};
+use FieldType::{Boolean, End, Integer, List, Moment, Nullable, Number, Object, Text, Texts};
 
 /// The fields that a granted access always has.
-const ACCESS: &[(&str, Kind)] = &[
+const ACCESS: &[(&str, FieldType)] = &[
     ("id", Number),
     ("account_id", Number),
     ("customer_id", Number),
@@ -43,7 +43,7 @@ const ACCESS: &[(&str, Kind)] = &[
 ];
 
 /// The fields of an item.
-const ITEM: &[(&str, Kind)] = &[
+const ITEM: &[(&str, FieldType)] = &[
     ("content", Text),
     ("id", Number),
     ("merchant_id", Number),
@@ -83,7 +83,7 @@ pub struct Looked {
 const LEEWAY_SECS: i64 = 60;
 
 /// Checks the body of a granted access to `item` at the time `now`.
-pub fn look_at_access(answer: &Answer, item: i64, now: i64) -> Looked {
+pub fn look_at_access(answer: &OriginAnswer, item: i64, now: i64) -> Looked {
     let mut looked = Looked::default();
     look_at_form(answer, &mut looked);
     let Some(Value::Object(body)) = answer.json() else {
@@ -141,14 +141,14 @@ fn joined(path: &str, name: &str) -> String {
 }
 
 /// Looks at the body of an error.
-pub fn look_at_error(answer: &Answer) -> Looked {
+pub fn look_at_error(answer: &OriginAnswer) -> Looked {
     let mut looked = Looked::default();
     look_at_form(answer, &mut looked);
     looked.problems.extend(error_problem(answer));
     looked
 }
 
-fn error_problem(answer: &Answer) -> Option<String> {
+fn error_problem(answer: &OriginAnswer) -> Option<String> {
     let Some(Value::Object(body)) = answer.json() else {
         return Some("the body is not a JSON object".to_owned());
     };
@@ -167,7 +167,7 @@ fn error_problem(answer: &Answer) -> Option<String> {
 }
 
 /// Looks at the media type and the first bytes of a body that should be JSON.
-fn look_at_form(answer: &Answer, looked: &mut Looked) {
+fn look_at_form(answer: &OriginAnswer, looked: &mut Looked) {
     let content_type = answer.header("content-type").unwrap_or_default();
     let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let problem = format!("Content-Type: expected application/json, found {content_type:?}");
@@ -181,7 +181,7 @@ fn look_at_form(answer: &Answer, looked: &mut Looked) {
     }
 }
 
-fn look_at(object: &Map<String, Value>, fields: &[(&str, Kind)], path: &str, looked: &mut Looked) {
+fn look_at(object: &Map<String, Value>, fields: &[(&str, FieldType)], path: &str, looked: &mut Looked) {
     for (name, kind) in fields {
         let path = joined(path, name);
         match object.get(*name) {
@@ -191,7 +191,7 @@ fn look_at(object: &Map<String, Value>, fields: &[(&str, Kind)], path: &str, loo
     }
 }
 
-fn look_at_value(value: &Value, kind: Kind, path: &str, looked: &mut Looked) {
+fn look_at_value(value: &Value, kind: FieldType, path: &str, looked: &mut Looked) {
     let (is_so, expected) = match (kind, value) {
         (Object(fields) | Nullable(fields), Value::Object(object)) => {
             return look_at(object, fields, path, looked);
@@ -225,7 +225,7 @@ fn look_at_value(value: &Value, kind: Kind, path: &str, looked: &mut Looked) {
     }
 }
 
-fn look_at_moment(value: &Value, kind: Kind, path: &str, looked: &mut Looked) {
+fn look_at_moment(value: &Value, kind: FieldType, path: &str, looked: &mut Looked) {
     match instant::from_json(value) {
         Ok(_) if is_integer(value) => {}
         Err(_) if matches!(kind, End) && value.is_null() => {
@@ -247,13 +247,13 @@ mod tests {
 
     use super::*;
 
-    fn answer(status: u16, body: &Value) -> Answer {
+    fn answer(status: u16, body: &Value) -> OriginAnswer {
         let headers = HeaderMap::from_iter([(
             ureq::http::header::CONTENT_TYPE,
             "application/json; charset=utf-8".parse().unwrap(),
         )]);
         let body = body.to_string().into_bytes();
-        Answer { status, headers, body, broken: None, elapsed: std::time::Duration::ZERO }
+        OriginAnswer { status, headers, body, broken: None, elapsed: std::time::Duration::ZERO }
     }
 
     fn access() -> Value {
@@ -366,7 +366,7 @@ mod tests {
             let looked = look_at_error(&answer(402, &body));
             assert!(looked.problems[0].starts_with(problem), "{looked:?}");
         }
-        let page = Answer { headers: HeaderMap::new(), ..answer(402, &good) };
+        let page = OriginAnswer { headers: HeaderMap::new(), ..answer(402, &good) };
         assert!(look_at_error(&page).problems[0].starts_with("Content-Type"));
     }
 

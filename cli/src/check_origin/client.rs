@@ -82,7 +82,7 @@ impl<'a> Ask<'a> {
 
 /// An answer, read to its end.
 #[derive(Clone, Debug)]
-pub struct Answer {
+pub struct OriginAnswer {
     /// The status.
     pub status: u16,
     /// The headers.
@@ -95,7 +95,7 @@ pub struct Answer {
     pub elapsed: Duration,
 }
 
-impl Answer {
+impl OriginAnswer {
     /// The text of a header.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
@@ -137,7 +137,7 @@ impl OriginClient {
     }
 
     /// Sends a request and reads the whole answer. The error says why it failed.
-    pub fn send(&self, ask: Ask<'_>) -> Result<Answer, String> {
+    pub fn send(&self, ask: Ask<'_>) -> Result<OriginAnswer, String> {
         let began = now();
         let patience = self.patience(&ask);
         let response = self.call(ask, patience)?;
@@ -145,7 +145,7 @@ impl OriginClient {
         let mut body = Vec::new();
         let mut reader = response.into_body().into_reader().take(ANSWER_MAX_BYTES);
         let broken = reader.read_to_end(&mut body).err().map(|error| error.to_string());
-        Ok(Answer { status, headers, body, broken, elapsed: began.elapsed() })
+        Ok(OriginAnswer { status, headers, body, broken, elapsed: began.elapsed() })
     }
 
     /// How long to wait for the first byte of an answer.

@@ -3,7 +3,7 @@
 use std::{io, path::Path, time::Duration};
 
 use admit_publish::{
-    build::{ObjectSink, Outcome},
+    build::{BuildOutcome, ObjectSink},
     diff::compare::compare,
     published::Published,
     source::{Catalogue, Listed, Source, SpillPlan, Strictness},
@@ -145,7 +145,7 @@ impl Export<'_> {
         if !is_readable {
             return None;
         }
-        let Outcome { built, problems, catalogue, .. } = match source.build(None, &Scratch(self.store)) {
+        let BuildOutcome { built, problems, catalogue, .. } = match source.build(None, &Scratch(self.store)) {
             Ok(outcome) => outcome,
             Err(error) => {
                 report.fail(&EXPORT_BUILDS, error.to_string());

@@ -10,7 +10,7 @@ use super::{
         FEED_ACCESS, FEED_AHEAD, FEED_ANSWER, FEED_END, FEED_LINES, FEED_ORDER, FEED_PAST, FEED_QUIET,
         FEED_WAIT,
     },
-    client::{Answer, Ask, OriginClient, with_parameter},
+    client::{Ask, OriginAnswer, OriginClient, with_parameter},
     log::Log,
     report::ConformanceReport,
     strangers,
@@ -44,7 +44,7 @@ pub struct Feed<'a> {
 /// One answer of the feed.
 pub struct Page {
     /// The answer as it arrived.
-    pub answer: Answer,
+    pub answer: OriginAnswer,
     /// The changes that could be read.
     pub changes: Vec<Change>,
 }
@@ -140,7 +140,7 @@ impl<'a> Feed<'a> {
 
     /// Checks that an empty answer identifies the feed, so that it differs from an empty answer of a proxy.
     fn check_quiet(&mut self, report: &mut ConformanceReport, page: &Page) {
-        let Answer { status, headers, body, .. } = &page.answer;
+        let OriginAnswer { status, headers, body, .. } = &page.answer;
         if !matches!(status, 200 | 204) || !body.trim_ascii().is_empty() {
             report.skip(&FEED_QUIET, "no answer was empty");
         } else if is_vouched_for(headers) {
@@ -185,7 +185,7 @@ impl<'a> Feed<'a> {
         Ok(Page { answer, changes })
     }
 
-    fn look_at(&mut self, after: u64, answer: &Answer) -> Vec<Change> {
+    fn look_at(&mut self, after: u64, answer: &OriginAnswer) -> Vec<Change> {
         self.end.seen(1);
         if let Some(broken) = &answer.broken {
             self.end.problem(format!("after={after}: it breaks off: {broken}"));

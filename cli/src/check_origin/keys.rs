@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{
     checks::{KEYS_ALGORITHMS, KEYS_DOCUMENT, KEYS_ISSUER, KEYS_KIDS},
-    client::{Answer, Ask, OriginClient},
+    client::{Ask, OriginAnswer, OriginClient},
     report::ConformanceReport,
 };
 
@@ -60,7 +60,7 @@ fn document_url(report: &mut ConformanceReport, client: &OriginClient, issuer: &
     Some(url.to_owned())
 }
 
-fn keys_of(answer: &Answer) -> Result<Vec<Value>, String> {
+fn keys_of(answer: &OriginAnswer) -> Result<Vec<Value>, String> {
     if let Some(problem) = answer.other_than(&[200]) {
         return Err(problem);
     }

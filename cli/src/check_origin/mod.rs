@@ -31,7 +31,7 @@ use admit_native::private_file;
 use admit_publish::{clock::now_unix_secs, store::Store};
 use anyhow::{Context, Result, bail};
 
-pub use self::client::{Answer, Ask, OriginClient, address};
+pub use self::client::{Ask, OriginAnswer, OriginClient, address};
 use self::{
     access::{Api, Asker},
     export::{Export, Taken},

@@ -12,7 +12,7 @@ use super::{
         WRITE_NOTHING, WRITE_REFUSED, WRITE_REVOKE, WRITE_REVOKED, WRITE_ROLE, WRITE_SEQ, WRITE_TYPE,
         WRITE_VISIBLE,
     },
-    client::{Answer, Ask, with_parameter},
+    client::{Ask, OriginAnswer, with_parameter},
     feed::Feed,
     report::ConformanceReport,
 };
@@ -72,7 +72,7 @@ impl Writes<'_> {
         match api.send(ask, "a grant without item_id") {
             Err(problem) => report.fail(&WRITE_FIELDS, problem),
             Ok(answer) => {
-                let names = |answer: &Answer| {
+                let names = |answer: &OriginAnswer| {
                     let errors = answer.json()?.get("errors")?.as_object()?.clone();
                     Some(errors.keys().cloned().collect::<Vec<_>>().join(", "))
                 };
@@ -180,7 +180,7 @@ impl Writes<'_> {
     }
 
     /// Revokes access, and sends the same revocation again.
-    fn check_revoke(&self, report: &mut ConformanceReport, api: &mut Api<'_>) -> Option<Answer> {
+    fn check_revoke(&self, report: &mut ConformanceReport, api: &mut Api<'_>) -> Option<OriginAnswer> {
         let first = match self.revoke(api) {
             Ok(answer) => answer,
             Err(problem) => {
@@ -202,7 +202,7 @@ impl Writes<'_> {
         Some(first)
     }
 
-    fn revoke(&self, api: &mut Api<'_>) -> Result<Answer, String> {
+    fn revoke(&self, api: &mut Api<'_>) -> Result<OriginAnswer, String> {
         let path = table::ACCESS.path(&[&self.item.to_string()]);
         let url = format!("{}{path}", api.base.trim_end_matches('/'));
         let url = with_parameter(&url, "consumer_id", self.consumer);
@@ -250,17 +250,17 @@ impl Writes<'_> {
 
 /// A grant that was made.
 struct Granted {
-    answer: Answer,
+    answer: OriginAnswer,
     /// The problem with the second, equal request.
     again: Option<String>,
 }
 
 /// How the answer to the repeated write differs, if it does.
-fn difference(first: &Answer, again: &Answer) -> Option<String> {
+fn difference(first: &OriginAnswer, again: &OriginAnswer) -> Option<String> {
     if again.status != first.status {
         return Some(again.describe());
     }
-    let body = |answer: &Answer| answer.json().ok_or_else(|| answer.body.clone());
+    let body = |answer: &OriginAnswer| answer.json().ok_or_else(|| answer.body.clone());
     if body(first) != body(again) {
         return Some(format!("another body: {} instead of {}", excerpt(again), excerpt(first)));
     }
@@ -272,12 +272,12 @@ fn check_seq(
     report: &mut ConformanceReport,
     exported: Option<u64>,
     granted: &Granted,
-    revoked: Option<&Answer>,
+    revoked: Option<&OriginAnswer>,
 ) {
     let Some(exported) = exported else {
         return report.skip(&WRITE_SEQ, "no export says what the seq counts");
     };
-    let header = |answer: &Answer| format!("{:?}", answer.header("entitlement-seq").unwrap_or("none"));
+    let header = |answer: &OriginAnswer| format!("{:?}", answer.header("entitlement-seq").unwrap_or("none"));
     let Some(grant) = seq_of(&granted.answer) else {
         return report.fail(&WRITE_SEQ, format!("with the grant: {}", header(&granted.answer)));
     };
@@ -294,11 +294,11 @@ fn check_seq(
     report.judge(&WRITE_SEQ, problem, format!("{grant} with the grant"));
 }
 
-fn seq_of(answer: &Answer) -> Option<u64> {
+fn seq_of(answer: &OriginAnswer) -> Option<u64> {
     answer.header("entitlement-seq")?.trim().parse().ok()
 }
 
 /// The beginning of a body, for messages.
-fn excerpt(answer: &Answer) -> String {
+fn excerpt(answer: &OriginAnswer) -> String {
     String::from_utf8_lossy(&answer.body).chars().take(200).collect()
 }

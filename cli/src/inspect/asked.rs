@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use admit::{
     app::{Verdict, verdict},
-    limits::ORIGIN_ANSWER_MAX_BYTES,
+    limits::UPSTREAM_ANSWER_MAX_BYTES,
     ports::{ANSWER_HEADERS, UpstreamAnswer},
 };
 use admit_publish::clock::now_unix_secs;
@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{check::CheckReport, customer::date, who::Unverified};
-use crate::check_origin::{Answer, Ask, OriginClient, address};
+use crate::check_origin::{Ask, OriginAnswer, OriginClient, address};
 
 /// The origin's time to answer. The edge itself waits for two seconds.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -68,7 +68,7 @@ fn other_subject(token: &str, subject: &str) -> Option<String> {
         .then(|| format!("the token names the customer {sub:?}, and the snapshot was asked for {subject:?}"))
 }
 
-fn read(url: String, answer: &Answer, check: &CheckReport, now: UnixSecs) -> OriginReport {
+fn read(url: String, answer: &OriginAnswer, check: &CheckReport, now: UnixSecs) -> OriginReport {
     let said = said(answer, check.item_id, now);
     let is_allowed = match &said {
         Ok(Verdict::Granted(..)) => Some(true),
@@ -93,12 +93,12 @@ fn read(url: String, answer: &Answer, check: &CheckReport, now: UnixSecs) -> Ori
 }
 
 /// The answer as the edge reads it, or why the edge cannot use it.
-fn said(answer: &Answer, item_id: i64, now: UnixSecs) -> Result<Verdict, String> {
+fn said(answer: &OriginAnswer, item_id: i64, now: UnixSecs) -> Result<Verdict, String> {
     if let Some(broken) = &answer.broken {
         return Err(broken.clone());
     }
-    if answer.body.len() > ORIGIN_ANSWER_MAX_BYTES {
-        return Err(format!("body is longer than {ORIGIN_ANSWER_MAX_BYTES} bytes"));
+    if answer.body.len() > UPSTREAM_ANSWER_MAX_BYTES {
+        return Err(format!("body is longer than {UPSTREAM_ANSWER_MAX_BYTES} bytes"));
     }
     let headers = ANSWER_HEADERS.into_iter().filter_map(|name| Some((name, answer.header(name)?.to_owned())));
     let edge_answer =
@@ -134,10 +134,16 @@ mod tests {
 
     const NOW: UnixSecs = 1_800_000_000;
 
-    fn answer(status: u16, content_type: &'static str, body: &Value) -> Answer {
+    fn answer(status: u16, content_type: &'static str, body: &Value) -> OriginAnswer {
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-        Answer { status, headers, body: body.to_string().into_bytes(), broken: None, elapsed: Duration::ZERO }
+        OriginAnswer {
+            status,
+            headers,
+            body: body.to_string().into_bytes(),
+            broken: None,
+            elapsed: Duration::ZERO,
+        }
     }
 
     /// An answer that the edge would ignore is not shown as a grant or a denial.
@@ -164,7 +170,7 @@ mod tests {
             (answer(402, json, &Value::Null), "neither the code 402"),
             (answer(401, json, &json!({})), "status is 401: it does not accept the token"),
             (
-                Answer {
+                OriginAnswer {
                     broken: Some("it broke off".to_owned()),
                     ..answer(402, json, &json!({"code": 402}))
                 },

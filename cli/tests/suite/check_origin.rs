@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::{
     bench::{Bench, Ended},
     feed::ORIGIN_TOKEN,
-    stand_in::{BUYER, BUYER_ID, ITEM, MERCHANT, OWNER, STRANGER, StandIn},
+    flawed_origin::{BUYER, BUYER_ID, FlawedOrigin, ITEM, MERCHANT, OWNER, STRANGER},
 };
 
 /// The flaws of an origin, and the checks that find them.
@@ -116,7 +116,7 @@ fn nowhere() -> String {
 #[test]
 fn a_correct_origin_passes() {
     let bench = Bench::new("check-origin-good");
-    let origin = StandIn::start("", &bench.jwks("publisher"));
+    let origin = FlawedOrigin::start("", &bench.jwks("publisher"));
     let ended = check(&bench, &origin.url, &["--json"]).ok();
     let found = report(&ended);
     assert_eq!((&found["conforms"], &found["failed"]), (&true.into(), &0.into()));
@@ -134,7 +134,7 @@ fn each_flaw_fails_its_own_check() {
     let all = report(&bench.run(&["check-origin", &nowhere(), "--json"]));
     let mut unseen = all_ids(&all);
     for (flaw, expected) in FLAWS {
-        let origin = StandIn::start(flaw, &jwks);
+        let origin = FlawedOrigin::start(flaw, &jwks);
         // This flaw must run into the timeout, so the seconds are waited for.
         let timeout_secs = if *flaw == "feed-wait-hangs" { "1" } else { "10" };
         let ended = check(&bench, &origin.url, &["--timeout-secs", timeout_secs, "--json"]);
@@ -170,7 +170,7 @@ fn a_feed_made_on_demand_while_others_write_passes() {
         ("busy-at-first", "changes were replayed"),
         ("busy", "customers left out because they changed again: 1"),
     ] {
-        let origin = StandIn::start(flaw, &jwks);
+        let origin = FlawedOrigin::start(flaw, &jwks);
         let found = report(&check(&bench, &origin.url, &["--json"]).ok());
         assert_eq!(ids(&found, "fail"), [""; 0], "{flaw}: {found:#}");
         let checks = found["checks"].as_array().unwrap();
@@ -194,7 +194,7 @@ fn what_the_edge_corrects_is_a_warning() {
         ("feed-is-untyped", &["feed.quiet"], "an empty 200 with Content-Type: none"),
         ("key-is-listed-twice", &["keys.kids"], "is listed twice, with the same key"),
     ] {
-        let origin = StandIn::start(flaw, &jwks);
+        let origin = FlawedOrigin::start(flaw, &jwks);
         let found = report(&check(&bench, &origin.url, &["--json"]).ok());
         assert_eq!((&found["conforms"], &found["warned"]), (&true.into(), &warned.len().into()), "{flaw}");
         assert_eq!(ids(&found, "warn"), warned, "{flaw}: {found:#}");
@@ -205,7 +205,7 @@ fn what_the_edge_corrects_is_a_warning() {
             "{shown}"
         );
     }
-    let slow = StandIn::start("clock-is-slow", &jwks);
+    let slow = FlawedOrigin::start("clock-is-slow", &jwks);
     let shown = check(&bench, &slow.url, &[]).stdout;
     assert!(shown.contains("the origin's is behind"), "{shown}");
 }
@@ -213,7 +213,7 @@ fn what_the_edge_corrects_is_a_warning() {
 #[test]
 fn nothing_is_changed_without_the_option() {
     let bench = Bench::new("check-origin-reads");
-    let origin = StandIn::start("", &bench.jwks("publisher"));
+    let origin = FlawedOrigin::start("", &bench.jwks("publisher"));
     let ended = bench.run(&["check-origin", &origin.url, "--origin-token", ORIGIN_TOKEN, "--json"]).ok();
     let found = report(&ended);
     assert_eq!(origin.writes(), 0);
@@ -232,7 +232,7 @@ fn nothing_is_changed_without_the_option() {
 #[test]
 fn without_a_feed_the_export_alone_is_enough() {
     let bench = Bench::new("check-origin-no-feed");
-    let origin = StandIn::start("feed-down", &bench.jwks("publisher"));
+    let origin = FlawedOrigin::start("feed-down", &bench.jwks("publisher"));
     let found = report(&check(&bench, &origin.url, &["--no-feed", "--json"]).ok());
     let skipped = ids(&found, "skip");
     assert!(skipped.iter().all(|id| id.starts_with("feed.") || *id == "write.feed"), "{skipped:?}");
@@ -242,7 +242,7 @@ fn without_a_feed_the_export_alone_is_enough() {
 #[test]
 fn tokens_come_from_files_and_are_never_shown() {
     let bench = Bench::new("check-origin-tokens");
-    let origin = StandIn::start("owner-is-denied", &bench.jwks("publisher"));
+    let origin = FlawedOrigin::start("owner-is-denied", &bench.jwks("publisher"));
     bench.write("owner.jwt", format!("{OWNER}\n"));
     let args = ["check-origin", &origin.url, "--origin-token", ORIGIN_TOKEN, "--granted", "@owner.jwt", "33"];
     let ended = bench.run(&args);

@@ -1,7 +1,7 @@
 //! The built `admit` command against fakes of the Worker, an origin and Cloudflare's API, and against the service itself.
 //!
 //! `bench` runs the command in a directory of its own. `double` is the fake Worker, `feed` an origin's export and feed,
-//! `stand_in` a whole origin with one flaw, `service` the real service behind a socket.
+//! `flawed_origin` a whole origin with one flaw, `service` the real service behind a socket.
 
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "test helpers may panic")]
 
@@ -10,6 +10,7 @@ mod check_config;
 mod check_origin;
 mod double;
 mod feed;
+mod flawed_origin;
 mod follow;
 mod follower;
 mod generate;
@@ -22,7 +23,6 @@ mod scale;
 mod secrets;
 mod served;
 mod service;
-mod stand_in;
 mod store;
 mod tls;
 mod verify;

@@ -48,7 +48,7 @@ pub struct Origin {
 }
 
 /// The answer of an origin's change feed.
-pub enum Answer {
+pub enum FeedAnswer {
     /// Lines of changes; empty if nothing has changed.
     Changes(Changes),
     /// The changes that were asked for are no longer kept.
@@ -101,13 +101,13 @@ impl Origin {
     }
 
     /// Requests the changes after the origin's count `after`.
-    pub fn changes(&self, after: u64) -> Answer {
+    pub fn changes(&self, after: u64) -> FeedAnswer {
         let separator = if self.url.contains('?') { '&' } else { '?' };
         let url = format!("{}{separator}after={after}", self.url);
         let wait = format!("wait={WAIT_SECS}");
         match self.get(&url, FEED_TIMEOUT, Some(&wait)) {
             Ok(response) => changes(&url, response),
-            Err(unheard) => Answer::Unheard(unheard),
+            Err(unheard) => FeedAnswer::Unheard(unheard),
         }
     }
 
@@ -171,27 +171,28 @@ fn export(url: &str, Asked { response, retry_after }: Asked) -> Result<Lines, Un
 }
 
 /// Classifies the answer to a request for changes.
-fn changes(url: &str, Asked { response, retry_after }: Asked) -> Answer {
+fn changes(url: &str, Asked { response, retry_after }: Asked) -> FeedAnswer {
     let Response { status, headers, body } = response;
-    let unheard = |text: String| Answer::Unheard(Unheard { text: format!("GET {url}: {text}"), retry_after });
+    let unheard =
+        |text: String| FeedAnswer::Unheard(Unheard { text: format!("GET {url}: {text}"), retry_after });
     match status {
-        StatusCode::NO_CONTENT => Answer::Changes(Changes {
+        StatusCode::NO_CONTENT => FeedAnswer::Changes(Changes {
             lines: Box::new(std::io::empty()),
             doubt: doubt(url, status, &headers),
         }),
-        StatusCode::GONE => Answer::Gone,
+        StatusCode::GONE => FeedAnswer::Gone,
         StatusCode::OK => {
             let mut lines = match read_lines(url, &headers, body) {
                 Ok(lines) => lines,
-                Err(unheard) => return Answer::Unheard(unheard),
+                Err(unheard) => return FeedAnswer::Unheard(unheard),
             };
             match lines.fill_buf() {
                 Err(error) => unheard(error.to_string()),
-                Ok([]) => Answer::Changes(Changes { lines, doubt: doubt(url, status, &headers) }),
+                Ok([]) => FeedAnswer::Changes(Changes { lines, doubt: doubt(url, status, &headers) }),
                 Ok(beginning) if is_page(&headers, beginning) || !may_be_lines(beginning, "seq") => {
                     unheard(not_its_word(status, &headers, beginning))
                 }
-                Ok(_) => Answer::Changes(Changes { lines, doubt: None }),
+                Ok(_) => FeedAnswer::Changes(Changes { lines, doubt: None }),
             }
         }
         _ => unheard(not_its_word(status, &headers, b"")),
@@ -315,7 +316,7 @@ mod tests {
             (200, vec![], b"{\"error\":\"sign in\"}\n", "begins with \"{\\\"error\\\":"),
             (200, vec![(header::CONTENT_ENCODING, "br")], b"\x0b\x02", "compressed as \"br\""),
         ] {
-            let Answer::Unheard(unheard) = changes("http://o/x", asked(status, &headers, body)) else {
+            let FeedAnswer::Unheard(unheard) = changes("http://o/x", asked(status, &headers, body)) else {
                 panic!("{status} {headers:?} was taken for the origin's word")
             };
             assert!(unheard.text.contains(said) && !unheard.text.contains("secret"), "{}", unheard.text);
@@ -326,7 +327,7 @@ mod tests {
     #[test]
     fn the_feeds_answer_counts_whatever_its_content_type() {
         let read = |answer| {
-            let Answer::Changes(changes) = answer else { panic!("no changes") };
+            let FeedAnswer::Changes(changes) = answer else { panic!("no changes") };
             let (mut text, mut lines) = (String::new(), changes.lines);
             lines.read_to_string(&mut text).unwrap();
             (text, changes.doubt.is_none())
@@ -354,7 +355,7 @@ mod tests {
             }
             assert_eq!(read(changes("u", asked(status, &[], b""))), (String::new(), false), "{status}");
         }
-        assert!(matches!(changes("u", asked(410, &typed("text/html"), HTML)), Answer::Gone));
+        assert!(matches!(changes("u", asked(410, &typed("text/html"), HTML)), FeedAnswer::Gone));
         // Compressed by a proxy without a label.
         let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         packed.write_all(BOTH).unwrap();

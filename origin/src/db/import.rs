@@ -8,7 +8,7 @@ use std::{
 
 use admit::snapshot::{schema::Line, time::UnixSecs};
 use admit_publish::{
-    build::{BuildError, MemorySink, Outcome},
+    build::{BuildError, BuildOutcome, MemorySink},
     source::{Source, SpillPlan, Strictness},
 };
 use rusqlite::{Connection, TransactionBehavior};
@@ -219,7 +219,7 @@ fn check(paths: &[PathBuf], now: UnixSecs) -> Result<(), ImportError> {
         let name = path.display().to_string();
         source.read(&name, open(path)?).map_err(failed(path))?;
     }
-    let Outcome { problems, .. } = source.build(None, &MemorySink::default())?;
+    let BuildOutcome { problems, .. } = source.build(None, &MemorySink::default())?;
     match problems.errors.kept().first() {
         Some(first) => Err(ImportError::Lines { first: first.to_string(), count: problems.errors.total() }),
         None => Ok(()),

@@ -14,7 +14,7 @@ use admit::{
 };
 use rusqlite::{Connection, ToSql, types::FromSql};
 
-use super::edge::Edge;
+use super::edge::EdgeParts;
 use crate::db::{DbError, records};
 
 /// The records that one read needs.
@@ -39,7 +39,7 @@ impl<'c> Concerned<'c> {
     ///
     /// # Errors
     /// If the database cannot be read.
-    pub fn by(edge: &Edge, connection: &'c Connection, request: &Request<'_>) -> Result<Self, DbError> {
+    pub fn by(edge: &EdgeParts, connection: &'c Connection, request: &Request<'_>) -> Result<Self, DbError> {
         let mut concerned = Self { connection, lines: Vec::new(), window: None };
         match Route::parse(request.path).map(Route::as_read) {
             Some(Route::Access(id)) => concerned.check(edge, request, id.number())?,
@@ -58,7 +58,12 @@ impl<'c> Concerned<'c> {
     }
 
     /// A check: the item, the packages and licences that lead to it, and the customer's accesses to those.
-    fn check(&mut self, edge: &Edge, request: &Request<'_>, item_id: Option<i64>) -> Result<(), DbError> {
+    fn check(
+        &mut self,
+        edge: &EdgeParts,
+        request: &Request<'_>,
+        item_id: Option<i64>,
+    ) -> Result<(), DbError> {
         // The service answers a token that is refused; such a request needs no records.
         let Ok(token) = edge.verify(request) else { return Ok(()) };
         let principal = &token.principal;
@@ -92,7 +97,7 @@ impl<'c> Concerned<'c> {
     }
 
     /// The customer's licences, and the licences of the app whose client asks.
-    fn licenses(&mut self, edge: &Edge, request: &Request<'_>) -> Result<(), DbError> {
+    fn licenses(&mut self, edge: &EdgeParts, request: &Request<'_>) -> Result<(), DbError> {
         let Ok(token) = edge.verify(request) else { return Ok(()) };
         let principal = &token.principal;
         let key = records::customer_key(self.connection, &principal.namespace, &principal.subject)?;
@@ -212,7 +217,7 @@ mod tests {
     /// every seventh is inactive. Package 2 has only the first member, and a licence includes package 1.
     struct Shop {
         connection: Connection,
-        edge: Edge,
+        edge: EdgeParts,
     }
 
     impl Shop {

@@ -26,7 +26,7 @@ use crate::{clock::Clock, limits::JWKS_TIMEOUT};
 const USER_AGENT: &str = concat!("admit-origin/", env!("CARGO_PKG_VERSION"));
 
 /// The edge's parts, for one thread.
-pub struct Edge {
+pub struct EdgeParts {
     issuers: Vec<IssuerConfig>,
     tokens: Tokens<NativeVerifier>,
     completion: Completion,
@@ -46,7 +46,7 @@ pub enum EdgeError {
     Roots(#[from] RootsError),
 }
 
-impl Edge {
+impl EdgeParts {
     /// Makes the configured keys ready.
     ///
     /// # Errors

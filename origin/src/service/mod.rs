@@ -46,7 +46,7 @@ pub use config::config;
 pub use idempotency::meaning;
 
 use self::{
-    edge::Edge,
+    edge::EdgeParts,
     write::{WriteRequest, Written},
 };
 use crate::{
@@ -80,7 +80,7 @@ pub enum Delivery {
 pub struct Engine {
     shared: Arc<Shared>,
     connection: Connection,
-    edge: Edge,
+    edge: EdgeParts,
     keys_version: i64,
     /// The last moment at which all keys of `edge` still verify.
     keys_until: UnixSecs,
@@ -294,9 +294,9 @@ struct Health {
     writes: Option<&'static str>,
 }
 
-fn edge_of(settings: &Settings, connection: &Connection) -> Result<Edge> {
+fn edge_of(settings: &Settings, connection: &Connection) -> Result<EdgeParts> {
     let config = config(settings, connection, settings.clock.now())?;
-    Ok(Edge::new(config, settings.clock.clone())?)
+    Ok(EdgeParts::new(config, settings.clock.clone())?)
 }
 
 fn with_seq(mut reply: Reply, seq: u64) -> Reply {

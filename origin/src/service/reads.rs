@@ -24,7 +24,7 @@ use admit::{
 use admit_publish::build::{BuildError, build_part};
 use rusqlite::Connection;
 
-use super::{concerned::Concerned, edge::Edge};
+use super::{concerned::Concerned, edge::EdgeParts};
 use crate::db::{self, DbError};
 
 /// Why a read failed. None of it is the client's fault.
@@ -61,7 +61,7 @@ impl From<FormatError> for ReadError {
 /// # Errors
 /// If the database cannot be read.
 pub fn answer(
-    edge: &Edge,
+    edge: &EdgeParts,
     connection: &Connection,
     request: &Request<'_>,
     now: UnixSecs,

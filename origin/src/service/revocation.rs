@@ -7,7 +7,7 @@ use admit::{
 };
 use rusqlite::Connection;
 
-use super::edge::Edge;
+use super::edge::EdgeParts;
 use crate::{
     db::{audit, revoked},
     wire::Refused,
@@ -18,7 +18,7 @@ use crate::{
 /// # Errors
 /// 401, or if the database cannot be read.
 pub fn check(
-    edge: &Edge,
+    edge: &EdgeParts,
     connection: &Connection,
     request: &Request<'_>,
     now: UnixSecs,

@@ -13,7 +13,7 @@ use admit::{
 };
 use admit_publish::build::build_ndjson;
 use origin::{
-    service::{config, edge::Edge as EdgeCode},
+    service::{config, edge::EdgeParts},
     settings::Settings,
 };
 use serde_json::{Map, Value, json};
@@ -22,7 +22,7 @@ use crate::support::{MERCHANT, MERCHANT_UUID, Origin, Response, samples};
 
 /// An edge with the origin's export: the publisher's builder and the edge's service.
 struct Edge {
-    code: EdgeCode,
+    code: EdgeParts,
     version: Version,
     objects: ObjectCache,
 }
@@ -49,7 +49,7 @@ impl Edge {
         };
         let Settings { clock, .. } = &origin.settings;
         let config = config(&origin.settings, &origin.connection(), origin.now()).unwrap();
-        Self { code: EdgeCode::new(config, clock.clone()).unwrap(), version, objects }
+        Self { code: EdgeParts::new(config, clock.clone()).unwrap(), version, objects }
     }
 
     fn ask(&mut self, path: &str, bearer: &str) -> (u16, String) {

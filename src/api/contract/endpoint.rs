@@ -1,7 +1,7 @@
 //! The vocabulary of the table: endpoints, their operations, and who serves them.
 
 use super::Methods;
-use crate::{ports::Limit, token::Scope};
+use crate::token::Scope;
 
 /// A path of the API and everything that can be done there.
 #[derive(Debug, PartialEq, Eq)]
@@ -19,12 +19,10 @@ pub struct Operation {
     pub methods: Methods,
     /// What a request must show.
     pub auth: Auth,
-    /// What its body is.
+    /// What its body is. A body that it does not have is not read.
     pub input: Input,
     /// Its kind, which decides who serves it and how.
     pub kind: Kind,
-    /// What it does, in one line of plain English that begins with a verb.
-    pub summary: &'static str,
 }
 
 /// What a request must show before it is served.
@@ -152,21 +150,6 @@ impl Endpoint {
             None => segment,
         });
         segments.collect::<Vec<_>>().join("/")
-    }
-}
-
-impl Operation {
-    /// The limits by address that count a request. Several: which one depends on the body or on the headers.
-    #[must_use]
-    pub const fn limits(&self) -> &'static [Limit] {
-        match (self.kind, self.auth) {
-            (Kind::Write(_), _) => &[Limit::Write],
-            (Kind::SignIn { may_refresh: true }, _) => &[Limit::SignIn, Limit::Refresh],
-            (Kind::SignIn { may_refresh: false }, _) => &[Limit::SignIn],
-            (Kind::Read, Auth::None) => &[Limit::AnonymousRead, Limit::InsistingRead],
-            (Kind::Read, _) => &[Limit::InsistingRead],
-            (Kind::Health | Kind::Publish | Kind::SignInPage | Kind::Discovery | Kind::Feed, _) => &[],
-        }
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! [`table`] is the one place that says which paths there are, what their methods do, what a request must show and
 //! what kind of request it is. Everything else follows from it: which writes an edge forwards, `Allow`, OPTIONS, the
-//! origin's routes, the limits by address, and the tables in the pages. The only code beside it that spells paths is
+//! origin's routes, the token and the body that a request needs, and the tables in the pages. The only code beside it that spells paths is
 //! [`Route::parse`]; tests compare it with the table, path by path.
 //!
 //! ```

@@ -48,27 +48,27 @@ pub enum ApiError {
     /// 429: too many requests from one address. Also a 429 of the upstream that gives no reason.
     TooManyRequests,
     /// 502: no connection to the upstream could be made.
-    OriginUnreachable {
+    UpstreamUnreachable {
         /// When another attempt makes sense.
         retry_after_secs: u32,
     },
     /// 502: something in front of the upstream refused the request, in another form than the API's.
-    OriginRefused {
+    UpstreamRefused {
         /// When another attempt makes sense.
         retry_after_secs: u32,
     },
     /// 502: the upstream gave no answer, or an unusable one.
-    OriginFailed {
+    UpstreamFailed {
         /// When the client should look whether the write was applied.
         retry_after_secs: u32,
     },
     /// 503: the upstream failed repeatedly, so that nothing is sent to it for a while.
-    OriginPaused {
+    UpstreamPaused {
         /// When another attempt makes sense.
         retry_after_secs: u32,
     },
     /// 504: the upstream took too long.
-    OriginTimedOut {
+    UpstreamTimedOut {
         /// When the client should look whether the write was applied.
         retry_after_secs: u32,
     },
@@ -98,9 +98,9 @@ every_variant!(
     ApiError: InvalidToken, NoAccess, InvalidPrivileges, ItemNotFound, FeeNotFound, RouteNotFound, ObjectNotFound,
     MethodNotAllowed(Methods::NONE), InvalidIdOnAccess, InvalidField(FieldError::EXAMPLE), OlderHead, LeaseHeld,
     ObjectNeeded, BodyTooLarge(0), TooManyObjects, UnsupportedMediaType, UnsupportedHeader(FieldError::EXAMPLE),
-    TooManyRequests, OriginUnreachable { retry_after_secs: 0 }, OriginRefused { retry_after_secs: 0 },
-    OriginFailed { retry_after_secs: 0 }, OriginPaused { retry_after_secs: 0 },
-    OriginTimedOut { retry_after_secs: 0 }, Unavailable { retry_after_secs: 0 }, Internal,
+    TooManyRequests, UpstreamUnreachable { retry_after_secs: 0 }, UpstreamRefused { retry_after_secs: 0 },
+    UpstreamFailed { retry_after_secs: 0 }, UpstreamPaused { retry_after_secs: 0 },
+    UpstreamTimedOut { retry_after_secs: 0 }, Unavailable { retry_after_secs: 0 }, Internal,
 );
 
 impl ApiError {
@@ -154,7 +154,7 @@ impl ApiError {
     pub const fn is_unapplied(self) -> bool {
         matches!(
             self,
-            Self::OriginUnreachable { .. } | Self::OriginRefused { .. } | Self::OriginPaused { .. }
+            Self::UpstreamUnreachable { .. } | Self::UpstreamRefused { .. } | Self::UpstreamPaused { .. }
         )
     }
 
@@ -173,9 +173,11 @@ impl ApiError {
             Self::InvalidIdOnAccess | Self::InvalidField(..) => 422,
             Self::TooManyRequests => 429,
             Self::Internal => 500,
-            Self::OriginUnreachable { .. } | Self::OriginRefused { .. } | Self::OriginFailed { .. } => 502,
-            Self::Unavailable { .. } | Self::OriginPaused { .. } => 503,
-            Self::OriginTimedOut { .. } => 504,
+            Self::UpstreamUnreachable { .. } | Self::UpstreamRefused { .. } | Self::UpstreamFailed { .. } => {
+                502
+            }
+            Self::Unavailable { .. } | Self::UpstreamPaused { .. } => 503,
+            Self::UpstreamTimedOut { .. } => 504,
         }
     }
 
@@ -199,13 +201,15 @@ impl ApiError {
             Self::TooManyObjects => "More than 40 objects: send the others in another request",
             Self::UnsupportedMediaType => "Unsupported media type",
             Self::TooManyRequests => "Too many requests",
-            Self::OriginUnreachable { .. } => "The origin cannot be reached: the write was not applied",
-            Self::OriginRefused { .. } => {
+            Self::UpstreamUnreachable { .. } => "The origin cannot be reached: the write was not applied",
+            Self::UpstreamRefused { .. } => {
                 "The request was refused on its way to the origin: the write was not applied"
             }
-            Self::OriginFailed { .. } => "The origin gave no usable answer: the write may have been applied",
-            Self::OriginPaused { .. } => "The origin does not answer at present: the write was not applied",
-            Self::OriginTimedOut { .. } => {
+            Self::UpstreamFailed { .. } => {
+                "The origin gave no usable answer: the write may have been applied"
+            }
+            Self::UpstreamPaused { .. } => "The origin does not answer at present: the write was not applied",
+            Self::UpstreamTimedOut { .. } => {
                 "The origin did not answer in time: the write may have been applied"
             }
             Self::Unavailable { .. } => "Service unavailable",

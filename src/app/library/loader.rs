@@ -6,7 +6,7 @@ use futures_util::{FutureExt as _, future::try_join3};
 
 use super::{LoadError, Reader, Snapshots, all};
 use crate::{
-    app::{Event, Tokens, missing::Load, seconds},
+    app::{Event, Tokens, seconds},
     limits::HEAD_SKEW_SECS,
     ports::{ObjectStore as _, Platform},
     snapshot::{
@@ -18,6 +18,15 @@ use crate::{
         version::Version,
     },
 };
+
+/// The result of an attempt to load something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::app) enum Load {
+    /// It was loaded, or could not be: try the request again.
+    Done,
+    /// Another request is loading it: wait a little, and try the request again.
+    Elsewhere,
+}
 
 /// Loads what the library lacks.
 pub(in crate::app) struct Loader<'a, P: Platform> {

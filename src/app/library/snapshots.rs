@@ -65,7 +65,7 @@ impl Snapshots {
     }
 
     /// The upstream says that it has committed `seq` changes.
-    pub fn origin_is_at(&mut self, seq: u64, now: UnixSecs) {
+    pub fn upstream_is_at(&mut self, seq: u64, now: UnixSecs) {
         self.lag.upstream_is_at(seq, self.published(), now);
     }
 
@@ -242,21 +242,21 @@ mod tests {
     #[test]
     fn a_head_that_does_not_come_after_the_origins_count_is_behind() {
         let mut snapshots = Snapshots::default();
-        snapshots.origin_is_at(9, 100);
+        snapshots.upstream_is_at(9, 100);
         snapshots.install(version(5), 1_000);
         for seq in [4, 5] {
-            snapshots.origin_is_at(seq, 1_000);
+            snapshots.upstream_is_at(seq, 1_000);
         }
         assert_eq!(snapshots.is_behind(9_000), None, "all that is known is published");
-        snapshots.origin_is_at(6, 1_000);
+        snapshots.upstream_is_at(6, 1_000);
         // A busy origin counts on: that does not put the moment off.
-        snapshots.origin_is_at(7, 1_000 + HEAD_BEHIND_SECS - 1);
+        snapshots.upstream_is_at(7, 1_000 + HEAD_BEHIND_SECS - 1);
         assert_eq!(snapshots.is_behind(1_000 + HEAD_BEHIND_SECS - 1), None);
         assert_eq!(snapshots.is_behind(1_000 + HEAD_BEHIND_SECS), Some(6));
         assert_eq!(snapshots.condition(None, 1_000 + HEAD_BEHIND_SECS), "behind");
         snapshots.install(version(6), 1_400);
         assert_eq!(snapshots.is_behind(9_000), None);
-        snapshots.origin_is_at(7, 1_500);
+        snapshots.upstream_is_at(7, 1_500);
         assert_eq!(snapshots.is_behind(1_500 + HEAD_BEHIND_SECS), Some(7));
     }
 

@@ -8,8 +8,8 @@ use uuid::Uuid;
 
 use super::{
     ServiceReason,
+    asker::{AccessCheck, asker},
     health::Health,
-    upstream::{AccessCheck, asker},
 };
 use crate::{
     api::reply::{Reply, Request, Validity},

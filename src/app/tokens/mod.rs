@@ -11,6 +11,7 @@
 //! Nothing here waits or does I/O, so that a Worker asks issuers asynchronously and a native server with a thread of
 //! its own, by the same code.
 
+mod claim;
 mod fetch;
 mod loader;
 mod stored;
@@ -21,7 +22,7 @@ use std::{
 };
 
 pub use self::fetch::{Fetched, KeyFetch, KeyTicket};
-pub(super) use self::loader::KeyLoader;
+pub(super) use self::{claim::claim, loader::KeyLoader};
 use super::{Event, ServiceReason};
 use crate::{
     api::{error::ApiError, reply::Reply},

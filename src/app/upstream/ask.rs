@@ -7,9 +7,8 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::{
-    AccessCheck, Exchange, Verdict,
+    Exchange, Verdict,
     admission::NotAsked,
-    problems::Problem,
     received,
     sent::{self, Sender},
     signs,
@@ -22,9 +21,9 @@ use crate::{
         reply::{Caching, Reply, Request},
         viewer::{Network, shown_address, shown_country},
     },
-    app::{ServiceReason, missing::Patience, seconds},
+    app::{ServiceReason, asker::AccessCheck, missing::Patience, problems::Problem, seconds},
     entitlement::Reason,
-    limits::{ORIGIN_ANSWER_MAX_BYTES, ORIGIN_LOST_MS},
+    limits::{UPSTREAM_ANSWER_MAX_BYTES, UPSTREAM_LOST_MS},
     ports::{Platform, UpstreamAnswer, UpstreamBody, UpstreamError, UpstreamRequest},
     token::VerifiedToken,
 };
@@ -105,7 +104,7 @@ impl<P: Platform> Exchange<'_, P> {
         // The snapshot's answer, which stands if there is a problem, does not reflect the upstream's changes.
         let seq = answer.as_ref().ok().filter(|_| problem.is_none());
         if let Some(seq) = seq.and_then(|answer| query::seq(answer.header("entitlement-seq"))) {
-            self.library.write().origin_is_at(seq, now);
+            self.library.write().upstream_is_at(seq, now);
             reply.headers.push(("entitlement-seq", Cow::Owned(seq.to_string())));
         }
         let of_headers = answer.as_ref().ok().and_then(|answer| received::header_problem(answer, now));
@@ -138,7 +137,7 @@ impl<P: Platform> Exchange<'_, P> {
     fn next_step(&self, question: &UpstreamQuestion, patience: &Patience) -> Step {
         let now_ms = self.platform.now_ms();
         let state = &mut *self.upstream.write();
-        let deadline_ms = now_ms.saturating_add(self.config.confirm_timeout_ms + ORIGIN_LOST_MS);
+        let deadline_ms = now_ms.saturating_add(self.config.confirm_timeout_ms + UPSTREAM_LOST_MS);
         let mut is_asked = false;
         if let Some(check) = question.check {
             let verdict = state.memory.get(check, patience.since_ms, now_ms);
@@ -176,7 +175,7 @@ impl<P: Platform> Exchange<'_, P> {
             url: &sent::url(self.config, self.request.path, &question.query),
             headers: &headers,
             timeout_ms: self.config.confirm_timeout_ms,
-            limit_bytes: ORIGIN_ANSWER_MAX_BYTES,
+            limit_bytes: UPSTREAM_ANSWER_MAX_BYTES,
         };
         self.send(asked, UpstreamBody::Empty, Some(UpstreamBody::Empty)).await
     }
@@ -219,6 +218,6 @@ fn granted(body: &str, request: &Request<'_>) -> Reply {
 
 fn answered_by_upstream(body: String) -> Reply {
     let mut reply = Reply::ok(body, Caching::Private);
-    reply.reason = Cow::Borrowed(ServiceReason::Origin.code());
+    reply.reason = Cow::Borrowed(ServiceReason::Upstream.code());
     reply
 }

@@ -2,25 +2,23 @@
 
 use futures_util::{FutureExt as _, future::LocalBoxFuture};
 
-use super::{Upstream, problems::Problem};
+use super::UpstreamTraffic;
 use crate::{
     api::reply::Request,
-    app::{Event, library::Library, limited::AddressLimits},
+    app::{Event, library::Library, limited::AddressLimits, problems::Problem},
     config::UpstreamConfig,
-    limits::ORIGIN_RETRY_MS,
-    ports::{
-        Platform, Upstream as UpstreamPort, UpstreamAnswer, UpstreamBody, UpstreamError, UpstreamRequest,
-    },
+    limits::UPSTREAM_RETRY_MS,
+    ports::{Platform, Upstream, UpstreamAnswer, UpstreamBody, UpstreamError, UpstreamRequest},
 };
 
 /// The stream of a platform's request bodies.
-pub(in crate::app) type StreamOf<P> = <<P as Platform>::Upstream as UpstreamPort>::Stream;
+pub(in crate::app) type StreamOf<P> = <<P as Platform>::Upstream as Upstream>::Stream;
 
 /// A client's request that the upstream takes part in.
 pub(in crate::app) struct Exchange<'a, P: Platform> {
     pub platform: &'a P,
     pub config: &'a UpstreamConfig,
-    pub upstream: &'a Upstream,
+    pub upstream: &'a UpstreamTraffic,
     /// Learns how many changes the upstream has committed.
     pub library: &'a Library<P::Verifier>,
     pub limits: &'a AddressLimits,
@@ -46,7 +44,7 @@ impl<P: Platform> Exchange<'_, P> {
                 return answer;
             };
             let jitter_ms = self.platform.entropy().random().first().copied().unwrap_or_default();
-            self.platform.sleep(ORIGIN_RETRY_MS + u64::from(jitter_ms)).await;
+            self.platform.sleep(UPSTREAM_RETRY_MS + u64::from(jitter_ms)).await;
             let spent_ms = self.platform.now_ms().saturating_sub(start_ms);
             request.timeout_ms = request.timeout_ms.saturating_sub(spent_ms).max(1);
             self.platform.upstream().send(&request, second).await
@@ -59,7 +57,7 @@ impl<P: Platform> Exchange<'_, P> {
         for problem in problems {
             let times = self.upstream.write().problems.count(&problem, self.platform.now_ms());
             if let Some(times) = times {
-                let event = Event::Origin { request_id: self.request_id, problem: &problem.text, times };
+                let event = Event::Upstream { request_id: self.request_id, problem: &problem.text, times };
                 event.log(self.platform.log());
             }
         }

@@ -7,7 +7,6 @@ use super::{
     Exchange, StreamOf, UpstreamState,
     evidence::CustomerName,
     lane::{Lane, Party},
-    problems::Problem,
     received::{self, Written},
     sent::{self, Sender},
     signs,
@@ -24,11 +23,12 @@ use crate::{
     app::{
         RequestBody, ServiceReason,
         body::{read, unsupported},
+        problems::Problem,
         seconds,
     },
     limits::{
-        ORIGIN_ANSWER_MAX_BYTES, ORIGIN_LOST_MS, PASSED_RETRY_AFTER_MAX_SECS, RETRY_AFTER_SECS,
-        SIGN_IN_MAX_BYTES, SIGN_IN_MAX_FIELDS, WRITE_HELD_MAX_BYTES, WRITE_MAX_BYTES,
+        PASSED_RETRY_AFTER_MAX_SECS, RETRY_AFTER_SECS, SIGN_IN_MAX_BYTES, SIGN_IN_MAX_FIELDS,
+        UPSTREAM_ANSWER_MAX_BYTES, UPSTREAM_LOST_MS, WRITE_HELD_MAX_BYTES, WRITE_MAX_BYTES,
     },
     ports::{Limit, Platform, UpstreamAnswer, UpstreamBody, UpstreamError, UpstreamRequest},
     snapshot::time::UnixSecs,
@@ -39,6 +39,8 @@ use crate::{
 pub(in crate::app) struct Write {
     /// Whether it needed a token, which was verified.
     pub is_signed: bool,
+    /// Whether it has a body. One that a client sends anyway is not passed on.
+    pub has_body: bool,
     /// Whether its body may say that a session is refreshed.
     pub may_refresh: bool,
     /// The merchant that the token names.
@@ -51,13 +53,13 @@ pub(in crate::app) struct Write {
 
 /// What a request that is passed on asks for. What fails for one kind closes nothing for the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum ForwardKind {
     Write,
     SignIn,
     Refresh,
 }
 
-impl Kind {
+impl ForwardKind {
     const fn limit(self) -> Limit {
         match self {
             Self::Write => Limit::Write,
@@ -75,11 +77,11 @@ impl Kind {
 }
 
 impl UpstreamState {
-    const fn lane_of(&mut self, kind: Kind) -> &mut Lane {
+    const fn lane_of(&mut self, kind: ForwardKind) -> &mut Lane {
         match kind {
-            Kind::Write => &mut self.writes,
-            Kind::SignIn => &mut self.sign_ins,
-            Kind::Refresh => &mut self.refreshes,
+            ForwardKind::Write => &mut self.writes,
+            ForwardKind::SignIn => &mut self.sign_ins,
+            ForwardKind::Refresh => &mut self.refreshes,
         }
     }
 }
@@ -107,18 +109,18 @@ impl<P: Platform> Exchange<'_, P> {
             self.count(Limit::Write).await?;
         }
         let held = hold(request, write, &mut body).await?;
-        let mut kind = Kind::Write;
+        let mut kind = ForwardKind::Write;
         if !write.is_signed {
-            kind = Kind::of_sign_in(write, request.passed("content-type"), &held);
+            kind = ForwardKind::of_sign_in(write, request.passed("content-type"), &held);
             self.count(kind.limit()).await?;
         }
         let sent_at_ms = self.platform.now_ms();
-        let deadline_ms = sent_at_ms.saturating_add(self.config.timeout_ms + ORIGIN_LOST_MS);
+        let deadline_ms = sent_at_ms.saturating_add(self.config.timeout_ms + UPSTREAM_LOST_MS);
         let admitted = self.upstream.write().lane_of(kind).admit(write.party, sent_at_ms, deadline_ms);
         admitted.map_err(|closed| {
             let secs = closed.wait_ms().div_ceil(1_000);
             let retry_after_secs = u32::try_from(secs).unwrap_or(RETRY_AFTER_SECS);
-            ApiError::OriginPaused { retry_after_secs }
+            ApiError::UpstreamPaused { retry_after_secs }
         })?;
         let answer = self.send_write(write.is_signed, &held, &mut body).await;
         let outcome = answer.map(|answer| {
@@ -137,7 +139,7 @@ impl<P: Platform> Exchange<'_, P> {
         let (reply, problem) = reply_of(outcome, now);
         self.log_problems(problem.into_iter().chain(of_headers.map(Problem::from)));
         if let Some(seq) = reply.header("entitlement-seq").and_then(query::seq) {
-            self.library.write().origin_is_at(seq, now);
+            self.library.write().upstream_is_at(seq, now);
         }
         Ok(reply)
     }
@@ -174,7 +176,7 @@ impl<P: Platform> Exchange<'_, P> {
             url: &sent::url(self.config, path, query),
             headers: &sent::headers(self.request, self.request_id, sender, self.config),
             timeout_ms: self.config.timeout_ms,
-            limit_bytes: ORIGIN_ANSWER_MAX_BYTES,
+            limit_bytes: UPSTREAM_ANSWER_MAX_BYTES,
         };
         self.send(sent, first, second).await
     }
@@ -217,8 +219,7 @@ impl UpstreamState {
 
 /// The body of a write, held if it is short, and checked by its headers.
 async fn hold(request: &Request<'_>, write: Write, body: &mut impl RequestBody) -> Result<Held, Reply> {
-    // No client of the API sends a body with DELETE, and without one it cannot hide a second request.
-    let has_body = body.declared_bytes() != Some(0) && request.method != "DELETE";
+    let has_body = write.has_body && body.declared_bytes() != Some(0);
     if has_body {
         let (content_type, coding) = (request.passed("content-type"), request.passed("content-encoding"));
         match check_body_headers(content_type, coding) {
@@ -272,17 +273,21 @@ fn reply_of(outcome: WriteOutcome, now: UnixSecs) -> (Reply, Option<Problem>) {
             answer.headers.retain(|(name, _)| *name == "retry-after");
             return (passed_back(&answer, body, now), Some(problem.into()));
         }
-        Ok((_, Written::Blocked(problem))) => (ApiError::OriginRefused { retry_after_secs }, problem.into()),
-        Ok((answer, Written::Unusable(problem))) if never_arrived(answer.status) => {
-            (ApiError::OriginUnreachable { retry_after_secs }, problem.into())
+        Ok((_, Written::Blocked(problem))) => {
+            (ApiError::UpstreamRefused { retry_after_secs }, problem.into())
         }
-        Ok((_, Written::Unusable(problem))) => (ApiError::OriginFailed { retry_after_secs }, problem.into()),
+        Ok((answer, Written::Unusable(problem))) if never_arrived(answer.status) => {
+            (ApiError::UpstreamUnreachable { retry_after_secs }, problem.into())
+        }
+        Ok((_, Written::Unusable(problem))) => {
+            (ApiError::UpstreamFailed { retry_after_secs }, problem.into())
+        }
         Err(error) => {
             let told = match error {
-                UpstreamError::Unreachable(_) => ApiError::OriginUnreachable { retry_after_secs },
-                UpstreamError::TimedOut => ApiError::OriginTimedOut { retry_after_secs },
+                UpstreamError::Unreachable(_) => ApiError::UpstreamUnreachable { retry_after_secs },
+                UpstreamError::TimedOut => ApiError::UpstreamTimedOut { retry_after_secs },
                 UpstreamError::Broken(_) | UpstreamError::TooLarge => {
-                    ApiError::OriginFailed { retry_after_secs }
+                    ApiError::UpstreamFailed { retry_after_secs }
                 }
             };
             (told, Problem::from(&error))
@@ -301,7 +306,7 @@ const fn never_arrived(status: u16) -> bool {
 fn passed_back(answer: &UpstreamAnswer, body: Body, now: UnixSecs) -> Reply {
     let mut reply = Reply::ok(String::new(), Caching::Private);
     (reply.status, reply.body, reply.reason) =
-        (answer.status, body, Cow::Borrowed(ServiceReason::Origin.code()));
+        (answer.status, body, Cow::Borrowed(ServiceReason::Upstream.code()));
     reply.is_unapplied = signs::asks_to_wait(answer, now).is_some();
     for (name, value) in &answer.headers {
         let value = match *name {

@@ -9,7 +9,7 @@
 //! | `sent`, `received` | the headers that it gets; which of its answers count |
 //! | `admission`, `customers`, `evidence`, `bucket` | budgets, and which customers go first |
 //! | `lane`, `breaker`, `stops`, `signs` | circuits for each kind of traffic (docs/adr/0025) |
-//! | `memory`, `problems` | recent answers; recent problems, for the log |
+//! | `memory` | recent answers |
 
 mod admission;
 mod ask;
@@ -21,7 +21,6 @@ mod exchange;
 mod forward;
 mod lane;
 mod memory;
-mod problems;
 mod received;
 mod sent;
 mod signs;
@@ -34,21 +33,21 @@ use customers::Buckets;
 use evidence::Evidence;
 use lane::Lane;
 
+use super::problems::Problems;
+
 pub(super) use admission::number_of;
 pub(super) use ask::UpstreamQuestion;
 pub(super) use exchange::{Exchange, StreamOf};
 pub(super) use forward::Write;
 pub(super) use lane::Party;
-pub(super) use memory::{AccessCheck, asker};
 pub use memory::{Memory, Verdict};
-pub(super) use problems::{Problem, Problems};
 pub use received::{Unreadable, Written, verdict, written};
 
 /// What an isolate knows of the upstream.
 #[derive(Debug, Default)]
-pub(super) struct Upstream(RefCell<UpstreamState>);
+pub(super) struct UpstreamTraffic(RefCell<UpstreamState>);
 
-impl Upstream {
+impl UpstreamTraffic {
     /// Whether an access was granted through this edge a moment ago.
     pub fn has_recent_grants(&self, now_ms: u64) -> bool {
         self.0.borrow().evidence.is_any(now_ms)

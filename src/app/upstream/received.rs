@@ -11,6 +11,7 @@ use crate::{
         error::ApiError, json::json, media_type::MediaType, query, reply::Body, retry_after,
         upstream_error as error,
     },
+    app::problems::Problem,
     instant::{self, LATEST, UnixSecs},
     number,
     ports::UpstreamAnswer,
@@ -45,6 +46,14 @@ impl Unreadable {
 impl fmt::Display for Unreadable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.place, self.problem)
+    }
+}
+
+impl From<Unreadable> for Problem {
+    fn from(unreadable: Unreadable) -> Self {
+        let text = unreadable.to_string();
+        let kind = if unreadable.place == "status" { text.clone() } else { unreadable.place.to_owned() };
+        Self::new(&kind, text)
     }
 }
 

@@ -10,7 +10,7 @@ use admit::{
     snapshot::{head::HEAD_TYPE, schema::Line},
 };
 use admit_publish::{
-    build::{Built, MemorySink, Outcome, build_part},
+    build::{BuildOutcome, Built, MemorySink, build_part},
     source::{Source, SpillPlan, Strictness},
 };
 use admit_testing::memory::{MemoryBody, MemoryPlatform, block_on};
@@ -111,7 +111,7 @@ fn put_head<T>(edge: &Edge, built: &Built<T>) {
 }
 
 /// The result of publishing lines of which some may be set aside, and an edge with the snapshot.
-fn published(lines: &[Value]) -> (Outcome, Edge) {
+fn published(lines: &[Value]) -> (BuildOutcome, Edge) {
     let text: Vec<_> = lines.iter().map(Value::to_string).collect();
     let mut source = Source::new(START, Strictness::SetAside, SpillPlan::default());
     source.read("lines", text.join("\n").as_bytes()).unwrap();
@@ -128,7 +128,7 @@ fn published(lines: &[Value]) -> (Outcome, Edge) {
     (outcome, edge)
 }
 
-fn set_aside(outcome: &Outcome) -> Vec<String> {
+fn set_aside(outcome: &BuildOutcome) -> Vec<String> {
     let errors = outcome.problems.errors.kept();
     errors.iter().map(|error| format!("{}: {}", error.about, error.problem.field)).collect()
 }

@@ -141,9 +141,9 @@ fn an_item_that_fails_closes_itself() {
 /// Whichever kind of request fails at the upstream, and whichever client sends it, all other kinds go on.
 #[test]
 fn no_kind_of_traffic_closes_another() {
-    type Kind = (&'static str, fn(&SeenRequest) -> bool, fn(&Pair, usize) -> u16);
+    type LaneCase = (&'static str, fn(&SeenRequest) -> bool, fn(&Pair, usize) -> u16);
 
-    let kinds: [Kind; 6] = [
+    let kinds: [LaneCase; 6] = [
         (
             "confirmations",
             |seen| seen.url.ends_with("/access") && seen.method == "GET",

@@ -3,7 +3,7 @@
 
 use crate::{
     catalogue, configured,
-    stand_in::{Mode, StandIn},
+    misbehaving_origin::{MisbehavingOrigin, Mode},
     subject::Subject as _,
     wire::Wire,
     workerd::Workerd,
@@ -11,8 +11,8 @@ use crate::{
 };
 
 /// The Worker, and an origin that answers in `mode`.
-fn pair(mode: Mode) -> (Workerd, StandIn) {
-    let origin = StandIn::start();
+fn pair(mode: Mode) -> (Workerd, MisbehavingOrigin) {
+    let origin = MisbehavingOrigin::start();
     let url = format!("http://{}", origin.address);
     let worker = Workerd::start(&configured::variables(&[("ORIGIN_URL", &url)]));
     catalogue::publish(&worker, 1);

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     catalogue, configured, issuers,
-    stand_in::{Mode, StandIn},
+    misbehaving_origin::{MisbehavingOrigin, Mode},
     subject::Subject as _,
     wire::{Answer, Wire},
     workerd::Workerd,
@@ -21,8 +21,8 @@ fn limit(most: i64) -> String {
     json!({"simple": {"limit": most, "period": 60}}).to_string()
 }
 
-fn start(variables: &[(&str, &str)]) -> (Workerd, StandIn) {
-    let origin = StandIn::start();
+fn start(variables: &[(&str, &str)]) -> (Workerd, MisbehavingOrigin) {
+    let origin = MisbehavingOrigin::start();
     let url = format!("http://{}", origin.address);
     let variables = [&[("ORIGIN_URL", url.as_str())], variables].concat();
     let worker = Workerd::start(&configured::variables(&variables));

@@ -3,8 +3,9 @@
 use std::{sync::atomic::Ordering, thread, time::Duration};
 
 use crate::{
-    catalogue, configured, rights,
-    stand_in::{Mode, StandIn},
+    catalogue, configured,
+    misbehaving_origin::{MisbehavingOrigin, Mode},
+    rights,
     subject::Subject as _,
     wire::{Answer, Payload, Wire},
     workerd::Workerd,
@@ -19,12 +20,12 @@ const PAUSED: &str = "The origin does not answer at present: the write was not a
 
 struct Pair {
     worker: Workerd,
-    origin: StandIn,
+    origin: MisbehavingOrigin,
 }
 
 impl Pair {
     fn start(variables: &[(&str, &str)]) -> Self {
-        let origin = StandIn::start();
+        let origin = MisbehavingOrigin::start();
         let url = format!("http://{}", origin.address);
         let variables = [&[("ORIGIN_URL", url.as_str())], variables].concat();
         let worker = Workerd::start(&configured::variables(&variables));
@@ -76,7 +77,7 @@ fn every_write_right_and_wrong() {
 #[test]
 #[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
 fn every_issuer_by_every_capability_and_route() {
-    let origin = StandIn::start();
+    let origin = MisbehavingOrigin::start();
     let url = format!("http://{}", origin.address);
     let worker = Workerd::start(&rights::variables(&[("ORIGIN_URL", url.as_str())]));
     let published = catalogue::publish(&worker, 1);
@@ -306,7 +307,7 @@ fn an_origin_that_is_not_running() {
 #[test]
 #[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
 fn without_a_snapshot() {
-    let origin = StandIn::start();
+    let origin = MisbehavingOrigin::start();
     let url = format!("http://{}", origin.address);
     let worker = Workerd::start(&configured::variables(&[("ORIGIN_URL", &url)]));
     origin.origin.grant("ada", 5101);

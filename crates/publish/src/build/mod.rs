@@ -70,7 +70,7 @@ impl<T> Built<T> {
 
 /// Result of a build.
 #[derive(Debug)]
-pub struct Outcome {
+pub struct BuildOutcome {
     /// The snapshot, whose objects the sink has received. `None` if there are errors.
     pub built: Option<Built<u64>>,
     /// All errors and warnings, in the order of lines.
@@ -119,7 +119,7 @@ impl Source {
     ///
     /// # Errors
     /// The format cannot express the data, or reading or writing fails. Problems of lines are in the outcome.
-    pub fn build(self, layout: Option<Layout>, sink: &impl ObjectSink) -> Result<Outcome, BuildError> {
+    pub fn build(self, layout: Option<Layout>, sink: &impl ObjectSink) -> Result<BuildOutcome, BuildError> {
         self.build_over(layout.unwrap_or(IN_MEMORY), None, sink)
     }
 
@@ -133,7 +133,7 @@ impl Source {
         Layout { bits, salt }: Layout,
         published: Option<&PublishedRecords<'_>>,
         sink: &impl ObjectSink,
-    ) -> Result<Outcome, BuildError> {
+    ) -> Result<BuildOutcome, BuildError> {
         let is_lenient = self.strictness == Strictness::SetAside;
         self.catalogue.salt = salt;
         // First the catalogue, which decides what customers may refer to; then the customers; last the index,
@@ -165,7 +165,7 @@ impl Source {
             }
             _ => None,
         };
-        Ok(Outcome { built, problems: self.problems, catalogue: self.catalogue, spilled_bytes })
+        Ok(BuildOutcome { built, problems: self.problems, catalogue: self.catalogue, spilled_bytes })
     }
 
     /// Renders the catalogue. `None` if it has errors.
@@ -294,7 +294,7 @@ pub fn build_ndjson(ndjson: &[u8], now: UnixSecs) -> Result<Built, BuildError> {
     let mut source = Source::new(now, Strictness::Refuse, SpillPlan::default());
     source.read("lines", ndjson)?;
     let sink = MemorySink::default();
-    let Outcome { built, problems, .. } = source.build(None, &sink)?;
+    let BuildOutcome { built, problems, .. } = source.build(None, &sink)?;
     let Some(Built { objects, index, directory, customers, items }) = built else {
         return Err(BuildError::Lines(Box::new(problems)));
     };

@@ -24,7 +24,8 @@ use crate::{
     parallel,
     published::PublishedRecords,
     source::{
-        About, Entry, Kind, Location, Problem, Problems, RecordKey, References, Source, Strictness, spill,
+        About, Entry, Location, Problem, Problems, RecordKey, RecordKind, References, Source, Strictness,
+        spill,
     },
 };
 
@@ -157,7 +158,7 @@ pub(super) fn build_customers(
     let sizes = source.customers.sizes();
     let mut total_bytes = sizes.total();
     let set_aside = &source.problems.set_aside;
-    if let Some(bits) = published_bits.filter(|_| set_aside.may_hide(Kind::Customer)) {
+    if let Some(bits) = published_bits.filter(|_| set_aside.may_hide(RecordKind::Customer)) {
         // Customers that stay although the lines lack them count as well: never reduce the number of shards.
         total_bytes = total_bytes.max((SHARD_TARGET_BYTES as u64 / 2) << bits.min(32));
     }
@@ -344,7 +345,7 @@ impl<S: ObjectSink> Build<'_, S> {
         // left out.
         let mut wrong: BTreeSet<EntryKey> = all.customers(first, last).into_iter().collect();
         wrong.extend(left_out);
-        let may_hide = all.may_hide(Kind::Customer);
+        let may_hide = all.may_hide(RecordKind::Customer);
         let Some(published) = self.published.filter(|_| !wrong.is_empty() || may_hide) else {
             return Ok(());
         };

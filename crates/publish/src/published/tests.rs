@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    build::{Built, Layout, ObjectSink, Outcome, Rendered},
+    build::{BuildOutcome, Built, Layout, ObjectSink, Rendered},
     source::{Source, SpillPlan, Strictness},
 };
 
@@ -84,7 +84,7 @@ fn text(lines: &[Value]) -> Vec<u8> {
     lines.iter().map(|line| format!("{line}\n")).collect::<String>().into_bytes()
 }
 
-fn build(store: &Store, before: Option<&PublishedRecords<'_>>, text: &[u8]) -> Outcome {
+fn build(store: &Store, before: Option<&PublishedRecords<'_>>, text: &[u8]) -> BuildOutcome {
     let mut source = Source::new(NOW, Strictness::SetAside, SpillPlan::default());
     source.read("f", text).unwrap();
     let layout = before.map_or(Layout::new(SALT), |before| before.layout(SALT));
@@ -104,12 +104,12 @@ impl Case {
         Self { store, before }
     }
 
-    fn publish(&self, bytes: &[u8]) -> Outcome {
+    fn publish(&self, bytes: &[u8]) -> BuildOutcome {
         build(&self.store, Some(&self.store.published(&self.before)), bytes)
     }
 
     /// Publishes the business with one line changed or removed.
-    fn with(&self, find: impl Fn(&Value) -> bool, change: impl Fn(&mut Value)) -> Outcome {
+    fn with(&self, find: impl Fn(&Value) -> bool, change: impl Fn(&mut Value)) -> BuildOutcome {
         let mut lines = business();
         lines.iter_mut().filter(|line| find(line)).for_each(change);
         self.publish(&text(&lines))
@@ -133,7 +133,7 @@ fn a_catalogue_that_is_read_back_is_published_as_it_was() {
     lines[6]["metadata"] = json!([{"id": 1, "name": "n", "value": "v"}]);
     lines[6]["content"] = json!("{\"video\":1}");
     let store = Store::default();
-    let Outcome { built, catalogue, .. } = build(&store, None, &text(&lines));
+    let BuildOutcome { built, catalogue, .. } = build(&store, None, &text(&lines));
     let again = store.published(&built.unwrap()).catalogue().unwrap();
     assert_eq!(Rendered::of(&again).unwrap(), Rendered::of(&catalogue).unwrap());
 }

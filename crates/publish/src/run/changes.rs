@@ -28,7 +28,7 @@ use crate::{
     gunzip,
     gunzip::Lines,
     limits::DELTA_BUDGET_BYTES,
-    origin::{Answer, is_url},
+    origin::{FeedAnswer, is_url},
     run::Settings,
     source::{LineError, Problems, Strictness},
     store::{Object, Store},
@@ -403,11 +403,11 @@ fn open(settings: &Settings, place: &str, after: u64) -> Result<Lines> {
         return gunzip::decoded(File::open(place).with_context(context)?).with_context(context);
     }
     match settings.origin(place)?.changes(after) {
-        Answer::Changes(changes) => Ok(changes.lines),
-        Answer::Gone => {
+        FeedAnswer::Changes(changes) => Ok(changes.lines),
+        FeedAnswer::Gone => {
             bail!("the origin no longer has the changes after {after}: publish the whole with --from")
         }
-        Answer::Unheard(unheard) => Err(unheard.into()),
+        FeedAnswer::Unheard(unheard) => Err(unheard.into()),
     }
 }
 

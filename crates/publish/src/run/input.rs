@@ -12,7 +12,9 @@ use anyhow::{Context, Result, bail};
 use crate::{
     gunzip,
     origin::{Origin, is_url},
-    source::{Kind, LineError, Listed, Problem, Problems, SetAside, Source, SpillPlan, Standing, Strictness},
+    source::{
+        LineError, Listed, Problem, Problems, RecordKind, SetAside, Source, SpillPlan, Standing, Strictness,
+    },
     update::SetAsideRecord,
 };
 
@@ -152,7 +154,7 @@ pub fn remind(set_aside: &SetAside) {
         let separator = if field.is_empty() { "" } else { ": " };
         let stays = match standing {
             Standing::LastGood => "",
-            Standing::Absent if about.kind() == Some(Kind::Customer) => "",
+            Standing::Absent if about.kind() == Some(RecordKind::Customer) => "",
             Standing::Absent => " (nothing is published of it)",
         };
         format!("{about} since {at}{stays}: {field}{separator}{message}")

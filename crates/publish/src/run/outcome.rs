@@ -75,7 +75,7 @@ struct Wrong {
 impl Wrong {
     fn new(error: &LineError, standing: Option<Standing>) -> Self {
         Self {
-            r#type: error.about.kind().map(crate::source::Kind::name),
+            r#type: error.about.kind().map(crate::source::RecordKind::name),
             id: Some(error.about.id().to_owned()).filter(|id| !id.is_empty()),
             file: error.at.file.to_string(),
             line: error.at.line,

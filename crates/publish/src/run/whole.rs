@@ -21,7 +21,7 @@ use super::{
     upload::{Mode, Uploaded, upload},
 };
 use crate::{
-    build::{Built, Layout, ObjectSink, Outcome, beyond_use},
+    build::{BuildOutcome, Built, Layout, ObjectSink, beyond_use},
     clock::now,
     published::{Named, PublishedRecords},
     run::Settings,
@@ -227,7 +227,7 @@ fn build(
     // Used if the published version has no salt (format 1) or cannot be read.
     let fresh = crate::salt::random()?;
     let layout = before.map_or(Layout::new(fresh), |before| before.layout(fresh));
-    let Outcome { built, problems, catalogue, .. } = source.build_over(layout, before, sink)?;
+    let BuildOutcome { built, problems, catalogue, .. } = source.build_over(layout, before, sink)?;
     let strictness = if built.is_none() { Strictness::Refuse } else { settings.strictness() };
     input::show(&problems, strictness);
     let Some(built) = built else {

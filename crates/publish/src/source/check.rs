@@ -22,11 +22,11 @@ pub(super) struct Finding {
     pub at: Location,
     pub problem: Problem,
     /// The record that it refers to, if that does not exist.
-    pub missing: Option<Missing>,
+    pub missing: Option<MissingRecord>,
 }
 
 /// A record that is referred to but does not exist.
-pub(super) struct Missing {
+pub(super) struct MissingRecord {
     pub key: RecordKey,
     /// Whether the reference stands in a list, so that the record can be published without it.
     pub is_in_list: bool,
@@ -112,7 +112,7 @@ impl Check<'_> {
         at: &Location,
         field: impl Into<String>,
         message: impl Into<String>,
-        missing: Missing,
+        missing: MissingRecord,
     ) {
         let problem = Problem::new(field, message);
         self.findings.push(Finding { key: key.clone(), at: at.clone(), problem, missing: Some(missing) });
@@ -121,7 +121,7 @@ impl Check<'_> {
     fn merchant(&mut self, field: &str, id: i64, key: &RecordKey, at: &Location) {
         if !self.catalogue.merchants.contains_key(&id) {
             let message = format!("unknown merchant {id}");
-            let missing = Missing { key: RecordKey::Merchant(id), is_in_list: false };
+            let missing = MissingRecord { key: RecordKey::Merchant(id), is_in_list: false };
             self.missing(key, at, field, message, missing);
         }
     }
@@ -182,7 +182,7 @@ impl Check<'_> {
             let field = format!("item_ids[{position}]");
             match self.catalogue.items.get(id) {
                 None => {
-                    let missing = Missing { key: RecordKey::Item(*id), is_in_list: true };
+                    let missing = MissingRecord { key: RecordKey::Item(*id), is_in_list: true };
                     let message = format!("unknown item {id}");
                     self.missing(key, at, field, message, missing);
                 }
@@ -214,7 +214,7 @@ impl Check<'_> {
         let Located { value: License { app_id, item_ids, .. }, at } = license;
         let merchant_id = self.catalogue.app_merchant(app_id);
         if !self.catalogue.apps.contains_key(app_id) {
-            let missing = Missing { key: RecordKey::App(app_id.clone()), is_in_list: false };
+            let missing = MissingRecord { key: RecordKey::App(app_id.clone()), is_in_list: false };
             let message = format!("unknown app {app_id:?}");
             self.missing(key, at, "app_id", message, missing);
         }
@@ -265,7 +265,7 @@ impl Check<'_> {
         let (id, field) = (fee.access_type_id, format!("{path}.access_type_id"));
         match self.catalogue.access_types.get(&id) {
             None => {
-                let missing = Missing { key: RecordKey::AccessType(id), is_in_list: false };
+                let missing = MissingRecord { key: RecordKey::AccessType(id), is_in_list: false };
                 let message = format!("unknown access type {id}");
                 self.missing(key, at, field, message, missing);
             }

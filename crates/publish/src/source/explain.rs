@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use super::{
     Problem,
-    set_aside::{About, Kind},
+    set_aside::{About, RecordKind},
     text,
 };
 
@@ -39,7 +39,7 @@ pub(super) fn explain(bytes: &[u8], error: &serde_json::Error) -> Explained {
     };
     // If a name occurs twice, the map holds only one of the two, and the other could be meant.
     let is_doubtful = ["type", "id", "namespace", "subject"].iter().any(|field| is_twice(error, field));
-    let about = if is_doubtful { About::kind_only(Kind::parse(&kind)) } else { about(&kind, &line) };
+    let about = if is_doubtful { About::kind_only(RecordKind::parse(&kind)) } else { about(&kind, &line) };
     let line = Value::Object(line);
     let explained = match kind.as_str() {
         "snapshot" => explain_as::<SnapshotLine>(line),
@@ -83,7 +83,7 @@ pub(crate) fn repaired() -> Problem {
 
 /// The record that an object of type `kind` concerns, as far as its fields tell.
 pub(crate) fn about(kind: &str, fields: &Map<String, Value>) -> About {
-    let Some(kind) = Kind::parse(kind) else { return About::default() };
+    let Some(kind) = RecordKind::parse(kind) else { return About::default() };
     name(kind, fields).map_or_else(|| About::kind_only(Some(kind)), |name| About::record(&name))
 }
 
@@ -92,17 +92,19 @@ pub(crate) fn name_of(value: &Value) -> Option<String> {
     Name::deserialize(value).ok().map(|Name(name)| name)
 }
 
-fn name(kind: Kind, fields: &Map<String, Value>) -> Option<Removal> {
+fn name(kind: RecordKind, fields: &Map<String, Value>) -> Option<Removal> {
     let number = || number::whole(fields.get("id")?);
     let text = |field: &str| name_of(fields.get(field)?);
     Some(match kind {
-        Kind::Snapshot => return None,
-        Kind::Merchant => Removal::Merchant { id: number()? },
-        Kind::App => Removal::App { id: text("id")? },
-        Kind::AccessType => Removal::AccessType { id: number()? },
-        Kind::Item => Removal::Item { id: number()? },
-        Kind::License => Removal::License { id: text("id")? },
-        Kind::Customer => Removal::Customer { namespace: text("namespace")?, subject: text("subject")? },
+        RecordKind::Snapshot => return None,
+        RecordKind::Merchant => Removal::Merchant { id: number()? },
+        RecordKind::App => Removal::App { id: text("id")? },
+        RecordKind::AccessType => Removal::AccessType { id: number()? },
+        RecordKind::Item => Removal::Item { id: number()? },
+        RecordKind::License => Removal::License { id: text("id")? },
+        RecordKind::Customer => {
+            Removal::Customer { namespace: text("namespace")?, subject: text("subject")? }
+        }
     })
 }
 

@@ -66,7 +66,7 @@ pub use self::{
     customer::{References, encode as encode_customer, key as customer_key},
     namespaces::{Namespace, Namespaces},
     problems::{Group, KEPT_MAX, LineError, Listed, Located, Location, Problem, Problems},
-    set_aside::{About, Kind, RecordKey, SET_ASIDE_MAX, SetAside, Standing},
+    set_aside::{About, RecordKey, RecordKind, SET_ASIDE_MAX, SetAside, Standing},
     spill::{Entry, Spill, SpillPlan},
 };
 use self::{
@@ -147,8 +147,8 @@ impl Source {
                 }
                 Ok(Added::Taken | Added::Customer(_)) => {}
                 Err(problem) => {
-                    let about =
-                        name.map_or(About::kind_only(Some(Kind::Snapshot)), |name| About::record(&name));
+                    let about = name
+                        .map_or(About::kind_only(Some(RecordKind::Snapshot)), |name| About::record(&name));
                     self.problems.error(&at, about, problem);
                 }
             }

@@ -119,7 +119,7 @@ pub struct Listed {
 impl Listed {
     /// Adds a problem to its group.
     pub fn push(&mut self, error: LineError) {
-        // Causes before consequences: unknown records first, then records in the order of `Kind`.
+        // Causes before consequences: unknown records first, then records in the order of `RecordKind`.
         let rank = error.about.kind().map_or(0, |kind| kind as usize + 1);
         let shape = (rank, shape(&error.problem));
         self.append_group(shape, Group { kept: vec![error], total: 1 });

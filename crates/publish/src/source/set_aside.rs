@@ -18,7 +18,7 @@ const REASONS_MAX: usize = 1_000;
 /// The types of records, in the order in which errors are reported: causes before the records that refer to
 /// them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
+pub enum RecordKind {
     /// The line with the position of the data in the origin's history.
     Snapshot,
     /// A merchant.
@@ -35,7 +35,7 @@ pub enum Kind {
     Customer,
 }
 
-impl Kind {
+impl RecordKind {
     /// All kinds, in the order of reports.
     pub const ALL: [Self; 7] = [
         Self::Snapshot,
@@ -103,14 +103,14 @@ impl RecordKey {
 
     /// Type of the record.
     #[must_use]
-    pub const fn kind(&self) -> Kind {
+    pub const fn kind(&self) -> RecordKind {
         match self {
-            Self::Merchant(_) => Kind::Merchant,
-            Self::App(_) => Kind::App,
-            Self::AccessType(_) => Kind::AccessType,
-            Self::Item(_) => Kind::Item,
-            Self::License(_) => Kind::License,
-            Self::Customer(_) => Kind::Customer,
+            Self::Merchant(_) => RecordKind::Merchant,
+            Self::App(_) => RecordKind::App,
+            Self::AccessType(_) => RecordKind::AccessType,
+            Self::Item(_) => RecordKind::Item,
+            Self::License(_) => RecordKind::License,
+            Self::Customer(_) => RecordKind::Customer,
         }
     }
 }
@@ -118,7 +118,7 @@ impl RecordKey {
 /// The record that a line concerns, as far as it can be read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct About {
-    kind: Option<Kind>,
+    kind: Option<RecordKind>,
     key: Option<RecordKey>,
     id: String,
 }
@@ -126,7 +126,7 @@ pub struct About {
 impl About {
     /// A record of which at most the type is known.
     #[must_use]
-    pub const fn kind_only(kind: Option<Kind>) -> Self {
+    pub const fn kind_only(kind: Option<RecordKind>) -> Self {
         Self { kind, key: None, id: String::new() }
     }
 
@@ -134,12 +134,14 @@ impl About {
     #[must_use]
     pub fn record(name: &Removal) -> Self {
         let (kind, id) = match name {
-            Removal::Merchant { id } => (Kind::Merchant, id.to_string()),
-            Removal::App { id } => (Kind::App, id.clone()),
-            Removal::AccessType { id } => (Kind::AccessType, id.to_string()),
-            Removal::Item { id } => (Kind::Item, id.to_string()),
-            Removal::License { id } => (Kind::License, id.to_ascii_lowercase()),
-            Removal::Customer { namespace, subject } => (Kind::Customer, format!("{namespace}:{subject}")),
+            Removal::Merchant { id } => (RecordKind::Merchant, id.to_string()),
+            Removal::App { id } => (RecordKind::App, id.clone()),
+            Removal::AccessType { id } => (RecordKind::AccessType, id.to_string()),
+            Removal::Item { id } => (RecordKind::Item, id.to_string()),
+            Removal::License { id } => (RecordKind::License, id.to_ascii_lowercase()),
+            Removal::Customer { namespace, subject } => {
+                (RecordKind::Customer, format!("{namespace}:{subject}"))
+            }
         };
         Self { kind: Some(kind), key: RecordKey::of(name), id }
     }
@@ -159,12 +161,12 @@ impl About {
     /// The customer with this key and number, which is all that an encoded record knows of its identity.
     #[must_use]
     pub fn customer(key: EntryKey, id: i64) -> Self {
-        Self { kind: Some(Kind::Customer), key: Some(RecordKey::Customer(key)), id: id.to_string() }
+        Self { kind: Some(RecordKind::Customer), key: Some(RecordKey::Customer(key)), id: id.to_string() }
     }
 
     /// Type of the record, if it can be read.
     #[must_use]
-    pub const fn kind(&self) -> Option<Kind> {
+    pub const fn kind(&self) -> Option<RecordKind> {
         self.kind
     }
 
@@ -215,7 +217,7 @@ pub struct SetAside {
     records: BTreeMap<RecordKey, Entry>,
     reasons: usize,
     /// Number of lines whose record is unknown, by their type if that is known.
-    unattributed: BTreeMap<Option<Kind>, u64>,
+    unattributed: BTreeMap<Option<RecordKind>, u64>,
     kept_missing: u64,
     dependents: u64,
     /// Number of records that another run set aside. Their names are unknown.
@@ -279,7 +281,7 @@ impl SetAside {
     /// The records of the catalogue that are set aside.
     pub(crate) fn of_catalogue(&self) -> Vec<RecordKey> {
         // Keys sort by kind, and customers come last.
-        self.records.keys().take_while(|key| key.kind() != Kind::Customer).cloned().collect()
+        self.records.keys().take_while(|key| key.kind() != RecordKind::Customer).cloned().collect()
     }
 
     /// The customers that are set aside, with keys from `first` to `last`.
@@ -294,7 +296,7 @@ impl SetAside {
 
     /// Whether a record of this kind may have been on a line whose record is unknown.
     #[must_use]
-    pub fn may_hide(&self, kind: Kind) -> bool {
+    pub fn may_hide(&self, kind: RecordKind) -> bool {
         self.unattributed.contains_key(&None) || self.unattributed.contains_key(&Some(kind))
     }
 
@@ -362,7 +364,7 @@ impl SetAside {
     /// Whether the line with the position in the origin's history cannot be used.
     #[must_use]
     pub fn is_position_lost(&self) -> bool {
-        self.unattributed.contains_key(&Some(Kind::Snapshot))
+        self.unattributed.contains_key(&Some(RecordKind::Snapshot))
     }
 
     /// Whether more records are set aside than allowed ([`SET_ASIDE_MAX`]).
@@ -409,11 +411,11 @@ mod tests {
         let nobody = About::record(&Removal::Customer { namespace: String::new(), subject: "s".to_owned() });
         let mut set_aside = SetAside::default();
         set_aside.add(&error(license));
-        assert!(set_aside.may_hide(Kind::License) && !set_aside.may_hide(Kind::Customer));
+        assert!(set_aside.may_hide(RecordKind::License) && !set_aside.may_hide(RecordKind::Customer));
         set_aside.add(&error(nobody));
-        assert!(set_aside.may_hide(Kind::Customer) && !set_aside.may_hide(Kind::Item));
+        assert!(set_aside.may_hide(RecordKind::Customer) && !set_aside.may_hide(RecordKind::Item));
         set_aside.add(&error(About::default()));
-        assert!(Kind::ALL.into_iter().all(|kind| set_aside.may_hide(kind)));
+        assert!(RecordKind::ALL.into_iter().all(|kind| set_aside.may_hide(kind)));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::{
     catalogue::Catalogue,
     check::Finding,
     problems::Problems,
-    set_aside::{About, Kind, RecordKey, Standing},
+    set_aside::{About, RecordKey, RecordKind, Standing},
 };
 use crate::build::{BuildError, Rendered, check_size};
 
@@ -154,14 +154,14 @@ impl Catalogue {
     }
 
     /// The keys of all records of a kind.
-    fn keys(&self, kind: Kind) -> BTreeSet<RecordKey> {
+    fn keys(&self, kind: RecordKind) -> BTreeSet<RecordKey> {
         match kind {
-            Kind::Merchant => self.merchants.keys().copied().map(RecordKey::Merchant).collect(),
-            Kind::App => self.apps.keys().cloned().map(RecordKey::App).collect(),
-            Kind::AccessType => self.access_types.keys().copied().map(RecordKey::AccessType).collect(),
-            Kind::Item => self.items.keys().copied().map(RecordKey::Item).collect(),
-            Kind::License => self.licenses.keys().copied().map(RecordKey::License).collect(),
-            Kind::Snapshot | Kind::Customer => BTreeSet::new(),
+            RecordKind::Merchant => self.merchants.keys().copied().map(RecordKey::Merchant).collect(),
+            RecordKind::App => self.apps.keys().cloned().map(RecordKey::App).collect(),
+            RecordKind::AccessType => self.access_types.keys().copied().map(RecordKey::AccessType).collect(),
+            RecordKind::Item => self.items.keys().copied().map(RecordKey::Item).collect(),
+            RecordKind::License => self.licenses.keys().copied().map(RecordKey::License).collect(),
+            RecordKind::Snapshot | RecordKind::Customer => BTreeSet::new(),
         }
     }
 }
@@ -269,7 +269,7 @@ impl Settle<'_> {
     /// Keeps published records that the export lacks, if a line with an unknown record may have been theirs.
     fn keep_missing(&mut self, problems: &mut Problems) {
         let Some(before) = self.before else { return };
-        for kind in Kind::ALL {
+        for kind in RecordKind::ALL {
             if !problems.set_aside.may_hide(kind) {
                 continue;
             }

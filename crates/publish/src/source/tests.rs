@@ -1,5 +1,5 @@
 use super::*;
-use crate::build::{MemorySink, Outcome};
+use crate::build::{BuildOutcome, MemorySink};
 
 mod spelling;
 mod spilled;
@@ -32,7 +32,7 @@ fn source(strictness: Strictness) -> Source {
 
 fn found(source: Source) -> Found {
     let customers: usize = (0..256).map(|bucket| entry_count(&source, bucket)).sum();
-    let Outcome { problems, catalogue, .. } = source.build(None, &MemorySink::default()).unwrap();
+    let BuildOutcome { problems, catalogue, .. } = source.build(None, &MemorySink::default()).unwrap();
     Found {
         catalogue,
         customers: customers as u64,

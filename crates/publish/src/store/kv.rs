@@ -116,7 +116,7 @@ impl Kv {
         Ok(Self { http: Http::new(&url, bearer, SERVICE, outside)? })
     }
 
-    fn call<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<Answer<T>> {
+    fn call<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<Envelope<T>> {
         let call = Call { expected: Expected::Done, ..call };
         let reply = self.http.call(call)?;
         if !reply.status.is_success() {
@@ -137,7 +137,7 @@ impl Kv {
         loop {
             let body = body(&left)?;
             let body = Some((body.as_slice(), "application/json"));
-            let answer: Answer<BulkResult> =
+            let answer: Envelope<BulkResult> =
                 self.call(Call { method: Some(method), path, body, ..Call::default() })?;
             // The next body contains only the keys that were not written.
             left = answer.result.unwrap_or_default().unsuccessful_keys.into_iter().collect();
@@ -153,7 +153,7 @@ impl Kv {
     }
 
     /// One page of the keys that begin with `prefix`.
-    fn list(&self, prefix: &str, cursor: &str) -> Result<Answer<Vec<Key>>> {
+    fn list(&self, prefix: &str, cursor: &str) -> Result<Envelope<Vec<Key>>> {
         let mut path = format!("/keys?limit={LIST_MAX_KEYS}&prefix={}", percent_encoded(prefix));
         if !cursor.is_empty() {
             path.push_str("&cursor=");
@@ -173,7 +173,7 @@ impl Kv {
 }
 
 #[derive(Deserialize)]
-struct Answer<T> {
+struct Envelope<T> {
     result: Option<T>,
     result_info: Option<ResultInfo>,
 }

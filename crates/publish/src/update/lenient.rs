@@ -16,8 +16,8 @@ use crate::{
     build::Rendered,
     change::LeftOut,
     source::{
-        About, Catalogue, History, Input, Kind, Location, Problem, Problems, RecordKey, References, SetAside,
-        Standing, Taken, encode_customer,
+        About, Catalogue, History, Input, Location, Problem, Problems, RecordKey, RecordKind, References,
+        SetAside, Standing, Taken, encode_customer,
     },
 };
 
@@ -124,7 +124,7 @@ impl Batch<'_> {
 
     fn set_aside(&self, change: &Change, found: &mut Problems) {
         for left_out in self.left_out_of(change) {
-            if left_out.error.about.kind() != Some(Kind::Customer) {
+            if left_out.error.about.kind() != Some(RecordKind::Customer) {
                 found.add(left_out.error.clone());
                 // Its published state stays, because nothing has been changed.
                 if let Some(key) = left_out.error.about.record_key() {
@@ -177,7 +177,7 @@ impl Batch<'_> {
         for change in self.changes {
             let at = self.at(change);
             for left_out in self.left_out_of(change) {
-                if left_out.error.about.kind() == Some(Kind::Customer) {
+                if left_out.error.about.kind() == Some(RecordKind::Customer) {
                     found.add(left_out.error.clone());
                 }
             }

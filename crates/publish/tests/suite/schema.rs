@@ -7,7 +7,7 @@ use std::{
 };
 
 use admit_publish::{
-    build::{MemorySink, Outcome},
+    build::{BuildOutcome, MemorySink},
     change::{Feed, parse},
     source::{Source, SpillPlan, Strictness},
 };
@@ -62,7 +62,7 @@ fn example() -> String {
 }
 
 /// The result of publishing lines.
-fn published(ndjson: &str) -> Outcome {
+fn published(ndjson: &str) -> BuildOutcome {
     let mut source = Source::new(1_800_000_000, Strictness::Refuse, SpillPlan::default());
     source.read("example", ndjson.as_bytes()).unwrap();
     source.build(None, &MemorySink::default()).unwrap()
@@ -70,7 +70,7 @@ fn published(ndjson: &str) -> Outcome {
 
 #[test]
 fn the_example_of_the_reference_can_be_published() {
-    let Outcome { built, problems, .. } = published(&example());
+    let BuildOutcome { built, problems, .. } = published(&example());
     assert!(problems.warnings.is_empty(), "{problems:?}");
     let built = built.unwrap_or_else(|| panic!("{problems:?}"));
     assert_eq!((built.customers, built.items), (1, 2));

@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn losses_are_counted_by_their_effect() {
     let case = Case::new();
-    let losses = |outcome: Outcome| {
+    let losses = |outcome: BuildOutcome| {
         let after = outcome.built.unwrap();
         let (before, after) = (case.store.published(&case.before), case.store.published(&after));
         Losses::between(&before, &after, NOW).unwrap()

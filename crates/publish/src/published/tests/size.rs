@@ -33,7 +33,7 @@ fn a_record_that_is_too_large_is_set_aside() {
     }
 }
 
-fn about(outcome: &Outcome) -> Vec<String> {
+fn about(outcome: &BuildOutcome) -> Vec<String> {
     outcome.problems.errors.kept().iter().map(|error| error.about.to_string()).collect()
 }
 

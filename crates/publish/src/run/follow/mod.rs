@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     change::Feed,
-    origin::{Answer, Origin},
+    origin::{FeedAnswer, Origin},
     peer::{
         Unheard,
         outage::{Outage, WHOLE_PAUSE_MAX},
@@ -251,11 +251,11 @@ impl<'a> Follower<'a> {
         let asked_at = self.elapsed();
         let after = self.head.origin_seq();
         let changes = match origin.changes(after) {
-            Answer::Gone => {
+            FeedAnswer::Gone => {
                 return Ok(Next::Whole(format!("the origin no longer has the changes after {after}")));
             }
-            Answer::Unheard(unheard) => return Ok(Next::Wait(unheard)),
-            Answer::Changes(changes) => changes,
+            FeedAnswer::Unheard(unheard) => return Ok(Next::Wait(unheard)),
+            FeedAnswer::Changes(changes) => changes,
         };
         let broken_off =
             |error: std::io::Error| Next::Wait(Unheard::new(format!("{}: {error}", origin.url())));

@@ -5,7 +5,7 @@ use admit_snapshot::limits::{ANSWER_MAX_BYTES, OBJECT_MAX_BYTES, RECORD_MAX_BYTE
 
 use super::*;
 use crate::{
-    build::{Layout, Outcome},
+    build::{BuildOutcome, Layout},
     limits::{RAISED_SHARD_BITS_MAX, SHARD_MAX_BYTES},
     source::{RecordKey, Standing},
 };
@@ -88,7 +88,8 @@ fn publish(lines: &[Value]) -> (Edge, Content, Problems) {
     let mut source = Source::new(NOW, Strictness::SetAside, SpillPlan::default());
     source.read("f", text(lines).as_bytes()).unwrap();
     let mut edge = Edge::new();
-    let Outcome { built, catalogue, problems, .. } = source.build(Some(Layout::new(SALT)), &edge).unwrap();
+    let BuildOutcome { built, catalogue, problems, .. } =
+        source.build(Some(Layout::new(SALT)), &edge).unwrap();
     edge.head = built.unwrap().head(1, NOW);
     (edge, Content::built(catalogue).unwrap(), problems)
 }

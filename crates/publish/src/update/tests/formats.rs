@@ -7,7 +7,7 @@ use admit_snapshot::{
 
 use super::*;
 use crate::{
-    build::Outcome,
+    build::BuildOutcome,
     published::{Losses, Named, PublishedRecords},
 };
 
@@ -67,7 +67,7 @@ impl Edge {
         let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
         let mut source = Source::new(NOW, Strictness::SetAside, SpillPlan::default());
         source.read("f", text.as_bytes()).unwrap();
-        let Outcome { built, .. } = {
+        let BuildOutcome { built, .. } = {
             let before = self.published();
             source.build_over(before.layout(fresh), Some(&before), self).unwrap()
         };

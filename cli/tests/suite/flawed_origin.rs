@@ -29,7 +29,7 @@ pub const BUYER_ID: i64 = 3;
 pub const ITEM: i64 = 33;
 
 /// A running origin.
-pub struct StandIn {
+pub struct FlawedOrigin {
     /// Its URL.
     pub url: String,
     _server: Server,
@@ -136,7 +136,7 @@ impl Shared {
     }
 }
 
-impl StandIn {
+impl FlawedOrigin {
     /// Starts an origin with this flaw, or with `""` for none.
     pub fn start(flaw: &'static str, jwks: &str) -> Self {
         // Three changes that do not concern the edge.

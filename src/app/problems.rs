@@ -1,26 +1,17 @@
-//! Problems with the upstream, for the log: the first time at once, repetitions as one line with a count.
+//! Repeated problems, for the log: the first time at once, repetitions as one line with a count.
 
-use super::received::Unreadable;
 use crate::{
     limits::{PROBLEM_REPEATS_MS, PROBLEMS_MAX},
     ports::UpstreamError,
 };
 
-/// Why an answer of the upstream was not used.
+/// Why a server could not be used, or its answer was not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// Problems of one kind are counted together: the text may name a value that differs each time.
     kind: String,
     /// What the log says.
     pub text: String,
-}
-
-impl From<Unreadable> for Problem {
-    fn from(unreadable: Unreadable) -> Self {
-        let text = unreadable.to_string();
-        let kind = if unreadable.place == "status" { text.clone() } else { unreadable.place.to_owned() };
-        Self { kind, text }
-    }
 }
 
 impl From<&UpstreamError> for Problem {
@@ -31,7 +22,7 @@ impl From<&UpstreamError> for Problem {
 }
 
 impl Problem {
-    /// A problem of something else than the upstream. Problems of one kind are counted together.
+    /// Problems of one `kind` are counted together, whatever their texts.
     pub fn new(kind: &str, text: String) -> Self {
         Self { kind: kind.to_owned(), text }
     }

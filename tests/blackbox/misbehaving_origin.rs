@@ -53,7 +53,7 @@ pub enum Mode {
 }
 
 /// The origin. It runs until the test's process ends.
-pub struct StandIn {
+pub struct MisbehavingOrigin {
     pub address: SocketAddr,
     pub origin: Origin,
     mode: Arc<Mutex<(Mode, usize)>>,
@@ -63,18 +63,18 @@ pub struct StandIn {
     pub is_followed: Arc<AtomicBool>,
 }
 
-impl StandIn {
+impl MisbehavingOrigin {
     pub fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let elsewhere = TcpListener::bind("127.0.0.1:0").unwrap();
-        let stand_in = Self {
+        let double = Self {
             address: listener.local_addr().unwrap(),
             origin: Origin::default(),
             mode: Arc::new(Mutex::new((Mode::Good, 0))),
             is_confused: Arc::default(),
             is_followed: Arc::default(),
         };
-        let is_followed = stand_in.is_followed.clone();
+        let is_followed = double.is_followed.clone();
         let elsewhere_address = elsewhere.local_addr().unwrap();
         thread::spawn(move || {
             for stream in elsewhere.incoming() {
@@ -84,8 +84,8 @@ impl StandIn {
                 }
             }
         });
-        let (origin, mode) = (stand_in.origin.clone(), stand_in.mode.clone());
-        let is_confused = stand_in.is_confused.clone();
+        let (origin, mode) = (double.origin.clone(), double.mode.clone());
+        let is_confused = double.is_confused.clone();
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let connection = Connection {
@@ -99,7 +99,7 @@ impl StandIn {
                 thread::spawn(move || connection.serve());
             }
         });
-        stand_in
+        double
     }
 
     /// Sets the mode from now on.

@@ -1,0 +1,168 @@
+//! Keys as secrets hold them, and as signers use them.
+
+use std::{cell::OnceCell, fmt};
+
+use base64ct::{Base64, Encoding as _};
+use hmac::{Hmac, Mac as _};
+use sha2::Sha256;
+
+use crate::{
+    der::{KeyKind, kind_of},
+    error::SignError,
+    ports::{KeyForm, PlatformError, PlatformSigner, SigningAlgorithm, SigningKey},
+};
+
+/// A key for HMAC-SHA256. `Debug` shows only where it came from.
+#[derive(Clone)]
+pub(crate) struct HmacKey {
+    secret: String,
+    bytes: Vec<u8>,
+}
+
+impl HmacKey {
+    /// A key whose bytes are the secret's text.
+    pub fn from_text(secret: &str, text: &str, min_bytes: usize) -> Result<Self, String> {
+        if text.len() < min_bytes {
+            return Err(format!("expected at least {min_bytes} bytes"));
+        }
+        if text.contains("-----BEGIN ") {
+            return Err("expected a symmetric key, found a PEM file".to_owned());
+        }
+        Ok(Self { secret: secret.to_owned(), bytes: text.as_bytes().to_vec() })
+    }
+
+    /// A key that the secret spells in hexadecimal digits.
+    pub fn from_hex(secret: &str, text: &str, min_bytes: usize) -> Result<Self, String> {
+        let problem = || format!("expected at least {} hexadecimal digits, an even number", 2 * min_bytes);
+        let text = text.trim();
+        let bytes = base16ct_decode(text).ok_or_else(problem)?;
+        if bytes.len() < min_bytes {
+            return Err(problem());
+        }
+        Ok(Self { secret: secret.to_owned(), bytes })
+    }
+
+    /// The HMAC-SHA256 of `message`.
+    pub fn mac(&self, message: &[u8]) -> Result<[u8; 32], SignError> {
+        // A MAC takes a key of any length.
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.bytes).map_err(|_| SignError::Platform {
+            secret: self.secret.clone(),
+            source: PlatformError("unusable HMAC key".to_owned()),
+        })?;
+        mac.update(message);
+        Ok(mac.finalize().into_bytes().into())
+    }
+}
+
+impl fmt::Debug for HmacKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "HmacKey({})", self.secret)
+    }
+}
+
+fn base16ct_decode(text: &str) -> Option<Vec<u8>> {
+    let digits = text.as_bytes();
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let byte = |pair: &[u8]| match pair {
+        [high, low] => Some(digit(*high)? << 4 | digit(*low)?),
+        _ => None,
+    };
+    digits.chunks(2).map(byte).collect()
+}
+
+/// A private key that the platform signs with. `Debug` shows only where it came from.
+pub(crate) struct PrivateKey {
+    secret: String,
+    algorithm: SigningAlgorithm,
+    form: KeyForm,
+    der: Vec<u8>,
+    /// Imported by the first signature: an isolate that signs nothing pays nothing.
+    imported: OnceCell<Box<dyn SigningKey>>,
+}
+
+impl PrivateKey {
+    /// Reads a PEM file, or the base64 of one, as Mux and Stream hand it out. Line breaks may be written `\n`.
+    ///
+    /// # Errors
+    /// The key is missing, encrypted, public, or of another kind than the algorithm needs.
+    pub fn parse(secret: &str, text: &str, algorithm: SigningAlgorithm) -> Result<Self, String> {
+        let (form, der) = pem(text)?;
+        let kind = kind_of(form, &der).map_err(|problem| format!("the private key {problem}"))?;
+        match (algorithm, kind) {
+            (SigningAlgorithm::RsaSha1 | SigningAlgorithm::RsaSha256, KeyKind::Rsa { .. })
+            | (SigningAlgorithm::Es256, KeyKind::P256) => {}
+            (_, KeyKind::P256) => {
+                return Err("expected an RSA private key, found one of the curve P-256".to_owned());
+            }
+            (_, KeyKind::Rsa { .. }) => {
+                return Err("expected a private key of the curve P-256, found an RSA key".to_owned());
+            }
+        }
+        Ok(Self { secret: secret.to_owned(), algorithm, form, der, imported: OnceCell::new() })
+    }
+
+    /// Signs `message` on the platform.
+    pub fn sign(&self, message: &[u8], platform: &dyn PlatformSigner) -> Result<Vec<u8>, SignError> {
+        self.imported(platform)
+            .and_then(|key| key.sign(message))
+            .map_err(|source| SignError::Platform { secret: self.secret.clone(), source })
+    }
+
+    /// Imports the key now.
+    pub fn check(&self, platform: &dyn PlatformSigner) -> Result<(), PlatformError> {
+        self.imported(platform).map(drop)
+    }
+
+    fn imported(&self, platform: &dyn PlatformSigner) -> Result<&dyn SigningKey, PlatformError> {
+        let key = match self.imported.get() {
+            Some(key) => key,
+            None => {
+                let key = platform.import(self.algorithm, self.form, &self.der)?;
+                self.imported.get_or_init(|| key)
+            }
+        };
+        Ok(key.as_ref())
+    }
+}
+
+impl fmt::Debug for PrivateKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PrivateKey({}, {:?})", self.secret, self.algorithm)
+    }
+}
+
+/// The form and the bytes of a private key in PEM (RFC 7468).
+fn pem(text: &str) -> Result<(KeyForm, Vec<u8>), String> {
+    const EXPECTED: &str = "expected a private key in PEM, or the base64 of one";
+    const BEGIN: &str = "-----BEGIN ";
+    let text = text.replace("\\n", "\n");
+    let text = match text.contains(BEGIN) {
+        true => text,
+        false => {
+            let packed: String = text.split_whitespace().collect();
+            let unpacked = Base64::decode_vec(&packed).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+            unpacked.ok_or_else(|| EXPECTED.to_owned())?
+        }
+    };
+    // `openssl ecparam -genkey` writes the curve's parameters before the key.
+    let block = text.split(BEGIN).skip(1).find(|block| !block.starts_with("EC PARAMETERS-----"));
+    let (label, rest) =
+        block.and_then(|block| block.split_once("-----")).ok_or_else(|| EXPECTED.to_owned())?;
+    let form = match label {
+        "PRIVATE KEY" => KeyForm::Pkcs8,
+        "RSA PRIVATE KEY" => KeyForm::Pkcs1,
+        "EC PRIVATE KEY" => KeyForm::Sec1,
+        "ENCRYPTED PRIVATE KEY" => {
+            return Err("the private key is encrypted: remove its passphrase".to_owned());
+        }
+        "PUBLIC KEY" | "RSA PUBLIC KEY" => {
+            return Err("expected the private key, found the public one".to_owned());
+        }
+        "CERTIFICATE" => return Err("expected a private key, found a certificate".to_owned()),
+        _ => return Err(EXPECTED.to_owned()),
+    };
+    let body: String = rest.split("-----END").next().unwrap_or_default().split_whitespace().collect();
+    let der = Base64::decode_vec(&body)
+        .map_err(|_| "the PEM file is damaged, or its key is encrypted".to_owned())?;
+    Ok((form, der))
+}

@@ -1,0 +1,81 @@
+//! What of an item is signed: a media id or a URL, from its `content` or its external id.
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+
+use crate::{error::SignError, limits::MEDIA_ID_MAX_BYTES, url::MediaUrl};
+
+/// An item, as far as signing needs it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Item<'a> {
+    /// The merchant that the item belongs to.
+    pub merchant_id: i64,
+    /// The name of its type, such as `jw_asset`.
+    pub item_type: &'a str,
+    /// The text of its `content`: usually a JSON object.
+    pub content: &'a str,
+    /// Its `external_asset_id`.
+    pub external_id: Option<&'a str>,
+}
+
+impl Item<'_> {
+    /// A text or whole number in the JSON object `content`: the first of `names` that is there and not empty.
+    pub(crate) fn member(&self, names: &[impl AsRef<str>]) -> Option<String> {
+        let Ok(Value::Object(content)) = serde_json::from_slice::<Value>(self.content.as_bytes()) else {
+            return None;
+        };
+        names.iter().find_map(|name| match content.get(name.as_ref())? {
+            Value::String(text) if !text.is_empty() => Some(text.clone()),
+            Value::Number(number) => number.as_u64().map(|number| number.to_string()),
+            _ => None,
+        })
+    }
+
+    /// The media id: the first of `names` in `content`, else the external id.
+    pub(crate) fn media_id(&self, names: &[impl AsRef<str>]) -> Result<String, SignError> {
+        let id = self.member(names).or_else(|| self.external_id.map(str::to_owned));
+        let id = id.ok_or(SignError::NoMedia("expected a media id in content, or an external id"))?;
+        if is_media_id(&id) {
+            Ok(id)
+        } else {
+            Err(SignError::Malformed("the media id has unusual characters"))
+        }
+    }
+
+    /// The URL: the first of `names` in `content`, else `content` itself if it is a URL.
+    pub(crate) fn url(&self, names: &[impl AsRef<str>]) -> Option<Cow<'_, str>> {
+        let content = self.content.trim();
+        self.member(names)
+            .map(Cow::Owned)
+            .or_else(|| content.starts_with("https://").then_some(Cow::Borrowed(content)))
+    }
+}
+
+/// Whether an id can stand in paths and claims as it is.
+pub(crate) fn is_media_id(id: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    (1..=MEDIA_ID_MAX_BYTES).contains(&id.len())
+        && id.bytes().all(plain)
+        && id.bytes().any(|byte| byte != b'.')
+}
+
+/// The viewer that a signature may be bound to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Viewer<'a> {
+    /// Names the viewer in token ids, such as `namespace:customer`. Only its hash is signed.
+    pub subject: &'a str,
+    /// ISO 3166-1 alpha-2, in capitals. `None` if unknown.
+    pub country: Option<&'a str>,
+    /// IPv4 or IPv6, without a port. `None` if unknown.
+    pub address: Option<&'a str>,
+}
+
+/// What a signer signs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Media<'a> {
+    /// A platform's media id.
+    Id(&'a str),
+    /// A URL on a CDN.
+    Url(MediaUrl<'a>),
+}

@@ -1,0 +1,118 @@
+//! URLs of media: which may be signed, and their parts.
+
+use admit_token::check_url;
+
+use crate::{error::SignError, limits::URL_MAX_BYTES};
+
+/// A URL of media that an entry may sign: `https` (or `http` on this machine), a plain path, perhaps a query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MediaUrl<'a> {
+    text: &'a str,
+    scheme: &'a str,
+    authority: &'a str,
+    path: &'a str,
+    query: &'a str,
+}
+
+impl<'a> MediaUrl<'a> {
+    /// Splits a URL into its parts.
+    ///
+    /// Paths that two servers may read in two ways are refused: `..`, `//`, `\`, encoded slashes and dots, and the
+    /// characters that are wildcards or delimiters in signed policies (`*`, `!`, `~`, `|`).
+    ///
+    /// # Errors
+    /// The URL is malformed.
+    pub fn parse(text: &'a str) -> Result<Self, SignError> {
+        let malformed = |problem| SignError::Malformed(problem);
+        if text.len() > URL_MAX_BYTES {
+            return Err(malformed("the URL is longer than 2048 bytes"));
+        }
+        check_url(text).map_err(|_| malformed("expected an https URL without credentials or a fragment"))?;
+        let (scheme, rest) = text.split_once("://").ok_or(malformed("expected an https URL"))?;
+        let (target, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let slash = target.find('/').ok_or(malformed("the URL has no path"))?;
+        let (authority, path) = target.split_at(slash);
+        if !path.bytes().all(is_plain) {
+            return Err(malformed("the URL's path has unusual characters"));
+        }
+        let lower = path.to_ascii_lowercase();
+        let is_ambiguous = ["//", "/./", "/../", "%2f", "%5c", "%2e", "%25", "%00"];
+        if is_ambiguous.iter().any(|part| lower.contains(part))
+            || lower.ends_with("/.")
+            || lower.ends_with("/..")
+        {
+            return Err(malformed("the URL's path can be read in two ways"));
+        }
+        if !has_complete_escapes(path.as_bytes()) {
+            return Err(malformed("the URL's path has an incomplete escape"));
+        }
+        if query.bytes().any(|byte| matches!(byte, b'*' | b'?' | b'\'' | b'|' | b'`')) {
+            return Err(malformed("the URL's query has unusual characters"));
+        }
+        Ok(Self { text, scheme, authority, path, query })
+    }
+
+    /// The whole URL.
+    #[must_use]
+    pub const fn text(self) -> &'a str {
+        self.text
+    }
+
+    /// Host, and port if the URL has one, as written.
+    #[must_use]
+    pub const fn authority(self) -> &'a str {
+        self.authority
+    }
+
+    /// The path, from its first slash on.
+    #[must_use]
+    pub const fn path(self) -> &'a str {
+        self.path
+    }
+
+    /// The path up to and including its last slash.
+    #[must_use]
+    pub fn folder(self) -> &'a str {
+        self.path.rfind('/').and_then(|slash| self.path.get(..=slash)).unwrap_or("/")
+    }
+
+    /// The URL up to the end of its folder.
+    #[must_use]
+    pub fn folder_url(self) -> String {
+        [self.scheme, "://", self.authority, self.folder()].concat()
+    }
+
+    /// The URL with parameters behind those that it has.
+    #[must_use]
+    pub fn with_query(self, parameters: &str) -> String {
+        let separator = if self.text.contains('?') { "&" } else { "?" };
+        [self.text, separator, parameters].concat()
+    }
+
+    /// Whether a query follows the path.
+    #[must_use]
+    pub const fn has_query(self) -> bool {
+        !self.query.is_empty()
+    }
+}
+
+/// Characters of paths that all signers and policies treat as themselves.
+pub(crate) const fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(byte, b'-' | b'.' | b'_' | b'/' | b'%' | b'+' | b'=' | b',' | b':' | b';')
+}
+
+/// Whether every `%` begins two hexadecimal digits.
+fn has_complete_escapes(path: &[u8]) -> bool {
+    path.iter().enumerate().filter(|(_, byte)| **byte == b'%').all(|(at, _)| {
+        path.get(at + 1..at + 3).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    })
+}
+
+/// Whether a text can be one of `hosts`: a name or address, perhaps with a port, in lower case.
+pub(crate) fn is_host(text: &str) -> bool {
+    let plain = |byte: u8| {
+        byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'.' | b':' | b'[' | b']')
+    };
+    !text.is_empty() && text.bytes().all(plain)
+}
