@@ -5,11 +5,18 @@
 pub use admit_snapshot::limits::*;
 pub use admit_token::limits::*;
 
-/// Number of `Authorization` values with kept answers. As large as the number of verified tokens.
-pub const ANSWERS_MAX: u32 = 8192;
+/// Number of known viewers. As large as the number of verified tokens.
+pub const KNOWN_VIEWERS_MAX: u32 = 8192;
 
-/// Memory for kept answers with their overhead: 12 MiB of the isolate's 128 MB, 8,192 answers of 700 bytes.
-pub const ANSWERS_MAX_BYTES: u32 = 12 * 1024 * 1024;
+/// Memory for known viewers, their texts and their kept answers: 10 MiB of the isolate's 128 MB, 8,192 viewers of a
+/// token of 500 bytes without answers, or 6,000 answers of 1 KiB and their viewers.
+pub const KNOWN_VIEWERS_MAX_BYTES: u32 = 10 * 1024 * 1024;
+
+/// Memory for the items' texts of known viewers' answers: 2 MiB, a catalogue of 2,000 items of 700 bytes.
+pub const ITEM_TEXTS_MAX_BYTES: u32 = 2 * 1024 * 1024;
+
+/// Longest texts of one item among them. Longer ones are written anew for each check.
+pub const ITEM_TEXT_MAX_BYTES: usize = 32 * 1024;
 
 /// Age up to which a head is used without reading it again. KV caches at an edge keep a value for at least 30
 /// s anyway.

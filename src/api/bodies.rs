@@ -59,26 +59,69 @@ pub fn access(grant: &Grant, viewer: &Viewer<'_>, item: &ItemRecord<'_>) -> Resu
         return Err(TooLarge { bytes: cost.access_answer() });
     }
     let mut body = String::with_capacity(256 + item.content.len() + item.details.len());
-    push(&mut body, r#"{"id":"#, grant.access_id);
-    push(&mut body, r#","account_id":"#, item.merchant_id);
-    push(&mut body, r#","customer_id":"#, viewer.customer_id);
+    push(&mut body, ACCESS_ID, grant.access_id);
+    push_account(&mut body, item);
+    push_viewer(&mut body, viewer);
+    push(&mut body, ACCESS_CREATED, grant.created_at);
+    push(&mut body, ACCESS_EXPIRES, grant.expires_at);
+    if let Some(starts_at) = grant.starts_at {
+        push(&mut body, ACCESS_STARTS, starts_at);
+    }
+    push_content(&mut body, item);
+    Ok(body)
+}
+
+const ACCESS_ID: &str = r#"{"id":"#;
+const ACCESS_CREATED: &str = r#","created_at":"#;
+const ACCESS_EXPIRES: &str = r#","expires_at":"#;
+const ACCESS_STARTS: &str = r#","starts_at":"#;
+
+/// The texts before the numbers of a grant in the body of [`access`]: number, creation, expiry, and start, which not
+/// every grant has. [`access_item`]'s first text and then [`access_viewer`] follow the first number;
+/// [`access_item`]'s second text follows the last.
+pub const ACCESS_FRAME: [&str; 4] = [ACCESS_ID, ACCESS_CREATED, ACCESS_EXPIRES, ACCESS_STARTS];
+
+/// The viewer's part of the body of [`access`].
+#[must_use]
+pub fn access_viewer(viewer: &Viewer<'_>) -> String {
+    let mut text = String::with_capacity(160);
+    push_viewer(&mut text, viewer);
+    text
+}
+
+/// The item's parts of the body of [`access`]; nothing if they have more than `max_bytes`.
+#[must_use]
+pub fn access_item(item: &ItemRecord<'_>, max_bytes: usize) -> Option<[String; 2]> {
+    if item.content.len().saturating_add(item.details.len()) > max_bytes {
+        return None;
+    }
+    let (mut account, mut content) = (String::new(), String::new());
+    push_account(&mut account, item);
+    push_content(&mut content, item);
+    Some([account, content])
+}
+
+fn push_account(body: &mut String, item: &ItemRecord<'_>) {
+    push(body, r#","account_id":"#, item.merchant_id);
+}
+
+fn push_viewer(body: &mut String, viewer: &Viewer<'_>) {
+    push(body, r#","customer_id":"#, viewer.customer_id);
     body.push_str(r#","customer_uuid":"#);
-    push_text(&mut body, viewer.customer_uuid);
+    push_text(body, viewer.customer_uuid);
     body.push_str(r#","ip_address":""#);
     body.push_str(&shown_address(viewer.ip_address));
     body.push_str(r#"","country_code":""#);
     body.push_str(&shown_country(viewer.country));
-    push(&mut body, r#"","created_at":"#, grant.created_at);
-    push(&mut body, r#","expires_at":"#, grant.expires_at);
-    if let Some(starts_at) = grant.starts_at {
-        push(&mut body, r#","starts_at":"#, starts_at);
-    }
+    body.push('"');
+}
+
+fn push_content(body: &mut String, item: &ItemRecord<'_>) {
     body.push_str(r#","item":{"content":"#);
     body.push_str(item.content);
     body.push(',');
     body.push_str(item.details);
     body.push('}');
-    Ok(body)
 }
 
 /// An item, without `content`.

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::error::ApiError;
-use crate::{limits::LIMITED_RETRY_AFTER_SECS, snapshot::time::UnixSecs};
+use crate::limits::LIMITED_RETRY_AFTER_SECS;
 
 /// The parts of a request that the service reads.
 #[derive(Clone, Copy, Debug, Default)]
@@ -60,17 +60,6 @@ impl Caching {
     }
 }
 
-/// How long an answer may be given again to the same request: the same method, URL and headers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Validity {
-    /// The state that the answer comes from. It changes with the version of the snapshot and with issuers' keys.
-    pub epoch: u32,
-    /// The first moment, in unix seconds.
-    pub since: UnixSecs,
-    /// The first moment after it, in unix seconds.
-    pub until: UnixSecs,
-}
-
 /// An answer to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
@@ -86,8 +75,6 @@ pub struct Reply {
     pub reason: Cow<'static, str>,
     /// More for logs only: the header, key or claim, its value and the expectation. May be empty.
     pub detail: String,
-    /// How long the same request has the same answer, apart from `x-request-id`; `None` if that is not known.
-    pub validity: Option<Validity>,
     /// Whether nothing was changed for certain, although the status is 500 or above.
     pub is_unapplied: bool,
 }
@@ -159,7 +146,6 @@ impl Reply {
             headers: Vec::new(),
             reason: Cow::Borrowed("ok"),
             detail: String::new(),
-            validity: None,
             is_unapplied: false,
         }
     }
@@ -195,7 +181,7 @@ impl Reply {
             None => reason,
         };
         let is_unapplied = error.is_unapplied();
-        Self { status, body, caching, headers, reason, detail: String::new(), validity: None, is_unapplied }
+        Self { status, body, caching, headers, reason, detail: String::new(), is_unapplied }
     }
 
     /// The same reply, with `detail` for the log line.

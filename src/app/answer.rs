@@ -6,8 +6,7 @@ use uuid::Uuid;
 
 use super::{
     Event, Permission, ServiceReason, Tokens, Unverified,
-    finish::Completion,
-    library::{HeadState, Library, Snapshots},
+    library::{HeadState, Library},
     missing::Missing,
     plan::{Plan, PublishPlan, ReadPlan, WritePlan},
     publish::Transfer,
@@ -70,7 +69,6 @@ pub(super) struct Attempt<'a, P: Platform> {
     pub tokens: &'a Tokens<P::Verifier>,
     pub library: &'a Library<P::Verifier>,
     pub upstream: &'a UpstreamTraffic,
-    pub completion: &'a Completion,
     pub request: &'a Request<'a>,
     pub now_ms: u64,
 }
@@ -217,19 +215,12 @@ impl<P: Platform> Attempt<'_, P> {
             HeadState::Fresh | HeadState::Stale => {}
         }
         let max_age_secs = self.config.head_max_age_secs;
-        let (is_stale, stale_from) =
-            (snapshots.is_stale(max_age_secs, now), snapshots.stale_from(max_age_secs));
+        let is_stale = snapshots.is_stale(max_age_secs, now);
         let condition = if read.is_of_the_snapshot() { "" } else { snapshots.condition(max_age_secs, now) };
-        // A stale version answers for the moment only, and so does the version before.
-        let mut epoch = Some(epoch::<P>(snapshots, self.tokens, self.completion, self.platform));
-        epoch = epoch.filter(|_| !is_stale);
         for version in snapshots.versions.all() {
-            let source = Source { version: &version, epoch: epoch.take(), condition, window: None };
+            let source = Source { version: &version, condition, window: None };
             match read.answer(source, &mut snapshots.objects.cache, self.request, now) {
-                Ok(mut reply) => {
-                    if let Some((validity, stale_from)) = reply.validity.as_mut().zip(stale_from) {
-                        validity.until = validity.until.min(stale_from);
-                    }
+                Ok(reply) => {
                     // Needed only for a comparison with grants of a moment ago.
                     let customer = || {
                         let is_wanted = self.upstream.has_recent_grants(self.now_ms);
@@ -286,19 +277,6 @@ impl<P: Platform> Attempt<'_, P> {
     fn now(&self) -> UnixSecs {
         seconds(self.now_ms)
     }
-}
-
-/// Stands for everything that an answer depends on beside the question and the moment.
-pub(super) fn epoch<P: Platform>(
-    snapshots: &Snapshots,
-    tokens: &Tokens<P::Verifier>,
-    completion: &Completion,
-    platform: &P,
-) -> u32 {
-    // Neither count ever goes back, so that no two states have the same sum; and each instance begins at another number,
-    // so that answers kept from an earlier instance do not fit.
-    let [.., a, b, c, d] = completion.instance(platform.entropy()).to_be_bytes();
-    u32::from_be_bytes([a, b, c, d]).wrapping_add(snapshots.versions.epoch()).wrapping_add(tokens.epoch())
 }
 
 /// The snapshot's answer.

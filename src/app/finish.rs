@@ -44,6 +44,11 @@ impl Completion {
         Self { cors, log_checks, requests: Cell::new(0), instance: OnceCell::new() }
     }
 
+    /// Whether every granted check has a log line.
+    pub(super) fn logs_grants(&self) -> bool {
+        self.log_checks == LogChecks::All
+    }
+
     /// Adds the headers that every answer has, and writes the log line. The answer keeps the id of the request if it has
     /// one already.
     #[must_use]
@@ -66,11 +71,7 @@ impl Completion {
         timing: Timing,
         log: &dyn Log,
     ) -> Reply {
-        let is_logged = self.log_request(request, &reply, &request_id, log);
-        // An answer that was logged is logged the next time as well, and one that waited will not wait again.
-        if is_logged || matches!(timing, Timing::Loaded { .. }) {
-            reply.validity = None;
-        }
+        self.log_request(request, &reply, &request_id, log);
         // As many as any answer has: growing would cost more than filling.
         reply.headers.reserve(9);
         describe_body(&mut reply);
@@ -110,8 +111,7 @@ impl Completion {
         count
     }
 
-    /// Returns whether it logged anything.
-    fn log_request(&self, request: &Request<'_>, reply: &Reply, request_id: &str, log: &dyn Log) -> bool {
+    fn log_request(&self, request: &Request<'_>, reply: &Reply, request_id: &str, log: &dyn Log) {
         let is_logged = match self.log_checks {
             LogChecks::All => true,
             // Refusals beside denials: developers who integrate a client look here for the reason.
@@ -130,7 +130,6 @@ impl Completion {
             };
             event.log(log);
         }
-        is_logged
     }
 }
 
@@ -165,7 +164,6 @@ pub(super) fn preflight(request: &Request<'_>) -> Reply {
         headers,
         reason: Cow::Borrowed("preflight"),
         detail: String::new(),
-        validity: None,
         is_unapplied: false,
     }
 }

@@ -61,7 +61,7 @@ impl LocalRead<'_> {
             return Err(ApiError::RouteNotFound.into());
         };
         let read = plan.permitted(self.issuers, verify)?;
-        let source = Source { version, epoch: None, condition: "ok", window };
+        let source = Source { version, condition: "ok", window };
         match read.answer(source, objects, self.request, self.now) {
             Ok(reply) => return Ok(reply),
             Err(ReadError::Missing(_)) => {}

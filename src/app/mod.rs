@@ -27,6 +27,7 @@ mod body;
 mod event;
 mod finish;
 mod health;
+mod known;
 mod library;
 mod limited;
 mod local;
@@ -45,7 +46,7 @@ use crate::{
     api::{
         contract::Server,
         error::ApiError,
-        reply::{Reply, Request, Validity},
+        reply::{Reply, Request},
     },
     config::{Config, ConfigError},
     limits::{LOAD_ROUNDS_MAX, RETRY_AFTER_SECS},
@@ -57,6 +58,7 @@ use crate::{
 pub use audit::AuditEvent;
 pub use body::{BodyError, RequestBody};
 pub use event::{Event, EventKind};
+pub use known::{Granted, Handle, Validity};
 pub use finish::{Completion, unconfigured};
 pub use local::{LocalRead, member_page};
 pub use pending::{Answered, Pending, Refresh};
@@ -66,9 +68,10 @@ pub use reason::ServiceReason;
 pub use tokens::{Fetched, KeyFetch, KeyTicket, Refusal, Tokens, Unverified};
 pub use upstream::{Unreadable, Verdict, Written, verdict, written};
 
-use answer::{Attempt, Next, epoch};
+use answer::{Attempt, Next};
 use audit::{Actor, Begun, Change};
 use finish::Timing;
+use known::KnownViewers;
 use library::{Library, Load, Loader, Reader};
 use limited::AddressLimits;
 use missing::{Missing, Patience, Supply};
@@ -84,6 +87,7 @@ pub struct App<P: Platform> {
     config: Config,
     tokens: Tokens<P::Verifier>,
     library: Library<P::Verifier>,
+    known: KnownViewers,
     upstream: UpstreamTraffic,
     limits: AddressLimits,
     in_flight: InFlight,
@@ -102,6 +106,7 @@ impl<P: Platform> App<P> {
             completion: Completion::new(&config),
             tokens,
             library,
+            known: KnownViewers::default(),
             upstream: UpstreamTraffic::default(),
             limits: AddressLimits::default(),
             in_flight: InFlight::default(),
@@ -137,20 +142,6 @@ impl<P: Platform> App<P> {
             Ok(Next::Reply(reply)) => Answered::Now(self.complete(request, reply, Some(&plan))),
             next => Answered::Later(Pending { plan, next: next.map(Start::Next) }),
         }
-    }
-
-    /// The number of this request, for the end of its id, if the answer that had this [`Reply::validity`] is still the
-    /// right one to the same question; never 0. It costs a comparison or two, so that the caller, which keeps answers,
-    /// need not judge them.
-    pub fn repeat(&self, validity: &Validity) -> Option<u32> {
-        let now = self.now();
-        let snapshots = &*self.library.read();
-        let epoch = epoch(snapshots, &self.tokens, &self.completion, &self.platform);
-        let is_known = validity.epoch == epoch && validity.since <= now && now < validity.until;
-        // A refresh that is due is left to an ordinary answer, which begins it.
-        let is_quiet =
-            snapshots.may_answer(now) && !snapshots.refresh_due(now) && !self.tokens.is_refresh_due(now);
-        (is_known && is_quiet).then(|| self.completion.count_request())
     }
 
     /// Answers a request, loading what it needs. The reply is complete: every header is set.
@@ -276,7 +267,6 @@ impl<P: Platform> App<P> {
             tokens: &self.tokens,
             library: &self.library,
             upstream: &self.upstream,
-            completion: &self.completion,
             request,
             now_ms: self.platform.now_ms(),
         };

@@ -1,15 +1,18 @@
 //! The short way: one synchronous call for what can be answered from memory. `entry.js` calls it with the texts
 //! that the service reads, and takes the generated way where it gives nothing (docs/adr/0010).
 
+use std::cell::Cell;
+
 use js_sys::{Object, Reflect};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::future_to_promise;
 use worker::{Context, worker_sys};
 
 use crate::{
-    api::reply::Validity,
-    app::Answered,
-    limits::{ANSWERS_MAX, ANSWERS_MAX_BYTES, ANSWERS_PER_TOKEN},
+    api::bodies::ACCESS_FRAME,
+    app::{Answered, Granted, Validity},
+    entitlement::Grant,
+    limits::{ANSWERS_PER_TOKEN, ITEM_TEXTS_MAX_BYTES, KNOWN_VIEWERS_MAX, KNOWN_VIEWERS_MAX_BYTES},
 };
 
 use super::{
@@ -17,6 +20,9 @@ use super::{
     request::{ADDRESS_HEADER, Incoming, MIN_SEQ_HEADER, seq_of},
     response, service_made,
 };
+
+/// Largest number that JavaScript holds exactly, 2^53 - 1.
+const NUMBER_EXACT_MAX: u64 = (1 << 53) - 1;
 
 /// Whether this instance has a service: an earlier request made it.
 #[wasm_bindgen]
@@ -42,9 +48,12 @@ pub fn inputs() -> JsValue {
     set("country", config.country_header.as_deref().map_or(JsValue::UNDEFINED, JsValue::from));
     set("origin", config.cors.needs_origin().into());
     set("min_seq", if config.upstream.is_some() { MIN_SEQ_HEADER.into() } else { JsValue::UNDEFINED });
-    set("answers_max", ANSWERS_MAX.into());
-    set("answers_max_bytes", ANSWERS_MAX_BYTES.into());
-    set("answers_per_token", u32::try_from(ANSWERS_PER_TOKEN).unwrap_or(u32::MAX).into());
+    let frame: js_sys::Array = ACCESS_FRAME.into_iter().map(JsValue::from_str).collect();
+    set("frame", frame.into());
+    set("viewers_max", KNOWN_VIEWERS_MAX.into());
+    set("viewers_max_bytes", KNOWN_VIEWERS_MAX_BYTES.into());
+    set("items_max_bytes", ITEM_TEXTS_MAX_BYTES.into());
+    set("answers_max", u32::try_from(ANSWERS_PER_TOKEN).unwrap_or(u32::MAX).into());
     names.into()
 }
 
@@ -58,8 +67,8 @@ pub fn repeat(epoch: u32, since: f64, until: f64) -> u32 {
 }
 
 /// A response if the answer is in memory, the promise of one if something has to be loaded. Undefined, and nothing
-/// has happened, if the request is not a read, or no request has made the service yet. If the answer may be given again,
-/// `asked` gets the texts for that.
+/// has happened, if the request is not a read, or no request has made the service yet. `asked` is given for a check:
+/// its `handle` is set for a viewer who is known from now on.
 ///
 /// # Errors
 /// The runtime refuses the response.
@@ -68,7 +77,7 @@ pub fn repeat(epoch: u32, since: f64, until: f64) -> u32 {
 pub fn answer(
     request: web_sys::Request,
     context: worker_sys::Context,
-    asked: Object,
+    asked: Option<Object>,
     method: String,
     url: String,
     authorization: Option<String>,
@@ -96,14 +105,99 @@ pub fn answer(
     let context = Context::new(context);
     match service.answer(&incoming.view()) {
         Answered::Now(reply) => {
+            if let Some(asked) = asked.filter(|_| reply.status == 200)
+                && let Some(handle) = service.introduce(&incoming.authorization)
+            {
+                Reflect::set(&asked, &"handle".into(), &handle.into())?;
+            }
             refresh_behind(service, &context);
-            Ok(response::from_reply(&reply, incoming.is_head(), Some(&asked))?.into())
+            Ok(response::from_reply(&reply, incoming.is_head())?.into())
         }
         Answered::Later(pending) => Ok(future_to_promise(async move {
             let reply = service.resume(&incoming.view(), pending, incoming.body()).await;
             refresh_behind(service, &context);
-            Ok(response::from_reply(&reply, incoming.is_head(), None)?.into())
+            Ok(response::from_reply(&reply, incoming.is_head())?.into())
         })
         .into()),
     }
+}
+
+/// Numbers that [`grant`] leaves for `known.mjs`: epoch, access, creation, expiry, start, and the times between which
+/// the answer is right.
+const GRANTED_NUMBERS: usize = 7;
+
+thread_local! {
+    static GRANTED: Cell<[f64; GRANTED_NUMBERS]> = const { Cell::new([0.0; GRANTED_NUMBERS]) };
+}
+
+/// Where [`grant`] leaves its numbers: the memory, the address in it, and how many.
+#[wasm_bindgen]
+#[must_use]
+pub fn granted_numbers() -> js_sys::Float64Array {
+    GRANTED.with(|numbers| {
+        // The memory may grow, and is another one then: the entry asks anew when it finds the view empty.
+        let memory = Reflect::get(&wasm_bindgen::memory(), &"buffer".into()).unwrap_or_default();
+        let address = u32::try_from(numbers.as_ptr().addr()).unwrap_or_default();
+        js_sys::Float64Array::new_with_byte_offset_and_length(&memory, address, GRANTED_NUMBERS as u32)
+    })
+}
+
+/// The number of the request if the check is granted as [`App::grant`](crate::app::App::grant) has it; 0 if it takes the
+/// ordinary way. The grant's numbers are in [`granted_numbers`]: a grant without a start, and an answer that is not worth
+/// keeping, have NaN there.
+#[wasm_bindgen]
+#[must_use]
+pub fn grant(handle: u32, item: f64, query_hash: u32) -> u32 {
+    SERVICE.with_borrow(|service| {
+        let Some(Ok(service)) = service else { return 0 };
+        let Some(granted) = service.grant(handle, item as i64, query_hash) else { return 0 };
+        let Some(numbers) = numbers_of(&granted) else { return 0 };
+        GRANTED.set(numbers);
+        granted.number
+    })
+}
+
+/// As JavaScript's numbers; nothing if one of them would not be exact.
+fn numbers_of(granted: &Granted) -> Option<[f64; GRANTED_NUMBERS]> {
+    let Grant { access_id, created_at, expires_at, starts_at, .. } = granted.grant;
+    let exact = |number: i64| (number.unsigned_abs() <= NUMBER_EXACT_MAX).then_some(number as f64);
+    let (since, until) = match granted.validity {
+        // "For ever" is not exact, and comes back as such.
+        Some(Validity { since, until, .. }) => (since as f64, until as f64),
+        None => (f64::NAN, f64::NAN),
+    };
+    Some([
+        f64::from(granted.epoch),
+        exact(access_id)?,
+        exact(created_at)?,
+        exact(expires_at)?,
+        starts_at.map_or(Some(f64::NAN), exact)?,
+        since,
+        until,
+    ])
+}
+
+/// The viewer's part of a body, as [`App::viewer_text`](crate::app::App::viewer_text).
+#[wasm_bindgen]
+#[must_use]
+pub fn viewer_text(handle: u32, ip_address: Option<String>, country: Option<String>) -> Option<String> {
+    let (ip_address, country) = (ip_address.unwrap_or_default(), country.unwrap_or_default());
+    service_made()?.viewer_text(handle, &ip_address, &country)
+}
+
+/// The item's parts of a body, as [`App::item_texts`](crate::app::App::item_texts).
+#[wasm_bindgen]
+#[must_use]
+pub fn item_texts(item: f64) -> Option<Vec<String>> {
+    service_made()?.item_texts(item as i64).map(Vec::from)
+}
+
+/// Status and headers of granted checks, as `respond.js` takes them.
+///
+/// # Errors
+/// The runtime refuses the headers.
+#[wasm_bindgen]
+pub fn granted_init(page_origin: Option<String>) -> Result<JsValue, JsValue> {
+    let Some(service) = service_made() else { return Ok(JsValue::UNDEFINED) };
+    response::init(&service.granted_frame(&page_origin.unwrap_or_default()))
 }

@@ -58,7 +58,7 @@ async fn answered(request: web_sys::Request, env: Env, context: Context) -> Resu
             let method = request.method();
             let passed = request::preflight_headers(&request);
             let asked = Request { method: &method, passed: &passed, ..Request::default() };
-            return response::from_reply(&app::unconfigured(&asked), method == "HEAD", None);
+            return response::from_reply(&app::unconfigured(&asked), method == "HEAD");
         }
     };
     let incoming = Incoming::new(&request, service.config());
@@ -66,7 +66,7 @@ async fn answered(request: web_sys::Request, env: Env, context: Context) -> Resu
     let pending = match service.answer(&incoming.view()) {
         Answered::Now(reply) => {
             refresh_behind(service, &context);
-            return response::from_reply(&reply, incoming.is_head(), None);
+            return response::from_reply(&reply, incoming.is_head());
         }
         Answered::Later(pending) => pending,
     };
@@ -74,7 +74,7 @@ async fn answered(request: web_sys::Request, env: Env, context: Context) -> Resu
     let running = Rc::clone(&service);
     let answered = future_to_promise(async move {
         let reply = running.resume(&incoming.view(), pending, incoming.body()).await;
-        Ok(response::from_reply(&reply, incoming.is_head(), None)?.into())
+        Ok(response::from_reply(&reply, incoming.is_head())?.into())
     });
     if !is_read {
         // A change goes on when the client has gone: its outcome has to be logged.

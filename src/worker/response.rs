@@ -2,11 +2,10 @@
 
 use std::{borrow::Cow, cell::RefCell};
 
-use js_sys::Object;
 use wasm_bindgen::prelude::*;
 use web_sys::{Headers, Response, ResponseInit};
 
-use crate::api::reply::{Body, Reply, Validity};
+use crate::api::reply::{Body, Reply};
 
 /// What the runtime refuses, it throws.
 type Result<T> = std::result::Result<T, JsValue>;
@@ -21,17 +20,6 @@ const KNOWN_MAX: usize = 16;
 extern "C" {
     #[wasm_bindgen(catch)]
     fn respond(init: &ResponseInit, id: &str, body: &str) -> Result<Response>;
-
-    #[wasm_bindgen(catch)]
-    fn respond_and_keep(
-        asked: &Object,
-        init: &ResponseInit,
-        id: &str,
-        body: &str,
-        epoch: u32,
-        since: f64,
-        until: f64,
-    ) -> Result<Response>;
 }
 
 thread_local! {
@@ -48,10 +36,10 @@ struct KnownHeaders {
     init: ResponseInit,
 }
 
-/// The response. If it may be given again, `asked` gets the texts for that.
-pub(super) fn from_reply(reply: &Reply, is_head: bool, asked: Option<&Object>) -> Result<Response> {
+/// The response.
+pub(super) fn from_reply(reply: &Reply, is_head: bool) -> Result<Response> {
     if let (Body::Json(text), false, Some(id)) = (&reply.body, is_head, reply.header(REQUEST_ID))
-        && let Some(response) = from_known(reply, id, text, asked)
+        && let Some(response) = from_known(reply, id, text)
     {
         return response;
     }
@@ -86,8 +74,13 @@ fn init_of(reply: &Reply, headers: &Headers) -> ResponseInit {
     init
 }
 
+/// Status and headers of a reply, ready for the runtime.
+pub(super) fn init(reply: &Reply) -> Result<JsValue> {
+    Ok(init_of(reply, &headers_of(reply)?).into())
+}
+
 /// `None` if these headers are not worth keeping.
-fn from_known(reply: &Reply, id: &str, body: &str, asked: Option<&Object>) -> Option<Result<Response>> {
+fn from_known(reply: &Reply, id: &str, body: &str) -> Option<Result<Response>> {
     KNOWN.with_borrow_mut(|known| {
         let found = match known.iter().position(|known| known.is_of(reply)) {
             Some(found) => found,
@@ -101,13 +94,7 @@ fn from_known(reply: &Reply, id: &str, body: &str, asked: Option<&Object>) -> Op
             }
             None => return None,
         };
-        let init = &known.get(found)?.init;
-        Some(match asked.zip(reply.validity) {
-            Some((asked, Validity { epoch, since, until })) => {
-                respond_and_keep(asked, init, id, body, epoch, since as f64, until as f64)
-            }
-            None => respond(init, id, body),
-        })
+        Some(respond(&known.get(found)?.init, id, body))
     })
 }
 

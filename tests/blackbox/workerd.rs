@@ -134,7 +134,7 @@ impl Workerd {
             Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("workerd-{}-{count}", std::process::id()));
         fs::create_dir_all(&dir).unwrap();
         let build = Path::new(env!("CARGO_MANIFEST_DIR")).join("build");
-        for file in ["index.js", "generated.js", "kept.mjs", "index_bg.wasm"] {
+        for file in ["index.js", "generated.js", "known.mjs", "index_bg.wasm"] {
             fs::copy(build.join(file), dir.join(file))
                 .unwrap_or_else(|error| panic!("build/{file}: {error}"));
         }
@@ -310,7 +310,7 @@ const main :Workerd.Worker = (
     (name = "entry.js", esModule = embed "entry.js"),
     (name = "index.js", esModule = embed "index.js"),
     (name = "generated.js", esModule = embed "generated.js"),
-    (name = "kept.mjs", esModule = embed "kept.mjs"),
+    (name = "known.mjs", esModule = embed "known.mjs"),
     (name = "./index_bg.wasm", wasm = embed "index_bg.wasm")
   ],
   compatibilityDate = {date},

@@ -37,10 +37,10 @@ const GENERATED: &str = "build/generated.js";
 
 /// Our modules: where they are, and their names beside it.
 const MODULES: [(&str, &str); 2] =
-    [("src/worker/entry.js", "build/index.js"), ("src/worker/kept.mjs", "build/kept.mjs")];
+    [("src/worker/entry.js", "build/index.js"), ("src/worker/known.mjs", "build/known.mjs")];
 
 /// The files that are deployed, in `build`.
-pub const DEPLOYED: [&str; 4] = ["index.js", "generated.js", "kept.mjs", "index_bg.wasm"];
+pub const DEPLOYED: [&str; 4] = ["index.js", "generated.js", "known.mjs", "index_bg.wasm"];
 
 /// The profile of `Cargo.toml` that everything for Wasm is built with.
 pub const PROFILE: &str = "worker";

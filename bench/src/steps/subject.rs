@@ -8,7 +8,7 @@ use admit::{
         contract::Server,
         reply::Request,
     },
-    app::{Answered, App},
+    app::{Answered, App, Handle},
     config::Config,
     entitlement::{Decision, Question, decide},
     ports::{Entropy, Platform as _},
@@ -50,13 +50,15 @@ pub enum Step {
     Body,
     /// The whole check, as the Worker does it: from a request to a complete reply.
     Answer,
+    /// A check of a known viewer, in numbers: what `known.mjs` asks for.
+    Grant,
     /// A kept answer is judged, and given again.
     Again,
 }
 
 impl Step {
     /// All of them, with their names and labels.
-    pub const ALL: [(&'static str, &'static str, Self); 10] = [
+    pub const ALL: [(&'static str, &'static str, Self); 11] = [
         ("parse", "The path and the header's form", Self::Parse),
         ("unknown_issuer", "A token of an unknown issuer, refused", Self::UnknownIssuer),
         ("new_token", "A token that is new: HS256", Self::NewToken),
@@ -66,6 +68,7 @@ impl Step {
         ("decide", "Records read, decided", Self::Decide),
         ("body", "The same, and the body written", Self::Body),
         ("answer", "All of it: from a request to a reply", Self::Answer),
+        ("grant", "A check of a known viewer, in numbers", Self::Grant),
         ("again", "An answer that was given before, judged", Self::Again),
     ];
 }
@@ -150,6 +153,12 @@ impl Subject {
         Ok(subject)
     }
 
+    fn known_viewer(&self) -> Result<Handle> {
+        let authorization = self.authorizations.first().context("no tokens")?;
+        // The second time gives the handle.
+        (0..2).find_map(|_| self.app.introduce(authorization)).context("an unknown viewer")
+    }
+
     fn request(&self) -> Result<Request<'_>> {
         Ok(Request {
             method: "GET",
@@ -205,11 +214,19 @@ impl Subject {
                 )?;
             }
             Step::Again => {
-                let Answered::Now(reply) = self.app.answer(&self.request()?) else { bail!("not in memory") };
-                let validity = reply.validity.context("an answer that may not be given again")?;
+                let viewer = self.known_viewer()?;
+                let granted = |_| self.app.grant(viewer, business::item_of(0), 0)?.validity;
+                let validity = (0..2).find_map(granted).context("an answer that may not be given again")?;
                 for _ in 0..times {
                     let number = self.app.repeat(black_box(&validity)).context("no longer the answer")?;
                     sum += usize::from(number > 0);
+                }
+            }
+            Step::Grant => {
+                let (viewer, item_id) = (self.known_viewer()?, business::item_of(0));
+                for query_hash in (0..).take(times) {
+                    let granted = self.app.grant(black_box(viewer), black_box(item_id), query_hash);
+                    sum += usize::from(granted.context("not granted")?.number > 0);
                 }
             }
             Step::Decide | Step::Body => return self.decide(step, times),

@@ -109,6 +109,8 @@ impl VerifiedTokens {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use admit_snapshot::key::EntryKey;
 
     use super::*;
@@ -138,7 +140,7 @@ mod tests {
             merchants: None,
         };
         let times = ValidTimes { not_before: None, expires_at: 0 };
-        Rc::new(VerifiedToken { issuer, principal, times, asked: Asked::default() })
+        Rc::new(VerifiedToken { issuer, principal, times, asked: Asked::default(), is_known: Cell::default() })
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! that can mean only one value are accepted: numbers in quotes, floats without a fraction, lists with gaps.
 //! A claim of any other type refuses the whole token; otherwise the readable half of the token would decide.
 
-use std::rc::Rc;
+use std::{cell::Cell, rc::Rc};
 
 use admit_snapshot::{
     instant::{self, InstantError, UnixSecs},
@@ -40,7 +40,7 @@ pub(super) fn check(
         return Err(Problem::new(ClaimsError::Audience, detail).into());
     }
     let principal = principal(claims, issuer, audience)?;
-    Ok(VerifiedToken { issuer: index, principal, times, asked: Asked::default() })
+    Ok(VerifiedToken { issuer: index, principal, times, asked: Asked::default(), is_known: Cell::default() })
 }
 
 fn check_times(

@@ -21,6 +21,8 @@ pub struct VerifiedToken {
     pub times: ValidTimes,
     /// The latest questions that were asked with the token.
     pub asked: Asked,
+    /// Whether it came before.
+    pub is_known: Cell<bool>,
 }
 
 /// Hashes of the last [`ANSWERS_PER_TOKEN`] questions that a token came with. 0 marks a free place.

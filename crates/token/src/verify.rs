@@ -161,6 +161,26 @@ impl<V: SignatureVerifier> TokenVerifier<V> {
         Ok(verified)
     }
 
+    /// The token in `authorization` if it was verified before, is remembered, and is within its times at `now`.
+    pub fn remembered(
+        &mut self,
+        authorization: &str,
+        now: i64,
+        entropy: &dyn Entropy,
+    ) -> Option<Rc<VerifiedToken>> {
+        let token = BearerToken::find(authorization).ok()?.as_str();
+        let known = self.verified.get(self.fingerprinter.of(token, entropy), token)?;
+        self.is_in_force(&known, now).then_some(known)
+    }
+
+    /// Whether a token that was verified earlier is within its times. The denylist and the issuer's keys may have changed
+    /// since: see [`epoch`](Self::epoch).
+    #[must_use]
+    pub fn is_in_force(&self, token: &VerifiedToken, now: i64) -> bool {
+        let leeway_secs = self.issuers.get(token.issuer).map_or(0, |issuer| issuer.config.leeway_secs);
+        token.times.check(now, leeway_secs).is_ok()
+    }
+
     /// Refuses everything on `denylist` from now on. Drops the remembered tokens, which are verified anew
     /// when they come again. A check of a remembered token therefore needs no look at the denylist.
     pub fn deny(&mut self, denylist: &Denylist) {

@@ -23,7 +23,6 @@ pub fn reply(route: Option<Route<'_>>, requested: &str) -> Reply {
         headers,
         reason,
         detail,
-        validity: None,
         is_unapplied: false,
     }
 }

@@ -283,7 +283,6 @@ fn reply(status: u16, body: String) -> Reply {
         headers: Vec::new(),
         reason: Cow::Borrowed("written"),
         detail: String::new(),
-        validity: None,
         is_unapplied: false,
     }
 }

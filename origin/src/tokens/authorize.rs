@@ -166,7 +166,6 @@ fn send_to(to: &str, answer: &[(&str, String)], status: u16) -> Reply {
         headers: vec![("location", Cow::Owned(location)), ("referrer-policy", Cow::Borrowed("no-referrer"))],
         reason: Cow::Borrowed("redirect"),
         detail: String::new(),
-        validity: None,
         is_unapplied: false,
     }
 }
@@ -219,7 +218,6 @@ fn page(status: u16, content: &str) -> Reply {
         ],
         reason: Cow::Borrowed("page"),
         detail: String::new(),
-        validity: None,
         is_unapplied: false,
     }
 }

@@ -81,7 +81,6 @@ impl OAuthError {
             headers: if status == 401 { vec![challenge] } else { Vec::new() },
             reason: Cow::Owned(format!("{error}: {description}")),
             detail: String::new(),
-            validity: None,
             is_unapplied: false,
         }
     }

@@ -229,7 +229,6 @@ fn reply(status: u16, message: &str, errors: Map<String, Value>, reason: Cow<'st
         headers: Vec::new(),
         reason,
         detail: String::new(),
-        validity: None,
         is_unapplied: false,
     }
 }

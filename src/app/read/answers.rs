@@ -10,7 +10,7 @@ use crate::{
         reply::{Caching, Reply, Request},
     },
     app::{ServiceReason, unavailable},
-    entitlement::{Decided, Decision, Question, Reason, client_app, decide, listed_licenses},
+    entitlement::{Decided, Decision, Grant, Question, Reason, client_app, decide, listed_licenses},
     limits::PAGE_SURE_ITEMS,
     snapshot::{
         cost::ItemCost, customer::CustomerRecord, index::Tree, item::ItemRecord, object::FormatError,
@@ -75,54 +75,88 @@ fn public_item(
     Ok(answer(&item, look_ups.version)?)
 }
 
-/// The answer to a check, and the moment before which time does not change it.
+/// Decides a check. `then` gets the decision and the records that it comes from; nothing comes of an unknown item.
+fn decided<T>(
+    look_ups: &mut LookUps<'_>,
+    principal: &Principal,
+    item_id: i64,
+    now: UnixSecs,
+    then: impl FnOnce(Decided, &ItemRecord<'_>, Option<&CustomerRecord<'_>>) -> T,
+) -> Result<Option<T>, ReadError> {
+    let item = look_ups.ask(Tree::Items, look_ups.item_key(item_id))?;
+    let customer = look_ups.ask(Tree::Customers, principal.customer_key)?;
+    look_ups.complete()?;
+    let Some(item) = item else { return Ok(None) };
+    let item = ItemRecord::new(item.bytes())?;
+    let customer = customer.as_ref().map(|customer| CustomerRecord::new(customer.bytes())).transpose()?;
+    let directory = &look_ups.version.directory;
+    let question = Question { principal, customer: customer.as_ref(), item: &item, directory, now };
+    Ok(Some(then(decide(&question)?, &item, customer.as_ref())))
+}
+
+/// The answer to a check.
 pub(super) fn access(
     look_ups: &mut LookUps<'_>,
     principal: &Principal,
     item_id: i64,
     request: &Request<'_>,
     now: UnixSecs,
-) -> Result<(Reply, UnixSecs), ReadError> {
-    let item = look_ups.ask(Tree::Items, look_ups.item_key(item_id))?;
-    let customer = look_ups.ask(Tree::Customers, principal.customer_key)?;
-    look_ups.complete()?;
-    let Some(item) = item else {
-        return Ok((Reply::error(ApiError::ItemNotFound, ServiceReason::UnknownItem.code()), UnixSecs::MAX));
-    };
-    let item = ItemRecord::new(item.bytes())?;
-    let customer = customer.as_ref().map(|customer| CustomerRecord::new(customer.bytes())).transpose()?;
-    let directory = &look_ups.version.directory;
-    let question = Question { principal, customer: customer.as_ref(), item: &item, directory, now };
-    let Decided { decision, until } = decide(&question)?;
-    let grant = match decision {
-        Decision::Allow(grant) => grant,
-        Decision::Deny(reason) => {
-            let error =
-                if reason == Reason::ItemInactive { ApiError::ItemNotFound } else { ApiError::NoAccess };
-            return Ok((Reply::error(error, reason.code()), until));
+) -> Result<Reply, ReadError> {
+    let (ip_address, country) = (request.ip_address, request.country);
+    let reply = decided(look_ups, principal, item_id, now, |decided, item, customer| match decided.decision {
+        Decision::Allow(grant) => {
+            let body = |viewer: &Viewer<'_>| bodies::access(&grant, viewer, item);
+            match with_viewer(principal, customer, ip_address, country, body) {
+                Ok(body) => {
+                    let reason = Cow::Borrowed(grant.reason.code());
+                    Reply { reason, ..Reply::ok(body, Caching::Private) }
+                }
+                Err(error) => too_large(error),
+            }
         }
-    };
+        Decision::Deny(Reason::ItemInactive) => {
+            Reply::error(ApiError::ItemNotFound, Reason::ItemInactive.code())
+        }
+        Decision::Deny(reason) => Reply::error(ApiError::NoAccess, reason.code()),
+    })?;
+    Ok(reply.unwrap_or_else(|| Reply::error(ApiError::ItemNotFound, ServiceReason::UnknownItem.code())))
+}
+
+/// The grant of a check, and the moment before which time does not change it; nothing if it is denied or the item is
+/// unknown.
+pub(super) fn grant(
+    look_ups: &mut LookUps<'_>,
+    principal: &Principal,
+    item_id: i64,
+    now: UnixSecs,
+) -> Result<Option<(Grant, UnixSecs)>, ReadError> {
+    let grant = decided(look_ups, principal, item_id, now, |decided, _, _| match decided.decision {
+        Decision::Allow(grant) => Some((grant, decided.until)),
+        Decision::Deny(_) => None,
+    })?;
+    Ok(grant.flatten())
+}
+
+/// The viewer, as the body of a check shows them.
+pub(super) fn with_viewer<T>(
+    principal: &Principal,
+    customer: Option<&CustomerRecord<'_>>,
+    ip_address: &str,
+    country: &str,
+    then: impl FnOnce(&Viewer<'_>) -> T,
+) -> T {
     let uuid = customer.map(|customer| customer.uuid.hyphenated());
     let mut uuid_text = uuid::Uuid::encode_buffer();
-    let viewer = Viewer {
+    then(&Viewer {
         // A free item is granted to customers that the snapshot does not have yet: the token names them.
         customer_id: customer.map_or_else(|| principal.account_id.unwrap_or(0), |customer| customer.id),
         customer_uuid: match &uuid {
             Some(uuid) => uuid.encode_lower(&mut uuid_text),
             None => &principal.subject,
         },
-        ip_address: request.ip_address,
-        country: request.country,
-    };
-    let reply = match bodies::access(&grant, &viewer, &item) {
-        Ok(body) => {
-            let reason = Cow::Borrowed(grant.reason.code());
-            Reply { reason, ..Reply::ok(body, Caching::Private) }
-        }
-        // An error is not kept.
-        Err(error) => return Ok((too_large(error), now)),
-    };
-    Ok((reply, until))
+        ip_address,
+        country,
+    })
 }
 
 pub(super) fn license(

@@ -1,7 +1,9 @@
 //! Reads, answered from one version of the snapshot.
 
 mod answers;
+mod known;
 
+pub(super) use self::known::InMemory;
 use std::rc::Rc;
 
 use uuid::Uuid;
@@ -12,7 +14,7 @@ use super::{
     health::Health,
 };
 use crate::{
-    api::reply::{Reply, Request, Validity},
+    api::reply::{Reply, Request},
     entitlement::Reason,
     snapshot::{
         customer::CustomerRecord,
@@ -72,8 +74,6 @@ pub(super) enum PublicRead {
 pub(super) struct Source<'a> {
     /// The version of the snapshot.
     pub version: &'a Version,
-    /// The state of the service, as [`Validity::epoch`]; nothing if the answer must not be given again.
-    pub epoch: Option<u32>,
     /// The state of the snapshot, for `/healthz`.
     pub condition: &'static str,
     /// Which members of a package the version has; nothing if it has all of them.
@@ -202,18 +202,7 @@ impl Read {
     ) -> Result<Reply, ReadError> {
         let look_ups = &mut LookUps { version: source.version, objects, missing: Vec::new() };
         match self {
-            Self::Access { token, item_id } => {
-                let (mut reply, until) = answers::access(look_ups, &token.principal, *item_id, request, now)?;
-                // Few questions come again, and keeping answers costs something: the second time shows which.
-                let until = until.min(token.times.expires_at);
-                if let Some(epoch) = source.epoch
-                    && until > now.saturating_add(1)
-                    && token.asked.again(question_hash(*item_id, request.query))
-                {
-                    reply.validity = Some(Validity { epoch, since: now, until });
-                }
-                Ok(reply)
-            }
+            Self::Access { token, item_id } => answers::access(look_ups, &token.principal, *item_id, request, now),
             Self::License { token } => answers::license(look_ups, &token.principal, now),
             Self::Health { is_detailed } => {
                 let Source { version, condition, .. } = source;
@@ -222,11 +211,4 @@ impl Read {
             Self::Public(read) => read.answer(look_ups, source.window),
         }
     }
-}
-
-/// FNV-1a of item and query. A collision only keeps an answer that is not asked for again; kept answers are found by
-/// their whole URL, so that none is mixed up with another.
-fn question_hash(item_id: i64, query: &str) -> u64 {
-    let hash = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
-    query.as_bytes().iter().fold(item_id.cast_unsigned().wrapping_add(1), hash)
 }

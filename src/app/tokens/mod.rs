@@ -98,6 +98,23 @@ impl<V: SignatureVerifier> Tokens<V> {
         verified.map_err(|error| self.unverified(error))
     }
 
+    /// The token in `authorization` if it was verified before, is remembered, and is within its times.
+    #[must_use]
+    pub fn remembered(
+        &self,
+        authorization: &str,
+        now: UnixSecs,
+        entropy: &dyn Entropy,
+    ) -> Option<Rc<VerifiedToken>> {
+        self.0.verifier.borrow_mut().remembered(authorization, now, entropy)
+    }
+
+    /// Whether a token that was verified in the present [`epoch`](Self::epoch) is within its times.
+    #[must_use]
+    pub fn is_in_force(&self, token: &VerifiedToken, now: UnixSecs) -> bool {
+        self.0.verifier.borrow().is_in_force(token, now)
+    }
+
     #[cold]
     fn unverified(&self, error: VerifyError) -> Unverified<V> {
         // A fetch may have been reserved.

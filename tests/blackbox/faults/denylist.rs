@@ -13,6 +13,7 @@ use admit_testing::memory::MemoryBody;
 use serde_json::{Value, json};
 
 use crate::faults::{
+    repeat::{introduced, validity},
     edge::{Business, CUSTOMER, Edge, JWKS_URL, START, Signer, token},
     origin::{Pair, customer},
 };
@@ -84,12 +85,15 @@ fn an_answer_that_is_kept_ends_with_the_revocation() {
     let edge = Edge::started();
     Business::new(1, FOREVER).publish(edge.platform());
     let stolen = named("stolen", START - 10);
-    let validity = (0..3).find_map(|_| check(&edge, &stolen).validity).unwrap();
+    check(&edge, &stolen);
+    let viewer = introduced(&edge, &stolen).unwrap();
+    let validity = validity(&edge, viewer).unwrap();
     assert!(edge.app.repeat(&validity).is_some());
     deny(&edge, 1, &[denied(Target::TokenId("stolen".to_owned()))]);
     edge.advance_secs(30);
     assert!(edge.refresh_behind());
     assert!(edge.app.repeat(&validity).is_none());
+    assert_eq!(edge.app.grant(viewer, 1, 0), None);
     assert!(is_revoked(&check(&edge, &stolen)));
 }
 

@@ -1,8 +1,12 @@
 //! Kept answers are never used for longer than the service would give them again.
 
 use admit::{
-    api::reply::{Reply, Request, Validity},
-    app::Answered,
+    api::{
+        bodies::ACCESS_FRAME,
+        reply::{Body, Reply, Request},
+    },
+    app::{Answered, Granted, Handle, Validity},
+    entitlement::Grant,
     ports::Platform as _,
 };
 use admit_testing::memory::{Fault, MemoryBody, block_on};
@@ -33,37 +37,86 @@ fn request<'a>(path: &'a str, authorization: &'a str) -> Request<'a> {
     }
 }
 
-/// An edge that has answered `token` often enough, and until when that answer may be used again.
+/// An edge that has answered `token` often enough to know its viewer, and until when that answer may be used again.
 fn warm(business: &Business, variables: &[(&str, &str)], token: &str) -> (Edge, Option<Validity>) {
     let edge = Edge::started();
     let edge = Edge::configured(edge.platform().beside(), variables);
     edge.platform().keys().serve(JWKS_URL, Signer::Publisher.jwks().as_bytes());
     business.publish(edge.platform());
-    assert_eq!(ask(&edge, token).validity, None, "most tokens are used once");
-    let validity = ask(&edge, token).validity;
+    ask(&edge, token);
+    let validity = introduced(&edge, token).and_then(|viewer| validity(&edge, viewer));
     (edge, validity)
+}
+
+/// The handle of a viewer whose token came twice.
+pub fn introduced(edge: &Edge, token: &str) -> Option<Handle> {
+    let authorization = format!("Bearer {token}");
+    assert_eq!(edge.app.introduce(&authorization), None, "most tokens are used once");
+    edge.app.introduce(&authorization)
+}
+
+/// How long the answer to a check of item 1 may be given again.
+pub fn validity(edge: &Edge, viewer: Handle) -> Option<Validity> {
+    assert_eq!(edge.app.grant(viewer, 1, 0).and_then(|granted| granted.validity), None, "asked for the first time");
+    edge.app.grant(viewer, 1, 0)?.validity
+}
+
+/// The body that the Worker's entry joins, as `known.mjs` does.
+fn joined(edge: &Edge, granted: &Granted, viewer: Handle, item_id: i64) -> String {
+    let Grant { access_id, created_at, expires_at, starts_at, .. } = granted.grant;
+    let [id, created, expires, starts] = ACCESS_FRAME;
+    let viewer = edge.app.viewer_text(viewer, "192.0.2.1", "DE").unwrap();
+    let [account, content] = edge.app.item_texts(item_id).unwrap();
+    let start = starts_at.map(|start| format!("{starts}{start}")).unwrap_or_default();
+    format!("{id}{access_id}{account}{viewer}{created}{created_at}{expires}{expires_at}{start}{content}")
 }
 
 #[test]
 fn only_repeated_checks_are_kept() {
     let edge = Edge::started();
     Business::new(1, FOREVER).publish(edge.platform());
-    let authorization = format!("Bearer {}", viewer());
-    let validity = |target: &str| {
-        let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        let request = Request { query, ..request(path, &authorization) };
-        block_on(edge.app.handle(&request, MemoryBody::default())).validity
-    };
-    assert_eq!(validity("/healthz"), None, "not a check");
-    assert_eq!(validity("/items/1/access?_=x"), None, "loaded");
-    assert_eq!(validity("/items/1/access"), None, "asked for the first time");
-    assert!(validity("/items/1/access").is_some());
-    for n in 0..20 {
-        assert_eq!(validity(&format!("/items/1/access?_={n}")), None);
+    ask(&edge, &viewer());
+    let viewer = introduced(&edge, &viewer()).unwrap();
+    let is_kept = |query| edge.app.grant(viewer, 1, query).unwrap().validity.is_some();
+    assert!(!is_kept(0), "asked for the first time");
+    assert!(is_kept(0));
+    for query in 1..=20 {
+        assert!(!is_kept(query));
     }
-    assert_eq!(validity("/items/1/access"), None, "asked too long ago");
-    assert!(validity("/items/1/access").is_some());
-    assert!(validity("/items/1/access?_=19").is_some());
+    assert!(!is_kept(0), "asked too long ago");
+    assert!(is_kept(0) && is_kept(20));
+}
+
+#[test]
+fn only_a_verified_token_that_may_view_has_a_handle_and_only_in_its_instance() {
+    let edge = Edge::started();
+    Business::new(1, FOREVER).publish(edge.platform());
+    ask(&edge, &viewer());
+    for authorization in ["", "Bearer", "Bearer x.y.z", "Basic YTpi"] {
+        assert_eq!([0; 3].map(|_| edge.app.introduce(authorization)), [None; 3], "{authorization}");
+    }
+    let handle = introduced(&edge, &viewer()).unwrap();
+    assert!(edge.app.grant(handle, 1, 0).is_some());
+    assert_eq!(edge.app.grant(handle, 2, 0), None, "not granted");
+    assert_eq!(edge.app.grant(handle, 999, 0), None, "unknown");
+    for stranger in [0, 1, handle.wrapping_add(1), handle.wrapping_sub(8192), handle.wrapping_add(8192)] {
+        assert_eq!(edge.app.grant(stranger, 1, 0), None, "{stranger}");
+    }
+    let other = edge.beside();
+    ask(&other, &viewer());
+    assert_eq!(other.app.grant(handle, 1, 0), None, "another instance");
+}
+
+#[test]
+fn the_handle_of_a_viewer_who_came_long_ago_is_taken_again() {
+    let edge = Edge::started();
+    Business::new(1, FOREVER).publish(edge.platform());
+    ask(&edge, &viewer());
+    let first = introduced(&edge, &viewer()).unwrap();
+    let authorization = format!("Bearer {}", viewer());
+    let last = (0..8_192).map(|_| edge.app.introduce(&authorization).unwrap()).last().unwrap();
+    assert_eq!(edge.app.grant(first, 1, 0), None);
+    assert!(edge.app.grant(last, 1, 0).is_some());
 }
 
 #[test]
@@ -190,9 +243,11 @@ fn each_request_has_a_number_of_its_own() {
     let id = |reply: &Reply| reply.header("x-request-id").unwrap().to_owned();
     let before = id(&ask(&edge, &viewer()));
     let number = edge.app.repeat(&validity.unwrap()).unwrap();
+    let known = edge.app.introduce(&format!("Bearer {}", viewer())).unwrap();
+    let next = edge.app.grant(known, 1, 0).unwrap().number;
     let after = id(&ask(&edge, &viewer()));
     let digits = |id: &str| u32::from_str_radix(&id[17..], 16).unwrap();
-    assert_eq!((digits(&before) + 1, number + 1), (number, digits(&after)));
+    assert_eq!((digits(&before) + 1, number + 1, next + 1), (number, next, digits(&after)));
     assert_eq!(before[..17], after[..17]);
 }
 
@@ -210,10 +265,9 @@ fn the_version_before_answers_for_the_moment_only() {
     edge.platform().store().insert("head", next.jws(Signer::Publisher).as_bytes());
     edge.advance_secs(31);
     edge.refresh_behind();
-    for _ in 0..3 {
-        let reply = ask(&edge, &viewer());
-        assert_eq!((reply.status, reply.validity), (200, None));
-    }
+    assert_eq!([0; 3].map(|_| ask(&edge, &viewer()).status), [200; 3]);
+    let viewer = introduced(&edge, &viewer()).unwrap();
+    assert_eq!(edge.app.grant(viewer, 1, 0), None, "the next request looks for the shards again");
 }
 
 /// An event in the life of an edge.
@@ -253,7 +307,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
-    fn what_may_be_given_again_is_what_would_be_answered(events in vec(event(), 1..60), exp in 20_i64..2_000) {
+    fn what_is_joined_or_given_again_is_what_would_be_answered(events in vec(event(), 1..60), exp in 20_i64..2_000) {
         let edge = Edge::started();
         edge.platform().keys().serve(JWKS_URL, Signer::Publisher.jwks().as_bytes());
         let mut seq = 1;
@@ -261,7 +315,8 @@ proptest! {
         let claims: Value = json!({"sub": "alice", "exp": START + exp});
         let tokens = [viewer(), token(&claims), fetched_viewer()].map(|token| format!("Bearer {token}"));
         let questions = tokens.iter().flat_map(|token| ["/items/1/access", "/items/2/access"].map(|path| (path, token)));
-        let mut kept: Vec<_> = questions.map(|(path, token)| (request(path, token), None::<Reply>)).collect();
+        let mut kept: Vec<_> =
+            questions.map(|(path, token)| (request(path, token), None::<(Validity, String)>)).collect();
         for event in events {
             match event {
                 Event::Clock(secs) => {
@@ -284,22 +339,26 @@ proptest! {
                 }
             }
             for (request, kept) in &mut kept {
-                let again = kept.as_ref().filter(|reply| edge.app.repeat(&reply.validity.unwrap()).is_some());
+                let item_id = if request.path == "/items/1/access" { 1 } else { 2 };
+                let viewer = edge.app.introduce(request.authorization);
+                let again = kept.take_if(|(validity, _)| edge.app.repeat(validity).is_some());
+                let granted = viewer.and_then(|viewer| Some((viewer, edge.app.grant(viewer, item_id, 0)?)));
+                let granted = granted.map(|(viewer, granted)| (joined(&edge, &granted, viewer, item_id), granted));
                 let answered = edge.app.answer(request);
-                if let Some(again) = again {
+                let bodies = again.iter().map(|(_, body)| body).chain(granted.iter().map(|(body, _)| body));
+                for body in bodies {
                     let Answered::Now(answered) = &answered else {
-                        prop_assert!(false, "{:?} would be loaded first: {answered:?}", request.path);
+                        prop_assert!(false, "{:?} would be loaded first", request.path);
                         continue;
                     };
-                    prop_assert_eq!(seen(again), seen(answered));
+                    let mut frame = edge.app.granted_frame(request.page_origin);
+                    frame.body = Body::Json(body.clone());
+                    prop_assert_eq!(seen(&frame), seen(answered));
                 }
-                let reply = match answered {
-                    Answered::Now(reply) => reply,
-                    Answered::Later(pending) => block_on(edge.app.resume(request, pending, MemoryBody::default())),
-                };
-                if reply.validity.is_some() {
-                    *kept = Some(reply);
+                if let Answered::Later(pending) = answered {
+                    block_on(edge.app.resume(request, pending, MemoryBody::default()));
                 }
+                *kept = granted.and_then(|(body, granted)| Some((granted.validity?, body))).or(again);
             }
         }
     }

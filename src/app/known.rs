@@ -1,0 +1,185 @@
+//! Known viewers: a check by a token that was verified before, answered in numbers.
+//!
+//! A body has texts that hardly change - the viewer's and the item's - and the numbers of the grant. The Worker's entry
+//! has these texts in JavaScript, where copying them out of Wasm for each check would cost more than the check
+//! (docs/adr/0046). It asks with two numbers, the viewer's handle and the item's, and gets the grant's numbers.
+//!
+//! ```text
+//! introduce(authorization) ──► handle, from the second answer on
+//! grant(handle, item) ──► Granted: the numbers, and the epoch of the texts that belong to them
+//! viewer_text(handle, …), item_texts(item) ──► the texts, for one epoch
+//! ```
+//!
+//! Everything but a plain grant from memory takes the ordinary way: each method gives nothing then.
+
+use std::{
+    cell::{Cell, RefCell},
+    rc::{Rc, Weak},
+};
+
+use super::{App, Permission, read::InMemory};
+use crate::{
+    api::reply::{Caching, Reply, Request},
+    entitlement::Grant,
+    limits::{ITEM_TEXT_MAX_BYTES, KNOWN_VIEWERS_MAX},
+    ports::Platform,
+    snapshot::time::UnixSecs,
+    token::VerifiedToken,
+};
+
+/// Stands for a verified token. Never 0.
+pub type Handle = u32;
+
+/// How long an answer may be given again to the same question: the same token, URL, address and country.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Validity {
+    /// The state that the answer comes from, as [`Granted::epoch`].
+    pub epoch: u32,
+    /// The first moment, in unix seconds.
+    pub since: UnixSecs,
+    /// The first moment after it, in unix seconds.
+    pub until: UnixSecs,
+}
+
+/// A check that is granted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Granted {
+    /// The number of the request, for the end of its id. Never 0.
+    pub number: u32,
+    /// The state that the grant comes from. Texts of another epoch do not belong to it.
+    pub epoch: u32,
+    /// The grant.
+    pub grant: Grant,
+    /// How long the answer may be given again. Few questions come again, and keeping an answer costs something: nothing
+    /// unless the token came with the question a while ago.
+    pub validity: Option<Validity>,
+}
+
+/// The handles of the last [`KNOWN_VIEWERS_MAX`] tokens that were introduced.
+#[derive(Default)]
+pub(super) struct KnownViewers {
+    next: Cell<Option<Handle>>,
+    ring: RefCell<Vec<Place>>,
+}
+
+/// A handle, the [`epoch`](super::Tokens::epoch) in which its token was verified, and the token. Not the token itself:
+/// memory drops it when others push it out.
+type Place = (Handle, u32, Weak<VerifiedToken>);
+
+impl KnownViewers {
+    /// Gives a token a handle, in the place of the oldest. `first` is where an instance begins to count: handles of an
+    /// earlier instance do not fit.
+    fn add(&self, token: &Rc<VerifiedToken>, epoch: u32, first: u32) -> Handle {
+        let handle = self.next.get().unwrap_or(first).max(1);
+        self.next.set(Some(handle.wrapping_add(1)));
+        let ring = &mut *self.ring.borrow_mut();
+        if ring.is_empty() {
+            ring.resize_with(KNOWN_VIEWERS_MAX as usize, Default::default);
+        }
+        if let Some(place) = ring.get_mut(place_of(handle)) {
+            *place = (handle, epoch, Rc::downgrade(token));
+        }
+        handle
+    }
+
+    /// The token, unless keys or denylist have changed since it was verified.
+    fn token(&self, handle: Handle, epoch: u32) -> Option<Rc<VerifiedToken>> {
+        let ring = self.ring.borrow();
+        let (known, verified_in, token) = ring.get(place_of(handle))?;
+        if *known == handle && *verified_in == epoch { token.upgrade() } else { None }
+    }
+}
+
+const fn place_of(handle: Handle) -> usize {
+    (handle % KNOWN_VIEWERS_MAX) as usize
+}
+
+impl<P: Platform> App<P> {
+    /// A handle for the token in `authorization`, if it was verified before and lets its owner view. Most tokens come
+    /// once: the second call for a token gives the handle.
+    pub fn introduce(&self, authorization: &str) -> Option<Handle> {
+        let token = self.tokens.remembered(authorization, self.now(), self.platform.entropy())?;
+        if !token.is_known.replace(true) {
+            return None;
+        }
+        Permission::View.check(&token, &self.config.issuers).ok()?;
+        Some(self.known.add(&token, self.tokens.epoch(), self.instance()))
+    }
+
+    /// The grant of a check, if memory has it, and nothing is due: no look at the store, no log line, no confirmation.
+    /// `query_hash` stands for the rest of the question.
+    pub fn grant(&self, handle: Handle, item_id: i64, query_hash: u32) -> Option<Granted> {
+        let now = self.now();
+        let token = self.known.token(handle, self.tokens.epoch())?;
+        let stale_from = self.library.read().stale_from(self.config.head_max_age_secs).unwrap_or(UnixSecs::MAX);
+        if !self.is_quiet(now)
+            || now >= stale_from
+            || !self.tokens.is_in_force(&token, now)
+            || self.completion.logs_grants()
+        {
+            return None;
+        }
+        let (grant, until) = self.in_memory(|memory| memory.grant(&token.principal, item_id, now))?;
+        let (number, epoch) = (self.completion.count_request(), self.epoch());
+        let until = until.min(token.times.expires_at).min(stale_from);
+        // A collision only keeps an answer that is not asked for again: kept answers are found by their whole URL.
+        let question = (u64::from(query_hash) << 32) ^ item_id.cast_unsigned().wrapping_add(1);
+        let is_kept = until > now.saturating_add(1) && token.asked.again(question);
+        Some(Granted { number, epoch, grant, validity: is_kept.then_some(Validity { epoch, since: now, until }) })
+    }
+
+    /// The number of this request, for the end of its id, if the answer that had this [`Granted::validity`] is still the
+    /// right one to the same question; never 0. It costs a comparison or two, so that the caller, which keeps answers,
+    /// need not judge them.
+    pub fn repeat(&self, validity: &Validity) -> Option<u32> {
+        let now = self.now();
+        let is_known = validity.epoch == self.epoch() && validity.since <= now && now < validity.until;
+        (is_known && self.is_quiet(now)).then(|| self.completion.count_request())
+    }
+
+    /// The viewer's part of the bodies of the present epoch.
+    pub fn viewer_text(&self, handle: Handle, ip_address: &str, country: &str) -> Option<String> {
+        let token = self.known.token(handle, self.tokens.epoch())?;
+        self.in_memory(|memory| memory.viewer_text(&token.principal, ip_address, country))
+    }
+
+    /// The item's parts of the bodies of the present epoch; nothing if they are longer than it is worth to hold them
+    /// twice.
+    pub fn item_texts(&self, item_id: i64) -> Option<[String; 2]> {
+        self.in_memory(|memory| memory.item_texts(item_id, ITEM_TEXT_MAX_BYTES))
+    }
+
+    /// A complete answer to a granted check but for its body, for its status and headers.
+    pub fn granted_frame(&self, page_origin: &str) -> Reply {
+        let request = Request { page_origin, ..Request::default() };
+        self.complete(&request, Reply::ok(String::new(), Caching::Private), None)
+    }
+
+    /// Whether the current version answers as it is, and no refresh is due: that one is left to an ordinary answer,
+    /// which begins it.
+    fn is_quiet(&self, now: UnixSecs) -> bool {
+        let snapshots = &*self.library.read();
+        snapshots.may_answer(now)
+            && !snapshots.refresh_due(now)
+            && !self.tokens.is_refresh_due(now)
+    }
+
+    /// Stands for everything that an answer depends on beside the question and the moment.
+    fn epoch(&self) -> u32 {
+        // Neither count ever goes back, so that no two states have the same sum; and each instance begins at another
+        // number, so that answers kept from an earlier instance do not fit.
+        let versions = self.library.read().versions.epoch();
+        self.instance().wrapping_add(versions).wrapping_add(self.tokens.epoch())
+    }
+
+    fn instance(&self) -> u32 {
+        let [.., a, b, c, d] = self.completion.instance(self.platform.entropy()).to_be_bytes();
+        u32::from_be_bytes([a, b, c, d])
+    }
+
+    fn in_memory<T>(&self, ask: impl FnOnce(&mut InMemory<'_>) -> Option<T>) -> Option<T> {
+        let snapshots = &mut *self.library.write();
+        let version = Rc::clone(snapshots.versions.current()?);
+        ask(&mut InMemory { version: &version, objects: &mut snapshots.objects.cache })
+    }
+}

@@ -1,0 +1,64 @@
+//! Checks of known viewers, by their parts: the grant in numbers, and the texts that do not change from check to check.
+
+use super::{LookUps, answers};
+use crate::{
+    api::bodies,
+    entitlement::Grant,
+    snapshot::{
+        customer::CustomerRecord,
+        index::Tree,
+        item::ItemRecord,
+        key::EntryKey,
+        time::UnixSecs,
+        version::{ObjectCache, Record, Version},
+    },
+    token::Principal,
+};
+
+/// A version that is in memory as far as a check needs it. Every method gives nothing where the version does not hold
+/// the records, or where they are invalid: the ordinary way to an answer tells these cases apart.
+pub(in crate::app) struct InMemory<'a> {
+    pub version: &'a Version,
+    pub objects: &'a mut ObjectCache,
+}
+
+impl InMemory<'_> {
+    /// The grant of a check, if memory has one, and the moment before which time does not change it.
+    pub fn grant(
+        &mut self,
+        principal: &Principal,
+        item_id: i64,
+        now: UnixSecs,
+    ) -> Option<(Grant, UnixSecs)> {
+        answers::grant(&mut self.look_ups(), principal, item_id, now).ok().flatten()
+    }
+
+    /// [`bodies::access_viewer`] for this viewer.
+    pub fn viewer_text(&mut self, principal: &Principal, ip_address: &str, country: &str) -> Option<String> {
+        let record = self.record(Tree::Customers, |_| principal.customer_key)?;
+        let customer = record.as_ref().map(|record| CustomerRecord::new(record.bytes())).transpose().ok()?;
+        Some(answers::with_viewer(principal, customer.as_ref(), ip_address, country, bodies::access_viewer))
+    }
+
+    /// [`bodies::access_item`] for this item.
+    pub fn item_texts(&mut self, item_id: i64, max_bytes: usize) -> Option<[String; 2]> {
+        let record = self.record(Tree::Items, |version| version.index.item_key(item_id))??;
+        bodies::access_item(&ItemRecord::new(record.bytes()).ok()?, max_bytes)
+    }
+
+    /// A record, or the certainty that the version has none.
+    fn record(
+        &mut self,
+        tree: Tree,
+        key: impl FnOnce(&Version) -> EntryKey,
+    ) -> Option<Option<Record>> {
+        let key = key(self.version);
+        let mut look_ups = self.look_ups();
+        let record = look_ups.ask(tree, key).ok()?;
+        look_ups.complete().ok().map(|()| record)
+    }
+
+    fn look_ups(&mut self) -> LookUps<'_> {
+        LookUps { version: self.version, objects: self.objects, missing: Vec::new() }
+    }
+}
