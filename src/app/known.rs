@@ -111,7 +111,8 @@ impl<P: Platform> App<P> {
     pub fn grant(&self, handle: Handle, item_id: i64, query_hash: u32) -> Option<Granted> {
         let now = self.now();
         let token = self.known.token(handle, self.tokens.epoch())?;
-        let stale_from = self.library.read().stale_from(self.config.head_max_age_secs).unwrap_or(UnixSecs::MAX);
+        let stale_from =
+            self.library.read().stale_from(self.config.head_max_age_secs).unwrap_or(UnixSecs::MAX);
         if !self.is_quiet(now)
             || now >= stale_from
             || !self.tokens.is_in_force(&token, now)
@@ -125,7 +126,12 @@ impl<P: Platform> App<P> {
         // A collision only keeps an answer that is not asked for again: kept answers are found by their whole URL.
         let question = (u64::from(query_hash) << 32) ^ item_id.cast_unsigned().wrapping_add(1);
         let is_kept = until > now.saturating_add(1) && token.asked.again(question);
-        Some(Granted { number, epoch, grant, validity: is_kept.then_some(Validity { epoch, since: now, until }) })
+        Some(Granted {
+            number,
+            epoch,
+            grant,
+            validity: is_kept.then_some(Validity { epoch, since: now, until }),
+        })
     }
 
     /// The number of this request, for the end of its id, if the answer that had this [`Granted::validity`] is still the
@@ -159,9 +165,7 @@ impl<P: Platform> App<P> {
     /// which begins it.
     fn is_quiet(&self, now: UnixSecs) -> bool {
         let snapshots = &*self.library.read();
-        snapshots.may_answer(now)
-            && !snapshots.refresh_due(now)
-            && !self.tokens.is_refresh_due(now)
+        snapshots.may_answer(now) && !snapshots.refresh_due(now) && !self.tokens.is_refresh_due(now)
     }
 
     /// Stands for everything that an answer depends on beside the question and the moment.

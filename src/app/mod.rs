@@ -58,8 +58,8 @@ use crate::{
 pub use audit::AuditEvent;
 pub use body::{BodyError, RequestBody};
 pub use event::{Event, EventKind};
-pub use known::{Granted, Handle, Validity};
 pub use finish::{Completion, unconfigured};
+pub use known::{Granted, Handle, Validity};
 pub use local::{LocalRead, member_page};
 pub use pending::{Answered, Pending, Refresh};
 pub use permission::Permission;

@@ -1,8 +1,8 @@
 //! Every number that the model takes for given. `docs/scale.md` has the reasons, and shows the values.
 
 use admit::limits::{
-    HEAD_FRESH_SECS, HEAD_STALE_SECS as STALE_SECS, ITEM_TEXTS_MAX_BYTES, KNOWN_VIEWERS_MAX_BYTES, OBJECT_CACHE_BYTES as CACHE_BYTES,
-    OBJECT_CACHE_TTL_SECS, STORE_TIMEOUT_MS,
+    HEAD_FRESH_SECS, HEAD_STALE_SECS as STALE_SECS, ITEM_TEXTS_MAX_BYTES, KNOWN_VIEWERS_MAX_BYTES,
+    OBJECT_CACHE_BYTES as CACHE_BYTES, OBJECT_CACHE_TTL_SECS, STORE_TIMEOUT_MS,
 };
 use admit_publish::{
     build::{PAGE_ABOVE_BITS as ABOVE_BITS, SHARD_TARGET_BYTES},
@@ -75,7 +75,8 @@ pub const MEAN_DELTA_BYTES: f64 = (DELTA_BYTES / 2) as f64;
 pub const OBJECT_CACHE_BYTES: u64 = CACHE_BYTES as u64;
 
 /// An isolate's memory for verified tokens and for kept answers, in bytes.
-pub const OTHER_CACHES_BYTES: u64 = VERIFIED_MAX_BYTES as u64 + KNOWN_VIEWERS_MAX_BYTES as u64 + ITEM_TEXTS_MAX_BYTES as u64;
+pub const OTHER_CACHES_BYTES: u64 =
+    VERIFIED_MAX_BYTES as u64 + KNOWN_VIEWERS_MAX_BYTES as u64 + ITEM_TEXTS_MAX_BYTES as u64;
 
 /// An isolate's memory before anything is loaded, in bytes: the runtime, the module, its stack and heap.
 pub const ISOLATE_BASE_BYTES: u64 = 12 << 20;

@@ -140,7 +140,13 @@ mod tests {
             merchants: None,
         };
         let times = ValidTimes { not_before: None, expires_at: 0 };
-        Rc::new(VerifiedToken { issuer, principal, times, asked: Asked::default(), is_known: Cell::default() })
+        Rc::new(VerifiedToken {
+            issuer,
+            principal,
+            times,
+            asked: Asked::default(),
+            is_known: Cell::default(),
+        })
     }
 
     #[test]

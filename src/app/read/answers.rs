@@ -103,22 +103,23 @@ pub(super) fn access(
     now: UnixSecs,
 ) -> Result<Reply, ReadError> {
     let (ip_address, country) = (request.ip_address, request.country);
-    let reply = decided(look_ups, principal, item_id, now, |decided, item, customer| match decided.decision {
-        Decision::Allow(grant) => {
-            let body = |viewer: &Viewer<'_>| bodies::access(&grant, viewer, item);
-            match with_viewer(principal, customer, ip_address, country, body) {
-                Ok(body) => {
-                    let reason = Cow::Borrowed(grant.reason.code());
-                    Reply { reason, ..Reply::ok(body, Caching::Private) }
+    let reply =
+        decided(look_ups, principal, item_id, now, |decided, item, customer| match decided.decision {
+            Decision::Allow(grant) => {
+                let body = |viewer: &Viewer<'_>| bodies::access(&grant, viewer, item);
+                match with_viewer(principal, customer, ip_address, country, body) {
+                    Ok(body) => {
+                        let reason = Cow::Borrowed(grant.reason.code());
+                        Reply { reason, ..Reply::ok(body, Caching::Private) }
+                    }
+                    Err(error) => too_large(error),
                 }
-                Err(error) => too_large(error),
             }
-        }
-        Decision::Deny(Reason::ItemInactive) => {
-            Reply::error(ApiError::ItemNotFound, Reason::ItemInactive.code())
-        }
-        Decision::Deny(reason) => Reply::error(ApiError::NoAccess, reason.code()),
-    })?;
+            Decision::Deny(Reason::ItemInactive) => {
+                Reply::error(ApiError::ItemNotFound, Reason::ItemInactive.code())
+            }
+            Decision::Deny(reason) => Reply::error(ApiError::NoAccess, reason.code()),
+        })?;
     Ok(reply.unwrap_or_else(|| Reply::error(ApiError::ItemNotFound, ServiceReason::UnknownItem.code())))
 }
 

@@ -24,12 +24,7 @@ pub(in crate::app) struct InMemory<'a> {
 
 impl InMemory<'_> {
     /// The grant of a check, if memory has one, and the moment before which time does not change it.
-    pub fn grant(
-        &mut self,
-        principal: &Principal,
-        item_id: i64,
-        now: UnixSecs,
-    ) -> Option<(Grant, UnixSecs)> {
+    pub fn grant(&mut self, principal: &Principal, item_id: i64, now: UnixSecs) -> Option<(Grant, UnixSecs)> {
         answers::grant(&mut self.look_ups(), principal, item_id, now).ok().flatten()
     }
 
@@ -47,11 +42,7 @@ impl InMemory<'_> {
     }
 
     /// A record, or the certainty that the version has none.
-    fn record(
-        &mut self,
-        tree: Tree,
-        key: impl FnOnce(&Version) -> EntryKey,
-    ) -> Option<Option<Record>> {
+    fn record(&mut self, tree: Tree, key: impl FnOnce(&Version) -> EntryKey) -> Option<Option<Record>> {
         let key = key(self.version);
         let mut look_ups = self.look_ups();
         let record = look_ups.ask(tree, key).ok()?;

@@ -202,7 +202,9 @@ impl Read {
     ) -> Result<Reply, ReadError> {
         let look_ups = &mut LookUps { version: source.version, objects, missing: Vec::new() };
         match self {
-            Self::Access { token, item_id } => answers::access(look_ups, &token.principal, *item_id, request, now),
+            Self::Access { token, item_id } => {
+                answers::access(look_ups, &token.principal, *item_id, request, now)
+            }
             Self::License { token } => answers::license(look_ups, &token.principal, now),
             Self::Health { is_detailed } => {
                 let Source { version, condition, .. } = source;

@@ -13,9 +13,9 @@ use admit_testing::memory::MemoryBody;
 use serde_json::{Value, json};
 
 use crate::faults::{
-    repeat::{introduced, validity},
     edge::{Business, CUSTOMER, Edge, JWKS_URL, START, Signer, token},
     origin::{Pair, customer},
+    repeat::{introduced, validity},
 };
 
 const FOREVER: Option<i64> = Some(START + 1_000_000);

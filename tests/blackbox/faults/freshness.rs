@@ -5,9 +5,9 @@ use admit_testing::memory::Fault;
 use serde_json::Value;
 
 use crate::faults::{
-    repeat::{introduced, validity},
     edge::{Business, Edge, JWKS_URL, START, Signer, fetched_viewer, viewer},
     origin::denial,
+    repeat::{introduced, validity},
 };
 
 const FOREVER: Option<i64> = Some(START + 1_000_000);

@@ -57,7 +57,11 @@ pub fn introduced(edge: &Edge, token: &str) -> Option<Handle> {
 
 /// How long the answer to a check of item 1 may be given again.
 pub fn validity(edge: &Edge, viewer: Handle) -> Option<Validity> {
-    assert_eq!(edge.app.grant(viewer, 1, 0).and_then(|granted| granted.validity), None, "asked for the first time");
+    assert_eq!(
+        edge.app.grant(viewer, 1, 0).and_then(|granted| granted.validity),
+        None,
+        "asked for the first time"
+    );
     edge.app.grant(viewer, 1, 0)?.validity
 }
 
@@ -99,12 +103,12 @@ fn only_a_verified_token_that_may_view_has_a_handle_and_only_in_its_instance() {
     assert!(edge.app.grant(handle, 1, 0).is_some());
     assert_eq!(edge.app.grant(handle, 2, 0), None, "not granted");
     assert_eq!(edge.app.grant(handle, 999, 0), None, "unknown");
-    for stranger in [0, 1, handle.wrapping_add(1), handle.wrapping_sub(8192), handle.wrapping_add(8192)] {
+    for stranger in [0, handle.wrapping_add(1), handle.wrapping_sub(8192), handle.wrapping_add(8192)] {
         assert_eq!(edge.app.grant(stranger, 1, 0), None, "{stranger}");
     }
     let other = edge.beside();
     ask(&other, &viewer());
-    assert_eq!(other.app.grant(handle, 1, 0), None, "another instance");
+    assert_eq!(other.app.grant(handle, 1, 0), None, "an instance that did not give it");
 }
 
 #[test]

@@ -2,8 +2,8 @@
 
 mod bodies;
 mod edge;
-mod kept;
 mod keys;
+mod known;
 mod origin;
 mod recovery;
 mod reference;
