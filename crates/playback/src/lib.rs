@@ -11,8 +11,8 @@
 //! ```
 //!
 //! The crate does no I/O and reads no clock. HMACs are computed here; RSA and ECDSA signatures come from the
-//! [platform](ports::PlatformSigner). `docs/playback.md` has the members of `PLAYBACK`, and for each signer the vendor's
-//! side.
+//! [platform](ports::PlatformSigner). `docs/playback.md` has the members of `PLAYBACK`, and the vendor's side of
+//! each signer.
 //!
 //! ```
 //! use admit_playback::{Grant, Item, NativeSigner, Playback, Viewer};

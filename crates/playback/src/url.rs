@@ -116,3 +116,40 @@ pub(crate) fn is_host(text: &str) -> bool {
     };
     !text.is_empty() && text.bytes().all(plain)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts() {
+        let url = MediaUrl::parse("https://media.example.com:8443/a/b%20c/main.m3u8?x=1").unwrap();
+        assert_eq!((url.authority(), url.path()), ("media.example.com:8443", "/a/b%20c/main.m3u8"));
+        assert_eq!(url.folder(), "/a/b%20c/");
+        assert_eq!(url.folder_url(), "https://media.example.com:8443/a/b%20c/");
+        assert_eq!(url.with_query("y=2"), "https://media.example.com:8443/a/b%20c/main.m3u8?x=1&y=2");
+        let bare = MediaUrl::parse("http://127.0.0.1:8789/main.m3u8").unwrap();
+        assert_eq!(
+            (bare.folder(), bare.with_query("y=2")),
+            ("/", "http://127.0.0.1:8789/main.m3u8?y=2".to_owned())
+        );
+    }
+
+    #[test]
+    fn urls_that_two_servers_may_read_in_two_ways() {
+        let host = "https://media.example.com";
+        let paths = "/a/../b /a/.. /./a /. //a /a//b /a%2fb /a%2F..%2Fb /%2e%2e/a /a%5cb /a\\b /a% /a%4 /a%zz /a%252e \
+                     /a%00 /é /a* /a!b /a~b /a|b /a#b /a?x=* /a?x=? /a?x=' /a@b /a\"b /a<b ?x=/";
+        for path in paths.split(' ').chain(["", "/a b", "/a\nb"]) {
+            let url = [host, path].concat();
+            assert!(matches!(MediaUrl::parse(&url), Err(SignError::Malformed(_))), "{url:?}");
+        }
+        let others = "media.example.com/a http://media.example.com/a ftp://media.example.com/a https:///a \
+                      //media.example.com/a https://a@media.example.com/a javascript:x";
+        for url in others.split(' ') {
+            assert!(matches!(MediaUrl::parse(url), Err(SignError::Malformed(_))), "{url:?}");
+        }
+        let long = format!("{host}/{}", "a".repeat(URL_MAX_BYTES));
+        assert!(matches!(MediaUrl::parse(&long), Err(SignError::Malformed(_))));
+    }
+}

@@ -9,6 +9,8 @@ pub(crate) mod hmac_url;
 pub(crate) mod jw;
 mod jwt;
 pub(crate) mod mux;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 
