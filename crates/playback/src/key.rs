@@ -132,7 +132,7 @@ impl fmt::Debug for PrivateKey {
 }
 
 /// The form and the bytes of a private key in PEM (RFC 7468).
-fn pem(text: &str) -> Result<(KeyForm, Vec<u8>), String> {
+pub(crate) fn pem(text: &str) -> Result<(KeyForm, Vec<u8>), String> {
     const EXPECTED: &str = "expected a private key in PEM, or the base64 of one";
     const BEGIN: &str = "-----BEGIN ";
     let text = text.replace("\\n", "\n");

@@ -46,6 +46,8 @@ mod config;
 mod der;
 mod entry;
 mod error;
+#[cfg(feature = "native")]
+mod generate;
 mod key;
 pub mod limits;
 mod media;
@@ -62,6 +64,8 @@ pub use config::Playback;
 pub use der::ecdsa_raw;
 pub use entry::{Entry, Grant, SignerKind, Source};
 pub use error::{PlaybackError, SignError};
+#[cfg(feature = "native")]
+pub use generate::{PublicKey, SecretForm};
 pub use media::{Item, Media, Viewer};
 #[cfg(feature = "native")]
 pub use native::NativeSigner;
