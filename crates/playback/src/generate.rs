@@ -1,6 +1,6 @@
 //! Makes keys in the form that a secret holds, and shows their public half in the form that vendors take.
 
-use base64ct::{Base64UrlUnpadded, Encoding as _};
+use base64ct::{Base64, Base64UrlUnpadded, Encoding as _};
 use p256::{elliptic_curve::sec1::ToEncodedPoint as _, pkcs8::EncodePublicKey as _};
 use rand_core::{OsRng, RngCore as _};
 use rsa::{
@@ -60,6 +60,45 @@ impl SecretForm {
             Self::P256 => p256::SecretKey::random(&mut OsRng).to_pkcs8_pem(LineEnding::LF),
         };
         pem.map(|pem| pem.to_string()).map_err(|error| error.to_string())
+    }
+}
+
+impl SecretForm {
+    /// The form of a secret that `PLAYBACK`, as JSON, names; as the first entry uses it. `None` if no entry names it.
+    #[must_use]
+    pub fn named_in(playback: &str, secret: &str) -> Option<Self> {
+        let entries: Vec<Value> = serde_json::from_str(playback).ok()?;
+        let entry = entries.iter().find(|entry| entry.get("secret").is_some_and(|name| name == secret))?;
+        let kind = SignerKind::ALL
+            .into_iter()
+            .find(|kind| entry.get("signer").is_some_and(|name| name == kind.name()))?;
+        let is_es256 = entry.get("alg").is_some_and(|alg| alg == "ES256");
+        Some(if kind == SignerKind::Cat && is_es256 { Self::P256 } else { Self::of(kind) })
+    }
+
+    /// A text that passes for a secret of this form in [`Playback::parse`](crate::Playback::parse) and signs nothing:
+    /// for checks of a configuration whose secrets are elsewhere.
+    #[must_use]
+    pub fn stand_in(self) -> String {
+        let pem = |label: &str, der: &[u8]| {
+            let body = Base64::encode_string(der);
+            format!("-----BEGIN {label}-----\n{body}\n-----END {label}-----\n")
+        };
+        match self {
+            Self::Text => "stand-in".repeat(8),
+            Self::Hex => "00".repeat(64),
+            // SEQUENCE { INTEGER 0, INTEGER of 2048 bits }: where the modulus of a key stands, and no key.
+            Self::Rsa => {
+                let head = [0x30, 0x82, 0x01, 0x08, 2, 1, 0, 2, 0x82, 0x01, 0x01, 0];
+                pem("RSA PRIVATE KEY", &[&head[..], &[0xff; 256]].concat())
+            }
+            // SEQUENCE { INTEGER 1, OCTET STRING of 32 zeros, [0] { P-256 } }.
+            Self::P256 => {
+                let (head, number) = ([0x30, 49, 2, 1, 1, 4, 32], [0; 32]);
+                let curve = [0xa0, 10, 6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7];
+                pem("EC PRIVATE KEY", &[&head[..], &number, &curve].concat())
+            }
+        }
     }
 }
 
@@ -150,6 +189,36 @@ mod tests {
         assert_eq!(p256["x"].as_str().map(str::len), Some(43));
         assert!(PublicKey::of("text").is_err());
         assert!(PublicKey::of(include_str!("../testdata/p384-pkcs8.pem")).is_err());
+    }
+
+    #[test]
+    fn stand_ins_pass_and_sign_nothing() {
+        use crate::{
+            key::{HmacKey, PrivateKey},
+            limits::HMAC_KEY_MIN_BYTES,
+            ports::SigningAlgorithm,
+        };
+        assert!(HmacKey::from_text("KEY", &SecretForm::Text.stand_in(), HMAC_KEY_MIN_BYTES).is_ok());
+        assert!(HmacKey::from_hex("KEY", &SecretForm::Hex.stand_in(), HMAC_KEY_MIN_BYTES).is_ok());
+        for (form, algorithm) in [
+            (SecretForm::Rsa, SigningAlgorithm::RsaSha1),
+            (SecretForm::Rsa, SigningAlgorithm::RsaSha256),
+            (SecretForm::P256, SigningAlgorithm::Es256),
+        ] {
+            let key = PrivateKey::parse("KEY", &form.stand_in(), algorithm).unwrap();
+            assert!(key.check(&crate::NativeSigner).is_err(), "{form:?}");
+        }
+    }
+
+    #[test]
+    fn the_form_of_a_named_secret() {
+        let playback = r#"[1, {"signer": "cat", "alg": "ES256", "secret": "A"}, {"signer": "cat", "secret": "B"},
+            {"signer": "mux", "secret": "C"}, {"signer": "other", "secret": "D"}]"#;
+        let form = |name| SecretForm::named_in(playback, name);
+        assert_eq!(form("A"), Some(SecretForm::P256));
+        assert_eq!(form("B"), Some(SecretForm::Hex));
+        assert_eq!(form("C"), Some(SecretForm::Rsa));
+        assert_eq!((form("D"), form("E"), SecretForm::named_in("{", "A")), (None, None, None));
     }
 
     #[test]

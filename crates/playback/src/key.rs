@@ -28,6 +28,10 @@ impl HmacKey {
         if text.contains("-----BEGIN ") {
             return Err("expected a symmetric key, found a PEM file".to_owned());
         }
+        // They would be part of the key, and the vendor's half has none.
+        if text.trim() != text {
+            return Err("expected no blanks and line breaks around the text".to_owned());
+        }
         Ok(Self { secret: secret.to_owned(), bytes: text.as_bytes().to_vec() })
     }
 
@@ -35,7 +39,7 @@ impl HmacKey {
     pub fn from_hex(secret: &str, text: &str, min_bytes: usize) -> Result<Self, String> {
         let problem = || format!("expected at least {} hexadecimal digits, an even number", 2 * min_bytes);
         let text = text.trim();
-        let bytes = base16ct_decode(text).ok_or_else(problem)?;
+        let bytes = hex_digits(text).ok_or_else(problem)?;
         if bytes.len() < min_bytes {
             return Err(problem());
         }
@@ -60,7 +64,7 @@ impl fmt::Debug for HmacKey {
     }
 }
 
-fn base16ct_decode(text: &str) -> Option<Vec<u8>> {
+fn hex_digits(text: &str) -> Option<Vec<u8>> {
     let digits = text.as_bytes();
     let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     let byte = |pair: &[u8]| match pair {
@@ -248,6 +252,7 @@ mod tests {
         assert_eq!(text(&"é".repeat(12)), Ok("é".repeat(12).into_bytes()));
         assert_eq!(text("short"), Err("expected at least 24 bytes".to_owned()));
         assert!(text(RSA).unwrap_err().contains("PEM"));
+        assert!(text(&format!("{}\n", "a".repeat(24))).unwrap_err().contains("line breaks"));
     }
 
     #[test]

@@ -66,9 +66,7 @@ pub use entry::{Entry, Grant, SignerKind, Source};
 pub use error::{PlaybackError, SignError};
 #[cfg(feature = "native")]
 pub use generate::{PublicKey, SecretForm};
-pub use media::{Item, Media, Viewer};
+pub use media::{Item, Viewer};
 #[cfg(feature = "native")]
 pub use native::NativeSigner;
-pub use signers::{Ask, Signed, Signer};
-pub use url::MediaUrl;
 pub use window::{Window, WindowRule};

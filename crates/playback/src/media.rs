@@ -73,7 +73,7 @@ pub struct Viewer<'a> {
 
 /// What a signer signs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Media<'a> {
+pub(crate) enum Media<'a> {
     /// A platform's media id.
     Id(&'a str),
     /// A URL on a CDN.

@@ -1,5 +1,7 @@
 //! `docs/playback.md` agrees with the code: its examples are valid, and its numbers are those of the limits.
 
+#![expect(clippy::unwrap_used, reason = "test helpers may panic")]
+
 use std::{collections::BTreeSet, fs, path::Path};
 
 use admit_playback::{Playback, SecretForm, SignerKind, limits};
