@@ -149,7 +149,8 @@ fn generate(alg: Alg) -> Result<Map<String, Value>> {
     }
 }
 
-fn write_private(path: &Path, text: &str, force: bool) -> Result<()> {
+/// Writes a private key to a new file, which only its owner may read. `force` replaces an existing one.
+pub(crate) fn write_private(path: &Path, text: &str, force: bool) -> Result<()> {
     let context = || format!("cannot write {}", path.display());
     if force {
         // Remove the file first: opening it would keep its owner and its mode.

@@ -14,6 +14,7 @@ mod gc;
 mod generate;
 mod inspect;
 mod keygen;
+mod playback_key;
 mod publish;
 mod revoke;
 mod rollback;
@@ -47,6 +48,8 @@ struct Cli {
 enum Command {
     /// Make a signing key, or print what others need to check its signatures
     Keygen(keygen::Args),
+    /// Make the key of a playback signer, or print the half of it that the vendor gets
+    PlaybackKey(playback_key::Args),
     /// Print a signed JSON Web Token
     Token(token::Args),
     /// Check NDJSON, build a snapshot, upload what the edge lacks and make it the one that is served
@@ -83,6 +86,7 @@ fn main() -> ExitCode {
     }
     let outcome = match cli.command {
         Command::Keygen(args) => keygen::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::PlaybackKey(args) => playback_key::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Token(args) => token::run(&args).map(|()| ExitCode::SUCCESS),
         Command::Publish(args) => publish::run(*args),
         Command::Inspect(args) => inspect::run(&args).map(|()| ExitCode::SUCCESS),

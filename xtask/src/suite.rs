@@ -32,6 +32,9 @@ const FETCH_LIMIT: Duration = Duration::from_secs(60);
 /// `dev` starts in seconds, but builds the origin first.
 const DEV_LIMIT: Duration = Duration::from_secs(15 * 60);
 
+/// The example of `admit-playback` that the playback tests ask for signatures.
+const SIGNER: &str = "sign";
+
 /// Arguments of `cargo xtask test`.
 #[derive(clap::Args)]
 pub struct Args {
@@ -169,7 +172,12 @@ impl Suite<'_> {
         let with_worker = |tests| with_worker(tests, &dev.run);
         let tests = ["test", "--locked", "--workspace", "--test", "blackbox", "--", "--ignored"];
         self.command("black-box tests", with_worker(self.cargo(&tests)))?;
-        for (name, dir) in [("SDK tests", "tests/sdk"), ("entry tests", "tests/entry")] {
+        // The signers' side of the playback tests: a program that signs what it reads.
+        let example = ["build", "--locked", "--workspace", "--example", SIGNER];
+        self.command("playback signer", self.cargo(&example))?;
+        for (name, dir) in
+            [("SDK tests", "tests/sdk"), ("entry tests", "tests/entry"), ("playback tests", "tests/playback")]
+        {
             let files = test_files(&paths.in_root(dir));
             if files.is_empty() {
                 self.skip(name, "there are none");
@@ -179,6 +187,7 @@ impl Suite<'_> {
             let mut tests = Command::new(program);
             node::apply(paths, &mut tests)?;
             tests.arg("--test").args(files).current_dir(&paths.root);
+            tests.env("ADMIT_PLAYBACK_SIGN", paths.target.join("debug/examples").join(SIGNER));
             self.command(name, with_worker(tests))?;
         }
         // Last, because it stops the origin.

@@ -13,6 +13,7 @@ use admit::{
     app::check_keys,
     config::{Config, ConfigError},
 };
+use admit_playback::SecretForm;
 use admit_token::NativeVerifier;
 use serde_json::{Value, json};
 
@@ -72,8 +73,19 @@ impl Bindings<'_> {
         let is_of_an_issuer = !self.known.contains(name) && is_binding_name(name);
         (is_elsewhere || is_of_an_issuer).then(|| {
             self.unseen.borrow_mut().insert(name.to_owned());
-            stand_in(name)
+            self.stand_in(name)
         })
+    }
+
+    /// What replaces a variable or secret: for a signer's key, a text of the form that the signer reads.
+    fn stand_in(&self, name: &str) -> String {
+        self.form_in_playback(name).map_or_else(|| stand_in(name), SecretForm::stand_in)
+    }
+
+    /// The form of a secret that `PLAYBACK` names.
+    fn form_in_playback(&self, name: &str) -> Option<SecretForm> {
+        let playback = self.secrets.values.get("PLAYBACK").or_else(|| self.vars.get("PLAYBACK"))?;
+        SecretForm::named_in(playback, name)
     }
 
     fn has(&self, name: &str) -> bool {
@@ -138,6 +150,8 @@ pub fn check(settings: &Settings<'_>, secrets: &Secrets, report: &mut Environmen
     for name in bindings.unseen.borrow().iter() {
         let purpose = if bindings.known.contains(name) {
             "its value is not checked".to_owned()
+        } else if bindings.form_in_playback(name).is_some() {
+            "a signer's key; it is not checked".to_owned()
         } else {
             "an issuer's key; its length is not checked".to_owned()
         };
@@ -201,12 +215,12 @@ fn variable(error: &ConfigError) -> &str {
 fn step_over(bindings: &mut Bindings<'_>, error: &ConfigError) -> bool {
     let name = variable(error).to_owned();
     // One issuer is replaced alone. Other known variables are removed, because they have defaults; unknown
-    // names are secrets that an issuer refers to.
+    // names are secrets that an issuer or a signer refers to.
     let instead = match (name.as_str(), issuer_position(error)) {
         ("ISSUERS", Some(position)) => without_issuer(bindings, position),
         ("ISSUERS" | "SNAPSHOT_KEYS", _) => Some(stand_in(&name)),
         (known, _) if bindings.known.contains(known) => None,
-        _ => Some(stand_in(&name)),
+        _ => Some(bindings.stand_in(&name)),
     };
     // The same replacement again would not help: stop.
     if bindings.overrides.get(&name) == Some(&instead) {
@@ -285,7 +299,8 @@ fn check_names(
         .collect();
     for name in bindings.vars.keys() {
         let place = member(&settings.place("vars"), name);
-        if named.contains(name.as_str()) || SECRETS.contains(&name.as_str()) {
+        let is_secret = named.contains(name.as_str()) || bindings.form_in_playback(name).is_some();
+        if is_secret || SECRETS.contains(&name.as_str()) {
             report.warn(
                 settings,
                 &place,

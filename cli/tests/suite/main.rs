@@ -18,6 +18,7 @@ mod incident;
 mod json_schema;
 mod keys;
 mod outlives;
+mod playback_key;
 mod publish;
 mod scale;
 mod secrets;

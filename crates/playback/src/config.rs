@@ -1,4 +1,4 @@
-//! The `PLAYBACK` variable: which signer signs for which merchant's items.
+//! The `PLAYBACK` variable: the signers for each merchant's item types.
 
 use std::rc::Rc;
 
@@ -246,3 +246,6 @@ impl Bound {
         key.map_err(|problem| PlaybackError::new(&self.name, problem))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -143,3 +143,30 @@ pub fn ecdsa_raw(der: &[u8]) -> Option<Vec<u8>> {
     }
     Some(raw)
 }
+
+#[cfg(test)]
+mod tests {
+    use p256::ecdsa::{Signature, SigningKey, signature::Signer as _};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn signatures_of_another_implementation(secret in any::<[u8; 32]>(), message in any::<[u8; 8]>()) {
+            let Ok(key) = SigningKey::from_slice(&secret) else { return Ok(()) };
+            let signature: Signature = key.sign(&message);
+            prop_assert_eq!(ecdsa_raw(signature.to_der().as_bytes()), Some(signature.to_bytes().to_vec()));
+        }
+
+        #[test]
+        fn any_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
+            if let Some(raw) = ecdsa_raw(&bytes) {
+                prop_assert_eq!(raw.len(), 64);
+            }
+            for form in [KeyForm::Pkcs8, KeyForm::Pkcs1, KeyForm::Sec1] {
+                prop_assert!(kind_of(form, &bytes).is_err());
+            }
+        }
+    }
+}

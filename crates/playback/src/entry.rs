@@ -1,6 +1,6 @@
 //! An entry of `PLAYBACK`, ready to sign.
 
-use std::{borrow::Cow, rc::Rc};
+use std::rc::Rc;
 
 use crate::{
     error::SignError,
@@ -210,7 +210,7 @@ impl Entry {
     }
 
     /// The entry as a name for people.
-    pub(crate) fn label(&self) -> Cow<'static, str> {
-        format!("merchant {}, {}", self.merchant_id, self.item_type).into()
+    pub(crate) fn label(&self) -> String {
+        format!("merchant {}, {}", self.merchant_id, self.item_type)
     }
 }

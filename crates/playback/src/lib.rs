@@ -11,8 +11,8 @@
 //! ```
 //!
 //! The crate does no I/O and reads no clock. HMACs are computed here; RSA and ECDSA signatures come from the
-//! [platform](ports::PlatformSigner). `docs/playback.md` has the members of `PLAYBACK`, and for each signer the vendor's
-//! side.
+//! [platform](ports::PlatformSigner). `docs/playback.md` has the members of `PLAYBACK`, and the vendor's side of
+//! each signer.
 //!
 //! ```
 //! use admit_playback::{Grant, Item, NativeSigner, Playback, Viewer};
@@ -46,6 +46,8 @@ mod config;
 mod der;
 mod entry;
 mod error;
+#[cfg(feature = "native")]
+mod generate;
 mod key;
 pub mod limits;
 mod media;
@@ -62,9 +64,9 @@ pub use config::Playback;
 pub use der::ecdsa_raw;
 pub use entry::{Entry, Grant, SignerKind, Source};
 pub use error::{PlaybackError, SignError};
-pub use media::{Item, Media, Viewer};
+#[cfg(feature = "native")]
+pub use generate::{PublicKey, SecretForm};
+pub use media::{Item, Viewer};
 #[cfg(feature = "native")]
 pub use native::NativeSigner;
-pub use signers::{Ask, Signed, Signer};
-pub use url::MediaUrl;
 pub use window::{Window, WindowRule};

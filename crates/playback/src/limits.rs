@@ -4,8 +4,8 @@
 /// are found by comparison with all of them, some 2 ns apiece.
 pub const ENTRIES_MAX: usize = 256;
 
-/// Lifetime of a signature when the configuration sets none: a long film with its pauses. A player that asks again later
-/// gets a new one.
+/// Lifetime of a signature when the configuration sets none: a long film with its pauses. A player that asks
+/// again later gets a new one.
 pub const TTL_DEFAULT_SECS: u32 = 4 * 3600;
 
 /// Shortest lifetime: a player needs some seconds between the answer and its first request.

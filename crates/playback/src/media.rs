@@ -73,9 +73,51 @@ pub struct Viewer<'a> {
 
 /// What a signer signs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Media<'a> {
+pub(crate) enum Media<'a> {
     /// A platform's media id.
     Id(&'a str),
     /// A URL on a CDN.
     Url(MediaUrl<'a>),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn item<'a>(content: &'a str, external_id: Option<&'a str>) -> Item<'a> {
+        Item { merchant_id: 1, item_type: "film", content, external_id }
+    }
+
+    #[test]
+    fn where_a_media_id_stands() {
+        let id = |content, external_id| item(content, external_id).media_id(&["media_id", "video_id"]);
+        assert_eq!(id(r#"{"video_id": "v", "media_id": "m"}"#, Some("x")).as_deref(), Ok("m"));
+        assert_eq!(id(r#"{"video_id": 6071234567001}"#, None).as_deref(), Ok("6071234567001"));
+        for content in
+            ["", "text", "[]", "{}", r#"{"video_id": ""}"#, r#"{"video_id": null}"#, r#"{"video_id": {}}"#]
+        {
+            assert_eq!(id(content, Some("x")).as_deref(), Ok("x"), "{content}");
+            assert!(matches!(id(content, None), Err(SignError::NoMedia(_))), "{content}");
+        }
+    }
+
+    #[test]
+    fn ids_that_cannot_stand_in_a_path() {
+        let long = "a".repeat(MEDIA_ID_MAX_BYTES + 1);
+        for id in ["", ".", "..", "a/b", "a b", "a?b", "a%2f", "é", "{media}", &long] {
+            assert!(!is_media_id(id), "{id:?}");
+        }
+        assert!(["a", "nPripu9l", "a-b_c.d", &long[1..]].into_iter().all(is_media_id));
+        assert!(matches!(item("{}", Some("a/b")).media_id(&[""; 0]), Err(SignError::Malformed(_))));
+    }
+
+    #[test]
+    fn where_a_url_stands() {
+        let url = |content| item(content, Some("x")).url(&["url", "src"]).map(Cow::into_owned);
+        let both = r#"{"src": "https://b.example/b", "url": "https://a.example/a"}"#;
+        assert_eq!(url(both).as_deref(), Some("https://a.example/a"));
+        assert_eq!(url(" https://a.example/a\n").as_deref(), Some("https://a.example/a"));
+        assert_eq!(url("a text about https://a.example/a"), None);
+        assert_eq!(url("{}"), None);
+    }
 }

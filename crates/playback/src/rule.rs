@@ -103,8 +103,9 @@ impl UrlRule {
         }
     }
 
-    /// Whether this entry may sign `asked`, a URL that the client names, for an item: it is the item's own URL, or lies in
-    /// its folder if signatures cover folders. A grant for one item must not open another one's media.
+    /// Checks that this entry may sign `asked`, a URL that the client names, for an item: it is the item's own
+    /// URL, or lies in its folder if signatures cover folders. Otherwise a grant for one item would open the
+    /// media of another.
     pub fn check_asked(&self, item: &Item<'_>, asked: MediaUrl<'_>) -> Result<(), SignError> {
         self.check(asked)?;
         if self.any_url {
@@ -155,4 +156,108 @@ impl UrlRule {
 fn names(members: &mut Members, defaults: &[&str]) -> Result<Vec<String>, PlaybackError> {
     let named = members.text("media")?.map(|name| vec![name]);
     Ok(named.unwrap_or_else(|| defaults.iter().map(|name| (*name).to_owned()).collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn rule(members: Value) -> Result<UrlRule, PlaybackError> {
+        UrlRule::read(&mut Members::of("PLAYBACK[0]".to_owned(), members).unwrap())
+    }
+
+    fn films(overrides: Value) -> UrlRule {
+        let mut members = json!({"hosts": ["media.example.com"], "path_prefix": "/films/"});
+        members.as_object_mut().unwrap().extend(overrides.as_object().unwrap().clone());
+        rule(members).unwrap()
+    }
+
+    fn item(content: &str) -> Item<'_> {
+        Item { merchant_id: 1, item_type: "film", content, external_id: Some("7") }
+    }
+
+    fn check(rule: &UrlRule, path: &str) -> Result<(), SignError> {
+        rule.check(MediaUrl::parse(&["https://media.example.com", path].concat()).unwrap())
+    }
+
+    #[test]
+    fn only_hosts_and_paths_of_the_entry() {
+        let folder = films(json!({}));
+        assert_eq!(check(&folder, "/films/7/main.m3u8"), Ok(()));
+        assert!(matches!(check(&folder, "/series/7/main.m3u8"), Err(SignError::Foreign(_))));
+        assert!(matches!(check(&folder, "/filmsx/7/main.m3u8"), Err(SignError::Foreign(_))));
+        assert!(
+            matches!(check(&folder, "/films/main.m3u8"), Err(SignError::Malformed(_))),
+            "it would open all films"
+        );
+        let others =
+            ["MEDIA.example.com", "media.example.com:443", "media.example.com.", "xmedia.example.com"];
+        for host in others {
+            let url = format!("https://{host}/films/7/main.m3u8");
+            assert!(
+                matches!(folder.check(MediaUrl::parse(&url).unwrap()), Err(SignError::Foreign(_))),
+                "{host}"
+            );
+        }
+        let file = films(json!({"covers": "file"}));
+        assert_eq!(check(&file, "/films/main.m3u8"), Ok(()));
+        assert!(matches!(check(&file, "/films/7/"), Err(SignError::Malformed(_))));
+    }
+
+    #[test]
+    fn a_grant_for_one_item_opens_no_other() {
+        let own = r#"{"url": "https://media.example.com/films/7/main.m3u8"}"#;
+        let asked = |rule: &UrlRule, content: &str, path: &str| {
+            let url = ["https://media.example.com", path].concat();
+            rule.check_asked(&item(content), MediaUrl::parse(&url).unwrap()).is_ok()
+        };
+        let (folder, file) = (films(json!({})), films(json!({"covers": "file"})));
+        assert!(
+            asked(&folder, own, "/films/7/main.m3u8") && asked(&folder, own, "/films/7/en/audio.m3u8?x=1")
+        );
+        assert!(!asked(&folder, own, "/films/70/main.m3u8") && !asked(&folder, own, "/films/8/main.m3u8"));
+        assert!(asked(&file, own, "/films/7/main.m3u8") && !asked(&file, own, "/films/7/other.m3u8"));
+        // Without a URL of its own an item has nothing to compare with.
+        assert!(!asked(&folder, "{}", "/films/7/main.m3u8"));
+        let any = films(json!({"any_url": true}));
+        assert!(asked(&any, "{}", "/films/8/main.m3u8") && !asked(&any, "{}", "/series/8/main.m3u8"));
+        // An item's content cannot widen the rule.
+        let foreign = r#"{"url": "https://media.example.com/series/7/main.m3u8"}"#;
+        assert!(!asked(&folder, foreign, "/series/7/main.m3u8"));
+    }
+
+    #[test]
+    fn a_template_takes_the_media_id() {
+        let rule = films(json!({"url": "https://media.example.com/films/{media}/main.m3u8"}));
+        assert_eq!(rule.own(&item("{}")).as_deref(), Ok("https://media.example.com/films/7/main.m3u8"));
+        for url in [
+            "https://media.example.com/films/main.m3u8",
+            "https://other.example/films/{media}/a",
+            "https://media.example.com/films/{media}.m3u8",
+            "https://{media}/films/x/a",
+            "{media}",
+        ] {
+            let members = json!({"hosts": ["media.example.com"], "path_prefix": "/films/", "url": url});
+            assert_eq!(rule_field(members), "PLAYBACK[0].url", "{url}");
+        }
+    }
+
+    fn rule_field(members: Value) -> String {
+        rule(members).unwrap_err().field
+    }
+
+    #[test]
+    fn invalid_members_are_named() {
+        assert_eq!(rule_field(json!({})), "PLAYBACK[0].hosts");
+        for host in ["", "https://a.example", "A.example", "a.example/x", "*"] {
+            assert_eq!(rule_field(json!({"hosts": [host]})), "PLAYBACK[0].hosts", "{host}");
+        }
+        for prefix in ["films/", "/films", "//", "/a*/", "/a~/"] {
+            let members = json!({"hosts": ["a.example"], "path_prefix": prefix});
+            assert_eq!(rule_field(members), "PLAYBACK[0].path_prefix", "{prefix}");
+        }
+        assert_eq!(rule_field(json!({"hosts": ["a.example"], "covers": "all"})), "PLAYBACK[0].covers");
+    }
 }

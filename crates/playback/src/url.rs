@@ -6,12 +6,11 @@ use crate::{error::SignError, limits::URL_MAX_BYTES};
 
 /// A URL of media that an entry may sign: `https` (or `http` on this machine), a plain path, perhaps a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MediaUrl<'a> {
+pub(crate) struct MediaUrl<'a> {
     text: &'a str,
     scheme: &'a str,
     authority: &'a str,
     path: &'a str,
-    query: &'a str,
 }
 
 impl<'a> MediaUrl<'a> {
@@ -19,9 +18,6 @@ impl<'a> MediaUrl<'a> {
     ///
     /// Paths that two servers may read in two ways are refused: `..`, `//`, `\`, encoded slashes and dots, and the
     /// characters that are wildcards or delimiters in signed policies (`*`, `!`, `~`, `|`).
-    ///
-    /// # Errors
-    /// The URL is malformed.
     pub fn parse(text: &'a str) -> Result<Self, SignError> {
         let malformed = |problem| SignError::Malformed(problem);
         if text.len() > URL_MAX_BYTES {
@@ -49,50 +45,38 @@ impl<'a> MediaUrl<'a> {
         if query.bytes().any(|byte| matches!(byte, b'*' | b'?' | b'\'' | b'|' | b'`')) {
             return Err(malformed("the URL's query has unusual characters"));
         }
-        Ok(Self { text, scheme, authority, path, query })
+        Ok(Self { text, scheme, authority, path })
     }
 
     /// The whole URL.
-    #[must_use]
     pub const fn text(self) -> &'a str {
         self.text
     }
 
     /// Host, and port if the URL has one, as written.
-    #[must_use]
     pub const fn authority(self) -> &'a str {
         self.authority
     }
 
     /// The path, from its first slash on.
-    #[must_use]
     pub const fn path(self) -> &'a str {
         self.path
     }
 
     /// The path up to and including its last slash.
-    #[must_use]
     pub fn folder(self) -> &'a str {
         self.path.rfind('/').and_then(|slash| self.path.get(..=slash)).unwrap_or("/")
     }
 
     /// The URL up to the end of its folder.
-    #[must_use]
     pub fn folder_url(self) -> String {
         [self.scheme, "://", self.authority, self.folder()].concat()
     }
 
     /// The URL with parameters behind those that it has.
-    #[must_use]
     pub fn with_query(self, parameters: &str) -> String {
         let separator = if self.text.contains('?') { "&" } else { "?" };
         [self.text, separator, parameters].concat()
-    }
-
-    /// Whether a query follows the path.
-    #[must_use]
-    pub const fn has_query(self) -> bool {
-        !self.query.is_empty()
     }
 }
 
@@ -115,4 +99,41 @@ pub(crate) fn is_host(text: &str) -> bool {
         byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'.' | b':' | b'[' | b']')
     };
     !text.is_empty() && text.bytes().all(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts() {
+        let url = MediaUrl::parse("https://media.example.com:8443/a/b%20c/main.m3u8?x=1").unwrap();
+        assert_eq!((url.authority(), url.path()), ("media.example.com:8443", "/a/b%20c/main.m3u8"));
+        assert_eq!(url.folder(), "/a/b%20c/");
+        assert_eq!(url.folder_url(), "https://media.example.com:8443/a/b%20c/");
+        assert_eq!(url.with_query("y=2"), "https://media.example.com:8443/a/b%20c/main.m3u8?x=1&y=2");
+        let bare = MediaUrl::parse("http://127.0.0.1:8789/main.m3u8").unwrap();
+        assert_eq!(
+            (bare.folder(), bare.with_query("y=2")),
+            ("/", "http://127.0.0.1:8789/main.m3u8?y=2".to_owned())
+        );
+    }
+
+    #[test]
+    fn urls_that_two_servers_may_read_in_two_ways() {
+        let host = "https://media.example.com";
+        let paths = "/a/../b /a/.. /./a /. //a /a//b /a%2fb /a%2F..%2Fb /%2e%2e/a /a%5cb /a\\b /a% /a%4 /a%zz /a%252e \
+                     /a%00 /é /a* /a!b /a~b /a|b /a#b /a?x=* /a?x=? /a?x=' /a@b /a\"b /a<b ?x=/";
+        for path in paths.split(' ').chain(["", "/a b", "/a\nb"]) {
+            let url = [host, path].concat();
+            assert!(matches!(MediaUrl::parse(&url), Err(SignError::Malformed(_))), "{url:?}");
+        }
+        let others = "media.example.com/a http://media.example.com/a ftp://media.example.com/a https:///a \
+                      //media.example.com/a https://a@media.example.com/a javascript:x";
+        for url in others.split(' ') {
+            assert!(matches!(MediaUrl::parse(url), Err(SignError::Malformed(_))), "{url:?}");
+        }
+        let long = format!("{host}/{}", "a".repeat(URL_MAX_BYTES));
+        assert!(matches!(MediaUrl::parse(&long), Err(SignError::Malformed(_))));
+    }
 }

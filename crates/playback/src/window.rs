@@ -78,3 +78,52 @@ impl Window {
         self.same_until
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn rules() -> impl Strategy<Value = WindowRule> {
+        (1..1_000_000_u32, 0..4_000_u32, 0..400_u32)
+            .prop_map(|(ttl_secs, round_secs, leeway_secs)| WindowRule { ttl_secs, round_secs, leeway_secs })
+    }
+
+    proptest! {
+        #[test]
+        fn never_beyond_the_grant(now in any::<i64>(), ends_at in any::<i64>(), rule in rules()) {
+            match Window::new(now, ends_at, rule) {
+                None => prop_assert!(ends_at <= now || now > i64::MAX - 1_000_000),
+                Some(window) => {
+                    prop_assert!(now < window.expires_at() && window.expires_at() <= ends_at);
+                    prop_assert!(window.same_until() <= window.expires_at());
+                }
+            }
+        }
+
+        #[test]
+        fn as_long_as_configured(now in 0..i64::from(u32::MAX), rule in rules()) {
+            let window = Window::new(now, i64::MAX, rule).unwrap();
+            let (ttl, round) = (i64::from(rule.ttl_secs), i64::from(rule.round_secs.max(1)));
+            prop_assert!((now + ttl..now + ttl + round).contains(&window.expires_at()));
+            prop_assert_eq!(window.expires_at() % round, 0);
+            let begun = window.not_before() + i64::from(rule.leeway_secs);
+            prop_assert!(window.not_before() == 0 || (now - round < begun && begun <= now));
+        }
+
+        #[test]
+        fn the_same_until_it_is_not(
+            now in 0..i64::from(u32::MAX),
+            left in 1..2_000_000_i64,
+            rule in rules(),
+            part in 0.0..1.0_f64,
+        ) {
+            let window = Window::new(now, now + left, rule).unwrap();
+            prop_assert!(now < window.same_until());
+            // Any moment in between has the same window.
+            let between = now + ((window.same_until() - now) as f64 * part) as i64;
+            prop_assert_eq!(Window::new(between, now + left, rule), Some(window));
+        }
+    }
+}

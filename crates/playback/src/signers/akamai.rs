@@ -32,6 +32,10 @@ impl Akamai {
 impl Signer for Akamai {
     fn sign(&self, ask: &Ask<'_>, _platform: &dyn PlatformSigner) -> Result<Signed, SignError> {
         let url = ask.url()?;
+        // The edge server decodes the token's parameter, and compares the rest with the encoded path.
+        if url.folder().contains(['%', '+']) {
+            return Err(SignError::Malformed("Akamai tokens cannot name a path with % or +"));
+        }
         let mut fields = Vec::with_capacity(5);
         fields.extend(self.bind.address(&ask.viewer)?.map(|address| format!("ip={address}")));
         fields.push(format!("st={}", ask.window.not_before()));

@@ -9,29 +9,26 @@ pub(crate) mod hmac_url;
 pub(crate) mod jw;
 mod jwt;
 pub(crate) mod mux;
+#[cfg(test)]
+mod tests;
 
-use std::fmt;
+use std::{fmt, net::IpAddr};
 
 use crate::{
-    error::SignError,
+    error::{PlaybackError, SignError},
     media::{Media, Viewer},
+    members::Members,
     ports::{PlatformError, PlatformSigner},
     url::MediaUrl,
     window::Window,
 };
 
 /// Signs proofs that a CDN, a video platform or a DRM server accepts.
-pub trait Signer: fmt::Debug {
-    /// Signs what opens `ask.media` within `ask.window`.
-    ///
-    /// # Errors
-    /// The signature cannot be bound to the viewer as configured, or the platform fails.
+pub(crate) trait Signer: fmt::Debug {
+    /// Signs what opens `ask.media` within `ask.window`, or says that it cannot be bound to the viewer as configured.
     fn sign(&self, ask: &Ask<'_>, platform: &dyn PlatformSigner) -> Result<Signed, SignError>;
 
     /// Imports the key now, to find out whether the platform takes it.
-    ///
-    /// # Errors
-    /// The platform refuses the key.
     fn check_key(&self, platform: &dyn PlatformSigner) -> Result<(), PlatformError> {
         let _ = platform;
         Ok(())
@@ -40,7 +37,7 @@ pub trait Signer: fmt::Debug {
 
 /// What a signer is asked to sign.
 #[derive(Clone, Copy, Debug)]
-pub struct Ask<'a> {
+pub(crate) struct Ask<'a> {
     /// The media id or URL.
     pub media: Media<'a>,
     /// When the signature is valid.
@@ -69,7 +66,7 @@ impl<'a> Ask<'a> {
 
 /// What a signer answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Signed {
+pub(crate) struct Signed {
     /// The URL to play, with the proof in it. `None` if the signer does not know the platform's URL.
     pub url: Option<String>,
     /// The proof by itself. For URL signers: the parameters, without `?`, or the value of the token's parameter.
@@ -85,10 +82,7 @@ pub(crate) struct Bindings {
 
 impl Bindings {
     /// Reads `bind`, a list of `supported` names.
-    pub fn read(
-        members: &mut crate::members::Members,
-        supported: &[&str],
-    ) -> Result<Self, crate::error::PlaybackError> {
+    pub fn read(members: &mut Members, supported: &[&str]) -> Result<Self, PlaybackError> {
         let names = members.texts("bind")?.unwrap_or_default();
         if names.iter().any(|name| !supported.contains(&name.as_str())) {
             return Err(members.wrong("bind", format!("expected some of {}", supported.join(", "))));
@@ -110,11 +104,11 @@ impl Bindings {
     }
 
     /// The viewer's address, if signatures are bound to it.
-    pub fn address(self, viewer: &Viewer<'_>) -> Result<Option<std::net::IpAddr>, SignError> {
+    pub fn address(self, viewer: &Viewer<'_>) -> Result<Option<IpAddr>, SignError> {
         if !self.address {
             return Ok(None);
         }
-        let known = viewer.address.and_then(|text| text.parse::<std::net::IpAddr>().ok());
+        let known = viewer.address.and_then(|text| text.parse::<IpAddr>().ok());
         known.filter(|address| !address.is_unspecified()).map(Some).ok_or(SignError::Unbound("address"))
     }
 }
