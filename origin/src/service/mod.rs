@@ -101,6 +101,7 @@ impl Engine {
 
     /// Answers a request. The reply has all of its headers.
     pub fn answer(&mut self, incoming: &Incoming) -> Delivery {
+        self.edge.begin();
         let outcome = self.outcome(incoming).unwrap_or_else(|refused| {
             if let Refused::Db(error) = &refused {
                 event::log(Event::Database(error));
