@@ -1,7 +1,7 @@
 //! Log events of the origin, and their one writer: a JSON object per line on standard error.
 //!
 //! Text of clients is part of some events. It is written as JSON text, so that it cannot begin a line of its own. No
-//! event has a token, a secret or a user name. docs/origin.md describes `sign_in` and `token_theft`.
+//! event has a token, a secret or a user name, except `password_token` in development. docs/origin.md describes `sign_in` and `token_theft`.
 
 use std::{fmt, net::IpAddr};
 
@@ -49,6 +49,15 @@ pub enum Event<'a> {
         /// The id of the request, which a reply by the service has.
         request_id: Option<&'a str>,
     },
+    /// `password_token`: a token for a new password was made. It is a secret, shown for development only.
+    PasswordToken {
+        /// The account, by its row.
+        account: i64,
+        /// The token.
+        token: &'a str,
+        /// The id of the request.
+        request_id: &'a str,
+    },
     /// `token_theft`: a used refresh token or code came back, and its session has ended.
     TokenTheft {
         /// `refresh_token` or `authorization_code`.
@@ -91,6 +100,9 @@ impl Event<'_> {
                 }
                 line
             }
+            Self::PasswordToken { account, token, request_id } => json!({
+                "event": "password_token", "account": account, "token": token, "request_id": request_id,
+            }),
             Self::TokenTheft { what, client_id, account, program, signed_in_at, via } => json!({
                 "event": "token_theft", "level": "warning", "what": what, "client": client_id,
                 "account": account, "program": program, "signed_in_at": signed_in_at,
@@ -144,6 +156,10 @@ mod tests {
                     request_id: None,
                 },
                 r#"{"address":"203.0.113.9","client":"c","event":"sign_in","grant":"password","outcome":"refused","user":"b5fc85e55755f9e0"}"#,
+            ),
+            (
+                Event::PasswordToken { account: 7, token: "t", request_id: "r-1" },
+                r#"{"account":7,"event":"password_token","request_id":"r-1","token":"t"}"#,
             ),
             (
                 Event::TokenTheft {

@@ -9,10 +9,12 @@
 //! | --- | --- |
 //! | [`server`] | HTTP, connections, queues: the only room that knows the protocol |
 //! | [`service`] | from a request to its answer: reads, writes, the feed, health |
+//! | [`client`] | accounts, sessions, lists of media, purchases: what a whole client asks for beside the edge's API |
 //! | [`tokens`] | sign-in, OAuth 2, refresh tokens, signing keys |
 //! | [`state`] | what all threads share: the lock of writes, counts, limits |
 //! | [`event`], [`request`] | log lines; a request as it was read |
 //! | [`guessing`] | delays after wrong passwords |
+//! | [`target`] | the paths that the origin serves: the shared contract's and its own |
 //! | [`settings`], [`quota`] | configuration; what each merchant may write and store |
 //! | [`wire`] | bodies that clients send, errors that they get |
 //! | [`db`] | tables, change log, audit trail, import, export |
@@ -32,11 +34,14 @@
 //! | the grace of a used refresh token, and its theft | `tokens::refresh` |
 //! | which roles a sign-in has by which client | `tokens::identity` |
 //! | rotated and revoked signing keys; revoked tokens | [`tokens::keys`]; [`db::revoked`], `service::revocation` |
+//! | the routes of a whole client | [`client::table`] |
+//! | sessions that end: sign-out, new passwords | [`db::sessions`] |
 //! | the change feed, and when its reader has to export | [`db::changes`] |
 //! | what the audit trail keeps, and for how long | [`db::audit`] |
 //!
 //! Reads are answered by the edge's own code, from the database as it is at that moment ([`service::reads`]).
 
+pub mod client;
 pub mod clock;
 pub mod db;
 pub mod event;
@@ -49,6 +54,7 @@ pub mod server;
 pub mod service;
 pub mod settings;
 pub mod state;
+pub mod target;
 pub mod text;
 pub mod tokens;
 pub mod wire;

@@ -23,6 +23,12 @@ pub const SIGN_IN_MAX_FIELDS: usize = 32;
 /// How long a client may take to send a body.
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Longest body of a request for a viewer's own data. The longest is a profile with its metadata.
+pub const CLIENT_MAX_BYTES: usize = 32 * 1024;
+
+/// Most fields of such a body. An app's registration form has some ten.
+pub const CLIENT_MAX_FIELDS: usize = 128;
+
 /// Most fields of a form, so that a small body cannot become a large tree.
 pub const FORM_MAX_FIELDS: usize = 20_000;
 
@@ -34,6 +40,40 @@ pub const TEXT_MAX_BYTES: usize = 2_000;
 
 /// Longest `content` and metadata value.
 pub const CONTENT_MAX_BYTES: usize = 64 * 1024;
+
+/// Longest full name, e-mail address (RFC 5321 §4.5.3.1.3 has 256) and referrer of an account.
+pub const NAME_MAX_BYTES: usize = 512;
+
+/// Longest metadata of an account, as JSON. Apps keep the answers to their own questions there, some 2 KB.
+pub const METADATA_MAX_BYTES: usize = 16 * 1024;
+
+/// Longest media id. Those of JW have 8 characters, a UUID has 36.
+pub const MEDIA_ID_MAX_BYTES: usize = 128;
+
+/// Most favourites of a customer. An app shows some dozens; one answer has them all.
+pub const FAVORITES_MAX: usize = 1_000;
+
+/// Most media in a customer's watch history; the ones that were watched longest ago make room.
+pub const WATCH_HISTORY_MAX: usize = 1_000;
+
+/// The progress from which a medium counts as watched. ott-web-app offers to continue below the same part.
+pub const WATCHED_FROM: f64 = 0.95;
+
+/// Subscriptions on a page by default, as the SDK asks for them.
+pub const SUBSCRIPTIONS_PAGE: usize = 15;
+
+/// Most subscriptions on a page.
+pub const SUBSCRIPTIONS_PAGE_MAX: usize = 100;
+
+/// Most payments in an answer, the newest: a viewer who bought something every day for a year has fewer.
+pub const PAYMENTS_MAX: usize = 500;
+
+/// How long a token for a new password is good: an hour, for people who read their mail later.
+pub const PASSWORD_TOKEN_SECS: i64 = 3_600;
+
+/// Most such tokens of an account at the same time: a stranger who asks again and again must not make the one in the
+/// owner's mailbox worthless at once.
+pub const PASSWORD_TOKENS_MAX: u32 = 5;
 
 /// Most fees in one bulk change, members in one change of a package, and entries of metadata.
 pub const LIST_MAX: usize = 1_000;
@@ -73,6 +113,13 @@ pub const PASSWORD_WORKERS: usize = 1;
 /// Threads that refresh tokens, redeem codes and show the sign-in page. They write, and only one thread
 /// writes at a time.
 pub const TOKEN_WORKERS: usize = 1;
+
+/// Threads that answer viewers about their own data. Those that write wait for the lock of writes.
+pub const ACCOUNT_WORKERS: usize = 2;
+
+/// Threads that register viewers, and check or change passwords of signed-in ones. Registrations of strangers then do
+/// not delay sign-ins.
+pub const ACCOUNT_PASSWORD_WORKERS: usize = 1;
 
 /// Threads that answer small public documents: keys, discovery, health, preflights, 404.
 pub const DOCUMENT_WORKERS: usize = 1;

@@ -2,7 +2,7 @@
 
 use admit::api::reply::Request;
 
-use crate::{db::audit::Via, wire::Payload};
+use crate::{db::audit::Via, guessing::Source, wire::Payload};
 
 /// A request as the service sees it: its body is read, its headers are picked out, and its sender is known.
 #[derive(Clone, Debug, Default)]
@@ -25,6 +25,8 @@ pub struct Incoming {
     pub ip_address: String,
     /// The viewer's country code, as far as the server believes it.
     pub country: String,
+    /// Where guesses at passwords are counted.
+    pub from: Source,
     /// Whether the sender proved to be the edge, by its secret.
     pub is_edge: bool,
     /// Identifies the request in logs, in the answer and in the audit trail.

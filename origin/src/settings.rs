@@ -27,6 +27,9 @@ pub struct Settings {
     pub namespace: String,
     /// Lifetime of an access token.
     pub access_ttl_secs: i64,
+    /// Lifetime of an access token that a viewer gets at the routes of the older SDKs, which never refresh; at least
+    /// [`access_ttl_secs`](Self::access_ttl_secs).
+    pub sdk_access_ttl_secs: i64,
     /// Lifetime of a refresh token.
     pub refresh_ttl_secs: i64,
     /// How long after a sign-in its tokens can be refreshed.
@@ -34,6 +37,10 @@ pub struct Settings {
     /// Whether `POST /accounts/authenticate` accepts passwords from any app. RFC 9700 §2.4 forbids it; older
     /// SDKs have no other way.
     pub allows_password_grant: bool,
+    /// Whether viewers may register themselves.
+    pub allows_registration: bool,
+    /// Whether the log shows tokens that set a new password: for development, because no mail is sent.
+    pub logs_password_tokens: bool,
     /// The bounds of the change log.
     pub keep_changes: changes::LogBounds,
     /// The bounds of the audit trail.
@@ -75,9 +82,12 @@ impl Settings {
             audience: "admit".to_owned(),
             namespace: "vendor".to_owned(),
             access_ttl_secs: 3_600,
+            sdk_access_ttl_secs: 0,
             refresh_ttl_secs: 30 * 86_400,
             session_ttl_secs: SESSION_SECS_DEFAULT,
             allows_password_grant: false,
+            allows_registration: false,
+            logs_password_tokens: false,
             keep_changes: changes::LogBounds {
                 changes: KEEP_CHANGES_DEFAULT,
                 bytes: KEEP_CHANGE_BYTES_DEFAULT,

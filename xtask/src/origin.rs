@@ -154,6 +154,9 @@ pub fn start<'a>(
                 command.envs(origin.edge_secret.as_ref().map(|secret| ("ORIGIN_SECRET", secret)));
                 // Sign-in as the older SDKs do it is tried here, too.
                 command.arg("--allow-password-grant");
+                // A whole client: registration, and tokens as long as the vendor's for apps that never refresh.
+                command.args(["--allow-registration", "--log-password-tokens"]);
+                command.args(["--sdk-access-ttl-secs", "2592000"]);
                 Ok(())
             })?;
         fs::write(dir.join(PID_FILE), process.id().to_string())?;

@@ -3,7 +3,11 @@
 use std::io::Read as _;
 
 use anyhow::{Context, Result, anyhow, bail};
-use origin::{clock::Clock, db::records, tokens::password};
+use origin::{
+    clock::Clock,
+    db::{records, sessions},
+    tokens::password,
+};
 use rusqlite::{TransactionBehavior, params};
 
 use super::shared::{Database, customer_name, record};
@@ -70,9 +74,10 @@ impl AccountCommand {
         let role = if customer_key.is_some() { "consumer" } else { "merchant" };
         let sql =
             "INSERT INTO accounts (merchant_id, username, password_hash, role, customer_key, uuid, full_name,
-                   created_at, is_tester) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+                   created_at, updated_at, is_tester) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?9)
                    ON CONFLICT (merchant_id, username)
-                   DO UPDATE SET password_hash = excluded.password_hash, is_tester = excluded.is_tester
+                   DO UPDATE SET password_hash = excluded.password_hash, is_tester = excluded.is_tester,
+                   updated_at = excluded.updated_at
                    WHERE role = excluded.role AND customer_key IS excluded.customer_key";
         let uuid = uuid::Uuid::new_v4().to_string();
         let now = Clock::system().now();
@@ -91,16 +96,10 @@ impl AccountCommand {
         if transaction.execute(sql, values).context("the account cannot be stored")? == 0 {
             bail!("the user name is taken by another account");
         }
-        // A new password may be set because someone else knew the old one, so all sign-ins end.
-        for table in ["refresh_tokens", "authorization_codes"] {
-            let sql = format!(
-                "DELETE FROM {table} WHERE account_id =
-                 (SELECT id FROM accounts WHERE merchant_id = ?1 AND username = ?2)"
-            );
-            transaction.execute(&sql, params![args.merchant, args.username])?;
-        }
         let sql = "SELECT id FROM accounts WHERE merchant_id = ?1 AND username = ?2";
         let id: i64 = transaction.query_row(sql, params![args.merchant, args.username], |row| row.get(0))?;
+        // A new password may be set because a stranger knew the old one, so all sign-ins end.
+        sessions::end_all_of(&transaction, id, None)?;
         let object = format!("account:{id} role={role} tester={}", args.tester);
         record(&transaction, args.merchant, "account.set", object, now)?;
         transaction.commit()?;

@@ -7,6 +7,7 @@ use origin::{
         audit::{self, Actor, Deed, DeedOutcome},
         records,
         revoked::{self, Tokens},
+        sessions,
     },
 };
 use rusqlite::{Connection, TransactionBehavior};
@@ -49,11 +50,11 @@ fn end_sessions_of(transaction: &Connection, name: &str, now: i64) -> Result<()>
     let key = key.ok_or_else(|| anyhow!("unknown customer {name}"))?;
     let customer = records::customer(transaction, key)?.ok_or_else(|| anyhow!("unknown customer {name}"))?;
     revoked::revoke(transaction, Tokens::Subject { namespace: Some(namespace), subject }, now)?;
-    for table in ["refresh_tokens", "authorization_codes"] {
-        let sql = format!(
-            "DELETE FROM {table} WHERE account_id IN (SELECT id FROM accounts WHERE customer_key = ?1)"
-        );
-        transaction.execute(&sql, [key])?;
+    let sql = "SELECT id FROM accounts WHERE customer_key = ?1";
+    let accounts: Vec<i64> =
+        transaction.prepare(sql)?.query_map([key], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    for account in accounts {
+        sessions::end_all_of(transaction, account, None)?;
     }
     let deed = Deed {
         customer_id: Some(customer.id),

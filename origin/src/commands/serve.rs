@@ -55,6 +55,10 @@ pub struct Args {
     /// Seconds that an access token lives
     #[arg(long, value_name = "N", default_value_t = 3_600, value_parser = clap::value_parser!(i64).range(60..=2_592_000))]
     access_ttl_secs: i64,
+    /// Seconds that an access token lives that a viewer gets by POST /accounts/authenticate or by registering: apps
+    /// with older SDKs never refresh [default: as --access-ttl-secs]
+    #[arg(long, value_name = "N", env = "ORIGIN_SDK_ACCESS_TTL_SECS", value_parser = clap::value_parser!(i64).range(60..=2_592_000))]
+    sdk_access_ttl_secs: Option<i64>,
     /// Seconds that a refresh token lives
     #[arg(long, value_name = "N", default_value_t = 2_592_000, value_parser = clap::value_parser!(i64).range(60..=31_536_000))]
     refresh_ttl_secs: i64,
@@ -64,6 +68,12 @@ pub struct Args {
     /// Accept passwords from apps at POST /accounts/authenticate, as older SDKs send them
     #[arg(long, env = "ORIGIN_ALLOW_PASSWORD_GRANT", value_parser = switch)]
     allow_password_grant: bool,
+    /// Let viewers register themselves at POST /accounts
+    #[arg(long, env = "ORIGIN_ALLOW_REGISTRATION", value_parser = switch)]
+    allow_registration: bool,
+    /// Write tokens that set a new password to the log: for development, because no mail is sent
+    #[arg(long, env = "ORIGIN_LOG_PASSWORD_TOKENS", value_parser = switch)]
+    log_password_tokens: bool,
     /// Changes that the change log keeps
     #[arg(long, value_name = "N", default_value_t = KEEP_CHANGES_DEFAULT)]
     keep_changes: u64,
@@ -186,6 +196,9 @@ pub fn run(args: &Args) -> Result<()> {
         settings.audience.clone_from(&args.audience);
         settings.namespace.clone_from(&args.namespace);
         settings.access_ttl_secs = args.access_ttl_secs;
+        settings.sdk_access_ttl_secs = args.sdk_access_ttl_secs.unwrap_or(args.access_ttl_secs);
+        settings.allows_registration = args.allow_registration;
+        settings.logs_password_tokens = args.log_password_tokens;
         settings.refresh_ttl_secs = args.refresh_ttl_secs;
         settings.session_ttl_secs = args.session_ttl_secs;
         settings.allows_password_grant = args.allow_password_grant;

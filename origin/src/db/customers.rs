@@ -1,5 +1,4 @@
-//! Adds and removes customers. The API has no route for that: an operator or a sign-up service uses the
-//! command.
+//! Adds and removes customers, for the commands of an operator and for viewers who register and erase themselves.
 
 use admit::{
     limits::CUSTOMER_MAX_BYTES,
@@ -71,10 +70,25 @@ pub fn add(
         accesses: Vec::new(),
         licenses: Vec::new(),
     };
-    store::insert_customer(&transaction, &customer, now)?;
-    log(&transaction, "customer.add", &customer, now)?;
+    insert(&transaction, &customer, &Actor::command(merchant_id), now)?;
     transaction.commit().map_err(DbError::from)?;
     Ok(customer)
+}
+
+/// Adds a customer as one change of `actor`; returns the key of the row and the `seq`. The caller commits the
+/// transaction.
+///
+/// # Errors
+/// If the database refuses it.
+pub fn insert(
+    transaction: &Transaction<'_>,
+    customer: &Customer,
+    actor: &Actor,
+    now: UnixSecs,
+) -> Result<(i64, u64), DbError> {
+    let key = store::insert_customer(transaction, customer, now)?;
+    let seq = log(transaction, "customer.add", std::slice::from_ref(customer), actor, now)?;
+    Ok((key, seq))
 }
 
 /// Removes a customer with all accesses, licences and the account, as one change, and refuses the customer's
@@ -93,27 +107,48 @@ pub fn remove(
     let Some(customer) = key.map(|key| records::customer(&transaction, key)).transpose()?.flatten() else {
         return Ok(false);
     };
-    let sql = "DELETE FROM customers WHERE namespace = ?1 AND subject = ?2";
-    transaction.execute(sql, params![namespace, subject])?;
-    revoked::revoke(&transaction, Tokens::Subject { namespace: Some(namespace), subject }, now)?;
-    log(&transaction, "customer.remove", &customer, now)?;
+    erase(&transaction, std::slice::from_ref(&customer), &Actor::command(customer.merchant_id), now)?;
     transaction.commit()?;
     Ok(true)
 }
 
-/// Logs the change and records it in the audit trail, by number: the trail outlives the customer.
+/// Removes rows of one customer with all accesses, licences and lists, the account and its sessions, as one change of
+/// `actor`, and refuses the rows' tokens from now on. Returns the `seq`. The caller commits the transaction.
+///
+/// # Errors
+/// If the database cannot be written.
+pub fn erase(
+    transaction: &Transaction<'_>,
+    rows: &[Customer],
+    actor: &Actor,
+    now: UnixSecs,
+) -> Result<u64, DbError> {
+    for Customer { namespace, subject, .. } in rows {
+        let sql = "DELETE FROM customers WHERE namespace = ?1 AND subject = ?2";
+        transaction.execute(sql, params![namespace, subject])?;
+        revoked::revoke(transaction, Tokens::Subject { namespace: Some(namespace), subject }, now)?;
+    }
+    log(transaction, "customer.remove", rows, actor, now)
+}
+
+/// Logs the change of a customer's rows and records it in the audit trail, by number: the trail outlives the customer.
 fn log(
     transaction: &Transaction<'_>,
     action: &'static str,
-    customer: &Customer,
+    rows: &[Customer],
+    actor: &Actor,
     now: UnixSecs,
-) -> Result<(), DbError> {
+) -> Result<u64, DbError> {
     let mut change = PendingChange::default();
-    let Customer { namespace, subject, id, merchant_id, .. } = customer;
-    change.touch(Ref::Customer { namespace: namespace.clone(), subject: subject.clone() });
+    for Customer { namespace, subject, .. } in rows {
+        change.touch(Ref::Customer { namespace: namespace.clone(), subject: subject.clone() });
+    }
     let seq = change.log(transaction, now)?;
-    let deed = Deed { customer_id: Some(*id), ..Deed::new(action, format!("customer:{id}")) };
-    audit::record(transaction, &Actor::command(*merchant_id), &deed, &DeedOutcome::Done(Some(seq)), now)
+    let id = rows.first().map(|customer| customer.id);
+    let object = id.map_or_else(String::new, |id| format!("customer:{id}"));
+    let deed = Deed { customer_id: id, ..Deed::new(action, object) };
+    audit::record(transaction, actor, &deed, &DeedOutcome::Done(Some(seq)), now)?;
+    Ok(seq)
 }
 
 fn is_name(text: &str) -> bool {

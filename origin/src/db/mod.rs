@@ -1,5 +1,6 @@
 //! The database: one SQLite file with a write-ahead log, so that readers do not wait for the writer.
 
+pub mod accounts;
 pub mod audit;
 pub mod changes;
 pub mod customers;
@@ -8,6 +9,7 @@ pub mod import;
 pub mod numbers;
 pub mod records;
 pub mod revoked;
+pub mod sessions;
 pub mod store;
 #[cfg(test)]
 mod tests;
@@ -30,6 +32,7 @@ static MIGRATIONS: LazyLock<Migrations<'static>> = LazyLock::new(|| {
         M::up(include_str!("../../migrations/05-who-may-sign-in.sql")),
         M::up(include_str!("../../migrations/07-sign-ins.sql")),
         M::up(include_str!("../../migrations/08-books.sql")),
+        M::up(include_str!("../../migrations/09-clients.sql")),
     ])
 });
 

@@ -302,6 +302,26 @@ pub fn customer_of_item(
     Ok(Some(Customer { accesses, ..customer }))
 }
 
+/// A merchant's customers with this number: one person, once for each issuer, with the keys of their rows.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn customers(
+    connection: &Connection,
+    merchant_id: i64,
+    id: i64,
+) -> Result<Vec<(i64, Customer)>, DbError> {
+    let sql = "SELECT key FROM customers WHERE merchant_id = ?1 AND id = ?2 ORDER BY key";
+    let mut statement = connection.prepare_cached(sql)?;
+    let keys: Vec<i64> =
+        statement.query_map(params![merchant_id, id], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    let mut customers = Vec::with_capacity(keys.len());
+    for key in keys {
+        customers.extend(customer(connection, key)?.map(|customer| (key, customer)));
+    }
+    Ok(customers)
+}
+
 /// Loads a customer with licences, without accesses.
 ///
 /// # Errors

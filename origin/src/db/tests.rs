@@ -132,6 +132,33 @@ fn a_database_of_an_earlier_version_is_counted_for_quotas() {
     assert_eq!(changes::after(&connection, 3, 9, 9_999).unwrap(), changes::Feed::Lines(format!("{gone}\n")));
 }
 
+/// People who are signed in stay signed in, and their accounts keep what they had.
+#[test]
+fn sessions_of_earlier_versions_go_on() {
+    let mut connection = Connection::open_in_memory().unwrap();
+    MIGRATIONS.to_version(&mut connection, 7).unwrap();
+    connection
+        .execute_batch(
+            "INSERT INTO merchants VALUES (1, 'u', 'm');
+             INSERT INTO customers VALUES (1, 'n', 's', 9, 'u', 1);
+             INSERT INTO accounts (id, merchant_id, username, password_hash, role, customer_key, uuid, full_name,
+                 created_at) VALUES (4, 1, 'ada@example.com', '', 'consumer', 1, 'a', 'Ada', 50);
+             INSERT INTO machines VALUES ('shop', 1, x'00', 0, '', 0);
+             INSERT INTO refresh_tokens (hash, family, client_id, account_id, machine, scope, expires_at, used_at,
+                 signed_in_at) VALUES (x'01', 'f', 'c', 4, NULL, '', 100, 60, 10),
+                 (x'02', 'f', 'c', 4, NULL, '', 200, NULL, 10), (x'03', 'p', 'shop', NULL, 'shop', '', 300, NULL, 20);",
+        )
+        .unwrap();
+    MIGRATIONS.to_latest(&mut connection).unwrap();
+    let sql = "SELECT id, account_id, signed_in_at, expires_at FROM sessions";
+    let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
+    let sessions: (String, i64, i64, i64) = connection.query_row(sql, [], row).unwrap();
+    assert_eq!(sessions, ("f".to_owned(), 4, 10, 200), "one for the account, none for the program");
+    let account = accounts::load(&connection, 4).unwrap().unwrap();
+    assert_eq!((account.updated_at, account.profile.full_name.as_str(), account.number()), (50, "Ada", 9));
+    assert_eq!(account.json()["metadata"], serde_json::json!({}));
+}
+
 /// The migration must not read the items once per merchant.
 #[test]
 fn migrating_to_quotas_takes_steps_in_proportion_to_the_records() {

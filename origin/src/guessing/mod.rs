@@ -54,6 +54,13 @@ pub enum Source {
     Shared(IpAddr),
 }
 
+impl Default for Source {
+    /// An unknown sender, who may be any number of viewers.
+    fn default() -> Self {
+        Self::Shared(IpAddr::from([0, 0, 0, 0]))
+    }
+}
+
 impl Source {
     /// The network that is counted: a /64 of IPv6, since a household has 2^64 addresses, or one address of
     /// IPv4.

@@ -3,17 +3,18 @@
 
 use std::sync::Arc;
 
-use admit::api::contract::{Auth, Kind, Route, Server};
+use admit::api::contract::{Auth, Kind};
 use anyhow::Result;
 
 use super::pool::Pool;
 use crate::{
     limits::{
-        CHECK_WORKERS, DOCUMENT_WORKERS, FEED_WORKERS, PASSWORD_QUEUE_MAX, PASSWORD_WORKERS, QUEUE_MAX,
-        READ_WORKERS, TOKEN_WORKERS, WRITE_WORKERS,
+        ACCOUNT_PASSWORD_WORKERS, ACCOUNT_WORKERS, CHECK_WORKERS, DOCUMENT_WORKERS, FEED_WORKERS,
+        PASSWORD_QUEUE_MAX, PASSWORD_WORKERS, QUEUE_MAX, READ_WORKERS, TOKEN_WORKERS, WRITE_WORKERS,
     },
     request::Incoming,
     state::Shared,
+    target::{Target, Task},
     tokens::attempt::Attempt,
 };
 
@@ -32,6 +33,10 @@ pub enum Class {
     Password,
     /// Other steps of a sign-in.
     Token,
+    /// Viewers' own data, and sign-outs.
+    Account,
+    /// Registrations, and passwords of signed-in viewers.
+    AccountPassword,
     /// Small public documents, and errors.
     Document,
 }
@@ -39,9 +44,15 @@ pub enum Class {
 impl Class {
     /// The class of a request. `attempt` is the sign-in that it makes, if it makes one.
     #[must_use]
-    pub fn of(route: Option<Route<'_>>, incoming: &Incoming, attempt: Option<&Attempt>) -> Self {
-        let operation = route.and_then(|route| route.operation(&incoming.method, Server::Origin));
-        let Some(operation) = operation else { return Self::Document };
+    pub fn of(target: Option<Target<'_>>, incoming: &Incoming, attempt: Option<&Attempt>) -> Self {
+        let operation = match target.and_then(|target| target.task(&incoming.method)) {
+            Some(Task::Api(_, operation)) => operation,
+            Some(Task::Client(_, operation)) if operation.action.hashes_password() => {
+                return Self::AccountPassword;
+            }
+            Some(Task::Client(..)) => return Self::Account,
+            None => return Self::Document,
+        };
         match operation.kind {
             Kind::Health | Kind::Discovery | Kind::Publish => Self::Document,
             Kind::Feed => Self::Feed,
@@ -65,6 +76,8 @@ pub struct Pools {
     feed: Pool,
     passwords: Pool,
     tokens: Pool,
+    accounts: Pool,
+    account_passwords: Pool,
     documents: Pool,
 }
 
@@ -82,6 +95,13 @@ impl Pools {
             feed: pool("feed", FEED_WORKERS)?,
             passwords: Pool::start(shared, "password", PASSWORD_WORKERS, PASSWORD_QUEUE_MAX)?,
             tokens: pool("token", TOKEN_WORKERS)?,
+            accounts: pool("account", ACCOUNT_WORKERS)?,
+            account_passwords: Pool::start(
+                shared,
+                "account-password",
+                ACCOUNT_PASSWORD_WORKERS,
+                PASSWORD_QUEUE_MAX,
+            )?,
             documents: pool("document", DOCUMENT_WORKERS)?,
         })
     }
@@ -96,6 +116,8 @@ impl Pools {
             Class::Feed => &self.feed,
             Class::Password => &self.passwords,
             Class::Token => &self.tokens,
+            Class::Account => &self.accounts,
+            Class::AccountPassword => &self.account_passwords,
             Class::Document => &self.documents,
         }
     }

@@ -22,12 +22,7 @@ mod viewer;
 use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
 use admit::{
-    api::{
-        contract::{self, Route},
-        cors::Cors,
-        error::ApiError,
-        reply::Reply,
-    },
+    api::{contract::Route, cors::Cors, error::ApiError, reply::Reply},
     config::Config,
 };
 use anyhow::Result;
@@ -47,6 +42,7 @@ use self::{
     viewer::{Trusted, Viewer},
 };
 use crate::{
+    client::Action,
     db, event,
     guessing::{Ending, Guesser},
     limits::{FIRST_HEADERS_TIMEOUT, RETRY_AFTER_SECS, SIGN_IN_MAX_BYTES, SIGN_IN_MAX_FIELDS},
@@ -54,6 +50,7 @@ use crate::{
     service::Delivery,
     settings::Settings,
     state::Shared,
+    target::Target,
     tokens::{self, attempt::Attempt, keys::Signer},
     wire::{Budget, OriginError, Payload, Refused, form},
 };
@@ -117,11 +114,11 @@ impl Server {
     }
 
     /// The refusal of a request before its body is read, if it has one.
-    fn refusal(&self, route: Option<Route<'_>>, viewer: &Viewer, query: &str) -> Option<Refused> {
-        if self.shared.settings.is_edge_only && !viewer.is_edge && !is_open(route) {
+    fn refusal(&self, target: Option<Target<'_>>, viewer: &Viewer, query: &str) -> Option<Refused> {
+        if self.shared.settings.is_edge_only && !viewer.is_edge && !is_open(target) {
             return Some(OriginError::EdgeOnly.into());
         }
-        if route != Some(Route::Authorize) {
+        if !matches!(target, Some(Target::Api(Route::Authorize) | Target::Client(_))) {
             return None;
         }
         if query.len() > SIGN_IN_MAX_BYTES {
@@ -180,7 +177,15 @@ struct ReplyContext {
 
 /// Whether a route answers other senders than the edge: those in the discovery document, because standard
 /// clients ask there; the public documents; and the feed, which has a secret of its own.
-const fn is_open(route: Option<Route<'_>>) -> bool {
+fn is_open(target: Option<Target<'_>>) -> bool {
+    let route = match target {
+        // Browsers are sent there, as to the sign-in page.
+        Some(Target::Client(path)) => {
+            return path.operation("GET").is_some_and(|get| get.action == Action::SignOutPage);
+        }
+        Some(Target::Api(route)) => Some(route),
+        None => None,
+    };
     matches!(
         route,
         Some(
@@ -218,7 +223,8 @@ fn text(headers: &HeaderMap, name: &str) -> String {
 async fn handle(State(server): State<Arc<Server>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let headers = &parts.headers;
-    let route = contract::Server::Origin.route(parts.uri.path());
+    let target = Target::parse(parts.uri.path());
+    let route = target.and_then(Target::route);
     let query = parts.uri.query().unwrap_or_default();
     let context = ReplyContext {
         page_origin: text(headers, "origin"),
@@ -231,15 +237,15 @@ async fn handle(State(server): State<Arc<Server>>, request: Request) -> Response
         // The edge's connections do not count for its address.
         guest.is_known();
     }
-    if let Some(refused) = server.refusal(route, &viewer, query) {
+    if let Some(refused) = server.refusal(target, &viewer, query) {
         // The body stays unread, so the connection ends with the answer.
         return closing(server.plain(&context, refused.reply()));
     }
-    let budget = Budget::at(route);
+    let budget = Budget::at(target);
     let body::ReadBody { body, is_unfinished } = body::read(headers, body, budget.bytes).await;
     let incoming = incoming(&parts, &viewer, body, budget);
     let attempt = route.and_then(|route| Attempt::of(route, &incoming));
-    let class = Class::of(route, &incoming, attempt.as_ref());
+    let class = Class::of(target, &incoming, attempt.as_ref());
     let wait = wanted_wait(&text(headers, "prefer"));
     let outcome = server.answer(class, attempt.as_ref(), &viewer, incoming).await;
     if let (Some(attempt), Ok(Delivery::Reply(reply)) | Err(reply)) = (&attempt, &outcome)
@@ -269,6 +275,7 @@ fn incoming(parts: &Parts, viewer: &Viewer, body: crate::wire::Body, budget: Bud
         idempotency_key: has_key.then(|| text(headers, "idempotency-key")),
         ip_address: viewer.address.clone(),
         country: viewer.country.clone(),
+        from: viewer.from,
         is_edge: viewer.is_edge,
         request_id: request_id::of(&text(headers, "x-request-id")),
         payload: Payload {

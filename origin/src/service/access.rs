@@ -12,7 +12,6 @@ use admit::{
         time::iso8601,
     },
 };
-use rusqlite::params;
 
 use super::job::{Job, Success};
 use crate::{
@@ -63,7 +62,7 @@ pub fn grant(job: &mut Job<'_>) -> Result<Success, Refused> {
         (None, Some(fee)) => end_by_fee(job, fee, starts_at.unwrap_or(job.now).max(job.now))?,
         (None, None) => return Err(Refused::field("expires_at", "The expires_at is required")),
     };
-    let customers = customers(job, consumer_id)?;
+    let customers = records::customers(job.db, job.caller.merchant_id, consumer_id)?;
     let Some((_, customer)) = customers.first() else {
         let problem = format!("The consumer_id must name a customer of this merchant, not {consumer_id}");
         return Err(Refused::field("consumer_id", &problem));
@@ -115,7 +114,7 @@ pub fn revoke(job: &mut Job<'_>, item_id: i64) -> Result<Success, Refused> {
     }
     // A person with several issuers has the same access once for each, so ids repeat.
     let mut removed = BTreeSet::new();
-    for (key, customer) in customers(job, consumer_id)? {
+    for (key, customer) in records::customers(job.db, job.caller.merchant_id, consumer_id)? {
         let sql = "DELETE FROM accesses WHERE customer_key = ?1 AND item_id = ?2 RETURNING id";
         let mut statement = job.db.prepare_cached(sql)?;
         let ids: Vec<i64> =
@@ -136,20 +135,6 @@ pub fn revoke(job: &mut Job<'_>, item_id: i64) -> Result<Success, Refused> {
 fn touch(job: &mut Job<'_>, customer: &Customer) {
     let (namespace, subject) = (customer.namespace.clone(), customer.subject.clone());
     job.change.touch(Ref::Customer { namespace, subject });
-}
-
-/// The merchant's customers with this number: one person, once for each issuer.
-fn customers(job: &Job<'_>, id: i64) -> Result<Vec<(i64, Customer)>, DbError> {
-    let sql = "SELECT key FROM customers WHERE merchant_id = ?1 AND id = ?2 ORDER BY key";
-    let mut statement = job.db.prepare_cached(sql)?;
-    let keys: Vec<i64> = statement
-        .query_map(params![job.caller.merchant_id, id], |row| row.get(0))?
-        .collect::<Result<_, _>>()?;
-    let mut customers = Vec::with_capacity(keys.len());
-    for key in keys {
-        customers.extend(records::customer(job.db, key)?.map(|customer| (key, customer)));
-    }
-    Ok(customers)
 }
 
 /// When an access that begins at `start` ends, by the period of the fee.

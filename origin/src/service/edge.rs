@@ -1,7 +1,7 @@
 //! The parts of the edge's service that an origin uses: tokens and the keys of other issuers, permissions, the answers
 //! to reads, and the headers and log lines of all answers.
 
-use std::{fmt, io::Read as _, rc::Rc};
+use std::{cell::RefCell, fmt, io::Read as _, rc::Rc};
 
 use admit::{
     api::{
@@ -33,7 +33,13 @@ pub struct EdgeParts {
     clock: Clock,
     /// Asks issuers for their keys. The thread waits for the answer.
     client: ureq::Agent,
+    /// The header `Authorization` of the request in hand, and the outcome of its verification. Several steps of a
+    /// request ask for it, and a second try could find keys that the first one did not.
+    verified: RefCell<Option<(String, Verified)>>,
 }
+
+/// The outcome of a verification.
+type Verified = Result<Rc<VerifiedToken>, Reply>;
 
 /// Why the parts cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -60,14 +66,31 @@ impl EdgeParts {
             issuers: config.issuers,
             clock,
             client: client.into(),
+            verified: RefCell::default(),
         })
+    }
+
+    /// Begins a request: its token has not been verified yet.
+    pub fn begin(&self) {
+        self.verified.take();
     }
 
     /// Verifies the request's token, with its issuer's keys fetched if they are missing.
     ///
     /// # Errors
     /// The reply to a request whose token is refused, or cannot be verified now. It is not complete.
-    pub fn verify(&self, request: &Request<'_>) -> Result<Rc<VerifiedToken>, Reply> {
+    pub fn verify(&self, request: &Request<'_>) -> Verified {
+        if let Some((authorization, verified)) = &*self.verified.borrow()
+            && authorization == request.authorization
+        {
+            return verified.clone();
+        }
+        let verified = self.verify_now(request);
+        self.verified.replace(Some((request.authorization.to_owned(), verified.clone())));
+        verified
+    }
+
+    fn verify_now(&self, request: &Request<'_>) -> Verified {
         let verified = match self.token(request) {
             Err(Unverified::NeedKeys(ticket)) => {
                 self.fetch(ticket);

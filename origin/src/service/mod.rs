@@ -5,6 +5,7 @@
 //! Engine::answer ─► Operation ─┬─ reads    the concerned records ─► the edge's own code
 //!                              ├─ write    quota, budget ─► one transaction: records, change log, audit trail
 //!                              ├─ tokens   sign-in, OAuth 2, signing keys
+//!                              ├─ client   accounts, sessions, lists of media, purchases
 //!                              └─ export and changes, health
 //! ```
 
@@ -29,7 +30,7 @@ use std::{borrow::Cow, sync::Arc};
 
 use admit::{
     api::{
-        contract::{Kind, Route, Server},
+        contract::{Auth, Kind, Route},
         error::ApiError,
         reply::{Caching, Reply, Request},
     },
@@ -50,6 +51,7 @@ use self::{
     write::{WriteRequest, Written},
 };
 use crate::{
+    client::{self, Bearer, ClientPath},
     db::{
         self, DbError, Unwritable,
         audit::Actor,
@@ -60,6 +62,7 @@ use crate::{
     request::Incoming,
     settings::Settings,
     state::{Shared, storage},
+    target::{self, Target, Task},
     text::shown,
     tokens::{self, keys},
     wire::{Refused, form},
@@ -101,6 +104,7 @@ impl Engine {
 
     /// Answers a request. The reply has all of its headers.
     pub fn answer(&mut self, incoming: &Incoming) -> Delivery {
+        self.edge.begin();
         let outcome = self.outcome(incoming).unwrap_or_else(|refused| {
             if let Refused::Db(error) = &refused {
                 event::log(Event::Database(error));
@@ -151,12 +155,18 @@ impl Engine {
     fn outcome(&mut self, incoming: &Incoming) -> Result<Delivery, Refused> {
         let request = &incoming.request();
         if request.method == "OPTIONS" {
-            let route = Server::Origin.route(request.path);
-            return Ok(Delivery::Reply(preflight::reply(route, &incoming.requested_headers)));
+            let target = Target::parse(request.path);
+            return Ok(Delivery::Reply(preflight::reply(target, &incoming.requested_headers)));
         }
-        let (route, operation) = Server::Origin.find(request.method, request.path)?;
+        let task = target::find(request.method, request.path)?;
         let now = self.now();
         self.follow_keys(now)?;
+        let (route, operation) = match task {
+            Task::Api(route, operation) => (route, operation),
+            Task::Client(path, operation) => {
+                return self.client(path, operation, incoming, now).map(Delivery::Reply);
+            }
+        };
         revocation::check(&self.edge, &self.connection, request, now)?;
         match operation.kind {
             Kind::Feed => self.feed(request, |reply| {
@@ -187,6 +197,56 @@ impl Engine {
         }
     }
 
+    /// A request for a client: its token is verified first, if it needs one.
+    fn client(
+        &mut self,
+        path: ClientPath<'_>,
+        operation: &'static client::table::Operation,
+        incoming: &Incoming,
+        now: UnixSecs,
+    ) -> Result<Reply, Refused> {
+        let request = &incoming.request();
+        let revoked = revocation::check(&self.edge, &self.connection, request, now);
+        let verified = match self.edge.verify(request) {
+            Ok(token) => revoked.map(|()| Some(token)),
+            Err(refusal) if operation.auth == Auth::Viewer => return Ok(refusal),
+            Err(_) => Ok(None),
+        };
+        let verified = match operation.auth {
+            Auth::None => verified.unwrap_or_default(),
+            _ => verified?,
+        };
+        if operation.auth == Auth::Viewer
+            && let Some(token) = &verified
+            && let Err(refusal) = self.edge.permit(token, Permission::View)
+        {
+            return Ok(refusal);
+        }
+        let text = BearerToken::parse(&incoming.authorization).map_or("", |bearer| bearer.as_str());
+        let token =
+            verified.as_deref().map(|verified| Bearer { verified, issuer: self.edge.issuer(verified), text });
+        let (shared, connection) = (&self.shared, &mut self.connection);
+        let mut job = client::Job { shared, connection, path, incoming, token, now };
+        let client::Answered { reply, seq } = client::answer(&mut job, operation.action)?;
+        Ok(match seq {
+            Some(seq) => {
+                self.announce(seq);
+                with_seq(reply, seq)
+            }
+            None => reply,
+        })
+    }
+
+    /// Tells waiting readers of the feed about a change.
+    fn announce(&self, seq: u64) {
+        self.shared.storage.written();
+        self.shared.seq.send_if_modified(|known| {
+            let is_newer = seq > *known;
+            *known = seq.max(*known);
+            is_newer
+        });
+    }
+
     fn read(&self, request: &Request<'_>, now: UnixSecs) -> Result<Reply, Refused> {
         match reads::answer(&self.edge, &self.connection, request, now) {
             Ok((reply, seq)) => Ok(with_seq(reply, seq)),
@@ -205,12 +265,7 @@ impl Engine {
         let actor = Actor::of_token(issuer, &token.principal, bearer, incoming.via());
         let Written { reply, seq } =
             write::write(&self.shared, &mut self.connection, &token.principal, actor, request)?;
-        self.shared.storage.written();
-        self.shared.seq.send_if_modified(|known| {
-            let is_newer = seq > *known;
-            *known = seq.max(*known);
-            is_newer
-        });
+        self.announce(seq);
         Ok(with_seq(reply, seq))
     }
 

@@ -3,16 +3,17 @@
 use std::borrow::Cow;
 
 use admit::api::{
-    contract::{Route, Server},
     cors::Cors,
     reply::{Body, Caching, Reply},
 };
 
+use crate::target::Target;
+
 /// The answer to a preflight that asks for the headers `requested`, or to a plain `OPTIONS`.
-pub fn reply(route: Option<Route<'_>>, requested: &str) -> Reply {
+pub fn reply(target: Option<Target<'_>>, requested: &str) -> Reply {
     let mut headers = Cors::preflight_headers(requested).to_vec();
-    if let Some(route) = route {
-        headers.push(("allow", Cow::Owned(route.methods(Server::Origin).to_string())));
+    if let Some(target) = target {
+        headers.push(("allow", Cow::Owned(target.methods().to_string())));
     }
     let reason = Cow::Borrowed("preflight");
     let detail = String::new();

@@ -1,4 +1,4 @@
-//! Valid tokens that this origin refuses: see [`revoked`].
+//! Valid tokens that this origin refuses: those of ended [`sessions`], and those that are [`revoked`].
 
 use admit::{
     api::{error::ApiError, reply::Request},
@@ -9,11 +9,12 @@ use rusqlite::Connection;
 
 use super::edge::EdgeParts;
 use crate::{
-    db::{audit, revoked},
+    db::{audit::TokenNames, revoked, sessions},
     wire::Refused,
 };
 
-/// Refuses a request whose token is revoked. A missing or invalid token is left to the code that needs one.
+/// Refuses a request whose token is revoked or whose session has ended. A missing or invalid token is left to the
+/// code that needs one.
 ///
 /// # Errors
 /// 401, or if the database cannot be read.
@@ -23,17 +24,26 @@ pub fn check(
     request: &Request<'_>,
     now: UnixSecs,
 ) -> Result<(), Refused> {
-    if request.authorization.is_empty() || !revoked::are_there(connection)? {
-        return Ok(());
-    }
     let Ok(bearer) = BearerToken::parse(request.authorization) else { return Ok(()) };
     let Ok(token) = edge.verify(request) else { return Ok(()) };
-    let jti = audit::jti(bearer.as_str());
+    // The origin's own issuer comes first in its configuration.
+    let is_own = token.issuer == 0;
+    let names = TokenNames::of(bearer.as_str());
+    // Tokens of other issuers may have a `sid` that says nothing here; so may own tokens of earlier versions lack one.
+    if is_own
+        && let Some(session) = &names.session
+        && !sessions::is_live(connection, session)?
+    {
+        return Err(ApiError::InvalidToken.into());
+    }
+    if !revoked::are_there(connection)? {
+        return Ok(());
+    }
     let token = revoked::Token {
         namespace: &token.principal.namespace,
-        is_own: token.issuer == 0,
+        is_own,
         subject: &token.principal.subject,
-        jti: jti.as_deref(),
+        jti: names.jti.as_deref(),
         issued_at: token.times.not_before,
     };
     match revoked::is_revoked(connection, &token, now)? {

@@ -6,7 +6,11 @@ use subtle::ConstantTimeEq;
 
 use super::{password, secret};
 use crate::{
-    db::{DbError, records},
+    db::{
+        DbError,
+        accounts::{self, Owner},
+        records,
+    },
     event::{self, Event},
     settings::Settings,
 };
@@ -127,13 +131,10 @@ pub fn by_password(
     username: &str,
     password: &str,
 ) -> Result<Option<Identity>, DbError> {
-    let sql = "SELECT id, password_hash FROM accounts WHERE merchant_id = ?1 AND username = ?2";
-    let found = connection
-        .prepare_cached(sql)?
-        .query_row((client.map(|client| client.merchant_id), username), |row| {
-            Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?))
-        })
-        .optional()?;
+    let found = match client {
+        Some(client) => accounts::by_name(connection, client.merchant_id, username)?,
+        None => None,
+    };
     // Verified even without an account, so that the answer takes the same time.
     let is_right = password::verify(password, found.as_ref().map(|(_, hash)| hash.as_str()));
     match found.filter(|_| is_right) {
@@ -178,47 +179,22 @@ pub fn reload(
 }
 
 fn account(settings: &Settings, connection: &Connection, id: i64) -> Result<Option<Identity>, DbError> {
-    let sql =
-        "SELECT accounts.id, accounts.merchant_id, merchants.uuid, username, full_name, accounts.created_at,
-               accounts.uuid, customers.id, customers.uuid, customers.subject, is_tester
-               FROM accounts JOIN merchants ON merchants.id = accounts.merchant_id
-               LEFT JOIN customers ON customers.key = customer_key
-               WHERE accounts.id = ?1 AND (customer_key IS NULL OR namespace = ?2)";
-    let read = |row: &Row<'_>| {
-        let (merchant_id, merchant_uuid): (i64, String) = (row.get(1)?, row.get(2)?);
-        let customer: Option<i64> = row.get(7)?;
-        let is_consumer = customer.is_some();
-        let role = if is_consumer { "consumer" } else { MERCHANT_ROLE };
-        let uuid: String = row.get(if is_consumer { 8 } else { 6 })?;
-        let subject: String = row.get(if is_consumer { 9 } else { 6 })?;
-        let account_id = customer.unwrap_or(merchant_id);
-        let account = json!({
-            "id": account_id,
-            "uuid": uuid,
-            "email": row.get::<_, String>(3)?,
-            "full_name": row.get::<_, String>(4)?,
-            "merchant_id": merchant_id,
-            "merchant_uuid": merchant_uuid,
-            "roles": [role],
-            "completed": true,
-            "metadata": {},
-            "created_at": row.get::<_, i64>(5)?,
-        });
-        let holder = Holder::Account(row.get(0)?);
-        let (role, scopes, is_tester) = (Some(role), Vec::new(), row.get(10)?);
-        Ok(Identity {
-            holder,
-            subject,
-            merchant_id,
-            merchant_uuid,
-            account_id,
-            role,
-            scopes,
-            is_tester,
-            account,
-        })
-    };
-    Ok(connection.prepare_cached(sql)?.query_row((id, &settings.namespace), read).optional()?)
+    let Some(account) = accounts::load(connection, id)? else { return Ok(None) };
+    // Tokens name a customer by the subject in this origin's namespace.
+    if matches!(&account.owner, Owner::Customer { namespace, .. } if *namespace != settings.namespace) {
+        return Ok(None);
+    }
+    Ok(Some(Identity {
+        holder: Holder::Account(id),
+        subject: account.subject().to_owned(),
+        merchant_id: account.merchant_id,
+        merchant_uuid: account.merchant_uuid.clone(),
+        account_id: account.number(),
+        role: Some(account.role()),
+        scopes: Vec::new(),
+        is_tester: account.is_tester,
+        account: account.json(),
+    }))
 }
 
 fn machine(

@@ -6,7 +6,30 @@ use uuid::Uuid;
 use super::{identity::Identity, keys::Signer, refresh::Session};
 use crate::{db::DbError, settings::Settings};
 
-/// An access token with the claims that the edge reads. `client_id` is the OAuth client, if there is one.
+/// The part of an access token that depends on the sign-in.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms<'a> {
+    /// The OAuth client, if there is one.
+    pub client_id: Option<&'a str>,
+    /// The scopes, separated by spaces.
+    pub scope: &'a str,
+    /// The session, if an account signed in.
+    pub session: Option<&'a str>,
+    /// How long the token lives.
+    pub ttl_secs: i64,
+}
+
+/// How long an access token lives that `identity` gets at the routes of the older SDKs. They never refresh, so an
+/// operator may give viewers longer tokens there. Tokens that can write keep the usual lifetime.
+#[must_use]
+pub fn sdk_ttl_secs(settings: &Settings, identity: &Identity) -> i64 {
+    match identity.role {
+        Some("consumer") => settings.sdk_access_ttl_secs.max(settings.access_ttl_secs),
+        _ => settings.access_ttl_secs,
+    }
+}
+
+/// An access token with the claims that the edge reads.
 ///
 /// # Errors
 /// None in practice.
@@ -14,8 +37,7 @@ pub fn access_token(
     settings: &Settings,
     signer: &Signer,
     identity: &Identity,
-    client_id: Option<&str>,
-    scope: &str,
+    Terms { client_id, scope, session, ttl_secs }: Terms<'_>,
     now: i64,
 ) -> Result<String, DbError> {
     let mut claims = Map::new();
@@ -24,7 +46,7 @@ pub fn access_token(
         "aud": settings.audience,
         "sub": identity.subject,
         "iat": now,
-        "exp": now.saturating_add(settings.access_ttl_secs),
+        "exp": now.saturating_add(ttl_secs),
         "jti": Uuid::new_v4(),
         "mid": identity.merchant_id,
         "mui": identity.merchant_uuid,
@@ -36,6 +58,9 @@ pub fn access_token(
     }
     if let Some(client_id) = client_id {
         claims.insert("client_id".to_owned(), client_id.into());
+    }
+    if let Some(session) = session {
+        claims.insert("sid".to_owned(), session.into());
     }
     if !scope.is_empty() {
         claims.insert("scope".to_owned(), scope.into());

@@ -110,6 +110,7 @@ pub fn revoke(
     let signs = Signer::current(&transaction, now)?.kid;
     let mut sessions = 0;
     if end_sessions {
+        transaction.execute("DELETE FROM sessions", [])?;
         for table in ["refresh_tokens", "authorization_codes"] {
             sessions += transaction.execute(&format!("DELETE FROM {table}"), [])?;
         }

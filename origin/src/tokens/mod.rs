@@ -12,7 +12,7 @@ pub mod attempt;
 mod authorize;
 pub mod client;
 mod discovery;
-mod identity;
+pub(crate) mod identity;
 mod issue;
 pub mod keys;
 mod oauth;
@@ -21,7 +21,7 @@ pub mod password;
 pub mod redirect;
 mod refresh;
 pub mod secret;
-mod sign_in;
+pub(crate) mod sign_in;
 mod trail;
 
 use std::borrow::Cow;

@@ -11,7 +11,7 @@ use super::{
     CODE_TTL_SECS,
     client::{self, PresentedClient},
     identity::{self, Identity, RegisteredClient},
-    issue,
+    issue::{self, Terms},
     keys::Signer,
     oauth_error::{OAuthError, TokenFailure},
     refresh::{self, Session},
@@ -117,8 +117,10 @@ fn granted(
     let signer = Signer::current(&transaction, now)?;
     let named = RegisteredClient::name(client.as_ref(), &client_id);
     let scope = issue::granted(Some(&session.scope), &identity);
+    let terms =
+        Terms { client_id: named, scope: &scope, session: session.id(), ttl_secs: settings.access_ttl_secs };
     let body = json!({
-        "access_token": issue::access_token(settings, &signer, &identity, named, &scope, now)?,
+        "access_token": issue::access_token(settings, &signer, &identity, terms, now)?,
         "id_token": issue::id_token(settings, &signer, &identity, &session, nonce.as_deref(), now)?,
         "refresh_token": refresh_token,
         "token_type": "Bearer",
@@ -146,8 +148,9 @@ fn program_token(
     let signer = Signer::current(&transaction, now)?;
     trail::signed_in(settings, &transaction, identity, &identity.subject, via, now)?;
     transaction.commit()?;
+    let terms = Terms { client_id: None, scope: &scope, session: None, ttl_secs: settings.access_ttl_secs };
     Ok(json!({
-        "access_token": issue::access_token(settings, &signer, identity, None, &scope, now)?,
+        "access_token": issue::access_token(settings, &signer, identity, terms, now)?,
         "token_type": "Bearer",
         "expires_in": settings.access_ttl_secs,
         "scope": scope,

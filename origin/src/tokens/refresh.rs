@@ -23,7 +23,7 @@ use sha2::Sha256;
 
 use super::{identity::Holder, secret, trail};
 use crate::{
-    db::{DbError, audit::Via},
+    db::{DbError, audit::Via, sessions},
     event::{self, Event},
     limits::REFRESH_GRACE_SECS,
     settings::Settings,
@@ -44,6 +44,14 @@ pub struct Session {
     /// When the viewer signed in, in unix seconds. The session ends a fixed time later, however often it is
     /// refreshed.
     pub signed_in_at: UnixSecs,
+}
+
+impl Session {
+    /// The name of the session in access tokens; `None` for a program, whose tokens have none.
+    #[must_use]
+    pub fn id(&self) -> Option<&str> {
+        matches!(self.holder, Holder::Account(_)).then_some(&self.family)
+    }
 }
 
 /// Creates the first token of a family.
@@ -120,9 +128,7 @@ pub fn stolen(
     now: UnixSecs,
 ) -> Result<(), DbError> {
     let Session { family, holder, client_id, signed_in_at, .. } = session;
-    let sql = "DELETE FROM refresh_tokens WHERE family = ?1";
-    let ended = connection.prepare_cached(sql)?.execute([family])?;
-    if ended > 0 {
+    if sessions::end(connection, family)? > 0 {
         let (account, program) = match holder {
             Holder::Account(id) => (Some(*id), None),
             Holder::Program(client_id) => (None, Some(client_id.as_str())),
@@ -207,6 +213,12 @@ fn insert(
                WHERE successor_salt IS NOT NULL AND used_at <= ?1";
     connection.prepare_cached(sql)?.execute([now.saturating_sub(REFRESH_GRACE_SECS)])?;
     let session_end = signed_in_at.saturating_add(settings.session_ttl_secs);
+    let expires_at = now.saturating_add(settings.refresh_ttl_secs).min(session_end);
+    if let Some(account_id) = account_id {
+        let longest_access = settings.access_ttl_secs.max(settings.sdk_access_ttl_secs);
+        let until = expires_at.max(now.saturating_add(longest_access));
+        sessions::put(connection, family, *account_id, *signed_in_at, until, now)?;
+    }
     let sql = "INSERT INTO refresh_tokens (hash, family, client_id, account_id, machine, scope, expires_at,
                signed_in_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
     connection.prepare_cached(sql)?.execute(params![
@@ -216,7 +228,7 @@ fn insert(
         account_id,
         machine,
         scope,
-        now.saturating_add(settings.refresh_ttl_secs).min(session_end),
+        expires_at,
         signed_in_at
     ])?;
     Ok(())

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{
     identity::{self, Holder, Identity, RegisteredClient},
-    issue,
+    issue::{self, Terms},
     keys::Signer,
     refresh::{self, Session},
     trail,
@@ -62,17 +62,7 @@ pub fn authenticate(
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let signed_in = match (identity, &grant) {
         (Some(identity), _) => {
-            let (holder, scope) = (identity.holder.clone(), issue::granted(None, &identity));
-            let family = uuid::Uuid::new_v4().to_string();
-            trail::signed_in(settings, &transaction, &identity, &client_id, incoming.via(), now)?;
-            let client_id = client_id.clone();
-            let session = Session { family, holder, client_id, scope, signed_in_at: now };
-            // A program has its secret instead (RFC 6749 §4.4.3).
-            let refresh_token = match session.holder {
-                Holder::Account(_) => Some(refresh::start(settings, &transaction, &session, now)?),
-                Holder::Program(_) => None,
-            };
-            Some((identity, session, refresh_token))
+            Some(begin(settings, &transaction, identity, &client_id, incoming.via(), now)?)
         }
         (None, Credentials::RefreshToken { refresh_token }) => {
             refreshed(settings, &transaction, refresh_token, &client_id, incoming.via(), now)?
@@ -80,28 +70,84 @@ pub fn authenticate(
         }
         (None, _) => None,
     };
-    let Some((identity, session, refresh_token)) = signed_in else {
+    let Some(signed_in) = signed_in else {
         // Commits, because a used token has ended its family.
         transaction.commit()?;
         return Err(OriginError::RefreshToken.into());
     };
-    let client = identity::client(&transaction, &client_id)?;
-    // The account may no longer be a tester's.
-    let Some(identity) = identity.through(client.as_ref(), false) else {
-        return Err(OriginError::RefreshToken.into());
-    };
-    let signer = Signer::current(&transaction, now)?;
-    let named = RegisteredClient::name(client.as_ref(), &client_id);
-    let scope = issue::granted(Some(&session.scope), &identity);
-    let access_token = issue::access_token(settings, &signer, &identity, named, &scope, now)?;
+    let body = tokens(settings, &transaction, signed_in, now)?;
     transaction.commit()?;
+    Ok(Reply::ok(body, Caching::Private))
+}
+
+/// A new account signs in: the body of the answer to its registration. The caller commits the transaction.
+///
+/// # Errors
+/// If the account may not sign in by the client, or the database fails.
+pub fn first(
+    settings: &Settings,
+    transaction: &Transaction<'_>,
+    account_id: i64,
+    client_id: &str,
+    via: Via<'_>,
+    now: i64,
+) -> Result<String, Refused> {
+    let identity = identity::reload(settings, transaction, &Holder::Account(account_id))?;
+    let identity = identity.ok_or(OriginError::Credentials)?;
+    let signed_in = begin(settings, transaction, identity, client_id, via, now)?;
+    tokens(settings, transaction, signed_in, now)
+}
+
+/// An identity that signs in, its session, and the refresh token if there is one.
+type Beginning = (Identity, Session, Option<String>);
+
+/// Begins a session.
+fn begin(
+    settings: &Settings,
+    transaction: &Transaction<'_>,
+    identity: Identity,
+    client_id: &str,
+    via: Via<'_>,
+    now: i64,
+) -> Result<Beginning, Refused> {
+    let (holder, scope) = (identity.holder.clone(), issue::granted(None, &identity));
+    let family = uuid::Uuid::new_v4().to_string();
+    trail::signed_in(settings, transaction, &identity, client_id, via, now)?;
+    let session = Session { family, holder, client_id: client_id.to_owned(), scope, signed_in_at: now };
+    // A program has its secret instead (RFC 6749 §4.4.3).
+    let refresh_token = match session.holder {
+        Holder::Account(_) => Some(refresh::start(settings, transaction, &session, now)?),
+        Holder::Program(_) => None,
+    };
+    Ok((identity, session, refresh_token))
+}
+
+/// The body of an answer with tokens.
+fn tokens(
+    settings: &Settings,
+    transaction: &Transaction<'_>,
+    (identity, session, refresh_token): Beginning,
+    now: i64,
+) -> Result<String, Refused> {
+    let client = identity::client(transaction, &session.client_id)?;
+    // The account may no longer be a tester's.
+    let identity = identity.through(client.as_ref(), false).ok_or(OriginError::RefreshToken)?;
+    let signer = Signer::current(transaction, now)?;
+    let ttl_secs = issue::sdk_ttl_secs(settings, &identity);
+    let scope = issue::granted(Some(&session.scope), &identity);
+    let terms = Terms {
+        client_id: RegisteredClient::name(client.as_ref(), &session.client_id),
+        scope: &scope,
+        session: session.id(),
+        ttl_secs,
+    };
     let body = SignedIn {
-        access_token,
+        access_token: issue::access_token(settings, &signer, &identity, terms, now)?,
         refresh_token,
-        expires: now.saturating_add(settings.access_ttl_secs),
+        expires: now.saturating_add(ttl_secs),
         account: identity.account,
     };
-    Ok(Reply::ok(serde_json::to_string(&body)?, Caching::Private))
+    Ok(serde_json::to_string(&body)?)
 }
 
 /// The answer to a sign-in, as the older SDKs read it.

@@ -18,7 +18,11 @@ use admit::api::{
 use serde_json::{Map, Value};
 
 use crate::{
-    limits::{BODY_MAX_BYTES, FORM_MAX_FIELDS, SIGN_IN_MAX_BYTES, SIGN_IN_MAX_FIELDS},
+    limits::{
+        BODY_MAX_BYTES, CLIENT_MAX_BYTES, CLIENT_MAX_FIELDS, FORM_MAX_FIELDS, SIGN_IN_MAX_BYTES,
+        SIGN_IN_MAX_FIELDS,
+    },
+    target::Target,
     text::{UTF8_BOM, beginning},
 };
 
@@ -37,15 +41,19 @@ impl Budget {
     /// The bounds of a sign-in, which strangers send.
     pub const SIGN_IN: Self = Self { bytes: SIGN_IN_MAX_BYTES, fields: SIGN_IN_MAX_FIELDS };
 
-    /// The bounds of a body that is sent to `route`. A body that leads nowhere gets the smaller ones.
+    /// The bounds of a request about a viewer's own data.
+    pub const CLIENT: Self = Self { bytes: CLIENT_MAX_BYTES, fields: CLIENT_MAX_FIELDS };
+
+    /// The bounds of a body that is sent to `target`. A body that leads nowhere gets the smallest ones.
     #[must_use]
-    pub fn at(route: Option<Route<'_>>) -> Self {
+    pub fn at(target: Option<Target<'_>>) -> Self {
         let signs_in = |route: Route<'_>| {
             let mut operations = route.endpoint().operations.iter();
             operations.any(|operation| matches!(operation.kind, Kind::SignIn { .. } | Kind::SignInPage))
         };
-        match route {
-            Some(route) if !signs_in(route) => Self::WRITE,
+        match target {
+            Some(Target::Client(_)) => Self::CLIENT,
+            Some(Target::Api(route)) if !signs_in(route) => Self::WRITE,
             _ => Self::SIGN_IN,
         }
     }

@@ -28,11 +28,23 @@ pub enum OriginError {
     Credentials,
     /// The refresh token is unknown, expired or used.
     RefreshToken,
+    /// Viewers may not register themselves.
+    RegistrationClosed,
+    /// The token for a new password is unknown, expired or used.
+    PasswordToken,
+    /// The address after a sign-out is not registered for the client.
+    LogoutUri,
+    /// The token's holder has no account or no customer here.
+    NoAccount,
+    /// Neither a merchant nor a client has this name.
+    NoMerchant,
+    /// The medium is not in the viewer's list.
+    NoMedium,
 }
 
 impl OriginError {
     /// Every error.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 17] = [
         Self::BodyBrokeOff,
         Self::QueryTooLong,
         Self::EdgeOnly,
@@ -44,6 +56,12 @@ impl OriginError {
         Self::StorageFull,
         Self::Credentials,
         Self::RefreshToken,
+        Self::RegistrationClosed,
+        Self::PasswordToken,
+        Self::LogoutUri,
+        Self::NoAccount,
+        Self::NoMerchant,
+        Self::NoMedium,
     ];
 
     /// The HTTP status.
@@ -71,6 +89,12 @@ impl OriginError {
             Self::StorageFull => (422, "The merchant's storage is full"),
             Self::Credentials => (401, "Invalid credentials"),
             Self::RefreshToken => (401, "Invalid refresh token"),
+            Self::RegistrationClosed => (400, "Registration is closed"),
+            Self::PasswordToken => (400, "Invalid password token"),
+            Self::LogoutUri => (400, "Invalid logout address"),
+            Self::NoAccount => (404, "Account not found"),
+            Self::NoMerchant => (404, "Merchant not found"),
+            Self::NoMedium => (404, "Media not found"),
         }
     }
 }

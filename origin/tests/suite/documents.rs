@@ -3,10 +3,14 @@
 use std::{collections::BTreeSet, path::Path, process::Command};
 
 use admit::api::{
-    contract::{ENDPOINTS, Kind, Server},
+    contract::{Auth, ENDPOINTS, Kind, Server},
     error::ApiError,
 };
-use origin::wire::OriginError;
+use origin::{
+    client::table::{ENDPOINTS as ENDPOINTS_OF_CLIENTS, Endpoint},
+    limits,
+    wire::OriginError,
+};
 
 use crate::support::{FEED_SECRET, Origin, document, section};
 
@@ -54,6 +58,50 @@ fn every_write_of_the_documents_table_exists() {
     for write in operations.filter(|operation| matches!(operation.kind, Kind::Write(_))) {
         assert_eq!(documented.iter().filter(|known| **known == write).count(), 1, "{write:?}");
     }
+}
+
+/// `docs/accounts.md` has a row for each operation of the table of clients. `cargo xtask docs` writes them.
+#[test]
+fn the_table_of_clients_is_that_of_the_code() {
+    const START: &str = "<!-- generated: clients -->\n";
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/accounts.md");
+    let page = std::fs::read_to_string(&path).unwrap();
+    let mut table = "| route | methods | token | what it does |\n| --- | --- | --- | --- |\n".to_owned();
+    for Endpoint { pattern, operations } in ENDPOINTS_OF_CLIENTS {
+        for operation in *operations {
+            let token = if operation.auth == Auth::Viewer { "customer's" } else { "none" };
+            let (methods, summary) = (operation.methods, operation.summary);
+            table.push_str(&format!("| `{pattern}` | {methods} | {token} | {summary} |\n"));
+        }
+    }
+    let (before, rest) = page.split_once(START).unwrap();
+    let (_, after) = rest.split_once("<!-- end -->").unwrap();
+    let current = [before, START, "\n", &table, "\n<!-- end -->", after].concat();
+    if std::env::var_os("ADMIT_WRITE_DOCS").is_some() {
+        std::fs::write(&path, current).unwrap();
+    } else {
+        assert!(page == current, "docs/accounts.md: the table is out of date. Run `cargo xtask docs`");
+    }
+}
+
+/// The numbers of `docs/accounts.md` are those of the limits.
+#[test]
+fn the_page_of_accounts_has_the_bounds_of_the_code() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/accounts.md");
+    let page = std::fs::read_to_string(path).unwrap();
+    for fact in [
+        format!("at most {} KiB and {} fields", limits::CLIENT_MAX_BYTES >> 10, limits::CLIENT_MAX_FIELDS),
+        format!("at most {} bytes", limits::NAME_MAX_BYTES),
+        format!("at most {} KiB as JSON", limits::METADATA_MAX_BYTES >> 10),
+        format!("up to {} letters", limits::MEDIA_ID_MAX_BYTES),
+        format!("from {} on", limits::WATCHED_FROM),
+        format!("the newest {},", limits::PAYMENTS_MAX),
+        format!("{} characters or more", limits::PASSWORD_MIN_CHARS),
+    ] {
+        assert!(page.contains(&fact), "{fact}");
+    }
+    assert_eq!((limits::FAVORITES_MAX, limits::WATCH_HISTORY_MAX), (1_000, 1_000), "1,000 in the page");
+    assert_eq!(limits::PASSWORD_TOKEN_SECS, 3_600, "an hour in the page");
 }
 
 /// The table of errors has only messages of the code, and every error of the origin but those of sign-in.

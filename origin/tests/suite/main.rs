@@ -1,6 +1,7 @@
 //! The origin over HTTP: a real server on a real database, with a client of its own.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "test helpers may panic")]
 
+mod accounts;
 mod audit;
 mod books;
 mod budget;
@@ -16,6 +17,7 @@ mod idempotency;
 mod incident;
 mod inputs;
 mod issuers;
+mod media;
 mod oauth;
 mod protocol;
 mod quotas;
@@ -25,6 +27,7 @@ mod refusals;
 mod replay;
 mod revocation;
 mod rights;
+mod sessions;
 mod strangers;
 mod support;
 mod tokens;

@@ -25,7 +25,7 @@ fn a_customer_signs_in_buys_and_plays() {
     let expected = json!({
         "iss": "https://origin.example", "aud": "admit", "sub": CUSTOMER_SUBJECT, "iat": origin.now(),
         "exp": origin.now() + 3_600, "jti": claims["jti"], "mid": MERCHANT, "mui": MERCHANT_UUID, "aid": CUSTOMER,
-        "ctx": ["consumer"], "client_id": CLIENT,
+        "ctx": ["consumer"], "client_id": CLIENT, "sid": claims["sid"],
     });
     assert_eq!(claims, expected);
     check(&origin, &signed_in["access_token"]).refused(402, "No access");

@@ -51,7 +51,7 @@ impl Actor {
     pub fn of_token(issuer: &str, principal: &Principal, token: &str, via: Via<'_>) -> Self {
         Self {
             client: principal.client_id.clone(),
-            jti: jti(token),
+            jti: TokenNames::of(token).jti,
             ..Self::new(issuer, &format!("{}:{}", principal.namespace, principal.subject), via)
         }
     }
@@ -81,17 +81,32 @@ fn uid() -> Option<String> {
     None
 }
 
-/// `jti` of a token whose signature was verified, if it is text.
-#[must_use]
-pub fn jti(token: &str) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Claims {
-        #[serde(default)]
-        jti: Option<serde_json::Value>,
+/// The names of a token and of its session, each if it is text.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TokenNames {
+    /// `jti`
+    pub jti: Option<String>,
+    /// `sid`
+    pub session: Option<String>,
+}
+
+impl TokenNames {
+    /// Reads a token whose signature was verified.
+    #[must_use]
+    pub fn of(token: &str) -> Self {
+        #[derive(Deserialize)]
+        struct Claims {
+            #[serde(default)]
+            jti: Option<serde_json::Value>,
+            #[serde(default)]
+            sid: Option<serde_json::Value>,
+        }
+        let payload = token.split('.').nth(1).and_then(|part| Base64UrlUnpadded::decode_vec(part).ok());
+        let claims = payload.and_then(|payload| serde_json::from_slice(&payload).ok());
+        let Some(Claims { jti, sid }) = claims else { return Self::default() };
+        let text = |value: Option<serde_json::Value>| value?.as_str().map(str::to_owned);
+        Self { jti: text(jti), session: text(sid) }
     }
-    let payload = Base64UrlUnpadded::decode_vec(token.split('.').nth(1)?).ok()?;
-    let claims: Claims = serde_json::from_slice(&payload).ok()?;
-    claims.jti?.as_str().map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -99,13 +114,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_id_of_a_token() {
-        let token = |claims: &str| format!("x.{}.y", Base64UrlUnpadded::encode_string(claims.as_bytes()));
-        assert_eq!(jti(&token(r#"{"sub": "s", "jti": "a"}"#)).as_deref(), Some("a"));
+    fn the_names_of_a_token_and_its_session() {
+        let names = |claims: &str| {
+            let token = format!("x.{}.y", Base64UrlUnpadded::encode_string(claims.as_bytes()));
+            let TokenNames { jti, session } = TokenNames::of(&token);
+            (jti, session)
+        };
+        let both = (Some("a".to_owned()), Some("b".to_owned()));
+        assert_eq!(names(r#"{"sub": "s", "jti": "a", "sid": "b"}"#), both);
+        assert_eq!(names(r#"{"jti": "a", "sid": 7}"#), (both.0, None));
         for none in [r#"{"jti": null}"#, r#"{"jti": 7}"#, "{}", "[]", "x"] {
-            assert_eq!(jti(&token(none)), None, "{none}");
+            assert_eq!(names(none), (None, None), "{none}");
         }
-        assert_eq!(jti("x"), None);
+        assert_eq!(TokenNames::of("x"), TokenNames::default());
     }
 
     #[test]

@@ -8,7 +8,7 @@
 mod actor;
 pub mod read;
 
-pub use actor::{Actor, Via, jti};
+pub use actor::{Actor, TokenNames, Via};
 
 use admit::snapshot::time::UnixSecs;
 use rusqlite::{Connection, params};

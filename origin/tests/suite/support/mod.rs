@@ -16,8 +16,8 @@ pub use self::{
     origin::Origin,
     process::{Process, command},
     sign_in::{
-        CHALLENGE, CLIENT, PASSWORD, REDIRECT, VERIFIER, authenticate, by_password, check, refresh,
-        signed_in, with_account, with_account_by,
+        CHALLENGE, CLIENT, PASSWORD, REDIRECT, REGISTERED, VERIFIER, authenticate, bearer, by_password,
+        check, open_origin, refresh, register, signed_in, with_account, with_account_by,
     },
     tokens::{merchant, part, signed, variables},
 };

@@ -8,6 +8,9 @@ use super::{CUSTOMER_SUBJECT, Origin, Response, command};
 pub const CLIENT: &str = "5hq2v8mfernhollowweb71c0";
 pub const PASSWORD: &str = "correct horse battery staple";
 
+/// The password of viewers who register.
+pub const REGISTERED: &str = "a password of my own";
+
 /// An address that tests register for a client.
 pub const REDIRECT: &str = "https://tv.example/return";
 
@@ -27,6 +30,27 @@ pub fn with_account_by(change: impl FnOnce(&mut Settings)) -> Origin {
     let added = command(&origin, &[&account[..], &["--customer", &customer]].concat(), PASSWORD).unwrap();
     assert_eq!(added, "consumer ada@example.com");
     origin
+}
+
+/// An origin on which viewers register themselves.
+pub fn open_origin() -> Origin {
+    Origin::with(|settings| settings.allows_registration = true)
+}
+
+/// A registration as the SDK sends it.
+pub fn register(origin: &Origin, username: &str) -> Response {
+    let password = REGISTERED.replace(' ', "+");
+    let form = format!(
+        "full_name=New+Viewer&username={username}&password={password}&password_confirmation={password}\
+         &client_id={CLIENT}&type=consumer&referrer=https%3A%2F%2Ftv.example%2F&grant_type=password\
+         &metadata%5Bterms%5D=on&metadata%5Bconsents%5D=%5B%5D&branding_id="
+    );
+    origin.ask("POST", "/v2/accounts").form(&form).send()
+}
+
+/// The access token of an answer to a sign-in.
+pub fn bearer(signed_in: &Value) -> String {
+    signed_in["access_token"].as_str().unwrap().to_owned()
 }
 
 pub fn authenticate(origin: &Origin, form: &str) -> Response {
