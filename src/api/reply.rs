@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::error::ApiError;
+use super::{error::ApiError, playback::Playable};
 use crate::{limits::LIMITED_RETRY_AFTER_SECS, snapshot::time::UnixSecs};
 
 /// The parts of a request that the service reads.
@@ -124,6 +124,8 @@ pub enum Body {
     Json(String),
     /// An object of the snapshot.
     Bytes(Vec<u8>),
+    /// The grant of a playback question. Before the answer is sent, what is signed for it takes this place.
+    Unsigned(Box<Playable>),
 }
 
 impl Body {
@@ -131,7 +133,7 @@ impl Body {
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         match self {
-            Self::Empty => &[],
+            Self::Empty | Self::Unsigned(_) => &[],
             Self::Json(text) => text.as_bytes(),
             Self::Bytes(bytes) => bytes,
         }
@@ -141,7 +143,7 @@ impl Body {
     #[must_use]
     pub const fn content_type(&self) -> Option<&'static str> {
         match self {
-            Self::Empty => None,
+            Self::Empty | Self::Unsigned(_) => None,
             Self::Json(_) => Some("application/json"),
             Self::Bytes(_) => Some("application/octet-stream"),
         }
@@ -162,6 +164,13 @@ impl Reply {
             validity: None,
             is_unapplied: false,
         }
+    }
+
+    /// A granted playback question, still without its body.
+    #[must_use]
+    pub fn playable(playable: Playable, reason: &'static str) -> Self {
+        let reply = Self::ok(String::new(), Caching::Private);
+        Self { body: Body::Unsigned(Box::new(playable)), reason: Cow::Borrowed(reason), ..reply }
     }
 
     /// The answer for an error. `reason` is for logs only, where it follows the name of the invalid field, if there is one.

@@ -43,7 +43,7 @@ impl Class {
         let operation = route.and_then(|route| route.operation(&incoming.method, Server::Origin));
         let Some(operation) = operation else { return Self::Document };
         match operation.kind {
-            Kind::Health | Kind::Discovery | Kind::Publish => Self::Document,
+            Kind::Health | Kind::Discovery | Kind::Publish | Kind::Playback => Self::Document,
             Kind::Feed => Self::Feed,
             Kind::SignIn { .. } | Kind::SignInPage => match attempt {
                 Some(attempt) if attempt.grant.has_password() => Self::Password,

@@ -7,10 +7,11 @@ use crate::{
     api::{
         bodies::{self, TooLarge, Viewer},
         error::ApiError,
+        playback::{Playable, PlaybackForm},
         reply::{Caching, Reply, Request},
     },
-    app::{ServiceReason, unavailable},
-    entitlement::{Decided, Decision, Question, Reason, client_app, decide, listed_licenses},
+    app::{ServiceReason, finish::subject_hash, unavailable},
+    entitlement::{Decided, Decision, Grant, Question, Reason, client_app, decide, listed_licenses},
     limits::PAGE_SURE_ITEMS,
     snapshot::{
         cost::ItemCost, customer::CustomerRecord, index::Tree, item::ItemRecord, object::FormatError,
@@ -83,6 +84,50 @@ pub(super) fn access(
     request: &Request<'_>,
     now: UnixSecs,
 ) -> Result<(Reply, UnixSecs), ReadError> {
+    check(look_ups, principal, item_id, now, |grant, item, customer| {
+        let uuid = customer.map(|customer| customer.uuid.hyphenated());
+        let mut uuid_text = uuid::Uuid::encode_buffer();
+        let viewer = Viewer {
+            // A free item is granted to customers that the snapshot does not have yet: the token names them.
+            customer_id: customer.map_or_else(|| principal.account_id.unwrap_or(0), |customer| customer.id),
+            customer_uuid: match &uuid {
+                Some(uuid) => uuid.encode_lower(&mut uuid_text),
+                None => &principal.subject,
+            },
+            ip_address: request.ip_address,
+            country: request.country,
+        };
+        let body = bodies::access(grant, &viewer, item)?;
+        let reason = Cow::Borrowed(grant.reason.code());
+        Ok(Reply { reason, ..Reply::ok(body, Caching::Private) })
+    })
+}
+
+/// The answer to a playback question, and the moment before which time does not change it. A grant is still to be signed.
+pub(super) fn playback(
+    look_ups: &mut LookUps<'_>,
+    principal: &Principal,
+    item_id: i64,
+    form: PlaybackForm,
+    now: UnixSecs,
+) -> Result<(Reply, UnixSecs), ReadError> {
+    check(look_ups, principal, item_id, now, |grant, item, _| {
+        let text = [r#"{"content":"#, item.content, ",", item.details].concat();
+        let json = serde_json::from_slice(text.as_bytes()).unwrap_or_default();
+        let subject = subject_hash(principal.customer_key);
+        let playable = Playable::new(form, grant.expires_at, item.merchant_id, &json, subject);
+        Ok(Reply::playable(playable, grant.reason.code()))
+    })
+}
+
+/// Decides, and answers a denial; `granted` answers a grant.
+fn check(
+    look_ups: &mut LookUps<'_>,
+    principal: &Principal,
+    item_id: i64,
+    now: UnixSecs,
+    granted: impl FnOnce(&Grant, &ItemRecord<'_>, Option<&CustomerRecord<'_>>) -> Result<Reply, TooLarge>,
+) -> Result<(Reply, UnixSecs), ReadError> {
     let item = look_ups.ask(Tree::Items, look_ups.item_key(item_id))?;
     let customer = look_ups.ask(Tree::Customers, principal.customer_key)?;
     look_ups.complete()?;
@@ -102,27 +147,11 @@ pub(super) fn access(
             return Ok((Reply::error(error, reason.code()), until));
         }
     };
-    let uuid = customer.map(|customer| customer.uuid.hyphenated());
-    let mut uuid_text = uuid::Uuid::encode_buffer();
-    let viewer = Viewer {
-        // A free item is granted to customers that the snapshot does not have yet: the token names them.
-        customer_id: customer.map_or_else(|| principal.account_id.unwrap_or(0), |customer| customer.id),
-        customer_uuid: match &uuid {
-            Some(uuid) => uuid.encode_lower(&mut uuid_text),
-            None => &principal.subject,
-        },
-        ip_address: request.ip_address,
-        country: request.country,
-    };
-    let reply = match bodies::access(&grant, &viewer, &item) {
-        Ok(body) => {
-            let reason = Cow::Borrowed(grant.reason.code());
-            Reply { reason, ..Reply::ok(body, Caching::Private) }
-        }
+    Ok(match granted(&grant, &item, customer.as_ref()) {
+        Ok(reply) => (reply, until),
         // An error is not kept.
-        Err(error) => return Ok((too_large(error), now)),
-    };
-    Ok((reply, until))
+        Err(error) => (too_large(error), now),
+    })
 }
 
 pub(super) fn license(

@@ -2,7 +2,7 @@
 
 mod answers;
 
-use std::rc::Rc;
+use std::{cell::Cell, rc::Rc};
 
 use uuid::Uuid;
 
@@ -12,7 +12,11 @@ use super::{
     health::Health,
 };
 use crate::{
-    api::reply::{Reply, Request, Validity},
+    api::{
+        error::ApiError,
+        playback::{self, PlaybackForm},
+        reply::{Reply, Request, Validity},
+    },
     entitlement::Reason,
     snapshot::{
         customer::CustomerRecord,
@@ -45,6 +49,13 @@ pub(super) enum Read {
     Access {
         token: Rc<VerifiedToken>,
         item_id: i64,
+    },
+    /// May the owner of the token play the item, and what is signed for it?
+    Playback {
+        token: Rc<VerifiedToken>,
+        form: PlaybackForm,
+        /// The item; nothing until its media id is found.
+        item_id: Cell<Option<i64>>,
     },
     /// Which licences does the owner of the token have?
     License {
@@ -124,6 +135,13 @@ impl LookUps<'_> {
         self.version.index.item_key(id)
     }
 
+    /// The item whose media `media_id` names.
+    fn media_item(&mut self, query: &str) -> Option<i64> {
+        // The snapshot does not have media ids yet.
+        let _ = (playback::media_id(query)?, &self.version);
+        None
+    }
+
     fn item(&mut self, id: i64) -> Result<Option<Record>, ReadError> {
         let record = self.ask(Tree::Items, self.item_key(id))?;
         self.complete()?;
@@ -136,6 +154,7 @@ impl Read {
     pub fn check(&self, authorization: &str) -> Option<AccessCheck> {
         match self {
             Self::Access { token, item_id } => Some((asker(token, authorization), *item_id)),
+            Self::Playback { token, item_id, .. } => Some((asker(token, authorization), item_id.get()?)),
             _ => None,
         }
     }
@@ -143,7 +162,17 @@ impl Read {
     /// The token, if the read takes one.
     pub const fn token(&self) -> Option<&Rc<VerifiedToken>> {
         match self {
-            Self::Access { token, .. } | Self::License { token } => Some(token),
+            Self::Access { token, .. } | Self::Playback { token, .. } | Self::License { token } => {
+                Some(token)
+            }
+            _ => None,
+        }
+    }
+
+    /// What is signed if it is granted, if it is a playback question.
+    pub const fn playback(&self) -> Option<PlaybackForm> {
+        match self {
+            Self::Playback { form, .. } => Some(*form),
             _ => None,
         }
     }
@@ -167,19 +196,23 @@ impl Read {
         Some((customer.id, customer.uuid))
     }
 
-    /// Whether it is answered from the published snapshot.
+    /// Whether it is answered from the published snapshot, and the upstream may be asked as well: it knows no media ids.
     pub const fn is_of_the_snapshot(&self) -> bool {
-        !matches!(self, Self::Health { .. })
+        match self {
+            Self::Health { .. } => false,
+            Self::Playback { item_id, .. } => item_id.get().is_some(),
+            Self::Access { .. } | Self::License { .. } | Self::Public(_) => true,
+        }
     }
 
     /// Whether the upstream may know better than a snapshot that gives this answer: it does not grant, or there is
     /// no snapshot.
     pub fn is_open(&self, reply: &Reply) -> bool {
         match self {
-            Self::Health { .. } => false,
+            _ if !self.is_of_the_snapshot() => false,
             // The upstream's own answer would be as long.
             _ if reply.reason == ServiceReason::TooLarge.code() => false,
-            Self::Access { .. } => match reply.status {
+            Self::Access { .. } | Self::Playback { .. } => match reply.status {
                 // No purchase makes an item another merchant's.
                 402 => reply.reason != Reason::OtherMerchant.code(),
                 404 => reply.reason == ServiceReason::UnknownItem.code(),
@@ -203,16 +236,18 @@ impl Read {
         let look_ups = &mut LookUps { version: source.version, objects, missing: Vec::new() };
         match self {
             Self::Access { token, item_id } => {
-                let (mut reply, until) = answers::access(look_ups, &token.principal, *item_id, request, now)?;
-                // Few questions come again, and keeping answers costs something: the second time shows which.
-                let until = until.min(token.times.expires_at);
-                if let Some(epoch) = source.epoch
-                    && until > now.saturating_add(1)
-                    && token.asked.again(question_hash(*item_id, request.query))
-                {
-                    reply.validity = Some(Validity { epoch, since: now, until });
-                }
-                Ok(reply)
+                let answer = answers::access(look_ups, &token.principal, *item_id, request, now)?;
+                Ok(with_validity(answer, token, question_hash(*item_id, request.query), source.epoch, now))
+            }
+            Self::Playback { token, form, item_id } => {
+                let Some(id) = item_id.get().or_else(|| look_ups.media_item(request.query)) else {
+                    return Ok(Reply::error(ApiError::ItemNotFound, ServiceReason::UnknownMedia.code()));
+                };
+                item_id.set(Some(id));
+                let answer = answers::playback(look_ups, &token.principal, id, *form, now)?;
+                // Another question than the check of the same item.
+                let question = question_hash(id, request.query).wrapping_add(1 + *form as u64);
+                Ok(with_validity(answer, token, question, source.epoch, now))
             }
             Self::License { token } => answers::license(look_ups, &token.principal, now),
             Self::Health { is_detailed } => {
@@ -222,6 +257,25 @@ impl Read {
             Self::Public(read) => read.answer(look_ups, source.window),
         }
     }
+}
+
+/// The reply, with the time for which it may be given again. Few questions come again, and keeping answers costs
+/// something: the second time shows which.
+fn with_validity(
+    (mut reply, until): (Reply, UnixSecs),
+    token: &VerifiedToken,
+    question: u64,
+    epoch: Option<u32>,
+    now: UnixSecs,
+) -> Reply {
+    let until = until.min(token.times.expires_at);
+    if let Some(epoch) = epoch
+        && until > now.saturating_add(1)
+        && token.asked.again(question)
+    {
+        reply.validity = Some(Validity { epoch, since: now, until });
+    }
+    reply
 }
 
 /// FNV-1a of item and query. A collision only keeps an answer that is not asked for again; kept answers are found by
