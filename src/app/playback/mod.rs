@@ -210,4 +210,3 @@ fn body(playable: &Playable, sources: Vec<Source>) -> String {
         }
     }
 }
-

@@ -5,6 +5,7 @@ mod edge;
 mod kept;
 mod keys;
 mod origin;
+mod playback;
 mod recovery;
 mod reference;
 mod suite;
