@@ -6,6 +6,8 @@
 
 use std::ops::RangeInclusive;
 
+use admit_playback::{Playback, PlaybackError};
+
 use crate::{
     api::{cors::Cors, media_type::is_token},
     limits::{
@@ -41,6 +43,8 @@ pub struct Config {
     /// `JWKS_CACHE_SECRET`, else `ORIGIN_SECRET`. If set, fetched JWKS are kept in the store under a MAC with
     /// this secret.
     pub jwks_cache_secret: Option<token::Secret>,
+    /// `PLAYBACK`: which signers sign for which items.
+    pub playback: Playback,
     /// `ORIGIN_URL` and the variables beside it. Without an origin this edge only reads.
     pub upstream: Option<UpstreamConfig>,
 }
@@ -100,6 +104,12 @@ impl From<token::IssuersError> for ConfigError {
     }
 }
 
+impl From<PlaybackError> for ConfigError {
+    fn from(error: PlaybackError) -> Self {
+        Self { variable: error.field, problem: error.problem }
+    }
+}
+
 /// Shortest secret for a MAC, in bytes: the length of its output (RFC 2104 §3).
 const MAC_SECRET_MIN_BYTES: usize = 32;
 
@@ -150,6 +160,10 @@ impl Config {
             address_header: header_name(binding, "TRUSTED_ADDRESS_HEADER")?,
             log_checks,
             jwks_cache_secret,
+            playback: match binding("PLAYBACK") {
+                Some(text) => Playback::parse(&text, binding)?,
+                None => Playback::default(),
+            },
             upstream: UpstreamConfig::parse(binding)?,
         })
     }

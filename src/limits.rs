@@ -353,3 +353,7 @@ pub const UPSTREAM_MESSAGE_MAX_BYTES: usize = 256;
 /// Pause before a request is sent to the origin a second time, plus up to 255 ms, so that requests whose
 /// connections broke together do not return together.
 pub const UPSTREAM_RETRY_MS: u64 = 100;
+
+/// Number of playback signatures that an isolate remembers: 1,024 of at most 512 bytes, with their names 0.6 MiB. At 300
+/// s a window, an isolate that signs three different films a second finds each of them again.
+pub const SIGNATURES_MAX: usize = 1024;

@@ -8,6 +8,7 @@
 
 use std::{borrow::Cow, fmt};
 
+pub use admit_playback::ports::{KeyForm, PlatformError, PlatformSigner, SigningAlgorithm, SigningKey};
 pub use admit_token::ports::{Entropy, ImportKeyError, SignatureAlgorithm, SignatureVerifier};
 use sha2::{Digest as _, Sha256};
 
@@ -260,6 +261,8 @@ pub trait Platform {
 
     /// Verifies signatures.
     fn verifier(&self) -> &Self::Verifier;
+    /// Signs playback.
+    fn signer(&self) -> &dyn PlatformSigner;
     /// Keeps the snapshot.
     fn store(&self) -> &Self::Store;
     /// Fetches issuers' keys.

@@ -7,6 +7,7 @@ pub mod error;
 pub(crate) mod json;
 pub mod media_type;
 pub mod page_origin;
+pub mod playback;
 mod punycode;
 pub mod query;
 pub mod reply;

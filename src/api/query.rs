@@ -83,7 +83,7 @@ pub fn seq(header: &str) -> Option<u64> {
 
 /// Decodes the percent signs of a query and leaves all else as it is. `None` if the result is not UTF-8, or if a percent
 /// sign is not followed by two hexadecimal digits.
-fn decoded(text: &str) -> Option<Cow<'_, str>> {
+pub fn decoded(text: &str) -> Option<Cow<'_, str>> {
     if !text.contains('%') {
         return Some(Cow::Borrowed(text));
     }

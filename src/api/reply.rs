@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::error::ApiError;
+use super::{error::ApiError, playback::Playable};
 use crate::limits::LIMITED_RETRY_AFTER_SECS;
 
 /// The parts of a request that the service reads.
@@ -111,6 +111,8 @@ pub enum Body {
     Json(String),
     /// An object of the snapshot.
     Bytes(Vec<u8>),
+    /// The grant of a playback question. Before the answer is sent, what is signed for it takes this place.
+    Unsigned(Box<Playable>),
 }
 
 impl Body {
@@ -118,7 +120,7 @@ impl Body {
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         match self {
-            Self::Empty => &[],
+            Self::Empty | Self::Unsigned(_) => &[],
             Self::Json(text) => text.as_bytes(),
             Self::Bytes(bytes) => bytes,
         }
@@ -128,7 +130,7 @@ impl Body {
     #[must_use]
     pub const fn content_type(&self) -> Option<&'static str> {
         match self {
-            Self::Empty => None,
+            Self::Empty | Self::Unsigned(_) => None,
             Self::Json(_) => Some("application/json"),
             Self::Bytes(_) => Some("application/octet-stream"),
         }
@@ -148,6 +150,13 @@ impl Reply {
             detail: String::new(),
             is_unapplied: false,
         }
+    }
+
+    /// A granted playback question, still without its body.
+    #[must_use]
+    pub fn playable(playable: Playable, reason: &'static str) -> Self {
+        let reply = Self::ok(String::new(), Caching::Private);
+        Self { body: Body::Unsigned(Box::new(playable)), reason: Cow::Borrowed(reason), ..reply }
     }
 
     /// The answer for an error. `reason` is for logs only, where it follows the name of the invalid field, if there is one.

@@ -1,6 +1,6 @@
 //! One attempt at a planned request, from memory alone: token, role, and which version answers. No I/O.
 
-use std::rc::Rc;
+use std::{cell::Cell, rc::Rc};
 
 use uuid::Uuid;
 
@@ -8,7 +8,7 @@ use super::{
     Event, Permission, ServiceReason, Tokens, Unverified,
     library::{HeadState, Library},
     missing::Missing,
-    plan::{Plan, PublishPlan, ReadPlan, WritePlan},
+    plan::{Plan, PlaybackPlan, PublishPlan, ReadPlan, WritePlan},
     publish::Transfer,
     read::{Read, ReadError, Source},
     seconds, unavailable,
@@ -265,6 +265,7 @@ impl<P: Platform> Attempt<'_, P> {
         }
         Next::Confirm(Box::new(UpstreamQuestion {
             check: read.check(authorization),
+            playback: read.playback(),
             token: read.token().cloned(),
             query: read.query(query),
             address: Network::of(ip_address),
@@ -314,6 +315,11 @@ impl ReadPlan {
             Self::Access(item_id) => {
                 let token = viewer()?;
                 Read::Access { token, item_id: item_id.ok_or(ApiError::InvalidIdOnAccess)? }
+            }
+            Self::Playback(plan) => {
+                let token = viewer()?;
+                let PlaybackPlan { form, item_id } = plan?;
+                Read::Playback { token, form, item_id: Cell::new(item_id) }
             }
             Self::License => Read::License { token: viewer()? },
             Self::Health => Read::Health { is_detailed: false },

@@ -77,10 +77,7 @@ impl Actor {
     pub fn of(token: Option<&VerifiedToken>, issuers: &[IssuerConfig], authorization: &str) -> Self {
         let Some(token) = token else { return Self::default() };
         let issuer = issuers.get(token.issuer).map_or("", |issuer| issuer.issuer.as_str());
-        let mut subject_hash = String::with_capacity(32);
-        for byte in token.principal.customer_key.0 {
-            finish::push_hex(&mut subject_hash, byte.into(), 2);
-        }
+        let subject_hash = finish::subject_hash(token.principal.customer_key);
         let jti = match claim(authorization, "jti") {
             Some(Value::String(jti)) => Some(cut(&jti).to_owned()),
             _ => None,

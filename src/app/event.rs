@@ -142,6 +142,17 @@ pub enum Event<'a> {
         /// How often, since the last line of this kind.
         times: u32,
     },
+    /// Nothing is signed for a granted item.
+    Playback {
+        /// The item's merchant.
+        merchant_id: i64,
+        /// The name of the item's type.
+        item_type: &'a str,
+        /// Why.
+        problem: &'a str,
+        /// How often, since the last line of this kind.
+        times: u32,
+    },
     /// The runtime gave no random bytes.
     NoEntropy,
 }
@@ -185,13 +196,15 @@ pub enum EventKind {
     KeysNotStored,
     /// [`Event::Upstream`].
     Upstream,
+    /// [`Event::Playback`].
+    Playback,
     /// [`Event::NoEntropy`].
     NoEntropy,
 }
 
 impl EventKind {
     /// All of them.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Request,
         Self::Audit,
         Self::Limit,
@@ -210,6 +223,7 @@ impl EventKind {
         Self::StoredKeysRefused,
         Self::KeysNotStored,
         Self::Upstream,
+        Self::Playback,
         Self::NoEntropy,
     ];
 
@@ -235,6 +249,7 @@ impl EventKind {
             Self::StoredKeysRefused => "stored_keys_refused",
             Self::KeysNotStored => "keys_not_stored",
             Self::Upstream => "origin",
+            Self::Playback => "playback",
             Self::NoEntropy => "no_entropy",
         }
     }
@@ -263,6 +278,7 @@ impl Event<'_> {
             Self::StoredKeysRefused => EventKind::StoredKeysRefused,
             Self::KeysNotStored { .. } => EventKind::KeysNotStored,
             Self::Upstream { .. } => EventKind::Upstream,
+            Self::Playback { .. } => EventKind::Playback,
             Self::NoEntropy => EventKind::NoEntropy,
         }
     }
@@ -328,6 +344,10 @@ impl Display for Event<'_> {
             }
             Self::Upstream { request_id, problem, times } => {
                 line.text("request_id", request_id).text("problem", problem).number("times", &times);
+            }
+            Self::Playback { merchant_id, item_type, problem, times } => {
+                line.number("merchant_id", &merchant_id).text("item_type", item_type);
+                line.text("problem", problem).number("times", &times);
             }
             Self::StoredKeysRefused | Self::NoEntropy => {}
         }

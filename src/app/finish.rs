@@ -15,6 +15,7 @@ use crate::{
     config::{Config, LogChecks},
     limits::LOGGED_PATH_MAX_BYTES,
     ports::{Entropy, Log},
+    snapshot::key::EntryKey,
 };
 
 /// The part of an answer's time that `Server-Timing` shows. Time stands still in a Worker while it computes, so that an
@@ -139,6 +140,15 @@ pub(super) fn push_hex(text: &mut String, number: u64, digits: u32) {
         let nibble = (number >> (4 * digit)) & 0xf;
         text.push(u32::try_from(nibble).ok().and_then(|nibble| char::from_digit(nibble, 16)).unwrap_or('0'));
     }
+}
+
+/// A hash that names a customer in logs and tokens, in hexadecimal digits.
+pub(super) fn subject_hash(customer_key: EntryKey) -> String {
+    let mut hash = String::with_capacity(32);
+    for byte in customer_key.0 {
+        push_hex(&mut hash, byte.into(), 2);
+    }
+    hash
 }
 
 /// The answer of a service whose configuration is wrong: to every request a fixed body that any page may read, and to a

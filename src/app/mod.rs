@@ -17,6 +17,7 @@
 //!  │            └──► Next::Publish ────► publish: heads, objects, the lease
 //!  ├──► tokens: verified tokens, issuers' keys and their fetches
 //!  ├──► library: head, versions, objects
+//!  ├──► playback: signs a granted answer, when the decision is final
 //!  └──► finish, audit, event: headers, log lines, audit events
 //! ```
 
@@ -35,6 +36,7 @@ mod missing;
 mod pending;
 mod permission;
 mod plan;
+mod playback;
 mod problems;
 mod publish;
 mod read;
@@ -77,6 +79,7 @@ use limited::AddressLimits;
 use missing::{Missing, Patience, Supply};
 use pending::{Refreshed, Start};
 use plan::Plan;
+use playback::Signing;
 use publish::{InFlight, Publisher, Transfer, Transferred};
 use tokens::KeyLoader;
 use upstream::{Exchange, StreamOf, UpstreamQuestion, UpstreamTraffic};
@@ -91,6 +94,7 @@ pub struct App<P: Platform> {
     upstream: UpstreamTraffic,
     limits: AddressLimits,
     in_flight: InFlight,
+    signing: Signing,
     completion: Completion,
 }
 
@@ -110,6 +114,7 @@ impl<P: Platform> App<P> {
             upstream: UpstreamTraffic::default(),
             limits: AddressLimits::default(),
             in_flight: InFlight::default(),
+            signing: Signing::new(config.playback.clone()),
             platform,
             config,
         })
@@ -167,6 +172,7 @@ impl<P: Platform> App<P> {
         let Transferred { reply, seq } = transferred;
         let dur_ms = self.platform.now_ms().saturating_sub(start_ms);
         let timing = Timing::Loaded { dur_ms };
+        let reply = self.signing.answer(reply, request, &self.platform);
         let reply = self.completion.finish(request, reply, id.clone(), timing, self.platform.log());
         match begun {
             Some(begun) => begun.end(&reply, seq),
@@ -331,6 +337,7 @@ impl<P: Platform> App<P> {
     /// Completes an answer from memory.
     fn complete(&self, request: &Request<'_>, reply: Reply, plan: Option<&Plan>) -> Reply {
         let id = self.completion.request_id(self.platform.entropy());
+        let reply = self.signing.answer(reply, request, &self.platform);
         let reply = self.completion.finish(request, reply, id, Timing::Memory, self.platform.log());
         if let Some(plan) = plan {
             self.audit_refusal(request, &reply, plan);

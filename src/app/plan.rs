@@ -9,6 +9,7 @@ use crate::{
     api::{
         contract::{Effect, Id, Input, Kind, Route, Server},
         error::ApiError,
+        playback::{self, PlaybackForm},
         query,
         reply::{Reply, Request},
     },
@@ -33,8 +34,17 @@ pub(super) enum ReadPlan {
     /// A check of an item; `None` if its number is invalid.
     Access(Option<i64>),
     License,
+    Playback(Result<PlaybackPlan, ApiError>),
     Health,
     Public(Result<PublicRead, ApiError>),
+}
+
+/// A question for something signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct PlaybackPlan {
+    pub form: PlaybackForm,
+    /// The item; `None` if the query names it by the id of its media.
+    pub item_id: Option<i64>,
 }
 
 /// A write or a sign-in.
@@ -70,6 +80,7 @@ impl Plan {
         let (permission, has_body) = (Permission::of(operation.auth), operation.input != Input::None);
         Ok(match operation.kind {
             Kind::Read => Self::Read(ReadPlan::of(route.as_read(), request.query)),
+            Kind::Playback => Self::Read(ReadPlan::Playback(PlaybackPlan::of(route, request.query))),
             Kind::Health => Self::Read(ReadPlan::Health),
             Kind::Write(action) => Self::Write(WritePlan {
                 permission,
@@ -100,7 +111,7 @@ impl Plan {
 
     /// Whether its answer needs both a token and the snapshot.
     pub const fn is_check(&self) -> bool {
-        matches!(self, Self::Read(ReadPlan::Access(_) | ReadPlan::License))
+        matches!(self, Self::Read(ReadPlan::Access(_) | ReadPlan::License | ReadPlan::Playback(_)))
     }
 }
 
@@ -110,6 +121,25 @@ impl ReadPlan {
             Route::Access(id) => Self::Access(id.number()),
             Route::License => Self::License,
             route => Self::Public(public_read(route, query)),
+        }
+    }
+}
+
+impl PlaybackPlan {
+    fn of(route: Route<'_>, query: &str) -> Result<Self, ApiError> {
+        let item =
+            |form, id: Id<'_>| Ok(Self { form, item_id: Some(id.number().ok_or(ApiError::INVALID_ID)?) });
+        match route {
+            Route::Playback(id) => item(PlaybackForm::Sources, id),
+            Route::SignedUrl(id) => {
+                let plan = item(PlaybackForm::SignedUrl, id)?;
+                playback::asked_url(query).map(|_| plan).ok_or(ApiError::INVALID_MEDIA_URL)
+            }
+            Route::MediaToken => {
+                playback::media_id(query).ok_or(ApiError::INVALID_MEDIA_ID)?;
+                Ok(Self { form: PlaybackForm::MediaToken, item_id: None })
+            }
+            _ => Err(ApiError::RouteNotFound),
         }
     }
 }

@@ -11,6 +11,16 @@ pub enum ServiceReason {
     Upstream,
     /// The snapshot does not have the item.
     UnknownItem,
+    /// The snapshot does not have the media id.
+    UnknownMedia,
+    /// The URL that a client wants signed is not the item's media.
+    ForeignMedia,
+    /// No signer of `PLAYBACK` serves the question.
+    NoSigner,
+    /// The signers of `PLAYBACK` cannot sign the item's media, or not for this viewer.
+    NotSigned,
+    /// The platform failed to sign.
+    SigningFailed,
     /// The answer would be longer than the budget of an answer.
     TooLarge,
     /// This isolate has not read a snapshot yet.
@@ -29,10 +39,15 @@ pub enum ServiceReason {
 
 impl ServiceReason {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 15] = [
         Self::Ok,
         Self::Upstream,
         Self::UnknownItem,
+        Self::UnknownMedia,
+        Self::ForeignMedia,
+        Self::NoSigner,
+        Self::NotSigned,
+        Self::SigningFailed,
         Self::TooLarge,
         Self::NoSnapshot,
         Self::Unreadable,
@@ -49,6 +64,11 @@ impl ServiceReason {
             Self::Ok => "ok",
             Self::Upstream => "origin",
             Self::UnknownItem => "unknown_item",
+            Self::UnknownMedia => "unknown_media",
+            Self::ForeignMedia => "foreign_media",
+            Self::NoSigner => "no_signer",
+            Self::NotSigned => "not_signed",
+            Self::SigningFailed => "signing_failed",
             Self::TooLarge => "too_large",
             Self::NoSnapshot => "no_snapshot",
             Self::Unreadable => "unreadable",

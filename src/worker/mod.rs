@@ -10,6 +10,7 @@ mod limits;
 mod platform;
 mod request;
 mod response;
+mod signer;
 mod verifier;
 
 use std::{cell::RefCell, convert::Infallible, rc::Rc};

@@ -11,12 +11,13 @@ use super::{
     hash::NodeHash,
     kv::Kv,
     limits::Limits,
+    signer::NodeSigner,
     verifier::NodeVerifier,
 };
 use crate::{
     app::Event,
     config::ConfigError,
-    ports::{Entropy, Log, Platform},
+    ports::{Entropy, Log, Platform, PlatformSigner},
 };
 
 /// The KV namespace of the snapshot.
@@ -25,6 +26,7 @@ const KV_BINDING: &str = "SNAPSHOT";
 /// The platform that Workers is.
 pub(super) struct WorkerPlatform {
     verifier: NodeVerifier,
+    signer: NodeSigner,
     hash: NodeHash,
     store: Kv,
     limits: Limits,
@@ -36,13 +38,14 @@ impl WorkerPlatform {
             .ok()
             .filter(JsValue::is_object)
             .ok_or_else(|| ConfigError::new(KV_BINDING, "no KV namespace is bound to this name"))?;
-        let (verifier, hash) = NodeVerifier::new().zip(NodeHash::new()).ok_or_else(|| {
+        let parts = NodeVerifier::new().zip(NodeSigner::new()).zip(NodeHash::new());
+        let ((verifier, signer), hash) = parts.ok_or_else(|| {
             ConfigError::new(
                 "compatibility_flags",
-                "nodejs_compat is needed: node:crypto verifies signatures",
+                "nodejs_compat is needed: node:crypto verifies and makes signatures",
             )
         })?;
-        Ok(Self { verifier, hash, store: Kv(namespace.unchecked_into()), limits: Limits::new(env)? })
+        Ok(Self { verifier, signer, hash, store: Kv(namespace.unchecked_into()), limits: Limits::new(env)? })
     }
 }
 
@@ -64,6 +67,10 @@ impl Platform for WorkerPlatform {
 
     fn verifier(&self) -> &NodeVerifier {
         &self.verifier
+    }
+
+    fn signer(&self) -> &dyn PlatformSigner {
+        &self.signer
     }
 
     fn store(&self) -> &Kv {

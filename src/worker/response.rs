@@ -50,7 +50,8 @@ pub(super) fn from_reply(reply: &Reply, is_head: bool) -> Result<Response> {
         return Response::new_with_opt_str_and_init(None, &init);
     }
     match &reply.body {
-        Body::Empty => Response::new_with_opt_str_and_init(None, &init),
+        // A grant that was not signed: it has no body.
+        Body::Empty | Body::Unsigned(_) => Response::new_with_opt_str_and_init(None, &init),
         Body::Json(text) => Response::new_with_opt_str_and_init(Some(text), &init),
         Body::Bytes(bytes) => {
             let array = js_sys::Uint8Array::from(bytes.as_slice());

@@ -139,7 +139,7 @@ impl SignatureVerifier for NodeVerifier {
     }
 }
 
-fn set(object: &js_sys::Object, name: &str, value: &JsValue) {
+pub(super) fn set(object: &js_sys::Object, name: &str, value: &JsValue) {
     // Setting a property of an object that was just made cannot fail.
     let _ = js_sys::Reflect::set(object, &name.into(), value);
 }

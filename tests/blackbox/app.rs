@@ -11,7 +11,7 @@ use crate::{
     matrix::Matrix,
     oracle::Oracle,
     origin::{Origin, Seen},
-    publishing, repeated, rights, routes,
+    playback, publishing, repeated, rights, routes,
     subject::Subject as _,
     tokens,
     wire::{Payload, Wire},
@@ -92,6 +92,13 @@ fn every_route_by_every_method() {
     let service = service();
     catalogue::publish(&service, 1);
     println!("{} requests", routes::run(&service) + routes::run_without_publishing(&service));
+}
+
+#[test]
+fn playback_is_signed_for_grants_alone() {
+    let service = InProcess::new(&playback::variables()).unwrap();
+    let published = catalogue::publish(&service, 1);
+    println!("{} requests", playback::run(&service, &published));
 }
 
 #[test]

@@ -31,6 +31,7 @@ mod oracle;
 mod origin;
 mod packs;
 mod personas;
+mod playback;
 mod publishing;
 mod repeated;
 mod rights;

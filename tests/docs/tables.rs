@@ -22,13 +22,17 @@ const API: &str = "docs/api.md";
 const ORIGIN: &str = "docs/origin.md";
 
 const TABLES: [Table; 4] = [
-    Table { page: API, name: "reads", has: |kind| matches!(kind, Kind::Read | Kind::Health) },
+    Table {
+        page: API,
+        name: "reads",
+        has: |kind| matches!(kind, Kind::Read | Kind::Playback | Kind::Health),
+    },
     Table { page: API, name: "writes", has: |kind| matches!(kind, Kind::Write(_) | Kind::SignIn { .. }) },
     Table { page: API, name: "publishing", has: |kind| matches!(kind, Kind::Publish) },
     Table {
         page: ORIGIN,
         name: "origin",
-        has: |kind| !matches!(kind, Kind::Read | Kind::Write(_) | Kind::Publish),
+        has: |kind| !matches!(kind, Kind::Read | Kind::Playback | Kind::Write(_) | Kind::Publish),
     },
 ];
 

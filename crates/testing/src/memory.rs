@@ -20,6 +20,7 @@ use admit::{
     app::{BodyError, RequestBody},
     ports::{IssuerKeys, IssuerKeysError, KeyAnswer, Log, Platform},
 };
+use admit_playback::{NativeSigner, ports::PlatformSigner};
 use admit_token::{NativeVerifier, ports::Entropy};
 pub use limits::MemoryLimits;
 pub use origin::{MemoryOrigin, OriginFault, SeenRequest};
@@ -138,7 +139,7 @@ impl Entropy for FixedEntropy {
     }
 }
 
-/// A platform in memory. Signatures are verified by [`NativeVerifier`].
+/// A platform in memory. Signatures are verified by [`NativeVerifier`] and made by [`NativeSigner`].
 #[derive(Debug, Default)]
 pub struct MemoryPlatform {
     clock: MemoryClock,
@@ -199,6 +200,10 @@ impl Platform for MemoryPlatform {
 
     fn verifier(&self) -> &NativeVerifier {
         &self.verifier
+    }
+
+    fn signer(&self) -> &dyn PlatformSigner {
+        &NativeSigner
     }
 
     fn store(&self) -> &MemoryStore {

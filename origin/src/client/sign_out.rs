@@ -61,7 +61,6 @@ pub fn page(job: &mut Job<'_>) -> Result<Reply, Refused> {
         ],
         reason: Cow::Borrowed("signed out"),
         detail: String::new(),
-        validity: None,
         is_unapplied: false,
     })
 }

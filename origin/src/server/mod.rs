@@ -310,7 +310,8 @@ fn overloaded() -> Reply {
 /// Turns a reply into an HTTP response.
 fn response(reply: Reply) -> Response {
     let body = match reply.body {
-        admit::api::reply::Body::Empty => Body::empty(),
+        // The origin signs nothing: `Unsigned` cannot come here.
+        admit::api::reply::Body::Empty | admit::api::reply::Body::Unsigned(_) => Body::empty(),
         admit::api::reply::Body::Json(json) => Body::from(json),
         admit::api::reply::Body::Bytes(bytes) => Body::from(bytes),
     };

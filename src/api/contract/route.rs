@@ -12,6 +12,9 @@ use crate::{api::error::ApiError, snapshot::store_key::StoreKey};
 #[expect(missing_docs, reason = "each variant is a row of the table, which says what it is for")]
 pub enum Route<'a> {
     Access(Id<'a>),
+    Playback(Id<'a>),
+    SignedUrl(Id<'a>),
+    MediaToken,
     License,
     Item(Id<'a>),
     MerchantItem(Uuid, Id<'a>),
@@ -75,10 +78,13 @@ impl<'a> Route<'a> {
             ("items", Some("packages"), Some(id), Some("items"), None) => Self::PackageItems(Id(id)),
             ("items", Some(id), None, None, None) => Self::Item(Id(id)),
             ("items", Some(id), Some("access"), None, None) => Self::Access(Id(id)),
+            ("items", Some(id), Some("access"), Some("cloudfront"), None) => Self::SignedUrl(Id(id)),
+            ("items", Some(id), Some("playback"), None, None) => Self::Playback(Id(id)),
             ("items", Some(id), Some("access-fees"), None, None) => Self::Fees(Id(id)),
             ("v2", Some("items"), None, None, None) => Self::ItemsV2,
             ("v2", Some("items"), Some(id), None, None) => Self::ItemV2(Id(id)),
             ("v2", Some("items"), Some("packages"), Some(id), Some("bulk")) => Self::BulkPackage(Id(id)),
+            ("v2", Some("items"), Some("jw-media"), Some("token"), None) => Self::MediaToken,
             ("v2", Some("items"), Some(id), Some("access-fees"), None) => Self::FeesV2(Id(id)),
             ("v2", Some("items"), Some(id), Some("access-fees"), Some("bulk")) => Self::BulkFees(Id(id)),
             ("v2", Some("items"), Some(id), Some("access-fees"), Some(fee)) => Self::Fee(Id(id), Id(fee)),
@@ -112,6 +118,9 @@ impl<'a> Route<'a> {
     pub const fn endpoint(self) -> &'static Endpoint {
         match self {
             Self::Access(_) => &table::ACCESS,
+            Self::Playback(_) => &table::PLAYBACK,
+            Self::SignedUrl(_) => &table::SIGNED_URL,
+            Self::MediaToken => &table::MEDIA_TOKEN,
             Self::License => &table::LICENSE,
             Self::Item(_) => &table::ITEM,
             Self::MerchantItem(..) => &table::MERCHANT_ITEM,

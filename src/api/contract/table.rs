@@ -24,6 +24,10 @@ const fn write(methods: Methods, action: WriteAction) -> Operation {
     Operation { methods, auth: Auth::Merchant, input, kind: Kind::Write(action) }
 }
 
+const fn playback() -> Operation {
+    Operation { methods: Methods::READ, auth: Auth::Viewer, input: Input::None, kind: Kind::Playback }
+}
+
 const fn sign_in(may_refresh: bool) -> Operation {
     let kind = Kind::SignIn { may_refresh };
     Operation { methods: Methods::POST, auth: Auth::None, input: Input::Fields, kind }
@@ -72,6 +76,15 @@ endpoints! {
     ACCESS: "/items/{id}/access" => [
         read(Auth::Viewer) => "Tells whether the viewer may play the item now",
         write(Methods::DELETE, WriteAction::Revoke) => "Takes away a customer's accesses to the item",
+    ];
+    PLAYBACK: "/items/{id}/playback" => [
+        playback() => "Signs the item's media, if the viewer may play the item now",
+    ];
+    SIGNED_URL: "/items/{id}/access/cloudfront" => [
+        playback() => "Signs the URL of the item's media that `url` names, if the viewer may play the item now",
+    ];
+    MEDIA_TOKEN: "/v2/items/jw-media/token" => [
+        playback() => "Signs a token for the media that `media_id` names, if the viewer may play its item now",
     ];
     LICENSE: "/license" => [
         read(Auth::Viewer) => "Lists the viewer's licences",

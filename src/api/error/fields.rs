@@ -21,6 +21,8 @@ errors! {
     InvalidField, INVALID_FIELDS:
     INVALID_ID "id" "The id must be a positive integer"
     INVALID_FEE_ID "fee_id" "The fee_id must be a positive integer"
+    INVALID_MEDIA_ID "media_id" "The media_id must be 1 to 128 letters, digits, -, _ and ."
+    INVALID_MEDIA_URL "url" "The url must be one of the item's media"
     INVALID_PAGE "page" "The page must be a positive integer"
     INVALID_LIMIT "limit" "The limit must be an integer from 1 to 100"
     LARGE_PAGE "limit" "The limit makes a page of more than 1 MiB: 15 items always fit"

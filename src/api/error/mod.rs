@@ -23,6 +23,8 @@ pub enum ApiError {
     FeeNotFound,
     /// 404: unknown path.
     RouteNotFound,
+    /// 404: a granted item for which nothing can be signed: no signer is configured, or the item names no media.
+    NothingToPlay,
     /// 404: an object that is not stored.
     ObjectNotFound,
     /// 405, with the methods of the path.
@@ -95,7 +97,7 @@ impl FieldError {
 }
 
 every_variant!(
-    ApiError: InvalidToken, NoAccess, InvalidPrivileges, ItemNotFound, FeeNotFound, RouteNotFound, ObjectNotFound,
+    ApiError: InvalidToken, NoAccess, InvalidPrivileges, ItemNotFound, FeeNotFound, RouteNotFound, NothingToPlay, ObjectNotFound,
     MethodNotAllowed(Methods::NONE), InvalidIdOnAccess, InvalidField(FieldError::EXAMPLE), OlderHead, LeaseHeld,
     ObjectNeeded, BodyTooLarge(0), TooManyObjects, UnsupportedMediaType, UnsupportedHeader(FieldError::EXAMPLE),
     TooManyRequests, UpstreamUnreachable { retry_after_secs: 0 }, UpstreamRefused { retry_after_secs: 0 },
@@ -165,7 +167,11 @@ impl ApiError {
             Self::InvalidToken => 401,
             Self::NoAccess => 402,
             Self::InvalidPrivileges => 403,
-            Self::ItemNotFound | Self::FeeNotFound | Self::RouteNotFound | Self::ObjectNotFound => 404,
+            Self::ItemNotFound
+            | Self::FeeNotFound
+            | Self::RouteNotFound
+            | Self::NothingToPlay
+            | Self::ObjectNotFound => 404,
             Self::MethodNotAllowed(_) => 405,
             Self::OlderHead | Self::LeaseHeld | Self::ObjectNeeded => 409,
             Self::BodyTooLarge(_) | Self::TooManyObjects => 413,
@@ -191,6 +197,7 @@ impl ApiError {
             Self::ItemNotFound => "Item not found",
             Self::FeeNotFound => "Access fee not found",
             Self::RouteNotFound => "Route not found",
+            Self::NothingToPlay => "Nothing to play",
             Self::ObjectNotFound => "Object not found",
             Self::MethodNotAllowed(_) => "Method not allowed",
             Self::InvalidField(field) | Self::UnsupportedHeader(field) => field.expected,

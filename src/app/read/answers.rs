@@ -7,9 +7,10 @@ use crate::{
     api::{
         bodies::{self, TooLarge, Viewer},
         error::ApiError,
+        playback::{Playable, PlaybackForm},
         reply::{Caching, Reply, Request},
     },
-    app::{ServiceReason, unavailable},
+    app::{ServiceReason, finish::subject_hash, unavailable},
     entitlement::{Decided, Decision, Grant, Question, Reason, client_app, decide, listed_licenses},
     limits::PAGE_SURE_ITEMS,
     snapshot::{
@@ -103,18 +104,42 @@ pub(super) fn access(
     now: UnixSecs,
 ) -> Result<Reply, ReadError> {
     let (ip_address, country) = (request.ip_address, request.country);
+    check(look_ups, principal, item_id, now, |grant, item, customer| {
+        let body = |viewer: &Viewer<'_>| bodies::access(grant, viewer, item);
+        let body = with_viewer(principal, customer, ip_address, country, body)?;
+        let reason = Cow::Borrowed(grant.reason.code());
+        Ok(Reply { reason, ..Reply::ok(body, Caching::Private) })
+    })
+}
+
+/// The answer to a playback question. A grant is still to be signed.
+pub(super) fn playback(
+    look_ups: &mut LookUps<'_>,
+    principal: &Principal,
+    item_id: i64,
+    form: PlaybackForm,
+    now: UnixSecs,
+) -> Result<Reply, ReadError> {
+    check(look_ups, principal, item_id, now, |grant, item, _| {
+        let text = [r#"{"content":"#, item.content, ",", item.details].concat();
+        let json = serde_json::from_slice(text.as_bytes()).unwrap_or_default();
+        let subject = subject_hash(principal.customer_key);
+        let playable = Playable::new(form, grant.expires_at, item.merchant_id, &json, subject);
+        Ok(Reply::playable(playable, grant.reason.code()))
+    })
+}
+
+/// Decides, and answers a denial; `granted` answers a grant.
+fn check(
+    look_ups: &mut LookUps<'_>,
+    principal: &Principal,
+    item_id: i64,
+    now: UnixSecs,
+    granted: impl FnOnce(&Grant, &ItemRecord<'_>, Option<&CustomerRecord<'_>>) -> Result<Reply, TooLarge>,
+) -> Result<Reply, ReadError> {
     let reply =
         decided(look_ups, principal, item_id, now, |decided, item, customer| match decided.decision {
-            Decision::Allow(grant) => {
-                let body = |viewer: &Viewer<'_>| bodies::access(&grant, viewer, item);
-                match with_viewer(principal, customer, ip_address, country, body) {
-                    Ok(body) => {
-                        let reason = Cow::Borrowed(grant.reason.code());
-                        Reply { reason, ..Reply::ok(body, Caching::Private) }
-                    }
-                    Err(error) => too_large(error),
-                }
-            }
+            Decision::Allow(grant) => granted(&grant, item, customer).unwrap_or_else(too_large),
             Decision::Deny(Reason::ItemInactive) => {
                 Reply::error(ApiError::ItemNotFound, Reason::ItemInactive.code())
             }

@@ -4,7 +4,7 @@ mod answers;
 mod known;
 
 pub(super) use self::known::InMemory;
-use std::rc::Rc;
+use std::{cell::Cell, rc::Rc};
 
 use uuid::Uuid;
 
@@ -14,7 +14,11 @@ use super::{
     health::Health,
 };
 use crate::{
-    api::reply::{Reply, Request},
+    api::{
+        error::ApiError,
+        playback::{self, PlaybackForm},
+        reply::{Reply, Request},
+    },
     entitlement::Reason,
     snapshot::{
         customer::CustomerRecord,
@@ -47,6 +51,13 @@ pub(super) enum Read {
     Access {
         token: Rc<VerifiedToken>,
         item_id: i64,
+    },
+    /// May the owner of the token play the item, and what is signed for it?
+    Playback {
+        token: Rc<VerifiedToken>,
+        form: PlaybackForm,
+        /// The item; nothing until its media id is found.
+        item_id: Cell<Option<i64>>,
     },
     /// Which licences does the owner of the token have?
     License {
@@ -124,6 +135,13 @@ impl LookUps<'_> {
         self.version.index.item_key(id)
     }
 
+    /// The item whose media `media_id` names.
+    fn media_item(&mut self, query: &str) -> Option<i64> {
+        // The snapshot does not have media ids yet.
+        let _ = (playback::media_id(query)?, &self.version);
+        None
+    }
+
     fn item(&mut self, id: i64) -> Result<Option<Record>, ReadError> {
         let record = self.ask(Tree::Items, self.item_key(id))?;
         self.complete()?;
@@ -136,6 +154,7 @@ impl Read {
     pub fn check(&self, authorization: &str) -> Option<AccessCheck> {
         match self {
             Self::Access { token, item_id } => Some((asker(token, authorization), *item_id)),
+            Self::Playback { token, item_id, .. } => Some((asker(token, authorization), item_id.get()?)),
             _ => None,
         }
     }
@@ -143,7 +162,17 @@ impl Read {
     /// The token, if the read takes one.
     pub const fn token(&self) -> Option<&Rc<VerifiedToken>> {
         match self {
-            Self::Access { token, .. } | Self::License { token } => Some(token),
+            Self::Access { token, .. } | Self::Playback { token, .. } | Self::License { token } => {
+                Some(token)
+            }
+            _ => None,
+        }
+    }
+
+    /// What is signed if it is granted, if it is a playback question.
+    pub const fn playback(&self) -> Option<PlaybackForm> {
+        match self {
+            Self::Playback { form, .. } => Some(*form),
             _ => None,
         }
     }
@@ -167,19 +196,23 @@ impl Read {
         Some((customer.id, customer.uuid))
     }
 
-    /// Whether it is answered from the published snapshot.
+    /// Whether it is answered from the published snapshot, and the upstream may be asked as well: it knows no media ids.
     pub const fn is_of_the_snapshot(&self) -> bool {
-        !matches!(self, Self::Health { .. })
+        match self {
+            Self::Health { .. } => false,
+            Self::Playback { item_id, .. } => item_id.get().is_some(),
+            Self::Access { .. } | Self::License { .. } | Self::Public(_) => true,
+        }
     }
 
     /// Whether the upstream may know better than a snapshot that gives this answer: it does not grant, or there is
     /// no snapshot.
     pub fn is_open(&self, reply: &Reply) -> bool {
         match self {
-            Self::Health { .. } => false,
+            _ if !self.is_of_the_snapshot() => false,
             // The upstream's own answer would be as long.
             _ if reply.reason == ServiceReason::TooLarge.code() => false,
-            Self::Access { .. } => match reply.status {
+            Self::Access { .. } | Self::Playback { .. } => match reply.status {
                 // No purchase makes an item another merchant's.
                 402 => reply.reason != Reason::OtherMerchant.code(),
                 404 => reply.reason == ServiceReason::UnknownItem.code(),
@@ -204,6 +237,13 @@ impl Read {
         match self {
             Self::Access { token, item_id } => {
                 answers::access(look_ups, &token.principal, *item_id, request, now)
+            }
+            Self::Playback { token, form, item_id } => {
+                let Some(id) = item_id.get().or_else(|| look_ups.media_item(request.query)) else {
+                    return Ok(Reply::error(ApiError::ItemNotFound, ServiceReason::UnknownMedia.code()));
+                };
+                item_id.set(Some(id));
+                answers::playback(look_ups, &token.principal, id, *form, now)
             }
             Self::License { token } => answers::license(look_ups, &token.principal, now),
             Self::Health { is_detailed } => {

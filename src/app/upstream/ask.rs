@@ -15,16 +15,22 @@ use super::{
 };
 use crate::{
     api::{
+        contract::table,
         error::ApiError,
         json::json,
+        playback::{Playable, PlaybackForm},
         query,
         reply::{Caching, Reply, Request},
         viewer::{Network, shown_address, shown_country},
     },
-    app::{ServiceReason, asker::AccessCheck, missing::Patience, problems::Problem, seconds},
+    app::{
+        ServiceReason, asker::AccessCheck, finish::subject_hash, missing::Patience, problems::Problem,
+        seconds,
+    },
     entitlement::Reason,
     limits::{UPSTREAM_ANSWER_MAX_BYTES, UPSTREAM_LOST_MS},
     ports::{Platform, UpstreamAnswer, UpstreamBody, UpstreamError, UpstreamRequest},
+    snapshot::time::UnixSecs,
     token::VerifiedToken,
 };
 
@@ -33,6 +39,8 @@ use crate::{
 pub(in crate::app) struct UpstreamQuestion {
     /// The check; nothing for other reads.
     pub check: Option<AccessCheck>,
+    /// What is signed for a grant, if the check is a playback question.
+    pub playback: Option<PlaybackForm>,
     /// The token, if the read needs one.
     pub token: Option<Rc<VerifiedToken>>,
     /// The query that the upstream gets: the parameters that the read has, and no others that a client sent.
@@ -170,9 +178,14 @@ impl<P: Platform> Exchange<'_, P> {
         let sender = if question.token.is_some() { Sender::Verified } else { Sender::Anonymous };
         let mut headers = sent::headers(self.request, self.request_id, sender, self.config);
         headers.push(("accept", Cow::Borrowed("application/json")));
+        // The upstream knows the check that a playback question is.
+        let path = match (question.playback, question.check) {
+            (Some(_), Some((_, item_id))) => Cow::Owned(table::ACCESS.path(&[&item_id.to_string()])),
+            _ => Cow::Borrowed(self.request.path),
+        };
         let asked = UpstreamRequest {
             method: "GET",
-            url: &sent::url(self.config, self.request.path, &question.query),
+            url: &sent::url(self.config, &path, &question.query),
             headers: &headers,
             timeout_ms: self.config.confirm_timeout_ms,
             limit_bytes: UPSTREAM_ANSWER_MAX_BYTES,
@@ -184,7 +197,10 @@ impl<P: Platform> Exchange<'_, P> {
 fn check_reply(verdict: Verdict, question: &UpstreamQuestion, request: &Request<'_>) -> Reply {
     let otherwise = &question.otherwise;
     match verdict {
-        Verdict::Granted(body, _) => granted(&body, request),
+        Verdict::Granted(body, ends_at) => match question.playback.zip(question.token.as_ref()) {
+            Some((form, token)) => playable(form, ends_at, &body, token),
+            None => granted(&body, request),
+        },
         Verdict::Denied if otherwise.status != 402 => {
             Reply::error(ApiError::NoAccess, Reason::NoGrant.code())
         }
@@ -204,6 +220,15 @@ fn unconfirmed(question: &UpstreamQuestion, reason: impl fmt::Display) -> Reply 
         format!("{}; not confirmed: {reason}", otherwise.detail)
     };
     otherwise.with_detail(detail)
+}
+
+/// The upstream's grant of a playback question. Its item counts, which may be newer than the snapshot's.
+fn playable(form: PlaybackForm, ends_at: UnixSecs, body: &str, token: &VerifiedToken) -> Reply {
+    let body: Value = serde_json::from_slice(body.as_bytes()).unwrap_or_default();
+    let item = body.get("item").unwrap_or(&Value::Null);
+    let merchant_id = item.get("merchant_id").and_then(Value::as_i64).unwrap_or(0);
+    let subject = subject_hash(token.principal.customer_key);
+    Reply::playable(Playable::new(form, ends_at, merchant_id, item, subject), ServiceReason::Upstream.code())
 }
 
 /// The upstream's body, with the address and the country of this request: it may have answered another one.

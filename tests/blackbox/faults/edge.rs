@@ -29,6 +29,9 @@ pub const START: i64 = 1_800_000_000;
 /// The customer of every business here.
 pub const CUSTOMER: &str = "alice";
 
+/// The content of every item, which playback signs.
+pub const CONTENT: &str = r#"{"media_id":"m1","url":"https://media.example.com/films/1/main.m3u8"}"#;
+
 pub const JWKS_URL: &str = "https://i.example/jwks";
 
 const SECRET: &str = "a secret of thirty-two bytes or more";
@@ -118,7 +121,7 @@ impl Business {
                 "type": "item", "id": id, "merchant_id": 7, "title": "t", "is_active": true,
                 "access_control_type": {"id": 4, "name": "Paid", "auth": true},
                 "item_type": {"id": 44, "name": "jw_asset", "content_type": "ovp", "host": "h", "description": "d"},
-                "content": "c", "created_at": 1, "updated_at": 1,
+                "content": CONTENT, "created_at": 1, "updated_at": 1,
             })
         };
         let uuid = "11a7ed90-65d3-4ee2-9d91-4e1409678576";

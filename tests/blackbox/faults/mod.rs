@@ -19,6 +19,7 @@ mod measured;
 mod min_seq;
 mod objects;
 mod origin;
+mod playback;
 mod publisher;
 mod refusals;
 mod refused_requests;

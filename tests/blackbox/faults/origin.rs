@@ -10,7 +10,7 @@ use admit_testing::memory::{MemoryBody, MemoryOrigin, MemoryPlatform, SeenReques
 use serde_json::{Value, json};
 
 use crate::{
-    faults::edge::{Business, CUSTOMER, Edge, START, token},
+    faults::edge::{Business, CONTENT, CUSTOMER, Edge, START, token},
     origin::{form_field, subject_of},
 };
 
@@ -54,7 +54,7 @@ pub fn denial(status: u16, message: &str) -> UpstreamAnswer {
 /// The origin's answer to a check that it grants.
 pub fn access(item_id: i64) -> Value {
     json!({"id": 44, "account_id": 7, "customer_id": 9, "customer_uuid": "u", "ip_address": "10.0.0.1",
-           "country_code": "ZZ", "created_at": 1, "expires_at": UNTIL, "item": {"id": item_id, "merchant_id": 7, "content": "c"}})
+           "country_code": "ZZ", "created_at": 1, "expires_at": UNTIL, "item": {"id": item_id, "merchant_id": 7, "content": CONTENT, "item_type": {"name": "jw_asset"}}})
 }
 
 impl Truth {

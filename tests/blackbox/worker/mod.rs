@@ -5,6 +5,7 @@ mod edge;
 mod keys;
 mod known;
 mod origin;
+mod playback;
 mod recovery;
 mod reference;
 mod suite;
