@@ -38,7 +38,7 @@
 //!     merchants: None,
 //! };
 //! // The customer rented item 5101 until the moment 2000.
-//! let access = Access { id: 1, item_id: 5101, created_at: 1000, starts_at: None, expires_at: Some(2000) };
+//! let access = Access { id: 1, item_id: 5101, expires_at: Some(2000), ..Access::default() };
 //! let customer = NewCustomer { merchant_id: 21, accesses: vec![access], ..NewCustomer::default() }.encode();
 //! let item = NewItem { id: 5101, merchant_id: 21, is_active: true, ..NewItem::default() }.encode();
 //! let (customer, item) = (CustomerRecord::new(&customer)?, ItemRecord::new(&item)?);

@@ -200,7 +200,7 @@ impl Scene {
 }
 
 const fn access(id: i64, item_id: i64, starts_at: Option<i64>, expires_at: Option<i64>) -> Access {
-    Access { id, item_id, created_at: NOW - DAY, starts_at, expires_at }
+    Access { id, item_id, created_at: NOW - DAY, starts_at, expires_at, renews_on: None }
 }
 
 const fn held(license_id: u128, status: SubscriptionStatus) -> HeldLicense<'static> {

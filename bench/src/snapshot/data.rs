@@ -76,7 +76,7 @@ pub fn prepare(path: &Path, dir: &Path) -> Result<Data> {
     }
     all.sort_unstable_by_key(|(key, _)| *key);
     let entries: Vec<_> = all.iter().copied().filter(|(key, _)| changed.contains(key)).collect();
-    let delta = encode_delta(&entries, &[] as &[(EntryKey, &[u8])])?;
+    let delta = encode_delta([&entries, &[], &[]])?;
 
     let mut pack = Vec::new();
     let parts = [first(ObjectKind::Index)?, first(ObjectKind::Directory)?, &delta];

@@ -117,7 +117,7 @@ impl Subject {
             changed.push((*key, record.bytes().to_vec()));
         }
         changed.sort_by_key(|(key, _)| *key);
-        let delta = Some(Rc::from(encode_delta(&changed, &Vec::<(EntryKey, Vec<u8>)>::new())?));
+        let delta = Some(Rc::from(encode_delta([&changed, &[], &[]])?));
         let with_delta = Version {
             head: plain.head.clone(),
             index: Rc::clone(&plain.index),

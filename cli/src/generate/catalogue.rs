@@ -219,6 +219,7 @@ impl Size {
             age_restriction: None,
             metadata: Vec::new(),
             content: String::new(),
+            external_asset_id: None,
             plan_switch_enabled: false,
             item_ids: Vec::new(),
             fees: vec![

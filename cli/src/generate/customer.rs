@@ -74,6 +74,7 @@ impl Customers<'_> {
             merchant_id: size.merchant_id(merchant),
             accesses: Vec::new(),
             licenses: Vec::new(),
+            used_trials: Vec::new(),
         };
         // A geometric distribution: most customers hold a few accesses, some hold many, at most 32 times the
         // average.
@@ -116,6 +117,8 @@ impl Customers<'_> {
             starts_at,
             expires_at,
             created_at: Timestamp::At(created_at),
+            renews_on: None,
+            purchase: None,
         });
     }
 

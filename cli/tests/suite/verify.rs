@@ -76,6 +76,15 @@ fn tree(shards: &[ObjectName]) -> NewTree {
     NewTree::new(shards.iter().map(|name| Some(name.digest)).collect()).unwrap()
 }
 
+/// The tree of external ids, as it is.
+fn external_ids(index: &Index) -> NewTree {
+    let mut shards = vec![None; index.shard_count(Tree::ExternalIds)];
+    for (number, name) in index.top_shards(Tree::ExternalIds).unwrap() {
+        shards[number] = Some(name.digest);
+    }
+    NewTree::new(shards).unwrap()
+}
+
 #[test]
 fn a_published_snapshot_is_sound() {
     let (bench, double) = set_up("verify-sound", 5_000);
@@ -148,7 +157,7 @@ fn counts_of_the_shards_are_compared_and_the_delta_is_read() {
         (key("newer"), record.to_vec()),
     ];
     entries.sort();
-    let delta = encode_delta(&entries, &[] as &[(EntryKey, Vec<u8>)]).unwrap();
+    let delta = encode_delta([entries.as_slice(), &[], &[]]).unwrap();
     let delta = put(&double, ObjectKind::Delta, delta);
     forge(&bench, &double, |head| head.delta = Some(delta));
     let (report_, _) = report(&bench, &double, 0);
@@ -177,7 +186,8 @@ fn swapped_shards_are_reported_key_by_key() {
     assert!(shards.len() > 2);
     let items = tree(&index.shards(Tree::Items, |_| None::<Vec<u8>>).unwrap());
     shards.swap(0, 1);
-    let (swapped, _) = encode_index(index.salt(), &tree(&shards), &items, 15).unwrap();
+    let (swapped, _) =
+        encode_index(index.salt(), [&tree(&shards), &items, &external_ids(&index)], 15).unwrap();
     let swapped = put(&double, ObjectKind::Index, swapped);
     forge(&bench, &double, |head| head.index = swapped);
     let (report_, problems) = report(&bench, &double, 1);
@@ -194,7 +204,8 @@ fn pages_are_read_one_by_one() {
     let (bench, double) = set_up("verify-pages", 4_000);
     let (index, shards) = customers(&double);
     let items = tree(&index.shards(Tree::Items, |_| None::<Vec<u8>>).unwrap());
-    let (paged, pages) = encode_index(index.salt(), &tree(&shards), &items, 1).unwrap();
+    let (paged, pages) =
+        encode_index(index.salt(), [&tree(&shards), &items, &external_ids(&index)], 1).unwrap();
     let pages: Vec<_> = pages.into_iter().map(|page| put(&double, ObjectKind::Page, page)).collect();
     let paged = put(&double, ObjectKind::Index, paged);
     forge(&bench, &double, |head| head.index = paged);
@@ -217,7 +228,8 @@ fn records_are_read_and_references_followed() {
     // The last byte of the only record is its count of licences: one licence cannot follow.
     *shard.last_mut().unwrap() = 1;
     let shard = ObjectName { kind: ObjectKind::Shard, digest: put(&double, ObjectKind::Shard, shard) };
-    let (broken, _) = encode_index(index.salt(), &tree(&[shard]), &tree(&items), 15).unwrap();
+    let (broken, _) =
+        encode_index(index.salt(), [&tree(&[shard]), &tree(&items), &external_ids(&index)], 15).unwrap();
     let broken = put(&double, ObjectKind::Index, broken);
     // An empty directory: no merchants, no apps, no licences.
     let directory = [ObjectKind::Directory.header().as_slice(), &[0; 3]].concat();

@@ -207,8 +207,8 @@ mod tests {
     #[test]
     fn the_delta_adds_changes_and_removes() {
         let object = shard(&[(LOW, b"old"), (MIDDLE, b"gone")]);
-        let none: &[(EntryKey, &[u8])] = &[];
-        let delta = encode_delta(&[(LOW, b"new".as_slice()), (MIDDLE, b""), (HIGH, b"first")], none).unwrap();
+        let changes = [(LOW, b"new".as_slice()), (MIDDLE, b""), (HIGH, b"first")];
+        let delta = encode_delta([&changes, &[], &[]]).unwrap();
         let overlay = Overlay::new(Some(delta::tables(&delta).unwrap()), Tree::Customers, 1).unwrap();
         assert_eq!(overlay.parts().collect::<Vec<_>>(), [0, 1]);
         let table = Table::of_shard(&object).unwrap();
@@ -225,8 +225,7 @@ mod tests {
 
     #[test]
     fn removing_what_is_not_there_is_no_effect() {
-        let none: &[(EntryKey, &[u8])] = &[];
-        let delta = encode_delta(&[(HIGH, b"")], none).unwrap();
+        let delta = encode_delta([&[(HIGH, b"")], &[], &[]]).unwrap();
         let overlay = Overlay::new(Some(delta::tables(&delta).unwrap()), Tree::Customers, 0).unwrap();
         assert_eq!(overlay.effect(0, None).unwrap(), Effect::default());
         let other = Overlay::new(Some(delta::tables(&delta).unwrap()), Tree::Items, 0).unwrap();

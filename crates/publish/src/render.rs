@@ -44,6 +44,9 @@ struct ItemDetails<'a> {
     age_restriction: &'a Option<AgeRestriction>,
     metadata: &'a [MetadataEntry],
     metahash: BTreeMap<&'a str, &'a str>,
+    // Only where there is one: other items keep the bytes that they had before external ids.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    external_asset_id: Option<&'a str>,
     plan_switch_enabled: bool,
     created_at: UnixSecs,
     updated_at: UnixSecs,
@@ -63,6 +66,7 @@ impl<'a> ItemDetails<'a> {
             age_restriction: &item.age_restriction,
             metadata: &item.metadata,
             metahash: metahash(&item.metadata),
+            external_asset_id: item.external_asset_id.as_deref(),
             plan_switch_enabled: item.plan_switch_enabled,
             created_at: item.created_at.resolve(now),
             updated_at: item.updated_at.resolve(now),

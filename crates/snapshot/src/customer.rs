@@ -1,20 +1,22 @@
-//! A customer's record: identity, accesses and licences.
+//! A customer's record: identity, accesses with their purchases, licences and used trials.
 //!
 //! Layout: id, UUID, merchant id; the count of accesses, then the accesses in ascending order of item; the
-//! count of licences, then the licences. Integers are zigzag LEB128. An item id is written as the difference
+//! count of licences, then the licences; the items whose trial was used, unless there are none. Integers are zigzag
+//! LEB128. An item id is written as the difference
 //! from the one before, a date as the difference from `created_at`; both differences are small, so most take
 //! one to three bytes.
 //!
 //! ```
 //! use admit_snapshot::customer::{Access, CustomerRecord, NewCustomer};
 //!
-//! let access = Access { id: 1, item_id: 5101, created_at: 1_900_000_000, starts_at: None, expires_at: None };
+//! let access = Access { id: 1, item_id: 5101, created_at: 1_900_000_000, ..Access::default() };
 //! let bytes = NewCustomer { id: 42, merchant_id: 21, accesses: vec![access], ..NewCustomer::default() }.encode();
 //!
 //! let record = CustomerRecord::new(&bytes)?;
 //! assert_eq!((record.id, record.merchant_id), (42, 21));
 //! assert_eq!(record.accesses().collect::<Result<Vec<_>, _>>()?, [access]);
 //! assert_eq!(record.held()?.len(), 0, "no subscriptions");
+//! assert!(!record.has_used_trial(5101)?);
 //! # Ok::<(), admit_snapshot::object::FormatError>(())
 //! ```
 
@@ -22,6 +24,7 @@ use uuid::Uuid;
 
 use super::{
     instant::Zoned,
+    item::{IdList, write_ids},
     object::FormatError,
     schema::{IntervalUnit, LicenseType, RenewStatus, SubscriptionStatus},
     time::UnixSecs,
@@ -29,7 +32,7 @@ use super::{
 };
 
 /// A grant on an item or a package.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Access {
     /// Number of the access record.
     pub id: i64,
@@ -41,6 +44,24 @@ pub struct Access {
     pub starts_at: Option<UnixSecs>,
     /// First second at which it no longer counts. `None`: it never ends.
     pub expires_at: Option<UnixSecs>,
+    /// When it will be renewed next, unix seconds. It decides nothing; answers show it to people. `None`: it will not
+    /// be, or the origin does not say.
+    pub renews_on: Option<UnixSecs>,
+}
+
+/// How an access was bought, as far as the origin says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Purchase<'a> {
+    /// Amount that was paid, in units of the currency: a JSON number such as `9.99`.
+    pub amount: &'a str,
+    /// Currency of the amount: ISO 4217.
+    pub currency: &'a str,
+    /// Number of the fee that was bought. The item's record describes it, unless it is no longer sold.
+    pub access_fee_id: Option<i64>,
+    /// Name of the payment method.
+    pub payment_method: Option<&'a str>,
+    /// Whether the access began with a trial.
+    pub is_trial: bool,
 }
 
 /// A customer's subscription to a licence. Answers of `/license` show these values.
@@ -127,6 +148,46 @@ impl<'a> CustomerRecord<'a> {
         })
     }
 
+    /// The accesses, in ascending order of item, each with its purchase if the origin says how it was bought. An error
+    /// ends the iteration.
+    pub fn purchases(
+        &self,
+    ) -> impl Iterator<Item = Result<(Access, Option<Purchase<'a>>), FormatError>> + use<'a> {
+        let mut reader = AccessReader { cursor: self.accesses, item_id: 0 };
+        let mut left = self.access_count;
+        std::iter::from_fn(move || {
+            left = left.checked_sub(1)?;
+            let next = reader.next_with_purchase();
+            // Stop after an error: the position of all further accesses is unknown.
+            left = if next.is_ok() { left } else { 0 };
+            Some(next)
+        })
+    }
+
+    /// Numbers of the items whose trial the customer has used, ascending.
+    ///
+    /// # Errors
+    /// The bytes are not a customer record.
+    pub fn used_trials(&self) -> Result<IdList<'a>, FormatError> {
+        let mut reader = self.licenses_reader()?;
+        while let Some(license) = reader.next() {
+            license?;
+        }
+        // Formats 1 and 2, and records without used trials, end with the licences.
+        if reader.cursor.rest().is_empty() {
+            return Ok(IdList::default());
+        }
+        IdList::read(&mut reader.cursor)
+    }
+
+    /// Whether the customer has used the trial of an item.
+    ///
+    /// # Errors
+    /// The bytes are not a customer record.
+    pub fn has_used_trial(&self, item_id: i64) -> Result<bool, FormatError> {
+        Ok(self.used_trials()?.iter().any(|used| used == item_id))
+    }
+
     /// All subscriptions, in the publisher's order. Only for callers with memory to spare: a record may hold
     /// many thousands.
     ///
@@ -144,6 +205,10 @@ impl<'a> CustomerRecord<'a> {
         &self,
     ) -> Result<impl ExactSizeIterator<Item = Result<HeldLicense<'a>, FormatError>> + use<'a>, FormatError>
     {
+        self.licenses_reader()
+    }
+
+    fn licenses_reader(&self) -> Result<HeldReader<'a>, FormatError> {
         let mut reader = AccessReader { cursor: self.accesses, item_id: 0 };
         for _ in 0..self.access_count {
             reader.next()?;
@@ -184,13 +249,28 @@ struct AccessReader<'a> {
     item_id: i64,
 }
 
-impl AccessReader<'_> {
+/// Bits of an access's flags, for the fields that follow.
+const STARTS_AT: u8 = 1;
+const EXPIRES_AT: u8 = 1 << 1;
+const RENEWS_ON: u8 = 1 << 2;
+const PURCHASE: u8 = 1 << 3;
+
+/// Bits of a purchase's flags.
+const ACCESS_FEE_ID: u8 = 1;
+const PAYMENT_METHOD: u8 = 1 << 1;
+const IS_TRIAL: u8 = 1 << 2;
+
+impl<'a> AccessReader<'a> {
     fn next(&mut self) -> Result<Access, FormatError> {
+        self.next_with_purchase().map(|(access, _)| access)
+    }
+
+    fn next_with_purchase(&mut self) -> Result<(Access, Option<Purchase<'a>>), FormatError> {
         self.item_id = self.item_id.wrapping_add(self.cursor.signed()?);
         let id = self.cursor.signed()?;
         let created_at = self.cursor.signed()?;
         let flags = self.cursor.u8()?;
-        if flags & !0b11 != 0 {
+        if flags & !(STARTS_AT | EXPIRES_AT | RENEWS_ON | PURCHASE) != 0 {
             return Err(FormatError::Invalid("access flags"));
         }
         let mut date = |bit: u8| -> Result<Option<UnixSecs>, FormatError> {
@@ -199,8 +279,41 @@ impl AccessReader<'_> {
             }
             Ok(Some(created_at.wrapping_add(self.cursor.signed()?)))
         };
-        let (starts_at, expires_at) = (date(0b01)?, date(0b10)?);
-        Ok(Access { id, item_id: self.item_id, created_at, starts_at, expires_at })
+        let (starts_at, expires_at, renews_on) = (date(STARTS_AT)?, date(EXPIRES_AT)?, date(RENEWS_ON)?);
+        let purchase = match flags & PURCHASE {
+            0 => None,
+            _ => Some(read_purchase(&mut self.cursor)?),
+        };
+        Ok((Access { id, item_id: self.item_id, created_at, starts_at, expires_at, renews_on }, purchase))
+    }
+}
+
+fn read_purchase<'a>(cursor: &mut Cursor<'a>) -> Result<Purchase<'a>, FormatError> {
+    let flags = cursor.u8()?;
+    if flags & !(ACCESS_FEE_ID | PAYMENT_METHOD | IS_TRIAL) != 0 {
+        return Err(FormatError::Invalid("purchase flags"));
+    }
+    Ok(Purchase {
+        is_trial: flags & IS_TRIAL != 0,
+        amount: cursor.text()?,
+        currency: cursor.text()?,
+        access_fee_id: (flags & ACCESS_FEE_ID != 0).then(|| cursor.signed()).transpose()?,
+        payment_method: (flags & PAYMENT_METHOD != 0).then(|| cursor.text()).transpose()?,
+    })
+}
+
+fn write_purchase(out: &mut Vec<u8>, purchase: &Purchase<'_>) {
+    let flag = |is_set: bool, bit: u8| if is_set { bit } else { 0 };
+    let fee = flag(purchase.access_fee_id.is_some(), ACCESS_FEE_ID);
+    let method = flag(purchase.payment_method.is_some(), PAYMENT_METHOD);
+    out.push(fee | method | flag(purchase.is_trial, IS_TRIAL));
+    out.put_text(purchase.amount);
+    out.put_text(purchase.currency);
+    if let Some(id) = purchase.access_fee_id {
+        out.put_signed(id);
+    }
+    if let Some(method) = purchase.payment_method {
+        out.put_text(method);
     }
 }
 
@@ -294,8 +407,12 @@ pub struct NewCustomer<'a> {
     pub merchant_id: i64,
     /// The accesses, in any order.
     pub accesses: Vec<Access>,
+    /// How each access was bought, in the order of `accesses`. May be shorter; nothing is known about the rest.
+    pub purchases: Vec<Option<Purchase<'a>>>,
     /// The subscriptions, in the order in which answers list them.
     pub licenses: Vec<HeldLicense<'a>>,
+    /// Numbers of the items whose trial was used, in any order.
+    pub used_trials: Vec<i64>,
 }
 
 impl NewCustomer<'_> {
@@ -309,26 +426,44 @@ impl NewCustomer<'_> {
 
     /// Encodes the record at the end of `out`.
     pub fn encode_into(mut self, out: &mut Vec<u8>) {
-        self.accesses.sort_by_key(|access| (access.item_id, access.id));
+        self.purchases.resize(self.accesses.len(), None);
+        let mut accesses: Vec<_> = self.accesses.iter().zip(&self.purchases).collect();
+        accesses.sort_by_key(|(access, _)| (access.item_id, access.id));
         out.put_signed(self.id);
         out.put_uuid(self.uuid.as_u128());
         out.put_signed(self.merchant_id);
         out.put_varint(self.accesses.len() as u64);
         let mut item_id = 0_i64;
-        for access in &self.accesses {
+        for (access, purchase) in accesses {
             out.put_signed(access.item_id.wrapping_sub(item_id));
             item_id = access.item_id;
             out.put_signed(access.id);
             out.put_signed(access.created_at);
-            // Flags: bit 0 for `starts_at`, bit 1 for `expires_at`.
-            out.push(u8::from(access.starts_at.is_some()) | (u8::from(access.expires_at.is_some()) << 1));
-            for date in [access.starts_at, access.expires_at].into_iter().flatten() {
+            let flag = |is_set: bool, bit: u8| if is_set { bit } else { 0 };
+            let dates = [
+                (access.starts_at, STARTS_AT),
+                (access.expires_at, EXPIRES_AT),
+                (access.renews_on, RENEWS_ON),
+            ];
+            let flags = dates.iter().fold(flag(purchase.is_some(), PURCHASE), |flags, (date, bit)| {
+                flags | flag(date.is_some(), *bit)
+            });
+            out.push(flags);
+            for date in dates.into_iter().filter_map(|(date, _)| date) {
                 out.put_signed(date.wrapping_sub(access.created_at));
+            }
+            if let Some(purchase) = purchase {
+                write_purchase(out, purchase);
             }
         }
         out.put_varint(self.licenses.len() as u64);
         for license in &self.licenses {
             write_license(out, license);
+        }
+        self.used_trials.sort_unstable();
+        self.used_trials.dedup();
+        if !self.used_trials.is_empty() {
+            write_ids(out, &self.used_trials);
         }
     }
 }

@@ -260,7 +260,7 @@ mod tests {
     /// Pins the layout of published directories: a change here changes the format and needs a migration plan.
     #[test]
     fn layout_is_pinned() {
-        let mut expected = b"ADMR\x02\0\0\0".to_vec();
+        let mut expected = b"ADMR\x03\0\0\0".to_vec();
         expected.extend([1, 42, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
         expected.extend(b"\x01\x01a\x2a\x01p\x02\x01c\x00\x01t\x01");
         expected.extend([1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9]);

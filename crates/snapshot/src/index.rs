@@ -1,7 +1,8 @@
-//! The index: which shard holds which keys. One tree for customers, one for items.
+//! The index: which shard holds which keys. One tree for customers, one for items, one for external ids.
 //!
-//! Layout of the object: the salt of the items' keys (16 bytes; absent in format 1); then for customers and
-//! for items `shard_bits` (u8) and `page_bits` (u8); then the digests, 32 bytes each, customers first.
+//! Layout of the object: the salt of the items' keys (16 bytes; absent in format 1); then for each tree
+//! `shard_bits` (u8) and `page_bits` (u8); then the digests, 32 bytes each, tree by tree. Formats 1 and 2 have no
+//! tree of external ids.
 //!
 //! A tree has `1 << shard_bits` shards, and the leading bits of a key choose one. If `page_bits` is 0, the
 //! index lists the digests of the shards in order. Otherwise it lists those of `1 << page_bits` pages. Each
@@ -18,8 +19,8 @@
 //! // Two shards of customers, the first of them without entries, and one shard of items.
 //! let digest = Digest::of(b"a shard");
 //! let customers = NewTree::new(vec![None, Some(digest)])?;
-//! let items = NewTree::new(vec![None])?;
-//! let (object, pages) = encode_index(ItemSalt::IN_MEMORY, &customers, &items, 15)?;
+//! let (items, external_ids) = (NewTree::new(vec![None])?, NewTree::new(vec![None])?);
+//! let (object, pages) = encode_index(ItemSalt::IN_MEMORY, [&customers, &items, &external_ids], 15)?;
 //! assert!(pages.is_empty(), "this index is small enough for one object");
 //!
 //! let index = Index::decode(object)?;
@@ -34,12 +35,13 @@
 use super::{
     key::{EntryKey, ItemSalt},
     object::{Digest, Format, FormatError, ObjectKind, ObjectName, body, versioned_body},
+    wire::Cursor,
 };
 
 const DIGEST_LEN: usize = 32;
 
-/// Length of the trees' shapes in bytes: two for customers, two for items.
-const SHAPE_LEN: usize = 4;
+/// Length of a tree's shape in bytes.
+const SHAPE_LEN: usize = 2;
 
 /// Largest number of shards as a power of two. More would need pages of pages: 2^30 shards of 64 KiB are 64
 /// TiB.
@@ -48,13 +50,20 @@ const MAX_SHARD_BITS: u8 = 30;
 /// Stands for a shard without entries. No object has this digest.
 const EMPTY: [u8; DIGEST_LEN] = [0; DIGEST_LEN];
 
-/// One of the two trees.
+/// One of the three trees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tree {
     /// Customers, by [`EntryKey::customer`].
     Customers,
     /// Items, by [`EntryKey::item`].
     Items,
+    /// The items that external ids name, by [`EntryKey::external_id`].
+    ExternalIds,
+}
+
+impl Tree {
+    /// All trees, in the order in which index and delta hold them.
+    pub const ALL: [Self; 3] = [Self::Customers, Self::Items, Self::ExternalIds];
 }
 
 /// Where the entry of a key may lie.
@@ -75,6 +84,15 @@ struct Shape {
 }
 
 impl Shape {
+    /// A tree of one shard, which has no entries.
+    const EMPTY: Self = Self { shard_bits: 0, page_bits: 0 };
+
+    fn read([shard_bits, page_bits]: [u8; SHAPE_LEN]) -> Result<Self, FormatError> {
+        let shape = Self { shard_bits, page_bits };
+        shape.check()?;
+        Ok(shape)
+    }
+
     const fn top_len(self) -> usize {
         1 << (if self.page_bits == 0 { self.shard_bits } else { self.page_bits })
     }
@@ -96,6 +114,8 @@ pub struct Index {
     digests_at: usize,
     customers: Shape,
     items: Shape,
+    /// Absent in formats 1 and 2.
+    external_ids: Option<Shape>,
 }
 
 impl Index {
@@ -107,25 +127,25 @@ impl Index {
         let (format, content) = versioned_body(ObjectKind::Index, &object)?;
         let (salt, content) = match format {
             Format::One => (ItemSalt::NONE, content),
-            Format::Two => {
+            Format::Two | Format::Three => {
                 let (salt, content) = content.split_first_chunk().ok_or(FormatError::Truncated)?;
                 (ItemSalt::new(*salt), content)
             }
         };
-        let Some(([c_shard, c_page, i_shard, i_page], digests)) = content.split_first_chunk::<SHAPE_LEN>()
-        else {
-            return Err(FormatError::Truncated);
+        let mut cursor = Cursor::new(content);
+        let (customers, items) = (Shape::read(cursor.array()?)?, Shape::read(cursor.array()?)?);
+        let external_ids = match format {
+            Format::One | Format::Two => None,
+            Format::Three => Some(Shape::read(cursor.array()?)?),
         };
-        let customers = Shape { shard_bits: *c_shard, page_bits: *c_page };
-        let items = Shape { shard_bits: *i_shard, page_bits: *i_page };
-        customers.check()?;
-        items.check()?;
-        // Saturate: 2^31 digests exceed what 32 bits can count in bytes.
-        if digests.len() != (customers.top_len() + items.top_len()).saturating_mul(DIGEST_LEN) {
+        let digests = cursor.rest();
+        let count = customers.top_len() + items.top_len() + external_ids.map_or(0, Shape::top_len);
+        // Saturate: 2^30 digests exceed what 32 bits can count in bytes.
+        if digests.len() != count.saturating_mul(DIGEST_LEN) {
             return Err(FormatError::Truncated);
         }
         let digests_at = object.len() - digests.len();
-        Ok(Self { salt, digests_at, customers, items, object })
+        Ok(Self { salt, digests_at, customers, items, external_ids, object })
     }
 
     /// The bytes from which the index was decoded.
@@ -144,6 +164,19 @@ impl Index {
     #[must_use]
     pub fn item_key(&self, id: i64) -> EntryKey {
         EntryKey::item(self.salt, id)
+    }
+
+    /// The key of an external id of items of this type.
+    #[must_use]
+    pub fn external_key(&self, item_type: &str, external_id: &str) -> EntryKey {
+        EntryKey::external_id(self.salt, item_type, external_id)
+    }
+
+    /// Whether the snapshot knows external ids. An index of format 1 or 2 does not: there the tree of external ids is
+    /// empty, and that says nothing about an item.
+    #[must_use]
+    pub const fn has_external_ids(&self) -> bool {
+        self.external_ids.is_some()
     }
 
     /// Finds the shard of `key`. `page` returns the bytes of a page if it is loaded.
@@ -245,14 +278,20 @@ impl Index {
         match tree {
             Tree::Customers => self.customers,
             Tree::Items => self.items,
+            Tree::ExternalIds => match self.external_ids {
+                Some(shape) => shape,
+                None => Shape::EMPTY,
+            },
         }
     }
 
     fn top(&self, tree: Tree, position: usize) -> Result<Digest, FormatError> {
-        // The digests of customers come first.
+        // The digests of a tree follow those of the trees before it.
         let skipped = match tree {
             Tree::Customers => 0,
             Tree::Items => self.customers.top_len(),
+            Tree::ExternalIds if self.external_ids.is_none() => return Ok(Digest(EMPTY)),
+            Tree::ExternalIds => self.customers.top_len() + self.items.top_len(),
         };
         let digests = self.object.get(self.digests_at..).ok_or(FormatError::Truncated)?;
         digest_at(digests, skipped + position)
@@ -310,22 +349,22 @@ impl NewTree {
     }
 }
 
-/// Encodes the index of two trees, and its pages. A tree of more than `1 << page_above_bits` shards gets
-/// pages with that number of digests each. The keys of the items were derived with `salt`.
+/// Encodes the index of the trees, in the order of [`Tree::ALL`], and its pages. A tree of more than
+/// `1 << page_above_bits` shards gets pages with that number of digests each. The keys of items and external ids were
+/// derived with `salt`.
 ///
 /// # Errors
 /// The salt is [`ItemSalt::NONE`], or a tree has too many shards.
 pub fn encode_index(
     salt: ItemSalt,
-    customers: &NewTree,
-    items: &NewTree,
+    trees: [&NewTree; Tree::ALL.len()],
     page_above_bits: u8,
 ) -> Result<(Vec<u8>, Vec<Vec<u8>>), FormatError> {
     let mut pages = Vec::new();
     let mut tops = Vec::new();
     let mut object = ObjectKind::Index.header().to_vec();
     object.extend(salt.bytes().ok_or(FormatError::Invalid("an index without a salt"))?);
-    for tree in [customers, items] {
+    for tree in trees {
         let shard_bits = u8::try_from(tree.shards.len().trailing_zeros())
             .map_err(|_| FormatError::Invalid("number of shards"))?;
         let digests = tree.shards.iter().map(|shard| shard.map_or(EMPTY, |digest| digest.0));

@@ -168,8 +168,8 @@ impl<'a> FeeList<'a> {
     }
 }
 
-/// A list of numbers, read in place.
-#[derive(Clone, Copy, Debug)]
+/// A list of numbers, read in place. The default is empty.
+#[derive(Clone, Copy, Debug, Default)]
 pub struct IdList<'a> {
     count: usize,
     cursor: Cursor<'a>,
@@ -177,7 +177,7 @@ pub struct IdList<'a> {
 
 impl<'a> IdList<'a> {
     /// Checks the whole list once, so that iterating cannot fail.
-    fn read(cursor: &mut Cursor<'a>) -> Result<Self, FormatError> {
+    pub(super) fn read(cursor: &mut Cursor<'a>) -> Result<Self, FormatError> {
         let count = cursor.count(1)?;
         let list = Self { count, cursor: *cursor };
         for _ in 0..count {
@@ -262,7 +262,8 @@ impl NewItem<'_> {
     }
 }
 
-fn write_ids(out: &mut Vec<u8>, ids: &[i64]) {
+/// Writes a list of numbers for [`IdList`].
+pub(super) fn write_ids(out: &mut Vec<u8>, ids: &[i64]) {
     out.put_varint(ids.len() as u64);
     let mut previous = 0_i64;
     for id in ids {

@@ -1,5 +1,5 @@
-//! The 16-byte keys under which the records of customers and items are found. Shards and their entries lie in
-//! the order of these keys.
+//! The 16-byte keys under which the records of customers, items and external ids are found. Shards and their entries
+//! lie in the order of these keys.
 //!
 //! ```
 //! use admit_snapshot::key::{EntryKey, ItemSalt};
@@ -15,12 +15,14 @@
 use std::fmt;
 
 use sha2::{Digest, Sha256};
-use siphasher::sip::SipHasher24;
+use siphasher::{sip::SipHasher24, sip128};
+
+use super::wire::Put as _;
 
 /// Length of an [`ItemSalt`] in bytes.
 pub const SALT_LEN: usize = 16;
 
-/// The secret from which the keys of a snapshot's items are derived. The snapshot's index holds it.
+/// The secret from which the keys of a snapshot's items and external ids are derived. The snapshot's index holds it.
 ///
 /// Merchants choose how large their items are, and they know the items' numbers. Without the salt they cannot
 /// choose items that lie in the same shard (docs/adr/0019). The salt never appears in logs, reports or
@@ -71,7 +73,7 @@ impl fmt::Debug for ItemSalt {
     }
 }
 
-/// Key of a customer's or an item's record. Its leading bits choose the shard.
+/// Key of the record of a customer, an item or an external id. Its leading bits choose the shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EntryKey(pub [u8; 16]);
 
@@ -109,6 +111,21 @@ impl EntryKey {
         Self(((u128::from(hashed) << 64) | u128::from(number)).to_be_bytes())
     }
 
+    /// The key of an external id of items of this type: SipHash-2-4-128 under the salt, of the length of the type, the
+    /// type, and the id. The length keeps `(ab, c)` and `(a, bc)` apart.
+    ///
+    /// Merchants choose their external ids. Under the salt they cannot choose two with one key, or many in one shard.
+    /// Among a billion ids, the chance that any two collide is about 1e-21. An index without a salt has no external
+    /// ids; for it the key is that of a salt of zeros.
+    #[must_use]
+    pub fn external_id(salt: ItemSalt, item_type: &str, external_id: &str) -> Self {
+        let mut bytes = Vec::with_capacity(2 + item_type.len() + external_id.len());
+        bytes.put_text(item_type);
+        bytes.extend_from_slice(external_id.as_bytes());
+        let hasher = sip128::SipHasher24::new_with_key(&salt.0.unwrap_or_default());
+        Self(hasher.hash(&bytes).as_bytes())
+    }
+
     /// The number of the item with this key, whatever the salt.
     #[must_use]
     pub const fn item_id(self) -> i64 {
@@ -142,6 +159,10 @@ pub const fn mix(mut z: u64) -> u64 {
 mod tests {
     use super::*;
 
+    /// `vectors_sip128[1]` of the reference implementation of SipHash.
+    const SIP_128_OF_ONE_ZERO_BYTE: [u8; 16] =
+        [0xda, 0x87, 0xc1, 0xd8, 0x6b, 0x99, 0xaf, 0x44, 0x34, 0x76, 0x59, 0x11, 0x9b, 0x22, 0xfc, 0x45];
+
     /// Pins the keys of published records: a change here changes the format and needs a migration plan.
     #[test]
     fn keys_are_pinned() {
@@ -152,6 +173,9 @@ mod tests {
         // SipHash-2-4 of the reference implementation's key and its message of eight bytes.
         let salt = ItemSalt::new(std::array::from_fn(|byte| byte as u8));
         assert_eq!(item(salt, 0x0001_0203_0405_0607), 0x93f5f5799a9324620001020304050607);
+        // SipHash-2-4-128 of the reference implementation's key and its message of one byte: the length of an empty
+        // type.
+        assert_eq!(EntryKey::external_id(salt, "", "").0, SIP_128_OF_ONE_ZERO_BYTE);
     }
 
     #[test]
@@ -161,6 +185,13 @@ mod tests {
                 assert_eq!(EntryKey::item(salt, id).item_id(), id);
             }
         }
+    }
+
+    #[test]
+    fn the_type_is_part_of_an_external_id() {
+        let key = |item_type, id| EntryKey::external_id(ItemSalt::IN_MEMORY, item_type, id);
+        assert_ne!(key("ab", "c"), key("a", "bc"));
+        assert_ne!(key("jw_asset", "x"), EntryKey::external_id(ItemSalt::new([1; 16]), "jw_asset", "x"));
     }
 
     #[test]

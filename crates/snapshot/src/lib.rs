@@ -2,14 +2,14 @@
 //! byte.
 //!
 //! ```text
-//! head (signed) ─┬─► index (─► page) ─► shard: customers, or items
+//! head (signed) ─┬─► index (─► page) ─► shard: customers, items, or external ids
 //!                ├─► directory: merchants, apps, clients, licences
 //!                └─► delta: changes since the shards were written
 //! ```
 //!
 //! A [`Version`](version::Version) holds head, index, directory and delta, and looks records up by their
 //! [`EntryKey`](key::EntryKey). When a look-up needs a shard or page, it names the object and leaves the loading to
-//! the caller. Records ([`customer`], [`item`]) are read in place, without copies.
+//! the caller. Records ([`customer`], [`item`], [`external_id`]) are read in place, without copies.
 //!
 //! The Worker reads snapshots with this crate, and `admit-publish` builds them. The crate depends on neither, does no
 //! I/O, reads no clock, and is the same code in Wasm and natively.
@@ -21,6 +21,7 @@ pub mod customer;
 pub mod delta;
 pub mod denylist;
 pub mod directory;
+pub mod external_id;
 pub mod head;
 pub mod index;
 pub mod instant;
@@ -28,6 +29,7 @@ pub mod item;
 pub mod key;
 pub mod lease;
 pub mod limits;
+pub mod media;
 pub mod number;
 pub mod object;
 pub mod pack;

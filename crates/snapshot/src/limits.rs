@@ -55,6 +55,18 @@ pub const MEMBERS_MAX: usize = 100_000;
 /// bundles and sales are dozens.
 pub const PACKAGES_MAX: usize = 1_000;
 
+/// Longest external id of an item, and longest media id that is looked for in its content. Media ids of video hosts
+/// have 8 to 36 bytes; ids of an origin's own are UUIDs, slugs or numbers.
+pub const EXTERNAL_ID_MAX_BYTES: usize = 256;
+
+/// Number of merchants whose items one external id can name. Hosts give an id to one account, so there is one, or a
+/// handful that share a film; a record of this many has some 12 KB.
+pub const EXTERNAL_ID_MERCHANTS_MAX: usize = 1_000;
+
+/// Longest currency and payment method of a purchase. A list of a customer's purchases repeats them. Currencies have 3
+/// letters, names of payment methods some 10.
+pub const PURCHASE_TEXT_MAX_BYTES: usize = 64;
+
 /// Number of licences that a customer holds or held, and that one `/license` lists. Few customers have ten.
 pub const LICENSES_MAX: usize = 1_000;
 

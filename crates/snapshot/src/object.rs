@@ -23,7 +23,7 @@ pub const HEAD_KEY: &str = "head";
 const MAGIC: [u8; 3] = *b"ADM";
 
 /// Version of the byte format that is written. The header of every object holds this byte.
-pub const FORMAT_VERSION: u8 = 2;
+pub const FORMAT_VERSION: u8 = 3;
 
 /// A version of the byte format that can be read. Readers refuse all others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,6 +32,8 @@ pub enum Format {
     One,
     /// The index holds a salt, with which the keys of items are derived.
     Two,
+    /// Index and delta have external ids too, and a customer's record may hold renewals, purchases and used trials.
+    Three,
 }
 
 impl Format {
@@ -41,6 +43,7 @@ impl Format {
         match number {
             1 => Some(Self::One),
             2 => Some(Self::Two),
+            3 => Some(Self::Three),
             _ => None,
         }
     }
@@ -291,7 +294,7 @@ mod tests {
             let object = [b'A', b'D', b'M', b'S', format, 0, 0, 0];
             assert_eq!(ObjectName::of_object(&object), Ok(ObjectName::of(ObjectKind::Shard, &object)));
         }
-        for header in [b"ADMS\x00\0\0\0", b"ADMS\x03\0\0\0", b"ADMX\x01\0\0\0", b"ADMS\x02\0\0\x01"] {
+        for header in [b"ADMS\x00\0\0\0", b"ADMS\x04\0\0\0", b"ADMX\x01\0\0\0", b"ADMS\x02\0\0\x01"] {
             assert_eq!(ObjectName::of_object(header), Err(FormatError::WrongHeader));
         }
         assert_eq!(ObjectName::of_object(b"ADMS\x01\0\0"), Err(FormatError::Truncated));
@@ -332,10 +335,10 @@ mod tests {
         );
         assert_eq!(ObjectName::of(ObjectKind::Shard, &bytes).check(b"ADMS"), Err(FormatError::WrongDigest));
         assert_eq!(body(ObjectKind::Shard, b"ADMS"), Err(FormatError::Truncated));
-        for (number, format) in [(1, Format::One), (2, Format::Two)] {
+        for (number, format) in [(1, Format::One), (2, Format::Two), (3, Format::Three)] {
             let object = [b'A', b'D', b'M', b'D', number, 0, 0, 0, 7];
             assert_eq!(versioned_body(ObjectKind::Delta, &object), Ok((format, &[7][..])));
         }
-        assert_eq!(Format::of(FORMAT_VERSION), Some(Format::Two));
+        assert_eq!(Format::of(FORMAT_VERSION), Some(Format::Three));
     }
 }

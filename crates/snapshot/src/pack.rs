@@ -145,7 +145,7 @@ mod tests {
     #[test]
     fn bytes_are_pinned() {
         let bytes = packed(&[object(ObjectKind::Shard, b"x"), object(ObjectKind::Delta, b"")]);
-        assert_eq!(bytes, b"\x09\0\0\0ADMS\x02\0\0\0x\x08\0\0\0ADMD\x02\0\0\0");
+        assert_eq!(bytes, b"\x09\0\0\0ADMS\x03\0\0\0x\x08\0\0\0ADMD\x03\0\0\0");
     }
 
     #[test]

@@ -42,8 +42,8 @@ pub enum Entry<'a> {
     Unknown,
 }
 
-/// A table over borrowed bytes. Looking a key up allocates nothing.
-#[derive(Clone, Copy, Debug)]
+/// A table over borrowed bytes. Looking a key up allocates nothing. The default has no entries.
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Table<'a> {
     entries: &'a [[u8; ENTRY_LEN]],
     records: &'a [u8],

@@ -26,8 +26,8 @@
 //! let name = ObjectName::of(ObjectKind::Shard, &shard);
 //! let store = HashMap::from([(name, Rc::<[u8]>::from(shard))]);
 //!
-//! let (customers, items) = (NewTree::new(vec![Some(name.digest)])?, NewTree::new(vec![None])?);
-//! let (index, _) = encode_index(ItemSalt::IN_MEMORY, &customers, &items, 15)?;
+//! let (customers, empty) = (NewTree::new(vec![Some(name.digest)])?, NewTree::new(vec![None])?);
+//! let (index, _) = encode_index(ItemSalt::IN_MEMORY, [&customers, &empty, &empty], 15)?;
 //! let version = Version {
 //!     head: Head::new(1, 0, Digest::of(&index), Digest::of(b"the directory")),
 //!     index: Rc::new(Index::decode(index)?),
@@ -104,8 +104,8 @@ impl Record {
         Self { object: Rc::clone(object), range: start..start.saturating_add(record.len()) }
     }
 
-    /// The record's bytes, for [`CustomerRecord`](super::customer::CustomerRecord) or
-    /// [`ItemRecord`](super::item::ItemRecord).
+    /// The record's bytes, for [`CustomerRecord`](super::customer::CustomerRecord),
+    /// [`ItemRecord`](super::item::ItemRecord) or [`ExternalRecord`](super::external_id::ExternalRecord).
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         self.object.get(self.range.clone()).unwrap_or_default()
@@ -244,10 +244,10 @@ mod tests {
         page_above_bits: u8,
         delta: Option<Vec<u8>>,
     ) -> (Version, Vec<Vec<u8>>) {
-        let items = NewTree::new(vec![None]).unwrap();
+        let empty = NewTree::new(vec![None]).unwrap();
+        let customers = NewTree::new(shards).unwrap();
         let (index, pages) =
-            encode_index(ItemSalt::IN_MEMORY, &NewTree::new(shards).unwrap(), &items, page_above_bits)
-                .unwrap();
+            encode_index(ItemSalt::IN_MEMORY, [&customers, &empty, &empty], page_above_bits).unwrap();
         let digest = Digest::of(&index);
         let head = Head { customers: 1, ..Head::new(1, 1, digest, digest) };
         let index = Rc::new(Index::decode(index).unwrap());
@@ -288,8 +288,7 @@ mod tests {
     #[test]
     fn the_delta_comes_before_the_shard() {
         let (name, object) = shard(&[(KEY, b"old"), (OTHER, b"gone")]);
-        let changes =
-            delta::encode_delta(&[(KEY, b"new".as_slice()), (OTHER, b"")], &[] as &[(EntryKey, &[u8])]);
+        let changes = delta::encode_delta([&[(KEY, b"new".as_slice()), (OTHER, b"")], &[], &[]]);
         let (version, _) = version(vec![Some(name.digest)], 5, Some(changes.unwrap()));
         let mut objects = ObjectCache::new(1 << 20);
         objects.insert(name, object);

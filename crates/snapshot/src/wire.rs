@@ -16,7 +16,7 @@
 use super::object::FormatError;
 
 /// Reads primitives from the front of a slice.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Cursor<'a> {
     rest: &'a [u8],
 }

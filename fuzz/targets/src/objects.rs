@@ -6,6 +6,7 @@ use admit::snapshot::{
     customer::{CustomerRecord, NewCustomer},
     delta,
     directory::Directory,
+    external_id::{ExternalRecord, Named, encode},
     head::check_named,
     index::{Index, Tree},
     item::{ItemRecord, NewItem},
@@ -32,6 +33,7 @@ pub fn any(data: &[u8]) -> bool {
         6 => pack(bytes),
         7 => lease(bytes),
         8 => store_key(bytes),
+        9 => external_id(bytes),
         _ => named(bytes),
     }
 }
@@ -57,7 +59,7 @@ fn directory(format: u8, bytes: &[u8]) -> bool {
 fn index(format: u8, bytes: &[u8]) -> bool {
     let Ok(index) = Index::decode(object(ObjectKind::Index, format, bytes)) else { return false };
     let page = object(ObjectKind::Page, format, bytes);
-    for tree in [Tree::Customers, Tree::Items] {
+    for tree in Tree::ALL {
         let listed = index.shards(tree, |_| Some(page.as_slice()));
         let pages = index.pages(tree).unwrap_or_default();
         let _ = index.top_shards(tree);
@@ -111,7 +113,7 @@ fn check_table(table: &Table<'_>, bytes: &[u8]) {
 fn changes(format: u8, bytes: &[u8]) -> bool {
     let object = object(ObjectKind::Delta, format, bytes);
     let Ok(tables) = delta::tables(&object) else { return false };
-    for tree in [Tree::Customers, Tree::Items] {
+    for tree in Tree::ALL {
         let keys: BTreeSet<_> = tables.of(tree).iter().map(|(key, _)| key).collect();
         for key in keys {
             assert_eq!(delta::look_up(&object, tree, key), tables.of(tree).get(key));
@@ -131,18 +133,26 @@ fn changes(format: u8, bytes: &[u8]) -> bool {
 
 fn customer(bytes: &[u8]) -> bool {
     let Ok(record) = CustomerRecord::new(bytes) else { return false };
-    let accesses: Result<Vec<_>, _> = record.accesses().collect();
+    let accesses: Result<Vec<_>, _> = record.purchases().collect();
     let licenses = record.licenses();
-    let (Ok(accesses), Ok(licenses)) = (accesses, licenses) else { return false };
+    let (Ok(accesses), Ok(licenses), Ok(used_trials)) = (accesses, licenses, record.used_trials()) else {
+        return false;
+    };
+    let used_trials = used_trials.iter().collect();
     assert!(accesses.len() + licenses.len() <= bytes.len(), "more grants than bytes");
     let (id, uuid, merchant_id) = (record.id, record.uuid, record.merchant_id);
-    let written = NewCustomer { id, uuid, merchant_id, accesses, licenses };
-    let mut sorted = written.accesses.clone();
-    sorted.sort_by_key(|access| (access.item_id, access.id));
+    let mut sorted = accesses.clone();
+    sorted.sort_by_key(|(access, _)| (access.item_id, access.id));
+    let (accesses, purchases) = accesses.into_iter().unzip();
+    let written = NewCustomer { id, uuid, merchant_id, accesses, purchases, licenses, used_trials };
     let encoded = written.clone().encode();
     let read = CustomerRecord::new(&encoded);
-    let read = read.and_then(|read| Ok((read.accesses().collect::<Result<Vec<_>, _>>()?, read.licenses()?)));
-    assert_eq!(read, Ok((sorted, written.licenses)), "a customer who is not read as written");
+    let read = read.and_then(|read| {
+        let trials: BTreeSet<_> = read.used_trials()?.iter().collect();
+        Ok((read.purchases().collect::<Result<Vec<_>, _>>()?, read.licenses()?, trials))
+    });
+    let trials = written.used_trials.into_iter().collect();
+    assert_eq!(read, Ok((sorted, written.licenses, trials)), "a customer who is not read as written");
     true
 }
 
@@ -174,6 +184,20 @@ fn item(bytes: &[u8]) -> bool {
         assert_eq!(read.fees(), Ok(written.fees));
         assert_eq!(read.members().map(|members| members.iter().collect::<Vec<_>>()), Ok(written.members));
     }
+    true
+}
+
+fn external_id(bytes: &[u8]) -> bool {
+    let Ok(record) = ExternalRecord::new(bytes) else { return false };
+    let items: Vec<_> = record.iter().collect();
+    assert!(!items.is_empty() && items.len() <= bytes.len(), "more items than bytes");
+    for (merchant, _) in &items {
+        assert!(record.of_merchant(*merchant).is_some(), "a merchant that is not found");
+    }
+    assert_eq!(record.only() == Named::Several, items.len() > 1);
+    let encoded = encode(&items);
+    let read = ExternalRecord::new(&encoded).map(|read| read.iter().collect::<Vec<_>>());
+    assert_eq!(read, Ok(items), "an external id that is not read as written");
     true
 }
 

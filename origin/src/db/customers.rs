@@ -69,6 +69,7 @@ pub fn add(
         merchant_id,
         accesses: Vec::new(),
         licenses: Vec::new(),
+        used_trials: Vec::new(),
     };
     insert(&transaction, &customer, &Actor::command(merchant_id), now)?;
     transaction.commit().map_err(DbError::from)?;

@@ -189,7 +189,8 @@ pub fn item(connection: &Connection, id: i64) -> Result<Option<Item>, DbError> {
 /// If the database cannot be read.
 pub fn item_alone(connection: &Connection, id: i64) -> Result<Option<Item>, DbError> {
     let sql = "SELECT id, merchant_id, title, is_active, access_control_type_json, item_type_json,
-               age_restriction_json, metadata_json, content, plan_switch_enabled, created_at, updated_at
+               age_restriction_json, metadata_json, content, plan_switch_enabled, created_at, updated_at,
+               external_asset_id
                FROM items WHERE id = ?1";
     let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query([id])?;
@@ -204,6 +205,7 @@ pub fn item_alone(connection: &Connection, id: i64) -> Result<Option<Item>, DbEr
         age_restriction: from_json_or_null(row.get(6)?)?,
         metadata: json_at(row, 7)?,
         content: row.get(8)?,
+        external_asset_id: row.get::<_, Option<String>>(12)?.filter(|id| !id.is_empty()),
         plan_switch_enabled: row.get(9)?,
         item_ids: Vec::new(),
         fees: Vec::new(),
@@ -337,6 +339,7 @@ pub fn customer_without_accesses(connection: &Connection, key: i64) -> Result<Op
             merchant_id: row.get(4)?,
             accesses: Vec::new(),
             licenses: Vec::new(),
+            used_trials: Vec::new(),
         })
     });
     let Some(mut customer) = row.optional()? else { return Ok(None) };
@@ -356,6 +359,8 @@ fn access(row: &Row<'_>) -> rusqlite::Result<Access> {
         starts_at: at_or_null(row, 2)?,
         expires_at: at_or_null(row, 3)?,
         created_at: at(row, 4)?,
+        renews_on: None,
+        purchase: None,
     })
 }
 

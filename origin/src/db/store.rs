@@ -101,12 +101,13 @@ pub fn insert_access_type(
 pub fn put_item(connection: &Connection, item: &Item, now: UnixSecs) -> Result<(), DbError> {
     let sql = "INSERT INTO items (id, merchant_id, title, is_active, is_package, access_control_type_json,
                item_type_json, age_restriction_json, metadata_json, content, plan_switch_enabled, created_at,
-               updated_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+               updated_at, external_asset_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
                ON CONFLICT (id) DO UPDATE SET title = excluded.title, is_active = excluded.is_active,
                is_package = excluded.is_package, access_control_type_json = excluded.access_control_type_json,
                item_type_json = excluded.item_type_json, age_restriction_json = excluded.age_restriction_json,
                metadata_json = excluded.metadata_json, content = excluded.content,
-               plan_switch_enabled = excluded.plan_switch_enabled, updated_at = excluded.updated_at";
+               plan_switch_enabled = excluded.plan_switch_enabled, updated_at = excluded.updated_at,
+               external_asset_id = excluded.external_asset_id";
     connection.prepare_cached(sql)?.execute(params![
         item.id,
         item.merchant_id,
@@ -121,6 +122,7 @@ pub fn put_item(connection: &Connection, item: &Item, now: UnixSecs) -> Result<(
         item.plan_switch_enabled,
         item.created_at.resolve(now),
         item.updated_at.resolve(now),
+        item.external_asset_id,
     ])?;
     // Fees are replaced as a whole: their positions may all have changed.
     connection.prepare_cached("DELETE FROM fees WHERE item_id = ?1")?.execute([item.id])?;

@@ -122,6 +122,7 @@ pub fn shortened(job: &Job<'_>, item: &Item) -> Result<Option<Item>, DbError> {
         access_control_type: item.access_control_type.clone(),
         item_type: item.item_type.clone(),
         age_restriction: item.age_restriction.clone(),
+        external_asset_id: item.external_asset_id.clone(),
         ..*item
     }))
 }

@@ -4,11 +4,12 @@ use admit::{
     api::error::ApiError,
     limits::PACKAGES_MAX,
     snapshot::{
+        limits::EXTERNAL_ID_MAX_BYTES,
         schema::{Item, ItemType, MetadataEntry},
         time::Timestamp,
     },
 };
-use rusqlite::params;
+use rusqlite::{OptionalExtension as _, params};
 
 use super::{
     budget::Changed,
@@ -62,7 +63,7 @@ fn read(job: &Job<'_>, extent: Extent) -> Result<ItemFields, Refused> {
         metadata: fields.texts("metadata", CONTENT_MAX_BYTES),
         external_asset_id: fields
             .has("external_asset_id")
-            .then(|| fields.text("external_asset_id", TEXT_MAX_BYTES)),
+            .then(|| fields.text("external_asset_id", EXTERNAL_ID_MAX_BYTES)),
     };
     fields.finish()?;
     Ok(said)
@@ -90,6 +91,7 @@ pub fn create(job: &mut Job<'_>) -> Result<Success, Refused> {
         age_restriction: None,
         metadata: Vec::new(),
         content: String::new(),
+        external_asset_id: None,
         plan_switch_enabled: false,
         item_ids: Vec::new(),
         fees: Vec::new(),
@@ -143,13 +145,28 @@ fn save(job: &mut Job<'_>, mut item: Item, said: ItemFields) -> Result<Success, 
     if let Some(metadata) = said.metadata {
         item.metadata = numbered(job, &item.metadata, metadata)?;
     }
+    if let Some(external_asset_id) = said.external_asset_id {
+        item.external_asset_id = external_asset_id;
+    }
+    if let Some(other) = same_external_id(job, &item)? {
+        let problem = format!("The external_asset_id is that of item {other}, which has the same item_type");
+        return Err(Refused::field("external_asset_id", &problem));
+    }
     item.updated_at = Timestamp::At(job.now);
     job.put_item(&item, Changed::Item)?;
-    if let Some(external_asset_id) = said.external_asset_id {
-        let sql = "UPDATE items SET external_asset_id = ?2 WHERE id = ?1";
-        job.db.prepare_cached(sql)?.execute(params![item.id, external_asset_id])?;
-    }
     Ok(Success::Created(job.item_json(&item)?))
+}
+
+/// Another active item of the merchant that has the same type and external id. A publisher would set one of them aside.
+fn same_external_id(job: &Job<'_>, item: &Item) -> Result<Option<i64>, DbError> {
+    let Some(external_asset_id) = item.external_asset_id.as_deref().filter(|_| item.is_active) else {
+        return Ok(None);
+    };
+    let sql =
+        "SELECT id FROM items WHERE merchant_id = ?1 AND external_asset_id = ?2 AND is_active AND id != ?3
+               AND json_extract(item_type_json, '$.name') = ?4";
+    let found = params![item.merchant_id, external_asset_id, item.id, item.item_type.name];
+    Ok(job.db.prepare_cached(sql)?.query_row(found, |row| row.get(0)).optional()?)
 }
 
 /// Numbers the entries of metadata. An entry with a known name keeps its number.

@@ -113,7 +113,7 @@ mod tests {
 
     fn version(seq: u64) -> Version {
         let tree = NewTree::new(vec![None]).unwrap();
-        let index = Index::decode(encode_index(ItemSalt::IN_MEMORY, &tree, &tree, 4).unwrap().0).unwrap();
+        let index = Index::decode(encode_index(ItemSalt::IN_MEMORY, [&tree; 3], 4).unwrap().0).unwrap();
         let digest = Digest([0; 32]);
         let head = Head::new(seq, 0, digest, digest);
         Version { head, index: Rc::new(index), directory: Rc::default(), delta: None }

@@ -46,7 +46,7 @@ impl<P: Platform> Heads<'_, P> {
         let index_name = ObjectName { kind: ObjectKind::Index, digest: head.index };
         let wrong = |error| (index_name, LoadError::Format(error));
         let index = self.index_of(head).await.map_err(|error| (index_name, error))?;
-        for tree in [Tree::Customers, Tree::Items] {
+        for tree in Tree::ALL {
             let pages = index.pages(tree).map_err(wrong)?;
             let shards = index.top_shards(tree).map_err(wrong)?;
             if pages.contains(&name) || shards.iter().any(|(_, shard)| *shard == name) {

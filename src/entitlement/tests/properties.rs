@@ -22,6 +22,7 @@ fn any_access() -> impl Strategy<Value = Access> {
             created_at,
             starts_at,
             expires_at,
+            renews_on: None,
         },
     )
 }
@@ -67,7 +68,7 @@ prop_compose! {
         scene.principal.client_id = client.map(str::to_owned);
         scene.principal.merchant_id = mid;
         scene.customer = customer.map(|(merchant_id, accesses, licenses)| NewCustomer {
-            id: 1, uuid: Uuid::nil(), merchant_id, accesses, licenses,
+            id: 1, uuid: Uuid::nil(), merchant_id, accesses, licenses, ..NewCustomer::default()
         });
         scene.item = NewItem { is_active, is_free, licenses, merchant_id: item_merchant, ..scene.item };
         Scene { now, ..scene }

@@ -8,7 +8,7 @@ use proptest::{collection::vec, prelude::*};
 use super::*;
 
 fn access(item_id: i64) -> Access {
-    Access { id: item_id, item_id, created_at: 1, starts_at: None, expires_at: None }
+    Access { id: item_id, item_id, created_at: 1, ..Access::default() }
 }
 
 /// The grants that lead to `item_id`, and how many accesses and packages were read to find them.

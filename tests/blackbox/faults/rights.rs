@@ -220,8 +220,10 @@ impl Paged {
             .collect();
         let digest = |(name, _): &(ObjectName, Vec<u8>)| Some(name.digest);
         let (customers, items) = objects.split_at(8);
+        let (items, external_ids) = items.split_at(1);
         let tree = |objects: &[_]| NewTree::new(objects.iter().map(digest).collect()).unwrap();
-        let (index, pages) = encode_index(ItemSalt::IN_MEMORY, &tree(customers), &tree(items), 1).unwrap();
+        let trees = [customers, items, external_ids].map(tree);
+        let (index, pages) = encode_index(ItemSalt::IN_MEMORY, trees.each_ref(), 1).unwrap();
         let mut business = Business::new(seq, None);
         business.head.index = Digest::of(&index);
         let shards = objects.iter().map(|(name, _)| *name).collect();

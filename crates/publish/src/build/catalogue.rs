@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use admit_snapshot::{
     directory::{AppEntry, Directory, LicenseEntry},
     item::{FeeRecord, NewItem},
+    key::EntryKey,
     schema::{AccessFee, AccessType, Item},
     time::UnixSecs,
 };
 
-use super::BuildError;
+use super::{BuildError, ExternalIds};
 use crate::{
     render,
     source::{Catalogue, Located},
@@ -25,6 +26,8 @@ pub struct Rendered {
     pub directory: Vec<u8>,
     /// Records of the items by number. Their keys depend on the snapshot's salt.
     pub items: BTreeMap<i64, Vec<u8>>,
+    /// Records of the external ids, by their keys under the catalogue's salt.
+    pub external_ids: BTreeMap<EntryKey, Vec<u8>>,
 }
 
 impl Rendered {
@@ -66,7 +69,8 @@ impl Rendered {
             };
             items.insert(*id, record);
         }
-        Ok((Self { directory: build_directory(catalogue)?.encode(), items }, count))
+        let directory = build_directory(catalogue)?.encode();
+        Ok((Self { directory, items, external_ids: ExternalIds::of(catalogue).encode() }, count))
     }
 }
 

@@ -6,7 +6,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
-use admit_snapshot::{customer::CustomerRecord, index::Tree, key::EntryKey, table::ENTRY_LEN};
+use admit_snapshot::{
+    customer::CustomerRecord, external_id::ExternalRecord, index::Tree, key::EntryKey, table::ENTRY_LEN,
+};
 
 use crate::{
     limits::{RAISED_SHARD_BITS_MAX, SHARD_MAX_BYTES},
@@ -85,11 +87,15 @@ pub struct GivenWay<R> {
 }
 
 impl<R: AsRef<[u8]>> GivenWay<R> {
-    /// Identifies the record in reports.
-    pub const fn record_key(&self, tree: Tree) -> RecordKey {
+    /// Identifies the record in reports. An external id is named by the first of its items.
+    pub fn record_key(&self, tree: Tree) -> RecordKey {
         match tree {
             Tree::Customers => RecordKey::Customer(self.key),
             Tree::Items => RecordKey::Item(self.key.item_id()),
+            Tree::ExternalIds => {
+                let first = ExternalRecord::new(self.record.as_ref()).ok().and_then(|it| it.iter().next());
+                RecordKey::Item(first.map_or(0, |(_, item_id)| item_id))
+            }
         }
     }
 
@@ -100,7 +106,7 @@ impl<R: AsRef<[u8]>> GivenWay<R> {
                 let id = CustomerRecord::new(self.record.as_ref()).map_or(0, |customer| customer.id);
                 About::customer(self.key, id)
             }
-            Tree::Items => About::key(self.record_key(tree)),
+            Tree::Items | Tree::ExternalIds => About::key(self.record_key(tree)),
         };
         LineError { about, at, problem: no_room(self.record.as_ref().len(), self.shard_bytes) }
     }

@@ -6,6 +6,7 @@
 //! ```
 
 mod catalogue;
+mod external_ids;
 mod fit;
 mod sink;
 mod tree;
@@ -24,6 +25,7 @@ use admit_snapshot::{
 
 pub use self::{
     catalogue::Rendered,
+    external_ids::{ExternalIds, Shared},
     sink::{MemorySink, ObjectSink},
     tree::{Layout, SHARD_TARGET_BYTES, ShardBits, shard_bits, write_shard},
 };
@@ -150,12 +152,15 @@ impl Source {
         // A strict build with errors stores nothing more; a lenient one goes on without the records set
         // aside.
         let built = match rendered.filter(|_| is_lenient || self.problems.errors.is_empty()) {
-            Some(Rendered { directory, items }) if !self.is_beyond_use() => {
+            Some(Rendered { directory, items, external_ids }) if !self.is_beyond_use() => {
                 let mut store = |kind, object| store(kind, object, sink, &mut objects);
                 let item_count = items.len() as u64;
                 let items = keyed(items, salt);
                 let item_tree = build_records(&items, bits.map(|bits| bits.items), &mut store)?;
-                let (index, pages) = encode_index(salt, &customers.tree, &item_tree, PAGE_ABOVE_BITS)?;
+                let external_ids =
+                    build_records(&external_ids, bits.map(|bits| bits.external_ids), &mut store)?;
+                let trees = [&customers.tree, &item_tree, &external_ids];
+                let (index, pages) = encode_index(salt, trees, PAGE_ABOVE_BITS)?;
                 for page in pages {
                     store(ObjectKind::Page, page)?;
                 }
@@ -332,11 +337,13 @@ pub fn build_part(lines: impl IntoIterator<Item = Line>, now: UnixSecs) -> Resul
         objects.push((name, object));
         Ok(name.digest)
     };
-    let Rendered { directory, items } = Rendered::of(&catalogue)?;
+    let Rendered { directory, items, external_ids } = Rendered::of(&catalogue)?;
     let customer_tree = build_records(&customers, None, &mut store)?;
     let item_count = items.len() as u64;
     let item_tree = build_records(&keyed(items, IN_MEMORY.salt), None, &mut store)?;
-    let (index, pages) = encode_index(IN_MEMORY.salt, &customer_tree, &item_tree, PAGE_ABOVE_BITS)?;
+    let external_ids = build_records(&external_ids, None, &mut store)?;
+    let trees = [&customer_tree, &item_tree, &external_ids];
+    let (index, pages) = encode_index(IN_MEMORY.salt, trees, PAGE_ABOVE_BITS)?;
     for page in pages {
         store(ObjectKind::Page, page)?;
     }

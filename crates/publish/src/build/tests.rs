@@ -276,10 +276,11 @@ fn clients_read_the_rendered_json() {
 
 #[test]
 fn dates_are_counted_from_the_moment_of_publishing() {
-    let accesses =
-        json!([{"id": 1, "item_id": 33, "starts_at": "now-1h", "expires_at": "now+1h", "created_at": "now"}]);
+    let accesses = json!([{"id": 1, "item_id": 33, "starts_at": "now-1h", "expires_at": "now+1h", "renews_on": "now+2h", "created_at": "now"}]);
     let mut lines = linked();
-    lines.push(customer(1, &accesses));
+    let mut bought = customer(1, &accesses);
+    bought["used_trials"] = json!([33]);
+    lines.push(bought);
     let mut edge = Edge::of(build_text(&text_of(&lines)));
     let record = edge.customer("vendor", "c1").unwrap();
     let found: Vec<_> = CustomerRecord::new(record.bytes()).unwrap().accesses().map(Result::unwrap).collect();
@@ -289,7 +290,9 @@ fn dates_are_counted_from_the_moment_of_publishing() {
         created_at: NOW,
         starts_at: Some(NOW - 3_600),
         expires_at: Some(NOW + 3_600),
+        renews_on: Some(NOW + 7_200),
     };
+    assert!(CustomerRecord::new(record.bytes()).unwrap().has_used_trial(33).unwrap());
     assert_eq!(found, [expected]);
 }
 

@@ -45,6 +45,8 @@ pub struct ShardBits {
     pub customers: u8,
     /// Shards of the items' tree.
     pub items: u8,
+    /// Shards of the external ids' tree.
+    pub external_ids: u8,
 }
 
 impl ShardBits {
@@ -52,7 +54,11 @@ impl ShardBits {
     #[must_use]
     pub fn of(index: &Index) -> Self {
         let bits = |tree| u8::try_from(index.shard_count(tree).trailing_zeros()).unwrap_or(u8::MAX);
-        Self { customers: bits(Tree::Customers), items: bits(Tree::Items) }
+        Self {
+            customers: bits(Tree::Customers),
+            items: bits(Tree::Items),
+            external_ids: bits(Tree::ExternalIds),
+        }
     }
 }
 

@@ -199,7 +199,7 @@ impl Model {
 
     fn sync(&self, store: &Store, delta: u8) -> Result<()> {
         let Some(current) = self.published(store) else { return Ok(()) };
-        let delta = encode_delta(&[(EntryKey([delta; 16]), b"x")], &[] as &[(EntryKey, &[u8])])?;
+        let delta = encode_delta([&[(EntryKey([delta; 16]), b"x")], &[], &[]])?;
         let name = ObjectName::of(ObjectKind::Delta, &delta);
         let (seq, published_at) = (current.seq + 1, Some(self.now()));
         let head = Head { seq, published_at, delta: Some(name.digest), ..current.clone() };
@@ -317,9 +317,8 @@ fn content(shards: [u8; 4], directory: u8) -> (Digest, Digest, Vec<Object>) {
         write_table(&mut shard, &[(EntryKey([number; 16]), b"x")]).unwrap();
         Some(put(ObjectKind::Shard, shard))
     });
-    let items = NewTree::new(vec![None]).unwrap();
-    let (index, pages) =
-        encode_index(ItemSalt::IN_MEMORY, &NewTree::new(customers.to_vec()).unwrap(), &items, 1).unwrap();
+    let (customers, empty) = (NewTree::new(customers.to_vec()).unwrap(), NewTree::new(vec![None]).unwrap());
+    let (index, pages) = encode_index(ItemSalt::IN_MEMORY, [&customers, &empty, &empty], 1).unwrap();
     for page in pages {
         put(ObjectKind::Page, page);
     }

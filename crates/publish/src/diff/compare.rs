@@ -8,6 +8,7 @@ use std::{
 
 use admit_snapshot::{
     customer::CustomerRecord,
+    external_id::ExternalRecord,
     index::Tree,
     item::ItemRecord,
     key::{EntryKey, ItemSalt},
@@ -198,6 +199,12 @@ fn change(tree: Tree, key: EntryKey, before: Option<&[u8]>, after: Option<&[u8]>
         Tree::Items => {
             let item = ItemRecord::new(record)?;
             RecordChange { how, key, id: item.id, uuid: None, title: title(&item), before: None, after: None }
+        }
+        // External ids follow from the items, whose changes are listed.
+        Tree::ExternalIds => {
+            let first = ExternalRecord::new(record)?.iter().next();
+            let id = first.map_or(0, |(_, item_id)| item_id);
+            RecordChange { how, key, id, uuid: None, title: None, before: None, after: None }
         }
     })
 }

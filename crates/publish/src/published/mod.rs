@@ -75,10 +75,10 @@ pub struct PublishedRecords<'a> {
     index: Index,
     directory: Directory,
     /// Changes since the shards were written, for each tree. An empty record marks a removed key.
-    delta: [Records; 2],
+    delta: [Records; Tree::ALL.len()],
     read: ReadObject<'a>,
     /// Names of all shards, for each tree.
-    names: [Vec<Option<ObjectName>>; 2],
+    names: [Vec<Option<ObjectName>>; Tree::ALL.len()],
     shards: Mutex<BTreeMap<ObjectName, Arc<Vec<u8>>>>,
 }
 
@@ -106,8 +106,9 @@ impl<'a> PublishedRecords<'a> {
             Some(digest) => Delta::decode(&object(ObjectKind::Delta, digest)?)?,
             None => Delta::default(),
         };
-        let delta = [delta.customers, keyed(delta.items, index.salt())];
-        let names = [shard_names(&index, Tree::Customers, &read)?, shard_names(&index, Tree::Items, &read)?];
+        let delta = [delta.customers, keyed(delta.items, index.salt()), delta.external_ids];
+        let [customers, items, external_ids] = Tree::ALL.map(|tree| shard_names(&index, tree, &read));
+        let names = [customers?, items?, external_ids?];
         Ok(Self { index, directory, delta, read, names, shards: Mutex::default() })
     }
 
@@ -160,10 +161,11 @@ impl<'a> PublishedRecords<'a> {
                 }
             }
         }
-        let [customers, items] = &self.delta;
+        let [customers, items, external_ids] = &self.delta;
         let delta = match tree {
             Tree::Customers => customers,
             Tree::Items => items,
+            Tree::ExternalIds => external_ids,
         };
         for (key, record) in delta {
             if key.shard(bits) != prefix {
@@ -190,14 +192,15 @@ impl<'a> PublishedRecords<'a> {
         for shard in 0..self.names(Tree::Items).len() {
             items.append(&mut self.records(Tree::Items, shard, bits)?);
         }
-        catalogue::of(&self.directory, &items)
+        Ok(Catalogue { salt: self.index.salt(), ..catalogue::of(&self.directory, &items)? })
     }
 
     fn names(&self, tree: Tree) -> &[Option<ObjectName>] {
-        let [customers, items] = &self.names;
+        let [customers, items, external_ids] = &self.names;
         match tree {
             Tree::Customers => customers,
             Tree::Items => items,
+            Tree::ExternalIds => external_ids,
         }
     }
 

@@ -137,6 +137,8 @@ impl Published {
         let in_shards = match tree {
             Tree::Customers => self.head().customers,
             Tree::Items => self.head().items,
+            // The head does not count external ids.
+            Tree::ExternalIds => 0,
         };
         Ok(self.effect(tree, usize::MAX)?.unwrap_or_default().total(in_shards))
     }

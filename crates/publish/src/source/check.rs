@@ -6,7 +6,11 @@ use std::{
     fmt::Debug,
 };
 
-use admit_snapshot::schema::{AccessFee, App, GeoRestriction, Item, License};
+use admit_snapshot::{
+    external_id::is_external_id,
+    limits::EXTERNAL_ID_MAX_BYTES,
+    schema::{AccessFee, App, GeoRestriction, Item, License},
+};
 
 use super::{
     catalogue::Catalogue,
@@ -14,6 +18,7 @@ use super::{
     problems::{Located, Location, Problem, Problems},
     set_aside::{About, RecordKey},
 };
+use crate::build::{ExternalIds, Shared};
 
 /// A problem with a record of the catalogue.
 pub(super) struct Finding {
@@ -60,6 +65,7 @@ impl Catalogue {
         for item in self.items.values() {
             check.item(item);
         }
+        check.external_ids();
         check.findings
     }
 
@@ -70,6 +76,13 @@ impl Catalogue {
 
     /// Warns of harmless oddities in the catalogue.
     pub(crate) fn warn(&self, problems: &mut Problems) {
+        for Shared { found, other, are_declared } in ExternalIds::of(self).shared() {
+            // Two that are declared are an error, which `findings` reports.
+            if let Some(Located { value: item, at }) = self.items.get(&other).filter(|_| !are_declared) {
+                let message = format!("item {found} is found by an id that item {} shares with it", item.id);
+                problems.warn(at, Problem::new("content", message));
+            }
+        }
         for Located { value: item, at } in self.items.values() {
             for (position, fee) in item.fees.iter().enumerate() {
                 // All times of the catalogue are absolute by now, so any moment will do.
@@ -221,10 +234,34 @@ impl Check<'_> {
         self.item_ids(item_ids, merchant_id, key, at);
     }
 
+    /// Checks that no two active items of a merchant and type have one `external_asset_id`.
+    fn external_ids(&mut self) {
+        for Shared { found, other, .. } in ExternalIds::declared(self.catalogue).shared() {
+            let external = |catalogue: &Catalogue, id| {
+                let item = catalogue.items.get(&id).filter(|item| item.value.is_active)?;
+                Some((item.value.item_type.name.clone(), item.value.external_asset_id.clone()?))
+            };
+            let Some((item_type, id)) = external(self.catalogue, other) else { continue };
+            let had = |item| {
+                self.before.and_then(|before| external(before, item)) == Some((item_type.clone(), id.clone()))
+            };
+            // The item that had the id before keeps it; without such evidence, the one with the lower number does.
+            let (wrong, right) = if had(other) && !had(found) { (found, other) } else { (other, found) };
+            let Some(at) = self.catalogue.items.get(&wrong).map(|item| item.at.clone()) else { continue };
+            let message =
+                format!("duplicate external id {id:?} of type {item_type:?}, which item {right} has");
+            self.error(&RecordKey::Item(wrong), &at, "external_asset_id", message);
+        }
+    }
+
     fn item(&mut self, located: &Located<Item>) {
         let Located { value: item, at } = located;
         let key = &RecordKey::Item(item.id);
         self.path_id("id", item.id, key, at);
+        if let Some(id) = item.external_asset_id.as_deref().filter(|id| !is_external_id(id)) {
+            let message = format!("expected at most {EXTERNAL_ID_MAX_BYTES} bytes, found {}", id.len());
+            self.error(key, at, "external_asset_id", message);
+        }
         self.merchant("merchant_id", item.merchant_id, key, at);
         if !item.is_package() && !item.item_ids.is_empty() {
             let name = &item.item_type.name;

@@ -13,10 +13,10 @@ use admit_snapshot::{
     key::EntryKey,
     limits::{
         ANSWER_MAX_BYTES, CUSTOMER_MAX_BYTES, LICENSE_MAX_BYTES, LICENSES_FRAME_BYTES, LICENSES_MAX,
-        RECORD_MAX_BYTES,
+        PURCHASE_TEXT_MAX_BYTES, RECORD_MAX_BYTES,
     },
     object::FormatError,
-    schema::{Access, Customer, CustomerLicense, Removal},
+    schema::{Access, Customer, CustomerLicense, Purchase, Removal},
     time::{Timestamp, UnixSecs, ZonedTime},
 };
 use uuid::Uuid;
@@ -46,6 +46,7 @@ pub fn encode(
     let key = key(&customer.namespace, &customer.subject)?;
     let uuid = parse_uuid("uuid", &customer.uuid)?;
     check_accesses(&customer.accesses, at, now, problems);
+    check_purchases(customer, at, problems);
     let mut licenses = Vec::with_capacity(customer.licenses.len());
     for (position, held) in customer.licenses.iter().enumerate() {
         check_license(customer, position, at, now, problems);
@@ -67,12 +68,44 @@ pub fn encode(
         created_at: access.created_at.resolve(now),
         starts_at: access.starts_at.map(|moment| moment.resolve(now)),
         expires_at: access.expires_at.map(|moment| moment.resolve(now)),
+        renews_on: access.renews_on.map(|moment| moment.resolve(now)),
     });
-    let (id, merchant_id) = (customer.id, customer.merchant_id);
+    // Most customers' purchases are not published: do not collect a list of nothing.
+    let is_bought = customer.accesses.iter().any(|access| access.purchase.is_some());
+    let amounts: Vec<String> = match is_bought {
+        true => customer.accesses.iter().map(amount).collect(),
+        false => Vec::new(),
+    };
+    let bought = customer.accesses.iter().zip(&amounts);
+    let purchases = bought.map(|(access, amount)| access.purchase.as_ref().map(|it| purchase(it, amount)));
+    let record = NewCustomer {
+        id: customer.id,
+        uuid,
+        merchant_id: customer.merchant_id,
+        accesses: accesses.collect(),
+        purchases: purchases.collect(),
+        licenses,
+        used_trials: customer.used_trials.clone(),
+    };
     let start = out.len();
-    NewCustomer { id, uuid, merchant_id, accesses: accesses.collect(), licenses }.encode_into(out);
+    record.encode_into(out);
     size::within(out.len() - start, RECORD_MAX_BYTES)?;
     Ok(key)
+}
+
+/// The amount of an access's purchase as JSON. Empty if there is no purchase.
+fn amount(access: &Access) -> String {
+    access.purchase.as_ref().map(|purchase| purchase.amount.to_string()).unwrap_or_default()
+}
+
+fn purchase<'a>(purchase: &'a Purchase, amount: &'a str) -> customer::Purchase<'a> {
+    customer::Purchase {
+        amount,
+        currency: &purchase.currency,
+        access_fee_id: purchase.access_fee_id,
+        payment_method: purchase.payment_method.as_deref(),
+        is_trial: purchase.trial,
+    }
 }
 
 /// The record that a customer's line concerns.
@@ -109,6 +142,22 @@ fn check_accesses(accesses: &[Access], at: &Location, now: UnixSecs, problems: &
         }
         if is_never(access.starts_at, access.expires_at, now) {
             problems.warn(at, never(&format!("accesses[{position}]")));
+        }
+    }
+}
+
+/// Checks the texts of purchases, which lists of them repeat.
+fn check_purchases(customer: &Customer, at: &Location, problems: &mut Problems) {
+    for (position, access) in customer.accesses.iter().enumerate() {
+        let Some(purchase) = &access.purchase else { continue };
+        let method = purchase.payment_method.as_deref().unwrap_or_default();
+        for (field, text) in [("currency", purchase.currency.as_str()), ("payment_method", method)] {
+            if text.len() > PURCHASE_TEXT_MAX_BYTES {
+                let field = format!("accesses[{position}].purchase.{field}");
+                let message =
+                    format!("expected at most {PURCHASE_TEXT_MAX_BYTES} bytes, found {}", text.len());
+                problems.error(at, about(customer), Problem::new(field, message));
+            }
         }
     }
 }

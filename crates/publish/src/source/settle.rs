@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use admit_snapshot::object::ObjectKind;
+use admit_snapshot::{external_id::is_external_id, object::ObjectKind};
 
 use super::{
     budget::Earlier,
@@ -12,7 +12,7 @@ use super::{
     problems::Problems,
     set_aside::{About, RecordKey, RecordKind, Standing},
 };
-use crate::build::{BuildError, Rendered, check_size};
+use crate::build::{BuildError, ExternalIds, Rendered, Shared, check_size};
 
 /// What a catalogue to be settled consists of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -313,6 +313,7 @@ impl Settle<'_> {
                     });
                 }
                 self.leave_out_references(key);
+                self.leave_out_external_id(*id);
             }
             RecordKey::License(id) => {
                 let app = self.catalogue.licenses.get(id).map(|it| RecordKey::App(it.value.app_id.clone()));
@@ -364,6 +365,16 @@ impl Settle<'_> {
         };
         if let Some(listed) = listed {
             *listed = item_ids;
+        }
+    }
+
+    /// Removes the external id of an item if another item has it, or if it is too long.
+    fn leave_out_external_id(&mut self, id: i64) {
+        let ids = ExternalIds::declared(self.catalogue);
+        let is_shared = ids.shared().any(|Shared { found, other, .. }| found == id || other == id);
+        if let Some(item) = self.catalogue.items.get_mut(&id) {
+            let kept = item.value.external_asset_id.take();
+            item.value.external_asset_id = kept.filter(|text| !is_shared && is_external_id(text));
         }
     }
 

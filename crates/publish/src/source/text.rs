@@ -20,7 +20,7 @@ const OTHER_FORMATS: [(&[u8], &str); 5] = [
 ];
 
 /// Paths of fields whose text is passed on and decides nothing. Positions in lists are left out.
-const PASSED_ON: [&str; 14] = [
+const PASSED_ON: [&str; 15] = [
     "title",
     "name",
     "description",
@@ -33,6 +33,7 @@ const PASSED_ON: [&str; 14] = [
     "fees[].setup_fee.description",
     "locales[].name",
     "licenses[].name",
+    "accesses[].purchase.payment_method",
     "price_tier",
     "price_tier.",
 ];

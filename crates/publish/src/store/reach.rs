@@ -20,7 +20,7 @@ use crate::published::walk_shards;
 pub fn reach(store: &Store, head: &Head) -> Result<HashSet<ObjectName>> {
     let mut reached: HashSet<_> = head.named().collect();
     let index = index(store, head.index)?;
-    for tree in [Tree::Customers, Tree::Items] {
+    for tree in Tree::ALL {
         let mut pages = BTreeMap::new();
         for name in index.pages(tree)? {
             pages.insert(name, read(store, name)?);

@@ -39,9 +39,16 @@ pub(super) enum Known {
         rendered: Rendered,
         /// Records of the items in the shards.
         in_shards: ItemRecords,
+        /// Records of the external ids in the shards.
+        external_ids_in_shards: Records,
     },
     /// Only what edges read, so that only customers can be changed.
-    Published { merchants: BTreeSet<i64>, directory: Vec<u8>, changed_items: ItemRecords },
+    Published {
+        merchants: BTreeSet<i64>,
+        directory: Vec<u8>,
+        changed_items: ItemRecords,
+        changed_external_ids: Records,
+    },
 }
 
 /// Why a change cannot be applied. The content stays as it was.
@@ -62,9 +69,10 @@ impl Content {
     /// The catalogue cannot be rendered.
     pub fn built(catalogue: Catalogue) -> Result<Self, BuildError> {
         let rendered = Rendered::of(&catalogue)?;
-        let in_shards = rendered.items.clone();
+        let (in_shards, external_ids_in_shards) = (rendered.items.clone(), rendered.external_ids.clone());
         let set_aside = catalogue.set_aside.clone();
-        let known = Known::Lines { catalogue: Box::new(catalogue), rendered, in_shards };
+        let known =
+            Known::Lines { catalogue: Box::new(catalogue), rendered, in_shards, external_ids_in_shards };
         Ok(Self { known, customers: Records::new(), set_aside })
     }
 
@@ -75,8 +83,13 @@ impl Content {
     /// The bytes are not a directory.
     pub fn published(directory: Vec<u8>, delta: Delta) -> Result<Self, BuildError> {
         let merchants = Directory::decode(&directory)?.merchants.into_keys().collect();
-        let Delta { customers, items } = delta;
-        let known = Known::Published { merchants, directory, changed_items: items };
+        let Delta { customers, items, external_ids } = delta;
+        let known = Known::Published {
+            merchants,
+            directory,
+            changed_items: items,
+            changed_external_ids: external_ids,
+        };
         Ok(Self { known, customers, set_aside: SetAside::default() })
     }
 
@@ -104,11 +117,16 @@ impl Content {
     /// The changes since the shards were written.
     #[must_use]
     pub fn delta(&self) -> Delta {
-        let items = match &self.known {
-            Known::Lines { rendered, in_shards, .. } => difference(in_shards, &rendered.items),
-            Known::Published { changed_items, .. } => changed_items.clone(),
+        let (items, external_ids) = match &self.known {
+            Known::Lines { rendered, in_shards, external_ids_in_shards, .. } => (
+                difference(in_shards, &rendered.items),
+                difference(external_ids_in_shards, &rendered.external_ids),
+            ),
+            Known::Published { changed_items, changed_external_ids, .. } => {
+                (changed_items.clone(), changed_external_ids.clone())
+            }
         };
-        Delta { customers: self.customers.clone(), items }
+        Delta { customers: self.customers.clone(), items, external_ids }
     }
 
     /// Applies all changes in order, or none of them. Relative times are resolved at `now`. In messages,
@@ -181,12 +199,17 @@ impl Content {
     /// Records for which the shards had no room are set aside.
     pub fn compacted(&mut self, then: &Self, compacted: &Compacted) {
         match (&mut self.known, &then.known) {
-            (Known::Lines { in_shards, .. }, Known::Lines { rendered, .. }) => {
+            (Known::Lines { in_shards, external_ids_in_shards, .. }, Known::Lines { rendered, .. }) => {
                 in_shards.clone_from(&rendered.items);
+                external_ids_in_shards.clone_from(&rendered.external_ids);
             }
-            (Known::Published { changed_items, .. }, Known::Published { changed_items: written, .. }) => {
-                // Keep the items that have changed again since the compaction began.
+            (
+                Known::Published { changed_items, changed_external_ids, .. },
+                Known::Published { changed_items: written, changed_external_ids: written_ids, .. },
+            ) => {
+                // Keep the records that have changed again since the compaction began.
                 changed_items.retain(|key, record| written.get(key) != Some(record));
+                changed_external_ids.retain(|key, record| written_ids.get(key) != Some(record));
             }
             _ => {}
         }

@@ -12,8 +12,8 @@ use admit_snapshot::{
 use super::delta::{Delta, ItemRecords};
 use crate::{
     build::{
-        BuildError, GivenWay, ObjectSink, PAGE_ABOVE_BITS, Sizes, build_records, check_size, entry_bytes,
-        keyed, make_room, shard_bits, shard_bytes, write_shard,
+        BuildError, ExternalIds, GivenWay, ObjectSink, PAGE_ABOVE_BITS, ShardBits, Sizes, build_records,
+        check_size, entry_bytes, keyed, make_room, shard_bits, shard_bytes, write_shard,
     },
     limits::{RAISED_SHARD_BITS_MAX, SHARD_MAX_BYTES},
     parallel,
@@ -53,7 +53,8 @@ pub struct SetAsideRecord {
 /// The number of shards stays unless the touched ones have outgrown their target; then all shards are read
 /// and split. If a shard does not fit into an object even then, its largest records are set aside: one record
 /// must not keep others from being published. The salt stays, too. An index of format 1 has none; then all
-/// items move to the shards of their keys under `fresh`.
+/// items move to the shards of their keys under `fresh`. To an index of format 1 or 2, the items' external ids are
+/// added.
 ///
 /// # Errors
 /// An object cannot be read or is corrupt, or a new one cannot be written.
@@ -67,15 +68,19 @@ pub fn compact(
     let mut objects = Vec::new();
     let changes = delta.customers.iter().map(|(key, record)| (*key, record.as_slice()));
     let customers = compact_tree(index, Tree::Customers, changes, read, sink, &mut objects)?;
-    // With a new salt, all items have other keys and move to other shards.
     let salt = index.salt().or(fresh);
-    let items = if salt == index.salt() {
+    let (items, external_ids) = if index.has_external_ids() {
         let changes = delta.items_by_key(salt).into_iter();
-        compact_tree(index, Tree::Items, changes, read, sink, &mut objects)?
+        let items = compact_tree(index, Tree::Items, changes, read, sink, &mut objects)?;
+        let changes = delta.external_ids.iter().map(|(key, record)| (*key, record.as_slice()));
+        (items, compact_tree(index, Tree::ExternalIds, changes, read, sink, &mut objects)?)
     } else {
+        // An earlier format: with a new salt, all items have other keys and move to other shards, and their external
+        // ids are not in the index yet.
         move_items(index, &delta.items, salt, read, sink, &mut objects)?
     };
-    let (new_index, pages) = encode_index(salt, &customers.tree, &items.tree, PAGE_ABOVE_BITS)?;
+    let trees = [&customers.tree, &items.tree, &external_ids.tree];
+    let (new_index, pages) = encode_index(salt, trees, PAGE_ABOVE_BITS)?;
     let mut store = |kind, object: Vec<u8>| {
         check_size(kind, object.len())?;
         let name = ObjectName::of(kind, &object);
@@ -87,8 +92,14 @@ pub fn compact(
         store(ObjectKind::Page, page)?;
     }
     let index = store(ObjectKind::Index, new_index)?;
-    let set_aside = customers.set_aside.into_iter().chain(items.set_aside).collect();
-    Ok(Compacted { objects, index, customers: customers.grown, items: items.grown, set_aside })
+    let set_aside = customers.set_aside.into_iter().chain(items.set_aside).chain(external_ids.set_aside);
+    Ok(Compacted {
+        objects,
+        index,
+        customers: customers.grown,
+        items: items.grown,
+        set_aside: set_aside.collect(),
+    })
 }
 
 impl SetAsideRecord {
@@ -104,7 +115,7 @@ struct NewShards {
     set_aside: Vec<SetAsideRecord>,
 }
 
-/// Writes all items again, by their keys under another salt.
+/// Writes all items again, by their keys under `salt`, and their external ids.
 fn move_items(
     index: &Index,
     changes: &ItemRecords,
@@ -112,7 +123,7 @@ fn move_items(
     read: &impl Fn(ObjectName) -> io::Result<Vec<u8>>,
     sink: &impl ObjectSink,
     objects: &mut Vec<(ObjectName, u64)>,
-) -> Result<NewShards, BuildError> {
+) -> Result<(NewShards, NewShards), BuildError> {
     let mut items = ItemRecords::new();
     for (_, name) in published_shards(index, Tree::Items, read)? {
         let object = read(name)?;
@@ -131,6 +142,7 @@ fn move_items(
             items.insert(*id, record.clone());
         }
     }
+    let external_ids = ExternalIds::of_records(items.values(), salt)?.encode();
     let items: Vec<_> = keyed(items, salt).into_iter().collect();
     let (mut fitting, mut set_aside) = (BTreeMap::new(), Vec::new());
     let bits = RAISED_SHARD_BITS_MAX;
@@ -140,13 +152,18 @@ fn move_items(
         fitting.extend(part);
     }
     let grown = i64::try_from(fitting.len()).unwrap_or(i64::MAX).saturating_sub(before);
-    let tree = build_records(&fitting, None, &mut |_, object: Vec<u8>| {
+    let mut store = |_, object: Vec<u8>| {
         let name = ObjectName::of(ObjectKind::Shard, &object);
         objects.push((name, object.len() as u64));
         sink.store(name, object)?;
         Ok(name.digest)
-    })?;
-    Ok(NewShards { tree, grown, set_aside })
+    };
+    // Where the keys stay, so does the number of shards.
+    let bits = (salt == index.salt()).then(|| ShardBits::of(index).items);
+    let items = NewShards { tree: build_records(&fitting, bits, &mut store)?, grown, set_aside };
+    let external_ids =
+        NewShards { tree: build_records(&external_ids, None, &mut store)?, grown: 0, set_aside: Vec::new() };
+    Ok((items, external_ids))
 }
 
 fn compact_tree<'a>(

@@ -56,6 +56,20 @@ fn item(id: i64, title: &str, members: &[i64]) -> Value {
     })
 }
 
+/// An item that plays a film: another one may play the same. Films with an even number are kaltura's, and their items
+/// have an id of their own too.
+fn item_of_film(id: i64, film: u8, is_active: bool) -> Value {
+    let mut item = item(id, "t", &[]);
+    item["is_active"] = json!(is_active);
+    let member = if film % 2 == 0 { "entry_id" } else { "media_id" };
+    item["content"] = json!(json!({member: format!("film-{film}")}).to_string());
+    if film % 2 == 0 {
+        item["item_type"]["name"] = json!("kaltura_asset");
+        item["external_asset_id"] = json!(format!("e{id}"));
+    }
+    item
+}
+
 fn license(number: usize, item_ids: &[i64]) -> Value {
     json!({"type": "license", "id": uuid(number), "internal_id": "x", "app_id": "a", "name": "n", "status": "live", "item_ids": item_ids})
 }
@@ -177,6 +191,21 @@ impl Edge {
         records.map(|(key, record)| (key.item_id(), record)).collect()
     }
 
+    /// All external ids that an edge finds, by name, because salts may differ.
+    fn external_ids(&self) -> BTreeMap<String, Vec<u8>> {
+        let index = self.index();
+        let names = ["e1", "e2", "e3", "e4", "film-0", "film-1", "film-2", "film-3"];
+        let mut found = BTreeMap::new();
+        for (item_type, name) in
+            ["jw_asset", "kaltura_asset"].into_iter().flat_map(|it| names.map(|name| (it, name)))
+        {
+            let key = index.external_key(item_type, name);
+            let record = self.records(Tree::ExternalIds, &[key]).remove(&key);
+            found.extend(record.map(|record| (format!("{item_type} {name}"), record)));
+        }
+        found
+    }
+
     /// Asserts that an edge reads here what it would read after a publish of `lines`.
     fn assert_is(&self, lines: &[Value]) {
         let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
@@ -191,6 +220,9 @@ impl Edge {
         let found = self.records(Tree::Customers, &customers);
         assert_eq!(found, expected.records(Tree::Customers, &customers), "customers");
         assert_eq!(self.items(), expected.items(), "items");
+        if self.index().has_external_ids() {
+            assert_eq!(self.external_ids(), expected.external_ids(), "external ids");
+        }
         let directory = |edge: &Self| {
             let name = ObjectName { kind: ObjectKind::Directory, digest: edge.head.directory };
             Directory::decode(&edge.object(name).unwrap()).unwrap()
@@ -209,6 +241,7 @@ enum Step {
     Buy(usize, i64, usize),
     Leave(usize),
     Retitle(i64, u8),
+    Film(i64, u8, bool),
     Pack(i64, Vec<i64>),
     Unpack(i64),
     License(usize, Vec<i64>),
@@ -223,6 +256,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (0_usize..60, 1_i64..1_000, 0_usize..4).prop_map(|(number, at, count)| Step::Buy(number, at, count)),
         2 => (0_usize..60).prop_map(Step::Leave),
         1 => (1_i64..5, 0_u8..2).prop_map(|(id, title)| Step::Retitle(id, title)),
+        2 => (1_i64..5, 0_u8..4, any::<bool>()).prop_map(|(id, film, is_active)| Step::Film(id, film, is_active)),
         1 => (100_i64..102, members()).prop_map(|(id, members)| Step::Pack(id, members)),
         1 => (100_i64..102).prop_map(Step::Unpack),
         1 => (900_usize..902, members()).prop_map(|(number, members)| Step::License(number, members)),
@@ -282,6 +316,7 @@ proptest! {
                     origin.remove(&key, &json!({"type": "customer", "namespace": "v", "subject": line["subject"]}));
                 }
                 Step::Retitle(id, title) => origin.put(&item(id, ["t", "other"][usize::from(title)], &[])),
+                Step::Film(id, film, is_active) => origin.put(&item_of_film(id, film, is_active)),
                 Step::Pack(id, members) => origin.put(&item(id, "package", &members)),
                 Step::Unpack(id) => origin.remove(&format!("\"item\"{id}null"), &json!({"type": "item", "id": id})),
                 Step::License(number, members) => origin.put(&license(number, &members)),
@@ -336,7 +371,7 @@ fn shards_that_have_grown_are_cut_and_every_customer_is_found_again() {
     lines.push(item(1, "t", &[]));
     lines.extend((0..60).map(|number| customer(number, 5, 4)));
     let (mut edge, mut content) = Edge::of(&lines);
-    assert_eq!(ShardBits::of(&edge.index()), ShardBits { customers: 0, items: 0 });
+    assert_eq!(ShardBits::of(&edge.index()), ShardBits { customers: 0, items: 0, external_ids: 0 });
     let more: Vec<Value> = (60..9_000).map(|number| customer(number, 5, 4)).collect();
     let change = parsed(2, &more.iter().collect::<Vec<_>>(), &[]);
     content.apply(&[change], "feed", NOW, &mut Problems::default()).unwrap();

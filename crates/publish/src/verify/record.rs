@@ -3,6 +3,7 @@
 use admit_snapshot::{
     customer::{CustomerRecord, NewCustomer},
     directory::Directory,
+    external_id::{self, ExternalRecord},
     index::Tree,
     item::{ItemRecord, NewItem},
     key::{EntryKey, ItemSalt},
@@ -71,6 +72,7 @@ fn check_record(key: EntryKey, record: &[u8], scope: Scope<'_>) -> Result<Vec<St
     match scope.tree {
         Tree::Customers => check_customer(record, scope.directory),
         Tree::Items => check_item(key, record, scope),
+        Tree::ExternalIds => check_external_id(record, scope.directory),
     }
 }
 
@@ -82,9 +84,12 @@ fn check_customer(record: &[u8], directory: Option<&Directory>) -> Result<Vec<St
     let CustomerRecord { id, uuid, merchant_id, .. } = customer;
     let accesses = customer.accesses().collect::<Result<Vec<_>, _>>()?;
     let licenses = customer.licenses()?;
+    let purchases = customer.purchases().map(|bought| Ok(bought?.1)).collect::<Result<Vec<_>, _>>()?;
+    let used_trials = customer.used_trials()?.iter().collect();
     // Encode the record again: everything that reading ignores would differ, such as a tail, another order, a
     // long varint.
-    if (NewCustomer { id, uuid, merchant_id, accesses, licenses }).encode() != record {
+    let again = NewCustomer { id, uuid, merchant_id, accesses, purchases, licenses, used_trials };
+    if again.encode() != record {
         problems.push(NOT_CANONICAL.to_owned());
     }
     check_merchant(merchant_id, directory, &mut problems);
@@ -135,6 +140,18 @@ fn check_item(
     };
     if again.encode() != record {
         problems.push(NOT_CANONICAL.to_owned());
+    }
+    Ok(problems)
+}
+
+fn check_external_id(record: &[u8], directory: Option<&Directory>) -> Result<Vec<String>, FormatError> {
+    let items: Vec<_> = ExternalRecord::new(record)?.iter().collect();
+    let mut problems = Vec::new();
+    if external_id::encode(&items) != record || !items.is_sorted_by(|(left, _), (right, _)| left < right) {
+        problems.push(NOT_CANONICAL.to_owned());
+    }
+    for (merchant_id, _) in items {
+        check_merchant(merchant_id, directory, &mut problems);
     }
     Ok(problems)
 }
@@ -249,6 +266,16 @@ mod tests {
         assert_eq!(check(customer(22)), "the directory has no merchant 22");
         assert_eq!(check([customer(21), vec![0]].concat()), NOT_CANONICAL);
         assert!(check(customer(21)[..9].to_vec()).contains("end too early"));
+    }
+
+    #[test]
+    fn each_thing_that_is_wrong_with_an_external_id_is_told() {
+        let check = |record| check(&[(EntryKey([1; 16]), record)], Tree::ExternalIds, None).join("; ");
+        assert_eq!(check(external_id::encode(&[(21, 33)])), "");
+        assert_eq!(check(external_id::encode(&[(22, 33)])), "the directory has no merchant 22");
+        assert_eq!(check(external_id::encode(&[(21, 33), (21, 34)])), NOT_CANONICAL);
+        assert_eq!(check([external_id::encode(&[(21, 33)]), vec![0]].concat()), NOT_CANONICAL);
+        assert!(check(vec![0]).contains("invalid value: external id"));
     }
 
     #[test]

@@ -128,10 +128,11 @@ impl VerifyReport {
     }
 }
 
-/// The name of an entry: the keys of customers are hashes, those of items contain the id.
+/// The name of an entry: the keys of customers and external ids are hashes, those of items contain the id.
 fn entry_name(tree: Tree, key: EntryKey) -> String {
     match tree {
         Tree::Customers => "a customer".to_owned(),
+        Tree::ExternalIds => "an external id".to_owned(),
         Tree::Items => {
             let low = key.0.last_chunk::<8>().map_or(0, |bytes| i64::from_be_bytes(*bytes));
             format!("item {low}")

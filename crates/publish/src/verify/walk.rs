@@ -83,14 +83,17 @@ impl Walk<'_> {
             self.check_delta(name, delta, index.as_ref().map(Index::salt), directory.as_ref());
         }
         let Some(index) = index else { return Ok(()) };
-        let shards = index.shard_count(Tree::Customers) + index.shard_count(Tree::Items);
-        let pages = index.pages(Tree::Customers)?.len() + index.pages(Tree::Items)?.len();
-        let progress = Progress::of_objects(shards + pages);
+        let mut objects = 0;
+        for tree in Tree::ALL {
+            objects += index.shard_count(tree) + index.pages(tree)?.len();
+        }
+        let progress = Progress::of_objects(objects);
         let base = Base { index: &index, directory: directory.as_ref(), delta, progress: &progress };
         let customers = self.tree(Tree::Customers, &base);
         let items = customers.and_then(|customers| Ok((customers, self.tree(Tree::Items, &base)?)));
+        let all = items.and_then(|items| Ok((items, self.tree(Tree::ExternalIds, &base)?)));
         progress.finish();
-        let (customers, items) = items?;
+        let ((customers, items), _) = all?;
         let mut report = self.report();
         if report.unread == 0 {
             report.customers = Some(customers.delta.total(customers.in_shards));
@@ -186,7 +189,7 @@ impl Walk<'_> {
         salt: Option<ItemSalt>,
         directory: Option<&Directory>,
     ) {
-        for tree in [Tree::Customers, Tree::Items] {
+        for tree in Tree::ALL {
             let scope = Scope { tree, shard: None, salt, directory };
             self.note(name, tree, check_table(&delta.of(tree), scope));
         }

@@ -8,6 +8,7 @@ use admit_snapshot::{
     customer::CustomerRecord,
     delta::{self, encode_delta},
     directory::Directory,
+    external_id::{ExternalRecord, Named},
     head::{HEAD_TYPE, Head},
     index::{Index, NewTree, Tree, encode_index},
     item::ItemRecord,
@@ -29,18 +30,19 @@ const JWKS: &str = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","alg":"EdDSA","kid":
 /// The salt that `build_ndjson` uses.
 const SALT: ItemSalt = ItemSalt::IN_MEMORY;
 
-const NO_ENTRIES: &[(EntryKey, &[u8])] = &[];
+/// The delta by which the customer is gone.
+fn closed_account() -> Vec<u8> {
+    encode_delta([&[(anna(), b"")], &[], &[]]).unwrap()
+}
 
 fn anna() -> EntryKey {
     EntryKey::customer("vendor", "anna")
 }
 
 /// The same example as earlier releases published it.
-fn format_1() -> String {
-    fs::read_to_string(
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/vectors/snapshot-format-1.txt"),
-    )
-    .unwrap()
+fn of_format(format: u8) -> String {
+    let vectors = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/vectors");
+    fs::read_to_string(vectors.join(format!("snapshot-format-{format}.txt"))).unwrap()
 }
 
 fn document() -> String {
@@ -98,11 +100,11 @@ fn expected_objects() -> Vec<(ObjectName, Vec<u8>)> {
     let built = example();
     let mut objects = built.objects.clone();
     let mut push = |kind, object: Vec<u8>| objects.push((ObjectName::of(kind, &object), object));
-    push(ObjectKind::Delta, encode_delta(&[(anna(), b"")], NO_ENTRIES).unwrap());
+    push(ObjectKind::Delta, closed_account());
     let shards: Vec<Digest> = of_kind(&built, ObjectKind::Shard).into_iter().map(Digest::of).collect();
     let customers = NewTree::new(vec![Some(shards[0]), None]).unwrap();
-    let items = NewTree::new(vec![Some(shards[1])]).unwrap();
-    let (index, pages) = encode_index(SALT, &customers, &items, 0).unwrap();
+    let [items, external_ids] = [shards[1], shards[2]].map(|shard| NewTree::new(vec![Some(shard)]).unwrap());
+    let (index, pages) = encode_index(SALT, [&customers, &items, &external_ids], 0).unwrap();
     for page in pages {
         push(ObjectKind::Page, page);
     }
@@ -138,29 +140,40 @@ fn the_document_shows_a_head_that_verifies() {
     let head: Head = verify_jws(&jws, &keys, HEAD_TYPE, &NativeVerifier).unwrap();
     assert_eq!(serde_json::to_string(&head).unwrap(), payload);
     let built = example();
-    let delta = encode_delta(&[(anna(), b"")], NO_ENTRIES).unwrap();
+    let delta = closed_account();
     assert_eq!((head.index, head.directory), (built.index, built.directory));
     assert_eq!((head.delta, head.seq), (Some(Digest::of(&delta)), 8));
     assert_eq!(head.may_follow(Some(&Head { seq: 7, ..head.clone() }), NOW, 0), Ok(()));
 }
 
-/// A snapshot in format 1 is found in the same way as a current one.
 #[test]
 fn a_snapshot_of_format_1_is_read() {
-    let text = format_1();
+    let version = assert_is_read(1);
+    assert_eq!(version.index.salt(), ItemSalt::NONE);
+}
+
+#[test]
+fn a_snapshot_of_format_2_is_read() {
+    let version = assert_is_read(2);
+    assert_eq!(version.index.salt(), SALT);
+}
+
+/// Asserts that a snapshot of an earlier format is read in the same way as a current one.
+fn assert_is_read(format: u8) -> Version {
+    let text = of_format(format);
     let keys = KeySet::from_inline_jwks(JWKS, &NativeVerifier).unwrap();
     let head: Head = verify_jws(&only(&text, "jws"), &keys, HEAD_TYPE, &NativeVerifier).unwrap();
-    assert_eq!((head.format, head.may_follow(None, NOW, 0)), (1, Ok(())));
+    assert_eq!((head.format, head.may_follow(None, NOW, 0)), (format, Ok(())));
     let mut objects = HashMap::new();
     for (introduction, dump) in blocks(&text, "hex") {
         let name = ObjectName::parse(introduction.split('`').nth(1).unwrap()).unwrap();
         let object = bytes_of(&dump);
-        assert_eq!((name.check(&object), object[4]), (Ok(()), 1), "{introduction}");
+        assert_eq!((name.check(&object), object[4]), (Ok(()), format), "{introduction}");
         objects.insert(name, object);
     }
     let object = |kind, digest| objects[&ObjectName { kind, digest }].clone();
     let index = Index::decode(object(ObjectKind::Index, head.index)).unwrap();
-    assert_eq!(index.salt(), ItemSalt::NONE);
+    assert!(!index.has_external_ids());
     let version = Version {
         index: index.into(),
         directory: Directory::decode(&object(ObjectKind::Directory, head.directory)).unwrap().into(),
@@ -178,6 +191,8 @@ fn a_snapshot_of_format_1_is_read() {
         };
         assert_eq!(ItemRecord::new(record.bytes()).unwrap().id, id);
     }
+    let key = version.index.external_key("brightcove_asset", "6301");
+    assert!(matches!(version.look_up(Tree::ExternalIds, key, &mut cache), Ok(Found::Absent)));
     // The delta has removed her.
     assert!(matches!(version.look_up(Tree::Customers, anna(), &mut cache), Ok(Found::Absent)));
     let without_delta = Version { delta: None, ..version };
@@ -186,6 +201,7 @@ fn a_snapshot_of_format_1_is_read() {
         *without_delta.directory,
         Directory::decode(of_kind(&example(), ObjectKind::Directory)[0]).unwrap()
     );
+    without_delta
 }
 
 /// The numbers in the document's tables.
@@ -217,11 +233,12 @@ fn digests_are_pinned() {
     assert_eq!((built.customers, built.items), (1, 2));
 }
 
-const PINNED: [&str; 4] = [
-    "shard/71544918eb7f9094d14ef7eade906f5296a1ad57f87d7194677129a4efa85917",
-    "shard/fba84c37f1523caf3714939975714564e208564846939f7a27909eb5ef75b228",
-    "index/165b34401ac295332fcdba600e3d88e3e17713e4b91fec7c68149a332b0bfa9d",
-    "directory/279045bf5f2229b2bc9d8820ba7172e3bfa5147db21b66e5d9252bc77b6bb94c",
+const PINNED: [&str; 5] = [
+    "shard/d6965937e70d064028689876adb62fb600e98a01dde583a8ba03ce21a72aef1e",
+    "shard/baf871b88fea7986a61b34b925745c479a2a2b8293b613cfc525df8f8467252c",
+    "shard/0fd67eeca19f510f1ce3f0abba88125953b1a2865f18866da1b0810de23e0120",
+    "index/68a2619241a88839b47540ce7ce18b787fcb81594cbdad15d98468ad0c74b588",
+    "directory/77ef66d6fd5eba5d82ea8d5e0f3b538f3c0f0221c1593f8166551b4da9772c71",
 ];
 
 /// The same lines in another order are the same snapshot.
@@ -242,6 +259,11 @@ fn the_example_is_read_back() {
     let customer = CustomerRecord::new(record).unwrap();
     assert_eq!((customer.id, customer.accesses().count()), (33, 2));
     assert_eq!(customer.licenses().unwrap()[0].renews_on.unwrap().to_string(), "2023-12-14T09:35:28-07:00");
+    let shards = index.shards(Tree::ExternalIds, |_| None::<Vec<u8>>).unwrap();
+    let object = &built.objects.iter().find(|(name, _)| *name == shards[0]).unwrap().1;
+    let key = index.external_key("brightcove_asset", "6301");
+    let Ok(Entry::Record(record)) = Table::of_shard(object).unwrap().get(key) else { panic!() };
+    assert_eq!(ExternalRecord::new(record).unwrap().only(), Named::Item(33));
 }
 
 /// Reads bytes with every reader. Returns how many values could be read.
@@ -271,14 +293,15 @@ fn read_everything(object: &[u8], page: &[u8]) -> usize {
     if let Ok(tables) = delta::tables(object) {
         read_table(tables.customers);
         read_table(tables.items);
+        read_table(tables.external_ids);
     }
-    for tree in [Tree::Customers, Tree::Items] {
+    for tree in Tree::ALL {
         for key in keys {
             let _ = delta::look_up(object, tree, key);
         }
     }
     if let Ok(index) = Index::decode(object.to_vec()) {
-        for tree in [Tree::Customers, Tree::Items] {
+        for tree in Tree::ALL {
             for key in keys {
                 count += usize::from(index.place(tree, key, |_| Some(page)).is_ok());
                 let _ = index.place(tree, key, |_| None::<&[u8]>);
@@ -301,7 +324,8 @@ fn read_everything(object: &[u8], page: &[u8]) -> usize {
 fn read_record(record: &[u8]) -> usize {
     let mut count = 0;
     if let Ok(customer) = CustomerRecord::new(record) {
-        count += customer.accesses().filter(Result::is_ok).count();
+        count += customer.purchases().filter(Result::is_ok).count();
+        count += customer.used_trials().map_or(0, |items| items.iter().count());
         for license in customer.licenses().unwrap_or_default() {
             count += license.date_added.to_string().len();
         }
@@ -310,6 +334,9 @@ fn read_record(record: &[u8]) -> usize {
         count += item.packages.iter().count() + item.licenses.len();
         count += item.fees().map_or(0, |fees| fees.len());
         count += item.members().map_or(0, |members| members.iter().count());
+    }
+    if let Ok(external) = ExternalRecord::new(record) {
+        count += external.iter().count();
     }
     count
 }
@@ -328,7 +355,7 @@ fn valid_objects() -> Vec<Vec<u8>> {
             entries.collect()
         })
         .collect();
-    objects.push(encode_delta(&records[0], &records[1]).unwrap());
+    objects.push(encode_delta([&records[0], &records[1], &records[2]]).unwrap());
     objects
 }
 

@@ -22,7 +22,7 @@ fn a_head_from_the_future_or_of_another_format_is_refused() {
     assert_eq!(head(1, 300).may_follow(None, 200, 100), Ok(()));
     assert_eq!(head(1, 301).may_follow(None, 200, 100), Err(HeadError::FromTheFuture));
     for (format, expected) in
-        [(0, Err(HeadError::Format(0))), (1, Ok(())), (2, Ok(())), (3, Err(HeadError::Format(3)))]
+        [(0, Err(HeadError::Format(0))), (1, Ok(())), (3, Ok(())), (4, Err(HeadError::Format(4)))]
     {
         let other = Head { format, ..head(1, 1) };
         assert_eq!(other.may_follow(None, 200, 0), expected);
@@ -35,7 +35,7 @@ fn a_head_from_the_future_or_of_another_format_is_refused() {
 fn json_is_pinned() {
     let zeros = "0".repeat(64);
     let json = format!(
-        r#"{{"format":2,"seq":5,"as_of":100,"index":"{zeros}","directory":"{zeros}","customers":1,"items":2}}"#
+        r#"{{"format":3,"seq":5,"as_of":100,"index":"{zeros}","directory":"{zeros}","customers":1,"items":2}}"#
     );
     assert_eq!(serde_json::to_string(&head(5, 100)).unwrap(), json);
     assert_eq!(serde_json::from_str::<Head>(&json).unwrap(), head(5, 100));

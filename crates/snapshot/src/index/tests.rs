@@ -12,55 +12,71 @@ fn tree(count: u8) -> NewTree {
 /// Pins the layout of published indexes: a change here changes the format and needs a migration plan.
 #[test]
 fn layout_is_pinned() {
-    let (object, pages) = encode_index(SALT, &tree(4), &tree(1), 10).unwrap();
+    let (object, pages) = encode_index(SALT, [&tree(4), &tree(1), &tree(2)], 10).unwrap();
     let digest = |shard: u8| Digest::of(&[shard]).0.to_vec();
-    let head = [b"ADMI\x02\0\0\0".as_slice(), &[7; 16], b"\x02\x00\x00\x00"].concat();
-    assert_eq!(object, [head, digest(0), digest(1), vec![0; 32], digest(3), digest(0)].concat());
+    let head = [b"ADMI\x03\0\0\0".as_slice(), &[7; 16], b"\x02\x00\x00\x00\x01\x00"].concat();
+    let customers = [digest(0), digest(1), vec![0; 32], digest(3)].concat();
+    assert_eq!(object, [head, customers, digest(0), digest(0), digest(1)].concat());
     assert!(pages.is_empty());
 
-    let (object, pages) = encode_index(SALT, &tree(4), &tree(1), 1).unwrap();
-    let page = [b"ADMP\x02\0\0\0".to_vec(), digest(0), digest(1)].concat();
+    let (object, pages) = encode_index(SALT, [&tree(4), &tree(1), &tree(1)], 1).unwrap();
+    let page = [b"ADMP\x03\0\0\0".to_vec(), digest(0), digest(1)].concat();
     assert_eq!(pages[0], page);
-    let head = [b"ADMI\x02\0\0\0".as_slice(), &[7; 16], b"\x02\x01\x00\x00"].concat();
-    assert_eq!(
-        object,
-        [head, Digest::of(&page).0.to_vec(), Digest::of(&pages[1]).0.to_vec(), digest(0)].concat()
-    );
+    let head = [b"ADMI\x03\0\0\0".as_slice(), &[7; 16], b"\x02\x01\x00\x00\x00\x00"].concat();
+    let customers = [Digest::of(&page).0.to_vec(), Digest::of(&pages[1]).0.to_vec()].concat();
+    assert_eq!(object, [head, customers, digest(0), digest(0)].concat());
 }
 
-/// Indexes published in format 1 can still be read: the same layout without a salt.
+/// Indexes published in formats 1 and 2 can still be read: the same layout without a tree of external ids, and in
+/// format 1 without a salt.
 #[test]
-fn an_index_of_format_1_is_read() {
-    let (object, pages) = encode_index(SALT, &tree(4), &tree(2), 10).unwrap();
+fn indexes_of_earlier_formats_are_read() {
+    let (object, pages) = encode_index(SALT, [&tree(4), &tree(2), &tree(1)], 10).unwrap();
     let index = Index::decode(object.clone()).unwrap();
     assert!(pages.is_empty());
-    let mut old = object;
-    old.drain(HEADER_LEN..HEADER_LEN + SALT_LEN);
-    old[4] = 1;
-    let old = Index::decode(old).unwrap();
-    assert_eq!((index.salt(), old.salt()), (SALT, ItemSalt::NONE));
-    assert_eq!(old.item_key(33), EntryKey::item(ItemSalt::NONE, 33));
-    assert_ne!(index.item_key(33), old.item_key(33));
-    for tree in [Tree::Customers, Tree::Items] {
-        assert_eq!(index.top_shards(tree), old.top_shards(tree));
+    let mut second = object;
+    let shapes_at = HEADER_LEN + SALT_LEN;
+    second.drain(shapes_at + 2 * SHAPE_LEN..shapes_at + 3 * SHAPE_LEN);
+    second.truncate(second.len() - DIGEST_LEN);
+    second[4] = 2;
+    let mut first = second.clone();
+    first.drain(HEADER_LEN..HEADER_LEN + SALT_LEN);
+    first[4] = 1;
+    let [first, second] = [first, second].map(|object| Index::decode(object).unwrap());
+    assert_eq!([&index, &second, &first].map(Index::salt), [SALT, SALT, ItemSalt::NONE]);
+    assert_eq!([&index, &second, &first].map(Index::has_external_ids), [true, false, false]);
+    assert_eq!(first.item_key(33), EntryKey::item(ItemSalt::NONE, 33));
+    assert_eq!(index.item_key(33), second.item_key(33));
+    assert_ne!(index.item_key(33), first.item_key(33));
+    for old in [first, second] {
+        for tree in [Tree::Customers, Tree::Items] {
+            assert_eq!(index.top_shards(tree), old.top_shards(tree));
+        }
+        let key = EntryKey([9; 16]);
+        assert_eq!(old.place(Tree::ExternalIds, key, |_| None::<Vec<u8>>), Ok(Place::Nowhere));
+        assert_eq!(
+            (old.shard_count(Tree::ExternalIds), old.top_shards(Tree::ExternalIds)),
+            (1, Ok(Vec::new()))
+        );
     }
 }
 
 #[test]
 fn an_index_is_written_with_a_salt() {
-    assert!(encode_index(ItemSalt::NONE, &tree(1), &tree(1), 10).is_err());
+    assert!(encode_index(ItemSalt::NONE, [&tree(1); 3], 10).is_err());
 }
 
 #[test]
 fn with_and_without_pages_every_key_leads_to_its_shard() {
     for page_above_bits in [0, 1, 3, 10] {
-        let (object, pages) = encode_index(SALT, &tree(8), &tree(2), page_above_bits).unwrap();
+        let (object, pages) = encode_index(SALT, [&tree(8), &tree(2), &tree(8)], page_above_bits).unwrap();
         let index = Index::decode(object).unwrap();
         let page =
             |name: ObjectName| pages.iter().find(|page| ObjectName::of(ObjectKind::Page, page) == name);
         for shard in 0..8_u8 {
             let key = EntryKey([shard << 5, 9, 9, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
             let place = index.place(Tree::Customers, key, page).unwrap();
+            assert_eq!(index.place(Tree::ExternalIds, key, page), Ok(place));
             let expected = match shard % 3 {
                 2 => Place::Nowhere,
                 _ => Place::Shard(ObjectName { kind: ObjectKind::Shard, digest: Digest::of(&[shard]) }),
@@ -87,7 +103,7 @@ fn with_and_without_pages_every_key_leads_to_its_shard() {
 #[test]
 fn shapes_that_do_not_fit_are_errors() {
     assert!(NewTree::new(vec![None; 3]).is_err());
-    let (object, _) = encode_index(SALT, &tree(4), &tree(1), 10).unwrap();
+    let (object, _) = encode_index(SALT, [&tree(4), &tree(1), &tree(1)], 10).unwrap();
     for len in 0..object.len() {
         assert!(Index::decode(object[..len].to_vec()).is_err());
     }
@@ -102,12 +118,13 @@ fn shapes_that_do_not_fit_are_errors() {
 proptest! {
     #[test]
     fn any_bytes_are_read_without_panic(bytes in vec(any::<u8>(), 0..200), key in any::<[u8; 16]>()) {
-        for format in 1..=2 {
+        for format in 1..=3 {
             let mut object = [ObjectKind::Index.header().as_slice(), &bytes].concat();
             object[4] = format;
             if let Ok(index) = Index::decode(object) {
-                let _ = index.place(Tree::Customers, EntryKey(key), |_| Some(&bytes));
-                let _ = index.place(Tree::Items, EntryKey(key), |_| Some(&bytes));
+                for tree in Tree::ALL {
+                    let _ = index.place(tree, EntryKey(key), |_| Some(&bytes));
+                }
             }
         }
     }

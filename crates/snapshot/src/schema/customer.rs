@@ -36,6 +36,9 @@ pub struct Customer {
     #[cfg_attr(feature = "schema", schemars(length(max = crate::limits::LICENSES_MAX)))]
     #[serde(default)]
     pub licenses: Vec<CustomerLicense>,
+    /// Numbers of the items whose trial the customer has used.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "read::wholes")]
+    pub used_trials: Vec<i64>,
 }
 
 /// A grant on an item or a package.
@@ -57,6 +60,34 @@ pub struct Access {
     pub expires_at: Option<Timestamp>,
     /// When the access was granted.
     pub created_at: Timestamp,
+    /// When the access will be renewed next, if it will be. It decides nothing: `expires_at` does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renews_on: Option<Timestamp>,
+    /// How the access was bought, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purchase: Option<Purchase>,
+}
+
+/// How an access was bought. Lists of a customer's purchases show it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Purchase {
+    /// Amount that was paid, in units of `currency`, e.g. 9.99.
+    pub amount: serde_json::Number,
+    /// Currency of the amount: ISO 4217.
+    #[cfg_attr(feature = "schema", schemars(length(max = crate::limits::PURCHASE_TEXT_MAX_BYTES)))]
+    pub currency: String,
+    /// Number of the fee that was bought. It may have been removed since.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "read::whole_or_null")]
+    pub access_fee_id: Option<i64>,
+    /// Name of the payment method, e.g. `card`.
+    #[cfg_attr(feature = "schema", schemars(length(max = crate::limits::PURCHASE_TEXT_MAX_BYTES)))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payment_method: Option<String>,
+    /// Whether the access began with a trial.
+    #[serde(default)]
+    pub trial: bool,
 }
 
 /// A customer's subscription to a licence.

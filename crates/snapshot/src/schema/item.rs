@@ -38,6 +38,11 @@ pub struct Item {
     /// Content, usually JSON text with a video id. Only entitled viewers see it.
     #[serde(default)]
     pub content: String,
+    /// Another id of the item, by which clients may ask for it: no two active items of one merchant and type have the
+    /// same. The media id in `content` is found without it.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<json::ExternalId>"))]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "read::name_or_null")]
+    pub external_asset_id: Option<String>,
     /// Whether holders may switch between plans.
     #[serde(default)]
     pub plan_switch_enabled: bool,

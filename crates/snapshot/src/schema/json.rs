@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::{Change, Line};
 use crate::{
     instant::{EARLIEST, LATEST},
-    limits::CUSTOMER_MAX_BYTES,
+    limits::{CUSTOMER_MAX_BYTES, EXTERNAL_ID_MAX_BYTES},
     time::{Timestamp, ZonedTime},
 };
 
@@ -169,6 +169,22 @@ impl JsonSchema for NamePart {
                 },
                 name_as_number(),
             ],
+        })
+    }
+}
+
+/// An external id of an item. Empty text stands for none.
+pub(super) struct ExternalId;
+
+impl JsonSchema for ExternalId {
+    fn schema_name() -> Cow<'static, str> {
+        "ExternalId".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": format!("At most {EXTERNAL_ID_MAX_BYTES} bytes of UTF-8; `maxLength` counts characters."),
+            "anyOf": [{ "type": "string", "maxLength": EXTERNAL_ID_MAX_BYTES }, name_as_number()],
         })
     }
 }

@@ -87,6 +87,12 @@ pub(super) fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String,
     deserializer.deserialize_any(NameVisitor)
 }
 
+/// Reads text that names something, or a whole number, for `deserialize_with`. `null` and empty text are `None`.
+pub(super) fn name_or_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let name = Option::<Name>::deserialize(deserializer)?;
+    Ok(name.map(|Name(text)| text).filter(|text| !text.is_empty()))
+}
+
 struct NameVisitor;
 
 impl Visitor<'_> for NameVisitor {

@@ -24,13 +24,10 @@ fn catalogue() -> impl Strategy<Value = Catalogue> {
         let packages = btree_map(2_000_000_i64..3_000_000, members, 0..5);
         let moment = || EARLIEST..=LATEST;
         let date = || option::of(moment());
-        let access = (any::<i64>(), proptest::sample::select(items.clone()), moment(), date(), date());
-        let access = access.prop_map(|(id, item_id, created_at, starts_at, expires_at)| Access {
-            id,
-            item_id,
-            created_at,
-            starts_at,
-            expires_at,
+        let dates = (date(), date(), date());
+        let access = (any::<i64>(), proptest::sample::select(items.clone()), moment(), dates);
+        let access = access.prop_map(|(id, item_id, created_at, (starts_at, expires_at, renews_on))| {
+            Access { id, item_id, created_at, starts_at, expires_at, renews_on }
         });
         let customers = btree_map("[^\0]{1,20}", vec(access, 0..6), 0..40);
         (Just(items), packages, customers).prop_map(|(items, packages, customers)| Catalogue {
@@ -41,6 +38,11 @@ fn catalogue() -> impl Strategy<Value = Catalogue> {
     })
 }
 
+/// How an access was bought: every other one was not.
+fn bought(id: i64) -> Value {
+    if id % 2 == 0 { Value::Null } else { json!({"amount": id / 3, "currency": "EUR", "trial": id % 3 == 0}) }
+}
+
 impl Catalogue {
     fn lines(&self) -> Vec<Value> {
         let mut lines = vec![merchant()];
@@ -48,8 +50,9 @@ impl Catalogue {
         lines.extend(self.packages.iter().map(|(id, members)| item(*id, "package", members)));
         lines.extend(self.customers.iter().enumerate().map(|(number, (subject, accesses))| {
             let access = |access: &Access| {
-                let Access { id, item_id, created_at, starts_at, expires_at } = access;
-                json!({"id": id, "item_id": item_id, "created_at": created_at, "starts_at": starts_at, "expires_at": expires_at})
+                let Access { id, item_id, created_at, starts_at, expires_at, renews_on } = access;
+                json!({"id": id, "item_id": item_id, "created_at": created_at, "starts_at": starts_at,
+                    "expires_at": expires_at, "renews_on": renews_on, "purchase": bought(*id)})
             };
             let mut line = customer(number, &accesses.iter().map(access).collect());
             line["subject"] = json!(subject);
@@ -75,6 +78,11 @@ proptest! {
             let record = edge.customer("vendor", subject).unwrap();
             let found = CustomerRecord::new(record.bytes()).unwrap();
             let found = found.accesses().collect::<Result<Vec<_>, _>>().unwrap();
+            let purchases: Vec<_> = CustomerRecord::new(record.bytes()).unwrap().purchases().map(Result::unwrap).collect();
+            for (access, purchase) in purchases {
+                let amount = purchase.map(|purchase| serde_json::from_str::<Value>(purchase.amount).unwrap());
+                prop_assert_eq!(amount, bought(access.id).get("amount").cloned());
+            }
             let mut accesses = accesses.clone();
             accesses.sort_by_key(|access| (access.item_id, access.id));
             prop_assert_eq!(found, accesses);

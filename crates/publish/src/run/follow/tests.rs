@@ -37,19 +37,12 @@ type Content = (BTreeMap<(u8, EntryKey), Vec<u8>>, Vec<u8>);
 fn content(store: &Store) -> Result<Content> {
     let published = Published::open(store, None)?;
     let mut records = BTreeMap::new();
-    for (number, tree) in [Tree::Customers, Tree::Items].into_iter().enumerate() {
-        let number = u8::try_from(number)?;
-        let mut put = |key: EntryKey, entry: Entry<'_>| {
-            // Each store has a salt of its own, so items are compared by id.
-            let key = match tree {
-                Tree::Customers => key,
-                Tree::Items => EntryKey::item(ItemSalt::NONE, key.item_id()),
-            };
-            match entry {
-                Entry::Record(record) => drop(records.insert((number, key), record.to_vec())),
-                Entry::Removed => drop(records.remove(&(number, key))),
-                Entry::Unknown => {}
-            }
+    for (number, tree) in Tree::ALL.into_iter().enumerate() {
+        let (number, mut of_tree) = (u8::try_from(number)?, BTreeMap::new());
+        let mut put = |key: EntryKey, entry: Entry<'_>| match entry {
+            Entry::Record(record) => drop(of_tree.insert(key, record.to_vec())),
+            Entry::Removed => drop(of_tree.remove(&key)),
+            Entry::Unknown => {}
         };
         for name in published.shards(tree)?.into_values() {
             let object = reach::read(store, name)?;
@@ -60,6 +53,15 @@ fn content(store: &Store) -> Result<Content> {
         let delta = published.delta();
         for (key, entry) in delta.iter().flat_map(|tables| tables.of(tree).iter()) {
             put(key, entry?);
+        }
+        // Each store has a salt of its own, so items are compared by id, and external ids by the items that they name.
+        for (key, record) in of_tree {
+            let key = match tree {
+                Tree::Customers => key,
+                Tree::Items => EntryKey::item(ItemSalt::NONE, key.item_id()),
+                Tree::ExternalIds => EntryKey::external_id(ItemSalt::NONE, "", &format!("{record:?}")),
+            };
+            records.insert((number, key), record);
         }
     }
     let head = Publisher::new(store.clone(), None, None)?.head(Broken::Refuse)?;

@@ -1,6 +1,7 @@
-//! Snapshots of format 1, which earlier releases published, are read, changed, and become format 2.
+//! Snapshots of formats 1 and 2, which earlier releases published, are read, changed, and become format 3.
 
 use admit_snapshot::{
+    key::SALT_LEN,
     object::HEADER_LEN,
     table::{Entry, Table, write_table},
 };
@@ -57,6 +58,22 @@ impl Edge {
         self
     }
 
+    /// The same snapshot with an index of format 2, which has no external ids.
+    fn in_format_2(mut self) -> Self {
+        let mut index = self.index().object().to_vec();
+        let shards = [Tree::Customers, Tree::Items].map(|tree| self.index().shard_count(tree));
+        assert_eq!(shards, [1, 1]);
+        // The salt and four bytes of shapes, without the third tree's; two digests.
+        let shapes_at = HEADER_LEN + SALT_LEN;
+        index.drain(shapes_at + 4..shapes_at + 6);
+        index.truncate(shapes_at + 4 + 2 * 32);
+        index[4] = 2;
+        let name = ObjectName::of(ObjectKind::Index, &index);
+        self.store(name, index).unwrap();
+        self.head = Head { format: 2, index: name.digest, ..self.head };
+        self
+    }
+
     fn published(&self) -> PublishedRecords<'_> {
         let Head { index, directory, delta, .. } = self.head;
         PublishedRecords::new(Named { index, directory, delta }, Box::new(|name| self.object(name))).unwrap()
@@ -82,7 +99,7 @@ fn a_publish_of_the_whole_over_format_1_chooses_a_salt_and_the_next_one_keeps_it
     assert_eq!(edge.index().salt(), ItemSalt::NONE);
     edge.assert_is(&lines);
     edge.publish_over(&lines, FRESH);
-    assert_eq!((edge.index().salt(), edge.head.format), (FRESH, 2));
+    assert_eq!((edge.index().salt(), edge.head.format), (FRESH, 3));
     edge.assert_is(&lines);
     let (index, directory) = (edge.head.index, edge.head.directory);
     edge.publish_over(&lines, ItemSalt::new([1; 16]));
@@ -146,7 +163,7 @@ fn changes_of_format_1_lie_by_its_keys_until_they_are_compacted() {
     assert!(content.delta().is_empty());
     edge.assert_is(&lines);
     let index = ObjectName { kind: ObjectKind::Index, digest: edge.head.index };
-    assert_eq!(format_of(&edge.object(index).unwrap()), 2);
+    assert_eq!(format_of(&edge.object(index).unwrap()), 3);
     // The salt stays from now on.
     let change = parsed(3, &[&customer(3, 10, 1)], &[]);
     content.apply(&[change], "feed", NOW, &mut Problems::default()).unwrap();
@@ -154,6 +171,31 @@ fn changes_of_format_1_lie_by_its_keys_until_they_are_compacted() {
     let salt = edge.index().salt();
     edge.compact(&mut content, &then);
     assert_eq!(edge.index().salt(), salt);
+}
+
+/// Without the catalogue, the external ids come from the items' records.
+#[test]
+fn a_compaction_adds_external_ids_to_format_2() {
+    let mut lines = lines();
+    lines[3] = item_of_film(1, 2, true);
+    lines[4] = item_of_film(2, 1, true);
+    let mut edge = Edge::of(&lines).0.in_format_2();
+    assert!(!edge.index().has_external_ids());
+    edge.assert_is(&lines);
+    let directory = ObjectName { kind: ObjectKind::Directory, digest: edge.head.directory };
+    let mut content = Content::published(edge.object(directory).unwrap(), Delta::default()).unwrap();
+    let bought = customer(3, 9, 3);
+    let change = parsed(2, &[&bought], &[]);
+    content.apply(&[change], "feed", NOW, &mut Problems::default()).unwrap();
+    edge.sync(&content);
+    assert!(edge.external_ids().is_empty());
+    let (then, salt) = (content.clone(), edge.index().salt());
+    edge.compact(&mut content, &then);
+    assert!(edge.index().has_external_ids());
+    assert_eq!((edge.index().salt(), edge.external_ids().len()), (salt, 3));
+    lines.retain(|line| line["type"] != "customer" || line["id"] != 3);
+    lines.push(bought);
+    edge.assert_is(&lines);
 }
 
 /// Losses are compared by number, so a new salt loses nothing.
@@ -176,16 +218,16 @@ fn nothing_is_lost_by_another_salt() {
     assert_eq!((losses.items.before, losses.items.gone), (40, 30));
 }
 
-/// Objects of both formats have their kind and format in the header. Only the index differs otherwise.
+/// Objects of all formats have their kind and format in the header. Only index and delta differ otherwise.
 #[test]
-fn only_the_index_is_laid_out_differently() {
+fn a_directory_is_laid_out_as_before() {
     let (edge, _) = Edge::of(&lines());
     let (new, old) = (edge.head.directory, Edge::of(&lines()).0.in_format_1().head.directory);
     let directory =
         |edge: &Edge, digest| edge.object(ObjectName { kind: ObjectKind::Directory, digest }).unwrap();
     let other = Edge::of(&lines()).0.in_format_1();
     let (new, old) = (directory(&edge, new), directory(&other, old));
-    assert_eq!((format_of(&new), format_of(&old)), (2, 1));
+    assert_eq!((format_of(&new), format_of(&old)), (3, 1));
     assert_eq!((&new[..4], &new[HEADER_LEN..]), (&old[..4], &old[HEADER_LEN..]));
     assert_eq!(Directory::decode(&new), Directory::decode(&old));
 }
