@@ -361,3 +361,32 @@ fn the_file_of_this_repository_says_what_is_missing() {
         assert!(ended.stdout.contains(key), "{key}: {}", ended.stdout);
     }
 }
+
+#[test]
+fn signers_and_their_keys() {
+    let bench = Bench::new("check-config-playback");
+    let playback = r#"[{"merchant":1,"item_type":"film","signer":"cloudfront","secret":"CLOUDFRONT_KEY","key_id":"K1","hosts":["d1.cloudfront.net"]},
+ {"merchant":1,"item_type":"series","signer":"cat","alg":"ES256","secret":"CAT_KEY","key_id":"k","issuer":"i","hosts":["media.example.com"]},
+ {"merchant":1,"item_type":"clip","signer":"akamai","secret":"AKAMAI_KEY","hosts":["media.example.com"]}]"#;
+    let with = |playback: &str, more: &str| {
+        good().replace("[vars]\n", &format!("[vars]\nPLAYBACK = '''{playback}'''\n{more}"))
+    };
+    // Keys at Cloudflare are not seen, and not taken for wrong ones.
+    let ended = check(&bench, &with(playback, ""), &[]).ok();
+    for name in ["CLOUDFRONT_KEY", "CAT_KEY", "AKAMAI_KEY"] {
+        let expected = format!("{name} is not seen here (a signer's key; it is not checked)");
+        assert!(ended.stdout.contains(&expected), "{}", ended.stdout);
+    }
+    let ended = check(&bench, &with(&playback.replace(r#""key_id":"K1","#, ""), ""), &[]);
+    assert_eq!(ended.code, Some(2));
+    assert!(ended.stdout.contains("vars.PLAYBACK[0].key_id: missing"), "{}", ended.stdout);
+    // Keys that are seen are checked: each in the form that its signer reads.
+    bench.write(".dev.vars", "CLOUDFRONT_KEY=hunter2hunter2\nAKAMAI_KEY=00112233445566778899aabbccddeeff\n");
+    let ended = check(&bench, &with(playback, ""), &["--dev-vars", ".dev.vars"]);
+    assert_eq!(ended.code, Some(2));
+    let expected = "error: .dev.vars: CLOUDFRONT_KEY: expected a private key in PEM";
+    assert!(ended.stdout.contains(expected) && ended.stdout.contains("1 error, "), "{}", ended.stdout);
+    let ended = check(&bench, &with(playback, "AKAMAI_KEY = \"00112233445566778899aabbccddeeff\"\n"), &[]).ok();
+    assert!(ended.stdout.contains("vars.AKAMAI_KEY: a secret stands in the file"), "{}", ended.stdout);
+    assert!(!ended.stdout.contains("00112233"), "{}", ended.stdout);
+}
