@@ -104,7 +104,9 @@ fn checked(publisher: &mut Publisher<'_>, published: &Published) {
     expect(publisher, Wire::new("POST", "/snapshot/check"), 200, &json!({"missing": [], "broken": []}));
     for (line, bad) in [(1, "head"), (1, "version/1"), (2, "lease"), (2, "shard/0")] {
         let lines = if line == 1 { vec![bad.to_owned()] } else { vec![names[0].clone(), bad.to_owned()] };
-        let message = format!("Every line must be the name of an object: line {line} is none");
+        let message = format!(
+            "Every line must be the name of an object: line {line} is invalid, expected a name such as shard/<64 hexadecimal digits>"
+        );
         publisher.refused(check(&lines), 422, &message, Some("body"));
     }
     let message = "More than 40 objects: send the others in another request";

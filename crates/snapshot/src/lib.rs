@@ -33,6 +33,7 @@ pub mod media;
 pub mod number;
 pub mod object;
 pub mod pack;
+pub mod rules;
 pub mod schema;
 pub mod store_key;
 pub mod table;

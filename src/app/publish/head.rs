@@ -1,17 +1,18 @@
 //! Which heads may be stored.
 
-use super::store_failed;
+use super::{lease::held, store_failed};
 use crate::{
     api::{error::ApiError, reply::Reply},
     app::{
         library::{LoadError, Reader},
         seconds, unavailable,
     },
-    limits::HEAD_SKEW_SECS,
     ports::{ObjectStore, Platform},
     snapshot::{
         head::{Head, HeadError, check_named},
+        lease::Lease,
         object::HEAD_KEY,
+        rules::{Refused, Stored},
     },
 };
 
@@ -26,29 +27,29 @@ pub(super) struct Heads<'a, P: Platform> {
 }
 
 impl<P: Platform> Heads<'_, P> {
-    /// Whether a head may be stored: signed, for this store, not older than the stored one, complete. While another
-    /// publisher holds the lease, in which case `excluded` is the answer, a head may still add revocations and nothing else:
-    /// that cannot wait for a publisher that follows an origin for months.
-    pub(super) async fn check_head(&self, jws: &[u8], excluded: Option<Reply>) -> Result<Head, Reply> {
-        let head = match self.signed_head(jws) {
-            Ok(head) => head,
-            Err(wrong) => return Err(excluded.unwrap_or(wrong)),
-        };
+    /// Whether `holder` may store a head: signed, for this store, complete, and allowed by the rules of
+    /// [`snapshot::rules`](crate::snapshot::rules). `lease` is the stored one.
+    pub(super) async fn check_head(
+        &self,
+        jws: &[u8],
+        lease: Option<&Lease>,
+        holder: Option<&str>,
+    ) -> Result<Head, Reply> {
+        let now = seconds(self.reader.platform.now_ms());
+        let head = self.signed_head(jws).map_err(|wrong| {
+            // Another publisher waits in any case.
+            lease.filter(|lease| lease.excludes(holder, now)).map_or(wrong, held)
+        })?;
         // A stored head without a valid signature, or of another store, does not count: it must not keep a good one out.
         let stored = self.stored_head().await?.and_then(Result::ok);
-        let (newest, now) = (self.newest(stored), seconds(self.reader.platform.now_ms()));
-        if let Some(refusal) = excluded {
-            match &newest {
-                Some(newest) if head.only_revokes(newest, now) => {}
-                Some(newest) if head.revokes_behind(newest) => return Err(older(MADE_OVER_ANOTHER)),
-                _ => return Err(refusal),
-            }
-        }
-        self.check_follows(&head, newest.as_ref())?;
-        // Also for the holder of the lease, which may not have seen revocations that were published beside the lease.
-        if newest.is_some_and(|newest| !head.denylist.has_all_of(&newest.denylist, now)) {
-            return Err(older(FORGETS));
-        }
+        let newest = self.newest(stored);
+        let stored = Stored { newest: newest.as_ref(), lease, holder, now };
+        stored.may_be_replaced_by(&head).map_err(|reason| match reason {
+            Refused::LeaseHeld(lease) => held(lease),
+            Refused::RevokesBehind => older(MADE_OVER_ANOTHER),
+            Refused::Forgets => older(FORGETS),
+            Refused::Head(error) => refused(&error),
+        })?;
         self.check_complete(&head).await?;
         Ok(head)
     }
@@ -57,7 +58,11 @@ impl<P: Platform> Heads<'_, P> {
     /// head itself follows at once, and is not stored without them.
     pub(super) fn check_version(&self, seq: u64, jws: &[u8]) -> Result<(), Reply> {
         let head = self.signed_head(jws)?;
-        self.check_follows(&head, None)?;
+        let now = seconds(self.reader.platform.now_ms());
+        let first = Stored { newest: None, lease: None, holder: None, now };
+        if let Err(Refused::Head(error)) = first.may_be_replaced_by(&head) {
+            return Err(refused(&error));
+        }
         if head.seq == seq { Ok(()) } else { Err(ApiError::OTHER_SEQ.into()) }
     }
 
@@ -77,11 +82,6 @@ impl<P: Platform> Heads<'_, P> {
     pub(super) fn newest(&self, stored: Option<Head>) -> Option<Head> {
         let in_use = self.reader.library.read().versions.current().map(|current| current.head.clone());
         stored.into_iter().chain(in_use).max_by_key(|head| (head.seq, head.as_of))
-    }
-
-    fn check_follows(&self, head: &Head, newest: Option<&Head>) -> Result<(), Reply> {
-        let now = seconds(self.reader.platform.now_ms());
-        head.may_follow(newest, now, HEAD_SKEW_SECS).map_err(|error| refused(&error))
     }
 
     /// Whether what every check needs is there and can be decoded: an isolate that starts with a head of other

@@ -17,10 +17,10 @@ pub(super) struct Leases<'a, P: Platform> {
 }
 
 impl<P: Platform> Leases<'_, P> {
-    /// Whether `holder` may change the published snapshot: no other publisher holds the lease.
-    pub(super) async fn check_holder(&self, holder: Option<&str>) -> Result<(), Reply> {
-        match self.stored_lease().await? {
-            Some(lease) if lease.excludes(holder, seconds(self.platform.now_ms())) => Err(held(&lease)),
+    /// Whether `holder` may change the published snapshot: no other publisher holds the stored `lease`.
+    pub(super) fn check_holder(&self, lease: Option<&Lease>, holder: Option<&str>) -> Result<(), Reply> {
+        match lease {
+            Some(lease) if lease.excludes(holder, seconds(self.platform.now_ms())) => Err(held(lease)),
             _ => Ok(()),
         }
     }
@@ -32,7 +32,7 @@ impl<P: Platform> Leases<'_, P> {
         lease
             .check(seconds(self.platform.now_ms()))
             .map_err(|error: LeaseError| Reply::error(ApiError::LEASE_END, error.to_string()))?;
-        self.check_holder(Some(&lease.holder)).await
+        self.check_holder(self.stored_lease().await?.as_ref(), Some(&lease.holder))
     }
 
     /// Whether `holder` may end the stored lease. `false` for another publisher's lease that has ended: that publisher
@@ -47,13 +47,13 @@ impl<P: Platform> Leases<'_, P> {
 
     /// The stored lease. An invalid value excludes no publisher: write access to the store must not be enough to stop
     /// publishing.
-    async fn stored_lease(&self) -> Result<Option<Lease>, Reply> {
+    pub(super) async fn stored_lease(&self) -> Result<Option<Lease>, Reply> {
         let stored = self.platform.store().get_recent(LEASE_KEY).await.map_err(store_failed)?;
         Ok(stored.and_then(|json| Lease::parse(&json).ok()))
     }
 }
 
-fn held(lease: &Lease) -> Reply {
+pub(super) fn held(lease: &Lease) -> Reply {
     let Lease { host, until, .. } = lease;
     Reply::detailed(ApiError::LeaseHeld, &format!("{host}, until {until}. Try again then"))
 }

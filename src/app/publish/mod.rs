@@ -29,7 +29,7 @@ use crate::{
         LOAD_WAIT_MS, OBJECT_MAX_BYTES, PACK_MAX_BYTES, TRANSFER_WAITS_MAX,
     },
     ports::{ObjectStore as _, Platform, StoreError},
-    snapshot::store_key::StoreKey,
+    snapshot::{lease::Lease, store_key::StoreKey},
     token::IssuerConfig,
 };
 
@@ -86,17 +86,17 @@ impl<P: Platform> Publisher<'_, P> {
         mut body: impl RequestBody,
     ) -> Result<Transferred, Reply> {
         let holder = Some(request.holder).filter(|holder| !holder.is_empty());
-        let mut excluded = None;
+        let is_head = transfer == Transfer::Store(StoreKey::Head);
+        let mut lease = None;
         if transfer.is_for_the_holder() {
-            match self.leases().check_holder(holder).await {
-                // The head has to be read first: it may be one that only revokes.
-                Err(refusal) if transfer == Transfer::Store(StoreKey::Head) => excluded = Some(refusal),
-                holder => holder?,
+            lease = self.leases().stored_lease().await?;
+            // A head is read first: it may be one that only revokes, which needs no lease.
+            if !is_head {
+                self.leases().check_holder(lease.as_ref(), holder)?;
             }
         }
         // Before anything is read. A head is short, and takes room only for the objects that are read after it: bodies
         // that never end keep none of it.
-        let is_head = transfer == Transfer::Store(StoreKey::Head);
         let room = if is_head { None } else { self.room_for(transfer).await? };
         let body = match transfer.body_max_bytes() {
             Some(limit_bytes) => {
@@ -109,7 +109,7 @@ impl<P: Platform> Publisher<'_, P> {
         let _room = if is_head { self.room_for(transfer).await? } else { room };
         let reply = match transfer {
             Transfer::Send(key) => self.send(key).await?,
-            Transfer::Store(StoreKey::Head) => return self.store_head(&body, excluded).await,
+            Transfer::Store(StoreKey::Head) => return self.store_head(&body, lease.as_ref(), holder).await,
             Transfer::Store(key) => self.store(key, &body).await?,
             Transfer::Delete(key) => self.delete(key, holder).await?,
             Transfer::Pack => self.store_pack(&body).await?,
@@ -152,9 +152,14 @@ impl<P: Platform> Publisher<'_, P> {
         Ok(reply)
     }
 
-    /// Stores a head. `excluded` is the answer if another publisher holds the lease.
-    async fn store_head(&self, jws: &[u8], excluded: Option<Reply>) -> Result<Transferred, Reply> {
-        let head = self.heads().check_head(jws, excluded).await?;
+    /// Stores a head that `holder` sends. `lease` is the stored one.
+    async fn store_head(
+        &self,
+        jws: &[u8],
+        lease: Option<&Lease>,
+        holder: Option<&str>,
+    ) -> Result<Transferred, Reply> {
+        let head = self.heads().check_head(jws, lease, holder).await?;
         let reply = self.put(StoreKey::Head, jws).await?;
         let Reader { library, platform, .. } = self.reader;
         library.write().watch.expire();

@@ -80,7 +80,7 @@ impl<P: Platform> Publisher<'_, P> {
 /// The names in a list, one a line.
 fn names_of(list: &[u8]) -> Result<Vec<ObjectName>, Reply> {
     let list = std::str::from_utf8(list)
-        .map_err(|_| Reply::detailed(ApiError::NOT_OBJECT_NAMES, "it is no text"))?;
+        .map_err(|_| Reply::detailed(ApiError::NOT_OBJECT_NAMES, "the list must be UTF-8 text"))?;
     let mut names = Vec::new();
     for line in list.lines() {
         if names.len() == CHECK_MAX_OBJECTS {
@@ -89,7 +89,10 @@ fn names_of(list: &[u8]) -> Result<Vec<ObjectName>, Reply> {
         let Some(name) = ObjectName::parse(line) else {
             return Err(Reply::detailed(
                 ApiError::NOT_OBJECT_NAMES,
-                &format!("line {} is none", names.len() + 1),
+                &format!(
+                    "line {} is invalid, expected a name such as shard/<64 hexadecimal digits>",
+                    names.len() + 1
+                ),
             ));
         };
         names.push(name);

@@ -161,7 +161,11 @@ fn a_list_to_check_has_forty_names_and_nothing_else() {
         assert_eq!(reply.status, 422, "{bad:?}");
         assert_eq!(store(&edge).reads().len(), reads);
         let message = json_of(&reply)["message"].as_str().unwrap().to_owned();
-        let detail = if bad == b"\xff" { "it is no text" } else { "line 2 is none" };
+        let detail = if bad == b"\xff" {
+            "the list must be UTF-8 text"
+        } else {
+            "line 2 is invalid, expected a name such as shard/<64 hexadecimal digits>"
+        };
         assert_eq!(message, format!("Every line must be the name of an object: {detail}"));
     }
 }

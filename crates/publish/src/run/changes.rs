@@ -7,7 +7,7 @@ use admit_snapshot::{
     key::ItemSalt,
     object::{Digest, FORMAT_VERSION, ObjectKind, ObjectName},
     schema::Change,
-    time::{UnixSecs, iso8601},
+    time::{Timestamp, UnixSecs, iso8601},
 };
 use anyhow::{Context, Result, bail};
 use indicatif::{HumanBytes, HumanCount};
@@ -208,19 +208,27 @@ fn apply_strictly(content: &mut Content, batch: &mut Batch, feed: &str, now: Uni
     Ok(())
 }
 
-/// The objects and the head that bring `content`, the origin's change `origin_seq`, to edges. `salt` is that
-/// of the published index, by which edges look up the delta.
+/// The names of the objects that hold a content beside the shards, and its number of records that are set aside.
+#[derive(Clone, Debug)]
+pub struct Named {
+    /// The directory.
+    pub directory: Digest,
+    /// The delta; `None` if the shards have everything.
+    pub delta: Option<Digest>,
+    /// Records that are set aside.
+    pub set_aside: Option<u64>,
+}
+
+/// The objects that hold `content` beside the shards, without the directory if it is the published one. `salt` is
+/// that of the published index, by which edges look up the delta.
 ///
 /// # Errors
-/// The delta is larger than edges accept.
-pub fn next_head(
+/// An object is larger than edges accept.
+pub fn objects(
     content: &Content,
-    current: &Head,
-    index: Digest,
+    published_directory: Digest,
     salt: ItemSalt,
-    origin_seq: u64,
-    as_of: UnixSecs,
-) -> Result<(Head, Vec<Object>)> {
+) -> Result<(Named, Vec<Object>)> {
     let mut objects = Vec::new();
     let mut name = |kind, object: Vec<u8>| -> Result<Digest> {
         check_size(kind, object.len())?;
@@ -233,34 +241,32 @@ pub fn next_head(
     check_size(ObjectKind::Delta, delta.size_bytes())?;
     let delta = delta.encode(salt)?.map(|delta| name(ObjectKind::Delta, delta)).transpose()?;
     let directory = match Digest::of(content.directory()) {
-        same if same == current.directory => same,
+        same if same == published_directory => same,
         _ => name(ObjectKind::Directory, content.directory().to_vec())?,
     };
     let set_aside = Some(content.set_aside().total()).filter(|count| *count > 0);
-    let seq = Seq::after(current, origin_seq);
-    let head = Head {
-        format: FORMAT_VERSION,
-        as_of,
-        changed_at: None,
-        index,
-        directory,
-        delta,
-        set_aside,
-        ..current.clone()
-    };
-    Ok((seq.of(head), objects))
+    Ok((Named { directory, delta, set_aside }, objects))
+}
+
+/// The head that brings the origin's change `origin_seq` to edges, after `current` with its index.
+pub fn next_head(current: &Head, named: &Named, origin_seq: u64, as_of: UnixSecs) -> Head {
+    let Named { directory, delta, set_aside } = *named;
+    let format = FORMAT_VERSION;
+    let head = Head { format, as_of, changed_at: None, directory, delta, set_aside, ..current.clone() };
+    Seq::after(current, origin_seq).of(head)
 }
 
 /// The `as_of` of a change that is published at `now`. If the origin's clock is ahead, `now` counts: edges
 /// accept nothing from the future.
-pub fn as_of(last: &Change, now: UnixSecs) -> UnixSecs {
-    last.as_of.map_or(now, |as_of| as_of.resolve(now).min(now))
+pub fn as_of(last: Option<Timestamp>, now: UnixSecs) -> UnixSecs {
+    last.map_or(now, |as_of| as_of.resolve(now).min(now))
 }
 
 /// The head after a compaction.
-pub fn compacted_head(current: &Head, done: &Done) -> Head {
-    let (customers, items) = (done.compacted.customers, done.compacted.items);
+fn compacted_head(current: &Head, done: &Done) -> Head {
+    let (index, customers, items) = (done.compacted.index, done.compacted.customers, done.compacted.items);
     Head {
+        index,
         customers: current.customers.saturating_add_signed(customers),
         items: current.items.saturating_add_signed(items),
         ..current.clone()
@@ -317,18 +323,17 @@ pub fn run(settings: &Settings, publisher: &Publisher) -> Result<ExitCode> {
         input::show_crowded(&done.compacted.set_aside);
         set_aside += done.compacted.set_aside.len() as u64;
         content.compacted(&done.then, &done.compacted);
-        let base = compacted_head(&head, &done);
-        let (next, objects) =
-            next_head(&content, &base, done.compacted.index, done.index.salt(), last, as_of)?;
+        let (named, objects) = objects(&content, head.directory, done.index.salt())?;
         publisher.put_all(objects)?;
+        let next = next_head(&compacted_head(&head, &done), &named, last, as_of);
         let next = publisher.publish_base(next, Some(&head))?;
         report.say(&format!("Published seq {}, as of {}", next.seq, iso8601(as_of, 0)));
         report.say(&format!("  compacted  {} objects, the delta is empty", done.compacted.objects.len()));
         next
     } else {
-        let (next, objects) = next_head(&content, &head, head.index, index.salt(), last, as_of)?;
+        let (named, objects) = objects(&content, head.directory, index.salt())?;
         let writes = objects.len() + 1;
-        let next = publisher.publish_delta(next, objects, &head)?;
+        let next = publisher.publish_delta(next_head(&head, &named, last, as_of), objects, &head)?;
         report.say(&format!("Published seq {}, as of {}", next.seq, iso8601(as_of, 0)));
         report.say(&format!("  writes     {writes}"));
         next
@@ -382,7 +387,7 @@ fn apply_all(
         applied.repeated += batch.repeated;
         if let Some(last) = batch.changes.last() {
             applied.last = Some(last.seq);
-            applied.as_of = Some(as_of(last, now));
+            applied.as_of = Some(as_of(last.as_of, now));
         }
         if let Some(End::BrokenOff(error)) = batch.end {
             return Err(error).with_context(|| place.to_owned());

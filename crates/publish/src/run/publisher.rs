@@ -132,7 +132,7 @@ impl Publisher {
     /// The store does not answer.
     pub fn look(&self) -> Result<Result<Head, Stray>> {
         let stray = |text: String| Ok(Err(Stray { text, seq: 0 }));
-        let Some(jws) = self.store.head()? else { return stray("there is none".to_owned()) };
+        let Some(jws) = self.store.head()? else { return stray("no head is stored".to_owned()) };
         let trusted = self.signer.as_ref().map(HeadSigner::trusted).unwrap_or_default();
         match SignedHead::read_by(&jws, &trusted)? {
             SignedHead::Verified(head) if self.is_foreign(&head) => {

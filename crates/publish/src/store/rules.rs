@@ -3,11 +3,11 @@
 use admit_snapshot::{
     head::{Head, check_named},
     lease::Lease,
-    limits::HEAD_SKEW_SECS,
+    rules::{Refused, Stored},
     store_key::StoreKey,
     time::UnixSecs,
 };
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 
 use super::{NewHead, Shared, backend::Backend, lease::LeaseHeld};
 use crate::head::{HeadSigner, SignedHead};
@@ -78,10 +78,15 @@ pub fn check_head(
     if shared.backend.has_rules() {
         return Ok(());
     }
-    if !stored.is_some_and(|stored| head.only_revokes(stored, now)) {
-        shared.check_lease(holder)?;
-    }
-    head.may_follow(stored, now, HEAD_SKEW_SECS).context("the new head")?;
+    let lease = shared.lease()?;
+    let at = Stored { newest: stored, lease: lease.as_ref(), holder, now };
+    at.may_be_replaced_by(head).map_err(|refused| match refused {
+        Refused::LeaseHeld(lease) => LeaseHeld::new(lease, now).into(),
+        Refused::Head(error) => anyhow::Error::new(error).context("the new head"),
+        Refused::RevokesBehind | Refused::Forgets => {
+            anyhow!("the published head has other revocations than the new one; run it again")
+        }
+    })?;
     check_complete(&*shared.backend, head, new.follows)
 }
 

@@ -9,11 +9,12 @@ mod world;
 use std::collections::BTreeMap;
 
 use admit_snapshot::{
+    head::Head,
     index::Tree,
     key::{EntryKey, ItemSalt},
     table::{Entry, Table},
 };
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use proptest::prelude::*;
 
 use self::{
@@ -82,15 +83,26 @@ fn follow(world: &World) -> Result<()> {
     let lease = RunLease::new()?;
     let from = settings.from.clone().context("--from")?;
     let whole = first_whole(&settings, &from, &publisher, &lease)?.context("the whole has errors")?;
-    let origin = settings.origin(settings.feed()?)?;
-    let mut follower = Follower::new(&settings, &lease, publisher, whole)?;
+    let mut driver = Driver::new(&settings, &lease, publisher, whole)?;
     for _ in 0..ROUNDS_MAX {
-        anyhow::ensure!(follower.round(&origin)?.is_none(), "the follower ended");
-        if world.is_told() && follower.head.origin_seq() == world.seq() {
+        anyhow::ensure!(driver.round()?.is_none(), "the follower ended");
+        if world.is_told() && driver.follower.head().origin_seq() == world.seq() {
             return Ok(());
         }
     }
-    anyhow::bail!("{} of {} is published", follower.head.origin_seq(), world.seq())
+    anyhow::bail!("{} of {} is published", driver.follower.head().origin_seq(), world.seq())
+}
+
+impl Driver<'_> {
+    /// Goes on to the end of the round: the origin is asked once in each.
+    fn round(&mut self) -> Result<Option<ExitCode>> {
+        loop {
+            let code = self.turn()?;
+            if code.is_some() || self.follower.is_resting() {
+                return Ok(code);
+            }
+        }
+    }
 }
 
 /// The content after a full publish into another store.
@@ -175,23 +187,22 @@ fn follow_tampered(tamper: impl FnOnce(&World, &Head)) -> (World, Head) {
     let lease = RunLease::new().unwrap();
     let from = settings.from.clone().unwrap();
     let whole = first_whole(&settings, &from, &publisher, &lease).unwrap().unwrap();
-    let origin = settings.origin(settings.feed().unwrap()).unwrap();
-    let mut follower = Follower::new(&settings, &lease, publisher, whole).unwrap();
-    let rounds = |follower: &mut Follower<'_>, count| {
+    let mut driver = Driver::new(&settings, &lease, publisher, whole).unwrap();
+    let rounds = |driver: &mut Driver<'_>, count| {
         for _ in 0..count {
-            assert!(follower.round(&origin).unwrap().is_none());
+            assert!(driver.round().unwrap().is_none());
         }
     };
     // Each round lasts 20 s.
-    rounds(&mut follower, 12);
-    let head = follower.published.clone();
+    rounds(&mut driver, 12);
+    let head = driver.follower.published().clone();
     assert_eq!((head.seq, head.aud.as_deref()), (2, Some("production")));
     tamper(&world, &head);
-    rounds(&mut follower, 20);
+    rounds(&mut driver, 20);
     let found = content(&store);
     assert!(found.unwrap() == published_as_a_whole(&world), "other records are published");
     let published = world.head();
-    assert_eq!(published, follower.published);
+    assert_eq!(&published, driver.follower.published());
     (world, published)
 }
 

@@ -55,16 +55,16 @@ impl Case {
         let from = settings.from.clone().unwrap();
         let whole = first_whole(&settings, &from, &publisher, &self.lease).unwrap().unwrap();
         let salt = whole.index.salt();
-        let origin = settings.origin(settings.feed().unwrap()).unwrap();
-        let mut follower = Follower::new(&settings, &self.lease, publisher, whole).unwrap();
+        let mut driver = Driver::new(&settings, &self.lease, publisher, whole).unwrap();
         let mut follow = || {
             for _ in 0..ROUNDS_MAX {
-                assert!(follower.round(&origin).unwrap().is_none());
-                if follower.head.origin_seq() == self.world.seq() && follower.compaction.is_none() {
+                assert!(driver.round().unwrap().is_none());
+                if driver.follower.head().origin_seq() == self.world.seq() && !driver.follower.is_compacting()
+                {
                     return;
                 }
             }
-            panic!("{} of {} is published", follower.head.origin_seq(), self.world.seq());
+            panic!("{} of {} is published", driver.follower.head().origin_seq(), self.world.seq());
         };
         for record in changes(&store, salt) {
             self.world.commit(&format!(r#""put":[{record}]"#));

@@ -10,13 +10,16 @@ use std::{
 use admit::limits::CHECK_MAX_OBJECTS;
 use admit_snapshot::{
     head::Head,
-    object::{Digest, ObjectKind, ObjectName},
+    object::{Digest, ObjectName},
     time::UnixSecs,
 };
-use anyhow::{Error, Result};
 
-use super::{Follower, head::NeedsWhole, is_final};
-use crate::store::{LAG, Object, reach::reach};
+use super::{
+    Failure, Follower, Hold, Moment, NeedsWhole, Phase, Request,
+    event::Cause,
+    renew::{Then, beyond},
+};
+use crate::{run::publisher::Stray, store::LAG};
 
 /// Between two looks at the head: as often as the lease is renewed.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
@@ -108,133 +111,115 @@ impl Watch {
     }
 }
 
-impl Follower<'_> {
-    /// Runs the checks that are due.
-    ///
-    /// # Errors
-    /// Another publisher has taken over, the store no longer accepts this publisher, or [`NeedsWhole`].
-    pub fn look_after(&mut self) -> Result<()> {
-        let elapsed = self.elapsed();
+impl Follower {
+    /// The next check that is due, if any.
+    pub(super) fn look_after(&mut self, now: Moment) -> Option<Request> {
+        let elapsed = now.elapsed;
         if elapsed.saturating_sub(self.watch.looked_at) >= LOOK_EVERY {
             self.watch.looked_at = elapsed;
-            self.look_at_head()?;
+            return Some(self.await_as(Phase::Looking, Request::Look));
         }
         if elapsed.saturating_sub(self.watch.checked_at) >= CHECK_EVERY {
             self.watch.checked_at = elapsed;
-            self.check_slice()?;
+            return Some(self.begin_check());
         }
-        Ok(())
+        None
     }
 
     /// Puts the head back if the stored one is older, or is not this publisher's for this store.
-    fn look_at_head(&mut self) -> Result<()> {
+    pub(super) fn looked(&mut self, found: Option<Result<Head, Stray>>, now: Moment) -> Request {
         // A store that is not heard is reported at the next publish.
-        let Ok(found) = self.publisher.look() else { return Ok(()) };
+        let Some(found) = found else { return self.tend(now) };
         let shown = found.as_ref().ok().map(order);
-        if self.watch.may_be_shown(shown, self.elapsed()) {
-            return Ok(());
+        if self.watch.may_be_shown(shown, now.elapsed) {
+            return self.tend(now);
         }
         let what = match found {
             Ok(head) => format!("it is seq {} as of {}", head.seq, head.as_of),
             Err(stray) => {
-                if stray.seq >= self.head.seq {
-                    // An edge without SNAPSHOT_AUDIENCE may have used it, and does not accept a smaller seq
-                    // afterwards.
-                    let (seq, origin_seq) = (stray.seq.saturating_add(1), Some(self.head.origin_seq()));
-                    self.head = Head { seq, origin_seq, ..self.head.clone() };
-                }
+                self.head = beyond(stray.seq, &self.head);
                 stray.text
             }
         };
-        let (seq, now) = (self.head.seq, self.now()?);
-        eprintln!(
+        let seq = self.head.seq;
+        self.warn(format!(
             "warning: the published head is not the one of seq {seq} that this publisher has put: {what}. Putting it back"
-        );
-        self.renew(now.max(self.head.as_of.saturating_add(1)))
+        ));
+        self.renew(now.unix_secs.max(self.head.as_of.saturating_add(1)), Then::Tend, now)
     }
 
     /// Checks the next objects of the published version: index, directory and delta each time, the others in
     /// turn.
-    fn check_slice(&mut self) -> Result<()> {
+    fn begin_check(&mut self) -> Request {
         if self.watch.index != Some(self.published.index) {
             (self.watch.index, self.watch.names) = (Some(self.published.index), Vec::new());
             self.watch.suspects.clear();
         }
-        let (store, head) = (self.publisher.store.clone(), self.published.clone());
-        let slice = self.watch.next_slice(head.named(), || {
-            // An object that cannot be read on the way is named by the head, or will be found in a later
-            // pass.
-            reach(&store, &head).map(|names| names.into_iter().collect()).unwrap_or_default()
-        });
-        let Ok(checked) = store.check(&slice, &|_| ()) else { return Ok(()) };
-        let mut bad = checked.missing;
-        bad.extend(checked.broken);
-        if bad.is_empty() {
-            self.watch.suspects.clear();
-            return Ok(());
+        if self.watch.names.is_empty() {
+            let head = self.published.clone();
+            return self.await_as(Phase::Reaching, Request::Reach(head));
         }
-        self.hold_lease().or_else(|error| {
-            if is_final(&error) || error.is::<NeedsWhole>() { Err(error) } else { Ok(()) }
-        })?;
-        let is_mended = self.put_again(&bad);
-        bad.retain(|name| !is_mended.contains(name));
-        // If an object is missing for the second time in a row, it is not on its way.
-        let lost = bad.iter().find(|name| self.watch.suspects.contains(name)).copied();
-        match lost {
-            Some(name) => {
+        self.check(Vec::new)
+    }
+
+    /// Checks the next slice. `all` has the names for a new pass.
+    pub(super) fn check(&mut self, all: impl FnOnce() -> Vec<ObjectName>) -> Request {
+        let slice = self.watch.next_slice(self.published.named(), all);
+        self.await_as(Phase::Checking, Request::Check(slice))
+    }
+
+    /// Before objects are uploaded again, the lease must be held.
+    pub(super) fn checked(&mut self, bad: Option<Vec<ObjectName>>, now: Moment) -> Request {
+        match bad {
+            None => self.tend(now),
+            Some(bad) if bad.is_empty() => {
                 self.watch.suspects.clear();
-                self.watch.names.clear();
-                let more =
-                    if bad.len() > 1 { format!(", and {} more", bad.len() - 1) } else { String::new() };
-                Err(NeedsWhole::Incomplete(format!("{name}{more}")).into())
+                self.tend(now)
             }
-            None => {
-                self.watch.suspects = bad;
-                Ok(())
-            }
+            Some(bad) => self.await_as(Phase::Securing(bad), Request::HoldLease),
         }
     }
 
-    /// Uploads the objects again that the store reports as missing or broken, as far as they are in memory.
-    pub fn mend(&mut self, error: &Error) {
-        let error = format!("{error:#}");
-        let mut named: Vec<_> = self.head.named().collect();
-        if named.iter().any(|name| error.contains(&name.to_string())) {
-            named.retain(|name| error.contains(&name.to_string()));
+    pub(super) fn secured(
+        &mut self,
+        bad: Vec<ObjectName>,
+        hold: Result<Hold, Failure>,
+        now: Moment,
+    ) -> Request {
+        match hold {
+            Ok(hold) if !self.note_hold(hold) => return self.need_whole(&NeedsWhole::StaleShards, now),
+            Err(failure) if failure.cause == Cause::Final => return Request::Fail(failure.error),
+            // Without a lease the upload fails, which is reported.
+            Ok(_) | Err(_) => {}
         }
-        // A Worker of an earlier release does not say which, so it may be any of them.
-        self.put_again(&named);
+        let request = Request::Repair(bad.clone());
+        self.await_as(Phase::Repairing(bad), request)
     }
 
-    /// Uploads those of these objects that are in memory, and returns their names.
-    fn put_again(&self, names: &[ObjectName]) -> Vec<ObjectName> {
-        let delta = self.content.delta().encode(self.index.salt()).ok().flatten();
-        let at_hand = [
-            (ObjectKind::Index, Some(self.index.object().to_vec())),
-            (ObjectKind::Directory, Some(self.content.directory().to_vec())),
-            (ObjectKind::Delta, delta),
-        ];
-        let objects = at_hand.into_iter().filter_map(|(kind, object)| {
-            let object: Object = object.map(|object| (ObjectName::of(kind, &object), object))?;
-            names.contains(&object.0).then_some(object)
-        });
-        let mut done = Vec::new();
-        for (name, object) in objects {
-            match self.publisher.put_all(vec![(name, object)]) {
-                Ok(()) => {
-                    eprintln!("warning: {name} was missing or broken in the store, and is uploaded again");
-                    done.push(name);
-                }
-                Err(error) if is_final(&error) => {}
-                Err(error) => eprintln!("warning: {name} is missing or broken in the store: {error:#}"),
-            }
-        }
-        done
+    /// Publishes everything if an object is missing for the second time in a row: it is not on its way.
+    pub(super) fn repaired(
+        &mut self,
+        mut bad: Vec<ObjectName>,
+        repaired: &[ObjectName],
+        now: Moment,
+    ) -> Request {
+        bad.retain(|name| !repaired.contains(name));
+        let lost = bad.iter().find(|name| self.watch.suspects.contains(name)).copied();
+        let Some(name) = lost else {
+            self.watch.suspects = bad;
+            return self.tend(now);
+        };
+        self.watch.suspects.clear();
+        self.watch.names.clear();
+        let more = if bad.len() > 1 { format!(", and {} more", bad.len() - 1) } else { String::new() };
+        self.need_whole(&NeedsWhole::Incomplete(format!("{name}{more}")), now)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use admit_snapshot::object::ObjectKind;
+
     use super::*;
 
     fn head(seq: u64, as_of: UnixSecs) -> Head {
