@@ -4,7 +4,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Command, ExitCode},
-    thread::{self, ScopedJoinHandle},
+    thread,
     time::Duration,
 };
 
@@ -18,7 +18,7 @@ use crate::{
     paths::Paths,
     personas,
     run::{Run, Selection},
-    rust::{WASM_TARGET, WasmRust},
+    rust::WASM_TARGET,
     server, setup,
     size::Size,
     step::Step,
@@ -55,22 +55,67 @@ struct Part {
     secs: f32,
 }
 
+impl Part {
+    const fn skipped(name: &'static str, why: &'static str) -> Self {
+        Self { name, outcome: PartEnd::Skipped(why), secs: 0.0 }
+    }
+
+    const fn is_ok(&self) -> bool {
+        matches!(self.outcome, PartEnd::Ran { ok: true, .. })
+    }
+}
+
 /// Runs `cargo xtask test`.
 pub fn run(args: &Args) -> Result<ExitCode> {
     let paths = Paths::find()?;
     paths.claim_target()?;
-    let rust = if args.native { None } else { Some(setup::build_tools(&paths)?) };
     let mut suite = Suite { paths: &paths, parts: Vec::new() };
     thread::scope(|scope| {
-        // The Worker's build waits for its slowest step on one processor, in a directory of its own: beside the tests.
-        let build = rust.as_ref().map(|rust| {
-            let paths = &paths;
-            (rust, scope.spawn(move || build::worker(paths, rust, false, false)))
-        });
+        let wasm = (!args.native).then(|| scope.spawn(|| Wasm::make(&paths)));
         suite.native()?;
-        build.map_or(Ok(()), |(rust, build)| suite.worker(rust, build))
+        match wasm {
+            Some(wasm) => suite.worker(wasm.join().map_err(|_| anyhow!("the Worker's build panicked"))??),
+            None => Ok(()),
+        }
     })?;
     Ok(suite.summary())
+}
+
+/// The parts for the Worker that run beside the native ones. Network and linker leave a processor free, and Cargo keeps
+/// Wasm in directories of its own.
+struct Wasm {
+    build: Part,
+    lints: Part,
+}
+
+impl Wasm {
+    /// Gets the tools, builds the Worker and lints for Wasm.
+    fn make(paths: &Paths) -> Result<Self> {
+        let mut rust = None;
+        let build = part("Worker build", || {
+            let rust = rust.insert(setup::build_tools(paths)?);
+            build::worker(paths, rust, false, false).map(|_| Tally::default())
+        })?;
+        let lints = match rust {
+            None => Part::skipped("lints for Wasm", "there is no Wasm compiler"),
+            Some(rust) if !rust.has_clippy() => {
+                Part::skipped("lints for Wasm", "the Wasm compiler has no clippy")
+            }
+            Some(rust) => {
+                // The profile of the build, whose macros are compiled already.
+                let lib =
+                    ["clippy", "--locked", "--lib", "--target", WASM_TARGET, "--profile", build::PROFILE];
+                let packages =
+                    ["--package", "admit", "--package", "snapshot-bench", "--package", "workers-rs-peer"];
+                let mut clippy = cargo(paths, &lib);
+                clippy.args(packages);
+                clippy.args(["--", "-D", "warnings"]);
+                rust.apply(&mut clippy, &[])?;
+                command("lints for Wasm", clippy)?
+            }
+        };
+        Ok(Self { build, lints })
+    }
 }
 
 struct Suite<'a> {
@@ -80,16 +125,26 @@ struct Suite<'a> {
 
 impl Suite<'_> {
     fn native(&mut self) -> Result<()> {
-        self.command("format", self.cargo(&["fmt", "--all", "--check"]))?;
-        let clippy = ["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"];
-        self.command("lints", self.cargo(&clippy))?;
+        let paths = self.paths;
+        self.command("format", cargo(paths, &["fmt", "--all", "--check"]))?;
         let tests = ["test", "--locked", "--workspace", "--no-fail-fast", "--lib", "--bins", "--tests"];
-        self.command("native tests", self.cargo(&tests))?;
+        let mut compile = cargo(paths, &tests);
+        compile.arg("--no-run");
+        self.command("native build", compile)?;
+        thread::scope(|scope| {
+            // While tests wait for processes and disks. Cargo holds its directory while it compiles, not while tests run.
+            let lints = scope.spawn(|| {
+                let clippy = ["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"];
+                command("lints", cargo(paths, &clippy))
+            });
+            self.command("native tests", cargo(paths, &tests))?;
+            self.parts.push(lints.join().map_err(|_| anyhow!("the lints panicked"))??);
+            anyhow::Ok(())
+        })?;
         // With all packages, as above and below: with other ones Cargo would choose other features of dependencies, and
         // compile most of them again.
         let examples = ["test", "--locked", "--workspace", "--doc"];
-        self.command("examples in the documentation", self.cargo(&examples))?;
-        let paths = self.paths;
+        self.command("examples in the documentation", cargo(paths, &examples))?;
         // Only that they work: no test depends on a figure.
         self.part("benchmarks", || bench::smoke(paths, &["snapshot"]).map(|()| Tally::default()))?;
         self.dependencies()
@@ -124,24 +179,11 @@ impl Suite<'_> {
         self.command("advisories", deny(&["check", "--disable-fetch", "advisories"]))
     }
 
-    fn worker(&mut self, rust: &WasmRust, build: ScopedJoinHandle<'_, Result<bool>>) -> Result<()> {
-        if rust.has_clippy() {
-            let packages =
-                ["--package", "admit", "--package", "snapshot-bench", "--package", "workers-rs-peer"];
-            let lib = ["clippy", "--locked", "--lib", "--target", WASM_TARGET];
-            let mut clippy = self.cargo(&lib);
-            clippy.args(packages).args(["--", "-D", "warnings"]);
-            rust.apply(&mut clippy, &[])?;
-            self.command("lints for Wasm", clippy)?;
-        } else {
-            self.skip("lints for Wasm", "the Wasm compiler has no clippy");
-        }
+    fn worker(&mut self, wasm: Wasm) -> Result<()> {
         let paths = self.paths;
-        let built = self.part("Worker build", || {
-            let built = build.join().map_err(|_| anyhow!("the build panicked"))?;
-            built.map(|_| Tally::default())
-        })?;
-        if !built {
+        let is_built = wasm.build.is_ok();
+        self.parts.extend([wasm.build, wasm.lints]);
+        if !is_built {
             self.skip("Worker tests", "there is no Worker");
             return Ok(());
         }
@@ -171,10 +213,10 @@ impl Suite<'_> {
         })?;
         let with_worker = |tests| with_worker(tests, &dev.run);
         let tests = ["test", "--locked", "--workspace", "--test", "blackbox", "--", "--ignored"];
-        self.command("black-box tests", with_worker(self.cargo(&tests)))?;
+        self.command("black-box tests", with_worker(cargo(paths, &tests)))?;
         // The signers' side of the playback tests: a program that signs what it reads.
         let example = ["build", "--locked", "--workspace", "--example", SIGNER];
-        self.command("playback signer", self.cargo(&example))?;
+        self.command("playback signer", cargo(paths, &example))?;
         for (name, dir) in
             [("SDK tests", "tests/sdk"), ("entry tests", "tests/entry"), ("playback tests", "tests/playback")]
         {
@@ -192,52 +234,26 @@ impl Suite<'_> {
         }
         // Last, because it stops the origin.
         let mut tests =
-            self.cargo(&["test", "--locked", "--workspace", "--test", "readme", "--", "--include-ignored"]);
+            cargo(paths, &["test", "--locked", "--workspace", "--test", "readme", "--", "--include-ignored"]);
         tests.env("ADMIT_XTASK", &paths.exe);
         self.command("walk-through", with_worker(tests))?;
         self.part("dev to its end", || dev.stop().map(|()| Tally::default())).map(drop)
     }
 
-    fn cargo(&self, args: &[&str]) -> Command {
-        let mut cargo = Command::new("cargo");
-        cargo.args(args).current_dir(&self.paths.root).env("CARGO_TARGET_DIR", &self.paths.target);
-        cargo
-    }
-
-    fn command(&mut self, name: &'static str, mut command: Command) -> Result<()> {
-        self.timed(name, || tally::run(&mut command)).map(drop)
+    fn command(&mut self, name: &'static str, work: Command) -> Result<()> {
+        self.parts.push(command(name, work)?);
+        Ok(())
     }
 
     fn part(&mut self, name: &'static str, work: impl FnOnce() -> Result<Tally>) -> Result<bool> {
-        self.timed(name, || {
-            work().map(|tally| (tally.failed == 0, tally)).or_else(|error| {
-                eprintln!("{error:#}");
-                Ok((false, Tally::default()))
-            })
-        })
-    }
-
-    fn timed(&mut self, name: &'static str, work: impl FnOnce() -> Result<(bool, Tally)>) -> Result<bool> {
-        println!("\n== {name}");
-        let watch = Stopwatch::start();
-        let (ok, mut tally) = work().unwrap_or_else(|error| {
-            eprintln!("{error:#}");
-            (false, Tally::default())
-        });
-        if job::interrupted() {
-            bail!("interrupted");
-        }
-        if !ok && tally.failed == 0 {
-            // A part that fails without counting, such as a lint, must show in the sum.
-            tally.failed = 1;
-        }
-        let secs = watch.elapsed().as_secs_f32();
-        self.parts.push(Part { name, outcome: PartEnd::Ran { ok, tally }, secs });
-        Ok(ok)
+        let part = part(name, work)?;
+        let is_ok = part.is_ok();
+        self.parts.push(part);
+        Ok(is_ok)
     }
 
     fn skip(&mut self, name: &'static str, why: &'static str) {
-        self.parts.push(Part { name, outcome: PartEnd::Skipped(why), secs: 0.0 });
+        self.parts.push(Part::skipped(name, why));
     }
 
     fn summary(&self) -> ExitCode {
@@ -269,6 +285,39 @@ impl Suite<'_> {
         println!("\n{} passed, {} failed", sum.passed, sum.failed);
         if all_ok { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
+}
+
+fn cargo(paths: &Paths, args: &[&str]) -> Command {
+    let mut cargo = Command::new("cargo");
+    cargo.args(args).current_dir(&paths.root).env("CARGO_TARGET_DIR", &paths.target);
+    cargo
+}
+
+fn command(name: &'static str, mut command: Command) -> Result<Part> {
+    timed(name, || tally::run(&mut command))
+}
+
+fn part(name: &'static str, work: impl FnOnce() -> Result<Tally>) -> Result<Part> {
+    timed(name, || work().map(|tally| (tally.failed == 0, tally)))
+}
+
+/// Does a part. One that fails is no error; an interruption is.
+fn timed(name: &'static str, work: impl FnOnce() -> Result<(bool, Tally)>) -> Result<Part> {
+    println!("\n== {name}");
+    let watch = Stopwatch::start();
+    let (ok, mut tally) = work().unwrap_or_else(|error| {
+        eprintln!("{error:#}");
+        (false, Tally::default())
+    });
+    if job::interrupted() {
+        bail!("interrupted");
+    }
+    if !ok && tally.failed == 0 {
+        // A part that fails without counting, such as a lint, must show in the sum.
+        tally.failed = 1;
+    }
+    let secs = watch.elapsed().as_secs_f32();
+    Ok(Part { name, outcome: PartEnd::Ran { ok, tally }, secs })
 }
 
 /// The `cargo xtask dev` that the tests ask.

@@ -69,7 +69,8 @@ impl Origin {
         )
     }
 
-    fn export(&self) -> String {
+    /// The whole of its data.
+    pub fn export(&self) -> String {
         let mut lines = vec![
             format!(r#"{{"type":"snapshot","seq":{}}}"#, self.seq),
             r#"{"type":"merchant","id":21,"uuid":"e5ac2013-8d10-42ba-abb5-291c5201cea8"}"#.to_owned(),

@@ -158,6 +158,11 @@ impl World {
         self.origin().commit(fields);
     }
 
+    /// The origin's export, as it is now.
+    pub fn export(&self) -> String {
+        self.origin().export()
+    }
+
     /// How often the export was read.
     pub fn exports(&self) -> u32 {
         self.origin().exports
