@@ -361,3 +361,43 @@ fn the_file_of_this_repository_says_what_is_missing() {
         assert!(ended.stdout.contains(key), "{key}: {}", ended.stdout);
     }
 }
+
+/// `PLAYBACK` is read as the Worker reads it; keys that are set at Cloudflare are of the kind that each signer needs.
+#[test]
+fn playback_is_checked_with_keys_that_are_elsewhere() {
+    let bench = Bench::new("check-config-playback");
+    let entry = |signer: &str, secret: &str, more: &str| {
+        format!(r#"{{"merchant":7,"item_type":"{signer}","signer":"{signer}","secret":"{secret}"{more}}}"#)
+    };
+    let urls = r#","hosts":["media.example.com"]"#;
+    let all = [
+        entry("jw", "JW_SECRET", ""),
+        entry("hmac_url", "MEDIA_KEY", urls),
+        entry("akamai", "AKAMAI_KEY", urls),
+        entry("cloudfront", "CLOUDFRONT_KEY", &format!(r#"{urls},"key_id":"K2JCJMDEHXQW5F""#)),
+        entry("cat", "CAT_KEY", &format!(r#"{urls},"key_id":"k","issuer":"i","alg":"ES256""#)),
+        entry("mux", "MUX_KEY", r#","key_id":"k""#),
+    ];
+    let with = |entries: &[String]| {
+        let playback = format!("PLAYBACK = '[{}]'", entries.join(","));
+        good().replacen("CORS_ORIGINS = \"*\"", &playback, 1)
+    };
+    let ended = check(&bench, &with(&all), &[]).ok();
+    for name in ["JW_SECRET", "MEDIA_KEY", "AKAMAI_KEY", "CLOUDFRONT_KEY", "CAT_KEY", "MUX_KEY"] {
+        assert!(ended.stdout.contains(name), "{name}: {}", ended.stdout);
+    }
+    assert!(ended.stdout.contains("a signer's key; it is not checked"), "{}", ended.stdout);
+
+    let wrong = [all[0].clone(), entry("hmac_url", "MEDIA_KEY", "")];
+    let ended = check(&bench, &with(&wrong), &[]);
+    assert!(
+        ended.stdout.contains("error: wrangler.toml:9: vars.PLAYBACK[1].hosts: missing"),
+        "{}",
+        ended.stdout
+    );
+    // A key in the file is a warning.
+    let text =
+        with(&all[..1]).replacen("PLAYBACK =", "JW_SECRET = \"uA96CFtJa138E2T5GhKfngml\"\nPLAYBACK =", 1);
+    let ended = check(&bench, &text, &[]).ok();
+    assert!(ended.stdout.contains("vars.JW_SECRET: a secret stands in the file"), "{}", ended.stdout);
+}
