@@ -14,6 +14,7 @@ use crate::{
     build, job,
     job::Stopwatch,
     keys::{self, DevKeys},
+    media::{self, Media},
     origin::{self, Origin},
     paths::Paths,
     personas::{self, Persona},
@@ -26,6 +27,9 @@ use crate::{
 /// The origin's port is the Worker's and this, unless it is busy: 8790.
 const ORIGIN_PORT_OFFSET: u16 = 3;
 
+/// The media origin's port is the Worker's and this, unless it is busy: 8791.
+const MEDIA_PORT_OFFSET: u16 = 4;
+
 /// The viewers whose checks are printed: one who may play, and one who may not.
 const SHOWN: [&str; 2] = ["subscriber", "never-bought"];
 
@@ -33,7 +37,7 @@ const SHOWN: [&str; 2] = ["subscriber", "never-bought"];
 const DATA: [&str; 3] = ["origin.db", "origin.db-wal", "origin.db-shm"];
 
 /// Logs that begin anew with each run.
-const LOGS: [&str; 3] = ["origin.log", "publisher.log", "wrangler.log"];
+const LOGS: [&str; 4] = ["media.log", "origin.log", "publisher.log", "wrangler.log"];
 
 /// Arguments of `cargo xtask dev`.
 #[derive(clap::Args)]
@@ -73,7 +77,8 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     forget(&dir, args.keep)?;
     let origin = origin_of(args, &paths, &keys, port, &dir)?;
     let edge_url = format!("http://127.0.0.1:{port}");
-    let mut parts = start(&paths, &keys, port, &edge_url, origin.as_ref(), &dir)?;
+    let media = Media::on(server::free_port(port.saturating_add(MEDIA_PORT_OFFSET))?);
+    let mut parts = start(&paths, &keys, port, &edge_url, origin.as_ref(), &media, &dir)?;
     if origin.is_none() {
         publish_once(&paths, &keys, &edge_url)?;
     }
@@ -94,7 +99,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
         let (_, wrong) = personas::check(&personas)?;
         return Ok(if wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
-    println!("{}", describe(&paths, &run, &keys, &personas, &args.selection.option(&paths, port)));
+    println!("{}", describe(&paths, &run, &media, &keys, &personas, &args.selection.option(&paths, port)));
     if !is_published {
         println!("Nothing is published yet: the Worker answers 503 until the publisher has read the export.");
     }
@@ -107,12 +112,20 @@ pub fn run(args: &Args) -> Result<ExitCode> {
 }
 
 /// The addresses and files that people need to go on, in a dozen lines.
-fn describe(paths: &Paths, run: &Run, keys: &DevKeys, personas: &[Persona], option: &str) -> String {
+fn describe(
+    paths: &Paths,
+    run: &Run,
+    media: &Media,
+    keys: &DevKeys,
+    personas: &[Persona],
+    option: &str,
+) -> String {
     let dir = paths.shown(&run.dir);
     let mut text = format!("\nWorker   {}\n", run.edge_url);
     if let Some(url) = &run.origin_url {
         text += &format!("origin   {url}\n");
     }
+    text += &format!("media    {}\n", media.url);
     text += &format!("keys     {}\n", paths.shown(keys.dir()));
     text += &format!("command  {}\n", paths.shown(keys.program()));
     let logs: Vec<_> = LOGS.into_iter().filter(|log| run.dir.join(log).exists()).collect();
@@ -123,6 +136,9 @@ fn describe(paths: &Paths, run: &Run, keys: &DevKeys, personas: &[Persona], opti
             persona.name(),
             persona.check_url()
         );
+    }
+    if let Some(persona) = personas.iter().find(|persona| persona.name() == SHOWN[0]) {
+        text += &media::commands(&persona.playback_url(), persona.name(), option);
     }
     text + "\n`cargo xtask token` lists the other viewers. Ctrl-C stops everything."
 }
@@ -190,16 +206,18 @@ fn start<'a>(
     port: u16,
     edge_url: &str,
     origin: Option<&'a Origin>,
+    media: &'a Media,
     dir: &'a Path,
 ) -> Result<Parts<'a>> {
-    let mut parts = Vec::new();
+    let mut parts = vec![media.start(paths, keys, dir)?];
     if let Some(origin) = origin
         && let Some(reference) = &origin.reference
     {
         parts.push(origin::start(paths, keys, origin, reference, dir)?);
     }
     eprintln!("  starting the Worker on port {port} (a few seconds) ...");
-    let vars = origin.map_or_else(|| Ok(Vec::new()), |origin| origin.vars(keys))?;
+    let mut vars = origin.map_or_else(|| Ok(Vec::new()), |origin| origin.vars(keys))?;
+    vars.extend(media.vars(keys)?);
     let worker = move || server::start(paths, port, dir, &vars);
     let worker = Part::start("Worker", dir.join("wrangler.log"), worker)?;
     parts.push(worker.answering_at(format!("{edge_url}/healthz")).needing("workerd"));

@@ -212,6 +212,11 @@ impl DevKeys {
         self.secret("origin-secret")
     }
 
+    /// The key that the local Worker signs playback with, made at first use.
+    pub fn media_secret(&self) -> Result<String> {
+        self.secret("media-secret")
+    }
+
     fn secret(&self, file: &str) -> Result<String> {
         let path = self.dir.join(file);
         if let Ok(secret) = fs::read_to_string(&path) {

@@ -16,6 +16,7 @@ pub mod fuzz;
 pub mod guarded;
 pub mod job;
 pub mod keys;
+mod media;
 pub mod native;
 pub mod node;
 pub mod origin;

@@ -130,6 +130,11 @@ impl Persona {
         format!("{}{}", self.base_url, self.path("access"))
     }
 
+    /// The address that signs the viewer's item.
+    pub fn playback_url(&self) -> String {
+        format!("{}/items/{}/playback", self.base_url, self.item_id)
+    }
+
     fn path(&self, question: &str) -> String {
         match question {
             "access" => format!("/items/{}/access", self.item_id),
