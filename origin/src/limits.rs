@@ -114,8 +114,12 @@ pub const PASSWORD_WORKERS: usize = 1;
 /// writes at a time.
 pub const TOKEN_WORKERS: usize = 1;
 
-/// Threads that answer viewers about their own data. Those that write wait for the lock of writes.
+/// Threads that answer viewers about their own data.
 pub const ACCOUNT_WORKERS: usize = 2;
+
+/// Threads that change viewers' own data. One: they wait for the lock of writes, of which merchants' writes need a
+/// fair share.
+pub const ACCOUNT_WRITE_WORKERS: usize = 1;
 
 /// Threads that register viewers, and check or change passwords of signed-in ones. Registrations of strangers then do
 /// not delay sign-ins.
