@@ -16,9 +16,6 @@ INSERT INTO sessions (id, account_id, signed_in_at, expires_at)
     SELECT family, max(account_id), min(signed_in_at), max(expires_at)
     FROM refresh_tokens WHERE account_id IS NOT NULL GROUP BY family;
 
--- The longest life of an access token that a server on this database has issued: a retired key verifies as long.
-ALTER TABLE state ADD COLUMN longest_access_secs INTEGER NOT NULL DEFAULT 3600;
-
 -- The fields of an account that SDKs show and change.
 ALTER TABLE accounts ADD COLUMN referrer TEXT NOT NULL DEFAULT '';
 -- An object of strings.

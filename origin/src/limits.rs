@@ -47,6 +47,9 @@ pub const NAME_MAX_BYTES: usize = 512;
 /// Longest metadata of an account, as JSON. Apps keep the answers to their own questions there, some 2 KB.
 pub const METADATA_MAX_BYTES: usize = 16 * 1024;
 
+/// Most fields that a merchant asks viewers for. A form of more than some ten is not filled in.
+pub const REGISTER_FIELDS_MAX: usize = 50;
+
 /// Longest media id. Those of JW have 8 characters, a UUID has 36.
 pub const MEDIA_ID_MAX_BYTES: usize = 128;
 
