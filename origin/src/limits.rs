@@ -47,6 +47,9 @@ pub const NAME_MAX_BYTES: usize = 512;
 /// Longest metadata of an account, as JSON. Apps keep the answers to their own questions there, some 2 KB.
 pub const METADATA_MAX_BYTES: usize = 16 * 1024;
 
+/// Most fields that a merchant asks viewers for. A form of more than some ten is not filled in.
+pub const REGISTER_FIELDS_MAX: usize = 50;
+
 /// Longest media id. Those of JW have 8 characters, a UUID has 36.
 pub const MEDIA_ID_MAX_BYTES: usize = 128;
 
@@ -114,8 +117,12 @@ pub const PASSWORD_WORKERS: usize = 1;
 /// writes at a time.
 pub const TOKEN_WORKERS: usize = 1;
 
-/// Threads that answer viewers about their own data. Those that write wait for the lock of writes.
+/// Threads that answer viewers about their own data.
 pub const ACCOUNT_WORKERS: usize = 2;
+
+/// Threads that change viewers' own data. One: they wait for the lock of writes, of which merchants' writes need a
+/// fair share.
+pub const ACCOUNT_WRITE_WORKERS: usize = 1;
 
 /// Threads that register viewers, and check or change passwords of signed-in ones. Registrations of strangers then do
 /// not delay sign-ins.

@@ -75,11 +75,45 @@ pub enum Action {
     PaymentMethods,
 }
 
+/// What a request for a client waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cost {
+    /// The database is read.
+    Read,
+    /// The database is written, by one thread at a time.
+    Write,
+    /// A password is hashed, which takes tens of milliseconds.
+    Hash,
+}
+
 impl Action {
-    /// Whether a password is hashed, which takes tens of milliseconds.
+    /// What its request waits for.
     #[must_use]
-    pub const fn hashes_password(self) -> bool {
-        matches!(self, Self::Register | Self::NewPassword | Self::ChangePassword | Self::Export | Self::Erase)
+    pub const fn cost(self) -> Cost {
+        match self {
+            Self::Register | Self::NewPassword | Self::ChangePassword | Self::Export | Self::Erase => {
+                Cost::Hash
+            }
+            Self::ChangeAccount
+            | Self::SignOut
+            | Self::SignOutPage
+            | Self::ForgotPassword
+            | Self::AddFavorite
+            | Self::RemoveFavorite
+            | Self::Watch
+            | Self::RemoveWatched => Cost::Write,
+            Self::Account
+            | Self::RegisterFields
+            | Self::SocialSignIns
+            | Self::Profiles
+            | Self::Favorites
+            | Self::Favorite
+            | Self::WatchHistory
+            | Self::Watched
+            | Self::Subscriptions
+            | Self::PaymentHistory
+            | Self::PaymentMethods => Cost::Read,
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use admit::{
     snapshot::schema::Customer,
 };
 use rusqlite::TransactionBehavior;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Answered, Job, account, ok, password};
 use crate::{
@@ -13,6 +13,7 @@ use crate::{
         accounts::{self, NewAccount, Profile},
         audit, changes, customers,
         numbers::{self, RecordKind},
+        register_fields,
     },
     limits::{NAME_MAX_BYTES, TEXT_MAX_BYTES},
     tokens::{self, identity},
@@ -49,6 +50,14 @@ pub fn register(job: &mut Job<'_>) -> Result<Answered, Refused> {
     let client = client.filter(|client| !client.is_test);
     if client_id.is_some() && client.is_none() {
         fields.wrong("client_id", "must be a live client of an app, or a merchant's UUID");
+    }
+    if let Some(client) = &client {
+        for asked in register_fields::load(job.connection, client.merchant_id)? {
+            let value = profile.metadata.get(&asked.name).and_then(Value::as_str).unwrap_or_default();
+            if asked.required && !asked.is_answered_by(value) {
+                fields.wrong(&format!("metadata[{}]", asked.name), "is required");
+            }
+        }
     }
     fields.finish()?;
     let (Some(username), Some(password), Some(client_id), Some(client)) =
@@ -94,13 +103,21 @@ pub fn register(job: &mut Job<'_>) -> Result<Answered, Refused> {
     Ok(Answered { reply: Reply::ok(body, Caching::Private), seq: Some(seq) })
 }
 
-/// `GET /accounts/register-fields/{client}`: the origin asks for nothing beyond what every app asks for.
+/// `GET /accounts/register-fields/{client}`: what the merchant asks for, beside the name and password of every app.
 ///
 /// # Errors
 /// 404 if neither a client nor a merchant has this name.
 pub fn fields(job: &Job<'_>) -> Result<Reply, Refused> {
-    identity::client(job.connection, job.path.parameter)?.ok_or(OriginError::NoMerchant)?;
-    Ok(ok(&json!({"collection": []})))
+    let client = identity::client(job.connection, job.path.parameter)?.ok_or(OriginError::NoMerchant)?;
+    let fields = register_fields::load(job.connection, client.merchant_id)?;
+    let numbered = (1_usize..).zip(&fields).map(|(id, field)| {
+        let mut json = json!(field);
+        if let Some(json) = json.as_object_mut() {
+            json.insert("id".to_owned(), id.into());
+        }
+        json
+    });
+    Ok(ok(&json!({"collection": numbered.collect::<Vec<_>>()})))
 }
 
 /// An e-mail address, as far as it can be told without sending a mail.

@@ -85,7 +85,7 @@ pub static ENDPOINTS: &[Endpoint] = &[
     },
     Endpoint {
         pattern: "/accounts/register-fields/{client}",
-        operations: &[public(Action::RegisterFields, "Lists the fields that registration asks for: none")],
+        operations: &[public(Action::RegisterFields, "Lists the fields that the merchant asks for")],
     },
     Endpoint {
         pattern: "/accounts/social",

@@ -17,9 +17,9 @@ pub enum Keys {
     Rotate {
         #[command(flatten)]
         database: Database,
-        /// Seconds that an access token lives, as in `serve`
-        #[arg(long, value_name = "N", default_value_t = 3_600)]
-        access_ttl_secs: i64,
+        /// Seconds that the retired key still verifies [default: the longest life of a token that `serve` issued]
+        #[arg(long, value_name = "N")]
+        access_ttl_secs: Option<i64>,
     },
     /// Remove a leaked key: its tokens are refused at once; prints the key that signs now
     Revoke {
@@ -49,7 +49,8 @@ impl Keys {
                 }
             }
             Self::Rotate { access_ttl_secs, .. } => {
-                println!("{}", keys::rotate(&mut connection, now, access_ttl_secs)?);
+                let ttl_secs = access_ttl_secs.map_or_else(|| keys::longest_ttl(&connection), Ok)?;
+                println!("{}", keys::rotate(&mut connection, now, ttl_secs)?);
             }
             Self::Revoke { kid, end_sessions, .. } => {
                 let revoked = keys::revoke(&mut connection, &kid, end_sessions, now)?;

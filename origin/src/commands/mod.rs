@@ -5,6 +5,7 @@ mod audit;
 mod clients;
 mod customers;
 mod keys;
+mod register_fields;
 mod revoke;
 mod serve;
 mod shared;
@@ -37,6 +38,8 @@ pub enum Command {
     /// Accounts that sign in with a password
     #[command(subcommand)]
     Account(accounts::AccountCommand),
+    /// Set what a merchant asks viewers for when they register: a JSON list on standard input
+    RegisterFields(register_fields::Args),
     /// Refuse tokens at this origin before they end; edges learn of it by `admit revoke`
     Revoke(revoke::Args),
     /// Show entries of the audit trail: who did what, oldest first
@@ -57,6 +60,7 @@ impl Command {
                 Ok(())
             }
             Self::Keys(keys) => keys.run(),
+            Self::RegisterFields(args) => args.run(),
             Self::Revoke(args) => args.run(),
             Self::Audit(args) => args.run(),
             Self::Customer(customer) => customer.run(),

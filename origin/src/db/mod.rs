@@ -8,6 +8,7 @@ pub mod export;
 pub mod import;
 pub mod numbers;
 pub mod records;
+pub mod register_fields;
 pub mod revoked;
 pub mod sessions;
 pub mod store;
@@ -33,6 +34,7 @@ static MIGRATIONS: LazyLock<Migrations<'static>> = LazyLock::new(|| {
         M::up(include_str!("../../migrations/07-sign-ins.sql")),
         M::up(include_str!("../../migrations/08-books.sql")),
         M::up(include_str!("../../migrations/09-clients.sql")),
+        M::up(include_str!("../../migrations/10-register-fields.sql")),
     ])
 });
 

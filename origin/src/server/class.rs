@@ -8,9 +8,11 @@ use anyhow::Result;
 
 use super::pool::Pool;
 use crate::{
+    client::Cost,
     limits::{
-        ACCOUNT_PASSWORD_WORKERS, ACCOUNT_WORKERS, CHECK_WORKERS, DOCUMENT_WORKERS, FEED_WORKERS,
-        PASSWORD_QUEUE_MAX, PASSWORD_WORKERS, QUEUE_MAX, READ_WORKERS, TOKEN_WORKERS, WRITE_WORKERS,
+        ACCOUNT_PASSWORD_WORKERS, ACCOUNT_WORKERS, ACCOUNT_WRITE_WORKERS, CHECK_WORKERS, DOCUMENT_WORKERS,
+        FEED_WORKERS, PASSWORD_QUEUE_MAX, PASSWORD_WORKERS, QUEUE_MAX, READ_WORKERS, TOKEN_WORKERS,
+        WRITE_WORKERS,
     },
     request::Incoming,
     state::Shared,
@@ -33,8 +35,10 @@ pub enum Class {
     Password,
     /// Other steps of a sign-in.
     Token,
-    /// Viewers' own data, and sign-outs.
+    /// Reads of viewers' own data: an app that starts waits for them.
     Account,
+    /// Changes of viewers' own data, and sign-outs. Players send many, which wait for the lock of writes.
+    AccountWrite,
     /// Registrations, and passwords of signed-in viewers.
     AccountPassword,
     /// Small public documents, and errors.
@@ -47,10 +51,13 @@ impl Class {
     pub fn of(target: Option<Target<'_>>, incoming: &Incoming, attempt: Option<&Attempt>) -> Self {
         let operation = match target.and_then(|target| target.task(&incoming.method)) {
             Some(Task::Api(_, operation)) => operation,
-            Some(Task::Client(_, operation)) if operation.action.hashes_password() => {
-                return Self::AccountPassword;
+            Some(Task::Client(_, operation)) => {
+                return match operation.action.cost() {
+                    Cost::Read => Self::Account,
+                    Cost::Write => Self::AccountWrite,
+                    Cost::Hash => Self::AccountPassword,
+                };
             }
-            Some(Task::Client(..)) => return Self::Account,
             None => return Self::Document,
         };
         match operation.kind {
@@ -77,6 +84,7 @@ pub struct Pools {
     passwords: Pool,
     tokens: Pool,
     accounts: Pool,
+    account_writes: Pool,
     account_passwords: Pool,
     documents: Pool,
 }
@@ -96,6 +104,7 @@ impl Pools {
             passwords: Pool::start(shared, "password", PASSWORD_WORKERS, PASSWORD_QUEUE_MAX)?,
             tokens: pool("token", TOKEN_WORKERS)?,
             accounts: pool("account", ACCOUNT_WORKERS)?,
+            account_writes: pool("account-write", ACCOUNT_WRITE_WORKERS)?,
             account_passwords: Pool::start(
                 shared,
                 "account-password",
@@ -117,6 +126,7 @@ impl Pools {
             Class::Password => &self.passwords,
             Class::Token => &self.tokens,
             Class::Account => &self.accounts,
+            Class::AccountWrite => &self.account_writes,
             Class::AccountPassword => &self.account_passwords,
             Class::Document => &self.documents,
         }

@@ -51,7 +51,11 @@ use crate::{
     settings::Settings,
     state::Shared,
     target::Target,
-    tokens::{self, attempt::Attempt, keys::Signer},
+    tokens::{
+        self,
+        attempt::Attempt,
+        keys::{self, Signer},
+    },
     wire::{Budget, OriginError, Payload, Refused, form},
 };
 
@@ -94,6 +98,8 @@ impl Server {
         let now = settings.clock.now();
         // Generates the first signing key, so that `/.well-known/jwks.json` is never empty.
         Signer::current(&connection, now)?;
+        // A rotation of keys by a command has to know how long tokens live.
+        keys::note_ttl(&connection, settings.access_ttl_secs.max(settings.sdk_access_ttl_secs))?;
         let Config { country_header, address_header, cors, .. } =
             crate::service::config(&settings, &connection, now)?;
         let shared = Shared::new(settings);

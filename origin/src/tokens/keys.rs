@@ -80,6 +80,24 @@ pub fn rotate(connection: &mut Connection, now: UnixSecs, ttl_secs: i64) -> Resu
     Ok(signer.kid)
 }
 
+/// Notes that access tokens of `ttl_secs` are issued from now on.
+///
+/// # Errors
+/// If the database cannot be written.
+pub fn note_ttl(connection: &Connection, ttl_secs: i64) -> Result<(), DbError> {
+    let sql = "UPDATE state SET longest_access_secs = ?1 WHERE longest_access_secs < ?1";
+    connection.execute(sql, [ttl_secs])?;
+    Ok(())
+}
+
+/// The longest life of an access token that was issued so far.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn longest_ttl(connection: &Connection) -> Result<i64, DbError> {
+    Ok(connection.query_row("SELECT longest_access_secs FROM state", [], |row| row.get(0))?)
+}
+
 /// The effect of a key's revocation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Revoked {

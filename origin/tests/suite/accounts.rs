@@ -95,6 +95,55 @@ fn registration_is_closed_unless_the_operator_opens_it() {
 }
 
 #[test]
+fn a_merchant_asks_for_fields_of_its_own() {
+    let origin = open_origin();
+    let set = |json: &str| command(&origin, &["register-fields", "--merchant", "2101"], json);
+    let fields = json!([
+        {"name": "terms", "label": "https://tv.example/terms", "type": "checkbox", "required": true},
+        {"name": "team", "label": "Your team", "type": "select", "options": {"a": "Rovers"}, "placeholder": "none"},
+    ]);
+    assert_eq!(set(&fields.to_string()).unwrap(), "2 fields");
+    let listed = origin.ask("GET", &format!("/accounts/register-fields/{CLIENT}")).send().expect(200).json();
+    let expected = json!({"collection": [
+        {"id": 1, "name": "terms", "label": "https://tv.example/terms", "type": "checkbox", "required": true,
+         "default_value": "", "placeholder": "", "options": {}},
+        {"id": 2, "name": "team", "label": "Your team", "type": "select", "required": false, "default_value": "",
+         "placeholder": "none", "options": {"a": "Rovers"}},
+    ]});
+    assert_eq!(listed, expected);
+    register(&origin, "new@example.com").expect(200);
+    let form = |more: &str| {
+        format!("username=b@example.com&password=long+enough&client_id={CLIENT}&full_name=N{more}")
+    };
+    for more in ["", "&metadata[terms]=off", "&metadata[terms]="] {
+        origin.ask("POST", "/accounts").form(&form(more)).send().invalid(&["metadata[terms]"]);
+    }
+    origin.ask("POST", "/accounts").form(&form("&metadata[terms]=on")).send().expect(200);
+    // Other merchants ask for nothing.
+    let other =
+        origin.ask("GET", "/accounts/register-fields/1tg0r4ptidegatelive8820z").send().expect(200).json();
+    assert_eq!(other, json!({"collection": []}));
+    for (json, problem) in [
+        ("{}", "expected a JSON list"),
+        (r#"[{"name": "a b", "label": "", "type": "input"}]"#, "expected letters, digits"),
+        (r#"[{"name": "a", "label": "", "type": "image"}]"#, "expected a JSON list"),
+        (
+            r#"[{"name": "a", "label": "", "type": "input"}, {"name": "a", "label": "", "type": "input"}]"#,
+            "twice",
+        ),
+    ] {
+        let error = set(json).unwrap_err();
+        assert!(error.contains(problem), "{json}: {error}");
+    }
+    assert!(
+        command(&origin, &["register-fields", "--merchant", "9"], "[]")
+            .unwrap_err()
+            .contains("unknown merchant 9")
+    );
+    assert_eq!(set("[]").unwrap(), "0 fields");
+}
+
+#[test]
 fn many_registrations_with_one_address_are_delayed() {
     let origin = open_origin();
     register(&origin, "a@example.com").expect(200);

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::limits::{
-    CHECK_WORKERS, DOCUMENT_WORKERS, FEED_WORKERS, PASSWORD_WORKERS, READ_WORKERS, TOKEN_WORKERS,
-    WRITE_WORKERS,
+    ACCOUNT_PASSWORD_WORKERS, ACCOUNT_WORKERS, ACCOUNT_WRITE_WORKERS, CHECK_WORKERS, DOCUMENT_WORKERS,
+    FEED_WORKERS, PASSWORD_WORKERS, READ_WORKERS, TOKEN_WORKERS, WRITE_WORKERS,
 };
 
 /// A request of each class, and its status while the class works.
@@ -50,6 +50,12 @@ fn requests() -> Vec<(Class, usize, &'static str, &'static str, String, u16)> {
             400,
         ),
         (Class::Token, TOKEN_WORKERS, "GET", "/oauth2/authorize?client_id=x", String::new(), 400),
+        (Class::Account, ACCOUNT_WORKERS, "GET", "/accounts", String::new(), 401),
+        (Class::Account, ACCOUNT_WORKERS, "GET", "/accounts/social", String::new(), 200),
+        (Class::AccountWrite, ACCOUNT_WRITE_WORKERS, "GET", "/accounts/logout", String::new(), 401),
+        (Class::AccountWrite, ACCOUNT_WRITE_WORKERS, "GET", "/logout", String::new(), 400),
+        (Class::AccountPassword, ACCOUNT_PASSWORD_WORKERS, "POST", "/accounts", String::new(), 400),
+        (Class::AccountPassword, ACCOUNT_PASSWORD_WORKERS, "DELETE", "/accounts/erase", String::new(), 401),
         (Class::Document, DOCUMENT_WORKERS, "GET", "/.well-known/jwks.json", String::new(), 200),
         (Class::Document, DOCUMENT_WORKERS, "GET", "/healthz", String::new(), 200),
         (Class::Document, DOCUMENT_WORKERS, "OPTIONS", "/items/5101/access", String::new(), 204),
@@ -100,7 +106,7 @@ fn an_edge_only_origin_gives_strangers_only_public_documents() {
     });
     let key = ("admit-edge-key", EDGE_SECRET);
     for (_, _, method, path, body, expected) in requests() {
-        let open = ["/.well-known/", "/healthz", "/oauth2/authorize", "/oauth2/token"];
+        let open = ["/.well-known/", "/healthz", "/oauth2/authorize", "/oauth2/token", "/logout"];
         let is_open = open.iter().any(|open| path.starts_with(open));
         let stranger = subject.ask(method, path, &[FORM], &body);
         let wrong = subject.ask(method, path, &[FORM, ("admit-edge-key", "another")], &body);
