@@ -75,6 +75,7 @@ pub fn register(job: &mut Job<'_>) -> Result<Answered, Refused> {
         merchant_id: client.merchant_id,
         accesses: Vec::new(),
         licenses: Vec::new(),
+        used_trials: Vec::new(),
     };
     actor.name = format!("{}:{}", customer.namespace, customer.subject);
     let (customer_key, seq) = customers::insert(&transaction, &customer, &actor, now)?;
