@@ -4,6 +4,8 @@
 
 use std::borrow::Cow;
 
+use uuid::Uuid;
+
 use super::{Permission, finish, publish::Transfer, read::PublicRead};
 use crate::{
     api::{
@@ -168,6 +170,10 @@ fn public_read(route: Route<'_>, query: &str) -> Result<PublicRead, ApiError> {
         Route::MerchantItem(merchant, id) => {
             PublicRead::Item { item_id: number(id)?, merchant: Some(merchant) }
         }
+        Route::ExternalItem(name) => {
+            name.decoded().ok_or(ApiError::INVALID_EXTERNAL_ID)?;
+            PublicRead::ExternalItem { merchant: merchant_uuid(query)? }
+        }
         Route::Fees(id) | Route::FeesV2(id) => PublicRead::Fees { item_id: number(id)? },
         Route::Fee(id, fee_id) => {
             PublicRead::Fee { item_id: number(id)?, fee_id: fee_id.number().ok_or(ApiError::INVALID_FEE_ID)? }
@@ -179,6 +185,16 @@ fn public_read(route: Route<'_>, query: &str) -> Result<PublicRead, ApiError> {
         }
         _ => return Err(ApiError::RouteNotFound),
     })
+}
+
+/// `merchant_uuid`, with hyphens. An empty one counts as absent: the vendor's SDK sends none by default.
+fn merchant_uuid(query: &str) -> Result<Option<Uuid>, ApiError> {
+    let uuid = |text: &str| Uuid::try_parse(text).ok().filter(|_| text.len() == 36);
+    match query::last(query, "merchant_uuid") {
+        None => Ok(None),
+        Some(Some(text)) if text.is_empty() => Ok(None),
+        Some(text) => text.and_then(|text| uuid(&text)).map(Some).ok_or(ApiError::INVALID_MERCHANT_UUID),
+    }
 }
 
 /// The answer to `OPTIONS`. A preflight carries no token, and the page that sends it must learn of a 404 as well: every

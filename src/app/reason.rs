@@ -13,6 +13,8 @@ pub enum ServiceReason {
     UnknownItem,
     /// The snapshot does not have the media id.
     UnknownMedia,
+    /// The snapshot has an earlier format, which does not know external ids.
+    NoExternalIds,
     /// The URL that a client wants signed is not the item's media.
     ForeignMedia,
     /// No signer of `PLAYBACK` serves the question.
@@ -39,11 +41,12 @@ pub enum ServiceReason {
 
 impl ServiceReason {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Ok,
         Self::Upstream,
         Self::UnknownItem,
         Self::UnknownMedia,
+        Self::NoExternalIds,
         Self::ForeignMedia,
         Self::NoSigner,
         Self::NotSigned,
@@ -65,6 +68,7 @@ impl ServiceReason {
             Self::Upstream => "origin",
             Self::UnknownItem => "unknown_item",
             Self::UnknownMedia => "unknown_media",
+            Self::NoExternalIds => "no_external_ids",
             Self::ForeignMedia => "foreign_media",
             Self::NoSigner => "no_signer",
             Self::NotSigned => "not_signed",

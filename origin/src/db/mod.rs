@@ -5,6 +5,7 @@ pub mod audit;
 pub mod changes;
 pub mod customers;
 pub mod export;
+pub mod external_ids;
 pub mod import;
 pub mod numbers;
 pub mod records;
@@ -19,7 +20,7 @@ pub mod usage;
 use std::{path::Path, sync::LazyLock};
 
 use rusqlite::{Connection, OpenFlags};
-use rusqlite_migration::{M, Migrations};
+use rusqlite_migration::{HookError, M, Migrations};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::limits::BUSY_TIMEOUT;
@@ -35,6 +36,9 @@ static MIGRATIONS: LazyLock<Migrations<'static>> = LazyLock::new(|| {
         M::up(include_str!("../../migrations/08-books.sql")),
         M::up(include_str!("../../migrations/09-clients.sql")),
         M::up(include_str!("../../migrations/10-register-fields.sql")),
+        M::up_with_hook(include_str!("../../migrations/11-external-ids.sql"), |transaction| {
+            external_ids::fill(transaction).map_err(|error| HookError::Hook(error.to_string()))
+        }),
     ])
 });
 

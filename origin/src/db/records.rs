@@ -375,7 +375,7 @@ pub(crate) fn ids(
     Ok(ids)
 }
 
-fn json_at<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> Result<T, DbError> {
+pub(super) fn json_at<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> Result<T, DbError> {
     from_json(row.get_ref(column)?.as_str().map_err(rusqlite::Error::from)?)
 }
 

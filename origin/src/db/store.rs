@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{
-    DbError,
+    DbError, external_ids,
     numbers::{self, RecordKind},
     to_json,
 };
@@ -124,6 +124,8 @@ pub fn put_item(connection: &Connection, item: &Item, now: UnixSecs) -> Result<(
         item.updated_at.resolve(now),
         item.external_asset_id,
     ])?;
+    let own = item.external_asset_id.as_deref();
+    external_ids::put(connection, item.id, &item.item_type.name, own, &item.content)?;
     // Fees are replaced as a whole: their positions may all have changed.
     connection.prepare_cached("DELETE FROM fees WHERE item_id = ?1")?.execute([item.id])?;
     for (position, fee) in (0_i64..).zip(&item.fees) {

@@ -15,7 +15,7 @@ use admit::{
 use rusqlite::{Connection, ToSql, types::FromSql};
 
 use super::edge::EdgeParts;
-use crate::db::{DbError, records};
+use crate::db::{DbError, external_ids, records};
 
 /// The records that one read needs.
 pub struct Concerned<'c> {
@@ -47,6 +47,13 @@ impl<'c> Concerned<'c> {
             Some(Route::PackageItems(id)) => concerned.members(id.number(), request.query)?,
             Some(Route::Item(id) | Route::MerchantItem(_, id) | Route::Package(id)) => {
                 concerned.item_alone(id.number(), Fees::None)?
+            }
+            Some(Route::ExternalItem(name)) => {
+                for id in name.decoded().map_or(Ok(Vec::new()), |(item_type, id)| {
+                    external_ids::items(connection, item_type, &id)
+                })? {
+                    concerned.item_alone(Some(id), Fees::None)?;
+                }
             }
             Some(Route::Fees(id) | Route::FeesV2(id)) => concerned.item_alone(id.number(), Fees::All)?,
             Some(Route::Fee(id, fee_id)) => {

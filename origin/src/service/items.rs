@@ -163,7 +163,8 @@ fn same_external_id(job: &Job<'_>, item: &Item) -> Result<Option<i64>, DbError> 
         return Ok(None);
     };
     let sql =
-        "SELECT id FROM items WHERE merchant_id = ?1 AND external_asset_id = ?2 AND is_active AND id != ?3
+        "SELECT items.id FROM external_ids JOIN items ON items.id = item_id
+               WHERE external_id = ?2 AND merchant_id = ?1 AND external_asset_id = ?2 AND is_active AND items.id != ?3
                AND json_extract(item_type_json, '$.name') = ?4";
     let found = params![item.merchant_id, external_asset_id, item.id, item.item_type.name];
     Ok(job.db.prepare_cached(sql)?.query_row(found, |row| row.get(0)).optional()?)

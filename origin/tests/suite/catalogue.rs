@@ -23,6 +23,17 @@ fn an_item_is_made_changed_replaced_and_deleted() {
     assert!(id > 6_000, "a number that no item of the catalogue has");
     let path = format!("/v2/items/{id}");
     assert_eq!(origin.ask("GET", &format!("/items/{id}")).send().json(), made);
+    // It is found by its own id and by its media id, until they change.
+    let by = |external: &str| {
+        origin.ask("GET", &format!("/items/assets/external/kaltura_asset/{external}")).send()
+    };
+    assert_eq!(
+        (&made["external_asset_id"], by("e-1").json(), by("1").json()),
+        (&json!("e-1"), made.clone(), made.clone())
+    );
+    let taken = "item_type=kaltura_asset&title=Other&external_asset_id=e-1";
+    let refused = origin.write("POST", "/v2/items", taken).expect(422).json();
+    assert!(refused["errors"]["external_asset_id"].as_str().unwrap().contains(&id.to_string()), "{refused}");
     origin.advance(10);
     let json = json!({"title": "New", "access_control_type_id": 1, "metadata": [{"name": "genre", "value": "noir"}]});
     let changed = origin.ask("PATCH", &path).bearer(&origin.merchant()).json(&json).send().expect(201).json();
@@ -34,6 +45,7 @@ fn an_item_is_made_changed_replaced_and_deleted() {
     let replaced = origin.write("PUT", &path, "item_type=kaltura_asset&title=Again").expect(201).json();
     assert_eq!((&replaced["metadata"], &replaced["access_control_type"]["id"]), (&json!([]), &json!(4)));
     origin.check(id).refused(402, "No access");
+    assert_eq!([by("e-1"), by("1")].map(|reply| reply.status), [404, 404], "PUT replaces everything");
     let deleted = origin.write("DELETE", &path, "").expect(201).json();
     assert_eq!(deleted["is_active"], false);
     origin.check(id).refused(404, "Item not found");

@@ -1,10 +1,15 @@
 //! From a path to a route. Paths are compared byte by byte, without percent-decoding and without folding slashes: the
 //! path that is checked is the path that was sent.
 
+use std::borrow::Cow;
+
 use uuid::Uuid;
 
 use super::{Endpoint, Kind, Methods, Operation, Server, table};
-use crate::{api::error::ApiError, snapshot::store_key::StoreKey};
+use crate::{
+    api::{error::ApiError, query},
+    snapshot::{external_id::is_external_id, store_key::StoreKey},
+};
 
 /// A path of edge or origin, with the values of its parameters. [`endpoint`](Self::endpoint) is its row of the
 /// [table](super::table), which has the paths and what can be done there.
@@ -18,6 +23,7 @@ pub enum Route<'a> {
     License,
     Item(Id<'a>),
     MerchantItem(Uuid, Id<'a>),
+    ExternalItem(ExternalName<'a>),
     Fees(Id<'a>),
     FeesV2(Id<'a>),
     BulkFees(Id<'a>),
@@ -65,6 +71,25 @@ impl Id<'_> {
     }
 }
 
+/// Item type and external id in a path, as they were sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExternalName<'a> {
+    item_type: &'a str,
+    id: &'a str,
+}
+
+impl<'a> ExternalName<'a> {
+    /// The item type, and the external id without its percent-encoding. `None` if they cannot name an item. A `.` or
+    /// `..` is refused, because proxies take it for a step in the path.
+    #[must_use]
+    pub fn decoded(self) -> Option<(&'a str, Cow<'a, str>)> {
+        let is_word = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+        let id =
+            query::decoded(self.id).filter(|id| is_external_id(id) && !matches!(id.as_ref(), "." | ".."))?;
+        (!self.item_type.is_empty() && self.item_type.bytes().all(is_word)).then_some((self.item_type, id))
+    }
+}
+
 impl<'a> Route<'a> {
     /// The route of a path, or `None` if neither edge nor origin has it.
     #[must_use]
@@ -76,6 +101,9 @@ impl<'a> Route<'a> {
             ("items", Some("packages"), None, None, None) => return None,
             ("items", Some("packages"), Some(id), None, None) => Self::Package(Id(id)),
             ("items", Some("packages"), Some(id), Some("items"), None) => Self::PackageItems(Id(id)),
+            ("items", Some("assets"), Some("external"), Some(item_type), Some(id)) => {
+                Self::ExternalItem(ExternalName { item_type, id })
+            }
             ("items", Some(id), None, None, None) => Self::Item(Id(id)),
             ("items", Some(id), Some("access"), None, None) => Self::Access(Id(id)),
             ("items", Some(id), Some("access"), Some("cloudfront"), None) => Self::SignedUrl(Id(id)),
@@ -124,6 +152,7 @@ impl<'a> Route<'a> {
             Self::License => &table::LICENSE,
             Self::Item(_) => &table::ITEM,
             Self::MerchantItem(..) => &table::MERCHANT_ITEM,
+            Self::ExternalItem(_) => &table::EXTERNAL_ITEM,
             Self::Fees(_) => &table::FEES,
             Self::FeesV2(_) => &table::FEES_V2,
             Self::BulkFees(_) => &table::BULK_FEES,

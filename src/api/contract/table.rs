@@ -95,6 +95,9 @@ endpoints! {
     MERCHANT_ITEM: "/items/{merchant_uuid}/{id}" | "/v2/items/{merchant_uuid}/{id}" => [
         read(Auth::None) => "Shows an item of the merchant",
     ];
+    EXTERNAL_ITEM: "/items/assets/external/{type}/{external_id}" => [
+        read(Auth::None) => "Shows the item that a media id or another id of the origin names",
+    ];
     ITEMS_V2: "/v2/items" => [
         write(Methods::POST, WriteAction::CreateItem) => "Adds an item",
     ];

@@ -2,10 +2,13 @@
 
 use std::borrow::Cow;
 
+use uuid::Uuid;
+
 use super::{LookUps, MemberWindow, PublicRead, ReadError};
 use crate::{
     api::{
         bodies::{self, TooLarge, Viewer},
+        contract::Route,
         error::ApiError,
         playback::{Playable, PlaybackForm},
         reply::{Caching, Reply, Request},
@@ -14,18 +17,26 @@ use crate::{
     entitlement::{Decided, Decision, Grant, Question, Reason, client_app, decide, listed_licenses},
     limits::PAGE_SURE_ITEMS,
     snapshot::{
-        cost::ItemCost, customer::CustomerRecord, index::Tree, item::ItemRecord, object::FormatError,
-        time::UnixSecs, version::Version,
+        cost::ItemCost,
+        customer::CustomerRecord,
+        external_id::{ExternalRecord, Named},
+        index::Tree,
+        item::ItemRecord,
+        object::FormatError,
+        time::UnixSecs,
+        version::Version,
     },
     token::Principal,
 };
 
 impl PublicRead {
-    /// Answers from the records of a version. `window` is which members of a package it has, if not all.
+    /// Answers from the records of a version, for the route of `path`. `window` is which members of a package
+    /// it has, if not all.
     pub(super) fn answer(
         self,
         look_ups: &mut LookUps<'_>,
         window: Option<MemberWindow>,
+        path: &str,
     ) -> Result<Reply, ReadError> {
         match self {
             Self::Item { item_id, merchant } => public_item(look_ups, item_id, |item, version| {
@@ -35,6 +46,7 @@ impl PublicRead {
                 }
                 Ok(public(bodies::item(item)))
             }),
+            Self::ExternalItem { merchant } => external_item(look_ups, path, merchant),
             Self::Fees { item_id } => public_item(look_ups, item_id, |item, _| {
                 let cost = ItemCost::of(item)?;
                 Ok(public(bodies::fees(item, item.fee_list()?.iter(), &cost)))
@@ -172,7 +184,7 @@ pub(super) fn with_viewer<T>(
     then: impl FnOnce(&Viewer<'_>) -> T,
 ) -> T {
     let uuid = customer.map(|customer| customer.uuid.hyphenated());
-    let mut uuid_text = uuid::Uuid::encode_buffer();
+    let mut uuid_text = Uuid::encode_buffer();
     then(&Viewer {
         // A free item is granted to customers that the snapshot does not have yet: the token names them.
         customer_id: customer.map_or_else(|| principal.account_id.unwrap_or(0), |customer| customer.id),
@@ -199,6 +211,34 @@ pub(super) fn license(
     let app = client_app(principal, directory).map(|client| client.app);
     let body = bodies::license(app, client_id, &entries, now);
     Ok(body.map_or_else(too_large, |body| Reply::ok(body, Caching::Private)))
+}
+
+/// The item that type and external id in `path` name. Without a merchant, an id that items of several merchants have
+/// names none of them: any choice would show a client another merchant's item.
+fn external_item(look_ups: &mut LookUps<'_>, path: &str, merchant: Option<Uuid>) -> Result<Reply, ReadError> {
+    if !look_ups.version.index.has_external_ids() {
+        return Ok(Reply::error(unavailable(), ServiceReason::NoExternalIds.code()));
+    }
+    let name = match Route::parse(path) {
+        Some(Route::ExternalItem(name)) => name.decoded(),
+        _ => None,
+    };
+    // The plan has checked the path.
+    let Some((item_type, id)) = name else { return Ok(ApiError::INVALID_EXTERNAL_ID.into()) };
+    let Some(record) = look_ups.external(item_type, &id)? else { return Ok(ApiError::ItemNotFound.into()) };
+    let named = ExternalRecord::new(record.bytes())?;
+    let item_id = match merchant {
+        Some(uuid) => {
+            let merchants = &look_ups.version.directory.merchants;
+            named.iter().find(|(merchant, _)| merchants.get(merchant) == Some(&uuid)).map(|(_, item)| item)
+        }
+        None => match named.only() {
+            Named::Item(item_id) => Some(item_id),
+            Named::Several => return Ok(ApiError::SHARED_EXTERNAL_ID.into()),
+        },
+    };
+    let Some(item_id) = item_id else { return Ok(ApiError::ItemNotFound.into()) };
+    public_item(look_ups, item_id, |item, _| Ok(public(bodies::item(item))))
 }
 
 fn package_items(

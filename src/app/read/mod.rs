@@ -12,6 +12,7 @@ use super::{
     ServiceReason,
     asker::{AccessCheck, asker},
     health::Health,
+    unavailable,
 };
 use crate::{
     api::{
@@ -22,14 +23,18 @@ use crate::{
     entitlement::Reason,
     snapshot::{
         customer::CustomerRecord,
+        external_id::{ExternalRecord, Named},
         index::Tree,
         key::EntryKey,
         object::{FormatError, ObjectName},
         time::UnixSecs,
         version::{Found, ObjectCache, Record, Version},
     },
-    token::VerifiedToken,
+    token::{Principal, VerifiedToken},
 };
+
+/// The type of the items whose media `/v2/items/jw-media/token` signs.
+const MEDIA_TOKEN_ITEM_TYPE: &str = "jw_asset";
 
 /// Why a version of the snapshot did not answer.
 pub(super) enum ReadError {
@@ -73,11 +78,29 @@ pub(super) enum Read {
 /// A read of the catalogue, which needs no token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PublicRead {
-    Item { item_id: i64, merchant: Option<Uuid> },
-    Fees { item_id: i64 },
-    Fee { item_id: i64, fee_id: i64 },
-    Package { item_id: i64 },
-    PackageItems { item_id: i64, page: u32, limit: usize },
+    Item {
+        item_id: i64,
+        merchant: Option<Uuid>,
+    },
+    /// The item that type and external id of the request's path name.
+    ExternalItem {
+        merchant: Option<Uuid>,
+    },
+    Fees {
+        item_id: i64,
+    },
+    Fee {
+        item_id: i64,
+        fee_id: i64,
+    },
+    Package {
+        item_id: i64,
+    },
+    PackageItems {
+        item_id: i64,
+        page: u32,
+        limit: usize,
+    },
 }
 
 /// The source of an answer.
@@ -135,11 +158,29 @@ impl LookUps<'_> {
         self.version.index.item_key(id)
     }
 
-    /// The item whose media `media_id` names.
-    fn media_item(&mut self, query: &str) -> Option<i64> {
-        // The snapshot does not have media ids yet.
-        let _ = (playback::media_id(query)?, &self.version);
-        None
+    /// The items that an external id names.
+    fn external(&mut self, item_type: &str, id: &str) -> Result<Option<Record>, ReadError> {
+        let record = self.ask(Tree::ExternalIds, self.version.index.external_key(item_type, id))?;
+        self.complete()?;
+        Ok(record)
+    }
+
+    /// The item of the viewer's merchant whose media `media_id` names. A viewer of whom the merchant is not known gets
+    /// the only item with that media; the decision tells whether the viewer may play it.
+    fn media_item(&mut self, principal: &Principal, query: &str) -> Result<Option<i64>, ReadError> {
+        let Some(media_id) = playback::media_id(query) else { return Ok(None) };
+        let customer = self.ask(Tree::Customers, principal.customer_key)?;
+        let Some(named) = self.external(MEDIA_TOKEN_ITEM_TYPE, &media_id)? else { return Ok(None) };
+        let named = ExternalRecord::new(named.bytes())?;
+        let customer = customer.as_ref().map(|customer| CustomerRecord::new(customer.bytes())).transpose()?;
+        let merchant = customer.map(|customer| customer.merchant_id).or(principal.merchant_id);
+        Ok(match merchant {
+            Some(merchant) => named.of_merchant(merchant),
+            None => match named.only() {
+                Named::Item(item_id) => Some(item_id),
+                Named::Several => None,
+            },
+        })
     }
 
     fn item(&mut self, id: i64) -> Result<Option<Record>, ReadError> {
@@ -183,6 +224,9 @@ impl Read {
         match self {
             Self::Public(PublicRead::PackageItems { page, limit, .. }) if !asked.is_empty() => {
                 format!("page={page}&limit={limit}")
+            }
+            Self::Public(PublicRead::ExternalItem { merchant: Some(merchant) }) => {
+                format!("merchant_uuid={merchant}")
             }
             _ => String::new(),
         }
@@ -239,7 +283,15 @@ impl Read {
                 answers::access(look_ups, &token.principal, *item_id, request, now)
             }
             Self::Playback { token, form, item_id } => {
-                let Some(id) = item_id.get().or_else(|| look_ups.media_item(request.query)) else {
+                let id = match item_id.get() {
+                    // Which item it is cannot be told, so this is not a denial.
+                    None if !source.version.index.has_external_ids() => {
+                        return Ok(Reply::error(unavailable(), ServiceReason::NoExternalIds.code()));
+                    }
+                    None => look_ups.media_item(&token.principal, request.query)?,
+                    known => known,
+                };
+                let Some(id) = id else {
                     return Ok(Reply::error(ApiError::ItemNotFound, ServiceReason::UnknownMedia.code()));
                 };
                 item_id.set(Some(id));
@@ -250,7 +302,7 @@ impl Read {
                 let Source { version, condition, .. } = source;
                 Ok(Health { version, objects: look_ups.objects, condition }.reply(*is_detailed, now))
             }
-            Self::Public(read) => read.answer(look_ups, source.window),
+            Self::Public(read) => read.answer(look_ups, source.window, request.path),
         }
     }
 }

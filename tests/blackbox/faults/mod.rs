@@ -7,6 +7,7 @@ mod confirm;
 mod denylist;
 mod edge;
 mod evidence;
+mod external_ids;
 mod forward;
 mod freshness;
 mod head;

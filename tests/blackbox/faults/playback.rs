@@ -17,7 +17,7 @@ const SECRET: &str = "a secret of thirty-two bytes or more";
 const URL: &str = "https://media.example.com/films/1/main.m3u8";
 
 /// Two signers for the films of a merchant; `more` is added to both.
-fn entries(merchant: i64, more: &Value) -> String {
+pub fn entries(merchant: i64, more: &Value) -> String {
     let entry = |signer: &str, own: &Value| {
         let mut entry =
             json!({"merchant": merchant, "item_type": "jw_asset", "signer": signer, "secret": "MEDIA"});
@@ -61,7 +61,7 @@ fn signed_ends(body: &Value) -> Vec<i64> {
     ends.collect()
 }
 
-fn json_of(reply: &admit::api::reply::Reply) -> Value {
+pub fn json_of(reply: &admit::api::reply::Reply) -> Value {
     serde_json::from_slice(reply.body.as_bytes()).unwrap()
 }
 
