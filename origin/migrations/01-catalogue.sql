@@ -59,7 +59,7 @@ CREATE TABLE items (
     metadata_json            TEXT NOT NULL,
     content                  TEXT NOT NULL,
     plan_switch_enabled      INTEGER NOT NULL CHECK (plan_switch_enabled IN (0, 1)),
-    -- Another id, by which clients may ask for it (10-external-ids.sql).
+    -- Another id, by which clients may ask for it (11-external-ids.sql).
     external_asset_id        TEXT,
     deleted_at               INTEGER,
     created_at               INTEGER NOT NULL,
