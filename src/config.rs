@@ -15,7 +15,7 @@ use crate::{
         SNAPSHOT_MAX_AGE_LEAST_SECS, UPSTREAM_TIMEOUT_MS,
     },
     snapshot::head::{HeadRules, is_audience},
-    token::{self, IssuerConfig, check_url, parse_issuers},
+    token::{self, IssuerConfig, KeysConfig, check_url, parse_issuers},
 };
 
 /// The validated configuration.
@@ -150,8 +150,8 @@ impl Config {
             secret => secret,
         };
         let jwks_cache_secret = jwks_cache_secret.map(token::Secret::new);
+        let issuers = parse_issuers(&required("ISSUERS")?, binding)?;
         Ok(Self {
-            issuers: parse_issuers(&required("ISSUERS")?, binding)?,
             snapshot_keys: required("SNAPSHOT_KEYS")?,
             head_rules: HeadRules { audience: audience(binding)?, min_seq: min_seq(binding)? },
             head_max_age_secs: head_max_age_secs(binding)?,
@@ -160,10 +160,8 @@ impl Config {
             address_header: header_name(binding, "TRUSTED_ADDRESS_HEADER")?,
             log_checks,
             jwks_cache_secret,
-            playback: match binding("PLAYBACK") {
-                Some(text) => Playback::parse(&text, binding)?,
-                None => Playback::default(),
-            },
+            playback: playback(binding, &issuers)?,
+            issuers,
             upstream: UpstreamConfig::parse(binding)?,
         })
     }
@@ -201,6 +199,28 @@ impl UpstreamConfig {
         }
         Ok(Some(Self { url: url.trim_end_matches('/').to_owned(), ..numbers }))
     }
+}
+
+/// Reads `PLAYBACK`. A signer's symmetric key is also the vendor's: if it were an issuer's key, the vendor could sign the
+/// tokens of viewers.
+fn playback(
+    binding: &dyn Fn(&str) -> Option<String>,
+    issuers: &[IssuerConfig],
+) -> Result<Playback, ConfigError> {
+    let Some(text) = binding("PLAYBACK") else { return Ok(Playback::default()) };
+    let playback = Playback::parse(&text, binding)?;
+    let is_an_issuers = |secret: &str| {
+        let keys = issuers.iter().map(|issuer| &issuer.keys);
+        keys.into_iter().any(|keys| matches!(keys, KeysConfig::Secret { name, .. } if name == secret))
+    };
+    let is_taken =
+        |secret: &str| ["ORIGIN_SECRET", "JWKS_CACHE_SECRET"].contains(&secret) || is_an_issuers(secret);
+    if let Some(secret) = playback.secret_names().find(|secret| is_taken(secret)) {
+        let problem =
+            format!("{secret} has another use in this configuration; give the signer a key of its own");
+        return Err(ConfigError::new("PLAYBACK", problem));
+    }
+    Ok(playback)
 }
 
 fn audience(binding: &dyn Fn(&str) -> Option<String>) -> Result<Option<String>, ConfigError> {
@@ -297,6 +317,29 @@ mod tests {
         assert_eq!(secret(&[]), None);
         assert_eq!(secret(&origin).as_deref(), Some(of_origin));
         assert_eq!(secret(&[&origin[..], &[("JWKS_CACHE_SECRET", own)]].concat()).as_deref(), Some(own));
+    }
+
+    #[test]
+    fn a_signers_key_has_no_other_use() {
+        const TEXT: &str = "0123456789abcdef0123456789abcdef";
+        let issuers = r#"[{"issuer":"https://i.example","namespace":"n","audience":"none_required","keys":{"secret":"VENDOR","alg":"HS256"}}]"#;
+        let parse = |secret: &str| {
+            let entry =
+                format!(r#"[{{"merchant":1,"item_type":"jw_asset","signer":"jw","secret":"{secret}"}}]"#);
+            parse(&[
+                ("ISSUERS", issuers),
+                ("PLAYBACK", &entry),
+                ("VENDOR", TEXT),
+                ("ORIGIN_SECRET", TEXT),
+                ("JWKS_CACHE_SECRET", TEXT),
+                ("JW_SECRET", TEXT),
+            ])
+        };
+        assert!(!parse("JW_SECRET").unwrap().playback.is_empty());
+        for secret in ["VENDOR", "ORIGIN_SECRET", "JWKS_CACHE_SECRET"] {
+            let error = parse(secret).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("PLAYBACK: {secret} has another use")), "{error}");
+        }
     }
 
     #[test]

@@ -84,6 +84,11 @@ impl Playback {
         self.entries.is_empty()
     }
 
+    /// The names of the secrets that hold the keys, in the order of `PLAYBACK`.
+    pub fn secret_names(&self) -> impl Iterator<Item = &str> {
+        self.entries.iter().map(Entry::secret_name)
+    }
+
     /// Imports every key, to find those that the platform refuses. For checks before a deploy.
     ///
     /// # Errors
