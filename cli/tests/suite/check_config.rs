@@ -386,7 +386,8 @@ fn signers_and_their_keys() {
     assert_eq!(ended.code, Some(2));
     let expected = "error: .dev.vars: CLOUDFRONT_KEY: expected a private key in PEM";
     assert!(ended.stdout.contains(expected) && ended.stdout.contains("1 error, "), "{}", ended.stdout);
-    let ended = check(&bench, &with(playback, "AKAMAI_KEY = \"00112233445566778899aabbccddeeff\"\n"), &[]).ok();
+    let ended =
+        check(&bench, &with(playback, "AKAMAI_KEY = \"00112233445566778899aabbccddeeff\"\n"), &[]).ok();
     assert!(ended.stdout.contains("vars.AKAMAI_KEY: a secret stands in the file"), "{}", ended.stdout);
     assert!(!ended.stdout.contains("00112233"), "{}", ended.stdout);
 }

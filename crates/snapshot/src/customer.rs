@@ -170,7 +170,7 @@ impl<'a> CustomerRecord<'a> {
     /// The bytes are not a customer record.
     pub fn used_trials(&self) -> Result<IdList<'a>, FormatError> {
         let mut reader = self.licenses_reader()?;
-        while let Some(license) = reader.next() {
+        for license in reader.by_ref() {
             license?;
         }
         // Formats 1 and 2, and records without used trials, end with the licences.
