@@ -37,10 +37,8 @@ pub(super) enum Known {
     Lines {
         catalogue: Box<Catalogue>,
         rendered: Rendered,
-        /// Records of the items in the shards.
-        in_shards: ItemRecords,
-        /// Records of the external ids in the shards.
-        external_ids_in_shards: Records,
+        /// The records in the shards.
+        in_shards: Box<InShards>,
     },
     /// Only what edges read, so that only customers can be changed.
     Published {
@@ -49,6 +47,13 @@ pub(super) enum Known {
         changed_items: ItemRecords,
         changed_external_ids: Records,
     },
+}
+
+/// Records of the catalogue that lie in shards.
+#[derive(Clone, Debug)]
+pub(super) struct InShards {
+    items: ItemRecords,
+    external_ids: Records,
 }
 
 /// Why a change cannot be applied. The content stays as it was.
@@ -69,10 +74,10 @@ impl Content {
     /// The catalogue cannot be rendered.
     pub fn built(catalogue: Catalogue) -> Result<Self, BuildError> {
         let rendered = Rendered::of(&catalogue)?;
-        let (in_shards, external_ids_in_shards) = (rendered.items.clone(), rendered.external_ids.clone());
+        let (items, external_ids) = (rendered.items.clone(), rendered.external_ids.clone());
+        let in_shards = Box::new(InShards { items, external_ids });
         let set_aside = catalogue.set_aside.clone();
-        let known =
-            Known::Lines { catalogue: Box::new(catalogue), rendered, in_shards, external_ids_in_shards };
+        let known = Known::Lines { catalogue: Box::new(catalogue), rendered, in_shards };
         Ok(Self { known, customers: Records::new(), set_aside })
     }
 
@@ -118,9 +123,9 @@ impl Content {
     #[must_use]
     pub fn delta(&self) -> Delta {
         let (items, external_ids) = match &self.known {
-            Known::Lines { rendered, in_shards, external_ids_in_shards, .. } => (
-                difference(in_shards, &rendered.items),
-                difference(external_ids_in_shards, &rendered.external_ids),
+            Known::Lines { rendered, in_shards, .. } => (
+                difference(&in_shards.items, &rendered.items),
+                difference(&in_shards.external_ids, &rendered.external_ids),
             ),
             Known::Published { changed_items, changed_external_ids, .. } => {
                 (changed_items.clone(), changed_external_ids.clone())
@@ -199,9 +204,9 @@ impl Content {
     /// Records for which the shards had no room are set aside.
     pub fn compacted(&mut self, then: &Self, compacted: &Compacted) {
         match (&mut self.known, &then.known) {
-            (Known::Lines { in_shards, external_ids_in_shards, .. }, Known::Lines { rendered, .. }) => {
-                in_shards.clone_from(&rendered.items);
-                external_ids_in_shards.clone_from(&rendered.external_ids);
+            (Known::Lines { in_shards, .. }, Known::Lines { rendered, .. }) => {
+                in_shards.items.clone_from(&rendered.items);
+                in_shards.external_ids.clone_from(&rendered.external_ids);
             }
             (
                 Known::Published { changed_items, changed_external_ids, .. },

@@ -61,9 +61,9 @@ fn item(id: i64, title: &str, members: &[i64]) -> Value {
 fn item_of_film(id: i64, film: u8, is_active: bool) -> Value {
     let mut item = item(id, "t", &[]);
     item["is_active"] = json!(is_active);
-    let member = if film % 2 == 0 { "entry_id" } else { "media_id" };
+    let member = if film.is_multiple_of(2) { "entry_id" } else { "media_id" };
     item["content"] = json!(json!({member: format!("film-{film}")}).to_string());
-    if film % 2 == 0 {
+    if film.is_multiple_of(2) {
         item["item_type"]["name"] = json!("kaltura_asset");
         item["external_asset_id"] = json!(format!("e{id}"));
     }
