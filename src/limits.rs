@@ -133,6 +133,9 @@ pub const LIMITED_RETRY_AFTER_SECS: u32 = 10;
 /// Time limit for counting a request; after it the request passes. Counting takes well under a millisecond.
 pub const LIMIT_TIMEOUT_MS: u64 = 250;
 
+/// Most plans that one answer of the access bridge's routes lists: as many as an app may have licences in `/license`.
+pub const PLANS_MAX: usize = LICENSES_MAX;
+
 /// Number of items on a page of a package if the client sets no limit.
 pub const PAGE_DEFAULT_ITEMS: usize = 25;
 

@@ -3,6 +3,9 @@
 //! The snapshot holds items, fees and licences as rendered JSON, which is copied into the body and never parsed. The
 //! length of a body is computed before it is allocated, and is at most [`ANSWER_MAX_BYTES`].
 
+mod plans;
+mod purchases;
+
 use serde::Serialize;
 
 use super::{
@@ -20,6 +23,11 @@ use crate::{
         schema::{IntervalUnit, LicenseType, RenewStatus, SubscriptionStatus},
         time::{UnixSecs, iso8601},
     },
+};
+
+pub use self::{
+    plans::{ShownPlan, plans},
+    purchases::{Bought, purchases},
 };
 
 /// The part of an access answer about the viewer.
@@ -63,7 +71,7 @@ pub fn access(grant: &Grant, viewer: &Viewer<'_>, item: &ItemRecord<'_>) -> Resu
     push_account(&mut body, item);
     push_viewer(&mut body, viewer);
     push(&mut body, ACCESS_CREATED, grant.created_at);
-    push(&mut body, ACCESS_EXPIRES, grant.expires_at);
+    push(&mut body, ACCESS_EXPIRES, grant.shown_end());
     if let Some(starts_at) = grant.starts_at {
         push(&mut body, ACCESS_STARTS, starts_at);
     }

@@ -96,7 +96,10 @@ impl<P: Platform> Attempt<'_, P> {
     fn read(&self, plan: &ReadPlan) -> Attempted<Next, P> {
         let read = match plan {
             ReadPlan::Health => Read::Health { is_detailed: self.may_see_numbers()? },
-            plan => plan.permitted(&self.config.issuers, || self.token())?,
+            plan => {
+                let is_signed = !self.request.authorization.is_empty();
+                plan.permitted(is_signed, &self.config.issuers, || self.token())?
+            }
         };
         self.answer(&read)
     }
@@ -297,12 +300,13 @@ impl Published {
 }
 
 impl ReadPlan {
-    /// The read, if the token permits it. `verify` gives the request's token. For `/healthz` it gives the view that strangers have.
+    /// The read, if the token permits it. `is_signed` is whether the request has a token, and `verify` gives it. For `/healthz` it gives the view that strangers have.
     ///
     /// # Errors
     /// As `verify`; and with the answer to a token that does not permit the read, or to invalid parameters.
     pub fn permitted<E: From<Reply> + From<ApiError>>(
         &self,
+        is_signed: bool,
         issuers: &[IssuerConfig],
         verify: impl FnOnce() -> Result<Rc<VerifiedToken>, E>,
     ) -> Result<Read, E> {
@@ -322,6 +326,11 @@ impl ReadPlan {
                 Read::Playback { token, form, item_id: Cell::new(item_id) }
             }
             Self::License => Read::License { token: viewer()? },
+            Self::UsedTrial(item_id) => Read::UsedTrial { token: viewer()?, item_id: item_id? },
+            Self::Purchases(page) => Read::Purchases { token: viewer()?, page: page? },
+            // The access bridge asks for anonymous viewers too, to learn which plans are free.
+            Self::Entitlements if !is_signed => Read::Entitlements { token: None },
+            Self::Entitlements => Read::Entitlements { token: Some(viewer()?) },
             Self::Health => Read::Health { is_detailed: false },
             Self::Public(read) => Read::Public(read?),
         })

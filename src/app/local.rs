@@ -60,7 +60,7 @@ impl LocalRead<'_> {
         let Plan::Read(plan) = Plan::of(self.request, Server::Origin)? else {
             return Err(ApiError::RouteNotFound.into());
         };
-        let read = plan.permitted(self.issuers, verify)?;
+        let read = plan.permitted(!self.request.authorization.is_empty(), self.issuers, verify)?;
         let source = Source { version, condition: "ok", window };
         match read.answer(source, objects, self.request, self.now) {
             Ok(reply) => return Ok(reply),

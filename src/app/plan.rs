@@ -6,7 +6,11 @@ use std::borrow::Cow;
 
 use uuid::Uuid;
 
-use super::{Permission, finish, publish::Transfer, read::PublicRead};
+use super::{
+    Permission, finish,
+    publish::Transfer,
+    read::{PublicRead, PurchasePage},
+};
 use crate::{
     api::{
         contract::{Effect, Id, Input, Kind, Route, Server},
@@ -36,6 +40,12 @@ pub(super) enum ReadPlan {
     /// A check of an item; `None` if its number is invalid.
     Access(Option<i64>),
     License,
+    /// Whether the trial of an item was used.
+    UsedTrial(Result<i64, ApiError>),
+    /// A page of the customer's accesses.
+    Purchases(Result<PurchasePage, ApiError>),
+    /// The plans that the viewer holds.
+    Entitlements,
     Playback(Result<PlaybackPlan, ApiError>),
     Health,
     Public(Result<PublicRead, ApiError>),
@@ -113,7 +123,17 @@ impl Plan {
 
     /// Whether its answer needs both a token and the snapshot.
     pub const fn is_check(&self) -> bool {
-        matches!(self, Self::Read(ReadPlan::Access(_) | ReadPlan::License | ReadPlan::Playback(_)))
+        matches!(
+            self,
+            Self::Read(
+                ReadPlan::Access(_)
+                    | ReadPlan::License
+                    | ReadPlan::UsedTrial(_)
+                    | ReadPlan::Purchases(_)
+                    | ReadPlan::Entitlements
+                    | ReadPlan::Playback(_)
+            )
+        )
     }
 }
 
@@ -122,6 +142,9 @@ impl ReadPlan {
         match route {
             Route::Access(id) => Self::Access(id.number()),
             Route::License => Self::License,
+            Route::UsedTrial(id) => Self::UsedTrial(id.number().ok_or(ApiError::INVALID_ID)),
+            Route::Purchases => Self::Purchases(PurchasePage::of(query)),
+            Route::Entitlements(_) => Self::Entitlements,
             route => Self::Public(public_read(route, query)),
         }
     }
@@ -178,6 +201,7 @@ fn public_read(route: Route<'_>, query: &str) -> Result<PublicRead, ApiError> {
         Route::Fee(id, fee_id) => {
             PublicRead::Fee { item_id: number(id)?, fee_id: fee_id.number().ok_or(ApiError::INVALID_FEE_ID)? }
         }
+        Route::Plans(_) => PublicRead::Plans,
         Route::Package(id) => PublicRead::Package { item_id: number(id)? },
         Route::PackageItems(id) => {
             let (page, limit) = page_and_limit(query)?;

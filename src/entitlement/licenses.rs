@@ -8,7 +8,7 @@ use crate::{
         directory::{Directory, LicenseEntry},
         item::ItemRecord,
         object::FormatError,
-        schema::{LicenseState, SubscriptionStatus},
+        schema::{LicenseState, RenewStatus, SubscriptionStatus},
         time::UnixSecs,
     },
     token::Principal,
@@ -49,6 +49,7 @@ pub(super) fn offer(best: &mut Best<'_>, question: &Question<'_>) -> Result<(), 
             created_at: held.date_added.at,
             starts_at: held.starts_at,
             expires_at: end(held.expires_at),
+            renews_on: renewal(&held),
         };
         let id = Some(held.license_id);
         if held.status == SubscriptionStatus::Cancelled {
@@ -62,6 +63,11 @@ pub(super) fn offer(best: &mut Best<'_>, question: &Question<'_>) -> Result<(), 
         }
     }
     Ok(())
+}
+
+/// When a licence will be renewed next, if it will be.
+pub(super) fn renewal(held: &HeldLicense<'_>) -> Option<UnixSecs> {
+    held.renews_on.filter(|_| held.renew_status == RenewStatus::Renew).map(|renews_on| renews_on.at)
 }
 
 /// One entry of the answer to `/license`.
@@ -153,7 +159,10 @@ fn ended_at(held: &HeldLicense<'_>, now: UnixSecs) -> Option<UnixSecs> {
     held.cancelled_at.or(expired_at).or(renews_on).or(Some(held.date_added.at))
 }
 
-fn pending_test_licenses(directory: &Directory, app: usize) -> impl Iterator<Item = (u128, &LicenseEntry)> {
+pub(super) fn pending_test_licenses(
+    directory: &Directory,
+    app: usize,
+) -> impl Iterator<Item = (u128, &LicenseEntry)> {
     directory
         .licenses
         .iter()

@@ -54,6 +54,7 @@
 //! ```
 
 mod licenses;
+mod plans;
 #[cfg(test)]
 mod tests;
 
@@ -75,6 +76,7 @@ use crate::{
 };
 
 pub use licenses::{HeldEntry, listed_licenses};
+pub use plans::{HeldPlan, app_of_site, held_plans, offered_plans};
 
 /// The moment that stands for "never expires": 9999-12-31T23:59:59Z.
 ///
@@ -137,6 +139,23 @@ pub struct Grant {
     pub starts_at: Option<UnixSecs>,
     /// First second at which the grant no longer counts; [`NEVER_EXPIRES`] if it has no end.
     pub expires_at: UnixSecs,
+    /// When a grant without an end will be renewed next, if that lies ahead.
+    pub renews_on: Option<UnixSecs>,
+}
+
+impl Grant {
+    /// The end as answers show it: people read it as the end of what is paid, so a grant without an end that renews shows
+    /// its next renewal. It decides nothing.
+    #[must_use]
+    pub fn shown_end(&self) -> UnixSecs {
+        self.renews_on.unwrap_or(self.expires_at)
+    }
+
+    /// With the renewal only if it lies ahead of `now` and there is no end.
+    fn renewing_after(self, now: UnixSecs) -> Self {
+        let is_shown = |at: &UnixSecs| self.expires_at == NEVER_EXPIRES && now < *at && *at < NEVER_EXPIRES;
+        Self { renews_on: self.renews_on.filter(is_shown), ..self }
+    }
 }
 
 /// Why a check was granted or denied, for logs. Clients do not see it. Among denials, a later variant tells
@@ -224,8 +243,9 @@ impl Best<'_> {
         if grant.expires_at <= now {
             return self.refuse(grant, license_id, Reason::Expired);
         }
-        // The decision stands at most until this grant ends.
-        self.until = self.until.min(grant.expires_at);
+        let grant = grant.renewing_after(now);
+        // The decision stands at most until this grant ends, or shows another end.
+        self.until = self.until.min(grant.shown_end());
         if let Some(starts_at) = grant.starts_at.filter(|starts_at| now < *starts_at) {
             self.until = self.until.min(starts_at);
             self.refuse(grant, license_id, Reason::NotStarted);
@@ -244,7 +264,7 @@ impl Best<'_> {
         self.until = self.until.min(now.saturating_add(1));
         let expires_at = NEVER_EXPIRES;
         self.offer(
-            Grant { reason, access_id: 0, created_at: now, starts_at: None, expires_at },
+            Grant { reason, access_id: 0, created_at: now, starts_at: None, expires_at, renews_on: None },
             license_id,
             now,
         );
@@ -391,7 +411,14 @@ fn access_grant(access: &Access, reason: Reason) -> Grant {
         created_at: access.created_at,
         starts_at: access.starts_at,
         expires_at: end(access.expires_at),
+        renews_on: access.renews_on,
     }
+}
+
+/// The end of an access as answers show it at `now`.
+#[must_use]
+pub fn ends_at(access: &Access, now: UnixSecs) -> UnixSecs {
+    access_grant(access, Reason::ItemAccess).renewing_after(now).shown_end()
 }
 
 fn end(expires_at: Option<UnixSecs>) -> UnixSecs {

@@ -7,6 +7,7 @@ mod merchants;
 mod model;
 mod order;
 mod properties;
+mod renewals;
 mod steps;
 
 use uuid::Uuid;

@@ -159,7 +159,7 @@ pub fn grant(handle: u32, item: f64, query_hash: u32) -> u32 {
 
 /// As JavaScript's numbers; nothing if one of them would not be exact.
 fn numbers_of(granted: &Granted) -> Option<[f64; GRANTED_NUMBERS]> {
-    let Grant { access_id, created_at, expires_at, starts_at, .. } = granted.grant;
+    let Grant { access_id, created_at, starts_at, .. } = granted.grant;
     let exact = |number: i64| (number.unsigned_abs() <= NUMBER_EXACT_MAX).then_some(number as f64);
     let (since, until) = match granted.validity {
         // "For ever" is not exact, and comes back as such.
@@ -170,7 +170,7 @@ fn numbers_of(granted: &Granted) -> Option<[f64; GRANTED_NUMBERS]> {
         f64::from(granted.epoch),
         exact(access_id)?,
         exact(created_at)?,
-        exact(expires_at)?,
+        exact(granted.grant.shown_end())?,
         starts_at.map_or(Some(f64::NAN), exact)?,
         since,
         until,

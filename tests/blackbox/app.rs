@@ -5,7 +5,7 @@ use admit::ports::{ANSWER_HEADERS, Platform as _, UpstreamAnswer};
 use crate::{
     cases, catalogue,
     catalogue::Published,
-    configured,
+    configured, holdings,
     in_process::InProcess,
     issuers,
     matrix::Matrix,
@@ -48,6 +48,11 @@ fn every_issuer_by_every_capability_and_route() {
     let service = InProcess::new(&rights::variables(&[("ORIGIN_URL", "https://origin.example")])).unwrap();
     let (service, _, published) = behind(service);
     println!("{} requests", rights::run(&service, &published));
+}
+
+#[test]
+fn what_a_viewer_holds() {
+    println!("{} requests", holdings::run(&service()));
 }
 
 #[test]

@@ -66,6 +66,11 @@ pub fn publish(subject: &dyn Subject, seq: u64) -> Published {
     publish_lines(subject, seq, &samples())
 }
 
+/// Publishes the sample catalogue and more lines.
+pub fn publish_with(subject: &dyn Subject, seq: u64, more: &str) -> Published {
+    publish_lines(subject, seq, &(samples() + more))
+}
+
 /// Publishes the sample catalogue without customers, so that nothing was bought.
 pub fn publish_without_customers(subject: &dyn Subject, seq: u64) -> Published {
     let samples = samples();

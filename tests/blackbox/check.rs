@@ -102,7 +102,11 @@ pub fn problems(wire: &Wire, answer: &Answer, pages: Pages) -> Vec<String> {
 fn is_read_publicly(wire: &Wire) -> bool {
     let target = wire.seen.clone().unwrap_or_else(|| String::from_utf8_lossy(&wire.target).into_owned());
     let path = target.split('?').next().unwrap_or_default();
-    (path.starts_with("/items/") || path.starts_with("/v2/")) && !path.ends_with("/access")
+    let is_viewers = path.ends_with("/access")
+        || path.starts_with("/items/access/")
+        || path.starts_with("/items/used-trial-period/");
+    let is_offer = path.starts_with("/v3/sites/") && path.ends_with("/plans");
+    is_offer || ((path.starts_with("/items/") || path.starts_with("/v2/")) && !is_viewers)
 }
 
 /// Whether the answer may be a value of the store, whose bytes are not checked.

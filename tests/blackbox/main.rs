@@ -22,6 +22,7 @@ mod check;
 mod client;
 mod configured;
 mod faults;
+mod holdings;
 mod in_process;
 mod issuers;
 mod leases;

@@ -4,7 +4,8 @@
 
 use admit_snapshot::{
     schema::{
-        App, Client, ClientMode, Customer, CustomerLicense, Item, License, LicenseState, SubscriptionStatus,
+        App, Client, ClientMode, Customer, CustomerLicense, Item, License, LicenseState, RenewStatus,
+        SubscriptionStatus,
     },
     time::{Timestamp, UnixSecs},
 };
@@ -112,15 +113,21 @@ impl Oracle<'_> {
         if merchant.is_some_and(|merchant| merchant != item.merchant_id) {
             return Check::Denied;
         }
+        // The end of each grant, how close it is to the item, and the end that the answer shows.
         let mut ends = Vec::new();
+        let shown = |end: Option<Timestamp>, renews_on: Option<UnixSecs>| match self.secs(end) {
+            Some(end) => (end.min(NEVER), end.min(NEVER)),
+            None => (NEVER, renews_on.filter(|at| (now + 1..NEVER).contains(at)).unwrap_or(NEVER)),
+        };
         if !item.access_control_type.auth {
-            ends.push(NEVER);
+            ends.push((0, 0, shown(None, None)));
         }
         for access in viewer.customer.iter().flat_map(|customer| &customer.accesses) {
             if self.leads_to(access.item_id, item)
                 && self.is_in_force(access.starts_at, access.expires_at, now)
             {
-                ends.push(self.secs(access.expires_at).unwrap_or(NEVER));
+                let closeness = if access.item_id == item.id { 3 } else { 2 };
+                ends.push((closeness, -access.id, shown(access.expires_at, self.secs(access.renews_on))));
             }
         }
         let test_app = client.filter(|(client, _)| client.mode == ClientMode::Test).map(|(_, app)| app);
@@ -132,7 +139,7 @@ impl Oracle<'_> {
                     && self.unlocks(license, item)
             };
             if self.licenses.iter().any(is_granted) {
-                ends.push(NEVER);
+                ends.push((1, 0, shown(None, None)));
             }
         } else {
             for held in viewer.customer.iter().flat_map(|customer| &customer.licenses) {
@@ -143,10 +150,19 @@ impl Oracle<'_> {
                     && self.is_live(held, now)
                     && self.unlocks(license, item)
                 {
-                    ends.push(self.secs(held.expires_at).unwrap_or(NEVER));
+                    let renews = held.renews_on.filter(|_| held.renew_status == RenewStatus::Renew);
+                    ends.push((
+                        1,
+                        0,
+                        shown(held.expires_at, renews.map(|renews| renews.at.resolve(self.at))),
+                    ));
                 }
             }
         }
-        ends.into_iter().max().map_or(Check::Denied, |end| Check::Granted(end.min(NEVER)))
+        // The grant that lasts longest, then the closest, then the oldest; of equals the first.
+        let longest = |(closeness, age, (end, _)): &(u8, i64, (UnixSecs, UnixSecs))| (*end, *closeness, *age);
+        let best = ends.iter().map(longest).max();
+        let answered = ends.iter().find(|grant| Some(longest(grant)) == best);
+        answered.map_or(Check::Denied, |(_, _, (_, shown))| Check::Granted(*shown))
     }
 }

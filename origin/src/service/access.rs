@@ -91,6 +91,7 @@ pub fn grant(job: &mut Job<'_>) -> Result<Success, Refused> {
         created_at: access.created_at,
         starts_at,
         expires_at: end.min(NEVER_EXPIRES),
+        renews_on: None,
     };
     Ok(Success::Created(job.access_json(&item, &grant, (customer.id, &customer.uuid))?))
 }

@@ -18,8 +18,14 @@ fn record() -> Vec<u8> {
         .encode()
 }
 
-const GRANT: Grant =
-    Grant { reason: Reason::ItemAccess, access_id: 44, created_at: 1, starts_at: None, expires_at: 9 };
+const GRANT: Grant = Grant {
+    reason: Reason::ItemAccess,
+    access_id: 44,
+    created_at: 1,
+    starts_at: None,
+    expires_at: 9,
+    renews_on: None,
+};
 
 #[test]
 fn access_has_content_and_details_do_not() {

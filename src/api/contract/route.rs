@@ -21,6 +21,10 @@ pub enum Route<'a> {
     SignedUrl(Id<'a>),
     MediaToken,
     License,
+    UsedTrial(Id<'a>),
+    Purchases,
+    Entitlements(&'a str),
+    Plans(&'a str),
     Item(Id<'a>),
     MerchantItem(Uuid, Id<'a>),
     ExternalItem(ExternalName<'a>),
@@ -98,12 +102,14 @@ impl<'a> Route<'a> {
         // The first arm that matches wins: a word comes before a parameter in the same place.
         Some(match (first?, second, third, fourth, fifth) {
             ("items", Some("access"), None, None, None) => Self::Grant,
+            ("items", Some("access"), Some("customers"), None, None) => Self::Purchases,
             ("items", Some("packages"), None, None, None) => return None,
             ("items", Some("packages"), Some(id), None, None) => Self::Package(Id(id)),
             ("items", Some("packages"), Some(id), Some("items"), None) => Self::PackageItems(Id(id)),
             ("items", Some("assets"), Some("external"), Some(item_type), Some(id)) => {
                 Self::ExternalItem(ExternalName { item_type, id })
             }
+            ("items", Some("used-trial-period"), Some(id), None, None) => Self::UsedTrial(Id(id)),
             ("items", Some(id), None, None, None) => Self::Item(Id(id)),
             ("items", Some(id), Some("access"), None, None) => Self::Access(Id(id)),
             ("items", Some(id), Some("access"), Some("cloudfront"), None) => Self::SignedUrl(Id(id)),
@@ -120,7 +126,10 @@ impl<'a> Route<'a> {
             | ("v2", Some("items"), Some(merchant), Some(id), None) => {
                 Self::MerchantItem(uuid(merchant)?, Id(id))
             }
-            ("license", None, None, None, None) => Self::License,
+            ("license" | "licenses", None, None, None, None)
+            | ("v1", Some("licenses" | "subscriptions"), None, None, None) => Self::License,
+            ("v3", Some("sites"), Some(site), Some("entitlements"), None) => Self::Entitlements(site),
+            ("v3", Some("sites"), Some(site), Some("plans"), None) => Self::Plans(site),
             ("healthz", None, None, None, None) => Self::Health,
             ("accounts", Some("authenticate"), None, None, None)
             | ("v2", Some("accounts"), Some("authenticate"), None, None) => Self::Authenticate,
@@ -150,6 +159,10 @@ impl<'a> Route<'a> {
             Self::SignedUrl(_) => &table::SIGNED_URL,
             Self::MediaToken => &table::MEDIA_TOKEN,
             Self::License => &table::LICENSE,
+            Self::UsedTrial(_) => &table::USED_TRIAL,
+            Self::Purchases => &table::PURCHASES,
+            Self::Entitlements(_) => &table::ENTITLEMENTS,
+            Self::Plans(_) => &table::PLANS,
             Self::Item(_) => &table::ITEM,
             Self::MerchantItem(..) => &table::MERCHANT_ITEM,
             Self::ExternalItem(_) => &table::EXTERNAL_ITEM,
@@ -221,6 +234,7 @@ impl<'a> Route<'a> {
         let (id, fee_id) = match self {
             Self::Fee(id, fee_id) => (id, Some(fee_id)),
             Self::Access(id)
+            | Self::UsedTrial(id)
             | Self::Item(id)
             | Self::MerchantItem(_, id)
             | Self::Fees(id)

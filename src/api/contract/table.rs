@@ -86,8 +86,20 @@ endpoints! {
     MEDIA_TOKEN: "/v2/items/jw-media/token" => [
         playback() => "Signs a token for the media that `media_id` names, if the viewer may play its item now",
     ];
-    LICENSE: "/license" => [
+    LICENSE: "/license" | "/licenses" | "/v1/licenses" | "/v1/subscriptions" => [
         read(Auth::Viewer) => "Lists the viewer's licences",
+    ];
+    USED_TRIAL: "/items/used-trial-period/{id}" => [
+        read(Auth::Viewer) => "Tells whether the viewer has used the trial of the item",
+    ];
+    PURCHASES: "/items/access/customers" => [
+        read(Auth::Viewer) => "Lists the viewer's accesses and how they were bought, page by page",
+    ];
+    ENTITLEMENTS: "/v3/sites/{site}/entitlements" => [
+        read(Auth::Viewer) => "Lists the plans that the viewer holds now; without a token, none",
+    ];
+    PLANS: "/v3/sites/{site}/plans" => [
+        read(Auth::None) => "Lists the plans that an app offers",
     ];
     ITEM: "/items/{id}" => [
         read(Auth::None) => "Shows an item",

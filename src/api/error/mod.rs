@@ -21,6 +21,8 @@ pub enum ApiError {
     ItemNotFound,
     /// 404: unknown fee of a known item.
     FeeNotFound,
+    /// 404: no app of the snapshot is meant by the site.
+    SiteNotFound,
     /// 404: unknown path.
     RouteNotFound,
     /// 404: a granted item for which nothing can be signed: no signer is configured, or the item names no media.
@@ -97,7 +99,7 @@ impl FieldError {
 }
 
 every_variant!(
-    ApiError: InvalidToken, NoAccess, InvalidPrivileges, ItemNotFound, FeeNotFound, RouteNotFound, NothingToPlay, ObjectNotFound,
+    ApiError: InvalidToken, NoAccess, InvalidPrivileges, ItemNotFound, FeeNotFound, SiteNotFound, RouteNotFound, NothingToPlay, ObjectNotFound,
     MethodNotAllowed(Methods::NONE), InvalidIdOnAccess, InvalidField(FieldError::EXAMPLE), OlderHead, LeaseHeld,
     ObjectNeeded, BodyTooLarge(0), TooManyObjects, UnsupportedMediaType, UnsupportedHeader(FieldError::EXAMPLE),
     TooManyRequests, UpstreamUnreachable { retry_after_secs: 0 }, UpstreamRefused { retry_after_secs: 0 },
@@ -169,6 +171,7 @@ impl ApiError {
             Self::InvalidPrivileges => 403,
             Self::ItemNotFound
             | Self::FeeNotFound
+            | Self::SiteNotFound
             | Self::RouteNotFound
             | Self::NothingToPlay
             | Self::ObjectNotFound => 404,
@@ -196,6 +199,7 @@ impl ApiError {
             Self::InvalidPrivileges => "Invalid privileges",
             Self::ItemNotFound => "Item not found",
             Self::FeeNotFound => "Access fee not found",
+            Self::SiteNotFound => "Site not found",
             Self::RouteNotFound => "Route not found",
             Self::NothingToPlay => "Nothing to play",
             Self::ObjectNotFound => "Object not found",

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use uuid::Uuid;
 
-use super::{LookUps, MemberWindow, PublicRead, ReadError};
+use super::{LookUps, MemberWindow, PublicRead, ReadError, holdings::plans};
 use crate::{
     api::{
         bodies::{self, TooLarge, Viewer},
@@ -58,6 +58,7 @@ impl PublicRead {
             Self::Package { item_id } => public_item(look_ups, item_id, |item, _| {
                 Ok(if item.is_package { public(bodies::item(item)) } else { ApiError::ItemNotFound.into() })
             }),
+            Self::Plans => Ok(plans(look_ups.version, path)),
             Self::PackageItems { item_id, page, limit } => {
                 package_items(look_ups, window, item_id, page, limit)
             }
@@ -65,13 +66,13 @@ impl PublicRead {
     }
 }
 
-fn public(body: Result<String, TooLarge>) -> Reply {
+pub(super) fn public(body: Result<String, TooLarge>) -> Reply {
     body.map_or_else(too_large, |body| Reply::ok(body, Caching::Public))
 }
 
 /// 503 for a record that costs more than an answer may: an older publisher let it in. It affects no other record, and
 /// asking again costs little.
-fn too_large(error: TooLarge) -> Reply {
+pub(super) fn too_large(error: TooLarge) -> Reply {
     Reply::error(unavailable(), ServiceReason::TooLarge.code()).with_detail(error.to_string())
 }
 

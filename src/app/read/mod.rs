@@ -1,9 +1,10 @@
 //! Reads, answered from one version of the snapshot.
 
 mod answers;
+mod holdings;
 mod known;
 
-pub(super) use self::known::InMemory;
+pub(super) use self::{holdings::PurchasePage, known::InMemory};
 use std::{cell::Cell, rc::Rc};
 
 use uuid::Uuid;
@@ -68,6 +69,20 @@ pub(super) enum Read {
     License {
         token: Rc<VerifiedToken>,
     },
+    /// Has the owner of the token used the trial of the item?
+    UsedTrial {
+        token: Rc<VerifiedToken>,
+        item_id: i64,
+    },
+    /// Which accesses does the owner of the token have, and how were they bought?
+    Purchases {
+        token: Rc<VerifiedToken>,
+        page: PurchasePage,
+    },
+    /// Which plans does the viewer hold? An anonymous one holds none.
+    Entitlements {
+        token: Option<Rc<VerifiedToken>>,
+    },
     /// How is the service? `is_detailed` is whether a token lets the client see more than whether it works.
     Health {
         is_detailed: bool,
@@ -101,6 +116,8 @@ pub(super) enum PublicRead {
         page: u32,
         limit: usize,
     },
+    /// The plans of the app that the path names.
+    Plans,
 }
 
 /// The source of an answer.
@@ -203,10 +220,13 @@ impl Read {
     /// The token, if the read takes one.
     pub const fn token(&self) -> Option<&Rc<VerifiedToken>> {
         match self {
-            Self::Access { token, .. } | Self::Playback { token, .. } | Self::License { token } => {
-                Some(token)
-            }
-            _ => None,
+            Self::Access { token, .. }
+            | Self::Playback { token, .. }
+            | Self::License { token }
+            | Self::UsedTrial { token, .. }
+            | Self::Purchases { token, .. }
+            | Self::Entitlements { token: Some(token) } => Some(token),
+            Self::Entitlements { token: None } | Self::Health { .. } | Self::Public(_) => None,
         }
     }
 
@@ -228,6 +248,7 @@ impl Read {
             Self::Public(PublicRead::ExternalItem { merchant: Some(merchant) }) => {
                 format!("merchant_uuid={merchant}")
             }
+            Self::Purchases { page, .. } => page.query(),
             _ => String::new(),
         }
     }
@@ -245,7 +266,12 @@ impl Read {
         match self {
             Self::Health { .. } => false,
             Self::Playback { item_id, .. } => item_id.get().is_some(),
-            Self::Access { .. } | Self::License { .. } | Self::Public(_) => true,
+            Self::Access { .. }
+            | Self::License { .. }
+            | Self::UsedTrial { .. }
+            | Self::Purchases { .. }
+            | Self::Entitlements { .. }
+            | Self::Public(_) => true,
         }
     }
 
@@ -301,6 +327,11 @@ impl Read {
             Self::Health { is_detailed } => {
                 let Source { version, condition, .. } = source;
                 Ok(Health { version, objects: look_ups.objects, condition }.reply(*is_detailed, now))
+            }
+            Self::UsedTrial { token, item_id } => holdings::used_trial(look_ups, &token.principal, *item_id),
+            Self::Purchases { token, page } => holdings::purchases(look_ups, &token.principal, *page, now),
+            Self::Entitlements { token } => {
+                holdings::entitlements(look_ups, token.as_ref().map(|token| &token.principal), now)
             }
             Self::Public(read) => read.answer(look_ups, source.window, request.path),
         }

@@ -110,6 +110,7 @@ fn a_grant_says_what_its_record_says() {
         created_at: NOW - DAY,
         starts_at: Some(YEAR_ONE),
         expires_at: NOW + 9,
+        renews_on: None,
     };
     assert_eq!(grant, expected);
     let grant = assert_allowed(
@@ -219,6 +220,7 @@ fn a_free_item_needs_no_record() {
         created_at: NOW,
         starts_at: None,
         expires_at: NEVER_EXPIRES,
+        renews_on: None,
     };
     assert_eq!(scene.decide(), Decision::Allow(expected));
     scene.customer = None;
@@ -280,7 +282,7 @@ fn a_corrupt_record_is_an_error() {
     // An unknown flag of the last access.
     let mut flagged = record.clone();
     let last_flags = record.len() - 2;
-    flagged[last_flags] = 0b100;
+    flagged[last_flags] = 1 << 4;
     assert_eq!(ask(&flagged), Err(FormatError::Invalid("access flags")));
     // A subscription with an unknown status, and with flags of a later format.
     let record = scene.holds(held(LIVE, SubscriptionStatus::Active)).customer.unwrap().encode();

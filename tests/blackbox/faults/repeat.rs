@@ -67,7 +67,8 @@ pub fn validity(edge: &Edge, viewer: Handle) -> Option<Validity> {
 
 /// The body that the Worker's entry joins, as `known.mjs` does.
 fn joined(edge: &Edge, granted: &Granted, viewer: Handle, item_id: i64) -> String {
-    let Grant { access_id, created_at, expires_at, starts_at, .. } = granted.grant;
+    let Grant { access_id, created_at, starts_at, .. } = granted.grant;
+    let expires_at = granted.grant.shown_end();
     let [id, created, expires, starts] = ACCESS_FRAME;
     let viewer = edge.app.viewer_text(viewer, "192.0.2.1", "DE").unwrap();
     let [account, content] = edge.app.item_texts(item_id).unwrap();

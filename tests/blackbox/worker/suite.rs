@@ -6,7 +6,7 @@ use crate::{
     cases, catalogue,
     catalogue::Published,
     check::error_body,
-    configured, issuers,
+    configured, holdings, issuers,
     matrix::Matrix,
     oracle::Oracle,
     publishing, repeated, routes,
@@ -35,6 +35,13 @@ fn every_case() {
 fn every_route_by_every_method() {
     let (worker, _) = published();
     println!("{} requests", routes::run(&worker) + routes::run_without_publishing(&worker));
+}
+
+#[test]
+#[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
+fn what_a_viewer_holds() {
+    let worker = Workerd::start(&issuers::variables());
+    println!("{} requests", holdings::run(&worker));
 }
 
 #[test]

@@ -400,7 +400,7 @@ fn live(luck: &[u8]) -> BTreeMap<&'static str, usize> {
                     note("restart");
                     let Some(again) = start(&mut world) else { return asked };
                     follower = again;
-                    world.deaf = 0;
+                    (world.deaf, world.quiet_at) = (0, None);
                 }
                 let has_compacted = world.compaction.is_some() && world.pick(3) == 0;
                 Event::Woken { has_compacted }
@@ -438,7 +438,7 @@ fn live(luck: &[u8]) -> BTreeMap<&'static str, usize> {
             Request::Find => Event::Found(if world.pick(4) == 1 { None } else { world.stored.clone() }),
             Request::Whole => {
                 note("whole");
-                world.compaction = None;
+                (world.compaction, world.quiet_at) = (None, None);
                 Event::Whole(world.whole())
             }
             Request::EndRejected => panic!("only a strict follower ends by invalid data"),

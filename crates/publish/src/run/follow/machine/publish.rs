@@ -180,7 +180,9 @@ impl Follower {
         attempt.writes = encoded.objects + 1;
         let next = match &attempt.goal {
             Goal::Changes { changes, .. } => {
-                next_head(&self.head, &encoded.named, changes.last, as_of(changes.as_of, now.unix_secs))
+                // The content may be ahead of a feed that has fallen back.
+                let last = changes.last.max(self.head.origin_seq());
+                next_head(&self.head, &encoded.named, last, as_of(changes.as_of, now.unix_secs))
             }
             Goal::Shards { .. } => {
                 // The same data in other objects: the same seq with a later time.
@@ -232,12 +234,15 @@ impl Follower {
                 return self.succeeded(attempt, now);
             }
             let is_newer = (head.seq, head.as_of) > (self.published.seq, self.published.as_of);
-            let is_own = self.sent.iter().chain([&self.published]).any(|own| own.says_the_same(&head));
-            if is_newer && !is_own {
+            let is_earlier = self.sent.iter().any(|sent| sent.says_the_same(&head));
+            if is_newer && !is_earlier && !head.says_the_same(&self.published) {
                 return Request::Fail(failure.error);
             }
+            if is_newer && is_earlier {
+                self.continue_from(&head);
+            }
             if is_newer {
-                // Perhaps an earlier attempt or a renewal whose answer was lost, or a revocation.
+                // Perhaps a renewal whose answer was lost, or a revocation.
                 self.published = head;
             }
         }
@@ -250,6 +255,13 @@ impl Follower {
         let pause = attempt.outage.failed(&failure.text(), failure.retry_after(), now.unix_secs);
         self.effects.extend(pause.say.map(Effect::Warn));
         self.at(attempt, Stage::Pausing, Request::Sleep(pause.pause))
+    }
+
+    /// Continues from an earlier attempt whose answer was lost. The content has its changes, and perhaps later shards.
+    fn continue_from(&mut self, head: &Head) {
+        let Head { index, customers, items, .. } = self.head;
+        self.is_base_due &= head.index != index;
+        self.head = Head { index, customers, items, ..head.clone() };
     }
 
     fn succeeded(&mut self, attempt: Attempt, now: Moment) -> Request {
