@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { activeItems, baseUrl, isPackage, personas } from './support/environment.mjs';
 import { CLIENT_ID, MERCHANT_ID, merchantToken, newcomer, originUrl, PASSWORD } from './support/origin.mjs';
 import { assertGranted, assertRejected, outcome } from './support/outcome.mjs';
-import { withPage } from './support/page.mjs';
+import { plain, withPage } from './support/page.mjs';
 import { names } from './support/pages.mjs';
 
 const TOKEN_KEY = 'inplayer_token';
@@ -30,11 +30,11 @@ async function start(page) {
   if (!Account.isAuthenticated()) return undefined;
   const { data: account } = await Account.getAccountInfo();
   const [favorites, history] = await Promise.all([Account.getFavorites(), Account.getWatchHistory({})]);
-  return {
+  return plain({
     account,
     favorites: favorites.data.collection.map(({ media_id: id }) => id),
     history: history.data.collection.map(({ media_id: id, progress }) => [id, progress]),
-  };
+  });
 }
 
 /** What the app knows of a subscriber: it asks for both at once, and either error hides the subscription. */
@@ -44,12 +44,12 @@ async function subscription(page, itemId) {
     page.sdk.Subscription.getSubscriptions(),
     page.sdk.Payment.getPaymentHistory(),
   ]);
-  return {
+  return plain({
     access,
     subscription: subscriptions.data.collection.find((it) => it.item_id === itemId),
     total: subscriptions.data.total,
     payments: payments.data.collection,
-  };
+  });
 }
 
 /** What a payment back end does after the payment. */

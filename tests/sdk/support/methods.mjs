@@ -39,7 +39,7 @@ export const SUBSCRIBER = 'subscriber';
 
 /**
  * How a page calls each method: `args` of the viewer, `as` whom (a new viewer unless said), `before` what
- * happened on the page.
+ * happened on the page. `isFile`: the page gets the answer as a file.
  */
 export const METHODS = {
   'Account.signIn': { as: NOBODY, args: (viewer) => [credentials(viewer)] },
@@ -136,7 +136,7 @@ export const METHODS = {
   'Payment.getPayPalParams': { args: () => [{ origin: RETURN_URL, accessFeeId: FEE_ID, paymentMethod: 2, brandingId: 1 }] },
   'Payment.getPurchaseHistory': { as: SUBSCRIBER, args: () => ['active', 0, 5] },
   'Payment.getPaymentHistory': { args: () => [] },
-  'Payment.getBillingReceipt': { args: () => [{ trxToken: 'T1' }] },
+  'Payment.getBillingReceipt': { args: () => [{ trxToken: 'T1' }], isFile: true },
   'Payment.getDefaultCreditCard': { args: () => [] },
   'Payment.setDefaultCreditCard': {
     args: () => [{ cardNumber: card.number, cardName: card.cardName, cvc: '123', expMonth: 12, expYear: 2030, currency: 'USD' }],

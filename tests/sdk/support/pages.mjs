@@ -21,7 +21,7 @@ const code = (cell) => cell.replaceAll('`', '');
 
 /** docs/clients.md: method of the SDK to `{request, by}`. */
 export function clientRows() {
-  const found = rows(read('clients.md')).filter(([method]) => /^`[A-Za-z]+\.[A-Za-z]+`$/.test(method));
+  const found = rows(read('clients.md')).filter(([method]) => /^`\w+\.\w+`$/.test(method));
   const of = ([method, request, by]) => [code(method), { request: code(request), by }];
   const table = new Map(found.map(of));
   if (table.size !== found.length) throw new Error('docs/clients.md: a method has two rows');
