@@ -20,6 +20,8 @@ const baseOf = (by) => (isPassedThrough || !['passed through', 'your back end'].
 
 const subscriber = personas.find(({ name }) => name === 'subscriber');
 const withExternalId = activeItems.find((item) => item.external_asset_id);
+/** The URL of the subscriber's film, without its signature. */
+let filmUrl;
 
 /** The latest token for a new password: the reference origin logs it in development, and sends no mail. */
 function passwordToken() {
@@ -33,9 +35,8 @@ const newViewer = (base) => ({
   ...newcomer(),
   baseUrl: base,
   passwordToken,
-  external: withExternalId ?? { item_type: { name: 'jw_asset' }, external_asset_id: 'none' },
-  cloudfront: { id: subscriber.item_id, url: 'https://media.example/films/main.m3u8' },
-  jw: { mediaId: withExternalId?.external_asset_id ?? 'none' },
+  external: withExternalId,
+  film: { id: subscriber.item_id, url: filmUrl },
 });
 
 /** The request that a call made; if only its preflight left the page, the one that this announces. */
@@ -83,7 +84,14 @@ function assertUnknown(result, { isFile }) {
   assert.equal(typeof result.data?.message, 'string');
 }
 
-before(() => assert.ok(subscriber, 'ADMIT_PERSONAS: nobody is called subscriber'));
+before(async () => {
+  assert.ok(subscriber, 'ADMIT_PERSONAS: nobody is called subscriber');
+  assert.ok(withExternalId, 'no item of the catalogue has an external id');
+  const headers = { Authorization: `Bearer ${subscriber.token}` };
+  const answer = await fetch(`${baseUrl}/items/${subscriber.item_id}/playback`, { headers });
+  const { sources } = await answer.json();
+  [filmUrl] = sources[0].url.split('?');
+});
 
 test('the page has a row for every method of the package, and no other', async () => {
   await withPage({}, (page) => {

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { activeItems, baseUrl, isPackage, personas } from './support/environment.mjs';
+import { activeItems, baseUrl, claims, isPackage, personas } from './support/environment.mjs';
 import { CLIENT_ID, MERCHANT_ID, merchantToken, newcomer, originUrl, PASSWORD } from './support/origin.mjs';
 import { assertGranted, assertRejected, outcome } from './support/outcome.mjs';
 import { plain, withPage } from './support/page.mjs';
@@ -21,6 +21,7 @@ const base = names('configuration.md', 'PASS_THROUGH') ? baseUrl : originUrl;
 
 const paidItem = activeItems.find((item) => item.merchant_id === MERCHANT_ID && item.access_control_type.auth && !isPackage(item));
 const soldItem = activeItems.find((item) => item.merchant_id === MERCHANT_ID && item.fees?.length > 0 && !isPackage(item));
+const signedItem = activeItems.find((item) => item.item_type.name === 'jw_asset' && item.external_asset_id);
 const credentials = ({ email }) => ({ email, password: PASSWORD, clientId: CLIENT_ID, referrer: '' });
 const persona = (name) => personas.find((it) => it.name === name);
 
@@ -73,7 +74,7 @@ async function reload(page, use) {
 
 before(() => {
   assert.ok(merchantToken, 'ADMIT_PERSONAS: nobody is called merchant');
-  assert.ok(paidItem && soldItem, 'the catalogue sells too little');
+  assert.ok(paidItem && soldItem && signedItem, 'the catalogue has too little');
 });
 
 describe('an app like ott-web-app', () => {
@@ -174,6 +175,22 @@ describe('an app like ott-web-app', () => {
         assert.deepEqual([account.full_name, account.metadata.first_name], ['Ada Viewer', 'Ada']);
       });
       assertRejected(await outcome(page.sdk.Asset.checkAccessForAsset(paidItem.id)), 402, 'No access', 'a new viewer');
+    });
+  });
+
+  test('plays signed media: a token for a viewer with access, ending with it, and none for others', async () => {
+    const { token } = persona('subscriber');
+    const { external_asset_id: mediaId } = signedItem;
+    await withPage({ token }, async (page) => {
+      const { data } = await page.sdk.Asset.getSignedMediaToken(CLIENT_ID, mediaId);
+      const { resource, exp } = claims(data.token);
+      assert.ok(resource.endsWith(`/${mediaId}`), resource);
+      const { data: access } = await page.sdk.Asset.checkAccessForAsset(signedItem.id);
+      assert.ok(exp > Date.now() / 1000 && exp <= access.expires_at, `${exp}`);
+    });
+    await withPage({ token: persona('never-bought').token }, async (page) => {
+      const denied = await outcome(page.sdk.Asset.getSignedMediaToken(CLIENT_ID, mediaId));
+      assertRejected(denied, 402, 'No access', 'a viewer without access');
     });
   });
 

@@ -119,9 +119,9 @@ export const METHODS = {
     as: NOBODY,
     args: () => [{ email: 'a@viewer.example', full_name: 'A', company: 'B', merchant_uuid: MERCHANT_UUID }],
   },
-  'Asset.getCloudfrontURL': { as: SUBSCRIBER, args: ({ cloudfront }) => [cloudfront.id, cloudfront.url] },
+  'Asset.getCloudfrontURL': { as: SUBSCRIBER, args: ({ film }) => [film.id, film.url] },
   'Asset.getDonationOptions': { args: () => [ITEM_ID] },
-  'Asset.getSignedMediaToken': { as: SUBSCRIBER, args: ({ jw }) => [CLIENT_ID, jw.mediaId] },
+  'Asset.getSignedMediaToken': { as: SUBSCRIBER, args: ({ external }) => [CLIENT_ID, external.external_asset_id] },
   'Asset.getSiteEntitlements': { as: SUBSCRIBER, args: () => [SITE_ID] },
 
   'Payment.getPaymentMethods': { args: () => [] },
