@@ -50,15 +50,22 @@ function homeAddress() {
 const from = (address) => (dispatch) => (options, handler) =>
   dispatch({ ...options, headers: { ...headerMap(options.headers), [ADDRESS_HEADER]: address } }, handler);
 
+/** Refuses requests to other hosts: no test may reach the vendor's. */
+const only = (origin) => (dispatch) => (options, handler) => {
+  if (String(options.origin) !== origin) throw new Error(`a request to ${options.origin}`);
+  return dispatch(options, handler);
+};
+
 /**
- * Opens a page with the SDK pointed at the Worker. `token` signs the viewer in; `address` is where the viewer
- * is at home; `sent` has every request that left the page, preflights too.
+ * Opens a page with the SDK pointed at the Worker, or at `base`. `token` signs the viewer in; `address` is
+ * where the viewer is at home; `sent` has every request that the page made, preflights too.
  */
-export function openPage({ token, address = homeAddress() } = {}) {
+export function openPage({ token, address = homeAddress(), base = baseUrl } = {}) {
   const sent = [];
   const record = (dispatch) => (options, handler) => {
     sent.push({
       method: options.method,
+      origin: String(options.origin),
       path: options.path,
       headers: headerMap(options.headers),
     });
@@ -67,14 +74,14 @@ export function openPage({ token, address = homeAddress() } = {}) {
   const { window } = new JSDOM('<!doctype html><title>Player</title>', {
     url: `${PAGE_ORIGIN}/watch`,
     runScripts: 'outside-only',
-    resources: { interceptors: [record, uncompressed, from(address)] },
+    resources: { interceptors: [record, uncompressed, from(address), only(new URL(base).origin)] },
     // Without a console: here a CORS failure is an assertion, not a line on the terminal.
     virtualConsole: new VirtualConsole(),
   });
   window.eval(bundle);
   const sdk = window.InPlayer;
   // The second argument is axios configuration; its baseURL replaces the environment's.
-  sdk.setConfig('production', { baseURL: baseUrl, timeout: TIMEOUT_MS });
+  sdk.setConfig('production', { baseURL: base, timeout: TIMEOUT_MS });
 
   const page = {
     sdk,
@@ -88,7 +95,7 @@ export function openPage({ token, address = homeAddress() } = {}) {
     request(path, { method = 'GET', headers = {}, body } = {}) {
       return new Promise((resolve, reject) => {
         const xhr = new window.XMLHttpRequest();
-        xhr.open(method, `${baseUrl}${path}`);
+        xhr.open(method, `${base}${path}`);
         xhr.timeout = TIMEOUT_MS;
         for (const [name, value] of Object.entries(headers)) xhr.setRequestHeader(name, value);
         xhr.onload = () =>
