@@ -93,6 +93,26 @@ describe('the media origin', () => {
 });
 
 describe('the SDK', () => {
+  test('getSignedMediaToken: the page knows the id of the media alone', async () => {
+    const mediaId = (item) => JSON.parse(item.content).media_id;
+    const jwFilms = items.filter((item) => item.item_type.name === 'jw_asset' && item.is_active);
+    const statuses = await Promise.all(jwFilms.map(({ id }) => ask(`/items/${id}/access`, subscriber.token)));
+    const film = jwFilms.find((_, at) => statuses[at].status === 200);
+    assert.ok(film, 'the subscriber plays no jw_asset');
+    await withPage({ token: subscriber.token }, async (page) => {
+      const token = (id) => outcome(page.sdk.Asset.getSignedMediaToken('config1', id));
+      const signed = assertGranted(await token(mediaId(film)), 'getSignedMediaToken');
+      const { resource, exp } = JSON.parse(Buffer.from(signed.token.split('.')[1], 'base64url').toString());
+      assert.equal(resource, `/v2/media/${mediaId(film)}`);
+      assert.ok(exp > Date.now() / 1000);
+      assertRejected(await token('unknown1'), 404, 'Item not found', 'an unknown media id');
+    });
+    await withPage({ token: stranger.token }, async (page) => {
+      const denied = await outcome(page.sdk.Asset.getSignedMediaToken('config1', mediaId(film)));
+      assertRejected(denied, 402, 'No access', 'a viewer without access');
+    });
+  });
+
   test('getCloudfrontURL: the page gets a URL that the media origin plays', async () => {
     const { body } = await ask(`/items/${subscriber.item_id}/playback`, subscriber.token);
     const url = `${bare(body.sources[0].url)}?quality=high&lang=en`;
