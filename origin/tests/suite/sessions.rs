@@ -28,6 +28,10 @@ fn a_sign_out_ends_its_session_and_no_other() {
     // Every other route refuses the token as well.
     origin.ask("GET", "/items/5101/access").bearer(&bearer(&one)).send().refused(401, "Invalid auth token");
     origin.ask("GET", "/accounts/logout").bearer(&bearer(&one)).send().expect(401);
+    // Players send the old bearer along: public reads and the next sign-in ignore it.
+    origin.ask("GET", "/items/5101").bearer(&bearer(&one)).send().expect(200);
+    let again = by_password(CLIENT, "ada@example.com", PASSWORD);
+    origin.ask("POST", "/accounts/authenticate").bearer(&bearer(&one)).form(&again).send().expect(200);
     refresh(&origin, CLIENT, &later["refresh_token"]).refused(401, "Invalid refresh token");
     refresh(&origin, CLIENT, &other["refresh_token"]).expect(200);
     origin.ask("HEAD", "/accounts/logout").bearer(&bearer(&other)).send().expect(405);
