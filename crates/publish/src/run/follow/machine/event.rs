@@ -221,6 +221,7 @@ pub enum Effect {
 
 /// What the driver does next, and answers with an event.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a follower has one at a time")]
 pub enum Request {
     /// Wait, then [`Event::Woken`].
     Sleep(Duration),

@@ -121,6 +121,7 @@ pub struct Follower {
 }
 
 /// The request that is under way.
+#[expect(clippy::large_enum_variant, reason = "a follower has one at a time")]
 enum Phase {
     /// Between two rounds.
     Resting,

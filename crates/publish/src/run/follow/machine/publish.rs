@@ -38,6 +38,7 @@ pub(super) struct Attempt {
 }
 
 /// What is published.
+#[expect(clippy::large_enum_variant, reason = "a follower has one at a time")]
 enum Goal {
     /// The content, which includes these changes.
     Changes { changes: Changes, asked_at: Duration },
