@@ -2,7 +2,7 @@
 
 use admit::snapshot::{
     head::Head,
-    object::{Digest, ObjectKind, ObjectName},
+    object::{Digest, FORMAT_VERSION, ObjectKind, ObjectName},
 };
 
 use super::{
@@ -233,7 +233,7 @@ fn heads(publisher: &mut Publisher<'_>, published: &Published) {
 
     let wire = publisher.put_head(&Head { as_of: now + 3_600, ..good.clone() });
     publisher.refused(wire, 422, "The head's as_of lies in the future", Some("as_of"));
-    let wire = publisher.put_head(&Head { format: 3, ..good.clone() });
+    let wire = publisher.put_head(&Head { format: FORMAT_VERSION + 1, ..good.clone() });
     publisher.refused(wire, 422, "The head names another format", Some("format"));
     let nine = Digest([9; 32]);
     let (index, directory) = (good.index, good.directory);
