@@ -114,7 +114,8 @@ fn a_database_of_an_earlier_version_is_counted_for_quotas() {
              INSERT INTO changes VALUES (2, 5, '[{\"type\":\"item\"}]', '[]'), (3, 6, '[]', '[]');",
         )
         .unwrap();
-    MIGRATIONS.to_latest(&mut connection).unwrap();
+    // The records are not whole, so later migrations, which read them, are left out.
+    MIGRATIONS.to_version(&mut connection, 7).unwrap();
     // A follower that has read all changes continues; others read the export.
     let feed = |after| changes::after(&connection, after, 9, 9_999).unwrap();
     assert_eq!([feed(1), feed(2)], [changes::Feed::Gone, changes::Feed::Gone]);
