@@ -118,6 +118,15 @@ fn every_persona_and_item_as_at_the_edge() {
                 assert_eq!(persona["expect"]["access"], answer.status, "{name}");
             }
         }
+        for path in [
+            "/items/access/customers",
+            "/items/access/customers?status=active&page=0&size=3",
+            "/items/used-trial-period/5001",
+            "/v3/sites/any/entitlements",
+            "/v1/subscriptions",
+        ] {
+            compare(&mut edge, &origin, path, &token);
+        }
         let answer = compare(&mut edge, &origin, "/license", &token);
         assert_eq!(persona["expect"]["license"], answer.status, "{name}");
     }
@@ -154,6 +163,11 @@ fn everything_public_as_at_the_edge() {
         "/items/x/access",
         "/license",
         "/items/5101/access",
+        "/v3/sites/fernhollow-main/plans",
+        "/v3/sites/5hq2v8mfernhollowweb71c0/plans",
+        "/v3/sites/any/plans",
+        "/v3/sites/any/entitlements",
+        "/items/access/customers",
     ] {
         compare(&mut edge, &origin, path, "");
     }

@@ -230,7 +230,7 @@ pub enum Request {
     /// Read the stored head, to compare it.
     Look,
     /// Name all objects that a head reaches.
-    Reach(Head),
+    Reach(Box<Head>),
     /// Check stored objects.
     Check(Vec<ObjectName>),
     /// Upload those of these objects again that are in memory.

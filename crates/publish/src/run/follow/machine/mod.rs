@@ -137,7 +137,7 @@ enum Phase {
     Asking {
         asked_at: Duration,
     },
-    Publishing(Attempt),
+    Publishing(Box<Attempt>),
     Renewing(Renewal),
     /// The pause before a full publish.
     BeforeWhole,
@@ -210,7 +210,7 @@ impl Follower {
             (Phase::Securing(bad), Event::Lease(hold)) => self.secured(bad, hold, now),
             (Phase::Repairing(bad), Event::Repaired(done)) => self.repaired(bad, &done, now),
             (Phase::Asking { asked_at }, Event::Fed(fed)) => self.fed(fed, asked_at, now),
-            (Phase::Publishing(attempt), event) => self.publishing(attempt, event, now),
+            (Phase::Publishing(attempt), event) => self.publishing(*attempt, event, now),
             (Phase::Renewing(renewal), event) => self.renewing(renewal, event, now),
             (Phase::BeforeWhole, Event::Woken { .. }) => self.begin_whole(),
             (Phase::Whole, Event::Whole(whole)) => self.whole(whole, now),

@@ -41,7 +41,7 @@ pub(super) struct Attempt {
 #[expect(clippy::large_enum_variant, reason = "a follower has one at a time")]
 enum Goal {
     /// The content, which includes these changes.
-    Changes { changes: Changes, asked_at: Duration },
+    Changes { changes: Box<Changes>, asked_at: Duration },
     /// This number of objects that a compaction has written. Later changes stay in the delta.
     Shards { objects: usize },
 }
@@ -64,7 +64,7 @@ enum Stage {
 impl Follower {
     /// Publishes the content, which includes `changes`.
     pub(super) fn publish(&mut self, changes: Changes, asked_at: Duration, now: Moment) -> Request {
-        self.begin(Goal::Changes { changes, asked_at }, now)
+        self.begin(Goal::Changes { changes: Box::new(changes), asked_at }, now)
     }
 
     /// Publishes the shards that a compaction has written.
@@ -284,7 +284,7 @@ impl Follower {
                     self.is_compacting = true;
                     self.effects.push(Effect::BeginCompaction);
                 }
-                self.after_changes(changes, asked_at, now)
+                self.after_changes(*changes, asked_at, now)
             }
             Goal::Shards { objects } => {
                 let objects = HumanCount(objects as u64);
@@ -331,6 +331,6 @@ impl Follower {
     }
 
     fn at(&mut self, attempt: Attempt, stage: Stage, request: Request) -> Request {
-        self.await_as(Phase::Publishing(Attempt { stage, ..attempt }), request)
+        self.await_as(Phase::Publishing(Box::new(Attempt { stage, ..attempt })), request)
     }
 }

@@ -157,7 +157,7 @@ impl Follower {
         }
         if self.watch.names.is_empty() {
             let head = self.published.clone();
-            return self.await_as(Phase::Reaching, Request::Reach(head));
+            return self.await_as(Phase::Reaching, Request::Reach(Box::new(head)));
         }
         self.check(Vec::new)
     }
