@@ -1,4 +1,4 @@
-//! What a viewer holds, for a client's other calls: used trials, purchases, and the plans of JW's access bridge.
+//! A viewer's holdings, for a client's other calls: used trials, purchases, and the plans of JW's access bridge.
 
 use super::{
     LookUps, ReadError,

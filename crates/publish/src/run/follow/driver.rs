@@ -1,4 +1,4 @@
-//! Does for a [`Follower`] what it asks for: I/O, and the content that is published.
+//! Carries out the requests of a [`Follower`]: I/O, and changes of the content in memory.
 
 use std::{process::ExitCode, sync::Arc};
 
@@ -94,7 +94,7 @@ impl<'a> Driver<'a> {
         }
     }
 
-    /// Gives the follower the last event, and does what it says. Returns the exit code that ends it.
+    /// Gives the follower the last event, and carries out its effects and its request. Returns the exit code that ends it.
     ///
     /// # Errors
     /// As [`Self::run`].
@@ -250,7 +250,7 @@ impl<'a> Driver<'a> {
     /// Publishes everything.
     fn whole(&mut self) -> Result<machine::Whole> {
         if let Some(compaction) = self.compaction.take() {
-            // Otherwise two would write at once. What the compaction has written is garbage then.
+            // Otherwise two would write at once. The objects of the compaction are garbage then.
             let _ = compaction.wait(&self.publisher);
         }
         let from = self.settings.from.as_deref().context("--from")?;

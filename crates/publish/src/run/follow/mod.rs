@@ -3,7 +3,7 @@
 //! A follower runs for years. It waits out unusual answers of the origin and of the store, and asks again. Only a
 //! wrong command line, another publisher in its place, and the store's own refusal end a follower.
 //!
-//! `machine` decides: a state machine without I/O, from one event to the next request. `driver` does what it asks for,
+//! `machine` decides: a state machine without I/O, from one event to the next request. `driver` carries out the requests,
 //! and holds the content.
 
 mod driver;

@@ -92,7 +92,7 @@ impl Failure {
     }
 }
 
-/// What the driver found out.
+/// The answer of the driver to a request.
 #[derive(Debug)]
 pub enum Event {
     /// The pause is over.
@@ -202,7 +202,7 @@ pub enum Whole {
     Failed(Failure),
 }
 
-/// What the driver does besides, without an answer.
+/// An action of the driver that has no answer.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Effect {
     /// Prints a line on standard output.
@@ -219,9 +219,8 @@ pub enum Effect {
     TrustNothingOnce,
 }
 
-/// What the driver does next, and answers with an event.
+/// The next action of the driver, which it answers with an event.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "a follower has one at a time")]
 pub enum Request {
     /// Wait, then [`Event::Woken`].
     Sleep(Duration),

@@ -73,7 +73,7 @@ impl Rhythm {
     }
 }
 
-/// The state of a follower: what is published, what is under way, and how often what has failed.
+/// The state of a follower: the published head, the request under way, and counts of failures.
 pub struct Follower {
     rhythm: Rhythm,
     /// The head that the next publish builds on.
@@ -121,7 +121,6 @@ pub struct Follower {
 }
 
 /// The request that is under way.
-#[expect(clippy::large_enum_variant, reason = "a follower has one at a time")]
 enum Phase {
     /// Between two rounds.
     Resting,

@@ -60,7 +60,7 @@ struct World<'a> {
     deltas: BTreeMap<Digest, Vec<u64>>,
     /// The indexes whose shards another publisher has deleted.
     deleted: BTreeSet<Digest>,
-    /// The driver's content: what is in the shards, and beside them.
+    /// The driver's content: the index of the shards, and the changes beside them.
     index: Digest,
     delta: Vec<u64>,
     /// The shards and the delta from which a compaction has begun.
@@ -369,7 +369,7 @@ fn start(world: &mut World<'_>) -> Option<Follower> {
     panic!("nothing is ever published");
 }
 
-/// Lives until the luck has run out and everything is published. Returns how often what was asked for.
+/// Lives until the luck has run out and everything is published. Returns how often each kind of request came.
 fn live(luck: &[u8]) -> BTreeMap<&'static str, usize> {
     let (mut world, mut asked) = (World::new(luck), BTreeMap::new());
     let mut note = |what| *asked.entry(what).or_insert(0) += 1;

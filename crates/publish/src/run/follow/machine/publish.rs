@@ -37,8 +37,7 @@ pub(super) struct Attempt {
     failures: u32,
 }
 
-/// What is published.
-#[expect(clippy::large_enum_variant, reason = "a follower has one at a time")]
+/// The subject of a publish.
 enum Goal {
     /// The content, which includes these changes.
     Changes { changes: Box<Changes>, asked_at: Duration },

@@ -80,7 +80,7 @@ impl Follower {
             }
             (Stage::Finding(failure), Event::Found(head)) => {
                 match head.filter(|head| head.says_the_same(&self.head) && head.as_of >= as_of) {
-                    // The answer was lost. A revocation would be a second later than what was published.
+                    // The answer was lost. A revocation would be a second later than the renewal.
                     Some(head) => self.have_published(head, now),
                     None => {
                         let pause = self.renewal_outage.failed(&failure.text(), None, now.unix_secs);
