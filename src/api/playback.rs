@@ -104,7 +104,7 @@ pub fn media_id(query: &str) -> Option<Cow<'_, str>> {
 }
 
 /// The URL that a client wants signed: everything behind `url=`. The vendor's SDK does not encode it, so that `&` and
-/// `?` belong to the URL. An encoded one ends at the next parameter. `None` if there is none, or its encoding is wrong.
+/// `?` belong to the URL. An encoded one ends at the next parameter. `None` if it is missing, or its encoding is wrong.
 #[must_use]
 pub fn asked_url(query: &str) -> Option<Cow<'_, str>> {
     let text = match query.strip_prefix("url=") {

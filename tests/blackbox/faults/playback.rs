@@ -181,7 +181,7 @@ fn an_answer_is_signed_once_for_its_window() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
 
-    /// For any grant, time and configuration: what is signed ends no later than the grant, and a denial signs nothing.
+    /// For any grant, time and configuration: a signature ends no later than the grant, and a denial signs nothing.
     #[test]
     fn nothing_is_signed_beyond_a_grant(
         expires_in in prop_oneof![Just(None), (-2_000_i64..20_000).prop_map(Some), (0_i64..900_000).prop_map(Some)],
