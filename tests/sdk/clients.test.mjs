@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { before, describe, test } from 'node:test';
 
-import { activeItems, baseUrl, personas, required } from './support/environment.mjs';
+import { activeItems, baseUrl, mediaIdOf, personas, required } from './support/environment.mjs';
 import { METHODS, methodsOf, NOBODY, SUBSCRIBER } from './support/methods.mjs';
 import { CLIENT_ID, newcomer, originUrl, PASSWORD } from './support/origin.mjs';
 import { outcome } from './support/outcome.mjs';
@@ -19,7 +19,7 @@ const isPassedThrough = names('configuration.md', 'PASS_THROUGH');
 const baseOf = (by) => (isPassedThrough || !['passed through', 'your back end'].includes(by) ? baseUrl : originUrl);
 
 const subscriber = personas.find(({ name }) => name === 'subscriber');
-const withExternalId = activeItems.find((item) => item.external_asset_id);
+const signedItem = activeItems.find((item) => item.item_type.name === 'jw_asset' && mediaIdOf(item));
 /** The URL of the subscriber's film, without its signature. */
 let filmUrl;
 
@@ -35,7 +35,7 @@ const newViewer = (base) => ({
   ...newcomer(),
   baseUrl: base,
   passwordToken,
-  external: withExternalId,
+  mediaId: mediaIdOf(signedItem),
   film: { id: subscriber.item_id, url: filmUrl },
 });
 
@@ -86,7 +86,7 @@ function assertUnknown(result, { isFile }) {
 
 before(async () => {
   assert.ok(subscriber, 'ADMIT_PERSONAS: nobody is called subscriber');
-  assert.ok(withExternalId, 'no item of the catalogue has an external id');
+  assert.ok(signedItem, 'no item of the catalogue is signed for JW');
   const headers = { Authorization: `Bearer ${subscriber.token}` };
   const answer = await fetch(`${baseUrl}/items/${subscriber.item_id}/playback`, { headers });
   const { sources } = await answer.json();

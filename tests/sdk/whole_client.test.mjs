@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { activeItems, baseUrl, claims, isPackage, personas } from './support/environment.mjs';
+import { activeItems, baseUrl, claims, isPackage, mediaIdOf, personas } from './support/environment.mjs';
 import { CLIENT_ID, MERCHANT_ID, merchantToken, newcomer, originUrl, PASSWORD } from './support/origin.mjs';
 import { assertGranted, assertRejected, outcome } from './support/outcome.mjs';
 import { plain, withPage } from './support/page.mjs';
@@ -21,7 +21,7 @@ const base = names('configuration.md', 'PASS_THROUGH') ? baseUrl : originUrl;
 
 const paidItem = activeItems.find((item) => item.merchant_id === MERCHANT_ID && item.access_control_type.auth && !isPackage(item));
 const soldItem = activeItems.find((item) => item.merchant_id === MERCHANT_ID && item.fees?.length > 0 && !isPackage(item));
-const signedItem = activeItems.find((item) => item.item_type.name === 'jw_asset' && item.external_asset_id);
+const signedItem = activeItems.find((item) => item.item_type.name === 'jw_asset' && mediaIdOf(item));
 const credentials = ({ email }) => ({ email, password: PASSWORD, clientId: CLIENT_ID, referrer: '' });
 const persona = (name) => personas.find((it) => it.name === name);
 
@@ -180,7 +180,7 @@ describe('an app like ott-web-app', () => {
 
   test('plays signed media: a token for a viewer with access, ending with it, and none for others', async () => {
     const { token } = persona('subscriber');
-    const { external_asset_id: mediaId } = signedItem;
+    const mediaId = mediaIdOf(signedItem);
     await withPage({ token }, async (page) => {
       const { data } = await page.sdk.Asset.getSignedMediaToken(CLIENT_ID, mediaId);
       const { resource, exp } = claims(data.token);

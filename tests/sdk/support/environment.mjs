@@ -92,6 +92,9 @@ export const isPackage = (item) => item.item_type.name === 'package';
 export const activeItems = items.filter((item) => item.is_active);
 export const inactiveItems = items.filter((item) => !item.is_active);
 
+/** The media id that an item's content has at its host, if it names one. */
+export const mediaIdOf = ({ content }) => content && JSON.parse(content).media_id;
+
 /** A valid item id that no item has. */
 export const UNKNOWN_ITEM_ID = 2_000_000_011;
 

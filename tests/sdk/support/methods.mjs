@@ -9,7 +9,8 @@ const ITEM_ID = 5101;
 const FEE_ID = 7013;
 const PACKAGE_ID = 5001;
 const MEDIA_ID = 'aB3dE5fG';
-const SITE_ID = 'Fernhol1';
+/** JW's access bridge calls an app a site. */
+const SITE_ID = 'fernhollow-main';
 const NEW_PASSWORD = 'battery staple';
 const RETURN_URL = 'https://player.example/back';
 
@@ -97,7 +98,7 @@ export const METHODS = {
   'Asset.getAsset': { as: NOBODY, args: () => [ITEM_ID, MERCHANT_UUID] },
   'Asset.getExternalAsset': {
     as: NOBODY,
-    args: ({ external }) => [external.item_type.name, external.external_asset_id, MERCHANT_UUID],
+    args: ({ mediaId }) => ['jw_asset', mediaId, MERCHANT_UUID],
   },
   'Asset.getPackage': { as: NOBODY, args: () => [PACKAGE_ID] },
   'Asset.getAssetsInPackage': { as: NOBODY, args: () => [PACKAGE_ID] },
@@ -121,7 +122,7 @@ export const METHODS = {
   },
   'Asset.getCloudfrontURL': { as: SUBSCRIBER, args: ({ film }) => [film.id, film.url] },
   'Asset.getDonationOptions': { args: () => [ITEM_ID] },
-  'Asset.getSignedMediaToken': { as: SUBSCRIBER, args: ({ external }) => [CLIENT_ID, external.external_asset_id] },
+  'Asset.getSignedMediaToken': { as: SUBSCRIBER, args: ({ mediaId }) => [CLIENT_ID, mediaId] },
   'Asset.getSiteEntitlements': { as: SUBSCRIBER, args: () => [SITE_ID] },
 
   'Payment.getPaymentMethods': { args: () => [] },
