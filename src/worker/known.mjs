@@ -1,5 +1,5 @@
 // Known viewers: the texts of which bodies of granted checks are joined, and the last answers to each viewer.
-// `grant` and `repeat` in hot.rs decide what is granted, and whether an answer may be given again (docs/adr/0046).
+// `App::grant` and `App::repeat` (src/app/known.rs) decide what is granted and may be given again (docs/adr/0046).
 
 /** Bytes of an object and of its place in a map, beside its texts. */
 const OVERHEAD = 300;
