@@ -92,6 +92,7 @@ impl Follower {
     }
 
     fn begin(&mut self, goal: Goal, now: Moment) -> Request {
+        self.forget_attempt();
         let attempt = Attempt {
             goal,
             stage: Stage::Pausing,
@@ -198,14 +199,10 @@ impl Follower {
 
     /// The request that publishes `head`.
     pub(super) fn publication(&mut self, head: Head) -> Request {
-        if let Some(before) =
-            self.attempted.replace(head.clone()).filter(|before| !before.says_the_same(&head))
-        {
-            if self.sent.len() == SENT_MAX {
-                self.sent.remove(0);
-            }
-            self.sent.push(before);
+        if self.attempted.as_ref().is_some_and(|before| !before.says_the_same(&head)) {
+            self.forget_attempt();
         }
+        self.attempted = Some(head.clone());
         let (follows, is_base) = (self.published.clone(), self.is_base_due);
         Request::Put(Box::new(Publication { head, follows, is_base }))
     }
@@ -296,6 +293,7 @@ impl Follower {
     /// Continues from the shards that a compaction has written. Until a head names them, nothing else may be
     /// published.
     fn have_compacted(&mut self, shards: &Shards) {
+        self.forget_attempt();
         let Shards { index, customers, items, delta_bytes, .. } = *shards;
         let head = &mut self.head;
         head.index = index;
@@ -303,6 +301,15 @@ impl Follower {
         head.items = head.items.saturating_add_signed(items);
         self.delta_bytes = delta_bytes;
         self.is_base_due = true;
+    }
+
+    /// Remembers the last head that was sent as an earlier one: it does not have all of the content, or leads to other
+    /// shards. If it is found, it is not the success of the publish under way.
+    fn forget_attempt(&mut self) {
+        if self.sent.len() == SENT_MAX {
+            self.sent.remove(0);
+        }
+        self.sent.extend(self.attempted.take());
     }
 
     /// Notes that edges serve `head` now.
