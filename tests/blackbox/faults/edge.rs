@@ -29,8 +29,8 @@ pub const START: i64 = 1_800_000_000;
 /// The customer of every business here.
 pub const CUSTOMER: &str = "alice";
 
-/// The content of every item, which playback signs.
-pub const CONTENT: &str = r#"{"media_id":"m1","url":"https://media.example.com/films/1/main.m3u8"}"#;
+/// The content of every item, which playback signs. It names no media id, so that the snapshot has no external ids.
+pub const CONTENT: &str = r#"{"film":"m1","url":"https://media.example.com/films/1/main.m3u8"}"#;
 
 pub const JWKS_URL: &str = "https://i.example/jwks";
 

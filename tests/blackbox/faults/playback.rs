@@ -27,7 +27,7 @@ pub fn entries(merchant: i64, more: &Value) -> String {
         entry
     };
     let hmac = entry("hmac_url", &json!({"hosts": ["media.example.com"]}));
-    json!([hmac, entry("jw", &json!({}))]).to_string()
+    json!([hmac, entry("jw", &json!({"media": "film"}))]).to_string()
 }
 
 fn pair() -> Pair {

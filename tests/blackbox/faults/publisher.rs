@@ -40,7 +40,7 @@ fn shard(content: &str) -> Vec<u8> {
 fn a_bad_object_anywhere_in_a_pack_stores_nothing() {
     let good: Vec<_> = (0..5).map(|number| shard(&number.to_string())).collect();
     for position in 0..5 {
-        for bad in [&b""[..], b"ADMS\x01\0\0", b"ADMS\x03\0\0\0", b"ADMX\x01\0\0\0", b"{\"holder\":1}"] {
+        for bad in [&b""[..], b"ADMS\x01\0\0", b"ADMS\x04\0\0\0", b"ADMX\x01\0\0\0", b"{\"holder\":1}"] {
             let edge = Edge::started();
             let mut objects = good.clone();
             objects[position] = bad.to_vec();
