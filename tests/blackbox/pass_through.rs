@@ -92,7 +92,7 @@ pub fn run(subject: &dyn Subject, origin: &Origin) -> usize {
 
 fn methods(run: &mut Run<'_>) {
     for method in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] {
-        let target = "/payments/a:b/c~d,e;f=1?x=%2F..&y=a+b%20c&z";
+        let target = "/payments/a:b/c~d,e;f=1?x=%2F..&y=a+b%20c&z=(!)*|[1]";
         let wire = Wire::new(method, target)
             .header("Accept", "application/pdf")
             .header("Accept-Language", "sv")

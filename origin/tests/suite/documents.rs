@@ -99,7 +99,8 @@ fn prefixes_for_pass_through_cover_the_routes_of_clients() {
         })
         .collect();
     assert_eq!(covering.len(), prefixes.split(',').count(), "every prefix is used");
-    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/configuration.md")).unwrap();
+    let page =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/configuration.md")).unwrap();
     assert!(page.contains(&format!("`{prefixes}`")));
 }
 
