@@ -9,10 +9,10 @@ use std::ops::RangeInclusive;
 use admit_playback::{Playback, PlaybackError};
 
 use crate::{
-    api::{cors::Cors, media_type::is_token},
+    api::{cors::Cors, media_type::is_token, pass_through::PassThrough},
     limits::{
         CONFIRM_DENIED_MS, CONFIRM_GRANTED_SECS, CONFIRM_TIMEOUT_MS, CONFIRMS_PER_SEC, HEAD_TEXT_MAX_BYTES,
-        SNAPSHOT_MAX_AGE_LEAST_SECS, UPSTREAM_TIMEOUT_MS,
+        PASS_THROUGH_TIMEOUT_MS, SNAPSHOT_MAX_AGE_LEAST_SECS, UPSTREAM_TIMEOUT_MS,
     },
     snapshot::head::{HeadRules, is_audience},
     token::{self, IssuerConfig, KeysConfig, check_url, parse_issuers},
@@ -49,6 +49,9 @@ pub struct Config {
     pub upstream: Option<UpstreamConfig>,
 }
 
+/// Stands for the prefixes of an edge without an origin.
+static NOTHING_PASSES: PassThrough = PassThrough::NONE;
+
 /// The origin behind this edge, and the time limits for requests to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UpstreamConfig {
@@ -67,6 +70,10 @@ pub struct UpstreamConfig {
     pub granted_secs: u64,
     /// `CONFIRMS_PER_SEC`: how many denials an isolate has confirmed in a second. 0 turns confirmations off.
     pub confirms_per_sec: u64,
+    /// `PASS_THROUGH`: the prefixes of paths that the origin gets as they are.
+    pub pass_through: PassThrough,
+    /// `PASS_THROUGH_TIMEOUT_MS`: time limit for a request that is passed through, in milliseconds.
+    pub pass_through_timeout_ms: u64,
 }
 
 /// Which checks are logged with the reason for their outcome.
@@ -165,6 +172,12 @@ impl Config {
             upstream: UpstreamConfig::parse(binding)?,
         })
     }
+
+    /// The prefixes of paths that the origin gets as they are.
+    #[must_use]
+    pub fn pass_through(&self) -> &PassThrough {
+        self.upstream.as_ref().map_or(&NOTHING_PASSES, |upstream| &upstream.pass_through)
+    }
 }
 
 impl UpstreamConfig {
@@ -188,8 +201,20 @@ impl UpstreamConfig {
             denied_ms: number("CONFIRM_DENIED_MS", CONFIRM_DENIED_MS, 0..=60_000)?,
             granted_secs: number("CONFIRM_GRANTED_SECS", CONFIRM_GRANTED_SECS, 0..=120)?,
             confirms_per_sec: number("CONFIRMS_PER_SEC", CONFIRMS_PER_SEC.into(), 0..=10_000)?,
+            pass_through: pass_through(binding)?,
+            pass_through_timeout_ms: number(
+                "PASS_THROUGH_TIMEOUT_MS",
+                PASS_THROUGH_TIMEOUT_MS,
+                100..=60_000,
+            )?,
         };
-        let Some(url) = binding("ORIGIN_URL") else { return Ok(None) };
+        let Some(url) = binding("ORIGIN_URL") else {
+            if numbers.pass_through == PassThrough::default() {
+                return Ok(None);
+            }
+            let problem = "needs ORIGIN_URL: without an origin there is nowhere to pass requests on to";
+            return Err(ConfigError::new("PASS_THROUGH", problem));
+        };
         check_url(&url).map_err(|problem| ConfigError::new("ORIGIN_URL", problem))?;
         if url.contains('?') {
             return Err(ConfigError::new(
@@ -221,6 +246,11 @@ fn playback(
         return Err(ConfigError::new("PLAYBACK", problem));
     }
     Ok(playback)
+}
+
+fn pass_through(binding: &dyn Fn(&str) -> Option<String>) -> Result<PassThrough, ConfigError> {
+    let Some(text) = binding("PASS_THROUGH") else { return Ok(PassThrough::default()) };
+    PassThrough::parse(&text).map_err(|problem| ConfigError::new("PASS_THROUGH", problem))
 }
 
 fn audience(binding: &dyn Fn(&str) -> Option<String>) -> Result<Option<String>, ConfigError> {
@@ -376,6 +406,12 @@ mod tests {
             ("CONFIRM_DENIED_MS", "-1"),
             ("CONFIRM_GRANTED_SECS", "a minute"),
             ("CONFIRMS_PER_SEC", ""),
+            ("PASS_THROUGH", ""),
+            ("PASS_THROUGH", "accounts"),
+            ("PASS_THROUGH", "/items"),
+            // There is no origin.
+            ("PASS_THROUGH", "/accounts"),
+            ("PASS_THROUGH_TIMEOUT_MS", "60001"),
             ("SNAPSHOT_AUDIENCE", ""),
             ("SNAPSHOT_AUDIENCE", "my store"),
             ("SNAPSHOT_MIN_SEQ", "-1"),

@@ -192,6 +192,29 @@ pub const WRITE_HELD_MAX_BYTES: usize = 16 * 1024;
 /// Longest answer of the origin: as long as one of the edge. A longer one is an error page.
 pub const UPSTREAM_ANSWER_MAX_BYTES: usize = ANSWER_MAX_BYTES;
 
+/// Number of prefixes of `PASS_THROUGH`: each request that the edge cannot answer is compared with all of them.
+pub const PASS_THROUGH_PREFIXES_MAX: usize = 64;
+
+/// Longest body of a request that is passed through: a form, or a picture of a profile.
+pub const PASS_THROUGH_MAX_BYTES: usize = 1024 * 1024;
+
+/// Longest answer to a request that is passed through: a receipt as PDF. It is read before it is sent, so that a longer
+/// one is refused and not cut off.
+pub const PASS_THROUGH_ANSWER_MAX_BYTES: usize = 1024 * 1024;
+
+/// Number of requests that an isolate passes through at the same time. Each may hold 1 MiB each way, 64 MiB in all: half
+/// of the isolate's memory. Further ones are answered 503.
+pub const PASS_THROUGH_AT_ONCE: usize = 32;
+
+/// Number of them for one prefix: a part of the origin that hangs leaves places to the others.
+pub const PASS_THROUGH_PER_PREFIX: usize = 24;
+
+/// Number of them for one customer, merchant or address: browsers open six connections, and a household has several.
+pub const PASS_THROUGH_PER_PARTY: usize = 12;
+
+/// Default time limit for a request that is passed through. As that of a write, for the same reasons.
+pub const PASS_THROUGH_TIMEOUT_MS: u64 = UPSTREAM_TIMEOUT_MS;
+
 /// Default time limit for a write at the origin. A person waits for it, and a payment provider behind it may
 /// take seconds; clients give up after 10 to 60 s.
 pub const UPSTREAM_TIMEOUT_MS: u64 = 10_000;

@@ -128,6 +128,8 @@ pub struct UpstreamRequest<'a> {
     pub timeout_ms: u64,
     /// Longest body of an answer.
     pub limit_bytes: usize,
+    /// The headers that are read of the answer. Others come no further.
+    pub answer_headers: &'static [&'static str],
 }
 
 /// The body of a request to the origin.
@@ -141,8 +143,8 @@ pub enum UpstreamBody<'a, S> {
     Stream(S),
 }
 
-/// The headers that are read of an upstream's answer. Others come no further: no cookies, no addresses of the
-/// origin's own, nothing of its connection.
+/// The headers that are read of an upstream's answer to a read or a write: no cookies, no addresses of the origin's own,
+/// nothing of its connection.
 pub const ANSWER_HEADERS: [&str; 7] = [
     "content-type",
     "content-encoding",
@@ -158,7 +160,7 @@ pub const ANSWER_HEADERS: [&str; 7] = [
 pub struct UpstreamAnswer {
     /// The HTTP status.
     pub status: u16,
-    /// Those of [`ANSWER_HEADERS`] that it has.
+    /// Those of [`UpstreamRequest::answer_headers`] that it has.
     pub headers: Vec<(&'static str, String)>,
     /// The whole body.
     pub body: Vec<u8>,
@@ -202,12 +204,20 @@ pub enum Limit {
     AnonymousRead,
     /// Reads with `Entitlement-Min-Seq` that go to the origin although the snapshot has an answer.
     InsistingRead,
+    /// Requests that are passed through to the origin, with or without a token.
+    PassThrough,
 }
 
 impl Limit {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::SignIn, Self::Refresh, Self::Write, Self::AnonymousRead, Self::InsistingRead];
+    pub const ALL: [Self; 6] = [
+        Self::SignIn,
+        Self::Refresh,
+        Self::Write,
+        Self::AnonymousRead,
+        Self::InsistingRead,
+        Self::PassThrough,
+    ];
 
     /// The name of the binding that counts for it.
     #[must_use]
@@ -218,6 +228,7 @@ impl Limit {
             Self::Write => "LIMIT_WRITES",
             Self::AnonymousRead => "LIMIT_READS",
             Self::InsistingRead => "LIMIT_INSISTING",
+            Self::PassThrough => "LIMIT_PASS_THROUGH",
         }
     }
 }

@@ -3,9 +3,7 @@
 
 use std::borrow::Cow;
 
-use serde_json::Value;
-
-use super::{media_type::is_token, page_origin::PageOrigin};
+use super::{list, media_type::is_token, page_origin::PageOrigin};
 use crate::limits::PREFLIGHT_HEADERS_MAX_BYTES;
 
 /// The `CORS_ORIGINS` variable.
@@ -35,25 +33,10 @@ impl Cors {
         if text == "*" {
             return Ok(Self::Any);
         }
-        let array = if text.starts_with('[') {
-            let array = serde_json::from_slice::<Value>(text.as_bytes());
-            array.map_err(|error| format!("expected a list of origins: {error}"))?
-        } else {
-            Value::Null
-        };
-        let list: Vec<&str> = match &array {
-            Value::Array(values) => values
-                .iter()
-                .map(|value| value.as_str().ok_or("expected a list of origins in quotes"))
-                .collect::<Result<_, _>>()?,
-            _ => text
-                .split(|c: char| matches!(c, ',' | ';') || c.is_whitespace())
-                .filter(|part| !part.is_empty())
-                .collect(),
-        };
+        let list = list::parts(text, "origins")?;
         let mut origins = Vec::with_capacity(list.len());
         for value in list {
-            let origin = PageOrigin::parse(value.trim()).map_err(|error| format!("{value:?} {error}"))?;
+            let origin = PageOrigin::parse(&value).map_err(|error| format!("{value:?} {error}"))?;
             if !origins.contains(&origin) {
                 origins.push(origin);
             }

@@ -27,7 +27,7 @@ pub struct Request<'a> {
     /// The header `Entitlement-Min-Seq`: how many of the origin's changes the answer must reflect. 0 if the request does
     /// not have it.
     pub min_seq: u64,
-    /// Further headers of a request that is not a read: its [`PASSED_HEADERS`](super::write::PASSED_HEADERS) and
+    /// Further headers of a request that is not a read, or that is passed through: its [`PASSED_HEADERS`](super::write::PASSED_HEADERS) and
     /// [`INSPECTED_HEADERS`](super::write::INSPECTED_HEADERS).
     pub passed: &'a [(&'static str, String)],
 }
@@ -111,6 +111,8 @@ pub enum Body {
     Json(String),
     /// An object of the snapshot.
     Bytes(Vec<u8>),
+    /// What the origin sent through the edge. Its type is among the headers.
+    Passed(Vec<u8>),
     /// The grant of a playback question. Before the answer is sent, what is signed for it takes this place.
     Unsigned(Box<Playable>),
 }
@@ -122,7 +124,7 @@ impl Body {
         match self {
             Self::Empty | Self::Unsigned(_) => &[],
             Self::Json(text) => text.as_bytes(),
-            Self::Bytes(bytes) => bytes,
+            Self::Bytes(bytes) | Self::Passed(bytes) => bytes,
         }
     }
 
@@ -130,7 +132,7 @@ impl Body {
     #[must_use]
     pub const fn content_type(&self) -> Option<&'static str> {
         match self {
-            Self::Empty | Self::Unsigned(_) => None,
+            Self::Empty | Self::Passed(_) | Self::Unsigned(_) => None,
             Self::Json(_) => Some("application/json"),
             Self::Bytes(_) => Some("application/octet-stream"),
         }

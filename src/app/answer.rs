@@ -8,11 +8,11 @@ use super::{
     Event, Permission, ServiceReason, Tokens, Unverified,
     library::{HeadState, Library},
     missing::Missing,
-    plan::{Plan, PlaybackPlan, PublishPlan, ReadPlan, WritePlan},
+    plan::{PassThroughPlan, Plan, PlaybackPlan, PublishPlan, ReadPlan, WritePlan},
     publish::Transfer,
     read::{Read, ReadError, Source},
     seconds, unavailable,
-    upstream::{Party, UpstreamQuestion, UpstreamTraffic, Write, number_of},
+    upstream::{Party, Passage, UpstreamQuestion, UpstreamTraffic, Write, number_of},
 };
 use crate::{
     api::{
@@ -34,6 +34,8 @@ pub(super) enum Next {
     Confirm(Box<UpstreamQuestion>),
     /// The upstream gets the write, with the token of its sender if it needs one.
     Forward(Write, Option<Rc<VerifiedToken>>),
+    /// The upstream gets the request as it is, with the token of its sender if there is one.
+    PassThrough(Passage, Option<Rc<VerifiedToken>>),
     /// The publish API is used by the owner of the token.
     Publish(Transfer, Rc<VerifiedToken>),
 }
@@ -84,6 +86,7 @@ impl<P: Platform> Attempt<'_, P> {
         let next = match plan {
             Plan::Read(plan) => self.read(plan),
             Plan::Write(plan) => self.write(plan),
+            Plan::PassThrough(plan) => self.pass_through(*plan),
             Plan::Publish(plan) => self.publish(*plan),
         };
         match next {
@@ -125,23 +128,44 @@ impl<P: Platform> Attempt<'_, P> {
     /// The token and the role of a write, before the upstream gets it.
     fn write(&self, plan: &WritePlan) -> Attempted<Next, P> {
         let WritePlan { permission, has_body, may_refresh, effect, numbers } = *plan;
-        let (mut token, mut merchant_id) = (None, None);
-        let mut party = Party::at(Network::of(self.request.ip_address));
-        if let Some(permission) = permission {
-            let verified = self.token()?;
-            permission.check(&verified, &self.config.issuers)?;
-            self.denylist_is_read()?;
-            self.check_uuid(&verified.principal)?;
-            let principal = &verified.principal;
-            merchant_id = principal.merchant_id;
-            let who = merchant_id.map_or_else(|| number_of(principal.customer_key), i64::cast_unsigned);
-            party = Party::of(who, None);
-            token = Some(verified);
-        }
+        let token = permission.map(|permission| self.sender(permission)).transpose()?;
+        let merchant_id = token.as_ref().and_then(|token| token.principal.merchant_id);
+        let who = |token: &Rc<VerifiedToken>| {
+            merchant_id.map_or_else(|| number_of(token.principal.customer_key), i64::cast_unsigned)
+        };
+        let party = match &token {
+            Some(token) => Party::of(who(token), None),
+            None => Party::at(Network::of(self.request.ip_address)),
+        };
         numbers?;
         let is_signed = permission.is_some();
         let write = Write { is_signed, has_body, may_refresh, merchant_id, party, effect };
         Ok(Next::Forward(write, token))
+    }
+
+    /// The token of a request that the upstream gets as it is, if it has one: a sign-up has none, and a guess of the
+    /// viewer's rights is the upstream's. Each prefix is for the circuits what an item is for checks.
+    fn pass_through(&self, plan: PassThroughPlan) -> Attempted<Next, P> {
+        let PassThroughPlan { prefix, is_read } = plan;
+        let what = i64::try_from(prefix).ok();
+        let (token, party) = if self.request.authorization.is_empty() {
+            (None, Party { what, ..Party::at(Network::of(self.request.ip_address)) })
+        } else {
+            let token = self.sender(Permission::PassThrough)?;
+            let who = number_of(token.principal.customer_key);
+            (Some(token), Party::of(who, what))
+        };
+        let is_signed = token.is_some();
+        Ok(Next::PassThrough(Passage { is_signed, has_body: !is_read, party }, token))
+    }
+
+    /// The verified token of a request that the upstream gets: it may, and is not revoked.
+    fn sender(&self, permission: Permission) -> Attempted<Rc<VerifiedToken>, P> {
+        let token = self.token()?;
+        permission.check(&token, &self.config.issuers)?;
+        self.denylist_is_read()?;
+        self.check_uuid(&token.principal)?;
+        Ok(token)
     }
 
     fn publish(&self, plan: PublishPlan) -> Attempted<Next, P> {

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{
     event::{Event, Line},
     finish,
-    plan::{Plan, PublishPlan},
+    plan::{PassThroughPlan, Plan, PublishPlan},
     publish::Transfer,
     tokens::claim,
 };
@@ -24,7 +24,7 @@ use crate::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Change {
     pub action: &'static str,
-    /// The key of the snapshot; nothing for a write that is passed on, which the path names.
+    /// The key of the snapshot; nothing for what the upstream gets, which the path names.
     pub key: Option<String>,
 }
 
@@ -32,7 +32,8 @@ impl Change {
     /// The change that a plan is about, if it is about one.
     pub fn of(plan: &Plan) -> Option<Self> {
         let (action, key) = match plan {
-            Plan::Read(_) => return None,
+            Plan::Read(_) | Plan::PassThrough(PassThroughPlan { is_read: true, .. }) => return None,
+            Plan::PassThrough(_) => ("pass_through", None),
             Plan::Write(write) => (if write.permission.is_some() { "write" } else { SIGN_IN }, None),
             Plan::Publish(PublishPlan { transfer, .. }) => match *transfer {
                 Transfer::Store(key) => (stored_action(key, false), Some(key.to_string())),

@@ -13,7 +13,8 @@
 //! App ──► answer: token, role, version ──► Next::Reply
 //!  │            ├──► Missing ──► missing: loaded, and tried again
 //!  │            ├──► Next::Confirm ─┐
-//!  │            ├──► Next::Forward ─┴──► upstream: confirmations, writes, circuits
+//!  │            ├──► Next::Forward ─┤
+//!  │            ├──► Next::PassThrough ─┴──► upstream: confirmations, writes, pass-through, circuits
 //!  │            └──► Next::Publish ────► publish: heads, objects, the lease
 //!  ├──► tokens: verified tokens, issuers' keys and their fetches
 //!  ├──► library: head, versions, objects
@@ -134,9 +135,15 @@ impl<P: Platform> App<P> {
     pub fn answer(&self, request: &Request<'_>) -> Answered<P::Verifier> {
         let server = Server::edge(self.config.upstream.is_some());
         if request.method == "OPTIONS" {
-            return Answered::Now(self.complete(request, plan::preflight(request, server), None));
+            return Answered::Now(self.complete(
+                request,
+                plan::preflight(request, server, self.config.pass_through()),
+                None,
+            ));
         }
-        let plan = match Plan::of(request, server) {
+        let plan = Plan::of(request, server)
+            .or_else(|error| Plan::passed_through(request, self.config.pass_through()).unwrap_or(Err(error)));
+        let plan = match plan {
             Ok(plan) => plan,
             Err(error) => return Answered::Now(self.complete(request, error.into(), None)),
         };
@@ -168,23 +175,25 @@ impl<P: Platform> App<P> {
         // Before anything is sent: the upstream's log and this one name the request alike.
         let id = self.completion.request_id(self.platform.entropy());
         let Pending { plan, next } = pending;
-        let (transferred, begun) = self.carry_out(request, &id, &plan, next, body).await;
+        let logged = self.config.pass_through().logged(request);
+        let (transferred, begun) = self.carry_out(request, &logged, &id, &plan, next, body).await;
         let Transferred { reply, seq } = transferred;
         let dur_ms = self.platform.now_ms().saturating_sub(start_ms);
         let timing = Timing::Loaded { dur_ms };
         let reply = self.signing.answer(reply, request, &self.platform);
-        let reply = self.completion.finish(request, reply, id.clone(), timing, self.platform.log());
+        let reply = self.completion.finish(&logged, reply, id.clone(), timing, self.platform.log());
         match begun {
             Some(begun) => begun.end(&reply, seq),
-            None => self.audit_refusal(request, &reply, &plan),
+            None => self.audit_refusal(&logged, &reply, &plan),
         }
         reply
     }
 
-    /// The answer, and the change that was tried, if the request asks for one.
+    /// The answer, and the change that was tried, if the request asks for one. `logged` is the request as logs show it.
     async fn carry_out<'a>(
         &'a self,
         request: &'a Request<'a>,
+        logged: &'a Request<'a>,
         id: &'a str,
         plan: &Plan,
         start: Result<Start, Missing<P::Verifier>>,
@@ -192,7 +201,7 @@ impl<P: Platform> App<P> {
     ) -> (Transferred, Option<Begun<'a>>) {
         let begin = |token: Option<&VerifiedToken>| {
             let actor = Actor::of(token, &self.config.issuers, request.authorization);
-            Some(Begun::new(Change::of(plan)?, actor, request, id, self.platform.log()))
+            Some(Begun::new(Change::of(plan)?, actor, logged, id, self.platform.log()))
         };
         let mut patience = Patience::new(self.platform.now_ms());
         let next = match start {
@@ -222,6 +231,16 @@ impl<P: Platform> App<P> {
                     let reply = match self.exchange(request, id) {
                         Some(exchange) => {
                             exchange.forward(write, body).await.unwrap_or_else(|refusal| refusal)
+                        }
+                        None => ApiError::Internal.into(),
+                    };
+                    return (reply.into(), begun);
+                }
+                Ok(Next::PassThrough(passage, token)) => {
+                    let begun = begin(token.as_deref());
+                    let reply = match self.exchange(request, id) {
+                        Some(exchange) => {
+                            exchange.pass(passage, body).await.unwrap_or_else(|refusal| refusal)
                         }
                         None => ApiError::Internal.into(),
                     };
@@ -338,9 +357,10 @@ impl<P: Platform> App<P> {
     fn complete(&self, request: &Request<'_>, reply: Reply, plan: Option<&Plan>) -> Reply {
         let id = self.completion.request_id(self.platform.entropy());
         let reply = self.signing.answer(reply, request, &self.platform);
-        let reply = self.completion.finish(request, reply, id, Timing::Memory, self.platform.log());
+        let logged = self.config.pass_through().logged(request);
+        let reply = self.completion.finish(&logged, reply, id, Timing::Memory, self.platform.log());
         if let Some(plan) = plan {
-            self.audit_refusal(request, &reply, plan);
+            self.audit_refusal(&logged, &reply, plan);
         }
         reply
     }

@@ -29,6 +29,14 @@ pub(super) enum Start {
     Next(Next),
 }
 
+impl<V: SignatureVerifier> Pending<V> {
+    /// Whether the upstream gets the request as it is, whatever its method. Such a request needs the headers of
+    /// [`Request::passed`](crate::api::reply::Request::passed), and goes on when its client has gone.
+    pub const fn passes_through(&self) -> bool {
+        matches!(self.plan, Plan::PassThrough(_))
+    }
+}
+
 impl<V: SignatureVerifier> fmt::Debug for Pending<V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pending").field("plan", &self.plan).finish_non_exhaustive()

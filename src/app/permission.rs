@@ -15,6 +15,8 @@ pub enum Permission {
     View,
     /// A merchant writes.
     Write,
+    /// A viewer or a merchant sends something that is passed through. What they may do there, the origin knows alone.
+    PassThrough,
     /// The snapshot is read or changed: one of these scopes.
     Snapshot(&'static [Scope]),
     /// The origin's export and change feed are read, which hold every merchant's data.
@@ -36,7 +38,7 @@ impl Permission {
 
     const fn capability(self) -> Capability {
         match self {
-            Self::View => Capability::View,
+            Self::View | Self::PassThrough => Capability::View,
             Self::Write => Capability::Write,
             Self::Snapshot(_) => Capability::Publish,
             Self::Feed => Capability::Feed,
@@ -61,6 +63,7 @@ impl Permission {
         match self {
             Self::View => principal.may.has(Capability::View),
             Self::Write => principal.roles.merchant,
+            Self::PassThrough => principal.may.has(Capability::View) || principal.may.has(Capability::Write),
             Self::Snapshot(scopes) => principal.scopes.has_any(scopes),
             // A merchant's token is the merchant's, whatever scope it was given.
             Self::Feed => principal.scopes.has(Scope::FeedRead) && !principal.roles.merchant,
@@ -73,6 +76,7 @@ impl Permission {
         match self {
             Self::View => "may_not_view",
             Self::Write => "not_a_merchant",
+            Self::PassThrough => "may_not_pass_through",
             Self::Snapshot([Scope::SnapshotRead]) => "may_not_read_snapshot",
             Self::Snapshot([Scope::SnapshotCollect]) => "may_not_collect",
             Self::Snapshot(_) => "may_not_publish",
@@ -88,7 +92,7 @@ impl Permission {
         let name = &issuer.issuer;
         match self {
             // Every token of an issuer that may does.
-            Self::View => String::new(),
+            Self::View | Self::PassThrough => String::new(),
             Self::Write if !principal.may_act_as_merchant() => {
                 format!("claim mid: one of the merchants of issuer {name:?} is expected")
             }

@@ -13,8 +13,9 @@ use super::{
 };
 use crate::{
     api::{
-        contract::{Effect, Id, Input, Kind, Route, Server},
+        contract::{Effect, Id, Input, Kind, Methods, Route, Server},
         error::ApiError,
+        pass_through::{self, PassThrough},
         playback::{self, PlaybackForm},
         query,
         reply::{Reply, Request},
@@ -30,6 +31,8 @@ pub(super) enum Plan {
     Read(ReadPlan),
     /// A write or a sign-in, which the upstream gets.
     Write(WritePlan),
+    /// A request that the edge cannot answer, and that the upstream gets as it is.
+    PassThrough(PassThroughPlan),
     /// A request of the publish API.
     Publish(PublishPlan),
 }
@@ -74,6 +77,15 @@ pub(super) struct WritePlan {
     pub numbers: Result<(), ApiError>,
 }
 
+/// A request that is passed through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct PassThroughPlan {
+    /// The position of the prefix that covers its path.
+    pub prefix: usize,
+    /// Whether its method says that it changes nothing: `GET` or `HEAD`. The upstream may see that in another way.
+    pub is_read: bool,
+}
+
 /// A request of the publish API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct PublishPlan {
@@ -114,6 +126,21 @@ impl Plan {
             }),
             Kind::SignInPage | Kind::Discovery | Kind::Feed => return Err(ApiError::RouteNotFound),
         })
+    }
+
+    /// The plan of a request that [`of`](Self::of) has none for, if a prefix covers its path.
+    ///
+    /// # Errors
+    /// The method does not pass.
+    pub fn passed_through(request: &Request<'_>, prefixes: &PassThrough) -> Option<Result<Self, ApiError>> {
+        let prefix = prefixes.admits(request.path)?;
+        let method = Methods::named(request.method);
+        if !pass_through::METHODS.intersects(method) {
+            let allowed = pass_through::METHODS.and(Methods::OPTIONS);
+            return Some(Err(ApiError::MethodNotAllowed(allowed)));
+        }
+        let is_read = Methods::READ.intersects(method);
+        Some(Ok(Self::PassThrough(PassThroughPlan { prefix, is_read })))
     }
 
     /// Whether it is a read that any client may send without a token, and so is counted by address.
@@ -223,10 +250,14 @@ fn merchant_uuid(query: &str) -> Result<Option<Uuid>, ApiError> {
 
 /// The answer to `OPTIONS`. A preflight carries no token, and the page that sends it must learn of a 404 as well: every
 /// path has one.
-pub(super) fn preflight(request: &Request<'_>, server: Server) -> Reply {
+pub(super) fn preflight(request: &Request<'_>, server: Server, prefixes: &PassThrough) -> Reply {
     let mut reply = finish::preflight(request);
-    if let Some(route) = server.route(request.path) {
-        reply.headers.push(("allow", Cow::Owned(route.methods(server).to_string())));
+    let mut methods = server.route(request.path).map_or(Methods::NONE, |route| route.methods(server));
+    if prefixes.admits(request.path).is_some() {
+        methods = methods.and(pass_through::METHODS).and(Methods::OPTIONS);
+    }
+    if !methods.is_empty() {
+        reply.headers.push(("allow", Cow::Owned(methods.to_string())));
     }
     reply
 }

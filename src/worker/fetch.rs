@@ -13,8 +13,8 @@ use super::{
 use crate::{
     limits::JWKS_FETCH_TIMEOUT_MS,
     ports::{
-        ANSWER_HEADERS, IssuerKeys, IssuerKeysError, KeyAnswer, Upstream, UpstreamAnswer, UpstreamBody,
-        UpstreamError, UpstreamRequest,
+        IssuerKeys, IssuerKeysError, KeyAnswer, Upstream, UpstreamAnswer, UpstreamBody, UpstreamError,
+        UpstreamRequest,
     },
 };
 
@@ -83,7 +83,7 @@ impl Upstream for UpstreamFetch {
             UpstreamBody::Stream(stream) => init.set_body(&stream),
         }
         let (url, limit_bytes) = (request.url.to_owned(), request.limit_bytes);
-        answer_of(url, init, &ANSWER_HEADERS, limit_bytes, request.timeout_ms).await
+        answer_of(url, init, request.answer_headers, limit_bytes, request.timeout_ms).await
     }
 }
 

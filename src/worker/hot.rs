@@ -67,7 +67,7 @@ pub fn repeat(epoch: u32, since: f64, until: f64) -> u32 {
 }
 
 /// A response if the answer is in memory, the promise of one if something has to be loaded. Undefined, and nothing
-/// has happened, if the request is not a read, or no request has made the service yet. `asked` is given for a check:
+/// has happened, if the request is not a read or is passed through, or no request has made the service yet. `asked` is given for a check:
 /// its `handle` is set for a viewer who is known from now on.
 ///
 /// # Errors
@@ -113,6 +113,8 @@ pub fn answer(
             refresh_behind(service, &context);
             Ok(response::from_reply(&reply, incoming.is_head())?.into())
         }
+        // Even by GET it may change something at the origin: the generated way lets it go on when the client has gone.
+        Answered::Later(pending) if pending.passes_through() => Ok(JsValue::UNDEFINED),
         Answered::Later(pending) => Ok(future_to_promise(async move {
             let reply = service.resume(&incoming.view(), pending, incoming.body()).await;
             refresh_behind(service, &context);

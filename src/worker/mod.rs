@@ -62,7 +62,7 @@ async fn answered(request: web_sys::Request, env: Env, context: Context) -> Resu
             return response::from_reply(&app::unconfigured(&asked), method == "HEAD");
         }
     };
-    let incoming = Incoming::new(&request, service.config());
+    let mut incoming = Incoming::new(&request, service.config());
     // Most checks need no I/O: they are answered without a promise of their own.
     let pending = match service.answer(&incoming.view()) {
         Answered::Now(reply) => {
@@ -71,7 +71,11 @@ async fn answered(request: web_sys::Request, env: Env, context: Context) -> Resu
         }
         Answered::Later(pending) => pending,
     };
-    let is_read = matches!(incoming.method.as_str(), "GET" | "HEAD");
+    let passes_through = pending.passes_through();
+    if passes_through {
+        incoming.read_passed();
+    }
+    let is_read = matches!(incoming.method.as_str(), "GET" | "HEAD") && !passes_through;
     let running = Rc::clone(&service);
     let answered = future_to_promise(async move {
         let reply = running.resume(&incoming.view(), pending, incoming.body()).await;

@@ -62,6 +62,11 @@ impl Incoming {
         }
     }
 
+    /// Reads the headers that a read has beside the others when it is passed through.
+    pub fn read_passed(&mut self) {
+        self.passed = further_headers(&self.request.headers(), true);
+    }
+
     pub fn view(&self) -> Request<'_> {
         let (path, query) = path_and_query(&self.url);
         Request {

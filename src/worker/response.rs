@@ -46,14 +46,17 @@ pub(super) fn from_reply(reply: &Reply, is_head: bool) -> Result<Response> {
     let headers = headers_of(reply)?;
     let init = init_of(reply, &headers);
     if is_head && reply.status != 204 {
-        headers.set("content-length", &reply.body.as_bytes().len().to_string())?;
+        // The origin's answer to HEAD does not have the body whose length this is.
+        if !matches!(reply.body, Body::Passed(_)) {
+            headers.set("content-length", &reply.body.as_bytes().len().to_string())?;
+        }
         return Response::new_with_opt_str_and_init(None, &init);
     }
     match &reply.body {
         // A grant that was not signed: it has no body.
         Body::Empty | Body::Unsigned(_) => Response::new_with_opt_str_and_init(None, &init),
         Body::Json(text) => Response::new_with_opt_str_and_init(Some(text), &init),
-        Body::Bytes(bytes) => {
+        Body::Bytes(bytes) | Body::Passed(bytes) => {
             let array = js_sys::Uint8Array::from(bytes.as_slice());
             Response::new_with_opt_js_u8_array_and_init(Some(&array), &init)
         }

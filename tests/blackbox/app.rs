@@ -1,6 +1,6 @@
 //! Runs the black-box suite against the service in this process, on a platform in memory.
 
-use admit::ports::{ANSWER_HEADERS, Platform as _, UpstreamAnswer};
+use admit::ports::{Platform as _, UpstreamAnswer};
 
 use crate::{
     cases, catalogue,
@@ -11,7 +11,7 @@ use crate::{
     matrix::Matrix,
     oracle::Oracle,
     origin::{Origin, Seen},
-    playback, publishing, repeated, rights, routes,
+    pass_through, playback, publishing, repeated, rights, routes,
     subject::Subject as _,
     tokens,
     wire::{Payload, Wire},
@@ -34,10 +34,7 @@ fn behind(service: InProcess) -> (InProcess, Origin, Published) {
             headers: seen.headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
             body: seen.body.clone(),
         });
-        // As the platform reads it.
-        let wanted = |name: &&str| ANSWER_HEADERS.contains(name);
-        let headers = given.headers.into_iter().filter(|(name, _)| wanted(name)).collect();
-        UpstreamAnswer { status: given.status, headers, body: given.body }
+        UpstreamAnswer { status: given.status, headers: given.headers, body: given.body }
     });
     let published = catalogue::publish(&service, 1);
     (service, origin, published)
@@ -73,6 +70,32 @@ fn every_write_right_and_wrong() {
 fn no_client_can_pretend_to_be_another() {
     let (service, origin) = with_origin();
     writes::spoofing(&service, &origin);
+}
+
+fn with_pass_through(prefixes: &str) -> (InProcess, Origin) {
+    let variables = [("ORIGIN_URL", "https://origin.example"), ("PASS_THROUGH", prefixes)];
+    let (service, origin, _) = behind(configured(&variables));
+    (service, origin)
+}
+
+#[test]
+fn requests_below_prefixes_pass_as_they_are() {
+    let (service, origin) = with_pass_through(pass_through::PREFIXES);
+    println!("{} requests", pass_through::run(&service, &origin));
+    pass_through::spoofing(&service, &origin);
+}
+
+#[test]
+fn writes_beside_prefixes_are_as_before() {
+    let (service, origin) = with_pass_through("/payments");
+    println!("{} requests", writes::run(&service, &origin));
+    writes::spoofing(&service, &origin);
+}
+
+#[test]
+fn nothing_passes_unless_it_is_configured() {
+    let (service, origin) = with_origin();
+    pass_through::off(&service, &origin);
 }
 
 #[test]

@@ -31,6 +31,7 @@ mod misbehaving_origin;
 mod oracle;
 mod origin;
 mod packs;
+mod pass_through;
 mod personas;
 mod playback;
 mod publishing;

@@ -57,6 +57,7 @@ pub struct MisbehavingOrigin {
     pub address: SocketAddr,
     pub origin: Origin,
     mode: Arc<Mutex<(Mode, usize)>>,
+    hangs_below: Arc<Mutex<Option<String>>>,
     /// Whether a request was not alone on its connection, or was not a request.
     pub is_confused: Arc<AtomicBool>,
     /// Whether a client followed the redirect.
@@ -71,6 +72,7 @@ impl MisbehavingOrigin {
             address: listener.local_addr().unwrap(),
             origin: Origin::default(),
             mode: Arc::new(Mutex::new((Mode::Good, 0))),
+            hangs_below: Arc::default(),
             is_confused: Arc::default(),
             is_followed: Arc::default(),
         };
@@ -85,6 +87,7 @@ impl MisbehavingOrigin {
             }
         });
         let (origin, mode) = (double.origin.clone(), double.mode.clone());
+        let hangs_below = double.hangs_below.clone();
         let is_confused = double.is_confused.clone();
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -92,6 +95,7 @@ impl MisbehavingOrigin {
                     stream,
                     origin: origin.clone(),
                     mode: mode.clone(),
+                    hangs_below: hangs_below.clone(),
                     is_confused: is_confused.clone(),
                     elsewhere: elsewhere_address,
                     is_unread: false,
@@ -107,6 +111,11 @@ impl MisbehavingOrigin {
         *self.mode.lock().unwrap() = (mode, usize::MAX);
     }
 
+    /// Requests for paths that begin with `prefix` hang from now on.
+    pub fn hang_below(&self, prefix: &str) {
+        *self.hangs_below.lock().unwrap() = Some(prefix.to_owned());
+    }
+
     /// Sets the mode of the next request only.
     pub fn set_once(&self, mode: Mode) {
         *self.mode.lock().unwrap() = (mode, 1);
@@ -117,6 +126,7 @@ struct Connection {
     stream: TcpStream,
     origin: Origin,
     mode: Arc<Mutex<(Mode, usize)>>,
+    hangs_below: Arc<Mutex<Option<String>>>,
     is_confused: Arc<AtomicBool>,
     elsewhere: SocketAddr,
     is_unread: bool,
@@ -133,7 +143,11 @@ impl Connection {
                 return;
             }
             let Some(seen) = self.read(&mut received) else { return };
-            let mode = self.next_mode();
+            let hangs_below = self.hangs_below.lock().unwrap().clone();
+            let mode = match hangs_below {
+                Some(prefix) if seen.target.starts_with(&prefix) => Mode::Hung,
+                _ => self.next_mode(),
+            };
             let given = self.origin.answer(&seen);
             if !self.answer(mode, &given) {
                 return;
@@ -310,7 +324,7 @@ fn message(given: &Given) -> Vec<u8> {
 }
 
 fn is_beginning(received: &[u8]) -> bool {
-    ["GET ", "POST ", "PUT ", "PATCH ", "DELETE "].iter().any(|method| {
+    ["GET ", "HEAD ", "POST ", "PUT ", "PATCH ", "DELETE "].iter().any(|method| {
         let len = method.len().min(received.len());
         received[..len] == method.as_bytes()[..len]
     })

@@ -115,6 +115,7 @@ impl OriginState {
                     denial(402, "No access")
                 }
             }
+            (method, ["payments", rest @ ..]) => payments(method, rest, seen),
             ("GET", _) => denial(404, "Item not found"),
             ("DELETE", ["items", _, "access"] | ["v2", "items", _, "access-fees", _]) => {
                 Given { status: 204, ..Given::default() }
@@ -130,6 +131,33 @@ impl OriginState {
             }
             _ => Given::json(201, &json!({"id": 33, "title": "Ünïcode “quotes”"})),
         }
+    }
+}
+
+/// A receipt as PDF, with bytes of every value.
+pub fn receipt() -> Vec<u8> {
+    let bytes = (0..=u8::MAX).cycle().take(70_000);
+    b"%PDF-1.7\r\n".iter().copied().chain(bytes).collect()
+}
+
+/// What is passed through: the request comes back, unless the path says otherwise.
+fn payments(method: &str, path: &[&str], seen: &Seen) -> Given {
+    let given = |status, content_type: &str, body: &[u8]| Given {
+        status,
+        headers: vec![("content-type", content_type.to_owned())],
+        body: if method == "HEAD" { Vec::new() } else { body.to_vec() },
+    };
+    match path {
+        ["receipts", ..] => {
+            let mut given = given(200, "application/pdf", &receipt());
+            given.headers.push(("content-disposition", "attachment; filename=\"receipt.pdf\"".to_owned()));
+            given
+        }
+        ["long", length] => given(200, "application/octet-stream", &vec![b'x'; length.parse().unwrap()]),
+        ["status", "204"] => Given { status: 204, ..Given::default() },
+        ["status", status] => Given::json(status.parse().unwrap(), &json!({"code": 1, "message": "as told"})),
+        ["page", status] => given(status.parse().unwrap(), "text/html; charset=utf-8", b"<html>"),
+        _ => given(200, seen.header("content-type").unwrap_or("text/plain"), &seen.body),
     }
 }
 

@@ -343,30 +343,27 @@ fn numbers(run: &mut Run<'_>, merchant: &str) {
     }
 }
 
-/// Headers by which clients try to pass for another client or to hide a second request. Whatever the runtime
-/// lets through, the origin sees one request with only the allowed headers.
+/// Headers by which clients try to pass for another client or to hide a second request.
+pub const SPOOFS: [&[(&str, &str)]; 12] = [
+    &[("X-Forwarded-For", "1.1.1.1"), ("X-Forwarded-Host", "evil.example"), ("X-Forwarded-Proto", "http")],
+    &[("Forwarded", "for=1.1.1.1"), ("X-Real-IP", "1.1.1.1"), ("Via", "1.1 evil")],
+    &[("CF-IPCountry", "XX"), ("CF-Ray", "x"), ("CF-Worker", "evil"), ("CDN-Loop", "x")],
+    &[("Admit-Viewer-Address", "1.1.1.1"), ("Admit-Edge-Key", "x"), ("Admit-Holder", "x")],
+    &[("X-Request-Id", "forged"), ("Entitlement-Seq", "99"), ("Entitlement-Min-Seq", "99")],
+    &[("Connection", "authorization")],
+    &[("Connection", "x-forwarded-for, idempotency-key"), ("X-Forwarded-For", "1.1.1.1")],
+    &[("Proxy-Authorization", "Basic x"), ("TE", "trailers"), ("Keep-Alive", "timeout=9")],
+    &[("Cookie", "session=x"), ("Origin", "https://evil.example"), ("Referer", "https://evil.example/")],
+    &[("X-HTTP-Method-Override", "DELETE"), ("X-Original-URL", "/export"), ("X-Rewrite-URL", "/export")],
+    &[("Host", "evil.example")],
+    &[("Expect", "100-continue"), ("Trailer", "Authorization"), ("Range", "bytes=0-1")],
+];
+
+/// [`SPOOFS`] with writes. Whatever the runtime lets through, the origin sees one request with only the allowed headers.
 pub fn spoofing(subject: &dyn Subject, origin: &Origin) {
     let merchant = merchant(subject);
     let wire = || write("POST", "/v2/items", FORM, "title=x").bearer(&merchant);
-    let spoofs: [&[(&str, &str)]; 12] = [
-        &[
-            ("X-Forwarded-For", "1.1.1.1"),
-            ("X-Forwarded-Host", "evil.example"),
-            ("X-Forwarded-Proto", "http"),
-        ],
-        &[("Forwarded", "for=1.1.1.1"), ("X-Real-IP", "1.1.1.1"), ("Via", "1.1 evil")],
-        &[("CF-IPCountry", "XX"), ("CF-Ray", "x"), ("CF-Worker", "evil"), ("CDN-Loop", "x")],
-        &[("Admit-Viewer-Address", "1.1.1.1"), ("Admit-Edge-Key", "x"), ("Admit-Holder", "x")],
-        &[("X-Request-Id", "forged"), ("Entitlement-Seq", "99"), ("Entitlement-Min-Seq", "99")],
-        &[("Connection", "authorization")],
-        &[("Connection", "x-forwarded-for, idempotency-key"), ("X-Forwarded-For", "1.1.1.1")],
-        &[("Proxy-Authorization", "Basic x"), ("TE", "trailers"), ("Keep-Alive", "timeout=9")],
-        &[("Cookie", "session=x"), ("Origin", "https://evil.example"), ("Referer", "https://evil.example/")],
-        &[("X-HTTP-Method-Override", "DELETE"), ("X-Original-URL", "/export"), ("X-Rewrite-URL", "/export")],
-        &[("Host", "evil.example")],
-        &[("Expect", "100-continue"), ("Trailer", "Authorization"), ("Range", "bytes=0-1")],
-    ];
-    for headers in spoofs {
+    for headers in SPOOFS {
         origin.take_seen();
         let spoofing = headers.iter().fold(wire(), |wire, (name, value)| wire.header(name, *value));
         let answer = subject.send(&spoofing);
@@ -386,6 +383,24 @@ pub fn spoofing(subject: &dyn Subject, origin: &Origin) {
         }
         assert_eq!(seen[0].body, b"title=x", "{headers:?}");
     }
+}
+
+/// Framings that servers read in different ways, with a body that hides a request.
+pub fn smuggled(hidden: &str) -> Vec<(Vec<(&'static str, &'static str)>, String)> {
+    let chunked = format!("0\r\n\r\n{hidden}");
+    [
+        (vec![("Content-Length", "5"), ("Transfer-Encoding", "chunked")], &*chunked),
+        (vec![("Transfer-Encoding", "chunked"), ("Content-Length", "5")], &chunked),
+        (vec![("Transfer-Encoding", "chunked, identity")], &chunked),
+        (vec![("Transfer-Encoding", "identity"), ("Transfer-Encoding", "chunked")], &chunked),
+        (vec![("Transfer-Encoding", "xchunked"), ("Content-Length", "7")], hidden),
+        (vec![("Content-Length", "7"), ("Content-Length", "9")], hidden),
+        (vec![("Content-Length", "+7")], hidden),
+        (vec![("Content-Length", "7, 7")], hidden),
+        (vec![("Content-Length", "0")], hidden),
+    ]
+    .map(|(headers, body)| (headers, body.to_owned()))
+    .into()
 }
 
 /// A hundred customers are denied, buy, and ask again, one after another; half of them buy through the edge.

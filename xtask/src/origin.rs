@@ -26,6 +26,9 @@ use crate::{
 /// The `iss` of the reference origin's tokens: the same whatever port it answers on.
 const ISSUER: &str = "https://origin.dev.admit.example";
 
+/// `PASS_THROUGH` of a Worker before the reference origin: every route that only the origin has.
+const PASS_THROUGH: &str = include_str!("../../samples/pass_through.txt");
+
 /// While this file is in a run's directory, its origin is not started again.
 const STOPPED_FILE: &str = "origin.stopped";
 
@@ -127,6 +130,9 @@ impl Origin {
         issuers.extend(self.issuers.iter().cloned());
         let issuers = Value::Array(issuers).to_string();
         let mut vars = vec![("ORIGIN_URL".to_owned(), self.url.clone()), ("ISSUERS".to_owned(), issuers)];
+        if self.reference.is_some() {
+            vars.push(("PASS_THROUGH".to_owned(), PASS_THROUGH.trim().to_owned()));
+        }
         vars.extend(self.edge_secret.iter().map(|secret| ("ORIGIN_SECRET".to_owned(), secret.clone())));
         Ok(vars)
     }

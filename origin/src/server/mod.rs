@@ -319,7 +319,7 @@ fn response(reply: Reply) -> Response {
         // The origin signs nothing: `Unsigned` cannot come here.
         admit::api::reply::Body::Empty | admit::api::reply::Body::Unsigned(_) => Body::empty(),
         admit::api::reply::Body::Json(json) => Body::from(json),
-        admit::api::reply::Body::Bytes(bytes) => Body::from(bytes),
+        admit::api::reply::Body::Bytes(bytes) | admit::api::reply::Body::Passed(bytes) => Body::from(bytes),
     };
     let mut response = Response::new(body);
     *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

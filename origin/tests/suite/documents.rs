@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, path::Path, process::Command};
 use admit::api::{
     contract::{Auth, ENDPOINTS, Kind, Server},
     error::ApiError,
+    pass_through::PassThrough,
 };
 use origin::{
     client::table::{ENDPOINTS as ENDPOINTS_OF_CLIENTS, Endpoint},
@@ -85,6 +86,24 @@ fn the_table_of_clients_is_that_of_the_code() {
 }
 
 /// The numbers of `docs/accounts.md` are those of the limits.
+/// The edge of `cargo xtask dev` passes every route through that only the origin has.
+#[test]
+fn prefixes_for_pass_through_cover_the_routes_of_clients() {
+    let prefixes = include_str!("../../../samples/pass_through.txt").trim();
+    let passed = PassThrough::parse(prefixes).unwrap();
+    let covering: BTreeSet<_> = ENDPOINTS_OF_CLIENTS
+        .iter()
+        .map(|endpoint| {
+            let path = endpoint.pattern.replace(['{', '}'], "");
+            passed.admits(&path).unwrap_or_else(|| panic!("{} is not covered", endpoint.pattern))
+        })
+        .collect();
+    assert_eq!(covering.len(), prefixes.split(',').count(), "every prefix is used");
+    let page =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/configuration.md")).unwrap();
+    assert!(page.contains(&format!("`{prefixes}`")));
+}
+
 #[test]
 fn the_page_of_accounts_has_the_bounds_of_the_code() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/accounts.md");

@@ -29,7 +29,7 @@ use crate::{
     },
     entitlement::Reason,
     limits::{UPSTREAM_ANSWER_MAX_BYTES, UPSTREAM_LOST_MS},
-    ports::{Platform, UpstreamAnswer, UpstreamBody, UpstreamError, UpstreamRequest},
+    ports::{ANSWER_HEADERS, Platform, UpstreamAnswer, UpstreamBody, UpstreamError, UpstreamRequest},
     snapshot::time::UnixSecs,
     token::VerifiedToken,
 };
@@ -189,6 +189,7 @@ impl<P: Platform> Exchange<'_, P> {
             headers: &headers,
             timeout_ms: self.config.confirm_timeout_ms,
             limit_bytes: UPSTREAM_ANSWER_MAX_BYTES,
+            answer_headers: &ANSWER_HEADERS,
         };
         self.send(asked, UpstreamBody::Empty, Some(UpstreamBody::Empty)).await
     }

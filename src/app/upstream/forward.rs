@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use super::{
     Exchange, StreamOf, UpstreamState,
     evidence::CustomerName,
-    lane::{Lane, Party},
+    lane::{Closed, Lane, Party},
     received::{self, Written},
     sent::{self, Sender},
     signs,
@@ -30,7 +30,7 @@ use crate::{
         PASSED_RETRY_AFTER_MAX_SECS, RETRY_AFTER_SECS, SIGN_IN_MAX_BYTES, SIGN_IN_MAX_FIELDS,
         UPSTREAM_ANSWER_MAX_BYTES, UPSTREAM_LOST_MS, WRITE_HELD_MAX_BYTES, WRITE_MAX_BYTES,
     },
-    ports::{Limit, Platform, UpstreamAnswer, UpstreamBody, UpstreamError, UpstreamRequest},
+    ports::{ANSWER_HEADERS, Limit, Platform, UpstreamAnswer, UpstreamBody, UpstreamError, UpstreamRequest},
     snapshot::time::UnixSecs,
 };
 
@@ -87,7 +87,7 @@ impl UpstreamState {
 }
 
 /// The body of a write, as far as it is held.
-enum Held {
+pub(super) enum Held {
     Empty,
     Whole(Vec<u8>),
     /// It is passed on as it arrives.
@@ -117,11 +117,7 @@ impl<P: Platform> Exchange<'_, P> {
         let sent_at_ms = self.platform.now_ms();
         let deadline_ms = sent_at_ms.saturating_add(self.config.timeout_ms + UPSTREAM_LOST_MS);
         let admitted = self.upstream.write().lane_of(kind).admit(write.party, sent_at_ms, deadline_ms);
-        admitted.map_err(|closed| {
-            let secs = closed.wait_ms().div_ceil(1_000);
-            let retry_after_secs = u32::try_from(secs).unwrap_or(RETRY_AFTER_SECS);
-            ApiError::UpstreamPaused { retry_after_secs }
-        })?;
+        admitted.map_err(paused)?;
         let answer = self.send_write(write.is_signed, &held, &mut body).await;
         let outcome = answer.map(|answer| {
             let written = received::written(&answer, write.is_signed);
@@ -177,6 +173,7 @@ impl<P: Platform> Exchange<'_, P> {
             headers: &sent::headers(self.request, self.request_id, sender, self.config),
             timeout_ms: self.config.timeout_ms,
             limit_bytes: UPSTREAM_ANSWER_MAX_BYTES,
+            answer_headers: &ANSWER_HEADERS,
         };
         self.send(sent, first, second).await
     }
@@ -282,23 +279,31 @@ fn reply_of(outcome: WriteOutcome, now: UnixSecs) -> (Reply, Option<Problem>) {
         Ok((_, Written::Unusable(problem))) => {
             (ApiError::UpstreamFailed { retry_after_secs }, problem.into())
         }
-        Err(error) => {
-            let told = match error {
-                UpstreamError::Unreachable(_) => ApiError::UpstreamUnreachable { retry_after_secs },
-                UpstreamError::TimedOut => ApiError::UpstreamTimedOut { retry_after_secs },
-                UpstreamError::Broken(_) | UpstreamError::TooLarge => {
-                    ApiError::UpstreamFailed { retry_after_secs }
-                }
-            };
-            (told, Problem::from(&error))
-        }
+        Err(error) => (failed(&error), Problem::from(&error)),
     };
     (Reply::error(error, problem.text.clone()), Some(problem))
 }
 
+/// The answer to a request that is not sent now.
+pub(super) fn paused(closed: Closed) -> ApiError {
+    let secs = closed.wait_ms().div_ceil(1_000);
+    let retry_after_secs = u32::try_from(secs).unwrap_or(RETRY_AFTER_SECS);
+    ApiError::UpstreamPaused { retry_after_secs }
+}
+
+/// The answer to a request that the upstream has not answered.
+pub(super) fn failed(error: &UpstreamError) -> ApiError {
+    let retry_after_secs = RETRY_AFTER_SECS;
+    match error {
+        UpstreamError::Unreachable(_) => ApiError::UpstreamUnreachable { retry_after_secs },
+        UpstreamError::TimedOut => ApiError::UpstreamTimedOut { retry_after_secs },
+        UpstreamError::Broken(_) | UpstreamError::TooLarge => ApiError::UpstreamFailed { retry_after_secs },
+    }
+}
+
 /// What Cloudflare answers in the place of an origin to which it could make no connection: refused, unreachable,
 /// no TLS, no name. Its others (520, 522, 524) may come after the request was sent.
-const fn never_arrived(status: u16) -> bool {
+pub(super) const fn never_arrived(status: u16) -> bool {
     matches!(status, 521 | 523 | 525 | 526 | 530)
 }
 
@@ -308,20 +313,30 @@ fn passed_back(answer: &UpstreamAnswer, body: Body, now: UnixSecs) -> Reply {
     (reply.status, reply.body, reply.reason) =
         (answer.status, body, Cow::Borrowed(ServiceReason::Upstream.code()));
     reply.is_unapplied = signs::asks_to_wait(answer, now).is_some();
-    for (name, value) in &answer.headers {
-        let value = match *name {
-            // The runtime has decoded the body, and its type is ours.
-            "content-type" | "content-encoding" => continue,
-            "retry-after" => {
-                retry_after::seconds(value, now).map(|secs| secs.min(PASSED_RETRY_AFTER_MAX_SECS).to_string())
-            }
-            "entitlement-seq" => query::seq(value).map(|seq| seq.to_string()),
-            _ => Some(value.clone()),
-        };
-        reply.headers.extend(value.map(|value| (*name, Cow::Owned(value))));
+    // The runtime has decoded the body, and its type is ours.
+    let headers =
+        answer.headers.iter().filter(|(name, _)| !matches!(*name, "content-type" | "content-encoding"));
+    reply
+        .headers
+        .extend(headers.filter_map(|(name, value)| Some((*name, sent_back(name, value, now)?.into()))));
+    wait_is_told(&mut reply);
+    reply
+}
+
+/// A header of the origin's answer as the client gets it; nothing if its value is invalid.
+pub(super) fn sent_back(name: &str, value: &str, now: UnixSecs) -> Option<String> {
+    match name {
+        "retry-after" => {
+            retry_after::seconds(value, now).map(|secs| secs.min(PASSED_RETRY_AFTER_MAX_SECS).to_string())
+        }
+        "entitlement-seq" => query::seq(value).map(|seq| seq.to_string()),
+        _ => Some(value.to_owned()),
     }
-    if matches!(answer.status, 429 | 503) && reply.header("retry-after").is_none() {
+}
+
+/// Every 429 and 503 says when to come again.
+pub(super) fn wait_is_told(reply: &mut Reply) {
+    if matches!(reply.status, 429 | 503) && reply.header("retry-after").is_none() {
         reply.headers.push(("retry-after", Cow::Owned(RETRY_AFTER_SECS.to_string())));
     }
-    reply
 }

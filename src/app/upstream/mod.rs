@@ -5,6 +5,8 @@
 //! | --- | --- |
 //! | `ask` | reads that the upstream is asked: denials are confirmed (docs/adr/0007) |
 //! | `forward` | writes and sign-ins that are passed on (docs/adr/0008) |
+//! | `pass` | requests that are passed through as they are (docs/adr/0047) |
+//! | `places` | how many of these are under way |
 //! | `exchange` | one request to the upstream, repeated if the connection broke |
 //! | `sent`, `received` | the headers that it gets; which of its answers count |
 //! | `admission`, `customers`, `evidence`, `bucket` | budgets, and which customers go first |
@@ -21,6 +23,8 @@ mod exchange;
 mod forward;
 mod lane;
 mod memory;
+mod pass;
+mod places;
 mod received;
 mod sent;
 mod signs;
@@ -32,6 +36,7 @@ use bucket::Bucket;
 use customers::Buckets;
 use evidence::Evidence;
 use lane::Lane;
+use places::Places;
 
 use super::problems::Problems;
 
@@ -41,6 +46,7 @@ pub(super) use exchange::{Exchange, StreamOf};
 pub(super) use forward::Write;
 pub(super) use lane::Party;
 pub use memory::{Memory, Verdict};
+pub(super) use pass::Passage;
 pub use received::{Unreadable, Written, verdict, written};
 
 /// What an isolate knows of the upstream.
@@ -75,6 +81,10 @@ struct UpstreamState {
     sign_ins: Lane,
     /// Sign-ins by a refresh token.
     refreshes: Lane,
+    /// Requests that are passed through.
+    passed: Lane,
+    /// Those of them that are under way.
+    places: Places,
     /// Confirmations for customers who have just come.
     fresh: Bucket,
     /// How much of the confirmations tenants use.

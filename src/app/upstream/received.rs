@@ -27,11 +27,11 @@ pub struct Unreadable {
 }
 
 impl Unreadable {
-    fn new(place: &'static str, problem: impl Into<Cow<'static, str>>) -> Self {
+    pub(super) fn new(place: &'static str, problem: impl Into<Cow<'static, str>>) -> Self {
         Self { place, problem: problem.into() }
     }
 
-    fn status(answer: &UpstreamAnswer) -> Self {
+    pub(super) fn status(answer: &UpstreamAnswer) -> Self {
         let status = answer.status;
         let problem = match status {
             300..=399 => {
@@ -344,7 +344,7 @@ const fn signs_out(status: u16, is_signed: bool) -> bool {
 
 /// Whether a refusal in JSON is the API's own, or OAuth's (RFC 6749 §5.2). Gateways refuse in JSON too:
 /// `{"message":"Forbidden"}`.
-fn is_own_refusal(error: &Value) -> bool {
+pub fn is_own_refusal(error: &Value) -> bool {
     let is_of_the_api = error.get("code").and_then(number::whole).is_some()
         && error.get("message").is_some_and(Value::is_string);
     is_of_the_api || error.get("error").is_some_and(Value::is_string)

@@ -58,6 +58,25 @@ pub fn sign_of_write(
     }
 }
 
+/// What the outcome of a request that was passed through tells about the part of the upstream that its prefix names.
+/// `is_whole` is as for [`sign_of_write`].
+pub fn sign_of_pass(answer: &Result<UpstreamAnswer, UpstreamError>, is_whole: bool, now: UnixSecs) -> Sign {
+    let answer = match answer {
+        Err(_) if !is_whole => return Sign::Nothing,
+        Err(_) => return Sign::Failed,
+        Ok(answer) => answer,
+    };
+    match answer.status {
+        _ if asks_to_wait(answer, now).is_some() => Sign::Nothing,
+        200..=399 => Sign::Well,
+        502..=504 | 520..=530 => Sign::Failed,
+        // An application's own error shows that it works; a page may be a firewall's, or a server's without its application.
+        _ if json_value(answer).is_ok() => Sign::Well,
+        400..=499 => Sign::Nothing,
+        _ => Sign::Failed,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

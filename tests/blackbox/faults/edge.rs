@@ -175,8 +175,13 @@ impl Edge {
             {"issuer": "https://i.example", "namespace": "i", "audience": "none_required", "may_publish": true,
              "keys": {"jwks_url": JWKS_URL}},
         ]);
+        Self::with_issuers(platform, &issuers.to_string(), variables)
+    }
+
+    /// With other issuers, and variables beside the usual ones or instead of them.
+    pub fn with_issuers(platform: MemoryPlatform, issuers: &str, variables: &[(&str, &str)]) -> Self {
         let config = Config::parse(&|name| match name {
-            "ISSUERS" => Some(issuers.to_string()),
+            "ISSUERS" => Some(issuers.to_owned()),
             "SNAPSHOT_KEYS" => Some(Signer::Publisher.jwks()),
             "SECRET" => Some(SECRET.to_owned()),
             _ => {

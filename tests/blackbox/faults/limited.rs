@@ -16,6 +16,9 @@ use crate::faults::{
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
+/// With it, requests of every kind that is limited are served.
+const PASSING: (&str, &str) = ("PASS_THROUGH", "/accounts");
+
 /// Sends a request of the kind that is limited.
 fn ask(edge: &Edge, limit: Limit, ip_address: &str) -> Reply {
     let merchant = format!("Bearer {}", merchant());
@@ -28,6 +31,7 @@ fn ask(edge: &Edge, limit: Limit, ip_address: &str) -> Reply {
         Limit::Write => ("POST", "/v2/items", merchant.as_str(), 0, "title=x"),
         Limit::AnonymousRead => ("GET", "/items/1", "", 0, ""),
         Limit::InsistingRead => ("GET", "/license", viewer.as_str(), 99, ""),
+        Limit::PassThrough => ("PUT", "/accounts", viewer.as_str(), 0, "full_name=x"),
     };
     let passed = [("content-type", FORM.to_owned())];
     let request =
@@ -51,7 +55,7 @@ fn refused(reply: &Reply) -> bool {
 #[test]
 fn one_address_has_its_limit_and_others_have_theirs() {
     for limit in Limit::ALL {
-        let pair = Pair::new(&[]);
+        let pair = Pair::new(&[PASSING]);
         let limits = pair.edge.platform().limits();
         limits.set(limit, 3);
         let answers = |edge: &Edge, ip: &str| (0..10).filter(|_| refused(&ask(edge, limit, ip))).count();
@@ -61,7 +65,7 @@ fn one_address_has_its_limit_and_others_have_theirs() {
         let in_network = (0..10).filter(|n| refused(&ask(&pair.edge, limit, &format!("2001:db8:1:2::{n}"))));
         assert_eq!(in_network.count(), 7, "{limit:?}");
         // Other isolates share the count.
-        let beside = Edge::configured(pair.edge.platform().beside(), &[("ORIGIN_URL", ORIGIN_URL)]);
+        let beside = Edge::configured(pair.edge.platform().beside(), &[PASSING, ("ORIGIN_URL", ORIGIN_URL)]);
         assert!(refused(&ask(&beside, limit, "203.0.113.1")), "{limit:?}");
         // Requests of other kinds have limits of their own.
         for other in Limit::ALL {
@@ -89,7 +93,7 @@ fn a_guess_is_counted_as_a_sign_in_whatever_its_body_says() {
         ("/accounts/authenticate", Limit::Refresh),
         ("/v2/accounts/authenticate", Limit::Refresh),
     ] {
-        let pair = Pair::new(&[]);
+        let pair = Pair::new(&[PASSING]);
         pair.edge.platform().limits().set(limit, 3);
         let passed = [("content-type", FORM.to_owned())];
         let ip_address = "203.0.113.1";
@@ -106,7 +110,7 @@ fn a_guess_is_counted_as_a_sign_in_whatever_its_body_says() {
 /// However long an insisting read has waited for other requests before.
 #[test]
 fn reads_that_insist_are_each_counted_once() {
-    let pair = Pair::new(&[]);
+    let pair = Pair::new(&[PASSING]);
     let limits = pair.edge.platform().limits();
     limits.set(Limit::InsistingRead, 100);
     let authorization = format!("Bearer {}", viewer());
@@ -127,7 +131,7 @@ fn reads_that_insist_are_each_counted_once() {
 /// Checks are never counted, granted or denied, confirmed or not. An address without a name is not limited.
 #[test]
 fn checks_are_never_counted() {
-    let pair = Pair::new(&[]);
+    let pair = Pair::new(&[PASSING]);
     let limits = pair.edge.platform().limits();
     Limit::ALL.into_iter().for_each(|limit| limits.set(limit, 0));
     Business::new(2, Some(START + 1_000_000)).publish(pair.edge.platform());
@@ -165,7 +169,7 @@ fn checks_are_never_counted() {
 /// If the platform cannot count, requests pass, and one line says so.
 #[test]
 fn what_cannot_be_counted_is_let_through() {
-    let pair = Pair::new(&[]);
+    let pair = Pair::new(&[PASSING]);
     let limits = pair.edge.platform().limits();
     Limit::ALL.into_iter().for_each(|limit| limits.set(limit, 0));
     limits.set_broken(true);
@@ -187,7 +191,7 @@ fn what_cannot_be_counted_is_let_through() {
 /// A refusal is logged, with the limit's name.
 #[test]
 fn a_refusal_is_logged() {
-    let pair = Pair::new(&[]);
+    let pair = Pair::new(&[PASSING]);
     pair.edge.platform().limits().set(Limit::SignIn, 0);
     assert!(refused(&ask(&pair.edge, Limit::SignIn, "203.0.113.1")));
     let lines = pair.edge.platform().memory_log().take();
@@ -199,7 +203,7 @@ fn a_refusal_is_logged() {
 /// sent on.
 #[test]
 fn a_sign_in_is_short() {
-    let pair = Pair::new(&[]);
+    let pair = Pair::new(&[PASSING]);
     let send = |path: &str, query: &str, body: &str, is_chunked: bool| {
         let passed = [("content-type", FORM.to_owned())];
         let body = MemoryBody { bytes: body.as_bytes().to_vec(), is_chunked, ..MemoryBody::default() };
@@ -232,7 +236,7 @@ fn a_sign_in_is_short() {
 #[test]
 fn the_secret_goes_to_the_upstream_and_nowhere_else() {
     let secret = "an-edge-key-of-more-than-32-characters";
-    let pair = Pair::new(&[("ORIGIN_SECRET", secret), ("LOG_CHECKS", "all")]);
+    let pair = Pair::new(&[PASSING, ("ORIGIN_SECRET", secret), ("LOG_CHECKS", "all")]);
     pair.edge.platform().keys().serve(JWKS_URL, Signer::Publisher.jwks().as_bytes());
     let mut replies: Vec<Reply> =
         Limit::ALL.iter().map(|limit| ask(&pair.edge, *limit, "203.0.113.1")).collect();
@@ -256,7 +260,7 @@ fn the_secret_goes_to_the_upstream_and_nowhere_else() {
     let lines = pair.edge.platform().memory_log().take();
     assert!(!lines.is_empty() && lines.iter().all(|line| !line.contains(secret)));
     // Without a secret the header is missing.
-    let pair = Pair::new(&[]);
+    let pair = Pair::new(&[PASSING]);
     pair.check(CUSTOMER, 1);
     assert_eq!(pair.origin().seen().pop().unwrap().header("admit-edge-key"), "");
 }

@@ -20,6 +20,7 @@ mod measured;
 mod min_seq;
 mod objects;
 mod origin;
+mod pass_through;
 mod playback;
 mod publisher;
 mod refusals;

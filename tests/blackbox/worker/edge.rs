@@ -15,7 +15,14 @@ use crate::{
 };
 
 const ADDRESS: &str = "cf-connecting-ip";
-const ALL: [&str; 5] = ["LIMIT_SIGN_IN", "LIMIT_REFRESH", "LIMIT_WRITES", "LIMIT_READS", "LIMIT_INSISTING"];
+const ALL: [&str; 6] = [
+    "LIMIT_SIGN_IN",
+    "LIMIT_REFRESH",
+    "LIMIT_WRITES",
+    "LIMIT_READS",
+    "LIMIT_INSISTING",
+    "LIMIT_PASS_THROUGH",
+];
 
 fn limit(most: i64) -> String {
     json!({"simple": {"limit": most, "period": 60}}).to_string()
@@ -24,7 +31,7 @@ fn limit(most: i64) -> String {
 fn start(variables: &[(&str, &str)]) -> (Workerd, MisbehavingOrigin) {
     let origin = MisbehavingOrigin::start();
     let url = format!("http://{}", origin.address);
-    let variables = [&[("ORIGIN_URL", url.as_str())], variables].concat();
+    let variables = [&[("ORIGIN_URL", url.as_str()), ("PASS_THROUGH", "/payments")], variables].concat();
     let worker = Workerd::start(&configured::variables(&variables));
     catalogue::publish(&worker, 1);
     (worker, origin)
@@ -36,6 +43,7 @@ fn counted(worker: &Workerd, name: &str, address: &str) -> Answer {
         "LIMIT_SIGN_IN" => write("POST", "/oauth2/token", FORM, "grant_type=password&username=u"),
         "LIMIT_REFRESH" => write("POST", "/accounts/authenticate", FORM, "grant_type=refresh_token"),
         "LIMIT_WRITES" => write("POST", "/v2/items", FORM, "title=x").bearer(&merchant(worker)),
+        "LIMIT_PASS_THROUGH" => Wire::get("/payments/methods"),
         "LIMIT_READS" => Wire::get("/items/5101"),
         _ => Wire::get("/license").bearer(&customer(worker, "ada")).header("Entitlement-Min-Seq", "99"),
     };
@@ -106,7 +114,7 @@ fn the_secret_between_edge_and_origin() {
     let anonymous = Wire::get("/items/5101").header("Entitlement-Min-Seq", "99");
     answers.push(worker.send(&anonymous));
     let seen = origin.origin.take_seen();
-    assert_eq!(seen.len(), 6, "{seen:?}");
+    assert_eq!(seen.len(), 7, "{seen:?}");
     for seen in seen {
         let keys: Vec<_> = seen.headers.iter().filter(|(name, _)| name == "admit-edge-key").collect();
         assert_eq!(keys, [&("admit-edge-key".to_owned(), secret.to_owned())], "{seen:?}");

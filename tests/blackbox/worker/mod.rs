@@ -5,6 +5,7 @@ mod edge;
 mod keys;
 mod known;
 mod origin;
+mod pass_through;
 mod playback;
 mod recovery;
 mod reference;

@@ -99,18 +99,7 @@ fn no_client_can_pretend_to_be_another() {
 fn smuggling(pair: &Pair) {
     let hidden = "DELETE /items/5101/access?consumer_id=9 HTTP/1.1\r\nHost: x\r\n\r\n";
     let bearer = format!("Bearer {}", merchant(&pair.worker));
-    let chunked = format!("0\r\n\r\n{hidden}");
-    for (headers, body) in [
-        (vec![("Content-Length", "5"), ("Transfer-Encoding", "chunked")], chunked.as_str()),
-        (vec![("Transfer-Encoding", "chunked"), ("Content-Length", "5")], chunked.as_str()),
-        (vec![("Transfer-Encoding", "chunked, identity")], chunked.as_str()),
-        (vec![("Transfer-Encoding", "identity"), ("Transfer-Encoding", "chunked")], chunked.as_str()),
-        (vec![("Transfer-Encoding", "xchunked"), ("Content-Length", "7")], hidden),
-        (vec![("Content-Length", "7"), ("Content-Length", "9")], hidden),
-        (vec![("Content-Length", "+7")], hidden),
-        (vec![("Content-Length", "7, 7")], hidden),
-        (vec![("Content-Length", "0")], hidden),
-    ] {
+    for (headers, body) in writes::smuggled(hidden) {
         pair.origin.origin.take_seen();
         let mut raw = format!("POST /v2/items HTTP/1.1\r\nHost: e\r\nAuthorization: {bearer}\r\n");
         raw += &format!("Content-Type: {FORM}\r\nConnection: close\r\n");

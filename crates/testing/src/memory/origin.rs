@@ -166,7 +166,9 @@ impl Upstream for MemoryOrigin {
         if is_interrupted {
             return Err(broken("the body ended early"));
         }
-        let answer = self.answer(seen).ok_or_else(|| UpstreamError::Unreachable("not started".to_owned()))?;
+        let mut answer =
+            self.answer(seen).ok_or_else(|| UpstreamError::Unreachable("not started".to_owned()))?;
+        answer.headers.retain(|(name, _)| request.answer_headers.contains(name));
         match fault {
             Some(OriginFault::BreaksAfter) => Err(broken("broken on cue")),
             Some(OriginFault::HangsAfter) => {
