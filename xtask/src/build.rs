@@ -21,8 +21,10 @@ use crate::{
 };
 
 /// The sources of the Worker.
-const INPUTS: [&str; 8] = [
+const INPUTS: [&str; 10] = [
     "src",
+    "crates/playback/src",
+    "crates/playback/Cargo.toml",
     "crates/snapshot/src",
     "crates/snapshot/Cargo.toml",
     "crates/token/src",
@@ -157,4 +159,25 @@ fn collect(path: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
         files.push(path.to_owned());
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_of_any_crate_in_the_worker_builds_it_again() {
+        let manifest = fs::read_to_string("../Cargo.toml").unwrap();
+        let dependencies =
+            manifest.split("\n[").find_map(|table| table.strip_prefix("dependencies]\n")).unwrap();
+        let crates = dependencies.lines().filter_map(|line| line.strip_prefix("admit-"));
+        let crates: Vec<_> = crates.filter_map(|line| line.strip_suffix(".workspace = true")).collect();
+        assert!(crates.contains(&"token"), "{crates:?}");
+        for name in crates {
+            for part in ["src", "Cargo.toml"] {
+                let input = format!("crates/{name}/{part}");
+                assert!(INPUTS.contains(&input.as_str()), "{input}");
+            }
+        }
+    }
 }
