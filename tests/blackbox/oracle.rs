@@ -85,7 +85,7 @@ impl Oracle<'_> {
     pub fn item_json(&self, item: &Item) -> Value {
         let metahash: Map<String, Value> =
             item.metadata.iter().map(|entry| (entry.name.clone(), entry.value.clone().into())).collect();
-        json!({
+        let mut json = json!({
             "id": item.id,
             "merchant_id": item.merchant_id,
             "merchant_uuid": self.lines.merchants[&item.merchant_id].uuid.to_string(),
@@ -100,7 +100,11 @@ impl Oracle<'_> {
             "plan_switch_enabled": item.plan_switch_enabled,
             "created_at": item.created_at.resolve(self.at),
             "updated_at": item.updated_at.resolve(self.at),
-        })
+        });
+        if let Some(id) = &item.external_asset_id {
+            json["external_asset_id"] = id.as_str().into();
+        }
+        json
     }
 
     pub fn fee_json(&self, item: &Item, fee: &AccessFee) -> Value {

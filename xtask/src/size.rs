@@ -5,7 +5,7 @@ use std::{fs, io::Write, path::Path};
 use anyhow::{Context, Result, bail};
 use flate2::{Compression, write::GzEncoder};
 
-/// The most that the Wasm may weigh gzipped, in bytes: 320 KiB.
+/// The most that the Wasm may weigh gzipped, in bytes: 344 KiB.
 ///
 /// A workers-rs hello world gzips to 40 KiB, jwt-compact and serde_json add some 50, what asks and tells the
 /// origin 16, reading keys, moments and bodies in the forms in which peers send them some 40, the service the rest;
@@ -14,7 +14,7 @@ use flate2::{Compression, write::GzEncoder};
 /// Isolates come and go all the time, and each compiles the whole module before its first answer. The
 /// platform's own limit, 3 MB, is far too wide to notice a dependency that slips in: the `url` crate alone
 /// once brought 77 KiB.
-pub const BUDGET_BYTES: usize = 327_680;
+pub const BUDGET_BYTES: usize = 352_256;
 
 /// Sizes of one file.
 #[derive(Clone, Copy, Debug)]
@@ -68,6 +68,6 @@ mod tests {
     #[test]
     fn sizes_read_well() {
         let size = Size { raw: 1536, gzipped: BUDGET_BYTES / 2 };
-        assert_eq!(size.describe(), "1.5 KiB raw, 160.0 KiB gzipped (50 % of the budget)");
+        assert_eq!(size.describe(), "1.5 KiB raw, 172.0 KiB gzipped (50 % of the budget)");
     }
 }

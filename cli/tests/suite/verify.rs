@@ -132,8 +132,8 @@ fn untrusted_heads_are_reported() {
     assert!(ended.stdout.contains("Customers  1"), "the rest is checked all the same: {}", ended.stdout);
     forge(&bench, &double, |head| head.as_of += 1_000_000);
     assert_eq!(report(&bench, &double, 1).1, ["head: as_of lies in the future"]);
-    forge(&bench, &double, |head| (head.as_of, head.format) = (1, 3));
-    assert!(report(&bench, &double, 1).1[0].contains("format 3"));
+    forge(&bench, &double, |head| (head.as_of, head.format) = (1, 4));
+    assert!(report(&bench, &double, 1).1[0].contains("format 4"));
     let jws = double.state().head.clone().unwrap();
     double.state().head = Some(jws[..jws.len() - 4].to_owned());
     assert_eq!(report(&bench, &double, 1).1.len(), 1);

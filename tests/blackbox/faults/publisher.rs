@@ -7,7 +7,11 @@ use admit::{
     app::{BodyError, RequestBody},
     limits::HEAD_MAX_BYTES,
     ports::Platform as _,
-    snapshot::object::{FORMAT_VERSION, ObjectKind, ObjectName},
+    snapshot::{
+        delta::encode_delta,
+        index::Tree,
+        object::{FORMAT_VERSION, ObjectKind, ObjectName},
+    },
 };
 use admit_testing::memory::{Fault, MemoryBody, MemoryStore, block_on, poll_once};
 use serde_json::{Value, json};
@@ -212,7 +216,7 @@ fn keys_come_in_pages_and_only_those_of_the_snapshot() {
 #[test]
 fn what_the_published_head_names_is_not_removed() {
     let edge = Edge::started();
-    let delta = [ObjectKind::Delta.header().as_slice(), &[4, 0, 0, 0], &[0; 8]].concat();
+    let delta = encode_delta::<&[u8]>([&[]; Tree::ALL.len()]).unwrap();
     let mut business = Business::new(3, FOREVER);
     business.head.delta = Some(ObjectName::of_object(&delta).unwrap().digest);
     store(&edge).insert(&name(&delta), &delta);
