@@ -93,7 +93,7 @@ export class Known {
       return undefined;
     }
     const number = this.#wasm.repeat(answer.epoch, answer.since, answer.until);
-    return number === 0 ? undefined : respond(answer.init, number, answer.body);
+    return number === 0 ? undefined : respond(this.#init(origin), number, answer.body);
   }
 
   /** The answer to a granted check; nothing if it takes the ordinary way. */
@@ -120,9 +120,8 @@ export class Known {
     const start = Number.isNaN(starts) ? "" : frame[3] + starts;
     const body =
       frame[0] + access + texts.account + viewer.text + frame[1] + created + frame[2] + expires + start + texts.content;
-    const init = this.#init(origin);
-    if (!Number.isNaN(until)) this.#keep(viewer, url, { address, country, origin, init, body, epoch, since, until, bytes: 0 });
-    return respond(init, number, body);
+    if (!Number.isNaN(until)) this.#keep(viewer, url, { address, country, origin, body, epoch, since, until, bytes: 0 });
+    return respond(this.#init(origin), number, body);
   }
 
   /** How many viewers there are. */
@@ -133,8 +132,10 @@ export class Known {
   #describe(viewer, epoch, address, country) {
     const text = this.#wasm.viewer_text(viewer.handle, address ?? undefined, country ?? undefined);
     if (text === undefined) return false;
-    this.#resize(viewer, text.length - viewer.text.length);
-    Object.assign(viewer, { epoch, address, country, text });
+    const described = { epoch, address, country, text };
+    this.#resize(viewer, client_bytes(described) - client_bytes(viewer));
+    Object.assign(viewer, described);
+    this.#hold_bounds();
     return true;
   }
 
@@ -172,7 +173,7 @@ export class Known {
 
   // In the place of an earlier answer to the same URL, or of the oldest.
   #keep(viewer, url, answer) {
-    answer.bytes = OVERHEAD + url.length + text_bytes(answer.body);
+    answer.bytes = OVERHEAD + url.length + client_bytes(answer) + text_bytes(answer.body);
     if (answer.bytes > this.#viewers_max_bytes * SHARE_MAX) return;
     const answers = (viewer.answers ??= new Map());
     if (answers.size >= this.#answers_max && !answers.has(url)) this.#forget(viewer, answers.keys().next().value);
@@ -213,6 +214,13 @@ export class Known {
 function respond(init, number, body) {
   init.headers.set("x-request-id", init.id_prefix + number.toString(16).padStart(8, "0"));
   return new Response(body, init);
+}
+
+// Clients can make some of these texts long.
+function client_bytes({ address, country, origin, text }) {
+  let bytes = 0;
+  for (const part of [address, country, origin, text]) bytes += 2 * (part?.length ?? 0);
+  return bytes;
 }
 
 function item_bytes(texts) {
