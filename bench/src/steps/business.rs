@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use admit_playback::Item;
 use admit_publish::build::{Built, build_ndjson};
 use anyhow::{Context, Result};
 use base64ct::{Base64UrlUnpadded, Encoding as _};
@@ -20,6 +21,20 @@ pub const CUSTOMERS: usize = 1_200;
 const TOKENS: usize = 9_000;
 const ITEMS: usize = 64;
 const SECRET: &[u8] = b"a secret of a benchmark, which guards nothing";
+
+/// One secret is enough here. The service refuses a signer that shares an issuer's.
+pub const PLAYBACK: &str =
+    r#"[{"merchant": 2101, "item_type": "brightcove_asset", "signer": "jw", "secret": "SECRET"}]"#;
+
+/// The first item as signers see it.
+pub const fn playable() -> Item<'static> {
+    Item {
+        merchant_id: 2_101,
+        item_type: "brightcove_asset",
+        content: r#"{"video_id":"v5001"}"#,
+        external_id: None,
+    }
+}
 
 /// The first item that a customer may play.
 pub fn item_of(customer: usize) -> i64 {

@@ -24,6 +24,7 @@ use admit::{
     },
     token::{BearerToken, NativeVerifier, TokenVerifier, VerifiedToken},
 };
+use admit_playback::{Grant, NativeSigner, Playback, Viewer as Player};
 use admit_testing::memory::{MemoryBody, MemoryPlatform, block_on};
 use anyhow::{Context, Result, bail};
 
@@ -54,11 +55,13 @@ pub enum Step {
     Grant,
     /// A kept answer is judged, and given again.
     Again,
+    /// A token for JW's player, HS256: own code, without the platform's signer.
+    Sign,
 }
 
 impl Step {
     /// All of them, with their names and labels.
-    pub const ALL: [(&'static str, &'static str, Self); 11] = [
+    pub const ALL: [(&'static str, &'static str, Self); 12] = [
         ("parse", "The path and the header's form", Self::Parse),
         ("unknown_issuer", "A token of an unknown issuer, refused", Self::UnknownIssuer),
         ("new_token", "A token that is new: HS256", Self::NewToken),
@@ -70,6 +73,7 @@ impl Step {
         ("answer", "All of it: from a request to a reply", Self::Answer),
         ("grant", "A check of a known viewer, in numbers", Self::Grant),
         ("again", "An answer that was given before, judged", Self::Again),
+        ("sign", "A playback token signed: HS256", Self::Sign),
     ];
 }
 
@@ -86,6 +90,7 @@ pub struct Subject {
     keys: Vec<EntryKey>,
     principal: Rc<VerifiedToken>,
     path: String,
+    playback: Playback,
 }
 
 impl Subject {
@@ -144,6 +149,7 @@ impl Subject {
             keys,
             principal,
             path,
+            playback: Playback::parse(business::PLAYBACK, &lookup)?,
         };
         // The first request of an isolate loads.
         let reply = block_on(subject.app.handle(&subject.request()?, MemoryBody::default()));
@@ -227,6 +233,16 @@ impl Subject {
                 for query_hash in (0..).take(times) {
                     let granted = self.app.grant(black_box(viewer), black_box(item_id), query_hash);
                     sum += usize::from(granted.context("not granted")?.number > 0);
+                }
+            }
+            Step::Sign => {
+                let item = business::playable();
+                let entry = self.playback.entries(item.merchant_id, item.item_type).next();
+                let entry = entry.context("no signer")?;
+                let grant = Grant { now: NOW, ends_at: NOW + 86_400 };
+                for _ in 0..times {
+                    let signed = entry.sign(black_box(&item), grant, Player::default(), &NativeSigner)?;
+                    sum += signed.token.len();
                 }
             }
             Step::Decide | Step::Body => return self.decide(step, times),
