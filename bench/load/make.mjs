@@ -6,13 +6,18 @@ import { join } from "node:path";
 
 const [dir, settings] = process.argv.slice(2);
 // catalogues: their numbers of customers, the largest first. lists: name -> { alg, tokens, customers: how many have tokens,
-// items: asked for with each token, unlike: whether no two URLs are the same, denied and written: shares, order }.
+// items: asked for with each token, unlike: whether no two URLs are the same, denied and written: shares, order,
+// signers: for each of them, the same tokens in NAME.SIGNER.tsv, asking for playback }.
 const { catalogues, lists } = JSON.parse(settings);
 const customers = Math.max(...catalogues);
 const NOW = Math.floor(Date.now() / 1000);
 const EXP = NOW + 86_400;
 const [MERCHANT, MERCHANT_UUID] = [2101, "3f1c7a52-9be4-4d0a-8a6f-52c0d7e1b934"];
 const [ITEMS, GRANTS, FIRST_ITEM] = [64, 8, 5001];
+const GRANT_ENDS = 500_000;
+// The longest that a signature may be valid. All grants end earlier, so that signatures end with them: the only right
+// answer is known before it is asked for.
+const TTL_SECS = 604_800;
 const ISSUER = "https://id.example.com";
 const AUDIENCE = "tv";
 
@@ -44,6 +49,8 @@ function makeKeys() {
 const uuid = (n) => `00000000-0000-4000-8000-${n.toString(16).padStart(12, "0")}`;
 const itemOf = (customer, grant) => FIRST_ITEM + ((customer * 5 + grant * 7) % ITEMS);
 const createdAt = (customer, grant) => NOW - 1_000_000 - ((customer * 31 + grant) % 500_000);
+// Ends differ, so that the signatures for two grants of one item do, too.
+const endsAt = (customer, grant) => EXP + ((customer * GRANTS + grant) % GRANT_ENDS);
 const accessId = (customer, grant) => customer * GRANTS + grant + 1;
 
 const TYPES = {
@@ -71,7 +78,7 @@ const items = Object.fromEntries(Array.from({ length: ITEMS }, (_, n) => [FIRST_
 function accesses(customer) {
   const held = [];
   for (let grant = 0; grant < GRANTS; grant += 1) {
-    held.push({ id: accessId(customer, grant), item_id: itemOf(customer, grant), created_at: createdAt(customer, grant), expires_at: EXP });
+    held.push({ id: accessId(customer, grant), item_id: itemOf(customer, grant), created_at: createdAt(customer, grant), expires_at: endsAt(customer, grant) });
   }
   return held;
 }
@@ -79,7 +86,7 @@ function accesses(customer) {
 function granted(customer, grant) {
   return JSON.stringify({
     id: accessId(customer, grant), account_id: MERCHANT, customer_id: customer, customer_uuid: uuid(customer),
-    ip_address: "203.0.113.7", country_code: "XX", created_at: createdAt(customer, grant), expires_at: EXP,
+    ip_address: "203.0.113.7", country_code: "XX", created_at: createdAt(customer, grant), expires_at: endsAt(customer, grant),
     item: items[itemOf(customer, grant)],
   });
 }
@@ -101,6 +108,38 @@ function token(alg, sub, jti, more = {}) {
   return `${data}.${base64(signer(data))}`;
 }
 
+const jwSecret = randomBytes(24).toString("base64url");
+const mux = generateKeyPairSync("rsa", { modulusLength: 2048 });
+
+/** Signers of playback: what each signs, and where it is played. */
+const SIGNERS = {
+  jw: {
+    key: jwSecret,
+    header: { alg: "HS256", typ: "JWT" },
+    claims: (media, exp) => ({ exp, resource: `/v2/media/${media}` }),
+    url: (media) => `https://cdn.jwplayer.com/v2/media/${media}`,
+    sign: (data) => createHmac("sha256", jwSecret).update(data).digest(),
+  },
+  mux: {
+    key: mux.privateKey.export({ type: "pkcs8", format: "pem" }),
+    entry: { key_id: "bench" },
+    header: { alg: "RS256", kid: "bench", typ: "JWT" },
+    claims: (media, exp) => ({ aud: "v", exp, kid: "bench", sub: media }),
+    url: (media) => `https://stream.mux.com/${media}.m3u8`,
+    sign: (data) => sign("sha256", Buffer.from(data), mux.privateKey),
+  },
+};
+
+/** The answer with a signed source. Both algorithms give one signature for one text, so that it is compared as a whole. */
+function signed(signer, customer, grant) {
+  const { header, claims, url, sign } = SIGNERS[signer];
+  const [media, exp] = [`v${itemOf(customer, grant)}`, endsAt(customer, grant)];
+  const data = `${base64(JSON.stringify(header))}.${base64(JSON.stringify(claims(media, exp)))}`;
+  const token = `${data}.${base64(sign(data))}`;
+  const source = { type: signer, url: `${url(media)}?token=${token}`, token, expires_at: exp };
+  return JSON.stringify({ expires_at: exp, sources: [source] });
+}
+
 const WRITTEN = JSON.stringify({ id: 900_001, item_id: FIRST_ITEM, account_id: MERCHANT, created_at: NOW, expires_at: EXP });
 
 /** Which requests of a list belong to a share of those that are sent, when the n-th is sent as often as `weight` says. */
@@ -114,8 +153,8 @@ function share(part, weight) {
   };
 }
 
-/** Lines of method, path, token, body that is sent, and the status and body that are right. */
-function list(name, { alg, tokens: count, customers: among = customers, items: each = 1, unlike = false, denied = 0, written = 0, order }) {
+/** Lines of method, path, token, body that is sent, and the status and body that are right. With a signer, for playback. */
+function list(name, signer, { alg, tokens: count, customers: among = customers, items: each = 1, unlike = false, denied = 0, written = 0, order }) {
   // As the load draws them (`Driven::zipf`).
   const weight = order === "zipf" ? (n) => Math.log((n + 2) / (n + 1)) : () => 1;
   const [isWritten, isDenied] = [share(written, weight), share(denied, weight)];
@@ -136,6 +175,10 @@ function list(name, { alg, tokens: count, customers: among = customers, items: e
     }
     if (isDenied(n)) {
       return ["GET", `/items/${notHeld(customer)}/access`, bearer, "", 402, DENIED].join("\t");
+    }
+    if (signer !== undefined) {
+      const path = `/items/${itemOf(customer, grant)}/playback`;
+      return ["GET", path, bearer, "", 200, signed(signer, customer, grant)].join("\t");
     }
     const path = `/items/${itemOf(customer, grant)}/access${unlike ? `?_=${n}` : ""}`;
     return ["GET", path, bearer, "", 200, granted(customer, grant)].join("\t");
@@ -169,6 +212,15 @@ put("jwks.json", JSON.stringify({ keys: jwks }));
 put("issuers.json", JSON.stringify([
   { issuer: ISSUER, namespace: "bench", audience: { any_of: [AUDIENCE] }, customer_claim: "sub", may: ["view", "write"], keys: { jwks: { keys: jwks } } },
 ]));
-for (const [name, settings] of Object.entries(lists)) put(`${name}.tsv`, list(name, settings));
+for (const [signer, { key, entry }] of Object.entries(SIGNERS)) {
+  put(`signing-key-${signer}.txt`, key);
+  put(`playback-${signer}.json`, JSON.stringify([
+    { merchant: MERCHANT, item_type: TYPES.item_type.name, signer, secret: "SIGNING_KEY", ttl_secs: TTL_SECS, ...entry },
+  ]));
+}
+for (const [name, settings] of Object.entries(lists)) {
+  put(`${name}.tsv`, list(name, undefined, settings));
+  for (const signer of settings.signers ?? []) put(`${name}.${signer}.tsv`, list(name, signer, settings));
+}
 put("written.json", WRITTEN);
 put("constant.json", JSON.stringify(granted(0, 0)));

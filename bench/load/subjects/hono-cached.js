@@ -4,6 +4,7 @@ import { cors } from "hono/cors";
 import { importJWK, jwtVerify } from "jose";
 import { AUDIENCE, DENIED, INVALID, ISSUER, check } from "./check.js";
 import { forward } from "./forward.js";
+import { playback } from "./playback.js";
 
 const TOKENS_MAX = 8192;
 const CUSTOMERS_MAX = 16_384;
@@ -47,9 +48,8 @@ async function customerOf(env, subject) {
   return customer;
 }
 
-const app = new Hono();
-app.use(cors());
-app.get("/items/:id/access", async (c) => {
+/** Answers a granted check as `granted` says. */
+async function checked(c, granted) {
   c.header("cache-control", "private, no-store");
   const token = c.req.header("authorization")?.replace(/^Bearer /, "") ?? "";
   let claims;
@@ -61,8 +61,13 @@ app.get("/items/:id/access", async (c) => {
   const customer = await customerOf(c.env, claims.sub);
   const ip = c.req.header("cf-connecting-ip") ?? "0.0.0.0";
   const answer = check(customer, Number(c.req.param("id")), ip, c.req.raw.cf?.country ?? "XX");
-  return answer ? c.json(answer) : c.json(DENIED, 402);
-});
+  return answer ? granted(answer) : c.json(DENIED, 402);
+}
+
+const app = new Hono();
+app.use(cors());
+app.get("/items/:id/access", (c) => checked(c, (answer) => c.json(answer)));
+app.get("/items/:id/playback", (c) => checked(c, async (answer) => c.json(await playback(c.env, answer))));
 app.post("/items/access", (c) => forward(c.req.raw, c.env.ORIGIN_URL));
 
 export default app;

@@ -6,6 +6,7 @@
 use std::{
     collections::BTreeMap,
     fs,
+    rc::Rc,
     time::{Duration, Instant},
 };
 
@@ -60,12 +61,14 @@ pub struct Driven {
     pub name: String,
     /// Where it answers, on this machine.
     pub port: u16,
+    /// The requests that it gets.
+    pub requests: Rc<[Request]>,
     /// Its answer to everything, with status 200; `None` if it answers as the list says.
     pub fixed_body: Option<String>,
 }
 
 /// Drives all subjects; the first is the base of ratios.
-pub fn run(plan: &Plan, requests: &[Request], subjects: &[Driven]) -> Result<Vec<Measured>> {
+pub fn run(plan: &Plan, subjects: &[Driven]) -> Result<Vec<Measured>> {
     let mut drivers =
         subjects.iter().map(|subject| Driver::new(subject, plan)).collect::<Result<Vec<_>>>()?;
     let count = drivers.len();
@@ -73,9 +76,7 @@ pub fn run(plan: &Plan, requests: &[Request], subjects: &[Driven]) -> Result<Vec
         for turn in 0..count {
             let Some(driver) = drivers.get_mut((round as usize + turn) % count) else { continue };
             let at_least = if round == 0 && plan.warm_up > 0 { plan.warm_up_requests } else { 0 };
-            let slice = driver
-                .slice(requests, at_least)
-                .with_context(|| format!("subject {}", driver.subject.name))?;
+            let slice = driver.slice(at_least).with_context(|| format!("subject {}", driver.subject.name))?;
             if round >= plan.warm_up {
                 driver.slices.push(slice);
             } else {
@@ -119,16 +120,17 @@ impl<'a> Driver<'a> {
     }
 
     /// One turn, of `at_least` this number of requests; `None` when the list has ended.
-    fn slice(&mut self, requests: &[Request], at_least: u64) -> Result<Option<Slice>> {
+    fn slice(&mut self, at_least: u64) -> Result<Option<Slice>> {
         if self.used.elapsed() > IDLE_LIMIT {
             (self.connections, self.poll) = connect(self.subject.port)?;
         }
-        let slice = self.drive(requests, at_least);
+        let slice = self.drive(at_least);
         self.used = now();
         slice
     }
 
-    fn drive(&mut self, requests: &[Request], at_least: u64) -> Result<Option<Slice>> {
+    fn drive(&mut self, at_least: u64) -> Result<Option<Slice>> {
+        let requests = &*self.subject.requests;
         let cpu_before = cpu_nanos(self.plan.pid);
         let start = now();
         // The request under way on each connection, and since when.

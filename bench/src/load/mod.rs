@@ -19,6 +19,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
+    rc::Rc,
 };
 
 use anyhow::{Context, Result};
@@ -27,6 +28,7 @@ use xtask::{build, job, native, node, paths::Paths, rust::WasmRust, setup, step:
 
 use self::{
     report::{LoadResults, ScenarioResults},
+    requests::Request,
     scenarios::{Scale, Scenario},
     server::Server,
     subjects::Subject,
@@ -45,7 +47,7 @@ pub struct Args {
     /// Fewer rounds and customers: under two minutes, for a first look
     #[arg(long)]
     quick: bool,
-    /// Only these scenarios, by their names; `growth` is all points of growth
+    /// Only these scenarios, by their names; `playback` and `growth` are several
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     only: Vec<String>,
     /// Turns of each subject in every scenario, for more certainty or less time
@@ -114,9 +116,9 @@ impl<'a> Bench<'a> {
         &self.scratch.0
     }
 
-    /// The file with a scenario's requests.
-    fn list(&self, scenario: &Scenario) -> PathBuf {
-        self.dir().join(format!("{}.tsv", scenario.name))
+    /// A scenario's requests to a subject.
+    fn requests(&self, scenario: &Scenario, subject: &Subject) -> Result<Rc<[Request]>> {
+        Ok(requests::read(&self.dir().join(scenario.file(subject)))?.into())
     }
 
     fn measure(&self, scale: Scale, only: &[String]) -> Result<LoadResults> {
@@ -146,10 +148,11 @@ impl<'a> Bench<'a> {
     fn drive(&self, server: &mut Server, scenario: &Scenario) -> Result<ScenarioResults> {
         eprintln!("  {} ...", scenario.name);
         let subjects = scenario.subjects(server.subjects());
-        let driven: Vec<_> =
-            subjects.iter().map(|(name, subject)| server.driven(name, subject)).collect::<Result<_>>()?;
-        let requests = requests::read(&self.list(scenario))?;
-        let measured = drive::run(&scenario.plan(server.pid()), &requests, &driven)?;
+        let driven = |(name, subject): &(String, Subject)| {
+            server.driven(name, subject, self.requests(scenario, subject)?)
+        };
+        let driven = subjects.iter().map(driven).collect::<Result<Vec<_>>>()?;
+        let measured = drive::run(&scenario.plan(server.pid()), &driven)?;
         Ok(ScenarioResults {
             scenario: scenario.name.clone(),
             about: scenario.about,

@@ -4,7 +4,7 @@
 use std::{
     collections::BTreeMap,
     fs,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Command, Stdio},
     thread,
     time::Duration,
@@ -17,7 +17,6 @@ use xtask::job::{self, Job};
 use super::{
     Bench,
     drive::{self, Plan},
-    requests::{self, Request},
     scenarios::{self, Scale, Scenario},
     server::Server,
     subjects::Subject,
@@ -55,8 +54,7 @@ pub fn run(bench: &Bench) -> Result<Report> {
         eprintln!("  {} ...", scenario.name);
         let setting = scenarios::usual_setting(scale);
         let mut server = Server::start(bench.paths, bench.dir(), &subjects, setting, true)?;
-        let requests = requests::read(&bench.list(scenario))?;
-        let profile = |subject| Profile::of(bench.dir(), &mut server, scenario, &requests, subject);
+        let profile = |subject| Profile::of(bench, &mut server, scenario, subject);
         let profiles = subjects.iter().map(profile).collect::<Result<Vec<_>>>();
         // Where V8 says what it compiled, and `perf` looks for it.
         let _absent = fs::remove_file(format!("/tmp/perf-{}.map", server.pid()));
@@ -78,23 +76,17 @@ pub fn run(bench: &Bench) -> Result<Report> {
 struct Profile(BTreeMap<Code, f64>);
 
 impl Profile {
-    fn of(
-        dir: &Path,
-        server: &mut Server,
-        scenario: &Scenario,
-        requests: &[Request],
-        subject: &Subject,
-    ) -> Result<Self> {
-        let driven = [server.driven(subject.name, subject)?];
+    fn of(bench: &Bench, server: &mut Server, scenario: &Scenario, subject: &Subject) -> Result<Self> {
+        let driven = [server.driven(subject.name, subject, bench.requests(scenario, subject)?)?];
         let pid = server.pid();
         let alone = |slice| Plan { slice, rounds: 1, warm_up: 0, ..scenario.plan(pid) };
-        let measured = drive::run(&alone(DRIVE), requests, &driven)?;
+        let measured = drive::run(&alone(DRIVE), &driven)?;
         let micros = measured.first().and_then(|measured| measured.cpu_micros);
         let micros = micros.context("the kernel does not count CPU time here")?;
-        let data = dir.join("perf.data");
+        let data = bench.dir().join("perf.data");
         let file = data.clone();
         let sampler = thread::spawn(move || record(pid, &file));
-        drive::run(&alone(SETTLE * 2 + SAMPLES), requests, &driven)?;
+        drive::run(&alone(SETTLE * 2 + SAMPLES), &driven)?;
         sampler.join().map_err(|_| anyhow::anyhow!("the sampler panicked"))??;
         let mut report = Command::new("perf");
         report.args(["report", "--stdio", "--sort", "symbol", "-i"]).arg(&data);

@@ -1,6 +1,6 @@
 //! The scenarios: which requests, in which order, and which subjects answer them.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use anyhow::{Result, bail};
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{
     drive::{Order, Plan},
     server::{Latency, Setting},
-    subjects::Subject,
+    subjects::{SUBJECTS, Subject},
 };
 
 /// The number that a series of scenarios increases.
@@ -127,6 +127,9 @@ const WITH_ORIGIN: &[&str] =
     &["floor", "constant", "admit", "admit-unconfirmed", "plain-cached", "hono-cached", "hono", "workers-rs"];
 const WITHOUT_FLOORS: &[&str] = &["admit", "plain-cached", "hono-cached", "hono", "workers-rs"];
 const OF_ALGORITHM: &[&str] = &["floor", "admit", "plain-cached", "hono"];
+/// A check by the same tokens, and the same question for playback to each signer.
+const OF_PLAYBACK: &[&str] =
+    &["floor", "admit", "admit-jw", "hono-cached-jw", "admit-mux", "hono-cached-mux"];
 const OF_GROWTH: &[&str] = &["floor", "admit", "plain-cached"];
 
 #[derive(Clone, Debug)]
@@ -155,15 +158,19 @@ pub struct Scenario {
 /// The name of all points of growth in `--only`.
 const GROWTH: &str = "growth";
 
+/// The name of both scenarios of playback in `--only`.
+const PLAYBACK: &str = "playback";
+
+/// Names in `--only` of all scenarios whose names begin with them.
+const GROUPS: [&str; 2] = [PLAYBACK, GROWTH];
+
 /// The scenarios with these names; without names all of them.
 pub fn chosen(scale: Scale, only: &[String]) -> Result<Vec<Scenario>> {
     let all = all(scale);
-    let is_of = |scenario: &Scenario, name: &String| {
-        scenario.name == *name || (name == GROWTH && scenario.growth.is_some())
-    };
+    let is_of = |scenario: &Scenario, name: &String| scenario.name == *name || scenario.group() == Some(name);
     if let Some(unknown) = only.iter().find(|name| *name != COLD && !all.iter().any(|it| is_of(it, name))) {
-        let names = all.iter().filter(|it| it.growth.is_none()).map(|scenario| scenario.name.as_str());
-        let names: Vec<_> = names.chain([GROWTH, COLD]).collect();
+        let names = all.iter().filter(|it| it.group().is_none()).map(|scenario| scenario.name.as_str());
+        let names: Vec<_> = names.chain(GROUPS).chain([COLD]).collect();
         bail!("unknown scenario {unknown:?}: expected one of {}", names.join(", "));
     }
     Ok(all.into_iter().filter(|it| only.is_empty() || only.iter().any(|name| is_of(it, name))).collect())
@@ -259,7 +266,29 @@ fn all(scale: Scale) -> Vec<Scenario> {
             ..named("first-check", "Viewers' first checks, KV at 2 ms hot and 80 ms cold")
         },
     ]);
+    scenarios.extend(playback(&hot));
     scenarios
+}
+
+/// The scenarios of playback. A group of its own, last, so that its Workers take no memory from the others.
+fn playback(hot: &Scenario) -> [Scenario; 2] {
+    let named = |name: &str, about: &'static str| Scenario {
+        name: format!("{PLAYBACK}-{name}"),
+        about,
+        subjects: OF_PLAYBACK,
+        ..hot.clone()
+    };
+    [
+        Scenario {
+            // Eight signatures for each token: eight times of what an isolate remembers, each gone when its turn comes
+            // again.
+            tokens: hot.setting.customers.min(1_000),
+            items: 8,
+            unlike: true,
+            ..named("first", "Playback, each signature the first of its window")
+        },
+        named("repeated", "Playback, one signature again and again"),
+    ]
 }
 
 /// The points of growth.
@@ -295,7 +324,20 @@ impl Scenario {
             "alg": self.alg, "tokens": self.tokens, "customers": self.setting.customers, "items": self.items, "unlike": self.unlike,
             "denied": self.denied, "written": self.written,
             "order": if self.order == Order::Zipf { "zipf" } else { "cycle" },
+            "signers": SUBJECTS.iter().filter(|it| self.wants(it)).filter_map(|it| it.signer).collect::<BTreeSet<_>>(),
         })
+    }
+
+    /// The file with the requests to a subject.
+    pub fn file(&self, subject: &Subject) -> String {
+        let signer = subject.signer.map_or_else(String::new, |signer| format!(".{signer}"));
+        format!("{}{signer}.tsv", self.name)
+    }
+
+    /// The name of several scenarios with this one.
+    fn group(&self) -> Option<&'static str> {
+        let is_of = |group: &&str| self.name.strip_prefix(group).is_some_and(|rest| rest.starts_with('-'));
+        GROUPS.into_iter().find(is_of)
     }
 
     /// Whether a subject takes part.
@@ -333,7 +375,7 @@ impl Scenario {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::subjects::SUBJECTS, *};
+    use super::*;
 
     fn names(scale: Scale, only: &[&str]) -> Vec<String> {
         let only: Vec<_> = only.iter().map(|name| (*name).to_owned()).collect();
@@ -348,9 +390,10 @@ mod tests {
         assert!(growth.contains(&"growth-tokens-8000".to_owned()), "{growth:?}");
         assert!(growth.contains(&"growth-customers-100000".to_owned()), "{growth:?}");
         assert_eq!(names(Scale::FULL, &["growth-tokens-1"]), ["growth-tokens-1"]);
+        assert_eq!(names(Scale::FULL, &["playback"]), ["playback-first", "playback-repeated"]);
         assert!(names(Scale::FULL, &["cold"]).is_empty());
         let error = chosen(Scale::FULL, &["hat".to_owned()]).unwrap_err().to_string();
-        assert!(error.contains("hot, hot-rs256") && error.contains("growth, cold"), "{error}");
+        assert!(error.contains("hot, hot-rs256") && error.contains("playback, growth, cold"), "{error}");
     }
 
     #[test]
@@ -363,6 +406,21 @@ mod tests {
                 }
                 assert!(scenario.setting.customers <= scale.customers, "{}", scenario.name);
             }
+        }
+    }
+
+    #[test]
+    fn each_signature_has_gone_when_its_turn_comes_again() {
+        for scale in [Scale::QUICK, Scale::FULL] {
+            let all = all(scale);
+            let first = all.iter().find(|scenario| scenario.name == "playback-first").unwrap();
+            // Each signature that comes in between takes one of the places: the share that is left is e^-7, 0.1 %.
+            assert!(first.tokens * first.items >= 7 * admit::limits::SIGNATURES_MAX as u64);
+            assert_eq!(first.list()["signers"], json!(["jw", "mux"]));
+            let files = first.subjects(&SUBJECTS).into_iter().map(|(_, subject)| first.file(&subject));
+            let files: BTreeSet<_> = files.collect();
+            let expected = ["playback-first.jw.tsv", "playback-first.mux.tsv", "playback-first.tsv"];
+            assert!(files.iter().eq(expected), "{files:?}");
         }
     }
 

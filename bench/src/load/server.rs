@@ -5,13 +5,14 @@ use std::{
     fmt::Write as _,
     fs,
     path::{Path, PathBuf},
+    rc::Rc,
 };
 
 use anyhow::{Context, Result};
 use serde_json::Value;
 use xtask::paths::Paths;
 
-use super::{drive::Driven, subjects::Subject};
+use super::{drive::Driven, requests::Request, subjects::Subject};
 use crate::workerd::Workerd;
 
 /// How long KV takes.
@@ -80,14 +81,14 @@ impl Server {
         self.ports.get(name).copied().with_context(|| format!("{name} is not served"))
     }
 
-    /// A subject as the load sees it, under `name` in the results.
-    pub fn driven(&self, name: &str, subject: &Subject) -> Result<Driven> {
+    /// A subject as the load sees it, under `name` in the results, to be asked `requests`.
+    pub fn driven(&self, name: &str, subject: &Subject, requests: Rc<[Request]>) -> Result<Driven> {
         let fixed_body = if subject.is_floor() {
             Some(serde_json::from_str(&fs::read_to_string(self.dir.join("constant.json"))?)?)
         } else {
             None
         };
-        Ok(Driven { name: name.to_owned(), port: self.port(subject.name)?, fixed_body })
+        Ok(Driven { name: name.to_owned(), port: self.port(subject.name)?, requests, fixed_body })
     }
 }
 
@@ -156,7 +157,7 @@ impl Config<'_> {
     }
 
     fn subject(&mut self, dir: &Path, subject: &Subject, setting: Setting) -> Result<()> {
-        let Subject { name, modules: from, vars, kv, .. } = subject;
+        let Subject { name, modules: from, vars, kv, signer, .. } = subject;
         let mut modules = Vec::new();
         for entry in fs::read_dir(dir.join(from))? {
             let file = entry?.file_name().to_string_lossy().into_owned();
@@ -180,6 +181,10 @@ impl Config<'_> {
         ];
         if *name == "workers-rs" {
             bindings.push(file("ITEMS", "items.json"));
+        }
+        if let Some(signer) = signer {
+            bindings.push(file("PLAYBACK", &format!("playback-{signer}.json")));
+            bindings.push(file("SIGNING_KEY", &format!("signing-key-{signer}.txt")));
         }
         bindings.extend(vars.iter().map(|(name, value)| text(name, value)));
         let mut outbound = "";

@@ -16,11 +16,13 @@ pub struct Subject {
     pub vars: &'static [(&'static str, &'static str)],
     /// Its KV binding, and the contents behind it: `store`, the snapshot; `documents`, one for each customer.
     pub kv: Option<(&'static str, &'static str)>,
+    /// The signer of its `PLAYBACK`. It is asked for playback then, not for checks.
+    pub signer: Option<&'static str>,
 }
 
 impl Subject {
     const fn new(name: &'static str, label: &'static str, kv: Option<(&'static str, &'static str)>) -> Self {
-        Self { name, label, modules: name, vars: &[], kv }
+        Self { name, label, modules: name, vars: &[], kv, signer: None }
     }
 
     /// Whether it gives one answer to every request.
@@ -33,7 +35,7 @@ const STORE: Option<(&str, &str)> = Some(("SNAPSHOT", "store"));
 const DOCUMENTS: Option<(&str, &str)> = Some(("CUSTOMERS", "documents"));
 
 /// Every subject, the base of comparisons first.
-pub const SUBJECTS: [Subject; 8] = [
+pub const SUBJECTS: [Subject; 12] = [
     Subject::new("floor", "JS that reads the same, checks nothing", None),
     Subject::new("constant", "JS that returns a constant", None),
     Subject::new("admit", "Admit", STORE),
@@ -46,6 +48,26 @@ pub const SUBJECTS: [Subject; 8] = [
     Subject::new("hono-cached", "Hono, jose, tokens and customers kept", DOCUMENTS),
     Subject::new("hono", "Hono, jose, KV for each request", DOCUMENTS),
     Subject::new("workers-rs", "workers-rs by its documentation", DOCUMENTS),
+    Subject {
+        modules: "admit",
+        signer: Some("jw"),
+        ..Subject::new("admit-jw", "Admit, playback: HS256 (`jw`)", STORE)
+    },
+    Subject {
+        modules: "hono-cached",
+        signer: Some("jw"),
+        ..Subject::new("hono-cached-jw", "Hono, jose, all kept but signatures, playback: HS256", DOCUMENTS)
+    },
+    Subject {
+        modules: "admit",
+        signer: Some("mux"),
+        ..Subject::new("admit-mux", "Admit, playback: RS256 (`mux`)", STORE)
+    },
+    Subject {
+        modules: "hono-cached",
+        signer: Some("mux"),
+        ..Subject::new("hono-cached-mux", "Hono, jose, all kept but signatures, playback: RS256", DOCUMENTS)
+    },
 ];
 
 /// The label of a subject by its name.
