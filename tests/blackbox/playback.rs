@@ -53,7 +53,7 @@ pub fn variables() -> Vec<(String, String)> {
                 "url": "https://media.example.com/live/{media}/main.m3u8", "media": "entry_id",
             })
         ),
-        entry("wistia_asset", "hmac_url", "TEXT", json!({"hosts": ["other.example.com"]})),
+        entry("wistia_asset", "hmac_url", "TEXT", json!({"hosts": ["other.example.com"], "covers": "file"})),
     ]);
     let playback = playback.to_string();
     configured::variables(&[

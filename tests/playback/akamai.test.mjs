@@ -10,7 +10,7 @@ import { refusal, source } from './support/sign.mjs';
 const key = '403697de87af64611c1d32a05dab0fe1fcb715a86ab435f1ec99192d79569388';
 const url = 'https://media.example.com/films/7/main.m3u8';
 const asked = { content: { url }, now: 1_900_000_010, viewer: { address: '192.0.2.7' } };
-const entry = { signer: 'akamai', hosts: ['media.example.com'] };
+const entry = { signer: 'akamai', hosts: ['media.example.com'], path_prefix: '/films/' };
 const startTime = asked.now - (asked.now % 300) - 60;
 
 const theirs = (ours, options = {}) => new EdgeAuth({ key, startTime, endTime: ours.expires_at, ...options });

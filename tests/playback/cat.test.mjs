@@ -19,7 +19,8 @@ const p256 = p256Key();
 const url = 'https://media.example.com/films/7/main.m3u8';
 const content = { url };
 const entry = {
-  signer: 'cat', alg: 'HS256', key_id: 'cdn-1', issuer: 'https://admit.example', hosts: ['media.example.com'], ttl_secs: 600,
+  signer: 'cat', alg: 'HS256', key_id: 'cdn-1', issuer: 'https://admit.example', hosts: ['media.example.com'],
+  path_prefix: '/films/', ttl_secs: 600,
 };
 
 /** A request to a media server that runs the package's validator. */

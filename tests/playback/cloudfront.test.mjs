@@ -12,7 +12,7 @@ const rsa = rsaKey();
 const keyPairId = 'K2JCJMDEHXQW5F';
 const url = 'https://d111.cloudfront.net/films/7/main.m3u8';
 const asked = { content: { video_url: url }, now: 1_900_000_010, viewer: { address: '192.0.2.7' } };
-const entry = { signer: 'cloudfront', key_id: keyPairId, hosts: ['d111.cloudfront.net'] };
+const entry = { signer: 'cloudfront', key_id: keyPairId, hosts: ['d111.cloudfront.net'], path_prefix: '/films/' };
 const date = (secs) => new Date(secs * 1000).toISOString();
 
 for (const algorithm of ['SHA1', 'SHA256']) {

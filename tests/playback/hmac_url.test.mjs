@@ -9,7 +9,7 @@ import { flipped, source } from './support/sign.mjs';
 const key = 'c2lnbiBub3RoaW5nIHdpdGggdGhpcyBrZXkhISEh';
 const url = 'https://media.example.com/films/7/main.m3u8';
 const asked = { content: { url }, now: 1_900_000_010 };
-const entry = { signer: 'hmac_url', hosts: ['media.example.com'] };
+const entry = { signer: 'hmac_url', hosts: ['media.example.com'], path_prefix: '/films/' };
 
 /** What docs/playback.md tells a media server to do. */
 function accepts(text, at) {
@@ -39,7 +39,7 @@ describe('hmac_url', () => {
   });
 
   test('a folder whose name has an escape and a plus', () => {
-    const content = { url: 'https://media.example.com/two%20words+more/main.m3u8' };
+    const content = { url: 'https://media.example.com/films/two%20words+more/main.m3u8' };
     assert.ok(accepts(source(entry, key, { ...asked, content }).url, asked.now));
   });
 

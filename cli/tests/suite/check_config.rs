@@ -365,9 +365,9 @@ fn the_file_of_this_repository_says_what_is_missing() {
 #[test]
 fn signers_and_their_keys() {
     let bench = Bench::new("check-config-playback");
-    let playback = r#"[{"merchant":1,"item_type":"film","signer":"cloudfront","secret":"CLOUDFRONT_KEY","key_id":"K1","hosts":["d1.cloudfront.net"]},
- {"merchant":1,"item_type":"series","signer":"cat","alg":"ES256","secret":"CAT_KEY","key_id":"k","issuer":"i","hosts":["media.example.com"]},
- {"merchant":1,"item_type":"clip","signer":"akamai","secret":"AKAMAI_KEY","hosts":["media.example.com"]}]"#;
+    let playback = r#"[{"merchant":1,"item_type":"film","signer":"cloudfront","secret":"CLOUDFRONT_KEY","key_id":"K1","hosts":["d1.cloudfront.net"],"path_prefix":"/films/"},
+ {"merchant":1,"item_type":"series","signer":"cat","alg":"ES256","secret":"CAT_KEY","key_id":"k","issuer":"i","hosts":["media.example.com"],"path_prefix":"/series/"},
+ {"merchant":1,"item_type":"clip","signer":"akamai","secret":"AKAMAI_KEY","hosts":["media.example.com"],"covers":"file"}]"#;
     let with = |playback: &str, more: &str| {
         good().replace("[vars]\n", &format!("[vars]\nPLAYBACK = '''{playback}'''\n{more}"))
     };

@@ -44,15 +44,19 @@ fn signed(entry: &Value, secret: &str) -> String {
 #[test]
 fn every_signer_gets_a_secret_that_it_accepts() {
     let dir = TempDir::new().unwrap();
-    let hosts = json!(["media.example.com"]);
+    let (hosts, path_prefix) = (json!(["media.example.com"]), "/films/");
     for (signer, entry, says) in [
         ("jw", json!({}), "JW Player's dashboard"),
-        ("cloudfront", json!({"key_id": "K1", "hosts": hosts}), ""),
+        ("cloudfront", json!({"key_id": "K1", "hosts": hosts, "path_prefix": path_prefix}), ""),
         ("cloudflare_stream", json!({"key_id": "k"}), "Cloudflare makes Stream's keys"),
         ("mux", json!({"key_id": "k"}), "Mux makes its keys"),
-        ("cat", json!({"alg": "HS256", "key_id": "k", "issuer": "i", "hosts": hosts}), "for both sides"),
-        ("akamai", json!({"hosts": hosts}), "for both sides"),
-        ("hmac_url", json!({"hosts": hosts}), "for both sides"),
+        (
+            "cat",
+            json!({"alg": "HS256", "key_id": "k", "issuer": "i", "hosts": hosts, "path_prefix": path_prefix}),
+            "for both sides",
+        ),
+        ("akamai", json!({"hosts": hosts, "path_prefix": path_prefix}), "for both sides"),
+        ("hmac_url", json!({"hosts": hosts, "path_prefix": path_prefix}), "for both sides"),
     ] {
         let file = dir.path().join(signer);
         let (public, said) = printed(&["--signer", signer, "--out", file.to_str().unwrap()]);
@@ -97,6 +101,7 @@ fn the_vendor_s_form() {
     assert_eq!(serde_json::from_str::<Value>(&public).unwrap()["crv"], "P-256");
     let entry = json!({
         "signer": "cat", "alg": "ES256", "key_id": "k", "issuer": "i", "hosts": ["media.example.com"],
+        "path_prefix": "/films/",
     });
     assert!(!signed(&entry, &fs::read_to_string(path("cat")).unwrap()).is_empty());
 }

@@ -104,20 +104,21 @@ impl Playback {
 
 /// Whether two entries can stand beside each other.
 fn compatible(entry: &Entry, other: &Entry) -> Result<(), &'static str> {
-    if !entry.overlaps(other) {
-        return Ok(());
-    }
     if entry.merchant_id == other.merchant_id {
         let is_same =
             entry.item_type == other.item_type && entry.kind == other.kind && entry.slot == other.slot;
-        return if is_same { Err("signs the same media in the same way") } else { Ok(()) };
+        let is_twice = is_same && entry.overlaps(other);
+        return if is_twice { Err("signs the same media in the same way") } else { Ok(()) };
     }
     // A merchant writes its items' content, and could name another merchant's media in it.
-    if entry.secret == other.secret && !(entry.is_shared && other.is_shared) {
-        return Err(
+    if entry.secret == other.secret && entry.opens(other) && !(entry.is_shared && other.is_shared) {
+        return Err(if entry.overlaps(other) {
             "signs with the same secret, so that each merchant could open the other one's media: give them different \
-             keys, hosts or path prefixes, or set \"shared\": true in both",
-        );
+             keys or path prefixes, or set \"shared\": true in both"
+        } else {
+            "signs with the same secret, so that each merchant could open the other one's media: signatures of akamai \
+             and hmac_url name no host. Give them different keys or path prefixes, or set \"shared\": true in both"
+        });
     }
     Ok(())
 }

@@ -56,6 +56,14 @@ impl SignerKind {
             Self::HmacUrl => "hmac_url",
         }
     }
+
+    /// Whether a signature names the URL's host. If not, it opens its path on every host whose server knows the key.
+    pub(crate) const fn names_hosts(self) -> bool {
+        match self {
+            Self::CloudFront | Self::Cat => true,
+            Self::Akamai | Self::HmacUrl | Self::Jw | Self::CloudflareStream | Self::Mux => false,
+        }
+    }
 }
 
 /// A grant of this very request: the proof that something may be signed.
@@ -203,9 +211,20 @@ impl Entry {
     /// Whether both could sign the same media.
     pub(crate) fn overlaps(&self, other: &Self) -> bool {
         match (&self.media, &other.media) {
-            (MediaRule::Url(one), MediaRule::Url(two)) => one.overlaps(two),
+            (MediaRule::Url(one), MediaRule::Url(two)) => one.shares_paths(two) && one.shares_hosts(two),
             (MediaRule::Id(_), MediaRule::Id(_)) => self.kind == other.kind,
             _ => false,
+        }
+    }
+
+    /// Whether a signature of one with the other's key could open the other's media.
+    pub(crate) fn opens(&self, other: &Self) -> bool {
+        match (&self.media, &other.media) {
+            (MediaRule::Url(one), MediaRule::Url(two)) => {
+                let are_hosts_signed = self.kind.names_hosts() && other.kind.names_hosts();
+                one.shares_paths(two) && (!are_hosts_signed || one.shares_hosts(two))
+            }
+            _ => self.overlaps(other),
         }
     }
 

@@ -19,7 +19,7 @@
 //!
 //! let json = r#"[{
 //!     "merchant": 2101, "item_type": "html_asset", "signer": "hmac_url", "secret": "MEDIA_KEY",
-//!     "hosts": ["media.example.com"], "ttl_secs": 600
+//!     "hosts": ["media.example.com"], "path_prefix": "/films/", "ttl_secs": 600
 //! }]"#;
 //! let secret = |name: &str| (name == "MEDIA_KEY").then(|| "0123456789abcdef0123456789abcdef".to_owned());
 //! let playback = Playback::parse(json, &secret)?;

@@ -61,13 +61,23 @@ impl UrlRule {
                 members.wrong("hosts", "expected names of hosts in lower case, without https:// and path")
             );
         }
-        let path_prefix = members.text("path_prefix")?.unwrap_or_else(|| "/".to_owned());
+        let prefix = members.text("path_prefix")?;
+        let has_prefix = prefix.is_some();
+        let path_prefix = prefix.unwrap_or_else(|| "/".to_owned());
         let is_folder = path_prefix.starts_with('/') && path_prefix.ends_with('/');
         if !is_folder || !path_prefix.bytes().all(is_plain) || path_prefix.contains("//") {
             return Err(members.wrong("path_prefix", "expected a path that begins and ends with a slash"));
         }
         let covers = members.choice("covers", &[("file", Covers::File), ("folder", Covers::Folder)])?;
+        let covers = covers.unwrap_or(Covers::Folder);
         let template = members.text("url")?;
+        // Only the prefix tells a film's folder from the folder of all films.
+        if covers == Covers::Folder && template.is_none() && !has_prefix {
+            return Err(members.wrong(
+                "path_prefix",
+                "missing: the folder that holds a folder for each item, such as \"/films/\"; or set \"covers\": \"file\"",
+            ));
+        }
         let defaults: &[&str] =
             if template.is_some() { &["media_id", "video_id"] } else { &["url", "video_url", "src"] };
         let rule = Self {
@@ -75,21 +85,41 @@ impl UrlRule {
             hosts,
             path_prefix,
             template,
-            covers: covers.unwrap_or(Covers::Folder),
+            covers,
             any_url: members.flag("any_url")?,
         };
-        if let Some(template) = &rule.template {
-            let example = template.replacen(PLACE, "x", 1);
-            let is_usable = template.contains(PLACE)
-                && MediaUrl::parse(&example).is_ok_and(|url| rule.check(url).is_ok());
-            if !is_usable {
-                return Err(members.wrong(
-                    "url",
-                    "expected a URL with {media} in its path, on one of hosts, in a folder below path_prefix",
-                ));
-            }
+        if let Some(template) = &rule.template
+            && !rule.takes(template)
+        {
+            let problem = match covers {
+                Covers::File => {
+                    "expected a URL on one of hosts, with {media} once, in its path below path_prefix"
+                }
+                Covers::Folder => {
+                    "expected a URL on one of hosts, with {media} once, in a folder below path_prefix, such as \
+                     /films/{media}/main.m3u8: a signature opens the URL's folder. Or set \"covers\": \"file\""
+                }
+            };
+            return Err(members.wrong("url", problem));
         }
         Ok(rule)
+    }
+
+    /// Whether a template gives each item what its signature opens: a file, or a folder, that no other item has.
+    ///
+    /// Most signatures name a path and no query, so the place of the id must be in the signed part of the path.
+    fn takes(&self, template: &str) -> bool {
+        let Some(place) = template.find(PLACE) else { return false };
+        // The id changes nothing before it, so that positions up to `place` are those of the template.
+        let example = template.replacen(PLACE, "x", 1);
+        let Ok(url) = MediaUrl::parse(&example) else { return false };
+        let signed = match self.covers {
+            Covers::File => url.path(),
+            Covers::Folder => url.folder(),
+        };
+        let first = url.path_at() + self.path_prefix.len();
+        let is_signed = (first..url.path_at() + signed.len()).contains(&place);
+        is_signed && !example.contains(PLACE) && self.check(url).is_ok()
     }
 
     /// The item's own URL.
@@ -106,6 +136,9 @@ impl UrlRule {
     /// Checks that this entry may sign `asked`, a URL that the client names, for an item: it is the item's own
     /// URL, or lies in its folder if signatures cover folders. Otherwise a grant for one item would open the
     /// media of another.
+    ///
+    /// A client cannot add a query to the own URL of a file: CloudFront signs the query, and servers may read from it
+    /// what they send. A signature of a folder opens it with every query, so that a query there gains nothing.
     pub fn check_asked(&self, item: &Item<'_>, asked: MediaUrl<'_>) -> Result<(), SignError> {
         self.check(asked)?;
         if self.any_url {
@@ -115,10 +148,12 @@ impl UrlRule {
         let own = MediaUrl::parse(&own)?;
         self.check(own)?;
         let is_own = match self.covers {
-            Covers::File => asked.path() == own.path(),
-            Covers::Folder => asked.folder().starts_with(own.folder()),
+            Covers::File => asked.text() == own.text(),
+            Covers::Folder => {
+                asked.authority() == own.authority() && asked.folder().starts_with(own.folder())
+            }
         };
-        if is_own && asked.authority() == own.authority() {
+        if is_own {
             return Ok(());
         }
         Err(SignError::Foreign("it lies outside the item's own URL"))
@@ -145,11 +180,14 @@ impl UrlRule {
         }
     }
 
-    /// Whether some URL is within both rules.
-    pub fn overlaps(&self, other: &Self) -> bool {
-        let is_nested = self.path_prefix.starts_with(&other.path_prefix)
-            || other.path_prefix.starts_with(&self.path_prefix);
-        is_nested && self.hosts.iter().any(|host| other.hosts.contains(host))
+    /// Whether some path is within both rules.
+    pub fn shares_paths(&self, other: &Self) -> bool {
+        self.path_prefix.starts_with(&other.path_prefix) || other.path_prefix.starts_with(&self.path_prefix)
+    }
+
+    /// Whether some host is within both rules.
+    pub fn shares_hosts(&self, other: &Self) -> bool {
+        self.hosts.iter().any(|host| other.hosts.contains(host))
     }
 }
 
@@ -229,6 +267,26 @@ mod tests {
     }
 
     #[test]
+    fn an_own_url_is_signed_without_the_query_of_a_client() {
+        let asked = |rule: &UrlRule, content: &str, path: &str| {
+            let url = ["https://media.example.com", path].concat();
+            rule.check_asked(&item(content), MediaUrl::parse(&url).unwrap())
+        };
+        let (folder, file) = (films(json!({})), films(json!({"covers": "file"})));
+        let own = r#"{"url": "https://media.example.com/films/7/main.m3u8"}"#;
+        assert_eq!(asked(&file, own, "/films/7/main.m3u8"), Ok(()));
+        for query in ["?", "?x=1", "?x=1&y=2"] {
+            let path = ["/films/7/main.m3u8", query].concat();
+            assert!(matches!(asked(&file, own, &path), Err(SignError::Foreign(_))), "{query}");
+            // A signature of the folder opens it with every query.
+            assert_eq!(asked(&folder, own, &path), Ok(()), "{query}");
+        }
+        let with_query = r#"{"url": "https://media.example.com/films/7/main.m3u8?v=2"}"#;
+        assert_eq!(asked(&file, with_query, "/films/7/main.m3u8?v=2"), Ok(()));
+        assert!(asked(&file, with_query, "/films/7/main.m3u8?v=3").is_err());
+    }
+
+    #[test]
     fn a_template_takes_the_media_id() {
         let rule = films(json!({"url": "https://media.example.com/films/{media}/main.m3u8"}));
         assert_eq!(rule.own(&item("{}")).as_deref(), Ok("https://media.example.com/films/7/main.m3u8"));
@@ -236,12 +294,53 @@ mod tests {
             "https://media.example.com/films/main.m3u8",
             "https://other.example/films/{media}/a",
             "https://media.example.com/films/{media}.m3u8",
+            "https://media.example.com/{media}/x/a",
+            "https://media.example.com/films/{media}/{media}/a",
+            "https://media.example.com/films/x/a?id={media}",
             "https://{media}/films/x/a",
             "{media}",
         ] {
             let members = json!({"hosts": ["media.example.com"], "path_prefix": "/films/", "url": url});
             assert_eq!(rule_field(members), "PLAYBACK[0].url", "{url}");
         }
+    }
+
+    #[test]
+    fn a_template_gives_each_item_a_folder_or_a_file_of_its_own() {
+        let read = |url: &str, covers: &str, hosts: &str| {
+            rule(json!({"hosts": [hosts], "url": url, "covers": covers}))
+        };
+        for (url, folder, file) in [
+            ("https://m.example/films/{media}/main.m3u8", true, true),
+            ("https://m.example/{media}/main.m3u8", true, true),
+            ("https://m.example/films/f-{media}/hls/main.m3u8?x=1", true, true),
+            // One signature would open the folder of all films.
+            ("https://m.example/films/{media}.m3u8", false, true),
+            // Signatures name the path only.
+            ("https://m.example/films/play.m3u8?id={media}", false, false),
+            ("https://m.example/films/play.m3u8?id=/{media}/", false, false),
+        ] {
+            assert_eq!(read(url, "folder", "m.example").is_ok(), folder, "{url}");
+            assert_eq!(read(url, "file", "m.example").is_ok(), file, "{url}");
+        }
+        assert!(read("https://{media}/films/main.m3u8", "folder", "x").is_err(), "a host is not a path");
+    }
+
+    #[test]
+    fn folders_of_urls_in_content_need_a_prefix() {
+        let problem = rule(json!({"hosts": ["m.example"]})).unwrap_err();
+        assert_eq!(problem.field, "PLAYBACK[0].path_prefix");
+        assert!(problem.problem.starts_with("missing: ") && problem.problem.contains(r#""covers": "file""#));
+        assert!(rule(json!({"hosts": ["m.example"], "any_url": true})).is_err());
+        // Item 7's signature would open item 8's file.
+        let films = rule(json!({"hosts": ["m.example"], "path_prefix": "/films/"})).unwrap();
+        let flat = item(r#"{"url": "https://m.example/films/7.m3u8"}"#);
+        for url in ["https://m.example/films/8.m3u8", "https://m.example/films/7.m3u8"] {
+            assert!(films.check_asked(&flat, MediaUrl::parse(url).unwrap()).is_err(), "{url}");
+        }
+        let file = rule(json!({"hosts": ["m.example"], "covers": "file"})).unwrap();
+        let asked = |url: &str| file.check_asked(&flat, MediaUrl::parse(url).unwrap()).is_ok();
+        assert!(asked("https://m.example/films/7.m3u8") && !asked("https://m.example/films/8.m3u8"));
     }
 
     fn rule_field(members: Value) -> String {

@@ -63,6 +63,11 @@ impl<'a> MediaUrl<'a> {
         self.path
     }
 
+    /// Where the path begins in the text.
+    pub const fn path_at(self) -> usize {
+        self.scheme.len() + "://".len() + self.authority.len()
+    }
+
     /// The path up to and including its last slash.
     pub fn folder(self) -> &'a str {
         self.path.rfind('/').and_then(|slash| self.path.get(..=slash)).unwrap_or("/")
@@ -110,6 +115,7 @@ mod tests {
         let url = MediaUrl::parse("https://media.example.com:8443/a/b%20c/main.m3u8?x=1").unwrap();
         assert_eq!((url.authority(), url.path()), ("media.example.com:8443", "/a/b%20c/main.m3u8"));
         assert_eq!(url.folder(), "/a/b%20c/");
+        assert!(url.text()[url.path_at()..].starts_with(url.path()));
         assert_eq!(url.folder_url(), "https://media.example.com:8443/a/b%20c/");
         assert_eq!(url.with_query("y=2"), "https://media.example.com:8443/a/b%20c/main.m3u8?x=1&y=2");
         let bare = MediaUrl::parse("http://127.0.0.1:8789/main.m3u8").unwrap();

@@ -26,7 +26,7 @@ pub fn entries(merchant: i64, more: &Value) -> String {
         }
         entry
     };
-    let hmac = entry("hmac_url", &json!({"hosts": ["media.example.com"]}));
+    let hmac = entry("hmac_url", &json!({"hosts": ["media.example.com"], "path_prefix": "/films/"}));
     json!([hmac, entry("jw", &json!({"media": "film"}))]).to_string()
 }
 

@@ -25,12 +25,16 @@ fn entry(signer: &str) -> Value {
     let hosts = json!(["media.example.com"]);
     let specific = match signer {
         "jw" => json!({"secret": "TEXT"}),
-        "cloudfront" => json!({"secret": "RSA", "key_id": "K2JCJMDEHXQW5F", "hosts": hosts}),
+        "cloudfront" => {
+            json!({"secret": "RSA", "key_id": "K2JCJMDEHXQW5F", "hosts": hosts, "path_prefix": "/films/"})
+        }
         "cloudflare_stream" => json!({"secret": "RSA", "key_id": "k"}),
         "mux" => json!({"secret": "RSA", "key_id": "k"}),
-        "cat" => json!({"secret": "HEX", "alg": "HS256", "key_id": "k", "issuer": "i", "hosts": hosts}),
-        "akamai" => json!({"secret": "HEX", "hosts": hosts}),
-        _ => json!({"secret": "TEXT", "hosts": hosts}),
+        "cat" => json!({
+            "secret": "HEX", "alg": "HS256", "key_id": "k", "issuer": "i", "hosts": hosts, "path_prefix": "/films/",
+        }),
+        "akamai" => json!({"secret": "HEX", "hosts": hosts, "path_prefix": "/films/"}),
+        _ => json!({"secret": "TEXT", "hosts": hosts, "path_prefix": "/films/"}),
     };
     with(json!({"merchant": 1, "item_type": "film", "signer": signer}), specific)
 }
@@ -176,22 +180,45 @@ fn messages_and_debug_show_no_secret() {
 
 #[test]
 fn merchants_cannot_open_each_other_s_media() {
-    let of =
-        |merchant: i64, overrides| with(with(entry("akamai"), json!({ "merchant": merchant })), overrides);
+    let of = |merchant: i64, overrides| with(with(entry("cat"), json!({ "merchant": merchant })), overrides);
     let (one, two) = (of(1, json!({})), of(2, json!({})));
     let problem = parse(&[one.clone(), two.clone()]).unwrap_err().to_string();
     let expected = "PLAYBACK[1]: PLAYBACK[0] (merchant 1, film) signs with the same secret";
     assert!(problem.starts_with(expected), "{problem}");
     let shared = json!({"shared": true});
     assert!(parse(&[with(one.clone(), shared.clone()), two.clone()]).is_err());
-    assert!(parse(&[with(one.clone(), shared.clone()), with(two, shared)]).is_ok());
-    // Different hosts or paths, or different keys, keep them apart.
-    assert!(parse(&[one, of(2, json!({"hosts": ["two.example.com"]}))]).is_ok());
-    assert!(parse(&[of(1, json!({"path_prefix": "/1/"})), of(2, json!({"path_prefix": "/2/"}))]).is_ok());
-    assert!(parse(&[of(1, json!({})), of(2, json!({"path_prefix": "/2/"}))]).is_err());
+    assert!(parse(&[with(one, shared.clone()), with(two, shared)]).is_ok());
     let jw = |merchant: i64, secret: &str| with(entry("jw"), json!({"merchant": merchant, "secret": secret}));
     assert!(parse(&[jw(1, "TEXT"), jw(2, "TEXT")]).is_err());
     assert!(parse(&[jw(1, "TEXT"), jw(2, "OTHER_TEXT")]).is_ok());
+}
+
+#[test]
+fn hosts_keep_merchants_apart_only_where_signatures_name_them() {
+    for (signer, names_the_host) in
+        [("cloudfront", true), ("cat", true), ("akamai", false), ("hmac_url", false)]
+    {
+        let of =
+            |merchant: i64, overrides| with(with(entry(signer), json!({ "merchant": merchant })), overrides);
+        let other_host = json!({"hosts": ["two.example.com"]});
+        let other_hosts = parse(&[of(1, json!({})), of(2, other_host.clone())]);
+        assert_eq!(other_hosts.is_ok(), names_the_host, "{signer}");
+        if let Err(problem) = other_hosts {
+            let problem = problem.to_string();
+            assert!(problem.contains("name no host") && !problem.contains("keys, hosts"), "{problem}");
+        }
+        // Paths keep all of them apart, unless one lies in the other.
+        let prefixes = |one: &str, two: &str| {
+            parse(&[of(1, json!({"path_prefix": one})), of(2, json!({"path_prefix": two}))])
+        };
+        assert!(prefixes("/1/", "/2/").is_ok(), "{signer}");
+        assert!(prefixes("/", "/2/").is_err() && prefixes("/2/x/", "/2/").is_err(), "{signer}");
+        // One merchant may have two hosts with one key.
+        assert!(parse(&[of(1, json!({})), of(1, other_host)]).is_ok(), "{signer}");
+    }
+    // A host may accept both forms.
+    let akamai = with(entry("akamai"), json!({"merchant": 2, "hosts": ["two.example.com"]}));
+    assert!(parse(&[entry("cat"), akamai]).is_err());
 }
 
 #[test]
