@@ -28,6 +28,8 @@ pub struct Playable {
     pub form: PlaybackForm,
     /// When the grant ends, unix seconds.
     pub ends_at: UnixSecs,
+    /// Whether the grant is known to have no end and to need no renewal.
+    pub is_unlimited: bool,
     /// The merchant that the item belongs to.
     pub merchant_id: i64,
     /// The name of the item's type.
@@ -41,7 +43,8 @@ pub struct Playable {
 }
 
 impl Playable {
-    /// The grant until `ends_at` of an item of the merchant, whose JSON is `item`, to the viewer that `subject` names.
+    /// The grant until `ends_at` of an item of the merchant, whose JSON is `item`, to the viewer that `subject` names. It
+    /// is not known to be unlimited.
     #[must_use]
     pub fn new(
         form: PlaybackForm,
@@ -54,6 +57,7 @@ impl Playable {
         Self {
             form,
             ends_at,
+            is_unlimited: false,
             merchant_id,
             item_type: text(item.pointer("/item_type/name")).unwrap_or_default(),
             content: text(item.get("content")).unwrap_or_default(),

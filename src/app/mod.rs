@@ -66,6 +66,7 @@ pub use known::{Granted, Handle, Validity};
 pub use local::{LocalRead, member_page};
 pub use pending::{Answered, Pending, Refresh};
 pub use permission::Permission;
+pub use plan::merchant_uuid;
 pub use read::MemberWindow;
 pub use reason::ServiceReason;
 pub use tokens::{Fetched, KeyFetch, KeyTicket, Refusal, Tokens, Unverified};

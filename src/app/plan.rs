@@ -238,8 +238,12 @@ fn public_read(route: Route<'_>, query: &str) -> Result<PublicRead, ApiError> {
     })
 }
 
-/// `merchant_uuid`, with hyphens. An empty one counts as absent: the vendor's SDK sends none by default.
-fn merchant_uuid(query: &str) -> Result<Option<Uuid>, ApiError> {
+/// The merchant that a query names by `merchant_uuid`, with hyphens. An empty one counts as absent: the vendor's SDK sends
+/// none by default.
+///
+/// # Errors
+/// 422 for an invalid UUID.
+pub fn merchant_uuid(query: &str) -> Result<Option<Uuid>, ApiError> {
     let uuid = |text: &str| Uuid::try_parse(text).ok().filter(|_| text.len() == 36);
     match query::last(query, "merchant_uuid") {
         None => Ok(None),

@@ -50,6 +50,7 @@ pub(super) fn offer(best: &mut Best<'_>, question: &Question<'_>) -> Result<(), 
             starts_at: held.starts_at,
             expires_at: end(held.expires_at),
             renews_on: renewal(&held),
+            renews: held.renew_status == RenewStatus::Renew,
         };
         let id = Some(held.license_id);
         if held.status == SubscriptionStatus::Cancelled {

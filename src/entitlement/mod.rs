@@ -141,6 +141,8 @@ pub struct Grant {
     pub expires_at: UnixSecs,
     /// When a grant without an end will be renewed next, if that lies ahead.
     pub renews_on: Option<UnixSecs>,
+    /// Whether the grant has to be renewed at times, also if the next time is unknown or its payment is late.
+    pub renews: bool,
 }
 
 impl Grant {
@@ -149,6 +151,12 @@ impl Grant {
     #[must_use]
     pub fn shown_end(&self) -> UnixSecs {
         self.renews_on.unwrap_or(self.expires_at)
+    }
+
+    /// Whether the grant has no end and needs no renewal: what it opens now, it opens as long as nobody takes it back.
+    #[must_use]
+    pub const fn is_unlimited(&self) -> bool {
+        self.expires_at == NEVER_EXPIRES && !self.renews
     }
 
     /// With the renewal only if it lies ahead of `now` and there is no end.
@@ -264,7 +272,15 @@ impl Best<'_> {
         self.until = self.until.min(now.saturating_add(1));
         let expires_at = NEVER_EXPIRES;
         self.offer(
-            Grant { reason, access_id: 0, created_at: now, starts_at: None, expires_at, renews_on: None },
+            Grant {
+                reason,
+                access_id: 0,
+                created_at: now,
+                starts_at: None,
+                expires_at,
+                renews_on: None,
+                renews: false,
+            },
             license_id,
             now,
         );
@@ -412,6 +428,7 @@ fn access_grant(access: &Access, reason: Reason) -> Grant {
         starts_at: access.starts_at,
         expires_at: end(access.expires_at),
         renews_on: access.renews_on,
+        renews: access.renews_on.is_some(),
     }
 }
 

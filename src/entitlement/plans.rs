@@ -9,7 +9,7 @@ use crate::{
         customer::CustomerRecord,
         directory::{Directory, LicenseEntry},
         object::FormatError,
-        schema::{LicenseState, SubscriptionStatus},
+        schema::{LicenseState, RenewStatus, SubscriptionStatus},
         time::UnixSecs,
     },
     token::Principal,
@@ -30,7 +30,8 @@ pub struct HeldPlan<'a> {
 }
 
 /// The licences that unlock items for the viewer at `now`, in the publisher's order. If the token names a client, those of
-/// its app. A test-mode client holds the pending test licences of its app, and nothing else.
+/// its app. A test-mode client holds the pending test licences of its app, and nothing else. Apps of merchants that the
+/// token's issuer does not speak for have no plans, whether the client or a licence names them.
 ///
 /// # Errors
 /// The customer's record is corrupt.
@@ -47,11 +48,15 @@ pub fn held_plans<'a>(
         return Ok(pending.map(|(id, license)| HeldPlan { id, license, expires_at }).collect());
     }
     let mut plans = Vec::new();
-    let Some(customer) = customer else { return Ok(plans) };
+    let is_of_unheard_client =
+        client.is_none() && principal.client_id.as_deref().is_some_and(|id| directory.client(id).is_some());
+    let Some(customer) = customer.filter(|_| !is_of_unheard_client) else { return Ok(plans) };
     for held in customer.held()? {
         let held = held?;
         let Some(license) = directory.licenses.get(&held.license_id) else { continue };
         let is_of_client = client.as_ref().is_none_or(|client| client.position == license.app);
+        let app = directory.apps.get(license.app);
+        let is_of_heard_app = app.is_some_and(|app| principal.may_act_for(app.merchant_id));
         let has_begun = held.starts_at.is_none_or(|starts_at| starts_at <= now);
         let grant = Grant {
             reason: Reason::License,
@@ -60,9 +65,11 @@ pub fn held_plans<'a>(
             starts_at: held.starts_at,
             expires_at: end(held.expires_at),
             renews_on: renewal(&held),
+            renews: held.renew_status == RenewStatus::Renew,
         }
         .renewing_after(now);
         if is_of_client
+            && is_of_heard_app
             && license.is_for_holders()
             && held.status != SubscriptionStatus::Cancelled
             && has_begun

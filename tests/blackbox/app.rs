@@ -49,7 +49,7 @@ fn every_issuer_by_every_capability_and_route() {
 
 #[test]
 fn what_a_viewer_holds() {
-    println!("{} requests", holdings::run(&service()));
+    println!("{} requests", holdings::run(&InProcess::new(&holdings::variables()).unwrap()));
 }
 
 #[test]

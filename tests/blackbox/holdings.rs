@@ -15,6 +15,11 @@ const CLIENT: &str = "5hq2v8mfernhollowweb71c0";
 const MONTHLY: &str = "3a124c64-7e02-4f05-b7c1-dce27f7695f5";
 const EARLY_BIRD: &str = "78b7d0ac-8477-4ce0-8e4c-da11b43c589b";
 const KIDS: &str = "f3194a3b-381e-43e7-952c-466e473a1797";
+/// A client of an app of the other merchant.
+const OTHER_CLIENT: &str = "1tg0r4ptidegatelive8820z";
+/// Issuers that share the viewer's namespace, and speak for one merchant each.
+const OF_THE_MERCHANT: &str = "https://of-the-merchant.example";
+const OF_THE_OTHER: &str = "https://of-the-other.example";
 const NEVER: i64 = 253_402_300_799;
 
 /// A viewer who rented a film, had one as a gift, began a package with a trial, holds two licences of the app and one of
@@ -51,6 +56,22 @@ fn viewer() -> String {
     format!("{customer}\n")
 }
 
+/// The usual variables, with the two issuers that speak for one merchant each.
+pub fn variables() -> Vec<(String, String)> {
+    let mut variables = issuers::variables();
+    for (_, value) in variables.iter_mut().filter(|(name, _)| name == "ISSUERS") {
+        let mut entries: Vec<Value> = serde_json::from_str(value).unwrap();
+        entries.extend([(OF_THE_MERCHANT, 2101), (OF_THE_OTHER, 3407)].map(|(issuer, merchant)| {
+            json!({
+                "issuer": issuer, "namespace": "vendor", "audience": "none_required", "merchants": [merchant],
+                "keys": {"secret": issuers::VENDOR_SECRET_NAME, "alg": "HS256"},
+            })
+        }));
+        *value = Value::from(entries).to_string();
+    }
+    variables
+}
+
 struct Run<'a> {
     subject: &'a dyn Subject,
     token: String,
@@ -72,7 +93,7 @@ impl Run<'_> {
     }
 }
 
-/// Runs all of it. Returns the number of requests.
+/// Runs all of it. The subject has [`variables`]. Returns the number of requests.
 pub fn run(subject: &dyn Subject) -> usize {
     let at = catalogue::publish_with(subject, 1, &viewer()).at;
     let mut claims = Map::new();
@@ -87,6 +108,7 @@ pub fn run(subject: &dyn Subject) -> usize {
     plans(&mut run, at);
     renewals(&mut run, at);
     refusals(&mut run);
+    issuers_of_one_merchant(&mut run, at);
     run.sent
 }
 
@@ -194,4 +216,36 @@ fn refusals(run: &mut Run<'_>) {
         assert_eq!(run.send(&Wire::new("POST", target).bearer(&run.token)).status, 405, "{target}");
     }
     assert_eq!(run.send(&Wire::get("/v3/sites/a/entitlements").bearer("x")).status, 401);
+}
+
+/// An issuer shows the holdings of its own merchant's customers, even if another merchant's customers have the namespace.
+fn issuers_of_one_merchant(run: &mut Run<'_>, at: i64) {
+    let none = json!([]);
+    for (issuer, client, held, shown) in [
+        (OF_THE_MERCHANT, Some(CLIENT), 2, true),
+        (OF_THE_MERCHANT, None, 3, true),
+        // The app of this client has no plans for this issuer; it does not stand for all apps.
+        (OF_THE_MERCHANT, Some(OTHER_CLIENT), 0, true),
+        (OF_THE_OTHER, Some(CLIENT), 0, false),
+        (OF_THE_OTHER, Some(OTHER_CLIENT), 0, false),
+        (OF_THE_OTHER, None, 0, false),
+    ] {
+        let claims = json!({"sub": SUBJECT, "mid": 3407, "client_id": client});
+        run.token = issuers::token_by(issuer, &claims, at + 86_400);
+        let at = format!("{issuer} {client:?}");
+        let plans = run.get("/v3/sites/a1B2c3D4/entitlements");
+        assert_eq!(plans["plans"].as_array().unwrap().len(), held, "{at}: {plans}");
+        let purchases = run.get("/items/access/customers");
+        assert_eq!(
+            (&purchases["total"], purchases["collection"] == none),
+            (&json!(if shown { 4 } else { 0 }), !shown),
+            "{at}"
+        );
+        for item in [5002, 5001] {
+            assert_eq!(run.get(&format!("/items/used-trial-period/{item}")), json!(shown), "{at}: {item}");
+        }
+        if !shown {
+            assert_eq!(run.get("/license")["items"], none, "{at}");
+        }
+    }
 }

@@ -78,7 +78,7 @@ fn expected(published: &Published, item_id: i64, subject: &str, now: i64) -> Vec
         content: &item.content,
         external_id: None,
     };
-    let grant = Grant { now, ends_at: NEVER_EXPIRES };
+    let grant = Grant { now, ends_at: NEVER_EXPIRES, is_unlimited: true };
     let viewer = Viewer { subject, country: None, address: None };
     let entries = playback.entries(item.merchant_id, item.item_type);
     entries.map(|entry| entry.sign(&item, grant, viewer, &NativeSigner).unwrap()).collect()

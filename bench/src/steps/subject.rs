@@ -239,7 +239,7 @@ impl Subject {
                 let item = business::playable();
                 let entry = self.playback.entries(item.merchant_id, item.item_type).next();
                 let entry = entry.context("no signer")?;
-                let grant = Grant { now: NOW, ends_at: NOW + 86_400 };
+                let grant = Grant { now: NOW, ends_at: NOW + 86_400, is_unlimited: false };
                 for _ in 0..times {
                     let signed = entry.sign(black_box(&item), grant, Player::default(), &NativeSigner)?;
                     sum += signed.token.len();

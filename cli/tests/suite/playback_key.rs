@@ -36,7 +36,7 @@ fn signed(entry: &Value, secret: &str) -> String {
     let playback = Playback::parse(&json!([whole]).to_string(), &|_| Some(secret.to_owned())).unwrap();
     let content = r#"{"video_id": "7", "url": "https://media.example.com/films/7/main.m3u8"}"#;
     let item = Item { merchant_id: 1, item_type: "film", content, external_id: Some("7") };
-    let grant = Grant { now: 1_900_000_000, ends_at: 1_900_000_600 };
+    let grant = Grant { now: 1_900_000_000, ends_at: 1_900_000_600, is_unlimited: false };
     let entry = playback.entries(1, "film").next().unwrap();
     entry.sign(&item, grant, Viewer::default(), &NativeSigner).unwrap().token
 }

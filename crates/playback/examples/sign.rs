@@ -44,7 +44,8 @@ fn answer(line: &str) -> Result<Value, String> {
         country: text("/viewer/country"),
         address: text("/viewer/address"),
     };
-    let grant = Grant { now: number("/now")?, ends_at: number("/ends_at")? };
+    let is_unlimited = asked.pointer("/is_unlimited").and_then(Value::as_bool).unwrap_or_default();
+    let grant = Grant { now: number("/now")?, ends_at: number("/ends_at")?, is_unlimited };
     let sources = playback.entries(item.merchant_id, item.item_type).map(|entry| {
         let source = match text("/url") {
             Some(url) => entry.sign_url(&item, url, grant, viewer, &NativeSigner),

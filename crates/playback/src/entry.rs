@@ -75,6 +75,8 @@ pub struct Grant {
     pub now: i64,
     /// When the grant ends, in unix seconds; 253402300799 or later if it never does.
     pub ends_at: i64,
+    /// Whether the grant has no end and needs no renewal. Only then may a CDN renew a signature by itself.
+    pub is_unlimited: bool,
 }
 
 /// What a viewer gets: a source of `GET /items/{id}/playback`.
@@ -189,7 +191,7 @@ impl Entry {
         platform: &dyn PlatformSigner,
     ) -> Result<Source, SignError> {
         let window = Window::new(grant.now, grant.ends_at, self.window).ok_or(SignError::Ended)?;
-        let ask = Ask { media, window, grant_ends_at: grant.ends_at, viewer };
+        let ask = Ask { media, window, is_unlimited: grant.is_unlimited, viewer };
         let signed = self.signer.sign(&ask, platform)?;
         Ok(Source {
             kind: self.kind,

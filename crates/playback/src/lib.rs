@@ -31,7 +31,7 @@
 //!     external_id: None,
 //! };
 //! // Taken from the decision of this request: the grant ends before now + ttl_secs.
-//! let grant = Grant { now: 1_900_000_000, ends_at: 1_900_000_060 };
+//! let grant = Grant { now: 1_900_000_000, ends_at: 1_900_000_060, is_unlimited: false };
 //! for entry in playback.entries(item.merchant_id, item.item_type) {
 //!     let source = entry.sign(&item, grant, Viewer::default(), &NativeSigner)?;
 //!     assert_eq!(source.expires_at, 1_900_000_060);

@@ -232,13 +232,18 @@ impl Job<'_> {
 
     /// The actor of audit entries, acting for a merchant.
     fn actor(&self, merchant_id: i64) -> Actor {
-        let via = self.incoming.via();
         match &self.token {
             Some(Bearer { verified, issuer, text }) => {
+                let via = self.incoming.via();
                 Actor { merchant_id, ..Actor::of_token(issuer, &verified.principal, text, via) }
             }
-            None => Actor { merchant_id, ..Actor::new(&self.shared.settings.issuer, "a stranger", via) },
+            None => self.anonymous(merchant_id, "a stranger"),
         }
+    }
+
+    /// The actor of audit entries about a request that no token accounts for; `name` says what does.
+    fn anonymous(&self, merchant_id: i64, name: &str) -> Actor {
+        Actor { merchant_id, ..Actor::new(&self.shared.settings.issuer, name, self.incoming.via()) }
     }
 }
 

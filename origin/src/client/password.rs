@@ -78,7 +78,7 @@ pub fn set_by_token(job: &mut Job<'_>) -> Result<Reply, Refused> {
     // Unknown tokens are refused before anything is hashed.
     let account_id = of_token(job.connection, job.path.parameter, job.now)?;
     let account_id = account_id.ok_or(OriginError::PasswordToken)?;
-    set(job, account_id, &password, None)
+    set(job, account_id, &password, Proof::Token(job.path.parameter))
 }
 
 /// The account of a token that is still good.
@@ -102,23 +102,30 @@ pub fn change(job: &mut Job<'_>) -> Result<Reply, Refused> {
     fields.finish()?;
     verify(job, &account, "old_password", &old.unwrap_or_default())?;
     let session = job.token.and_then(|token| token.names().session);
-    set(job, account.id, &password.unwrap_or_default(), session.as_deref())
+    set(job, account.id, &password.unwrap_or_default(), Proof::OldPassword { kept: session.as_deref() })
 }
 
-/// Stores a new password, and ends the sessions of the account except `kept`.
-fn set(job: &mut Job<'_>, account_id: i64, password: &str, kept: Option<&str>) -> Result<Reply, Refused> {
+/// Why a new password is stored. The bearer of the request proves nothing here: a reset by token may carry one, too.
+enum Proof<'a> {
+    /// A token for those who forgot the old password.
+    Token(&'a str),
+    /// The old password. The session `kept` goes on.
+    OldPassword { kept: Option<&'a str> },
+}
+
+/// Stores a new password, and ends the sessions of the account.
+fn set(job: &mut Job<'_>, account_id: i64, password: &str, proof: Proof<'_>) -> Result<Reply, Refused> {
     let hash = hashed(password)?;
     let now = job.now;
     let account = accounts::load(job.connection, account_id)?.ok_or(OriginError::NoAccount)?;
-    let mut actor = job.actor(account.merchant_id);
-    if job.token.is_none() {
-        "the holder of a password token".clone_into(&mut actor.name);
-    }
-    let is_by_token = job.token.is_none().then_some(job.path.parameter);
+    let (actor, kept) = match proof {
+        Proof::Token(_) => (job.anonymous(account.merchant_id, "the holder of a password token"), None),
+        Proof::OldPassword { kept } => (job.actor(account.merchant_id), kept),
+    };
     let _writing = job.shared.lock();
     let transaction = job.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // The same token may have come twice at once.
-    if let Some(token) = is_by_token
+    if let Proof::Token(token) = proof
         && of_token(&transaction, token, now)? != Some(account_id)
     {
         return Err(OriginError::PasswordToken.into());

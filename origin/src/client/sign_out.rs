@@ -75,7 +75,10 @@ fn end(job: &mut Job<'_>) -> Result<(), Refused> {
     let transaction = job.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     match (&session, &names.jti) {
         (Some(session), _) => drop(sessions::end(&transaction, session)?),
-        (None, Some(jti)) => revoked::revoke(&transaction, Tokens::Id(jti), job.now)?,
+        (None, Some(jti)) => {
+            let tokens = Tokens::Id { issuer: Some(token.issuer), jti };
+            revoked::revoke(&transaction, tokens, job.now)?;
+        }
         (None, None) => {}
     }
     transaction.commit()?;

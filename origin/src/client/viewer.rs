@@ -1,4 +1,5 @@
-//! From a token to the person: the account, or the customer.
+//! From a token to the person: the account, or the customer. Every answer about a person passes through here, so this is
+//! where the merchants of an issuer count: a person of another merchant is unknown to the issuer's tokens.
 
 use super::Job;
 use crate::{
@@ -22,7 +23,7 @@ impl Job<'_> {
     /// The account of the token's holder. A customer who signs in by another issuer has the account as well.
     ///
     /// # Errors
-    /// 404 if the holder has no account here.
+    /// 404 if the holder has no account here, or one with a merchant that the token's issuer does not speak for.
     pub fn account(&self) -> Result<Account, Refused> {
         let token = self.token.ok_or(OriginError::NoAccount)?.verified;
         let principal = &token.principal;
@@ -32,6 +33,7 @@ impl Job<'_> {
             id = accounts::of_merchant_user(self.connection, &principal.subject)?;
         }
         let account = id.map(|id| accounts::load(self.connection, id)).transpose()?.flatten();
+        let account = account.filter(|account| principal.may_act_for(account.merchant_id));
         Ok(account.ok_or(OriginError::NoAccount)?)
     }
 
@@ -47,7 +49,8 @@ impl Job<'_> {
         }
     }
 
-    /// The customer that the token names, or `None` if the origin has no such customer.
+    /// The customer that the token names, or `None` if the origin has no such customer, or the customer's merchant is not
+    /// one that the token's issuer speaks for.
     ///
     /// # Errors
     /// If the database cannot be read.
@@ -56,14 +59,14 @@ impl Job<'_> {
         let principal = &token.verified.principal;
         let key = records::customer_key(self.connection, &principal.namespace, &principal.subject)?;
         let Some(key) = key else { return Ok(None) };
-        let sql = "SELECT min(all_rows.key), all_rows.id FROM customers AS named
+        let sql = "SELECT min(all_rows.key), all_rows.id, named.merchant_id FROM customers AS named
                    JOIN customers AS all_rows
                    ON all_rows.merchant_id = named.merchant_id AND all_rows.id = named.id WHERE named.key = ?1";
-        let person = self
+        let (person, merchant_id) = self
             .connection
             .prepare_cached(sql)?
-            .query_row([key], |row| Ok(Person { key: row.get(0)?, id: row.get(1)? }))?;
-        Ok(Some(person))
+            .query_row([key], |row| Ok((Person { key: row.get(0)?, id: row.get(1)? }, row.get(2)?)))?;
+        Ok(Some(person).filter(|_| principal.may_act_for(merchant_id)))
     }
 
     /// The same, for a request that needs a customer.

@@ -33,7 +33,7 @@ impl Args {
         let now = Clock::system().now();
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         if let Some(jti) = &self.token {
-            revoked::revoke(&transaction, Tokens::Id(jti), now)?;
+            revoked::revoke(&transaction, Tokens::Id { issuer: None, jti }, now)?;
             let deed = Deed::new("token.revoke", format!("token:{jti}"));
             audit::record(&transaction, &Actor::command(0), &deed, &DeedOutcome::Done(None), now)?;
         }

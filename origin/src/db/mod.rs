@@ -39,6 +39,7 @@ static MIGRATIONS: LazyLock<Migrations<'static>> = LazyLock::new(|| {
         M::up_with_hook(include_str!("../../migrations/11-external-ids.sql"), |transaction| {
             external_ids::fill(transaction).map_err(|error| HookError::Hook(error.to_string()))
         }),
+        M::up(include_str!("../../migrations/12-revoked-by-issuer.sql")),
     ])
 });
 

@@ -92,6 +92,7 @@ pub fn grant(job: &mut Job<'_>) -> Result<Success, Refused> {
         starts_at,
         expires_at: end.min(NEVER_EXPIRES),
         renews_on: None,
+        renews: false,
     };
     Ok(Success::Created(job.access_json(&item, &grant, (customer.id, &customer.uuid))?))
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use admit::{
     api::{contract::Route, reply::Request},
-    app::{MemberWindow, member_page},
+    app::{MemberWindow, member_page, merchant_uuid},
     snapshot::schema::{Item, License, Line},
 };
 use rusqlite::{Connection, ToSql, types::FromSql};
@@ -53,9 +53,12 @@ impl<'c> Concerned<'c> {
                 concerned.item_alone(id.number(), Fees::None)?
             }
             Some(Route::ExternalItem(name)) => {
-                for id in name.decoded().map_or(Ok(Vec::new()), |(item_type, id)| {
-                    external_ids::items(connection, item_type, &id)
-                })? {
+                // The service reports an invalid name or merchant; such a request needs no records.
+                let (Some((item_type, id)), Ok(merchant)) = (name.decoded(), merchant_uuid(request.query))
+                else {
+                    return Ok(concerned);
+                };
+                for id in external_ids::items(connection, item_type, &id, merchant)? {
                     concerned.item_alone(Some(id), Fees::None)?;
                 }
             }

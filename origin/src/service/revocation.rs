@@ -40,6 +40,7 @@ pub fn check(
         return Ok(());
     }
     let token = revoked::Token {
+        issuer: edge.issuer(&token),
         namespace: &token.principal.namespace,
         is_own,
         subject: &token.principal.subject,

@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{CUSTOMER_SUBJECT, MERCHANT, MERCHANT_UUID, Origin, Response};
+use crate::support::{
+    CUSTOMER, CUSTOMER_SUBJECT, MERCHANT, MERCHANT_UUID, OTHER_MERCHANT, Origin, PASSWORD, Response,
+    with_account_by,
+};
 
 const CAPABILITIES: [&str; 4] = ["view", "write", "publish", "feed"];
 const PUBLISHER: &str = "https://publisher.dev.admit.example";
@@ -149,4 +152,65 @@ fn an_issuer_of_some_merchants_must_not_mix_number_and_uuid() {
         let answer = ask.form("title=x").send();
         assert_eq!(answer.status, status, "{claims}");
     }
+}
+
+/// Issuers may share a namespace: each reaches its own merchants' customers and accounts, by whatever subject.
+#[test]
+fn an_issuer_reaches_no_person_of_another_merchant() {
+    let issuers = [("https://own.example", MERCHANT), ("https://stranger.example", OTHER_MERCHANT)];
+    let origin = with_account_by(|settings| {
+        let entries = issuers.map(|(issuer, merchant)| {
+            json!({
+                "issuer": issuer, "namespace": "vendor", "audience": "none_required", "merchants": [merchant],
+                "keys": {"secret": "TEST_SECRET", "alg": "HS256"},
+            })
+        });
+        let all = settings.variables.get_mut("ISSUERS").unwrap();
+        let mut issuers: Vec<Value> = serde_json::from_str(all).unwrap();
+        issuers.extend(entries);
+        *all = Value::from(issuers).to_string();
+    });
+    let grant = format!("item_id=5101&consumer_id={CUSTOMER}&access_fee_id=7013");
+    origin.write("POST", "/items/access", &grant).expect(201);
+    const FAVORITES: &str = "/v2/accounts/media/favorites";
+    const HISTORY: &str = "/v2/accounts/media/watch-history";
+    let [own, stranger] = issuers.map(|(issuer, merchant)| {
+        origin.token_of(issuer, json!({"sub": CUSTOMER_SUBJECT, "mid": merchant, "ctx": ["consumer"]}))
+    });
+    let ask = |token: &str, method: &'static str, path: &str, form: &str| {
+        origin.ask(method, path).bearer(token).form(form).send()
+    };
+    ask(&own, "POST", FAVORITES, "media_id=a").expect(201);
+    let password = PASSWORD.replace(' ', "+");
+    let change = format!("old_password={password}&password=long+enough");
+    let erase = format!("password={password}");
+    for (method, path, form) in [
+        ("GET", "/accounts", ""),
+        ("PUT", "/accounts", "full_name=Mallory"),
+        ("POST", "/accounts/export", ""),
+        ("POST", "/accounts/change-password", &change),
+        ("DELETE", "/accounts/erase", &erase),
+        ("POST", FAVORITES, "media_id=b"),
+        ("DELETE", &format!("{FAVORITES}/a"), ""),
+        ("GET", &format!("{FAVORITES}/a"), ""),
+        ("GET", &format!("{HISTORY}/a"), ""),
+    ] {
+        let answer = ask(&stranger, method, path, form);
+        assert_eq!(answer.status, 404, "{method} {path}: {}", answer.text);
+    }
+    for (path, member, count) in [
+        (FAVORITES, "collection", 1),
+        (HISTORY, "collection", 0),
+        ("/v2/accounting/payment-history", "collection", 1),
+        ("/subscriptions", "collection", 0),
+        ("/items/access/customers", "collection", 1),
+        ("/v3/sites/x/entitlements", "plans", 0),
+    ] {
+        let shown =
+            |token: &str| ask(token, "GET", path, "").expect(200).json()[member].as_array().unwrap().len();
+        assert_eq!((shown(&own), shown(&stranger)), (count, 0), "{path}");
+    }
+    let account = ask(&own, "GET", "/accounts", "").expect(200).json();
+    assert_eq!(account["full_name"], "Ada");
+    ask(&own, "POST", "/accounts/export", "").expect(200);
 }

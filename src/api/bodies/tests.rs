@@ -25,6 +25,7 @@ const GRANT: Grant = Grant {
     starts_at: None,
     expires_at: 9,
     renews_on: None,
+    renews: false,
 };
 
 #[test]

@@ -137,7 +137,8 @@ struct Ask<'a> {
 
 impl Ask<'_> {
     fn grant(&self) -> Grant {
-        Grant { now: self.now, ends_at: self.playable.ends_at }
+        let Playable { ends_at, is_unlimited, .. } = *self.playable;
+        Grant { now: self.now, ends_at, is_unlimited }
     }
 
     fn item(&self) -> Item<'_> {

@@ -137,7 +137,10 @@ pub(super) fn playback(
         let text = [r#"{"content":"#, item.content, ",", item.details].concat();
         let json = serde_json::from_slice(text.as_bytes()).unwrap_or_default();
         let subject = subject_hash(principal.customer_key);
-        let playable = Playable::new(form, grant.expires_at, item.merchant_id, &json, subject);
+        let playable = Playable {
+            is_unlimited: grant.is_unlimited(),
+            ..Playable::new(form, grant.expires_at, item.merchant_id, &json, subject)
+        };
         Ok(Reply::playable(playable, grant.reason.code()))
     })
 }
@@ -203,8 +206,7 @@ pub(super) fn license(
     principal: &Principal,
     now: UnixSecs,
 ) -> Result<Reply, ReadError> {
-    let customer = look_ups.ask(Tree::Customers, principal.customer_key)?;
-    look_ups.complete()?;
+    let customer = look_ups.customer(principal)?;
     let customer = customer.as_ref().map(|customer| CustomerRecord::new(customer.bytes())).transpose()?;
     let directory = &look_ups.version.directory;
     let entries = listed_licenses(principal, customer.as_ref(), directory, now)?;

@@ -14,13 +14,7 @@ use crate::{
     },
     entitlement::{app_of_site, ends_at, held_plans, offered_plans},
     limits::{PAGE_DEFAULT_ITEMS, PAGE_MAX_ITEMS},
-    snapshot::{
-        customer::CustomerRecord,
-        index::Tree,
-        item::ItemRecord,
-        time::UnixSecs,
-        version::{Record, Version},
-    },
+    snapshot::{customer::CustomerRecord, index::Tree, item::ItemRecord, time::UnixSecs, version::Version},
     token::Principal,
 };
 
@@ -73,13 +67,6 @@ impl PurchasePage {
     }
 }
 
-/// Loads the customer's record, and gives up while it is not in memory.
-fn customer(look_ups: &mut LookUps<'_>, principal: &Principal) -> Result<Option<Record>, ReadError> {
-    let record = look_ups.ask(Tree::Customers, principal.customer_key)?;
-    look_ups.complete()?;
-    Ok(record)
-}
-
 fn private(body: Result<String, TooLarge>) -> Reply {
     body.map_or_else(too_large, |body| Reply::ok(body, Caching::Private))
 }
@@ -90,7 +77,7 @@ pub(super) fn used_trial(
     principal: &Principal,
     item_id: i64,
 ) -> Result<Reply, ReadError> {
-    let record = customer(look_ups, principal)?;
+    let record = look_ups.customer(principal)?;
     let mut is_used = false;
     if let Some(record) = &record {
         let customer = CustomerRecord::new(record.bytes())?;
@@ -110,7 +97,7 @@ pub(super) fn purchases(
     asked: PurchasePage,
     now: UnixSecs,
 ) -> Result<Reply, ReadError> {
-    let record = customer(look_ups, principal)?;
+    let record = look_ups.customer(principal)?;
     let customer = record.as_ref().map(|record| CustomerRecord::new(record.bytes())).transpose()?;
     let mut all = Vec::new();
     for bought in customer.iter().flat_map(CustomerRecord::purchases) {
@@ -143,7 +130,7 @@ pub(super) fn entitlements(
     now: UnixSecs,
 ) -> Result<Reply, ReadError> {
     let Some(principal) = principal else { return Ok(private(bodies::plans(std::iter::empty()))) };
-    let record = customer(look_ups, principal)?;
+    let record = look_ups.customer(principal)?;
     let customer = record.as_ref().map(|record| CustomerRecord::new(record.bytes())).transpose()?;
     let held = held_plans(principal, customer.as_ref(), &look_ups.version.directory, now)?;
     let plans = held.iter().map(|plan| (plan.id, plan.license.name.as_str(), Some(plan.expires_at)));

@@ -162,6 +162,17 @@ impl LookUps<'_> {
         })
     }
 
+    /// The record of the customer that a token names, for answers that show the customer's data. A customer of a merchant
+    /// that the token's issuer does not speak for counts as absent: issuers may share a namespace. Checks read the record
+    /// themselves, since [`decide`](crate::entitlement::decide) compares the merchants.
+    fn customer(&mut self, principal: &Principal) -> Result<Option<Record>, ReadError> {
+        let record = self.ask(Tree::Customers, principal.customer_key)?;
+        self.complete()?;
+        let Some(record) = record else { return Ok(None) };
+        let merchant_id = CustomerRecord::new(record.bytes())?.merchant_id;
+        Ok(principal.may_act_for(merchant_id).then_some(record))
+    }
+
     /// Gives up if any object that was asked for is missing.
     fn complete(&mut self) -> Result<(), ReadError> {
         if self.missing.is_empty() {

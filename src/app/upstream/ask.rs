@@ -223,7 +223,8 @@ fn unconfirmed(question: &UpstreamQuestion, reason: impl fmt::Display) -> Reply 
     otherwise.with_detail(detail)
 }
 
-/// The upstream's grant of a playback question. Its item counts, which may be newer than the snapshot's.
+/// The upstream's grant of a playback question. Its item counts, which may be newer than the snapshot's. Its answer does not
+/// tell whether the grant has to be renewed.
 fn playable(form: PlaybackForm, ends_at: UnixSecs, body: &str, token: &VerifiedToken) -> Reply {
     let body: Value = serde_json::from_slice(body.as_bytes()).unwrap_or_default();
     let item = body.get("item").unwrap_or(&Value::Null);

@@ -111,6 +111,7 @@ fn a_grant_says_what_its_record_says() {
         starts_at: Some(YEAR_ONE),
         expires_at: NOW + 9,
         renews_on: None,
+        renews: false,
     };
     assert_eq!(grant, expected);
     let grant = assert_allowed(
@@ -221,6 +222,7 @@ fn a_free_item_needs_no_record() {
         starts_at: None,
         expires_at: NEVER_EXPIRES,
         renews_on: None,
+        renews: false,
     };
     assert_eq!(scene.decide(), Decision::Allow(expected));
     scene.customer = None;

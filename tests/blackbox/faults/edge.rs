@@ -116,6 +116,12 @@ pub struct Business {
 
 impl Business {
     pub fn new(seq: u64, expires_at: Option<i64>) -> Self {
+        let access = expires_at.map(|at| json!({"id": 5, "item_id": 1, "created_at": 1, "expires_at": at}));
+        Self::with_accesses(seq, access.as_slice())
+    }
+
+    /// With these accesses of the customer.
+    pub fn with_accesses(seq: u64, accesses: &[Value]) -> Self {
         let item = |id: i64| {
             json!({
                 "type": "item", "id": id, "merchant_id": 7, "title": "t", "is_active": true,
@@ -125,11 +131,10 @@ impl Business {
             })
         };
         let uuid = "11a7ed90-65d3-4ee2-9d91-4e1409678576";
-        let accesses = expires_at.map(|at| json!({"id": 5, "item_id": 1, "created_at": 1, "expires_at": at}));
         let customer = |namespace: &str| {
             json!({
                 "type": "customer", "namespace": namespace, "subject": CUSTOMER, "id": 9, "uuid": uuid, "merchant_id": 7,
-                "accesses": accesses.as_slice(),
+                "accesses": accesses,
             })
         };
         let merchant = json!({"type": "merchant", "id": 7, "uuid": uuid});

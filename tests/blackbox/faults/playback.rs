@@ -1,6 +1,6 @@
 //! Playback signatures under every kind of decision: nothing is signed without a grant, and nothing beyond its end.
 
-use admit::api::reply::Request;
+use admit::{api::reply::Request, entitlement::NEVER_EXPIRES};
 use admit_testing::memory::{MemoryBody, MemoryPlatform, OriginFault, block_on};
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use proptest::prelude::*;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::faults::{
     edge::{Business, CUSTOMER, Edge, START, viewer},
-    origin::{Pair, UNTIL, customer},
+    origin::{Pair, UNTIL, access, answer, customer},
 };
 
 const PATH: &str = "/items/1/playback";
@@ -176,6 +176,55 @@ fn an_answer_is_signed_once_for_its_window() {
     // The same question of another signed form is another answer.
     let other = edge.get(&format!("/items/1/access/cloudfront?url={URL}"), &viewer());
     assert_ne!(json_of(&other), first);
+}
+
+/// An entry whose tokens a CDN may renew, with its key.
+fn renewable() -> [(&'static str, String); 2] {
+    let entry = json!([{
+        "merchant": 7, "item_type": "jw_asset", "signer": "cat", "secret": "CAT_KEY", "alg": "HS256", "key_id": "k",
+        "issuer": "i", "hosts": ["media.example.com"], "path_prefix": "/films/",
+        "renewal": {"type": "automatic", "expadd": 120},
+    }]);
+    [("PLAYBACK", entry.to_string()), ("CAT_KEY", "00112233445566778899aabbccddeeff".repeat(2))]
+}
+
+/// Whether a token has the claim `catr`: its label, 323 in CBOR.
+fn may_be_renewed(body: &Value) -> bool {
+    let token = body["sources"][0]["token"].as_str().unwrap();
+    Base64UrlUnpadded::decode_vec(token).unwrap().windows(4).any(|bytes| bytes == [0x19, 0x01, 0x43, 0xa2])
+}
+
+#[test]
+fn a_cdn_renews_no_token_of_a_subscription() {
+    let variables = renewable();
+    let variables = variables.each_ref().map(|(name, value)| (*name, value.as_str()));
+    for (more, expected) in [
+        (json!({}), true),
+        (json!({"expires_at": START + 100_000}), false),
+        (json!({"renews_on": START + 100_000}), false),
+        // The payment is late.
+        (json!({"renews_on": START - 100}), false),
+    ] {
+        let platform = MemoryPlatform::at(u64::try_from(START).unwrap() * 1_000);
+        let edge = Edge::configured(platform, &variables);
+        let mut held = json!({"id": 5, "item_id": 1, "created_at": 1});
+        held.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        Business::with_accesses(1, &[held]).publish(edge.platform());
+        let body = json_of(&edge.get(PATH, &viewer()));
+        assert_eq!(may_be_renewed(&body), expected, "{more}: {body}");
+    }
+}
+
+#[test]
+fn a_cdn_renews_no_token_of_a_confirmed_grant() {
+    let variables = renewable();
+    let pair = Pair::new(&variables.each_ref().map(|(name, value)| (*name, value.as_str())));
+    let mut endless = access(1);
+    endless["expires_at"] = NEVER_EXPIRES.into();
+    pair.origin().serve(move |_| answer(200, &endless));
+    let body = json_of(&pair.edge.get(PATH, &customer(CUSTOMER)));
+    assert_eq!(body["expires_at"], NEVER_EXPIRES, "{body}");
+    assert!(!may_be_renewed(&body), "the answer does not tell whether the access renews");
 }
 
 proptest! {

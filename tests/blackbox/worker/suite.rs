@@ -40,7 +40,7 @@ fn every_route_by_every_method() {
 #[test]
 #[ignore = "needs the Worker, which `cargo xtask test` builds and starts"]
 fn what_a_viewer_holds() {
-    let worker = Workerd::start(&issuers::variables());
+    let worker = Workerd::start(&holdings::variables());
     println!("{} requests", holdings::run(&worker));
 }
 

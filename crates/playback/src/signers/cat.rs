@@ -94,9 +94,6 @@ const HEADER_KID: u8 = 4;
 const HS256: i8 = 5;
 const ES256: i8 = -7;
 
-/// End of a grant that never ends: 9999-12-31T23:59:59Z, as answers show it.
-const NEVER: i64 = 253_402_300_799;
-
 impl Cat {
     /// Reads `key_id`, `issuer`, `methods`, `param`, `bind` and `renewal`.
     pub fn read(members: &mut Members, covers: Covers, key: Key) -> Result<Self, PlaybackError> {
@@ -117,8 +114,8 @@ impl Cat {
     fn claims(&self, ask: &Ask<'_>, url: MediaUrl<'_>, id: Option<&[u8]>) -> Result<Vec<u8>, SignError> {
         let address = self.bind.address(&ask.viewer)?;
         let country = self.bind.country(&ask.viewer)?;
-        // A renewed token ends later than this one, as often as the CDN likes: right only for a grant without an end.
-        let renewal = self.renewal.filter(|_| ask.grant_ends_at >= NEVER);
+        // A renewed token ends later than this one, as often as the CDN likes, whether the next payment comes or not.
+        let renewal = self.renewal.filter(|_| ask.is_unlimited);
         let optional = [id.is_some(), address.is_some(), country.is_some(), renewal.is_some()];
         let count = 6 + optional.into_iter().map(u64::from).sum::<u64>();
         let mut out = Encoder::new(Vec::with_capacity(256));

@@ -42,8 +42,8 @@ pub(crate) struct Ask<'a> {
     pub media: Media<'a>,
     /// When the signature is valid.
     pub window: Window,
-    /// When the grant ends, in unix seconds. Only a signer whose tokens can be renewed elsewhere looks at it.
-    pub grant_ends_at: i64,
+    /// Whether the grant has no end and needs no renewal. Only a signer whose tokens can be renewed elsewhere looks at it.
+    pub is_unlimited: bool,
     /// The viewer, for signatures that are bound to one.
     pub viewer: Viewer<'a>,
 }

@@ -45,7 +45,8 @@ fn sign(vector: &Value, overrides: &Value, grant: Grant, viewer: Viewer<'_>) -> 
 fn golden_vectors() {
     let mut kinds = BTreeSet::new();
     for vector in &*GOLDEN {
-        let source = sign(vector, &json!({}), Grant { now: NOW, ends_at: NEVER }, VIEWER).unwrap();
+        let source =
+            sign(vector, &json!({}), Grant { now: NOW, ends_at: NEVER, is_unlimited: true }, VIEWER).unwrap();
         assert_eq!(source.token, vector["token"], "{}", vector["name"]);
         assert_eq!(source.url.as_deref(), vector["url"].as_str(), "{}", vector["name"]);
         assert_eq!((source.expires_at, source.same_until), (1_900_014_600, 1_900_000_200));
@@ -57,7 +58,7 @@ fn golden_vectors() {
 #[test]
 fn signatures_depend_on_media_end_and_key() {
     for vector in &*GOLDEN {
-        let grant = Grant { now: NOW, ends_at: NEVER };
+        let grant = Grant { now: NOW, ends_at: NEVER, is_unlimited: true };
         let token = |vector: &Value, grant| sign(vector, &json!({}), grant, VIEWER).unwrap().token;
         let first = token(vector, grant);
         assert_eq!(token(vector, grant), first, "equal questions have equal answers");
@@ -82,7 +83,7 @@ fn signatures_depend_on_media_end_and_key() {
 #[test]
 fn bindings_are_met_or_nothing_is_signed() {
     let bound = |name| GOLDEN.iter().filter(move |vector| vector["entry"]["bind"].to_string().contains(name));
-    let grant = Grant { now: NOW, ends_at: NEVER };
+    let grant = Grant { now: NOW, ends_at: NEVER, is_unlimited: true };
     for vector in bound("address") {
         for address in [None, Some(""), Some("0.0.0.0"), Some("::"), Some("192.0.2.7:80"), Some("192.0.2")] {
             let error = sign(vector, &json!({}), grant, Viewer { address, ..VIEWER }).unwrap_err();
@@ -152,7 +153,7 @@ proptest! {
         (ttl_secs, round_secs, leeway_secs) in (30_u32..80_000, 1_u32..=3600, 0_u32..=300),
     ) {
         let overrides = json!({"ttl_secs": ttl_secs, "round_secs": round_secs, "leeway_secs": leeway_secs});
-        let grant = Grant { now, ends_at: now + left };
+        let grant = Grant { now, ends_at: now + left, is_unlimited: false };
         match sign(&GOLDEN[vector], &overrides, grant, VIEWER) {
             Err(error) => {
                 prop_assert_eq!(error, SignError::Ended);
