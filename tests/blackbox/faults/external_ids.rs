@@ -17,7 +17,7 @@ fn item(id: i64, merchant_id: i64, media: &str, own: Value) -> Value {
         "type": "item", "id": id, "merchant_id": merchant_id, "title": "t", "is_active": id != 9,
         "access_control_type": {"id": 4, "name": "Paid", "auth": true},
         "item_type": {"id": 44, "name": "jw_asset", "content_type": "ovp", "host": "h", "description": "d"},
-        "content": json!({"media_id": media, "url": "https://media.example.com/f"}).to_string(),
+        "content": json!({"media_id": media, "film": media, "url": "https://media.example.com/films/f/main.m3u8"}).to_string(),
         "external_asset_id": own, "created_at": 1, "updated_at": 1,
     })
 }
