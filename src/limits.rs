@@ -209,7 +209,7 @@ pub const PASS_THROUGH_AT_ONCE: usize = 32;
 /// Number of them for one prefix: a part of the origin that hangs leaves places to the others.
 pub const PASS_THROUGH_PER_PREFIX: usize = 24;
 
-/// Number of them for one customer, merchant or address: browsers open six connections, and a household has several.
+/// Number of them for one customer or address: browsers open six connections, and a household has several.
 pub const PASS_THROUGH_PER_PARTY: usize = 12;
 
 /// Default time limit for a request that is passed through. As that of a write, for the same reasons.

@@ -18,7 +18,7 @@ pub enum Cors {
 const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE";
 const REQUEST_HEADERS: &str = "authorization, content-type, idempotency-key, entitlement-min-seq";
 const RESPONSE_HEADERS: &str =
-    "x-request-id, server-timing, retry-after, entitlement-seq, idempotency-replayed";
+    "x-request-id, server-timing, retry-after, entitlement-seq, idempotency-replayed, content-disposition";
 /// A day. Chromium keeps a preflight for at most two hours, Firefox for a day.
 const MAX_AGE_SECS: &str = "86400";
 

@@ -40,8 +40,8 @@ pub const METHODS: Methods =
     Methods::READ.and(Methods::POST).and(Methods::PUT).and(Methods::PATCH).and(Methods::DELETE);
 
 /// The headers of the origin's answer that the client gets. No other one comes back: no cookies, no `access-control-*`,
-/// nothing of the origin's connection.
-pub const ANSWER_HEADERS: [&str; 10] = [
+/// nothing of the origin's connection. Those that protect a page come with it.
+pub const ANSWER_HEADERS: [&str; 13] = [
     "content-type",
     "content-encoding",
     "content-disposition",
@@ -52,6 +52,9 @@ pub const ANSWER_HEADERS: [&str; 10] = [
     "idempotency-replayed",
     "www-authenticate",
     "allow",
+    "content-security-policy",
+    "referrer-policy",
+    "x-frame-options",
 ];
 
 /// `PASS_THROUGH`: the prefixes whose requests the origin gets. No prefix covers another one. Empty if it is off.
@@ -138,7 +141,7 @@ fn check_prefix(prefix: &str) -> Result<(), String> {
         return Err("must be a path of plain segments, without encoding, wildcards or query".to_owned());
     }
     match owned(prefix) {
-        Some(pattern) => Err(format!("covers {pattern}, which the edge answers itself")),
+        Some(pattern) => Err(format!("covers {pattern}, which does not pass")),
         None => Ok(()),
     }
 }
@@ -149,7 +152,7 @@ fn covers(prefix: &str, path: &str) -> bool {
 }
 
 /// A path below the prefix that no deployment may hand to the origin: checks, playback and the publish API are the
-/// edge's, and the feed is every merchant's data.
+/// edge's, the feed is every merchant's data, and pages where people sign in have no other site's address.
 fn owned(prefix: &str) -> Option<&'static str> {
     if covers("/snapshot", prefix) {
         return Some("/snapshot");
@@ -158,9 +161,10 @@ fn owned(prefix: &str) -> Option<&'static str> {
         let kinds = endpoint.operations.iter().map(|operation| operation.kind);
         let is_check = *endpoint == table::ACCESS || *endpoint == table::LICENSE;
         is_check
-            || kinds
-                .into_iter()
-                .any(|kind| matches!(kind, Kind::Health | Kind::Publish | Kind::Playback | Kind::Feed))
+            || kinds.into_iter().any(|kind| {
+                use Kind::{Feed, Health, Playback, Publish, SignInPage};
+                matches!(kind, Health | Publish | Playback | Feed | SignInPage)
+            })
     };
     let owned = ENDPOINTS.iter().filter(|endpoint| is_owned(endpoint));
     owned.flat_map(|endpoint| endpoint.patterns).copied().find(|pattern| reaches(prefix, pattern))
@@ -336,8 +340,9 @@ mod tests {
             ("/items/5101", "covers /items/{id}/access"),
             ("/items/5101/access", "covers /items/{id}/access"),
             ("/license", "covers /license"),
-            ("/v2/items", "which the edge answers itself"),
-            ("/v2", "which the edge answers itself"),
+            ("/v2/items", "which does not pass"),
+            ("/v2", "which does not pass"),
+            ("/oauth2", "covers /oauth2/authorize, which does not pass"),
             ("/snapshot", "covers /snapshot"),
             ("/snapshot/anything", "covers /snapshot"),
             ("/healthz", "covers /healthz"),
@@ -348,7 +353,7 @@ mod tests {
             assert!(error.contains(told), "{text}: {error}");
         }
         for right in
-            ["/oauth2", "/items/used-trial-period", "/items/access/customers", "/v3/accounts", "/healthzx"]
+            ["/oauth2/x", "/items/used-trial-period", "/items/access/customers", "/v3/accounts", "/healthzx"]
         {
             assert!(PassThrough::parse(right).is_ok(), "{right}");
         }

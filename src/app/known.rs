@@ -96,8 +96,12 @@ const fn place_of(handle: Handle) -> usize {
 
 impl<P: Platform> App<P> {
     /// A handle for the token in `authorization`, if it was verified before and lets its owner view. Most tokens come
-    /// once: the second call for a token gives the handle.
+    /// once: the second call for a token gives the handle. Headers that spell the same token in another way than all clients
+    /// do get none: each spelling would take the place of another viewer.
     pub fn introduce(&self, authorization: &str) -> Option<Handle> {
+        if !authorization.strip_prefix("Bearer ").is_some_and(|token| token.trim_ascii() == token) {
+            return None;
+        }
         let token = self.tokens.remembered(authorization, self.now(), self.platform.entropy())?;
         if !token.is_known.replace(true) {
             return None;

@@ -80,7 +80,7 @@ export class Known {
     this.#drop(authorization);
     const bytes = OVERHEAD + authorization.length;
     if (bytes > this.#viewers_max_bytes * SHARE_MAX) return;
-    const viewer = { handle, epoch: undefined, address: undefined, country: undefined, text: "", answers: undefined, bytes };
+    const viewer = { handle, epoch: undefined, address: undefined, country: undefined, text: "", answers: undefined, bytes, is_held: true };
     this.#viewers.set(authorization, viewer);
     this.#viewers_bytes += bytes;
     this.#hold_bounds();
@@ -193,7 +193,7 @@ export class Known {
   // A viewer that was dropped meanwhile counts no longer; the present request still has it.
   #resize(viewer, bytes) {
     viewer.bytes += bytes;
-    this.#viewers_bytes += bytes;
+    if (viewer.is_held) this.#viewers_bytes += bytes;
   }
 
   // The oldest go first. An order of use would cost every request something.
@@ -208,6 +208,7 @@ export class Known {
     if (viewer === undefined) return;
     this.#viewers.delete(authorization);
     this.#viewers_bytes -= viewer.bytes;
+    viewer.is_held = false;
   }
 }
 

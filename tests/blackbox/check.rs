@@ -44,7 +44,9 @@ pub fn problems(wire: &Wire, answer: &Answer, pages: Pages) -> Vec<String> {
         }
     }
     if pages != Pages::NotListed {
-        let exposed = Some("x-request-id, server-timing, retry-after, entitlement-seq, idempotency-replayed");
+        let exposed = Some(
+            "x-request-id, server-timing, retry-after, entitlement-seq, idempotency-replayed, content-disposition",
+        );
         check(header("access-control-expose-headers") == exposed, "wrong expose-headers");
     }
     check(header("access-control-allow-credentials").is_none(), "credentials are allowed");

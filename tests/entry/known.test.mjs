@@ -189,6 +189,30 @@ test("what was dropped or replaced is not counted", () => {
   assert.equal(known.size, room);
 });
 
+test("a viewer whose own check drops it is not counted", () => {
+  const { known, state, ask } = started({ text: "x".repeat(3_400) }, { viewers_max: 10_000 });
+  const fill = (count) => {
+    state.until = NaN;
+    for (let n = 1_000; n < 1_000 + count; n += 1) {
+      known.add(`${n}`, n);
+      ask(`${n}`);
+    }
+  };
+  fill(500);
+  const room = known.size;
+  for (let round = 0; round < 5; round += 1) {
+    // The oldest of those that fit without its own texts.
+    known.add("old", 1);
+    fill(room);
+    assert.equal(known.size, room + 1);
+    state.until = 99;
+    ask("old");
+    assert.equal(known.viewer("old"), undefined);
+  }
+  fill(500);
+  assert.equal(known.size, room);
+});
+
 test("items are bounded in bytes, and texts that Latin-1 cannot hold count twice", () => {
   const asked = ["x".repeat(900), `${"x".repeat(899)}\u{42f}`].map((text) => {
     const { known, calls, ask } = started({ text });

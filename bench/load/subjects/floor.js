@@ -13,7 +13,7 @@ const init = {
     "x-content-type-options": "nosniff",
     "server-timing": 'memory;desc="hit"',
     "access-control-allow-origin": "*",
-    "access-control-expose-headers": "x-request-id, server-timing, retry-after, entitlement-seq, idempotency-replayed",
+    "access-control-expose-headers": "x-request-id, server-timing, retry-after, entitlement-seq, idempotency-replayed, content-disposition",
   }),
 };
 

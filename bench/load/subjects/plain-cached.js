@@ -42,7 +42,7 @@ function respond(status, body) {
       "server-timing": 'memory;desc="hit"',
       "access-control-allow-origin": "*",
       "access-control-expose-headers":
-        "x-request-id, server-timing, retry-after, entitlement-seq, idempotency-replayed",
+        "x-request-id, server-timing, retry-after, entitlement-seq, idempotency-replayed, content-disposition",
     }),
   });
   count += 1;

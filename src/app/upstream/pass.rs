@@ -199,7 +199,7 @@ fn check_answer(answer: &UpstreamAnswer, method: &str) -> Result<(), (ApiError, 
         }
         // Clients delete their credentials at these, so that only the API's own may pass: no page of a firewall, and no
         // proxy's question.
-        401 | 403 | 407 if method != "HEAD" && !signs_out(answer) => {
+        401 | 403 | 407 if !is_own_refusal_by_head(answer, method) && !signs_out(answer) => {
             let problem = "has neither the API's code and message nor OAuth's error";
             Err((ApiError::UpstreamRefused { retry_after_secs }, Unreadable::new("body", problem)))
         }
@@ -212,15 +212,25 @@ fn check_answer(answer: &UpstreamAnswer, method: &str) -> Result<(), (ApiError, 
     }
 }
 
+/// Whether a refusal can be taken as the origin's without a body: an answer to HEAD has none. A proxy's question is none.
+fn is_own_refusal_by_head(answer: &UpstreamAnswer, method: &str) -> bool {
+    method == "HEAD" && answer.status != 407
+}
+
 /// Whether a refusal is the API's own word, at which a client may sign its viewer out.
 fn signs_out(answer: &UpstreamAnswer) -> bool {
     let is_own = |error: &serde_json::Value| is_own_refusal(error) || error.get("errors").is_some();
     answer.status != 407 && json_value(answer).is_ok_and(|error| is_own(&error))
 }
 
-/// A place of a redirect: below the origin's own address it is the same path at the edge.
+/// A place of a redirect: below the origin's own address it is the same path at the edge. It may be a whole URL, or a path
+/// at the origin's host.
 fn at_the_edge(location: &str, origin_url: &str) -> String {
-    match location.strip_prefix(origin_url) {
+    let host_and_path = origin_url.split_once("://").map_or("", |(_, rest)| rest);
+    let origin_path = host_and_path.find('/').and_then(|at| host_and_path.get(at..)).unwrap_or_default();
+    let is_path = location.starts_with('/') && !location.starts_with("//");
+    let own = if is_path { origin_path } else { origin_url };
+    match location.strip_prefix(own) {
         Some(path) if path.starts_with('/') && !path.starts_with("//") => path.to_owned(),
         _ => location.to_owned(),
     }

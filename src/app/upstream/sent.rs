@@ -16,7 +16,8 @@ const EDGE_KEY_HEADER: &str = "admit-edge-key";
 /// The viewer's country, for the origin.
 const COUNTRY_HEADER: &str = "admit-viewer-country";
 
-/// Where a request goes. The path has been found to be a route: known words, numbers and UUIDs.
+/// Where a request goes. The path has been found to be a route, that is known words, numbers and UUIDs, or to be one that
+/// every server reads in the same way (`api/pass_through.rs`).
 pub fn url(config: &UpstreamConfig, path: &str, query: &str) -> String {
     if query.is_empty() { [&config.url, path].concat() } else { [&config.url, path, "?", query].concat() }
 }
@@ -28,7 +29,7 @@ pub enum Sender {
     Verified,
     /// A sign-in: a client may authenticate in its own way (RFC 6749 §2.3.1).
     SigningIn,
-    /// A read without a token.
+    /// A request without a token: a read, or one that is passed through.
     Anonymous,
 }
 

@@ -19,8 +19,11 @@ const FOREVER: Option<i64> = Some(START + 1_000_000);
 
 /// A check of item 1, as the Worker makes it.
 fn ask(edge: &Edge, token: &str) -> Reply {
-    let authorization = format!("Bearer {token}");
-    let request = request("/items/1/access", &authorization);
+    ask_as(edge, &format!("Bearer {token}"))
+}
+
+fn ask_as(edge: &Edge, authorization: &str) -> Reply {
+    let request = request("/items/1/access", authorization);
     let reply = block_on(edge.app.handle(&request, MemoryBody::default()));
     edge.refresh_behind();
     reply
@@ -101,6 +104,11 @@ fn only_a_verified_token_that_may_view_has_a_handle_and_only_in_its_instance() {
         assert_eq!([0; 3].map(|_| edge.app.introduce(authorization)), [None; 3], "{authorization}");
     }
     let handle = introduced(&edge, &viewer()).unwrap();
+    for spelling in ["bearer ", "Bearer  ", "BEARER "] {
+        let authorization = [spelling, &viewer()].concat();
+        assert_eq!(ask_as(&edge, &authorization).status, 200, "{spelling}");
+        assert_eq!([0; 3].map(|_| edge.app.introduce(&authorization)), [None; 3], "one handle for a token");
+    }
     assert!(edge.app.grant(handle, 1, 0).is_some());
     assert_eq!(edge.app.grant(handle, 2, 0), None, "not granted");
     assert_eq!(edge.app.grant(handle, 999, 0), None, "unknown");

@@ -30,6 +30,8 @@ fn only_the_apis_own_word_signs_a_viewer_out() {
         let refused = check_answer(&answer(status, content_type, "", body), "GET").err();
         assert_eq!(refused.map(|(error, _)| error.status()), told, "{status} {body}");
     }
+    let by_head = |status: u16| check_answer(&answer(status, "", "", ""), "HEAD").is_ok();
+    assert_eq!([401, 403, 407].map(by_head), [true, true, false], "an answer to HEAD has no body");
     assert!(check_answer(&answer(401, "", "", ""), "HEAD").is_ok(), "it has no body to tell by");
 }
 
@@ -56,8 +58,13 @@ fn a_redirect_within_the_origin_stays_at_the_edge() {
         ("https://origin.example/apix/accounts", "https://origin.example/apix/accounts"),
         ("https://origin.example/api//evil.example", "https://origin.example/api//evil.example"),
         ("https://tv.example/bye", "https://tv.example/bye"),
+        ("/api/accounts?a=b", "/accounts?a=b"),
+        ("/apix/accounts", "/apix/accounts"),
+        ("/api//evil.example", "/api//evil.example"),
+        ("//origin.example/api/accounts", "//origin.example/api/accounts"),
         ("/accounts", "/accounts"),
     ] {
         assert_eq!(at_the_edge(location, url), shown);
     }
+    assert_eq!(at_the_edge("/api/accounts", "https://origin.example"), "/api/accounts");
 }
