@@ -302,7 +302,7 @@ impl<P: Platform> Attempt<'_, P> {
         }))
     }
 
-    fn now(&self) -> UnixSecs {
+    pub fn now(&self) -> UnixSecs {
         seconds(self.now_ms)
     }
 }
