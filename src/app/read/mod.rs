@@ -1,7 +1,6 @@
 //! Reads, answered from one version of the snapshot.
 
 mod answers;
-#[expect(dead_code, reason = "its route follows")]
 mod batch;
 mod holdings;
 mod known;
