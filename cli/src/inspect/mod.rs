@@ -25,13 +25,18 @@ use serde::Serialize;
 
 use self::{
     asked::OriginReport,
-    check::{CheckReport, nobody},
+    check::nobody,
     customer::CustomerReport,
-    find::{Issuers, Sought},
     head::HeadReport,
     history::HistoryReport,
     item::{ExternalName, ExternalReport, ItemReport},
     sizes::ObjectsReport,
+};
+pub use self::{
+    check::{CheckReport, GrantReport, check},
+    customer::date,
+    find::{Issuers, Sought, find},
+    text::grant_line,
     who::{Unverified, Who},
 };
 use crate::token_args::TokenArgs;
@@ -188,15 +193,15 @@ pub fn run(args: &Args) -> Result<()> {
     match (&who, asked) {
         (Some(who), Some(asked)) => {
             let issuers = Issuers::of(&snapshot, args.config.as_deref())?;
-            let sought = find::find(&mut snapshot, &issuers, who).context("--customer")?;
+            let sought = find(&mut snapshot, &issuers, who).context("--customer")?;
             let token = match who {
                 Who::Token(token) => Some(&**token),
                 _ => None,
             };
             if let Some(item_id) = args.check {
-                let viewer = viewer(&sought, token, args);
+                let viewer = viewer(&sought, token, args.client.as_deref());
                 let (country, known) = (args.country.as_deref(), sought.known.as_ref());
-                let check = check::check(&mut snapshot, &viewer, country, known, item_id, at)?;
+                let check = check(&mut snapshot, &viewer, country, known, item_id, at)?;
                 let subject = sought.name.as_ref().map(|(_, subject)| subject.as_str());
                 let answer = origin.map(|(url, token)| asked::ask(url, &token, subject, &check));
                 report.origin = answer.transpose()?;
@@ -223,14 +228,14 @@ pub fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// The viewer, as far as name and token tell.
-fn viewer(sought: &Sought, token: Option<&Unverified>, args: &Args) -> Principal {
+/// The viewer, as far as name and token tell. `client` is the OAuth client of a viewer who is named without a token.
+pub fn viewer(sought: &Sought, token: Option<&Unverified>, client: Option<&str>) -> Principal {
     let (namespace, subject) = sought.name.clone().unwrap_or_default();
     let mut viewer = Principal {
         namespace: namespace.as_str().into(),
         subject,
         customer_key: sought.key,
-        client_id: args.client.clone(),
+        client_id: client.map(str::to_owned),
         merchants: sought.merchants.as_deref().map(Into::into),
         may_test: sought.may_test,
         ..nobody()
@@ -253,7 +258,11 @@ fn origin_token(args: &Args, who: Option<&Who>) -> Result<String> {
     }
 }
 
-fn parse_moment(text: &str) -> Result<Timestamp, String> {
+/// Parses `--at`: a moment as the publish schema has it.
+///
+/// # Errors
+/// The text is not a moment.
+pub fn parse_moment(text: &str) -> Result<Timestamp, String> {
     serde_json::from_value(text.into()).map_err(|error| error.to_string())
 }
 

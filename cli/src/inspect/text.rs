@@ -380,7 +380,8 @@ fn origin(check: &CheckReport, origin: &OriginReport) -> String {
     out
 }
 
-fn grant_line(grant: &GrantReport) -> String {
+/// A grant, and why it does not count.
+pub fn grant_line(grant: &GrantReport) -> String {
     let mark = if grant.is_chosen { "*" } else { "-" };
     let source = match (grant.access_id, grant.license_id) {
         (Some(id), _) => format!(" {id}"),
