@@ -162,8 +162,8 @@ fn owned(prefix: &str) -> Option<&'static str> {
         let is_check = *endpoint == table::ACCESS || *endpoint == table::LICENSE;
         is_check
             || kinds.into_iter().any(|kind| {
-                use Kind::{Feed, Health, Playback, Publish, SignInPage};
-                matches!(kind, Health | Publish | Playback | Feed | SignInPage)
+                use Kind::{Checks, Feed, Health, Playback, Publish, SignInPage};
+                matches!(kind, Health | Publish | Playback | Checks | Feed | SignInPage)
             })
     };
     let owned = ENDPOINTS.iter().filter(|endpoint| is_owned(endpoint));
