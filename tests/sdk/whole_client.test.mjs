@@ -12,9 +12,12 @@ import { plain, withPage } from './support/page.mjs';
 import { names } from './support/pages.mjs';
 
 const TOKEN_KEY = 'inplayer_token';
-/** The player asks five times, three seconds apart; here it does not wait as long. */
-const POLLS = 5;
-const POLL_MS = 100;
+/**
+ * The player asks five times, three seconds apart; here it does not wait as long. A denial that the origin gives twice
+ * within a second answers for another second, so polls are further apart than that.
+ */
+const POLLS = 3;
+const POLL_MS = 1100;
 
 /** Without pass-through the page asks the origin itself: accounts and lists are the origin's. */
 const base = names('configuration.md', 'PASS_THROUGH') ? baseUrl : originUrl;
