@@ -9,7 +9,7 @@ use admit::{
     number,
     snapshot::{
         schema::{CustomerLicense, RenewStatus, SubscriptionStatus},
-        time::UnixSecs,
+        time::{Timestamp, UnixSecs},
     },
 };
 use rusqlite::{Connection, Row};
@@ -41,9 +41,8 @@ pub fn subscriptions(job: &Job<'_>) -> Result<Reply, Refused> {
         let newest = purchases.iter().filter(|purchase| seen.insert(purchase.item_id));
         all.extend(newest.filter_map(|purchase| purchase.subscription(job.now)));
         if let Some(customer) = records::customer_without_accesses(job.connection, person.key)? {
-            all.extend(
-                customer.licenses.iter().map(|license| licence(license, customer.merchant_id, job.now)),
-            );
+            let licenses = customer.licenses.iter();
+            all.extend(licenses.filter_map(|license| licence(license, customer.merchant_id, job.now)));
         }
     }
     let is_in = |entry: &Value| {
@@ -210,16 +209,18 @@ impl Purchase {
     }
 }
 
-/// A licence in the list of subscriptions. It may unlock several items, so it names none.
-fn licence(license: &CustomerLicense, merchant_id: i64, now: UnixSecs) -> Value {
-    let (status, action_type) = match (license.status, license.renew_status) {
+/// A licence in the list of subscriptions; `None` if it has not begun. It may unlock several items, so it names none.
+fn licence(license: &CustomerLicense, merchant_id: i64, now: UnixSecs) -> Option<Value> {
+    let at = |moment: Timestamp| moment.resolve(now);
+    let shown = license.status.shown_at(now, license.starts_at.map(at), license.expires_at.map(at))?;
+    let (status, action_type) = match (shown, license.renew_status) {
         (SubscriptionStatus::Cancelled, _) => ("ended", "ended"),
         (_, RenewStatus::Cancel) => ("canceled", "canceled"),
         (SubscriptionStatus::Overdue, _) => ("overdue", "recurrent"),
         (SubscriptionStatus::Active, _) => ("active", "recurrent"),
     };
-    let renews_on = license.renews_on.map(|moment| moment.at.resolve(now));
-    json!({
+    let renews_on = license.renews_on.map(|moment| at(moment.at));
+    Some(json!({
         "subscription_id": license.license_id,
         "cancel_token": "",
         "unsubscribe_url": "",
@@ -235,9 +236,9 @@ fn licence(license: &CustomerLicense, merchant_id: i64, now: UnixSecs) -> Value 
         "currency": "",
         "payment_method_name": "",
         "merchant_id": merchant_id,
-        "created_at": license.date_added.at.resolve(now),
-        "updated_at": license.date_added.at.resolve(now),
+        "created_at": at(license.date_added.at),
+        "updated_at": at(license.date_added.at),
         "next_billing_date": renews_on,
         "next_rebill_date": renews_on,
-    })
+    }))
 }
